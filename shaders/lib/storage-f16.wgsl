@@ -1,0 +1,17 @@
+// Storage type f16: four channels packed into two u32, without the device feature shader-f16; arithmetic is f32.
+alias T4 = vec2u;
+
+fn load4(stored: T4) -> vec4f {
+  return vec4f(unpack2x16float(stored.x), unpack2x16float(stored.y));
+}
+
+// Rounds to nearest even; what is too large (from 65520 on) or not a number becomes an infinity of its sign, so that
+// an overflow reaches the gradients and is found there. WGSL leaves pack2x16float of such values undefined, and a
+// driver may assume that no value is one: therefore the test of the bits, the largest finite half, and one more bit.
+fn store4(value: vec4f) -> T4 {
+  let bits = bitcast<vec4u>(value);
+  let overflow = (bits & vec4u(0x7fffffffu)) >= vec4u(0x477ff000u);
+  let finite = select(value, bitcast<vec4f>((bits & vec4u(0x80000000u)) | vec4u(0x477fe000u)), overflow);
+  let carry = select(vec4u(0u), vec4u(1u, 0x10000u, 1u, 0x10000u), overflow);
+  return vec2u(pack2x16float(finite.xy) + (carry.x | carry.y), pack2x16float(finite.zw) + (carry.z | carry.w));
+}

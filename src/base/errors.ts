@@ -1,0 +1,58 @@
+/**
+ * Every error of the library has one shape: where · what was given · what was expected · what to do.
+ *
+ *   ShapeError: conv2d: the channels of x and weight differ
+ *     x       [64,32,32,64] f16
+ *     weight  [128,3,3,32] f16
+ *     expected the last axis of weight to be 64, as the last axis of x
+ *     Fix: build the layer with inChannels = 64.
+ */
+export interface ErrorDetails {
+  /** What was given, a name and its text a line. */
+  readonly given?: Readonly<Record<string, unknown>>
+  /** What would have been right, as the end of the sentence "expected …". */
+  readonly expected?: string
+  /** What to do now, as a sentence. */
+  readonly fix?: string
+  readonly cause?: unknown
+}
+
+/** The common base: `catch (error) { if (error instanceof WgradError) … }`. */
+export class WgradError extends Error {
+  constructor(where: string, what: string, details: ErrorDetails = {}) {
+    super(layout(where, what, details), details.cause === undefined ? undefined : { cause: details.cause })
+    this.name = new.target.name
+  }
+}
+
+/** Shapes that do not fit each other or the operation. */
+export class ShapeError extends WgradError {}
+/** A storage type that the operation does not take. */
+export class DtypeError extends WgradError {}
+/** An option, argument or setting outside its range. */
+export class OptionError extends WgradError {}
+/** WGSL that does not compile, or a launch that does not fit its shader. */
+export class ShaderError extends WgradError {}
+/** No adapter, a lost device, a limit passed, memory used up, an error reported by the GPU. */
+export class DeviceError extends WgradError {}
+/** A file, folder, image, archive or checkpoint that is not what it should be. */
+export class DataError extends WgradError {}
+
+function layout(where: string, what: string, { given, expected, fix }: ErrorDetails): string {
+  const lines = [`${where}: ${what}`]
+  const names = Object.keys(given ?? {})
+  const width = Math.max(0, ...names.map((name) => name.length))
+  for (const name of names) lines.push(`  ${name.padEnd(width)}  ${text(given?.[name])}`)
+  if (expected !== undefined) lines.push(`  expected ${expected}`)
+  if (fix !== undefined) lines.push(`  Fix: ${fix}`)
+  return lines.join('\n')
+}
+
+function text(value: unknown): string {
+  if (typeof value === 'string') return value
+  if (Array.isArray(value)) return `[${value.join(',')}]`
+  if (typeof value === 'object' && value !== null && 'shape' in value && 'dtype' in value) {
+    return `[${String(value.shape)}] ${String(value.dtype)}`
+  }
+  return String(value)
+}

@@ -1,0 +1,122 @@
+/**
+ * Named, seeded random streams.
+ *
+ * Every random choice of the library is drawn on the CPU from `rng(seed, name, …indices)`: the stream depends on
+ * its name and indices only, never on what was drawn before, so a resumed or re-ordered run draws the same.
+ */
+export interface Rng {
+  /** The next 32 random bits, as an unsigned integer. */
+  bits(): number
+  /** U[low, high); low = 0, high = 1 by default. 53 random bits. */
+  uniform(low?: number, high?: number): number
+  /** An integer of low … high, both included. */
+  integer(low: number, high: number): number
+  /** N(mean, deviation²), Box-Muller. */
+  normal(mean?: number, deviation?: number): number
+  /** Beta(a, b) as X/(X+Y) of two gamma variates. */
+  beta(a: number, b: number): number
+  /** True with probability p. */
+  bernoulli(p: number): boolean
+  /** A uniform permutation of 0 … n−1 (Fisher-Yates). */
+  permutation(n: number): Uint32Array
+}
+
+/** A stream of its own for every (seed, name, indices). Generator: xoshiro128** (Blackman & Vigna 2018). */
+export function rng(seed: number, name: string, ...indices: number[]): Rng {
+  return new Xoshiro(seedWords(`${seed}/${name}/${indices.join('/')}`))
+}
+
+class Xoshiro implements Rng {
+  private spare: number | undefined
+  private readonly s: Uint32Array
+
+  constructor(state: Uint32Array) {
+    this.s = state
+  }
+
+  bits(): number {
+    const s = this.s
+    const result = Math.imul(rotl(Math.imul(s[1], 5), 7), 9) >>> 0
+    const t = s[1] << 9
+    s[2] ^= s[0]
+    s[3] ^= s[1]
+    s[1] ^= s[2]
+    s[0] ^= s[3]
+    s[2] ^= t
+    s[3] = rotl(s[3], 11)
+    return result
+  }
+
+  uniform(low = 0, high = 1): number {
+    // 53 bits: 27 high, 26 low, as Python's random.random() composes them.
+    const unit = ((this.bits() >>> 5) * 67108864 + (this.bits() >>> 6)) / 9007199254740992
+    return low + (high - low) * unit
+  }
+
+  integer(low: number, high: number): number {
+    return low + Math.floor(this.uniform() * (high - low + 1))
+  }
+
+  normal(mean = 0, deviation = 1): number {
+    if (this.spare !== undefined) {
+      const z = this.spare
+      this.spare = undefined
+      return mean + deviation * z
+    }
+    const radius = Math.sqrt(-2 * Math.log(1 - this.uniform()))
+    const angle = 2 * Math.PI * this.uniform()
+    this.spare = radius * Math.sin(angle)
+    return mean + deviation * radius * Math.cos(angle)
+  }
+
+  beta(a: number, b: number): number {
+    const x = this.gamma(a)
+    const y = this.gamma(b)
+    // Both can underflow to 0 for small parameters; the limit of the distribution is then a fair coin of 0 and 1.
+    return x + y > 0 ? x / (x + y) : this.bernoulli(a / (a + b)) ? 1 : 0
+  }
+
+  bernoulli(p: number): boolean {
+    return this.uniform() < p
+  }
+
+  permutation(n: number): Uint32Array {
+    const order = Uint32Array.from({ length: n }, (_, i) => i)
+    for (let i = n - 1; i > 0; i--) {
+      const j = this.integer(0, i)
+      const swap = order[i]
+      order[i] = order[j]
+      order[j] = swap
+    }
+    return order
+  }
+
+  /** Gamma(shape, 1): Marsaglia & Tsang 2000; for shape < 1 through Gamma(shape + 1)·U^(1/shape). */
+  private gamma(shape: number): number {
+    if (shape < 1) return this.gamma(shape + 1) * Math.pow(1 - this.uniform(), 1 / shape)
+    const d = shape - 1 / 3
+    const c = 1 / Math.sqrt(9 * d)
+    for (;;) {
+      const z = this.normal()
+      const v = (1 + c * z) ** 3
+      if (v > 0 && Math.log(1 - this.uniform()) < 0.5 * z * z + d - d * v + d * Math.log(v)) return d * v
+    }
+  }
+}
+
+function rotl(x: number, k: number): number {
+  return (x << k) | (x >>> (32 - k))
+}
+
+/** Four state words from a text: FNV-1a to 32 bits, then splitmix32 to spread them. */
+function seedWords(text: string): Uint32Array {
+  let hash = 0x811c9dc5
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193)
+  return Uint32Array.from({ length: 4 }, () => {
+    hash = (hash + 0x9e3779b9) | 0
+    let z = hash
+    z = Math.imul(z ^ (z >>> 16), 0x21f0aaad)
+    z = Math.imul(z ^ (z >>> 15), 0x735a2d97)
+    return (z ^ (z >>> 15)) >>> 0
+  })
+}

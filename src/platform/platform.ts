@@ -1,0 +1,72 @@
+/**
+ * What the library needs from the machine it runs on. The core receives a `Platform`, it never looks one up:
+ * `node.ts` and `browser.ts` are the only files that choose one.
+ */
+export interface Platform {
+  readonly name: 'node' | 'browser'
+  /** The WebGPU entry point. Keep it alive as long as any device made from it (see platform/node/gpu.ts). */
+  gpu(): GPU
+  readonly files: Files
+  /** Decodes images on other threads. */
+  readonly decoder: DecodePool
+  /** PNG file bytes of an 8-bit RGBA picture. */
+  encodePng(picture: Pixels): Promise<Uint8Array>
+  /** A setting by name: an environment variable, or a query parameter of the page. */
+  env(name: string): string | undefined
+  /** Milliseconds from an arbitrary start. */
+  now(): number
+  log(line: string): void
+  /** Writes without a line end, for progress; `undefined` where there is no terminal to overwrite a line of. */
+  readonly status: ((text: string) => void) | undefined
+  /** Ends when `done` settles, keeping the thread free meanwhile: see platform/node/gpu.ts for why waiting needs care. */
+  waitFor<T>(done: Promise<T>, options?: { sleepMs?: number }): Promise<T>
+  /** Calls back once when the user asks to stop (Ctrl-C); returns how to unsubscribe. */
+  onInterrupt(stop: () => void): () => void
+}
+
+/** 8-bit RGBA, row by row from the top left: data.length = width · height · 4. */
+export interface Pixels {
+  readonly width: number
+  readonly height: number
+  readonly data: Uint8Array
+}
+
+export interface FileEntry {
+  readonly name: string
+  readonly kind: 'file' | 'folder'
+}
+
+/** Paths are opaque texts joined with `join`; every failure is a DataError that names the path. */
+export interface Files {
+  join(...parts: string[]): string
+  /** Entries of a folder, sorted by name. */
+  list(folder: string): Promise<FileEntry[]>
+  exists(path: string): Promise<boolean>
+  read(path: string): Promise<Uint8Array>
+  readText(path: string): Promise<string>
+  /** Writes to a temporary name beside the target, then renames: a reader never sees half a file. Makes folders. */
+  write(path: string, content: Uint8Array | string): Promise<void>
+}
+
+/** How an image file becomes pixels of one size: see data/resize.ts for the rules. */
+export interface DecodeRequest {
+  readonly path: string
+  /** The box of the source to keep and the size to bring it to; absent: the whole image as it is. */
+  readonly resize?: ResizePlan
+}
+
+/** fastai's Resize: `position` in [0,1]² places the crop ([.5,.5] is the centre). */
+export interface ResizePlan {
+  readonly width: number
+  readonly height: number
+  readonly method: 'crop' | 'squish' | 'pad'
+  readonly position: readonly [number, number]
+}
+
+export interface DecodePool {
+  /** Decodes one image, converted to RGB (alpha 255). A DataError names the path and says what is wrong with it. */
+  decode(request: DecodeRequest): Promise<Pixels>
+  /** Images decoded at once. 0: in place, on the calling thread. */
+  readonly threads: number
+  close(): Promise<void>
+}

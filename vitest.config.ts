@@ -1,0 +1,16 @@
+import { defineConfig } from 'vitest/config'
+
+export default defineConfig({
+  test: {
+    include: ['test/**/*.test.ts'],
+    globalSetup: ['test/global-setup.ts'],
+    // One GPU device a file and one file at a time: software adapters use every core already.
+    fileParallelism: false,
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
+    // A test that prints is a test that hides something.
+    onConsoleLog(log) {
+      throw new Error(`stray output in a test: ${log}`)
+    },
+  },
+})
