@@ -1,0 +1,16 @@
+// y[i] = max(x[i], 0)
+//
+// x, y: [VECTORS] storage type; one thread a vector of four
+// @shape VECTORS
+// @sample VECTORS=5
+
+@group(0) @binding(0) var<storage, read> x: array<T4>;
+@group(0) @binding(1) var<storage, read_write> y: array<T4>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
+  let i = workgroupIndex(group) * 64u + thread;
+  if (i < shape.VECTORS) {
+    y[i] = store4(max(load4(x[i]), vec4f(0.0)));
+  }
+}

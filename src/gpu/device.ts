@@ -1,0 +1,142 @@
+import { DeviceError } from '../base/errors.ts'
+import type { Platform } from '../platform/platform.ts'
+import { BufferPool } from './buffers.ts'
+import { Kernels } from './kernel.ts'
+import { Profiler } from './profile.ts'
+import { Queue } from './queue.ts'
+
+export interface GpuOptions {
+  /** Which adapter to ask for. Default: what the setting `GPU` says, else the fastest there is. */
+  readonly adapter?: 'software' | 'discrete'
+  /** Time every launch (see gpu/profile.ts). Default false. */
+  readonly profile?: boolean
+  /** Where the sizes of a launch stand in its shader. Default: a uniform on software adapters, constants elsewhere. */
+  readonly shapes?: 'uniform' | 'constant'
+}
+
+/** Features used where they are there. None is required: kernels that want one have a family that does without. */
+const WANTED_FEATURES = ['subgroups', 'shader-f16', 'timestamp-query', 'chromium-experimental-subgroup-matrix', 'subgroup-size-control']
+const WANTED_LIMITS = [
+  'maxStorageBufferBindingSize', 'maxBufferSize', 'maxStorageBuffersPerShaderStage',
+  'maxComputeWorkgroupStorageSize', 'maxComputeInvocationsPerWorkgroup', 'maxComputeWorkgroupSizeX',
+] as const
+
+/** An open WebGPU device with its buffers, kernels and queue. Made by `openGpu`. */
+export class Gpu {
+  readonly platform: Platform
+  /** Held because the device dies with it: see platform/node/gpu.ts. */
+  readonly instance: GPU
+  readonly device: GPUDevice
+  /** What the adapter calls itself, e.g. `llvmpipe: Mesa 25.0.7`. */
+  readonly name: string
+  readonly vendor: string
+  /** The arithmetic is done by the CPU. */
+  readonly software: boolean
+  /** Lanes of a subgroup; 0 where there are none or their number varies. */
+  readonly subgroupSize: number
+  readonly features: ReadonlySet<string>
+  readonly buffers: BufferPool
+  readonly kernels: Kernels
+  readonly queue: Queue
+  readonly profiler: Profiler | undefined
+  private error: Error | undefined
+
+  constructor(platform: Platform, instance: GPU, adapter: GPUAdapter, device: GPUDevice, options: GpuOptions) {
+    const { info } = adapter
+    this.platform = platform
+    this.instance = instance
+    this.device = device
+    this.name = info.description || info.device || info.vendor || 'unnamed adapter'
+    this.vendor = info.vendor
+    this.software = isSoftware(info)
+    this.features = new Set(device.features)
+    const uniformSubgroups = this.features.has('subgroups') && info.subgroupMinSize === info.subgroupMaxSize
+    this.subgroupSize = uniformSubgroups ? (info.subgroupMinSize ?? 0) : 0
+    this.profiler = options.profile ? new Profiler(device) : undefined
+    const report = (error: Error) => {
+      this.error ??= error
+    }
+    this.buffers = new BufferPool(device, () => this.kernels.forgetBuffers())
+    const shapeAsUniform = options.shapes === undefined ? this.software : options.shapes === 'uniform'
+    this.kernels = new Kernels(device, shapeAsUniform, Math.max(1, this.subgroupSize), report)
+    this.queue = new Queue(device, platform, this.software ? 0.5 : 0, this.profiler, () => this.check())
+    device.onuncapturederror = ({ error }) => report(new DeviceError(this.name, error.message))
+    void device.lost.then(({ reason, message }) => {
+      if (reason !== 'destroyed') {
+        report(new DeviceError(this.name, `the device was lost: ${message}`, {
+          fix: 'a smaller batch if memory ran out; otherwise restart, and continue from the last checkpoint',
+        }))
+      }
+    })
+  }
+
+  /** @throws the first error that the GPU has reported; work after it may have run on stale data. */
+  check(): void {
+    if (this.error) throw this.error
+  }
+
+  close(): void {
+    this.device.destroy()
+    if (current === this) current = undefined
+  }
+}
+
+let current: Gpu | undefined
+
+/** The GPU that operations run on. @throws DeviceError when none was opened. */
+export function currentGpu(): Gpu {
+  if (!current) throw new DeviceError('wgrad', 'no GPU is open', { fix: 'call `await openGpu()` first' })
+  return current
+}
+
+/** Makes an open GPU the one that operations run on. */
+export function useGpu(gpu: Gpu): void {
+  current = gpu
+}
+
+/**
+ * Opens a GPU and makes it the current one. A software adapter is taken where there is no other; `gpu.software` and
+ * the first line of every command say so.
+ *
+ * @throws DeviceError when there is no adapter, with how to get one
+ */
+export async function openGpuOn(platform: Platform, options: GpuOptions = {}): Promise<Gpu> {
+  const instance = platform.gpu()
+  const asked = options.adapter ?? adapterSetting(platform.env('GPU'))
+  const adapter = await instance.requestAdapter({
+    powerPreference: 'high-performance',
+    forceFallbackAdapter: asked === 'software',
+  })
+  if (!adapter || (asked === 'discrete' && isSoftware(adapter.info))) {
+    throw new DeviceError('openGpu', adapter ? 'only a software adapter was found' : 'no WebGPU adapter was found', {
+      given: { asked: asked ?? 'the fastest there is', ...(adapter ? { found: adapter.info.description } : {}) },
+      fix:
+        platform.name === 'node'
+          ? 'install a Vulkan driver: that of your graphics card, or on Linux without one Mesa 24 or later (`mesa-vulkan-drivers`; on Debian 12 from bookworm-backports). `npm test` and `npm run imagenette` do this on Debian and Ubuntu'
+          : 'use a browser with WebGPU, with hardware acceleration switched on',
+    })
+  }
+  const features = WANTED_FEATURES.filter((feature) => adapter.features.has(feature)) as GPUFeatureName[]
+  const device = await adapter.requestDevice({
+    requiredFeatures: features,
+    requiredLimits: Object.fromEntries(WANTED_LIMITS.map((limit) => [limit, adapter.limits[limit]])),
+  })
+  const profile = options.profile ?? platform.env('PROFILE') !== undefined
+  if (profile && !features.includes('timestamp-query')) {
+    throw new DeviceError('openGpu', 'this adapter has no timestamp queries, so nothing can be profiled')
+  }
+  const gpu = new Gpu(platform, instance, adapter, device, { ...options, profile })
+  useGpu(gpu)
+  return gpu
+}
+
+function adapterSetting(value: string | undefined): GpuOptions['adapter'] {
+  if (value === undefined || value === '') return undefined
+  if (value === 'software' || value === 'discrete') return value
+  throw new DeviceError('openGpu', 'GPU asks for an unknown adapter', { given: { GPU: value }, expected: '`software` or `discrete`' })
+}
+
+/** Mesa's llvmpipe, SwiftShader, WARP: `isFallbackAdapter` where the implementation says so. */
+function isSoftware(info: GPUAdapterInfo): boolean {
+  return info.isFallbackAdapter || info.architecture === 'software' || /llvmpipe|swiftshader|basic render/i.test(info.description)
+}

@@ -1,0 +1,191 @@
+import { ShaderError } from '../base/errors.ts'
+import { ALIGNMENT, type BufferView } from './buffers.ts'
+import { GRID_LIMIT, specialise, type ConstantValue, type ShaderSource } from './prelude.ts'
+import { shaders, type ShaderName } from './shaders.gen.ts'
+import type { Launch } from './queue.ts'
+
+export interface LaunchOptions {
+  /** A count of workgroups (see `workgroupIndex` in shaders/README.md), or the grid itself. */
+  readonly groups: number | readonly [number, number, number]
+  /** Values of the shader's `@shape`. */
+  readonly shape?: Readonly<Record<string, number>>
+  /** Values of the shader's `@const`. */
+  readonly constants?: Readonly<Record<string, ConstantValue>>
+  /** Storage type of `T4`. Default f32. */
+  readonly dtype?: 'f32' | 'f16'
+  /** What the launch works on, behind the shader's name in every profile and message. */
+  readonly detail?: string
+  /** Arithmetic operations, where a rate is wanted. */
+  readonly flops?: number
+}
+
+interface Pipeline {
+  readonly pipeline: GPUComputePipeline
+  readonly layout: GPUBindGroupLayout
+  readonly shapeLayout: GPUBindGroupLayout | undefined
+  readonly groups: Map<string, GPUBindGroup>
+}
+
+/** COMPUTE, the only shader stage there is here. */
+const COMPUTE_STAGE = 0x4
+const BINDING_TYPES = { read: 'read-only-storage', read_write: 'storage', uniform: 'uniform' } as const
+
+/** Shaders to pipelines, buffers to bind groups, each made once. */
+export class Kernels {
+  private readonly device: GPUDevice
+  /** Sizes as a uniform, so that one pipeline serves every shape: for adapters on which compiling is what costs. */
+  private readonly shapeAsUniform: boolean
+  private readonly subgroupSize: number
+  private readonly report: (error: Error) => void
+  private readonly pipelines = new Map<string, Pipeline>()
+  private readonly shapes = new Map<string, GPUBindGroup>()
+
+  constructor(device: GPUDevice, shapeAsUniform: boolean, subgroupSize: number, report: (error: Error) => void) {
+    this.device = device
+    this.shapeAsUniform = shapeAsUniform
+    this.subgroupSize = subgroupSize
+    this.report = report
+  }
+
+  get count(): number {
+    return this.pipelines.size
+  }
+
+  /** A launch of a shader on buffers, matched to its bindings by name. @throws ShaderError when they do not match. */
+  prepare(name: ShaderName, bindings: Readonly<Record<string, BufferView>>, options: LaunchOptions): Launch {
+    const source: ShaderSource = shaders[name]
+    const pipeline = this.pipeline(name, source, options)
+    const groups = [this.bindGroup(name, source, pipeline, bindings)]
+    if (pipeline.shapeLayout) groups.push(this.shapeGroup(name, source, pipeline.shapeLayout, options.shape ?? {}))
+    let bytes = 0
+    for (const binding of source.bindings) bytes += bindings[binding.name].size
+    return {
+      label: options.detail === undefined ? name : `${name} ${options.detail}`,
+      pipeline: pipeline.pipeline,
+      groups,
+      grid: grid(name, options.groups),
+      flops: options.flops ?? 0,
+      bytes,
+    }
+  }
+
+  /** Forgets bind groups; called when buffers are destroyed. */
+  forgetBuffers(): void {
+    for (const pipeline of this.pipelines.values()) pipeline.groups.clear()
+  }
+
+  private pipeline(name: ShaderName, source: ShaderSource, options: LaunchOptions): Pipeline {
+    const constants = options.constants ?? {}
+    for (const field of source.shape) {
+      if (options.shape?.[field] === undefined) throw new ShaderError(name, `the launch gives no value for shape.${field}`)
+    }
+    let key = `${name}|${options.dtype ?? 'f32'}`
+    for (const constant in constants) key += `|${constant}=${constants[constant]}`
+    if (!this.shapeAsUniform) for (const field of source.shape) key += `|${options.shape?.[field]}`
+    const known = this.pipelines.get(key)
+    if (known) return known
+    const made = this.compile(name, source, options)
+    this.pipelines.set(key, made)
+    return made
+  }
+
+  private compile(name: ShaderName, source: ShaderSource, options: LaunchOptions): Pipeline {
+    const { device } = this
+    const { code, lines } = specialise(name, source, {
+      dtype: options.dtype ?? 'f32',
+      constants: options.constants ?? {},
+      shape: this.shapeAsUniform ? undefined : (options.shape ?? {}),
+      subgroupSize: this.subgroupSize,
+    })
+    const layout = device.createBindGroupLayout({
+      label: name,
+      entries: source.bindings.map(({ index, access }) => ({
+        binding: index,
+        visibility: COMPUTE_STAGE,
+        buffer: { type: BINDING_TYPES[access as keyof typeof BINDING_TYPES] },
+      })),
+    })
+    const shapeLayout =
+      this.shapeAsUniform && source.shape.length > 0
+        ? device.createBindGroupLayout({
+            label: `${name} shape`,
+            entries: [{ binding: 0, visibility: COMPUTE_STAGE, buffer: { type: 'uniform' } }],
+          })
+        : undefined
+    device.pushErrorScope('validation')
+    const module = device.createShaderModule({ code, label: name })
+    const pipeline = device.createComputePipeline({
+      label: name,
+      layout: device.createPipelineLayout({ bindGroupLayouts: shapeLayout ? [layout, shapeLayout] : [layout] }),
+      compute: { module, entryPoint: 'main' },
+    })
+    void device.popErrorScope().then(async (error) => {
+      if (error) this.report(await compilationError(name, source, module, error, code, lines))
+    })
+    return { pipeline, layout, shapeLayout, groups: new Map() }
+  }
+
+  private bindGroup(name: string, source: ShaderSource, pipeline: Pipeline, bindings: Readonly<Record<string, BufferView>>): GPUBindGroup {
+    let key = ''
+    for (const { name: binding } of source.bindings) {
+      const view = bindings[binding]
+      if (view === undefined) throw new ShaderError(name, `no buffer for '${binding}'`, { given: { buffers: Object.keys(bindings).join(' ') } })
+      key += `${view.buffer.id}:${view.offset}:${view.size} `
+    }
+    const known = pipeline.groups.get(key)
+    if (known) return known
+    for (const given in bindings) {
+      if (!source.bindings.some((binding) => binding.name === given)) {
+        throw new ShaderError(name, `there is no binding '${given}'`, { given: { declared: source.bindings.map((b) => b.name).join(' ') } })
+      }
+      if (bindings[given].offset % ALIGNMENT !== 0) throw new ShaderError(name, `'${given}' begins at byte ${bindings[given].offset}, not at a multiple of ${ALIGNMENT}`)
+    }
+    const group = this.device.createBindGroup({
+      label: name,
+      layout: pipeline.layout,
+      entries: source.bindings.map(({ index, name: binding }) => {
+        const { buffer, offset, size } = bindings[binding]
+        return { binding: index, resource: { buffer: buffer.buffer, offset, size } }
+      }),
+    })
+    pipeline.groups.set(key, group)
+    return group
+  }
+
+  /** A uniform of the sizes, filled once: the same sizes are the same buffer for every launch of the shader. */
+  private shapeGroup(name: string, source: ShaderSource, layout: GPUBindGroupLayout, shape: Readonly<Record<string, number>>): GPUBindGroup {
+    let key = name
+    for (const field of source.shape) key += ` ${shape[field]}`
+    const known = this.shapes.get(key)
+    if (known) return known
+    const values = new Uint32Array(Math.ceil(source.shape.length / 4) * 4)
+    source.shape.forEach((field, i) => (values[i] = shape[field]))
+    // UNIFORM | COPY_DST
+    const buffer = this.device.createBuffer({ size: values.byteLength, usage: 0x40 | 0x8, label: `shape of ${name}` })
+    this.device.queue.writeBuffer(buffer, 0, values)
+    const group = this.device.createBindGroup({ label: `${name} shape`, layout, entries: [{ binding: 0, resource: { buffer } }] })
+    this.shapes.set(key, group)
+    return group
+  }
+}
+
+function grid(name: string, groups: LaunchOptions['groups']): readonly [number, number, number] {
+  const sizes = typeof groups === 'number' ? ([Math.min(groups, GRID_LIMIT), Math.ceil(groups / GRID_LIMIT), 1] as const) : groups
+  if (sizes.some((size) => size > GRID_LIMIT || size < 1 || !Number.isInteger(size))) {
+    throw new ShaderError(name, 'the grid does not fit a dispatch', { given: { groups: String(groups) }, expected: `1 to ${GRID_LIMIT} groups a dimension` })
+  }
+  return sizes
+}
+
+/** The compiler's message with the line of the `.wgsl` file it speaks of. */
+async function compilationError(name: string, source: ShaderSource, module: GPUShaderModule, error: GPUError, code: string, lines: number): Promise<Error> {
+  const info = await module.getCompilationInfo()
+  const message = info.messages.find(({ type }) => type === 'error')
+  if (!message) return new ShaderError(`shaders/${name}.wgsl`, error.message)
+  const line = message.lineNum - lines
+  const where = line > 0 ? `shaders/${name}.wgsl:${line}:${message.linePos}` : `shaders/${name}.wgsl, prelude`
+  const quoted = line > 0 ? source.text.split('\n')[line - 1] : code.split('\n')[message.lineNum - 1]
+  return new ShaderError(where, message.message, {
+    given: { [String(Math.max(line, message.lineNum - lines))]: quoted ?? '', '': ' '.repeat(Math.max(0, message.linePos - 1)) + '^' },
+  })
+}

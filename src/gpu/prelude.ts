@@ -1,0 +1,76 @@
+import { ShaderError } from '../base/errors.ts'
+import { libraries } from './shaders.gen.ts'
+
+/** What shaders/embed.mjs reads from a `.wgsl` file. */
+export interface ShaderSource {
+  readonly text: string
+  /** Library files, users after used. */
+  readonly uses: readonly string[]
+  readonly enables: readonly string[]
+  /** Name and WGSL type of every `@const`. */
+  readonly constants: readonly (readonly [string, string])[]
+  /** The fields of `shape`. */
+  readonly shape: readonly string[]
+  readonly bindings: readonly { readonly index: number; readonly access: string; readonly name: string }[]
+  readonly sample: Readonly<Record<string, number | boolean>>
+}
+
+export type ConstantValue = number | boolean
+
+export interface Specialisation {
+  /** Storage type of `T4`. */
+  readonly dtype: 'f32' | 'f16'
+  readonly constants: Readonly<Record<string, ConstantValue>>
+  /** The sizes as module constants; `undefined` declares them as a uniform instead. */
+  readonly shape: Readonly<Record<string, number>> | undefined
+  /** Lanes of a subgroup. */
+  readonly subgroupSize: number
+}
+
+/** A dimension of a dispatch ends here (maxComputeWorkgroupsPerDimension, guaranteed by WebGPU). */
+export const GRID_LIMIT = 65535
+
+/** The text for the driver, and how many lines of it come before the file's own. */
+export function specialise(name: string, source: ShaderSource, special: Specialisation): { code: string; lines: number } {
+  const parts = [
+    ...source.enables.map((extension) => `enable ${extension};`),
+    ...['lib/storage-' + special.dtype, ...source.uses].map((library) => libraries[library]),
+    `const SUBGROUP: u32 = ${special.subgroupSize}u;`,
+    `fn workgroupIndex(id: vec3u) -> u32 { return id.x + id.y * ${GRID_LIMIT}u; }`,
+    ...source.constants.map(([constant, type]) => declaration(name, constant, type, special.constants[constant])),
+    ...shapeDeclaration(source.shape, special.shape),
+  ]
+  for (const constant of Object.keys(special.constants)) {
+    if (!source.constants.some(([known]) => known === constant)) {
+      throw new ShaderError(`shaders/${name}.wgsl`, `does not declare the constant ${constant}`, {
+        given: { declared: source.constants.map(([known]) => known).join(' ') || 'none' },
+      })
+    }
+  }
+  const prelude = parts.join('\n') + '\n'
+  return { code: prelude + source.text, lines: prelude.split('\n').length - 1 }
+}
+
+function declaration(name: string, constant: string, type: string, value: ConstantValue | undefined): string {
+  if (value === undefined) throw new ShaderError(`shaders/${name}.wgsl`, `the launch gives no value for ${constant}`)
+  return `const ${constant}: ${type} = ${literal(type, value)};`
+}
+
+function literal(type: string, value: ConstantValue): string {
+  if (type === 'bool') return String(Boolean(value))
+  if (type === 'u32') return `${Number(value)}u`
+  if (type === 'i32') return `${Number(value)}i`
+  const text = String(Number(value))
+  return /[.e]/.test(text) ? `${text}f` : `${text}.0f`
+}
+
+function shapeDeclaration(fields: readonly string[], shape: Specialisation['shape']): string[] {
+  if (fields.length === 0) return []
+  const struct = `struct Shape { ${fields.map((field) => `${field}: u32`).join(', ')} }`
+  return [
+    struct,
+    shape
+      ? `const shape = Shape(${fields.map((field) => `${shape[field]}u`).join(', ')});`
+      : '@group(1) @binding(0) var<uniform> shape: Shape;',
+  ]
+}

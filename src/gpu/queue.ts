@@ -1,0 +1,124 @@
+import type { Platform } from '../platform/platform.ts'
+import type { BufferView, PoolBuffer } from './buffers.ts'
+import type { Profiler } from './profile.ts'
+
+/** One dispatch, ready to be encoded. */
+export interface Launch {
+  readonly label: string
+  readonly pipeline: GPUComputePipeline
+  readonly groups: readonly GPUBindGroup[]
+  readonly grid: readonly [number, number, number]
+  /** Arithmetic of the launch, 0 where nobody asks; and bytes of everything bound. */
+  readonly flops: number
+  readonly bytes: number
+}
+
+/** GPUMapMode.READ and the usages of a staging buffer, spelled out so that the core needs no browser globals. */
+const MAP_READ = 1
+const STAGING_USAGE = 0x1 | 0x8
+
+/**
+ * Work for the GPU in the order it is given. Launches gather in one compute pass of one command buffer and are
+ * submitted together, by `submit` (once a training step) or when something needs them done (`write`, `read`).
+ */
+export class Queue {
+  /** How often each happened, for the figures of a step. */
+  readonly counts = { launches: 0, submits: 0 }
+
+  private readonly device: GPUDevice
+  private readonly platform: Platform
+  /** Waiting between two looks at a pending read: costs a software adapter nothing and gives it back the core. */
+  private readonly sleepMs: number
+  private readonly profiler: Profiler | undefined
+  private readonly raiseErrors: () => void
+  private encoder: GPUCommandEncoder | undefined
+  private pass: GPUComputePassEncoder | undefined
+  private readonly staging: GPUBuffer[] = []
+
+  constructor(device: GPUDevice, platform: Platform, sleepMs: number, profiler: Profiler | undefined, raiseErrors: () => void) {
+    this.device = device
+    this.platform = platform
+    this.sleepMs = sleepMs
+    this.profiler = profiler
+    this.raiseErrors = raiseErrors
+  }
+
+  launch(launch: Launch): void {
+    this.counts.launches++
+    // Timestamps bracket passes, so a profiled launch has a pass of its own.
+    if (this.profiler) this.endPass()
+    this.pass ??= this.openEncoder().beginComputePass(this.profiler?.passFor(launch) ?? {})
+    this.pass.setPipeline(launch.pipeline)
+    for (let i = 0; i < launch.groups.length; i++) this.pass.setBindGroup(i, launch.groups[i])
+    this.pass.dispatchWorkgroups(launch.grid[0], launch.grid[1], launch.grid[2])
+    if (this.profiler) this.endPass()
+  }
+
+  copy(source: BufferView, target: BufferView): void {
+    this.endPass()
+    this.openEncoder().copyBufferToBuffer(source.buffer.buffer, source.offset, target.buffer.buffer, target.offset, source.size)
+  }
+
+  clear(view: BufferView): void {
+    this.endPass()
+    this.openEncoder().clearBuffer(view.buffer.buffer, view.offset, view.size)
+  }
+
+  /** Writes data into a buffer after everything recorded so far and before everything recorded later. */
+  write(target: PoolBuffer, offset: number, data: ArrayBufferView): void {
+    // A write overtakes launches that are recorded but not submitted, so these go first.
+    this.submit()
+    this.device.queue.writeBuffer(target.buffer, offset, data.buffer, data.byteOffset, data.byteLength)
+  }
+
+  submit(): void {
+    if (!this.encoder) return
+    this.endPass()
+    this.profiler?.resolve(this.encoder)
+    this.device.queue.submit([this.encoder.finish()])
+    this.encoder = undefined
+    this.counts.submits++
+  }
+
+  /** The bytes of a view once everything before is done. @throws what the GPU reported meanwhile. */
+  async read(view: BufferView): Promise<ArrayBuffer> {
+    const staging = this.takeStaging(view.size)
+    this.endPass()
+    this.openEncoder().copyBufferToBuffer(view.buffer.buffer, view.offset, staging, 0, view.size)
+    this.submit()
+    try {
+      await this.platform.waitFor(staging.mapAsync(MAP_READ, 0, view.size), { sleepMs: this.sleepMs })
+    } catch (cause) {
+      this.raiseErrors()
+      throw cause
+    }
+    const bytes = staging.getMappedRange(0, view.size).slice(0)
+    staging.unmap()
+    this.staging.push(staging)
+    this.raiseErrors()
+    return bytes
+  }
+
+  /** Waits until everything submitted is done. @throws what the GPU reported meanwhile. */
+  async finished(): Promise<void> {
+    this.submit()
+    await this.platform.waitFor(this.device.queue.onSubmittedWorkDone(), { sleepMs: this.sleepMs })
+    this.raiseErrors()
+  }
+
+  private openEncoder(): GPUCommandEncoder {
+    this.encoder ??= this.device.createCommandEncoder()
+    return this.encoder
+  }
+
+  private endPass(): void {
+    this.pass?.end()
+    this.pass = undefined
+  }
+
+  private takeStaging(size: number): GPUBuffer {
+    const index = this.staging.findIndex((buffer) => buffer.size >= size)
+    if (index >= 0) return this.staging.splice(index, 1)[0]
+    return this.device.createBuffer({ size: Math.max(256, size), usage: STAGING_USAGE, label: 'read-back' })
+  }
+}

@@ -1,0 +1,31 @@
+import { elementwise, empty, launch } from '../tensor/launcher.ts'
+import { defineOp, requireAlike } from '../tensor/op.ts'
+import type { Tensor } from '../tensor/tensor.ts'
+
+const op = defineOp<readonly [Tensor, Tensor], undefined, undefined>({
+  name: 'add',
+  plan([a, b]) {
+    requireAlike('add', { a, b })
+    return undefined
+  },
+  forward(_plan, [a, b]) {
+    const y = empty(a, 'add')
+    launch('add/forward', { a, b, y }, elementwise(y))
+    return y
+  },
+  backward: (_plan, dy) => [dy, dy],
+})
+
+/**
+ * Sum of two tensors, element by element.
+ *
+ *   y = a + b
+ *
+ * @param a  any shape, f16 | f32
+ * @param b  as a
+ * @returns  as a
+ * @throws ShapeError, DtypeError  when shapes or types differ
+ */
+export function add(a: Tensor, b: Tensor): Tensor {
+  return op([a, b], undefined)
+}

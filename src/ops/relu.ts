@@ -1,0 +1,30 @@
+import { elementwise, empty, launch } from '../tensor/launcher.ts'
+import { defineOp } from '../tensor/op.ts'
+import type { Tensor } from '../tensor/tensor.ts'
+
+const op = defineOp<readonly [Tensor], undefined, undefined>({
+  name: 'relu',
+  plan: () => undefined,
+  forward(_plan, [x]) {
+    const y = empty(x, 'relu')
+    launch('relu/forward', { x, y }, elementwise(y))
+    return y
+  },
+  backward(_plan, dy, { output: y }, _needs, target) {
+    const dx = target(0)
+    launch('relu/backward', { y, dy, dx }, elementwise(dx))
+    return [dx]
+  },
+})
+
+/**
+ * Rectified linear unit.
+ *
+ *   y = max(x, 0),  dx = dy where y > 0, else 0
+ *
+ * @param x  any shape, f16 | f32
+ * @returns  as x
+ */
+export function relu(x: Tensor): Tensor {
+  return op([x], undefined)
+}

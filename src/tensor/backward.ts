@@ -1,0 +1,118 @@
+import { ShapeError } from '../base/errors.ts'
+import { copy, elementwise, empty, launch } from './launcher.ts'
+import type { Target, TapeNode } from './op.ts'
+import { hold, keep, unhold } from './scope.ts'
+import type { Leaf, Tensor } from './tensor.ts'
+
+/**
+ * Computes dL/dp for every trainable tensor p that the loss depends on and adds it to the gradient of p.
+ *
+ * Walks the tape from the newest node to the oldest with an explicit stack, so depth is no limit, and gives
+ * activations back as it passes them: after it, only the loss and what was kept are left.
+ *
+ * @param loss  a scalar [] f32
+ * @param seed  dL/dloss, [] f32: the loss scale in mixed precision
+ */
+export function backward(loss: Tensor, seed: Tensor): void {
+  const root = loss.node
+  if (!root) {
+    throw new ShapeError('backward', 'the loss depends on nothing trainable', {
+      given: { loss },
+      fix: 'compute it from parameters that are not frozen, outside noGrad',
+    })
+  }
+  // A hold of our own: the loss outlives its node.
+  hold(loss.storage)
+  const gradients = new Map<Tensor, Tensor>([[loss, seed]])
+  hold(seed.storage)
+  for (const node of newestFirst(root)) {
+    const dy = gradients.get(node.output)
+    gradients.delete(node.output)
+    if (dy) {
+      step(node, dy, gradients)
+      unhold(dy.storage)
+    }
+    for (const used of [...node.inputs, node.output, ...node.extras]) if (used) unhold(used.storage)
+    node.output.node = undefined
+  }
+  loss.storage.holds--
+}
+
+function step(node: TapeNode, dy: Tensor, gradients: Map<Tensor, Tensor>): void {
+  const target: Target = (index, dtype) => {
+    const input = node.inputs[index]
+    if (!input) throw new RangeError(`${node.name}: input ${index} was left out and has no gradient`)
+    const spec = { shape: input.shape, dtype: dtype ?? input.dtype }
+    const free = input.leaf !== undefined && !input.leaf.hasGradient && spec.dtype === 'f32'
+    return free && input.leaf ? leafGradient(input, input.leaf) : empty(spec, `d(${node.name})`)
+  }
+  const results = node.backward(dy, target)
+  node.inputs.forEach((input, i) => {
+    const gradient = results[i]
+    if (!input || !gradient || !node.needs[i]) return
+    if (input.leaf) addToLeaf(input, input.leaf, gradient)
+    else addTo(gradients, input, gradient)
+  })
+}
+
+function leafGradient(input: Tensor, leaf: Leaf): Tensor {
+  leaf.gradient ??= keep(empty({ shape: input.shape, dtype: 'f32' }, `gradient of ${input.name ?? 'parameter'}`))
+  return leaf.gradient
+}
+
+function addToLeaf(input: Tensor, leaf: Leaf, gradient: Tensor): void {
+  const total = leafGradient(input, leaf)
+  if (gradient === total) {
+    leaf.hasGradient = true
+    return
+  }
+  const x = gradient.dtype === 'f32' ? gradient : widened(gradient)
+  if (leaf.hasGradient) launch('add/accumulate', { x, total }, elementwise(total))
+  else copy(x, total)
+  leaf.hasGradient = true
+  discard(x)
+  if (x !== gradient) discard(gradient)
+}
+
+function widened(x: Tensor): Tensor {
+  const y = empty({ shape: x.shape, dtype: 'f32' })
+  launch('cast/to-f32', { x, y }, elementwise(x))
+  return y
+}
+
+function addTo(gradients: Map<Tensor, Tensor>, input: Tensor, gradient: Tensor): void {
+  const before = gradients.get(input)
+  if (!before) {
+    gradients.set(input, gradient)
+    hold(gradient.storage)
+    return
+  }
+  const sum = empty(input, 'sum of gradients')
+  launch('add/forward', { a: before, b: gradient, y: sum }, elementwise(sum))
+  discard(gradient)
+  unhold(before.storage)
+  gradients.set(input, sum)
+  hold(sum.storage)
+}
+
+/** Gives back a gradient that no map holds, unless another tensor of its storage is held. */
+function discard(gradient: Tensor): void {
+  hold(gradient.storage)
+  unhold(gradient.storage)
+}
+
+/** Every node the root depends on, newest first: a node's users are always newer than itself. */
+function newestFirst(root: TapeNode): TapeNode[] {
+  const seen = new Set<TapeNode>([root])
+  const stack = [root]
+  for (let node = stack.pop(); node; node = stack.pop()) {
+    for (const input of node.inputs) {
+      const below = input?.node
+      if (below && !seen.has(below)) {
+        seen.add(below)
+        stack.push(below)
+      }
+    }
+  }
+  return [...seen].sort((a, b) => b.id - a.id)
+}

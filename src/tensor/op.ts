@@ -1,0 +1,97 @@
+import { DtypeError, ShapeError } from '../base/errors.ts'
+import { hold } from './scope.ts'
+import type { Dtype } from './dtype.ts'
+import { sameShape } from './shape.ts'
+
+import { Tensor } from './tensor.ts'
+
+/** Tensors an operation takes; `undefined` for one that was left out. */
+export type Inputs = readonly (Tensor | undefined)[]
+
+/** What backward may use besides the plan and the gradient of the output. */
+export interface Saved<I extends Inputs> {
+  readonly inputs: I
+  readonly output: Tensor
+  /** What forward put aside, in its order. */
+  readonly extras: readonly Tensor[]
+}
+
+export interface OpDefinition<I extends Inputs, Options, Plan> {
+  readonly name: string
+  /** Checks shapes and options, on the CPU; what it returns is all that the launches need. @throws ShapeError, OptionError */
+  plan(inputs: I, options: Options): Plan
+  /** Records the launches that compute the output, and may put tensors aside for backward. */
+  forward(plan: Plan, inputs: I): Tensor | { readonly output: Tensor; readonly extras: readonly Tensor[] }
+  /**
+   * Records the launches that compute one gradient for each input that `needs` one, in the tensor that `target` makes.
+   */
+  backward(plan: Plan, dy: Tensor, saved: Saved<I>, needs: readonly boolean[], target: Target): readonly (Tensor | undefined)[]
+}
+
+/**
+ * Makes the tensor for the gradient of input number i, of the input's type unless another is asked for. f32 gradients
+ * of a parameter land where the parameter keeps its gradient, so nothing is copied.
+ */
+export type Target = (input: number, dtype?: Dtype) => Tensor
+
+/** One executed operation, as backward walks it. */
+export interface TapeNode {
+  readonly id: number
+  readonly name: string
+  readonly inputs: Inputs
+  readonly output: Tensor
+  readonly extras: readonly Tensor[]
+  readonly needs: readonly boolean[]
+  backward(dy: Tensor, target: Target): readonly (Tensor | undefined)[]
+}
+
+let recording = true
+let nextId = 1
+
+/** Runs work without remembering how to differentiate it. */
+export function noGrad<Result>(work: () => Result): Result {
+  const before = recording
+  recording = false
+  try {
+    return work()
+  } finally {
+    recording = before
+  }
+}
+
+/** Whether operations are being remembered for backward. */
+export function isRecording(): boolean {
+  return recording
+}
+
+/** Makes an operation of its four parts; what it returns is an ordinary function of tensors. */
+export function defineOp<I extends Inputs, Options, Plan>(definition: OpDefinition<I, Options, Plan>): (inputs: I, options: Options) => Tensor {
+  return (inputs, options) => {
+    const plan = definition.plan(inputs, options)
+    const result = definition.forward(plan, inputs)
+    const { output, extras } = result instanceof Tensor ? { output: result, extras: [] } : result
+    const needs = inputs.map((input) => recording && input !== undefined && input.needsGrad)
+    if (needs.some(Boolean)) {
+      const saved = { inputs, output, extras }
+      output.node = {
+        id: nextId++,
+        name: definition.name,
+        inputs, output, extras, needs,
+        backward: (dy, target) => definition.backward(plan, dy, saved, needs, target),
+      }
+      for (const used of [...inputs, output, ...extras]) if (used) hold(used.storage)
+    }
+    return output
+  }
+}
+
+/** @throws ShapeError, DtypeError unless the tensors have the same shape and type */
+export function requireAlike(where: string, given: Readonly<Record<string, Tensor>>): void {
+  const [first, ...rest] = Object.values(given)
+  if (rest.some((other) => other.dtype !== first.dtype)) {
+    throw new DtypeError(where, 'the storage types differ', { given, expected: 'the same type', fix: 'cast one of them' })
+  }
+  if (rest.some((other) => !sameShape(first.shape, other.shape))) {
+    throw new ShapeError(where, 'the shapes differ', { given, expected: 'the same shape' })
+  }
+}

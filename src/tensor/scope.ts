@@ -1,0 +1,87 @@
+import { currentGpu } from '../gpu/device.ts'
+import { ALIGNMENT } from '../gpu/buffers.ts'
+import { formatShape } from '../base/format.ts'
+import { Tensor, type Storage } from './tensor.ts'
+import { checkShape, storedBytes, type Spec } from './shape.ts'
+
+/** Storages made in each open scope, innermost last. */
+const scopes: Set<Storage>[] = []
+
+/** A tensor with whatever numbers its buffer held before. */
+export function allocate(spec: Spec, label = 'tensor'): Tensor {
+  checkShape(label, spec.shape)
+  const buffer = currentGpu().buffers.acquire(storedBytes(spec), `${label} ${formatShape(spec)}`)
+  const storage: Storage = { buffer, offset: 0, owned: true, holds: 0, state: 'scoped' }
+  const scope = scopes.at(-1)
+  if (scope) scope.add(storage)
+  else storage.state = 'kept'
+  return new Tensor(spec, storage)
+}
+
+/** A tensor inside a larger one, `byteOffset` (a multiple of 256) from its start; it lives as long as that. */
+export function allocateWithin(whole: Tensor, spec: Spec, byteOffset: number): Tensor {
+  if (byteOffset % ALIGNMENT !== 0) throw new RangeError(`allocateWithin: ${byteOffset} is not a multiple of ${ALIGNMENT}`)
+  const { buffer, offset } = whole.storage
+  return new Tensor(spec, { buffer, offset: offset + byteOffset, owned: false, holds: 0, state: 'kept' })
+}
+
+type Kept = Tensor | readonly Kept[] | { readonly [key: string]: Kept } | number | undefined | void
+
+/**
+ * Runs work and gives every buffer made in it back to the pool, but for the tensors it returns, which go to the scope
+ * around (or to the caller, where there is none), and those passed to `keep`. Safe while the GPU still works: one
+ * queue executes in order, so a buffer's next writer comes after its last reader.
+ */
+export function scope<Result extends Kept>(work: () => Result): Result {
+  const own = new Set<Storage>()
+  scopes.push(own)
+  try {
+    const result = work()
+    const outer = scopes.at(-2)
+    for (const storage of storagesOf(result)) {
+      if (!own.delete(storage)) continue
+      if (outer) outer.add(storage)
+      else storage.state = 'kept'
+    }
+    return result
+  } finally {
+    scopes.pop()
+    for (const storage of own) giveBack(storage)
+  }
+}
+
+/** Takes a tensor out of every scope: it lives until `release`. */
+export function keep<T extends Tensor>(tensor: T): T {
+  for (const open of scopes) open.delete(tensor.storage)
+  if (tensor.storage.state === 'scoped') tensor.storage.state = 'kept'
+  return tensor
+}
+
+/** Gives a tensor's buffer back now. Nothing happens when it is back already. */
+export function release(tensor: Tensor): void {
+  for (const open of scopes) open.delete(tensor.storage)
+  giveBack(tensor.storage)
+}
+
+/** One more, or one fewer, tape node needs the numbers. At none, a scoped storage goes back to the pool. */
+export function hold(storage: Storage): void {
+  storage.holds++
+}
+export function unhold(storage: Storage): void {
+  storage.holds--
+  if (storage.holds > 0 || storage.state !== 'scoped') return
+  for (const open of scopes) open.delete(storage)
+  giveBack(storage)
+}
+
+function giveBack(storage: Storage): void {
+  if (storage.state === 'released') return
+  storage.state = 'released'
+  if (storage.owned) currentGpu().buffers.release(storage.buffer)
+}
+
+function* storagesOf(value: Kept): Generator<Storage> {
+  if (value instanceof Tensor) yield value.storage
+  else if (Array.isArray(value)) for (const item of value) yield* storagesOf(item)
+  else if (typeof value === 'object' && value !== null) for (const item of Object.values(value)) yield* storagesOf(item)
+}

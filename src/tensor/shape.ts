@@ -1,0 +1,57 @@
+import { ShapeError } from '../base/errors.ts'
+import { DTYPE_BYTES, type Dtype } from './dtype.ts'
+
+export type Shape = readonly number[]
+
+/** What a tensor is, without its numbers. */
+export interface Spec {
+  readonly shape: Shape
+  readonly dtype: Dtype
+}
+
+/** Product of the axes; 1 for a scalar `[]`. */
+export function elementCount(shape: Shape): number {
+  return shape.reduce((product, axis) => product * axis, 1)
+}
+
+/** `count` rounded up to a multiple of four, as the last axis of a float tensor is stored. */
+export function padTo4(count: number): number {
+  return Math.ceil(count / 4) * 4
+}
+
+/** The last axis as stored: padded to a multiple of four for floats, as it is for u32. */
+export function storedLastAxis({ shape, dtype }: Spec): number {
+  const last = shape.length > 0 ? shape[shape.length - 1] : 1
+  return dtype === 'u32' ? last : padTo4(last)
+}
+
+/** Elements with the padding of the last axis. */
+export function storedCount(spec: Spec): number {
+  return elementCount(spec.shape.slice(0, -1)) * storedLastAxis(spec)
+}
+
+/** Bytes of the elements as stored, a multiple of 16 so that whole vectors can be bound. */
+export function storedBytes(spec: Spec): number {
+  return Math.ceil((storedCount(spec) * DTYPE_BYTES[spec.dtype]) / 16) * 16
+}
+
+/** How many vectors of four channels a float tensor has: what element-wise kernels run over. */
+export function vectorCount(spec: Spec): number {
+  return storedCount(spec) / 4
+}
+
+export function sameShape(a: Shape, b: Shape): boolean {
+  return a.length === b.length && a.every((axis, i) => axis === b[i])
+}
+
+/** @throws ShapeError when a shape has an axis that is not a positive integer */
+export function checkShape(where: string, shape: Shape): void {
+  if (shape.some((axis) => !Number.isInteger(axis) || axis < 1)) {
+    throw new ShapeError(where, 'a shape needs positive whole numbers', { given: { shape: `[${shape.join(',')}]` } })
+  }
+}
+
+/** Output size of a window: ⌊(size + 2·pad − window) / stride⌋ + 1. Dumoulin & Visin 2016, arXiv:1603.07285. */
+export function windowOutput(size: number, window: number, stride: number, pad: number): number {
+  return Math.floor((size + 2 * pad - window) / stride) + 1
+}

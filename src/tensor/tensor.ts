@@ -1,0 +1,72 @@
+import type { BufferView, PoolBuffer } from '../gpu/buffers.ts'
+import { ShapeError } from '../base/errors.ts'
+import { formatShape } from '../base/format.ts'
+import type { Dtype } from './dtype.ts'
+import type { TapeNode } from './op.ts'
+import { elementCount, storedBytes, type Shape, type Spec } from './shape.ts'
+
+/**
+ * Bytes on the GPU and who still needs them. A storage belongs to the scope it was made in, until `keep` takes it out
+ * or it is released; `holds` counts the tape nodes that will read it in backward.
+ */
+export interface Storage {
+  readonly buffer: PoolBuffer
+  readonly offset: number
+  readonly owned: boolean
+  holds: number
+  state: 'scoped' | 'kept' | 'released'
+}
+
+/** Where the gradient of a trainable tensor goes. Shared by the f32 parameter and its f16 copy. */
+export interface Leaf {
+  trainable: boolean
+  /** dL/d(parameter), f32, shaped as the parameter; made on first use unless the optimizer has placed it. */
+  gradient: Tensor | undefined
+  /** `gradient` holds a value of this step. */
+  hasGradient: boolean
+}
+
+/** A block of numbers on the GPU. Shape and type never change; operations make new tensors. */
+export class Tensor implements Spec {
+  readonly shape: Shape
+  readonly dtype: Dtype
+  readonly storage: Storage
+  /** For messages and profiles: a parameter's path. */
+  name: string | undefined
+  leaf: Leaf | undefined
+  node: TapeNode | undefined
+
+  constructor(spec: Spec, storage: Storage) {
+    this.shape = spec.shape
+    this.dtype = spec.dtype
+    this.storage = storage
+  }
+
+  /** Gradients flow to it or through it. */
+  get needsGrad(): boolean {
+    return this.node !== undefined || this.leaf?.trainable === true
+  }
+
+  /** What kernels bind. @throws ShapeError when the numbers were given back already. */
+  get view(): BufferView {
+    if (this.storage.state === 'released') {
+      throw new ShapeError(this.name ?? 'tensor', 'its numbers were given back, by backward or at the end of a scope', {
+        given: { tensor: formatShape(this) },
+        fix: 'call keep(tensor) before that',
+      })
+    }
+    return { buffer: this.storage.buffer, offset: this.storage.offset, size: storedBytes(this) }
+  }
+
+  /** The same numbers under another shape with the same last axis (or the same number of elements, both multiples of 4). */
+  viewAs(shape: Shape): Tensor {
+    const spec = { shape, dtype: this.dtype }
+    if (elementCount(shape) !== elementCount(this.shape) || storedBytes(spec) !== storedBytes(this)) {
+      throw new ShapeError('reshape', 'the elements do not fit the new shape', {
+        given: { from: formatShape(this), to: formatShape(spec) },
+        expected: 'the same number of elements, and the same padding of the last axis',
+      })
+    }
+    return new Tensor(spec, this.storage)
+  }
+}

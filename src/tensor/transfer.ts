@@ -1,0 +1,73 @@
+import { ShapeError } from '../base/errors.ts'
+import { currentGpu } from '../gpu/device.ts'
+import { halfToFloat, floatToHalf } from './half.ts'
+import { allocate } from './scope.ts'
+import { elementCount, storedBytes, storedCount, storedLastAxis, type Shape, type Spec } from './shape.ts'
+import type { Tensor } from './tensor.ts'
+import type { Dtype } from './dtype.ts'
+
+/** A tensor with the given numbers, row by row; f32 unless said otherwise. */
+export function tensor(data: ArrayLike<number>, shape: Shape, dtype: Dtype = 'f32'): Tensor {
+  const made = allocate({ shape, dtype })
+  upload(made, data)
+  return made
+}
+
+/** A tensor of zeros. */
+export function zeros(shape: Shape, dtype: Dtype = 'f32'): Tensor {
+  const made = allocate({ shape, dtype })
+  currentGpu().queue.clear(made.view)
+  return made
+}
+
+/** Replaces the numbers of a tensor. @throws ShapeError when their count differs */
+export function upload(target: Tensor, data: ArrayLike<number>): void {
+  if (data.length !== elementCount(target.shape)) {
+    throw new ShapeError('upload', 'as many numbers as elements are needed', {
+      given: { tensor: target, numbers: data.length },
+    })
+  }
+  const { buffer, offset } = target.view
+  currentGpu().queue.write(buffer, offset, pack(data, target))
+}
+
+/** The numbers of a tensor on the CPU, without padding: Uint32Array for u32, Float32Array else. */
+export async function read(source: Tensor): Promise<Float32Array | Uint32Array> {
+  return unpack(await currentGpu().queue.read(source.view), source)
+}
+
+/** The one number of a scalar. */
+export async function item(source: Tensor): Promise<number> {
+  if (elementCount(source.shape) !== 1) throw new ShapeError('item', 'only a tensor of one element is a number', { given: { tensor: source } })
+  return (await read(source))[0]
+}
+
+function pack(data: ArrayLike<number>, spec: Spec): Float32Array | Uint16Array | Uint32Array {
+  const stored = storedBytes(spec)
+  if (spec.dtype === 'u32') {
+    if (data instanceof Uint32Array && data.byteLength === stored) return data
+    const padded = new Uint32Array(stored / 4)
+    padded.set(data)
+    return padded
+  }
+  const out = spec.dtype === 'f16' ? new Uint16Array(stored / 2) : new Float32Array(stored / 4)
+  const last = spec.shape.at(-1) ?? 1
+  const row = storedLastAxis(spec)
+  for (let i = 0, at = 0; i < data.length; i += last, at += row) {
+    for (let j = 0; j < last; j++) out[at + j] = spec.dtype === 'f16' ? floatToHalf(data[i + j]) : data[i + j]
+  }
+  return out
+}
+
+function unpack(bytes: ArrayBuffer, spec: Spec): Float32Array | Uint32Array {
+  const count = elementCount(spec.shape)
+  if (spec.dtype === 'u32') return new Uint32Array(bytes, 0, count)
+  const stored = spec.dtype === 'f16' ? new Uint16Array(bytes) : new Float32Array(bytes)
+  const last = spec.shape.at(-1) ?? 1
+  const row = storedLastAxis(spec)
+  const out = new Float32Array(count)
+  for (let i = 0, at = 0; at < storedCount(spec) && i < count; i += last, at += row) {
+    for (let j = 0; j < last; j++) out[i + j] = spec.dtype === 'f16' ? halfToFloat(stored[at + j]) : stored[at + j]
+  }
+  return out
+}
