@@ -1,0 +1,41 @@
+// Running one command of the set-up: quietly, with its output kept for the case that it fails.
+import { spawnSync } from 'node:child_process'
+
+/** What cannot be set up, in one message; `log` is the end of what the failing command said. */
+export class SetUpError extends Error {
+  constructor(message, log = '') {
+    super(log.trim() === '' ? message : `${message}\n${log.trim().replace(/^/gm, '    ')}`)
+  }
+}
+
+/** One line on the terminal: what is done, then how long it took, or that it failed. */
+export function step(what, work) {
+  const start = performance.now()
+  process.stderr.write(`set-up: ${what} … `)
+  try {
+    const result = work()
+    process.stderr.write(`${((performance.now() - start) / 1000).toFixed(1)} s\n`)
+    return result
+  } catch (error) {
+    process.stderr.write('failed\n')
+    throw error
+  }
+}
+
+/** Runs a command to its end. An interrupt reaches the command, not us, so that what was begun is also tidied up. */
+export function run(command, args, { cwd, env, shell = false, timeoutMs } = {}) {
+  const wait = () => {}
+  process.on('SIGINT', wait)
+  const result = spawnSync(command, args, {
+    cwd, shell, timeout: timeoutMs, env: { ...process.env, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'], encoding: 'utf8', maxBuffer: 64 << 20,
+  })
+  process.off('SIGINT', wait)
+  if (result.signal === 'SIGINT') throw new SetUpError('interrupted')
+  const failure = result.error === undefined ? '' : `${command}: ${result.error.message}\n`
+  return { status: result.status ?? 1, output: `${result.stdout ?? ''}${result.stderr ?? ''}${failure}` }
+}
+
+export function tail(text, lines = 20) {
+  return text.trim().split('\n').slice(-lines).join('\n')
+}
