@@ -1,0 +1,153 @@
+// Convolution, gradient of the input:
+//   dx[n,h,w,c] = Σ over r, s, o of  dy[n,p,q,o] · weight[o,r,s,c]  where  p·STRIDE - PAD + r = h,  q·STRIDE - PAD + s = w
+// dy [N,P,Q,O], weight [O,R,S,C], dx [N,H,W,C], f32 sums. A pixel that no tap reaches gets zero.
+//
+// The twin of forward-broadcast: one workgroup is one subgroup, a tile of 2·LANES pixels by 4·SUBGROUP in-channels,
+// no workgroup memory. With a stride, the taps that reach a pixel depend on its row and column modulo STRIDE. Pixels
+// are therefore taken class by class, STRIDE² of them, and a class walks over its own taps only (of a 3×3 kernel with
+// stride 2: one, two, two and four taps), so nothing is multiplied by inserted zeros.
+//
+// Grid: a count, STRIDE² · ceil(N·ceil(H/STRIDE)·ceil(W/STRIDE) / (2·LANES)) · ceil(ceil(C/4) / SUBGROUP), with
+// LANES = min(SUBGROUP, 8).
+//
+// @enable subgroups
+// @shape N H W C P Q O R S STRIDE PAD
+// @sample N=3 H=5 W=6 C=10 P=3 Q=3 O=12 R=3 S=3 STRIDE=2 PAD=1
+
+@group(0) @binding(0) var<storage, read> dy: array<T4>;
+@group(0) @binding(1) var<storage, read> weight: array<T4>;
+@group(0) @binding(2) var<storage, read_write> dx: array<T4>;
+
+// Lanes that bring pixels: the first eight of the subgroup, or all of a subgroup of four.
+const LANES = min(SUBGROUP, 8u);
+const TILE = 2u * LANES;
+const NOWHERE = 0xffffffffu;
+
+struct Pixel { n: u32, i: u32, j: u32 }
+
+// Pixel `number` of a class, counted in steps of STRIDE. Small images lie side by side, see forward-broadcast.
+fn pixelAt(number: u32, height: u32, width: u32) -> Pixel {
+  let area = height * width;
+  if (area <= 256u) {
+    let position = number / shape.N;
+    return Pixel(number % shape.N, position / width, position % width);
+  }
+  let position = number % area;
+  return Pixel(number / area, position / width, position % width);
+}
+
+fn addProduct(sum: vec4f, a: vec4f, w: mat4x4f) -> vec4f {
+  return fma(vec4f(a.w), w[3], fma(vec4f(a.z), w[2], fma(vec4f(a.y), w[1], fma(vec4f(a.x), w[0], sum))));
+}
+
+@compute @workgroup_size(SUBGROUP) @diagnostic(off, subgroup_uniformity)
+fn main(@builtin(workgroup_id) id: vec3u, @builtin(subgroup_invocation_id) lane: u32) {
+  let C4 = (shape.C + 3u) / 4u;
+  let O4 = (shape.O + 3u) / 4u;
+  let height = (shape.H + shape.STRIDE - 1u) / shape.STRIDE;
+  let width = (shape.W + shape.STRIDE - 1u) / shape.STRIDE;
+  let pixels = shape.N * height * width;
+  let tiles = (pixels + TILE - 1u) / TILE;
+  let columns = (C4 + SUBGROUP - 1u) / SUBGROUP;
+  let index = workgroupIndex(id);
+  let parity = index / (tiles * columns);
+  if (parity >= shape.STRIDE * shape.STRIDE) { return; }
+  let column = index / tiles % columns * SUBGROUP + lane;
+  let first = index % tiles * TILE;
+
+  // Row h of the class is reached by the taps r0, r0 + STRIDE, … from the rows up, up - 1, … of dy; columns likewise.
+  let offsetH = parity / shape.STRIDE;
+  let offsetW = parity % shape.STRIDE;
+  let r0 = (offsetH + shape.PAD) % shape.STRIDE;
+  let s0 = (offsetW + shape.PAD) % shape.STRIDE;
+  let pixelA = pixelAt(min(first + lane % LANES, pixels - 1u), height, width);
+  let pixelB = pixelAt(min(first + LANES + lane % LANES, pixels - 1u), height, width);
+  let upA = pixelA.i + (offsetH + shape.PAD) / shape.STRIDE;
+  let upB = pixelB.i + (offsetH + shape.PAD) / shape.STRIDE;
+  let leftA = pixelA.j + (offsetW + shape.PAD) / shape.STRIDE;
+  let leftB = pixelB.j + (offsetW + shape.PAD) / shape.STRIDE;
+
+  var sum0 = vec4f(); var sum1 = vec4f(); var sum2 = vec4f(); var sum3 = vec4f();
+  var sum4 = vec4f(); var sum5 = vec4f(); var sum6 = vec4f(); var sum7 = vec4f();
+  var sum8 = vec4f(); var sum9 = vec4f(); var sum10 = vec4f(); var sum11 = vec4f();
+  var sum12 = vec4f(); var sum13 = vec4f(); var sum14 = vec4f(); var sum15 = vec4f();
+
+  let row = shape.R * shape.S * C4;
+  for (var r = r0; r < shape.R; r += shape.STRIDE) {
+    for (var s = s0; s < shape.S; s += shape.STRIDE) {
+      let rowA = upA - r / shape.STRIDE;
+      let rowB = upB - r / shape.STRIDE;
+      let columnA = leftA - s / shape.STRIDE;
+      let columnB = leftB - s / shape.STRIDE;
+      // Below zero wraps to a huge number, so one comparison tells.
+      let insideA = rowA < shape.P && columnA < shape.Q;
+      let insideB = rowB < shape.P && columnB < shape.Q;
+      if (!subgroupAny(insideA || insideB)) { continue; }
+      let atA = select(0u, ((pixelA.n * shape.P + rowA) * shape.Q + columnA) * O4, insideA);
+      let atB = select(0u, ((pixelB.n * shape.P + rowB) * shape.Q + columnB) * O4, insideB);
+      let tap = (r * shape.S + s) * C4 + min(column, C4 - 1u);
+      for (var k = 0u; k < O4; k++) {
+        // The select, not a product with zero: what lies at index 0 may be an infinity.
+        let a = load4(select(T4(), dy[atA + k], insideA));
+        let b = load4(select(T4(), dy[atB + k], insideB));
+        // Beyond O, dy is zero and the last row serves.
+        let at = min(vec4u(k * 4u) + vec4u(0u, 1u, 2u, 3u), vec4u(shape.O - 1u)) * row + tap;
+        let w = mat4x4f(load4(weight[at.x]), load4(weight[at.y]), load4(weight[at.z]), load4(weight[at.w]));
+        sum0 = addProduct(sum0, subgroupBroadcast(a, 0u), w);
+        sum1 = addProduct(sum1, subgroupBroadcast(a, 1u), w);
+        sum2 = addProduct(sum2, subgroupBroadcast(a, 2u), w);
+        sum3 = addProduct(sum3, subgroupBroadcast(a, 3u), w);
+        sum8 = addProduct(sum8, subgroupBroadcast(b, 0u), w);
+        sum9 = addProduct(sum9, subgroupBroadcast(b, 1u), w);
+        sum10 = addProduct(sum10, subgroupBroadcast(b, 2u), w);
+        sum11 = addProduct(sum11, subgroupBroadcast(b, 3u), w);
+        if (LANES == 8u) {
+          sum4 = addProduct(sum4, subgroupBroadcast(a, 4u), w);
+          sum5 = addProduct(sum5, subgroupBroadcast(a, 5u), w);
+          sum6 = addProduct(sum6, subgroupBroadcast(a, 6u), w);
+          sum7 = addProduct(sum7, subgroupBroadcast(a, 7u), w);
+          sum12 = addProduct(sum12, subgroupBroadcast(b, 4u), w);
+          sum13 = addProduct(sum13, subgroupBroadcast(b, 5u), w);
+          sum14 = addProduct(sum14, subgroupBroadcast(b, 6u), w);
+          sum15 = addProduct(sum15, subgroupBroadcast(b, 7u), w);
+        }
+      }
+    }
+  }
+
+  // Where each pixel of the tile lies in dx; past the last pixel, or past the image's border in this class: nowhere.
+  let hA = pixelA.i * shape.STRIDE + offsetH;
+  let hB = pixelB.i * shape.STRIDE + offsetH;
+  let wA = pixelA.j * shape.STRIDE + offsetW;
+  let wB = pixelB.j * shape.STRIDE + offsetW;
+  let hereA = first + lane % LANES < pixels && hA < shape.H && wA < shape.W;
+  let hereB = first + LANES + lane % LANES < pixels && hB < shape.H && wB < shape.W;
+  let placeA = select(NOWHERE, ((pixelA.n * shape.H + hA) * shape.W + wA) * C4, hereA);
+  let placeB = select(NOWHERE, ((pixelB.n * shape.H + hB) * shape.W + wB) * C4, hereB);
+  store(subgroupBroadcast(placeA, 0u), column, sum0);
+  store(subgroupBroadcast(placeA, 1u), column, sum1);
+  store(subgroupBroadcast(placeA, 2u), column, sum2);
+  store(subgroupBroadcast(placeA, 3u), column, sum3);
+  store(subgroupBroadcast(placeB, 0u), column, sum8);
+  store(subgroupBroadcast(placeB, 1u), column, sum9);
+  store(subgroupBroadcast(placeB, 2u), column, sum10);
+  store(subgroupBroadcast(placeB, 3u), column, sum11);
+  if (LANES == 8u) {
+    store(subgroupBroadcast(placeA, 4u), column, sum4);
+    store(subgroupBroadcast(placeA, 5u), column, sum5);
+    store(subgroupBroadcast(placeA, 6u), column, sum6);
+    store(subgroupBroadcast(placeA, 7u), column, sum7);
+    store(subgroupBroadcast(placeB, 4u), column, sum12);
+    store(subgroupBroadcast(placeB, 5u), column, sum13);
+    store(subgroupBroadcast(placeB, 6u), column, sum14);
+    store(subgroupBroadcast(placeB, 7u), column, sum15);
+  }
+}
+
+// The padding channels are written as zero, whatever an infinity in dy made of them.
+fn store(place: u32, column: u32, sum: vec4f) {
+  if (place != NOWHERE && column * 4u < shape.C) {
+    let channels = vec4u(column * 4u) + vec4u(0u, 1u, 2u, 3u);
+    dx[place + column] = store4(select(vec4f(), sum, channels < vec4u(shape.C)));
+  }
+}
