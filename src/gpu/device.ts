@@ -12,7 +12,15 @@ export interface GpuOptions {
   readonly profile?: boolean
   /** Where the sizes of a launch stand in its shader. Default: a uniform on software adapters, constants elsewhere. */
   readonly shapes?: 'uniform' | 'constant'
+  /** Kernels of convolutions and matrix products. Default: see `Gpu.family`. */
+  readonly family?: KernelFamily
 }
+
+/**
+ * `broadcast` shares operands by subgroup broadcast and uses no workgroup memory, which is what a software adapter is
+ * good at; `tile` stages tiles in workgroup memory and needs no feature at all.
+ */
+export type KernelFamily = 'broadcast' | 'tile'
 
 /** Features used where they are there. None is required: kernels that want one have a family that does without. */
 const WANTED_FEATURES = ['subgroups', 'shader-f16', 'timestamp-query', 'chromium-experimental-subgroup-matrix', 'subgroup-size-control']
@@ -39,6 +47,8 @@ export class Gpu {
   readonly kernels: Kernels
   readonly queue: Queue
   readonly profiler: Profiler | undefined
+  /** Kernels of convolutions and matrix products: `broadcast` on software adapters with subgroups, `tile` elsewhere. */
+  family: KernelFamily
   private error: Error | undefined
 
   constructor(platform: Platform, instance: GPU, adapter: GPUAdapter, device: GPUDevice, options: GpuOptions) {
@@ -52,6 +62,10 @@ export class Gpu {
     this.features = new Set(device.features)
     const uniformSubgroups = this.features.has('subgroups') && info.subgroupMinSize === info.subgroupMaxSize
     this.subgroupSize = uniformSubgroups ? (info.subgroupMinSize ?? 0) : 0
+    this.family = options.family ?? (this.software && this.subgroupSize > 0 ? 'broadcast' : 'tile')
+    if (this.family === 'broadcast' && this.subgroupSize === 0) {
+      throw new DeviceError(this.name, 'has no subgroups of one size, which the broadcast kernels need', { fix: "use family 'tile'" })
+    }
     this.profiler = options.profile ? new Profiler(device) : undefined
     const report = (error: Error) => {
       this.error ??= error

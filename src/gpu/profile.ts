@@ -1,4 +1,5 @@
 import { formatRate, formatTime } from '../base/format.ts'
+import { formatTable } from '../base/table.ts'
 import type { Platform } from '../platform/platform.ts'
 import type { Launch } from './queue.ts'
 
@@ -101,7 +102,5 @@ export function profileTable(rows: readonly ProfileRow[], by: 'operation' | 'sha
     flops > 0 ? formatRate(flops, timeMs, 'FLOP') : '',
     formatRate(bytes, timeMs, 'B'),
   ])
-  const table = [['launch', 'calls', 'time', 'share', 'arithmetic', 'memory'], ...lines]
-  const widths = table[0].map((_, column) => Math.max(...table.map((line) => line[column].length)))
-  return table.map((line) => line.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join('  ')).join('\n')
+  return formatTable([['launch', 'calls', 'time', 'share', 'arithmetic', 'memory'], ...lines])
 }
