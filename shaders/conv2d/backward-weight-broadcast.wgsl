@@ -1,0 +1,148 @@
+// Convolution, gradient of the weight:
+//   dw[o,r,s,c] = Σ over n, p, q of  dy[n,p,q,o] · x[n, p·STRIDE - PAD + r, q·STRIDE - PAD + s, c]
+// x [N,H,W,C], dy [N,P,Q,O], dw [SLICES,O,R,S,C] in f32 whatever the storage type. The pixels are split into SLICES
+// parts, each with a dw of its own, which reduce-slices adds up; with one slice, dw is the result.
+//
+// No workgroup memory: one workgroup is one subgroup and computes 2·LANES out-channels by SUBGROUP columns of four
+// in-channels. A column is a tap and four channels, numbered in one row (tap·C4 + c/4), so that few channels do not
+// leave lanes idle. Per step of four pixels each lane loads its own column's four inputs and four channels of dy at
+// two places, which are handed round by broadcasts.
+//
+// The pixels of a slice are walked over in runs: a run is all images of one position (q, p), where that wastes no
+// steps, or else one row of one image. Each lane skips the part of a run where its tap misses the image.
+//
+// Grid: [ceil(R·S·C4 / SUBGROUP), ceil(O / (2·LANES)), SLICES], with LANES = min(SUBGROUP, 8).
+//
+// @enable subgroups
+// @shape N H W C P Q O R S STRIDE PAD SLICES
+// @sample N=3 H=5 W=6 C=10 P=3 Q=3 O=12 R=3 S=3 STRIDE=2 PAD=1 SLICES=2
+
+@group(0) @binding(0) var<storage, read> x: array<T4>;
+@group(0) @binding(1) var<storage, read> dy: array<T4>;
+@group(0) @binding(2) var<storage, read_write> dw: array<vec4f>;
+
+const LANES = min(SUBGROUP, 8u);
+const TILE = 2u * LANES;
+
+fn addProduct(sum: vec4f, a: vec4f, w: mat4x4f) -> vec4f {
+  return fma(vec4f(a.w), w[3], fma(vec4f(a.z), w[2], fma(vec4f(a.y), w[1], fma(vec4f(a.x), w[0], sum))));
+}
+
+// One out-channel at the four pixels of a step: the values of lanes 0 to 3, or of lanes 4 to 7.
+@diagnostic(off, subgroup_uniformity)
+fn low(value: f32) -> vec4f {
+  return vec4f(subgroupBroadcast(value, 0u), subgroupBroadcast(value, 1u), subgroupBroadcast(value, 2u), subgroupBroadcast(value, 3u));
+}
+
+@diagnostic(off, subgroup_uniformity)
+fn high(value: f32) -> vec4f {
+  return vec4f(subgroupBroadcast(value, 4u), subgroupBroadcast(value, 5u), subgroupBroadcast(value, 6u), subgroupBroadcast(value, 7u));
+}
+
+@compute @workgroup_size(SUBGROUP) @diagnostic(off, subgroup_uniformity)
+fn main(@builtin(workgroup_id) id: vec3u, @builtin(subgroup_invocation_id) lane: u32) {
+  let C4 = (shape.C + 3u) / 4u;
+  let O4 = (shape.O + 3u) / 4u;
+  let columns = shape.R * shape.S * C4;
+  let column = min(id.x * SUBGROUP + lane, columns - 1u);
+  let tap = column / C4;
+  let r = tap / shape.S;
+  let s = tap % shape.S;
+
+  // Four pixels a step: along the images if that fills the steps at least as well as along the rows.
+  let alongImages = (shape.N + 3u) / 4u * shape.Q <= shape.N * ((shape.Q + 3u) / 4u);
+  let run = select(shape.Q, shape.N, alongImages);
+  let runs = select(shape.N, shape.Q, alongImages) * shape.P;
+  let stepX = select(shape.STRIDE, shape.H * shape.W, alongImages) * C4;
+  let stepDy = select(1u, shape.P * shape.Q, alongImages) * O4;
+  // The part of a row in which this lane's tap meets the image.
+  let leftmost = (max(shape.PAD, s) - s + shape.STRIDE - 1u) / shape.STRIDE;
+  let rightmost = min((shape.W + shape.PAD + shape.STRIDE - 1u - min(s, shape.W + shape.PAD)) / shape.STRIDE, shape.Q);
+
+  // The lanes that bring dy: 0 to 3 the four pixels' channels o to o+3, 4 to 7 the next four; a second time further on.
+  let o4 = id.y * (TILE / 4u) + lane % LANES / 4u;
+  let groupA = min(o4, O4 - 1u);
+  let groupB = min(o4 + LANES / 4u, O4 - 1u);
+
+  var sum0 = vec4f(); var sum1 = vec4f(); var sum2 = vec4f(); var sum3 = vec4f();
+  var sum4 = vec4f(); var sum5 = vec4f(); var sum6 = vec4f(); var sum7 = vec4f();
+  var sum8 = vec4f(); var sum9 = vec4f(); var sum10 = vec4f(); var sum11 = vec4f();
+  var sum12 = vec4f(); var sum13 = vec4f(); var sum14 = vec4f(); var sum15 = vec4f();
+
+  let perSlice = (runs + shape.SLICES - 1u) / shape.SLICES;
+  let lastRun = min(runs, (id.z + 1u) * perSlice);
+  for (var i = id.z * perSlice; i < lastRun; i++) {
+    // A run along the images has position (p, q) = i; a run along a row has image n and row p.
+    let n = select(i / shape.P, 0u, alongImages);
+    let p = select(i % shape.P, i / shape.Q, alongImages);
+    let q = select(0u, i % shape.Q, alongImages);
+    let h = p * shape.STRIDE - shape.PAD + r;
+    let startX = ((n * shape.H + h) * shape.W + q * shape.STRIDE - shape.PAD + s) * C4 + column % C4;
+    let startDy = ((n * shape.P + p) * shape.Q + q) * O4;
+    let met = h < shape.H && (!alongImages || (q >= leftmost && q < rightmost));
+    let begin = select(0u, leftmost, !alongImages && met);
+    let end = select(0u, select(rightmost, run, alongImages), met);
+    let firstStep = subgroupMin(select(run, begin, met));
+    let lastStep = subgroupMax(end);
+    for (var t = firstStep; t < lastStep; t += 4u) {
+      let here = t + lane % 4u < run;
+      let pixel = startDy + select(0u, t + lane % 4u, here) * stepDy;
+      let a = load4(select(T4(), dy[pixel + groupA], here));
+      let b = load4(select(T4(), dy[pixel + groupB], here));
+      let in = vec4u(t) + vec4u(0u, 1u, 2u, 3u);
+      let inside = (in >= vec4u(begin)) & (in < vec4u(end));
+      let at = select(vec4u(0u), vec4u(startX) + in * stepX, inside);
+      let v = mat4x4f(
+        load4(select(T4(), x[at.x], inside.x)), load4(select(T4(), x[at.y], inside.y)),
+        load4(select(T4(), x[at.z], inside.z)), load4(select(T4(), x[at.w], inside.w)));
+      sum0 = addProduct(sum0, low(a.x), v);
+      sum1 = addProduct(sum1, low(a.y), v);
+      sum2 = addProduct(sum2, low(a.z), v);
+      sum3 = addProduct(sum3, low(a.w), v);
+      sum8 = addProduct(sum8, low(b.x), v);
+      sum9 = addProduct(sum9, low(b.y), v);
+      sum10 = addProduct(sum10, low(b.z), v);
+      sum11 = addProduct(sum11, low(b.w), v);
+      if (LANES == 8u) {
+        sum4 = addProduct(sum4, high(a.x), v);
+        sum5 = addProduct(sum5, high(a.y), v);
+        sum6 = addProduct(sum6, high(a.z), v);
+        sum7 = addProduct(sum7, high(a.w), v);
+        sum12 = addProduct(sum12, high(b.x), v);
+        sum13 = addProduct(sum13, high(b.y), v);
+        sum14 = addProduct(sum14, high(b.z), v);
+        sum15 = addProduct(sum15, high(b.w), v);
+      }
+    }
+  }
+
+  if (id.x * SUBGROUP + lane >= columns) { return; }
+  let o = id.y * TILE;
+  store(o, column, sum0, id.z);
+  store(o + 1u, column, sum1, id.z);
+  store(o + 2u, column, sum2, id.z);
+  store(o + 3u, column, sum3, id.z);
+  store(o + LANES, column, sum8, id.z);
+  store(o + LANES + 1u, column, sum9, id.z);
+  store(o + LANES + 2u, column, sum10, id.z);
+  store(o + LANES + 3u, column, sum11, id.z);
+  if (LANES == 8u) {
+    store(o + 4u, column, sum4, id.z);
+    store(o + 5u, column, sum5, id.z);
+    store(o + 6u, column, sum6, id.z);
+    store(o + 7u, column, sum7, id.z);
+    store(o + 12u, column, sum12, id.z);
+    store(o + 13u, column, sum13, id.z);
+    store(o + 14u, column, sum14, id.z);
+    store(o + 15u, column, sum15, id.z);
+  }
+}
+
+// The padding channels are written as zero, whatever an infinity in dy made of them.
+fn store(o: u32, column: u32, sum: vec4f, slice: u32) {
+  if (o < shape.O) {
+    let C4 = (shape.C + 3u) / 4u;
+    let channels = vec4u(column % C4 * 4u) + vec4u(0u, 1u, 2u, 3u);
+    dw[(slice * shape.O + o) * shape.R * shape.S * C4 + column] = select(vec4f(), sum, channels < vec4u(shape.C));
+  }
+}
