@@ -1,0 +1,76 @@
+import type { Shape } from '../../src/tensor/shape.ts'
+
+/**
+ * How far a result may lie from the truth, in parts of the tensor's norm.
+ *
+ * f32: 1e-5. One rounding is 2^-24 = 6e-8; a sum of n products in any order strays by about √n of them, 4e-6 for the
+ *      4608 products of the longest convolution here, and a sum of partial sums by less.
+ * f16: what a result computed in f32 loses when it is stored, at most 2^-11 of each element, so at most 2^-11 of the
+ *      norm. A result that passes through f16 several times (a chain of operations) says how often: `roundings`.
+ */
+export function toleranceOf(dtype: 'f32' | 'f16', roundings = 1): number {
+  return dtype === 'f32' ? 1e-5 : roundings * 2 ** -11 + 1e-5
+}
+
+/** A single element may be this many tolerances (of itself, or of a typical element where it is small) away. */
+const ELEMENT_SLACK = 8
+
+export interface CloseOptions {
+  /** How often the result was rounded to f16 on its way. Default 1 */
+  readonly roundings?: number
+  /** The tensor's norm where that of `expected` would mislead: for what is small because large numbers cancel. */
+  readonly norm?: number
+  /** So that the message can say [n,h,w,c] instead of a running number. */
+  readonly shape?: Shape
+  readonly name?: string
+}
+
+/**
+ * Throws unless ‖actual - expected‖ ≤ tolerance · ‖expected‖ and no single element is far off; says which is worst.
+ *
+ *   y: 3.1e-4 of the norm is wrong, 1e-5 allowed; worst is [2,0,5,1]: 0.25, expected 0.75
+ */
+export function expectClose(
+  actual: ArrayLike<number>, expected: ArrayLike<number>, dtype: 'f32' | 'f16', options: CloseOptions = {},
+): void {
+  const { roundings = 1, shape, name = 'tensor' } = options
+  if (actual.length !== expected.length) throw new Error(`${name}: ${actual.length} elements, expected ${expected.length}`)
+  const norm = options.norm ?? normOf(expected)
+  const typical = norm / Math.sqrt(expected.length)
+  const tolerance = toleranceOf(dtype, roundings)
+  let squares = 0
+  let worst = { excess: -1, index: 0 }
+  for (let i = 0; i < expected.length; i++) {
+    // Infinities are equal to themselves; a NaN is as far from anything as can be.
+    const error = actual[i] === expected[i] ? 0 : Math.abs(actual[i] - expected[i])
+    const distance = Number.isNaN(error) ? Infinity : error
+    squares += distance * distance
+    const excess = distance / Math.max(Math.abs(expected[i]), typical, Number.MIN_VALUE)
+    if (excess > worst.excess) worst = { excess, index: i }
+  }
+  const wrong = norm > 0 ? Math.sqrt(squares) / norm : Math.sqrt(squares)
+  if (wrong <= tolerance && worst.excess <= ELEMENT_SLACK * tolerance) return
+  const { index } = worst
+  throw new Error(
+    `${name}: ${wrong.toExponential(1)} of the norm is wrong, ${tolerance.toExponential(1)} allowed; ` +
+      `worst is [${place(index, shape)}]: ${actual[index]}, expected ${expected[index]}`,
+  )
+}
+
+/** √Σx², in f64. */
+export function normOf(values: ArrayLike<number>): number {
+  let squares = 0
+  for (let i = 0; i < values.length; i++) squares += values[i] * values[i]
+  return Math.sqrt(squares)
+}
+
+/** Element number i of a tensor as its coordinates. */
+export function place(index: number, shape: Shape | undefined): string {
+  if (!shape) return String(index)
+  const coordinates: number[] = []
+  for (let axis = shape.length - 1, rest = index; axis >= 0; axis--) {
+    coordinates.unshift(rest % shape[axis])
+    rest = Math.floor(rest / shape[axis])
+  }
+  return coordinates.join(',')
+}
