@@ -9,6 +9,8 @@ export interface Platform {
   readonly files: Files
   /** Decodes images on other threads. */
   readonly decoder: DecodePool
+  /** Brings data sets onto the disk; absent where there is none to bring them to (a page). */
+  readonly datasets?: Datasets
   /** PNG file bytes of an 8-bit RGBA picture. */
   encodePng(picture: Pixels): Promise<Uint8Array>
   /** A setting by name: an environment variable, or a query parameter of the page. */
@@ -46,6 +48,38 @@ export interface Files {
   readText(path: string): Promise<string>
   /** Writes to a temporary name beside the target, then renames: a reader never sees half a file. Makes folders. */
   write(path: string, content: Uint8Array | string): Promise<void>
+}
+
+/** What tells one version of an archive from another: fastai's check. */
+export interface ArchiveCheck {
+  readonly sizeBytes: number
+  /** md5 of the first MiB, in hex. */
+  readonly md5: string
+}
+
+/** Bytes done, and bytes in all where that is known. */
+export type OnBytes = (doneBytes: number, totalBytes: number | undefined) => void
+
+export interface DownloadOptions {
+  /** Checked before the file gets its name; a file of another size is refused before it is fetched. */
+  readonly expected?: ArchiveCheck
+  readonly onBytes?: OnBytes
+  /** Silence after which a connection is given up and made again. Default 30,000. */
+  readonly stallMs?: number
+  /** The pause before the second try; doubled before each further one. Default 1,000. */
+  readonly pauseMs?: number
+}
+
+/** How data sets get onto the disk: whole or not at all. Every failure is a DataError. */
+export interface Datasets {
+  /** Size and md5 of a file; `undefined` where there is none. */
+  check(path: string): Promise<ArchiveCheck | undefined>
+  /** Fetches a file, going on from what an earlier call left in `<path>.part`. */
+  download(url: string, path: string, options?: DownloadOptions): Promise<void>
+  /** Unpacks a .tgz to `folder`: the one folder inside it, or all of it where there are several. */
+  extract(archive: string, folder: string, onBytes?: OnBytes): Promise<void>
+  /** Makes a folder: `fill` writes to a temporary one beside it, which then gets the name, replacing what had it. */
+  create(folder: string, fill: (temporary: string) => Promise<void>): Promise<void>
 }
 
 /** How an image file becomes pixels of one size: see data/resize.ts for the rules. */
