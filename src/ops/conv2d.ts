@@ -1,0 +1,71 @@
+import { DtypeError, OptionError, ShapeError } from '../base/errors.ts'
+import { defineOp } from '../tensor/op.ts'
+import { empty, storageDtype } from '../tensor/launcher.ts'
+import { windowOutput } from '../tensor/shape.ts'
+import type { Tensor } from '../tensor/tensor.ts'
+import { convolve, convolveBackwardInput, convolveBackwardWeight, type ConvolutionSizes } from './kernels/convolution.ts'
+
+export interface Conv2dOptions {
+  /** Step in pixels, ≥ 1. Default 1. */
+  readonly stride?: number
+  /** Zero pixels added on each side, ≥ 0. Default 0. */
+  readonly pad?: number
+}
+
+const op = defineOp<readonly [Tensor, Tensor], Conv2dOptions, ConvolutionSizes>({
+  name: 'conv2d',
+
+  plan([x, weight], { stride = 1, pad = 0 }) {
+    const given = { x, [weight.name ?? 'weight']: weight }
+    if (x.shape.length !== 4) throw new ShapeError('conv2d', 'x is not a batch of images', { given, expected: 'x as [N,H,W,C]' })
+    if (weight.shape.length !== 4) throw new ShapeError('conv2d', 'the weight is not a filter bank', { given, expected: 'the weight as [O,R,S,C]' })
+    const [N, H, W, C] = x.shape
+    const [O, R, S, channels] = weight.shape
+    if (C !== channels) {
+      throw new ShapeError('conv2d', 'the channels of x and weight differ', {
+        given,
+        expected: `the last axis of the weight to be ${C}, as that of x`,
+        fix: `build the layer with inChannels = ${C}, or check the layout of the weights you loaded`,
+      })
+    }
+    if (x.dtype !== weight.dtype) throw new DtypeError('conv2d', 'the storage types differ', { given, fix: 'cast one of them' })
+    if (!Number.isInteger(stride) || stride < 1) throw new OptionError('conv2d', 'stride is out of range', { given: { stride }, expected: 'a whole number from 1 on' })
+    if (!Number.isInteger(pad) || pad < 0) throw new OptionError('conv2d', 'pad is out of range', { given: { pad }, expected: 'a whole number from 0 on' })
+    const P = windowOutput(H, R, stride, pad)
+    const Q = windowOutput(W, S, stride, pad)
+    if (P < 1 || Q < 1) throw new ShapeError('conv2d', 'the filter is larger than the padded image', { given: { ...given, pad } })
+    return { N, H, W, C, P, Q, O, R, S, STRIDE: stride, PAD: pad, dtype: storageDtype(x) }
+  },
+
+  forward(sizes, [x, weight]) {
+    const y = empty({ shape: [sizes.N, sizes.P, sizes.Q, sizes.O], dtype: x.dtype }, 'conv2d')
+    convolve(sizes, x, weight, y)
+    return y
+  },
+
+  backward(sizes, dy, { inputs: [x, weight] }, [needsX, needsWeight], target) {
+    const dw = needsWeight ? target(1, 'f32') : undefined
+    if (dw) convolveBackwardWeight(sizes, x, dy, dw)
+    const dx = needsX ? target(0) : undefined
+    if (dx) convolveBackwardInput(sizes, dy, weight, dx)
+    return [dx, dw]
+  },
+})
+
+/**
+ * 2-D convolution, the sliding dot product of a filter bank with an image batch.
+ *
+ *   y[n,p,q,o] = Σ_{r,s,c} x[n, p·stride + r − pad, q·stride + s − pad, c] · weight[o,r,s,c]
+ *
+ * @param x       [N,H,W,C] f16 | f32
+ * @param weight  [O,R,S,C] as x
+ * @returns       [N,P,Q,O] as x, P = ⌊(H + 2·pad − R) / stride⌋ + 1. Products are summed in f32.
+ * @throws ShapeError   when C differs, or the filter is larger than the padded image
+ * @throws OptionError  when stride or pad is not a whole number in range
+ *
+ * Gradients flow to x (of its type) and weight (f32). Cost: 2·N·P·Q·O·R·S·C operations, the same again for each gradient.
+ * Source: Dumoulin & Visin 2016, arXiv:1603.07285.
+ */
+export function conv2d(x: Tensor, weight: Tensor, options: Conv2dOptions = {}): Tensor {
+  return op([x, weight], options)
+}
