@@ -86,7 +86,8 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(subgroup_invocation_id) lane:
       let atA = select(0u, ((pixelA.n * shape.P + rowA) * shape.Q + columnA) * O4, insideA);
       let atB = select(0u, ((pixelB.n * shape.P + rowB) * shape.Q + columnB) * O4, insideB);
       let tap = (r * shape.S + s) * C4 + min(column, C4 - 1u);
-      for (var k = 0u; k < O4; k++) {
+      var k = 0u;
+      loop {
         // The select, not a product with zero: what lies at index 0 may be an infinity.
         let a = load4(select(T4(), dy[atA + k], insideA));
         let b = load4(select(T4(), dy[atB + k], insideB));
@@ -110,6 +111,10 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(subgroup_invocation_id) lane:
           sum13 = addProduct(sum13, subgroupBroadcast(b, 5u), w);
           sum14 = addProduct(sum14, subgroupBroadcast(b, 6u), w);
           sum15 = addProduct(sum15, subgroupBroadcast(b, 7u), w);
+        }
+        continuing {
+          k++;
+          break if k >= O4;
         }
       }
     }

@@ -69,51 +69,63 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(subgroup_invocation_id) lane:
   var sum8 = vec4f(); var sum9 = vec4f(); var sum10 = vec4f(); var sum11 = vec4f();
   var sum12 = vec4f(); var sum13 = vec4f(); var sum14 = vec4f(); var sum15 = vec4f();
 
+  // Runs are numbered (p, q) along the images, (n, p) along the rows; `i` and `j` are these two, counted on.
   let perSlice = (runs + shape.SLICES - 1u) / shape.SLICES;
-  let lastRun = min(runs, (id.z + 1u) * perSlice);
-  for (var i = id.z * perSlice; i < lastRun; i++) {
-    // A run along the images has position (p, q) = i; a run along a row has image n and row p.
-    let n = select(i / shape.P, 0u, alongImages);
-    let p = select(i % shape.P, i / shape.Q, alongImages);
-    let q = select(0u, i % shape.Q, alongImages);
+  let inner = select(shape.P, shape.Q, alongImages);
+  var i = id.z * perSlice / inner;
+  var j = id.z * perSlice % inner;
+  for (var left = min(runs, (id.z + 1u) * perSlice) - min(runs, id.z * perSlice); left > 0u; left--) {
+    let n = select(i, 0u, alongImages);
+    let p = select(j, i, alongImages);
+    let q = select(0u, j, alongImages);
     let h = p * shape.STRIDE - shape.PAD + r;
     let startX = ((n * shape.H + h) * shape.W + q * shape.STRIDE - shape.PAD + s) * C4 + column % C4;
     let startDy = ((n * shape.P + p) * shape.Q + q) * O4;
+    // The steps of the run that this lane's tap takes part in, and those that any lane's does.
     let met = h < shape.H && (!alongImages || (q >= leftmost && q < rightmost));
-    let begin = select(0u, leftmost, !alongImages && met);
+    let begin = select(0u, leftmost, !alongImages);
     let end = select(0u, select(rightmost, run, alongImages), met);
-    let firstStep = subgroupMin(select(run, begin, met));
     let lastStep = subgroupMax(end);
-    for (var t = firstStep; t < lastStep; t += 4u) {
-      let here = t + lane % 4u < run;
-      let pixel = startDy + select(0u, t + lane % 4u, here) * stepDy;
-      let a = load4(select(T4(), dy[pixel + groupA], here));
-      let b = load4(select(T4(), dy[pixel + groupB], here));
-      let in = vec4u(t) + vec4u(0u, 1u, 2u, 3u);
-      let inside = (in >= vec4u(begin)) & (in < vec4u(end));
-      let at = select(vec4u(0u), vec4u(startX) + in * stepX, inside);
-      let v = mat4x4f(
-        load4(select(T4(), x[at.x], inside.x)), load4(select(T4(), x[at.y], inside.y)),
-        load4(select(T4(), x[at.z], inside.z)), load4(select(T4(), x[at.w], inside.w)));
-      sum0 = addProduct(sum0, low(a.x), v);
-      sum1 = addProduct(sum1, low(a.y), v);
-      sum2 = addProduct(sum2, low(a.z), v);
-      sum3 = addProduct(sum3, low(a.w), v);
-      sum8 = addProduct(sum8, low(b.x), v);
-      sum9 = addProduct(sum9, low(b.y), v);
-      sum10 = addProduct(sum10, low(b.z), v);
-      sum11 = addProduct(sum11, low(b.w), v);
-      if (LANES == 8u) {
-        sum4 = addProduct(sum4, high(a.x), v);
-        sum5 = addProduct(sum5, high(a.y), v);
-        sum6 = addProduct(sum6, high(a.z), v);
-        sum7 = addProduct(sum7, high(a.w), v);
-        sum12 = addProduct(sum12, high(b.x), v);
-        sum13 = addProduct(sum13, high(b.y), v);
-        sum14 = addProduct(sum14, high(b.z), v);
-        sum15 = addProduct(sum15, high(b.w), v);
+    var t = subgroupMin(select(run, begin, met));
+    if (t < lastStep) {
+      loop {
+        let here = t + lane % 4u < run;
+        let pixel = startDy + select(0u, t + lane % 4u, here) * stepDy;
+        let a = load4(select(T4(), dy[pixel + groupA], here));
+        let b = load4(select(T4(), dy[pixel + groupB], here));
+        let in = vec4u(t) + vec4u(0u, 1u, 2u, 3u);
+        let inside = (in >= vec4u(begin)) & (in < vec4u(end));
+        let at = select(vec4u(0u), vec4u(startX) + in * stepX, inside);
+        let v = mat4x4f(
+          load4(select(T4(), x[at.x], inside.x)), load4(select(T4(), x[at.y], inside.y)),
+          load4(select(T4(), x[at.z], inside.z)), load4(select(T4(), x[at.w], inside.w)));
+        sum0 = addProduct(sum0, low(a.x), v);
+        sum1 = addProduct(sum1, low(a.y), v);
+        sum2 = addProduct(sum2, low(a.z), v);
+        sum3 = addProduct(sum3, low(a.w), v);
+        sum8 = addProduct(sum8, low(b.x), v);
+        sum9 = addProduct(sum9, low(b.y), v);
+        sum10 = addProduct(sum10, low(b.z), v);
+        sum11 = addProduct(sum11, low(b.w), v);
+        if (LANES == 8u) {
+          sum4 = addProduct(sum4, high(a.x), v);
+          sum5 = addProduct(sum5, high(a.y), v);
+          sum6 = addProduct(sum6, high(a.z), v);
+          sum7 = addProduct(sum7, high(a.w), v);
+          sum12 = addProduct(sum12, high(b.x), v);
+          sum13 = addProduct(sum13, high(b.y), v);
+          sum14 = addProduct(sum14, high(b.z), v);
+          sum15 = addProduct(sum15, high(b.w), v);
+        }
+        continuing {
+          t += 4u;
+          break if t >= lastStep;
+        }
       }
     }
+    j++;
+    i += select(0u, 1u, j == inner);
+    j = select(j, 0u, j == inner);
   }
 
   if (id.x * SUBGROUP + lane >= columns) { return; }

@@ -78,7 +78,8 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(subgroup_invocation_id) lane:
       let atA = select(0u, ((pixelA.n * shape.H + topA + r) * shape.W + leftA + s) * C4, insideA);
       let atB = select(0u, ((pixelB.n * shape.H + topB + r) * shape.W + leftB + s) * C4, insideB);
       let at = rows + (r * shape.S + s) * C4;
-      for (var k = 0u; k < C4; k++) {
+      var k = 0u;
+      loop {
         // The select, not a product with zero: what lies at index 0 may be an infinity.
         let a = load4(select(T4(), x[atA + k], insideA));
         let b = load4(select(T4(), x[atB + k], insideB));
@@ -101,6 +102,10 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(subgroup_invocation_id) lane:
           sum13 = addProduct(sum13, subgroupBroadcast(b, 5u), w);
           sum14 = addProduct(sum14, subgroupBroadcast(b, 6u), w);
           sum15 = addProduct(sum15, subgroupBroadcast(b, 7u), w);
+        }
+        continuing {
+          k++;
+          break if k >= C4;
         }
       }
     }
