@@ -1,0 +1,138 @@
+import { DataError, OptionError } from '../base/errors.ts'
+import { formatBytes, formatClock, formatRate, formatTime } from '../base/format.ts'
+import { currentGpu } from '../gpu/device.ts'
+import type { ArchiveCheck, Datasets, DownloadOptions, OnBytes, Platform } from '../platform/platform.ts'
+import { archiveChecks } from './urls.ts'
+
+export interface UntarOptions {
+  /** Fetch and unpack again what is already there. Default false. */
+  readonly force?: boolean
+  /** The folder that holds `archive/` and `data/`. Default: the setting `FASTAI_HOME`, else `~/.fastai`. */
+  readonly home?: string
+  /** What the archive must be. Default: what is known of it, see `archiveChecks`; nothing is checked where it is not. */
+  readonly expected?: ArchiveCheck
+  /** Told instead of the terminal. */
+  readonly onBytes?: (what: 'download' | 'extract', ...bytes: Parameters<OnBytes>) => void
+  /** How patient the download is. */
+  readonly patience?: Pick<DownloadOptions, 'stallMs' | 'pauseMs'>
+  /** Default: that of the open GPU. */
+  readonly platform?: Platform
+}
+
+/**
+ * The folder of a data set, fetched and unpacked when it is not there yet.
+ *
+ *   <home>/data/imagenette2            is returned as it is when it exists
+ *   <home>/archive/imagenette2.tgz     is unpacked when it exists and is the expected one, else fetched first
+ *
+ * Both folders are shared with fastai: what one has fetched, the other finds.
+ *
+ * @param url  one of `urls`, or any .tgz
+ * @returns    the path of the folder
+ * @throws DataError  when the archive cannot be fetched, is not the expected one or cannot be unpacked
+ *
+ * Source: fastai data/external.py, untar_data; fastdownload, FastDownload.get.
+ */
+export async function untarData(url: string, options: UntarOptions = {}): Promise<string> {
+  const platform = options.platform ?? currentGpu().platform
+  const { files } = platform
+  const fileName = /([^/?#]+\.(?:tgz|tar\.gz))(?:[?#].*)?$/.exec(url)?.[1]
+  if (fileName === undefined) throw new OptionError('untarData', 'this is no address of an archive', { given: { url }, expected: 'one of `urls`, or the address of a .tgz' })
+  const home = await dataHome(platform, options.home)
+  const folder = files.join(home.data, fileName.replace(/\.(tgz|tar\.gz)$/, ''))
+  if (options.force !== true && await files.exists(folder)) return folder
+
+  const store = datasetsOf(platform)
+  const archive = files.join(home.archive, fileName)
+  const expected = options.expected ?? archiveChecks.get(url)
+  if (options.force === true || !await isExpected(platform, archive, expected)) {
+    const progress = new Progress(platform, `downloading ${fileName}`)
+    const onBytes: OnBytes = (...bytes) => options.onBytes ? options.onBytes('download', ...bytes) : progress.show(...bytes)
+    await store.download(url, archive, { ...(expected ? { expected } : {}), onBytes, ...options.patience }).finally(() => progress.clear())
+    progress.conclude(`downloaded ${fileName}`)
+  }
+  const progress = new Progress(platform, `unpacking ${fileName}`)
+  const onBytes: OnBytes = (...bytes) => options.onBytes ? options.onBytes('extract', ...bytes) : progress.show(...bytes)
+  await store.extract(archive, folder, onBytes).finally(() => progress.clear())
+  progress.conclude(`unpacked to ${folder}`)
+  return folder
+}
+
+/**
+ * Where archives and data sets are kept: `archive` and `data` of `home`, unless its config.ini says otherwise.
+ *
+ * Source: fastai data/external.py, fastai_cfg.
+ */
+export async function dataHome(platform: Platform, home?: string): Promise<{ archive: string, data: string }> {
+  const { files, env } = platform
+  const user = env('HOME') ?? env('USERPROFILE')
+  const own = (path: string): string => (user !== undefined && /^~(?=$|[/\\])/.test(path) ? user + path.slice(1) : path)
+  const folder = own(home ?? env('FASTAI_HOME') ?? '~/.fastai')
+  if (folder.startsWith('~')) throw new DataError('untarData', 'no home folder is known', { fix: 'set FASTAI_HOME to the folder that data sets are kept in' })
+  const config = files.join(folder, 'config.ini')
+  const text = await files.exists(config) ? await files.readText(config) : ''
+  const at = (key: 'archive' | 'data'): string => {
+    const path = own(new RegExp(`^\\s*${key}\\s*[=:]\\s*(.+?)\\s*$`, 'm').exec(text)?.[1] ?? key)
+    return /^([/\\]|[A-Za-z]:)/.test(path) ? path : files.join(folder, path)
+  }
+  return { archive: at('archive'), data: at('data') }
+}
+
+/** @throws DataError where data sets cannot be brought to (a page) */
+export function datasetsOf(platform: Platform): Datasets {
+  if (platform.datasets) return platform.datasets
+  throw new DataError('untarData', `data sets cannot be fetched in this platform (${platform.name})`, { fix: 'serve the images yourself and name their folder' })
+}
+
+async function isExpected(platform: Platform, archive: string, expected: ArchiveCheck | undefined): Promise<boolean> {
+  const found = await datasetsOf(platform).check(archive)
+  if (found === undefined) return false
+  if (expected === undefined || (found.sizeBytes === expected.sizeBytes && found.md5 === expected.md5)) return true
+  platform.log(`${archive} is another version than the one known (${found.sizeBytes} bytes instead of ${expected.sizeBytes}): fetching it again`)
+  return false
+}
+
+/** How often a line is printed where there is no terminal to overwrite one of. */
+const LINE_EVERY_MS = 10_000
+
+/** `downloading imagenette2-160.tgz: 42 % of 94.4 MiB, 8.10 MB/s, 00:07 left` */
+class Progress {
+  private readonly platform: Platform
+  private readonly what: string
+  private readonly startMs: number
+  private firstBytes: number | undefined
+  private doneBytes = 0
+  private lastLineMs: number
+
+  constructor(platform: Platform, what: string) {
+    this.platform = platform
+    this.what = what
+    this.startMs = platform.now()
+    this.lastLineMs = this.startMs
+  }
+
+  show(doneBytes: number, totalBytes: number | undefined): void {
+    // What an earlier run has fetched says nothing about the speed of this one.
+    this.firstBytes ??= doneBytes
+    this.doneBytes = doneBytes
+    const now = this.platform.now()
+    const { status } = this.platform
+    if (now - this.lastLineMs < (status ? 100 : LINE_EVERY_MS)) return
+    this.lastLineMs = now
+    const bytesPerMs = (doneBytes - this.firstBytes) / (now - this.startMs)
+    const share = totalBytes === undefined ? formatBytes(doneBytes) : `${Math.floor((100 * doneBytes) / totalBytes)} % of ${formatBytes(totalBytes)}`
+    const left = totalBytes === undefined || bytesPerMs === 0 ? '' : `, ${formatClock((totalBytes - doneBytes) / bytesPerMs)} left`
+    const line = `${this.what}: ${share}, ${formatRate(bytesPerMs * 1000, 1000, 'B')}${left}`
+    if (status) status(line)
+    else this.platform.log(line)
+  }
+
+  clear(): void {
+    this.platform.status?.('')
+  }
+
+  conclude(what: string): void {
+    if (this.firstBytes === undefined) return
+    this.platform.log(`${what}: ${formatBytes(this.doneBytes)} in ${formatTime(this.platform.now() - this.startMs)}`)
+  }
+}

@@ -1,0 +1,392 @@
+import { createHash } from 'node:crypto'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { gzipSync } from 'node:zlib'
+import { Header } from 'tar'
+import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { DataError } from '../../src/base/errors.ts'
+import { dataHome, untarData } from '../../src/data/untar-data.ts'
+import type { UntarOptions } from '../../src/data/untar-data.ts'
+import { archiveChecks, urls } from '../../src/data/urls.ts'
+import { datasets } from '../../src/platform/node/archive.ts'
+import { nodeFiles } from '../../src/platform/node/files.ts'
+import type { ArchiveCheck, Platform } from '../../src/platform/platform.ts'
+
+type Handler = (request: IncomingMessage, response: ServerResponse) => void
+
+let home = ''
+let server: Server
+let address = ''
+let requests: IncomingMessage['headers'][] = []
+let answer: Handler = () => {}
+let printed: string[] = []
+let archive: Buffer
+let expected: ArchiveCheck
+
+const part = () => join(home, 'archive', 'shapes.tgz.part')
+const kept = () => join(home, 'archive', 'shapes.tgz')
+const folder = () => join(home, 'data', 'shapes')
+const untar = (options: UntarOptions = {}) => untarData(`${address}/shapes.tgz`, {
+  expected, patience: { stallMs: 20_000, pauseMs: 1 }, platform: platform(), ...options,
+})
+
+function platform(): Platform {
+  const env = (name: string) => (name === 'FASTAI_HOME' ? home : undefined)
+  const stub = { name: 'node', files: nodeFiles, datasets, env, now: () => performance.now(), log: (line: string) => printed.push(line), status: undefined }
+  return stub as unknown as Platform
+}
+
+beforeAll(() => {
+  // Contents that gzip cannot shrink, as JPEG files are: the archive passes the first MiB, which the check covers.
+  const noise = (name: string) => Buffer.concat(Array.from({ length: 40_000 }, (_, i) => createHash('md5').update(`${name}${i}`).digest()))
+  archive = tgz([
+    ['shapes/', ''],
+    ['shapes/train/disc/a.jpg', noise('a')],
+    ['shapes/train/ring/b.jpg', noise('b')],
+    ['shapes/val/disc/c.jpg', 'c'],
+  ])
+  expected = checkOf(archive)
+})
+
+beforeEach(async () => {
+  home = mkdtempSync(join(tmpdir(), 'wgrad-untar-'))
+  requests = []
+  printed = []
+  answer = serve()
+  server = createServer((request, response) => {
+    requests.push(request.headers)
+    answer(request, response)
+  })
+  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening))
+  address = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+})
+
+afterEach(() => {
+  server.closeAllConnections()
+  server.close()
+  rmSync(home, { recursive: true, force: true })
+})
+
+describe('untarData', () => {
+  test('fetches, checks and unpacks', async () => {
+    expect(await untar()).toBe(folder())
+    expect(tree(folder())).toEqual(['train/disc/a.jpg', 'train/ring/b.jpg', 'val/disc/c.jpg'])
+    expect(statSync(join(folder(), 'train/disc/a.jpg')).size).toBe(640_000)
+    expect(readdirSync(join(home, 'archive'))).toEqual(['shapes.tgz'])
+    expect(readdirSync(join(home, 'data'))).toEqual(['shapes'])
+    expect(printed.map((line) => line.replace(/ in .*/, ''))).toEqual(['downloaded shapes.tgz: 1.22 MiB', `unpacked to ${folder()}: 1.22 MiB`])
+  })
+
+  test('makes no request when the folder is there', async () => {
+    mkdirSync(folder(), { recursive: true })
+    expect(await untar()).toBe(folder())
+    expect(requests).toEqual([])
+    expect(printed).toEqual([])
+  })
+
+  test('makes no request when the right archive is there', async () => {
+    mkdirSync(dirname(kept()))
+    writeFileSync(kept(), archive)
+    await untar()
+    expect(requests).toEqual([])
+    expect(existsSync(join(folder(), 'val/disc/c.jpg'))).toBe(true)
+  })
+
+  test('replaces an archive of another version, saying so', async () => {
+    mkdirSync(dirname(kept()))
+    writeFileSync(kept(), 'an old one')
+    await untar()
+    expect(printed[0]).toBe(`${kept()} is another version than the one known (10 bytes instead of ${archive.length}): fetching it again`)
+    expect(readFileSync(kept()).equals(archive)).toBe(true)
+  })
+
+  test('fetches and unpacks again when forced', async () => {
+    await untar()
+    writeFileSync(join(folder(), 'mine.txt'), 'x')
+    await untar({ force: true })
+    expect(requests.length).toBe(2)
+    expect(tree(folder())).toEqual(['train/disc/a.jpg', 'train/ring/b.jpg', 'val/disc/c.jpg'])
+  })
+
+  test('reports the bytes of both stages', async () => {
+    const seen: [string, number, number | undefined][] = []
+    await untar({ onBytes: (...bytes) => seen.push(bytes) })
+    for (const stage of ['download', 'extract']) {
+      expect(seen.filter(([what]) => what === stage).at(-1)).toEqual([stage, archive.length, archive.length])
+    }
+    expect(printed).toEqual([])
+  })
+
+  test('refuses an address that is no archive', async () => {
+    await expect(untarData('https://example.org/images.zip', { platform: platform() })).rejects.toThrow('untarData: this is no address of an archive')
+  })
+
+  test('knows size and md5 of every address it offers', () => {
+    expect([...archiveChecks.keys()].sort()).toEqual(Object.values(urls).sort())
+    expect(archiveChecks.get(urls.imagenette160)).toEqual({ sizeBytes: 99_003_388, md5: 'c475f8f7617a200ba35b9facc48443c3' })
+  })
+})
+
+describe('a connection that is cut', () => {
+  test('is made again for the rest only', async () => {
+    answer = serve({ cutAt: [700_000, 1_000_000] })
+    await untar()
+    expect(requests.map(({ range }) => range)).toEqual([undefined, 'bytes=700000-', 'bytes=1000000-'])
+    expect(requests.map((headers) => headers['if-range'])).toEqual([undefined, '"v1"', '"v1"'])
+    expect(readFileSync(kept()).equals(archive)).toBe(true)
+  })
+
+  test('leaves its part for the next run', async () => {
+    answer = serve({ cutAt: [500_000, 500_000, 500_000, 500_000, 500_000] })
+    const error = await untar().catch((e: unknown) => e)
+    expect(error).toBeInstanceOf(DataError)
+    expect((error as Error).message).toContain(`488 KiB in ${part()}; the next run goes on from there`)
+    expect(statSync(part()).size).toBe(500_000)
+    expect(existsSync(folder())).toBe(false)
+
+    requests = []
+    answer = serve()
+    await untar()
+    expect(requests.map(({ range }) => range)).toEqual(['bytes=500000-'])
+    expect(readFileSync(kept()).equals(archive)).toBe(true)
+    expect(readdirSync(join(home, 'archive'))).toEqual(['shapes.tgz'])
+  })
+
+  test('begins anew when the file has changed meanwhile', async () => {
+    const old = serve({ cutAt: [500_000], etag: '"v0"', content: Buffer.alloc(archive.length) })
+    const now = serve()
+    answer = (request, response) => (requests.length === 1 ? old : now)(request, response)
+    await untar()
+    expect(requests.map((headers) => headers['if-range'])).toEqual([undefined, '"v0"'])
+    expect(readFileSync(kept()).equals(archive)).toBe(true)
+  })
+
+  test('begins anew on a server without ranges', async () => {
+    answer = serve({ cutAt: [500_000], ranges: false })
+    await untar()
+    expect(requests.length).toBe(2)
+    expect(readFileSync(kept()).equals(archive)).toBe(true)
+  })
+
+  test('begins anew where the server names no version of the file', async () => {
+    answer = serve({ cutAt: [500_000], etag: '' })
+    await untar()
+    expect(requests.map(({ range }) => range)).toEqual([undefined, undefined])
+    expect(readFileSync(kept()).equals(archive)).toBe(true)
+  })
+
+  test('begins anew when the note of the version is broken', async () => {
+    answer = serve({ cutAt: [500_000, 500_000, 500_000, 500_000, 500_000] })
+    await untar().catch(() => {})
+    writeFileSync(`${part()}.json`, '{"url":')
+    requests = []
+    answer = serve()
+    await untar()
+    expect(requests.map(({ range }) => range)).toEqual([undefined])
+    expect(readFileSync(kept()).equals(archive)).toBe(true)
+  })
+
+  test('begins anew when the server sends another part than asked for', async () => {
+    const good = serve({ cutAt: [500_000] })
+    answer = (request, response) => {
+      if (requests.length !== 2) return good(request, response)
+      response.writeHead(206, { 'content-range': `bytes 0-9/${archive.length}`, 'content-length': 10 }).end(archive.subarray(0, 10))
+    }
+    await untar()
+    expect(requests.map(({ range }) => range)).toEqual([undefined, 'bytes=500000-', undefined])
+    expect(readFileSync(kept()).equals(archive)).toBe(true)
+  })
+
+  test('is given up when silent, and made again', async () => {
+    const good = serve()
+    answer = (request, response) => {
+      if (requests.length > 1) return good(request, response)
+      response.writeHead(200, { 'content-length': archive.length, etag: '"v1"' }).write(archive.subarray(0, 300_000))
+    }
+    await untar({ patience: { stallMs: 300, pauseMs: 1 } })
+    expect(requests.map(({ range }) => range)).toEqual([undefined, 'bytes=300000-'])
+    expect(readFileSync(kept()).equals(archive)).toBe(true)
+  })
+
+  test('is made again after a server error', async () => {
+    const good = serve()
+    answer = (request, response) => (requests.length < 3 ? response.writeHead(503).end() : good(request, response))
+    await untar()
+    expect(requests.length).toBe(3)
+  })
+
+  test('a part that is complete already is taken as it is', async () => {
+    answer = serve({ cutAt: [500_000, 500_000, 500_000, 500_000, 500_000] })
+    await untar().catch(() => {})
+    writeFileSync(part(), archive)
+    answer = serve()
+    await untar()
+    expect(readFileSync(kept()).equals(archive)).toBe(true)
+  })
+})
+
+describe('what cannot be had', () => {
+  test('no network: what was tried, and what to do', async () => {
+    server.closeAllConnections()
+    await new Promise((closed) => server.close(closed))
+    await expect(untar()).rejects.toThrow(`${address}/shapes.tgz: could not be downloaded
+  tried  2 times in a row; the last time: connect ECONNREFUSED ${address.slice('http://'.length)}
+  Fix: check the network, or put shapes.tgz into ${dirname(kept())} yourself, or use images that are here (\`--data DIR\`)`)
+  })
+
+  test('a missing file is not asked for twice', async () => {
+    answer = (_request, response) => response.writeHead(404).end()
+    await expect(untar()).rejects.toThrow(`${address}/shapes.tgz: the server answered 404 Not Found`)
+    expect(requests.length).toBe(1)
+  })
+
+  test('another size is refused before it is fetched', async () => {
+    await expect(untar({ expected: { ...expected, sizeBytes: 5 } })).rejects.toThrow('the file on the server is not the one this release knows')
+    expect(existsSync(part())).toBe(false)
+  })
+
+  test('another size without a length is refused afterwards', async () => {
+    answer = (_request, response) => {
+      response.writeHead(200, { 'transfer-encoding': 'chunked' })
+      response.end(archive.subarray(0, 9))
+    }
+    await expect(untar()).rejects.toThrow('what arrived is not the expected archive; it was deleted')
+    expect(readdirSync(join(home, 'archive'))).toEqual([])
+  })
+
+  test('another content is refused', async () => {
+    const other = Buffer.from(archive)
+    other[5000] ^= 1
+    answer = serve({ content: other })
+    await expect(untar()).rejects.toThrow(`expected ${archive.length} bytes, ${expected.md5}`)
+    expect(readdirSync(join(home, 'archive'))).toEqual([])
+  })
+
+  test('a folder that cannot be made', async () => {
+    writeFileSync(join(home, 'archive'), 'a file in the way')
+    await expect(untar()).rejects.toBeInstanceOf(DataError)
+  })
+})
+
+describe('an archive that is not unpacked', () => {
+  const unpack = async (content: Buffer) => {
+    mkdirSync(dirname(kept()))
+    writeFileSync(kept(), content)
+    const error = await untar({ expected: checkOf(content) }).catch((e: unknown) => e)
+    expect(error).toBeInstanceOf(DataError)
+    expect(existsSync(join(home, 'data')) ? readdirSync(join(home, 'data')) : []).toEqual([])
+    return (error as Error).message
+  }
+
+  test('corrupted', async () => {
+    const corrupted = Buffer.from(archive)
+    corrupted.fill(0x55, 600_000, 601_000)
+    expect(await unpack(corrupted)).toContain(`${kept()}: cannot be unpacked`)
+  })
+
+  test('cut off', async () => {
+    expect(await unpack(archive.subarray(0, 900_000))).toContain(`${kept()}: cannot be unpacked`)
+  })
+
+  test('not an archive', async () => {
+    expect(await unpack(Buffer.from('<html>sign in</html>'.repeat(100)))).toContain(`${kept()}: cannot be unpacked`)
+  })
+
+  test('empty', async () => {
+    expect(await unpack(tgz([]))).toContain(kept())
+  })
+
+  test.each(['../evil.txt', 'shapes/../../evil.txt', '/tmp/wgrad-evil.txt', 'shapes\\..\\..\\evil.txt', 'C:\\evil.txt'])('writing outside its folder: %s', async (path) => {
+    expect(await unpack(tgz([['shapes/a.jpg', 'a'], [path, 'evil']]))).toBe(
+      `${kept()}: was not unpacked: ${path} lies outside the archive's folder\n  Fix: use another archive; this one is not to be trusted`)
+    expect(existsSync(join(home, 'evil.txt'))).toBe(false)
+    expect(existsSync('/tmp/wgrad-evil.txt')).toBe(false)
+  })
+
+  test('holding a link', async () => {
+    expect(await unpack(tgz([['shapes/a.jpg', 'a'], ['shapes/link', '', '/etc/passwd']]))).toContain('shapes/link is a SymbolicLink, neither file nor folder')
+  })
+})
+
+describe('unpacking', () => {
+  test('keeps all of an archive with several folders', async () => {
+    answer = serve({ content: tgz([['train/a.jpg', 'a'], ['val/b.jpg', 'b']]) })
+    await untarData(`${address}/shapes.tgz`, { platform: platform() })
+    expect(tree(folder())).toEqual(['train/a.jpg', 'val/b.jpg'])
+  })
+
+  test('removes what a killed process has left, and nothing of a living one', async () => {
+    const left = join(home, 'data', '.shapes.999999999.part')
+    const inUse = join(home, 'data', `.shapes.${process.ppid}.part`)
+    mkdirSync(left, { recursive: true })
+    mkdirSync(inUse)
+    await untar()
+    expect([existsSync(left), existsSync(inUse)]).toEqual([false, true])
+  })
+})
+
+describe('where data sets are kept', () => {
+  const at = (env: Record<string, string>, given?: string) => dataHome({ files: nodeFiles, env: (name: string) => env[name] } as unknown as Platform, given)
+
+  test('in ~/.fastai, or FASTAI_HOME, or the folder named', async () => {
+    expect(await at({ HOME: home })).toEqual({ archive: join(home, '.fastai/archive'), data: join(home, '.fastai/data') })
+    expect(await at({ HOME: home, FASTAI_HOME: '/big' })).toEqual({ archive: '/big/archive', data: '/big/data' })
+    expect(await at({ HOME: home, FASTAI_HOME: '/big' }, '~/mine')).toEqual({ archive: join(home, 'mine/archive'), data: join(home, 'mine/data') })
+  })
+
+  test("as fastai's config.ini says", async () => {
+    writeFileSync(join(home, 'config.ini'), '[DEFAULT]\ndata = ~/images\narchive = packed\nstorage = tmp\n')
+    expect(await at({ HOME: '/user', FASTAI_HOME: home })).toEqual({ archive: join(home, 'packed'), data: '/user/images' })
+  })
+
+  test('nowhere without a home folder', async () => {
+    await expect(at({})).rejects.toThrow('untarData: no home folder is known')
+  })
+})
+
+/** A server with ranges and a version tag, as S3 is; `cutAt` drops the n-th connection at that byte of the file. */
+function serve({ cutAt = [], etag = '"v1"', ranges = true, content }: { cutAt?: number[], etag?: string, ranges?: boolean, content?: Buffer } = {}): Handler {
+  let connection = 0
+  return (request, response) => {
+    const body = content ?? archive
+    const asked = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? '')?.[1] ?? 0)
+    const start = ranges && request.headers['if-range'] === etag ? asked : 0
+    const cut = cutAt[connection++]
+    if (start > 0 && start >= body.length) {
+      response.writeHead(416, { 'content-range': `bytes */${body.length}` }).end()
+      return
+    }
+    response.writeHead(start > 0 ? 206 : 200, {
+      'content-length': body.length - start,
+      ...(etag === '' ? {} : { etag }),
+      ...(start > 0 ? { 'content-range': `bytes ${start}-${body.length - 1}/${body.length}` } : {}),
+    })
+    if (cut === undefined) response.end(body.subarray(start))
+    else response.write(body.subarray(start, cut), () => setTimeout(() => response.destroy(), 20))
+  }
+}
+
+function checkOf(content: Buffer): ArchiveCheck {
+  return { sizeBytes: content.length, md5: createHash('md5').update(content.subarray(0, 2 ** 20)).digest('hex') }
+}
+
+/** A .tgz with these entries exactly: path, content, and for a link where it points. */
+function tgz(entries: [path: string, content: Buffer | string, link?: string][]): Buffer {
+  const blocks = entries.flatMap(([path, content, link]) => {
+    const bytes = Buffer.from(content)
+    const type = link !== undefined ? 'SymbolicLink' : path.endsWith('/') ? 'Directory' : 'File'
+    const header = new Header({ path, mode: 0o644, size: bytes.length, type, ...(link === undefined ? {} : { linkpath: link }), mtime: new Date(0) })
+    header.encode()
+    return [header.block as Buffer, bytes, Buffer.alloc((512 - (bytes.length % 512)) % 512)]
+  })
+  return gzipSync(Buffer.concat([...blocks, Buffer.alloc(1024)]))
+}
+
+function tree(path: string): string[] {
+  return readdirSync(path, { withFileTypes: true, recursive: true }).filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name).slice(path.length + 1)).sort()
+}
