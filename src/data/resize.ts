@@ -1,0 +1,226 @@
+/** Brings an image to one size exactly as fastai's `Resize` does with Pillow: the same crop, the same 8-bit pixels. */
+import { OptionError } from '../base/errors.ts'
+import type { Pixels, ResizePlan } from '../platform/platform.ts'
+
+/** A rectangle in the source's pixels. With method 'pad' it reaches beyond the image. */
+export interface Box {
+  readonly left: number
+  readonly top: number
+  readonly width: number
+  readonly height: number
+}
+
+/**
+ * fastai's Resize: crops (or squishes, or pads by reflection) to the aspect of the target, then resamples bilinearly.
+ *
+ * @param source  8-bit RGBA; its alpha is ignored
+ * @returns       plan.width × plan.height, alpha 255; a copy where nothing changes
+ * @throws OptionError  when the plan's size or position is out of range
+ *
+ * Source: fastai vision/augment.py, Resize.encodes and crop_pad.
+ */
+export function resizePixels(source: Pixels, plan: ResizePlan): Pixels {
+  return resample(source, resizeBox(source.width, source.height, plan), plan.width, plan.height)
+}
+
+/**
+ * The box of a width × height image that `plan` keeps: the largest inside it with the target's aspect ('crop'), the
+ * smallest around it ('pad'), or all of it ('squish').
+ *
+ *   ratio = min(width / plan.width, height / plan.height), the maximum for 'pad'
+ *   box   = ⌊ratio · plan.width⌋ × ⌊ratio · plan.height⌋ at ⌊position · (size − box)⌋
+ *
+ * Both roundings are toward zero and both are fastai's: (453 / 224) · 224 comes out just below 453, so a shorter side
+ * of 453 pixels loses one.
+ */
+export function resizeBox(width: number, height: number, plan: ResizePlan): Box {
+  checkPlan(plan)
+  if (plan.method === 'squish') return { left: 0, top: 0, width, height }
+  const ratios = [width / plan.width, height / plan.height] as const
+  const ratio = plan.method === 'pad' ? Math.max(...ratios) : Math.min(...ratios)
+  // An image one pixel wide can round to nothing, where fastai fails.
+  const boxWidth = Math.max(1, Math.trunc(ratio * plan.width))
+  const boxHeight = Math.max(1, Math.trunc(ratio * plan.height))
+  return {
+    left: Math.trunc(plan.position[0] * (width - boxWidth)),
+    top: Math.trunc(plan.position[1] * (height - boxHeight)),
+    width: boxWidth,
+    height: boxHeight,
+  }
+}
+
+/** Refuses a plan that no image could satisfy. */
+export function checkPlan({ width, height, method, position }: ResizePlan): void {
+  if (!(Number.isInteger(width) && Number.isInteger(height) && width > 0 && height > 0)) {
+    throw new OptionError('resize', 'the size is not a whole number of pixels', {
+      given: { size: `${width} × ${height}` },
+      expected: 'two positive integers',
+    })
+  }
+  if (!position.every((p) => p >= 0 && p <= 1)) {
+    throw new OptionError('resize', 'the position is outside the image', {
+      given: { position: [...position] },
+      expected: 'two numbers of 0 … 1, .5 being the centre',
+    })
+  }
+  if (!['crop', 'squish', 'pad'].includes(method)) {
+    throw new OptionError('resize', `there is no method '${method}'`, { expected: "'crop', 'squish' or 'pad'" })
+  }
+}
+
+/**
+ * Pillow's `crop(box).resize((width, height), BILINEAR)`, bit for bit: horizontal, then vertical, each rounded to 8
+ * bits, a pass left out where the size stays. Beyond the image the box sees its reflection.
+ */
+export function resample(source: Pixels, box: Box, width: number, height: number): Pixels {
+  const inside = box.left >= 0 && box.top >= 0
+    && box.left + box.width <= source.width && box.top + box.height <= source.height
+  if (!inside) return resample(reflect(source, box), { ...box, left: 0, top: 0 }, width, height)
+
+  let view: View = { data: source.data, first: (box.top * source.width + box.left) * 4, rowStep: source.width * 4 }
+  if (width !== box.width) view = resampleRows(view, box.width, box.height, width)
+  if (height !== box.height) view = resampleColumns(view, width, box.height, height)
+  return { width, height, data: view.data === source.data ? copyRows(view, width, height) : view.data }
+}
+
+/** Pixels inside a larger picture: where they start and how far apart their rows are, in bytes. */
+interface View {
+  readonly data: Uint8Array
+  readonly first: number
+  readonly rowStep: number
+}
+
+function copyRows({ data, first, rowStep }: View, width: number, height: number): Uint8Array {
+  const target = new Uint8Array(width * height * 4)
+  for (let y = 0; y < height; y++) {
+    target.set(data.subarray(first + y * rowStep, first + y * rowStep + width * 4), y * width * 4)
+  }
+  for (let i = 3; i < target.length; i += 4) target[i] = 255
+  return target
+}
+
+function resampleRows(view: View, width: number, height: number, newWidth: number): View {
+  const target = new Uint8Array(newWidth * height * 4)
+  const steps = { line: view.rowStep, pixel: 4, newLine: newWidth * 4, newPixel: 4 }
+  resampleLines(view, target, height, steps, coefficients(width, newWidth))
+  return { data: target, first: 0, rowStep: newWidth * 4 }
+}
+
+function resampleColumns(view: View, width: number, height: number, newHeight: number): View {
+  const target = new Uint8Array(width * newHeight * 4)
+  const steps = { line: 4, pixel: view.rowStep, newLine: 4, newPixel: width * 4 }
+  resampleLines(view, target, width, steps, coefficients(height, newHeight))
+  return { data: target, first: 0, rowStep: width * 4 }
+}
+
+/** Byte distances between lines and between the pixels of a line, before and after: rows and columns differ in no more. */
+interface Steps {
+  readonly line: number
+  readonly pixel: number
+  readonly newLine: number
+  readonly newPixel: number
+}
+
+/** out[i] = (½ + Σ_k weights[i,k] · in[starts[i] + k]) / 2^BITS for every line and colour. */
+function resampleLines(view: View, target: Uint8Array, lines: number, steps: Steps, table: Coefficients): void {
+  const { data, first } = view
+  const { line, pixel, newLine, newPixel } = steps
+  const { starts, counts, weights, taps } = table
+  const size = starts.length
+  for (let l = 0; l < lines; l++) {
+    let out = l * newLine
+    for (let i = 0; i < size; i++, out += newPixel) {
+      let red = HALF
+      let green = HALF
+      let blue = HALF
+      let at = first + l * line + starts[i] * pixel
+      const end = i * taps + counts[i]
+      for (let k = i * taps; k < end; k++, at += pixel) {
+        const weight = weights[k]
+        red += Math.imul(weight, data[at])
+        green += Math.imul(weight, data[at + 1])
+        blue += Math.imul(weight, data[at + 2])
+      }
+      // No clipping: the weights are positive and add up to 1, so 255 is never passed.
+      target[out] = red >> BITS
+      target[out + 1] = green >> BITS
+      target[out + 2] = blue >> BITS
+      target[out + 3] = 255
+    }
+  }
+}
+
+/** Fraction bits of a weight: 32 less 8 of the pixel less 2 to spare. Source: Pillow Resample.c, PRECISION_BITS. */
+const BITS = 22
+const HALF = 1 << (BITS - 1)
+
+/** The pixels counts[i] from starts[i] on that make pixel i, with their fixed-point weights in row i of weights. */
+export interface Coefficients {
+  readonly starts: Int32Array
+  readonly counts: Int32Array
+  readonly weights: Int32Array
+  readonly taps: number
+}
+
+const tables = new Map<number, Coefficients>()
+/** Tables are kept for as many size pairs: those of a data set of photographs fit, a few kilobytes each. */
+const MAX_TABLES = 1024
+
+/**
+ * The triangle filter that brings a line from size to newSize pixels, stretched when shrinking (so it is antialiased):
+ *
+ *   w_k ∝ max(0, 1 − |k + ½ − centre| / stretch),  centre = (i + ½) · size/newSize,  stretch = max(1, size/newSize)
+ *
+ * Source: Pillow Resample.c, precompute_coeffs and normalize_coeffs_8bpc, in double precision and in their order.
+ */
+export function coefficients(size: number, newSize: number): Coefficients {
+  const key = size * 2 ** 20 + newSize
+  const known = tables.get(key)
+  if (known !== undefined) return known
+  if (tables.size >= MAX_TABLES) tables.clear()
+
+  const scale = size / newSize
+  const stretch = Math.max(scale, 1)
+  const taps = Math.ceil(stretch) * 2 + 1
+  const starts = new Int32Array(newSize)
+  const counts = new Int32Array(newSize)
+  const weights = new Int32Array(newSize * taps)
+  const row = new Float64Array(taps)
+  for (let i = 0; i < newSize; i++) {
+    const centre = (i + 0.5) * scale
+    const start = Math.max(0, Math.trunc(centre - stretch + 0.5))
+    const count = Math.min(size, Math.trunc(centre + stretch + 0.5)) - start
+    let sum = 0
+    for (let k = 0; k < count; k++) {
+      row[k] = Math.max(0, 1 - Math.abs((k + start - centre + 0.5) * (1 / stretch)))
+      sum += row[k]
+    }
+    for (let k = 0; k < count; k++) weights[i * taps + k] = Math.trunc((row[k] / sum) * 2 ** BITS + 0.5)
+    starts[i] = start
+    counts[i] = count
+  }
+  const table = { starts, counts, weights, taps }
+  tables.set(key, table)
+  return table
+}
+
+/** The box of an image that continues as its mirror image, the edge pixel not repeated (numpy's pad mode 'reflect'). */
+function reflect(source: Pixels, box: Box): Pixels {
+  const columns = Array.from({ length: box.width }, (_, x) => mirror(box.left + x, source.width) * 4)
+  const data = new Uint8Array(box.width * box.height * 4)
+  let out = 0
+  for (let y = 0; y < box.height; y++) {
+    const row = mirror(box.top + y, source.height) * source.width * 4
+    for (const column of columns) {
+      for (let channel = 0; channel < 4; channel++) data[out++] = source.data[row + column + channel]
+    }
+  }
+  return { width: box.width, height: box.height, data }
+}
+
+function mirror(index: number, size: number): number {
+  if (size === 1) return 0
+  const period = 2 * (size - 1)
+  const phase = ((index % period) + period) % period
+  return phase < size ? phase : period - phase
+}

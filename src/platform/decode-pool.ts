@@ -1,0 +1,179 @@
+/**
+ * Decoding on several threads: what Node and the browser have in common. Each brings its own worker as a
+ * `DecodeThread`; who gets which image, in which order, and what happens when a worker dies is decided here.
+ */
+import { DataError, DeviceError, OptionError, WgradError } from '../base/errors.ts'
+import type { DecodePool, DecodeRequest, Pixels } from './platform.ts'
+
+/** What a worker is sent. It reads the file itself where it can; where only the page can, the bytes come along. */
+export interface DecodeJob extends DecodeRequest {
+  readonly bytes?: Uint8Array
+}
+
+/** What it answers: once that it runs, then for every job, in order, its pixels or what is wrong with the file. */
+export type DecodeReply = 'ready' | Pixels | { readonly error: string; readonly kind: string }
+
+/** A worker as the pool sees it. */
+export interface DecodeThread {
+  post(job: DecodeJob): void
+  /** Whether the program has to stay alive for it: only while it has work. */
+  hold(busy: boolean): void
+  stop(): Promise<void>
+}
+
+/** Starts a worker; `ended` says why it stopped without having been asked to. */
+export type StartThread = (events: { reply(reply: DecodeReply): void; ended(reason: string): void }) => DecodeThread
+
+/** One image under way or waiting. */
+interface Task {
+  readonly job: DecodeJob
+  resolve(pixels: Pixels): void
+  reject(error: WgradError): void
+}
+
+/** A thread and its jobs: the first is being decoded, so it is the one to blame when the thread dies. */
+interface Seat {
+  readonly thread: DecodeThread
+  jobs: Task[]
+  started: boolean
+}
+
+/** Two jobs a thread: the next is already there when one is done. More would only bind images to a slow thread. */
+const JOBS_PER_THREAD = 2
+
+/** Decodes on up to `threads` workers, which start with the first image and hold the program only while they work. */
+export class ThreadedDecodePool implements DecodePool {
+  readonly threads: number
+  private readonly start: StartThread
+  private seats: Seat[] = []
+  private queue: Task[] = []
+
+  constructor(threads: number, start: StartThread) {
+    this.threads = threads
+    this.start = start
+  }
+
+  decode(job: DecodeJob): Promise<Pixels> {
+    return new Promise((resolve, reject) => {
+      this.queue.push({ job, resolve, reject })
+      this.distribute()
+    })
+  }
+
+  /** Stops the workers; unfinished images are refused. A later decode starts new workers. */
+  async close(): Promise<void> {
+    const stopped = this.seats
+    this.seats = []
+    const closed = (): WgradError => new DeviceError('decode', 'the decoding threads were closed before this image was done')
+    for (const task of [...stopped.flatMap((seat) => seat.jobs), ...this.queue.splice(0)]) task.reject(closed())
+    await Promise.all(stopped.map(({ thread }) => thread.stop()))
+  }
+
+  private distribute(): void {
+    while (this.queue.length > 0) {
+      let seat = this.seats.reduce<Seat | undefined>(
+        (best, other) => (best === undefined || other.jobs.length < best.jobs.length ? other : best), undefined)
+      if ((seat === undefined || seat.jobs.length > 0) && this.seats.length < this.threads) seat = this.open()
+      if (seat === undefined || seat.jobs.length >= JOBS_PER_THREAD) return
+      const task = this.queue.shift()
+      if (task === undefined) return
+      seat.jobs.push(task)
+      seat.thread.hold(true)
+      seat.thread.post(task.job)
+    }
+  }
+
+  private open(): Seat {
+    const thread = this.start({
+      reply: (reply) => this.answered(seat, reply),
+      ended: (reason) => this.ended(seat, reason),
+    })
+    const seat: Seat = { thread, jobs: [], started: false }
+    this.seats.push(seat)
+    return seat
+  }
+
+  private answered(seat: Seat, reply: DecodeReply): void {
+    if (reply === 'ready') {
+      seat.started = true
+      return
+    }
+    const task = seat.jobs.shift()
+    if (seat.jobs.length === 0) seat.thread.hold(false)
+    if ('error' in reply) task?.reject(rebuild(reply))
+    else task?.resolve(reply)
+    this.distribute()
+  }
+
+  private ended(seat: Seat, reason: string): void {
+    if (!this.seats.includes(seat)) return
+    this.seats = this.seats.filter((other) => other !== seat)
+    const [first, ...rest] = seat.jobs
+    if (seat.started) {
+      first?.reject(new DataError(first.job.path, `the decoding thread broke down on this image (${reason})`, {
+        fix: 'look at the image in a viewer; if it is fine, report it.',
+      }))
+      this.queue.unshift(...rest)
+      this.distribute()
+      return
+    }
+    // A worker that does not come up will not come up the next time either: everything waiting fails now.
+    for (const task of [...seat.jobs, ...this.queue.splice(0)]) {
+      task.reject(new DeviceError('decode', `a decoding thread cannot start (${reason})`, {
+        fix: 'run the built package (workers are .js files beside it), or ask for threads: 0 to decode in place.',
+      }))
+    }
+  }
+}
+
+/**
+ * The worker's side: decodes the jobs one after the other and sends the pixels without copying them.
+ *
+ * @returns what to call with each message
+ */
+export function serveDecoding(
+  decode: (job: DecodeJob) => Promise<Pixels>,
+  send: (reply: DecodeReply, transfer: ArrayBuffer[]) => void,
+): (job: DecodeJob) => void {
+  let last = Promise.resolve()
+  const serve = async (job: DecodeJob): Promise<void> => {
+    try {
+      const pixels = await decode(job)
+      send(pixels, pixels.data.buffer instanceof ArrayBuffer ? [pixels.data.buffer] : [])
+    } catch (error) {
+      const known = error instanceof WgradError ? error : new DataError(job.path, `could not be decoded (${String(error)})`)
+      send({ error: known.message, kind: known.name }, [])
+    }
+  }
+  send('ready', [])
+  return (job) => {
+    last = last.then(() => serve(job))
+  }
+}
+
+/** The error of a worker once more: a message between threads keeps its text but not its class. */
+function rebuild({ error, kind }: { readonly error: string; readonly kind: string }): WgradError {
+  const colon = error.indexOf(': ')
+  const [where, what] = [error.slice(0, colon), error.slice(colon + 2)]
+  return kind === 'OptionError' ? new OptionError(where, what) : new DataError(where, what)
+}
+
+/** A pool without threads, for tests and for running from the sources: decodes where it is called. */
+export function inPlaceDecodePool(decode: (job: DecodeJob) => Promise<Pixels>): DecodePool {
+  return { threads: 0, decode, close: () => Promise.resolve() }
+}
+
+/** Refuses a number of threads that is none. */
+export function checkThreads(threads: number): void {
+  if (!Number.isInteger(threads) || threads < 0) {
+    throw new OptionError('decode', 'the number of threads is not a count', {
+      given: { threads },
+      expected: '0 (decode in place) or more',
+    })
+  }
+}
+
+/** One thread fewer than processors, as the calling one works too, and at most 16, as fastai starts workers. */
+export function defaultThreads(processors: number): number {
+  return Math.max(1, Math.min(16, processors - 1))
+}

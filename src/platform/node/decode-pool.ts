@@ -1,0 +1,41 @@
+import { readFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { Worker } from 'node:worker_threads'
+import { decodeImage } from '../../data/decode.ts'
+import { checkThreads, defaultThreads, inPlaceDecodePool, ThreadedDecodePool } from '../decode-pool.ts'
+import type { DecodeReply, StartThread } from '../decode-pool.ts'
+import type { DecodePool, DecodeRequest, Pixels } from '../platform.ts'
+import { fileError } from './files.ts'
+import { decodePng } from './png.ts'
+
+/** Decodes image files on worker threads; threads = 0 decodes in place, the only way when run from the sources. */
+export function nodeDecodePool(threads = defaultThreads(availableParallelism())): DecodePool {
+  checkThreads(threads)
+  return threads === 0 ? inPlaceDecodePool(decodeFile) : new ThreadedDecodePool(threads, startWorker)
+}
+
+/** Reads and decodes one image file. Reading blocks: on a worker there is nothing else to do meanwhile. */
+export function decodeFile({ path, resize }: DecodeRequest): Promise<Pixels> {
+  let bytes: Uint8Array
+  try {
+    bytes = readFileSync(path)
+  } catch (error) {
+    return Promise.reject(fileError(path, error))
+  }
+  return decodeImage(path, bytes, decodePng, resize)
+}
+
+const startWorker: StartThread = ({ reply, ended }) => {
+  const worker = new Worker(new URL('./decode-worker.js', import.meta.url))
+  let reason = ''
+  worker.on('message', (message: DecodeReply) => reply(message))
+  worker.on('error', (error: Error) => { reason = error.message })
+  // 'exit' follows every 'error', and comes alone when the thread ends itself.
+  worker.on('exit', (code) => ended(reason === '' ? `exit code ${code}` : reason))
+  worker.unref()
+  return {
+    post: (job) => worker.postMessage(job),
+    hold: (busy) => { if (busy) worker.ref(); else worker.unref() },
+    stop: async () => { await worker.terminate() },
+  }
+}

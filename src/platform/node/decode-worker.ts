@@ -1,0 +1,8 @@
+import { parentPort } from 'node:worker_threads'
+import { DeviceError } from '../../base/errors.ts'
+import { serveDecoding } from '../decode-pool.ts'
+import { decodeFile } from './decode-pool.ts'
+
+const port = parentPort
+if (port === null) throw new DeviceError('decode-worker', 'runs as a worker thread only')
+port.on('message', serveDecoding(decodeFile, (reply, transfer) => port.postMessage(reply, transfer)))

@@ -1,0 +1,67 @@
+import { create, globals } from 'webgpu'
+
+/**
+ * Every object that `create` returned, for as long as the program runs. Dropping one lets the garbage collector free
+ * Dawn under a device that is still in use, and the process crashes (SIGABRT or SIGSEGV).
+ */
+const instances: GPU[] = []
+
+/**
+ * The switches of Dawn that we rely on:
+ * - allow_unsafe_apis: offers the experimental features, subgroup matrices among them.
+ * - vulkan_enable_f16_on_nvidia: without it no NVIDIA adapter has shader-f16.
+ * - disable_robustness: no clamping of indices; one out of bounds is then an error of ours, which WGRAD_ROBUST=1 tells.
+ * - disable_workgroup_init: no zeroing of workgroup memory, which our shaders write before they read.
+ * - timestamp_quantization, off: timestamps in nanoseconds instead of steps of 65 µs.
+ * Source: Dawn, src/dawn/native/Toggles.cpp.
+ */
+export function defaultGpuOptions(robust: boolean): string[] {
+  const on = ['allow_unsafe_apis', 'vulkan_enable_f16_on_nvidia', 'disable_workgroup_init']
+  if (!robust) on.push('disable_robustness')
+  return [`enable-dawn-features=${on.join(',')}`, 'disable-dawn-features=timestamp_quantization']
+}
+
+/**
+ * Dawn's WebGPU entry point, with WebGPU's constants (GPUBufferUsage, …) as globals, as in a browser.
+ *
+ * @param options  of Dawn, for instance `['backend=null']`, which compiles shaders and runs nothing
+ */
+export function createGpu(options = defaultGpuOptions(process.env['WGRAD_ROBUST'] === '1')): GPU {
+  if (!('GPUBufferUsage' in globalThis)) Object.assign(globalThis, globals)
+  const gpu = create(options)
+  instances.push(gpu)
+  return gpu
+}
+
+/** How long the thread sleeps between two looks at the GPU. Short against a step, long against a look. */
+const SLEEP_MS = 0.5
+
+/** What waits at the moment, each with how long it lets the thread sleep. */
+const waiting = new Set<{ readonly sleepMs: number }>()
+let sleeping = false
+const neverWoken = new Int32Array(new SharedArrayBuffer(4))
+
+/**
+ * Waits for a promise of the GPU, leaving the processor to others meanwhile.
+ *
+ * While such a promise is pending the binding looks for its end in every turn of the event loop, without pause, which
+ * takes a whole core from a software adapter. So we sleep in every turn. Other events, such as pixels from decoding
+ * threads, are still served between the sleeps.
+ *
+ * @param options.sleepMs  0: do not sleep, for a GPU that answers within microseconds. Default 0.5
+ */
+export function waitFor<T>(done: Promise<T>, { sleepMs = SLEEP_MS }: { sleepMs?: number } = {}): Promise<T> {
+  if (sleepMs <= 0) return done
+  const entry = { sleepMs }
+  waiting.add(entry)
+  if (!sleeping) setImmediate(sleep)
+  sleeping = true
+  return done.finally(() => waiting.delete(entry))
+}
+
+function sleep(): void {
+  sleeping = waiting.size > 0
+  if (!sleeping) return
+  Atomics.wait(neverWoken, 0, 0, Math.min(...Array.from(waiting, (entry) => entry.sleepMs)))
+  setImmediate(sleep)
+}

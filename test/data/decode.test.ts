@@ -1,0 +1,176 @@
+import { readFileSync } from 'node:fs'
+import { describe, expect, test } from 'vitest'
+import { DataError } from '../../src/base/errors.ts'
+import { decodeImage, imageKind } from '../../src/data/decode.ts'
+import { decodePng, encodePng } from '../../src/platform/node/png.ts'
+import type { Pixels } from '../../src/platform/platform.ts'
+
+interface Golden {
+  readonly header: { readonly pillow: string }
+  readonly cases: readonly { name: string; file: string; width: number; height: number; rgb: string }[]
+  readonly refused: readonly { name: string; file: string }[]
+}
+
+const golden: Golden = JSON.parse(readFileSync(new URL('../golden/decode.json', import.meta.url), 'utf8'))
+const bytesOf = (base64: string): Uint8Array => new Uint8Array(Buffer.from(base64, 'base64'))
+const fileOf = (name: string): Uint8Array => {
+  const found = [...golden.cases, ...golden.refused].find((c) => c.name === name)
+  if (found === undefined) throw new Error(`decode.json has no '${name}'; run test/golden/make_decode.py`)
+  return bytesOf(found.file)
+}
+const decode = (bytes: Uint8Array, path = 'train/x.JPEG'): Promise<Pixels> => decodeImage(path, bytes, decodePng)
+
+/** The message, of a DataError only. */
+async function refusal(bytes: Uint8Array): Promise<string> {
+  const error: unknown = await decode(bytes).then(() => 'nothing was thrown', (thrown: unknown) => thrown)
+  expect(error).toBeInstanceOf(DataError)
+  return error instanceof DataError ? error.message : ''
+}
+
+/**
+ * How far a decode may be from Pillow's, mean and largest difference in levels. PNG: not at all. JPEG of full-size
+ * planes: the inverse transforms round differently (1), and jpeg-js truncates after the colour conversion (2 more).
+ * Colours stored at half size: jpeg-js repeats them where libjpeg interpolates, half a pixel of a soft gradient.
+ */
+function allowed(name: string): { mean: number; largest: number } {
+  if (name.startsWith('png')) return { mean: 0, largest: 0 }
+  if (/grey|rgb|cmyk/.test(name)) return { mean: 0.15, largest: 1 }
+  if (/42|440/.test(name)) return { mean: 1.5, largest: 6 }
+  return { mean: 0.75, largest: 3 }
+}
+
+describe('the pixels are those of Pillow', () => {
+  test.each(golden.cases)('$name', async ({ name, file, width, height, rgb }) => {
+    const pixels = await decode(bytesOf(file))
+    expect([pixels.width, pixels.height, pixels.data.length]).toEqual([width, height, width * height * 4])
+    const expected = bytesOf(rgb)
+    let sum = 0
+    let largest = 0
+    for (let i = 0, j = 0; i < pixels.data.length; i++) {
+      if (i % 4 === 3) {
+        expect(pixels.data[i]).toBe(255)
+        continue
+      }
+      const difference = Math.abs(pixels.data[i] - expected[j++])
+      sum += difference
+      largest = Math.max(largest, difference)
+    }
+    const hint = `from Pillow ${golden.header.pillow}; test/golden/make_decode.py makes the expected values`
+    expect(sum / expected.length, `mean difference ${hint}`).toBeLessThanOrEqual(allowed(name).mean)
+    expect(largest, `largest difference ${hint}`).toBeLessThanOrEqual(allowed(name).largest)
+  })
+
+  test('the result owns its memory, so that it can be handed to another thread', async () => {
+    for (const { file } of golden.cases) {
+      const { data } = await decode(bytesOf(file))
+      expect(data.buffer.byteLength).toBe(data.byteLength)
+    }
+  })
+
+  test('the resize follows', async () => {
+    const resize = { width: 10, height: 10, method: 'crop', position: [0.5, 0.5] } as const
+    const pixels = await decodeImage('x', fileOf('png rgb'), decodePng, resize)
+    expect([pixels.width, pixels.height, pixels.data.length]).toEqual([10, 10, 400])
+  })
+
+  test('bytes behind the end are ignored', async () => {
+    for (const name of ['jpeg 420', 'png rgb']) {
+      const file = fileOf(name)
+      const longer = new Uint8Array([...file, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13])
+      expect((await decode(longer)).data).toEqual((await decode(file)).data)
+    }
+  })
+})
+
+describe('what cannot be read is refused', () => {
+  test('by content, not by name', async () => {
+    expect(imageKind(fileOf('png rgb'))).toBe('PNG')
+    expect(imageKind(fileOf('jpeg 444'))).toBe('JPEG')
+    expect(imageKind(new Uint8Array([0xff, 0xd8]))).toBeUndefined()
+    expect((await decode(fileOf('png rgb'), 'called.jpg')).width).toBe(29)
+  })
+
+  test('text and nothing', async () => {
+    expect(await refusal(new TextEncoder().encode('hello there'))).toMatchInlineSnapshot(`
+      "train/x.JPEG: not an image (starts 68 65 6c 6c 6f 20 74 68)
+        expected a JPEG or PNG"
+    `)
+    expect(await refusal(new Uint8Array())).toMatchInlineSnapshot(`
+      "train/x.JPEG: the file is empty
+        expected a JPEG or PNG"
+    `)
+    expect(await refusal(new TextEncoder().encode('BMX riders'))).toContain('not an image (starts 42 4d 58 20')
+  })
+
+  test('other formats, by name', async () => {
+    expect(await refusal(fileOf('GIF'))).toMatchInlineSnapshot(`
+      "train/x.JPEG: a GIF image, a format that is not read here
+        Fix: convert it to JPEG or PNG."
+    `)
+    for (const kind of ['WebP', 'BMP', 'TIFF']) expect(await refusal(fileOf(kind))).toContain(`a ${kind} image`)
+    expect(imageKind(new TextEncoder().encode('\0\0\0 ftypavif'))).toBe('AVIF')
+    expect(await refusal(fileOf('jpeg arithmetic'))).toMatchInlineSnapshot(`
+      "train/x.JPEG: a JPEG of a rare kind that is not read here
+        frame  FF C9, 8 bits
+        expected baseline or progressive, Huffman coded, 8 bits
+        Fix: store it again as an ordinary JPEG or PNG."
+    `)
+    const twelveBits = fileOf('jpeg 444')
+    twelveBits[frameOf(twelveBits) + 4] = 12
+    expect(await refusal(twelveBits)).toContain('FF C0, 12 bits')
+  })
+
+  test('a file cut anywhere, even by its last byte', async () => {
+    for (const name of ['jpeg 420', 'jpeg progressive 420', 'jpeg grey restart', 'png rgb', 'png interlaced']) {
+      const file = fileOf(name)
+      for (let length = 0; length < file.length; length++) {
+        const error: unknown = await decode(file.subarray(0, length)).then(() => undefined, (thrown: unknown) => thrown)
+        expect(error, `${name}, ${length} of ${file.length} bytes`).toBeInstanceOf(DataError)
+      }
+    }
+    const half = fileOf('jpeg 420')
+    expect(await refusal(half.subarray(0, half.length >> 1))).toMatchInlineSnapshot(`
+      "train/x.JPEG: a JPEG that is cut short or damaged (it does not end with FF D9)
+        Fix: get the file again, or remove it."
+    `)
+    expect(await refusal(fileOf('png rgb').subarray(0, 200))).toMatchInlineSnapshot(`
+      "train/x.JPEG: a PNG that is cut short or damaged (it does not end with an IEND chunk)
+        Fix: get the file again, or remove it."
+    `)
+  })
+
+  test('a piece missing in the middle of the data', async () => {
+    const file = fileOf('jpeg 420')
+    const gap = new Uint8Array([...file.subarray(0, file.length - 60), ...file.subarray(file.length - 2)])
+    expect(await refusal(gap)).toContain('a damaged JPEG (unexpected marker: ffd9)')
+  })
+
+  test('images beyond 100 megapixels, before any memory is taken', async () => {
+    const jpeg = fileOf('jpeg 444')
+    new DataView(jpeg.buffer).setUint32(frameOf(jpeg) + 5, (20000 << 16) | 30000)
+    expect(await refusal(jpeg)).toMatchInlineSnapshot(`
+      "train/x.JPEG: an image of 30000 × 20000 is too large
+        size  600 megapixels
+        expected at most 100 megapixels
+        Fix: store a smaller copy."
+    `)
+    const png = fileOf('png rgb')
+    new DataView(png.buffer).setUint32(16, 5_000_000)
+    expect(await refusal(png)).toContain('an image of 5000000 × 23 is too large')
+    new DataView(png.buffer).setUint32(16, 0)
+    expect(await refusal(png)).toContain('without pixels (0 × 23)')
+  })
+})
+
+/** Where the FF C0 segment of a baseline file begins. */
+function frameOf(file: Uint8Array): number {
+  const at = file.findIndex((byte, i) => byte === 0xff && file[i + 1] === 0xc0)
+  if (at < 0) throw new Error('no baseline frame')
+  return at
+}
+
+test('a picture survives being written as PNG', async () => {
+  const data = Uint8Array.from({ length: 5 * 3 * 4 }, (_, i) => (i * 37) % 256)
+  const back = decodePng(await encodePng({ width: 5, height: 3, data }))
+  expect(back).toEqual({ width: 5, height: 3, data })
+})

@@ -1,0 +1,196 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { DataError, OptionError } from '../../src/base/errors.ts'
+import { defaultThreads, serveDecoding, ThreadedDecodePool } from '../../src/platform/decode-pool.ts'
+import type { DecodeJob, DecodeReply, DecodeThread, StartThread } from '../../src/platform/decode-pool.ts'
+import { nodeDecodePool } from '../../src/platform/node/decode-pool.ts'
+import { encodePng } from '../../src/platform/node/png.ts'
+import type { Pixels } from '../../src/platform/platform.ts'
+
+let folder = ''
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'wgrad-decode-'))
+  const data = Uint8Array.from({ length: 6 * 4 * 4 }, (_, i) => i)
+  writeFileSync(join(folder, 'image.png'), await encodePng({ width: 6, height: 4, data }))
+})
+afterAll(() => { rmSync(folder, { recursive: true }) })
+
+const rejection = (work: Promise<unknown>): Promise<unknown> => work.then(() => undefined, (error: unknown) => error)
+
+describe('in place', () => {
+  test('decodes and resizes', async () => {
+    const pool = nodeDecodePool(0)
+    expect(pool.threads).toBe(0)
+    const path = join(folder, 'image.png')
+    const whole = await pool.decode({ path })
+    expect([whole.width, whole.height, [...whole.data.slice(4, 8)]]).toEqual([6, 4, [4, 5, 6, 255]])
+    const resize = { width: 2, height: 2, method: 'crop', position: [0, 0] } as const
+    expect((await pool.decode({ path, resize })).data.length).toBe(16)
+    await pool.close()
+  })
+
+  test('refuses with the path', async () => {
+    const error = await rejection(nodeDecodePool(0).decode({ path: join(folder, 'gone.png') }))
+    expect(error).toBeInstanceOf(DataError)
+    expect(String(error)).toBe(`DataError: ${join(folder, 'gone.png')}: no such file or folder`)
+    expect(String(await rejection(nodeDecodePool(0).decode({ path: folder })))).toContain('a folder, not a file')
+  })
+})
+
+test('the number of threads', () => {
+  expect([1, 2, 4, 16, 17, 64].map(defaultThreads)).toEqual([1, 1, 3, 15, 16, 16])
+  expect(() => nodeDecodePool(-1)).toThrow(OptionError)
+  expect(() => nodeDecodePool(1.5)).toThrow('threads  1.5')
+})
+
+test('threads from the sources: they cannot start, and the message says what to do', async () => {
+  const pool = nodeDecodePool(1)
+  const error = await rejection(pool.decode({ path: join(folder, 'image.png') }))
+  expect(String(error)).toContain('a decoding thread cannot start (Cannot find module')
+  expect(String(error)).toContain('or ask for threads: 0 to decode in place')
+  await pool.close()
+})
+
+/** Workers played by the test: what they were sent, and their answers when the test says so. */
+class Workers {
+  readonly all: Worker[] = []
+  readonly start: StartThread = ({ reply, ended }) => {
+    const worker = new Worker(reply, ended)
+    this.all.push(worker)
+    return worker
+  }
+}
+
+class Worker implements DecodeThread {
+  readonly jobs: string[] = []
+  held = false
+  stopped = false
+  readonly reply: (reply: DecodeReply) => void
+  readonly ended: (reason: string) => void
+
+  constructor(reply: (reply: DecodeReply) => void, ended: (reason: string) => void) {
+    this.reply = reply
+    this.ended = ended
+  }
+
+  post({ path }: DecodeJob): void { this.jobs.push(path) }
+  hold(busy: boolean): void { this.held = busy }
+  stop(): Promise<void> {
+    this.stopped = true
+    return Promise.resolve()
+  }
+
+  /** Answers the next job with an image as wide as the number at the end of its path. */
+  finish(): void {
+    const width = Number(this.jobs.shift()?.slice(1))
+    this.reply({ width, height: 1, data: new Uint8Array(width * 4) })
+  }
+}
+
+describe('the pool', () => {
+  const widths = (tasks: Promise<Pixels>[]): Promise<number[]> => Promise.all(tasks.map(async (task) => (await task).width))
+  const begin = (threads: number, images: number) => {
+    const workers = new Workers()
+    const pool = new ThreadedDecodePool(threads, workers.start)
+    const tasks = Array.from({ length: images }, (_, i) => pool.decode({ path: `p${i}` }))
+    return { workers: workers.all, pool, tasks }
+  }
+
+  test('starts no thread before it is needed and no more than there are images', () => {
+    expect(begin(3, 0).workers).toHaveLength(0)
+    expect(begin(3, 2).workers).toHaveLength(2)
+    expect(begin(3, 9).workers).toHaveLength(3)
+  })
+
+  test('gives every thread two images and the next to whoever is free', async () => {
+    const { workers: [a, b], tasks } = begin(2, 7)
+    expect([a.jobs, b.jobs]).toEqual([['p0', 'p2'], ['p1', 'p3']])
+    b.finish()
+    b.finish()
+    expect([a.jobs, b.jobs]).toEqual([['p0', 'p2'], ['p4', 'p5']])
+    for (let i = 0; i < 3; i++) a.finish()
+    for (let i = 0; i < 2; i++) b.finish()
+    expect(await widths(tasks)).toEqual([0, 1, 2, 3, 4, 5, 6])
+  })
+
+  test('holds the program only while there is work', async () => {
+    const { workers: [a], pool, tasks } = begin(1, 2)
+    expect(a.held).toBe(true)
+    a.finish()
+    expect(a.held).toBe(true)
+    a.finish()
+    expect(a.held).toBe(false)
+    await widths(tasks)
+    const more = pool.decode({ path: 'p5' })
+    expect(a.held).toBe(true)
+    a.finish()
+    expect((await more).width).toBe(5)
+  })
+
+  test('passes on what is wrong with a file, text and class', async () => {
+    const { workers: [a], tasks } = begin(1, 2)
+    const given = new DataError('C: odd name.jpg', 'not an image (starts 68)', { expected: 'a JPEG or PNG', fix: 'look.' })
+    a.reply({ error: given.message, kind: given.name })
+    const option = new OptionError('resize', 'the position is outside the image')
+    a.reply({ error: option.message, kind: option.name })
+    expect(await rejection(tasks[0])).toBeInstanceOf(DataError)
+    expect(String(await rejection(tasks[0]))).toBe(String(given))
+    expect(await rejection(tasks[1])).toBeInstanceOf(OptionError)
+    expect(String(await rejection(tasks[1]))).toBe(String(option))
+  })
+
+  test('a thread that breaks down costs the image it was on, and is replaced', async () => {
+    const { workers, tasks } = begin(1, 4)
+    workers[0].reply('ready')
+    workers[0].ended('out of memory')
+    expect(workers).toHaveLength(2)
+    expect(workers[1].jobs).toEqual(['p1', 'p2'])
+    workers[1].reply('ready')
+    for (let i = 0; i < 3; i++) workers[1].finish()
+    expect(await widths(tasks.slice(1))).toEqual([1, 2, 3])
+    const error = await rejection(tasks[0])
+    expect(error).toBeInstanceOf(DataError)
+    expect(String(error)).toContain('p0: the decoding thread broke down on this image (out of memory)')
+  })
+
+  test('a thread that never starts is not tried for ever', async () => {
+    const { workers, tasks } = begin(1, 4)
+    workers[0].ended('no such module')
+    expect(workers).toHaveLength(1)
+    for (const task of tasks) expect(String(await rejection(task))).toContain('cannot start (no such module)')
+  })
+
+  test('closing stops the threads and refuses what is unfinished; a later image starts anew', async () => {
+    const { workers, pool, tasks } = begin(2, 5)
+    await pool.close()
+    expect(workers.map((worker) => worker.stopped)).toEqual([true, true])
+    for (const task of tasks) expect(String(await rejection(task))).toContain('closed before this image was done')
+    workers[0].ended('exit code 1')
+    const again = pool.decode({ path: 'p3' })
+    expect(workers).toHaveLength(3)
+    workers[2].finish()
+    expect((await again).width).toBe(3)
+  })
+})
+
+test('the worker answers in order, hands its pixels over, and survives a bad image', async () => {
+  const sent: { reply: DecodeReply; transferred: number }[] = []
+  const delays: Record<string, number> = { slow: 20, fast: 0, bad: 0, odd: 0 }
+  const serve = serveDecoding(async ({ path }) => {
+    await new Promise((resolve) => setTimeout(resolve, delays[path]))
+    if (path === 'bad') throw new DataError(path, 'the file is empty')
+    if (path === 'odd') throw new RangeError('unexpected')
+    return { width: path.length, height: 1, data: new Uint8Array(path.length * 4) }
+  }, (reply, transfer) => { sent.push({ reply, transferred: transfer.length }) })
+  for (const path of ['slow', 'bad', 'odd', 'fast']) serve({ path })
+  while (sent.length < 5) await new Promise((resolve) => setTimeout(resolve, 1))
+  expect(sent).toEqual([
+    { reply: 'ready', transferred: 0 },
+    { reply: { width: 4, height: 1, data: new Uint8Array(16) }, transferred: 1 },
+    { reply: { error: 'bad: the file is empty', kind: 'DataError' }, transferred: 0 },
+    { reply: { error: 'odd: could not be decoded (RangeError: unexpected)', kind: 'DataError' }, transferred: 0 },
+    { reply: { width: 4, height: 1, data: new Uint8Array(16) }, transferred: 1 },
+  ])
+})

@@ -1,0 +1,86 @@
+import { mkdtempSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { DataError } from '../../src/base/errors.ts'
+import { fileError, nodeFiles } from '../../src/platform/node/files.ts'
+
+let folder = ''
+beforeEach(() => { folder = mkdtempSync(join(tmpdir(), 'wgrad-files-')) })
+afterEach(() => { rmSync(folder, { recursive: true }) })
+
+const at = (...parts: string[]): string => nodeFiles.join(folder, ...parts)
+const message = async (work: Promise<unknown>): Promise<string> => {
+  const error: unknown = await work.then(() => undefined, (thrown: unknown) => thrown)
+  expect(error).toBeInstanceOf(DataError)
+  return error instanceof DataError ? error.message.replace(folder, '…') : ''
+}
+
+describe('writing', () => {
+  test('makes folders, and what is written can be read', async () => {
+    await nodeFiles.write(at('a', 'b', 'text.txt'), 'grün')
+    await nodeFiles.write(at('a', 'bytes'), Uint8Array.of(1, 2, 255))
+    expect(await nodeFiles.readText(at('a', 'b', 'text.txt'))).toBe('grün')
+    expect(await nodeFiles.read(at('a', 'bytes'))).toEqual(Uint8Array.of(1, 2, 255))
+    expect(await nodeFiles.exists(at('a', 'bytes'))).toBe(true)
+    expect(await nodeFiles.exists(at('a', 'nothing'))).toBe(false)
+  })
+
+  test('replaces at once: whoever reads meanwhile sees one whole version', async () => {
+    const versions = ['x', 'y'].map((letter) => letter.repeat(1 << 20))
+    await nodeFiles.write(at('f'), versions[0])
+    let done = false
+    const writing = Promise.all([1, 0, 1, 0, 1].map((i) => nodeFiles.write(at('f'), versions[i]))).then(() => { done = true })
+    while (!done) expect(versions.includes(await nodeFiles.readText(at('f')))).toBe(true)
+    await writing
+    expect(readdirSync(folder)).toEqual(['f'])
+  })
+
+  test('leaves nothing behind when it fails', async () => {
+    mkdirSync(at('taken'))
+    writeFileSync(at('taken', 'x'), '')
+    expect(await message(nodeFiles.write(at('taken'), 'text'))).toBe('…/taken: a folder, not a file')
+    expect(readdirSync(folder)).toEqual(['taken'])
+    expect(await message(nodeFiles.write(at('taken', 'x', 'y'), 'text'))).toBe('…/taken/x/y: a file is where a folder should be')
+  })
+})
+
+describe('listing', () => {
+  test('is sorted by code unit and says what is a folder', async () => {
+    for (const name of ['b', 'B', 'a10', 'a2', 'ä']) writeFileSync(at(name), '')
+    mkdirSync(at('Folder'))
+    const entries = await nodeFiles.list(folder)
+    expect(entries.map(({ name }) => name)).toEqual(['B', 'Folder', 'a10', 'a2', 'b', 'ä'])
+    expect(entries.filter(({ kind }) => kind === 'folder')).toEqual([{ name: 'Folder', kind: 'folder' }])
+  })
+
+  test('follows links; a broken one is a file that cannot be read', async () => {
+    mkdirSync(at('folder'))
+    writeFileSync(at('file'), 'x')
+    symlinkSync(at('folder'), at('to-folder'))
+    symlinkSync(at('file'), at('to-file'))
+    symlinkSync(at('gone'), at('to-nothing'))
+    expect((await nodeFiles.list(folder)).map(({ name, kind }) => `${name} ${kind}`)).toEqual([
+      'file file', 'folder folder', 'to-file file', 'to-folder folder', 'to-nothing file',
+    ])
+    expect(await message(nodeFiles.read(at('to-nothing')))).toBe('…/to-nothing: no such file or folder')
+  })
+})
+
+describe('a failure names the path and the reason', () => {
+  test('of reading', async () => {
+    writeFileSync(at('file'), '')
+    expect(await message(nodeFiles.read(at('gone')))).toBe('…/gone: no such file or folder')
+    expect(await message(nodeFiles.readText(folder))).toBe('…: a folder, not a file')
+    expect(await message(nodeFiles.list(at('gone')))).toBe('…/gone: no such file or folder')
+    expect(await message(nodeFiles.list(at('file')))).toBe('…/file: not a folder')
+  })
+
+  test('for what cannot be provoked here', () => {
+    const system = (code: string): Error => Object.assign(new Error('EXYZ: as the system says'), { code })
+    expect(fileError('a/b', system('ENOSPC')).message).toBe('a/b: no space left on the device')
+    expect(fileError('a/b', system('EACCES')).message).toBe('a/b: permission denied')
+    expect(fileError('a/b', system('EXYZ')).message).toBe('a/b: EXYZ: as the system says')
+    expect(fileError('a/b', system('EACCES')).cause).toBeInstanceOf(Error)
+  })
+})

@@ -1,0 +1,123 @@
+import { Worker } from 'node:worker_threads'
+import { afterEach, describe, expect, test, vi } from 'vitest'
+import { createGpu, defaultGpuOptions, waitFor } from '../../src/platform/node/gpu.ts'
+import { createNodePlatform } from '../../src/platform/node/index.ts'
+import { onInterrupt } from '../../src/platform/node/terminal.ts'
+
+afterEach(() => { vi.restoreAllMocks() })
+
+describe('the GPU', () => {
+  test('one entry point a platform, and the constants of WebGPU', async () => {
+    const platform = createNodePlatform({ threads: 0 })
+    expect(platform.gpu()).toBe(platform.gpu())
+    expect(GPUBufferUsage.STORAGE).toBe(0x80)
+    const adapter = await platform.gpu().requestAdapter()
+    if (adapter === null) throw new Error('no WebGPU adapter on this machine')
+    const device = await adapter.requestDevice()
+    const buffer = device.createBuffer({ size: 4, usage: GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ })
+    device.queue.writeBuffer(buffer, 0, Uint32Array.of(42))
+    await platform.waitFor(device.queue.onSubmittedWorkDone())
+    await platform.waitFor(buffer.mapAsync(GPUMapMode.READ))
+    expect(new Uint32Array(buffer.getMappedRange())[0]).toBe(42)
+    device.destroy()
+  })
+
+  test('options of Dawn: the null backend compiles and runs nothing', async () => {
+    const adapter = await createGpu(['backend=null']).requestAdapter()
+    expect(adapter?.info.device).toBe('null-backend')
+    const device = await adapter?.requestDevice()
+    device?.pushErrorScope('validation')
+    device?.createShaderModule({ code: 'fn broken( {' })
+    expect((await device?.popErrorScope())?.message).toContain("expected ')'")
+  })
+
+  test('robustness is off unless asked for', () => {
+    expect(defaultGpuOptions(false)[0]).toContain('disable_robustness')
+    expect(defaultGpuOptions(true)[0]).not.toContain('disable_robustness')
+  })
+})
+
+describe('waiting', () => {
+  test('passes on the value and the error', async () => {
+    expect(await waitFor(Promise.resolve(3))).toBe(3)
+    await expect(waitFor(Promise.reject(new Error('lost')))).rejects.toThrow('lost')
+    expect(await waitFor(Promise.resolve(4), { sleepMs: 0 })).toBe(4)
+  })
+
+  test('lets the thread sleep: it uses little processor time', async () => {
+    const before = process.cpuUsage()
+    await waitFor(new Promise((resolve) => setTimeout(resolve, 300)))
+    const { user, system } = process.cpuUsage(before)
+    // Turning without a pause takes all 300 ms, and sleeping takes a tenth of it.
+    expect((user + system) / 1000).toBeLessThan(150)
+  })
+
+  test('still serves messages of other threads', async () => {
+    const worker = new Worker(`
+      const { parentPort } = require('node:worker_threads')
+      parentPort.on('message', (n) => parentPort.postMessage(n + 1))`, { eval: true })
+    const count = new Promise<number>((resolve) => {
+      worker.on('message', (n: number) => { if (n === 50) resolve(n); else worker.postMessage(n) })
+    })
+    worker.postMessage(0)
+    expect(await waitFor(count)).toBe(50)
+    await worker.terminate()
+  })
+
+  test('several at once, and again after a pause', async () => {
+    const after = (timeMs: number): Promise<number> => new Promise((resolve) => setTimeout(resolve, timeMs, timeMs))
+    expect(await Promise.all([5, 10, 1].map((timeMs) => waitFor(after(timeMs))))).toEqual([5, 10, 1])
+    await after(3)
+    expect(await waitFor(after(2))).toBe(2)
+  })
+})
+
+describe('the terminal', () => {
+  test('the first interrupt asks, the second ends the program, and neither after unsubscribing', () => {
+    const exit = vi.spyOn(process, 'exit').mockImplementation((() => undefined) as never)
+    const before = process.listenerCount('SIGINT')
+    let asked = 0
+    const unsubscribe = onInterrupt(() => { asked++ })
+    const handler = process.listeners('SIGINT').at(-1)
+    handler?.('SIGINT')
+    expect(asked).toBe(1)
+    expect(exit).not.toHaveBeenCalled()
+    handler?.('SIGINT')
+    expect(exit).toHaveBeenCalledWith(130)
+    unsubscribe()
+    expect(process.listenerCount('SIGINT')).toBe(before)
+  })
+
+  test('a status only on a terminal, erased before a line is printed', () => {
+    const tty = Object.getOwnPropertyDescriptor(process.stderr, 'isTTY')
+    const columns = Object.getOwnPropertyDescriptor(process.stderr, 'columns')
+    const written: string[] = []
+    vi.spyOn(process.stderr, 'write').mockImplementation((text) => { written.push(String(text)); return true })
+    vi.spyOn(console, 'log').mockImplementation((line: string) => { written.push(`${line}\n`) })
+    try {
+      Object.defineProperty(process.stderr, 'isTTY', { value: false, configurable: true })
+      expect(createNodePlatform({ threads: 0 }).status).toBeUndefined()
+      Object.defineProperty(process.stderr, 'isTTY', { value: true, configurable: true })
+      Object.defineProperty(process.stderr, 'columns', { value: 10, configurable: true })
+      const { status, log } = createNodePlatform({ threads: 0 })
+      status?.('0123456789abc')
+      log('done')
+      log('again')
+    } finally {
+      for (const [name, was] of [['isTTY', tty], ['columns', columns]] as const) {
+        if (was === undefined) Reflect.deleteProperty(process.stderr, name)
+        else Object.defineProperty(process.stderr, name, was)
+      }
+    }
+    expect(written).toEqual(['\r012345678\x1b[K', '\r\x1b[K', 'done\n', 'again\n'])
+  })
+})
+
+test('a setting that is empty is not set', () => {
+  const { env } = createNodePlatform({ threads: 0 })
+  vi.stubEnv('WGRAD_TEST_SETTING', '7')
+  expect(env('WGRAD_TEST_SETTING')).toBe('7')
+  vi.stubEnv('WGRAD_TEST_SETTING', '')
+  expect(env('WGRAD_TEST_SETTING')).toBeUndefined()
+  vi.unstubAllEnvs()
+})
