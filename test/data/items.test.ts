@@ -1,0 +1,80 @@
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { ancestor, getImageFiles, parentLabel } from '../../src/data/items.ts'
+import type { GetImageFilesOptions } from '../../src/data/items.ts'
+import { nodeFiles } from '../../src/platform/node/files.ts'
+import type { Platform } from '../../src/platform/platform.ts'
+
+let folder = ''
+let printed: string[] = []
+
+const make = (...paths: string[]) => {
+  for (const path of paths) {
+    mkdirSync(dirname(join(folder, path)), { recursive: true })
+    if (!path.endsWith('/')) writeFileSync(join(folder, path), '')
+    else mkdirSync(join(folder, path), { recursive: true })
+  }
+}
+const find = async (options: GetImageFilesOptions = {}, path = folder) => {
+  const platform = { files: nodeFiles, log: (line: string) => printed.push(line) } as unknown as Platform
+  return (await getImageFiles(path, { platform, ...options })).map((file) => file.slice(folder.length + 1))
+}
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'wgrad-items-'))
+  printed = []
+})
+afterEach(() => rmSync(folder, { recursive: true }))
+
+describe('getImageFiles', () => {
+  test('finds images of every folder, in one order', async () => {
+    make('train/b/2.JPEG', 'train/b/10.jpg', 'train/a/1.png', 'val/a/3.webp', 'top.gif', 'noisy.csv', 'train/a/notes.txt', 'train/a/jpg')
+    expect(await find()).toEqual(['top.gif', 'train/a/1.png', 'train/b/10.jpg', 'train/b/2.JPEG', 'val/a/3.webp'])
+    expect(printed).toEqual([])
+  })
+
+  test('leaves out what begins with a dot', async () => {
+    make('a/1.jpg', 'a/._1.jpg', '.cache/2.jpg', '.3.jpg')
+    expect(await find()).toEqual(['a/1.jpg'])
+  })
+
+  test('takes only the folders asked for, or only the top', async () => {
+    make('train/a/1.jpg', 'val/a/2.jpg', 'test/a/3.jpg', 'top.jpg')
+    expect(await find({ folders: ['val', 'train'] })).toEqual(['val/a/2.jpg', 'train/a/1.jpg'])
+    expect(await find({ recurse: false })).toEqual(['top.jpg'])
+  })
+
+  test('follows links', async () => {
+    make('real/1.jpg', 'linked/')
+    symlinkSync(join(folder, 'real'), join(folder, 'linked', 'a'))
+    expect(await find()).toEqual(['linked/a/1.jpg', 'real/1.jpg'])
+  })
+
+  test('names folders without images, once and the outermost', async () => {
+    make('train/a/1.jpg', 'train/empty/', 'train/only-text/deep/x.txt', 'train/only-text/deeper/')
+    expect(await find()).toEqual(['train/a/1.jpg'])
+    expect(printed).toEqual([`${folder}: no image in ${folder}/train/empty, ${folder}/train/only-text, left out`])
+  })
+
+  test('says what is there when there is no image', async () => {
+    make('a/x.txt', 'b/')
+    await expect(find()).rejects.toThrow(`${folder}: there is no image in this folder
+  there  a, b
+  expected a folder of class folders of images, such as imagenette2/train/n01440764/x.JPEG`)
+  })
+
+  test('says which folder is missing', async () => {
+    make('train/a/1.jpg', 'val/a/2.jpg')
+    await expect(find({ folders: ['train', 'valid'] })).rejects.toThrow(`${folder}: there is no folder valid\n  folders there  train, val`)
+    await expect(find({}, join(folder, 'nowhere'))).rejects.toThrow(`${folder}/nowhere: no such file or folder`)
+  })
+})
+
+test('parentLabel is the name of the folder', () => {
+  expect(parentLabel('imagenette2/train/n01440764/x.JPEG')).toBe('n01440764')
+  expect(parentLabel('C:\\images\\ring\\x.jpg')).toBe('ring')
+  expect(ancestor('imagenette2/train/n01440764/x.JPEG', 2)).toBe('train')
+  expect(ancestor('x.jpg', 1)).toBe('')
+})
