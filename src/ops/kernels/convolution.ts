@@ -1,7 +1,7 @@
 import { currentGpu } from '../../gpu/device.ts'
 import { empty, launch } from '../../tensor/launcher.ts'
 import { release } from '../../tensor/scope.ts'
-import { elementCount, padTo4, vectorCount } from '../../tensor/shape.ts'
+import { elementCount, padTo4, storedBytes, vectorCount } from '../../tensor/shape.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 
 /**
@@ -55,10 +55,10 @@ export function convolveBackwardInput(sizes: ConvolutionSizes, dy: Tensor, weigh
 
 /** dw from x and dy, f32. The pixels are split into slices, whose sums are added up in a second launch. */
 export function convolveBackwardWeight(sizes: ConvolutionSizes, x: Tensor, dy: Tensor, dw: Tensor): void {
-  const { N, P, Q, O, R, S, C } = sizes
+  const { O, R, S, C } = sizes
   const columns = tiles((R * S * padTo4(C)) / 4, currentGpu().subgroupSize)
   const rows = tiles(O, pixelTile())
-  const SLICES = sliceCount(columns * rows, N * P * Q)
+  const SLICES = sliceCount(columns * rows, sizes, dw)
   const partial = SLICES === 1 ? dw : empty({ shape: [SLICES, ...dw.shape], dtype: 'f32' }, 'slices of dw')
   const options = common(sizes)
   launch('conv2d/backward-weight-broadcast', { x, dy, dw: partial }, { ...options, shape: { ...options.shape, SLICES }, groups: [columns, rows, SLICES] })
@@ -90,7 +90,15 @@ function tiles(count: number, tile: number): number {
   return Math.ceil(count / tile)
 }
 
-/** Enough workgroups for every core, without more slices than their sum costs. */
-function sliceCount(workgroups: number, pixels: number): number {
-  return Math.max(1, Math.min(Math.ceil(32 / workgroups), Math.floor(pixels / 64)))
+/** Workgroups that fill the device: two cores take turns at 32; a GPU wants some for each of its hundred or so processors. */
+const FULL = { software: 32, gpu: 1024 }
+
+/**
+ * Slices so that a launch fills the device, but no more than there are runs of pixels to share out (see the shader),
+ * nor than 64 MiB of partial sums.
+ */
+function sliceCount(workgroups: number, { N, P, Q }: ConvolutionSizes, dw: Tensor): number {
+  const wanted = Math.ceil((currentGpu().software ? FULL.software : FULL.gpu) / workgroups)
+  const affordable = Math.floor((64 * 2 ** 20) / storedBytes(dw))
+  return Math.max(1, Math.min(wanted, P * Math.min(N, Q), affordable))
 }

@@ -1,0 +1,99 @@
+import { parseArgs } from 'node:util'
+import { OptionError } from '../src/base/errors.ts'
+
+export const SECTIONS = ['baseline', 'normalize', 'small-images', 'larger-images', 'tta', 'mixup', 'label-smoothing'] as const
+export type Section = (typeof SECTIONS)[number]
+
+/** What one run of the lesson does. */
+export interface Options {
+  readonly data: string | undefined
+  readonly variant: 'full' | '320' | '160'
+  readonly profile: 'full' | 'quick'
+  readonly sections: readonly Section[]
+  /** Pixels a side of the images that the network sees. */
+  readonly size: number
+  readonly epochs: number
+  readonly batchSize: number
+  /** Images used at most, chosen at random. */
+  readonly limit: number
+  readonly seed: number
+  readonly fp32: boolean
+  readonly out: string | undefined
+}
+
+/** The notebook's own settings, and ones that a processor manages in a few minutes. An explicit option wins over both. */
+const PROFILES = {
+  full: { size: 128, epochs: 5, 'batch-size': 64, limit: Infinity, variant: '320', only: 'normalize' },
+  quick: { size: 64, epochs: 5, 'batch-size': 32, limit: 1600, variant: '160', only: 'normalize' },
+} as const
+
+export const USAGE = `npm run imagenette -- [options]
+
+  --data DIR          class folders to train on, below train/ and val/ or any other two folders
+                      (default: IMAGENETTE_PATH, else the cached download, else the download)
+  --variant V         which download: full, 320 (default), 160 (default of quick)
+  --profile P         full: all images at the notebook's sizes; quick: a few minutes on a processor
+                      (default: quick on a software adapter, full else)
+  --only A,B          sections to run: ${SECTIONS.join(', ')}
+  --size N            pixels a side (full 128, quick 64)
+  --epochs N          (5)
+  --batch-size N      (full 64, quick 32)
+  --limit N           use N images, chosen at random (quick 1600)
+  --seed N            one seed for everything (0)
+  --fp32              train in single precision instead of mixed
+  --out DIR           where results.json goes (runs/<time>)
+  --help
+`
+
+const DEFINITION = {
+  data: { type: 'string' }, variant: { type: 'string' }, profile: { type: 'string' }, only: { type: 'string' },
+  size: { type: 'string' }, epochs: { type: 'string' }, 'batch-size': { type: 'string' }, limit: { type: 'string' },
+  seed: { type: 'string' }, fp32: { type: 'boolean' }, out: { type: 'string' }, help: { type: 'boolean' },
+} as const
+
+/** @throws OptionError that names the option, what was given and what is possible */
+export function readOptions(argv: readonly string[], env: Readonly<Record<string, string | undefined>>, software: boolean): Options {
+  const given = parse(argv)
+  const profile = choice('--profile', given.profile ?? (software ? 'quick' : 'full'), ['full', 'quick'])
+  const defaults = PROFILES[profile]
+  return {
+    data: given.data ?? env.IMAGENETTE_PATH,
+    variant: choice('--variant', given.variant ?? defaults.variant, ['full', '320', '160']),
+    profile,
+    sections: (given.only ?? defaults.only).split(',').map((name) => choice('--only', name.trim(), SECTIONS)),
+    size: whole('--size', given.size, defaults.size, 32, 1024),
+    epochs: whole('--epochs', given.epochs, defaults.epochs, 1, 10_000),
+    batchSize: whole('--batch-size', given['batch-size'], defaults['batch-size'], 2, 4096),
+    limit: whole('--limit', given.limit, defaults.limit, 20, Infinity),
+    seed: whole('--seed', given.seed ?? env.SEED, 0, 0, 2 ** 31),
+    fp32: given.fp32 ?? false,
+    out: given.out,
+  }
+}
+
+export function wantsHelp(argv: readonly string[]): boolean {
+  return argv.includes('--help')
+}
+
+function parse(argv: readonly string[]) {
+  try {
+    return parseArgs({ args: [...argv], options: DEFINITION }).values
+  } catch (cause) {
+    throw new OptionError('imagenette', (cause as Error).message.split('\n')[0], { fix: '`npm run imagenette -- --help` lists the options', cause })
+  }
+}
+
+function choice<Choice extends string>(option: string, given: string, choices: readonly Choice[]): Choice {
+  const found = choices.find((known) => known === given)
+  if (found === undefined) throw new OptionError(option, `'${given}' is not one of its values`, { expected: choices.join(', ') })
+  return found
+}
+
+function whole(option: string, given: string | undefined, otherwise: number, low: number, high: number): number {
+  if (given === undefined) return otherwise
+  const value = Number(given)
+  if (!Number.isInteger(value) || value < low || value > high) {
+    throw new OptionError(option, `'${given}' is out of range`, { expected: high === Infinity ? `a whole number from ${low} on` : `a whole number from ${low} to ${high}` })
+  }
+  return value
+}
