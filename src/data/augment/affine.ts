@@ -1,0 +1,82 @@
+import type { Rng } from '../../base/rng.ts'
+import { drawMasked, type BatchShape } from './draw.ts'
+import { dihedral, flip, identity, multiply, rotate, transform, warp, zoom, type Matrix } from './matrix.ts'
+
+export interface AffineOptions {
+  /** Mirror left and right, or any symmetry of the square, for half of the items; or neither. */
+  readonly flips: 'none' | 'horizontal' | 'dihedral'
+  /** Degrees either way; 0 for none. */
+  readonly maxRotate: number
+  /** Magnifications; 1 and 1 for none. */
+  readonly minZoom: number
+  readonly maxZoom: number
+  /** How far a corner moves in the perspective, of half a side; 0 for none. */
+  readonly maxWarp: number
+  /** How likely each of rotation, zoom and the two tilts is. */
+  readonly p: number
+  /** One draw for the whole batch. */
+  readonly batch: boolean
+  /** [height, width] of the output; that of the input when absent. */
+  readonly size: readonly [number, number] | undefined
+}
+
+/** Flip, rotation, zoom and perspective of every item, in one resampling. */
+export interface AffineTransform extends AffineOptions {
+  readonly kind: 'affine'
+  readonly order: 30
+  /** For every item the map from places in the output to places in the input (see matrix.ts). */
+  draw(random: Rng, shape: BatchShape): Matrix[]
+}
+
+/**
+ * fastai's affine and coordinate transforms as one: warp · aspect(flip · rotate · zoom).
+ *
+ * Every parameter is drawn and masked on its own; the affine part comes first and the perspective last.
+ * Source: fastai vision/augment.py, AffineCoordTfm and its *_mat functions.
+ */
+export function affine(options: AffineOptions): AffineTransform {
+  return { kind: 'affine', order: 30, ...options, draw: (random, shape) => drawMatrices(options, random, shape) }
+}
+
+function drawMatrices(options: AffineOptions, random: Rng, { N, H, W }: BatchShape): Matrix[] {
+  const { flips, maxRotate, minZoom, maxZoom, maxWarp, p, batch } = options
+  const symmetric = { p: 0.5, neutral: 0, batch }
+  const shifted = { p, neutral: 0, batch }
+  const always = { p: 1, neutral: 0, batch }
+  const between = (low: number, high: number) => () => random.uniform(low, high)
+
+  const flipped = drawMasked(random, N, symmetric, () => (flips === 'dihedral' ? random.integer(0, 7) : 1))
+  const degrees = drawMasked(random, N, shifted, between(-maxRotate, maxRotate))
+  const magnifications = drawMasked(random, N, { p, neutral: 1, batch }, between(minZoom, maxZoom))
+  const columns = drawMasked(random, N, always, between(0, 1))
+  const rows = drawMasked(random, N, always, between(0, 1))
+  const tiltsX = drawMasked(random, N, shifted, between(-maxWarp, maxWarp))
+  const tiltsY = drawMasked(random, N, shifted, between(-maxWarp, maxWarp))
+
+  return Array.from({ length: N }, (_, n) => {
+    const mirror = flips === 'none' ? identity : flips === 'dihedral' ? dihedral(flipped[n]) : flipped[n] ? flip : identity
+    const turned = multiply(mirror, multiply(rotate(degrees[n]), zoom(magnifications[n], columns[n], rows[n])))
+    return multiply(warp(tiltsX[n], tiltsY[n]), keepAngles(turned, H, W))
+  })
+}
+
+/** Coordinates reach from −1 to 1 along both axes, so on a picture that is not square a rotation needs its aspect. */
+export function keepAngles(m: Matrix, H: number, W: number): Matrix {
+  return [m[0], (m[1] * H) / W, m[2], (m[3] * W) / H, m[4], m[5], m[6], m[7], m[8]]
+}
+
+/** Largest minus smallest of all coordinates, of both axes, that a batch samples: 2 when each shows all of its picture. */
+export function extent(matrices: readonly Matrix[]): number {
+  let low = Infinity
+  let high = -Infinity
+  for (const matrix of matrices) {
+    // A projective map takes the grid into the hull of its corners, as long as w keeps its sign.
+    for (const [cornerX, cornerY] of [[-1, -1], [-1, 1], [1, -1], [1, 1]]) {
+      const [x, y, w] = transform(matrix, cornerX, cornerY)
+      if (w <= 0) return Infinity
+      low = Math.min(low, x / w, y / w)
+      high = Math.max(high, x / w, y / w)
+    }
+  }
+  return high - low
+}

@@ -1,0 +1,129 @@
+import { OptionError } from '../../base/errors.ts'
+import type { Rng } from '../../base/rng.ts'
+import type { Split } from './draw.ts'
+
+/** A box of whole pixels. */
+export interface Box {
+  readonly top: number
+  readonly left: number
+  readonly height: number
+  readonly width: number
+}
+
+/** A height and a width in pixels, or one number for both. */
+export type Size = number | readonly [number, number]
+
+type Range = readonly [smallest: number, largest: number]
+
+export interface CropOptions {
+  /** Smallest and largest part of the area to keep in training. Default 0.08 and 1. */
+  readonly minScale?: number
+  readonly maxScale?: number
+  /** Smallest and largest width / height of the box. Default 3/4 and 4/3. */
+  readonly ratio?: Range
+  /** Part of each side kept in validation. Default 1 */
+  readonly validScale?: number
+}
+
+/** A crop of the batch, brought to one size. */
+export interface CropTransform {
+  readonly kind: 'crop'
+  readonly order: 30
+  /** [height, width] */
+  readonly size: readonly [number, number]
+  draw(random: Rng, height: number, width: number, split: Split): Box
+}
+
+/**
+ * Crops a random box, the same of every picture in a batch, and resizes it; in validation the largest box in the middle.
+ *
+ * @throws OptionError  when a scale or ratio is not between its bounds
+ * Source: fastai vision/augment.py, RandomResizedCropGPU.
+ */
+export function randomResizedCropGpu(size: Size, options: CropOptions = {}): CropTransform {
+  const { minScale = 0.08, maxScale = 1, ratio = [3 / 4, 4 / 3], validScale = 1 } = options
+  if (!(minScale > 0 && minScale <= maxScale && maxScale <= 1)) {
+    throw new OptionError('randomResizedCropGpu', 'the scales are parts of the area', {
+      given: { minScale, maxScale },
+      expected: '0 < minScale ≤ maxScale ≤ 1',
+    })
+  }
+  if (!(ratio[0] > 0 && ratio[0] <= ratio[1])) {
+    throw new OptionError('randomResizedCropGpu', 'the ratio is a range of width / height', {
+      given: { ratio },
+      expected: '0 < ratio[0] ≤ ratio[1]',
+    })
+  }
+  if (!(validScale > 0 && validScale <= 1)) {
+    throw new OptionError('randomResizedCropGpu', 'validScale is a part of the side', {
+      given: { validScale },
+      expected: '0 < validScale ≤ 1',
+    })
+  }
+  return {
+    kind: 'crop',
+    order: 30,
+    size: toSize('randomResizedCropGpu', size),
+    draw: (random, height, width, split) =>
+      (split === 'train' ? randomBox(random, height, width, [minScale, maxScale], ratio) : undefined) ??
+      middleBox(height, width, ratio, split === 'valid' ? validScale : 1),
+  }
+}
+
+/** @throws OptionError unless both sides are whole numbers of at least 2, so that there are corners to align */
+export function toSize(where: string, size: Size): readonly [number, number] {
+  const sides = typeof size === 'number' ? ([size, size] as const) : size
+  if (sides.length !== 2 || sides.some((side) => !Number.isInteger(side) || side < 2)) {
+    throw new OptionError(where, 'this is not a size in pixels', {
+      given: { size },
+      expected: 'a whole number from 2 on, or [height, width]',
+    })
+  }
+  return sides
+}
+
+/** A box of random area, shape and place; `undefined` when ten tries found none that fits. */
+function randomBox(random: Rng, height: number, width: number, scale: Range, ratio: Range): Box | undefined {
+  for (let attempt = 0; attempt < 10; attempt++) {
+    const area = random.uniform(scale[0], scale[1]) * width * height
+    const shape = Math.exp(random.uniform(Math.log(ratio[0]), Math.log(ratio[1])))
+    const boxWidth = roundHalfToEven(Math.sqrt(area * shape))
+    const boxHeight = roundHalfToEven(Math.sqrt(area / shape))
+    if (boxWidth >= 1 && boxHeight >= 1 && boxWidth <= width && boxHeight <= height) {
+      const top = random.integer(0, height - boxHeight)
+      return { top, left: random.integer(0, width - boxWidth), height: boxHeight, width: boxWidth }
+    }
+  }
+  return undefined
+}
+
+/** The largest box of an allowed shape, in the middle, its sides scaled. */
+function middleBox(H: number, W: number, ratio: Range, scale: number): Box {
+  const [h, w] = W / H < ratio[0] ? [W / ratio[0], W] : W / H > ratio[1] ? [H, H * ratio[1]] : [H, W]
+  const height = Math.max(1, Math.floor(Math.floor(h) * scale))
+  const width = Math.max(1, Math.floor(Math.floor(w) * scale))
+  return { top: Math.floor((H - height) / 2), left: Math.floor((W - width) / 2), height, width }
+}
+
+/** As Python's round: 2.5 is 2, 3.5 is 4. */
+function roundHalfToEven(value: number): number {
+  const below = Math.floor(value)
+  return value - below === 0.5 ? below + (below % 2) : Math.round(value)
+}
+
+/**
+ * The size that a picture is averaged down to before it is sampled, so that sampling shrinks it by two at most; its own
+ * size where that is so already, or where the coordinates (see extent) magnify as much as the sizes shrink.
+ *
+ *   d = min(H/P, W/Q) / 2;  if d > 1 and d > 2/extent:  ⌊H·(1/d)⌋ × ⌊W·(1/d)⌋
+ *
+ * The product with the reciprocal is meant: at 64 px some crops become 127 and not 128.
+ * Source: fastai vision/augment.py, _grid_sample; its d mixes up the axes of pictures that are not square, this does not.
+ */
+export function reducedSize(
+  input: readonly [number, number], output: readonly [number, number], extent = 2,
+): readonly [number, number] {
+  const d = Math.min(input[0] / output[0], input[1] / output[1]) / 2
+  if (!(d > 1 && d > 2 / extent)) return input
+  return [Math.floor(input[0] * (1 / d)), Math.floor(input[1] * (1 / d))]
+}

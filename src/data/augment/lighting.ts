@@ -1,0 +1,47 @@
+import type { Rng } from '../../base/rng.ts'
+import { drawMasked } from './draw.ts'
+
+export interface LightingOptions {
+  /** How far the brightness leaves ½ and the contrast leaves 1, relatively; above 0 and below 1. */
+  readonly maxLighting: number
+  /** How likely each of the two changes. */
+  readonly p: number
+  /** One draw for the whole batch. */
+  readonly batch: boolean
+}
+
+/** What to do with the light of one item: ½ and 1 leave it. */
+export interface Light {
+  readonly brightness: number
+  readonly contrast: number
+}
+
+/** Brightness and contrast of every item, in logit space; in training only. */
+export interface LightingTransform extends LightingOptions {
+  readonly kind: 'lighting'
+  readonly order: 40
+  draw(random: Rng, N: number): Light[]
+}
+
+/**
+ * Brightness, then contrast: y = sigmoid((logit(x) + logit(brightness)) · contrast).
+ *
+ *   brightness = U(½(1 − m), ½(1 + m)),  contrast = exp U(ln(1 − m), −ln(1 − m)),  m = maxLighting
+ *
+ * Source: fastai vision/augment.py, Brightness, Contrast and LightingTfm.
+ */
+export function lighting(options: LightingOptions): LightingTransform {
+  const { maxLighting, p, batch } = options
+  const low = Math.log(1 - maxLighting)
+  return {
+    kind: 'lighting',
+    order: 40,
+    ...options,
+    draw(random, N) {
+      const around = () => 0.5 * random.uniform(1 - maxLighting, 1 + maxLighting)
+      const brightness = drawMasked(random, N, { p, neutral: 0.5, batch }, around)
+      const contrast = drawMasked(random, N, { p, neutral: 1, batch }, () => Math.exp(random.uniform(low, -low)))
+      return Array.from({ length: N }, (_, n) => ({ brightness: brightness[n], contrast: contrast[n] }))
+    },
+  }
+}

@@ -1,0 +1,34 @@
+import { OptionError } from '../../base/errors.ts'
+
+/** Mean and standard deviation of red, green and blue in [0,1]. */
+export interface ChannelStats {
+  readonly mean: readonly [number, number, number]
+  readonly std: readonly [number, number, number]
+}
+
+/** Of ImageNet. Source: fastai vision/core.py, imagenet_stats. */
+export const imagenetStats: ChannelStats = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] }
+/** Of CIFAR-10. Source: fastai vision/core.py, cifar_stats. */
+export const cifarStats: ChannelStats = { mean: [0.491, 0.482, 0.447], std: [0.247, 0.243, 0.261] }
+
+/** The last transform of a batch, in training and validation. */
+export interface NormalizeTransform extends ChannelStats {
+  readonly kind: 'normalize'
+  readonly order: 99
+}
+
+/**
+ * Brings every channel to about mean 0 and deviation 1: y = (x − mean) / std.
+ *
+ * @throws OptionError  when a deviation is not above 0
+ * Source: fastai data/transforms.py, Normalize.
+ */
+export function normalize({ mean, std }: ChannelStats): NormalizeTransform {
+  if (mean.length !== 3 || std.length !== 3 || !std.every((deviation) => deviation > 0)) {
+    throw new OptionError('normalize', 'three means and three deviations are needed', {
+      given: { mean, std },
+      expected: 'std > 0',
+    })
+  }
+  return { kind: 'normalize', order: 99, mean, std }
+}

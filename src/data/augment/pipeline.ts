@@ -1,0 +1,112 @@
+import { DtypeError, ShapeError } from '../../base/errors.ts'
+import type { Rng } from '../../base/rng.ts'
+import { empty, launch } from '../../tensor/launcher.ts'
+import { keep, release } from '../../tensor/scope.ts'
+import type { Tensor } from '../../tensor/tensor.ts'
+import { tensor, upload, zeros } from '../../tensor/transfer.ts'
+import type { BatchShape, Split } from './draw.ts'
+import { chain, drawBatch, plan, type BatchDraw, type BatchPlan, type TransformChain } from './plan.ts'
+import type { BatchTransform } from './transforms.ts'
+
+/** Where the numbers drawn for batches of one size stand on the GPU; the same tensors for every batch. */
+interface Parameters {
+  readonly items: Tensor
+  readonly geometry: Tensor
+}
+
+/**
+ * The batch transforms at work: 8-bit pictures on the GPU become the network's input, in one launch.
+ *
+ *   out = normalize(lighting(resize(crop(warp(pixels / 255)))))
+ *
+ * Numbers are drawn on the CPU (`draw`), put where the launch reads them (`write`) and used (`launch`), so that a
+ * recorded step can be run again with the next batch's numbers. What was not asked for costs nothing.
+ */
+export class BatchPipeline {
+  private readonly transforms: TransformChain
+  private readonly parameters = new Map<number, Parameters>()
+  private normalization: Tensor | undefined
+
+  /** @throws OptionError  for two transforms of a kind, or a crop before the affine transform */
+  constructor(transforms: readonly BatchTransform[]) {
+    this.transforms = chain(transforms)
+  }
+
+  /** Size of the output ([P,Q]) and what the launch does, for pictures of a size. */
+  plan(shape: BatchShape, split: Split): BatchPlan {
+    return plan(this.transforms, shape, split)
+  }
+
+  /** What is random about one batch. The stream comes from `augmentStream`. */
+  draw(random: Rng, shape: BatchShape, split: Split): BatchDraw {
+    return drawBatch(this.transforms, random, shape, split)
+  }
+
+  /** Draws, writes and launches. @returns as `launch` */
+  run(pixels: Tensor, random: Rng, split: Split, dtype: 'f32' | 'f16' = 'f32'): Tensor {
+    const [N, H, W] = pixels.shape
+    const draw = this.draw(random, { N, H, W }, split)
+    this.write(draw)
+    return this.launch(pixels, draw.plan, dtype)
+  }
+
+  /** Puts a draw where the launches for its batch size read it. */
+  write(draw: BatchDraw): void {
+    const { items, geometry } = this.parametersOf(draw.plan.shape.N)
+    upload(items, draw.items)
+    upload(geometry, draw.geometry)
+  }
+
+  /**
+   * Records the one launch.
+   *
+   * @param pixels  [N,H,W] u32, a pixel's bytes R G B A from the lowest
+   * @returns       [N,P,Q,3] of the dtype
+   * @throws ShapeError, DtypeError  when the pixels are not what the plan was made for
+   */
+  launch(pixels: Tensor, { shape, P, Q, warp, shrink, lighting }: BatchPlan, dtype: 'f32' | 'f16' = 'f32'): Tensor {
+    const { N, H, W } = shape
+    if (pixels.dtype !== 'u32') throw new DtypeError('batch transforms', 'pixels are one u32 each', { given: { pixels } })
+    if (pixels.shape.join() !== [N, H, W].join()) {
+      throw new ShapeError('batch transforms', 'the pixels are not of the size that was planned', {
+        given: { pixels },
+        expected: `[${N},${H},${W}]`,
+      })
+    }
+    const out = empty({ shape: [N, P, Q, 3], dtype }, 'augment')
+    const normalization = (this.normalization ??= keep(this.meanAndScale()))
+    launch('augment/batch', { source: pixels, ...this.parametersOf(N), normalization, out }, {
+      // 8 x 8 threads a workgroup.
+      groups: [Math.ceil(Q / 8), Math.ceil(P / 8), N],
+      shape: { H, W, P, Q },
+      constants: { WARP: warp, SHRINK: shrink, LIGHTING: lighting },
+      dtype,
+      detail: `[${N},${H},${W}]→[${out.shape.join(',')}]`,
+    })
+    return out
+  }
+
+  /** Gives its memory back, a few kilobytes for each batch size. */
+  release(): void {
+    for (const { items, geometry } of this.parameters.values()) {
+      release(items)
+      release(geometry)
+    }
+    if (this.normalization) release(this.normalization)
+    this.parameters.clear()
+    this.normalization = undefined
+  }
+
+  private parametersOf(N: number): Parameters {
+    const known = this.parameters.get(N)
+    if (known) return known
+    const made = { items: keep(zeros([N, 12])), geometry: keep(zeros([10], 'u32')) }
+    this.parameters.set(N, made)
+    return made
+  }
+
+  private meanAndScale(): Tensor {
+    const { mean, std } = this.transforms.normalize ?? { mean: [0, 0, 0], std: [1, 1, 1] }
+    return tensor([...mean, ...std.map((deviation) => 1 / deviation)], [2, 3])
+  }
+}

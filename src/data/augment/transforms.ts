@@ -1,0 +1,90 @@
+import { OptionError } from '../../base/errors.ts'
+import { affine, type AffineTransform } from './affine.ts'
+import { randomResizedCropGpu, toSize, type CropTransform, type Size } from './crop.ts'
+import { lighting, type LightingTransform } from './lighting.ts'
+import type { NormalizeTransform } from './normalize.ts'
+
+/** What can be done to a batch of pictures: data, and a way to draw its parameters on the CPU. */
+export type BatchTransform = AffineTransform | CropTransform | LightingTransform | NormalizeTransform
+
+export interface AugTransformsOptions {
+  /** Multiplies maxRotate, maxLighting and maxWarp. Default 1 */
+  readonly mult?: number
+  /** Mirror half of the items left to right. Default true */
+  readonly doFlip?: boolean
+  /** Together with doFlip: any of the eight symmetries of the square instead. Default false */
+  readonly flipVert?: boolean
+  /** Largest rotation in degrees. Default 10 */
+  readonly maxRotate?: number
+  /** Smallest and largest magnification. Default 1 and 1.1 */
+  readonly minZoom?: number
+  readonly maxZoom?: number
+  /** Largest relative change of brightness and contrast, below 1. Default 0.2 */
+  readonly maxLighting?: number
+  /** Largest move of a corner in the perspective, of half a side. Default 0.2 */
+  readonly maxWarp?: number
+  /** How likely each geometric change is. Default 0.75 */
+  readonly pAffine?: number
+  /** How likely each change of light is. Default 0.75 */
+  readonly pLighting?: number
+  /** Output size in pixels. Default: that of the input */
+  readonly size?: Size
+  /** How pictures are sampled; there is one way. */
+  readonly mode?: 'bilinear'
+  /** What is seen beyond a picture's border: its mirror image. */
+  readonly padMode?: 'reflection'
+  /** The centres of the border pixels of input and output coincide. */
+  readonly alignCorners?: true
+  /** One draw for the whole batch. Default false */
+  readonly batch?: boolean
+  /** Below 1: crop that part of the area or more, the same box for the whole batch, and bring it to `size`. Default 1 */
+  readonly minScale?: number
+}
+
+/**
+ * The usual augmentation of photographs: flip, warp, rotation and zoom in one resampling, then light, then, with
+ * minScale, a crop. Flips happen to half of the items, whatever pAffine is; a maximum of 0 leaves its change out.
+ *
+ * With minScale `size` belongs to the crop: everything before it happens at the size of the input.
+ *
+ * @returns  [affine, lighting, crop], those that are asked for
+ * @throws OptionError  when an option is out of its range, or minScale comes without a size
+ * Source: fastai vision/augment.py, aug_transforms.
+ */
+export function augTransforms(options: AugTransformsOptions = {}): BatchTransform[] {
+  const { mult = 1, doFlip = true, flipVert = false, minZoom = 1, maxZoom = 1.1, minScale = 1, batch = false } = options
+  const { pAffine: p = 0.75, pLighting = 0.75 } = options
+  const maxRotate = (options.maxRotate ?? 10) * mult
+  const maxLighting = (options.maxLighting ?? 0.2) * mult
+  const maxWarp = (options.maxWarp ?? 0.2) * mult
+  const size = options.size === undefined ? undefined : toSize('augTransforms', options.size)
+  const crops = minScale !== 1
+  check('mult · maxRotate', maxRotate, 'degrees from 0 on', maxRotate >= 0)
+  check('mult · maxLighting', maxLighting, '0 or more, below 1', maxLighting >= 0 && maxLighting < 1)
+  // There the middle of a picture tilted both ways would be at infinity.
+  check('mult · maxWarp', maxWarp, '0 or more, below √½', maxWarp >= 0 && maxWarp < Math.SQRT1_2)
+  check('minZoom … maxZoom', `${minZoom} … ${maxZoom}`, '0 < minZoom ≤ maxZoom', minZoom > 0 && minZoom <= maxZoom)
+  check('pAffine', p, '0 … 1', p >= 0 && p <= 1)
+  check('pLighting', pLighting, '0 … 1', pLighting >= 0 && pLighting <= 1)
+  const { mode = 'bilinear', padMode = 'reflection', alignCorners = true } = options
+  check('mode', mode, "'bilinear', the only one there is", mode === 'bilinear')
+  check('padMode', padMode, "'reflection', the only one there is", padMode === 'reflection')
+  check('alignCorners', alignCorners, 'true, the only one there is', alignCorners)
+
+  const transforms: BatchTransform[] = []
+  const affineSize = crops ? undefined : size
+  if (doFlip || maxRotate > 0 || maxWarp > 0 || minZoom < 1 || maxZoom > 1 || affineSize) {
+    const flips = !doFlip ? 'none' : flipVert ? 'dihedral' : 'horizontal'
+    transforms.push(affine({ flips, maxRotate, minZoom, maxZoom, maxWarp, p, batch, size: affineSize }))
+  }
+  if (maxLighting > 0) transforms.push(lighting({ maxLighting, p: pLighting, batch }))
+  if (crops) {
+    if (!size) throw new OptionError('augTransforms', 'a crop needs a size', { given: { minScale }, fix: 'give size too' })
+    transforms.push(randomResizedCropGpu(size, { minScale, ratio: [1, 1] }))
+  }
+  return transforms
+}
+
+function check(name: string, value: unknown, expected: string, right: boolean): void {
+  if (!right) throw new OptionError('augTransforms', `${name} is out of range`, { given: { [name]: value }, expected })
+}

@@ -1,0 +1,164 @@
+import { describe, expect, test } from 'vitest'
+import { rng } from '../../../src/base/rng.ts'
+import { augmentStream, type BatchShape, type Split } from '../../../src/data/augment/draw.ts'
+import { randomResizedCropGpu } from '../../../src/data/augment/crop.ts'
+import { imagenetStats, normalize } from '../../../src/data/augment/normalize.ts'
+import { BatchPipeline } from '../../../src/data/augment/pipeline.ts'
+import { augTransforms, type AugTransformsOptions, type BatchTransform } from '../../../src/data/augment/transforms.ts'
+import { scope } from '../../../src/tensor/scope.ts'
+import { read, tensor } from '../../../src/tensor/transfer.ts'
+import { expectClose } from '../../helpers/close.ts'
+import { openTestGpu } from '../../helpers/gpu.ts'
+import { reference } from './reference.ts'
+
+const gpu = await openTestGpu()
+
+const seed = 11
+const lesson = (size: AugTransformsOptions['size']) => [...augTransforms({ size, minScale: 0.5 }), normalize(imagenetStats)]
+
+/**
+ * Waves in three colours, and on them noise, so that no pixel can stand in for another. Not all noise: places are f32,
+ * at 224 pixels 1e-5 of a pixel off, and white noise would turn that into as much of itself.
+ */
+function picture({ N, H, W }: BatchShape): Uint32Array {
+  const random = rng(seed, 'pixels', N, H, W)
+  const waves = Array.from({ length: 3 }, () => [random.uniform(0.02, 0.1), random.uniform(0.02, 0.1), random.uniform(0, 6)])
+  return Uint32Array.from({ length: N * H * W }, (_, i) => {
+    const [x, y] = [i % W, Math.floor(i / W)]
+    const [r, g, b] = waves.map(([u, v, phase]) => Math.floor(96 + 96 * Math.sin(u * x + v * y + phase)) + random.integer(0, 63))
+    return (r | (g << 8) | (b << 16) | (255 << 24)) >>> 0
+  })
+}
+
+async function run(pixels: Uint32Array, { N, H, W }: BatchShape, transforms: BatchTransform[], split: Split, dtype: 'f32' | 'f16') {
+  const pipeline = new BatchPipeline(transforms)
+  const input = scope(() => pipeline.run(tensor(pixels, [N, H, W], 'u32'), augmentStream(seed, 0, 0), split, dtype))
+  const values = await read(input)
+  pipeline.release()
+  return { input, values }
+}
+
+interface Case {
+  name: string
+  shape: BatchShape
+  transforms: BatchTransform[]
+  split?: Split
+  out: readonly [number, number]
+}
+
+const still = { doFlip: false, maxRotate: 0, maxWarp: 0, maxZoom: 1 }
+const sizeAndCrop = [...augTransforms({ size: 32 }), randomResizedCropGpu(20)]
+const threefold = { minZoom: 3, maxZoom: 3, maxRotate: 0, maxWarp: 0, pAffine: 1 }
+const wild = { flipVert: true, maxRotate: 45, minZoom: 0.7, maxZoom: 2, pAffine: 1 }
+const square = (side: number, N = 2) => ({ N, H: side, W: side })
+const wide = { N: 3, H: 37, W: 53 }
+const large = { N: 3, H: 101, W: 97 }
+const normalized = [normalize(imagenetStats)]
+
+const cases: Case[] = [
+  { name: 'the lesson at 64 px, averaged down first', shape: square(224, 3), transforms: lesson(64), out: [64, 64] },
+  { name: 'the lesson at 128 px', shape: square(224), transforms: lesson(128), out: [128, 128] },
+  { name: 'validation at 64 px', shape: square(224), transforms: lesson(64), split: 'valid', out: [64, 64] },
+  { name: 'validation at 128 px', shape: square(224), transforms: lesson(128), split: 'valid', out: [128, 128] },
+  { name: 'validation at the size of the source', shape: square(40), transforms: lesson(40), split: 'valid', out: [40, 40] },
+  { name: 'a source that is not square', shape: wide, transforms: lesson(19), out: [19, 19] },
+  { name: 'validation of a source that is not square', shape: wide, transforms: lesson(19), split: 'valid', out: [19, 19] },
+  { name: 'neither square, the output larger', shape: wide, transforms: lesson([60, 41]), out: [60, 41] },
+  { name: 'without a crop', shape: wide, transforms: [...augTransforms({ size: [30, 33] }), ...normalized], out: [30, 33] },
+  { name: 'without a crop, averaged down', shape: large, transforms: augTransforms({ size: 21 }), out: [21, 21] },
+  { name: 'without a crop in validation', shape: large, transforms: augTransforms({ size: 21 }), split: 'valid', out: [21, 21] },
+  { name: 'zoomed in as much as it shrinks', shape: { ...large, N: 1 }, transforms: augTransforms({ ...threefold, size: 40 }), out: [40, 40] },
+  { name: 'without a size', shape: wide, transforms: augTransforms(), out: [37, 53] },
+  { name: 'every symmetry, larger changes', shape: square(24, 9), transforms: augTransforms(wild), out: [24, 24] },
+  { name: 'a size and a crop', shape: large, transforms: sizeAndCrop, out: [20, 20] },
+  { name: 'a size and a crop in validation', shape: large, transforms: sizeAndCrop, split: 'valid', out: [20, 20] },
+  { name: 'only light', shape: wide, transforms: augTransforms(still), out: [37, 53] },
+  { name: 'only normalized', shape: wide, transforms: normalized, out: [37, 53] },
+  { name: 'nothing', shape: { N: 2, H: 2, W: 3 }, transforms: [], out: [2, 3] },
+]
+
+describe.each(cases)('$name', ({ shape, transforms, split = 'train', out }) => {
+  const pixels = picture(shape)
+  const expected = reference(pixels, shape, transforms, augmentStream(seed, 0, 0), split).flat(3)
+
+  test.each(['f32', 'f16'] as const)('%s', async (dtype) => {
+    const { input, values } = await run(pixels, shape, transforms, split, dtype)
+    expect(input.shape).toEqual([shape.N, ...out, 3])
+    expect(input.dtype).toBe(dtype)
+    expectClose(values, expected, dtype, { shape: input.shape })
+  })
+})
+
+test('whether the source is averaged down depends on the zooms of the batch', () => {
+  const source = (zoom: number) => {
+    const shape = { N: 1, H: 101, W: 97 }
+    const zooming = augTransforms({ ...threefold, size: 40, minZoom: zoom, maxZoom: zoom })
+    const pipeline = new BatchPipeline(zooming)
+    const { plan, geometry } = pipeline.draw(augmentStream(seed, 0, 0), shape, 'train')
+    return [plan.shrink, ...geometry.slice(0, 2)]
+  }
+  expect(source(1)).toEqual([true, 83, 80])
+  expect(source(3)).toEqual([true, 101, 97])
+})
+
+test('black, grey and white, normalized', async () => {
+  // Columns of 0 and 255, brought to three: the middle is ½.
+  const pixels = Uint32Array.of(0xff000000, 0xffffffff, 0xff000000, 0xffffffff)
+  const transforms = [randomResizedCropGpu([2, 3], { ratio: [1, 1] }), normalize(imagenetStats)]
+  const { values } = await run(pixels, { N: 1, H: 2, W: 2 }, transforms, 'valid', 'f32')
+  const row = [-2.1179039, -2.0357143, -1.8044444, 0.0655022, 0.1964286, 0.4177778, 2.2489083, 2.4285714, 2.64]
+  expectClose(values, [...row, ...row], 'f32')
+})
+
+test('training runs the light even where it is neutral, and black stays finite', async () => {
+  const transforms = augTransforms({ ...still, pLighting: 0 })
+  const pixels = Uint32Array.of(0xff000000, 0xffffffff, 0xff336699, 0xff000000)
+  const { values } = await run(pixels, { N: 1, H: 2, W: 2 }, transforms, 'train', 'f32')
+  expectClose(values.slice(0, 3), [1e-7, 1e-7, 1e-7], 'f32')
+  expectClose(values.slice(3), [1, 1, 1, 0.6, 0.4, 0.2, 1e-7, 1e-7, 1e-7], 'f32')
+})
+
+test('the fourth channel of storage is zero', async () => {
+  const shape = { N: 2, H: 5, W: 7 }
+  const { input } = await run(picture(shape), shape, lesson(6), 'train', 'f32')
+  const stored = new Float32Array(await gpu.queue.read(input.view))
+  expect(stored.filter((_, i) => i % 4 === 3)).toEqual(new Float32Array(2 * 6 * 6))
+})
+
+test('one launch a batch; the numbers of a batch do not reach the one before', async () => {
+  const shape = { N: 2, H: 20, W: 20 }
+  const pipeline = new BatchPipeline(lesson(12))
+  const pixels = tensor(picture(shape), [2, 20, 20], 'u32')
+  const before = gpu.queue.counts.launches
+  const inputs = [0, 1].map((index) => pipeline.run(pixels, augmentStream(seed, 0, index), 'train'))
+  expect(gpu.queue.counts.launches - before).toBe(2)
+  for (const [index, input] of inputs.entries()) {
+    const expected = reference(picture(shape), shape, lesson(12), augmentStream(seed, 0, index), 'train').flat(3)
+    expectClose(await read(input), expected, 'f32', { shape: input.shape, name: `batch ${index}` })
+  }
+})
+
+test('a recorded launch takes the numbers that were written last', async () => {
+  const shape = { N: 2, H: 20, W: 20 }
+  const pipeline = new BatchPipeline(lesson(12))
+  const pixels = tensor(picture(shape), [2, 20, 20], 'u32')
+  const { plan } = pipeline.draw(augmentStream(seed, 0, 0), shape, 'train')
+  pipeline.write(pipeline.draw(augmentStream(seed, 0, 7), shape, 'train'))
+  const input = pipeline.launch(pixels, plan)
+  const expected = reference(picture(shape), shape, lesson(12), augmentStream(seed, 0, 7), 'train').flat(3)
+  expectClose(await read(input), expected, 'f32', { shape: input.shape })
+})
+
+test('pixels of another type or size are refused', () => {
+  const pipeline = new BatchPipeline(lesson(12))
+  const plan = pipeline.plan({ N: 2, H: 20, W: 20 }, 'train')
+  expect(() => pipeline.launch(tensor(new Float32Array(800), [2, 20, 20]), plan)).toThrowErrorMatchingInlineSnapshot(`
+    [DtypeError: batch transforms: pixels are one u32 each
+      pixels  [2,20,20] f32]
+  `)
+  expect(() => pipeline.launch(tensor(new Uint32Array(400), [1, 20, 20], 'u32'), plan)).toThrowErrorMatchingInlineSnapshot(`
+    [ShapeError: batch transforms: the pixels are not of the size that was planned
+      pixels  [1,20,20] u32
+      expected [2,20,20]]
+  `)
+})

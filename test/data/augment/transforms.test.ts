@@ -1,0 +1,189 @@
+import { expect, test } from 'vitest'
+import { rng } from '../../../src/base/rng.ts'
+import { affine, type AffineOptions } from '../../../src/data/augment/affine.ts'
+import { augmentStream, drawMasked } from '../../../src/data/augment/draw.ts'
+import { lighting } from '../../../src/data/augment/lighting.ts'
+import { identity } from '../../../src/data/augment/matrix.ts'
+import { cifarStats, imagenetStats, normalize } from '../../../src/data/augment/normalize.ts'
+import { chain, drawBatch, plan } from '../../../src/data/augment/plan.ts'
+import { augTransforms } from '../../../src/data/augment/transforms.ts'
+
+const kinds = (transforms: readonly { readonly kind: string }[]) => transforms.map(({ kind }) => kind)
+
+test('the usual ones: one for geometry, one for light', () => {
+  const transforms = augTransforms()
+  expect(kinds(transforms)).toEqual(['affine', 'lighting'])
+  expect(transforms).toMatchObject([
+    { flips: 'horizontal', maxRotate: 10, minZoom: 1, maxZoom: 1.1, maxWarp: 0.2, p: 0.75, batch: false, size: undefined, order: 30 },
+    { maxLighting: 0.2, p: 0.75, batch: false, order: 40 },
+  ])
+})
+
+test('the size belongs to the affine transform, with minScale to the crop', () => {
+  expect(augTransforms({ size: 128 })).toMatchObject([{ kind: 'affine', size: [128, 128] }, { kind: 'lighting' }])
+  const cropping = augTransforms({ size: [96, 128], minScale: 0.5 })
+  expect(cropping).toMatchObject([{ kind: 'affine', size: undefined }, { kind: 'lighting' }, { kind: 'crop', size: [96, 128] }])
+  expect(kinds(Object.values(chain([normalize(imagenetStats), ...cropping])))).toEqual(['affine', 'crop', 'lighting', 'normalize'])
+})
+
+test('mult multiplies rotation, warp and light, not the zoom', () => {
+  expect(augTransforms({ mult: 2 })).toMatchObject([{ maxRotate: 20, maxWarp: 0.4, maxZoom: 1.1 }, { maxLighting: 0.4 }])
+})
+
+test('a maximum of zero leaves its transform out', () => {
+  const still = { doFlip: false, maxRotate: 0, maxWarp: 0, maxZoom: 1 }
+  expect(kinds(augTransforms({ maxLighting: 0 }))).toEqual(['affine'])
+  expect(kinds(augTransforms(still))).toEqual(['lighting'])
+  expect(kinds(augTransforms({ ...still, mult: 0 }))).toEqual([])
+  expect(kinds(augTransforms({ ...still, size: 64 }))).toEqual(['affine', 'lighting'])
+  expect(augTransforms({ flipVert: true })).toMatchObject([{ flips: 'dihedral' }, {}])
+  expect(augTransforms({ ...still, maxZoom: 1.2, doFlip: undefined })).toMatchObject([{ flips: 'horizontal' }, {}])
+})
+
+test('options out of range are refused', () => {
+  expect(() => augTransforms({ minScale: 0.5 })).toThrowErrorMatchingInlineSnapshot(`
+    [OptionError: augTransforms: a crop needs a size
+      minScale  0.5
+      Fix: give size too]
+  `)
+  expect(() => augTransforms({ mult: 5 })).toThrowErrorMatchingInlineSnapshot(`
+    [OptionError: augTransforms: mult · maxLighting is out of range
+      mult · maxLighting  1
+      expected 0 or more, below 1]
+  `)
+  expect(() => augTransforms({ maxWarp: 0.8 })).toThrowErrorMatchingInlineSnapshot(`
+    [OptionError: augTransforms: mult · maxWarp is out of range
+      mult · maxWarp  0.8
+      expected 0 or more, below √½]
+  `)
+  expect(() => augTransforms({ minZoom: 2 })).toThrowErrorMatchingInlineSnapshot(`
+    [OptionError: augTransforms: minZoom … maxZoom is out of range
+      minZoom … maxZoom  2 … 1.1
+      expected 0 < minZoom ≤ maxZoom]
+  `)
+  expect(() => augTransforms({ pAffine: 75 })).toThrow('pAffine is out of range')
+  expect(() => augTransforms({ pLighting: NaN })).toThrow('pLighting is out of range')
+  expect(() => augTransforms({ maxRotate: -1 })).toThrow('mult · maxRotate is out of range')
+  expect(() => augTransforms({ size: 0 })).toThrow('this is not a size in pixels')
+  expect(() => augTransforms({ size: 64, minScale: 1.5 })).toThrow('the scales are parts of the area')
+  expect(() => augTransforms({ mode: 'nearest' as 'bilinear' })).toThrowErrorMatchingInlineSnapshot(`
+    [OptionError: augTransforms: mode is out of range
+      mode  nearest
+      expected 'bilinear', the only one there is]
+  `)
+  expect(() => augTransforms({ padMode: 'zeros' as 'reflection' })).toThrow('padMode is out of range')
+  expect(() => augTransforms({ alignCorners: false as true })).toThrow('alignCorners is out of range')
+  expect(() => normalize({ mean: [0, 0, 0], std: [1, 0, 1] })).toThrowErrorMatchingInlineSnapshot(`
+    [OptionError: normalize: three means and three deviations are needed
+      mean  [0,0,0]
+      std   [1,0,1]
+      expected std > 0]
+  `)
+})
+
+test('chains that no launch can do are refused', () => {
+  const [geometry, , crop] = augTransforms({ size: 64, minScale: 0.5 })
+  expect(() => chain([geometry, geometry])).toThrowErrorMatchingInlineSnapshot(`
+    [OptionError: batch transforms: there are two of the kind 'affine'
+      transforms  [affine,affine]
+      Fix: leave one out]
+  `)
+  expect(() => chain([crop, geometry])).toThrowErrorMatchingInlineSnapshot(`
+    [OptionError: batch transforms: the crop comes before the affine transform
+      transforms  [crop,affine]
+      Fix: list the crop last]
+  `)
+  expect(() => plan(chain([]), { N: 1, H: 1, W: 5 }, 'train')).toThrowErrorMatchingInlineSnapshot(`
+    [OptionError: batch transforms: the pictures are too small
+      size  1 x 5
+      expected 2 x 2 or more]
+  `)
+})
+
+test('statistics of the data sets', () => {
+  expect(normalize(imagenetStats)).toEqual({ kind: 'normalize', order: 99, mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] })
+  expect(cifarStats.std).toEqual([0.247, 0.243, 0.261])
+})
+
+test('a mask keeps a value with probability p and each item has its own', () => {
+  const values = drawMasked(rng(3, 'mask'), 10_000, { p: 0.75, neutral: -1, batch: false }, () => 5)
+  const kept = values.filter((value) => value === 5).length
+  expect(values.filter((value) => value === -1)).toHaveLength(10_000 - kept)
+  // Deviation of the share: 0.0043.
+  expect(Math.abs(kept / 10_000 - 0.75)).toBeLessThan(0.02)
+})
+
+test('batch draws once for all items', () => {
+  const shape = { N: 16, H: 20, W: 20 }
+  const shared = augTransforms({ batch: true, pAffine: 1, pLighting: 1 })
+  const [geometry, light] = [chain(shared).affine, chain(shared).lighting]
+  expect(new Set(geometry?.draw(rng(4, 'batch'), shape).map(String)).size).toBe(1)
+  expect(new Set(light?.draw(rng(4, 'batch'), 16).map(({ brightness, contrast }) => `${brightness} ${contrast}`)).size).toBe(1)
+  const own = chain(augTransforms()).affine
+  expect(new Set(own?.draw(rng(4, 'batch'), shape).map(String)).size).toBeGreaterThan(12)
+})
+
+const onlyFlip: AffineOptions = {
+  flips: 'horizontal', maxRotate: 0, minZoom: 1, maxZoom: 1, maxWarp: 0, p: 0.75, batch: false, size: undefined,
+}
+
+test('half of the items are mirrored', () => {
+  const matrices = affine(onlyFlip).draw(rng(5, 'flip'), { N: 4000, H: 8, W: 8 })
+  expect(Math.abs(matrices.filter((m) => m[0] < 0).length / 4000 - 0.5)).toBeLessThan(0.04)
+  expect(matrices.filter((m) => m[0] > 0).every((m) => m.every((value, i) => value === identity[i]))).toBe(true)
+})
+
+test('half of the items get one of the eight symmetries', () => {
+  const matrices = affine({ ...onlyFlip, flips: 'dihedral' }).draw(rng(6, 'dihedral'), { N: 4000, H: 8, W: 8 })
+  // The identity is one of the eight: ½ + ½ · ⅛.
+  const still = matrices.filter((m) => m.every((value, i) => value === identity[i])).length
+  expect(Math.abs(still / 4000 - 0.5625)).toBeLessThan(0.04)
+  // Some zeros are negative.
+  expect(new Set(matrices.map((m) => m.map((value) => value + 0).join())).size).toBe(8)
+})
+
+test('rotation and zoom stay inside their ranges, zoom only magnifies', () => {
+  const rotated = affine({ ...onlyFlip, flips: 'none', maxRotate: 10 }).draw(rng(7, 'rotate'), { N: 2000, H: 8, W: 8 })
+  const degrees = rotated.map((m) => (Math.atan2(m[1], m[0]) * 180) / Math.PI)
+  expect(Math.min(...degrees)).toBeGreaterThan(-10)
+  expect(Math.max(...degrees)).toBeLessThan(10)
+  expect(Math.max(...degrees) - Math.min(...degrees)).toBeGreaterThan(19)
+  expect(Math.abs(degrees.filter((angle) => angle === 0).length / 2000 - 0.25)).toBeLessThan(0.05)
+  const zoomed = affine({ ...onlyFlip, flips: 'none', maxZoom: 1.1 }).draw(rng(8, 'zoom'), { N: 2000, H: 8, W: 8 })
+  for (const m of zoomed) {
+    expect(m[0]).toBeLessThanOrEqual(1)
+    expect(m[0]).toBeGreaterThan(1 / 1.1 - 1e-12)
+    // What stays visible lies inside the picture.
+    expect(Math.abs(m[2]) + m[0]).toBeLessThanOrEqual(1 + 1e-12)
+  }
+})
+
+test('light stays inside its range: brightness 0.4 … 0.6, contrast 0.8 … 1.25', () => {
+  const lights = lighting({ maxLighting: 0.2, p: 0.75, batch: false }).draw(rng(9, 'light'), 4000)
+  const brightness = lights.map((light) => light.brightness)
+  const logContrast = lights.map((light) => Math.log(light.contrast))
+  expect(Math.min(...brightness)).toBeCloseTo(0.4, 2)
+  expect(Math.max(...brightness)).toBeCloseTo(0.6, 2)
+  expect(Math.min(...logContrast)).toBeCloseTo(Math.log(0.8), 2)
+  expect(Math.max(...logContrast)).toBeCloseTo(-Math.log(0.8), 2)
+  expect(Math.abs(lights.filter((light) => light.contrast === 1).length / 4000 - 0.25)).toBeLessThan(0.03)
+  // Independent masks: both neutral in one of sixteen.
+  expect(Math.abs(lights.filter((light) => light.contrast === 1 && light.brightness === 0.5).length / 4000 - 1 / 16)).toBeLessThan(0.02)
+})
+
+test('the same epoch, batch and pass draw the same; each of them makes a difference', () => {
+  const transforms = chain(augTransforms({ size: 64, minScale: 0.5 }))
+  const shape = { N: 4, H: 224, W: 224 }
+  const draw = (epoch: number, batch: number, pass?: number) =>
+    String(drawBatch(transforms, augmentStream(42, epoch, batch, pass), shape, 'train').items)
+  expect(draw(0, 0)).toBe(draw(0, 0, 0))
+  expect(new Set([draw(0, 0), draw(1, 0), draw(0, 1), draw(0, 0, 1)]).size).toBe(4)
+})
+
+test('validation draws nothing: whole pictures, neutral light', () => {
+  const transforms = chain(augTransforms({ size: 64, minScale: 0.5 }))
+  const shape = { N: 2, H: 224, W: 224 }
+  const { plan, geometry } = drawBatch(transforms, augmentStream(42, 0, 0), shape, 'valid')
+  expect(plan).toEqual({ shape, P: 64, Q: 64, warp: false, shrink: false, lighting: false })
+  expect([...geometry]).toEqual([224, 224, 224, 224, 0, 0, 224, 224, 128, 128])
+})
