@@ -106,6 +106,19 @@ export class Queue {
     this.raiseErrors()
   }
 
+  /** Marks everything recorded so far; what it returns waits until the GPU has done that much. @throws as `finished` */
+  fence(): () => Promise<void> {
+    this.submit()
+    // Waited for from now on: a pending promise that nobody waits for keeps the binding spinning (platform/node/gpu.ts).
+    const done = this.platform.waitFor(this.device.queue.onSubmittedWorkDone(), { sleepMs: this.sleepMs })
+    // A lost device is reported by whoever asks next.
+    done.catch(() => {})
+    return async () => {
+      await done
+      this.raiseErrors()
+    }
+  }
+
   private openEncoder(): GPUCommandEncoder {
     this.encoder ??= this.device.createCommandEncoder()
     return this.encoder

@@ -1,0 +1,126 @@
+import { DataError } from '../base/errors.ts'
+import type { Pixels } from '../platform/platform.ts'
+import { release } from '../tensor/scope.ts'
+import type { Tensor } from '../tensor/tensor.ts'
+import { tensor, upload } from '../tensor/transfer.ts'
+import type { BatchPipeline } from './augment/pipeline.ts'
+import type { BatchDraw } from './augment/plan.ts'
+
+/** Pictures of one size with their labels, in the memory of the CPU. */
+export interface HostBatch {
+  /** Its number within the epoch. */
+  readonly index: number
+  /** Places that hold an item; those behind it repeat one, to keep the size. */
+  readonly count: number
+  /** The item in each of the N places, by its number in the data set. */
+  readonly items: Uint32Array
+  readonly labels: Uint32Array
+  readonly height: number
+  readonly width: number
+  /** [N,H,W], a pixel's bytes R G B A from the lowest. */
+  readonly pixels: Uint32Array
+}
+
+/** What the loss compares a batch with: with mixup a second label, and the share of the first. */
+export interface Targets {
+  /** [N] u32 */
+  readonly a: Tensor
+  /** [N] u32 */
+  readonly b?: Tensor
+  /** [N] f32, in [0,1]: the target is mix·a + (1 − mix)·b */
+  readonly mix?: Tensor
+}
+
+/** A batch on the GPU. Its tensors are good until the next batch of the same loader is asked for. */
+export interface Batch {
+  readonly index: number
+  readonly count: number
+  readonly items: Uint32Array
+  /** The labels as they are on the CPU. */
+  readonly labels: Uint32Array
+  /** [N,H,W] u32 */
+  readonly pixels: Tensor
+  readonly targets: Targets
+  /** What is random about its augmentation. */
+  readonly draw: BatchDraw
+  /**
+   * Records the augmentation: the network's input, [N,h,w,3] of that type. Asked for twice, the pictures are the same.
+   * Inside a scope it is given back with it.
+   */
+  input(dtype: 'f32' | 'f16'): Tensor
+}
+
+/**
+ * Puts pictures side by side into one array. Where a picture is missing the place is given to the next one there is: in
+ * training, as that of a whole item (`repeats` = 'count'), in validation behind all others and not counted.
+ *
+ * @param staging  where the pixels go, if its length is N·H·W; otherwise a new array
+ * @returns  nothing where all pictures are missing
+ * @throws DataError  when the pictures differ in size
+ */
+export function assemble(
+  index: number, N: number, items: readonly number[], labels: ArrayLike<number>, pictures: readonly (Pixels | undefined)[],
+  repeats: 'count' | 'pad', pathOf: (item: number) => string, staging?: Uint32Array,
+): HostBatch | undefined {
+  const present = pictures.flatMap((picture, i) => (picture ? [{ picture, item: items[i] }] : []))
+  if (present.length === 0) return undefined
+  const { width, height } = present[0].picture
+  const different = present.find(({ picture }) => picture.width !== width || picture.height !== height)
+  if (different) {
+    throw new DataError(pathOf(different.item), 'another size than the first picture of its batch', {
+      given: { size: sizeText(different.picture), first: sizeText(present[0].picture) },
+      fix: 'give `itemTransforms: [resize(224)]` to the DataBlock',
+    })
+  }
+  const pixels = staging?.length === N * width * height ? staging : new Uint32Array(N * width * height)
+  const bytes = new Uint8Array(pixels.buffer, pixels.byteOffset, N * width * height * 4)
+  const placed = new Uint32Array(N)
+  for (let i = 0; i < N; i++) {
+    const { picture, item } = present[i % present.length]
+    bytes.set(picture.data, i * width * height * 4)
+    placed[i] = item
+  }
+  const count = repeats === 'count' ? N : present.length
+  return { index, count, items: placed, labels: placed.map((item) => labels[item]), height, width, pixels }
+}
+
+function sizeText({ width, height }: Pixels): string {
+  return `${width} × ${height}`
+}
+
+/** Tensors that one batch after the other is written to: a launch finds its data always in the same place. */
+export class BatchBuffers {
+  private pixels: Tensor | undefined
+  private labels: Tensor | undefined
+
+  /** Sends a batch to the GPU, after all work recorded so far. @throws DataError when its size is not that of the first */
+  load(host: HostBatch, pipeline: BatchPipeline, draw: BatchDraw): Batch {
+    const shape = [host.items.length, host.height, host.width]
+    if (this.pixels && this.pixels.shape.join() !== shape.join()) {
+      throw new DataError('batch', 'the pictures of this batch have another size than those before', {
+        given: { size: `${host.width} × ${host.height}`, before: `${this.pixels.shape[2]} × ${this.pixels.shape[1]}` },
+        fix: 'give `itemTransforms: [resize(224)]` to the DataBlock',
+      })
+    }
+    if (this.pixels) upload(this.pixels, host.pixels)
+    else this.pixels = tensor(host.pixels, shape, 'u32')
+    if (this.labels) upload(this.labels, host.labels)
+    else this.labels = tensor(host.labels, [host.items.length], 'u32')
+    const { pixels, labels } = this
+    return {
+      index: host.index, count: host.count, items: host.items, labels: host.labels,
+      pixels, targets: { a: labels }, draw,
+      input(dtype) {
+        pipeline.write(draw)
+        return pipeline.launch(pixels, draw.plan, dtype)
+      },
+    }
+  }
+
+  release(): void {
+    if (this.pixels) release(this.pixels)
+    if (this.labels) release(this.labels)
+    this.pixels = undefined
+    this.labels = undefined
+  }
+}

@@ -1,0 +1,170 @@
+import { DataError, OptionError } from '../base/errors.ts'
+import { rng } from '../base/rng.ts'
+import { currentGpu } from '../gpu/device.ts'
+import type { Platform } from '../platform/platform.ts'
+import type { BatchTransform } from './augment/transforms.ts'
+import { MIDDLE, planOf, type CategoryBlock, type ImageBlock, type ItemTransform } from './blocks.ts'
+import { Loader } from './loader.ts'
+import { Loaders } from './loaders.ts'
+import { Pictures } from './pictures.ts'
+import { PixelCache } from './pixel-cache.ts'
+import { randomSplitter, type Splitter } from './splitters.ts'
+
+/** The seed of a run that names none; `randomSplitter` has the same. */
+const DEFAULT_SEED = 42
+
+/** The five questions that a data set answers. */
+export interface DataBlockOptions {
+  /** What are the items, what are the targets? */
+  readonly blocks: readonly [ImageBlock, CategoryBlock]
+  /** Which items are there? Such as `getImageFiles`. */
+  readonly getItems: (path: string, options: { readonly platform: Platform }) => readonly string[] | Promise<readonly string[]>
+  /** What is the label of an item? Such as `parentLabel`. */
+  readonly getY: (item: string) => string
+  /** Which items are measured on? Default: a random fifth, chosen by the seed of the loaders */
+  readonly splitter?: Splitter
+  /** What is done to every picture on the CPU: `[resize(224)]`. Default nothing, for pictures that all have one size */
+  readonly itemTransforms?: readonly ItemTransform[]
+  /** What is done to every batch on the GPU: `[...augTransforms({ size: 128 }), normalize(imagenetStats)]`. Default nothing */
+  readonly batchTransforms?: readonly BatchTransform[]
+}
+
+export interface LoadersOptions {
+  /** Items of a batch, in training and in validation. Default 64 */
+  readonly batchSize?: number
+  /** Of the split, the order and every random transform. Default: the setting `SEED`, else 42 */
+  readonly seed?: number
+  /** Use that many items, chosen at random. Default: all */
+  readonly limit?: number
+  /** Memory for decoded pictures. Default 4 GiB */
+  readonly cacheBytes?: number
+  /** Decoded pictures shared with other loaders, instead of `cacheBytes`. */
+  readonly cache?: PixelCache
+  /** Default: that of the open GPU. */
+  readonly platform?: Platform
+}
+
+/** Items, labels and the split: what a data block makes of a path. */
+interface Dataset {
+  readonly items: readonly string[]
+  readonly labelNames: readonly string[]
+  readonly train: Uint32Array
+  readonly valid: Uint32Array
+  readonly vocab: readonly string[]
+}
+
+/**
+ * A recipe that turns a path into loaders: what the items are, where they come from, how they are labelled, split and
+ * transformed.
+ *
+ * @throws OptionError  for two item transforms of a kind
+ * Source: fastai data/block.py, DataBlock.
+ */
+export class DataBlock {
+  private readonly options: DataBlockOptions
+
+  constructor(options: DataBlockOptions) {
+    const { itemTransforms = [] } = options
+    if (itemTransforms.length > 1) {
+      throw new OptionError('DataBlock', 'there are two item transforms of a kind', {
+        given: { itemTransforms: itemTransforms.map(({ kind }) => kind).join(', ') },
+        fix: 'leave one out',
+      })
+    }
+    this.options = options
+  }
+
+  /**
+   * Finds the items, splits and labels them, and makes the loaders.
+   *
+   * @param path  handed to getItems
+   * @throws DataError  when there are no items, or a validation label never occurs in training
+   */
+  async loaders(path: string, options: LoadersOptions = {}): Promise<Loaders> {
+    const platform = options.platform ?? currentGpu().platform
+    const { batchSize = 64, seed = seedSetting(platform), cache = new PixelCache(options.cacheBytes) } = options
+    if (options.cache && options.cacheBytes !== undefined) {
+      throw new OptionError('loaders', 'cache and cacheBytes are both given', { fix: 'give cacheBytes to the PixelCache' })
+    }
+    const { items, labelNames, train, valid, vocab } = await this.dataset(path, platform, seed, options.limit)
+    const numbers = new Map(vocab.map((label, i) => [label, i]))
+    const labels = Uint32Array.from(labelNames, (label) => numbers.get(label) ?? 0)
+    const pictures = new Pictures({ platform, items, transform: this.options.itemTransforms?.[0], cache })
+    const shared = { platform, pictures, labels, vocab, batchSize, seed, batchTransforms: this.options.batchTransforms ?? [] }
+    return new Loaders({
+      train: new Loader({ ...shared, split: 'train', items: train }),
+      valid: new Loader({ ...shared, split: 'valid', items: valid }),
+      vocab, batchSize, seed, platform,
+    })
+  }
+
+  /** Tells what happens to the first item, step by step. @returns the text, which is also logged */
+  async summary(path: string, options: LoadersOptions = {}): Promise<string> {
+    const platform = options.platform ?? currentGpu().platform
+    const { batchSize = 64, seed = seedSetting(platform), limit } = options
+    const { items, labelNames, train, valid, vocab } = await this.dataset(path, platform, seed, limit)
+    const first = train[0]
+    const picture = await platform.decoder.decode({ path: items[first] })
+    const lines = [
+      `${items.length} items of ${path}`,
+      `split: ${train.length} to train on, ${valid.length} to measure on`,
+      `vocabulary: ${vocab.length} labels, ${vocab.slice(0, 12).join(' ')}${vocab.length > 12 ? ' …' : ''}`,
+      `one item: ${items[first]}`,
+      `  label: ${labelNames[first]}, number ${vocab.indexOf(labelNames[first])}`,
+      `  decoded: ${picture.width} × ${picture.height} pixels`,
+    ]
+    let [height, width] = [picture.height, picture.width]
+    for (const transform of this.options.itemTransforms ?? []) {
+      const sized = await platform.decoder.decode({ path: items[first], resize: planOf(transform, MIDDLE) })
+      ;[height, width] = [sized.height, sized.width]
+      lines.push(`  ${transform.kind} (${transform.method}): ${width} × ${height} pixels`)
+    }
+    lines.push(`a batch: ${batchSize} such pictures, [${batchSize},${height},${width}] u32, one RGBA pixel each`)
+    for (const transform of [...(this.options.batchTransforms ?? [])].sort((a, b) => a.order - b.order)) {
+      const size = 'size' in transform ? transform.size : undefined
+      if (size) [height, width] = size
+      lines.push(`  ${transform.kind}: [${batchSize},${height},${width},3]`)
+    }
+    lines.push(`the network's input: [${batchSize},${height},${width},3], f32 or f16`)
+    const text = lines.join('\n')
+    for (const line of lines) platform.log(line)
+    return text
+  }
+
+  private async dataset(path: string, platform: Platform, seed: number, limit: number | undefined): Promise<Dataset> {
+    const { getItems, getY, blocks, splitter = randomSplitter({ seed }) } = this.options
+    const all = await getItems(path, { platform })
+    if (all.length === 0) throw new DataError(path, 'there are no items')
+    const items = limited(all, limit, seed)
+    const { train, valid } = splitter(items)
+    const labelNames = items.map(getY)
+    const vocab = blocks[1].vocab ?? [...new Set(Array.from(train, (item) => labelNames[item]))].sort()
+    const known = new Set(vocab)
+    for (const item of [...train, ...valid]) {
+      if (known.has(labelNames[item])) continue
+      throw new DataError(items[item], `the label '${labelNames[item]}' is not in the vocabulary`, {
+        given: { vocabulary: vocab.slice(0, 12).join(' ') + (vocab.length > 12 ? ' …' : '') },
+        expected: 'a label that occurs in the training items',
+        fix: 'use another split or more items, or give the labels: CategoryBlock({ vocab })',
+      })
+    }
+    return { items, labelNames, train, valid, vocab }
+  }
+}
+
+/** A random choice of the items, in their order. */
+function limited(items: readonly string[], limit: number | undefined, seed: number): readonly string[] {
+  if (limit === undefined || limit >= items.length) return items
+  if (!(Number.isInteger(limit) && limit > 0)) {
+    throw new OptionError('loaders', 'limit is no number of items', { given: { limit }, expected: 'a whole number from 1 on' })
+  }
+  return Array.from(rng(seed, 'limit').permutation(items.length).slice(0, limit).sort(), (item) => items[item])
+}
+
+function seedSetting(platform: Platform): number {
+  const text = platform.env('SEED')
+  if (text === undefined) return DEFAULT_SEED
+  const seed = Number(text)
+  if (Number.isInteger(seed) && seed >= 0) return seed
+  throw new OptionError('SEED', `'${text}' is no seed`, { expected: 'a whole number from 0 on' })
+}

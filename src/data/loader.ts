@@ -1,0 +1,181 @@
+import { DataError, OptionError } from '../base/errors.ts'
+import { rng } from '../base/rng.ts'
+import type { Platform } from '../platform/platform.ts'
+import { currentGpu } from '../gpu/device.ts'
+import { augmentStream, type Split } from './augment/draw.ts'
+import { BatchPipeline } from './augment/pipeline.ts'
+import type { BatchTransform } from './augment/transforms.ts'
+import { assemble, BatchBuffers, type Batch, type HostBatch } from './batch.ts'
+import { MIDDLE, type Position } from './blocks.ts'
+import type { Pictures } from './pictures.ts'
+
+/** Batches being decoded while the GPU works on earlier ones. */
+const DEPTH = 2
+/** Batches given out before the GPU has to be done with the first of them: more would only fill memory. */
+const STEPS_AHEAD = 2
+
+export interface LoaderOptions {
+  readonly platform: Platform
+  readonly pictures: Pictures
+  /** The class of every item of the data set. */
+  readonly labels: Uint32Array
+  readonly vocab: readonly string[]
+  /** Which items of the data set this loader gives, in the order of an epoch that is not shuffled. */
+  readonly items: Uint32Array
+  /** 'train' shuffles, leaves out the last partial batch and draws at random; 'valid' does none of these. */
+  readonly split: Split
+  readonly batchSize: number
+  readonly batchTransforms: readonly BatchTransform[]
+  readonly seed: number
+  /** Batches prepared ahead. Default 2 */
+  readonly depth?: number
+}
+
+/** One way through the items. */
+export interface Pass {
+  /** Chooses the order and the random numbers: the same epoch gives the same batches. Default 0 */
+  readonly epoch?: number
+  /** How the transforms draw. Default: as the loader's split says; 'train' on validation items is test-time augmentation */
+  readonly draws?: Split
+  /** Tells apart several passes with other random numbers in one epoch. Default 0 */
+  readonly pass?: number
+  /** Default: as the loader's split says */
+  readonly shuffle?: boolean
+  readonly dropLast?: boolean
+}
+
+/** The items of one subset as batches of pictures and labels. */
+export class Loader {
+  readonly split: Split
+  readonly batchSize: number
+  readonly vocab: readonly string[]
+  /** Items of the data set by number, as an unshuffled pass gives them. */
+  readonly items: Uint32Array
+  readonly labels: Uint32Array
+  readonly pictures: Pictures
+  readonly pipeline: BatchPipeline
+  readonly platform: Platform
+  private readonly seed: number
+  private readonly depth: number
+
+  constructor({ platform, pictures, labels, vocab, items, split, batchSize, batchTransforms, seed, depth = DEPTH }: LoaderOptions) {
+    if (!Number.isInteger(batchSize) || batchSize < 1) {
+      throw new OptionError('loader', 'the batch size is no number of items', { given: { batchSize }, expected: 'a whole number from 1 on' })
+    }
+    this.platform = platform
+    this.pictures = pictures
+    this.labels = labels
+    this.vocab = vocab
+    this.items = items
+    this.split = split
+    this.batchSize = batchSize
+    this.pipeline = new BatchPipeline(batchTransforms)
+    this.seed = seed
+    this.depth = Math.max(1, depth)
+  }
+
+  /** Batches of an epoch: a partial last one counts in validation only. */
+  get batchCount(): number {
+    return this.countBatches(this.split === 'train')
+  }
+
+  /** Items that an epoch visits. */
+  get itemCount(): number {
+    return Math.min(this.items.length, this.batchCount * this.batchSize)
+  }
+
+  /**
+   * The batches of one pass. The next ones are decoded while the consumer and the GPU work, and the GPU is never more
+   * than two batches behind. The tensors of a batch are given back, or written anew, when the next is asked for.
+   *
+   * @throws DataError  when more than one item in a hundred cannot be decoded, or pictures differ in size
+   */
+  async *batches(pass: Pass = {}): AsyncGenerator<Batch, void, undefined> {
+    const buffers = new BatchBuffers()
+    const fences: (() => Promise<void>)[] = []
+    try {
+      for await (const { host, free } of this.hostBatches(pass)) {
+        // Everything for the batches given out so far is recorded by now.
+        fences.push(currentGpu().queue.fence())
+        if (fences.length > STEPS_AHEAD) await fences.shift()?.()
+        const batch = this.send(host, pass, buffers)
+        free()
+        yield batch
+      }
+    } finally {
+      buffers.release()
+      this.pipeline.release()
+    }
+  }
+
+  /** The first batch of a pass; it is good until its `release`. @throws DataError when there is none */
+  async oneBatch(pass: Pass = {}): Promise<Batch & { release(): void }> {
+    for await (const { host } of this.hostBatches(pass)) {
+      const buffers = new BatchBuffers()
+      return { ...this.send(host, pass, buffers), release: () => buffers.release() }
+    }
+    throw new DataError('oneBatch', 'there is no batch', {
+      given: { items: this.items.length, batchSize: this.batchSize },
+      expected: this.split === 'train' ? 'at least one full batch' : 'at least one item',
+    })
+  }
+
+  /** Draws what is random about a batch and puts it on the GPU. */
+  private send(host: HostBatch, { epoch = 0, draws = this.split, pass }: Pass, buffers: BatchBuffers): Batch {
+    const shape = { N: host.items.length, H: host.height, W: host.width }
+    return buffers.load(host, this.pipeline, this.pipeline.draw(augmentStream(this.seed, epoch, host.index, pass), shape, draws))
+  }
+
+  /** As `batches`, on the CPU: decoded, cropped and put together; `free` says that the pixels may be written over. */
+  async *hostBatches(pass: Pass = {}): AsyncGenerator<{ readonly host: HostBatch; free(): void }, void, undefined> {
+    const order = this.order(pass)
+    const count = this.countBatches(pass.dropLast ?? this.split === 'train')
+    const unused: Uint32Array[] = []
+    const ahead: Promise<HostBatch | undefined>[] = []
+    let next = 0
+    const prepare = () => {
+      while (next < count && ahead.length < this.depth) {
+        const batch = this.prepare(next, order.slice(next * this.batchSize, (next + 1) * this.batchSize), pass, unused.pop())
+        // Its failure is thrown when its turn comes, not as an unhandled rejection before that.
+        batch.catch(() => {})
+        ahead.push(batch)
+        next++
+      }
+    }
+    try {
+      prepare()
+      for (let first = ahead.shift(); first; first = ahead.shift()) {
+        prepare()
+        const host = await first
+        // Nothing in it could be decoded.
+        if (!host) continue
+        yield { host, free: () => void unused.push(host.pixels) }
+      }
+    } finally {
+      await Promise.allSettled(ahead)
+    }
+  }
+
+  /** The items of a pass in their order. */
+  order({ epoch = 0, shuffle = this.split === 'train' }: Pass = {}): Uint32Array {
+    return shuffle ? rng(this.seed, 'shuffle', epoch).permutation(this.items.length).map((place) => this.items[place]) : this.items
+  }
+
+  private async prepare(index: number, items: Uint32Array, pass: Pass, staging: Uint32Array | undefined): Promise<HostBatch | undefined> {
+    const pictures = await Promise.all(Array.from(items, (item) => this.pictures.get(item, this.position(item, pass))))
+    const repeats = this.split === 'train' && items.length === this.batchSize ? 'count' : 'pad'
+    return assemble(index, this.batchSize, Array.from(items), this.labels, pictures, repeats, (item) => this.pictures.items[item], staging)
+  }
+
+  /** Where the crop of an item lies: random in training, x before y; in the middle in validation. */
+  private position(item: number, { epoch = 0, draws = this.split, pass = 0 }: Pass): Position {
+    if (draws === 'valid') return MIDDLE
+    const random = rng(this.seed, 'crop', epoch, item, pass)
+    return [random.uniform(), random.uniform()]
+  }
+
+  private countBatches(dropLast: boolean): number {
+    const batches = this.items.length / this.batchSize
+    return dropLast ? Math.floor(batches) : Math.ceil(batches)
+  }
+}

@@ -1,0 +1,113 @@
+import { DataError } from '../base/errors.ts'
+import { formatBytes } from '../base/format.ts'
+import type { Pixels, Platform } from '../platform/platform.ts'
+import { planOf, positionMatters, type ItemTransform, type Position } from './blocks.ts'
+import type { PixelCache } from './pixel-cache.ts'
+import { resizePixels } from './resize.ts'
+
+/** More unreadable items than one in a hundred: the data set is not what it should be. */
+const TOLERATED_PART = 0.01
+/** From this many decoding threads on, decoding a picture again there is cheaper than resizing a kept one here. */
+const MANY_THREADS = 4
+
+export interface PicturesOptions {
+  readonly platform: Pick<Platform, 'decoder' | 'log'>
+  /** Paths of the image files. */
+  readonly items: readonly string[]
+  readonly transform: ItemTransform | undefined
+  readonly cache: PixelCache
+}
+
+/**
+ * The pictures of a data set by item number: decoded, brought to size, and remembered while there is room, so that
+ * later epochs decode nothing.
+ *
+ * What is remembered is the finished picture where it does not depend on the random position of its crop, else the
+ * whole picture, cropped anew each time: the pixels are those that decoding anew would give.
+ */
+export class Pictures {
+  readonly items: readonly string[]
+  readonly transform: ItemTransform | undefined
+  readonly cache: PixelCache
+  private readonly platform: PicturesOptions['platform']
+  private readonly unreadable = new Map<number, string>()
+  /** How many pictures depended on the position, and how many did not. */
+  private readonly seen = { varying: 0, fixed: 0 }
+  private saidFull = false
+
+  constructor({ platform, items, transform, cache }: PicturesOptions) {
+    this.platform = platform
+    this.items = items
+    this.transform = transform
+    this.cache = cache
+  }
+
+  /** Items left out because their file cannot be decoded. */
+  get bad(): ReadonlyMap<number, string> {
+    return this.unreadable
+  }
+
+  /**
+   * The picture of an item, or nothing where its file cannot be decoded, which is reported once.
+   *
+   * @throws DataError  when more than one item in a hundred cannot be decoded
+   */
+  async get(item: number, position: Position): Promise<Pixels | undefined> {
+    if (this.unreadable.has(item)) return undefined
+    try {
+      return await this.load(this.items[item], position)
+    } catch (error) {
+      if (!(error instanceof DataError)) throw error
+      this.setAside(item, error.message)
+      return undefined
+    }
+  }
+
+  private async load(path: string, position: Position): Promise<Pixels> {
+    const { cache, transform } = this
+    const { decoder } = this.platform
+    if (!transform) return cache.get(path) ?? this.remember(path, await decoder.decode({ path }))
+    const plan = planOf(transform, position)
+    const finishedName = `${path} ${plan.method} ${plan.width}x${plan.height}`
+    const finished = cache.get(finishedName)
+    if (finished) return finished
+    const kept = cache.get(path)
+    if (kept) return resizePixels(kept, plan)
+
+    const keepsWhole = decoder.threads < MANY_THREADS
+    const probablyVaries = this.seen.varying > this.seen.fixed
+    if (cache.full || (probablyVaries && !keepsWhole)) return decoder.decode({ path, resize: plan })
+    const whole = await decoder.decode({ path })
+    const varies = positionMatters(transform, whole.width, whole.height)
+    this.seen[varies ? 'varying' : 'fixed']++
+    if (varies && keepsWhole) this.remember(path, whole)
+    const sized = resizePixels(whole, plan)
+    return varies ? sized : this.remember(finishedName, sized)
+  }
+
+  private remember(name: string, pixels: Pixels): Pixels {
+    const { cache } = this
+    if (!cache.put(name, pixels) && !this.saidFull && cache.limitBytes > 0) {
+      this.saidFull = true
+      this.platform.log(
+        `the first ${cache.count} decoded pictures fill the ${formatBytes(cache.limitBytes)} set aside for them (cacheBytes); the others are decoded anew each epoch`,
+      )
+    }
+    return pixels
+  }
+
+  private setAside(item: number, message: string): void {
+    // Two batches that are prepared at once may both meet it.
+    if (this.unreadable.has(item)) return
+    this.unreadable.set(item, message)
+    if (this.unreadable.size > TOLERATED_PART * this.items.length) {
+      const some = [...this.unreadable.values()].slice(0, 5)
+      throw new DataError('data set', 'too many images cannot be decoded', {
+        given: { unreadable: `${this.unreadable.size} of ${this.items.length}, the first of them:`, ...Object.fromEntries(some.map((text, i) => [` ${i + 1}`, text])) },
+        expected: 'at most one in a hundred',
+        fix: 'get the data set again, or remove these files',
+      })
+    }
+    this.platform.log(`left out: ${message}`)
+  }
+}

@@ -1,0 +1,127 @@
+import { describe, expect, test } from 'vitest'
+import { OptionError } from '../../src/base/errors.ts'
+import { augTransforms } from '../../src/data/augment/transforms.ts'
+import { imagenetStats, normalize } from '../../src/data/augment/normalize.ts'
+import { CategoryBlock, ImageBlock, positionMatters, resize } from '../../src/data/blocks.ts'
+import { DataBlock, type DataBlockOptions } from '../../src/data/data-block.ts'
+import { parentLabel } from '../../src/data/items.ts'
+import { PixelCache } from '../../src/data/pixel-cache.ts'
+import { grandparentSplitter } from '../../src/data/splitters.ts'
+import { fakePlatform } from '../helpers/fake-platform.ts'
+
+const items = (count: number) => Array.from({ length: count }, (_, i) => `set/${['pear', 'apple', 'fig'][i % 3]}/${i}-16x8.png`)
+
+const block = (options: Partial<DataBlockOptions> = {}) => new DataBlock({
+  blocks: [ImageBlock(), CategoryBlock()],
+  getItems: () => items(60),
+  getY: parentLabel,
+  itemTransforms: [resize(8)],
+  ...options,
+})
+
+describe('loaders', () => {
+  test('a random fifth is measured on, the labels are sorted', async () => {
+    const { train, valid, vocab } = await block().loaders('set', { batchSize: 4, platform: fakePlatform() })
+    expect([train.items.length, valid.items.length]).toEqual([48, 12])
+    expect(new Set([...train.items, ...valid.items]).size).toBe(60)
+    expect(vocab).toEqual(['apple', 'fig', 'pear'])
+    expect([...valid.items.slice(0, 4)].map((item) => vocab[valid.labels[item]])).toEqual(
+      [...valid.items.slice(0, 4)].map((item) => parentLabel(items(60)[item])),
+    )
+  })
+
+  test('the seed decides about the split: given, or the setting SEED, or 42', async () => {
+    const split = async (seed?: number, env: Record<string, string> = {}) => {
+      const platform = fakePlatform({ env })
+      return [...(await block().loaders('set', { platform, ...(seed === undefined ? {} : { seed }) })).valid.items]
+    }
+    expect(await split(1)).toEqual(await split(1))
+    expect(await split(1)).not.toEqual(await split(2))
+    expect(await split()).toEqual(await split(42))
+    expect(await split(undefined, { SEED: '2' })).toEqual(await split(2))
+    await expect(split(undefined, { SEED: 'x' })).rejects.toThrow(OptionError)
+  })
+
+  test('a limit takes items of all kinds, the same for the same seed', async () => {
+    const limited = (seed: number) => block().loaders('set', { limit: 20, seed, platform: fakePlatform() })
+    const { train, valid, vocab } = await limited(1)
+    expect(train.items.length + valid.items.length).toBe(20)
+    expect(vocab.length).toBe(3)
+    expect((await limited(1)).train.pictures.items).toEqual(train.pictures.items)
+    expect((await limited(2)).train.pictures.items).not.toEqual(train.pictures.items)
+    await expect(block().loaders('set', { limit: 0, platform: fakePlatform() })).rejects.toThrow(OptionError)
+  })
+
+  test('a label that is only in validation is refused', async () => {
+    const made = block({
+      getItems: () => ['set/train/fig/1.png', 'set/val/pear/2.png'],
+      splitter: grandparentSplitter({ valid: 'val' }),
+    })
+    await expect(made.loaders('set', { platform: fakePlatform() })).rejects.toThrowErrorMatchingInlineSnapshot(`
+      [DataError: set/val/pear/2.png: the label 'pear' is not in the vocabulary
+        vocabulary  fig
+        expected a label that occurs in the training items
+        Fix: use another split or more items, or give the labels: CategoryBlock({ vocab })]
+    `)
+    const given = block({
+      blocks: [ImageBlock(), CategoryBlock({ vocab: ['pear', 'fig'] })],
+      getItems: () => ['set/train/fig/1.png', 'set/val/pear/2.png'],
+      splitter: grandparentSplitter({ valid: 'val' }),
+    })
+    expect([...(await given.loaders('set', { platform: fakePlatform() })).train.labels]).toEqual([1, 0])
+  })
+
+  test('no items, two transforms of a kind, two caches: refused', async () => {
+    await expect(block({ getItems: () => [] }).loaders('set', { platform: fakePlatform() })).rejects.toThrow('there are no items')
+    expect(() => block({ itemTransforms: [resize(8), resize(9)] })).toThrow('two item transforms')
+    await expect(block().loaders('set', { cache: new PixelCache(), cacheBytes: 5, platform: fakePlatform() })).rejects.toThrow('both given')
+  })
+
+  test('loaders that share a cache decode a picture once', async () => {
+    const platform = fakePlatform()
+    const cache = new PixelCache()
+    for (const batchSize of [4, 6]) {
+      const { train } = await block().loaders('set', { batchSize, cache, platform })
+      for await (const { free } of train.hostBatches({ shuffle: false })) free()
+    }
+    expect(platform.decoded.length).toBe(48)
+  })
+})
+
+test('summary tells the way of one item', async () => {
+  const platform = fakePlatform()
+  const made = block({ batchTransforms: [...augTransforms({ size: 4, minScale: 0.5 }), normalize(imagenetStats)] })
+  const text = await made.summary('set', { batchSize: 4, platform })
+  expect(text).toMatchInlineSnapshot(`
+    "60 items of set
+    split: 48 to train on, 12 to measure on
+    vocabulary: 3 labels, apple fig pear
+    one item: set/apple/10-16x8.png
+      label: apple, number 0
+      decoded: 16 × 8 pixels
+      resize (crop): 8 × 8 pixels
+    a batch: 4 such pictures, [4,8,8] u32, one RGBA pixel each
+      affine: [4,8,8,3]
+      crop: [4,4,4,3]
+      lighting: [4,4,4,3]
+      normalize: [4,4,4,3]
+    the network's input: [4,4,4,3], f32 or f16"
+  `)
+  expect(platform.lines.join('\n')).toBe(text)
+})
+
+describe('resize', () => {
+  test('knows whether the position of the crop matters', () => {
+    expect(positionMatters(resize(8), 16, 16)).toBe(false)
+    expect(positionMatters(resize(8), 16, 9)).toBe(true)
+    expect(positionMatters(resize([4, 8]), 16, 8)).toBe(false)
+    expect(positionMatters(resize(8, { method: 'squish' }), 16, 9)).toBe(false)
+    // Here fastai's rounding loses a pixel, which no position below 1 reaches.
+    expect(positionMatters(resize(224), 453, 453)).toBe(false)
+  })
+
+  test('refuses what it cannot do', () => {
+    expect(() => resize(0)).toThrow(OptionError)
+    expect(() => resize(8, { method: 'stretch' as 'crop' })).toThrow("there is no method 'stretch'")
+  })
+})

@@ -1,0 +1,245 @@
+import { describe, expect, test } from 'vitest'
+import { DataError, OptionError } from '../../src/base/errors.ts'
+import { resize, type ItemTransform } from '../../src/data/blocks.ts'
+import { Loader, type Pass } from '../../src/data/loader.ts'
+import { Pictures } from '../../src/data/pictures.ts'
+import { PixelCache } from '../../src/data/pixel-cache.ts'
+import { resizePixels } from '../../src/data/resize.ts'
+import { fakePicture, fakePlatform, type FakePlatform } from '../helpers/fake-platform.ts'
+
+interface Made {
+  readonly loader: Loader
+  readonly platform: FakePlatform
+  readonly pictures: Pictures
+}
+
+function make(items: readonly string[], options: {
+  split?: 'train' | 'valid'; batchSize?: number; transform?: ItemTransform; cache?: PixelCache; platform?: FakePlatform; depth?: number; seed?: number
+} = {}): Made {
+  const { split = 'train', batchSize = 4, platform = fakePlatform(), cache = new PixelCache(), depth = 2, seed = 1 } = options
+  const pictures = new Pictures({ platform, items, transform: options.transform, cache })
+  const loader = new Loader({
+    platform, pictures, split, batchSize, seed, depth,
+    labels: Uint32Array.from(items, (_, i) => i % 3),
+    vocab: ['a', 'b', 'c'],
+    items: Uint32Array.from(items.keys()),
+    batchTransforms: [],
+  })
+  return { loader, platform, pictures }
+}
+
+const names = (count: number, size = '4x4'): string[] => Array.from({ length: count }, (_, i) => `folder/${i}-${size}.png`)
+
+/** Everything a pass gives, copied since the pixels are written over. */
+async function all({ loader }: Made, pass: Pass = {}) {
+  const batches = []
+  for await (const { host, free } of loader.hostBatches(pass)) {
+    batches.push({ ...host, items: [...host.items], labels: [...host.labels], pixels: host.pixels.slice() })
+    free()
+  }
+  return batches
+}
+
+describe('which items come when', () => {
+  test('training visits every item at most once and leaves out the partial last batch', async () => {
+    const made = make(names(10))
+    const batches = await all(made)
+    expect(batches.map(({ count, index }) => [index, count])).toEqual([[0, 4], [1, 4]])
+    expect(made.loader.batchCount).toBe(2)
+    expect(made.loader.itemCount).toBe(8)
+    expect(new Set(batches.flatMap(({ items }) => items)).size).toBe(8)
+  })
+
+  test('validation keeps the order, and pads the last batch with what it holds', async () => {
+    const made = make(names(10), { split: 'valid' })
+    const batches = await all(made)
+    expect(batches.map(({ items }) => items)).toEqual([[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 8, 9]])
+    expect(batches.map(({ count }) => count)).toEqual([4, 4, 2])
+    expect(batches[2].labels).toEqual([2, 0, 2, 0])
+    expect(made.loader.batchCount).toBe(3)
+    expect(made.loader.itemCount).toBe(10)
+  })
+
+  test('an epoch has an order of its own, the same whenever it is asked for', async () => {
+    const order = async (seed: number, epoch: number) => (await all(make(names(32), { seed }), { epoch })).flatMap(({ items }) => items)
+    expect(await order(1, 3)).toEqual(await order(1, 3))
+    expect(await order(1, 3)).not.toEqual(await order(1, 4))
+    expect(await order(1, 3)).not.toEqual(await order(2, 3))
+    expect([...await order(1, 3)].sort((a, b) => a - b)).toEqual([...names(32).keys()])
+  })
+
+  test('a pass can be asked not to shuffle and to keep the last batch', async () => {
+    const batches = await all(make(names(6)), { shuffle: false, dropLast: false })
+    expect(batches.map(({ items, count }) => [...items, count])).toEqual([[0, 1, 2, 3, 4], [4, 5, 4, 5, 2]])
+  })
+
+  test('fewer items than a batch: none in training, one in validation', async () => {
+    expect(await all(make(names(3)))).toEqual([])
+    expect((await all(make(names(3), { split: 'valid' }))).map(({ count }) => count)).toEqual([3])
+  })
+})
+
+describe('the pixels', () => {
+  test('are those of the items, one RGBA word each', async () => {
+    const items = names(4, '5x3')
+    const [batch] = await all(make(items, { split: 'valid' }))
+    expect([batch.width, batch.height]).toEqual([5, 3])
+    for (const [place, item] of batch.items.entries()) {
+      const words = new Uint32Array(fakePicture(items[item]).data.buffer)
+      expect([...batch.pixels.slice(place * 15, (place + 1) * 15)]).toEqual([...words])
+    }
+  })
+
+  test('pictures of different sizes are refused, with the way out', async () => {
+    await expect(all(make(['a-4x4', 'b-4x4', 'c-5x4', 'd-4x4'], { split: 'valid' }))).rejects.toThrowErrorMatchingInlineSnapshot(`
+      [DataError: c-5x4: another size than the first picture of its batch
+        size   5 × 4
+        first  4 × 4
+        Fix: give \`itemTransforms: [resize(224)]\` to the DataBlock]
+    `)
+  })
+
+  test('a crop lies in the middle in validation, at random in training, and the same for the same epoch', async () => {
+    const items = names(4, '40x8')
+    const transform = resize(8)
+    const middle = await all(make(items, { split: 'valid', transform }))
+    const expected = resizePixels(fakePicture(items[0]), { width: 8, height: 8, method: 'crop', position: [0.5, 0.5] })
+    expect([...new Uint8Array(middle[0].pixels.buffer).slice(0, 256)]).toEqual([...expected.data])
+
+    const drawn = (pass: Pass) => all(make(items, { split: 'valid', transform }), { draws: 'train', ...pass })
+    const first = await drawn({ epoch: 1, pass: 1 })
+    expect(await drawn({ epoch: 1, pass: 1 })).toEqual(first)
+    expect((await drawn({ epoch: 1, pass: 2 }))[0].pixels).not.toEqual(first[0].pixels)
+    expect((await drawn({ epoch: 2, pass: 1 }))[0].pixels).not.toEqual(first[0].pixels)
+    expect(first[0].pixels).not.toEqual(middle[0].pixels)
+  })
+})
+
+describe('preparing ahead', () => {
+  const turns = () => new Promise((resolve) => setTimeout(resolve, 5))
+
+  test('the next batches are asked for before they are wanted, but no more than the depth', async () => {
+    const made = make(names(40), { split: 'valid', depth: 2 })
+    const batches = made.loader.hostBatches()
+    expect(made.platform.decoded).toEqual([])
+    await batches.next()
+    await turns()
+    // The one given out, and two ahead.
+    expect(made.platform.decoded.map(({ path }) => path)).toEqual(names(40).slice(0, 12))
+    await batches.next()
+    await turns()
+    expect(made.platform.decoded.length).toBe(16)
+    await batches.return()
+    expect(made.platform.decoded.length).toBe(16)
+  })
+
+  test('batches come in order, however long each takes', async () => {
+    const platform = fakePlatform({ manual: true })
+    const made = make(names(12), { split: 'valid', platform })
+    const result = all(made)
+    for (let i = 0; i < 10; i++) {
+      await turns()
+      platform.release()
+    }
+    expect((await result).map(({ index }) => index)).toEqual([0, 1, 2])
+  })
+
+  test('staging memory is used again once it is free', async () => {
+    const made = make(names(40), { split: 'valid', depth: 1 })
+    const arrays = new Set<Uint32Array>()
+    for await (const { host, free } of made.loader.hostBatches()) {
+      arrays.add(host.pixels)
+      free()
+    }
+    expect(arrays.size).toBeLessThan(5)
+  })
+})
+
+describe('decoding once', () => {
+  const decodes = ({ platform }: Made) => platform.decoded.length
+
+  test('a second epoch decodes nothing', async () => {
+    const made = make(names(8, '6x6'), { transform: resize(4) })
+    const first = await all(made, { epoch: 0, shuffle: false })
+    expect(decodes(made)).toBe(8)
+    const second = await all(made, { epoch: 1, shuffle: false })
+    expect(decodes(made)).toBe(8)
+    expect(second).toEqual(first)
+    // Square pictures are kept finished.
+    expect(made.pictures.cache.usedBytes).toBe(8 * 4 * 4 * 4)
+  })
+
+  test('what depends on the draw is kept whole, and cropped as if it were decoded anew', async () => {
+    const items = names(8, '12x6')
+    const made = make(items, { transform: resize(4) })
+    const never = make(items, { transform: resize(4), cache: new PixelCache(0) })
+    expect(await all(made, { epoch: 0 })).toEqual(await all(never, { epoch: 0 }))
+    expect(await all(made, { epoch: 1 })).toEqual(await all(never, { epoch: 1 }))
+    expect([decodes(made), decodes(never)]).toEqual([8, 16])
+    expect(made.pictures.cache.usedBytes).toBe(8 * 12 * 6 * 4)
+  })
+
+  test('with many decoding threads such pictures are decoded and cropped there', async () => {
+    const platform = fakePlatform({ threads: 8 })
+    const made = make(names(8, '12x6'), { transform: resize(4), platform })
+    await all(made, { epoch: 0 })
+    await all(made, { epoch: 1 })
+    expect(decodes(made)).toBe(16)
+    expect(platform.decoded.filter(({ resize: plan }) => plan).length).toBeGreaterThan(7)
+    expect(made.pictures.cache.usedBytes).toBe(0)
+  })
+
+  test('a budget that is too small is said once, and changes no pixel', async () => {
+    const items = names(8)
+    const small = make(items, { transform: resize(4), cache: new PixelCache(200) })
+    const large = make(items, { transform: resize(4) })
+    for (const epoch of [0, 1]) expect(await all(small, { epoch })).toEqual(await all(large, { epoch }))
+    expect(small.pictures.cache.usedBytes).toBeLessThanOrEqual(200)
+    expect(small.platform.lines).toEqual([
+      'the first 3 decoded pictures fill the 200 B set aside for them (cacheBytes); the others are decoded anew each epoch',
+    ])
+    expect(large.platform.lines).toEqual([])
+  })
+})
+
+describe('images that cannot be decoded', () => {
+  const withBroken = (count: number, ...broken: number[]) => names(count).map((name, i) => (broken.includes(i) ? `broken/${i}-4x4.png` : name))
+
+  test('in training another item of the batch takes the place, once said', async () => {
+    const made = make(withBroken(200, 1), { batchSize: 4 })
+    for (const epoch of [0, 1]) {
+      const batches = await all(made, { epoch, shuffle: false })
+      expect(batches[0].items).toEqual([0, 2, 3, 0])
+      expect(batches[0].labels).toEqual([0, 2, 0, 0])
+      expect(batches[0].count).toBe(4)
+    }
+    expect(made.platform.lines).toEqual(['left out: broken/1-4x4.png: not an image'])
+    expect([...made.pictures.bad.keys()]).toEqual([1])
+  })
+
+  test('in validation it is not counted', async () => {
+    const batches = await all(make(withBroken(200, 5), { split: 'valid' }))
+    expect(batches[1].items).toEqual([4, 6, 7, 4])
+    expect(batches[1].count).toBe(3)
+    expect(batches.reduce((sum, { count }) => sum + count, 0)).toBe(199)
+  })
+
+  test('a batch of which nothing is left is passed over', async () => {
+    const batches = await all(make(withBroken(400, 4, 5, 6, 7), { split: 'valid' }))
+    expect(batches.length).toBe(99)
+    expect(batches[1].index).toBe(2)
+  })
+
+  test('more than one in a hundred end the run, and some are named', async () => {
+    const made = make(withBroken(100, 2, 50), { split: 'valid' })
+    const failure = await all(made).then(() => undefined, (error: Error) => error)
+    expect(failure).toBeInstanceOf(DataError)
+    expect(failure?.message).toContain('2 of 100')
+    expect(failure?.message).toContain('broken/50-4x4.png')
+  })
+})
+
+test('a batch size that is no number of items is refused', () => {
+  expect(() => make(names(4), { batchSize: 0 })).toThrow(OptionError)
+  expect(() => make(names(4), { batchSize: 2.5 })).toThrow('2.5')
+})

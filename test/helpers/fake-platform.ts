@@ -1,0 +1,69 @@
+import { DataError } from '../../src/base/errors.ts'
+import { resizePixels } from '../../src/data/resize.ts'
+import type { DecodeRequest, Pixels, Platform } from '../../src/platform/platform.ts'
+
+export interface FakePlatform extends Platform {
+  /** Lines that were logged. */
+  readonly lines: string[]
+  /** What the decoder was asked for, in order. */
+  readonly decoded: DecodeRequest[]
+  /** Calls whoever waits for Ctrl-C. */
+  interrupt(): void
+  /** Lets decodes end, where `manual` keeps them waiting. */
+  release(): void
+}
+
+/**
+ * A platform whose images are made up from their names: `…/red-12x8.png` is 12 × 8 pixels, every byte told by name and
+ * place; a name with `broken` cannot be decoded.
+ */
+export function fakePlatform(options: { threads?: number; env?: Record<string, string>; manual?: boolean } = {}): FakePlatform {
+  const lines: string[] = []
+  const decoded: DecodeRequest[] = []
+  const waiting: (() => void)[] = []
+  const listeners = new Set<() => void>()
+  let clock = 0
+  const absent = (): never => {
+    throw new Error('not a part of the fake platform')
+  }
+  return {
+    name: 'node',
+    lines, decoded,
+    interrupt: () => listeners.forEach((stop) => stop()),
+    release: () => waiting.splice(0).forEach((go) => go()),
+    gpu: absent,
+    get files() {
+      return absent()
+    },
+    decoder: {
+      threads: options.threads ?? 1,
+      async decode(request) {
+        decoded.push(request)
+        if (options.manual) await new Promise<void>((resolve) => waiting.push(resolve))
+        const picture = fakePicture(request.path)
+        return request.resize ? resizePixels(picture, request.resize) : picture
+      },
+      close: () => Promise.resolve(),
+    },
+    encodePng: absent,
+    env: (name) => options.env?.[name],
+    now: () => (clock += 1000),
+    log: (line) => void lines.push(line),
+    status: undefined,
+    waitFor: (done) => done,
+    onInterrupt(stop) {
+      listeners.add(stop)
+      return () => listeners.delete(stop)
+    },
+  }
+}
+
+/** The picture that a name stands for. */
+export function fakePicture(path: string): Pixels {
+  if (path.includes('broken')) throw new DataError(path, 'not an image')
+  const size = /(\d+)x(\d+)/.exec(path)
+  const width = Number(size?.[1] ?? 4)
+  const height = Number(size?.[2] ?? 4)
+  const start = [...path].reduce((sum, letter) => (sum * 31 + letter.charCodeAt(0)) % 251, 7)
+  return { width, height, data: Uint8Array.from({ length: width * height * 4 }, (_, i) => (i % 4 === 3 ? 255 : (start + i * 3) % 256)) }
+}
