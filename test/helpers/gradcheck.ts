@@ -16,7 +16,7 @@ export interface Operand {
   readonly always?: 'f32'
 }
 
-/** Uniform numbers of [low, high), each one a half, so that f16 begins with the same numbers as f32. */
+/** Uniform numbers of [low, high), each one a half, so that a test in f16 begins with the same numbers as one in f32. */
 export function uniform(shape: Shape, seed: number, low = -1, high = 1): Operand {
   return { shape, data: hashUniform(elementCount(shape), seed, low, high).map(roundToHalf) }
 }
@@ -46,10 +46,13 @@ type Function<Name extends string> = (inputs: Readonly<Record<Name, Tensor>>) =>
  *   relu: dL/dx[0,7] is 0, finite difference says 0.045
  */
 export async function gradcheck<Name extends string>(
-  name: string, f: Function<Name>, operands: Readonly<Record<Name, Operand>>, options: GradcheckOptions = {},
+  name: string, f: Function<Name>, given: Readonly<Record<Name, Operand>>, options: GradcheckOptions = {},
 ): Promise<void> {
   const { step = 1 / 64, samples = 24, roundings = 1, dtypes = ['f32', 'f16'] } = options
-  const names = Object.keys(operands) as Name[]
+  const names = Object.keys(given) as Name[]
+  // Both types begin with the same numbers.
+  const halves = names.map((input) => [input, { ...given[input], data: Array.from(given[input].data, roundToHalf) }])
+  const operands = Object.fromEntries(halves) as Record<Name, Operand>
   const exact = await gradients(f, operands, names, 'f32')
   if (dtypes.includes('f32')) {
     for (const input of names) await compare(name, f, operands, input, exact[input], step, samples)

@@ -1,0 +1,175 @@
+import { DtypeError, OptionError, ShapeError } from '../base/errors.ts'
+import { elementwise, empty, launch, storageDtype } from '../tensor/launcher.ts'
+import { defineOp, requireAlike } from '../tensor/op.ts'
+import { release } from '../tensor/scope.ts'
+import { elementCount, storedLastAxis } from '../tensor/shape.ts'
+import type { Tensor } from '../tensor/tensor.ts'
+import { columnSums } from './kernels/column-sums.ts'
+
+export interface BatchNormOptions {
+  /** Running statistics of the channels, [C] f32; replaced in training. */
+  readonly runningMean: Tensor
+  readonly runningVar: Tensor
+  /** Normalise by the statistics of the batch (and record them), or by the running ones. */
+  readonly training: boolean
+  /** How much of a batch's statistics enters the running ones, 0 … 1. Default 0.1 */
+  readonly momentum?: number
+  /** Added to the variance, > 0. Default 1e-5 */
+  readonly eps?: number
+  /** Added to the result, as x; its gradient is the one that arrives. Default none */
+  readonly residual?: Tensor | undefined
+  /** End with a rectified linear unit, after the residual. Default false */
+  readonly relu?: boolean
+}
+
+type Inputs = readonly [x: Tensor, weight: Tensor, bias: Tensor, residual: Tensor | undefined]
+
+interface Plan extends Required<Omit<BatchNormOptions, 'residual'>> {
+  /** x as a matrix, [pixels, channels], and the vectors of four in a row. */
+  readonly pixels: number
+  readonly channels: number
+  readonly vectors: number
+  readonly dtype: 'f32' | 'f16'
+  readonly detail: string
+}
+
+const op = defineOp<Inputs, BatchNormOptions, Plan>({
+  name: 'batchNorm',
+
+  plan([x, weight, bias, residual], { runningMean, runningVar, training, momentum = 0.1, eps = 1e-5, relu = false }) {
+    if (x.shape.length < 2) throw new ShapeError('batchNorm', 'x has no batch', { given: { x }, expected: 'at least two axes, the channels last' })
+    const channels = x.shape[x.shape.length - 1]
+    const perChannel = { [weight.name ?? 'weight']: weight, [bias.name ?? 'bias']: bias, runningMean, runningVar }
+    for (const [name, given] of Object.entries(perChannel)) {
+      const wrong = { given: { x, [name]: given }, expected: `[${channels}] f32, one number a channel of x` }
+      if (given.shape.length !== 1 || given.shape[0] !== channels) throw new ShapeError('batchNorm', `${name} does not fit the channels of x`, wrong)
+      if (given.dtype !== 'f32') throw new DtypeError('batchNorm', `${name} is not f32`, wrong)
+    }
+    if (residual) requireAlike('batchNorm', { x, residual })
+    if (!(momentum >= 0 && momentum <= 1)) throw new OptionError('batchNorm', 'momentum is out of range', { given: { momentum }, expected: '0 to 1' })
+    if (!(eps > 0)) throw new OptionError('batchNorm', 'eps is out of range', { given: { eps }, expected: 'a number above 0' })
+    const pixels = elementCount(x.shape) / channels
+    if (training && pixels === 1) {
+      throw new ShapeError('batchNorm', 'one value a channel has no variance', { given: { x }, fix: 'train with larger batches, or drop the last one' })
+    }
+    return {
+      runningMean, runningVar, training, momentum, eps, relu,
+      pixels, channels, vectors: storedLastAxis(x) / 4, dtype: storageDtype(x), detail: `[${x.shape.join(',')}]`,
+    }
+  },
+
+  forward(plan, [x, weight, bias, residual]) {
+    const channels = plan.training ? batchStatistics(plan, x, weight) : runningStatistics(plan, weight)
+    const y = empty(x, 'batchNorm')
+    launch('batch-norm/forward', { x, residual: residual ?? x, channels, bias, y }, {
+      ...overPixels(plan),
+      constants: { RESIDUAL: residual !== undefined, RELU: plan.relu },
+    })
+    return { output: y, extras: [channels] }
+  },
+
+  backward(plan, dy, { inputs: [x, , bias, residual], output: y, extras: [channels] }, needs, target) {
+    // After a sum with the residual the mask is that of both: made once, it is the residual's gradient too.
+    const g = residual && plan.relu ? masked(y, dy, needs[3] ? target(3) : empty(residual)) : dy
+    const RELU = plan.relu && !residual
+    const perChannel = { shape: [plan.channels], dtype: 'f32' } as const
+    const dweight = needs[1] ? target(1, 'f32') : empty(perChannel)
+    const dbias = needs[2] ? target(2, 'f32') : empty(perChannel)
+    const coefficients = empty({ shape: [2, plan.channels], dtype: 'f32' }, 'coefficients of dx')
+    parameterGradients(plan, { x, dy: g, channels, bias }, { dweight, dbias, coefficients }, RELU)
+    const dx = needs[0] ? target(0) : undefined
+    if (dx) launch('batch-norm/backward-input', { x, dy: g, channels, coefficients, bias, dx }, { ...overPixels(plan), constants: { RELU } })
+    release(coefficients)
+    if (!needs[1]) release(dweight)
+    if (!needs[2]) release(dbias)
+    if (!needs[3] && g !== dy) release(g)
+    return [dx, dweight, dbias, g]
+  },
+})
+
+/** [mean, 1/√(variance + eps), scale] of the batch, [3,C] f32; the running statistics move towards it. */
+function batchStatistics({ pixels, vectors, ...plan }: Plan, x: Tensor, weight: Tensor): Tensor {
+  const { RUN, SLICES, runs, totals } = columnSums(pixels, vectors)
+  const partial = { shape: [SLICES, plan.channels], dtype: 'f32' } as const
+  const means = empty(partial, 'means of runs')
+  const deviations = empty(partial, 'deviations of runs')
+  const channels = empty({ shape: [3, plan.channels], dtype: 'f32' }, 'statistics')
+  launch('batch-norm/statistics', { x, means, deviations }, {
+    ...runs, shape: { PIXELS: pixels, RUN, VECTORS: vectors }, dtype: plan.dtype, detail: plan.detail,
+  })
+  const { runningMean, runningVar } = plan
+  launch('batch-norm/finish', { means, deviations, weight, runningMean, runningVar, channels }, {
+    ...totals,
+    constants: { ...totals.constants, MOMENTUM: plan.momentum, EPSILON: plan.eps },
+    shape: { PIXELS: pixels, RUN, SLICES, VECTORS: vectors },
+  })
+  release(means)
+  release(deviations)
+  return channels
+}
+
+function runningStatistics({ vectors, eps, runningMean, runningVar, ...plan }: Plan, weight: Tensor): Tensor {
+  const channels = empty({ shape: [3, plan.channels], dtype: 'f32' }, 'statistics')
+  launch('batch-norm/running', { weight, runningMean, runningVar, channels }, {
+    groups: Math.ceil(vectors / 64), shape: { VECTORS: vectors }, constants: { EPSILON: eps },
+  })
+  return channels
+}
+
+function parameterGradients(
+  { pixels, vectors, training, ...plan }: Plan,
+  given: Readonly<Record<'x' | 'dy' | 'channels' | 'bias', Tensor>>,
+  made: Readonly<Record<'dweight' | 'dbias' | 'coefficients', Tensor>>,
+  RELU: boolean,
+): void {
+  const { RUN, SLICES, runs, totals } = columnSums(pixels, vectors)
+  const partial = { shape: [SLICES, plan.channels], dtype: 'f32' } as const
+  const sums = empty(partial, 'sums of runs')
+  const products = empty(partial, 'products of runs')
+  launch('batch-norm/backward-sums', { ...given, sums, products }, {
+    ...runs,
+    constants: { ...runs.constants, RELU },
+    shape: { PIXELS: pixels, RUN, VECTORS: vectors }, dtype: plan.dtype, detail: plan.detail,
+  })
+  launch('batch-norm/backward-finish', { sums, products, channels: given.channels, ...made }, {
+    ...totals,
+    constants: { ...totals.constants, TRAINING: training },
+    shape: { PIXELS: pixels, SLICES, VECTORS: vectors },
+  })
+  release(sums)
+  release(products)
+}
+
+/** One thread a vector of channels in four pixels. */
+function overPixels({ pixels, vectors, dtype, detail }: Plan) {
+  return { groups: Math.ceil((vectors * Math.ceil(pixels / 4)) / 64), shape: { PIXELS: pixels, VECTORS: vectors }, dtype, detail }
+}
+
+/** dx = dy where y > 0, else 0 */
+function masked(y: Tensor, dy: Tensor, dx: Tensor): Tensor {
+  launch('relu/backward', { y, dy, dx }, elementwise(dx))
+  return dx
+}
+
+/**
+ * Batch normalisation of every channel over all other axes, with what follows it in a residual block in the same pass.
+ *
+ *   y = (x - mean) / √(variance + eps) · weight + bias  [+ residual]  [then max(·, 0)]
+ *
+ * In training mean and variance are the batch's, the variance biased; the running statistics become
+ * (1 - momentum)·running + momentum·batch, there with the unbiased variance. Else they are the running ones.
+ *
+ * @param x       [...,C] f16 | f32, channels last
+ * @param weight  γ, [C] f32
+ * @param bias    β, [C] f32
+ * @returns       as x; statistics are f32
+ * @throws ShapeError   when a shape does not fit x, or training sees one value a channel
+ * @throws DtypeError   when parameters or statistics are not f32
+ * @throws OptionError  when momentum or eps is out of range
+ *
+ * Gradients flow to x and residual (of their type), weight and bias (f32).
+ * Source: Ioffe & Szegedy 2015, arXiv:1502.03167; defaults and running variance as PyTorch, nn.BatchNorm2d.
+ */
+export function batchNorm(x: Tensor, weight: Tensor, bias: Tensor, options: BatchNormOptions): Tensor {
+  return op([x, weight, bias, options.residual], options)
+}
