@@ -4,7 +4,7 @@ import { DataError } from '../base/errors.ts'
 import type { Pixels, ResizePlan } from '../platform/platform.ts'
 import { resizePixels } from './resize.ts'
 
-/** PNG bytes to 8-bit RGBA: each platform brings its own. */
+/** PNG bytes to 8-bit RGBA: each platform brings its own. It gets them without a declared transparent colour. */
 export type PngDecoder = (bytes: Uint8Array) => Pixels | Promise<Pixels>
 
 /** More than an ordinary photograph has; at this size a decode takes 3.3 GB of memory while it works. */
@@ -78,16 +78,39 @@ function checkSize(path: string, width: number, height: number): void {
 async function decodePngFile(path: string, bytes: Uint8Array, decodePng: PngDecoder): Promise<Pixels> {
   // The size stands at fixed places in the first chunk. Source: PNG specification, IHDR.
   if (bytes.length < 24) throw damaged(path, 'PNG', bytes, new Error('it ends within its header'))
-  const header = new DataView(bytes.buffer, bytes.byteOffset)
+  const header = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   checkSize(path, header.getUint32(16), header.getUint32(20))
   let pixels: Pixels
   try {
-    pixels = await decodePng(bytes)
+    pixels = await decodePng(withoutTransparency(bytes))
   } catch (error) {
     throw damaged(path, 'PNG', bytes, error)
   }
   for (let i = 3; i < pixels.data.length; i += 4) pixels.data[i] = 255
   return pixels
+}
+
+/**
+ * A PNG without its tRNS chunk and without anything after its last chunk. Decoders paint the pixels of a colour
+ * declared transparent black, where dropping the alpha channel has to leave them as they are, and pngjs refuses bytes
+ * behind the end, which other readers ignore.
+ */
+function withoutTransparency(bytes: Uint8Array): Uint8Array {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const kept = new Uint8Array(bytes.length)
+  kept.set(bytes.subarray(0, 8))
+  let length = 8
+  // A chunk is its length, its type, so many bytes and a checksum. Source: PNG specification, chunk layout.
+  for (let at = 8; at + 12 <= bytes.length;) {
+    const type = String.fromCharCode(...bytes.subarray(at + 4, at + 8))
+    const chunk = bytes.subarray(at, at + 12 + view.getUint32(at))
+    at += chunk.length
+    if (type === 'tRNS') continue
+    kept.set(chunk, length)
+    length += chunk.length
+    if (type === 'IEND') break
+  }
+  return kept.subarray(0, length)
 }
 
 function decodeJpeg(path: string, bytes: Uint8Array): Pixels {

@@ -1,4 +1,5 @@
 import type { Platform } from '../platform.ts'
+import { datasets } from './archive.ts'
 import { nodeDecodePool } from './decode-pool.ts'
 import { nodeFiles } from './files.ts'
 import { createGpu, waitFor } from './gpu.ts'
@@ -17,6 +18,7 @@ export function createNodePlatform(options: { threads?: number } = {}): Platform
     gpu: () => (gpu ??= createGpu()),
     files: nodeFiles,
     decoder: nodeDecodePool(options.threads),
+    datasets,
     encodePng,
     // `NAME= command` is how a shell unsets a variable for one command.
     env: (name) => process.env[name] || undefined,

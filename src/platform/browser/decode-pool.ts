@@ -1,0 +1,41 @@
+import { DataError } from '../../base/errors.ts'
+import { decodeImage } from '../../data/decode.ts'
+import { checkThreads, defaultThreads, inPlaceDecodePool, ThreadedDecodePool } from '../decode-pool.ts'
+import type { DecodeJob, DecodeReply, StartThread } from '../decode-pool.ts'
+import type { DecodePool, Files, Pixels } from '../platform.ts'
+import { decodePng } from './png.ts'
+
+/** Decodes images on Web Workers, which get the bytes with the request: only the page can reach every kind of file. */
+export function browserDecodePool(files: Files, threads = defaultThreads(navigator.hardwareConcurrency)): DecodePool {
+  checkThreads(threads)
+  const pool = threads === 0 ? inPlaceDecodePool(decodeBytes) : new ThreadedDecodePool(threads, startWorker)
+  return {
+    threads,
+    decode: async (request) => {
+      const job: DecodeJob = { ...request, bytes: await files.read(request.path) }
+      return pool.decode(job)
+    },
+    close: () => pool.close(),
+  }
+}
+
+/** Decodes the bytes that came with a job. */
+export async function decodeBytes({ path, bytes, resize }: DecodeJob): Promise<Pixels> {
+  if (bytes === undefined) throw new DataError(path, 'arrived without its bytes')
+  return decodeImage(path, bytes, decodePng, resize)
+}
+
+const startWorker: StartThread = ({ reply, ended }) => {
+  // Written so that bundlers find the worker.
+  const worker = new Worker(new URL('./decode-worker.js', import.meta.url), { type: 'module' })
+  worker.onmessage = ({ data }: MessageEvent<DecodeReply>) => reply(data)
+  worker.onerror = (event) => {
+    worker.terminate()
+    ended(event.message || 'the worker file does not load')
+  }
+  return {
+    post: (job) => worker.postMessage(job),
+    hold: () => undefined,
+    stop: () => Promise.resolve(worker.terminate()),
+  }
+}

@@ -1,0 +1,32 @@
+import type { Files, Platform } from '../platform.ts'
+import { browserDecodePool } from './decode-pool.ts'
+import { urlFiles } from './files.ts'
+import { browserGpu } from './gpu.ts'
+import { encodePng } from './png.ts'
+
+/**
+ * A page (or a worker of it) as a platform.
+ *
+ * @param options.files    where the data is: `urlFiles(…)` or `folderFiles(…)`. Default: beside the page
+ * @param options.threads  decoding threads; 0 decodes in place. Default: one fewer than processors, at most 16
+ */
+export function createBrowserPlatform(options: { files?: Files; threads?: number } = {}): Platform {
+  const files = options.files ?? urlFiles(location.href)
+  const settings = new URLSearchParams(location.search)
+  return {
+    name: 'browser',
+    gpu: browserGpu,
+    files,
+    decoder: browserDecodePool(files, options.threads),
+    encodePng,
+    // `?NAME=` sets nothing, as in a shell.
+    env: (name) => settings.get(name) || undefined,
+    now: () => performance.now(),
+    log: (line) => console.log(line),
+    status: undefined,
+    // A page's promises take no processor time while they are pending.
+    waitFor: (done) => done,
+    // There is no Ctrl-C in a page: whoever has a stop button calls the learner.
+    onInterrupt: () => () => undefined,
+  }
+}

@@ -1,0 +1,141 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { DataError, DeviceError } from '../../src/base/errors.ts'
+import { folderFiles, urlFiles } from '../../src/platform/browser/files.ts'
+import { browserGpu } from '../../src/platform/browser/gpu.ts'
+import { createBrowserPlatform } from '../../src/platform/browser/index.ts'
+
+afterEach(() => { vi.unstubAllGlobals() })
+
+const rejection = async (work: Promise<unknown>): Promise<string> => {
+  const error: unknown = await work.then(() => undefined, (thrown: unknown) => thrown)
+  expect(error).toBeInstanceOf(DataError)
+  return error instanceof DataError ? error.message : ''
+}
+
+test('nothing of Node comes into a page', () => {
+  const pending = [new URL('../../src/platform/browser/', import.meta.url)]
+  const files = readdirSync(pending[0]).map((name) => new URL(name, pending[0]))
+  const seen = new Set<string>()
+  expect(files.length).toBeGreaterThan(4)
+  while (files.length > 0) {
+    const file = files.pop() as URL
+    if (seen.has(file.href)) continue
+    seen.add(file.href)
+    const source = readFileSync(file, 'utf8')
+    for (const [, name] of source.matchAll(/(?:from|import) '([^']+)'/g)) {
+      if (name.startsWith('.')) files.push(new URL(name, file))
+      else expect(name, `${file.pathname} imports ${name}`).toBe('jpeg-js')
+    }
+    expect(source, file.pathname).not.toMatch(/\b(process|Buffer|setImmediate|require)\b/)
+  }
+  expect([...seen].some((href) => href.endsWith('/data/resize.ts'))).toBe(true)
+})
+
+describe('files of a server', () => {
+  const served: Record<string, string> = {
+    'https://host/data/manifest.json': JSON.stringify(['train/b/2.JPEG', 'train/a 1/1.JPEG', 'train/b/1.JPEG', 'readme.txt']),
+    'https://host/data/train/a%201/1.JPEG': 'bytes',
+  }
+  let asked: string[] = []
+  beforeEach(() => {
+    asked = []
+    vi.stubGlobal('fetch', (url: URL) => {
+      asked.push(url.href)
+      if (url.href.includes('offline')) return Promise.reject(new TypeError('fetch failed'))
+      const body = served[url.href]
+      return Promise.resolve(new Response(body ?? '', body === undefined ? { status: 404, statusText: 'Not Found' } : {}))
+    })
+  })
+
+  test('are listed by the manifest, fetched once, and read by path', async () => {
+    const files = urlFiles('https://host/data/')
+    expect(await files.list('')).toEqual([{ name: 'readme.txt', kind: 'file' }, { name: 'train', kind: 'folder' }])
+    expect((await files.list('train')).map(({ name }) => name)).toEqual(['a 1', 'b'])
+    expect((await files.list(files.join('train/', 'b'))).map(({ name }) => name)).toEqual(['1.JPEG', '2.JPEG'])
+    expect(await Promise.all(['train/b', 'train', 'train/b/1.JPEG', 'tra'].map((path) => files.exists(path)))).toEqual([
+      true, true, true, false,
+    ])
+    expect(asked).toEqual(['https://host/data/manifest.json'])
+    expect(await files.readText('train/a 1/1.JPEG')).toBe('bytes')
+    expect(await files.read('train/a 1/1.JPEG')).toEqual(new TextEncoder().encode('bytes'))
+  })
+
+  test('say what is missing', async () => {
+    const files = urlFiles('https://host/data/')
+    expect(await rejection(files.list('val'))).toBe('val: no such folder in manifest.json')
+    expect(await rejection(files.read('gone'))).toBe(
+      'gone: the server answered 404 Not Found\n  url  https://host/data/gone')
+    expect(await rejection(files.write('x', 'y'))).toContain('files of a server cannot be written')
+    expect(await rejection(urlFiles('https://offline/').list(''))).toContain('the server cannot be reached')
+    served['https://broken/manifest.json'] = '{"a":1}'
+    expect(await rejection(urlFiles('https://broken/').list(''))).toContain('expected a JSON array of paths')
+  })
+})
+
+/** As much of the File System API as a folder in memory needs. */
+class Folder {
+  readonly kind = 'directory'
+  readonly entries = new Map<string, Folder | Leaf>()
+  readonly name: string
+  constructor(name: string) { this.name = name }
+
+  getDirectoryHandle(name: string, options?: { create?: boolean }): Promise<Folder> {
+    return this.get(name, Folder, options)
+  }
+  getFileHandle(name: string, options?: { create?: boolean }): Promise<Leaf> {
+    return this.get(name, Leaf, options)
+  }
+  async *values(): AsyncGenerator<Folder | Leaf> { yield* this.entries.values() }
+
+  private get<T extends Folder | Leaf>(name: string, kind: new (name: string) => T, options?: { create?: boolean }): Promise<T> {
+    const known = this.entries.get(name)
+    if (known instanceof kind) return Promise.resolve(known)
+    if (known !== undefined) return Promise.reject(new DOMException('other kind', 'TypeMismatchError'))
+    if (options?.create !== true) return Promise.reject(new DOMException('none', 'NotFoundError'))
+    const made = new kind(name)
+    this.entries.set(name, made)
+    return Promise.resolve(made)
+  }
+}
+
+class Leaf {
+  readonly kind = 'file'
+  readonly name: string
+  private content = new Blob([])
+  constructor(name: string) { this.name = name }
+
+  getFile(): Promise<Blob> { return Promise.resolve(this.content) }
+  createWritable(): Promise<{ write(part: BlobPart): Promise<void>; close(): Promise<void> }> {
+    const parts: BlobPart[] = []
+    return Promise.resolve({
+      write: (part) => { parts.push(part); return Promise.resolve() },
+      close: () => { this.content = new Blob(parts); return Promise.resolve() },
+    })
+  }
+}
+
+test('files of a folder handle', async () => {
+  const files = folderFiles(new Folder('') as unknown as FileSystemDirectoryHandle)
+  await files.write('runs/b.txt', 'grün')
+  await files.write('runs/a/x', Uint8Array.of(1, 2))
+  expect(await files.list('runs')).toEqual([{ name: 'a', kind: 'folder' }, { name: 'b.txt', kind: 'file' }])
+  expect(await files.readText('runs/b.txt')).toBe('grün')
+  expect(await files.read('runs/a/x')).toEqual(Uint8Array.of(1, 2))
+  expect(await Promise.all(['runs', 'runs/b.txt', 'runs/c'].map((path) => files.exists(path)))).toEqual([true, true, false])
+  expect(await rejection(files.read('runs/c'))).toBe('runs/c: no such file or folder')
+  expect(await rejection(files.read('runs/a'))).toBe('runs/a: a folder where a file is expected, or the reverse')
+})
+
+test('the platform of a page', async () => {
+  vi.stubGlobal('location', new URL('https://host/train.html?DEBUG=2&SEED='))
+  vi.stubGlobal('navigator', { hardwareConcurrency: 8, userAgent: 'Old Browser 1.0' })
+  vi.stubGlobal('isSecureContext', false)
+  const platform = createBrowserPlatform()
+  expect([platform.env('DEBUG'), platform.env('SEED'), platform.env('GPU')]).toEqual(['2', undefined, undefined])
+  expect(platform.decoder.threads).toBe(7)
+  expect(platform.status).toBeUndefined()
+  expect(await platform.waitFor(Promise.resolve(1))).toBe(1)
+  expect(() => browserGpu()).toThrow(DeviceError)
+  expect(() => platform.gpu()).toThrow('Old Browser 1.0')
+})
