@@ -2,7 +2,7 @@ import { DeviceError } from '../base/errors.ts'
 import type { Platform } from '../platform/platform.ts'
 import { BufferPool } from './buffers.ts'
 import { Kernels } from './kernel.ts'
-import { Profiler } from './profile.ts'
+import { Profiler, profileTable, profileTrace } from './profile.ts'
 import { Queue } from './queue.ts'
 
 export interface GpuOptions {
@@ -89,6 +89,16 @@ export class Gpu {
     if (this.error) throw this.error
   }
 
+  /** With the setting PROFILE=out.json: writes the Chrome trace there and logs where the time went. */
+  async writeProfile(): Promise<void> {
+    const file = this.platform.env('PROFILE')
+    if (!this.profiler || file === undefined) return
+    await this.queue.finished()
+    const rows = await this.profiler.rows(this.platform)
+    await this.platform.files.write(file, profileTrace(rows))
+    this.platform.log(`${profileTable(rows)}\n${rows.length} launches, as a Chrome trace in ${file}`)
+  }
+
   close(): void {
     this.device.destroy()
     if (current === this) current = undefined
@@ -141,6 +151,11 @@ export async function openGpuOn(platform: Platform, options: GpuOptions = {}): P
   }
   const gpu = new Gpu(platform, instance, adapter, device, { ...options, profile })
   useGpu(gpu)
+  if (platform.env('DEBUG') !== undefined) {
+    platform.log(`${gpu.name}${gpu.software ? ' (software)' : ''}, subgroups of ${gpu.subgroupSize}, kernels: ${gpu.family}`)
+    platform.log(`features: ${features.join(' ') || 'none'}`)
+    for (const limit of WANTED_LIMITS) platform.log(`${limit}: ${device.limits[limit]}`)
+  }
   return gpu
 }
 

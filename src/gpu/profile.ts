@@ -19,6 +19,8 @@ interface Batch {
 
 /** Launches between two submits that are timed; what comes beyond runs untimed. WebGPU's limit of a query set is 4096. */
 const MOST_LAUNCHES = 2048
+/** Launches timed in all: some 250 training steps, so that a long run ends with a file that a browser can open. */
+const BUDGET = 50_000
 
 /**
  * Times every launch with timestamp queries. They bracket passes, not launches, so a profiled launch has a pass of its
@@ -31,6 +33,7 @@ export class Profiler {
   private launches: Launch[] = []
   private pending: Batch[] = []
   private readonly measured: ProfileRow[] = []
+  private left = BUDGET
 
   constructor(device: GPUDevice) {
     this.device = device
@@ -41,7 +44,8 @@ export class Profiler {
 
   passFor(launch: Launch): GPUComputePassDescriptor {
     const index = this.launches.length
-    if (index >= MOST_LAUNCHES) return {}
+    if (index >= MOST_LAUNCHES || this.left === 0) return {}
+    this.left--
     this.launches.push(launch)
     return {
       timestampWrites: { querySet: this.queries, beginningOfPassWriteIndex: 2 * index, endOfPassWriteIndex: 2 * index + 1 },
@@ -76,9 +80,25 @@ export class Profiler {
     return this.measured
   }
 
+  /** Forgets the rows so far and begins a new budget. */
   reset(): void {
     this.measured.length = 0
+    this.left = BUDGET
   }
+}
+
+/** The rows as a Chrome trace (chrome://tracing, ui.perfetto.dev): one track for each kind of operation. */
+export function profileTrace(rows: readonly ProfileRow[]): string {
+  const start = rows.reduce((least, row) => Math.min(least, row.startMs), Infinity)
+  const tracks = new Map<string, number>()
+  const events = rows.map(({ label, flops, bytes, startMs, timeMs }) => {
+    const track = label.split('/')[0]
+    if (!tracks.has(track)) tracks.set(track, tracks.size + 1)
+    const args = { bytes, ...(flops > 0 ? { flops, rate: formatRate(flops, timeMs, 'FLOP') } : {}), memory: formatRate(bytes, timeMs, 'B') }
+    return { name: label, cat: track, ph: 'X', pid: 1, tid: tracks.get(track), ts: (startMs - start) * 1000, dur: timeMs * 1000, args }
+  })
+  const names = [...tracks].map(([name, tid]) => ({ name: 'thread_name', ph: 'M', pid: 1, tid, args: { name } }))
+  return JSON.stringify({ traceEvents: [...names, ...events], displayTimeUnit: 'ms' })
 }
 
 /** Rows gathered by what comes before the first space of their label, or by the whole label; slowest first. */
