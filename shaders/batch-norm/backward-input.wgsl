@@ -1,10 +1,11 @@
 // dx[p,c] = scale[c]·g[p,c] + b[c]·(x[p,c] - mean[c]) + d[c],   g = dy, with RELU where (x - mean)·scale + bias > 0, else 0
 //
 // x, dy, dx: [PIXELS,C] storage type   channels: [3,C] f32, rows mean, -, scale
-// coefficients: [2,C] f32, rows b, d   bias: [C] f32; C = 4·VECTORS. One thread a vector of channels in four pixels.
-// @const RELU:bool
-// @shape PIXELS VECTORS
-// @sample RELU=true PIXELS=35 VECTORS=3
+// coefficients: [2,C] f32, rows b, d   bias: [C] f32; C = 4·VECTORS.
+// Grid: a lane a vector of channels, a row of workgroups a run of RUN pixels, which the rows of threads take in turn.
+// @const LANES:u32 ROWS:u32 RELU:bool
+// @shape PIXELS RUN VECTORS
+// @sample LANES=8 ROWS=4 RELU=true PIXELS=35 RUN=18 VECTORS=3
 
 @group(0) @binding(0) var<storage, read> x: array<T4>;
 @group(0) @binding(1) var<storage, read> dy: array<T4>;
@@ -13,23 +14,22 @@
 @group(0) @binding(4) var<storage, read> bias: array<vec4f>;
 @group(0) @binding(5) var<storage, read_write> dx: array<T4>;
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(LANES * ROWS)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
-  let task = workgroupIndex(group) * 64u + thread;
-  let pixel = task / shape.VECTORS * 4u;
-  let channel = task % shape.VECTORS;
+  let channel = group.x * LANES + thread % LANES;
+  if (channel >= shape.VECTORS) { return; }
   let mean = channels[channel];
   let scale = channels[2u * shape.VECTORS + channel];
   let b = coefficients[channel];
   let d = coefficients[shape.VECTORS + channel];
   let offset = bias[channel];
-  for (var k = 0u; k < 4u; k++) {
-    if (pixel + k < shape.PIXELS) {
-      let i = (pixel + k) * shape.VECTORS + channel;
-      let distance = load4(x[i]) - mean;
-      var g = load4(dy[i]);
-      if (RELU) { g = select(vec4f(), g, distance * scale + offset > vec4f()); }
-      dx[i] = store4(scale * g + b * distance + d);
-    }
+  let first = group.y * shape.RUN;
+  let end = min(first + shape.RUN, shape.PIXELS);
+  for (var p = first + thread / LANES; p < end; p += ROWS) {
+    let i = p * shape.VECTORS + channel;
+    let distance = load4(x[i]) - mean;
+    var g = load4(dy[i]);
+    if (RELU) { g = select(vec4f(), g, distance * scale + offset > vec4f()); }
+    dx[i] = store4(scale * g + b * distance + d);
   }
 }

@@ -4,7 +4,7 @@ import { defineOp, requireAlike } from '../tensor/op.ts'
 import { release } from '../tensor/scope.ts'
 import { elementCount, storedLastAxis } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { columnSums } from './kernels/column-sums.ts'
+import { columnPass, columnSums } from './kernels/columns.ts'
 
 export interface BatchNormOptions {
   /** Running statistics of the channels, [C] f32; replaced in training. */
@@ -61,10 +61,7 @@ const op = defineOp<Inputs, BatchNormOptions, Plan>({
   forward(plan, [x, weight, bias, residual]) {
     const channels = plan.training ? batchStatistics(plan, x, weight) : runningStatistics(plan, weight)
     const y = empty(x, 'batchNorm')
-    launch('batch-norm/forward', { x, residual: residual ?? x, channels, bias, y }, {
-      ...overPixels(plan),
-      constants: { RESIDUAL: residual !== undefined, RELU: plan.relu },
-    })
+    overPixels(plan, 'batch-norm/forward', { x, residual: residual ?? x, channels, bias, y }, { RESIDUAL: residual !== undefined, RELU: plan.relu })
     return { output: y, extras: [channels] }
   },
 
@@ -78,7 +75,7 @@ const op = defineOp<Inputs, BatchNormOptions, Plan>({
     const coefficients = empty({ shape: [2, plan.channels], dtype: 'f32' }, 'coefficients of dx')
     parameterGradients(plan, { x, dy: g, channels, bias }, { dweight, dbias, coefficients }, RELU)
     const dx = needs[0] ? target(0) : undefined
-    if (dx) launch('batch-norm/backward-input', { x, dy: g, channels, coefficients, bias, dx }, { ...overPixels(plan), constants: { RELU } })
+    if (dx) overPixels(plan, 'batch-norm/backward-input', { x, dy: g, channels, coefficients, bias, dx }, { RELU })
     release(coefficients)
     if (!needs[1]) release(dweight)
     if (!needs[2]) release(dbias)
@@ -140,9 +137,19 @@ function parameterGradients(
   release(products)
 }
 
-/** One thread a vector of channels in four pixels. */
-function overPixels({ pixels, vectors, dtype, detail }: Plan) {
-  return { groups: Math.ceil((vectors * Math.ceil(pixels / 4)) / 64), shape: { PIXELS: pixels, VECTORS: vectors }, dtype, detail }
+/** A launch that writes something for every element of x. */
+function overPixels(
+  { pixels, vectors, dtype, detail }: Plan,
+  name: 'batch-norm/forward' | 'batch-norm/backward-input',
+  bindings: Readonly<Record<string, Tensor>>,
+  constants: Readonly<Record<string, boolean>>,
+): void {
+  const { RUN, ...pass } = columnPass(pixels, vectors)
+  launch(name, bindings, {
+    ...pass,
+    constants: { ...pass.constants, ...constants },
+    shape: { PIXELS: pixels, RUN, VECTORS: vectors }, dtype, detail,
+  })
 }
 
 /** dx = dy where y > 0, else 0 */
