@@ -1,0 +1,77 @@
+import { launch } from '../tensor/launcher.ts'
+import { keep, release } from '../tensor/scope.ts'
+import type { Tensor } from '../tensor/tensor.ts'
+import { item, tensor, upload } from '../tensor/transfer.ts'
+
+/** Source: torch.cuda.amp.GradScaler's defaults: twice as much after 2000 good steps, half after a bad one (optim/advance-scale.wgsl). */
+const FIRST_SCALE = 65536
+const GROWTH_INTERVAL = 2000
+
+/**
+ * What the loss is multiplied by before backward, so that small gradients do not vanish in f16; all of it on the GPU.
+ *
+ * A step whose gradients hold an infinity is bad: it moves no parameter, forgets nothing, and halves the scale. In f32
+ * the scale stays 1 and nothing is looked for.
+ * Source: Micikevicius et al. 2018, arXiv:1710.03740; torch.cuda.amp.GradScaler.
+ */
+export class LossScaler {
+  /** Mixed precision: f16 activations. */
+  readonly mixed: boolean
+  /** [] f32: what backward begins with, and the optimizer divides gradients by. */
+  readonly scale: Tensor
+  /** [] u32: 1 while the gradients of this step are known to be bad. */
+  readonly foundInfinity: Tensor
+  private readonly goodSteps: Tensor
+
+  constructor({ mixed }: { readonly mixed: boolean }) {
+    this.mixed = mixed
+    this.scale = keep(tensor([mixed ? FIRST_SCALE : 1], []))
+    this.foundInfinity = keep(tensor([0], [], 'u32'))
+    this.goodSteps = keep(tensor([0], [], 'u32'))
+  }
+
+  /** Looks for infinities and NaN in gradients, each [n·128] f32. */
+  check(gradients: readonly Tensor[]): void {
+    if (!this.mixed) return
+    for (const chunk of gradients) {
+      const blocks = chunk.shape[0] / 128
+      launch(
+        'optim/check-overflow',
+        { gradients: chunk, foundInfinity: this.foundInfinity },
+        { groups: Math.ceil(blocks / 4), shape: { BLOCKS: blocks } },
+      )
+    }
+  }
+
+  /** Ends a step: the scale for the next one. */
+  advance(): void {
+    if (!this.mixed) return
+    const { scale, foundInfinity, goodSteps } = this
+    launch('optim/advance-scale', { scale, foundInfinity, goodSteps }, { groups: 1, shape: { GROWTH_INTERVAL } })
+  }
+
+  /** Begins again, as fastai does at every fit. */
+  reset(): void {
+    this.write(this.mixed ? FIRST_SCALE : 1, 0)
+  }
+
+  /** For a checkpoint. */
+  async state(): Promise<{ readonly scale: number; readonly goodSteps: number }> {
+    return { scale: await item(this.scale), goodSteps: await item(this.goodSteps) }
+  }
+
+  loadState({ scale, goodSteps }: { readonly scale: number; readonly goodSteps: number }): void {
+    this.write(scale, goodSteps)
+  }
+
+  /** Gives its buffers back. */
+  close(): void {
+    for (const made of [this.scale, this.foundInfinity, this.goodSteps]) release(made)
+  }
+
+  private write(scale: number, goodSteps: number): void {
+    upload(this.scale, [scale])
+    upload(this.goodSteps, [goodSteps])
+    upload(this.foundInfinity, [0])
+  }
+}

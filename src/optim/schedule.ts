@@ -1,0 +1,111 @@
+import { OptionError } from '../base/errors.ts'
+
+/** A hyper-parameter over the course of training: position 0 is the first batch, 1 would be one after the last. */
+export type Schedule = (position: number) => number
+
+/** start + (1 + cos(π(1 − p)))·(end − start)/2. Source: this file follows fastai callback/schedule.py throughout. */
+export function cosineSchedule(start: number, end: number): Schedule {
+  return (position) => start + ((1 + Math.cos(Math.PI * (1 - position))) * (end - start)) / 2
+}
+
+/** start + p·(end − start) */
+export function linearSchedule(start: number, end: number): Schedule {
+  return (position) => start + position * (end - start)
+}
+
+/** start·(end/start)^p */
+export function exponentialSchedule(start: number, end: number): Schedule {
+  return (position) => start * (end / start) ** position
+}
+
+/** start + (end − start)·p^power */
+export function polynomialSchedule(start: number, end: number, power: number): Schedule {
+  return (position) => start + (end - start) * position ** power
+}
+
+export function constantSchedule(value: number): Schedule {
+  return () => value
+}
+
+/**
+ * Schedules one after the other, each over its fraction of the whole.
+ *
+ * Where one ends and how far into it a position is are computed in f32, as PyTorch's tensors make fastai do; the
+ * schedules themselves in f64.
+ *
+ * @param fractions  positive, with the sum 1
+ * @throws OptionError  when they are not, or when there are not as many as schedules
+ */
+export function combineSchedules(fractions: readonly number[], schedules: readonly Schedule[]): Schedule {
+  const sum = fractions.reduce((total, fraction) => total + fraction, 0)
+  if (fractions.length !== schedules.length || fractions.some((fraction) => !(fraction > 0)) || Math.abs(sum - 1) > 1e-6) {
+    throw new OptionError('combineSchedules', 'the fractions do not divide the whole among the schedules', {
+      given: { fractions, schedules: schedules.length },
+      expected: 'as many positive fractions as schedules, with the sum 1',
+    })
+  }
+  const { fround } = Math
+  const begins = [0]
+  for (const fraction of fractions) begins.push(fround(begins[begins.length - 1] + fround(fraction)))
+  return (position) => {
+    const at = fround(position)
+    let index = 0
+    while (index + 1 < schedules.length && begins[index + 1] <= at) index++
+    const length = fround(begins[index + 1] - begins[index])
+    return schedules[index](fround(fround(at - begins[index]) / length))
+  }
+}
+
+export interface OneCycleOptions {
+  /** The first learning rate is lrMax / div. Default 25 */
+  readonly div?: number
+  /** The last one tends to lrMax / divFinal. Default 1e5 */
+  readonly divFinal?: number
+  /** Fraction of the training in which the learning rate rises. Default 0.25 */
+  readonly pctStart?: number
+  /** Momentum at the beginning, at the highest learning rate, and at the end. Default 0.95, 0.85, 0.95 */
+  readonly moms?: readonly [number, number, number]
+}
+
+/** The learning rate and the momentum that belong together. */
+export interface Cycle {
+  readonly lr: Schedule
+  readonly momentum: Schedule
+}
+
+/**
+ * The one-cycle policy: up to the highest learning rate, then down to almost nothing, momentum the other way round,
+ * both along cosines.
+ *
+ * Source: fastai callback/schedule.py, fit_one_cycle; Smith 2018, arXiv:1803.09820.
+ */
+export function oneCycle(lrMax: number, options: OneCycleOptions = {}): Cycle {
+  const { div = 25, divFinal = 1e5, pctStart = 0.25, moms = [0.95, 0.85, 0.95] } = options
+  const cosines = (begin: number, middle: number, end: number) =>
+    combineSchedules([pctStart, 1 - pctStart], [cosineSchedule(begin, middle), cosineSchedule(middle, end)])
+  return { lr: cosines(lrMax / div, lrMax, lrMax / divFinal), momentum: cosines(...moms) }
+}
+
+/**
+ * A constant learning rate, and towards the end a cosine down to lr / divFinal.
+ *
+ * @param options.pctStart  fraction of the training before the descent. Default 0.75
+ * Source: fastai callback/schedule.py, fit_flat_cos.
+ */
+export function flatCos(lr: number, options: { readonly divFinal?: number; readonly pctStart?: number } = {}): Schedule {
+  const { divFinal = 1e5, pctStart = 0.75 } = options
+  return combineSchedules([pctStart, 1 - pctStart], [constantSchedule(lr), cosineSchedule(lr, lr / divFinal)])
+}
+
+/**
+ * The learning rate of each parameter group: with `start`, geometric from start to stop; without, stop for the last
+ * group and a tenth of it for the others. One group always gets `stop`.
+ *
+ * Source: fastai learner.py, Learner with slice(start, stop); fastcore even_mults.
+ */
+export function learningRates({ start, stop }: { readonly start?: number; readonly stop: number }, groups: number): number[] {
+  return Array.from({ length: groups }, (_, i) => {
+    if (i === groups - 1) return stop
+    return start === undefined ? stop / 10 : start * (stop / start) ** (i / (groups - 1))
+  })
+}

@@ -1,0 +1,85 @@
+import { afterEach, expect, test } from 'vitest'
+import { DeviceError, OptionError } from '../../src/base/errors.ts'
+import { Parameter } from '../../src/nn/parameter.ts'
+import { adam } from '../../src/optim/adam.ts'
+import { BLOCK, FlatParameters } from '../../src/optim/flat.ts'
+import { LossScaler } from '../../src/optim/loss-scaler.ts'
+import { elementCount, type Shape } from '../../src/tensor/shape.ts'
+import { read, tensor, upload } from '../../src/tensor/transfer.ts'
+import { hashUniform } from '../helpers/golden.ts'
+import { openTestGpu } from '../helpers/gpu.ts'
+import { ReferenceAdam } from './reference.ts'
+import { expectClose } from '../helpers/close.ts'
+
+const gpu = await openTestGpu()
+const { limits } = gpu.device
+
+/** A device that binds no more than that. */
+function limitBindings(bytes: number): void {
+  Object.defineProperty(gpu.device, 'limits', { configurable: true, value: { maxStorageBufferBindingSize: bytes, maxBufferSize: limits.maxBufferSize } })
+}
+afterEach(() => limitBindings(limits.maxStorageBufferBindingSize))
+
+function parameters(...shapes: Shape[]): Parameter[] {
+  return shapes.map((shape, i) => new Parameter(String(i), shape, 'weight', () => hashUniform(elementCount(shape), i, -1, 1)))
+}
+
+test('every parameter begins where a binding may, and keeps its numbers and gradient', async () => {
+  const all = parameters([2, 130], [1], [3, 3, 3, 3], [128])
+  // One has numbers on the GPU already and one a gradient; the others are yet to be made.
+  const before = await read(all[0].value)
+  all[1].leaf.gradient = tensor([42], [1])
+  const flat = new FlatParameters(all)
+  expect(flat.chunks.map(({ slots, blocks }) => ({ offsets: slots.map(({ offset }) => offset), blocks }))).toEqual([
+    { offsets: [0, 384, 512, 640], blocks: 6 },
+  ])
+  expect([...(await read(flat.chunks[0].owners))]).toEqual([0, 0, 0, 1, 2, 3])
+  expect(await read(all[0].value)).toEqual(before)
+  for (const [i, { value, count }] of all.entries()) expect(await read(value)).toEqual(hashUniform(count, i, -1, 1))
+  expect([...(await read(all[1].leaf.gradient!))]).toEqual([42])
+  flat.keepHalves()
+  expect(all[3].half?.view.offset).toBe(640 * 2)
+  expect(all[3].half?.leaf).toBe(all[3].leaf)
+})
+
+test('more than one binding holds', async () => {
+  limitBindings(5 * BLOCK * 4 + 100)
+  const all = parameters([3, 128], [200], [128], [4, 128], [1])
+  const optimizer = adam()([all.slice(0, 2), all.slice(2)])
+  const flat = all.map(({ value }) => value.storage.buffer.id)
+  expect(new Set(flat).size).toBe(3)
+  expect(flat[1]).toBe(flat[0])
+  const hypers = [{ lr: 0.1, momentum: 0.8, weightDecay: 0.1 }, { lr: 0.2, momentum: 0.7, weightDecay: 0.2 }]
+  optimizer.setHypers(hypers)
+  for (const { leaf, count } of all) {
+    upload(leaf.gradient!, hashUniform(count, 77, -1, 1))
+    leaf.hasGradient = true
+  }
+  optimizer.step(new LossScaler({ mixed: false }))
+  for (const [i, { value, count, path }] of all.entries()) {
+    const reference = new ReferenceAdam(hashUniform(count, i, -1, 1))
+    reference.step(hashUniform(count, 77, -1, 1), hypers[i < 2 ? 0 : 1])
+    expectClose(await read(value), reference.p, 'f32', { name: path })
+  }
+  expect(() => new FlatParameters(parameters([6, 128]))).toThrow(DeviceError)
+})
+
+test('places are given back when all have moved to another optimizer', () => {
+  const all = parameters([100, 128], [50, 128])
+  adam()([all]).close()
+  const used = gpu.buffers.usedBytes
+  for (let i = 0; i < 3; i++) {
+    const optimizer = adam()([all])
+    optimizer.keepHalves()
+    optimizer.close()
+  }
+  expect(gpu.buffers.usedBytes - used).toBe(all[0].half?.storage.buffer.byteLength)
+  new FlatParameters(all)
+  expect(gpu.buffers.usedBytes).toBe(used)
+})
+
+test('no parameter at all, or one twice, is refused', () => {
+  const [a, b] = parameters([1], [2])
+  expect(() => new FlatParameters([])).toThrow(OptionError)
+  expect(() => new FlatParameters([a, b, a])).toThrow(OptionError)
+})
