@@ -12,19 +12,25 @@ const packages = ['mesa-vulkan-drivers', 'libvulkan1']
 /** The first Mesa whose lavapipe Dawn accepts, tried with webgpu 0.6.2: 22.3 is refused, 25.0 works. */
 const oldestMesa = 24
 
+/** Whether Debian's package manager knows of a driver that Dawn accepts. */
+export function lavapipeInstalled() {
+  return mesaMajor(installedVersion('mesa-vulkan-drivers')) >= oldestMesa && installedVersion('libvulkan1') !== ''
+}
+
 /** Installs the driver; `reason` is what Dawn said without it. Throws a SetUpError that says what to do instead. */
 export function installLavapipe(reason) {
   const system = readSystem()
   const why = tail(reason, 8)
   if (!system.apt) throw new SetUpError(`WebGPU finds no adapter. ${elsewhere(system)}`, why)
-  if (mesaMajor(installedVersion('mesa-vulkan-drivers')) >= oldestMesa && installedVersion('libvulkan1') !== '') {
+  if (lavapipeInstalled()) {
     const variables = ['VK_DRIVER_FILES', 'VK_ICD_FILENAMES'].filter((name) => process.env[name] !== undefined)
     const hint = variables.length > 0 ? `. ${variables.join(' and ')} of your environment may name the wrong driver` : ''
     throw new SetUpError(`WebGPU finds no adapter, although lavapipe is installed (mesa-vulkan-drivers)${hint}`, why)
   }
   const asRoot = process.getuid() === 0 ? [] : ['sudo', '-n']
   if (asRoot.length > 0 && run('sudo', ['-n', 'true']).status !== 0) {
-    throw new SetUpError("WebGPU finds no adapter, and installing a driver needs root. Run once:  sudo node bench/set-up.mjs --driver", why)
+    const once = 'Run once:  sudo node bench/set-up.mjs --driver'
+    throw new SetUpError(`WebGPU finds no adapter, and installing a driver needs root. ${once}`, why)
   }
   step("installing a software Vulkan driver (Mesa's lavapipe, with apt)", () => {
     const folder = mkdtempSync(join(tmpdir(), 'wgrad-apt-'))
@@ -55,7 +61,8 @@ function install(system, folder, asRoot) {
   const result = apt('apt-get', 'install', '-y', '--no-install-recommends', '--no-remove', ...release, ...packages)
   if (result.status !== 0) {
     throw new SetUpError(
-      `apt could not install ${packages.join(' and ')}. Install Mesa ${oldestMesa} or newer with its Vulkan drivers by hand, then run this again`,
+      `apt could not install ${packages.join(' and ')}. Install Mesa ${oldestMesa} or newer with its Vulkan drivers by hand, `
+      + 'then run this again',
       tail(`${log}\n${result.output}`, 12))
   }
 }
@@ -116,7 +123,8 @@ function readSystem() {
 
 /** `NAME="value"` lines, see os-release(5). */
 export function parseOsRelease(text) {
-  return Object.fromEntries([...text.matchAll(/^([A-Z_]+)=(.*)$/gm)].map(([, name, value]) => [name, value.replace(/^(["'])(.*)\1$/, '$2')]))
+  const unquoted = (value) => value.replace(/^(["'])(.*)\1$/, '$2')
+  return Object.fromEntries([...text.matchAll(/^([A-Z_]+)=(.*)$/gm)].map(([, name, value]) => [name, unquoted(value)]))
 }
 
 /**
@@ -135,8 +143,8 @@ export function aptSources({ debian, codename, sources }, { backports = false } 
   if (debian && used.length === 0) used.push(defaultSource(codename))
   const suite = `${codename}-backports`
   if (debian && backports && !used.some((source) => source.Suites.includes(suite))) {
-    const mirror = used.find((source) => source.Suites.includes(codename)) ?? used.find((source) => !source.Suites.some((s) => s.includes('security')))
-    used.push({ ...(mirror ?? defaultSource(codename)), Suites: [suite], Components: ['main'] })
+    const mirror = used.find((source) => source.Suites.includes(codename)) ?? defaultSource(codename)
+    used.push({ ...mirror, Suites: [suite], Components: ['main'] })
   }
   return used.map((source) => Object.entries({ ...source, Types: ['deb'] })
     .map(([field, values]) => `${field}: ${values.join(' ')}\n`).join('')).join('\n')
@@ -172,7 +180,8 @@ function lines(text) {
       const [name, value] = option.split(/=(.*)/)
       return [optionFields[name] ?? name, value.split(',')]
     })
-    return [{ Types: ['deb'], URIs: [uri], Suites: [suite], Components: components.trim().split(/\s+/).filter(Boolean), ...Object.fromEntries(fields) }]
+    const words = components.trim().split(/\s+/).filter(Boolean)
+    return [{ Types: ['deb'], URIs: [uri], Suites: [suite], Components: words, ...Object.fromEntries(fields) }]
   })
 }
 

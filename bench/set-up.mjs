@@ -11,7 +11,7 @@ import { createHash } from 'node:crypto'
 import { existsSync, readFileSync, readdirSync, realpathSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { installLavapipe } from './lavapipe.mjs'
+import { installLavapipe, lavapipeInstalled } from './lavapipe.mjs'
 import { SetUpError, run, step, tail } from './run-step.mjs'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
@@ -30,7 +30,8 @@ export function missingPackages(folder = root) {
 function packages() {
   if (missingPackages().length === 0) return
   // No package needs its install script: webgpu ships its binaries and only checks a macOS quarantine mark.
-  step('installing the packages (npm ci)', () => npm('ci', '--ignore-scripts', '--include=dev', '--no-audit', '--no-fund', '--loglevel=error'))
+  const quiet = ['--no-audit', '--no-fund', '--loglevel=error']
+  step('installing the packages (npm ci)', () => npm('ci', '--ignore-scripts', '--include=dev', ...quiet))
 }
 
 function adapter() {
@@ -85,12 +86,16 @@ function npm(...args) {
   const result = own?.endsWith('.js')
     ? run(process.execPath, [own, ...args], { cwd: root })
     : run('npm', args, { cwd: root, shell: process.platform === 'win32' })
-  if (result.status !== 0) throw new SetUpError(`npm ${args[0] === 'run' ? args.slice(0, 2).join(' ') : args[0]} failed`, tail(result.output))
+  const name = args.slice(0, args[0] === 'run' ? 2 : 1).join(' ')
+  if (result.status !== 0) throw new SetUpError(`npm ${name} failed`, tail(result.output))
 }
 
 function main() {
   try {
-    if (process.argv.includes('--driver')) return installLavapipe('')
+    if (process.argv.includes('--driver')) {
+      if (!lavapipeInstalled()) installLavapipe('')
+      return
+    }
     packages()
     adapter()
     build()

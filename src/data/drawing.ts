@@ -87,7 +87,7 @@ function drawGround({ width, height, data }: Pixels, [from, to]: readonly [Colou
   const angle = draw.uniform(0, 2 * Math.PI)
   const [cosine, sine] = [Math.cos(angle), Math.sin(angle)]
   const size = Math.max(width, height)
-  const light = Array.from({ length: 3 }, () => planeWave(width, height, draw.uniform(0, 2 * Math.PI), draw.uniform(2, 12) / size, draw))
+  const light = Array.from({ length: 3 }, () => planeWave(width, height, draw.uniform(2, 12) / size, draw))
   for (let y = 0, at = 0; y < height; y++) {
     for (let x = 0; x < width; x++, at += 4) {
       const along = ((x - width / 2) * cosine + (y - height / 2) * sine) / size + 0.5
@@ -97,14 +97,12 @@ function drawGround({ width, height, data }: Pixels, [from, to]: readonly [Colou
   }
 }
 
-/** sin(a·x + b·y) = sin(a·x)·cos(b·y) + cos(a·x)·sin(b·y), from tables of each. */
-function planeWave(width: number, height: number, direction: number, perPixel: number, draw: Rng): Field {
-  const [phase, strength] = [draw.uniform(0, 2 * Math.PI), draw.uniform(2, 14)]
-  const table = (n: number, of: (angle: number) => number, step: number, start: number) => Float64Array.from({ length: n }, (_, i) => of(start + step * i))
-  const stepX = Math.cos(direction) * perPixel
-  const stepY = Math.sin(direction) * perPixel
-  const [sinX, cosX] = [table(width, Math.sin, stepX, phase), table(width, Math.cos, stepX, phase)]
-  const [sinY, cosY] = [table(height, Math.sin, stepY, 0), table(height, Math.cos, stepY, 0)]
+/** sin(a·x + b·y) = sin(a·x)·cos(b·y) + cos(a·x)·sin(b·y), from tables of each; √(a² + b²) = perPixel. */
+function planeWave(width: number, height: number, perPixel: number, draw: Rng): Field {
+  const [direction, phase, strength] = [draw.uniform(0, 2 * Math.PI), draw.uniform(0, 2 * Math.PI), draw.uniform(2, 14)]
+  const across = Float64Array.from({ length: width }, (_, x) => phase + x * perPixel * Math.cos(direction))
+  const down = Float64Array.from({ length: height }, (_, y) => y * perPixel * Math.sin(direction))
+  const [sinX, cosX, sinY, cosY] = [across.map(Math.sin), across.map(Math.cos), down.map(Math.sin), down.map(Math.cos)]
   return (x, y) => strength * (sinX[x] * cosY[y] + cosX[x] * sinY[y])
 }
 
@@ -201,8 +199,9 @@ function maybeHollow(distance: Field, inner: number, draw: Rng): Thing {
 function textured(blend: Field, draw: Rng): Thing {
   const waves = [2, 3, 4].map((count) => ({ count, height: draw.uniform(0, 0.12), phase: draw.uniform(0, 2 * Math.PI) }))
   const distance: Field = (x, y) => {
-    const angle = Math.atan2(y, x)
-    return Math.hypot(x, y) - waves.reduce((radius, wave) => radius + wave.height * Math.cos(wave.count * angle + wave.phase), 0.95)
+    let outline = 0.95
+    for (const wave of waves) outline += wave.height * Math.cos(wave.count * Math.atan2(y, x) + wave.phase)
+    return Math.hypot(x, y) - outline
   }
   return { distance, blend }
 }

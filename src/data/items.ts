@@ -33,7 +33,9 @@ export async function getImageFiles(path: string, options: GetImageFilesOptions 
   const top = await visible(platform, path)
   const missing = folders?.filter((name) => !top.some((entry) => entry.kind === 'folder' && entry.name === name)) ?? []
   if (missing.length > 0) {
-    throw new DataError(path, `there is no folder ${missing.join(', ')}`, { given: { 'folders there': namesOf(top, 'folder') } })
+    throw new DataError(path, `there is no folder ${missing.join(', ')}`, {
+      given: { 'folders there': namesOf(top, 'folder') || 'none' },
+    })
   }
   const starts = folders?.map((name) => platform.files.join(path, name)) ?? [path]
   const found: string[] = []
@@ -72,7 +74,8 @@ interface Walk {
 async function imagesBelow(walk: Walk, folder: string, depth: number): Promise<string[]> {
   const { files } = walk.platform
   const entries = await visible(walk.platform, folder)
-  const found = entries.filter(({ kind, name }) => kind === 'file' && isImage(name)).map(({ name }) => files.join(folder, name))
+  const images = entries.filter(({ kind, name }) => kind === 'file' && isImage(name))
+  const found = images.map(({ name }) => files.join(folder, name))
   const emptyBefore = walk.empty.length
   if (walk.recurse) {
     for (const { kind, name } of entries) {

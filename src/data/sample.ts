@@ -40,7 +40,8 @@ export async function sampleData(options: SampleOptions = {}): Promise<string> {
   const { images = 1600, platform = currentGpu().platform } = options
   const least = thingNames.length * VALID_EVERY
   if (!Number.isInteger(images) || images < least) {
-    throw new OptionError('sampleData', 'too few images', { given: { images }, expected: `a whole number from ${least} on` })
+    const expected = `a whole number from ${least} on`
+    throw new OptionError('sampleData', 'too few images', { given: { images }, expected })
   }
   const { files, status } = platform
   const folder = files.join((await dataHome(platform, options.home)).data, `wgrad-sample-${VERSION}-${images}`)
@@ -51,7 +52,8 @@ export async function sampleData(options: SampleOptions = {}): Promise<string> {
       const name = thingNames[image % thingNames.length]
       const number = Math.floor(image / thingNames.length)
       const side = number % VALID_EVERY === VALID_EVERY - 1 ? 'val' : 'train'
-      await files.write(files.join(temporary, side, name, `${String(number).padStart(4, '0')}.jpg`), drawJpeg(name, image))
+      const file = files.join(temporary, side, name, `${String(number).padStart(4, '0')}.jpg`)
+      await files.write(file, drawJpeg(name, image))
       status?.(`drawing the sample: ${image + 1} of ${images} images`)
     }
   }).finally(() => status?.(''))

@@ -26,10 +26,12 @@ export type Splitter = (items: readonly string[]) => Split
  */
 export function randomSplitter({ validPercent = 0.2, seed = 42 }: { validPercent?: number, seed?: number } = {}): Splitter {
   if (!(validPercent > 0 && validPercent < 1)) {
-    throw new OptionError('randomSplitter', 'validPercent is out of range', { given: { validPercent }, expected: 'a share between 0 and 1, such as 0.2' })
+    const expected = 'a share between 0 and 1, such as 0.2'
+    throw new OptionError('randomSplitter', 'validPercent is out of range', { given: { validPercent }, expected })
   }
   if (!Number.isInteger(seed) || seed < 0 || seed > 0xffffffff) {
-    throw new OptionError('randomSplitter', 'seed is out of range', { given: { seed }, expected: 'a whole number from 0 to 2³² − 1' })
+    const expected = 'a whole number from 0 to 2³² − 1'
+    throw new OptionError('randomSplitter', 'seed is out of range', { given: { seed }, expected })
   }
   return (items) => {
     const count = Math.floor(validPercent * items.length)
@@ -53,14 +55,15 @@ export function randomSplitter({ validPercent = 0.2, seed = 42 }: { validPercent
  *
  * Source: fastai data/transforms.py, GrandparentSplitter.
  */
-export function grandparentSplitter({ train = 'train', valid = 'valid' }: { train?: string | readonly string[], valid?: string | readonly string[] } = {}): Splitter {
-  const namesOf = { train: [train].flat(), valid: [valid].flat() }
+export function grandparentSplitter(options: { train?: string | readonly string[], valid?: string | readonly string[] } = {}): Splitter {
+  const namesOf = { train: [options.train ?? 'train'].flat(), valid: [options.valid ?? 'valid'].flat() }
   return (items) => {
     const folders = items.map((item) => ancestor(item, 2))
     const below = (side: 'train' | 'valid'): Uint32Array => {
       const indices = Uint32Array.from(folders.flatMap((folder, i) => (namesOf[side].includes(folder) ? [i] : [])))
       if (indices.length > 0) return indices
-      throw new DataError('grandparentSplitter', `no item lies below ${namesOf[side].join(' or ')}, so there is nothing to ${side === 'train' ? 'train' : 'measure'} on`, {
+      const nothing = `so there is nothing to ${side === 'train' ? 'train' : 'measure'} on`
+      throw new DataError('grandparentSplitter', `no item lies below ${namesOf[side].join(' or ')}, ${nothing}`, {
         given: { items: items.length, 'folders found': [...new Set(folders)].slice(0, 8).join(', ') || 'none' },
         fix: `give the name of the folder, such as grandparentSplitter({ ${side}: '${side === 'train' ? 'train' : 'val'}' })`,
       })

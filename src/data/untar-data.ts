@@ -37,7 +37,10 @@ export async function untarData(url: string, options: UntarOptions = {}): Promis
   const platform = options.platform ?? currentGpu().platform
   const { files } = platform
   const fileName = /([^/?#]+\.(?:tgz|tar\.gz))(?:[?#].*)?$/.exec(url)?.[1]
-  if (fileName === undefined) throw new OptionError('untarData', 'this is no address of an archive', { given: { url }, expected: 'one of `urls`, or the address of a .tgz' })
+  if (fileName === undefined) {
+    const expected = 'one of `urls`, or the address of a .tgz'
+    throw new OptionError('untarData', 'this is no address of an archive', { given: { url }, expected })
+  }
   const home = await dataHome(platform, options.home)
   const folder = files.join(home.data, fileName.replace(/\.(tgz|tar\.gz)$/, ''))
   if (options.force !== true && await files.exists(folder)) return folder
@@ -47,12 +50,15 @@ export async function untarData(url: string, options: UntarOptions = {}): Promis
   const expected = options.expected ?? archiveChecks.get(url)
   if (options.force === true || !await isExpected(platform, archive, expected)) {
     const progress = new Progress(platform, `downloading ${fileName}`)
-    const onBytes: OnBytes = (...bytes) => options.onBytes ? options.onBytes('download', ...bytes) : progress.show(...bytes)
-    await store.download(url, archive, { ...(expected ? { expected } : {}), onBytes, ...options.patience }).finally(() => progress.clear())
+    const tell = options.onBytes
+    const onBytes: OnBytes = (...bytes) => tell ? tell('download', ...bytes) : progress.show(...bytes)
+    const known = expected ? { expected } : {}
+    await store.download(url, archive, { ...known, onBytes, ...options.patience }).finally(() => progress.clear())
     progress.conclude(`downloaded ${fileName}`)
   }
   const progress = new Progress(platform, `unpacking ${fileName}`)
-  const onBytes: OnBytes = (...bytes) => options.onBytes ? options.onBytes('extract', ...bytes) : progress.show(...bytes)
+  const tell = options.onBytes
+  const onBytes: OnBytes = (...bytes) => tell ? tell('extract', ...bytes) : progress.show(...bytes)
   await store.extract(archive, folder, onBytes).finally(() => progress.clear())
   progress.conclude(`unpacked to ${folder}`)
   return folder
@@ -68,7 +74,10 @@ export async function dataHome(platform: Platform, home?: string): Promise<{ arc
   const user = env('HOME') ?? env('USERPROFILE')
   const own = (path: string): string => (user !== undefined && /^~(?=$|[/\\])/.test(path) ? user + path.slice(1) : path)
   const folder = own(home ?? env('FASTAI_HOME') ?? '~/.fastai')
-  if (folder.startsWith('~')) throw new DataError('untarData', 'no home folder is known', { fix: 'set FASTAI_HOME to the folder that data sets are kept in' })
+  if (folder.startsWith('~')) {
+    const fix = 'set FASTAI_HOME to the folder that data sets are kept in'
+    throw new DataError('untarData', 'no home folder is known', { fix })
+  }
   const config = files.join(folder, 'config.ini')
   const text = await files.exists(config) ? await files.readText(config) : ''
   const at = (key: 'archive' | 'data'): string => {
@@ -81,14 +90,17 @@ export async function dataHome(platform: Platform, home?: string): Promise<{ arc
 /** @throws DataError where data sets cannot be brought to (a page) */
 export function datasetsOf(platform: Platform): Datasets {
   if (platform.datasets) return platform.datasets
-  throw new DataError('untarData', `data sets cannot be fetched in this platform (${platform.name})`, { fix: 'serve the images yourself and name their folder' })
+  throw new DataError('untarData', `data sets cannot be fetched on this platform (${platform.name})`, {
+    fix: 'serve the images yourself and name their folder',
+  })
 }
 
 async function isExpected(platform: Platform, archive: string, expected: ArchiveCheck | undefined): Promise<boolean> {
   const found = await datasetsOf(platform).check(archive)
   if (found === undefined) return false
   if (expected === undefined || (found.sizeBytes === expected.sizeBytes && found.md5 === expected.md5)) return true
-  platform.log(`${archive} is another version than the one known (${found.sizeBytes} bytes instead of ${expected.sizeBytes}): fetching it again`)
+  const sizes = `${found.sizeBytes} bytes instead of ${expected.sizeBytes}`
+  platform.log(`${archive} is another version than the one known (${sizes}): fetching it again`)
   return false
 }
 
@@ -120,9 +132,11 @@ class Progress {
     if (now - this.lastLineMs < (status ? 100 : LINE_EVERY_MS)) return
     this.lastLineMs = now
     const bytesPerMs = (doneBytes - this.firstBytes) / (now - this.startMs)
-    const share = totalBytes === undefined ? formatBytes(doneBytes) : `${Math.floor((100 * doneBytes) / totalBytes)} % of ${formatBytes(totalBytes)}`
-    const left = totalBytes === undefined || bytesPerMs === 0 ? '' : `, ${formatClock((totalBytes - doneBytes) / bytesPerMs)} left`
-    const line = `${this.what}: ${share}, ${formatRate(bytesPerMs * 1000, 1000, 'B')}${left}`
+    const rate = formatRate(bytesPerMs * 1000, 1000, 'B')
+    const line = totalBytes === undefined || bytesPerMs === 0
+      ? `${this.what}: ${formatBytes(doneBytes)}, ${rate}`
+      : `${this.what}: ${Math.floor((100 * doneBytes) / totalBytes)} % of ${formatBytes(totalBytes)}, ${rate}, `
+        + `${formatClock((totalBytes - doneBytes) / bytesPerMs)} left`
     if (status) status(line)
     else this.platform.log(line)
   }

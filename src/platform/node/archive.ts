@@ -7,6 +7,10 @@ import { DataError } from '../../base/errors.ts'
 import type { Datasets, OnBytes } from '../platform.ts'
 import { checkFile, download, storeError, isCode, requireRoom } from './download.ts'
 
+/** Kinds of entries that are written; links and devices are not. */
+const UNPACKED: ReadonlySet<string> = new Set(['File', 'OldFile', 'Directory'])
+const REFETCH = 'delete it, so that the next run fetches it again'
+
 /** Data sets on the disk of this machine. */
 export const datasets: Datasets = { check: checkFile, download, extract, create }
 
@@ -28,7 +32,7 @@ async function extract(archive: string, folder: string, onBytes?: OnBytes): Prom
       filter: (path, entry) => {
         const kind = 'type' in entry ? entry.type : 'File'
         if (!isInside(path)) refused ??= `${path} lies outside the archive's folder`
-        else if (kind !== 'File' && kind !== 'OldFile' && kind !== 'Directory') refused ??= `${path} is a ${kind}, neither file nor folder`
+        else if (!UNPACKED.has(kind)) refused ??= `${path} is a ${kind}, neither file nor folder`
         return refused === undefined
       },
     })
@@ -43,10 +47,12 @@ async function extract(archive: string, folder: string, onBytes?: OnBytes): Prom
     await pipeline(createReadStream(archive), counted, unpack).catch((error: unknown) => {
       throw isCode(error, 'ENOSPC') ? storeError(temporary, error) : new DataError(archive, 'cannot be unpacked', {
         given: { reason: error instanceof Error ? error.message : String(error) },
-        fix: 'delete it, so that the next run fetches it again', cause: error,
+        fix: REFETCH, cause: error,
       })
     })
-    if (refused !== undefined) throw new DataError(archive, `was not unpacked: ${refused}`, { fix: 'use another archive; this one is not to be trusted' })
+    if (refused !== undefined) {
+      throw new DataError(archive, `was not unpacked: ${refused}`, { fix: 'use another archive; this one is not to be trusted' })
+    }
     await liftOnlyFolder(temporary, archive)
   })
 }
@@ -60,7 +66,7 @@ function isInside(path: string): boolean {
 /** `folder/imagenette2/train` becomes `folder/train`, where `imagenette2` is all there is. */
 async function liftOnlyFolder(folder: string, archive: string): Promise<void> {
   const entries = await readdir(folder, { withFileTypes: true })
-  if (entries.length === 0) throw new DataError(archive, 'is empty', { fix: 'delete it, so that the next run fetches it again' })
+  if (entries.length === 0) throw new DataError(archive, 'is empty', { fix: REFETCH })
   const [only] = entries
   if (entries.length > 1 || !only?.isDirectory()) return
   const lifted = `${folder}.only`
@@ -90,14 +96,16 @@ async function removeAbandoned(folder: string): Promise<void> {
   for (const name of siblings) {
     if (!name.startsWith(`.${basename(folder)}.`)) continue
     const owner = /^\.(\d+)\.part(\.only)?$/.exec(name.slice(1 + basename(folder).length))?.[1]
-    if (owner !== undefined && !isAlive(Number(owner))) await rm(join(dirname(folder), name), { recursive: true, force: true })
+    if (owner === undefined || isAlive(Number(owner))) continue
+    await rm(join(dirname(folder), name), { recursive: true, force: true })
   }
 }
 
-function isAlive(process_: number): boolean {
-  if (process_ === process.pid) return false
+/** Whether another process of this number is running. */
+function isAlive(id: number): boolean {
+  if (id === process.pid) return false
   try {
-    return process.kill(process_, 0)
+    return process.kill(id, 0)
   } catch (error) {
     return isCode(error, 'EPERM')
   }

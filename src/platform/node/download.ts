@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto'
 import { mkdir, open, readFile, rename, rm, stat, statfs, writeFile } from 'node:fs/promises'
-import type { FileHandle } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { DataError } from '../../base/errors.ts'
@@ -12,6 +11,7 @@ const CHECKED_BYTES = 2 ** 20
 /** Tries in a row that bring nothing. A server that never answered is given up sooner: there may be no network. */
 const TRIES = 5
 const TRIES_UNANSWERED = 2
+const MAKE_ROOM = 'make room, or set FASTAI_HOME to a folder on another disk'
 
 /**
  * Fetches `url` to `path`, and survives what long downloads meet: dropped and silent connections are made again, after
@@ -88,12 +88,15 @@ async function fetchRest(transfer: Transfer): Promise<void> {
     await checkRoom(transfer, total, start)
     if (start === 0) await writeValidator(note, url, response)
     const file = await open(part, start === 0 ? 'w' : 'a').catch((error: unknown) => { throw storeError(part, error) })
+    let done = start
     try {
-      const end = await save(response, file, start, (doneBytes) => {
+      for await (const chunk of response.body ?? []) {
+        await file.writeFile(chunk).catch((error: unknown) => { throw storeError(part, error) })
+        done += chunk.byteLength
         timer.refresh()
-        options.onBytes?.(doneBytes, total)
-      }, part)
-      if (total !== undefined && end !== total) throw new Error(`the connection ended after ${end} of ${total} bytes`)
+        options.onBytes?.(done, total)
+      }
+      if (total !== undefined && done !== total) throw new Error(`the connection ended after ${done} of ${total} bytes`)
     } finally {
       await file.close()
     }
@@ -103,8 +106,15 @@ async function fetchRest(transfer: Transfer): Promise<void> {
   }
 }
 
+interface Place {
+  readonly start: number
+  readonly total?: number | undefined
+  /** There is nothing left to fetch. */
+  readonly complete?: boolean
+}
+
 /** From which byte an answer goes on, and the size of the whole file. */
-async function placeOf(response: Response, have: number, transfer: Transfer): Promise<{ start: number, total?: number, complete?: boolean }> {
+async function placeOf(response: Response, have: number, transfer: Transfer): Promise<Place> {
   const range = /^bytes (?:(\d+)-\d+|\*)\/(\d+)$/.exec(response.headers.get('content-range') ?? '')
   const total = range ? Number(range[2]) : undefined
   const expected = transfer.options.expected?.sizeBytes
@@ -130,16 +140,6 @@ async function placeOf(response: Response, have: number, transfer: Transfer): Pr
   // Too early, too many requests, and the server's own troubles pass; the rest does not.
   if ([408, 425, 429].includes(response.status) || response.status >= 500) throw new Error(answer)
   throw new DataError(transfer.url, answer, { fix: 'check the address' })
-}
-
-async function save(response: Response, file: FileHandle, start: number, onBytes: (doneBytes: number) => void, part: string): Promise<number> {
-  let done = start
-  for await (const chunk of response.body ?? []) {
-    await file.writeFile(chunk).catch((error: unknown) => { throw storeError(part, error) })
-    done += chunk.byteLength
-    onBytes(done)
-  }
-  return done
 }
 
 async function acceptPart({ url, path, part, note, options: { expected } }: Transfer): Promise<void> {
@@ -168,7 +168,7 @@ export async function requireRoom(folder: string, neededBytes: number): Promise<
   if (bavail * bsize >= neededBytes) return
   throw new DataError(folder, 'too little room on the disk', {
     given: { needed: formatBytes(neededBytes), free: formatBytes(bavail * bsize) },
-    fix: 'make room, or set FASTAI_HOME to a folder on another disk',
+    fix: MAKE_ROOM,
   })
 }
 
@@ -176,7 +176,7 @@ export async function requireRoom(folder: string, neededBytes: number): Promise<
 export function storeError(path: string, error: unknown): DataError {
   if (error instanceof DataError) return error
   if (isCode(error, 'ENOSPC') || isCode(error, 'EDQUOT')) {
-    return new DataError(path, 'the disk is full', { fix: 'make room, or set FASTAI_HOME to a folder on another disk', cause: error })
+    return new DataError(path, 'the disk is full', { fix: MAKE_ROOM, cause: error })
   }
   const denied = ['EACCES', 'EPERM', 'EROFS'].some((code) => isCode(error, code))
   return new DataError(path, error instanceof Error ? error.message : String(error), {
@@ -191,7 +191,8 @@ async function gaveUp({ url, path, part }: Transfer, failures: number, error: un
       tried: `${failures} times in a row; the last time: ${reason(error)}`,
       ...(kept > 0 ? { kept: `${formatBytes(kept)} in ${part}; the next run goes on from there` } : {}),
     },
-    fix: `check the network, or put ${basename(path)} into ${dirname(path)} yourself, or use images that are here (\`--data DIR\`)`,
+    fix: `check the network, or put ${basename(path)} into ${dirname(path)} yourself, `
+      + 'or use images that are here (`--data DIR`)',
     cause: error,
   })
 }
