@@ -1,5 +1,5 @@
 // Convolution, gradient of the input:
-//   dx[n,h,w,c] = Σ over r, s, o of  dy[n,p,q,o] · weight[o,r,s,c]  where  p·STRIDE - PAD + r = h,  q·STRIDE - PAD + s = w
+//   dx[n,h,w,c] = Σ over r, s, o of  dy[n,p,q,o] · weight[o,r,s,c]  with  p·STRIDE - PAD + r = h,  q·STRIDE - PAD + s = w
 // dy [N,P,Q,O], weight [O,R,S,C], dx [N,H,W,C], f32 sums. A pixel that no tap reaches gets zero.
 //
 // The twin of forward-broadcast: one workgroup is one subgroup, a tile of 2·LANES pixels by 4·SUBGROUP in-channels,
@@ -9,6 +9,8 @@
 //
 // Grid: a count, STRIDE² · ceil(N·ceil(H/STRIDE)·ceil(W/STRIDE) / (2·LANES)) · ceil(ceil(C/4) / SUBGROUP), with
 // LANES = min(SUBGROUP, 8).
+// Measured, Mesa 25.0.7 lavapipe, 2 cores of an AMD EPYC (Zen 5), f16 storage, sizes in a uniform, GFLOP/s per core:
+// [2,28,28,128]→128 3×3 44; at batch 16 and 8×8 46, 4×4 57, 2×2 88, and with stride 2 16×16→8×8 39; 0.4 s to compile.
 //
 // @enable subgroups
 // @shape N H W C P Q O R S STRIDE PAD

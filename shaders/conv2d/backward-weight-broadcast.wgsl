@@ -11,7 +11,11 @@
 // The pixels of a slice are walked over in runs: a run is all images of one position (q, p), where that wastes no
 // steps, or else one row of one image. Each lane skips the part of a run where its tap misses the image.
 //
+// An infinity in dy makes its whole row o of dw infinite or NaN, also where its tap misses the image.
+//
 // Grid: [ceil(R·S·C4 / SUBGROUP), ceil(O / (2·LANES)), SLICES], with LANES = min(SUBGROUP, 8).
+// Measured, Mesa 25.0.7 lavapipe, 2 cores of an AMD EPYC (Zen 5), f16 storage, sizes in a uniform, GFLOP/s per core:
+// [2,28,28,128]→128 3×3 44; at batch 16 and 32×32 41, 8×8 45, 2×2 51; 0.25 s to compile.
 //
 // @enable subgroups
 // @shape N H W C P Q O R S STRIDE PAD SLICES
@@ -31,12 +35,16 @@ fn addProduct(sum: vec4f, a: vec4f, w: mat4x4f) -> vec4f {
 // One out-channel at the four pixels of a step: the values of lanes 0 to 3, or of lanes 4 to 7.
 @diagnostic(off, subgroup_uniformity)
 fn low(value: f32) -> vec4f {
-  return vec4f(subgroupBroadcast(value, 0u), subgroupBroadcast(value, 1u), subgroupBroadcast(value, 2u), subgroupBroadcast(value, 3u));
+  return vec4f(
+    subgroupBroadcast(value, 0u), subgroupBroadcast(value, 1u),
+    subgroupBroadcast(value, 2u), subgroupBroadcast(value, 3u));
 }
 
 @diagnostic(off, subgroup_uniformity)
 fn high(value: f32) -> vec4f {
-  return vec4f(subgroupBroadcast(value, 4u), subgroupBroadcast(value, 5u), subgroupBroadcast(value, 6u), subgroupBroadcast(value, 7u));
+  return vec4f(
+    subgroupBroadcast(value, 4u), subgroupBroadcast(value, 5u),
+    subgroupBroadcast(value, 6u), subgroupBroadcast(value, 7u));
 }
 
 @compute @workgroup_size(SUBGROUP) @diagnostic(off, subgroup_uniformity)
