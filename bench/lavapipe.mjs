@@ -143,7 +143,8 @@ export function aptSources({ debian, codename, sources }, { backports = false } 
   if (debian && used.length === 0) used.push(defaultSource(codename))
   const suite = `${codename}-backports`
   if (debian && backports && !used.some((source) => source.Suites.includes(suite))) {
-    const mirror = used.find((source) => source.Suites.includes(codename)) ?? defaultSource(codename)
+    const ofRelease = (source) => source.Suites.some((name) => [codename, 'stable', 'oldstable'].includes(name))
+    const mirror = used.find(ofRelease) ?? defaultSource(codename)
     used.push({ ...mirror, Suites: [suite], Components: ['main'] })
   }
   return used.map((source) => Object.entries({ ...source, Types: ['deb'] })

@@ -73,6 +73,11 @@ Signed-By: /usr/share/keyrings/own.gpg
 `)
   })
 
+  test('take backports from the mirror of a release named by its age, too', () => {
+    const sources = [{ name: 'a.list', text: 'deb http://m/security oldstable-security main\ndeb http://m/debian oldstable main\n' }]
+    expect(aptSources({ ...debian, sources }, { backports: true })).toContain('URIs: http://m/debian\nSuites: bookworm-backports\n')
+  })
+
   test('keep a configured backports suite as it is', () => {
     const sources = [{ name: 'a.list', text: 'deb http://m/debian bookworm main\ndeb http://other/debian bookworm-backports main\n' }]
     expect(aptSources({ ...debian, sources }, { backports: true })).toBe(aptSources({ ...debian, sources }))
