@@ -3,6 +3,7 @@ import { rng } from '../base/rng.ts'
 import type { Platform } from '../platform/platform.ts'
 import { currentGpu } from '../gpu/device.ts'
 import { augmentStream, type Split } from './augment/draw.ts'
+import type { ChannelStats } from './augment/normalize.ts'
 import { BatchPipeline } from './augment/pipeline.ts'
 import type { BatchTransform } from './augment/transforms.ts'
 import { assemble, BatchBuffers, type Batch, type HostBatch } from './batch.ts'
@@ -55,6 +56,8 @@ export class Loader {
   readonly pictures: Pictures
   readonly pipeline: BatchPipeline
   readonly platform: Platform
+  /** What the network's input is normalised with; 0 and 1 where it is not. */
+  readonly stats: ChannelStats
   private readonly seed: number
   private readonly depth: number
 
@@ -70,6 +73,7 @@ export class Loader {
     this.split = split
     this.batchSize = batchSize
     this.pipeline = new BatchPipeline(batchTransforms)
+    this.stats = batchTransforms.find((transform) => transform.kind === 'normalize') ?? { mean: [0, 0, 0], std: [1, 1, 1] }
     this.seed = seed
     this.depth = Math.max(1, depth)
   }

@@ -1,3 +1,5 @@
+import { DataError } from '../base/errors.ts'
+import { currentGpu } from '../gpu/device.ts'
 import type { Platform } from '../platform/platform.ts'
 import type { Batch } from './batch.ts'
 import type { Loader } from './loader.ts'
@@ -19,6 +21,20 @@ export class Loaders {
     this.batchSize = parts.batchSize
     this.seed = parts.seed
     this.platform = parts.platform
+  }
+
+  /** [N,h,w,3] of the network's input, as the first training batch has it. */
+  async inputShape(): Promise<readonly number[]> {
+    for await (const { host } of this.train.hostBatches({ dropLast: false })) {
+      const { P, Q } = this.train.pipeline.plan({ N: host.items.length, H: host.height, W: host.width }, 'train')
+      return [host.items.length, P, Q, 3]
+    }
+    throw new DataError('loaders', 'there are no training items')
+  }
+
+  /** Gives GPU memory that nobody uses back to the driver: for when sizes change, and buffers of the old ones would stay. */
+  freeMemory(): void {
+    currentGpu().buffers.trim()
   }
 
   /** The first training batch; good until its `release`. */

@@ -1,0 +1,97 @@
+import { OptionError } from '../base/errors.ts'
+import type { Pixels } from '../platform/platform.ts'
+import { release, scope } from '../tensor/scope.ts'
+import { read } from '../tensor/transfer.ts'
+import type { ChannelStats } from './augment/normalize.ts'
+import type { Loader } from './loader.ts'
+
+export interface ShowOptions {
+  /** Pictures shown at most. Default 9 */
+  readonly count?: number
+  /** Chooses the batch. Default 0 */
+  readonly epoch?: number
+}
+
+/**
+ * Writes a contact sheet of what the network sees: pictures of a first batch after all transforms, with the
+ * normalisation taken back, each above its label.
+ *
+ * @param loader  `loaders.train` or `loaders.valid`
+ * @param file    the path of a PNG
+ */
+export async function showBatch(loader: Loader, file: string, options: ShowOptions = {}): Promise<void> {
+  const { count = 9, epoch = 0 } = options
+  if (!(Number.isInteger(count) && count >= 1)) throw new OptionError('showBatch', 'count is no number of pictures', { given: { count } })
+  const { platform, vocab } = loader
+  const batch = await loader.oneBatch({ epoch })
+  const input = scope(() => batch.input('f32'))
+  const values = await read(input)
+  release(input)
+  batch.release()
+  const [, height, width] = input.shape
+  const shown = Math.min(count, batch.count)
+  const tiles = Array.from({ length: shown }, (_, n) => ({
+    picture: toPicture(values.subarray(n * height * width * 3, (n + 1) * height * width * 3), width, height, loader.stats),
+    label: vocab[batch.labels[n]],
+  }))
+  await platform.files.write(file, await platform.encodePng(contactSheet(tiles)))
+}
+
+/** Values of the network's input, [H,W,3], as 8-bit RGBA: normalisation taken back, kept in [0,1], times 255, truncated as fastai does. */
+export function toPicture(values: ArrayLike<number>, width: number, height: number, { mean, std }: ChannelStats): Pixels {
+  const data = new Uint8Array(width * height * 4)
+  for (let i = 0; i < width * height; i++) {
+    for (let c = 0; c < 3; c++) {
+      const value = values[i * 3 + c] * std[c] + mean[c]
+      data[i * 4 + c] = Math.trunc(Math.min(1, Math.max(0, value)) * 255)
+    }
+    data[i * 4 + 3] = 255
+  }
+  return { width, height, data }
+}
+
+/** Pixels of the sheet for one of a letter. */
+const LETTER_SCALE = 2
+const GAP = 4
+/** Five rows of a letter, and a row of the sheet's ground above and below. */
+const CAPTION = 7 * LETTER_SCALE
+
+/** Pictures of one size in a square grid on black, each with its label below in capitals, cut where the picture ends. */
+export function contactSheet(tiles: readonly { readonly picture: Pixels; readonly label: string }[]): Pixels {
+  const columns = Math.ceil(Math.sqrt(tiles.length))
+  const rows = Math.ceil(tiles.length / columns)
+  const [{ picture: { width: w, height: h } }] = tiles
+  const width = GAP + columns * (w + GAP)
+  const height = GAP + rows * (h + CAPTION + GAP)
+  const data = new Uint8Array(width * height * 4)
+  for (let i = 3; i < data.length; i += 4) data[i] = 255
+  tiles.forEach(({ picture, label }, i) => {
+    const left = GAP + (i % columns) * (w + GAP)
+    const top = GAP + Math.floor(i / columns) * (h + CAPTION + GAP)
+    for (let y = 0; y < h; y++) data.set(picture.data.subarray(y * w * 4, (y + 1) * w * 4), ((top + y) * width + left) * 4)
+    write(data, width, left, top + h + LETTER_SCALE, label.slice(0, Math.floor(w / (4 * LETTER_SCALE))))
+  })
+  return { width, height, data }
+}
+
+function write(data: Uint8Array, width: number, left: number, top: number, text: string): void {
+  Array.from(text.toUpperCase()).forEach((letter, i) => {
+    const rows = LETTERS[letter] ?? LETTERS['?']
+    for (let y = 0; y < 5 * LETTER_SCALE; y++) {
+      for (let x = 0; x < 3 * LETTER_SCALE; x++) {
+        const lit = (Number(rows[Math.floor(y / LETTER_SCALE)]) >> (2 - Math.floor(x / LETTER_SCALE))) & 1
+        if (lit) data.fill(255, ((top + y) * width + left + 4 * LETTER_SCALE * i + x) * 4, ((top + y) * width + left + 4 * LETTER_SCALE * i + x + 1) * 4)
+      }
+    }
+  })
+}
+
+/** Letters of 3 × 5 dots: a digit a row, its bits the dots from left to right. */
+const LETTERS: Readonly<Record<string, string>> = {
+  '0': '75557', '1': '26227', '2': '71747', '3': '71717', '4': '55711',
+  '5': '74717', '6': '74757', '7': '71111', '8': '75757', '9': '75717',
+  A: '25755', B: '65656', C: '34443', D: '65556', E: '74647', F: '74644', G: '34553', H: '55755', I: '72227',
+  J: '11152', K: '55655', L: '44447', M: '57755', N: '65555', O: '25552', P: '65644', Q: '25563', R: '65655',
+  S: '34216', T: '72222', U: '55557', V: '55522', W: '55775', X: '55255', Y: '55222', Z: '71247',
+  ' ': '00000', '-': '00700', '_': '00007', '.': '00002', ',': '00024', ':': '02020', '/': '11244', '?': '71202',
+}
