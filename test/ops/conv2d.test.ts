@@ -12,7 +12,7 @@ import { gradcheck, uniform } from '../helpers/gradcheck.ts'
 
 const gpu = await openTestGpu()
 // On an adapter without subgroups only the second family exists.
-const families = gpu.subgroupSize > 0 ? (['broadcast'] as const) : (['tile'] as const)
+const families = gpu.subgroupSize > 0 ? (['broadcast', 'tile'] as const) : (['tile'] as const)
 
 interface Sizes { N: number; H: number; W: number; C: number; O: number; R: number; S: number; stride: number; pad: number }
 
@@ -32,6 +32,9 @@ const SHAPES: readonly Sizes[] = [
   { N: 1, H: 1, W: 17, C: 33, O: 33, R: 1, S: 1, stride: 1, pad: 0 },
   { N: 5, H: 2, W: 2, C: 20, O: 40, R: 3, S: 3, stride: 1, pad: 1 },
   { N: 2, H: 20, W: 18, C: 8, O: 9, R: 3, S: 3, stride: 1, pad: 1 },
+  // Enough work for the large tiles: of pixels, and of weights.
+  { N: 2, H: 33, W: 32, C: 66, O: 130, R: 1, S: 1, stride: 1, pad: 0 },
+  { N: 1, H: 3, W: 4, C: 60, O: 520, R: 3, S: 3, stride: 1, pad: 1 },
 ]
 
 const titled = SHAPES.map((sizes) => {

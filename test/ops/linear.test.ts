@@ -9,7 +9,7 @@ import { openTestGpu } from '../helpers/gpu.ts'
 import { gradcheck, uniform } from '../helpers/gradcheck.ts'
 
 const gpu = await openTestGpu()
-const families = gpu.subgroupSize > 0 ? (['broadcast'] as const) : (['tile'] as const)
+const families = gpu.subgroupSize > 0 ? (['broadcast', 'tile'] as const) : (['tile'] as const)
 
 describe.each(families)('family %s', (family) => {
   describe.each(['f32', 'f16'] as const)('%s', (dtype) => {

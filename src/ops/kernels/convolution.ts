@@ -27,41 +27,47 @@ export interface ConvolutionSizes {
 /** y = x ∗ weight */
 export function convolve(sizes: ConvolutionSizes, x: Tensor, weight: Tensor, y: Tensor): void {
   const { N, P, Q, O } = sizes
-  const bindings = { x, weight, y }
   const options = common(sizes)
-  const { subgroupSize, family } = currentGpu()
-  if (family === 'broadcast') {
-    launch('conv2d/forward-broadcast', bindings, { ...options, groups: tiles(N * P * Q, pixelTile()) * tiles(padTo4(O) / 4, subgroupSize) })
+  if (currentGpu().family === 'broadcast') {
+    const { pixels, vectors } = broadcastTile()
+    launch('conv2d/forward-broadcast', { x, weight, y }, { ...options, groups: tiles(N * P * Q, pixels) * tiles(O, 4 * vectors) })
   } else {
-    throw new Error('tile')
+    const tile = tileFor(N * P * Q, O)
+    launch('conv2d/forward-tile', { x, weight, y }, { ...options, constants: tile, groups: tiles(N * P * Q, tile.TILE_M) * tiles(O, tile.TILE_N) })
   }
 }
 
 /** dx from dy: every pixel of dx is written, those that no tap reaches with zero. */
 export function convolveBackwardInput(sizes: ConvolutionSizes, dy: Tensor, weight: Tensor, dx: Tensor): void {
   const { N, H, W, C, STRIDE } = sizes
-  const bindings = { dy, weight, dx }
   const options = common(sizes)
-  const { subgroupSize, family } = currentGpu()
-  // One class of pixels for each position within a stride, see the shader.
-  const pixels = N * Math.ceil(H / STRIDE) * Math.ceil(W / STRIDE)
-  if (family === 'broadcast') {
-    const groups = STRIDE ** 2 * tiles(pixels, pixelTile()) * tiles(padTo4(C) / 4, subgroupSize)
-    launch('conv2d/backward-input-broadcast', bindings, { ...options, groups })
+  // One class of pixels for each position within a stride, see the shaders.
+  const classes = STRIDE ** 2
+  const reached = N * Math.ceil(H / STRIDE) * Math.ceil(W / STRIDE)
+  if (currentGpu().family === 'broadcast') {
+    const { pixels, vectors } = broadcastTile()
+    launch('conv2d/backward-input-broadcast', { dy, weight, dx }, { ...options, groups: classes * tiles(reached, pixels) * tiles(C, 4 * vectors) })
   } else {
-    throw new Error('tile')
+    const tile = tileFor(reached, C)
+    launch('conv2d/backward-input-tile', { dy, weight, dx }, { ...options, constants: tile, groups: classes * tiles(reached, tile.TILE_M) * tiles(C, tile.TILE_N) })
   }
 }
 
 /** dw from x and dy, f32. The pixels are split into slices, whose sums are added up in a second launch. */
 export function convolveBackwardWeight(sizes: ConvolutionSizes, x: Tensor, dy: Tensor, dw: Tensor): void {
   const { O, R, S, C } = sizes
-  const columns = tiles((R * S * padTo4(C)) / 4, currentGpu().subgroupSize)
-  const rows = tiles(O, pixelTile())
-  const SLICES = sliceCount(columns * rows, sizes, dw)
+  const columns = R * S * padTo4(C)
+  const broadcast = currentGpu().family === 'broadcast'
+  const tile = tileFor(O, columns)
+  const { pixels, vectors } = broadcastTile()
+  const across = broadcast ? tiles(columns, 4 * vectors) : tiles(columns, tile.TILE_N)
+  const down = broadcast ? tiles(O, pixels) : tiles(O, tile.TILE_M)
+  const SLICES = sliceCount(across * down, sizes, dw)
   const partial = SLICES === 1 ? dw : empty({ shape: [SLICES, ...dw.shape], dtype: 'f32' }, 'slices of dw')
-  const options = common(sizes)
-  launch('conv2d/backward-weight-broadcast', { x, dy, dw: partial }, { ...options, shape: { ...options.shape, SLICES }, groups: [columns, rows, SLICES] })
+  const { shape, ...options } = common(sizes)
+  const grid = { ...options, shape: { ...shape, SLICES }, groups: [across, down, SLICES] as const }
+  if (broadcast) launch('conv2d/backward-weight-broadcast', { x, dy, dw: partial }, grid)
+  else launch('conv2d/backward-weight-tile', { x, dy, dw: partial }, { ...grid, constants: tile })
   if (SLICES > 1) addSlices(partial, dw, SLICES)
 }
 
@@ -81,9 +87,22 @@ function common(sizes: ConvolutionSizes) {
   }
 }
 
-/** Pixels (or out-channels) of a workgroup in the broadcast kernels: two for each of at most eight lanes. */
-function pixelTile(): number {
-  return 2 * Math.min(currentGpu().subgroupSize, 8)
+/** What a workgroup of the broadcast kernels computes: pixels (or out-channels) by vectors of four channels, one a lane. */
+function broadcastTile(): { pixels: number; vectors: number } {
+  const { subgroupSize } = currentGpu()
+  return { pixels: 2 * Math.min(subgroupSize, 8), vectors: subgroupSize }
+}
+
+/** Tiles of the workgroup-memory kernels, 64 threads each. */
+const LARGE_TILE = { TILE_M: 64, TILE_N: 64, TILE_K: 16, THREAD_M: 8, THREAD_N: 8 }
+const SMALL_TILE = { TILE_M: 32, TILE_N: 32, TILE_K: 16, THREAD_M: 4, THREAD_N: 4 }
+
+/**
+ * Large tiles reuse what they load more often; small ones where large would leave most of a GPU idle: below 64 of them,
+ * about half a workgroup for each processor of a large GPU. Not measured on one yet.
+ */
+function tileFor(rows: number, columns: number) {
+  return tiles(rows, LARGE_TILE.TILE_M) * tiles(columns, LARGE_TILE.TILE_N) < 64 ? SMALL_TILE : LARGE_TILE
 }
 
 function tiles(count: number, tile: number): number {
