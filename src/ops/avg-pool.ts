@@ -1,0 +1,78 @@
+import { OptionError, ShapeError } from '../base/errors.ts'
+import { empty, launch, storageDtype } from '../tensor/launcher.ts'
+import { defineOp } from '../tensor/op.ts'
+import { padTo4, windowOutput, type Shape } from '../tensor/shape.ts'
+import type { Tensor } from '../tensor/tensor.ts'
+
+export interface AvgPoolOptions {
+  /** Height and width of the window, ≥ 1. */
+  readonly window: number
+  /** Step in pixels, ≥ 1. */
+  readonly stride: number
+  /** Whether pixels left over at the end get a window of their own, which overhangs. Default false */
+  readonly ceilMode?: boolean
+}
+
+interface Plan {
+  readonly output: Shape
+  readonly launch: { constants: Record<string, number>; shape: Record<string, number>; dtype: 'f32' | 'f16'; detail: string }
+}
+
+const op = defineOp<readonly [Tensor], AvgPoolOptions, Plan>({
+  name: 'avgPool',
+
+  plan([x], { window, stride, ceilMode = false }) {
+    if (x.shape.length !== 4) throw new ShapeError('avgPool', 'x is not a batch of images', { given: { x }, expected: 'x as [N,H,W,C]' })
+    for (const [name, value] of Object.entries({ window, stride })) {
+      if (!Number.isInteger(value) || value < 1) throw new OptionError('avgPool', `${name} is out of range`, { given: { [name]: value }, expected: 'a whole number from 1 on' })
+    }
+    const [N, H, W, C] = x.shape
+    const [P, Q] = [H, W].map((size) => (ceilMode ? overhangingOutput(size, window, stride) : windowOutput(size, window, stride, 0)))
+    if (P < 1 || Q < 1) throw new ShapeError('avgPool', 'the window is larger than the image', { given: { x, window }, fix: 'a smaller window, or ceilMode' })
+    return {
+      output: [N, P, Q, C],
+      launch: {
+        constants: { WINDOW: window, STRIDE: stride },
+        shape: { H, W, P, Q, VECTORS: padTo4(C) / 4 },
+        dtype: storageDtype(x),
+        detail: `[${x.shape.join(',')}]→[${P},${Q}]`,
+      },
+    }
+  },
+
+  forward({ output, launch: options }, [x]) {
+    const [N, P, Q] = output
+    const y = empty({ shape: output, dtype: x.dtype }, 'avgPool')
+    launch('avg-pool/forward', { x, y }, { ...options, groups: [Math.ceil((Q * options.shape.VECTORS) / 64), P, N] })
+    return y
+  },
+
+  backward({ output: [N], launch: options }, dy, _saved, _needs, target) {
+    const { H, W, VECTORS } = options.shape
+    const dx = target(0)
+    launch('avg-pool/backward', { dy, dx }, { ...options, groups: [Math.ceil((W * VECTORS) / 64), H, N] })
+    return [dx]
+  },
+})
+
+/** As many windows as begin inside, the last of them perhaps overhanging. */
+function overhangingOutput(size: number, window: number, stride: number): number {
+  const count = Math.ceil((size - window) / stride) + 1
+  return Math.max(1, (count - 1) * stride >= size ? count - 1 : count)
+}
+
+/**
+ * The mean of each window.
+ *
+ *   y[n,p,q,c] = mean over r, s of x[n, p·stride + r, q·stride + s, c], of the pixels that there are
+ *
+ * @param x  [N,H,W,C] f16 | f32
+ * @returns  [N,P,Q,C] as x, P = ⌊(H − window) / stride⌋ + 1, with ceilMode rounded up
+ * @throws ShapeError   when the window is larger than the image, without ceilMode
+ * @throws OptionError  when window or stride is out of range
+ *
+ * Source: torch.nn.AvgPool2d; a window that overhangs divides by its pixels inside.
+ */
+export function avgPool(x: Tensor, options: AvgPoolOptions): Tensor {
+  return op([x], options)
+}

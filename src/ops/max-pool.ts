@@ -1,0 +1,79 @@
+import { OptionError, ShapeError } from '../base/errors.ts'
+import { empty, launch, storageDtype } from '../tensor/launcher.ts'
+import { defineOp } from '../tensor/op.ts'
+import { padTo4, windowOutput, type Shape } from '../tensor/shape.ts'
+import type { Tensor } from '../tensor/tensor.ts'
+
+export interface MaxPoolOptions {
+  /** Height and width of the window, ≥ 1; at most 16, since its places are kept as bytes. */
+  readonly window: number
+  /** Step in pixels, ≥ 1. */
+  readonly stride: number
+  /** Pixels added on each side that never are the maximum, at most half a window. Default 0 */
+  readonly pad?: number
+}
+
+interface Plan {
+  readonly output: Shape
+  readonly launch: { constants: Record<string, number>; shape: Record<string, number>; dtype: 'f32' | 'f16'; detail: string }
+}
+
+const op = defineOp<readonly [Tensor], MaxPoolOptions, Plan>({
+  name: 'maxPool',
+
+  plan([x], { window, stride, pad = 0 }) {
+    if (x.shape.length !== 4) throw new ShapeError('maxPool', 'x is not a batch of images', { given: { x }, expected: 'x as [N,H,W,C]' })
+    if (!Number.isInteger(window) || window < 1 || window > 16) {
+      throw new OptionError('maxPool', 'window is out of range', { given: { window }, expected: 'a whole number from 1 to 16' })
+    }
+    if (!Number.isInteger(stride) || stride < 1) throw new OptionError('maxPool', 'stride is out of range', { given: { stride }, expected: 'a whole number from 1 on' })
+    if (!Number.isInteger(pad) || pad < 0 || 2 * pad > window) {
+      throw new OptionError('maxPool', 'pad is out of range', { given: { window, pad }, expected: 'a whole number from 0 to half the window, so that every window has a pixel' })
+    }
+    const [N, H, W, C] = x.shape
+    const P = windowOutput(H, window, stride, pad)
+    const Q = windowOutput(W, window, stride, pad)
+    if (P < 1 || Q < 1) throw new ShapeError('maxPool', 'the window is larger than the padded image', { given: { x, window, pad } })
+    return {
+      output: [N, P, Q, C],
+      launch: {
+        constants: { WINDOW: window, STRIDE: stride, PAD: pad },
+        shape: { H, W, P, Q, VECTORS: padTo4(C) / 4 },
+        dtype: storageDtype(x),
+        detail: `[${x.shape.join(',')}]→[${P},${Q}]`,
+      },
+    }
+  },
+
+  forward({ output, launch: options }, [x]) {
+    const [N, P, Q] = output
+    const { VECTORS } = options.shape
+    const y = empty({ shape: output, dtype: x.dtype }, 'maxPool')
+    const places = empty({ shape: [N, P, Q, VECTORS], dtype: 'u32' }, 'places of maxima')
+    launch('max-pool/forward', { x, y, places }, { ...options, groups: [Math.ceil((Q * VECTORS) / 64), P, N] })
+    return { output: y, extras: [places] }
+  },
+
+  backward({ output: [N], launch: options }, dy, { extras: [places] }, _needs, target) {
+    const { H, W, VECTORS } = options.shape
+    const dx = target(0)
+    launch('max-pool/backward', { dy, places, dx }, { ...options, groups: [Math.ceil((W * VECTORS) / 64), H, N] })
+    return [dx]
+  },
+})
+
+/**
+ * The largest value of each window.
+ *
+ *   y[n,p,q,c] = max over r, s of x[n, p·stride + r − pad, q·stride + s − pad, c]
+ *
+ * @param x  [N,H,W,C] f16 | f32
+ * @returns  [N,P,Q,C] as x, P = ⌊(H + 2·pad − window) / stride⌋ + 1
+ * @throws ShapeError   when the window is larger than the padded image
+ * @throws OptionError  when window, stride or pad is out of range
+ *
+ * The gradient flows to the first maximum of a window, row by row, as in PyTorch.
+ */
+export function maxPool(x: Tensor, options: MaxPoolOptions): Tensor {
+  return op([x], options)
+}

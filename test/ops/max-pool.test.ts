@@ -1,0 +1,123 @@
+import { describe, expect, test } from 'vitest'
+import { maxPool, type MaxPoolOptions } from '../../src/ops/max-pool.ts'
+import { backward } from '../../src/tensor/backward.ts'
+import { scope } from '../../src/tensor/scope.ts'
+import { elementCount, windowOutput, type Shape } from '../../src/tensor/shape.ts'
+import { read, tensor, zeros } from '../../src/tensor/transfer.ts'
+import { expectClose } from '../helpers/close.ts'
+import { openTestGpu } from '../helpers/gpu.ts'
+import { gradcheck, uniform } from '../helpers/gradcheck.ts'
+
+await openTestGpu()
+
+const CASES: readonly [Shape, MaxPoolOptions][] = [
+  [[3, 7, 6, 10], { window: 3, stride: 2, pad: 1 }],
+  [[3, 8, 9, 3], { window: 3, stride: 2, pad: 1 }],
+  [[2, 5, 7, 1], { window: 2, stride: 2 }],
+  [[2, 9, 6, 13], { window: 3, stride: 1, pad: 1 }],
+  [[1, 11, 10, 5], { window: 5, stride: 3, pad: 2 }],
+  [[2, 9, 9, 4], { window: 2, stride: 4 }],
+  [[1, 1, 1, 5], { window: 3, stride: 2, pad: 1 }],
+  [[1, 20, 17, 2], { window: 16, stride: 1 }],
+]
+
+describe.each(['f32', 'f16'] as const)('%s', (dtype) => {
+  test.each(CASES)('[%s] %o', async (shape, options) => {
+    const { data } = uniform(shape, 1)
+    const want = reference(shape, data, options)
+    const dy = uniform(want.shape, 2).data
+    const got = run(shape, data, dy, options, dtype)
+    expect(got.y).toMatchObject({ shape: want.shape, dtype })
+    // Values are passed on, not computed.
+    expect(await read(got.y)).toEqual(Float32Array.from(want.y))
+    expectClose(await read(got.dx), want.gradient(dy), dtype, { name: 'dx', shape })
+  })
+})
+
+test('the gradient goes to the first of equal maxima, as in PyTorch', async () => {
+  const got = run([1, 3, 3, 1], new Float32Array(9), [1, 2, 3, 4], { window: 2, stride: 1 }, 'f32')
+  expect([...(await read(got.dx))]).toEqual([1, 2, 0, 3, 4, 0, 0, 0, 0])
+})
+
+test('padding is never the maximum', async () => {
+  const y = maxPool(tensor([-5, -6, -7, -8], [1, 2, 2, 1]), { window: 3, stride: 2, pad: 1 })
+  expect([...(await read(y))]).toEqual([-5])
+})
+
+test('gradient, finite differences', () => {
+  // All different, further apart than the step.
+  const shape = [2, 5, 6, 3]
+  const data = Array.from({ length: elementCount(shape) }, (_, i) => ((i * 67) % 181) / 8)
+  return gradcheck('maxPool', ({ x }) => maxPool(x, { window: 3, stride: 2, pad: 1 }), { x: { shape, data } })
+})
+
+test('refuses what does not fit, before any work', () => {
+  const x = zeros([2, 4, 4, 3])
+  expect(() => maxPool(zeros([4, 4, 3]), { window: 2, stride: 2 })).toThrowErrorMatchingInlineSnapshot(`
+    [ShapeError: maxPool: x is not a batch of images
+      x  [4,4,3] f32
+      expected x as [N,H,W,C]]
+  `)
+  expect(() => maxPool(x, { window: 5, stride: 2 })).toThrowErrorMatchingInlineSnapshot(`
+    [ShapeError: maxPool: the window is larger than the padded image
+      x       [2,4,4,3] f32
+      window  5
+      pad     0]
+  `)
+  expect(() => maxPool(x, { window: 17, stride: 2 })).toThrowErrorMatchingInlineSnapshot(`
+    [OptionError: maxPool: window is out of range
+      window  17
+      expected a whole number from 1 to 16]
+  `)
+  expect(() => maxPool(x, { window: 2, stride: 0 })).toThrowErrorMatchingInlineSnapshot(`
+    [OptionError: maxPool: stride is out of range
+      stride  0
+      expected a whole number from 1 on]
+  `)
+  expect(() => maxPool(x, { window: 3, stride: 2, pad: 2 })).toThrowErrorMatchingInlineSnapshot(`
+    [OptionError: maxPool: pad is out of range
+      window  3
+      pad     2
+      expected a whole number from 0 to half the window, so that every window has a pixel]
+  `)
+})
+
+function run(shape: Shape, data: ArrayLike<number>, dy: ArrayLike<number>, options: MaxPoolOptions, dtype: 'f32' | 'f16') {
+  const x = tensor(data, shape, dtype)
+  x.leaf = { trainable: true, gradient: undefined, hasGradient: false }
+  const y = scope(() => {
+    const made = maxPool(x, options)
+    backward(made, tensor(dy, made.shape, dtype))
+    return made
+  })
+  return { y, dx: x.leaf.gradient! }
+}
+
+function reference([N, H, W, C]: Shape, x: ArrayLike<number>, { window, stride, pad = 0 }: MaxPoolOptions) {
+  const P = windowOutput(H, window, stride, pad)
+  const Q = windowOutput(W, window, stride, pad)
+  const y: number[] = []
+  const from: number[] = []
+  for (let n = 0; n < N; n++) for (let p = 0; p < P; p++) for (let q = 0; q < Q; q++) for (let c = 0; c < C; c++) {
+    let best = -Infinity
+    let place = -1
+    for (let r = 0; r < window; r++) for (let s = 0; s < window; s++) {
+      const h = p * stride + r - pad
+      const w = q * stride + s - pad
+      if (h < 0 || h >= H || w < 0 || w >= W) continue
+      const i = ((n * H + h) * W + w) * C + c
+      if (x[i] > best) [best, place] = [x[i], i]
+    }
+    y.push(best)
+    from.push(place)
+  }
+  return {
+    shape: [N, P, Q, C],
+    y,
+    gradient(dy: ArrayLike<number>) {
+      const dx = new Float64Array(N * H * W * C)
+      from.forEach((place, i) => (dx[place] += dy[i]))
+      return dx
+    },
+  }
+}
