@@ -1,5 +1,5 @@
 import { currentGpu } from '../gpu/device.ts'
-import { ALIGNMENT } from '../gpu/buffers.ts'
+import { ALIGNMENT, type BufferPool, type PoolBuffer } from '../gpu/buffers.ts'
 import { formatShape } from '../base/format.ts'
 import { Tensor, type Storage } from './tensor.ts'
 import { checkShape, storedBytes, type Spec } from './shape.ts'
@@ -11,10 +11,10 @@ const scopes: Set<Storage>[] = []
 export function allocate(spec: Spec, label = 'tensor'): Tensor {
   checkShape(label, spec.shape)
   const buffer = currentGpu().buffers.acquire(storedBytes(spec), `${label} ${formatShape(spec)}`)
-  const storage: Storage = { buffer, offset: 0, owned: true, holds: 0, state: 'scoped' }
+  const storage: Storage = { buffer, offset: 0, part: undefined, holds: 0, state: 'scoped' }
   const scope = scopes.at(-1)
   if (scope) scope.add(storage)
-  else storage.state = 'kept'
+  else markKept(storage)
   return new Tensor(spec, storage)
 }
 
@@ -22,7 +22,7 @@ export function allocate(spec: Spec, label = 'tensor'): Tensor {
 export function allocateWithin(whole: Tensor, spec: Spec, byteOffset: number): Tensor {
   if (byteOffset % ALIGNMENT !== 0) throw new RangeError(`allocateWithin: ${byteOffset} is not a multiple of ${ALIGNMENT}`)
   const { buffer, offset } = whole.storage
-  return new Tensor(spec, { buffer, offset: offset + byteOffset, owned: false, holds: 0, state: 'kept' })
+  return new Tensor(spec, { buffer, offset: offset + byteOffset, part: whole.storage, holds: 0, state: 'kept' })
 }
 
 type Kept = Tensor | readonly Kept[] | { readonly [key: string]: Kept } | number | undefined | void
@@ -41,7 +41,7 @@ export function scope<Result extends Kept>(work: () => Result): Result {
     for (const storage of storagesOf(result)) {
       if (!own.delete(storage)) continue
       if (outer) outer.add(storage)
-      else storage.state = 'kept'
+      else markKept(storage)
     }
     return result
   } finally {
@@ -53,7 +53,7 @@ export function scope<Result extends Kept>(work: () => Result): Result {
 /** Takes a tensor out of every scope: it lives until `release`. */
 export function keep<T extends Tensor>(tensor: T): T {
   for (const open of scopes) open.delete(tensor.storage)
-  if (tensor.storage.state === 'scoped') tensor.storage.state = 'kept'
+  if (tensor.storage.state === 'scoped') markKept(tensor.storage)
   return tensor
 }
 
@@ -76,8 +76,20 @@ export function unhold(storage: Storage): void {
 
 function giveBack(storage: Storage): void {
   if (storage.state === 'released') return
+  if (storage.state === 'kept') abandoned.unregister(storage)
   storage.state = 'released'
-  if (storage.owned) currentGpu().buffers.release(storage.buffer)
+  if (!storage.part) currentGpu().buffers.release(storage.buffer)
+}
+
+/**
+ * Whoever keeps a tensor may forget it: when nothing refers to its storage any more, the buffer goes back as well. So
+ * a model or an optimizer needs no `dispose`; `release` is for those who want the memory at once.
+ */
+const abandoned = new FinalizationRegistry<{ readonly pool: BufferPool; readonly buffer: PoolBuffer }>(({ pool, buffer }) => pool.release(buffer))
+
+function markKept(storage: Storage): void {
+  storage.state = 'kept'
+  abandoned.register(storage, { pool: currentGpu().buffers, buffer: storage.buffer }, storage)
 }
 
 function* storagesOf(value: Kept): Generator<Storage> {

@@ -12,7 +12,8 @@ import { elementCount, storedBytes, type Shape, type Spec } from './shape.ts'
 export interface Storage {
   readonly buffer: PoolBuffer
   readonly offset: number
-  readonly owned: boolean
+  /** The storage that this is a part of, and that owns the buffer; `undefined` where it is its own. */
+  readonly part: Storage | undefined
   holds: number
   state: 'scoped' | 'kept' | 'released'
 }
