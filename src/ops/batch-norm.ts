@@ -4,7 +4,7 @@ import { defineOp, requireAlike } from '../tensor/op.ts'
 import { release } from '../tensor/scope.ts'
 import { elementCount, storedLastAxis } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { columnPass, columnSums } from './kernels/columns.ts'
+import { columnPass, columnSums } from './kernels/spread.ts'
 
 export interface BatchNormOptions {
   /** Running statistics of the channels, [C] f32; replaced in training. */
@@ -86,7 +86,7 @@ const op = defineOp<Inputs, BatchNormOptions, Plan>({
 
 /** [mean, 1/√(variance + eps), scale] of the batch, [3,C] f32; the running statistics move towards it. */
 function batchStatistics({ pixels, vectors, ...plan }: Plan, x: Tensor, weight: Tensor): Tensor {
-  const { RUN, SLICES, runs, totals } = columnSums(pixels, vectors)
+  const { RUN, SLICES, runs, total } = columnSums(pixels, vectors)
   const partial = { shape: [SLICES, plan.channels], dtype: 'f32' } as const
   const means = empty(partial, 'means of runs')
   const deviations = empty(partial, 'deviations of runs')
@@ -96,8 +96,8 @@ function batchStatistics({ pixels, vectors, ...plan }: Plan, x: Tensor, weight: 
   })
   const { runningMean, runningVar } = plan
   launch('batch-norm/finish', { means, deviations, weight, runningMean, runningVar, channels }, {
-    ...totals,
-    constants: { ...totals.constants, MOMENTUM: plan.momentum, EPSILON: plan.eps },
+    ...total,
+    constants: { ...total.constants, MOMENTUM: plan.momentum, EPSILON: plan.eps },
     shape: { PIXELS: pixels, RUN, SLICES, VECTORS: vectors },
   })
   release(means)
@@ -119,7 +119,7 @@ function parameterGradients(
   made: Readonly<Record<'dweight' | 'dbias' | 'coefficients', Tensor>>,
   RELU: boolean,
 ): void {
-  const { RUN, SLICES, runs, totals } = columnSums(pixels, vectors)
+  const { RUN, SLICES, runs, total } = columnSums(pixels, vectors)
   const partial = { shape: [SLICES, plan.channels], dtype: 'f32' } as const
   const sums = empty(partial, 'sums of runs')
   const products = empty(partial, 'products of runs')
@@ -129,8 +129,8 @@ function parameterGradients(
     shape: { PIXELS: pixels, RUN, VECTORS: vectors }, dtype: plan.dtype, detail: plan.detail,
   })
   launch('batch-norm/backward-finish', { sums, products, channels: given.channels, ...made }, {
-    ...totals,
-    constants: { ...totals.constants, TRAINING: training },
+    ...total,
+    constants: { ...total.constants, TRAINING: training },
     shape: { PIXELS: pixels, SLICES, VECTORS: vectors },
   })
   release(sums)

@@ -1,0 +1,21 @@
+// total = Σ partial[i] / DIVISOR
+//
+// partial: [COUNT] f32, four to a vector   total: [] f32. One workgroup, whose ROWS threads take the vectors in turn.
+// @use lib/rows
+// @const LANES:u32 ROWS:u32
+// @shape COUNT DIVISOR
+// @sample LANES=1 ROWS=8 COUNT=5 DIVISOR=3
+
+@group(0) @binding(0) var<storage, read> partial: array<vec4f>;
+@group(0) @binding(1) var<storage, read_write> total: vec4f;
+
+@compute @workgroup_size(LANES * ROWS)
+fn main(@builtin(local_invocation_index) thread: u32) {
+  var sum = vec4f();
+  for (var i = thread; i < shape.COUNT; i += ROWS) {
+    sum += partial[i];
+  }
+  sum = sumRows(sum, thread);
+  // The padding of a scalar is zero like any other.
+  if (thread == 0u) { total = vec4f(dot(sum, vec4f(1.0)) / f32(shape.DIVISOR), 0.0, 0.0, 0.0); }
+}

@@ -1,0 +1,106 @@
+import { DtypeError, OptionError, ShapeError } from '../base/errors.ts'
+import { empty, launch, storageDtype } from '../tensor/launcher.ts'
+import { defineOp } from '../tensor/op.ts'
+import { release } from '../tensor/scope.ts'
+import { padTo4 } from '../tensor/shape.ts'
+import type { Tensor } from '../tensor/tensor.ts'
+import { oneWorkgroup, rowPass } from './kernels/spread.ts'
+
+/** Class numbers, two of them for each row where images are mixed. */
+export interface ClassTargets {
+  /** [N] u32, each below K. The CPU checks that: see the data set's categories. */
+  readonly a: Tensor
+  /** [N] u32; with `mix` [N] f32, how much of each row is its `a`. Both or neither. */
+  readonly b?: Tensor | undefined
+  readonly mix?: Tensor | undefined
+}
+
+export interface CrossEntropyOptions {
+  /** Part of the target that is spread evenly over all K classes, 0 … 1. Default 0 */
+  readonly smoothing?: number
+  /** The mean over the rows, or the loss of each. Default mean */
+  readonly reduction?: 'mean' | 'none'
+}
+
+type Inputs = readonly [logits: Tensor, a: Tensor, b: Tensor | undefined, mix: Tensor | undefined]
+
+interface Plan {
+  readonly shape: { readonly N: number; readonly K: number; readonly VECTORS: number }
+  readonly constants: { readonly MIXED: boolean; readonly SMOOTHING: number }
+  readonly mean: boolean
+  readonly dtype: 'f32' | 'f16'
+  readonly detail: string
+}
+
+const op = defineOp<Inputs, CrossEntropyOptions, Plan>({
+  name: 'softmaxCrossEntropy',
+
+  plan([logits, a, b, mix], { smoothing = 0, reduction = 'mean' }) {
+    const where = 'softmaxCrossEntropy'
+    if (logits.shape.length !== 2) throw new ShapeError(where, 'the logits are no matrix', { given: { logits }, expected: 'logits as [N,K]' })
+    const [N, K] = logits.shape
+    if ((b === undefined) !== (mix === undefined)) {
+      throw new OptionError(where, 'b and mix belong together', { given: { b: b ?? 'none', mix: mix ?? 'none' }, expected: 'both or neither' })
+    }
+    for (const [name, labels, dtype] of [['a', a, 'u32'], ['b', b, 'u32'], ['mix', mix, 'f32']] as const) {
+      if (!labels) continue
+      const wrong = { given: { logits, [name]: labels }, expected: `[${N}] ${dtype}, one a row of the logits` }
+      if (labels.shape.length !== 1 || labels.shape[0] !== N) throw new ShapeError(where, `${name} does not fit the logits`, wrong)
+      if (labels.dtype !== dtype) throw new DtypeError(where, `${name} is of the wrong type`, wrong)
+    }
+    if (!(smoothing >= 0 && smoothing <= 1)) throw new OptionError(where, 'smoothing is out of range', { given: { smoothing }, expected: '0 to 1' })
+    return {
+      shape: { N, K, VECTORS: padTo4(K) / 4 },
+      constants: { MIXED: mix !== undefined, SMOOTHING: smoothing },
+      mean: reduction === 'mean',
+      dtype: storageDtype(logits),
+      detail: `[${N},${K}]`,
+    }
+  },
+
+  forward({ shape, constants, mean, dtype, detail }, [logits, a, b = a, mix = logits]) {
+    const { N, VECTORS } = shape
+    const losses = empty({ shape: [N], dtype: 'f32' }, 'losses')
+    const rows = empty({ shape: [N, 4], dtype: 'f32' }, 'normalisers of rows')
+    // The padding of losses has threads too, which write its zeros.
+    const spread = rowPass(padTo4(N), VECTORS)
+    launch('cross-entropy/forward', { logits, a, b, mix, losses, rows }, {
+      ...spread, constants: { ...spread.constants, ...constants }, shape, dtype, detail,
+    })
+    if (!mean) return { output: losses, extras: [rows] }
+    const loss = empty({ shape: [], dtype: 'f32' }, 'loss')
+    launch('sum/total', { partial: losses, total: loss }, { ...oneWorkgroup(), shape: { COUNT: padTo4(N) / 4, DIVISOR: N } })
+    release(losses)
+    return { output: loss, extras: [rows] }
+  },
+
+  backward({ shape, constants, mean, dtype, detail }, dloss, { inputs: [logits, a, b = a, mix = logits], extras: [rows] }, _needs, target) {
+    const dlogits = target(0)
+    launch('cross-entropy/backward', { logits, a, b, mix, rows, dloss, dlogits }, {
+      groups: [Math.ceil(shape.VECTORS / 64), shape.N, 1],
+      constants: { ...constants, MEAN: mean }, shape, dtype, detail,
+    })
+    return [dlogits]
+  },
+})
+
+/**
+ * Cross-entropy between the softmax of logits and class labels, smoothed and mixed as asked for.
+ *
+ *   loss[n] = mix[n]·L(a[n]) + (1 − mix[n])·L(b[n]),  without b just L(a[n])
+ *   L(y) = −(1 − smoothing)·logp[y] − smoothing/K·Σ_k logp[k],  logp = log softmax(logits[n])
+ *   dlogits[n,k] = (softmax(logits[n])[k] − target[n,k])·dloss/N
+ *
+ * @param logits   [N,K] f16 | f32
+ * @param targets  labels [N] u32, below K
+ * @returns        [] f32, the mean over the rows; with reduction 'none' [N] f32. All arithmetic is f32.
+ * @throws ShapeError, DtypeError  when labels do not fit the logits
+ * @throws OptionError  when smoothing is out of range, or b comes without mix
+ *
+ * The gradient flows to the logits, in their type.
+ * Source: Szegedy et al. 2016, arXiv:1512.00567 (smoothing); Zhang et al. 2018, arXiv:1710.09412 (mixing); fastai
+ * losses.py, LabelSmoothingCrossEntropy, and callback/mixup.py.
+ */
+export function softmaxCrossEntropy(logits: Tensor, { a, b, mix }: ClassTargets, options: CrossEntropyOptions = {}): Tensor {
+  return op([logits, a, b, mix], options)
+}

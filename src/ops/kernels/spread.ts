@@ -1,0 +1,92 @@
+import { currentGpu } from '../../gpu/device.ts'
+import { GRID_LIMIT } from '../../gpu/prelude.ts'
+
+/**
+ * How work on a matrix is spread over the threads of the two families of GPUs. The matrix is one of vectors of four,
+ * [rows, columns], as [N·H·W, C/4]; a workgroup has LANES · ROWS threads, see shaders/lib/rows.wgsl.
+ */
+export interface Spread {
+  readonly constants: { readonly LANES: number; readonly ROWS: number }
+  readonly groups: readonly [number, number, number]
+}
+
+/** Sums in two launches: `runs` adds up SLICES runs of RUN rows each, `total` adds up what they found. */
+export interface SumSpread {
+  readonly RUN: number
+  readonly SLICES: number
+  readonly runs: Spread
+  readonly total: Spread
+}
+
+/** Threads of a workgroup on a GPU; on llvmpipe one subgroup, side by side, since rows would need barriers. */
+const THREADS = 256
+const LLVMPIPE_LANES = 8
+/** Workgroups wanted: some for each core of a CPU; a few for each of the 132 multiprocessors of the largest GPU. */
+const WANTED = { broadcast: 32, tile: 512 }
+/** Rows a thread should at least go through, where that leaves work for all: fewer do not repay its beginning and end. */
+const SHORTEST = 16
+/**
+ * Rows a thread goes through that writes one result for each. On llvmpipe a loop of 128 took 2.8 ms for 4 Mi f16
+ * channels, threads of 4 rows 6.3 ms (they divide to find their column); a GPU hides its latency with threads instead.
+ */
+const LONGEST = { broadcast: 128, tile: 4 }
+
+/** Sums down the columns: a lane is a column. */
+export function columnSums(rows: number, columns: number): SumSpread {
+  const { family } = currentGpu()
+  const runs = lanesAcross(columns)
+  // Few partial sums are left: more of a GPU's threads go down than across.
+  const total = family === 'tile' ? { LANES: 4, ROWS: THREADS / 4 } : runs
+  const tiles = Math.ceil(columns / runs.LANES)
+  const wanted = Math.min(Math.ceil(WANTED[family] / tiles), Math.ceil(rows / (runs.ROWS * SHORTEST)))
+  const RUN = Math.ceil(rows / wanted)
+  // Counted anew, so that every run has at least one row.
+  const SLICES = Math.ceil(rows / RUN)
+  return {
+    RUN,
+    SLICES,
+    runs: { constants: runs, groups: [tiles, SLICES, 1] },
+    total: { constants: total, groups: [Math.ceil(columns / total.LANES), 1, 1] },
+  }
+}
+
+/** The sum of everything: a matrix as wide as a workgroup has lanes, and its sum by `oneWorkgroup`. */
+export function flatSum(vectors: number): SumSpread & { readonly LANES: number } {
+  const LANES = currentGpu().family === 'tile' ? 1 : LLVMPIPE_LANES
+  const sums = columnSums(Math.ceil(vectors / LANES), LANES)
+  return { ...sums, LANES, runs: { ...sums.runs, groups: [sums.SLICES, 1, 1] }, total: oneWorkgroup() }
+}
+
+/** One column of vectors, for one workgroup. */
+export function oneWorkgroup(): Spread {
+  return { constants: { LANES: 1, ROWS: currentGpu().family === 'tile' ? THREADS : 1 }, groups: [1, 1, 1] }
+}
+
+/** A pass that writes something for every element: a lane is a column, and a workgroup goes through RUN rows. */
+export function columnPass(rows: number, columns: number): Spread & { readonly RUN: number } {
+  const { family } = currentGpu()
+  const constants = lanesAcross(columns)
+  const tiles = Math.ceil(columns / constants.LANES)
+  const each = Math.ceil((rows * tiles) / (constants.ROWS * WANTED[family]))
+  const turns = Math.min(LONGEST[family], Math.max(SHORTEST, each))
+  const RUN = Math.max(turns * constants.ROWS, Math.ceil(rows / GRID_LIMIT))
+  return { RUN, constants, groups: [tiles, Math.ceil(rows / RUN), 1] }
+}
+
+/** Something found of each row: a lane is a row of the matrix, and the threads of a lane share its columns. */
+export function rowPass(rows: number, columns: number): Spread {
+  const inTile = currentGpu().family === 'tile'
+  const constants = inTile ? { LANES: 1, ROWS: Math.min(THREADS, powerOfTwo(columns)) } : { LANES: LLVMPIPE_LANES, ROWS: 1 }
+  return { constants, groups: [Math.ceil(rows / constants.LANES), 1, 1] }
+}
+
+/** Only as many lanes as there are columns. */
+function lanesAcross(columns: number): Spread['constants'] {
+  if (currentGpu().family === 'broadcast') return { LANES: LLVMPIPE_LANES, ROWS: 1 }
+  const LANES = Math.min(32, powerOfTwo(columns))
+  return { LANES, ROWS: THREADS / LANES }
+}
+
+function powerOfTwo(atLeast: number): number {
+  return 2 ** Math.ceil(Math.log2(atLeast))
+}

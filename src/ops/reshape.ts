@@ -1,0 +1,47 @@
+import { ShapeError } from '../base/errors.ts'
+import { formatShape } from '../base/format.ts'
+import { defineOp } from '../tensor/op.ts'
+import { elementCount, type Shape } from '../tensor/shape.ts'
+import type { Tensor } from '../tensor/tensor.ts'
+
+const op = defineOp<readonly [Tensor], Shape, { readonly shape: Shape }>({
+  name: 'reshape',
+
+  plan([x], shape) {
+    const { dtype } = x
+    const given = { from: formatShape(x), to: formatShape({ shape, dtype }) }
+    if (elementCount(shape) !== elementCount(x.shape)) {
+      throw new ShapeError('reshape', 'the numbers of elements differ', { given, expected: `${elementCount(x.shape)} elements` })
+    }
+    const before = x.shape.at(-1) ?? 1
+    const after = shape.at(-1) ?? 1
+    if (dtype !== 'u32' && before !== after && (before % 4 !== 0 || after % 4 !== 0)) {
+      throw new ShapeError('reshape', 'the last axis is stored padded to a multiple of four, so the elements would have to move', {
+        given,
+        expected: 'the same last axis, or two that are multiples of four',
+      })
+    }
+    return { shape }
+  },
+
+  forward: ({ shape }, [x]) => x.viewAs(shape),
+  backward: (_plan, dy, { inputs: [x] }) => [dy.viewAs(x.shape)],
+})
+
+/**
+ * The same elements in the same order under another shape; nothing is copied.
+ *
+ * @param x      any type
+ * @param shape  as many elements; a last axis that is not a multiple of four must stay
+ * @returns      shape, as x
+ * @throws ShapeError  when the elements do not fit
+ */
+export function reshape(x: Tensor, shape: Shape): Tensor {
+  return op([x], shape)
+}
+
+/** [N,…] → [N, the product of the rest]; see `reshape`. */
+export function flatten(x: Tensor): Tensor {
+  const [N, ...rest] = x.shape
+  return reshape(x, [N, elementCount(rest)])
+}

@@ -1,0 +1,30 @@
+import { DtypeError, ShapeError, OptionError } from '../base/errors.ts'
+import { empty, launch } from '../tensor/launcher.ts'
+import { isRecording } from '../tensor/op.ts'
+import { padTo4 } from '../tensor/shape.ts'
+import type { Tensor } from '../tensor/tensor.ts'
+import { rowPass } from './kernels/spread.ts'
+
+/**
+ * Probabilities from logits, row by row, for predictions: no gradient flows (a loss takes logits).
+ *
+ *   y[n,k] = exp(x[n,k]) / Σ_j exp(x[n,j])
+ *
+ * @param x  [N,K] f16 | f32
+ * @returns  [N,K] f32
+ * @throws ShapeError, DtypeError  when x is no matrix of floats
+ * @throws OptionError  when a gradient would have to flow through it
+ */
+export function softmax(x: Tensor): Tensor {
+  const given = { x }
+  if (x.shape.length !== 2) throw new ShapeError('softmax', 'x is not a matrix of logits', { given, expected: 'x as [N,K]' })
+  if (x.dtype === 'u32') throw new DtypeError('softmax', 'x holds no floats', { given })
+  if (isRecording() && x.needsGrad) {
+    throw new OptionError('softmax', 'has no gradient', { given, fix: 'train on logits with softmaxCrossEntropy, or predict inside noGrad' })
+  }
+  const [N, K] = x.shape
+  const VECTORS = padTo4(K) / 4
+  const y = empty({ shape: [N, K], dtype: 'f32' }, 'softmax')
+  launch('softmax/forward', { x, y }, { ...rowPass(N, VECTORS), shape: { N, K, VECTORS }, dtype: x.dtype })
+  return y
+}

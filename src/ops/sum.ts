@@ -1,0 +1,40 @@
+import { empty, launch, storageDtype } from '../tensor/launcher.ts'
+import { defineOp } from '../tensor/op.ts'
+import { release } from '../tensor/scope.ts'
+import { storedLastAxis, vectorCount } from '../tensor/shape.ts'
+import type { Tensor } from '../tensor/tensor.ts'
+import { flatSum } from './kernels/spread.ts'
+
+const op = defineOp<readonly [Tensor], undefined, { readonly dtype: 'f32' | 'f16' }>({
+  name: 'sum',
+  plan: ([x]) => ({ dtype: storageDtype(x) }),
+
+  forward({ dtype }, [x]) {
+    const { RUN, SLICES, LANES, runs, total: last } = flatSum(vectorCount(x))
+    const partial = empty({ shape: [SLICES, 4 * LANES], dtype: 'f32' }, 'partial sums')
+    const total = empty({ shape: [], dtype: 'f32' }, 'sum')
+    launch('sum/runs', { x, partial }, { ...runs, shape: { VECTORS: vectorCount(x), RUN }, dtype })
+    launch('sum/total', { partial, total }, { ...last, shape: { COUNT: SLICES * LANES, DIVISOR: 1 } })
+    release(partial)
+    return total
+  },
+
+  backward({ dtype }, dy, { inputs: [x] }, _needs, target) {
+    const dx = target(0)
+    const shape = { VECTORS: vectorCount(x), COLUMNS: storedLastAxis(x) / 4, C: x.shape.at(-1) ?? 1 }
+    launch('sum/backward', { dy, dx }, { groups: Math.ceil(shape.VECTORS / 64), shape, dtype })
+    return [dx]
+  },
+})
+
+/**
+ * The sum of all elements.
+ *
+ *   y = Σ x,  dx = dy everywhere
+ *
+ * @param x  any shape, f16 | f32
+ * @returns  [] f32
+ */
+export function sum(x: Tensor): Tensor {
+  return op([x], undefined)
+}

@@ -1,0 +1,166 @@
+import { describe, expect, test } from 'vitest'
+import { softmaxCrossEntropy } from '../../src/ops/cross-entropy.ts'
+import { backward } from '../../src/tensor/backward.ts'
+import { scope } from '../../src/tensor/scope.ts'
+import { item, read, tensor, zeros } from '../../src/tensor/transfer.ts'
+import { expectClose, normOf } from '../helpers/close.ts'
+import { hashUniform } from '../helpers/golden.ts'
+import { openTestGpu } from '../helpers/gpu.ts'
+import { gradcheck, uniform } from '../helpers/gradcheck.ts'
+
+const gpu = await openTestGpu()
+const families = gpu.subgroupSize > 0 ? (['broadcast', 'tile'] as const) : (['tile'] as const)
+
+interface Case { N: number; K: number; smoothing: number; mixed: boolean }
+
+const CASES: readonly Case[] = [
+  { N: 3, K: 10, smoothing: 0, mixed: false },
+  { N: 3, K: 10, smoothing: 0.1, mixed: false },
+  { N: 5, K: 13, smoothing: 0.1, mixed: true },
+  { N: 4, K: 1, smoothing: 0, mixed: false },
+  { N: 9, K: 3, smoothing: 0, mixed: true },
+  { N: 17, K: 1000, smoothing: 0.1, mixed: true },
+  { N: 2, K: 5003, smoothing: 0.3, mixed: false },
+  { N: 1, K: 64, smoothing: 1, mixed: false },
+]
+
+describe.each(families)('family %s', (family) => {
+  describe.each(['f32', 'f16'] as const)('%s', (dtype) => {
+    describe.each(['mean', 'none'] as const)('reduction %s', (reduction) => {
+      test.each(CASES)('[$N,$K] smoothing $smoothing, mixed $mixed', async (sizes) => {
+        gpu.family = family
+        const { N, K, smoothing, mixed } = sizes
+        const given = operands(sizes)
+        const want = reference(sizes, given, reduction)
+        const logits = tensor(given.logits, [N, K], dtype)
+        logits.leaf = { trainable: true, gradient: undefined, hasGradient: false }
+        const loss = scope(() => {
+          const made = softmaxCrossEntropy(logits, targets(given, mixed), { smoothing, reduction })
+          backward(made, reduction === 'mean' ? tensor([given.dloss[0]], []) : tensor(given.dloss, [N]))
+          return made
+        })
+        expect(loss).toMatchObject({ shape: reduction === 'mean' ? [] : [N], dtype: 'f32' })
+        // A loss near zero is a difference of logits.
+        const norm = Math.max(normOf(want.loss), Math.sqrt(want.loss.length))
+        expectClose(await read(loss), want.loss, 'f32', { name: 'loss', norm })
+        expectClose(await read(logits.leaf.gradient!), want.dlogits, dtype, { name: 'dlogits', shape: [N, K], norm: Math.max(normOf(want.dlogits), normOf(want.target)) })
+      })
+    })
+  })
+
+  test('PyTorch: cross entropy and label smoothing', async () => {
+    gpu.family = family
+    const logits = tensor([2, 1, 0, -1, 0, 0, 0, 0], [2, 4])
+    logits.leaf = { trainable: true, gradient: undefined, hasGradient: false }
+    const a = tensor([0, 3], [2], 'u32')
+    const smoothed = softmaxCrossEntropy(logits, { a }, { smoothing: 0.1 })
+    expectClose(await read(softmaxCrossEntropy(logits, { a }, { reduction: 'none' })), [0.44018969, 1.38629436], 'f32')
+    expectClose(await read(softmaxCrossEntropy(logits, { a }, { smoothing: 0.1, reduction: 'none' })), [0.5901897, 1.38629436], 'f32')
+    expectClose([await item(smoothed)], [0.98824203], 'f32')
+    backward(smoothed, tensor([1], []))
+    expectClose(await read(logits.leaf.gradient!), [-0.14054288, 0.10594139, 0.03107216, 0.0035293, 0.1125, 0.1125, 0.1125, -0.3375], 'f32')
+  })
+
+  test('large logits neither overflow nor lose the loss', async () => {
+    gpu.family = family
+    const logits = tensor([60000, 59999, 0, -60000, -65504, 0], [2, 3], 'f16')
+    const loss = softmaxCrossEntropy(logits, { a: tensor([1, 0], [2], 'u32') }, { reduction: 'none' })
+    // In f16 59999 is 60000.
+    expectClose(await read(loss), [Math.log(2), 60000], 'f32')
+  })
+
+  test('mixed losses are the mix of the losses, as fastai interpolates them', async () => {
+    gpu.family = family
+    const logits = tensor(hashUniform(20, 1, -3, 3), [2, 10])
+    const [a, b] = [tensor([3, 9], [2], 'u32'), tensor([0, 9], [2], 'u32')]
+    const each = async (label: typeof a) => read(softmaxCrossEntropy(logits, { a: label }, { smoothing: 0.1, reduction: 'none' }))
+    const [ofA, ofB, mixed] = [await each(a), await each(b), await read(softmaxCrossEntropy(logits, { a, b, mix: tensor([0.9, 0.6], [2]) }, { smoothing: 0.1, reduction: 'none' }))]
+    expectClose(mixed, [0.9 * ofA[0] + 0.1 * ofB[0], 0.6 * ofA[1] + 0.4 * ofB[1]], 'f32')
+  })
+
+  test('padding of the classes stays zero', async () => {
+    gpu.family = family
+    const logits = tensor(hashUniform(20, 1, -3, 3), [2, 10])
+    logits.leaf = { trainable: true, gradient: undefined, hasGradient: false }
+    scope(() => backward(softmaxCrossEntropy(logits, { a: zeros([2], 'u32') }, { smoothing: 0.1 }), tensor([1], [])))
+    const stored = new Float32Array(await gpu.queue.read(logits.leaf.gradient!.view))
+    expect([...stored.subarray(10, 12), ...stored.subarray(22, 24)]).toEqual([0, 0, 0, 0])
+  })
+})
+
+test('gradient, finite differences', async () => {
+  const [a, b] = [tensor([9, 0, 4], [3], 'u32'), tensor([1, 0, 8], [3], 'u32')]
+  const f = (reduction: 'mean' | 'none') => gradcheck('softmaxCrossEntropy', ({ logits }) =>
+    softmaxCrossEntropy(logits, { a, b, mix: tensor([0.9, 0.6, 0.5], [3]) }, { smoothing: 0.1, reduction }), { logits: uniform([3, 10], 1, -2, 2) })
+  await f('mean')
+  await f('none')
+})
+
+test('refuses what does not fit, before any work', () => {
+  const logits = zeros([8, 10])
+  const a = zeros([8], 'u32')
+  expect(() => softmaxCrossEntropy(zeros([8, 1, 10]), { a })).toThrowErrorMatchingInlineSnapshot(`
+    [ShapeError: softmaxCrossEntropy: the logits are no matrix
+      logits  [8,1,10] f32
+      expected logits as [N,K]]
+  `)
+  expect(() => softmaxCrossEntropy(logits, { a: zeros([7], 'u32') })).toThrowErrorMatchingInlineSnapshot(`
+    [ShapeError: softmaxCrossEntropy: a does not fit the logits
+      logits  [8,10] f32
+      a       [7] u32
+      expected [8] u32, one a row of the logits]
+  `)
+  expect(() => softmaxCrossEntropy(logits, { a: zeros([8]) })).toThrowErrorMatchingInlineSnapshot(`
+    [DtypeError: softmaxCrossEntropy: a is of the wrong type
+      logits  [8,10] f32
+      a       [8] f32
+      expected [8] u32, one a row of the logits]
+  `)
+  expect(() => softmaxCrossEntropy(logits, { a, b: a })).toThrowErrorMatchingInlineSnapshot(`
+    [OptionError: softmaxCrossEntropy: b and mix belong together
+      b    [8] u32
+      mix  none
+      expected both or neither]
+  `)
+  expect(() => softmaxCrossEntropy(logits, { a, b: a, mix: zeros([8, 1]) })).toThrowErrorMatchingInlineSnapshot(`
+    [ShapeError: softmaxCrossEntropy: mix does not fit the logits
+      logits  [8,10] f32
+      mix     [8,1] f32
+      expected [8] f32, one a row of the logits]
+  `)
+  expect(() => softmaxCrossEntropy(logits, { a }, { smoothing: 1.5 })).toThrowErrorMatchingInlineSnapshot(`
+    [OptionError: softmaxCrossEntropy: smoothing is out of range
+      smoothing  1.5
+      expected 0 to 1]
+  `)
+})
+
+type Operands = ReturnType<typeof operands>
+
+function operands({ N, K }: Case) {
+  const label = (seed: number) => Array.from(hashUniform(N, seed, 0, K), Math.floor)
+  return { logits: uniform([N, K], 1, -8, 8).data, a: label(2), b: label(3), mix: hashUniform(N, 4, 0.5, 1), dloss: hashUniform(N, 5, -2, 2) }
+}
+
+function targets({ a, b, mix }: Operands, mixed: boolean) {
+  const one = tensor(a, [a.length], 'u32')
+  return mixed ? { a: one, b: tensor(b, [b.length], 'u32'), mix: tensor(mix, [mix.length]) } : { a: one }
+}
+
+/** From the definition, -Σ target·log softmax, in f64. */
+function reference({ N, K, smoothing, mixed }: Case, { logits, a, b, mix, dloss }: Operands, reduction: 'mean' | 'none') {
+  const losses: number[] = []
+  const dlogits: number[] = []
+  const scaledTarget: number[] = []
+  for (let n = 0; n < N; n++) {
+    const z = Array.from({ length: K }, (_, k) => logits[n * K + k])
+    const logSum = Math.log(z.reduce((sum, value) => sum + Math.exp(value), 0))
+    const share = mixed ? mix[n] : 1
+    const target = z.map((_, k) => smoothing / K + (1 - smoothing) * ((k === a[n] ? share : 0) + (k === b[n] ? 1 - share : 0)))
+    losses.push(-target.reduce((sum, part, k) => sum + part * (z[k] - logSum), 0))
+    const d = reduction === 'mean' ? dloss[0] / N : dloss[n]
+    dlogits.push(...z.map((value, k) => (Math.exp(value - logSum) - target[k]) * d))
+    scaledTarget.push(...target.map((part) => part * d))
+  }
+  return { loss: reduction === 'mean' ? [losses.reduce((sum, loss) => sum + loss, 0) / N] : losses, dlogits, target: scaledTarget }
+}
