@@ -1,6 +1,3 @@
-import { DeviceError } from '../base/errors.ts'
-import { formatBytes } from '../base/format.ts'
-
 /** A GPU buffer of the pool. `id` names it in caches; its size is that of its class, at least what was asked for. */
 export interface PoolBuffer {
   readonly id: number
@@ -42,10 +39,16 @@ export class BufferPool {
     this.onDestroy = onDestroy
   }
 
-  /** @throws DeviceError when the adapter cannot bind or make a buffer of that size. */
+  /** The largest buffer that can be bound, which no tensor may pass. */
+  get limitBytes(): number {
+    const { maxStorageBufferBindingSize, maxBufferSize } = this.device.limits
+    return Math.floor(Math.min(maxStorageBufferBindingSize, maxBufferSize) / ALIGNMENT) * ALIGNMENT
+  }
+
+  /** @param byteLength  at most `limitBytes` */
   acquire(byteLength: number, label: string): PoolBuffer {
-    const size = sizeClass(byteLength)
-    const buffer = this.free.get(size)?.pop() ?? this.create(size, byteLength, label)
+    const size = Math.min(sizeClass(byteLength), this.limitBytes)
+    const buffer = this.free.get(size)?.pop() ?? this.create(size, label)
     this.usedBytes += buffer.byteLength
     this.peakUsedBytes = Math.max(this.peakUsedBytes, this.usedBytes)
     return buffer
@@ -70,16 +73,7 @@ export class BufferPool {
     this.free.clear()
   }
 
-  private create(size: number, asked: number, label: string): PoolBuffer {
-    const limit = Math.min(this.device.limits.maxStorageBufferBindingSize, this.device.limits.maxBufferSize)
-    if (asked > limit) {
-      throw new DeviceError(label, 'larger than this adapter can bind', {
-        given: { size: formatBytes(asked) },
-        expected: `at most ${formatBytes(limit)} (maxStorageBufferBindingSize)`,
-        fix: 'use a smaller batch or image size',
-      })
-    }
-    const byteLength = Math.min(size, limit - (limit % ALIGNMENT))
+  private create(byteLength: number, label: string): PoolBuffer {
     this.allocatedBytes += byteLength
     return { id: this.nextId++, byteLength, buffer: this.device.createBuffer({ size: byteLength, usage: ALL_USAGES, label }) }
   }

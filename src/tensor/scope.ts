@@ -1,6 +1,7 @@
 import { currentGpu } from '../gpu/device.ts'
 import { ALIGNMENT, type BufferPool, type PoolBuffer } from '../gpu/buffers.ts'
-import { formatShape } from '../base/format.ts'
+import { DeviceError } from '../base/errors.ts'
+import { formatBytes, formatShape } from '../base/format.ts'
 import { Tensor, type Storage } from './tensor.ts'
 import { checkShape, storedBytes, type Spec } from './shape.ts'
 
@@ -10,12 +11,25 @@ const scopes: Set<Storage>[] = []
 /** A tensor with whatever numbers its buffer held before. */
 export function allocate(spec: Spec, label = 'tensor'): Tensor {
   checkShape(label, spec.shape)
-  const buffer = currentGpu().buffers.acquire(storedBytes(spec), `${label} ${formatShape(spec)}`)
+  const { buffers } = currentGpu()
+  const bytes = storedBytes(spec)
+  if (bytes > buffers.limitBytes) throw tooLarge(label, spec, bytes, buffers.limitBytes)
+  const buffer = buffers.acquire(bytes, `${label} ${formatShape(spec)}`)
   const storage: Storage = { buffer, offset: 0, part: undefined, holds: 0, state: 'scoped' }
   const scope = scopes.at(-1)
   if (scope) scope.add(storage)
   else markKept(storage)
   return new Tensor(spec, storage)
+}
+
+function tooLarge(label: string, spec: Spec, bytes: number, limitBytes: number): DeviceError {
+  // The first axis is the batch: everything else being equal, its share decides.
+  const fits = spec.shape.length > 1 ? Math.floor((limitBytes * spec.shape[0]) / bytes) : 0
+  return new DeviceError(label, 'a tensor is larger than this adapter can bind', {
+    given: { tensor: `${formatShape(spec)}, ${formatBytes(bytes)}` },
+    expected: `at most ${formatBytes(limitBytes)} (maxStorageBufferBindingSize)`,
+    fix: fits > 0 ? `use a batch of ${fits} or fewer, smaller images${spec.dtype === 'f32' ? ', or mixed precision' : ''}` : 'use smaller tensors',
+  })
 }
 
 /** A tensor inside a larger one, `byteOffset` (a multiple of 256) from its start; it lives as long as that. */
