@@ -17,7 +17,9 @@ export interface FakePlatform extends Platform {
  * A platform whose images are made up from their names: `…/red-12x8.png` is 12 × 8 pixels, every byte told by name and
  * place; a name with `broken` cannot be decoded.
  */
-export function fakePlatform(options: { threads?: number; env?: Record<string, string>; manual?: boolean } = {}): FakePlatform {
+export function fakePlatform(options: {
+  threads?: number; env?: Record<string, string>; manual?: boolean; picture?: (path: string) => Pixels
+} = {}): FakePlatform {
   const lines: string[] = []
   const decoded: DecodeRequest[] = []
   const waiting: (() => void)[] = []
@@ -40,7 +42,7 @@ export function fakePlatform(options: { threads?: number; env?: Record<string, s
       async decode(request) {
         decoded.push(request)
         if (options.manual) await new Promise<void>((resolve) => waiting.push(resolve))
-        const picture = fakePicture(request.path)
+        const picture = (options.picture ?? fakePicture)(request.path)
         return request.resize ? resizePixels(picture, request.resize) : picture
       },
       close: () => Promise.resolve(),

@@ -1,0 +1,92 @@
+import type { Batch, Targets } from '../data/batch.ts'
+import type { Tensor } from '../tensor/tensor.ts'
+import type { Learner } from './learner.ts'
+
+/** A batch on its way through a training or validation step. Its tensors end with the step. */
+export interface Step {
+  readonly training: boolean
+  readonly batch: Batch
+  /** What the model will see, [N,H,W,3]; a callback may put another in its place before the forward pass. */
+  input: Tensor
+  /** What the loss will compare with; likewise. */
+  targets: Targets
+  /** [N,K] f32, after the forward pass. */
+  outputs: Tensor | undefined
+  /** [] f32 in training, [N] f32 in validation, after the loss. */
+  loss: Tensor | undefined
+}
+
+/** Events between steps: a callback may wait for something. In the order of a fit; see `Learner.showTrainingLoop`. */
+export const LOOP_EVENTS = [
+  'beforeFit',
+  'beforeEpoch',
+  'beforeTrain', 'afterCancelTrain', 'afterTrain',
+  'beforeValidate', 'afterCancelValidate', 'afterValidate',
+  'afterCancelEpoch', 'afterEpoch',
+  'afterCancelFit', 'afterFit',
+] as const
+
+/** Events within a step, while GPU work is being recorded: nothing can be waited for. */
+export const STEP_EVENTS = [
+  'beforeBatch', 'afterPrediction', 'afterLoss',
+  'beforeBackward', 'afterCancelBackward', 'afterBackward',
+  'beforeStep', 'afterCancelStep', 'afterStep',
+  'afterCancelBatch', 'afterBatch',
+] as const
+
+export type LoopEvent = (typeof LOOP_EVENTS)[number]
+export type StepEvent = (typeof STEP_EVENTS)[number]
+
+/** The loss of a training step, once it has been read from the GPU, some steps after it happened. */
+export interface StepLoss {
+  /** Training steps of this fit before it. */
+  readonly iteration: number
+  readonly loss: number
+}
+
+/**
+ * What else happens around training: a part with a name and handlers for the events it cares about. Handlers of an
+ * event run by `order`, those of one order as they were given.
+ *
+ * Source: fastai callback/core.py, Callback and event.
+ */
+export interface Callback
+  extends Partial<Readonly<Record<LoopEvent, (learner: Learner) => void | Promise<void>>>>,
+    Partial<Readonly<Record<StepEvent, (learner: Learner, step: Step) => void>>> {
+  readonly name: string
+  /** fastai's: mixup 0, gradient accumulation 6, gradient clip 11, recorder 50, schedules and progress 60. */
+  readonly order: number
+  /** Which batches it is told of. Default both */
+  readonly runsOn?: 'train' | 'valid' | 'both'
+  /** Once, when the learner is made. */
+  readonly afterCreate?: (learner: Learner) => void
+  /** For every training step, in order, when its loss becomes known. */
+  readonly lossKnown?: (learner: Learner, known: StepLoss) => void
+}
+
+/** What can be ended early: the rest of it is left out, its `afterCancel…` and `after…` handlers run. */
+export type Level = 'fit' | 'epoch' | 'train' | 'validate' | 'batch' | 'backward' | 'step'
+
+/**
+ * Thrown by a callback to end what is going on at that level: `throw new Cancel('epoch')`. The end of a step leaves out
+ * the optimizer's step; gradients are cleared all the same. The end of a batch leaves them.
+ */
+export class Cancel extends Error {
+  readonly level: Level
+
+  constructor(level: Level, reason = 'a callback asked for it') {
+    super(`the ${level} was cancelled: ${reason}`)
+    this.name = 'Cancel'
+    this.level = level
+  }
+}
+
+/** By order, stable. */
+export function sortCallbacks(callbacks: readonly Callback[]): Callback[] {
+  return [...callbacks].sort((a, b) => a.order - b.order)
+}
+
+/** Whether a callback hears of a batch of that kind. */
+export function hears({ runsOn = 'both' }: Callback, training: boolean): boolean {
+  return runsOn === 'both' || runsOn === (training ? 'train' : 'valid')
+}

@@ -1,0 +1,56 @@
+import { Cancel, hears, type LoopEvent, type Step, type StepEvent, type StepLoss } from './callback.ts'
+import type { Learner } from './learner.ts'
+
+/** What is told around each part of the loop: before it, when it was cancelled, and after it either way. */
+const LOOP_PARTS = {
+  fit: ['beforeFit', 'afterCancelFit', 'afterFit'],
+  epoch: ['beforeEpoch', 'afterCancelEpoch', 'afterEpoch'],
+  train: ['beforeTrain', 'afterCancelTrain', 'afterTrain'],
+  validate: ['beforeValidate', 'afterCancelValidate', 'afterValidate'],
+} as const
+const STEP_PARTS = {
+  batch: ['beforeBatch', 'afterCancelBatch', 'afterBatch'],
+  backward: ['beforeBackward', 'afterCancelBackward', 'afterBackward'],
+  step: ['beforeStep', 'afterCancelStep', 'afterStep'],
+} as const
+
+/** Tells the callbacks of an event between steps, one after the other. */
+export async function announce(learner: Learner, event: LoopEvent): Promise<void> {
+  for (const callback of learner.callbacks) await callback[event]?.(learner)
+}
+
+/** Tells the callbacks that hear of such batches of an event within a step. */
+export function announceStep(learner: Learner, event: StepEvent, step: Step): void {
+  for (const callback of learner.callbacks) if (hears(callback, step.training)) callback[event]?.(learner, step)
+}
+
+/** Tells the callbacks of losses that became known. */
+export function announceLosses(learner: Learner, losses: readonly StepLoss[]): void {
+  for (const known of losses) for (const callback of learner.callbacks) callback.lossKnown?.(learner, known)
+}
+
+/** Does a part of the loop with its events around it. Source: fastai learner.py, Learner._with_events. */
+export async function within(learner: Learner, part: keyof typeof LOOP_PARTS, work: () => Promise<void>): Promise<void> {
+  const [before, afterCancel, after] = LOOP_PARTS[part]
+  try {
+    await announce(learner, before)
+    await work()
+  } catch (error) {
+    if (!(error instanceof Cancel && error.level === part)) throw error
+    await announce(learner, afterCancel)
+  }
+  await announce(learner, after)
+}
+
+/** The same for a part of a step. */
+export function withinStep(learner: Learner, part: keyof typeof STEP_PARTS, step: Step, work: () => void): void {
+  const [before, afterCancel, after] = STEP_PARTS[part]
+  try {
+    announceStep(learner, before, step)
+    work()
+  } catch (error) {
+    if (!(error instanceof Cancel && error.level === part)) throw error
+    announceStep(learner, afterCancel, step)
+  }
+  announceStep(learner, after, step)
+}

@@ -1,0 +1,299 @@
+import { OptionError } from '../base/errors.ts'
+import type { Loader } from '../data/loader.ts'
+import type { Loaders } from '../data/loaders.ts'
+import type { Module } from '../nn/module.ts'
+import type { Parameter } from '../nn/parameter.ts'
+import { adam } from '../optim/adam.ts'
+import { LossScaler } from '../optim/loss-scaler.ts'
+import type { Optimizer, OptimizerFactory } from '../optim/optimizer.ts'
+import { flatCos, learningRates, oneCycle, type OneCycleOptions } from '../optim/schedule.ts'
+import type { Platform } from '../platform/platform.ts'
+import { sortCallbacks, type Callback } from './callback.ts'
+import { Progress } from './callbacks/progress.ts'
+import { scheduler } from './callbacks/scheduler.ts'
+import { trainEval } from './callbacks/train-eval.ts'
+import { crossEntropy, type Loss } from './losses.ts'
+import { evaluate, predictItems, runFit, type Evaluation, type ItemPredictions } from './loop.ts'
+import { LossReader } from './loss-reader.ts'
+import type { Metric } from './metrics.ts'
+import { Recorder } from './recorder.ts'
+import { loopText } from './show-loop.ts'
+import { testTimeAugmentation, type TtaOptions } from './tta.ts'
+
+/** One learning rate for all parameters, or from the first group's to the last one's (see `learningRates`). */
+export type LearningRate = number | { readonly start?: number; readonly stop: number }
+
+export interface LearnerOptions {
+  /** Default crossEntropy() */
+  readonly loss?: Loss
+  /** Measured on the validation items after every epoch. Default none */
+  readonly metrics?: readonly Metric[]
+  /** Default adam() */
+  readonly optimizer?: OptimizerFactory
+  /** Where a fit names none. Default 1e-3 */
+  readonly lr?: number
+  readonly callbacks?: readonly Callback[]
+  /** Of one-cycle training: at its beginning, at the highest learning rate, at its end. Default 0.95, 0.85, 0.95 */
+  readonly momentums?: readonly [number, number, number]
+  /** Default: the optimizer's own */
+  readonly weightDecay?: number
+  /** Parameters that share hyper-parameters, in the order of the network. Default: all in one group */
+  readonly groups?: (model: Module) => readonly (readonly Parameter[])[]
+  /** Of random choices made in training, such as mixup's. Default: that of the loaders */
+  readonly seed?: number
+}
+
+export interface FitOptions {
+  /** Only for this fit. */
+  readonly callbacks?: readonly Callback[]
+  /** From this fit on. */
+  readonly weightDecay?: number
+  /** Begin with an optimizer that knows nothing. Default false */
+  readonly resetOptimizer?: boolean
+}
+
+export type FitOneCycleOptions = FitOptions & OneCycleOptions
+
+export type FineTuneOptions = FitOneCycleOptions & {
+  /** Default 1 */
+  readonly freezeEpochs?: number
+  /** The first group learns by this much slower than the last. Default 100 */
+  readonly lrMult?: number
+}
+
+/**
+ * A model, the data and the loss: what training needs.
+ *
+ * Source: fastai learner.py, Learner, whose defaults it has.
+ */
+export class Learner {
+  /** May be replaced between fits, as progressive resizing does. */
+  loaders: Loaders
+  readonly model: Module
+  readonly metrics: readonly Metric[]
+  readonly recorder = new Recorder()
+  readonly seed: number
+  /** A callback may put another in its place while a fit lasts. */
+  loss: Loss
+  lr: number
+  momentums: readonly [number, number, number]
+  /** 'mixed': activations in f16, everything that adds up in f32. */
+  precision: 'f32' | 'mixed' = 'f32'
+  /** Sorted by order. */
+  callbacks: readonly Callback[]
+  /** Made with the first fit. */
+  optimizer: Optimizer | undefined
+
+  /** Where training is; see callbacks/train-eval.ts. */
+  epoch = 0
+  epochs = 0
+  training = false
+  /** Of the batch within its pass, and how many there are. */
+  iteration = 0
+  batchCount = 0
+  /** Training steps of this fit so far, and which part of the fit they are. */
+  trainIteration = 0
+  progress = 0
+  /** Epochs of all fits: each has an order and random numbers of its own. */
+  epochsBegun = 0
+  /** Of the last epoch. */
+  evaluation: Evaluation | undefined
+  /** The user has asked to stop (Ctrl-C): the fit ends within a step, and says so here. */
+  interrupted = false
+
+  private readonly makeOptimizer: OptimizerFactory
+  private readonly groupsOf: (model: Module) => readonly (readonly Parameter[])[]
+  private weightDecay: number | undefined
+  private fitted: Loaders | undefined
+
+  constructor(loaders: Loaders, model: Module, options: LearnerOptions = {}) {
+    this.loaders = loaders
+    this.model = model
+    this.loss = options.loss ?? crossEntropy()
+    this.metrics = options.metrics ?? []
+    this.makeOptimizer = options.optimizer ?? adam()
+    this.lr = options.lr ?? 1e-3
+    this.momentums = options.momentums ?? [0.95, 0.85, 0.95]
+    this.weightDecay = options.weightDecay
+    this.groupsOf = options.groups ?? ((whole) => [whole.parameters()])
+    this.seed = options.seed ?? loaders.seed
+    this.callbacks = sortCallbacks([trainEval, this.recorder, new Progress(), ...(options.callbacks ?? [])])
+    for (const callback of this.callbacks) callback.afterCreate?.(this)
+  }
+
+  get platform(): Platform {
+    return this.loaders.platform
+  }
+
+  /** Trains in mixed precision from now on: activations in f16. */
+  toFp16(): this {
+    this.precision = 'mixed'
+    return this
+  }
+
+  toFp32(): this {
+    this.precision = 'f32'
+    return this
+  }
+
+  /**
+   * Trains for some epochs at one learning rate, and measures after each.
+   *
+   * @throws OptionError  when epochs is no count, or a batch is larger than the training set
+   * @throws ShapeError  when the model has fewer outputs than there are labels
+   */
+  async fit(epochs: number, lr: LearningRate = this.lr, options: FitOptions = {}): Promise<void> {
+    if (!(Number.isInteger(epochs) && epochs >= 0)) {
+      throw new OptionError('fit', 'epochs is no count', { given: { epochs }, expected: 'a whole number' })
+    }
+    const { train } = this.loaders
+    if (train.batchCount === 0) {
+      throw new OptionError('fit', 'a batch is larger than the training set, so that there is none', {
+        given: { batchSize: train.batchSize, 'training items': train.items.length },
+        fix: 'use a smaller batchSize, or more items',
+      })
+    }
+    // What the last loaders left is of other sizes.
+    if (this.fitted && this.fitted !== this.loaders) this.loaders.freeMemory()
+    this.fitted = this.loaders
+    const optimizer = this.openOptimizer(options.resetOptimizer)
+    this.weightDecay = options.weightDecay ?? this.weightDecay
+    const decay = this.weightDecay === undefined ? {} : { weightDecay: this.weightDecay }
+    optimizer.setHypers(this.ratesOf(lr, optimizer).map((rate) => ({ lr: rate, ...decay })))
+    if (this.precision === 'mixed') optimizer.keepHalves()
+    this.epochs = epochs
+    await this.untilInterrupted(async () => {
+      const before = this.callbacks
+      this.callbacks = sortCallbacks([...before, ...(options.callbacks ?? [])])
+      // A new scale for every fit, as fastai's.
+      const scaler = new LossScaler({ mixed: this.precision === 'mixed' })
+      const losses = new LossReader()
+      try {
+        await runFit(this, scaler, losses)
+      } finally {
+        this.callbacks = before
+        scaler.close()
+        losses.close()
+      }
+    })
+  }
+
+  /** Trains with one cycle of learning rate and momentum over all epochs (see `oneCycle`). @throws as `fit` */
+  async fitOneCycle(epochs: number, lrMax: LearningRate = this.lr, options: FitOneCycleOptions = {}): Promise<void> {
+    const optimizer = this.openOptimizer(options.resetOptimizer)
+    const cycles = this.ratesOf(lrMax, optimizer).map((rate) => oneCycle(rate, { moms: this.momentums, ...options }))
+    await this.fit(epochs, lrMax, { ...options, resetOptimizer: false, callbacks: [scheduler(cycles), ...(options.callbacks ?? [])] })
+  }
+
+  /** Trains at a constant learning rate that falls along a cosine at the end (see `flatCos`). @throws as `fit` */
+  async fitFlatCos(epochs: number, lr: LearningRate = this.lr, options: FitOptions & { readonly divFinal?: number; readonly pctStart?: number } = {}): Promise<void> {
+    const optimizer = this.openOptimizer(options.resetOptimizer)
+    const schedules = this.ratesOf(lr, optimizer).map((rate) => ({ lr: flatCos(rate, options) }))
+    await this.fit(epochs, lr, { ...options, resetOptimizer: false, callbacks: [scheduler(schedules), ...(options.callbacks ?? [])] })
+  }
+
+  /**
+   * Trains the last parameter group first, then, at half the learning rate, everything. With one group, as from
+   * scratch, nothing is frozen in the first part; the optimizer forgets its averages before both.
+   *
+   * @param options.pctStart, options.div  of the second part. Default 0.3 and 5
+   * Source: fastai callback/schedule.py, fine_tune.
+   */
+  async fineTune(epochs: number, baseLr = 2e-3, options: FineTuneOptions = {}): Promise<void> {
+    const { freezeEpochs = 1, lrMult = 100, pctStart = 0.3, div = 5, ...both } = options
+    this.freeze()
+    await this.fitOneCycle(freezeEpochs, { stop: baseLr }, { pctStart: 0.99, ...both })
+    if (this.interrupted) return
+    const lr = baseLr / 2
+    this.unfreeze()
+    await this.fitOneCycle(epochs, { start: lr / lrMult, stop: lr }, { pctStart, div, ...both, resetOptimizer: false })
+  }
+
+  /** Freezes the groups before number n (negative: from the end), and makes the optimizer forget its averages. */
+  freezeTo(n: number): void {
+    const optimizer = this.openOptimizer()
+    optimizer.freezeTo(n)
+    optimizer.clearState()
+  }
+
+  /** Freezes all groups but the last. */
+  freeze(): void {
+    this.freezeTo(-1)
+  }
+
+  unfreeze(): void {
+    this.freezeTo(0)
+  }
+
+  /** Loss and metrics on the validation items, or those of another loader. */
+  validate(loader: Loader = this.loaders.valid): Promise<Evaluation> {
+    return this.untilInterrupted(() => evaluate(this, loader))
+  }
+
+  /** Probabilities for the validation items, or those of another loader, in its order. */
+  getPredictions(options: { readonly loader?: Loader } = {}): Promise<ItemPredictions> {
+    const { loader = this.loaders.valid } = options
+    return this.untilInterrupted(() => predictItems(this, loader, { draws: 'valid' }, (outputs) => this.loss.probabilities(outputs)))
+  }
+
+  /** Probabilities for the validation items, averaged over random transforms (see tta.ts). */
+  tta(options: TtaOptions = {}): Promise<ItemPredictions> {
+    return this.untilInterrupted(() => testTimeAugmentation(this, options))
+  }
+
+  /** Ends what is going on within a step, as Ctrl-C does: for a stop button. */
+  interrupt(): void {
+    this.interrupted = true
+  }
+
+  /** The training loop as text: its events, and which callbacks listen. @returns the text, which is also logged */
+  showTrainingLoop(): string {
+    const text = loopText(this.callbacks)
+    for (const line of text.split('\n')) this.platform.log(line)
+    return text
+  }
+
+  /** The layers, their output shapes and parameters, and what trains them. @returns the text, which is also logged */
+  async summary(): Promise<string> {
+    const { loaders, model, loss, callbacks } = this
+    const input = await loaders.inputShape()
+    const parameters = model.parameters()
+    const trainable = parameters.filter(({ leaf }) => leaf.trainable)
+    const count = (some: readonly Parameter[]) => some.reduce((sum, parameter) => sum + parameter.count, 0)
+    const text = [
+      `input [${input.join(',')}], ${this.precision === 'mixed' ? 'f16' : 'f32'}`,
+      model.summary(input),
+      `${count(trainable)} of ${count(parameters)} parameters are trainable`,
+      `loss: ${loss.name}`,
+      `callbacks: ${callbacks.map(({ name }) => name).join(', ')}`,
+    ].join('\n')
+    for (const line of text.split('\n')) this.platform.log(line)
+    return text
+  }
+
+  /** The optimizer, made when there is none or a new one is wanted. */
+  openOptimizer(renew = false): Optimizer {
+    if (renew && this.optimizer) {
+      this.optimizer.close()
+      this.optimizer = undefined
+    }
+    this.optimizer ??= this.makeOptimizer(this.groupsOf(this.model))
+    return this.optimizer
+  }
+
+  private ratesOf(lr: LearningRate, optimizer: Optimizer): number[] {
+    const { length } = optimizer.groups
+    return typeof lr === 'number' ? new Array<number>(length).fill(lr) : learningRates(lr, length)
+  }
+
+  /** Listens for Ctrl-C while the work goes on. */
+  private async untilInterrupted<Result>(work: () => Promise<Result>): Promise<Result> {
+    this.interrupted = false
+    const unsubscribe = this.platform.onInterrupt(() => this.interrupt())
+    try {
+      return await work()
+    } finally {
+      unsubscribe()
+    }
+  }
+}

@@ -1,0 +1,178 @@
+import { ShapeError } from '../base/errors.ts'
+import type { Batch } from '../data/batch.ts'
+import type { Loader, Pass } from '../data/loader.ts'
+import { cast } from '../ops/cast.ts'
+import type { LossScaler } from '../optim/loss-scaler.ts'
+import { backward } from '../tensor/backward.ts'
+import { noGrad } from '../tensor/op.ts'
+import { release, scope } from '../tensor/scope.ts'
+import type { Tensor } from '../tensor/tensor.ts'
+import { read } from '../tensor/transfer.ts'
+import { Cancel, type Step } from './callback.ts'
+import { announceLosses, announceStep, within, withinStep } from './events.ts'
+import type { Learner } from './learner.ts'
+import type { LossReader } from './loss-reader.ts'
+import type { Predictions } from './metrics.ts'
+
+/** What validation came to. */
+export interface Evaluation {
+  readonly loss: number
+  /** By the name of the metric. */
+  readonly metrics: Readonly<Record<string, number>>
+}
+
+/** What the model says of items, in their order. */
+export interface ItemPredictions {
+  readonly predictions: Predictions
+  readonly targets: Uint32Array
+  readonly losses: Float32Array
+  /** Numbers of the items in the data set. */
+  readonly items: Uint32Array
+}
+
+/** The loop: fit > epoch > train, validate > batches. What else happens is in the callbacks. */
+export async function runFit(learner: Learner, scaler: LossScaler, losses: LossReader): Promise<void> {
+  await within(learner, 'fit', async () => {
+    for (learner.epoch = 0; learner.epoch < learner.epochs; learner.epoch++) {
+      learner.evaluation = undefined
+      await within(learner, 'epoch', async () => {
+        await within(learner, 'train', () => trainEpoch(learner, scaler, losses))
+        await within(learner, 'validate', async () => {
+          learner.evaluation = await evaluate(learner, learner.loaders.valid)
+        })
+      })
+    }
+  })
+}
+
+async function trainEpoch(learner: Learner, scaler: LossScaler, losses: LossReader): Promise<void> {
+  const { train } = learner.loaders
+  learner.batchCount = train.batchCount
+  const epoch = learner.epochsBegun++
+  try {
+    for await (const batch of train.batches({ epoch })) {
+      stopIfAsked(learner)
+      learner.iteration = batch.index
+      trainStep(learner, batch, scaler, losses)
+      announceLosses(learner, await losses.collect(learner.platform.now()))
+    }
+  } finally {
+    announceLosses(learner, await losses.flush())
+  }
+}
+
+/** One training step, recorded without waiting: see shaders/README.md on what that makes possible. */
+function trainStep(learner: Learner, batch: Batch, scaler: LossScaler, losses: LossReader): void {
+  const optimizer = learner.openOptimizer()
+  scope(() => {
+    const step = beginStep(learner, batch, true)
+    withinStep(learner, 'batch', step, () => {
+      const loss = forward(learner, step, (outputs) => learner.loss.mean(outputs, step.targets))
+      // Before backward, which gives back what led to the loss.
+      losses.record(learner.trainIteration, loss)
+      withinStep(learner, 'backward', step, () => backward(loss, scaler.scale))
+      withinStep(learner, 'step', step, () => optimizer.step(scaler))
+      optimizer.zeroGradients()
+    })
+  })
+}
+
+/** Loss and metrics of all items of a loader. */
+export async function evaluate(learner: Learner, loader: Loader): Promise<Evaluation> {
+  const { losses, predictions, targets } = await predictItems(learner, loader)
+  const loss = losses.reduce((sum, value) => sum + value, 0) / losses.length
+  return { loss, metrics: Object.fromEntries(learner.metrics.map((metric) => [metric.name, metric(predictions, targets)])) }
+}
+
+/**
+ * The outputs of the model for all items of a loader, and their losses.
+ *
+ * @param activation  what is done to the outputs, [N,K] f32, before they are read. Default nothing
+ */
+export async function predictItems(
+  learner: Learner, loader: Loader, pass: Pass = {}, activation: (outputs: Tensor) => Tensor = (outputs) => outputs,
+): Promise<ItemPredictions> {
+  learner.training = false
+  learner.model.eval()
+  learner.batchCount = Math.ceil(loader.items.length / loader.batchSize)
+  const parts: Promise<{ outputs: Float32Array; losses: Float32Array; targets: Uint32Array; items: Uint32Array }>[] = []
+  let columns = 0
+  for await (const batch of loader.batches({ epoch: learner.epochsBegun, shuffle: false, dropLast: false, ...pass })) {
+    stopIfAsked(learner)
+    learner.iteration = batch.index
+    const { outputs, losses } = scope(() => noGrad(() => evaluationStep(learner, batch, activation)))
+    columns = outputs.shape[1]
+    // The reads are under way once they are asked for, so the tensors can go.
+    const part = Promise.all([read(outputs), read(losses)]).then(([rows, each]) => ({
+      outputs: Float32Array.from(rows.subarray(0, batch.count * columns)),
+      losses: Float32Array.from(each.subarray(0, batch.count)),
+      targets: batch.labels.slice(0, batch.count),
+      items: batch.items.slice(0, batch.count),
+    }))
+    // Its failure is thrown below.
+    part.catch(() => {})
+    parts.push(part)
+    release(outputs)
+    release(losses)
+  }
+  const all = await Promise.all(parts)
+  const targets = joined(Uint32Array, all.map((part) => part.targets))
+  return {
+    predictions: { rows: targets.length, columns, data: joined(Float32Array, all.map(({ outputs }) => outputs)) },
+    targets,
+    losses: joined(Float32Array, all.map(({ losses }) => losses)),
+    items: joined(Uint32Array, all.map(({ items }) => items)),
+  }
+}
+
+function evaluationStep(learner: Learner, batch: Batch, activation: (outputs: Tensor) => Tensor): { outputs: Tensor; losses: Tensor } {
+  const step = beginStep(learner, batch, false)
+  let result: { outputs: Tensor; losses: Tensor } | undefined
+  withinStep(learner, 'batch', step, () => {
+    const losses = forward(learner, step, (outputs) => learner.loss.each(outputs, step.targets))
+    if (step.outputs) result = { outputs: activation(step.outputs), losses }
+  })
+  if (!result) throw new Cancel('validate', 'a batch was left out, and with it the result')
+  return result
+}
+
+function beginStep(learner: Learner, batch: Batch, training: boolean): Step {
+  const input = batch.input(learner.precision === 'mixed' ? 'f16' : 'f32')
+  return { training, batch, input, targets: batch.targets, outputs: undefined, loss: undefined }
+}
+
+/** Model and loss, with their events. Outputs are made f32 for the loss, whatever the model computes in. */
+function forward(learner: Learner, step: Step, lossOf: (outputs: Tensor) => Tensor): Tensor {
+  const outputs = cast(learner.model.forward(step.input), 'f32')
+  checkOutputs(learner, outputs)
+  step.outputs = outputs
+  announceStep(learner, 'afterPrediction', step)
+  step.loss = lossOf(step.outputs)
+  announceStep(learner, 'afterLoss', step)
+  return step.loss
+}
+
+/** @throws ShapeError when the model cannot name every label */
+function checkOutputs({ loaders }: Learner, outputs: Tensor): void {
+  const { vocab } = loaders
+  if (outputs.shape.length === 2 && outputs.shape[1] >= vocab.length) return
+  throw new ShapeError('learner', 'the model has fewer outputs than the data have labels', {
+    given: { outputs, labels: `${vocab.length}, ${vocab.slice(0, 12).join(' ')}${vocab.length > 12 ? ' …' : ''}` },
+    expected: `[N,K] with K ≥ ${vocab.length}`,
+    fix: `build the model with as many: xresnet18({ outputs: ${vocab.length} })`,
+  })
+}
+
+function stopIfAsked({ interrupted }: Learner): void {
+  if (interrupted) throw new Cancel('fit', 'interrupted')
+}
+
+function joined<A extends Float32Array | Uint32Array>(Kind: new (length: number) => A, parts: readonly A[]): A {
+  const whole = new Kind(parts.reduce((sum, part) => sum + part.length, 0))
+  let at = 0
+  for (const part of parts) {
+    whole.set(part, at)
+    at += part.length
+  }
+  return whole
+}

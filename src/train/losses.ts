@@ -1,0 +1,48 @@
+import { OptionError } from '../base/errors.ts'
+import type { Targets } from '../data/batch.ts'
+import { softmax } from '../ops/softmax.ts'
+import { softmaxCrossEntropy } from '../ops/cross-entropy.ts'
+import type { Tensor } from '../tensor/tensor.ts'
+
+/** What training makes small, and how the model's outputs become probabilities. */
+export interface Loss {
+  readonly name: string
+  /** The mean over a batch, [] f32: what training descends. Outputs [N,K] f32. */
+  mean(outputs: Tensor, targets: Targets): Tensor
+  /** The loss of every item, [N] f32: what validation adds up. */
+  each(outputs: Tensor, targets: Targets): Tensor
+  /** [N,K] f32, each row with the sum 1. */
+  probabilities(outputs: Tensor): Tensor
+}
+
+/**
+ * Cross-entropy of the softmax of the outputs with the label: −ln softmax(outputs)[label].
+ *
+ * Source: fastai losses.py, CrossEntropyLossFlat.
+ */
+export function crossEntropy(): Loss {
+  return smoothedCrossEntropy('crossEntropy', 0)
+}
+
+/**
+ * Cross-entropy with a target that is not quite certain: 1 − eps + eps/K for the label, eps/K for every other class.
+ *
+ * @param eps  in [0,1). Default 0.1
+ * @throws OptionError  when it is not
+ * Source: fastai losses.py, LabelSmoothingCrossEntropy; Szegedy et al. 2015, arXiv:1512.00567, §7.
+ */
+export function labelSmoothing(eps = 0.1): Loss {
+  if (!(eps >= 0 && eps < 1)) {
+    throw new OptionError('labelSmoothing', 'eps is out of range', { given: { eps }, expected: '0 or more, below 1' })
+  }
+  return smoothedCrossEntropy('labelSmoothing', eps)
+}
+
+function smoothedCrossEntropy(name: string, smoothing: number): Loss {
+  return {
+    name,
+    mean: (outputs, targets) => softmaxCrossEntropy(outputs, targets, { smoothing, reduction: 'mean' }),
+    each: (outputs, targets) => softmaxCrossEntropy(outputs, targets, { smoothing, reduction: 'none' }),
+    probabilities: softmax,
+  }
+}

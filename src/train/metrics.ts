@@ -1,0 +1,71 @@
+import { OptionError, ShapeError } from '../base/errors.ts'
+
+/** What a model says of some items: `columns` numbers each, row after row. */
+export interface Predictions {
+  readonly rows: number
+  readonly columns: number
+  readonly data: Float32Array
+}
+
+/** A figure of merit of predictions (outputs or probabilities) against the labels. Its name heads a column. */
+export interface Metric {
+  (predictions: Predictions, targets: ArrayLike<number>): number
+  readonly name: string
+}
+
+/** The fraction of items whose largest prediction is that of their label. Source: fastai metrics.py, accuracy. */
+export const accuracy: Metric = metric('accuracy', (predictions, targets) => meanOver(predictions, targets, isLargest))
+
+/** 1 − accuracy. Source: fastai metrics.py, error_rate. */
+export const errorRate: Metric = metric('error_rate', (predictions, targets) => 1 - accuracy(predictions, targets))
+
+/**
+ * The fraction of items whose label is among the k largest predictions.
+ *
+ * @param k  Default 5
+ * Source: fastai metrics.py, top_k_accuracy.
+ */
+export function topKAccuracy(k = 5): Metric {
+  if (!Number.isInteger(k) || k < 1) throw new OptionError('topKAccuracy', 'k is no count', { given: { k }, expected: 'a whole number from 1 on' })
+  return metric(`top_${k}_accuracy`, (predictions, targets) =>
+    meanOver(predictions, targets, (data, start, columns, target) => placeOf(data, start, columns, target) < k))
+}
+
+/** The column of the largest number of each row; the first of equal ones. */
+export function argmax({ rows, columns, data }: Predictions): Uint32Array {
+  return Uint32Array.from({ length: rows }, (_, row) => {
+    let best = 0
+    for (let column = 1; column < columns; column++) if (data[row * columns + column] > data[row * columns + best]) best = column
+    return best
+  })
+}
+
+/** Gives a function its name for good: a minifier would change it. */
+function metric(name: string, compute: (predictions: Predictions, targets: ArrayLike<number>) => number): Metric {
+  return Object.defineProperty(compute, 'name', { value: name })
+}
+
+type Judge = (data: Float32Array, start: number, columns: number, target: number) => boolean
+
+function meanOver({ rows, columns, data }: Predictions, targets: ArrayLike<number>, right: Judge): number {
+  if (targets.length !== rows) {
+    throw new ShapeError('metric', 'there are not as many targets as predictions', { given: { predictions: rows, targets: targets.length } })
+  }
+  let count = 0
+  for (let row = 0; row < rows; row++) if (right(data, row * columns, columns, targets[row])) count++
+  return count / rows
+}
+
+const isLargest: Judge = (data, start, columns, target) => placeOf(data, start, columns, target) === 0
+
+/** How many predictions stand before the target's when the largest comes first and equal ones in their order. A NaN stands before nothing. */
+function placeOf(data: Float32Array, start: number, columns: number, target: number): number {
+  const own = data[start + target]
+  if (target >= columns || Number.isNaN(own)) return Infinity
+  let before = 0
+  for (let column = 0; column < columns; column++) {
+    const other = data[start + column]
+    if (other > own || (other === own && column < target)) before++
+  }
+  return before
+}

@@ -1,0 +1,141 @@
+import { formatClock } from '../base/format.ts'
+import type { Callback, Step, StepLoss } from './callback.ts'
+import type { Learner } from './learner.ts'
+
+/** How much of the smoothed loss stays at each batch. Source: fastai learner.py, Recorder. */
+const BETA = 0.98
+
+/**
+ * An exponentially weighted mean that is right from the first value on:
+ *
+ *   v ← loss + beta·(v − loss),  value = v / (1 − beta^count)
+ *
+ * Source: fastai learner.py, AvgSmoothLoss.
+ */
+export class SmoothLoss {
+  private sum = 0
+  private count = 0
+  private readonly beta: number
+
+  constructor(beta = BETA) {
+    this.beta = beta
+  }
+
+  add(loss: number): void {
+    this.sum = loss + this.beta * (this.sum - loss)
+    this.count++
+  }
+
+  /** NaN before the first loss. */
+  get value(): number {
+    return this.sum / (1 - this.beta ** this.count)
+  }
+}
+
+/** What one epoch came to. */
+export interface EpochRow {
+  /** From 0, within its fit. */
+  readonly epoch: number
+  /** The smoothed loss at the end of its training; it runs on from epoch to epoch. */
+  readonly trainLoss: number
+  readonly validLoss: number
+  /** By the name of the metric. */
+  readonly metrics: Readonly<Record<string, number>>
+  /** From the beginning of the epoch to the end of its validation. */
+  readonly timeMs: number
+  /** Of the training alone. */
+  readonly imagesPerSecond: number
+}
+
+/**
+ * Writes training down: losses, hyper-parameters and the table of epochs.
+ *
+ * Source: fastai learner.py, Recorder.
+ */
+export class Recorder implements Callback {
+  readonly name = 'recorder'
+  readonly order = 50
+  readonly runsOn = 'train'
+  /** Of the fit going on or last made. */
+  rows: EpochRow[] = []
+  /** By training step: the loss as it was and as smoothed so far, and what the last group stepped with. */
+  rawLosses: number[] = []
+  losses: number[] = []
+  lrs: number[] = []
+  momentums: number[] = []
+  /** The rows of all fits. */
+  readonly history: EpochRow[] = []
+  private smooth = new SmoothLoss()
+  private epochStartMs = 0
+  private trainMs = 0
+
+  /** The loss that is shown; it lags some steps behind. */
+  get smoothLoss(): number {
+    return this.smooth.value
+  }
+
+  beforeFit(): void {
+    this.rows = []
+    this.rawLosses = []
+    this.losses = []
+    this.lrs = []
+    this.momentums = []
+    this.smooth = new SmoothLoss()
+  }
+
+  beforeEpoch({ platform }: Learner): void {
+    this.epochStartMs = platform.now()
+  }
+
+  /** Of steps that came as far as a loss. */
+  afterBatch({ optimizer }: Learner, { loss }: Step): void {
+    if (!loss || !optimizer) return
+    const { lr, momentum } = optimizer.hypers[optimizer.hypers.length - 1]
+    this.lrs.push(lr)
+    this.momentums.push(momentum)
+  }
+
+  lossKnown(_learner: Learner, { loss }: StepLoss): void {
+    this.smooth.add(loss)
+    this.rawLosses.push(loss)
+    this.losses.push(this.smooth.value)
+  }
+
+  afterTrain({ platform }: Learner): void {
+    this.trainMs = platform.now() - this.epochStartMs
+  }
+
+  afterEpoch(learner: Learner): void {
+    const { platform, epoch, evaluation, loaders, metrics } = learner
+    const row: EpochRow = {
+      epoch,
+      trainLoss: this.smooth.value,
+      validLoss: evaluation?.loss ?? NaN,
+      metrics: Object.fromEntries(metrics.map(({ name }) => [name, evaluation?.metrics[name] ?? NaN])),
+      timeMs: platform.now() - this.epochStartMs,
+      imagesPerSecond: (loaders.train.itemCount / this.trainMs) * 1000,
+    }
+    this.rows.push(row)
+    this.history.push(row)
+  }
+
+  /** The rows of all fits as a table of comma-separated values, as fastai's CSVLogger writes it to history.csv. */
+  csv(metricNames: readonly string[]): string {
+    return [columnNames(metricNames), ...this.history.map(cells)].map((line) => `${line.join(',')}\n`).join('')
+  }
+}
+
+/** Source: fastai learner.py, Recorder.metric_names. */
+export function columnNames(metricNames: readonly string[]): string[] {
+  return ['epoch', 'train_loss', 'valid_loss', ...metricNames, 'time']
+}
+
+/** A row as its texts: six digits, time as mm:ss. */
+export function cells({ epoch, trainLoss, validLoss, metrics, timeMs }: EpochRow): string[] {
+  return [String(epoch), ...[trainLoss, validLoss, ...Object.values(metrics)].map((value) => value.toFixed(6)), formatClock(timeMs)]
+}
+
+/** A line of the table in a terminal: columns of eight characters or as wide as their name. Source: fastprogress, ConsoleMasterBar.write. */
+export function tableLine(names: readonly string[], line: readonly string[]): string {
+  return line.map((cell, i) => cell.padEnd(Math.max(8, names[i].length))).join('  ').trimEnd()
+}

@@ -1,0 +1,47 @@
+import { OptionError } from '../base/errors.ts'
+import type { Loader } from '../data/loader.ts'
+import type { Learner } from './learner.ts'
+import { predictItems, type ItemPredictions } from './loop.ts'
+
+export interface TtaOptions {
+  /** Passes with random transforms. Default 4 */
+  readonly n?: number
+  /** Weight of the pass without them. Default 0.25 */
+  readonly beta?: number
+  /** The largest of all passes instead of a mean. Default false */
+  readonly useMax?: boolean
+  /** Default: the validation loader. */
+  readonly loader?: Loader
+}
+
+/**
+ * Test-time augmentation: the probabilities of n passes through the training transforms, averaged, and those of one
+ * pass as in validation.
+ *
+ *   p = (1 − beta) · mean(p₁ … pₙ) + beta · p₀,   or with useMax the elementwise maximum of all
+ *
+ * @returns  probabilities [items, K], rows in the order of the loader
+ * @throws OptionError  when n or beta is out of range
+ * Source: fastai learner.py, Learner.tta.
+ */
+export async function testTimeAugmentation(learner: Learner, options: TtaOptions = {}): Promise<ItemPredictions> {
+  const { n = 4, beta = 0.25, useMax = false, loader = learner.loaders.valid } = options
+  if (!(Number.isInteger(n) && n >= 1)) throw new OptionError('tta', 'n is no number of passes', { given: { n }, expected: 'a whole number from 1 on' })
+  if (!(beta >= 0 && beta <= 1)) throw new OptionError('tta', 'beta is no weight', { given: { beta }, expected: '0 … 1' })
+  const probabilities = (pass: number) =>
+    predictItems(learner, loader, pass === 0 ? { draws: 'valid' } : { draws: 'train', pass }, (outputs) => learner.loss.probabilities(outputs))
+  const passes: Float32Array[] = []
+  for (let pass = 1; pass <= n; pass++) passes.push((await probabilities(pass)).predictions.data)
+  const plain = await probabilities(0)
+  const data = combinePasses(passes, plain.predictions.data, useMax ? 'max' : beta)
+  return { ...plain, predictions: { ...plain.predictions, data } }
+}
+
+/** The elementwise maximum, or (1 − beta) · mean(passes) + beta · plain. */
+export function combinePasses(passes: readonly Float32Array[], plain: Float32Array, how: 'max' | number): Float32Array {
+  return plain.map((value, i) => {
+    if (how === 'max') return passes.reduce((largest, pass) => Math.max(largest, pass[i]), value)
+    const mean = passes.reduce((sum, pass) => sum + pass[i], 0) / passes.length
+    return mean + how * (value - mean)
+  })
+}

@@ -1,0 +1,67 @@
+import { expect, test } from 'vitest'
+import { augTransforms } from '../../src/data/augment/transforms.ts'
+import { DataError } from '../../src/base/errors.ts'
+import { release, scope } from '../../src/tensor/scope.ts'
+import { read } from '../../src/tensor/transfer.ts'
+import type { Batch } from '../../src/data/batch.ts'
+import { expectClose } from '../helpers/close.ts'
+import { openTestGpu } from '../helpers/gpu.ts'
+import { stripes, tinyLoaders } from '../helpers/tiny.ts'
+
+const gpu = await openTestGpu()
+
+async function inputOf(batch: Batch, dtype: 'f32' | 'f16' = 'f32'): Promise<ArrayLike<number>> {
+  const input = scope(() => batch.input(dtype))
+  const values = await read(input)
+  release(input)
+  return values
+}
+
+test('a batch is pixels, labels and what the network sees of them', async () => {
+  const { valid, vocab } = await tinyLoaders({ valid: 6, batchSize: 4 })
+  const seen = []
+  for await (const batch of valid.batches()) {
+    expect([...await read(batch.targets.a)]).toEqual([...batch.labels])
+    const first = stripes(valid.pictures.items[batch.items[0]], 16)
+    expect([...(await read(batch.pixels)).slice(0, 256)]).toEqual([...new Uint32Array(first.data.buffer)])
+    const values = await inputOf(batch)
+    const rgb = Array.from(first.data).filter((_, i) => i % 4 !== 3).map((byte) => byte / 255)
+    expectClose(Array.from(values).slice(0, 768), rgb, 'f32')
+    expectClose(Array.from(await inputOf(batch, 'f16')), Array.from(values), 'f16')
+    seen.push(...Array.from(batch.labels.slice(0, batch.count), (label) => vocab[label]))
+  }
+  expect(seen).toEqual(['upright', 'across', 'slanted', 'upright', 'across', 'slanted'])
+})
+
+test('random transforms are the same for the same epoch and batch, and drawn for training only', async () => {
+  const loaders = await tinyLoaders({ train: 8, valid: 8, batchSize: 8, batchTransforms: augTransforms() })
+  const seen = async (split: 'train' | 'valid', pass: Parameters<typeof loaders.train.oneBatch>[0]) => {
+    const batch = await loaders[split].oneBatch(pass)
+    const values = Array.from(await inputOf(batch))
+    expect(Array.from(await inputOf(batch))).toEqual(values)
+    batch.release()
+    return values
+  }
+  const drawn = await seen('train', { epoch: 1, shuffle: false })
+  expect(await seen('train', { epoch: 1, shuffle: false })).toEqual(drawn)
+  expect(await seen('train', { epoch: 2, shuffle: false })).not.toEqual(drawn)
+  const plain = await seen('valid', { epoch: 1 })
+  expect(await seen('valid', { epoch: 2 })).toEqual(plain)
+  expect(await seen('valid', { draws: 'train', epoch: 1, pass: 1 })).not.toEqual(plain)
+})
+
+test('the first batch is the loader\'s own, and none is an error', async () => {
+  const loaders = await tinyLoaders({ train: 3, batchSize: 4 })
+  await expect(loaders.oneBatch()).rejects.toThrow(DataError)
+  expect(await loaders.inputShape()).toEqual([4, 16, 16, 3])
+})
+
+test('memory comes back when a pass is left early', async () => {
+  const { train } = await tinyLoaders({ train: 40, batchTransforms: augTransforms() })
+  const before = gpu.buffers.usedBytes
+  for await (const batch of train.batches()) {
+    await inputOf(batch)
+    if (batch.index === 2) break
+  }
+  expect(gpu.buffers.usedBytes).toBeLessThanOrEqual(before)
+})

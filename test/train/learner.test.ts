@@ -1,0 +1,416 @@
+import { describe, expect, test } from 'vitest'
+import { normalize } from '../../src/data/augment/normalize.ts'
+import { augTransforms } from '../../src/data/augment/transforms.ts'
+import type { Parameter } from '../../src/nn/parameter.ts'
+import { read } from '../../src/tensor/transfer.ts'
+import { Cancel, LOOP_EVENTS, STEP_EVENTS, type Callback, type Level } from '../../src/train/callback.ts'
+import { Learner, type LearnerOptions } from '../../src/train/learner.ts'
+import { labelSmoothing } from '../../src/train/losses.ts'
+import { accuracy, argmax } from '../../src/train/metrics.ts'
+import { openTestGpu } from '../helpers/gpu.ts'
+import { tinyLoaders, tinyModel, type TinyOptions } from '../helpers/tiny.ts'
+
+const gpu = await openTestGpu()
+
+async function tinyLearner(options: LearnerOptions = {}, data: TinyOptions = {}) {
+  const loaders = await tinyLoaders(data)
+  const learner = new Learner(loaders, tinyModel(), { metrics: [accuracy], ...options })
+  return { learner, loaders, lines: loaders.platform.lines }
+}
+
+const each = [...LOOP_EVENTS, ...STEP_EVENTS] as const
+
+/** Hears everything, and writes it down as fastai's names without their underscores; t and v say of which kind a batch was. */
+function listener(heard: string[], others: Partial<Callback> = {}): Callback {
+  const handlers = Object.fromEntries(each.map((event) => [event, (learner: Learner) => {
+    const kind = (STEP_EVENTS as readonly string[]).includes(event) ? (learner.training ? ' t' : ' v') : ''
+    heard.push(event + kind)
+  }]))
+  return { name: 'listener', order: 0, ...handlers, ...others }
+}
+
+const batchEvents = (kind: 't' | 'v') => [
+  'beforeBatch', 'afterPrediction', 'afterLoss',
+  ...(kind === 't' ? ['beforeBackward', 'afterBackward', 'beforeStep', 'afterStep'] : []),
+  'afterBatch',
+].map((event) => `${event} ${kind}`)
+const epochEvents = [
+  'beforeEpoch', 'beforeTrain', ...batchEvents('t'), ...batchEvents('t'), 'afterTrain',
+  'beforeValidate', ...batchEvents('v'), ...batchEvents('v'), 'afterValidate', 'afterEpoch',
+]
+
+describe('events', () => {
+  test('come in the order of fastai', async () => {
+    const heard: string[] = []
+    const { learner } = await tinyLearner({ callbacks: [listener(heard)] })
+    await learner.fit(2)
+    expect(heard).toEqual(['beforeFit', ...epochEvents, ...epochEvents, 'afterFit'])
+  })
+
+  test('reach callbacks by their order, those of one order as given, and batches only those that want them', async () => {
+    const heard: string[] = []
+    const says = (name: string, order: number, runsOn?: Callback['runsOn']): Callback => ({
+      name, order, ...(runsOn ? { runsOn } : {}),
+      beforeBatch: ({ training }) => void heard.push(`${name} ${training ? 't' : 'v'}`),
+      afterEpoch: () => void heard.push(name),
+    })
+    const { learner } = await tinyLearner({ callbacks: [says('late', 70), says('b', 5, 'train'), says('a', 5, 'valid')] }, { train: 4, valid: 4 })
+    await learner.fit(1, 1e-3, { callbacks: [says('first', -20, 'both')] })
+    expect(heard).toEqual(['first t', 'b t', 'late t', 'first v', 'a v', 'late v', 'first', 'b', 'a', 'late'])
+    heard.length = 0
+    await learner.fit(1)
+    expect(heard).not.toContain('first')
+  })
+
+  test('one that waits is waited for', async () => {
+    const heard: string[] = []
+    const { learner } = await tinyLearner({ callbacks: [{
+      name: 'slow', order: 0,
+      beforeEpoch: async () => {
+        await new Promise((resolve) => setTimeout(resolve, 5))
+        heard.push('slow')
+      },
+      beforeTrain: () => void heard.push('train'),
+    }] })
+    await learner.fit(1)
+    expect(heard).toEqual(['slow', 'train'])
+  })
+
+  test('tell how far training is: 0 at the first batch, 1 only after the last', async () => {
+    const positions: number[] = []
+    const { learner } = await tinyLearner({ callbacks: [{ name: 'p', order: 60, runsOn: 'train', beforeBatch: ({ progress }) => void positions.push(progress) }] })
+    await learner.fit(2)
+    expect(positions).toEqual([0, 0.25, 0.5, 0.75])
+    expect([learner.progress, learner.trainIteration]).toEqual([1, 4])
+  })
+
+  test('losses become known for every step, in order', async () => {
+    const known: number[] = []
+    const { learner } = await tinyLearner({ callbacks: [{ name: 'k', order: 0, lossKnown: (_, { iteration }) => void known.push(iteration) }] }, { train: 40 })
+    await learner.fit(2)
+    expect(known).toEqual(Array.from({ length: 20 }, (_, i) => i))
+    expect(learner.recorder.rawLosses.length).toBe(20)
+    expect(learner.recorder.rawLosses.every(Number.isFinite)).toBe(true)
+  })
+})
+
+describe('cancelling', () => {
+  async function eventsWhenCancelled(level: Level, at: keyof Callback, epochs = 1): Promise<string[]> {
+    const heard: string[] = []
+    let done = false
+    const cancel = () => {
+      if (done) return
+      done = true
+      throw new Cancel(level)
+    }
+    const { learner } = await tinyLearner({ callbacks: [listener(heard), { name: 'cancel', order: 1, runsOn: 'train', [at]: cancel }] })
+    await learner.fit(epochs)
+    return heard
+  }
+
+  test('a step: no step of the optimizer, the rest goes on', async () => {
+    const heard = await eventsWhenCancelled('step', 'beforeStep')
+    expect(heard.slice(3, 12)).toEqual([
+      'beforeBatch t', 'afterPrediction t', 'afterLoss t', 'beforeBackward t', 'afterBackward t', 'beforeStep t', 'afterCancelStep t', 'afterStep t', 'afterBatch t',
+    ])
+  })
+
+  test('backward', async () => {
+    expect((await eventsWhenCancelled('backward', 'beforeBackward')).slice(6, 10)).toEqual(['beforeBackward t', 'afterCancelBackward t', 'afterBackward t', 'beforeStep t'])
+  })
+
+  test('a batch', async () => {
+    const heard = await eventsWhenCancelled('batch', 'afterLoss')
+    expect(heard.slice(3, 9)).toEqual(['beforeBatch t', 'afterPrediction t', 'afterLoss t', 'afterCancelBatch t', 'afterBatch t', 'beforeBatch t'])
+  })
+
+  test('the training of an epoch', async () => {
+    const heard = await eventsWhenCancelled('train', 'afterBatch')
+    expect(heard.slice(10, 14)).toEqual(['afterBatch t', 'afterCancelTrain', 'afterTrain', 'beforeValidate'])
+  })
+
+  test('an epoch', async () => {
+    const heard = await eventsWhenCancelled('epoch', 'afterBatch', 2)
+    expect(heard.slice(10)).toEqual(['afterBatch t', 'afterCancelEpoch', 'afterEpoch', ...epochEvents, 'afterFit'])
+  })
+
+  test('the fit', async () => {
+    const heard = await eventsWhenCancelled('fit', 'afterBatch', 2)
+    expect(heard.slice(10)).toEqual(['afterBatch t', 'afterCancelFit', 'afterFit'])
+  })
+
+  test('a batch that was cancelled after its backward adds its gradients to those of the next', async () => {
+    const gradients = async (cancelFirst: boolean) => {
+      const { learner } = await tinyLearner({ callbacks: [{
+        name: 'accumulate', order: 1,
+        beforeStep: (now) => {
+          if (cancelFirst && now.trainIteration === 0) throw new Cancel('batch')
+        },
+      }] }, { train: 8, batchSize: 4 })
+      await learner.fit(1, 0, { weightDecay: 0 })
+      const parameter = learner.model.parameters().at(-1) as Parameter
+      return [...await read(parameter.leaf.gradient!)]
+    }
+    // With a learning rate of 0 the weights stand still, so the gradients of the second batch are the same in both.
+    const [both, second] = [await gradients(true), await gradients(false)]
+    expect(Math.max(...both.map((value, i) => Math.abs(value - second[i])))).toBeGreaterThan(1e-3)
+  })
+
+  test('an error is not swallowed, and the callbacks of that fit are gone', async () => {
+    const { learner } = await tinyLearner()
+    const before = learner.callbacks
+    await expect(learner.fit(1, 1e-3, { callbacks: [{ name: 'x', order: 0, beforeTrain: () => { throw new Error('mine') } }] })).rejects.toThrow('mine')
+    expect(learner.callbacks).toBe(before)
+    await learner.fit(1)
+  })
+})
+
+describe('interrupting', () => {
+  test('ends within a step, keeps the epochs before, and says so', async () => {
+    const { learner, loaders, lines } = await tinyLearner({ callbacks: [{
+      name: 'ctrl-c', order: 0,
+      afterBatch: (now, { training }) => {
+        if (training && now.epoch === 1 && now.iteration === 0) loaders.platform.interrupt()
+      },
+    }] }, { train: 40 })
+    await learner.fitOneCycle(5, 1e-3)
+    expect(learner.interrupted).toBe(true)
+    expect(learner.recorder.rows.map(({ epoch }) => epoch)).toEqual([0])
+    expect(learner.trainIteration).toBe(11)
+    expect(lines.at(-1)).toBe('interrupted in epoch 1 of 0 … 4; the epochs before it are kept')
+    // What comes after it begins anew.
+    await learner.validate()
+    expect(learner.interrupted).toBe(false)
+  })
+
+  test('fineTune does not begin its second part', async () => {
+    const { learner } = await tinyLearner({ callbacks: [{ name: 'stop', order: 0, beforeTrain: (now) => now.interrupt() }] })
+    await learner.fineTune(3)
+    expect(learner.recorder.history).toEqual([])
+    expect(learner.epochs).toBe(1)
+  })
+})
+
+describe('a fit', () => {
+  test('prints the table of the notebook', async () => {
+    const { learner, lines } = await tinyLearner()
+    await learner.fitOneCycle(2, 3e-3)
+    expect(lines.length).toBe(3)
+    expect(lines[0]).toBe('epoch     train_loss  valid_loss  accuracy  time')
+    expect(lines[1]).toMatch(/^0         \d\.\d{6}    \d\.\d{6}    [01]\.\d{6}  \d\d:\d\d$/)
+    expect(lines[2]).toMatch(/^1 /)
+  })
+
+  test('follows the cycle of learning rate and momentum, group by group', async () => {
+    const { learner } = await tinyLearner({}, { train: 20 })
+    await learner.fitOneCycle(2, 3e-3)
+    const { lrs, momentums } = learner.recorder
+    expect(lrs.length).toBe(10)
+    expect(lrs[0]).toBeCloseTo(1.2e-4, 10)
+    expect(Math.max(...lrs)).toBeLessThanOrEqual(3e-3)
+    expect(lrs[9]).toBeLessThan(lrs[8])
+    expect([momentums[0], momentums[9]].map((value) => value > 0.9)).toEqual([true, true])
+    expect(Math.min(...momentums)).toBeLessThan(0.87)
+  })
+
+  test('is the same for the same seed, and goes on with other batches at the next fit', async () => {
+    const losses = async (data: TinyOptions) => {
+      const { learner } = await tinyLearner({}, { train: 40, batchTransforms: [...augTransforms()], ...data })
+      await learner.fit(1, 0, { weightDecay: 0 })
+      const first = learner.recorder.rawLosses
+      await learner.fit(1, 0, { weightDecay: 0 })
+      return [first, learner.recorder.rawLosses]
+    }
+    const [first, second] = await losses({ seed: 3 })
+    expect(await losses({ seed: 3 })).toEqual([first, second])
+    expect(second).not.toEqual(first)
+    expect((await losses({ seed: 4 }))[0]).not.toEqual(first)
+  })
+
+  test('can take new loaders of another size', async () => {
+    const { learner } = await tinyLearner()
+    await learner.fit(1)
+    learner.loaders = await tinyLoaders({ size: 24, batchSize: 3 })
+    await learner.fit(1)
+    expect(learner.recorder.history.length).toBe(2)
+  })
+
+  test('fineTune freezes, trains, unfreezes and trains at half the rate', async () => {
+    const { learner, lines } = await tinyLearner({
+      groups: (model) => [model.parameters().slice(0, 6), model.parameters().slice(6)],
+    }, { train: 40 })
+    const lrs: number[][] = []
+    const frozen: boolean[] = []
+    await learner.fineTune(2, 1e-2, { callbacks: [{
+      name: 'look', order: 70, runsOn: 'train',
+      afterStep: ({ optimizer, model }) => {
+        lrs.push(optimizer!.hypers.map(({ lr }) => lr))
+        frozen.push(model.parameters().some(({ leaf }) => !leaf.trainable))
+      },
+    }] })
+    expect(lrs.length).toBe(30)
+    expect(frozen).toEqual(lrs.map((_, i) => i < 10))
+    // First part: slice(1e-2) on two groups, from lr / 25; second: slice(5e-5, 5e-3), from lr / 5.
+    expect(lrs[0][0]).toBeCloseTo(1e-3 / 25, 10)
+    expect(lrs[0][1]).toBeCloseTo(1e-2 / 25, 10)
+    expect(lrs[10][0]).toBeCloseTo(5e-5 / 5, 10)
+    expect(lrs[10][1]).toBeCloseTo(5e-3 / 5, 10)
+    expect(lines.filter((line) => line.startsWith('epoch'))).toHaveLength(2)
+  })
+
+  test('leaves parameters where they are with a learning rate of 0', async () => {
+    const { learner } = await tinyLearner()
+    const weights = async () => [...(await learner.model.stateDict()).get('3.weight')!.data]
+    const before = await weights()
+    await learner.fit(1, 0)
+    expect(await weights()).toEqual(before)
+    await learner.fit(1, 1e-2)
+    expect(await weights()).not.toEqual(before)
+  })
+
+  test('refuses what cannot work, early', async () => {
+    const { learner } = await tinyLearner({}, { train: 3, batchSize: 4 })
+    await expect(learner.fit(1)).rejects.toThrowErrorMatchingInlineSnapshot(`
+      [OptionError: fit: a batch is larger than the training set, so that there is none
+        batchSize       4
+        training items  3
+        Fix: use a smaller batchSize, or more items]
+    `)
+    const few = new Learner(await tinyLoaders(), tinyModel({ outputs: 2 }))
+    await expect(few.fit(1)).rejects.toThrowErrorMatchingInlineSnapshot(`
+      [ShapeError: learner: the model has fewer outputs than the data have labels
+        outputs  [4,2] f32
+        labels   3, across slanted upright
+        expected [N,K] with K ≥ 3
+        Fix: build the model with as many: xresnet18({ outputs: 3 })]
+    `)
+    await expect(learner.fit(-1)).rejects.toThrow('epochs is no count')
+  })
+})
+
+describe('measuring', () => {
+  test('the padded last batch counts only its items', async () => {
+    // One batch of 6, or two of which the second is half padding.
+    const whole = await tinyLearner({}, { batchSize: 6, valid: 6 })
+    const padded = await tinyLearner({}, { batchSize: 4, valid: 6 })
+    const [a, b] = [await whole.learner.validate(), await padded.learner.validate()]
+    expect(b.loss).toBeCloseTo(a.loss, 5)
+    expect(b.metrics).toEqual(a.metrics)
+  })
+
+  test('predictions are probabilities in the order of the items, and agree with validate', async () => {
+    const { learner, loaders } = await tinyLearner({ loss: labelSmoothing() })
+    const { predictions, targets, losses, items } = await learner.getPredictions()
+    expect([predictions.rows, predictions.columns]).toEqual([6, 3])
+    expect([...items]).toEqual([...loaders.valid.items])
+    expect([...targets]).toEqual(Array.from(loaders.valid.items, (item) => loaders.valid.labels[item]))
+    for (let row = 0; row < 6; row++) {
+      const sum = predictions.data.slice(row * 3, row * 3 + 3).reduce((a, b) => a + b, 0)
+      expect(sum).toBeCloseTo(1, 5)
+    }
+    const { loss, metrics } = await learner.validate()
+    expect(loss).toBeCloseTo(losses.reduce((a, b) => a + b, 0) / 6, 6)
+    expect(metrics['accuracy']).toBe(accuracy(predictions, targets))
+    expect(argmax(predictions).length).toBe(6)
+  })
+
+  test('changes nothing: not the statistics, not the weights', async () => {
+    const { learner } = await tinyLearner()
+    await learner.fit(1)
+    const state = async () => [...(await learner.model.stateDict()).values()].map(({ data }) => [...data])
+    const before = await state()
+    await learner.validate()
+    await learner.tta()
+    expect(await state()).toEqual(before)
+  })
+
+  test('without random transforms test-time augmentation is the plain prediction', async () => {
+    const { learner } = await tinyLearner({}, { batchTransforms: [normalize({ mean: [0.5, 0.5, 0.5], std: [0.25, 0.25, 0.25] })] })
+    const plain = await learner.getPredictions()
+    const { predictions, targets } = await learner.tta({ n: 2 })
+    expect(targets).toEqual(plain.targets)
+    predictions.data.forEach((value, i) => expect(value).toBeCloseTo(plain.predictions.data[i], 5))
+  })
+
+  test('with them it is another one, the same each time', async () => {
+    const { learner } = await tinyLearner({}, { batchTransforms: augTransforms() })
+    const once = await learner.tta()
+    expect(once.predictions.data).toEqual((await learner.tta()).predictions.data)
+    expect(once.predictions.data).not.toEqual((await learner.getPredictions()).predictions.data)
+    expect((await learner.tta({ useMax: true })).predictions.data.every((value, i) => value >= once.predictions.data[i] - 1e-6)).toBe(true)
+    await expect(learner.tta({ n: 0 })).rejects.toThrow('n is no number of passes')
+  })
+})
+
+describe('telling', () => {
+  test('showTrainingLoop names who listens', async () => {
+    const { learner, lines } = await tinyLearner({ callbacks: [{ name: 'mine', order: 0, runsOn: 'valid', afterLoss: () => {} }] })
+    const text = learner.showTrainingLoop()
+    expect(lines.join('\n')).toBe(text)
+    expect(text).toMatchInlineSnapshot(`
+      "fit
+        - beforeFit: trainEval, recorder, progress
+        epoch
+          - beforeEpoch: recorder
+          train
+            - beforeTrain: trainEval, progress
+            batch
+              - beforeBatch: ·
+              - afterPrediction: ·
+              - afterLoss: ·
+              - beforeBackward: ·
+              - afterCancelBackward: ·
+              - afterBackward: ·
+              - beforeStep: ·
+              - afterCancelStep: ·
+              - afterStep: ·
+              - afterCancelBatch: ·
+              - afterBatch: trainEval, recorder, progress
+            - afterCancelTrain: ·
+            - afterTrain: recorder
+          validate
+            - beforeValidate: trainEval, progress
+            batch
+              - beforeBatch: ·
+              - afterPrediction: ·
+              - afterLoss: mine
+              - afterCancelBatch: ·
+              - afterBatch: progress
+            - afterCancelValidate: ·
+            - afterValidate: ·
+          - afterCancelEpoch: ·
+          - afterEpoch: recorder, progress
+        - afterCancelFit: progress
+        - afterFit: progress"
+    `)
+  })
+
+  test('summary names layers, sizes and what trains them', async () => {
+    const { learner } = await tinyLearner()
+    expect(await learner.summary()).toMatchInlineSnapshot(`
+      "input [4,16,16,3], f32
+      path   layer            output      parameters  MFLOP
+      0.0    conv 3×3 / 2     [4,8,8,8]          216    0.1
+      0.1    batch norm       [4,8,8,8]           16       
+      1.0    conv 3×3 / 2     [4,4,4,16]       1,152    0.1
+      1.1    batch norm       [4,4,4,16]          32       
+      2      global avg pool  [4,16]                       
+      3      linear           [4,3]               51    0.0
+      total                                    1,467    0.3
+      1467 of 1467 parameters are trainable
+      loss: crossEntropy
+      callbacks: trainEval, recorder, progress"
+    `)
+  })
+})
+
+test('memory does not grow from step to step', async () => {
+  const { learner } = await tinyLearner({}, { train: 40 })
+  await learner.fit(1)
+  const { allocatedBytes, usedBytes } = gpu.buffers
+  await learner.fit(20)
+  expect(learner.trainIteration).toBe(200)
+  expect(gpu.buffers.allocatedBytes).toBe(allocatedBytes)
+  // Less where the tests before have left something that is collected meanwhile.
+  expect(gpu.buffers.usedBytes).toBeLessThanOrEqual(usedBytes)
+})

@@ -1,0 +1,18 @@
+import { expect, test } from 'vitest'
+import { combinePasses } from '../../src/train/tta.ts'
+
+const f = (...values: number[]) => Float32Array.from(values)
+
+test('passes .6 .7 .2 .5 and a plain .9 give .6', () => {
+  const [value] = combinePasses([f(0.6), f(0.7), f(0.2), f(0.5)], f(0.9), 0.25)
+  expect(value).toBeCloseTo(0.6, 6)
+})
+
+test('beta is the weight of the plain pass', () => {
+  expect([...combinePasses([f(1, 0)], f(0, 1), 0)]).toEqual([1, 0])
+  expect([...combinePasses([f(1, 0)], f(0, 1), 1)]).toEqual([0, 1])
+})
+
+test('or the largest of all', () => {
+  expect([...combinePasses([f(0.25, 0), f(0.5, 1)], f(0.75, 0.5), 'max')]).toEqual([0.75, 1])
+})
