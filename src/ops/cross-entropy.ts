@@ -59,11 +59,11 @@ const op = defineOp<Inputs, CrossEntropyOptions, Plan>({
   },
 
   forward({ shape, constants, mean, dtype, detail }, [logits, a, b = a, mix = logits]) {
-    const { N, VECTORS } = shape
+    const { N } = shape
     const losses = empty({ shape: [N], dtype: 'f32' }, 'losses')
     const rows = empty({ shape: [N, 4], dtype: 'f32' }, 'normalisers of rows')
     // The padding of losses has threads too, which write its zeros.
-    const spread = rowPass(padTo4(N), VECTORS)
+    const spread = rowPass(padTo4(N))
     launch('cross-entropy/forward', { logits, a, b, mix, losses, rows }, {
       ...spread, constants: { ...spread.constants, ...constants }, shape, dtype, detail,
     })

@@ -25,6 +25,6 @@ export function softmax(x: Tensor): Tensor {
   const [N, K] = x.shape
   const VECTORS = padTo4(K) / 4
   const y = empty({ shape: [N, K], dtype: 'f32' }, 'softmax')
-  launch('softmax/forward', { x, y }, { ...rowPass(N, VECTORS), shape: { N, K, VECTORS }, dtype: x.dtype })
+  launch('softmax/forward', { x, y }, { ...rowPass(N), shape: { N, K, VECTORS }, dtype: x.dtype })
   return y
 }

@@ -10,11 +10,11 @@ const op = defineOp<readonly [Tensor], undefined, { readonly dtype: 'f32' | 'f16
   plan: ([x]) => ({ dtype: storageDtype(x) }),
 
   forward({ dtype }, [x]) {
-    const { RUN, SLICES, LANES, runs, total: last } = flatSum(vectorCount(x))
-    const partial = empty({ shape: [SLICES, 4 * LANES], dtype: 'f32' }, 'partial sums')
+    const { RUN, PARTS, runs, total: last } = flatSum(vectorCount(x))
+    const partial = empty({ shape: [4 * PARTS], dtype: 'f32' }, 'partial sums')
     const total = empty({ shape: [], dtype: 'f32' }, 'sum')
     launch('sum/runs', { x, partial }, { ...runs, shape: { VECTORS: vectorCount(x), RUN }, dtype })
-    launch('sum/total', { partial, total }, { ...last, shape: { COUNT: SLICES * LANES, DIVISOR: 1 } })
+    launch('sum/total', { partial, total }, { ...last, shape: { COUNT: PARTS, DIVISOR: 1 } })
     release(partial)
     return total
   },

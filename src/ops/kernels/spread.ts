@@ -18,9 +18,10 @@ export interface SumSpread {
   readonly total: Spread
 }
 
-/** Threads of a workgroup on a GPU; on llvmpipe one subgroup, side by side, since rows would need barriers. */
-const THREADS = 256
-const LLVMPIPE_LANES = 8
+/** Columns side by side: a subgroup of llvmpipe; on a GPU 64 bytes of f16 at a time, and a net's narrowest maps. */
+const LANES = 8
+/** Threads that share a column: on llvmpipe none, since that needs barriers; on a GPU a workgroup of 256. */
+const ROWS = { broadcast: 1, tile: 32 }
 /** Workgroups wanted: some for each core of a CPU; a few for each of the 132 multiprocessors of the largest GPU. */
 const WANTED = { broadcast: 32, tile: 512 }
 /** Rows a thread should at least go through, where that leaves work for all: fewer do not repay its beginning and end. */
@@ -34,59 +35,38 @@ const LONGEST = { broadcast: 128, tile: 4 }
 /** Sums down the columns: a lane is a column. */
 export function columnSums(rows: number, columns: number): SumSpread {
   const { family } = currentGpu()
-  const runs = lanesAcross(columns)
-  // Few partial sums are left: more of a GPU's threads go down than across.
-  const total = family === 'tile' ? { LANES: 4, ROWS: THREADS / 4 } : runs
-  const tiles = Math.ceil(columns / runs.LANES)
-  const wanted = Math.min(Math.ceil(WANTED[family] / tiles), Math.ceil(rows / (runs.ROWS * SHORTEST)))
+  const constants = { LANES, ROWS: ROWS[family] }
+  const tiles = Math.ceil(columns / LANES)
+  const wanted = Math.min(Math.ceil(WANTED[family] / tiles), Math.ceil(rows / (ROWS[family] * SHORTEST)))
   const RUN = Math.ceil(rows / wanted)
   // Counted anew, so that every run has at least one row.
   const SLICES = Math.ceil(rows / RUN)
-  return {
-    RUN,
-    SLICES,
-    runs: { constants: runs, groups: [tiles, SLICES, 1] },
-    total: { constants: total, groups: [Math.ceil(columns / total.LANES), 1, 1] },
-  }
+  return { RUN, SLICES, runs: { constants, groups: [tiles, SLICES, 1] }, total: { constants, groups: [tiles, 1, 1] } }
 }
 
-/** The sum of everything: a matrix as wide as a workgroup has lanes, and its sum by `oneWorkgroup`. */
-export function flatSum(vectors: number): SumSpread & { readonly LANES: number } {
-  const LANES = currentGpu().family === 'tile' ? 1 : LLVMPIPE_LANES
+/** The sum of everything: that of a matrix as wide as a workgroup, then the sum of its columns. */
+export function flatSum(vectors: number): SumSpread & { readonly PARTS: number } {
   const sums = columnSums(Math.ceil(vectors / LANES), LANES)
-  return { ...sums, LANES, runs: { ...sums.runs, groups: [sums.SLICES, 1, 1] }, total: oneWorkgroup() }
+  return { ...sums, PARTS: sums.SLICES * LANES, runs: { ...sums.runs, groups: [sums.SLICES, 1, 1] }, total: oneWorkgroup() }
 }
 
-/** One column of vectors, for one workgroup. */
+/** One column, for one workgroup. */
 export function oneWorkgroup(): Spread {
-  return { constants: { LANES: 1, ROWS: currentGpu().family === 'tile' ? THREADS : 1 }, groups: [1, 1, 1] }
+  return { constants: { LANES: 1, ROWS: currentGpu().family === 'tile' ? 256 : 1 }, groups: [1, 1, 1] }
 }
 
 /** A pass that writes something for every element: a lane is a column, and a workgroup goes through RUN rows. */
 export function columnPass(rows: number, columns: number): Spread & { readonly RUN: number } {
   const { family } = currentGpu()
-  const constants = lanesAcross(columns)
-  const tiles = Math.ceil(columns / constants.LANES)
-  const each = Math.ceil((rows * tiles) / (constants.ROWS * WANTED[family]))
+  const tiles = Math.ceil(columns / LANES)
+  const each = Math.ceil((rows * tiles) / (ROWS[family] * WANTED[family]))
   const turns = Math.min(LONGEST[family], Math.max(SHORTEST, each))
-  const RUN = Math.max(turns * constants.ROWS, Math.ceil(rows / GRID_LIMIT))
-  return { RUN, constants, groups: [tiles, Math.ceil(rows / RUN), 1] }
+  const RUN = Math.max(turns * ROWS[family], Math.ceil(rows / GRID_LIMIT))
+  return { RUN, constants: { LANES, ROWS: ROWS[family] }, groups: [tiles, Math.ceil(rows / RUN), 1] }
 }
 
 /** Something found of each row: a lane is a row of the matrix, and the threads of a lane share its columns. */
-export function rowPass(rows: number, columns: number): Spread {
-  const inTile = currentGpu().family === 'tile'
-  const constants = inTile ? { LANES: 1, ROWS: Math.min(THREADS, powerOfTwo(columns)) } : { LANES: LLVMPIPE_LANES, ROWS: 1 }
+export function rowPass(rows: number): Spread {
+  const constants = currentGpu().family === 'tile' ? { LANES: 1, ROWS: 64 } : { LANES, ROWS: 1 }
   return { constants, groups: [Math.ceil(rows / constants.LANES), 1, 1] }
-}
-
-/** Only as many lanes as there are columns. */
-function lanesAcross(columns: number): Spread['constants'] {
-  if (currentGpu().family === 'broadcast') return { LANES: LLVMPIPE_LANES, ROWS: 1 }
-  const LANES = Math.min(32, powerOfTwo(columns))
-  return { LANES, ROWS: THREADS / LANES }
-}
-
-function powerOfTwo(atLeast: number): number {
-  return 2 ** Math.ceil(Math.log2(atLeast))
 }
