@@ -3,7 +3,8 @@ import { rng } from '../base/rng.ts'
 import { currentGpu } from '../gpu/device.ts'
 import type { Platform } from '../platform/platform.ts'
 import type { BatchTransform } from './augment/transforms.ts'
-import { MIDDLE, planOf, type CategoryBlock, type ImageBlock, type ItemTransform } from './blocks.ts'
+import type { CategoryBlock, ImageBlock } from './blocks.ts'
+import { sortItemTransforms, type ItemTransform } from './item-transforms.ts'
 import { Loader } from './loader.ts'
 import { Loaders } from './loaders.ts'
 import { Pictures } from './pictures.ts'
@@ -57,21 +58,16 @@ interface Dataset {
  * A recipe that turns a path into loaders: what the items are, where they come from, how they are labelled, split and
  * transformed.
  *
- * @throws OptionError  for two item transforms of a kind
+ * @throws OptionError  for two item transforms for the same work
  * Source: fastai data/block.py, DataBlock.
  */
 export class DataBlock {
   private readonly options: DataBlockOptions
+  private readonly itemTransforms: readonly ItemTransform[]
 
   constructor(options: DataBlockOptions) {
-    const { itemTransforms = [] } = options
-    if (itemTransforms.length > 1) {
-      throw new OptionError('DataBlock', 'there are two item transforms of a kind', {
-        given: { itemTransforms: itemTransforms.map(({ kind }) => kind).join(', ') },
-        fix: 'leave one out',
-      })
-    }
     this.options = options
+    this.itemTransforms = sortItemTransforms(options.itemTransforms ?? [])
   }
 
   /**
@@ -89,8 +85,10 @@ export class DataBlock {
     const { items, labelNames, train, valid, vocab } = await this.dataset(path, platform, seed, options.limit)
     const numbers = new Map(vocab.map((label, i) => [label, i]))
     const labels = Uint32Array.from(labelNames, (label) => numbers.get(label) ?? 0)
-    const pictures = new Pictures({ platform, items, transform: this.options.itemTransforms?.[0], cache })
-    const shared = { platform, pictures, labels, vocab, batchSize, seed, batchTransforms: this.options.batchTransforms ?? [] }
+    const { itemTransforms } = this
+    const { batchTransforms = [] } = this.options
+    const pictures = new Pictures({ platform, items, cache })
+    const shared = { platform, pictures, labels, vocab, batchSize, seed, itemTransforms, batchTransforms }
     return new Loaders({
       train: new Loader({ ...shared, split: 'train', items: train }),
       valid: new Loader({ ...shared, split: 'valid', items: valid }),
@@ -114,10 +112,10 @@ export class DataBlock {
       `  decoded: ${picture.width} × ${picture.height} pixels`,
     ]
     let [height, width] = [picture.height, picture.width]
-    for (const transform of this.options.itemTransforms ?? []) {
-      const sized = await platform.decoder.decode({ path: items[first], resize: planOf(transform, MIDDLE) })
-      ;[height, width] = [sized.height, sized.width]
-      lines.push(`  ${transform.kind} (${transform.method}): ${width} × ${height} pixels`)
+    for (const transform of this.itemTransforms) {
+      if (transform.order === 1) ({ height, width } = transform)
+      const how = transform.kind === 'resize' ? ` (${transform.method})` : transform.kind === 'flipItem' ? ` (p = ${transform.p})` : ''
+      lines.push(`  ${transform.kind}${how}: ${width} × ${height} pixels`)
     }
     lines.push(`a batch: ${batchSize} such pictures, [${batchSize},${height},${width}] u32, one RGBA pixel each`)
     for (const transform of [...(this.options.batchTransforms ?? [])].sort((a, b) => a.order - b.order)) {

@@ -1,13 +1,13 @@
 import { DataError, OptionError } from '../base/errors.ts'
 import { rng } from '../base/rng.ts'
-import type { Platform } from '../platform/platform.ts'
+import type { Platform, ResizePlan } from '../platform/platform.ts'
 import { currentGpu } from '../gpu/device.ts'
 import { augmentStream, type Split } from './augment/draw.ts'
 import type { ChannelStats } from './augment/normalize.ts'
 import { BatchPipeline } from './augment/pipeline.ts'
 import type { BatchTransform } from './augment/transforms.ts'
 import { assemble, BatchBuffers, type Batch, type HostBatch } from './batch.ts'
-import { MIDDLE, type Position } from './blocks.ts'
+import { drawPlan, sortItemTransforms, type ItemTransform } from './item-transforms.ts'
 import type { Pictures } from './pictures.ts'
 
 /** Batches being decoded while the GPU works on earlier ones. */
@@ -26,6 +26,7 @@ export interface LoaderOptions {
   /** 'train' shuffles, leaves out the last partial batch and draws at random; 'valid' does none of these. */
   readonly split: Split
   readonly batchSize: number
+  readonly itemTransforms: readonly ItemTransform[]
   readonly batchTransforms: readonly BatchTransform[]
   readonly seed: number
   /** Batches prepared ahead. Default 2 */
@@ -54,6 +55,7 @@ export class Loader {
   readonly items: Uint32Array
   readonly labels: Uint32Array
   readonly pictures: Pictures
+  readonly itemTransforms: readonly ItemTransform[]
   readonly pipeline: BatchPipeline
   readonly platform: Platform
   /** What the network's input is normalised with; 0 and 1 where it is not. */
@@ -61,7 +63,7 @@ export class Loader {
   private readonly seed: number
   private readonly depth: number
 
-  constructor({ platform, pictures, labels, vocab, items, split, batchSize, batchTransforms, seed, depth = DEPTH }: LoaderOptions) {
+  constructor({ platform, pictures, labels, vocab, items, split, batchSize, itemTransforms, batchTransforms, seed, depth = DEPTH }: LoaderOptions) {
     if (!Number.isInteger(batchSize) || batchSize < 1) {
       throw new OptionError('loader', 'the batch size is no number of items', { given: { batchSize }, expected: 'a whole number from 1 on' })
     }
@@ -72,6 +74,7 @@ export class Loader {
     this.items = items
     this.split = split
     this.batchSize = batchSize
+    this.itemTransforms = sortItemTransforms(itemTransforms)
     this.pipeline = new BatchPipeline(batchTransforms)
     this.stats = batchTransforms.find((transform) => transform.kind === 'normalize') ?? { mean: [0, 0, 0], std: [1, 1, 1] }
     this.seed = seed
@@ -166,16 +169,14 @@ export class Loader {
   }
 
   private async prepare(index: number, items: Uint32Array, pass: Pass, staging: Uint32Array | undefined): Promise<HostBatch | undefined> {
-    const pictures = await Promise.all(Array.from(items, (item) => this.pictures.get(item, this.position(item, pass))))
+    const pictures = await Promise.all(Array.from(items, (item) => this.pictures.get(item, this.planItem(item, pass))))
     const repeats = this.split === 'train' && items.length === this.batchSize ? 'count' : 'pad'
     return assemble(index, this.batchSize, Array.from(items), this.labels, pictures, repeats, (item) => this.pictures.items[item], staging)
   }
 
-  /** Where the crop of an item lies: random in training, x before y; in the middle in validation. */
-  private position(item: number, { epoch = 0, draws = this.split, pass = 0 }: Pass): Position {
-    if (draws === 'valid') return MIDDLE
-    const random = rng(this.seed, 'crop', epoch, item, pass)
-    return [random.uniform(), random.uniform()]
+  /** What the item transforms make of an item in that pass. */
+  private planItem(item: number, { epoch = 0, draws = this.split, pass = 0 }: Pass): ResizePlan {
+    return drawPlan(this.itemTransforms, rng(this.seed, 'crop', epoch, item, pass), draws)
   }
 
   private countBatches(dropLast: boolean): number {

@@ -1,9 +1,8 @@
 import { DataError } from '../base/errors.ts'
 import { formatBytes } from '../base/format.ts'
-import type { Pixels, Platform } from '../platform/platform.ts'
-import { planOf, positionMatters, type ItemTransform, type Position } from './blocks.ts'
+import type { Pixels, Platform, ResizePlan } from '../platform/platform.ts'
 import type { PixelCache } from './pixel-cache.ts'
-import { resizePixels } from './resize.ts'
+import { dependsOnPlace, mirrored, resizePixels } from './resize.ts'
 
 /** More unreadable items than one in a hundred: the data set is not what it should be. */
 const TOLERATED_PART = 0.01
@@ -14,7 +13,6 @@ export interface PicturesOptions {
   readonly platform: Pick<Platform, 'decoder' | 'log'>
   /** Paths of the image files. */
   readonly items: readonly string[]
-  readonly transform: ItemTransform | undefined
   readonly cache: PixelCache
 }
 
@@ -22,23 +20,21 @@ export interface PicturesOptions {
  * The pictures of a data set by item number: decoded, brought to size, and remembered while there is room, so that
  * later epochs decode nothing.
  *
- * What is remembered is the finished picture where it does not depend on the random position of its crop, else the
- * whole picture, cropped anew each time: the pixels are those that decoding anew would give.
+ * What is remembered is the finished picture where it does not depend on the random place of its crop, else the whole
+ * picture, cropped anew each time: the pixels are those that decoding anew would give.
  */
 export class Pictures {
   readonly items: readonly string[]
-  readonly transform: ItemTransform | undefined
   readonly cache: PixelCache
   private readonly platform: PicturesOptions['platform']
   private readonly unreadable = new Map<number, string>()
-  /** How many pictures depended on the position, and how many did not. */
+  /** Where the size of a picture decides: how many depended on the place of the crop, and how many did not. */
   private readonly seen = { varying: 0, fixed: 0 }
   private saidFull = false
 
-  constructor({ platform, items, transform, cache }: PicturesOptions) {
+  constructor({ platform, items, cache }: PicturesOptions) {
     this.platform = platform
     this.items = items
-    this.transform = transform
     this.cache = cache
   }
 
@@ -48,14 +44,14 @@ export class Pictures {
   }
 
   /**
-   * The picture of an item, or nothing where its file cannot be decoded, which is reported once.
+   * What the plan makes of an item's picture, or nothing where its file cannot be decoded, which is reported once.
    *
    * @throws DataError  when more than one item in a hundred cannot be decoded
    */
-  async get(item: number, position: Position): Promise<Pixels | undefined> {
+  async get(item: number, plan: ResizePlan): Promise<Pixels | undefined> {
     if (this.unreadable.has(item)) return undefined
     try {
-      return await this.load(this.items[item], position)
+      return await this.load(this.items[item], plan)
     } catch (error) {
       if (!(error instanceof DataError)) throw error
       this.setAside(item, error.message)
@@ -63,26 +59,30 @@ export class Pictures {
     }
   }
 
-  private async load(path: string, position: Position): Promise<Pixels> {
-    const { cache, transform } = this
+  private async load(path: string, plan: ResizePlan): Promise<Pixels> {
+    const { cache } = this
     const { decoder } = this.platform
-    if (!transform) return cache.get(path) ?? this.remember(path, await decoder.decode({ path }))
-    const plan = planOf(transform, position)
-    const finishedName = `${path} ${plan.method} ${plan.width}x${plan.height}`
+    const kept = cache.get(path)
+    if (plan.method === 'whole') {
+      const whole = kept ?? this.remember(path, await decoder.decode({ path }))
+      return plan.mirror ? mirrored(whole) : whole
+    }
+    const finishedName = `${path} ${nameOf(plan)}`
     const finished = cache.get(finishedName)
     if (finished) return finished
-    const kept = cache.get(path)
     if (kept) return resizePixels(kept, plan)
 
+    const varies = dependsOnPlace(plan)
+    if (varies === false) return this.remember(finishedName, await decoder.decode({ path, resize: plan }))
     const keepsWhole = decoder.threads < MANY_THREADS
-    const probablyVaries = this.seen.varying > this.seen.fixed
+    const probablyVaries = varies ?? this.seen.varying > this.seen.fixed
     if (cache.full || (probablyVaries && !keepsWhole)) return decoder.decode({ path, resize: plan })
     const whole = await decoder.decode({ path })
-    const varies = positionMatters(transform, whole.width, whole.height)
-    this.seen[varies ? 'varying' : 'fixed']++
-    if (varies && keepsWhole) this.remember(path, whole)
+    const thisVaries = dependsOnPlace(plan, whole)
+    if (varies === undefined) this.seen[thisVaries ? 'varying' : 'fixed']++
+    if (thisVaries && keepsWhole) this.remember(path, whole)
     const sized = resizePixels(whole, plan)
-    return varies ? sized : this.remember(finishedName, sized)
+    return thisVaries ? sized : this.remember(finishedName, sized)
   }
 
   private remember(name: string, pixels: Pixels): Pixels {
@@ -110,4 +110,11 @@ export class Pictures {
     }
     this.platform.log(`left out: ${message}`)
   }
+}
+
+/** A plan but for its random place. */
+function nameOf(plan: Exclude<ResizePlan, { method: 'whole' }>): string {
+  const { method, width, height, mirror = false } = plan
+  const squished = method === 'middle' ? `+${plan.extra}` : ''
+  return `${mirror ? 'mirrored ' : ''}${method} ${width}x${height}${squished}`
 }

@@ -1,31 +1,56 @@
-/** Brings an image to one size exactly as fastai's `Resize` does with Pillow: the same crop, the same 8-bit pixels. */
+/** Brings an image to one size exactly as fastai's item transforms do with Pillow: the same crop, the same 8-bit pixels. */
 import { OptionError } from '../base/errors.ts'
 import type { Pixels, ResizePlan } from '../platform/platform.ts'
-
-/** A rectangle in the source's pixels. With method 'pad' it reaches beyond the image. */
-export interface Box {
-  readonly left: number
-  readonly top: number
-  readonly width: number
-  readonly height: number
-}
+import { BOX_NUMBERS, middleBox, randomBox, type Box } from './augment/crop.ts'
 
 /**
- * fastai's Resize: crops (or squishes, or pads by reflection) to the aspect of the target, then resamples bilinearly.
+ * Mirrors the image if asked to, takes a box of it (or squishes, or pads by reflection) and resamples that bilinearly.
  *
  * @param source  8-bit RGBA; its alpha is ignored
  * @returns       plan.width × plan.height, alpha 255; a copy where nothing changes
- * @throws OptionError  when the plan's size or position is out of range
+ * @throws OptionError  when the plan's numbers are out of range
  *
- * Source: fastai vision/augment.py, Resize.encodes and crop_pad.
+ * Source: fastai vision/augment.py, FlipItem, Resize.encodes, RandomResizedCrop and crop_pad.
  */
 export function resizePixels(source: Pixels, plan: ResizePlan): Pixels {
-  return resample(source, resizeBox(source.width, source.height, plan), plan.width, plan.height)
+  const box = resizeBox(source.width, source.height, plan)
+  const turned = plan.mirror ? mirrored(source) : source
+  const { width, height } = plan.method === 'whole' ? source : plan
+  if (plan.method !== 'middle') return resample(turned, box, width, height)
+  const larger = resample(turned, box, width + plan.extra, height + plan.extra)
+  return resample(larger, { left: plan.extra / 2, top: plan.extra / 2, width, height }, width, height)
+}
+
+/** Left and right exchanged. */
+export function mirrored({ width, height, data }: Pixels): Pixels {
+  const target = new Uint8Array(data.length)
+  const from = new DataView(data.buffer, data.byteOffset, data.byteLength)
+  const to = new DataView(target.buffer)
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) to.setUint32((y * width + x) * 4, from.getUint32(((y + 1) * width - 1 - x) * 4))
+  }
+  return { width, height, data: target }
 }
 
 /**
- * The box of a width × height image that `plan` keeps: the largest inside it with the target's aspect ('crop'), the
- * smallest around it ('pad'), or all of it ('squish').
+ * Whether what a plan makes of an image depends on the random place of its crop; `undefined` where the size of the image
+ * decides and is not given.
+ */
+export function dependsOnPlace(plan: ResizePlan, image: { readonly width: number; readonly height: number }): boolean
+export function dependsOnPlace(plan: ResizePlan): boolean | undefined
+export function dependsOnPlace(plan: ResizePlan, image?: { readonly width: number; readonly height: number }): boolean | undefined {
+  if (plan.method === 'random-crop') return true
+  if (plan.method !== 'crop' && plan.method !== 'pad') return false
+  if (!image) return undefined
+  const nearlyOne = 1 - Number.EPSILON / 2
+  const first = resizeBox(image.width, image.height, { ...plan, position: [0, 0] })
+  const last = resizeBox(image.width, image.height, { ...plan, position: [nearlyOne, nearlyOne] })
+  return first.left !== last.left || first.top !== last.top
+}
+
+/**
+ * The box of a width × height image that `plan` keeps, in its pixels: a random one, the largest inside the image with
+ * the target's aspect ('crop'), the smallest around it ('pad', which reaches beyond), or all of it.
  *
  *   ratio = min(width / plan.width, height / plan.height), the maximum for 'pad'
  *   box   = ⌊ratio · plan.width⌋ × ⌊ratio · plan.height⌋ at ⌊position · (size − box)⌋
@@ -35,7 +60,11 @@ export function resizePixels(source: Pixels, plan: ResizePlan): Pixels {
  */
 export function resizeBox(width: number, height: number, plan: ResizePlan): Box {
   checkPlan(plan)
-  if (plan.method === 'squish') return { left: 0, top: 0, width, height }
+  if (plan.method === 'random-crop') {
+    let used = 0
+    return randomBox(() => plan.draws[used++], height, width, plan.scale, plan.ratio) ?? middleBox(height, width, plan.ratio)
+  }
+  if (plan.method !== 'crop' && plan.method !== 'pad') return { left: 0, top: 0, width, height }
   const ratios = [width / plan.width, height / plan.height] as const
   const ratio = plan.method === 'pad' ? Math.max(...ratios) : Math.min(...ratios)
   // An image one pixel wide can round to nothing, where fastai fails.
@@ -50,21 +79,32 @@ export function resizeBox(width: number, height: number, plan: ResizePlan): Box 
 }
 
 /** Refuses a plan that no image could satisfy. */
-export function checkPlan({ width, height, method, position }: ResizePlan): void {
+export function checkPlan(plan: ResizePlan): void {
+  if (plan.method === 'whole') return
+  const { width, height, method } = plan
+  if (!['crop', 'squish', 'pad', 'random-crop', 'middle'].includes(method)) {
+    throw new OptionError('resize', `there is no method '${method}'`, { expected: "'crop', 'squish' or 'pad'" })
+  }
   if (!(Number.isInteger(width) && Number.isInteger(height) && width > 0 && height > 0)) {
     throw new OptionError('resize', 'the size is not a whole number of pixels', {
       given: { size: `${width} × ${height}` },
       expected: 'two positive integers',
     })
   }
-  if (!position.every((p) => p >= 0 && p <= 1)) {
+  if ('position' in plan && !plan.position.every((p) => p >= 0 && p <= 1)) {
     throw new OptionError('resize', 'the position is outside the image', {
-      given: { position: [...position] },
+      given: { position: [...plan.position] },
       expected: 'two numbers of 0 … 1, .5 being the centre',
     })
   }
-  if (!['crop', 'squish', 'pad'].includes(method)) {
-    throw new OptionError('resize', `there is no method '${method}'`, { expected: "'crop', 'squish' or 'pad'" })
+  if (method === 'random-crop' && plan.draws.length < BOX_NUMBERS) {
+    throw new OptionError('resize', 'there are too few random numbers', {
+      given: { draws: plan.draws.length },
+      expected: `${BOX_NUMBERS}, as randomResizedCrop draws`,
+    })
+  }
+  if (method === 'middle' && !(plan.extra >= 0 && plan.extra % 2 === 0)) {
+    throw new OptionError('resize', 'there is no middle', { given: { extra: plan.extra }, expected: 'an even number of pixels' })
   }
 }
 

@@ -82,19 +82,49 @@ export interface Datasets {
   create(folder: string, fill: (temporary: string) => Promise<void>): Promise<void>
 }
 
-/** How an image file becomes pixels of one size: see data/resize.ts for the rules. */
+/** An image file, and what to make of it; absent: the whole image as it is. */
 export interface DecodeRequest {
   readonly path: string
-  /** The box of the source to keep and the size to bring it to; absent: the whole image as it is. */
   readonly resize?: ResizePlan
 }
 
+/** What to make of an image whose size is not known yet, in numbers that can be sent to a thread. See data/resize.ts. */
+export type ResizePlan = (WholePlan | FitPlan | RandomCropPlan | MiddlePlan) & {
+  /** Left and right are exchanged before anything else is done. */
+  readonly mirror?: boolean
+}
+
+/** The image as it is. */
+export interface WholePlan {
+  readonly method: 'whole'
+}
+
 /** fastai's Resize: `position` in [0,1]² places the crop ([.5,.5] is the centre). */
-export interface ResizePlan {
+export interface FitPlan {
+  readonly method: 'crop' | 'squish' | 'pad'
   readonly width: number
   readonly height: number
-  readonly method: 'crop' | 'squish' | 'pad'
   readonly position: readonly [number, number]
+}
+
+/** fastai's RandomResizedCrop in training: a box of random area, shape and place. */
+export interface RandomCropPlan {
+  readonly method: 'random-crop'
+  readonly width: number
+  readonly height: number
+  /** Smallest and largest part of the area; smallest and largest width / height. */
+  readonly scale: readonly [number, number]
+  readonly ratio: readonly [number, number]
+  /** What is random about the box, in [0,1). */
+  readonly draws: readonly number[]
+}
+
+/** fastai's RandomResizedCrop in validation: squished to `extra` pixels more along both axes, of which the middle is kept. */
+export interface MiddlePlan {
+  readonly method: 'middle'
+  readonly width: number
+  readonly height: number
+  readonly extra: number
 }
 
 export interface DecodePool {

@@ -2,8 +2,9 @@ import { describe, expect, test } from 'vitest'
 import { OptionError } from '../../src/base/errors.ts'
 import { augTransforms } from '../../src/data/augment/transforms.ts'
 import { imagenetStats, normalize } from '../../src/data/augment/normalize.ts'
-import { CategoryBlock, ImageBlock, positionMatters, resize } from '../../src/data/blocks.ts'
+import { CategoryBlock, ImageBlock } from '../../src/data/blocks.ts'
 import { DataBlock, type DataBlockOptions } from '../../src/data/data-block.ts'
+import { flipItem, randomResizedCrop, resize } from '../../src/data/item-transforms.ts'
 import { parentLabel } from '../../src/data/items.ts'
 import { PixelCache } from '../../src/data/pixel-cache.ts'
 import { grandparentSplitter } from '../../src/data/splitters.ts'
@@ -110,18 +111,13 @@ test('summary tells the way of one item', async () => {
   expect(platform.lines.join('\n')).toBe(text)
 })
 
-describe('resize', () => {
-  test('knows whether the position of the crop matters', () => {
-    expect(positionMatters(resize(8), 16, 16)).toBe(false)
-    expect(positionMatters(resize(8), 16, 9)).toBe(true)
-    expect(positionMatters(resize([4, 8]), 16, 8)).toBe(false)
-    expect(positionMatters(resize(8, { method: 'squish' }), 16, 9)).toBe(false)
-    // Here fastai's rounding loses a pixel, which no position below 1 reaches.
-    expect(positionMatters(resize(224), 453, 453)).toBe(false)
-  })
-
-  test('refuses what it cannot do', () => {
-    expect(() => resize(0)).toThrow(OptionError)
-    expect(() => resize(8, { method: 'stretch' as 'crop' })).toThrow("there is no method 'stretch'")
-  })
+test('summary tells of every item transform, in the order of their work', async () => {
+  const made = block({ itemTransforms: [randomResizedCrop([4, 6]), flipItem(0.3)] })
+  const text = await made.summary('set', { batchSize: 4, platform: fakePlatform() })
+  expect(text.split('\n').slice(5, 9)).toEqual([
+    '  decoded: 16 × 8 pixels',
+    '  flipItem (p = 0.3): 16 × 8 pixels',
+    '  randomResizedCrop: 6 × 4 pixels',
+    'a batch: 4 such pictures, [4,4,6] u32, one RGBA pixel each',
+  ])
 })

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { DataError, OptionError } from '../../src/base/errors.ts'
-import { resize, type ItemTransform } from '../../src/data/blocks.ts'
+import { flipItem, randomResizedCrop, resize, type ItemTransform } from '../../src/data/item-transforms.ts'
 import { Loader, type Pass } from '../../src/data/loader.ts'
 import { Pictures } from '../../src/data/pictures.ts'
 import { PixelCache } from '../../src/data/pixel-cache.ts'
@@ -14,15 +14,16 @@ interface Made {
 }
 
 function make(items: readonly string[], options: {
-  split?: 'train' | 'valid'; batchSize?: number; transform?: ItemTransform; cache?: PixelCache; platform?: FakePlatform; depth?: number; seed?: number
+  split?: 'train' | 'valid'; batchSize?: number; transforms?: ItemTransform[]; cache?: PixelCache; platform?: FakePlatform; depth?: number; seed?: number
 } = {}): Made {
   const { split = 'train', batchSize = 4, platform = fakePlatform(), cache = new PixelCache(), depth = 2, seed = 1 } = options
-  const pictures = new Pictures({ platform, items, transform: options.transform, cache })
+  const pictures = new Pictures({ platform, items, cache })
   const loader = new Loader({
     platform, pictures, split, batchSize, seed, depth,
     labels: Uint32Array.from(items, (_, i) => i % 3),
     vocab: ['a', 'b', 'c'],
     items: Uint32Array.from(items.keys()),
+    itemTransforms: options.transforms ?? [],
     batchTransforms: [],
   })
   return { loader, platform, pictures }
@@ -101,12 +102,12 @@ describe('the pixels', () => {
 
   test('a crop lies in the middle in validation, at random in training, and the same for the same epoch', async () => {
     const items = names(4, '40x8')
-    const transform = resize(8)
-    const middle = await all(make(items, { split: 'valid', transform }))
+    const transforms = [resize(8)]
+    const middle = await all(make(items, { split: 'valid', transforms }))
     const expected = resizePixels(fakePicture(items[0]), { width: 8, height: 8, method: 'crop', position: [0.5, 0.5] })
     expect([...new Uint8Array(middle[0].pixels.buffer).slice(0, 256)]).toEqual([...expected.data])
 
-    const drawn = (pass: Pass) => all(make(items, { split: 'valid', transform }), { draws: 'train', ...pass })
+    const drawn = (pass: Pass) => all(make(items, { split: 'valid', transforms }), { draws: 'train', ...pass })
     const first = await drawn({ epoch: 1, pass: 1 })
     expect(await drawn({ epoch: 1, pass: 1 })).toEqual(first)
     expect((await drawn({ epoch: 1, pass: 2 }))[0].pixels).not.toEqual(first[0].pixels)
@@ -159,7 +160,7 @@ describe('decoding once', () => {
   const decodes = ({ platform }: Made) => platform.decoded.length
 
   test('a second epoch decodes nothing', async () => {
-    const made = make(names(8, '6x6'), { transform: resize(4) })
+    const made = make(names(8, '6x6'), { transforms: [resize(4)] })
     const first = await all(made, { epoch: 0, shuffle: false })
     expect(decodes(made)).toBe(8)
     const second = await all(made, { epoch: 1, shuffle: false })
@@ -171,8 +172,8 @@ describe('decoding once', () => {
 
   test('what depends on the draw is kept whole, and cropped as if it were decoded anew', async () => {
     const items = names(8, '12x6')
-    const made = make(items, { transform: resize(4) })
-    const never = make(items, { transform: resize(4), cache: new PixelCache(0) })
+    const made = make(items, { transforms: [resize(4)] })
+    const never = make(items, { transforms: [resize(4)], cache: new PixelCache(0) })
     expect(await all(made, { epoch: 0 })).toEqual(await all(never, { epoch: 0 }))
     expect(await all(made, { epoch: 1 })).toEqual(await all(never, { epoch: 1 }))
     expect([decodes(made), decodes(never)]).toEqual([8, 16])
@@ -181,7 +182,7 @@ describe('decoding once', () => {
 
   test('with many decoding threads such pictures are decoded and cropped there', async () => {
     const platform = fakePlatform({ threads: 8 })
-    const made = make(names(8, '12x6'), { transform: resize(4), platform })
+    const made = make(names(8, '12x6'), { transforms: [resize(4)], platform })
     await all(made, { epoch: 0 })
     await all(made, { epoch: 1 })
     expect(decodes(made)).toBe(16)
@@ -189,10 +190,45 @@ describe('decoding once', () => {
     expect(made.pictures.cache.usedBytes).toBe(0)
   })
 
+  test.each([
+    ['square pictures, flipped', '6x6', [resize(4), flipItem()]],
+    ['pictures cropped and flipped', '12x6', [flipItem(), resize(4)]],
+    ['pictures only flipped', '6x5', [flipItem()]],
+    ['random boxes, flipped', '12x6', [randomResizedCrop(4), flipItem()]],
+    ['squished pictures', '12x6', [resize(4, { method: 'squish' }), flipItem(0.3)]],
+  ])('%s: remembered or decoded anew, by few or many threads, the pixels are the same', async (_name, size, transforms) => {
+    const items = names(8, size)
+    const keeping = make(items, { transforms })
+    const others = [
+      make(items, { transforms, cache: new PixelCache(0) }),
+      make(items, { transforms, platform: fakePlatform({ threads: 8 }) }),
+    ]
+    const seen = []
+    for (const draws of ['train', 'valid', 'train'] as const) {
+      const expected = await all(keeping, { epoch: seen.length, shuffle: false, draws })
+      for (const other of others) expect(await all(other, { epoch: seen.length, shuffle: false, draws })).toEqual(expected)
+      seen.push(expected.map(({ pixels }) => pixels))
+    }
+    expect(seen[2]).not.toEqual(seen[0])
+  })
+
+  test('what is the same in every epoch is decoded once, also after random boxes', async () => {
+    for (const threads of [1, 8]) {
+      const platform = fakePlatform({ threads })
+      const made = make(names(8, '12x6'), { transforms: [randomResizedCrop(4)], platform })
+      await all(made, { epoch: 0 })
+      const before = decodes(made)
+      await all(made, { epoch: 0, draws: 'valid' })
+      await all(made, { epoch: 1, draws: 'valid' })
+      // On one thread the pictures are kept whole.
+      expect(decodes(made) - before).toBe(threads === 1 ? 0 : 8)
+    }
+  })
+
   test('a budget that is too small is said once, and changes no pixel', async () => {
     const items = names(8)
-    const small = make(items, { transform: resize(4), cache: new PixelCache(200) })
-    const large = make(items, { transform: resize(4) })
+    const small = make(items, { transforms: [resize(4)], cache: new PixelCache(200) })
+    const large = make(items, { transforms: [resize(4)] })
     for (const epoch of [0, 1]) expect(await all(small, { epoch })).toEqual(await all(large, { epoch }))
     expect(small.pictures.cache.usedBytes).toBeLessThanOrEqual(200)
     expect(small.platform.lines).toEqual([

@@ -2,26 +2,32 @@ import { readFileSync } from 'node:fs'
 import { crc32 } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
 import { OptionError } from '../../src/base/errors.ts'
-import { coefficients, resample, resizeBox, resizePixels } from '../../src/data/resize.ts'
-import type { Pixels, ResizePlan } from '../../src/platform/platform.ts'
+import { BOX_NUMBERS } from '../../src/data/augment/crop.ts'
+import { coefficients, dependsOnPlace, mirrored, resample, resizeBox, resizePixels } from '../../src/data/resize.ts'
+import type { FitPlan, Pixels, ResizePlan } from '../../src/platform/platform.ts'
 
 interface Golden {
   readonly header: { readonly pillow: string }
-  readonly cases: readonly {
+  readonly cases: readonly (PlanCase & {
     readonly source: readonly [number, number]
     readonly target: readonly [number, number]
-    readonly method: ResizePlan['method']
-    readonly position: readonly [number, number]
+    readonly mirror?: boolean
     readonly seed: number
     readonly crc: number
     readonly sum: number
     readonly all?: readonly number[]
     readonly first?: readonly number[]
-  }[]
+  })[]
 }
 
+type Pair = readonly [number, number]
+type PlanCase =
+  | { readonly method: FitPlan['method']; readonly position: Pair }
+  | { readonly method: 'random-crop'; readonly scale: Pair; readonly ratio: Pair; readonly box: readonly number[] }
+  | { readonly method: 'middle'; readonly extra: number }
+
 const golden: Golden = JSON.parse(readFileSync(new URL('../golden/resize.json', import.meta.url), 'utf8'))
-const crop = (size: number, position: readonly [number, number] = [0.5, 0.5]): ResizePlan =>
+const crop = (size: number, position: readonly [number, number] = [0.5, 0.5]): FitPlan =>
   ({ width: size, height: size, method: 'crop', position })
 
 /** The images of make_resize.py, with an alpha that must not matter. */
@@ -48,9 +54,17 @@ const row = (values: number[]): Pixels => ({
 })
 const reds = ({ data }: Pixels): number[] => [...data.filter((_, i) => i % 4 === 0)]
 
+/** The plan of a case; the draws of random crop number i are hash_uniform(22, 1000 + i), as in make_resize.py. */
+function planOf(c: Golden['cases'][number]): ResizePlan {
+  const size = { width: c.target[0], height: c.target[1], mirror: c.mirror }
+  if (c.method !== 'random-crop') return { ...size, ...c }
+  const number = golden.cases.filter(({ method }) => method === 'random-crop').indexOf(c)
+  return { ...size, ...c, draws: Array.from({ length: BOX_NUMBERS }, (_, i) => hash(i, 1000 + number) / 2 ** 32) }
+}
+
 describe('the pixels are those of Pillow', () => {
-  test.each(golden.cases)('$source → $target, $method at $position', (c) => {
-    const plan = { width: c.target[0], height: c.target[1], method: c.method, position: c.position }
+  test.each(golden.cases)('$source → $target, $method, number $seed', (c) => {
+    const plan = planOf(c)
     const result = resizePixels(picture(...c.source, c.seed), plan)
     const bytes = rgb(result)
     expect([result.width, result.height]).toEqual(c.target)
@@ -112,6 +126,74 @@ describe('the box is that of fastai', () => {
   })
 })
 
+describe('a random box', () => {
+  const plan = (draws: readonly number[], ratio: Pair = [3 / 4, 4 / 3], scale: Pair = [0.08, 1]): ResizePlan =>
+    ({ method: 'random-crop', width: 8, height: 8, scale, ratio, draws: [...draws, ...new Array<number>(BOX_NUMBERS).fill(0.5)] })
+
+  test.each(golden.cases.filter(({ method }) => method === 'random-crop'))('$source is that of fastai, number $seed', (c) => {
+    const { left, top, width, height } = resizeBox(...c.source, planOf(c))
+    expect([left, top, width, height]).toEqual('box' in c && c.box)
+  })
+
+  test('area, shape, top and left, each from its smallest to its largest', () => {
+    const whole = { width: 400, height: 300 }
+    expect(resizeBox(400, 300, plan([0, 0.5]))).toMatchObject({ width: 98, height: 98 })
+    expect(resizeBox(400, 300, plan([0, 0, 0, 0]))).toEqual({ left: 0, top: 0, width: 85, height: 113 })
+    expect(resizeBox(400, 300, plan([0, 0, 0.999, 0]))).toMatchObject({ left: 0, top: 187 })
+    expect(resizeBox(400, 300, plan([0, 0, 0, 0.999]))).toMatchObject({ left: 315, top: 0 })
+    expect(resizeBox(400, 300, plan([0.999999, 0.999999]))).toMatchObject(whole)
+  })
+
+  test('sides are rounded to even, and one that does not fit is drawn again', () => {
+    const half = (size: number) => resizeBox(size, size, plan([0, 0], [1, 1], [0.25, 0.25])).width
+    expect([half(5), half(7), half(9)]).toEqual([2, 4, 4])
+    // The first box would be 346 high.
+    expect(resizeBox(400, 300, plan([0.999, 0.2, 0, 0.5, 0, 0]))).toEqual({ left: 0, top: 0, width: 98, height: 98 })
+  })
+
+  test('after ten that do not fit, the largest allowed one in the middle', () => {
+    expect(resizeBox(400, 100, plan([], [3 / 4, 4 / 3], [1, 1]))).toEqual({ left: 133, top: 0, width: 133, height: 100 })
+    expect(resizeBox(100, 400, plan([], [3 / 4, 4 / 3], [1, 1]))).toEqual({ left: 0, top: 133, width: 100, height: 133 })
+  })
+
+  test('too few numbers are refused', () => {
+    expect(() => resizeBox(40, 40, { ...plan([]), draws: [0.5] } as ResizePlan)).toThrow(OptionError)
+  })
+})
+
+test('mirroring exchanges left and right of every row, and comes before the crop', () => {
+  const source = picture(5, 3, 2)
+  const { width, height, data } = mirrored(source)
+  expect([width, height]).toEqual([5, 3])
+  for (let y = 0; y < 3; y++) {
+    for (let x = 0; x < 5; x++) expect([...data.slice((y * 5 + x) * 4, (y * 5 + x) * 4 + 4)]).toEqual([...source.data.slice((y * 5 + 4 - x) * 4, (y * 5 + 4 - x) * 4 + 4)])
+  }
+  // Pixels that begin inside a larger buffer.
+  const inside = new Uint8Array(64).subarray(4, 64)
+  inside.set(source.data)
+  expect(mirrored({ width, height, data: inside }).data).toEqual(data)
+
+  const ramp = row([0, 10, 20, 30, 40])
+  const left = { width: 2, height: 1, method: 'crop', position: [0, 0] } as const
+  expect(reds(resizePixels(row([0, 10, 20, 30]), { ...left, mirror: true }))).toEqual([30, 20])
+  expect(reds(resizePixels(ramp, { method: 'whole', mirror: true }))).toEqual([40, 30, 20, 10, 0])
+})
+
+test('whether the place of a crop matters', () => {
+  expect([dependsOnPlace(crop(8)), dependsOnPlace({ method: 'whole' })]).toEqual([undefined, false])
+  expect(dependsOnPlace(crop(8), { width: 16, height: 16 })).toBe(false)
+  expect(dependsOnPlace(crop(8), { width: 16, height: 9 })).toBe(true)
+  expect(dependsOnPlace(crop(8), { width: 9, height: 16 })).toBe(true)
+  expect(dependsOnPlace({ ...crop(8), height: 4 }, { width: 16, height: 8 })).toBe(false)
+  expect(dependsOnPlace({ ...crop(8), method: 'squish' }, { width: 16, height: 9 })).toBe(false)
+  expect(dependsOnPlace({ ...crop(8), method: 'pad' }, { width: 16, height: 9 })).toBe(true)
+  // Here fastai's rounding loses a pixel, which no position below 1 reaches.
+  expect(dependsOnPlace(crop(224), { width: 453, height: 453 })).toBe(false)
+  expect(dependsOnPlace({ method: 'middle', width: 8, height: 8, extra: 8 }, { width: 16, height: 9 })).toBe(false)
+  expect(dependsOnPlace({ method: 'whole' }, { width: 16, height: 9 })).toBe(false)
+  expect(dependsOnPlace({ method: 'random-crop', width: 8, height: 8, scale: [0.5, 1], ratio: [1, 1], draws: [] }, { width: 8, height: 8 })).toBe(true)
+})
+
 test('an image of the right size is copied, not changed', () => {
   const source = picture(224, 224, 5)
   const result = resizePixels(source, crop(224))
@@ -131,4 +213,6 @@ test('a plan that makes no sense is refused', () => {
   expect(() => resizePixels(source, { ...crop(1.5) })).toThrow('1.5 × 1.5')
   expect(() => resizePixels(source, crop(2, [0.5, 1.1]))).toThrow('[0.5,1.1]')
   expect(() => resizePixels(source, crop(2, [Number.NaN, 0]))).toThrow(OptionError)
+  expect(() => resizePixels(source, { method: 'middle', width: 2, height: 2, extra: 3 })).toThrow('there is no middle')
+  expect(() => resizePixels(source, { ...crop(2), method: 'stretch' as 'crop' })).toThrow("there is no method 'stretch'")
 })

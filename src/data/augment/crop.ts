@@ -13,7 +13,7 @@ export interface Box {
 /** A height and a width in pixels, or one number for both. */
 export type Size = number | readonly [number, number]
 
-type Range = readonly [smallest: number, largest: number]
+export type Range = readonly [smallest: number, largest: number]
 
 export interface CropOptions {
   /** Smallest and largest part of the area to keep in training. Default 0.08 and 1. */
@@ -42,18 +42,7 @@ export interface CropTransform {
  */
 export function randomResizedCropGpu(size: Size, options: CropOptions = {}): CropTransform {
   const { minScale = 0.08, maxScale = 1, ratio = [3 / 4, 4 / 3], validScale = 1 } = options
-  if (!(minScale > 0 && minScale <= maxScale && maxScale <= 1)) {
-    throw new OptionError('randomResizedCropGpu', 'the scales are parts of the area', {
-      given: { minScale, maxScale },
-      expected: '0 < minScale ≤ maxScale ≤ 1',
-    })
-  }
-  if (!(ratio[0] > 0 && ratio[0] <= ratio[1])) {
-    throw new OptionError('randomResizedCropGpu', 'the ratio is a range of width / height', {
-      given: { ratio },
-      expected: '0 < ratio[0] ≤ ratio[1]',
-    })
-  }
+  checkRanges('randomResizedCropGpu', [minScale, maxScale], ratio)
   if (!(validScale > 0 && validScale <= 1)) {
     throw new OptionError('randomResizedCropGpu', 'validScale is a part of the side', {
       given: { validScale },
@@ -65,7 +54,7 @@ export function randomResizedCropGpu(size: Size, options: CropOptions = {}): Cro
     order: 30,
     size: toSize('randomResizedCropGpu', size),
     draw: (random, height, width, split) =>
-      (split === 'train' ? randomBox(random, height, width, [minScale, maxScale], ratio) : undefined) ??
+      (split === 'train' ? randomBox(() => random.uniform(), height, width, [minScale, maxScale], ratio) : undefined) ??
       middleBox(height, width, ratio, split === 'valid' ? validScale : 1),
   }
 }
@@ -82,23 +71,49 @@ export function toSize(where: string, size: Size): readonly [number, number] {
   return sides
 }
 
-/** A box of random area, shape and place; `undefined` when ten tries found none that fits. */
-function randomBox(random: Rng, height: number, width: number, scale: Range, ratio: Range): Box | undefined {
-  for (let attempt = 0; attempt < 10; attempt++) {
-    const area = random.uniform(scale[0], scale[1]) * width * height
-    const shape = Math.exp(random.uniform(Math.log(ratio[0]), Math.log(ratio[1])))
+/** @throws OptionError unless both are ranges that a box can be drawn from */
+export function checkRanges(where: string, [minScale, maxScale]: Range, ratio: Range): void {
+  if (!(minScale > 0 && minScale <= maxScale && maxScale <= 1)) {
+    throw new OptionError(where, 'the scales are parts of the area', {
+      given: { minScale, maxScale },
+      expected: '0 < minScale ≤ maxScale ≤ 1',
+    })
+  }
+  if (!(ratio[0] > 0 && ratio[0] <= ratio[1])) {
+    throw new OptionError(where, 'the ratio is a range of width / height', {
+      given: { ratio },
+      expected: '0 < ratio[0] ≤ ratio[1]',
+    })
+  }
+}
+
+/** How often a box is drawn before the one in the middle is taken. */
+const TRIES = 10
+/** As many numbers as `randomBox` asks for at most: two a try, and two for the place. */
+export const BOX_NUMBERS = 2 * TRIES + 2
+
+/**
+ * A box of random area, shape and place; `undefined` when ten tries found none that fits.
+ *
+ * @param next  numbers of U[0,1): for each try an area and a shape, and once these fit a top and a left
+ */
+export function randomBox(next: () => number, height: number, width: number, scale: Range, ratio: Range): Box | undefined {
+  const between = (low: number, high: number) => low + (high - low) * next()
+  for (let attempt = 0; attempt < TRIES; attempt++) {
+    const area = between(scale[0], scale[1]) * width * height
+    const shape = Math.exp(between(Math.log(ratio[0]), Math.log(ratio[1])))
     const boxWidth = roundHalfToEven(Math.sqrt(area * shape))
     const boxHeight = roundHalfToEven(Math.sqrt(area / shape))
     if (boxWidth >= 1 && boxHeight >= 1 && boxWidth <= width && boxHeight <= height) {
-      const top = random.integer(0, height - boxHeight)
-      return { top, left: random.integer(0, width - boxWidth), height: boxHeight, width: boxWidth }
+      const top = Math.floor(next() * (height - boxHeight + 1))
+      return { top, left: Math.floor(next() * (width - boxWidth + 1)), height: boxHeight, width: boxWidth }
     }
   }
   return undefined
 }
 
 /** The largest box of an allowed shape, in the middle, its sides scaled. */
-function middleBox(H: number, W: number, ratio: Range, scale: number): Box {
+export function middleBox(H: number, W: number, ratio: Range, scale = 1): Box {
   const [h, w] = W / H < ratio[0] ? [W / ratio[0], W] : W / H > ratio[1] ? [H, H * ratio[1]] : [H, W]
   const height = Math.max(1, Math.floor(Math.floor(h) * scale))
   const width = Math.max(1, Math.floor(Math.floor(w) * scale))
@@ -106,7 +121,7 @@ function middleBox(H: number, W: number, ratio: Range, scale: number): Box {
 }
 
 /** As Python's round: 2.5 is 2, 3.5 is 4. */
-function roundHalfToEven(value: number): number {
+export function roundHalfToEven(value: number): number {
   const below = Math.floor(value)
   return value - below === 0.5 ? below + (below % 2) : Math.round(value)
 }
