@@ -92,10 +92,9 @@ export class FlatParameters {
     const { leaf } = parameter
     const gradient = region(chunk.gradients, slot)
     parameter.moveTo(region(chunk.values, slot))
-    if (leaf.gradient) {
-      copy(leaf.gradient, gradient)
-      release(leaf.gradient)
-    }
+    // One that is not of this step is left behind, and with it what a bad step may have left in it.
+    if (leaf.gradient && leaf.hasGradient) copy(leaf.gradient, gradient)
+    if (leaf.gradient) release(leaf.gradient)
     leaf.gradient = gradient
     homes.get(parameter)?.moveOut()
     homes.set(parameter, this)

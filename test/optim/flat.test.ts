@@ -26,9 +26,10 @@ function parameters(...shapes: Shape[]): Parameter[] {
 
 test('every parameter begins where a binding may, and keeps its numbers and gradient', async () => {
   const all = parameters([2, 130], [1], [3, 3, 3, 3], [128])
-  // One has numbers on the GPU already and one a gradient; the others are yet to be made.
+  // One has numbers on the GPU already, one a gradient, one a gradient of an earlier step.
   const before = await read(all[0].value)
-  all[1].leaf.gradient = tensor([42], [1])
+  Object.assign(all[1].leaf, { gradient: tensor([42], [1]), hasGradient: true })
+  all[3].leaf.gradient = tensor(hashUniform(128, 9), [128])
   const flat = new FlatParameters(all)
   expect(flat.chunks.map(({ slots, blocks }) => ({ offsets: slots.map(({ offset }) => offset), blocks }))).toEqual([
     { offsets: [0, 384, 512, 640], blocks: 6 },
@@ -37,6 +38,7 @@ test('every parameter begins where a binding may, and keeps its numbers and grad
   expect(await read(all[0].value)).toEqual(before)
   for (const [i, { value, count }] of all.entries()) expect(await read(value)).toEqual(hashUniform(count, i, -1, 1))
   expect([...(await read(all[1].leaf.gradient!))]).toEqual([42])
+  expect(await read(all[3].leaf.gradient!)).toEqual(new Float32Array(128))
   flat.keepHalves()
   expect(all[3].half?.view.offset).toBe(640 * 2)
   expect(all[3].half?.leaf).toBe(all[3].leaf)

@@ -1,0 +1,56 @@
+import { ShapeError } from '../base/errors.ts'
+import { conv2d } from '../ops/conv2d.ts'
+import { elementCount, windowOutput, type Shape } from '../tensor/shape.ts'
+import type { Tensor } from '../tensor/tensor.ts'
+import type { Init } from './init.ts'
+import { Module } from './module.ts'
+import { Parameter } from './parameter.ts'
+import { layerRow, type LayerRow } from './summary.ts'
+
+export interface ConvOptions {
+  readonly inChannels: number
+  readonly outChannels: number
+  /** Rows and columns of the filter. Default 3. */
+  readonly window?: number
+  /** Step in pixels. Default 1. */
+  readonly stride?: number
+  readonly init: Init
+}
+
+/**
+ * 2-D convolution without bias, padded with (window − 1) / 2 zeros on each side.
+ *
+ * x [N,H,W,C] f16 | f32 → [N,⌈H/stride⌉,⌈W/stride⌉,O]; weight [O,R,S,C]
+ * Source: torch.nn.Conv2d as fastai layers.py, ConvLayer, makes it before a batch norm.
+ */
+export class Conv extends Module {
+  readonly weight: Parameter
+  private readonly stride: number
+  private readonly pad: number
+
+  constructor({ inChannels, outChannels, window = 3, stride = 1, init }: ConvOptions) {
+    super()
+    const shape = [outChannels, window, window, inChannels]
+    this.weight = this.addParameter(new Parameter('weight', shape, 'weight', init.kaimingNormal(shape)))
+    this.stride = stride
+    this.pad = (window - 1) / 2
+  }
+
+  forward(x: Tensor): Tensor {
+    return conv2d(x, this.weight.for(x), { stride: this.stride, pad: this.pad })
+  }
+
+  describe(input: Shape): readonly LayerRow[] {
+    const [N, H, W, C] = input
+    const [O, R, S, inChannels] = this.weight.shape
+    if (input.length !== 4 || C !== inChannels) {
+      throw new ShapeError(this.weight.path, 'the input does not fit the convolution', {
+        given: { input, weight: this.weight.shape },
+        expected: `[N,H,W,${inChannels}]`,
+      })
+    }
+    const output = [N, windowOutput(H, R, this.stride, this.pad), windowOutput(W, S, this.stride, this.pad), O]
+    const step = this.stride === 1 ? '' : ` / ${this.stride}`
+    return [layerRow(`conv ${R}×${S}${step}`, output, [this.weight], 2 * elementCount(output) * R * S * C)]
+  }
+}

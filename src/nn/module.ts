@@ -1,0 +1,94 @@
+import type { Shape } from '../tensor/shape.ts'
+import type { Tensor } from '../tensor/tensor.ts'
+import type { Parameter, StateTensor } from './parameter.ts'
+import { loadStateDict, stateDict, type StateDict } from './state-dict.ts'
+import { summaryTable, type LayerRow } from './summary.ts'
+
+/**
+ * A layer, or a model of layers: it holds parameters and calls operations.
+ *
+ * What belongs to it is said once, in its constructor, with `addParameter`, `addBuffer` and `addChild`; the names given
+ * there, joined with dots, are the paths of a checkpoint.
+ */
+export abstract class Module {
+  private readonly ownParameters: Parameter[] = []
+  private readonly ownBuffers: StateTensor[] = []
+  private readonly ownChildren: (readonly [string, Module])[] = []
+  private isTraining = true
+
+  /** Records the work that turns x into the output; waits for nothing. */
+  abstract forward(x: Tensor): Tensor
+
+  /** The layers that would run on an input of that shape, in order; the last one's output is this module's. No GPU is needed. */
+  abstract describe(input: Shape): readonly LayerRow[]
+
+  /** Whether normalisation uses the batch (and remembers it) or what it remembers. True until `eval`. */
+  get training(): boolean {
+    return this.isTraining
+  }
+
+  train(): this {
+    return this.setTraining(true)
+  }
+
+  eval(): this {
+    return this.setTraining(false)
+  }
+
+  /** Modules directly below, with their names. */
+  children(): readonly (readonly [string, Module])[] {
+    return this.ownChildren
+  }
+
+  /** Parameters of this module and all below, in the order of a PyTorch checkpoint. */
+  parameters(): readonly Parameter[] {
+    return [...this.ownParameters, ...this.ownChildren.flatMap(([, child]) => child.parameters())]
+  }
+
+  /** Running statistics of this module and all below. */
+  buffers(): readonly StateTensor[] {
+    return [...this.ownBuffers, ...this.ownChildren.flatMap(([, child]) => child.buffers())]
+  }
+
+  /** Parameters and running statistics, in the order of a PyTorch checkpoint. */
+  states(): readonly StateTensor[] {
+    return [...this.ownParameters, ...this.ownBuffers, ...this.ownChildren.flatMap(([, child]) => child.states())]
+  }
+
+  /** Every number of the model under its path, in PyTorch's layouts. */
+  stateDict(): Promise<StateDict> {
+    return stateDict(this.states())
+  }
+
+  /** Takes over the numbers of a checkpoint. @throws DataError when names or shapes do not fit; nothing is changed then. */
+  loadStateDict(dict: StateDict): void {
+    loadStateDict(this.states(), dict)
+  }
+
+  /** A table of the layers: path, output shape, parameters and MFLOP of a forward pass on that input, [N,H,W,C]. */
+  summary(input: Shape): string {
+    return summaryTable(this.describe(input))
+  }
+
+  protected addParameter(parameter: Parameter): Parameter {
+    this.ownParameters.push(parameter)
+    return parameter
+  }
+
+  protected addBuffer(buffer: StateTensor): StateTensor {
+    this.ownBuffers.push(buffer)
+    return buffer
+  }
+
+  protected addChild<Child extends Module>(name: string, child: Child): Child {
+    this.ownChildren.push([name, child])
+    for (const state of child.states()) state.putUnder(name)
+    return child
+  }
+
+  private setTraining(training: boolean): this {
+    this.isTraining = training
+    for (const [, child] of this.ownChildren) child.setTraining(training)
+    return this
+  }
+}

@@ -1,0 +1,60 @@
+import { avgPool } from '../ops/avg-pool.ts'
+import { globalAvgPool } from '../ops/global-avg-pool.ts'
+import { maxPool } from '../ops/max-pool.ts'
+import { windowOutput, type Shape } from '../tensor/shape.ts'
+import type { Tensor } from '../tensor/tensor.ts'
+import { Module } from './module.ts'
+import { layerRow, type LayerRow } from './summary.ts'
+
+/** The largest of each window. x [N,H,W,C] → [N,H′,W′,C], H′ = ⌊(H + 2·pad − window) / stride⌋ + 1. */
+export class MaxPool extends Module {
+  private readonly options: { readonly window: number; readonly stride: number; readonly pad: number }
+
+  constructor(options: { readonly window: number; readonly stride: number; readonly pad: number }) {
+    super()
+    this.options = options
+  }
+
+  forward(x: Tensor): Tensor {
+    return maxPool(x, this.options)
+  }
+
+  describe([N, H, W, C]: Shape): readonly LayerRow[] {
+    const { window, stride, pad } = this.options
+    const output = [N, windowOutput(H, window, stride, pad), windowOutput(W, window, stride, pad), C]
+    return [layerRow(`max pool ${window}×${window} / ${stride}`, output, [])]
+  }
+}
+
+/**
+ * The mean of each window of `stride` by `stride`, windows touching; those that overhang the edge are the mean of the
+ * pixels there are. x [N,H,W,C] → [N,⌈H/stride⌉,⌈W/stride⌉,C]. Source: torch.nn.AvgPool2d(stride, ceil_mode=True).
+ */
+export class AvgPool extends Module {
+  private readonly stride: number
+
+  constructor(stride: number) {
+    super()
+    this.stride = stride
+  }
+
+  forward(x: Tensor): Tensor {
+    return avgPool(x, { window: this.stride, stride: this.stride, ceilMode: true })
+  }
+
+  describe([N, H, W, C]: Shape): readonly LayerRow[] {
+    const output = [N, Math.ceil(H / this.stride), Math.ceil(W / this.stride), C]
+    return [layerRow(`avg pool ${this.stride}×${this.stride} / ${this.stride}`, output, [])]
+  }
+}
+
+/** The mean over height and width. x [N,H,W,C] → [N,C]. */
+export class GlobalAvgPool extends Module {
+  forward(x: Tensor): Tensor {
+    return globalAvgPool(x)
+  }
+
+  describe([N, , , C]: Shape): readonly LayerRow[] {
+    return [layerRow('global avg pool', [N, C], [])]
+  }
+}

@@ -1,0 +1,42 @@
+import { isRecording } from '../tensor/op.ts'
+import { release, scope } from '../tensor/scope.ts'
+import type { Shape } from '../tensor/shape.ts'
+import type { Tensor } from '../tensor/tensor.ts'
+import { Module } from './module.ts'
+import { rowsUnder, type LayerRow } from './summary.ts'
+
+/** Layers one after the other. They are called `0`, `1`, …, unless they are given with names. */
+export class Sequential extends Module {
+  readonly layers: readonly Module[]
+
+  constructor(layers: readonly (Module | readonly [string, Module])[]) {
+    super()
+    this.layers = layers.map((layer, i) => {
+      const [name, module] = layer instanceof Module ? [String(i), layer] : layer
+      return this.addChild(name, module)
+    })
+  }
+
+  forward(x: Tensor): Tensor {
+    return runLayers(this.layers, x)
+  }
+
+  describe(input: Shape): readonly LayerRow[] {
+    const rows: LayerRow[] = []
+    for (const [name, layer] of this.children()) rows.push(...rowsUnder(name, layer.describe(rows.at(-1)?.output ?? input)))
+    return rows
+  }
+}
+
+/**
+ * Runs layers one after the other. Where nothing is remembered for backward, each layer's input is given back as soon
+ * as its output is there, so that evaluation holds two activations and not all of them.
+ */
+export function runLayers(layers: readonly Module[], input: Tensor): Tensor {
+  return layers.reduce((x, layer) => {
+    if (isRecording()) return layer.forward(x)
+    const y = scope(() => layer.forward(x))
+    if (x !== input && x.storage !== y.storage) release(x)
+    return y
+  }, input)
+}

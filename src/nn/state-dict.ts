@@ -1,0 +1,83 @@
+import { DataError } from '../base/errors.ts'
+import { elementCount, sameShape, type Shape } from '../tensor/shape.ts'
+import { read } from '../tensor/transfer.ts'
+import type { StateTensor } from './parameter.ts'
+
+/** A tensor of a checkpoint, in PyTorch's layout: convolution weights are [O,C,R,S]. */
+export interface StateEntry {
+  readonly shape: Shape
+  readonly data: Float32Array
+}
+
+/** Tensors of a checkpoint by name, in order. */
+export type StateDict = ReadonlyMap<string, StateEntry>
+
+/** Counts batches seen; PyTorch only uses it for another kind of average, and does without when it is missing. */
+const IGNORED = '.num_batches_tracked'
+
+export async function stateDict(states: readonly StateTensor[]): Promise<StateDict> {
+  const dict = new Map<string, StateEntry>()
+  for (const { path, shape, value } of states) {
+    dict.set(path, { shape: torchShape(shape), data: toTorch(Float32Array.from(await read(value)), shape) })
+  }
+  return dict
+}
+
+export function loadStateDict(states: readonly StateTensor[], dict: StateDict): void {
+  const known = new Set(states.map(({ path }) => path))
+  const missing = [...known].filter((path) => !dict.has(path))
+  const surplus = [...dict.keys()].filter((path) => !known.has(path) && !path.endsWith(IGNORED))
+  if (missing.length > 0 || surplus.length > 0) {
+    throw new DataError('loadStateDict', 'the names of the checkpoint are not those of the model', {
+      given: { missing: listed(missing), surplus: listed(surplus) },
+      fix: 'build the same architecture with the same options as the one that was saved',
+    })
+  }
+  for (const { path, shape } of states) {
+    const entry = dict.get(path)
+    if (!entry || (sameShape(entry.shape, torchShape(shape)) && entry.data.length === elementCount(shape))) continue
+    throw new DataError('loadStateDict', `the shape of ${path} differs`, {
+      given: { checkpoint: entry.shape, model: torchShape(shape), numbers: entry.data.length },
+      fix: 'build the model with the options it was saved with, such as `outputs`',
+    })
+  }
+  for (const state of states) {
+    const entry = dict.get(state.path)
+    if (entry) state.write(fromTorch(entry.data, state.shape))
+  }
+}
+
+/** [O,R,S,C] → [O,C,R,S]; other shapes are the same in both. */
+export function torchShape(shape: Shape): Shape {
+  if (shape.length !== 4) return shape
+  const [O, R, S, C] = shape
+  return [O, C, R, S]
+}
+
+/** Numbers of a tensor of that (own) shape, put in PyTorch's order. */
+export function toTorch(data: Float32Array, shape: Shape): Float32Array {
+  return reordered(data, shape, (out, own, torch) => (out[torch] = data[own]))
+}
+
+/** Numbers in PyTorch's order, put in that of a tensor of that (own) shape. */
+export function fromTorch(data: Float32Array, shape: Shape): Float32Array {
+  return reordered(data, shape, (out, own, torch) => (out[own] = data[torch]))
+}
+
+function reordered(data: Float32Array, shape: Shape, move: (out: Float32Array, own: number, torch: number) => void): Float32Array {
+  if (shape.length !== 4) return data
+  const [O, R, S, C] = shape
+  const taps = R * S
+  const out = new Float32Array(data.length)
+  for (let o = 0; o < O; o++) {
+    for (let tap = 0; tap < taps; tap++) {
+      for (let c = 0; c < C; c++) move(out, (o * taps + tap) * C + c, (o * C + c) * taps + tap)
+    }
+  }
+  return out
+}
+
+function listed(names: readonly string[]): string {
+  const shown = names.slice(0, 5).join(' ')
+  return names.length > 5 ? `${shown} … ${names.length} in all` : shown || 'none'
+}

@@ -1,0 +1,47 @@
+import type { Shape } from '../tensor/shape.ts'
+import type { StateTensor } from './parameter.ts'
+
+/** One layer of a summary. */
+export interface LayerRow {
+  /** Names from the described module down; '' for that module itself. */
+  readonly path: string
+  /** What it is: `conv 3×3 / 2`. */
+  readonly layer: string
+  readonly output: Shape
+  readonly parameters: number
+  /** Of convolutions and matrix products, a multiplication and an addition being two; the rest is left out. */
+  readonly flops: number
+}
+
+/** The row of a layer without layers in it. */
+export function layerRow(layer: string, output: Shape, parameters: readonly StateTensor[], flops = 0): LayerRow {
+  return { path: '', layer, output, parameters: parameters.reduce((sum, { count }) => sum + count, 0), flops }
+}
+
+/** Rows as seen from the module above. */
+export function rowsUnder(name: string, rows: readonly LayerRow[]): LayerRow[] {
+  return rows.map((row) => ({ ...row, path: row.path === '' ? name : `${name}.${row.path}` }))
+}
+
+/** The rows as text, with their sums at the end. */
+export function summaryTable(rows: readonly LayerRow[]): string {
+  const parameters = rows.reduce((sum, row) => sum + row.parameters, 0)
+  const flops = rows.reduce((sum, row) => sum + row.flops, 0)
+  const table = [
+    ['path', 'layer', 'output', 'parameters', 'MFLOP'],
+    ...rows.map((row) => [row.path, row.layer, `[${row.output.join(',')}]`, grouped(row.parameters), megaflops(row.flops)]),
+    ['total', '', '', grouped(parameters), megaflops(flops)],
+  ]
+  const widths = table[0].map((_, column) => Math.max(...table.map((line) => line[column].length)))
+  const pad = (cell: string, column: number) => (column < 3 ? cell.padEnd(widths[column]) : cell.padStart(widths[column]))
+  return table.map((line) => line.map(pad).join('  ')).join('\n')
+}
+
+/** 11708744 → `11,708,744`; 0 → ''. */
+function grouped(count: number): string {
+  return count === 0 ? '' : String(count).replace(/\B(?=(\d{3})+$)/g, ',')
+}
+
+function megaflops(flops: number): string {
+  return flops === 0 ? '' : (flops / 1e6).toFixed(1)
+}

@@ -1,0 +1,122 @@
+import { OptionError } from '../base/errors.ts'
+import type { Shape } from '../tensor/shape.ts'
+import type { Tensor } from '../tensor/tensor.ts'
+import { ConvLayer } from './conv-layer.ts'
+import { Init } from './init.ts'
+import { Linear } from './linear.ts'
+import { Module } from './module.ts'
+import { AvgPool, GlobalAvgPool, MaxPool } from './pool.ts'
+import { runLayers, Sequential } from './sequential.ts'
+import { rowsUnder, type LayerRow } from './summary.ts'
+
+export interface XResNetOptions {
+  /** Classes the head tells apart. Default 1000, as fastai's, whatever the data have. */
+  readonly outputs?: number
+  /** Channels of a picture. Default 3. */
+  readonly channels?: number
+  /** Seed of the initial weights. Default 0. */
+  readonly seed?: number
+}
+
+/** Widths of the three convolutions before the max pool, and of the stages after it (fastai vision/models/xresnet.py, XResNet). */
+const STEM_WIDTHS = [32, 32, 64] as const
+const STAGE_WIDTHS = [64, 128, 256, 512] as const
+const EXTRA_STAGE_WIDTH = 256
+
+/**
+ * A residual block.
+ *
+ *   y = ReLU(convpath(x) + idpath(x))
+ *
+ * convpath: 3×3, 3×3, or with expansion 4 the bottleneck 1×1, 3×3, 1×1; the first 3×3 steps by `stride`, and the last
+ * batch norm's weight starts at 0. idpath: x itself; an average pool first where the block steps, then a 1×1
+ * convolution where the widths differ (arXiv:1812.01187, ResNet-D).
+ * Source: fastai layers.py, ResBlock.
+ */
+export class ResBlock extends Module {
+  readonly convpath: Sequential
+  readonly idpath: Sequential
+  private readonly before: readonly ConvLayer[]
+  private readonly last: ConvLayer
+
+  constructor(options: { expansion: number; inChannels: number; width: number; stride: number; init: Init }) {
+    super()
+    const { expansion, inChannels, width, stride, init } = options
+    const outChannels = width * expansion
+    this.before =
+      expansion === 1
+        ? [new ConvLayer({ inChannels, outChannels: width, stride, init })]
+        : [
+            new ConvLayer({ inChannels, outChannels: width, window: 1, init }),
+            new ConvLayer({ inChannels: width, outChannels: width, stride, init }),
+          ]
+    const window = expansion === 1 ? 3 : 1
+    this.last = new ConvLayer({ inChannels: width, outChannels, window, normWeight: 0, relu: false, init })
+    this.convpath = this.addChild('convpath', new Sequential([...this.before, this.last]))
+    this.idpath = this.addChild('idpath', new Sequential([
+      ...(stride === 1 ? [] : [new AvgPool(stride)]),
+      ...(inChannels === outChannels ? [] : [new ConvLayer({ inChannels, outChannels, window: 1, relu: false, init })]),
+    ]))
+  }
+
+  forward(x: Tensor): Tensor {
+    return this.last.forwardOnto(this.idpath.forward(x), runLayers(this.before, x))
+  }
+
+  describe(input: Shape): readonly LayerRow[] {
+    return [...rowsUnder('idpath', this.idpath.describe(input)), ...rowsUnder('convpath', this.convpath.describe(input))]
+  }
+}
+
+/**
+ * The network of the Imagenette lessons: ResNet with a stem of three 3×3 convolutions and average pools on the
+ * shortcuts, initialised so that every block begins as its identity.
+ *
+ * Layers 0-2 stem, 3 max pool, then the stages, global average pool, (flatten and dropout, which have nothing to do
+ * here but keep their numbers), linear. x [N,H,W,channels] f16 | f32 → logits [N,outputs] as x.
+ * Source: fastai vision/models/xresnet.py, XResNet; He et al. 2018, arXiv:1812.01187.
+ *
+ * @param expansion  how much wider a block's output is than its middle: 1, or 4 for bottlenecks
+ * @param blocks     how many residual blocks each stage has
+ */
+export function xresnet(expansion: 1 | 4, blocks: readonly number[], options: XResNetOptions = {}): Sequential {
+  const { outputs = 1000, channels = 3, seed = 0 } = options
+  for (const [name, value] of Object.entries({ outputs, channels })) {
+    if (!Number.isInteger(value) || value < 1) {
+      throw new OptionError('xresnet', `${name} is not a positive whole number`, { given: { [name]: value } })
+    }
+  }
+  const init = new Init(seed)
+  const stem = STEM_WIDTHS.map((outChannels, i) => {
+    return new ConvLayer({ inChannels: i === 0 ? channels : STEM_WIDTHS[i - 1], outChannels, stride: i === 0 ? 2 : 1, init })
+  })
+  let inChannels: number = STEM_WIDTHS[2]
+  const stages = blocks.map((count, i) => {
+    const width = STAGE_WIDTHS[i] ?? EXTRA_STAGE_WIDTH
+    return new Sequential(
+      Array.from({ length: count }, (_, j) => {
+        const block = new ResBlock({ expansion, inChannels, width, stride: i > 0 && j === 0 ? 2 : 1, init })
+        inChannels = width * expansion
+        return block
+      }),
+    )
+  })
+  const features = [...stem, new MaxPool({ window: 3, stride: 2, pad: 1 }), ...stages, new GlobalAvgPool()]
+  const head = new Linear(inChannels, outputs, init)
+  return new Sequential([...features, [String(features.length + 2), head]])
+}
+
+/** 11.7 million parameters with 1000 outputs. See `xresnet`. */
+export const xresnet18 = (options?: XResNetOptions): Sequential => xresnet(1, [2, 2, 2, 2], options)
+export const xresnet34 = (options?: XResNetOptions): Sequential => xresnet(1, [3, 4, 6, 3], options)
+export const xresnet50 = (options?: XResNetOptions): Sequential => xresnet(4, [3, 4, 6, 3], options)
+export const xresnet101 = (options?: XResNetOptions): Sequential => xresnet(4, [3, 4, 23, 3], options)
+export const xresnet152 = (options?: XResNetOptions): Sequential => xresnet(4, [3, 8, 36, 3], options)
+/** Two stages more, for small pictures. */
+export const xresnet18Deep = (options?: XResNetOptions): Sequential => xresnet(1, [2, 2, 2, 2, 1, 1], options)
+export const xresnet34Deep = (options?: XResNetOptions): Sequential => xresnet(1, [3, 4, 6, 3, 1, 1], options)
+export const xresnet50Deep = (options?: XResNetOptions): Sequential => xresnet(4, [3, 4, 6, 3, 1, 1], options)
+/** Four stages more. */
+export const xresnet18Deeper = (options?: XResNetOptions): Sequential => xresnet(1, [2, 2, 1, 1, 1, 1, 1, 1], options)
+export const xresnet34Deeper = (options?: XResNetOptions): Sequential => xresnet(1, [3, 4, 6, 3, 1, 1, 1, 1], options)
+export const xresnet50Deeper = (options?: XResNetOptions): Sequential => xresnet(4, [3, 4, 6, 3, 1, 1, 1, 1], options)

@@ -1,0 +1,169 @@
+import { describe, expect, test } from 'vitest'
+import { ShapeError } from '../../src/base/errors.ts'
+import { BatchNorm } from '../../src/nn/batch-norm.ts'
+import { ConvLayer } from '../../src/nn/conv-layer.ts'
+import { Init } from '../../src/nn/init.ts'
+import { Linear } from '../../src/nn/linear.ts'
+import { Sequential } from '../../src/nn/sequential.ts'
+import { adam } from '../../src/optim/adam.ts'
+import { backward } from '../../src/tensor/backward.ts'
+import { roundToHalf } from '../../src/tensor/half.ts'
+import { noGrad } from '../../src/tensor/op.ts'
+import { release, scope } from '../../src/tensor/scope.ts'
+import { read, tensor } from '../../src/tensor/transfer.ts'
+import { expectClose } from '../helpers/close.ts'
+import { channelsFirst, hashUniform } from '../helpers/golden.ts'
+import { openTestGpu } from '../helpers/gpu.ts'
+
+const gpu = await openTestGpu()
+
+/** Odd widths, so that storage is padded. */
+function network(seed = 1): Sequential {
+  const init = new Init(seed)
+  return new Sequential([
+    new ConvLayer({ inChannels: 3, outChannels: 6, stride: 2, init }),
+    ['body', new Sequential([new ConvLayer({ inChannels: 6, outChannels: 5, window: 1, relu: false, init })])],
+  ])
+}
+const pictures = () => tensor(hashUniform(2 * 9 * 7 * 3, 5, -1, 1), [2, 9, 7, 3])
+
+describe('modules', () => {
+  test('have paths, a mode, and children', () => {
+    const model = network()
+    expect(model.states().map(({ path }) => path)).toEqual([
+      '0.0.weight', '0.1.weight', '0.1.bias', '0.1.running_mean', '0.1.running_var',
+      'body.0.0.weight', 'body.0.1.weight', 'body.0.1.bias', 'body.0.1.running_mean', 'body.0.1.running_var',
+    ])
+    expect(model.children().map(([name]) => name)).toEqual(['0', 'body'])
+    const inner = model.children()[1][1].children()[0][1]
+    expect([model.training, inner.training]).toEqual([true, true])
+    expect(model.eval().training).toBe(false)
+    expect(inner.training).toBe(false)
+    expect(model.train() && inner.training).toBe(true)
+    expect(model.parameters()[3].value.name).toBe('body.0.0.weight')
+  })
+
+  test('say which layer an input does not fit', () => {
+    expect(() => network().summary([1, 8, 8, 4])).toThrowErrorMatchingInlineSnapshot(`
+      [ShapeError: 0.0.weight: the input does not fit the convolution
+        input   [1,8,8,4]
+        weight  [6,3,3,3]
+        expected [N,H,W,3]]
+    `)
+    expect(() => new Linear(3, 2, new Init(0)).summary([4, 5])).toThrow(ShapeError)
+    expect(() => network().parameters()[0].write([1, 2])).toThrowErrorMatchingInlineSnapshot(`
+      [ShapeError: 0.0.weight: as many numbers as elements are needed
+        shape    [6,3,3,3]
+        numbers  2]
+    `)
+  })
+
+  test('move running statistics in training only', async () => {
+    const model = network()
+    const before = await read(model.buffers()[0].value)
+    scope(() => noGrad(() => model.eval().forward(pictures()))).shape
+    expect(await read(model.buffers()[0].value)).toEqual(before)
+    scope(() => noGrad(() => model.train().forward(pictures()))).shape
+    expect(await read(model.buffers()[0].value)).not.toEqual(before)
+  })
+
+  test('in evaluation hold no more than a layer\'s activations at once', () => {
+    const init = new Init(1)
+    const model = new Sequential(Array.from({ length: 8 }, () => new ConvLayer({ inChannels: 16, outChannels: 16, init }))).eval()
+    const x = tensor(hashUniform(32 * 32 * 16, 1), [1, 32, 32, 16])
+    const bytes = x.view.size
+    noGrad(() => release(model.forward(x)))
+    const { buffers } = gpu
+    const before = buffers.usedBytes
+    buffers.peakUsedBytes = before
+    const y = noGrad(() => model.forward(x))
+    // A layer's input, what its convolution made, and its output; and the statistics of its norm, which are small.
+    expect(buffers.peakUsedBytes - before).toBeGreaterThanOrEqual(3 * bytes)
+    expect(buffers.peakUsedBytes - before).toBeLessThan(3.1 * bytes)
+    expect(buffers.usedBytes - before).toBe(bytes)
+    release(y)
+    // What went in is the caller's.
+    expect(x.view.size).toBe(bytes)
+  })
+
+  test('of which a sequence of none gives back what it was given', () => {
+    const x = pictures()
+    expect(new Sequential([]).forward(x)).toBe(x)
+    expect(noGrad(() => new Sequential([new Sequential([])]).forward(x))).toBe(x)
+    expect(x.view.size).toBeGreaterThan(0)
+  })
+})
+
+describe('state dictionary', () => {
+  test('is in PyTorch\'s layout, and comes back as it was', async () => {
+    const model = network()
+    const dict = await model.stateDict()
+    expect(dict.get('0.0.weight')?.shape).toEqual([6, 3, 3, 3])
+    const weight = model.parameters()[0]
+    expect(dict.get('0.0.weight')?.data).toEqual(channelsFirst(await read(weight.value), weight.shape))
+    const other = network(2)
+    const tracked = new Map([...dict, ['0.1.num_batches_tracked', { shape: [], data: new Float32Array(1) }]])
+    other.loadStateDict(tracked)
+    expect(await other.stateDict()).toEqual(dict)
+    const run = (each: Sequential) => read(scope(() => noGrad(() => each.eval().forward(pictures()))))
+    expect(await run(other)).toEqual(await run(model))
+  })
+
+  test('that does not fit is refused, and changes nothing', async () => {
+    const model = network()
+    const before = await model.stateDict()
+    const other = await network(2).stateDict()
+    const renamed = new Map(other)
+    renamed.delete('0.0.weight')
+    expect(() => model.loadStateDict(renamed.set('0.0.wait', { shape: [1], data: new Float32Array(1) }))).toThrowErrorMatchingInlineSnapshot(`
+      [DataError: loadStateDict: the names of the checkpoint are not those of the model
+        missing  0.0.weight
+        surplus  0.0.wait
+        Fix: build the same architecture with the same options as the one that was saved]
+    `)
+    const reshaped = new Map(other).set('body.0.0.weight', { shape: [5, 1, 1, 6], data: new Float32Array(30) })
+    expect(() => model.loadStateDict(reshaped)).toThrowErrorMatchingInlineSnapshot(`
+      [DataError: loadStateDict: the shape of body.0.0.weight differs
+        checkpoint  [5,1,1,6]
+        model       [5,6,1,1]
+        numbers     30
+        Fix: build the model with the options it was saved with, such as \`outputs\`]
+    `)
+    expect(await model.stateDict()).toEqual(before)
+  })
+})
+
+describe('in f16', () => {
+  const half = () => tensor(hashUniform(2 * 9 * 7 * 3, 5, -1, 1), [2, 9, 7, 3], 'f16')
+
+  test.each([false, true])('weights are the rounded ones, gradients f32, with an optimizer\'s copies: %s', async (copies) => {
+    const [exact, rounded] = [network(), network()]
+    if (copies) adam()([rounded.parameters()]).keepHalves()
+    const gradients = []
+    for (const [model, x] of [[exact, pictures()], [rounded, half()]] as const) {
+      const y = model.forward(x)
+      expect(y.dtype).toBe(x.dtype)
+      backward(y, tensor(hashUniform(2 * 5 * 4 * 5, 6, -1, 1), y.shape, y.dtype))
+      gradients.push(await Promise.all(model.parameters().map(({ leaf }) => read(leaf.gradient!))))
+    }
+    for (const [i, { path, shape }] of exact.parameters().entries()) {
+      // A path through two convolutions, two norms and a ReLU and back rounds its activations that often.
+      expectClose(gradients[1][i], gradients[0][i], 'f16', { name: path, shape, roundings: 8 })
+    }
+    const weight = rounded.parameters()[0]
+    expect([...(await read(weight.for(half())))]).toEqual(Array.from(await read(weight.value), roundToHalf))
+    expect(weight.for(half()) === weight.half).toBe(copies)
+    weight.write(new Float32Array(weight.count).fill(0.1))
+    expect(new Set(await read(weight.for(half())))).toEqual(new Set([roundToHalf(0.1)]))
+    expect(new Set(await read(weight.for(pictures())))).toEqual(new Set([Math.fround(0.1)]))
+  })
+})
+
+test('batch norm with its follow-up', async () => {
+  const norm = new BatchNorm(2, { weight: 0 })
+  norm.bias.write([1, -3])
+  const x = tensor([1, 2, 3, 4], [1, 1, 2, 2])
+  const residual = tensor([0, 5, 1, 1], [1, 1, 2, 2])
+  expect([...(await read(norm.forward(x, { relu: true, residual })))]).toEqual([1, 2, 2, 0])
+  expect([...(await read(norm.forward(x)))]).toEqual([1, -3, 1, -3])
+})
