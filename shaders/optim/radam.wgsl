@@ -1,0 +1,57 @@
+// One step of RAdam, for every parameter of a chunk
+//
+//   g = gradient · unscale + gradientDecay·p
+//   m ← momentum·m + dampening·g
+//   v ← squareMomentum·v + squareDampening·g²
+//   p ← p·decay − stepSize·m / d
+//
+//   d = √v·rootScale + epsilon, with BETA ≠ 0 ln(1 + exp(BETA·d)) / BETA of that; 1 while rootScale is 0
+//
+// The factors are those of the block's parameter (radam-factors.wgsl); with unscale 0 nothing changes. With HALF the
+// f16 copy of p is written in the same pass.
+//
+// gradients, values, means, squares: [BLOCKS·128] f32   halves: the same in storage type   owners: [BLOCKS] u32
+// factors: [P] Factors; a workgroup four blocks, a thread two vectors of four
+// @use lib/radam-factors
+// @const HALF:bool BETA:f32
+// @shape BLOCKS
+// @sample HALF=true BETA=50 BLOCKS=3
+
+@group(0) @binding(0) var<storage, read> gradients: array<vec4f>;
+@group(0) @binding(1) var<storage, read> owners: array<u32>;
+@group(0) @binding(2) var<storage, read> factors: array<Factors>;
+@group(0) @binding(3) var<storage, read_write> values: array<vec4f>;
+@group(0) @binding(4) var<storage, read_write> means: array<vec4f>;
+@group(0) @binding(5) var<storage, read_write> squares: array<vec4f>;
+@group(0) @binding(6) var<storage, read_write> halves: array<T4>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
+  let block = workgroupIndex(group) * 4u + thread / 16u;
+  if (block >= shape.BLOCKS) { return; }
+  let factor = factors[owners[block]];
+  if (factor.unscale == 0.0) { return; }
+  let i = block * 32u + thread % 16u;
+  update(i, factor);
+  update(i + 16u, factor);
+}
+
+fn update(i: u32, factor: Factors) {
+  let before = values[i];
+  let g = gradients[i] * factor.unscale + factor.gradientDecay * before;
+  let m = factor.momentum * means[i] + factor.dampening * g;
+  let v = factor.squareMomentum * squares[i] + factor.squareDampening * g * g;
+  let p = before * factor.decay - factor.stepSize * m / denominator(v, factor);
+  means[i] = m;
+  squares[i] = v;
+  values[i] = p;
+  if (HALF) { halves[i] = store4(p); }
+}
+
+fn denominator(v: vec4f, factor: Factors) -> vec4f {
+  if (factor.rootScale == 0.0) { return vec4f(1.0); }
+  let d = sqrt(v) * factor.rootScale + factor.epsilon;
+  if (BETA == 0.0) { return d; }
+  // d is never negative, so this is the softplus in the form that cannot overflow.
+  return d + log(1.0 + exp(-BETA * d)) / BETA;
+}

@@ -1,0 +1,43 @@
+// One step of gradient descent with momentum, for every parameter of a chunk
+//
+//   g = gradient · unscale + gradientDecay·p
+//   m ← momentum·m + g
+//   p ← p·decay − lr·m
+//
+// The factors are those of the block's parameter (sgd-factors.wgsl); with unscale 0 nothing changes. With HALF the f16
+// copy of p is written in the same pass.
+//
+// gradients, values, sums (m): [BLOCKS·128] f32   halves: the same in storage type   owners: [BLOCKS] u32
+// factors: [P] Factors; a workgroup four blocks, a thread two vectors of four
+// @use lib/sgd-factors
+// @const HALF:bool
+// @shape BLOCKS
+// @sample HALF=true BLOCKS=3
+
+@group(0) @binding(0) var<storage, read> gradients: array<vec4f>;
+@group(0) @binding(1) var<storage, read> owners: array<u32>;
+@group(0) @binding(2) var<storage, read> factors: array<Factors>;
+@group(0) @binding(3) var<storage, read_write> values: array<vec4f>;
+@group(0) @binding(4) var<storage, read_write> sums: array<vec4f>;
+@group(0) @binding(5) var<storage, read_write> halves: array<T4>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
+  let block = workgroupIndex(group) * 4u + thread / 16u;
+  if (block >= shape.BLOCKS) { return; }
+  let factor = factors[owners[block]];
+  if (factor.unscale == 0.0) { return; }
+  let i = block * 32u + thread % 16u;
+  update(i, factor);
+  update(i + 16u, factor);
+}
+
+fn update(i: u32, factor: Factors) {
+  let before = values[i];
+  let g = gradients[i] * factor.unscale + factor.gradientDecay * before;
+  let m = factor.momentum * sums[i] + g;
+  let p = before * factor.decay - factor.lr * m;
+  sums[i] = m;
+  values[i] = p;
+  if (HALF) { halves[i] = store4(p); }
+}

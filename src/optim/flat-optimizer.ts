@@ -1,0 +1,227 @@
+import { DataError, OptionError } from '../base/errors.ts'
+import type { ConstantValue } from '../gpu/prelude.ts'
+import type { ShaderName } from '../gpu/shaders.gen.ts'
+import { clear, launch } from '../tensor/launcher.ts'
+import { keep, release } from '../tensor/scope.ts'
+import { elementCount, sameShape, type Shape } from '../tensor/shape.ts'
+import type { Tensor } from '../tensor/tensor.ts'
+import { read, upload, zeros } from '../tensor/transfer.ts'
+import { clearGradient, FlatParameters, region, type Slot } from './flat.ts'
+import type { LossScaler } from './loss-scaler.ts'
+import type { Hypers, Optimizer, OptimizerState, Trainable } from './optimizer.ts'
+
+/** What tells one optimizer from another. */
+export interface Algorithm {
+  /**
+   * The shader that makes `factors`, a row a parameter, of `hypers`, a row a group, and of `rules`, `scale`,
+   * `foundInfinity` and, where they are counted, `steps`. A row that begins with 0 lets its parameter stand still.
+   */
+  readonly factorShader: ShaderName
+  /** The shader that changes all parameters of a chunk with them. */
+  readonly updateShader: ShaderName
+  readonly constants?: Readonly<Record<string, ConstantValue>>
+  /** Numbers in a row of factors, a multiple of four. */
+  readonly factorCount: number
+  readonly countsSteps: boolean
+  /** What is kept for each number of a parameter: its binding in the update, and its name in a checkpoint. */
+  readonly averages: Readonly<Record<string, string>>
+  readonly decayNormAndBias: boolean
+  /** Before a schedule sets them. */
+  readonly firstHypers: Hypers
+  /** A row of `hypers`, a multiple of four numbers. */
+  hyperRow(hypers: Hypers): readonly number[]
+}
+
+/**
+ * An optimizer that changes every number of a parameter alike: two launches a step, one of a thread a parameter and
+ * one over all numbers (one a chunk, where they do not fit one binding).
+ */
+export class FlatOptimizer implements Optimizer {
+  readonly groups: readonly (readonly Trainable[])[]
+  private readonly algorithm: Algorithm
+  private readonly flat: FlatParameters
+  private readonly slots: readonly Slot[]
+  private currentHypers: readonly Hypers[]
+  /** By name of its binding, a tensor a chunk. */
+  private readonly averages: readonly (readonly [binding: string, saved: string, chunks: readonly Tensor[]])[]
+  /** By parameter: steps made, where they are counted; how it is treated (see `fixedRules`); what this step computes with. */
+  private readonly steps: Tensor | undefined
+  private readonly rules: Tensor
+  private readonly factors: Tensor
+  /** By group. */
+  private readonly hyperTable: Tensor
+  /** Bound where the f16 copies would be. */
+  private readonly noHalves: Tensor
+  /** By parameter: it had a gradient at some step; its gradient is not zero. */
+  private readonly seen: boolean[]
+  private readonly dirty: boolean[]
+  /** By parameter: its group from bit 2 on, in bit 1 whether it decays; and with bit 0, whether it moves, as last written. */
+  private readonly fixedRules: readonly number[]
+  private writtenRules: readonly number[] = []
+
+  constructor(groups: readonly (readonly Trainable[])[], algorithm: Algorithm) {
+    this.groups = groups
+    this.algorithm = algorithm
+    this.flat = new FlatParameters(groups.flat())
+    this.slots = this.flat.chunks.flatMap(({ slots }) => slots)
+    const { count } = this.flat
+    this.averages = Object.entries(algorithm.averages).map(([binding, saved]) => [binding, saved, this.flat.zerosAlike()])
+    this.steps = algorithm.countsSteps ? keep(zeros([count], 'u32')) : undefined
+    this.rules = keep(zeros([count], 'u32'))
+    this.factors = keep(zeros([count, algorithm.factorCount]))
+    this.hyperTable = keep(zeros([groups.length, algorithm.hyperRow(algorithm.firstHypers).length]))
+    this.noHalves = keep(zeros([4]))
+    this.fixedRules = groups.flatMap((group, i) =>
+      group.map(({ kind }) => i * 4 + (kind === 'weight' || algorithm.decayNormAndBias ? 2 : 0)),
+    )
+    this.seen = new Array<boolean>(count).fill(false)
+    this.dirty = this.slots.map(({ parameter }) => parameter.leaf.hasGradient)
+    this.currentHypers = groups.map(() => algorithm.firstHypers)
+    this.writeHypers()
+  }
+
+  get hypers(): readonly Hypers[] {
+    return this.currentHypers
+  }
+
+  setHypers(perGroup: readonly Partial<Hypers>[]): void {
+    if (perGroup.length !== this.groups.length) {
+      throw new OptionError('setHypers', 'every group needs its hyper-parameters', {
+        given: { 'hyper-parameters': perGroup.length, groups: this.groups.length },
+      })
+    }
+    const next = this.currentHypers.map((hypers, i) => ({ ...hypers, ...perGroup[i] }))
+    for (const hypers of next) checkHypers('setHypers', hypers)
+    this.currentHypers = next
+    this.writeHypers()
+  }
+
+  step(scaler: LossScaler): void {
+    this.noticeGradients()
+    const { hyperTable: hypers, rules, steps, factors, algorithm, flat } = this
+    const { scale, foundInfinity } = scaler
+    scaler.check(flat.chunks.map(({ gradients }) => gradients))
+    launch(
+      algorithm.factorShader,
+      { hypers, rules, scale, foundInfinity, factors, ...(steps && { steps }) },
+      { groups: Math.ceil(flat.count / 64), shape: { PARAMETERS: flat.count } },
+    )
+    flat.chunks.forEach(({ values, gradients, owners, halves, blocks }, i) => {
+      const averages = Object.fromEntries(this.averages.map(([binding, , chunks]) => [binding, chunks[i]]))
+      launch(
+        algorithm.updateShader,
+        { gradients, owners, factors, values, halves: halves ?? this.noHalves, ...averages },
+        {
+          groups: Math.ceil(blocks / 4),
+          shape: { BLOCKS: blocks },
+          constants: { ...algorithm.constants, HALF: halves !== undefined },
+          dtype: halves ? 'f16' : 'f32',
+        },
+      )
+    })
+    scaler.advance()
+  }
+
+  zeroGradients(): void {
+    for (const { index, parameter } of this.slots) {
+      this.dirty[index] ||= parameter.leaf.hasGradient
+      parameter.leaf.hasGradient = false
+    }
+  }
+
+  freezeTo(n: number): void {
+    const first = n < 0 ? this.groups.length + n : n
+    checkRange('freezeTo', { n, groups: this.groups.length }, Number.isInteger(n) && first >= 0 && first <= this.groups.length, 'the number of a group')
+    this.groups.forEach((group, i) => {
+      // Normalisation goes on learning where the rest is frozen: fastai learner.py, train_bn.
+      for (const { leaf, kind } of group) leaf.trainable = i >= first || kind === 'norm'
+    })
+  }
+
+  clearState(): void {
+    for (const made of this.kept()) clear(made)
+  }
+
+  keepHalves(): void {
+    this.flat.keepHalves()
+  }
+
+  async state(): Promise<OptimizerState> {
+    const steps = this.steps && (await read(this.steps))
+    const state = new Map<string, { shape: Shape; data: Float32Array }>()
+    for (const { slot, path, regions } of this.saved()) {
+      if (steps) state.set(`${path}.step`, { shape: [1], data: Float32Array.of(steps[slot.index]) })
+      for (const [name, average] of regions) state.set(name, { shape: average.shape, data: Float32Array.from(await read(average)) })
+    }
+    return state
+  }
+
+  loadState(state: OptimizerState): void {
+    const steps = new Uint32Array(this.flat.count)
+    const loaded = this.saved().flatMap(({ slot, path, regions }) => {
+      if (this.steps) steps[slot.index] = entryOf(state, `${path}.step`, [1])[0]
+      return regions.map(([name, average]) => ({ average, data: entryOf(state, name, average.shape) }))
+    })
+    for (const { average, data } of loaded) upload(average, data)
+    if (this.steps) upload(this.steps, steps)
+  }
+
+  close(): void {
+    for (const made of [...this.kept(), this.rules, this.factors, this.hyperTable, this.noHalves]) release(made)
+  }
+
+  /** What a step remembers for the next one. */
+  private kept(): Tensor[] {
+    return [...this.averages.flatMap(([, , chunks]) => chunks), ...(this.steps ? [this.steps] : [])]
+  }
+
+  /** By parameter, what is saved of it under fastai's names. */
+  private saved(): { slot: Slot; path: string; regions: [name: string, average: Tensor][] }[] {
+    return this.flat.chunks.flatMap(({ slots }, i) =>
+      slots.map((slot) => {
+        const { path } = slot.parameter
+        return { slot, path, regions: this.averages.map(([, saved, chunks]) => [`${path}.${saved}`, region(chunks[i], slot)]) }
+      }),
+    )
+  }
+
+  /** What the GPU must know of gradients that are not there. In steps like the one before nothing is written. */
+  private noticeGradients(): void {
+    for (const slot of this.slots) {
+      const { hasGradient } = slot.parameter.leaf
+      if (hasGradient) this.seen[slot.index] = true
+      else if (this.dirty[slot.index]) clearGradient(slot)
+      this.dirty[slot.index] = hasGradient
+    }
+    const rules = this.slots.map(({ index, parameter }) => this.fixedRules[index] | Number(this.seen[index] && parameter.leaf.trainable))
+    if (rules.every((rule, i) => rule === this.writtenRules[i])) return
+    upload(this.rules, rules)
+    this.writtenRules = rules
+  }
+
+  private writeHypers(): void {
+    upload(this.hyperTable, this.currentHypers.flatMap((hypers) => this.algorithm.hyperRow(hypers)))
+  }
+}
+
+/** The numbers saved under that name. @throws DataError when they are not there, or not as many */
+export function entryOf(state: OptimizerState, name: string, shape: Shape): Float32Array {
+  const entry = state.get(name)
+  if (entry && sameShape(entry.shape, shape) && entry.data.length === elementCount(shape)) return entry.data
+  throw new DataError('loadState', 'this is not the state of an optimizer of this model', {
+    given: { [name]: entry ? `shape [${entry.shape}]` : 'missing' },
+    expected: `${name} of shape [${shape}]`,
+  })
+}
+
+/** @throws OptionError when a hyper-parameter is out of range */
+export function checkHypers(where: string, { lr, momentum, weightDecay }: Hypers): void {
+  checkRange(where, { lr }, lr >= 0 && lr < Infinity, 'at least 0')
+  checkRange(where, { momentum }, momentum >= 0 && momentum < 1, 'at least 0 and below 1')
+  checkRange(where, { weightDecay }, weightDecay >= 0 && weightDecay < Infinity, 'at least 0')
+}
+
+/** @throws OptionError about the first of what is given, unless it is right */
+export function checkRange(where: string, given: Readonly<Record<string, number>>, right: boolean, expected: string): void {
+  if (!right) throw new OptionError(where, `${Object.keys(given)[0]} is out of range`, { given, expected })
+}

@@ -1,0 +1,73 @@
+import { checkHypers, checkRange, FlatOptimizer } from './flat-optimizer.ts'
+import type { OptimizerFactory } from './optimizer.ts'
+
+/** Source of the defaults: fastai optimizer.py, RAdam. */
+export interface RAdamOptions {
+  /** How much of the averaged gradient stays at each step, until a schedule says otherwise. Default 0.9 */
+  readonly momentum?: number
+  /** How much of the averaged square stays at each step. Default 0.99 */
+  readonly squareMomentum?: number
+  /** Added to the root of the averaged square. Default 1e-5 */
+  readonly epsilon?: number
+  /** By how much weights shrink at each step, see `radam`. Default 0 */
+  readonly weightDecay?: number
+  /** Not 0: the denominator becomes its softplus, which is smoother where it is small (arXiv:1908.00700). Default 0 */
+  readonly beta?: number
+  /** Weights shrink by themselves and not through the gradient. Default true */
+  readonly decoupleWeightDecay?: boolean
+  /** Biases and normalisation shrink as well. Default false */
+  readonly decayNormAndBias?: boolean
+}
+
+/** fastai learner.py, Learner: until a schedule says otherwise. */
+const FIRST_LR = 1e-3
+
+/**
+ * Rectified Adam: Adam whose first steps, of which the averaged squares know too little, leave these out. For every
+ * parameter p with gradient g, t counting its steps:
+ *
+ *   p ← p·(1 − lr·weightDecay)            weights only, not biases or normalisation
+ *   m ← momentum·m + (1 − momentum)·g
+ *   v ← squareMomentum·v + (1 − squareMomentum)·g²
+ *   p ← p − lr·u·(m / (1 − momentum^t)) / d
+ *
+ *   r∞ = 2 / (1 − squareMomentum) − 1,  r = r∞ − 2t·squareMomentum^t / (1 − squareMomentum^t)
+ *   r > 5:  d = √(v / (1 − squareMomentum^t)) + epsilon,  u² = (r − 4)(r − 2)r∞ / ((r∞ − 4)(r∞ − 2)r)
+ *   else:   d = u = 1
+ *
+ * With beta ≠ 0 the d of r > 5 is ln(1 + exp(beta·d)) / beta. With decoupleWeightDecay false, g + weightDecay·p takes
+ * the place of g instead of the first line. momentum is that of the present step, also in momentum^t. All f32.
+ *
+ * @throws OptionError  when an option is out of range
+ * Source: Liu et al. 2020, arXiv:1908.03265, algorithm 2; with its threshold 5 and decoupled decay, fastai optimizer.py, RAdam.
+ */
+export function radam(options: RAdamOptions = {}): OptimizerFactory {
+  const { momentum = 0.9, squareMomentum = 0.99, epsilon = 1e-5, weightDecay = 0, beta = 0 } = options
+  const { decoupleWeightDecay = true, decayNormAndBias = false } = options
+  const firstHypers = { lr: FIRST_LR, momentum, weightDecay }
+  checkRange('radam', { squareMomentum }, squareMomentum >= 0 && squareMomentum < 1, 'at least 0 and below 1')
+  checkRange('radam', { epsilon }, epsilon > 0 && epsilon < Infinity, 'above 0')
+  checkRange('radam', { beta }, beta >= 0 && beta < Infinity, 'at least 0')
+  checkHypers('radam', firstHypers)
+  return (groups) =>
+    new FlatOptimizer(groups, {
+      factorShader: 'optim/radam-factors',
+      updateShader: 'optim/radam',
+      constants: { BETA: beta },
+      factorCount: 12,
+      countsSteps: true,
+      averages: { means: 'grad_avg', squares: 'sqr_avg' },
+      decayNormAndBias,
+      firstHypers,
+      hyperRow: (hypers) => [
+        hypers.lr,
+        decoupleWeightDecay ? 1 - hypers.lr * hypers.weightDecay : 1,
+        decoupleWeightDecay ? 0 : hypers.weightDecay,
+        hypers.momentum,
+        1 - hypers.momentum,
+        squareMomentum,
+        1 - squareMomentum,
+        epsilon,
+      ],
+    })
+}

@@ -1,0 +1,52 @@
+import { checkHypers, FlatOptimizer } from './flat-optimizer.ts'
+import type { OptimizerFactory } from './optimizer.ts'
+
+/** Source of the defaults: fastai optimizer.py, SGD. */
+export interface SgdOptions {
+  /** How much of the summed gradients stays at each step. With 0 nothing is summed, whatever a schedule says later. Default 0 */
+  readonly momentum?: number
+  /** By how much weights shrink at each step, see `sgd`. Default 0 */
+  readonly weightDecay?: number
+  /** Weights shrink by themselves and not through the gradient. Default true */
+  readonly decoupleWeightDecay?: boolean
+  /** Biases and normalisation shrink as well. Default false */
+  readonly decayNormAndBias?: boolean
+}
+
+/** fastai learner.py, Learner: until a schedule says otherwise. */
+const FIRST_LR = 1e-3
+
+/**
+ * Stochastic gradient descent with momentum. For every parameter p with gradient g:
+ *
+ *   p ← p·(1 − lr·weightDecay)            weights only, not biases or normalisation
+ *   m ← momentum·m + g
+ *   p ← p − lr·m
+ *
+ * With decoupleWeightDecay false, g + weightDecay·p takes the place of g instead of the first line, as in
+ * torch.optim.SGD. Without momentum m is g. All f32.
+ *
+ * @throws OptionError  when an option is out of range
+ * Source: fastai optimizer.py, SGD; Loshchilov & Hutter 2019, arXiv:1711.05101, algorithm 1.
+ */
+export function sgd(options: SgdOptions = {}): OptimizerFactory {
+  const { momentum = 0, weightDecay = 0, decoupleWeightDecay = true, decayNormAndBias = false } = options
+  const firstHypers = { lr: FIRST_LR, momentum, weightDecay }
+  checkHypers('sgd', firstHypers)
+  return (groups) =>
+    new FlatOptimizer(groups, {
+      factorShader: 'optim/sgd-factors',
+      updateShader: momentum === 0 ? 'optim/sgd' : 'optim/sgd-momentum',
+      factorCount: 8,
+      countsSteps: false,
+      averages: momentum === 0 ? {} : { sums: 'grad_avg' },
+      decayNormAndBias,
+      firstHypers,
+      hyperRow: (hypers) => [
+        hypers.lr,
+        decoupleWeightDecay ? 1 - hypers.lr * hypers.weightDecay : 1,
+        decoupleWeightDecay ? 0 : hypers.weightDecay,
+        hypers.momentum,
+      ],
+    })
+}
