@@ -1,0 +1,73 @@
+/** Every public name, by room. `node.ts` and `browser.ts` add what needs a platform. */
+
+// Bytes to batches
+export { DataBlock, type DataBlockOptions, type LoadersOptions } from './data/data-block.ts'
+export { CategoryBlock, ImageBlock } from './data/blocks.ts'
+export {
+  flipItem, randomResizedCrop, resize, type ItemTransform, type RandomResizedCropOptions,
+} from './data/item-transforms.ts'
+export { getImageFiles, parentLabel, type GetImageFilesOptions } from './data/items.ts'
+export { grandparentSplitter, randomSplitter, type Split, type Splitter } from './data/splitters.ts'
+export { untarData, type UntarOptions } from './data/untar-data.ts'
+export { urls } from './data/urls.ts'
+export { sampleClasses, sampleData, type SampleOptions } from './data/sample.ts'
+export { augTransforms, type AugTransformsOptions, type BatchTransform } from './data/augment/transforms.ts'
+export { randomResizedCropGpu, type CropOptions } from './data/augment/crop.ts'
+export { cifarStats, imagenetStats, normalize, type ChannelStats } from './data/augment/normalize.ts'
+export { Loader, type LoaderOptions, type Pass } from './data/loader.ts'
+export { Loaders } from './data/loaders.ts'
+export { PixelCache } from './data/pixel-cache.ts'
+export { showBatch, type ShowOptions } from './data/show.ts'
+export type { Batch, Targets } from './data/batch.ts'
+
+// Models
+export {
+  xresnet, xresnet18, xresnet34, xresnet50, xresnet101, xresnet152, xresnet18Deep, xresnet34Deep, xresnet50Deep,
+  xresnet18Deeper, xresnet34Deeper, xresnet50Deeper, ResBlock, type XResNetOptions,
+} from './nn/xresnet.ts'
+export { Module } from './nn/module.ts'
+export { Parameter, StateTensor } from './nn/parameter.ts'
+export { Sequential } from './nn/sequential.ts'
+export { Conv } from './nn/conv.ts'
+export { ConvLayer } from './nn/conv-layer.ts'
+export { BatchNorm } from './nn/batch-norm.ts'
+export { Linear } from './nn/linear.ts'
+export { AvgPool, GlobalAvgPool, MaxPool } from './nn/pool.ts'
+export { filled, Init, kaimingNormal } from './nn/init.ts'
+export type { StateDict } from './nn/state-dict.ts'
+
+// Training
+export { Learner, type FineTuneOptions, type FitOneCycleOptions, type FitOptions, type LearnerOptions, type LearningRate } from './train/learner.ts'
+export { crossEntropy, labelSmoothing, type Loss } from './train/losses.ts'
+export { accuracy, argmax, errorRate, topKAccuracy, type Metric, type Predictions } from './train/metrics.ts'
+export { Cancel, type Callback, type Level, type Step, type StepLoss } from './train/callback.ts'
+export { scheduler, type GroupSchedules } from './train/callbacks/scheduler.ts'
+export { Recorder, type EpochRow } from './train/recorder.ts'
+export type { Evaluation, ItemPredictions } from './train/loop.ts'
+export type { TtaOptions } from './train/tta.ts'
+
+// Optimizers and schedules
+export { adam, type AdamOptions } from './optim/adam.ts'
+export type { Hypers, Optimizer, OptimizerFactory, Trainable } from './optim/optimizer.ts'
+export { LossScaler } from './optim/loss-scaler.ts'
+export {
+  combineSchedules, constantSchedule, cosineSchedule, exponentialSchedule, flatCos, learningRates, linearSchedule,
+  oneCycle, polynomialSchedule, type OneCycleOptions, type Schedule,
+} from './optim/schedule.ts'
+
+// Tensors and operations
+export { Tensor } from './tensor/tensor.ts'
+export { item, read, tensor, upload, zeros } from './tensor/transfer.ts'
+export { keep, release, scope } from './tensor/scope.ts'
+export { backward } from './tensor/backward.ts'
+export { defineOp, noGrad } from './tensor/op.ts'
+export { clear, copy, elementwise, empty, launch } from './tensor/launcher.ts'
+export type { Dtype } from './tensor/dtype.ts'
+export type { Shape } from './tensor/shape.ts'
+export * from './ops/index.ts'
+
+// The machine
+export { currentGpu, openGpuOn, useGpu, type Gpu, type GpuOptions } from './gpu/device.ts'
+export type { Files, Pixels, Platform } from './platform/platform.ts'
+export { rng, type Rng } from './base/rng.ts'
+export { DataError, DeviceError, DtypeError, OptionError, ShaderError, ShapeError, WgradError } from './base/errors.ts'

@@ -1,0 +1,25 @@
+/** The library in Node. */
+import { openGpuOn, type Gpu, type GpuOptions } from './gpu/device.ts'
+import * as items from './data/items.ts'
+import * as sample from './data/sample.ts'
+import * as untar from './data/untar-data.ts'
+import { nodePlatform } from './platform/node/index.ts'
+
+export * from './index.ts'
+export { createNodePlatform, nodePlatform } from './platform/node/index.ts'
+
+/** Opens the fastest GPU there is and makes it the one that operations run on. See `openGpuOn`. */
+export function openGpu(options: GpuOptions = {}): Promise<Gpu> {
+  return openGpuOn(nodePlatform, options)
+}
+
+// The same as in index.ts, but that they need no open GPU to know the platform.
+
+/** The folder of a data set, fetched and unpacked when it is not there yet. See data/untar-data.ts. */
+export const untarData: typeof untar.untarData = (url, options) => untar.untarData(url, { platform: nodePlatform, ...options })
+
+/** The folder of a generated data set, for where none can be fetched. See data/sample.ts. */
+export const sampleData: typeof sample.sampleData = (options) => sample.sampleData({ platform: nodePlatform, ...options })
+
+/** The paths of all images below a folder. See data/items.ts. */
+export const getImageFiles: typeof items.getImageFiles = (path, options) => items.getImageFiles(path, { platform: nodePlatform, ...options })
