@@ -1,23 +1,47 @@
 /** `npm run bench`: kernel microbenchmarks, each proven before it is timed. `npm run bench -- step` times whole steps. */
 import { writeFile } from 'node:fs/promises'
+import { cpus } from 'node:os'
 import { parseArgs } from 'node:util'
 import { formatTable } from '../src/base/table.ts'
-import { openGpuOn } from '../src/gpu/device.ts'
-import { nodePlatform } from '../src/platform/node/index.ts'
+import { openGpu } from '../src/node.ts'
 import { cells, HEADINGS, measure, type Row } from './harness.ts'
 import { conv2dCases } from './kernels/conv2d.ts'
+import { measureStep, stepTable, STEPS, type StepRow } from './step.ts'
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { json: { type: 'string' } } })
-const filter = positionals[0] ?? ''
+const [filter = ''] = positionals
+const { line, ...where } = await machine()
+console.log(line)
+const rows = filter === 'step' ? await steps() : await kernels(filter)
+if (values.json) await writeFile(values.json, `${JSON.stringify({ ...where, rows }, null, 1)}\n`)
 
-const gpu = await openGpuOn(nodePlatform, { profile: true })
-console.log(`${gpu.name}${gpu.software ? ' (software adapter: figures of the CPU, not of a GPU)' : ''}`)
-const rows: Row[] = []
-for (const item of conv2dCases()) {
-  if (!item.name.includes(filter)) continue
-  rows.push(await measure(gpu, item))
-  console.log(formatTable([cells(rows[rows.length - 1])]))
+async function steps(): Promise<StepRow[]> {
+  const done: StepRow[] = []
+  for (const item of STEPS) {
+    const { row, profile } = await measureStep(item)
+    done.push(row)
+    console.log(`\n${stepTable([row])}\n\n${profile}`)
+  }
+  console.log(`\n${stepTable(done)}`)
+  return done
 }
-console.log('\n' + formatTable([HEADINGS, ...rows.map(cells)]))
-if (values.json) await writeFile(values.json, JSON.stringify({ adapter: gpu.name, software: gpu.software, date: new Date().toISOString(), rows }, null, 1))
-gpu.close()
+
+async function kernels(wanted: string): Promise<Row[]> {
+  const gpu = await openGpu({ profile: true })
+  const done: Row[] = []
+  for (const item of conv2dCases().filter(({ name }) => name.includes(wanted))) done.push(await measure(gpu, item))
+  console.log(done.length > 0 ? formatTable([HEADINGS, ...done.map(cells)]) : `no kernel's name contains '${wanted}'`)
+  gpu.close()
+  return done
+}
+
+/** What the figures were measured on. */
+async function machine() {
+  const gpu = await openGpu()
+  const { name, software } = gpu
+  gpu.close()
+  return {
+    adapter: name, software, date: new Date().toISOString(), node: process.version,
+    line: `${name}${software ? `: a software adapter, ${cpus().length} cores. These are figures of a processor, not of a GPU.` : ''}`,
+  }
+}

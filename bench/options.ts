@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util'
 import { OptionError } from '../src/base/errors.ts'
 
-export const SECTIONS = ['baseline', 'normalize', 'small-images', 'larger-images', 'tta', 'mixup', 'label-smoothing'] as const
+export const SECTIONS = ['baseline', 'normalize', 'small-images', 'larger-images', 'tta', 'label-smoothing'] as const
 export type Section = (typeof SECTIONS)[number]
 
 /** What one run of the lesson does. */
@@ -12,6 +12,8 @@ export interface Options {
   readonly sections: readonly Section[]
   /** Pixels a side of the images that the network sees. */
   readonly size: number
+  /** The same for the larger images of progressive resizing. */
+  readonly thenSize: number
   readonly epochs: number
   readonly batchSize: number
   /** Images used at most, chosen at random. */
@@ -23,8 +25,8 @@ export interface Options {
 
 /** The notebook's own settings, and ones that a processor manages in a few minutes. An explicit option wins over both. */
 const PROFILES = {
-  full: { size: 128, epochs: 5, 'batch-size': 64, limit: Infinity, variant: '320', only: 'normalize' },
-  quick: { size: 64, epochs: 5, 'batch-size': 32, limit: 1600, variant: '160', only: 'normalize' },
+  full: { size: 128, 'then-size': 224, epochs: 5, 'batch-size': 64, limit: Infinity, variant: '320', only: 'normalize' },
+  quick: { size: 64, 'then-size': 96, epochs: 5, 'batch-size': 32, limit: 1600, variant: '160', only: 'normalize' },
 } as const
 
 export const USAGE = `npm run imagenette -- [options]
@@ -36,6 +38,7 @@ export const USAGE = `npm run imagenette -- [options]
                       (default: quick on a software adapter, full else)
   --only A,B          sections to run: ${SECTIONS.join(', ')}
   --size N            pixels a side (full 128, quick 64)
+  --then-size N       pixels a side in larger-images (full 224, quick 96)
   --epochs N          (5)
   --batch-size N      (full 64, quick 32)
   --limit N           use N images, chosen at random (quick 1600)
@@ -47,7 +50,7 @@ export const USAGE = `npm run imagenette -- [options]
 
 const DEFINITION = {
   data: { type: 'string' }, variant: { type: 'string' }, profile: { type: 'string' }, only: { type: 'string' },
-  size: { type: 'string' }, epochs: { type: 'string' }, 'batch-size': { type: 'string' }, limit: { type: 'string' },
+  size: { type: 'string' }, 'then-size': { type: 'string' }, epochs: { type: 'string' }, 'batch-size': { type: 'string' }, limit: { type: 'string' },
   seed: { type: 'string' }, fp32: { type: 'boolean' }, out: { type: 'string' }, help: { type: 'boolean' },
 } as const
 
@@ -62,6 +65,7 @@ export function readOptions(argv: readonly string[], env: Readonly<Record<string
     profile,
     sections: (given.only ?? defaults.only).split(',').map((name) => choice('--only', name.trim(), SECTIONS)),
     size: whole('--size', given.size, defaults.size, 32, 1024),
+    thenSize: whole('--then-size', given['then-size'], defaults['then-size'], 32, 1024),
     epochs: whole('--epochs', given.epochs, defaults.epochs, 1, 10_000),
     batchSize: whole('--batch-size', given['batch-size'], defaults['batch-size'], 2, 4096),
     limit: whole('--limit', given.limit, defaults.limit, 20, Infinity),
