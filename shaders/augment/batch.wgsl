@@ -4,8 +4,10 @@
 //   warped(i,j)   = with WARP pixel at M[n]·(j,i,1), both counted from the centre of their picture, bilinear, reflected at
 //                   the centres of the border pixels
 //   resized(p,q)  = bilinear, corners aligned, between the bins of the crop of warped reduced to geometry.reduced
-//   lit           = with LIGHTING sigmoid((logit(resized) + logit(brightness[n])) · contrast[n])
-//   out[n,p,q]    = (lit - normalization[0]) · normalization[1]
+//   lit           = with LIGHTING sigmoid(z), z = (logit(resized) + logit(brightness[n])) · contrast[n];
+//                   with SATURATION z is mixed with its grey: saturation[n] · z + (1 - saturation[n]) · luma · z
+//   turned        = with HUE the hue of lit, as HSV has it, turned by hue[n]
+//   out[n,p,q]    = (turned - normalization[0]) · normalization[1]
 //
 // source: [N,H,W] u32, a pixel's bytes R G B A from the lowest   items: [N] Item   geometry: Geometry
 // normalization: [2,3] f32, mean and 1 / standard deviation      out: [N,P,Q,3] storage type
@@ -14,9 +16,9 @@
 // a bin has one reader, and otherwise a warped pixel has few; a picture in between, four f32 a pixel, costs more to write
 // and read than the warp does to compute. 64 pictures of 224 px on Mesa llvmpipe, milliseconds of CPU, against a warp
 // and a resize in two launches: 45 against 97 to 64 px, 74 against 114 to 128 px, 223 against 176 to 224 px.
-// @const WARP:bool SHRINK:bool LIGHTING:bool
+// @const WARP:bool SHRINK:bool LIGHTING:bool SATURATION:bool HUE:bool
 // @shape H W P Q
-// @sample WARP=true SHRINK=true LIGHTING=true H=5 W=6 P=3 Q=4
+// @sample WARP=true SHRINK=true LIGHTING=true SATURATION=true HUE=true H=5 W=6 P=3 Q=4
 
 struct Item {
   // Rows of M, homogeneous: column and row in the source, then what both are divided by. Counting from the centre halves
@@ -27,6 +29,9 @@ struct Item {
   row: vec3f,
   contrast: f32,
   divisor: vec3f,
+  saturation: f32,
+  // In parts of the circle.
+  hue: f32,
 }
 
 // Heights before widths.
@@ -71,7 +76,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     resized += weight(rows, i) * line;
   }
   var colour = resized;
-  if (LIGHTING) { colour = lit(colour, item.darkness, item.contrast); }
+  if (LIGHTING) { colour = lit(colour, item); }
+  if (HUE) { colour = turned(colour, item.hue); }
   out[(id.z * shape.P + id.y) * shape.Q + id.x] = store4(vec4f((colour - normalization[0].rgb) * normalization[1].rgb, 0));
 }
 
@@ -138,9 +144,25 @@ fn pixel(first: u32, y: u32, x: u32) -> vec3f {
   return sum / f32(count.x * count.y);
 }
 
+// The grey of a colour, by ITU-R BT.601 as fastai's grayscale rounds it.
+const LUMA = vec3f(0.2989, 0.5870, 0.1140);
+
 // sigmoid((logit(v) + logit(b))·c) = 1 / (1 + ((1 - v)/v · (1 - b)/b)^c), v kept from 0 and 1 as by fastai's logit.
-fn lit(colour: vec3f, darkness: f32, contrast: f32) -> vec3f {
+fn lit(colour: vec3f, item: Item) -> vec3f {
   let kept = clamp(colour, vec3f(1e-7), vec3f(1 - 1e-7));
-  let odds = (1 - kept) / kept * darkness;
-  return 1 / (1 + exp2(contrast * log2(odds)));
+  // A multiple of the logit, which mixes as it does.
+  var exponent = item.contrast * log2((1 - kept) / kept * item.darkness);
+  if (SATURATION) { exponent = mix(vec3f(dot(LUMA, exponent)), exponent, item.saturation); }
+  return 1 / (1 + exp2(exponent));
+}
+
+// RGB to hue, in sixths of a circle, and back with the hue turned: Smith 1978, "Color gamut transform pairs".
+fn turned(colour: vec3f, by: f32) -> vec3f {
+  let high = max(colour.r, max(colour.g, colour.b));
+  let chroma = high - min(colour.r, min(colour.g, colour.b));
+  if (chroma == 0) { return colour; }
+  let ahead = (colour.gbr - colour.brg) / chroma;
+  let hue = select(select(4 + ahead.b, 2 + ahead.g, colour.g == high), ahead.r, colour.r == high);
+  let sixths = fract((vec3f(5, 3, 1) + hue) / 6 + by) * 6;
+  return high - chroma * clamp(min(sixths, 4 - sixths), vec3f(0), vec3f(1));
 }

@@ -5,19 +5,23 @@ import { keep, release } from '../../tensor/scope.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import { tensor, upload, zeros } from '../../tensor/transfer.ts'
 import type { BatchShape, Split } from './draw.ts'
-import { chain, drawBatch, plan, type BatchDraw, type BatchPlan, type TransformChain } from './plan.ts'
+import { erasingNoise, NOISE_PIXELS } from './erasing.ts'
+import { chain, drawBatch, ITEM_NUMBERS, plan, type BatchDraw, type BatchPlan, type TransformChain } from './plan.ts'
 import type { BatchTransform } from './transforms.ts'
 
 /** Where the numbers drawn for batches of one size stand on the GPU; the same tensors for every batch. */
 interface Parameters {
   readonly items: Tensor
   readonly geometry: Tensor
+  /** As `Erased`; where nothing is, there are none. */
+  readonly erased: { readonly areas: Tensor; readonly starts: Tensor } | undefined
 }
 
 /**
- * The batch transforms at work: 8-bit pictures on the GPU become the network's input, in one launch.
+ * The batch transforms at work: 8-bit pictures on the GPU become the network's input, in one launch, and one more where
+ * rectangles are erased.
  *
- *   out = normalize(lighting(resize(crop(warp(pixels / 255)))))
+ *   out = erase(normalize(hue(lighting(resize(crop(warp(pixels / 255)))))))
  *
  * Numbers are drawn on the CPU (`draw`), put where the launch reads them (`write`) and used (`launch`), so that a
  * recorded step can be run again with the next batch's numbers. What was not asked for costs nothing.
@@ -26,6 +30,7 @@ export class BatchPipeline {
   private readonly transforms: TransformChain
   private readonly parameters = new Map<number, Parameters>()
   private normalization: Tensor | undefined
+  private noise: Tensor | undefined
 
   /** @throws OptionError  for two transforms of a kind, or a crop before the affine transform */
   constructor(transforms: readonly BatchTransform[]) {
@@ -52,20 +57,24 @@ export class BatchPipeline {
 
   /** Puts a draw where the launches for its batch size read it. */
   write(draw: BatchDraw): void {
-    const { items, geometry } = this.parametersOf(draw.plan.shape.N)
+    const { items, geometry, erased } = this.parametersOf(draw.plan.shape.N)
     upload(items, draw.items)
     upload(geometry, draw.geometry)
+    if (!erased || !draw.erased) return
+    upload(erased.areas, draw.erased.areas)
+    upload(erased.starts, draw.erased.starts)
   }
 
   /**
-   * Records the one launch.
+   * Records the launches.
    *
    * @param pixels  [N,H,W] u32, a pixel's bytes R G B A from the lowest
    * @returns       [N,P,Q,3] of the dtype
    * @throws ShapeError, DtypeError  when the pixels are not what the plan was made for
    */
-  launch(pixels: Tensor, { shape, P, Q, warp, shrink, lighting }: BatchPlan, dtype: 'f32' | 'f16' = 'f32'): Tensor {
-    const { N, H, W } = shape
+  launch(pixels: Tensor, plan: BatchPlan, dtype: 'f32' | 'f16' = 'f32'): Tensor {
+    const { P, Q, warp, shrink, lighting, saturation, hue, areas } = plan
+    const { N, H, W } = plan.shape
     if (pixels.dtype !== 'u32') throw new DtypeError('batch transforms', 'pixels are one u32 each', { given: { pixels } })
     if (pixels.shape.join() !== [N, H, W].join()) {
       throw new ShapeError('batch transforms', 'the pixels are not of the size that was planned', {
@@ -75,32 +84,43 @@ export class BatchPipeline {
     }
     const out = empty({ shape: [N, P, Q, 3], dtype }, 'augment')
     const normalization = (this.normalization ??= keep(this.meanAndScale()))
-    launch('augment/batch', { source: pixels, ...this.parametersOf(N), normalization, out }, {
-      // 8 x 8 threads a workgroup.
-      groups: [Math.ceil(Q / 8), Math.ceil(P / 8), N],
+    const { items, geometry, erased } = this.parametersOf(N)
+    // 8 x 8 threads a workgroup.
+    const groups = [Math.ceil(Q / 8), Math.ceil(P / 8), N] as const
+    launch('augment/batch', { source: pixels, items, geometry, normalization, out }, {
+      groups,
       shape: { H, W, P, Q },
-      constants: { WARP: warp, SHRINK: shrink, LIGHTING: lighting },
+      constants: { WARP: warp, SHRINK: shrink, LIGHTING: lighting, SATURATION: saturation, HUE: hue },
       dtype,
       detail: `[${N},${H},${W}]→[${out.shape.join(',')}]`,
     })
+    if (erased && areas > 0) {
+      const noise = (this.noise ??= keep(tensor(erasingNoise(), [NOISE_PIXELS, 3])))
+      const constants = { AREAS: areas, SIZE: NOISE_PIXELS }
+      launch('augment/erase', { ...erased, noise, x: out }, { groups, shape: { P, Q }, constants, dtype, detail: `[${out.shape.join(',')}]` })
+    }
     return out
   }
 
-  /** Gives its memory back, a few kilobytes for each batch size. */
+  /** Gives its memory back, a few kilobytes for each batch size, and the noise where there is some. */
   release(): void {
-    for (const { items, geometry } of this.parameters.values()) {
-      release(items)
-      release(geometry)
-    }
-    if (this.normalization) release(this.normalization)
+    const shared = [this.normalization, this.noise]
+    const all = [...this.parameters.values()].flatMap(({ items, geometry, erased }) => [items, geometry, erased?.areas, erased?.starts])
+    for (const one of [...all, ...shared]) if (one) release(one)
     this.parameters.clear()
     this.normalization = undefined
+    this.noise = undefined
   }
 
   private parametersOf(N: number): Parameters {
     const known = this.parameters.get(N)
     if (known) return known
-    const made = { items: keep(zeros([N, 12])), geometry: keep(zeros([10], 'u32')) }
+    const { erasing } = this.transforms
+    const made = {
+      items: keep(zeros([N, ITEM_NUMBERS])),
+      geometry: keep(zeros([10], 'u32')),
+      erased: erasing && { areas: keep(zeros([erasing.maxCount, 4], 'u32')), starts: keep(zeros([N], 'u32')) },
+    }
     this.parameters.set(N, made)
     return made
   }

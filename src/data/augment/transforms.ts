@@ -1,11 +1,14 @@
 import { OptionError } from '../../base/errors.ts'
 import { affine, type AffineTransform } from './affine.ts'
+import type { HueTransform, SaturationTransform } from './colour.ts'
 import { randomResizedCropGpu, toSize, type CropTransform, type Size } from './crop.ts'
+import type { ErasingTransform } from './erasing.ts'
 import { lighting, type LightingTransform } from './lighting.ts'
 import type { NormalizeTransform } from './normalize.ts'
 
 /** What can be done to a batch of pictures: data, and a way to draw its parameters on the CPU. */
-export type BatchTransform = AffineTransform | CropTransform | LightingTransform | NormalizeTransform
+export type BatchTransform =
+  | AffineTransform | CropTransform | LightingTransform | SaturationTransform | HueTransform | NormalizeTransform | ErasingTransform
 
 export interface AugTransformsOptions {
   /** Multiplies maxRotate, maxLighting and maxWarp. Default 1 */

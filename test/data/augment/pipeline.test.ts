@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import { rng } from '../../../src/base/rng.ts'
+import { hue, saturation } from '../../../src/data/augment/colour.ts'
 import { augmentStream, type BatchShape, type Split } from '../../../src/data/augment/draw.ts'
 import { randomResizedCropGpu } from '../../../src/data/augment/crop.ts'
+import { randomErasing } from '../../../src/data/augment/erasing.ts'
 import { imagenetStats, normalize } from '../../../src/data/augment/normalize.ts'
 import { BatchPipeline } from '../../../src/data/augment/pipeline.ts'
 import { augTransforms, type AugTransformsOptions, type BatchTransform } from '../../../src/data/augment/transforms.ts'
@@ -54,6 +56,8 @@ const square = (side: number, N = 2) => ({ N, H: side, W: side })
 const wide = { N: 3, H: 37, W: 53 }
 const large = { N: 3, H: 101, W: 97 }
 const normalized = [normalize(imagenetStats)]
+const always = { p: 1, minScale: 0.2 }
+const everything = [...lesson([19, 21]), saturation(), hue(), randomErasing(always)]
 
 const cases: Case[] = [
   { name: 'the lesson at 64 px, averaged down first', shape: square(224, 3), transforms: lesson(64), out: [64, 64] },
@@ -73,6 +77,13 @@ const cases: Case[] = [
   { name: 'a size and a crop', shape: large, transforms: sizeAndCrop, out: [20, 20] },
   { name: 'a size and a crop in validation', shape: large, transforms: sizeAndCrop, split: 'valid', out: [20, 20] },
   { name: 'only light', shape: wide, transforms: augTransforms(still), out: [37, 53] },
+  { name: 'saturation with the light', shape: wide, transforms: [...augTransforms(still), saturation({ p: 1, maxLighting: 0.6 })], out: [37, 53] },
+  { name: 'saturation alone', shape: wide, transforms: [saturation({ p: 1, maxLighting: 0.6 })], out: [37, 53] },
+  { name: 'hue alone, all around the circle', shape: { ...wide, N: 7 }, transforms: [hue({ p: 1, maxHue: 0.9 })], out: [37, 53] },
+  { name: 'all colours, and all in validation', shape: wide, transforms: [...lesson(19), saturation(), hue()], split: 'valid', out: [19, 19] },
+  { name: 'everything', shape: { ...wide, N: 5 }, transforms: everything, out: [19, 21] },
+  { name: 'erasing after everything', shape: wide, transforms: [randomErasing({ ...always, maxCount: 3 }), ...normalized], out: [37, 53] },
+  { name: 'erasing in validation', shape: wide, transforms: [randomErasing(always)], split: 'valid', out: [37, 53] },
   { name: 'only normalized', shape: wide, transforms: normalized, out: [37, 53] },
   { name: 'nothing', shape: { N: 2, H: 2, W: 3 }, transforms: [], out: [2, 3] },
 ]
@@ -147,6 +158,52 @@ test('a recorded launch takes the numbers that were written last', async () => {
   const input = pipeline.launch(pixels, plan)
   const expected = reference(picture(shape), shape, lesson(12), augmentStream(seed, 0, 7), 'train').flat(3)
   expectClose(await read(input), expected, 'f32', { shape: input.shape })
+})
+
+test('erasing replaces what is inside its rectangle, by other noise in every item, and nothing else', async () => {
+  const shape = { N: 3, H: 40, W: 30 }
+  const erasing = randomErasing({ ...always, minAspect: 0.9 })
+  const pipeline = new BatchPipeline([erasing, ...normalized])
+  const pixels = tensor(picture(shape), [3, 40, 30], 'u32')
+  const draw = pipeline.draw(augmentStream(seed, 0, 3), shape, 'train')
+  pipeline.write(draw)
+  const input = pipeline.launch(pixels, draw.plan)
+  const erased = await read(input)
+  const stored = new Float32Array(await gpu.queue.read(input.view))
+  const { values: plain } = await run(picture(shape), shape, normalized, 'train', 'f32')
+  const [top, left, bottom, right] = draw.erased?.areas ?? []
+  expect((bottom - top) * (right - left)).toBeGreaterThan(200)
+  const inside: number[][] = [[], [], []]
+  for (let i = 0; i < erased.length; i++) {
+    const [n, y, x] = [Math.floor(i / 3600), Math.floor(i / 90) % 40, Math.floor(i / 3) % 30]
+    if (y >= top && y < bottom && x >= left && x < right) inside[n].push(erased[i])
+    else expect(erased[i]).toBe(plain[i])
+  }
+  expect(new Set(inside.flat()).size).toBeGreaterThan(0.99 * 3 * inside[0].length)
+  for (const noise of inside) {
+    const mean = noise.reduce((a, b) => a + b) / noise.length
+    const variance = noise.reduce((sum, value) => sum + (value - mean) ** 2, 0) / noise.length
+    // Of 600 numbers or more; deviations 0.04 and 0.06.
+    expect(Math.abs(mean)).toBeLessThan(0.15)
+    expect(Math.abs(variance - 1)).toBeLessThan(0.25)
+  }
+  expect(stored.filter((_, i) => i % 4 === 3)).toEqual(new Float32Array(3 * 40 * 30))
+})
+
+test('a batch that loses nothing comes after one that did', async () => {
+  const shape = { N: 2, H: 20, W: 20 }
+  const pipeline = new BatchPipeline([randomErasing({ p: 0.5, minScale: 0.3 })])
+  const pixels = tensor(picture(shape), [2, 20, 20], 'u32')
+  const draws = Array.from({ length: 12 }, (_, i) => pipeline.draw(augmentStream(seed, 0, i), shape, 'train'))
+  const hits = draws.map(({ erased }) => erased?.areas.some((number) => number > 0))
+  expect(new Set(hits)).toEqual(new Set([true, false]))
+  const plain = (await run(picture(shape), shape, [], 'train', 'f32')).values
+  for (const [i, draw] of draws.entries()) {
+    pipeline.write(draw)
+    const values = await read(pipeline.launch(pixels, draw.plan))
+    if (hits[i]) expect(values).not.toEqual(plain)
+    else expect(values).toEqual(plain)
+  }
 })
 
 test('pixels of another type or size are refused', () => {

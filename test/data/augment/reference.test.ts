@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
-import { areaInterpolate, grid, gridSample, lit, sample, type Picture } from './reference.ts'
+import { areaInterpolate, grid, gridSample, lit, sample, turned, type Picture } from './reference.ts'
 
 interface Golden {
   cases: {
@@ -62,5 +62,36 @@ test.each([
   [{ brightness: 0.5, contrast: 1.25 }, [0.060283, 0.5, 0.939717]],
   [{ brightness: 0.6, contrast: 1.25 }, [0.096242, 0.624063, 0.962794]],
 ])('light %o', (light, expected) => {
-  expect([0.1, 0.5, 0.9].map((value) => +lit(value, light).toFixed(6))).toEqual(expected)
+  expect(rounded(lit([0.1, 0.5, 0.9], light))).toEqual(expected)
 })
+
+// Expected numbers from here on: the formulae in Python, with its colorsys for the hue.
+
+test('saturation mixes logits with their grey', () => {
+  const colour = [0.2, 0.5, 0.9]
+  expect(rounded(lit(colour, undefined, 1.25))).toEqual([0.155526, 0.510241, 0.941997])
+  expect(rounded(lit(colour, undefined, 0.8))).toEqual([0.241988, 0.491807, 0.848772])
+  expect(rounded(lit(colour, { brightness: 0.6, contrast: 1.25 }, 0.8))).toEqual([0.284868, 0.614401, 0.934812])
+  // The weights of the grey have the sum 0.9999.
+  expect(rounded(lit([0.1, 0.1, 0.1], undefined, 0.8))).toEqual([0.100004, 0.100004, 0.100004])
+})
+
+test.each([
+  [[0.2, 0.5, 0.9], 0.1, [0.32, 0.2, 0.9]],
+  [[0.2, 0.5, 0.9], -0.1, [0.2, 0.9, 0.88]],
+  [[0.9, 0.5, 0.2], 1 / 9, [0.833333, 0.9, 0.2]],
+  [[0.9, 0.5, 0.2], -0.1, [0.9, 0.2, 0.32]],
+  [[0.3, 0.8, 0.8], 0.05, [0.3, 0.65, 0.8]],
+  [[0.7, 0.1, 0.7], 0.1, [0.7, 0.1, 0.34]],
+  [[0.6, 0.6, 0.6], 0.1, [0.6, 0.6, 0.6]],
+  [[0, 1, 0], 0.1, [0, 1, 0.6]],
+  [[0.5, 0.9, 0.1], -0.1, [0.9, 0.82, 0.1]],
+])('the hue of %o turned by %f', (colour, by, expected) => {
+  expect(rounded(turned(colour, by))).toEqual(expected)
+  // fastai adds a whole turn.
+  expect(rounded(turned(colour, by + 1))).toEqual(expected)
+})
+
+function rounded(values: readonly number[]): number[] {
+  return values.map((value) => +value.toFixed(6))
+}

@@ -1,14 +1,16 @@
 /**
  * fastai's batch transforms, stage by stage, in plain loops and float64: the witness for the one launch that does all.
- * Nothing here is shared with the library but the drawn parameters.
+ * Nothing here is shared with the library but the drawn parameters and the noise.
  */
 import type { BatchShape, Split } from '../../../src/data/augment/draw.ts'
+import { erasingNoise, NOISE_PIXELS } from '../../../src/data/augment/erasing.ts'
 import type { Light } from '../../../src/data/augment/lighting.ts'
 import type { BatchTransform } from '../../../src/data/augment/transforms.ts'
 import type { Rng } from '../../../src/base/rng.ts'
 
 /** [height][width][channel] */
 export type Picture = number[][][]
+type Colour = readonly number[]
 type Coordinates = [x: number, y: number][][]
 
 /** The batch as the network should see it: [N,P,Q,3]. */
@@ -18,7 +20,10 @@ export function reference(
   const affine = transforms.find((transform) => transform.kind === 'affine')
   const crop = transforms.find((transform) => transform.kind === 'crop')
   const lighting = transforms.find((transform) => transform.kind === 'lighting')
+  const saturation = transforms.find((transform) => transform.kind === 'saturation')
+  const hue = transforms.find((transform) => transform.kind === 'hue')
   const normalize = transforms.find((transform) => transform.kind === 'normalize')
+  const erasing = transforms.find((transform) => transform.kind === 'erasing')
 
   let batch = Array.from({ length: N }, (_, n) => fromBytes(pixels.subarray(n * H * W, (n + 1) * H * W), H, W))
   if (affine) {
@@ -31,13 +36,34 @@ export function reference(
     batch = batch.map((picture) => picture.slice(top, top + height).map((row) => row.slice(left, left + width)))
     batch = gridSample(batch, batch.map(() => grid(...crop.size, [1, 0, 0, 0, 1, 0, 0, 0, 1])))
   }
-  if (lighting && split === 'train') {
-    const lights = lighting.draw(random, N)
-    batch = batch.map((picture, n) => mapValues(picture, (value) => lit(value, lights[n])))
+  if ((lighting ?? saturation) && split === 'train') {
+    const lights = lighting?.draw(random, N)
+    const factors = saturation?.draw(random, N)
+    batch = batch.map((picture, n) => mapColours(picture, (colour) => lit(colour, lights?.[n], factors?.[n])))
+  }
+  if (hue && split === 'train') {
+    const turns = hue.draw(random, N)
+    batch = batch.map((picture, n) => mapColours(picture, (colour) => turned(colour, turns[n])))
   }
   if (normalize) {
     const { mean, std } = normalize
-    batch = batch.map((picture) => mapValues(picture, (value, c) => (value - mean[c]) / std[c]))
+    batch = batch.map((picture) => mapColours(picture, (colour) => colour.map((value, c) => (value - mean[c]) / std[c])))
+  }
+  if (erasing && split === 'train') {
+    const [P, Q] = [batch[0].length, batch[0][0].length]
+    const { areas, starts } = erasing.draw(random, { N, H: P, W: Q })
+    const noise = erasingNoise()
+    for (let area = 0; area < areas.length; area += 4) {
+      const [top, left, bottom, right] = areas.slice(area, area + 4)
+      for (const [n, picture] of batch.entries()) {
+        for (let i = top; i < bottom; i++) {
+          for (let j = left; j < right; j++) {
+            const place = (starts[n] + i * Q + j) % NOISE_PIXELS
+            picture[i][j] = [...noise.slice(3 * place, 3 * place + 3)]
+          }
+        }
+      }
+    }
   }
   return batch
 }
@@ -102,10 +128,27 @@ export function areaInterpolate(picture: Picture, h: number, w: number): Picture
   )
 }
 
-export function lit(value: number, { brightness, contrast }: Light): number {
-  const kept = Math.min(Math.max(value, 1e-7), Math.fround(1 - 1e-7))
-  const logit = (v: number) => -Math.log(1 / v - 1)
-  return 1 / (1 + Math.exp(-(logit(kept) + logit(brightness)) * contrast))
+const logit = (v: number) => -Math.log(1 / v - 1)
+
+/** fastai's lighting: brightness, contrast and saturation between logit and sigmoid. */
+export function lit(colour: Colour, { brightness, contrast }: Light = { brightness: 0.5, contrast: 1 }, saturation = 1): number[] {
+  const kept = colour.map((value) => Math.min(Math.max(value, 1e-7), Math.fround(1 - 1e-7)))
+  const z = kept.map((value) => (logit(value) + logit(brightness)) * contrast)
+  const grey = 0.2989 * z[0] + 0.587 * z[1] + 0.114 * z[2]
+  return z.map((value) => 1 / (1 + Math.exp(-(value * saturation + grey * (1 - saturation)))))
+}
+
+/** fastai's rgb2hsv, a turn of the hue, and hsv2rgb. */
+export function turned([r, g, b]: Colour, by: number): number[] {
+  const [most, least] = [Math.max(r, g, b), Math.min(r, g, b)]
+  const [rc, gc, bc] = [r, g, b].map((value) => (most === least ? 0 : (most - value) / (most - least)))
+  const sixths = most === r ? bc - gc : most === g ? 2 + rc - bc : 4 + gc - rc
+  const h = ((((sixths / 6 + 1) % 1) + by) % 1 + 1) % 1
+  const s = most === least ? 0 : (most - least) / most
+  const sector = Math.floor(h * 6)
+  const f = h * 6 - sector
+  const [p, q, t] = [most * (1 - s), most * (1 - s * f), most * (1 - s * (1 - f))]
+  return [[most, t, p], [q, most, p], [p, most, t], [p, q, most], [t, p, most], [most, p, q]][sector % 6]
 }
 
 function fromBytes(pixels: Uint32Array, H: number, W: number): Picture {
@@ -117,6 +160,6 @@ function fromBytes(pixels: Uint32Array, H: number, W: number): Picture {
   )
 }
 
-function mapValues(picture: Picture, f: (value: number, channel: number) => number): Picture {
-  return picture.map((row) => row.map((pixel) => pixel.map(f)))
+function mapColours(picture: Picture, f: (colour: Colour) => number[]): Picture {
+  return picture.map((row) => row.map(f))
 }

@@ -1,7 +1,9 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { rng } from '../../../src/base/rng.ts'
 import { affine, type AffineOptions } from '../../../src/data/augment/affine.ts'
+import { hue, saturation } from '../../../src/data/augment/colour.ts'
 import { augmentStream, drawMasked } from '../../../src/data/augment/draw.ts'
+import { erasingNoise, randomErasing, type ErasingOptions } from '../../../src/data/augment/erasing.ts'
 import { lighting } from '../../../src/data/augment/lighting.ts'
 import { identity } from '../../../src/data/augment/matrix.ts'
 import { cifarStats, imagenetStats, normalize } from '../../../src/data/augment/normalize.ts'
@@ -23,7 +25,8 @@ test('the size belongs to the affine transform, with minScale to the crop', () =
   expect(augTransforms({ size: 128 })).toMatchObject([{ kind: 'affine', size: [128, 128] }, { kind: 'lighting' }])
   const cropping = augTransforms({ size: [96, 128], minScale: 0.5 })
   expect(cropping).toMatchObject([{ kind: 'affine', size: undefined }, { kind: 'lighting' }, { kind: 'crop', size: [96, 128] }])
-  expect(kinds(Object.values(chain([normalize(imagenetStats), ...cropping])))).toEqual(['affine', 'crop', 'lighting', 'normalize'])
+  const chained = Object.values(chain([normalize(imagenetStats), ...cropping])).filter((transform) => transform !== undefined)
+  expect(kinds(chained)).toEqual(['affine', 'crop', 'lighting', 'normalize'])
 })
 
 test('mult multiplies rotation, warp and light, not the zoom', () => {
@@ -89,10 +92,18 @@ test('chains that no launch can do are refused', () => {
       Fix: leave one out]
   `)
   expect(() => chain([crop, geometry])).toThrowErrorMatchingInlineSnapshot(`
-    [OptionError: batch transforms: the crop comes before the affine transform
+    [OptionError: batch transforms: 'crop' comes before 'affine'
       transforms  [crop,affine]
-      Fix: list the crop last]
+      Fix: list 'affine' first]
   `)
+  expect(() => chain([normalize(imagenetStats), hue(), saturation(), geometry])).toThrowErrorMatchingInlineSnapshot(`
+    [OptionError: batch transforms: 'hue' comes before 'saturation'
+      transforms  [affine,hue,saturation,normalize]
+      Fix: list 'saturation' first]
+  `)
+  // These orders are as good as any.
+  chain([randomErasing(), normalize(imagenetStats), saturation(), hue(), crop])
+  chain([...augTransforms(), saturation(), randomErasing()])
   expect(() => plan(chain([]), { N: 1, H: 1, W: 5 }, 'train')).toThrowErrorMatchingInlineSnapshot(`
     [OptionError: batch transforms: the pictures are too small
       size  1 x 5
@@ -184,6 +195,121 @@ test('validation draws nothing: whole pictures, neutral light', () => {
   const transforms = chain(augTransforms({ size: 64, minScale: 0.5 }))
   const shape = { N: 2, H: 224, W: 224 }
   const { plan, geometry } = drawBatch(transforms, augmentStream(42, 0, 0), shape, 'valid')
-  expect(plan).toEqual({ shape, P: 64, Q: 64, warp: false, shrink: false, lighting: false })
+  expect(plan).toEqual({ shape, P: 64, Q: 64, warp: false, shrink: false, lighting: false, saturation: false, hue: false, areas: 0 })
   expect([...geometry]).toEqual([224, 224, 224, 224, 0, 0, 224, 224, 128, 128])
+})
+
+test('saturation stays inside 0.8 … 1.25 and a quarter of the items keep theirs; likewise the hue', () => {
+  const factors = saturation().draw(rng(10, 'saturation'), 4000)
+  expect(Math.min(...factors)).toBeCloseTo(0.8, 2)
+  expect(Math.max(...factors)).toBeCloseTo(1.25, 2)
+  expect(Math.abs(factors.filter((factor) => factor === 1).length / 4000 - 0.25)).toBeLessThan(0.03)
+  const turns = hue().draw(rng(10, 'hue'), 4000)
+  expect(Math.min(...turns)).toBeCloseTo(-0.1, 2)
+  expect(Math.max(...turns)).toBeCloseTo(1 / 0.9 - 1, 2)
+  expect(Math.abs(turns.filter((turn) => turn === 0).length / 4000 - 0.25)).toBeLessThan(0.03)
+  // The logarithm is uniform: as many below as above.
+  expect(Math.abs(turns.filter((turn) => turn < 0).length / 4000 - 0.375)).toBeLessThan(0.03)
+  expect(new Set(saturation({ batch: true, p: 1 }).draw(rng(10, 'batch'), 9)).size).toBe(1)
+  expect(new Set(hue({ batch: true, p: 1 }).draw(rng(10, 'batch'), 9)).size).toBe(1)
+})
+
+test('validation leaves the colours and erases nothing; saturation alone runs the light', () => {
+  const transforms = chain([saturation(), hue(), randomErasing({ p: 1, maxCount: 3 })])
+  const shape = { N: 2, H: 8, W: 8 }
+  const valid = drawBatch(transforms, augmentStream(42, 0, 0), shape, 'valid')
+  expect(valid.plan).toMatchObject({ lighting: false, saturation: false, hue: false, areas: 0 })
+  expect(valid.erased).toBe(undefined)
+  const train = drawBatch(transforms, augmentStream(42, 0, 0), shape, 'train')
+  expect(train.plan).toMatchObject({ lighting: true, saturation: true, hue: true, areas: 3 })
+})
+
+describe('erasing', () => {
+  const rectangles = (options: ErasingOptions, count: number, shape = { N: 2, H: 128, W: 96 }) =>
+    Array.from({ length: count }, (_, i) => randomErasing(options).draw(rng(11, 'erase', i), shape)).map(({ areas }) =>
+      Array.from({ length: areas.length / 4 }, (_, a) => [...areas.slice(4 * a, 4 * a + 4)]))
+
+  test('a batch loses a rectangle of up to 0.3 of its area with probability p', () => {
+    const drawn = rectangles({}, 2000).map(([area]) => area)
+    const hit = drawn.filter(([top, left, bottom, right]) => bottom > top && right > left)
+    // Some rectangles have no pixel: below 0.2 %.
+    expect(Math.abs(hit.length / 2000 - 0.5)).toBeLessThan(0.05)
+    const parts = hit.map(([top, left, bottom, right]) => ((bottom - top) * (right - left)) / (128 * 96))
+    expect(Math.max(...parts)).toBeLessThan(0.305)
+    // Uniform between 0 and 0.3, but for what the border cuts off.
+    expect(Math.abs(parts.reduce((a, b) => a + b) / hit.length - 0.147)).toBeLessThan(0.01)
+    for (const [, , bottom, right] of hit) expect(bottom <= 128 && right <= 96).toBe(true)
+    const shapes = hit.filter((_, i) => parts[i] > 0.1).map(([top, left, bottom, right]) => (bottom - top) / (right - left))
+    expect(Math.min(...shapes)).toBeGreaterThan(0.29)
+    expect(Math.max(...shapes)).toBeLessThan(1 / 0.29)
+    expect(Math.min(...shapes)).toBeLessThan(0.35)
+    expect(Math.max(...shapes)).toBeGreaterThan(1 / 0.35)
+    // Every place: at the border and away from it.
+    expect(new Set(hit.map(([top]) => top)).size).toBeGreaterThan(80)
+    expect(hit.some(([, , bottom]) => bottom === 128) && hit.some(([, left]) => left === 0)).toBe(true)
+  })
+
+  test('several rectangles share the area', () => {
+    const drawn = rectangles({ p: 1, minScale: 0.3, maxScale: 0.3, minAspect: 1, maxCount: 3 }, 600, { N: 1, H: 100, W: 100 })
+    const counts = [1, 2, 3].map((count) => drawn.filter((areas) => areas.filter(([top, , bottom]) => bottom > top).length === count))
+    for (const { length } of counts) expect(Math.abs(length - 200)).toBeLessThan(40)
+    // √(0.3 · 100² / count), rounded.
+    for (const [i, side] of [55, 39, 32].entries()) {
+      for (const areas of counts[i]) {
+        for (const [top, left, bottom, right] of areas.slice(0, i + 1)) expect([bottom - top, right - left]).toEqual([side, side])
+        expect(areas.slice(i + 1).flat().every((number) => number === 0)).toBe(true)
+      }
+    }
+  })
+
+  test('sides are rounded to even, and cut at the border', () => {
+    const side = (H: number, maxScale: number, W = H) =>
+      randomErasing({ p: 1, minScale: maxScale, maxScale, minAspect: 1 }).draw(rng(12, 'erase'), { N: 1, H, W }).areas
+    expect(side(10, 0.0625)[2] - side(10, 0.0625)[0]).toBe(2)
+    expect(side(14, 0.0625)[2] - side(14, 0.0625)[0]).toBe(4)
+    // A square of 32 × 32 in a band of 16.
+    expect([...side(16, 1, 64)].filter((_, i) => i % 2 === 0)).toEqual([0, 16])
+    expect(side(16, 1, 64)[3] - side(16, 1, 64)[1]).toBe(32)
+  })
+
+  test('the noise is normal, and every item begins elsewhere', () => {
+    const noise = erasingNoise()
+    const mean = noise.reduce((a, b) => a + b) / noise.length
+    const variance = noise.reduce((sum, value) => sum + (value - mean) ** 2, 0) / noise.length
+    // Deviations of both: 0.0023 and 0.0032.
+    expect(Math.abs(mean)).toBeLessThan(0.01)
+    expect(Math.abs(variance - 1)).toBeLessThan(0.015)
+    const { starts } = randomErasing().draw(rng(11, 'erase'), { N: 64, H: 8, W: 8 })
+    expect(new Set(starts).size).toBe(64)
+    expect(Math.max(...starts)).toBeGreaterThan(2 ** 15)
+    expect(Math.max(...starts)).toBeLessThan(2 ** 16)
+  })
+})
+
+test('colours and erasing out of range are refused', () => {
+  expect(() => saturation({ maxLighting: 1 })).toThrowErrorMatchingInlineSnapshot(`
+    [OptionError: saturation: an option is out of range
+      maxLighting  1
+      p            0.75
+      expected maxLighting above 0 and below 1, p of 0 … 1]
+  `)
+  expect(() => saturation({ p: 2 })).toThrow('saturation: an option is out of range')
+  expect(() => hue({ maxHue: 0 })).toThrowErrorMatchingInlineSnapshot(`
+    [OptionError: hue: an option is out of range
+      maxHue  0
+      p       0.75
+      expected maxHue above 0 and below 1, p of 0 … 1]
+  `)
+  expect(() => randomErasing({ maxScale: 1.5 })).toThrowErrorMatchingInlineSnapshot(`
+    [OptionError: randomErasing: an option is out of range
+      p          0.5
+      minScale   0
+      maxScale   1.5
+      minAspect  0.3
+      maxCount   1
+      expected p of 0 … 1, 0 ≤ minScale ≤ maxScale ≤ 1, minAspect above 0 and up to 1, a whole maxCount from 1 on]
+  `)
+  for (const wrong of [{ p: -1 }, { minScale: 0.5 }, { minAspect: 0 }, { minAspect: 2 }, { maxCount: 0 }, { maxCount: 1.5 }]) {
+    expect(() => randomErasing(wrong)).toThrow('randomErasing: an option is out of range')
+  }
 })
