@@ -1,0 +1,95 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, test } from 'vitest'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+
+const CORE = ['base', 'platform', 'gpu', 'tensor', 'ops', 'nn', 'optim', 'data', 'train']
+
+/** Which rooms a room may import from, besides itself. Rooms only open downwards. */
+const ROOMS: Readonly<Record<string, readonly string[]>> = {
+  base: [],
+  platform: ['base'],
+  gpu: ['base', 'platform'],
+  tensor: ['base', 'gpu'],
+  ops: ['base', 'gpu', 'tensor'],
+  nn: ['base', 'tensor', 'ops'],
+  optim: ['base', 'gpu', 'tensor'],
+  data: ['base', 'platform', 'gpu', 'tensor'],
+  train: ['base', 'platform', 'tensor', 'ops', 'nn', 'optim', 'data'],
+  // Both decode with the same code, in threads of their own.
+  'platform/node': ['base', 'platform', 'data'],
+  'platform/browser': ['base', 'platform', 'data'],
+  index: CORE,
+  // Only these two choose a platform.
+  node: ['index', ...CORE, 'platform/node'],
+  browser: ['index', ...CORE, 'platform/browser'],
+}
+
+describe('rooms', () => {
+  const files = sources('src')
+
+  test('open only downwards', () => {
+    const wrong = files.flatMap((file) => imports(file).filter((imported) => !allowed(file, imported)).map((imported) => `${file} may not import ${imported}`))
+    expect(wrong).toEqual([])
+  })
+
+  test('the table is about the rooms there are', () => {
+    expect([...new Set(files.map(room))].sort()).toEqual(Object.keys(ROOMS).sort())
+  })
+
+  test('operations know nothing of each other', () => {
+    const wrong = files.filter((file) => /^src\/ops\/(?!index)[^/]+$/.test(file)).flatMap((file) =>
+      imports(file).filter((imported) => /^src\/ops\/[^/]+$/.test(imported)).map((imported) => `${file} imports ${imported}`))
+    expect(wrong).toEqual([])
+  })
+
+  test('a forbidden import is seen', () => {
+    expect(allowed('src/gpu/queue.ts', 'src/tensor/tensor.ts')).toBe(false)
+    expect(allowed('src/gpu/queue.ts', 'src/platform/node/index.ts')).toBe(false)
+    expect(allowed('src/ops/add.ts', 'src/tensor/op.ts')).toBe(true)
+  })
+})
+
+describe('operations', () => {
+  const names = sources('src/ops').filter((file) => /^src\/ops\/[^/]+$/.test(file) && !file.endsWith('/index.ts')).map(stem)
+
+  test('each has its test, and each test its operation', () => {
+    expect(names).toEqual(sources('test/ops').filter((file) => file.endsWith('.test.ts')).map(stem))
+  })
+
+  test('the index names each', () => {
+    const named = imports('src/ops/index.ts').map(stem)
+    expect(named.sort()).toEqual(names)
+  })
+})
+
+function allowed(file: string, imported: string): boolean {
+  const [from, to] = [room(file), room(imported)]
+  return from === to || (ROOMS[from] ?? []).includes(to)
+}
+
+/** src/ops/add.ts → ops, src/platform/node/gpu.ts → platform/node, src/index.ts → index */
+function room(file: string): string {
+  const [, first, second = ''] = file.split('/')
+  if (first === 'platform' && !second.endsWith('.ts')) return `${first}/${second}`
+  return first.replace(/\.ts$/, '')
+}
+
+/** Files of ours that a file imports or re-exports, types too. */
+function imports(file: string): string[] {
+  const text = readFileSync(join(root, file), 'utf8')
+  return [...text.matchAll(/(?:\bfrom|\bimport|new URL\()\s*'(\.[^']*)'/g)].map(([, path]) => relative(root, join(root, dirname(file), path)))
+}
+
+function sources(folder: string): string[] {
+  return readdirSync(join(root, folder), { withFileTypes: true }).flatMap((entry) => {
+    const path = `${folder}/${entry.name}`
+    return entry.isDirectory() ? sources(path) : entry.name.endsWith('.ts') ? [path] : []
+  }).sort()
+}
+
+function stem(file: string): string {
+  return file.replace(/.*\//, '').replace(/(\.test)?\.ts$/, '')
+}
