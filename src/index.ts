@@ -39,7 +39,10 @@ export { filled, Init, kaimingNormal } from './nn/init.ts'
 export type { StateDict } from './nn/state-dict.ts'
 
 // Training
-export { Learner, type FineTuneOptions, type FitOneCycleOptions, type FitOptions, type LearnerOptions, type LearningRate } from './train/learner.ts'
+export {
+  Learner, type FineTuneOptions, type FitFlatCosOptions, type FitOneCycleOptions, type FitOptions, type LearnerOptions,
+  type LearningRate,
+} from './train/learner.ts'
 export { crossEntropy, labelSmoothing, type Loss } from './train/losses.ts'
 export { accuracy, argmax, errorRate, topKAccuracy, type Metric, type Predictions } from './train/metrics.ts'
 export { Cancel, type Callback, type Level, type Step, type StepLoss } from './train/callback.ts'

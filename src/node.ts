@@ -16,10 +16,12 @@ export function openGpu(options: GpuOptions = {}): Promise<Gpu> {
 // The same as in index.ts, but that they need no open GPU to know the platform.
 
 /** The folder of a data set, fetched and unpacked when it is not there yet. See data/untar-data.ts. */
-export const untarData: typeof untar.untarData = (url, options) => untar.untarData(url, { platform: nodePlatform, ...options })
+export const untarData: typeof untar.untarData = (url, options) =>
+  untar.untarData(url, { platform: nodePlatform, ...options })
 
 /** The folder of a generated data set, for where none can be fetched. See data/sample.ts. */
 export const sampleData: typeof sample.sampleData = (options) => sample.sampleData({ platform: nodePlatform, ...options })
 
 /** The paths of all images below a folder. See data/items.ts. */
-export const getImageFiles: typeof items.getImageFiles = (path, options) => items.getImageFiles(path, { platform: nodePlatform, ...options })
+export const getImageFiles: typeof items.getImageFiles = (path, options) =>
+  items.getImageFiles(path, { platform: nodePlatform, ...options })

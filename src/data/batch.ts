@@ -50,24 +50,36 @@ export interface Batch {
   input(dtype: 'f32' | 'f16'): Tensor
 }
 
+/** What a batch is made of. */
+export interface BatchParts {
+  readonly index: number
+  /** Places, at least as many as items. */
+  readonly N: number
+  readonly items: Uint32Array
+  /** Of each item; missing where its file cannot be decoded. */
+  readonly pictures: readonly (Pixels | undefined)[]
+  /** Of all items of the data set, by number. */
+  readonly labels: Uint32Array
+  readonly paths: readonly string[]
+  /** Whether repeated pictures are items like the others (training), or only fill the batch. */
+  readonly repeats: 'count' | 'pad'
+  /** Where the pixels go, if its length is N·H·W; otherwise a new array. */
+  readonly staging: Uint32Array | undefined
+}
+
 /**
- * Puts pictures side by side into one array. Where a picture is missing the place is given to the next one there is: in
- * training, as that of a whole item (`repeats` = 'count'), in validation behind all others and not counted.
+ * Puts pictures side by side into one array. Those that are there come first, and are repeated to fill all places.
  *
- * @param staging  where the pixels go, if its length is N·H·W; otherwise a new array
  * @returns  nothing where all pictures are missing
  * @throws DataError  when the pictures differ in size
  */
-export function assemble(
-  index: number, N: number, items: readonly number[], labels: ArrayLike<number>, pictures: readonly (Pixels | undefined)[],
-  repeats: 'count' | 'pad', pathOf: (item: number) => string, staging?: Uint32Array,
-): HostBatch | undefined {
+export function assemble({ index, N, items, pictures, labels, paths, repeats, staging }: BatchParts): HostBatch | undefined {
   const present = pictures.flatMap((picture, i) => (picture ? [{ picture, item: items[i] }] : []))
   if (present.length === 0) return undefined
   const { width, height } = present[0].picture
   const different = present.find(({ picture }) => picture.width !== width || picture.height !== height)
   if (different) {
-    throw new DataError(pathOf(different.item), 'another size than the first picture of its batch', {
+    throw new DataError(paths[different.item], 'another size than the first picture of its batch', {
       given: { size: sizeText(different.picture), first: sizeText(present[0].picture) },
       fix: 'give `itemTransforms: [resize(224)]` to the DataBlock',
     })
@@ -93,7 +105,7 @@ export class BatchBuffers {
   private pixels: Tensor | undefined
   private labels: Tensor | undefined
 
-  /** Sends a batch to the GPU, after all work recorded so far. @throws DataError when its size is not that of the first */
+  /** Sends a batch to the GPU, after all work recorded so far. @throws DataError when its size is not the first one's */
   load(host: HostBatch, pipeline: BatchPipeline, draw: BatchDraw): Batch {
     const shape = [host.items.length, host.height, host.width]
     if (this.pixels && this.pixels.shape.join() !== shape.join()) {

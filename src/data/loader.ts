@@ -63,9 +63,13 @@ export class Loader {
   private readonly seed: number
   private readonly depth: number
 
-  constructor({ platform, pictures, labels, vocab, items, split, batchSize, itemTransforms, batchTransforms, seed, depth = DEPTH }: LoaderOptions) {
+  constructor(options: LoaderOptions) {
+    const { platform, pictures, labels, vocab, items, split, batchSize, batchTransforms, seed, depth = DEPTH } = options
     if (!Number.isInteger(batchSize) || batchSize < 1) {
-      throw new OptionError('loader', 'the batch size is no number of items', { given: { batchSize }, expected: 'a whole number from 1 on' })
+      throw new OptionError('loader', 'the batch size is no number of items', {
+        given: { batchSize },
+        expected: 'a whole number from 1 on',
+      })
     }
     this.platform = platform
     this.pictures = pictures
@@ -74,7 +78,7 @@ export class Loader {
     this.items = items
     this.split = split
     this.batchSize = batchSize
-    this.itemTransforms = sortItemTransforms(itemTransforms)
+    this.itemTransforms = sortItemTransforms(options.itemTransforms)
     this.pipeline = new BatchPipeline(batchTransforms)
     this.stats = batchTransforms.find((transform) => transform.kind === 'normalize') ?? { mean: [0, 0, 0], std: [1, 1, 1] }
     this.seed = seed
@@ -130,7 +134,8 @@ export class Loader {
   /** Draws what is random about a batch and puts it on the GPU. */
   private send(host: HostBatch, { epoch = 0, draws = this.split, pass }: Pass, buffers: BatchBuffers): Batch {
     const shape = { N: host.items.length, H: host.height, W: host.width }
-    return buffers.load(host, this.pipeline, this.pipeline.draw(augmentStream(this.seed, epoch, host.index, pass), shape, draws))
+    const draw = this.pipeline.draw(augmentStream(this.seed, epoch, host.index, pass), shape, draws)
+    return buffers.load(host, this.pipeline, draw)
   }
 
   /** As `batches`, on the CPU: decoded, cropped and put together; `free` says that the pixels may be written over. */
@@ -142,7 +147,8 @@ export class Loader {
     let next = 0
     const prepare = () => {
       while (next < count && ahead.length < this.depth) {
-        const batch = this.prepare(next, order.slice(next * this.batchSize, (next + 1) * this.batchSize), pass, unused.pop())
+        const items = order.slice(next * this.batchSize, (next + 1) * this.batchSize)
+        const batch = this.prepare(next, items, pass, unused.pop())
         // Its failure is thrown when its turn comes, not as an unhandled rejection before that.
         batch.catch(() => {})
         ahead.push(batch)
@@ -165,13 +171,16 @@ export class Loader {
 
   /** The items of a pass in their order. */
   order({ epoch = 0, shuffle = this.split === 'train' }: Pass = {}): Uint32Array {
-    return shuffle ? rng(this.seed, 'shuffle', epoch).permutation(this.items.length).map((place) => this.items[place]) : this.items
+    if (!shuffle) return this.items
+    return rng(this.seed, 'shuffle', epoch).permutation(this.items.length).map((place) => this.items[place])
   }
 
-  private async prepare(index: number, items: Uint32Array, pass: Pass, staging: Uint32Array | undefined): Promise<HostBatch | undefined> {
+  private async prepare(index: number, items: Uint32Array, pass: Pass, staging?: Uint32Array): Promise<HostBatch | undefined> {
     const pictures = await Promise.all(Array.from(items, (item) => this.pictures.get(item, this.planItem(item, pass))))
-    const repeats = this.split === 'train' && items.length === this.batchSize ? 'count' : 'pad'
-    return assemble(index, this.batchSize, Array.from(items), this.labels, pictures, repeats, (item) => this.pictures.items[item], staging)
+    return assemble({
+      index, N: this.batchSize, items, pictures, labels: this.labels, paths: this.pictures.items, staging,
+      repeats: this.split === 'train' && items.length === this.batchSize ? 'count' : 'pad',
+    })
   }
 
   /** What the item transforms make of an item in that pass. */

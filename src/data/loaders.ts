@@ -14,7 +14,7 @@ export class Loaders {
   readonly seed: number
   readonly platform: Platform
 
-  constructor(parts: { train: Loader; valid: Loader; vocab: readonly string[]; batchSize: number; seed: number; platform: Platform }) {
+  constructor(parts: Pick<Loaders, 'train' | 'valid' | 'vocab' | 'batchSize' | 'seed' | 'platform'>) {
     this.train = parts.train
     this.valid = parts.valid
     this.vocab = parts.vocab
@@ -32,7 +32,7 @@ export class Loaders {
     throw new DataError('loaders', 'there are no training items')
   }
 
-  /** Gives GPU memory that nobody uses back to the driver: for when sizes change, and buffers of the old ones would stay. */
+  /** Gives GPU memory that nobody uses back to the driver: when sizes change, buffers of the old ones would stay. */
   freeMemory(): void {
     currentGpu().buffers.trim()
   }

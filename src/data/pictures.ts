@@ -90,7 +90,8 @@ export class Pictures {
     if (!cache.put(name, pixels) && !this.saidFull && cache.limitBytes > 0) {
       this.saidFull = true
       this.platform.log(
-        `the first ${cache.count} decoded pictures fill the ${formatBytes(cache.limitBytes)} set aside for them (cacheBytes); the others are decoded anew each epoch`,
+        `the first ${cache.count} decoded pictures fill the ${formatBytes(cache.limitBytes)} set aside for them (cacheBytes); ` +
+          'the others are decoded anew each epoch',
       )
     }
     return pixels
@@ -101,9 +102,12 @@ export class Pictures {
     if (this.unreadable.has(item)) return
     this.unreadable.set(item, message)
     if (this.unreadable.size > TOLERATED_PART * this.items.length) {
-      const some = [...this.unreadable.values()].slice(0, 5)
+      const some = [...this.unreadable.values()].slice(0, 5).map((text, i) => [` ${i + 1}`, text] as const)
       throw new DataError('data set', 'too many images cannot be decoded', {
-        given: { unreadable: `${this.unreadable.size} of ${this.items.length}, the first of them:`, ...Object.fromEntries(some.map((text, i) => [` ${i + 1}`, text])) },
+        given: {
+          unreadable: `${this.unreadable.size} of ${this.items.length}, the first of them:`,
+          ...Object.fromEntries(some),
+        },
         expected: 'at most one in a hundred',
         fix: 'get the data set again, or remove these files',
       })

@@ -21,7 +21,9 @@ export interface ShowOptions {
  */
 export async function showBatch(loader: Loader, file: string, options: ShowOptions = {}): Promise<void> {
   const { count = 9, epoch = 0 } = options
-  if (!(Number.isInteger(count) && count >= 1)) throw new OptionError('showBatch', 'count is no number of pictures', { given: { count } })
+  if (!(Number.isInteger(count) && count >= 1)) {
+    throw new OptionError('showBatch', 'count is no number of pictures', { given: { count }, expected: 'a whole number from 1 on' })
+  }
   const { platform, vocab } = loader
   const batch = await loader.oneBatch({ epoch })
   const input = scope(() => batch.input('f32'))
@@ -29,15 +31,19 @@ export async function showBatch(loader: Loader, file: string, options: ShowOptio
   release(input)
   batch.release()
   const [, height, width] = input.shape
-  const shown = Math.min(count, batch.count)
-  const tiles = Array.from({ length: shown }, (_, n) => ({
-    picture: toPicture(values.subarray(n * height * width * 3, (n + 1) * height * width * 3), width, height, loader.stats),
+  const each = height * width * 3
+  const tiles = Array.from({ length: Math.min(count, batch.count) }, (_, n) => ({
+    picture: toPicture(values.subarray(n * each, (n + 1) * each), width, height, loader.stats),
     label: vocab[batch.labels[n]],
   }))
   await platform.files.write(file, await platform.encodePng(contactSheet(tiles)))
 }
 
-/** Values of the network's input, [H,W,3], as 8-bit RGBA: normalisation taken back, kept in [0,1], times 255, truncated as fastai does. */
+/**
+ * Values of the network's input, [H,W,3], as 8-bit RGBA: ⌊255 · min(1, max(0, value · std + mean))⌋.
+ *
+ * Source: fastai data/transforms.py, Normalize.decodes and IntToFloatTensor.decodes.
+ */
 export function toPicture(values: ArrayLike<number>, width: number, height: number, { mean, std }: ChannelStats): Pixels {
   const data = new Uint8Array(width * height * 4)
   for (let i = 0; i < width * height; i++) {
@@ -68,7 +74,9 @@ export function contactSheet(tiles: readonly { readonly picture: Pixels; readonl
   tiles.forEach(({ picture, label }, i) => {
     const left = GAP + (i % columns) * (w + GAP)
     const top = GAP + Math.floor(i / columns) * (h + CAPTION + GAP)
-    for (let y = 0; y < h; y++) data.set(picture.data.subarray(y * w * 4, (y + 1) * w * 4), ((top + y) * width + left) * 4)
+    for (let y = 0; y < h; y++) {
+      data.set(picture.data.subarray(y * w * 4, (y + 1) * w * 4), ((top + y) * width + left) * 4)
+    }
     write(data, width, left, top + h + LETTER_SCALE, label.slice(0, Math.floor(w / (4 * LETTER_SCALE))))
   })
   return { width, height, data }
@@ -80,7 +88,8 @@ function write(data: Uint8Array, width: number, left: number, top: number, text:
     for (let y = 0; y < 5 * LETTER_SCALE; y++) {
       for (let x = 0; x < 3 * LETTER_SCALE; x++) {
         const lit = (Number(rows[Math.floor(y / LETTER_SCALE)]) >> (2 - Math.floor(x / LETTER_SCALE))) & 1
-        if (lit) data.fill(255, ((top + y) * width + left + 4 * LETTER_SCALE * i + x) * 4, ((top + y) * width + left + 4 * LETTER_SCALE * i + x + 1) * 4)
+        const at = ((top + y) * width + left + 4 * LETTER_SCALE * i + x) * 4
+        if (lit) data.fill(255, at, at + 4)
       }
     }
   })

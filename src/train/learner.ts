@@ -8,9 +8,10 @@ import { LossScaler } from '../optim/loss-scaler.ts'
 import type { Optimizer, OptimizerFactory } from '../optim/optimizer.ts'
 import { flatCos, learningRates, oneCycle, type OneCycleOptions } from '../optim/schedule.ts'
 import type { Platform } from '../platform/platform.ts'
+import type { Tensor } from '../tensor/tensor.ts'
 import { sortCallbacks, type Callback } from './callback.ts'
 import { Progress } from './callbacks/progress.ts'
-import { scheduler } from './callbacks/scheduler.ts'
+import { scheduler, type GroupSchedules } from './callbacks/scheduler.ts'
 import { trainEval } from './callbacks/train-eval.ts'
 import { crossEntropy, type Loss } from './losses.ts'
 import { evaluate, predictItems, runFit, type Evaluation, type ItemPredictions } from './loop.ts'
@@ -53,6 +54,8 @@ export interface FitOptions {
 }
 
 export type FitOneCycleOptions = FitOptions & OneCycleOptions
+
+export type FitFlatCosOptions = FitOptions & Parameters<typeof flatCos>[1]
 
 export type FineTuneOptions = FitOneCycleOptions & {
   /** Default 1 */
@@ -182,14 +185,14 @@ export class Learner {
   async fitOneCycle(epochs: number, lrMax: LearningRate = this.lr, options: FitOneCycleOptions = {}): Promise<void> {
     const optimizer = this.openOptimizer(options.resetOptimizer)
     const cycles = this.ratesOf(lrMax, optimizer).map((rate) => oneCycle(rate, { moms: this.momentums, ...options }))
-    await this.fit(epochs, lrMax, { ...options, resetOptimizer: false, callbacks: [scheduler(cycles), ...(options.callbacks ?? [])] })
+    await this.fitScheduled(epochs, lrMax, cycles, options)
   }
 
   /** Trains at a constant learning rate that falls along a cosine at the end (see `flatCos`). @throws as `fit` */
-  async fitFlatCos(epochs: number, lr: LearningRate = this.lr, options: FitOptions & { readonly divFinal?: number; readonly pctStart?: number } = {}): Promise<void> {
+  async fitFlatCos(epochs: number, lr: LearningRate = this.lr, options: FitFlatCosOptions = {}): Promise<void> {
     const optimizer = this.openOptimizer(options.resetOptimizer)
     const schedules = this.ratesOf(lr, optimizer).map((rate) => ({ lr: flatCos(rate, options) }))
-    await this.fit(epochs, lr, { ...options, resetOptimizer: false, callbacks: [scheduler(schedules), ...(options.callbacks ?? [])] })
+    await this.fitScheduled(epochs, lr, schedules, options)
   }
 
   /**
@@ -233,7 +236,8 @@ export class Learner {
   /** Probabilities for the validation items, or those of another loader, in its order. */
   getPredictions(options: { readonly loader?: Loader } = {}): Promise<ItemPredictions> {
     const { loader = this.loaders.valid } = options
-    return this.untilInterrupted(() => predictItems(this, loader, { draws: 'valid' }, (outputs) => this.loss.probabilities(outputs)))
+    const probabilities = (outputs: Tensor) => this.loss.probabilities(outputs)
+    return this.untilInterrupted(() => predictItems(this, loader, { draws: 'valid' }, probabilities))
   }
 
   /** Probabilities for the validation items, averaged over random transforms (see tta.ts). */
@@ -279,6 +283,11 @@ export class Learner {
     }
     this.optimizer ??= this.makeOptimizer(this.groupsOf(this.model))
     return this.optimizer
+  }
+
+  private fitScheduled(epochs: number, lr: LearningRate, groups: readonly GroupSchedules[], options: FitOptions): Promise<void> {
+    const callbacks = [scheduler(groups), ...(options.callbacks ?? [])]
+    return this.fit(epochs, lr, { ...options, callbacks, resetOptimizer: false })
   }
 
   private ratesOf(lr: LearningRate, optimizer: Optimizer): number[] {

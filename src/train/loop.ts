@@ -80,8 +80,8 @@ function trainStep(learner: Learner, batch: Batch, scaler: LossScaler, losses: L
 /** Loss and metrics of all items of a loader. */
 export async function evaluate(learner: Learner, loader: Loader): Promise<Evaluation> {
   const { losses, predictions, targets } = await predictItems(learner, loader)
-  const loss = losses.reduce((sum, value) => sum + value, 0) / losses.length
-  return { loss, metrics: Object.fromEntries(learner.metrics.map((metric) => [metric.name, metric(predictions, targets)])) }
+  const metrics = learner.metrics.map((metric) => [metric.name, metric(predictions, targets)] as const)
+  return { loss: losses.reduce((sum, value) => sum + value, 0) / losses.length, metrics: Object.fromEntries(metrics) }
 }
 
 /**
@@ -125,9 +125,11 @@ export async function predictItems(
   }
 }
 
-function evaluationStep(learner: Learner, batch: Batch, activation: (outputs: Tensor) => Tensor): { outputs: Tensor; losses: Tensor } {
+type EvaluationStep = { readonly outputs: Tensor; readonly losses: Tensor }
+
+function evaluationStep(learner: Learner, batch: Batch, activation: (outputs: Tensor) => Tensor): EvaluationStep {
   const step = beginStep(learner, batch, false)
-  let result: { outputs: Tensor; losses: Tensor } | undefined
+  let result: EvaluationStep | undefined
   withinStep(learner, 'batch', step, () => {
     const losses = forward(learner, step, (outputs) => learner.loss.each(outputs, step.targets))
     if (step.outputs) result = { outputs: activation(step.outputs), losses }

@@ -26,7 +26,8 @@ export class LossReader {
   private lastReadMs = -Infinity
 
   constructor() {
-    this.slots = Array.from({ length: SLOTS }, (_, i) => allocateWithin(this.page, { shape: [], dtype: 'f32' }, i * SLOT_STRIDE * 4))
+    const scalar = { shape: [], dtype: 'f32' } as const
+    this.slots = Array.from({ length: SLOTS }, (_, i) => allocateWithin(this.page, scalar, i * SLOT_STRIDE * 4))
   }
 
   /** Copies the loss of a step aside. Call `collect` after every step. */
@@ -35,7 +36,7 @@ export class LossReader {
     this.copied.push(iteration)
   }
 
-  /** Losses that have arrived since the last time, in order. Waits only when the page is full. @throws what the GPU reported */
+  /** Losses that have arrived since, in order. Waits only when the page is full. @throws what the GPU reported */
   async collect(nowMs: number): Promise<readonly StepLoss[]> {
     const full = this.copied.length === SLOTS
     if (full) await this.reading

@@ -26,7 +26,9 @@ export const errorRate: Metric = metric('error_rate', (predictions, targets) => 
  * Source: fastai metrics.py, top_k_accuracy.
  */
 export function topKAccuracy(k = 5): Metric {
-  if (!Number.isInteger(k) || k < 1) throw new OptionError('topKAccuracy', 'k is no count', { given: { k }, expected: 'a whole number from 1 on' })
+  if (!Number.isInteger(k) || k < 1) {
+    throw new OptionError('topKAccuracy', 'k is no count', { given: { k }, expected: 'a whole number from 1 on' })
+  }
   return metric(`top_${k}_accuracy`, (predictions, targets) =>
     meanOver(predictions, targets, (data, start, columns, target) => placeOf(data, start, columns, target) < k))
 }
@@ -35,7 +37,8 @@ export function topKAccuracy(k = 5): Metric {
 export function argmax({ rows, columns, data }: Predictions): Uint32Array {
   return Uint32Array.from({ length: rows }, (_, row) => {
     let best = 0
-    for (let column = 1; column < columns; column++) if (data[row * columns + column] > data[row * columns + best]) best = column
+    const start = row * columns
+    for (let column = 1; column < columns; column++) if (data[start + column] > data[start + best]) best = column
     return best
   })
 }
@@ -49,7 +52,9 @@ type Judge = (data: Float32Array, start: number, columns: number, target: number
 
 function meanOver({ rows, columns, data }: Predictions, targets: ArrayLike<number>, right: Judge): number {
   if (targets.length !== rows) {
-    throw new ShapeError('metric', 'there are not as many targets as predictions', { given: { predictions: rows, targets: targets.length } })
+    throw new ShapeError('metric', 'there are not as many targets as predictions', {
+      given: { predictions: rows, targets: targets.length },
+    })
   }
   let count = 0
   for (let row = 0; row < rows; row++) if (right(data, row * columns, columns, targets[row])) count++
@@ -58,7 +63,10 @@ function meanOver({ rows, columns, data }: Predictions, targets: ArrayLike<numbe
 
 const isLargest: Judge = (data, start, columns, target) => placeOf(data, start, columns, target) === 0
 
-/** How many predictions stand before the target's when the largest comes first and equal ones in their order. A NaN stands before nothing. */
+/**
+ * How many predictions stand before the target's when the largest comes first and equal ones in their order; for a
+ * target that is NaN or has no column, infinitely many.
+ */
 function placeOf(data: Float32Array, start: number, columns: number, target: number): number {
   const own = data[start + target]
   if (target >= columns || Number.isNaN(own)) return Infinity

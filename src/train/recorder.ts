@@ -132,10 +132,15 @@ export function columnNames(metricNames: readonly string[]): string[] {
 
 /** A row as its texts: six digits, time as mm:ss. */
 export function cells({ epoch, trainLoss, validLoss, metrics, timeMs }: EpochRow): string[] {
-  return [String(epoch), ...[trainLoss, validLoss, ...Object.values(metrics)].map((value) => value.toFixed(6)), formatClock(timeMs)]
+  const values = [trainLoss, validLoss, ...Object.values(metrics)]
+  return [String(epoch), ...values.map((value) => value.toFixed(6)), formatClock(timeMs)]
 }
 
-/** A line of the table in a terminal: columns of eight characters or as wide as their name. Source: fastprogress, ConsoleMasterBar.write. */
+/**
+ * A line of the table in a terminal: columns of eight characters, or as wide as their name.
+ *
+ * Source: fastprogress, ConsoleMasterBar.write.
+ */
 export function tableLine(names: readonly string[], line: readonly string[]): string {
   return line.map((cell, i) => cell.padEnd(Math.max(8, names[i].length))).join('  ').trimEnd()
 }

@@ -1,4 +1,4 @@
-import type { Callback, LoopEvent, StepEvent } from './callback.ts'
+import { hears, type Callback, type LoopEvent, type StepEvent } from './callback.ts'
 
 /** The loop as it runs, parts indented under what they are a part of. */
 const LOOP: readonly (string | readonly [depth: number, event: LoopEvent | StepEvent, when?: 'train' | 'valid'])[] = [
@@ -43,7 +43,7 @@ export function loopText(callbacks: readonly Callback[]): string {
   const lines = LOOP.map((entry) => {
     if (typeof entry === 'string') return entry
     const [depth, event, when] = entry
-    const listening = callbacks.filter((callback) => callback[event] && (!when || (callback.runsOn ?? 'both') === 'both' || callback.runsOn === when))
+    const listening = callbacks.filter((callback) => callback[event] && (!when || hears(callback, when === 'train')))
     return `${'  '.repeat(depth)}- ${event}: ${listening.map(({ name }) => name).join(', ') || '·'}`
   })
   return lines.join('\n')

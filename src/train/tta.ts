@@ -1,5 +1,5 @@
 import { OptionError } from '../base/errors.ts'
-import type { Loader } from '../data/loader.ts'
+import type { Loader, Pass } from '../data/loader.ts'
 import type { Learner } from './learner.ts'
 import { predictItems, type ItemPredictions } from './loop.ts'
 
@@ -26,13 +26,14 @@ export interface TtaOptions {
  */
 export async function testTimeAugmentation(learner: Learner, options: TtaOptions = {}): Promise<ItemPredictions> {
   const { n = 4, beta = 0.25, useMax = false, loader = learner.loaders.valid } = options
-  if (!(Number.isInteger(n) && n >= 1)) throw new OptionError('tta', 'n is no number of passes', { given: { n }, expected: 'a whole number from 1 on' })
+  if (!(Number.isInteger(n) && n >= 1)) {
+    throw new OptionError('tta', 'n is no number of passes', { given: { n }, expected: 'a whole number from 1 on' })
+  }
   if (!(beta >= 0 && beta <= 1)) throw new OptionError('tta', 'beta is no weight', { given: { beta }, expected: '0 … 1' })
-  const probabilities = (pass: number) =>
-    predictItems(learner, loader, pass === 0 ? { draws: 'valid' } : { draws: 'train', pass }, (outputs) => learner.loss.probabilities(outputs))
+  const predict = (pass: Pass) => predictItems(learner, loader, pass, (outputs) => learner.loss.probabilities(outputs))
   const passes: Float32Array[] = []
-  for (let pass = 1; pass <= n; pass++) passes.push((await probabilities(pass)).predictions.data)
-  const plain = await probabilities(0)
+  for (let pass = 1; pass <= n; pass++) passes.push((await predict({ draws: 'train', pass })).predictions.data)
+  const plain = await predict({ draws: 'valid' })
   const data = combinePasses(passes, plain.predictions.data, useMax ? 'max' : beta)
   return { ...plain, predictions: { ...plain.predictions, data } }
 }

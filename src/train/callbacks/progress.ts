@@ -54,7 +54,8 @@ export class Progress implements Callback {
   }
 
   afterCancelFit({ platform, interrupted, epoch, epochs }: Learner): void {
-    platform.log(`${interrupted ? 'interrupted' : 'ended early'} in epoch ${epoch} of 0 … ${epochs - 1}; the epochs before it are kept`)
+    const how = interrupted ? 'interrupted' : 'ended early'
+    platform.log(`${how} in epoch ${epoch} of 0 … ${epochs - 1}; the epochs before it are kept`)
   }
 
   afterFit({ platform }: Learner): void {
@@ -82,5 +83,6 @@ export function statusLine(state: {
   const lossText = loss === undefined || Number.isNaN(loss) ? '' : ` ${loss.toFixed(4)}`
   const rate = ((done * batchSize) / elapsedMs) * 1000
   const rateText = Number.isFinite(rate) ? `  ${rate >= 10 ? Math.round(rate) : rate.toFixed(1)} images/s` : ''
-  return `${what}  ${percent}% [${done}/${count} ${formatClock(elapsedMs)}<${formatClock(remainingMs)}${lossText}]${rateText}`
+  const times = `${formatClock(elapsedMs)}<${formatClock(remainingMs)}`
+  return `${what}  ${percent}% [${done}/${count} ${times}${lossText}]${rateText}`
 }
