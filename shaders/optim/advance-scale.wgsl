@@ -1,6 +1,6 @@
 // After a bad step scale / 2; after GROWTH_INTERVAL good ones in a row scale · 2
 //
-// scale: [] f32   goodSteps, foundInfinity: [] u32, the latter 0 afterwards; one thread
+// scale: [] f32   goodSteps, foundInfinity, skipped: [] u32; foundInfinity moves to skipped and is 0 afterwards; one thread
 // Source: torch.cuda.amp.GradScaler, growth_factor 2, backoff_factor 0.5.
 // @shape GROWTH_INTERVAL
 // @sample GROWTH_INTERVAL=2000
@@ -8,9 +8,11 @@
 @group(0) @binding(0) var<storage, read_write> scale: f32;
 @group(0) @binding(1) var<storage, read_write> goodSteps: u32;
 @group(0) @binding(2) var<storage, read_write> foundInfinity: u32;
+@group(0) @binding(3) var<storage, read_write> skipped: u32;
 
 @compute @workgroup_size(1)
 fn main() {
+  skipped = foundInfinity;
   goodSteps += 1u;
   if (foundInfinity != 0u) {
     scale *= 0.5;

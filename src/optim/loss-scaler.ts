@@ -21,12 +21,15 @@ export class LossScaler {
   readonly scale: Tensor
   /** [] u32: 1 while the gradients of this step are known to be bad. */
   readonly foundInfinity: Tensor
+  /** [] u32: 1 when the last step that has ended was bad. */
+  readonly skipped: Tensor
   private readonly goodSteps: Tensor
 
   constructor({ mixed }: { readonly mixed: boolean }) {
     this.mixed = mixed
     this.scale = keep(tensor([mixed ? FIRST_SCALE : 1], []))
     this.foundInfinity = keep(tensor([0], [], 'u32'))
+    this.skipped = keep(tensor([0], [], 'u32'))
     this.goodSteps = keep(tensor([0], [], 'u32'))
   }
 
@@ -46,8 +49,8 @@ export class LossScaler {
   /** Ends a step: the scale for the next one. */
   advance(): void {
     if (!this.mixed) return
-    const { scale, foundInfinity, goodSteps } = this
-    launch('optim/advance-scale', { scale, foundInfinity, goodSteps }, { groups: 1, shape: { GROWTH_INTERVAL } })
+    const { scale, foundInfinity, skipped, goodSteps } = this
+    launch('optim/advance-scale', { scale, foundInfinity, skipped, goodSteps }, { groups: 1, shape: { GROWTH_INTERVAL } })
   }
 
   /** Begins again, as fastai does at every fit. */
@@ -66,7 +69,7 @@ export class LossScaler {
 
   /** Gives its buffers back. */
   close(): void {
-    for (const made of [this.scale, this.foundInfinity, this.goodSteps]) release(made)
+    for (const made of [this.scale, this.foundInfinity, this.skipped, this.goodSteps]) release(made)
   }
 
   private write(scale: number, goodSteps: number): void {

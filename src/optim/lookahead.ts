@@ -1,0 +1,155 @@
+import { clear, copy, launch } from '../tensor/launcher.ts'
+import { keep, release } from '../tensor/scope.ts'
+import type { Shape } from '../tensor/shape.ts'
+import type { Tensor } from '../tensor/tensor.ts'
+import { item, read, upload, zeros } from '../tensor/transfer.ts'
+import { entryOf, checkRange } from './flat-optimizer.ts'
+import { homeOf, region, type FlatParameters, type Slot } from './flat.ts'
+import type { LossScaler } from './loss-scaler.ts'
+import type { Hypers, Optimizer, OptimizerFactory, OptimizerState, Trainable } from './optimizer.ts'
+import { radam, type RAdamOptions } from './radam.ts'
+
+/** Source of the defaults: fastai optimizer.py, Lookahead. */
+export interface LookaheadOptions {
+  /** Steps from one meeting of the weights to the next, ≥ 1. Default 6 */
+  readonly k?: number
+  /** How far the slow weights go towards the fast ones, from 0 to 1. Default 0.5 */
+  readonly alpha?: number
+}
+
+/**
+ * Another optimizer, whose weights are called back from time to time. After every k steps of it, for every
+ * parameter p and its slow weights s, which begin as p at the first step:
+ *
+ *   s ← s + alpha·(p − s),  p ← s
+ *
+ * Steps that the other one leaves out, because of an infinite gradient, do not count.
+ *
+ * @throws OptionError  when an option is out of range
+ * Source: Zhang et al. 2019, arXiv:1907.08610; fastai optimizer.py, Lookahead.
+ */
+export function lookahead(factory: OptimizerFactory, options: LookaheadOptions = {}): OptimizerFactory {
+  const { k = 6, alpha = 0.5 } = options
+  checkRange('lookahead', { k }, Number.isInteger(k) && k >= 1, 'a whole number from 1 on')
+  checkRange('lookahead', { alpha }, alpha >= 0 && alpha <= 1, '0 to 1')
+  return (groups) => new Lookahead(factory(groups), { k, alpha })
+}
+
+/**
+ * Lookahead over RAdam, with momentum 0.95, weight decay 0.01 and epsilon 1e-6 unless said otherwise.
+ *
+ * @throws OptionError  when an option is out of range
+ * Source: fastai optimizer.py, ranger.
+ */
+export function ranger(options: RAdamOptions & LookaheadOptions = {}): OptimizerFactory {
+  const { k, alpha, momentum = 0.95, weightDecay = 0.01, epsilon = 1e-6, ...inner } = options
+  return lookahead(radam({ momentum, weightDecay, epsilon, ...inner }), { k, alpha })
+}
+
+/** Where the count of steps is in a checkpoint. */
+const COUNT = 'lookahead.count'
+
+class Lookahead implements Optimizer {
+  private readonly fast: Optimizer
+  private readonly options: Required<LookaheadOptions>
+  private readonly flat: FlatParameters
+  /** The slow weights, a tensor a chunk; of no meaning until the first step. */
+  private readonly slow: readonly Tensor[]
+  private started = false
+  /** [] u32: good steps made; 1 when the last step was one after which the weights meet. */
+  private readonly count: Tensor
+  private readonly due: Tensor
+  /** Bound where the f16 copies would be. */
+  private readonly noHalves: Tensor
+
+  constructor(fast: Optimizer, options: Required<LookaheadOptions>) {
+    this.fast = fast
+    this.options = options
+    this.flat = homeOf(fast.groups.flat())
+    this.slow = this.flat.zerosAlike()
+    this.count = keep(zeros([], 'u32'))
+    this.due = keep(zeros([], 'u32'))
+    this.noHalves = keep(zeros([4]))
+  }
+
+  get groups(): readonly (readonly Trainable[])[] {
+    return this.fast.groups
+  }
+
+  get hypers(): readonly Hypers[] {
+    return this.fast.hypers
+  }
+
+  setHypers(perGroup: readonly Partial<Hypers>[]): void {
+    this.fast.setHypers(perGroup)
+  }
+
+  step(scaler: LossScaler): void {
+    const { flat, slow, count, due, options } = this
+    // If this step is a bad one, the next finds the same weights.
+    if (!this.started) flat.chunks.forEach(({ values }, i) => copy(values, slow[i]))
+    this.started = true
+    this.fast.step(scaler)
+    launch('optim/lookahead-count', { skipped: scaler.skipped, count, due }, { groups: 1, shape: { K: options.k } })
+    flat.chunks.forEach(({ values, halves, blocks }, i) => {
+      launch(
+        'optim/lookahead',
+        { due, values, slow: slow[i], halves: halves ?? this.noHalves },
+        {
+          groups: Math.ceil(blocks / 4),
+          shape: { BLOCKS: blocks },
+          constants: { ALPHA: options.alpha, HALF: halves !== undefined },
+          dtype: halves ? 'f16' : 'f32',
+        },
+      )
+    })
+  }
+
+  zeroGradients(): void {
+    this.fast.zeroGradients()
+  }
+
+  freezeTo(n: number): void {
+    this.fast.freezeTo(n)
+  }
+
+  clearState(): void {
+    this.fast.clearState()
+    clear(this.count)
+    this.started = false
+  }
+
+  keepHalves(): void {
+    this.fast.keepHalves()
+  }
+
+  async state(): Promise<OptimizerState> {
+    const state = new Map<string, { shape: Shape; data: Float32Array }>(await this.fast.state())
+    state.set(COUNT, { shape: [1], data: Float32Array.of(await item(this.count)) })
+    if (!this.started) return state
+    for (const { name, slow } of this.saved()) state.set(name, { shape: slow.shape, data: Float32Array.from(await read(slow)) })
+    return state
+  }
+
+  loadState(state: OptimizerState): void {
+    const [count] = entryOf(state, COUNT, [1])
+    const saved = this.saved()
+    // Before its first step there were none.
+    const started = count > 0 || saved.some(({ name }) => state.has(name))
+    const loaded = started ? saved.map(({ name, slow }) => ({ slow, data: entryOf(state, name, slow.shape) })) : []
+    this.fast.loadState(state)
+    for (const { slow, data } of loaded) upload(slow, data)
+    upload(this.count, [count])
+    this.started = started
+  }
+
+  close(): void {
+    this.fast.close()
+    for (const made of [...this.slow, this.count, this.due, this.noHalves]) release(made)
+  }
+
+  private saved(): { name: string; slow: Tensor }[] {
+    const named = (slot: Slot, i: number) => ({ name: `${slot.parameter.path}.slow_weights`, slow: region(this.slow[i], slot) })
+    return this.flat.chunks.flatMap(({ slots }, i) => slots.map((slot) => named(slot, i)))
+  }
+}
