@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { normalize } from '../../src/data/augment/normalize.ts'
 import { augTransforms } from '../../src/data/augment/transforms.ts'
 import type { Parameter } from '../../src/nn/parameter.ts'
+import { roundToHalf } from '../../src/tensor/half.ts'
 import { read } from '../../src/tensor/transfer.ts'
 import { Cancel, LOOP_EVENTS, STEP_EVENTS, type Callback, type Level } from '../../src/train/callback.ts'
 import { Learner, type LearnerOptions } from '../../src/train/learner.ts'
@@ -256,6 +257,25 @@ describe('a fit', () => {
     expect(lrs[10][0]).toBeCloseTo(5e-5 / 5, 10)
     expect(lrs[10][1]).toBeCloseTo(5e-3 / 5, 10)
     expect(lines.filter((line) => line.startsWith('epoch'))).toHaveLength(2)
+  })
+
+  test('freezing makes the optimizer forget, also where nothing is frozen', async () => {
+    const { learner } = await tinyLearner()
+    const steps = async () => [...await learner.optimizer!.state()].filter(([name]) => name.endsWith('.step')).map(([, { data }]) => data[0])
+    await learner.fit(2)
+    expect(await steps()).toEqual(learner.model.parameters().map(() => 4))
+    learner.freeze()
+    expect(await steps()).toEqual(learner.model.parameters().map(() => 0))
+    expect(learner.model.parameters().every(({ leaf }) => leaf.trainable)).toBe(true)
+  })
+
+  test('in mixed precision keeps f16 copies of the parameters up to date', async () => {
+    const { learner } = await tinyLearner()
+    learner.toFp16()
+    await learner.fit(1)
+    const parameter = learner.model.parameters()[0]
+    expect(parameter.half).toBeDefined()
+    expect(await read(parameter.half!)).toEqual((await read(parameter.value)).map(roundToHalf))
   })
 
   test('leaves parameters where they are with a learning rate of 0', async () => {
