@@ -1,35 +1,36 @@
 // dx[n,h,w,c] = Σ dy[n,p,q,c] over the windows (p,q) whose first maximum is at (h,w)
 //
 // dy: [N,P,Q,C]   dx: [N,H,W,C] storage type   places: [N,P,Q,C/4] u32, see forward.wgsl; C = 4·VECTORS
-// Grid: one thread a vector of dx, which gathers from its windows, rows of dx along the second axis, images along the third.
-// @const WINDOW:u32 STRIDE:u32 PAD:u32
+// Grid: a lane a vector of channels, whose rows take the columns of dx in turn, each gathering from its windows; rows of dx
+// along the second axis, images along the third.
+// @const LANES:u32 ROWS:u32 WINDOW:u32 STRIDE:u32 PAD:u32
 // @shape H W P Q VECTORS
-// @sample WINDOW=3 STRIDE=2 PAD=1 H=5 W=7 P=3 Q=4 VECTORS=3
+// @sample LANES=8 ROWS=4 WINDOW=3 STRIDE=2 PAD=1 H=5 W=7 P=3 Q=4 VECTORS=3
 
 @group(0) @binding(0) var<storage, read> dy: array<T4>;
 @group(0) @binding(1) var<storage, read> places: array<u32>;
 @group(0) @binding(2) var<storage, read_write> dx: array<T4>;
 
-@compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u) {
-  if (id.x >= shape.W * shape.VECTORS) { return; }
-  let h = id.y + PAD;
-  let w = id.x / shape.VECTORS + PAD;
-  let channel = id.x % shape.VECTORS;
-  var sum = vec4f();
-  for (var p = firstWindow(h); p <= min(h / STRIDE, shape.P - 1u); p++) {
-    for (var q = firstWindow(w); q <= min(w / STRIDE, shape.Q - 1u); q++) {
-      let i = ((id.z * shape.P + p) * shape.Q + q) * shape.VECTORS + channel;
-      let place = (vec4u(places[i]) >> vec4u(0u, 8u, 16u, 24u)) & vec4u(255u);
-      let own = (h - p * STRIDE) * WINDOW + w - q * STRIDE;
-      sum += select(vec4f(), load4(dy[i]), place == vec4u(own));
+@compute @workgroup_size(LANES * ROWS)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
+  let channel = group.x * LANES + thread % LANES;
+  if (channel >= shape.VECTORS) { return; }
+  let h = group.y + PAD;
+  for (var column = thread / LANES; column < shape.W; column += ROWS) {
+    let w = column + PAD;
+    var sum = vec4f();
+    // Where in a window the pixel may be, and the window; one that would begin below zero wraps around.
+    for (var r = h % STRIDE; r < WINDOW; r += STRIDE) {
+      for (var s = w % STRIDE; s < WINDOW; s += STRIDE) {
+        let p = (h - r) / STRIDE;
+        let q = (w - s) / STRIDE;
+        if (p < shape.P && q < shape.Q) {
+          let at = ((group.z * shape.P + p) * shape.Q + q) * shape.VECTORS + channel;
+          let place = (vec4u(places[at]) >> vec4u(0u, 8u, 16u, 24u)) & vec4u(255u);
+          sum += select(vec4f(), load4(dy[at]), place == vec4u(r * WINDOW + s));
+        }
+      }
     }
+    dx[((group.z * shape.H + group.y) * shape.W + column) * shape.VECTORS + channel] = store4(sum);
   }
-  dx[(id.z * shape.H + id.y) * shape.W * shape.VECTORS + id.x] = store4(sum);
-}
-
-// The first window that reaches a pixel, which is counted from the padding on.
-fn firstWindow(pixel: u32) -> u32 {
-  if (pixel < WINDOW) { return 0u; }
-  return (pixel - WINDOW) / STRIDE + 1u;
 }

@@ -3,6 +3,7 @@ import { empty, launch, storageDtype } from '../tensor/launcher.ts'
 import { defineOp } from '../tensor/op.ts'
 import { padTo4, windowOutput, type Shape } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
+import { imagePass, spreadBy } from './kernels/spread.ts'
 
 export interface AvgPoolOptions {
   /** Height and width of the window, ≥ 1. */
@@ -15,7 +16,10 @@ export interface AvgPoolOptions {
 
 interface Plan {
   readonly output: Shape
-  readonly launch: { constants: Record<string, number>; shape: Record<string, number>; dtype: 'f32' | 'f16'; detail: string }
+  readonly constants: Readonly<Record<string, number>>
+  readonly shape: { readonly H: number; readonly W: number; readonly P: number; readonly Q: number; readonly VECTORS: number }
+  readonly dtype: 'f32' | 'f16'
+  readonly detail: string
 }
 
 const op = defineOp<readonly [Tensor], AvgPoolOptions, Plan>({
@@ -31,26 +35,24 @@ const op = defineOp<readonly [Tensor], AvgPoolOptions, Plan>({
     if (P < 1 || Q < 1) throw new ShapeError('avgPool', 'the window is larger than the image', { given: { x, window }, fix: 'a smaller window, or ceilMode' })
     return {
       output: [N, P, Q, C],
-      launch: {
-        constants: { WINDOW: window, STRIDE: stride },
-        shape: { H, W, P, Q, VECTORS: padTo4(C) / 4 },
-        dtype: storageDtype(x),
-        detail: `[${x.shape.join(',')}]→[${P},${Q}]`,
-      },
+      constants: { WINDOW: window, STRIDE: stride },
+      shape: { H, W, P, Q, VECTORS: padTo4(C) / 4 },
+      dtype: storageDtype(x),
+      detail: `[${x.shape.join(',')}]→[${P},${Q}]`,
     }
   },
 
-  forward({ output, launch: options }, [x]) {
-    const [N, P, Q] = output
+  forward(plan, [x]) {
+    const { output, shape: { VECTORS } } = plan
     const y = empty({ shape: output, dtype: x.dtype }, 'avgPool')
-    launch('avg-pool/forward', { x, y }, { ...options, groups: [Math.ceil((Q * options.shape.VECTORS) / 64), P, N] })
+    launch('avg-pool/forward', { x, y }, spreadBy(imagePass(output[0], output[1], VECTORS), plan))
     return y
   },
 
-  backward({ output: [N], launch: options }, dy, _saved, _needs, target) {
-    const { H, W, VECTORS } = options.shape
+  backward(plan, dy, _saved, _needs, target) {
+    const { output: [N], shape: { H, VECTORS } } = plan
     const dx = target(0)
-    launch('avg-pool/backward', { dy, dx }, { ...options, groups: [Math.ceil((W * VECTORS) / 64), H, N] })
+    launch('avg-pool/backward', { dy, dx }, spreadBy(imagePass(N, H, VECTORS), plan))
     return [dx]
   },
 })

@@ -4,7 +4,7 @@ import { defineOp, requireAlike } from '../tensor/op.ts'
 import { release } from '../tensor/scope.ts'
 import { elementCount, storedLastAxis } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { columnPass, columnSums } from './kernels/spread.ts'
+import { columnPass, columnSums, spreadBy } from './kernels/spread.ts'
 
 export interface BatchNormOptions {
   /** Running statistics of the channels, [C] f32; replaced in training. */
@@ -91,15 +91,14 @@ function batchStatistics({ pixels, vectors, ...plan }: Plan, x: Tensor, weight: 
   const means = empty(partial, 'means of runs')
   const deviations = empty(partial, 'deviations of runs')
   const channels = empty({ shape: [3, plan.channels], dtype: 'f32' }, 'statistics')
-  launch('batch-norm/statistics', { x, means, deviations }, {
-    ...runs, shape: { PIXELS: pixels, RUN, VECTORS: vectors }, dtype: plan.dtype, detail: plan.detail,
-  })
+  launch('batch-norm/statistics', { x, means, deviations }, spreadBy(runs, {
+    shape: { PIXELS: pixels, RUN, VECTORS: vectors }, dtype: plan.dtype, detail: plan.detail,
+  }))
   const { runningMean, runningVar } = plan
-  launch('batch-norm/finish', { means, deviations, weight, runningMean, runningVar, channels }, {
-    ...total,
-    constants: { ...total.constants, MOMENTUM: plan.momentum, EPSILON: plan.eps },
+  launch('batch-norm/finish', { means, deviations, weight, runningMean, runningVar, channels }, spreadBy(total, {
+    constants: { MOMENTUM: plan.momentum, EPSILON: plan.eps },
     shape: { PIXELS: pixels, RUN, SLICES, VECTORS: vectors },
-  })
+  }))
   release(means)
   release(deviations)
   return channels
@@ -123,16 +122,12 @@ function parameterGradients(
   const partial = { shape: [SLICES, plan.channels], dtype: 'f32' } as const
   const sums = empty(partial, 'sums of runs')
   const products = empty(partial, 'products of runs')
-  launch('batch-norm/backward-sums', { ...given, sums, products }, {
-    ...runs,
-    constants: { ...runs.constants, RELU },
-    shape: { PIXELS: pixels, RUN, VECTORS: vectors }, dtype: plan.dtype, detail: plan.detail,
-  })
-  launch('batch-norm/backward-finish', { sums, products, channels: given.channels, ...made }, {
-    ...total,
-    constants: { ...total.constants, TRAINING: training },
-    shape: { PIXELS: pixels, SLICES, VECTORS: vectors },
-  })
+  launch('batch-norm/backward-sums', { ...given, sums, products }, spreadBy(runs, {
+    constants: { RELU }, shape: { PIXELS: pixels, RUN, VECTORS: vectors }, dtype: plan.dtype, detail: plan.detail,
+  }))
+  launch('batch-norm/backward-finish', { sums, products, channels: given.channels, ...made }, spreadBy(total, {
+    constants: { TRAINING: training }, shape: { PIXELS: pixels, SLICES, VECTORS: vectors },
+  }))
   release(sums)
   release(products)
 }
@@ -144,12 +139,8 @@ function overPixels(
   bindings: Readonly<Record<string, Tensor>>,
   constants: Readonly<Record<string, boolean>>,
 ): void {
-  const { RUN, ...pass } = columnPass(pixels, vectors)
-  launch(name, bindings, {
-    ...pass,
-    constants: { ...pass.constants, ...constants },
-    shape: { PIXELS: pixels, RUN, VECTORS: vectors }, dtype, detail,
-  })
+  const pass = columnPass(pixels, vectors)
+  launch(name, bindings, spreadBy(pass, { constants, shape: { PIXELS: pixels, RUN: pass.RUN, VECTORS: vectors }, dtype, detail }))
 }
 
 /** dx = dy where y > 0, else 0 */

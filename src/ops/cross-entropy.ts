@@ -4,7 +4,7 @@ import { defineOp } from '../tensor/op.ts'
 import { release } from '../tensor/scope.ts'
 import { padTo4 } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { oneWorkgroup, rowPass } from './kernels/spread.ts'
+import { oneWorkgroup, rowPass, spreadBy } from './kernels/spread.ts'
 
 /** Class numbers, two of them for each row where images are mixed. */
 export interface ClassTargets {
@@ -63,13 +63,10 @@ const op = defineOp<Inputs, CrossEntropyOptions, Plan>({
     const losses = empty({ shape: [N], dtype: 'f32' }, 'losses')
     const rows = empty({ shape: [N, 4], dtype: 'f32' }, 'normalisers of rows')
     // The padding of losses has threads too, which write its zeros.
-    const spread = rowPass(padTo4(N))
-    launch('cross-entropy/forward', { logits, a, b, mix, losses, rows }, {
-      ...spread, constants: { ...spread.constants, ...constants }, shape, dtype, detail,
-    })
+    launch('cross-entropy/forward', { logits, a, b, mix, losses, rows }, spreadBy(rowPass(padTo4(N)), { constants, shape, dtype, detail }))
     if (!mean) return { output: losses, extras: [rows] }
     const loss = empty({ shape: [], dtype: 'f32' }, 'loss')
-    launch('sum/total', { partial: losses, total: loss }, { ...oneWorkgroup(), shape: { COUNT: padTo4(N) / 4, DIVISOR: N } })
+    launch('sum/total', { partial: losses, total: loss }, spreadBy(oneWorkgroup(), { shape: { COUNT: padTo4(N) / 4, DIVISOR: N } }))
     release(losses)
     return { output: loss, extras: [rows] }
   },

@@ -3,6 +3,7 @@ import { empty, launch, storageDtype } from '../tensor/launcher.ts'
 import { defineOp } from '../tensor/op.ts'
 import { padTo4, windowOutput, type Shape } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
+import { imagePass, spreadBy } from './kernels/spread.ts'
 
 export interface MaxPoolOptions {
   /** Height and width of the window, ≥ 1; at most 16, since its places are kept as bytes. */
@@ -15,7 +16,10 @@ export interface MaxPoolOptions {
 
 interface Plan {
   readonly output: Shape
-  readonly launch: { constants: Record<string, number>; shape: Record<string, number>; dtype: 'f32' | 'f16'; detail: string }
+  readonly constants: Readonly<Record<string, number>>
+  readonly shape: { readonly H: number; readonly W: number; readonly P: number; readonly Q: number; readonly VECTORS: number }
+  readonly dtype: 'f32' | 'f16'
+  readonly detail: string
 }
 
 const op = defineOp<readonly [Tensor], MaxPoolOptions, Plan>({
@@ -36,28 +40,26 @@ const op = defineOp<readonly [Tensor], MaxPoolOptions, Plan>({
     if (P < 1 || Q < 1) throw new ShapeError('maxPool', 'the window is larger than the padded image', { given: { x, window, pad } })
     return {
       output: [N, P, Q, C],
-      launch: {
-        constants: { WINDOW: window, STRIDE: stride, PAD: pad },
-        shape: { H, W, P, Q, VECTORS: padTo4(C) / 4 },
-        dtype: storageDtype(x),
-        detail: `[${x.shape.join(',')}]→[${P},${Q}]`,
-      },
+      constants: { WINDOW: window, STRIDE: stride, PAD: pad },
+      shape: { H, W, P, Q, VECTORS: padTo4(C) / 4 },
+      dtype: storageDtype(x),
+      detail: `[${x.shape.join(',')}]→[${P},${Q}]`,
     }
   },
 
-  forward({ output, launch: options }, [x]) {
+  forward(plan, [x]) {
+    const { output, shape: { VECTORS } } = plan
     const [N, P, Q] = output
-    const { VECTORS } = options.shape
     const y = empty({ shape: output, dtype: x.dtype }, 'maxPool')
     const places = empty({ shape: [N, P, Q, VECTORS], dtype: 'u32' }, 'places of maxima')
-    launch('max-pool/forward', { x, y, places }, { ...options, groups: [Math.ceil((Q * VECTORS) / 64), P, N] })
+    launch('max-pool/forward', { x, y, places }, spreadBy(imagePass(N, P, VECTORS), plan))
     return { output: y, extras: [places] }
   },
 
-  backward({ output: [N], launch: options }, dy, { extras: [places] }, _needs, target) {
-    const { H, W, VECTORS } = options.shape
+  backward(plan, dy, { extras: [places] }, _needs, target) {
+    const { output: [N], shape: { H, VECTORS } } = plan
     const dx = target(0)
-    launch('max-pool/backward', { dy, places, dx }, { ...options, groups: [Math.ceil((W * VECTORS) / 64), H, N] })
+    launch('max-pool/backward', { dy, places, dx }, spreadBy(imagePass(N, H, VECTORS), plan))
     return [dx]
   },
 })

@@ -3,18 +3,18 @@ import { defineOp } from '../tensor/op.ts'
 import { release } from '../tensor/scope.ts'
 import { storedLastAxis, vectorCount } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { flatSum } from './kernels/spread.ts'
+import { flatSum, spreadBy } from './kernels/spread.ts'
 
 const op = defineOp<readonly [Tensor], undefined, { readonly dtype: 'f32' | 'f16' }>({
   name: 'sum',
   plan: ([x]) => ({ dtype: storageDtype(x) }),
 
   forward({ dtype }, [x]) {
-    const { RUN, PARTS, runs, total: last } = flatSum(vectorCount(x))
+    const { RUN, PARTS, runs, total: all } = flatSum(vectorCount(x))
     const partial = empty({ shape: [4 * PARTS], dtype: 'f32' }, 'partial sums')
     const total = empty({ shape: [], dtype: 'f32' }, 'sum')
-    launch('sum/runs', { x, partial }, { ...runs, shape: { VECTORS: vectorCount(x), RUN }, dtype })
-    launch('sum/total', { partial, total }, { ...last, shape: { COUNT: PARTS, DIVISOR: 1 } })
+    launch('sum/runs', { x, partial }, spreadBy(runs, { shape: { VECTORS: vectorCount(x), RUN }, dtype }))
+    launch('sum/total', { partial, total }, spreadBy(all, { shape: { COUNT: PARTS, DIVISOR: 1 } }))
     release(partial)
     return total
   },

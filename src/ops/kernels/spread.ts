@@ -1,4 +1,5 @@
 import { currentGpu } from '../../gpu/device.ts'
+import type { LaunchOptions } from '../../gpu/kernel.ts'
 import { GRID_LIMIT } from '../../gpu/prelude.ts'
 
 /**
@@ -65,8 +66,18 @@ export function columnPass(rows: number, columns: number): Spread & { readonly R
   return { RUN, constants: { LANES, ROWS: ROWS[family] }, groups: [tiles, Math.ceil(rows / RUN), 1] }
 }
 
+/** A pass over [images, rows, …, vectors]: a lane is a vector of channels, and a workgroup goes through one row. */
+export function imagePass(images: number, rows: number, vectors: number): Spread {
+  return { constants: { LANES, ROWS: ROWS[currentGpu().family] }, groups: [Math.ceil(vectors / LANES), rows, images] }
+}
+
 /** Something found of each row: a lane is a row of the matrix, and the threads of a lane share its columns. */
 export function rowPass(rows: number): Spread {
   const constants = currentGpu().family === 'tile' ? { LANES: 1, ROWS: 64 } : { LANES, ROWS: 1 }
   return { constants, groups: [Math.ceil(rows / constants.LANES), 1, 1] }
+}
+
+/** The options of a launch that is spread so. */
+export function spreadBy({ constants, groups }: Spread, options: Omit<LaunchOptions, 'groups'>): LaunchOptions {
+  return { ...options, groups, constants: { ...constants, ...options.constants } }
 }
