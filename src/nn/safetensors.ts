@@ -1,0 +1,215 @@
+/**
+ * The safetensors format: named tensors in a file that cannot run code, read by PyTorch, NumPy and others.
+ *
+ *   8 bytes      the length of the header, little endian
+ *   header       JSON in UTF-8: { "__metadata__": { name: text }, "<tensor>": { dtype, shape, data_offsets: [begin, end] } }
+ *   the rest     the numbers, little endian, row by row; the offsets count from here and leave no gap
+ *
+ * Source: huggingface/safetensors, README.md, "Format".
+ */
+import { DataError, OptionError, ShapeError } from '../base/errors.ts'
+import { floatToHalf, halfToFloat } from '../tensor/half.ts'
+import { elementCount, type Shape } from '../tensor/shape.ts'
+
+/** A tensor of a file. The numbers of an F16 tensor are rounded on writing and exact on reading. */
+export type StoredTensor = { readonly shape: Shape } & (
+  | { readonly dtype: 'F32' | 'F16'; readonly data: Float32Array }
+  | { readonly dtype: 'U32'; readonly data: Uint32Array }
+  | { readonly dtype: 'I64'; readonly data: BigInt64Array }
+)
+
+/** What is in a file: its tensors, in the order of the header, and texts about them. */
+export interface Safetensors {
+  readonly tensors: ReadonlyMap<string, StoredTensor>
+  readonly metadata: Readonly<Record<string, string>>
+}
+
+const ELEMENT_BYTES: Readonly<Record<StoredTensor['dtype'], number>> = { I64: 8, F32: 4, U32: 4, F16: 2 }
+const LENGTH_BYTES = 8
+const METADATA = '__metadata__'
+/** The numbers begin at a multiple of it, so that every type can be read in place. */
+const ALIGNMENT = 8
+
+/**
+ * The bytes of a file with these tensors. The widest numbers come first, so that all are aligned.
+ *
+ * @throws OptionError  for a tensor called `__metadata__`
+ * @throws ShapeError   when a tensor has not as many numbers as its shape says
+ */
+export function writeSafetensors(
+  tensors: ReadonlyMap<string, StoredTensor>, metadata: Readonly<Record<string, string>> = {},
+): Uint8Array {
+  const begins = new Map<string, number>()
+  let end = 0
+  for (const [name, tensor] of [...tensors].sort(([, a], [, b]) => ELEMENT_BYTES[b.dtype] - ELEMENT_BYTES[a.dtype])) {
+    begins.set(name, end)
+    end += byteCount(tensor)
+  }
+  const header: [string, unknown][] = Object.keys(metadata).length > 0 ? [[METADATA, metadata]] : []
+  for (const [name, tensor] of tensors) {
+    const { dtype, shape, data } = tensor
+    if (name === METADATA) throw new OptionError('safetensors', `no tensor can be called ${METADATA}`)
+    if (data.length !== elementCount(shape)) {
+      throw new ShapeError('safetensors', `${name} has not as many numbers as elements`, { given: { shape, numbers: data.length } })
+    }
+    const begin = begins.get(name) ?? 0
+    header.push([name, { dtype, shape, data_offsets: [begin, begin + byteCount(tensor)] }])
+  }
+  const json = ascii(JSON.stringify(Object.fromEntries(header)))
+  const dataStart = Math.ceil((LENGTH_BYTES + json.length) / ALIGNMENT) * ALIGNMENT
+  const bytes = new Uint8Array(dataStart + end)
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(dataStart - LENGTH_BYTES), true)
+  // The format allows spaces behind the header.
+  for (let i = LENGTH_BYTES; i < dataStart; i++) bytes[i] = json.charCodeAt(i - LENGTH_BYTES) || 0x20
+  for (const [name, tensor] of tensors) bytes.set(bytesOf(tensor), dataStart + (begins.get(name) ?? 0))
+  return bytes
+}
+
+/**
+ * The tensors of a file, copied out of its bytes.
+ *
+ * @param path  named in errors
+ * @throws DataError  when the bytes are of another format, cut short or damaged, or hold numbers of another type
+ */
+export function readSafetensors(path: string, bytes: Uint8Array): Safetensors {
+  const dataStart = checkStart(path, bytes)
+  const { [METADATA]: metadata = {}, ...entries } = parseHeader(path, bytes.subarray(LENGTH_BYTES, dataStart))
+  if (!isRecord(metadata) || !Object.values(metadata).every((value): value is string => typeof value === 'string')) {
+    throw damaged(path, `its ${METADATA} is not made of texts`)
+  }
+  const layouts = Object.entries(entries).map(([name, entry]) => layoutOf(path, name, entry))
+  checkRanges(path, layouts, bytes.length - dataStart)
+  const tensors = new Map(layouts.map((layout) => {
+    const copied = new Uint8Array(layout.end - layout.begin)
+    copied.set(bytes.subarray(dataStart + layout.begin, dataStart + layout.end))
+    return [layout.name, tensorOf(layout, copied.buffer)]
+  }))
+  return { tensors, metadata: metadata as Record<string, string> }
+}
+
+/** A tensor as the header describes it. */
+interface Layout {
+  readonly name: string
+  readonly dtype: StoredTensor['dtype']
+  readonly shape: Shape
+  readonly begin: number
+  readonly end: number
+}
+
+/** Where the numbers begin. */
+function checkStart(path: string, bytes: Uint8Array): number {
+  if (bytes.length === 0) throw new DataError(path, 'the file is empty', { expected: 'a safetensors file' })
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const headerLength = bytes.length > LENGTH_BYTES ? view.getBigUint64(0, true) : 0n
+  // A real header is some kilobytes; other formats read as a length are mostly astronomical.
+  const plausible = headerLength >= 2n && headerLength < 2n ** 40n && bytes[LENGTH_BYTES] === '{'.charCodeAt(0)
+  if (!plausible) throw foreign(path, bytes)
+  const dataStart = LENGTH_BYTES + Number(headerLength)
+  if (dataStart > bytes.length) {
+    throw damaged(path, 'it is cut short within its header', { 'bytes there': bytes.length, 'end of the header': dataStart })
+  }
+  return dataStart
+}
+
+/** First bytes of formats that weights come in, and what they are. */
+const SIGNATURES: readonly (readonly [start: string, kind: string])[] = [
+  ['PK\x03\x04', 'a zip archive, as torch.save and fastai write'],
+  ['\x80\x02', 'a pickle, as older versions of torch.save write'],
+  ['\x89HDF', 'an HDF5 file'],
+  ['\x1f\x8b', 'a gzip archive'],
+  ['GGUF', 'a GGUF file'],
+  ['{', 'a JSON file'],
+]
+
+function foreign(path: string, bytes: Uint8Array): DataError {
+  const kind = SIGNATURES.find(([start]) => Array.from(start).every((letter, i) => bytes[i] === letter.charCodeAt(0)))?.[1]
+  const start = Array.from(bytes.subarray(0, 8), (byte) => byte.toString(16).padStart(2, '0')).join(' ')
+  return new DataError(path, `not a safetensors file (starts ${start}${kind === undefined ? '' : `, ${kind}`})`, {
+    fix: 'in Python, write one: safetensors.torch.save_file(model.state_dict(), path).',
+  })
+}
+
+function damaged(path: string, what: string, given?: Readonly<Record<string, unknown>>): DataError {
+  return new DataError(path, `a damaged safetensors file: ${what}`, { given, fix: 'get or save the file again.' })
+}
+
+function parseHeader(path: string, bytes: Uint8Array): Record<string, unknown> {
+  try {
+    const escaped = Array.from(bytes, (byte) => `%${byte.toString(16).padStart(2, '0')}`).join('')
+    const header: unknown = JSON.parse(decodeURIComponent(escaped))
+    if (isRecord(header)) return header
+  } catch (cause) {
+    if (!(cause instanceof SyntaxError || cause instanceof URIError)) throw cause
+  }
+  throw damaged(path, 'its header is not JSON')
+}
+
+function layoutOf(path: string, name: string, entry: unknown): Layout {
+  const wrong = () => damaged(path, `the description of ${name} is not one`, { description: JSON.stringify(entry) })
+  if (!isRecord(entry)) throw wrong()
+  const { dtype, shape, data_offsets: offsets } = entry
+  if (typeof dtype !== 'string' || !isCounts(shape) || !isCounts(offsets) || offsets.length !== 2) throw wrong()
+  const [begin, end] = offsets
+  if (!isDtype(dtype)) {
+    throw new DataError(path, `the numbers of ${name} are of a type that is not read here`, {
+      given: { dtype },
+      expected: Object.keys(ELEMENT_BYTES).join(', '),
+      fix: `in Python, convert them before saving: tensor.float()`,
+    })
+  }
+  const needed = elementCount(shape) * ELEMENT_BYTES[dtype]
+  if (end - begin !== needed) throw damaged(path, `${name} has not as many bytes as its shape needs`, { dtype, shape, bytes: end - begin, needed })
+  return { name, dtype, shape, begin, end }
+}
+
+/** Every byte belongs to one tensor: a header that was tampered with, or read with a name twice, shows here. */
+function checkRanges(path: string, layouts: readonly Layout[], byteLength: number): void {
+  let covered = 0
+  for (const { name, begin, end } of layouts.toSorted((a, b) => a.begin - b.begin || a.end - b.end)) {
+    if (end > byteLength) {
+      throw damaged(path, `it is cut short, ${name} reaches beyond its end`, { 'bytes of numbers there': byteLength, needed: end })
+    }
+    if (begin !== covered) throw damaged(path, `the bytes of ${name} do not follow those before`, { begin, expected: covered })
+    covered = end
+  }
+  if (covered !== byteLength) throw damaged(path, 'bytes at its end belong to no tensor', { bytes: byteLength - covered })
+}
+
+function tensorOf({ dtype, shape }: Layout, buffer: ArrayBuffer): StoredTensor {
+  switch (dtype) {
+    case 'I64':
+      return { dtype, shape, data: new BigInt64Array(buffer) }
+    case 'U32':
+      return { dtype, shape, data: new Uint32Array(buffer) }
+    case 'F32':
+      return { dtype, shape, data: new Float32Array(buffer) }
+    case 'F16':
+      return { dtype, shape, data: Float32Array.from(new Uint16Array(buffer), halfToFloat) }
+  }
+}
+
+function bytesOf({ dtype, data }: StoredTensor): Uint8Array {
+  const stored = dtype === 'F16' ? Uint16Array.from(data, floatToHalf) : data
+  return new Uint8Array(stored.buffer, stored.byteOffset, stored.byteLength)
+}
+
+function byteCount({ dtype, data }: StoredTensor): number {
+  return data.length * ELEMENT_BYTES[dtype]
+}
+
+/** JSON whose other letters are escaped, so that its letters are its bytes. */
+function ascii(json: string): string {
+  return json.replace(/[^\x20-\x7e]/g, (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}`)
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function isCounts(value: unknown): value is readonly number[] {
+  return Array.isArray(value) && value.every((count) => Number.isSafeInteger(count) && count >= 0)
+}
+
+function isDtype(dtype: string): dtype is StoredTensor['dtype'] {
+  return Object.hasOwn(ELEMENT_BYTES, dtype)
+}

@@ -1,0 +1,26 @@
+import { DataError } from '../base/errors.ts'
+import { readSafetensors, writeSafetensors, type StoredTensor } from './safetensors.ts'
+import type { StateDict, StateEntry } from './state-dict.ts'
+
+/** The bytes of a safetensors file with these weights, in PyTorch's names and layouts. */
+export function writeWeights(weights: StateDict, metadata: Readonly<Record<string, string>> = {}): Uint8Array {
+  const tensors = new Map([...weights].map(([name, { shape, data }]): [string, StoredTensor] => [name, { dtype: 'F32', shape, data }]))
+  return writeSafetensors(tensors, metadata)
+}
+
+/**
+ * The weights of a safetensors file, such as PyTorch writes of a `state_dict`. Whole numbers are counters (of batches
+ * seen, for PyTorch's other kind of average) and left out.
+ *
+ * @param path  named in errors
+ * @throws DataError  when this is no safetensors file, it is damaged, or has no weights
+ */
+export function readWeights(path: string, bytes: Uint8Array): { readonly weights: StateDict; readonly metadata: Readonly<Record<string, string>> } {
+  const { tensors, metadata } = readSafetensors(path, bytes)
+  const weights = new Map<string, StateEntry>()
+  for (const [name, { dtype, shape, data }] of tensors) {
+    if (dtype === 'F32' || dtype === 'F16') weights.set(name, { shape, data })
+  }
+  if (weights.size === 0) throw new DataError(path, 'there are no weights in this file', { given: { tensors: tensors.size } })
+  return { weights, metadata }
+}
