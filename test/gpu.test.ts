@@ -289,6 +289,20 @@ describe('errors of the GPU', () => {
     throw new Error('nothing failed')
   }
 
+  test('of a shader name its file and line', async () => {
+    const text = [
+      '@group(0) @binding(0) var<storage, read> x: array<vec4f>;',
+      '@group(0) @binding(1) var<storage, read_write> y: array<vec4f>;',
+      '@compute @workgroup_size(1) fn main() {',
+      '  y[0] = x[0] * SLOPE + 1u;',
+      '}',
+    ].join('\n')
+    const error = await failing(text)
+    expect(error).toBeInstanceOf(WgradError)
+    expect(error.message.split('\n')[0]).toMatch(/^shaders\/test\/broken\.wgsl:4:\d+: no matching overload for/)
+    expect(error.message).toContain('  y[0] = x[0] * SLOPE + 1u;')
+  })
+
   test('of a pipeline name its shader', async () => {
     const text = [
       '@group(0) @binding(0) var<storage, read> x: array<vec4f>;',

@@ -12,6 +12,15 @@ export interface BufferView {
   readonly size: number
 }
 
+/** Unused buffers by their size. */
+type FreeLists = Map<number, PoolBuffer[]>
+
+/** Buffers set aside for work that is done again and again. */
+export interface Arena {
+  readonly owned: Set<PoolBuffer>
+  readonly free: FreeLists
+}
+
 /** Every storage buffer may be bound, copied from and to, and used for uniforms. */
 const USAGE = { storage: 0x80, copySource: 0x4, copyTarget: 0x8, uniform: 0x40 }
 const ALL_USAGES = USAGE.storage | USAGE.copySource | USAGE.copyTarget | USAGE.uniform
@@ -30,7 +39,10 @@ export class BufferPool {
   peakUsedBytes = 0
 
   private readonly device: GPUDevice
-  private readonly free = new Map<number, PoolBuffer[]>()
+  private readonly free: FreeLists = new Map()
+  private readonly arenas = new Set<Arena>()
+  /** The one being filled. */
+  private arena: Arena | undefined
   private nextId = 1
   private readonly onDestroy: (buffer: PoolBuffer) => void
 
@@ -48,17 +60,44 @@ export class BufferPool {
   /** @param byteLength  at most `limitBytes` */
   acquire(byteLength: number, label: string): PoolBuffer {
     const size = Math.min(sizeClass(byteLength), this.limitBytes)
+    const own = this.arena?.free.get(size)?.pop()
+    if (own) return own
     const buffer = this.free.get(size)?.pop() ?? this.create(size, label)
+    this.arena?.owned.add(buffer)
     this.usedBytes += buffer.byteLength
     this.peakUsedBytes = Math.max(this.peakUsedBytes, this.usedBytes)
     return buffer
   }
 
   release(buffer: PoolBuffer): void {
+    for (const arena of this.arenas) {
+      if (!arena.owned.has(buffer)) continue
+      put(arena.free, buffer)
+      return
+    }
     this.usedBytes -= buffer.byteLength
-    const list = this.free.get(buffer.byteLength)
-    if (list) list.push(buffer)
-    else this.free.set(buffer.byteLength, [buffer])
+    put(this.free, buffer)
+  }
+
+  /**
+   * Buffers acquired until `closeArena` belong to the arena and are reused within it only: work recorded meanwhile can
+   * be done again and again, and never writes to what somebody else has got since.
+   */
+  openArena(): Arena {
+    if (this.arena) throw new Error('openArena: one is open already')
+    this.arena = { owned: new Set(), free: new Map() }
+    this.arenas.add(this.arena)
+    return this.arena
+  }
+
+  closeArena(): void {
+    this.arena = undefined
+  }
+
+  /** Gives the buffers of an arena back to the pool; those still in use go back when they are released. */
+  disband(arena: Arena): void {
+    if (!this.arenas.delete(arena)) return
+    for (const list of arena.free.values()) for (const buffer of list) this.release(buffer)
   }
 
   /** Destroys every unused buffer; for when sizes change, as between two phases of progressive resizing. */
@@ -77,6 +116,12 @@ export class BufferPool {
     this.allocatedBytes += byteLength
     return { id: this.nextId++, byteLength, buffer: this.device.createBuffer({ size: byteLength, usage: ALL_USAGES, label }) }
   }
+}
+
+function put(lists: FreeLists, buffer: PoolBuffer): void {
+  const list = lists.get(buffer.byteLength)
+  if (list) list.push(buffer)
+  else lists.set(buffer.byteLength, [buffer])
 }
 
 /** The smallest of 4, 5, 6, 7 · 2^k that holds the bytes, from 256 on. */

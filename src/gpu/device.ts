@@ -73,8 +73,14 @@ export class Gpu {
     this.buffers = new BufferPool(device, () => this.kernels.forgetBuffers())
     const shapeAsUniform = options.shapes === undefined ? this.software : options.shapes === 'uniform'
     this.kernels = new Kernels(device, shapeAsUniform, Math.max(1, this.subgroupSize), report)
-    this.queue = new Queue(device, platform, this.software ? 0.5 : 0, this.profiler, () => this.check())
-    device.onuncapturederror = ({ error }) => report(new DeviceError(this.name, error.message))
+    this.queue = new Queue(device, platform, this.software ? 0.5 : 0, this.profiler, async () => {
+      await this.kernels.compiled
+      this.check()
+    })
+    device.onuncapturederror = ({ error }) => {
+      // What follows from a kernel that did not compile; the kernel's own error says where and why, but comes later.
+      if (!error.message.includes('due to a previous error')) report(new DeviceError(this.name, error.message))
+    }
     void device.lost.then(({ reason, message }) => {
       if (reason !== 'destroyed') {
         report(new DeviceError(this.name, `the device was lost: ${message}`, {

@@ -37,6 +37,8 @@ export class Kernels {
   private readonly shapeAsUniform: boolean
   private readonly subgroupSize: number
   private readonly report: (error: Error) => void
+  /** Settled when everything compiled so far has been checked. */
+  compiled: Promise<unknown> = Promise.resolve()
   private readonly pipelines = new Map<string, Pipeline>()
   private readonly shapes = new Map<string, GPUBindGroup>()
 
@@ -119,9 +121,10 @@ export class Kernels {
       layout: device.createPipelineLayout({ bindGroupLayouts: shapeLayout ? [layout, shapeLayout] : [layout] }),
       compute: { module, entryPoint: 'main' },
     })
-    void device.popErrorScope().then(async (error) => {
+    const checked = device.popErrorScope().then(async (error) => {
       if (error) this.report(await compilationError(name, source, module, error, code, lines))
     })
+    this.compiled = Promise.all([this.compiled, checked])
     return { pipeline, layout, shapeLayout, groups: new Map() }
   }
 

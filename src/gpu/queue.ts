@@ -13,6 +13,21 @@ export interface Launch {
   readonly bytes: number
 }
 
+type Command =
+  | { readonly kind: 'launch'; readonly launch: Launch }
+  | { readonly kind: 'copy'; readonly source: BufferView; readonly target: BufferView }
+  | { readonly kind: 'clear'; readonly view: BufferView }
+
+/**
+ * Launches, copies and clears in their order, to be encoded again without the code that made them. What changes from
+ * one time to the next is written to buffers that they read, before each `replay`.
+ */
+export interface Recording {
+  readonly commands: readonly Command[]
+  /** Buffers were written or read meanwhile: what that did would be missing when the rest is done again. */
+  readonly broken: boolean
+}
+
 /** GPUMapMode.READ and the usages of a staging buffer, spelled out so that the core needs no browser globals. */
 const MAP_READ = 1
 const STAGING_USAGE = 0x1 | 0x8
@@ -30,12 +45,13 @@ export class Queue {
   /** Waiting between two looks at a pending read: costs a software adapter nothing and gives it back the core. */
   private readonly sleepMs: number
   private readonly profiler: Profiler | undefined
-  private readonly raiseErrors: () => void
+  private readonly raiseErrors: () => Promise<void>
   private encoder: GPUCommandEncoder | undefined
   private pass: GPUComputePassEncoder | undefined
   private readonly staging: GPUBuffer[] = []
+  private recording: { commands: Command[]; broken: boolean } | undefined
 
-  constructor(device: GPUDevice, platform: Platform, sleepMs: number, profiler: Profiler | undefined, raiseErrors: () => void) {
+  constructor(device: GPUDevice, platform: Platform, sleepMs: number, profiler: Profiler | undefined, raiseErrors: () => Promise<void>) {
     this.device = device
     this.platform = platform
     this.sleepMs = sleepMs
@@ -43,7 +59,28 @@ export class Queue {
     this.raiseErrors = raiseErrors
   }
 
+  /** Everything given from now on is done as always, and also remembered. */
+  startRecording(): void {
+    this.recording = { commands: [], broken: false }
+  }
+
+  stopRecording(): Recording {
+    if (!this.recording) throw new Error('stopRecording: none was started')
+    const done = this.recording
+    this.recording = undefined
+    return done
+  }
+
+  replay({ commands }: Recording): void {
+    for (const command of commands) {
+      if (command.kind === 'launch') this.launch(command.launch)
+      else if (command.kind === 'copy') this.copy(command.source, command.target)
+      else this.clear(command.view)
+    }
+  }
+
   launch(launch: Launch): void {
+    this.recording?.commands.push({ kind: 'launch', launch })
     this.counts.launches++
     // Timestamps bracket passes, so a profiled launch has a pass of its own.
     if (this.profiler) this.endPass()
@@ -55,17 +92,20 @@ export class Queue {
   }
 
   copy(source: BufferView, target: BufferView): void {
+    this.recording?.commands.push({ kind: 'copy', source, target })
     this.endPass()
     this.openEncoder().copyBufferToBuffer(source.buffer.buffer, source.offset, target.buffer.buffer, target.offset, source.size)
   }
 
   clear(view: BufferView): void {
+    this.recording?.commands.push({ kind: 'clear', view })
     this.endPass()
     this.openEncoder().clearBuffer(view.buffer.buffer, view.offset, view.size)
   }
 
   /** Writes data into a buffer after everything recorded so far and before everything recorded later. */
   write(target: PoolBuffer, offset: number, data: ArrayBufferView): void {
+    if (this.recording) this.recording.broken = true
     // A write overtakes launches that are recorded but not submitted, so these go first.
     this.submit()
     this.device.queue.writeBuffer(target.buffer, offset, data.buffer, data.byteOffset, data.byteLength)
@@ -82,6 +122,7 @@ export class Queue {
 
   /** The bytes of a view once everything before is done. @throws what the GPU reported meanwhile. */
   async read(view: BufferView): Promise<ArrayBuffer> {
+    if (this.recording) this.recording.broken = true
     const staging = this.takeStaging(view.size)
     this.endPass()
     this.openEncoder().copyBufferToBuffer(view.buffer.buffer, view.offset, staging, 0, view.size)
@@ -89,13 +130,13 @@ export class Queue {
     try {
       await this.platform.waitFor(staging.mapAsync(MAP_READ, 0, view.size), { sleepMs: this.sleepMs })
     } catch (cause) {
-      this.raiseErrors()
+      await this.raiseErrors()
       throw cause
     }
     const bytes = staging.getMappedRange(0, view.size).slice(0)
     staging.unmap()
     this.staging.push(staging)
-    this.raiseErrors()
+    await this.raiseErrors()
     return bytes
   }
 
@@ -103,7 +144,7 @@ export class Queue {
   async finished(): Promise<void> {
     this.submit()
     await this.platform.waitFor(this.device.queue.onSubmittedWorkDone(), { sleepMs: this.sleepMs })
-    this.raiseErrors()
+    await this.raiseErrors()
   }
 
   /** Marks everything recorded so far; what it returns waits until the GPU has done that much. @throws as `finished` */
@@ -115,7 +156,7 @@ export class Queue {
     done.catch(() => {})
     return async () => {
       await done
-      this.raiseErrors()
+      await this.raiseErrors()
     }
   }
 

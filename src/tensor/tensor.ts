@@ -3,7 +3,7 @@ import { ShapeError } from '../base/errors.ts'
 import { formatShape } from '../base/format.ts'
 import type { Dtype } from './dtype.ts'
 import type { TapeNode } from './op.ts'
-import { elementCount, storedBytes, type Shape, type Spec } from './shape.ts'
+import { elementCount, storedBytes, storedCount, type Shape, type Spec } from './shape.ts'
 
 /**
  * Bytes on the GPU and who still needs them. A storage belongs to the scope it was made in, until `keep` takes it out
@@ -62,7 +62,10 @@ export class Tensor implements Spec {
   /** The same numbers under another shape with the same last axis (or the same number of elements, both multiples of 4). */
   viewAs(shape: Shape): Tensor {
     const spec = { shape, dtype: this.dtype }
-    if (elementCount(shape) !== elementCount(this.shape) || storedBytes(spec) !== storedBytes(this)) {
+    const last = (of: Spec) => of.shape[of.shape.length - 1] ?? 1
+    // Rows of another length have their padding elsewhere, unless neither has any.
+    const samePlaces = last(spec) === last(this) || (storedCount(spec) === elementCount(shape) && storedCount(this) === elementCount(this.shape))
+    if (elementCount(shape) !== elementCount(this.shape) || !samePlaces) {
       throw new ShapeError('reshape', 'the elements do not fit the new shape', {
         given: { from: formatShape(this), to: formatShape(spec) },
         expected: 'the same number of elements, and the same padding of the last axis',
