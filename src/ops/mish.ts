@@ -1,0 +1,32 @@
+import { elementwise, empty, launch } from '../tensor/launcher.ts'
+import { defineOp } from '../tensor/op.ts'
+import type { Tensor } from '../tensor/tensor.ts'
+
+const op = defineOp<readonly [Tensor], undefined, undefined>({
+  name: 'mish',
+  plan: () => undefined,
+  forward(_plan, [x]) {
+    const y = empty(x, 'mish')
+    launch('mish/forward', { x, y }, elementwise(y))
+    return y
+  },
+  backward(_plan, dy, { inputs: [x] }, _needs, target) {
+    const dx = target(0)
+    launch('mish/backward', { x, dy, dx }, elementwise(dx))
+    return [dx]
+  },
+})
+
+/**
+ * A smooth relative of ReLU that lets small negative values through.
+ *
+ *   y = x · tanh(ln(1 + exp(x)))
+ *
+ * @param x  any shape, f16 | f32
+ * @returns  as x
+ *
+ * Backward keeps x. Source: Misra 2019, arXiv:1908.08681; torch.nn.Mish.
+ */
+export function mish(x: Tensor): Tensor {
+  return op([x], undefined)
+}
