@@ -1,0 +1,16 @@
+import { maxBlurPool, maxBlurPoolOutput } from '../ops/max-blur-pool.ts'
+import type { Shape } from '../tensor/shape.ts'
+import type { Tensor } from '../tensor/tensor.ts'
+import { Module } from './module.ts'
+import { layerRow, type LayerRow } from './summary.ts'
+
+/** The largest of every 2×2 pixels, blurred and halved in size; see `maxBlurPool`. x [N,H,W,C] → [N,⌊H/2⌋,⌊W/2⌋,C]. */
+export class MaxBlurPool extends Module {
+  forward(x: Tensor): Tensor {
+    return maxBlurPool(x)
+  }
+
+  describe(input: Shape): readonly LayerRow[] {
+    return [layerRow('max blur pool 2×2 / 2', maxBlurPoolOutput(input), [])]
+  }
+}

@@ -1,0 +1,70 @@
+import { ShapeError } from '../base/errors.ts'
+import { empty, launch, storageDtype } from '../tensor/launcher.ts'
+import { defineOp } from '../tensor/op.ts'
+import { padTo4, type Shape } from '../tensor/shape.ts'
+import type { Tensor } from '../tensor/tensor.ts'
+import { imagePass, spreadBy } from './kernels/spread.ts'
+
+interface Plan {
+  readonly output: Shape
+  readonly shape: { readonly H: number; readonly W: number; readonly P: number; readonly Q: number; readonly VECTORS: number }
+  readonly dtype: 'f32' | 'f16'
+  readonly detail: string
+}
+
+const op = defineOp<readonly [Tensor], undefined, Plan>({
+  name: 'maxBlurPool',
+
+  plan([x]) {
+    const output = maxBlurPoolOutput(x.shape)
+    const [, H, W, C] = x.shape
+    const [, P, Q] = output
+    return {
+      output,
+      shape: { H, W, P, Q, VECTORS: padTo4(C) / 4 },
+      dtype: storageDtype(x),
+      detail: `[${x.shape.join(',')}]→[${P},${Q}]`,
+    }
+  },
+
+  forward(plan, [x]) {
+    const [N, P] = plan.output
+    const y = empty({ shape: plan.output, dtype: x.dtype }, 'maxBlurPool')
+    launch('max-blur-pool/forward', { x, y }, spreadBy(imagePass(N, P, plan.shape.VECTORS), plan))
+    return y
+  },
+
+  backward(plan, dy, { inputs: [x] }, _needs, target) {
+    const dx = target(0)
+    launch('max-blur-pool/backward', { x, dy, dx }, spreadBy(imagePass(plan.output[0], plan.shape.H, plan.shape.VECTORS), plan))
+    return [dx]
+  },
+})
+
+/** The shape after `maxBlurPool`: [N,⌊H/2⌋,⌊W/2⌋,C]. @throws ShapeError when it has none */
+export function maxBlurPoolOutput(shape: Shape): Shape {
+  const [N, H, W, C] = shape
+  if (shape.length === 4 && H >= 2 && W >= 2) return [N, Math.floor(H / 2), Math.floor(W / 2), C]
+  throw new ShapeError('maxBlurPool', 'x is not a batch of images of at least 2×2', {
+    given: { x: shape },
+    expected: 'x as [N,H,W,C], H and W from 2 on',
+  })
+}
+
+/**
+ * Max pooling that does not alias: the largest of every 2×2 pixels, blurred, and every second one of that.
+ *
+ *   m[n,i,j,c] = max of x[n, i or i + 1, j or j + 1, c],  i < H − 1, j < W − 1
+ *   y[n,p,q,c] = Σ k[a]·k[b]·m[n, 2p − 1 + a, 2q − 1 + b, c],  k = [1 2 1] / 4, m = 0 outside
+ *
+ * @param x  [N,H,W,C] f16 | f32, H and W ≥ 2
+ * @returns  [N,⌊H/2⌋,⌊W/2⌋,C] as x
+ * @throws ShapeError  when x is not that
+ *
+ * The gradient flows to the first maximum of a window, row by row, as in PyTorch. Backward keeps x.
+ * Source: Zhang 2019, arXiv:1904.11486; kornia MaxBlurPool2d(3), whose ceil_mode makes no difference at the stride of
+ * 1 that its max pooling has, and whose blur is padded with zeros.
+ */
+export function maxBlurPool(x: Tensor): Tensor {
+  return op([x], undefined)
+}
