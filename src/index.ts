@@ -35,6 +35,7 @@ export { ConvLayer } from './nn/conv-layer.ts'
 export { BatchNorm } from './nn/batch-norm.ts'
 export { Linear } from './nn/linear.ts'
 export { AvgPool, GlobalAvgPool, MaxPool } from './nn/pool.ts'
+export { MaxBlurPool } from './nn/max-blur-pool.ts'
 export { filled, Init, kaimingNormal } from './nn/init.ts'
 export type { StateDict } from './nn/state-dict.ts'
 
@@ -53,6 +54,10 @@ export type { TtaOptions } from './train/tta.ts'
 
 // Optimizers and schedules
 export { adam, type AdamOptions } from './optim/adam.ts'
+export { sgd, type SgdOptions } from './optim/sgd.ts'
+export { radam, type RAdamOptions } from './optim/radam.ts'
+export { lookahead, ranger, type LookaheadOptions } from './optim/lookahead.ts'
+export { clipGradients } from './optim/clip.ts'
 export type { Hypers, Optimizer, OptimizerFactory, Trainable } from './optim/optimizer.ts'
 export { LossScaler } from './optim/loss-scaler.ts'
 export {
