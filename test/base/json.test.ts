@@ -1,0 +1,18 @@
+import { expect, test } from 'vitest'
+import { jsonText, parseJson } from '../../src/base/json.ts'
+
+test('numbers that are not finite are kept, and no text is taken for one', () => {
+  const value = { losses: [1.5, NaN, Infinity, -Infinity], label: 'NaN', number: 3, nested: { number: 'Infinity', more: null } }
+  const text = jsonText(value)
+  expect(text).toContain('[1.5,{"number":"NaN"}')
+  expect(parseJson(text)).toEqual(value)
+})
+
+test('every f64 comes back as it was', () => {
+  const numbers = [0.1 + 0.2, 1 / 3, 5e-324, Number.MAX_VALUE, -1.7625894546508789]
+  expect(parseJson(jsonText(numbers))).toEqual(numbers)
+})
+
+test('what is no JSON is refused', () => {
+  expect(() => parseJson('{')).toThrow(SyntaxError)
+})
