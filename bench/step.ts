@@ -1,6 +1,7 @@
 import { formatBytes, formatTime } from '../src/base/format.ts'
 import { formatTable } from '../src/base/table.ts'
 import { profileTable, type ProfileRow } from '../src/gpu/profile.ts'
+import { recordWork } from '../src/tensor/recording.ts'
 import {
   adam, backward, crossEntropy, keep, LossScaler, openGpu, rng, scope, tensor, xresnet18, xresnet50, type Gpu, type Module,
 } from '../src/node.ts'
@@ -21,8 +22,9 @@ export interface StepRow extends StepCase {
   readonly slowestMs: number
   /** Of the launches by the GPU's clock, profiled in further steps. */
   readonly kernelsMs: number
-  /** Of the thread that records. */
+  /** Of the thread that records: running the TypeScript of a step, and encoding its recording again. */
   readonly recordingMs: number
+  readonly replayMs: number
   readonly flops: number
   readonly launches: number
   readonly pipelines: number
@@ -41,26 +43,35 @@ const ROUNDS = 9
 
 /** Times one case on a device of its own, so that memory and pipelines are its alone. */
 export async function measureStep(item: StepCase): Promise<{ readonly row: StepRow; readonly profile: string }> {
-  const { step, gpu, close } = await prepare(item, false)
+  const { step, launchStep, gpu, close } = await prepare(item, false)
   const begun = performance.now()
   step()
   await gpu.queue.finished()
   const firstMs = performance.now() - begun
-  const times: number[] = []
-  const recording: number[] = []
   let launches = 0
-  for (let round = -WARM_UP; round < ROUNDS; round++) {
-    const before = gpu.queue.counts.launches
-    const start = performance.now()
-    step()
-    const recorded = performance.now()
-    await gpu.queue.finished()
-    if (round < 0) continue
-    times.push(performance.now() - start)
-    recording.push(recorded - start)
-    launches = gpu.queue.counts.launches - before
+  const timed = async (work: () => void) => {
+    const whole: number[] = []
+    const own: number[] = []
+    for (let round = -WARM_UP; round < ROUNDS; round++) {
+      const before = gpu.queue.counts.launches
+      const start = performance.now()
+      work()
+      const given = performance.now()
+      await gpu.queue.finished()
+      if (round < 0) continue
+      whole.push(performance.now() - start)
+      own.push(given - start)
+      launches = gpu.queue.counts.launches - before
+    }
+    return { whole: whole.sort((a, b) => a - b), own: own.sort((a, b) => a - b) }
   }
-  times.sort((a, b) => a - b)
+  const plain = await timed(step)
+  const { recorded } = recordWork(launchStep)
+  if (!recorded) throw new Error('bench step: a step wrote to a buffer, so it cannot be replayed')
+  const { whole: times, own } = await timed(() => {
+    recorded.replay()
+    gpu.queue.submit()
+  })
   const measured = { launches, pipelines: gpu.kernels.count, poolBytes: gpu.buffers.peakUsedBytes, residentBytes: process.memoryUsage().rss }
   close()
   const rows = await profileStep(item)
@@ -68,7 +79,8 @@ export async function measureStep(item: StepCase): Promise<{ readonly row: StepR
     row: {
       ...item, firstMs, medianMs: median(times), fastestMs: times[0], slowestMs: times[times.length - 1],
       kernelsMs: rows.reduce((sum, { timeMs }) => sum + timeMs, 0) / PROFILED,
-      recordingMs: median(recording.sort((a, b) => a - b)),
+      recordingMs: median(plain.own),
+      replayMs: median(own),
       flops: rows.reduce((sum, { flops }) => sum + flops, 0) / PROFILED,
       ...measured,
     },
@@ -77,10 +89,10 @@ export async function measureStep(item: StepCase): Promise<{ readonly row: StepR
 }
 
 export function stepTable(rows: readonly StepRow[]): string {
-  const head = ['training step', 'median', 'spread', 'kernels', 'recording', 'first', 'rate', 'images/s', 'launches', 'pipelines', 'GPU memory', 'process']
+  const head = ['training step', 'median', 'spread', 'kernels', 'recording', 'replay', 'first', 'rate', 'images/s', 'launches', 'pipelines', 'GPU memory', 'process']
   return formatTable([head, ...rows.map((row) => [
     `${row.model} [${row.batchSize},${row.size},${row.size},3] ${row.precision}`,
-    formatTime(row.medianMs), `${formatTime(row.fastestMs)} – ${formatTime(row.slowestMs)}`, formatTime(row.kernelsMs), formatTime(row.recordingMs),
+    formatTime(row.medianMs), `${formatTime(row.fastestMs)} – ${formatTime(row.slowestMs)}`, formatTime(row.kernelsMs), formatTime(row.recordingMs), formatTime(row.replayMs),
     formatTime(row.firstMs), `${(row.flops / row.medianMs / 1e6).toFixed(1)} GFLOP/s`, ((row.batchSize / row.medianMs) * 1000).toFixed(1),
     String(row.launches), String(row.pipelines), formatBytes(row.poolBytes), formatBytes(row.residentBytes),
   ])])
@@ -101,7 +113,7 @@ async function profileStep(item: StepCase): Promise<readonly ProfileRow[]> {
   return rows
 }
 
-async function prepare({ model, batchSize, size, precision }: StepCase, profile: boolean): Promise<{ step: () => void; gpu: Gpu; close: () => void }> {
+async function prepare({ model, batchSize, size, precision }: StepCase, profile: boolean): Promise<{ step: () => void; launchStep: () => void; gpu: Gpu; close: () => void }> {
   const gpu = await openGpu({ profile })
   const network: Module = { xresnet18, xresnet50 }[model]()
   const optimizer = adam()([network.parameters()])
@@ -113,11 +125,13 @@ async function prepare({ model, batchSize, size, precision }: StepCase, profile:
   const x = keep(tensor(pixels, [batchSize, size, size, 3], mixed ? 'f16' : 'f32'))
   const labels = keep(tensor(Uint32Array.from({ length: batchSize }, () => random.integer(0, 9)), [batchSize], 'u32'))
   const loss = crossEntropy()
-  const step = () => {
-    optimizer.setHypers([{ lr: 1e-3, momentum: 0.9 }])
+  const launchStep = () => {
     scope(() => backward(loss.mean(network.forward(x), { a: labels }), scaler.scale))
     optimizer.step(scaler)
     optimizer.zeroGradients()
+  }
+  const step = () => {
+    launchStep()
     gpu.queue.submit()
   }
   const close = () => {
@@ -125,7 +139,7 @@ async function prepare({ model, batchSize, size, precision }: StepCase, profile:
     scaler.close()
     gpu.close()
   }
-  return { step, gpu, close }
+  return { step, launchStep, gpu, close }
 }
 
 function median(sorted: readonly number[]): number {

@@ -48,6 +48,10 @@ export interface Batch {
    * Inside a scope it is given back with it.
    */
   input(dtype: 'f32' | 'f16'): Tensor
+  /** The two halves of `input`, for steps that are recorded once: puts what was drawn where the launches read it … */
+  write(): void
+  /** … and records them. */
+  augment(dtype: 'f32' | 'f16'): Tensor
 }
 
 /** What a batch is made of. */
@@ -122,9 +126,11 @@ export class BatchBuffers {
     return {
       index: host.index, count: host.count, items: host.items, labels: host.labels,
       pixels, targets: { a: labels }, draw,
+      write: () => pipeline.write(draw),
+      augment: (dtype) => pipeline.launch(pixels, draw.plan, dtype),
       input(dtype) {
-        pipeline.write(draw)
-        return pipeline.launch(pixels, draw.plan, dtype)
+        this.write()
+        return this.augment(dtype)
       },
     }
   }

@@ -37,6 +37,8 @@ export class Kernels {
   private readonly shapeAsUniform: boolean
   private readonly subgroupSize: number
   private readonly report: (error: Error) => void
+  /** How many launches were made ready, each from scratch: a replay needs none. */
+  prepared = 0
   /** Settled when everything compiled so far has been checked. */
   compiled: Promise<unknown> = Promise.resolve()
   private readonly pipelines = new Map<string, Pipeline>()
@@ -55,6 +57,7 @@ export class Kernels {
 
   /** A launch of a shader on buffers, matched to its bindings by name. @throws ShaderError when they do not match. */
   prepare(name: ShaderName, bindings: Readonly<Record<string, BufferView>>, options: LaunchOptions): Launch {
+    this.prepared++
     const source: ShaderSource = shaders[name]
     const pipeline = this.pipeline(name, source, options)
     const groups = [this.bindGroup(name, source, pipeline, bindings)]

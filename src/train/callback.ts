@@ -1,3 +1,4 @@
+import type { Json } from '../base/json.ts'
 import type { Batch, Targets } from '../data/batch.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import type { Learner } from './learner.ts'
@@ -14,6 +15,8 @@ export interface Step {
   outputs: Tensor | undefined
   /** [] f32 in training, [N] f32 in validation, after the loss. */
   loss: Tensor | undefined
+  /** [] f32, in training: what backward begins with, the loss scale; a callback may put a part of it in its place. */
+  seed: Tensor | undefined
 }
 
 /** Events between steps: a callback may wait for something. In the order of a fit; see `Learner.showTrainingLoop`. */
@@ -56,12 +59,25 @@ export interface Callback
   readonly name: string
   /** fastai's: mixup 0, gradient accumulation 6, gradient clip 11, recorder 50, schedules and progress 60. */
   readonly order: number
+  /** Before anything of a step is recorded, also where the step is replayed: writes what this step computes with. */
+  readonly prepareBatch?: (learner: Learner, batch: Batch) => void
+  /**
+   * Its handlers within a step launch the same every time and write nothing, so that a step recorded once can be
+   * replayed without calling them (`afterBatch` is always called). Default false: then steps are not replayed.
+   */
+  readonly replayable?: boolean
   /** Which batches it is told of. Default both */
   readonly runsOn?: 'train' | 'valid' | 'both'
   /** Once, when the learner is made. */
   readonly afterCreate?: (learner: Learner) => void
   /** For every training step, in order, when its loss becomes known. */
   readonly lossKnown?: (learner: Learner, known: StepLoss) => void
+  /** Whether it also hears of a search for a learning rate (`lrFind`). Default true */
+  readonly duringLrFind?: boolean
+  /** What it has to know of the epochs before when a fit goes on from a checkpoint. */
+  readonly state?: () => Json
+  /** Takes over what `state` gave, after `beforeFit`. */
+  readonly restore?: (saved: Json) => void
 }
 
 /** What can be ended early: the rest of it is left out, its `afterCancel…` and `after…` handlers run. */

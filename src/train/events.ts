@@ -1,3 +1,4 @@
+import type { Batch } from '../data/batch.ts'
 import { Cancel, hears, type LoopEvent, type Step, type StepEvent, type StepLoss } from './callback.ts'
 import type { Learner } from './learner.ts'
 
@@ -24,6 +25,11 @@ export function announceStep(learner: Learner, event: StepEvent, step: Step): vo
   for (const callback of learner.callbacks) if (hears(callback, step.training)) callback[event]?.(learner, step)
 }
 
+/** Lets the callbacks that hear of such batches write what a step will compute with. */
+export function announceBatch(learner: Learner, batch: Batch, training: boolean): void {
+  for (const callback of learner.callbacks) if (hears(callback, training)) callback.prepareBatch?.(learner, batch)
+}
+
 /** Tells the callbacks of losses that became known. */
 export function announceLosses(learner: Learner, losses: readonly StepLoss[]): void {
   for (const known of losses) for (const callback of learner.callbacks) callback.lossKnown?.(learner, known)
@@ -44,13 +50,20 @@ export async function within(learner: Learner, part: keyof typeof LOOP_PARTS, wo
 
 /** The same for a part of a step. */
 export function withinStep(learner: Learner, part: keyof typeof STEP_PARTS, step: Step, work: () => void): void {
-  const [before, afterCancel, after] = STEP_PARTS[part]
+  attempt(learner, part, step, work)
+  announceStep(learner, STEP_PARTS[part][2], step)
+}
+
+/** The same but for what is told after it. @returns whether it was not cancelled */
+export function attempt(learner: Learner, part: keyof typeof STEP_PARTS, step: Step, work: () => void): boolean {
+  const [before, afterCancel] = STEP_PARTS[part]
   try {
     announceStep(learner, before, step)
     work()
+    return true
   } catch (error) {
     if (!(error instanceof Cancel && error.level === part)) throw error
     announceStep(learner, afterCancel, step)
+    return false
   }
-  announceStep(learner, after, step)
 }

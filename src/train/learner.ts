@@ -42,6 +42,8 @@ export interface LearnerOptions {
   readonly groups?: (model: Module) => readonly (readonly Parameter[])[]
   /** Of random choices made in training, such as mixup's. Default: that of the loaders */
   readonly seed?: number
+  /** Encode training steps again from a recording where they are all alike (see replay.ts). Default true */
+  readonly replay?: boolean
 }
 
 export interface FitOptions {
@@ -76,6 +78,7 @@ export class Learner {
   readonly metrics: readonly Metric[]
   readonly recorder = new Recorder()
   readonly seed: number
+  readonly replay: boolean
   /** A callback may put another in its place while a fit lasts. */
   loss: Loss
   lr: number
@@ -86,6 +89,8 @@ export class Learner {
   callbacks: readonly Callback[]
   /** Made with the first fit. */
   optimizer: Optimizer | undefined
+  /** Of the fit going on. */
+  scaler: LossScaler | undefined
 
   /** Where training is; see callbacks/train-eval.ts. */
   epoch = 0
@@ -120,6 +125,7 @@ export class Learner {
     this.weightDecay = options.weightDecay
     this.groupsOf = options.groups ?? ((whole) => [whole.parameters()])
     this.seed = options.seed ?? loaders.seed
+    this.replay = options.replay ?? true
     this.callbacks = sortCallbacks([trainEval, this.recorder, new Progress(), ...(options.callbacks ?? [])])
     for (const callback of this.callbacks) callback.afterCreate?.(this)
   }
@@ -163,6 +169,8 @@ export class Learner {
     this.weightDecay = options.weightDecay ?? this.weightDecay
     const decay = this.weightDecay === undefined ? {} : { weightDecay: this.weightDecay }
     optimizer.setHypers(this.ratesOf(lr, optimizer).map((rate) => ({ lr: rate, ...decay })))
+    // Of a fit that ended within a step, or between two that add up.
+    optimizer.zeroGradients()
     if (this.precision === 'mixed') optimizer.keepHalves()
     this.epochs = epochs
     await this.untilInterrupted(async () => {
@@ -171,10 +179,12 @@ export class Learner {
       // A new scale for every fit, as fastai's.
       const scaler = new LossScaler({ mixed: this.precision === 'mixed' })
       const losses = new LossReader()
+      this.scaler = scaler
       try {
         await runFit(this, scaler, losses)
       } finally {
         this.callbacks = before
+        this.scaler = undefined
         scaler.close()
         losses.close()
       }

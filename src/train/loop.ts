@@ -9,10 +9,11 @@ import { release, scope } from '../tensor/scope.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { read } from '../tensor/transfer.ts'
 import { Cancel, type Step } from './callback.ts'
-import { announceLosses, announceStep, within, withinStep } from './events.ts'
+import { announceBatch, announceLosses, announceStep, attempt, within, withinStep } from './events.ts'
 import type { Learner } from './learner.ts'
 import type { LossReader } from './loss-reader.ts'
 import type { Predictions } from './metrics.ts'
+import { StepReplay } from './replay.ts'
 
 /** What validation came to. */
 export interface Evaluation {
@@ -49,32 +50,42 @@ async function trainEpoch(learner: Learner, scaler: LossScaler, losses: LossRead
   const { train } = learner.loaders
   learner.batchCount = train.batchCount
   const epoch = learner.epochsBegun++
+  const replay = new StepReplay(learner)
   try {
     for await (const batch of train.batches({ epoch })) {
       stopIfAsked(learner)
       learner.iteration = batch.index
-      trainStep(learner, batch, scaler, losses)
+      trainStep(learner, batch, scaler, losses, replay)
       announceLosses(learner, await losses.collect(learner.platform.now()))
     }
   } finally {
+    replay.close()
     announceLosses(learner, await losses.flush())
   }
 }
 
-/** One training step, recorded without waiting: see shaders/README.md on what that makes possible. */
-function trainStep(learner: Learner, batch: Batch, scaler: LossScaler, losses: LossReader): void {
-  const optimizer = learner.openOptimizer()
+/** One training step, given to the GPU without waiting for it. */
+function trainStep(learner: Learner, batch: Batch, scaler: LossScaler, losses: LossReader, replay: StepReplay): void {
+  announceBatch(learner, batch, true)
+  batch.write()
   scope(() => {
-    const step = beginStep(learner, batch, true)
-    withinStep(learner, 'batch', step, () => {
-      const loss = forward(learner, step, (outputs) => learner.loss.mean(outputs, step.targets))
-      // Before backward, which gives back what led to the loss.
-      losses.record(learner.trainIteration, loss)
-      withinStep(learner, 'backward', step, () => backward(loss, scaler.scale))
-      withinStep(learner, 'step', step, () => optimizer.step(scaler))
-      optimizer.zeroGradients()
-    })
+    const step = replay.run(batch, () => recordStep(learner, batch, scaler))
+    if (step.loss) losses.record(learner.trainIteration, step.loss)
+    announceStep(learner, 'afterBatch', step)
   })
+}
+
+/** What of a step is the same for every batch: all but the numbers that were written before. */
+function recordStep(learner: Learner, batch: Batch, scaler: LossScaler): { readonly step: Step; readonly complete: boolean } {
+  const optimizer = learner.openOptimizer()
+  const step = beginStep(learner, batch, scaler.scale)
+  const complete = attempt(learner, 'batch', step, () => {
+    const loss = forward(learner, step, (outputs) => learner.loss.mean(outputs, step.targets))
+    withinStep(learner, 'backward', step, () => backward(loss, step.seed ?? scaler.scale))
+    withinStep(learner, 'step', step, () => optimizer.step(scaler))
+    optimizer.zeroGradients()
+  })
+  return { step, complete }
 }
 
 /** Loss and metrics of all items of a loader. */
@@ -100,6 +111,8 @@ export async function predictItems(
   for await (const batch of loader.batches({ epoch: learner.epochsBegun, shuffle: false, dropLast: false, ...pass })) {
     stopIfAsked(learner)
     learner.iteration = batch.index
+    announceBatch(learner, batch, false)
+    batch.write()
     const { outputs, losses } = scope(() => noGrad(() => evaluationStep(learner, batch, activation)))
     columns = outputs.shape[1]
     // The reads are under way once they are asked for, so the tensors can go.
@@ -128,7 +141,7 @@ export async function predictItems(
 type EvaluationStep = { readonly outputs: Tensor; readonly losses: Tensor }
 
 function evaluationStep(learner: Learner, batch: Batch, activation: (outputs: Tensor) => Tensor): EvaluationStep {
-  const step = beginStep(learner, batch, false)
+  const step = beginStep(learner, batch)
   let result: EvaluationStep | undefined
   withinStep(learner, 'batch', step, () => {
     const losses = forward(learner, step, (outputs) => learner.loss.each(outputs, step.targets))
@@ -138,9 +151,10 @@ function evaluationStep(learner: Learner, batch: Batch, activation: (outputs: Te
   return result
 }
 
-function beginStep(learner: Learner, batch: Batch, training: boolean): Step {
-  const input = batch.input(learner.precision === 'mixed' ? 'f16' : 'f32')
-  return { training, batch, input, targets: batch.targets, outputs: undefined, loss: undefined }
+/** @param seed  in training, what backward begins with */
+function beginStep(learner: Learner, batch: Batch, seed?: Tensor): Step {
+  const input = batch.augment(learner.precision === 'mixed' ? 'f16' : 'f32')
+  return { training: seed !== undefined, batch, input, targets: batch.targets, outputs: undefined, loss: undefined, seed }
 }
 
 /** Model and loss, with their events. Outputs are made f32 for the loss, whatever the model computes in. */

@@ -1,7 +1,7 @@
 import { hears, type Callback, type LoopEvent, type StepEvent } from './callback.ts'
 
 /** The loop as it runs, parts indented under what they are a part of. */
-const LOOP: readonly (string | readonly [depth: number, event: LoopEvent | StepEvent, when?: 'train' | 'valid'])[] = [
+const LOOP: readonly (string | readonly [depth: number, event: LoopEvent | StepEvent | 'prepareBatch', when?: 'train' | 'valid'])[] = [
   'fit',
   [1, 'beforeFit'],
   '  epoch',
@@ -9,6 +9,7 @@ const LOOP: readonly (string | readonly [depth: number, event: LoopEvent | StepE
   '    train',
   [3, 'beforeTrain'],
   '      batch',
+  [4, 'prepareBatch', 'train'],
   [4, 'beforeBatch', 'train'],
   [4, 'afterPrediction', 'train'],
   [4, 'afterLoss', 'train'],
@@ -25,6 +26,7 @@ const LOOP: readonly (string | readonly [depth: number, event: LoopEvent | StepE
   '    validate',
   [3, 'beforeValidate'],
   '      batch',
+  [4, 'prepareBatch', 'valid'],
   [4, 'beforeBatch', 'valid'],
   [4, 'afterPrediction', 'valid'],
   [4, 'afterLoss', 'valid'],

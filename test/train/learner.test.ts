@@ -375,6 +375,7 @@ describe('telling', () => {
           train
             - beforeTrain: trainEval, progress
             batch
+              - prepareBatch: ·
               - beforeBatch: ·
               - afterPrediction: ·
               - afterLoss: ·
@@ -391,6 +392,7 @@ describe('telling', () => {
           validate
             - beforeValidate: trainEval, progress
             batch
+              - prepareBatch: ·
               - beforeBatch: ·
               - afterPrediction: ·
               - afterLoss: mine

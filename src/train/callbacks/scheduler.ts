@@ -18,7 +18,7 @@ export function scheduler(groups: readonly GroupSchedules[]): Callback {
     name: 'scheduler',
     order: 60,
     runsOn: 'train',
-    beforeBatch({ progress, optimizer }) {
+    prepareBatch({ progress, optimizer }) {
       optimizer?.setHypers(
         groups.map(({ lr, momentum }) => ({
           ...(lr ? { lr: lr(progress) } : {}),
