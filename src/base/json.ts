@@ -1,16 +1,16 @@
 /** What JSON can say. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json | undefined }
 
-/** As JSON.stringify, but numbers that are not finite are kept: `{ "number": "NaN" }`. */
+/** As JSON.stringify, but numbers that are not finite are kept: `{ "$number": "NaN" }`. */
 export function jsonText(value: Json): string {
   return JSON.stringify(value, (_, part: unknown) =>
-    typeof part === 'number' && !Number.isFinite(part) ? { number: String(part) } : part)
+    typeof part === 'number' && !Number.isFinite(part) ? { $number: String(part) } : part)
 }
 
 /** What `jsonText` has written. @throws SyntaxError when it is no JSON */
 export function parseJson(text: string): Json {
   return JSON.parse(text, (_, part: unknown) => {
-    if (typeof part !== 'object' || part === null || !('number' in part) || Object.keys(part).length > 1) return part
-    return typeof part.number === 'string' ? Number(part.number) : part
+    if (typeof part !== 'object' || part === null || !('$number' in part) || Object.keys(part).length > 1) return part
+    return typeof part.$number === 'string' ? Number(part.$number) : part
   }) as Json
 }
