@@ -21,7 +21,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
     // Of the columns 2q − 1 to 2q + 2 the first and the last may be missing, and with them the first and last m.
     let hasFirst = q > 0u;
     let hasLast = 2u * q + 2u < shape.W;
-    let columns = vec4u(select(0u, 2u * q - 1u, hasFirst), 2u * q, 2u * q + 1u, min(2u * q + 2u, shape.W - 1u)) * shape.VECTORS + channel;
+    let w = vec4u(select(0u, 2u * q - 1u, hasFirst), 2u * q, 2u * q + 1u, min(2u * q + 2u, shape.W - 1u));
+    let columns = w * shape.VECTORS + channel;
     var sum = vec4f();
     // The larger of neighbours in the row above.
     var first = vec4f();

@@ -2,7 +2,8 @@
 //
 //   t ← t + 1
 //   r∞ = 2 / (1 − squareMomentum) − 1,  r = r∞ − 2t·squareMomentum^t / (1 − squareMomentum^t)
-//   r > 5:  stepSize = lr·√((r − 4)(r − 2)r∞ / ((r∞ − 4)(r∞ − 2)r)) / (1 − momentum^t),  rootScale = 1 / √(1 − squareMomentum^t)
+//   r > 5:  stepSize = lr·√((r − 4)(r − 2)r∞ / ((r∞ − 4)(r∞ − 2)r)) / (1 − momentum^t)
+//           rootScale = 1 / √(1 − squareMomentum^t)
 //   else:   stepSize = lr / (1 − momentum^t),  rootScale = 0
 //
 // A parameter that does not move, and in a bad step every one, gets unscale 0 and keeps its t.

@@ -39,10 +39,12 @@ export function clipGradients(optimizer: Optimizer, maxNorm: number, { scale }: 
   const rows = { LANES: 1, ROWS: 64 }
   let OFFSET = 0
   chunks.forEach(({ gradients, blocks }, i) => {
-    launch('optim/square-sums', { gradients, scale, sums }, { groups: counts[i], shape: { BLOCKS: blocks, OFFSET }, constants: rows })
+    const shape = { BLOCKS: blocks, OFFSET }
+    launch('optim/square-sums', { gradients, scale, sums }, { groups: counts[i], shape, constants: rows })
     OFFSET += counts[i]
   })
-  launch('optim/clip-factor', { sums, norm, factor }, { groups: 1, shape: { COUNT: total }, constants: { ...rows, MAX_NORM: maxNorm } })
+  const constants = { ...rows, MAX_NORM: maxNorm }
+  launch('optim/clip-factor', { sums, norm, factor }, { groups: 1, shape: { COUNT: total }, constants })
   for (const { gradients, blocks } of chunks) {
     launch('optim/scale-gradients', { factor, gradients }, { groups: Math.ceil(blocks / 4), shape: { BLOCKS: blocks } })
   }

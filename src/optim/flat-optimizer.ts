@@ -131,7 +131,8 @@ export class FlatOptimizer implements Optimizer {
 
   freezeTo(n: number): void {
     const first = n < 0 ? this.groups.length + n : n
-    checkRange('freezeTo', { n, groups: this.groups.length }, Number.isInteger(n) && first >= 0 && first <= this.groups.length, 'the number of a group')
+    const { length } = this.groups
+    checkRange('freezeTo', { n, groups: length }, Number.isInteger(n) && first >= 0 && first <= length, 'the number of a group')
     this.groups.forEach((group, i) => {
       // Normalisation goes on learning where the rest is frozen: fastai learner.py, train_bn.
       for (const { leaf, kind } of group) leaf.trainable = i >= first || kind === 'norm'
@@ -151,7 +152,9 @@ export class FlatOptimizer implements Optimizer {
     const state = new Map<string, { shape: Shape; data: Float32Array }>()
     for (const { slot, path, regions } of this.saved()) {
       if (steps) state.set(`${path}.step`, { shape: [1], data: Float32Array.of(steps[slot.index]) })
-      for (const [name, average] of regions) state.set(name, { shape: average.shape, data: Float32Array.from(await read(average)) })
+      for (const [name, average] of regions) {
+        state.set(name, { shape: average.shape, data: Float32Array.from(await read(average)) })
+      }
     }
     return state
   }
@@ -176,11 +179,12 @@ export class FlatOptimizer implements Optimizer {
   }
 
   /** By parameter, what is saved of it under fastai's names. */
-  private saved(): { slot: Slot; path: string; regions: [name: string, average: Tensor][] }[] {
+  private saved(): { slot: Slot; path: string; regions: (readonly [name: string, average: Tensor])[] }[] {
     return this.flat.chunks.flatMap(({ slots }, i) =>
       slots.map((slot) => {
         const { path } = slot.parameter
-        return { slot, path, regions: this.averages.map(([, saved, chunks]) => [`${path}.${saved}`, region(chunks[i], slot)]) }
+        const regions = this.averages.map(([, saved, chunks]) => [`${path}.${saved}`, region(chunks[i], slot)] as const)
+        return { slot, path, regions }
       }),
     )
   }
@@ -193,7 +197,8 @@ export class FlatOptimizer implements Optimizer {
       else if (this.dirty[slot.index]) clearGradient(slot)
       this.dirty[slot.index] = hasGradient
     }
-    const rules = this.slots.map(({ index, parameter }) => this.fixedRules[index] | Number(this.seen[index] && parameter.leaf.trainable))
+    const moves = ({ index, parameter }: Slot) => Number(this.seen[index] && parameter.leaf.trainable)
+    const rules = this.slots.map((slot) => this.fixedRules[slot.index] | moves(slot))
     if (rules.every((rule, i) => rule === this.writtenRules[i])) return
     upload(this.rules, rules)
     this.writtenRules = rules
