@@ -1,0 +1,86 @@
+// The training step: xresnet18 for ten classes, its initial numbers, its batch, and the losses that the first steps give.
+import { count } from './numbers.mjs'
+
+const BATCH = 16
+const SIZE = 64
+const CLASSES = 10
+
+/**
+ * Hyper-parameters, and the losses of the first steps in double precision. `adam` is what wgrad's lessons train with
+ * (fastai's defaults, without weight decay); the losses are PyTorch's, see README.md for the command.
+ */
+export const optimizers = {
+  adam: { name: 'adam', learningRate: 1e-3, momentum: 0.9, squareMomentum: 0.99, epsilon: 1e-5, losses: [2.3938474, 0.1724454, 0.0200579] },
+  sgd: { name: 'sgd', learningRate: 0.01, momentum: 0.9, losses: [2.3938474, 0.9669473, 0.3883551] },
+}
+
+/**
+ * xresnet18 as wgrad and fastai build it, as a description that travels to the peers as JSON.
+ *
+ * A unit is a 3×3 or 1×1 convolution, batch normalisation and, unless `relu` is false, ReLU: parameters `<conv>`,
+ * `<norm>.weight` and `<norm>.bias`. stem: units, then max pool 3×3 / 2. A block: y = ReLU(b(a(x)) + shortcut(x)), the
+ * shortcut being x, or, where `shortcut` is there, an average pool 2×2 / 2 and that unit. Then the mean over all
+ * pixels, and `<head>.weight`, `<head>.bias`.
+ * Source: fastai vision/models/xresnet.py; He et al. 2018, arXiv:1812.01187.
+ */
+export function network() {
+  const parameters = []
+  let flops = 0
+  let side = SIZE
+  const add = (path, shape, numbers) => parameters.push({ path, shape, seed: 100 + parameters.length, ...numbers })
+  const unit = (path, inChannels, outChannels, window, stride, relu = true) => {
+    const fanIn = inChannels * window * window
+    add(`${path}.0.weight`, [outChannels, window, window, inChannels], { spread: Math.sqrt(6 / fanIn) })
+    add(`${path}.1.weight`, [outChannels], { centre: 1, spread: 0.2 })
+    add(`${path}.1.bias`, [outChannels], { spread: 0.1 })
+    // Forward and two gradients; the pictures need no gradient.
+    flops += (path === '0' ? 2 : 3) * 2 * BATCH * (side / stride) ** 2 * outChannels * fanIn
+    return { conv: `${path}.0.weight`, norm: `${path}.1`, pad: (window - 1) / 2, stride, relu }
+  }
+  const stem = [[3, 32], [32, 32], [32, 64]].map(([inChannels, outChannels], i) => {
+    const made = unit(`${i}`, inChannels, outChannels, 3, i === 0 ? 2 : 1)
+    if (i === 0) side /= 2
+    return made
+  })
+  side /= 2
+  const blocks = [64, 128, 256, 512].flatMap((width, stage) => [0, 1].map((block) => {
+    const path = `${4 + stage}.${block}`
+    const steps = stage > 0 && block === 0
+    const inChannels = steps ? width / 2 : width
+    const a = unit(`${path}.convpath.0`, inChannels, width, 3, steps ? 2 : 1)
+    if (steps) side /= 2
+    const b = unit(`${path}.convpath.1`, width, width, 3, 1, false)
+    const shortcut = steps ? unit(`${path}.idpath.1`, inChannels, width, 1, 1, false) : undefined
+    return { a, b, shortcut }
+  }))
+  const spread = 1 / Math.sqrt(512)
+  add('11.weight', [CLASSES, 512], { spread })
+  add('11.bias', [CLASSES], { spread })
+  flops += 3 * 2 * BATCH * CLASSES * 512
+  return {
+    name: `step, xresnet18, batch ${BATCH} at ${SIZE} px`,
+    flops,
+    parameterCount: parameters.reduce((sum, { shape }) => sum + count(shape), 0),
+    batch: BATCH,
+    classes: CLASSES,
+    x: { shape: [BATCH, SIZE, SIZE, 3], seed: 6, spread: 1 },
+    labels: Array.from({ length: BATCH }, (_, i) => i % CLASSES),
+    parameters, stem, blocks, head: '11',
+    // PyTorch's: the running averages move by a tenth of the way.
+    normMomentum: 0.1, epsilon: 1e-5,
+  }
+}
+
+/** How far the losses of the first steps may be from the reference, relatively: gradients of f16 hold 11 bits. */
+const ALLOWED = { f32: 3e-3, mixed: 1e-2 }
+
+/** @throws Error when a peer does not compute this network, its gradients or the optimizer's step */
+export function proveTraining(losses, precision, optimizer) {
+  optimizer.losses.forEach((expected, i) => {
+    const deviation = Math.abs(losses[i] - expected) / expected
+    // Written so that a NaN fails as well.
+    if (!(deviation <= ALLOWED[precision])) {
+      throw new Error(`the loss of step ${i + 1} is ${losses[i]}, expected ${expected} (off by ${deviation.toExponential(1)}, allowed ${ALLOWED[precision]})`)
+    }
+  })
+}
