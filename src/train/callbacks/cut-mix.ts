@@ -1,0 +1,59 @@
+import { OptionError } from '../../base/errors.ts'
+import type { Rng } from '../../base/rng.ts'
+import { roundHalfToEven } from '../../data/augment/crop.ts'
+import { empty, launch, storageDtype } from '../../tensor/launcher.ts'
+import type { Tensor } from '../../tensor/tensor.ts'
+import type { Callback } from '../callback.ts'
+import { mixing, type Mix, type MixShape, type MixTensors } from './mixing.ts'
+
+/**
+ * CutMix: in every training batch one box of all pictures is taken from others, and the labels count as much as is
+ * seen of their pictures (see `mixing`).
+ *
+ *   w ~ Beta(alpha, alpha), one a batch; the box has √(1 − w) of both sides, its middle anywhere; what is beyond the
+ *   border is cut;  weight = 1 − area of the box / area of the picture
+ *
+ * @param alpha  Default 1
+ * @throws OptionError  when it is not above 0
+ * Source: Yun et al. 2019, arXiv:1905.04899; fastai callback/mixup.py, CutMix.
+ */
+export function cutMix(alpha = 1): Callback {
+  if (!(alpha > 0 && alpha < Infinity)) throw new OptionError('cutMix', 'alpha is out of range', { given: { alpha }, expected: 'above 0' })
+  return mixing({ name: 'cutMix', draw: (random, batch) => drawCutMix(random, batch, alpha), apply: paste })
+}
+
+/** Draws how a batch is mixed. */
+export function drawCutMix(random: Rng, { N, P, Q }: MixShape, alpha: number): Mix {
+  const { box, weight } = cutBox(P, Q, random.beta(alpha, alpha), random.integer(0, Q - 1), random.integer(0, P - 1))
+  return { partner: random.permutation(N), weight: new Float32Array(N).fill(weight), box: Uint32Array.from(box) }
+}
+
+/**
+ * The box around a middle of a picture of P × Q pixels, for the weight that was drawn, and the weight that is left.
+ *
+ * @returns  top, left, bottom and right, the ends excluded
+ */
+export function cutBox(
+  P: number, Q: number, drawn: number, x: number, y: number,
+): { readonly box: readonly [number, number, number, number]; readonly weight: number } {
+  const part = Math.sqrt(1 - drawn)
+  const span = (middle: number, side: number) => {
+    const half = Math.floor(roundHalfToEven(side * part) / 2)
+    return [Math.max(middle - half, 0), Math.min(middle + half, side)] as const
+  }
+  const [left, right] = span(x, Q)
+  const [top, bottom] = span(y, P)
+  return { box: [top, left, bottom, right], weight: 1 - ((right - left) * (bottom - top)) / (P * Q) }
+}
+
+function paste(x: Tensor, { partner, box }: MixTensors): Tensor {
+  const [N, P, Q] = x.shape
+  const y = empty(x, 'cutMix')
+  launch('mixup/cut', { x, partner, box, y }, {
+    groups: [Math.ceil(Q / 8), Math.ceil(P / 8), N],
+    shape: { P, Q },
+    dtype: storageDtype(x),
+    detail: `[${x.shape.join(',')}]`,
+  })
+  return y
+}

@@ -1,0 +1,41 @@
+import { OptionError } from '../../base/errors.ts'
+import { empty, launch } from '../../tensor/launcher.ts'
+import { Cancel, type Callback } from '../callback.ts'
+
+/**
+ * Steps only after so many items: the gradients of several batches add up to that of one large batch, for where a
+ * large one does not fit the memory. Normalisation still sees the small ones.
+ *
+ * @param items  counted on from epoch to epoch; what a fit leaves over is forgotten. Default 32
+ * @throws OptionError  when it is no count
+ * Source: fastai callback/training.py, GradientAccumulation.
+ */
+export function gradientAccumulation(items = 32): Callback {
+  if (!(Number.isInteger(items) && items >= 1)) {
+    throw new OptionError('gradientAccumulation', 'this is no count of items', { given: { items }, expected: 'a whole number from 1 on' })
+  }
+  let count = 0
+  return {
+    name: 'gradientAccumulation',
+    order: 6,
+    runsOn: 'train',
+    beforeFit() {
+      count = 0
+    },
+    beforeBackward(_learner, step) {
+      if (!step.seed) return
+      const seed = empty(step.seed, 'seed')
+      launch('optim/part-of-scale', { scale: step.seed, seed }, { groups: 1, constants: { SHARE: step.batch.count / items } })
+      step.seed = seed
+    },
+    beforeStep(_learner, { batch }) {
+      count += batch.count
+      if (count < items) throw new Cancel('batch', 'there are gradients to add')
+      count = 0
+    },
+    state: () => count,
+    restore: (saved) => {
+      count = Number(saved)
+    },
+  }
+}

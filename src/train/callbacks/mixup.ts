@@ -1,0 +1,43 @@
+import { OptionError } from '../../base/errors.ts'
+import type { Rng } from '../../base/rng.ts'
+import { empty, launch, storageDtype } from '../../tensor/launcher.ts'
+import { vectorCount } from '../../tensor/shape.ts'
+import type { Tensor } from '../../tensor/tensor.ts'
+import type { Callback } from '../callback.ts'
+import { mixing, type Mix, type MixTensors } from './mixing.ts'
+
+/**
+ * Mixup: every picture of a training batch is blended with another one, and so are their labels (see `mixing`).
+ *
+ *   x[n] ← x[partner] + weight·(x[n] − x[partner]),  weight = max(w, 1 − w),  w ~ Beta(alpha, alpha), one a picture
+ *
+ * @param alpha  the larger, the more is blended. Default 0.4
+ * @throws OptionError  when it is not above 0
+ * Source: Zhang et al. 2018, arXiv:1710.09412; fastai callback/mixup.py, MixUp.
+ */
+export function mixUp(alpha = 0.4): Callback {
+  if (!(alpha > 0 && alpha < Infinity)) throw new OptionError('mixUp', 'alpha is out of range', { given: { alpha }, expected: 'above 0' })
+  return mixing({ name: 'mixUp', draw: (random, { N }) => drawMixUp(random, N, alpha), apply: blend })
+}
+
+/** Draws how a batch of N is blended. */
+export function drawMixUp(random: Rng, N: number, alpha: number): Mix {
+  const weight = Float32Array.from({ length: N }, () => {
+    const w = random.beta(alpha, alpha)
+    return Math.max(w, 1 - w)
+  })
+  return { partner: random.permutation(N), weight }
+}
+
+function blend(x: Tensor, { partner, weight }: MixTensors): Tensor {
+  const [N] = x.shape
+  const y = empty(x, 'mixUp')
+  const vectors = vectorCount(x) / N
+  launch('mixup/lerp', { x, partner, weight, y }, {
+    groups: [Math.ceil(vectors / 64), N, 1],
+    shape: { VECTORS: vectors },
+    dtype: storageDtype(x),
+    detail: `[${x.shape.join(',')}]`,
+  })
+  return y
+}
