@@ -1,0 +1,104 @@
+import { DataError } from '../base/errors.ts'
+import { currentGpu } from '../gpu/device.ts'
+import type { Platform } from '../platform/platform.ts'
+import { parseCsv } from './csv.ts'
+import type { Splitter } from './splitters.ts'
+
+export interface ImagesFromCsvOptions {
+  /** The name of the table in the folder. Default 'noisy_imagenette.csv' */
+  readonly file?: string
+  /** The column of the images' paths, relative to the folder. Default 'path' */
+  readonly pathColumn?: string
+  /** Default: that of the open GPU. */
+  readonly platform?: Platform
+}
+
+/** Images that a table lists, and what its columns say about each. */
+export class ImageTable {
+  /** Their paths, in the order of the table. */
+  readonly items: readonly string[]
+  readonly columns: readonly string[]
+  private readonly path: string
+  private readonly rows: ReadonlyMap<string, readonly string[]>
+
+  constructor(path: string, columns: readonly string[], rows: ReadonlyMap<string, readonly string[]>) {
+    this.path = path
+    this.columns = columns
+    this.rows = rows
+    this.items = [...rows.keys()]
+  }
+
+  /**
+   * What a column says about an image: `getY: table.column('noisy_labels_50')`.
+   *
+   * @throws DataError  when there is no such column, and from the function for an image that is not in the table, or of
+   *                    which the column says nothing
+   * Source: fastai data/transforms.py, ColReader.
+   */
+  column(name: string): (item: string) => string {
+    const index = this.columns.indexOf(name)
+    if (index < 0) throw new DataError(this.path, `there is no column '${name}'`, { given: { columns: this.columns } })
+    return (item) => {
+      const cell = this.rows.get(item)?.[index]
+      if (cell === undefined) throw new DataError(item, `the table does not list this image`, { given: { table: this.path } })
+      if (cell === '') throw new DataError(item, `the column '${name}' is empty for this image`, { given: { table: this.path } })
+      return cell
+    }
+  }
+}
+
+/**
+ * The images that a table of comma-separated values lists, such as Imagenette's labels of which a part is wrong:
+ * `noisy_labels_0`, `_1`, `_5`, `_25` and `_50` percent of those to train on.
+ *
+ *   const table = await getImagesFromCsv(path)
+ *   new DataBlock({ getItems: () => table.items, getY: table.column('noisy_labels_50'), splitter: columnSplitter(table), … })
+ *
+ * @param folder  of the table, and of the images
+ * @throws DataError  when the table is missing or damaged, has no such column, or lists an image twice or none
+ * Source: fastai nbs/examples/train_imagenette.py.
+ */
+export async function getImagesFromCsv(folder: string, options: ImagesFromCsvOptions = {}): Promise<ImageTable> {
+  const { file = 'noisy_imagenette.csv', pathColumn = 'path', platform = currentGpu().platform } = options
+  const path = platform.files.join(folder, file)
+  const { columns, rows } = parseCsv(path, await platform.files.readText(path))
+  const place = columns.indexOf(pathColumn)
+  if (place < 0) throw new DataError(path, `there is no column '${pathColumn}'`, { given: { columns } })
+  const images = new Map<string, readonly string[]>()
+  for (const { line, cells } of rows) {
+    if (cells[place] === '') throw new DataError(`${path}:${line}`, 'the row names no image', { given: { row: cells } })
+    const image = platform.files.join(folder, cells[place])
+    if (images.has(image)) throw new DataError(`${path}:${line}`, 'the table lists this image twice', { given: { image: cells[place] } })
+    images.set(image, cells)
+  }
+  if (images.size === 0) throw new DataError(path, 'the table lists no images')
+  return new ImageTable(path, columns, images)
+}
+
+/**
+ * By a column of a table: where it says True the image is measured on, where it says False it is trained on.
+ *
+ * @param column  Default 'is_valid'
+ * @throws DataError  when there is no such column, and from the splitter when it says something else, or either side is empty
+ * Source: fastai data/transforms.py, ColSplitter.
+ */
+export function columnSplitter(table: ImageTable, column = 'is_valid'): Splitter {
+  const cellOf = table.column(column)
+  return (items) => {
+    const valid = items.map((item) => {
+      const cell = cellOf(item).toLowerCase()
+      if (cell === 'true' || cell === 'false') return cell === 'true'
+      throw new DataError(item, `the column '${column}' is neither True nor False`, { given: { [column]: cellOf(item) } })
+    })
+    const indices = (side: boolean) => Uint32Array.from(valid.flatMap((isValid, i) => (isValid === side ? [i] : [])))
+    const split = { train: indices(false), valid: indices(true) }
+    for (const side of ['train', 'valid'] as const) {
+      if (split[side].length > 0) continue
+      throw new DataError('columnSplitter', `there is nothing to ${side === 'train' ? 'train' : 'measure'} on`, {
+        given: { items: items.length, column },
+        expected: 'rows with True and rows with False',
+      })
+    }
+    return split
+  }
+}

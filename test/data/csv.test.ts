@@ -1,0 +1,53 @@
+import { expect, test } from 'vitest'
+import { DataError } from '../../src/base/errors.ts'
+import { parseCsv } from '../../src/data/csv.ts'
+
+const cells = (text: string) => parseCsv('table.csv', text).rows.map((row) => row.cells)
+
+test('columns and rows', () => {
+  expect(parseCsv('table.csv', 'path,label\na.png,tench\nb.png,church\n')).toEqual({
+    columns: ['path', 'label'],
+    rows: [{ line: 2, cells: ['a.png', 'tench'] }, { line: 3, cells: ['b.png', 'church'] }],
+  })
+})
+
+test.each([
+  ['the last line may end or not', 'a,b\n1,2', [['1', '2']]],
+  ['lines of Windows', 'a,b\r\n1,2\r\n3,4\r\n', [['1', '2'], ['3', '4']]],
+  ['a byte order mark', '\ufeffa,b\n1,2\n', [['1', '2']]],
+  ['empty lines', '\na,b\n\n1,2\n\n\n', [['1', '2']]],
+  ['empty cells', 'a,b,c\n,,\n1,,\n,,3', [['', '', ''], ['1', '', ''], ['', '', '3']]],
+  ['quoted cells', 'a,b\n"x, y","say ""hi"""\n"",""\n', [['x, y', 'say "hi"'], ['', '']]],
+  ['line ends within quotes', 'a,b\n"x\r\ny",2\n', [['x\r\ny', '2']]],
+  ['quotes within a cell that does not begin with one', 'a,b\n5" disk,2\n', [['5" disk', '2']]],
+  ['spaces and other letters', 'a,b\n  x , ä图 \n', [['  x ', ' ä图 ']]],
+  ['one column', 'a\n1\n2', [['1'], ['2']]],
+  ['no rows', 'a,b\n', []],
+  ['a long quoted cell', `a\n"${'x""'.repeat(50_000)}"\n`, [['x"'.repeat(50_000)]]],
+])('%s', (_name, text, expected) => {
+  expect(cells(text)).toEqual(expected)
+})
+
+test('a row knows its line, also behind quoted line ends and empty lines', () => {
+  expect(parseCsv('x', 'a,b\n"1\n\n",2\n\n3,4\n').rows.map(({ line }) => line)).toEqual([2, 6])
+})
+
+test('damaged tables are refused with file and line', () => {
+  const refusal = (text: string) => {
+    expect(() => cells(text)).toThrow(DataError)
+    return expect(() => cells(text))
+  }
+  refusal('').toThrow('table.csv: the table is empty')
+  refusal('\n\n').toThrow('table.csv: the table is empty')
+  refusal('a,b,a\n').toThrow("table.csv: two columns are called 'a'")
+  refusal('a,b\n1,2\n\n3\n').toThrow('table.csv:4: the row has not as many cells')
+  refusal('a,b\n1,2,3\n').toThrow('table.csv:2: the row has not as many cells')
+  refusal('a,b\n1,"2\n3,4\n').toThrow('table.csv:2: a cell does not end as it should')
+  refusal('a,b\n1,2\rx,3\n').toThrow('table.csv:2: a cell does not end as it should')
+  refusal('a,b\n1,"2"x\n').toThrowErrorMatchingInlineSnapshot(`
+    [DataError: table.csv:2: a cell does not end as it should
+      cell  "2"x
+
+      expected a quote where it begins with one, then a comma or the end of the line (LF or CR LF)]
+  `)
+})
