@@ -7,6 +7,7 @@ export {
   flipItem, randomResizedCrop, resize, type ItemTransform, type RandomResizedCropOptions,
 } from './data/item-transforms.ts'
 export { getImageFiles, parentLabel, type GetImageFilesOptions } from './data/items.ts'
+export { columnSplitter, getImagesFromCsv, ImageTable, type ImagesFromCsvOptions } from './data/image-table.ts'
 export { grandparentSplitter, randomSplitter, type Split, type Splitter } from './data/splitters.ts'
 export { untarData, type UntarOptions } from './data/untar-data.ts'
 export { urls } from './data/urls.ts'
@@ -38,14 +39,18 @@ export { AvgPool, GlobalAvgPool, MaxPool } from './nn/pool.ts'
 export { MaxBlurPool } from './nn/max-blur-pool.ts'
 export { filled, Init, kaimingNormal } from './nn/init.ts'
 export type { StateDict } from './nn/state-dict.ts'
+export { readWeights, writeWeights } from './nn/weights.ts'
+export { readSafetensors, writeSafetensors, type Safetensors, type StoredTensor } from './nn/safetensors.ts'
 
 // Training
 export {
   Learner, type FineTuneOptions, type FitFlatCosOptions, type FitOneCycleOptions, type FitOptions, type LearnerOptions,
   type LearningRate,
 } from './train/learner.ts'
-export { crossEntropy, labelSmoothing, type Loss } from './train/losses.ts'
+export { crossEntropy, labelSmoothing, smoothedLabels, type Loss } from './train/losses.ts'
 export { accuracy, argmax, errorRate, topKAccuracy, type Metric, type Predictions } from './train/metrics.ts'
+export { ClassificationInterpretation, type Confusion, type ItemLoss } from './train/interpretation.ts'
+export { minimum, slide, steep, valley, type LrCurve, type Suggestion, type SuggestionMethod } from './train/lr-find.ts'
 export { Cancel, type Callback, type Level, type Step, type StepLoss } from './train/callback.ts'
 export { scheduler, type GroupSchedules } from './train/callbacks/scheduler.ts'
 export { Recorder, type EpochRow } from './train/recorder.ts'

@@ -38,6 +38,27 @@ export function labelSmoothing(eps = 0.1): Loss {
   return smoothedCrossEntropy('labelSmoothing', eps)
 }
 
+/**
+ * What label smoothing takes for the truth about an item: a probability for each class, with the sum 1.
+ *
+ *   eps/K for every class, and 1 − eps more for the label:  0.01 and 0.91 for ten classes and eps = 0.1
+ *
+ * @param classes  K, the outputs of the model
+ * @param target   the label, 0 … K − 1
+ * @throws OptionError  when one of them is out of range
+ * Source: as labelSmoothing.
+ */
+export function smoothedLabels(classes: number, eps: number, target: number): number[] {
+  const isCount = (number: number) => Number.isInteger(number) && number >= 0
+  if (!(isCount(classes) && isCount(target) && target < classes && eps >= 0 && eps < 1)) {
+    throw new OptionError('smoothedLabels', 'there are no such labels', {
+      given: { classes, eps, target },
+      expected: 'a label below the number of classes, and eps of 0 or more, below 1',
+    })
+  }
+  return Array.from({ length: classes }, (_, label) => eps / classes + (label === target ? 1 - eps : 0))
+}
+
 function smoothedCrossEntropy(name: string, smoothing: number): Loss {
   return {
     name,

@@ -3,7 +3,7 @@ import { OptionError } from '../../src/base/errors.ts'
 import { noGrad } from '../../src/tensor/op.ts'
 import { scope } from '../../src/tensor/scope.ts'
 import { read, tensor } from '../../src/tensor/transfer.ts'
-import { crossEntropy, labelSmoothing, type Loss } from '../../src/train/losses.ts'
+import { crossEntropy, labelSmoothing, smoothedLabels, type Loss } from '../../src/train/losses.ts'
 import { LossReader } from '../../src/train/loss-reader.ts'
 import { expectClose } from '../helpers/close.ts'
 import { openTestGpu } from '../helpers/gpu.ts'
@@ -69,5 +69,35 @@ describe('reading losses late', () => {
     }
     expect(known).toBeGreaterThan(5)
     reader.close()
+  })
+})
+
+describe('smoothed labels', () => {
+  const entropy = (row: readonly number[]) => row.reduce((sum, p) => sum - p * Math.log(p), 0)
+
+  test('0.01 and 0.91 for ten classes', () => {
+    const row = smoothedLabels(10, 0.1, 3)
+    expect(row.map((p) => +p.toFixed(12))).toEqual([0.01, 0.01, 0.01, 0.91, 0.01, 0.01, 0.01, 0.01, 0.01, 0.01])
+    // The least that the loss can be: 0.50029; with the lesson's thousand outputs 1.01485.
+    expect(entropy(row)).toBeCloseTo(0.50029, 5)
+    const thousand = smoothedLabels(1000, 0.1, 0)
+    expect([thousand[0], thousand[1], thousand[999]].map((p) => +p.toFixed(12))).toEqual([0.9001, 0.0001, 0.0001])
+    expect(entropy(thousand)).toBeCloseTo(1.01485, 5)
+    expect(thousand.reduce((a, b) => a + b)).toBeCloseTo(1, 12)
+    expect(smoothedLabels(3, 0, 2)).toEqual([0, 0, 1])
+  })
+
+  test('are what the loss compares with', async () => {
+    const { each } = await values(labelSmoothing(0.1))
+    const logits = [[2, 1, 0, -1], [0, 0, 0, 0]]
+    const losses = [0, 3].map((label, n) => {
+      const total = Math.log(logits[n].reduce((sum, z) => sum + Math.exp(z), 0))
+      return smoothedLabels(4, 0.1, label).reduce((sum, p, k) => sum - p * (logits[n][k] - total), 0)
+    })
+    expectClose(each, losses, 'f32')
+  })
+
+  test.each([[0, 0.1, 0], [10, 0.1, 10], [10, 1, 0], [10, -0.1, 0], [10, 0.1, -1], [2.5, 0.1, 0]])('of %f classes with eps %f for label %f are refused', (classes, eps, label) => {
+    expect(() => smoothedLabels(classes, eps, label)).toThrow(OptionError)
   })
 })
