@@ -47,7 +47,6 @@ test('damaged tables are refused with file and line', () => {
   refusal('a,b\n1,"2"x\n').toThrowErrorMatchingInlineSnapshot(`
     [DataError: table.csv:2: a cell does not end as it should
       cell  "2"x
-
       expected a quote where it begins with one, then a comma or the end of the line (LF or CR LF)]
   `)
 })
