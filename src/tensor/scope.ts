@@ -11,10 +11,8 @@ const scopes: Set<Storage>[] = []
 /** A tensor with whatever numbers its buffer held before. */
 export function allocate(spec: Spec, label = 'tensor'): Tensor {
   checkShape(label, spec.shape)
-  const { buffers } = currentGpu()
-  const bytes = storedBytes(spec)
-  if (bytes > buffers.limitBytes) throw tooLarge(label, spec, bytes, buffers.limitBytes)
-  const buffer = buffers.acquire(bytes, `${label} ${formatShape(spec)}`)
+  requireFits(label, spec)
+  const buffer = currentGpu().buffers.acquire(storedBytes(spec), `${label} ${formatShape(spec)}`)
   const storage: Storage = { buffer, offset: 0, part: undefined, holds: 0, state: 'scoped' }
   const scope = scopes.at(-1)
   if (scope) scope.add(storage)
@@ -22,10 +20,14 @@ export function allocate(spec: Spec, label = 'tensor'): Tensor {
   return new Tensor(spec, storage)
 }
 
-function tooLarge(label: string, spec: Spec, bytes: number, limitBytes: number): DeviceError {
+/** @throws DeviceError when a tensor is larger than the adapter can bind, with the batch that fits */
+export function requireFits(label: string, spec: Spec): void {
+  const { limitBytes } = currentGpu().buffers
+  const bytes = storedBytes(spec)
+  if (bytes <= limitBytes) return
   // The first axis is the batch: everything else being equal, its share decides.
   const fits = spec.shape.length > 1 ? Math.floor((limitBytes * spec.shape[0]) / bytes) : 0
-  return new DeviceError(label, 'a tensor is larger than this adapter can bind', {
+  throw new DeviceError(label, 'a tensor is larger than this adapter can bind', {
     given: { tensor: `${formatShape(spec)}, ${formatBytes(bytes)}` },
     expected: `at most ${formatBytes(limitBytes)} (maxStorageBufferBindingSize)`,
     fix: fits > 0 ? `use a batch of ${fits} or fewer, smaller images${spec.dtype === 'f32' ? ', or mixed precision' : ''}` : 'use smaller tensors',

@@ -9,6 +9,8 @@ import type { Optimizer, OptimizerFactory } from '../optim/optimizer.ts'
 import { flatCos, learningRates, oneCycle, type OneCycleOptions } from '../optim/schedule.ts'
 import type { Platform } from '../platform/platform.ts'
 import type { Tensor } from '../tensor/tensor.ts'
+import { requireFits } from '../tensor/scope.ts'
+import { storedBytes } from '../tensor/shape.ts'
 import { sortCallbacks, type Callback } from './callback.ts'
 import { Progress } from './callbacks/progress.ts'
 import { scheduler, type GroupSchedules } from './callbacks/scheduler.ts'
@@ -150,6 +152,7 @@ export class Learner {
    *
    * @throws OptionError  when epochs is no count, or a batch is larger than the training set
    * @throws ShapeError  when the model has fewer outputs than there are labels
+   * @throws DeviceError  when a batch needs a larger tensor than the adapter can bind, with the batch size that fits
    */
   async fit(epochs: number, lr: LearningRate = this.lr, options: FitOptions = {}): Promise<void> {
     if (!(Number.isInteger(epochs) && epochs >= 0)) {
@@ -162,6 +165,7 @@ export class Learner {
         fix: 'use a smaller batchSize, or more items',
       })
     }
+    await this.requireFits()
     // What the last loaders left is of other sizes.
     if (this.fitted && this.fitted !== this.loaders) this.loaders.freeMemory()
     this.fitted = this.loaders
@@ -303,6 +307,14 @@ export class Learner {
   private ratesOf(lr: LearningRate, optimizer: Optimizer): number[] {
     const { length } = optimizer.groups
     return typeof lr === 'number' ? new Array<number>(length).fill(lr) : learningRates(lr, length)
+  }
+
+  /** Looks for the largest tensor that the model will make of a batch: too large is better known now than in the middle. */
+  private async requireFits(): Promise<void> {
+    const dtype = this.precision === 'mixed' ? 'f16' : 'f32'
+    const input = await this.loaders.inputShape()
+    const specs = [input, ...this.model.describe(input).map(({ output }) => output)].map((shape) => ({ shape, dtype }) as const)
+    requireFits('fit', specs.reduce((largest, spec) => (storedBytes(spec) > storedBytes(largest) ? spec : largest)))
   }
 
   /** Listens for Ctrl-C while the work goes on. */

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { normalize } from '../../src/data/augment/normalize.ts'
 import { augTransforms } from '../../src/data/augment/transforms.ts'
 import type { Parameter } from '../../src/nn/parameter.ts'
@@ -435,4 +435,17 @@ test('memory does not grow from step to step', async () => {
   expect(gpu.buffers.allocatedBytes).toBe(allocatedBytes)
   // Less where the tests before have left something that is collected meanwhile.
   expect(gpu.buffers.usedBytes).toBeLessThanOrEqual(usedBytes)
+})
+
+test('a batch too large for the adapter is refused before the first step, with one that fits', async () => {
+  const loaders = await tinyLoaders({ train: 8, batchSize: 8, size: 16 })
+  const learner = new Learner(loaders, tinyModel())
+  const { buffers } = gpu
+  // As an adapter that binds 8 KiB at most: the pictures themselves are the largest tensor, 4 KiB each.
+  const limit = vi.spyOn(buffers, 'limitBytes', 'get').mockReturnValue(8192)
+  try {
+    await expect(learner.fit(1)).rejects.toThrow(/\[8,16,16,3\] f32, 32\.0 KiB[^]*use a batch of 2 or fewer, smaller images, or mixed precision/)
+  } finally {
+    limit.mockRestore()
+  }
 })
