@@ -18,7 +18,7 @@ export interface ResizeTransform extends SizeTransform {
   readonly method: FitPlan['method']
 }
 
-export interface RandomResizedCropTransform extends SizeTransform {
+export interface RandomResizedCropTransform extends SizeTransform, Required<RandomResizedCropOptions> {
   readonly kind: 'randomResizedCrop'
 }
 
@@ -86,7 +86,7 @@ export function randomResizedCrop(size: Size, options: RandomResizedCropOptions 
   }
   const extra = Math.ceil((Math.max(height, width) * validExtra) / 8) * 8
   return {
-    kind: 'randomResizedCrop', order: 1, width, height,
+    kind: 'randomResizedCrop', order: 1, width, height, minScale, maxScale, ratio, validExtra,
     draw: (random, split) =>
       split === 'valid'
         ? { method: 'middle', width, height, extra }

@@ -56,6 +56,7 @@ export class Loader {
   readonly labels: Uint32Array
   readonly pictures: Pictures
   readonly itemTransforms: readonly ItemTransform[]
+  readonly batchTransforms: readonly BatchTransform[]
   readonly pipeline: BatchPipeline
   readonly platform: Platform
   /** What the network's input is normalised with; 0 and 1 where it is not. */
@@ -79,6 +80,7 @@ export class Loader {
     this.split = split
     this.batchSize = batchSize
     this.itemTransforms = sortItemTransforms(options.itemTransforms)
+    this.batchTransforms = batchTransforms
     this.pipeline = new BatchPipeline(batchTransforms)
     this.stats = batchTransforms.find((transform) => transform.kind === 'normalize') ?? { mean: [0, 0, 0], std: [1, 1, 1] }
     this.seed = seed

@@ -12,7 +12,7 @@ export interface SaturationOptions {
 }
 
 /** Saturation of every item, in logit space, after brightness and contrast; in training only. */
-export interface SaturationTransform {
+export interface SaturationTransform extends Required<SaturationOptions> {
   readonly kind: 'saturation'
   readonly order: 40
   /** A factor for every item; 1 leaves it. */
@@ -34,6 +34,7 @@ export function saturation(options: SaturationOptions = {}): SaturationTransform
   return {
     kind: 'saturation',
     order: 40,
+    maxLighting, p, batch,
     draw: (random, N) => drawMasked(random, N, { p, neutral: 1, batch }, () => Math.exp(random.uniform(-log, log))),
   }
 }
@@ -48,7 +49,7 @@ export interface HueOptions {
 }
 
 /** Hue of every item, after all that is done to its light; in training only. */
-export interface HueTransform {
+export interface HueTransform extends Required<HueOptions> {
   readonly kind: 'hue'
   readonly order: 40
   /** A part of the circle for every item; 0 leaves it. */
@@ -70,6 +71,7 @@ export function hue(options: HueOptions = {}): HueTransform {
   return {
     kind: 'hue',
     order: 40,
+    maxHue, p, batch,
     draw: (random, N) => drawMasked(random, N, { p, neutral: 0, batch }, () => Math.exp(random.uniform(-log, log)) - 1),
   }
 }

@@ -26,7 +26,7 @@ export interface CropOptions {
 }
 
 /** A crop of the batch, brought to one size. */
-export interface CropTransform {
+export interface CropTransform extends Required<CropOptions> {
   readonly kind: 'crop'
   readonly order: 30
   /** [height, width] */
@@ -53,6 +53,7 @@ export function randomResizedCropGpu(size: Size, options: CropOptions = {}): Cro
     kind: 'crop',
     order: 30,
     size: toSize('randomResizedCropGpu', size),
+    minScale, maxScale, ratio, validScale,
     draw: (random, height, width, split) =>
       (split === 'train' ? randomBox(() => random.uniform(), height, width, [minScale, maxScale], ratio) : undefined) ??
       middleBox(height, width, ratio, split === 'valid' ? validScale : 1),

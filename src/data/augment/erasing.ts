@@ -24,10 +24,9 @@ export interface Erased {
 }
 
 /** Rectangles of noise in place of the picture, the same in all of a batch; after everything else, in training only. */
-export interface ErasingTransform {
+export interface ErasingTransform extends Required<ErasingOptions> {
   readonly kind: 'erasing'
   readonly order: 100
-  readonly maxCount: number
   draw(random: Rng, shape: BatchShape): Erased
 }
 
@@ -56,7 +55,7 @@ export function randomErasing(options: ErasingOptions = {}): ErasingTransform {
   return {
     kind: 'erasing',
     order: 100,
-    maxCount,
+    p, minScale, maxScale, minAspect, maxCount,
     draw(random, { N, H, W }) {
       const areas = new Uint32Array(4 * maxCount)
       const count = random.bernoulli(p) ? random.integer(1, maxCount) : 0

@@ -1,0 +1,49 @@
+import { describe, expect, test } from 'vitest'
+import { rng } from '../../src/base/rng.ts'
+import { hue, saturation } from '../../src/data/augment/colour.ts'
+import { randomErasing } from '../../src/data/augment/erasing.ts'
+import { imagenetStats, normalize } from '../../src/data/augment/normalize.ts'
+import { chain, drawBatch } from '../../src/data/augment/plan.ts'
+import { augTransforms } from '../../src/data/augment/transforms.ts'
+import { drawPlan, flipItem, randomResizedCrop, resize } from '../../src/data/item-transforms.ts'
+import { batchTransformsFrom, itemTransformsFrom, transformRecords } from '../../src/data/transform-records.ts'
+
+const shape = { N: 5, H: 20, W: 24 }
+
+/** Written down, sent through a file and made again. */
+const copied = (records: unknown) => JSON.parse(JSON.stringify(records))
+
+describe('transforms that were written down', () => {
+  test.each([
+    ['the lesson', [...augTransforms({ size: 12, minScale: 0.5 }), normalize(imagenetStats)]],
+    ['without a crop', augTransforms({ size: [10, 14], flipVert: true, maxRotate: 30, batch: true, pLighting: 0.3 })],
+    ['everything', [...augTransforms(), saturation({ maxLighting: 0.4 }), hue({ p: 1 }), normalize(imagenetStats), randomErasing({ p: 1, maxCount: 3 })]],
+    ['nothing', []],
+  ])('draw the same batches: %s', (_name, transforms) => {
+    const again = batchTransformsFrom(copied(transformRecords(transforms)))
+    expect(transformRecords(again)).toEqual(transformRecords(transforms))
+    for (const split of ['train', 'valid'] as const) {
+      const drawn = [transforms, again].map((some) => drawBatch(chain(some), rng(1, 'test'), shape, split))
+      expect(drawn[1]).toEqual(drawn[0])
+    }
+  })
+
+  test.each([
+    ['resize', [resize(224)]],
+    ['resize to a rectangle', [resize([20, 30], { method: 'squish' }), flipItem(0.3)]],
+    ['a random crop', [flipItem(), randomResizedCrop(128, { minScale: 0.35, ratio: [0.5, 2], validExtra: 0.2 })]],
+  ])('plan the same pictures: %s', (_name, transforms) => {
+    const again = itemTransformsFrom(copied(transformRecords(transforms)))
+    for (const split of ['train', 'valid'] as const) {
+      const plans = [transforms, again].map((some) => Array.from({ length: 9 }, (_, i) => drawPlan(some, rng(i, 'test'), split)))
+      expect(plans[1]).toEqual(plans[0])
+    }
+  })
+
+  test('of another kind are refused', () => {
+    expect(() => batchTransformsFrom([{ kind: 'rotate' }])).toThrow("there is no transform 'rotate'")
+    expect(() => itemTransformsFrom({})).toThrow('they are no list')
+    expect(() => itemTransformsFrom([null])).toThrow("there is no transform 'undefined'")
+    expect(() => itemTransformsFrom([{ kind: 'resize', width: 0, height: 3 }])).toThrow('this is not a size in pixels')
+  })
+})
