@@ -1,0 +1,80 @@
+import { execFile } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import jpeg from 'jpeg-js'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+
+const run = promisify(execFile)
+const root = fileURLToPath(new URL('..', import.meta.url))
+
+/** The built package as somebody has it who installed it: `npm test` builds it first. */
+describe('the built package', () => {
+  let folder = ''
+
+  beforeAll(() => {
+    if (!existsSync(join(root, 'dist', 'src', 'node.js'))) throw new Error('dist/ is not there: run `npm run build`, as `npm test` does')
+    folder = mkdtempSync(join(tmpdir(), 'wgrad-consumer-'))
+    mkdirSync(join(folder, 'node_modules'))
+    symlinkSync(root, join(folder, 'node_modules', 'wgrad'))
+    writeFileSync(join(folder, 'package.json'), '{ "type": "module" }')
+    const image = { width: 40, height: 30, data: Buffer.alloc(40 * 30 * 4, 200) }
+    writeFileSync(join(folder, 'grey.jpg'), jpeg.encode(image, 90).data)
+  })
+
+  afterAll(() => {
+    if (folder) rmSync(folder, { recursive: true })
+  })
+
+  test('opens a GPU, decodes on worker threads, computes, and ends by itself', async () => {
+    writeFileSync(join(folder, 'use.js'), `
+      import { createNodePlatform, openGpuOn, read, relu, tensor } from 'wgrad'
+      const platform = createNodePlatform({ threads: 1 })
+      const gpu = await openGpuOn(platform)
+      const picture = await platform.decoder.decode({ path: 'grey.jpg', resize: { width: 8, height: 6, method: 'crop', position: [0.5, 0.5] } })
+      const y = await read(relu(tensor([-1, 2, -3, 4], [4])))
+      console.log(JSON.stringify({ size: [picture.width, picture.height], red: picture.data[0], y: [...y], threads: platform.decoder.threads }))
+      await platform.decoder.close()
+      gpu.close()
+    `)
+    const { stdout } = await run(process.execPath, ['use.js'], { cwd: folder, timeout: 60_000 })
+    const result = JSON.parse(stdout) as { size: number[]; red: number; y: number[]; threads: number }
+    expect(result.size).toEqual([8, 6])
+    expect(Math.abs(result.red - 200)).toBeLessThanOrEqual(2)
+    expect(result.y).toEqual([0, 2, 0, 4])
+    expect(result.threads).toBe(1)
+  })
+
+  test('its types accept what is right and refuse a misspelt shader', async () => {
+    const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc')
+    // TypeScript's own DOM library knows WebGPU.
+    const check = (name: string, text: string) => {
+      writeFileSync(join(folder, `${name}.ts`), text)
+      const options = ['--noEmit', '--strict', '--target', 'es2022', '--module', 'nodenext', '--lib', 'es2023,dom']
+      return run(process.execPath, [tsc, ...options, `${name}.ts`], { cwd: folder }).then(() => '', (error: { stdout: string }) => error.stdout)
+    }
+    const imports = "import { Learner, launch, tensor, xresnet18, type Loaders } from 'wgrad'\n"
+    expect(await check('right', `${imports}export const learner = (loaders: Loaders) => new Learner(loaders, xresnet18()).toFp16()\n`)).toBe('')
+    const wrong = await check('wrong', `${imports}launch('relu/forwards', { x: tensor([1], [1]) }, { groups: 1 })\n`)
+    expect(wrong).toMatch(/wrong\.ts\(2,8\).*'"relu\/forwards"'/)
+  })
+
+  test('a page gets nothing of Node', () => {
+    // Everything that browser.js reaches, by its import lines.
+    const seen = new Set<string>()
+    const outside: string[] = []
+    const visit = (file: string) => {
+      if (seen.has(file)) return
+      seen.add(file)
+      for (const [, target] of readFileSync(file, 'utf8').matchAll(/^(?:import|export) [^;]*?from '([^']+)'/gm)) {
+        if (target.startsWith('.')) visit(join(file, '..', target))
+        else outside.push(target)
+      }
+    }
+    visit(join(root, 'dist', 'src', 'browser.js'))
+    expect(seen.size).toBeGreaterThan(50)
+    expect([...new Set(outside)]).toEqual(['jpeg-js'])
+  })
+})
