@@ -43,8 +43,9 @@ function shaderName(file) {
 }
 
 function record(name, text, sources) {
-  const headers = (word) => [...text.matchAll(new RegExp(`^// @${word} (.*)$`, 'gm'))].flatMap((m) => m[1].trim().split(/\s+/))
+  const headers = (word) => headersOf(text, word)
   const uses = [...new Set(headers('use').flatMap((use) => dependencies(name, use, sources)))]
+  const enables = [...new Set([text, ...uses.map((use) => sources.get(use))].flatMap((part) => headersOf(part, 'enable')))]
   const constants = headers('const').map((word) => {
     const [constant, type] = word.split(':')
     if (!/^[A-Z][A-Z0-9_]*$/.test(constant) || !['u32', 'i32', 'f32', 'bool'].includes(type)) {
@@ -60,15 +61,19 @@ function record(name, text, sources) {
     const [key, value] = word.split('=')
     return [key, value === 'true' ? true : value === 'false' ? false : Number(value)]
   }))
-  return [name, { text, uses, enables: headers('enable'), constants, shape: headers('shape'), bindings, sample }]
+  return [name, { text, uses, enables, constants, shape: headers('shape'), bindings, sample }]
+}
+
+/** The words of the lines `// @word …`. */
+function headersOf(text, word) {
+  return [...text.matchAll(new RegExp(`^// @${word} (.*)$`, 'gm'))].flatMap((m) => m[1].trim().split(/\s+/))
 }
 
 /** A library file and what it uses itself, users after used. */
 function dependencies(name, use, sources) {
   const text = sources.get(use)
   if (text === undefined) throw new Error(`shaders/${name}.wgsl: '@use ${use}', but there is no shaders/${use}.wgsl`)
-  const own = [...text.matchAll(/^\/\/ @use (.*)$/gm)].flatMap((m) => m[1].trim().split(/\s+/))
-  return [...own.flatMap((inner) => dependencies(use, inner, sources)), use]
+  return [...headersOf(text, 'use').flatMap((inner) => dependencies(use, inner, sources)), use]
 }
 
 if (process.argv[1] && fileURLToPath(import.meta.url) === process.argv[1]) embed()

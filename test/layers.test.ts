@@ -56,7 +56,7 @@ describe('operations', () => {
   const names = sources('src/ops').filter((file) => /^src\/ops\/[^/]+$/.test(file) && !file.endsWith('/index.ts')).map(stem)
 
   test('each has its test, and each test its operation', () => {
-    expect(names).toEqual(sources('test/ops').filter((file) => file.endsWith('.test.ts')).map(stem))
+    expect(names).toEqual(sources('test/ops').filter((file) => /^test\/ops\/[^/]+\.test\.ts$/.test(file)).map(stem))
   })
 
   test('the index names each', () => {

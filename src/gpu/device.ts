@@ -2,6 +2,7 @@ import { DeviceError } from '../base/errors.ts'
 import type { Platform } from '../platform/platform.ts'
 import { BufferPool } from './buffers.ts'
 import { Kernels } from './kernel.ts'
+import { matricesOf, type Matrices } from './matrices.ts'
 import { Profiler, profileTable, profileTrace } from './profile.ts'
 import { Queue } from './queue.ts'
 
@@ -18,9 +19,10 @@ export interface GpuOptions {
 
 /**
  * `broadcast` shares operands by subgroup broadcast and uses no workgroup memory, which is what a software adapter is
- * good at; `tile` stages tiles in workgroup memory and needs no feature at all.
+ * good at; `tile` stages tiles in workgroup memory and needs no feature at all; `matrix` multiplies f16 operands on
+ * matrix units (emulated, and slow, where there are none), and is `tile` for everything else.
  */
-export type KernelFamily = 'broadcast' | 'tile'
+export type KernelFamily = 'broadcast' | 'tile' | 'matrix'
 
 /** Features used where they are there. None is required: kernels that want one have a family that does without. */
 const WANTED_FEATURES = ['subgroups', 'shader-f16', 'timestamp-query', 'chromium-experimental-subgroup-matrix', 'subgroup-size-control']
@@ -42,13 +44,19 @@ export class Gpu {
   readonly software: boolean
   /** Lanes of a subgroup; 0 where there are none or their number varies. */
   readonly subgroupSize: number
+  readonly matrices: Matrices
   readonly features: ReadonlySet<string>
   readonly buffers: BufferPool
   readonly kernels: Kernels
   readonly queue: Queue
   readonly profiler: Profiler | undefined
-  /** Kernels of convolutions and matrix products: `broadcast` on software adapters with subgroups, `tile` elsewhere. */
+  /**
+   * Kernels of convolutions and matrix products where the tuner (ops/kernels/tuner.ts) has not chosen: `broadcast` on
+   * software adapters with subgroups, `tile` elsewhere. `matrix` only on demand, as what a matrix unit computes is to be
+   * checked first, on the adapter that it is of.
+   */
   family: KernelFamily
+  private readonly shapeAsUniform: boolean
   private error: Error | undefined
 
   constructor(platform: Platform, instance: GPU, adapter: GPUAdapter, device: GPUDevice, options: GpuOptions) {
@@ -62,6 +70,7 @@ export class Gpu {
     this.features = new Set(device.features)
     const uniformSubgroups = this.features.has('subgroups') && info.subgroupMinSize === info.subgroupMaxSize
     this.subgroupSize = uniformSubgroups ? (info.subgroupMinSize ?? 0) : 0
+    this.matrices = matricesOf(info, this.features)
     this.family = options.family ?? (this.software && this.subgroupSize > 0 ? 'broadcast' : 'tile')
     if (this.family === 'broadcast' && this.subgroupSize === 0) {
       throw new DeviceError(this.name, 'has no subgroups of one size, which the broadcast kernels need', { fix: "use family 'tile'" })
@@ -71,8 +80,8 @@ export class Gpu {
       this.error ??= error
     }
     this.buffers = new BufferPool(device, () => this.kernels.forgetBuffers())
-    const shapeAsUniform = options.shapes === undefined ? this.software : options.shapes === 'uniform'
-    this.kernels = new Kernels(device, shapeAsUniform, Math.max(1, this.subgroupSize), report)
+    this.shapeAsUniform = options.shapes === undefined ? this.software : options.shapes === 'uniform'
+    this.kernels = this.newKernels(report)
     this.queue = new Queue(device, platform, this.software ? 0.5 : 0, this.profiler, async () => {
       await this.kernels.compiled
       this.check()
@@ -88,6 +97,12 @@ export class Gpu {
         }))
       }
     })
+  }
+
+  /** Pipelines apart from `kernels`, for a while. `report` gets the errors of their compilation. */
+  newKernels(report: (error: Error) => void): Kernels {
+    const { shapeAsUniform, subgroupSize, matrices } = this
+    return new Kernels(this.device, { shapeAsUniform, subgroupSize: Math.max(1, subgroupSize), emulateMatrices: matrices.emulated }, report)
   }
 
   /** @throws the first error that the GPU has reported; work after it may have run on stale data. */

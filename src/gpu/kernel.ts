@@ -36,6 +36,8 @@ export class Kernels {
   /** Sizes as a uniform, so that one pipeline serves every shape: for adapters on which compiling is what costs. */
   private readonly shapeAsUniform: boolean
   private readonly subgroupSize: number
+  /** See `Matrices.emulated`. */
+  private readonly emulateMatrices: boolean
   private readonly report: (error: Error) => void
   /** How many launches were made ready, each from scratch: a replay needs none. */
   prepared = 0
@@ -44,10 +46,15 @@ export class Kernels {
   private readonly pipelines = new Map<string, Pipeline>()
   private readonly shapes = new Map<string, GPUBindGroup>()
 
-  constructor(device: GPUDevice, shapeAsUniform: boolean, subgroupSize: number, report: (error: Error) => void) {
+  constructor(
+    device: GPUDevice,
+    adapter: { readonly shapeAsUniform: boolean; readonly subgroupSize: number; readonly emulateMatrices: boolean },
+    report: (error: Error) => void,
+  ) {
     this.device = device
-    this.shapeAsUniform = shapeAsUniform
-    this.subgroupSize = subgroupSize
+    this.shapeAsUniform = adapter.shapeAsUniform
+    this.subgroupSize = adapter.subgroupSize
+    this.emulateMatrices = adapter.emulateMatrices
     this.report = report
   }
 
@@ -101,6 +108,7 @@ export class Kernels {
       constants: options.constants ?? {},
       shape: this.shapeAsUniform ? undefined : (options.shape ?? {}),
       subgroupSize: this.subgroupSize,
+      emulateMatrices: this.emulateMatrices,
     })
     const layout = device.createBindGroupLayout({
       label: name,

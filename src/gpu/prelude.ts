@@ -6,6 +6,7 @@ export interface ShaderSource {
   readonly text: string
   /** Library files, users after used. */
   readonly uses: readonly string[]
+  /** Extensions of WGSL, those of the library files included. */
   readonly enables: readonly string[]
   /** Name and WGSL type of every `@const`. */
   readonly constants: readonly (readonly [string, string])[]
@@ -25,6 +26,8 @@ export interface Specialisation {
   readonly shape: Readonly<Record<string, number>> | undefined
   /** Lanes of a subgroup. */
   readonly subgroupSize: number
+  /** Plain WGSL in place of matrix units: lib/matrix-emulated for lib/matrix, and nothing enabled. Default false. */
+  readonly emulateMatrices?: boolean
 }
 
 /** A dimension of a dispatch ends here (maxComputeWorkgroupsPerDimension, guaranteed by WebGPU). */
@@ -32,9 +35,11 @@ export const GRID_LIMIT = 65535
 
 /** The text for the driver, and how many lines of it come before the file's own. */
 export function specialise(name: string, source: ShaderSource, special: Specialisation): { code: string; lines: number } {
+  const emulated = special.emulateMatrices === true && source.uses.includes('lib/matrix')
+  const uses = emulated ? source.uses.map((use) => (use === 'lib/matrix' ? 'lib/matrix-emulated' : use)) : source.uses
   const parts = [
-    ...source.enables.map((extension) => `enable ${extension};`),
-    ...['lib/storage-' + special.dtype, ...source.uses].map((library) => libraries[library]),
+    ...(emulated ? [] : source.enables).map((extension) => `enable ${extension};`),
+    ...['lib/storage-' + special.dtype, ...uses].map((library) => libraries[library]),
     `const SUBGROUP: u32 = ${special.subgroupSize}u;`,
     `fn workgroupIndex(id: vec3u) -> u32 { return id.x + id.y * ${GRID_LIMIT}u; }`,
     ...source.constants.map(([constant, type]) => declaration(name, constant, type, special.constants[constant])),

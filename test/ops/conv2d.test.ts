@@ -11,8 +11,8 @@ import { openTestGpu } from '../helpers/gpu.ts'
 import { gradcheck, uniform } from '../helpers/gradcheck.ts'
 
 const gpu = await openTestGpu()
-// On an adapter without subgroups only the second family exists.
-const families = gpu.subgroupSize > 0 ? (['broadcast', 'tile'] as const) : (['tile'] as const)
+// On an adapter without subgroups the first family does not exist; without matrix units, the third is emulated.
+const families = gpu.subgroupSize > 0 ? (['broadcast', 'tile', 'matrix'] as const) : (['tile', 'matrix'] as const)
 
 interface Sizes { N: number; H: number; W: number; C: number; O: number; R: number; S: number; stride: number; pad: number }
 

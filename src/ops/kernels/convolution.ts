@@ -1,123 +1,70 @@
 import { currentGpu } from '../../gpu/device.ts'
 import { empty, launch } from '../../tensor/launcher.ts'
 import { release } from '../../tensor/scope.ts'
-import { elementCount, padTo4, storedBytes, vectorCount } from '../../tensor/shape.ts'
+import { elementCount, storedBytes, vectorCount } from '../../tensor/shape.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
+import { kernelFor } from './choices.ts'
+import { SHADERS, workgroupsOf, type Kernel } from './families.ts'
+import { describeSizes, OPERANDS, productOf, type ConvolutionSizes, type Pass } from './sizes.ts'
 
-/**
- * The three products of a convolution, each launched in the family of kernels that the GPU prefers. Sizes are named as
- * in the shaders: x [N,H,W,C], weight [O,R,S,C], y [N,P,Q,O].
- */
-export interface ConvolutionSizes {
-  readonly N: number
-  readonly H: number
-  readonly W: number
-  readonly C: number
-  readonly P: number
-  readonly Q: number
-  readonly O: number
-  readonly R: number
-  readonly S: number
-  readonly STRIDE: number
-  readonly PAD: number
-  /** Storage type of x, weight and y. */
-  readonly dtype: 'f32' | 'f16'
-}
+export type { ConvolutionSizes } from './sizes.ts'
 
 /** y = x ∗ weight */
 export function convolve(sizes: ConvolutionSizes, x: Tensor, weight: Tensor, y: Tensor): void {
-  const { N, P, Q, O } = sizes
-  const options = common(sizes)
-  if (currentGpu().family === 'broadcast') {
-    const { pixels, vectors } = broadcastTile()
-    launch('conv2d/forward-broadcast', { x, weight, y }, { ...options, groups: tiles(N * P * Q, pixels) * tiles(O, 4 * vectors) })
-  } else {
-    const tile = tileFor(N * P * Q, O)
-    launch('conv2d/forward-tile', { x, weight, y }, { ...options, constants: tile, groups: tiles(N * P * Q, tile.TILE_M) * tiles(O, tile.TILE_N) })
-  }
+  runPass('forward', sizes, [x, weight, y])
 }
 
 /** dx from dy: every pixel of dx is written, those that no tap reaches with zero. */
 export function convolveBackwardInput(sizes: ConvolutionSizes, dy: Tensor, weight: Tensor, dx: Tensor): void {
-  const { N, H, W, C, STRIDE } = sizes
-  const options = common(sizes)
-  // One class of pixels for each position within a stride, see the shaders.
-  const classes = STRIDE ** 2
-  const reached = N * Math.ceil(H / STRIDE) * Math.ceil(W / STRIDE)
-  if (currentGpu().family === 'broadcast') {
-    const { pixels, vectors } = broadcastTile()
-    launch('conv2d/backward-input-broadcast', { dy, weight, dx }, { ...options, groups: classes * tiles(reached, pixels) * tiles(C, 4 * vectors) })
-  } else {
-    const tile = tileFor(reached, C)
-    launch('conv2d/backward-input-tile', { dy, weight, dx }, { ...options, constants: tile, groups: classes * tiles(reached, tile.TILE_M) * tiles(C, tile.TILE_N) })
-  }
+  runPass('backward-input', sizes, [dy, weight, dx])
 }
 
-/** dw from x and dy, f32. The pixels are split into slices, whose sums are added up in a second launch. */
+/** dw from x and dy, f32. */
 export function convolveBackwardWeight(sizes: ConvolutionSizes, x: Tensor, dy: Tensor, dw: Tensor): void {
-  const { O, R, S, C } = sizes
-  const columns = R * S * padTo4(C)
-  const broadcast = currentGpu().family === 'broadcast'
-  const tile = tileFor(O, columns)
-  const { pixels, vectors } = broadcastTile()
-  const across = broadcast ? tiles(columns, 4 * vectors) : tiles(columns, tile.TILE_N)
-  const down = broadcast ? tiles(O, pixels) : tiles(O, tile.TILE_M)
-  const SLICES = sliceCount(across * down, sizes, dw)
-  const partial = SLICES === 1 ? dw : empty({ shape: [SLICES, ...dw.shape], dtype: 'f32' }, 'slices of dw')
-  const { shape, ...options } = common(sizes)
-  const grid = { ...options, shape: { ...shape, SLICES }, groups: [across, down, SLICES] as const }
-  if (broadcast) launch('conv2d/backward-weight-broadcast', { x, dy, dw: partial }, grid)
-  else launch('conv2d/backward-weight-tile', { x, dy, dw: partial }, { ...grid, constants: tile })
-  if (SLICES > 1) addSlices(partial, dw, SLICES)
+  runPass('backward-weight', sizes, [x, dy, dw])
 }
 
-function addSlices(slices: Tensor, total: Tensor, SLICES: number): void {
-  const COUNT = vectorCount(total)
-  launch('conv2d/reduce-slices', { slices, total }, { groups: tiles(COUNT, 64), shape: { COUNT, SLICES }, flops: SLICES * elementCount(total.shape) })
-  release(slices)
-}
-
-function common(sizes: ConvolutionSizes) {
+/**
+ * Records the launches of a pass: its two operands and its result, in the order of `OPERANDS`.
+ *
+ * @param kernel  Default: what was chosen for these sizes on this GPU, see kernels/choices.ts
+ * @param record  Where a launch goes. Default: the queue of the current GPU
+ */
+export function runPass(
+  pass: Pass, sizes: ConvolutionSizes, operands: readonly [Tensor, Tensor, Tensor],
+  kernel: Kernel = kernelFor(pass, sizes), record: typeof launch = launch,
+): void {
   const { N, H, W, C, P, Q, O, R, S, STRIDE, PAD, dtype } = sizes
-  return {
-    shape: { N, H, W, C, P, Q, O, R, S, STRIDE, PAD },
-    dtype,
-    detail: `[${N},${H},${W},${C}]→[${N},${P},${Q},${O}] ${R}×${S}`,
-    flops: 2 * N * P * Q * O * R * S * C,
+  const [left, right, result] = operands
+  const [leftName, rightName, resultName] = OPERANDS[pass]
+  const shader = SHADERS[kernel.family][pass]
+  const shape = { N, H, W, C, P, Q, O, R, S, STRIDE, PAD }
+  const options = { constants: kernel.constants, dtype, detail: describeSizes(sizes), flops: 2 * N * P * Q * O * R * S * C }
+  if (pass !== 'backward-weight') {
+    record(shader, { [leftName]: left, [rightName]: right, [resultName]: result }, { ...options, shape, groups: workgroupsOf(kernel, pass, sizes) })
+    return
   }
+  // The pixels are split into slices, whose sums are added up in a second launch.
+  const SLICES = sliceCount(kernel, sizes, result)
+  const partial = SLICES === 1 ? result : empty({ shape: [SLICES, ...result.shape], dtype: 'f32' }, 'slices of dw')
+  const { rows, columns } = productOf(pass, sizes)
+  const groups = [Math.ceil(columns / kernel.columns), Math.ceil(rows / kernel.rows), SLICES] as const
+  record(shader, { [leftName]: left, [rightName]: right, [resultName]: partial }, { ...options, shape: { ...shape, SLICES }, groups })
+  if (SLICES === 1) return
+  const COUNT = vectorCount(result)
+  record('conv2d/reduce-slices', { slices: partial, total: result }, {
+    groups: Math.ceil(COUNT / 64), shape: { COUNT, SLICES }, flops: SLICES * elementCount(result.shape),
+  })
+  release(partial)
 }
 
-/** What a workgroup of the broadcast kernels computes: pixels (or out-channels) by vectors of four channels, one a lane. */
-function broadcastTile(): { pixels: number; vectors: number } {
-  const { subgroupSize } = currentGpu()
-  return { pixels: 2 * Math.min(subgroupSize, 8), vectors: subgroupSize }
-}
+/** The most that partial sums may take: 64 MiB. */
+const SLICES_BYTES = 64 * 2 ** 20
 
-/** Tiles of the workgroup-memory kernels, 64 threads each. */
-const LARGE_TILE = { TILE_M: 64, TILE_N: 64, TILE_K: 16, THREAD_M: 8, THREAD_N: 8 }
-const SMALL_TILE = { TILE_M: 32, TILE_N: 32, TILE_K: 16, THREAD_M: 4, THREAD_N: 4 }
-
-/**
- * Large tiles reuse what they load more often; small ones where large would leave most of a GPU idle: below 64 of them,
- * about half a workgroup for each processor of a large GPU. Not measured on one yet.
- */
-function tileFor(rows: number, columns: number) {
-  return tiles(rows, LARGE_TILE.TILE_M) * tiles(columns, LARGE_TILE.TILE_N) < 64 ? SMALL_TILE : LARGE_TILE
-}
-
-function tiles(count: number, tile: number): number {
-  return Math.ceil(count / tile)
-}
-
-/** Workgroups that fill the device: two cores take turns at 32; a GPU wants some for each of its hundred or so processors. */
-const FULL = { software: 32, gpu: 1024 }
-
-/**
- * Slices so that a launch fills the device, but no more than there are runs of pixels to share out (see the shader),
- * nor than 64 MiB of partial sums.
- */
-function sliceCount(workgroups: number, { N, P, Q }: ConvolutionSizes, dw: Tensor): number {
-  const wanted = Math.ceil((currentGpu().software ? FULL.software : FULL.gpu) / workgroups)
-  const affordable = Math.floor((64 * 2 ** 20) / storedBytes(dw))
+/** Slices so that a launch fills the GPU, but no more than there are runs of pixels to share out (see the shaders). */
+function sliceCount(kernel: Kernel, sizes: ConvolutionSizes, dw: Tensor): number {
+  const { N, P, Q } = sizes
+  const wanted = Math.ceil(kernel.fill / workgroupsOf(kernel, 'backward-weight', sizes))
+  const affordable = Math.floor(Math.min(SLICES_BYTES, currentGpu().buffers.limitBytes) / storedBytes(dw))
   return Math.max(1, Math.min(wanted, P * Math.min(N, Q), affordable))
 }

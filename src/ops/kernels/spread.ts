@@ -33,9 +33,14 @@ const SHORTEST = 16
  */
 const LONGEST = { broadcast: 128, tile: 4 }
 
+/** A processor wants to be spared barriers, a GPU to be given threads, whatever multiplies its matrices. */
+function spreadFamily(): 'broadcast' | 'tile' {
+  return currentGpu().family === 'broadcast' ? 'broadcast' : 'tile'
+}
+
 /** Sums down the columns: a lane is a column. */
 export function columnSums(rows: number, columns: number): SumSpread {
-  const { family } = currentGpu()
+  const family = spreadFamily()
   const constants = { LANES, ROWS: ROWS[family] }
   const tiles = Math.ceil(columns / LANES)
   const wanted = Math.min(Math.ceil(WANTED[family] / tiles), Math.ceil(rows / (ROWS[family] * SHORTEST)))
@@ -53,12 +58,12 @@ export function flatSum(vectors: number): SumSpread & { readonly PARTS: number }
 
 /** One column, for one workgroup. */
 export function oneWorkgroup(): Spread {
-  return { constants: { LANES: 1, ROWS: currentGpu().family === 'tile' ? 256 : 1 }, groups: [1, 1, 1] }
+  return { constants: { LANES: 1, ROWS: spreadFamily() === 'tile' ? 256 : 1 }, groups: [1, 1, 1] }
 }
 
 /** A pass that writes something for every element: a lane is a column, and a workgroup goes through RUN rows. */
 export function columnPass(rows: number, columns: number): Spread & { readonly RUN: number } {
-  const { family } = currentGpu()
+  const family = spreadFamily()
   const tiles = Math.ceil(columns / LANES)
   const each = Math.ceil((rows * tiles) / (ROWS[family] * WANTED[family]))
   const turns = Math.min(LONGEST[family], Math.max(SHORTEST, each))
@@ -68,12 +73,12 @@ export function columnPass(rows: number, columns: number): Spread & { readonly R
 
 /** A pass over [images, rows, …, vectors]: a lane is a vector of channels, and a workgroup goes through one row. */
 export function imagePass(images: number, rows: number, vectors: number): Spread {
-  return { constants: { LANES, ROWS: ROWS[currentGpu().family] }, groups: [Math.ceil(vectors / LANES), rows, images] }
+  return { constants: { LANES, ROWS: ROWS[spreadFamily()] }, groups: [Math.ceil(vectors / LANES), rows, images] }
 }
 
 /** Something found of each row: a lane is a row of the matrix, and the threads of a lane share its columns. */
 export function rowPass(rows: number): Spread {
-  const constants = currentGpu().family === 'tile' ? { LANES: 1, ROWS: 64 } : { LANES, ROWS: 1 }
+  const constants = spreadFamily() === 'tile' ? { LANES: 1, ROWS: 64 } : { LANES, ROWS: 1 }
   return { constants, groups: [Math.ceil(rows / constants.LANES), 1, 1] }
 }
 

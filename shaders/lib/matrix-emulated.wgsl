@@ -1,0 +1,52 @@
+// lib/matrix in plain WGSL, so that kernels for matrix units can be proven where there are none. Slow.
+//
+// A matrix to multiply is where it lies in its tile; a sum is shared out among the lanes.
+//
+// @use lib/matrix-tiles
+
+// Element [i,j] is half number first + i·row + j·column of the tile.
+struct Place { first: u32, row: u32, column: u32 }
+
+alias Left = Place;
+alias Right = Place;
+// A lane has SHARE elements of one column, every LANES / MATRIX_N rows.
+const SHARE = MATRIX_M * MATRIX_N / LANES;
+alias Sum = array<f32, SHARE>;
+alias Sums = array<array<Sum, ACROSS>, DOWN>;
+
+const_assert LANES % MATRIX_N == 0u && SHARE * LANES == MATRIX_M * MATRIX_N;
+
+var<private> thisLane: u32;
+
+fn leftRows(at: u32, pitch: u32) -> Left { return Place(4u * at, 4u * pitch, 1u); }
+fn leftColumns(at: u32, pitch: u32) -> Left { return Place(4u * at, 1u, 4u * pitch); }
+fn rightRows(at: u32, pitch: u32) -> Right { return Place(4u * at, 4u * pitch, 1u); }
+fn rightColumns(at: u32, pitch: u32) -> Right { return Place(4u * at, 1u, 4u * pitch); }
+
+fn rowOf(i: u32) -> u32 { return thisLane / MATRIX_N + i * (LANES / MATRIX_N); }
+
+fn addProduct(left: Left, right: Right, sum: Sum) -> Sum {
+  var total = sum;
+  for (var k = 0u; k < MATRIX_K; k++) {
+    let b = right.first + k * right.row + thisLane % MATRIX_N * right.column;
+    let value = load4(rightTile[b / 4u])[b % 4u];
+    for (var i = 0u; i < SHARE; i++) {
+      let a = left.first + rowOf(i) * left.row + k * left.column;
+      total[i] += load4(leftTile[a / 4u])[a % 4u] * value;
+    }
+  }
+  return total;
+}
+
+fn store(sum: Sum, at: u32) {
+  let column = thisLane % MATRIX_N;
+  for (var i = 0u; i < SHARE; i++) {
+    results[at + rowOf(i) * WIDTH + column / 4u][column % 4u] = sum[i];
+  }
+}
+
+@compute @workgroup_size(THREADS)
+fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) thread: u32) {
+  thisLane = thread % LANES;
+  compute(id, thread, thread / LANES, thread % LANES);
+}

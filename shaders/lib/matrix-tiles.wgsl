@@ -1,0 +1,48 @@
+// A matrix product by the subgroups of a workgroup: TILE_M × TILE_N of it in steps of TILE_K, which a kernel brings to
+// leftTile and rightTile in workgroup memory. SUBGROUPS_M × SUBGROUPS_N subgroups of LANES threads share the tile out;
+// each sums its part in DOWN × ACROSS matrices of MATRIX_M × MATRIX_N, f32.
+//
+// A kernel declares leftTile and rightTile, says with leftAt(m, k) and rightAt(k, n) how they lie there, and has its
+// body in `compute`. lib/matrix or lib/matrix-emulated has the matrices themselves, and `main`.
+
+const SUBGROUPS = SUBGROUPS_M * SUBGROUPS_N;
+const THREADS = SUBGROUPS * LANES;
+const DOWN = TILE_M / (SUBGROUPS_M * MATRIX_M);
+const ACROSS = TILE_N / (SUBGROUPS_N * MATRIX_N);
+// Vectors of four across the part of one subgroup.
+const WIDTH = ACROSS * MATRIX_N / 4u;
+
+const_assert DOWN * SUBGROUPS_M * MATRIX_M == TILE_M && ACROSS * SUBGROUPS_N * MATRIX_N == TILE_N;
+const_assert TILE_K % MATRIX_K == 0u && MATRIX_N % 4u == 0u;
+
+// One row of matrices of each subgroup, on its way out.
+var<workgroup> results: array<vec4f, SUBGROUPS * MATRIX_M * WIDTH>;
+
+// Where the part of a subgroup begins in the tile.
+fn partM(subgroup: u32) -> u32 { return subgroup / SUBGROUPS_N * (TILE_M / SUBGROUPS_M); }
+fn partN(subgroup: u32) -> u32 { return subgroup % SUBGROUPS_N * (TILE_N / SUBGROUPS_N); }
+
+// Adds leftTile · rightTile to the sums of this subgroup.
+fn addTiles(sums: ptr<function, Sums>, subgroup: u32) {
+  for (var k = 0u; k < TILE_K; k += MATRIX_K) {
+    var right: array<Right, ACROSS>;
+    for (var j = 0u; j < ACROSS; j++) {
+      right[j] = rightAt(k, partN(subgroup) + j * MATRIX_N);
+    }
+    for (var i = 0u; i < DOWN; i++) {
+      let left = leftAt(partM(subgroup) + i * MATRIX_M, k);
+      for (var j = 0u; j < ACROSS; j++) {
+        (*sums)[i][j] = addProduct(left, right[j], (*sums)[i][j]);
+      }
+    }
+  }
+}
+
+// Brings row i of this subgroup's matrices to `results`, between barriers.
+fn bringOut(sums: ptr<function, Sums>, i: u32, subgroup: u32) {
+  workgroupBarrier();
+  for (var j = 0u; j < ACROSS; j++) {
+    store((*sums)[i][j], subgroup * (MATRIX_M * WIDTH) + j * (MATRIX_N / 4u));
+  }
+  workgroupBarrier();
+}

@@ -1,0 +1,131 @@
+import type { Gpu, KernelFamily } from '../../gpu/device.ts'
+import type { MatrixSize } from '../../gpu/matrices.ts'
+import type { ShaderName } from '../../gpu/shaders.gen.ts'
+import { productOf, type ConvolutionSizes, type Pass } from './sizes.ts'
+
+/** A way to compute a pass. */
+export interface Kernel {
+  readonly family: KernelFamily
+  /** Rows and columns of the product that a workgroup computes. */
+  readonly rows: number
+  readonly columns: number
+  /** Values of the shader's `@const`. */
+  readonly constants: Readonly<Record<string, number>>
+  /** Workgroups that fill the GPU: a weight gradient with fewer is split into slices. */
+  readonly fill: number
+}
+
+export const SHADERS: Readonly<Record<KernelFamily, Readonly<Record<Pass, ShaderName>>>> = {
+  broadcast: {
+    forward: 'conv2d/forward-broadcast',
+    'backward-input': 'conv2d/backward-input-broadcast',
+    'backward-weight': 'conv2d/backward-weight-broadcast',
+  },
+  tile: { forward: 'conv2d/forward-tile', 'backward-input': 'conv2d/backward-input-tile', 'backward-weight': 'conv2d/backward-weight-tile' },
+  matrix: { forward: 'conv2d/forward-matrix', 'backward-input': 'conv2d/backward-input-matrix', 'backward-weight': 'conv2d/backward-weight-matrix' },
+}
+
+type Tile = readonly [number, number, number, number, number]
+
+/** TILE_M, TILE_N, TILE_K of a workgroup, THREAD_M, THREAD_N of a thread. The first two are those of the rule. */
+const TILES: readonly Tile[] = [[64, 64, 16, 8, 8], [32, 32, 16, 4, 4], [128, 128, 16, 8, 8], [64, 64, 16, 4, 4]]
+
+/** TILE_M, TILE_N, TILE_K of a workgroup, and how many subgroups share it down and across. The first three are those of the rule. */
+const MATRIX_TILES: readonly Tile[] = [[128, 128, 32, 2, 2], [64, 64, 32, 2, 2], [32, 32, 32, 1, 2], [128, 64, 32, 2, 2], [64, 128, 32, 2, 2]]
+
+/** Two cores take turns at 32; a GPU wants some for each of its hundred or so processors. */
+const FILL = { software: 32, gpu: 1024 }
+/** Fewer, larger slices for the tuner to try: less to add up. */
+const LOWER_FILL = 256
+
+/** The family that a pass runs in where `wanted` is asked for: matrix units take f16 only. */
+function familyFor(gpu: Gpu, wanted: KernelFamily, { dtype }: ConvolutionSizes): KernelFamily {
+  if (wanted === 'matrix' && (dtype !== 'f16' || matrixKernels(gpu, MATRIX_TILES.slice(0, 3)).length === 0)) return 'tile'
+  return wanted
+}
+
+/** A good kernel by rule: the largest tile of which there are enough, else the smallest. */
+export function defaultKernel(gpu: Gpu, pass: Pass, sizes: ConvolutionSizes, wanted: KernelFamily = gpu.family): Kernel {
+  const family = familyFor(gpu, wanted, sizes)
+  if (family === 'broadcast') return broadcastKernel(gpu)
+  const kernels = family === 'matrix' ? matrixKernels(gpu, MATRIX_TILES.slice(0, 3)) : TILES.slice(0, 2).map((tile) => tileKernel(gpu, tile))
+  return kernels.find((kernel) => workgroupsOf(kernel, pass, sizes) >= ENOUGH) ?? kernels[kernels.length - 1]
+}
+
+/**
+ * Large tiles reuse what they load more often; small ones where large would leave most of a GPU idle: below 64 of them,
+ * about half a workgroup for each processor of a large GPU. Not measured on one yet.
+ */
+const ENOUGH = 64
+
+/** What the tuner may choose from: every tile that this GPU can run and that is not far larger than the product. */
+export function candidateKernels(gpu: Gpu, pass: Pass, sizes: ConvolutionSizes): readonly Kernel[] {
+  const { rows, columns } = productOf(pass, sizes)
+  const tileKernels = TILES.map((tile) => tileKernel(gpu, tile)).filter((kernel) => tileBytes(kernel) <= gpu.device.limits.maxComputeWorkgroupStorageSize)
+  const all = [...tileKernels, ...(sizes.dtype === 'f16' && !gpu.matrices.emulated ? matrixKernels(gpu) : [])]
+  const fitting = all.filter((kernel) => kernel.rows < 2 * Math.max(rows, 32) && kernel.columns < 2 * Math.max(columns, 32))
+  if (pass !== 'backward-weight') return fitting
+  return fitting.flatMap((kernel) => (workgroupsOf(kernel, pass, sizes) < FILL.gpu ? [kernel, { ...kernel, fill: LOWER_FILL }] : [kernel]))
+}
+
+/** `tile 64×64×16, 8×8 a thread`, `matrix 128×128×32, 2×2 subgroups, 16×16×16`; what tables of choices know a kernel by. */
+export function kernelName({ family, rows, columns, constants, fill }: Kernel): string {
+  const { TILE_K, THREAD_M, THREAD_N, SUBGROUPS_M, SUBGROUPS_N, MATRIX_M, MATRIX_N, MATRIX_K } = constants
+  const how = {
+    broadcast: '',
+    tile: `×${TILE_K}, ${THREAD_M}×${THREAD_N} a thread`,
+    matrix: `×${TILE_K}, ${SUBGROUPS_M}×${SUBGROUPS_N} subgroups, ${MATRIX_M}×${MATRIX_N}×${MATRIX_K}`,
+  }[family]
+  return `${family} ${rows}×${columns}${how}${fill === LOWER_FILL ? ', larger slices' : ''}`
+}
+
+/** Workgroups of a pass before it is split into slices. */
+export function workgroupsOf(kernel: Kernel, pass: Pass, sizes: ConvolutionSizes): number {
+  const { rows, columns, classes } = productOf(pass, sizes)
+  return classes * Math.ceil(rows / kernel.rows) * Math.ceil(columns / kernel.columns)
+}
+
+function fillOf(gpu: Gpu): number {
+  return gpu.software ? FILL.software : FILL.gpu
+}
+
+/** Pixels (or out-channels) by vectors of four channels, one a lane. */
+function broadcastKernel(gpu: Gpu): Kernel {
+  const { subgroupSize } = gpu
+  return { family: 'broadcast', rows: 2 * Math.min(subgroupSize, 8), columns: 4 * subgroupSize, constants: {}, fill: fillOf(gpu) }
+}
+
+function tileKernel(gpu: Gpu, [TILE_M, TILE_N, TILE_K, THREAD_M, THREAD_N]: Tile): Kernel {
+  return { family: 'tile', rows: TILE_M, columns: TILE_N, constants: { TILE_M, TILE_N, TILE_K, THREAD_M, THREAD_N }, fill: fillOf(gpu) }
+}
+
+/** Workgroup memory of the largest of the three shaders: two tiles of vec4f, each row a vector longer than the step. */
+function tileBytes({ rows, columns, constants: { TILE_K } }: Kernel): number {
+  return (rows + columns) * (TILE_K / 4 + 1) * 16
+}
+
+/** The kernels of matrices that this GPU can run, for the largest matrices it offers. */
+function matrixKernels(gpu: Gpu, tiles: readonly Tile[] = MATRIX_TILES): readonly Kernel[] {
+  const [size] = gpu.matrices.sizes
+  return tiles.map((tile) => matrixKernel(gpu, tile, size)).filter((kernel) => matrixKernelFits(gpu, kernel))
+}
+
+export function matrixKernel(gpu: Gpu, [TILE_M, TILE_N, TILE_K, SUBGROUPS_M, SUBGROUPS_N]: Tile, { M, N, K }: MatrixSize): Kernel {
+  const constants = { LANES: gpu.matrices.lanes, TILE_M, TILE_N, TILE_K, SUBGROUPS_M, SUBGROUPS_N, MATRIX_M: M, MATRIX_N: N, MATRIX_K: K }
+  return { family: 'matrix', rows: TILE_M, columns: TILE_N, constants, fill: fillOf(gpu) }
+}
+
+/** The `const_assert`s of the shaders, and the limits of the device. */
+export function matrixKernelFits({ device: { limits } }: Gpu, { constants }: Kernel): boolean {
+  const { LANES, TILE_M, TILE_N, TILE_K, SUBGROUPS_M, SUBGROUPS_N, MATRIX_M, MATRIX_N, MATRIX_K } = constants
+  const threads = LANES * SUBGROUPS_M * SUBGROUPS_N
+  const loaders = threads / (TILE_K / 4)
+  const whole = [
+    TILE_M / (SUBGROUPS_M * MATRIX_M), TILE_N / (SUBGROUPS_N * MATRIX_N), TILE_K / MATRIX_K, TILE_K / 8, TILE_M / 8, TILE_N / 8,
+    loaders, TILE_M / loaders, TILE_N / loaders, (TILE_K * TILE_M) / (4 * threads), (TILE_K * TILE_N) / (4 * threads), threads / (TILE_N / 4),
+  ]
+  // Two tiles of halves, every row 16 bytes longer than what it holds, and a row of results in f32 of every subgroup.
+  const tiles = 2 * (TILE_M + TILE_N) * TILE_K + 16 * (Math.max(TILE_M, TILE_K) + Math.max(TILE_N, TILE_K))
+  const bytes = tiles + 4 * SUBGROUPS_M * MATRIX_M * TILE_N
+  return whole.every(Number.isInteger) && threads <= limits.maxComputeInvocationsPerWorkgroup && bytes <= limits.maxComputeWorkgroupStorageSize
+}

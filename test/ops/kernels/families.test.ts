@@ -1,0 +1,129 @@
+import { afterEach, describe, expect, test } from 'vitest'
+import type { MatrixSize } from '../../../src/gpu/matrices.ts'
+import { runPass } from '../../../src/ops/kernels/convolution.ts'
+import { candidateKernels, defaultKernel, kernelName, matrixKernel, matrixKernelFits, type Kernel } from '../../../src/ops/kernels/families.ts'
+import { OPERANDS, operandSpec, type ConvolutionSizes, type Pass } from '../../../src/ops/kernels/sizes.ts'
+import { empty } from '../../../src/tensor/launcher.ts'
+import { elementCount, windowOutput } from '../../../src/tensor/shape.ts'
+import { read, tensor, zeros } from '../../../src/tensor/transfer.ts'
+import { expectClose } from '../../helpers/close.ts'
+import { hashUniform } from '../../helpers/golden.ts'
+import { openTestGpu } from '../../helpers/gpu.ts'
+
+const gpu = await openTestGpu()
+const family = gpu.family
+afterEach(() => { gpu.family = family })
+
+const PASSES = ['forward', 'backward-input', 'backward-weight'] as const
+
+/** [N,H,W,C]→O R×R stride: the tiles' edges everywhere, few channels, and enough work for several tiles each way. */
+const SHAPES: readonly Convolution[] = [[3, 7, 6, 13, 37, 3, 2], [2, 9, 8, 3, 5, 3, 1], [5, 6, 7, 66, 70, 1, 1]]
+type Convolution = readonly [number, number, number, number, number, number, number]
+
+function sizesOf([N, H, W, C, O, R, STRIDE]: Convolution, dtype: 'f16' | 'f32' = 'f16'): ConvolutionSizes {
+  const PAD = R >> 1
+  return { N, H, W, C, P: windowOutput(H, R, STRIDE, PAD), Q: windowOutput(W, R, STRIDE, PAD), O, R, S: R, STRIDE, PAD, dtype }
+}
+
+async function resultOf(pass: Pass, sizes: ConvolutionSizes, kernel: Kernel, scale = 1): Promise<Float32Array | Uint32Array> {
+  const [left, right, result] = OPERANDS[pass].map((name, i) => {
+    const spec = operandSpec(name, sizes)
+    return i === 2 ? empty(spec) : tensor(hashUniform(elementCount(spec.shape), 100 * i + 1, -scale, scale), spec.shape, spec.dtype)
+  })
+  runPass(pass, sizes, [left, right, result], kernel)
+  return read(result)
+}
+
+describe('matrix kernels', () => {
+  /** Sizes that adapters report, the tiles of the tuner where workgroup memory allows, and subgroups of other widths. */
+  const CASES: readonly { size: MatrixSize; tile: readonly [number, number, number, number, number]; lanes: number }[] = [
+    { size: { M: 16, N: 16, K: 16 }, tile: [64, 64, 32, 2, 2], lanes: 32 },
+    { size: { M: 16, N: 16, K: 16 }, tile: [32, 32, 32, 1, 2], lanes: 32 },
+    { size: { M: 16, N: 16, K: 16 }, tile: [128, 64, 32, 2, 2], lanes: 32 },
+    { size: { M: 16, N: 16, K: 16 }, tile: [128, 128, 16, 2, 2], lanes: 32 },
+    { size: { M: 16, N: 16, K: 16 }, tile: [64, 64, 32, 2, 2], lanes: 64 },
+    { size: { M: 16, N: 8, K: 16 }, tile: [32, 64, 32, 1, 2], lanes: 32 },
+    { size: { M: 16, N: 16, K: 8 }, tile: [64, 32, 16, 2, 1], lanes: 32 },
+    { size: { M: 16, N: 8, K: 8 }, tile: [32, 32, 16, 2, 1], lanes: 32 },
+    { size: { M: 8, N: 16, K: 16 }, tile: [32, 32, 32, 2, 1], lanes: 16 },
+    { size: { M: 8, N: 8, K: 8 }, tile: [32, 32, 16, 2, 2], lanes: 8 },
+  ]
+  const kernels = CASES.map(({ size, tile, lanes }) => {
+    const kernel = matrixKernel(gpu, tile, size)
+    return { ...kernel, constants: { ...kernel.constants, LANES: lanes } }
+  })
+
+  test.each(kernels.map((kernel) => [`${kernelName(kernel)}, ${kernel.constants.LANES} lanes`, kernel] as const))('%s', async (_name, kernel) => {
+    expect(matrixKernelFits(gpu, kernel)).toBe(true)
+    for (const shape of SHAPES) {
+      for (const pass of PASSES) {
+        const sizes = sizesOf(shape)
+        const proven = defaultKernel(gpu, pass, sizes, 'tile')
+        const dtype = pass === 'backward-weight' ? 'f32' : 'f16'
+        // Two results in f16, each rounded once.
+        expectClose(await resultOf(pass, sizes, kernel), await resultOf(pass, sizes, proven), dtype, { roundings: 2, name: `${pass} ${shape}` })
+      }
+    }
+  })
+
+  test('what is too large for f16 becomes an infinity of its sign', async () => {
+    const sizes = sizesOf([1, 4, 4, 8, 8, 1, 1])
+    for (const pass of ['forward', 'backward-input'] as const) {
+      const values = await resultOf(pass, sizes, kernels[0], 300)
+      const proven = await resultOf(pass, sizes, defaultKernel(gpu, pass, sizes, 'tile'), 300)
+      expect([...values].map((value) => Number.isFinite(value))).toEqual([...proven].map((value) => Number.isFinite(value)))
+      expect(values).toContain(Infinity)
+      expect(values).toContain(-Infinity)
+    }
+  })
+})
+
+describe('the rule', () => {
+  const large = sizesOf([64, 32, 32, 64, 64, 3, 1])
+  const small = sizesOf([1, 4, 4, 64, 64, 3, 1])
+
+  test('takes large tiles where there are enough of them', () => {
+    const names = (sizes: ConvolutionSizes) => (['tile', 'matrix'] as const).map((wanted) => kernelName(defaultKernel(gpu, 'forward', sizes, wanted)))
+    expect(names(large)[0]).toBe('tile 64×64×16, 8×8 a thread')
+    expect(names(large)[1]).toMatch(/^matrix (128×128|64×64)×32, 2×2 subgroups, 16×16×16$/)
+    expect(names(small)).toEqual(['tile 32×32×16, 4×4 a thread', 'matrix 32×32×32, 1×2 subgroups, 16×16×16'])
+  })
+
+  test('keeps f32 away from matrix units', () => {
+    expect(defaultKernel(gpu, 'forward', { ...large, dtype: 'f32' }, 'matrix').family).toBe('tile')
+  })
+})
+
+describe('candidates', () => {
+  test('have names of their own, in every pass', () => {
+    for (const shape of SHAPES) {
+      for (const pass of PASSES) {
+        const names = candidateKernels(gpu, pass, sizesOf(shape)).map(kernelName)
+        expect(names.length).toBeGreaterThan(0)
+        expect(new Set(names).size).toBe(names.length)
+      }
+    }
+  })
+
+  test('hold the rule\'s own choice, emulated matrices never', () => {
+    const sizes = sizesOf([64, 32, 32, 64, 64, 3, 1])
+    const names = candidateKernels(gpu, 'forward', sizes).map(kernelName)
+    expect(names).toContain(kernelName(defaultKernel(gpu, 'forward', sizes, 'tile')))
+    expect(names.some((name) => name.startsWith('matrix'))).toBe(!gpu.matrices.emulated)
+  })
+
+  test('compute the same', async () => {
+    for (const pass of PASSES) {
+      const sizes = sizesOf(SHAPES[2], 'f32')
+      const proven = await resultOf(pass, sizes, defaultKernel(gpu, pass, sizes, 'tile'))
+      for (const kernel of candidateKernels(gpu, pass, sizes)) expectClose(await resultOf(pass, sizes, kernel), proven, 'f32', { name: kernelName(kernel) })
+    }
+  })
+})
+
+test('zeros stay zeros', async () => {
+  const sizes = sizesOf(SHAPES[1])
+  const y = empty(operandSpec('y', sizes))
+  runPass('forward', sizes, [zeros([2, 9, 8, 3], 'f16'), zeros([5, 3, 3, 3], 'f16'), y], defaultKernel(gpu, 'forward', sizes, 'matrix'))
+  expect([...(await read(y))].every((value) => value === 0)).toBe(true)
+})
