@@ -14,7 +14,6 @@ test('columns and rows', () => {
 test.each([
   ['the last line may end or not', 'a,b\n1,2', [['1', '2']]],
   ['lines of Windows', 'a,b\r\n1,2\r\n3,4\r\n', [['1', '2'], ['3', '4']]],
-  ['a byte order mark', '\ufeffa,b\n1,2\n', [['1', '2']]],
   ['empty lines', '\na,b\n\n1,2\n\n\n', [['1', '2']]],
   ['empty cells', 'a,b,c\n,,\n1,,\n,,3', [['', '', ''], ['1', '', ''], ['', '', '3']]],
   ['quoted cells', 'a,b\n"x, y","say ""hi"""\n"",""\n', [['x, y', 'say "hi"'], ['', '']]],
@@ -26,6 +25,10 @@ test.each([
   ['a long quoted cell', `a\n"${'x""'.repeat(50_000)}"\n`, [['x"'.repeat(50_000)]]],
 ])('%s', (_name, text, expected) => {
   expect(cells(text)).toEqual(expected)
+})
+
+test('a byte order mark belongs to no column', () => {
+  expect(parseCsv('x', '\ufeffpath,label\n').columns).toEqual(['path', 'label'])
 })
 
 test('a row knows its line, also behind quoted line ends and empty lines', () => {

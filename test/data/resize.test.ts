@@ -151,6 +151,12 @@ describe('a random box', () => {
     expect(resizeBox(400, 300, plan([0.999, 0.2, 0, 0.5, 0, 0]))).toEqual({ left: 0, top: 0, width: 98, height: 98 })
   })
 
+  test('the tenth is the last that is tried', () => {
+    const misfits = (count: number) => Array.from({ length: count }, () => [0.999, 0.2]).flat()
+    expect(resizeBox(400, 300, plan([...misfits(9), 0, 0.5]))).toMatchObject({ width: 98, height: 98 })
+    expect(resizeBox(400, 300, plan([...misfits(10), 0, 0.5]))).toEqual({ left: 0, top: 0, width: 400, height: 300 })
+  })
+
   test('after ten that do not fit, the largest allowed one in the middle', () => {
     expect(resizeBox(400, 100, plan([], [3 / 4, 4 / 3], [1, 1]))).toEqual({ left: 133, top: 0, width: 133, height: 100 })
     expect(resizeBox(100, 400, plan([], [3 / 4, 4 / 3], [1, 1]))).toEqual({ left: 0, top: 133, width: 100, height: 133 })

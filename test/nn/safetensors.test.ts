@@ -131,7 +131,10 @@ describe('a file that is not right is refused with its name', () => {
   })
 
   test('cut short, wherever', () => {
+    const headerEnd = 8 + Number(new DataView(golden.buffer, golden.byteOffset).getBigUint64(0, true))
     expectRefused(golden.subarray(0, 100), 'it is cut short within its header')
+    expectRefused(golden.subarray(0, headerEnd - 1), 'it is cut short within its header')
+    expectRefused(golden.subarray(0, headerEnd), 'reaches beyond its end')
     expectRefused(golden.subarray(0, golden.length - 1), 'it is cut short, half reaches beyond its end')
     for (let length = 0; length < golden.length; length += 7) {
       expect(() => readSafetensors('x', golden.subarray(0, length)), String(length)).toThrow(DataError)

@@ -3,7 +3,7 @@ import { rng } from '../../../src/base/rng.ts'
 import { hue, saturation } from '../../../src/data/augment/colour.ts'
 import { augmentStream, type BatchShape, type Split } from '../../../src/data/augment/draw.ts'
 import { randomResizedCropGpu } from '../../../src/data/augment/crop.ts'
-import { randomErasing } from '../../../src/data/augment/erasing.ts'
+import { NOISE_PIXELS, randomErasing } from '../../../src/data/augment/erasing.ts'
 import { imagenetStats, normalize } from '../../../src/data/augment/normalize.ts'
 import { BatchPipeline } from '../../../src/data/augment/pipeline.ts'
 import { augTransforms, type AugTransformsOptions, type BatchTransform } from '../../../src/data/augment/transforms.ts'
@@ -188,6 +188,29 @@ test('erasing replaces what is inside its rectangle, by other noise in every ite
     expect(Math.abs(variance - 1)).toBeLessThan(0.25)
   }
   expect(stored.filter((_, i) => i % 4 === 3)).toEqual(new Float32Array(3 * 40 * 30))
+})
+
+test('several rectangles, and noise from the end of its table on from its beginning', async () => {
+  const shape = { N: 20, H: 21, W: 19 }
+  const transforms = [randomErasing({ p: 1, minScale: 0.9, maxScale: 0.9, maxCount: 3 })]
+  const pipeline = new BatchPipeline(transforms)
+  const index = Array.from({ length: 500 }, (_, i) => i).find((i) => {
+    const { erased } = pipeline.draw(augmentStream(seed, 0, i), shape, 'train')
+    const rectangles = [3, 7, 11].filter((right) => (erased?.areas[right] ?? 0) > 0).length
+    return rectangles === 3 && erased?.starts.some((start) => start > NOISE_PIXELS - 150)
+  })
+  const pixels = picture(shape)
+  const expected = reference(pixels, shape, transforms, augmentStream(seed, 0, index ?? NaN), 'train').flat(3)
+  const input = pipeline.run(tensor(pixels, [20, 21, 19], 'u32'), augmentStream(seed, 0, index ?? NaN), 'train')
+  expectClose(await read(input), expected, 'f32', { shape: input.shape })
+})
+
+test('grey has no hue: black, grey and white stay', async () => {
+  const pixels = Uint32Array.of(0xff000000, 0xffffffff, 0xff808080, 0xff0000ff)
+  const { values } = await run(pixels, { N: 1, H: 2, W: 2 }, [hue({ p: 1 })], 'train', 'f32')
+  expectClose(values.slice(0, 9), [0, 0, 0, 1, 1, 1, ...new Array<number>(3).fill(128 / 255)], 'f32')
+  expect(values[9]).toBe(1)
+  expect(values[10] + values[11]).toBeGreaterThan(0.01)
 })
 
 test('a batch that loses nothing comes after one that did', async () => {

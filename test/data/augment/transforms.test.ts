@@ -263,13 +263,13 @@ describe('erasing', () => {
   })
 
   test('sides are rounded to even, and cut at the border', () => {
-    const side = (H: number, maxScale: number, W = H) =>
-      randomErasing({ p: 1, minScale: maxScale, maxScale, minAspect: 1 }).draw(rng(12, 'erase'), { N: 1, H, W }).areas
-    expect(side(10, 0.0625)[2] - side(10, 0.0625)[0]).toBe(2)
-    expect(side(14, 0.0625)[2] - side(14, 0.0625)[0]).toBe(4)
-    // A square of 32 × 32 in a band of 16.
-    expect([...side(16, 1, 64)].filter((_, i) => i % 2 === 0)).toEqual([0, 16])
-    expect(side(16, 1, 64)[3] - side(16, 1, 64)[1]).toBe(32)
+    const sides = (size: number) =>
+      rectangles({ p: 1, minScale: 0.0625, maxScale: 0.0625, minAspect: 1 }, 1, { N: 1, H: size, W: size }).flat().map(([top, , bottom]) => bottom - top)
+    expect([...sides(10), ...sides(14)]).toEqual([2, 4])
+    // Squares of 32 × 32 in a band of 16.
+    for (const [top, left, bottom, right] of rectangles({ p: 1, minScale: 1, maxScale: 1, minAspect: 1 }, 20, { N: 1, H: 16, W: 64 }).flat()) {
+      expect([top, bottom, right - left]).toEqual([0, 16, 32])
+    }
   })
 
   test('the noise is normal, and every item begins elsewhere', () => {
