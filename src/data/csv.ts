@@ -17,7 +17,7 @@ export interface CsvRow {
  * quote), lines end with LF or CR LF, and empty lines are passed over.
  *
  * @param path  named in errors
- * @throws DataError  when there is no header or it names a column twice, a row has more or fewer cells, or a quote stays open
+ * @throws DataError  when there is no header or it names a column twice, rows differ in length, or a quote stays open
  * Source: RFC 4180.
  */
 export function parseCsv(path: string, text: string): CsvTable {

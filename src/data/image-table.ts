@@ -40,8 +40,9 @@ export class ImageTable {
     if (index < 0) throw new DataError(this.path, `there is no column '${name}'`, { given: { columns: this.columns } })
     return (item) => {
       const cell = this.rows.get(item)?.[index]
-      if (cell === undefined) throw new DataError(item, `the table does not list this image`, { given: { table: this.path } })
-      if (cell === '') throw new DataError(item, `the column '${name}' is empty for this image`, { given: { table: this.path } })
+      const given = { table: this.path }
+      if (cell === undefined) throw new DataError(item, 'the table does not list this image', { given })
+      if (cell === '') throw new DataError(item, `the column '${name}' is empty for this image`, { given })
       return cell
     }
   }
@@ -52,7 +53,8 @@ export class ImageTable {
  * `noisy_labels_0`, `_1`, `_5`, `_25` and `_50` percent of those to train on.
  *
  *   const table = await getImagesFromCsv(path)
- *   new DataBlock({ getItems: () => table.items, getY: table.column('noisy_labels_50'), splitter: columnSplitter(table), … })
+ *   const getY = table.column('noisy_labels_50')
+ *   new DataBlock({ getItems: () => table.items, getY, splitter: columnSplitter(table), … })
  *
  * @param folder  of the table, and of the images
  * @throws DataError  when the table is missing or damaged, has no such column, or lists an image twice or none
@@ -68,7 +70,9 @@ export async function getImagesFromCsv(folder: string, options: ImagesFromCsvOpt
   for (const { line, cells } of rows) {
     if (cells[place] === '') throw new DataError(`${path}:${line}`, 'the row names no image', { given: { row: cells } })
     const image = platform.files.join(folder, cells[place])
-    if (images.has(image)) throw new DataError(`${path}:${line}`, 'the table lists this image twice', { given: { image: cells[place] } })
+    if (images.has(image)) {
+      throw new DataError(`${path}:${line}`, 'the table lists this image twice', { given: { image: cells[place] } })
+    }
     images.set(image, cells)
   }
   if (images.size === 0) throw new DataError(path, 'the table lists no images')
@@ -79,7 +83,7 @@ export async function getImagesFromCsv(folder: string, options: ImagesFromCsvOpt
  * By a column of a table: where it says True the image is measured on, where it says False it is trained on.
  *
  * @param column  Default 'is_valid'
- * @throws DataError  when there is no such column, and from the splitter when it says something else, or either side is empty
+ * @throws DataError  when there is no such column; from the splitter when it says something else, or either side is empty
  * Source: fastai data/transforms.py, ColSplitter.
  */
 export function columnSplitter(table: ImageTable, column = 'is_valid'): Splitter {

@@ -82,7 +82,10 @@ export function randomResizedCrop(size: Size, options: RandomResizedCropOptions 
   const [height, width] = toSize('randomResizedCrop', size)
   checkRanges('randomResizedCrop', [minScale, maxScale], ratio)
   if (!(validExtra >= 0 && validExtra < Infinity)) {
-    throw new OptionError('randomResizedCrop', 'validExtra is a part of the size', { given: { validExtra }, expected: '0 or more' })
+    throw new OptionError('randomResizedCrop', 'validExtra is a part of the size', {
+      given: { validExtra },
+      expected: '0 or more',
+    })
   }
   const extra = Math.ceil((Math.max(height, width) * validExtra) / 8) * 8
   return {

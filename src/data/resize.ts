@@ -32,13 +32,15 @@ export function mirrored({ width, height, data }: Pixels): Pixels {
   return { width, height, data: target }
 }
 
+type ImageSize = Pick<Pixels, 'width' | 'height'>
+
 /**
  * Whether what a plan makes of an image depends on the random place of its crop; `undefined` where the size of the image
  * decides and is not given.
  */
-export function dependsOnPlace(plan: ResizePlan, image: { readonly width: number; readonly height: number }): boolean
+export function dependsOnPlace(plan: ResizePlan, image: ImageSize): boolean
 export function dependsOnPlace(plan: ResizePlan): boolean | undefined
-export function dependsOnPlace(plan: ResizePlan, image?: { readonly width: number; readonly height: number }): boolean | undefined {
+export function dependsOnPlace(plan: ResizePlan, image?: ImageSize): boolean | undefined {
   if (plan.method === 'random-crop') return true
   if (plan.method !== 'crop' && plan.method !== 'pad') return false
   if (!image) return undefined
@@ -104,7 +106,10 @@ export function checkPlan(plan: ResizePlan): void {
     })
   }
   if (method === 'middle' && !(plan.extra >= 0 && plan.extra % 2 === 0)) {
-    throw new OptionError('resize', 'there is no middle', { given: { extra: plan.extra }, expected: 'an even number of pixels' })
+    throw new OptionError('resize', 'there is no middle', {
+      given: { extra: plan.extra },
+      expected: 'an even number of pixels',
+    })
   }
 }
 

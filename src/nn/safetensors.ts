@@ -2,7 +2,7 @@
  * The safetensors format: named tensors in a file that cannot run code, read by PyTorch, NumPy and others.
  *
  *   8 bytes      the length of the header, little endian
- *   header       JSON in UTF-8: { "__metadata__": { name: text }, "<tensor>": { dtype, shape, data_offsets: [begin, end] } }
+ *   header       JSON: { "__metadata__": { name: text }, "<tensor>": { dtype, shape, data_offsets: [begin, end] } }
  *   the rest     the numbers, little endian, row by row; the offsets count from here and leave no gap
  *
  * Source: huggingface/safetensors, README.md, "Format".
@@ -50,7 +50,9 @@ export function writeSafetensors(
     const { dtype, shape, data } = tensor
     if (name === METADATA) throw new OptionError('safetensors', `no tensor can be called ${METADATA}`)
     if (data.length !== elementCount(shape)) {
-      throw new ShapeError('safetensors', `${name} has not as many numbers as elements`, { given: { shape, numbers: data.length } })
+      throw new ShapeError('safetensors', `${name} has not as many numbers as elements`, {
+        given: { shape, numbers: data.length },
+      })
     }
     const begin = begins.get(name) ?? 0
     header.push([name, { dtype, shape, data_offsets: [begin, begin + byteCount(tensor)] }])
@@ -106,7 +108,8 @@ function checkStart(path: string, bytes: Uint8Array): number {
   if (!plausible) throw foreign(path, bytes)
   const dataStart = LENGTH_BYTES + Number(headerLength)
   if (dataStart > bytes.length) {
-    throw damaged(path, 'it is cut short within its header', { 'bytes there': bytes.length, 'end of the header': dataStart })
+    const given = { 'bytes there': bytes.length, 'end of the header': dataStart }
+    throw damaged(path, 'it is cut short within its header', given)
   }
   return dataStart
 }
@@ -122,7 +125,8 @@ const SIGNATURES: readonly (readonly [start: string, kind: string])[] = [
 ]
 
 function foreign(path: string, bytes: Uint8Array): DataError {
-  const kind = SIGNATURES.find(([start]) => Array.from(start).every((letter, i) => bytes[i] === letter.charCodeAt(0)))?.[1]
+  const startsWith = (letters: string) => Array.from(letters).every((letter, i) => bytes[i] === letter.charCodeAt(0))
+  const kind = SIGNATURES.find(([letters]) => startsWith(letters))?.[1]
   const start = Array.from(bytes.subarray(0, 8), (byte) => byte.toString(16).padStart(2, '0')).join(' ')
   return new DataError(path, `not a safetensors file (starts ${start}${kind === undefined ? '' : `, ${kind}`})`, {
     fix: 'in Python, write one: safetensors.torch.save_file(model.state_dict(), path).',
@@ -158,7 +162,9 @@ function layoutOf(path: string, name: string, entry: unknown): Layout {
     })
   }
   const needed = elementCount(shape) * ELEMENT_BYTES[dtype]
-  if (end - begin !== needed) throw damaged(path, `${name} has not as many bytes as its shape needs`, { dtype, shape, bytes: end - begin, needed })
+  if (end - begin !== needed) {
+    throw damaged(path, `${name} has not as many bytes as its shape needs`, { dtype, shape, bytes: end - begin, needed })
+  }
   return { name, dtype, shape, begin, end }
 }
 
@@ -167,9 +173,12 @@ function checkRanges(path: string, layouts: readonly Layout[], byteLength: numbe
   let covered = 0
   for (const { name, begin, end } of layouts.toSorted((a, b) => a.begin - b.begin || a.end - b.end)) {
     if (end > byteLength) {
-      throw damaged(path, `it is cut short, ${name} reaches beyond its end`, { 'bytes of numbers there': byteLength, needed: end })
+      const given = { 'bytes of numbers there': byteLength, needed: end }
+      throw damaged(path, `it is cut short, ${name} reaches beyond its end`, given)
     }
-    if (begin !== covered) throw damaged(path, `the bytes of ${name} do not follow those before`, { begin, expected: covered })
+    if (begin !== covered) {
+      throw damaged(path, `the bytes of ${name} do not follow those before`, { begin, expected: covered })
+    }
     covered = end
   }
   if (covered !== byteLength) throw damaged(path, 'bytes at its end belong to no tensor', { bytes: byteLength - covered })

@@ -1,10 +1,17 @@
 import { DataError } from '../base/errors.ts'
-import { readSafetensors, writeSafetensors, type StoredTensor } from './safetensors.ts'
+import { readSafetensors, writeSafetensors, type Safetensors, type StoredTensor } from './safetensors.ts'
 import type { StateDict, StateEntry } from './state-dict.ts'
 
+/** Weights, and texts about them. */
+export interface WeightsFile {
+  readonly weights: StateDict
+  readonly metadata: Safetensors['metadata']
+}
+
 /** The bytes of a safetensors file with these weights, in PyTorch's names and layouts. */
-export function writeWeights(weights: StateDict, metadata: Readonly<Record<string, string>> = {}): Uint8Array {
-  const tensors = new Map([...weights].map(([name, { shape, data }]): [string, StoredTensor] => [name, { dtype: 'F32', shape, data }]))
+export function writeWeights(weights: StateDict, metadata: WeightsFile['metadata'] = {}): Uint8Array {
+  const tensors = new Map<string, StoredTensor>()
+  for (const [name, { shape, data }] of weights) tensors.set(name, { dtype: 'F32', shape, data })
   return writeSafetensors(tensors, metadata)
 }
 
@@ -15,7 +22,7 @@ export function writeWeights(weights: StateDict, metadata: Readonly<Record<strin
  * @param path  named in errors
  * @throws DataError  when this is no safetensors file, it is damaged, or has no weights
  */
-export function readWeights(path: string, bytes: Uint8Array): { readonly weights: StateDict; readonly metadata: Readonly<Record<string, string>> } {
+export function readWeights(path: string, bytes: Uint8Array): WeightsFile {
   const { tensors, metadata } = readSafetensors(path, bytes)
   const weights = new Map<string, StateEntry>()
   for (const [name, { dtype, shape, data }] of tensors) {

@@ -119,7 +119,7 @@ export interface RandomCropPlan {
   readonly draws: readonly number[]
 }
 
-/** fastai's RandomResizedCrop in validation: squished to `extra` pixels more along both axes, of which the middle is kept. */
+/** fastai's RandomResizedCrop in validation: the middle of the image squished to `extra` pixels more along both axes. */
 export interface MiddlePlan {
   readonly method: 'middle'
   readonly width: number

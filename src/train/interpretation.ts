@@ -60,7 +60,9 @@ export class ClassificationInterpretation {
    * @throws OptionError  when that is no number of items from 1 on
    */
   mostConfused(fewest = 1): Confusion[] {
-    if (!(fewest >= 1)) throw new OptionError('mostConfused', 'fewest is no number of items', { given: { fewest }, expected: '1 or more' })
+    if (!(fewest >= 1)) {
+      throw new OptionError('mostConfused', 'fewest is no number of items', { given: { fewest }, expected: '1 or more' })
+    }
     return this.confusionMatrix()
       .flatMap((row, actual) => row.map((count, predicted) => ({ actual, predicted, count })))
       .filter(({ actual, predicted, count }) => actual !== predicted && count >= fewest)
@@ -97,7 +99,7 @@ export class ClassificationInterpretation {
    */
   classificationReport(): string {
     const { targets } = this.results
-    const count = (numbers: Uint32Array, label: number) => numbers.reduce((sum, number) => sum + (number === label ? 1 : 0), 0)
+    const count = (labels: Uint32Array, label: number) => labels.filter((other) => other === label).length
     const matrix = this.confusionMatrix()
     const classes = this.vocab.map((name, label) =>
       scores(name, matrix[label][label], count(this.predicted, label), count(targets, label)))

@@ -2,7 +2,7 @@
 import { OptionError } from '../base/errors.ts'
 import { exponentialSchedule } from '../optim/schedule.ts'
 
-/** With fewer steps nothing is left of the curve once its ends are cut off. Source: fastai callback/schedule.py, LRFinder. */
+/** With fewer nothing is left of the curve once its ends are cut off. Source: fastai callback/schedule.py, LRFinder. */
 const FEWEST_STEPS = 6
 /** The search is over when the loss is that many times the lowest so far. Source: as above. */
 const DIVERGED = 4

@@ -18,15 +18,21 @@ val/n01440764/5-4x4.JPEG,n01440764,n01440764,n01440764,n01440764,n01440764,True
 function withFile(content: string): Platform {
   const files = {
     join: (...parts: string[]) => parts.join('/'),
-    readText: (path: string) => (path === 'set/noisy_imagenette.csv' || path === 'set/other.csv' ? Promise.resolve(content) : Promise.reject(new DataError(path, 'no such file'))),
+    readText: (path: string) => {
+      const known = ['set/noisy_imagenette.csv', 'set/other.csv'].includes(path)
+      return known ? Promise.resolve(content) : Promise.reject(new DataError(path, 'no such file'))
+    },
   } as Files
   return Object.defineProperty(fakePlatform(), 'files', { value: files })
 }
 
-const table = (content = noisy, options: ImagesFromCsvOptions = {}) => getImagesFromCsv('set', { platform: withFile(content), ...options })
+const table = (content = noisy, options: ImagesFromCsvOptions = {}) =>
+  getImagesFromCsv('set', { platform: withFile(content), ...options })
 
 test('images in the order of the table, labels of any of its columns', async () => {
-  const { items, column } = await table().then((made) => ({ items: made.items, column: made.column.bind(made) }))
+  const made = await table()
+  const { items } = made
+  const column = (name: string) => made.column(name)
   expect(items.slice(0, 2)).toEqual(['set/train/n01440764/1-4x4.JPEG', 'set/train/n01440764/2-4x4.JPEG'])
   expect(items.map(column('noisy_labels_0'))).toEqual(['n01440764', 'n01440764', 'n02102040', 'n02102040', 'n01440764'])
   expect(items.map(column('noisy_labels_50'))).toEqual(['n01440764', 'n02102040', 'n02102040', 'n01440764', 'n01440764'])

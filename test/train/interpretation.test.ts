@@ -4,7 +4,10 @@ import { ClassificationInterpretation } from '../../src/train/interpretation.ts'
 import { golden, hashUniform } from '../helpers/golden.ts'
 
 /** Probabilities with the largest at the predicted class. */
-function interpret(targets: readonly number[], predicted: readonly number[], vocab: readonly string[], losses: readonly number[] = targets.map(() => 1), columns = vocab.length) {
+function interpret(
+  targets: readonly number[], predicted: readonly number[], vocab: readonly string[],
+  losses: readonly number[] = targets.map(() => 1), columns = vocab.length,
+) {
   const data = new Float32Array(targets.length * columns).fill(0.125)
   predicted.forEach((label, row) => (data[row * columns + label] = 0.5 + row / 16))
   return new ClassificationInterpretation({
@@ -76,7 +79,16 @@ describe('top losses', () => {
   })
 })
 
-const { cases } = golden<{ cases: { seed: number; items: number; outputs: number; vocab: string[]; matrix: number[][]; report: string[] }[] }>('interpretation')
+interface Case {
+  readonly seed: number
+  readonly items: number
+  readonly outputs: number
+  readonly vocab: string[]
+  readonly matrix: number[][]
+  readonly report: string[]
+}
+
+const { cases } = golden<{ readonly cases: readonly Case[] }>('interpretation')
 
 test.each(cases)('matrix and report are those of scikit-learn, case $seed', ({ seed, items, outputs, vocab: names, matrix, report }) => {
   const [u, v] = [hashUniform(items, 2 * seed), hashUniform(items, 2 * seed + 1)]

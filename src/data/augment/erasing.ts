@@ -44,8 +44,8 @@ export const NOISE_PIXELS = 2 ** 16
  */
 export function randomErasing(options: ErasingOptions = {}): ErasingTransform {
   const { p = 0.5, minScale = 0, maxScale = 0.3, minAspect = 0.3, maxCount = 1 } = options
-  const right = p >= 0 && p <= 1 && minScale >= 0 && minScale <= maxScale && maxScale <= 1 && minAspect > 0 && minAspect <= 1
-  if (!right || !Number.isInteger(maxCount) || maxCount < 1) {
+  const partsRight = p >= 0 && p <= 1 && minScale >= 0 && minScale <= maxScale && maxScale <= 1
+  if (!(partsRight && minAspect > 0 && minAspect <= 1 && Number.isInteger(maxCount) && maxCount >= 1)) {
     throw new OptionError('randomErasing', 'an option is out of range', {
       given: { p, minScale, maxScale, minAspect, maxCount },
       expected: 'p of 0 … 1, 0 ≤ minScale ≤ maxScale ≤ 1, minAspect above 0 and up to 1, a whole maxCount from 1 on',

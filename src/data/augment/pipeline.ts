@@ -96,17 +96,22 @@ export class BatchPipeline {
     })
     if (erased && areas > 0) {
       const noise = (this.noise ??= keep(tensor(erasingNoise(), [NOISE_PIXELS, 3])))
-      const constants = { AREAS: areas, SIZE: NOISE_PIXELS }
-      launch('augment/erase', { ...erased, noise, x: out }, { groups, shape: { P, Q }, constants, dtype, detail: `[${out.shape.join(',')}]` })
+      launch('augment/erase', { ...erased, noise, x: out }, {
+        groups,
+        shape: { P, Q },
+        constants: { AREAS: areas, SIZE: NOISE_PIXELS },
+        dtype,
+        detail: `[${out.shape.join(',')}]`,
+      })
     }
     return out
   }
 
   /** Gives its memory back, a few kilobytes for each batch size, and the noise where there is some. */
   release(): void {
-    const shared = [this.normalization, this.noise]
-    const all = [...this.parameters.values()].flatMap(({ items, geometry, erased }) => [items, geometry, erased?.areas, erased?.starts])
-    for (const one of [...all, ...shared]) if (one) release(one)
+    const parameters = [...this.parameters.values()]
+    const tensors = parameters.flatMap(({ items, geometry, erased }) => [items, geometry, erased?.areas, erased?.starts])
+    for (const one of [...tensors, this.normalization, this.noise]) if (one) release(one)
     this.parameters.clear()
     this.normalization = undefined
     this.noise = undefined

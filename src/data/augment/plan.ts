@@ -22,7 +22,9 @@ export interface TransformChain {
 }
 
 /** In this order the launches do their work. */
-const KINDS: readonly BatchTransform['kind'][] = ['affine', 'crop', 'lighting', 'saturation', 'hue', 'normalize', 'erasing']
+const KINDS: readonly BatchTransform['kind'][] = [
+  'affine', 'crop', 'lighting', 'saturation', 'hue', 'normalize', 'erasing',
+]
 
 /** What the launch for a batch is made of that every batch of its size and split shares. See augment/batch.wgsl. */
 export interface BatchPlan {
