@@ -1,8 +1,15 @@
+import type { Json } from '../base/json.ts'
 import type { Shape } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import type { Parameter, StateTensor } from './parameter.ts'
 import { loadStateDict, stateDict, type StateDict } from './state-dict.ts'
 import { summaryTable, type LayerRow } from './summary.ts'
+
+/** How a model was made, so that another can be made alike: see architectures.ts. */
+export interface Architecture {
+  readonly name: string
+  readonly options: Json
+}
 
 /**
  * A layer, or a model of layers: it holds parameters and calls operations.
@@ -11,6 +18,8 @@ import { summaryTable, type LayerRow } from './summary.ts'
  * there, joined with dots, are the paths of a checkpoint.
  */
 export abstract class Module {
+  /** Given by the function that made it, where it has a name. */
+  architecture: Architecture | undefined
   private readonly ownParameters: Parameter[] = []
   private readonly ownBuffers: StateTensor[] = []
   private readonly ownChildren: (readonly [string, Module])[] = []

@@ -106,17 +106,26 @@ export function xresnet(expansion: 1 | 4, blocks: readonly number[], options: XR
   return new Sequential([...features, [String(features.length + 2), head]])
 }
 
+/** Such a network by name. */
+function named(name: string, expansion: 1 | 4, blocks: readonly number[]): (options?: XResNetOptions) => Sequential {
+  return (options = {}) => {
+    const model = xresnet(expansion, blocks, options)
+    model.architecture = { name, options: { ...options } }
+    return model
+  }
+}
+
 /** 11.7 million parameters with 1000 outputs. See `xresnet`. */
-export const xresnet18 = (options?: XResNetOptions): Sequential => xresnet(1, [2, 2, 2, 2], options)
-export const xresnet34 = (options?: XResNetOptions): Sequential => xresnet(1, [3, 4, 6, 3], options)
-export const xresnet50 = (options?: XResNetOptions): Sequential => xresnet(4, [3, 4, 6, 3], options)
-export const xresnet101 = (options?: XResNetOptions): Sequential => xresnet(4, [3, 4, 23, 3], options)
-export const xresnet152 = (options?: XResNetOptions): Sequential => xresnet(4, [3, 8, 36, 3], options)
+export const xresnet18 = named('xresnet18', 1, [2, 2, 2, 2])
+export const xresnet34 = named('xresnet34', 1, [3, 4, 6, 3])
+export const xresnet50 = named('xresnet50', 4, [3, 4, 6, 3])
+export const xresnet101 = named('xresnet101', 4, [3, 4, 23, 3])
+export const xresnet152 = named('xresnet152', 4, [3, 8, 36, 3])
 /** Two stages more, for small pictures. */
-export const xresnet18Deep = (options?: XResNetOptions): Sequential => xresnet(1, [2, 2, 2, 2, 1, 1], options)
-export const xresnet34Deep = (options?: XResNetOptions): Sequential => xresnet(1, [3, 4, 6, 3, 1, 1], options)
-export const xresnet50Deep = (options?: XResNetOptions): Sequential => xresnet(4, [3, 4, 6, 3, 1, 1], options)
+export const xresnet18Deep = named('xresnet18Deep', 1, [2, 2, 2, 2, 1, 1])
+export const xresnet34Deep = named('xresnet34Deep', 1, [3, 4, 6, 3, 1, 1])
+export const xresnet50Deep = named('xresnet50Deep', 4, [3, 4, 6, 3, 1, 1])
 /** Four stages more. */
-export const xresnet18Deeper = (options?: XResNetOptions): Sequential => xresnet(1, [2, 2, 1, 1, 1, 1, 1, 1], options)
-export const xresnet34Deeper = (options?: XResNetOptions): Sequential => xresnet(1, [3, 4, 6, 3, 1, 1, 1, 1], options)
-export const xresnet50Deeper = (options?: XResNetOptions): Sequential => xresnet(4, [3, 4, 6, 3, 1, 1, 1, 1], options)
+export const xresnet18Deeper = named('xresnet18Deeper', 1, [2, 2, 1, 1, 1, 1, 1, 1])
+export const xresnet34Deeper = named('xresnet34Deeper', 1, [3, 4, 6, 3, 1, 1, 1, 1])
+export const xresnet50Deeper = named('xresnet50Deeper', 4, [3, 4, 6, 3, 1, 1, 1, 1])

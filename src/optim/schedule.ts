@@ -98,6 +98,25 @@ export function flatCos(lr: number, options: { readonly divFinal?: number; reado
 }
 
 /**
+ * Warm restarts: cycles in each of which the learning rate falls from its highest to 0 along a cosine, each `mult` times
+ * as long as the one before.
+ *
+ * @param cycles, length  how many, and epochs of the first one
+ * @returns  epochs in all, and the schedule for a highest learning rate
+ * @throws OptionError  when these are no counts, or mult is below 1
+ * Source: Loshchilov & Hutter 2017, arXiv:1608.03983; fastai callback/schedule.py, fit_sgdr.
+ */
+export function sgdr(cycles: number, length: number, mult = 2): { readonly epochs: number; at(lrMax: number): Schedule } {
+  if (![cycles, length, mult].every((count) => Number.isInteger(count) && count >= 1)) {
+    throw new OptionError('sgdr', 'an option is no count', { given: { cycles, length, mult }, expected: 'whole numbers from 1 on' })
+  }
+  const lengths = Array.from({ length: cycles }, (_, i) => length * mult ** i)
+  const epochs = lengths.reduce((sum, one) => sum + one, 0)
+  const parts = lengths.map((one) => one / epochs)
+  return { epochs, at: (lrMax) => combineSchedules(parts, lengths.map(() => cosineSchedule(lrMax, 0))) }
+}
+
+/**
  * The learning rate of each parameter group: with `start`, geometric from start to stop; without, stop for the last
  * group and a tenth of it for the others. One group always gets `stop`.
  *

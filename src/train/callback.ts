@@ -77,7 +77,7 @@ export interface Callback
   /** What it has to know of the epochs before when a fit goes on from a checkpoint. */
   readonly state?: () => Json
   /** Takes over what `state` gave, after `beforeFit`. */
-  readonly restore?: (saved: Json) => void
+  readonly restore?: (saved: Json, learner: Learner) => void | Promise<void>
 }
 
 /** What can be ended early: the rest of it is left out, its `afterCancel…` and `after…` handlers run. */

@@ -1,4 +1,5 @@
 import { OptionError } from '../base/errors.ts'
+import type { Json } from '../base/json.ts'
 import type { Loader } from '../data/loader.ts'
 import type { Loaders } from '../data/loaders.ts'
 import type { Module } from '../nn/module.ts'
@@ -6,20 +7,25 @@ import type { Parameter } from '../nn/parameter.ts'
 import { adam } from '../optim/adam.ts'
 import { LossScaler } from '../optim/loss-scaler.ts'
 import type { Optimizer, OptimizerFactory } from '../optim/optimizer.ts'
-import { flatCos, learningRates, oneCycle, type OneCycleOptions } from '../optim/schedule.ts'
+import { flatCos, learningRates, oneCycle, sgdr, type OneCycleOptions } from '../optim/schedule.ts'
 import type { Platform } from '../platform/platform.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { requireFits } from '../tensor/scope.ts'
 import { storedBytes } from '../tensor/shape.ts'
 import { sortCallbacks, type Callback } from './callback.ts'
+import { checkpoints, isCheckpointOf } from './callbacks/checkpoints.ts'
+import { findLearningRate, type LrFindOptions, type LrSearch, type SuggestionName } from './callbacks/lr-finder.ts'
 import { Progress } from './callbacks/progress.ts'
 import { scheduler, type GroupSchedules } from './callbacks/scheduler.ts'
 import { trainEval } from './callbacks/train-eval.ts'
+import { exportLearner } from './export.ts'
 import { crossEntropy, type Loss } from './losses.ts'
 import { evaluate, predictItems, runFit, type Evaluation, type ItemPredictions } from './loop.ts'
 import { LossReader } from './loss-reader.ts'
 import type { Metric } from './metrics.ts'
+import { Predictor, type Prediction } from './predictor.ts'
 import { Recorder } from './recorder.ts'
+import { restoreLearner, saveLearner, type SaveOptions } from './save-load.ts'
 import { loopText } from './show-loop.ts'
 import { testTimeAugmentation, type TtaOptions } from './tta.ts'
 
@@ -55,11 +61,22 @@ export interface FitOptions {
   readonly weightDecay?: number
   /** Begin with an optimizer that knows nothing. Default false */
   readonly resetOptimizer?: boolean
+  /** A file that is written after every epoch with all that is needed to go on from there (see callbacks/checkpoints.ts). */
+  readonly checkpoint?: string
+  /** Go on from the checkpoint where the file is there, and end with the same numbers as without the interruption. Default false */
+  readonly resume?: boolean
 }
 
 export type FitOneCycleOptions = FitOptions & OneCycleOptions
 
 export type FitFlatCosOptions = FitOptions & Parameters<typeof flatCos>[1]
+
+export type FitSgdrOptions = FitOptions & {
+  /** Default: that of the learner */
+  readonly lrMax?: LearningRate
+  /** How many times longer each cycle is than the one before. Default 2 */
+  readonly cycleMult?: number
+}
 
 export type FineTuneOptions = FitOneCycleOptions & {
   /** Default 1 */
@@ -179,7 +196,7 @@ export class Learner {
     this.epochs = epochs
     await this.untilInterrupted(async () => {
       const before = this.callbacks
-      this.callbacks = sortCallbacks([...before, ...(options.callbacks ?? [])])
+      this.callbacks = sortCallbacks([...before, ...(options.callbacks ?? []), ...this.checkpointsOf(epochs, lr, options)])
       // A new scale for every fit, as fastai's.
       const scaler = new LossScaler({ mixed: this.precision === 'mixed' })
       const losses = new LossReader()
@@ -218,12 +235,33 @@ export class Learner {
    */
   async fineTune(epochs: number, baseLr = 2e-3, options: FineTuneOptions = {}): Promise<void> {
     const { freezeEpochs = 1, lrMult = 100, pctStart = 0.3, div = 5, ...both } = options
-    this.freeze()
-    await this.fitOneCycle(freezeEpochs, { stop: baseLr }, { pctStart: 0.99, ...both })
-    if (this.interrupted) return
-    const lr = baseLr / 2
+    const lr = { start: baseLr / 2 / lrMult, stop: baseLr / 2 }
+    const { checkpoint, resume = false } = options
+    const pastFirst = resume && checkpoint !== undefined && (await isCheckpointOf(this, checkpoint, lr))
+    if (!pastFirst) {
+      this.freeze()
+      await this.fitOneCycle(freezeEpochs, { stop: baseLr }, { pctStart: 0.99, ...both })
+      if (this.interrupted) return
+    }
     this.unfreeze()
-    await this.fitOneCycle(epochs, { start: lr / lrMult, stop: lr }, { pctStart, div, ...both, resetOptimizer: false })
+    await this.fitOneCycle(epochs, lr, { pctStart, div, ...both, resetOptimizer: false, resume: pastFirst })
+  }
+
+  /**
+   * Trains in cycles, in each of which the learning rate falls to 0 along a cosine (see `sgdr`). Each cycle is
+   * cycleMult times as long as the one before, so that there are cycleLength · (1 + cycleMult + …) epochs. @throws as `fit`
+   */
+  async fitSgdr(cycles: number, cycleLength: number, options: FitSgdrOptions = {}): Promise<void> {
+    const { lrMax = this.lr, cycleMult = 2 } = options
+    const optimizer = this.openOptimizer(options.resetOptimizer)
+    const { epochs, at } = sgdr(cycles, cycleLength, cycleMult)
+    const schedules = this.ratesOf(lrMax, optimizer).map((rate) => ({ lr: at(rate) }))
+    await this.fitScheduled(epochs, lrMax, schedules, options)
+  }
+
+  /** Which learning rate is good: trains while it rises, and puts everything back (see callbacks/lr-finder.ts). */
+  lrFind<Name extends SuggestionName = 'valley'>(options: LrFindOptions<Name> = {}): Promise<LrSearch<Name>> {
+    return findLearningRate(this, options)
   }
 
   /** Freezes the groups before number n (negative: from the end), and makes the optimizer forget its averages. */
@@ -257,6 +295,27 @@ export class Learner {
   /** Probabilities for the validation items, averaged over random transforms (see tta.ts). */
   tta(options: TtaOptions = {}): Promise<ItemPredictions> {
     return this.untilInterrupted(() => testTimeAugmentation(this, options))
+  }
+
+  /** What is on an image file, transformed as in validation. @throws DataError when it cannot be decoded */
+  predict(path: string): Promise<Prediction> {
+    const { model, platform, precision, loaders: { vocab, valid: { itemTransforms, batchTransforms } } } = this
+    return new Predictor({ model, platform, precision, vocab, itemTransforms, batchTransforms }).predict(path)
+  }
+
+  /** Writes weights, running statistics and, unless told otherwise, what the optimizer remembers (see save-load.ts). */
+  save(path: string, options?: SaveOptions): Promise<void> {
+    return saveLearner(this, path, options)
+  }
+
+  /** Takes over what `save`, a checkpoint or PyTorch has written. @throws DataError when it does not fit; nothing is changed then */
+  load(path: string, options?: SaveOptions): Promise<void> {
+    return restoreLearner(this, path, options)
+  }
+
+  /** Writes one file with all that prediction takes, for `loadLearner` and the command `predict` (see export.ts). */
+  export(path: string): Promise<void> {
+    return exportLearner(this, path)
   }
 
   /** Ends what is going on within a step, as Ctrl-C does: for a stop button. */
@@ -302,6 +361,16 @@ export class Learner {
   private fitScheduled(epochs: number, lr: LearningRate, groups: readonly GroupSchedules[], options: FitOptions): Promise<void> {
     const callbacks = [scheduler(groups), ...(options.callbacks ?? [])]
     return this.fit(epochs, lr, { ...options, callbacks, resetOptimizer: false })
+  }
+
+  private checkpointsOf(epochs: number, lr: LearningRate, options: FitOptions): Callback[] {
+    const { callbacks: _callbacks, checkpoint, resume = false, resetOptimizer: _reset, ...described } = options
+    if (checkpoint === undefined) {
+      if (!resume) return []
+      throw new OptionError('fit', 'there is no checkpoint to go on from', { given: { resume }, fix: 'name the file: { checkpoint: path, resume: true }' })
+    }
+    const fit = { epochs, lr: lr as Json, momentums: this.momentums, weightDecay: this.weightDecay, ...described }
+    return [checkpoints({ file: checkpoint, resume, fit })]
   }
 
   private ratesOf(lr: LearningRate, optimizer: Optimizer): number[] {

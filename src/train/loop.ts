@@ -33,8 +33,10 @@ export interface ItemPredictions {
 
 /** The loop: fit > epoch > train, validate > batches. What else happens is in the callbacks. */
 export async function runFit(learner: Learner, scaler: LossScaler, losses: LossReader): Promise<void> {
+  learner.epoch = 0
   await within(learner, 'fit', async () => {
-    for (learner.epoch = 0; learner.epoch < learner.epochs; learner.epoch++) {
+    // Where it goes on from a checkpoint the first epoch is a later one.
+    for (; learner.epoch < learner.epochs; learner.epoch++) {
       learner.evaluation = undefined
       await within(learner, 'epoch', async () => {
         await within(learner, 'train', () => trainEpoch(learner, scaler, losses))

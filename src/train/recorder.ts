@@ -1,4 +1,5 @@
 import { formatClock } from '../base/format.ts'
+import type { Json } from '../base/json.ts'
 import type { Callback, Step, StepLoss } from './callback.ts'
 import type { Learner } from './learner.ts'
 
@@ -30,6 +31,14 @@ export class SmoothLoss {
   get value(): number {
     return this.sum / (1 - this.beta ** this.count)
   }
+
+  get state(): readonly [sum: number, count: number] {
+    return [this.sum, this.count]
+  }
+  set state([sum, count]: readonly [sum: number, count: number]) {
+    this.sum = sum
+    this.count = count
+  }
 }
 
 /** What one epoch came to. */
@@ -56,6 +65,7 @@ export class Recorder implements Callback {
   readonly name = 'recorder'
   readonly order = 50
   readonly runsOn = 'train'
+  readonly duringLrFind = false
   /** Of the fit going on or last made. */
   rows: EpochRow[] = []
   /** By training step: the loss as it was and as smoothed so far, and what the last group stepped with. */
@@ -64,7 +74,7 @@ export class Recorder implements Callback {
   lrs: number[] = []
   momentums: number[] = []
   /** The rows of all fits. */
-  readonly history: EpochRow[] = []
+  history: EpochRow[] = []
   private smooth = new SmoothLoss()
   private epochStartMs = 0
   private trainMs = 0
@@ -119,10 +129,30 @@ export class Recorder implements Callback {
     this.history.push(row)
   }
 
+  state(): Json {
+    const { rows, history, rawLosses, losses, lrs, momentums, smooth } = this
+    return { rows: rows.map(asJson), history: history.map(asJson), rawLosses, losses, lrs, momentums, smooth: smooth.state }
+  }
+
+  restore(saved: Json): void {
+    const { smooth, ...figures } = saved as unknown as Figures
+    Object.assign(this, figures)
+    this.smooth.state = smooth
+  }
+
   /** The rows of all fits as a table of comma-separated values, as fastai's CSVLogger writes it to history.csv. */
   csv(metricNames: readonly string[]): string {
     return [columnNames(metricNames), ...this.history.map(cells)].map((line) => `${line.join(',')}\n`).join('')
   }
+}
+
+/** What is written down of all that came before. */
+type Figures = Pick<Recorder, 'rows' | 'history' | 'rawLosses' | 'losses' | 'lrs' | 'momentums'> & {
+  readonly smooth: SmoothLoss['state']
+}
+
+function asJson(row: EpochRow): Json {
+  return { ...row }
 }
 
 /** Source: fastai learner.py, Recorder.metric_names. */

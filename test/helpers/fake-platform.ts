@@ -1,6 +1,6 @@
 import { DataError } from '../../src/base/errors.ts'
 import { resizePixels } from '../../src/data/resize.ts'
-import type { DecodeRequest, Pixels, Platform } from '../../src/platform/platform.ts'
+import type { DecodeRequest, Files, Pixels, Platform } from '../../src/platform/platform.ts'
 
 export interface FakePlatform extends Platform {
   /** Lines that were logged. */
@@ -18,7 +18,7 @@ export interface FakePlatform extends Platform {
  * place; a name with `broken` cannot be decoded.
  */
 export function fakePlatform(options: {
-  threads?: number; env?: Record<string, string>; manual?: boolean; picture?: (path: string) => Pixels
+  threads?: number; env?: Record<string, string>; manual?: boolean; picture?: (path: string) => Pixels; files?: Files
 } = {}): FakePlatform {
   const lines: string[] = []
   const decoded: DecodeRequest[] = []
@@ -35,7 +35,7 @@ export function fakePlatform(options: {
     release: () => waiting.splice(0).forEach((go) => go()),
     gpu: absent,
     get files() {
-      return absent()
+      return options.files ?? absent()
     },
     decoder: {
       threads: options.threads ?? 1,

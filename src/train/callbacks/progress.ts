@@ -14,6 +14,7 @@ const STATUS_EVERY_MS = 100
 export class Progress implements Callback {
   readonly name = 'progress'
   readonly order = 60
+  readonly duringLrFind = false
   private names: readonly string[] = []
   private startMs = 0
   private lastMs = 0

@@ -1,0 +1,39 @@
+import { formatClock } from '../../base/format.ts'
+import type { Callback } from '../callback.ts'
+import { columnNames, type EpochRow } from '../recorder.ts'
+
+/**
+ * Writes the table of epochs to a file of comma-separated values, with all digits, after every epoch.
+ *
+ * @param file            Default history.csv
+ * @param options.append  keep what is in the file. Default false: every fit begins it anew
+ * Source: fastai callback/progress.py, CSVLogger.
+ */
+export function csvLogger(file = 'history.csv', { append = false }: { readonly append?: boolean } = {}): Callback {
+  let text = ''
+  return {
+    name: 'csvLogger',
+    order: 60,
+    duringLrFind: false,
+    async beforeFit({ platform: { files }, metrics }) {
+      const before = append && (await files.exists(file)) ? await files.readText(file) : ''
+      text = `${before}${columnNames(metrics.map(({ name }) => name)).join(',')}\n`
+      await files.write(file, text)
+    },
+    async afterEpoch({ platform: { files }, recorder }) {
+      const row = recorder.rows.at(-1)
+      if (!row) return
+      text += `${line(row)}\n`
+      await files.write(file, text)
+    },
+    state: () => text,
+    async restore(saved, { platform: { files } }) {
+      text = String(saved)
+      await files.write(file, text)
+    },
+  }
+}
+
+function line({ epoch, trainLoss, validLoss, metrics, timeMs }: EpochRow): string {
+  return [epoch, trainLoss, validLoss, ...Object.values(metrics), formatClock(timeMs)].join(',')
+}

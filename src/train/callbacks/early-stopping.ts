@@ -1,0 +1,45 @@
+import { OptionError } from '../../base/errors.ts'
+import { Cancel, type Callback } from '../callback.ts'
+import { Tracker, type TrackerOptions } from './tracker.ts'
+
+export interface EarlyStoppingOptions extends TrackerOptions {
+  /** Epochs in a row without an improvement that end the fit. Default 1 */
+  readonly patience?: number
+}
+
+/**
+ * Ends the fit when a figure has not improved for some epochs.
+ *
+ * @throws OptionError  when an option is out of range, and at the beginning of a fit whose table lacks the figure
+ * Source: fastai callback/tracker.py, EarlyStoppingCallback.
+ */
+export function earlyStopping(options: EarlyStoppingOptions = {}): Callback {
+  const { patience = 1 } = options
+  checkPatience('earlyStopping', patience)
+  const tracker = new Tracker('earlyStopping', options)
+  let wait = 0
+  return {
+    name: 'earlyStopping',
+    order: 63,
+    duringLrFind: false,
+    beforeFit(learner) {
+      wait = 0
+      tracker.begin(learner)
+    },
+    afterEpoch(learner) {
+      wait = tracker.improves(learner) ? 0 : wait + 1
+      if (wait < patience) return
+      learner.platform.log(`No improvement since epoch ${learner.epoch - wait}: early stopping`)
+      throw new Cancel('fit', `no improvement for ${wait} epochs`)
+    },
+    state: () => [tracker.best, wait],
+    restore(saved) {
+      [tracker.best, wait] = saved as [number, number]
+    },
+  }
+}
+
+export function checkPatience(where: string, patience: number): void {
+  if (Number.isInteger(patience) && patience >= 1) return
+  throw new OptionError(where, 'patience is no count of epochs', { given: { patience }, expected: 'a whole number from 1 on' })
+}

@@ -1,0 +1,113 @@
+import type { Callback, StepLoss } from '../callback.ts'
+import { Cancel } from '../callback.ts'
+import type { Learner } from '../learner.ts'
+import { minimum, searchCurve, searchLength, searchRates, slide, steep, valley, type LrCurve, type Suggestion } from '../lr-find.ts'
+import { SmoothLoss } from '../recorder.ts'
+
+const METHODS = { valley, slide, minimum, steep } as const
+
+/** How a learning rate is read off the curve: see lr-find.ts. */
+export type SuggestionName = keyof typeof METHODS
+
+export interface LrFindOptions<Name extends SuggestionName = SuggestionName> {
+  /** Default 1e-7 */
+  readonly startLr?: number
+  /** Default 10 */
+  readonly endLr?: number
+  /** Default 100 */
+  readonly steps?: number
+  /** End when the loss is four times the lowest so far. Default true */
+  readonly stopWhenDiverged?: boolean
+  /** Default valley */
+  readonly suggest?: readonly Name[]
+}
+
+export interface LrSearch<Name extends SuggestionName = SuggestionName> extends LrCurve {
+  readonly suggestions: Readonly<Record<Name, Suggestion>>
+}
+
+/**
+ * Trains for some steps while the learning rate rises, and reads off the curve of losses which one is good. Then the
+ * model, the optimizer and the random numbers to come are again what they were.
+ *
+ * @throws OptionError  when there is nothing to search, or the search ended too early to suggest anything
+ * Source: fastai callback/schedule.py, lr_find.
+ */
+export async function findLearningRate<Name extends SuggestionName>(
+  learner: Learner, options: LrFindOptions<Name>,
+): Promise<LrSearch<Name>> {
+  const { startLr = 1e-7, endLr = 10, steps = 100, stopWhenDiverged = true, suggest = ['valley'] as unknown as readonly Name[] } = options
+  const finder = new LrFinder(searchRates(startLr, endLr, steps), steps, stopWhenDiverged)
+  const { callbacks, loaders } = learner
+  const restore = await remember(learner)
+  learner.callbacks = callbacks.filter(({ duringLrFind = true }) => duringLrFind)
+  try {
+    await learner.fit(Math.floor(steps / Math.max(1, loaders.train.batchCount)) + 1, startLr, { callbacks: [finder] })
+  } finally {
+    learner.callbacks = callbacks
+    restore()
+  }
+  const curve = searchCurve(finder.curve, steps)
+  const found = suggest.map((name) => [name, METHODS[name](curve)] as const)
+  return { ...finder.curve, suggestions: Object.fromEntries(found) as Record<Name, Suggestion> }
+}
+
+/** Sets the learning rate of every step, keeps the losses, and ends the search. Source: fastai callback/schedule.py, LRFinder. */
+class LrFinder implements Callback {
+  readonly name = 'lrFinder'
+  readonly order = 60
+  readonly runsOn = 'train'
+  private readonly rate: (step: number) => number
+  private readonly steps: number
+  private readonly stopWhenDiverged: boolean
+  private readonly lrs: number[] = []
+  private readonly losses: number[] = []
+  private readonly smooth = new SmoothLoss()
+
+  constructor(rate: (step: number) => number, steps: number, stopWhenDiverged: boolean) {
+    this.rate = rate
+    this.steps = steps
+    this.stopWhenDiverged = stopWhenDiverged
+  }
+
+  /** Losses are read late: the steps that were made after the search had ended are left out. */
+  get curve(): LrCurve {
+    const length = this.stopWhenDiverged ? searchLength(this.losses) : this.losses.length
+    return { lrs: this.lrs.slice(0, length), losses: this.losses.slice(0, length) }
+  }
+
+  prepareBatch({ optimizer, trainIteration }: Learner): void {
+    const lr = this.rate(trainIteration)
+    this.lrs.push(lr)
+    optimizer?.setHypers(optimizer.groups.map(() => ({ lr })))
+  }
+
+  afterBatch({ trainIteration }: Learner): void {
+    if (trainIteration >= this.steps) throw new Cancel('fit', 'the search is over')
+  }
+
+  lossKnown(_learner: Learner, { loss }: StepLoss): void {
+    this.smooth.add(loss)
+    this.losses.push(this.smooth.value)
+    if (this.curve.losses.length < this.losses.length) throw new Cancel('fit', 'the loss diverges')
+  }
+
+  beforeValidate(): void {
+    throw new Cancel('validate', 'a search does not validate')
+  }
+}
+
+/** @returns what makes everything that training changes as it is now */
+async function remember(learner: Learner): Promise<() => void> {
+  const { model, epochsBegun } = learner
+  const optimizer = learner.openOptimizer()
+  const { hypers } = optimizer
+  const [weights, state] = [await model.stateDict(), await optimizer.state()]
+  return () => {
+    optimizer.zeroGradients()
+    optimizer.loadState(state)
+    optimizer.setHypers(hypers)
+    model.loadStateDict(weights)
+    learner.epochsBegun = epochsBegun
+  }
+}

@@ -1,0 +1,54 @@
+import { OptionError } from '../../base/errors.ts'
+import type { Callback } from '../callback.ts'
+import { checkPatience } from './early-stopping.ts'
+import { Tracker, type TrackerOptions } from './tracker.ts'
+
+export interface ReduceLrOnPlateauOptions extends TrackerOptions {
+  /** Epochs in a row without an improvement that reduce the learning rate. Default 1 */
+  readonly patience?: number
+  /** What it is divided by. Default 10 */
+  readonly factor?: number
+  /** It does not go below. Default 0 */
+  readonly minLr?: number
+}
+
+/**
+ * Divides the learning rates when a figure has not improved for some epochs. For `fit`: where a schedule sets the
+ * learning rate before every batch, nothing is left of it.
+ *
+ * @throws OptionError  when an option is out of range, and at the beginning of a fit whose table lacks the figure
+ * Source: fastai callback/tracker.py, ReduceLROnPlateau.
+ */
+export function reduceLrOnPlateau(options: ReduceLrOnPlateauOptions = {}): Callback {
+  const { patience = 1, factor = 10, minLr = 0 } = options
+  checkPatience('reduceLrOnPlateau', patience)
+  if (!(factor > 1 && factor < Infinity) || !(minLr >= 0)) {
+    throw new OptionError('reduceLrOnPlateau', 'an option is out of range', { given: { factor, minLr }, expected: 'a factor above 1, and minLr of 0 or more' })
+  }
+  const tracker = new Tracker('reduceLrOnPlateau', options)
+  let wait = 0
+  return {
+    name: 'reduceLrOnPlateau',
+    order: 62,
+    duringLrFind: false,
+    beforeFit(learner) {
+      wait = 0
+      tracker.begin(learner)
+    },
+    afterEpoch(learner) {
+      const { optimizer, platform, epoch } = learner
+      wait = tracker.improves(learner) ? 0 : wait + 1
+      if (wait < patience || !optimizer) return
+      wait = 0
+      const before = optimizer.hypers.map(({ lr }) => lr)
+      const after = before.map((lr) => Math.max(lr / factor, minLr))
+      optimizer.setHypers(after.map((lr) => ({ lr })))
+      const last = after.length - 1
+      if (after[last] < before[last]) platform.log(`Epoch ${epoch}: reducing lr to ${after[last]}`)
+    },
+    state: () => [tracker.best, wait],
+    restore(saved) {
+      [tracker.best, wait] = saved as [number, number]
+    },
+  }
+}

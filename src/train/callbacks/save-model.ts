@@ -1,0 +1,67 @@
+import { OptionError } from '../../base/errors.ts'
+import type { Callback } from '../callback.ts'
+import type { Learner } from '../learner.ts'
+import { Tracker, type TrackerOptions } from './tracker.ts'
+
+export interface SaveModelOptions extends TrackerOptions {
+  /** Default models/model.safetensors */
+  readonly file?: string
+  /** Save after every epoch, or every so many, as `<file>_<epoch>`, and not the best. Default false */
+  readonly everyEpoch?: boolean | number
+  /** Save at the end of the fit, and not the best. Default false */
+  readonly atEnd?: boolean
+  /** Default false */
+  readonly withOptimizer?: boolean
+}
+
+/**
+ * Saves the model whenever a figure is the best so far, and at the end of the fit loads the best one again.
+ *
+ * @throws OptionError  when options contradict each other, and at the beginning of a fit whose table lacks the figure
+ * Source: fastai callback/tracker.py, SaveModelCallback.
+ */
+export function saveModel(options: SaveModelOptions = {}): Callback {
+  const { file = 'models/model.safetensors', everyEpoch = false, atEnd = false, withOptimizer = false } = options
+  const every = Number(everyEpoch)
+  if (!(Number.isInteger(every) && every >= 0) || (every > 0 && atEnd)) {
+    throw new OptionError('saveModel', 'this is no plan for when to save', { given: { everyEpoch, atEnd }, expected: 'every so many epochs, at the end, or neither for the best' })
+  }
+  const tracker = new Tracker('saveModel', options)
+  // A file of an earlier fit is not loaded for one of this.
+  let saved = false
+  const save = async (learner: Learner, path: string) => {
+    await learner.save(path, { withOptimizer })
+    saved = true
+  }
+  return {
+    name: 'saveModel',
+    order: 61,
+    duringLrFind: false,
+    beforeFit(learner) {
+      saved = false
+      tracker.begin(learner)
+    },
+    async afterEpoch(learner) {
+      const { epoch, platform } = learner
+      if (every > 0) {
+        if (epoch % every === 0) await save(learner, numbered(file, epoch))
+      } else if (tracker.improves(learner)) {
+        platform.log(`Better model found at epoch ${epoch} with ${tracker.monitor} value: ${tracker.best}.`)
+        await save(learner, file)
+      }
+    },
+    async afterFit(learner) {
+      if (atEnd) await save(learner, file)
+      else if (every === 0 && saved) await learner.load(file, { withOptimizer })
+    },
+    state: () => [tracker.best, saved],
+    restore(before) {
+      [tracker.best, saved] = before as [number, boolean]
+    },
+  }
+}
+
+/** models/model.safetensors → models/model_3.safetensors */
+function numbered(file: string, epoch: number): string {
+  return file.replace(/(\.[^./\\]*)?$/, (extension) => `_${epoch}${extension}`)
+}

@@ -1,0 +1,80 @@
+import { DataError, OptionError } from '../base/errors.ts'
+import { batchTransformsFrom, itemTransformsFrom, transformRecords } from '../data/transform-records.ts'
+import { architectures, type ModelMaker } from '../nn/architectures.ts'
+import type { Architecture } from '../nn/module.ts'
+import type { Platform } from '../platform/platform.ts'
+import type { Learner } from './learner.ts'
+import { about, readModelFile, writeModelFile } from './model-file.ts'
+import { Predictor } from './predictor.ts'
+
+/** Changed when files of before cannot be read any more. */
+const VERSION = 1
+
+/**
+ * Writes one file with all it takes to predict: the weights, how the model was made, the labels, and the transforms with
+ * the statistics that pictures are normalised with. PyTorch reads the weights of it as they are.
+ *
+ * @throws OptionError  when the model was not made by a function that has a name
+ * Source: fastai learner.py, Learner.export.
+ */
+export async function exportLearner(learner: Learner, path: string): Promise<void> {
+  const { model, loaders, loss, platform } = learner
+  const { architecture } = model
+  if (!architecture) {
+    throw new OptionError('export', 'the file could not say how the model is made', {
+      expected: `a model of ${Object.keys(architectures).join(', ')}, or one that has an \`architecture\``,
+      fix: "set model.architecture = { name: 'mine', options: {} }, and give loadLearner the function: { models: { mine } }",
+    })
+  }
+  const { train, vocab } = loaders
+  const info = {
+    kind: 'learner', version: VERSION,
+    architecture: { ...architecture },
+    vocab,
+    itemTransforms: transformRecords(train.itemTransforms),
+    batchTransforms: transformRecords(train.batchTransforms),
+    loss: loss.name,
+  }
+  await writeModelFile(platform.files, path, { weights: await model.stateDict(), info })
+}
+
+export interface LoadLearnerOptions {
+  readonly platform: Platform
+  /** Functions that make models which the library does not know, by the names in their `architecture`. */
+  readonly models?: Readonly<Record<string, ModelMaker>>
+}
+
+/**
+ * What `Learner.export` has written, ready to predict, in f32.
+ *
+ * @throws DataError  that names the file, when it is something else, or of a model that nobody knows
+ * Source: fastai learner.py, load_learner.
+ */
+export async function loadLearner(path: string, { platform, models = {} }: LoadLearnerOptions): Promise<Predictor> {
+  const { weights, info } = await readModelFile(platform.files, path)
+  if (info.kind !== 'learner' || info.version !== VERSION) {
+    throw new DataError(path, 'this file does not say how its weights are used', {
+      given: { kind: info.kind ?? 'weights', version: info.version ?? 'none' },
+      expected: `what \`learner.export(path)\` writes, version ${VERSION}`,
+      fix: 'load it with `learner.load(path)`, and export that',
+    })
+  }
+  const { name, options } = info.architecture as unknown as Architecture
+  const known = { ...architectures, ...models }
+  if (!Object.hasOwn(known, name)) {
+    throw new DataError(path, `nobody knows how to make a model '${name}'`, {
+      given: { known: Object.keys(known).join(', ') },
+      fix: `give the function that makes it: loadLearner(path, { models: { ${name} } })`,
+    })
+  }
+  return about(path, () => {
+    const model = known[name](options)
+    model.loadStateDict(weights)
+    return new Predictor({
+      model, platform,
+      vocab: info.vocab as readonly string[],
+      itemTransforms: itemTransformsFrom(info.itemTransforms),
+      batchTransforms: batchTransformsFrom(info.batchTransforms),
+    })
+  })
+}

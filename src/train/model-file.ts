@@ -1,0 +1,95 @@
+/**
+ * What the library writes of models: safetensors files whose weights have fastai's names and PyTorch's layouts, so that
+ * PyTorch loads them as they are. Beside them, with names of their own, is what training needs to go on:
+ *
+ *   5.0.convpath.0.0.weight                      a weight, or a running statistic
+ *   optimizer.5.0.convpath.0.0.weight.grad_avg   what the optimizer remembers of it
+ *   gradient.5.0.convpath.0.0.weight             a gradient that waits for others
+ *   __metadata__.wgrad                           everything that is no tensor, as JSON
+ */
+import { DataError, OptionError } from '../base/errors.ts'
+import { jsonText, parseJson, type Json } from '../base/json.ts'
+import { fromTorch, toTorch, torchShape, type StateDict, type StateEntry } from '../nn/state-dict.ts'
+import { readWeights, writeWeights } from '../nn/weights.ts'
+import type { OptimizerState } from '../optim/optimizer.ts'
+import type { Platform } from '../platform/platform.ts'
+import type { Shape } from '../tensor/shape.ts'
+
+/** What is no tensor, by name. */
+export type Info = Readonly<Record<string, Json | undefined>>
+
+/** A file as it is read; in those of others there are weights only. */
+export interface ModelFile {
+  readonly weights: StateDict
+  /** In the library's own layouts; empty where there is none. */
+  readonly optimizer: OptimizerState
+  readonly gradients: OptimizerState
+  readonly info: Info
+}
+
+type Files = Platform['files']
+
+const OPTIMIZER = 'optimizer.'
+const GRADIENT = 'gradient.'
+/** The entry of the file's metadata that is ours. */
+const INFO = 'wgrad'
+
+/** Writes a file, whole or not at all. */
+export async function writeModelFile(
+  files: Files, path: string,
+  { weights, optimizer = new Map(), gradients = new Map(), info }: Pick<ModelFile, 'weights' | 'info'> & Partial<ModelFile>,
+): Promise<void> {
+  const tensors = new Map([...weights, ...renamed(optimizer, OPTIMIZER), ...renamed(gradients, GRADIENT)])
+  await files.write(path, writeWeights(tensors, { format: 'pt', [INFO]: jsonText(info) }))
+}
+
+/** @throws DataError  that names the file, when it is missing, damaged or of another format */
+export async function readModelFile(files: Files, path: string): Promise<ModelFile> {
+  const { weights: tensors, metadata } = readWeights(path, await files.read(path))
+  const weights = new Map<string, StateEntry>()
+  const optimizer = new Map<string, StateEntry>()
+  const gradients = new Map<string, StateEntry>()
+  for (const [name, entry] of tensors) {
+    if (name.startsWith(OPTIMIZER)) optimizer.set(name.slice(OPTIMIZER.length), inOwnLayout(entry))
+    else if (name.startsWith(GRADIENT)) gradients.set(name.slice(GRADIENT.length), inOwnLayout(entry))
+    else weights.set(name, entry)
+  }
+  return { weights, optimizer, gradients, info: infoOf(path, metadata[INFO]) }
+}
+
+/** Does work with what a file holds; what is wrong with it is said of the file. */
+export function about<Result>(path: string, work: () => Result): Result {
+  try {
+    return work()
+  } catch (error) {
+    if (error instanceof DataError || error instanceof OptionError) throw new DataError(path, error.message, { cause: error })
+    throw error
+  }
+}
+
+function infoOf(path: string, text: string | undefined): Info {
+  if (text === undefined) return {}
+  try {
+    const info = parseJson(text)
+    if (typeof info === 'object' && info !== null && !Array.isArray(info)) return info as Info
+  } catch (cause) {
+    if (!(cause instanceof SyntaxError)) throw cause
+  }
+  throw new DataError(path, `a damaged file: its metadata '${INFO}' is not JSON`, { fix: 'save it again.' })
+}
+
+function renamed(state: OptimizerState, prefix: string): [string, StateEntry][] {
+  return [...state].map(([name, { shape, data }]) => [prefix + name, { shape: torchShape(shape), data: toTorch(data, shape) }])
+}
+
+function inOwnLayout({ shape, data }: StateEntry): StateEntry {
+  const own = ownShape(shape)
+  return { shape: own, data: fromTorch(data, own) }
+}
+
+/** [O,C,R,S] → [O,R,S,C], the reverse of `torchShape`. */
+function ownShape(shape: Shape): Shape {
+  if (shape.length !== 4) return shape
+  const [O, C, R, S] = shape
+  return [O, R, S, C]
+}

@@ -1,0 +1,84 @@
+import { OptionError } from '../base/errors.ts'
+import { rng } from '../base/rng.ts'
+import { BatchPipeline } from '../data/augment/pipeline.ts'
+import type { BatchTransform } from '../data/augment/transforms.ts'
+import { drawPlan, sortItemTransforms, type ItemTransform } from '../data/item-transforms.ts'
+import type { Module } from '../nn/module.ts'
+import { cast } from '../ops/cast.ts'
+import { softmax } from '../ops/softmax.ts'
+import type { Pixels, Platform } from '../platform/platform.ts'
+import { noGrad } from '../tensor/op.ts'
+import { release, scope } from '../tensor/scope.ts'
+import { read, tensor } from '../tensor/transfer.ts'
+import { argmax } from './metrics.ts'
+
+/** What a model says of a picture. */
+export interface Prediction {
+  /** The label of the largest probability; where the model has more outputs than there are labels, `output 734`. */
+  readonly label: string
+  readonly index: number
+  /** Of all outputs of the model, with the sum 1. */
+  readonly probabilities: Float32Array
+}
+
+export interface PredictorParts {
+  readonly model: Module
+  readonly vocab: readonly string[]
+  readonly itemTransforms: readonly ItemTransform[]
+  readonly batchTransforms: readonly BatchTransform[]
+  readonly platform: Platform
+  /** Default f32 */
+  readonly precision?: 'f32' | 'mixed'
+}
+
+/** A model with all it takes to name what is on image files. Transforms do what they do in validation. */
+export class Predictor {
+  readonly model: Module
+  readonly vocab: readonly string[]
+  private readonly itemTransforms: readonly ItemTransform[]
+  private readonly pipeline: BatchPipeline
+  private readonly platform: Platform
+  private readonly dtype: 'f32' | 'f16'
+
+  constructor({ model, vocab, itemTransforms, batchTransforms, platform, precision = 'f32' }: PredictorParts) {
+    this.model = model
+    this.vocab = vocab
+    this.itemTransforms = sortItemTransforms(itemTransforms)
+    this.pipeline = new BatchPipeline(batchTransforms)
+    this.platform = platform
+    this.dtype = precision === 'mixed' ? 'f16' : 'f32'
+  }
+
+  /**
+   * What is on an image file.
+   *
+   * @throws DataError  that names the file, when it cannot be decoded
+   * Source: fastai learner.py, Learner.predict.
+   */
+  async predict(path: string): Promise<Prediction> {
+    // Nothing is random in validation.
+    const resize = drawPlan(this.itemTransforms, rng(0, 'predict'), 'valid')
+    return this.predictPixels(await this.platform.decoder.decode({ path, resize }))
+  }
+
+  /** What is on a picture that is as large as the item transforms make it. */
+  async predictPixels({ width, height, data }: Pixels): Promise<Prediction> {
+    const pixels = new Uint32Array(data.slice().buffer)
+    if (pixels.length !== width * height) throw new OptionError('predict', 'this is no picture', { given: { width, height, bytes: data.length } })
+    const wasTraining = this.model.training
+    this.model.eval()
+    try {
+      const probabilities = scope(() => noGrad(() => {
+        const input = this.pipeline.run(tensor(pixels, [1, height, width], 'u32'), rng(0, 'predict'), 'valid', this.dtype)
+        return softmax(cast(this.model.forward(input), 'f32'))
+      }))
+      const values = Float32Array.from(await read(probabilities))
+      release(probabilities)
+      const [index] = argmax({ rows: 1, columns: values.length, data: values })
+      return { label: this.vocab[index] ?? `output ${index}`, index, probabilities: values }
+    } finally {
+      this.pipeline.release()
+      if (wasTraining) this.model.train()
+    }
+  }
+}

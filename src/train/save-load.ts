@@ -1,0 +1,39 @@
+import type { Hypers } from '../optim/optimizer.ts'
+import type { Learner } from './learner.ts'
+import { about, readModelFile, writeModelFile } from './model-file.ts'
+
+export interface SaveOptions {
+  /** Also what the optimizer remembers. Default true */
+  readonly withOptimizer?: boolean
+}
+
+/** Writes the weights, the running statistics and what the optimizer remembers. Source: fastai learner.py, save_model. */
+export async function saveLearner(learner: Learner, path: string, { withOptimizer = true }: SaveOptions = {}): Promise<void> {
+  const { model, optimizer, platform } = learner
+  const kept = withOptimizer ? optimizer : undefined
+  const info = { kind: 'model', hypers: kept?.hypers.map((hypers) => ({ ...hypers })) }
+  await writeModelFile(platform.files, path, { weights: await model.stateDict(), optimizer: await kept?.state(), info })
+}
+
+/**
+ * Takes over what `saveLearner`, a checkpoint, an export or PyTorch has written. Whether hyper-parameters are of use is
+ * for the next fit to say.
+ *
+ * @throws DataError  that names the file; nothing is changed then
+ * Source: fastai learner.py, load_model.
+ */
+export async function restoreLearner(learner: Learner, path: string, { withOptimizer = true }: SaveOptions = {}): Promise<void> {
+  const { model, platform } = learner
+  const { weights, optimizer, info } = await readModelFile(platform.files, path)
+  const hypers = info.hypers as readonly Hypers[] | undefined
+  if (withOptimizer && !hypers) platform.log(`${path} holds no optimizer state: the optimizer stays as it is`)
+  about(path, () => {
+    if (withOptimizer && hypers) {
+      const own = learner.openOptimizer()
+      // The first to refuse: what fits it fits the model.
+      own.loadState(optimizer)
+      if (hypers.length === own.groups.length) own.setHypers(hypers)
+    }
+    model.loadStateDict(weights)
+  })
+}

@@ -1,0 +1,184 @@
+import { describe, expect, test } from 'vitest'
+import { augTransforms } from '../../src/data/augment/transforms.ts'
+import { ranger } from '../../src/optim/lookahead.ts'
+import { OptionError } from '../../src/base/errors.ts'
+import type { Callback } from '../../src/train/callback.ts'
+import { csvLogger } from '../../src/train/callbacks/csv-logger.ts'
+import { earlyStopping } from '../../src/train/callbacks/early-stopping.ts'
+import { gradientAccumulation } from '../../src/train/callbacks/gradient-accumulation.ts'
+import { mixUp } from '../../src/train/callbacks/mixup.ts'
+import { reduceLrOnPlateau } from '../../src/train/callbacks/reduce-lr-on-plateau.ts'
+import { saveModel } from '../../src/train/callbacks/save-model.ts'
+import { Learner, type FitOptions, type LearnerOptions } from '../../src/train/learner.ts'
+import { accuracy } from '../../src/train/metrics.ts'
+import type { EpochRow } from '../../src/train/recorder.ts'
+import { fakePlatform } from '../helpers/fake-platform.ts'
+import { openTestGpu } from '../helpers/gpu.ts'
+import { memoryFiles } from '../helpers/memory-files.ts'
+import { stripes, tinyLoaders, tinyModel, type TinyOptions } from '../helpers/tiny.ts'
+
+await openTestGpu()
+
+const FILE = 'run/normalize.safetensors'
+
+interface Setting {
+  readonly files?: ReturnType<typeof memoryFiles>
+  readonly learner?: () => LearnerOptions
+  readonly data?: TinyOptions
+  readonly mixed?: boolean
+  readonly train: (learner: Learner, options: FitOptions) => Promise<void>
+}
+
+/** A learner of its own, as in a new process; what is interrupted is so in the middle of that epoch of all. */
+async function run({ files = memoryFiles(), learner: options, data, mixed, train }: Setting, fit: FitOptions, interruptIn?: number) {
+  const platform = fakePlatform({ picture: (path) => stripes(path, 16), files })
+  const loaders = await tinyLoaders({ train: 20, platform, batchTransforms: augTransforms(), ...data })
+  const stop: Callback = {
+    name: 'stop', order: -100, runsOn: 'train',
+    afterBatch: ({ epochsBegun, iteration }) => {
+      if (epochsBegun - 1 === interruptIn && iteration === 2) platform.interrupt()
+    },
+  }
+  const { callbacks = [], ...others } = options?.() ?? {}
+  const learner = new Learner(loaders, tinyModel(), { metrics: [accuracy], ...others, callbacks: [...callbacks, stop] })
+  if (mixed) learner.toFp16()
+  await train(learner, fit)
+  return { learner, files, lines: platform.lines }
+}
+
+/** All that training has come to, but for the clock. */
+async function outcome({ model, optimizer, recorder, epochsBegun }: Learner) {
+  const timeless = (rows: readonly EpochRow[]) => rows.map(({ epoch, trainLoss, validLoss, metrics }) => ({ epoch, trainLoss, validLoss, metrics }))
+  const { rows, history, rawLosses, losses, lrs, momentums } = recorder
+  const tensors = [...(await model.stateDict()), ...(await optimizer!.state())].map(([name, { data }]) => [name, [...new Uint32Array(data.slice().buffer)]])
+  return { rows: timeless(rows), history: timeless(history), rawLosses, losses, lrs, momentums, epochsBegun, tensors }
+}
+
+/** Interrupted in that epoch and continued in another process, everything is as if nothing had happened. */
+async function expectSame(setting: Setting, interruptIn: number) {
+  const whole = await run(setting, { checkpoint: FILE })
+  const expected = await outcome(whole.learner)
+  const { files, learner } = await run(setting, { checkpoint: FILE }, interruptIn)
+  expect(learner.interrupted).toBe(true)
+  const resumed = await run({ ...setting, files }, { checkpoint: FILE, resume: true })
+  expect(await outcome(resumed.learner)).toEqual(expected)
+  return { whole, resumed }
+}
+
+describe('an interrupted fit that is continued ends with the same numbers, to the last bit', () => {
+  const oneCycle: Setting['train'] = (learner, fit) => learner.fitOneCycle(4, 1e-2, fit)
+
+  test('one cycle, interrupted in its third epoch', async () => {
+    const { resumed, whole } = await expectSame({ train: oneCycle }, 2)
+    // The table is told again, and where it goes on.
+    expect(resumed.lines.slice(0, 4)).toEqual([
+      'epoch     train_loss  valid_loss  accuracy  time',
+      expect.stringMatching(/^0 /),
+      expect.stringMatching(/^1 /),
+      'continued from run/normalize.safetensors, 2 of 4 epochs done',
+    ])
+    expect(resumed.lines.slice(4).map((line) => line[0])).toEqual(['2', '3'])
+    expect(resumed.learner.trainIteration).toBe(whole.learner.trainIteration)
+  })
+
+  test('mixed precision, mixup, and an optimizer with slow weights', async () => {
+    await expectSame({ train: oneCycle, mixed: true, learner: () => ({ optimizer: ranger(), callbacks: [mixUp()] }) }, 1)
+  })
+
+  test('gradients that add up over the end of an epoch', async () => {
+    // Five batches of four an epoch, a step every three.
+    await expectSame({ train: oneCycle, learner: () => ({ callbacks: [gradientAccumulation(12)] }) }, 2)
+  })
+
+  test('a constant learning rate that a callback reduces, and a file of figures', async () => {
+    const learner = () => ({ callbacks: [reduceLrOnPlateau({ minDelta: 10 }), csvLogger('history.csv')] })
+    const { whole, resumed } = await expectSame({ train: (each, fit) => each.fit(4, 1e-2, fit), learner }, 3)
+    expect(resumed.learner.recorder.lrs.at(-1)).toBeCloseTo(1e-4, 10)
+    const table = async ({ files }: typeof whole) => (await files.readText('history.csv')).replace(/\d\d:\d\d/g, 'time')
+    expect(await table(resumed)).toBe(await table(whole))
+  })
+
+  test('the best model of before the interruption', async () => {
+    const learner = () => ({ callbacks: [saveModel({ monitor: 'accuracy', file: 'best.safetensors' })] })
+    await expectSame({ train: oneCycle, learner }, 2)
+  })
+
+  test.each([0, 1, 2, 4])('fineTune, interrupted in its epoch %i', async (interruptIn) => {
+    const groups: LearnerOptions['groups'] = (model) => [model.parameters().slice(0, 6), model.parameters().slice(6)]
+    await expectSame({ train: (learner, fit) => learner.fineTune(3, 1e-2, { freezeEpochs: 2, ...fit }), learner: () => ({ groups }) }, interruptIn)
+  })
+
+  test('one fit after another: those that are over are not made again', async () => {
+    const heard: number[] = []
+    const train: Setting['train'] = async (learner, { resume }) => {
+      const options = (name: string) => ({ checkpoint: name, resume, callbacks: [{ name: 'hear', order: 0, beforeTrain: () => void heard.push(learner.epochsBegun) }] })
+      await learner.fitOneCycle(2, 1e-2, options('first'))
+      if (!learner.interrupted) await learner.fitOneCycle(2, 1e-3, options('second'))
+    }
+    await expectSame({ train }, 3)
+    expect(heard).toEqual([0, 1, 2, 3, 0, 1, 2, 3, 3])
+  })
+
+  test('an early end is an end', async () => {
+    const learner = () => ({ callbacks: [earlyStopping({ minDelta: 10, patience: 2 })] })
+    const setting = { train: oneCycle, learner }
+    const { files, learner: ended } = await run(setting, { checkpoint: FILE })
+    expect(ended.recorder.rows).toHaveLength(3)
+    const again = await run({ ...setting, files }, { checkpoint: FILE, resume: true })
+    expect(await outcome(again.learner)).toEqual(await outcome(ended))
+  })
+
+  test('without a file there is nothing to go on from, and without resume it begins anew', async () => {
+    const fresh = await run({ train: oneCycle }, { checkpoint: FILE, resume: true })
+    const anew = await run({ train: oneCycle, files: fresh.files }, { checkpoint: FILE })
+    expect(anew.learner.recorder.rows).toHaveLength(4)
+    expect(await outcome(anew.learner)).toEqual(await outcome(fresh.learner))
+  })
+})
+
+describe('what is refused', () => {
+  const setting: Setting = { train: (learner, fit) => learner.fitOneCycle(2, 1e-2, fit) }
+
+  test('the checkpoint of another fit, with what is different', async () => {
+    const { files } = await run(setting, { checkpoint: FILE })
+    const resume = (other: Partial<Setting>) => run({ ...setting, files, ...other }, { checkpoint: FILE, resume: true })
+    await expect(resume({ train: (learner, fit) => learner.fitOneCycle(3, 2e-2, fit) })).rejects.toThrowErrorMatchingInlineSnapshot(`
+      [OptionError: run/normalize.safetensors: this is the checkpoint of another fit
+        epochs  2 there, 3 now
+        lr      0.01 there, 0.02 now
+        Fix: continue with the options it was begun with, or begin anew, without \`resume\` or with another file]
+    `)
+    for (const [other, name] of [
+      [{ data: { seed: 2 } }, 'seed of the loaders'],
+      [{ data: { batchSize: 5 } }, 'batchSize'],
+      [{ data: { train: 24 } }, 'training items'],
+      [{ data: { batchTransforms: [] } }, 'batchTransforms'],
+      [{ mixed: true }, 'precision'],
+      [{ learner: () => ({ callbacks: [mixUp()] }) }, 'callbacks'],
+      [{ train: (learner: Learner, fit: FitOptions) => learner.fitOneCycle(2, 1e-2, { ...fit, pctStart: 0.5 }) }, 'pctStart'],
+    ] as const) await expect(resume(other)).rejects.toThrow(name)
+  })
+
+  test('files that are no checkpoints', async () => {
+    const { files, learner } = await run(setting, { checkpoint: FILE })
+    const before = await outcome(learner)
+    await learner.save(FILE)
+    await expect(learner.fitOneCycle(2, 1e-2, { checkpoint: FILE, resume: true })).rejects.toThrow('this is no checkpoint that a fit can go on from')
+    files.contents.set(FILE, (await files.read(FILE)).slice(0, -1))
+    await expect(learner.fitOneCycle(2, 1e-2, { checkpoint: FILE, resume: true })).rejects.toThrow(`${FILE}: a damaged safetensors file`)
+    expect((await outcome(learner)).tensors).toEqual(before.tensors)
+  })
+
+  test('to go on from nowhere', async () => {
+    await expect(run(setting, { resume: true })).rejects.toThrow(OptionError)
+  })
+})
+
+test('a checkpoint is also a saved model', async () => {
+  const { files, learner } = await run({ train: (each, fit) => each.fitOneCycle(2, 1e-2, fit) }, { checkpoint: FILE })
+  const platform = fakePlatform({ picture: (path) => stripes(path, 16), files })
+  const other = new Learner(await tinyLoaders({ platform }), tinyModel({ seed: 4 }))
+  await other.load(FILE)
+  expect(await other.model.stateDict()).toEqual(await learner.model.stateDict())
+  expect(await other.optimizer!.state()).toEqual(await learner.optimizer!.state())
+})

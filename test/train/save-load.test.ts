@@ -1,0 +1,207 @@
+import { describe, expect, test } from 'vitest'
+import { augTransforms } from '../../src/data/augment/transforms.ts'
+import { normalize } from '../../src/data/augment/normalize.ts'
+import { readSafetensors } from '../../src/nn/safetensors.ts'
+import { writeWeights } from '../../src/nn/weights.ts'
+import { xresnet18 } from '../../src/nn/xresnet.ts'
+import type { ModelMaker } from '../../src/nn/architectures.ts'
+import { adam } from '../../src/optim/adam.ts'
+import { ranger } from '../../src/optim/lookahead.ts'
+import { sgd } from '../../src/optim/sgd.ts'
+import { loadLearner } from '../../src/train/export.ts'
+import { Learner, type LearnerOptions } from '../../src/train/learner.ts'
+import { accuracy } from '../../src/train/metrics.ts'
+import { fakePlatform } from '../helpers/fake-platform.ts'
+import { openTestGpu } from '../helpers/gpu.ts'
+import { memoryFiles } from '../helpers/memory-files.ts'
+import { stripes, tinyLoaders, tinyModel } from '../helpers/tiny.ts'
+
+await openTestGpu()
+
+const FILE = 'models/tiny.safetensors'
+
+async function tinyLearner(options: LearnerOptions = {}, files = memoryFiles(), model = tinyModel()) {
+  const platform = fakePlatform({ picture: (path) => stripes(path, 16), files })
+  const batchTransforms = [...augTransforms({ size: 14, minScale: 0.5 }), normalize({ mean: [0.5, 0.4, 0.3], std: [0.2, 0.3, 0.4] })]
+  const loaders = await tinyLoaders({ platform, batchTransforms })
+  return { learner: new Learner(loaders, model, { metrics: [accuracy], ...options }), files, platform }
+}
+
+async function everything({ model, optimizer }: Learner) {
+  const dicts = [await model.stateDict(), ...(optimizer ? [await optimizer.state()] : [])]
+  return dicts.flatMap((dict) => [...dict].map(([name, { shape, data }]) => [name, [...shape], [...data]]))
+}
+
+describe('save and load', () => {
+  test.each([
+    ['adam', adam()], ['sgd with momentum', sgd({ momentum: 0.9 })], ['sgd', sgd()], ['ranger', ranger()],
+  ])('bring back weights, statistics and the state of the optimizer: %s', async (_name, optimizer) => {
+    const { learner, files } = await tinyLearner({ optimizer })
+    await learner.fitOneCycle(2, 1e-2)
+    await learner.save(FILE)
+    const saved = await everything(learner)
+
+    const other = (await tinyLearner({ optimizer }, files, tinyModel({ seed: 9 }))).learner
+    await other.load(FILE)
+    expect(await everything(other)).toEqual(saved)
+    expect(other.optimizer!.hypers).toEqual(learner.optimizer!.hypers)
+    // And they train on alike.
+    other.epochsBegun = learner.epochsBegun
+    for (const each of [learner, other]) await each.fit(1)
+    expect(await everything(other)).toEqual(await everything(learner))
+    expect(await everything(learner)).not.toEqual(saved)
+  })
+
+  test('in mixed precision the f16 copies follow', async () => {
+    const { learner, files } = await tinyLearner()
+    await learner.toFp16().fit(1, 1e-2)
+    await learner.save(FILE)
+    const expected = await learner.validate()
+    const { learner: other } = await tinyLearner({}, files)
+    await other.toFp16().fit(1, 1e-2)
+    await other.load(FILE)
+    expect(await other.validate()).toEqual(expected)
+  })
+
+  test('without the optimizer there are weights alone, and loading says what is missing', async () => {
+    const { learner, files, platform } = await tinyLearner()
+    await learner.fit(1)
+    await learner.save(FILE, { withOptimizer: false })
+    const { tensors } = readSafetensors(FILE, await files.read(FILE))
+    expect([...tensors.keys()]).toEqual([...(await learner.model.stateDict()).keys()])
+    platform.lines.length = 0
+    await learner.load(FILE)
+    expect(platform.lines).toEqual(['models/tiny.safetensors holds no optimizer state: the optimizer stays as it is'])
+    await learner.load(FILE, { withOptimizer: false })
+    expect(platform.lines).toHaveLength(1)
+  })
+
+  test("the names are fastai's and the layouts PyTorch's, also of what the optimizer remembers", async () => {
+    const { learner, files } = await tinyLearner()
+    await learner.fit(1)
+    await learner.save(FILE)
+    const { tensors, metadata } = readSafetensors(FILE, await files.read(FILE))
+    expect([...tensors].filter(([name]) => name.includes('1.0.weight')).map(([name, { shape }]) => [name, ...shape])).toEqual([
+      ['1.0.weight', 16, 8, 3, 3],
+      ['optimizer.1.0.weight.step', 1],
+      ['optimizer.1.0.weight.grad_avg', 16, 8, 3, 3],
+      ['optimizer.1.0.weight.sqr_avg', 16, 8, 3, 3],
+    ])
+    expect(tensors.get('optimizer.3.bias.step')!.data[0]).toBe(2)
+    expect(metadata.format).toBe('pt')
+    // [o,c,r,s] of the file is [o,r,s,c] here.
+    const own = (await learner.optimizer!.state()).get('1.0.weight.grad_avg')!
+    const at = (o: number, r: number, s: number, c: number) => [own.data[((o * 3 + r) * 3 + s) * 8 + c], tensors.get('optimizer.1.0.weight.grad_avg')!.data[((o * 8 + c) * 3 + r) * 3 + s]]
+    for (const [mine, theirs] of [at(0, 1, 2, 3), at(15, 2, 0, 7)]) expect(theirs).toBe(mine)
+  })
+
+  test('weights that PyTorch wrote are loaded as they are', async () => {
+    const { learner, files } = await tinyLearner()
+    const weights = await tinyModel({ seed: 5 }).stateDict()
+    await files.write(FILE, writeWeights(weights))
+    await learner.load(FILE, { withOptimizer: false })
+    expect(await learner.model.stateDict()).toEqual(weights)
+  })
+
+  test('one message for what does not fit, that names the file, and nothing is changed', async () => {
+    const { learner, files } = await tinyLearner()
+    await learner.fit(1)
+    await learner.save(FILE)
+    const before = await everything(learner)
+    const { learner: wider } = await tinyLearner({}, files, tinyModel({ outputs: 5 }))
+    await expect(wider.load(FILE, { withOptimizer: false })).rejects.toThrowErrorMatchingInlineSnapshot(`
+      [DataError: models/tiny.safetensors: loadStateDict: the shape of 3.weight differs
+        checkpoint  [3,16]
+        model       [5,16]
+        numbers     48
+        Fix: build the model with the options it was saved with, such as \`outputs\`]
+    `)
+    const { learner: momentary } = await tinyLearner({ optimizer: ranger() }, files)
+    await expect(momentary.load(FILE)).rejects.toThrow('models/tiny.safetensors: loadState: this is not the state of an optimizer of this model')
+    expect(await everything(learner)).toEqual(before)
+
+    const bytes = await files.read(FILE)
+    for (const [damage, message] of [
+      [bytes.slice(0, bytes.length - 7), 'a damaged safetensors file: it is cut short'],
+      [bytes.slice(0, 100), 'it is cut short within its header'],
+      [new TextEncoder().encode('epoch,train_loss\n0,1.5\n'), 'not a safetensors file'],
+      [new Uint8Array(0), 'the file is empty'],
+    ] as const) {
+      files.contents.set('bad.safetensors', damage)
+      await expect(learner.load('bad.safetensors')).rejects.toThrow(`bad.safetensors: `)
+      await expect(learner.load('bad.safetensors')).rejects.toThrow(message)
+    }
+    await expect(learner.load('nowhere.safetensors')).rejects.toThrow('nowhere.safetensors: no such file or folder')
+    expect(await everything(learner)).toEqual(before)
+  })
+})
+
+const tiny: ModelMaker = (options) => {
+  const model = tinyModel(options as { outputs: number })
+  model.architecture = { name: 'tiny', options }
+  return model
+}
+
+describe('export', () => {
+  test('one file says of an image what the learner says of it', async () => {
+    const { learner, platform } = await tinyLearner({}, memoryFiles(), tiny({ outputs: 4 }) as ReturnType<typeof tinyModel>)
+    await learner.fitOneCycle(4, 1e-2)
+    await learner.export('tiny.safetensors')
+    const predictor = await loadLearner('tiny.safetensors', { platform, models: { tiny } })
+    const { predictions, items } = await learner.getPredictions()
+    for (const [row, item] of [...items].entries()) {
+      const path = learner.loaders.valid.pictures.items[item]
+      const [mine, theirs] = [await learner.predict(path), await predictor.predict(path)]
+      expect(theirs).toEqual(mine)
+      const whole = predictions.data.slice(row * 4, row * 4 + 4)
+      mine.probabilities.forEach((value, i) => expect(value).toBeCloseTo(whole[i], 6))
+      expect(mine.index).toBe(whole.indexOf(Math.max(...whole)))
+      expect(mine.label).toBe(['across', 'slanted', 'upright'][mine.index] ?? 'output 3')
+    }
+    expect(predictor.vocab).toEqual(['across', 'slanted', 'upright'])
+  })
+
+  test('predicting changes nothing about training', async () => {
+    const { learner } = await tinyLearner()
+    await learner.fit(1)
+    const before = await everything(learner)
+    learner.model.train()
+    await learner.predict('set/across/0.png')
+    expect(learner.model.training).toBe(true)
+    expect(await everything(learner)).toEqual(before)
+  })
+
+  test('in mixed precision too', async () => {
+    const { learner } = await tinyLearner()
+    await learner.toFp16().fit(1)
+    const { probabilities } = await learner.predict('set/across/0.png')
+    expect(probabilities.reduce((sum, value) => sum + value, 0)).toBeCloseTo(1, 5)
+  })
+
+  test('a file that cannot be decoded is named', async () => {
+    const files = memoryFiles()
+    const platform = fakePlatform({ files })
+    const { learner } = await tinyLearner({}, files, xresnet18({ outputs: 3 }) as ReturnType<typeof tinyModel>)
+    await learner.export('net.safetensors')
+    const predictor = await loadLearner('net.safetensors', { platform })
+    await expect(predictor.predict('broken-9x9.png')).rejects.toThrow('broken-9x9.png: not an image')
+    expect((await predictor.predict('red-9x7.png')).probabilities).toHaveLength(3)
+  })
+
+  test('refuses models without a name, and files that say nothing of their weights', async () => {
+    const { learner, platform, files } = await tinyLearner()
+    await expect(learner.export('x')).rejects.toThrow('export: the file could not say how the model is made')
+    await learner.save(FILE)
+    await expect(loadLearner(FILE, { platform })).rejects.toThrowErrorMatchingInlineSnapshot(`
+      [DataError: models/tiny.safetensors: this file does not say how its weights are used
+        kind     model
+        version  none
+        expected what \`learner.export(path)\` writes, version 1
+        Fix: load it with \`learner.load(path)\`, and export that]
+    `)
+    const named = (await tinyLearner({}, files, tiny({ outputs: 3 }) as ReturnType<typeof tinyModel>)).learner
+    await named.export('named')
+    await expect(loadLearner('named', { platform })).rejects.toThrow("named: nobody knows how to make a model 'tiny'")
+    await expect(loadLearner('named', { platform, models: { tiny: () => tiny({ outputs: 7 }) } })).rejects.toThrow('named: loadStateDict: the shape of 3.weight differs')
+  })
+})
