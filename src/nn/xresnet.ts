@@ -5,6 +5,7 @@ import { ConvLayer } from './conv-layer.ts'
 import { Init } from './init.ts'
 import { Linear } from './linear.ts'
 import { Module } from './module.ts'
+import type { Parameter } from './parameter.ts'
 import { AvgPool, GlobalAvgPool, MaxPool } from './pool.ts'
 import { runLayers, Sequential } from './sequential.ts'
 import { rowsUnder, type LayerRow } from './summary.ts'
@@ -104,6 +105,22 @@ export function xresnet(expansion: 1 | 4, blocks: readonly number[], options: XR
   const features = [...stem, new MaxPool({ window: 3, stride: 2, pad: 1 }), ...stages, new GlobalAvgPool()]
   const head = new Linear(inChannels, outputs, init)
   return new Sequential([...features, [String(features.length + 2), head]])
+}
+
+/**
+ * The parameters of an xresnet in three groups, for `new Learner(loaders, model, { groups: xresnetGroups })`: the stem,
+ * the stages and the head can then be frozen, and learn at rates of their own.
+ *
+ * Source: fastai vision/learner.py, _xresnet_split.
+ */
+export function xresnetGroups(model: Module): readonly (readonly Parameter[])[] {
+  const layers = model.children().map(([, layer]) => layer.parameters())
+  const groups = [layers.slice(0, STEM_WIDTHS.length), layers.slice(STEM_WIDTHS.length, -1), layers.slice(-1)].map((some) => some.flat())
+  if (groups.every((group) => group.length > 0)) return groups
+  throw new OptionError('xresnetGroups', 'this is no xresnet', {
+    given: { 'parameters of stem, stages and head': groups.map((group) => group.length) },
+    expected: 'parameters in all three',
+  })
 }
 
 /** Such a network by name. */
