@@ -1,24 +1,42 @@
 import { isRecording } from '../tensor/op.ts'
+import { recompute } from '../tensor/recompute.ts'
 import { release, scope } from '../tensor/scope.ts'
 import type { Shape } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { Module } from './module.ts'
 import { rowsUnder, type LayerRow } from './summary.ts'
 
+export interface SequentialOptions {
+  /**
+   * Runs of layers, each from a first number to before a last one, in order: what they compute is not kept for
+   * backward but computed again there (see tensor/recompute.ts). Default none
+   */
+  readonly recomputed?: readonly (readonly [first: number, end: number])[]
+}
+
 /** Layers one after the other. They are called `0`, `1`, …, unless they are given with names. */
 export class Sequential extends Module {
   readonly layers: readonly Module[]
+  private readonly recomputed: readonly (readonly [number, number])[]
 
-  constructor(layers: readonly (Module | readonly [string, Module])[]) {
+  constructor(layers: readonly (Module | readonly [string, Module])[], { recomputed = [] }: SequentialOptions = {}) {
     super()
+    this.recomputed = recomputed
     this.layers = layers.map((layer, i) => {
       const [name, module] = layer instanceof Module ? [String(i), layer] : layer
       return this.addChild(name, module)
     })
   }
 
-  forward(x: Tensor): Tensor {
-    return runLayers(this.layers, x)
+  forward(input: Tensor): Tensor {
+    let x = input
+    let done = 0
+    for (const [first, end] of this.recomputed) {
+      x = runLayers(this.layers.slice(done, first), x)
+      x = recompute(x, (start) => runLayers(this.layers.slice(first, end), start))
+      done = end
+    }
+    return runLayers(this.layers.slice(done), x)
   }
 
   describe(input: Shape): readonly LayerRow[] {

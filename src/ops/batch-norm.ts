@@ -1,6 +1,7 @@
 import { DtypeError, OptionError, ShapeError } from '../base/errors.ts'
 import { elementwise, empty, launch, storageDtype } from '../tensor/launcher.ts'
 import { defineOp, requireAlike } from '../tensor/op.ts'
+import { isRecomputing } from '../tensor/recompute.ts'
 import { release } from '../tensor/scope.ts'
 import { elementCount, storedLastAxis } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -53,7 +54,8 @@ const op = defineOp<Inputs, BatchNormOptions, Plan>({
       throw new ShapeError('batchNorm', 'one value a channel has no variance', { given: { x }, fix: 'train with larger batches, or drop the last one' })
     }
     return {
-      runningMean, runningVar, training, momentum, eps, relu,
+      // The running statistics have moved already when a forward pass is done again.
+      runningMean, runningVar, training, momentum: isRecomputing() ? 0 : momentum, eps, relu,
       pixels, channels, vectors: storedLastAxis(x) / 4, dtype: storageDtype(x), detail: `[${x.shape.join(',')}]`,
     }
   },

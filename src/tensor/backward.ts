@@ -95,8 +95,8 @@ function addTo(gradients: Map<Tensor, Tensor>, input: Tensor, gradient: Tensor):
   hold(sum.storage)
 }
 
-/** Gives back a gradient that no map holds, unless another tensor of its storage is held. */
-function discard(gradient: Tensor): void {
+/** Gives back a tensor that nobody holds, unless another one of its storage is held. */
+export function discard(gradient: Tensor): void {
   hold(gradient.storage)
   unhold(gradient.storage)
 }

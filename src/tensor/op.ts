@@ -64,6 +64,12 @@ export function isRecording(): boolean {
   return recording
 }
 
+/** Puts a node on the tape: its output knows how it came about, and what it will read in backward stays. */
+export function remember(node: Omit<TapeNode, 'id'>): void {
+  node.output.node = { id: nextId++, ...node }
+  for (const used of [...node.inputs, node.output, ...node.extras]) if (used) hold(used.storage)
+}
+
 /** Makes an operation of its four parts; what it returns is an ordinary function of tensors. */
 export function defineOp<I extends Inputs, Options, Plan>(definition: OpDefinition<I, Options, Plan>): (inputs: I, options: Options) => Tensor {
   return (inputs, options) => {
@@ -73,13 +79,8 @@ export function defineOp<I extends Inputs, Options, Plan>(definition: OpDefiniti
     const needs = inputs.map((input) => recording && input !== undefined && input.needsGrad)
     if (needs.some(Boolean)) {
       const saved = { inputs, output, extras }
-      output.node = {
-        id: nextId++,
-        name: definition.name,
-        inputs, output, extras, needs,
-        backward: (dy, target) => definition.backward(plan, dy, saved, needs, target),
-      }
-      for (const used of [...inputs, output, ...extras]) if (used) hold(used.storage)
+      const backward: TapeNode['backward'] = (dy, target) => definition.backward(plan, dy, saved, needs, target)
+      remember({ name: definition.name, inputs, output, extras, needs, backward })
     }
     return output
   }
