@@ -26,9 +26,9 @@ export type { Batch, Targets } from './data/batch.ts'
 // Models
 export {
   xresnet, xresnet18, xresnet34, xresnet50, xresnet101, xresnet152, xresnet18Deep, xresnet34Deep, xresnet50Deep,
-  xresnet18Deeper, xresnet34Deeper, xresnet50Deeper, ResBlock, type XResNetOptions,
+  xresnet18Deeper, xresnet34Deeper, xresnet50Deeper, xresnetGroups, ResBlock, type XResNetOptions,
 } from './nn/xresnet.ts'
-export { Module } from './nn/module.ts'
+export { Module, type Architecture } from './nn/module.ts'
 export { Parameter, StateTensor } from './nn/parameter.ts'
 export { Sequential } from './nn/sequential.ts'
 export { Conv } from './nn/conv.ts'
@@ -38,20 +38,35 @@ export { Linear } from './nn/linear.ts'
 export { AvgPool, GlobalAvgPool, MaxPool } from './nn/pool.ts'
 export { MaxBlurPool } from './nn/max-blur-pool.ts'
 export { filled, Init, kaimingNormal } from './nn/init.ts'
+export { architectures, type ModelMaker } from './nn/architectures.ts'
 export type { StateDict } from './nn/state-dict.ts'
 export { readWeights, writeWeights } from './nn/weights.ts'
 export { readSafetensors, writeSafetensors, type Safetensors, type StoredTensor } from './nn/safetensors.ts'
 
 // Training
 export {
-  Learner, type FineTuneOptions, type FitFlatCosOptions, type FitOneCycleOptions, type FitOptions, type LearnerOptions,
-  type LearningRate,
+  Learner, type FineTuneOptions, type FitFlatCosOptions, type FitOneCycleOptions, type FitOptions, type FitSgdrOptions,
+  type LearnerOptions, type LearningRate,
 } from './train/learner.ts'
+export { loadLearner, type LoadLearnerOptions } from './train/export.ts'
+export { Predictor, type Prediction, type PredictorParts } from './train/predictor.ts'
+export type { SaveOptions } from './train/save-load.ts'
 export { crossEntropy, labelSmoothing, smoothedLabels, type Loss } from './train/losses.ts'
 export { accuracy, argmax, errorRate, topKAccuracy, type Metric, type Predictions } from './train/metrics.ts'
 export { ClassificationInterpretation, type Confusion, type ItemLoss } from './train/interpretation.ts'
 export { minimum, slide, steep, valley, type LrCurve, type Suggestion, type SuggestionMethod } from './train/lr-find.ts'
 export { Cancel, type Callback, type Level, type Step, type StepLoss } from './train/callback.ts'
+export { mixUp } from './train/callbacks/mixup.ts'
+export { cutMix } from './train/callbacks/cut-mix.ts'
+export { gradientAccumulation } from './train/callbacks/gradient-accumulation.ts'
+export { gradientClip } from './train/callbacks/gradient-clip.ts'
+export { saveModel, type SaveModelOptions } from './train/callbacks/save-model.ts'
+export { earlyStopping, type EarlyStoppingOptions } from './train/callbacks/early-stopping.ts'
+export { reduceLrOnPlateau, type ReduceLrOnPlateauOptions } from './train/callbacks/reduce-lr-on-plateau.ts'
+export { csvLogger } from './train/callbacks/csv-logger.ts'
+export { terminateOnNaN } from './train/callbacks/terminate-on-nan.ts'
+export type { TrackerOptions } from './train/callbacks/tracker.ts'
+export type { LrFindOptions, LrSearch, SuggestionName } from './train/callbacks/lr-finder.ts'
 export { scheduler, type GroupSchedules } from './train/callbacks/scheduler.ts'
 export { Recorder, type EpochRow } from './train/recorder.ts'
 export type { Evaluation, ItemPredictions } from './train/loop.ts'
@@ -67,7 +82,7 @@ export type { Hypers, Optimizer, OptimizerFactory, Trainable } from './optim/opt
 export { LossScaler } from './optim/loss-scaler.ts'
 export {
   combineSchedules, constantSchedule, cosineSchedule, exponentialSchedule, flatCos, learningRates, linearSchedule,
-  oneCycle, polynomialSchedule, type OneCycleOptions, type Schedule,
+  oneCycle, polynomialSchedule, sgdr, type OneCycleOptions, type Schedule,
 } from './optim/schedule.ts'
 
 // Tensors and operations
@@ -85,4 +100,5 @@ export * from './ops/index.ts'
 export { currentGpu, openGpuOn, useGpu, type Gpu, type GpuOptions } from './gpu/device.ts'
 export type { Files, Pixels, Platform } from './platform/platform.ts'
 export { rng, type Rng } from './base/rng.ts'
+export type { Json } from './base/json.ts'
 export { DataError, DeviceError, DtypeError, OptionError, ShaderError, ShapeError, WgradError } from './base/errors.ts'

@@ -4,6 +4,8 @@ import * as items from './data/items.ts'
 import * as sample from './data/sample.ts'
 import * as untar from './data/untar-data.ts'
 import { nodePlatform } from './platform/node/index.ts'
+import * as exported from './train/export.ts'
+import type { Predictor } from './train/predictor.ts'
 
 export * from './index.ts'
 export { createNodePlatform, nodePlatform } from './platform/node/index.ts'
@@ -25,3 +27,7 @@ export const sampleData: typeof sample.sampleData = (options) => sample.sampleDa
 /** The paths of all images below a folder. See data/items.ts. */
 export const getImageFiles: typeof items.getImageFiles = (path, options) =>
   items.getImageFiles(path, { platform: nodePlatform, ...options })
+
+/** What `learner.export` has written, ready to predict. See train/export.ts. */
+export const loadLearner = (path: string, options: Partial<exported.LoadLearnerOptions> = {}): Promise<Predictor> =>
+  exported.loadLearner(path, { platform: nodePlatform, ...options })
