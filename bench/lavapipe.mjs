@@ -140,19 +140,14 @@ export function aptSources({ debian, codename, sources }, { backports = false } 
   const own = all.filter((source) => source.Suites.some((suite) => release.has(suite))
     && source.Components.some((component) => component === 'main' || component === 'universe'))
   const used = own.length > 0 ? own : all
-  if (debian && used.length === 0) used.push(defaultSource(codename))
   const suite = `${codename}-backports`
   if (debian && backports && !used.some((source) => source.Suites.includes(suite))) {
     const ofRelease = (source) => source.Suites.some((name) => [codename, 'stable', 'oldstable'].includes(name))
-    const mirror = used.find(ofRelease) ?? defaultSource(codename)
-    used.push({ ...mirror, Suites: [suite], Components: ['main'] })
+    const mirror = used.find(ofRelease)
+    if (mirror) used.push({ ...mirror, Suites: [suite], Components: ['main'] })
   }
   return used.map((source) => Object.entries({ ...source, Types: ['deb'] })
     .map(([field, values]) => `${field}: ${values.join(' ')}\n`).join('')).join('\n')
-}
-
-function defaultSource(codename) {
-  return { Types: ['deb'], URIs: ['http://deb.debian.org/debian'], Suites: [codename], Components: ['main'] }
 }
 
 const lists = ['Types', 'URIs', 'Suites', 'Components']

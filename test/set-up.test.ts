@@ -88,17 +88,8 @@ Signed-By: /usr/share/keyrings/own.gpg
     expect(aptSources({ ...debian, sources: [{ name: 'a.sources', text }] })).toContain('Signed-By: \n -----BEGIN-----\n .\n abc\n -----END-----\n')
   })
 
-  test('fall back to deb.debian.org where nothing is configured', () => {
-    expect(aptSources({ ...debian, sources: [] }, { backports: true })).toBe(`Types: deb
-URIs: http://deb.debian.org/debian
-Suites: bookworm
-Components: main
-
-Types: deb
-URIs: http://deb.debian.org/debian
-Suites: bookworm-backports
-Components: main
-`)
+  test('are empty where nothing is configured: no mirror is made up', () => {
+    expect(aptSources({ ...debian, sources: [] }, { backports: true })).toBe('')
   })
 
   test('hold no backports on Ubuntu, where the release itself is new enough', () => {
