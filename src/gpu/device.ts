@@ -40,6 +40,8 @@ export class Gpu {
   /** What the adapter calls itself, e.g. `llvmpipe: Mesa 25.0.7`. */
   readonly name: string
   readonly vendor: string
+  /** What the same kernels are fast on: the adapter, and what drives it. */
+  readonly identity: { readonly device: string; readonly driver: string }
   /** The arithmetic is done by the CPU. */
   readonly software: boolean
   /** Lanes of a subgroup; 0 where there are none or their number varies. */
@@ -56,6 +58,8 @@ export class Gpu {
    * checked first, on the adapter that it is of.
    */
   family: KernelFamily
+  /** The family was asked for, so nobody else is to choose. */
+  readonly familyGiven: boolean
   private readonly shapeAsUniform: boolean
   private error: Error | undefined
 
@@ -66,11 +70,17 @@ export class Gpu {
     this.device = device
     this.name = info.description || info.device || info.vendor || 'unnamed adapter'
     this.vendor = info.vendor
+    this.identity = {
+      device: [info.vendor, info.architecture, info.device].filter((part) => part !== '').join(' '),
+      // With Vulkan, Dawn puts name and version of the driver here.
+      driver: info.description,
+    }
     this.software = isSoftware(info)
     this.features = new Set(device.features)
     const uniformSubgroups = this.features.has('subgroups') && info.subgroupMinSize === info.subgroupMaxSize
     this.subgroupSize = uniformSubgroups ? (info.subgroupMinSize ?? 0) : 0
     this.matrices = matricesOf(info, this.features)
+    this.familyGiven = options.family !== undefined
     this.family = options.family ?? (this.software && this.subgroupSize > 0 ? 'broadcast' : 'tile')
     if (this.family === 'broadcast' && this.subgroupSize === 0) {
       throw new DeviceError(this.name, 'has no subgroups of one size, which the broadcast kernels need', { fix: "use family 'tile'" })
@@ -174,6 +184,8 @@ export async function openGpuOn(platform: Platform, options: GpuOptions = {}): P
   useGpu(gpu)
   if (platform.env('DEBUG') !== undefined) {
     platform.log(`${gpu.name}${gpu.software ? ' (software)' : ''}, subgroups of ${gpu.subgroupSize}, kernels: ${gpu.family}`)
+    const sizes = gpu.matrices.emulated ? [] : gpu.matrices.sizes.map(({ M, N, K }) => `${M}×${N}×${K}`)
+    platform.log(`matrix units: ${sizes.join(' ') || 'none'}`)
     platform.log(`features: ${features.join(' ') || 'none'}`)
     for (const limit of WANTED_LIMITS) platform.log(`${limit}: ${device.limits[limit]}`)
   }

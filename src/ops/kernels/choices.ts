@@ -31,12 +31,11 @@ function choicesOf(gpu: Gpu): Choices {
 /** The kernel that a pass runs in on the current GPU: the chosen one where there is a choice, else the one by rule. Never waits. */
 export function kernelFor(pass: Pass, sizes: ConvolutionSizes): Kernel {
   const gpu = currentGpu()
-  const { names, kernels, unknown } = choicesOf(gpu)
+  const { kernels, unknown } = choicesOf(gpu)
   const key = passKey(pass, sizes)
   const known = kernels.get(key)
   if (known) return known
-  const name = names[key]
-  const chosen = name === undefined ? undefined : candidateKernels(gpu, pass, sizes).find((kernel) => kernelName(kernel) === name)
+  const chosen = chosenKernel(gpu, { pass, sizes })
   if (chosen) kernels.set(key, chosen)
   else unknown.set(key, { pass, sizes })
   return chosen ?? defaultKernel(gpu, pass, sizes)
@@ -44,14 +43,12 @@ export function kernelFor(pass: Pass, sizes: ConvolutionSizes): Kernel {
 
 /** Fixes the kernel of a pass on a GPU. */
 export function chooseKernel(gpu: Gpu, { pass, sizes }: ConvolutionPass, kernel: Kernel): void {
-  const { kernels, unknown } = choicesOf(gpu)
-  kernels.set(passKey(pass, sizes), kernel)
-  unknown.delete(passKey(pass, sizes))
+  choicesOf(gpu).kernels.set(passKey(pass, sizes), kernel)
 }
 
-/** Passes launched so far for which no kernel was chosen. */
+/** Passes launched so far for which no kernel is chosen. */
 export function unknownPasses(gpu: Gpu): readonly ConvolutionPass[] {
-  return [...choicesOf(gpu).unknown.values()]
+  return [...choicesOf(gpu).unknown.values()].filter((subject) => !chosenKernel(gpu, subject))
 }
 
 /**
@@ -63,14 +60,25 @@ export function exportChoices(gpu: Gpu = currentGpu()): Readonly<Record<string, 
   return { ...names, ...Object.fromEntries([...kernels].map(([key, kernel]) => [key, kernelName(kernel)])) }
 }
 
-/** Adds choices to those there are, over which they win. A name that this GPU has no kernel for counts as unknown. */
-export function importChoices(names: Readonly<Record<string, string>>, gpu: Gpu = currentGpu()): void {
+/**
+ * Takes over choices, as from a checkpoint. A name that this GPU has no kernel for counts as unknown.
+ *
+ * @param replace  whether they win over those there are. Default true
+ */
+export function importChoices(names: Readonly<Record<string, string>>, gpu: Gpu = currentGpu(), replace = true): void {
   const known = choicesOf(gpu)
-  known.names = { ...known.names, ...names }
-  for (const key of Object.keys(names)) {
-    known.kernels.delete(key)
-    known.unknown.delete(key)
-  }
+  known.names = replace ? { ...known.names, ...names } : { ...names, ...known.names }
+  if (replace) for (const key of Object.keys(names)) known.kernels.delete(key)
+}
+
+/** The chosen kernel of a pass, if there is one. */
+export function chosenKernel(gpu: Gpu, { pass, sizes }: ConvolutionPass): Kernel | undefined {
+  const { names, kernels } = choicesOf(gpu)
+  const key = passKey(pass, sizes)
+  const known = kernels.get(key)
+  if (known || names[key] === undefined) return known
+  const possible = [defaultKernel(gpu, pass, sizes), ...candidateKernels(gpu, pass, sizes)]
+  return possible.find((kernel) => kernelName(kernel) === names[key])
 }
 
 /** Forgets every choice: what runs next runs by rule. */

@@ -4,7 +4,7 @@ import { release } from '../../tensor/scope.ts'
 import { elementCount, storedBytes, vectorCount } from '../../tensor/shape.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import { kernelFor } from './choices.ts'
-import { SHADERS, workgroupsOf, type Kernel } from './families.ts'
+import { SHADERS, slicesWanted, workgroupsOf, type Kernel } from './families.ts'
 import { describeSizes, OPERANDS, productOf, type ConvolutionSizes, type Pass } from './sizes.ts'
 
 export type { ConvolutionSizes } from './sizes.ts'
@@ -63,8 +63,8 @@ const SLICES_BYTES = 64 * 2 ** 20
 
 /** Slices so that a launch fills the GPU, but no more than there are runs of pixels to share out (see the shaders). */
 function sliceCount(kernel: Kernel, sizes: ConvolutionSizes, dw: Tensor): number {
+  const gpu = currentGpu()
   const { N, P, Q } = sizes
-  const wanted = Math.ceil(kernel.fill / workgroupsOf(kernel, 'backward-weight', sizes))
-  const affordable = Math.floor(Math.min(SLICES_BYTES, currentGpu().buffers.limitBytes) / storedBytes(dw))
-  return Math.max(1, Math.min(wanted, P * Math.min(N, Q), affordable))
+  const affordable = Math.floor(Math.min(SLICES_BYTES, gpu.buffers.limitBytes) / storedBytes(dw))
+  return Math.max(1, Math.min(slicesWanted(gpu, kernel, sizes), P * Math.min(N, Q), affordable))
 }

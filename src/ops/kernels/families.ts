@@ -11,8 +11,8 @@ export interface Kernel {
   readonly columns: number
   /** Values of the shader's `@const`. */
   readonly constants: Readonly<Record<string, number>>
-  /** Workgroups that fill the GPU: a weight gradient with fewer is split into slices. */
-  readonly fill: number
+  /** How finely a weight gradient is split that has too few workgroups to fill the GPU. */
+  readonly slices: 'many' | 'few'
 }
 
 export const SHADERS: Readonly<Record<KernelFamily, Readonly<Record<Pass, ShaderName>>>> = {
@@ -33,10 +33,10 @@ const TILES: readonly Tile[] = [[64, 64, 16, 8, 8], [32, 32, 16, 4, 4], [128, 12
 /** TILE_M, TILE_N, TILE_K of a workgroup, and how many subgroups share it down and across. The first three are those of the rule. */
 const MATRIX_TILES: readonly Tile[] = [[128, 128, 32, 2, 2], [64, 64, 32, 2, 2], [32, 32, 32, 1, 2], [128, 64, 32, 2, 2], [64, 128, 32, 2, 2]]
 
-/** Two cores take turns at 32; a GPU wants some for each of its hundred or so processors. */
-const FILL = { software: 32, gpu: 1024 }
-/** Fewer, larger slices for the tuner to try: less to add up. */
-const LOWER_FILL = 256
+/** Workgroups that fill the device: two cores take turns at 32; a GPU wants some for each of its hundred or so processors. */
+const FULL = { software: 32, gpu: 1024 }
+/** With few slices there are so many times fewer: less to add up. */
+const FEW = 4
 
 /** The family that a pass runs in where `wanted` is asked for: matrix units take f16 only. */
 function familyFor(gpu: Gpu, wanted: KernelFamily, { dtype }: ConvolutionSizes): KernelFamily {
@@ -48,7 +48,7 @@ function familyFor(gpu: Gpu, wanted: KernelFamily, { dtype }: ConvolutionSizes):
 export function defaultKernel(gpu: Gpu, pass: Pass, sizes: ConvolutionSizes, wanted: KernelFamily = gpu.family): Kernel {
   const family = familyFor(gpu, wanted, sizes)
   if (family === 'broadcast') return broadcastKernel(gpu)
-  const kernels = family === 'matrix' ? matrixKernels(gpu, MATRIX_TILES.slice(0, 3)) : TILES.slice(0, 2).map((tile) => tileKernel(gpu, tile))
+  const kernels = family === 'matrix' ? matrixKernels(gpu, MATRIX_TILES.slice(0, 3)) : TILES.slice(0, 2).map(tileKernel)
   return kernels.find((kernel) => workgroupsOf(kernel, pass, sizes) >= ENOUGH) ?? kernels[kernels.length - 1]
 }
 
@@ -61,22 +61,22 @@ const ENOUGH = 64
 /** What the tuner may choose from: every tile that this GPU can run and that is not far larger than the product. */
 export function candidateKernels(gpu: Gpu, pass: Pass, sizes: ConvolutionSizes): readonly Kernel[] {
   const { rows, columns } = productOf(pass, sizes)
-  const tileKernels = TILES.map((tile) => tileKernel(gpu, tile)).filter((kernel) => tileBytes(kernel) <= gpu.device.limits.maxComputeWorkgroupStorageSize)
+  const tileKernels = TILES.map(tileKernel).filter((kernel) => tileBytes(kernel) <= gpu.device.limits.maxComputeWorkgroupStorageSize)
   const all = [...tileKernels, ...(sizes.dtype === 'f16' && !gpu.matrices.emulated ? matrixKernels(gpu) : [])]
   const fitting = all.filter((kernel) => kernel.rows < 2 * Math.max(rows, 32) && kernel.columns < 2 * Math.max(columns, 32))
   if (pass !== 'backward-weight') return fitting
-  return fitting.flatMap((kernel) => (workgroupsOf(kernel, pass, sizes) < FILL.gpu ? [kernel, { ...kernel, fill: LOWER_FILL }] : [kernel]))
+  return fitting.flatMap((kernel) => (slicesWanted(gpu, kernel, sizes) > 1 ? [kernel, { ...kernel, slices: 'few' as const }] : [kernel]))
 }
 
 /** `tile 64×64×16, 8×8 a thread`, `matrix 128×128×32, 2×2 subgroups, 16×16×16`; what tables of choices know a kernel by. */
-export function kernelName({ family, rows, columns, constants, fill }: Kernel): string {
+export function kernelName({ family, rows, columns, constants, slices }: Kernel): string {
   const { TILE_K, THREAD_M, THREAD_N, SUBGROUPS_M, SUBGROUPS_N, MATRIX_M, MATRIX_N, MATRIX_K } = constants
   const how = {
     broadcast: '',
     tile: `×${TILE_K}, ${THREAD_M}×${THREAD_N} a thread`,
     matrix: `×${TILE_K}, ${SUBGROUPS_M}×${SUBGROUPS_N} subgroups, ${MATRIX_M}×${MATRIX_N}×${MATRIX_K}`,
   }[family]
-  return `${family} ${rows}×${columns}${how}${fill === LOWER_FILL ? ', larger slices' : ''}`
+  return `${family} ${rows}×${columns}${how}${slices === 'few' ? ', few slices' : ''}`
 }
 
 /** Workgroups of a pass before it is split into slices. */
@@ -85,18 +85,20 @@ export function workgroupsOf(kernel: Kernel, pass: Pass, sizes: ConvolutionSizes
   return classes * Math.ceil(rows / kernel.rows) * Math.ceil(columns / kernel.columns)
 }
 
-function fillOf(gpu: Gpu): number {
-  return gpu.software ? FILL.software : FILL.gpu
+/** Into how many slices a weight gradient should be split. */
+export function slicesWanted(gpu: Gpu, kernel: Kernel, sizes: ConvolutionSizes): number {
+  const full = (gpu.software ? FULL.software : FULL.gpu) / (kernel.slices === 'few' ? FEW : 1)
+  return Math.ceil(full / workgroupsOf(kernel, 'backward-weight', sizes))
 }
 
 /** Pixels (or out-channels) by vectors of four channels, one a lane. */
 function broadcastKernel(gpu: Gpu): Kernel {
   const { subgroupSize } = gpu
-  return { family: 'broadcast', rows: 2 * Math.min(subgroupSize, 8), columns: 4 * subgroupSize, constants: {}, fill: fillOf(gpu) }
+  return { family: 'broadcast', rows: 2 * Math.min(subgroupSize, 8), columns: 4 * subgroupSize, constants: {}, slices: 'many' }
 }
 
-function tileKernel(gpu: Gpu, [TILE_M, TILE_N, TILE_K, THREAD_M, THREAD_N]: Tile): Kernel {
-  return { family: 'tile', rows: TILE_M, columns: TILE_N, constants: { TILE_M, TILE_N, TILE_K, THREAD_M, THREAD_N }, fill: fillOf(gpu) }
+function tileKernel([TILE_M, TILE_N, TILE_K, THREAD_M, THREAD_N]: Tile): Kernel {
+  return { family: 'tile', rows: TILE_M, columns: TILE_N, constants: { TILE_M, TILE_N, TILE_K, THREAD_M, THREAD_N }, slices: 'many' }
 }
 
 /** Workgroup memory of the largest of the three shaders: two tiles of vec4f, each row a vector longer than the step. */
@@ -112,7 +114,7 @@ function matrixKernels(gpu: Gpu, tiles: readonly Tile[] = MATRIX_TILES): readonl
 
 export function matrixKernel(gpu: Gpu, [TILE_M, TILE_N, TILE_K, SUBGROUPS_M, SUBGROUPS_N]: Tile, { M, N, K }: MatrixSize): Kernel {
   const constants = { LANES: gpu.matrices.lanes, TILE_M, TILE_N, TILE_K, SUBGROUPS_M, SUBGROUPS_N, MATRIX_M: M, MATRIX_N: N, MATRIX_K: K }
-  return { family: 'matrix', rows: TILE_M, columns: TILE_N, constants, fill: fillOf(gpu) }
+  return { family: 'matrix', rows: TILE_M, columns: TILE_N, constants, slices: 'many' }
 }
 
 /** The `const_assert`s of the shaders, and the limits of the device. */
