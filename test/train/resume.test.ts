@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { augTransforms } from '../../src/data/augment/transforms.ts'
 import { ranger } from '../../src/optim/lookahead.ts'
 import { OptionError } from '../../src/base/errors.ts'
+import { upload } from '../../src/tensor/transfer.ts'
 import type { Callback } from '../../src/train/callback.ts'
 import { csvLogger } from '../../src/train/callbacks/csv-logger.ts'
 import { earlyStopping } from '../../src/train/callbacks/early-stopping.ts'
@@ -83,6 +84,22 @@ describe('an interrupted fit that is continued ends with the same numbers, to th
 
   test('mixed precision, mixup, and an optimizer with slow weights', async () => {
     await expectSame({ train: oneCycle, mixed: true, learner: () => ({ optimizer: ranger(), callbacks: [mixUp()] }) }, 1)
+  })
+
+  test('the loss scale, after a gradient that was too large', async () => {
+    const scales: { readonly scale: number; readonly goodSteps: number }[] = []
+    const learner = () => ({ callbacks: [{
+      name: 'overflow', order: 5, runsOn: 'train',
+      afterBackward: ({ epochsBegun, iteration, model }) => {
+        const [{ count, leaf }] = model.parameters()
+        if (epochsBegun === 1 && iteration === 1) upload(leaf.gradient!, new Float32Array(count).fill(Infinity))
+      },
+      afterEpoch: async ({ scaler }) => void scales.push(await scaler!.state()),
+    }] satisfies Callback[] })
+    await expectSame({ train: oneCycle, mixed: true, learner }, 2)
+    // Four epochs of five steps, the second step a bad one; then two epochs, and after the interruption the other two.
+    const whole = [3, 8, 13, 18].map((goodSteps) => ({ scale: 32768, goodSteps }))
+    expect(scales).toEqual([...whole, ...whole])
   })
 
   test('gradients that add up over the end of an epoch', async () => {
