@@ -96,6 +96,9 @@ export type { Dtype } from './tensor/dtype.ts'
 export type { Shape } from './tensor/shape.ts'
 export * from './ops/index.ts'
 
+export { tune, type Tuned, type TuneOptions } from './ops/kernels/tuner.ts'
+export { exportChoices, importChoices } from './ops/kernels/choices.ts'
+
 // The machine
 export { currentGpu, openGpuOn, useGpu, type Gpu, type GpuOptions } from './gpu/device.ts'
 export type { Files, Pixels, Platform } from './platform/platform.ts'

@@ -4,6 +4,7 @@ import type { Loader } from '../data/loader.ts'
 import type { Loaders } from '../data/loaders.ts'
 import type { Module } from '../nn/module.ts'
 import type { Parameter } from '../nn/parameter.ts'
+import type { TuneOptions } from '../ops/kernels/tuner.ts'
 import { adam } from '../optim/adam.ts'
 import { LossScaler } from '../optim/loss-scaler.ts'
 import type { Optimizer, OptimizerFactory } from '../optim/optimizer.ts'
@@ -27,6 +28,7 @@ import { Predictor, type Prediction } from './predictor.ts'
 import { Recorder } from './recorder.ts'
 import { restoreLearner, saveLearner, type SaveOptions } from './save-load.ts'
 import { loopText } from './show-loop.ts'
+import { tuneKernels } from './tuning.ts'
 import { testTimeAugmentation, type TtaOptions } from './tta.ts'
 
 /** One learning rate for all parameters, or from the first group's to the last one's (see `learningRates`). */
@@ -52,6 +54,8 @@ export interface LearnerOptions {
   readonly seed?: number
   /** Encode training steps again from a recording where they are all alike (see replay.ts). Default true */
   readonly replay?: boolean
+  /** How kernels are chosen before a fit, on a GPU (see ops/kernels/tuner.ts). Default: as `tune` does by itself */
+  readonly tune?: TuneOptions
 }
 
 export interface FitOptions {
@@ -63,7 +67,7 @@ export interface FitOptions {
   readonly resetOptimizer?: boolean
   /** A file that is written after every epoch with all that is needed to go on from there (see callbacks/checkpoints.ts). */
   readonly checkpoint?: string
-  /** Go on from the checkpoint where the file is there, and end with the same numbers as without the interruption. Default false */
+  /** Go on from the checkpoint, if it is there, and end with the numbers of a fit without interruption. Default false */
   readonly resume?: boolean
 }
 
@@ -98,6 +102,7 @@ export class Learner {
   readonly recorder = new Recorder()
   readonly seed: number
   readonly replay: boolean
+  readonly tune: TuneOptions
   /** A callback may put another in its place while a fit lasts. */
   loss: Loss
   lr: number
@@ -145,6 +150,7 @@ export class Learner {
     this.groupsOf = options.groups ?? ((whole) => [whole.parameters()])
     this.seed = options.seed ?? loaders.seed
     this.replay = options.replay ?? true
+    this.tune = options.tune ?? {}
     this.callbacks = sortCallbacks([trainEval, this.recorder, new Progress(), ...(options.callbacks ?? [])])
     for (const callback of this.callbacks) callback.afterCreate?.(this)
   }
@@ -202,6 +208,7 @@ export class Learner {
       const losses = new LossReader()
       this.scaler = scaler
       try {
+        await tuneKernels(this)
         await runFit(this, scaler, losses)
       } finally {
         this.callbacks = before
@@ -249,7 +256,9 @@ export class Learner {
 
   /**
    * Trains in cycles, in each of which the learning rate falls to 0 along a cosine (see `sgdr`). Each cycle is
-   * cycleMult times as long as the one before, so that there are cycleLength · (1 + cycleMult + …) epochs. @throws as `fit`
+   * cycleMult times as long as the one before, so that there are cycleLength · (1 + cycleMult + …) epochs.
+   *
+   * @throws as `fit`, and OptionError when these are no counts
    */
   async fitSgdr(cycles: number, cycleLength: number, options: FitSgdrOptions = {}): Promise<void> {
     const { lrMax = this.lr, cycleMult = 2 } = options
@@ -308,7 +317,7 @@ export class Learner {
     return saveLearner(this, path, options)
   }
 
-  /** Takes over what `save`, a checkpoint or PyTorch has written. @throws DataError when it does not fit; nothing is changed then */
+  /** Takes over what `save`, a checkpoint or PyTorch has written. @throws DataError when it does not fit, and changes nothing */
   load(path: string, options?: SaveOptions): Promise<void> {
     return restoreLearner(this, path, options)
   }
@@ -367,7 +376,10 @@ export class Learner {
     const { callbacks: _callbacks, checkpoint, resume = false, resetOptimizer: _reset, ...described } = options
     if (checkpoint === undefined) {
       if (!resume) return []
-      throw new OptionError('fit', 'there is no checkpoint to go on from', { given: { resume }, fix: 'name the file: { checkpoint: path, resume: true }' })
+      throw new OptionError('fit', 'there is no checkpoint to go on from', {
+        given: { resume },
+        fix: 'name the file: { checkpoint: path, resume: true }',
+      })
     }
     const fit = { epochs, lr: lr as Json, momentums: this.momentums, weightDecay: this.weightDecay, ...described }
     return [checkpoints({ file: checkpoint, resume, fit })]

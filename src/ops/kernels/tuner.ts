@@ -53,7 +53,7 @@ const read = new WeakMap<Gpu, TunedTable>()
 export async function tune(options: TuneOptions = {}): Promise<readonly Tuned[]> {
   const gpu = currentGpu()
   const { platform } = gpu
-  if (platform.env('TUNE') === '0' || ((gpu.software || gpu.familyGiven) && options.force !== true)) return []
+  if (!tunes(options)) return []
   const file = tunedFile(gpu)
   const table = read.get(gpu) ?? (await readTable(gpu, file))
   read.set(gpu, table)
@@ -79,6 +79,12 @@ export async function tune(options: TuneOptions = {}): Promise<readonly Tuned[]>
   const [timeMs, ruleMs] = (['timeMs', 'ruleMs'] as const).map((name) => found.reduce((sum, row) => sum + row[name], 0))
   platform.log(`tuned in ${formatTime(platform.now() - begin)}: one run of each takes ${formatTime(timeMs)}, by rule ${formatTime(ruleMs)}`)
   return found
+}
+
+/** Whether `tune` would do anything about kernels that nothing is known about. */
+export function tunes({ force = false }: Pick<TuneOptions, 'force'> = {}): boolean {
+  const { platform, software, familyGiven } = currentGpu()
+  return platform.env('TUNE') !== '0' && (force || !(software || familyGiven))
 }
 
 function wantedPasses(gpu: Gpu, { convolutions, gradients = false }: TuneOptions): readonly ConvolutionPass[] {

@@ -1,6 +1,7 @@
 import { DataError, OptionError } from '../../base/errors.ts'
 import { jsonText, type Json } from '../../base/json.ts'
 import { transformRecords } from '../../data/transform-records.ts'
+import { exportChoices, importChoices } from '../../ops/kernels/choices.ts'
 import type { Hypers } from '../../optim/optimizer.ts'
 import { read, upload } from '../../tensor/transfer.ts'
 import type { Callback } from '../callback.ts'
@@ -9,7 +10,7 @@ import { about, readModelFile, writeModelFile, type Info, type ModelFile } from 
 import { cells, columnNames, tableLine } from '../recorder.ts'
 
 /** Changed when checkpoints of before cannot be continued any more. */
-const VERSION = 1
+const VERSION = 2
 
 export interface CheckpointOptions {
   /** A safetensors file, which also holds the weights as `Learner.save` writes them. */
@@ -60,6 +61,8 @@ interface Checkpoint {
   readonly scaler: { readonly scale: number; readonly goodSteps: number } | undefined
   /** Of the callbacks that have any, in their order. */
   readonly states: readonly Json[]
+  /** Chosen by the tuner: other kernels would sum in another order. */
+  readonly kernels: Readonly<Record<string, string>>
 }
 
 async function write(learner: Learner, file: string, fit: Info, epochsDone: number): Promise<void> {
@@ -72,6 +75,7 @@ async function write(learner: Learner, file: string, fit: Info, epochsDone: numb
     hypers: optimizer?.hypers ?? [],
     scaler: await scaler?.state(),
     states: callbacks.filter(({ state }) => state).map((callback) => callback.state?.() ?? null),
+    kernels: exportChoices(),
   }
   await writeModelFile(platform.files, file, {
     weights: await model.stateDict(),
@@ -106,6 +110,7 @@ async function restore(learner: Learner, path: string, fit: Info): Promise<boole
     optimizer?.setHypers(saved.hypers)
     model.loadStateDict(weights)
   })
+  importChoices(saved.kernels)
   if (saved.scaler) scaler?.loadState(saved.scaler)
   addGradients(learner, gradients)
   learner.epoch = saved.epochsDone
@@ -138,7 +143,8 @@ function describe({ loaders, precision, loss, seed, callbacks, model }: Learner,
 
 function requireSame(path: string, saved: Info, now: Info): void {
   const text = (value: Json | undefined) => (value === undefined ? 'none' : jsonText(value))
-  const different = [...new Set([...Object.keys(saved), ...Object.keys(now)])].filter((name) => text(saved[name]) !== text(now[name]))
+  const names = new Set([...Object.keys(saved), ...Object.keys(now)])
+  const different = [...names].filter((name) => text(saved[name]) !== text(now[name]))
   if (different.length === 0) return
   throw new OptionError(path, 'this is the checkpoint of another fit', {
     given: Object.fromEntries(different.map((name) => [name, `${text(saved[name])} there, ${text(now[name])} now`])),
