@@ -1,6 +1,8 @@
 /** `npm run predict -- MODEL FILE…`: what a model that `learner.export` has written sees on image files. */
 import { parseArgs } from 'node:util'
-import { DataError, loadLearner, nodePlatform, openGpu, OptionError, WgradError, type Prediction, type Predictor } from '../src/node.ts'
+import {
+  DataError, loadLearner, nodePlatform, openGpu, OptionError, WgradError, type Prediction, type Predictor,
+} from '../src/node.ts'
 
 const USAGE = `npm run predict -- MODEL FILE… [options]
 
@@ -21,7 +23,9 @@ async function main(args: string[]): Promise<void> {
     return
   }
   const top = Number(values.top ?? 3)
-  if (!(Number.isInteger(top) && top >= 1)) throw new OptionError('--top', `'${values.top}' is no count`, { expected: 'a whole number from 1 on' })
+  if (!(Number.isInteger(top) && top >= 1)) {
+    throw new OptionError('--top', `'${values.top}' is no count`, { expected: 'a whole number from 1 on' })
+  }
   if (path === undefined || files.length === 0) {
     throw new OptionError('predict', 'a model and image files are needed', { fix: HELP })
   }

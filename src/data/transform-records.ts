@@ -21,7 +21,8 @@ interface Sized {
 
 const ITEM_TRANSFORMS: Readonly<Record<ItemTransform['kind'], (record: never) => ItemTransform>> = {
   resize: ({ height, width, method }: Sized & { readonly method: 'crop' }) => resize([height, width], { method }),
-  randomResizedCrop: ({ height, width, ...options }: Sized & RandomResizedCropOptions) => randomResizedCrop([height, width], options),
+  randomResizedCrop: ({ height, width, ...options }: Sized & RandomResizedCropOptions) =>
+    randomResizedCrop([height, width], options),
   flipItem: ({ p }: { readonly p: number }) => flipItem(p),
 }
 
@@ -45,7 +46,9 @@ export function batchTransformsFrom(records: Json | undefined): BatchTransform[]
   return revived(records, BATCH_TRANSFORMS)
 }
 
-function revived<Transform>(records: Json | undefined, makers: Readonly<Record<string, (record: never) => Transform>>): Transform[] {
+function revived<Transform>(
+  records: Json | undefined, makers: Readonly<Record<string, (record: never) => Transform>>,
+): Transform[] {
   if (!Array.isArray(records)) throw new DataError('transforms', 'they are no list')
   return records.map((record: { readonly kind?: unknown } | null) => {
     const kind = String(record?.kind)

@@ -62,8 +62,8 @@ export function about<Result>(path: string, work: () => Result): Result {
   try {
     return work()
   } catch (error) {
-    if (error instanceof DataError || error instanceof OptionError) throw new DataError(path, error.message, { cause: error })
-    throw error
+    const foreseen = error instanceof DataError || error instanceof OptionError
+    throw foreseen ? new DataError(path, error.message, { cause: error }) : error
   }
 }
 
@@ -79,7 +79,9 @@ function infoOf(path: string, text: string | undefined): Info {
 }
 
 function renamed(state: OptimizerState, prefix: string): [string, StateEntry][] {
-  return [...state].map(([name, { shape, data }]) => [prefix + name, { shape: torchShape(shape), data: toTorch(data, shape) }])
+  return [...state].map(([name, { shape, data }]) => {
+    return [prefix + name, { shape: torchShape(shape), data: toTorch(data, shape) }]
+  })
 }
 
 function inOwnLayout({ shape, data }: StateEntry): StateEntry {

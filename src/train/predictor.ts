@@ -64,7 +64,9 @@ export class Predictor {
   /** What is on a picture that is as large as the item transforms make it. */
   async predictPixels({ width, height, data }: Pixels): Promise<Prediction> {
     const pixels = new Uint32Array(data.slice().buffer)
-    if (pixels.length !== width * height) throw new OptionError('predict', 'this is no picture', { given: { width, height, bytes: data.length } })
+    if (pixels.length !== width * height) {
+      throw new OptionError('predict', 'these are not as many pixels as the picture has', { given: { width, height, bytes: data.length } })
+    }
     const wasTraining = this.model.training
     this.model.eval()
     try {

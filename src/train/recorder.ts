@@ -139,11 +139,6 @@ export class Recorder implements Callback {
     Object.assign(this, figures)
     this.smooth.state = smooth
   }
-
-  /** The rows of all fits as a table of comma-separated values, as fastai's CSVLogger writes it to history.csv. */
-  csv(metricNames: readonly string[]): string {
-    return [columnNames(metricNames), ...this.history.map(cells)].map((line) => `${line.join(',')}\n`).join('')
-  }
 }
 
 /** What is written down of all that came before. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { cells, columnNames, Recorder, SmoothLoss, tableLine } from '../../src/train/recorder.ts'
+import { cells, columnNames, SmoothLoss, tableLine } from '../../src/train/recorder.ts'
 import { statusLine } from '../../src/train/callbacks/progress.ts'
 
 describe('the smoothed loss', () => {
@@ -42,17 +42,6 @@ describe('the table', () => {
     expect([tableLine(names, names), tableLine(names, cells(row))].join('\n')).toMatchInlineSnapshot(`
       "epoch     train_loss  valid_loss  accuracy  time
       0         1.762589    1.657759    0.501494  02:16"
-    `)
-  })
-
-  test('goes into history.csv', () => {
-    const recorder = new Recorder()
-    recorder.history.push(row, { ...row, epoch: 1 })
-    expect(recorder.csv(['accuracy'])).toMatchInlineSnapshot(`
-      "epoch,train_loss,valid_loss,accuracy,time
-      0,1.762589,1.657759,0.501494,02:16
-      1,1.762589,1.657759,0.501494,02:16
-      "
     `)
   })
 })

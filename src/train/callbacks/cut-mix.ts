@@ -1,10 +1,9 @@
-import { OptionError } from '../../base/errors.ts'
 import type { Rng } from '../../base/rng.ts'
 import { roundHalfToEven } from '../../data/augment/crop.ts'
 import { empty, launch, storageDtype } from '../../tensor/launcher.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import type { Callback } from '../callback.ts'
-import { mixing, type Mix, type MixShape, type MixTensors } from './mixing.ts'
+import { checkAlpha, mixing, type Mix, type MixShape, type MixTensors } from './mixing.ts'
 
 /**
  * CutMix: in every training batch one box of all pictures is taken from others, and the labels count as much as is
@@ -18,7 +17,7 @@ import { mixing, type Mix, type MixShape, type MixTensors } from './mixing.ts'
  * Source: Yun et al. 2019, arXiv:1905.04899; fastai callback/mixup.py, CutMix.
  */
 export function cutMix(alpha = 1): Callback {
-  if (!(alpha > 0 && alpha < Infinity)) throw new OptionError('cutMix', 'alpha is out of range', { given: { alpha }, expected: 'above 0' })
+  checkAlpha('cutMix', alpha)
   return mixing({ name: 'cutMix', draw: (random, batch) => drawCutMix(random, batch, alpha), apply: paste })
 }
 

@@ -41,5 +41,8 @@ export function earlyStopping(options: EarlyStoppingOptions = {}): Callback {
 
 export function checkPatience(where: string, patience: number): void {
   if (Number.isInteger(patience) && patience >= 1) return
-  throw new OptionError(where, 'patience is no count of epochs', { given: { patience }, expected: 'a whole number from 1 on' })
+  throw new OptionError(where, 'patience is no count of epochs', {
+    given: { patience },
+    expected: 'a whole number from 1 on',
+  })
 }

@@ -12,7 +12,10 @@ import { Cancel, type Callback } from '../callback.ts'
  */
 export function gradientAccumulation(items = 32): Callback {
   if (!(Number.isInteger(items) && items >= 1)) {
-    throw new OptionError('gradientAccumulation', 'this is no count of items', { given: { items }, expected: 'a whole number from 1 on' })
+    throw new OptionError('gradientAccumulation', 'this is no count of items', {
+      given: { items },
+      expected: 'a whole number from 1 on',
+    })
   }
   let count = 0
   return {
@@ -25,7 +28,8 @@ export function gradientAccumulation(items = 32): Callback {
     beforeBackward(_learner, step) {
       if (!step.seed) return
       const seed = empty(step.seed, 'seed')
-      launch('optim/part-of-scale', { scale: step.seed, seed }, { groups: 1, constants: { SHARE: step.batch.count / items } })
+      const constants = { SHARE: step.batch.count / items }
+      launch('optim/part-of-scale', { scale: step.seed, seed }, { groups: 1, constants })
       step.seed = seed
     },
     beforeStep(_learner, { batch }) {

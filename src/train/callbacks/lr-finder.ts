@@ -1,7 +1,8 @@
-import type { Callback, StepLoss } from '../callback.ts'
-import { Cancel } from '../callback.ts'
+import { Cancel, type Callback, type StepLoss } from '../callback.ts'
 import type { Learner } from '../learner.ts'
-import { minimum, searchCurve, searchLength, searchRates, slide, steep, valley, type LrCurve, type Suggestion } from '../lr-find.ts'
+import {
+  minimum, searchCurve, searchLength, searchRates, slide, steep, valley, type LrCurve, type Suggestion,
+} from '../lr-find.ts'
 import { SmoothLoss } from '../recorder.ts'
 
 const METHODS = { valley, slide, minimum, steep } as const
@@ -36,7 +37,8 @@ export interface LrSearch<Name extends SuggestionName = SuggestionName> extends 
 export async function findLearningRate<Name extends SuggestionName>(
   learner: Learner, options: LrFindOptions<Name>,
 ): Promise<LrSearch<Name>> {
-  const { startLr = 1e-7, endLr = 10, steps = 100, stopWhenDiverged = true, suggest = ['valley'] as unknown as readonly Name[] } = options
+  const { startLr = 1e-7, endLr = 10, steps = 100, stopWhenDiverged = true } = options
+  const suggest = options.suggest ?? (['valley'] as unknown as readonly Name[])
   const finder = new LrFinder(searchRates(startLr, endLr, steps), steps, stopWhenDiverged)
   const { callbacks, loaders } = learner
   const restore = await remember(learner)
@@ -52,7 +54,11 @@ export async function findLearningRate<Name extends SuggestionName>(
   return { ...finder.curve, suggestions: Object.fromEntries(found) as Record<Name, Suggestion> }
 }
 
-/** Sets the learning rate of every step, keeps the losses, and ends the search. Source: fastai callback/schedule.py, LRFinder. */
+/**
+ * Sets the learning rate of every step, keeps the losses, and ends the search.
+ *
+ * Source: fastai callback/schedule.py, LRFinder.
+ */
 class LrFinder implements Callback {
   readonly name = 'lrFinder'
   readonly order = 60

@@ -94,6 +94,17 @@ export function mixing({ name, draw, apply }: Mixing): Callback {
   }
 }
 
+/** @throws OptionError unless Beta(alpha, alpha) is a distribution */
+export function checkAlpha(name: string, alpha: number): void {
+  if (alpha > 0 && alpha < Infinity) return
+  throw new OptionError(name, 'alpha is out of range', { given: { alpha }, expected: 'above 0' })
+}
+
 function makeTensors(N: number): MixTensors {
-  return { partner: keep(zeros([N], 'u32')), labels: keep(zeros([N], 'u32')), weight: keep(zeros([N])), box: keep(zeros([4], 'u32')) }
+  return {
+    partner: keep(zeros([N], 'u32')),
+    labels: keep(zeros([N], 'u32')),
+    weight: keep(zeros([N])),
+    box: keep(zeros([4], 'u32')),
+  }
 }

@@ -1,10 +1,9 @@
-import { OptionError } from '../../base/errors.ts'
 import type { Rng } from '../../base/rng.ts'
 import { empty, launch, storageDtype } from '../../tensor/launcher.ts'
 import { vectorCount } from '../../tensor/shape.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import type { Callback } from '../callback.ts'
-import { mixing, type Mix, type MixTensors } from './mixing.ts'
+import { checkAlpha, mixing, type Mix, type MixTensors } from './mixing.ts'
 
 /**
  * Mixup: every picture of a training batch is blended with another one, and so are their labels (see `mixing`).
@@ -16,7 +15,7 @@ import { mixing, type Mix, type MixTensors } from './mixing.ts'
  * Source: Zhang et al. 2018, arXiv:1710.09412; fastai callback/mixup.py, MixUp.
  */
 export function mixUp(alpha = 0.4): Callback {
-  if (!(alpha > 0 && alpha < Infinity)) throw new OptionError('mixUp', 'alpha is out of range', { given: { alpha }, expected: 'above 0' })
+  checkAlpha('mixUp', alpha)
   return mixing({ name: 'mixUp', draw: (random, { N }) => drawMixUp(random, N, alpha), apply: blend })
 }
 

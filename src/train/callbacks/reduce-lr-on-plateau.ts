@@ -23,7 +23,10 @@ export function reduceLrOnPlateau(options: ReduceLrOnPlateauOptions = {}): Callb
   const { patience = 1, factor = 10, minLr = 0 } = options
   checkPatience('reduceLrOnPlateau', patience)
   if (!(factor > 1 && factor < Infinity) || !(minLr >= 0)) {
-    throw new OptionError('reduceLrOnPlateau', 'an option is out of range', { given: { factor, minLr }, expected: 'a factor above 1, and minLr of 0 or more' })
+    throw new OptionError('reduceLrOnPlateau', 'an option is out of range', {
+      given: { factor, minLr },
+      expected: 'a factor above 1, and minLr of 0 or more',
+    })
   }
   const tracker = new Tracker('reduceLrOnPlateau', options)
   let wait = 0

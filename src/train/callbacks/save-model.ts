@@ -24,7 +24,10 @@ export function saveModel(options: SaveModelOptions = {}): Callback {
   const { file = 'models/model.safetensors', everyEpoch = false, atEnd = false, withOptimizer = false } = options
   const every = Number(everyEpoch)
   if (!(Number.isInteger(every) && every >= 0) || (every > 0 && atEnd)) {
-    throw new OptionError('saveModel', 'this is no plan for when to save', { given: { everyEpoch, atEnd }, expected: 'every so many epochs, at the end, or neither for the best' })
+    throw new OptionError('saveModel', 'this is no plan for when to save', {
+      given: { everyEpoch, atEnd },
+      expected: 'every so many epochs, or at the end, or neither for the best',
+    })
   }
   const tracker = new Tracker('saveModel', options)
   // A file of an earlier fit is not loaded for one of this.

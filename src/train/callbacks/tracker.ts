@@ -30,7 +30,9 @@ export class Tracker {
 
   /** @param where  the name in errors */
   constructor(where: string, { monitor = 'valid_loss', better, minDelta = 0, resetOnFit = true }: TrackerOptions) {
-    if (!(minDelta >= 0)) throw new OptionError(where, 'minDelta is out of range', { given: { minDelta }, expected: '0 or more' })
+    if (!(minDelta >= 0)) {
+      throw new OptionError(where, 'minDelta is out of range', { given: { minDelta }, expected: '0 or more' })
+    }
     this.where = where
     this.monitor = monitor
     this.sign = (better ?? (/loss|error/.test(monitor) ? 'less' : 'greater')) === 'less' ? -1 : 1
