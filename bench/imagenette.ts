@@ -3,9 +3,9 @@
  * settings; what they have in common is above them, what is written and printed in lesson-run.ts.
  */
 import {
-  accuracy, augTransforms, CategoryBlock, crossEntropy, DataBlock, getImageFiles, ImageBlock, imagenetStats, labelSmoothing,
-  Learner, normalize, openGpu, parentLabel, PixelCache, resize, sampleData, WgradError, xresnet18, type Loaders,
-  type Loss,
+  accuracy, augTransforms, batchStats, CategoryBlock, crossEntropy, cutMix, DataBlock, getImageFiles, ImageBlock, imagenetStats,
+  labelSmoothing, Learner, mixUp, normalize, openGpu, parentLabel, PixelCache, resize, sampleData, WgradError, xresnet18, xresnet50,
+  type LearnerOptions, type Loaders, type Module,
 } from '../src/node.ts'
 import { chooseData } from './data-source.ts'
 import { LessonRun } from './lesson-run.ts'
@@ -18,7 +18,7 @@ async function main(argv: readonly string[]): Promise<void> {
   }
   const gpu = await openGpu()
   const options = readOptions(argv, process.env, gpu.software)
-  const { size, thenSize, epochs, batchSize, seed, limit } = options
+  const { size, thenSize, epochs, batchSize, seed, limit, fp32 } = options
   const run = new LessonRun(gpu, options)
   const data = await chooseData(options, gpu.platform, sampleData)
   run.begin(data)
@@ -34,23 +34,28 @@ async function main(argv: readonly string[]): Promise<void> {
       batchTransforms: [...augTransforms({ size: pixels, minScale: 0.5 }), ...(normalized ? [normalize(imagenetStats)] : [])],
     }).loaders(data.path, { batchSize, seed, limit, cache })
 
-  const newLearner = (loaders: Loaders, loss: Loss = crossEntropy()): Learner => {
-    const learner = new Learner(loaders, xresnet18({ seed }), { loss, metrics: [accuracy] })
-    return options.fp32 ? learner : learner.toFp16()
+  /** What the notebook's learners have in common. */
+  const newLearner = (loaders: Loaders, options: LearnerOptions = {}, model: Module = xresnet18({ seed })): Learner => {
+    const callbacks = [...(options.callbacks ?? []), run.sectionLog]
+    const learner = new Learner(loaders, model, { loss: crossEntropy(), metrics: [accuracy], ...options, callbacks })
+    return fp32 ? learner : learner.toFp16()
   }
 
   // The first cells: no normalisation. The notebook has a batch size of 4 here: --batch-size 4
   await run.section('baseline', size, async (report) => {
     const learner = newLearner(await getLoaders(size, false))
     await learner.fitOneCycle(epochs, 3e-3)
-    report(learner)
+    await report(learner)
   })
 
-  // "Normalisierung"
+  // "Normalisierung": the statistics of a batch before, which are far from 0 and 1, and after
   await run.section('normalize', size, async (report) => {
-    const learner = newLearner(await getLoaders(size))
+    run.printStats(await batchStats((await getLoaders(size, false)).train))
+    const loaders = await getLoaders(size)
+    run.printStats(await batchStats(loaders.train))
+    const learner = newLearner(loaders)
     await learner.fitOneCycle(epochs, 3e-3)
-    report(learner)
+    await report(learner)
   })
 
   // "Progressive Resizing", step 1: small images
@@ -58,7 +63,7 @@ async function main(argv: readonly string[]): Promise<void> {
   await run.section('small-images', size, async (report) => {
     const learner = newLearner(await getLoaders(size))
     await learner.fitOneCycle(epochs, 3e-3)
-    report(learner)
+    await report(learner)
     resized.value = learner
   })
 
@@ -67,22 +72,29 @@ async function main(argv: readonly string[]): Promise<void> {
     const learner = resized.get()
     learner.loaders = await getLoaders(thenSize)
     await learner.fineTune(epochs, 1e-3)
-    report(learner)
+    await report(learner)
   })
 
   // "Test Time Augmentation"
   await run.section('tta', thenSize, async (report) => {
     const learner = resized.get()
-    const { predictions, targets } = await learner.tta()
-    report(learner, accuracy(predictions, targets))
+    const averaged = await learner.tta()
+    await report(learner, { predictions: averaged, ttaAccuracy: accuracy(averaged.predictions, averaged.targets) })
   })
   resized.value = undefined
 
+  // "Mixup": a callback; the cell has a larger network, and no to_fp16(). The report shows CutMix beside it
+  await run.section('mixup', size, async (report) => {
+    const learner = newLearner(await getLoaders(size), { callbacks: [mixUp()] }, xresnet50({ seed })).toFp32()
+    await learner.fitOneCycle(epochs, 3e-3)
+    await report(learner, { beside: [cutMix()] })
+  })
+
   // "Label Smoothing": only another loss
   await run.section('label-smoothing', size, async (report) => {
-    const learner = newLearner(await getLoaders(size), labelSmoothing())
+    const learner = newLearner(await getLoaders(size), { loss: labelSmoothing() })
     await learner.fitOneCycle(epochs, 3e-3)
-    report(learner)
+    await report(learner)
   })
 
   await run.end()

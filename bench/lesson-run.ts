@@ -1,15 +1,31 @@
 import { cpus } from 'node:os'
 import { formatBytes } from '../src/base/format.ts'
-import { DataError, type Gpu, type Learner } from '../src/node.ts'
+import { Cancel, DataError, type Callback, type ChannelStats, type Gpu, type ItemPredictions, type Learner } from '../src/node.ts'
 import type { DataSource } from './data-source.ts'
+import { NOTEBOOK } from './notebook.ts'
 import { SECTIONS, type Options, type Section } from './options.ts'
-import { NOTEBOOK, type Results, type SectionResult } from './results.ts'
+import { renderReport } from './report/report.ts'
+import {
+  accuracyOf, guessing, hasLearnt, historyCsv, stepLines, type ReportedSection, type Results, type SectionResult,
+} from './results.ts'
+import { epochResult, SectionLog, withOwnLosses } from './section-log.ts'
+import { versions } from './versions.ts'
 
 /** Sections that continue what another one trained. */
 const NEEDS: Partial<Record<Section, Section>> = { 'larger-images': 'small-images', tta: 'larger-images' }
 
-/** Called at the end of a section with what it trained; with TTA the accuracy is that of the averaged predictions. */
-export type Report = (learner: Learner, ttaAccuracy?: number) => void
+/** What a section reports at its end. */
+export interface ReportOptions {
+  /** Of the validation items. Default: the learner is asked for them */
+  readonly predictions?: ItemPredictions
+  /** Of predictions that were averaged over random transforms: then it is the accuracy of the section. */
+  readonly ttaAccuracy?: number
+  /** Callbacks that change batches, for the report to show beside those of the section. */
+  readonly beside?: readonly Callback[]
+}
+
+/** Called at the end of a section with what it trained. */
+export type Report = (learner: Learner, options?: ReportOptions) => Promise<void>
 
 /** What a section hands to a later one. */
 export interface Shared<Value> {
@@ -18,20 +34,23 @@ export interface Shared<Value> {
   get(): Value
 }
 
-/** One run of the lesson: which sections run, what is printed around them, and `results.json`. */
+/** One run of the lesson: which sections run, what is printed around them, and the files it leaves. */
 export class LessonRun {
+  /** To be among the callbacks of every learner. */
+  readonly sectionLog = new SectionLog()
   private readonly gpu: Gpu
   private readonly options: Options
   private readonly folder: string
+  private readonly started = new Date()
   private readonly wanted: ReadonlySet<Section>
-  private readonly sections: SectionResult[] = []
+  private readonly sections: ReportedSection[] = []
   private data: DataSource | undefined
   private interrupted = false
 
   constructor(gpu: Gpu, options: Options) {
     this.gpu = gpu
     this.options = options
-    this.folder = options.out ?? `runs/${new Date().toISOString().slice(0, 19).replace(/:/g, '-')}`
+    this.folder = options.out ?? `runs/${this.started.toISOString().slice(0, 19).replace(/:/g, '-')}`
     this.wanted = withNeeds(options.sections)
     const { log } = gpu.platform
     log(gpu.software ? `${gpu.name}: a software adapter, ${cpus().length} cores. Speeds below are those of a processor, not of a GPU.` : gpu.name)
@@ -54,22 +73,39 @@ export class LessonRun {
     return shared
   }
 
+  /** Prints the statistics of a batch as the notebook does. */
+  printStats({ mean, std }: ChannelStats): void {
+    const text = (values: readonly number[]) => `[${values.map((value) => value.toFixed(4).padStart(7)).join(', ')}]`
+    this.gpu.platform.log(`x.mean ${text(mean)}  x.std ${text(std)}`)
+  }
+
   /** Runs a section, on images of `size` pixels, if it is wanted and nobody has pressed Ctrl-C; writes down what it reports. */
   async section(name: Section, size: number, work: (report: Report) => Promise<void>): Promise<void> {
     if (!this.wanted.has(name) || this.interrupted) return
-    const { log } = this.gpu.platform
-    log(`\n${name}`)
-    const { counts } = this.gpu.queue
-    const before = { ...counts }
-    await work((learner, ttaAccuracy) => {
-      const result = this.resultOf(name, size, learner, ttaAccuracy)
-      this.sections.push(result)
-      this.interrupted = learner.interrupted
-      const { images, batchSize } = result
-      log(`${images.train} + ${images.valid} images, ${size} px, batch ${batchSize}; ` +
-        `GPU memory ${formatBytes(this.gpu.buffers.peakUsedBytes)} at most, ${counts.launches - before.launches} launches in ${counts.submits - before.submits} submits`)
-      log(verdict(result))
-    })
+    const { platform, queue, buffers } = this.gpu
+    platform.log(`\n${name}`)
+    const before = { ...queue.counts }
+    const start = platform.now()
+    buffers.peakUsedBytes = buffers.usedBytes
+    this.sectionLog.begin(name)
+    try {
+      await work(async (learner, { predictions, ttaAccuracy, beside = [] } = {}) => {
+        this.interrupted = learner.interrupted
+        const result = this.resultOf(name, size, learner, (platform.now() - start) / 1000, ttaAccuracy)
+        const { images, batchSize, gpuMemoryBytes } = result
+        platform.log(`${images.train} + ${images.valid} images, ${size} px, batch ${batchSize}; ` +
+          `GPU memory ${formatBytes(gpuMemoryBytes)} at most, ` +
+          `${queue.counts.launches - before.launches} launches in ${queue.counts.submits - before.submits} submits`)
+        platform.log(verdict(result))
+        const averaged = predictions && ttaAccuracy !== undefined ? withOwnLosses(predictions) : predictions
+        const judged = this.interrupted ? undefined : averaged ?? (await learner.getPredictions())
+        this.sections.push({ ...result, ...(await this.sectionLog.details(learner, judged, beside)) })
+      })
+    } catch (error) {
+      // Ctrl-C while predictions were made.
+      if (!(error instanceof Cancel)) throw error
+      this.interrupted = true
+    }
     await this.write()
   }
 
@@ -77,46 +113,61 @@ export class LessonRun {
     const { platform } = this.gpu
     if (this.sections.length > 1) platform.log(`\n${summary(this.sections)}`)
     if (this.data?.isSample) platform.log('Trained on the generated sample: these are not accuracies on Imagenette.')
-    platform.log(`written: ${platform.files.join(this.folder, 'results.json')}`)
+    platform.log(`written: ${this.file('report.html')}, and beside it results.json, history.csv and steps.jsonl`)
     await this.gpu.writeProfile()
     if (this.interrupted) process.exitCode = 130
-    else if (this.sections.some((section) => !hasLearnt(section))) process.exitCode = 1
+    else if (!this.sections.every(hasLearnt)) process.exitCode = 1
     await platform.decoder.close()
     this.gpu.close()
   }
 
-  private resultOf(name: Section, size: number, learner: Learner, ttaAccuracy: number | undefined): SectionResult {
-    const { loaders, recorder, model } = learner
+  private resultOf(name: Section, size: number, learner: Learner, seconds: number, ttaAccuracy: number | undefined): SectionResult {
+    const { loaders, recorder, model, precision, loss } = learner
+    const { accuracy } = NOTEBOOK[name]
     return {
       name,
-      model: 'xresnet18',
+      model: model.architecture?.name ?? 'network',
       parameters: model.parameters().reduce((sum, { count }) => sum + count, 0),
+      precision,
+      loss: loss.name,
       size,
       batchSize: loaders.batchSize,
       images: { train: loaders.train.items.length, valid: loaders.valid.items.length },
-      epochs: recorder.rows.map(({ epoch, trainLoss, validLoss, metrics, timeMs, imagesPerSecond }) => ({
-        epoch, trainLoss, validLoss, accuracy: metrics.accuracy, seconds: timeMs / 1000, imagesPerSecond,
-      })),
+      classes: loaders.vocab.length,
+      epochs: recorder.rows.map(epochResult),
       ...(ttaAccuracy === undefined ? {} : { ttaAccuracy }),
-      notebook: { accuracy: NOTEBOOK[name] },
+      seconds,
+      gpuMemoryBytes: this.gpu.buffers.peakUsedBytes,
+      notebook: accuracy === undefined ? {} : { accuracy },
     }
   }
 
   private async write(): Promise<void> {
-    const { gpu, options, data } = this
+    const { gpu, options, data, sections } = this
     if (!data) throw new DataError('results.json', 'there is nothing to write before the data are known')
-    const results: Results = {
+    const run = {
       adapter: gpu.name,
       software: gpu.software,
       precision: options.fp32 ? 'f32' : 'mixed',
       seed: options.seed,
       data: data.name,
-      command: ['npm run imagenette --', ...process.argv.slice(2)].join(' '),
-      versions: { node: process.versions.node },
+      isSample: data.isSample,
+      profile: options.profile,
+      command: commandLine(process.argv.slice(2)),
+      versions: versions(),
+      started: this.started.toISOString(),
       interrupted: this.interrupted,
-      sections: this.sections,
-    }
-    await gpu.platform.files.write(gpu.platform.files.join(this.folder, 'results.json'), `${JSON.stringify(results, null, 2)}\n`)
+    } as const
+    const results: Results = { ...run, sections: sections.map(({ fits, pictures, confusion, mostWrong, ...result }) => result) }
+    const { files } = gpu.platform
+    await files.write(this.file('results.json'), `${JSON.stringify(results, null, 2)}\n`)
+    await files.write(this.file('history.csv'), historyCsv(sections))
+    await files.write(this.file('steps.jsonl'), stepLines(sections))
+    await files.write(this.file('report.html'), await renderReport({ ...run, sections }))
+  }
+
+  private file(name: string): string {
+    return this.gpu.platform.files.join(this.folder, name)
   }
 }
 
@@ -126,25 +177,26 @@ function withNeeds(sections: readonly Section[]): ReadonlySet<Section> {
   return new Set(SECTIONS.filter((section) => all.has(section)))
 }
 
-function accuracyOf({ epochs, ttaAccuracy }: SectionResult): number {
-  return ttaAccuracy ?? epochs.at(-1)?.accuracy ?? NaN
-}
-
-/** Twice what guessing among ten classes reaches, and a loss that is a number. */
-function hasLearnt(section: SectionResult): boolean {
-  const last = section.epochs.at(-1)
-  return last === undefined || (Number.isFinite(last.trainLoss) && Number.isFinite(last.validLoss) && accuracyOf(section) >= 0.2)
+/** What to type for the same run. */
+function commandLine(argv: readonly string[]): string {
+  const quoted = argv.map((word) => (/^[\w.,:/=@+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`))
+  return ['npm run imagenette', ...(quoted.length > 0 ? ['--', ...quoted] : [])].join(' ')
 }
 
 function verdict(section: SectionResult): string {
-  const last = section.epochs.at(-1)
-  if (!last) return 'no epoch was finished'
-  const text = `accuracy ${(100 * accuracyOf(section)).toFixed(1)}%; the notebook's, on all images at its own sizes: ${(100 * section.notebook.accuracy).toFixed(1)}%`
-  return hasLearnt(section) ? text : `THIS DID NOT LEARN: ${text}. Guessing reaches 10%.`
+  if (section.epochs.length === 0) return 'no epoch was finished'
+  const { notebook } = section
+  const beside = notebook.accuracy === undefined
+    ? 'the notebook gives none' : `the notebook's, on all images at its own sizes: ${(100 * notebook.accuracy).toFixed(1)}%`
+  const text = `accuracy ${(100 * accuracyOf(section)).toFixed(1)}%; ${beside}`
+  return hasLearnt(section) ? text : `THIS DID NOT LEARN: ${text}. Guessing reaches ${(100 * guessing(section).accuracy).toFixed(0)}%.`
 }
 
 function summary(sections: readonly SectionResult[]): string {
   return sections
-    .map((section) => `${section.name.padEnd(16)}  ${String(section.size).padStart(3)} px  accuracy ${accuracyOf(section).toFixed(4)}   notebook ${section.notebook.accuracy.toFixed(4)}`)
+    .map((section) => {
+      const { name, size, notebook: { accuracy } } = section
+      return `${name.padEnd(16)}  ${String(size).padStart(3)} px  accuracy ${accuracyOf(section).toFixed(4)}   notebook ${accuracy?.toFixed(4) ?? '–'}`
+    })
     .join('\n')
 }

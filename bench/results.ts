@@ -1,4 +1,6 @@
-/** What a run of the lesson leaves behind, and the notebook's own figures beside it. */
+import type { ChannelStats } from '../src/node.ts'
+
+/** What a run of the lesson leaves behind in results.json. */
 export interface EpochResult {
   readonly epoch: number
   readonly trainLoss: number
@@ -12,13 +14,21 @@ export interface SectionResult {
   readonly name: string
   readonly model: string
   readonly parameters: number
+  readonly precision: 'mixed' | 'f32'
+  readonly loss: string
   readonly size: number
   readonly batchSize: number
   readonly images: { readonly train: number; readonly valid: number }
+  readonly classes: number
+  /** Of its last fit; where nothing is trained (tta), of the training before it. */
   readonly epochs: readonly EpochResult[]
   readonly ttaAccuracy?: number
-  /** The accuracy that the notebook's cell ends with. */
-  readonly notebook: { readonly accuracy: number }
+  /** Of the whole section, decoding and compiling included. */
+  readonly seconds: number
+  /** The most that was in use at once. */
+  readonly gpuMemoryBytes: number
+  /** The accuracy that the notebook's cell ends with, if it gives one. */
+  readonly notebook: { readonly accuracy?: number }
 }
 
 export interface Results {
@@ -27,18 +37,101 @@ export interface Results {
   readonly precision: 'mixed' | 'f32'
   readonly seed: number
   readonly data: string
+  /** Drawn by `sampleData`: not Imagenette. */
+  readonly isSample: boolean
+  readonly profile: 'full' | 'quick'
   readonly command: string
   readonly versions: Readonly<Record<string, string>>
+  /** When it began, as ISO 8601. */
+  readonly started: string
   readonly interrupted: boolean
   readonly sections: readonly SectionResult[]
 }
 
-/** Accuracy at the end of each cell of the notebook, on all images at 128 px (larger-images and tta: 224 px). */
-export const NOTEBOOK = {
-  baseline: 0.81068,
-  normalize: 0.801344,
-  'small-images': 0.797237,
-  'larger-images': 0.812173,
-  tta: 0.8749066591262817,
-  'label-smoothing': 0.815534,
-} as const
+/** A step of training, a line of steps.jsonl. */
+export interface StepResult {
+  readonly section: string
+  /** The number of the fit within its section: larger-images has two. */
+  readonly fit: number
+  readonly iteration: number
+  readonly loss: number
+  readonly smoothLoss: number
+  readonly lr: number
+  readonly momentum: number
+}
+
+/** One fit of a section, as it was. */
+export interface FitResult {
+  readonly epochs: readonly EpochResult[]
+  readonly steps: readonly StepResult[]
+  readonly stepsPerEpoch: number
+}
+
+/** A picture of the report. */
+export interface Tile {
+  /** `data:image/png;base64,…` */
+  readonly uri: string
+  readonly label: string
+  /** With mixup and its like: what else is in the picture, and the share of the first. */
+  readonly mixedWith?: string
+  readonly share?: number
+}
+
+/** Pictures that belong together. */
+export interface TileGroup {
+  readonly title: string
+  readonly tiles: readonly Tile[]
+}
+
+/** What the report shows of a section beside its results. */
+export interface SectionDetails {
+  readonly fits: readonly FitResult[]
+  /** Of the first batch that it trained on, as the network saw it. */
+  readonly batchStats?: ChannelStats
+  readonly pictures: readonly TileGroup[]
+  /** A row for each actual class, a column for each predicted one. */
+  readonly confusion?: { readonly classes: readonly string[]; readonly counts: readonly (readonly number[])[] }
+  readonly mostWrong: readonly WrongTile[]
+}
+
+export interface WrongTile {
+  readonly uri: string
+  readonly predicted: string
+  readonly actual: string
+  readonly loss: number
+  readonly probability: number
+}
+
+export type ReportedSection = SectionResult & SectionDetails
+
+/** With TTA the accuracy is that of the averaged predictions. NaN where no epoch was finished. */
+export function accuracyOf({ epochs, ttaAccuracy }: SectionResult): number {
+  return ttaAccuracy ?? epochs.at(-1)?.accuracy ?? NaN
+}
+
+/** What guessing reaches, and what chance adds to it at most (3σ). */
+export function guessing({ classes, images }: SectionResult): { readonly accuracy: number; readonly withLuck: number } {
+  const accuracy = 1 / classes
+  return { accuracy, withLuck: accuracy + 3 * Math.sqrt((accuracy * (1 - accuracy)) / images.valid) }
+}
+
+/** Whether a section ended with losses that are numbers, and better than guessing. */
+export function hasLearnt(section: SectionResult): boolean {
+  const last = section.epochs.at(-1)
+  return last !== undefined && Number.isFinite(last.trainLoss) && Number.isFinite(last.validLoss)
+    && accuracyOf(section) >= guessing(section).withLuck
+}
+
+/** The epochs of all sections as comma-separated values, with all digits: one line an epoch. */
+export function historyCsv(sections: readonly ReportedSection[]): string {
+  const rows = sections.flatMap(({ name, fits }) =>
+    fits.flatMap(({ epochs }, fit) => epochs.map((row) =>
+      [name, fit, row.epoch, row.trainLoss, row.validLoss, row.accuracy, row.seconds, row.imagesPerSecond])))
+  const names = ['section', 'fit', 'epoch', 'train_loss', 'valid_loss', 'accuracy', 'seconds', 'images_per_second']
+  return [names, ...rows].map((row) => `${row.join(',')}\n`).join('')
+}
+
+/** The training steps of all sections, one JSON object a line; what is not a number is null. */
+export function stepLines(sections: readonly ReportedSection[]): string {
+  return sections.flatMap(({ fits }) => fits.flatMap(({ steps }) => steps.map((step) => `${JSON.stringify(step)}\n`))).join('')
+}

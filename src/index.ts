@@ -20,7 +20,8 @@ export { cifarStats, imagenetStats, normalize, type ChannelStats } from './data/
 export { Loader, type LoaderOptions, type Pass } from './data/loader.ts'
 export { Loaders } from './data/loaders.ts'
 export { PixelCache } from './data/pixel-cache.ts'
-export { showBatch, type ShowOptions } from './data/show.ts'
+export { batchPictures, inputPictures, showBatch, type LabelledPicture, type ShowOptions } from './data/show.ts'
+export { batchStats, channelStats } from './data/statistics.ts'
 export type { Batch, Targets } from './data/batch.ts'
 
 // Models
@@ -69,6 +70,8 @@ export type { TrackerOptions } from './train/callbacks/tracker.ts'
 export type { LrFindOptions, LrSearch, SuggestionName } from './train/callbacks/lr-finder.ts'
 export { scheduler, type GroupSchedules } from './train/callbacks/scheduler.ts'
 export { Recorder, type EpochRow } from './train/recorder.ts'
+export { lineChart, type Line, type LineChartOptions } from './train/line-chart.ts'
+export { lrFindPlot } from './train/plot.ts'
 export type { Evaluation, ItemPredictions } from './train/loop.ts'
 export type { TtaOptions } from './train/tta.ts'
 

@@ -1,15 +1,27 @@
 import { OptionError } from '../base/errors.ts'
 import type { Pixels } from '../platform/platform.ts'
 import { release, scope } from '../tensor/scope.ts'
+import type { Shape } from '../tensor/shape.ts'
 import { read } from '../tensor/transfer.ts'
+import type { Split } from './augment/draw.ts'
 import type { ChannelStats } from './augment/normalize.ts'
-import type { Loader } from './loader.ts'
+import type { Loader, Pass } from './loader.ts'
 
 export interface ShowOptions {
   /** Pictures shown at most. Default 9 */
   readonly count?: number
   /** Chooses the batch. Default 0 */
   readonly epoch?: number
+  /** How the transforms draw. Default: as the loader's split says */
+  readonly draws?: Split
+  /** The first picture again and again, with other random transforms each time. Default false */
+  readonly unique?: boolean
+}
+
+/** A picture as the network sees it, and what it shows. */
+export interface LabelledPicture {
+  readonly picture: Pixels
+  readonly label: string
 }
 
 /**
@@ -18,25 +30,42 @@ export interface ShowOptions {
  *
  * @param loader  `loaders.train` or `loaders.valid`
  * @param file    the path of a PNG
+ * @throws OptionError  when `count` is no number of pictures
+ * Source: fastai data/core.py, TfmdDL.show_batch.
  */
 export async function showBatch(loader: Loader, file: string, options: ShowOptions = {}): Promise<void> {
-  const { count = 9, epoch = 0 } = options
+  const { files, encodePng } = loader.platform
+  await files.write(file, await encodePng(contactSheet(await batchPictures(loader, options))))
+}
+
+/** The pictures that `showBatch` shows. @throws as it does */
+export async function batchPictures(loader: Loader, options: ShowOptions = {}): Promise<LabelledPicture[]> {
+  const { count = 9, unique = false, ...pass } = options
   if (!(Number.isInteger(count) && count >= 1)) {
     throw new OptionError('showBatch', 'count is no number of pictures', { given: { count }, expected: 'a whole number from 1 on' })
   }
-  const { platform, vocab } = loader
-  const batch = await loader.oneBatch({ epoch })
+  if (!unique) return firstPictures(loader, count, pass)
+  const drawn: LabelledPicture[] = []
+  for (let n = 0; n < count; n++) drawn.push(...(await firstPictures(loader, 1, { ...pass, pass: n })))
+  return drawn
+}
+
+async function firstPictures(loader: Loader, count: number, pass: Pass): Promise<LabelledPicture[]> {
+  const batch = await loader.oneBatch(pass)
   const input = scope(() => batch.input('f32'))
   const values = await read(input)
   release(input)
   batch.release()
-  const [, height, width] = input.shape
+  return inputPictures(values, input.shape, loader.stats)
+    .slice(0, Math.min(count, batch.count))
+    .map((picture, n) => ({ picture, label: loader.vocab[batch.labels[n]] }))
+}
+
+/** The pictures of a network's input, [N,H,W,3], normalised with `stats`. See `toPicture`. */
+export function inputPictures(values: Float32Array | Uint32Array, shape: Shape, stats: ChannelStats): Pixels[] {
+  const [N, height, width] = shape
   const each = height * width * 3
-  const tiles = Array.from({ length: Math.min(count, batch.count) }, (_, n) => ({
-    picture: toPicture(values.subarray(n * each, (n + 1) * each), width, height, loader.stats),
-    label: vocab[batch.labels[n]],
-  }))
-  await platform.files.write(file, await platform.encodePng(contactSheet(tiles)))
+  return Array.from({ length: N }, (_, n) => toPicture(values.subarray(n * each, (n + 1) * each), width, height, stats))
 }
 
 /**
@@ -63,7 +92,7 @@ const GAP = 4
 const CAPTION = 7 * LETTER_SCALE
 
 /** Pictures of one size in a square grid on black, each with its label below in capitals, cut where the picture ends. */
-export function contactSheet(tiles: readonly { readonly picture: Pixels; readonly label: string }[]): Pixels {
+export function contactSheet(tiles: readonly LabelledPicture[]): Pixels {
   const columns = Math.ceil(Math.sqrt(tiles.length))
   const rows = Math.ceil(tiles.length / columns)
   const [{ picture: { width: w, height: h } }] = tiles

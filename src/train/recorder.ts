@@ -1,7 +1,9 @@
 import { formatClock } from '../base/format.ts'
 import type { Json } from '../base/json.ts'
+import type { Platform } from '../platform/platform.ts'
 import type { Callback, Step, StepLoss } from './callback.ts'
 import type { Learner } from './learner.ts'
+import { trainingPlot } from './plot.ts'
 
 /** How much of the smoothed loss stays at each batch. Source: fastai learner.py, Recorder. */
 const BETA = 0.98
@@ -78,13 +80,15 @@ export class Recorder implements Callback {
   private smooth = new SmoothLoss()
   private epochStartMs = 0
   private trainMs = 0
+  private platform: Platform | undefined
 
   /** The loss that is shown; it lags some steps behind. */
   get smoothLoss(): number {
     return this.smooth.value
   }
 
-  beforeFit(): void {
+  beforeFit({ platform }: Learner): void {
+    this.platform = platform
     this.rows = []
     this.rawLosses = []
     this.losses = []
@@ -127,6 +131,18 @@ export class Recorder implements Callback {
     }
     this.rows.push(row)
     this.history.push(row)
+  }
+
+  /**
+   * Draws loss, learning rate and momentum over the steps of the last fit.
+   *
+   * @param file  the path of an SVG
+   * @throws OptionError  when there was no fit, or the package echarts is not installed
+   */
+  async plot(file: string): Promise<void> {
+    const svg = await trainingPlot(this)
+    // There are losses to draw, so there was a fit.
+    await this.platform?.files.write(file, svg)
   }
 
   state(): Json {

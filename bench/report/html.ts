@@ -1,0 +1,26 @@
+/** Text that is HTML already. */
+export class Html {
+  readonly text: string
+
+  constructor(text: string) {
+    this.text = text
+  }
+}
+
+type Part = Html | string | number | undefined | readonly Part[]
+
+/** HTML from a template: what is put in is escaped, unless it is `Html` itself; lists are joined. */
+export function html(template: TemplateStringsArray, ...parts: readonly Part[]): Html {
+  return new Html(template.reduce((text, piece, i) => `${text}${textOf(parts[i - 1])}${piece}`))
+}
+
+function textOf(part: Part): string {
+  if (part === undefined) return ''
+  if (part instanceof Html) return part.text
+  if (typeof part === 'object') return part.map(textOf).join('')
+  return escape(String(part))
+}
+
+function escape(text: string): string {
+  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;')
+}

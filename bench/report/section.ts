@@ -1,0 +1,137 @@
+import { formatBytes, formatClock } from '../../src/base/format.ts'
+import { NOTEBOOK, type NotebookRow, type NotebookSection } from '../notebook.ts'
+import type { Section } from '../options.ts'
+import {
+  accuracyOf, guessing, hasLearnt, type EpochResult, type ReportedSection, type Tile, type TileGroup, type WrongTile,
+} from '../results.ts'
+import { sectionCharts } from './charts.ts'
+import { count, median, percent, rate, six, wholePercent } from './format.ts'
+import { html, type Html } from './html.ts'
+
+/** The part of the report that tells of one section. @param earlier  those before it, whose pictures are not shown again */
+export async function sectionCard(section: ReportedSection, earlier: readonly ReportedSection[]): Promise<Html> {
+  const notebook = NOTEBOOK[section.name as Section]
+  const beside = notebook.accuracy === undefined ? '' : `notebook ${percent(notebook.accuracy)}`
+  return html`<section class="card" id="${section.name}">
+    <div class="head">
+      <h2>${notebook.title}</h2>
+      <p><strong>${percent(accuracyOf(section))}</strong> <span class="muted">${beside}</span></p>
+    </div>
+    <p>${notebook.text}</p>
+    <p class="muted">${settings(section)}</p>
+    ${warning(section)}
+    ${await sectionCharts(section)}
+    ${epochTable(section, notebook)}
+    ${batchStatistics(section, notebook)}
+    ${section.pictures.map((group) => pictures(group, earlier))}
+    ${predictions(section)}
+  </section>`
+}
+
+function settings({ model, parameters, precision, loss, images, size, batchSize, fits, seconds, gpuMemoryBytes }: ReportedSection): string {
+  const speeds = fits.flatMap(({ epochs }) => epochs.map(({ imagesPerSecond }) => imagesPerSecond))
+  const network = `${model}, ${count(parameters)} parameters, ${precision === 'mixed' ? 'mixed' : 'single'} precision, ${loss}`
+  const data = `${count(images.train)} + ${count(images.valid)} images at ${size} px in batches of ${batchSize}`
+  const speed = speeds.length > 0 ? `${rate(median(speeds))} images/s, ` : ''
+  return `${network}; ${data}; ${speed}${formatClock(seconds * 1000)} in all, ${formatBytes(gpuMemoryBytes)} of GPU memory at most`
+}
+
+function warning(section: ReportedSection): Html {
+  if (section.epochs.length === 0) return html`<p class="note">No epoch was finished.</p>`
+  if (hasLearnt(section)) return html``
+  const { accuracy, withLuck } = guessing(section)
+  return html`<p class="note">This did not learn: guessing reaches ${percent(accuracy)}, with luck ${percent(withLuck)}.</p>`
+}
+
+function epochTable({ fits }: ReportedSection, { fits: their }: NotebookSection): Html {
+  if (fits.length === 0) return html``
+  const beside = their.length > 0
+  const bodies = longest(fits, their).map((_, fit) => {
+    const [rows, theirRows] = [fits[fit]?.epochs ?? [], their[fit] ?? []]
+    const line = (epoch: number) => html`<tr><td>${epoch}</td>${ourCells(rows[epoch])}${beside ? theirCells(theirRows[epoch]) : undefined}</tr>`
+    return html`<tbody>${longest(rows, theirRows).map((_, epoch) => line(epoch))}</tbody>`
+  })
+  return html`<h3>Epochs</h3><div class="scroll"><table>
+    <thead>
+      <tr class="groups"><th></th><th colspan="5">this run</th>
+        ${beside ? html`<th colspan="4" class="first-theirs">notebook</th>` : undefined}</tr>
+      <tr><th>epoch</th><th>train_loss</th><th>valid_loss</th><th>accuracy</th><th>time</th><th>images/s</th>
+        ${beside ? html`<th class="first-theirs">train_loss</th><th>valid_loss</th><th>accuracy</th><th>time</th>` : undefined}</tr>
+    </thead>
+    ${bodies}
+  </table></div>`
+}
+
+function longest(a: readonly unknown[], b: readonly unknown[]): readonly unknown[] {
+  return a.length < b.length ? b : a
+}
+
+function ourCells(row: EpochResult | undefined): Html {
+  if (!row) return html`<td></td><td></td><td></td><td></td><td></td>`
+  return html`<td>${six(row.trainLoss)}</td><td>${six(row.validLoss)}</td><td class="accuracy">${six(row.accuracy)}</td>
+    <td>${formatClock(row.seconds * 1000)}</td><td>${rate(row.imagesPerSecond)}</td>`
+}
+
+function theirCells(row: NotebookRow | undefined): Html {
+  return html`<td class="theirs first-theirs">${six(row?.trainLoss)}</td><td class="theirs">${six(row?.validLoss)}</td>
+    <td class="theirs">${six(row?.accuracy)}</td><td class="theirs">${row?.time}</td>`
+}
+
+/** The cell of the notebook that prints x.mean and x.std. */
+function batchStatistics({ batchStats: ours }: ReportedSection, { batchStats: theirs }: NotebookSection): Html {
+  if (!ours || !theirs) return html``
+  const line = (name: string, [r, g, b]: readonly number[], [red, green, blue]: readonly number[]) => html`<tr><td>${name}</td>
+    <td>${r.toFixed(4)}</td><td>${g.toFixed(4)}</td><td>${b.toFixed(4)}</td><td class="theirs first-theirs">${red.toFixed(4)}</td>
+    <td class="theirs">${green.toFixed(4)}</td><td class="theirs">${blue.toFixed(4)}</td></tr>`
+  return html`<h3>A batch in numbers</h3><div class="scroll"><table>
+    <thead><tr class="groups"><th></th><th colspan="3">this run</th><th colspan="3" class="first-theirs">notebook</th></tr>
+    <tr><th></th><th>red</th><th>green</th><th>blue</th><th class="first-theirs">red</th><th>green</th><th>blue</th></tr></thead>
+    <tbody>${line('x.mean', ours.mean, theirs.mean)}${line('x.std', ours.std, theirs.std)}</tbody>
+  </table></div>`
+}
+
+function pictures({ title, tiles }: TileGroup, earlier: readonly ReportedSection[]): Html {
+  if (tiles.length === 0) return html``
+  const isSame = (group: TileGroup) => group.tiles.every(({ uri }, i) => uri === tiles[i]?.uri)
+  const same = earlier.find((section) => section.pictures.some(isSame))
+  if (same) return html`<h3>${title}</h3><p class="caption">The same pictures as in <a href="#${same.name}">${same.name}</a>.</p>`
+  const [{ label }] = tiles
+  const alike = tiles.every((tile) => tile.label === label && tile.mixedWith === undefined)
+  const item = (tile: Tile) => html`<li><img src="${tile.uri}" alt="${tile.label}">${alike ? undefined : labelText(tile)}</li>`
+  return html`<h3>${title}${alike ? `: ${label}` : undefined}</h3><ul class="tiles">${tiles.map(item)}</ul>`
+}
+
+function labelText({ label, mixedWith, share }: Tile): Html {
+  if (mixedWith === undefined || share === undefined) return html`<span>${label}</span>`
+  return html`<div class="mix"><i style="width:${(100 * share).toFixed(1)}%"></i></div>
+    <span>${wholePercent(share)} ${label}</span><span class="muted">${wholePercent(1 - share)} ${mixedWith}</span>`
+}
+
+function predictions({ confusion, mostWrong }: ReportedSection): Html {
+  if (!confusion) return html``
+  return html`<div class="columns"><div>${confusionMatrix(confusion)}</div><div class="wrong">${wrongest(mostWrong)}</div></div>`
+}
+
+function confusionMatrix({ classes, counts }: NonNullable<ReportedSection['confusion']>): Html {
+  const line = (row: readonly number[], actual: number) => {
+    const sum = row.reduce((total, value) => total + value, 0)
+    const cell = (value: number, predicted: number) => html`<td
+      class="${actual === predicted ? 'right' : ''}${value === 0 ? ' none' : ''}" style="--share:${(sum === 0 ? 0 : value / sum).toFixed(3)}"
+      title="${classes[actual]} taken for ${classes[predicted]}: ${value}">${value}</td>`
+    return html`<tr><th scope="row">${classes[actual]}</th>${row.map(cell)}<td class="sum">${wholePercent(row[actual] / sum)}</td></tr>`
+  }
+  return html`<h3>Confusion matrix</h3><div class="scroll"><table class="confusion">
+    <thead><tr><th></th>${classes.map((name) => html`<th scope="col"><span>${name}</span></th>`)}<th></th></tr></thead>
+    <tbody>${counts.map(line)}</tbody>
+  </table></div><p class="caption">Rows: what a picture shows. Columns: what it was taken for.</p>`
+}
+
+function wrongest(tiles: readonly WrongTile[]): Html {
+  if (tiles.length === 0) {
+    return html`<h3>Most wrong</h3><p class="caption">None of the pictures with the largest losses was taken for something else.</p>`
+  }
+  const item = ({ uri, predicted, actual, loss, probability }: WrongTile) => html`<li><img src="${uri}" alt="${actual}">
+    <span>${predicted} ${wholePercent(probability)}</span><span class="muted">is ${actual}</span>
+    <span class="muted">loss ${loss.toFixed(2)}</span></li>`
+  return html`<h3>Most wrong</h3><ul class="tiles">${tiles.map(item)}</ul>`
+}

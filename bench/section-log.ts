@@ -1,0 +1,147 @@
+import {
+  batchPictures, channelStats, ClassificationInterpretation, inputPictures, read, release, scope, type Callback, type ChannelStats,
+  type EpochRow, type ItemPredictions, type LabelledPicture, type Learner, type Pixels, type Platform, type Step, type StepLoss,
+} from '../src/node.ts'
+import { className } from './class-names.ts'
+import type { EpochResult, SectionDetails, StepResult, Tile, TileGroup, WrongTile } from './results.ts'
+
+/** Pictures of each kind that the report shows. */
+const SHOWN = 8
+/** Pixels a side of the pictures that were judged wrong: larger than what the network saw, for people. */
+const WRONG_SIZE = 128
+
+/** A batch as the network gets it. */
+interface FirstBatch {
+  readonly tiles: readonly Tile[]
+  /** Of all its pixels. */
+  readonly stats: ChannelStats
+}
+
+/** Writes down what the report shows of a section. Every learner of the section has it among its callbacks. */
+export class SectionLog implements Callback {
+  readonly name = 'sectionLog'
+  /** After mixup and the recorder. */
+  readonly order = 55
+  readonly runsOn = 'train'
+  /** It looks only at the very first step, which is never one that is recorded (see train/replay.ts). */
+  readonly replayable = true
+  readonly duringLrFind = false
+  private section = ''
+  private fits: { epochs: EpochResult[]; steps: StepResult[]; stepsPerEpoch: number }[] = []
+  private firstBatch: Promise<FirstBatch> | undefined
+
+  begin(section: string): void {
+    this.section = section
+    this.fits = []
+    this.firstBatch = undefined
+  }
+
+  beforeFit({ loaders }: Learner): void {
+    this.fits.push({ epochs: [], steps: [], stepsPerEpoch: loaders.train.batchCount })
+  }
+
+  beforeBatch(learner: Learner, step: Step): void {
+    if (this.firstBatch) return
+    this.firstBatch = firstBatchOf(learner, step)
+    // Its failure is thrown where it is waited for.
+    this.firstBatch.catch(() => {})
+  }
+
+  lossKnown({ recorder }: Learner, { iteration, loss }: StepLoss): void {
+    const at = recorder.losses.length - 1
+    const { losses, lrs, momentums } = recorder
+    this.fits.at(-1)?.steps.push({
+      section: this.section, fit: this.fits.length - 1, iteration,
+      loss, smoothLoss: losses[at], lr: lrs[at], momentum: momentums[at],
+    })
+  }
+
+  afterEpoch({ recorder }: Learner): void {
+    const row = recorder.rows.at(-1)
+    if (row) this.fits.at(-1)?.epochs.push(epochResult(row))
+  }
+
+  /**
+   * What there is to show.
+   *
+   * @param predictions  of the validation items; without them, as after an interruption, what they tell is left out
+   * @param beside       callbacks that change batches, to be shown at work too
+   */
+  async details(learner: Learner, predictions: ItemPredictions | undefined, beside: readonly Callback[]): Promise<SectionDetails> {
+    const { platform, loaders } = learner
+    const first = await this.firstBatch
+    const pictures: TileGroup[] = []
+    if (first) pictures.push({ title: 'The first batch, as the network sees it', tiles: first.tiles })
+    for (const callback of beside) {
+      pictures.push({ title: `A batch with ${callback.name}`, tiles: (await changedBatch(learner, callback)).tiles })
+    }
+    // Where nothing is trained: variations of a validation picture, as test-time augmentation makes them.
+    const source = this.fits.length === 0 ? loaders.valid : loaders.train
+    const variations = await batchPictures(source, { count: SHOWN, unique: true, draws: 'train', epoch: learner.epochsBegun })
+    pictures.push({ title: 'One picture, varied at random', tiles: await tiles(platform, variations) })
+    const wrong = predictions && new ClassificationInterpretation(predictions, loaders.vocab)
+    return {
+      fits: this.fits,
+      ...(first ? { batchStats: first.stats } : {}),
+      pictures,
+      ...(wrong ? { confusion: { classes: loaders.vocab.map(className), counts: wrong.confusionMatrix() } } : {}),
+      mostWrong: wrong ? await mostWrong(learner, wrong) : [],
+    }
+  }
+}
+
+/** A row of the recorder, as results.json has it. */
+export function epochResult({ epoch, trainLoss, validLoss, metrics, timeMs, imagesPerSecond }: EpochRow): EpochResult {
+  return { epoch, trainLoss, validLoss, accuracy: metrics.accuracy, seconds: timeMs / 1000, imagesPerSecond }
+}
+
+/** What a callback makes of a batch. */
+async function changedBatch(learner: Learner, callback: Callback): Promise<FirstBatch> {
+  const batch = await learner.loaders.train.oneBatch()
+  const input = scope(() => batch.input('f32'))
+  const step: Step = { training: true, batch, input, targets: batch.targets, outputs: undefined, loss: undefined, seed: undefined }
+  callback.prepareBatch?.(learner, batch)
+  callback.beforeBatch?.(learner, step)
+  const changed = firstBatchOf(learner, step)
+  release(step.input)
+  batch.release()
+  await callback.afterFit?.(learner)
+  return changed
+}
+
+/** The reads are under way when this returns, so that the step may go on. */
+async function firstBatchOf({ platform, loaders: { train, vocab } }: Learner, { input, targets, batch }: Step): Promise<FirstBatch> {
+  const [N, ...size] = input.shape
+  const [values, others, shares] = await Promise.all([read(input), targets.b && read(targets.b), targets.mix && read(targets.mix)])
+  const pictures = inputPictures(values, [Math.min(N, SHOWN), ...size], train.stats)
+  const shown = pictures.map((picture, n) => ({
+    picture,
+    label: vocab[batch.labels[n]],
+    ...(others && shares ? { mixedWith: className(vocab[others[n]]), share: shares[n] } : {}),
+  }))
+  return { tiles: await tiles(platform, shown), stats: channelStats(values) }
+}
+
+function tiles(platform: Platform, shown: readonly (LabelledPicture & Omit<Tile, 'uri' | 'label'>)[]): Promise<Tile[]> {
+  return Promise.all(shown.map(async ({ picture, label, ...rest }) => (
+    { uri: await pngUri(platform, picture), label: className(label), ...rest })))
+}
+
+/** Averaged predictions with their own cross-entropy: the losses they come with are those of the pass without random transforms. */
+export function withOwnLosses(averaged: ItemPredictions): ItemPredictions {
+  const { predictions: { columns, data }, targets } = averaged
+  return { ...averaged, losses: Float32Array.from(targets, (target, row) => -Math.log(data[row * columns + target])) }
+}
+
+async function mostWrong({ platform, loaders: { valid } }: Learner, interpretation: ClassificationInterpretation): Promise<WrongTile[]> {
+  const worst = interpretation.topLosses(SHOWN).filter(({ actual, predicted }) => actual !== predicted)
+  const resize = { method: 'crop', width: WRONG_SIZE, height: WRONG_SIZE, position: [0.5, 0.5] } as const
+  return Promise.all(worst.map(async ({ item, actual, predicted, loss, probability }) => ({
+    uri: await pngUri(platform, await platform.decoder.decode({ path: valid.pictures.items[item], resize })),
+    actual: className(actual), predicted: className(predicted), loss, probability,
+  })))
+}
+
+async function pngUri(platform: Platform, picture: Pixels): Promise<string> {
+  return `data:image/png;base64,${Buffer.from(await platform.encodePng(picture)).toString('base64')}`
+}

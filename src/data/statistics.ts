@@ -1,0 +1,42 @@
+import { ShapeError } from '../base/errors.ts'
+import { release, scope } from '../tensor/scope.ts'
+import { read } from '../tensor/transfer.ts'
+import type { ChannelStats } from './augment/normalize.ts'
+import type { Loader, Pass } from './loader.ts'
+
+/**
+ * Mean and standard deviation of red, green and blue over all pixels of some pictures.
+ *
+ *   mean[c] = Σ x[i,c] / n,  std[c] = √(Σ (x[i,c] − mean[c])² / (n − 1))
+ *
+ * @param values  [...,3], e.g. a batch [N,H,W,3]
+ * @throws ShapeError  when it is not threes of numbers, two of them or more
+ * Source: torch.Tensor.std, which divides by n − 1; the lesson's `x.mean(dim=[0,2,3]), x.std(dim=[0,2,3])`.
+ */
+export function channelStats(values: ArrayLike<number>): ChannelStats {
+  const n = values.length / 3
+  if (!Number.isInteger(n) || n < 2) {
+    throw new ShapeError('channelStats', 'two pixels of three channels, or more, are needed', { given: { numbers: values.length } })
+  }
+  const sumOver = (term: (value: number, c: number) => number): [number, number, number] => {
+    const sums: [number, number, number] = [0, 0, 0]
+    for (let i = 0; i < values.length; i++) sums[i % 3] += term(values[i], i % 3)
+    return sums
+  }
+  const [red, green, blue] = sumOver((value) => value)
+  const mean: ChannelStats['mean'] = [red / n, green / n, blue / n]
+  const [r, g, b] = sumOver((value, c) => (value - mean[c]) ** 2)
+  return { mean, std: [Math.sqrt(r / (n - 1)), Math.sqrt(g / (n - 1)), Math.sqrt(b / (n - 1))] }
+}
+
+/** What the network gets of a first batch, after all transforms: 0 and 1 where it is normalised well. */
+export async function batchStats(loader: Loader, pass: Pass = {}): Promise<ChannelStats> {
+  const batch = await loader.oneBatch(pass)
+  const input = scope(() => batch.input('f32'))
+  try {
+    return channelStats(await read(input))
+  } finally {
+    release(input)
+    batch.release()
+  }
+}

@@ -1,0 +1,45 @@
+import { expect, test } from 'vitest'
+import { imagenetStats, normalize } from '../../src/data/augment/normalize.ts'
+import { batchStats, channelStats } from '../../src/data/statistics.ts'
+import { openTestGpu } from '../helpers/gpu.ts'
+import { tinyLoaders } from '../helpers/tiny.ts'
+
+await openTestGpu()
+
+test('mean and deviation of each channel, by hand: divided by one less than there are, as PyTorch does', () => {
+  const { mean, std } = channelStats([1, 10, 0.5, 2, 20, 0.5, 3, 60, 0.5, 6, 30, 0.5])
+  expect(mean).toEqual([3, 30, 0.5])
+  // Squares 4 + 1 + 0 + 9 of the first, 400 + 100 + 900 + 0 of the second, over 3.
+  expect(std[0]).toBeCloseTo(Math.sqrt(14 / 3), 12)
+  expect(std[1]).toBeCloseTo(Math.sqrt(1400 / 3), 12)
+  expect(std[2]).toBe(0)
+})
+
+test('many values far from 0 lose no digits', () => {
+  const values = Float32Array.from({ length: 3 * 10_000 }, (_, i) => 1000 + (i % 2))
+  const { mean, std } = channelStats(values)
+  expect(mean[0]).toBeCloseTo(1000.5, 9)
+  expect(std[0]).toBeCloseTo(0.5 * Math.sqrt(10_000 / 9_999), 9)
+})
+
+test('what is no row of pixels is refused', () => {
+  expect(() => channelStats([1, 2, 3])).toThrow('two pixels of three channels')
+  expect(() => channelStats([1, 2, 3, 4, 5, 6, 7])).toThrow('two pixels of three channels')
+})
+
+test('a batch is looked at as the network gets it: before normalisation and after', async () => {
+  const options = { train: 9, batchSize: 8 }
+  const before = await batchStats((await tinyLoaders(options)).train)
+  const { train } = await tinyLoaders({ ...options, batchTransforms: [normalize(imagenetStats)] })
+  const after = await batchStats(train)
+  for (let c = 0; c < 3; c++) {
+    expect(before.mean[c]).toBeGreaterThan(0)
+    expect(before.mean[c]).toBeLessThan(1)
+    expect(after.mean[c]).toBeCloseTo((before.mean[c] - imagenetStats.mean[c]) / imagenetStats.std[c], 4)
+    expect(after.std[c]).toBeCloseTo(before.std[c] / imagenetStats.std[c], 4)
+  }
+  // Of the first batch of that epoch.
+  const batch = await train.oneBatch({ epoch: 3 })
+  batch.release()
+  expect((await batchStats(train, { epoch: 3 })).mean[0]).not.toBeCloseTo(after.mean[0], 6)
+})
