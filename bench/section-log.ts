@@ -2,6 +2,7 @@ import {
   batchPictures, channelStats, ClassificationInterpretation, inputPictures, read, release, scope, type Callback, type ChannelStats,
   type EpochRow, type ItemPredictions, type LabelledPicture, type Learner, type Pixels, type Platform, type Step, type StepLoss,
 } from '../src/node.ts'
+import type { Json } from '../src/base/json.ts'
 import { className } from './class-names.ts'
 import type { EpochResult, SectionDetails, StepResult, Tile, TileGroup, WrongTile } from './results.ts'
 
@@ -59,6 +60,16 @@ export class SectionLog implements Callback {
   afterEpoch({ recorder }: Learner): void {
     const row = recorder.rows.at(-1)
     if (row) this.fits.at(-1)?.epochs.push(epochResult(row))
+  }
+
+  state(): Json {
+    return this.fits.map(({ epochs, steps, stepsPerEpoch }) => (
+      { epochs: epochs.map((row) => ({ ...row })), steps: steps.map((step) => ({ ...step })), stepsPerEpoch }))
+  }
+
+  /** Also the fits of the section before the one that goes on. */
+  restore(saved: Json): void {
+    this.fits = saved as unknown as typeof this.fits
   }
 
   /**

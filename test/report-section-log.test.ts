@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Tile } from '../bench/results.ts'
 import { SectionLog, withOwnLosses } from '../bench/section-log.ts'
+import { jsonText, parseJson } from '../src/base/json.ts'
 import { imagenetStats, normalize } from '../src/data/augment/normalize.ts'
 import { randomResizedCropGpu } from '../src/data/augment/crop.ts'
 import type { Pixels } from '../src/platform/platform.ts'
@@ -52,6 +53,16 @@ describe('the log of a section', () => {
     expect(epochs.map(({ accuracy: part, validLoss }) => [part, validLoss])).toEqual(recorder.rows.map((row) => [row.metrics.accuracy, row.validLoss]))
     log.begin('next')
     expect((await log.details(learner, undefined, [])).fits).toEqual([])
+  })
+
+  test('goes on with what a checkpoint has kept', async () => {
+    const { log, learner } = await logged()
+    await learner.fitOneCycle(1, 1e-2)
+    const saved = parseJson(jsonText(log.state()))
+    const before = (await log.details(learner, undefined, [])).fits
+    await learner.fitOneCycle(1, 1e-3)
+    log.restore(saved)
+    expect((await log.details(learner, undefined, [])).fits).toEqual(before)
   })
 
   test('does not keep steps from being replayed', async () => {
