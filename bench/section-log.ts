@@ -92,7 +92,7 @@ export class SectionLog implements Callback {
     pictures.push({ title: 'One picture, varied at random', tiles: await tiles(platform, variations) })
     const wrong = predictions && new ClassificationInterpretation(predictions, loaders.vocab)
     return {
-      fits: this.fits,
+      fits: [...this.fits],
       ...(first ? { batchStats: first.stats } : {}),
       pictures,
       ...(wrong ? { confusion: { classes: loaders.vocab.map(className), counts: wrong.confusionMatrix() } } : {}),
