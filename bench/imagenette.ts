@@ -21,7 +21,7 @@ async function main(argv: readonly string[]): Promise<void> {
   const { size, thenSize, epochs, batchSize, seed, limit, fp32 } = options
   const run = new LessonRun(gpu, options)
   const data = await chooseData(options, gpu.platform, sampleData)
-  run.begin(data)
+  await run.begin(data)
 
   // Decoded pictures are kept across sections: the second epoch decodes nothing.
   const cache = new PixelCache()
@@ -44,7 +44,7 @@ async function main(argv: readonly string[]): Promise<void> {
   // The first cells: no normalisation. The notebook has a batch size of 4 here: --batch-size 4
   await run.section('baseline', size, async (report) => {
     const learner = newLearner(await getLoaders(size, false))
-    await learner.fitOneCycle(epochs, 3e-3)
+    await learner.fitOneCycle(epochs, 3e-3, run.checkpoint)
     await report(learner)
   })
 
@@ -54,7 +54,7 @@ async function main(argv: readonly string[]): Promise<void> {
     const loaders = await getLoaders(size)
     run.printStats(await batchStats(loaders.train))
     const learner = newLearner(loaders)
-    await learner.fitOneCycle(epochs, 3e-3)
+    await learner.fitOneCycle(epochs, 3e-3, run.checkpoint)
     await report(learner)
   })
 
@@ -62,7 +62,7 @@ async function main(argv: readonly string[]): Promise<void> {
   const resized = run.shared<Learner>()
   await run.section('small-images', size, async (report) => {
     const learner = newLearner(await getLoaders(size))
-    await learner.fitOneCycle(epochs, 3e-3)
+    await learner.fitOneCycle(epochs, 3e-3, run.checkpoint)
     await report(learner)
     resized.value = learner
   })
@@ -71,7 +71,7 @@ async function main(argv: readonly string[]): Promise<void> {
   await run.section('larger-images', thenSize, async (report) => {
     const learner = resized.get()
     learner.loaders = await getLoaders(thenSize)
-    await learner.fineTune(epochs, 1e-3)
+    await learner.fineTune(epochs, 1e-3, run.checkpoint)
     await report(learner)
   })
 
@@ -86,14 +86,14 @@ async function main(argv: readonly string[]): Promise<void> {
   // "Mixup": a callback; the cell has a larger network, and no to_fp16(). The report shows CutMix beside it
   await run.section('mixup', size, async (report) => {
     const learner = newLearner(await getLoaders(size), { callbacks: [mixUp()] }, xresnet50({ seed })).toFp32()
-    await learner.fitOneCycle(epochs, 3e-3)
+    await learner.fitOneCycle(epochs, 3e-3, run.checkpoint)
     await report(learner, { beside: [cutMix()] })
   })
 
   // "Label Smoothing": only another loss
   await run.section('label-smoothing', size, async (report) => {
     const learner = newLearner(await getLoaders(size), { loss: labelSmoothing() })
-    await learner.fitOneCycle(epochs, 3e-3)
+    await learner.fitOneCycle(epochs, 3e-3, run.checkpoint)
     await report(learner)
   })
 

@@ -1,9 +1,10 @@
+import { rm } from 'node:fs/promises'
 import { cpus } from 'node:os'
 import { formatBytes } from '../src/base/format.ts'
 import { Cancel, DataError, type Callback, type ChannelStats, type Gpu, type ItemPredictions, type Learner } from '../src/node.ts'
 import type { DataSource } from './data-source.ts'
 import { NOTEBOOK } from './notebook.ts'
-import { SECTIONS, type Options, type Section } from './options.ts'
+import { OPTIONS_FILE, SECTIONS, type Options, type Section } from './options.ts'
 import { renderReport } from './report/report.ts'
 import {
   accuracyOf, guessing, hasLearnt, historyCsv, stepLines, type ReportedSection, type Results, type SectionResult,
@@ -46,6 +47,8 @@ export class LessonRun {
   private readonly sections: ReportedSection[] = []
   private data: DataSource | undefined
   private interrupted = false
+  private current: Section | undefined
+  private readonly checkpoints = new Set<string>()
 
   constructor(gpu: Gpu, options: Options) {
     this.gpu = gpu
@@ -57,9 +60,18 @@ export class LessonRun {
     log(`profile ${options.profile}, ${options.fp32 ? 'single' : 'mixed'} precision, seed ${options.seed}`)
   }
 
-  begin(data: DataSource): void {
+  async begin(data: DataSource): Promise<void> {
+    const { platform } = this.gpu
     this.data = data
-    this.gpu.platform.log(`images: ${data.name}`)
+    platform.log(`images: ${data.name}`)
+    if (!this.options.resume) await platform.files.write(this.file(OPTIONS_FILE), `${JSON.stringify(this.options, null, 2)}\n`)
+  }
+
+  /** For every fit of a section: where it stands after each epoch, so that an interrupted run can be continued. */
+  get checkpoint(): { readonly checkpoint: string; readonly resume: boolean } {
+    const checkpoint = this.file(`${this.current ?? 'lesson'}.checkpoint`)
+    this.checkpoints.add(checkpoint)
+    return { checkpoint, resume: this.options.resume }
   }
 
   shared<Value>(): Shared<Value> {
@@ -84,6 +96,7 @@ export class LessonRun {
     if (!this.wanted.has(name) || this.interrupted) return
     const { platform, queue, buffers } = this.gpu
     platform.log(`\n${name}`)
+    this.current = name
     const before = { ...queue.counts }
     const start = platform.now()
     buffers.peakUsedBytes = buffers.usedBytes
@@ -115,6 +128,9 @@ export class LessonRun {
     if (this.data?.isSample) platform.log('Trained on the generated sample: these are not accuracies on Imagenette.')
     platform.log(`written: ${this.file('report.html')}, and beside it results.json, history.csv and steps.jsonl`)
     await this.gpu.writeProfile()
+    if (this.interrupted) platform.log(`to continue: npm run imagenette -- --resume ${this.folder}`)
+    // Large, and of use only to a run that is to be continued.
+    else for (const file of this.checkpoints) await rm(file, { force: true })
     if (this.interrupted) process.exitCode = 130
     else if (!this.sections.every(hasLearnt)) process.exitCode = 1
     await platform.decoder.close()

@@ -1,5 +1,7 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { OptionError } from '../src/base/errors.ts'
+import { DataError, OptionError } from '../src/base/errors.ts'
 
 export const SECTIONS = ['baseline', 'normalize', 'small-images', 'larger-images', 'tta', 'mixup', 'label-smoothing'] as const
 export type Section = (typeof SECTIONS)[number]
@@ -21,6 +23,8 @@ export interface Options {
   readonly seed: number
   readonly fp32: boolean
   readonly out: string | undefined
+  /** `out` is the folder of an interrupted run, to be continued. */
+  readonly resume: boolean
 }
 
 /** The notebook's own settings, and ones with which two cores manage all sections in ten minutes. An explicit option wins over both. */
@@ -46,18 +50,21 @@ export const USAGE = `npm run imagenette -- [options]
   --seed N            one seed for everything (0)
   --fp32              train in single precision instead of mixed
   --out DIR           where report.html and the figures go (runs/<time>)
+  --resume DIR        continue the interrupted run of that folder, with the options it was begun with
   --help
 `
 
 const DEFINITION = {
   data: { type: 'string' }, variant: { type: 'string' }, profile: { type: 'string' }, only: { type: 'string' },
   size: { type: 'string' }, 'then-size': { type: 'string' }, epochs: { type: 'string' }, 'batch-size': { type: 'string' }, limit: { type: 'string' },
-  seed: { type: 'string' }, fp32: { type: 'boolean' }, out: { type: 'string' }, help: { type: 'boolean' },
+  seed: { type: 'string' }, fp32: { type: 'boolean' }, out: { type: 'string' },
+  resume: { type: 'string' }, help: { type: 'boolean' },
 } as const
 
 /** @throws OptionError that names the option, what was given and what is possible */
 export function readOptions(argv: readonly string[], env: Readonly<Record<string, string | undefined>>, software: boolean): Options {
   const given = parse(argv)
+  if (given.resume !== undefined) return optionsOf(given.resume, Object.keys(given))
   const profile = choice('--profile', given.profile ?? (software ? 'quick' : 'full'), ['full', 'quick'])
   const defaults = PROFILES[profile]
   return {
@@ -73,7 +80,24 @@ export function readOptions(argv: readonly string[], env: Readonly<Record<string
     seed: whole('--seed', given.seed ?? env.SEED, 0, 0, 2 ** 31),
     fp32: given.fp32 ?? false,
     out: given.out,
+    resume: false,
   }
+}
+
+/** Where a run keeps the options it was begun with, in its folder. */
+export const OPTIONS_FILE = 'options.json'
+
+/** The options of an interrupted run. @throws OptionError when others are given beside it, DataError when there is no such run */
+function optionsOf(folder: string, given: readonly string[]): Options {
+  const others = given.filter((name) => name !== 'resume')
+  if (others.length > 0) {
+    throw new OptionError('--resume', 'a run is continued with the options it was begun with', { fix: `leave out --${others.join(', --')}` })
+  }
+  const file = join(folder, OPTIONS_FILE)
+  if (!existsSync(file)) throw new DataError(folder, 'there is no run to continue', { expected: 'the folder of an interrupted run, such as runs/2026-11-23T21-00-00' })
+  const saved = JSON.parse(readFileSync(file, 'utf8')) as Options
+  // JSON has no infinity: all images.
+  return { ...saved, limit: saved.limit ?? Infinity, out: folder, resume: true }
 }
 
 export function wantsHelp(argv: readonly string[]): boolean {
