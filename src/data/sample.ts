@@ -7,7 +7,7 @@ import { drawPicture, thingNames } from './drawing.ts'
 import { dataHome, datasetsOf } from './untar-data.ts'
 
 /** Goes up when the pictures change, so that an old sample is not taken for a new one. */
-const VERSION = 1
+const VERSION = 2
 /** Every fifth picture of a class is there to measure on. */
 const VALID_EVERY = 5
 
@@ -27,8 +27,8 @@ export interface SampleOptions {
  * The folder of a generated data set, for where none can be fetched: ten classes of shapes and textures, in random
  * colours, sizes, places and angles on random grounds, so that colour alone tells nothing. JPEG files of many sizes:
  *
- *   <home>/data/wgrad-sample-1-1600/train/ring/0001.jpg       four of five
- *   <home>/data/wgrad-sample-1-1600/val/ring/0004.jpg         every fifth
+ *   <home>/data/wgrad-sample-2-1600/train/ring/0001.jpg       four of five
+ *   <home>/data/wgrad-sample-2-1600/val/ring/0004.jpg         every fifth
  *
  * The same pictures for the same number everywhere; drawn once, and found again.
  *

@@ -34,7 +34,7 @@ describe('sampleData', () => {
     const shown: string[] = []
     const folder = await make(60, { status: (text: string) => shown.push(text) })
     expect(shown.slice(-2)).toEqual(['drawing the sample: 60 of 60 images', ''])
-    expect(folder).toBe(join(home, 'data', 'wgrad-sample-1-60'))
+    expect(folder).toBe(join(home, 'data', 'wgrad-sample-2-60'))
     const items = await getImageFiles(folder, { platform: platformWith() })
     const { train, valid } = grandparentSplitter({ valid: 'val' })(items)
     expect([items.length, train.length, valid.length]).toEqual([60, 50, 10])
