@@ -1,47 +1,202 @@
-/** `npm run bench`: kernel microbenchmarks, each proven before it is timed. `npm run bench -- step` times whole steps. */
+/** `npm run bench`: kernels, each proven before it is timed; whole training steps and the loader; the report on a GPU. */
 import { writeFile } from 'node:fs/promises'
-import { cpus } from 'node:os'
 import { parseArgs } from 'node:util'
-import { formatTable } from '../src/base/table.ts'
-import { openGpu } from '../src/node.ts'
-import { cells, HEADINGS, measure, type Row } from './harness.ts'
-import { conv2dCases } from './kernels/conv2d.ts'
-import { measureStep, stepTable, STEPS, type StepRow } from './step.ts'
+import { OptionError, WgradError } from '../src/base/errors.ts'
+import { openGpu, sampleData } from '../src/node.ts'
+import type { KernelFamily } from '../src/gpu/device.ts'
+import { nodePlatform } from '../src/platform/node/index.ts'
+import { gpuReport, PARTS } from './gpu-report.ts'
+import { measureAll } from './harness.ts'
+import { kernelTable, totals, totalsTable } from './kernel-table.ts'
+import { matmulCase } from './kernels/conv2d.ts'
+import { kernelCases, MODELS, type Selection } from './kernels/index.ts'
+import { loaderTable, measureLoader } from './loader.ts'
+import { machineOf, machineText, type Machine } from './machine.ts'
+import { memoryTable } from './memory.ts'
+import { peaksText } from './peaks.ts'
+import { rooflineSvg } from './roofline.ts'
+import { measureMemory, measureStep, stepCases, stepTable, type StepCase, type StepRow } from './step.ts'
 
-const { values, positionals } = parseArgs({ allowPositionals: true, options: { json: { type: 'string' } } })
-const [filter = ''] = positionals
-const { line, ...where } = await machine()
-console.log(line)
-const rows = filter === 'step' ? await steps() : await kernels(filter)
-if (values.json) await writeFile(values.json, `${JSON.stringify({ ...where, rows }, null, 1)}\n`)
+const USAGE = `npm run bench -- [FILTER] [options]     kernels whose name contains the text, each proven, then timed
+npm run bench -- step [options]         whole training steps, and the loader beside them
+npm run bench -- report --out DIR       everything that is wanted of a real GPU, as JSON and tables
 
-async function steps(): Promise<StepRow[]> {
+  --model A,B         ${Object.keys(MODELS).join(', ')} (kernels: both; step: xresnet18)
+  --size N,M          pixels a side (kernels: 128, on a GPU 128,224; step: 64, on a GPU 128)
+  --batch N           images (16, on a GPU 64)
+  --rounds N          that are timed, after two that are not (9)
+  --json FILE         the same rows for a machine to read
+kernels:
+  --all               at 224 pixels too
+  --dtype f16,f32     storage types (f16)
+  --family NAME       broadcast, tile or matrix, instead of what is chosen for the adapter
+  --picture FILE.svg  the roofline
+step:
+  --precision P       mixed or f32 (both, on a GPU mixed)
+  --part A,B          of steps, loader, memory (steps, loader)
+  --data DIR          class folders for the loader (IMAGENETTE_PATH, else a generated sample)
+  --images N          of them, at most (400, on a GPU 13394)
+report:
+  --out DIR           gets a file for each part, and report.md
+  --part A,B          of ${PARTS.join(', ')} (all)
+  --torch FILE        what PyTorch's baseline printed on the same GPU, to be put beside
+  --data DIR          as above
+  --tiny              the smallest of everything, to see on any adapter that it runs
+`
+
+const OPTIONS = {
+  model: { type: 'string' }, size: { type: 'string' }, batch: { type: 'string' }, rounds: { type: 'string' },
+  json: { type: 'string' }, all: { type: 'boolean' }, dtype: { type: 'string' }, family: { type: 'string' },
+  picture: { type: 'string' }, precision: { type: 'string' }, part: { type: 'string' }, data: { type: 'string' },
+  images: { type: 'string' }, out: { type: 'string' }, torch: { type: 'string' }, tiny: { type: 'boolean' },
+  help: { type: 'boolean' },
+} as const
+
+const FAMILIES: readonly KernelFamily[] = ['broadcast', 'tile', 'matrix']
+const STEP_PARTS = ['steps', 'loader', 'memory'] as const
+
+async function main(argv: readonly string[]): Promise<void> {
+  const { values: given, positionals } = parse(argv)
+  const [command = ''] = positionals
+  if (given.help) console.log(USAGE)
+  else if (command === 'report') await report(given)
+  else if (command === 'step') await steps(given)
+  else await kernels(command, given)
+}
+
+type Given = ReturnType<typeof parse>['values']
+
+async function kernels(filter: string, given: Given): Promise<void> {
+  const family = given.family === undefined ? undefined : choices('--family', given.family, FAMILIES)[0]
+  const gpu = await openGpu({ profile: true, ...(family ? { family } : {}) })
+  const machine = machineOf(gpu)
+  console.log(machineText(machine))
+  const selection: Selection = {
+    models: choices('--model', given.model ?? Object.keys(MODELS).join(','), Object.keys(MODELS)),
+    sizes: numbers('--size', given.size ?? (gpu.software && !given.all ? '128' : '128,224')),
+    dtypes: choices('--dtype', given.dtype ?? 'f16', ['f16', 'f32'] as const),
+    batch: numbers('--batch', given.batch ?? (gpu.software ? '16' : '64'))[0],
+  }
+  const sides = gpu.software ? [512] : [1024, 4096]
+  const matmuls = sides.flatMap((side) => selection.dtypes.map((dtype) => matmulCase(side, dtype)))
+  const cases = [...matmuls, ...kernelCases(selection)].filter(({ name }) => name.includes(filter))
+  if (cases.length === 0) throw new OptionError('bench', `no kernel's name contains '${filter}'`)
+  const { peaks, rows, failures } = await measureAll(gpu, cases, { rounds: roundsOf(given) })
+  console.log(`${peaksText(peaks)}\n`)
+  console.log(kernelTable(rows))
+  const sums = totals(rows)
+  if (filter === '' && sums.length > 0) console.log(`\n${totalsTable(sums)}`)
+  await writeJson(given, machine, { peaks, rows, failures })
+  if (given.picture !== undefined) {
+    const subtitle = `${machine.driver}, batch ${selection.batch}, ${machine.date.slice(0, 10)}`
+    await writeFile(given.picture, rooflineSvg({ rows, peaks, title: machine.device, subtitle }))
+  }
+  gpu.close()
+  if (failures.length > 0) {
+    console.log(`\nwrong, and not timed:\n${failures.join('\n')}`)
+    process.exitCode = 1
+  }
+}
+
+async function steps(given: Given): Promise<void> {
+  const machine = await machineHere()
+  console.log(machineText(machine))
+  const parts = choices('--part', given.part ?? 'steps,loader', STEP_PARTS)
+  const cases = stepsAsked(given, machine.software)
+  const rounds = roundsOf(given)
   const done: StepRow[] = []
-  for (const item of STEPS) {
-    const { row, profile } = await measureStep(item)
+  for (const item of parts.includes('steps') ? cases : []) {
+    const { row, profile } = await measureStep(item, rounds)
     done.push(row)
     console.log(`\n${stepTable([row])}\n\n${profile}`)
   }
-  console.log(`\n${stepTable(done)}`)
-  return done
+  if (done.length > 1) console.log(`\n${stepTable(done)}`)
+  const memory = []
+  for (const item of parts.includes('memory') ? memoryAsked(given, cases) : []) memory.push(await measureMemory(item))
+  if (memory.length > 0) console.log(`\n${memoryTable(memory)}`)
+  const loader = []
+  if (parts.includes('loader')) {
+    const images = numbers('--images', given.images ?? (machine.software ? '400' : '13394'))[0]
+    const path = dataOf(given) ?? (await sampleData({ images: Math.min(images, 1600), platform: nodePlatform }))
+    loader.push(await measureLoader(cases[0], { path, images }))
+    console.log(`\nimages: ${path}\n${loaderTable(loader)}`)
+  }
+  await writeJson(given, machine, { steps: done, memory, loader })
 }
 
-async function kernels(wanted: string): Promise<Row[]> {
-  const gpu = await openGpu({ profile: true })
-  const done: Row[] = []
-  for (const item of conv2dCases().filter(({ name }) => name.includes(wanted))) done.push(await measure(gpu, item))
-  console.log(done.length > 0 ? formatTable([HEADINGS, ...done.map(cells)]) : `no kernel's name contains '${wanted}'`)
-  gpu.close()
-  return done
+function stepsAsked(given: Given, software: boolean): readonly StepCase[] {
+  const { model, size, batch, precision } = given
+  if ([model, size, batch, precision].every((option) => option === undefined)) return stepCases(software)
+  const precisions = choices('--precision', precision ?? 'mixed', ['mixed', 'f32'] as const)
+  return choices('--model', model ?? 'xresnet18', Object.keys(MODELS)).flatMap((name) =>
+    numbers('--size', size ?? (software ? '64' : '128')).flatMap((side) =>
+      numbers('--batch', batch ?? (software ? '16' : '64')).flatMap((batchSize) =>
+        precisions.map((each) => ({ model: name, batchSize, size: side, precision: each })))))
 }
 
-/** What the figures were measured on. */
-async function machine() {
-  const gpu = await openGpu()
-  const { name, software } = gpu
+/** What the memory is stated for, unless something else is asked for. */
+function memoryAsked({ model, size, batch }: Given, cases: readonly StepCase[]): readonly StepCase[] {
+  const asked = [model, size, batch].some((option) => option !== undefined)
+  return asked ? cases : [{ model: 'xresnet18', batchSize: 64, size: 128, precision: 'mixed' }]
+}
+
+async function report(given: Given): Promise<void> {
+  if (given.out === undefined) {
+    throw new OptionError('bench report', 'there is no folder to write to', { fix: 'give --out DIR' })
+  }
+  console.log(machineText(await machineHere()))
+  const right = await gpuReport({
+    out: given.out, tiny: given.tiny ?? false, torch: given.torch, data: dataOf(given),
+    parts: choices('--part', given.part ?? PARTS.join(','), PARTS),
+  })
+  if (!right) process.exitCode = 1
+}
+
+async function machineHere(): Promise<Machine> {
+  const gpu = await openGpu({ profile: false })
+  const machine = machineOf(gpu)
   gpu.close()
-  return {
-    adapter: name, software, date: new Date().toISOString(), node: process.version,
-    line: `${name}${software ? `: a software adapter, ${cpus().length} cores. These are figures of a processor, not of a GPU.` : ''}`,
+  return machine
+}
+
+async function writeJson({ json }: Given, machine: Machine, content: object): Promise<void> {
+  if (json !== undefined) await writeFile(json, `${JSON.stringify({ machine, ...content }, null, 1)}\n`)
+}
+
+function parse(argv: readonly string[]) {
+  try {
+    return parseArgs({ args: [...argv], options: OPTIONS, allowPositionals: true })
+  } catch (cause) {
+    const fix = '`npm run bench -- --help` lists the options'
+    throw new OptionError('bench', (cause as Error).message.split('\n')[0], { fix, cause })
   }
 }
+
+function dataOf({ data }: Given): string | undefined {
+  return data ?? nodePlatform.env('IMAGENETTE_PATH')
+}
+
+function roundsOf({ rounds }: Given): number {
+  return numbers('--rounds', rounds ?? '9')[0]
+}
+
+function choices<Choice extends string>(option: string, given: string, known: readonly Choice[]): Choice[] {
+  return given.split(',').map((text) => {
+    const found = known.find((one) => one === text.trim())
+    if (found !== undefined) return found
+    throw new OptionError(option, `'${text}' is not one of its values`, { expected: known.join(', ') })
+  })
+}
+
+function numbers(option: string, given: string): number[] {
+  return given.split(',').map((text) => {
+    const value = Number(text)
+    if (!Number.isInteger(value) || value < 1) throw new OptionError(option, `'${text}' is no whole number from 1 on`)
+    return value
+  })
+}
+
+await main(process.argv.slice(2)).catch((error: unknown) => {
+  console.error(error instanceof WgradError ? `${error.name}: ${error.message}` : error)
+  process.exitCode = 1
+})

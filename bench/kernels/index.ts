@@ -1,0 +1,53 @@
+import { xresnet18, xresnet50, type Module } from '../../src/node.ts'
+import type { Case } from '../harness.ts'
+import { augmentCases } from './augment.ts'
+import { batchNormCases } from './batch-norm.ts'
+import { conv2dCases } from './conv2d.ts'
+import { elementwiseCases } from './elementwise.ts'
+import { headCases } from './head.ts'
+import { optimizerCases } from './optimizer.ts'
+import { poolCases } from './pools.ts'
+import { shapesOf, type Network, type NetworkShapes } from './shapes.ts'
+
+export const MODELS: Readonly<Record<string, () => Module>> = { xresnet18, xresnet50 }
+
+/** What to run: networks, image sizes and storage types, each with each. */
+export interface Selection {
+  readonly models: readonly string[]
+  readonly sizes: readonly number[]
+  readonly dtypes: readonly ('f32' | 'f16')[]
+  readonly batch: number
+}
+
+/** The shapes of the networks in that selection. */
+export function networkShapes(selection: Selection): NetworkShapes {
+  return shapesOf(selection.dtypes.flatMap((dtype) => networksOf(selection, dtype)))
+}
+
+/** Every kernel of the networks in that selection, at every shape once. */
+export function kernelCases(selection: Selection): Case[] {
+  const { models, sizes, dtypes, batch } = selection
+  const cases = dtypes.flatMap((dtype) => {
+    const networks = networksOf(selection, dtype)
+    const shapes = shapesOf(networks)
+    const once = (of: readonly Network[]) => of.map(({ name }) => ({ network: name, count: 1 }))
+    // The parameters are f32 in both.
+    const optimizers = dtype !== dtypes[0] ? [] : models.flatMap((name) => {
+      return optimizerCases(name, MODELS[name](), once(networks.filter((network) => network.name.startsWith(`${name} `))))
+    })
+    return [
+      ...conv2dCases(shapes), ...batchNormCases(shapes, dtype), ...poolCases(shapes, dtype), ...headCases(shapes, dtype),
+      ...sizes.flatMap((size) => augmentCases(batch, size, dtype, once(networks.filter(({ input }) => input[1] === size)))),
+      ...elementwiseCases(shapes, dtype), ...optimizers,
+    ]
+  })
+  // Some do not depend on the storage type.
+  return [...new Map(cases.map((item) => [item.name, item])).values()]
+}
+
+function networksOf({ models, sizes, dtypes, batch }: Selection, dtype: 'f32' | 'f16'): Network[] {
+  return models.flatMap((model) => sizes.map((size) => {
+    const name = `${model} at ${size} px${dtypes.length > 1 ? `, ${dtype}` : ''}`
+    return { name, model: MODELS[model](), input: [batch, size, size, 3], dtype }
+  }))
+}

@@ -1,0 +1,34 @@
+import { empty } from '../../src/tensor/launcher.ts'
+import type { Tensor } from '../../src/tensor/tensor.ts'
+import type { Operands } from './operands.ts'
+
+/** Lets gradients flow to tensors: what an operation is then run on, it remembers for backward. */
+export function trainable(...tensors: readonly Tensor[]): void {
+  for (const one of tensors) one.leaf = { trainable: true, gradient: undefined, hasGradient: false }
+}
+
+/** An operation that ran once, so that its backward pass can be run by itself, again and again. */
+export interface Taped {
+  readonly output: Tensor
+  /** What forward put aside for backward. */
+  readonly extras: readonly Tensor[]
+  /** One gradient an input, made anew. */
+  backward(dy: Tensor): readonly (Tensor | undefined)[]
+}
+
+export function taped(operands: Operands, operation: () => Tensor): Taped {
+  const output = operands.own(operation())
+  const { node } = output
+  if (!node) throw new Error('bench: the operation has no trainable input')
+  for (const extra of node.extras) operands.own(extra)
+  return {
+    output,
+    extras: node.extras,
+    backward: (dy) =>
+      node.backward(dy, (index, dtype) => {
+        const input = node.inputs[index]
+        if (!input) throw new Error(`bench: input ${index} was left out`)
+        return empty({ shape: input.shape, dtype: dtype ?? input.dtype })
+      }),
+  }
+}
