@@ -21,6 +21,13 @@ export function conv2dCases({ convolution }: NetworkShapes): Case[] {
   })
 }
 
+/** The shape that figures of other projects and our first prototypes are given for: 0.46 GFLOP, 3×3, stride 1. */
+const YARDSTICK = { N: 2, H: 28, W: 28, C: 128, P: 28, Q: 28, O: 128, R: 3, S: 3, STRIDE: 1, PAD: 1 } as const
+
+export function yardstickCases(dtype: 'f32' | 'f16'): Case[] {
+  return PASSES.map((pass) => conv2dCase(pass, { ...YARDSTICK, dtype }, []))
+}
+
 /** A square matrix product, as which a linear layer runs. */
 export function matmulCase(side: number, dtype: 'f32' | 'f16'): Case {
   const sizes = { N: side, H: 1, W: 1, C: side, P: 1, Q: 1, O: side, R: 1, S: 1, STRIDE: 1, PAD: 0, dtype }

@@ -2,7 +2,7 @@ import { xresnet18, xresnet50, type Module } from '../../src/node.ts'
 import type { Case } from '../harness.ts'
 import { augmentCases } from './augment.ts'
 import { batchNormCases } from './batch-norm.ts'
-import { conv2dCases } from './conv2d.ts'
+import { conv2dCases, yardstickCases } from './conv2d.ts'
 import { elementwiseCases } from './elementwise.ts'
 import { headCases } from './head.ts'
 import { optimizerCases } from './optimizer.ts'
@@ -36,7 +36,7 @@ export function kernelCases(selection: Selection): Case[] {
       return optimizerCases(name, MODELS[name](), once(networks.filter((network) => network.name.startsWith(`${name} `))))
     })
     return [
-      ...conv2dCases(shapes), ...batchNormCases(shapes, dtype), ...poolCases(shapes, dtype), ...headCases(shapes, dtype),
+      ...yardstickCases(dtype), ...conv2dCases(shapes), ...batchNormCases(shapes, dtype), ...poolCases(shapes, dtype), ...headCases(shapes, dtype),
       ...sizes.flatMap((size) => augmentCases(batch, size, dtype, once(networks.filter(({ input }) => input[1] === size)))),
       ...elementwiseCases(shapes, dtype), ...optimizers,
     ]
