@@ -99,6 +99,7 @@ export type { Dtype } from './tensor/dtype.ts'
 export type { Shape } from './tensor/shape.ts'
 export * from './ops/index.ts'
 
+// Which kernels compute them
 export { tune, type Tuned, type TuneOptions } from './ops/kernels/tuner.ts'
 export { exportChoices, importChoices } from './ops/kernels/choices.ts'
 

@@ -11,8 +11,7 @@ import type { Optimizer, OptimizerFactory } from '../optim/optimizer.ts'
 import { flatCos, learningRates, oneCycle, sgdr, type OneCycleOptions } from '../optim/schedule.ts'
 import type { Platform } from '../platform/platform.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { requireFits } from '../tensor/scope.ts'
-import { storedBytes } from '../tensor/shape.ts'
+import { requireBatchFits } from './batch-fits.ts'
 import { sortCallbacks, type Callback } from './callback.ts'
 import { checkpoints, isCheckpointOf } from './callbacks/checkpoints.ts'
 import { findLearningRate, type LrFindOptions, type LrSearch, type SuggestionName } from './callbacks/lr-finder.ts'
@@ -28,8 +27,8 @@ import { Predictor, type Prediction } from './predictor.ts'
 import { Recorder } from './recorder.ts'
 import { restoreLearner, saveLearner, type SaveOptions } from './save-load.ts'
 import { loopText } from './show-loop.ts'
-import { tuneKernels } from './tuning.ts'
 import { testTimeAugmentation, type TtaOptions } from './tta.ts'
+import { tuneKernels } from './tuning.ts'
 
 /** One learning rate for all parameters, or from the first group's to the last one's (see `learningRates`). */
 export type LearningRate = number | { readonly start?: number; readonly stop: number }
@@ -188,7 +187,7 @@ export class Learner {
         fix: 'use a smaller batchSize, or more items',
       })
     }
-    await this.requireFits()
+    await requireBatchFits(this)
     // What the last loaders left is of other sizes.
     if (this.fitted && this.fitted !== this.loaders) this.loaders.freeMemory()
     this.fitted = this.loaders
@@ -388,14 +387,6 @@ export class Learner {
   private ratesOf(lr: LearningRate, optimizer: Optimizer): number[] {
     const { length } = optimizer.groups
     return typeof lr === 'number' ? new Array<number>(length).fill(lr) : learningRates(lr, length)
-  }
-
-  /** Looks for the largest tensor that the model will make of a batch: too large is better known now than in the middle. */
-  private async requireFits(): Promise<void> {
-    const dtype = this.precision === 'mixed' ? 'f16' : 'f32'
-    const input = await this.loaders.inputShape()
-    const specs = [input, ...this.model.describe(input).map(({ output }) => output)].map((shape) => ({ shape, dtype }) as const)
-    requireFits('fit', specs.reduce((largest, spec) => (storedBytes(spec) > storedBytes(largest) ? spec : largest)))
   }
 
   /** Listens for Ctrl-C while the work goes on. */
