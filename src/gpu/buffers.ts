@@ -3,6 +3,8 @@ export interface PoolBuffer {
   readonly id: number
   readonly buffer: GPUBuffer
   readonly byteLength: number
+  /** Where it goes back to. */
+  readonly pool: BufferPool
 }
 
 /** A part of a buffer, as a kernel binds it. `offset` is a multiple of 256, `size` of 4. */
@@ -114,7 +116,7 @@ export class BufferPool {
 
   private create(byteLength: number, label: string): PoolBuffer {
     this.allocatedBytes += byteLength
-    return { id: this.nextId++, byteLength, buffer: this.device.createBuffer({ size: byteLength, usage: ALL_USAGES, label }) }
+    return { id: this.nextId++, byteLength, pool: this, buffer: this.device.createBuffer({ size: byteLength, usage: ALL_USAGES, label }) }
   }
 }
 

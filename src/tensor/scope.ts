@@ -1,5 +1,5 @@
 import { currentGpu } from '../gpu/device.ts'
-import { ALIGNMENT, type BufferPool, type PoolBuffer } from '../gpu/buffers.ts'
+import { ALIGNMENT, type PoolBuffer } from '../gpu/buffers.ts'
 import { DeviceError } from '../base/errors.ts'
 import { formatBytes, formatShape } from '../base/format.ts'
 import { Tensor, type Storage } from './tensor.ts'
@@ -94,18 +94,18 @@ function giveBack(storage: Storage): void {
   if (storage.state === 'released') return
   if (storage.state === 'kept') abandoned.unregister(storage)
   storage.state = 'released'
-  if (!storage.part) currentGpu().buffers.release(storage.buffer)
+  if (!storage.part) storage.buffer.pool.release(storage.buffer)
 }
 
 /**
  * Whoever keeps a tensor may forget it: when nothing refers to its storage any more, the buffer goes back as well. So
  * a model or an optimizer needs no `dispose`; `release` is for those who want the memory at once.
  */
-const abandoned = new FinalizationRegistry<{ readonly pool: BufferPool; readonly buffer: PoolBuffer }>(({ pool, buffer }) => pool.release(buffer))
+const abandoned = new FinalizationRegistry<PoolBuffer>((buffer) => buffer.pool.release(buffer))
 
 function markKept(storage: Storage): void {
   storage.state = 'kept'
-  abandoned.register(storage, { pool: currentGpu().buffers, buffer: storage.buffer }, storage)
+  abandoned.register(storage, storage.buffer, storage)
 }
 
 function* storagesOf(value: Kept): Generator<Storage> {
