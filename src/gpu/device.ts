@@ -156,11 +156,12 @@ export function useGpu(gpu: Gpu): void {
  * @throws DeviceError when there is no adapter, with how to get one
  */
 export async function openGpuOn(platform: Platform, options: GpuOptions = {}): Promise<Gpu> {
-  const instance = platform.gpu()
   const asked = options.adapter ?? adapterSetting(platform.env('GPU'))
+  const instance = platform.gpu(asked === 'software')
   const adapter = await instance.requestAdapter({
     powerPreference: 'high-performance',
-    forceFallbackAdapter: asked === 'software',
+    // Node's binding has an entry point for the software adapter instead.
+    forceFallbackAdapter: asked === 'software' && platform.name === 'browser',
   })
   if (!adapter || (asked === 'discrete' && isSoftware(adapter.info))) {
     throw new DeviceError('openGpu', adapter ? 'only a software adapter was found' : 'no WebGPU adapter was found', {

@@ -4,8 +4,12 @@
  */
 export interface Platform {
   readonly name: 'node' | 'browser'
-  /** The WebGPU entry point. Keep it alive as long as any device made from it (see platform/node/gpu.ts). */
-  gpu(): GPU
+  /**
+   * The WebGPU entry point. Keep it alive as long as any device made from it (see platform/node/gpu.ts).
+   *
+   * @param software  that of the software adapter, where the platform has one for it. Default false
+   */
+  gpu(software?: boolean): GPU
   readonly files: Files
   /** Decodes images on other threads. */
   readonly decoder: DecodePool

@@ -1,10 +1,14 @@
 import { Worker } from 'node:worker_threads'
 import { afterEach, describe, expect, test, vi } from 'vitest'
+import { openGpuOn } from '../../src/gpu/device.ts'
 import { createGpu, defaultGpuOptions, waitFor } from '../../src/platform/node/gpu.ts'
 import { createNodePlatform } from '../../src/platform/node/index.ts'
 import { onInterrupt } from '../../src/platform/node/terminal.ts'
 
-afterEach(() => { vi.restoreAllMocks() })
+afterEach(() => {
+  vi.restoreAllMocks()
+  vi.unstubAllEnvs()
+})
 
 describe('the GPU', () => {
   test('one entry point a platform, and the constants of WebGPU', async () => {
@@ -20,6 +24,17 @@ describe('the GPU', () => {
     await platform.waitFor(buffer.mapAsync(GPUMapMode.READ))
     expect(new Uint32Array(buffer.getMappedRange())[0]).toBe(42)
     device.destroy()
+  })
+
+  test('a software adapter is opened where one is asked for, or there is a message', async () => {
+    const platform = createNodePlatform({ threads: 0 })
+    expect(platform.gpu(true)).not.toBe(platform.gpu())
+    const name = await openGpuOn(platform, { adapter: 'software' }).then((gpu) => gpu.software, (error: Error) => error.message)
+    // Not every machine has one; the one that these tests are set up on has.
+    const found = (await platform.gpu().requestAdapter())?.info.description ?? ''
+    expect(name).toEqual(found.includes('llvmpipe') ? true : expect.anything())
+    vi.stubEnv('GPU', 'software')
+    await expect(openGpuOn(platform).then((gpu) => gpu.software, () => false)).resolves.toBe(name === true)
   })
 
   test('options of Dawn: the null backend compiles and runs nothing', async () => {

@@ -15,10 +15,18 @@ const instances: GPU[] = []
  * - timestamp_quantization, off: timestamps in nanoseconds instead of steps of 65 µs.
  * Source: Dawn, src/dawn/native/Toggles.cpp.
  */
-export function defaultGpuOptions(robust: boolean): string[] {
+export function defaultGpuOptions(robust = process.env['WGRAD_ROBUST'] === '1'): string[] {
   const on = ['allow_unsafe_apis', 'vulkan_enable_f16_on_nvidia', 'disable_workgroup_init']
   if (!robust) on.push('disable_robustness')
   return [`enable-dawn-features=${on.join(',')}`, 'disable-dawn-features=timestamp_quantization']
+}
+
+/**
+ * The same, with no other adapter than Mesa's or Windows' software adapter: of those, Dawn does not count any as the
+ * fallback adapter that WebGPU knows.
+ */
+export function softwareGpuOptions(): string[] {
+  return [...defaultGpuOptions(), `adapter=${process.platform === 'win32' ? 'Microsoft Basic Render Driver' : 'llvmpipe'}`]
 }
 
 /**
@@ -26,7 +34,7 @@ export function defaultGpuOptions(robust: boolean): string[] {
  *
  * @param options  of Dawn, for instance `['backend=null']`, which compiles shaders and runs nothing
  */
-export function createGpu(options = defaultGpuOptions(process.env['WGRAD_ROBUST'] === '1')): GPU {
+export function createGpu(options = defaultGpuOptions()): GPU {
   if (!('GPUBufferUsage' in globalThis)) Object.assign(globalThis, globals)
   const gpu = create(options)
   instances.push(gpu)

@@ -2,7 +2,7 @@ import type { Platform } from '../platform.ts'
 import { datasets } from './archive.ts'
 import { nodeDecodePool } from './decode-pool.ts'
 import { nodeFiles } from './files.ts'
-import { createGpu, waitFor } from './gpu.ts'
+import { createGpu, defaultGpuOptions, softwareGpuOptions, waitFor } from './gpu.ts'
 import { encodePng } from './png.ts'
 import { log, onInterrupt, terminalStatus } from './terminal.ts'
 
@@ -12,10 +12,16 @@ import { log, onInterrupt, terminalStatus } from './terminal.ts'
  * @param options.threads  decoding threads; 0 decodes in place. Default: one fewer than processors, at most 16
  */
 export function createNodePlatform(options: { threads?: number } = {}): Platform {
-  let gpu: GPU | undefined
+  const gpus = new Map<boolean, GPU>()
   return {
     name: 'node',
-    gpu: () => (gpu ??= createGpu()),
+    gpu(software = false) {
+      const known = gpus.get(software)
+      if (known) return known
+      const made = createGpu(software ? softwareGpuOptions() : defaultGpuOptions())
+      gpus.set(software, made)
+      return made
+    },
     files: nodeFiles,
     decoder: nodeDecodePool(options.threads),
     datasets,
