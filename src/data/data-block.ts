@@ -2,6 +2,7 @@ import { DataError, OptionError } from '../base/errors.ts'
 import { rng } from '../base/rng.ts'
 import { currentGpu } from '../gpu/device.ts'
 import type { Platform } from '../platform/platform.ts'
+import type { NormalizeByBatchTransform } from './augment/normalize.ts'
 import type { BatchTransform } from './augment/transforms.ts'
 import type { CategoryBlock, ImageBlock } from './blocks.ts'
 import { sortItemTransforms, type ItemTransform } from './item-transforms.ts'
@@ -10,6 +11,7 @@ import { Loaders } from './loaders.ts'
 import { Pictures } from './pictures.ts'
 import { PixelCache } from './pixel-cache.ts'
 import { randomSplitter, type Splitter } from './splitters.ts'
+import { withBatchStats } from './statistics.ts'
 
 /** The seed of a run that names none; `randomSplitter` has the same. */
 const DEFAULT_SEED = 42
@@ -27,7 +29,7 @@ export interface DataBlockOptions {
   /** What is done to every picture on the CPU: `[resize(224)]`. Default nothing, for pictures that all have one size */
   readonly itemTransforms?: readonly ItemTransform[]
   /** What is done to every batch on the GPU: `[...augTransforms({ size: 128 }), normalize(imagenetStats)]`. Default nothing */
-  readonly batchTransforms?: readonly BatchTransform[]
+  readonly batchTransforms?: readonly (BatchTransform | NormalizeByBatchTransform)[]
 }
 
 export interface LoadersOptions {
@@ -74,7 +76,8 @@ export class DataBlock {
    * Finds the items, splits and labels them, and makes the loaders.
    *
    * @param path  handed to getItems
-   * @throws DataError  when there are no items, or a validation label never occurs in training
+   * @throws DataError  when there are no items, or a validation label never occurs in training, or there is no batch to
+   *   measure the statistics of a `normalize()` on
    */
   async loaders(path: string, options: LoadersOptions = {}): Promise<Loaders> {
     const platform = options.platform ?? currentGpu().platform
@@ -86,12 +89,14 @@ export class DataBlock {
     const numbers = new Map(vocab.map((label, i) => [label, i]))
     const labels = Uint32Array.from(labelNames, (label) => numbers.get(label) ?? 0)
     const { itemTransforms } = this
-    const { batchTransforms = [] } = this.options
     const pictures = new Pictures({ platform, items, cache })
-    const shared = { platform, pictures, labels, vocab, batchSize, seed, itemTransforms, batchTransforms }
+    const shared = { platform, pictures, labels, vocab, batchSize, seed, itemTransforms }
+    const trainLoader = (batchTransforms: readonly BatchTransform[]) =>
+      new Loader({ ...shared, batchTransforms, split: 'train', items: train })
+    const batchTransforms = await withBatchStats(this.options.batchTransforms ?? [], trainLoader)
     return new Loaders({
-      train: new Loader({ ...shared, split: 'train', items: train }),
-      valid: new Loader({ ...shared, split: 'valid', items: valid }),
+      train: trainLoader(batchTransforms),
+      valid: new Loader({ ...shared, batchTransforms, split: 'valid', items: valid }),
       vocab, batchSize, seed, platform,
     })
   }

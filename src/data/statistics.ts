@@ -1,7 +1,8 @@
 import { ShapeError } from '../base/errors.ts'
 import { release, scope } from '../tensor/scope.ts'
 import { read } from '../tensor/transfer.ts'
-import type { ChannelStats } from './augment/normalize.ts'
+import { normalize, type ChannelStats, type NormalizeByBatchTransform } from './augment/normalize.ts'
+import type { BatchTransform } from './augment/transforms.ts'
 import type { Loader, Pass } from './loader.ts'
 
 /**
@@ -39,4 +40,25 @@ export async function batchStats(loader: Loader, pass: Pass = {}): Promise<Chann
     release(input)
     batch.release()
   }
+}
+
+/** Keeps a channel that is the same everywhere finite. Source: fastai data/transforms.py, Normalize.setups. */
+const STD_FLOOR = 1e-7
+
+/**
+ * Gives a `normalize()` that has no statistics those of a first batch, as the other transforms leave it.
+ *
+ * @param loaderOf  a loader with these transforms
+ * Source: fastai data/transforms.py, Normalize.setups.
+ */
+export async function withBatchStats(
+  transforms: readonly (BatchTransform | NormalizeByBatchTransform)[], loaderOf: (others: readonly BatchTransform[]) => Loader,
+): Promise<readonly BatchTransform[]> {
+  const others = transforms.filter((transform) => transform.kind !== 'normalizeByBatch')
+  if (others.length === transforms.length) return others
+  const loader = loaderOf(others)
+  const { mean, std: [r, g, b] } = await batchStats(loader)
+  loader.pipeline.release()
+  const measured = normalize({ mean, std: [r + STD_FLOOR, g + STD_FLOOR, b + STD_FLOOR] })
+  return transforms.map((transform) => (transform.kind === 'normalizeByBatch' ? measured : transform))
 }

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { imagenetStats, normalize } from '../../src/data/augment/normalize.ts'
+import { imagenetStats, normalize, type NormalizeTransform } from '../../src/data/augment/normalize.ts'
+import { augTransforms } from '../../src/data/augment/transforms.ts'
 import { batchStats, channelStats } from '../../src/data/statistics.ts'
 import { openTestGpu } from '../helpers/gpu.ts'
 import { tinyLoaders } from '../helpers/tiny.ts'
@@ -42,4 +43,32 @@ test('a batch is looked at as the network gets it: before normalisation and afte
   const batch = await train.oneBatch({ epoch: 3 })
   batch.release()
   expect((await batchStats(train, { epoch: 3 })).mean[0]).not.toBeCloseTo(after.mean[0], 6)
+})
+
+test('a normalize() without statistics takes those of the first batch, which are then given ones', async () => {
+  const options = { train: 9, batchSize: 8 }
+  const before = await batchStats((await tinyLoaders(options)).train)
+  const { train, valid } = await tinyLoaders({ ...options, batchTransforms: [normalize()] })
+  expect(train.batchTransforms).toEqual(valid.batchTransforms)
+  const [{ kind, mean, std }] = train.batchTransforms as NormalizeTransform[]
+  expect(kind).toBe('normalize')
+  expect(mean).toEqual(before.mean)
+  expect(std).toEqual(before.std.map((deviation) => deviation + 1e-7))
+  const after = await batchStats(train)
+  for (let c = 0; c < 3; c++) {
+    expect(after.mean[c]).toBeCloseTo(0, 4)
+    expect(after.std[c]).toBeCloseTo(1, 4)
+  }
+})
+
+test('measured on what the other transforms make of the batch', async () => {
+  const light = augTransforms({ doFlip: false, maxRotate: 0, maxZoom: 1, maxWarp: 0, maxLighting: 0.9, pLighting: 1 })
+  const { train } = await tinyLoaders({ train: 9, batchSize: 8, batchTransforms: [normalize(), ...light] })
+  const [measured] = train.batchTransforms as NormalizeTransform[]
+  expect(measured.mean).toEqual((await batchStats((await tinyLoaders({ train: 9, batchSize: 8, batchTransforms: light })).train)).mean)
+  expect((await batchStats(train)).mean[0]).toBeCloseTo(0, 4)
+})
+
+test('there is nothing to measure on', async () => {
+  await expect(tinyLoaders({ train: 4, batchSize: 8, batchTransforms: [normalize()] })).rejects.toThrow('there is no batch')
 })

@@ -1,7 +1,6 @@
 import { rng } from '../../src/base/rng.ts'
-import type { BatchTransform } from '../../src/data/augment/transforms.ts'
 import { CategoryBlock, ImageBlock } from '../../src/data/blocks.ts'
-import { DataBlock } from '../../src/data/data-block.ts'
+import { DataBlock, type DataBlockOptions } from '../../src/data/data-block.ts'
 import { parentLabel } from '../../src/data/items.ts'
 import type { Loaders } from '../../src/data/loaders.ts'
 import { ConvLayer } from '../../src/nn/conv-layer.ts'
@@ -18,7 +17,7 @@ export interface TinyOptions {
   readonly batchSize?: number
   readonly size?: number
   readonly seed?: number
-  readonly batchTransforms?: readonly BatchTransform[]
+  readonly batchTransforms?: DataBlockOptions['batchTransforms']
   readonly platform?: FakePlatform
 }
 

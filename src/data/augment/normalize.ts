@@ -17,13 +17,24 @@ export interface NormalizeTransform extends ChannelStats {
   readonly order: 99
 }
 
+/** A `normalize()` without statistics: `DataBlock.loaders` measures them, and puts a `NormalizeTransform` in its place. */
+export interface NormalizeByBatchTransform {
+  readonly kind: 'normalizeByBatch'
+  readonly order: 99
+}
+
 /**
  * Brings every channel to about mean 0 and deviation 1: y = (x − mean) / std.
  *
+ * @param stats  Default: those of the first training batch, as the other transforms leave it
  * @throws OptionError  when a deviation is not above 0
  * Source: fastai data/transforms.py, Normalize.
  */
-export function normalize({ mean, std }: ChannelStats): NormalizeTransform {
+export function normalize(): NormalizeByBatchTransform
+export function normalize(stats: ChannelStats): NormalizeTransform
+export function normalize(stats?: ChannelStats): NormalizeTransform | NormalizeByBatchTransform {
+  if (!stats) return { kind: 'normalizeByBatch', order: 99 }
+  const { mean, std } = stats
   if (mean.length !== 3 || std.length !== 3 || !std.every((deviation) => deviation > 0)) {
     throw new OptionError('normalize', 'three means and three deviations are needed', {
       given: { mean, std },
