@@ -1,9 +1,10 @@
 import { OptionError } from '../base/errors.ts'
 import type { Shape } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { ConvLayer } from './conv-layer.ts'
+import { ConvLayer, type Activation } from './conv-layer.ts'
 import { Init } from './init.ts'
 import { Linear } from './linear.ts'
+import { MaxBlurPool } from './max-blur-pool.ts'
 import { Module } from './module.ts'
 import type { Parameter } from './parameter.ts'
 import { AvgPool, GlobalAvgPool, MaxPool } from './pool.ts'
@@ -15,6 +16,10 @@ export interface XResNetOptions {
   readonly outputs?: number
   /** Channels of a picture. Default 3. */
   readonly channels?: number
+  /** After every convolution and every block. Default 'relu' */
+  readonly activation?: Exclude<Activation, 'none'>
+  /** After the stem: the largest of every 3×3 pixels, or 'maxBlur', which blurs before it leaves pixels out. Default 'max' */
+  readonly pool?: keyof typeof POOLS
   /** Seed of the initial weights. Default 0. */
   readonly seed?: number
   /**
@@ -22,6 +27,12 @@ export interface XResNetOptions {
    * for about a third more time. The numbers are the same, to the last bit. Default false
    */
   readonly recompute?: boolean
+}
+
+/** What halves the stem's output. */
+const POOLS = {
+  max: () => new MaxPool({ window: 3, stride: 2, pad: 1 }),
+  maxBlur: () => new MaxBlurPool(),
 }
 
 /** Widths of the three convolutions before the max pool, and of the stages after it (fastai vision/models/xresnet.py, XResNet). */
@@ -32,7 +43,7 @@ const EXTRA_STAGE_WIDTH = 256
 /**
  * A residual block.
  *
- *   y = ReLU(convpath(x) + idpath(x))
+ *   y = activation(convpath(x) + idpath(x))
  *
  * convpath: 3×3, 3×3, or with expansion 4 the bottleneck 1×1, 3×3, 1×1; the first 3×3 steps by `stride`, and the last
  * batch norm's weight starts at 0. idpath: x itself; an average pool first where the block steps, then a 1×1
@@ -45,23 +56,23 @@ export class ResBlock extends Module {
   private readonly before: readonly ConvLayer[]
   private readonly last: ConvLayer
 
-  constructor(options: { expansion: number; inChannels: number; width: number; stride: number; init: Init }) {
+  constructor(options: { expansion: number; inChannels: number; width: number; stride: number; activation: Activation; init: Init }) {
     super()
-    const { expansion, inChannels, width, stride, init } = options
+    const { expansion, inChannels, width, stride, activation, init } = options
     const outChannels = width * expansion
     this.before =
       expansion === 1
-        ? [new ConvLayer({ inChannels, outChannels: width, stride, init })]
+        ? [new ConvLayer({ inChannels, outChannels: width, stride, activation, init })]
         : [
-            new ConvLayer({ inChannels, outChannels: width, window: 1, init }),
-            new ConvLayer({ inChannels: width, outChannels: width, stride, init }),
+            new ConvLayer({ inChannels, outChannels: width, window: 1, activation, init }),
+            new ConvLayer({ inChannels: width, outChannels: width, stride, activation, init }),
           ]
     const window = expansion === 1 ? 3 : 1
-    this.last = new ConvLayer({ inChannels: width, outChannels, window, normWeight: 0, relu: false, init })
+    this.last = new ConvLayer({ inChannels: width, outChannels, window, normWeight: 0, activation, init })
     this.convpath = this.addChild('convpath', new Sequential([...this.before, this.last]))
     this.idpath = this.addChild('idpath', new Sequential([
       ...(stride === 1 ? [] : [new AvgPool(stride)]),
-      ...(inChannels === outChannels ? [] : [new ConvLayer({ inChannels, outChannels, window: 1, relu: false, init })]),
+      ...(inChannels === outChannels ? [] : [new ConvLayer({ inChannels, outChannels, window: 1, activation: 'none', init })]),
     ]))
   }
 
@@ -78,7 +89,7 @@ export class ResBlock extends Module {
  * The network of the Imagenette lessons: ResNet with a stem of three 3×3 convolutions and average pools on the
  * shortcuts, initialised so that every block begins as its identity.
  *
- * Layers 0-2 stem, 3 max pool, then the stages, global average pool, (flatten and dropout, which have nothing to do
+ * Layers 0-2 stem, 3 pool, then the stages, global average pool, (flatten and dropout, which have nothing to do
  * here but keep their numbers), linear. x [N,H,W,channels] f16 | f32 → logits [N,outputs] as x.
  * Source: fastai vision/models/xresnet.py, XResNet; He et al. 2018, arXiv:1812.01187.
  *
@@ -86,29 +97,32 @@ export class ResBlock extends Module {
  * @param blocks     how many residual blocks each stage has
  */
 export function xresnet(expansion: 1 | 4, blocks: readonly number[], options: XResNetOptions = {}): Sequential {
-  const { outputs = 1000, channels = 3, seed = 0, recompute = false } = options
+  const { outputs = 1000, channels = 3, activation = 'relu', pool = 'max', seed = 0, recompute = false } = options
   for (const [name, value] of Object.entries({ outputs, channels })) {
     if (!Number.isInteger(value) || value < 1) {
       throw new OptionError('xresnet', `${name} is not a positive whole number`, { given: { [name]: value } })
     }
   }
+  if (!Object.hasOwn(POOLS, pool)) {
+    throw new OptionError('xresnet', 'there is no such pool', { given: { pool }, expected: Object.keys(POOLS).join(', ') })
+  }
   const init = new Init(seed)
   const stem = STEM_WIDTHS.map((outChannels, i) => {
-    return new ConvLayer({ inChannels: i === 0 ? channels : STEM_WIDTHS[i - 1], outChannels, stride: i === 0 ? 2 : 1, init })
+    return new ConvLayer({ inChannels: i === 0 ? channels : STEM_WIDTHS[i - 1], outChannels, stride: i === 0 ? 2 : 1, activation, init })
   })
   let inChannels: number = STEM_WIDTHS[2]
   const stages = blocks.map((count, i) => {
     const width = STAGE_WIDTHS[i] ?? EXTRA_STAGE_WIDTH
     return new Sequential(
       Array.from({ length: count }, (_, j) => {
-        const block = new ResBlock({ expansion, inChannels, width, stride: i > 0 && j === 0 ? 2 : 1, init })
+        const block = new ResBlock({ expansion, inChannels, width, stride: i > 0 && j === 0 ? 2 : 1, activation, init })
         inChannels = width * expansion
         return block
       }),
       { recomputed: recompute ? Array.from({ length: count }, (_, j) => [j, j + 1] as const) : [] },
     )
   })
-  const features = [...stem, new MaxPool({ window: 3, stride: 2, pad: 1 }), ...stages, new GlobalAvgPool()]
+  const features = [...stem, POOLS[pool](), ...stages, new GlobalAvgPool()]
   const head = new Linear(inChannels, outputs, init)
   // The stem with its pool: the first layers, and most of what is kept.
   return new Sequential([...features, [String(features.length + 2), head]], { recomputed: recompute ? [[0, stem.length + 1]] : [] })

@@ -48,12 +48,17 @@ def max_blur_pool(x):
     return F.conv2d(F.max_pool2d(x, 2, stride=1, ceil_mode=True), kernel, stride=2, padding=1, groups=x.shape[1])
 
 
-cases = [case('mish', [3, 5, 4, 7], 10, *r, torch.nn.Mish()) for r in ([-1, 1], [-8, 8], [-60, 60])]
-cases += [case('maxBlurPool', shape, 20, -1, 1, max_blur_pool) for shape in
-          ([2, 5, 8, 8], [2, 3, 7, 9], [1, 13, 9, 6], [2, 4, 2, 2], [1, 1, 3, 2], [1, 2, 2, 13])]
+def write():
+    cases = [case('mish', [3, 5, 4, 7], 10, *r, torch.nn.Mish()) for r in ([-1, 1], [-8, 8], [-60, 60])]
+    cases += [case('maxBlurPool', shape, 20, -1, 1, max_blur_pool) for shape in
+              ([2, 5, 8, 8], [2, 3, 7, 9], [1, 13, 9, 6], [2, 4, 2, 2], [1, 1, 3, 2], [1, 2, 2, 13])]
 
-path = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'recipe_ops.json')
-with open(path, 'w') as file:
-    header = {'script': 'test/golden/make_recipe_ops.py', 'torch': torch.__version__, 'numpy': np.__version__}
-    lines = ',\n  '.join(json.dumps(c, separators=(',', ':')) for c in cases)
-    file.write('{"header":%s,\n "cases":[\n  %s\n]}\n' % (json.dumps(header), lines))
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'recipe_ops.json')
+    with open(path, 'w') as file:
+        header = {'script': 'test/golden/make_recipe_ops.py', 'torch': torch.__version__, 'numpy': np.__version__}
+        lines = ',\n  '.join(json.dumps(c, separators=(',', ':')) for c in cases)
+        file.write('{"header":%s,\n "cases":[\n  %s\n]}\n' % (json.dumps(header), lines))
+
+
+if __name__ == '__main__':
+    write()

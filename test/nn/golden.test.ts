@@ -14,6 +14,9 @@ import { crossEntropy, expectNear, expectWithin, hashInit, type GoldenNetwork } 
 
 await openTestGpu()
 
+/** As the leaderboard's networks are. */
+const leaderboard18 = ({ outputs }: { outputs: number }) => xresnet18({ outputs, activation: 'mish', pool: 'maxBlur' })
+
 /**
  * Tolerances, relative. Logits and losses: ten times what PyTorch's own f32 strays from its f64 (1e-5 of the logits of
  * xresnet18, 2e-4 of xresnet50), or 1e-4. Gradients, by norm: 1e-3; or 1e-4 of the network's largest where large numbers
@@ -23,6 +26,7 @@ await openTestGpu()
  */
 const networks = [
   ['xresnet18', xresnet18, { logits: 1e-4, gradientNorm: 1e-3, gradient: 1e-3 }],
+  ['xresnet18-mish-blur', leaderboard18, { logits: 1e-4, gradientNorm: 1e-3, gradient: 1e-3 }],
   ['xresnet50', xresnet50, { logits: 2e-3, gradientNorm: 2e-2, gradient: 1e-1 }],
 ] as const
 const CANCELLATION_FLOOR = 1e-4

@@ -22,7 +22,7 @@ function network(seed = 1): Sequential {
   const init = new Init(seed)
   return new Sequential([
     new ConvLayer({ inChannels: 3, outChannels: 6, stride: 2, init }),
-    ['body', new Sequential([new ConvLayer({ inChannels: 6, outChannels: 5, window: 1, relu: false, init })])],
+    ['body', new Sequential([new ConvLayer({ inChannels: 6, outChannels: 5, window: 1, activation: 'none', init })])],
   ])
 }
 const pictures = () => tensor(hashUniform(2 * 9 * 7 * 3, 5, -1, 1), [2, 9, 7, 3])

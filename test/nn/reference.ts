@@ -4,7 +4,7 @@ import { fromTorch, torchShape } from '../../src/nn/state-dict.ts'
 import { normOf } from '../helpers/close.ts'
 import { hashParameter, type Summary } from '../helpers/golden.ts'
 
-/** test/golden/xresnet18.json and xresnet50.json. */
+/** test/golden/xresnet18.json and its like. */
 export interface GoldenNetwork {
   readonly seed0: number
   readonly input: { readonly shape: readonly number[]; readonly seed: number; readonly lo: number; readonly hi: number }

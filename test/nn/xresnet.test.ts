@@ -99,4 +99,15 @@ test('summary', () => {
 test('options out of range', () => {
   expect(() => xresnet18({ outputs: 0 })).toThrow(OptionError)
   expect(() => xresnet18({ channels: 1.5 })).toThrow(OptionError)
+  expect(() => xresnet18({ activation: 'swish' as 'mish' })).toThrow('ConvLayer: there is no such activation')
+  expect(() => xresnet18({ pool: 'avg' as 'max' })).toThrow('xresnet: there is no such pool')
+})
+
+test('another activation and pool leave names and number of the parameters alone', () => {
+  const model = xresnet50({ outputs: 10, activation: 'mish', pool: 'maxBlur' })
+  expect(model.states().map(({ path }) => path)).toEqual(xresnet50({ outputs: 10 }).states().map(({ path }) => path))
+  expect(model.describe([1, 128, 128, 3]).map(({ layer }) => layer)).toContain('max blur pool 2×2 / 2')
+  // Two pixels instead of three at the border of an odd size.
+  const pooled = (options: XResNetOptions) => xresnet18(options).describe([1, 70, 70, 3]).find(({ path }) => path === '3')!.output
+  expect([pooled({}), pooled({ pool: 'maxBlur' })]).toEqual([[1, 18, 18, 64], [1, 17, 17, 64]])
 })

@@ -181,9 +181,11 @@ describe('export', () => {
   test('a file that cannot be decoded is named', async () => {
     const files = memoryFiles()
     const platform = fakePlatform({ files })
-    const { learner } = await tinyLearner({}, files, xresnet18({ outputs: 3 }) as ReturnType<typeof tinyModel>)
+    const model = xresnet18({ outputs: 3, activation: 'mish', pool: 'maxBlur' })
+    const { learner } = await tinyLearner({}, files, model as ReturnType<typeof tinyModel>)
     await learner.export('net.safetensors')
     const predictor = await loadLearner('net.safetensors', { platform })
+    expect(predictor.model.architecture).toEqual(model.architecture)
     await expect(predictor.predict('broken-9x9.png')).rejects.toThrow('broken-9x9.png: not an image')
     expect((await predictor.predict('red-9x7.png')).probabilities).toHaveLength(3)
   })
