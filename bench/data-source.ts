@@ -20,7 +20,9 @@ const VARIANTS = { full: urls.imagenette, 320: urls.imagenette320, 160: urls.ima
  * @param makeSample  writes the sample and returns its folder
  * @throws DataError  when a folder was named and is not there
  */
-export async function chooseData(options: Options, platform: Platform, makeSample: () => Promise<string>): Promise<DataSource> {
+export async function chooseData(
+  options: Pick<Options, 'data' | 'variant'>, platform: Platform, makeSample: () => Promise<string>,
+): Promise<DataSource> {
   const { files } = platform
   if (options.data !== undefined) {
     if (!(await files.exists(options.data))) {

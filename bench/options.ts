@@ -112,17 +112,27 @@ function parse(argv: readonly string[]) {
   }
 }
 
-function choice<Choice extends string>(option: string, given: string, choices: readonly Choice[]): Choice {
+/** @throws OptionError when it is none of the choices */
+export function choice<Choice extends string>(option: string, given: string, choices: readonly Choice[]): Choice {
   const found = choices.find((known) => known === given)
   if (found === undefined) throw new OptionError(option, `'${given}' is not one of its values`, { expected: choices.join(', ') })
   return found
 }
 
-function whole(option: string, given: string | undefined, otherwise: number, low: number, high: number): number {
+/** @throws OptionError when it is no whole number within the bounds */
+export function whole(option: string, given: string | undefined, otherwise: number, low: number, high: number): number {
   if (given === undefined) return otherwise
   const value = Number(given)
   if (!Number.isInteger(value) || value < low || value > high) {
     throw new OptionError(option, `'${given}' is out of range`, { expected: high === Infinity ? `a whole number from ${low} on` : `a whole number from ${low} to ${high}` })
   }
   return value
+}
+
+/** @throws OptionError when it is no number above `low`, up to `high` */
+export function numberIn(option: string, given: string | undefined, otherwise: number, low: number, high: number): number {
+  if (given === undefined) return otherwise
+  const value = Number(given)
+  if (value > low && value <= high) return value
+  throw new OptionError(option, `'${given}' is out of range`, { expected: `a number above ${low}, at most ${high}` })
 }

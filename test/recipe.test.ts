@@ -1,0 +1,67 @@
+import { execFile } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import jpeg from 'jpeg-js'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { stripes } from './helpers/tiny.ts'
+
+const run = promisify(execFile)
+const command = fileURLToPath(new URL('../dist/bench/recipe.js', import.meta.url))
+
+/** `npm run recipe`, built: `npm test` builds first. */
+let folder = ''
+const recipe = (...args: string[]) =>
+  run(process.execPath, [command, ...args], { cwd: folder }).catch((failed: { stdout: string; stderr: string }) => failed)
+
+beforeAll(() => {
+  if (!existsSync(command)) throw new Error('dist/ is not there, or old: run `npm run build`, as `npm test` does')
+  folder = mkdtempSync(join(tmpdir(), 'wgrad-recipe-'))
+  for (let i = 0; i < 36; i++) {
+    const path = join(folder, 'set', i < 24 ? 'train' : 'val', ['across', 'slanted', 'upright'][i % 3], `${i}.jpg`)
+    const { data, width, height } = stripes(path, 48)
+    mkdirSync(join(path, '..'), { recursive: true })
+    writeFileSync(path, jpeg.encode({ data: Buffer.from(data), width, height }, 90).data)
+  }
+})
+
+afterAll(() => {
+  if (folder) rmSync(folder, { recursive: true })
+})
+
+interface Result {
+  runs: { seed: number; rows: { metrics: Record<string, number> }[]; tta: number; then: { rows: unknown[]; tta: number } }[]
+}
+
+const SMALL = ['--data', 'set', '--size', '32', '--epochs', '1', '--batch-size', '8', '--outputs', '4']
+
+test('one recipe for each seed: what was measured is printed and written', async () => {
+  const { stdout, stderr } = await recipe(...SMALL, '--seeds', '0,3', '--mixup', '0.4', '--tta', '--then-size', '40', '--json', 'out.json')
+  expect(stderr.replaceAll(/^Warning: .*\n/gm, '')).toBe('')
+  expect(stdout).toMatch(/accuracy       \d\.\d{4}   \d\.\d{4} \d\.\d{4}\nwith TTA .*\nlarger images .*\nwith TTA .*\n$/)
+  const { runs } = JSON.parse(readFileSync(join(folder, 'out.json'), 'utf8')) as Result
+  expect(runs.map(({ seed }) => seed)).toEqual([0, 3])
+  for (const { rows, tta, then } of runs) {
+    expect([rows.length, then.rows.length]).toEqual([1, 1])
+    // 7 pictures of 36 are measured on.
+    for (const accuracy of [rows[0].metrics.accuracy, tta, then.tta]) expect(accuracy * 7).toBeCloseTo(Math.round(accuracy * 7), 6)
+  }
+})
+
+test('the leaderboard’s recipe measures on the folder val', async () => {
+  const { stdout } = await recipe(...SMALL, '--leaderboard', '--model', 'xresnet18', '--json', 'board.json')
+  expect(stdout).toContain('top_5_accuracy')
+  const [{ rows: [row] }] = (JSON.parse(readFileSync(join(folder, 'board.json'), 'utf8')) as Result).runs
+  expect(row.metrics.accuracy * 12).toBeCloseTo(Math.round(row.metrics.accuracy * 12), 6)
+})
+
+test('says what is wrong in one message', async () => {
+  for (const [args, message] of [
+    [['--mixup', '0'], "OptionError: --mixup: '0' is out of range"],
+    [['--model', 'resnet18'], "OptionError: --model: 'resnet18' is not one of its values"],
+    [['--sise', '3'], 'OptionError: recipe: Unknown option'],
+    [['--data', 'nowhere'], 'DataError: nowhere: there is no such folder'],
+  ] as const) expect((await recipe(...args)).stderr).toContain(message)
+})
