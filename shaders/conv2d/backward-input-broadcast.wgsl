@@ -30,7 +30,7 @@ struct Pixel { n: u32, i: u32, j: u32 }
 // Pixel `number` of a class, counted in steps of STRIDE. Small images lie side by side, see forward-broadcast.
 fn pixelAt(number: u32, height: u32, width: u32) -> Pixel {
   let area = height * width;
-  if (area <= 256u) {
+  if (area <= 256u && shape.R * shape.S > 1u) {
     let position = number / shape.N;
     return Pixel(number % shape.N, position / width, position % width);
   }

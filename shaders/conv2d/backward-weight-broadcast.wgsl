@@ -57,8 +57,12 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(subgroup_invocation_id) lane:
   let r = tap / shape.S;
   let s = tap % shape.S;
 
-  // Four pixels a step: along the images if that fills the steps at least as well as along the rows.
-  let alongImages = (shape.N + 3u) / 4u * shape.Q <= shape.N * ((shape.Q + 3u) / 4u);
+  // Four pixels a step. Those of a row lie side by side in memory, which tells: 56×56 is 3.2 times as fast that way. Along
+  // the images, small ones take fewer steps, and whole runs miss the image.
+  let area = shape.P * shape.Q;
+  let stepsOfRows = shape.N * ((shape.Q + 3u) / 4u);
+  let stepsOfImages = (shape.N + 3u) / 4u * shape.Q;
+  let alongImages = area <= 256u && stepsOfImages < stepsOfRows + select(0u, 1u, area < 64u);
   let run = select(shape.Q, shape.N, alongImages);
   let runs = select(shape.N, shape.Q, alongImages) * shape.P;
   let stepX = select(shape.STRIDE, shape.H * shape.W, alongImages) * C4;

@@ -34,7 +34,7 @@ export function runPass(
   pass: Pass, sizes: ConvolutionSizes, operands: readonly [Tensor, Tensor, Tensor],
   kernel: Kernel = kernelFor(pass, sizes), record: typeof launch = launch,
 ): void {
-  const { N, H, W, C, P, Q, O, R, S, STRIDE, PAD, dtype } = sizes
+  const { N, H, W, C, P, Q, O, R, S, STRIDE, PAD, dtype } = pass === 'backward-weight' ? inRows(sizes) : sizes
   const [left, right, result] = operands
   const [leftName, rightName, resultName] = OPERANDS[pass]
   const shader = SHADERS[kernel.family][pass]
@@ -45,7 +45,7 @@ export function runPass(
     return
   }
   // The pixels are split into slices, whose sums are added up in a second launch.
-  const SLICES = sliceCount(kernel, sizes, result)
+  const SLICES = sliceCount(kernel, inRows(sizes), result)
   const partial = SLICES === 1 ? result : empty({ shape: [SLICES, ...result.shape], dtype: 'f32' }, 'slices of dw')
   const { rows, columns } = productOf(pass, sizes)
   const groups = [Math.ceil(columns / kernel.columns), Math.ceil(rows / kernel.rows), SLICES] as const
@@ -56,6 +56,22 @@ export function runPass(
     groups: Math.ceil(COUNT / 64), shape: { COUNT, SLICES }, flops: SLICES * elementCount(result.shape),
   })
   release(partial)
+}
+
+/** Pixels of a row, at most: some rows are wanted for each slice. */
+const ROW = 64
+
+/**
+ * To the weight gradient of a 1×1 convolution it is all one how its pixels are arranged in images. Rows of a multiple of four
+ * suit the shaders best, which go through them four pixels a step.
+ */
+function inRows(sizes: ConvolutionSizes): ConvolutionSizes {
+  const { N, P, Q, R, S, STRIDE, PAD } = sizes
+  const pixels = N * P * Q
+  if (R * S > 1 || STRIDE > 1 || PAD > 0 || pixels % 4 !== 0) return sizes
+  let row = Math.min(ROW, pixels)
+  while (pixels % row !== 0 || row % 4 !== 0) row--
+  return { ...sizes, N: 1, H: pixels / row, P: pixels / row, W: row, Q: row }
 }
 
 /** The most that partial sums may take: 64 MiB. */
