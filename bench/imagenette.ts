@@ -4,12 +4,12 @@
  */
 import {
   accuracy, augTransforms, batchStats, CategoryBlock, crossEntropy, cutMix, DataBlock, getImageFiles, ImageBlock, imagenetStats,
-  labelSmoothing, Learner, mixUp, normalize, openGpu, parentLabel, PixelCache, resize, sampleData, WgradError, xresnet18, xresnet50,
+  labelSmoothing, Learner, mixUp, normalize, openGpu, parentLabel, PixelCache, randomSplitter, resize, sampleData, WgradError, xresnet18, xresnet50,
   type LearnerOptions, type Loaders, type Module,
 } from '../src/node.ts'
 import { chooseData } from './data-source.ts'
 import { LessonRun } from './lesson-run.ts'
-import { readOptions, USAGE, wantsHelp } from './options.ts'
+import { nextSplit, readOptions, USAGE, wantsHelp } from './options.ts'
 
 async function main(argv: readonly string[]): Promise<void> {
   if (wantsHelp(argv)) {
@@ -18,18 +18,19 @@ async function main(argv: readonly string[]): Promise<void> {
   }
   const gpu = await openGpu()
   const options = readOptions(argv, process.env, gpu.software)
-  const { size, thenSize, epochs, batchSize, seed, limit, fp32 } = options
+  const { size, thenSize, epochs, batchSize, seed, limit, split, fp32 } = options
   const run = new LessonRun(gpu, options)
   const data = await chooseData(options, gpu.platform, sampleData)
   await run.begin(data)
 
   // Decoded pictures are kept across sections: the second epoch decodes nothing.
   const cache = new PixelCache()
-  const getLoaders = (pixels: number, normalized = true): Promise<Loaders> =>
+  const getLoaders = (pixels: number, { normalized = true, splitSeed = seed } = {}): Promise<Loaders> =>
     new DataBlock({
       blocks: [ImageBlock(), CategoryBlock()],
       getItems: getImageFiles,
       getY: parentLabel,
+      splitter: randomSplitter({ seed: splitSeed }),
       itemTransforms: [resize(224)],
       batchTransforms: [...augTransforms({ size: pixels, minScale: 0.5 }), ...(normalized ? [normalize(imagenetStats)] : [])],
     }).loaders(data.path, { batchSize, seed, limit, cache })
@@ -43,14 +44,14 @@ async function main(argv: readonly string[]): Promise<void> {
 
   // The first cells: no normalisation. The notebook has a batch size of 4 here: --batch-size 4
   await run.section('baseline', size, async (report) => {
-    const learner = newLearner(await getLoaders(size, false))
+    const learner = newLearner(await getLoaders(size, { normalized: false }))
     await learner.fitOneCycle(epochs, 3e-3, run.checkpoint)
     await report(learner)
   })
 
   // "Normalisierung": the statistics of a batch before, which are far from 0 and 1, and after
   await run.section('normalize', size, async (report) => {
-    run.printStats(await batchStats((await getLoaders(size, false)).train))
+    run.printStats(await batchStats((await getLoaders(size, { normalized: false })).train))
     const loaders = await getLoaders(size)
     run.printStats(await batchStats(loaders.train))
     const learner = newLearner(loaders)
@@ -67,10 +68,10 @@ async function main(argv: readonly string[]): Promise<void> {
     resized.value = learner
   })
 
-  // Step 2: the same network on larger ones
+  // Step 2: the same network on larger ones. The notebook's new loaders have a new split, too
   await run.section('larger-images', thenSize, async (report) => {
     const learner = resized.get()
-    learner.loaders = await getLoaders(thenSize)
+    learner.loaders = await getLoaders(thenSize, { splitSeed: split === 'new' ? nextSplit(seed) : seed })
     await learner.fineTune(epochs, 1e-3, run.checkpoint)
     await report(learner)
   })

@@ -52,7 +52,8 @@ export const NOTEBOOK: Readonly<Record<Section, NotebookSection>> = {
   },
   'larger-images': {
     title: 'Progressive resizing, step 2: larger images',
-    text: 'The same network goes on with larger pictures: one epoch, then more at half the learning rate.',
+    text: 'The same network goes on with larger pictures: one epoch, then more at half the learning rate. The notebook splits '
+      + 'its images anew here, so that most of those it measures on were trained on before; --split shared does not.',
     accuracy: 0.812173,
     fits: [
       table('0.679435,1.082562,0.682226,00:34'),

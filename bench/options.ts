@@ -21,6 +21,8 @@ export interface Options {
   /** Images used at most, chosen at random. */
   readonly limit: number
   readonly seed: number
+  /** Which images are measured on after resizing: others than before, as in the notebook, or the same. */
+  readonly split: 'new' | 'shared'
   readonly fp32: boolean
   readonly out: string | undefined
   /** `out` is the folder of an interrupted run, to be continued. */
@@ -48,6 +50,8 @@ export const USAGE = `npm run imagenette -- [options]
   --batch-size N      (full 64, quick 16)
   --limit N           use N images, chosen at random (quick 600)
   --seed N            one seed for everything (0)
+  --split S           new (default): the larger images are split anew, as the notebook does, so that most of those they
+                      are measured on were trained on before; shared: the same split throughout
   --fp32              train in single precision instead of mixed
   --out DIR           where report.html and the figures go (runs/<time>)
   --resume DIR        continue the interrupted run of that folder, with the options it was begun with
@@ -57,7 +61,7 @@ export const USAGE = `npm run imagenette -- [options]
 const DEFINITION = {
   data: { type: 'string' }, variant: { type: 'string' }, profile: { type: 'string' }, only: { type: 'string' },
   size: { type: 'string' }, 'then-size': { type: 'string' }, epochs: { type: 'string' }, 'batch-size': { type: 'string' }, limit: { type: 'string' },
-  seed: { type: 'string' }, fp32: { type: 'boolean' }, out: { type: 'string' },
+  seed: { type: 'string' }, split: { type: 'string' }, fp32: { type: 'boolean' }, out: { type: 'string' },
   resume: { type: 'string' }, help: { type: 'boolean' },
 } as const
 
@@ -78,6 +82,7 @@ export function readOptions(argv: readonly string[], env: Readonly<Record<string
     batchSize: whole('--batch-size', given['batch-size'], defaults['batch-size'], 2, 4096),
     limit: whole('--limit', given.limit, defaults.limit, 20, Infinity),
     seed: whole('--seed', given.seed ?? env.SEED, 0, 0, 2 ** 31),
+    split: choice('--split', given.split ?? 'new', ['new', 'shared']),
     fp32: given.fp32 ?? false,
     out: given.out,
     resume: false,
@@ -98,6 +103,11 @@ function optionsOf(folder: string, given: readonly string[]): Options {
   const saved = JSON.parse(readFileSync(file, 'utf8')) as Options
   // JSON has no infinity: all images.
   return { ...saved, limit: saved.limit ?? Infinity, out: folder, resume: true }
+}
+
+/** The seed of the split for larger images, where it is another one. */
+export function nextSplit(seed: number): number {
+  return seed + 1000
 }
 
 export function wantsHelp(argv: readonly string[]): boolean {

@@ -10,7 +10,7 @@ import {
   randomSplitter, ranger, resize, sampleData, topKAccuracy, WgradError, type EpochRow, type Loaders,
 } from '../src/node.ts'
 import { chooseData } from './data-source.ts'
-import { choice, numberIn, whole } from './options.ts'
+import { choice, nextSplit, numberIn, whole } from './options.ts'
 
 const USAGE = `npm run recipe -- [options]
 
@@ -122,7 +122,7 @@ async function main(argv: readonly string[]): Promise<void> {
     await (leaderboard ? learner.fitFlatCos(epochs, lr) : learner.fitOneCycle(epochs, lr))
     let run: Run = { seed, rows: learner.recorder.rows, ...(await ttaOf(learner)) }
     if (thenSize !== undefined && !learner.interrupted) {
-      learner.loaders = await getLoaders(seed, thenSize, seed + 1000)
+      learner.loaders = await getLoaders(seed, thenSize, nextSplit(seed))
       await learner.fineTune(epochs, 1e-3)
       run = { ...run, then: { rows: learner.recorder.rows, ...(await ttaOf(learner)) } }
     }
