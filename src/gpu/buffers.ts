@@ -39,6 +39,8 @@ export class BufferPool {
   allocatedBytes = 0
   usedBytes = 0
   peakUsedBytes = 0
+  /** What the buffers in use were acquired for, where `watched`. */
+  readonly inUse: Map<PoolBuffer, string> | undefined
 
   private readonly device: GPUDevice
   private readonly free: FreeLists = new Map()
@@ -48,9 +50,10 @@ export class BufferPool {
   private nextId = 1
   private readonly onDestroy: (buffer: PoolBuffer) => void
 
-  constructor(device: GPUDevice, onDestroy: (buffer: PoolBuffer) => void) {
+  constructor(device: GPUDevice, onDestroy: (buffer: PoolBuffer) => void, watched = false) {
     this.device = device
     this.onDestroy = onDestroy
+    this.inUse = watched ? new Map() : undefined
   }
 
   /** The largest buffer that can be bound, which no tensor may pass. */
@@ -63,8 +66,9 @@ export class BufferPool {
   acquire(byteLength: number, label: string): PoolBuffer {
     const size = Math.min(sizeClass(byteLength), this.limitBytes)
     const own = this.arena?.free.get(size)?.pop()
+    const buffer = own ?? this.free.get(size)?.pop() ?? this.create(size, label)
+    this.inUse?.set(buffer, label)
     if (own) return own
-    const buffer = this.free.get(size)?.pop() ?? this.create(size, label)
     this.arena?.owned.add(buffer)
     this.usedBytes += buffer.byteLength
     this.peakUsedBytes = Math.max(this.peakUsedBytes, this.usedBytes)
@@ -72,6 +76,7 @@ export class BufferPool {
   }
 
   release(buffer: PoolBuffer): void {
+    this.inUse?.delete(buffer)
     for (const arena of this.arenas) {
       if (!arena.owned.has(buffer)) continue
       put(arena.free, buffer)

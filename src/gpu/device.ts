@@ -1,10 +1,13 @@
 import { DeviceError } from '../base/errors.ts'
 import type { Platform } from '../platform/platform.ts'
 import { BufferPool } from './buffers.ts'
-import { Kernels } from './kernel.ts'
+import { debugLevel, inUseText, kernelWatch, type DebugLevel } from './debug.ts'
+import { Kernels, type OnCompile } from './kernel.ts'
 import { matricesOf, type Matrices } from './matrices.ts'
-import { Profiler, profileTable, profileTrace } from './profile.ts'
+import { Profiler, profileShares, profileTable, profileTrace } from './profile.ts'
 import { Queue } from './queue.ts'
+import { Statistics } from './statistics.ts'
+import { Tracer } from './trace.ts'
 
 export interface GpuOptions {
   /** Which adapter to ask for. Default: what the setting `GPU` says, else the fastest there is. */
@@ -52,6 +55,8 @@ export class Gpu {
   readonly kernels: Kernels
   readonly queue: Queue
   readonly profiler: Profiler | undefined
+  /** Prints every launch; only with the setting DEBUG=2 and above. */
+  readonly tracer: Tracer | undefined
   /**
    * Kernels of convolutions and matrix products where the tuner (ops/kernels/tuner.ts) has not chosen: `broadcast` on
    * software adapters with subgroups, `tile` elsewhere. `matrix` only on demand, as what a matrix unit computes is to be
@@ -63,7 +68,7 @@ export class Gpu {
   private readonly shapeAsUniform: boolean
   private error: Error | undefined
 
-  constructor(platform: Platform, instance: GPU, adapter: GPUAdapter, device: GPUDevice, options: GpuOptions) {
+  constructor(platform: Platform, instance: GPU, adapter: GPUAdapter, device: GPUDevice, options: GpuOptions, debug: DebugLevel) {
     const { info } = adapter
     this.platform = platform
     this.instance = instance
@@ -85,17 +90,23 @@ export class Gpu {
     if (this.family === 'broadcast' && this.subgroupSize === 0) {
       throw new DeviceError(this.name, 'has no subgroups of one size, which the broadcast kernels need', { fix: "use family 'tile'" })
     }
-    this.profiler = options.profile ? new Profiler(device) : undefined
     const report = (error: Error) => {
       this.error ??= error
     }
-    this.buffers = new BufferPool(device, () => this.kernels.forgetBuffers())
+    this.buffers = new BufferPool(device, () => this.kernels.forgetBuffers(), debug >= 1)
     this.shapeAsUniform = options.shapes === undefined ? this.software : options.shapes === 'uniform'
-    this.kernels = this.newKernels(report)
-    this.queue = new Queue(device, platform, this.software ? 0.5 : 0, this.profiler, async () => {
+    this.kernels = this.newKernels(report, debug >= 1 ? kernelWatch(platform, debug, this.shapeAsUniform ? 'uniform' : 'constant') : undefined)
+    this.tracer = debug >= 2 ? new Tracer(platform, this.buffers, debug >= 3 ? new Statistics(device, report) : undefined) : undefined
+    const timed = options.profile || (this.tracer !== undefined && this.features.has('timestamp-query'))
+    // A trace reads each row as it comes, and keeps none.
+    const timer = timed ? new Profiler(device, { budget: options.profile ? undefined : 0, always: this.tracer !== undefined }) : undefined
+    this.profiler = options.profile ? timer : undefined
+    const raiseErrors = async () => {
+      await this.tracer?.printed
       await this.kernels.compiled
       this.check()
-    })
+    }
+    this.queue = new Queue(device, platform, this.software ? 0.5 : 0, timer, raiseErrors, this.tracer)
     device.onuncapturederror = ({ error }) => {
       // What follows from a kernel that did not compile; the kernel's own error says where and why, but comes later.
       if (!error.message.includes('due to a previous error')) report(new DeviceError(this.name, error.message))
@@ -110,9 +121,9 @@ export class Gpu {
   }
 
   /** Pipelines apart from `kernels`, for a while. `report` gets the errors of their compilation. */
-  newKernels(report: (error: Error) => void): Kernels {
+  newKernels(report: (error: Error) => void, onCompile?: OnCompile): Kernels {
     const { shapeAsUniform, subgroupSize, matrices } = this
-    return new Kernels(this.device, { shapeAsUniform, subgroupSize: Math.max(1, subgroupSize), emulateMatrices: matrices.emulated }, report)
+    return new Kernels(this.device, { shapeAsUniform, subgroupSize: Math.max(1, subgroupSize), emulateMatrices: matrices.emulated }, report, onCompile)
   }
 
   /** @throws the first error that the GPU has reported; work after it may have run on stale data. */
@@ -127,10 +138,11 @@ export class Gpu {
     await this.queue.finished()
     const rows = await this.profiler.rows(this.platform)
     await this.platform.files.write(file, profileTrace(rows))
-    this.platform.log(`${profileTable(rows)}\n${rows.length} launches, as a Chrome trace in ${file}`)
+    this.platform.log(`${profileTable(rows)}\n${profileShares(rows)}\n${rows.length} launches, as a Chrome trace in ${file}`)
   }
 
   close(): void {
+    if (this.buffers.inUse) this.platform.log(inUseText(this.buffers.inUse))
     this.device.destroy()
     if (current === this) current = undefined
   }
@@ -157,6 +169,7 @@ export function useGpu(gpu: Gpu): void {
  */
 export async function openGpuOn(platform: Platform, options: GpuOptions = {}): Promise<Gpu> {
   const asked = options.adapter ?? adapterSetting(platform.env('GPU'))
+  const debug = debugLevel(platform.env('DEBUG'))
   const instance = platform.gpu(asked === 'software')
   const adapter = await instance.requestAdapter({
     powerPreference: 'high-performance',
@@ -181,9 +194,9 @@ export async function openGpuOn(platform: Platform, options: GpuOptions = {}): P
   if (profile && !features.includes('timestamp-query')) {
     throw new DeviceError('openGpu', 'this adapter has no timestamp queries, so nothing can be profiled')
   }
-  const gpu = new Gpu(platform, instance, adapter, device, { ...options, profile })
+  const gpu = new Gpu(platform, instance, adapter, device, { ...options, profile }, debug)
   useGpu(gpu)
-  if (platform.env('DEBUG') !== undefined) {
+  if (debug >= 1) {
     platform.log(`${gpu.name}${gpu.software ? ' (software)' : ''}, subgroups of ${gpu.subgroupSize}, kernels: ${gpu.family}`)
     const sizes = gpu.matrices.emulated ? [] : gpu.matrices.sizes.map(({ M, N, K }) => `${M}×${N}×${K}`)
     platform.log(`matrix units: ${sizes.join(' ') || 'none'}`)

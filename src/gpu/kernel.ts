@@ -19,6 +19,9 @@ export interface LaunchOptions {
   readonly flops?: number
 }
 
+/** Told of every kernel that is compiled. */
+export type OnCompile = (shader: ShaderName, options: LaunchOptions, code: string) => void
+
 interface Pipeline {
   readonly pipeline: GPUComputePipeline
   readonly layout: GPUBindGroupLayout
@@ -39,6 +42,9 @@ export class Kernels {
   /** See `Matrices.emulated`. */
   private readonly emulateMatrices: boolean
   private readonly report: (error: Error) => void
+  private readonly onCompile: OnCompile | undefined
+  /** What the launches made ready from now on are a part of. */
+  direction: Launch['direction'] = 'forward'
   /** How many launches were made ready, each from scratch: a replay needs none. */
   prepared = 0
   /** Settled when everything compiled so far has been checked. */
@@ -50,12 +56,14 @@ export class Kernels {
     device: GPUDevice,
     adapter: { readonly shapeAsUniform: boolean; readonly subgroupSize: number; readonly emulateMatrices: boolean },
     report: (error: Error) => void,
+    onCompile?: OnCompile,
   ) {
     this.device = device
     this.shapeAsUniform = adapter.shapeAsUniform
     this.subgroupSize = adapter.subgroupSize
     this.emulateMatrices = adapter.emulateMatrices
     this.report = report
+    this.onCompile = onCompile
   }
 
   get count(): number {
@@ -78,6 +86,7 @@ export class Kernels {
       grid: grid(name, options.groups),
       flops: options.flops ?? 0,
       bytes,
+      direction: this.direction,
     }
   }
 
@@ -110,6 +119,7 @@ export class Kernels {
       subgroupSize: this.subgroupSize,
       emulateMatrices: this.emulateMatrices,
     })
+    this.onCompile?.(name, options, code)
     const layout = device.createBindGroupLayout({
       label: name,
       entries: source.bindings.map(({ index, access }) => ({

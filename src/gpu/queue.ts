@@ -1,6 +1,7 @@
 import type { Platform } from '../platform/platform.ts'
 import type { BufferView, PoolBuffer } from './buffers.ts'
 import type { Profiler } from './profile.ts'
+import type { Operand, Tracer } from './trace.ts'
 
 /** One dispatch, ready to be encoded. */
 export interface Launch {
@@ -11,6 +12,10 @@ export interface Launch {
   /** Arithmetic of the launch, 0 where nobody asks; and bytes of everything bound. */
   readonly flops: number
   readonly bytes: number
+  /** Whether it is a part of `backward`, which profiles tell apart. */
+  readonly direction: 'forward' | 'backward'
+  /** What it reads and writes; only where launches are traced. */
+  readonly operands?: readonly Operand[]
 }
 
 type Command =
@@ -46,17 +51,21 @@ export class Queue {
   private readonly sleepMs: number
   private readonly profiler: Profiler | undefined
   private readonly raiseErrors: () => Promise<void>
+  private readonly tracer: Tracer | undefined
   private encoder: GPUCommandEncoder | undefined
   private pass: GPUComputePassEncoder | undefined
   private readonly staging: GPUBuffer[] = []
   private recording: { commands: Command[]; broken: boolean } | undefined
 
-  constructor(device: GPUDevice, platform: Platform, sleepMs: number, profiler: Profiler | undefined, raiseErrors: () => Promise<void>) {
+  constructor(
+    device: GPUDevice, platform: Platform, sleepMs: number, profiler: Profiler | undefined, raiseErrors: () => Promise<void>, tracer?: Tracer,
+  ) {
     this.device = device
     this.platform = platform
     this.sleepMs = sleepMs
     this.profiler = profiler
     this.raiseErrors = raiseErrors
+    this.tracer = tracer
   }
 
   /** Everything given from now on is done as always, and also remembered. */
@@ -82,13 +91,8 @@ export class Queue {
   launch(launch: Launch): void {
     this.recording?.commands.push({ kind: 'launch', launch })
     this.counts.launches++
-    // Timestamps bracket passes, so a profiled launch has a pass of its own.
-    if (this.profiler) this.endPass()
-    this.pass ??= this.openEncoder().beginComputePass(this.profiler?.passFor(launch) ?? {})
-    this.pass.setPipeline(launch.pipeline)
-    for (let i = 0; i < launch.groups.length; i++) this.pass.setBindGroup(i, launch.groups[i])
-    this.pass.dispatchWorkgroups(launch.grid[0], launch.grid[1], launch.grid[2])
-    if (this.profiler) this.endPass()
+    if (this.tracer) this.launchTraced(launch, this.tracer)
+    else this.launchTimed(launch)
   }
 
   copy(source: BufferView, target: BufferView): void {
@@ -114,10 +118,12 @@ export class Queue {
   submit(): void {
     if (!this.encoder) return
     this.endPass()
-    this.profiler?.resolve(this.encoder)
+    const readRows = this.profiler?.resolve(this.encoder)
+    const print = this.tracer?.resolve(this.encoder, readRows)
     this.device.queue.submit([this.encoder.finish()])
     this.encoder = undefined
     this.counts.submits++
+    print?.()
   }
 
   /** The bytes of a view once everything before is done. @throws what the GPU reported meanwhile. */
@@ -158,6 +164,29 @@ export class Queue {
       await done
       await this.raiseErrors()
     }
+  }
+
+  private launchTraced(launch: Launch, tracer: Tracer): void {
+    if (tracer.isFull(launch)) this.submit()
+    const { before, after } = tracer.trace(launch)
+    for (const look of before) this.dispatch(look.launch)
+    this.launchTimed(launch)
+    for (const look of after) this.dispatch(look.launch)
+  }
+
+  private launchTimed(launch: Launch): void {
+    if (!this.profiler) return this.dispatch(launch)
+    // Timestamps bracket passes, so a timed launch has a pass of its own.
+    this.endPass()
+    this.dispatch(launch, this.profiler.passFor(launch))
+    this.endPass()
+  }
+
+  private dispatch({ pipeline, groups, grid }: Launch, descriptor: GPUComputePassDescriptor = {}): void {
+    this.pass ??= this.openEncoder().beginComputePass(descriptor)
+    this.pass.setPipeline(pipeline)
+    for (let i = 0; i < groups.length; i++) this.pass.setBindGroup(i, groups[i])
+    this.pass.dispatchWorkgroups(grid[0], grid[1], grid[2])
   }
 
   private openEncoder(): GPUCommandEncoder {

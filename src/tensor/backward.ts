@@ -1,4 +1,5 @@
 import { ShapeError } from '../base/errors.ts'
+import { currentGpu } from '../gpu/device.ts'
 import { copy, elementwise, empty, launch } from './launcher.ts'
 import type { Target, TapeNode } from './op.ts'
 import { hold, keep, unhold } from './scope.ts'
@@ -25,15 +26,23 @@ export function backward(loss: Tensor, seed: Tensor): void {
   hold(loss.storage)
   const gradients = new Map<Tensor, Tensor>([[loss, seed]])
   hold(seed.storage)
-  for (const node of newestFirst(root)) {
-    const dy = gradients.get(node.output)
-    gradients.delete(node.output)
-    if (dy) {
-      step(node, dy, gradients)
-      unhold(dy.storage)
+  const { kernels } = currentGpu()
+  // Within `recompute` it is the other already.
+  const before = kernels.direction
+  kernels.direction = 'backward'
+  try {
+    for (const node of newestFirst(root)) {
+      const dy = gradients.get(node.output)
+      gradients.delete(node.output)
+      if (dy) {
+        step(node, dy, gradients)
+        unhold(dy.storage)
+      }
+      for (const used of [...node.inputs, node.output, ...node.extras]) if (used) unhold(used.storage)
+      node.output.node = undefined
     }
-    for (const used of [...node.inputs, node.output, ...node.extras]) if (used) unhold(used.storage)
-    node.output.node = undefined
+  } finally {
+    kernels.direction = before
   }
   loss.storage.holds--
 }

@@ -14,9 +14,10 @@ export function empty(spec: Spec, label?: string): Tensor {
 
 /** Records one dispatch of a shader. Tensors are matched to the shader's bindings by name. */
 export function launch(name: ShaderName, bindings: Readonly<Record<string, Tensor>>, options: LaunchOptions): void {
-  const { kernels, queue } = currentGpu()
+  const { kernels, queue, tracer } = currentGpu()
   const views = Object.fromEntries(Object.entries(bindings).map(([binding, bound]) => [binding, bound.view]))
-  queue.launch(kernels.prepare(name, views, options))
+  const prepared = kernels.prepare(name, views, options)
+  queue.launch(tracer ? tracer.withOperands(prepared, name, bindings) : prepared)
 }
 
 /** Copies the numbers of one tensor to another of the same size in bytes. */

@@ -1,0 +1,85 @@
+import { OptionError } from '../base/errors.ts'
+import { formatBytes } from '../base/format.ts'
+import type { Platform } from '../platform/platform.ts'
+import type { PoolBuffer } from './buffers.ts'
+import type { OnCompile } from './kernel.ts'
+
+/**
+ * How much is told of what goes on inside, each level with all below it:
+ *
+ *   1  the adapter, its features and limits; a warning of too many kernels; the buffers in use when the GPU is closed
+ *   2  a line for every launch (gpu/trace.ts)
+ *   3  the numbers of everything that a launch writes, and where they cease to be finite
+ *   4  the WGSL of every kernel, as it is compiled; but for those that the tuner only tries
+ */
+export type DebugLevel = 0 | 1 | 2 | 3 | 4
+
+/**
+ * The setting DEBUG. Words are left alone: many programs read the same variable as a list of names (npm's `debug`).
+ *
+ * @throws OptionError  for any other number
+ */
+export function debugLevel(setting: string | undefined): DebugLevel {
+  const text = setting?.trim() ?? ''
+  if (text === '' || Number.isNaN(Number(text))) return 0
+  const level = ([1, 2, 3, 4] as const).find((known) => String(known) === text)
+  if (level !== undefined) return level
+  throw new OptionError('openGpu', 'DEBUG asks for an unknown level', {
+    given: { DEBUG: text },
+    expected: '1 (adapter), 2 (and launches), 3 (and their numbers) or 4 (and their WGSL)',
+    fix: 'unset DEBUG for silence',
+  })
+}
+
+/**
+ * Kernels after which the first warning comes, four times what training needs and more: with sizes as a uniform a step
+ * of xresnet18 or xresnet50 compiles 27 to 33 whatever the size of its images (bench/results/steps-lavapipe.md, column
+ * pipelines), and as constants 113 to 191 for each size (`gpu.kernels.count` after steps at 64, 128 and 224 px).
+ */
+const MANY_KERNELS = { uniform: 128, constant: 1024 }
+/** Shaders that a warning names. */
+const NAMED_SHADERS = 5
+
+/** Warns of kernels that grow in number without end, at MANY_KERNELS and whenever they have doubled; at level 4 prints each. */
+export function kernelWatch(platform: Platform, level: DebugLevel, sizes: keyof typeof MANY_KERNELS): OnCompile {
+  const counts = new Map<string, number>()
+  let count = 0
+  let warnAt = MANY_KERNELS[sizes]
+  return (shader, { dtype = 'f32', constants = {}, shape = {} }, code) => {
+    counts.set(shader, (counts.get(shader) ?? 0) + 1)
+    if (level >= 4) {
+      const values = Object.entries({ ...constants, ...(sizes === 'constant' ? shape : {}) }).map(([name, value]) => `${name}=${value}`)
+      platform.log(`// kernel ${count + 1}: ${[shader, dtype, ...values].join(' ')}\n${code.trimEnd()}`)
+    }
+    if (++count < warnAt) return
+    warnAt *= 2
+    const most = [...counts].sort(([, a], [, b]) => b - a).slice(0, NAMED_SHADERS)
+    platform.log(
+      `${count} kernels compiled, many more than training needs: ${most.map(([name, times]) => `${times} × ${name}`).join(', ')}, …; ` +
+        'a value that changes from launch to launch belongs into a buffer, not into `constants`' +
+        (sizes === 'constant' ? ", and for sizes that change there is openGpu({ shapes: 'uniform' })" : ''),
+    )
+  }
+}
+
+/** Kinds of buffers that are named one by one. */
+const NAMED_BUFFERS = 8
+
+/**
+ * The buffers in use when the GPU is closed, largest share first. Those of a model, its optimizer and its loaders are
+ * among them while somebody refers to them: what tells a leak is a count that grows with the number of steps.
+ */
+export function inUseText(inUse: ReadonlyMap<PoolBuffer, string>): string {
+  const kinds = new Map<string, { count: number; bytes: number }>()
+  let total = 0
+  for (const [{ byteLength }, label] of inUse) {
+    const kind = kinds.get(label) ?? { count: 0, bytes: 0 }
+    kinds.set(label, { count: kind.count + 1, bytes: kind.bytes + byteLength })
+    total += byteLength
+  }
+  if (inUse.size === 0) return 'closed: no buffer in use'
+  const sorted = [...kinds].sort(([, a], [, b]) => b.bytes - a.bytes)
+  const named = sorted.slice(0, NAMED_BUFFERS).map(([label, { count, bytes }]) => `${count} × ${label} (${formatBytes(bytes)})`)
+  if (sorted.length > NAMED_BUFFERS) named.push(`and ${sorted.length - NAMED_BUFFERS} other kinds`)
+  return `closed: ${inUse.size} buffers in use, ${formatBytes(total)}, kept or not collected yet: ${named.join(', ')}`
+}

@@ -1,0 +1,111 @@
+import type { Platform } from '../platform/platform.ts'
+import { BufferPool, type BufferView, type PoolBuffer } from './buffers.ts'
+import { Kernels } from './kernel.ts'
+import type { Launch } from './queue.ts'
+
+/** A tensor, as far as those see it who look at launches. */
+export interface Block {
+  readonly shape: readonly number[]
+  readonly dtype: 'f32' | 'f16' | 'u32'
+  /** A parameter's path. */
+  readonly name: string | undefined
+  readonly view: BufferView
+}
+
+/** The numbers of a block at one moment. All but `others` are of the finite ones; NaN where there are none. */
+export interface Summary {
+  readonly finite: number
+  readonly others: number
+  readonly mean: number
+  /** Of the numbers themselves, not an estimate: √(Σ(x - mean)² / finite). */
+  readonly std: number
+  readonly min: number
+  readonly max: number
+}
+
+/** What a look will have seen: a number in the order of looks since the last submit. */
+export type LookIndex = number
+
+/** Threads of a workgroup and bytes that each writes, in shaders/debug/statistics.wgsl. */
+const GROUP_THREADS = 64
+const FOUND_BYTES = 32
+/** Workgroups of a look: enough that a large tensor takes a GPU milliseconds, few enough that what they find is little. */
+const MOST_GROUPS = 4
+/** Room of a look. */
+const LOOK_BYTES = MOST_GROUPS * GROUP_THREADS * FOUND_BYTES
+/** Looks between two submits: 4 MiB of what they find. */
+const MOST_LOOKS = 512
+
+/** Summaries of blocks as they are between two launches, read when both have long been done. */
+export class Statistics {
+  private readonly device: GPUDevice
+  /** Its own, so that neither the pipelines nor the memory of who is looked at are changed by it. */
+  private readonly kernels: Kernels
+  private readonly found: PoolBuffer
+  /** Threads of each look. */
+  private looks: number[] = []
+
+  constructor(device: GPUDevice, report: (error: Error) => void) {
+    this.device = device
+    this.kernels = new Kernels(device, { shapeAsUniform: true, subgroupSize: 1, emulateMatrices: true }, report)
+    this.found = new BufferPool(device, () => {}).acquire(MOST_LOOKS * LOOK_BYTES, 'statistics')
+  }
+
+  /** Looks that there is room for before the next submit. */
+  get room(): number {
+    return MOST_LOOKS - this.looks.length
+  }
+
+  /** The launch that looks at a block of f32 or f16, to be encoded at the moment in question. */
+  look({ shape, dtype, view }: Block): { readonly launch: Launch; readonly index: LookIndex } {
+    const LAST = shape[shape.length - 1] ?? 1
+    const STORED = Math.ceil(LAST / 4) * 4
+    const COUNT = shape.slice(0, -1).reduce((product, axis) => product * axis, STORED)
+    const groups = Math.min(MOST_GROUPS, Math.ceil(COUNT / GROUP_THREADS))
+    const index = this.looks.length
+    this.looks.push(groups * GROUP_THREADS)
+    const found = { buffer: this.found, offset: index * LOOK_BYTES, size: groups * GROUP_THREADS * FOUND_BYTES }
+    const launch = this.kernels.prepare('debug/statistics', { x: view, found }, {
+      groups, shape: { COUNT, STORED, LAST }, constants: { HALF: dtype === 'f16' },
+    })
+    return { launch, index }
+  }
+
+  /** Called with the command buffer that is about to be submitted. @returns reads what its looks saw, once it is submitted */
+  resolve(encoder: GPUCommandEncoder): (platform: Platform) => Promise<(index: LookIndex) => Summary> {
+    const { looks } = this
+    const bytes = Math.max(1, looks.length) * LOOK_BYTES
+    // MAP_READ | COPY_DST
+    const staging = this.device.createBuffer({ size: bytes, usage: 0x1 | 0x8, label: 'statistics' })
+    encoder.copyBufferToBuffer(this.found.buffer, 0, staging, 0, bytes)
+    this.looks = []
+    // Buffers come and go, and a bind group of each is needed only once.
+    this.kernels.forgetBuffers()
+    return async (platform) => {
+      await platform.waitFor(staging.mapAsync(1))
+      const numbers = staging.getMappedRange().slice(0)
+      staging.destroy()
+      return (index) => summarise(new DataView(numbers, index * LOOK_BYTES, looks[index] * FOUND_BYTES))
+    }
+  }
+}
+
+/** Puts together what threads have found: counts, means and sums of squares add up as in Chan, Golub & LeVeque 1979. */
+function summarise(found: DataView): Summary {
+  let [finite, others, mean, squares] = [0, 0, 0, 0]
+  let [min, max] = [Infinity, -Infinity]
+  for (let at = 0; at < found.byteLength; at += FOUND_BYTES) {
+    others += found.getUint32(at + 4, true)
+    const count = found.getUint32(at, true)
+    if (count === 0) continue
+    const [least, most, origin, sum, sumOfSquares] = [8, 12, 16, 20, 24].map((field) => found.getFloat32(at + field, true))
+    min = Math.min(min, least)
+    max = Math.max(max, most)
+    const distance = origin + sum / count - mean
+    squares += sumOfSquares - (sum * sum) / count + (distance * distance * finite * count) / (finite + count)
+    finite += count
+    mean += (distance * count) / finite
+  }
+  if (finite === 0) return { finite, others, mean: NaN, std: NaN, min: NaN, max: NaN }
+  return { finite, others, mean, std: Math.sqrt(Math.max(0, squares) / finite), min, max }
+}
