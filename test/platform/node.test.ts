@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { openGpuOn } from '../../src/gpu/device.ts'
-import { createGpu, defaultGpuOptions, waitFor } from '../../src/platform/node/gpu.ts'
+import { createGpu, defaultGpuOptions, useWideVectors, waitFor } from '../../src/platform/node/gpu.ts'
 import { createNodePlatform } from '../../src/platform/node/index.ts'
 import { onInterrupt } from '../../src/platform/node/terminal.ts'
 
@@ -44,6 +44,16 @@ describe('the GPU', () => {
     device?.pushErrorScope('validation')
     device?.createShaderModule({ code: 'fn broken( {' })
     expect((await device?.popErrorScope())?.message).toContain("expected ')'")
+  })
+
+  test('Mesa computes with vectors of 512 bits where the processor can, unless told otherwise', () => {
+    const all = ['avx2', 'avx512f', 'avx512bw', 'avx512dq', 'avx512vl']
+    const width = (flags: string[], set?: string) => {
+      vi.stubEnv('LP_NATIVE_VECTOR_WIDTH', set)
+      useWideVectors(new Set(flags))
+      return process.env['LP_NATIVE_VECTOR_WIDTH']
+    }
+    expect([width(all), width(all, '128'), width(all.slice(0, 4)), width([])]).toEqual(['512', '128', undefined, undefined])
   })
 
   test('robustness is off unless asked for', () => {

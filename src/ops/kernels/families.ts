@@ -94,7 +94,7 @@ export function slicesWanted(gpu: Gpu, kernel: Kernel, sizes: ConvolutionSizes):
 /** Pixels (or out-channels) by vectors of four channels, one a lane. */
 function broadcastKernel(gpu: Gpu): Kernel {
   const { subgroupSize } = gpu
-  return { family: 'broadcast', rows: 2 * Math.min(subgroupSize, 8), columns: 4 * subgroupSize, constants: {}, slices: 'many' }
+  return { family: 'broadcast', rows: 2 * Math.min(subgroupSize, 16), columns: 4 * subgroupSize, constants: {}, slices: 'many' }
 }
 
 function tileKernel([TILE_M, TILE_N, TILE_K, THREAD_M, THREAD_N]: Tile): Kernel {

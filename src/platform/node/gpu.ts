@@ -1,3 +1,4 @@
+import { existsSync, readFileSync } from 'node:fs'
 import { create, globals } from 'webgpu'
 
 /**
@@ -29,12 +30,33 @@ export function softwareGpuOptions(): string[] {
   return [...defaultGpuOptions(), `adapter=${process.platform === 'win32' ? 'Microsoft Basic Render Driver' : 'llvmpipe'}`]
 }
 
+/** The parts of AVX-512 that Mesa's compiler makes use of. */
+const AVX512 = ['avx512f', 'avx512bw', 'avx512dq', 'avx512vl']
+
+/**
+ * Lets Mesa's software adapter compute 16 numbers at a time where the processor can; by itself it does 8 (MIN2(…, 256)
+ * in gallivm/lp_bld_init.c). Convolutions are 1.6 times as fast so, on two cores of an AMD EPYC (Zen 5). It is read when
+ * the driver is loaded; other drivers do not know it.
+ *
+ * @param flags  what the processor can do. Default: what Linux says
+ */
+export function useWideVectors(flags = processorFlags()): void {
+  if (AVX512.every((flag) => flags.has(flag))) process.env['LP_NATIVE_VECTOR_WIDTH'] ??= '512'
+}
+
+function processorFlags(): ReadonlySet<string> {
+  const file = '/proc/cpuinfo'
+  const [, line = ''] = (existsSync(file) ? readFileSync(file, 'latin1') : '').match(/^flags\s*:(.*)$/m) ?? []
+  return new Set(line.trim().split(/\s+/))
+}
+
 /**
  * Dawn's WebGPU entry point, with WebGPU's constants (GPUBufferUsage, …) as globals, as in a browser.
  *
  * @param options  of Dawn, for instance `['backend=null']`, which compiles shaders and runs nothing
  */
 export function createGpu(options = defaultGpuOptions()): GPU {
+  useWideVectors()
   if (!('GPUBufferUsage' in globalThis)) Object.assign(globalThis, globals)
   const gpu = create(options)
   instances.push(gpu)
