@@ -161,7 +161,9 @@ export class FlatOptimizer implements Optimizer {
 
   loadState(state: OptimizerState): void {
     const steps = new Uint32Array(this.flat.count)
-    const loaded = this.saved().flatMap(({ slot, path, regions }) => {
+    const saved = this.saved()
+    requireNoOther(state, saved.flatMap(({ path, regions }) => [...(this.steps ? [`${path}.step`] : []), ...regions.map(([name]) => name)]))
+    const loaded = saved.flatMap(({ slot, path, regions }) => {
       if (this.steps) steps[slot.index] = entryOf(state, `${path}.step`, [1])[0]
       return regions.map(([name, average]) => ({ average, data: entryOf(state, name, average.shape) }))
     })
@@ -216,6 +218,17 @@ export function entryOf(state: OptimizerState, name: string, shape: Shape): Floa
   throw new DataError('loadState', 'this is not the state of an optimizer of this model', {
     given: { [name]: entry ? `shape [${entry.shape}]` : 'missing' },
     expected: `${name} of shape [${shape}]`,
+  })
+}
+
+/** @throws DataError when there is something that this optimizer does not remember: another kind's, or another model's */
+function requireNoOther(state: OptimizerState, names: readonly string[]): void {
+  const known = new Set(names)
+  const other = [...state.keys()].find((name) => !known.has(name))
+  if (other === undefined) return
+  throw new DataError('loadState', 'this is the state of an optimizer of another kind, or of another model', {
+    given: { 'it holds': other },
+    fix: 'make the same optimizer as when it was saved, or load only the weights: { withOptimizer: false }',
   })
 }
 

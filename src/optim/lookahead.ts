@@ -137,7 +137,8 @@ class Lookahead implements Optimizer {
     // Before its first step there were none.
     const started = count > 0 || saved.some(({ name }) => state.has(name))
     const loaded = started ? saved.map(({ name, slow }) => ({ slow, data: entryOf(state, name, slow.shape) })) : []
-    this.fast.loadState(state)
+    const own = new Set([COUNT, ...saved.map(({ name }) => name)])
+    this.fast.loadState(new Map([...state].filter(([name]) => !own.has(name))))
     for (const { slow, data } of loaded) upload(slow, data)
     upload(this.count, [count])
     this.started = started
