@@ -7,7 +7,7 @@ Object.assign(globalThis, globals)
 const gpu = create(settings.dawnOptions)
 const requestAdapter = gpu.requestAdapter.bind(gpu)
 gpu.requestAdapter = async (options) => {
-  const adapter = await requestAdapter({ ...options, ...(process.env.GPU === 'software' ? { forceFallbackAdapter: true } : {}) })
+  const adapter = await requestAdapter(options)
   if (adapter) Object.assign(adapterUsed, describe(adapter.info))
   return adapter
 }

@@ -1,6 +1,6 @@
 // Who takes part.
 import { spawnSync } from 'node:child_process'
-import { defaultGpuOptions } from '../../dist/src/platform/node/gpu.js'
+import { defaultGpuOptions, SOFTWARE_ONLY, useWideVectors } from '../../dist/src/platform/node/gpu.js'
 import { PeerProcess } from './peer-process.mjs'
 
 /**
@@ -10,7 +10,10 @@ import { PeerProcess } from './peer-process.mjs'
  */
 export function choosePeers({ ids, asIs }) {
   const node = { command: process.execPath, precision: 'f32', ours: false }
-  const settings = { dawnOptions: asIs ? [] : defaultGpuOptions(false), patient: !asIs }
+  const adapter = process.env.GPU === 'software' ? [SOFTWARE_ONLY] : []
+  const settings = { dawnOptions: [...(asIs ? [] : defaultGpuOptions(false)), ...adapter], patient: !asIs }
+  // In our environment, and so in theirs.
+  if (!asIs) useWideVectors()
   const python = ids.includes('pytorch') ? findPython() : undefined
   return [
     { ...node, id: 'wgrad-f32', name: 'wgrad f32', ours: true, script: 'wgrad.mjs', settings: { precision: 'f32' } },

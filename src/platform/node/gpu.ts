@@ -23,12 +23,10 @@ export function defaultGpuOptions(robust = process.env['WGRAD_ROBUST'] === '1'):
 }
 
 /**
- * The same, with no other adapter than Mesa's or Windows' software adapter: of those, Dawn does not count any as the
- * fallback adapter that WebGPU knows.
+ * The option with which Dawn offers no other adapter than Mesa's or Windows' software adapter: it counts none of these as
+ * the fallback adapter that WebGPU knows.
  */
-export function softwareGpuOptions(): string[] {
-  return [...defaultGpuOptions(), `adapter=${process.platform === 'win32' ? 'Microsoft Basic Render Driver' : 'llvmpipe'}`]
-}
+export const SOFTWARE_ONLY = `adapter=${process.platform === 'win32' ? 'Microsoft Basic Render Driver' : 'llvmpipe'}`
 
 /** The parts of AVX-512 that Mesa's compiler makes use of. */
 const AVX512 = ['avx512f', 'avx512bw', 'avx512dq', 'avx512vl']

@@ -2,7 +2,7 @@ import type { Platform } from '../platform.ts'
 import { datasets } from './archive.ts'
 import { nodeDecodePool } from './decode-pool.ts'
 import { nodeFiles } from './files.ts'
-import { createGpu, defaultGpuOptions, softwareGpuOptions, waitFor } from './gpu.ts'
+import { createGpu, defaultGpuOptions, SOFTWARE_ONLY, waitFor } from './gpu.ts'
 import { encodePng } from './png.ts'
 import { log, onInterrupt, terminalStatus } from './terminal.ts'
 
@@ -18,7 +18,7 @@ export function createNodePlatform(options: { threads?: number } = {}): Platform
     gpu(software = false) {
       const known = gpus.get(software)
       if (known) return known
-      const made = createGpu(software ? softwareGpuOptions() : defaultGpuOptions())
+      const made = createGpu([...defaultGpuOptions(), ...(software ? [SOFTWARE_ONLY] : [])])
       gpus.set(software, made)
       return made
     },
