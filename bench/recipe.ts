@@ -5,12 +5,13 @@
  */
 import { parseArgs } from 'node:util'
 import {
-  accuracy, architectures, augTransforms, CategoryBlock, crossEntropy, DataBlock, flipItem, getImageFiles, grandparentSplitter, ImageBlock,
-  imagenetStats, labelSmoothing, Learner, mixUp, normalize, openGpu, OptionError, parentLabel, PixelCache, randomResizedCrop,
-  randomSplitter, ranger, resize, sampleData, topKAccuracy, WgradError, type EpochRow, type Loaders,
+  accuracy, architectures, augTransforms, Cancel, CategoryBlock, crossEntropy, DataBlock, flipItem, getImageFiles, grandparentSplitter,
+  ImageBlock, imagenetStats, labelSmoothing, Learner, mixUp, normalize, openGpu, OptionError, parentLabel, PixelCache,
+  randomResizedCrop, randomSplitter, ranger, resize, sampleData, topKAccuracy, WgradError, type EpochRow, type Loaders,
 } from '../src/node.ts'
 import { chooseData } from './data-source.ts'
 import { choice, nextSplit, numberIn, whole } from './options.ts'
+import { versions } from './versions.ts'
 
 const USAGE = `npm run recipe -- [options]
 
@@ -51,13 +52,37 @@ const RECIPES = {
   leaderboard: { model: 'xresnet50', outputs: 10, activation: 'mish', pool: 'maxBlur', loss: 'label-smoothing', lr: 8e-3, size: 128 },
 } as const
 
-/** What one seed came to. */
-interface Run {
-  readonly seed: number
+/** What is trained, all options settled. */
+interface Recipe {
+  readonly data: Parameters<typeof chooseData>[0]
+  readonly limit: number
+  readonly seeds: readonly number[]
+  readonly leaderboard: boolean
+  readonly size: number
+  readonly thenSize: number | undefined
+  readonly epochs: number
+  readonly batchSize: number
+  readonly lr: number
+  readonly model: string
+  /** Of the model, but for its seed. */
+  readonly modelOptions: { readonly outputs: number; readonly activation: 'relu' | 'mish'; readonly pool: 'max' | 'maxBlur' }
+  readonly loss: 'cross-entropy' | 'label-smoothing'
+  readonly mixup: number | undefined
+  readonly tta: boolean
+  readonly fp32: boolean
+}
+
+/** What one size of images came to: its last fit, and the accuracy with test-time augmentation. */
+interface Measured {
   readonly rows: readonly EpochRow[]
   readonly tta?: number
+}
+
+/** What one seed came to. */
+interface Run extends Measured {
+  readonly seed: number
   /** After the larger images. */
-  readonly then?: { readonly rows: readonly EpochRow[]; readonly tta?: number }
+  readonly then?: Measured
 }
 
 async function main(argv: readonly string[]): Promise<void> {
@@ -66,76 +91,109 @@ async function main(argv: readonly string[]): Promise<void> {
     console.log(USAGE)
     return
   }
-  const { leaderboard = false, fp32 = false, tta = false } = given
-  const defaults = RECIPES[leaderboard ? 'leaderboard' : 'lesson']
-  const size = whole('--size', given.size, defaults.size, 32, 1024)
-  const thenSize = given['then-size'] === undefined ? undefined : whole('--then-size', given['then-size'], size, 32, 1024)
-  const epochs = whole('--epochs', given.epochs, 5, 1, 10_000)
-  const batchSize = whole('--batch-size', given['batch-size'], 64, 2, 4096)
-  const limit = whole('--limit', given.limit, Infinity, 20, Infinity)
-  const lr = numberIn('--lr', given.lr, defaults.lr, 0, 10)
-  const alpha = given.mixup === undefined ? undefined : numberIn('--mixup', given.mixup, 0.4, 0, 100)
-  const seeds = (given.seeds ?? '0').split(',').map((seed) => whole('--seeds', seed, 0, 0, 2 ** 31))
-  const name = choice('--model', given.model ?? defaults.model, Object.keys(architectures))
-  const outputs = whole('--outputs', given.outputs, defaults.outputs, 2, 100_000)
-  const activation = choice('--activation', given.activation ?? defaults.activation, ['relu', 'mish'])
-  const pool = choice('--pool', given.pool ?? defaults.pool, ['max', 'maxBlur'])
-  const loss = choice('--loss', given.loss ?? defaults.loss, ['cross-entropy', 'label-smoothing'])
-
+  const recipe = readRecipe(given)
   const gpu = await openGpu()
-  const { log, files } = gpu.platform
+  const { log, files, decoder } = gpu.platform
   log(`${gpu.name}${gpu.software ? ': a software adapter' : ''}`)
-  const variant = choice('--variant', given.variant ?? '320', ['full', '320', '160'])
-  const data = await chooseData({ data: given.data ?? process.env.IMAGENETTE_PATH, variant }, gpu.platform, sampleData)
+  const data = await chooseData(recipe.data, gpu.platform, sampleData)
   log(`images: ${data.name}`)
-
   const cache = new PixelCache()
-  const getLoaders = (seed: number, pixels: number, split = seed): Promise<Loaders> =>
-    new DataBlock({
-      blocks: [ImageBlock(), CategoryBlock()],
-      getItems: getImageFiles,
-      getY: parentLabel,
-      splitter: leaderboard ? grandparentSplitter({ valid: 'val' }) : randomSplitter({ seed: split }),
-      itemTransforms: leaderboard ? [randomResizedCrop(pixels, { minScale: 0.35 }), flipItem()] : [resize(224)],
-      batchTransforms: [...(leaderboard ? [] : augTransforms({ size: pixels, minScale: 0.5 })), normalize(imagenetStats)],
-    }).loaders(data.path, { batchSize, seed, limit, cache })
-
-  const ttaOf = async (learner: Learner): Promise<{ readonly tta?: number }> => {
-    if (!tta || learner.interrupted) return {}
-    const { predictions, targets } = await learner.tta()
-    const result = accuracy(predictions, targets)
-    log(`with test-time augmentation: ${result.toFixed(6)}`)
-    return { tta: result }
-  }
-
   const runs: Run[] = []
-  for (const seed of seeds) {
+  for (const seed of recipe.seeds) {
     log(`\nseed ${seed}`)
-    const model = architectures[name]({ outputs, activation, pool, seed })
-    const learner = new Learner(await getLoaders(seed, size), model, {
-      loss: loss === 'cross-entropy' ? crossEntropy() : labelSmoothing(),
-      metrics: leaderboard ? [accuracy, topKAccuracy(5)] : [accuracy],
-      callbacks: alpha === undefined ? [] : [mixUp(alpha)],
-      ...(leaderboard ? { optimizer: ranger({ squareMomentum: 0.99, epsilon: 1e-6 }), weightDecay: 1e-2 } : {}),
-    })
-    if (!fp32) learner.toFp16()
-    await (leaderboard ? learner.fitFlatCos(epochs, lr) : learner.fitOneCycle(epochs, lr))
-    let run: Run = { seed, rows: learner.recorder.rows, ...(await ttaOf(learner)) }
-    if (thenSize !== undefined && !learner.interrupted) {
-      learner.loaders = await getLoaders(seed, thenSize, nextSplit(seed))
-      await learner.fineTune(epochs, 1e-3)
-      run = { ...run, then: { rows: learner.recorder.rows, ...(await ttaOf(learner)) } }
+    const run = await train(recipe, seed, data.path, cache).catch(unlessInterrupted)
+    if (!run) {
+      process.exitCode = 130
+      break
     }
-    if (learner.interrupted) break
     runs.push(run)
     if (given.json !== undefined) {
-      const result = { adapter: gpu.name, software: gpu.software, data: data.name, options: { ...given }, runs }
+      const result = { adapter: gpu.name, software: gpu.software, data: data.name, versions: versions(), options: { ...given }, runs }
       await files.write(given.json, `${JSON.stringify(result, null, 2)}\n`)
     }
   }
   log(`\n${summary(runs)}`)
-  await gpu.platform.decoder.close()
+  await decoder.close()
   gpu.close()
+}
+
+/** Ctrl-C while predictions were made. */
+function unlessInterrupted(error: unknown): undefined {
+  if (!(error instanceof Cancel)) throw error
+}
+
+function readRecipe(given: Given): Recipe {
+  const { leaderboard = false, fp32 = false, tta = false } = given
+  const defaults = RECIPES[leaderboard ? 'leaderboard' : 'lesson']
+  const size = whole('--size', given.size, defaults.size, 32, 1024)
+  return {
+    data: { data: given.data ?? process.env.IMAGENETTE_PATH, variant: choice('--variant', given.variant ?? '320', ['full', '320', '160']) },
+    limit: whole('--limit', given.limit, Infinity, 20, Infinity),
+    seeds: (given.seeds ?? '0').split(',').map((seed) => whole('--seeds', seed, 0, 0, 2 ** 31)),
+    leaderboard, fp32, tta, size,
+    thenSize: given['then-size'] === undefined ? undefined : whole('--then-size', given['then-size'], size, 32, 1024),
+    epochs: whole('--epochs', given.epochs, 5, 1, 10_000),
+    batchSize: whole('--batch-size', given['batch-size'], 64, 2, 4096),
+    lr: numberIn('--lr', given.lr, defaults.lr, 0, 10),
+    model: choice('--model', given.model ?? defaults.model, Object.keys(architectures)),
+    modelOptions: {
+      outputs: whole('--outputs', given.outputs, defaults.outputs, 2, 100_000),
+      activation: choice('--activation', given.activation ?? defaults.activation, ['relu', 'mish']),
+      pool: choice('--pool', given.pool ?? defaults.pool, ['max', 'maxBlur']),
+    },
+    loss: choice('--loss', given.loss ?? defaults.loss, ['cross-entropy', 'label-smoothing']),
+    mixup: given.mixup === undefined ? undefined : numberIn('--mixup', given.mixup, 0.4, 0, 100),
+  }
+}
+
+/** @returns nothing when it was interrupted */
+async function train(recipe: Recipe, seed: number, path: string, cache: PixelCache): Promise<Run | undefined> {
+  const { leaderboard, size, thenSize, epochs, lr, mixup } = recipe
+  const model = architectures[recipe.model]({ ...recipe.modelOptions, seed })
+  const learner = new Learner(await loadersOf(recipe, { path, seed, cache, pixels: size, split: seed }), model, {
+    loss: recipe.loss === 'cross-entropy' ? crossEntropy() : labelSmoothing(),
+    metrics: leaderboard ? [accuracy, topKAccuracy(5)] : [accuracy],
+    callbacks: mixup === undefined ? [] : [mixUp(mixup)],
+    ...(leaderboard ? { optimizer: ranger({ squareMomentum: 0.99, epsilon: 1e-6 }), weightDecay: 1e-2 } : {}),
+  })
+  if (!recipe.fp32) learner.toFp16()
+  await (leaderboard ? learner.fitFlatCos(epochs, lr) : learner.fitOneCycle(epochs, lr))
+  const measured = await measure(recipe, learner)
+  if (thenSize === undefined || !measured) return measured && { seed, ...measured }
+  learner.loaders = await loadersOf(recipe, { path, seed, cache, pixels: thenSize, split: nextSplit(seed) })
+  await learner.fineTune(epochs, 1e-3)
+  const then = await measure(recipe, learner)
+  return then && { seed, ...measured, then }
+}
+
+interface LoadersWanted {
+  readonly path: string
+  readonly seed: number
+  readonly cache: PixelCache
+  readonly pixels: number
+  /** The seed of a random split. */
+  readonly split: number
+}
+
+function loadersOf({ leaderboard, batchSize, limit }: Recipe, { path, seed, cache, pixels, split }: LoadersWanted): Promise<Loaders> {
+  return new DataBlock({
+    blocks: [ImageBlock(), CategoryBlock()],
+    getItems: getImageFiles,
+    getY: parentLabel,
+    splitter: leaderboard ? grandparentSplitter({ valid: 'val' }) : randomSplitter({ seed: split }),
+    itemTransforms: leaderboard ? [randomResizedCrop(pixels, { minScale: 0.35 }), flipItem()] : [resize(224)],
+    batchTransforms: [...(leaderboard ? [] : augTransforms({ size: pixels, minScale: 0.5 })), normalize(imagenetStats)],
+  }).loaders(path, { batchSize, seed, limit, cache })
+}
+
+async function measure({ tta }: Recipe, learner: Learner): Promise<Measured | undefined> {
+  const { rows } = learner.recorder
+  if (learner.interrupted) return undefined
+  if (!tta) return { rows }
+  const { predictions, targets } = await learner.tta()
+  const result = accuracy(predictions, targets)
+  learner.platform.log(`with test-time augmentation: ${result.toFixed(6)}`)
+  return { rows, tta: result }
 }
 
 /** A line for each thing that was measured: the mean, and each seed. */
@@ -153,6 +211,8 @@ function summary(runs: readonly Run[]): string {
   })
   return lines.filter((line) => line !== undefined).join('\n')
 }
+
+type Given = ReturnType<typeof parse>
 
 function parse(argv: readonly string[]) {
   try {
