@@ -113,6 +113,7 @@ async function main(argv: readonly string[]): Promise<void> {
     }
   }
   log(`\n${summary(runs)}`)
+  await gpu.writeProfile()
   await decoder.close()
   gpu.close()
 }
