@@ -29,7 +29,7 @@ export interface Options {
   readonly resume: boolean
 }
 
-/** The notebook's own settings, and ones with which two cores manage all sections in five to six minutes. An explicit option wins over both. */
+/** The notebook's own settings, and ones with which two cores manage all sections in five minutes. An explicit option wins over both. */
 const PROFILES = {
   full: { size: 128, 'then-size': 224, epochs: 5, 'batch-size': 64, limit: Infinity, variant: '320' },
   quick: { size: 64, 'then-size': 96, epochs: 3, 'batch-size': 16, limit: 600, variant: '160' },
