@@ -8,7 +8,7 @@
 // stride 2: one, two, two and four taps), so nothing is multiplied by inserted zeros.
 //
 // Grid: a count, STRIDE² · ceil(N·ceil(H/STRIDE)·ceil(W/STRIDE) / (2·LANES)) · ceil(ceil(C/4) / SUBGROUP), with
-// LANES = min(SUBGROUP, 8).
+// LANES = min(SUBGROUP, 16).
 // Measured, Mesa 25.0.7 lavapipe, 2 cores of an AMD EPYC (Zen 5), f16 storage, sizes in a uniform, GFLOP/s per core:
 // [2,28,28,128]→128 3×3 74 with 16 lanes, 44 with 8; at batch 16 and 8×8 72, 4×4 73, 2×2 91, with stride 2 16×16→8×8 48,
 // and with 32 in-channels, which leave half the lanes idle, 31 to 35 (38 to 42); 0.3 s to compile (0.15 s).

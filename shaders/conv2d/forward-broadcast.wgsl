@@ -6,7 +6,7 @@
 // Per step of four in-channels each lane loads those of two pixels and of its own four out-channels, and the pixels'
 // are handed round by broadcasts: on a software adapter a load costs more than the arithmetic it feeds.
 //
-// Grid: a count, ceil(N·P·Q / (2·LANES)) · ceil(ceil(O/4) / SUBGROUP), with LANES = min(SUBGROUP, 8).
+// Grid: a count, ceil(N·P·Q / (2·LANES)) · ceil(ceil(O/4) / SUBGROUP), with LANES = min(SUBGROUP, 16).
 // Measured, Mesa 25.0.7 lavapipe, 2 cores of an AMD EPYC (Zen 5), f16 storage, sizes in a uniform, GFLOP/s per core:
 // [2,28,28,128]→128 3×3 75 with 16 lanes, 44 with 8; at batch 16 and 8×8 73, 4×4 79, 2×2 93 (skipped taps counted as
 // work), and with 32 out-channels, which leave half the lanes idle, 34 (38); 0.3 s to compile (0.15 s).

@@ -34,7 +34,8 @@ export function runPass(
   pass: Pass, sizes: ConvolutionSizes, operands: readonly [Tensor, Tensor, Tensor],
   kernel: Kernel = kernelFor(pass, sizes), record: typeof launch = launch,
 ): void {
-  const { N, H, W, C, P, Q, O, R, S, STRIDE, PAD, dtype } = pass === 'backward-weight' ? inRows(sizes) : sizes
+  const launched = pass === 'backward-weight' ? inRows(sizes) : sizes
+  const { N, H, W, C, P, Q, O, R, S, STRIDE, PAD, dtype } = launched
   const [left, right, result] = operands
   const [leftName, rightName, resultName] = OPERANDS[pass]
   const shader = SHADERS[kernel.family][pass]
@@ -45,7 +46,7 @@ export function runPass(
     return
   }
   // The pixels are split into slices, whose sums are added up in a second launch.
-  const SLICES = sliceCount(kernel, inRows(sizes), result)
+  const SLICES = sliceCount(kernel, launched, result)
   const partial = SLICES === 1 ? result : empty({ shape: [SLICES, ...result.shape], dtype: 'f32' }, 'slices of dw')
   const { rows, columns } = productOf(pass, sizes)
   const groups = [Math.ceil(columns / kernel.columns), Math.ceil(rows / kernel.rows), SLICES] as const
