@@ -1,10 +1,10 @@
 /** `npm run bench`: kernels, each proven before it is timed; whole training steps and the loader; the report on a GPU. */
 import { writeFile } from 'node:fs/promises'
-import { parseArgs } from 'node:util'
-import { OptionError, WgradError } from '../src/base/errors.ts'
+import { OptionError } from '../src/base/errors.ts'
 import { openGpu, sampleData } from '../src/node.ts'
 import type { KernelFamily } from '../src/gpu/device.ts'
 import { nodePlatform } from '../src/platform/node/index.ts'
+import { choice, parseCommand, runCommand } from './command.ts'
 import { gpuReport, PARTS } from './gpu-report.ts'
 import { measureAll } from './harness.ts'
 import { kernelTable, totals, totalsTable } from './kernel-table.ts'
@@ -56,7 +56,7 @@ const FAMILIES: readonly KernelFamily[] = ['broadcast', 'tile', 'matrix']
 const STEP_PARTS = ['steps', 'loader', 'memory'] as const
 
 async function main(argv: readonly string[]): Promise<void> {
-  const { values: given, positionals } = parse(argv)
+  const { values: given, positionals } = parseCommand('bench', argv, OPTIONS, { positionals: true })
   const [command = ''] = positionals
   if (given.help) console.log(USAGE)
   else if (command === 'report') await report(given)
@@ -64,7 +64,7 @@ async function main(argv: readonly string[]): Promise<void> {
   else await kernels(command, given)
 }
 
-type Given = ReturnType<typeof parse>['values']
+type Given = ReturnType<typeof parseCommand<typeof OPTIONS>>['values']
 
 async function kernels(filter: string, given: Given): Promise<void> {
   const family = given.family === undefined ? undefined : choices('--family', given.family, FAMILIES)[0]
@@ -163,15 +163,6 @@ async function writeJson({ json }: Given, machine: Machine, content: object): Pr
   if (json !== undefined) await writeFile(json, `${JSON.stringify({ machine, ...content }, null, 1)}\n`)
 }
 
-function parse(argv: readonly string[]) {
-  try {
-    return parseArgs({ args: [...argv], options: OPTIONS, allowPositionals: true })
-  } catch (cause) {
-    const fix = '`npm run bench -- --help` lists the options'
-    throw new OptionError('bench', (cause as Error).message.split('\n')[0], { fix, cause })
-  }
-}
-
 function dataOf({ data }: Given): string | undefined {
   return data ?? nodePlatform.env('IMAGENETTE_PATH')
 }
@@ -181,11 +172,7 @@ function roundsOf({ rounds }: Given): number {
 }
 
 function choices<Choice extends string>(option: string, given: string, known: readonly Choice[]): Choice[] {
-  return given.split(',').map((text) => {
-    const found = known.find((one) => one === text.trim())
-    if (found !== undefined) return found
-    throw new OptionError(option, `'${text}' is not one of its values`, { expected: known.join(', ') })
-  })
+  return given.split(',').map((text) => choice(option, text.trim(), known))
 }
 
 function numbers(option: string, given: string): number[] {
@@ -196,7 +183,4 @@ function numbers(option: string, given: string): number[] {
   })
 }
 
-await main(process.argv.slice(2)).catch((error: unknown) => {
-  console.error(error instanceof WgradError ? `${error.name}: ${error.message}` : error)
-  process.exitCode = 1
-})
+await runCommand(main)

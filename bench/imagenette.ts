@@ -4,9 +4,10 @@
  */
 import {
   accuracy, augTransforms, batchStats, CategoryBlock, crossEntropy, cutMix, DataBlock, getImageFiles, ImageBlock, imagenetStats,
-  labelSmoothing, Learner, mixUp, normalize, openGpu, parentLabel, PixelCache, randomSplitter, resize, sampleData, WgradError, xresnet18, xresnet50,
+  labelSmoothing, Learner, mixUp, normalize, openGpu, parentLabel, PixelCache, randomSplitter, resize, sampleData, xresnet18, xresnet50,
   type LearnerOptions, type Loaders, type Module,
 } from '../src/node.ts'
+import { runCommand } from './command.ts'
 import { chooseData } from './data-source.ts'
 import { LessonRun } from './lesson-run.ts'
 import { nextSplit, readOptions, USAGE, wantsHelp } from './options.ts'
@@ -101,8 +102,4 @@ async function main(argv: readonly string[]): Promise<void> {
   await run.end()
 }
 
-await main(process.argv.slice(2)).catch((error: unknown) => {
-  // The library's errors say it all in their message; anything else is a bug and wants its stack.
-  console.error(error instanceof WgradError ? `${error.name}: ${error.message}` : error)
-  process.exitCode = 1
-})
+await runCommand(main)

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
 import { DataError, OptionError } from '../src/base/errors.ts'
+import { choice, parseCommand, whole } from './command.ts'
 
 export const SECTIONS = ['baseline', 'normalize', 'small-images', 'larger-images', 'tta', 'mixup', 'label-smoothing'] as const
 export type Section = (typeof SECTIONS)[number]
@@ -67,7 +67,7 @@ const DEFINITION = {
 
 /** @throws OptionError that names the option, what was given and what is possible */
 export function readOptions(argv: readonly string[], env: Readonly<Record<string, string | undefined>>, software: boolean): Options {
-  const given = parse(argv)
+  const given = parseCommand('imagenette', argv, DEFINITION).values
   if (given.resume !== undefined) return optionsOf(given.resume, Object.keys(given))
   const profile = choice('--profile', given.profile ?? (software ? 'quick' : 'full'), ['full', 'quick'])
   const defaults = PROFILES[profile]
@@ -112,37 +112,4 @@ export function nextSplit(seed: number): number {
 
 export function wantsHelp(argv: readonly string[]): boolean {
   return argv.includes('--help')
-}
-
-function parse(argv: readonly string[]) {
-  try {
-    return parseArgs({ args: [...argv], options: DEFINITION }).values
-  } catch (cause) {
-    throw new OptionError('imagenette', (cause as Error).message.split('\n')[0], { fix: '`npm run imagenette -- --help` lists the options', cause })
-  }
-}
-
-/** @throws OptionError when it is none of the choices */
-export function choice<Choice extends string>(option: string, given: string, choices: readonly Choice[]): Choice {
-  const found = choices.find((known) => known === given)
-  if (found === undefined) throw new OptionError(option, `'${given}' is not one of its values`, { expected: choices.join(', ') })
-  return found
-}
-
-/** @throws OptionError when it is no whole number within the bounds */
-export function whole(option: string, given: string | undefined, otherwise: number, low: number, high: number): number {
-  if (given === undefined) return otherwise
-  const value = Number(given)
-  if (!Number.isInteger(value) || value < low || value > high) {
-    throw new OptionError(option, `'${given}' is out of range`, { expected: high === Infinity ? `a whole number from ${low} on` : `a whole number from ${low} to ${high}` })
-  }
-  return value
-}
-
-/** @throws OptionError when it is no number above `low`, up to `high` */
-export function numberIn(option: string, given: string | undefined, otherwise: number, low: number, high: number): number {
-  if (given === undefined) return otherwise
-  const value = Number(given)
-  if (value > low && value <= high) return value
-  throw new OptionError(option, `'${given}' is out of range`, { expected: `a number above ${low}, at most ${high}` })
 }

@@ -1,8 +1,8 @@
 /** `npm run predict -- MODEL FILE…`: what a model that `learner.export` has written sees on image files. */
-import { parseArgs } from 'node:util'
 import {
-  DataError, loadLearner, nodePlatform, openGpu, OptionError, WgradError, type Prediction, type Predictor,
+  DataError, loadLearner, nodePlatform, openGpu, OptionError, type Prediction, type Predictor,
 } from '../src/node.ts'
+import { parseCommand, runCommand } from './command.ts'
 
 const USAGE = `npm run predict -- MODEL FILE… [options]
 
@@ -12,12 +12,10 @@ const USAGE = `npm run predict -- MODEL FILE… [options]
   --help
 `
 
-const HELP = '`npm run predict -- --help` says how it is used'
-
 const DEFINITION = { top: { type: 'string' }, help: { type: 'boolean' } } as const
 
-async function main(args: string[]): Promise<void> {
-  const { positionals: [path, ...files], values } = parse(args)
+async function main(argv: readonly string[]): Promise<void> {
+  const { positionals: [path, ...files], values } = parseCommand('predict', argv, DEFINITION, { positionals: true })
   if (values.help) {
     console.log(USAGE)
     return
@@ -27,7 +25,7 @@ async function main(args: string[]): Promise<void> {
     throw new OptionError('--top', `'${values.top}' is no count`, { expected: 'a whole number from 1 on' })
   }
   if (path === undefined || files.length === 0) {
-    throw new OptionError('predict', 'a model and image files are needed', { fix: HELP })
+    throw new OptionError('predict', 'a model and image files are needed', { fix: '`npm run predict -- --help` says how it is used' })
   }
   const gpu = await openGpu()
   if (gpu.software) console.error(`${gpu.name}: a software adapter`)
@@ -60,15 +58,4 @@ function likeliest({ probabilities }: Prediction, vocab: readonly string[], top:
     .join(', ')
 }
 
-function parse(args: string[]) {
-  try {
-    return parseArgs({ args, options: DEFINITION, allowPositionals: true })
-  } catch (cause) {
-    throw new OptionError('predict', (cause as Error).message.split('\n')[0], { fix: HELP, cause })
-  }
-}
-
-await main(process.argv.slice(2)).catch((error: unknown) => {
-  console.error(error instanceof WgradError ? `${error.name}: ${error.message}` : error)
-  process.exitCode = 1
-})
+await runCommand(main)

@@ -3,14 +3,14 @@
  * options, so that what a technique is worth, or another network, can be told from what a seed changes. With
  * `--leaderboard` it is the recipe of Imagenette's leaderboard.
  */
-import { parseArgs } from 'node:util'
 import {
   accuracy, architectures, augTransforms, Cancel, CategoryBlock, crossEntropy, DataBlock, flipItem, getImageFiles, grandparentSplitter,
-  ImageBlock, imagenetStats, labelSmoothing, Learner, mixUp, normalize, openGpu, OptionError, parentLabel, PixelCache,
-  randomResizedCrop, randomSplitter, ranger, resize, sampleData, topKAccuracy, WgradError, type EpochRow, type Loaders,
+  ImageBlock, imagenetStats, labelSmoothing, Learner, mixUp, normalize, openGpu, parentLabel, PixelCache,
+  randomResizedCrop, randomSplitter, ranger, resize, sampleData, topKAccuracy, type EpochRow, type Loaders,
 } from '../src/node.ts'
+import { choice, numberIn, parseCommand, runCommand, whole } from './command.ts'
 import { chooseData } from './data-source.ts'
-import { choice, nextSplit, numberIn, whole } from './options.ts'
+import { nextSplit } from './options.ts'
 import { versions } from './versions.ts'
 
 const USAGE = `npm run recipe -- [options]
@@ -86,7 +86,7 @@ interface Run extends Measured {
 }
 
 async function main(argv: readonly string[]): Promise<void> {
-  const given = parse(argv)
+  const given = parseCommand('recipe', argv, DEFINITION).values
   if (given.help) {
     console.log(USAGE)
     return
@@ -123,7 +123,7 @@ function unlessInterrupted(error: unknown): undefined {
   if (!(error instanceof Cancel)) throw error
 }
 
-function readRecipe(given: Given): Recipe {
+function readRecipe(given: ReturnType<typeof parseCommand<typeof DEFINITION>>['values']): Recipe {
   const { leaderboard = false, fp32 = false, tta = false } = given
   const defaults = RECIPES[leaderboard ? 'leaderboard' : 'lesson']
   const size = whole('--size', given.size, defaults.size, 32, 1024)
@@ -213,17 +213,4 @@ function summary(runs: readonly Run[]): string {
   return lines.filter((line) => line !== undefined).join('\n')
 }
 
-type Given = ReturnType<typeof parse>
-
-function parse(argv: readonly string[]) {
-  try {
-    return parseArgs({ args: [...argv], options: DEFINITION }).values
-  } catch (cause) {
-    throw new OptionError('recipe', (cause as Error).message.split('\n')[0], { fix: '`npm run recipe -- --help` lists the options', cause })
-  }
-}
-
-await main(process.argv.slice(2)).catch((error: unknown) => {
-  console.error(error instanceof WgradError ? `${error.name}: ${error.message}` : error)
-  process.exitCode = 1
-})
+await runCommand(main)

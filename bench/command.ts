@@ -1,0 +1,47 @@
+import { parseArgs, type ParseArgsConfig } from 'node:util'
+import { OptionError, WgradError } from '../src/base/errors.ts'
+
+/** What `npm run COMMAND -- …` was given. @throws OptionError for an option that it does not know */
+export function parseCommand<const Options extends NonNullable<ParseArgsConfig['options']>>(
+  command: string, argv: readonly string[], options: Options, { positionals: allowPositionals = false } = {},
+): ReturnType<typeof parseArgs<{ args: string[]; options: Options; allowPositionals: boolean }>> {
+  try {
+    return parseArgs({ args: [...argv], options, allowPositionals })
+  } catch (cause) {
+    const fix = `\`npm run ${command} -- --help\` lists the options`
+    throw new OptionError(command, (cause as Error).message.split('\n')[0], { fix, cause })
+  }
+}
+
+/** Runs a command to its end. The library's errors say it all in their message; anything else is a bug and wants its stack. */
+export async function runCommand(main: (argv: readonly string[]) => Promise<void>): Promise<void> {
+  await main(process.argv.slice(2)).catch((error: unknown) => {
+    console.error(error instanceof WgradError ? `${error.name}: ${error.message}` : error)
+    process.exitCode = 1
+  })
+}
+
+/** @throws OptionError when it is none of the choices */
+export function choice<Choice extends string>(option: string, given: string, choices: readonly Choice[]): Choice {
+  const found = choices.find((known) => known === given)
+  if (found === undefined) throw new OptionError(option, `'${given}' is not one of its values`, { expected: choices.join(', ') })
+  return found
+}
+
+/** @throws OptionError when it is no whole number within the bounds */
+export function whole(option: string, given: string | undefined, otherwise: number, low: number, high: number): number {
+  if (given === undefined) return otherwise
+  const value = Number(given)
+  if (!Number.isInteger(value) || value < low || value > high) {
+    throw new OptionError(option, `'${given}' is out of range`, { expected: high === Infinity ? `a whole number from ${low} on` : `a whole number from ${low} to ${high}` })
+  }
+  return value
+}
+
+/** @throws OptionError when it is no number above `low`, up to `high` */
+export function numberIn(option: string, given: string | undefined, otherwise: number, low: number, high: number): number {
+  if (given === undefined) return otherwise
+  const value = Number(given)
+  if (value > low && value <= high) return value
+  throw new OptionError(option, `'${given}' is out of range`, { expected: `a number above ${low}, at most ${high}` })
+}
