@@ -13,7 +13,7 @@
 // [2,28,28,128]→128 3×3 74 with 16 lanes, 44 with 8; at batch 16 and 8×8 72, 4×4 73, 2×2 91, with stride 2 16×16→8×8 48,
 // and with 32 in-channels, which leave half the lanes idle, 31 to 35 (38 to 42); 0.3 s to compile (0.15 s).
 //
-// @enable subgroups
+// @use lib/broadcast-tile
 // @shape N H W C P Q O R S STRIDE PAD
 // @sample N=3 H=5 W=6 C=10 P=3 Q=3 O=12 R=3 S=3 STRIDE=2 PAD=1
 
@@ -21,9 +21,6 @@
 @group(0) @binding(1) var<storage, read> weight: array<T4>;
 @group(0) @binding(2) var<storage, read_write> dx: array<T4>;
 
-// Lanes that bring pixels: four, eight or sixteen, of larger subgroups the first.
-const LANES = min(SUBGROUP, 16u);
-const TILE = 2u * LANES;
 const NOWHERE = 0xffffffffu;
 
 struct Pixel { n: u32, i: u32, j: u32 }
@@ -37,10 +34,6 @@ fn pixelAt(number: u32, height: u32, width: u32) -> Pixel {
   }
   let position = number % area;
   return Pixel(number / area, position / width, position % width);
-}
-
-fn addProduct(sum: vec4f, a: vec4f, w: mat4x4f) -> vec4f {
-  return fma(vec4f(a.w), w[3], fma(vec4f(a.z), w[2], fma(vec4f(a.y), w[1], fma(vec4f(a.x), w[0], sum))));
 }
 
 @compute @workgroup_size(SUBGROUP) @diagnostic(off, subgroup_uniformity)
@@ -70,14 +63,7 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(subgroup_invocation_id) lane:
   let leftA = pixelA.j + (offsetW + shape.PAD) / shape.STRIDE;
   let leftB = pixelB.j + (offsetW + shape.PAD) / shape.STRIDE;
 
-  var sum0 = vec4f(); var sum1 = vec4f(); var sum2 = vec4f(); var sum3 = vec4f();
-  var sum4 = vec4f(); var sum5 = vec4f(); var sum6 = vec4f(); var sum7 = vec4f();
-  var sum8 = vec4f(); var sum9 = vec4f(); var sum10 = vec4f(); var sum11 = vec4f();
-  var sum12 = vec4f(); var sum13 = vec4f(); var sum14 = vec4f(); var sum15 = vec4f();
-  var sum16 = vec4f(); var sum17 = vec4f(); var sum18 = vec4f(); var sum19 = vec4f();
-  var sum20 = vec4f(); var sum21 = vec4f(); var sum22 = vec4f(); var sum23 = vec4f();
-  var sum24 = vec4f(); var sum25 = vec4f(); var sum26 = vec4f(); var sum27 = vec4f();
-  var sum28 = vec4f(); var sum29 = vec4f(); var sum30 = vec4f(); var sum31 = vec4f();
+  var tile = Tile();
 
   let row = shape.R * shape.S * C4;
   for (var r = r0; r < shape.R; r += shape.STRIDE) {
@@ -101,42 +87,7 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(subgroup_invocation_id) lane:
         // Beyond O, dy is zero and the last row serves.
         let at = min(vec4u(k * 4u) + vec4u(0u, 1u, 2u, 3u), vec4u(shape.O - 1u)) * row + tap;
         let w = mat4x4f(load4(weight[at.x]), load4(weight[at.y]), load4(weight[at.z]), load4(weight[at.w]));
-        sum0 = addProduct(sum0, subgroupBroadcast(a, 0u), w);
-        sum1 = addProduct(sum1, subgroupBroadcast(a, 1u), w);
-        sum2 = addProduct(sum2, subgroupBroadcast(a, 2u), w);
-        sum3 = addProduct(sum3, subgroupBroadcast(a, 3u), w);
-        sum16 = addProduct(sum16, subgroupBroadcast(b, 0u), w);
-        sum17 = addProduct(sum17, subgroupBroadcast(b, 1u), w);
-        sum18 = addProduct(sum18, subgroupBroadcast(b, 2u), w);
-        sum19 = addProduct(sum19, subgroupBroadcast(b, 3u), w);
-        if (LANES >= 8u) {
-          sum4 = addProduct(sum4, subgroupBroadcast(a, 4u), w);
-          sum5 = addProduct(sum5, subgroupBroadcast(a, 5u), w);
-          sum6 = addProduct(sum6, subgroupBroadcast(a, 6u), w);
-          sum7 = addProduct(sum7, subgroupBroadcast(a, 7u), w);
-          sum20 = addProduct(sum20, subgroupBroadcast(b, 4u), w);
-          sum21 = addProduct(sum21, subgroupBroadcast(b, 5u), w);
-          sum22 = addProduct(sum22, subgroupBroadcast(b, 6u), w);
-          sum23 = addProduct(sum23, subgroupBroadcast(b, 7u), w);
-        }
-        if (LANES == 16u) {
-          sum8 = addProduct(sum8, subgroupBroadcast(a, 8u), w);
-          sum9 = addProduct(sum9, subgroupBroadcast(a, 9u), w);
-          sum10 = addProduct(sum10, subgroupBroadcast(a, 10u), w);
-          sum11 = addProduct(sum11, subgroupBroadcast(a, 11u), w);
-          sum12 = addProduct(sum12, subgroupBroadcast(a, 12u), w);
-          sum13 = addProduct(sum13, subgroupBroadcast(a, 13u), w);
-          sum14 = addProduct(sum14, subgroupBroadcast(a, 14u), w);
-          sum15 = addProduct(sum15, subgroupBroadcast(a, 15u), w);
-          sum24 = addProduct(sum24, subgroupBroadcast(b, 8u), w);
-          sum25 = addProduct(sum25, subgroupBroadcast(b, 9u), w);
-          sum26 = addProduct(sum26, subgroupBroadcast(b, 10u), w);
-          sum27 = addProduct(sum27, subgroupBroadcast(b, 11u), w);
-          sum28 = addProduct(sum28, subgroupBroadcast(b, 12u), w);
-          sum29 = addProduct(sum29, subgroupBroadcast(b, 13u), w);
-          sum30 = addProduct(sum30, subgroupBroadcast(b, 14u), w);
-          sum31 = addProduct(sum31, subgroupBroadcast(b, 15u), w);
-        }
+        addStep(&tile, a, b, w);
         continuing {
           k++;
           break if k >= O4;
@@ -152,9 +103,7 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(subgroup_invocation_id) lane:
   let wB = pixelB.j * shape.STRIDE + offsetW;
   let placeA = select(NOWHERE, ((pixelA.n * shape.H + hA) * shape.W + wA) * C4, hA < shape.H && wA < shape.W);
   let placeB = select(NOWHERE, ((pixelB.n * shape.H + hB) * shape.W + wB) * C4, hB < shape.H && wB < shape.W);
-  let sums = array<vec4f, 32>(
-    sum0, sum1, sum2, sum3, sum4, sum5, sum6, sum7, sum8, sum9, sum10, sum11, sum12, sum13, sum14, sum15,
-    sum16, sum17, sum18, sum19, sum20, sum21, sum22, sum23, sum24, sum25, sum26, sum27, sum28, sum29, sum30, sum31);
+  let sums = sumsOf(tile);
   let channels = vec4u(column * 4u) + vec4u(0u, 1u, 2u, 3u);
   // The bound goes through a broadcast so that no compiler unrolls the loop: sixteen stores treble the time it takes.
   let count = subgroupBroadcastFirst(min(TILE, pixels - first));

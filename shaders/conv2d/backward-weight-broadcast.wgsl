@@ -17,20 +17,13 @@
 // Measured, Mesa 25.0.7 lavapipe, 2 cores of an AMD EPYC (Zen 5), f16 storage, sizes in a uniform, GFLOP/s per core:
 // [2,28,28,128]→128 3×3 69 with 16 lanes, 42 with 8; at batch 16 and 32×32 68, 8×8 67, 2×2 74; 0.5 s to compile (0.25 s).
 //
-// @enable subgroups
+// @use lib/broadcast-tile
 // @shape N H W C P Q O R S STRIDE PAD SLICES
 // @sample N=3 H=5 W=6 C=10 P=3 Q=3 O=12 R=3 S=3 STRIDE=2 PAD=1 SLICES=2
 
 @group(0) @binding(0) var<storage, read> x: array<T4>;
 @group(0) @binding(1) var<storage, read> dy: array<T4>;
 @group(0) @binding(2) var<storage, read_write> dw: array<vec4f>;
-
-const LANES = min(SUBGROUP, 16u);
-const TILE = 2u * LANES;
-
-fn addProduct(sum: vec4f, a: vec4f, w: mat4x4f) -> vec4f {
-  return fma(vec4f(a.w), w[3], fma(vec4f(a.z), w[2], fma(vec4f(a.y), w[1], fma(vec4f(a.x), w[0], sum))));
-}
 
 // One out-channel at the four pixels of a step: the values of four lanes from a given one on.
 @diagnostic(off, subgroup_uniformity)
@@ -91,14 +84,7 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(subgroup_invocation_id) lane:
   let groupA = min(o4, O4 - 1u);
   let groupB = min(o4 + LANES / 4u, O4 - 1u);
 
-  var sum0 = vec4f(); var sum1 = vec4f(); var sum2 = vec4f(); var sum3 = vec4f();
-  var sum4 = vec4f(); var sum5 = vec4f(); var sum6 = vec4f(); var sum7 = vec4f();
-  var sum8 = vec4f(); var sum9 = vec4f(); var sum10 = vec4f(); var sum11 = vec4f();
-  var sum12 = vec4f(); var sum13 = vec4f(); var sum14 = vec4f(); var sum15 = vec4f();
-  var sum16 = vec4f(); var sum17 = vec4f(); var sum18 = vec4f(); var sum19 = vec4f();
-  var sum20 = vec4f(); var sum21 = vec4f(); var sum22 = vec4f(); var sum23 = vec4f();
-  var sum24 = vec4f(); var sum25 = vec4f(); var sum26 = vec4f(); var sum27 = vec4f();
-  var sum28 = vec4f(); var sum29 = vec4f(); var sum30 = vec4f(); var sum31 = vec4f();
+  var tile = Tile();
 
   // Runs are numbered (p, q) along the images, (n, p) along the rows; `i` and `j` are these two, counted on.
   let perSlice = (runs + shape.SLICES - 1u) / shape.SLICES;
@@ -130,41 +116,41 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(subgroup_invocation_id) lane:
         let v = mat4x4f(
           load4(select(T4(), x[at.x], inside.x)), load4(select(T4(), x[at.y], inside.y)),
           load4(select(T4(), x[at.z], inside.z)), load4(select(T4(), x[at.w], inside.w)));
-        sum0 = addProduct(sum0, four0(a.x), v);
-        sum1 = addProduct(sum1, four0(a.y), v);
-        sum2 = addProduct(sum2, four0(a.z), v);
-        sum3 = addProduct(sum3, four0(a.w), v);
-        sum16 = addProduct(sum16, four0(b.x), v);
-        sum17 = addProduct(sum17, four0(b.y), v);
-        sum18 = addProduct(sum18, four0(b.z), v);
-        sum19 = addProduct(sum19, four0(b.w), v);
+        tile.sum0 = addProduct(tile.sum0, four0(a.x), v);
+        tile.sum1 = addProduct(tile.sum1, four0(a.y), v);
+        tile.sum2 = addProduct(tile.sum2, four0(a.z), v);
+        tile.sum3 = addProduct(tile.sum3, four0(a.w), v);
+        tile.sum16 = addProduct(tile.sum16, four0(b.x), v);
+        tile.sum17 = addProduct(tile.sum17, four0(b.y), v);
+        tile.sum18 = addProduct(tile.sum18, four0(b.z), v);
+        tile.sum19 = addProduct(tile.sum19, four0(b.w), v);
         if (LANES >= 8u) {
-          sum4 = addProduct(sum4, four4(a.x), v);
-          sum5 = addProduct(sum5, four4(a.y), v);
-          sum6 = addProduct(sum6, four4(a.z), v);
-          sum7 = addProduct(sum7, four4(a.w), v);
-          sum20 = addProduct(sum20, four4(b.x), v);
-          sum21 = addProduct(sum21, four4(b.y), v);
-          sum22 = addProduct(sum22, four4(b.z), v);
-          sum23 = addProduct(sum23, four4(b.w), v);
+          tile.sum4 = addProduct(tile.sum4, four4(a.x), v);
+          tile.sum5 = addProduct(tile.sum5, four4(a.y), v);
+          tile.sum6 = addProduct(tile.sum6, four4(a.z), v);
+          tile.sum7 = addProduct(tile.sum7, four4(a.w), v);
+          tile.sum20 = addProduct(tile.sum20, four4(b.x), v);
+          tile.sum21 = addProduct(tile.sum21, four4(b.y), v);
+          tile.sum22 = addProduct(tile.sum22, four4(b.z), v);
+          tile.sum23 = addProduct(tile.sum23, four4(b.w), v);
         }
         if (LANES == 16u) {
-          sum8 = addProduct(sum8, four8(a.x), v);
-          sum9 = addProduct(sum9, four8(a.y), v);
-          sum10 = addProduct(sum10, four8(a.z), v);
-          sum11 = addProduct(sum11, four8(a.w), v);
-          sum12 = addProduct(sum12, four12(a.x), v);
-          sum13 = addProduct(sum13, four12(a.y), v);
-          sum14 = addProduct(sum14, four12(a.z), v);
-          sum15 = addProduct(sum15, four12(a.w), v);
-          sum24 = addProduct(sum24, four8(b.x), v);
-          sum25 = addProduct(sum25, four8(b.y), v);
-          sum26 = addProduct(sum26, four8(b.z), v);
-          sum27 = addProduct(sum27, four8(b.w), v);
-          sum28 = addProduct(sum28, four12(b.x), v);
-          sum29 = addProduct(sum29, four12(b.y), v);
-          sum30 = addProduct(sum30, four12(b.z), v);
-          sum31 = addProduct(sum31, four12(b.w), v);
+          tile.sum8 = addProduct(tile.sum8, four8(a.x), v);
+          tile.sum9 = addProduct(tile.sum9, four8(a.y), v);
+          tile.sum10 = addProduct(tile.sum10, four8(a.z), v);
+          tile.sum11 = addProduct(tile.sum11, four8(a.w), v);
+          tile.sum12 = addProduct(tile.sum12, four12(a.x), v);
+          tile.sum13 = addProduct(tile.sum13, four12(a.y), v);
+          tile.sum14 = addProduct(tile.sum14, four12(a.z), v);
+          tile.sum15 = addProduct(tile.sum15, four12(a.w), v);
+          tile.sum24 = addProduct(tile.sum24, four8(b.x), v);
+          tile.sum25 = addProduct(tile.sum25, four8(b.y), v);
+          tile.sum26 = addProduct(tile.sum26, four8(b.z), v);
+          tile.sum27 = addProduct(tile.sum27, four8(b.w), v);
+          tile.sum28 = addProduct(tile.sum28, four12(b.x), v);
+          tile.sum29 = addProduct(tile.sum29, four12(b.y), v);
+          tile.sum30 = addProduct(tile.sum30, four12(b.z), v);
+          tile.sum31 = addProduct(tile.sum31, four12(b.w), v);
         }
         continuing {
           t += 4u;
@@ -177,9 +163,7 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(subgroup_invocation_id) lane:
     j = select(j, 0u, j == inner);
   }
 
-  let sums = array<vec4f, 32>(
-    sum0, sum1, sum2, sum3, sum4, sum5, sum6, sum7, sum8, sum9, sum10, sum11, sum12, sum13, sum14, sum15,
-    sum16, sum17, sum18, sum19, sum20, sum21, sum22, sum23, sum24, sum25, sum26, sum27, sum28, sum29, sum30, sum31);
+  let sums = sumsOf(tile);
   let o = id.y * TILE;
   let channels = vec4u(column % C4 * 4u) + vec4u(0u, 1u, 2u, 3u);
   for (var i = 0u; i < min(TILE, shape.O - o); i++) {
