@@ -14,14 +14,18 @@
 // and with 32 in-channels, which leave half the lanes idle, 31 to 35 (38 to 42); 0.3 s to compile (0.15 s).
 //
 // @use lib/broadcast-tile
+// @const STEP:u32
 // @shape N H W C P Q O R S STRIDE PAD
-// @sample N=3 H=5 W=6 C=10 P=3 Q=3 O=12 R=3 S=3 STRIDE=2 PAD=1
+// @sample STEP=4 N=3 H=5 W=6 C=10 P=3 Q=3 O=12 R=3 S=3 STRIDE=2 PAD=1
 
-@group(0) @binding(0) var<storage, read> dy: array<T4>;
+@group(0) @binding(0) var<storage, read> dy: array<Pair>;
 @group(0) @binding(1) var<storage, read> weight: array<T4>;
 @group(0) @binding(2) var<storage, read_write> dx: array<T4>;
 
 const NOWHERE = 0xffffffffu;
+// Pairs of words in a step.
+const ADVANCE = STEP * PAIRS / 4u;
+const_assert ADVANCE > 0u;
 
 struct Pixel { n: u32, i: u32, j: u32 }
 
@@ -39,7 +43,7 @@ fn pixelAt(number: u32, height: u32, width: u32) -> Pixel {
 @compute @workgroup_size(SUBGROUP) @diagnostic(off, subgroup_uniformity)
 fn main(@builtin(workgroup_id) id: vec3u, @builtin(subgroup_invocation_id) lane: u32) {
   let C4 = (shape.C + 3u) / 4u;
-  let O4 = (shape.O + 3u) / 4u;
+  let pairs = (shape.O + 3u) / 4u * PAIRS;
   let height = (shape.H + shape.STRIDE - 1u) / shape.STRIDE;
   let width = (shape.W + shape.STRIDE - 1u) / shape.STRIDE;
   let pixels = shape.N * height * width;
@@ -76,21 +80,21 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(subgroup_invocation_id) lane:
       let insideA = rowA < shape.P && columnA < shape.Q;
       let insideB = rowB < shape.P && columnB < shape.Q;
       if (!subgroupAny(insideA || insideB)) { continue; }
-      let atA = select(0u, ((pixelA.n * shape.P + rowA) * shape.Q + columnA) * O4, insideA);
-      let atB = select(0u, ((pixelB.n * shape.P + rowB) * shape.Q + columnB) * O4, insideB);
+      let atA = select(0u, ((pixelA.n * shape.P + rowA) * shape.Q + columnA) * pairs, insideA);
+      let atB = select(0u, ((pixelB.n * shape.P + rowB) * shape.Q + columnB) * pairs, insideB);
       let tap = (r * shape.S + s) * C4 + min(column, C4 - 1u);
       var k = 0u;
       loop {
         // The select, not a product with zero: what lies at index 0 may be an infinity.
-        let a = load4(select(T4(), dy[atA + k], insideA));
-        let b = load4(select(T4(), dy[atB + k], insideB));
+        let a = loadPairs(select(Pair(), dy[atA + k], insideA), select(Pair(), dy[atA + k + 1u], insideA));
+        let b = loadPairs(select(Pair(), dy[atB + k], insideB), select(Pair(), dy[atB + k + 1u], insideB));
         // Beyond O, dy is zero and the last row serves.
-        let at = min(vec4u(k * 4u) + vec4u(0u, 1u, 2u, 3u), vec4u(shape.O - 1u)) * row + tap;
+        let at = min(vec4u(k / ADVANCE * STEP) + vec4u(0u, 1u, 2u, 3u), vec4u(shape.O - 1u)) * row + tap;
         let w = mat4x4f(load4(weight[at.x]), load4(weight[at.y]), load4(weight[at.z]), load4(weight[at.w]));
         addStep(&tile, a, b, w);
         continuing {
-          k++;
-          break if k >= O4;
+          k += ADVANCE;
+          break if k >= pairs;
         }
       }
     }

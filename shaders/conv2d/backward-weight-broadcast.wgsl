@@ -5,8 +5,8 @@
 //
 // No workgroup memory: one workgroup is one subgroup and computes 2·LANES out-channels by SUBGROUP columns of four
 // in-channels. A column is a tap and four channels, numbered in one row (tap·C4 + c/4), so that few channels do not
-// leave lanes idle. Per step of four pixels each lane loads its own column's four inputs and four channels of dy at
-// two places, which are handed round by broadcasts.
+// leave lanes idle. Per step of STEP pixels each lane loads its own column's inputs and four channels of dy, with a step
+// of four at two places, which are handed round by broadcasts.
 //
 // The pixels of a slice are walked over in runs: a run is all images of one position (q, p), where that wastes no
 // steps, or else one row of one image. Each lane skips the part of a run where its tap misses the image.
@@ -18,40 +18,48 @@
 // [2,28,28,128]→128 3×3 69 with 16 lanes, 42 with 8; at batch 16 and 32×32 68, 8×8 67, 2×2 74; 0.5 s to compile (0.25 s).
 //
 // @use lib/broadcast-tile
+// @const STEP:u32
 // @shape N H W C P Q O R S STRIDE PAD SLICES
-// @sample N=3 H=5 W=6 C=10 P=3 Q=3 O=12 R=3 S=3 STRIDE=2 PAD=1 SLICES=2
+// @sample STEP=4 N=3 H=5 W=6 C=10 P=3 Q=3 O=12 R=3 S=3 STRIDE=2 PAD=1 SLICES=2
 
 @group(0) @binding(0) var<storage, read> x: array<T4>;
 @group(0) @binding(1) var<storage, read> dy: array<T4>;
 @group(0) @binding(2) var<storage, read_write> dw: array<vec4f>;
 
-// One out-channel at the four pixels of a step: the values of four lanes from a given one on.
+// One out-channel at the pixels of a step: the values of four lanes from a given one on. With a step of two these are one
+// channel and another.
 @diagnostic(off, subgroup_uniformity)
-fn four0(value: f32) -> vec4f {
+fn lanes0(value: f32) -> vec4f {
   return vec4f(
     subgroupBroadcast(value, 0u), subgroupBroadcast(value, 1u),
     subgroupBroadcast(value, 2u), subgroupBroadcast(value, 3u));
 }
 
 @diagnostic(off, subgroup_uniformity)
-fn four4(value: f32) -> vec4f {
+fn lanes4(value: f32) -> vec4f {
   return vec4f(
     subgroupBroadcast(value, 4u), subgroupBroadcast(value, 5u),
     subgroupBroadcast(value, 6u), subgroupBroadcast(value, 7u));
 }
 
 @diagnostic(off, subgroup_uniformity)
-fn four8(value: f32) -> vec4f {
+fn lanes8(value: f32) -> vec4f {
   return vec4f(
     subgroupBroadcast(value, 8u), subgroupBroadcast(value, 9u),
     subgroupBroadcast(value, 10u), subgroupBroadcast(value, 11u));
 }
 
 @diagnostic(off, subgroup_uniformity)
-fn four12(value: f32) -> vec4f {
+fn lanes12(value: f32) -> vec4f {
   return vec4f(
     subgroupBroadcast(value, 12u), subgroupBroadcast(value, 13u),
     subgroupBroadcast(value, 14u), subgroupBroadcast(value, 15u));
+}
+
+// What goes to the sums from 16 on.
+fn second(a: vec4f, b: vec4f) -> vec4f {
+  if (STEP == 2u) { return a.zwzw; }
+  return b;
 }
 
 @compute @workgroup_size(SUBGROUP) @diagnostic(off, subgroup_uniformity)
@@ -64,11 +72,11 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(subgroup_invocation_id) lane:
   let r = tap / shape.S;
   let s = tap % shape.S;
 
-  // Four pixels a step. Those of a row lie side by side in memory, which tells: 56×56 is 3.2 times as fast that way. Along
+  // Some pixels a step. Those of a row lie side by side in memory, which tells: 56×56 is 3.2 times as fast that way. Along
   // the images, small ones take fewer steps, and whole runs miss the image.
   let area = shape.P * shape.Q;
-  let stepsOfRows = shape.N * ((shape.Q + 3u) / 4u);
-  let stepsOfImages = (shape.N + 3u) / 4u * shape.Q;
+  let stepsOfRows = shape.N * ((shape.Q + STEP - 1u) / STEP);
+  let stepsOfImages = (shape.N + STEP - 1u) / STEP * shape.Q;
   let alongImages = area <= 256u && stepsOfImages < stepsOfRows + select(0u, 1u, area < 64u);
   let run = select(shape.Q, shape.N, alongImages);
   let runs = select(shape.N, shape.Q, alongImages) * shape.P;
@@ -79,9 +87,9 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(subgroup_invocation_id) lane:
   let rightmost = min((shape.W + shape.PAD + shape.STRIDE - 1u - min(s, shape.W + shape.PAD)) / shape.STRIDE, shape.Q);
 
   // The lanes that bring dy: 0 to 3 the four pixels' channels o to o+3, 4 to 7 the next four, and so on;
-  // a second time further on.
+  // a second time further on. With a step of two, lanes 0 and 1 bring the one, 2 and 3 the other.
   let o4 = id.y * (TILE / 4u) + lane % LANES / 4u;
-  let groupA = min(o4, O4 - 1u);
+  let groupA = min(o4 + lane % 4u / STEP * (LANES / 4u), O4 - 1u);
   let groupB = min(o4 + LANES / 4u, O4 - 1u);
 
   var tile = Tile();
@@ -106,8 +114,8 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(subgroup_invocation_id) lane:
     var t = subgroupMin(select(run, begin, met));
     if (t < lastStep) {
       loop {
-        let here = t + lane % 4u < run;
-        let pixel = startDy + select(0u, t + lane % 4u, here) * stepDy;
+        let here = t + lane % STEP < run;
+        let pixel = startDy + select(0u, t + lane % STEP, here) * stepDy;
         let a = load4(select(T4(), dy[pixel + groupA], here));
         let b = load4(select(T4(), dy[pixel + groupB], here));
         let in = vec4u(t) + vec4u(0u, 1u, 2u, 3u);
@@ -116,44 +124,44 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(subgroup_invocation_id) lane:
         let v = mat4x4f(
           load4(select(T4(), x[at.x], inside.x)), load4(select(T4(), x[at.y], inside.y)),
           load4(select(T4(), x[at.z], inside.z)), load4(select(T4(), x[at.w], inside.w)));
-        tile.sum0 = addProduct(tile.sum0, four0(a.x), v);
-        tile.sum1 = addProduct(tile.sum1, four0(a.y), v);
-        tile.sum2 = addProduct(tile.sum2, four0(a.z), v);
-        tile.sum3 = addProduct(tile.sum3, four0(a.w), v);
-        tile.sum16 = addProduct(tile.sum16, four0(b.x), v);
-        tile.sum17 = addProduct(tile.sum17, four0(b.y), v);
-        tile.sum18 = addProduct(tile.sum18, four0(b.z), v);
-        tile.sum19 = addProduct(tile.sum19, four0(b.w), v);
+        tile.sum0 = addProduct(tile.sum0, lanes0(a.x), v);
+        tile.sum1 = addProduct(tile.sum1, lanes0(a.y), v);
+        tile.sum2 = addProduct(tile.sum2, lanes0(a.z), v);
+        tile.sum3 = addProduct(tile.sum3, lanes0(a.w), v);
+        tile.sum16 = addProduct(tile.sum16, second(lanes0(a.x), lanes0(b.x)), v);
+        tile.sum17 = addProduct(tile.sum17, second(lanes0(a.y), lanes0(b.y)), v);
+        tile.sum18 = addProduct(tile.sum18, second(lanes0(a.z), lanes0(b.z)), v);
+        tile.sum19 = addProduct(tile.sum19, second(lanes0(a.w), lanes0(b.w)), v);
         if (LANES >= 8u) {
-          tile.sum4 = addProduct(tile.sum4, four4(a.x), v);
-          tile.sum5 = addProduct(tile.sum5, four4(a.y), v);
-          tile.sum6 = addProduct(tile.sum6, four4(a.z), v);
-          tile.sum7 = addProduct(tile.sum7, four4(a.w), v);
-          tile.sum20 = addProduct(tile.sum20, four4(b.x), v);
-          tile.sum21 = addProduct(tile.sum21, four4(b.y), v);
-          tile.sum22 = addProduct(tile.sum22, four4(b.z), v);
-          tile.sum23 = addProduct(tile.sum23, four4(b.w), v);
+          tile.sum4 = addProduct(tile.sum4, lanes4(a.x), v);
+          tile.sum5 = addProduct(tile.sum5, lanes4(a.y), v);
+          tile.sum6 = addProduct(tile.sum6, lanes4(a.z), v);
+          tile.sum7 = addProduct(tile.sum7, lanes4(a.w), v);
+          tile.sum20 = addProduct(tile.sum20, second(lanes4(a.x), lanes4(b.x)), v);
+          tile.sum21 = addProduct(tile.sum21, second(lanes4(a.y), lanes4(b.y)), v);
+          tile.sum22 = addProduct(tile.sum22, second(lanes4(a.z), lanes4(b.z)), v);
+          tile.sum23 = addProduct(tile.sum23, second(lanes4(a.w), lanes4(b.w)), v);
         }
         if (LANES == 16u) {
-          tile.sum8 = addProduct(tile.sum8, four8(a.x), v);
-          tile.sum9 = addProduct(tile.sum9, four8(a.y), v);
-          tile.sum10 = addProduct(tile.sum10, four8(a.z), v);
-          tile.sum11 = addProduct(tile.sum11, four8(a.w), v);
-          tile.sum12 = addProduct(tile.sum12, four12(a.x), v);
-          tile.sum13 = addProduct(tile.sum13, four12(a.y), v);
-          tile.sum14 = addProduct(tile.sum14, four12(a.z), v);
-          tile.sum15 = addProduct(tile.sum15, four12(a.w), v);
-          tile.sum24 = addProduct(tile.sum24, four8(b.x), v);
-          tile.sum25 = addProduct(tile.sum25, four8(b.y), v);
-          tile.sum26 = addProduct(tile.sum26, four8(b.z), v);
-          tile.sum27 = addProduct(tile.sum27, four8(b.w), v);
-          tile.sum28 = addProduct(tile.sum28, four12(b.x), v);
-          tile.sum29 = addProduct(tile.sum29, four12(b.y), v);
-          tile.sum30 = addProduct(tile.sum30, four12(b.z), v);
-          tile.sum31 = addProduct(tile.sum31, four12(b.w), v);
+          tile.sum8 = addProduct(tile.sum8, lanes8(a.x), v);
+          tile.sum9 = addProduct(tile.sum9, lanes8(a.y), v);
+          tile.sum10 = addProduct(tile.sum10, lanes8(a.z), v);
+          tile.sum11 = addProduct(tile.sum11, lanes8(a.w), v);
+          tile.sum12 = addProduct(tile.sum12, lanes12(a.x), v);
+          tile.sum13 = addProduct(tile.sum13, lanes12(a.y), v);
+          tile.sum14 = addProduct(tile.sum14, lanes12(a.z), v);
+          tile.sum15 = addProduct(tile.sum15, lanes12(a.w), v);
+          tile.sum24 = addProduct(tile.sum24, second(lanes8(a.x), lanes8(b.x)), v);
+          tile.sum25 = addProduct(tile.sum25, second(lanes8(a.y), lanes8(b.y)), v);
+          tile.sum26 = addProduct(tile.sum26, second(lanes8(a.z), lanes8(b.z)), v);
+          tile.sum27 = addProduct(tile.sum27, second(lanes8(a.w), lanes8(b.w)), v);
+          tile.sum28 = addProduct(tile.sum28, second(lanes12(a.x), lanes12(b.x)), v);
+          tile.sum29 = addProduct(tile.sum29, second(lanes12(a.y), lanes12(b.y)), v);
+          tile.sum30 = addProduct(tile.sum30, second(lanes12(a.z), lanes12(b.z)), v);
+          tile.sum31 = addProduct(tile.sum31, second(lanes12(a.w), lanes12(b.w)), v);
         }
         continuing {
-          t += 4u;
+          t += STEP;
           break if t >= lastStep;
         }
       }

@@ -3,7 +3,7 @@
 // x [N,H,W,C], weight [O,R,S,C], y [N,P,Q,O], f32 sums. Taps outside the image count as zero.
 //
 // No workgroup memory: one workgroup is one subgroup and computes a tile of 2·LANES pixels by 4·SUBGROUP out-channels.
-// Per step of four in-channels each lane loads those of two pixels and of its own four out-channels, and the pixels'
+// Per step of STEP in-channels each lane loads those of two pixels and of its own four out-channels, and the pixels'
 // are handed round by broadcasts: on a software adapter a load costs more than the arithmetic it feeds.
 //
 // Grid: a count, ceil(N·P·Q / (2·LANES)) · ceil(ceil(O/4) / SUBGROUP), with LANES = min(SUBGROUP, 16).
@@ -12,13 +12,17 @@
 // work), and with 32 out-channels, which leave half the lanes idle, 34 (38); 0.3 s to compile (0.15 s).
 //
 // @use lib/broadcast-tile
+// @const STEP:u32
 // @shape N H W C P Q O R S STRIDE PAD
-// @sample N=3 H=5 W=6 C=10 P=3 Q=3 O=12 R=3 S=3 STRIDE=2 PAD=1
+// @sample STEP=4 N=3 H=5 W=6 C=10 P=3 Q=3 O=12 R=3 S=3 STRIDE=2 PAD=1
 
-@group(0) @binding(0) var<storage, read> x: array<T4>;
-@group(0) @binding(1) var<storage, read> weight: array<T4>;
+@group(0) @binding(0) var<storage, read> x: array<Pair>;
+@group(0) @binding(1) var<storage, read> weight: array<Pair>;
 @group(0) @binding(2) var<storage, read_write> y: array<T4>;
 
+// Pairs of words in a step.
+const ADVANCE = STEP * PAIRS / 4u;
+const_assert ADVANCE > 0u;
 
 struct Pixel { n: u32, p: u32, q: u32 }
 
@@ -37,7 +41,7 @@ fn pixelAt(number: u32) -> Pixel {
 
 @compute @workgroup_size(SUBGROUP) @diagnostic(off, subgroup_uniformity)
 fn main(@builtin(workgroup_id) id: vec3u, @builtin(subgroup_invocation_id) lane: u32) {
-  let C4 = (shape.C + 3u) / 4u;
+  let pairs = (shape.C + 3u) / 4u * PAIRS;
   let O4 = (shape.O + 3u) / 4u;
   let pixels = shape.N * shape.P * shape.Q;
   let tiles = (pixels + TILE - 1u) / TILE;
@@ -55,7 +59,7 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(subgroup_invocation_id) lane:
   let leftA = pixelA.q * shape.STRIDE - shape.PAD;
   let leftB = pixelB.q * shape.STRIDE - shape.PAD;
   // This lane's out-channels, four rows of weight; beyond O the last row again, whose sums are not stored.
-  let row = shape.R * shape.S * C4;
+  let row = shape.R * shape.S * pairs;
   let rows = min(vec4u(column * 4u) + vec4u(0u, 1u, 2u, 3u), vec4u(shape.O - 1u)) * row;
 
   var tile = Tile();
@@ -66,21 +70,22 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(subgroup_invocation_id) lane:
       let insideA = topA + r < shape.H && leftA + s < shape.W;
       let insideB = topB + r < shape.H && leftB + s < shape.W;
       if (!subgroupAny(insideA || insideB)) { continue; }
-      let atA = select(0u, ((pixelA.n * shape.H + topA + r) * shape.W + leftA + s) * C4, insideA);
-      let atB = select(0u, ((pixelB.n * shape.H + topB + r) * shape.W + leftB + s) * C4, insideB);
-      let at = rows + (r * shape.S + s) * C4;
+      let atA = select(0u, ((pixelA.n * shape.H + topA + r) * shape.W + leftA + s) * pairs, insideA);
+      let atB = select(0u, ((pixelB.n * shape.H + topB + r) * shape.W + leftB + s) * pairs, insideB);
+      let at = rows + (r * shape.S + s) * pairs;
       var k = 0u;
       // Tested last: with the test first, a software adapter goes one more round, all lanes masked.
       loop {
         // The select, not a product with zero: what lies at index 0 may be an infinity.
-        let a = load4(select(T4(), x[atA + k], insideA));
-        let b = load4(select(T4(), x[atB + k], insideB));
+        let a = loadPairs(select(Pair(), x[atA + k], insideA), select(Pair(), x[atA + k + 1u], insideA));
+        let b = loadPairs(select(Pair(), x[atB + k], insideB), select(Pair(), x[atB + k + 1u], insideB));
         let w = transpose(mat4x4f(
-          load4(weight[at.x + k]), load4(weight[at.y + k]), load4(weight[at.z + k]), load4(weight[at.w + k])));
+          loadPairs(weight[at.x + k], weight[at.x + k + 1u]), loadPairs(weight[at.y + k], weight[at.y + k + 1u]),
+          loadPairs(weight[at.z + k], weight[at.z + k + 1u]), loadPairs(weight[at.w + k], weight[at.w + k + 1u])));
         addStep(&tile, a, b, w);
         continuing {
-          k++;
-          break if k >= C4;
+          k += ADVANCE;
+          break if k >= pairs;
         }
       }
     }

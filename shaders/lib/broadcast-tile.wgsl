@@ -3,11 +3,16 @@
 //
 // The sums are written out and not looped over: in a loop, a subgroup of sixteen lanes on Mesa's software adapter shuffles
 // its lanes one by one (a sixth of the speed).
+//
+// The inner dimension goes by in steps of STEP, four or two, of which vectors hold as many in front. Whoever steps by two
+// loads only these: in f32 with sixteen lanes the code of a step of four does not fit the instruction cache (32 KiB) of the
+// processor that it was measured on, since that adapter writes out every load for each lane and word. See forward-broadcast.
 // @enable subgroups
 
 // Lanes that bring rows: four, eight or sixteen, of larger subgroups the first.
 const LANES = min(SUBGROUP, 16u);
 const TILE = 2u * LANES;
+const_assert STEP == 4u || STEP == 2u;
 
 struct Tile {
   sum0: vec4f, sum1: vec4f, sum2: vec4f, sum3: vec4f,
@@ -21,10 +26,12 @@ struct Tile {
 }
 
 fn addProduct(sum: vec4f, a: vec4f, w: mat4x4f) -> vec4f {
-  return fma(vec4f(a.w), w[3], fma(vec4f(a.z), w[2], fma(vec4f(a.y), w[1], fma(vec4f(a.x), w[0], sum))));
+  let two = fma(vec4f(a.y), w[1], fma(vec4f(a.x), w[0], sum));
+  if (STEP == 2u) { return two; }
+  return fma(vec4f(a.w), w[3], fma(vec4f(a.z), w[2], two));
 }
 
-// Adds a step of four: lane i has those of row i in `a`, of row LANES + i in `b`, and of its own columns in `w`.
+// Adds a step: lane i has those of row i in `a`, of row LANES + i in `b`, and of its own columns in `w`.
 @diagnostic(off, subgroup_uniformity)
 fn addStep(tile: ptr<function, Tile>, a: vec4f, b: vec4f, w: mat4x4f) {
   (*tile).sum0 = addProduct((*tile).sum0, subgroupBroadcast(a, 0u), w);

@@ -5,6 +5,14 @@ fn load4(stored: T4) -> vec4f {
   return vec4f(unpack2x16float(stored.x), unpack2x16float(stored.y));
 }
 
+// The same as pairs of words, for who wants to load fewer than four channels: here four are one pair.
+alias Pair = vec2u;
+const PAIRS = 1u;
+
+fn loadPairs(first: Pair, second: Pair) -> vec4f {
+  return load4(first);
+}
+
 // Rounds to nearest even; what is too large (from 65520 on) or not a number becomes an infinity of its sign, so that
 // an overflow reaches the gradients and is found there. WGSL leaves pack2x16float of such values undefined, and a
 // driver may assume that no value is one: therefore the test of the bits, the largest finite half, and one more bit.

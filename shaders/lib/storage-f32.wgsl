@@ -5,6 +5,14 @@ fn load4(stored: T4) -> vec4f {
   return stored;
 }
 
+// Four channels are two pairs of words.
+alias Pair = vec2f;
+const PAIRS = 2u;
+
+fn loadPairs(first: Pair, second: Pair) -> vec4f {
+  return vec4f(first, second);
+}
+
 fn store4(value: vec4f) -> T4 {
   return value;
 }

@@ -47,7 +47,7 @@ function familyFor(gpu: Gpu, wanted: KernelFamily, { dtype }: ConvolutionSizes):
 /** A good kernel by rule: the largest tile of which there are enough, else the smallest. */
 export function defaultKernel(gpu: Gpu, pass: Pass, sizes: ConvolutionSizes, wanted: KernelFamily = gpu.family): Kernel {
   const family = familyFor(gpu, wanted, sizes)
-  if (family === 'broadcast') return broadcastKernel(gpu)
+  if (family === 'broadcast') return broadcastKernel(gpu, sizes)
   const kernels = family === 'matrix' ? matrixKernels(gpu, MATRIX_TILES.slice(0, 3)) : TILES.slice(0, 2).map(tileKernel)
   return kernels.find((kernel) => workgroupsOf(kernel, pass, sizes) >= ENOUGH) ?? kernels[kernels.length - 1]
 }
@@ -92,9 +92,11 @@ export function slicesWanted(gpu: Gpu, kernel: Kernel, sizes: ConvolutionSizes):
 }
 
 /** Pixels (or out-channels) by vectors of four channels, one a lane. */
-function broadcastKernel(gpu: Gpu): Kernel {
-  const { subgroupSize } = gpu
-  return { family: 'broadcast', rows: 2 * Math.min(subgroupSize, 16), columns: 4 * subgroupSize, constants: {}, slices: 'many' }
+function broadcastKernel({ subgroupSize }: Gpu, { dtype }: ConvolutionSizes): Kernel {
+  const lanes = Math.min(subgroupSize, 16)
+  // See shaders/lib/broadcast-tile.wgsl.
+  const STEP = dtype === 'f32' && lanes === 16 ? 2 : 4
+  return { family: 'broadcast', rows: 2 * lanes, columns: 4 * subgroupSize, constants: { STEP }, slices: 'many' }
 }
 
 function tileKernel([TILE_M, TILE_N, TILE_K, THREAD_M, THREAD_N]: Tile): Kernel {
