@@ -15,6 +15,8 @@ import { versions } from './versions.ts'
 /** Sections that continue what another one trained. */
 const NEEDS: Partial<Record<Section, Section>> = { 'larger-images': 'small-images', tta: 'larger-images' }
 
+const RESULTS_FILE = 'results.json'
+
 /** What a section reports at its end. */
 export interface ReportOptions {
   /** Of the validation items. Default: the learner is asked for them */
@@ -49,6 +51,8 @@ export class LessonRun {
   private interrupted = false
   private current: Section | undefined
   private readonly checkpoints = new Set<string>()
+  /** What an interrupted run had left, where this one continues it. */
+  private before: Results | undefined
 
   constructor(gpu: Gpu, options: Options) {
     this.gpu = gpu
@@ -65,6 +69,9 @@ export class LessonRun {
     this.data = data
     platform.log(`images: ${data.name}`)
     if (!this.options.resume) await platform.files.write(this.file(OPTIONS_FILE), `${JSON.stringify(this.options, null, 2)}\n`)
+    else if (await platform.files.exists(this.file(RESULTS_FILE))) {
+      this.before = JSON.parse(await platform.files.readText(this.file(RESULTS_FILE))) as Results
+    }
   }
 
   /** For every fit of a section: where it stands after each epoch, so that an interrupted run can be continued. */
@@ -104,7 +111,7 @@ export class LessonRun {
     try {
       await work(async (learner, { predictions, ttaAccuracy, beside = [] } = {}) => {
         this.interrupted = learner.interrupted
-        const result = this.resultOf(name, size, learner, (platform.now() - start) / 1000, ttaAccuracy)
+        const result = this.resultOf(name, size, learner, this.secondsBefore(name) + (platform.now() - start) / 1000, ttaAccuracy)
         const { images, batchSize, gpuMemoryBytes } = result
         platform.log(`${images.train} + ${images.valid} images, ${size} px, batch ${batchSize}; ` +
           `GPU memory ${formatBytes(gpuMemoryBytes)} at most, ` +
@@ -126,7 +133,7 @@ export class LessonRun {
     const { platform } = this.gpu
     if (this.sections.length > 1) platform.log(`\n${summary(this.sections)}`)
     if (this.data?.isSample) platform.log('Trained on the generated sample: these are not accuracies on Imagenette.')
-    platform.log(`written: ${this.file('report.html')}, and beside it results.json, history.csv and steps.jsonl`)
+    platform.log(`written: ${this.file('report.html')}, and beside it ${RESULTS_FILE}, history.csv and steps.jsonl`)
     await this.gpu.writeProfile()
     if (this.interrupted) platform.log(`to continue: npm run imagenette -- --resume ${this.folder}`)
     // Large, and of use only to a run that is to be continued.
@@ -135,6 +142,10 @@ export class LessonRun {
     else if (!this.sections.every(hasLearnt)) process.exitCode = 1
     await platform.decoder.close()
     this.gpu.close()
+  }
+
+  private secondsBefore(name: Section): number {
+    return this.before?.sections.find((section) => section.name === name)?.seconds ?? 0
   }
 
   private resultOf(name: Section, size: number, learner: Learner, seconds: number, ttaAccuracy: number | undefined): SectionResult {
@@ -169,14 +180,14 @@ export class LessonRun {
       data: data.name,
       isSample: data.isSample,
       profile: options.profile,
-      command: commandLine(process.argv.slice(2)),
+      command: this.before?.command ?? commandLine(process.argv.slice(2)),
       versions: versions(),
-      started: this.started.toISOString(),
+      started: this.before?.started ?? this.started.toISOString(),
       interrupted: this.interrupted,
     } as const
     const results: Results = { ...run, sections: sections.map(({ fits, pictures, confusion, mostWrong, ...result }) => result) }
     const { files } = gpu.platform
-    await files.write(this.file('results.json'), `${JSON.stringify(results, null, 2)}\n`)
+    await files.write(this.file(RESULTS_FILE), `${JSON.stringify(results, null, 2)}\n`)
     await files.write(this.file('history.csv'), historyCsv(sections))
     await files.write(this.file('steps.jsonl'), stepLines(sections))
     await files.write(this.file('report.html'), await renderReport({ ...run, sections }))
@@ -211,8 +222,9 @@ function verdict(section: SectionResult): string {
 function summary(sections: readonly SectionResult[]): string {
   return sections
     .map((section) => {
-      const { name, size, notebook: { accuracy } } = section
-      return `${name.padEnd(16)}  ${String(size).padStart(3)} px  accuracy ${accuracyOf(section).toFixed(4)}   notebook ${accuracy?.toFixed(4) ?? '–'}`
+      const { name, size, epochs, notebook: { accuracy } } = section
+      const reached = epochs.length > 0 ? accuracyOf(section).toFixed(4) : '–'
+      return `${name.padEnd(16)}  ${String(size).padStart(3)} px  accuracy ${reached}   notebook ${accuracy?.toFixed(4) ?? '–'}`
     })
     .join('\n')
 }

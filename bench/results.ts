@@ -23,7 +23,7 @@ export interface SectionResult {
   /** Of its last fit; where nothing is trained (tta), of the training before it. */
   readonly epochs: readonly EpochResult[]
   readonly ttaAccuracy?: number
-  /** Of the whole section, decoding and compiling included. */
+  /** Of the whole section, decoding and compiling included, and what a continued run had spent on it before. */
   readonly seconds: number
   /** The most that was in use at once. */
   readonly gpuMemoryBytes: number
