@@ -1,0 +1,129 @@
+// The gradient of a convolution's input as a matrix product: pixels by in-channels, along K the taps and out-channels
+// (r, s, o). Which tile of it a workgroup computes, what its threads bring to workgroup memory in a step of TILE_K, and
+// where a sum goes. Pixels are taken class by class of their row and column modulo STRIDE, and a class has its own taps
+// only, see conv2d/backward-input-broadcast.
+//
+// A kernel binds dy, weight and dx, has THREADS, and says where values lie in workgroup memory: with
+// keepLeft(m, group, value) four along K, with keepRight(k, n4, value) four neighbouring columns.
+
+const STEP = TILE_K / 4u; // groups of four along K in a step
+const LOADERS = THREADS / STEP; // threads that load the same group of different rows
+const LOADS_DY = TILE_M / LOADERS;
+const LOADS_WEIGHT = TILE_K * TILE_N / 4u / THREADS;
+const OUTSIDE = 0x40000000u; // a row or column far beyond any image
+
+const_assert STEP * 4u == TILE_K && STEP % 2u == 0u && LOADERS * STEP == THREADS;
+const_assert TILE_M % LOADERS == 0u && LOADS_WEIGHT * THREADS * 4u == TILE_K * TILE_N;
+
+struct Tile {
+  // The class: row and column modulo STRIDE; its images, and how many pixels they have.
+  offsetH: u32,
+  offsetW: u32,
+  height: u32,
+  width: u32,
+  pixels: u32,
+  firstPixel: u32,
+  // Of four in-channels.
+  firstColumn: u32,
+  // The taps of this class: r0, r0 + STRIDE, … of the rows, s0, s0 + STRIDE, … of the columns, of which there are tapsS, 1 if none.
+  r0: u32,
+  s0: u32,
+  tapsS: u32,
+  // Along K, of four.
+  groups: u32,
+}
+
+fn tileOf(id: vec3u) -> Tile {
+  let height = (shape.H + shape.STRIDE - 1u) / shape.STRIDE;
+  let width = (shape.W + shape.STRIDE - 1u) / shape.STRIDE;
+  let pixels = shape.N * height * width;
+  let tiles = (pixels + TILE_M - 1u) / TILE_M;
+  let columns = (shape.C + TILE_N - 1u) / TILE_N;
+  let index = workgroupIndex(id);
+  let parity = index / (tiles * columns);
+  let offsetH = parity / shape.STRIDE;
+  let offsetW = parity % shape.STRIDE;
+  let r0 = (offsetH + shape.PAD) % shape.STRIDE;
+  let s0 = (offsetW + shape.PAD) % shape.STRIDE;
+  let tapsR = (max(shape.R, r0) - r0 + shape.STRIDE - 1u) / shape.STRIDE;
+  let tapsS = (max(shape.S, s0) - s0 + shape.STRIDE - 1u) / shape.STRIDE;
+  return Tile(
+    offsetH, offsetW, height, width, pixels,
+    index / columns % tiles * TILE_M, index % columns * (TILE_N / 4u),
+    r0, s0, max(tapsS, 1u), tapsR * tapsS * ((shape.O + 3u) / 4u));
+}
+
+fn isEmpty(tile: Tile) -> bool {
+  return tile.offsetH >= shape.STRIDE;
+}
+
+// What a thread loads: one group of every step of these pixels of dy, of which the tap i lies i rows higher.
+struct Loads {
+  group: u32,
+  loader: u32,
+  bottom: array<u32, LOADS_DY>,
+  right: array<u32, LOADS_DY>,
+  corner: array<u32, LOADS_DY>,
+}
+
+fn loadsOf(tile: Tile, thread: u32) -> Loads {
+  var loads = Loads();
+  loads.group = thread % STEP;
+  loads.loader = thread / STEP;
+  for (var i = 0u; i < LOADS_DY; i++) {
+    let pixel = tile.firstPixel + loads.loader + i * LOADERS;
+    let n = pixel / (tile.height * tile.width);
+    let bottom = pixel / tile.width % tile.height + (tile.offsetH + shape.PAD) / shape.STRIDE;
+    let right = pixel % tile.width + (tile.offsetW + shape.PAD) / shape.STRIDE;
+    loads.bottom[i] = select(OUTSIDE, bottom, pixel < tile.pixels);
+    loads.right[i] = right;
+    loads.corner[i] = ((n * shape.P + bottom) * shape.Q + right) * ((shape.O + 3u) / 4u);
+  }
+  return loads;
+}
+
+// Brings the groups from k on.
+fn bring(tile: Tile, loads: ptr<function, Loads>, thread: u32, k: u32) {
+  let C4 = (shape.C + 3u) / 4u;
+  let O4 = (shape.O + 3u) / 4u;
+  let group = k + (*loads).group;
+  let tap = group / O4;
+  let up = tap / tile.tapsS;
+  let back = tap % tile.tapsS;
+  let step = group % O4 - (up * shape.Q + back) * O4;
+  for (var i = 0u; i < LOADS_DY; i++) {
+    // Below zero wraps to a huge number.
+    let inside = group < tile.groups && (*loads).bottom[i] - up < shape.P && (*loads).right[i] - back < shape.Q;
+    var value = T4();
+    if (inside) { value = dy[(*loads).corner[i] + step]; }
+    keepLeft((*loads).loader + i * LOADERS, (*loads).group, value);
+  }
+  for (var i = 0u; i < LOADS_WEIGHT; i++) {
+    let slot = thread + i * THREADS;
+    let row = slot / (TILE_N / 4u);
+    let column = tile.firstColumn + slot % (TILE_N / 4u);
+    let rowTap = (k + row / 4u) / O4;
+    let r = tile.r0 + rowTap / tile.tapsS * shape.STRIDE;
+    let s = tile.s0 + rowTap % tile.tapsS * shape.STRIDE;
+    let o = (k + row / 4u) % O4 * 4u + row % 4u;
+    let inside = k + row / 4u < tile.groups && o < shape.O && column < C4;
+    var value = T4();
+    if (inside) { value = weight[((o * shape.R + r) * shape.S + s) * C4 + column]; }
+    keepRight(row, slot % (TILE_N / 4u), value);
+  }
+}
+
+// Row m and columns 4·n4 to 4·n4 + 3 of the tile.
+fn put(tile: Tile, m: u32, n4: u32, sum: vec4f) {
+  let C4 = (shape.C + 3u) / 4u;
+  let pixel = tile.firstPixel + m;
+  let column = tile.firstColumn + n4;
+  let n = pixel / (tile.height * tile.width);
+  let h = pixel / tile.width % tile.height * shape.STRIDE + tile.offsetH;
+  let w = pixel % tile.width * shape.STRIDE + tile.offsetW;
+  if (pixel < tile.pixels && h < shape.H && w < shape.W && column < C4) {
+    // The padding channels are written as zero, whatever an infinity in dy made of them.
+    let channels = vec4u(column * 4u) + vec4u(0u, 1u, 2u, 3u);
+    dx[((n * shape.H + h) * shape.W + w) * C4 + column] = store4(select(vec4f(), sum, channels < vec4u(shape.C)));
+  }
+}

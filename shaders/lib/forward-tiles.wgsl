@@ -1,0 +1,92 @@
+// The forward convolution as a matrix product: pixels by out-channels, along K the taps and in-channels (r, s, c). Which
+// tile of it a workgroup computes, what its threads bring to workgroup memory in a step of TILE_K, and where a sum goes.
+//
+// A kernel binds x, weight and y, has THREADS, and says with keepLeft(m, group, value) and keepRight(n, group, value) where
+// four values along K lie in workgroup memory.
+
+const STEP = TILE_K / 4u; // groups of four along K in a step
+const LOADERS = THREADS / STEP; // threads that load the same group of different rows
+const LOADS_X = TILE_M / LOADERS;
+const LOADS_WEIGHT = TILE_N / LOADERS;
+const OUTSIDE = 0x40000000u; // a row or column far beyond any image
+
+const_assert STEP * 4u == TILE_K && STEP % 2u == 0u && LOADERS * STEP == THREADS;
+const_assert TILE_M % LOADERS == 0u && TILE_N % LOADERS == 0u;
+
+struct Tile {
+  firstPixel: u32,
+  firstChannel: u32,
+  // Along K, of four.
+  groups: u32,
+}
+
+fn tileOf(id: vec3u) -> Tile {
+  let columns = (shape.O + TILE_N - 1u) / TILE_N;
+  let index = workgroupIndex(id);
+  return Tile(index / columns * TILE_M, index % columns * TILE_N, shape.R * shape.S * ((shape.C + 3u) / 4u));
+}
+
+fn isEmpty(tile: Tile) -> bool {
+  return tile.firstPixel >= shape.N * shape.P * shape.Q;
+}
+
+// What a thread loads: one group of every step, of these pixels and as many out-channels.
+struct Loads {
+  group: u32,
+  loader: u32,
+  top: array<u32, LOADS_X>,
+  left: array<u32, LOADS_X>,
+  corner: array<u32, LOADS_X>,
+}
+
+fn loadsOf(tile: Tile, thread: u32) -> Loads {
+  var loads = Loads();
+  loads.group = thread % STEP;
+  loads.loader = thread / STEP;
+  for (var i = 0u; i < LOADS_X; i++) {
+    let pixel = tile.firstPixel + loads.loader + i * LOADERS;
+    let n = pixel / (shape.P * shape.Q);
+    let top = pixel / shape.Q % shape.P * shape.STRIDE - shape.PAD;
+    let left = pixel % shape.Q * shape.STRIDE - shape.PAD;
+    loads.top[i] = select(OUTSIDE, top, pixel < shape.N * shape.P * shape.Q);
+    loads.left[i] = left;
+    loads.corner[i] = ((n * shape.H + top) * shape.W + left) * ((shape.C + 3u) / 4u);
+  }
+  return loads;
+}
+
+// Brings the groups from k on.
+fn bring(tile: Tile, loads: ptr<function, Loads>, k: u32) {
+  let C4 = (shape.C + 3u) / 4u;
+  let loader = (*loads).loader;
+  let group = k + (*loads).group;
+  let tap = group / C4;
+  let r = tap / shape.S;
+  let s = tap % shape.S;
+  let step = (r * shape.W + s) * C4 + group % C4;
+  for (var i = 0u; i < LOADS_X; i++) {
+    // Above or left of the image wraps to a huge number.
+    let inside = group < tile.groups && (*loads).top[i] + r < shape.H && (*loads).left[i] + s < shape.W;
+    var value = T4();
+    if (inside) { value = x[(*loads).corner[i] + step]; }
+    keepLeft(loader + i * LOADERS, (*loads).group, value);
+  }
+  for (var i = 0u; i < LOADS_WEIGHT; i++) {
+    let channel = loader + i * LOADERS;
+    let inside = group < tile.groups && tile.firstChannel + channel < shape.O;
+    var value = T4();
+    if (inside) { value = weight[(tile.firstChannel + channel) * tile.groups + group]; }
+    keepRight(channel, (*loads).group, value);
+  }
+}
+
+// Row m and columns 4·n4 to 4·n4 + 3 of the tile.
+fn put(tile: Tile, m: u32, n4: u32, sum: vec4f) {
+  let O4 = (shape.O + 3u) / 4u;
+  let pixel = tile.firstPixel + m;
+  let column = tile.firstChannel / 4u + n4;
+  if (pixel < shape.N * shape.P * shape.Q && column < O4) {
+    let channels = vec4u(column * 4u) + vec4u(0u, 1u, 2u, 3u);
+    y[pixel * O4 + column] = store4(select(vec4f(), sum, channels < vec4u(shape.O)));
+  }
+}
