@@ -3,12 +3,11 @@
 //   t ← t + 1
 //   stepSize = lr · √(1 − squareMomentum^t) / (1 − momentum^t),  epsilon = epsilon · √(1 − squareMomentum^t)
 //
-// which is m and v without their bias (arXiv:1412.6980, end of section 2). A parameter that does not move, and in a bad
-// step every one, gets unscale 0 and keeps its t.
+// which is m and v without their bias (arXiv:1412.6980, end of section 2). A parameter that does not change keeps its t.
 //
 // hypers: [groups] Hypers   rules: [P] u32, group·4 + decays·2 + moves   scale: [] f32   foundInfinity: [] u32
-// steps: [P] u32   factors: [P] Factors; one thread a parameter
-// @use lib/adam-factors
+// steps: [P] u32   factors: [P] Factors
+// @use lib/adam-factors lib/optimizer-factors
 // @shape PARAMETERS
 // @sample PARAMETERS=68
 
@@ -30,22 +29,13 @@ struct Hypers {
 @group(0) @binding(4) var<storage, read_write> steps: array<u32>;
 @group(0) @binding(5) var<storage, read_write> factors: array<Factors>;
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
-  let parameter = workgroupIndex(group) * 64u + thread;
-  if (parameter >= shape.PARAMETERS) { return; }
-  let rule = rules[parameter];
-  if ((rule & 1u) == 0u || foundInfinity != 0u) {
-    factors[parameter].unscale = 0.0;
-    return;
-  }
+fn factorsOf(parameter: u32, hyper: Hypers, decays: bool) -> Factors {
   let t = steps[parameter] + 1u;
   steps[parameter] = t;
-  let hyper = hypers[rule / 4u];
   let squareDebias = sqrt(1.0 - power(hyper.squareMomentum, t));
-  factors[parameter] = Factors(
+  return Factors(
     1.0 / scale,
-    select(1.0, hyper.decay, (rule & 2u) != 0u),
+    select(1.0, hyper.decay, decays),
     hyper.momentum,
     hyper.dampening,
     hyper.squareMomentum,

@@ -6,11 +6,11 @@
 //           rootScale = 1 / √(1 − squareMomentum^t)
 //   else:   stepSize = lr / (1 − momentum^t),  rootScale = 0
 //
-// A parameter that does not move, and in a bad step every one, gets unscale 0 and keeps its t.
+// A parameter that does not change keeps its t.
 //
 // hypers: [groups] Hypers   rules: [P] u32, group·4 + decays·2 + moves   scale: [] f32   foundInfinity: [] u32
-// steps: [P] u32   factors: [P] Factors; one thread a parameter
-// @use lib/radam-factors
+// steps: [P] u32   factors: [P] Factors
+// @use lib/radam-factors lib/optimizer-factors
 // @shape PARAMETERS
 // @sample PARAMETERS=68
 
@@ -32,19 +32,9 @@ struct Hypers {
 @group(0) @binding(4) var<storage, read_write> steps: array<u32>;
 @group(0) @binding(5) var<storage, read_write> factors: array<Factors>;
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
-  let parameter = workgroupIndex(group) * 64u + thread;
-  if (parameter >= shape.PARAMETERS) { return; }
-  let rule = rules[parameter];
-  if ((rule & 1u) == 0u || foundInfinity != 0u) {
-    factors[parameter].unscale = 0.0;
-    return;
-  }
+fn factorsOf(parameter: u32, hyper: Hypers, decays: bool) -> Factors {
   let t = steps[parameter] + 1u;
   steps[parameter] = t;
-  let hyper = hypers[rule / 4u];
-  let decays = (rule & 2u) != 0u;
   let squares = series(hyper.squareDampening, t);
   var stepSize = hyper.lr / (hyper.dampening * series(hyper.dampening, t).sum);
   var rootScale = 0.0;
@@ -54,7 +44,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
     stepSize *= sqrt((r - 4.0) / (last - 4.0) * ((r - 2.0) / (last - 2.0)) * (last / r));
     rootScale = inverseSqrt(hyper.squareDampening * squares.sum);
   }
-  factors[parameter] = Factors(
+  return Factors(
     1.0 / scale,
     select(1.0, hyper.decay, decays),
     select(0.0, hyper.gradientDecay, decays),

@@ -8,8 +8,8 @@
 // copy of p is written in the same pass.
 //
 // gradients, values, sums (m): [BLOCKS·128] f32   halves: the same in storage type   owners: [BLOCKS] u32
-// factors: [P] Factors; a workgroup four blocks, a thread two vectors of four
-// @use lib/sgd-factors
+// factors: [P] Factors
+// @use lib/sgd-factors lib/optimizer-blocks
 // @const HALF:bool
 // @shape BLOCKS
 // @sample HALF=true BLOCKS=3
@@ -20,17 +20,6 @@
 @group(0) @binding(3) var<storage, read_write> values: array<vec4f>;
 @group(0) @binding(4) var<storage, read_write> sums: array<vec4f>;
 @group(0) @binding(5) var<storage, read_write> halves: array<T4>;
-
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
-  let block = workgroupIndex(group) * 4u + thread / 16u;
-  if (block >= shape.BLOCKS) { return; }
-  let factor = factors[owners[block]];
-  if (factor.unscale == 0.0) { return; }
-  let i = block * 32u + thread % 16u;
-  update(i, factor);
-  update(i + 16u, factor);
-}
 
 fn update(i: u32, factor: Factors) {
   let before = values[i];
