@@ -111,7 +111,7 @@ export class LessonRun {
     try {
       await work(async (learner, { predictions, ttaAccuracy, beside = [] } = {}) => {
         this.interrupted = learner.interrupted
-        const result = this.resultOf(name, size, learner, this.secondsBefore(name) + (platform.now() - start) / 1000, ttaAccuracy)
+        const result = this.resultOf(name, size, learner, (platform.now() - start) / 1000, ttaAccuracy)
         const { images, batchSize, gpuMemoryBytes } = result
         platform.log(`${images.train} + ${images.valid} images, ${size} px, batch ${batchSize}; ` +
           `GPU memory ${formatBytes(gpuMemoryBytes)} at most, ` +
@@ -144,13 +144,10 @@ export class LessonRun {
     this.gpu.close()
   }
 
-  private secondsBefore(name: Section): number {
-    return this.before?.sections.find((section) => section.name === name)?.seconds ?? 0
-  }
-
   private resultOf(name: Section, size: number, learner: Learner, seconds: number, ttaAccuracy: number | undefined): SectionResult {
     const { loaders, recorder, model, precision, loss } = learner
     const { accuracy } = NOTEBOOK[name]
+    const before = this.before?.sections.find((section) => section.name === name)
     return {
       name,
       model: model.architecture?.name ?? 'network',
@@ -163,8 +160,8 @@ export class LessonRun {
       classes: loaders.vocab.length,
       epochs: recorder.rows.map(epochResult),
       ...(ttaAccuracy === undefined ? {} : { ttaAccuracy }),
-      seconds,
-      gpuMemoryBytes: this.gpu.buffers.peakUsedBytes,
+      seconds: (before?.seconds ?? 0) + seconds,
+      gpuMemoryBytes: Math.max(before?.gpuMemoryBytes ?? 0, this.gpu.buffers.peakUsedBytes),
       notebook: accuracy === undefined ? {} : { accuracy },
     }
   }

@@ -3,6 +3,7 @@ import {
   type EpochRow, type ItemPredictions, type LabelledPicture, type Learner, type Pixels, type Platform, type Step, type StepLoss,
 } from '../src/node.ts'
 import type { Json } from '../src/base/json.ts'
+import { hears } from '../src/train/callback.ts'
 import { className } from './class-names.ts'
 import type { EpochResult, SectionDetails, StepResult, Tile, TileGroup, WrongTile } from './results.ts'
 
@@ -12,7 +13,7 @@ const SHOWN = 8
 const WRONG_SIZE = 128
 
 /** A batch as the network gets it. */
-interface FirstBatch {
+interface ShownBatch {
   readonly tiles: readonly Tile[]
   /** Of all its pixels. */
   readonly stats: ChannelStats
@@ -21,31 +22,23 @@ interface FirstBatch {
 /** Writes down what the report shows of a section. Every learner of the section has it among its callbacks. */
 export class SectionLog implements Callback {
   readonly name = 'sectionLog'
-  /** After mixup and the recorder. */
+  /** After the recorder. */
   readonly order = 55
-  readonly runsOn = 'train'
-  /** It looks only at the very first step, which is never one that is recorded (see train/replay.ts). */
-  readonly replayable = true
   readonly duringLrFind = false
   private section = ''
   private fits: { epochs: EpochResult[]; steps: StepResult[]; stepsPerEpoch: number }[] = []
-  private firstBatch: Promise<FirstBatch> | undefined
+  /** The epoch that the section began with, counted over all fits of the learner. */
+  private firstEpoch = 0
 
   begin(section: string): void {
     this.section = section
     this.fits = []
-    this.firstBatch = undefined
   }
 
-  beforeFit({ loaders }: Learner): void {
+  beforeFit({ loaders, epochsBegun }: Learner): void {
+    // Also where a fit goes on from a checkpoint, which is taken over only after this.
+    if (this.fits.length === 0) this.firstEpoch = epochsBegun
     this.fits.push({ epochs: [], steps: [], stepsPerEpoch: loaders.train.batchCount })
-  }
-
-  beforeBatch(learner: Learner, step: Step): void {
-    if (this.firstBatch) return
-    this.firstBatch = firstBatchOf(learner, step)
-    // Its failure is thrown where it is waited for.
-    this.firstBatch.catch(() => {})
   }
 
   lossKnown({ recorder }: Learner, { iteration, loss }: StepLoss): void {
@@ -79,15 +72,19 @@ export class SectionLog implements Callback {
    * @param beside       callbacks that change batches, to be shown at work too
    */
   async details(learner: Learner, predictions: ItemPredictions | undefined, beside: readonly Callback[]): Promise<SectionDetails> {
-    const { platform, loaders } = learner
-    const first = await this.firstBatch
+    const { platform, loaders, callbacks } = learner
+    const isTrained = this.fits.length > 0
     const pictures: TileGroup[] = []
+    // Made again and not kept: so it is the same in a run that goes on from a checkpoint.
+    const changing = callbacks.filter((callback) => callback.beforeBatch && hears(callback, true))
+    const first = isTrained ? await firstBatch(learner, this.firstEpoch, changing) : undefined
     if (first) pictures.push({ title: 'The first batch, as the network sees it', tiles: first.tiles })
     for (const callback of beside) {
-      pictures.push({ title: `A batch with ${callback.name}`, tiles: (await changedBatch(learner, callback)).tiles })
+      const changed = await firstBatch(learner, this.firstEpoch, [callback])
+      pictures.push({ title: `The same batch with ${callback.name}`, tiles: changed.tiles })
     }
     // Where nothing is trained: variations of a validation picture, as test-time augmentation makes them.
-    const source = this.fits.length === 0 ? loaders.valid : loaders.train
+    const source = isTrained ? loaders.train : loaders.valid
     const variations = await batchPictures(source, { count: SHOWN, unique: true, draws: 'train', epoch: learner.epochsBegun })
     pictures.push({ title: 'One picture, varied at random', tiles: await tiles(platform, variations) })
     const wrong = predictions && new ClassificationInterpretation(predictions, loaders.vocab)
@@ -106,22 +103,28 @@ export function epochResult({ epoch, trainLoss, validLoss, metrics, timeMs, imag
   return { epoch, trainLoss, validLoss, accuracy: metrics.accuracy, seconds: timeMs / 1000, imagesPerSecond }
 }
 
-/** What a callback makes of a batch. */
-async function changedBatch(learner: Learner, callback: Callback): Promise<FirstBatch> {
-  const batch = await learner.loaders.train.oneBatch()
-  const input = scope(() => batch.input('f32'))
+/** The first batch of an epoch as the network gets it in training: with what these callbacks make of it. */
+async function firstBatch(learner: Learner, epoch: number, callbacks: readonly Callback[]): Promise<ShownBatch> {
+  const { loaders, precision, epochsBegun } = learner
+  const batch = await loaders.train.oneBatch({ epoch })
+  const input = scope(() => batch.input(precision === 'mixed' ? 'f16' : 'f32'))
   const step: Step = { training: true, batch, input, targets: batch.targets, outputs: undefined, loss: undefined, seed: undefined }
-  callback.prepareBatch?.(learner, batch)
-  callback.beforeBatch?.(learner, step)
-  const changed = firstBatchOf(learner, step)
+  // What it is while that epoch lasts: callbacks draw by it.
+  learner.epochsBegun = epoch + 1
+  for (const callback of callbacks) {
+    callback.prepareBatch?.(learner, batch)
+    callback.beforeBatch?.(learner, step)
+  }
+  learner.epochsBegun = epochsBegun
+  const shown = shownBatch(learner, step)
   release(step.input)
   batch.release()
-  await callback.afterFit?.(learner)
-  return changed
+  for (const callback of callbacks) await callback.afterFit?.(learner)
+  return shown
 }
 
-/** The reads are under way when this returns, so that the step may go on. */
-async function firstBatchOf({ platform, loaders: { train, vocab } }: Learner, { input, targets, batch }: Step): Promise<FirstBatch> {
+/** The reads are under way when this returns, so that the tensors of the step can go. */
+async function shownBatch({ platform, loaders: { train, vocab } }: Learner, { input, targets, batch }: Step): Promise<ShownBatch> {
   const [N, ...size] = input.shape
   const [values, others, shares] = await Promise.all([read(input), targets.b && read(targets.b), targets.mix && read(targets.mix)])
   const pictures = inputPictures(values, [Math.min(N, SHOWN), ...size], train.stats)

@@ -1,17 +1,21 @@
 import { describe, expect, test } from 'vitest'
-import type { Tile } from '../bench/results.ts'
+import type { SectionDetails, Tile } from '../bench/results.ts'
 import { SectionLog, withOwnLosses } from '../bench/section-log.ts'
 import { jsonText, parseJson } from '../src/base/json.ts'
 import { imagenetStats, normalize } from '../src/data/augment/normalize.ts'
 import { randomResizedCropGpu } from '../src/data/augment/crop.ts'
+import { channelStats } from '../src/data/statistics.ts'
 import type { Pixels } from '../src/platform/platform.ts'
 import { decodePng, encodePng } from '../src/platform/node/png.ts'
+import { read } from '../src/tensor/transfer.ts'
+import type { Callback } from '../src/train/callback.ts'
 import { cutMix } from '../src/train/callbacks/cut-mix.ts'
 import { mixUp } from '../src/train/callbacks/mixup.ts'
 import { Learner, type LearnerOptions } from '../src/train/learner.ts'
 import { accuracy } from '../src/train/metrics.ts'
 import { fakePlatform } from './helpers/fake-platform.ts'
 import { openTestGpu } from './helpers/gpu.ts'
+import { memoryFiles } from './helpers/memory-files.ts'
 import { stripes, tinyLoaders, tinyModel, type TinyOptions } from './helpers/tiny.ts'
 
 const gpu = await openTestGpu()
@@ -126,6 +130,52 @@ describe('the log of a section', () => {
       const { data } = pictureOf(byTitle(pictures, 'first batch')[n])
       expect(data.some((value, i) => Math.abs(value - bytes[n * data.length + i]) > 3)).toBe(true)
     }
+  })
+
+  test('shows the very batch of the first step, in a section that goes on with a learner too', async () => {
+    // After everything that changes a batch.
+    const seen: Promise<Float32Array | Uint32Array>[] = []
+    const spy: Callback = {
+      name: 'spy', order: 56, runsOn: 'train',
+      beforeBatch: (_, { input }) => void seen.push(read(input)),
+    }
+    const { log, learner } = await logged({ callbacks: [mixUp(), spy] }, { batchTransforms: [randomResizedCropGpu(8, { minScale: 0.3 })] })
+    learner.toFp16()
+    for (const section of ['small', 'large']) {
+      log.begin(section)
+      seen.length = 0
+      await learner.fit(2)
+      await learner.fit(1)
+      const values = await seen[0]
+      const { pictures, batchStats } = await log.details(learner, undefined, [])
+      expect(batchStats).toEqual(channelStats(values))
+      byTitle(pictures, 'first batch').forEach((tile, n) => {
+        const { data } = pictureOf(tile)
+        for (let i = 0; i < 8 * 8; i++) for (let c = 0; c < 3; c++) expect(data[4 * i + c]).toBe(Math.trunc(255 * values[(n * 64 + i) * 3 + c]))
+      })
+    }
+  })
+
+  test('shows the same in a run that goes on from a checkpoint, in the middle or at the end', async () => {
+    const files = memoryFiles()
+    const run = async (epochs: number, interruptIn?: number): Promise<SectionDetails> => {
+      const platform = Object.assign(fakePlatform({ picture: (path) => stripes(path, SIZE), files }), { encodePng })
+      const stop: Callback = { name: 'stop', order: 90, beforeEpoch: ({ epoch }) => void (epoch === interruptIn && platform.interrupt()) }
+      const { log, learner } = await logged({ callbacks: [mixUp(), stop] }, { platform })
+      await learner.fit(epochs, 1e-3, { checkpoint: 'fit.checkpoint', resume: true })
+      expect(learner.interrupted).toBe(interruptIn !== undefined)
+      return log.details(learner, undefined, [cutMix()])
+    }
+    const interrupted = await run(3, 1)
+    const resumed = await run(3)
+    const over = await run(3)
+    for (const { pictures, batchStats } of [resumed, over]) {
+      for (const part of ['first batch', 'cutMix']) expect(byTitle(pictures, part)).toEqual(byTitle(interrupted.pictures, part))
+      expect(byTitle(pictures, 'first batch').length).toBe(4)
+      expect(batchStats).toEqual(interrupted.batchStats)
+    }
+    expect(resumed.fits.map(({ epochs, steps }) => [epochs.length, steps.length])).toEqual([[3, 9]])
+    expect(over).toEqual(resumed)
   })
 
   test('varies one picture at random: of the training items, or where nothing is trained of the others', async () => {
