@@ -72,6 +72,7 @@ export { scheduler, type GroupSchedules } from './train/callbacks/scheduler.ts'
 export { Recorder, type EpochRow } from './train/recorder.ts'
 export { lineChart, type Line, type LineChartOptions } from './train/line-chart.ts'
 export { lrFindPlot } from './train/plot.ts'
+export { resultPictures, showResults, type ShowResultsOptions } from './train/show-results.ts'
 export type { Evaluation, ItemPredictions } from './train/loop.ts'
 export type { TtaOptions } from './train/tta.ts'
 

@@ -63,6 +63,7 @@ export class Loader {
   readonly stats: ChannelStats
   private readonly seed: number
   private readonly depth: number
+  private readonly options: LoaderOptions
 
   constructor(options: LoaderOptions) {
     const { platform, pictures, labels, vocab, items, split, batchSize, batchTransforms, seed, depth = DEPTH } = options
@@ -85,6 +86,12 @@ export class Loader {
     this.stats = batchTransforms.find((transform) => transform.kind === 'normalize') ?? { mean: [0, 0, 0], std: [1, 1, 1] }
     this.seed = seed
     this.depth = Math.max(1, depth)
+    this.options = options
+  }
+
+  /** Another loader, which is as this one but for what is given. Source: fastai data/core.py, TfmdDL.new. */
+  with(changes: Partial<LoaderOptions>): Loader {
+    return new Loader({ ...this.options, ...changes })
   }
 
   /** Batches of an epoch: a partial last one counts in validation only. */

@@ -1,5 +1,5 @@
 import { OptionError } from '../base/errors.ts'
-import type { Pixels } from '../platform/platform.ts'
+import type { Pixels, Platform } from '../platform/platform.ts'
 import { release, scope } from '../tensor/scope.ts'
 import type { Shape } from '../tensor/shape.ts'
 import { read } from '../tensor/transfer.ts'
@@ -22,6 +22,8 @@ export interface ShowOptions {
 export interface LabelledPicture {
   readonly picture: Pixels
   readonly label: string
+  /** What a model takes it for, where one was asked. */
+  readonly predicted?: string
 }
 
 /**
@@ -34,20 +36,28 @@ export interface LabelledPicture {
  * Source: fastai data/core.py, TfmdDL.show_batch.
  */
 export async function showBatch(loader: Loader, file: string, options: ShowOptions = {}): Promise<void> {
-  const { files, encodePng } = loader.platform
-  await files.write(file, await encodePng(contactSheet(await batchPictures(loader, options))))
+  await writeSheet(loader.platform, file, await batchPictures(loader, options))
 }
 
 /** The pictures that `showBatch` shows. @throws as it does */
 export async function batchPictures(loader: Loader, options: ShowOptions = {}): Promise<LabelledPicture[]> {
   const { count = 9, unique = false, ...pass } = options
-  if (!(Number.isInteger(count) && count >= 1)) {
-    throw new OptionError('showBatch', 'count is no number of pictures', { given: { count }, expected: 'a whole number from 1 on' })
-  }
+  requireCount('showBatch', count)
   if (!unique) return firstPictures(loader, count, pass)
   const drawn: LabelledPicture[] = []
   for (let n = 0; n < count; n++) drawn.push(...(await firstPictures(loader, 1, { ...pass, pass: n })))
   return drawn
+}
+
+/** @throws OptionError  when `count` is no number of pictures */
+export function requireCount(where: string, count: number): void {
+  if (Number.isInteger(count) && count >= 1) return
+  throw new OptionError(where, 'count is no number of pictures', { given: { count }, expected: 'a whole number from 1 on' })
+}
+
+/** Writes a contact sheet as a PNG. */
+export async function writeSheet({ files, encodePng }: Platform, file: string, tiles: readonly LabelledPicture[]): Promise<void> {
+  await files.write(file, await encodePng(contactSheet(tiles)))
 }
 
 async function firstPictures(loader: Loader, count: number, pass: Pass): Promise<LabelledPicture[]> {
@@ -88,25 +98,32 @@ export function toPicture(values: ArrayLike<number>, width: number, height: numb
 /** Pixels of the sheet for one of a letter. */
 const LETTER_SCALE = 2
 const GAP = 4
-/** Five rows of a letter, and a row of the sheet's ground above and below. */
-const CAPTION = 7 * LETTER_SCALE
+/** A line of a caption: five rows of a letter, and a row of the sheet's ground above. One more row is below the last. */
+const LINE = 6 * LETTER_SCALE
 
-/** Pictures of one size in a square grid on black, each with its label below in capitals, cut where the picture ends. */
+/**
+ * Pictures of one size in a square grid on black. Below each is its label, and below that what it was taken for, if that
+ * is known of any: in capitals, cut where the picture ends.
+ */
 export function contactSheet(tiles: readonly LabelledPicture[]): Pixels {
   const columns = Math.ceil(Math.sqrt(tiles.length))
   const rows = Math.ceil(tiles.length / columns)
+  const lines = tiles.some(({ predicted }) => predicted !== undefined) ? 2 : 1
   const [{ picture: { width: w, height: h } }] = tiles
+  const tileHeight = h + lines * LINE + LETTER_SCALE
   const width = GAP + columns * (w + GAP)
-  const height = GAP + rows * (h + CAPTION + GAP)
+  const height = GAP + rows * (tileHeight + GAP)
   const data = new Uint8Array(width * height * 4)
   for (let i = 3; i < data.length; i += 4) data[i] = 255
-  tiles.forEach(({ picture, label }, i) => {
+  tiles.forEach(({ picture, label, predicted = '' }, i) => {
     const left = GAP + (i % columns) * (w + GAP)
-    const top = GAP + Math.floor(i / columns) * (h + CAPTION + GAP)
+    const top = GAP + Math.floor(i / columns) * (tileHeight + GAP)
     for (let y = 0; y < h; y++) {
       data.set(picture.data.subarray(y * w * 4, (y + 1) * w * 4), ((top + y) * width + left) * 4)
     }
-    write(data, width, left, top + h + LETTER_SCALE, label.slice(0, Math.floor(w / (4 * LETTER_SCALE))))
+    for (const [line, text] of [label, predicted].entries()) {
+      write(data, width, left, top + h + line * LINE + LETTER_SCALE, text.slice(0, Math.floor(w / (4 * LETTER_SCALE))))
+    }
   })
   return { width, height, data }
 }

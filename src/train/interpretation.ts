@@ -1,7 +1,7 @@
 import { OptionError } from '../base/errors.ts'
 import { formatTable } from '../base/table.ts'
 import type { ItemPredictions } from './loop.ts'
-import { argmax } from './metrics.ts'
+import { argmax, outputName } from './metrics.ts'
 
 /** One class taken for another, and how often. */
 export interface Confusion {
@@ -84,8 +84,8 @@ export class ClassificationInterpretation {
     const rows = Array.from(losses.keys()).sort((a, b) => (largest ? size(b) - size(a) : size(a) - size(b)))
     return rows.slice(0, k).map((row) => ({
       item: items[row],
-      actual: this.nameOf(targets[row]),
-      predicted: this.nameOf(this.predicted[row]),
+      actual: outputName(this.vocab, targets[row]),
+      predicted: outputName(this.vocab, this.predicted[row]),
       probability: predictions.data[row * predictions.columns + this.predicted[row]],
       loss: losses[row],
     }))
@@ -124,11 +124,6 @@ export class ClassificationInterpretation {
       line('weighted avg', mean((one) => (support === 0 ? 0 : one.support / support))),
     ]
     return formatTable(lines)
-  }
-
-  /** The name of a class, or its number where the model has more outputs than there are classes. */
-  private nameOf(label: number): string {
-    return this.vocab[label] ?? `output ${label}`
   }
 }
 

@@ -43,6 +43,11 @@ export function argmax({ rows, columns, data }: Predictions): Uint32Array {
   })
 }
 
+/** The name of a class, or the number of an output beyond the vocabulary: a model may have more than there are classes. */
+export function outputName(vocab: readonly string[], output: number): string {
+  return vocab[output] ?? `output ${output}`
+}
+
 /** Gives a function its name for good: a minifier would change it. */
 function metric(name: string, compute: (predictions: Predictions, targets: ArrayLike<number>) => number): Metric {
   return Object.defineProperty(compute, 'name', { value: name })

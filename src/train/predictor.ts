@@ -10,7 +10,7 @@ import type { Pixels, Platform } from '../platform/platform.ts'
 import { noGrad } from '../tensor/op.ts'
 import { release, scope } from '../tensor/scope.ts'
 import { read, tensor } from '../tensor/transfer.ts'
-import { argmax } from './metrics.ts'
+import { argmax, outputName } from './metrics.ts'
 
 /** What a model says of a picture. */
 export interface Prediction {
@@ -77,7 +77,7 @@ export class Predictor {
       const values = Float32Array.from(await read(probabilities))
       release(probabilities)
       const [index] = argmax({ rows: 1, columns: values.length, data: values })
-      return { label: this.vocab[index] ?? `output ${index}`, index, probabilities: values }
+      return { label: outputName(this.vocab, index), index, probabilities: values }
     } finally {
       this.pipeline.release()
       if (wasTraining) this.model.train()
