@@ -43,6 +43,7 @@ export interface Pass {
   readonly pass?: number
   /** Default: as the loader's split says */
   readonly shuffle?: boolean
+  /** Leave out a partial last batch, and fill the place of an item that cannot be decoded with another; likewise */
   readonly dropLast?: boolean
 }
 
@@ -96,7 +97,7 @@ export class Loader {
 
   /** Batches of an epoch: a partial last one counts in validation only. */
   get batchCount(): number {
-    return this.countBatches(this.split === 'train')
+    return this.countBatches(this.dropsLast())
   }
 
   /** Items that an epoch visits. */
@@ -150,7 +151,7 @@ export class Loader {
   /** As `batches`, on the CPU: decoded, cropped and put together; `free` says that the pixels may be written over. */
   async *hostBatches(pass: Pass = {}): AsyncGenerator<{ readonly host: HostBatch; free(): void }, void, undefined> {
     const order = this.order(pass)
-    const count = this.countBatches(pass.dropLast ?? this.split === 'train')
+    const count = this.countBatches(this.dropsLast(pass))
     const unused: Uint32Array[] = []
     const ahead: Promise<HostBatch | undefined>[] = []
     let next = 0
@@ -188,13 +189,18 @@ export class Loader {
     const pictures = await Promise.all(Array.from(items, (item) => this.pictures.get(item, this.planItem(item, pass))))
     return assemble({
       index, N: this.batchSize, items, pictures, labels: this.labels, paths: this.pictures.items, staging,
-      repeats: this.split === 'train' && items.length === this.batchSize ? 'count' : 'pad',
+      repeats: this.dropsLast(pass) ? 'count' : 'pad',
     })
   }
 
   /** What the item transforms make of an item in that pass. */
   private planItem(item: number, { epoch = 0, draws = this.split, pass = 0 }: Pass): ResizePlan {
     return drawPlan(this.itemTransforms, rng(this.seed, 'crop', epoch, item, pass), draws)
+  }
+
+  /** Whether all batches are full, and all their places count. */
+  private dropsLast({ dropLast = this.split === 'train' }: Pass = {}): boolean {
+    return dropLast
   }
 
   private countBatches(dropLast: boolean): number {

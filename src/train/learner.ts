@@ -288,16 +288,19 @@ export class Learner {
     this.freezeTo(0)
   }
 
-  /** Loss and metrics on the validation items, or those of another loader. */
+  /**
+   * Loss and metrics on the validation items, or those of another loader. Transforms do what they do in validation, also
+   * on `loaders.train`, where fastai would draw at random as in training.
+   */
   validate(loader: Loader = this.loaders.valid): Promise<Evaluation> {
     return this.untilInterrupted(() => evaluate(this, loader))
   }
 
-  /** Probabilities for the validation items, or those of another loader, in its order. */
+  /** Probabilities for the validation items, or those of another loader, each once and in its order. Transformed as by `validate` */
   getPredictions(options: { readonly loader?: Loader } = {}): Promise<ItemPredictions> {
     const { loader = this.loaders.valid } = options
     const probabilities = (outputs: Tensor) => this.loss.probabilities(outputs)
-    return this.untilInterrupted(() => predictItems(this, loader, { draws: 'valid' }, probabilities))
+    return this.untilInterrupted(() => predictItems(this, loader, {}, probabilities))
   }
 
   /** Probabilities for the validation items, averaged over random transforms (see tta.ts). */

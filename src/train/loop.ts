@@ -90,7 +90,7 @@ function recordStep(learner: Learner, batch: Batch, scaler: LossScaler): { reado
   return { step, complete }
 }
 
-/** Loss and metrics of all items of a loader. */
+/** Loss and metrics of all items of a loader, transformed as in validation. */
 export async function evaluate(learner: Learner, loader: Loader): Promise<Evaluation> {
   const { losses, predictions, targets } = await predictItems(learner, loader)
   const metrics = learner.metrics.map((metric) => [metric.name, metric(predictions, targets)] as const)
@@ -98,8 +98,10 @@ export async function evaluate(learner: Learner, loader: Loader): Promise<Evalua
 }
 
 /**
- * The outputs of the model for all items of a loader, and their losses.
+ * The outputs of the model for all items of a loader, and their losses. Whichever loader that is: each item once, in its
+ * order, and transformed as in validation.
  *
+ * @param pass        what is to be different, such as random transforms (`draws: 'train'`)
  * @param activation  what is done to the outputs, [N,K] f32, before they are read. Default nothing
  */
 export async function predictItems(
@@ -110,7 +112,8 @@ export async function predictItems(
   learner.batchCount = Math.ceil(loader.items.length / loader.batchSize)
   const parts: Promise<{ outputs: Float32Array; losses: Float32Array; targets: Uint32Array; items: Uint32Array }>[] = []
   let columns = 0
-  for await (const batch of loader.batches({ epoch: learner.epochsBegun, shuffle: false, dropLast: false, ...pass })) {
+  const whole = { epoch: learner.epochsBegun, shuffle: false, dropLast: false, draws: 'valid' } as const
+  for await (const batch of loader.batches({ ...whole, ...pass })) {
     stopIfAsked(learner)
     learner.iteration = batch.index
     announceBatch(learner, batch, false)

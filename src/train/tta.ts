@@ -33,7 +33,7 @@ export async function testTimeAugmentation(learner: Learner, options: TtaOptions
   const predict = (pass: Pass) => predictItems(learner, loader, pass, (outputs) => learner.loss.probabilities(outputs))
   const passes: Float32Array[] = []
   for (let pass = 1; pass <= n; pass++) passes.push((await predict({ draws: 'train', pass })).predictions.data)
-  const plain = await predict({ draws: 'valid' })
+  const plain = await predict({})
   const data = combinePasses(passes, plain.predictions.data, useMax ? 'max' : beta)
   return { ...plain, predictions: { ...plain.predictions, data } }
 }

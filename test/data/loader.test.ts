@@ -260,6 +260,12 @@ describe('images that cannot be decoded', () => {
     expect(batches.reduce((sum, { count }) => sum + count, 0)).toBe(199)
   })
 
+  test('nor where the items of training are measured', async () => {
+    const batches = await all(make(withBroken(200, 5)), { shuffle: false, dropLast: false })
+    expect(batches[1].count).toBe(3)
+    expect(batches.reduce((sum, { count }) => sum + count, 0)).toBe(199)
+  })
+
   test('a batch of which nothing is left is passed over', async () => {
     const batches = await all(make(withBroken(400, 4, 5, 6, 7), { split: 'valid' }))
     expect(batches.length).toBe(99)

@@ -334,6 +334,24 @@ describe('measuring', () => {
     expect(argmax(predictions).length).toBe(6)
   })
 
+  test('the items of training are measured like those of validation: each once, in order, nothing random', async () => {
+    const data = { train: 10, batchSize: 4, batchTransforms: augTransforms() }
+    const { learner, loaders: { train } } = await tinyLearner({}, data)
+    const { predictions, targets, losses, items } = await learner.getPredictions({ loader: train })
+    expect([...items]).toEqual([...train.items])
+    const { loss, metrics } = await learner.validate(train)
+    expect(loss).toBeCloseTo(losses.reduce((a, b) => a + b, 0) / 10, 6)
+    expect(metrics['accuracy']).toBe(accuracy(predictions, targets))
+    // As if there were no random transforms.
+    const plain = await tinyLearner({}, { ...data, batchTransforms: [] })
+    expect((await plain.learner.validate(plain.loaders.train)).loss).toBeCloseTo(loss, 5)
+    // And they do change something, where they are asked for.
+    const batches = vi.spyOn(train, 'batches')
+    const { predictions: averaged } = await learner.tta({ n: 1, beta: 0, loader: train })
+    expect(batches.mock.calls.map(([pass]) => pass?.draws)).toEqual(['train', 'valid'])
+    expect(averaged.data).not.toEqual(predictions.data)
+  })
+
   test('changes nothing: not the statistics, not the weights', async () => {
     const { learner } = await tinyLearner()
     await learner.fit(1)
