@@ -4,7 +4,7 @@ import { formatBytes } from '../src/base/format.ts'
 import { Cancel, DataError, type Callback, type ChannelStats, type Gpu, type ItemPredictions, type Learner } from '../src/node.ts'
 import type { DataSource } from './data-source.ts'
 import { NOTEBOOK } from './notebook.ts'
-import { OPTIONS_FILE, SECTIONS, type Options, type Section } from './options.ts'
+import { OPTIONS_FILE, parseRunFile, SECTIONS, type Options, type Section } from './options.ts'
 import { renderReport } from './report/report.ts'
 import {
   accuracyOf, guessing, hasLearnt, historyCsv, stepLines, type ReportedSection, type Results, type SectionResult,
@@ -68,10 +68,8 @@ export class LessonRun {
     const { platform } = this.gpu
     this.data = data
     platform.log(`images: ${data.name}`)
-    if (!this.options.resume) await platform.files.write(this.file(OPTIONS_FILE), `${JSON.stringify(this.options, null, 2)}\n`)
-    else if (await platform.files.exists(this.file(RESULTS_FILE))) {
-      this.before = JSON.parse(await platform.files.readText(this.file(RESULTS_FILE))) as Results
-    }
+    if (this.options.resume) this.before = await this.resultsBefore()
+    else await platform.files.write(this.file(OPTIONS_FILE), `${JSON.stringify(this.options, null, 2)}\n`)
   }
 
   /** For every fit of a section: where it stands after each epoch, so that an interrupted run can be continued. */
@@ -142,6 +140,13 @@ export class LessonRun {
     else if (!this.sections.every(hasLearnt)) process.exitCode = 1
     await platform.decoder.close()
     this.gpu.close()
+  }
+
+  private async resultsBefore(): Promise<Results | undefined> {
+    const { files } = this.gpu.platform
+    const file = this.file(RESULTS_FILE)
+    if (!(await files.exists(file))) return undefined
+    return parseRunFile(file, await files.readText(file), 'remove it: the run goes on from its checkpoints, only its times so far are lost') as Results
   }
 
   private resultOf(name: Section, size: number, learner: Learner, seconds: number, ttaAccuracy: number | undefined): SectionResult {

@@ -100,9 +100,18 @@ function optionsOf(folder: string, given: readonly string[]): Options {
   }
   const file = join(folder, OPTIONS_FILE)
   if (!existsSync(file)) throw new DataError(folder, 'there is no run to continue', { expected: 'the folder of an interrupted run, such as runs/2026-11-23T21-00-00' })
-  const saved = JSON.parse(readFileSync(file, 'utf8')) as Options
+  const saved = parseRunFile(file, readFileSync(file, 'utf8'), 'begin the run anew, without --resume') as Options
   // JSON has no infinity: all images.
   return { ...saved, limit: saved.limit ?? Infinity, out: folder, resume: true }
+}
+
+/** What is in a JSON file of a run's folder. @throws DataError when the file is damaged */
+export function parseRunFile(file: string, text: string, fix: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    throw new DataError(file, 'a damaged file: not JSON', { fix, cause })
+  }
 }
 
 /** The seed of the split for larger images, where it is another one. */
