@@ -19,14 +19,14 @@ async function main(argv: readonly string[]): Promise<void> {
   }
   const gpu = await openGpu()
   const options = readOptions(argv, process.env, gpu.software)
-  const { size, thenSize, epochs, batchSize, seed, limit, split, fp32 } = options
+  const { size, thenSize, epochs, batchSize, firstBatchSize, seed, limit, split, fp32 } = options
   const run = new LessonRun(gpu, options)
   const data = await chooseData(options, gpu.platform, sampleData)
   await run.begin(data)
 
   // Decoded pictures are kept across sections: the second epoch decodes nothing.
   const cache = new PixelCache()
-  const getLoaders = (pixels: number, { normalized = true, splitSeed = seed } = {}): Promise<Loaders> =>
+  const getLoaders = (pixels: number, { normalized = true, batch = batchSize, splitSeed = seed } = {}): Promise<Loaders> =>
     new DataBlock({
       blocks: [ImageBlock(), CategoryBlock()],
       getItems: getImageFiles,
@@ -34,7 +34,7 @@ async function main(argv: readonly string[]): Promise<void> {
       splitter: randomSplitter({ seed: splitSeed }),
       itemTransforms: [resize(224)],
       batchTransforms: [...augTransforms({ size: pixels, minScale: 0.5 }), ...(normalized ? [normalize(imagenetStats)] : [])],
-    }).loaders(data.path, { batchSize, seed, limit, cache })
+    }).loaders(data.path, { batchSize: batch, seed, limit, cache })
 
   /** What the notebook's learners have in common. */
   const newLearner = (loaders: Loaders, options: LearnerOptions = {}, model: Module = xresnet18({ seed })): Learner => {
@@ -43,17 +43,18 @@ async function main(argv: readonly string[]): Promise<void> {
     return fp32 ? learner : learner.toFp16()
   }
 
-  // The first cells: no normalisation. The notebook has a batch size of 4 here: --batch-size 4
+  // In [1] to In [3]: no normalisation. These cells and the next have a batch size of 4 in the notebook
   await run.section('baseline', size, async (report) => {
-    const learner = newLearner(await getLoaders(size, { normalized: false }))
+    const learner = newLearner(await getLoaders(size, { normalized: false, batch: firstBatchSize }))
     await learner.fitOneCycle(epochs, 3e-3, run.checkpoint)
     await report(learner)
   })
 
-  // "Normalisierung": the statistics of a batch before, which are far from 0 and 1, and after
+  // "Normalisierung", In [9] and the two cells above it: the statistics of a batch before, which are far from 0 and 1, and
+  // after. In [10]: the same training
   await run.section('normalize', size, async (report) => {
-    run.printStats(await batchStats((await getLoaders(size, { normalized: false })).train))
-    const loaders = await getLoaders(size)
+    run.printStats(await batchStats((await getLoaders(size, { normalized: false, batch: firstBatchSize })).train))
+    const loaders = await getLoaders(size, { batch: firstBatchSize })
     run.printStats(await batchStats(loaders.train))
     const learner = newLearner(loaders)
     await learner.fitOneCycle(epochs, 3e-3, run.checkpoint)

@@ -214,9 +214,11 @@ function commandLine(argv: readonly string[]): string {
 
 function verdict(section: SectionResult): string {
   if (section.epochs.length === 0) return 'no epoch was finished'
-  const { notebook } = section
-  const beside = notebook.accuracy === undefined
-    ? 'the notebook gives none' : `the notebook's, on all images at its own sizes: ${(100 * notebook.accuracy).toFixed(1)}%`
+  const { accuracy } = section.notebook
+  const { batchSize } = NOTEBOOK[section.name as Section]
+  const beside = accuracy === undefined
+    ? 'the notebook gives none'
+    : `the notebook's, on all images at its own sizes in batches of ${batchSize}: ${(100 * accuracy).toFixed(1)}%`
   const text = `accuracy ${(100 * accuracyOf(section)).toFixed(1)}%; ${beside}`
   return hasLearnt(section) ? text : `THIS DID NOT LEARN: ${text}. Guessing reaches ${(100 * guessing(section).accuracy).toFixed(0)}%.`
 }

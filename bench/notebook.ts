@@ -14,6 +14,7 @@ export interface NotebookSection {
   readonly title: string
   /** What it is about, for somebody who has not read it. */
   readonly text: string
+  readonly batchSize: number
   /** Its tables, one for each fit. */
   readonly fits: readonly (readonly NotebookRow[])[]
   /** What it ends with; it gives none for mixup. */
@@ -24,12 +25,13 @@ export interface NotebookSection {
 
 /**
  * The lesson as it was run in fastai on a GPU: all 13,394 images, 10,716 of them to train on, xresnet18 in mixed
- * precision, images of 128 pixels (224 in larger-images and tta), batches of 64 (4 in the first two parts).
+ * precision, images of 128 pixels (224 in larger-images and tta).
  */
 export const NOTEBOOK: Readonly<Record<Section, NotebookSection>> = {
   baseline: {
     title: 'Baseline',
     text: 'A network from scratch, on pictures whose values lie between 0 and 1.',
+    batchSize: 4,
     accuracy: 0.81068,
     batchStats: { mean: [0.4792, 0.4991, 0.4694], std: [0.2466, 0.2396, 0.2567] },
     fits: [table(`1.762589,1.657759,0.501494,02:16  1.282994,1.076227,0.668409,02:14  1.033945,1.002424,0.697909,02:21
@@ -38,6 +40,7 @@ export const NOTEBOOK: Readonly<Record<Section, NotebookSection>> = {
   normalize: {
     title: 'Normalisation',
     text: 'The same, with every channel brought to about mean 0 and deviation 1.',
+    batchSize: 4,
     accuracy: 0.801344,
     batchStats: { mean: [0.0151, -0.0655, 0.0232], std: [1.2722, 1.2716, 1.3045] },
     fits: [table(`1.658547,1.583611,0.49888,02:15  1.327844,1.414874,0.625467,02:12  0.934927,0.772694,0.762509,02:15
@@ -46,6 +49,7 @@ export const NOTEBOOK: Readonly<Record<Section, NotebookSection>> = {
   'small-images': {
     title: 'Progressive resizing, step 1: small images',
     text: 'Small pictures train fast, and the shapes are in them all the same.',
+    batchSize: 64,
     accuracy: 0.797237,
     fits: [table(`1.732646,1.778171,0.424944,00:26  1.228281,1.441292,0.5295,00:24  0.951116,0.880464,0.715459,00:25
       0.769573,0.720444,0.768111,00:25  0.65434,0.621007,0.797237,00:25`)],
@@ -54,6 +58,7 @@ export const NOTEBOOK: Readonly<Record<Section, NotebookSection>> = {
     title: 'Progressive resizing, step 2: larger images',
     text: 'The same network goes on with larger pictures: one epoch, then more at half the learning rate. The notebook splits '
       + 'its images anew here, so that most of those it measures on were trained on before; --split shared does not.',
+    batchSize: 64,
     accuracy: 0.812173,
     fits: [
       table('0.679435,1.082562,0.682226,00:34'),
@@ -64,17 +69,20 @@ export const NOTEBOOK: Readonly<Record<Section, NotebookSection>> = {
   tta: {
     title: 'Test-time augmentation',
     text: 'Nothing is trained: each picture is judged five times, four of them in random variations, and the judgements are averaged.',
+    batchSize: 64,
     accuracy: 0.8749066591262817,
     fits: [],
   },
   mixup: {
     title: 'Mixup',
     text: 'Pictures are blended in pairs, and so are their labels. Harder to learn, so it pays in long training; xresnet50.',
+    batchSize: 64,
     fits: [],
   },
   'label-smoothing': {
     title: 'Label smoothing',
     text: 'Another loss: the right class is asked for with 90% certainty instead of 100%. Its values are higher for that reason.',
+    batchSize: 64,
     accuracy: 0.815534,
     fits: [table(`2.516923,2.55024,0.479089,00:26  2.054281,2.104333,0.613518,00:29  1.846828,1.971688,0.670276,00:28
       1.693976,1.610719,0.804705,00:28  1.592195,1.56252,0.815534,00:27`)],

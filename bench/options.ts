@@ -18,6 +18,8 @@ export interface Options {
   readonly thenSize: number
   readonly epochs: number
   readonly batchSize: number
+  /** Of the first two sections, baseline and normalize. */
+  readonly firstBatchSize: number
   /** Images used at most, chosen at random. */
   readonly limit: number
   readonly seed: number
@@ -29,7 +31,10 @@ export interface Options {
   readonly resume: boolean
 }
 
-/** The notebook's own settings, and ones with which two cores manage all sections in five minutes. An explicit option wins over both. */
+/**
+ * The notebook's own settings, and ones with which two cores manage all sections in five minutes. An explicit option wins
+ * over both. Not the notebook's is the download: it has larger files of the same images, cropped to 224 pixels all the same.
+ */
 const PROFILES = {
   full: { size: 128, 'then-size': 224, epochs: 5, 'batch-size': 64, limit: Infinity, variant: '320' },
   quick: { size: 64, 'then-size': 96, epochs: 3, 'batch-size': 16, limit: 600, variant: '160' },
@@ -39,15 +44,16 @@ export const USAGE = `npm run imagenette -- [options]
 
   --data DIR          class folders to train on, below train/ and val/ or any other two folders
                       (default: IMAGENETTE_PATH, else the cached download, else the download)
-  --variant V         which download: full, 320 (default), 160 (default of quick)
-  --profile P         full: all images at the notebook's sizes; quick: a few minutes on a processor
-                      (default: quick on a software adapter, full else)
+  --variant V         which download: full (the notebook's), 320 (default), 160 (default of quick)
+  --profile P         full: all images, which the network sees at the notebook's sizes; quick: a few minutes on a
+                      processor (default: quick on a software adapter, full else)
   --only A,B          sections to run, and what they continue (all):
                       ${SECTIONS.join(', ')}
   --size N            pixels a side (full 128, quick 64)
   --then-size N       pixels a side in larger-images (full 224, quick 96)
   --epochs N          (full 5, quick 3)
   --batch-size N      (full 64, quick 16)
+  --first-batch-size N  of baseline and normalize (--batch-size; the notebook has 4)
   --limit N           use N images, chosen at random (quick 600)
   --seed N            one seed for everything (0)
   --split S           new (default): the larger images are split anew, as the notebook does, so that most of those they
@@ -60,9 +66,9 @@ export const USAGE = `npm run imagenette -- [options]
 
 const DEFINITION = {
   data: { type: 'string' }, variant: { type: 'string' }, profile: { type: 'string' }, only: { type: 'string' },
-  size: { type: 'string' }, 'then-size': { type: 'string' }, epochs: { type: 'string' }, 'batch-size': { type: 'string' }, limit: { type: 'string' },
-  seed: { type: 'string' }, split: { type: 'string' }, fp32: { type: 'boolean' }, out: { type: 'string' },
-  resume: { type: 'string' }, help: { type: 'boolean' },
+  size: { type: 'string' }, 'then-size': { type: 'string' }, epochs: { type: 'string' }, 'batch-size': { type: 'string' },
+  'first-batch-size': { type: 'string' }, limit: { type: 'string' }, seed: { type: 'string' }, split: { type: 'string' }, fp32: { type: 'boolean' },
+  out: { type: 'string' }, resume: { type: 'string' }, help: { type: 'boolean' },
 } as const
 
 /** @throws OptionError that names the option, what was given and what is possible */
@@ -71,6 +77,7 @@ export function readOptions(argv: readonly string[], env: Readonly<Record<string
   if (given.resume !== undefined) return optionsOf(given.resume, Object.keys(given))
   const profile = choice('--profile', given.profile ?? (software ? 'quick' : 'full'), ['full', 'quick'])
   const defaults = PROFILES[profile]
+  const batchSize = whole('--batch-size', given['batch-size'], defaults['batch-size'], 2, 4096)
   return {
     data: given.data ?? env.IMAGENETTE_PATH,
     variant: choice('--variant', given.variant ?? defaults.variant, ['full', '320', '160']),
@@ -79,7 +86,8 @@ export function readOptions(argv: readonly string[], env: Readonly<Record<string
     size: whole('--size', given.size, defaults.size, 32, 1024),
     thenSize: whole('--then-size', given['then-size'], defaults['then-size'], 32, 1024),
     epochs: whole('--epochs', given.epochs, defaults.epochs, 1, 10_000),
-    batchSize: whole('--batch-size', given['batch-size'], defaults['batch-size'], 2, 4096),
+    batchSize,
+    firstBatchSize: whole('--first-batch-size', given['first-batch-size'], batchSize, 2, 4096),
     limit: whole('--limit', given.limit, defaults.limit, 20, Infinity),
     seed: whole('--seed', given.seed ?? env.SEED, 0, 0, 2 ** 31),
     split: choice('--split', given.split ?? 'new', ['new', 'shared']),
@@ -101,8 +109,9 @@ function optionsOf(folder: string, given: readonly string[]): Options {
   const file = join(folder, OPTIONS_FILE)
   if (!existsSync(file)) throw new DataError(folder, 'there is no run to continue', { expected: 'the folder of an interrupted run, such as runs/2026-11-23T21-00-00' })
   const saved = parseRunFile(file, readFileSync(file, 'utf8'), 'begin the run anew, without --resume') as Options
-  // JSON has no infinity: all images.
-  return { ...saved, limit: saved.limit ?? Infinity, out: folder, resume: true }
+  // Runs of before have one batch size for all sections. JSON has no infinity: all images.
+  const { firstBatchSize = saved.batchSize, limit } = saved
+  return { ...saved, firstBatchSize, limit: limit ?? Infinity, out: folder, resume: true }
 }
 
 /** What is in a JSON file of a run's folder. @throws DataError when the file is damaged */

@@ -60,7 +60,8 @@ describe('the report', () => {
     const page = await renderReport(runOf(SECTIONS.map((name) => sectionOf(name))))
     for (const name of SECTIONS) {
       expectIn(page, `<section class="card" id="${name}">`)
-      const { accuracy, fits } = NOTEBOOK[name]
+      const { accuracy, fits, batchSize } = NOTEBOOK[name]
+      if (fits.length > 0) expectIn(page, new RegExp(`id="${name}"(?:(?!</section>).)*>notebook, in batches of ${batchSize}<`, 's'))
       if (accuracy !== undefined) expectIn(page, `notebook ${(100 * accuracy).toFixed(1)}%`)
       for (const row of fits.flat()) expectIn(page, `>${row.validLoss.toFixed(6)}<`)
     }

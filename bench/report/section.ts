@@ -43,7 +43,7 @@ function warning(section: ReportedSection): Html {
   return html`<p class="note">This did not learn: guessing reaches ${percent(accuracy)}, with luck ${percent(withLuck)}.</p>`
 }
 
-function epochTable({ fits }: ReportedSection, { fits: their }: NotebookSection): Html {
+function epochTable({ fits }: ReportedSection, { fits: their, batchSize }: NotebookSection): Html {
   if (fits.length === 0) return html``
   const beside = their.length > 0
   const bodies = longest(fits, their).map((_, fit) => {
@@ -54,7 +54,7 @@ function epochTable({ fits }: ReportedSection, { fits: their }: NotebookSection)
   return html`<h3>Epochs</h3><div class="scroll"><table>
     <thead>
       <tr class="groups"><th></th><th colspan="5">this run</th>
-        ${beside ? html`<th colspan="4" class="first-theirs">notebook</th>` : undefined}</tr>
+        ${beside ? html`<th colspan="4" class="first-theirs">notebook, in batches of ${batchSize}</th>` : undefined}</tr>
       <tr><th>epoch</th><th>train_loss</th><th>valid_loss</th><th>accuracy</th><th>time</th><th>images/s</th>
         ${beside ? html`<th class="first-theirs">train_loss</th><th>valid_loss</th><th>accuracy</th><th>time</th>` : undefined}</tr>
     </thead>
