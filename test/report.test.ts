@@ -143,6 +143,16 @@ describe('what a run writes down', () => {
   })
 })
 
+test('the notebook’s accuracies are counts of its 2,678 validation images', () => {
+  for (const { accuracy, fits } of Object.values(NOTEBOOK)) {
+    // Six digits are half a millionth off at most.
+    for (const share of [...fits.flat().map((row) => row.accuracy), ...(accuracy === undefined ? [] : [accuracy])]) {
+      expect(Math.abs(2678 * share - Math.round(2678 * share))).toBeLessThan(2678 * 0.51e-6)
+    }
+    if (accuracy !== undefined && fits.length > 0) expect(fits.at(-1)?.at(-1)?.accuracy).toBe(accuracy)
+  }
+})
+
 test('all sections run by default, in the order of the notebook; a choice is kept as given', () => {
   expect(readOptions([], {}, true).sections).toEqual(['baseline', 'normalize', 'small-images', 'larger-images', 'tta', 'mixup', 'label-smoothing'])
   expect(readOptions(['--only', 'tta, mixup'], {}, true).sections).toEqual(['tta', 'mixup'])
