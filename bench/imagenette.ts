@@ -1,6 +1,7 @@
 /**
  * `npm run imagenette`: the lesson, cell by cell. Each section below is what one part of the notebook does, with its
- * settings; what they have in common is above them, what is written and printed in lesson-run.ts.
+ * settings and the numbers of its cells, where they have any; what they have in common is above them, what is written and
+ * printed in lesson-run.ts.
  */
 import {
   accuracy, augTransforms, batchStats, CategoryBlock, crossEntropy, cutMix, DataBlock, getImageFiles, ImageBlock, imagenetStats,
@@ -43,7 +44,7 @@ async function main(argv: readonly string[]): Promise<void> {
     return fp32 ? learner : learner.toFp16()
   }
 
-  // In [1] to In [3]: no normalisation. These cells and the next have a batch size of 4 in the notebook
+  // In [1] to In [3]: no normalisation. These cells and those of the next section have a batch size of 4 in the notebook
   await run.section('baseline', size, async (report) => {
     const learner = newLearner(await getLoaders(size, { normalized: false, batch: firstBatchSize }))
     await learner.fitOneCycle(epochs, 3e-3, run.checkpoint)
@@ -51,7 +52,7 @@ async function main(argv: readonly string[]): Promise<void> {
   })
 
   // "Normalisierung", In [9] and the two cells above it: the statistics of a batch before, which are far from 0 and 1, and
-  // after. In [10]: the same training
+  // after; In [10]: the same training
   await run.section('normalize', size, async (report) => {
     run.printStats(await batchStats((await getLoaders(size, { normalized: false, batch: firstBatchSize })).train))
     const loaders = await getLoaders(size, { batch: firstBatchSize })
@@ -61,7 +62,7 @@ async function main(argv: readonly string[]): Promise<void> {
     await report(learner)
   })
 
-  // "Progressive Resizing", step 1: small images
+  // "Progressive Resizing", step 1, the cell above In [12]: small images
   const resized = run.shared<Learner>()
   await run.section('small-images', size, async (report) => {
     const learner = newLearner(await getLoaders(size))
@@ -70,7 +71,7 @@ async function main(argv: readonly string[]): Promise<void> {
     resized.value = learner
   })
 
-  // Step 2: the same network on larger ones. The notebook's new loaders have a new split, too
+  // Step 2, In [12]: the same network on larger ones. The notebook's new loaders have a new split, too
   await run.section('larger-images', thenSize, async (report) => {
     const learner = resized.get()
     learner.loaders = await getLoaders(thenSize, { splitSeed: split === 'new' ? nextSplit(seed) : seed })
@@ -78,7 +79,7 @@ async function main(argv: readonly string[]): Promise<void> {
     await report(learner)
   })
 
-  // "Test Time Augmentation"
+  // "Test Time Augmentation", In [13]
   await run.section('tta', thenSize, async (report) => {
     const learner = resized.get()
     const averaged = await learner.tta()
@@ -86,14 +87,15 @@ async function main(argv: readonly string[]): Promise<void> {
   })
   resized.value = undefined
 
-  // "Mixup": a callback; the cell has a larger network, and no to_fp16(). The report shows CutMix beside it
+  // "Mixup", between In [13] and In [17], "Anwendung in FastAI": a callback; it has a larger network, and no to_fp16(), and
+  // was not run. The report shows CutMix beside it
   await run.section('mixup', size, async (report) => {
     const learner = newLearner(await getLoaders(size), { callbacks: [mixUp()] }, xresnet50({ seed })).toFp32()
     await learner.fitOneCycle(epochs, 3e-3, run.checkpoint)
     await report(learner, { beside: [cutMix()] })
   })
 
-  // "Label Smoothing": only another loss
+  // "Label Smoothing", In [17]: only another loss
   await run.section('label-smoothing', size, async (report) => {
     const learner = newLearner(await getLoaders(size), { loss: labelSmoothing() })
     await learner.fitOneCycle(epochs, 3e-3, run.checkpoint)
