@@ -18,7 +18,7 @@ export { hue, saturation, type HueOptions, type SaturationOptions } from './data
 export { randomErasing, type ErasingOptions } from './data/augment/erasing.ts'
 export { cifarStats, imagenetStats, normalize, type ChannelStats } from './data/augment/normalize.ts'
 export { Loader, type LoaderOptions, type Pass } from './data/loader.ts'
-export { Loaders } from './data/loaders.ts'
+export { Loaders, type TestLoaderOptions } from './data/loaders.ts'
 export { PixelCache } from './data/pixel-cache.ts'
 export { batchPictures, inputPictures, showBatch, type LabelledPicture, type ShowOptions } from './data/show.ts'
 export { batchStats, channelStats } from './data/statistics.ts'

@@ -14,6 +14,7 @@ export interface HostBatch {
   readonly count: number
   /** The item in each of the N places, by its number in the data set. */
   readonly items: Uint32Array
+  /** Empty where they are not known. */
   readonly labels: Uint32Array
   readonly height: number
   readonly width: number
@@ -36,10 +37,11 @@ export interface Batch {
   readonly index: number
   readonly count: number
   readonly items: Uint32Array
-  /** The labels as they are on the CPU. */
+  /** The labels as they are on the CPU; empty where they are not known. */
   readonly labels: Uint32Array
   /** [N,H,W] u32 */
   readonly pixels: Tensor
+  /** Of zeros where they are not known. */
   readonly targets: Targets
   /** What is random about its augmentation. */
   readonly draw: BatchDraw
@@ -62,7 +64,7 @@ export interface BatchParts {
   readonly items: Uint32Array
   /** Of each item; missing where its file cannot be decoded. */
   readonly pictures: readonly (Pixels | undefined)[]
-  /** Of all items of the data set, by number. */
+  /** Of all items of the data set, by number; empty where they are not known. */
   readonly labels: Uint32Array
   readonly paths: readonly string[]
   /** Whether repeated pictures are items like the others (training), or only fill the batch. */
@@ -97,7 +99,7 @@ export function assemble({ index, N, items, pictures, labels, paths, repeats, st
     placed[i] = item
   }
   const count = repeats === 'count' ? N : present.length
-  return { index, count, items: placed, labels: placed.map((item) => labels[item]), height, width, pixels }
+  return { index, count, items: placed, labels: labels.length > 0 ? placed.map((item) => labels[item]) : labels, height, width, pixels }
 }
 
 function sizeText({ width, height }: Pixels): string {
@@ -120,8 +122,9 @@ export class BatchBuffers {
     }
     if (this.pixels) upload(this.pixels, host.pixels)
     else this.pixels = tensor(host.pixels, shape, 'u32')
-    if (this.labels) upload(this.labels, host.labels)
-    else this.labels = tensor(host.labels, [host.items.length], 'u32')
+    const known = host.labels.length > 0 ? host.labels : new Uint32Array(host.items.length)
+    if (this.labels) upload(this.labels, known)
+    else this.labels = tensor(known, [known.length], 'u32')
     const { pixels, labels } = this
     return {
       index: host.index, count: host.count, items: host.items, labels: host.labels,

@@ -1,3 +1,5 @@
+import { DataError } from '../base/errors.ts'
+
 /** The items are pictures. */
 export interface ImageBlock {
   readonly kind: 'image'
@@ -18,4 +20,23 @@ export interface CategoryBlock {
 /** Targets that are one class each, numbered by the place in the vocabulary. */
 export function CategoryBlock(options: { readonly vocab?: readonly string[] } = {}): CategoryBlock {
   return { kind: 'category', vocab: options.vocab }
+}
+
+/**
+ * The number of an item's label, which is its place in the vocabulary.
+ *
+ * @param fix  what to do about a label that is not there
+ * @throws DataError  from the function, when the label is not in the vocabulary
+ */
+export function categorizer(vocab: readonly string[], fix: string): (item: string, label: string) => number {
+  const numbers = new Map(vocab.map((label, i) => [label, i]))
+  return (item, label) => {
+    const number = numbers.get(label)
+    if (number !== undefined) return number
+    throw new DataError(item, `the label '${label}' is not in the vocabulary`, {
+      given: { vocabulary: vocab.slice(0, 12).join(' ') + (vocab.length > 12 ? ' …' : '') },
+      expected: 'a label that occurs in the training items',
+      fix,
+    })
+  }
 }

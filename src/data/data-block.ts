@@ -4,7 +4,7 @@ import { currentGpu } from '../gpu/device.ts'
 import type { Platform } from '../platform/platform.ts'
 import type { NormalizeByBatchTransform } from './augment/normalize.ts'
 import type { BatchTransform } from './augment/transforms.ts'
-import type { CategoryBlock, ImageBlock } from './blocks.ts'
+import { categorizer, type CategoryBlock, type ImageBlock } from './blocks.ts'
 import { sortItemTransforms, type ItemTransform } from './item-transforms.ts'
 import { Loader } from './loader.ts'
 import { Loaders } from './loaders.ts'
@@ -50,7 +50,8 @@ export interface LoadersOptions {
 /** Items, labels and the split: what a data block makes of a path. */
 interface Dataset {
   readonly items: readonly string[]
-  readonly labelNames: readonly string[]
+  /** Numbers of classes; 0 for an item of neither side. */
+  readonly labels: Uint32Array
   readonly train: Uint32Array
   readonly valid: Uint32Array
   readonly vocab: readonly string[]
@@ -85,9 +86,7 @@ export class DataBlock {
     if (options.cache && options.cacheBytes !== undefined) {
       throw new OptionError('loaders', 'cache and cacheBytes are both given', { fix: 'give cacheBytes to the PixelCache' })
     }
-    const { items, labelNames, train, valid, vocab } = await this.dataset(path, platform, seed, options.limit)
-    const numbers = new Map(vocab.map((label, i) => [label, i]))
-    const labels = Uint32Array.from(labelNames, (label) => numbers.get(label) ?? 0)
+    const { items, labels, train, valid, vocab } = await this.dataset(path, platform, seed, options.limit)
     const { itemTransforms } = this
     const pictures = new Pictures({ platform, items, cache })
     const shared = { platform, pictures, labels, vocab, batchSize, seed, itemTransforms }
@@ -105,7 +104,7 @@ export class DataBlock {
   async summary(path: string, options: LoadersOptions = {}): Promise<string> {
     const platform = options.platform ?? currentGpu().platform
     const { batchSize = 64, seed = seedSetting(platform), limit } = options
-    const { items, labelNames, train, valid, vocab } = await this.dataset(path, platform, seed, limit)
+    const { items, labels, train, valid, vocab } = await this.dataset(path, platform, seed, limit)
     const first = train[0]
     const picture = await platform.decoder.decode({ path: items[first] })
     const lines = [
@@ -113,7 +112,7 @@ export class DataBlock {
       `split: ${train.length} to train on, ${valid.length} to measure on`,
       `vocabulary: ${vocab.length} labels, ${vocab.slice(0, 12).join(' ')}${vocab.length > 12 ? ' …' : ''}`,
       `one item: ${items[first]}`,
-      `  label: ${labelNames[first]}, number ${vocab.indexOf(labelNames[first])}`,
+      `  label: ${vocab[labels[first]]}, number ${labels[first]}`,
       `  decoded: ${picture.width} × ${picture.height} pixels`,
     ]
     let [height, width] = [picture.height, picture.width]
@@ -142,16 +141,10 @@ export class DataBlock {
     const { train, valid } = splitter(items)
     const labelNames = items.map(getY)
     const vocab = blocks[1].vocab ?? [...new Set(Array.from(train, (item) => labelNames[item]))].sort()
-    const known = new Set(vocab)
-    for (const item of [...train, ...valid]) {
-      if (known.has(labelNames[item])) continue
-      throw new DataError(items[item], `the label '${labelNames[item]}' is not in the vocabulary`, {
-        given: { vocabulary: vocab.slice(0, 12).join(' ') + (vocab.length > 12 ? ' …' : '') },
-        expected: 'a label that occurs in the training items',
-        fix: 'use another split or more items, or give the labels: CategoryBlock({ vocab })',
-      })
-    }
-    return { items, labelNames, train, valid, vocab }
+    const numberOf = categorizer(vocab, 'use another split or more items, or give the labels: CategoryBlock({ vocab })')
+    const labels = new Uint32Array(items.length)
+    for (const item of [...train, ...valid]) labels[item] = numberOf(items[item], labelNames[item])
+    return { items, labels, train, valid, vocab }
   }
 }
 

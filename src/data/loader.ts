@@ -18,7 +18,7 @@ const STEPS_AHEAD = 2
 export interface LoaderOptions {
   readonly platform: Platform
   readonly pictures: Pictures
-  /** The class of every item of the data set. */
+  /** The class of every item of the data set; empty where that is not known. */
   readonly labels: Uint32Array
   readonly vocab: readonly string[]
   /** Which items of the data set this loader gives, in the order of an epoch that is not shuffled. */
@@ -54,6 +54,7 @@ export class Loader {
   readonly vocab: readonly string[]
   /** Items of the data set by number, as an unshuffled pass gives them. */
   readonly items: Uint32Array
+  /** Of all items of the data set, by number; empty where they are not known. */
   readonly labels: Uint32Array
   readonly pictures: Pictures
   readonly itemTransforms: readonly ItemTransform[]
@@ -93,6 +94,11 @@ export class Loader {
   /** Another loader, which is as this one but for what is given. Source: fastai data/core.py, TfmdDL.new. */
   with(changes: Partial<LoaderOptions>): Loader {
     return new Loader({ ...this.options, ...changes })
+  }
+
+  /** Whether it is known what is on the pictures. */
+  get labelled(): boolean {
+    return this.labels.length > 0
   }
 
   /** Batches of an epoch: a partial last one counts in validation only. */

@@ -1,8 +1,15 @@
-import { DataError } from '../base/errors.ts'
+import { DataError, OptionError } from '../base/errors.ts'
 import { currentGpu } from '../gpu/device.ts'
 import type { Platform } from '../platform/platform.ts'
 import type { Batch } from './batch.ts'
+import { categorizer } from './blocks.ts'
 import type { Loader } from './loader.ts'
+import { Pictures } from './pictures.ts'
+
+export interface TestLoaderOptions {
+  /** The class of each file, by name. Default: not known */
+  readonly labels?: readonly string[]
+}
 
 /** The loaders of one data set: what to train on and what to measure on. */
 export class Loaders {
@@ -21,6 +28,32 @@ export class Loaders {
     this.batchSize = parts.batchSize
     this.seed = parts.seed
     this.platform = parts.platform
+  }
+
+  /**
+   * A loader of other image files, in their order, which are transformed, normalised and numbered as those of validation.
+   * Any loader will do for `learner.getPredictions({ loader })`; for `learner.validate(loader)` it takes labels.
+   *
+   * @param paths  files; their places are the `items` of predictions
+   * @throws OptionError  when there are none, or not as many labels
+   * @throws DataError  when a label is not in the vocabulary
+   * Source: fastai data/core.py, test_dl.
+   */
+  test(paths: readonly string[], { labels }: TestLoaderOptions = {}): Loader {
+    const { valid, vocab, platform } = this
+    if (paths.length === 0) throw new OptionError('test loader', 'there are no files')
+    if (labels && labels.length !== paths.length) {
+      throw new OptionError('test loader', 'there are not as many labels as files', {
+        given: { files: paths.length, labels: labels.length },
+        expected: 'one for each, in their order, or none at all',
+      })
+    }
+    const numberOf = categorizer(vocab, 'leave the file out, or leave out the labels, and only ask for predictions')
+    return valid.with({
+      pictures: new Pictures({ platform, items: paths, cache: valid.pictures.cache }),
+      labels: Uint32Array.from(labels ?? [], (label, i) => numberOf(paths[i], label)),
+      items: Uint32Array.from(paths.keys()),
+    })
   }
 
   /** [N,h,w,3] of the network's input, as the first training batch has it. */

@@ -28,7 +28,7 @@ export interface LabelledPicture {
 
 /**
  * Writes a contact sheet of what the network sees: pictures of a first batch after all transforms, with the
- * normalisation taken back, each above its label.
+ * normalisation taken back, each above its label, where it has one.
  *
  * @param loader  `loaders.train` or `loaders.valid`
  * @param file    the path of a PNG
@@ -68,7 +68,7 @@ async function firstPictures(loader: Loader, count: number, pass: Pass): Promise
   batch.release()
   return inputPictures(values, input.shape, loader.stats)
     .slice(0, Math.min(count, batch.count))
-    .map((picture, n) => ({ picture, label: loader.vocab[batch.labels[n]] }))
+    .map((picture, n) => ({ picture, label: loader.vocab[batch.labels[n]] ?? '' }))
 }
 
 /** The pictures of a network's input, [N,H,W,3], normalised with `stats`. See `toPicture`. */

@@ -13,7 +13,7 @@ export interface Step {
   targets: Targets
   /** [N,K] f32, after the forward pass. */
   outputs: Tensor | undefined
-  /** [] f32 in training, [N] f32 in validation, after the loss. */
+  /** [] f32 in training, [N] f32 in validation, after the loss, which there is none of where labels are not known. */
   loss: Tensor | undefined
   /** [] f32, in training: what backward begins with, the loss scale; a callback may put a part of it in its place. */
   seed: Tensor | undefined

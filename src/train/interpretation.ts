@@ -35,8 +35,15 @@ export class ClassificationInterpretation {
   /**
    * @param results  as of `learner.getPredictions()`
    * @param vocab    as of `loaders.vocab`
+   * @throws OptionError  when the labels of the items are not known
    */
   constructor(results: ItemPredictions, vocab: readonly string[]) {
+    if (results.targets.length !== results.predictions.rows) {
+      throw new OptionError('interpretation', 'there are no labels to compare predictions with', {
+        given: { predictions: results.predictions.rows, labels: results.targets.length },
+        fix: 'predict items that have labels: loaders.test(paths, { labels })',
+      })
+    }
     this.results = results
     this.vocab = vocab
     this.predicted = argmax(results.predictions)

@@ -20,7 +20,7 @@ import { scheduler, type GroupSchedules } from './callbacks/scheduler.ts'
 import { trainEval } from './callbacks/train-eval.ts'
 import { exportLearner } from './export.ts'
 import { crossEntropy, type Loss } from './losses.ts'
-import { evaluate, predictItems, runFit, type Evaluation, type ItemPredictions } from './loop.ts'
+import { evaluate, predictItems, requireLabels, runFit, type Evaluation, type ItemPredictions } from './loop.ts'
 import { LossReader } from './loss-reader.ts'
 import type { Metric } from './metrics.ts'
 import { Predictor, type Prediction } from './predictor.ts'
@@ -187,6 +187,7 @@ export class Learner {
         fix: 'use a smaller batchSize, or more items',
       })
     }
+    requireLabels('fit', train)
     await requireBatchFits(this)
     // What the last loaders left is of other sizes.
     if (this.fitted && this.fitted !== this.loaders) this.loaders.freeMemory()
@@ -291,6 +292,8 @@ export class Learner {
   /**
    * Loss and metrics on the validation items, or those of another loader. Transforms do what they do in validation, also
    * on `loaders.train`, where fastai would draw at random as in training.
+   *
+   * @throws OptionError  when the items have no labels (see `Loaders.test`)
    */
   validate(loader: Loader = this.loaders.valid): Promise<Evaluation> {
     return this.untilInterrupted(() => evaluate(this, loader))

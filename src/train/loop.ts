@@ -1,4 +1,4 @@
-import { ShapeError } from '../base/errors.ts'
+import { OptionError, ShapeError } from '../base/errors.ts'
 import type { Batch } from '../data/batch.ts'
 import type { Loader, Pass } from '../data/loader.ts'
 import { cast } from '../ops/cast.ts'
@@ -25,7 +25,9 @@ export interface Evaluation {
 /** What the model says of items, in their order. */
 export interface ItemPredictions {
   readonly predictions: Predictions
+  /** The number of each label; empty where they are not known (see `Loaders.test`). */
   readonly targets: Uint32Array
+  /** Likewise. */
   readonly losses: Float32Array
   /** Numbers of the items in the data set. */
   readonly items: Uint32Array
@@ -82,7 +84,7 @@ function recordStep(learner: Learner, batch: Batch, scaler: LossScaler): { reado
   const optimizer = learner.openOptimizer()
   const step = beginStep(learner, batch, scaler.scale)
   const complete = attempt(learner, 'batch', step, () => {
-    const loss = forward(learner, step, (outputs) => learner.loss.mean(outputs, step.targets))
+    const loss = compare(learner, step, learner.loss.mean(forward(learner, step), step.targets))
     withinStep(learner, 'backward', step, () => backward(loss, step.seed ?? scaler.scale))
     withinStep(learner, 'step', step, () => optimizer.step(scaler))
     optimizer.zeroGradients()
@@ -90,11 +92,21 @@ function recordStep(learner: Learner, batch: Batch, scaler: LossScaler): { reado
   return { step, complete }
 }
 
-/** Loss and metrics of all items of a loader, transformed as in validation. */
+/** Loss and metrics of all items of a loader, transformed as in validation. @throws OptionError when they have no labels */
 export async function evaluate(learner: Learner, loader: Loader): Promise<Evaluation> {
+  requireLabels('validate', loader)
   const { losses, predictions, targets } = await predictItems(learner, loader)
   const metrics = learner.metrics.map((metric) => [metric.name, metric(predictions, targets)] as const)
   return { loss: losses.reduce((sum, value) => sum + value, 0) / losses.length, metrics: Object.fromEntries(metrics) }
+}
+
+/** @throws OptionError  when it is not known what is on a loader's pictures */
+export function requireLabels(where: string, { labelled, items }: Loader): void {
+  if (labelled) return
+  throw new OptionError(where, 'there are no labels to compare predictions with', {
+    given: { items: items.length, labels: 'none' },
+    fix: 'give them, loaders.test(paths, { labels }), or only ask for predictions: learner.getPredictions({ loader })',
+  })
 }
 
 /**
@@ -121,9 +133,9 @@ export async function predictItems(
     const { outputs, losses } = scope(() => noGrad(() => evaluationStep(learner, batch, activation)))
     columns = outputs.shape[1]
     // The reads are under way once they are asked for, so the tensors can go.
-    const part = Promise.all([read(outputs), read(losses)]).then(([rows, each]) => ({
+    const part = Promise.all([read(outputs), losses && read(losses)]).then(([rows, each]) => ({
       outputs: Float32Array.from(rows.subarray(0, batch.count * columns)),
-      losses: Float32Array.from(each.subarray(0, batch.count)),
+      losses: Float32Array.from(each?.subarray(0, batch.count) ?? []),
       targets: batch.labels.slice(0, batch.count),
       items: batch.items.slice(0, batch.count),
     }))
@@ -131,26 +143,28 @@ export async function predictItems(
     part.catch(() => {})
     parts.push(part)
     release(outputs)
-    release(losses)
+    if (losses) release(losses)
   }
   const all = await Promise.all(parts)
-  const targets = joined(Uint32Array, all.map((part) => part.targets))
+  const items = joined(Uint32Array, all.map((part) => part.items))
   return {
-    predictions: { rows: targets.length, columns, data: joined(Float32Array, all.map(({ outputs }) => outputs)) },
-    targets,
+    predictions: { rows: items.length, columns, data: joined(Float32Array, all.map(({ outputs }) => outputs)) },
+    targets: joined(Uint32Array, all.map(({ targets }) => targets)),
     losses: joined(Float32Array, all.map(({ losses }) => losses)),
-    items: joined(Uint32Array, all.map(({ items }) => items)),
+    items,
   }
 }
 
-type EvaluationStep = { readonly outputs: Tensor; readonly losses: Tensor }
+type EvaluationStep = { readonly outputs: Tensor; readonly losses: Tensor | undefined }
 
 function evaluationStep(learner: Learner, batch: Batch, activation: (outputs: Tensor) => Tensor): EvaluationStep {
   const step = beginStep(learner, batch)
   let result: EvaluationStep | undefined
   withinStep(learner, 'batch', step, () => {
-    const losses = forward(learner, step, (outputs) => learner.loss.each(outputs, step.targets))
-    if (step.outputs) result = { outputs: activation(step.outputs), losses }
+    const outputs = forward(learner, step)
+    const labelled = batch.labels.length > 0
+    const losses = labelled ? compare(learner, step, learner.loss.each(outputs, step.targets)) : undefined
+    result = { outputs: activation(outputs), losses }
   })
   if (!result) throw new Cancel('validate', 'a batch was left out, and with it the result')
   return result
@@ -162,13 +176,18 @@ function beginStep(learner: Learner, batch: Batch, seed?: Tensor): Step {
   return { training: seed !== undefined, batch, input, targets: batch.targets, outputs: undefined, loss: undefined, seed }
 }
 
-/** Model and loss, with their events. Outputs are made f32 for the loss, whatever the model computes in. */
-function forward(learner: Learner, step: Step, lossOf: (outputs: Tensor) => Tensor): Tensor {
+/** The model, and its event. Outputs are made f32 for the loss, whatever the model computes in. */
+function forward(learner: Learner, step: Step): Tensor {
   const outputs = cast(learner.model.forward(step.input), 'f32')
   checkOutputs(learner, outputs)
   step.outputs = outputs
   announceStep(learner, 'afterPrediction', step)
-  step.loss = lossOf(step.outputs)
+  return step.outputs
+}
+
+/** What the loss says of the outputs, and its event. */
+function compare(learner: Learner, step: Step, loss: Tensor): Tensor {
+  step.loss = loss
   announceStep(learner, 'afterLoss', step)
   return step.loss
 }
