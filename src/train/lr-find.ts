@@ -6,8 +6,8 @@ import { exponentialSchedule } from '../optim/schedule.ts'
 const FEWEST_STEPS = 6
 /** The search is over when the loss is that many times the lowest so far. Source: as above. */
 const DIVERGED = 4
-/** Steps at the end of a search that are not looked at. Source: fastai callback/schedule.py, lr_find. */
-const LAST_STEPS = 5
+/** Steps at the end of a search that are not looked at. Source: fastai callback/schedule.py, lr_find and plot_lr_find. */
+export const LAST_STEPS = 5
 
 /** Learning rates that were tried, rising, and the smoothed loss with each. */
 export interface LrCurve {

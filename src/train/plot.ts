@@ -1,6 +1,6 @@
 import { OptionError } from '../base/errors.ts'
 import { lineChart } from './line-chart.ts'
-import type { LrCurve, Suggestion } from './lr-find.ts'
+import { LAST_STEPS, type LrCurve, type Suggestion } from './lr-find.ts'
 import type { Recorder } from './recorder.ts'
 
 /** Steps at the beginning that the loss is not shown of: they would make the rest flat. Source: fastai learner.py, Recorder.plot_loss. */
@@ -49,13 +49,22 @@ export async function trainingPlot({ rawLosses, losses, lrs, momentums }: Record
 /**
  * The curve of a search for a learning rate with its suggestions, as the text of an SVG.
  *
- * @throws OptionError  when the package that draws is not installed
+ * @param options.skipEnd  points at the end that are left out: after a search that diverged the axis would show little
+ *   else. Default 5
+ * @throws OptionError  when no point is left, or the package that draws is not installed
  * Source: fastai callback/schedule.py, plot_lr_find.
  */
 export async function lrFindPlot(
   { lrs, losses, suggestions }: LrCurve & { readonly suggestions: Readonly<Record<string, Suggestion>> },
+  { skipEnd = LAST_STEPS }: { readonly skipEnd?: number } = {},
 ): Promise<string> {
-  const curve = lrs.map((lr, i) => [lr, losses[i]] as const)
+  if (!(Number.isInteger(skipEnd) && skipEnd >= 0 && skipEnd < lrs.length)) {
+    throw new OptionError('lrFindPlot', 'no point of the curve is left', {
+      given: { points: lrs.length, skipEnd },
+      expected: 'skipEnd to be a whole number below that of the points',
+    })
+  }
+  const curve = lrs.slice(0, lrs.length - skipEnd).map((lr, i) => [lr, losses[i]] as const)
   const marks = Object.entries(suggestions).map(([name, { lr, point }]) => ({
     name: `${name} ${lr.toExponential(1)}`, look: 'second', points: [[point.lr, point.loss]],
   } as const))

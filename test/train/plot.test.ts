@@ -1,4 +1,5 @@
 import { describe, expect, test, vi } from 'vitest'
+import { OptionError } from '../../src/base/errors.ts'
 import { lineChart } from '../../src/train/line-chart.ts'
 import { lrFindPlot, trainingPlot } from '../../src/train/plot.ts'
 import type { Learner } from '../../src/train/learner.ts'
@@ -91,6 +92,20 @@ test('the plot of a search names its suggestions beside their points', async () 
   expectWellFormed(svg)
   expect(svg).toContain('>valley 1.0e-3<')
   expect(svg).toContain('>minimum 2.0e-2<')
+})
+
+test('the last five points of a search are not drawn, where the loss is out of all proportion', async () => {
+  const lrs = Array.from({ length: 30 }, (_, i) => 1e-6 * 1.3 ** i)
+  const search = { lrs, losses: lrs.map((_, i) => (i < 25 ? 3 - i / 20 : 7000)), suggestions: {} }
+  const points = (svg: string) => curves(svg)[0].match(/[ML]/g)?.length
+  const svg = await lrFindPlot(search)
+  expect(points(svg)).toBe(25)
+  expect(svg).not.toMatch(/>\d,?000</)
+  const whole = await lrFindPlot(search, { skipEnd: 0 })
+  expect(points(whole)).toBe(30)
+  expect(whole).toMatch(/>\d,?000</)
+  await expect(lrFindPlot({ ...search, lrs: lrs.slice(0, 5) })).rejects.toThrow('no point of the curve is left')
+  await expect(lrFindPlot(search, { skipEnd: -1 })).rejects.toThrow(OptionError)
 })
 
 test('without the package that draws there is one clear message', async () => {
