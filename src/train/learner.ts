@@ -60,7 +60,7 @@ export interface LearnerOptions {
 export interface FitOptions {
   /** Only for this fit. */
   readonly callbacks?: readonly Callback[]
-  /** From this fit on. */
+  /** Instead of the learner's, which stays what it is. Where the learner has none the optimizer keeps this one, as in fastai. */
   readonly weightDecay?: number
   /** Begin with an optimizer that knows nothing. Default false */
   readonly resetOptimizer?: boolean
@@ -106,6 +106,7 @@ export class Learner {
   loss: Loss
   lr: number
   momentums: readonly [number, number, number]
+  weightDecay: number | undefined
   /** 'mixed': activations in f16, everything that adds up in f32. */
   precision: 'f32' | 'mixed' = 'f32'
   /** Sorted by order. */
@@ -134,7 +135,6 @@ export class Learner {
 
   private readonly makeOptimizer: OptimizerFactory
   private readonly groupsOf: (model: Module) => readonly (readonly Parameter[])[]
-  private weightDecay: number | undefined
   private fitted: Loaders | undefined
 
   constructor(loaders: Loaders, model: Module, options: LearnerOptions = {}) {
@@ -193,8 +193,8 @@ export class Learner {
     if (this.fitted && this.fitted !== this.loaders) this.loaders.freeMemory()
     this.fitted = this.loaders
     const optimizer = this.openOptimizer(options.resetOptimizer)
-    this.weightDecay = options.weightDecay ?? this.weightDecay
-    const decay = this.weightDecay === undefined ? {} : { weightDecay: this.weightDecay }
+    const { weightDecay = this.weightDecay } = options
+    const decay = weightDecay === undefined ? {} : { weightDecay }
     optimizer.setHypers(this.ratesOf(lr, optimizer).map((rate) => ({ lr: rate, ...decay })))
     // Of a fit that ended within a step, or between two that add up.
     optimizer.zeroGradients()

@@ -214,6 +214,31 @@ describe('a fit', () => {
     expect(Math.min(...momentums)).toBeLessThan(0.87)
   })
 
+  test('has the weight decay it was asked for, and the next one the learner’s again', async () => {
+    const seen: number[] = []
+    const look: Callback = { name: 'look', order: 70, runsOn: 'train', afterBatch: ({ optimizer }) => void seen.push(optimizer!.hypers[0].weightDecay) }
+    const { learner } = await tinyLearner({ weightDecay: 0.02, callbacks: [look] }, { train: 4 })
+    await learner.fit(1, 1e-3, { weightDecay: 0.3 })
+    await learner.fitOneCycle(1, 1e-3)
+    await learner.fineTune(1, 1e-3, { weightDecay: 0.4 })
+    await learner.fit(1)
+    expect(seen).toEqual([0.3, 0.02, 0.4, 0.4, 0.02])
+    expect(learner.weightDecay).toBe(0.02)
+  })
+
+  test('leaves the optimizer its weight decay where neither it nor the learner names one', async () => {
+    const { learner } = await tinyLearner({}, { train: 4 })
+    const decay = async (...options: Parameters<Learner['fit']>) => {
+      await learner.fit(...options)
+      return learner.optimizer!.hypers[0].weightDecay
+    }
+    // Adam's own, what was last asked for, and that of a new optimizer.
+    expect(await decay(1)).toBe(0.01)
+    expect(await decay(1, 1e-3, { weightDecay: 0.3 })).toBe(0.3)
+    expect(await decay(1)).toBe(0.3)
+    expect(await decay(1, 1e-3, { resetOptimizer: true })).toBe(0.01)
+  })
+
   test('is the same for the same seed, and goes on with other batches at the next fit', async () => {
     const losses = async (data: TinyOptions) => {
       const { learner } = await tinyLearner({}, { train: 40, batchTransforms: [...augTransforms()], ...data })
