@@ -49,7 +49,10 @@ export class Pictures {
    * @throws DataError  when more than one item in a hundred cannot be decoded
    */
   async get(item: number, plan: ResizePlan): Promise<Pixels | undefined> {
-    if (this.unreadable.has(item)) return undefined
+    if (this.unreadable.has(item)) {
+      this.requireFewUnreadable()
+      return undefined
+    }
     try {
       return await this.load(this.items[item], plan)
     } catch (error) {
@@ -101,18 +104,22 @@ export class Pictures {
     // Two batches that are prepared at once may both meet it.
     if (this.unreadable.has(item)) return
     this.unreadable.set(item, message)
-    if (this.unreadable.size > TOLERATED_PART * this.items.length) {
-      const some = [...this.unreadable.values()].slice(0, 5).map((text, i) => [` ${i + 1}`, text] as const)
-      throw new DataError('data set', 'too many images cannot be decoded', {
-        given: {
-          unreadable: `${this.unreadable.size} of ${this.items.length}, the first of them:`,
-          ...Object.fromEntries(some),
-        },
-        expected: 'at most one in a hundred',
-        fix: 'get the data set again, or remove these files',
-      })
-    }
     this.platform.log(`left out: ${message}`)
+    this.requireFewUnreadable()
+  }
+
+  /** Asked again for every item that was set aside: who met it first may not have waited for the answer. */
+  private requireFewUnreadable(): void {
+    if (this.unreadable.size <= TOLERATED_PART * this.items.length) return
+    const some = [...this.unreadable.values()].slice(0, 5).map((text, i) => [` ${i + 1}`, text] as const)
+    throw new DataError('data set', 'too many images cannot be decoded', {
+      given: {
+        unreadable: `${this.unreadable.size} of ${this.items.length}, the first of them:`,
+        ...Object.fromEntries(some),
+      },
+      expected: 'at most one in a hundred',
+      fix: 'get the data set again, or remove these files',
+    })
   }
 }
 

@@ -279,6 +279,16 @@ describe('images that cannot be decoded', () => {
     expect(failure?.message).toContain('2 of 100')
     expect(failure?.message).toContain('broken/50-4x4.png')
   })
+
+  test('also when nobody waited for the batch that met them', async () => {
+    const made = make(withBroken(40, 5, 6), { batchSize: 4 })
+    for await (const { host } of made.loader.hostBatches({ shuffle: false })) {
+      expect(host.index).toBe(0)
+      break
+    }
+    expect(made.platform.lines).toEqual(['left out: broken/5-4x4.png: not an image', 'left out: broken/6-4x4.png: not an image'])
+    await expect(all(made, { shuffle: false })).rejects.toThrow('too many images cannot be decoded')
+  })
 })
 
 test('a batch size that is no number of items is refused', () => {
