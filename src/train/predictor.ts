@@ -9,6 +9,7 @@ import { softmax } from '../ops/softmax.ts'
 import type { Pixels, Platform } from '../platform/platform.ts'
 import { noGrad } from '../tensor/op.ts'
 import { release, scope } from '../tensor/scope.ts'
+import type { Tensor } from '../tensor/tensor.ts'
 import { read, tensor } from '../tensor/transfer.ts'
 import { argmax, outputName } from './metrics.ts'
 
@@ -63,21 +64,28 @@ export class Predictor {
 
   /** What is on a picture that is as large as the item transforms make it. */
   async predictPixels({ width, height, data }: Pixels): Promise<Prediction> {
-    const pixels = new Uint32Array(data.slice().buffer)
-    if (pixels.length !== width * height) {
-      throw new OptionError('predict', 'these are not as many pixels as the picture has', { given: { width, height, bytes: data.length } })
+    if (data.length !== 4 * width * height) {
+      throw new OptionError('predict', 'these are not as many pixels as the picture has', {
+        given: { width, height, bytes: data.length },
+        expected: 'four bytes a pixel, red, green, blue and one that is not looked at',
+      })
     }
+    const probabilities = this.probabilities(new Uint32Array(data.slice().buffer), [1, height, width])
+    const values = Float32Array.from(await read(probabilities))
+    release(probabilities)
+    const [index] = argmax({ rows: 1, columns: values.length, data: values })
+    return { label: outputName(this.vocab, index), index, probabilities: values }
+  }
+
+  /** Waits for nothing while the model is in evaluation: a fit that goes on at the same time never sees it so. */
+  private probabilities(pixels: Uint32Array, shape: readonly [number, number, number]): Tensor {
     const wasTraining = this.model.training
     this.model.eval()
     try {
-      const probabilities = scope(() => noGrad(() => {
-        const input = this.pipeline.run(tensor(pixels, [1, height, width], 'u32'), rng(0, 'predict'), 'valid', this.dtype)
+      return scope(() => noGrad(() => {
+        const input = this.pipeline.run(tensor(pixels, shape, 'u32'), rng(0, 'predict'), 'valid', this.dtype)
         return softmax(cast(this.model.forward(input), 'f32'))
       }))
-      const values = Float32Array.from(await read(probabilities))
-      release(probabilities)
-      const [index] = argmax({ rows: 1, columns: values.length, data: values })
-      return { label: outputName(this.vocab, index), index, probabilities: values }
     } finally {
       this.pipeline.release()
       if (wasTraining) this.model.train()

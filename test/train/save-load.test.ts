@@ -171,6 +171,31 @@ describe('export', () => {
     expect(await everything(learner)).toEqual(before)
   })
 
+  test('nor while a fit goes on that does not wait for it', async () => {
+    const fit = async (aside: (learner: Learner) => void) => {
+      const { learner } = await tinyLearner()
+      await learner.fit(1, 1e-2, { callbacks: [{ name: 'aside', order: 0, beforeTrain: aside }] })
+      return everything(learner)
+    }
+    const asked: Promise<unknown>[] = []
+    const disturbed = await fit((learner) => void asked.push(learner.predict('set/across/0.png')))
+    await Promise.all(asked)
+    expect(disturbed).toEqual(await fit(() => {}))
+  })
+
+  test('pixels that are not as many as the picture has are refused', async () => {
+    const { learner, platform } = await tinyLearner({}, memoryFiles(), tiny({ outputs: 3 }) as ReturnType<typeof tinyModel>)
+    await learner.export('tiny.safetensors')
+    const predictor = await loadLearner('tiny.safetensors', { platform, models: { tiny } })
+    await expect(predictor.predictPixels({ width: 4, height: 4, data: new Uint8Array(10) })).rejects.toThrowErrorMatchingInlineSnapshot(`
+      [OptionError: predict: these are not as many pixels as the picture has
+        width   4
+        height  4
+        bytes   10
+        expected four bytes a pixel, red, green, blue and one that is not looked at]
+    `)
+  })
+
   test('in mixed precision too', async () => {
     const { learner } = await tinyLearner()
     await learner.toFp16().fit(1)
