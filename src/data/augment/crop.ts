@@ -60,13 +60,16 @@ export function randomResizedCropGpu(size: Size, options: CropOptions = {}): Cro
   }
 }
 
-/** @throws OptionError unless both sides are whole numbers of at least 2, so that there are corners to align */
+/** The square of it is as many pixels as a picture may have that is decoded (data/decode.ts). */
+const LONGEST_SIDE = 10_000
+
+/** @throws OptionError unless both sides are whole numbers of at least 2, so that there are corners to align, and not absurd */
 export function toSize(where: string, size: Size): readonly [number, number] {
   const sides = typeof size === 'number' ? ([size, size] as const) : size
-  if (sides.length !== 2 || sides.some((side) => !Number.isInteger(side) || side < 2)) {
+  if (sides.length !== 2 || sides.some((side) => !Number.isInteger(side) || side < 2 || side > LONGEST_SIDE)) {
     throw new OptionError(where, 'this is not a size in pixels', {
       given: { size },
-      expected: 'a whole number from 2 on, or [height, width]',
+      expected: `a whole number from 2 to ${LONGEST_SIDE}, or [height, width]`,
     })
   }
   return sides

@@ -27,7 +27,7 @@ export interface NormalizeByBatchTransform {
  * Brings every channel to about mean 0 and deviation 1: y = (x − mean) / std.
  *
  * @param stats  Default: those of the first training batch, as the other transforms leave it
- * @throws OptionError  when a deviation is not above 0
+ * @throws OptionError  when they are not finite numbers, or a deviation is not above 0
  * Source: fastai data/transforms.py, Normalize.
  */
 export function normalize(): NormalizeByBatchTransform
@@ -35,10 +35,11 @@ export function normalize(stats: ChannelStats): NormalizeTransform
 export function normalize(stats?: ChannelStats): NormalizeTransform | NormalizeByBatchTransform {
   if (!stats) return { kind: 'normalizeByBatch', order: 99 }
   const { mean, std } = stats
-  if (mean.length !== 3 || std.length !== 3 || !std.every((deviation) => deviation > 0)) {
+  const finite = [...mean, ...std].every(Number.isFinite)
+  if (mean.length !== 3 || std.length !== 3 || !finite || !std.every((deviation) => deviation > 0)) {
     throw new OptionError('normalize', 'three means and three deviations are needed', {
       given: { mean, std },
-      expected: 'std > 0',
+      expected: 'finite numbers, std > 0',
     })
   }
   return { kind: 'normalize', order: 99, mean, std }

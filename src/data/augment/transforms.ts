@@ -62,11 +62,11 @@ export function augTransforms(options: AugTransformsOptions = {}): BatchTransfor
   const maxWarp = (options.maxWarp ?? 0.2) * mult
   const size = options.size === undefined ? undefined : toSize('augTransforms', options.size)
   const crops = minScale !== 1
-  check('mult · maxRotate', maxRotate, 'degrees from 0 on', maxRotate >= 0)
+  check('mult · maxRotate', maxRotate, 'degrees from 0 on', maxRotate >= 0 && Number.isFinite(maxRotate))
   check('mult · maxLighting', maxLighting, '0 or more, below 1', maxLighting >= 0 && maxLighting < 1)
   // There the middle of a picture tilted both ways would be at infinity.
   check('mult · maxWarp', maxWarp, '0 or more, below √½', maxWarp >= 0 && maxWarp < Math.SQRT1_2)
-  check('minZoom … maxZoom', `${minZoom} … ${maxZoom}`, '0 < minZoom ≤ maxZoom', minZoom > 0 && minZoom <= maxZoom)
+  check('minZoom … maxZoom', `${minZoom} … ${maxZoom}`, '0 < minZoom ≤ maxZoom', minZoom > 0 && minZoom <= maxZoom && Number.isFinite(maxZoom))
   check('pAffine', p, '0 … 1', p >= 0 && p <= 1)
   check('pLighting', pLighting, '0 … 1', pLighting >= 0 && pLighting <= 1)
   const { mode = 'bilinear', padMode = 'reflection', alignCorners = true } = options

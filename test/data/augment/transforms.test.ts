@@ -76,11 +76,16 @@ test('options out of range are refused', () => {
   `)
   expect(() => augTransforms({ padMode: 'zeros' as 'reflection' })).toThrow('padMode is out of range')
   expect(() => augTransforms({ alignCorners: false as true })).toThrow('alignCorners is out of range')
+  for (const stats of [{ mean: [NaN, 0, 0], std: [1, 1, 1] }, { mean: [0, 0, 0], std: [1, Infinity, 1] }] as const) {
+    expect(() => normalize(stats)).toThrow('three means and three deviations are needed')
+  }
+  expect(() => augTransforms({ maxZoom: Infinity })).toThrow('minZoom … maxZoom is out of range')
+  expect(() => augTransforms({ maxRotate: Infinity })).toThrow('mult · maxRotate is out of range')
   expect(() => normalize({ mean: [0, 0, 0], std: [1, 0, 1] })).toThrowErrorMatchingInlineSnapshot(`
     [OptionError: normalize: three means and three deviations are needed
       mean  [0,0,0]
       std   [1,0,1]
-      expected std > 0]
+      expected finite numbers, std > 0]
   `)
 })
 
