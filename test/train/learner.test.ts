@@ -1,13 +1,17 @@
 import { describe, expect, test, vi } from 'vitest'
 import { normalize } from '../../src/data/augment/normalize.ts'
 import { augTransforms } from '../../src/data/augment/transforms.ts'
+import type { Pass } from '../../src/data/loader.ts'
 import type { Parameter } from '../../src/nn/parameter.ts'
+import { oneCycle } from '../../src/optim/schedule.ts'
 import { roundToHalf } from '../../src/tensor/half.ts'
-import { read } from '../../src/tensor/transfer.ts'
+import { read, upload } from '../../src/tensor/transfer.ts'
 import { Cancel, LOOP_EVENTS, STEP_EVENTS, type Callback, type Level } from '../../src/train/callback.ts'
 import { Learner, type LearnerOptions } from '../../src/train/learner.ts'
+import { predictItems } from '../../src/train/loop.ts'
 import { labelSmoothing } from '../../src/train/losses.ts'
 import { accuracy, argmax } from '../../src/train/metrics.ts'
+import { combinePasses } from '../../src/train/tta.ts'
 import { openTestGpu } from '../helpers/gpu.ts'
 import { tinyLoaders, tinyModel, type TinyOptions } from '../helpers/tiny.ts'
 
@@ -303,6 +307,46 @@ describe('a fit', () => {
     expect(await read(parameter.half!)).toEqual((await read(parameter.value)).map(roundToHalf))
   })
 
+  test('in mixed precision goes on over an overflow: the schedule advances, the optimizer does not, the scale is halved', async () => {
+    const overflow: Callback = {
+      name: 'overflow', order: 5, runsOn: 'train',
+      afterBackward: ({ trainIteration, model }) => {
+        const [{ count, leaf }] = model.parameters()
+        if (trainIteration === 1) upload(leaf.gradient!, new Float32Array(count).fill(Infinity))
+      },
+      afterTrain: async ({ scaler }) => void scales.push(await scaler!.state()),
+    }
+    const scales: { readonly scale: number; readonly goodSteps: number }[] = []
+    const { learner } = await tinyLearner({ callbacks: [overflow] }, { train: 12 })
+    await learner.toFp16().fitOneCycle(1, 1e-2)
+    const { lrs, momentums, rawLosses, losses } = learner.recorder
+    const { lr, momentum } = oneCycle(1e-2)
+    // Progress is a sum of thirds.
+    lrs.forEach((value, i) => expect(value).toBeCloseTo(lr(i / 3), 9))
+    momentums.forEach((value, i) => expect(value).toBeCloseTo(momentum(i / 3), 6))
+    expect([lrs.length, momentums.length, rawLosses.length, losses.length, learner.trainIteration]).toEqual([3, 3, 3, 3, 3])
+    expect(losses.every(Number.isFinite)).toBe(true)
+    const steps = [...await learner.optimizer!.state()].filter(([name]) => name.endsWith('.step')).map(([, { data }]) => data[0])
+    expect(steps).toEqual(learner.model.parameters().map(() => 2))
+    expect(scales).toEqual([{ scale: 32768, goodSteps: 1 }])
+  })
+
+  test('fitFlatCos keeps the learning rate for three quarters, then lowers it along a cosine; momentum stays', async () => {
+    const { learner } = await tinyLearner({}, { train: 32 })
+    await learner.fitFlatCos(2, 8e-3)
+    const { lrs, momentums } = learner.recorder
+    // Sixteen steps: twelve at the full rate, and the four quarters of half a cosine, the last not being its end.
+    const falling = [0, 1, 2, 3].map((k) => 8e-8 + (8e-3 - 8e-8) * (0.5 + 0.5 * Math.cos((Math.PI * k) / 4)))
+    const expected = [...new Array<number>(12).fill(8e-3), ...falling]
+    expect(lrs.length).toBe(16)
+    lrs.forEach((lr, i) => expect(lr).toBeCloseTo(expected[i], 8))
+    expect(lrs[13]).toBeLessThan(7e-3)
+    // Adam's own.
+    expect(momentums).toEqual(new Array<number>(16).fill(0.9))
+    await learner.fitFlatCos(1, 8e-3, { pctStart: 0.5 })
+    expect(learner.recorder.lrs.filter((lr) => lr === 8e-3).length).toBe(5)
+  })
+
   test('leaves parameters where they are with a learning rate of 0', async () => {
     const { learner } = await tinyLearner()
     const weights = async () => [...(await learner.model.stateDict()).get('3.weight')!.data]
@@ -393,6 +437,26 @@ describe('measuring', () => {
     const { predictions, targets } = await learner.tta({ n: 2 })
     expect(targets).toEqual(plain.targets)
     predictions.data.forEach((value, i) => expect(value).toBeCloseTo(plain.predictions.data[i], 5))
+  })
+
+  test('is four passes with random transforms, averaged, and a quarter of one without', async () => {
+    const { learner, loaders: { valid } } = await tinyLearner({}, { batchTransforms: augTransforms() })
+    await learner.fit(1, 1e-2)
+    const batches = vi.spyOn(valid, 'batches')
+    const { predictions, targets } = await learner.tta()
+    const passes = batches.mock.calls.map(([{ draws, pass } = {}]) => ({ draws, pass }))
+    expect(passes).toEqual([...[1, 2, 3, 4].map((pass) => ({ draws: 'train', pass })), { draws: 'valid', pass: undefined }])
+    batches.mockRestore()
+
+    const predict = (pass: Pass) => predictItems(learner, valid, pass, (outputs) => learner.loss.probabilities(outputs))
+    const drawn: Float32Array[] = []
+    for (const pass of [1, 2, 3, 4]) drawn.push((await predict({ draws: 'train', pass })).predictions.data)
+    expect(new Set(drawn.map((data) => data.join())).size).toBe(4)
+    const plain = await learner.getPredictions()
+    expect(predictions).toEqual({ ...plain.predictions, data: combinePasses(drawn, plain.predictions.data, 0.25) })
+    expect(targets).toEqual(plain.targets)
+    expect((await learner.tta({ useMax: true })).predictions.data).toEqual(combinePasses(drawn, plain.predictions.data, 'max'))
+    expect((await learner.tta({ n: 2, beta: 0.5 })).predictions.data).toEqual(combinePasses(drawn.slice(0, 2), plain.predictions.data, 0.5))
   })
 
   test('with them it is another one, the same each time', async () => {

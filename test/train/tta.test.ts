@@ -3,9 +3,12 @@ import { combinePasses } from '../../src/train/tta.ts'
 
 const f = (...values: number[]) => Float32Array.from(values)
 
-test('passes .6 .7 .2 .5 and a plain .9 give .6', () => {
-  const [value] = combinePasses([f(0.6), f(0.7), f(0.2), f(0.5)], f(0.9), 0.25)
+test('passes .6 .7 .2 .5 have the mean .5, with a quarter of a plain .9 they give .6, and the largest is .9', () => {
+  const passes = [f(0.6), f(0.7), f(0.2), f(0.5)]
+  const [[mean], [value], [most]] = ([0, 0.25, 'max'] as const).map((how) => combinePasses(passes, f(0.9), how))
+  expect(mean).toBeCloseTo(0.5, 6)
   expect(value).toBeCloseTo(0.6, 6)
+  expect(most).toBeCloseTo(0.9, 6)
 })
 
 test('beta is the weight of the plain pass', () => {
