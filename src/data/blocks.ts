@@ -1,4 +1,4 @@
-import { DataError } from '../base/errors.ts'
+import { DataError, OptionError } from '../base/errors.ts'
 
 /** The items are pictures. */
 export interface ImageBlock {
@@ -17,8 +17,10 @@ export interface CategoryBlock {
   readonly vocab: readonly string[] | undefined
 }
 
-/** Targets that are one class each, numbered by the place in the vocabulary. */
+/** Targets that are one class each, numbered by the place in the vocabulary. @throws OptionError when that has one twice */
 export function CategoryBlock(options: { readonly vocab?: readonly string[] } = {}): CategoryBlock {
+  const twice = options.vocab?.find((label, i, all) => all.indexOf(label) < i)
+  if (twice !== undefined) throw new OptionError('CategoryBlock', 'a class is there twice', { given: { vocab: options.vocab, twice } })
   return { kind: 'category', vocab: options.vocab }
 }
 

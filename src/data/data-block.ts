@@ -77,8 +77,8 @@ export class DataBlock {
    * Finds the items, splits and labels them, and makes the loaders.
    *
    * @param path  handed to getItems
-   * @throws DataError  when there are no items, or a validation label never occurs in training, or there is no batch to
-   *   measure the statistics of a `normalize()` on
+   * @throws DataError  when there are no items, or none on one side of the split, or fewer than two labels, or a label of
+   *   validation never occurs in training, or there is no batch to measure the statistics of a `normalize()` on
    */
   async loaders(path: string, options: LoadersOptions = {}): Promise<Loaders> {
     const platform = options.platform ?? currentGpu().platform
@@ -86,6 +86,7 @@ export class DataBlock {
     if (options.cache && options.cacheBytes !== undefined) {
       throw new OptionError('loaders', 'cache and cacheBytes are both given', { fix: 'give cacheBytes to the PixelCache' })
     }
+    if (!isSeed(seed)) throw new OptionError('loaders', 'this is no seed', { given: { seed }, expected: 'a whole number from 0 on' })
     const { items, labels, train, valid, vocab } = await this.dataset(path, platform, seed, options.limit)
     const { itemTransforms } = this
     const pictures = new Pictures({ platform, items, cache })
@@ -139,13 +140,47 @@ export class DataBlock {
     if (all.length === 0) throw new DataError(path, 'there are no items')
     const items = limited(all, limit, seed)
     const { train, valid } = splitter(items)
-    const labelNames = items.map(getY)
-    const vocab = blocks[1].vocab ?? [...new Set(Array.from(train, (item) => labelNames[item]))].sort()
+    checkSide('train', train, items.length)
+    checkSide('valid', valid, items.length)
+    const used = [...train, ...valid]
+    const labelNames: string[] = []
+    for (const item of used) labelNames[item] = checkedLabel(items[item], getY(items[item]))
+    const vocab = blocks[1].vocab ?? vocabOf(Array.from(train, (item) => labelNames[item]))
     const numberOf = categorizer(vocab, 'use another split or more items, or give the labels: CategoryBlock({ vocab })')
     const labels = new Uint32Array(items.length)
-    for (const item of [...train, ...valid]) labels[item] = numberOf(items[item], labelNames[item])
+    for (const item of used) labels[item] = numberOf(items[item], labelNames[item])
     return { items, labels, train, valid, vocab }
   }
+}
+
+function checkSide(side: 'train' | 'valid', indices: Uint32Array, count: number): void {
+  if (indices.length === 0) {
+    throw new DataError('splitter', `no item is left to ${side === 'train' ? 'train' : 'measure'} on`, {
+      given: { items: count },
+      expected: 'at least one on either side',
+    })
+  }
+  const beyond = indices.find((index) => index >= count)
+  if (beyond === undefined) return
+  throw new DataError('splitter', 'there is no such item', {
+    given: { [side]: beyond, items: count },
+    expected: 'numbers of items, from 0 on',
+  })
+}
+
+function checkedLabel(item: string, label: unknown): string {
+  if (typeof label === 'string' && label !== '') return label
+  throw new DataError(item, 'getY gives it no label', { given: { label }, expected: 'a text' })
+}
+
+/** The labels that occur, in their order. */
+function vocabOf(labels: readonly string[]): string[] {
+  const vocab = [...new Set(labels)].sort()
+  if (vocab.length > 1) return vocab
+  throw new DataError('data set', 'all training items have one label, so that there is nothing to learn', {
+    given: { label: vocab[0], items: labels.length },
+    fix: 'see what getY makes of an item, and whether the path is that of the folder around the class folders',
+  })
 }
 
 /** A random choice of the items, in their order. */
@@ -157,10 +192,14 @@ function limited(items: readonly string[], limit: number | undefined, seed: numb
   return Array.from(rng(seed, 'limit').permutation(items.length).slice(0, limit).sort(), (item) => items[item])
 }
 
+function isSeed(seed: number): boolean {
+  return Number.isInteger(seed) && seed >= 0
+}
+
 function seedSetting(platform: Platform): number {
   const text = platform.env('SEED')
   if (text === undefined) return DEFAULT_SEED
   const seed = Number(text)
-  if (Number.isInteger(seed) && seed >= 0) return seed
+  if (isSeed(seed)) return seed
   throw new OptionError('SEED', `'${text}' is no seed`, { expected: 'a whole number from 0 on' })
 }

@@ -55,27 +55,66 @@ describe('loaders', () => {
 
   test('a label that is only in validation is refused', async () => {
     const made = block({
-      getItems: () => ['set/train/fig/1.png', 'set/val/pear/2.png'],
+      getItems: () => ['set/train/fig/1.png', 'set/train/kiwi/3.png', 'set/val/pear/2.png'],
       splitter: grandparentSplitter({ valid: 'val' }),
     })
     await expect(made.loaders('set', { platform: fakePlatform() })).rejects.toThrowErrorMatchingInlineSnapshot(`
       [DataError: set/val/pear/2.png: the label 'pear' is not in the vocabulary
-        vocabulary  fig
+        vocabulary  fig kiwi
         expected a label that occurs in the training items
         Fix: use another split or more items, or give the labels: CategoryBlock({ vocab })]
     `)
     const given = block({
-      blocks: [ImageBlock(), CategoryBlock({ vocab: ['pear', 'fig'] })],
-      getItems: () => ['set/train/fig/1.png', 'set/val/pear/2.png'],
+      blocks: [ImageBlock(), CategoryBlock({ vocab: ['pear', 'fig', 'kiwi'] })],
+      getItems: () => ['set/train/fig/1.png', 'set/train/kiwi/3.png', 'set/val/pear/2.png'],
       splitter: grandparentSplitter({ valid: 'val' }),
     })
-    expect([...(await given.loaders('set', { platform: fakePlatform() })).train.labels]).toEqual([1, 0])
+    expect([...(await given.loaders('set', { platform: fakePlatform() })).train.labels]).toEqual([1, 2, 0])
   })
 
   test('no items, two transforms of a kind, two caches: refused', async () => {
     await expect(block({ getItems: () => [] }).loaders('set', { platform: fakePlatform() })).rejects.toThrow('there are no items')
     expect(() => block({ itemTransforms: [resize(8), resize(9)] })).toThrow('two item transforms')
     await expect(block().loaders('set', { cache: new PixelCache(), cacheBytes: 5, platform: fakePlatform() })).rejects.toThrow('both given')
+  })
+
+  test('a split with an empty side, or of items there are not, is refused', async () => {
+    const split = (train: number[], valid: number[]) =>
+      block({ splitter: () => ({ train: Uint32Array.from(train), valid: Uint32Array.from(valid) }) }).loaders('set', { platform: fakePlatform() })
+    await expect(split([], [1])).rejects.toThrow('splitter: no item is left to train on')
+    await expect(split([0, 1], [])).rejects.toThrow('splitter: no item is left to measure on')
+    await expect(split([0, 1], [2, 60])).rejects.toThrowErrorMatchingInlineSnapshot(`
+      [DataError: splitter: there is no such item
+        valid  60
+        items  60
+        expected numbers of items, from 0 on]
+    `)
+  })
+
+  test('labels that are none, one label for all, and one class twice are refused', async () => {
+    const labelled = (getY: (item: string) => string) => block({ getY }).loaders('set', { platform: fakePlatform() })
+    await expect(labelled((item) => item.split('_')[7])).rejects.toThrowErrorMatchingInlineSnapshot(`
+      [DataError: set/pear/0-16x8.png: getY gives it no label
+        label  undefined
+        expected a text]
+    `)
+    await expect(labelled(() => '')).rejects.toThrow('getY gives it no label')
+    await expect(labelled(() => 'pear')).rejects.toThrowErrorMatchingInlineSnapshot(`
+      [DataError: data set: all training items have one label, so that there is nothing to learn
+        label  pear
+        items  48
+        Fix: see what getY makes of an item, and whether the path is that of the folder around the class folders]
+    `)
+    expect(() => CategoryBlock({ vocab: ['fig', 'pear', 'fig'] })).toThrowErrorMatchingInlineSnapshot(`
+      [OptionError: CategoryBlock: a class is there twice
+        vocab  [fig,pear,fig]
+        twice  fig]
+    `)
+  })
+
+  test('a seed that is none is refused, whatever splits', async () => {
+    const split = { train: Uint32Array.of(0, 1), valid: Uint32Array.of(2) }
+    await expect(block({ splitter: () => split }).loaders('set', { seed: NaN, platform: fakePlatform() })).rejects.toThrow('loaders: this is no seed')
   })
 
   test('loaders that share a cache decode a picture once', async () => {
