@@ -94,7 +94,7 @@ describe('loaders', () => {
   test('labels that are none, one label for all, and one class twice are refused', async () => {
     const labelled = (getY: (item: string) => string) => block({ getY }).loaders('set', { platform: fakePlatform() })
     await expect(labelled((item) => item.split('_')[7])).rejects.toThrowErrorMatchingInlineSnapshot(`
-      [DataError: set/pear/0-16x8.png: getY gives it no label
+      [DataError: set/apple/10-16x8.png: getY gives it no label
         label  undefined
         expected a text]
     `)
