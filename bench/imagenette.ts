@@ -77,6 +77,7 @@ async function main(argv: readonly string[]): Promise<void> {
     learner.loaders = await getLoaders(thenSize, { splitSeed: split === 'new' ? nextSplit(seed) : seed })
     await learner.fineTune(epochs, 1e-3, run.checkpoint)
     await report(learner)
+    await run.keepModel(learner)
   })
 
   // "Test Time Augmentation", In [13]

@@ -16,6 +16,7 @@ import { versions } from './versions.ts'
 const NEEDS: Partial<Record<Section, Section>> = { 'larger-images': 'small-images', tta: 'larger-images' }
 
 const RESULTS_FILE = 'results.json'
+const MODEL_FILE = 'model.safetensors'
 
 /** What a section reports at its end. */
 export interface ReportOptions {
@@ -51,6 +52,7 @@ export class LessonRun {
   private interrupted = false
   private current: Section | undefined
   private readonly checkpoints = new Set<string>()
+  private hasModel = false
   /** What an interrupted run had left, where this one continues it. */
   private before: Results | undefined
 
@@ -127,11 +129,19 @@ export class LessonRun {
     await this.write()
   }
 
+  /** Writes down what a section has trained, for `npm run predict`, unless it was interrupted. */
+  async keepModel(learner: Learner): Promise<void> {
+    if (this.interrupted) return
+    await learner.export(this.file(MODEL_FILE))
+    this.hasModel = true
+  }
+
   async end(): Promise<void> {
     const { platform } = this.gpu
     if (this.sections.length > 1) platform.log(`\n${summary(this.sections)}`)
     if (this.data?.isSample) platform.log('Trained on the generated sample: these are not accuracies on Imagenette.')
     platform.log(`written: ${this.file('report.html')}, and beside it ${RESULTS_FILE}, history.csv and steps.jsonl`)
+    if (this.hasModel) platform.log(`to use the model of larger-images: npm run predict -- ${this.file(MODEL_FILE)} image.jpg`)
     await this.gpu.writeProfile()
     if (this.interrupted) platform.log(`to continue: npm run imagenette -- --resume ${this.folder}`)
     // Large, and of use only to a run that is to be continued.

@@ -2,11 +2,12 @@
 import {
   DataError, loadLearner, nodePlatform, openGpu, OptionError, type Prediction, type Predictor,
 } from '../src/node.ts'
+import { className } from './class-names.ts'
 import { parseCommand, runCommand } from './command.ts'
 
 const USAGE = `npm run predict -- MODEL FILE… [options]
 
-  MODEL      what learner.export has written
+  MODEL      what learner.export or the lesson has written
   FILE…      image files, JPEG or PNG
   --top N    so many labels of each, the likeliest first (3)
   --help
@@ -51,7 +52,7 @@ async function say(predictor: Predictor, file: string, top: number): Promise<voi
 
 /** `tench 97.1%, church 1.2%` */
 function likeliest({ probabilities }: Prediction, vocab: readonly string[], top: number): string {
-  return Array.from(probabilities, (probability, index) => ({ probability, label: vocab[index] ?? `output ${index}` }))
+  return Array.from(probabilities, (probability, index) => ({ probability, label: className(vocab[index] ?? `output ${index}`) }))
     .sort((a, b) => b.probability - a.probability)
     .slice(0, top)
     .map(({ label, probability }) => `${label} ${(100 * probability).toFixed(1)}%`)
