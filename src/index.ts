@@ -74,7 +74,7 @@ export { lineChart, type Line, type LineChartOptions } from './train/line-chart.
 export { lrFindPlot } from './train/plot.ts'
 export { resultPictures, showResults, type ShowResultsOptions } from './train/show-results.ts'
 export type { Evaluation, ItemPredictions } from './train/loop.ts'
-export type { TtaOptions } from './train/tta.ts'
+export type { TtaOptions, TtaPair, TtaPairOptions } from './train/tta.ts'
 
 // Optimizers and schedules
 export { adam, type AdamOptions } from './optim/adam.ts'

@@ -27,7 +27,7 @@ import { Predictor, type Prediction } from './predictor.ts'
 import { Recorder } from './recorder.ts'
 import { restoreLearner, saveLearner, type SaveOptions } from './save-load.ts'
 import { loopText } from './show-loop.ts'
-import { testTimeAugmentation, type TtaOptions } from './tta.ts'
+import { testTimeAugmentation, type TtaOptions, type TtaPair, type TtaPairOptions } from './tta.ts'
 import { tuneKernels } from './tuning.ts'
 
 /** One learning rate for all parameters, or from the first group's to the last one's (see `learningRates`). */
@@ -307,7 +307,9 @@ export class Learner {
   }
 
   /** Probabilities for the validation items, averaged over random transforms (see tta.ts). */
-  tta(options: TtaOptions = {}): Promise<ItemPredictions> {
+  tta(options?: TtaOptions): Promise<ItemPredictions>
+  tta(options: TtaPairOptions): Promise<TtaPair>
+  tta(options: TtaOptions | TtaPairOptions = {}): Promise<ItemPredictions | TtaPair> {
     return this.untilInterrupted(() => testTimeAugmentation(this, options))
   }
 

@@ -2,6 +2,7 @@ import { OptionError } from '../base/errors.ts'
 import type { Loader, Pass } from '../data/loader.ts'
 import type { Learner } from './learner.ts'
 import { predictItems, type ItemPredictions } from './loop.ts'
+import type { Predictions } from './metrics.ts'
 
 export interface TtaOptions {
   /** Passes with random transforms. Default 4 */
@@ -14,28 +15,42 @@ export interface TtaOptions {
   readonly loader?: Loader
 }
 
+/** Asks for the mean of the passes with random transforms and the pass without them as they are. */
+export interface TtaPairOptions extends Omit<TtaOptions, 'beta' | 'useMax'> {
+  readonly beta: null
+  readonly useMax?: never
+}
+
+export interface TtaPair extends Omit<ItemPredictions, 'predictions'> {
+  readonly predictions: readonly [augmented: Predictions, plain: Predictions]
+}
+
 /**
  * Test-time augmentation: the probabilities of n passes through the training transforms, averaged, and those of one
  * pass as in validation.
  *
  *   p = (1 − beta) · mean(p₁ … pₙ) + beta · p₀,   or with useMax the elementwise maximum of all
  *
- * @returns  probabilities [items, K], rows in the order of the loader
+ * @returns  probabilities [items, K], rows in the order of the loader; with `beta: null` a pair of them, mean(p₁ … pₙ) and p₀
  * @throws OptionError  when n or beta is out of range
  * Source: fastai learner.py, Learner.tta.
  */
-export async function testTimeAugmentation(learner: Learner, options: TtaOptions = {}): Promise<ItemPredictions> {
+export async function testTimeAugmentation(learner: Learner, options: TtaOptions | TtaPairOptions): Promise<ItemPredictions | TtaPair> {
   const { n = 4, beta = 0.25, useMax = false, loader = learner.loaders.valid } = options
   if (!(Number.isInteger(n) && n >= 1)) {
     throw new OptionError('tta', 'n is no number of passes', { given: { n }, expected: 'a whole number from 1 on' })
   }
-  if (!(beta >= 0 && beta <= 1)) throw new OptionError('tta', 'beta is no weight', { given: { beta }, expected: '0 … 1' })
+  if (!(beta === null || (beta >= 0 && beta <= 1))) {
+    throw new OptionError('tta', 'beta is no weight', { given: { beta }, expected: '0 … 1, or null for a pair' })
+  }
   const predict = (pass: Pass) => predictItems(learner, loader, pass, (outputs) => learner.loss.probabilities(outputs))
   const passes: Float32Array[] = []
   for (let pass = 1; pass <= n; pass++) passes.push((await predict({ draws: 'train', pass })).predictions.data)
   const plain = await predict({})
-  const data = combinePasses(passes, plain.predictions.data, useMax ? 'max' : beta)
-  return { ...plain, predictions: { ...plain.predictions, data } }
+  const combined = (how: 'max' | number) => ({ ...plain.predictions, data: combinePasses(passes, plain.predictions.data, how) })
+  if (useMax) return { ...plain, predictions: combined('max') }
+  if (beta === null) return { ...plain, predictions: [combined(0), plain.predictions] }
+  return { ...plain, predictions: combined(beta) }
 }
 
 /** The elementwise maximum, or (1 − beta) · mean(passes) + beta · plain. */

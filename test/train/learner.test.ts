@@ -456,6 +456,9 @@ describe('measuring', () => {
     expect(predictions).toEqual({ ...plain.predictions, data: combinePasses(drawn, plain.predictions.data, 0.25) })
     expect(targets).toEqual(plain.targets)
     expect((await learner.tta({ useMax: true })).predictions.data).toEqual(combinePasses(drawn, plain.predictions.data, 'max'))
+    const { predictions: [augmented, alone], targets: sameTargets } = await learner.tta({ beta: null })
+    expect([augmented.data, alone, sameTargets]).toEqual([combinePasses(drawn, plain.predictions.data, 0), plain.predictions, targets])
+    await expect(learner.tta({ beta: 1.5 })).rejects.toThrow('beta is no weight')
     expect((await learner.tta({ n: 2, beta: 0.5 })).predictions.data).toEqual(combinePasses(drawn.slice(0, 2), plain.predictions.data, 0.5))
   })
 
