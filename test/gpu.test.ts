@@ -7,6 +7,7 @@ import type { ShaderSource } from '../src/gpu/prelude.ts'
 import { shaders, type ShaderName } from '../src/gpu/shaders.gen.ts'
 import { add } from '../src/ops/add.ts'
 import { relu } from '../src/ops/relu.ts'
+import { sum } from '../src/ops/sum.ts'
 import { nodePlatform } from '../src/platform/node/index.ts'
 import { backward } from '../src/tensor/backward.ts'
 import { elementwise, empty, launch } from '../src/tensor/launcher.ts'
@@ -159,6 +160,43 @@ describe('backward', () => {
         loss  [1] f32
         Fix: compute it from parameters that are not frozen, outside noGrad]
     `)
+  })
+
+  test('wants a seed of the shape and type of the loss', () => {
+    const y = relu(leafOf([1, 2, 3]))
+    expect(() => backward(y, tensor([1], []))).toThrowErrorMatchingInlineSnapshot(`
+      [ShapeError: backward: the seed is dL/dloss, but has another shape than the loss
+        loss  [3] f32
+        seed  [] f32
+        Fix: make the loss one number first: its mean, or \`sum(loss)\`]
+    `)
+    expect(() => backward(y, zeros([3], 'f16'))).toThrowErrorMatchingInlineSnapshot(`
+      [DtypeError: backward: the seed is dL/dloss, but of another type than the loss
+        loss  [3] f32
+        seed  [3] f16
+        Fix: cast(loss, 'f32')]
+    `)
+    backward(y, zeros([3]))
+  })
+
+  test('goes through a tape once, and says so', async () => {
+    const x = leafOf([1, 2, 3])
+    const [h, seed] = [relu(x), tensor([1], [])]
+    const [a, b] = [sum(h), sum(h)]
+    backward(a, seed)
+    for (const passed of [a, h]) expect(() => backward(passed, zeros(passed.shape))).toThrow('an earlier backward has used up the tape')
+    // Its gradient would get as far as h and no further.
+    expect(() => backward(b, seed)).toThrowErrorMatchingInlineSnapshot(`
+      [ShapeError: backward: an earlier backward has used up the tape, and given back what is needed again
+        input of sum  [3] f32
+        Fix: do the forward pass again; of several losses of one pass, add them up and call backward once]
+    `)
+    // What was kept is a constant to whoever uses it later.
+    const kept = relu(leafOf([1, 2, 3]))
+    keep(kept)
+    backward(sum(kept), seed)
+    backward(sum(add(kept, x)), seed)
+    expect([...(await read(x.leaf!.gradient!))]).toEqual([2, 2, 2])
   })
 
   test('gives activations back, and says so to whoever reads one', () => {

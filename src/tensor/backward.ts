@@ -1,27 +1,37 @@
-import { ShapeError } from '../base/errors.ts'
+import { DtypeError, ShapeError } from '../base/errors.ts'
 import { currentGpu } from '../gpu/device.ts'
 import { copy, elementwise, empty, launch } from './launcher.ts'
 import type { Target, TapeNode } from './op.ts'
 import { hold, keep, unhold } from './scope.ts'
+import { sameShape } from './shape.ts'
 import type { Leaf, Tensor } from './tensor.ts'
+
+/** What an earlier `backward` has passed: how it came about is forgotten. */
+const passed = new WeakSet<Tensor>()
 
 /**
  * Computes dL/dp for every trainable tensor p that the loss depends on and adds it to the gradient of p.
  *
  * Walks the tape from the newest node to the oldest with an explicit stack, so depth is no limit, and gives
- * activations back as it passes them: after it, only the loss and what was kept are left.
+ * activations back as it passes them: after it, only the loss and what was kept are left. So a tape serves once, and of
+ * two losses that share a part of it the sum is differentiated.
  *
- * @param loss  a scalar [] f32
- * @param seed  dL/dloss, [] f32: the loss scale in mixed precision
+ * @param loss  one number, [] f32; of a tensor of many, L = Σ seed·loss is differentiated
+ * @param seed  dL/dloss, of the shape and type of the loss: the loss scale in mixed precision
+ * @throws ShapeError  when the seed has another shape, nothing trainable is there, or a part of the tape was used up
+ * @throws DtypeError  when the seed is of another type
  */
 export function backward(loss: Tensor, seed: Tensor): void {
+  requireSeed(loss, seed)
   const root = loss.node
   if (!root) {
+    if (passed.has(loss)) throw usedUp({ loss })
     throw new ShapeError('backward', 'the loss depends on nothing trainable', {
       given: { loss },
       fix: 'compute it from parameters that are not frozen, outside noGrad',
     })
   }
+  const nodes = newestFirst(root)
   // A hold of our own: the loss outlives its node.
   hold(loss.storage)
   const gradients = new Map<Tensor, Tensor>([[loss, seed]])
@@ -31,7 +41,7 @@ export function backward(loss: Tensor, seed: Tensor): void {
   const before = kernels.direction
   kernels.direction = 'backward'
   try {
-    for (const node of newestFirst(root)) {
+    for (const node of nodes) {
       const dy = gradients.get(node.output)
       gradients.delete(node.output)
       if (dy) {
@@ -40,11 +50,34 @@ export function backward(loss: Tensor, seed: Tensor): void {
       }
       for (const used of [...node.inputs, node.output, ...node.extras]) if (used) unhold(used.storage)
       node.output.node = undefined
+      passed.add(node.output)
     }
   } finally {
     kernels.direction = before
   }
   loss.storage.holds--
+}
+
+function requireSeed(loss: Tensor, seed: Tensor): void {
+  if (!sameShape(loss.shape, seed.shape)) {
+    throw new ShapeError('backward', 'the seed is dL/dloss, but has another shape than the loss', {
+      given: { loss, seed },
+      fix: 'make the loss one number first: its mean, or `sum(loss)`',
+    })
+  }
+  if (loss.dtype !== seed.dtype) {
+    throw new DtypeError('backward', 'the seed is dL/dloss, but of another type than the loss', {
+      given: { loss, seed },
+      fix: "cast(loss, 'f32')",
+    })
+  }
+}
+
+function usedUp(given: Readonly<Record<string, unknown>>): ShapeError {
+  return new ShapeError('backward', 'an earlier backward has used up the tape, and given back what is needed again', {
+    given,
+    fix: 'do the forward pass again; of several losses of one pass, add them up and call backward once',
+  })
 }
 
 function step(node: TapeNode, dy: Tensor, gradients: Map<Tensor, Tensor>): void {
@@ -110,18 +143,23 @@ export function discard(gradient: Tensor): void {
   unhold(gradient.storage)
 }
 
-/** Every node the root depends on, newest first: a node's users are always newer than itself. */
+/**
+ * Every node the root depends on, newest first: a node's users are always newer than itself.
+ *
+ * @throws ShapeError when one of them was passed before, whose gradient would be lost
+ */
 function newestFirst(root: TapeNode): TapeNode[] {
   const seen = new Set<TapeNode>([root])
   const stack = [root]
   for (let node = stack.pop(); node; node = stack.pop()) {
-    for (const input of node.inputs) {
+    node.inputs.forEach((input, i) => {
       const below = input?.node
+      if (input && node.needs[i] && !below && !input.leaf) throw usedUp({ [`input of ${node.name}`]: input })
       if (below && !seen.has(below)) {
         seen.add(below)
         stack.push(below)
       }
-    }
+    })
   }
   return [...seen].sort((a, b) => b.id - a.id)
 }
