@@ -97,6 +97,7 @@ export class FlatOptimizer implements Optimizer {
   }
 
   step(scaler: LossScaler): void {
+    this.flat.requireResidents()
     this.noticeGradients()
     const { hyperTable: hypers, rules, steps, factors, algorithm, flat } = this
     const { scale, foundInfinity } = scaler

@@ -56,8 +56,18 @@ export class FlatParameters {
     this.chunks = assign(parameters, limit).map((slots) => this.settle(slots))
   }
 
+  /** @throws OptionError when another optimizer has taken parameters from here */
+  requireResidents(): void {
+    if (this.residents === this.count) return
+    throw new OptionError('optimizer', 'another optimizer has taken its parameters since', {
+      given: { parameters: this.count, taken: this.count - this.residents },
+      fix: 'a model has one optimizer at a time: go on with the optimizer, or the learner, that was made last',
+    })
+  }
+
   /** Makes f16 copies of all parameters, for forward passes to read and the optimizer to keep up to date. */
   keepHalves(): void {
+    this.requireResidents()
     for (const chunk of this.chunks) {
       if (chunk.halves) continue
       const halves = keep(zeros(chunk.values.shape, 'f16'))

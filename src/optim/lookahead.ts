@@ -86,6 +86,7 @@ class Lookahead implements Optimizer {
 
   step(scaler: LossScaler): void {
     const { flat, slow, count, due, options } = this
+    flat.requireResidents()
     // If this step is a bad one, the next finds the same weights.
     if (!this.started) flat.chunks.forEach(({ values }, i) => copy(values, slow[i]))
     this.started = true

@@ -44,6 +44,8 @@ export interface Optimizer {
   /**
    * Makes one step with the gradients there are. A parameter that never had one stands still; one that had one before
    * but has none now steps with zeros, as PyTorch's zeroed gradients do; a frozen one stands still.
+   *
+   * @throws OptionError when another optimizer has taken the parameters
    */
   step(scaler: LossScaler): void
 
