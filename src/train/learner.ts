@@ -22,7 +22,8 @@ import { exportLearner } from './export.ts'
 import { crossEntropy, type Loss } from './losses.ts'
 import { evaluate, predictItems, requireLabels, runFit, type Evaluation, type ItemPredictions } from './loop.ts'
 import { LossReader } from './loss-reader.ts'
-import type { Metric } from './metrics.ts'
+import { checkedMetrics, type Metric } from './metrics.ts'
+import { parameterGroups, type Groups } from './parameter-groups.ts'
 import { Predictor, type Prediction } from './predictor.ts'
 import { Recorder } from './recorder.ts'
 import { restoreLearner, saveLearner, type SaveOptions } from './save-load.ts'
@@ -48,7 +49,7 @@ export interface LearnerOptions {
   /** Default: the optimizer's own */
   readonly weightDecay?: number
   /** Parameters that share hyper-parameters, in the order of the network. Default: all in one group */
-  readonly groups?: (model: Module) => readonly (readonly Parameter[])[]
+  readonly groups?: Groups
   /** Of random choices made in training, such as mixup's. Default: that of the loaders */
   readonly seed?: number
   /** Encode training steps again from a recording where they are all alike (see replay.ts). Default true */
@@ -134,14 +135,15 @@ export class Learner {
   interrupted = false
 
   private readonly makeOptimizer: OptimizerFactory
-  private readonly groupsOf: (model: Module) => readonly (readonly Parameter[])[]
+  private readonly groupsOf: Groups
   private fitted: Loaders | undefined
+  private fitting = false
 
   constructor(loaders: Loaders, model: Module, options: LearnerOptions = {}) {
     this.loaders = loaders
     this.model = model
     this.loss = options.loss ?? crossEntropy()
-    this.metrics = options.metrics ?? []
+    this.metrics = checkedMetrics(options.metrics ?? [])
     this.makeOptimizer = options.optimizer ?? adam()
     this.lr = options.lr ?? 1e-3
     this.momentums = options.momentums ?? [0.95, 0.85, 0.95]
@@ -172,11 +174,21 @@ export class Learner {
   /**
    * Trains for some epochs at one learning rate, and measures after each.
    *
-   * @throws OptionError  when epochs is no count, or a batch is larger than the training set
+   * @throws OptionError  when epochs is no count, or a batch is larger than the training set, or a fit is going on
    * @throws ShapeError  when the model has fewer outputs than there are labels
    * @throws DeviceError  when a batch needs a larger tensor than the adapter can bind, with the batch size that fits
    */
   async fit(epochs: number, lr: LearningRate = this.lr, options: FitOptions = {}): Promise<void> {
+    if (this.fitting) throw new OptionError('fit', 'a fit of this learner is going on', { fix: 'await it before the next' })
+    this.fitting = true
+    try {
+      await this.fitAlone(epochs, lr, options)
+    } finally {
+      this.fitting = false
+    }
+  }
+
+  private async fitAlone(epochs: number, lr: LearningRate, options: FitOptions): Promise<void> {
     if (!(Number.isInteger(epochs) && epochs >= 0)) {
       throw new OptionError('fit', 'epochs is no count', { given: { epochs }, expected: 'a whole number' })
     }
@@ -319,7 +331,12 @@ export class Learner {
     return new Predictor({ model, platform, precision, vocab, itemTransforms, batchTransforms }).predict(path)
   }
 
-  /** Writes weights, running statistics and, unless told otherwise, what the optimizer remembers (see save-load.ts). */
+  /**
+   * Writes weights, running statistics and, unless told otherwise, what the optimizer remembers (see save-load.ts).
+   *
+   * For PyTorch's load_state_dict(strict=True) write `{ withOptimizer: false }`, or leave out there what begins with
+   * `optimizer.`: test/golden/load_weights.py does.
+   */
   save(path: string, options?: SaveOptions): Promise<void> {
     return saveLearner(this, path, options)
   }
@@ -370,7 +387,7 @@ export class Learner {
       this.optimizer.close()
       this.optimizer = undefined
     }
-    this.optimizer ??= this.makeOptimizer(this.groupsOf(this.model))
+    this.optimizer ??= this.makeOptimizer(parameterGroups(this.model, this.groupsOf))
     return this.optimizer
   }
 

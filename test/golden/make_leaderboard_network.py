@@ -61,24 +61,29 @@ def stored(t):
     return {'shape': list(t.shape), **summary(t)}
 
 
-SEED0, SHAPE, SEED, TARGETS, OUTPUTS = 1, [4, 3, 64, 64], 1001, [3, 0, 7, 4], 10
-model = network(OUTPUTS).double()
-hash_init(model, SEED0)
-x = operand(SHAPE, SEED, -2, 2).requires_grad_()
-y = torch.tensor(TARGETS)
-logits = model(x)
-smoothed = F.cross_entropy(logits, y, label_smoothing=.1)
-smoothed.backward()
-golden = {
-    'script': 'test/golden/make_leaderboard_network.py', 'torch': torch.__version__,
-    'seed0': SEED0, 'input': {'shape': SHAPE, 'seed': SEED, 'lo': -2, 'hi': 2}, 'targets': TARGETS, 'n_out': OUTPUTS,
-    'logits': logits.tolist(), 'cross_entropy': F.cross_entropy(logits, y).item(), 'label_smoothing': smoothed.item(),
-    'input_grad': stored(x.grad),
-    'grads': {name: stored(p.grad) for name, p in model.named_parameters()},
-    'running_stats': {name: stored(b) for name, b in model.named_buffers() if 'running' in name},
-    'eval_logits': model.eval()(x).tolist(),
-}
-path = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'xresnet18-mish-blur.json')
-with open(path, 'w') as file:
-    json.dump(golden, file, separators=(',', ':'))
-    file.write('\n')
+def make():
+    SEED0, SHAPE, SEED, TARGETS, OUTPUTS = 1, [4, 3, 64, 64], 1001, [3, 0, 7, 4], 10
+    model = network(OUTPUTS).double()
+    hash_init(model, SEED0)
+    x = operand(SHAPE, SEED, -2, 2).requires_grad_()
+    y = torch.tensor(TARGETS)
+    logits = model(x)
+    smoothed = F.cross_entropy(logits, y, label_smoothing=.1)
+    smoothed.backward()
+    golden = {
+        'script': 'test/golden/make_leaderboard_network.py', 'torch': torch.__version__,
+        'seed0': SEED0, 'input': {'shape': SHAPE, 'seed': SEED, 'lo': -2, 'hi': 2}, 'targets': TARGETS, 'n_out': OUTPUTS,
+        'logits': logits.tolist(), 'cross_entropy': F.cross_entropy(logits, y).item(), 'label_smoothing': smoothed.item(),
+        'input_grad': stored(x.grad),
+        'grads': {name: stored(p.grad) for name, p in model.named_parameters()},
+        'running_stats': {name: stored(b) for name, b in model.named_buffers() if 'running' in name},
+        'eval_logits': model.eval()(x).tolist(),
+    }
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'xresnet18-mish-blur.json')
+    with open(path, 'w') as file:
+        json.dump(golden, file, separators=(',', ':'))
+        file.write('\n')
+
+
+if __name__ == '__main__':
+    make()

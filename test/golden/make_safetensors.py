@@ -64,29 +64,34 @@ def write(path, tensors, metadata):
     open(path, 'wb').write(struct.pack('<Q', len(text)) + text + b''.join(blobs))
 
 
-if len(sys.argv) > 1:
-    tensors, metadata = read(sys.argv[1])
+def show(path):
+    tensors, metadata = read(path)
     print(json.dumps(metadata, indent=1))
     for name, tensor in tensors.items():
         print(name, list(tensor.shape), str(tensor.dtype), f'norm {tensor.double().norm():.6f}')
-    sys.exit()
 
-model = network()
-state = model.state_dict()
-tensors, j = {}, 0
-for name, value in state.items():
-    if value.dtype == torch.int64:
-        tensors[name] = ('I64', np.array(7, dtype=np.int64))
-    else:
-        tensors[name] = ('F32', (2 * hash_uniform(value.numel(), j) - 1).astype(np.float32).reshape(value.shape))
-        j += 1
-tensors['half'] = ('F16', torch.tensor([[1., -2., 0.1], [65504., 6e-8, float('inf')], [-0., 1e-7, 3.]]).half().numpy())
-tensors['counts'] = ('U32', np.array([0, 1, 2**32 - 1], dtype=np.uint32))
-tensors['scalar'] = ('F32', np.array(0.5, dtype=np.float32))
-tensors['empty'] = ('F32', np.zeros((0, 3), dtype=np.float32))
 
-path = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'weights.safetensors')
-write(path, tensors, {'format': 'pt', 'script': 'test/golden/make_safetensors.py', 'torch': torch.__version__, 'note': 'größer 图'})
-back, _ = read(path)
-model.load_state_dict({name: back[name] for name in state})
-assert all(torch.equal(value, torch.from_numpy(np.asarray(tensors[name][1]))) for name, value in model.state_dict().items())
+def make():
+    model = network()
+    state = model.state_dict()
+    tensors, j = {}, 0
+    for name, value in state.items():
+        if value.dtype == torch.int64:
+            tensors[name] = ('I64', np.array(7, dtype=np.int64))
+        else:
+            tensors[name] = ('F32', (2 * hash_uniform(value.numel(), j) - 1).astype(np.float32).reshape(value.shape))
+            j += 1
+    tensors['half'] = ('F16', torch.tensor([[1., -2., 0.1], [65504., 6e-8, float('inf')], [-0., 1e-7, 3.]]).half().numpy())
+    tensors['counts'] = ('U32', np.array([0, 1, 2**32 - 1], dtype=np.uint32))
+    tensors['scalar'] = ('F32', np.array(0.5, dtype=np.float32))
+    tensors['empty'] = ('F32', np.zeros((0, 3), dtype=np.float32))
+
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'weights.safetensors')
+    write(path, tensors, {'format': 'pt', 'script': 'test/golden/make_safetensors.py', 'torch': torch.__version__, 'note': 'größer 图'})
+    back, _ = read(path)
+    model.load_state_dict({name: back[name] for name in state})
+    assert all(torch.equal(value, torch.from_numpy(np.asarray(tensors[name][1]))) for name, value in model.state_dict().items())
+
+
+if __name__ == '__main__':
+    show(sys.argv[1]) if len(sys.argv) > 1 else make()
