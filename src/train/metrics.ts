@@ -13,6 +13,16 @@ export interface Metric {
   readonly name: string
 }
 
+/** @throws OptionError  unless each metric has a name of its own: it heads a column, and is what its value is known by */
+export function checkedMetrics(metrics: readonly Metric[]): readonly Metric[] {
+  const names = metrics.map(({ name }) => name)
+  if (names.every((name, i) => name !== '' && names.indexOf(name) === i)) return metrics
+  throw new OptionError('metrics', 'a metric has no name of its own', {
+    given: { names },
+    fix: 'give each once, and write a function of yours as one with a name: function hits(predictions, targets) { … }',
+  })
+}
+
 /** The fraction of items whose largest prediction is that of their label. Source: fastai metrics.py, accuracy. */
 export const accuracy: Metric = metric('accuracy', (predictions, targets) => meanOver(predictions, targets, isLargest))
 

@@ -257,6 +257,18 @@ describe('a fit', () => {
     expect((await losses({ seed: 4 }))[0]).not.toEqual(first)
   })
 
+  test('begins only when the one before is over', async () => {
+    const { learner, lines } = await tinyLearner()
+    const [first, second] = await Promise.allSettled([learner.fitOneCycle(1), learner.fitOneCycle(1)])
+    expect(first.status).toBe('fulfilled')
+    expect(second).toMatchObject({ reason: { message: 'fit: a fit of this learner is going on\n  Fix: await it before the next' } })
+    expect(lines.length).toBe(2)
+    const callbacks = learner.callbacks.map(({ name }) => name)
+    await learner.fit(1)
+    expect(learner.callbacks.map(({ name }) => name)).toEqual(callbacks)
+    expect(callbacks).not.toContain('scheduler')
+  })
+
   test('can take new loaders of another size', async () => {
     const { learner } = await tinyLearner()
     await learner.fit(1)
@@ -286,6 +298,20 @@ describe('a fit', () => {
     expect(lrs[10][0]).toBeCloseTo(5e-5 / 5, 10)
     expect(lrs[10][1]).toBeCloseTo(5e-3 / 5, 10)
     expect(lines.filter((line) => line.startsWith('epoch'))).toHaveLength(2)
+  })
+
+  test('groups that leave parameters out, or have one twice, are refused', async () => {
+    const fit = async (groups: LearnerOptions['groups']) => (await tinyLearner({ groups })).learner.fit(1)
+    await expect(fit((model) => [model.parameters().slice(0, 2)])).rejects.toThrowErrorMatchingInlineSnapshot(`
+      [OptionError: groups: not every parameter of the model is in one group
+        parameters         8
+        in no group        6
+        in several         0
+        not of this model  0
+        Fix: put those that are not to be trained into a group of their own, and freeze it: freezeTo(1)]
+    `)
+    await expect(fit((model) => [model.parameters(), model.parameters().slice(0, 1)])).rejects.toThrow('not every parameter of the model is in one group')
+    await expect(fit((model) => [model.parameters(), tinyModel().parameters()])).rejects.toThrow('not every parameter of the model is in one group')
   })
 
   test('freezing makes the optimizer forget, also where nothing is frozen', async () => {
@@ -378,6 +404,11 @@ describe('a fit', () => {
 })
 
 describe('measuring', () => {
+  test('metrics without a name of their own are refused', async () => {
+    await expect(tinyLearner({ metrics: [accuracy, accuracy] })).rejects.toThrow('metrics: a metric has no name of its own')
+    await expect(tinyLearner({ metrics: [() => 1] })).rejects.toThrow('metrics: a metric has no name of its own')
+  })
+
   test('the padded last batch counts only its items', async () => {
     // One batch of 6, or two of which the second is half padding.
     const whole = await tinyLearner({}, { batchSize: 6, valid: 6 })
