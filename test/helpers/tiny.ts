@@ -9,6 +9,8 @@ import { Linear } from '../../src/nn/linear.ts'
 import { GlobalAvgPool } from '../../src/nn/pool.ts'
 import { Sequential } from '../../src/nn/sequential.ts'
 import type { Pixels } from '../../src/platform/platform.ts'
+import { Learner, type LearnerOptions } from '../../src/train/learner.ts'
+import { accuracy } from '../../src/train/metrics.ts'
 import { fakePlatform, type FakePlatform } from './fake-platform.ts'
 
 export interface TinyOptions {
@@ -64,4 +66,11 @@ export function tinyModel(options: { outputs?: number; seed?: number } = {}): Se
     new GlobalAvgPool(),
     new Linear(16, outputs, init),
   ])
+}
+
+/** A learner of that model on those pictures. */
+export async function tinyLearner(options: LearnerOptions = {}, data: TinyOptions = {}) {
+  const loaders = await tinyLoaders(data)
+  const learner = new Learner(loaders, tinyModel(), { metrics: [accuracy], ...options })
+  return { learner, loaders, lines: loaders.platform.lines }
 }
