@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import { WgradError } from '../src/base/errors.ts'
+import { DeviceError, WgradError } from '../src/base/errors.ts'
 import { BufferPool, sizeClass } from '../src/gpu/buffers.ts'
 import { currentGpu, openGpuOn, useGpu, type Gpu } from '../src/gpu/device.ts'
 import { profileTable } from '../src/gpu/profile.ts'
@@ -357,6 +357,42 @@ describe('errors of the GPU', () => {
     await expect(read(x)).rejects.toThrow(WgradError)
     await expect(read(x)).rejects.toThrow(WgradError)
     expect(() => other.check()).toThrow(WgradError)
+  })
+})
+
+describe('of several GPUs', () => {
+  test('each has tensors of its own', async () => {
+    const x = tensor([-1, 2], [2])
+    const other = await openGpuOn(nodePlatform)
+    // The first buffer of each: without a look at the GPU they would be taken for the same one.
+    const [y, z] = [tensor([-3, 4], [2]), empty({ shape: [2], dtype: 'f32' })]
+    launch('relu/forward', { x: y, y: z }, elementwise(y))
+    expect(() => launch('relu/forward', { x, y: z }, elementwise(x))).toThrowErrorMatchingInlineSnapshot(`
+      [DeviceError: tensor: it lies on another GPU than the one that operations run on
+        tensor  [2] f32
+        Fix: call useGpu(gpu) with the GPU that it was made on, or read it there and make it anew here]
+    `)
+    const refused = 'it lies on another GPU than the one that operations run on'
+    expect(() => relu(x)).toThrow(refused)
+    expect(() => upload(x, [1, 2])).toThrow(refused)
+    await expect(read(x)).rejects.toThrow(refused)
+    expect([...(await read(z))]).toEqual([0, 4])
+    useGpu(gpu)
+    expect([...(await read(relu(x)))]).toEqual([0, 2])
+    expect(() => relu(y)).toThrow(refused)
+    other.close()
+    expect(() => relu(y)).toThrow(refused)
+  })
+
+  test('one that is closed is not used again, and a read that was under way says why it has failed', async () => {
+    const other = await openGpuOn(nodePlatform)
+    const reading = read(tensor([1], [1]))
+    other.close()
+    await expect(reading).rejects.toThrow('this GPU is closed, and what lay on it is gone')
+    expect(() => useGpu(other)).toThrow(DeviceError)
+    expect(() => useGpu(other)).toThrow('this GPU is closed, and what lay on it is gone')
+    useGpu(gpu)
+    expect(currentGpu()).toBe(gpu)
   })
 })
 

@@ -67,6 +67,7 @@ export class Gpu {
   readonly familyGiven: boolean
   private readonly shapeAsUniform: boolean
   private error: Error | undefined
+  private closed = false
 
   constructor(platform: Platform, instance: GPU, adapter: GPUAdapter, device: GPUDevice, options: GpuOptions, debug: DebugLevel) {
     const { info } = adapter
@@ -126,9 +127,18 @@ export class Gpu {
     return new Kernels(this.device, { shapeAsUniform, subgroupSize: Math.max(1, subgroupSize), emulateMatrices: matrices.emulated }, report, onCompile)
   }
 
-  /** @throws the first error that the GPU has reported; work after it may have run on stale data. */
+  /** @throws the first error that the GPU has reported, as work after it may have run on stale data; or when it is closed. */
   check(): void {
     if (this.error) throw this.error
+    this.requireOpen()
+  }
+
+  /** @throws DeviceError when it is closed */
+  requireOpen(): void {
+    if (!this.closed) return
+    throw new DeviceError(this.name, 'this GPU is closed, and what lay on it is gone', {
+      fix: 'read what is wanted before `gpu.close()`; call `await openGpu()` to go on',
+    })
   }
 
   /** With the setting PROFILE=out.json: writes the Chrome trace there and logs where the time went. */
@@ -144,6 +154,7 @@ export class Gpu {
   close(): void {
     if (this.buffers.inUse) this.platform.log(inUseText(this.buffers.inUse))
     this.device.destroy()
+    this.closed = true
     if (current === this) current = undefined
   }
 }
@@ -156,8 +167,9 @@ export function currentGpu(): Gpu {
   return current
 }
 
-/** Makes an open GPU the one that operations run on. */
+/** Makes an open GPU the one that operations run on. @throws DeviceError when it is closed */
 export function useGpu(gpu: Gpu): void {
+  gpu.requireOpen()
   current = gpu
 }
 

@@ -1,6 +1,7 @@
 import type { BufferView, PoolBuffer } from '../gpu/buffers.ts'
-import { ShapeError } from '../base/errors.ts'
+import { DeviceError, ShapeError } from '../base/errors.ts'
 import { formatShape } from '../base/format.ts'
+import { currentGpu } from '../gpu/device.ts'
 import type { Dtype } from './dtype.ts'
 import type { TapeNode } from './op.ts'
 import { elementCount, storedBytes, storedCount, type Shape, type Spec } from './shape.ts'
@@ -48,12 +49,19 @@ export class Tensor implements Spec {
     return this.node !== undefined || this.leaf?.trainable === true
   }
 
-  /** What kernels bind. @throws ShapeError when the numbers were given back already. */
+  /** What kernels bind. @throws ShapeError when the numbers were given back already, DeviceError when they lie on another GPU. */
   get view(): BufferView {
     if (this.storage.state === 'released') {
       throw new ShapeError(this.name ?? 'tensor', 'its numbers were given back, by backward or at the end of a scope', {
         given: { tensor: formatShape(this) },
         fix: 'call keep(tensor) before that',
+      })
+    }
+    // Each GPU counts its buffers from 1, so that of another one would be taken for one of this.
+    if (this.storage.buffer.pool !== currentGpu().buffers) {
+      throw new DeviceError(this.name ?? 'tensor', 'it lies on another GPU than the one that operations run on', {
+        given: { tensor: formatShape(this) },
+        fix: 'call useGpu(gpu) with the GPU that it was made on, or read it there and make it anew here',
       })
     }
     return { buffer: this.storage.buffer, offset: this.storage.offset, size: storedBytes(this) }
