@@ -423,10 +423,14 @@ describe('opening', () => {
     `)
     const asked = { ...nodePlatform, env: (name: string) => (name === 'GPU' ? 'fast' : undefined) }
     await expect(openGpuOn(asked)).rejects.toThrowErrorMatchingInlineSnapshot(`
-      [DeviceError: openGpu: GPU asks for an unknown adapter
+      [OptionError: openGpu: GPU is not one of its values
         GPU  fast
-        expected \`software\` or \`discrete\`]
+        expected software or discrete]
     `)
+    // Which TypeScript would see.
+    for (const option of ['adapter', 'family', 'shapes']) {
+      await expect(openGpuOn(nodePlatform, { [option]: 'fast' })).rejects.toThrow(`openGpu: ${option} is not one of its values\n  ${option}  fast`)
+    }
   })
 
   test('sizes as constants compute the same', async () => {

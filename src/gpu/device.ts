@@ -1,4 +1,4 @@
-import { DeviceError } from '../base/errors.ts'
+import { DeviceError, OptionError } from '../base/errors.ts'
 import type { Platform } from '../platform/platform.ts'
 import { BufferPool } from './buffers.ts'
 import { debugLevel, inUseText, kernelWatch, type DebugLevel } from './debug.ts'
@@ -11,11 +11,11 @@ import { Tracer } from './trace.ts'
 
 export interface GpuOptions {
   /** Which adapter to ask for. Default: what the setting `GPU` says, else the fastest there is. */
-  readonly adapter?: 'software' | 'discrete'
+  readonly adapter?: (typeof ADAPTERS)[number]
   /** Time every launch (see gpu/profile.ts). Default false. */
   readonly profile?: boolean
   /** Where the sizes of a launch stand in its shader. Default: a uniform on software adapters, constants elsewhere. */
-  readonly shapes?: 'uniform' | 'constant'
+  readonly shapes?: (typeof SHAPES)[number]
   /** Kernels of convolutions and matrix products. Default: see `Gpu.family`. */
   readonly family?: KernelFamily
 }
@@ -25,7 +25,11 @@ export interface GpuOptions {
  * good at; `tile` stages tiles in workgroup memory and needs no feature at all; `matrix` multiplies f16 operands on
  * matrix units (emulated, and slow, where there are none), and is `tile` for everything else.
  */
-export type KernelFamily = 'broadcast' | 'tile' | 'matrix'
+export type KernelFamily = (typeof FAMILIES)[number]
+
+const ADAPTERS = ['software', 'discrete'] as const
+const SHAPES = ['uniform', 'constant'] as const
+const FAMILIES = ['broadcast', 'tile', 'matrix'] as const
 
 /** Features used where they are there. None is required: kernels that want one have a family that does without. */
 const WANTED_FEATURES = ['subgroups', 'shader-f16', 'timestamp-query', 'chromium-experimental-subgroup-matrix', 'subgroup-size-control']
@@ -177,10 +181,13 @@ export function useGpu(gpu: Gpu): void {
  * Opens a GPU and makes it the current one. A software adapter is taken where there is no other; `gpu.software` and
  * the first line of every command say so.
  *
- * @throws DeviceError when there is no adapter, with how to get one
+ * @throws DeviceError  when there is no adapter, with how to get one
+ * @throws OptionError  when an option or a setting is none of its values
  */
 export async function openGpuOn(platform: Platform, options: GpuOptions = {}): Promise<Gpu> {
-  const asked = options.adapter ?? adapterSetting(platform.env('GPU'))
+  const asked = oneOf('adapter', options.adapter, ADAPTERS) ?? oneOf('GPU', platform.env('GPU') || undefined, ADAPTERS)
+  oneOf('shapes', options.shapes, SHAPES)
+  oneOf('family', options.family, FAMILIES)
   const debug = debugLevel(platform.env('DEBUG'))
   const instance = platform.gpu(asked === 'software')
   const adapter = await instance.requestAdapter({
@@ -218,10 +225,10 @@ export async function openGpuOn(platform: Platform, options: GpuOptions = {}): P
   return gpu
 }
 
-function adapterSetting(value: string | undefined): GpuOptions['adapter'] {
-  if (value === undefined || value === '') return undefined
-  if (value === 'software' || value === 'discrete') return value
-  throw new DeviceError('openGpu', 'GPU asks for an unknown adapter', { given: { GPU: value }, expected: '`software` or `discrete`' })
+function oneOf<Value extends string>(name: string, given: string | undefined, values: readonly Value[]): Value | undefined {
+  const found = values.find((value) => value === given)
+  if (found !== undefined || given === undefined) return found
+  throw new OptionError('openGpu', `${name} is not one of its values`, { given: { [name]: given }, expected: values.join(' or ') })
 }
 
 /** Mesa's llvmpipe, SwiftShader, WARP: `isFallbackAdapter` where the implementation says so. */
