@@ -1,4 +1,4 @@
-import { ShapeError } from '../base/errors.ts'
+import { OptionError, ShapeError } from '../base/errors.ts'
 import { conv2d } from '../ops/conv2d.ts'
 import { elementCount, windowOutput, type Shape } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -10,7 +10,7 @@ import { layerRow, type LayerRow } from './summary.ts'
 export interface ConvOptions {
   readonly inChannels: number
   readonly outChannels: number
-  /** Rows and columns of the filter. Default 3. */
+  /** Rows and columns of the filter, an odd number. Default 3. */
   readonly window?: number
   /** Step in pixels. Default 1. */
   readonly stride?: number
@@ -21,6 +21,7 @@ export interface ConvOptions {
  * 2-D convolution without bias, padded with (window − 1) / 2 zeros on each side.
  *
  * x [N,H,W,C] f16 | f32 → [N,⌈H/stride⌉,⌈W/stride⌉,O]; weight [O,R,S,C]
+ * @throws OptionError  when the window is even, so that it cannot be padded alike on both sides
  * Source: torch.nn.Conv2d as fastai layers.py, ConvLayer, makes it before a batch norm.
  */
 export class Conv extends Module {
@@ -30,6 +31,9 @@ export class Conv extends Module {
 
   constructor({ inChannels, outChannels, window = 3, stride = 1, init }: ConvOptions) {
     super()
+    if (!Number.isInteger(window) || window < 1 || window % 2 === 0) {
+      throw new OptionError('Conv', 'window is out of range', { given: { window }, expected: 'an odd whole number' })
+    }
     const shape = [outChannels, window, window, inChannels]
     this.weight = this.addParameter(new Parameter('weight', shape, 'weight', init.kaimingNormal(shape)))
     this.stride = stride

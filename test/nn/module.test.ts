@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { ShapeError } from '../../src/base/errors.ts'
 import { BatchNorm } from '../../src/nn/batch-norm.ts'
+import { Conv } from '../../src/nn/conv.ts'
 import { ConvLayer } from '../../src/nn/conv-layer.ts'
 import { Init } from '../../src/nn/init.ts'
 import { Linear } from '../../src/nn/linear.ts'
@@ -56,6 +57,18 @@ describe('modules', () => {
         shape    [6,3,3,3]
         numbers  2]
     `)
+  })
+
+  test('refuse a window that has no middle', () => {
+    const init = new Init(0)
+    expect(() => new Conv({ inChannels: 3, outChannels: 4, window: 2, init })).toThrowErrorMatchingInlineSnapshot(`
+      [OptionError: Conv: window is out of range
+        window  2
+        expected an odd whole number]
+    `)
+    for (const window of [0, -1, 1.5, NaN]) {
+      expect(() => new ConvLayer({ inChannels: 3, outChannels: 4, window, init })).toThrow('Conv: window is out of range')
+    }
   })
 
   test('move running statistics in training only', async () => {
