@@ -4,9 +4,10 @@
  * `--leaderboard` it is the recipe of Imagenette's leaderboard.
  */
 import {
-  accuracy, architectures, augTransforms, Cancel, CategoryBlock, crossEntropy, DataBlock, flipItem, getImageFiles, grandparentSplitter,
-  ImageBlock, imagenetStats, labelSmoothing, Learner, mixUp, normalize, openGpu, parentLabel, PixelCache,
-  randomResizedCrop, randomSplitter, ranger, resize, sampleData, topKAccuracy, type EpochRow, type Loaders,
+  accuracy, architectures, augTransforms, Cancel, CategoryBlock, columnSplitter, crossEntropy, DataBlock, DataError, flipItem, getImageFiles,
+  getImagesFromCsv, grandparentSplitter, ImageBlock, imagenetStats, labelSmoothing, Learner, mixUp, nodePlatform, normalize, openGpu,
+  parentLabel, PixelCache, randomResizedCrop, randomSplitter, ranger, resize, sampleData, topKAccuracy, type DataBlockOptions,
+  type EpochRow, type Loaders,
 } from '../src/node.ts'
 import { choice, numberIn, parseCommand, runCommand, whole } from './command.ts'
 import { chooseData } from './data-source.ts'
@@ -18,6 +19,8 @@ const USAGE = `npm run recipe -- [options]
   --data DIR          class folders below train/ and val/ (IMAGENETTE_PATH, else the download)
   --variant V         which download: full, 320 (default), 160
   --limit N           use N images, chosen at random
+  --noise N           train on labels of which N percent are wrong (1, 5, 25 or 50), by the table in the folder of the images;
+                      measured on the official split, whose labels are right
   --seeds A,B         one run each (0)
   --size N            pixels a side (64)
   --then-size N       afterwards fine-tune on such images, on a new split, as the lesson does
@@ -39,7 +42,7 @@ const USAGE = `npm run recipe -- [options]
 `
 
 const DEFINITION = {
-  data: { type: 'string' }, variant: { type: 'string' }, limit: { type: 'string' }, seeds: { type: 'string' },
+  data: { type: 'string' }, variant: { type: 'string' }, limit: { type: 'string' }, noise: { type: 'string' }, seeds: { type: 'string' },
   size: { type: 'string' }, 'then-size': { type: 'string' }, epochs: { type: 'string' }, 'batch-size': { type: 'string' },
   lr: { type: 'string' }, model: { type: 'string' }, outputs: { type: 'string' }, activation: { type: 'string' },
   pool: { type: 'string' }, loss: { type: 'string' }, mixup: { type: 'string' }, tta: { type: 'boolean' },
@@ -52,10 +55,15 @@ const RECIPES = {
   leaderboard: { model: 'xresnet50', outputs: 10, activation: 'mish', pool: 'maxBlur', loss: 'label-smoothing', lr: 8e-3, size: 128 },
 } as const
 
+/** Imagenette's own table of wrong labels. */
+const NOISE = { file: 'noisy_imagenette.csv', percents: ['1', '5', '25', '50'] } as const
+
 /** What is trained, all options settled. */
 interface Recipe {
   readonly data: Parameters<typeof chooseData>[0]
   readonly limit: number
+  /** Percent of the labels to train on that are wrong. */
+  readonly noise: (typeof NOISE.percents)[number] | undefined
   readonly seeds: readonly number[]
   readonly leaderboard: boolean
   readonly size: number
@@ -130,6 +138,7 @@ function readRecipe(given: ReturnType<typeof parseCommand<typeof DEFINITION>>['v
   return {
     data: { data: given.data ?? process.env.IMAGENETTE_PATH, variant: choice('--variant', given.variant ?? '320', ['full', '320', '160']) },
     limit: whole('--limit', given.limit, Infinity, 20, Infinity),
+    noise: given.noise === undefined ? undefined : choice('--noise', given.noise, NOISE.percents),
     seeds: (given.seeds ?? '0').split(',').map((seed) => whole('--seeds', seed, 0, 0, 2 ** 31)),
     leaderboard, fp32, tta, size,
     thenSize: given['then-size'] === undefined ? undefined : whole('--then-size', given['then-size'], size, 32, 1024),
@@ -176,15 +185,42 @@ interface LoadersWanted {
   readonly split: number
 }
 
-function loadersOf({ leaderboard, batchSize, limit }: Recipe, { path, seed, cache, pixels, split }: LoadersWanted): Promise<Loaders> {
+/** Which images there are, what is on them, and which are measured on. */
+type Source = Required<Pick<DataBlockOptions, 'getItems' | 'getY' | 'splitter'>>
+
+async function loadersOf(recipe: Recipe, { path, seed, cache, pixels, split }: LoadersWanted): Promise<Loaders> {
+  const { leaderboard, noise, batchSize, limit } = recipe
+  const splitter = leaderboard ? grandparentSplitter({ valid: 'val' }) : randomSplitter({ seed: split })
+  const source = noise === undefined ? { getItems: getImageFiles, getY: parentLabel, splitter } : await noisySource(path, noise)
   return new DataBlock({
     blocks: [ImageBlock(), CategoryBlock()],
-    getItems: getImageFiles,
-    getY: parentLabel,
-    splitter: leaderboard ? grandparentSplitter({ valid: 'val' }) : randomSplitter({ seed: split }),
+    ...source,
     itemTransforms: leaderboard ? [randomResizedCrop(pixels, { minScale: 0.35 }), flipItem()] : [resize(224)],
     batchTransforms: [...(leaderboard ? [] : augTransforms({ size: pixels, minScale: 0.5 })), normalize(imagenetStats)],
   }).loaders(path, { batchSize, seed, limit, cache })
+}
+
+/** The labels to train on are those of the table's column, the others what is on the images. */
+async function noisySource(path: string, noise: NonNullable<Recipe['noise']>): Promise<Source> {
+  const { files, log } = nodePlatform
+  if (!(await files.exists(files.join(path, NOISE.file)))) {
+    throw new DataError(path, `there is no table of wrong labels, ${NOISE.file}`, {
+      fix: 'give --data the folder of the unpacked download, or leave out --noise',
+    })
+  }
+  const table = await getImagesFromCsv(path, { file: NOISE.file })
+  const [noisy, right, isValid] = [`noisy_labels_${noise}`, 'noisy_labels_0', 'is_valid'].map((name) => table.column(name))
+  const splitter = columnSplitter(table)
+  return {
+    getItems: () => table.items,
+    getY: (item) => (isValid(item).toLowerCase() === 'true' ? right : noisy)(item),
+    splitter(items) {
+      const split = splitter(items)
+      const wrong = split.train.filter((item) => noisy(items[item]) !== right(items[item]))
+      log(`labels to train on: ${wrong.length} of ${split.train.length} are wrong; ${split.valid.length} images to measure on`)
+      return split
+    },
+  }
 }
 
 async function measure({ tta }: Recipe, learner: Learner): Promise<Measured | undefined> {

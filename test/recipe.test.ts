@@ -57,10 +57,38 @@ test('the leaderboard’s recipe measures on the folder val', async () => {
   expect(row.metrics.accuracy * 12).toBeCloseTo(Math.round(row.metrics.accuracy * 12), 6)
 })
 
+/** Imagenette's table of wrong labels, for the pictures: `wrong` says which label a picture has in the column of 50 percent. */
+function writeTable(name: string, wrong: (image: number, right: string) => string): void {
+  const kinds = ['across', 'slanted', 'upright']
+  const rows = Array.from({ length: 36 }, (_, i) => {
+    const [right, valid] = [kinds[i % 3], i >= 24]
+    return `${valid ? 'val' : 'train'}/${right}/${i}.jpg,${right},${right},${wrong(i, right)},${valid ? 'True' : 'False'}`
+  })
+  writeFileSync(join(folder, name, 'noisy_imagenette.csv'), ['path,noisy_labels_0,noisy_labels_1,noisy_labels_50,is_valid', ...rows, ''].join('\n'))
+}
+
+test('--noise trains on the wrong labels of the table and measures on the right ones of its split', async () => {
+  // Those of validation are not looked at: nothing to train on has such a label.
+  writeTable('set', (i, right) => (i >= 24 ? 'nobody' : i % 2 === 0 ? right : 'slanted'))
+  // Every third one of the twelve is slanted anyway.
+  const { stdout, stderr } = await recipe(...SMALL, '--noise', '50', '--json', 'noise.json')
+  expect(stderr.replaceAll(/^Warning: .*\n/gm, '')).toBe('')
+  expect(stdout).toContain('labels to train on: 8 of 24 are wrong; 12 images to measure on')
+  const [{ rows: [row] }] = (JSON.parse(readFileSync(join(folder, 'noise.json'), 'utf8')) as Result).runs
+  expect(row.metrics.accuracy * 12).toBeCloseTo(Math.round(row.metrics.accuracy * 12), 6)
+
+  // They are what the network learns: one more class than it has outputs for.
+  writeTable('set', (i, right) => (i === 5 ? 'zigzag' : right))
+  expect((await recipe(...SMALL, '--noise', '50', '--outputs', '3')).stderr).toMatch(/fewer outputs than the data have labels\n.*\n.* 4, across slanted upright zigzag/)
+  rmSync(join(folder, 'set', 'noisy_imagenette.csv'))
+  expect((await recipe(...SMALL, '--noise', '5')).stderr).toContain('DataError: set: there is no table of wrong labels, noisy_imagenette.csv\n  Fix: ')
+})
+
 test('says what is wrong in one message', async () => {
   for (const [args, message] of [
     [['--mixup', '0'], "OptionError: --mixup: '0' is out of range"],
     [['--model', 'resnet18'], "OptionError: --model: 'resnet18' is not one of its values"],
+    [['--noise', '10'], "OptionError: --noise: '10' is not one of its values"],
     [['--sise', '3'], 'OptionError: recipe: Unknown option'],
     [['--data', 'nowhere'], 'DataError: nowhere: there is no such folder'],
   ] as const) expect((await recipe(...args)).stderr).toContain(message)
