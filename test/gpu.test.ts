@@ -243,6 +243,11 @@ describe('transfer', () => {
       [ShapeError: tensor: a shape needs positive whole numbers
         shape  [3,0]]
     `)
+    expect(() => tensor([1, 2], [2], 'f64' as 'f32')).toThrowErrorMatchingInlineSnapshot(`
+      [DtypeError: tensor: there is no such storage type
+        dtype  f64
+        expected f32, f16, u32]
+    `)
     await expect(item(zeros([2]))).rejects.toThrowErrorMatchingInlineSnapshot(`
       [ShapeError: item: only a tensor of one element is a number
         tensor  [2] f32]

@@ -2,6 +2,7 @@ import { currentGpu } from '../gpu/device.ts'
 import { ALIGNMENT, type PoolBuffer } from '../gpu/buffers.ts'
 import { DeviceError } from '../base/errors.ts'
 import { formatBytes, formatShape } from '../base/format.ts'
+import { checkDtype } from './dtype.ts'
 import { Tensor, type Storage } from './tensor.ts'
 import { checkShape, storedBytes, type Spec } from './shape.ts'
 
@@ -10,6 +11,7 @@ const scopes: Set<Storage>[] = []
 
 /** A tensor with whatever numbers its buffer held before. */
 export function allocate(spec: Spec, label = 'tensor'): Tensor {
+  checkDtype(label, spec.dtype)
   checkShape(label, spec.shape)
   requireFits(label, spec)
   const buffer = currentGpu().buffers.acquire(storedBytes(spec), `${label} ${formatShape(spec)}`)
