@@ -1,3 +1,4 @@
+import { OptionError } from '../base/errors.ts'
 import type { Json } from '../base/json.ts'
 import type { Batch, Targets } from '../data/batch.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -97,8 +98,16 @@ export class Cancel extends Error {
   }
 }
 
-/** By order, stable. */
+/** By order, stable. @throws OptionError when there is something else among them */
 export function sortCallbacks(callbacks: readonly Callback[]): Callback[] {
+  const other = callbacks.findIndex((callback) => typeof callback.order !== 'number')
+  if (other >= 0) {
+    throw new OptionError('callbacks', 'there is something else among them', {
+      given: { place: other, what: callbacks[other].name },
+      expected: 'objects with a name and an order',
+      fix: 'call what makes a callback: mixUp()',
+    })
+  }
   return [...callbacks].sort((a, b) => a.order - b.order)
 }
 

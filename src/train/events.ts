@@ -1,3 +1,4 @@
+import { OptionError } from '../base/errors.ts'
 import type { Batch } from '../data/batch.ts'
 import { Cancel, hears, type LoopEvent, type Step, type StepEvent, type StepLoss } from './callback.ts'
 import type { Learner } from './learner.ts'
@@ -22,7 +23,19 @@ export async function announce(learner: Learner, event: LoopEvent): Promise<void
 
 /** Tells the callbacks that hear of such batches of an event within a step. */
 export function announceStep(learner: Learner, event: StepEvent, step: Step): void {
-  for (const callback of learner.callbacks) if (hears(callback, step.training)) callback[event]?.(learner, step)
+  for (const callback of learner.callbacks) {
+    if (!hears(callback, step.training)) continue
+    const said: unknown = callback[event]?.(learner, step)
+    if (said instanceof Promise) refuseToWait(said, callback.name, event)
+  }
+}
+
+function refuseToWait(said: Promise<unknown>, name: string, event: StepEvent): never {
+  // It is reported here: its own failure would be one that nobody handles.
+  said.catch(() => {})
+  throw new OptionError(`callback ${name}`, `${event} is async, but a step is recorded without waiting`, {
+    fix: 'let what waits be heard between steps, such as in afterEpoch, or read losses in lossKnown',
+  })
 }
 
 /** Lets the callbacks that hear of such batches write what a step will compute with. */

@@ -235,7 +235,7 @@ describe('what cannot be had', () => {
     await new Promise((closed) => server.close(closed))
     await expect(untar()).rejects.toThrow(`${address}/shapes.tgz: could not be downloaded
   tried  2 times in a row; the last time: connect ECONNREFUSED ${address.slice('http://'.length)}
-  Fix: check the network, or put shapes.tgz into ${dirname(kept())} yourself, or use images that are here (\`--data DIR\`)`)
+  Fix: check the network, or put shapes.tgz into ${dirname(kept())} yourself, or use images that are here (--data DIR of the commands)`)
   })
 
   test('a missing file is not asked for twice', async () => {

@@ -6,6 +6,7 @@ import type { Parameter } from '../../src/nn/parameter.ts'
 import { read } from '../../src/tensor/transfer.ts'
 import { Cancel, LOOP_EVENTS, STEP_EVENTS, type Callback, type Level } from '../../src/train/callback.ts'
 import { Learner } from '../../src/train/learner.ts'
+import { mixUp } from '../../src/train/callbacks/mixup.ts'
 import { predictItems } from '../../src/train/loop.ts'
 import { labelSmoothing } from '../../src/train/losses.ts'
 import { accuracy, argmax } from '../../src/train/metrics.ts'
@@ -88,6 +89,27 @@ describe('events', () => {
     expect(known).toEqual(Array.from({ length: 20 }, (_, i) => i))
     expect(learner.recorder.rawLosses.length).toBe(20)
     expect(learner.recorder.rawLosses.every(Number.isFinite)).toBe(true)
+  })
+})
+
+describe('callbacks', () => {
+  test('that are none are refused', async () => {
+    await expect(tinyLearner({ callbacks: [mixUp as unknown as Callback] })).rejects.toThrowErrorMatchingInlineSnapshot(`
+      [OptionError: callbacks: there is something else among them
+        place  3
+        what   mixUp
+        expected objects with a name and an order
+        Fix: call what makes a callback: mixUp()]
+    `)
+  })
+
+  test('that wait within a step are refused, their own failure is not in the way', async () => {
+    const { learner } = await tinyLearner()
+    const afterBatch = async () => Promise.reject(new Error('lost'))
+    await expect(learner.fit(1, 1e-3, { callbacks: [{ name: 'waits', order: 0, afterBatch }] })).rejects.toThrowErrorMatchingInlineSnapshot(`
+      [OptionError: callback waits: afterBatch is async, but a step is recorded without waiting
+        Fix: let what waits be heard between steps, such as in afterEpoch, or read losses in lossKnown]
+    `)
   })
 })
 

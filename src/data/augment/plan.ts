@@ -70,6 +70,9 @@ export function chain(transforms: readonly BatchTransform[]): TransformChain {
   const refuse = (what: string, fix: string) => {
     throw new OptionError('batch transforms', what, { given: { transforms: kinds }, fix })
   }
+  if (kinds.some((kind) => !KINDS.includes(kind))) {
+    refuse('there is something else among them', 'list [...augTransforms(…), normalize(…)], and what works on single pictures, as resize, in itemTransforms')
+  }
   if (twice) refuse(`there are two of the kind '${twice}'`, 'leave one out')
   const early = kinds.findIndex((kind, i) => i + 1 < kinds.length && KINDS.indexOf(kind) > KINDS.indexOf(kinds[i + 1]))
   if (early >= 0) refuse(`'${kinds[early]}' comes before '${kinds[early + 1]}'`, `list '${kinds[early + 1]}' first`)

@@ -131,7 +131,7 @@ async function placeOf(response: Response, have: number, transfer: Transfer): Pr
     if (expected !== undefined && size !== undefined && size !== expected) {
       throw new DataError(transfer.url, 'the file on the server is not the one this release knows', {
         given: { size: `${size} bytes` }, expected: `${expected} bytes`,
-        fix: 'update wgrad, or fetch and unpack the archive yourself and name its folder (`--data DIR`)',
+        fix: 'update wgrad, or fetch and unpack the archive yourself and name its folder (--data DIR of the commands)',
       })
     }
     return { start: 0, total: size }
@@ -192,7 +192,7 @@ async function gaveUp({ url, path, part }: Transfer, failures: number, error: un
       ...(kept > 0 ? { kept: `${formatBytes(kept)} in ${part}; the next run goes on from there` } : {}),
     },
     fix: `check the network, or put ${basename(path)} into ${dirname(path)} yourself, `
-      + 'or use images that are here (`--data DIR`)',
+      + 'or use images that are here (--data DIR of the commands)',
     cause: error,
   })
 }

@@ -1,3 +1,4 @@
+import { OptionError } from '../../base/errors.ts'
 import { Cancel, type Callback, type StepLoss } from '../callback.ts'
 import type { Learner } from '../learner.ts'
 import {
@@ -31,7 +32,7 @@ export interface LrSearch<Name extends SuggestionName = SuggestionName> extends 
  * Trains for some steps while the learning rate rises, and reads off the curve of losses which one is good. Then the
  * model, the optimizer and the random numbers to come are again what they were.
  *
- * @throws OptionError  when there is nothing to search, or the search ended too early to suggest anything
+ * @throws OptionError  when there is nothing to search, or no such suggestion, or the search ended too early to suggest anything
  * Source: fastai callback/schedule.py, lr_find.
  */
 export async function findLearningRate<Name extends SuggestionName>(
@@ -39,6 +40,10 @@ export async function findLearningRate<Name extends SuggestionName>(
 ): Promise<LrSearch<Name>> {
   const { startLr = 1e-7, endLr = 10, steps = 100, stopWhenDiverged = true } = options
   const suggest = options.suggest ?? (['valley'] as unknown as readonly Name[])
+  const unknown = suggest.find((name) => !(name in METHODS))
+  if (unknown !== undefined) {
+    throw new OptionError('lrFind', 'there is no such suggestion', { given: { suggest: unknown }, expected: Object.keys(METHODS).join(', ') })
+  }
   const finder = new LrFinder(searchRates(startLr, endLr, steps), steps, stopWhenDiverged)
   const { callbacks, loaders } = learner
   const restore = await remember(learner)

@@ -8,7 +8,8 @@ import { lighting } from '../../../src/data/augment/lighting.ts'
 import { identity } from '../../../src/data/augment/matrix.ts'
 import { cifarStats, imagenetStats, normalize } from '../../../src/data/augment/normalize.ts'
 import { chain, drawBatch, plan } from '../../../src/data/augment/plan.ts'
-import { augTransforms } from '../../../src/data/augment/transforms.ts'
+import { augTransforms, type BatchTransform } from '../../../src/data/augment/transforms.ts'
+import { resize } from '../../../src/data/item-transforms.ts'
 
 const kinds = (transforms: readonly { readonly kind: string }[]) => transforms.map(({ kind }) => kind)
 
@@ -87,6 +88,16 @@ test('options out of range are refused', () => {
       std   [1,0,1]
       expected finite numbers, std > 0]
   `)
+})
+
+test('what is no batch transform is refused', () => {
+  const nested = [augTransforms({ size: 64 }), normalize(imagenetStats)] as unknown as BatchTransform[]
+  expect(() => chain(nested)).toThrowErrorMatchingInlineSnapshot(`
+    [OptionError: batch transforms: there is something else among them
+      transforms  [,normalize]
+      Fix: list [...augTransforms(…), normalize(…)], and what works on single pictures, as resize, in itemTransforms]
+  `)
+  expect(() => chain([resize(8)] as unknown as BatchTransform[])).toThrow('there is something else among them')
 })
 
 test('chains that no launch can do are refused', () => {
