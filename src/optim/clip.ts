@@ -1,7 +1,7 @@
 import { empty, launch } from '../tensor/launcher.ts'
 import { release } from '../tensor/scope.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { checkRange } from './flat-optimizer.ts'
+import { checkRange } from './check-range.ts'
 import { clearGradient, homeOf } from './flat.ts'
 import type { LossScaler } from './loss-scaler.ts'
 import type { Optimizer } from './optimizer.ts'

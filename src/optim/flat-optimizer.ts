@@ -6,6 +6,7 @@ import { keep, release } from '../tensor/scope.ts'
 import { elementCount, sameShape, type Shape } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { read, upload, zeros } from '../tensor/transfer.ts'
+import { checkRange } from './check-range.ts'
 import { clearGradient, FlatParameters, region, type Slot } from './flat.ts'
 import type { LossScaler } from './loss-scaler.ts'
 import type { Hypers, Optimizer, OptimizerState, Trainable } from './optimizer.ts'
@@ -238,9 +239,4 @@ export function checkHypers(where: string, { lr, momentum, weightDecay }: Hypers
   checkRange(where, { lr }, lr >= 0 && lr < Infinity, 'at least 0')
   checkRange(where, { momentum }, momentum >= 0 && momentum < 1, 'at least 0 and below 1')
   checkRange(where, { weightDecay }, weightDecay >= 0 && weightDecay < Infinity, 'at least 0')
-}
-
-/** @throws OptionError about the first of what is given, unless it is right */
-export function checkRange(where: string, given: Readonly<Record<string, number>>, right: boolean, expected: string): void {
-  if (!right) throw new OptionError(where, `${Object.keys(given)[0]} is out of range`, { given, expected })
 }

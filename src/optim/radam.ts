@@ -1,4 +1,5 @@
-import { checkHypers, checkRange, FlatOptimizer } from './flat-optimizer.ts'
+import { checkRange } from './check-range.ts'
+import { checkHypers, FlatOptimizer } from './flat-optimizer.ts'
 import type { OptimizerFactory } from './optimizer.ts'
 
 /** Source of the defaults: fastai optimizer.py, RAdam. */

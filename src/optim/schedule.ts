@@ -1,4 +1,5 @@
 import { OptionError } from '../base/errors.ts'
+import { checkRange } from './check-range.ts'
 
 /** A hyper-parameter over the course of training: position 0 is the first batch, 1 would be one after the last. */
 export type Schedule = (position: number) => number
@@ -77,10 +78,16 @@ export interface Cycle {
  * The one-cycle policy: up to the highest learning rate, then down to almost nothing, momentum the other way round,
  * both along cosines.
  *
+ * @throws OptionError  when an option is out of range
  * Source: fastai callback/schedule.py, fit_one_cycle; Smith 2018, arXiv:1803.09820.
  */
 export function oneCycle(lrMax: number, options: OneCycleOptions = {}): Cycle {
   const { div = 25, divFinal = 1e5, pctStart = 0.25, moms = [0.95, 0.85, 0.95] } = options
+  checkDescent('oneCycle', { lrMax }, divFinal, pctStart)
+  checkRange('oneCycle', { div }, div > 0, 'above 0')
+  // `fitOneCycle` passes on what the learner was given as `momentums`.
+  const right = moms.length === 3 && moms.every((momentum) => momentum >= 0 && momentum < 1)
+  checkRange('oneCycle', { moms }, right, "three numbers, each at least 0 and below 1 (where none are given, the learner's `momentums`)")
   const cosines = (begin: number, middle: number, end: number) =>
     combineSchedules([pctStart, 1 - pctStart], [cosineSchedule(begin, middle), cosineSchedule(middle, end)])
   return { lr: cosines(lrMax / div, lrMax, lrMax / divFinal), momentum: cosines(...moms) }
@@ -90,11 +97,24 @@ export function oneCycle(lrMax: number, options: OneCycleOptions = {}): Cycle {
  * A constant learning rate, and towards the end a cosine down to lr / divFinal.
  *
  * @param options.pctStart  fraction of the training before the descent. Default 0.75
+ * @throws OptionError  when an option is out of range
  * Source: fastai callback/schedule.py, fit_flat_cos.
  */
 export function flatCos(lr: number, options: { readonly divFinal?: number; readonly pctStart?: number } = {}): Schedule {
   const { divFinal = 1e5, pctStart = 0.75 } = options
+  checkDescent('flatCos', { lr }, divFinal, pctStart)
   return combineSchedules([pctStart, 1 - pctStart], [constantSchedule(lr), cosineSchedule(lr, lr / divFinal)])
+}
+
+/** What the descent of either needs; the learning rate comes under the name that its caller gave it. */
+function checkDescent(where: string, rate: Readonly<Record<string, number>>, divFinal: number, pctStart: number): void {
+  checkRate(where, rate)
+  checkRange(where, { divFinal }, divFinal > 0, 'above 0')
+  checkRange(where, { pctStart }, pctStart > 0 && pctStart < 1, 'above 0 and below 1')
+}
+
+function checkRate(where: string, rate: Readonly<Record<string, number>>): void {
+  checkRange(where, rate, Object.values(rate).every((lr) => lr >= 0 && lr < Infinity), 'at least 0')
 }
 
 /**
@@ -103,7 +123,7 @@ export function flatCos(lr: number, options: { readonly divFinal?: number; reado
  *
  * @param cycles, length  how many, and epochs of the first one
  * @returns  epochs in all, and the schedule for a highest learning rate
- * @throws OptionError  when these are no counts, or mult is below 1
+ * @throws OptionError  when these are no counts, or the learning rate is out of range
  * Source: Loshchilov & Hutter 2017, arXiv:1608.03983; fastai callback/schedule.py, fit_sgdr.
  */
 export function sgdr(cycles: number, length: number, mult = 2): { readonly epochs: number; at(lrMax: number): Schedule } {
@@ -113,7 +133,11 @@ export function sgdr(cycles: number, length: number, mult = 2): { readonly epoch
   const lengths = Array.from({ length: cycles }, (_, i) => length * mult ** i)
   const epochs = lengths.reduce((sum, one) => sum + one, 0)
   const parts = lengths.map((one) => one / epochs)
-  return { epochs, at: (lrMax) => combineSchedules(parts, lengths.map(() => cosineSchedule(lrMax, 0))) }
+  const at = (lrMax: number) => {
+    checkRate('sgdr', { lrMax })
+    return combineSchedules(parts, lengths.map(() => cosineSchedule(lrMax, 0)))
+  }
+  return { epochs, at }
 }
 
 /**
