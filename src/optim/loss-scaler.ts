@@ -2,6 +2,7 @@ import { launch } from '../tensor/launcher.ts'
 import { keep, release } from '../tensor/scope.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { item, tensor, upload } from '../tensor/transfer.ts'
+import { BLOCK } from './flat.ts'
 
 /** Source: torch.cuda.amp.GradScaler's defaults: twice as much after 2000 good steps, half after a bad one (optim/advance-scale.wgsl). */
 const FIRST_SCALE = 65536
@@ -33,11 +34,11 @@ export class LossScaler {
     this.goodSteps = keep(tensor([0], [], 'u32'))
   }
 
-  /** Looks for infinities and NaN in gradients, each [n·128] f32. */
+  /** Looks for infinities and NaN in gradients, each [n·BLOCK] f32. */
   check(gradients: readonly Tensor[]): void {
     if (!this.mixed) return
     for (const chunk of gradients) {
-      const blocks = chunk.shape[0] / 128
+      const blocks = chunk.shape[0] / BLOCK
       launch(
         'optim/check-overflow',
         { gradients: chunk, foundInfinity: this.foundInfinity },
@@ -53,28 +54,19 @@ export class LossScaler {
     launch('optim/advance-scale', { scale, foundInfinity, skipped, goodSteps }, { groups: 1, shape: { GROWTH_INTERVAL } })
   }
 
-  /** Begins again, as fastai does at every fit. */
-  reset(): void {
-    this.write(this.mixed ? FIRST_SCALE : 1, 0)
-  }
-
   /** For a checkpoint. */
   async state(): Promise<{ readonly scale: number; readonly goodSteps: number }> {
     return { scale: await item(this.scale), goodSteps: await item(this.goodSteps) }
   }
 
   loadState({ scale, goodSteps }: { readonly scale: number; readonly goodSteps: number }): void {
-    this.write(scale, goodSteps)
+    upload(this.scale, [scale])
+    upload(this.goodSteps, [goodSteps])
+    upload(this.foundInfinity, [0])
   }
 
   /** Gives its buffers back. */
   close(): void {
     for (const made of [this.scale, this.foundInfinity, this.skipped, this.goodSteps]) release(made)
-  }
-
-  private write(scale: number, goodSteps: number): void {
-    upload(this.scale, [scale])
-    upload(this.goodSteps, [goodSteps])
-    upload(this.foundInfinity, [0])
   }
 }
