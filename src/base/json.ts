@@ -1,6 +1,11 @@
 /** What JSON can say. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json | undefined }
 
+/** Whether something read is an object with names, as `{ … }` in JSON is. */
+export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
 /** As JSON.stringify, but numbers that are not finite are kept: `{ "$number": "NaN" }`. */
 export function jsonText(value: Json): string {
   return JSON.stringify(value, (_, part: unknown) =>

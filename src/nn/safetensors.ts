@@ -8,6 +8,7 @@
  * Source: huggingface/safetensors, README.md, "Format".
  */
 import { DataError, OptionError, ShapeError } from '../base/errors.ts'
+import { isRecord } from '../base/json.ts'
 import { floatToHalf, halfToFloat } from '../tensor/half.ts'
 import { elementCount, type Shape } from '../tensor/shape.ts'
 
@@ -209,10 +210,6 @@ function byteCount({ dtype, data }: StoredTensor): number {
 /** JSON whose other letters are escaped, so that its letters are its bytes. */
 function ascii(json: string): string {
   return json.replace(/[^\x20-\x7e]/g, (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}`)
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function isCounts(value: unknown): value is readonly number[] {

@@ -1,4 +1,5 @@
 import { DataError } from '../../base/errors.ts'
+import { isRecord, parseJson } from '../../base/json.ts'
 import { rng } from '../../base/rng.ts'
 import type { Gpu } from '../../gpu/device.ts'
 import { libraries, shaders, type ShaderName } from '../../gpu/shaders.gen.ts'
@@ -27,7 +28,7 @@ export interface TunedTable {
 }
 
 /** A hash of the shaders of convolutions: the part of the engine's version that matters here. */
-export function kernelsVersion(): string {
+function kernelsVersion(): string {
   const names = (Object.keys(shaders) as ShaderName[]).filter((name) => name.startsWith('conv2d/'))
   return fingerprint(JSON.stringify([names.map((name) => shaders[name]), libraries]))
 }
@@ -37,7 +38,7 @@ function fingerprint(text: string): string {
 }
 
 /** A table for a GPU, with nothing in it. */
-export function emptyTable({ identity: { device, driver } }: Gpu): TunedTable {
+function emptyTable({ identity: { device, driver } }: Gpu): TunedTable {
   return { device, driver, kernels: kernelsVersion(), passes: {} }
 }
 
@@ -80,7 +81,7 @@ export function shippedPasses({ identity }: Gpu): TunedTable['passes'] {
 
 /** @throws DataError that says what is wrong with it */
 function parseTable(text: string, file: string, expected: TunedTable): TunedTable {
-  const table = parseJson(text, file)
+  const table = contentOf(text, file)
   const given = isRecord(table) ? { device: table.device, driver: table.driver, kernels: table.kernels } : {}
   const { device, driver, kernels } = expected
   if (given.device !== device || given.driver !== driver || given.kernels !== kernels) throw new DataError(file, 'is of another adapter, driver or version')
@@ -94,9 +95,9 @@ function parseTable(text: string, file: string, expected: TunedTable): TunedTabl
   return { device, driver, kernels, passes: checked }
 }
 
-function parseJson(text: string, file: string): unknown {
+function contentOf(text: string, file: string): unknown {
   try {
-    return JSON.parse(text)
+    return parseJson(text)
   } catch (cause) {
     throw new DataError(file, 'is not JSON', { cause })
   }
@@ -104,10 +105,6 @@ function parseJson(text: string, file: string): unknown {
 
 function isTunedPass(value: unknown): value is TunedPass {
   return isRecord(value) && typeof value.kernel === 'string' && typeof value.timeMs === 'number' && typeof value.ruleMs === 'number'
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 export function oneLine(error: unknown): string {
