@@ -1,10 +1,11 @@
 import { formatBytes, formatRate, formatTime } from '../src/base/format.ts'
-import type { PartFiles, Proof } from './gpu-report.ts'
+import type { PartFiles, Proof } from './gpu-report-parts.ts'
 import type { TorchBaseline } from './gpu-report-torch.ts'
 import type { Row } from './harness.ts'
 import { totals } from './kernel-table.ts'
 import type { Machine } from './machine.ts'
 import { arithmeticPeak, type Peaks } from './peaks.ts'
+import { percent } from './report/format.ts'
 import { imagesPerSecond, stepName, type StepRow } from './step.ts'
 
 /** The parts as tables in Markdown, to be put into bench/results. */
@@ -159,8 +160,4 @@ function section(title: string, lines: readonly string[]): string[] {
 function table(columns: readonly string[], rows: readonly (readonly string[])[]): string[] {
   const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`
   return [line(columns), line(columns.map(() => '---')), ...rows.map(line)]
-}
-
-function percent(part: number): string {
-  return `${(100 * part).toFixed(part < 0.1 ? 1 : 0)}%`
 }

@@ -4,21 +4,20 @@ import { openGpu, sampleData, type Gpu } from '../src/node.ts'
 import { candidateKernels, defaultKernel, kernelName, type Kernel } from '../src/ops/kernels/families.ts'
 import { describeSizes, type ConvolutionSizes, type Pass } from '../src/ops/kernels/sizes.ts'
 import { nodePlatform } from '../src/platform/node/index.ts'
+import { PARTS, type Part, type PartFiles, type Proof } from './gpu-report-parts.ts'
 import { reportText } from './gpu-report-text.ts'
 import { readTorch } from './gpu-report-torch.ts'
 import { measureAll, prove, type Measured } from './harness.ts'
 import { conv2dCase, matmulCase } from './kernels/conv2d.ts'
 import { kernelCases, networkShapes, type Selection } from './kernels/index.ts'
 import { Operands } from './kernels/operands.ts'
-import { measureLoader, type LoaderRow } from './loader.ts'
-import { machineOf, type Machine } from './machine.ts'
+import { measureLoader } from './loader.ts'
+import { machineHere, machineOf } from './machine.ts'
 import type { MemoryRow } from './memory.ts'
 import { rooflineSvg } from './roofline.ts'
 import { measureMemory, measureStep, stepCases, type StepCase, type StepRow } from './step.ts'
 
-/** The parts, in their order. Each writes a file of its own, so that they can be run in several commands. */
-export const PARTS = ['correctness', 'kernels', 'steps', 'memory', 'loader'] as const
-export type Part = (typeof PARTS)[number]
+export { PARTS }
 
 export interface ReportOptions {
   /** The folder that gets `<part>.json`, `kernels.svg` and `report.md`. */
@@ -30,27 +29,6 @@ export interface ReportOptions {
   readonly torch: string | undefined
   /** Class folders for the loader. Default: a generated sample */
   readonly data: string | undefined
-}
-
-/** Of one kernel of one family: does it compute what it should? */
-export interface Proof {
-  readonly family: string
-  readonly kernel: string
-  readonly pass: Pass
-  readonly dtype: 'f32' | 'f16'
-  readonly shapes: number
-  /** The worst of them, in parts of the largest number. */
-  readonly deviation: number
-  readonly failures: readonly string[]
-}
-
-/** What the files of the parts hold. */
-export interface PartFiles {
-  readonly correctness: { readonly machine: Machine; readonly proofs: readonly Proof[] }
-  readonly kernels: { readonly machine: Machine } & Measured
-  readonly steps: { readonly machine: Machine; readonly rows: readonly StepRow[]; readonly profiles: readonly string[] }
-  readonly memory: { readonly machine: Machine; readonly rows: readonly MemoryRow[] }
-  readonly loader: { readonly machine: Machine; readonly data: string; readonly rows: readonly LoaderRow[] }
 }
 
 /** What is measured, at full size and tiny. */
@@ -172,13 +150,6 @@ const RUN: Readonly<Record<Part, (plan: Plan, options: ReportOptions, save: Save
     await save({ machine: await machineHere(), data: data ?? 'generated sample', rows })
     return true
   },
-}
-
-async function machineHere(): Promise<Machine> {
-  const gpu = await openGpu({ profile: false })
-  const machine = machineOf(gpu)
-  gpu.close()
-  return machine
 }
 
 /** Sizes that no tile divides: three pictures, sides that differ, channels that are no multiple of four. */

@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { cpus } from 'node:os'
 import type { Gpu } from '../src/gpu/device.ts'
+import { openGpu } from '../src/node.ts'
 import { versions } from './versions.ts'
 
 /** What figures were measured on, written into every file of results. */
@@ -21,6 +22,14 @@ export function machineOf({ identity, software }: Gpu): Machine {
     date: new Date().toISOString(), versions: versions(),
     command: ['npm run bench --', ...process.argv.slice(2)].join(' '),
   }
+}
+
+/** The same where no GPU is open otherwise. */
+export async function machineHere(): Promise<Machine> {
+  const gpu = await openGpu({ profile: false })
+  const machine = machineOf(gpu)
+  gpu.close()
+  return machine
 }
 
 /** One line for the head of a table. */

@@ -7,6 +7,7 @@ import {
 } from '../src/node.ts'
 import { MODELS } from './kernels/index.ts'
 import { memoryNeed, type MemoryRow } from './memory.ts'
+import { median } from './report/format.ts'
 
 /** A whole training step: forward, backward and optimizer on a batch that lies on the GPU. */
 export interface StepCase {
@@ -234,8 +235,4 @@ export function prepareStep(gpu: Gpu, { model, batchSize, size, precision }: Ste
     },
     close: () => close(),
   }
-}
-
-function median(sorted: readonly number[]): number {
-  return sorted[sorted.length >> 1]
 }
