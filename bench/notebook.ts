@@ -1,5 +1,5 @@
-import type { ChannelStats } from '../src/node.ts'
 import type { Section } from './options.ts'
+import type { BatchStats } from './results.ts'
 
 /** A line of a table of the notebook. */
 export interface NotebookRow {
@@ -19,8 +19,8 @@ export interface NotebookSection {
   readonly fits: readonly (readonly NotebookRow[])[]
   /** What it ends with; it gives none for mixup. */
   readonly accuracy?: number
-  /** Of a batch of four. */
-  readonly batchStats?: ChannelStats
+  /** Of a batch of four, not normalised and normalised. */
+  readonly batchStats?: BatchStats
 }
 
 /**
@@ -33,7 +33,6 @@ export const NOTEBOOK: Readonly<Record<Section, NotebookSection>> = {
     text: 'A network from scratch, on pictures whose values lie between 0 and 1.',
     batchSize: 4,
     accuracy: 0.81068,
-    batchStats: { mean: [0.4792, 0.4991, 0.4694], std: [0.2466, 0.2396, 0.2567] },
     fits: [table(`1.762589,1.657759,0.501494,02:16  1.282994,1.076227,0.668409,02:14  1.033945,1.002424,0.697909,02:21
       0.775264,0.762086,0.768857,02:20  0.747868,0.611592,0.81068,02:21`)],
   },
@@ -42,7 +41,10 @@ export const NOTEBOOK: Readonly<Record<Section, NotebookSection>> = {
     text: 'The same, with every channel brought to about mean 0 and deviation 1.',
     batchSize: 4,
     accuracy: 0.801344,
-    batchStats: { mean: [0.0151, -0.0655, 0.0232], std: [1.2722, 1.2716, 1.3045] },
+    batchStats: {
+      before: { mean: [0.4792, 0.4991, 0.4694], std: [0.2466, 0.2396, 0.2567] },
+      after: { mean: [0.0151, -0.0655, 0.0232], std: [1.2722, 1.2716, 1.3045] },
+    },
     fits: [table(`1.658547,1.583611,0.49888,02:15  1.327844,1.414874,0.625467,02:12  0.934927,0.772694,0.762509,02:15
       0.893581,0.739198,0.780433,02:24  0.679526,0.644652,0.801344,02:22`)],
   },

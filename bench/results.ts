@@ -1,4 +1,4 @@
-import type { ChannelStats } from '../src/node.ts'
+import type { ChannelStats, Confusion } from '../src/node.ts'
 
 /** What a run of the lesson leaves behind in results.json. */
 export interface EpochResult {
@@ -83,15 +83,30 @@ export interface TileGroup {
   readonly tiles: readonly Tile[]
 }
 
+/** Red, green and blue of a batch, the same twice where nothing is normalised. */
+export interface BatchStats {
+  readonly before: ChannelStats
+  readonly after: ChannelStats
+}
+
 /** What the report shows of a section beside its results. */
 export interface SectionDetails {
   readonly fits: readonly FitResult[]
-  /** Of the first batch that it trained on, as the network saw it. */
-  readonly batchStats?: ChannelStats
+  /** Of the first batch that it trained on. */
+  readonly batchStats?: BatchStats
   readonly pictures: readonly TileGroup[]
-  /** A row for each actual class, a column for each predicted one. */
-  readonly confusion?: { readonly classes: readonly string[]; readonly counts: readonly (readonly number[])[] }
+  readonly confusion?: ConfusionResult
+  /** How many classes the network could tell apart. */
+  readonly outputs?: number
   readonly mostWrong: readonly WrongTile[]
+}
+
+export interface ConfusionResult {
+  readonly classes: readonly string[]
+  /** A row for each actual class, a column for each predicted one. */
+  readonly counts: readonly (readonly number[])[]
+  /** What was most often taken for something else, the most frequent first. */
+  readonly pairs: readonly Confusion[]
 }
 
 export interface WrongTile {

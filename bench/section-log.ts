@@ -5,10 +5,12 @@ import {
 import type { Json } from '../src/base/json.ts'
 import { hears } from '../src/train/callback.ts'
 import { className } from './class-names.ts'
-import type { EpochResult, SectionDetails, StepResult, Tile, TileGroup, WrongTile } from './results.ts'
+import type { BatchStats, ConfusionResult, EpochResult, SectionDetails, StepResult, Tile, TileGroup, WrongTile } from './results.ts'
 
 /** Pictures of each kind that the report shows. */
 const SHOWN = 8
+/** Pairs of classes that were confused. */
+const PAIRS = 5
 /** Pixels a side of the pictures that were judged wrong: larger than what the network saw, for people. */
 const WRONG_SIZE = 128
 
@@ -16,7 +18,7 @@ const WRONG_SIZE = 128
 interface ShownBatch {
   readonly tiles: readonly Tile[]
   /** Of all its pixels. */
-  readonly stats: ChannelStats
+  readonly stats: BatchStats
 }
 
 /** Writes down what the report shows of a section. Every learner of the section has it among its callbacks. */
@@ -92,7 +94,7 @@ export class SectionLog implements Callback {
       fits: [...this.fits],
       ...(first ? { batchStats: first.stats } : {}),
       pictures,
-      ...(wrong ? { confusion: { classes: loaders.vocab.map(className), counts: wrong.confusionMatrix() } } : {}),
+      ...(predictions && wrong ? { outputs: predictions.predictions.columns, confusion: confusionOf(wrong) } : {}),
       mostWrong: wrong ? await mostWrong(learner, wrong) : [],
     }
   }
@@ -133,7 +135,14 @@ async function shownBatch({ platform, loaders: { train, vocab } }: Learner, { in
     label: vocab[batch.labels[n]],
     ...(others && shares ? { mixedWith: className(vocab[others[n]]), share: shares[n] } : {}),
   }))
-  return { tiles: await tiles(platform, shown), stats: channelStats(values) }
+  const after = channelStats(values)
+  return { tiles: await tiles(platform, shown), stats: { before: withoutNormalisation(after, train.stats), after } }
+}
+
+/** x = y·std + mean, for the statistics of y = (x − mean) / std. */
+function withoutNormalisation(after: ChannelStats, { mean, std }: ChannelStats): ChannelStats {
+  const channels = ([r, g, b]: ChannelStats['mean'], of: (value: number, c: number) => number): ChannelStats['mean'] => [of(r, 0), of(g, 1), of(b, 2)]
+  return { mean: channels(after.mean, (value, c) => value * std[c] + mean[c]), std: channels(after.std, (value, c) => value * std[c]) }
 }
 
 function tiles(platform: Platform, shown: readonly (LabelledPicture & Omit<Tile, 'uri' | 'label'>)[]): Promise<Tile[]> {
@@ -145,6 +154,15 @@ function tiles(platform: Platform, shown: readonly (LabelledPicture & Omit<Tile,
 export function withOwnLosses(averaged: ItemPredictions): ItemPredictions {
   const { predictions: { columns, data }, targets } = averaged
   return { ...averaged, losses: Float32Array.from(targets, (target, row) => -Math.log(data[row * columns + target])) }
+}
+
+function confusionOf(interpretation: ClassificationInterpretation): ConfusionResult {
+  const pairs = interpretation.mostConfused().slice(0, PAIRS)
+  return {
+    classes: interpretation.vocab.map(className),
+    counts: interpretation.confusionMatrix(),
+    pairs: pairs.map(({ actual, predicted, count }) => ({ actual: className(actual), predicted: className(predicted), count })),
+  }
 }
 
 async function mostWrong({ platform, loaders: { valid } }: Learner, interpretation: ClassificationInterpretation): Promise<WrongTile[]> {

@@ -102,7 +102,9 @@ describe('the log of a section', () => {
       expect(Math.max(...off)).toBeLessThanOrEqual(1)
     })
     // Stripes are no photographs, but what is normalised lies around 0.
-    for (const mean of batchStats?.mean ?? [9]) expect(Math.abs(mean)).toBeLessThan(1.5)
+    for (const mean of batchStats?.after.mean ?? [9]) expect(Math.abs(mean)).toBeLessThan(1.5)
+    const before = channelStats(bytes.filter((_, i) => i % 4 < 3))
+    for (const of of ['mean', 'std'] as const) before[of].forEach((value, c) => expect(batchStats?.before[of][c]).toBeCloseTo(value / 255, 5))
   })
 
   test('shows mixed pictures with both labels and their share, and what another callback would have made', async () => {
@@ -148,7 +150,9 @@ describe('the log of a section', () => {
       await learner.fit(1)
       const values = await seen[0]
       const { pictures, batchStats } = await log.details(learner, undefined, [])
-      expect(batchStats).toEqual(channelStats(values))
+      expect(batchStats?.after).toEqual(channelStats(values))
+      // Nothing is normalised.
+      expect(batchStats?.before).toEqual(batchStats?.after)
       byTitle(pictures, 'first batch').forEach((tile, n) => {
         const { data } = pictureOf(tile)
         for (let i = 0; i < 8 * 8; i++) for (let c = 0; c < 3; c++) expect(data[4 * i + c]).toBe(Math.trunc(255 * values[(n * 64 + i) * 3 + c]))
@@ -194,9 +198,16 @@ describe('the log of a section', () => {
   test('counts what is taken for what, and shows the most wrong pictures', async () => {
     const { log, learner } = await logged()
     const results = await learner.getPredictions()
-    const { confusion, mostWrong } = await log.details(learner, results, [])
+    const { confusion, mostWrong, outputs } = await log.details(learner, results, [])
+    expect(outputs).toBe(3)
     expect(confusion?.counts.flat().reduce((sum, value) => sum + value, 0)).toBe(6)
     expect(confusion?.classes).toEqual(learner.loaders.vocab)
+    for (const { actual, predicted, count } of confusion?.pairs ?? []) {
+      const [row, column] = [actual, predicted].map((name) => learner.loaders.vocab.indexOf(name))
+      expect(row).not.toBe(column)
+      expect(confusion?.counts[row][column]).toBe(count)
+    }
+    expect(confusion?.pairs.reduce((sum, { count }) => sum + count, 0)).toBe(mostWrong.length)
     expect(mostWrong.length).toBeGreaterThan(0)
     expect(mostWrong.length).toBe(6 - (confusion?.counts.reduce((sum, row, i) => sum + row[i], 0) ?? 0))
     expect(mostWrong[0].loss).toBeCloseTo(Math.max(...mostWrong.map(({ loss }) => loss)), 12)

@@ -105,7 +105,7 @@ describe('the report', () => {
 
   test('shows what is confused with what, and the most wrong pictures', async () => {
     const page = await renderReport(runOf([sectionOf('normalize', {
-      confusion: { classes: ['church', 'tench'], counts: [[3, 1], [0, 0]] },
+      confusion: { classes: ['church', 'tench'], counts: [[3, 1], [0, 0]], pairs: [{ actual: 'church', predicted: 'tench', count: 1 }] },
       mostWrong: [{ uri: uri('w'), predicted: 'tench', actual: 'church', loss: 4.567, probability: 0.987 }],
     })]))
     expectIn(page, 'title="church taken for tench: 1"')
@@ -115,6 +115,30 @@ describe('the report', () => {
     expectIn(page, '<td class="sum">–</td>')
     expectIn(page, 'tench 99%')
     expectIn(page, 'loss 4.57')
+    expectIn(page, /<b>1<\/b> church\s+<span class="muted">taken for<\/span> tench</)
+  })
+
+  test('shows the numbers of a batch, before normalisation and after, beside those of the notebook', async () => {
+    const batchStats = { before: { mean: [0.41, 0.42, 0.43], std: [0.21, 0.22, 0.23] }, after: { mean: [0.01, 0.02, 0.03], std: [1.01, 1.02, 1.03] } } as const
+    const page = await renderReport(runOf([sectionOf('normalize', { batchStats }), sectionOf('small-images', { batchStats })]))
+    const rows = [...page.matchAll(/<tr><td>(x\.\w+ \w+)<\/td>(.*?)<\/tr>/gs)].map(([, name, cells]) => [name, ...[...cells.matchAll(/>([^<]+)</g)].map(([, value]) => value)])
+    expect(rows).toEqual([
+      ['x.mean before', '0.4100', '0.4200', '0.4300', '0.4792', '0.4991', '0.4694'],
+      ['x.std before', '0.2100', '0.2200', '0.2300', '0.2466', '0.2396', '0.2567'],
+      ['x.mean after', '0.0100', '0.0200', '0.0300', '0.0151', '-0.0655', '0.0232'],
+      ['x.std after', '1.0100', '1.0200', '1.0300', '1.2722', '1.2716', '1.3045'],
+    ])
+  })
+
+  test('shows what label smoothing asks for, in the notebook’s example and with the outputs that the network has', async () => {
+    const rows = async (more: Partial<ReportedSection>) => {
+      const page = await renderReport(runOf([sectionOf('label-smoothing', more)]))
+      return [...page.matchAll(/<tr><td>((?:cross|label)[^<]*)<\/td><td>([^<]*)<\/td><td>([^<]*)<\/td><\/tr>/g)].map(([, ...cells]) => cells)
+    }
+    const ten = [['cross-entropy', '1', '0'], ['label smoothing, 10 classes', '0.91', '0.01']]
+    expect(await rows({ loss: 'crossEntropy', outputs: 1000 })).toEqual([])
+    expect(await rows({ loss: 'labelSmoothing' })).toEqual(ten)
+    expect(await rows({ loss: 'labelSmoothing', outputs: 1000 })).toEqual([...ten, ['label smoothing, 1,000 outputs, as this network has', '0.9001', '0.0001']])
   })
 })
 

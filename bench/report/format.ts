@@ -23,6 +23,11 @@ export function count(value: number): string {
   return value.toLocaleString('en')
 }
 
+/** `0.91`, `0.0001` */
+export function certainty(share: number): string {
+  return String(Number(share.toFixed(4)))
+}
+
 /** The middle of some numbers; NaN of none. */
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b)

@@ -1,12 +1,18 @@
 import { formatBytes, formatClock } from '../../src/base/format.ts'
+import type { ChannelStats } from '../../src/node.ts'
+import { labelSmoothing, smoothedLabels } from '../../src/train/losses.ts'
 import { NOTEBOOK, type NotebookRow, type NotebookSection } from '../notebook.ts'
 import type { Section } from '../options.ts'
 import {
-  accuracyOf, guessing, hasLearnt, type EpochResult, type ReportedSection, type Tile, type TileGroup, type WrongTile,
+  accuracyOf, guessing, hasLearnt, type BatchStats, type ConfusionResult, type EpochResult, type ReportedSection, type Tile,
+  type TileGroup, type WrongTile,
 } from '../results.ts'
 import { sectionCharts } from './charts.ts'
-import { count, median, percent, rate, six, wholePercent } from './format.ts'
+import { certainty, count, median, percent, rate, six, wholePercent } from './format.ts'
 import { html, type Html } from './html.ts'
+
+/** What the notebook takes from the certainty of the right class; the default of `labelSmoothing`. */
+const SMOOTHING = 0.1
 
 /** The part of the report that tells of one section. @param earlier  those before it, whose pictures are not shown again */
 export async function sectionCard(section: ReportedSection, earlier: readonly ReportedSection[]): Promise<Html> {
@@ -23,6 +29,7 @@ export async function sectionCard(section: ReportedSection, earlier: readonly Re
     ${await sectionCharts(section)}
     ${epochTable(section, notebook)}
     ${batchStatistics(section, notebook)}
+    ${smoothedTargets(section)}
     ${section.pictures.map((group) => pictures(group, earlier))}
     ${predictions(section)}
   </section>`
@@ -77,16 +84,30 @@ function theirCells(row: NotebookRow | undefined): Html {
     <td class="theirs">${six(row?.accuracy)}</td><td class="theirs">${row?.time}</td>`
 }
 
-/** The cell of the notebook that prints x.mean and x.std. */
+/** What the notebook prints of a batch, x.mean and x.std, without normalisation and with it. */
 function batchStatistics({ batchStats: ours }: ReportedSection, { batchStats: theirs }: NotebookSection): Html {
   if (!ours || !theirs) return html``
-  const line = (name: string, [r, g, b]: readonly number[], [red, green, blue]: readonly number[]) => html`<tr><td>${name}</td>
-    <td>${r.toFixed(4)}</td><td>${g.toFixed(4)}</td><td>${b.toFixed(4)}</td><td class="theirs first-theirs">${red.toFixed(4)}</td>
-    <td class="theirs">${green.toFixed(4)}</td><td class="theirs">${blue.toFixed(4)}</td></tr>`
-  return html`<h3>A batch in numbers</h3><div class="scroll"><table>
+  const our = (values: readonly number[]) => values.map((value) => html`<td>${value.toFixed(4)}</td>`)
+  const their = (values: readonly number[]) => values.map((value, c) => html`<td class="theirs${c === 0 ? ' first-theirs' : ''}">${value.toFixed(4)}</td>`)
+  const line = (when: keyof BatchStats, of: keyof ChannelStats) =>
+    html`<tr><td>x.${of} ${when}</td>${our(ours[when][of])}${their(theirs[when][of])}</tr>`
+  return html`<h3>A batch in numbers, before normalisation and after</h3><div class="scroll"><table>
     <thead><tr class="groups"><th></th><th colspan="3">this run</th><th colspan="3" class="first-theirs">notebook</th></tr>
     <tr><th></th><th>red</th><th>green</th><th>blue</th><th class="first-theirs">red</th><th>green</th><th>blue</th></tr></thead>
-    <tbody>${line('x.mean', ours.mean, theirs.mean)}${line('x.std', ours.std, theirs.std)}</tbody>
+    <tbody>${line('before', 'mean')}${line('before', 'std')}</tbody>
+    <tbody>${line('after', 'mean')}${line('after', 'std')}</tbody>
+  </table></div>`
+}
+
+/** What label smoothing takes for the truth, in the notebook's example and with the outputs of this network. */
+function smoothedTargets({ loss, classes, outputs }: ReportedSection): Html {
+  if (loss !== labelSmoothing().name) return html``
+  const line = (name: string, [right, other]: readonly number[]) => html`<tr><td>${name}</td><td>${certainty(right)}</td><td>${certainty(other)}</td></tr>`
+  const smoothed = (labels: number, name: string) => line(`label smoothing, ${count(labels)} ${name}`, smoothedLabels(labels, SMOOTHING, 0))
+  return html`<h3>What is asked for</h3><div class="scroll"><table class="narrow">
+    <thead><tr><th></th><th>of the right class</th><th>of each other class</th></tr></thead>
+    <tbody>${line('cross-entropy', [1, 0])}${smoothed(classes, 'classes')}
+      ${outputs && outputs !== classes ? smoothed(outputs, 'outputs, as this network has') : undefined}</tbody>
   </table></div>`
 }
 
@@ -109,10 +130,11 @@ function labelText({ label, mixedWith, share }: Tile): Html {
 
 function predictions({ confusion, mostWrong }: ReportedSection): Html {
   if (!confusion) return html``
-  return html`<div class="columns"><div>${confusionMatrix(confusion)}</div><div class="wrong">${wrongest(mostWrong)}</div></div>`
+  return html`<div class="columns"><div>${confusionMatrix(confusion)}</div>
+    <div class="wrong">${wrongest(mostWrong)}${mostConfused(confusion.pairs)}</div></div>`
 }
 
-function confusionMatrix({ classes, counts }: NonNullable<ReportedSection['confusion']>): Html {
+function confusionMatrix({ classes, counts }: ConfusionResult): Html {
   const line = (row: readonly number[], actual: number) => {
     const sum = row.reduce((total, value) => total + value, 0)
     const cell = (value: number, predicted: number) => html`<td
@@ -124,6 +146,12 @@ function confusionMatrix({ classes, counts }: NonNullable<ReportedSection['confu
     <thead><tr><th></th>${classes.map((name) => html`<th scope="col"><span>${name}</span></th>`)}<th></th></tr></thead>
     <tbody>${counts.map(line)}</tbody>
   </table></div><p class="caption">Rows: what a picture shows. Columns: what it was taken for.</p>`
+}
+
+function mostConfused(pairs: ConfusionResult['pairs']): Html {
+  if (pairs.length === 0) return html``
+  return html`<h3>Most often confused</h3><ul class="pairs">${pairs.map((pair) => html`<li><b>${pair.count}</b> ${pair.actual}
+    <span class="muted">taken for</span> ${pair.predicted}</li>`)}</ul>`
 }
 
 function wrongest(tiles: readonly WrongTile[]): Html {

@@ -4,11 +4,13 @@ export const STYLE = `
   color-scheme: light dark;
   --ground: #f6f7f9; --card: #ffffff; --text: #1b1f27; --muted: #5f6877; --line: #e3e6eb; --soft: #eef1f5;
   --first: #2563eb; --second: #d9480f; --good: #15803d; --warn-ground: #fff4e0; --warn-text: #7a4300; --warn-line: #f0c27b;
+  --fullest: 85%;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --ground: #0f1216; --card: #171b21; --text: #e6e9ee; --muted: #98a2b3; --line: #2a303a; --soft: #1f252d;
     --first: #7aa2ff; --second: #ff9a62; --good: #5fd28a; --warn-ground: #33240c; --warn-text: #ffd999; --warn-line: #6f4e16;
+    --fullest: 55%;
   }
 }
 :root {
@@ -47,6 +49,9 @@ thead tr.groups th { text-align: left; color: var(--text); font-weight: 600; pad
 tbody + tbody tr:first-child td { border-top: 2px solid var(--line); }
 .theirs { color: var(--muted); }
 .first-theirs { border-left: 1px solid var(--line); padding-left: 1rem; }
+.narrow { width: auto; }
+.pairs { margin: 0; padding: 0; list-style: none; font-size: .85rem; }
+.pairs b { display: inline-block; min-width: 1rem; text-align: right; margin-right: .4rem; font-variant-numeric: tabular-nums; }
 .accuracy { font-weight: 600; }
 .bar { position: relative; display: block; width: 100%; min-width: 150px; height: 12px; background: var(--soft); border-radius: 3px; }
 .bar i { position: absolute; inset: 0 auto 0 0; background: var(--first); border-radius: 3px; }
@@ -72,18 +77,17 @@ tbody + tbody tr:first-child td { border-top: 2px solid var(--line); }
 .confusion thead th { height: 7.2rem; vertical-align: bottom; padding: 0; }
 .confusion thead th span { display: inline-block; writing-mode: vertical-rl; transform: rotate(180deg); padding: .35rem 0; }
 .confusion tbody th { text-align: right; color: var(--text); }
-.confusion td { width: 2rem; min-width: 2rem; height: 2rem; padding: 0; text-align: center; border: 0; border-radius: 4px; background: color-mix(in srgb, var(--second) calc(var(--share) * 85%), var(--soft)); }
-.confusion td.right { background: color-mix(in srgb, var(--first) calc(var(--share) * 85%), var(--soft)); }
+.confusion td { width: 2rem; min-width: 2rem; height: 2rem; padding: 0; text-align: center; border: 0; border-radius: 4px; background: color-mix(in srgb, var(--second) calc(var(--share) * var(--fullest)), var(--soft)); }
+.confusion td.right { background: color-mix(in srgb, var(--first) calc(var(--share) * var(--fullest)), var(--soft)); }
 .confusion td.none { color: transparent; }
 .confusion td.sum { background: none; width: auto; padding: 0 .2rem 0 .7rem; color: var(--muted); }
 .wrong .tiles { grid-template-columns: repeat(4, minmax(0, 1fr)); }
-footer { margin-top: 1.5rem; font-size: .8rem; color: var(--muted); }
 @media (max-width: 820px) { .columns { grid-template-columns: minmax(0, 1fr); } .card { padding: 1rem; } body { padding: 1.25rem .75rem 3rem; } }
 @media print {
   :root {
     color-scheme: light;
     --ground: #fff; --card: #fff; --text: #000; --muted: #4b5563; --line: #d5d9e0; --soft: #eef1f5; --first: #2563eb; --second: #d9480f;
-    --warn-ground: #fff; --warn-text: #7a4300;
+    --warn-ground: #fff; --warn-text: #7a4300; --fullest: 85%;
   }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
   @page { margin: 11mm; }
@@ -103,7 +107,7 @@ footer { margin-top: 1.5rem; font-size: .8rem; color: var(--muted); }
   .tiles { grid-template-columns: repeat(8, minmax(0, 1fr)); gap: .4rem; }
   .tiles li { font-size: 6.5pt; }
   .columns { grid-template-columns: minmax(0, 1fr) minmax(0, 1fr); gap: 0 1.5rem; }
-  .confusion { font-size: 6.5pt; }
+  .confusion, .pairs { font-size: 6.5pt; }
   .confusion td { width: 1.35rem; min-width: 1.35rem; height: 1.35rem; }
   .charts, .tiles, .columns, table, .head { break-inside: avoid; }
   h2, h3 { break-after: avoid; }
