@@ -31,7 +31,7 @@ export function choice<Choice extends string>(option: string, given: string, cho
 /** @throws OptionError when it is no whole number within the bounds */
 export function whole(option: string, given: string | undefined, otherwise: number, low: number, high: number): number {
   if (given === undefined) return otherwise
-  const value = Number(given)
+  const value = numberOf(given)
   if (!Number.isInteger(value) || value < low || value > high) {
     throw new OptionError(option, `'${given}' is out of range`, { expected: high === Infinity ? `a whole number from ${low} on` : `a whole number from ${low} to ${high}` })
   }
@@ -41,7 +41,12 @@ export function whole(option: string, given: string | undefined, otherwise: numb
 /** @throws OptionError when it is no number above `low`, up to `high` */
 export function numberIn(option: string, given: string | undefined, otherwise: number, low: number, high: number): number {
   if (given === undefined) return otherwise
-  const value = Number(given)
+  const value = numberOf(given)
   if (value > low && value <= high) return value
   throw new OptionError(option, `'${given}' is out of range`, { expected: `a number above ${low}, at most ${high}` })
+}
+
+/** As Number, which takes an empty text for 0. */
+function numberOf(text: string): number {
+  return text.trim() === '' ? NaN : Number(text)
 }
