@@ -1,5 +1,4 @@
 /** `npm run bench`: kernels, each proven before it is timed; whole training steps and the loader; the report on a GPU. */
-import { writeFile } from 'node:fs/promises'
 import { OptionError } from '../src/base/errors.ts'
 import { openGpu, sampleData } from '../src/node.ts'
 import type { KernelFamily } from '../src/gpu/device.ts'
@@ -89,7 +88,7 @@ async function kernels(filter: string, given: Given): Promise<void> {
   await writeJson(given, machine, { peaks, rows, failures })
   if (given.picture !== undefined) {
     const subtitle = `${machine.driver}, batch ${selection.batch}, ${machine.date.slice(0, 10)}`
-    await writeFile(given.picture, rooflineSvg({ rows, peaks, title: machine.device, subtitle }))
+    await nodePlatform.files.write(given.picture, rooflineSvg({ rows, peaks, title: machine.device, subtitle }))
   }
   gpu.close()
   if (failures.length > 0) {
@@ -160,7 +159,7 @@ async function machineHere(): Promise<Machine> {
 }
 
 async function writeJson({ json }: Given, machine: Machine, content: object): Promise<void> {
-  if (json !== undefined) await writeFile(json, `${JSON.stringify({ machine, ...content }, null, 1)}\n`)
+  if (json !== undefined) await nodePlatform.files.write(json, `${JSON.stringify({ machine, ...content }, null, 1)}\n`)
 }
 
 function dataOf({ data }: Given): string | undefined {
