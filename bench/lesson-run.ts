@@ -156,7 +156,8 @@ export class LessonRun {
     const { files } = this.gpu.platform
     const file = this.file(RESULTS_FILE)
     if (!(await files.exists(file))) return undefined
-    return parseRunFile(file, await files.readText(file), 'remove it: the run goes on from its checkpoints, only its times so far are lost') as Results
+    const fix = 'remove it: the run goes on from its checkpoints, only its times so far are lost'
+    return parseRunFile(file, await files.readText(file), fix) as Results
   }
 
   private resultOf(name: Section, size: number, learner: Learner, seconds: number, ttaAccuracy: number | undefined): SectionResult {

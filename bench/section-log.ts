@@ -141,8 +141,8 @@ async function shownBatch({ platform, loaders: { train, vocab } }: Learner, { in
 
 /** x = y·std + mean, for the statistics of y = (x − mean) / std. */
 function withoutNormalisation(after: ChannelStats, { mean, std }: ChannelStats): ChannelStats {
-  const channels = ([r, g, b]: ChannelStats['mean'], of: (value: number, c: number) => number): ChannelStats['mean'] => [of(r, 0), of(g, 1), of(b, 2)]
-  return { mean: channels(after.mean, (value, c) => value * std[c] + mean[c]), std: channels(after.std, (value, c) => value * std[c]) }
+  const each = (of: (c: number) => number): ChannelStats['mean'] => [of(0), of(1), of(2)]
+  return { mean: each((c) => after.mean[c] * std[c] + mean[c]), std: each((c) => after.std[c] * std[c]) }
 }
 
 function tiles(platform: Platform, shown: readonly (LabelledPicture & Omit<Tile, 'uri' | 'label'>)[]): Promise<Tile[]> {

@@ -88,7 +88,8 @@ function theirCells(row: NotebookRow | undefined): Html {
 function batchStatistics({ batchStats: ours }: ReportedSection, { batchStats: theirs }: NotebookSection): Html {
   if (!ours || !theirs) return html``
   const our = (values: readonly number[]) => values.map((value) => html`<td>${value.toFixed(4)}</td>`)
-  const their = (values: readonly number[]) => values.map((value, c) => html`<td class="theirs${c === 0 ? ' first-theirs' : ''}">${value.toFixed(4)}</td>`)
+  const their = (values: readonly number[]) =>
+    values.map((value, c) => html`<td class="theirs${c === 0 ? ' first-theirs' : ''}">${value.toFixed(4)}</td>`)
   const line = (when: keyof BatchStats, of: keyof ChannelStats) =>
     html`<tr><td>x.${of} ${when}</td>${our(ours[when][of])}${their(theirs[when][of])}</tr>`
   return html`<h3>A batch in numbers, before normalisation and after</h3><div class="scroll"><table>
@@ -102,8 +103,10 @@ function batchStatistics({ batchStats: ours }: ReportedSection, { batchStats: th
 /** What label smoothing takes for the truth, in the notebook's example and with the outputs of this network. */
 function smoothedTargets({ loss, classes, outputs }: ReportedSection): Html {
   if (loss !== labelSmoothing().name) return html``
-  const line = (name: string, [right, other]: readonly number[]) => html`<tr><td>${name}</td><td>${certainty(right)}</td><td>${certainty(other)}</td></tr>`
-  const smoothed = (labels: number, name: string) => line(`label smoothing, ${count(labels)} ${name}`, smoothedLabels(labels, SMOOTHING, 0))
+  const line = (name: string, [right, other]: readonly number[]) =>
+    html`<tr><td>${name}</td><td>${certainty(right)}</td><td>${certainty(other)}</td></tr>`
+  const smoothed = (labels: number, name: string) =>
+    line(`label smoothing, ${count(labels)} ${name}`, smoothedLabels(labels, SMOOTHING, 0))
   return html`<h3>What is asked for</h3><div class="scroll"><table class="narrow">
     <thead><tr><th></th><th>of the right class</th><th>of each other class</th></tr></thead>
     <tbody>${line('cross-entropy', [1, 0])}${smoothed(classes, 'classes')}
