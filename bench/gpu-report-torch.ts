@@ -38,7 +38,7 @@ interface Training {
 const DTYPES = { 'torch.float16': 'f16', 'torch.float32': 'f32' } as const
 const TIMES = { forward: 'forward_ms', 'backward-input': 'dx_ms', 'backward-weight': 'dw_ms' } as const
 
-/** Reads what torch_gpu_baseline.py printed: JSON, a row a line. */
+/** Reads PyTorch's figures: JSON, a row a line, as bench/README.md has it. */
 export function readTorch(text: string): TorchBaseline {
   const lines = text.split('\n').filter((line) => line.startsWith('{'))
   const rows = lines.map((line) => JSON.parse(line) as Record<string, unknown>)
@@ -67,7 +67,7 @@ export function readTorch(text: string): TorchBaseline {
 }
 
 function convolutionKey(pass: string, n: number, [channels, side, ...others]: readonly number[]): string {
-  // It pads the picture to four channels, as we do in storage.
+  // PyTorch's picture may be padded to four channels, as ours is in storage.
   return `${pass} ${n} ${[channels === 4 ? 3 : channels, side, ...others].join(' ')}`
 }
 

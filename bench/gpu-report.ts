@@ -25,7 +25,7 @@ export interface ReportOptions {
   readonly parts: readonly Part[]
   /** The smallest of everything, to see on any adapter that it runs. */
   readonly tiny: boolean
-  /** What `torch_gpu_baseline.py` printed on the same GPU: JSON, a row a line. */
+  /** A file of PyTorch's figures on the same GPU: JSON, a row a line (bench/README.md). */
   readonly torch: string | undefined
   /** Class folders for the loader. Default: a generated sample */
   readonly data: string | undefined
