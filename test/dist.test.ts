@@ -47,18 +47,32 @@ describe('the built package', () => {
     expect(result.threads).toBe(1)
   })
 
-  test('its types accept what is right and refuse a misspelt shader', async () => {
+  /** What TypeScript has to say against a file; for Node, unless other options are given. */
+  function check(name: string, text: string, options = ['--module', 'nodenext']): Promise<string> {
+    writeFileSync(join(folder, `${name}.ts`), text)
     const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc')
     // TypeScript's own DOM library knows WebGPU.
-    const check = (name: string, text: string) => {
-      writeFileSync(join(folder, `${name}.ts`), text)
-      const options = ['--noEmit', '--strict', '--target', 'es2022', '--module', 'nodenext', '--lib', 'es2023,dom']
-      return run(process.execPath, [tsc, ...options, `${name}.ts`], { cwd: folder }).then(() => '', (error: { stdout: string }) => error.stdout)
-    }
+    const all = ['--noEmit', '--strict', '--target', 'es2022', '--lib', 'es2023,dom', ...options, `${name}.ts`]
+    return run(process.execPath, [tsc, ...all], { cwd: folder }).then(() => '', (error: { stdout: string }) => error.stdout)
+  }
+
+  test('its types accept what is right and refuse a misspelt shader', async () => {
     const imports = "import { Learner, launch, tensor, xresnet18, type Loaders } from 'wgrad'\n"
     expect(await check('right', `${imports}export const learner = (loaders: Loaders) => new Learner(loaders, xresnet18()).toFp16()\n`)).toBe('')
     const wrong = await check('wrong', `${imports}launch('relu/forwards', { x: tensor([1], [1]) }, { groups: 1 })\n`)
     expect(wrong).toMatch(/wrong\.ts\(2,8\).*'"relu\/forwards"'/)
+  })
+
+  test('a page has types of its own: those of README.md\'s example', async () => {
+    const readme = readFileSync(join(root, 'README.md'), 'utf8')
+    const example = readme.split('```').find((block) => block.startsWith('ts\n') && block.includes('urlFiles'))?.slice(3) ?? ''
+    expect(example).toContain("from 'wgrad/browser'")
+    expect(await check('page', example)).toBe('')
+    // A bundler that asks for the condition needs no other name.
+    const bundled = example.replace("'wgrad/browser'", "'wgrad'")
+    const bundler = ['--module', 'esnext', '--moduleResolution', 'bundler']
+    expect(await check('bundled', bundled, [...bundler, '--customConditions', 'browser'])).toBe('')
+    expect(await check('node', bundled, bundler)).toContain("no exported member 'urlFiles'")
   })
 
   test('a page gets nothing of Node', () => {
