@@ -4,13 +4,14 @@ import { openGpu, sampleData } from '../src/node.ts'
 import type { KernelFamily } from '../src/gpu/device.ts'
 import { nodePlatform } from '../src/platform/node/index.ts'
 import { choice, parseCommand, runCommand } from './command.ts'
-import { gpuReport, PARTS } from './gpu-report.ts'
+import { gpuReport } from './gpu-report.ts'
+import { PARTS } from './gpu-report-parts.ts'
 import { measureAll } from './harness.ts'
 import { kernelTable, totals, totalsTable } from './kernel-table.ts'
 import { matmulCase } from './kernels/conv2d.ts'
 import { kernelCases, MODELS, type Selection } from './kernels/index.ts'
 import { loaderTable, measureLoader } from './loader.ts'
-import { machineOf, machineText, type Machine } from './machine.ts'
+import { machineHere, machineOf, machineText, type Machine } from './machine.ts'
 import { memoryTable } from './memory.ts'
 import { peaksText } from './peaks.ts'
 import { rooflineSvg } from './roofline.ts'
@@ -56,7 +57,8 @@ const STEP_PARTS = ['steps', 'loader', 'memory'] as const
 
 async function main(argv: readonly string[]): Promise<void> {
   const { values: given, positionals } = parseCommand('bench', argv, OPTIONS, { positionals: true })
-  const [command = ''] = positionals
+  const [command = '', ...others] = positionals
+  if (others.length > 0) throw new OptionError('bench', `'${others.join(' ')}' is one word too many`, { expected: 'step, report, or a part of a name' })
   if (given.help) console.log(USAGE)
   else if (command === 'report') await report(given)
   else if (command === 'step') await steps(given)
@@ -149,13 +151,6 @@ async function report(given: Given): Promise<void> {
     parts: choices('--part', given.part ?? PARTS.join(','), PARTS),
   })
   if (!right) process.exitCode = 1
-}
-
-async function machineHere(): Promise<Machine> {
-  const gpu = await openGpu({ profile: false })
-  const machine = machineOf(gpu)
-  gpu.close()
-  return machine
 }
 
 async function writeJson({ json }: Given, machine: Machine, content: object): Promise<void> {

@@ -17,8 +17,6 @@ import type { MemoryRow } from './memory.ts'
 import { rooflineSvg } from './roofline.ts'
 import { measureMemory, measureStep, stepCases, type StepCase, type StepRow } from './step.ts'
 
-export { PARTS }
-
 export interface ReportOptions {
   /** The folder that gets `<part>.json`, `kernels.svg` and `report.md`. */
   readonly out: string

@@ -89,7 +89,7 @@ export function readOptions(argv: readonly string[], env: Readonly<Record<string
     batchSize,
     firstBatchSize: whole('--first-batch-size', given['first-batch-size'], batchSize, 2, 4096),
     limit: whole('--limit', given.limit, defaults.limit, 20, Infinity),
-    seed: whole('--seed', given.seed ?? env.SEED, 0, 0, 2 ** 31),
+    seed: whole('--seed', given.seed ?? (env.SEED || undefined), 0, 0, 2 ** 31),
     split: choice('--split', given.split ?? 'new', ['new', 'shared']),
     fp32: given.fp32 ?? false,
     out: given.out,

@@ -8,7 +8,7 @@
  *   __metadata__.wgrad                           everything that is no tensor, as JSON
  */
 import { DataError, OptionError } from '../base/errors.ts'
-import { jsonText, parseJson, type Json } from '../base/json.ts'
+import { isRecord, jsonText, parseJson, type Json } from '../base/json.ts'
 import { fromTorch, toTorch, torchShape, type StateDict, type StateEntry } from '../nn/state-dict.ts'
 import { readWeights, writeWeights } from '../nn/weights.ts'
 import type { OptimizerState } from '../optim/optimizer.ts'
@@ -71,7 +71,7 @@ function infoOf(path: string, text: string | undefined): Info {
   if (text === undefined) return {}
   try {
     const info = parseJson(text)
-    if (typeof info === 'object' && info !== null && !Array.isArray(info)) return info as Info
+    if (isRecord(info)) return info as Info
   } catch (cause) {
     if (!(cause instanceof SyntaxError)) throw cause
   }
