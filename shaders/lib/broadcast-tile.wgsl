@@ -5,8 +5,9 @@
 // its lanes one by one (a sixth of the speed).
 //
 // The inner dimension goes by in steps of STEP, four or two, of which vectors hold as many in front. Whoever steps by two
-// loads only these: in f32 with sixteen lanes the code of a step of four does not fit the instruction cache (32 KiB) of the
-// processor that it was measured on, since that adapter writes out every load for each lane and word. See forward-broadcast.
+// loads only these, which in f32 pays with sixteen lanes: that adapter writes out every load for each lane and word, and the
+// code of a step of four is probably too long for the processor's caches of instructions (not measured by itself). Forward,
+// at the shapes of xresnet18 at 64 px, GFLOP/s per core of an AMD EPYC (Zen 5): f32 50 with two and 35 with four, f16 60 and 68.
 // @enable subgroups
 
 // Lanes that bring rows: four, eight or sixteen, of larger subgroups the first.
