@@ -1,7 +1,7 @@
 /** `npm run bench`: kernels, each proven before it is timed; whole training steps and the loader; the report on a GPU. */
 import { OptionError } from '../src/base/errors.ts'
 import { openGpu, sampleData } from '../src/node.ts'
-import type { KernelFamily } from '../src/gpu/device.ts'
+import { KERNEL_FAMILIES } from '../src/gpu/device.ts'
 import { nodePlatform } from '../src/platform/node/index.ts'
 import { choice, parseCommand, runCommand } from './command.ts'
 import { gpuReport } from './gpu-report.ts'
@@ -52,7 +52,6 @@ const OPTIONS = {
   help: { type: 'boolean' },
 } as const
 
-const FAMILIES: readonly KernelFamily[] = ['broadcast', 'tile', 'matrix']
 const STEP_PARTS = ['steps', 'loader', 'memory'] as const
 
 async function main(argv: readonly string[]): Promise<void> {
@@ -68,7 +67,7 @@ async function main(argv: readonly string[]): Promise<void> {
 type Given = ReturnType<typeof parseCommand<typeof OPTIONS>>['values']
 
 async function kernels(filter: string, given: Given): Promise<void> {
-  const family = given.family === undefined ? undefined : choices('--family', given.family, FAMILIES)[0]
+  const family = given.family === undefined ? undefined : choices('--family', given.family, KERNEL_FAMILIES)[0]
   const gpu = await openGpu({ profile: true, ...(family ? { family } : {}) })
   const machine = machineOf(gpu)
   console.log(machineText(machine))

@@ -45,10 +45,10 @@ export { readWeights, writeWeights } from './nn/weights.ts'
 export { readSafetensors, writeSafetensors, type Safetensors, type StoredTensor } from './nn/safetensors.ts'
 
 // Training
-export {
-  Learner, type FineTuneOptions, type FitFlatCosOptions, type FitOneCycleOptions, type FitOptions, type FitSgdrOptions,
-  type LearnerOptions, type LearningRate,
-} from './train/learner.ts'
+export { Learner } from './train/learner.ts'
+export type {
+  FineTuneOptions, FitFlatCosOptions, FitOneCycleOptions, FitOptions, FitSgdrOptions, LearnerOptions, LearningRate,
+} from './train/learner-options.ts'
 export { loadLearner, type LoadLearnerOptions } from './train/export.ts'
 export { Predictor, type Prediction, type PredictorParts } from './train/predictor.ts'
 export type { SaveOptions } from './train/save-load.ts'

@@ -24,6 +24,11 @@ export function CategoryBlock(options: { readonly vocab?: readonly string[] } = 
   return { kind: 'category', vocab: options.vocab }
 }
 
+/** The first labels of a vocabulary, for messages. */
+export function vocabText(vocab: readonly string[]): string {
+  return vocab.slice(0, 12).join(' ') + (vocab.length > 12 ? ' …' : '')
+}
+
 /**
  * The number of an item's label, which is its place in the vocabulary.
  *
@@ -36,7 +41,7 @@ export function categorizer(vocab: readonly string[], fix: string): (item: strin
     const number = numbers.get(label)
     if (number !== undefined) return number
     throw new DataError(item, `the label '${label}' is not in the vocabulary`, {
-      given: { vocabulary: vocab.slice(0, 12).join(' ') + (vocab.length > 12 ? ' …' : '') },
+      given: { vocabulary: vocabText(vocab) },
       expected: 'a label that occurs in the training items',
       fix,
     })

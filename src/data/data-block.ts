@@ -4,7 +4,7 @@ import { currentGpu } from '../gpu/device.ts'
 import type { Platform } from '../platform/platform.ts'
 import type { NormalizeByBatchTransform } from './augment/normalize.ts'
 import type { BatchTransform } from './augment/transforms.ts'
-import { categorizer, type CategoryBlock, type ImageBlock } from './blocks.ts'
+import { categorizer, vocabText, type CategoryBlock, type ImageBlock } from './blocks.ts'
 import { sortItemTransforms, type ItemTransform } from './item-transforms.ts'
 import { Loader } from './loader.ts'
 import { Loaders } from './loaders.ts'
@@ -111,7 +111,7 @@ export class DataBlock {
     const lines = [
       `${items.length} items of ${path}`,
       `split: ${train.length} to train on, ${valid.length} to measure on`,
-      `vocabulary: ${vocab.length} labels, ${vocab.slice(0, 12).join(' ')}${vocab.length > 12 ? ' …' : ''}`,
+      `vocabulary: ${vocab.length} labels, ${vocabText(vocab)}`,
       `one item: ${items[first]}`,
       `  label: ${vocab[labels[first]]}, number ${labels[first]}`,
       `  decoded: ${picture.width} × ${picture.height} pixels`,

@@ -25,11 +25,11 @@ export interface GpuOptions {
  * good at; `tile` stages tiles in workgroup memory and needs no feature at all; `matrix` multiplies f16 operands on
  * matrix units (emulated, and slow, where there are none), and is `tile` for everything else.
  */
-export type KernelFamily = (typeof FAMILIES)[number]
+export type KernelFamily = (typeof KERNEL_FAMILIES)[number]
 
 const ADAPTERS = ['software', 'discrete'] as const
 const SHAPES = ['uniform', 'constant'] as const
-const FAMILIES = ['broadcast', 'tile', 'matrix'] as const
+export const KERNEL_FAMILIES = ['broadcast', 'tile', 'matrix'] as const
 
 /** Features used where they are there. None is required: kernels that want one have a family that does without. */
 const WANTED_FEATURES = ['subgroups', 'shader-f16', 'timestamp-query', 'chromium-experimental-subgroup-matrix', 'subgroup-size-control']
@@ -187,7 +187,7 @@ export function useGpu(gpu: Gpu): void {
 export async function openGpuOn(platform: Platform, options: GpuOptions = {}): Promise<Gpu> {
   const asked = oneOf('adapter', options.adapter, ADAPTERS) ?? oneOf('GPU', platform.env('GPU') || undefined, ADAPTERS)
   oneOf('shapes', options.shapes, SHAPES)
-  oneOf('family', options.family, FAMILIES)
+  oneOf('family', options.family, KERNEL_FAMILIES)
   const debug = debugLevel(platform.env('DEBUG'))
   const instance = platform.gpu(asked === 'software')
   const adapter = await instance.requestAdapter({

@@ -1,5 +1,6 @@
 import { OptionError, ShapeError } from '../base/errors.ts'
 import type { Batch } from '../data/batch.ts'
+import { vocabText } from '../data/blocks.ts'
 import type { Loader, Pass } from '../data/loader.ts'
 import { cast } from '../ops/cast.ts'
 import type { LossScaler } from '../optim/loss-scaler.ts'
@@ -197,7 +198,7 @@ function checkOutputs({ loaders }: Learner, outputs: Tensor): void {
   const { vocab } = loaders
   if (outputs.shape.length === 2 && outputs.shape[1] >= vocab.length) return
   throw new ShapeError('learner', 'the model has fewer outputs than the data have labels', {
-    given: { outputs, labels: `${vocab.length}, ${vocab.slice(0, 12).join(' ')}${vocab.length > 12 ? ' …' : ''}` },
+    given: { outputs, labels: `${vocab.length}, ${vocabText(vocab)}` },
     expected: `[N,K] with K ≥ ${vocab.length}`,
     fix: `build the model with as many: xresnet18({ outputs: ${vocab.length} })`,
   })

@@ -1,0 +1,65 @@
+import type { TuneOptions } from '../ops/kernels/tuner.ts'
+import type { OptimizerFactory } from '../optim/optimizer.ts'
+import type { flatCos, OneCycleOptions } from '../optim/schedule.ts'
+import type { Callback } from './callback.ts'
+import type { Loss } from './losses.ts'
+import type { Metric } from './metrics.ts'
+import type { Groups } from './parameter-groups.ts'
+
+/** One learning rate for all parameters, or from the first group's to the last one's (see `learningRates`). */
+export type LearningRate = number | { readonly start?: number; readonly stop: number }
+
+export interface LearnerOptions {
+  /** Default crossEntropy() */
+  readonly loss?: Loss
+  /** Measured on the validation items after every epoch. Default none */
+  readonly metrics?: readonly Metric[]
+  /** Default adam() */
+  readonly optimizer?: OptimizerFactory
+  /** Where a fit names none. Default 1e-3 */
+  readonly lr?: number
+  readonly callbacks?: readonly Callback[]
+  /** Of one-cycle training: at its beginning, at the highest learning rate, at its end. Default 0.95, 0.85, 0.95 */
+  readonly momentums?: readonly [number, number, number]
+  /** Default: the optimizer's own */
+  readonly weightDecay?: number
+  /** Parameters that share hyper-parameters, in the order of the network. Default: all in one group */
+  readonly groups?: Groups
+  /** Of random choices made in training, such as mixup's. Default: that of the loaders */
+  readonly seed?: number
+  /** Encode training steps again from a recording where they are all alike (see replay.ts). Default true */
+  readonly replay?: boolean
+  /** How kernels are chosen before a fit, on a GPU (see ops/kernels/tuner.ts). Default: as `tune` does by itself */
+  readonly tune?: TuneOptions
+}
+
+export interface FitOptions {
+  /** Only for this fit. */
+  readonly callbacks?: readonly Callback[]
+  /** Instead of the learner's, which stays what it is. Where the learner has none the optimizer keeps this one, as in fastai. */
+  readonly weightDecay?: number
+  /** Begin with an optimizer that knows nothing. Default false */
+  readonly resetOptimizer?: boolean
+  /** A file that is written after every epoch with all that is needed to go on from there (see callbacks/checkpoints.ts). */
+  readonly checkpoint?: string
+  /** Go on from the checkpoint, if it is there, and end with the numbers of a fit without interruption. Default false */
+  readonly resume?: boolean
+}
+
+export type FitOneCycleOptions = FitOptions & OneCycleOptions
+
+export type FitFlatCosOptions = FitOptions & Parameters<typeof flatCos>[1]
+
+export type FitSgdrOptions = FitOptions & {
+  /** Default: that of the learner */
+  readonly lrMax?: LearningRate
+  /** How many times longer each cycle is than the one before. Default 2 */
+  readonly cycleMult?: number
+}
+
+export type FineTuneOptions = FitOneCycleOptions & {
+  /** Default 1 */
+  readonly freezeEpochs?: number
+  /** The first group learns by this much slower than the last. Default 100 */
+  readonly lrMult?: number
+}
