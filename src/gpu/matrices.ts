@@ -21,6 +21,12 @@ const FEATURES = ['chromium-experimental-subgroup-matrix', 'shader-f16', 'subgro
 /** Warps of NVIDIA, and what AMD and Intel can be pinned to. */
 const USUAL_LANES = 32
 
+/**
+ * Mesa's software adapter has matrices of 8×8 from 25.2 on, and takes the number of its lanes for that 8: with 16 lanes
+ * the process crashes as they are compiled (Mesa 26.1.6, lvp_nir_lower_cooperative_matrix.c).
+ */
+const LLVMPIPE_LANES = 8
+
 /** One of `adapter.info.subgroupMatrixConfigs`, an experimental part of WebGPU (Dawn, src/dawn/dawn.json). */
 interface MatrixConfig extends MatrixSize {
   readonly componentType: string
@@ -35,6 +41,7 @@ export function matricesOf(info: GPUAdapterInfo, features: ReadonlySet<string>):
     .sort((a, b) => b.M * b.N * b.K - a.M * a.N * a.K)
   const { subgroupMinSize = 0, subgroupMaxSize = 0 } = info
   const lanes = subgroupMinSize <= USUAL_LANES && USUAL_LANES <= subgroupMaxSize ? USUAL_LANES : subgroupMaxSize
-  if (sizes.length > 0 && FEATURES.every((feature) => features.has(feature))) return { sizes, lanes, emulated: false }
+  const broken = info.description.includes('llvmpipe') && lanes !== LLVMPIPE_LANES
+  if (sizes.length > 0 && !broken && FEATURES.every((feature) => features.has(feature))) return { sizes, lanes, emulated: false }
   return { sizes: [{ M: 16, N: 16, K: 16 }], lanes: USUAL_LANES, emulated: true }
 }
