@@ -36,15 +36,11 @@ async function extract(archive: string, folder: string, onBytes?: OnBytes): Prom
         return refused === undefined
       },
     })
+    const packed = createReadStream(archive)
+    // Counted beside the pipeline: after a generator within it, Node waits for `finish`, which tar may have emitted by then.
     let done = 0
-    const counted = async function* (chunks: AsyncIterable<Buffer>) {
-      for await (const chunk of chunks) {
-        done += chunk.length
-        onBytes?.(done, size)
-        yield chunk
-      }
-    }
-    await pipeline(createReadStream(archive), counted, unpack).catch((error: unknown) => {
+    packed.on('data', (chunk) => onBytes?.(done += chunk.length, size))
+    await pipeline(packed, unpack).catch((error: unknown) => {
       throw isCode(error, 'ENOSPC') ? storeError(temporary, error) : new DataError(archive, 'cannot be unpacked', {
         given: { reason: error instanceof Error ? error.message : String(error) },
         fix: REFETCH, cause: error,
