@@ -1,4 +1,5 @@
-import type { Json } from '../base/json.ts'
+import { DataError } from '../base/errors.ts'
+import { isRecord, type Json } from '../base/json.ts'
 import type { Module } from './module.ts'
 import * as xresnets from './xresnet.ts'
 
@@ -10,5 +11,8 @@ export const architectures: Readonly<Record<string, ModelMaker>> = Object.fromEn
   [
     'xresnet18', 'xresnet34', 'xresnet50', 'xresnet101', 'xresnet152',
     'xresnet18Deep', 'xresnet34Deep', 'xresnet50Deep', 'xresnet18Deeper', 'xresnet34Deeper', 'xresnet50Deeper',
-  ].map((name) => [name, xresnets[name as 'xresnet18'] as ModelMaker]),
+  ].map((name) => [name, (options: Json) => {
+    if (!isRecord(options)) throw new DataError(name, 'its options are not { … }', { given: { options } })
+    return xresnets[name as 'xresnet18'](options)
+  }]),
 )

@@ -1,14 +1,20 @@
 import { DataError, OptionError } from '../base/errors.ts'
+import { isRecord } from '../base/json.ts'
 import { batchTransformsFrom, itemTransformsFrom, transformRecords } from '../data/transform-records.ts'
 import { architectures, type ModelMaker } from '../nn/architectures.ts'
 import type { Architecture } from '../nn/module.ts'
 import type { Platform } from '../platform/platform.ts'
 import type { Learner } from './learner.ts'
-import { about, readModelFile, writeModelFile } from './model-file.ts'
+import { about, readModelFile, requireEntries, TEXTS, writeModelFile, type Kind } from './model-file.ts'
 import { Predictor } from './predictor.ts'
 
 /** Changed when files of before cannot be read any more. */
 const VERSION = 1
+
+const ARCHITECTURE: Kind = [
+  (value) => isRecord(value) && typeof value.name === 'string' && value.options !== undefined,
+  "{ name, options }, such as { name: 'xresnet18', options: {} }",
+]
 
 /**
  * Writes one file with all it takes to predict: the weights, how the model was made, the labels, and the transforms with
@@ -47,7 +53,7 @@ export interface LoadLearnerOptions {
 /**
  * What `Learner.export` has written, ready to predict, in f32.
  *
- * @throws DataError  that names the file, when it is something else, or of a model that nobody knows
+ * @throws DataError  that names the file, when it is something else, damaged, or of a model that nobody knows
  * Source: fastai learner.py, load_learner.
  */
 export async function loadLearner(path: string, { platform, models = {} }: LoadLearnerOptions): Promise<Predictor> {
@@ -59,6 +65,7 @@ export async function loadLearner(path: string, { platform, models = {} }: LoadL
       fix: 'load it with `learner.load(path)`, and export that',
     })
   }
+  requireEntries(path, info, { architecture: ARCHITECTURE, vocab: TEXTS })
   const { name, options } = info.architecture as unknown as Architecture
   const known = { ...architectures, ...models }
   if (!Object.hasOwn(known, name)) {

@@ -29,10 +29,18 @@ export interface ModelFile {
 
 type Files = Platform['files']
 
+/** What an entry of `Info` has to be, and how that is called in errors. */
+export type Kind = readonly [is: (value: unknown) => boolean, expected: string]
+
+export const TEXTS: Kind = [(value) => Array.isArray(value) && value.every((text) => typeof text === 'string'), 'a list of texts']
+export const HYPERS: Kind = [(value) => Array.isArray(value) && value.every(isHypers), 'a list of { lr, momentum, weightDecay }']
+
 const OPTIMIZER = 'optimizer.'
 const GRADIENT = 'gradient.'
 /** The entry of the file's metadata that is ours. */
 const INFO = 'wgrad'
+/** Letters of what an error shows of an entry. */
+const SHOWN = 100
 
 /** Writes a file, whole or not at all. */
 export async function writeModelFile(
@@ -65,6 +73,23 @@ export function about<Result>(path: string, work: () => Result): Result {
     const foreseen = error instanceof DataError || error instanceof OptionError
     throw foreseen ? new DataError(path, error.message, { cause: error }) : error
   }
+}
+
+/** @throws DataError  that names the file, when an entry is missing or something else */
+export function requireEntries(path: string, info: Info, kinds: Readonly<Record<string, Kind>>): void {
+  for (const [name, [is, expected]] of Object.entries(kinds)) {
+    const value = info[name]
+    if (is(value)) continue
+    throw new DataError(path, `a damaged file: its ${name} cannot be what was written`, {
+      given: { [name]: value === undefined ? 'missing' : jsonText(value).slice(0, SHOWN) },
+      expected,
+      fix: 'write it again, or take another file',
+    })
+  }
+}
+
+function isHypers(value: unknown): boolean {
+  return isRecord(value) && [value.lr, value.momentum, value.weightDecay].every((hyper) => typeof hyper === 'number')
 }
 
 function infoOf(path: string, text: string | undefined): Info {

@@ -152,6 +152,10 @@ export class Recorder implements Callback {
 
   restore(saved: Json): void {
     const { smooth, ...figures } = saved as unknown as Figures
+    const { rows, history, rawLosses, losses, lrs, momentums } = figures
+    if (![rows, history].every(areRows) || ![rawLosses, losses, lrs, momentums, smooth].every(areNumbers)) {
+      throw new TypeError('there are no rows, or no lists of numbers')
+    }
     Object.assign(this, figures)
     this.smooth.state = smooth
   }
@@ -160,6 +164,15 @@ export class Recorder implements Callback {
 /** What is written down of all that came before. */
 type Figures = Pick<Recorder, 'rows' | 'history' | 'rawLosses' | 'losses' | 'lrs' | 'momentums'> & {
   readonly smooth: SmoothLoss['state']
+}
+
+function areRows(rows: readonly EpochRow[]): boolean {
+  return rows.every(({ epoch, trainLoss, validLoss, metrics, timeMs, imagesPerSecond }) =>
+    areNumbers([epoch, trainLoss, validLoss, timeMs, imagesPerSecond, ...Object.values(metrics)]))
+}
+
+function areNumbers(values: readonly unknown[]): boolean {
+  return values.every((value) => typeof value === 'number')
 }
 
 function asJson(row: EpochRow): Json {

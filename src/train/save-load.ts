@@ -1,6 +1,6 @@
 import type { Hypers } from '../optim/optimizer.ts'
 import type { Learner } from './learner.ts'
-import { about, readModelFile, writeModelFile } from './model-file.ts'
+import { about, HYPERS, readModelFile, requireEntries, writeModelFile } from './model-file.ts'
 
 export interface SaveOptions {
   /** Also what the optimizer remembers. Default true */
@@ -25,6 +25,7 @@ export async function saveLearner(learner: Learner, path: string, { withOptimize
 export async function restoreLearner(learner: Learner, path: string, { withOptimizer = true }: SaveOptions = {}): Promise<void> {
   const { model, platform } = learner
   const { weights, optimizer, info } = await readModelFile(platform.files, path)
+  if (info.hypers !== undefined) requireEntries(path, info, { hypers: HYPERS })
   const hypers = info.hypers as readonly Hypers[] | undefined
   if (withOptimizer && !hypers) platform.log(`${path} holds no optimizer state: the optimizer stays as it is`)
   about(path, () => {

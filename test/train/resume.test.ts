@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { augTransforms } from '../../src/data/augment/transforms.ts'
 import { ranger } from '../../src/optim/lookahead.ts'
-import { OptionError } from '../../src/base/errors.ts'
+import { DataError, OptionError } from '../../src/base/errors.ts'
+import type { Json } from '../../src/base/json.ts'
 import { upload } from '../../src/tensor/transfer.ts'
 import type { Callback } from '../../src/train/callback.ts'
 import { csvLogger } from '../../src/train/callbacks/csv-logger.ts'
@@ -14,6 +15,7 @@ import { Learner } from '../../src/train/learner.ts'
 import type { FitOptions, LearnerOptions } from '../../src/train/learner-options.ts'
 import { accuracy } from '../../src/train/metrics.ts'
 import type { EpochRow } from '../../src/train/recorder.ts'
+import { changeInfo } from '../helpers/change-info.ts'
 import { fakePlatform } from '../helpers/fake-platform.ts'
 import { openTestGpu } from '../helpers/gpu.ts'
 import { memoryFiles } from '../helpers/memory-files.ts'
@@ -185,6 +187,35 @@ describe('what is refused', () => {
     files.contents.set(FILE, (await files.read(FILE)).slice(0, -1))
     await expect(learner.fitOneCycle(2, 1e-2, { checkpoint: FILE, resume: true })).rejects.toThrow(`${FILE}: a damaged safetensors file`)
     expect((await outcome(learner)).tensors).toEqual(before.tensors)
+  })
+
+  test.each<[string, Json | undefined]>([
+    ['fit', undefined], ['epochsDone', 1.5], ['epochsDone', 3], ['epochsBegun', undefined], ['trainIteration', 'x'], ['hypers', [5]],
+    ['scaler', { scale: NaN, goodSteps: 0 }], ['kernels', null], ['states', undefined], ['states', []],
+  ])('damaged checkpoints: %s = %j', async (name, value) => {
+    const { files } = await run(setting, { checkpoint: FILE })
+    await changeInfo(files, FILE, { [name]: value })
+    const resuming = run({ ...setting, files }, { checkpoint: FILE, resume: true })
+    await expect(resuming).rejects.toThrow(DataError)
+    await expect(resuming).rejects.toThrow(`${FILE}: a damaged file: its ${name} cannot be what was written`)
+  })
+
+  test('damaged checkpoints: what a callback had written', async () => {
+    const withStop = { ...setting, learner: () => ({ callbacks: [earlyStopping({ patience: 5 })] }) }
+    const { files, learner } = await run(withStop, { checkpoint: FILE })
+    const [recorder, stopping] = [learner.recorder.state() as Record<string, Json>, [1, 0]]
+    for (const [states, name] of [
+      [[null, stopping], 'recorder'],
+      [[{ ...recorder, rows: [{ epoch: 0 }, { epoch: 1 }] }, stopping], 'recorder'],
+      [[{ ...recorder, lrs: 5 }, stopping], 'recorder'],
+      [[{ ...recorder, smooth: ['x', 2] }, stopping], 'recorder'],
+      [[recorder, null], 'earlyStopping'],
+    ] as const) {
+      await changeInfo(files, FILE, { states })
+      const resuming = run({ ...withStop, files }, { checkpoint: FILE, resume: true })
+      await expect(resuming).rejects.toThrow(DataError)
+      await expect(resuming).rejects.toThrow(`${FILE}: a damaged file: ${name} cannot go on from what it has of it`)
+    }
   })
 
   test('to go on from nowhere', async () => {

@@ -4,6 +4,8 @@ import { normalize } from '../../src/data/augment/normalize.ts'
 import { readSafetensors } from '../../src/nn/safetensors.ts'
 import { writeWeights } from '../../src/nn/weights.ts'
 import { xresnet18 } from '../../src/nn/xresnet.ts'
+import type { Json } from '../../src/base/json.ts'
+import { DataError } from '../../src/base/errors.ts'
 import type { ModelMaker } from '../../src/nn/architectures.ts'
 import { adam } from '../../src/optim/adam.ts'
 import { ranger } from '../../src/optim/lookahead.ts'
@@ -12,6 +14,7 @@ import { loadLearner } from '../../src/train/export.ts'
 import { Learner } from '../../src/train/learner.ts'
 import type { LearnerOptions } from '../../src/train/learner-options.ts'
 import { accuracy } from '../../src/train/metrics.ts'
+import { changeInfo } from '../helpers/change-info.ts'
 import { fakePlatform } from '../helpers/fake-platform.ts'
 import { openTestGpu } from '../helpers/gpu.ts'
 import { memoryFiles } from '../helpers/memory-files.ts'
@@ -135,6 +138,20 @@ describe('save and load', () => {
     await expect(learner.load('nowhere.safetensors')).rejects.toThrow('nowhere.safetensors: no such file or folder')
     expect(await everything(learner)).toEqual(before)
   })
+
+  test.each([['no list', 5], ['of something else', [null]], ['with a text', [{ lr: 'x', momentum: 0.9, weightDecay: 0 }]]])(
+    'hyper-parameters that are damaged: %s', async (_name, hypers) => {
+      const { learner, files } = await tinyLearner()
+      await learner.fit(1)
+      await learner.save(FILE)
+      const before = await everything(learner)
+      await changeInfo(files, FILE, { hypers })
+      await learner.fit(1)
+      const after = await everything(learner)
+      await expect(learner.load(FILE)).rejects.toThrow(`${FILE}: a damaged file: its hypers cannot be what was written`)
+      expect(await everything(learner)).toEqual(after)
+      expect(after).not.toEqual(before)
+    })
 })
 
 const tiny: ModelMaker = (options) => {
@@ -214,6 +231,40 @@ describe('export', () => {
     expect(predictor.model.architecture).toEqual(model.architecture)
     await expect(predictor.predict('broken-9x9.png')).rejects.toThrow('broken-9x9.png: not an image')
     expect((await predictor.predict('red-9x7.png')).probabilities).toHaveLength(3)
+  })
+
+  const transform = { kind: 'normalize', order: 99, mean: [0, 0, 0], std: [1, 1, 1] }
+  test.each<[string, Record<string, Json | undefined>, string]>([
+    ['no architecture', { architecture: undefined }, 'its architecture cannot be what was written'],
+    ['an architecture without a name', { architecture: { options: {} } }, 'its architecture cannot be what was written'],
+    ['an architecture without options', { architecture: { name: 'xresnet18' } }, 'its architecture cannot be what was written'],
+    ['options that are none', { architecture: { name: 'xresnet18', options: null } }, 'xresnet18: its options are not { … }'],
+    ['no labels', { vocab: undefined }, 'its vocab cannot be what was written'],
+    ['a label that is no text', { vocab: ['across', 5, 'upright'] }, 'its vocab cannot be what was written'],
+    ['statistics that are no list', { batchTransforms: [{ ...transform, mean: 5 }] }, 'normalize: three means and three deviations are needed'],
+    ['statistics that are missing', { batchTransforms: [{ ...transform, std: null }] }, 'normalize: three means and three deviations are needed'],
+    ['no size', { batchTransforms: [{ kind: 'crop' }] }, 'randomResizedCropGpu: this is not a size in pixels'],
+    ['no ratio', { batchTransforms: [{ kind: 'crop', size: 8, ratio: null }] }, 'randomResizedCropGpu: the ratio is a range'],
+  ])('a damaged file is refused, and named: %s', async (_name, changes, message) => {
+    const { learner, platform, files } = await tinyLearner({}, memoryFiles(), tiny({ outputs: 3 }) as ReturnType<typeof tinyModel>)
+    await learner.export('net')
+    await changeInfo(files, 'net', changes)
+    const loading = loadLearner('net', { platform, models: { tiny } })
+    await expect(loading).rejects.toThrow(DataError)
+    await expect(loading).rejects.toThrow(/^net: /)
+    await expect(loading).rejects.toThrow(message)
+  })
+
+  test('what a damaged file has there is shown', async () => {
+    const { learner, platform, files } = await tinyLearner({}, memoryFiles(), tiny({ outputs: 3 }) as ReturnType<typeof tinyModel>)
+    await learner.export('net')
+    await changeInfo(files, 'net', { architecture: undefined })
+    await expect(loadLearner('net', { platform })).rejects.toThrowErrorMatchingInlineSnapshot(`
+      [DataError: net: a damaged file: its architecture cannot be what was written
+        architecture  missing
+        expected { name, options }, such as { name: 'xresnet18', options: {} }
+        Fix: write it again, or take another file]
+    `)
   })
 
   test('refuses models without a name, and files that say nothing of their weights', async () => {

@@ -66,7 +66,7 @@ const LONGEST_SIDE = 10_000
 /** @throws OptionError unless both sides are whole numbers of at least 2, so that there are corners to align, and not absurd */
 export function toSize(where: string, size: Size): readonly [number, number] {
   const sides = typeof size === 'number' ? ([size, size] as const) : size
-  if (sides.length !== 2 || sides.some((side) => !Number.isInteger(side) || side < 2 || side > LONGEST_SIDE)) {
+  if (!Array.isArray(sides) || sides.length !== 2 || sides.some((side) => !Number.isInteger(side) || side < 2 || side > LONGEST_SIDE)) {
     throw new OptionError(where, 'this is not a size in pixels', {
       given: { size },
       expected: `a whole number from 2 to ${LONGEST_SIDE}, or [height, width]`,
@@ -83,7 +83,7 @@ export function checkRanges(where: string, [minScale, maxScale]: Range, ratio: R
       expected: '0 < minScale ≤ maxScale ≤ 1',
     })
   }
-  if (!(ratio[0] > 0 && ratio[0] <= ratio[1])) {
+  if (!(Array.isArray(ratio) && ratio[0] > 0 && ratio[0] <= ratio[1])) {
     throw new OptionError(where, 'the ratio is a range of width / height', {
       given: { ratio },
       expected: '0 < ratio[0] ≤ ratio[1]',

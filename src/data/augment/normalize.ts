@@ -35,12 +35,15 @@ export function normalize(stats: ChannelStats): NormalizeTransform
 export function normalize(stats?: ChannelStats): NormalizeTransform | NormalizeByBatchTransform {
   if (!stats) return { kind: 'normalizeByBatch', order: 99 }
   const { mean, std } = stats
-  const finite = [...mean, ...std].every(Number.isFinite)
-  if (mean.length !== 3 || std.length !== 3 || !finite || !std.every((deviation) => deviation > 0)) {
+  if (!isTriple(mean) || !isTriple(std) || !std.every((deviation) => deviation > 0)) {
     throw new OptionError('normalize', 'three means and three deviations are needed', {
       given: { mean, std },
       expected: 'finite numbers, std > 0',
     })
   }
   return { kind: 'normalize', order: 99, mean, std }
+}
+
+function isTriple(values: unknown): boolean {
+  return Array.isArray(values) && values.length === 3 && values.every(Number.isFinite)
 }

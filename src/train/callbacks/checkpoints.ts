@@ -1,16 +1,20 @@
 import { DataError, OptionError } from '../../base/errors.ts'
-import { jsonText, type Json } from '../../base/json.ts'
+import { isRecord, jsonText, type Json } from '../../base/json.ts'
 import { transformRecords } from '../../data/transform-records.ts'
 import { exportChoices, importChoices } from '../../ops/kernels/choices.ts'
 import type { Hypers } from '../../optim/optimizer.ts'
 import { read, upload } from '../../tensor/transfer.ts'
 import type { Callback } from '../callback.ts'
 import type { Learner } from '../learner.ts'
-import { about, readModelFile, writeModelFile, type Info, type ModelFile } from '../model-file.ts'
+import { about, HYPERS, readModelFile, requireEntries, writeModelFile, type Info, type Kind, type ModelFile } from '../model-file.ts'
 import { cells, columnNames, tableLine } from '../recorder.ts'
 
 /** Changed when checkpoints of before cannot be continued any more. */
 const VERSION = 2
+
+const RECORD: Kind = [isRecord, '{ … }']
+const COUNT: Kind = [isCount, 'a whole number']
+const SCALER: Kind = [(value) => isRecord(value) && Number(value.scale) > 0 && isCount(value.goodSteps), '{ scale, goodSteps }']
 
 export interface CheckpointOptions {
   /** A safetensors file, which also holds the weights as `Learner.save` writes them. */
@@ -104,7 +108,14 @@ async function restore(learner: Learner, path: string, fit: Info): Promise<boole
       expected: `a checkpoint of version ${VERSION}`,
     })
   }
+  requireEntries(path, info, { fit: RECORD })
   requireSame(path, saved.fit, describe(learner, fit))
+  const remembering = callbacks.filter(({ state }) => state)
+  requireEntries(path, info, {
+    epochsDone: [(value) => isCount(value) && value <= learner.epochs, `a whole number up to ${learner.epochs}`],
+    epochsBegun: COUNT, trainIteration: COUNT, hypers: HYPERS, scaler: SCALER, kernels: RECORD,
+    states: [(value) => Array.isArray(value) && value.length === remembering.length, `a list of ${remembering.length}`],
+  })
   about(path, () => {
     optimizer?.loadState(state)
     optimizer?.setHypers(saved.hypers)
@@ -116,12 +127,25 @@ async function restore(learner: Learner, path: string, fit: Info): Promise<boole
   learner.epoch = saved.epochsDone
   learner.epochsBegun = saved.epochsBegun
   learner.trainIteration = saved.trainIteration
-  const states = [...saved.states]
-  for (const callback of callbacks) if (callback.state) await callback.restore?.(states.shift() ?? null, learner)
+  for (const [i, callback] of remembering.entries()) await restoreState(path, callback, saved.states[i], learner)
   const names = columnNames(learner.metrics.map(({ name }) => name))
   for (const row of recorder.rows) platform.log(tableLine(names, cells(row)))
   platform.log(`continued from ${path}, ${saved.epochsDone} of ${learner.epochs} epochs done`)
   return saved.epochsDone === learner.epochs
+}
+
+/** A callback takes over what it had written. @throws DataError  that names the file, when that is something else */
+async function restoreState(path: string, callback: Callback, saved: Json, learner: Learner): Promise<void> {
+  try {
+    await callback.restore?.(saved, learner)
+  } catch (cause) {
+    if (!(cause instanceof TypeError)) throw cause
+    throw new DataError(path, `a damaged file: ${callback.name} cannot go on from what it has of it`, {
+      given: { [callback.name]: cause.message },
+      fix: 'begin anew, without `resume`',
+      cause,
+    })
+  }
 }
 
 /** What has to be the same for a fit to go on: the fit itself, the callbacks around it and the data. */
@@ -150,6 +174,10 @@ function requireSame(path: string, saved: Info, now: Info): void {
     given: Object.fromEntries(different.map((name) => [name, `${text(saved[name])} there, ${text(now[name])} now`])),
     fix: 'continue with the options it was begun with, or begin anew, without `resume` or with another file',
   })
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isInteger(value) && Number(value) >= 0
 }
 
 /** Those that add up over batches, where an epoch has ended in between. */

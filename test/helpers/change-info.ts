@@ -1,0 +1,10 @@
+import { jsonText, parseJson, type Json } from '../../src/base/json.ts'
+import { readWeights, writeWeights } from '../../src/nn/weights.ts'
+import type { Files } from '../../src/platform/platform.ts'
+
+/** Replaces what a model file says of itself besides its tensors; what is undefined is left out. */
+export async function changeInfo(files: Files, path: string, changes: Readonly<Record<string, Json | undefined>>): Promise<void> {
+  const { weights, metadata } = readWeights(path, await files.read(path))
+  const info = { ...(parseJson(metadata.wgrad) as Record<string, Json>), ...changes }
+  await files.write(path, writeWeights(weights, { ...metadata, wgrad: jsonText(info) }))
+}
