@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises'
 import { cpus } from 'node:os'
 import { formatBytes } from '../src/base/format.ts'
-import { Cancel, DataError, type Callback, type ChannelStats, type Gpu, type ItemPredictions, type Learner } from '../src/node.ts'
+import { DataError, Interrupted, type Callback, type ChannelStats, type Gpu, type ItemPredictions, type Learner } from '../src/node.ts'
 import type { DataSource } from './data-source.ts'
 import { NOTEBOOK } from './notebook.ts'
 import { OPTIONS_FILE, parseRunFile, SECTIONS, type Options, type Section } from './options.ts'
@@ -123,7 +123,7 @@ export class LessonRun {
       })
     } catch (error) {
       // Ctrl-C while predictions were made.
-      if (!(error instanceof Cancel)) throw error
+      if (!(error instanceof Interrupted)) throw error
       this.interrupted = true
     }
     await this.write()

@@ -4,9 +4,9 @@
  * `--leaderboard` it is the recipe of Imagenette's leaderboard.
  */
 import {
-  accuracy, architectures, augTransforms, Cancel, CategoryBlock, columnSplitter, crossEntropy, DataBlock, DataError, flipItem, getImageFiles,
-  getImagesFromCsv, grandparentSplitter, ImageBlock, imagenetStats, labelSmoothing, Learner, mixUp, nodePlatform, normalize, openGpu,
-  parentLabel, PixelCache, randomResizedCrop, randomSplitter, ranger, resize, sampleData, topKAccuracy, type DataBlockOptions,
+  accuracy, architectures, augTransforms, CategoryBlock, columnSplitter, crossEntropy, DataBlock, DataError, flipItem, getImageFiles,
+  getImagesFromCsv, grandparentSplitter, ImageBlock, imagenetStats, Interrupted, labelSmoothing, Learner, mixUp, nodePlatform, normalize,
+  openGpu, parentLabel, PixelCache, randomResizedCrop, randomSplitter, ranger, resize, sampleData, topKAccuracy, type DataBlockOptions,
   type EpochRow, type Loaders,
 } from '../src/node.ts'
 import { choice, numberIn, parseCommand, runCommand, whole } from './command.ts'
@@ -128,7 +128,7 @@ async function main(argv: readonly string[]): Promise<void> {
 
 /** Ctrl-C while predictions were made. */
 function unlessInterrupted(error: unknown): undefined {
-  if (!(error instanceof Cancel)) throw error
+  if (!(error instanceof Interrupted)) throw error
 }
 
 function readRecipe(given: ReturnType<typeof parseCommand<typeof DEFINITION>>['values']): Recipe {

@@ -56,7 +56,7 @@ export { crossEntropy, labelSmoothing, smoothedLabels, type Loss } from './train
 export { accuracy, argmax, errorRate, topKAccuracy, type Metric, type Predictions } from './train/metrics.ts'
 export { ClassificationInterpretation, type Confusion, type ItemLoss } from './train/interpretation.ts'
 export { minimum, slide, steep, valley, type LrCurve, type Suggestion, type SuggestionMethod } from './train/lr-find.ts'
-export { Cancel, type Callback, type Level, type Step, type StepLoss } from './train/callback.ts'
+export { Cancel, Interrupted, type Callback, type Level, type Step, type StepLoss } from './train/callback.ts'
 export { mixUp } from './train/callbacks/mixup.ts'
 export { cutMix } from './train/callbacks/cut-mix.ts'
 export { gradientAccumulation } from './train/callbacks/gradient-accumulation.ts'

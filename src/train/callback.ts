@@ -98,6 +98,15 @@ export class Cancel extends Error {
   }
 }
 
+/** The user asked to stop, `learner.interrupt()` or Ctrl-C, what was to have a result: predictions, a search. A fit just ends. */
+export class Interrupted extends Cancel {
+  constructor() {
+    super('fit')
+    this.name = 'Interrupted'
+    this.message = 'interrupted before there was a result'
+  }
+}
+
 /** By order, stable. @throws OptionError when there is something else among them */
 export function sortCallbacks(callbacks: readonly Callback[]): Callback[] {
   const other = callbacks.findIndex((callback) => typeof callback.order !== 'number')

@@ -296,7 +296,11 @@ export class Learner {
     return exportLearner(this, path)
   }
 
-  /** Ends what is going on within a step, as Ctrl-C does: for a stop button. */
+  /**
+   * Ends what is going on within a step, as Ctrl-C does: for a stop button. A fit ends as it does after its last epoch,
+   * with the weights and the rows there are, and `interrupted` is true; `validate`, `getPredictions`, `tta` and `lrFind`
+   * would have no result, and reject with `Interrupted`.
+   */
   interrupt(): void {
     this.interrupted = true
   }

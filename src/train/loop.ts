@@ -9,7 +9,7 @@ import { noGrad } from '../tensor/op.ts'
 import { release, scope } from '../tensor/scope.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { read } from '../tensor/transfer.ts'
-import { Cancel, type Step } from './callback.ts'
+import { Cancel, Interrupted, type Step } from './callback.ts'
 import { announceBatch, announceLosses, announceStep, attempt, within, withinStep } from './events.ts'
 import type { Learner } from './learner.ts'
 import type { LossReader } from './loss-reader.ts'
@@ -205,7 +205,7 @@ function checkOutputs({ loaders }: Learner, outputs: Tensor): void {
 }
 
 function stopIfAsked({ interrupted }: Learner): void {
-  if (interrupted) throw new Cancel('fit', 'interrupted')
+  if (interrupted) throw new Interrupted()
 }
 
 function joined<A extends Float32Array | Uint32Array>(Kind: new (length: number) => A, parts: readonly A[]): A {

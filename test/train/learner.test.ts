@@ -4,7 +4,7 @@ import { augTransforms } from '../../src/data/augment/transforms.ts'
 import type { Pass } from '../../src/data/loader.ts'
 import type { Parameter } from '../../src/nn/parameter.ts'
 import { read } from '../../src/tensor/transfer.ts'
-import { Cancel, LOOP_EVENTS, STEP_EVENTS, type Callback, type Level } from '../../src/train/callback.ts'
+import { Cancel, Interrupted, LOOP_EVENTS, STEP_EVENTS, type Callback, type Level } from '../../src/train/callback.ts'
 import { Learner } from '../../src/train/learner.ts'
 import { mixUp } from '../../src/train/callbacks/mixup.ts'
 import { predictItems } from '../../src/train/loop.ts'
@@ -200,6 +200,30 @@ describe('interrupting', () => {
     // What comes after it begins anew.
     await learner.validate()
     expect(learner.interrupted).toBe(false)
+  })
+
+  test.each<[string, (learner: Learner) => Promise<unknown>]>([
+    ['validate', (learner) => learner.validate()],
+    ['getPredictions', (learner) => learner.getPredictions()],
+    ['tta', (learner) => learner.tta()],
+    ['tta with a pair', (learner) => learner.tta({ beta: null })],
+    ['lrFind', (learner) => learner.lrFind()],
+  ])('what was to have a result rejects: %s', async (_name, work) => {
+    const { learner } = await tinyLearner({ callbacks: [{ name: 'stop', order: 0, beforeBatch: (now) => now.interrupt() }] })
+    const working = work(learner)
+    await expect(working).rejects.toThrow(Interrupted)
+    await expect(working).rejects.toThrow('interrupted before there was a result')
+    expect(learner.interrupted).toBe(true)
+  })
+
+  test('a search that is interrupted late suggests nothing, and puts everything back', async () => {
+    const { learner } = await tinyLearner({ callbacks: [{
+      name: 'stop', order: 0, beforeBatch: (now) => void (now.trainIteration === 60 && now.interrupt()),
+    }] })
+    const before = await learner.model.stateDict()
+    await expect(learner.lrFind({ stopWhenDiverged: false })).rejects.toThrow(Interrupted)
+    expect(learner.trainIteration).toBeGreaterThan(60)
+    expect(await learner.model.stateDict()).toEqual(before)
   })
 
   test('fineTune does not begin its second part', async () => {

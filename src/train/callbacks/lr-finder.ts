@@ -1,5 +1,5 @@
 import { OptionError } from '../../base/errors.ts'
-import { Cancel, type Callback, type StepLoss } from '../callback.ts'
+import { Cancel, Interrupted, type Callback, type StepLoss } from '../callback.ts'
 import type { Learner } from '../learner.ts'
 import {
   minimum, searchCurve, searchLength, searchRates, slide, steep, valley, type LrCurve, type Suggestion,
@@ -33,6 +33,7 @@ export interface LrSearch<Name extends SuggestionName = SuggestionName> extends 
  * model, the optimizer and the random numbers to come are again what they were.
  *
  * @throws OptionError  when there is nothing to search, or no such suggestion, or the search ended too early to suggest anything
+ * @throws Interrupted  when it was interrupted; everything is put back then too
  * Source: fastai callback/schedule.py, lr_find.
  */
 export async function findLearningRate<Name extends SuggestionName>(
@@ -54,6 +55,8 @@ export async function findLearningRate<Name extends SuggestionName>(
     learner.callbacks = callbacks
     restore()
   }
+  // A part of a search would suggest something else.
+  if (learner.interrupted) throw new Interrupted()
   const curve = searchCurve(finder.curve, steps)
   const found = suggest.map((name) => [name, METHODS[name](curve)] as const)
   return { ...finder.curve, suggestions: Object.fromEntries(found) as Record<Name, Suggestion> }
