@@ -1,5 +1,6 @@
 /** `npm run bench`: kernels, each proven before it is timed; whole training steps and the loader; the report on a GPU. */
 import { OptionError } from '../src/base/errors.ts'
+import { requireExtension } from '../src/base/file-name.ts'
 import { openGpu, sampleData } from '../src/node.ts'
 import { KERNEL_FAMILIES } from '../src/gpu/device.ts'
 import { nodePlatform } from '../src/platform/node/index.ts'
@@ -67,6 +68,7 @@ async function main(argv: readonly string[]): Promise<void> {
 type Given = ReturnType<typeof parseCommand<typeof OPTIONS>>['values']
 
 async function kernels(filter: string, given: Given): Promise<void> {
+  if (given.picture !== undefined) requireExtension('--picture', given.picture, '.svg')
   const family = given.family === undefined ? undefined : choices('--family', given.family, KERNEL_FAMILIES)[0]
   const gpu = await openGpu({ profile: true, ...(family ? { family } : {}) })
   const machine = machineOf(gpu)

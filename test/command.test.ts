@@ -1,3 +1,6 @@
+import { execFile } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
 import { OptionError } from '../src/base/errors.ts'
 import { choice, numberIn, parseCommand, whole } from '../bench/command.ts'
@@ -19,4 +22,12 @@ test('what a command does not know is refused', () => {
   expect(() => parseCommand('bench', ['--speed'], { size: { type: 'string' } })).toThrow('npm run bench -- --help')
   expect(() => parseCommand('recipe', ['word'], {})).toThrow(OptionError)
   expect(parseCommand('bench', ['word'], {}, { positionals: true }).positionals).toEqual(['word'])
+})
+
+test('the roofline is drawn as an SVG, and into no file of another kind', async () => {
+  const bench = fileURLToPath(new URL('../dist/bench/bench.js', import.meta.url))
+  // Refused before a GPU is opened.
+  const failed = await promisify(execFile)(process.execPath, [bench, 'conv', '--picture', 'roof.png']).catch((error: { stdout: string; stderr: string }) => error)
+  expect(failed).toMatchObject({ stdout: '', code: 1 })
+  expect(failed.stderr).toContain('OptionError: --picture: the name of the file says something else than what is written')
 })

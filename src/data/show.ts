@@ -1,4 +1,5 @@
 import { OptionError } from '../base/errors.ts'
+import { requireExtension } from '../base/file-name.ts'
 import type { Pixels, Platform } from '../platform/platform.ts'
 import { release, scope } from '../tensor/scope.ts'
 import type { Shape } from '../tensor/shape.ts'
@@ -31,15 +32,16 @@ export interface LabelledPicture {
  * normalisation taken back, each above its label, where it has one.
  *
  * @param loader  `loaders.train` or `loaders.valid`
- * @param file    the path of a PNG
- * @throws OptionError  when `count` is no number of pictures
+ * @param file    the path of a PNG, which ends in .png
+ * @throws OptionError  when it does not, or `count` is no number of pictures
  * Source: fastai data/core.py, TfmdDL.show_batch.
  */
 export async function showBatch(loader: Loader, file: string, options: ShowOptions = {}): Promise<void> {
+  requireExtension('showBatch', file, '.png')
   await writeSheet(loader.platform, file, await batchPictures(loader, options))
 }
 
-/** The pictures that `showBatch` shows. @throws as it does */
+/** The pictures that `showBatch` shows. @throws OptionError  when `count` is no number of pictures */
 export async function batchPictures(loader: Loader, options: ShowOptions = {}): Promise<LabelledPicture[]> {
   const { count = 9, unique = false, ...pass } = options
   requireCount('showBatch', count)

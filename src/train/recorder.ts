@@ -1,3 +1,4 @@
+import { requireExtension } from '../base/file-name.ts'
 import { formatClock } from '../base/format.ts'
 import type { Json } from '../base/json.ts'
 import type { Platform } from '../platform/platform.ts'
@@ -136,10 +137,11 @@ export class Recorder implements Callback {
   /**
    * Draws loss, learning rate and momentum over the steps of the last fit.
    *
-   * @param file  the path of an SVG
-   * @throws OptionError  when there was no fit, or the package echarts is not installed
+   * @param file  the path of an SVG, which ends in .svg
+   * @throws OptionError  when it does not, there was no fit, or the package echarts is not installed
    */
   async plot(file: string): Promise<void> {
+    requireExtension('plot', file, '.svg')
     const svg = await trainingPlot(this)
     // There are losses to draw, so there was a fit.
     await this.platform?.files.write(file, svg)

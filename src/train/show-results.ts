@@ -1,10 +1,11 @@
+import { requireExtension } from '../base/file-name.ts'
 import type { Loader } from '../data/loader.ts'
 import { batchPictures, requireCount, writeSheet, type LabelledPicture } from '../data/show.ts'
 import type { Learner } from './learner.ts'
 import { argmax, outputName } from './metrics.ts'
 
 export interface ShowResultsOptions {
-  /** Pictures shown at most, of one batch. Default 9 */
+  /** Pictures shown at most, and never more than one batch. Default 9 */
   readonly count?: number
   /** Default: the validation loader */
   readonly loader?: Loader
@@ -16,17 +17,19 @@ export interface ShowResultsOptions {
 
 /**
  * Writes a contact sheet of what the model makes of pictures it was not trained on: below each the label that it has,
- * and below that the class that was predicted. Transforms do what they do in validation.
+ * and below that the class that was predicted. Transforms do what they do in validation. They are of one batch, so there
+ * are no more of them than the loader's batch size, whatever `count` is.
  *
- * @param file  the path of a PNG
- * @throws OptionError  when `count` is no number of pictures
+ * @param file  the path of a PNG, which ends in .png
+ * @throws OptionError  when it does not, or `count` is no number of pictures
  * Source: fastai learner.py, Learner.show_results.
  */
 export async function showResults(learner: Learner, file: string, options: ShowResultsOptions = {}): Promise<void> {
+  requireExtension('showResults', file, '.png')
   await writeSheet(learner.platform, file, await resultPictures(learner, options))
 }
 
-/** The pictures that `showResults` shows. @throws as it does */
+/** The pictures that `showResults` shows. @throws OptionError  when `count` is no number of pictures */
 export async function resultPictures(learner: Learner, options: ShowResultsOptions = {}): Promise<LabelledPicture[]> {
   const { count = 9, loader = learner.loaders.valid, shuffle = true, epoch = 0 } = options
   requireCount('showResults', count)

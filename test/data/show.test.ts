@@ -88,8 +88,13 @@ describe('showBatch', () => {
     expect(new Set(plain.map(({ picture }) => picture.data.join())).size).toBe(1)
   })
 
-  test('refuses what is no count', async () => {
+  test('refuses what is no count, and a file of another kind', async () => {
     const { valid } = await make()
+    await expect(showBatch(valid, 'x.jpg', { count: 1 })).rejects.toThrowErrorMatchingInlineSnapshot(`
+      [OptionError: showBatch: the name of the file says something else than what is written
+        file  x.jpg
+        expected a path that ends in .png]
+    `)
     await expect(showBatch(valid, 'x.png', { count: 0 })).rejects.toThrow('showBatch: count is no number of pictures')
   })
 })
