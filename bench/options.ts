@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DataError, OptionError } from '../src/base/errors.ts'
+import { parseRecord } from '../src/base/json.ts'
 import { choice, parseCommand, whole } from './command.ts'
 
 export const SECTIONS = ['baseline', 'normalize', 'small-images', 'larger-images', 'tta', 'mixup', 'label-smoothing'] as const
@@ -108,19 +109,10 @@ function optionsOf(folder: string, given: readonly string[]): Options {
   }
   const file = join(folder, OPTIONS_FILE)
   if (!existsSync(file)) throw new DataError(folder, 'there is no run to continue', { expected: 'the folder of an interrupted run, such as runs/2026-11-23T21-00-00' })
-  const saved = parseRunFile(file, readFileSync(file, 'utf8'), 'begin the run anew, without --resume') as Options
+  const saved = parseRecord(file, readFileSync(file, 'utf8'), 'begin the run anew, without --resume') as unknown as Options
   // Runs of before have one batch size for all sections. JSON has no infinity: all images.
   const { firstBatchSize = saved.batchSize, limit } = saved
   return { ...saved, firstBatchSize, limit: limit ?? Infinity, out: folder, resume: true }
-}
-
-/** What is in a JSON file of a run's folder. @throws DataError when the file is damaged */
-export function parseRunFile(file: string, text: string, fix: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch (cause) {
-    throw new DataError(file, 'a damaged file: not JSON', { fix, cause })
-  }
 }
 
 /** The seed of the split for larger images, where it is another one. */

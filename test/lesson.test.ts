@@ -37,10 +37,12 @@ describe('the options of a run', () => {
 
   test('a damaged file is named in one message', () => {
     const file = join(folder, 'options.json')
-    writeFileSync(file, '{ "size": 32, ')
-    const read = () => readOptions(['--resume', folder], {}, true)
-    expect(read).toThrow(DataError)
-    expect(read).toThrow(`${file}: a damaged file: not JSON\n  Fix: begin the run anew, without --resume`)
+    for (const text of ['{ "size": 32, ', 'null']) {
+      writeFileSync(file, text)
+      const read = () => readOptions(['--resume', folder], {}, true)
+      expect(read).toThrow(DataError)
+      expect(read).toThrow(`${file}: a damaged file: not JSON, or no { … }\n  Fix: begin the run anew, without --resume`)
+    }
   })
 })
 
@@ -129,7 +131,7 @@ describe('the command imagenette', () => {
     writeFileSync(join(folder, 'damaged', 'results.json'), text('damaged', 'results.json').slice(0, 99))
     const { code, stderr } = await lesson('--resume', 'damaged')
     expect(code).toBe(1)
-    expect(stderr).toContain(`DataError: ${join('damaged', 'results.json')}: a damaged file: not JSON\n  Fix: remove it`)
+    expect(stderr).toContain(`DataError: ${join('damaged', 'results.json')}: a damaged file: not JSON, or no { … }\n  Fix: remove it`)
     expect(stderr).not.toContain('    at ')
   })
 

@@ -1,3 +1,5 @@
+import { DataError } from './errors.ts'
+
 /** What JSON can say. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json | undefined }
 
@@ -18,4 +20,15 @@ export function parseJson(text: string): Json {
     if (typeof part !== 'object' || part === null || !('$number' in part) || Object.keys(part).length > 1) return part
     return typeof part.$number === 'string' ? Number(part.$number) : part
   }) as Json
+}
+
+/** What a file says, `{ … }` as `jsonText` has written it. @throws DataError  that names the file, when it is no such text */
+export function parseRecord(where: string, text: string, fix: string): Readonly<Record<string, Json | undefined>> {
+  try {
+    const value = parseJson(text)
+    if (isRecord(value)) return value
+  } catch (cause) {
+    if (!(cause instanceof SyntaxError)) throw cause
+  }
+  throw new DataError(where, 'a damaged file: not JSON, or no { … }', { fix })
 }

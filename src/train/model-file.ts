@@ -8,7 +8,7 @@
  *   __metadata__.wgrad                           everything that is no tensor, as JSON
  */
 import { DataError, OptionError } from '../base/errors.ts'
-import { isRecord, jsonText, parseJson, type Json } from '../base/json.ts'
+import { isRecord, jsonText, parseRecord, type Json } from '../base/json.ts'
 import { fromTorch, toTorch, torchShape, type StateDict, type StateEntry } from '../nn/state-dict.ts'
 import { readWeights, writeWeights } from '../nn/weights.ts'
 import type { OptimizerState } from '../optim/optimizer.ts'
@@ -62,7 +62,8 @@ export async function readModelFile(files: Files, path: string): Promise<ModelFi
     else if (name.startsWith(GRADIENT)) gradients.set(name.slice(GRADIENT.length), inOwnLayout(entry))
     else weights.set(name, entry)
   }
-  return { weights, optimizer, gradients, info: infoOf(path, metadata[INFO]) }
+  // Weights of others have no such text.
+  return { weights, optimizer, gradients, info: parseRecord(`${path}, metadata '${INFO}'`, metadata[INFO] ?? '{}', 'save it again') }
 }
 
 /** Does work with what a file holds; what is wrong with it is said of the file. */
@@ -90,17 +91,6 @@ export function requireEntries(path: string, info: Info, kinds: Readonly<Record<
 
 function isHypers(value: unknown): boolean {
   return isRecord(value) && [value.lr, value.momentum, value.weightDecay].every((hyper) => typeof hyper === 'number')
-}
-
-function infoOf(path: string, text: string | undefined): Info {
-  if (text === undefined) return {}
-  try {
-    const info = parseJson(text)
-    if (isRecord(info)) return info as Info
-  } catch (cause) {
-    if (!(cause instanceof SyntaxError)) throw cause
-  }
-  throw new DataError(path, `a damaged file: its metadata '${INFO}' is not JSON`, { fix: 'save it again.' })
 }
 
 function renamed(state: OptimizerState, prefix: string): [string, StateEntry][] {

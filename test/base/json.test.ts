@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { jsonText, parseJson } from '../../src/base/json.ts'
+import { DataError } from '../../src/base/errors.ts'
+import { jsonText, parseJson, parseRecord } from '../../src/base/json.ts'
 
 test('numbers that are not finite are kept, and no text is taken for one', () => {
   const value = { losses: [1.5, NaN, Infinity, -Infinity], label: 'NaN', number: 3, nested: { number: 'Infinity' } }
@@ -15,4 +16,12 @@ test('every f64 comes back as it was', () => {
 
 test('what is no JSON is refused', () => {
   expect(() => parseJson('{')).toThrow(SyntaxError)
+})
+
+test('the text of a file is to be { … }, and an error names the file', () => {
+  expect(parseRecord('run.json', jsonText({ loss: NaN }), 'begin anew')).toEqual({ loss: NaN })
+  for (const text of ['{', '', 'null', '[1]', '"x"']) {
+    expect(() => parseRecord('run.json', text, 'begin anew')).toThrow(DataError)
+    expect(() => parseRecord('run.json', text, 'begin anew')).toThrow('run.json: a damaged file: not JSON, or no { … }\n  Fix: begin anew')
+  }
 })
