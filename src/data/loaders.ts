@@ -34,6 +34,9 @@ export class Loaders {
    * A loader of other image files, in their order, which are transformed, normalised and numbered as those of validation.
    * Any loader will do for `learner.getPredictions({ loader })`; for `learner.validate(loader)` it takes labels.
    *
+   * Of files that cannot be decoded one in a hundred is left out, which `items` then lacks; with fewer than a hundred
+   * files already the first is refused, by name.
+   *
    * @param paths  files; their places are the `items` of predictions
    * @throws OptionError  when there are none, or not as many labels
    * @throws DataError  when a label is not in the vocabulary

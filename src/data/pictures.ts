@@ -111,14 +111,15 @@ export class Pictures {
   /** Asked again for every item that was set aside: who met it first may not have waited for the answer. */
   private requireFewUnreadable(): void {
     if (this.unreadable.size <= TOLERATED_PART * this.items.length) return
-    const some = [...this.unreadable.values()].slice(0, 5).map((text, i) => [` ${i + 1}`, text] as const)
+    // What was expected of each has been logged.
+    const some = [...this.unreadable.values()].slice(0, 5).map((text, i) => [` ${i + 1}`, text.split('\n')[0]] as const)
     throw new DataError('data set', 'too many images cannot be decoded', {
       given: {
         unreadable: `${this.unreadable.size} of ${this.items.length}, the first of them:`,
         ...Object.fromEntries(some),
       },
       expected: 'at most one in a hundred',
-      fix: 'get the data set again, or remove these files',
+      fix: 'get the files again, or leave these out',
     })
   }
 }

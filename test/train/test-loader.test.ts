@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { DataError } from '../../src/base/errors.ts'
 import { normalize } from '../../src/data/augment/normalize.ts'
 import { augTransforms } from '../../src/data/augment/transforms.ts'
 import { CategoryBlock, ImageBlock } from '../../src/data/blocks.ts'
@@ -18,8 +19,9 @@ import { stripes, tinyModel } from '../helpers/tiny.ts'
 await openTestGpu()
 
 /** Pictures wider than high, with transforms that draw at random in training, and statistics that are measured. */
-async function tinyLearner() {
+async function tinyLearner(broken?: (path: string) => never) {
   const picture = (path: string) => {
+    if (path.includes('broken')) broken?.(path)
     const { data } = stripes(path, 24)
     return { width: 24, height: 16, data: data.slice(0, 24 * 16 * 4) }
   }
@@ -102,6 +104,24 @@ describe('a loader of other files', () => {
     const { length } = platform.decoded
     await learner.getPredictions({ loader: loaders.test(paths) })
     expect(platform.decoded.length).toBe(length)
+  })
+
+  test('refuses a file that cannot be decoded by name, and leaves out one of a hundred', async () => {
+    const { learner, loaders, paths } = await tinyLearner((path) => {
+      throw new DataError(path, 'not an image', { expected: 'a JPEG or PNG' })
+    })
+    const predict = (files: readonly string[]) => learner.getPredictions({ loader: loaders.test(files) })
+    await expect(predict([paths[0], 'a/broken.png', paths[1]])).rejects.toThrowErrorMatchingInlineSnapshot(`
+      [DataError: data set: too many images cannot be decoded
+        unreadable  1 of 3, the first of them:
+         1          a/broken.png: not an image
+        expected at most one in a hundred
+        Fix: get the files again, or leave these out]
+    `)
+    const many = Array.from({ length: 100 }, (_, i) => (i === 7 ? 'a/broken.png' : paths[0]))
+    const { items, predictions } = await predict(many)
+    expect([...items]).toEqual([...many.keys()].filter((i) => i !== 7))
+    expect(predictions.rows).toBe(99)
   })
 
   test('refuses labels that do not fit, and no files', async () => {
