@@ -4,7 +4,7 @@ import type { MatrixSize } from '../src/gpu/matrices.ts'
 import { specialise } from '../src/gpu/prelude.ts'
 import { shaders } from '../src/gpu/shaders.gen.ts'
 import { forgetChoices, unknownPasses } from '../src/ops/kernels/choices.ts'
-import { candidateKernels, kernelName, matrixKernel, SHADERS, type Kernel } from '../src/ops/kernels/families.ts'
+import { candidateKernels, kernelName, matrixKernel, shaderOf, type Kernel } from '../src/ops/kernels/families.ts'
 import { passKey, type ConvolutionSizes, type Pass } from '../src/ops/kernels/sizes.ts'
 import type { Module } from '../src/nn/module.ts'
 import { xresnet18, xresnet50 } from '../src/nn/xresnet.ts'
@@ -79,7 +79,7 @@ function kernelsFor(gpu: Gpu, pass: Pass, sizes: ConvolutionSizes): Kernel[] {
 async function compile(gpu: Gpu, pass: Pass, sizes: ConvolutionSizes, kernel: Kernel): Promise<string | undefined> {
   const { device } = gpu
   const { dtype, ...shape } = sizes
-  const name = SHADERS[kernel.family][pass]
+  const name = shaderOf(kernel, pass)
   const { code } = specialise(name, shaders[name], { dtype, constants: kernel.constants, shape: { ...shape, SLICES: 2 }, subgroupSize: gpu.subgroupSize })
   device.pushErrorScope('validation')
   const module = device.createShaderModule({ code })

@@ -56,6 +56,8 @@ fn lanes12(value: f32) -> vec4f {
     subgroupBroadcast(value, 14u), subgroupBroadcast(value, 15u));
 }
 
+const COLUMNS = 4u;
+
 // What goes to the sums from 16 on.
 fn second(a: vec4f, b: vec4f) -> vec4f {
   if (STEP == 2u) { return a.zwzw; }
@@ -175,7 +177,7 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(subgroup_invocation_id) lane:
   let o = id.y * TILE;
   let channels = vec4u(column % C4 * 4u) + vec4u(0u, 1u, 2u, 3u);
   for (var i = 0u; i < min(TILE, shape.O - o); i++) {
-    let sum = sums[i / LANES * 16u + i % LANES];
+    let sum = sums[numberOf(i)];
     if (id.x * SUBGROUP + lane < columns) {
       // The padding channels are written as zero, whatever an infinity in dy made of them.
       dw[(id.z * shape.O + o + i) * columns + column] = select(vec4f(), sum, channels < vec4u(shape.C));

@@ -1,5 +1,8 @@
-// A tile of 2·LANES rows by SUBGROUP columns of four, in the registers of one subgroup: sum i belongs to row i of the
-// rows that lane i brings first, sum 16 + i to row i of those that it brings second.
+// A tile in the registers of one subgroup: 2·LANES rows by SUBGROUP columns of four. Sum i belongs to the row that lane i
+// brings first, sum 16 + i to the one that it brings second.
+//
+// Or, narrow, 4·LANES rows by SUBGROUP columns of two: then a third and a fourth row of the lane share these sums, in
+// their second halves.
 //
 // The sums are written out and not looped over: in a loop, a subgroup of sixteen lanes on Mesa's software adapter shuffles
 // its lanes one by one (a sixth of the speed).
@@ -12,7 +15,10 @@
 
 // Lanes that bring rows: four, eight or sixteen, of larger subgroups the first.
 const LANES = min(SUBGROUP, 16u);
-const TILE = 2u * LANES;
+// Whoever has COLUMNS columns a lane has this many rows.
+const TILE = 8u / COLUMNS * LANES;
+const NARROW = COLUMNS == 2u;
+const_assert COLUMNS == 4u || NARROW;
 const_assert STEP == 4u || STEP == 2u;
 
 struct Tile {
@@ -27,53 +33,64 @@ struct Tile {
 }
 
 fn addProduct(sum: vec4f, a: vec4f, w: mat4x4f) -> vec4f {
-  let two = fma(vec4f(a.y), w[1], fma(vec4f(a.x), w[0], sum));
-  if (STEP == 2u) { return two; }
-  return fma(vec4f(a.w), w[3], fma(vec4f(a.z), w[2], two));
+  return addProducts(sum, a, a, w);
 }
 
-// Adds a step: lane i has those of row i in `a`, of row LANES + i in `b`, and of its own columns in `w`.
+// Of row `a` to the first half of a sum, of row `c` to the second.
+fn addProducts(sum: vec4f, a: vec4f, c: vec4f, w: mat4x4f) -> vec4f {
+  let two = fma(vec4f(a.yy, c.yy), w[1], fma(vec4f(a.xx, c.xx), w[0], sum));
+  if (STEP == 2u) { return two; }
+  return fma(vec4f(a.ww, c.ww), w[3], fma(vec4f(a.zz, c.zz), w[2], two));
+}
+
+// What a lane brings in a step: the inner dimension of its rows, the third and fourth being its first and second again
+// where the tile is not narrow.
+struct Rows { a: vec4f, b: vec4f, c: vec4f, d: vec4f }
+
+// Adds a step: `w` has that of a lane's own columns, twice where the tile is narrow.
 @diagnostic(off, subgroup_uniformity)
-fn addStep(tile: ptr<function, Tile>, a: vec4f, b: vec4f, w: mat4x4f) {
-  (*tile).sum0 = addProduct((*tile).sum0, subgroupBroadcast(a, 0u), w);
-  (*tile).sum1 = addProduct((*tile).sum1, subgroupBroadcast(a, 1u), w);
-  (*tile).sum2 = addProduct((*tile).sum2, subgroupBroadcast(a, 2u), w);
-  (*tile).sum3 = addProduct((*tile).sum3, subgroupBroadcast(a, 3u), w);
-  (*tile).sum16 = addProduct((*tile).sum16, subgroupBroadcast(b, 0u), w);
-  (*tile).sum17 = addProduct((*tile).sum17, subgroupBroadcast(b, 1u), w);
-  (*tile).sum18 = addProduct((*tile).sum18, subgroupBroadcast(b, 2u), w);
-  (*tile).sum19 = addProduct((*tile).sum19, subgroupBroadcast(b, 3u), w);
+fn addStep(tile: ptr<function, Tile>, rows: Rows, w: mat4x4f) {
+  (*tile).sum0 = addProducts((*tile).sum0, subgroupBroadcast(rows.a, 0u), subgroupBroadcast(rows.c, 0u), w);
+  (*tile).sum1 = addProducts((*tile).sum1, subgroupBroadcast(rows.a, 1u), subgroupBroadcast(rows.c, 1u), w);
+  (*tile).sum2 = addProducts((*tile).sum2, subgroupBroadcast(rows.a, 2u), subgroupBroadcast(rows.c, 2u), w);
+  (*tile).sum3 = addProducts((*tile).sum3, subgroupBroadcast(rows.a, 3u), subgroupBroadcast(rows.c, 3u), w);
+  (*tile).sum16 = addProducts((*tile).sum16, subgroupBroadcast(rows.b, 0u), subgroupBroadcast(rows.d, 0u), w);
+  (*tile).sum17 = addProducts((*tile).sum17, subgroupBroadcast(rows.b, 1u), subgroupBroadcast(rows.d, 1u), w);
+  (*tile).sum18 = addProducts((*tile).sum18, subgroupBroadcast(rows.b, 2u), subgroupBroadcast(rows.d, 2u), w);
+  (*tile).sum19 = addProducts((*tile).sum19, subgroupBroadcast(rows.b, 3u), subgroupBroadcast(rows.d, 3u), w);
   if (LANES >= 8u) {
-    (*tile).sum4 = addProduct((*tile).sum4, subgroupBroadcast(a, 4u), w);
-    (*tile).sum5 = addProduct((*tile).sum5, subgroupBroadcast(a, 5u), w);
-    (*tile).sum6 = addProduct((*tile).sum6, subgroupBroadcast(a, 6u), w);
-    (*tile).sum7 = addProduct((*tile).sum7, subgroupBroadcast(a, 7u), w);
-    (*tile).sum20 = addProduct((*tile).sum20, subgroupBroadcast(b, 4u), w);
-    (*tile).sum21 = addProduct((*tile).sum21, subgroupBroadcast(b, 5u), w);
-    (*tile).sum22 = addProduct((*tile).sum22, subgroupBroadcast(b, 6u), w);
-    (*tile).sum23 = addProduct((*tile).sum23, subgroupBroadcast(b, 7u), w);
+    (*tile).sum4 = addProducts((*tile).sum4, subgroupBroadcast(rows.a, 4u), subgroupBroadcast(rows.c, 4u), w);
+    (*tile).sum5 = addProducts((*tile).sum5, subgroupBroadcast(rows.a, 5u), subgroupBroadcast(rows.c, 5u), w);
+    (*tile).sum6 = addProducts((*tile).sum6, subgroupBroadcast(rows.a, 6u), subgroupBroadcast(rows.c, 6u), w);
+    (*tile).sum7 = addProducts((*tile).sum7, subgroupBroadcast(rows.a, 7u), subgroupBroadcast(rows.c, 7u), w);
+    (*tile).sum20 = addProducts((*tile).sum20, subgroupBroadcast(rows.b, 4u), subgroupBroadcast(rows.d, 4u), w);
+    (*tile).sum21 = addProducts((*tile).sum21, subgroupBroadcast(rows.b, 5u), subgroupBroadcast(rows.d, 5u), w);
+    (*tile).sum22 = addProducts((*tile).sum22, subgroupBroadcast(rows.b, 6u), subgroupBroadcast(rows.d, 6u), w);
+    (*tile).sum23 = addProducts((*tile).sum23, subgroupBroadcast(rows.b, 7u), subgroupBroadcast(rows.d, 7u), w);
   }
   if (LANES == 16u) {
-    (*tile).sum8 = addProduct((*tile).sum8, subgroupBroadcast(a, 8u), w);
-    (*tile).sum9 = addProduct((*tile).sum9, subgroupBroadcast(a, 9u), w);
-    (*tile).sum10 = addProduct((*tile).sum10, subgroupBroadcast(a, 10u), w);
-    (*tile).sum11 = addProduct((*tile).sum11, subgroupBroadcast(a, 11u), w);
-    (*tile).sum12 = addProduct((*tile).sum12, subgroupBroadcast(a, 12u), w);
-    (*tile).sum13 = addProduct((*tile).sum13, subgroupBroadcast(a, 13u), w);
-    (*tile).sum14 = addProduct((*tile).sum14, subgroupBroadcast(a, 14u), w);
-    (*tile).sum15 = addProduct((*tile).sum15, subgroupBroadcast(a, 15u), w);
-    (*tile).sum24 = addProduct((*tile).sum24, subgroupBroadcast(b, 8u), w);
-    (*tile).sum25 = addProduct((*tile).sum25, subgroupBroadcast(b, 9u), w);
-    (*tile).sum26 = addProduct((*tile).sum26, subgroupBroadcast(b, 10u), w);
-    (*tile).sum27 = addProduct((*tile).sum27, subgroupBroadcast(b, 11u), w);
-    (*tile).sum28 = addProduct((*tile).sum28, subgroupBroadcast(b, 12u), w);
-    (*tile).sum29 = addProduct((*tile).sum29, subgroupBroadcast(b, 13u), w);
-    (*tile).sum30 = addProduct((*tile).sum30, subgroupBroadcast(b, 14u), w);
-    (*tile).sum31 = addProduct((*tile).sum31, subgroupBroadcast(b, 15u), w);
+    (*tile).sum8 = addProducts((*tile).sum8, subgroupBroadcast(rows.a, 8u), subgroupBroadcast(rows.c, 8u), w);
+    (*tile).sum9 = addProducts((*tile).sum9, subgroupBroadcast(rows.a, 9u), subgroupBroadcast(rows.c, 9u), w);
+    (*tile).sum10 = addProducts((*tile).sum10, subgroupBroadcast(rows.a, 10u), subgroupBroadcast(rows.c, 10u), w);
+    (*tile).sum11 = addProducts((*tile).sum11, subgroupBroadcast(rows.a, 11u), subgroupBroadcast(rows.c, 11u), w);
+    (*tile).sum12 = addProducts((*tile).sum12, subgroupBroadcast(rows.a, 12u), subgroupBroadcast(rows.c, 12u), w);
+    (*tile).sum13 = addProducts((*tile).sum13, subgroupBroadcast(rows.a, 13u), subgroupBroadcast(rows.c, 13u), w);
+    (*tile).sum14 = addProducts((*tile).sum14, subgroupBroadcast(rows.a, 14u), subgroupBroadcast(rows.c, 14u), w);
+    (*tile).sum15 = addProducts((*tile).sum15, subgroupBroadcast(rows.a, 15u), subgroupBroadcast(rows.c, 15u), w);
+    (*tile).sum24 = addProducts((*tile).sum24, subgroupBroadcast(rows.b, 8u), subgroupBroadcast(rows.d, 8u), w);
+    (*tile).sum25 = addProducts((*tile).sum25, subgroupBroadcast(rows.b, 9u), subgroupBroadcast(rows.d, 9u), w);
+    (*tile).sum26 = addProducts((*tile).sum26, subgroupBroadcast(rows.b, 10u), subgroupBroadcast(rows.d, 10u), w);
+    (*tile).sum27 = addProducts((*tile).sum27, subgroupBroadcast(rows.b, 11u), subgroupBroadcast(rows.d, 11u), w);
+    (*tile).sum28 = addProducts((*tile).sum28, subgroupBroadcast(rows.b, 12u), subgroupBroadcast(rows.d, 12u), w);
+    (*tile).sum29 = addProducts((*tile).sum29, subgroupBroadcast(rows.b, 13u), subgroupBroadcast(rows.d, 13u), w);
+    (*tile).sum30 = addProducts((*tile).sum30, subgroupBroadcast(rows.b, 14u), subgroupBroadcast(rows.d, 14u), w);
+    (*tile).sum31 = addProducts((*tile).sum31, subgroupBroadcast(rows.b, 15u), subgroupBroadcast(rows.d, 15u), w);
   }
 }
 
-// The sums by number, to be walked over: that of row i is number i / LANES * 16 + i % LANES.
+// The sums by number, to be walked over: that of row i is number numberOf(i), where the tile is narrow its half i / (2·LANES).
+fn numberOf(row: u32) -> u32 { return row / LANES % 2u * 16u + row % LANES; }
+
 fn sumsOf(tile: Tile) -> array<vec4f, 32> {
   return array<vec4f, 32>(
     tile.sum0, tile.sum1, tile.sum2, tile.sum3, tile.sum4, tile.sum5, tile.sum6, tile.sum7,

@@ -23,3 +23,10 @@ fn store4(value: vec4f) -> T4 {
   let carry = select(vec4u(0u), vec4u(1u, 0x10000u, 1u, 0x10000u), overflow);
   return vec2u(pack2x16float(finite.xy) + (carry.x | carry.y), pack2x16float(finite.zw) + (carry.z | carry.w));
 }
+
+// The first two of four channels.
+alias T2 = u32;
+
+fn store2(value: vec2f) -> T2 {
+  return store4(vec4f(value, 0.0, 0.0)).x;
+}

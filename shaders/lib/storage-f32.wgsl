@@ -16,3 +16,10 @@ fn loadPairs(first: Pair, second: Pair) -> vec4f {
 fn store4(value: vec4f) -> T4 {
   return value;
 }
+
+// The first two of four channels.
+alias T2 = vec2f;
+
+fn store2(value: vec2f) -> T2 {
+  return value;
+}

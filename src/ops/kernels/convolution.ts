@@ -4,7 +4,7 @@ import { release } from '../../tensor/scope.ts'
 import { elementCount, storedBytes, vectorCount } from '../../tensor/shape.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import { kernelFor } from './choices.ts'
-import { SHADERS, slicesWanted, workgroupsOf, type Kernel } from './families.ts'
+import { shaderOf, slicesWanted, workgroupsOf, type Kernel } from './families.ts'
 import { describeSizes, OPERANDS, productOf, type ConvolutionSizes, type Pass } from './sizes.ts'
 
 export type { ConvolutionSizes } from './sizes.ts'
@@ -38,7 +38,7 @@ export function runPass(
   const { N, H, W, C, P, Q, O, R, S, STRIDE, PAD, dtype } = launched
   const [left, right, result] = operands
   const [leftName, rightName, resultName] = OPERANDS[pass]
-  const shader = SHADERS[kernel.family][pass]
+  const shader = shaderOf(kernel, pass)
   const shape = { N, H, W, C, P, Q, O, R, S, STRIDE, PAD }
   const options = { constants: kernel.constants, dtype, detail: describeSizes(sizes), flops: 2 * N * P * Q * O * R * S * C }
   if (pass !== 'backward-weight') {

@@ -11,11 +11,13 @@ export interface Kernel {
   readonly columns: number
   /** Values of the shader's `@const`. */
   readonly constants: Readonly<Record<string, number>>
+  /** Of the broadcast family: twice the rows by half the columns. */
+  readonly narrow?: boolean
   /** How finely a weight gradient is split that has too few workgroups to fill the GPU. */
   readonly slices: 'many' | 'few'
 }
 
-export const SHADERS: Readonly<Record<KernelFamily, Readonly<Record<Pass, ShaderName>>>> = {
+const SHADERS: Readonly<Record<KernelFamily, Readonly<Record<Pass, ShaderName>>>> = {
   broadcast: {
     forward: 'conv2d/forward-broadcast',
     'backward-input': 'conv2d/backward-input-broadcast',
@@ -23,6 +25,17 @@ export const SHADERS: Readonly<Record<KernelFamily, Readonly<Record<Pass, Shader
   },
   tile: { forward: 'conv2d/forward-tile', 'backward-input': 'conv2d/backward-input-tile', 'backward-weight': 'conv2d/backward-weight-tile' },
   matrix: { forward: 'conv2d/forward-matrix', 'backward-input': 'conv2d/backward-input-matrix', 'backward-weight': 'conv2d/backward-weight-matrix' },
+}
+
+/** Broadcast kernels of half as many columns, for who has few. */
+const NARROW_SHADERS: Partial<Readonly<Record<Pass, ShaderName>>> = {
+  forward: 'conv2d/forward-broadcast-narrow',
+  'backward-input': 'conv2d/backward-input-broadcast-narrow',
+}
+
+/** What a kernel runs in. */
+export function shaderOf({ family, narrow }: Kernel, pass: Pass): ShaderName {
+  return (narrow ? NARROW_SHADERS[pass] : undefined) ?? SHADERS[family][pass]
 }
 
 type Tile = readonly [number, number, number, number, number]
@@ -47,7 +60,7 @@ function familyFor(gpu: Gpu, wanted: KernelFamily, { dtype }: ConvolutionSizes):
 /** A good kernel by rule: the largest tile of which there are enough, else the smallest. */
 export function defaultKernel(gpu: Gpu, pass: Pass, sizes: ConvolutionSizes, wanted: KernelFamily = gpu.family): Kernel {
   const family = familyFor(gpu, wanted, sizes)
-  if (family === 'broadcast') return broadcastKernel(gpu, sizes)
+  if (family === 'broadcast') return broadcastKernel(gpu, pass, sizes)
   const kernels = family === 'matrix' ? matrixKernels(gpu, MATRIX_TILES.slice(0, 3)) : TILES.slice(0, 2).map(tileKernel)
   return kernels.find((kernel) => workgroupsOf(kernel, pass, sizes) >= ENOUGH) ?? kernels[kernels.length - 1]
 }
@@ -91,12 +104,18 @@ export function slicesWanted(gpu: Gpu, kernel: Kernel, sizes: ConvolutionSizes):
   return Math.ceil(full / workgroupsOf(kernel, 'backward-weight', sizes))
 }
 
-/** Pixels (or out-channels) by vectors of four channels, one a lane. */
-function broadcastKernel({ subgroupSize }: Gpu, { dtype }: ConvolutionSizes): Kernel {
+/** What a column costs in a narrow kernel, against one of a wide one: 145 GFLOP/s against 132 where neither has idle lanes. */
+const NARROW_COST = 1.1
+
+/** Pixels (or out-channels) by channels: four a lane, or two where that leaves fewer lanes idle. See shaders/lib/broadcast-tile.wgsl. */
+function broadcastKernel({ subgroupSize }: Gpu, pass: Pass, sizes: ConvolutionSizes): Kernel {
   const lanes = Math.min(subgroupSize, 16)
-  // See shaders/lib/broadcast-tile.wgsl.
-  const STEP = dtype === 'f32' && lanes === 16 ? 2 : 4
-  return { family: 'broadcast', rows: 2 * lanes, columns: 4 * subgroupSize, constants: { STEP }, slices: 'many' }
+  const STEP = sizes.dtype === 'f32' && lanes === 16 ? 2 : 4
+  const wide = { family: 'broadcast', rows: 2 * lanes, columns: 4 * subgroupSize, constants: { STEP }, slices: 'many' } as const
+  const { columns } = productOf(pass, sizes)
+  const computed = (tile: number) => Math.ceil(columns / tile) * tile
+  if (NARROW_SHADERS[pass] === undefined || computed(wide.columns) <= NARROW_COST * computed(wide.columns / 2)) return wide
+  return { ...wide, rows: 2 * wide.rows, columns: wide.columns / 2, narrow: true }
 }
 
 function tileKernel([TILE_M, TILE_N, TILE_K, THREAD_M, THREAD_N]: Tile): Kernel {

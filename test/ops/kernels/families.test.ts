@@ -104,6 +104,23 @@ describe('the rule', () => {
     expect(names(small)).toEqual(['tile 32×32×16, 4×4 a thread', `matrix 32×32×32, 1×2 subgroups, ${M}×${N}×${K}`])
   })
 
+  test('takes narrow broadcast tiles where wide ones would leave lanes idle', () => {
+    const lanes = Math.max(4, gpu.subgroupSize)
+    const tile = (pass: Pass, channels: number) => {
+      const { rows, columns, narrow } = defaultKernel(gpu, pass, sizesOf([2, 8, 8, channels, channels, 3, 1]), 'broadcast')
+      return [rows / Math.min(lanes, 16), columns / lanes, narrow === true]
+    }
+    for (const pass of ['forward', 'backward-input'] as const) {
+      expect(tile(pass, 2 * lanes)).toEqual([4, 2, true])
+      expect(tile(pass, 5 * lanes)).toEqual([4, 2, true])
+      expect(tile(pass, 4 * lanes)).toEqual([2, 4, false])
+      // Where as many lanes are idle either way, a wide one costs less.
+      expect(tile(pass, 7 * lanes)).toEqual([2, 4, false])
+    }
+    // Its columns are numbered through all taps.
+    expect(tile('backward-weight', 4)).toEqual([2, 4, false])
+  })
+
   test('keeps f32 away from matrix units', () => {
     expect(defaultKernel(gpu, 'forward', { ...large, dtype: 'f32' }, 'matrix').family).toBe('tile')
   })
