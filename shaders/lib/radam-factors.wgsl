@@ -19,3 +19,13 @@ struct Factors {
   unused0: f32,
   unused1: f32,
 }
+
+// A row as it is loaded, in vectors: on a software adapter a number by itself takes as long as a vector.
+alias FactorRow = array<vec4f, 3>;
+
+fn factorsIn(row: FactorRow) -> Factors {
+  return Factors(
+    row[0].x, row[0].y, row[0].z, row[0].w,
+    row[1].x, row[1].y, row[1].z, row[1].w,
+    row[2].x, row[2].y, row[2].z, row[2].w);
+}

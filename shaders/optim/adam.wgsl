@@ -8,8 +8,8 @@
 // The factors are those of the block's parameter, its bias corrections among them (adam-factors.wgsl); with unscale 0
 // nothing changes. With HALF the f16 copy of p is written in the same pass.
 //
-// gradients, values, means, squares: [BLOCKS·128] f32   halves: the same in storage type   owners: [BLOCKS] u32
-// factors: [P] Factors
+// gradients, values, means, squares: [BLOCKS·256] f32   halves: the same in storage type   owners: [BLOCKS] u32
+// factors: [P] FactorRow
 // @use lib/adam-factors lib/optimizer-blocks
 // @const HALF:bool
 // @shape BLOCKS
@@ -17,7 +17,7 @@
 
 @group(0) @binding(0) var<storage, read> gradients: array<vec4f>;
 @group(0) @binding(1) var<storage, read> owners: array<u32>;
-@group(0) @binding(2) var<storage, read> factors: array<Factors>;
+@group(0) @binding(2) var<storage, read> factors: array<FactorRow>;
 @group(0) @binding(3) var<storage, read_write> values: array<vec4f>;
 @group(0) @binding(4) var<storage, read_write> means: array<vec4f>;
 @group(0) @binding(5) var<storage, read_write> squares: array<vec4f>;

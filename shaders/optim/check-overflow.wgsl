@@ -1,6 +1,7 @@
 // foundInfinity = 1 when any gradient is an infinity or not a number, which its exponent bits tell
 //
-// gradients: [BLOCKS·128] f32, read as bits   foundInfinity: [] u32; a workgroup four blocks, a thread two vectors of four
+// gradients: [BLOCKS·256] f32, read as bits   foundInfinity: [] u32
+// @use lib/blocks
 // @shape BLOCKS
 // @sample BLOCKS=3
 
@@ -11,13 +12,9 @@ const EXPONENT = vec4u(0x7f800000u);
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
-  let block = workgroupIndex(group) * 4u + thread / 16u;
-  if (block < shape.BLOCKS) {
-    let i = block * 32u + thread % 16u;
-    let first = (gradients[i] & EXPONENT) == EXPONENT;
-    let second = (gradients[i + 16u] & EXPONENT) == EXPONENT;
-    if (any(first | second)) {
-      atomicStore(&foundInfinity, 1u);
-    }
-  }
+  let block = blockOf(group, thread);
+  if (block >= shape.BLOCKS) { return; }
+  var bad = vec4<bool>();
+  for (var turn = 0u; turn < TURNS; turn++) { bad |= (gradients[vectorOf(block, thread, turn)] & EXPONENT) == EXPONENT; }
+  if (any(bad)) { atomicStore(&foundInfinity, 1u); }
 }

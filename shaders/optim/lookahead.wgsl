@@ -4,8 +4,8 @@
 //
 // With HALF the f16 copy of p is written in the same pass.
 //
-// values (p), slow (s): [BLOCKS·128] f32   halves: the same in storage type   due: [] u32
-// Grid: a workgroup four blocks, a thread two vectors of four.
+// values (p), slow (s): [BLOCKS·256] f32   halves: the same in storage type   due: [] u32
+// @use lib/blocks
 // @const ALPHA:f32 HALF:bool
 // @shape BLOCKS
 // @sample ALPHA=0.5 HALF=true BLOCKS=3
@@ -17,11 +17,9 @@
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
-  let block = workgroupIndex(group) * 4u + thread / 16u;
+  let block = blockOf(group, thread);
   if (block >= shape.BLOCKS || due == 0u) { return; }
-  let i = block * 32u + thread % 16u;
-  meet(i);
-  meet(i + 16u);
+  for (var turn = 0u; turn < TURNS; turn++) { meet(vectorOf(block, thread, turn)); }
 }
 
 fn meet(i: u32) {

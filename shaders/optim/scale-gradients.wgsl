@@ -1,6 +1,7 @@
 // gradient ← gradient · factor; infinities and NaN stay, so that whoever looks for them still finds them
 //
-// gradients: [BLOCKS·128] f32   factor: [] f32; a workgroup four blocks, a thread two vectors of four
+// gradients: [BLOCKS·256] f32   factor: [] f32
+// @use lib/blocks
 // @shape BLOCKS
 // @sample BLOCKS=3
 
@@ -11,11 +12,9 @@ const EXPONENT = vec4u(0x7f800000u);
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
-  let block = workgroupIndex(group) * 4u + thread / 16u;
+  let block = blockOf(group, thread);
   if (block >= shape.BLOCKS || factor == 1.0) { return; }
-  let i = block * 32u + thread % 16u;
-  shrink(i);
-  shrink(i + 16u);
+  for (var turn = 0u; turn < TURNS; turn++) { shrink(vectorOf(block, thread, turn)); }
 }
 
 fn shrink(i: u32) {

@@ -7,8 +7,8 @@
 // The factors are those of the block's parameter (sgd-factors.wgsl); with unscale 0 nothing changes. With HALF the f16
 // copy of p is written in the same pass.
 //
-// gradients, values, sums (m): [BLOCKS·128] f32   halves: the same in storage type   owners: [BLOCKS] u32
-// factors: [P] Factors
+// gradients, values, sums (m): [BLOCKS·256] f32   halves: the same in storage type   owners: [BLOCKS] u32
+// factors: [P] FactorRow
 // @use lib/sgd-factors lib/optimizer-blocks
 // @const HALF:bool
 // @shape BLOCKS
@@ -16,7 +16,7 @@
 
 @group(0) @binding(0) var<storage, read> gradients: array<vec4f>;
 @group(0) @binding(1) var<storage, read> owners: array<u32>;
-@group(0) @binding(2) var<storage, read> factors: array<Factors>;
+@group(0) @binding(2) var<storage, read> factors: array<FactorRow>;
 @group(0) @binding(3) var<storage, read_write> values: array<vec4f>;
 @group(0) @binding(4) var<storage, read_write> sums: array<vec4f>;
 @group(0) @binding(5) var<storage, read_write> halves: array<T4>;

@@ -1,6 +1,6 @@
 // sums[OFFSET + g] = Σ (gradient / scale)² over what workgroup g takes of a chunk, four partial sums in a vector
 //
-// gradients: [BLOCKS·128] f32   scale: [] f32   sums: [all workgroups of all chunks, 4] f32
+// gradients: [BLOCKS·256] f32   scale: [] f32   sums: [all workgroups of all chunks, 4] f32
 // Grid: any number of workgroups; together they go over the chunk in steps.
 // @use lib/rows
 // @const LANES:u32 ROWS:u32
@@ -19,7 +19,7 @@ fn main(
 ) {
   let unscale = 1.0 / scale;
   var sum = vec4f();
-  for (var i = group.x * LANES * ROWS + thread; i < shape.BLOCKS * 32u; i += groups.x * LANES * ROWS) {
+  for (var i = group.x * LANES * ROWS + thread; i < shape.BLOCKS * 64u; i += groups.x * LANES * ROWS) {
     let g = gradients[i] * unscale;
     sum += g * g;
   }

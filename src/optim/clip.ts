@@ -9,7 +9,7 @@ import type { Optimizer } from './optimizer.ts'
 /** Workgroups that add up a chunk: as many as keep a large GPU busy, few enough for one more to add up what they found. */
 const GROUPS = 512
 /** Blocks that a workgroup of 64 threads takes at once, a vector of four a thread. */
-const BLOCKS_AT_ONCE = 2
+const BLOCKS_AT_ONCE = 1
 
 /**
  * Shortens all gradients together where they are longer than maxNorm. Called between `backward` and the optimizer's

@@ -8,8 +8,11 @@ import type { Tensor } from '../tensor/tensor.ts'
 import { tensor, zeros } from '../tensor/transfer.ts'
 import type { Trainable } from './optimizer.ts'
 
-/** Elements to which a parameter's place is rounded up: 512 bytes of f32 and 256 of f16, where a binding may begin. */
-export const BLOCK = 128
+/**
+ * Elements to which a parameter's place is rounded up, those of a block in shaders/lib/blocks.wgsl: with 1024 bytes of f32
+ * and 512 of f16, a binding may begin there.
+ */
+export const BLOCK = 256
 
 /** A parameter's place. */
 export interface Slot {

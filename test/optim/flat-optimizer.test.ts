@@ -144,7 +144,7 @@ describe.each([
   })
 
   test('parameters that one binding cannot hold change as those that it can', async () => {
-    const shapes = [[3, 128], [200], [128], [4, 128], [1]]
+    const shapes = [[3, BLOCK], [BLOCK + 72], [BLOCK], [4, BLOCK], [1]]
     const run = async () => {
       const all = shapes.map((shape, i) => parameter(String(i), shape, 'weight', i))
       const optimizer = factory([all.slice(0, 2), all.slice(2)])

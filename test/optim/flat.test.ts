@@ -25,14 +25,14 @@ function parameters(...shapes: Shape[]): Parameter[] {
 }
 
 test('every parameter begins where a binding may, and keeps its numbers and gradient', async () => {
-  const all = parameters([2, 130], [1], [3, 3, 3, 3], [128])
+  const all = parameters([4, 130], [1], [3, 3, 3, 3], [128])
   // One has numbers on the GPU already, one a gradient, one a gradient of an earlier step.
   const before = await read(all[0].value)
   Object.assign(all[1].leaf, { gradient: tensor([42], [1]), hasGradient: true })
   all[3].leaf.gradient = tensor(hashUniform(128, 9), [128])
   const flat = new FlatParameters(all)
   expect(flat.chunks.map(({ slots, blocks }) => ({ offsets: slots.map(({ offset }) => offset), blocks }))).toEqual([
-    { offsets: [0, 384, 512, 640], blocks: 6 },
+    { offsets: [0, 3 * BLOCK, 4 * BLOCK, 5 * BLOCK], blocks: 6 },
   ])
   expect([...(await read(flat.chunks[0].owners))]).toEqual([0, 0, 0, 1, 2, 3])
   expect(await read(all[0].value)).toEqual(before)
@@ -40,13 +40,13 @@ test('every parameter begins where a binding may, and keeps its numbers and grad
   expect([...(await read(all[1].leaf.gradient!))]).toEqual([42])
   expect(await read(all[3].leaf.gradient!)).toEqual(new Float32Array(128))
   flat.keepHalves()
-  expect(all[3].half?.view.offset).toBe(640 * 2)
+  expect(all[3].half?.view.offset).toBe(5 * BLOCK * 2)
   expect(all[3].half?.leaf).toBe(all[3].leaf)
 })
 
 test('more than one binding holds', async () => {
   limitBindings(5 * BLOCK * 4 + 100)
-  const all = parameters([3, 128], [200], [128], [4, 128], [1])
+  const all = parameters([3, BLOCK], [BLOCK + 72], [BLOCK], [4, BLOCK], [1])
   const optimizer = adam()([all.slice(0, 2), all.slice(2)])
   const flat = all.map(({ value }) => value.storage.buffer.id)
   expect(new Set(flat).size).toBe(3)
@@ -63,7 +63,7 @@ test('more than one binding holds', async () => {
     reference.step(hashUniform(count, 77, -1, 1), hypers[i < 2 ? 0 : 1])
     expectClose(await read(value), reference.p, 'f32', { name: path })
   }
-  expect(() => new FlatParameters(parameters([6, 128]))).toThrow(DeviceError)
+  expect(() => new FlatParameters(parameters([6, BLOCK]))).toThrow(DeviceError)
 })
 
 test('places are given back when all have moved to another optimizer', () => {
