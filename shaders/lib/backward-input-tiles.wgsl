@@ -82,7 +82,7 @@ fn loadsOf(tile: Tile, thread: u32) -> Loads {
   return loads;
 }
 
-// Brings the groups from k on.
+// Brings the groups from k on, without branches, see lib/forward-tiles.
 fn bring(tile: Tile, loads: ptr<function, Loads>, thread: u32, k: u32) {
   let C4 = (shape.C + 3u) / 4u;
   let O4 = (shape.O + 3u) / 4u;
@@ -94,9 +94,8 @@ fn bring(tile: Tile, loads: ptr<function, Loads>, thread: u32, k: u32) {
   for (var i = 0u; i < LOADS_DY; i++) {
     // Below zero wraps to a huge number.
     let inside = group < tile.groups && (*loads).bottom[i] - up < shape.P && (*loads).right[i] - back < shape.Q;
-    var value = T4();
-    if (inside) { value = dy[(*loads).corner[i] + step]; }
-    keepLeft((*loads).loader + i * LOADERS, (*loads).group, value);
+    let value = dy[select(0u, (*loads).corner[i] + step, inside)];
+    keepLeft((*loads).loader + i * LOADERS, (*loads).group, select(T4(), value, inside));
   }
   for (var i = 0u; i < LOADS_WEIGHT; i++) {
     let slot = thread + i * THREADS;
@@ -107,9 +106,8 @@ fn bring(tile: Tile, loads: ptr<function, Loads>, thread: u32, k: u32) {
     let s = tile.s0 + rowTap % tile.tapsS * shape.STRIDE;
     let o = (k + row / 4u) % O4 * 4u + row % 4u;
     let inside = k + row / 4u < tile.groups && o < shape.O && column < C4;
-    var value = T4();
-    if (inside) { value = weight[((o * shape.R + r) * shape.S + s) * C4 + column]; }
-    keepRight(row, slot % (TILE_N / 4u), value);
+    let value = weight[select(0u, ((o * shape.R + r) * shape.S + s) * C4 + column, inside)];
+    keepRight(row, slot % (TILE_N / 4u), select(T4(), value, inside));
   }
 }
 

@@ -48,7 +48,7 @@ fn loadsOf(tile: Tile, thread: u32) -> Loads {
   return Loads(column < tile.columns, tap / shape.S, tap % shape.S, column % C4);
 }
 
-// Brings the pixels from k on.
+// Brings the pixels from k on, without branches, see lib/forward-tiles.
 fn bring(tile: Tile, loads: Loads, thread: u32, k: u32) {
   let C4 = (shape.C + 3u) / 4u;
   let O4 = (shape.O + 3u) / 4u;
@@ -56,9 +56,9 @@ fn bring(tile: Tile, loads: Loads, thread: u32, k: u32) {
     let slot = thread + i * THREADS;
     let row = slot / (TILE_M / 4u);
     let group = slot % (TILE_M / 4u);
-    var value = T4();
-    if (k + row < tile.end && tile.firstGroup + group < O4) { value = dy[(k + row) * O4 + tile.firstGroup + group]; }
-    keepLeft(row, group, value);
+    let inside = k + row < tile.end && tile.firstGroup + group < O4;
+    let value = dy[select(0u, (k + row) * O4 + tile.firstGroup + group, inside)];
+    keepLeft(row, group, select(T4(), value, inside));
   }
   for (var i = 0u; i < LOADS_X; i++) {
     let slot = thread + i * THREADS;
@@ -67,12 +67,10 @@ fn bring(tile: Tile, loads: Loads, thread: u32, k: u32) {
     let n = pixel / (shape.P * shape.Q);
     let h = pixel / shape.Q % shape.P * shape.STRIDE - shape.PAD + loads.r;
     let w = pixel % shape.Q * shape.STRIDE - shape.PAD + loads.s;
-    var value = T4();
     // Above or left of the image wraps to a huge number.
-    if (pixel < tile.end && loads.inside && h < shape.H && w < shape.W) {
-      value = x[((n * shape.H + h) * shape.W + w) * C4 + loads.c4];
-    }
-    keepRight(row, slot % (TILE_N / 4u), value);
+    let inside = pixel < tile.end && loads.inside && h < shape.H && w < shape.W;
+    let value = x[select(0u, ((n * shape.H + h) * shape.W + w) * C4 + loads.c4, inside)];
+    keepRight(row, slot % (TILE_N / 4u), select(T4(), value, inside));
   }
 }
 

@@ -13,14 +13,15 @@ const ACROSS = TILE_N / (SUBGROUPS_N * MATRIX_N);
 const WIDTH = ACROSS * MATRIX_N / 4u;
 
 const_assert DOWN * SUBGROUPS_M * MATRIX_M == TILE_M && ACROSS * SUBGROUPS_N * MATRIX_N == TILE_N;
-const_assert TILE_K % MATRIX_K == 0u && MATRIX_N % 4u == 0u;
+const_assert TILE_K % MATRIX_K == 0u && MATRIX_N % 4u == 0u && (SUBGROUPS_N & (SUBGROUPS_N - 1u)) == 0u;
 
 // One row of matrices of each subgroup, on its way out.
 var<workgroup> results: array<vec4f, SUBGROUPS * MATRIX_M * WIDTH>;
 
 // Where the part of a subgroup begins in the tile.
 fn partM(subgroup: u32) -> u32 { return subgroup / SUBGROUPS_N * (TILE_M / SUBGROUPS_M); }
-fn partN(subgroup: u32) -> u32 { return subgroup % SUBGROUPS_N * (TILE_N / SUBGROUPS_N); }
+// Masked, not the remainder: behind that, AMD's compiler sees no bound and folds no offset into a load.
+fn partN(subgroup: u32) -> u32 { return (subgroup & (SUBGROUPS_N - 1u)) * (TILE_N / SUBGROUPS_N); }
 
 // Adds leftTile · rightTile to the sums of this subgroup.
 fn addTiles(sums: ptr<function, Sums>, subgroup: u32) {

@@ -16,10 +16,17 @@ fn loadPairs(first: Pair, second: Pair) -> vec4f {
 // Rounds to nearest even; what is too large (from 65520 on) or not a number becomes an infinity of its sign, so that
 // an overflow reaches the gradients and is found there. WGSL leaves pack2x16float of such values undefined, and a
 // driver may assume that no value is one: therefore the test of the bits, the largest finite half, and one more bit.
+//
+// WGSL also leaves open how pack2x16float rounds, and on AMD's Vulkan driver it cuts off (v_cvt_pk_rtz_f16_f32, Mesa 25.0.7),
+// by which every activation would shrink. So the bits beyond a half are rounded here; below 2^-14, where halves are
+// 2^-24 apart, it is left to the driver.
 fn store4(value: vec4f) -> T4 {
-  let bits = bitcast<vec4u>(value);
-  let overflow = (bits & vec4u(0x7fffffffu)) >= vec4u(0x477ff000u);
-  let finite = select(value, bitcast<vec4f>((bits & vec4u(0x80000000u)) | vec4u(0x477fe000u)), overflow);
+  let given = bitcast<vec4u>(value);
+  let magnitude = given & vec4u(0x7fffffffu);
+  let nearest = (given + vec4u(0xfffu) + ((given >> vec4u(13u)) & vec4u(1u))) & vec4u(0xffffe000u);
+  let bits = select(given, nearest, magnitude >= vec4u(0x38800000u));
+  let overflow = magnitude >= vec4u(0x477ff000u);
+  let finite = bitcast<vec4f>(select(bits, (given & vec4u(0x80000000u)) | vec4u(0x477fe000u), overflow));
   let carry = select(vec4u(0u), vec4u(1u, 0x10000u, 1u, 0x10000u), overflow);
   return vec2u(pack2x16float(finite.xy) + (carry.x | carry.y), pack2x16float(finite.zw) + (carry.z | carry.w));
 }
