@@ -93,7 +93,7 @@ const RUN: Readonly<Record<Part, (plan: Plan, options: ReportOptions, save: Save
     for (const { pass, sizes, kernels } of subjects(gpu, plan.selection)) {
       for (const kernel of kernels) await addProof(proofs, gpu, pass, sizes, kernel)
       gpu.platform.status?.(`${pass} ${describeSizes(sizes)}`)
-      gpu.buffers.trim()
+      gpu.trim()
     }
     gpu.platform.status?.('')
     await save({ machine: machineOf(gpu), proofs })

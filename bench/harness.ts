@@ -126,7 +126,7 @@ export async function measure(gpu: Gpu, item: Case, timing: Timing = {}): Promis
     }
   } finally {
     operands.close()
-    if (gpu.buffers.allocatedBytes - gpu.buffers.usedBytes > SPARE_BYTES) gpu.buffers.trim()
+    if (gpu.buffers.allocatedBytes - gpu.buffers.usedBytes > SPARE_BYTES) gpu.trim()
   }
 }
 

@@ -85,7 +85,7 @@ export async function measurePeaks(gpu: Gpu, rounds = 5): Promise<Peaks> {
     copy: await fastestOf(COPIES, (shape) => probeCopy(gpu, shape, rounds)),
     ...(await probeLaunch(gpu)),
   }
-  gpu.buffers.trim()
+  gpu.trim()
   return peaks
 }
 

@@ -97,7 +97,7 @@ async function passesOf(gpu: Gpu, model: Module, size: number) {
   })
   await gpu.queue.finished()
   // The null backend has 512 MiB.
-  gpu.buffers.trim()
+  gpu.trim()
   return unknownPasses(gpu)
 }
 

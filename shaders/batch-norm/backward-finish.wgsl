@@ -2,10 +2,12 @@
 //
 //   dbias = Σ sums[s]    dweight = inverse·Σ products[s],  inverse = 1/√(variance + EPSILON)
 //   with TRAINING  b = -scale·inverse·dweight / PIXELS,  d = -scale·dbias / PIXELS;  else 0
+//   foundInfinity = 1 where dweight or dbias is an infinity or not a number
 //
 // sums, products: [SLICES,C]   channels: [3,C] as in finish.wgsl   dweight, dbias: [C]   coefficients: [2,C]   all f32
+// foundInfinity: [] u32
 // Grid: a lane a vector of channels, the rows share the runs.
-// @use lib/rows
+// @use lib/rows lib/overflow
 // @const LANES:u32 ROWS:u32 TRAINING:bool
 // @shape PIXELS SLICES VECTORS
 // @sample LANES=4 ROWS=8 TRAINING=true PIXELS=35 SLICES=2 VECTORS=3
@@ -16,6 +18,7 @@
 @group(0) @binding(3) var<storage, read_write> dweight: array<vec4f>;
 @group(0) @binding(4) var<storage, read_write> dbias: array<vec4f>;
 @group(0) @binding(5) var<storage, read_write> coefficients: array<vec4f>;
+@group(0) @binding(6) var<storage, read_write> foundInfinity: atomic<u32>;
 
 @compute @workgroup_size(LANES * ROWS)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
@@ -34,6 +37,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
     let scale = channels[2u * shape.VECTORS + channel];
     dbias[channel] = sum;
     dweight[channel] = product * inverse;
+    notice(isOverflow(sum) || isOverflow(product * inverse));
     var b = vec4f();
     var d = vec4f();
     if (TRAINING) {

@@ -5,7 +5,8 @@
 //
 // A matrix product (lib/backward-weight-tiles) by the matrix units of a GPU. Storage type f16.
 //
-// An infinity in dy makes its whole row o of dw infinite or NaN, also where its tap misses the image.
+// An infinity in dy makes its whole row o of dw infinite or NaN, also where its tap misses the image; foundInfinity [] u32
+// becomes 1 where dw is either.
 //
 // Grid: [ceil(4·R·S·C4 / TILE_N), ceil(O / TILE_M), SLICES].
 // Checked with lib/matrix-emulated, and on the 8×8×8 matrices of Mesa 26.1's software adapter; not on a GPU yet.
@@ -19,6 +20,7 @@
 @group(0) @binding(0) var<storage, read> x: array<T4>;
 @group(0) @binding(1) var<storage, read> dy: array<T4>;
 @group(0) @binding(2) var<storage, read_write> dw: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> foundInfinity: atomic<u32>;
 
 // Of rows in workgroup memory: of whole 16 bytes, and eight rows lie in different banks.
 const PITCH_DY = TILE_M / 4u + 2u;

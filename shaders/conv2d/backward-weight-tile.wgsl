@@ -6,7 +6,8 @@
 // A matrix product (lib/backward-weight-tiles), kept in registers as in forward-tile, but that both operands are
 // contiguous across K and lie in workgroup memory that way.
 //
-// An infinity in dy makes its whole row o of dw infinite or NaN, also where its tap misses the image.
+// An infinity in dy makes its whole row o of dw infinite or NaN, also where its tap misses the image; foundInfinity [] u32
+// becomes 1 where dw is either.
 //
 // Grid: [ceil(4·R·S·C4 / TILE_N), ceil(O / TILE_M), SLICES].
 // Checked on Mesa 25.0.7 lavapipe; not yet timed on a GPU.
@@ -20,6 +21,7 @@
 @group(0) @binding(0) var<storage, read> x: array<T4>;
 @group(0) @binding(1) var<storage, read> dy: array<T4>;
 @group(0) @binding(2) var<storage, read_write> dw: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> foundInfinity: atomic<u32>;
 
 const THREADS_M = TILE_M / THREAD_M;
 const THREADS_N = TILE_N / THREAD_N;

@@ -1,13 +1,16 @@
 // Sum of slices: total[i] = Σ over k of  slices[k,i],  COUNT values of vec4f in each of SLICES slices, in f32 and in
 // the order of the slices, so that the result is the same every time.
+// foundInfinity [] u32 becomes 1 where a sum is an infinity or not a number.
 //
 // Grid: a count, ceil(COUNT / 64).
 //
+// @use lib/overflow
 // @shape COUNT SLICES
 // @sample COUNT=5 SLICES=3
 
 @group(0) @binding(0) var<storage, read> slices: array<vec4f>;
 @group(0) @binding(1) var<storage, read_write> total: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> foundInfinity: atomic<u32>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) local: u32) {
@@ -18,4 +21,5 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) local
     sum += slices[k * shape.COUNT + i];
   }
   total[i] = sum;
+  notice(isOverflow(sum));
 }

@@ -2,8 +2,10 @@
 // tap and four in-channels, numbered in one row (tap·C4 + c/4), so that few channels do not leave threads idle. Which tile
 // of it a workgroup computes, what its threads bring to workgroup memory in a step of TILE_K, and where a sum goes.
 //
-// A kernel binds x, dy and dw, has THREADS, and says with keepLeft(k, m4, value) and keepRight(k, n4, value) where four
+// A kernel binds x, dy, dw and foundInfinity, has THREADS, and says with keepLeft(k, m4, value) and keepRight(k, n4, value) where four
 // neighbouring rows or columns lie in workgroup memory.
+//
+// @use lib/overflow
 
 const LOADS_DY = TILE_K * TILE_M / 4u / THREADS;
 const LOADS_X = TILE_K * TILE_N / 4u / THREADS;
@@ -81,6 +83,8 @@ fn put(tile: Tile, m: u32, n4: u32, sum: vec4f) {
   if (o < shape.O && column < tile.columns) {
     // The padding channels are written as zero, whatever an infinity in dy made of them.
     let channels = vec4u(column % ((shape.C + 3u) / 4u) * 4u) + vec4u(0u, 1u, 2u, 3u);
-    dw[(tile.slice * shape.O + o) * tile.columns + column] = select(vec4f(), sum, channels < vec4u(shape.C));
+    let value = select(vec4f(), sum, channels < vec4u(shape.C));
+    dw[(tile.slice * shape.O + o) * tile.columns + column] = value;
+    notice(isOverflow(value));
   }
 }

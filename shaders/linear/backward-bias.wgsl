@@ -1,11 +1,13 @@
-// dbias[o] = sum over n of dy[n,o]
+// dbias[o] = sum over n of dy[n,o];  foundInfinity = 1 where that is an infinity or not a number
 //
-// dy: [N,O] storage type   dbias: [O] f32; one thread a vector of four columns, down all rows
+// dy: [N,O] storage type   dbias: [O] f32   foundInfinity: [] u32; one thread a vector of four columns, down all rows
+// @use lib/overflow
 // @shape N COLUMNS
 // @sample N=3 COLUMNS=5
 
 @group(0) @binding(0) var<storage, read> dy: array<T4>;
 @group(0) @binding(1) var<storage, read_write> dbias: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> foundInfinity: atomic<u32>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
@@ -16,5 +18,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
       sum += load4(dy[n * shape.COLUMNS + column]);
     }
     dbias[column] = sum;
+    notice(isOverflow(sum));
   }
 }

@@ -70,7 +70,7 @@ export class Loaders {
 
   /** Gives GPU memory that nobody uses back to the driver: when sizes change, buffers of the old ones would stay. */
   freeMemory(): void {
-    currentGpu().buffers.trim()
+    currentGpu().trim()
   }
 
   /** The first training batch; good until its `release`. */

@@ -107,7 +107,7 @@ export class BufferPool {
     for (const list of arena.free.values()) for (const buffer of list) this.release(buffer)
   }
 
-  /** Destroys every unused buffer; for when sizes change, as between two phases of progressive resizing. */
+  /** Destroys every unused buffer, which nothing that is not submitted may still use, see `Gpu.trim`. */
   trim(): void {
     for (const list of this.free.values()) {
       for (const buffer of list) {

@@ -131,6 +131,13 @@ export class Gpu {
     return new Kernels(this.device, { shapeAsUniform, subgroupSize: Math.max(1, subgroupSize), emulateMatrices: matrices.emulated }, report, onCompile)
   }
 
+  /** Gives buffers that nobody uses back to the driver: when sizes change, those of the old ones would stay. */
+  trim(): void {
+    // What is recorded may still use them.
+    this.queue.submit()
+    this.buffers.trim()
+  }
+
   /** @throws the first error that the GPU has reported, as work after it may have run on stale data; or when it is closed. */
   check(): void {
     if (this.error) throw this.error

@@ -1,6 +1,7 @@
 import { DtypeError, OptionError, ShapeError } from '../base/errors.ts'
 import { elementwise, empty, launch, storageDtype } from '../tensor/launcher.ts'
 import { defineOp, requireAlike } from '../tensor/op.ts'
+import { noticeOverflow } from '../tensor/overflow.ts'
 import { isRecomputing } from '../tensor/recompute.ts'
 import { release } from '../tensor/scope.ts'
 import { elementCount, storedLastAxis } from '../tensor/shape.ts'
@@ -36,6 +37,7 @@ interface Plan extends Required<Omit<BatchNormOptions, 'residual'>> {
 
 const op = defineOp<Inputs, BatchNormOptions, Plan>({
   name: 'batchNorm',
+  noticesOverflow: true,
 
   plan([x, weight, bias, residual], { runningMean, runningVar, training, momentum = 0.1, eps = 1e-5, relu = false }) {
     if (x.shape.length < 2) throw new ShapeError('batchNorm', 'x has no batch', { given: { x }, expected: 'at least two axes, the channels last' })
@@ -127,9 +129,11 @@ function parameterGradients(
   launch('batch-norm/backward-sums', { ...given, sums, products }, spreadBy(runs, {
     constants: { RELU }, shape: { PIXELS: pixels, RUN, VECTORS: vectors }, dtype: plan.dtype, detail: plan.detail,
   }))
-  launch('batch-norm/backward-finish', { sums, products, channels: given.channels, ...made }, spreadBy(total, {
-    constants: { TRAINING: training }, shape: { PIXELS: pixels, SLICES, VECTORS: vectors },
-  }))
+  noticeOverflow(given.dy, [made.dweight, made.dbias], (foundInfinity) => {
+    launch('batch-norm/backward-finish', { sums, products, channels: given.channels, ...made, foundInfinity }, spreadBy(total, {
+      constants: { TRAINING: training }, shape: { PIXELS: pixels, SLICES, VECTORS: vectors },
+    }))
+  })
   release(sums)
   release(products)
 }

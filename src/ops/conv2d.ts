@@ -14,6 +14,7 @@ export interface Conv2dOptions {
 
 const op = defineOp<readonly [Tensor, Tensor], Conv2dOptions, ConvolutionSizes>({
   name: 'conv2d',
+  noticesOverflow: true,
 
   plan([x, weight], { stride = 1, pad = 0 }) {
     const given = { x, [weight.name ?? 'weight']: weight }

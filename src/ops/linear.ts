@@ -1,6 +1,7 @@
 import { DtypeError, ShapeError } from '../base/errors.ts'
 import { defineOp } from '../tensor/op.ts'
 import { empty, launch, storageDtype } from '../tensor/launcher.ts'
+import { noticeOverflow } from '../tensor/overflow.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { padTo4 } from '../tensor/shape.ts'
 import { convolve, convolveBackwardInput, convolveBackwardWeight, type ConvolutionSizes } from './kernels/convolution.ts'
@@ -8,6 +9,7 @@ import { convolve, convolveBackwardInput, convolveBackwardWeight, type Convoluti
 /** A matrix product is the 1×1 convolution of 1×1 images: one set of kernels serves both. */
 const op = defineOp<readonly [Tensor, Tensor, Tensor | undefined], undefined, ConvolutionSizes>({
   name: 'linear',
+  noticesOverflow: true,
 
   plan([x, weight, bias]) {
     const given = { x, [weight.name ?? 'weight']: weight, ...(bias ? { [bias.name ?? 'bias']: bias } : {}) }
@@ -37,7 +39,11 @@ const op = defineOp<readonly [Tensor, Tensor, Tensor | undefined], undefined, Co
     const dbias = needsBias ? target(2, 'f32') : undefined
     if (dbias) {
       const columns = padTo4(sizes.O) / 4
-      launch('linear/backward-bias', { dy, dbias }, { groups: Math.ceil(columns / 64), shape: { N: sizes.N, COLUMNS: columns }, dtype: sizes.dtype })
+      noticeOverflow(dy, [dbias], (foundInfinity) => {
+        launch('linear/backward-bias', { dy, dbias, foundInfinity }, {
+          groups: Math.ceil(columns / 64), shape: { N: sizes.N, COLUMNS: columns }, dtype: sizes.dtype,
+        })
+      })
     }
     const dx = needsX ? target(0) : undefined
     if (dx) convolveBackwardInput(sizes, dy, weight, dx)

@@ -53,6 +53,10 @@ export class FlatOptimizer implements Optimizer {
   private readonly hyperTable: Tensor
   /** Bound where the f16 copies would be. */
   private readonly noHalves: Tensor
+  /** [] u32, 0: in f32 no step is a bad one. */
+  private readonly never: Tensor
+  /** The gradients there are were used by a step. */
+  private stepped = false
   /** By parameter: it had a gradient at some step; its gradient is not zero. */
   private readonly seen: boolean[]
   private readonly dirty: boolean[]
@@ -72,6 +76,7 @@ export class FlatOptimizer implements Optimizer {
     this.factors = keep(zeros([count, algorithm.factorCount]))
     this.hyperTable = keep(zeros([groups.length, algorithm.hyperRow(algorithm.firstHypers).length]))
     this.noHalves = keep(zeros([4]))
+    this.never = keep(zeros([], 'u32'))
     this.fixedRules = groups.flatMap((group, i) =>
       group.map(({ kind }) => i * 4 + (kind === 'weight' || algorithm.decayNormAndBias ? 2 : 0)),
     )
@@ -101,8 +106,9 @@ export class FlatOptimizer implements Optimizer {
     this.flat.requireResidents()
     this.noticeGradients()
     const { hyperTable: hypers, rules, steps, factors, algorithm, flat } = this
-    const { scale, foundInfinity } = scaler
-    scaler.check(flat.chunks.map(({ gradients }) => gradients))
+    const { scale, mixed } = scaler
+    if (mixed) flat.checkOverflow()
+    const foundInfinity = mixed ? flat.foundInfinity : this.never
     launch(
       algorithm.factorShader,
       { hypers, rules, scale, foundInfinity, factors, ...(steps && { steps }) },
@@ -121,10 +127,14 @@ export class FlatOptimizer implements Optimizer {
         },
       )
     })
-    scaler.advance()
+    scaler.advance(flat.foundInfinity)
+    this.stepped = true
   }
 
   zeroGradients(): void {
+    // What was found in gradients that no step has used.
+    if (!this.stepped && this.slots.some(({ parameter }) => parameter.leaf.hasGradient)) clear(this.flat.foundInfinity)
+    this.stepped = false
     for (const { index, parameter } of this.slots) {
       this.dirty[index] ||= parameter.leaf.hasGradient
       parameter.leaf.hasGradient = false
@@ -142,7 +152,7 @@ export class FlatOptimizer implements Optimizer {
   }
 
   clearState(): void {
-    for (const made of this.kept()) clear(made)
+    for (const made of [...this.kept(), this.flat.foundInfinity]) clear(made)
   }
 
   keepHalves(): void {
@@ -174,7 +184,7 @@ export class FlatOptimizer implements Optimizer {
   }
 
   close(): void {
-    for (const made of [...this.kept(), this.rules, this.factors, this.hyperTable, this.noHalves]) release(made)
+    for (const made of [...this.kept(), this.rules, this.factors, this.hyperTable, this.noHalves, this.never]) release(made)
   }
 
   /** What a step remembers for the next one. */

@@ -46,6 +46,8 @@ const homes = new WeakMap<Trainable, FlatParameters>()
 export class FlatParameters {
   readonly chunks: readonly Chunk[]
   readonly count: number
+  /** [] u32: 1 while a gradient of this step is known to be an infinity or NaN. */
+  readonly foundInfinity: Tensor
   private residents: number
 
   /** @throws OptionError when a parameter is given twice, DeviceError when one is larger than a binding */
@@ -55,6 +57,7 @@ export class FlatParameters {
     if (twice) throw new OptionError('optimizer', 'a parameter is given twice', { given: { parameter: twice.path } })
     this.count = parameters.length
     this.residents = parameters.length
+    this.foundInfinity = keep(zeros([], 'u32'))
     const limit = Math.floor(currentGpu().device.limits.maxStorageBufferBindingSize / 4 / BLOCK) * BLOCK
     this.chunks = assign(parameters, limit).map((slots) => this.settle(slots))
   }
@@ -77,6 +80,14 @@ export class FlatParameters {
       launch('cast/to-f16', { x: chunk.values, y: halves }, { ...elementwise(chunk.values), dtype: 'f16' })
       chunk.halves = halves
       for (const slot of chunk.slots) slot.parameter.half = region(halves, slot)
+    }
+  }
+
+  /** Looks for infinities and NaN where that was not done as the gradients were written. */
+  checkOverflow(): void {
+    for (const { slots, gradients, blocks } of this.chunks) {
+      if (slots.every(({ parameter: { leaf } }) => leaf.gradient?.noticed || !leaf.hasGradient)) continue
+      launch('optim/check-overflow', { gradients, foundInfinity: this.foundInfinity }, { groups: Math.ceil(blocks / 4), shape: { BLOCKS: blocks } })
     }
   }
 
@@ -104,6 +115,7 @@ export class FlatParameters {
     const { parameter } = slot
     const { leaf } = parameter
     const gradient = region(chunk.gradients, slot)
+    gradient.foundInfinity = this.foundInfinity
     parameter.moveTo(region(chunk.values, slot))
     // One that is not of this step is left behind, and with it what a bad step may have left in it.
     if (leaf.gradient && leaf.hasGradient) copy(leaf.gradient, gradient)
@@ -118,6 +130,7 @@ export class FlatParameters {
     for (const { values, gradients, owners, halves } of this.chunks) {
       for (const made of [values, gradients, owners, halves]) if (made) release(made)
     }
+    release(this.foundInfinity)
   }
 }
 

@@ -2,7 +2,6 @@ import { launch } from '../tensor/launcher.ts'
 import { keep, release } from '../tensor/scope.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { item, tensor, upload } from '../tensor/transfer.ts'
-import { BLOCK } from './flat.ts'
 
 /** Source: torch.cuda.amp.GradScaler's defaults: twice as much after 2000 good steps, half after a bad one (optim/advance-scale.wgsl). */
 const FIRST_SCALE = 65536
@@ -20,8 +19,6 @@ export class LossScaler {
   readonly mixed: boolean
   /** [] f32: what backward begins with, and the optimizer divides gradients by. */
   readonly scale: Tensor
-  /** [] u32: 1 while the gradients of this step are known to be bad. */
-  readonly foundInfinity: Tensor
   /** [] u32: 1 when the last step that has ended was bad. */
   readonly skipped: Tensor
   private readonly goodSteps: Tensor
@@ -29,28 +26,14 @@ export class LossScaler {
   constructor({ mixed }: { readonly mixed: boolean }) {
     this.mixed = mixed
     this.scale = keep(tensor([mixed ? FIRST_SCALE : 1], []))
-    this.foundInfinity = keep(tensor([0], [], 'u32'))
     this.skipped = keep(tensor([0], [], 'u32'))
     this.goodSteps = keep(tensor([0], [], 'u32'))
   }
 
-  /** Looks for infinities and NaN in gradients, each [n·BLOCK] f32. */
-  check(gradients: readonly Tensor[]): void {
+  /** Ends a step: the scale for the next one. `foundInfinity`, [] u32, is 1 when it was a bad one, and 0 afterwards. */
+  advance(foundInfinity: Tensor): void {
     if (!this.mixed) return
-    for (const chunk of gradients) {
-      const blocks = chunk.shape[0] / BLOCK
-      launch(
-        'optim/check-overflow',
-        { gradients: chunk, foundInfinity: this.foundInfinity },
-        { groups: Math.ceil(blocks / 4), shape: { BLOCKS: blocks } },
-      )
-    }
-  }
-
-  /** Ends a step: the scale for the next one. */
-  advance(): void {
-    if (!this.mixed) return
-    const { scale, foundInfinity, skipped, goodSteps } = this
+    const { scale, skipped, goodSteps } = this
     launch('optim/advance-scale', { scale, foundInfinity, skipped, goodSteps }, { groups: 1, shape: { GROWTH_INTERVAL } })
   }
 
@@ -62,11 +45,10 @@ export class LossScaler {
   loadState({ scale, goodSteps }: { readonly scale: number; readonly goodSteps: number }): void {
     upload(this.scale, [scale])
     upload(this.goodSteps, [goodSteps])
-    upload(this.foundInfinity, [0])
   }
 
   /** Gives its buffers back. */
   close(): void {
-    for (const made of [this.scale, this.foundInfinity, this.skipped, this.goodSteps]) release(made)
+    for (const made of [this.scale, this.skipped, this.goodSteps]) release(made)
   }
 }

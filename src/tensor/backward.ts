@@ -2,6 +2,7 @@ import { DtypeError, ShapeError } from '../base/errors.ts'
 import { currentGpu } from '../gpu/device.ts'
 import { copy, elementwise, empty, launch } from './launcher.ts'
 import type { Target, TapeNode } from './op.ts'
+import { noticesOverflow } from './overflow.ts'
 import { hold, keep, unhold } from './scope.ts'
 import { sameShape } from './shape.ts'
 import type { Leaf, Tensor } from './tensor.ts'
@@ -92,7 +93,7 @@ function step(node: TapeNode, dy: Tensor, gradients: Map<Tensor, Tensor>): void 
   node.inputs.forEach((input, i) => {
     const gradient = results[i]
     if (!input || !gradient || !node.needs[i]) return
-    if (input.leaf) addToLeaf(input, input.leaf, gradient)
+    if (input.leaf) addToLeaf(input, input.leaf, gradient, node.noticesOverflow === true && noticesOverflow(dy))
     else addTo(gradients, input, gradient)
   })
 }
@@ -102,9 +103,10 @@ function leafGradient(input: Tensor, leaf: Leaf): Tensor {
   return leaf.gradient
 }
 
-function addToLeaf(input: Tensor, leaf: Leaf, gradient: Tensor): void {
+function addToLeaf(input: Tensor, leaf: Leaf, gradient: Tensor, noticed: boolean): void {
   const total = leafGradient(input, leaf)
   if (gradient === total) {
+    total.noticed = noticed && total.foundInfinity !== undefined
     leaf.hasGradient = true
     return
   }

@@ -16,6 +16,7 @@ export function empty(spec: Spec, label?: string): Tensor {
 export function launch(name: ShaderName, bindings: Readonly<Record<string, Tensor>>, options: LaunchOptions): void {
   const { kernels, queue, tracer } = currentGpu()
   const views = Object.fromEntries(Object.entries(bindings).map(([binding, bound]) => [binding, bound.view]))
+  for (const bound of Object.values(bindings)) bound.noticed = false
   const prepared = kernels.prepare(name, views, options)
   queue.launch(tracer ? tracer.withOperands(prepared, name, bindings) : prepared)
 }
@@ -23,6 +24,7 @@ export function launch(name: ShaderName, bindings: Readonly<Record<string, Tenso
 /** Copies the numbers of one tensor to another of the same size in bytes. */
 export function copy(source: Tensor, target: Tensor): void {
   currentGpu().queue.copy(source.view, target.view)
+  target.noticed = false
 }
 
 /** Fills a tensor with zeros. */

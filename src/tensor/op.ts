@@ -18,6 +18,8 @@ export interface Saved<I extends Inputs> {
 
 export interface OpDefinition<I extends Inputs, Options, Plan> {
   readonly name: string
+  /** Its kernels look through the gradients that they write to parameters, see overflow.ts. Default false: the optimizer does. */
+  readonly noticesOverflow?: boolean
   /** Checks shapes and options, on the CPU; what it returns is all that the launches need. @throws ShapeError, OptionError */
   plan(inputs: I, options: Options): Plan
   /** Records the launches that compute the output, and may put tensors aside for backward. */
@@ -42,6 +44,7 @@ export interface TapeNode {
   readonly output: Tensor
   readonly extras: readonly Tensor[]
   readonly needs: readonly boolean[]
+  readonly noticesOverflow?: boolean
   backward(dy: Tensor, target: Target): readonly (Tensor | undefined)[]
 }
 
@@ -80,7 +83,8 @@ export function defineOp<I extends Inputs, Options, Plan>(definition: OpDefiniti
     if (needs.some(Boolean)) {
       const saved = { inputs, output, extras }
       const backward: TapeNode['backward'] = (dy, target) => definition.backward(plan, dy, saved, needs, target)
-      remember({ name: definition.name, inputs, output, extras, needs, backward })
+      const { name, noticesOverflow = false } = definition
+      remember({ name, inputs, output, extras, needs, noticesOverflow, backward })
     }
     return output
   }

@@ -29,6 +29,7 @@ export function upload(target: Tensor, data: ArrayLike<number>): void {
   }
   const { buffer, offset } = target.view
   currentGpu().queue.write(buffer, offset, pack(data, target))
+  target.noticed = false
 }
 
 /** The numbers of a tensor on the CPU, without padding: Uint32Array for u32, Float32Array else. */

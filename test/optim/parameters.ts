@@ -10,7 +10,7 @@ export function parameter(name: string, shape: Shape, kind: ParameterKind = 'wei
   return new Parameter(name, shape, kind, () => hashUniform(elementCount(shape), seed, -1, 1))
 }
 
-/** Two groups with every kind: the last axes 3, 5 and 130 are padded, and 2·130·3 elements begin inside a third block. */
+/** Two groups with every kind: the last axes 3, 5 and 130 are padded, and [2,130,3] begins a fifth block. */
 export function parameterGroups(): Parameter[][] {
   return [
     [parameter('a', [2, 130, 3], 'weight', 1), parameter('b', [5], 'bias', 2)],

@@ -1,5 +1,6 @@
 import { currentGpu } from '../../gpu/device.ts'
 import { empty, launch } from '../../tensor/launcher.ts'
+import { noticeOverflow } from '../../tensor/overflow.ts'
 import { release } from '../../tensor/scope.ts'
 import { elementCount, storedBytes, vectorCount } from '../../tensor/shape.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
@@ -50,13 +51,15 @@ export function runPass(
   const partial = SLICES === 1 ? result : empty({ shape: [SLICES, ...result.shape], dtype: 'f32' }, 'slices of dw')
   const { rows, columns } = productOf(pass, sizes)
   const groups = [Math.ceil(columns / kernel.columns), Math.ceil(rows / kernel.rows), SLICES] as const
-  record(shader, { [leftName]: left, [rightName]: right, [resultName]: partial }, { ...options, shape: { ...shape, SLICES }, groups })
-  if (SLICES === 1) return
-  const COUNT = vectorCount(result)
-  record('conv2d/reduce-slices', { slices: partial, total: result }, {
-    groups: Math.ceil(COUNT / 64), shape: { COUNT, SLICES }, flops: SLICES * elementCount(result.shape),
+  noticeOverflow(right, [result], (foundInfinity) => {
+    record(shader, { [leftName]: left, [rightName]: right, [resultName]: partial, foundInfinity }, { ...options, shape: { ...shape, SLICES }, groups })
+    if (SLICES === 1) return
+    const COUNT = vectorCount(result)
+    record('conv2d/reduce-slices', { slices: partial, total: result, foundInfinity }, {
+      groups: Math.ceil(COUNT / 64), shape: { COUNT, SLICES }, flops: SLICES * elementCount(result.shape),
+    })
+    release(partial)
   })
-  release(partial)
 }
 
 /** Pixels of a row, at most: some rows are wanted for each slice. */

@@ -71,7 +71,7 @@ export async function tune(options: TuneOptions = {}): Promise<readonly Tuned[]>
     found.push(await tunePass(gpu, subject, candidates, stopwatch))
   }
   // Large, and not needed again.
-  gpu.buffers.trim()
+  gpu.trim()
   const rows = found.map(({ pass, kernel, timeMs, ruleMs }) => [pass, { kernel, timeMs, ruleMs }])
   const grown: TunedTable = { ...table, passes: { ...table.passes, ...Object.fromEntries(rows) } }
   read.set(gpu, grown)
