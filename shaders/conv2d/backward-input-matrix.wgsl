@@ -2,36 +2,38 @@
 //   dx[n,h,w,c] = Σ over r, s, o of  dy[n,p,q,o] · weight[o,r,s,c]  with  p·STRIDE - PAD + r = h,  q·STRIDE - PAD + s = w
 // dy [N,P,Q,O], weight [O,R,S,C], dx [N,H,W,C], f32 sums. A pixel that no tap reaches gets zero.
 //
-// A matrix product (lib/backward-input-tiles) by the matrix units of a GPU. Storage type f16.
+// A matrix product (lib/backward-input-tiles) by the matrix units of a GPU. Storage type f16, O and C stored as
+// multiples of eight channels: a thread brings eight at once.
 //
 // Grid: a count, STRIDE² · ceil(N·ceil(H/STRIDE)·ceil(W/STRIDE) / TILE_M) · ceil(C / TILE_N).
-// Checked with lib/matrix-emulated, and on the 8×8×8 matrices of Mesa 26.1's software adapter; not on a GPU yet.
+// Checked with lib/matrix-emulated; compiled by AMD's Vulkan compiler for RDNA3 (Mesa 25.0.7); not run on a GPU yet. The
+// version before, of four channels at once, ran on the 8×8×8 matrices of Mesa 26.1's software adapter.
 //
 // @use lib/matrix lib/backward-input-tiles
 // @const LANES:u32 TILE_M:u32 TILE_N:u32 TILE_K:u32 SUBGROUPS_M:u32 SUBGROUPS_N:u32 MATRIX_M:u32 MATRIX_N:u32 MATRIX_K:u32
 // @shape N H W C P Q O R S STRIDE PAD
 // @sample LANES=32 TILE_M=32 TILE_N=32 TILE_K=16 SUBGROUPS_M=2 SUBGROUPS_N=1 MATRIX_M=16 MATRIX_N=16 MATRIX_K=16
-// @sample N=3 H=5 W=6 C=10 P=3 Q=3 O=12 R=3 S=3 STRIDE=2 PAD=1
+// @sample N=3 H=5 W=6 C=16 P=3 Q=3 O=24 R=3 S=3 STRIDE=2 PAD=1
 
-@group(0) @binding(0) var<storage, read> dy: array<T4>;
-@group(0) @binding(1) var<storage, read> weight: array<T4>;
+@group(0) @binding(0) var<storage, read> dy: array<Group>;
+@group(0) @binding(1) var<storage, read> weight: array<Group>;
 @group(0) @binding(2) var<storage, read_write> dx: array<T4>;
 
-// Of rows in workgroup memory: of whole 16 bytes, and eight rows lie in different banks.
-const PITCH_DY = TILE_K / 4u + 2u;
-const PITCH_WEIGHT = TILE_N / 4u + 2u;
+// Of rows in workgroup memory: an odd number of 16 bytes, so that eight rows lie in different banks.
+const PITCH_DY = TILE_K / GROUP + 1u;
+const PITCH_WEIGHT = TILE_N / GROUP + 1u;
 
-const_assert TILE_N % 8u == 0u;
+const_assert TILE_N % (2u * GROUP) == 0u;
 
 // Pixels, contiguous along K; weight, contiguous along the in-channels.
-var<workgroup> leftTile: array<T4, TILE_M * PITCH_DY>;
-var<workgroup> rightTile: array<T4, TILE_K * PITCH_WEIGHT>;
+var<workgroup> leftTile: array<Group, TILE_M * PITCH_DY>;
+var<workgroup> rightTile: array<Group, TILE_K * PITCH_WEIGHT>;
 
-fn keepLeft(m: u32, group: u32, value: T4) { leftTile[m * PITCH_DY + group] = value; }
-fn keepRight(k: u32, n4: u32, value: T4) { rightTile[k * PITCH_WEIGHT + n4] = value; }
+fn keepLeft(m: u32, group: u32, value: Group) { leftTile[m * PITCH_DY + group] = value; }
+fn keepRight(k: u32, group: u32, value: Group) { rightTile[k * PITCH_WEIGHT + group] = value; }
 
-fn leftAt(m: u32, k: u32) -> Left { return leftRows(m * PITCH_DY + k / 4u, PITCH_DY); }
-fn rightAt(k: u32, n: u32) -> Right { return rightRows(k * PITCH_WEIGHT + n / 4u, PITCH_WEIGHT); }
+fn leftAt(m: u32, k: u32) -> Left { return leftRows(m * PITCH_DY + k / GROUP, PITCH_DY); }
+fn rightAt(k: u32, n: u32) -> Right { return rightRows(k * PITCH_WEIGHT + n / GROUP, PITCH_WEIGHT); }
 
 fn compute(id: vec3u, thread: u32, subgroup: u32, lane: u32) {
   let tile = tileOf(id);

@@ -3,40 +3,42 @@
 // x [N,H,W,C], dy [N,P,Q,O], dw [SLICES,O,R,S,C] in f32. The pixels are split into SLICES parts, each with a dw of its
 // own, which reduce-slices adds up; with one slice, dw is the result.
 //
-// A matrix product (lib/backward-weight-tiles) by the matrix units of a GPU. Storage type f16.
+// A matrix product (lib/backward-weight-tiles) by the matrix units of a GPU. Storage type f16, O and C stored as
+// multiples of eight channels: a thread brings eight at once.
 //
 // An infinity in dy makes its whole row o of dw infinite or NaN, also where its tap misses the image; foundInfinity [] u32
 // becomes 1 where dw is either.
 //
 // Grid: [ceil(4·R·S·C4 / TILE_N), ceil(O / TILE_M), SLICES].
-// Checked with lib/matrix-emulated, and on the 8×8×8 matrices of Mesa 26.1's software adapter; not on a GPU yet.
+// Checked with lib/matrix-emulated; compiled by AMD's Vulkan compiler for RDNA3 (Mesa 25.0.7); not run on a GPU yet. The
+// version before, of four channels at once, ran on the 8×8×8 matrices of Mesa 26.1's software adapter.
 //
 // @use lib/matrix lib/backward-weight-tiles
 // @const LANES:u32 TILE_M:u32 TILE_N:u32 TILE_K:u32 SUBGROUPS_M:u32 SUBGROUPS_N:u32 MATRIX_M:u32 MATRIX_N:u32 MATRIX_K:u32
 // @shape N H W C P Q O R S STRIDE PAD SLICES
 // @sample LANES=32 TILE_M=32 TILE_N=32 TILE_K=16 SUBGROUPS_M=2 SUBGROUPS_N=1 MATRIX_M=16 MATRIX_N=16 MATRIX_K=16
-// @sample N=3 H=5 W=6 C=10 P=3 Q=3 O=12 R=3 S=3 STRIDE=2 PAD=1 SLICES=2
+// @sample N=3 H=5 W=6 C=16 P=3 Q=3 O=24 R=3 S=3 STRIDE=2 PAD=1 SLICES=2
 
-@group(0) @binding(0) var<storage, read> x: array<T4>;
-@group(0) @binding(1) var<storage, read> dy: array<T4>;
+@group(0) @binding(0) var<storage, read> x: array<Group>;
+@group(0) @binding(1) var<storage, read> dy: array<Group>;
 @group(0) @binding(2) var<storage, read_write> dw: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> foundInfinity: atomic<u32>;
 
-// Of rows in workgroup memory: of whole 16 bytes, and eight rows lie in different banks.
-const PITCH_DY = TILE_M / 4u + 2u;
-const PITCH_X = TILE_N / 4u + 2u;
+// Of rows in workgroup memory: an odd number of 16 bytes, so that eight rows lie in different banks.
+const PITCH_DY = TILE_M / GROUP + 1u;
+const PITCH_X = TILE_N / GROUP + 1u;
 
-const_assert TILE_M % 8u == 0u && TILE_N % 8u == 0u;
+const_assert TILE_M % (2u * GROUP) == 0u && TILE_N % (2u * GROUP) == 0u;
 
 // Both contiguous across K.
-var<workgroup> leftTile: array<T4, TILE_K * PITCH_DY>;
-var<workgroup> rightTile: array<T4, TILE_K * PITCH_X>;
+var<workgroup> leftTile: array<Group, TILE_K * PITCH_DY>;
+var<workgroup> rightTile: array<Group, TILE_K * PITCH_X>;
 
-fn keepLeft(k: u32, m4: u32, value: T4) { leftTile[k * PITCH_DY + m4] = value; }
-fn keepRight(k: u32, n4: u32, value: T4) { rightTile[k * PITCH_X + n4] = value; }
+fn keepLeft(k: u32, group: u32, value: Group) { leftTile[k * PITCH_DY + group] = value; }
+fn keepRight(k: u32, group: u32, value: Group) { rightTile[k * PITCH_X + group] = value; }
 
-fn leftAt(m: u32, k: u32) -> Left { return leftColumns(k * PITCH_DY + m / 4u, PITCH_DY); }
-fn rightAt(k: u32, n: u32) -> Right { return rightRows(k * PITCH_X + n / 4u, PITCH_X); }
+fn leftAt(m: u32, k: u32) -> Left { return leftColumns(k * PITCH_DY + m / GROUP, PITCH_DY); }
+fn rightAt(k: u32, n: u32) -> Right { return rightRows(k * PITCH_X + n / GROUP, PITCH_X); }
 
 fn compute(id: vec3u, thread: u32, subgroup: u32, lane: u32) {
   let tile = tileOf(id);

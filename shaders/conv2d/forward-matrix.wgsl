@@ -2,32 +2,35 @@
 //   y[n,p,q,o] = Σ over r, s, c of  x[n, p·STRIDE - PAD + r, q·STRIDE - PAD + s, c] · weight[o,r,s,c]
 // x [N,H,W,C], weight [O,R,S,C], y [N,P,Q,O], f32 sums. Taps outside the image count as zero.
 //
-// A matrix product (lib/forward-tiles) by the matrix units of a GPU. Storage type f16.
+// A matrix product (lib/forward-tiles) by the matrix units of a GPU. Storage type f16, C stored as a multiple of
+// eight channels: a thread brings eight at once.
 //
 // Grid: a count, ceil(N·P·Q / TILE_M) · ceil(O / TILE_N).
-// Checked with lib/matrix-emulated, and on the 8×8×8 matrices of Mesa 26.1's software adapter; not on a GPU yet.
+// Checked with lib/matrix-emulated; compiled by AMD's Vulkan compiler for RDNA3 (Mesa 25.0.7); not run on a GPU yet. The
+// version before, of four channels at once, ran on the 8×8×8 matrices of Mesa 26.1's software adapter.
 //
 // @use lib/matrix lib/forward-tiles
 // @const LANES:u32 TILE_M:u32 TILE_N:u32 TILE_K:u32 SUBGROUPS_M:u32 SUBGROUPS_N:u32 MATRIX_M:u32 MATRIX_N:u32 MATRIX_K:u32
 // @shape N H W C P Q O R S STRIDE PAD
 // @sample LANES=32 TILE_M=32 TILE_N=32 TILE_K=16 SUBGROUPS_M=2 SUBGROUPS_N=1 MATRIX_M=16 MATRIX_N=16 MATRIX_K=16
-// @sample N=3 H=5 W=6 C=10 P=3 Q=3 O=12 R=3 S=3 STRIDE=2 PAD=1
+// @sample N=3 H=5 W=6 C=16 P=3 Q=3 O=24 R=3 S=3 STRIDE=2 PAD=1
 
-@group(0) @binding(0) var<storage, read> x: array<T4>;
-@group(0) @binding(1) var<storage, read> weight: array<T4>;
+@group(0) @binding(0) var<storage, read> x: array<Group>;
+@group(0) @binding(1) var<storage, read> weight: array<Group>;
 @group(0) @binding(2) var<storage, read_write> y: array<T4>;
 
-const PITCH = TILE_K / 4u + 2u; // of a row in workgroup memory: of whole 16 bytes, and eight rows lie in different banks
+// Of a row in workgroup memory: an odd number of 16 bytes, so that eight rows lie in different banks.
+const PITCH = TILE_K / GROUP + 1u;
 
 // Pixels and out-channels, each contiguous along K.
-var<workgroup> leftTile: array<T4, TILE_M * PITCH>;
-var<workgroup> rightTile: array<T4, TILE_N * PITCH>;
+var<workgroup> leftTile: array<Group, TILE_M * PITCH>;
+var<workgroup> rightTile: array<Group, TILE_N * PITCH>;
 
-fn keepLeft(m: u32, group: u32, value: T4) { leftTile[m * PITCH + group] = value; }
-fn keepRight(n: u32, group: u32, value: T4) { rightTile[n * PITCH + group] = value; }
+fn keepLeft(m: u32, group: u32, value: Group) { leftTile[m * PITCH + group] = value; }
+fn keepRight(n: u32, group: u32, value: Group) { rightTile[n * PITCH + group] = value; }
 
-fn leftAt(m: u32, k: u32) -> Left { return leftRows(m * PITCH + k / 4u, PITCH); }
-fn rightAt(k: u32, n: u32) -> Right { return rightColumns(n * PITCH + k / 4u, PITCH); }
+fn leftAt(m: u32, k: u32) -> Left { return leftRows(m * PITCH + k / GROUP, PITCH); }
+fn rightAt(k: u32, n: u32) -> Right { return rightColumns(n * PITCH + k / GROUP, PITCH); }
 
 fn compute(id: vec3u, thread: u32, subgroup: u32, lane: u32) {
   let tile = tileOf(id);

@@ -3,17 +3,17 @@
 // where a sum goes. Pixels are taken class by class of their row and column modulo STRIDE, and a class has its own taps
 // only, see conv2d/backward-input-broadcast.
 //
-// A kernel binds dy, weight and dx, has THREADS, and says where values lie in workgroup memory: with
-// keepLeft(m, group, value) four along K, with keepRight(k, n4, value) four neighbouring columns.
+// A kernel binds dy, weight and dx, has THREADS, and says where a Group of values lies in workgroup memory, which a thread
+// brings at once: with keepLeft(m, group, value) GROUP of them along K, with keepRight(k, group, value) as many columns.
 
-const STEP = TILE_K / 4u; // groups of four along K in a step
+const STEP = TILE_K / GROUP; // groups along K in a step
 const LOADERS = THREADS / STEP; // threads that load the same group of different rows
 const LOADS_DY = TILE_M / LOADERS;
-const LOADS_WEIGHT = TILE_K * TILE_N / 4u / THREADS;
+const LOADS_WEIGHT = TILE_K * TILE_N / GROUP / THREADS;
 const OUTSIDE = 0x40000000u; // a row or column far beyond any image
 
-const_assert STEP * 4u == TILE_K && STEP % 2u == 0u && LOADERS * STEP == THREADS;
-const_assert TILE_M % LOADERS == 0u && LOADS_WEIGHT * THREADS * 4u == TILE_K * TILE_N;
+const_assert STEP * GROUP == TILE_K && STEP % 2u == 0u && LOADERS * STEP == THREADS;
+const_assert TILE_M % LOADERS == 0u && LOADS_WEIGHT * THREADS * GROUP == TILE_K * TILE_N;
 
 struct Tile {
   // The class: row and column modulo STRIDE; its images, and how many pixels they have.
@@ -23,13 +23,12 @@ struct Tile {
   width: u32,
   pixels: u32,
   firstPixel: u32,
-  // Of four in-channels.
-  firstColumn: u32,
+  firstChannel: u32,
   // The taps of this class: r0, r0 + STRIDE, … of the rows, s0, s0 + STRIDE, … of the columns, of which there are tapsS, 1 if none.
   r0: u32,
   s0: u32,
   tapsS: u32,
-  // Along K, of four.
+  // Along K.
   groups: u32,
 }
 
@@ -49,8 +48,8 @@ fn tileOf(id: vec3u) -> Tile {
   let tapsS = (max(shape.S, s0) - s0 + shape.STRIDE - 1u) / shape.STRIDE;
   return Tile(
     offsetH, offsetW, height, width, pixels,
-    index / columns % tiles * TILE_M, index % columns * (TILE_N / 4u),
-    r0, s0, max(tapsS, 1u), tapsR * tapsS * ((shape.O + 3u) / 4u));
+    index / columns % tiles * TILE_M, index % columns * TILE_N,
+    r0, s0, max(tapsS, 1u), tapsR * tapsS * ((shape.O + GROUP - 1u) / GROUP));
 }
 
 fn isEmpty(tile: Tile) -> bool {
@@ -77,37 +76,37 @@ fn loadsOf(tile: Tile, thread: u32) -> Loads {
     let right = pixel % tile.width + (tile.offsetW + shape.PAD) / shape.STRIDE;
     loads.bottom[i] = select(OUTSIDE, bottom, pixel < tile.pixels);
     loads.right[i] = right;
-    loads.corner[i] = ((n * shape.P + bottom) * shape.Q + right) * ((shape.O + 3u) / 4u);
+    loads.corner[i] = ((n * shape.P + bottom) * shape.Q + right) * ((shape.O + GROUP - 1u) / GROUP);
   }
   return loads;
 }
 
 // Brings the groups from k on, without branches, see lib/forward-tiles.
 fn bring(tile: Tile, loads: ptr<function, Loads>, thread: u32, k: u32) {
-  let C4 = (shape.C + 3u) / 4u;
-  let O4 = (shape.O + 3u) / 4u;
+  let columns = (shape.C + GROUP - 1u) / GROUP;
+  let perTap = (shape.O + GROUP - 1u) / GROUP;
   let group = k + (*loads).group;
-  let tap = group / O4;
+  let tap = group / perTap;
   let up = tap / tile.tapsS;
   let back = tap % tile.tapsS;
-  let step = group % O4 - (up * shape.Q + back) * O4;
+  let step = group % perTap - (up * shape.Q + back) * perTap;
   for (var i = 0u; i < LOADS_DY; i++) {
     // Below zero wraps to a huge number.
     let inside = group < tile.groups && (*loads).bottom[i] - up < shape.P && (*loads).right[i] - back < shape.Q;
     let value = dy[select(0u, (*loads).corner[i] + step, inside)];
-    keepLeft((*loads).loader + i * LOADERS, (*loads).group, select(T4(), value, inside));
+    keepLeft((*loads).loader + i * LOADERS, (*loads).group, select(Group(), value, inside));
   }
   for (var i = 0u; i < LOADS_WEIGHT; i++) {
     let slot = thread + i * THREADS;
-    let row = slot / (TILE_N / 4u);
-    let column = tile.firstColumn + slot % (TILE_N / 4u);
-    let rowTap = (k + row / 4u) / O4;
+    let row = slot / (TILE_N / GROUP);
+    let column = tile.firstChannel / GROUP + slot % (TILE_N / GROUP);
+    let rowTap = (k + row / GROUP) / perTap;
     let r = tile.r0 + rowTap / tile.tapsS * shape.STRIDE;
     let s = tile.s0 + rowTap % tile.tapsS * shape.STRIDE;
-    let o = (k + row / 4u) % O4 * 4u + row % 4u;
-    let inside = k + row / 4u < tile.groups && o < shape.O && column < C4;
-    let value = weight[select(0u, ((o * shape.R + r) * shape.S + s) * C4 + column, inside)];
-    keepRight(row, slot % (TILE_N / 4u), select(T4(), value, inside));
+    let o = (k + row / GROUP) % perTap * GROUP + row % GROUP;
+    let inside = k + row / GROUP < tile.groups && o < shape.O && column < columns;
+    let value = weight[select(0u, ((o * shape.R + r) * shape.S + s) * columns + column, inside)];
+    keepRight(row, slot % (TILE_N / GROUP), select(Group(), value, inside));
   }
 }
 
@@ -115,7 +114,7 @@ fn bring(tile: Tile, loads: ptr<function, Loads>, thread: u32, k: u32) {
 fn put(tile: Tile, m: u32, n4: u32, sum: vec4f) {
   let C4 = (shape.C + 3u) / 4u;
   let pixel = tile.firstPixel + m;
-  let column = tile.firstColumn + n4;
+  let column = tile.firstChannel / 4u + n4;
   let n = pixel / (tile.height * tile.width);
   let h = pixel / tile.width % tile.height * shape.STRIDE + tile.offsetH;
   let w = pixel % tile.width * shape.STRIDE + tile.offsetW;

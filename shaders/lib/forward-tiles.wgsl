@@ -2,28 +2,28 @@
 // tile of it a workgroup computes, what its threads bring to workgroup memory in a step of TILE_K, and where a sum goes.
 //
 // A kernel binds x, weight and y, has THREADS, and says with keepLeft(m, group, value) and keepRight(n, group, value) where
-// four values along K lie in workgroup memory.
+// a Group along K lies in workgroup memory: GROUP values, which a thread brings at once.
 
-const STEP = TILE_K / 4u; // groups of four along K in a step
+const STEP = TILE_K / GROUP; // groups along K in a step
 const LOADERS = THREADS / STEP; // threads that load the same group of different rows
 const LOADS_X = TILE_M / LOADERS;
 const LOADS_WEIGHT = TILE_N / LOADERS;
 const OUTSIDE = 0x40000000u; // a row or column far beyond any image
 
-const_assert STEP * 4u == TILE_K && STEP % 2u == 0u && LOADERS * STEP == THREADS;
+const_assert STEP * GROUP == TILE_K && STEP % 2u == 0u && LOADERS * STEP == THREADS;
 const_assert TILE_M % LOADERS == 0u && TILE_N % LOADERS == 0u;
 
 struct Tile {
   firstPixel: u32,
   firstChannel: u32,
-  // Along K, of four.
+  // Along K.
   groups: u32,
 }
 
 fn tileOf(id: vec3u) -> Tile {
   let columns = (shape.O + TILE_N - 1u) / TILE_N;
   let index = workgroupIndex(id);
-  return Tile(index / columns * TILE_M, index % columns * TILE_N, shape.R * shape.S * ((shape.C + 3u) / 4u));
+  return Tile(index / columns * TILE_M, index % columns * TILE_N, shape.R * shape.S * ((shape.C + GROUP - 1u) / GROUP));
 }
 
 fn isEmpty(tile: Tile) -> bool {
@@ -50,7 +50,7 @@ fn loadsOf(tile: Tile, thread: u32) -> Loads {
     let left = pixel % shape.Q * shape.STRIDE - shape.PAD;
     loads.top[i] = select(OUTSIDE, top, pixel < shape.N * shape.P * shape.Q);
     loads.left[i] = left;
-    loads.corner[i] = ((n * shape.H + top) * shape.W + left) * ((shape.C + 3u) / 4u);
+    loads.corner[i] = ((n * shape.H + top) * shape.W + left) * ((shape.C + GROUP - 1u) / GROUP);
   }
   return loads;
 }
@@ -59,24 +59,24 @@ fn loadsOf(tile: Tile, thread: u32) -> Loads {
 // compiler for RDNA3 (Mesa 25.0.7) waits for one before it asks for the next. Its estimates of a workgroup's latency are 0.6
 // (tile) and 0.4 (matrix) of those with branches, in the median of the networks' shapes; not run on a GPU.
 fn bring(tile: Tile, loads: ptr<function, Loads>, k: u32) {
-  let C4 = (shape.C + 3u) / 4u;
+  let perTap = (shape.C + GROUP - 1u) / GROUP;
   let loader = (*loads).loader;
   let group = k + (*loads).group;
-  let tap = group / C4;
+  let tap = group / perTap;
   let r = tap / shape.S;
   let s = tap % shape.S;
-  let step = (r * shape.W + s) * C4 + group % C4;
+  let step = (r * shape.W + s) * perTap + group % perTap;
   for (var i = 0u; i < LOADS_X; i++) {
     // Above or left of the image wraps to a huge number.
     let inside = group < tile.groups && (*loads).top[i] + r < shape.H && (*loads).left[i] + s < shape.W;
     let value = x[select(0u, (*loads).corner[i] + step, inside)];
-    keepLeft(loader + i * LOADERS, (*loads).group, select(T4(), value, inside));
+    keepLeft(loader + i * LOADERS, (*loads).group, select(Group(), value, inside));
   }
   for (var i = 0u; i < LOADS_WEIGHT; i++) {
     let channel = loader + i * LOADERS;
     let inside = group < tile.groups && tile.firstChannel + channel < shape.O;
     let value = weight[select(0u, (tile.firstChannel + channel) * tile.groups + group, inside)];
-    keepRight(channel, (*loads).group, select(T4(), value, inside));
+    keepRight(channel, (*loads).group, select(Group(), value, inside));
   }
 }
 

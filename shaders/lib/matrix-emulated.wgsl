@@ -18,10 +18,12 @@ const_assert LANES % MATRIX_N == 0u && SHARE * LANES == MATRIX_M * MATRIX_N;
 
 var<private> thisLane: u32;
 
-fn leftRows(at: u32, pitch: u32) -> Left { return Place(4u * at, 4u * pitch, 1u); }
-fn leftColumns(at: u32, pitch: u32) -> Left { return Place(4u * at, 1u, 4u * pitch); }
-fn rightRows(at: u32, pitch: u32) -> Right { return Place(4u * at, 4u * pitch, 1u); }
-fn rightColumns(at: u32, pitch: u32) -> Right { return Place(4u * at, 1u, 4u * pitch); }
+fn leftRows(at: u32, pitch: u32) -> Left { return Place(GROUP * at, GROUP * pitch, 1u); }
+fn leftColumns(at: u32, pitch: u32) -> Left { return Place(GROUP * at, 1u, GROUP * pitch); }
+fn rightRows(at: u32, pitch: u32) -> Right { return Place(GROUP * at, GROUP * pitch, 1u); }
+fn rightColumns(at: u32, pitch: u32) -> Right { return Place(GROUP * at, 1u, GROUP * pitch); }
+
+fn halfOf(group: Group, index: u32) -> f32 { return unpack2x16float(group[index / 2u])[index % 2u]; }
 
 fn rowOf(i: u32) -> u32 { return thisLane / MATRIX_N + i * (LANES / MATRIX_N); }
 
@@ -29,10 +31,10 @@ fn addProduct(left: Left, right: Right, sum: Sum) -> Sum {
   var total = sum;
   for (var k = 0u; k < MATRIX_K; k++) {
     let b = right.first + k * right.row + thisLane % MATRIX_N * right.column;
-    let value = load4(rightTile[b / 4u])[b % 4u];
+    let value = halfOf(rightTile[b / GROUP], b % GROUP);
     for (var i = 0u; i < SHARE; i++) {
       let a = left.first + rowOf(i) * left.row + k * left.column;
-      total[i] += load4(leftTile[a / 4u])[a % 4u] * value;
+      total[i] += halfOf(leftTile[a / GROUP], a % GROUP) * value;
     }
   }
   return total;

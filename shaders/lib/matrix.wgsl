@@ -1,6 +1,6 @@
 // Subgroup matrices: f16 operands, f32 sums, on the matrix units of a GPU. lib/matrix-emulated has the same names.
 //
-// Offsets and pitches count the elements of a tile, vectors of four halves; rows of a matrix must begin at multiples of
+// Offsets and pitches count the elements of a tile, eight halves each, as rows of a matrix must begin at multiples of
 // 16 bytes (Vulkan, SPV_KHR_cooperative_matrix).
 //
 // @enable f16 subgroups subgroup_size_control chromium_experimental_subgroup_matrix

@@ -1,6 +1,7 @@
 import type { Gpu, KernelFamily } from '../../gpu/device.ts'
 import type { MatrixSize } from '../../gpu/matrices.ts'
 import type { ShaderName } from '../../gpu/shaders.gen.ts'
+import { padTo4 } from '../../tensor/shape.ts'
 import { productOf, type ConvolutionSizes, type Pass } from './sizes.ts'
 
 /** A way to compute a pass. */
@@ -51,15 +52,24 @@ const FULL = { software: 32, gpu: 1024 }
 /** With few slices there are so many times fewer: less to add up. */
 const FEW = 4
 
-/** The family that a pass runs in where `wanted` is asked for: matrix units take f16 only. */
-function familyFor(gpu: Gpu, wanted: KernelFamily, { dtype }: ConvolutionSizes): KernelFamily {
-  if (wanted === 'matrix' && (dtype !== 'f16' || matrixKernels(gpu, MATRIX_TILES.slice(0, 3)).length === 0)) return 'tile'
-  return wanted
+/** Halves that a matrix kernel brings to workgroup memory at once: 16 bytes. */
+const GROUP = 8
+
+/** Whether matrix kernels compute a pass: in f16, and where the channels that its operands lie along are stored in whole groups. */
+export function takesMatrices(pass: Pass, { C, O, dtype }: ConvolutionSizes): boolean {
+  const along = pass === 'forward' ? [C] : [C, O]
+  return dtype === 'f16' && along.every((channels) => padTo4(channels) % GROUP === 0)
+}
+
+/** The family that a pass runs in where `wanted` is asked for. */
+function familyFor(gpu: Gpu, pass: Pass, wanted: KernelFamily, sizes: ConvolutionSizes): KernelFamily {
+  const matrices = takesMatrices(pass, sizes) && matrixKernels(gpu, MATRIX_TILES.slice(0, 3)).length > 0
+  return wanted === 'matrix' && !matrices ? 'tile' : wanted
 }
 
 /** A good kernel by rule: the largest tile of which there are enough, else the smallest. */
 export function defaultKernel(gpu: Gpu, pass: Pass, sizes: ConvolutionSizes, wanted: KernelFamily = gpu.family): Kernel {
-  const family = familyFor(gpu, wanted, sizes)
+  const family = familyFor(gpu, pass, wanted, sizes)
   if (family === 'broadcast') return broadcastKernel(gpu, pass, sizes)
   const kernels = family === 'matrix' ? matrixKernels(gpu, MATRIX_TILES.slice(0, 3)) : TILES.slice(0, 2).map(tileKernel)
   return kernels.find((kernel) => workgroupsOf(kernel, pass, sizes) >= ENOUGH) ?? kernels[kernels.length - 1]
@@ -75,7 +85,7 @@ const ENOUGH = 64
 export function candidateKernels(gpu: Gpu, pass: Pass, sizes: ConvolutionSizes): readonly Kernel[] {
   const { rows, columns } = productOf(pass, sizes)
   const tileKernels = TILES.map(tileKernel).filter((kernel) => tileBytes(kernel) <= gpu.device.limits.maxComputeWorkgroupStorageSize)
-  const all = [...tileKernels, ...(sizes.dtype === 'f16' && !gpu.matrices.emulated ? matrixKernels(gpu) : [])]
+  const all = [...tileKernels, ...(takesMatrices(pass, sizes) && !gpu.matrices.emulated ? matrixKernels(gpu) : [])]
   const fitting = all.filter((kernel) => kernel.rows < 2 * Math.max(rows, 32) && kernel.columns < 2 * Math.max(columns, 32))
   if (pass !== 'backward-weight') return fitting
   return fitting.flatMap((kernel) => (slicesWanted(gpu, kernel, sizes) > 1 ? [kernel, { ...kernel, slices: 'few' as const }] : [kernel]))
@@ -142,10 +152,11 @@ export function matrixKernel(gpu: Gpu, [TILE_M, TILE_N, TILE_K, SUBGROUPS_M, SUB
 export function matrixKernelFits({ device: { limits } }: Gpu, { constants }: Kernel): boolean {
   const { LANES, TILE_M, TILE_N, TILE_K, SUBGROUPS_M, SUBGROUPS_N, MATRIX_M, MATRIX_N, MATRIX_K } = constants
   const threads = LANES * SUBGROUPS_M * SUBGROUPS_N
-  const loaders = threads / (TILE_K / 4)
+  const loaders = threads / (TILE_K / GROUP)
   const whole = [
-    TILE_M / (SUBGROUPS_M * MATRIX_M), TILE_N / (SUBGROUPS_N * MATRIX_N), TILE_K / MATRIX_K, TILE_K / 8, TILE_M / 8, TILE_N / 8,
-    loaders, TILE_M / loaders, TILE_N / loaders, (TILE_K * TILE_M) / (4 * threads), (TILE_K * TILE_N) / (4 * threads), threads / (TILE_N / 4),
+    TILE_M / (SUBGROUPS_M * MATRIX_M), TILE_N / (SUBGROUPS_N * MATRIX_N), TILE_K / MATRIX_K,
+    ...[TILE_M, TILE_N, TILE_K].map((side) => side / (2 * GROUP)), loaders, TILE_M / loaders, TILE_N / loaders,
+    (TILE_K * TILE_M) / (GROUP * threads), (TILE_K * TILE_N) / (GROUP * threads), threads / (TILE_N / GROUP),
   ]
   // Two tiles of halves, every row 16 bytes longer than what it holds, and a row of results in f32 of every subgroup.
   const tiles = 2 * (TILE_M + TILE_N) * TILE_K + 16 * (Math.max(TILE_M, TILE_K) + Math.max(TILE_N, TILE_K))

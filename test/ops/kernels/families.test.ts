@@ -16,8 +16,11 @@ afterEach(() => { gpu.family = family })
 
 const PASSES = ['forward', 'backward-input', 'backward-weight'] as const
 
-/** [N,H,W,C]→O R×R stride: the tiles' edges everywhere, few channels, and enough work for several tiles each way. */
-const SHAPES: readonly Convolution[] = [[3, 7, 6, 13, 37, 3, 2], [2, 9, 8, 3, 5, 3, 1], [5, 6, 7, 66, 70, 1, 1]]
+/**
+ * [N,H,W,C]→O R×R stride: the tiles' edges everywhere, few channels, and enough work for several tiles each way. All channels
+ * are stored as multiples of eight, as matrix kernels want them: some are such, and some end in padding.
+ */
+const SHAPES: readonly Convolution[] = [[3, 7, 6, 13, 37, 3, 2], [2, 9, 8, 6, 5, 3, 1], [5, 6, 7, 69, 72, 1, 1], [3, 7, 5, 24, 136, 3, 2]]
 type Convolution = readonly [number, number, number, number, number, number, number]
 
 function sizesOf([N, H, W, C, O, R, STRIDE]: Convolution, dtype: 'f16' | 'f32' = 'f16'): ConvolutionSizes {
@@ -124,6 +127,23 @@ describe('the rule', () => {
   test('keeps f32 away from matrix units', () => {
     expect(defaultKernel(gpu, 'forward', { ...large, dtype: 'f32' }, 'matrix').family).toBe('tile')
   })
+
+  test('keeps channels away from matrix units that are not stored in groups of eight', () => {
+    const families = (C: number, O: number) => PASSES.map((pass) => {
+      const sizes = sizesOf([2, 8, 8, C, O, 3, 1])
+      const { family } = defaultKernel(gpu, pass, sizes, 'matrix')
+      const tried = candidateKernels(gpu, pass, sizes).some((kernel) => kernel.family === 'matrix')
+      expect(tried).toBe(family === 'matrix' && !gpu.matrices.emulated)
+      return family
+    })
+    expect(families(24, 40)).toEqual(['matrix', 'matrix', 'matrix'])
+    // Stored as 8 and 16.
+    expect(families(5, 14)).toEqual(['matrix', 'matrix', 'matrix'])
+    // The out-channels of a forward pass are written four at a time.
+    expect(families(24, 10)).toEqual(['matrix', 'tile', 'tile'])
+    expect(families(3, 32)).toEqual(['tile', 'tile', 'tile'])
+    expect(families(36, 32)).toEqual(['tile', 'tile', 'tile'])
+  })
 })
 
 describe('candidates', () => {
@@ -156,6 +176,6 @@ describe('candidates', () => {
 test('zeros stay zeros', async () => {
   const sizes = sizesOf(SHAPES[1])
   const y = empty(operandSpec('y', sizes))
-  runPass('forward', sizes, [zeros([2, 9, 8, 3], 'f16'), zeros([5, 3, 3, 3], 'f16'), y], defaultKernel(gpu, 'forward', sizes, 'matrix'))
+  runPass('forward', sizes, [zeros([2, 9, 8, 6], 'f16'), zeros([5, 3, 3, 6], 'f16'), y], defaultKernel(gpu, 'forward', sizes, 'matrix'))
   expect([...(await read(y))].every((value) => value === 0)).toBe(true)
 })
