@@ -42,10 +42,13 @@ export function shaderOf({ family, narrow }: Kernel, pass: Pass): ShaderName {
 type Tile = readonly [number, number, number, number, number]
 
 /** TILE_M, TILE_N, TILE_K of a workgroup, THREAD_M, THREAD_N of a thread. The first two are those of the rule. */
-const TILES: readonly Tile[] = [[64, 64, 16, 8, 8], [32, 32, 16, 4, 4], [128, 128, 16, 8, 8], [64, 64, 16, 4, 4]]
+const TILES: readonly Tile[] = [[64, 64, 16, 8, 8], [32, 32, 16, 4, 4], [128, 128, 16, 8, 8], [64, 64, 16, 4, 4], [128, 32, 16, 8, 4], [32, 128, 16, 4, 8]]
 
 /** TILE_M, TILE_N, TILE_K of a workgroup, and how many subgroups share it down and across. The first three are those of the rule. */
-const MATRIX_TILES: readonly Tile[] = [[128, 128, 32, 2, 2], [64, 64, 32, 2, 2], [32, 32, 32, 1, 2], [128, 64, 32, 2, 2], [64, 128, 32, 2, 2]]
+const MATRIX_TILES: readonly Tile[] = [
+  [128, 128, 32, 2, 2], [64, 64, 32, 2, 2], [32, 32, 32, 1, 2],
+  [128, 64, 32, 2, 2], [64, 128, 32, 2, 2], [128, 32, 32, 4, 1], [32, 128, 32, 1, 4],
+]
 
 /** Workgroups that fill the device: two cores take turns at 32; a GPU wants some for each of its hundred or so processors. */
 const FULL = { software: 32, gpu: 1024 }

@@ -48,6 +48,8 @@ describe('matrix kernels', () => {
     { size: { M: 16, N: 16, K: 16 }, tile: [64, 64, 32, 2, 2], lanes: 32 },
     { size: { M: 16, N: 16, K: 16 }, tile: [32, 32, 32, 1, 2], lanes: 32 },
     { size: { M: 16, N: 16, K: 16 }, tile: [128, 64, 32, 2, 2], lanes: 32 },
+    { size: { M: 16, N: 16, K: 16 }, tile: [128, 32, 32, 4, 1], lanes: 32 },
+    { size: { M: 16, N: 16, K: 16 }, tile: [32, 128, 32, 1, 4], lanes: 32 },
     { size: { M: 16, N: 16, K: 16 }, tile: [128, 128, 16, 2, 2], lanes: 32 },
     { size: { M: 16, N: 16, K: 16 }, tile: [64, 64, 32, 2, 2], lanes: 64 },
     { size: { M: 16, N: 8, K: 16 }, tile: [32, 64, 32, 1, 2], lanes: 32 },
