@@ -10,8 +10,8 @@
 // becomes 1 where dw is either.
 //
 // Grid: [ceil(4·R·S·C4 / TILE_N), ceil(O / TILE_M), SLICES].
-// Checked with lib/matrix-emulated; compiled by AMD's Vulkan compiler for RDNA3 (Mesa 25.0.7); not run on a GPU yet. The
-// version before, of four channels at once, ran on the 8×8×8 matrices of Mesa 26.1's software adapter.
+// Checked with lib/matrix-emulated, and on the 8×8×8 matrices of Mesa 26.1's software adapter; compiled by AMD's Vulkan
+// compiler for RDNA3 (Mesa 25.0.7); not run on a GPU yet.
 //
 // @use lib/matrix lib/backward-weight-tiles
 // @const LANES:u32 TILE_M:u32 TILE_N:u32 TILE_K:u32 SUBGROUPS_M:u32 SUBGROUPS_N:u32 MATRIX_M:u32 MATRIX_N:u32 MATRIX_K:u32

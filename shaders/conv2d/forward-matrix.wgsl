@@ -6,8 +6,8 @@
 // eight channels: a thread brings eight at once.
 //
 // Grid: a count, ceil(N·P·Q / TILE_M) · ceil(O / TILE_N).
-// Checked with lib/matrix-emulated; compiled by AMD's Vulkan compiler for RDNA3 (Mesa 25.0.7); not run on a GPU yet. The
-// version before, of four channels at once, ran on the 8×8×8 matrices of Mesa 26.1's software adapter.
+// Checked with lib/matrix-emulated, and on the 8×8×8 matrices of Mesa 26.1's software adapter; compiled by AMD's Vulkan
+// compiler for RDNA3 (Mesa 25.0.7); not run on a GPU yet.
 //
 // @use lib/matrix lib/forward-tiles
 // @const LANES:u32 TILE_M:u32 TILE_N:u32 TILE_K:u32 SUBGROUPS_M:u32 SUBGROUPS_N:u32 MATRIX_M:u32 MATRIX_N:u32 MATRIX_K:u32
