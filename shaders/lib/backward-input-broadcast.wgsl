@@ -136,8 +136,7 @@ fn compute(id: vec3u, lane: u32) {
   // The bound goes through a broadcast so that no compiler unrolls the loop: sixteen stores treble the time it takes.
   let count = subgroupBroadcastFirst(min(TILE, pixels - first));
   for (var i = 0u; i < count; i++) {
-    let own = select(select(placeA, placeB, i >= LANES), select(placeC, placeD, i >= 3u * LANES), i >= 2u * LANES);
-    let place = subgroupShuffle(own, i % LANES);
+    let place = ofRow(i, placeA, placeB, placeC, placeD);
     let sum = sums[numberOf(i)];
     if (column < vectors && place != NOWHERE) { put(place, column, sum, i >= 2u * LANES); }
   }

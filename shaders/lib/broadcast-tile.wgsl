@@ -88,6 +88,13 @@ fn addStep(tile: ptr<function, Tile>, rows: Rows, w: mat4x4f) {
   }
 }
 
+// What the lane that brings a row knows of it: of its four rows a, b, c and d.
+@diagnostic(off, subgroup_uniformity)
+fn ofRow(row: u32, a: u32, b: u32, c: u32, d: u32) -> u32 {
+  let own = select(select(a, b, row >= LANES), select(c, d, row >= 3u * LANES), row >= 2u * LANES);
+  return subgroupShuffle(own, row % LANES);
+}
+
 // The sums by number, to be walked over: that of row i is number numberOf(i), where the tile is narrow its half i / (2·LANES).
 fn numberOf(row: u32) -> u32 { return row / LANES % 2u * 16u + row % LANES; }
 
