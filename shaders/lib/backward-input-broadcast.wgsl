@@ -11,7 +11,7 @@
 //
 // Grid: a count, STRIDE² · ceil(N·ceil(H/STRIDE)·ceil(W/STRIDE) / TILE) · ceil(C / (COLUMNS·SUBGROUP)).
 //
-// @use lib/broadcast-tile
+// @use lib/broadcast-tile lib/pixel-order
 
 const NOWHERE = 0xffffffffu;
 // Pairs of words in a step.
@@ -33,15 +33,12 @@ struct Parity {
 // class reaches it from.
 struct Pixel { n: u32, i: u32, j: u32, up: u32, left: u32 }
 
-// Pixel `given` of a class. Small images lie side by side, see lib/forward-broadcast.
-fn pixelAt(given: u32, parity: Parity) -> Pixel {
-  let number = min(given, parity.pixels - 1u);
-  let aside = parity.area <= 256u && shape.R * shape.S > 1u;
-  let n = select(number / parity.area, number % shape.N, aside);
-  let position = select(number % parity.area, number / shape.N, aside);
-  let i = position / parity.width;
-  let j = position % parity.width;
-  return Pixel(n, i, j, i + (parity.h + shape.PAD) / shape.STRIDE, j + (parity.w + shape.PAD) / shape.STRIDE);
+// A pixel of a class.
+fn pixelAt(number: u32, parity: Parity) -> Pixel {
+  let place = placeIn(shape.N, parity.area, min(number, parity.pixels - 1u));
+  let i = place.position / parity.width;
+  let j = place.position - i * parity.width;
+  return Pixel(place.image, i, j, i + (parity.h + shape.PAD) / shape.STRIDE, j + (parity.w + shape.PAD) / shape.STRIDE);
 }
 
 // Below zero wraps to a huge number, so one comparison tells.
@@ -84,8 +81,12 @@ fn compute(id: vec3u, lane: u32) {
   let parity = Parity(number / shape.STRIDE, number % shape.STRIDE, width, height * width, pixels);
   let pixelA = pixelAt(first + lane % LANES, parity);
   let pixelB = pixelAt(first + LANES + lane % LANES, parity);
-  let pixelC = pixelAt(first + 2u * LANES + lane % LANES, parity);
-  let pixelD = pixelAt(first + 3u * LANES + lane % LANES, parity);
+  var pixelC = Pixel();
+  var pixelD = Pixel();
+  if (NARROW) {
+    pixelC = pixelAt(first + 2u * LANES + lane % LANES, parity);
+    pixelD = pixelAt(first + 3u * LANES + lane % LANES, parity);
+  }
 
   var tile = Tile();
 

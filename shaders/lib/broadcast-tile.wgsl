@@ -88,10 +88,11 @@ fn addStep(tile: ptr<function, Tile>, rows: Rows, w: mat4x4f) {
   }
 }
 
-// What the lane that brings a row knows of it: of its four rows a, b, c and d.
+// What the lane that brings a row knows of it: of its rows a, b and, where the tile is narrow, c and d.
 @diagnostic(off, subgroup_uniformity)
 fn ofRow(row: u32, a: u32, b: u32, c: u32, d: u32) -> u32 {
-  let own = select(select(a, b, row >= LANES), select(c, d, row >= 3u * LANES), row >= 2u * LANES);
+  var own = select(a, b, row >= LANES);
+  if (NARROW) { own = select(own, select(c, d, row >= 3u * LANES), row >= 2u * LANES); }
   return subgroupShuffle(own, row % LANES);
 }
 

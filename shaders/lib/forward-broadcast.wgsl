@@ -8,7 +8,7 @@
 //
 // Grid: a count, ceil(N·P·Q / TILE) · ceil(O / (COLUMNS·SUBGROUP)).
 //
-// @use lib/broadcast-tile
+// @use lib/broadcast-tile lib/pixel-order
 
 // Pairs of words in a step.
 const ADVANCE = STEP * PAIRS / 4u;
@@ -17,18 +17,12 @@ const_assert ADVANCE > 0u;
 // An output pixel, and the row and column of the input pixel under the kernel's corner.
 struct Pixel { n: u32, p: u32, q: u32, top: u32, left: u32 }
 
-// Small images are numbered position by position, the images of the batch side by side: then a whole tile is at the
-// same border, and the taps that miss the image are skipped instead of multiplied by zero (2×2 images: five of nine).
-// Larger ones, and 1×1 convolutions, which miss nothing, go row by row: so the caches have less to fetch.
-fn pixelAt(given: u32) -> Pixel {
+fn pixelAt(number: u32) -> Pixel {
   let area = shape.P * shape.Q;
-  let number = min(given, shape.N * area - 1u);
-  let aside = area <= 256u && shape.R * shape.S > 1u;
-  let n = select(number / area, number % shape.N, aside);
-  let position = select(number % area, number / shape.N, aside);
-  let p = position / shape.Q;
-  let q = position % shape.Q;
-  return Pixel(n, p, q, p * shape.STRIDE - shape.PAD, q * shape.STRIDE - shape.PAD);
+  let place = placeIn(shape.N, area, min(number, shape.N * area - 1u));
+  let p = place.position / shape.Q;
+  let q = place.position - p * shape.Q;
+  return Pixel(place.image, p, q, p * shape.STRIDE - shape.PAD, q * shape.STRIDE - shape.PAD);
 }
 
 // What is left of or above the image wraps to a huge number, so one comparison tells.
@@ -62,8 +56,12 @@ fn compute(id: vec3u, lane: u32) {
   // This lane's pixels.
   let pixelA = pixelAt(first + lane % LANES);
   let pixelB = pixelAt(first + LANES + lane % LANES);
-  let pixelC = pixelAt(first + 2u * LANES + lane % LANES);
-  let pixelD = pixelAt(first + 3u * LANES + lane % LANES);
+  var pixelC = Pixel();
+  var pixelD = Pixel();
+  if (NARROW) {
+    pixelC = pixelAt(first + 2u * LANES + lane % LANES);
+    pixelD = pixelAt(first + 3u * LANES + lane % LANES);
+  }
   // This lane's out-channels, rows of weight; beyond O the last row again, whose sums are not stored.
   let row = shape.R * shape.S * pairs;
   let rows = min(vec4u(column * COLUMNS) + vec4u(0u, 1u, 2u, 3u), vec4u(shape.O - 1u)) * row;
