@@ -83,7 +83,8 @@ function fullSubgroup(columns: number): Spread['constants'] {
 
 /** A pass over [images, rows, …, vectors]: a lane is a vector of channels, and a workgroup goes through one row. */
 export function imagePass(images: number, rows: number, vectors: number): Spread {
-  return { constants: { LANES, ROWS: ROWS[spreadFamily()] }, groups: [Math.ceil(vectors / LANES), rows, images] }
+  const constants = spreadFamily() === 'tile' ? { LANES, ROWS: ROWS.tile } : fullSubgroup(vectors)
+  return { constants, groups: [Math.ceil(vectors / constants.LANES), rows, images] }
 }
 
 /** Something found of each row: a lane is a row of the matrix, and the threads of a lane share its columns. */
