@@ -34,6 +34,10 @@ fn store4(value: vec4f) -> T4 {
 // The first two of four channels.
 alias T2 = u32;
 
+fn load2(stored: T2) -> vec2f {
+  return unpack2x16float(stored);
+}
+
 fn store2(value: vec2f) -> T2 {
   return store4(vec4f(value, 0.0, 0.0)).x;
 }

@@ -20,6 +20,10 @@ fn store4(value: vec4f) -> T4 {
 // The first two of four channels.
 alias T2 = vec2f;
 
+fn load2(stored: T2) -> vec2f {
+  return stored;
+}
+
 fn store2(value: vec2f) -> T2 {
   return value;
 }
