@@ -28,6 +28,8 @@
 @group(0) @binding(2) var<storage, read_write> dw: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> foundInfinity: atomic<u32>;
 
+const COLUMNS = 4u;
+
 // One out-channel at the pixels of a step: the values of four lanes from a given one on. With a step of two these are one
 // channel and another.
 @diagnostic(off, subgroup_uniformity)
@@ -57,8 +59,6 @@ fn lanes12(value: f32) -> vec4f {
     subgroupBroadcast(value, 12u), subgroupBroadcast(value, 13u),
     subgroupBroadcast(value, 14u), subgroupBroadcast(value, 15u));
 }
-
-const COLUMNS = 4u;
 
 // What goes to the sums from 16 on.
 fn second(a: vec4f, b: vec4f) -> vec4f {

@@ -2,14 +2,12 @@ import { empty, launch } from '../tensor/launcher.ts'
 import { release } from '../tensor/scope.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { checkRange } from './check-range.ts'
-import { clearGradient, homeOf } from './flat.ts'
+import { clearGradient, homeOf, overBlocks } from './flat.ts'
 import type { LossScaler } from './loss-scaler.ts'
 import type { Optimizer } from './optimizer.ts'
 
-/** Workgroups that add up a chunk: as many as keep a large GPU busy, few enough for one more to add up what they found. */
+/** Workgroups that add up a chunk, each a block at a time: as many as keep a large GPU busy, few enough for one more to add up what they found. */
 const GROUPS = 512
-/** Blocks that a workgroup of 64 threads takes at once, a vector of four a thread. */
-const BLOCKS_AT_ONCE = 1
 
 /**
  * Shortens all gradients together where they are longer than maxNorm. Called between `backward` and the optimizer's
@@ -31,7 +29,7 @@ export function clipGradients(optimizer: Optimizer, maxNorm: number, { scale }: 
   const { chunks } = homeOf(optimizer.groups.flat())
   // What is there of an earlier step does not count.
   for (const slot of chunks.flatMap(({ slots }) => slots)) if (!slot.parameter.leaf.hasGradient) clearGradient(slot)
-  const counts = chunks.map(({ blocks }) => Math.min(GROUPS, Math.ceil(blocks / BLOCKS_AT_ONCE)))
+  const counts = chunks.map(({ blocks }) => Math.min(GROUPS, blocks))
   const total = counts.reduce((sum, count) => sum + count, 0)
   const sums = empty({ shape: [total, 4], dtype: 'f32' }, 'sums of squares')
   const norm = empty({ shape: [], dtype: 'f32' }, 'norm of the gradients')
@@ -46,7 +44,7 @@ export function clipGradients(optimizer: Optimizer, maxNorm: number, { scale }: 
   const constants = { ...rows, MAX_NORM: maxNorm }
   launch('optim/clip-factor', { sums, norm, factor }, { groups: 1, shape: { COUNT: total }, constants })
   for (const { gradients, blocks } of chunks) {
-    launch('optim/scale-gradients', { factor, gradients }, { groups: Math.ceil(blocks / 4), shape: { BLOCKS: blocks } })
+    launch('optim/scale-gradients', { factor, gradients }, overBlocks(blocks))
   }
   release(sums)
   release(factor)

@@ -7,7 +7,7 @@ import { elementCount, sameShape, type Shape } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { read, upload, zeros } from '../tensor/transfer.ts'
 import { checkRange } from './check-range.ts'
-import { clearGradient, FlatParameters, region, type Slot } from './flat.ts'
+import { clearGradient, FlatParameters, overBlocks, region, type Slot } from './flat.ts'
 import type { LossScaler } from './loss-scaler.ts'
 import type { Hypers, Optimizer, OptimizerState, Trainable } from './optimizer.ts'
 
@@ -120,8 +120,7 @@ export class FlatOptimizer implements Optimizer {
         algorithm.updateShader,
         { gradients, owners, factors, values, halves: halves ?? this.noHalves, ...averages },
         {
-          groups: Math.ceil(blocks / 4),
-          shape: { BLOCKS: blocks },
+          ...overBlocks(blocks),
           constants: { ...algorithm.constants, HALF: halves !== undefined },
           dtype: halves ? 'f16' : 'f32',
         },
@@ -133,7 +132,7 @@ export class FlatOptimizer implements Optimizer {
 
   zeroGradients(): void {
     // What was found in gradients that no step has used.
-    if (!this.stepped && this.slots.some(({ parameter }) => parameter.leaf.hasGradient)) clear(this.flat.foundInfinity)
+    if (!this.stepped && this.slots.some(({ parameter }) => parameter.leaf.hasGradient)) this.flat.forgetOverflow()
     this.stepped = false
     for (const { index, parameter } of this.slots) {
       this.dirty[index] ||= parameter.leaf.hasGradient
@@ -152,7 +151,8 @@ export class FlatOptimizer implements Optimizer {
   }
 
   clearState(): void {
-    for (const made of [...this.kept(), this.flat.foundInfinity]) clear(made)
+    for (const made of this.kept()) clear(made)
+    this.flat.forgetOverflow()
   }
 
   keepHalves(): void {

@@ -14,6 +14,11 @@ import type { Trainable } from './optimizer.ts'
  */
 export const BLOCK = 256
 
+/** How a kernel is launched that goes over blocks as shaders/lib/blocks.wgsl does: four a workgroup. */
+export function overBlocks(blocks: number): { readonly groups: number; readonly shape: { readonly BLOCKS: number } } {
+  return { groups: Math.ceil(blocks / 4), shape: { BLOCKS: blocks } }
+}
+
 /** A parameter's place. */
 export interface Slot {
   readonly parameter: Trainable
@@ -87,8 +92,13 @@ export class FlatParameters {
   checkOverflow(): void {
     for (const { slots, gradients, blocks } of this.chunks) {
       if (slots.every(({ parameter: { leaf } }) => leaf.gradient?.noticed || !leaf.hasGradient)) continue
-      launch('optim/check-overflow', { gradients, foundInfinity: this.foundInfinity }, { groups: Math.ceil(blocks / 4), shape: { BLOCKS: blocks } })
+      launch('optim/check-overflow', { gradients, foundInfinity: this.foundInfinity }, overBlocks(blocks))
     }
+  }
+
+  /** Forgets what was found; nothing, where all parameters have moved to another optimizer. */
+  forgetOverflow(): void {
+    if (this.residents > 0) clear(this.foundInfinity)
   }
 
   /** Zeros in the shape of the chunks: an average for each number. */

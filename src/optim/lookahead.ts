@@ -5,7 +5,7 @@ import type { Tensor } from '../tensor/tensor.ts'
 import { item, read, upload, zeros } from '../tensor/transfer.ts'
 import { checkRange } from './check-range.ts'
 import { entryOf } from './flat-optimizer.ts'
-import { homeOf, region, type FlatParameters, type Slot } from './flat.ts'
+import { homeOf, overBlocks, region, type FlatParameters, type Slot } from './flat.ts'
 import type { LossScaler } from './loss-scaler.ts'
 import type { Hypers, Optimizer, OptimizerFactory, OptimizerState, Trainable } from './optimizer.ts'
 import { radam, type RAdamOptions } from './radam.ts'
@@ -98,8 +98,7 @@ class Lookahead implements Optimizer {
         'optim/lookahead',
         { due, values, slow: slow[i], halves: halves ?? this.noHalves },
         {
-          groups: Math.ceil(blocks / 4),
-          shape: { BLOCKS: blocks },
+          ...overBlocks(blocks),
           constants: { ALPHA: options.alpha, HALF: halves !== undefined },
           dtype: halves ? 'f16' : 'f32',
         },

@@ -113,6 +113,16 @@ test('what was found in gradients that are thrown away does not count', async ()
   expect([await item(scaler.scale), await item(scaler.skipped)]).toEqual([65536, 0])
 })
 
+test('an optimizer whose parameters another one has taken forgets nothing that is not its own', async () => {
+  const { optimizer: left, parameters, differentiate } = prepare(LAYERS['a linear layer'])
+  const optimizer = sgd()([parameters])
+  differentiate(Infinity)
+  left.zeroGradients()
+  left.clearState()
+  expect(await item(homeOf(parameters).foundInfinity)).toBe(1)
+  optimizer.close()
+})
+
 test.each(['written by hand', 'added to'])('gradients that were %s afterwards are looked through by the optimizer', async (how) => {
   const { optimizer, scaler, parameters: [weight], differentiate } = prepare(LAYERS['a linear layer'])
   differentiate()

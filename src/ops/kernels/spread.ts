@@ -64,7 +64,7 @@ export function oneWorkgroup(): Spread {
 /** A pass that writes something for every element: a lane is a column, and a workgroup goes through RUN rows. */
 export function columnPass(rows: number, columns: number): Spread & { readonly RUN: number } {
   const family = spreadFamily()
-  const constants = family === 'tile' ? { LANES, ROWS: ROWS.tile } : fullSubgroup(columns)
+  const constants = busyThreads(columns)
   const tiles = Math.ceil(columns / constants.LANES)
   const each = Math.ceil((rows * tiles) / (constants.ROWS * WANTED[family]))
   const turns = Math.min(LONGEST[family], Math.max(SHORTEST, each))
@@ -73,17 +73,19 @@ export function columnPass(rows: number, columns: number): Spread & { readonly R
 }
 
 /**
- * A subgroup of sixteen lanes on llvmpipe, all of them busy: sixteen columns, or two rows of eight. Batch norm's forward and
- * backward passes take 12 to 27% less time than with eight, max-pool's backward 40%. Sums do not gain by it.
+ * The threads of a workgroup where nothing is summed. Of a subgroup of sixteen lanes on llvmpipe all are busy: sixteen
+ * columns, or two rows of eight. Batch norm's forward and backward passes take 12 to 27% less time than with eight,
+ * max-pool's backward 40%. Sums do not gain by it.
  */
-function fullSubgroup(columns: number): Spread['constants'] {
-  if (currentGpu().subgroupSize < 16) return { LANES, ROWS: 1 }
+function busyThreads(columns: number): Spread['constants'] {
+  const family = spreadFamily()
+  if (family === 'tile' || currentGpu().subgroupSize < 16) return { LANES, ROWS: ROWS[family] }
   return columns < 16 ? { LANES, ROWS: 2 } : { LANES: 16, ROWS: 1 }
 }
 
 /** A pass over [images, rows, …, vectors]: a lane is a vector of channels, and a workgroup goes through one row. */
 export function imagePass(images: number, rows: number, vectors: number): Spread {
-  const constants = spreadFamily() === 'tile' ? { LANES, ROWS: ROWS.tile } : fullSubgroup(vectors)
+  const constants = busyThreads(vectors)
   return { constants, groups: [Math.ceil(vectors / constants.LANES), rows, images] }
 }
 

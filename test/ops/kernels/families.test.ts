@@ -20,7 +20,7 @@ const PASSES = ['forward', 'backward-input', 'backward-weight'] as const
  * [N,H,W,C]→O R×R stride: the tiles' edges everywhere, few channels, and enough work for several tiles each way. All channels
  * are stored as multiples of eight, as matrix kernels want them: some are such, and some end in padding.
  */
-const SHAPES: readonly Convolution[] = [[3, 7, 6, 13, 37, 3, 2], [2, 9, 8, 6, 5, 3, 1], [5, 6, 7, 69, 72, 1, 1], [3, 7, 5, 24, 136, 3, 2]]
+const SHAPES: readonly Convolution[] = [[3, 7, 6, 13, 37, 3, 2], [2, 9, 8, 6, 5, 3, 1], [5, 6, 7, 69, 70, 1, 1], [3, 7, 5, 24, 136, 3, 2]]
 type Convolution = readonly [number, number, number, number, number, number, number]
 
 function sizesOf([N, H, W, C, O, R, STRIDE]: Convolution, dtype: 'f16' | 'f32' = 'f16'): ConvolutionSizes {
