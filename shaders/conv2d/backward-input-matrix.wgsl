@@ -26,7 +26,7 @@ const PITCH_WEIGHT = TILE_N / GROUP + 1u;
 const_assert TILE_N % (2u * GROUP) == 0u;
 
 // Pixels, contiguous along K; weight, contiguous along the in-channels.
-var<workgroup> leftTile: array<Group, TILE_M * PITCH_DY>;
+var<workgroup> leftTile: array<Group, max(TILE_M * PITCH_DY, RESULTS)>;
 var<workgroup> rightTile: array<Group, TILE_K * PITCH_WEIGHT>;
 
 fn keepLeft(m: u32, group: u32, value: Group) { leftTile[m * PITCH_DY + group] = value; }
@@ -46,11 +46,11 @@ fn compute(id: vec3u, thread: u32, subgroup: u32, lane: u32) {
     addTiles(&sums, subgroup);
     workgroupBarrier();
   }
-  for (var i = 0u; i < DOWN; i++) {
+  for (var i = 0u; i < DOWN; i++) { // @unroll
     bringOut(&sums, i, subgroup);
     for (var e = lane; e < MATRIX_M * WIDTH; e += LANES) {
       let m = partM(subgroup) + i * MATRIX_M + e / WIDTH;
-      put(tile, m, partN(subgroup) / 4u + e % WIDTH, results[subgroup * (MATRIX_M * WIDTH) + e]);
+      put(tile, m, partN(subgroup) / 4u + e % WIDTH, resultAt(subgroup, e));
     }
   }
 }

@@ -23,7 +23,7 @@
 const PITCH = TILE_K / GROUP + 1u;
 
 // Pixels and out-channels, each contiguous along K.
-var<workgroup> leftTile: array<Group, TILE_M * PITCH>;
+var<workgroup> leftTile: array<Group, max(TILE_M * PITCH, RESULTS)>;
 var<workgroup> rightTile: array<Group, TILE_N * PITCH>;
 
 fn keepLeft(m: u32, group: u32, value: Group) { leftTile[m * PITCH + group] = value; }
@@ -43,11 +43,11 @@ fn compute(id: vec3u, thread: u32, subgroup: u32, lane: u32) {
     addTiles(&sums, subgroup);
     workgroupBarrier();
   }
-  for (var i = 0u; i < DOWN; i++) {
+  for (var i = 0u; i < DOWN; i++) { // @unroll
     bringOut(&sums, i, subgroup);
     for (var e = lane; e < MATRIX_M * WIDTH; e += LANES) {
       let m = partM(subgroup) + i * MATRIX_M + e / WIDTH;
-      put(tile, m, partN(subgroup) / 4u + e % WIDTH, results[subgroup * (MATRIX_M * WIDTH) + e]);
+      put(tile, m, partN(subgroup) / 4u + e % WIDTH, resultAt(subgroup, e));
     }
   }
 }

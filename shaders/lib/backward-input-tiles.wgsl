@@ -69,7 +69,7 @@ fn loadsOf(tile: Tile, thread: u32) -> Loads {
   var loads = Loads();
   loads.group = thread % STEP;
   loads.loader = thread / STEP;
-  for (var i = 0u; i < LOADS_DY; i++) {
+  for (var i = 0u; i < LOADS_DY; i++) { // @unroll
     let pixel = tile.firstPixel + loads.loader + i * LOADERS;
     let n = pixel / (tile.height * tile.width);
     let bottom = pixel / tile.width % tile.height + (tile.offsetH + shape.PAD) / shape.STRIDE;
@@ -90,13 +90,13 @@ fn bring(tile: Tile, loads: ptr<function, Loads>, thread: u32, k: u32) {
   let up = tap / tile.tapsS;
   let back = tap % tile.tapsS;
   let step = group % perTap - (up * shape.Q + back) * perTap;
-  for (var i = 0u; i < LOADS_DY; i++) {
+  for (var i = 0u; i < LOADS_DY; i++) { // @unroll
     // Below zero wraps to a huge number.
     let inside = group < tile.groups && (*loads).bottom[i] - up < shape.P && (*loads).right[i] - back < shape.Q;
     let value = dy[select(0u, (*loads).corner[i] + step, inside)];
     keepLeft((*loads).loader + i * LOADERS, (*loads).group, select(Group(), value, inside));
   }
-  for (var i = 0u; i < LOADS_WEIGHT; i++) {
+  for (var i = 0u; i < LOADS_WEIGHT; i++) { // @unroll
     let slot = thread + i * THREADS;
     let row = slot / (TILE_N / GROUP);
     let column = tile.firstChannel / GROUP + slot % (TILE_N / GROUP);

@@ -54,7 +54,7 @@ fn loadsOf(tile: Tile, thread: u32) -> Loads {
 fn bring(tile: Tile, loads: Loads, thread: u32, k: u32) {
   let groupsX = (shape.C + GROUP - 1u) / GROUP;
   let groupsDy = (shape.O + GROUP - 1u) / GROUP;
-  for (var i = 0u; i < LOADS_DY; i++) {
+  for (var i = 0u; i < LOADS_DY; i++) { // @unroll
     let slot = thread + i * THREADS;
     let row = slot / (TILE_M / GROUP);
     let group = slot % (TILE_M / GROUP);
@@ -63,7 +63,7 @@ fn bring(tile: Tile, loads: Loads, thread: u32, k: u32) {
     let value = dy[select(0u, (k + row) * groupsDy + column, inside)];
     keepLeft(row, group, select(Group(), value, inside));
   }
-  for (var i = 0u; i < LOADS_X; i++) {
+  for (var i = 0u; i < LOADS_X; i++) { // @unroll
     let slot = thread + i * THREADS;
     let row = slot / (TILE_N / GROUP);
     let pixel = k + row;

@@ -43,7 +43,7 @@ fn loadsOf(tile: Tile, thread: u32) -> Loads {
   var loads = Loads();
   loads.group = thread % STEP;
   loads.loader = thread / STEP;
-  for (var i = 0u; i < LOADS_X; i++) {
+  for (var i = 0u; i < LOADS_X; i++) { // @unroll
     let pixel = tile.firstPixel + loads.loader + i * LOADERS;
     let n = pixel / (shape.P * shape.Q);
     let top = pixel / shape.Q % shape.P * shape.STRIDE - shape.PAD;
@@ -66,13 +66,13 @@ fn bring(tile: Tile, loads: ptr<function, Loads>, k: u32) {
   let r = tap / shape.S;
   let s = tap % shape.S;
   let step = (r * shape.W + s) * perTap + group % perTap;
-  for (var i = 0u; i < LOADS_X; i++) {
+  for (var i = 0u; i < LOADS_X; i++) { // @unroll
     // Above or left of the image wraps to a huge number.
     let inside = group < tile.groups && (*loads).top[i] + r < shape.H && (*loads).left[i] + s < shape.W;
     let value = x[select(0u, (*loads).corner[i] + step, inside)];
     keepLeft(loader + i * LOADERS, (*loads).group, select(Group(), value, inside));
   }
-  for (var i = 0u; i < LOADS_WEIGHT; i++) {
+  for (var i = 0u; i < LOADS_WEIGHT; i++) { // @unroll
     let channel = loader + i * LOADERS;
     let inside = group < tile.groups && tile.firstChannel + channel < shape.O;
     let value = weight[select(0u, (tile.firstChannel + channel) * tile.groups + group, inside)];

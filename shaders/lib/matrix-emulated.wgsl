@@ -47,7 +47,7 @@ fn addProduct(left: Left, right: Right, sum: Sum) -> Sum {
 fn store(sum: Sum, at: u32) {
   let column = thisLane % MATRIX_N;
   for (var i = 0u; i < SHARE; i++) {
-    results[at + rowOf(i) * WIDTH + column / 4u][column % 4u] = sum[i];
+    leftTile[at + rowOf(i) * WIDTH + column / 4u][column % 4u] = bitcast<u32>(sum[i]);
   }
 }
 

@@ -2,7 +2,7 @@
 // leftTile and rightTile in workgroup memory. SUBGROUPS_M × SUBGROUPS_N subgroups of LANES threads share the tile out;
 // each sums its part in DOWN × ACROSS matrices of MATRIX_M × MATRIX_N, f32.
 //
-// A kernel declares leftTile and rightTile as arrays of Group, says with leftAt(m, k) and rightAt(k, n) how they lie there,
+// A kernel declares leftTile and rightTile as arrays of Group, the first of RESULTS elements at least, says with leftAt(m, k) and rightAt(k, n) how they lie there,
 // and has its body in `compute`. lib/matrix or lib/matrix-emulated has the matrices themselves, and `main`.
 
 const SUBGROUPS = SUBGROUPS_M * SUBGROUPS_N;
@@ -20,8 +20,8 @@ const WIDTH = ACROSS * MATRIX_N / 4u;
 const_assert DOWN * SUBGROUPS_M * MATRIX_M == TILE_M && ACROSS * SUBGROUPS_N * MATRIX_N == TILE_N;
 const_assert TILE_K % MATRIX_K == 0u && MATRIX_N % 4u == 0u && (SUBGROUPS_N & (SUBGROUPS_N - 1u)) == 0u;
 
-// One row of matrices of each subgroup, on its way out.
-var<workgroup> results: array<vec4f, SUBGROUPS * MATRIX_M * WIDTH>;
+// One row of matrices of each subgroup, on its way out: vec4f that lie in leftTile, which is no longer needed then.
+const RESULTS = SUBGROUPS * MATRIX_M * WIDTH;
 
 // Where the part of a subgroup begins in the tile.
 fn partM(subgroup: u32) -> u32 { return subgroup / SUBGROUPS_N * (TILE_M / SUBGROUPS_M); }
@@ -30,25 +30,28 @@ fn partN(subgroup: u32) -> u32 { return (subgroup & (SUBGROUPS_N - 1u)) * (TILE_
 
 // Adds leftTile · rightTile to the sums of this subgroup.
 fn addTiles(sums: ptr<function, Sums>, subgroup: u32) {
-  for (var k = 0u; k < TILE_K; k += MATRIX_K) {
+  for (var k = 0u; k < TILE_K; k += MATRIX_K) { // @unroll
     var right: array<Right, ACROSS>;
-    for (var j = 0u; j < ACROSS; j++) {
+    for (var j = 0u; j < ACROSS; j++) { // @unroll
       right[j] = rightAt(k, partN(subgroup) + j * MATRIX_N);
     }
-    for (var i = 0u; i < DOWN; i++) {
+    for (var i = 0u; i < DOWN; i++) { // @unroll
       let left = leftAt(partM(subgroup) + i * MATRIX_M, k);
-      for (var j = 0u; j < ACROSS; j++) {
+      for (var j = 0u; j < ACROSS; j++) { // @unroll
         (*sums)[i][j] = addProduct(left, right[j], (*sums)[i][j]);
       }
     }
   }
 }
 
-// Brings row i of this subgroup's matrices to `results`, between barriers.
+// Stores row i of this subgroup's matrices in its part of leftTile, between barriers.
 fn bringOut(sums: ptr<function, Sums>, i: u32, subgroup: u32) {
   workgroupBarrier();
-  for (var j = 0u; j < ACROSS; j++) {
+  for (var j = 0u; j < ACROSS; j++) { // @unroll
     store((*sums)[i][j], subgroup * (MATRIX_M * WIDTH) + j * (MATRIX_N / 4u));
   }
   workgroupBarrier();
 }
+
+// Element e of the row that bringOut stored.
+fn resultAt(subgroup: u32, e: u32) -> vec4f { return bitcast<vec4f>(leftTile[subgroup * (MATRIX_M * WIDTH) + e]); }

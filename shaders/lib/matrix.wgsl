@@ -22,7 +22,7 @@ fn addProduct(left: Left, right: Right, sum: Sum) -> Sum {
 }
 
 fn store(sum: Sum, at: u32) {
-  subgroupMatrixStore<row_major>(&results, at, sum, WIDTH);
+  subgroupMatrixStore<row_major>(&leftTile, at, sum, WIDTH);
 }
 
 @compute @workgroup_size(THREADS) @subgroup_size(LANES)

@@ -63,8 +63,7 @@ export class Gpu {
   readonly tracer: Tracer | undefined
   /**
    * Kernels of convolutions and matrix products where the tuner (ops/kernels/tuner.ts) has not chosen: `broadcast` on
-   * software adapters with subgroups, `tile` elsewhere. `matrix` only on demand, as what a matrix unit computes is to be
-   * checked first, on the adapter that it is of.
+   * software adapters with subgroups, otherwise `tile`, and `matrix` once the tuner has found matrix units right and faster.
    */
   family: KernelFamily
   /** The family was asked for, so nobody else is to choose. */

@@ -95,14 +95,24 @@ export class Kernels {
     for (const pipeline of this.pipelines.values()) pipeline.groups.clear()
   }
 
+  /**
+   * Compiles the kernel of a launch without holding up the thread, several of them at a time where the driver can. A kernel
+   * that does not compile is reported when it is launched.
+   */
+  async compileAhead(name: ShaderName, options: LaunchOptions): Promise<void> {
+    const key = this.keyOf(name, options)
+    if (this.pipelines.has(key)) return
+    // An error is found again, and told in full, by `prepare`.
+    this.device.pushErrorScope('validation')
+    const { layout, shapeLayout, descriptor } = this.describe(name, options)
+    const compiling = this.device.createComputePipelineAsync(descriptor).catch(() => undefined)
+    await this.device.popErrorScope()
+    const pipeline = await compiling
+    if (pipeline && !this.pipelines.has(key)) this.pipelines.set(key, { pipeline, layout, shapeLayout, groups: new Map() })
+  }
+
   private pipeline(name: ShaderName, source: ShaderSource, options: LaunchOptions): Pipeline {
-    const constants = options.constants ?? {}
-    for (const field of source.shape) {
-      if (options.shape?.[field] === undefined) throw new ShaderError(name, `the launch gives no value for shape.${field}`)
-    }
-    let key = `${name}|${options.dtype ?? 'f32'}`
-    for (const constant in constants) key += `|${constant}=${constants[constant]}`
-    if (!this.shapeAsUniform) for (const field of source.shape) key += `|${options.shape?.[field]}`
+    const key = this.keyOf(name, options)
     const known = this.pipelines.get(key)
     if (known) return known
     const made = this.compile(name, source, options)
@@ -110,8 +120,34 @@ export class Kernels {
     return made
   }
 
+  /** Everything that makes a pipeline of its own. */
+  private keyOf(name: ShaderName, options: LaunchOptions): string {
+    const { shape }: ShaderSource = shaders[name]
+    const constants = options.constants ?? {}
+    for (const field of shape) {
+      if (options.shape?.[field] === undefined) throw new ShaderError(name, `the launch gives no value for shape.${field}`)
+    }
+    let key = `${name}|${options.dtype ?? 'f32'}`
+    for (const constant in constants) key += `|${constant}=${constants[constant]}`
+    if (!this.shapeAsUniform) for (const field of shape) key += `|${options.shape?.[field]}`
+    return key
+  }
+
   private compile(name: ShaderName, source: ShaderSource, options: LaunchOptions): Pipeline {
     const { device } = this
+    device.pushErrorScope('validation')
+    const { code, lines, layout, shapeLayout, descriptor } = this.describe(name, options)
+    const pipeline = device.createComputePipeline(descriptor)
+    const checked = device.popErrorScope().then(async (error) => {
+      if (error) this.report(await compilationError(name, source, descriptor.compute.module, error, code, lines))
+    })
+    this.compiled = Promise.all([this.compiled, checked])
+    return { pipeline, layout, shapeLayout, groups: new Map() }
+  }
+
+  private describe(name: ShaderName, options: LaunchOptions) {
+    const { device } = this
+    const source: ShaderSource = shaders[name]
     const { code, lines } = specialise(name, source, {
       dtype: options.dtype ?? 'f32',
       constants: options.constants ?? {},
@@ -135,18 +171,12 @@ export class Kernels {
             entries: [{ binding: 0, visibility: COMPUTE_STAGE, buffer: { type: 'uniform' } }],
           })
         : undefined
-    device.pushErrorScope('validation')
-    const module = device.createShaderModule({ code, label: name })
-    const pipeline = device.createComputePipeline({
+    const descriptor = {
       label: name,
       layout: device.createPipelineLayout({ bindGroupLayouts: shapeLayout ? [layout, shapeLayout] : [layout] }),
-      compute: { module, entryPoint: 'main' },
-    })
-    const checked = device.popErrorScope().then(async (error) => {
-      if (error) this.report(await compilationError(name, source, module, error, code, lines))
-    })
-    this.compiled = Promise.all([this.compiled, checked])
-    return { pipeline, layout, shapeLayout, groups: new Map() }
+      compute: { module: device.createShaderModule({ code, label: name }), entryPoint: 'main' },
+    }
+    return { code, lines, layout, shapeLayout, descriptor }
   }
 
   private bindGroup(name: string, source: ShaderSource, pipeline: Pipeline, bindings: Readonly<Record<string, BufferView>>): GPUBindGroup {

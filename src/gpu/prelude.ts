@@ -1,5 +1,6 @@
 import { ShaderError } from '../base/errors.ts'
 import { libraries } from './shaders.gen.ts'
+import { unroll } from './unroll.ts'
 
 /** What shaders/embed.mjs reads from a `.wgsl` file. */
 export interface ShaderSource {
@@ -28,6 +29,11 @@ export interface Specialisation {
   readonly subgroupSize: number
   /** Plain WGSL in place of matrix units: lib/matrix-emulated for lib/matrix, and nothing enabled. Default false. */
   readonly emulateMatrices?: boolean
+  /**
+   * Write out the loops that a shader marks for it, see `unroll`. Default: on a GPU, where its compiler wants it, but not
+   * in emulated matrices, where it doubles the time of compiling.
+   */
+  readonly unroll?: boolean
 }
 
 /** A dimension of a dispatch ends here (maxComputeWorkgroupsPerDimension, guaranteed by WebGPU). */
@@ -53,7 +59,9 @@ export function specialise(name: string, source: ShaderSource, special: Speciali
     }
   }
   const prelude = parts.join('\n') + '\n'
-  return { code: prelude + source.text, lines: prelude.split('\n').length - 1 }
+  const code = prelude + source.text
+  const unrolled = special.unroll ?? (special.shape !== undefined && !emulated)
+  return { code: unrolled ? unroll(name, code) : code, lines: prelude.split('\n').length - 1 }
 }
 
 function declaration(name: string, constant: string, type: string, value: ConstantValue | undefined): string {

@@ -182,11 +182,9 @@ export class Queue {
     this.endPass()
   }
 
-  private dispatch({ pipeline, groups, grid }: Launch, descriptor: GPUComputePassDescriptor = {}): void {
+  private dispatch(launch: Launch, descriptor: GPUComputePassDescriptor = {}): void {
     this.pass ??= this.openEncoder().beginComputePass(descriptor)
-    this.pass.setPipeline(pipeline)
-    for (let i = 0; i < groups.length; i++) this.pass.setBindGroup(i, groups[i])
-    this.pass.dispatchWorkgroups(grid[0], grid[1], grid[2])
+    encodeLaunch(this.pass, launch)
   }
 
   private openEncoder(): GPUCommandEncoder {
@@ -204,4 +202,11 @@ export class Queue {
     if (index >= 0) return this.staging.splice(index, 1)[0]
     return this.device.createBuffer({ size: Math.max(256, size), usage: STAGING_USAGE, label: 'read-back' })
   }
+}
+
+/** Encodes one dispatch in a pass. */
+export function encodeLaunch(pass: GPUComputePassEncoder, { pipeline, groups, grid }: Launch): void {
+  pass.setPipeline(pipeline)
+  for (let i = 0; i < groups.length; i++) pass.setBindGroup(i, groups[i])
+  pass.dispatchWorkgroups(grid[0], grid[1], grid[2])
 }

@@ -1,6 +1,6 @@
 import { currentGpu, type Gpu } from '../../gpu/device.ts'
 import { candidateKernels, defaultKernel, kernelName, type Kernel } from './families.ts'
-import { passKey, type ConvolutionSizes, type Pass } from './sizes.ts'
+import { passKey, PASSES, type ConvolutionSizes, type Pass } from './sizes.ts'
 
 /** A pass that was launched, and may want tuning. */
 export interface ConvolutionPass {
@@ -14,8 +14,8 @@ interface Choices {
   names: Readonly<Record<string, string>>
   /** The same as kernels, once they were looked up. */
   readonly kernels: Map<string, Kernel>
-  /** Passes that ran by rule, nothing being known about them. */
-  readonly unknown: Map<string, ConvolutionPass>
+  /** Passes that ran by rule, nothing being known about them, and how often each was recorded. */
+  readonly unknown: Map<string, { readonly subject: ConvolutionPass; uses: number }>
 }
 
 const choices = new WeakMap<Gpu, Choices>()
@@ -37,7 +37,11 @@ export function kernelFor(pass: Pass, sizes: ConvolutionSizes): Kernel {
   if (known) return known
   const chosen = chosenKernel(gpu, { pass, sizes })
   if (chosen) kernels.set(key, chosen)
-  else unknown.set(key, { pass, sizes })
+  else {
+    const seen = unknown.get(key)
+    if (seen) seen.uses++
+    else unknown.set(key, { subject: { pass, sizes }, uses: 1 })
+  }
   return chosen ?? defaultKernel(gpu, pass, sizes)
 }
 
@@ -48,7 +52,13 @@ export function chooseKernel(gpu: Gpu, { pass, sizes }: ConvolutionPass, kernel:
 
 /** Passes launched so far for which no kernel is chosen. */
 export function unknownPasses(gpu: Gpu): readonly ConvolutionPass[] {
-  return [...choicesOf(gpu).unknown.values()].filter((subject) => !chosenKernel(gpu, subject))
+  return [...choicesOf(gpu).unknown.values()].map(({ subject }) => subject).filter((subject) => !chosenKernel(gpu, subject))
+}
+
+/** How often passes of these sizes were recorded by rule: the most of the three, as a first forward pass tells of the gradients too. */
+export function usesOf(gpu: Gpu, sizes: ConvolutionSizes): number {
+  const { unknown } = choicesOf(gpu)
+  return Math.max(...PASSES.map((pass) => unknown.get(passKey(pass, sizes))?.uses ?? 0))
 }
 
 /**

@@ -1,12 +1,14 @@
 import { currentGpu } from '../../gpu/device.ts'
+import type { LaunchOptions } from '../../gpu/kernel.ts'
+import type { ShaderName } from '../../gpu/shaders.gen.ts'
 import { empty, launch } from '../../tensor/launcher.ts'
 import { noticeOverflow } from '../../tensor/overflow.ts'
 import { release } from '../../tensor/scope.ts'
-import { elementCount, storedBytes, vectorCount } from '../../tensor/shape.ts'
+import { elementCount, storedBytes, vectorCount, type Spec } from '../../tensor/shape.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import { kernelFor } from './choices.ts'
 import { shaderOf, slicesWanted, workgroupsOf, type Kernel } from './families.ts'
-import { describeSizes, OPERANDS, productOf, type ConvolutionSizes, type Pass } from './sizes.ts'
+import { describeSizes, OPERANDS, operandSpec, productOf, type ConvolutionSizes, type Pass } from './sizes.ts'
 
 export type { ConvolutionSizes } from './sizes.ts'
 
@@ -35,31 +37,48 @@ export function runPass(
   pass: Pass, sizes: ConvolutionSizes, operands: readonly [Tensor, Tensor, Tensor],
   kernel: Kernel = kernelFor(pass, sizes), record: typeof launch = launch,
 ): void {
-  const launched = pass === 'backward-weight' ? inRows(sizes) : sizes
-  const { N, H, W, C, P, Q, O, R, S, STRIDE, PAD, dtype } = launched
   const [left, right, result] = operands
   const [leftName, rightName, resultName] = OPERANDS[pass]
+  const [product, sum] = passLaunches(pass, sizes, kernel)
+  if (pass !== 'backward-weight') {
+    record(product.shader, { [leftName]: left, [rightName]: right, [resultName]: result }, product.options)
+    return
+  }
+  const { SLICES } = product.options.shape
+  const partial = sum === undefined ? result : empty({ shape: [SLICES, ...result.shape], dtype: 'f32' }, 'slices of dw')
+  noticeOverflow(right, [result], (foundInfinity) => {
+    record(product.shader, { [leftName]: left, [rightName]: right, [resultName]: partial, foundInfinity }, product.options)
+    if (sum === undefined) return
+    record(sum.shader, { slices: partial, total: result, foundInfinity }, sum.options)
+    release(partial)
+  })
+}
+
+interface PassLaunch {
+  readonly shader: ShaderName
+  readonly options: LaunchOptions & { readonly shape: Readonly<Record<string, number>> }
+}
+
+/**
+ * Shader and options of the launches of a pass: one, or, where the pixels of a weight gradient are split into slices, a
+ * second that adds up what the slices found.
+ */
+export function passLaunches(pass: Pass, sizes: ConvolutionSizes, kernel: Kernel): readonly [PassLaunch, PassLaunch?] {
+  const launched = pass === 'backward-weight' ? inRows(sizes) : sizes
+  const { N, H, W, C, P, Q, O, R, S, STRIDE, PAD, dtype } = launched
   const shader = shaderOf(kernel, pass)
   const shape = { N, H, W, C, P, Q, O, R, S, STRIDE, PAD }
   const options = { constants: kernel.constants, dtype, detail: describeSizes(sizes), flops: 2 * N * P * Q * O * R * S * C }
-  if (pass !== 'backward-weight') {
-    record(shader, { [leftName]: left, [rightName]: right, [resultName]: result }, { ...options, shape, groups: workgroupsOf(kernel, pass, sizes) })
-    return
-  }
-  // The pixels are split into slices, whose sums are added up in a second launch.
-  const SLICES = sliceCount(kernel, launched, result)
-  const partial = SLICES === 1 ? result : empty({ shape: [SLICES, ...result.shape], dtype: 'f32' }, 'slices of dw')
+  if (pass !== 'backward-weight') return [{ shader, options: { ...options, shape, groups: workgroupsOf(kernel, pass, sizes) } }]
+  const dw = operandSpec('dw', sizes)
+  const SLICES = sliceCount(kernel, launched, dw)
   const { rows, columns } = productOf(pass, sizes)
   const groups = [Math.ceil(columns / kernel.columns), Math.ceil(rows / kernel.rows), SLICES] as const
-  noticeOverflow(right, [result], (foundInfinity) => {
-    record(shader, { [leftName]: left, [rightName]: right, [resultName]: partial, foundInfinity }, { ...options, shape: { ...shape, SLICES }, groups })
-    if (SLICES === 1) return
-    const COUNT = vectorCount(result)
-    record('conv2d/reduce-slices', { slices: partial, total: result, foundInfinity }, {
-      groups: Math.ceil(COUNT / 64), shape: { COUNT, SLICES }, flops: SLICES * elementCount(result.shape),
-    })
-    release(partial)
-  })
+  const product: PassLaunch = { shader, options: { ...options, shape: { ...shape, SLICES }, groups } }
+  if (SLICES === 1) return [product]
+  const COUNT = vectorCount(dw)
+  const sum = { groups: Math.ceil(COUNT / 64), shape: { COUNT, SLICES }, flops: SLICES * elementCount(dw.shape) }
+  return [product, { shader: 'conv2d/reduce-slices', options: sum }]
 }
 
 /** Pixels of a row, at most: some rows are wanted for each slice. */
@@ -82,7 +101,7 @@ function inRows(sizes: ConvolutionSizes): ConvolutionSizes {
 const SLICES_BYTES = 64 * 2 ** 20
 
 /** Slices so that a launch fills the GPU, but no more than there are runs of pixels to share out (see the shaders). */
-function sliceCount(kernel: Kernel, sizes: ConvolutionSizes, dw: Tensor): number {
+function sliceCount(kernel: Kernel, sizes: ConvolutionSizes, dw: Spec): number {
   const gpu = currentGpu()
   const { N, P, Q } = sizes
   const affordable = Math.floor(Math.min(SLICES_BYTES, gpu.buffers.limitBytes) / storedBytes(dw))

@@ -18,7 +18,8 @@ export interface ConvolutionSizes {
 }
 
 /** The three products of a convolution, as their shaders are called. */
-export type Pass = 'forward' | 'backward-input' | 'backward-weight'
+export type Pass = (typeof PASSES)[number]
+export const PASSES = ['forward', 'backward-input', 'backward-weight'] as const
 
 /** `[16,8,8,64]→[16,8,8,128] 3×3` */
 export function describeSizes({ N, H, W, C, P, Q, O, R, S }: ConvolutionSizes): string {

@@ -2,8 +2,10 @@ import { ShaderError } from '../../base/errors.ts'
 import { rng } from '../../base/rng.ts'
 import type { Gpu } from '../../gpu/device.ts'
 import { ALIGNMENT, type BufferView } from '../../gpu/buffers.ts'
-import { Profiler } from '../../gpu/profile.ts'
-import { Queue } from '../../gpu/queue.ts'
+import type { LaunchOptions } from '../../gpu/kernel.ts'
+import { PassClock } from '../../gpu/pass-clock.ts'
+import { encodeLaunch, type Launch } from '../../gpu/queue.ts'
+import type { ShaderName } from '../../gpu/shaders.gen.ts'
 import { DTYPE_BYTES } from '../../tensor/dtype.ts'
 import { halfToFloat } from '../../tensor/half.ts'
 import { empty, type launch } from '../../tensor/launcher.ts'
@@ -20,6 +22,9 @@ import { OPERANDS, operandSpec } from './sizes.ts'
 const BLOCK_ROWS = 1021
 /** A result is read in parts of this size, of a large one the first, the middle and the last. */
 const PART_BYTES = 2 ** 20
+/** 30 of the longest steps of a clock: Dawn's in a page is 65 µs. */
+const LONG_MS = 2
+const MOST_RUNS = 64
 /** Bytes that are NaN as f16 and as f32. */
 const NAN_BYTES = new Uint8Array(PART_BYTES).fill(0xff)
 
@@ -28,6 +33,8 @@ export class Trial {
   readonly gpu: Gpu
   readonly subject: ConvolutionPass
   private readonly stopwatch: Stopwatch
+  /** How often each kernel runs in a measurement, by its name. */
+  private readonly runs = new Map<string, number>()
   private readonly operands: readonly Tensor[]
   /** The result, with ALIGNMENT bytes before and after it that no kernel may touch. */
   private readonly guarded: Tensor
@@ -47,18 +54,34 @@ export class Trial {
     gpu.queue.write(this.nan.view.buffer, this.nan.view.offset, NAN_BYTES)
   }
 
-  /** The time of a kernel in ms. @throws ShaderError when it does not compile or run */
-  time(kernel: Kernel): Promise<number> {
+  /**
+   * Milliseconds of one run of a kernel, as the mean of as many as take `LONG_MS`: a clock may tick every 65 µs, and a GPU
+   * that is idle between short runs slows down.
+   *
+   * @throws ShaderError when it does not compile or run
+   */
+  async time(kernel: Kernel): Promise<number> {
+    await this.stopwatch.warmUp?.(() => this.run(kernel, MOST_RUNS))
+    const name = kernelName(kernel)
+    const runs = this.runs.get(name) ?? 1
+    const timeMs = (await this.run(kernel, runs)) / runs
+    this.runs.set(name, Math.min(MOST_RUNS, Math.max(1, Math.ceil(LONG_MS / Math.max(timeMs, 1e-3)))))
+    return timeMs
+  }
+
+  private run(kernel: Kernel, runs: number): Promise<number> {
     const { pass, sizes } = this.subject
     const [left, right] = this.operands
-    return this.stopwatch.time(kernelName(kernel), (record) => runPass(pass, sizes, [left, right, this.result], kernel, record))
+    return this.stopwatch.time(kernelName(kernel), (record) => {
+      for (let i = 0; i < runs; i++) runPass(pass, sizes, [left, right, this.result], kernel, record)
+    })
   }
 
   /** What a kernel computes, where it is looked at. @throws ShaderError when it does not run, or writes beyond its result */
   async compute(kernel: Kernel): Promise<Float32Array> {
     const { gpu: { queue }, guarded, nan, result } = this
     for (const { offset, size } of cut(guarded.view)) queue.copy({ ...nan.view, size }, { ...guarded.view, offset, size })
-    await this.time(kernel)
+    await this.run(kernel, 1)
     const { buffer, offset: begin } = result.view
     // Not the view's size, which is rounded up.
     const written = { buffer, offset: begin, size: storedCount(result) * DTYPE_BYTES[result.dtype] }
@@ -107,6 +130,10 @@ function random(gpu: Gpu, spec: Spec, name: string): Tensor {
 
 /** How long work takes. */
 export interface Stopwatch {
+  /** Compiles the kernels of launches to come, several at a time; what does not compile is reported when it is timed. */
+  compile(launches: readonly { readonly shader: ShaderName; readonly options: LaunchOptions }[]): Promise<void>
+  /** Called before each measurement with work for the GPU: repeats it until its clock is up, if it was idle. */
+  warmUp?(work: () => Promise<unknown>): Promise<void>
   /**
    * Runs work once and waits for it.
    *
@@ -118,34 +145,55 @@ export interface Stopwatch {
   time(name: string, work: (record: typeof launch) => void): Promise<number>
 }
 
-/** By the GPU's own clock where it can be read, launches only; else by that of the platform. Compiles apart from `gpu.kernels`. */
+/** An H200 slows its clock down after 3 s of little work, and needs 0.5 s of work to have it up again. */
+const IDLE_MS = 100
+const WARM_MS = 700
+
+/** By the GPU's own clock where it can be read, otherwise by that of the platform. Compiles apart from `gpu.kernels`. */
 export function gpuStopwatch(gpu: Gpu): Stopwatch {
   const { device, platform } = gpu
   const broken: Error[] = []
   const kernels = gpu.newKernels((error) => broken.push(error))
-  const profiler = gpu.features.has('timestamp-query') ? new Profiler(device) : undefined
-  const queue = new Queue(device, platform, gpu.software ? 0.5 : 0, profiler, async () => gpu.check())
+  const clock = gpu.features.has('timestamp-query') ? new PassClock(device) : undefined
+  const sleepMs = gpu.software ? 0.5 : 0
+  let busyUntil = -Infinity
+  const warmUp: Stopwatch['warmUp'] = async (work) => {
+    const begin = platform.now()
+    if (begin < busyUntil + IDLE_MS) return
+    while (platform.now() < begin + WARM_MS) await work()
+    busyUntil = platform.now()
+  }
   return {
+    // A processor has nothing to warm.
+    ...(gpu.software ? {} : { warmUp }),
+    async compile(launches) {
+      await Promise.all(launches.map(({ shader, options }) => kernels.compileAhead(shader, options)))
+    },
     async time(name, work) {
+      device.pushErrorScope('validation')
+      const launches: Launch[] = []
+      work((shader, bindings, options) => {
+        launches.push(kernels.prepare(shader, Object.fromEntries(Object.entries(bindings).map(([key, { view }]) => [key, view])), options))
+      })
       // What the launches read was recorded there.
       gpu.queue.submit()
-      profiler?.reset()
       const begin = platform.now()
-      device.pushErrorScope('validation')
-      work((shader, bindings, options) => {
-        queue.launch(kernels.prepare(shader, Object.fromEntries(Object.entries(bindings).map(([key, { view }]) => [key, view])), options))
-      })
-      queue.submit()
+      const encoder = device.createCommandEncoder()
+      const pass = encoder.beginComputePass(clock?.descriptor)
+      for (const launched of launches) encodeLaunch(pass, launched)
+      pass.end()
+      clock?.resolve(encoder)
+      device.queue.submit([encoder.finish()])
       const invalid = device.popErrorScope()
-      await queue.finished()
+      await platform.waitFor(device.queue.onSubmittedWorkDone(), { sleepMs })
       const end = platform.now()
+      busyUntil = Math.max(busyUntil, end)
       await kernels.compiled
       const error = await invalid
       const [first = error && new ShaderError(name, error.message)] = broken.splice(0)
       if (first) throw first
-      if (!profiler) return end - begin
-      const rows = await profiler.rows(platform)
-      return rows.reduce((sum, { timeMs }) => sum + timeMs, 0)
+      gpu.check()
+      return clock ? await clock.read(platform) : end - begin
     },
   }
 }

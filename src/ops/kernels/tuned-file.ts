@@ -23,6 +23,8 @@ export interface TunedTable {
   readonly device: string
   readonly driver: string
   readonly kernels: string
+  /** True where matrix kernels were right and faster in each of the three passes: then what is not in the table runs in them. */
+  readonly matrices?: boolean
   /** By `passKey`. */
   readonly passes: Readonly<Record<string, TunedPass>>
 }
@@ -92,7 +94,8 @@ function parseTable(text: string, file: string, expected: TunedTable): TunedTabl
     if (!isTunedPass(found)) throw new DataError(file, `does not say what '${key}' runs in`)
     checked[key] = found
   }
-  return { device, driver, kernels, passes: checked }
+  const matrices = isRecord(table) && table.matrices === true
+  return { device, driver, kernels, ...(matrices ? { matrices } : {}), passes: checked }
 }
 
 function contentOf(text: string, file: string): unknown {

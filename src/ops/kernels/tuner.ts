@@ -1,8 +1,9 @@
 import { formatTime } from '../../base/format.ts'
 import { currentGpu, type Gpu } from '../../gpu/device.ts'
-import { chooseKernel, chosenKernel, importChoices, unknownPasses, type ConvolutionPass } from './choices.ts'
+import { chooseKernel, chosenKernel, importChoices, unknownPasses, usesOf, type ConvolutionPass } from './choices.ts'
+import { passLaunches } from './convolution.ts'
 import { candidateKernels, defaultKernel, kernelName, type Kernel } from './families.ts'
-import { passKey, type ConvolutionSizes, type Pass } from './sizes.ts'
+import { passKey, PASSES, type ConvolutionSizes, type Pass } from './sizes.ts'
 import { difference, gpuStopwatch, Trial, type Stopwatch } from './trial.ts'
 import { oneLine, readTable, shippedPasses, tunedFile, writeTable, type TunedPass, type TunedTable } from './tuned-file.ts'
 
@@ -13,6 +14,8 @@ export interface TuneOptions {
   readonly gradients?: boolean
   /** Also where a search is not worth its time: on a software adapter, or where a family was asked for. Default false */
   readonly force?: boolean
+  /** Time to spend, in seconds; what is left then runs by rule until the next fit. Default 20 */
+  readonly seconds?: number
   /** What to choose from besides the kernel by rule. Default: `candidateKernels` */
   readonly candidates?: (gpu: Gpu, pass: Pass, sizes: ConvolutionSizes) => readonly Kernel[]
   /** Default: the GPU's clock. */
@@ -27,6 +30,12 @@ export interface Tuned extends TunedPass {
   readonly refused: readonly string[]
 }
 
+/** Long enough for xresnet18 on an H200 (4 s of compiling on 16 cores), short enough to wait for. */
+const SECONDS = 20
+/** Share of the time after which no further compiling is begun: measuring takes about as long. */
+const COMPILING = 0.5
+/** Kernels that are compiled at a time: twice the threads of usual processors, as some take much longer than others. */
+const AT_A_TIME = 32
 const ROUNDS = 5
 /** After the first round, what took this many times as long as the fastest is out. */
 const HOPELESS = 2
@@ -41,7 +50,8 @@ const read = new WeakMap<Gpu, TunedTable>()
  *
  * Each candidate (family and tile) is timed in turns; the fastest is taken when it beats the one by rule and computes
  * what the family `tile` computes. What was found is remembered on disk, by adapter, driver and version of the shaders,
- * and known from then on: the same kernels in every run. A table may be shipped as well (shipped.ts).
+ * and known from then on: the same kernels in every run. A table may be shipped as well (shipped.ts). Where the time ends
+ * before all are tried, those with the least arithmetic run by rule, in matrices where these were found right in every pass.
  *
  * Waits, so it is no part of a step: call it before training, when the shapes have been launched once, and once more
  * when they change. Nothing else may be recorded meanwhile; recordings of steps made before still run what they did.
@@ -57,28 +67,74 @@ export async function tune(options: TuneOptions = {}): Promise<readonly Tuned[]>
   const file = tunedFile(gpu)
   const table = read.get(gpu) ?? (await readTable(gpu, file))
   read.set(gpu, table)
+  if (table.matrices) gpu.family = 'matrix'
   const known = Object.entries({ ...shippedPasses(gpu), ...table.passes })
   importChoices(Object.fromEntries(known.map(([pass, { kernel }]) => [pass, kernel])), gpu, false)
   const unknown = wantedPasses(gpu, options).filter((subject) => !chosenKernel(gpu, subject))
   if (unknown.length === 0) return []
   const begin = platform.now()
-  platform.log(`tuning ${unknown.length} kernels for ${gpu.name}, once (TUNE=0: not at all)`)
+  const budgetMs = 1000 * (options.seconds ?? SECONDS)
+  platform.log(`tuning ${unknown.length} kernels for ${gpu.name}, once, for ${formatTime(budgetMs)} at most (TUNE=0: not at all)`)
   const stopwatch = options.stopwatch ?? gpuStopwatch(gpu)
+  const subjects = byCost(gpu, unknown).map((subject) => ({ subject, candidates: (options.candidates ?? candidateKernels)(gpu, subject.pass, subject.sizes) }))
+  // First everything is compiled, then everything is measured: a GPU that waits for compilers slows its clock down, an H200
+  // after 3 s to a sixth.
+  const left = () => begin + budgetMs - platform.now()
+  const ready = await compileAll(gpu, subjects, stopwatch, () => left() > (1 - COMPILING) * budgetMs)
   const found: Tuned[] = []
-  for (const subject of unknown) {
-    platform.status?.(`${found.length + 1}/${unknown.length} ${passKey(subject.pass, subject.sizes)}`)
-    const candidates = (options.candidates ?? candidateKernels)(gpu, subject.pass, subject.sizes)
+  for (const { subject, candidates } of ready) {
+    if (left() <= 0) break
+    platform.status?.(`measuring ${found.length + 1}/${ready.length} ${passKey(subject.pass, subject.sizes)}`)
     found.push(await tunePass(gpu, subject, candidates, stopwatch))
   }
+  platform.status?.('')
   // Large, and not needed again.
   gpu.trim()
   const rows = found.map(({ pass, kernel, timeMs, ruleMs }) => [pass, { kernel, timeMs, ruleMs }])
-  const grown: TunedTable = { ...table, passes: { ...table.passes, ...Object.fromEntries(rows) } }
+  const matrices = table.matrices ?? provesMatrices(found)
+  // What is left runs by rule from now on, in matrices as well.
+  if (matrices) gpu.family = 'matrix'
+  const grown: TunedTable = { ...table, ...(matrices ? { matrices } : {}), passes: { ...table.passes, ...Object.fromEntries(rows) } }
   read.set(gpu, grown)
   if (file !== undefined) await writeTable(gpu, file, grown)
   const [timeMs, ruleMs] = (['timeMs', 'ruleMs'] as const).map((name) => found.reduce((sum, row) => sum + row[name], 0))
-  platform.log(`tuned in ${formatTime(platform.now() - begin)}: one run of each takes ${formatTime(timeMs)}, by rule ${formatTime(ruleMs)}`)
+  const rest = unknown.length - found.length
+  platform.log(
+    `tuned in ${formatTime(platform.now() - begin)}: one run of each takes ${formatTime(timeMs)}, by rule ${formatTime(ruleMs)}` +
+      (rest > 0 ? `; ${rest} that matter less are left for the next fit` : ''),
+  )
   return found
+}
+
+/** True where matrix kernels were right, and faster than those of the family `tile`, in each of the three passes. */
+function provesMatrices(found: readonly Tuned[]): boolean {
+  return PASSES.every((name) => found.some(({ pass, kernel }) => pass.startsWith(`${name} `) && kernel.startsWith('matrix ')))
+}
+
+interface Subject {
+  readonly subject: ConvolutionPass
+  readonly candidates: readonly Kernel[]
+}
+
+/** The passes by the arithmetic that a step spends in them, most of it first. */
+function byCost(gpu: Gpu, passes: readonly ConvolutionPass[]): readonly ConvolutionPass[] {
+  const cost = ({ sizes }: ConvolutionPass) => Math.max(1, usesOf(gpu, sizes)) * sizes.N * sizes.P * sizes.Q * sizes.O * sizes.R * sizes.S * sizes.C
+  return [...passes].sort((a, b) => cost(b) - cost(a))
+}
+
+/** Compiles the kernels of one pass after the other while there is time. @returns the passes that were compiled, at least one */
+async function compileAll(gpu: Gpu, subjects: readonly Subject[], stopwatch: Stopwatch, goOn: () => boolean): Promise<readonly Subject[]> {
+  const launches = subjects.map(({ subject: { pass, sizes }, candidates }) => {
+    return [defaultKernel(gpu, pass, sizes), ...candidates].flatMap((kernel) => passLaunches(pass, sizes, kernel).filter((one) => one !== undefined))
+  })
+  let begun = 0
+  for (let end = 0; begun < subjects.length && (begun === 0 || goOn()); begun = end) {
+    const batch: (typeof launches)[number] = []
+    while (end < subjects.length && (end === begun || batch.length + launches[end].length <= AT_A_TIME)) batch.push(...launches[end++])
+    gpu.platform.status?.(`compiling ${begun + 1} to ${end} of ${subjects.length}`)
+    await stopwatch.compile(batch)
+  }
+  return subjects.slice(0, begun)
 }
 
 /** Whether `tune` would do anything about kernels that nothing is known about. */
@@ -91,7 +147,7 @@ function wantedPasses(gpu: Gpu, { convolutions, gradients = false }: TuneOptions
   const seen = unknownPasses(gpu)
   const sizes = convolutions ?? (gradients ? seen.map((subject) => subject.sizes) : undefined)
   if (!sizes) return seen
-  const all = sizes.flatMap((one) => (['forward', 'backward-input', 'backward-weight'] as const).map((pass) => ({ pass, sizes: one })))
+  const all = sizes.flatMap((one) => PASSES.map((pass) => ({ pass, sizes: one })))
   // The same sizes may have been seen in several passes.
   return [...new Map(all.map((subject) => [passKey(subject.pass, subject.sizes), subject])).values()]
 }

@@ -53,6 +53,7 @@ function fakeStopwatch(gpu: Gpu, times: Readonly<Record<string, number>>): Stopw
   const asked: string[] = []
   return {
     asked,
+    compile: (launches) => real.compile(launches),
     async time(name, work) {
       asked.push(name)
       await real.time(name, work)
@@ -78,11 +79,11 @@ describe('tune', () => {
     const stopwatch = fakeStopwatch(gpu, { [LARGE]: 8, [SMALL]: 4 })
     const found = await tune({ force: true, candidates, stopwatch })
     expect(found).toEqual([{ pass: passKey('forward', SIZES), kernel: SMALL, timeMs: 4, ruleMs: 10, refused: [] }])
-    // Once to compile, in five rounds those that are not hopeless, then what is right and whether this is.
+    // Once to begin with, in five rounds those that are not hopeless, then what is right and whether this is.
     expect(stopwatch.asked).toEqual([rule, LARGE, SMALL, rule, LARGE, SMALL, ...Array(4).fill([LARGE, SMALL]).flat(), SMALL, SMALL])
     expect(kernelName(kernelFor('forward', SIZES))).toBe(SMALL)
     expect(unknownPasses(gpu)).toEqual([])
-    expect(lines).toEqual([`tuning 1 kernels for ${gpu.name}, once (TUNE=0: not at all)`, expect.stringMatching(/^tuned in .*: one run of each takes 4.00 ms, by rule 10.0 ms$/)])
+    expect(lines).toEqual([`tuning 1 kernels for ${gpu.name}, once, for 20.0 s at most (TUNE=0: not at all)`, expect.stringMatching(/^tuned in .*: one run of each takes 4.00 ms, by rule 10.0 ms$/)])
 
     expect(file).toMatch(/^\/home\/me\/.cache\/wgrad\/kernels-[0-9a-f]{8}\.json$/)
     const table = JSON.parse(disk.get(file) ?? '') as TunedTable
@@ -113,6 +114,7 @@ describe('tune', () => {
     const broken = tile(32, 12, 4)
     const stopwatch = fakeStopwatch(gpu, { [kernelName(half)]: 1, [LARGE]: 2, [SMALL]: 3 })
     const spoilt: Stopwatch = {
+      compile: (launches) => stopwatch.compile(launches),
       async time(name, work) {
         let end: { view: ReturnType<typeof zeros>['view'] } | undefined
         const timeMs = await stopwatch.time(name, (record) => work((shader, bindings, options) => {
