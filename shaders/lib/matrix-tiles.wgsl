@@ -2,14 +2,14 @@
 // leftTile and rightTile in workgroup memory. SUBGROUPS_M × SUBGROUPS_N subgroups of LANES threads share the tile out;
 // each sums its part in DOWN × ACROSS matrices of MATRIX_M × MATRIX_N, f32.
 //
-// A kernel declares leftTile and rightTile as arrays of Group, the first of RESULTS elements at least, says with leftAt(m, k) and rightAt(k, n) how they lie there,
-// and has its body in `compute`. lib/matrix or lib/matrix-emulated has the matrices themselves, and `main`.
+// A kernel declares leftTile and rightTile as arrays of Group, the first of RESULTS elements at least, says with leftAt(m, k)
+// and rightAt(k, n) how they lie there, and has its body in `compute`. lib/matrix or lib/matrix-emulated has the matrices themselves, and `main`.
 
 const SUBGROUPS = SUBGROUPS_M * SUBGROUPS_N;
 const THREADS = SUBGROUPS * LANES;
 // What a thread brings to workgroup memory at once: 16 bytes, the most that it can load. Against 8, AMD's compiler for RDNA3
 // (Mesa 25.0.7) needs 0.8 of the instructions and expects 0.95 (forward) and 0.86 (backward) of a workgroup's latency, in
-// the median over tiles and seven shapes of the networks; not run on a GPU.
+// the median over tiles and seven shapes of the networks.
 alias Group = vec4u;
 const GROUP = 8u;
 const DOWN = TILE_M / (SUBGROUPS_M * MATRIX_M);

@@ -76,9 +76,9 @@ export async function writeTable(gpu: Gpu, file: string, table: TunedTable): Pro
   await files.write(file, `${JSON.stringify(table, null, 1)}\n`).catch((error: unknown) => log(`tune: ${oneLine(error)}; the next run measures again`))
 }
 
-/** What is shipped for a GPU, whatever its driver; the file's own come first. */
-export function shippedPasses({ identity }: Gpu): TunedTable['passes'] {
-  return Object.assign({}, ...SHIPPED.filter(({ device }) => device === identity.device).map(({ passes }) => passes))
+/** The table that is shipped for a GPU, whatever its driver. */
+export function shippedTable({ identity }: Gpu): TunedTable | undefined {
+  return SHIPPED.find(({ device }) => device === identity.device)
 }
 
 /** @throws DataError that says what is wrong with it */

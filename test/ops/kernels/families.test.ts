@@ -45,8 +45,8 @@ describe('matrix kernels', () => {
   }
   /** Emulated: sizes that adapters report, the tiles of the tuner where workgroup memory allows, and subgroups of other widths. */
   const EMULATED: readonly Case[] = [
-    { size: { M: 16, N: 16, K: 16 }, tile: [64, 64, 32, 2, 2], lanes: 32 },
-    { size: { M: 16, N: 16, K: 16 }, tile: [32, 32, 32, 1, 2], lanes: 32 },
+    { size: { M: 16, N: 16, K: 16 }, tile: [64, 64, 64, 2, 2], lanes: 32 },
+    { size: { M: 16, N: 16, K: 16 }, tile: [32, 32, 64, 1, 2], lanes: 32 },
     { size: { M: 16, N: 16, K: 16 }, tile: [128, 64, 32, 2, 2], lanes: 32 },
     { size: { M: 16, N: 16, K: 16 }, tile: [128, 32, 32, 4, 1], lanes: 32 },
     { size: { M: 16, N: 16, K: 16 }, tile: [32, 128, 32, 1, 4], lanes: 32 },
@@ -105,8 +105,22 @@ describe('the rule', () => {
     const names = (sizes: ConvolutionSizes) => (['tile', 'matrix'] as const).map((wanted) => kernelName(defaultKernel(gpu, 'forward', sizes, wanted)))
     const [{ M, N, K }] = gpu.matrices.sizes
     expect(names(large)[0]).toBe('tile 64×64×16, 8×8 a thread')
-    expect(['128×128', '64×64'].map((tile) => `matrix ${tile}×32, 2×2 subgroups, ${M}×${N}×${K}`)).toContain(names(large)[1])
-    expect(names(small)).toEqual(['tile 32×32×16, 4×4 a thread', `matrix 32×32×32, 1×2 subgroups, ${M}×${N}×${K}`])
+    // As workgroup memory allows.
+    expect([64, 32].map((step) => `matrix 64×64×${step}, 2×2 subgroups, ${M}×${N}×${K}`)).toContain(names(large)[1])
+    expect(names(small)[0]).toBe('tile 32×32×16, 4×4 a thread')
+    expect([64, 32].map((step) => `matrix 32×32×${step}, 1×2 subgroups, ${M}×${N}×${K}`)).toContain(names(small)[1])
+  })
+
+  test('takes no tile of which more than a quarter would be idle', () => {
+    const columns = (O: number) => (['tile', 'matrix'] as const).map((wanted) => defaultKernel(gpu, 'forward', { ...large, O }, wanted).columns)
+    expect(columns(32)).toEqual([32, 32])
+    expect(columns(48)).toEqual([64, 64])
+    expect(columns(40)).toEqual([32, 32])
+  })
+
+  test('splits a weight gradient into few slices on matrix units', () => {
+    expect(defaultKernel(gpu, 'backward-weight', large, 'matrix').slices).toBe('few')
+    expect(defaultKernel(gpu, 'backward-weight', large, 'tile').slices).toBe('many')
   })
 
   test('takes narrow broadcast tiles where wide ones would leave lanes idle', () => {

@@ -30,7 +30,7 @@ const open: Gpu[] = []
 afterAll(() => open.forEach((gpu) => gpu.close()))
 
 /** A GPU of its own on a disk in memory. */
-async function openOn(disk: Map<string, string>, env: Readonly<Record<string, string>> = {}) {
+async function openOn(disk: Map<string, string>, env: Readonly<Record<string, string>> = {}, now = nodePlatform.now) {
   const lines: string[] = []
   const files: Files = {
     ...nodePlatform.files,
@@ -41,7 +41,7 @@ async function openOn(disk: Map<string, string>, env: Readonly<Record<string, st
       disk.set(path, String(content))
     },
   }
-  const platform: Platform = { ...nodePlatform, files, env: (name) => ({ HOME: '/home/me', ...env })[name], log: (line) => void lines.push(line), status: undefined }
+  const platform: Platform = { ...nodePlatform, files, env: (name) => ({ HOME: '/home/me', ...env })[name], now, log: (line) => void lines.push(line), status: undefined }
   const gpu = await openGpuOn(platform)
   open.push(gpu)
   return { gpu, lines, file: tunedFile(gpu) ?? '' }
@@ -97,6 +97,36 @@ describe('tune', () => {
     expect(again.asked).toEqual([])
     expect(next.lines).toEqual([])
     expect(kernelName(kernelFor('forward', SIZES))).toBe(SMALL)
+  })
+
+  test('tries what matters most while there is time, and settles the rest by rule', async () => {
+    let nowMs = 0
+    const { gpu, lines, file } = await openOn(new Map(), {}, () => nowMs)
+    launchOnce(gpu)
+    const larger = { ...SIZES, N: 3 }
+    const real = fakeStopwatch(gpu, { [SMALL]: 4 })
+    const compiled: string[] = []
+    const stopwatch: Stopwatch = {
+      async compile(launches) {
+        compiled.push(...launches.map(({ options }) => options.detail ?? ''))
+        nowMs += 1000
+      },
+      async time(name, work) {
+        nowMs += 500
+        return real.time(name, work)
+      },
+    }
+    const many = () => Array.from({ length: 12 }, () => TILES).flat()
+    const found = await tune({ force: true, candidates: many, stopwatch, seconds: 4, convolutions: [SIZES, larger] })
+    // After two seconds nothing more is compiled, after four nothing more measured.
+    expect(new Set(compiled)).toEqual(new Set(['[3,6,5,10]→[3,6,5,12] 3×3']))
+    expect(found.map(({ pass, kernel }) => [pass, kernel])).toEqual([[passKey('forward', larger), SMALL]])
+    expect(lines[lines.length - 1]).toMatch(/; 5 with less arithmetic run by rule until the next run$/)
+    // A checkpoint has them all, the file only what was measured.
+    expect(Object.keys(exportChoices(gpu))).toHaveLength(6)
+    expect(kernelName(kernelFor('forward', SIZES))).toBe(kernelName(defaultKernel(gpu, 'forward', SIZES)))
+    expect(unknownPasses(gpu)).toEqual([])
+    expect(file).not.toBe('')
   })
 
   test('keeps what the rule says unless something is clearly faster', async () => {
