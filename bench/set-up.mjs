@@ -37,19 +37,25 @@ function packages() {
 function adapter() {
   const before = probe()
   if (before.found) return
+  if (!before.loaded) {
+    throw new SetUpError("Dawn's binding (package webgpu) does not load, which a driver would not change. It needs Linux with glibc 2.34 "
+      + 'or later (Debian 12, Ubuntu 22.04, RHEL 9; not Alpine), macOS or Windows, on x64 or arm64: on such a system remove '
+      + 'node_modules and run this again, elsewhere use a container of one', before.log)
+  }
   installLavapipe(before.log)
   const after = probe()
   if (after.found) return
   throw new SetUpError('lavapipe is installed, yet WebGPU still finds no adapter', after.log)
 }
 
-/** Whether Dawn offers an adapter, asked in a process of its own: a broken driver may crash or hang the one asking. */
+/** Whether Dawn loads and offers an adapter, asked in a process of its own: a broken driver may crash or hang the one asking. */
 function probe() {
-  const script = `import { create } from 'webgpu'
+  const script = `const { create } = await import('webgpu').catch(({ message }) => { console.log(message); process.exit(1) })
+    console.log('binding loaded')
     const gpu = create([])
     console.log((await gpu.requestAdapter()) ? 'adapter found' : 'no adapter')`
   const result = run(process.execPath, ['--input-type=module', '-e', script], { cwd: root, timeoutMs: 60_000 })
-  return { found: result.output.includes('adapter found'), log: result.output }
+  return { loaded: result.output.includes('binding loaded'), found: result.output.includes('adapter found'), log: result.output }
 }
 
 function build() {

@@ -44,7 +44,7 @@ const clockless = {
   ...nodePlatform,
   gpu: () => ({
     async requestAdapter() {
-      const adapter = await nodePlatform.gpu().requestAdapter()
+      const adapter = await (await nodePlatform.gpu()).requestAdapter()
       if (!adapter) return null
       const features = new Set([...adapter.features].filter((feature) => feature !== 'timestamp-query'))
       return { info: adapter.info, limits: adapter.limits, features, requestDevice: adapter.requestDevice.bind(adapter) }

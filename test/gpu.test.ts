@@ -8,7 +8,9 @@ import { shaders, type ShaderName } from '../src/gpu/shaders.gen.ts'
 import { add } from '../src/ops/add.ts'
 import { relu } from '../src/ops/relu.ts'
 import { sum } from '../src/ops/sum.ts'
+import { adapterAdvice } from '../src/platform/node/adapter-advice.ts'
 import { nodePlatform } from '../src/platform/node/index.ts'
+import type { Platform } from '../src/platform/platform.ts'
 import { backward } from '../src/tensor/backward.ts'
 import { elementwise, empty, launch } from '../src/tensor/launcher.ts'
 import { noGrad } from '../src/tensor/op.ts'
@@ -414,18 +416,45 @@ describe('opening', () => {
   })
 
   test('says what was looked for and how to get it', async () => {
-    const none = { ...nodePlatform, gpu: () => ({ ...nodePlatform.gpu(), requestAdapter: async () => null }) as unknown as GPU }
-    await expect(openGpuOn(none, { adapter: 'discrete' })).rejects.toThrowErrorMatchingInlineSnapshot(`
-      [DeviceError: openGpu: no WebGPU adapter was found
-        asked  discrete
-        Fix: install a Vulkan driver: that of your graphics card, or on Linux without one Mesa 24 or later (\`mesa-vulkan-drivers\`; on Debian 12 from bookworm-backports). \`npm test\` and \`npm run imagenette\` do this on Debian and Ubuntu]
-    `)
-    const browser = { ...none, name: 'browser' as const }
-    await expect(openGpuOn(browser)).rejects.toThrowErrorMatchingInlineSnapshot(`
+    const on = (requestAdapter: () => Promise<unknown>, system = 'linux'): Platform => ({
+      ...nodePlatform, gpu: () => ({ requestAdapter }) as unknown as GPU, adapterAdvice: (kind) => adapterAdvice(kind, system),
+    })
+    const none = on(async () => null)
+    await expect(openGpuOn(none)).rejects.toThrowErrorMatchingInlineSnapshot(`
       [DeviceError: openGpu: no WebGPU adapter was found
         asked  the fastest there is
-        Fix: use a browser with WebGPU, with hardware acceleration switched on]
+        Fix: install a Vulkan driver: that of your graphics card, or without one Mesa 24 or later (\`mesa-vulkan-drivers\`; on Debian 12 from bookworm-backports). \`npm test\` and \`npm run imagenette\` do this on Debian and Ubuntu]
     `)
+    const software = { description: '', device: 'llvmpipe (LLVM 15.0.6, 256 bits)', architecture: '', vendor: '', isFallbackAdapter: false }
+    await expect(openGpuOn(on(async () => ({ info: software })), { adapter: 'discrete' })).rejects.toThrowErrorMatchingInlineSnapshot(`
+      [DeviceError: openGpu: only a software adapter was found
+        asked  discrete
+        found  llvmpipe (LLVM 15.0.6, 256 bits)
+        Fix: install the Vulkan driver of your graphics card: NVIDIA's own, or for AMD and Intel Mesa 24 or later (\`mesa-vulkan-drivers\`; on Debian 12 from bookworm-backports); or leave GPU and the option \`adapter\` unset to compute on the processor]
+    `)
+    // As Dawn's binding does for an adapter that is asked for by name.
+    const named = async () => { throw new Error("no suitable backends found\nAvailable adapters:\n * backend: 'd3d12', name: 'A GPU'") }
+    await expect(openGpuOn(on(named, 'win32'), { adapter: 'software' })).rejects.toThrowErrorMatchingInlineSnapshot(`
+      [DeviceError: openGpu: no software adapter was found
+        asked   software
+        reason  no suitable backends found
+        Fix: use Windows 10 or later, of which the Microsoft Basic Render Driver is a part, or leave GPU and the option \`adapter\` unset]
+    `)
+  })
+
+  test('gives advice that fits system and adapter', () => {
+    const advice = (['software', 'discrete', undefined] as const).map((kind) => ['linux', 'darwin', 'win32', 'freebsd'].map((system) => adapterAdvice(kind, system)))
+    for (const [linux, mac, windows, other] of advice) {
+      expect(linux).toContain('mesa-vulkan-drivers')
+      expect(mac).toContain('macOS')
+      expect(windows).toMatch(/Microsoft Basic Render Driver|Direct3D 12/)
+      expect(`${mac} ${windows}`).not.toMatch(/Vulkan|Mesa/)
+      expect(other).toBe(linux)
+    }
+    expect(new Set(advice.flat()).size).toBe(9)
+  })
+
+  test('refuses settings and options that are none of their values', async () => {
     const asked = { ...nodePlatform, env: (name: string) => (name === 'GPU' ? 'fast' : undefined) }
     await expect(openGpuOn(asked)).rejects.toThrowErrorMatchingInlineSnapshot(`
       [OptionError: openGpu: GPU is not one of its values

@@ -106,7 +106,7 @@ async function passesOf(gpu: Gpu, model: Module, size: number) {
 }
 
 async function openNull(): Promise<Gpu> {
-  const instance = createGpu(['backend=null', 'enable-dawn-features=allow_unsafe_apis'])
+  const instance = await createGpu(['backend=null', 'enable-dawn-features=allow_unsafe_apis'])
   const requestAdapter = async (options?: GPURequestAdapterOptions) => {
     const adapter = await instance.requestAdapter(options)
     if (!adapter) return adapter

@@ -1,6 +1,8 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { aptSources, mesaMajor, parseOsRelease } from '../bench/lavapipe.mjs'
 import { missingPackages } from '../bench/set-up.mjs'
@@ -105,6 +107,28 @@ test('Mesa\'s major version is read from a package version', () => {
 test('os-release is read with and without quotes', () => {
   expect(parseOsRelease('NAME="Debian GNU/Linux"\nID=debian\nVERSION_CODENAME=\'bookworm\'\n'))
     .toEqual({ NAME: 'Debian GNU/Linux', ID: 'debian', VERSION_CODENAME: 'bookworm' })
+})
+
+test('a binding that does not load is told with its cause, and nothing is installed', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'wgrad-set-up-'))
+  try {
+    const bench = fileURLToPath(new URL('../bench', import.meta.url))
+    const cause = "/lib/libc.so.6: version `GLIBC_2.34' not found (required by dawn.node)"
+    cpSync(bench, join(folder, 'bench'), { recursive: true, filter: (path) => path === bench || path.endsWith('.mjs') })
+    mkdirSync(join(folder, 'node_modules', 'webgpu'), { recursive: true })
+    writeFileSync(join(folder, 'package-lock.json'), '{ "packages": {} }')
+    writeFileSync(join(folder, 'node_modules', 'webgpu', 'package.json'), '{ "type": "module", "main": "index.js" }')
+    writeFileSync(join(folder, 'node_modules', 'webgpu', 'index.js'), `throw new Error(${JSON.stringify(cause)})`)
+    // Without a path there is neither apt nor sudo, should they be called.
+    const env = { ...process.env, PATH: join(folder, 'empty') }
+    const { status, stderr } = spawnSync(process.execPath, [join(folder, 'bench', 'set-up.mjs')], { env, encoding: 'utf8' })
+    expect(status).toBe(1)
+    expect(stderr).toMatch(/^set-up: Dawn's binding \(package webgpu\) does not load/)
+    expect(stderr).toContain(`\n    ${cause}\n`)
+    expect(stderr).not.toContain('Vulkan')
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
 })
 
 describe('missing packages', () => {

@@ -72,7 +72,7 @@ test('the table is that of the files', () => {
 })
 
 async function openChecker(): Promise<GPUDevice> {
-  const adapter = await createGpu(['backend=null', 'enable-dawn-features=allow_unsafe_apis']).requestAdapter()
+  const adapter = await (await createGpu(['backend=null', 'enable-dawn-features=allow_unsafe_apis'])).requestAdapter()
   if (!adapter) throw new Error('Dawn has no null backend')
   const features = Object.values(FEATURES).filter((feature) => adapter.features.has(feature)) as GPUFeatureName[]
   return adapter.requestDevice({ requiredFeatures: features })

@@ -77,7 +77,7 @@ export class Gpu {
     this.platform = platform
     this.instance = instance
     this.device = device
-    this.name = info.description || info.device || info.vendor || 'unnamed adapter'
+    this.name = nameOf(info)
     this.vendor = info.vendor
     this.identity = {
       device: [info.vendor, info.architecture, info.device].filter((part) => part !== '').join(' '),
@@ -195,19 +195,27 @@ export async function openGpuOn(platform: Platform, options: GpuOptions = {}): P
   oneOf('shapes', options.shapes, SHAPES)
   oneOf('family', options.family, KERNEL_FAMILIES)
   const debug = debugLevel(platform.env('DEBUG'))
-  const instance = platform.gpu(asked === 'software')
+  const instance = await platform.gpu(asked === 'software')
+  let cause: unknown
   const adapter = await instance.requestAdapter({
     powerPreference: 'high-performance',
     // Node's binding has an entry point for the software adapter instead.
     forceFallbackAdapter: asked === 'software' && platform.name === 'browser',
+  }).catch((error: unknown) => {
+    // Dawn's binding throws where an adapter was asked for by name and is not there.
+    cause = error
+    return null
   })
   if (!adapter || (asked === 'discrete' && isSoftware(adapter.info))) {
-    throw new DeviceError('openGpu', adapter ? 'only a software adapter was found' : 'no WebGPU adapter was found', {
-      given: { asked: asked ?? 'the fastest there is', ...(adapter ? { found: adapter.info.description } : {}) },
-      fix:
-        platform.name === 'node'
-          ? 'install a Vulkan driver: that of your graphics card, or on Linux without one Mesa 24 or later (`mesa-vulkan-drivers`; on Debian 12 from bookworm-backports). `npm test` and `npm run imagenette` do this on Debian and Ubuntu'
-          : 'use a browser with WebGPU, with hardware acceleration switched on',
+    const kind = asked === 'software' ? 'software adapter' : 'WebGPU adapter'
+    throw new DeviceError('openGpu', adapter ? 'only a software adapter was found' : `no ${kind} was found`, {
+      given: {
+        asked: asked ?? 'the fastest there is',
+        ...(adapter ? { found: nameOf(adapter.info) } : {}),
+        ...(cause instanceof Error ? { reason: cause.message.split('\n')[0] } : {}),
+      },
+      fix: platform.adapterAdvice(asked),
+      cause,
     })
   }
   const features = WANTED_FEATURES.filter((feature) => adapter.features.has(feature)) as GPUFeatureName[]
@@ -237,7 +245,14 @@ function oneOf<Value extends string>(name: string, given: string | undefined, va
   throw new OptionError('openGpu', `${name} is not one of its values`, { given: { [name]: given }, expected: values.join(' or ') })
 }
 
-/** Mesa's llvmpipe, SwiftShader, WARP: `isFallbackAdapter` where the implementation says so. */
-function isSoftware(info: GPUAdapterInfo): boolean {
-  return info.isFallbackAdapter || info.architecture === 'software' || /llvmpipe|swiftshader|basic render/i.test(info.description)
+function nameOf({ description, device, vendor }: GPUAdapterInfo): string {
+  return description || device || vendor || 'unnamed adapter'
+}
+
+/**
+ * Mesa's llvmpipe, SwiftShader, WARP: `isFallbackAdapter` where the implementation says so, else their names. Dawn has
+ * these in `description` with Vulkan and Direct3D, in `device` with OpenGL ES.
+ */
+function isSoftware({ isFallbackAdapter, architecture, description, device }: GPUAdapterInfo): boolean {
+  return isFallbackAdapter || architecture === 'software' || /llvmpipe|swiftshader|basic render/i.test(`${description} ${device}`)
 }

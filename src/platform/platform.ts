@@ -8,8 +8,11 @@ export interface Platform {
    * The WebGPU entry point. Keep it alive as long as any device made from it (see platform/node/gpu.ts).
    *
    * @param software  that of the software adapter, where the platform has one for it. Default false
+   * @throws DeviceError  when there is no WebGPU here, with the cause
    */
-  gpu(software?: boolean): GPU
+  gpu(software?: boolean): GPU | Promise<GPU>
+  /** How to get an adapter of that kind where `requestAdapter` found none: the last line of an error. Default: of any kind */
+  adapterAdvice(asked?: 'software' | 'discrete'): string
   readonly files: Files
   /** Decodes images on other threads. */
   readonly decoder: DecodePool

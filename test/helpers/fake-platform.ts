@@ -34,6 +34,7 @@ export function fakePlatform(options: {
     interrupt: () => listeners.forEach((stop) => stop()),
     release: () => waiting.splice(0).forEach((go) => go()),
     gpu: absent,
+    adapterAdvice: absent,
     get files() {
       return options.files ?? absent()
     },

@@ -138,4 +138,5 @@ test('the platform of a page', async () => {
   expect(await platform.waitFor(Promise.resolve(1))).toBe(1)
   expect(() => browserGpu()).toThrow(DeviceError)
   expect(() => platform.gpu()).toThrow('Old Browser 1.0')
+  expect(platform.adapterAdvice()).toContain('a browser with WebGPU')
 })

@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads'
 import { afterEach, describe, expect, test, vi } from 'vitest'
+import { DeviceError } from '../../src/base/errors.ts'
 import { openGpuOn } from '../../src/gpu/device.ts'
 import { createGpu, defaultGpuOptions, useWideVectors, waitFor } from '../../src/platform/node/gpu.ts'
 import { createNodePlatform } from '../../src/platform/node/index.ts'
@@ -13,9 +14,9 @@ afterEach(() => {
 describe('the GPU', () => {
   test('one entry point a platform, and the constants of WebGPU', async () => {
     const platform = createNodePlatform({ threads: 0 })
-    expect(platform.gpu()).toBe(platform.gpu())
+    expect(await platform.gpu()).toBe(await platform.gpu())
     expect(GPUBufferUsage.STORAGE).toBe(0x80)
-    const adapter = await platform.gpu().requestAdapter()
+    const adapter = await (await platform.gpu()).requestAdapter()
     if (adapter === null) throw new Error('no WebGPU adapter on this machine')
     const device = await adapter.requestDevice()
     const buffer = device.createBuffer({ size: 4, usage: GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ })
@@ -28,17 +29,31 @@ describe('the GPU', () => {
 
   test('a software adapter is opened where one is asked for, or there is a message', async () => {
     const platform = createNodePlatform({ threads: 0 })
-    expect(platform.gpu(true)).not.toBe(platform.gpu())
+    expect(await platform.gpu(true)).not.toBe(await platform.gpu())
     const name = await openGpuOn(platform, { adapter: 'software' }).then((gpu) => gpu.software, (error: Error) => error.message)
     // Not every machine has one; the one that these tests are set up on has.
-    const found = (await platform.gpu().requestAdapter())?.info.description ?? ''
+    const found = (await (await platform.gpu()).requestAdapter())?.info.description ?? ''
     expect(name).toEqual(found.includes('llvmpipe') ? true : expect.anything())
     vi.stubEnv('GPU', 'software')
     await expect(openGpuOn(platform).then((gpu) => gpu.software, () => false)).resolves.toBe(name === true)
   })
 
+  test('a binding that does not load is told with its cause, and with what it needs', async () => {
+    const cause = new Error("/lib/libc.so.6: version `GLIBC_2.34' not found (required by dawn.node)\nsecond line")
+    const error: unknown = await createGpu([], () => Promise.reject(cause)).catch((thrown: unknown) => thrown)
+    expect(error).toBeInstanceOf(DeviceError)
+    expect(error).toMatchObject({ cause })
+    const [what, reason, system, expected, fix] = (error as Error).message.split('\n')
+    expect(what).toBe("openGpu: Dawn's binding (package webgpu) does not load")
+    expect(reason).toBe(`  reason  ${cause.message.split('\n')[0]}`)
+    expect(system).toMatch(process.platform === 'linux' ? /^  system  linux \w+, (glibc \d+\.\d+|no glibc)$/ : `  system  ${process.platform}`)
+    expect(expected).toContain('glibc 2.34')
+    expect(fix).toContain('npm ci')
+    expect(fix).not.toContain('Vulkan')
+  })
+
   test('options of Dawn: the null backend compiles and runs nothing', async () => {
-    const adapter = await createGpu(['backend=null']).requestAdapter()
+    const adapter = await (await createGpu(['backend=null'])).requestAdapter()
     expect(adapter?.info.device).toBe('null-backend')
     const device = await adapter?.requestDevice()
     device?.pushErrorScope('validation')

@@ -16,6 +16,7 @@ export function createBrowserPlatform(options: { files?: Files; threads?: number
   return {
     name: 'browser',
     gpu: browserGpu,
+    adapterAdvice: () => 'use a browser with WebGPU, with hardware acceleration switched on',
     files,
     decoder: browserDecodePool(files, options.threads),
     encodePng,

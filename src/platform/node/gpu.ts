@@ -1,5 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs'
-import { create, globals } from 'webgpu'
+import { DeviceError } from '../../base/errors.ts'
+
+/** Package `webgpu`: Dawn as a native module. */
+type Binding = typeof import('webgpu')
 
 /**
  * Every object that `create` returned, for as long as the program runs. Dropping one lets the garbage collector free
@@ -53,13 +56,30 @@ function processorFlags(): ReadonlySet<string> {
  * Dawn's WebGPU entry point, with WebGPU's constants (GPUBufferUsage, …) as globals, as in a browser.
  *
  * @param options  of Dawn, for instance `['backend=null']`, which compiles shaders and runs nothing
+ * @param load     the binding, loaded with the first GPU: without it the rest of the library still works
+ * @throws DeviceError  when the binding does not load, with the cause
  */
-export function createGpu(options = defaultGpuOptions()): GPU {
+export async function createGpu(options = defaultGpuOptions(), load = (): Promise<Binding> => import('webgpu')): Promise<GPU> {
   useWideVectors()
+  const { create, globals } = await load().catch((cause: unknown) => { throw bindingError(cause) })
   if (!('GPUBufferUsage' in globalThis)) Object.assign(globalThis, globals)
   const gpu = create(options)
   instances.push(gpu)
   return gpu
+}
+
+function bindingError(cause: unknown): DeviceError {
+  const [reason] = (cause instanceof Error ? cause.message : String(cause)).split('\n')
+  const { header } = process.report.getReport() as { header: { glibcVersionRuntime?: string } }
+  const { glibcVersionRuntime: glibc } = header
+  const libc = process.platform === 'linux' ? `, ${glibc === undefined ? 'no glibc' : `glibc ${glibc}`}` : ''
+  return new DeviceError('openGpu', "Dawn's binding (package webgpu) does not load", {
+    given: { reason, system: `${process.platform} ${process.arch}${libc}` },
+    // Source: the symbol versions that dawn.node of webgpu 0.6.2 asks for, and the folders of its dist/.
+    expected: 'Linux with glibc 2.34 or later (Debian 12, Ubuntu 22.04, RHEL 9; not Alpine), macOS or Windows, on x64 or arm64',
+    fix: 'on such a system remove node_modules and run `npm ci`; on another one use a container of such a system. A graphics driver does not help',
+    cause,
+  })
 }
 
 /** How long the thread sleeps between two looks at the GPU. Short against a step, long against a look. */

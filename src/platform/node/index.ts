@@ -1,4 +1,5 @@
 import type { Platform } from '../platform.ts'
+import { adapterAdvice } from './adapter-advice.ts'
 import { datasets } from './archive.ts'
 import { nodeDecodePool } from './decode-pool.ts'
 import { nodeFiles } from './files.ts'
@@ -12,7 +13,7 @@ import { log, onInterrupt, terminalStatus } from './terminal.ts'
  * @param options.threads  decoding threads; 0 decodes in place. Default: one fewer than processors, at most 16
  */
 export function createNodePlatform(options: { threads?: number } = {}): Platform {
-  const gpus = new Map<boolean, GPU>()
+  const gpus = new Map<boolean, Promise<GPU>>()
   return {
     name: 'node',
     gpu(software = false) {
@@ -22,6 +23,7 @@ export function createNodePlatform(options: { threads?: number } = {}): Platform
       gpus.set(software, made)
       return made
     },
+    adapterAdvice: (asked) => adapterAdvice(asked),
     files: nodeFiles,
     decoder: nodeDecodePool(options.threads),
     datasets,
