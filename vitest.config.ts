@@ -4,6 +4,7 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     globalSetup: ['test/global-setup.ts'],
+    setupFiles: ['test/helpers/adapter.ts'],
     // One GPU device a file and one file at a time: software adapters use every core already.
     fileParallelism: false,
     testTimeout: 120_000,

@@ -1,4 +1,6 @@
-import { describe, expect, test } from 'vitest'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, test, vi } from 'vitest'
 import { elementwise, empty, launch } from '../../src/tensor/launcher.ts'
 import { defineOp } from '../../src/tensor/op.ts'
 import type { Tensor } from '../../src/tensor/tensor.ts'
@@ -7,7 +9,7 @@ import { channelsFirst, channelsLast, expectGolden, hashUniform } from './golden
 import { openTestGpu } from './gpu.ts'
 import { gradcheck, uniform } from './gradcheck.ts'
 
-await openTestGpu()
+const gpu = await openTestGpu()
 
 /** The tests of the tests: each must be able to fail. */
 describe('gradcheck', () => {
@@ -55,6 +57,27 @@ describe('expectClose', () => {
     expectClose([0, 0], [0, 0], 'f32')
     expect(() => expectClose([0, 1e-9], [0, 0], 'f32')).toThrow()
     expect(() => expectClose([0], [0, 0], 'f32')).toThrow()
+  })
+})
+
+describe('the suite', () => {
+  test('runs on the adapter that TEST_ADAPTER names', () => {
+    const name = process.env.TEST_ADAPTER ?? ''
+    if (name === 'amd') expect(gpu).toMatchObject({ vendor: 'amd', software: false, subgroupSize: 0, family: 'tile' })
+    else if (name === 'opengles') expect(gpu).toMatchObject({ name: expect.stringContaining('OpenGL ES'), subgroupSize: 0, family: 'tile' })
+    else expect(gpu.name).not.toMatch(/AMD-like|OpenGL ES/)
+  })
+
+  test('keeps away from the folders and settings of the user', () => {
+    for (const folder of ['WGRAD_CACHE', 'FASTAI_HOME']) expect(process.env[folder]).toContain(join(tmpdir(), 'wgrad-test-'))
+    expect(['DEBUG', 'PROFILE', 'SEED', 'TUNE'].map((setting) => process.env[setting])).toEqual([undefined, undefined, undefined, undefined])
+  })
+
+  test('takes what the engine logs for no stray output', () => {
+    const print = vi.spyOn(console, 'log').mockImplementation(() => {})
+    gpu.platform.log('tuning 9 kernels')
+    expect(print).not.toHaveBeenCalled()
+    print.mockRestore()
   })
 })
 

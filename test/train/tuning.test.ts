@@ -19,17 +19,18 @@ const gpu = await openTestGpu()
 
 test('a fit lets the tuner choose for every convolution of the model first, and is otherwise the same', async () => {
   const log = vi.spyOn(gpu.platform, 'log').mockImplementation(() => {})
-  const fitted = async (force: boolean) => {
+  const fitted = async (setting: '0' | undefined) => {
+    vi.stubEnv('TUNE', setting)
     const learner = new Learner(await tinyLoaders({ train: 12, batchSize: 4 }), tinyModel(), {
       // Nothing to choose from but the kernel by rule, so that the numbers stay the same.
-      tune: { force, candidates: () => [] },
+      tune: { force: true, candidates: () => [] },
     })
     await learner.fit(1)
     return { losses: learner.recorder.rawLosses, state: await learner.model.stateDict() }
   }
-  const plain = await fitted(false)
+  const plain = await fitted('0')
   expect(exportChoices()).toEqual({})
-  const tuned = await fitted(true)
+  const tuned = await fitted(undefined)
   // Two convolutions and a linear layer, each forward and with two gradients.
   expect(Object.keys(exportChoices()).length).toBe(9)
   expect(log).toHaveBeenCalledWith(expect.stringMatching(/^tuning 9 kernels/))

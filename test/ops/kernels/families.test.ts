@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest'
+import type { Gpu } from '../../../src/gpu/device.ts'
 import type { MatrixSize } from '../../../src/gpu/matrices.ts'
 import { runPass } from '../../../src/ops/kernels/convolution.ts'
 import { candidateKernels, defaultKernel, kernelName, matrixKernel, matrixKernelFits, type Kernel } from '../../../src/ops/kernels/families.ts'
@@ -123,10 +124,10 @@ describe('the rule', () => {
     expect(defaultKernel(gpu, 'backward-weight', large, 'tile').slices).toBe('many')
   })
 
-  test('takes narrow broadcast tiles where wide ones would leave lanes idle', () => {
-    const lanes = Math.max(4, gpu.subgroupSize)
+  test.each([4, 8, 16, 32])('takes narrow broadcast tiles where wide ones would leave some of %i lanes idle', (lanes) => {
+    const adapter = Object.create(gpu, { subgroupSize: { value: lanes } }) as Gpu
     const tile = (pass: Pass, channels: number) => {
-      const { rows, columns, narrow } = defaultKernel(gpu, pass, sizesOf([2, 8, 8, channels, channels, 3, 1]), 'broadcast')
+      const { rows, columns, narrow } = defaultKernel(adapter, pass, sizesOf([2, 8, 8, channels, channels, 3, 1]), 'broadcast')
       return [rows / Math.min(lanes, 16), columns / lanes, narrow === true]
     }
     for (const pass of ['forward', 'backward-input'] as const) {

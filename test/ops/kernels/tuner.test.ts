@@ -15,11 +15,11 @@ import { read, tensor, zeros } from '../../../src/tensor/transfer.ts'
 import { expectClose } from '../../helpers/close.ts'
 import { hashUniform } from '../../helpers/golden.ts'
 
-const SIZES: ConvolutionSizes = { N: 2, H: 6, W: 5, C: 10, P: 6, Q: 5, O: 12, R: 3, S: 3, STRIDE: 1, PAD: 1, dtype: 'f16' }
+const SIZES: ConvolutionSizes = { N: 2, H: 6, W: 5, C: 10, P: 6, Q: 5, O: 40, R: 3, S: 3, STRIDE: 1, PAD: 1, dtype: 'f16' }
 const FORWARD = { pass: 'forward', sizes: SIZES } as const
 
-/** Two kernels that are right, and need little compiling. */
-const TILES = [tile(64, 16, 8), tile(32, 16, 4)] as const
+/** Two kernels that are right, and that no adapter's rule takes for so few pixels. */
+const TILES = [tile(64, 16, 8), tile(64, 16, 4)] as const
 const [LARGE, SMALL] = TILES.map(kernelName)
 
 function tile(side: number, TILE_K: number, thread: number, rows = side): Kernel {
@@ -64,7 +64,7 @@ function fakeStopwatch(gpu: Gpu, times: Readonly<Record<string, number>>): Stopw
 
 function launchOnce(gpu: Gpu): void {
   useGpu(gpu)
-  scope(() => void conv2d(zeros([2, 6, 5, 10], 'f16'), zeros([12, 3, 3, 10], 'f16'), { pad: 1 }))
+  scope(() => void conv2d(zeros([2, 6, 5, 10], 'f16'), zeros([40, 3, 3, 10], 'f16'), { pad: 1 }))
 }
 
 const candidates = () => TILES
@@ -201,11 +201,13 @@ describe('tune', () => {
   })
 
   test.each([
-    ['software', {}, false],
-    ['TUNE=0', { TUNE: '0' }, true],
-  ])('does nothing: %s', async (_why, env, force) => {
+    ['software', { software: true }, {}, false],
+    ['a family was asked for', { software: false, familyGiven: true }, {}, false],
+    ['TUNE=0', { software: false }, { TUNE: '0' }, true],
+  ])('does nothing: %s', async (_why, adapter, env, force) => {
     const disk = new Map<string, string>()
     const { gpu, lines, file } = await openOn(disk, env)
+    Object.assign(gpu, adapter)
     disk.set(file, 'damaged')
     launchOnce(gpu)
     expect(await tune({ force })).toEqual([])
@@ -264,7 +266,7 @@ describe('choices', () => {
   test('are what is launched', async () => {
     const { gpu } = await openOn(new Map())
     const x = tensor(hashUniform(600, 1, -1, 1), [2, 6, 5, 10])
-    const weight = tensor(hashUniform(1080, 2, -1, 1), [12, 3, 3, 10])
+    const weight = tensor(hashUniform(3600, 2, -1, 1), [40, 3, 3, 10])
     const pass = { pass: 'forward', sizes: { ...SIZES, dtype: 'f32' } } as const
     const byRule = await read(scope(() => conv2d(x, weight, { pad: 1 })))
     const before = gpu.kernels.count

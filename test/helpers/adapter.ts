@@ -1,0 +1,54 @@
+import { vi } from 'vitest'
+import type * as Webgpu from 'webgpu'
+
+/**
+ * The adapter that the tests run on: the machine's own, or what the variable TEST_ADAPTER names.
+ *
+ * - `amd`: the machine's own under the name of an AMD GPU. It passes for hardware with subgroups of 32 to 64, so sizes are
+ *   constants, no kernel relies on the size of a subgroup, and every fit begins with the tuner.
+ * - `opengles`: Dawn on OpenGL ES, in WebGPU's compatibility mode: no subgroups, no f16 and no timestamps.
+ */
+const adapters: Readonly<Record<string, (create: Create, options: string[]) => GPU>> = {
+  amd: (create, options) => withAdapter(create(options), {}, amdAdapter),
+  opengles(create, options) {
+    // Without a window system; read as the driver is loaded.
+    process.env.EGL_PLATFORM ??= 'surfaceless'
+    return withAdapter(create(['backend=opengles', ...options]), { featureLevel: 'compatibility' }, (adapter) => adapter)
+  },
+}
+
+type Create = typeof Webgpu.create
+
+const name = process.env.TEST_ADAPTER ?? ''
+if (name !== '') {
+  const adapter = adapters[name]
+  if (!adapter) throw new Error(`TEST_ADAPTER is ${name}, expected ${Object.keys(adapters).join(' or ')}`)
+  // Of Mesa's software adapter, should it be below: the tests are small, so compiling takes the time, and a kernel for
+  // vectors of 128 bits compiles in a sixth of the time of one for 512 (16 numbers at a time). Read as the driver is loaded.
+  process.env.LP_NATIVE_VECTOR_WIDTH ??= '128'
+  vi.doMock('webgpu', async () => {
+    const webgpu = await vi.importActual<typeof Webgpu>('webgpu')
+    // Tests that name a backend (the null backend) or an adapter want that.
+    const chosen = (options: string[]) => options.some((option) => /^(backend|adapter)=/.test(option))
+    const create: Create = (options) => (chosen(options) ? webgpu.create(options) : adapter(webgpu.create, options))
+    return { ...webgpu, create }
+  })
+}
+
+function withAdapter(gpu: GPU, asked: GPURequestAdapterOptions, change: (adapter: GPUAdapter) => GPUAdapter): GPU {
+  const requestAdapter: GPU['requestAdapter'] = async (options) => {
+    const adapter = await gpu.requestAdapter({ ...options, ...asked })
+    return adapter && change(adapter)
+  }
+  // Holds the real one, with which its devices would die.
+  return { requestAdapter, gpu } as unknown as GPU
+}
+
+/** Source of the numbers: AMD's RDNA 2 and 3 in Dawn on Vulkan, without matrix units. */
+function amdAdapter(adapter: GPUAdapter): GPUAdapter {
+  const info = {
+    vendor: 'amd', architecture: 'rdna-3', device: 'test', description: 'AMD-like test adapter',
+    subgroupMinSize: 32, subgroupMaxSize: 64, isFallbackAdapter: false,
+  }
+  return { info, features: adapter.features, limits: adapter.limits, requestDevice: adapter.requestDevice.bind(adapter) } as unknown as GPUAdapter
+}
