@@ -37,6 +37,8 @@ export class ShaderError extends WgradError {}
 export class DeviceError extends WgradError {}
 /** A file, folder, image, archive or checkpoint that is not what it should be. */
 export class DataError extends WgradError {}
+/** Bytes of a file that are no image: reading them again would not help, unlike with a file that could not be read. */
+export class DecodeError extends DataError {}
 
 function layout(where: string, what: string, { given, expected, fix }: ErrorDetails): string {
   const lines = [`${where}: ${what}`]

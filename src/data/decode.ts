@@ -1,11 +1,9 @@
 /** File bytes to RGB pixels. No file access and no threads: the decoding threads and the calling one run this alike. */
 import { decode as decodeJpegBytes } from 'jpeg-js'
-import { DataError } from '../base/errors.ts'
+import { DecodeError } from '../base/errors.ts'
 import type { Pixels, ResizePlan } from '../platform/platform.ts'
+import { decodePng, readPngHeader, type Inflate } from './png.ts'
 import { resizePixels } from './resize.ts'
-
-/** PNG bytes to 8-bit RGBA: each platform brings its own. It gets them without a declared transparent colour. */
-export type PngDecoder = (bytes: Uint8Array) => Pixels | Promise<Pixels>
 
 /** More than an ordinary photograph has; at this size a decode takes 3.3 GB of memory while it works. */
 const MAX_MEGAPIXELS = 100
@@ -15,30 +13,37 @@ const MAX_MEGAPIXELS = 100
  * dropped, colours stay those of the file, and an orientation in its metadata is not applied. So does fastai's
  * `PILImage.create`, whose decoder (libjpeg) differs by a few levels, most where colours were stored at half size.
  *
- * @param path    named in errors
- * @param resize  fastai's Resize, see data/resize.ts; absent: the whole image
- * @returns       8-bit RGBA, alpha 255
- * @throws DataError  when the bytes are no JPEG or PNG, are cut short or damaged, or hold more than 100 megapixels
+ * @param path     named in errors
+ * @param inflate  decompresses zlib data, which a PNG holds
+ * @param resize   fastai's Resize, see data/resize.ts; absent: the whole image
+ * @returns        8-bit RGBA, alpha 255
+ * @throws DecodeError  when the bytes are no JPEG or PNG, are cut short or damaged, hold more than 100 megapixels, or are
+ *                      too few for the size that their header says
  */
 export async function decodeImage(
   path: string,
   bytes: Uint8Array,
-  decodePng: PngDecoder,
+  inflate: Inflate,
   resize?: ResizePlan,
 ): Promise<Pixels> {
-  const kind = imageKind(bytes)
-  if (kind !== 'JPEG' && kind !== 'PNG') throw notAnImage(path, bytes, kind)
-  const pixels = kind === 'JPEG' ? decodeJpeg(path, bytes) : await decodePngFile(path, bytes, decodePng)
+  const pixels = checkKind(path, bytes) === 'JPEG' ? decodeJpeg(path, bytes) : await decodePngFile(path, bytes, inflate)
   return resize === undefined ? pixels : resizePixels(pixels, resize)
 }
 
-function notAnImage(path: string, bytes: Uint8Array, kind: string | undefined): DataError {
-  if (bytes.length === 0) return new DataError(path, 'the file is empty', { expected: 'a JPEG or PNG' })
+/** The format of an image by its first bytes. @throws DecodeError  when it is none that is read here */
+export function checkKind(path: string, bytes: Uint8Array): 'JPEG' | 'PNG' {
+  const kind = imageKind(bytes)
+  if (kind === 'JPEG' || kind === 'PNG') return kind
+  throw notAnImage(path, bytes, kind)
+}
+
+function notAnImage(path: string, bytes: Uint8Array, kind: string | undefined): DecodeError {
+  if (bytes.length === 0) return new DecodeError(path, 'the file is empty', { expected: 'a JPEG or PNG' })
   if (kind !== undefined) {
-    return new DataError(path, `a ${kind} image, a format that is not read here`, { fix: 'convert it to JPEG or PNG.' })
+    return new DecodeError(path, `a ${kind} image, a format that is not read here`, { fix: 'convert it to JPEG or PNG.' })
   }
   const start = Array.from(bytes.subarray(0, 8), (byte) => byte.toString(16).padStart(2, '0')).join(' ')
-  return new DataError(path, `not an image (starts ${start})`, { expected: 'a JPEG or PNG' })
+  return new DecodeError(path, `not an image (starts ${start})`, { expected: 'a JPEG or PNG' })
 }
 
 /** First bytes by which a format is known; `.` stands for any byte. */
@@ -64,10 +69,10 @@ export function imageKind(bytes: Uint8Array): string | undefined {
 }
 
 function checkSize(path: string, width: number, height: number): void {
-  if (width * height === 0) throw new DataError(path, `an image without pixels (${width} × ${height})`)
+  if (width * height === 0) throw new DecodeError(path, `an image without pixels (${width} × ${height})`)
   const megapixels = (width * height) / 1e6
   if (megapixels > MAX_MEGAPIXELS) {
-    throw new DataError(path, `an image of ${width} × ${height} is too large`, {
+    throw new DecodeError(path, `an image of ${width} × ${height} is too large`, {
       given: { size: `${Math.ceil(megapixels)} megapixels` },
       expected: `at most ${MAX_MEGAPIXELS} megapixels`,
       fix: 'store a smaller copy.',
@@ -75,55 +80,29 @@ function checkSize(path: string, width: number, height: number): void {
   }
 }
 
-async function decodePngFile(path: string, bytes: Uint8Array, decodePng: PngDecoder): Promise<Pixels> {
-  // The size stands at fixed places in the first chunk. Source: PNG specification, IHDR.
-  if (bytes.length < 24) throw damaged(path, 'PNG', bytes, new Error('it ends within its header'))
-  const header = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  checkSize(path, header.getUint32(16), header.getUint32(20))
-  let pixels: Pixels
+async function decodePngFile(path: string, bytes: Uint8Array, inflate: Inflate): Promise<Pixels> {
   try {
-    pixels = await decodePng(withoutTransparency(bytes))
+    const { width, height } = readPngHeader(bytes)
+    checkSize(path, width, height)
+    return await decodePng(bytes, inflate)
   } catch (error) {
-    throw damaged(path, 'PNG', bytes, error)
+    throw error instanceof DecodeError ? error : damaged(path, 'PNG', bytes, error)
   }
-  for (let i = 3; i < pixels.data.length; i += 4) pixels.data[i] = 255
-  return pixels
-}
-
-/**
- * A PNG without its tRNS chunk and without anything after its last chunk. Decoders paint the pixels of a colour
- * declared transparent black, where dropping the alpha channel has to leave them as they are, and pngjs refuses bytes
- * behind the end, which other readers ignore.
- */
-function withoutTransparency(bytes: Uint8Array): Uint8Array {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  const kept = new Uint8Array(bytes.length)
-  kept.set(bytes.subarray(0, 8))
-  let length = 8
-  // A chunk is its length, its type, so many bytes and a checksum. Source: PNG specification, chunk layout.
-  for (let at = 8; at + 12 <= bytes.length;) {
-    const type = String.fromCharCode(...bytes.subarray(at + 4, at + 8))
-    const chunk = bytes.subarray(at, at + 12 + view.getUint32(at))
-    at += chunk.length
-    if (type === 'tRNS') continue
-    kept.set(chunk, length)
-    length += chunk.length
-    if (type === 'IEND') break
-  }
-  return kept.subarray(0, length)
 }
 
 function decodeJpeg(path: string, bytes: Uint8Array): Pixels {
-  const frame = readFrame(bytes)
+  const { frame, scans } = readSegments(bytes)
   if (frame === undefined) throw damaged(path, 'JPEG', bytes, new Error('it has no frame header'))
   checkSize(path, frame.width, frame.height)
   if (!DCT_FRAMES.has(frame.marker) || frame.precision !== 8) {
-    throw new DataError(path, 'a JPEG of a rare kind that is not read here', {
+    throw new DecodeError(path, 'a JPEG of a rare kind that is not read here', {
       given: { frame: `FF ${frame.marker.toString(16).toUpperCase()}, ${frame.precision} bits` },
       expected: 'baseline or progressive, Huffman coded, 8 bits',
       fix: 'store it again as an ordinary JPEG or PNG.',
     })
   }
+  const complaint = complaintAbout(frame, scans, bytes.length)
+  if (complaint !== undefined) throw damaged(path, 'JPEG', bytes, new Error(complaint))
   try {
     const { width, height, data } = decodeJpegBytes(bytes, {
       useTArray: true,
@@ -134,7 +113,8 @@ function decodeJpeg(path: string, bytes: Uint8Array): Pixels {
       ...(isRgb(frame) ? { colorTransform: false } : {}),
       // The size is checked above, with a message that says so.
       maxResolutionInMP: Infinity,
-      maxMemoryUsageInMB: Infinity,
+      // By its own account, so that a second frame in the file takes no memory.
+      maxMemoryUsageInMB: decoderBytes(frame) / 2 ** 20 + TABLES_MIB,
     })
     return { width, height, data }
   } catch (error) {
@@ -142,11 +122,45 @@ function decodeJpeg(path: string, bytes: Uint8Array): Pixels {
   }
 }
 
+/** Scans of a progressive file at most. Encoders write about ten; each goes through all blocks of its components. */
+const MOST_SCANS = 100
+/** Quantization and Huffman tables, as jpeg-js counts them; a file may define them anew before every scan. */
+const TABLES_MIB = 4
+
+/** Why a file cannot be what its frame header says, or nothing. Checked before memory is taken for it. */
+function complaintAbout(frame: JpegFrame, scans: number, byteCount: number): string | undefined {
+  const { components } = frame
+  // Source: ITU-T T.81, table B.2.
+  if (components.some(({ h, v }) => h < 1 || h > 4 || v < 1 || v > 4)) return 'a sampling factor is not 1 to 4'
+  if (new Set(components.map(({ id }) => id)).size < components.length) return 'two components have one name'
+  if (![1, 3, 4].includes(components.length)) return `it has ${components.length} colour components`
+  if (scans > MOST_SCANS) return `it has ${scans} scans`
+  // The shortest Huffman code has one bit, and every block has one.
+  const blocks = blockCounts(frame).reduce((sum, { coded }) => sum + coded, 0)
+  if (blocks > 8 * byteCount) return `it has ${byteCount} bytes, too few for ${frame.width} × ${frame.height} pixels`
+  return undefined
+}
+
+/** Blocks of 8 × 8 numbers of each component: those that are coded, and with those that fill the last units. */
+function blockCounts({ width, height, components }: JpegFrame): { readonly coded: number; readonly padded: number }[] {
+  const [maxH, maxV] = [Math.max(...components.map(({ h }) => h)), Math.max(...components.map(({ v }) => v))]
+  return components.map(({ h, v }) => ({
+    coded: Math.ceil((Math.ceil(width / 8) * h) / maxH) * Math.ceil((Math.ceil(height / 8) * v) / maxV),
+    padded: Math.ceil(width / 8 / maxH) * h * Math.ceil(height / 8 / maxV) * v,
+  }))
+}
+
+/** Memory that jpeg-js asks for. Source: jpeg-js lib/decoder.js, requestMemoryAllocation. */
+function decoderBytes(frame: JpegFrame): number {
+  const planes = blockCounts(frame).reduce((sum, { coded, padded }) => sum + padded * 256 + coded * 64, 0)
+  return planes + frame.width * frame.height * (frame.components.length + 4)
+}
+
 /** How a complete file ends. Sources: ITU-T T.81, EOI; PNG specification, the type and checksum of IEND. */
 const ENDS = { JPEG: [0xff, 0xd9], PNG: [0x49, 0x45, 0x4e, 0x44, 0xae, 0x42, 0x60, 0x82] } as const
 const END_NAMES = { JPEG: 'FF D9', PNG: 'an IEND chunk' } as const
 
-function damaged(path: string, kind: 'JPEG' | 'PNG', bytes: Uint8Array, cause: unknown): DataError {
+function damaged(path: string, kind: 'JPEG' | 'PNG', bytes: Uint8Array, cause: unknown): DecodeError {
   const end = ENDS[kind]
   const complete = end.every((byte, i) => bytes[bytes.length - end.length + i] === byte)
   // A type error is a decoder stumbling over nonsense: its text says nothing about the file.
@@ -154,7 +168,7 @@ function damaged(path: string, kind: 'JPEG' | 'PNG', bytes: Uint8Array, cause: u
   const what = complete
     ? `a damaged ${kind}${reason}`
     : `a ${kind} that is cut short or damaged (it does not end with ${END_NAMES[kind]})`
-  return new DataError(path, what, { fix: 'get the file again, or remove it.', cause })
+  return new DecodeError(path, what, { fix: 'get the file again, or remove it.', cause })
 }
 
 /** Start-of-frame markers of baseline, extended and progressive Huffman coding. Source: ITU-T T.81, table B.1. */
@@ -162,49 +176,56 @@ const DCT_FRAMES: ReadonlySet<number> = new Set([0xc0, 0xc1, 0xc2])
 /** In the range of the start-of-frame markers, but tables (DHT), reserved (JPG) and arithmetic conditioning (DAC). */
 const NOT_FRAMES: ReadonlySet<number> = new Set([0xc4, 0xc8, 0xcc])
 const START_OF_SCAN = 0xda
+const END_OF_IMAGE = 0xd9
 
 interface JpegFrame {
   readonly marker: number
   readonly precision: number
   readonly width: number
   readonly height: number
-  readonly components: readonly number[]
+  /** Samples of a component in each direction, relative to the others. */
+  readonly components: readonly { readonly id: number; readonly h: number; readonly v: number }[]
   readonly jfif: boolean
   /** 0: no colour transform, 1: YCbCr, 2: YCCK; absent without an Adobe segment. */
   readonly adobeTransform: number | undefined
 }
 
-/** What the segments before the first scan say, or nothing where they do not hold together. */
-function readFrame(bytes: Uint8Array): JpegFrame | undefined {
+/** What the segments say: those before the first scan about colours, all of them about frame and scans. */
+function readSegments(bytes: Uint8Array): { readonly frame: JpegFrame | undefined; readonly scans: number } {
   let jfif = false
   let adobeTransform: number | undefined
   let frame: Omit<JpegFrame, 'jfif' | 'adobeTransform'> | undefined
+  let scans = 0
   const sixteen = (at: number): number => (bytes[at] << 8) | bytes[at + 1]
   const starts = (at: number, text: string): boolean =>
     Array.from(text).every((c, i) => bytes[at + i] === c.charCodeAt(0))
 
   for (let at = 2; at + 4 <= bytes.length;) {
     const marker = bytes[at + 1]
-    // Any number of FF may fill the space before a marker.
-    if (bytes[at] !== 0xff || marker === 0xff) {
+    // Any number of FF may fill the space before a marker; in coded data zero follows, or a restart marker, D0 to D7.
+    if (bytes[at] !== 0xff || marker === 0xff || marker === 0 || (marker >= 0xd0 && marker <= 0xd7)) {
       at++
       continue
     }
-    if (marker === START_OF_SCAN) break
+    if (marker === END_OF_IMAGE) break
     const body = at + 4
-    if (marker === 0xe0 && starts(body, 'JFIF\0')) jfif = true
-    if (marker === 0xee && starts(body, 'Adobe')) adobeTransform = bytes[body + 11]
-    if (marker >= 0xc0 && marker <= 0xcf && !NOT_FRAMES.has(marker) && body + 6 <= bytes.length) {
-      const components = Array.from({ length: bytes[body + 5] }, (_, i) => bytes[body + 6 + i * 3])
+    if (marker === START_OF_SCAN) scans++
+    if (scans === 0 && marker === 0xe0 && starts(body, 'JFIF\0')) jfif = true
+    if (scans === 0 && marker === 0xee && starts(body, 'Adobe')) adobeTransform = bytes[body + 11]
+    if (scans === 0 && marker >= 0xc0 && marker <= 0xcf && !NOT_FRAMES.has(marker) && body + 6 <= bytes.length) {
+      const components = Array.from({ length: bytes[body + 5] }, (_, i) => {
+        const sampling = bytes[body + 7 + i * 3]
+        return { id: bytes[body + 6 + i * 3], h: sampling >> 4, v: sampling & 15 }
+      })
       frame = { marker, precision: bytes[body], height: sixteen(body + 1), width: sixteen(body + 3), components }
     }
     at += 2 + sixteen(at + 2)
   }
-  return frame === undefined ? undefined : { ...frame, jfif, adobeTransform }
+  return { frame: frame === undefined ? undefined : { ...frame, jfif, adobeTransform }, scans }
 }
 
 /** Whether three components are plain RGB. Source: libjpeg jdapimin.c, default_decompress_parms. */
 function isRgb({ components, jfif, adobeTransform }: JpegFrame): boolean {
   if (components.length !== 3 || jfif) return false
-  return adobeTransform === undefined ? String.fromCharCode(...components) === 'RGB' : adobeTransform === 0
+  return adobeTransform === undefined ? String.fromCharCode(...components.map(({ id }) => id)) === 'RGB' : adobeTransform === 0
 }

@@ -2,7 +2,7 @@
  * Decoding on several threads: what Node and the browser have in common. Each brings its own worker as a
  * `DecodeThread`; who gets which image, in which order, and what happens when a worker dies is decided here.
  */
-import { DataError, DeviceError, OptionError, WgradError } from '../base/errors.ts'
+import { DataError, DecodeError, DeviceError, OptionError, WgradError } from '../base/errors.ts'
 import type { DecodePool, DecodeRequest, Pixels } from './platform.ts'
 
 /** What a worker is sent. It reads the file itself where it can; where only the page can, the bytes come along. */
@@ -155,7 +155,8 @@ export function serveDecoding(
 function rebuild({ error, kind }: { readonly error: string; readonly kind: string }): WgradError {
   const colon = error.indexOf(': ')
   const [where, what] = [error.slice(0, colon), error.slice(colon + 2)]
-  return kind === 'OptionError' ? new OptionError(where, what) : new DataError(where, what)
+  const [Kind = DataError] = [DecodeError, OptionError].filter(({ name }) => name === kind)
+  return new Kind(where, what)
 }
 
 /** A pool without threads, for tests and for running from the sources: decodes where it is called. */

@@ -2,8 +2,10 @@ import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { DataError } from '../../src/base/errors.ts'
 import { decodeImage, imageKind } from '../../src/data/decode.ts'
-import { decodePng, encodePng } from '../../src/platform/node/png.ts'
+import { decodePng } from '../../src/data/png.ts'
+import { encodePng, inflate } from '../../src/platform/node/png.ts'
 import type { Pixels } from '../../src/platform/platform.ts'
+import { pngFile } from '../helpers/png-file.ts'
 
 interface Golden {
   readonly header: { readonly pillow: string }
@@ -18,7 +20,7 @@ const fileOf = (name: string): Uint8Array => {
   if (found === undefined) throw new Error(`decode.json has no '${name}'; run test/golden/make_decode.py`)
   return bytesOf(found.file)
 }
-const decode = (bytes: Uint8Array, path = 'train/x.JPEG'): Promise<Pixels> => decodeImage(path, bytes, decodePng)
+const decode = (bytes: Uint8Array, path = 'train/x.JPEG'): Promise<Pixels> => decodeImage(path, bytes, inflate)
 
 /** The message, of a DataError only. */
 async function refusal(bytes: Uint8Array): Promise<string> {
@@ -69,7 +71,7 @@ describe('the pixels are those of Pillow', () => {
 
   test('the resize follows', async () => {
     const resize = { width: 10, height: 10, method: 'crop', position: [0.5, 0.5] } as const
-    const pixels = await decodeImage('x', fileOf('png rgb'), decodePng, resize)
+    const pixels = await decodeImage('x', fileOf('png rgb'), inflate, resize)
     expect([pixels.width, pixels.height, pixels.data.length]).toEqual([10, 10, 400])
   })
 
@@ -162,6 +164,80 @@ describe('what cannot be read is refused', () => {
   })
 })
 
+describe('a PNG with fewer rows than its header says is refused: nothing is made up', () => {
+  const kinds = [
+    { name: 'grey', depth: 8, colourType: 0, rowBytes: 41 },
+    { name: 'grey, 1 bit', depth: 1, colourType: 0, rowBytes: 6 },
+    { name: 'RGB', depth: 8, colourType: 2, rowBytes: 121 },
+    { name: 'RGB, 16 bits', depth: 16, colourType: 2, rowBytes: 241 },
+    { name: 'palette', depth: 8, colourType: 3, rowBytes: 41, palette: new Uint8Array(768) },
+    { name: 'RGB with alpha', depth: 8, colourType: 6, rowBytes: 161 },
+  ]
+  test.each(kinds)('$name', async ({ rowBytes, ...kind }) => {
+    for (const there of [0, 1, 20, 39]) {
+      const file = pngFile({ ...kind, width: 40, height: 40, rows: new Uint8Array(there * rowBytes) })
+      expect(await refusal(file), `${there} of 40 rows`).toContain('rows are missing: ')
+    }
+    const whole = await decode(pngFile({ ...kind, width: 40, height: 40, rows: new Uint8Array(40 * rowBytes) }))
+    expect(whole.data.length).toBe(40 * 40 * 4)
+  })
+
+  test('interlaced: also its last pass', async () => {
+    const parts = { width: 8, height: 8, depth: 8, colourType: 0, interlaced: true } as const
+    // Rows of the seven passes, a byte for the filter each: 2 + 2 + 3 + 2·3 + 2·5 + 4·5 + 4·9.
+    const bytes = 79
+    expect((await decode(pngFile({ ...parts, rows: new Uint8Array(bytes) }))).data.length).toBe(256)
+    for (const there of [0, 2, 43, bytes - 9, bytes - 1]) {
+      expect(await refusal(pngFile({ ...parts, rows: new Uint8Array(there) }))).toContain('rows are missing')
+    }
+  })
+
+  test('bytes behind the last row are ignored, but not any number of them', async () => {
+    const parts = { width: 4, height: 4, depth: 8, colourType: 0 } as const
+    const few = await decode(pngFile({ ...parts, rows: new Uint8Array(100).fill(0, 0, 20) }))
+    expect(few.data.length).toBe(64)
+    expect(await refusal(pngFile({ ...parts, rows: new Uint8Array(2 ** 20) }))).toContain('a damaged PNG')
+  })
+})
+
+describe('a size that the bytes cannot hold is refused before memory is taken for it', () => {
+  test('PNG', async () => {
+    const file = pngFile({ width: 10_000, height: 10_000, depth: 8, colourType: 2, rows: new Uint8Array(1000) })
+    const before = process.memoryUsage().arrayBuffers
+    expect(await refusal(file)).toContain('rows are missing')
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(10_000_000)
+  })
+
+  const patched = (change: (view: DataView, frame: number) => void): Uint8Array => {
+    const file = fileOf('jpeg 444')
+    change(new DataView(file.buffer), frameOf(file))
+    return file
+  }
+
+  test('JPEG', async () => {
+    const file = patched((view, frame) => view.setUint32(frame + 5, (10_000 << 16) | 10_000))
+    expect(await refusal(file)).toContain(`a damaged JPEG (it has ${file.length} bytes, too few for 10000 × 10000 pixels)`)
+  })
+
+  test('JPEG with odd components', async () => {
+    expect(await refusal(patched((view, frame) => view.setUint8(frame + 11, 0xf1)))).toContain('a sampling factor is not 1 to 4')
+    expect(await refusal(patched((view, frame) => view.setUint8(frame + 13, view.getUint8(frame + 10))))).toContain('two components have one name')
+    expect(await refusal(patched((view, frame) => view.setUint8(frame + 9, 2)))).toContain('it has 2 colour components')
+  })
+
+  test('JPEG with a second frame, and with scans without end', async () => {
+    const file = fileOf('jpeg progressive 420')
+    const frame = file.findIndex((byte, i) => byte === 0xff && file[i + 1] === 0xc2)
+    const second = new Uint8Array(file.subarray(frame, frame + 19))
+    new DataView(second.buffer).setUint32(5, (9_000 << 16) | 9_000)
+    const two = Uint8Array.from([...file.subarray(0, -2), ...second, 0xff, 0xd9])
+    expect(await refusal(two)).toContain('limit exceeded')
+    const scan = [0xff, 0xda, 0, 8, 1, 1, 0, 0, 63, 0]
+    const scans = Uint8Array.from([...file.subarray(0, -2), ...Array.from({ length: 200 }, () => scan).flat(), 0xff, 0xd9])
+    expect(await refusal(scans)).toMatch(/it has 2\d\d scans/)
+  })
+})
+
 /** Where the FF C0 segment of a baseline file begins. */
 function frameOf(file: Uint8Array): number {
   const at = file.findIndex((byte, i) => byte === 0xff && file[i + 1] === 0xc0)
@@ -170,7 +246,7 @@ function frameOf(file: Uint8Array): number {
 }
 
 test('a picture survives being written as PNG', async () => {
-  const data = Uint8Array.from({ length: 5 * 3 * 4 }, (_, i) => (i * 37) % 256)
-  const back = decodePng(await encodePng({ width: 5, height: 3, data }))
+  const data = Uint8Array.from({ length: 5 * 3 * 4 }, (_, i) => (i % 4 === 3 ? 255 : (i * 37) % 256))
+  const back = await decodePng(await encodePng({ width: 5, height: 3, data }), inflate)
   expect(back).toEqual({ width: 5, height: 3, data })
 })

@@ -7,19 +7,19 @@ export async function encodePng({ width, height, data }: Pixels): Promise<Uint8A
   return new Uint8Array(await (await canvas.convertToBlob({ type: 'image/png' })).arrayBuffer())
 }
 
-/**
- * The pixels of a PNG as 8-bit RGBA, by the browser's own decoder, colour profiles ignored: those of Node, but for
- * images with an alpha channel. A canvas stores colours multiplied by their alpha, so there they are rounded, and lost
- * where nothing is opaque.
- */
-export async function decodePng(bytes: Uint8Array): Promise<Pixels> {
-  const blob = new Blob([new Uint8Array(bytes)], { type: 'image/png' })
-  const bitmap = await createImageBitmap(blob, { colorSpaceConversion: 'none', premultiplyAlpha: 'none' })
-  const { width, height } = bitmap
-  const drawing = context(new OffscreenCanvas(width, height))
-  drawing.drawImage(bitmap, 0, 0)
-  bitmap.close()
-  return { width, height, data: new Uint8Array(drawing.getImageData(0, 0, width, height).data.buffer) }
+/** The first bytes of zlib data. See data/png.ts. */
+export async function inflate(data: Uint8Array, byteCount: number): Promise<Uint8Array> {
+  const reader = new Blob([new Uint8Array(data)]).stream().pipeThrough(new DecompressionStream('deflate')).getReader()
+  const bytes = new Uint8Array(byteCount)
+  let length = 0
+  while (length < byteCount) {
+    const { value, done } = await reader.read()
+    if (done) break
+    bytes.set(value.subarray(0, byteCount - length), length)
+    length = Math.min(byteCount, length + value.length)
+  }
+  await reader.cancel()
+  return bytes.subarray(0, length)
 }
 
 function context(canvas: OffscreenCanvas): OffscreenCanvasRenderingContext2D {
