@@ -42,7 +42,7 @@ async function main(argv: readonly string[]): Promise<void> {
 /** A file that cannot be decoded is said to be so, and the others go on. */
 async function say(predictor: Predictor, file: string, top: number): Promise<void> {
   try {
-    console.log(`${file}  ${likeliest(await predictor.predict(file), predictor.vocab, top)}`)
+    nodePlatform.log(`${file}  ${likeliest(await predictor.predict(file), predictor.vocab, top)}`)
   } catch (error) {
     if (!(error instanceof DataError)) throw error
     console.error(`${error.name}: ${error.message}`)

@@ -1,3 +1,5 @@
+import { printable } from './printable.ts'
+
 /**
  * Every error of the library has one shape: where · what was given · what was expected · what to do.
  *
@@ -40,14 +42,21 @@ export class DataError extends WgradError {}
 /** Bytes of a file that are no image: reading them again would not help, unlike with a file that could not be read. */
 export class DecodeError extends DataError {}
 
+/** Letters of a given value at most: a shape or name of a damaged file can have millions. */
+const SHOWN = 2000
+
 function layout(where: string, what: string, { given, expected, fix }: ErrorDetails): string {
-  const lines = [`${where}: ${what}`]
+  const lines = [`${printable(where).replaceAll('\n', '\\x0a')}: ${printable(what)}`]
   const names = Object.keys(given ?? {})
   const width = Math.max(0, ...names.map((name) => name.length))
-  for (const name of names) lines.push(`  ${name.padEnd(width)}  ${text(given?.[name])}`)
+  for (const name of names) lines.push(`  ${name.padEnd(width)}  ${shortened(printable(text(given?.[name])))}`)
   if (expected !== undefined) lines.push(`  expected ${expected}`)
   if (fix !== undefined) lines.push(`  Fix: ${fix}`)
   return lines.join('\n')
+}
+
+function shortened(value: string): string {
+  return value.length > SHOWN ? `${value.slice(0, SHOWN)} …` : value
 }
 
 function text(value: unknown): string {

@@ -14,8 +14,26 @@ export function jsonText(value: Json): string {
     typeof part === 'number' && !Number.isFinite(part) ? { $number: String(part) } : part)
 }
 
-/** What `jsonText` has written. @throws SyntaxError when it is no JSON */
+/** Levels of nesting at most. What the library writes has a few; recursion over far more runs out of stack. */
+const MOST_LEVELS = 200
+
+/** @throws SyntaxError  when a text of JSON nests too deeply to be worked with */
+export function requireShallow(text: string): void {
+  let level = 0
+  let quoted = false
+  for (let i = 0; i < text.length; i++) {
+    const letter = text[i]
+    if (quoted && letter === '\\') i++
+    else if (letter === '"') quoted = !quoted
+    else if (!quoted && (letter === '[' || letter === '{')) {
+      if (++level > MOST_LEVELS) throw new SyntaxError(`more than ${MOST_LEVELS} levels of nesting`)
+    } else if (!quoted && (letter === ']' || letter === '}')) level--
+  }
+}
+
+/** What `jsonText` has written. @throws SyntaxError when it is no JSON, or nests more than 200 levels deep */
 export function parseJson(text: string): Json {
+  requireShallow(text)
   return JSON.parse(text, (_, part: unknown) => {
     if (typeof part !== 'object' || part === null || !('$number' in part) || Object.keys(part).length > 1) return part
     return typeof part.$number === 'string' ? Number(part.$number) : part

@@ -8,7 +8,8 @@
  * Source: huggingface/safetensors, README.md, "Format".
  */
 import { DataError, OptionError, ShapeError } from '../base/errors.ts'
-import { isRecord } from '../base/json.ts'
+import { isRecord, requireShallow } from '../base/json.ts'
+import { utf8Text } from '../base/utf8.ts'
 import { floatToHalf, halfToFloat } from '../tensor/half.ts'
 import { elementCount, type Shape } from '../tensor/shape.ts'
 
@@ -27,7 +28,11 @@ export interface Safetensors {
 
 const ELEMENT_BYTES: Readonly<Record<StoredTensor['dtype'], number>> = { I64: 8, F32: 4, U32: 4, F16: 2 }
 const LENGTH_BYTES = 8
+/** Source: huggingface/safetensors, safetensors/src/tensor.rs, MAX_HEADER_SIZE. */
+const MOST_HEADER_BYTES = 100_000_000
 const METADATA = '__metadata__'
+/** Letters of an entry that an error shows. */
+const SHOWN = 100
 /** The numbers begin at a multiple of it, so that every type can be read in place. */
 const ALIGNMENT = 8
 
@@ -112,6 +117,9 @@ function checkStart(path: string, bytes: Uint8Array): number {
     const given = { 'bytes there': bytes.length, 'end of the header': dataStart }
     throw damaged(path, 'it is cut short within its header', given)
   }
+  if (headerLength > MOST_HEADER_BYTES) {
+    throw damaged(path, 'its header is larger than the format allows', { bytes: headerLength, 'at most': MOST_HEADER_BYTES })
+  }
   return dataStart
 }
 
@@ -140,17 +148,18 @@ function damaged(path: string, what: string, given?: Readonly<Record<string, unk
 
 function parseHeader(path: string, bytes: Uint8Array): Record<string, unknown> {
   try {
-    const escaped = Array.from(bytes, (byte) => `%${byte.toString(16).padStart(2, '0')}`).join('')
-    const header: unknown = JSON.parse(decodeURIComponent(escaped))
+    const text = utf8Text(bytes)
+    requireShallow(text)
+    const header: unknown = JSON.parse(text)
     if (isRecord(header)) return header
   } catch (cause) {
-    if (!(cause instanceof SyntaxError || cause instanceof URIError)) throw cause
+    if (!(cause instanceof SyntaxError || cause instanceof TypeError)) throw cause
   }
   throw damaged(path, 'its header is not JSON')
 }
 
 function layoutOf(path: string, name: string, entry: unknown): Layout {
-  const wrong = () => damaged(path, `the description of ${name} is not one`, { description: JSON.stringify(entry) })
+  const wrong = () => damaged(path, `the description of ${name} is not one`, { description: JSON.stringify(entry)?.slice(0, SHOWN) })
   if (!isRecord(entry)) throw wrong()
   const { dtype, shape, data_offsets: offsets } = entry
   if (typeof dtype !== 'string' || !isCounts(shape) || !isCounts(offsets) || offsets.length !== 2) throw wrong()

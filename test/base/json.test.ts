@@ -20,8 +20,16 @@ test('what is no JSON is refused', () => {
 
 test('the text of a file is to be { … }, and an error names the file', () => {
   expect(parseRecord('run.json', jsonText({ loss: NaN }), 'begin anew')).toEqual({ loss: NaN })
-  for (const text of ['{', '', 'null', '[1]', '"x"']) {
+  const deep = `{"a":${'['.repeat(100_000)}${']'.repeat(100_000)}}`
+  for (const text of ['{', '', 'null', '[1]', '"x"', deep]) {
     expect(() => parseRecord('run.json', text, 'begin anew')).toThrow(DataError)
     expect(() => parseRecord('run.json', text, 'begin anew')).toThrow('run.json: a damaged file: not JSON, or no { … }\n  Fix: begin anew')
   }
+})
+
+test('nesting is counted outside of texts', () => {
+  const brackets = '[{'.repeat(1000)
+  expect(parseJson(jsonText({ brackets, 'a"\\': [brackets] }))).toEqual({ brackets, 'a"\\': [brackets] })
+  expect(parseJson(`${'['.repeat(200)}${']'.repeat(200)}`)).toBeInstanceOf(Array)
+  expect(() => parseJson('['.repeat(201))).toThrow('more than 200 levels of nesting')
 })

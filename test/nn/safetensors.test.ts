@@ -108,7 +108,7 @@ describe('a file that is not right is refused with its name', () => {
     expect(refused).toThrow('model.safetensors: ')
     expect(refused).toThrow(message)
   }
-  const text = (letters: string) => Uint8Array.from(letters, (letter) => letter.charCodeAt(0))
+  const text = (letters: string) => new Uint8Array(Buffer.from(letters, 'latin1'))
   /** A file with that header and so many bytes of numbers. */
   const file = (header: unknown, numbers = 0) => {
     const json = typeof header === 'string' ? header : JSON.stringify(header)
@@ -157,6 +157,8 @@ describe('a file that is not right is refused with its name', () => {
 
   test('a header that is none', () => {
     expectRefused(file('{"a": '), 'its header is not JSON')
+    expectRefused(file(`{"a": ${'['.repeat(1e6)}`), 'its header is not JSON')
+    expectRefused(file(`{"a": ${'[['.repeat(60)}${']]'.repeat(60)}}`), 'the description of a is not one')
     expectRefused(file('{"\xff": 1}'), 'its header is not JSON')
     expectRefused(file({ __metadata__: { epoch: 1 } }), 'its __metadata__ is not made of texts')
     const offsets = (...places: unknown[]) => ({ ...tensor(0, 4), data_offsets: places })
@@ -166,6 +168,19 @@ describe('a file that is not right is refused with its name', () => {
     }
     expectRefused(file({ a: tensor(0, 4, [2]) }, 4), 'a has not as many bytes as its shape needs')
     expectRefused(file({ a: tensor(4, 0, []) }, 4), 'a has not as many bytes as its shape needs')
+  })
+
+  test('a header is read as it is, however long, up to what the format allows', () => {
+    // Byte by byte this took a minute, and twice as much ended the process.
+    const long = new Uint8Array(8 + 60_000_000).fill('x'.charCodeAt(0))
+    new DataView(long.buffer).setBigUint64(0, 60_000_000n, true)
+    long.set(text('{"__metadata__":{"history":"'), 8)
+    long.set(text('"}}'), long.length - 3)
+    expect(readSafetensors('x', long).metadata.history.length).toBe(60_000_000 - 31)
+    const tooLong = new Uint8Array(8 + 100_000_001)
+    new DataView(tooLong.buffer).setBigUint64(0, 100_000_001n, true)
+    tooLong.set(text('{'), 8)
+    expectRefused(tooLong, 'its header is larger than the format allows')
   })
 
   test('numbers of another type', () => {

@@ -1,3 +1,4 @@
+import { printable } from '../../base/printable.ts'
 import type { Platform } from '../platform.ts'
 
 const toLineStart = '\r'
@@ -9,7 +10,7 @@ let statusShown = false
 /** Prints a line, in place of a status if one is shown. */
 export function log(line: string): void {
   if (statusShown) writeStatus('')
-  console.log(line)
+  console.log(printable(line))
 }
 
 /** Rewrites the last line of the terminal; none where the output goes to a file or a pipe. */
@@ -19,7 +20,7 @@ export function terminalStatus(): Platform['status'] {
 
 function writeStatus(text: string): void {
   // A text that wraps could not be overwritten.
-  const cut = text.slice(0, Math.max(0, (process.stderr.columns ?? 80) - 1))
+  const cut = printable(text).slice(0, Math.max(0, (process.stderr.columns ?? 80) - 1))
   process.stderr.write(toLineStart + cut + eraseLine)
   statusShown = text !== ''
 }
