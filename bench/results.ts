@@ -1,3 +1,4 @@
+import { csvLine } from '../src/data/csv.ts'
 import type { ChannelStats, Confusion } from '../src/node.ts'
 
 /** What a run of the lesson leaves behind in results.json. */
@@ -143,7 +144,7 @@ export function historyCsv(sections: readonly ReportedSection[]): string {
     fits.flatMap(({ epochs }, fit) => epochs.map((row) =>
       [name, fit, row.epoch, row.trainLoss, row.validLoss, row.accuracy, row.seconds, row.imagesPerSecond])))
   const names = ['section', 'fit', 'epoch', 'train_loss', 'valid_loss', 'accuracy', 'seconds', 'images_per_second']
-  return [names, ...rows].map((row) => `${row.join(',')}\n`).join('')
+  return [names, ...rows].map(csvLine).join('')
 }
 
 /** The training steps of all sections, one JSON object a line; what is not a number is null. */

@@ -24,7 +24,8 @@ export function parseCsv(path: string, text: string): CsvTable {
   const [header, ...rows] = readRows(path, text)
   if (!header) throw new DataError(path, 'the table is empty', { expected: 'a line with the names of its columns' })
   const columns = header.cells
-  const twice = columns.find((name, i) => columns.indexOf(name) !== i)
+  const seen = new Set<string>()
+  const twice = columns.find((name) => seen.size === seen.add(name).size)
   if (twice !== undefined) throw new DataError(path, `two columns are called '${twice}'`, { given: { columns } })
   const ragged = rows.find(({ cells }) => cells.length !== columns.length)
   if (ragged) {
@@ -35,32 +36,54 @@ export function parseCsv(path: string, text: string): CsvTable {
   return { columns, rows }
 }
 
-/** A cell, quoted or not, and what ends it. An unquoted one keeps quotes that are not at its beginning. */
-const CELL = /(?:"([^"]*(?:""[^"]*)*)"|([^",\r\n][^,\r\n]*)?)(,|\r?\n|$)/y
+/** A row as a line of a table, quoted where a cell holds what ends cells: a name may have a comma, a quote or a line end. */
+export function csvLine(cells: readonly unknown[]): string {
+  const quoted = cells.map(String).map((cell) => (/[",\r\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell))
+  return `${quoted.join(',')}\n`
+}
+
+/** A cell that is not quoted; quotes that are not at its beginning belong to it. */
+const PLAIN = /[^",\r\n][^,\r\n]*|/y
+/** The end of a cell: `$` is that of the text. */
+const END = /,|\r?\n|$/y
 
 function readRows(path: string, text: string): CsvRow[] {
   const rows: CsvRow[] = []
   // Spreadsheets begin a file in UTF-8 with a byte order mark.
-  CELL.lastIndex = text.startsWith('\ufeff') ? 1 : 0
+  let at = text.startsWith('\ufeff') ? 1 : 0
   let line = 1
-  while (CELL.lastIndex < text.length) {
+  while (at < text.length) {
     const first = line
     const cells: string[] = []
     for (let end = ','; end === ',';) {
-      const at = CELL.lastIndex
-      const match = CELL.exec(text)
-      if (!match) {
+      const start = at
+      const quote = text[at] === '"' ? closingQuote(text, at) : undefined
+      const cell = quote === undefined ? matchAt(PLAIN, text, at) ?? '' : text.slice(at + 1, quote).replaceAll('""', '"')
+      at = quote === undefined ? at + cell.length : quote + 1
+      const ended = quote === -1 ? undefined : matchAt(END, text, at)
+      if (ended === undefined) {
         throw new DataError(`${path}:${line}`, 'a cell does not end as it should', {
-          given: { cell: text.slice(at, at + 40).split(/\r?\n/)[0] },
+          given: { cell: text.slice(start, start + 40).split(/\r?\n/)[0] },
           expected: 'a quote where it begins with one, then a comma or the end of the line (LF or CR LF)',
         })
       }
-      const [whole, quoted, plain = ''] = match
-      cells.push(quoted === undefined ? plain : quoted.replaceAll('""', '"'))
-      line += whole.split('\n').length - 1
-      end = match[3]
+      cells.push(cell)
+      at += ended.length
+      line += text.slice(start, at).split('\n').length - 1
+      end = ended
     }
     if (cells.length > 1 || cells[0] !== '') rows.push({ line: first, cells })
   }
   return rows
+}
+
+/** The place of the quote that ends a cell, two in a row being one of its letters; −1 where there is none. */
+function closingQuote(text: string, opening: number): number {
+  for (let at = text.indexOf('"', opening + 1); at >= 0; at = text.indexOf('"', at + 2)) if (text[at + 1] !== '"') return at
+  return -1
+}
+
+function matchAt(pattern: RegExp, text: string, at: number): string | undefined {
+  pattern.lastIndex = at
+  return pattern.exec(text)?.[0]
 }

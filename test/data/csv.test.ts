@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { DataError } from '../../src/base/errors.ts'
-import { parseCsv } from '../../src/data/csv.ts'
+import { csvLine, parseCsv } from '../../src/data/csv.ts'
 
 const cells = (text: string) => parseCsv('table.csv', text).rows.map((row) => row.cells)
 
@@ -52,4 +52,17 @@ test('damaged tables are refused with file and line', () => {
       cell  "2"x
       expected a quote where it begins with one, then a comma or the end of the line (LF or CR LF)]
   `)
+})
+
+test('a line of a table is read as it was written, whatever is in its cells', () => {
+  const rows = [['a', 'b'], ['x, y', 'say "hi"'], ['two\r\nlines', '"'], ['plain', 'ä 图'], ['', '1']]
+  const [header, ...others] = rows
+  expect(parseCsv('x', rows.map(csvLine).join(''))).toMatchObject({ columns: header, rows: others.map((cells) => ({ cells })) })
+  expect(csvLine([0, 1.5, NaN, '00:01'])).toBe('0,1.5,NaN,00:01\n')
+})
+
+test('many columns and unending quotes are refused at once', () => {
+  const columns = Array.from({ length: 200_000 }, (_, i) => `c${i}`)
+  expect(parseCsv('x', `${columns.join(',')}\n`).columns.length).toBe(200_000)
+  expect(() => parseCsv('x', `a\n"${'""'.repeat(5_000_000)}`)).toThrow('x:2: a cell does not end as it should')
 })

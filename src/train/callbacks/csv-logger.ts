@@ -1,4 +1,5 @@
 import { formatClock } from '../../base/format.ts'
+import { csvLine } from '../../data/csv.ts'
 import type { Callback } from '../callback.ts'
 import { columnNames, type EpochRow } from '../recorder.ts'
 
@@ -17,13 +18,13 @@ export function csvLogger(file = 'history.csv', { append = false }: { readonly a
     duringLrFind: false,
     async beforeFit({ platform: { files }, metrics }) {
       const before = append && (await files.exists(file)) ? await files.readText(file) : ''
-      text = `${before}${columnNames(metrics.map(({ name }) => name)).join(',')}\n`
+      text = before + csvLine(columnNames(metrics.map(({ name }) => name)))
       await files.write(file, text)
     },
     async afterEpoch({ platform: { files }, recorder }) {
       const row = recorder.rows.at(-1)
       if (!row) return
-      text += `${line(row)}\n`
+      text += line(row)
       await files.write(file, text)
     },
     state: () => text,
@@ -35,5 +36,5 @@ export function csvLogger(file = 'history.csv', { append = false }: { readonly a
 }
 
 function line({ epoch, trainLoss, validLoss, metrics, timeMs }: EpochRow): string {
-  return [epoch, trainLoss, validLoss, ...Object.values(metrics), formatClock(timeMs)].join(',')
+  return csvLine([epoch, trainLoss, validLoss, ...Object.values(metrics), formatClock(timeMs)])
 }
