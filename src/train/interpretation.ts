@@ -51,13 +51,22 @@ export class ClassificationInterpretation {
 
   /** Counts of items: a row for each actual class, a column for each predicted one, both in the order of the vocabulary. */
   confusionMatrix(): number[][] {
+    const matrix = this.vocab.map(() => new Array<number>(this.vocab.length).fill(0))
+    for (const { actual, predicted, count } of this.pairs()) matrix[actual][predicted] = count
+    return matrix
+  }
+
+  /** The counts of the confusion matrix that are not 0, in its order. A matrix of 10,000 classes has 10⁸ numbers. */
+  private pairs(): { readonly actual: number; readonly predicted: number; readonly count: number }[] {
     const { length } = this.vocab
-    const matrix = this.vocab.map(() => new Array<number>(length).fill(0))
+    const counts = new Map<number, number>()
     for (const [row, actual] of this.results.targets.entries()) {
       const predicted = this.predicted[row]
-      if (actual < length && predicted < length) matrix[actual][predicted]++
+      const cell = actual * length + predicted
+      if (actual < length && predicted < length) counts.set(cell, (counts.get(cell) ?? 0) + 1)
     }
-    return matrix
+    return [...counts].sort(([a], [b]) => a - b)
+      .map(([cell, count]) => ({ actual: Math.floor(cell / length), predicted: cell % length, count }))
   }
 
   /**
@@ -70,8 +79,7 @@ export class ClassificationInterpretation {
     if (!(fewest >= 1)) {
       throw new OptionError('mostConfused', 'fewest is no number of items', { given: { fewest }, expected: '1 or more' })
     }
-    return this.confusionMatrix()
-      .flatMap((row, actual) => row.map((count, predicted) => ({ actual, predicted, count })))
+    return this.pairs()
       .filter(({ actual, predicted, count }) => actual !== predicted && count >= fewest)
       .sort((a, b) => b.count - a.count)
       .map(({ actual, predicted, count }) => ({ actual: this.vocab[actual], predicted: this.vocab[predicted], count }))
@@ -106,29 +114,33 @@ export class ClassificationInterpretation {
    */
   classificationReport(): string {
     const { targets } = this.results
-    const count = (labels: Uint32Array, label: number) => labels.filter((other) => other === label).length
-    const matrix = this.confusionMatrix()
-    const classes = this.vocab.map((name, label) =>
-      scores(name, matrix[label][label], count(this.predicted, label), count(targets, label)))
+    const [right, predicted, support] = [0, 1, 2].map(() => new Uint32Array(this.vocab.length))
+    for (const [row, actual] of targets.entries()) {
+      // What is beyond the vocabulary has no place to be counted in.
+      support[actual]++
+      predicted[this.predicted[row]]++
+      if (actual === this.predicted[row]) right[actual]++
+    }
+    const classes = this.vocab.map((name, label) => scores(name, right[label], predicted[label], support[label]))
     const total = (of: (one: Scores) => number) => classes.reduce((sum, one) => sum + of(one), 0)
-    const support = total((one) => one.support)
+    const all = total((one) => one.support)
     const mean = (weight: (one: Scores) => number) => ({
       precision: total((one) => one.precision * weight(one)),
       recall: total((one) => one.recall * weight(one)),
       f1: total((one) => one.f1 * weight(one)),
     })
-    const micro = scores('', total((one) => one.right), total((one) => one.predicted), support)
-    const line = (name: string, { precision, recall, f1 }: ReturnType<typeof mean>, items = support) =>
+    const micro = scores('', total((one) => one.right), total((one) => one.predicted), all)
+    const line = (name: string, { precision, recall, f1 }: ReturnType<typeof mean>, items = all) =>
       [name, ...[precision, recall, f1].map((score) => score.toFixed(2)), String(items)]
     const lines = [
       ['', 'precision', 'recall', 'f1-score', 'support'],
       ...classes.map((one) => line(one.name, one, one.support)),
       // Where something beyond the vocabulary was predicted too, none of the three is the accuracy.
       this.predicted.every((label) => label < this.vocab.length)
-        ? ['accuracy', '', '', micro.f1.toFixed(2), String(support)]
+        ? ['accuracy', '', '', micro.f1.toFixed(2), String(all)]
         : line('micro avg', micro),
       line('macro avg', mean(() => 1 / classes.length)),
-      line('weighted avg', mean((one) => (support === 0 ? 0 : one.support / support))),
+      line('weighted avg', mean((one) => (all === 0 ? 0 : one.support / all))),
     ]
     return formatTable(lines)
   }

@@ -119,7 +119,7 @@ export function slide(curve: LrCurve, options: { readonly width?: number; readon
 
 /** A tenth of the learning rate with the smallest loss. Source: fastai callback/schedule.py, minimum. */
 export function minimum(curve: LrCurve): Suggestion {
-  const { lr, point } = suggestionAt(curve, curve.losses.indexOf(Math.min(...curve.losses)))
+  const { lr, point } = suggestionAt(curve, indexOfSmallest(curve.losses))
   return { lr: lr / 10, point }
 }
 
@@ -133,7 +133,12 @@ export function steep(curve: LrCurve): Suggestion {
   const { lrs, losses } = curve
   checkLength('steep', curve, 2)
   const slopes = losses.slice(1).map((loss, i) => (loss - losses[i]) / Math.log(lrs[i + 1] / lrs[i]))
-  return suggestionAt(curve, slopes.indexOf(Math.min(...slopes)))
+  return suggestionAt(curve, indexOfSmallest(slopes))
+}
+
+/** The first of the smallest values; a curve may have more of them than a call takes arguments. */
+function indexOfSmallest(values: readonly number[]): number {
+  return values.reduce((best, value, i) => (value < values[best] ? i : best), 0)
 }
 
 function suggestionAt({ lrs, losses }: LrCurve, index: number): Suggestion {

@@ -45,6 +45,19 @@ describe('most confused', () => {
     expect(confused.mostConfused(3)).toEqual([])
   })
 
+  test('of ten thousand classes, and the report of more than a call has room for', () => {
+    const many = Array.from({ length: 10_000 }, (_, i) => `class ${i}`)
+    const confused = interpret([9999, 5, 9999, 7], [3, 5, 3, 9999], many)
+    expect(confused.mostConfused()).toEqual([
+      { actual: 'class 9999', predicted: 'class 3', count: 2 },
+      { actual: 'class 7', predicted: 'class 9999', count: 1 },
+    ])
+    const lines = confused.classificationReport().split('\n')
+    expect(lines).toHaveLength(10_004)
+    expect(lines.find((line) => line.startsWith('class 5 '))?.split(/ +/)).toEqual(['class', '5', '1.00', '1.00', '1.00', '1'])
+    expect(interpret([0], [0], Array.from({ length: 150_000 }, (_, i) => `${i}`)).classificationReport().length).toBeGreaterThan(150_000)
+  })
+
   test('nothing happens less often than once', () => {
     expect(() => confused.mostConfused(0)).toThrow(OptionError)
   })
