@@ -8,6 +8,16 @@ const imageExtensions: ReadonlySet<string> = new Set([
   '.ppm', '.ras', '.rgb', '.svg', '.tif', '.tiff', '.webp', '.xbm', '.xpm', '.xwd',
 ])
 
+/** Folders that systems make beside those of their users, in small letters; most others begin with a dot. */
+const systemFolders: ReadonlySet<string> = new Set([
+  // Windows, its bin and its index.
+  '$recycle.bin', 'system volume information',
+  // Network storage of Synology and QNAP: thumbnails, bins and snapshots.
+  '@eadir', '#recycle', '#snapshot', '@recycle', '@recently-snapshot',
+  // What macOS packs into archives, and what a repair of a file system has found.
+  '__macosx', 'lost+found',
+])
+
 export interface GetImageFilesOptions {
   /** Only these folders of `path`, e.g. `['train']`. Default: all, and the images of `path` itself. */
   readonly folders?: readonly string[]
@@ -18,10 +28,13 @@ export interface GetImageFilesOptions {
 }
 
 /**
- * The paths of all images below a folder; names that begin with a dot are left out.
+ * The paths of all images below a folder. Names that begin with a dot are left out, and folders that systems make, such
+ * as `$RECYCLE.BIN` or `@eaDir`.
  *
  * In the same order on every machine: the images of a folder by name, then those of its folders by name (fastai takes
- * the order of the file system). A folder without any image is named once in the log, as it will be no class.
+ * the order of the file system), then those of folders that are only linked. No folder is visited twice, by whatever
+ * links it is reached. A folder without any image is named once in the log, as it will be no class; so is a link that
+ * leads to a folder that was visited.
  *
  * @throws DataError  when `path` or one of `folders` does not exist, or there is no image
  *
@@ -29,7 +42,7 @@ export interface GetImageFilesOptions {
  */
 export async function getImageFiles(path: string, options: GetImageFilesOptions = {}): Promise<string[]> {
   const { folders, recurse = true, platform = currentGpu().platform } = options
-  const walk: Walk = { platform, recurse, empty: [] }
+  const walk: Walk = { platform, recurse, visited: new Map(), found: [], again: [], linked: [] }
   const top = await visible(platform, path)
   const missing = folders?.filter((name) => !top.some((entry) => entry.kind === 'folder' && entry.name === name)) ?? []
   if (missing.length > 0) {
@@ -37,16 +50,20 @@ export async function getImageFiles(path: string, options: GetImageFilesOptions 
       given: { 'folders there': namesOf(top, 'folder') || 'none' },
     })
   }
-  const starts = folders?.map((name) => platform.files.join(path, name)) ?? [path]
-  const found: string[] = []
-  for (const start of starts) found.push(...await imagesBelow(walk, start, folders === undefined ? 0 : 1))
+  const starts = folders && Array.from(new Set(folders), (name) => platform.files.join(path, name))
+  for (const start of starts ?? [path]) await visit(walk, start)
+  // Behind all others: of a folder and a link to it, the folder is the one whose name counts.
+  for (let next = walk.linked.shift(); next; next = walk.linked.shift()) await visit(walk, next.folder, next.parent)
+  const { found, again, visited } = walk
   if (found.length === 0) {
     throw new DataError(path, 'there is no image in this folder', {
       given: { there: namesOf(top, 'folder') || namesOf(top, 'file') || 'nothing' },
       expected: 'a folder of class folders of images, such as imagenette2/train/n01440764/x.JPEG',
     })
   }
-  if (walk.empty.length > 0) platform.log(`${path}: no image in ${walk.empty.join(', ')}, left out`)
+  const empty = emptyFolders([...visited.values()], path)
+  if (empty.length > 0) platform.log(`${path}: no image in ${listed(empty)}, left out`)
+  if (again.length > 0) platform.log(`${path}: links to folders that were visited already, not followed: ${listed(again)}`)
   return found
 }
 
@@ -59,35 +76,69 @@ export function parentLabel(path: string): string {
   return ancestor(path, 1)
 }
 
-/** The name of the folder `levels` above the file itself: 1 its folder, 2 the one around that; '' where there is none. */
+/**
+ * The name of the folder `levels` above the file itself: 1 its folder, 2 the one around that; '' where there is none.
+ * A backslash separates folders in the paths of Windows, and is a letter in those of others.
+ */
 export function ancestor(path: string, levels: number): string {
-  return path.split(/[/\\]/).filter((part) => part !== '').at(-1 - levels) ?? ''
+  const windows = /^([A-Za-z]:[/\\]|\\\\)/.test(path) || !path.includes('/')
+  return path.split(windows ? /[/\\]/ : '/').filter((part) => part !== '').at(-1 - levels) ?? ''
+}
+
+/** A folder that was visited. */
+interface Visited {
+  readonly folder: string
+  readonly parent: Visited | undefined
+  readonly images: number
 }
 
 interface Walk {
   readonly platform: Platform
   readonly recurse: boolean
-  /** Folders without any image, only the outermost of each. */
-  readonly empty: string[]
+  /** By what tells a folder from all others. */
+  readonly visited: Map<string, Visited>
+  readonly found: string[]
+  /** Links to folders that are still to be visited. */
+  readonly linked: { readonly folder: string; readonly parent: Visited }[]
+  /** Links that lead to where the walk has been. */
+  readonly again: string[]
 }
 
-async function imagesBelow(walk: Walk, folder: string, depth: number): Promise<string[]> {
+async function visit(walk: Walk, folder: string, parent?: Visited): Promise<void> {
   const { files } = walk.platform
+  const id = (await files.identify?.(folder)) ?? folder
+  if (walk.visited.has(id)) {
+    walk.again.push(folder)
+    return
+  }
   const entries = await visible(walk.platform, folder)
   const images = entries.filter(({ kind, name }) => kind === 'file' && isImage(name))
-  const found = images.map(({ name }) => files.join(folder, name))
-  const emptyBefore = walk.empty.length
-  if (walk.recurse) {
-    for (const { kind, name } of entries) {
-      if (kind === 'folder') found.push(...await imagesBelow(walk, files.join(folder, name), depth + 1))
-    }
+  for (const { name } of images) walk.found.push(files.join(folder, name))
+  const here: Visited = { folder, parent, images: images.length }
+  walk.visited.set(id, here)
+  if (!walk.recurse) return
+  for (const { kind, name, link } of entries) {
+    if (kind !== 'folder') continue
+    const below = files.join(folder, name)
+    if (link) walk.linked.push({ folder: below, parent: here })
+    else await visit(walk, below, here)
   }
-  if (found.length === 0 && depth > 0) walk.empty.splice(emptyBefore, Infinity, folder)
-  return found
+}
+
+/** The outermost folders without any image in or below them. */
+function emptyFolders(visited: readonly Visited[], top: string): string[] {
+  const full = new Set<Visited>()
+  for (const one of visited) {
+    for (let at: Visited | undefined = one.images > 0 ? one : undefined; at && !full.has(at); at = at.parent) full.add(at)
+  }
+  return visited
+    .filter((one) => !full.has(one) && one.folder !== top && (one.parent === undefined || full.has(one.parent)))
+    .map(({ folder }) => folder)
 }
 
 async function visible(platform: Platform, folder: string) {
-  return (await platform.files.list(folder)).filter(({ name }) => !name.startsWith('.'))
+  const entries = await platform.files.list(folder)
+  return entries.filter(({ name, kind }) => !name.startsWith('.') && !(kind === 'folder' && systemFolders.has(name.toLowerCase())))
 }
 
 function isImage(name: string): boolean {
@@ -96,6 +147,9 @@ function isImage(name: string): boolean {
 
 /** The first few names of one kind. */
 function namesOf(entries: Awaited<ReturnType<typeof visible>>, kind: 'file' | 'folder'): string {
-  const names = entries.filter((entry) => entry.kind === kind).map(({ name }) => name)
+  return listed(entries.filter((entry) => entry.kind === kind).map(({ name }) => name))
+}
+
+function listed(names: readonly string[]): string {
   return names.slice(0, 12).join(', ') + (names.length > 12 ? `, … (${names.length})` : '')
 }

@@ -43,6 +43,17 @@ export interface Pixels {
 export interface FileEntry {
   readonly name: string
   readonly kind: 'file' | 'folder'
+  /** It is a link to a folder elsewhere. */
+  readonly link?: true
+}
+
+/** What can be told of a file without reading all of it. */
+export interface FileGlance {
+  /** As of `identify`. */
+  readonly id: string
+  readonly sizeBytes: number
+  /** Its first bytes, as many as were asked for or are there. */
+  readonly start: Uint8Array
 }
 
 /** Paths are opaque texts joined with `join`; every failure is a DataError that names the path. */
@@ -51,7 +62,12 @@ export interface Files {
   /** Entries of a folder, sorted by name. */
   list(folder: string): Promise<FileEntry[]>
   exists(path: string): Promise<boolean>
+  /** Tells a file or folder from all others, by whatever links it is reached. Absent where there are no links. */
+  identify?(path: string): Promise<string>
+  /** Looks at a file. Absent where that would cost as much as reading it. */
+  glance?(path: string, byteCount: number): Promise<FileGlance>
   read(path: string): Promise<Uint8Array>
+  /** @throws DataError  also for what is not UTF-8 */
   readText(path: string): Promise<string>
   /** Writes to a temporary name beside the target, then renames: a reader never sees half a file. Makes folders. */
   write(path: string, content: Uint8Array | string): Promise<void>

@@ -46,10 +46,56 @@ describe('getImageFiles', () => {
     expect(await find({ recurse: false })).toEqual(['top.jpg'])
   })
 
-  test('follows links', async () => {
+  test('follows links to folders elsewhere, behind all others', async () => {
+    const elsewhere = mkdtempSync(join(tmpdir(), 'wgrad-elsewhere-'))
+    try {
+      writeFileSync(join(elsewhere, '2.jpg'), '')
+      make('z/1.jpg', 'train/')
+      symlinkSync(elsewhere, join(folder, 'train', 'a'))
+      expect(await find()).toEqual(['z/1.jpg', 'train/a/2.jpg'])
+      expect(printed).toEqual([])
+    } finally {
+      rmSync(elsewhere, { recursive: true })
+    }
+  })
+
+  test('visits no folder twice: the name of a folder counts, not that of a link to it', async () => {
     make('real/1.jpg', 'linked/')
     symlinkSync(join(folder, 'real'), join(folder, 'linked', 'a'))
-    expect(await find()).toEqual(['linked/a/1.jpg', 'real/1.jpg'])
+    expect(await find()).toEqual(['real/1.jpg'])
+    expect(printed).toEqual([
+      `${folder}: no image in ${folder}/linked, left out`,
+      `${folder}: links to folders that were visited already, not followed: ${folder}/linked/a`,
+    ])
+  })
+
+  test('ends where links lead to folders above', async () => {
+    make('a/1.jpg', 'b/2.jpg')
+    for (const name of ['a/up', 'a/up-too', 'b/up']) symlinkSync(folder, join(folder, name))
+    symlinkSync(join(folder, 'b'), join(folder, 'a', 'sideways'))
+    expect(await find()).toEqual(['a/1.jpg', 'b/2.jpg'])
+    expect(printed[0]).toContain('a/sideways, ')
+    expect(await find({ folders: ['b', 'a', 'b'] })).toEqual(['b/2.jpg', 'a/1.jpg'])
+  })
+
+  test('leaves out folders that systems make', async () => {
+    make('cat/1.jpg', '$RECYCLE.BIN/S-1/2.jpg', 'cat/@eaDir/1.jpg/thumb.jpg', '__MACOSX/3.jpg', 'lost+found/4.jpg', 'System Volume Information/5.png')
+    expect(await find()).toEqual(['cat/1.jpg'])
+    expect(printed).toEqual([])
+  })
+
+  test('more images than a call takes arguments, and more folders in each other than a stack has room for', async () => {
+    const names = Array.from({ length: 300_000 }, (_, i) => ({ name: `${i}.jpg`, kind: 'file' as const }))
+    const files = {
+      join: (...parts: string[]) => parts.join('/'),
+      list: async (path: string) => {
+        if (path.endsWith('many')) return names
+        return path.length < 20_000 ? [{ name: 'd', kind: 'folder' }, { name: '1.jpg', kind: 'file' }] : []
+      },
+    }
+    const platform = { files, log: () => {} } as unknown as Platform
+    expect((await getImageFiles('many', { platform })).length).toBe(300_000)
+    expect((await getImageFiles('deep', { platform })).length).toBe(9998)
   })
 
   test('names folders without images, once and the outermost', async () => {
@@ -76,5 +122,13 @@ test('parentLabel is the name of the folder', () => {
   expect(parentLabel('imagenette2/train/n01440764/x.JPEG')).toBe('n01440764')
   expect(parentLabel('C:\\images\\ring\\x.jpg')).toBe('ring')
   expect(ancestor('imagenette2/train/n01440764/x.JPEG', 2)).toBe('train')
+  expect(parentLabel('\\\\server\\images\\ring\\x.jpg')).toBe('ring')
+  expect(parentLabel('images\\ring\\x.jpg')).toBe('ring')
+  expect(parentLabel('C:/images\\ring/x.jpg')).toBe('ring')
   expect(ancestor('x.jpg', 1)).toBe('')
+})
+
+test('a backslash in a name of Linux is a letter', () => {
+  expect(parentLabel('/data/train/cat/a\\b.jpg')).toBe('cat')
+  expect(parentLabel('train/c\\at/1.jpg')).toBe('c\\at')
 })

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { mkdtempSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -65,6 +66,28 @@ describe('listing', () => {
     ])
     expect(await message(nodeFiles.read(at('to-nothing')))).toBe('…/to-nothing: no such file or folder')
   })
+})
+
+test('a file and a folder are the same by whatever links they are reached', async () => {
+  mkdirSync(at('folder'))
+  writeFileSync(at('folder', 'file'), 'abcdef')
+  symlinkSync(at('folder'), at('link'))
+  symlinkSync(at('folder', 'file'), at('other'))
+  const { identify, glance } = nodeFiles
+  expect(await identify?.(at('link'))).toBe(await identify?.(at('folder')))
+  expect(await identify?.(at('folder'))).not.toBe(await identify?.(folder))
+  const seen = await glance?.(at('link', 'file'), 4)
+  expect(seen).toEqual({ id: await identify?.(at('other')), sizeBytes: 6, start: new TextEncoder().encode('abcd') })
+  expect((await glance?.(at('other'), 99))?.start.length).toBe(6)
+  expect(await message(glance!(at('gone'), 4))).toBe('…/gone: no such file or folder')
+  expect(await message(glance!(at('folder'), 4))).toBe('…/folder: a folder, not a file')
+  execFileSync('mkfifo', [at('pipe')])
+  expect(await message(glance!(at('pipe'), 4))).toBe('…/pipe: not a file')
+})
+
+test('a text that is not UTF-8 is refused', async () => {
+  writeFileSync(at('table.csv'), Uint8Array.of(0x67, 0x72, 0xfc, 0x6e))
+  expect(await message(nodeFiles.readText(at('table.csv')))).toBe('…/table.csv: not a text in UTF-8\n  Fix: save it as UTF-8')
 })
 
 describe('a failure names the path and the reason', () => {

@@ -1,7 +1,9 @@
+import { closeSync, constants, fstatSync, openSync, readSync, statSync } from 'node:fs'
 import { access, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { DataError } from '../../base/errors.ts'
-import type { FileEntry, Files } from '../platform.ts'
+import { utf8Text } from '../../base/utf8.ts'
+import type { FileEntry, FileGlance, Files } from '../platform.ts'
 
 const REASONS: Readonly<Record<string, string>> = {
   ENOENT: 'no such file or folder',
@@ -38,20 +40,52 @@ export const nodeFiles: Files = {
   list: (folder) => named(folder, () => list(folder)),
   exists: (path) => access(path).then(() => true, () => false),
   read: (path) => named(path, async () => new Uint8Array(await readFile(path))),
-  readText: (path) => named(path, () => readFile(path, 'utf8')),
+  readText: async (path) => utf8Of(path, await named(path, () => readFile(path))),
+  identify: (path) => named(path, async () => idOf(statSync(path, { bigint: true }))),
+  glance: (path, byteCount) => named(path, async () => glance(path, byteCount)),
   write: (path, content) => named(path, () => write(path, content)),
+}
+
+/** The text of a file. @throws DataError  where it is not UTF-8, whose letters would silently become others */
+export function utf8Of(path: string, bytes: Uint8Array): string {
+  try {
+    return utf8Text(bytes)
+  } catch (cause) {
+    throw new DataError(path, 'not a text in UTF-8', { fix: 'save it as UTF-8', cause })
+  }
+}
+
+function idOf({ dev, ino }: { readonly dev: bigint; readonly ino: bigint }): string {
+  return `${dev}:${ino}`
+}
+
+/** At once, not by turns: of many thousand files each is a matter of microseconds, which waiting would multiply. */
+function glance(path: string, byteCount: number): FileGlance {
+  // Without waiting for the other end, where it is a pipe. Windows has no such flag.
+  const file = openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0))
+  try {
+    const stats = fstatSync(file, { bigint: true })
+    if (stats.isDirectory()) throw Object.assign(new Error('a folder'), { code: 'EISDIR' })
+    if (!stats.isFile()) throw new Error('not a file')
+    const start = new Uint8Array(byteCount)
+    return { id: idOf(stats), sizeBytes: Number(stats.size), start: start.subarray(0, readSync(file, start)) }
+  } finally {
+    closeSync(file)
+  }
 }
 
 /** Files and folders, links followed; a broken link is a file, whose reading then says so. Sockets and such are not. */
 async function list(folder: string): Promise<FileEntry[]> {
-  const entries = await Promise.all((await readdir(folder, { withFileTypes: true })).map(async (entry) => {
+  const entries: FileEntry[] = []
+  for (const entry of await readdir(folder, { withFileTypes: true })) {
     const { name } = entry
-    const target = entry.isSymbolicLink() ? await stat(join(folder, name)).catch(() => undefined) : entry
-    if (target?.isDirectory() === true) return [{ name, kind: 'folder' } as const]
-    return target === undefined || target.isFile() ? [{ name, kind: 'file' } as const] : []
-  }))
+    const link = entry.isSymbolicLink()
+    const target = link ? await stat(join(folder, name)).catch(() => undefined) : entry
+    if (target?.isDirectory() === true) entries.push(link ? { name, kind: 'folder', link } : { name, kind: 'folder' })
+    else if (target === undefined || target.isFile()) entries.push({ name, kind: 'file' })
+  }
   // By code units: the same order on every machine, whatever its language.
-  return entries.flat().sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0))
+  return entries.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0))
 }
 
 let written = 0
