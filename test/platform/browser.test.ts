@@ -1,9 +1,11 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { DataError, DeviceError } from '../../src/base/errors.ts'
+import { getImageFiles, parentLabel } from '../../src/data/items.ts'
 import { folderFiles, urlFiles } from '../../src/platform/browser/files.ts'
 import { browserGpu } from '../../src/platform/browser/gpu.ts'
 import { createBrowserPlatform } from '../../src/platform/browser/index.ts'
+import type { Platform } from '../../src/platform/platform.ts'
 
 afterEach(() => { vi.unstubAllGlobals() })
 
@@ -70,6 +72,67 @@ describe('files of a server', () => {
     expect(await rejection(urlFiles('https://offline/').list(''))).toContain('the server cannot be reached')
     served['https://broken/manifest.json'] = '{"a":1}'
     expect(await rejection(urlFiles('https://broken/').list(''))).toContain('expected a JSON array of paths')
+  })
+})
+
+describe('the manifest of a server', () => {
+  const withManifest = (...answers: unknown[]) => {
+    const asked: string[] = []
+    vi.stubGlobal('fetch', (url: URL) => {
+      asked.push(url.href)
+      const answer = url.pathname.endsWith('manifest.json') ? answers.shift() : url.href
+      if (typeof answer === 'number') return Promise.resolve(new Response('', { status: answer, statusText: 'Service Unavailable' }))
+      return Promise.resolve(new Response(typeof answer === 'string' ? answer : JSON.stringify(answer)))
+    })
+    return { files: urlFiles('https://host/data/'), asked }
+  }
+  const imagesOf = async (entries: unknown) => {
+    const { files } = withManifest(entries)
+    const lines: string[] = []
+    const platform = { files, log: (line: string) => lines.push(line) } as unknown as Platform
+    const images = await getImageFiles('', { platform })
+    return Promise.all(images.map(async (image) => [parentLabel(image), await files.readText(image)]))
+  }
+
+  test('entries may hold empty and present folders, or be addresses', async () => {
+    expect(await imagesOf(['cat//1.jpg', './dog/2.jpg', 'cat/./3.jpg'])).toEqual([
+      ['cat', 'https://host/data/cat/1.jpg'], ['cat', 'https://host/data/cat/3.jpg'], ['dog', 'https://host/data/dog/2.jpg'],
+    ])
+    expect(await imagesOf(['/data/cat/1.jpg', '/other/dog/2.jpg', 'https://cdn.example:8080/a%20b/x/3.jpg', '//cdn.example/y/4.jpg'])).toEqual([
+      ['cat', 'https://host/data/cat/1.jpg'], ['y', 'https://cdn.example/y/4.jpg'], ['x', 'https://cdn.example:8080/a%20b/x/3.jpg'],
+      ['dog', 'https://host/other/dog/2.jpg'],
+    ])
+  })
+
+  test.each([
+    [[], 'it lists no files'],
+    ['"cat/1.jpg"', 'not a list of files'],
+    [['cat/1.jpg', 7], 'not a list of files\n  entry 1  7'],
+    [['cat\\1.jpg'], 'an entry holds a backslash; folders are separated by /\n  entry 0  cat\\1.jpg'],
+    [['cat/'], 'an entry is a folder, not a file'],
+    [['../cat/1.jpg'], 'an entry leads out of the folder of the manifest'],
+    [['file:///home/me/cat/1.jpg'], 'an entry is an address that is neither http nor https'],
+    [['http://:99/cat/1.jpg'], 'an entry is not an address'],
+    [[''], 'an entry names no file'],
+    [['cat', 'cat/1.jpg'], 'an entry is a file, and a folder of others\n  entry 1  cat/1.jpg'],
+    [`["a",${'['.repeat(100_000)}`, 'not a list of files'],
+  ])('%j is refused', async (entries, message) => {
+    const { files } = withManifest(entries)
+    expect(await rejection(files.list(''))).toContain(`manifest.json: ${message}`)
+  })
+
+  test('is asked for again after the server did not answer', async () => {
+    const { files, asked } = withManifest(503, ['cat/1.jpg'])
+    expect(await rejection(files.list(''))).toContain('the server answered 503')
+    expect(await files.list('cat')).toEqual([{ name: '1.jpg', kind: 'file' }])
+    expect(await files.exists('cat/1.jpg')).toBe(true)
+    expect(asked.length).toBe(2)
+  })
+
+  test('of many files in many folders is gone through once', async () => {
+    const { files } = withManifest(Array.from({ length: 200_000 }, (_, i) => `class ${i % 5000}/${i}.jpg`))
+    const platform = { files, log: () => {} } as unknown as Platform
+    expect((await getImageFiles('', { platform })).length).toBe(200_000)
   })
 })
 

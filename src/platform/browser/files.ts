@@ -1,59 +1,139 @@
 import { DataError } from '../../base/errors.ts'
+import { requireShallow } from '../../base/json.ts'
+import { fileText } from '../../base/utf8.ts'
 import type { FileEntry, Files } from '../platform.ts'
 
-const join = (...parts: string[]): string => parts.filter((part) => part !== '').join('/').replace(/\/+/g, '/')
+/** The beginning of an absolute address, up to its host. */
+const ORIGIN = /^https?:\/\/[^/]*/
+
+const join = (...parts: string[]): string => {
+  const joined = parts.filter((part) => part !== '').join('/')
+  const origin = ORIGIN.exec(joined)?.[0] ?? ''
+  return origin + joined.slice(origin.length).replace(/\/+/g, '/')
+}
 const names = (path: string): string[] => path.split('/').filter((name) => name !== '' && name !== '.')
 const byName = (a: FileEntry, b: FileEntry): number => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0)
 
 /**
  * The files below a URL, read only. A server does not list folders, so `manifest.json` beside them does: an array of
- * their paths, `["train/n01440764/1.JPEG", …]`.
+ * their paths, `["train/n01440764/1.JPEG", …]`. An entry may also be an address, `"https://cdn.example/cat/1.jpg"` or
+ * `"/images/cat/1.jpg"`, as in a link of a page there.
  *
  * @param base  of a folder, ending in /, or of a page that lies beside the files
  */
 export function urlFiles(base: string | URL): Files {
+  const addressOf = (path: string): URL => (ORIGIN.test(path) ? new URL(path) : new URL(names(path).map(encodeURIComponent).join('/'), base))
   const fetched = async (path: string): Promise<Response> => {
-    const url = new URL(names(path).map(encodeURIComponent).join('/'), base)
+    const url = addressOf(path)
     const response = await fetch(url).catch((cause: unknown) => {
       throw new DataError(path, 'the server cannot be reached', { given: { url: url.href }, cause })
     })
     if (response.ok) return response
     throw new DataError(path, `the server answered ${response.status} ${response.statusText}`, { given: { url: url.href } })
   }
-  let manifest: Promise<string[]> | undefined
-  const paths = (): Promise<string[]> => (manifest ??= fetched('manifest.json').then(readManifest))
-  const read = async (path: string): Promise<Uint8Array> => new Uint8Array(await (await fetched(path)).arrayBuffer())
+  const read = async (path: string): Promise<Uint8Array> => {
+    const response = await fetched(path)
+    return new Uint8Array(await response.arrayBuffer().catch((cause: unknown) => {
+      throw new DataError(path, 'the connection broke before all of the file was there', { given: { url: response.url }, cause })
+    }))
+  }
+  let manifest: Promise<Listing> | undefined
+  const listing = (): Promise<Listing> => (manifest ??= read(MANIFEST).then((bytes) => readManifest(bytes, base)).catch((error) => {
+    // The server may answer the next time.
+    manifest = undefined
+    throw error
+  }))
   return {
     join,
     read,
-    list: async (folder) => listPaths(await paths(), folder),
-    exists: async (path) => {
-      const wanted = names(path).join('/')
-      return (await paths()).some((known) => known === wanted || known.startsWith(`${wanted}/`))
+    list: async (folder) => {
+      const entries = (await listing()).get(placeOf(folder))
+      if (entries) return [...entries.values()].sort(byName)
+      throw new DataError(folder, `no such folder in ${MANIFEST}`)
     },
-    readText: async (path) => (await fetched(path)).text(),
+    exists: async (path) => {
+      const folders = await listing()
+      const parts = partsOf(path)
+      return folders.has(parts.join('/')) || (folders.get(parts.slice(0, -1).join('/'))?.has(parts.at(-1) ?? '') ?? false)
+    },
+    readText: async (path) => fileText(path, await read(path)),
     write: (path) => Promise.reject(new DataError(path, 'files of a server cannot be written', {
       fix: 'give the platform a folder, for instance of navigator.storage.getDirectory().',
     })),
   }
 }
 
-async function readManifest(response: Response): Promise<string[]> {
-  const list: unknown = await response.json().catch(() => undefined)
-  if (Array.isArray(list) && list.every((path) => typeof path === 'string')) return list
-  throw new DataError('manifest.json', 'not a list of files', { expected: 'a JSON array of paths' })
+const MANIFEST = 'manifest.json'
+
+/** What is in each folder, by name. The host of an absolute address counts as a folder. */
+type Listing = ReadonlyMap<string, ReadonlyMap<string, FileEntry>>
+
+function partsOf(path: string): string[] {
+  const origin = ORIGIN.exec(path)?.[0]
+  return origin === undefined ? names(path) : [origin, ...names(path.slice(origin.length))]
 }
 
-function listPaths(paths: readonly string[], folder: string): FileEntry[] {
-  const prefix = names(folder).map((name) => `${name}/`).join('')
-  const entries = new Map<string, FileEntry>()
-  for (const path of paths) {
-    if (!path.startsWith(prefix)) continue
-    const [name, ...below] = path.slice(prefix.length).split('/')
-    entries.set(name, { name, kind: below.length > 0 ? 'folder' : 'file' })
+function placeOf(path: string): string {
+  return partsOf(path).join('/')
+}
+
+function readManifest(bytes: Uint8Array, base: string | URL): Listing {
+  const refuse = (what: string, given?: Readonly<Record<string, unknown>>): DataError =>
+    new DataError(MANIFEST, what, { given, expected: 'a JSON array of paths, such as ["cat/1.jpg", "dog/2.jpg"]' })
+  const list = parsed(fileText(MANIFEST, bytes))
+  if (!Array.isArray(list)) throw refuse('not a list of files')
+  if (list.length === 0) throw refuse('it lists no files')
+  const folders = new Map<string, Map<string, FileEntry>>()
+  for (const [i, entry] of list.entries()) {
+    const path: unknown = entry
+    if (typeof path !== 'string') throw refuse('not a list of files', { [`entry ${i}`]: JSON.stringify(path).slice(0, 100) })
+    const complaint = complaintAbout(path)
+    if (complaint !== undefined) throw refuse(complaint, { [`entry ${i}`]: path })
+    const parts = partsOf(relative(path, base))
+    if (parts.length === 0) throw refuse('an entry names no file', { [`entry ${i}`]: path })
+    parts.forEach((name, depth) => {
+      const above = parts.slice(0, depth).join('/')
+      const kind = depth < parts.length - 1 ? 'folder' : 'file'
+      const folder = folders.get(above) ?? new Map<string, FileEntry>()
+      folders.set(above, folder)
+      if ((folder.get(name)?.kind ?? kind) !== kind) throw refuse('an entry is a file, and a folder of others', { [`entry ${i}`]: path })
+      folder.set(name, { name, kind })
+    })
   }
-  if (entries.size === 0) throw new DataError(folder, 'no such folder in manifest.json')
-  return [...entries.values()].sort(byName)
+  return folders
+}
+
+function parsed(text: string): unknown {
+  try {
+    requireShallow(text)
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+/** What is wrong with an entry, or nothing. */
+function complaintAbout(path: string): string | undefined {
+  if (path.includes('\\')) return 'an entry holds a backslash; folders are separated by /'
+  if (path.endsWith('/')) return 'an entry is a folder, not a file'
+  if (ORIGIN.test(path)) return URL.canParse(path) ? undefined : 'an entry is not an address'
+  if (/^[a-z][a-z\d+.-]*:\//i.test(path)) return 'an entry is an address that is neither http nor https'
+  if (path.split('/').includes('..')) return 'an entry leads out of the folder of the manifest'
+  return undefined
+}
+
+/** An entry that begins with / is an address of the same server, with // of another; below the manifest it is a path. */
+function relative(path: string, base: string | URL): string {
+  if (!path.startsWith('/') && !ORIGIN.test(path)) return path
+  const { href } = new URL(path, base)
+  const folder = new URL('.', base).href
+  if (!href.startsWith(folder)) return href
+  try {
+    return decodeURIComponent(href.slice(folder.length))
+  } catch {
+    // Not the encoding of any path: an address all the same.
+    return href
+  }
 }
 
 /** The files of a folder that the user picked (`showDirectoryPicker`), or of the page's own (`navigator.storage`). */
@@ -79,7 +159,7 @@ export function folderFiles(root: FileSystemDirectoryHandle): Files {
     }),
     exists: (path) => fileOf(path, false).catch(() => folderOf(names(path), false)).then(() => true, () => false),
     read: async (path) => new Uint8Array(await (await file(path)).arrayBuffer()),
-    readText: async (path) => (await file(path)).text(),
+    readText: async (path) => fileText(path, new Uint8Array(await (await file(path)).arrayBuffer())),
     write: (path, content) => named(path, async () => {
       // What is written takes the file's place when it is closed, not before (File System specification).
       const stream = await (await fileOf(path, true)).createWritable()

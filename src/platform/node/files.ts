@@ -2,7 +2,7 @@ import { closeSync, constants, fstatSync, openSync, readSync, statSync } from 'n
 import { access, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { DataError } from '../../base/errors.ts'
-import { utf8Text } from '../../base/utf8.ts'
+import { fileText } from '../../base/utf8.ts'
 import type { FileEntry, FileGlance, Files } from '../platform.ts'
 
 const REASONS: Readonly<Record<string, string>> = {
@@ -40,19 +40,10 @@ export const nodeFiles: Files = {
   list: (folder) => named(folder, () => list(folder)),
   exists: (path) => access(path).then(() => true, () => false),
   read: (path) => named(path, async () => new Uint8Array(await readFile(path))),
-  readText: async (path) => utf8Of(path, await named(path, () => readFile(path))),
+  readText: async (path) => fileText(path, await named(path, () => readFile(path))),
   identify: (path) => named(path, async () => idOf(statSync(path, { bigint: true }))),
   glance: (path, byteCount) => named(path, async () => glance(path, byteCount)),
   write: (path, content) => named(path, () => write(path, content)),
-}
-
-/** The text of a file. @throws DataError  where it is not UTF-8, whose letters would silently become others */
-export function utf8Of(path: string, bytes: Uint8Array): string {
-  try {
-    return utf8Text(bytes)
-  } catch (cause) {
-    throw new DataError(path, 'not a text in UTF-8', { fix: 'save it as UTF-8', cause })
-  }
 }
 
 function idOf({ dev, ino }: { readonly dev: bigint; readonly ino: bigint }): string {
