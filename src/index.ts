@@ -7,6 +7,7 @@ export {
   flipItem, randomResizedCrop, resize, type ItemTransform, type RandomResizedCropOptions,
 } from './data/item-transforms.ts'
 export { getImageFiles, parentLabel, type GetImageFilesOptions } from './data/items.ts'
+export { verifyImages, type BadImage } from './data/verify-images.ts'
 export { columnSplitter, getImagesFromCsv, ImageTable, type ImagesFromCsvOptions } from './data/image-table.ts'
 export { grandparentSplitter, randomSplitter, type Split, type Splitter } from './data/splitters.ts'
 export { untarData, type UntarOptions } from './data/untar-data.ts'
@@ -109,4 +110,4 @@ export { currentGpu, openGpuOn, useGpu, type Gpu, type GpuOptions } from './gpu/
 export type { Files, Pixels, Platform } from './platform/platform.ts'
 export { rng, type Rng } from './base/rng.ts'
 export type { Json } from './base/json.ts'
-export { DataError, DeviceError, DtypeError, OptionError, ShaderError, ShapeError, WgradError } from './base/errors.ts'
+export { DataError, DecodeError, DeviceError, DtypeError, OptionError, ShaderError, ShapeError, WgradError } from './base/errors.ts'

@@ -3,6 +3,7 @@ import { openGpuOn, type Gpu, type GpuOptions } from './gpu/device.ts'
 import * as items from './data/items.ts'
 import * as sample from './data/sample.ts'
 import * as untar from './data/untar-data.ts'
+import * as verify from './data/verify-images.ts'
 import { nodePlatform } from './platform/node/index.ts'
 import * as exported from './train/export.ts'
 import type { Predictor } from './train/predictor.ts'
@@ -27,6 +28,10 @@ export const sampleData: typeof sample.sampleData = (options) => sample.sampleDa
 /** The paths of all images below a folder. See data/items.ts. */
 export const getImageFiles: typeof items.getImageFiles = (path, options) =>
   items.getImageFiles(path, { platform: nodePlatform, ...options })
+
+/** The files that cannot be decoded. See data/verify-images.ts. */
+export const verifyImages: typeof verify.verifyImages = (paths, options) =>
+  verify.verifyImages(paths, { platform: nodePlatform, ...options })
 
 /** What `learner.export` has written, ready to predict. See train/export.ts. */
 export const loadLearner = (path: string, options: Partial<exported.LoadLearnerOptions> = {}): Promise<Predictor> =>

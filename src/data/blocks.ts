@@ -19,9 +19,15 @@ export interface CategoryBlock {
 
 /** Targets that are one class each, numbered by the place in the vocabulary. @throws OptionError when that has one twice */
 export function CategoryBlock(options: { readonly vocab?: readonly string[] } = {}): CategoryBlock {
-  const twice = options.vocab?.find((label, i, all) => all.indexOf(label) < i)
+  const seen = new Set<string>()
+  const twice = options.vocab?.find((label) => seen.size === seen.add(sameSpelling(label)).size)
   if (twice !== undefined) throw new OptionError('CategoryBlock', 'a class is there twice', { given: { vocab: options.vocab, twice } })
   return { kind: 'category', vocab: options.vocab }
+}
+
+/** A label with letters such as ü in one of their two spellings, which look the same: as one sign, not as u and a mark. */
+export function sameSpelling(label: string): string {
+  return label.normalize('NFC')
 }
 
 /** The first labels of a vocabulary, for messages. */
@@ -36,9 +42,9 @@ export function vocabText(vocab: readonly string[]): string {
  * @throws DataError  from the function, when the label is not in the vocabulary
  */
 export function categorizer(vocab: readonly string[], fix: string): (item: string, label: string) => number {
-  const numbers = new Map(vocab.map((label, i) => [label, i]))
+  const numbers = new Map(vocab.map((label, i) => [sameSpelling(label), i]))
   return (item, label) => {
-    const number = numbers.get(label)
+    const number = numbers.get(sameSpelling(label))
     if (number !== undefined) return number
     throw new DataError(item, `the label '${label}' is not in the vocabulary`, {
       given: { vocabulary: vocabText(vocab) },

@@ -4,13 +4,15 @@ import { currentGpu } from '../gpu/device.ts'
 import type { Platform } from '../platform/platform.ts'
 import type { NormalizeByBatchTransform } from './augment/normalize.ts'
 import type { BatchTransform } from './augment/transforms.ts'
-import { categorizer, vocabText, type CategoryBlock, type ImageBlock } from './blocks.ts'
+import { categorizer, sameSpelling, vocabText, type CategoryBlock, type ImageBlock } from './blocks.ts'
+import { checkFiles } from './check-files.ts'
+import { printClassCounts, requireClasses } from './class-counts.ts'
 import { sortItemTransforms, type ItemTransform } from './item-transforms.ts'
 import { Loader } from './loader.ts'
 import { Loaders } from './loaders.ts'
 import { Pictures } from './pictures.ts'
-import { PixelCache } from './pixel-cache.ts'
-import { randomSplitter, type Splitter } from './splitters.ts'
+import { cacheBudget, PixelCache } from './pixel-cache.ts'
+import { randomSplitter, type Split, type Splitter } from './splitters.ts'
 import { withBatchStats } from './statistics.ts'
 
 /** The seed of a run that names none; `randomSplitter` has the same. */
@@ -39,7 +41,7 @@ export interface LoadersOptions {
   readonly seed?: number
   /** Use that many items, chosen at random. Default: all */
   readonly limit?: number
-  /** Memory for decoded pictures. Default 4 GiB */
+  /** Memory for decoded pictures. Default: a quarter of what is free on the machine */
   readonly cacheBytes?: number
   /** Decoded pictures shared with other loaders, instead of `cacheBytes`. */
   readonly cache?: PixelCache
@@ -74,20 +76,26 @@ export class DataBlock {
   }
 
   /**
-   * Finds the items, splits and labels them, and makes the loaders.
+   * Finds the items, splits and labels them, prints how many there are of each class, and makes the loaders.
+   *
+   * Files that are missing or do not begin as an image does are left out, up to one in a hundred and always one, and
+   * named in the log, as are images to measure on that are trained on too; see also `verifyImages`.
    *
    * @param path  handed to getItems
    * @throws DataError  when there are no items, or none on one side of the split, or fewer than two labels, or a label of
-   *   validation never occurs in training, or there is no batch to measure the statistics of a `normalize()` on
+   *   validation never occurs in training, or there is no batch to measure the statistics of a `normalize()` on, or an
+   *   item is listed twice or is on both sides of the split, or too many files cannot be read
    */
   async loaders(path: string, options: LoadersOptions = {}): Promise<Loaders> {
     const platform = options.platform ?? currentGpu().platform
-    const { batchSize = 64, seed = seedSetting(platform), cache = new PixelCache(options.cacheBytes) } = options
+    const { batchSize = 64, seed = seedSetting(platform), cache = new PixelCache(options.cacheBytes ?? cacheBudget(platform)) } = options
     if (options.cache && options.cacheBytes !== undefined) {
       throw new OptionError('loaders', 'cache and cacheBytes are both given', { fix: 'give cacheBytes to the PixelCache' })
     }
     if (!isSeed(seed)) throw new OptionError('loaders', 'this is no seed', { given: { seed }, expected: 'a whole number from 0 on' })
-    const { items, labels, train, valid, vocab } = await this.dataset(path, platform, seed, options.limit)
+    const { items, labels, vocab, ...split } = await this.dataset(path, platform, seed, options.limit)
+    const { train, valid } = await checkFiles(platform, items, split)
+    printClassCounts(platform, vocab, labels, { train, valid })
     const { itemTransforms } = this
     const pictures = new Pictures({ platform, items, cache })
     const shared = { platform, pictures, labels, vocab, batchSize, seed, itemTransforms }
@@ -139,13 +147,12 @@ export class DataBlock {
     const all = await getItems(path, { platform })
     if (all.length === 0) throw new DataError(path, 'there are no items')
     const items = limited(all, limit, seed)
-    const { train, valid } = splitter(items)
-    checkSide('train', train, items.length)
-    checkSide('valid', valid, items.length)
+    requireOnce(path, items)
+    const { train, valid } = checkSplit(splitter(items), items)
     const used = [...train, ...valid]
     const labelNames: string[] = []
     for (const item of used) labelNames[item] = checkedLabel(items[item], getY(items[item]))
-    const vocab = blocks[1].vocab ?? vocabOf(Array.from(train, (item) => labelNames[item]))
+    const vocab = blocks[1].vocab?.map(sameSpelling) ?? vocabOf(Array.from(train, (item) => labelNames[item]))
     const numberOf = categorizer(vocab, 'use another split or more items, or give the labels: CategoryBlock({ vocab })')
     const labels = new Uint32Array(items.length)
     for (const item of used) labels[item] = numberOf(items[item], labelNames[item])
@@ -153,29 +160,55 @@ export class DataBlock {
   }
 }
 
-function checkSide(side: 'train' | 'valid', indices: Uint32Array, count: number): void {
-  if (indices.length === 0) {
-    throw new DataError('splitter', `no item is left to ${side === 'train' ? 'train' : 'measure'} on`, {
-      given: { items: count },
-      expected: 'at least one on either side',
-    })
-  }
-  const beyond = indices.find((index) => index >= count)
-  if (beyond === undefined) return
-  throw new DataError('splitter', 'there is no such item', {
-    given: { [side]: beyond, items: count },
-    expected: 'numbers of items, from 0 on',
+function requireOnce(path: string, items: readonly string[]): void {
+  const seen = new Set<string>()
+  const twice = items.find((item) => seen.size === seen.add(item).size)
+  if (twice === undefined) return
+  throw new DataError(path, 'an item is listed twice, so that it could be trained and measured on', {
+    given: { item: twice, items: items.length },
+    fix: 'see what getItems gives',
   })
 }
 
+/** @throws DataError  when a side of the split is empty, or names something else than each item once */
+function checkSplit(split: Split, items: readonly string[]): Split {
+  const sideOf = new Map<number, 'train' | 'valid'>()
+  for (const side of ['train', 'valid'] as const) {
+    if (split[side].length === 0) {
+      throw new DataError('splitter', `no item is left to ${side === 'train' ? 'train' : 'measure'} on`, {
+        given: { items: items.length },
+        expected: 'at least one on either side',
+      })
+    }
+    for (const index of split[side]) {
+      if (!(index < items.length)) {
+        throw new DataError('splitter', 'there is no such item', {
+          given: { [side]: index, items: items.length },
+          expected: 'numbers of items, from 0 on',
+        })
+      }
+      const other = sideOf.get(index)
+      if (other !== undefined) {
+        throw new DataError('splitter', other === side ? `an item is twice among those of '${side}'` : 'an item is on both sides of the split', {
+          given: { index, item: items[index] },
+          expected: 'each item at most once, to train on or to measure on',
+        })
+      }
+      sideOf.set(index, side)
+    }
+  }
+  return split
+}
+
 function checkedLabel(item: string, label: unknown): string {
-  if (typeof label === 'string' && label !== '') return label
+  if (typeof label === 'string' && label !== '') return sameSpelling(label)
   throw new DataError(item, 'getY gives it no label', { given: { label }, expected: 'a text' })
 }
 
 /** The labels that occur, in their order. */
 function vocabOf(labels: readonly string[]): string[] {
   const vocab = [...new Set(labels)].sort()
+  requireClasses(vocab)
   if (vocab.length > 1) return vocab
   throw new DataError('data set', 'all training items have one label, so that there is nothing to learn', {
     given: { label: vocab[0], items: labels.length },

@@ -1,19 +1,25 @@
-import { DataError } from '../base/errors.ts'
+import { DataError, DecodeError } from '../base/errors.ts'
 import { formatBytes } from '../base/format.ts'
 import type { Pixels, Platform, ResizePlan } from '../platform/platform.ts'
+import { requireReadable, tolerated as toleratedOf } from './check-files.ts'
 import type { PixelCache } from './pixel-cache.ts'
 import { dependsOnPlace, mirrored, resizePixels } from './resize.ts'
 
-/** More unreadable items than one in a hundred: the data set is not what it should be. */
-const TOLERATED_PART = 0.01
 /** From this many decoding threads on, decoding a picture again there is cheaper than resizing a kept one here. */
 const MANY_THREADS = 4
+/**
+ * A whole picture is kept where it has at most so many times the pixels that are needed of it. ImageNet's usual
+ * 500 × 375 are 46 times 64 × 64; the 12 megapixels of a telephone are 240 times 224 × 224.
+ */
+const MOST_TIMES_KEPT = 64
 
 export interface PicturesOptions {
   readonly platform: Pick<Platform, 'decoder' | 'log'>
   /** Paths of the image files. */
   readonly items: readonly string[]
   readonly cache: PixelCache
+  /** Items that may be left out, as their file cannot be read. Default: one in a hundred, but always one */
+  readonly tolerated?: number
 }
 
 /**
@@ -21,43 +27,50 @@ export interface PicturesOptions {
  * later epochs decode nothing.
  *
  * What is remembered is the finished picture where it does not depend on the random place of its crop, else the whole
- * picture, cropped anew each time: the pixels are those that decoding anew would give.
+ * picture, cropped anew each time, unless it is far larger: the pixels are those that decoding anew would give.
  */
 export class Pictures {
   readonly items: readonly string[]
   readonly cache: PixelCache
   private readonly platform: PicturesOptions['platform']
-  private readonly unreadable = new Map<number, string>()
+  private readonly tolerated: number
+  private readonly unreadable = new Map<number, Unreadable>()
+  /** Pictures that are too large to be kept whole. */
+  private readonly large = new Set<string>()
   /** Where the size of a picture decides: how many depended on the place of the crop, and how many did not. */
   private readonly seen = { varying: 0, fixed: 0 }
   private saidFull = false
 
-  constructor({ platform, items, cache }: PicturesOptions) {
+  constructor({ platform, items, cache, tolerated = toleratedOf(items.length) }: PicturesOptions) {
     this.platform = platform
     this.items = items
     this.cache = cache
+    this.tolerated = tolerated
   }
 
-  /** Items left out because their file cannot be decoded. */
+  /** Items left out because their file cannot be read or decoded. */
   get bad(): ReadonlyMap<number, string> {
-    return this.unreadable
+    return new Map(Array.from(this.unreadable, ([item, { message }]) => [item, message]))
   }
 
   /**
-   * What the plan makes of an item's picture, or nothing where its file cannot be decoded, which is reported once.
+   * What the plan makes of an item's picture, or nothing where its file cannot be decoded, which is reported once. A
+   * file that could not be read is tried again the next time: the reason may have passed.
    *
-   * @throws DataError  when more than one item in a hundred cannot be decoded
+   * @throws DataError  when more items cannot be read than are tolerated
    */
   async get(item: number, plan: ResizePlan): Promise<Pixels | undefined> {
-    if (this.unreadable.has(item)) {
+    if (this.unreadable.get(item)?.forGood) {
       this.requireFewUnreadable()
       return undefined
     }
     try {
-      return await this.load(this.items[item], plan)
+      const pixels = await this.load(this.items[item], plan)
+      if (this.unreadable.delete(item)) this.platform.log(`could be read again: ${this.items[item]}`)
+      return pixels
     } catch (error) {
       if (!(error instanceof DataError)) throw error
-      this.setAside(item, error.message)
+      this.setAside(item, { message: error.message, forGood: error instanceof DecodeError })
       return undefined
     }
   }
@@ -79,11 +92,13 @@ export class Pictures {
     if (varies === false) return this.remember(finishedName, await decoder.decode({ path, resize: plan }))
     const keepsWhole = decoder.threads < MANY_THREADS
     const probablyVaries = varies ?? this.seen.varying > this.seen.fixed
-    if (cache.full || (probablyVaries && !keepsWhole)) return decoder.decode({ path, resize: plan })
+    if (cache.full || this.large.has(path) || (probablyVaries && !keepsWhole)) return decoder.decode({ path, resize: plan })
     const whole = await decoder.decode({ path })
     const thisVaries = dependsOnPlace(plan, whole)
     if (varies === undefined) this.seen[thisVaries ? 'varying' : 'fixed']++
-    if (thisVaries && keepsWhole) this.remember(path, whole)
+    const isLarge = whole.width * whole.height > MOST_TIMES_KEPT * plan.width * plan.height
+    if (thisVaries && isLarge) this.large.add(path)
+    else if (thisVaries && keepsWhole) this.remember(path, whole)
     const sized = resizePixels(whole, plan)
     return thisVaries ? sized : this.remember(finishedName, sized)
   }
@@ -100,28 +115,24 @@ export class Pictures {
     return pixels
   }
 
-  private setAside(item: number, message: string): void {
+  private setAside(item: number, reason: Unreadable): void {
     // Two batches that are prepared at once may both meet it.
-    if (this.unreadable.has(item)) return
-    this.unreadable.set(item, message)
-    this.platform.log(`left out: ${message}`)
+    const known = this.unreadable.get(item)?.message === reason.message
+    this.unreadable.set(item, reason)
+    if (!known) this.platform.log(`left out: ${reason.message}`)
     this.requireFewUnreadable()
   }
 
   /** Asked again for every item that was set aside: who met it first may not have waited for the answer. */
   private requireFewUnreadable(): void {
-    if (this.unreadable.size <= TOLERATED_PART * this.items.length) return
-    // What was expected of each has been logged.
-    const some = [...this.unreadable.values()].slice(0, 5).map((text, i) => [` ${i + 1}`, text.split('\n')[0]] as const)
-    throw new DataError('data set', 'too many images cannot be decoded', {
-      given: {
-        unreadable: `${this.unreadable.size} of ${this.items.length}, the first of them:`,
-        ...Object.fromEntries(some),
-      },
-      expected: 'at most one in a hundred',
-      fix: 'get the files again, or leave these out',
-    })
+    requireReadable(Array.from(this.unreadable.values(), ({ message }) => message), this.items.length, this.tolerated)
   }
+}
+
+/** Why an item is left out, and whether it stays so: bytes that are no image will not become one. */
+interface Unreadable {
+  readonly message: string
+  readonly forGood: boolean
 }
 
 /** A plan but for its random place. */

@@ -1,9 +1,18 @@
 import { formatBytes } from '../base/format.ts'
 import { OptionError } from '../base/errors.ts'
-import type { Pixels } from '../platform/platform.ts'
+import { currentGpu } from '../gpu/device.ts'
+import type { Pixels, Platform } from '../platform/platform.ts'
 
-/** Holds all of Imagenette at 224 × 224 (13 394 pictures of 196 KiB, 2.5 GiB) with room to spare. */
-const DEFAULT_BYTES = 4 * 2 ** 30
+/** The part of the machine's free memory: all of Imagenette at 224 × 224 (13 394 pictures of 196 KiB, 2.5 GiB) of 10 GiB. */
+const DEFAULT_PART = 1 / 4
+/** Where a page does not say what its machine has. */
+const UNKNOWN_BYTES = 2 ** 30
+
+/** Bytes for decoded pictures on a machine, by the memory that is free there now. */
+export function cacheBudget({ availableBytes }: Pick<Platform, 'availableBytes'>): number {
+  const free = availableBytes?.()
+  return free === undefined ? UNKNOWN_BYTES : Math.floor(DEFAULT_PART * free)
+}
 
 /**
  * Decoded pictures by name, as many as fit a budget; what has come first stays. Decoding a JPEG costs milliseconds, so
@@ -18,8 +27,8 @@ export class PixelCache {
   full = false
   private readonly pictures = new Map<string, Pixels>()
 
-  /** @param limitBytes  for the pixels, 4 bytes each. Default 4 GiB; 0 keeps nothing */
-  constructor(limitBytes = DEFAULT_BYTES) {
+  /** @param limitBytes  for the pixels, 4 bytes each; 0 keeps nothing. Default: a quarter of the memory that is free */
+  constructor(limitBytes = cacheBudget(currentGpu().platform)) {
     if (!(limitBytes >= 0)) {
       throw new OptionError('PixelCache', 'this is no number of bytes', { given: { limitBytes }, expected: '0 or more' })
     }

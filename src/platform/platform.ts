@@ -14,6 +14,8 @@ export interface Platform {
   /** How to get an adapter of that kind where `requestAdapter` found none: the last line of an error. Default: of any kind */
   adapterAdvice(asked?: 'software' | 'discrete'): string
   readonly files: Files
+  /** Memory that can still be taken; absent where nothing is known of it. */
+  availableBytes?(): number | undefined
   /** Decodes images on other threads. */
   readonly decoder: DecodePool
   /** Brings data sets onto the disk; absent where there is none to bring them to (a page). */

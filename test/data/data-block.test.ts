@@ -75,7 +75,7 @@ describe('loaders', () => {
   test('no items, two transforms of a kind, two caches: refused', async () => {
     await expect(block({ getItems: () => [] }).loaders('set', { platform: fakePlatform() })).rejects.toThrow('there are no items')
     expect(() => block({ itemTransforms: [resize(8), resize(9)] })).toThrow('two item transforms')
-    await expect(block().loaders('set', { cache: new PixelCache(), cacheBytes: 5, platform: fakePlatform() })).rejects.toThrow('both given')
+    await expect(block().loaders('set', { cache: new PixelCache(2 ** 30), cacheBytes: 5, platform: fakePlatform() })).rejects.toThrow('both given')
   })
 
   test('a split with an empty side, or of items there are not, is refused', async () => {
@@ -119,7 +119,7 @@ describe('loaders', () => {
 
   test('loaders that share a cache decode a picture once', async () => {
     const platform = fakePlatform()
-    const cache = new PixelCache()
+    const cache = new PixelCache(2 ** 30)
     for (const batchSize of [4, 6]) {
       const { train } = await block().loaders('set', { batchSize, cache, platform })
       for await (const { free } of train.hostBatches({ shuffle: false })) free()
@@ -159,4 +159,90 @@ test('summary tells of every item transform, in the order of their work', async 
     '  randomResizedCrop: 6 × 4 pixels',
     'a batch: 4 such pictures, [4,4,6] u32, one RGBA pixel each',
   ])
+})
+
+describe('labels', () => {
+  const counted = async (names: readonly string[], options: Partial<DataBlockOptions> = {}) => {
+    const platform = fakePlatform()
+    const given = names.map((name, i) => `set/${name}/${i}-4x4.png`)
+    const loaders = await block({
+      getItems: () => given,
+      splitter: (all) => ({ train: Uint32Array.from(all.keys()).slice(1), valid: Uint32Array.of(0) }),
+      ...options,
+    }).loaders('set', { batchSize: 1, platform })
+    return { loaders, vocab: loaders.vocab, lines: platform.lines }
+  }
+
+  test('how many there are of each class is printed, once', async () => {
+    const platform = fakePlatform()
+    await block().loaders('set', { platform })
+    await block().loaders('set', { platform, batchSize: 8 })
+    expect(platform.lines).toEqual(['48 images to train on, 12 to measure on: apple 15 + 5, fig 16 + 4, pear 17 + 3'])
+    await block().loaders('set', { platform, seed: 7 })
+    expect(platform.lines.length).toBe(2)
+  })
+
+  test('of many classes the smallest and largest', async () => {
+    const names = Array.from({ length: 25 }, (_, i) => new Array<string>(i + 1).fill(`c${i + 10}`)).flat()
+    const { lines } = await counted(['c34', ...names])
+    expect(lines).toEqual([
+      '325 images to train on, 1 to measure on: 25 classes, the smallest c10 1 + 0, c11 2 + 0, c12 3 + 0, c13 4 + 0, c14 5 + 0, ' +
+        'the largest c34 25 + 1, c33 24 + 0, c32 23 + 0, c31 22 + 0, c30 21 + 0',
+    ])
+  })
+
+  test('two spellings of one sign are one class', async () => {
+    const [composed, decomposed] = ['grün'.normalize('NFC'), 'grün'.normalize('NFD')]
+    const made = await counted([composed, decomposed, composed, 'blau', decomposed])
+    expect(made.vocab).toEqual(['blau', composed])
+    expect(made.lines[0]).toContain(`blau 1 + 0, ${composed} 3 + 1`)
+    expect([...made.loaders.test(['x/1', 'x/2'], { labels: [composed, decomposed] }).labels]).toEqual([1, 1])
+    const given = await counted([composed, 'blau'], { blocks: [ImageBlock(), CategoryBlock({ vocab: [decomposed, 'blau'] })] })
+    expect(given.vocab).toEqual([composed, 'blau'])
+    expect(() => CategoryBlock({ vocab: [composed, decomposed] })).toThrow('a class is there twice')
+  })
+
+  test('classes that look alike, numbers, and a class for every image are pointed at', async () => {
+    expect((await counted(['cat', 'Cat ', 'cat', 'dog', 'do\u200bg'])).lines[1]).toBe("classes whose names look alike: 'Cat ' and 'cat', 'dog' and 'do\u200bg'")
+    expect((await counted(['3', '3', '7'])).lines[1]).toBe('all labels are numbers; they are names of classes here, not values')
+    const each = Array.from({ length: 30 }, (_, i) => `name-${i}`)
+    expect((await counted(['name-1', ...each])).lines[1]).toBe('there are fewer than two images of a class to train on: see whether getY gives classes')
+  })
+
+  test('measurements are refused as labels, unless they are listed', async () => {
+    const values = ['0.5', '1', '1.25', '0.5', '3e-1']
+    await expect(counted(values)).rejects.toThrowErrorMatchingInlineSnapshot(`
+      [DataError: data set: the labels are numbers with fractions, which are values rather than classes
+        label      0.5
+        different  4
+        expected names of classes; there is no regression here
+        Fix: see what getY makes of an item; where they are classes, list them: CategoryBlock({ vocab })]
+    `)
+    const blocks = [ImageBlock(), CategoryBlock({ vocab: [...new Set(values)] })] as const
+    expect((await counted(values, { blocks })).vocab).toEqual(['0.5', '1', '1.25', '3e-1'])
+  })
+})
+
+describe('items that are used twice are refused', () => {
+  test('listed twice', async () => {
+    await expect(block({ getItems: () => [...items(60), 'set/pear/3-16x8.png'] }).loaders('set', { platform: fakePlatform() })).rejects
+      .toThrow('set: an item is listed twice, so that it could be trained and measured on\n  item   set/pear/3-16x8.png')
+  })
+
+  test('on both sides, or twice on one', async () => {
+    const split = (train: number[], valid: number[]) =>
+      block({ splitter: () => ({ train: Uint32Array.from(train), valid: Uint32Array.from(valid) }) }).loaders('set', { platform: fakePlatform() })
+    await expect(split([0, 1, 2, 3], [4, 2])).rejects.toThrow('splitter: an item is on both sides of the split\n  index  2\n  item   set/fig/2-16x8.png')
+    await expect(split([0, 1, 0], [4])).rejects.toThrow("splitter: an item is twice among those of 'train'")
+    await expect(split([0, 1], [4, 4])).rejects.toThrow("splitter: an item is twice among those of 'valid'")
+  })
+})
+
+test('the budget for decoded pictures is a part of what the machine has', async () => {
+  const cacheOf = async (availableBytes?: () => number | undefined) =>
+    (await block().loaders('set', { platform: Object.assign(fakePlatform(), { availableBytes }) })).train.pictures.cache.limitBytes
+  expect(await cacheOf(() => 2 ** 33)).toBe(2 ** 31)
+  expect(await cacheOf(() => 4e8)).toBe(1e8)
+  expect(await cacheOf(() => undefined)).toBe(2 ** 30)
+  expect(await cacheOf()).toBe(2 ** 30)
 })

@@ -16,7 +16,7 @@ interface Made {
 function make(items: readonly string[], options: {
   split?: 'train' | 'valid'; batchSize?: number; transforms?: ItemTransform[]; cache?: PixelCache; platform?: FakePlatform; depth?: number; seed?: number
 } = {}): Made {
-  const { split = 'train', batchSize = 4, platform = fakePlatform(), cache = new PixelCache(), depth = 2, seed = 1 } = options
+  const { split = 'train', batchSize = 4, platform = fakePlatform(), cache = new PixelCache(2 ** 30), depth = 2, seed = 1 } = options
   const pictures = new Pictures({ platform, items, cache })
   const loader = new Loader({
     platform, pictures, split, batchSize, seed, depth,
@@ -225,6 +225,16 @@ describe('decoding once', () => {
     }
   })
 
+  test('a picture far larger than what is needed of it is not kept whole, and decoded to size where it is decoded', async () => {
+    const items = [...names(4, '80x8'), ...names(4, '20x8').map((name) => name.replace('folder', 'other'))]
+    const made = make(items, { transforms: [resize(3)], batchSize: 8 })
+    const never = make(items, { transforms: [resize(3)], batchSize: 8, cache: new PixelCache(0) })
+    for (const epoch of [0, 1, 2]) expect(await all(made, { epoch })).toEqual(await all(never, { epoch }))
+    // 640 pixels are more than 64 times nine, 160 are not.
+    expect(made.pictures.cache.usedBytes).toBe(4 * 20 * 8 * 4)
+    expect(made.platform.decoded.slice(8).map(({ path, resize: plan }) => [path.slice(0, 6), plan !== undefined])).toEqual(new Array(8).fill(['folder', true]))
+  })
+
   test('a budget that is too small is said once, and changes no pixel', async () => {
     const items = names(8)
     const small = make(items, { transforms: [resize(4)], cache: new PixelCache(200) })
@@ -278,6 +288,32 @@ describe('images that cannot be decoded', () => {
     expect(failure).toBeInstanceOf(DataError)
     expect(failure?.message).toContain('2 of 100')
     expect(failure?.message).toContain('broken/50-4x4.png')
+  })
+
+  test('one is always left out: a small set does not end in the middle of an epoch', async () => {
+    const made = make(withBroken(12, 1), { split: 'valid' })
+    expect((await all(made)).flatMap(({ items, count }) => items.slice(0, count))).toEqual([0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11])
+    expect(made.platform.lines).toEqual(['left out: broken/1-4x4.png: not an image'])
+  })
+
+  test('a file that could not be read is tried again: the reason may have passed', async () => {
+    let reachable = false
+    const platform = fakePlatform({
+      picture: (path) => {
+        if (path.includes('/3-') && !reachable) throw new DataError(path, 'input/output error')
+        return fakePicture(path)
+      },
+    })
+    const made = make(names(12), { split: 'valid', platform })
+    const counts = async () => (await all(made)).reduce((sum, { count }) => sum + count, 0)
+    expect([await counts(), await counts()]).toEqual([11, 11])
+    expect([...made.pictures.bad.keys()]).toEqual([3])
+    reachable = true
+    expect([await counts(), await counts()]).toEqual([12, 12])
+    expect(made.pictures.bad.size).toBe(0)
+    expect(platform.lines).toEqual([
+      'left out: folder/3-4x4.png: input/output error', 'could be read again: folder/3-4x4.png',
+    ])
   })
 
   test('also when nobody waited for the batch that met them', async () => {

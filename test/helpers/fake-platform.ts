@@ -1,4 +1,4 @@
-import { DataError } from '../../src/base/errors.ts'
+import { DecodeError } from '../../src/base/errors.ts'
 import { resizePixels } from '../../src/data/resize.ts'
 import type { DecodeRequest, Files, Pixels, Platform } from '../../src/platform/platform.ts'
 
@@ -25,9 +25,6 @@ export function fakePlatform(options: {
   const waiting: (() => void)[] = []
   const listeners = new Set<() => void>()
   let clock = 0
-  const absent = (): never => {
-    throw new Error('not a part of the fake platform')
-  }
   return {
     name: 'node',
     lines, decoded,
@@ -36,7 +33,7 @@ export function fakePlatform(options: {
     gpu: absent,
     adapterAdvice: absent,
     get files() {
-      return options.files ?? absent()
+      return options.files ?? NO_FILES
     },
     decoder: {
       threads: options.threads ?? 1,
@@ -61,9 +58,15 @@ export function fakePlatform(options: {
   }
 }
 
+function absent(): never {
+  throw new Error('not a part of the fake platform')
+}
+
+const NO_FILES: Files = { join: absent, list: absent, exists: absent, read: absent, readText: absent, write: absent }
+
 /** The picture that a name stands for. */
 export function fakePicture(path: string): Pixels {
-  if (path.includes('broken')) throw new DataError(path, 'not an image')
+  if (path.includes('broken')) throw new DecodeError(path, 'not an image')
   const size = /(\d+)x(\d+)/.exec(path)
   const width = Number(size?.[1] ?? 4)
   const height = Number(size?.[2] ?? 4)

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { DataError } from '../../src/base/errors.ts'
+import { DecodeError } from '../../src/base/errors.ts'
 import { normalize } from '../../src/data/augment/normalize.ts'
 import { augTransforms } from '../../src/data/augment/transforms.ts'
 import { CategoryBlock, ImageBlock } from '../../src/data/blocks.ts'
@@ -108,7 +108,7 @@ describe('a loader of other files', () => {
 
   test('refuses a file that cannot be decoded by name, and leaves out one of a hundred', async () => {
     const { learner, loaders, paths } = await tinyLearner((path) => {
-      throw new DataError(path, 'not an image', { expected: 'a JPEG or PNG' })
+      throw new DecodeError(path, 'not an image', { expected: 'a JPEG or PNG' })
     })
     const predict = (files: readonly string[]) => learner.getPredictions({ loader: loaders.test(files) })
     await expect(predict([paths[0], 'a/broken.png', paths[1]])).rejects.toThrowErrorMatchingInlineSnapshot(`

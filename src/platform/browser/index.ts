@@ -18,6 +18,7 @@ export function createBrowserPlatform(options: { files?: Files; threads?: number
     gpu: browserGpu,
     adapterAdvice: () => 'use a browser with WebGPU, with hardware acceleration switched on',
     files,
+    availableBytes: freeMemory,
     decoder: browserDecodePool(files, options.threads),
     encodePng,
     // `?NAME=` sets nothing, as in a shell.
@@ -30,4 +31,10 @@ export function createBrowserPlatform(options: { files?: Files; threads?: number
     // There is no Ctrl-C in a page: whoever has a stop button calls the learner.
     onInterrupt: () => () => undefined,
   }
+}
+
+/** Half of what the machine has, in GiB and at most 8, which only some browsers tell. Source: W3C Device Memory. */
+function freeMemory(): number | undefined {
+  const { deviceMemory } = navigator as { readonly deviceMemory?: number }
+  return deviceMemory === undefined ? undefined : deviceMemory * 2 ** 29
 }

@@ -25,6 +25,8 @@ export function createNodePlatform(options: { threads?: number } = {}): Platform
     },
     adapterAdvice: (asked) => adapterAdvice(asked),
     files: nodeFiles,
+    // Also what a container allows.
+    availableBytes: () => process.availableMemory(),
     decoder: nodeDecodePool(options.threads),
     datasets,
     encodePng,

@@ -1,0 +1,114 @@
+import { DataError } from '../base/errors.ts'
+import type { FileGlance, Files, Platform } from '../platform/platform.ts'
+import { checkKind } from './decode.ts'
+import type { Split } from './splitters.ts'
+
+/** Files that are looked at before training; with more, loaders would be a long time coming. */
+const MOST_LOOKED_AT = 100_000
+/** Enough for the signature of every format. */
+const SIGNATURE_BYTES = 16
+/** Files of one size that begin with the same bytes are compared to their end. */
+const COMPARED_BYTES = 4096
+/** Pairs of equal files that are looked for; a report of more says no more. */
+const MOST_PAIRS = 1000
+
+/** More files than this part of the set cannot be read: the data set is not what it should be. One always may be. */
+const TOLERATED_PART = 0.01
+
+/** How many of so many files may be left out. */
+export function tolerated(files: number): number {
+  return Math.max(1, Math.floor(TOLERATED_PART * files))
+}
+
+/** @throws DataError  when too many files cannot be read, with what is wrong with the first of them */
+export function requireReadable(unreadable: readonly string[], files: number, most: number): void {
+  if (unreadable.length <= most) return
+  // What was expected of each has been logged.
+  const some = unreadable.slice(0, 5).map((text, i) => [` ${i + 1}`, text.split('\n')[0]] as const)
+  throw new DataError('data set', 'too many images cannot be decoded', {
+    given: { unreadable: `${unreadable.length} of ${files}, the first of them:`, ...Object.fromEntries(some) },
+    expected: 'at most one in a hundred',
+    fix: 'get the files again, or leave these out',
+  })
+}
+
+/**
+ * A split without the files that are missing, or that do not begin as images that can be decoded do; they are named in
+ * the log. Files that are on both sides, by a link or as a copy, are named as well: a model knows them already when it
+ * is measured on them. Nothing is looked at where a platform cannot do so cheaply.
+ *
+ * @throws DataError  when more than one in a hundred cannot be read, and more than one
+ */
+export async function checkFiles(platform: Pick<Platform, 'files' | 'log'>, items: readonly string[], split: Split): Promise<Split> {
+  const { files } = platform
+  if (!files.glance) return split
+  const count = split.train.length + split.valid.length
+  const seen = new Map<number, FileGlance>()
+  const bad = new Map<number, string>()
+  for (const item of [split.valid, split.train].flatMap((side) => [...side]).slice(0, MOST_LOOKED_AT)) {
+    try {
+      const glance = await files.glance(items[item], SIGNATURE_BYTES)
+      checkKind(items[item], glance.start)
+      seen.set(item, glance)
+    } catch (error) {
+      if (!(error instanceof DataError)) throw error
+      bad.set(item, error.message)
+      if (bad.size <= tolerated(count)) platform.log(`left out: ${error.message}`)
+    }
+  }
+  if (count > MOST_LOOKED_AT) platform.log(`the first ${MOST_LOOKED_AT} of ${count} files were looked at`)
+  requireReadable([...bad.values()], count, tolerated(count))
+  const kept = { train: split.train.filter((item) => !bad.has(item)), valid: split.valid.filter((item) => !bad.has(item)) }
+  const twins = await findTwins(files, items, kept, seen)
+  if (twins.length > 0) {
+    const some = twins.slice(0, 3).map(([valid, train]) => `${items[valid]} = ${items[train]}`).join(', ')
+    platform.log(
+      `${twins.length}${twins.length === MOST_PAIRS ? ' or more' : ''} of ${kept.valid.length} images to measure on are trained on too, ` +
+        `which makes results look better than they are: ${some}${twins.length > 3 ? ', …' : ''}`,
+    )
+  }
+  return kept
+}
+
+/** Files to measure on, each with an equal one to train on. */
+async function findTwins(
+  files: Files, items: readonly string[], { train, valid }: Split, seen: ReadonlyMap<number, FileGlance>,
+): Promise<(readonly [valid: number, train: number])[]> {
+  const sizesOf = (side: Uint32Array) => new Set(Array.from(side, (item) => seen.get(item)?.sizeBytes))
+  const [trainSizes, validSizes] = [sizesOf(train), sizesOf(valid)]
+  const byId = new Map<string, number>()
+  const byBegin = new Map<string, number[]>()
+  const beginOf = async (item: number, size: number) => `${size} ${hash((await files.glance!(items[item], COMPARED_BYTES)).start)}`
+  for (const item of train) {
+    const glance = seen.get(item)
+    if (!glance || !validSizes.has(glance.sizeBytes)) continue
+    byId.set(glance.id, item)
+    const begin = await beginOf(item, glance.sizeBytes)
+    const alike = byBegin.get(begin)
+    if (alike) alike.push(item)
+    else byBegin.set(begin, [item])
+  }
+  const twins: (readonly [valid: number, train: number])[] = []
+  for (const item of valid) {
+    const glance = seen.get(item)
+    if (!glance || !trainSizes.has(glance.sizeBytes) || twins.length === MOST_PAIRS) continue
+    let twin = byId.get(glance.id)
+    // With the first few, as these are equal but for a hash that happens to be.
+    const alike = twin === undefined ? byBegin.get(await beginOf(item, glance.sizeBytes)) ?? [] : []
+    for (const other of alike.slice(0, 3)) if (twin === undefined && (await sameBytes(files, items[item], items[other]))) twin = other
+    if (twin !== undefined) twins.push([item, twin])
+  }
+  return twins
+}
+
+/** Source: Fowler, Noll & Vo, "The FNV Non-Cryptographic Hash Algorithm", FNV-1a of 32 bits. */
+function hash(bytes: Uint8Array): number {
+  let value = 0x811c9dc5
+  for (const byte of bytes) value = Math.imul(value ^ byte, 0x01000193)
+  return value
+}
+
+async function sameBytes(files: Files, a: string, b: string): Promise<boolean> {
+  const [first, second] = await Promise.all([files.read(a), files.read(b)])
+  return first.length === second.length && first.every((byte, i) => byte === second[i])
+}

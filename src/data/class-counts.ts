@@ -1,0 +1,78 @@
+import { DataError } from '../base/errors.ts'
+import type { Platform } from '../platform/platform.ts'
+import type { Split } from './splitters.ts'
+
+/** Classes that are listed one by one; of more, the smallest and the largest. */
+const LISTED = 20
+const SHOWN_OF_MANY = 5
+
+/** Lines that were printed last, so that loaders of the same items do not repeat them. */
+const printed = new WeakMap<Platform, string>()
+
+/**
+ * Prints how many images of each class there are to train and to measure on: what is wrong with labels is seen there.
+ *
+ *   480 images to train on, 120 to measure on: ring 48 + 12, disc 48 + 12, …
+ */
+export function printClassCounts(platform: Platform, vocab: readonly string[], labels: Uint32Array, split: Split): void {
+  const counts = (['train', 'valid'] as const).map((side) => {
+    const numbers = new Uint32Array(vocab.length)
+    for (const item of split[side]) numbers[labels[item]]++
+    return numbers
+  })
+  const [train, valid] = counts
+  const text = (label: number) => `${vocab[label]} ${train[label]} + ${valid[label]}`
+  const order = [...vocab.keys()]
+  const bySize = order.toSorted((a, b) => train[a] - train[b])
+  const listed = vocab.length <= LISTED
+    ? order.map(text).join(', ')
+    : `${vocab.length} classes, the smallest ${bySize.slice(0, SHOWN_OF_MANY).map(text).join(', ')}, ` +
+      `the largest ${bySize.slice(-SHOWN_OF_MANY).reverse().map(text).join(', ')}`
+  const lines = [
+    `${split.train.length} images to train on, ${split.valid.length} to measure on: ${listed}`,
+    ...warnings(vocab, train),
+  ].join('\n')
+  if (printed.get(platform) === lines) return
+  printed.set(platform, lines)
+  for (const line of lines.split('\n')) platform.log(line)
+}
+
+function warnings(vocab: readonly string[], train: Uint32Array): string[] {
+  const found: string[] = []
+  const alike = lookAlikes(vocab)
+  if (alike.length > 0) found.push(`classes whose names look alike: ${alike.slice(0, 5).map((names) => names.map((name) => `'${name}'`).join(' and ')).join(', ')}`)
+  if (vocab.every(isNumber)) found.push('all labels are numbers; they are names of classes here, not values')
+  else if (vocab.length > 20 && train.reduce((sum, count) => sum + count, 0) < 2 * vocab.length) {
+    found.push('there are fewer than two images of a class to train on: see whether getY gives classes')
+  }
+  return found
+}
+
+/** Names that are one to a reader: they differ in spaces, in letters that are not seen, or in capitals only. */
+function lookAlikes(vocab: readonly string[]): string[][] {
+  const groups = new Map<string, string[]>()
+  for (const name of vocab) {
+    // Cf: letters that only guide how others are shown, such as a zero-width space.
+    const seen = name.normalize('NFKC').replace(/\p{Cf}/gu, '').replace(/\s+/g, ' ').trim().toLowerCase()
+    const group = groups.get(seen)
+    if (group) group.push(name)
+    else groups.set(seen, [name])
+  }
+  return [...groups.values()].filter((names) => names.length > 1)
+}
+
+/** @throws DataError  when labels are measurements: a classifier would learn each value as a class of its own */
+export function requireClasses(labels: readonly string[]): void {
+  if (!labels.every(isNumber)) return
+  const fraction = labels.find((label) => !Number.isInteger(Number(label)))
+  if (fraction === undefined) return
+  throw new DataError('data set', 'the labels are numbers with fractions, which are values rather than classes', {
+    given: { label: fraction, different: labels.length },
+    expected: 'names of classes; there is no regression here',
+    fix: 'see what getY makes of an item; where they are classes, list them: CategoryBlock({ vocab })',
+  })
+}
+
+function isNumber(label: string): boolean {
+  return label.trim() !== '' && Number.isFinite(Number(label))
+}
