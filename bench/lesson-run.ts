@@ -1,14 +1,13 @@
 import { rm } from 'node:fs/promises'
 import { cpus } from 'node:os'
 import { formatBytes } from '../src/base/format.ts'
-import { parseRecord } from '../src/base/json.ts'
 import { DataError, Interrupted, type Callback, type ChannelStats, type Gpu, type ItemPredictions, type Learner } from '../src/node.ts'
 import type { DataSource } from './data-source.ts'
 import { NOTEBOOK } from './notebook.ts'
 import { OPTIONS_FILE, SECTIONS, type Options, type Section } from './options.ts'
 import { renderReport } from './report/report.ts'
 import {
-  accuracyOf, guessing, hasLearnt, historyCsv, stepLines, type ReportedSection, type Results, type SectionResult,
+  accuracyOf, guessing, hasLearnt, historyCsv, parseResults, stepLines, type ReportedSection, type Results, type SectionResult,
 } from './results.ts'
 import { epochResult, SectionLog, withOwnLosses } from './section-log.ts'
 import { versions } from './versions.ts'
@@ -158,7 +157,7 @@ export class LessonRun {
     const file = this.file(RESULTS_FILE)
     if (!(await files.exists(file))) return undefined
     const fix = 'remove it: the run goes on from its checkpoints, only its times so far are lost'
-    return parseRecord(file, await files.readText(file), fix) as unknown as Results
+    return parseResults(file, await files.readText(file), fix)
   }
 
   private resultOf(name: Section, size: number, learner: Learner, seconds: number, ttaAccuracy: number | undefined): SectionResult {

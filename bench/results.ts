@@ -1,3 +1,5 @@
+import { DataError } from '../src/base/errors.ts'
+import { isRecord, parseRecord } from '../src/base/json.ts'
 import { csvLine } from '../src/data/csv.ts'
 import type { ChannelStats, Confusion } from '../src/node.ts'
 
@@ -47,6 +49,18 @@ export interface Results {
   readonly started: string
   readonly interrupted: boolean
   readonly sections: readonly SectionResult[]
+}
+
+/** The results.json of a run. @throws DataError  that names the file, when it is something else */
+export function parseResults(file: string, text: string, fix: string): Results {
+  const results = parseRecord(file, text, fix)
+  const { command, started, sections } = results
+  const isSection = (section: unknown) =>
+    isRecord(section) && typeof section.name === 'string' && typeof section.seconds === 'number' && typeof section.gpuMemoryBytes === 'number'
+  if (typeof command === 'string' && typeof started === 'string' && Array.isArray(sections) && sections.every(isSection)) {
+    return results as unknown as Results
+  }
+  throw new DataError(file, 'these are not the results of a run', { expected: 'a command, a time and sections, as a run writes them', fix })
 }
 
 /** A step of training, a line of steps.jsonl. */

@@ -1,0 +1,24 @@
+import { fuzzCase } from './case.ts'
+import { examine, type Finding } from './examine.ts'
+import { subjects, type Kind } from './subjects.ts'
+
+/** What the process that reads files is told: which, and from where to where. */
+export interface Order {
+  readonly kind: Kind
+  readonly seed: number
+  readonly from: number
+  readonly to: number
+}
+
+/** What it answers: that it begins with a file, then how it went. */
+export type Report = { readonly index: number; readonly finding?: Finding }
+
+const order = JSON.parse(process.argv[2]) as Order
+/** Ends when the message is on its way: one that a process leaves behind at its end may be lost. */
+const report = (message: Report) => new Promise<unknown>((resolve) => process.send?.(message, resolve))
+const subject = (await subjects())[order.kind]
+for (let index = order.from; index < order.to; index++) {
+  await report({ index })
+  await report({ index, finding: await examine(subject, fuzzCase(order.kind, subject, order.seed, index)) })
+}
+process.disconnect?.()
