@@ -1,12 +1,17 @@
 /** File bytes to RGB pixels. No file access and no threads: the decoding threads and the calling one run this alike. */
 import { decode as decodeJpegBytes } from 'jpeg-js'
-import { DecodeError } from '../base/errors.ts'
+import { DataError, DecodeError } from '../base/errors.ts'
+import { formatBytes } from '../base/format.ts'
 import type { Pixels, ResizePlan } from '../platform/platform.ts'
 import { decodePng, readPngHeader, type Inflate } from './png.ts'
 import { resizePixels } from './resize.ts'
 
-/** More than an ordinary photograph has; at this size a decode takes 3.3 GB of memory while it works. */
+/** More than an ordinary photograph has. */
 const MAX_MEGAPIXELS = 100
+/** From this size on it is asked whether the machine has the memory: 100 megapixels of a JPEG take 3.3 GB. */
+const LARGE_MEGAPIXELS = 20
+/** Memory that jpeg-js takes for each byte that it asks for: its blocks are an array each. */
+const TIMES_ASKED_FOR = 2.5
 
 /**
  * Decodes a JPEG or PNG, told apart by their first bytes, to RGB: grey and CMYK are converted, an alpha channel is
@@ -16,19 +21,33 @@ const MAX_MEGAPIXELS = 100
  * @param path     named in errors
  * @param inflate  decompresses zlib data, which a PNG holds
  * @param resize   fastai's Resize, see data/resize.ts; absent: the whole image
+ * @param availableBytes  memory that is free, asked for where an image is large
  * @returns        8-bit RGBA, alpha 255
  * @throws DecodeError  when the bytes are no JPEG or PNG, are cut short or damaged, hold more than 100 megapixels, or are
  *                      too few for the size that their header says
+ * @throws DataError    when there is no memory for it now
  */
 export async function decodeImage(
   path: string,
   bytes: Uint8Array,
   inflate: Inflate,
   resize?: ResizePlan,
+  availableBytes?: () => number | undefined,
 ): Promise<Pixels> {
-  const pixels = checkKind(path, bytes) === 'JPEG' ? decodeJpeg(path, bytes) : await decodePngFile(path, bytes, inflate)
+  const room: Room = (width, height, needed) => {
+    const free = width * height > LARGE_MEGAPIXELS * 1e6 ? availableBytes?.() ?? Infinity : Infinity
+    if (needed <= free) return
+    throw new DataError(path, `there is no memory to decode an image of ${width} × ${height}`, {
+      given: { needed: formatBytes(needed), free: formatBytes(free) },
+      fix: 'store a smaller copy, or decode on fewer threads.',
+    })
+  }
+  const pixels = checkKind(path, bytes) === 'JPEG' ? decodeJpeg(path, bytes, room) : await decodePngFile(path, bytes, inflate, room)
   return resize === undefined ? pixels : resizePixels(pixels, resize)
 }
+
+/** @throws DataError  when an image of that size takes more memory than there is */
+type Room = (width: number, height: number, neededBytes: number) => void
 
 /** The format of an image by its first bytes. @throws DecodeError  when it is none that is read here */
 export function checkKind(path: string, bytes: Uint8Array): 'JPEG' | 'PNG' {
@@ -80,17 +99,18 @@ function checkSize(path: string, width: number, height: number): void {
   }
 }
 
-async function decodePngFile(path: string, bytes: Uint8Array, inflate: Inflate): Promise<Pixels> {
+async function decodePngFile(path: string, bytes: Uint8Array, inflate: Inflate, room: Room): Promise<Pixels> {
   try {
-    const { width, height } = readPngHeader(bytes)
+    const { width, height, channels, depth } = readPngHeader(bytes)
     checkSize(path, width, height)
+    room(width, height, width * height * (4 + (channels * depth) / 8))
     return await decodePng(bytes, inflate)
   } catch (error) {
-    throw error instanceof DecodeError ? error : damaged(path, 'PNG', bytes, error)
+    throw error instanceof DataError ? error : damaged(path, 'PNG', bytes, error)
   }
 }
 
-function decodeJpeg(path: string, bytes: Uint8Array): Pixels {
+function decodeJpeg(path: string, bytes: Uint8Array, room: Room): Pixels {
   const { frame, scans } = readSegments(bytes)
   if (frame === undefined) throw damaged(path, 'JPEG', bytes, new Error('it has no frame header'))
   checkSize(path, frame.width, frame.height)
@@ -103,6 +123,7 @@ function decodeJpeg(path: string, bytes: Uint8Array): Pixels {
   }
   const complaint = complaintAbout(frame, scans, bytes.length)
   if (complaint !== undefined) throw damaged(path, 'JPEG', bytes, new Error(complaint))
+  room(frame.width, frame.height, TIMES_ASKED_FOR * decoderBytes(frame))
   try {
     const { width, height, data } = decodeJpegBytes(bytes, {
       useTArray: true,

@@ -190,10 +190,9 @@ function spread(
         const sample = perByte === 1
           ? rows[row + x * channels * sampleBytes]
           : ((rows[row + Math.floor(x / perByte)] >> (8 - depth * (1 + (x % perByte)))) & mask) * scale
-        if (palette && colourType === PALETTE) {
-          if (3 * sample + 2 >= palette.length) throw new Error(`colour ${sample} is not in its palette`)
-          pixels.set(palette.subarray(3 * sample, 3 * sample + 3), out)
-        } else pixels.fill(sample, out, out + 3)
+        const coloured = colourType === PALETTE && palette !== undefined
+        if (coloured && 3 * sample + 2 >= palette.length) throw new Error(`colour ${sample} is not in its palette`)
+        for (let c = 0; c < 3; c++) pixels[out + c] = coloured ? palette[3 * sample + c] : sample
       }
       pixels[out + 3] = 255
     }
@@ -210,7 +209,7 @@ const REMAINDERS = Uint32Array.from({ length: 256 }, (_, byte) => {
 /** The checksum of a chunk's type and content. */
 export function crc32(bytes: Uint8Array): number {
   let remainder = 0xffffffff
-  for (const byte of bytes) remainder = REMAINDERS[(remainder ^ byte) & 0xff] ^ (remainder >>> 8)
+  for (let i = 0; i < bytes.length; i++) remainder = REMAINDERS[(remainder ^ bytes[i]) & 0xff] ^ (remainder >>> 8)
   return ~remainder >>> 0
 }
 

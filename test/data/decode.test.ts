@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
-import { DataError } from '../../src/base/errors.ts'
+import { DataError, DecodeError } from '../../src/base/errors.ts'
 import { decodeImage, imageKind } from '../../src/data/decode.ts'
 import { decodePng } from '../../src/data/png.ts'
 import { encodePng, inflate } from '../../src/platform/node/png.ts'
@@ -236,6 +236,25 @@ describe('a size that the bytes cannot hold is refused before memory is taken fo
     const scans = Uint8Array.from([...file.subarray(0, -2), ...Array.from({ length: 200 }, () => scan).flat(), 0xff, 0xd9])
     expect(await refusal(scans)).toMatch(/it has 2\d\d scans/)
   })
+})
+
+test('a large image is decoded only where there is memory for it; the reason may pass', async () => {
+  const asked: string[] = []
+  const free = (bytes: number) => () => {
+    asked.push(String(bytes))
+    return bytes
+  }
+  const file = pngFile({ width: 5000, height: 5000, depth: 8, colourType: 0, rows: new Uint8Array(5000 * 5001) })
+  const error: unknown = await decodeImage('a.png', file, inflate, undefined, free(1e8)).catch((thrown: unknown) => thrown)
+  expect(error).toBeInstanceOf(DataError)
+  expect(error).not.toBeInstanceOf(DecodeError)
+  expect(String(error)).toBe(`DataError: a.png: there is no memory to decode an image of 5000 × 5000
+  needed  119 MiB
+  free    95.4 MiB
+  Fix: store a smaller copy, or decode on fewer threads.`)
+  expect((await decodeImage('a.png', file, inflate, undefined, free(1e9))).width).toBe(5000)
+  expect((await decodeImage('a.jpg', fileOf('jpeg 444'), inflate, undefined, free(0))).width).toBe(29)
+  expect(asked).toEqual(['100000000', '1000000000'])
 })
 
 /** Where the FF C0 segment of a baseline file begins. */

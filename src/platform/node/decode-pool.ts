@@ -22,7 +22,7 @@ export function decodeFile({ path, resize }: DecodeRequest): Promise<Pixels> {
   } catch (error) {
     return Promise.reject(fileError(path, error))
   }
-  return decodeImage(path, bytes, inflate, resize)
+  return decodeImage(path, bytes, inflate, resize, () => process.availableMemory())
 }
 
 const startWorker: StartThread = ({ reply, ended }) => {
