@@ -143,14 +143,14 @@ describe('the terminal', () => {
       const { status, log } = createNodePlatform({ threads: 0 })
       status?.('0123456789abc')
       log('done')
-      log('again')
+      log('again \x1b[2J')
     } finally {
       for (const [name, was] of [['isTTY', tty], ['columns', columns]] as const) {
         if (was === undefined) Reflect.deleteProperty(process.stderr, name)
         else Object.defineProperty(process.stderr, name, was)
       }
     }
-    expect(written).toEqual(['\r012345678\x1b[K', '\r\x1b[K', 'done\n', 'again\n'])
+    expect(written).toEqual(['\r012345678\x1b[K', '\r\x1b[K', 'done\n', 'again \\x1b[2J\n'])
   })
 })
 
