@@ -1,14 +1,14 @@
 import { WgradError } from '../../src/base/errors.ts'
 import type { Subject } from './subjects.ts'
 
-/** What a damaged file may take of the machine. */
+/** Limits of processor time and memory for reading one file. */
 const MOST_SECONDS = 2
 const MOST_BYTES = 2 ** 30
 
-/** How a file was taken, and what was wrong with that. */
+/** Result of reading one file twice. */
 export interface Finding {
   readonly accepted: boolean
-  /** Nothing where it was taken as it should be. */
+  /** Absent where the file was accepted or refused as it should be. */
   readonly fault?: string
   readonly seconds: number
   readonly bytes: number

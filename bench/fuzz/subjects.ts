@@ -14,7 +14,7 @@ import { readModelFile, writeModelFile } from '../../src/train/model-file.ts'
 import { parseResults } from '../results.ts'
 import { bytesMutation, pngMutation, safetensorsMutation, textMutation, type Mutation } from './mutate.ts'
 
-/** A kind of file: examples of it, how it is changed, and who reads it. */
+/** A kind of file: examples of it, its mutation, and its reader. */
 export interface Subject {
   /** The name of the file, which every refusal has to say. */
   readonly path: string

@@ -2,7 +2,7 @@ import { fuzzCase } from './case.ts'
 import { examine, type Finding } from './examine.ts'
 import { subjects, type Kind } from './subjects.ts'
 
-/** What the process that reads files is told: which, and from where to where. */
+/** Files that the reading process is to examine. */
 export interface Order {
   readonly kind: Kind
   readonly seed: number
@@ -10,7 +10,7 @@ export interface Order {
   readonly to: number
 }
 
-/** What it answers: that it begins with a file, then how it went. */
+/** Message of that process: without a finding when it begins with a file, with one when it is done. */
 export type Report = { readonly index: number; readonly finding?: Finding }
 
 const order = JSON.parse(process.argv[2]) as Order

@@ -39,7 +39,7 @@ export class ShaderError extends WgradError {}
 export class DeviceError extends WgradError {}
 /** A file, folder, image, archive or checkpoint that is not what it should be. */
 export class DataError extends WgradError {}
-/** Bytes of a file that are no image: reading them again would not help, unlike with a file that could not be read. */
+/** File bytes that are not an image: reading them again does not help, unlike with a file that could not be read. */
 export class DecodeError extends DataError {}
 
 /** Letters of a given value at most: a shape or name of a damaged file can have millions. */

@@ -1,21 +1,21 @@
-import { DataError } from '../base/errors.ts'
+import { DataError, DecodeError } from '../base/errors.ts'
 import type { FileGlance, Files, Platform } from '../platform/platform.ts'
 import { checkKind } from './decode.ts'
 import type { Split } from './splitters.ts'
 
-/** Files that are looked at before training; with more, loaders would be a long time coming. */
+/** Files that are looked at before training, at most: each is opened, which a network makes slow. */
 const MOST_LOOKED_AT = 100_000
-/** Enough for the signature of every format. */
+/** Length of the longest signature that `checkKind` knows, rounded up. */
 const SIGNATURE_BYTES = 16
 /** Files of one size that begin with the same bytes are compared to their end. */
 const COMPARED_BYTES = 4096
-/** Pairs of equal files that are looked for; a report of more says no more. */
+/** Pairs of equal files that are looked for, at most. */
 const MOST_PAIRS = 1000
 
-/** More files than this part of the set cannot be read: the data set is not what it should be. One always may be. */
+/** Part of the files that may be unreadable; a data set with more is not what it should be. */
 const TOLERATED_PART = 0.01
 
-/** How many of so many files may be left out. */
+/** Number of files that may be left out: one in a hundred, and always one. */
 export function tolerated(files: number): number {
   return Math.max(1, Math.floor(TOLERATED_PART * files))
 }
@@ -33,18 +33,19 @@ export function requireReadable(unreadable: readonly string[], files: number, mo
 }
 
 /**
- * A split without the files that are missing, or that do not begin as images that can be decoded do; they are named in
- * the log. Files that are on both sides, by a link or as a copy, are named as well: a model knows them already when it
- * is measured on them. Nothing is looked at where a platform cannot do so cheaply.
+ * A split without the files that do not begin as images that can be decoded do, which are named in the log. So are files
+ * that cannot be read, which stay, as the reason may pass, and files that are on both sides, by a link or as a copy: a
+ * model knows them already when it is measured on them. Nothing is looked at where a platform cannot do so cheaply.
  *
- * @throws DataError  when more than one in a hundred cannot be read, and more than one
+ * @throws DataError  when more than one in a hundred cannot be read, and more than one, or a side has no other files
  */
 export async function checkFiles(platform: Pick<Platform, 'files' | 'log'>, items: readonly string[], split: Split): Promise<Split> {
   const { files } = platform
   if (!files.glance) return split
   const count = split.train.length + split.valid.length
   const seen = new Map<number, FileGlance>()
-  const bad = new Map<number, string>()
+  const bad: string[] = []
+  const undecodable = new Set<number>()
   for (const item of [split.valid, split.train].flatMap((side) => [...side]).slice(0, MOST_LOOKED_AT)) {
     try {
       const glance = await files.glance(items[item], SIGNATURE_BYTES)
@@ -52,13 +53,17 @@ export async function checkFiles(platform: Pick<Platform, 'files' | 'log'>, item
       seen.set(item, glance)
     } catch (error) {
       if (!(error instanceof DataError)) throw error
-      bad.set(item, error.message)
-      if (bad.size <= tolerated(count)) platform.log(`left out: ${error.message}`)
+      bad.push(error.message)
+      const out = error instanceof DecodeError
+      if (out) undecodable.add(item)
+      if (bad.length <= tolerated(count)) platform.log(`${out ? 'left out' : 'cannot be read now'}: ${error.message}`)
     }
   }
   if (count > MOST_LOOKED_AT) platform.log(`the first ${MOST_LOOKED_AT} of ${count} files were looked at`)
-  requireReadable([...bad.values()], count, tolerated(count))
-  const kept = { train: split.train.filter((item) => !bad.has(item)), valid: split.valid.filter((item) => !bad.has(item)) }
+  requireReadable(bad, count, tolerated(count))
+  const others = (side: Uint32Array) => side.filter((item) => !undecodable.has(item))
+  const kept = { train: others(split.train), valid: others(split.valid) }
+  if (kept.train.length === 0 || kept.valid.length === 0) requireReadable(bad, count, 0)
   const twins = await findTwins(files, items, kept, seen)
   if (twins.length > 0) {
     const some = twins.slice(0, 3).map(([valid, train]) => `${items[valid]} = ${items[train]}`).join(', ')

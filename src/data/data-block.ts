@@ -78,8 +78,8 @@ export class DataBlock {
   /**
    * Finds the items, splits and labels them, prints how many there are of each class, and makes the loaders.
    *
-   * Files that are missing or do not begin as an image does are left out, up to one in a hundred and always one, and
-   * named in the log, as are images to measure on that are trained on too; see also `verifyImages`.
+   * Files that do not begin as an image does are left out and named in the log, up to one in a hundred and always one;
+   * images to measure on that are trained on too are named as well. See also `verifyImages`, which decodes all files.
    *
    * @param path  handed to getItems
    * @throws DataError  when there are no items, or none on one side of the split, or fewer than two labels, or a label of

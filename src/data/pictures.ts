@@ -129,7 +129,7 @@ export class Pictures {
   }
 }
 
-/** Why an item is left out, and whether it stays so: bytes that are no image will not become one. */
+/** Why an item is left out, and whether it stays so: undecodable bytes stay undecodable. */
 interface Unreadable {
   readonly message: string
   readonly forGood: boolean

@@ -3,9 +3,9 @@ import { OptionError } from '../base/errors.ts'
 import { currentGpu } from '../gpu/device.ts'
 import type { Pixels, Platform } from '../platform/platform.ts'
 
-/** The part of the machine's free memory: all of Imagenette at 224 × 224 (13 394 pictures of 196 KiB, 2.5 GiB) of 10 GiB. */
+/** Part of the free memory. Of 10 GiB it holds all of Imagenette at 224 × 224: 13 394 pictures of 196 KiB, 2.5 GiB. */
 const DEFAULT_PART = 1 / 4
-/** Where a page does not say what its machine has. */
+/** Budget in a page that cannot tell how much memory there is. */
 const UNKNOWN_BYTES = 2 ** 30
 
 /** Bytes for decoded pictures on a machine, by the memory that is free there now. */
@@ -27,7 +27,7 @@ export class PixelCache {
   full = false
   private readonly pictures = new Map<string, Pixels>()
 
-  /** @param limitBytes  for the pixels, 4 bytes each; 0 keeps nothing. Default: a quarter of the memory that is free */
+  /** @param limitBytes  for the pixels, 4 bytes each; 0 keeps nothing. Default: a quarter of the free memory, with an open GPU */
   constructor(limitBytes = cacheBudget(currentGpu().platform)) {
     if (!(limitBytes >= 0)) {
       throw new OptionError('PixelCache', 'this is no number of bytes', { given: { limitBytes }, expected: '0 or more' })

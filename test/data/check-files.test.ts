@@ -58,6 +58,25 @@ describe('files are looked at when loaders are made', () => {
     expect(lines[1]).toContain('cat 5 + 4, dog 5 + 5')
   })
 
+  test('one that cannot be read now is tried again when its turn comes', async () => {
+    await writeSet()
+    symlinkSync(at('not-yet'), at('valid/cat/5.png'))
+    const { valid } = await loaders()
+    expect(valid.items.length).toBe(11)
+    expect(lines[0]).toBe('cannot be read now: …/valid/cat/5.png: no such file or folder')
+    await write('not-yet', 99)
+    let count = 0
+    for await (const { host } of valid.hostBatches()) count += host.count
+    expect(count).toBe(11)
+  })
+
+  test('a side of which nothing is left is refused', async () => {
+    for (const path of ['train/cat/0.png', 'train/dog/0.png']) await write(path, path.length)
+    await write('valid/cat/0.png', 3)
+    writeFileSync(at('valid/cat/0.png'), 'GIF89a')
+    await expect(loaders()).rejects.toThrow('unreadable  1 of 3')
+  })
+
   test('more are refused before anything is trained', async () => {
     await writeSet()
     writeFileSync(at('train/cat/1.png'), '')
