@@ -40,7 +40,9 @@ export async function examine({ path, read }: Pick<Subject, 'path' | 'read'>, by
     }
   }
   const [[kind, text], [kindAgain, textAgain]] = outcomes
-  if (kind !== kindAgain || text !== textAgain) fault ??= `read twice, ${kind} and ${kindAgain}: ${text.slice(0, 200)} | ${textAgain.slice(0, 200)}`
+  if (kind !== kindAgain || text !== textAgain) {
+    fault ??= `read twice, ${kind} and ${kindAgain}: ${text.slice(0, 200)} | ${textAgain.slice(0, 200)}`
+  }
   if (seconds > MOST_SECONDS) fault ??= `it took ${seconds.toFixed(1)} s`
   if (taken > MOST_BYTES) fault ??= `it took ${(taken / 2 ** 20).toFixed(0)} MiB`
   return { accepted: kind === 'accepted', seconds, bytes: taken, ...(fault === undefined ? {} : { fault }) }

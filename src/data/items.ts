@@ -46,7 +46,7 @@ export async function getImageFiles(path: string, options: GetImageFilesOptions 
   const top = await visible(platform, path)
   const missing = folders?.filter((name) => !top.some((entry) => entry.kind === 'folder' && entry.name === name)) ?? []
   if (missing.length > 0) {
-    throw new DataError(path, `there is no folder ${missing.join(', ')}`, {
+    throw new DataError(path || 'top folder', `there is no folder ${missing.join(', ')}`, {
       given: { 'folders there': namesOf(top, 'folder') || 'none' },
     })
   }
@@ -56,7 +56,7 @@ export async function getImageFiles(path: string, options: GetImageFilesOptions 
   for (let next = walk.linked.shift(); next; next = walk.linked.shift()) await visit(walk, next.folder, next.parent)
   const { found, again, visited } = walk
   if (found.length === 0) {
-    throw new DataError(path, 'there is no image in this folder', {
+    throw new DataError(path || 'top folder', 'there is no image in this folder', {
       given: { there: namesOf(top, 'folder') || namesOf(top, 'file') || 'nothing' },
       expected: 'a folder of class folders of images, such as imagenette2/train/n01440764/x.JPEG',
     })
