@@ -43,7 +43,7 @@ describe('the command predict', () => {
   test('names what is on image files, and those that are none', async () => {
     const { stdout, stderr } = await predict('model.safetensors', 'grey.jpg', 'text.jpg', '--top', '2')
     expect(stdout).toMatch(/^grey\.jpg  (across|slanted|upright) \d+\.\d%, (across|slanted|upright) \d+\.\d%\n$/)
-    expect(stderr).toContain('DataError: text.jpg: not an image')
+    expect(stderr).toContain('DecodeError: text.jpg: not an image')
   })
 
   test('says what is missing or wrong in one message', async () => {

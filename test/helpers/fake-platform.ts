@@ -33,7 +33,8 @@ export function fakePlatform(options: {
     gpu: absent,
     adapterAdvice: absent,
     get files() {
-      return options.files ?? NO_FILES
+      // Its images are not among its files.
+      return options.files ? { ...options.files, glance: undefined } : NO_FILES
     },
     decoder: {
       threads: options.threads ?? 1,
