@@ -142,7 +142,7 @@ export function serveDecoding(
       send(pixels, pixels.data.buffer instanceof ArrayBuffer ? [pixels.data.buffer] : [])
     } catch (error) {
       const known = error instanceof WgradError ? error : new DataError(job.path, `could not be decoded (${String(error)})`)
-      send({ error: known.message, kind: known.name }, [])
+      send({ error: known.message, kind: KINDS.find(([, Kind]) => known instanceof Kind)?.[0] ?? 'DataError' }, [])
     }
   }
   send('ready', [])
@@ -151,11 +151,14 @@ export function serveDecoding(
   }
 }
 
+/** Errors by names of their own: those of classes differ between a page and a worker that are minified apart. */
+const KINDS = [['DecodeError', DecodeError], ['OptionError', OptionError], ['DataError', DataError]] as const
+
 /** The error of a worker once more: a message between threads keeps its text but not its class. */
 function rebuild({ error, kind }: { readonly error: string; readonly kind: string }): WgradError {
   const colon = error.indexOf(': ')
   const [where, what] = [error.slice(0, colon), error.slice(colon + 2)]
-  const [Kind = DataError] = [DecodeError, OptionError].filter(({ name }) => name === kind)
+  const [, Kind] = KINDS.find(([name]) => name === kind) ?? [kind, DataError]
   return new Kind(where, what)
 }
 

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { DataError, OptionError } from '../../src/base/errors.ts'
+import { DataError, DecodeError, OptionError } from '../../src/base/errors.ts'
 import { defaultThreads, serveDecoding, ThreadedDecodePool } from '../../src/platform/decode-pool.ts'
 import type { DecodeJob, DecodeReply, DecodeThread, StartThread } from '../../src/platform/decode-pool.ts'
 import { nodeDecodePool } from '../../src/platform/node/decode-pool.ts'
@@ -130,7 +130,7 @@ describe('the pool', () => {
   })
 
   test('passes on what is wrong with a file, text and class', async () => {
-    const { workers: [a], tasks } = begin(1, 2)
+    const { workers: [a], tasks } = begin(1, 3)
     const given = new DataError('C: odd name.jpg', 'not an image (starts 68)', { expected: 'a JPEG or PNG', fix: 'look.' })
     a.reply({ error: given.message, kind: given.name })
     const option = new OptionError('resize', 'the position is outside the image')
@@ -139,6 +139,8 @@ describe('the pool', () => {
     expect(String(await rejection(tasks[0]))).toBe(String(given))
     expect(await rejection(tasks[1])).toBeInstanceOf(OptionError)
     expect(String(await rejection(tasks[1]))).toBe(String(option))
+    a.reply({ error: 'a.jpg: a damaged JPEG', kind: 'DecodeError' })
+    expect(await rejection(tasks[2])).toBeInstanceOf(DecodeError)
   })
 
   test('a thread that breaks down costs the image it was on, and is replaced', async () => {
@@ -177,20 +179,22 @@ describe('the pool', () => {
 
 test('the worker answers in order, hands its pixels over, and survives a bad image', async () => {
   const sent: { reply: DecodeReply; transferred: number }[] = []
-  const delays: Record<string, number> = { slow: 20, fast: 0, bad: 0, odd: 0 }
+  const delays: Record<string, number> = { slow: 20, fast: 0, bad: 0, odd: 0, cut: 0 }
   const serve = serveDecoding(async ({ path }) => {
     await new Promise((resolve) => setTimeout(resolve, delays[path]))
     if (path === 'bad') throw new DataError(path, 'the file is empty')
     if (path === 'odd') throw new RangeError('unexpected')
+    if (path === 'cut') throw new (class Mangled extends DecodeError {})(path, 'a damaged JPEG')
     return { width: path.length, height: 1, data: new Uint8Array(path.length * 4) }
   }, (reply, transfer) => { sent.push({ reply, transferred: transfer.length }) })
-  for (const path of ['slow', 'bad', 'odd', 'fast']) serve({ path })
-  while (sent.length < 5) await new Promise((resolve) => setTimeout(resolve, 1))
+  for (const path of ['slow', 'bad', 'odd', 'cut', 'fast']) serve({ path })
+  while (sent.length < 6) await new Promise((resolve) => setTimeout(resolve, 1))
   expect(sent).toEqual([
     { reply: 'ready', transferred: 0 },
     { reply: { width: 4, height: 1, data: new Uint8Array(16) }, transferred: 1 },
     { reply: { error: 'bad: the file is empty', kind: 'DataError' }, transferred: 0 },
     { reply: { error: 'odd: could not be decoded (RangeError: unexpected)', kind: 'DataError' }, transferred: 0 },
+    { reply: { error: 'cut: a damaged JPEG', kind: 'DecodeError' }, transferred: 0 },
     { reply: { width: 4, height: 1, data: new Uint8Array(16) }, transferred: 1 },
   ])
 })
