@@ -5,20 +5,24 @@ import { crc32 } from '../../src/data/png.ts'
 /** Changes a file a little, drawn from a stream. */
 export type Mutation = (bytes: Uint8Array, random: Rng) => Uint8Array
 
-/** Numbers at the edges of what fields hold. */
-const EDGES = [0, 1, 0x7f, 0x80, 0xfe, 0xff, 0x7fff, 0x8000, 0xffff, 0x7fffffff, 0x80000000, 0xfffffffe, 0xffffffff]
+/** Numbers at the edges of what fields hold; 0x20002000 are two sides of 8192, an image of 67 megapixels. */
+const EDGES = [0, 1, 0x7f, 0x80, 0xfe, 0xff, 0x7fff, 0x8000, 0xffff, 0x20002000, 0x7fffffff, 0x80000000, 0xfffffffe, 0xffffffff]
+
+/** Valid JSON that recursion runs out of stack on. */
+const NESTED = '['.repeat(50_000) + ']'.repeat(50_000)
 
 /** Values and pieces of text that readers trip over. */
 const TOKENS = [
   'null', 'true', '-1', '0', '1e999', '1e-999', '9007199254740993', '99999999999999999999', 'NaN', '"', '\\', '\\u0000', '\0', '{', '}', '[', ']',
   ',', ':', '""', '[]', '{}', '"__proto__"', '"constructor"', '"$number"', '{"$number":"NaN"}', '\r', '\n', '\r\n', '"""', '\ufeff', '../', '/', '//', './',
-  'https://', 'file:///', 'é', 'e\u0301', '\u202e', '\x1b[2J', ' ', '\t', 'x'.repeat(70_000), '['.repeat(20_000), '{"a":'.repeat(20_000), ',\n'.repeat(5000),
+  'https://', 'file:///', 'é', 'e\u0301', '\u202e', '\x1b[2J', ' ', '\t', 'x'.repeat(70_000), '['.repeat(20_000), '{"a":'.repeat(20_000), NESTED, ',\n'.repeat(5000),
 ]
 
 /** A few changes of bits, bytes, numbers and pieces, as any file may suffer them. */
 export const bytesMutation: Mutation = (bytes, random) => {
   let changed: Uint8Array = bytes.slice()
   for (let left = random.integer(1, random.bernoulli(0.7) ? 3 : 30); left > 0; left--) {
+    if (random.bernoulli(0.05)) writeFrameSize(changed)
     const { length } = changed
     const at = length === 0 ? 0 : random.integer(0, length - 1)
     const end = Math.min(length, at + random.integer(1, random.bernoulli(0.5) ? 8 : 400))
@@ -82,6 +86,12 @@ function writeNumber(bytes: Uint8Array, at: number, value: number, size: number,
     const shift = little ? i : size - 1 - i
     bytes[at + i] = shift > 3 ? 0 : value >>> (8 * shift)
   }
+}
+
+/** Gives a JPEG 67 megapixels, where few numbers would happen to be written. */
+function writeFrameSize(bytes: Uint8Array): void {
+  const frame = bytes.findIndex((byte, i) => byte === 0xff && (bytes[i + 1] === 0xc0 || bytes[i + 1] === 0xc2))
+  if (frame >= 0) writeNumber(bytes, frame + 5, 0x20002000, 4, false)
 }
 
 interface Chunk {
