@@ -9,7 +9,7 @@ export type Mutation = (bytes: Uint8Array, random: Rng) => Uint8Array
 const EDGES = [0, 1, 0x7f, 0x80, 0xfe, 0xff, 0x7fff, 0x8000, 0xffff, 0x20002000, 0x7fffffff, 0x80000000, 0xfffffffe, 0xffffffff]
 
 /** Valid JSON that recursion runs out of stack on. */
-const NESTED = '['.repeat(50_000) + ']'.repeat(50_000)
+const NESTED = '['.repeat(200_000) + ']'.repeat(200_000)
 
 /** Values and pieces of text that readers trip over. */
 const TOKENS = [
