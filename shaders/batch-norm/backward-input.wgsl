@@ -1,8 +1,9 @@
-// dx[p,c] = scale[c]·g[p,c] + b[c]·(x[p,c] - mean[c]) + d[c],   g = dy, with RELU where (x - mean)·scale + bias > 0, else 0
+// dx[p,c] = scale[c]·g[p,c] + b[c]·(x[p,c] - mean[c]) + d[c],   g = dy, with RELU 0 where (x - mean)·scale + bias ≤ 0
 //
 // x, dy, dx: [PIXELS,C] storage type   channels: [3,C] f32, rows mean, -, scale
 // coefficients: [2,C] f32, rows b, d   bias: [C] f32; C = 4·VECTORS.
 // Grid: a lane a vector of channels, a row of workgroups a run of RUN pixels, which the rows of threads take in turn.
+// @use lib/nan
 // @const LANES:u32 ROWS:u32 RELU:bool
 // @shape PIXELS RUN VECTORS
 // @sample LANES=8 ROWS=4 RELU=true PIXELS=35 RUN=18 VECTORS=3
@@ -29,7 +30,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
     let i = p * shape.VECTORS + channel;
     let distance = load4(x[i]) - mean;
     var g = load4(dy[i]);
-    if (RELU) { g = select(vec4f(), g, distance * scale + offset > vec4f()); }
+    if (RELU) { g = select(vec4f(), g, isPositive(distance * scale + offset)); }
     dx[i] = store4(scale * g + b * distance + d);
   }
 }

@@ -1,8 +1,9 @@
-// y[p,c] = (x[p,c] - mean[c])·scale[c] + bias[c],  with RESIDUAL + residual[p,c],  with RELU what is below 0 is 0
+// y[p,c] = (x[p,c] - mean[c])·scale[c] + bias[c],  with RESIDUAL + residual[p,c],  with RELU max(·, 0); NaN stays
 //
 // x, residual, y: [PIXELS,C] storage type   channels: [3,C] f32, rows mean, -, scale   bias: [C] f32; C = 4·VECTORS
 // Without RESIDUAL its buffer is not read.
 // Grid: a lane a vector of channels, a row of workgroups a run of RUN pixels, which the rows of threads take in turn.
+// @use lib/nan
 // @const LANES:u32 ROWS:u32 RESIDUAL:bool RELU:bool
 // @shape PIXELS RUN VECTORS
 // @sample LANES=8 ROWS=4 RESIDUAL=true RELU=true PIXELS=35 RUN=18 VECTORS=3
@@ -26,7 +27,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
     let i = p * shape.VECTORS + channel;
     var value = (load4(x[i]) - mean) * scale + offset;
     if (RESIDUAL) { value += load4(residual[i]); }
-    if (RELU) { value = max(value, vec4f()); }
+    if (RELU) { value = rectified(value); }
     y[i] = store4(value);
   }
 }

@@ -4,10 +4,10 @@
 //
 // x: [PIXELS,C] storage type   means, deviations: [SLICES,C] f32, C = 4·VECTORS
 //
-// What is summed are distances to the run's first pixel: Σx² - (Σx)²/n of the values themselves would lose every digit
-// where the mean is large against the deviation.
+// Σx² - (Σx)²/n would lose every digit where the mean is large against the deviation. So a thread sums distances, from its
+// first pixel in its first BLOCK, then from the mean of all before: an odd first pixel costs digits in one block only.
 // Grid: a lane a vector of channels, a row of workgroups a run.
-// @use lib/rows
+// @use lib/rows lib/nan
 // @const LANES:u32 ROWS:u32
 // @shape PIXELS RUN VECTORS
 // @sample LANES=8 ROWS=4 PIXELS=35 RUN=18 VECTORS=3
@@ -16,6 +16,8 @@
 @group(0) @binding(1) var<storage, read_write> means: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> deviations: array<vec4f>;
 
+const BLOCK = 32u;
+
 @compute @workgroup_size(LANES * ROWS)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
   let channel = group.x * LANES + thread % LANES;
@@ -23,20 +25,35 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   let column = min(channel, shape.VECTORS - 1u);
   let first = group.y * shape.RUN;
   let end = min(first + shape.RUN, shape.PIXELS);
-  let origin = load4(x[first * shape.VECTORS + column]);
-  var sum = vec4f();
-  var squares = vec4f();
-  for (var p = first + thread / LANES; p < end; p += ROWS) {
-    let distance = load4(x[p * shape.VECTORS + column]) - origin;
-    sum += distance;
-    squares += distance * distance;
+  let begin = first + thread / LANES;
+  let origin = load4(x[min(begin, end - 1u) * shape.VECTORS + column]);
+  // Mean, less the origin, and squared deviations of the `count` pixels so far.
+  var count = 0.0;
+  var mean = vec4f();
+  var deviation = vec4f();
+  for (var block = begin; block < end; block += BLOCK * ROWS) {
+    var sum = vec4f();
+    var squares = vec4f();
+    for (var p = block; p < min(block + BLOCK * ROWS, end); p += ROWS) {
+      let distance = load4(x[p * shape.VECTORS + column]) - origin - mean;
+      sum += distance;
+      squares += distance * distance;
+      count += 1.0;
+    }
+    // Chan, Golub & LeVeque 1979, with distances to the mean before.
+    let step = sum / count;
+    mean += step;
+    deviation += squares - sum * step;
   }
-  sum = sumRows(sum, thread);
-  squares = sumRows(squares, thread);
+  // Means of the threads are summed as distances to one pixel, for the same reason as pixels are.
+  let base = load4(x[first * shape.VECTORS + column]);
+  let place = origin - base + mean;
+  let total = sumRows(count / f32(end - first) * place, thread);
+  let distance = place - total;
+  let squares = sumRows(rectified(deviation) + count * distance * distance, thread);
   if (thread < LANES && channel < shape.VECTORS) {
-    let count = f32(end - first);
     let at = group.y * shape.VECTORS + channel;
-    means[at] = origin + sum / count;
-    deviations[at] = max(squares - sum * sum / count, vec4f());
+    means[at] = base + total;
+    deviations[at] = squares;
   }
 }

@@ -13,9 +13,10 @@ fn loadPairs(first: Pair, second: Pair) -> vec4f {
   return load4(first);
 }
 
-// Rounds to nearest even; what is too large (from 65520 on) or not a number becomes an infinity of its sign, so that
-// an overflow reaches the gradients and is found there. WGSL leaves pack2x16float of such values undefined, and a
-// driver may assume that no value is one: therefore the test of the bits, the largest finite half, and one more bit.
+// Rounds to nearest even; what is too large (from 65520 on) becomes an infinity of its sign and a NaN stays one, so that
+// either reaches the gradients and is found there. WGSL leaves pack2x16float of such values undefined, and a driver may
+// assume that no value is one: therefore the tests of the bits, and the largest finite half, 0x7bff, to which 1 is added
+// for an infinity and 0x201 for a NaN.
 //
 // WGSL also leaves open how pack2x16float rounds, and on AMD's Vulkan driver it cuts off (v_cvt_pk_rtz_f16_f32, Mesa 25.0.7),
 // by which every activation would shrink. So the bits beyond a half are rounded here; below 2^-14, where halves are
@@ -27,7 +28,8 @@ fn store4(value: vec4f) -> T4 {
   let bits = select(given, nearest, magnitude >= vec4u(0x38800000u));
   let overflow = magnitude >= vec4u(0x477ff000u);
   let finite = bitcast<vec4f>(select(bits, (given & vec4u(0x80000000u)) | vec4u(0x477fe000u), overflow));
-  let carry = select(vec4u(0u), vec4u(1u, 0x10000u, 1u, 0x10000u), overflow);
+  let one = vec4u(1u, 0x10000u, 1u, 0x10000u);
+  let carry = select(select(vec4u(0u), one, overflow), one * 0x201u, magnitude > vec4u(0x7f800000u));
   return vec2u(pack2x16float(finite.xy) + (carry.x | carry.y), pack2x16float(finite.zw) + (carry.z | carry.w));
 }
 

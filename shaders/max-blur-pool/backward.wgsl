@@ -1,11 +1,12 @@
 // dm[i,j] = Σ k[a]·k[b]·dy[p,q]  over the p, q, a, b with i = 2p − 1 + a, j = 2q − 1 + b,  k = [1 2 1] / 4
-// dx[h,w] = Σ dm[i,j]  over the four windows of 2×2 that (h,w) is in, where it is the first maximum, row by row
+// dx[h,w] = Σ dm[i,j]  over the four windows of 2×2 that (h,w) is in, where it is the first maximum, row by row, or the last NaN
 //
 // for every image and channel; see forward.wgsl. Neither the maxima nor their places were stored: nine values tell them.
 //
 // x, dx: [N,H,W,C]   dy: [N,P,Q,C] storage type; C = 4·VECTORS
 // Grid: a lane a vector of channels, whose rows take the columns of dx in turn; rows of dx along the second axis, images along
 // the third.
+// @use lib/nan
 // @const LANES:u32 ROWS:u32
 // @shape H W P Q VECTORS
 // @sample LANES=8 ROWS=4 H=5 W=7 P=2 Q=3 VECTORS=3
@@ -48,7 +49,8 @@ fn pixel(n: u32, h: u32, w: u32, channel: u32) -> vec4f {
 
 // Of equal values the one that comes before the others is the maximum.
 fn beats(own: vec4f, other: vec4f, otherIsBefore: bool) -> vec4<bool> {
-  return select(own >= other, own > other, vec4<bool>(otherIsBefore));
+  if (otherIsBefore) { return exceeds(own, other); }
+  return !exceeds(other, own);
 }
 
 // Along each axis an even m is the middle of one output; an odd one is the end of one and the beginning of the next.

@@ -1,7 +1,8 @@
 // m[i,j] = max of x[i,j], x[i,j+1], x[i+1,j], x[i+1,j+1],  i < H − 1, j < W − 1
 // y[p,q] = Σ k[a]·k[b]·m[2p − 1 + a, 2q − 1 + b],  k = [1 2 1] / 4, m = 0 outside
 //
-// for every image and channel; m is not stored.
+// for every image and channel; m is not stored. A NaN of x is one of y wherever it counts: max() may drop it, so that the
+// largest bits without their sign are kept, which are those of a NaN where there is one.
 //
 // x: [N,H,W,C]   y: [N,P,Q,C] storage type; C = 4·VECTORS, P = ⌊H/2⌋, Q = ⌊W/2⌋
 // Grid: a lane a vector of channels, whose rows take the columns of y in turn; rows of y along the second axis, images along
@@ -24,6 +25,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
     let w = vec4u(select(0u, 2u * q - 1u, hasFirst), 2u * q, 2u * q + 1u, min(2u * q + 2u, shape.W - 1u));
     let columns = w * shape.VECTORS + channel;
     var sum = vec4f();
+    var magnitude = vec4u();
     // The larger of neighbours in the row above.
     var first = vec4f();
     var middle = vec4f();
@@ -35,9 +37,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
         let row = (group.z * shape.H + h) * shape.W * shape.VECTORS;
         let left = load4(x[row + columns.y]);
         let right = load4(x[row + columns.z]);
-        let firstHere = max(load4(x[row + columns.x]), left);
+        let before = load4(x[row + columns.x]);
+        let after = load4(x[row + columns.w]);
+        magnitude = max(max(magnitude, max(bitsOf(before), bitsOf(left))), max(bitsOf(right), bitsOf(after)));
+        let firstHere = max(before, left);
         let middleHere = max(left, right);
-        let lastHere = max(right, load4(x[row + columns.w]));
+        let lastHere = max(right, after);
         if (r > 0u && h > 0u) {
           let blurred = 2.0 * max(middle, middleHere)
             + select(vec4f(), max(first, firstHere), hasFirst)
@@ -49,6 +54,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
         last = lastHere;
       }
     }
-    y[((group.z * shape.P + group.y) * shape.Q + q) * shape.VECTORS + channel] = store4(sum / 16.0);
+    y[((group.z * shape.P + group.y) * shape.Q + q) * shape.VECTORS + channel] =
+      store4(select(sum / 16.0, bitcast<vec4f>(magnitude), magnitude > vec4u(0x7f800000u)));
   }
 }
+
+fn bitsOf(value: vec4f) -> vec4u { return bitcast<vec4u>(value) & vec4u(0x7fffffffu); }

@@ -1,4 +1,4 @@
-// dx[n,h,w,c] = Σ dy[n,p,q,c] over the windows (p,q) whose first maximum is at (h,w)
+// dx[n,h,w,c] = Σ dy[n,p,q,c] over the windows (p,q) whose first maximum, or last NaN, is at (h,w)
 //
 // dy: [N,P,Q,C]   dx: [N,H,W,C] storage type   places: [N,P,Q,C/4] u32, see forward.wgsl; C = 4·VECTORS
 // Grid: a lane a vector of channels, whose rows take the columns of dx in turn, each gathering from its windows; rows of dx

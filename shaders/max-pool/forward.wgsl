@@ -1,9 +1,10 @@
 // y[n,p,q,c] = max over the window of x[n, p·STRIDE + r - PAD, q·STRIDE + s - PAD, c], pixels outside do not count
-// places[n,p,q,c] = r·WINDOW + s of the first such maximum, four channels to a u32
+// places[n,p,q,c] = r·WINDOW + s of the first such maximum, or of the last NaN, four channels to a u32
 //
 // x: [N,H,W,C]   y: [N,P,Q,C] storage type   places: [N,P,Q,C/4] u32; C = 4·VECTORS
 // Grid: a lane a vector of channels, whose rows take the columns of y in turn; rows of y along the second axis, images along
 // the third.
+// @use lib/nan
 // @const LANES:u32 ROWS:u32 WINDOW:u32 STRIDE:u32 PAD:u32
 // @shape H W P Q VECTORS
 // @sample LANES=8 ROWS=4 WINDOW=3 STRIDE=2 PAD=1 H=5 W=7 P=3 Q=4 VECTORS=3
@@ -27,7 +28,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
         let w = q * STRIDE + s - PAD;
         if (h < shape.H && w < shape.W) {
           let value = load4(x[((group.z * shape.H + h) * shape.W + w) * shape.VECTORS + channel]);
-          let better = (value > best) | vec4<bool>(!found);
+          let better = exceeds(value, best) | vec4<bool>(!found);
           best = select(best, value, better);
           place = select(place, vec4u(r * WINDOW + s), better);
           found = true;

@@ -3,7 +3,7 @@
 // With e and n as in lib/mish, (1 − t²)·σ = 4·e·(e + 1) / (n + 2)², which nothing cancels in.
 //
 // x, dy, dx: [VECTORS] storage type; one thread a vector of four
-// @use lib/mish
+// @use lib/mish lib/nan
 // @shape VECTORS
 // @sample VECTORS=5
 
@@ -16,7 +16,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   let i = workgroupIndex(group) * 64u + thread;
   if (i < shape.VECTORS) {
     // Above LARGE the second term is 0 in f32, and has to stay so.
-    let value = min(load4(x[i]), vec4f(LARGE));
+    let given = load4(x[i]);
+    let value = select(min(given, vec4f(LARGE)), given, isNan(given));
     let e = exponential(value);
     let n = e * (e + 2.0);
     let slope = n / (n + 2.0) + value * (e / (n + 2.0)) * (4.0 * (e + 1.0) / (n + 2.0));

@@ -1,6 +1,7 @@
-// dx[i] = y[i] > 0 ? dy[i] : 0
+// dx[i] = dy[i] where y[i] is above 0 or NaN, else 0
 //
 // y, dy, dx: [VECTORS] storage type; one thread a vector of four
+// @use lib/nan
 // @shape VECTORS
 // @sample VECTORS=5
 
@@ -12,6 +13,6 @@
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
   let i = workgroupIndex(group) * 64u + thread;
   if (i < shape.VECTORS) {
-    dx[i] = store4(select(vec4f(0.0), load4(dy[i]), load4(y[i]) > vec4f(0.0)));
+    dx[i] = store4(select(vec4f(0.0), load4(dy[i]), isPositive(load4(y[i]))));
   }
 }

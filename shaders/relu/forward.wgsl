@@ -1,6 +1,7 @@
-// y[i] = max(x[i], 0)
+// y[i] = max(x[i], 0), NaN where x[i] is
 //
 // x, y: [VECTORS] storage type; one thread a vector of four
+// @use lib/nan
 // @shape VECTORS
 // @sample VECTORS=5
 
@@ -11,6 +12,6 @@
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
   let i = workgroupIndex(group) * 64u + thread;
   if (i < shape.VECTORS) {
-    y[i] = store4(max(load4(x[i]), vec4f(0.0)));
+    y[i] = store4(rectified(load4(x[i])));
   }
 }

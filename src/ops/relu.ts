@@ -20,7 +20,7 @@ const op = defineOp<readonly [Tensor], undefined, undefined>({
 /**
  * Rectified linear unit.
  *
- *   y = max(x, 0),  dx = dy where y > 0, else 0
+ *   y = max(x, 0),  dx = dy where y > 0, else 0;  where x is NaN, y is too and dx = dy
  *
  * @param x  any shape, f16 | f32
  * @returns  as x

@@ -43,12 +43,12 @@ export function topKAccuracy(k = 5): Metric {
     meanOver(predictions, targets, (data, start, columns, target) => placeOf(data, start, columns, target) < k))
 }
 
-/** The column of the largest number of each row; the first of equal ones. */
+/** The column of the largest number of each row; the first of equal ones. A NaN counts as the largest. Source: torch.argmax. */
 export function argmax({ rows, columns, data }: Predictions): Uint32Array {
   return Uint32Array.from({ length: rows }, (_, row) => {
     let best = 0
     const start = row * columns
-    for (let column = 1; column < columns; column++) if (data[start + column] > data[start + best]) best = column
+    for (let column = 1; column < columns; column++) if (exceeds(data[start + column], data[start + best])) best = column
     return best
   })
 }
@@ -78,9 +78,15 @@ function meanOver({ rows, columns, data }: Predictions, targets: ArrayLike<numbe
 
 const isLargest: Judge = (data, start, columns, target) => placeOf(data, start, columns, target) === 0
 
+/** True if a is larger than b, a NaN being larger than every number. */
+function exceeds(a: number, b: number): boolean {
+  return a > b || (Number.isNaN(a) && !Number.isNaN(b))
+}
+
 /**
- * How many predictions stand before the target's when the largest comes first and equal ones in their order; for a
- * target that is NaN or has no column, infinitely many.
+ * How many predictions stand before the target's when NaN comes first, then the largest, and equal ones in their order.
+ * For a target that is NaN or has no column infinitely many: a model that has come to nothing is never right, while in
+ * PyTorch a row of NaN says class 0.
  */
 function placeOf(data: Float32Array, start: number, columns: number, target: number): number {
   const own = data[start + target]
@@ -88,7 +94,7 @@ function placeOf(data: Float32Array, start: number, columns: number, target: num
   let before = 0
   for (let column = 0; column < columns; column++) {
     const other = data[start + column]
-    if (other > own || (other === own && column < target)) before++
+    if (exceeds(other, own) || (other === own && column < target)) before++
   }
   return before
 }

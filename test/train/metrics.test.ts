@@ -23,9 +23,13 @@ describe('metrics', () => {
     expect(() => topKAccuracy(0)).toThrow(OptionError)
   })
 
-  test('a NaN is never right', () => {
-    expect(accuracy(predictions([NaN, 0]), [0])).toBe(0)
-    expect(topKAccuracy(2)(predictions([NaN, 0]), [0])).toBe(0)
+  test('a NaN is larger than every number, and never right', () => {
+    const broken = predictions([NaN, 0, 9], [9, 0, NaN], [1, NaN, NaN], [NaN, NaN, NaN])
+    expect(argmax(broken)).toEqual(Uint32Array.of(0, 2, 1, 0))
+    expect(accuracy(broken, [0, 2, 1, 0])).toBe(0)
+    expect(accuracy(broken, [2, 0, 0, 0])).toBe(0)
+    expect(topKAccuracy(2)(broken, [0, 0, 0, 0])).toBe(0.25)
+    expect(topKAccuracy(3)(broken, [0, 2, 1, 0])).toBe(0)
   })
 
   test('are named as in fastai', () => {

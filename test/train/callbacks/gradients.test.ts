@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { read } from '../../../src/tensor/transfer.ts'
+import { read, upload } from '../../../src/tensor/transfer.ts'
 import type { Callback } from '../../../src/train/callback.ts'
 import { gradientAccumulation } from '../../../src/train/callbacks/gradient-accumulation.ts'
 import { gradientClip } from '../../../src/train/callbacks/gradient-clip.ts'
@@ -118,6 +118,18 @@ describe('terminateOnNaN', () => {
     expect(said).toEqual([expect.stringMatching(/^the loss of step \d is (NaN|-?Infinity): the fit ends$/)])
     // A later fit is not ended by what was before.
     await learner.fit(0)
+  })
+
+  test.each(['f32', 'f16'])('ends the fit where one weight is NaN, %s', async (dtype) => {
+    const loaders = await tinyLoaders({ train: 80, batchSize: 4 })
+    const model = tinyModel()
+    const [{ value }] = model.parameters()
+    upload(value, (await read(value)).map((number, i) => (i === 5 ? NaN : number)))
+    const learner = new Learner(loaders, model, { callbacks: [terminateOnNaN()] })
+    if (dtype === 'f16') learner.toFp16()
+    await learner.fit(2)
+    expect(learner.recorder.rows).toEqual([])
+    expect(loaders.platform.lines.filter((line) => line.includes('the fit ends'))).toEqual(['the loss of step 0 is NaN: the fit ends'])
   })
 
   test('does nothing otherwise', async () => {
