@@ -3,7 +3,7 @@
 //
 // logits, dlogits: [N,K] storage type, K padded to 4·VECTORS   a, b: [N] u32   mix: [N] f32   dloss: [] or [N] f32
 // rows: [N,4] f32, see forward.wgsl. Without MIXED b and mix are not read. The padding of dlogits is zero.
-// Grid: one thread a vector of a row, the rows along the grid's second axis.
+// Grid: one thread a vector.
 // @use lib/mask
 // @const MIXED:bool MEAN:bool SMOOTHING:f32
 // @shape N K VECTORS
@@ -18,17 +18,17 @@
 @group(0) @binding(6) var<storage, read_write> dlogits: array<T4>;
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u) {
-  let v = id.x;
-  let n = id.y;
-  if (v >= shape.VECTORS) { return; }
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
+  let i = workgroupIndex(group) * 64u + thread;
+  if (i >= shape.N * shape.VECTORS) { return; }
+  let n = i / shape.VECTORS;
+  let v = i % shape.VECTORS;
   let k = vec4u(4u * v) + vec4u(0u, 1u, 2u, 3u);
   var hit = select(vec4f(), vec4f(1.0), k == vec4u(a[n]));
   if (MIXED) { hit = mix[n] * hit + (1.0 - mix[n]) * select(vec4f(), vec4f(1.0), k == vec4u(b[n])); }
   let q = SMOOTHING / f32(shape.K) + (1.0 - SMOOTHING) * hit;
   var d = dloss[select(n, 0u, MEAN)];
   if (MEAN) { d /= f32(shape.N); }
-  let i = n * shape.VECTORS + v;
   let probability = exp(load4(logits[i]) - rows[n].x - rows[n].y);
   dlogits[i] = store4(masked((probability - q) * d, v, shape.K, 0.0));
 }

@@ -1,12 +1,12 @@
 // losses[n] = mix[n]·L(a[n]) + (1 - mix[n])·L(b[n]),  with z = logits[n] and its logSum = log Σ exp(z[k]):
 //   L(y) = -(1 - SMOOTHING)·(z[y] - logSum) - SMOOTHING/K·Σ (z[k] - logSum)
 //        = logSum - (1 - SMOOTHING)·z[y] - SMOOTHING/K·Σ z[k]
-// rows[n] = (largest z, logSum - largest z, 0, 0), for backward
+// rows[n] = (largest z, logSum - largest z, 0, 0), for backward; a row with a label from K on has logSum NaN
 //
 // logits: [N,K] storage type, K padded to 4·VECTORS   a, b: [N] u32   mix: [N] f32   losses: [N] f32   rows: [N,4] f32
 // Without MIXED b and mix are not read. The largest logit is subtracted first, so that no exponential overflows.
 // Grid: a lane a row of logits, whose vectors the rows of threads take in turn.
-// @use lib/rows lib/mask
+// @use lib/rows lib/mask lib/long-sum
 // @const LANES:u32 ROWS:u32 MIXED:bool SMOOTHING:f32
 // @shape N K VECTORS
 // @sample LANES=1 ROWS=8 MIXED=true SMOOTHING=0.1 N=3 K=10 VECTORS=3
@@ -18,31 +18,44 @@
 @group(0) @binding(4) var<storage, read_write> losses: array<f32>;
 @group(0) @binding(5) var<storage, read_write> rows: array<vec4f>;
 
+// The first vector of a thread's row, and the row's largest logit.
+var<private> first: u32;
+var<private> largest: f32;
+
+// exp(z) and z, less the largest
+alias Sum = mat2x4f;
+
+fn term(v: u32) -> Sum {
+  let z = load4(logits[first + v]) - largest;
+  return Sum(masked(exp(z), v, shape.K, 0.0), masked(z, v, shape.K, 0.0));
+}
+
 @compute @workgroup_size(LANES * ROWS)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
-  let n = group.x * LANES + thread % LANES;
+  let n = workgroupIndex(group) * LANES + thread % LANES;
   // No early return: every thread must reach the barriers.
   let row = min(n, shape.N - 1u);
-  let first = row * shape.VECTORS;
+  first = row * shape.VECTORS;
+  // A maximum may drop a NaN, whose exponential is one again.
   var top = vec4f(LOWEST);
   for (var v = thread / LANES; v < shape.VECTORS; v += ROWS) {
     top = max(top, masked(load4(logits[first + v]), v, shape.K, LOWEST));
   }
   top = maxRows(top, thread);
-  let largest = max(max(top.x, top.y), max(top.z, top.w));
-  var exponentials = vec4f();
-  var values = vec4f();
-  for (var v = thread / LANES; v < shape.VECTORS; v += ROWS) {
-    let z = load4(logits[first + v]) - largest;
-    exponentials += masked(exp(z), v, shape.K, 0.0);
-    values += masked(z, v, shape.K, 0.0);
-  }
-  let logSum = log(dot(sumRows(exponentials, thread), vec4f(1.0)));
-  let mean = dot(sumRows(values, thread), vec4f(1.0)) / f32(shape.K);
+  largest = max(max(top.x, top.y), max(top.z, top.w));
+  let own = longSum(thread / LANES, ROWS, countOf(thread / LANES, shape.VECTORS, ROWS));
+  let exponentials = dot(sumRows(own[0], thread), vec4f(1.0));
+  let mean = dot(sumRows(own[1], thread), vec4f(1.0)) / f32(shape.K);
   if (thread < LANES && n < shape.N) {
-    var chosen = logit(row, a[row]);
-    if (MIXED) { chosen = mix[row] * chosen + (1.0 - mix[row]) * logit(row, b[row]); }
-    losses[n] = logSum - (1.0 - SMOOTHING) * (chosen - largest) - SMOOTHING * mean;
+    var chosen = logit(a[row]);
+    var label = a[row];
+    if (MIXED) {
+      chosen = mix[row] * chosen + (1.0 - mix[row]) * logit(b[row]);
+      label = max(label, b[row]);
+    }
+    // Any bits with these are a NaN, and a driver cannot tell that they will be.
+    let logSum = select(log(exponentials), bitcast<f32>(label | 0x7fc00000u), label >= shape.K);
+    losses[n] = logSum - (1.0 - SMOOTHING) * chosen - SMOOTHING * mean;
     rows[n] = vec4f(largest, logSum, 0.0, 0.0);
   } else if (thread < LANES && n < (shape.N + 3u) / 4u * 4u) {
     // Padding of the last axis, as of any f32 tensor.
@@ -53,8 +66,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
 // Below every logit: the most negative f32.
 const LOWEST = -3.4028234e38;
 
-// A label that is too large reads the last logit; the caller has refused it before.
-fn logit(row: u32, label: u32) -> f32 {
+// The logit of a label less the largest, in that order: mixed first, large ones would lose their digits.
+fn logit(label: u32) -> f32 {
   let k = min(label, shape.K - 1u);
-  return load4(logits[row * shape.VECTORS + k / 4u])[k % 4u];
+  return load4(logits[first + k / 4u])[k % 4u] - largest;
 }

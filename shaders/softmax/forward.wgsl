@@ -2,7 +2,7 @@
 //
 // x: [N,K] storage type   y: [N,K] f32; K padded to 4·VECTORS, with zeros in y
 // Grid: a lane a row of x, whose vectors the rows of threads take in turn.
-// @use lib/rows lib/mask
+// @use lib/rows lib/mask lib/long-sum
 // @const LANES:u32 ROWS:u32
 // @shape N K VECTORS
 // @sample LANES=1 ROWS=8 N=3 K=10 VECTORS=3
@@ -10,25 +10,31 @@
 @group(0) @binding(0) var<storage, read> x: array<T4>;
 @group(0) @binding(1) var<storage, read_write> y: array<vec4f>;
 
+// The first vector of a thread's row, and the row's largest number.
+var<private> first: u32;
+var<private> largest: f32;
+
+alias Sum = vec4f;
+
+fn term(v: u32) -> Sum { return masked(exp(load4(x[first + v]) - largest), v, shape.K, 0.0); }
+
 @compute @workgroup_size(LANES * ROWS)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
-  let n = group.x * LANES + thread % LANES;
+  let n = workgroupIndex(group) * LANES + thread % LANES;
   // No early return: every thread must reach the barriers.
-  let first = min(n, shape.N - 1u) * shape.VECTORS;
+  first = min(n, shape.N - 1u) * shape.VECTORS;
+  // A maximum may drop a NaN, whose exponential is one again.
   var top = vec4f(LOWEST);
   for (var v = thread / LANES; v < shape.VECTORS; v += ROWS) {
     top = max(top, masked(load4(x[first + v]), v, shape.K, LOWEST));
   }
   top = maxRows(top, thread);
-  let largest = max(max(top.x, top.y), max(top.z, top.w));
-  var sum = vec4f();
-  for (var v = thread / LANES; v < shape.VECTORS; v += ROWS) {
-    sum += masked(exp(load4(x[first + v]) - largest), v, shape.K, 0.0);
-  }
-  let total = dot(sumRows(sum, thread), vec4f(1.0));
+  largest = max(max(top.x, top.y), max(top.z, top.w));
+  let own = longSum(thread / LANES, ROWS, countOf(thread / LANES, shape.VECTORS, ROWS));
+  let total = dot(sumRows(own, thread), vec4f(1.0));
   if (n >= shape.N) { return; }
   for (var v = thread / LANES; v < shape.VECTORS; v += ROWS) {
-    y[first + v] = masked(exp(load4(x[first + v]) - largest) / total, v, shape.K, 0.0);
+    y[first + v] = masked(term(v) / total, v, shape.K, 0.0);
   }
 }
 

@@ -1,6 +1,7 @@
 import { OptionError, ShapeError } from '../base/errors.ts'
 import { empty, launch, storageDtype } from '../tensor/launcher.ts'
 import { defineOp } from '../tensor/op.ts'
+import { parts } from '../tensor/parts.ts'
 import { padTo4, windowOutput, type Shape } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { imagePass, spreadBy } from './kernels/spread.ts'
@@ -43,16 +44,16 @@ const op = defineOp<readonly [Tensor], AvgPoolOptions, Plan>({
   },
 
   forward(plan, [x]) {
-    const { output, shape: { VECTORS } } = plan
-    const y = empty({ shape: output, dtype: x.dtype }, 'avgPool')
-    launch('avg-pool/forward', { x, y }, spreadBy(imagePass(output[0], output[1], VECTORS), plan))
+    const { output: [, P], shape: { VECTORS } } = plan
+    const y = empty({ shape: plan.output, dtype: x.dtype }, 'avgPool')
+    for (const part of parts({ x, y })) launch('avg-pool/forward', part, spreadBy(imagePass(part.y.shape[0], P, VECTORS), plan))
     return y
   },
 
   backward(plan, dy, _saved, _needs, target) {
-    const { output: [N], shape: { H, VECTORS } } = plan
+    const { H, VECTORS } = plan.shape
     const dx = target(0)
-    launch('avg-pool/backward', { dy, dx }, spreadBy(imagePass(N, H, VECTORS), plan))
+    for (const part of parts({ dy, dx })) launch('avg-pool/backward', part, spreadBy(imagePass(part.dy.shape[0], H, VECTORS), plan))
     return [dx]
   },
 })

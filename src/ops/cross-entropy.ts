@@ -8,7 +8,7 @@ import { oneWorkgroup, rowPass, spreadBy } from './kernels/spread.ts'
 
 /** Class numbers, two of them for each row where images are mixed. */
 export interface ClassTargets {
-  /** [N] u32, each below K. The CPU checks that: see the data set's categories. */
+  /** [N] u32, each below K. */
   readonly a: Tensor
   /** [N] u32; with `mix` [N] f32, how much of each row is its `a`. Both or neither. */
   readonly b?: Tensor | undefined
@@ -58,12 +58,13 @@ const op = defineOp<Inputs, CrossEntropyOptions, Plan>({
     }
   },
 
-  forward({ shape, constants, mean, dtype, detail }, [logits, a, b = a, mix = logits]) {
+  forward({ shape, constants, mean, dtype, detail }, [logits, a, b = a, mix = unread()]) {
     const { N } = shape
     const losses = empty({ shape: [N], dtype: 'f32' }, 'losses')
     const rows = empty({ shape: [N, 4], dtype: 'f32' }, 'normalisers of rows')
     // The padding of losses has threads too, which write its zeros.
-    launch('cross-entropy/forward', { logits, a, b, mix, losses, rows }, spreadBy(rowPass(padTo4(N)), { constants, shape, dtype, detail }))
+    const { constants: threads, groups: [groups] } = rowPass(padTo4(N))
+    launch('cross-entropy/forward', { logits, a, b, mix, losses, rows }, { groups, constants: { ...threads, ...constants }, shape, dtype, detail })
     if (!mean) return { output: losses, extras: [rows] }
     const loss = empty({ shape: [], dtype: 'f32' }, 'loss')
     launch('sum/total', { partial: losses, total: loss }, spreadBy(oneWorkgroup(), { shape: { COUNT: padTo4(N) / 4, DIVISOR: N } }))
@@ -71,15 +72,18 @@ const op = defineOp<Inputs, CrossEntropyOptions, Plan>({
     return { output: loss, extras: [rows] }
   },
 
-  backward({ shape, constants, mean, dtype, detail }, dloss, { inputs: [logits, a, b = a, mix = logits], extras: [rows] }, _needs, target) {
+  backward({ shape, constants, mean, dtype, detail }, dloss, { inputs: [logits, a, b = a, mix = unread()], extras: [rows] }, _needs, target) {
     const dlogits = target(0)
     launch('cross-entropy/backward', { logits, a, b, mix, rows, dloss, dlogits }, {
-      groups: [Math.ceil(shape.VECTORS / 64), shape.N, 1],
+      groups: Math.ceil((shape.N * shape.VECTORS) / 64),
       constants: { ...constants, MEAN: mean }, shape, dtype, detail,
     })
     return [dlogits]
   },
 })
+
+/** Tensor to bind in place of a mix that is not read. */
+const unread = () => empty({ shape: [4], dtype: 'f32' }, 'no mix')
 
 /**
  * Cross-entropy between the softmax of logits and class labels, smoothed and mixed as asked for.
@@ -94,7 +98,8 @@ const op = defineOp<Inputs, CrossEntropyOptions, Plan>({
  * @throws ShapeError, DtypeError  when labels do not fit the logits
  * @throws OptionError  when smoothing is out of range, or b comes without mix
  *
- * The gradient flows to the logits, in their type.
+ * The gradient flows to the logits, in their type. A label from K on makes its row's loss and gradient NaN, since only the
+ * GPU has read it by then (PyTorch raises an IndexError on the CPU and a device-side assertion on a GPU).
  * Source: Szegedy et al. 2016, arXiv:1512.00567 (smoothing); Zhang et al. 2018, arXiv:1710.09412 (mixing); fastai
  * losses.py, LabelSmoothingCrossEntropy, and callback/mixup.py.
  */

@@ -1,6 +1,7 @@
 import { ShapeError } from '../base/errors.ts'
 import { empty, launch, storageDtype } from '../tensor/launcher.ts'
 import { defineOp } from '../tensor/op.ts'
+import { parts } from '../tensor/parts.ts'
 import { padTo4, type Shape } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { imagePass, spreadBy } from './kernels/spread.ts'
@@ -28,15 +29,16 @@ const op = defineOp<readonly [Tensor], undefined, Plan>({
   },
 
   forward(plan, [x]) {
-    const [N, P] = plan.output
+    const { output: [, P], shape: { VECTORS } } = plan
     const y = empty({ shape: plan.output, dtype: x.dtype }, 'maxBlurPool')
-    launch('max-blur-pool/forward', { x, y }, spreadBy(imagePass(N, P, plan.shape.VECTORS), plan))
+    for (const part of parts({ x, y })) launch('max-blur-pool/forward', part, spreadBy(imagePass(part.y.shape[0], P, VECTORS), plan))
     return y
   },
 
   backward(plan, dy, { inputs: [x] }, _needs, target) {
+    const { H, VECTORS } = plan.shape
     const dx = target(0)
-    launch('max-blur-pool/backward', { x, dy, dx }, spreadBy(imagePass(plan.output[0], plan.shape.H, plan.shape.VECTORS), plan))
+    for (const part of parts({ x, dy, dx })) launch('max-blur-pool/backward', part, spreadBy(imagePass(part.dy.shape[0], H, VECTORS), plan))
     return [dx]
   },
 })
@@ -61,7 +63,7 @@ export function maxBlurPoolOutput(shape: Shape): Shape {
  * @returns  [N,⌊H/2⌋,⌊W/2⌋,C] as x
  * @throws ShapeError  when x is not that
  *
- * The gradient flows to the first maximum of a window, row by row, as in PyTorch. Backward keeps x.
+ * The gradient flows to the first maximum of a window, row by row, or to its last NaN, as in PyTorch. Backward keeps x.
  * Source: Zhang 2019, arXiv:1904.11486; kornia MaxBlurPool2d(3), whose ceil_mode makes no difference at the stride of
  * 1 that its max pooling has, and whose blur is padded with zeros.
  */

@@ -1,6 +1,7 @@
 import { OptionError, ShapeError } from '../base/errors.ts'
 import { empty, launch, storageDtype } from '../tensor/launcher.ts'
 import { defineOp } from '../tensor/op.ts'
+import { parts } from '../tensor/parts.ts'
 import { padTo4, windowOutput, type Shape } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { imagePass, spreadBy } from './kernels/spread.ts'
@@ -52,14 +53,14 @@ const op = defineOp<readonly [Tensor], MaxPoolOptions, Plan>({
     const [N, P, Q] = output
     const y = empty({ shape: output, dtype: x.dtype }, 'maxPool')
     const places = empty({ shape: [N, P, Q, VECTORS], dtype: 'u32' }, 'places of maxima')
-    launch('max-pool/forward', { x, y, places }, spreadBy(imagePass(N, P, VECTORS), plan))
+    for (const part of parts({ x, y, places })) launch('max-pool/forward', part, spreadBy(imagePass(part.y.shape[0], P, VECTORS), plan))
     return { output: y, extras: [places] }
   },
 
   backward(plan, dy, { extras: [places] }, _needs, target) {
-    const { output: [N], shape: { H, VECTORS } } = plan
+    const { H, VECTORS } = plan.shape
     const dx = target(0)
-    launch('max-pool/backward', { dy, places, dx }, spreadBy(imagePass(N, H, VECTORS), plan))
+    for (const part of parts({ dy, places, dx })) launch('max-pool/backward', part, spreadBy(imagePass(part.dy.shape[0], H, VECTORS), plan))
     return [dx]
   },
 })
@@ -74,7 +75,7 @@ const op = defineOp<readonly [Tensor], MaxPoolOptions, Plan>({
  * @throws ShapeError   when the window is larger than the padded image
  * @throws OptionError  when window, stride or pad is out of range
  *
- * The gradient flows to the first maximum of a window, row by row, as in PyTorch.
+ * The gradient flows to the first maximum of a window, row by row, or to its last NaN, as in PyTorch.
  */
 export function maxPool(x: Tensor, options: MaxPoolOptions): Tensor {
   return op([x], options)

@@ -3,7 +3,7 @@ import { empty, launch } from '../tensor/launcher.ts'
 import { isRecording } from '../tensor/op.ts'
 import { padTo4 } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { rowPass, spreadBy } from './kernels/spread.ts'
+import { rowPass } from './kernels/spread.ts'
 
 /**
  * Probabilities from logits, row by row, for predictions: no gradient flows (a loss takes logits).
@@ -25,6 +25,7 @@ export function softmax(x: Tensor): Tensor {
   const [N, K] = x.shape
   const VECTORS = padTo4(K) / 4
   const y = empty({ shape: [N, K], dtype: 'f32' }, 'softmax')
-  launch('softmax/forward', { x, y }, spreadBy(rowPass(N), { shape: { N, K, VECTORS }, dtype: x.dtype }))
+  const { constants, groups: [groups] } = rowPass(N)
+  launch('softmax/forward', { x, y }, { groups, constants, shape: { N, K, VECTORS }, dtype: x.dtype })
   return y
 }

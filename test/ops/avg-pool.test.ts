@@ -45,6 +45,19 @@ test('windows that overhang divide by the pixels there are', async () => {
   expect([...(await read(y))]).toEqual([2, 3.5, 6.5, 8])
 })
 
+test('more images than a dimension of a grid has workgroups', async () => {
+  const shape = [70000, 2, 2, 1]
+  const x = tensor(Float32Array.from({ length: 4 * 70000 }, (_, i) => (i % 4) * Math.floor(i / 4)), shape)
+  x.leaf = { trainable: true, gradient: undefined, hasGradient: false }
+  const y = scope(() => {
+    const made = avgPool(x, { window: 2, stride: 2 })
+    backward(made, tensor(Float32Array.from({ length: 70000 }, (_, n) => n), made.shape))
+    return made
+  })
+  expect(await read(y)).toEqual(Float32Array.from({ length: 70000 }, (_, n) => 1.5 * n))
+  expect(await read(x.leaf.gradient!)).toEqual(Float32Array.from({ length: 4 * 70000 }, (_, i) => Math.floor(i / 4) / 4))
+})
+
 test('gradient, finite differences', () =>
   gradcheck('avgPool', ({ x }) => avgPool(x, { window: 2, stride: 2, ceilMode: true }), { x: uniform([3, 5, 4, 3], 1) }))
 

@@ -78,6 +78,48 @@ describe.each(families)('family %s', (family) => {
     expectClose(mixed, [0.9 * ofA[0] + 0.1 * ofB[0], 0.6 * ofA[1] + 0.4 * ofB[1]], 'f32')
   })
 
+  test('labels are mixed after the largest logit was taken away', async () => {
+    gpu.family = family
+    const N = 64
+    const logits = tensor(hashUniform(2 * N, 1, 999, 1001).map((logit, i) => (i % 2 ? -logit : logit)), [N, 2])
+    const label = zeros([N], 'u32')
+    const loss = softmaxCrossEntropy(logits, { a: label, b: label, mix: tensor(hashUniform(N, 2), [N]) }, { reduction: 'none' })
+    expect([...new Set((await read(loss)).map(Math.abs))]).toEqual([0])
+  })
+
+  test('a label from K on makes its row NaN, and no other', async () => {
+    gpu.family = family
+    const [a, b] = [tensor([9, 10, 0], [3], 'u32'), tensor([0, 1, 2 ** 32 - 100], [3], 'u32')]
+    const run = async (targets: Parameters<typeof softmaxCrossEntropy>[1]) => {
+      const logits = tensor(hashUniform(30, 1, -3, 3), [3, 10])
+      logits.leaf = { trainable: true, gradient: undefined, hasGradient: false }
+      const loss = scope(() => {
+        const made = softmaxCrossEntropy(logits, targets, { reduction: 'none' })
+        backward(made, tensor([1, 1, 1], [3]))
+        return made
+      })
+      const gradient = await read(logits.leaf.gradient!)
+      return [[...(await read(loss))], [0, 1, 2].map((n) => gradient[10 * n])].map((numbers) => numbers.map(Number.isNaN))
+    }
+    expect(await run({ a })).toEqual([[false, true, false], [false, true, false]])
+    expect(await run({ a, b, mix: tensor([0.5, 0.5, 0.5], [3]) })).toEqual([[false, true, true], [false, true, true]])
+  })
+
+  test('more rows than a dimension of a grid has workgroups', async () => {
+    gpu.family = family
+    const N = 70000
+    const logits = tensor(Float32Array.from({ length: 2 * N }, (_, i) => i % 2), [N, 2])
+    logits.leaf = { trainable: true, gradient: undefined, hasGradient: false }
+    const loss = scope(() => {
+      const made = softmaxCrossEntropy(logits, { a: zeros([N], 'u32') }, { reduction: 'none' })
+      backward(made, tensor(new Float32Array(N).fill(1), [N]))
+      return made
+    })
+    const softmaxOfOne = Math.E / (1 + Math.E)
+    expectClose((await read(loss)).subarray(N - 2), [1, 1].map(() => Math.log(1 + Math.E)), 'f32')
+    expectClose((await read(logits.leaf.gradient!)).subarray(2 * N - 2), [-softmaxOfOne, softmaxOfOne], 'f32')
+  })
+
   test('padding of the classes stays zero', async () => {
     gpu.family = family
     const logits = tensor(hashUniform(20, 1, -3, 3), [2, 10])

@@ -44,6 +44,19 @@ test('padding is never the maximum', async () => {
   expect([...(await read(y))]).toEqual([-5])
 })
 
+test('more images than a dimension of a grid has workgroups', async () => {
+  const shape = [70000, 2, 2, 1]
+  const x = tensor(Float32Array.from({ length: 4 * 70000 }, (_, i) => (i % 4) * Math.floor(i / 4)), shape)
+  x.leaf = { trainable: true, gradient: undefined, hasGradient: false }
+  const y = scope(() => {
+    const made = maxPool(x, { window: 2, stride: 2 })
+    backward(made, tensor(Float32Array.from({ length: 70000 }, (_, n) => n), made.shape))
+    return made
+  })
+  expect(await read(y)).toEqual(Float32Array.from({ length: 70000 }, (_, n) => 3 * n))
+  expect(await read(x.leaf.gradient!)).toEqual(Float32Array.from({ length: 4 * 70000 }, (_, i) => (i % 4 === 3 ? Math.floor(i / 4) : 0)))
+})
+
 test('gradient, finite differences', () => {
   // All different, further apart than the step.
   const shape = [2, 5, 6, 3]

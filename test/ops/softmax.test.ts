@@ -26,6 +26,12 @@ describe.each(families)('family %s', (family) => {
     })
   })
 
+  test('more rows than a dimension of a grid has workgroups', async () => {
+    gpu.family = family
+    const y = await read(softmax(zeros([70000, 2])))
+    expect([...new Set(y)]).toEqual([0.5])
+  })
+
   test('neither overflows nor leaves anything in the padding', async () => {
     gpu.family = family
     const y = softmax(tensor([1000, 1000, -1000], [1, 3]))
