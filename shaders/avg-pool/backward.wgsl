@@ -19,14 +19,16 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
     var sum = vec4f();
     // Where in a window the pixel may be, and the window; one that would begin below zero wraps around.
     for (var r = h % STRIDE; r < WINDOW; r += STRIDE) {
+      var line = vec4f();
       for (var s = w % STRIDE; s < WINDOW; s += STRIDE) {
         let p = (h - r) / STRIDE;
         let q = (w - s) / STRIDE;
         if (p < shape.P && q < shape.Q) {
           let count = min(WINDOW, shape.H - p * STRIDE) * min(WINDOW, shape.W - q * STRIDE);
-          sum += load4(dy[((group.z * shape.P + p) * shape.Q + q) * shape.VECTORS + channel]) / f32(count);
+          line += load4(dy[((group.z * shape.P + p) * shape.Q + q) * shape.VECTORS + channel]) / f32(count);
         }
       }
+      sum += line;
     }
     dx[((group.z * shape.H + h) * shape.W + w) * shape.VECTORS + channel] = store4(sum);
   }

@@ -18,14 +18,16 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
     var sum = vec4f();
     var count = 0.0;
     for (var r = 0u; r < WINDOW; r++) {
+      var line = vec4f();
       for (var s = 0u; s < WINDOW; s++) {
         let h = group.y * STRIDE + r;
         let w = q * STRIDE + s;
         if (h < shape.H && w < shape.W) {
-          sum += load4(x[((group.z * shape.H + h) * shape.W + w) * shape.VECTORS + channel]);
+          line += load4(x[((group.z * shape.H + h) * shape.W + w) * shape.VECTORS + channel]);
           count += 1.0;
         }
       }
+      sum += line;
     }
     y[((group.z * shape.P + group.y) * shape.Q + q) * shape.VECTORS + channel] = store4(sum / count);
   }

@@ -1,6 +1,7 @@
 // y[n,c] = mean over the pixels p of x[n,p,c]
 //
 // x: [N,PIXELS,C]   y: [N,C] storage type; C = 4·VECTORS. One thread a vector of y
+// @use lib/long-sum
 // @shape N PIXELS VECTORS
 // @sample N=3 PIXELS=35 VECTORS=3
 
@@ -12,9 +13,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   let i = workgroupIndex(group) * 64u + thread;
   if (i >= shape.N * shape.VECTORS) { return; }
   let first = i / shape.VECTORS * shape.PIXELS * shape.VECTORS + i % shape.VECTORS;
-  var sum = vec4f();
-  for (var p = 0u; p < shape.PIXELS; p++) {
-    sum += load4(x[first + p * shape.VECTORS]);
-  }
-  y[i] = store4(sum / f32(shape.PIXELS));
+  y[i] = store4(longSum(first, shape.VECTORS, shape.PIXELS) / f32(shape.PIXELS));
 }
+
+alias Sum = vec4f;
+
+fn term(i: u32) -> Sum { return load4(x[i]); }

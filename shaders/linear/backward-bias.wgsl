@@ -1,7 +1,7 @@
 // dbias[o] = sum over n of dy[n,o];  foundInfinity = 1 where that is an infinity or not a number
 //
 // dy: [N,O] storage type   dbias: [O] f32   foundInfinity: [] u32; one thread a vector of four columns, down all rows
-// @use lib/overflow
+// @use lib/overflow lib/long-sum
 // @shape N COLUMNS
 // @sample N=3 COLUMNS=5
 
@@ -13,11 +13,12 @@
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
   let column = workgroupIndex(group) * 64u + thread;
   if (column < shape.COLUMNS) {
-    var sum = vec4f();
-    for (var n = 0u; n < shape.N; n++) {
-      sum += load4(dy[n * shape.COLUMNS + column]);
-    }
+    let sum = longSum(column, shape.COLUMNS, shape.N);
     dbias[column] = sum;
     notice(isOverflow(sum));
   }
 }
+
+alias Sum = vec4f;
+
+fn term(i: u32) -> Sum { return load4(dy[i]); }

@@ -2,7 +2,7 @@
 //
 // x: [VECTORS] storage type   partial: [groups,LANES] f32, four to a vector
 // Grid: a workgroup a run.
-// @use lib/rows
+// @use lib/rows lib/long-sum
 // @const LANES:u32 ROWS:u32
 // @shape VECTORS RUN
 // @sample LANES=8 ROWS=4 VECTORS=1000 RUN=40
@@ -14,10 +14,11 @@
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
   let first = group.x * shape.RUN * LANES;
   let end = min(first + shape.RUN * LANES, shape.VECTORS);
-  var sum = vec4f();
-  for (var i = first + thread; i < end; i += LANES * ROWS) {
-    sum += load4(x[i]);
-  }
-  sum = sumRows(sum, thread);
+  let own = longSum(first + thread, LANES * ROWS, countOf(first + thread, end, LANES * ROWS));
+  let sum = sumRows(own, thread);
   if (thread < LANES) { partial[group.x * LANES + thread] = sum; }
 }
+
+alias Sum = vec4f;
+
+fn term(i: u32) -> Sum { return load4(x[i]); }

@@ -1,7 +1,7 @@
 // total = Σ partial[i] / DIVISOR
 //
 // partial: [COUNT] f32, four to a vector   total: [] f32. One workgroup, whose ROWS threads take the vectors in turn.
-// @use lib/rows
+// @use lib/rows lib/long-sum
 // @const LANES:u32 ROWS:u32
 // @shape COUNT DIVISOR
 // @sample LANES=1 ROWS=8 COUNT=5 DIVISOR=3
@@ -11,11 +11,11 @@
 
 @compute @workgroup_size(LANES * ROWS)
 fn main(@builtin(local_invocation_index) thread: u32) {
-  var sum = vec4f();
-  for (var i = thread; i < shape.COUNT; i += ROWS) {
-    sum += partial[i];
-  }
-  sum = sumRows(sum, thread);
+  let sum = sumRows(longSum(thread, ROWS, countOf(thread, shape.COUNT, ROWS)), thread);
   // The padding of a scalar is zero like any other.
   if (thread == 0u) { total = vec4f(dot(sum, vec4f(1.0)) / f32(shape.DIVISOR), 0.0, 0.0, 0.0); }
 }
+
+alias Sum = vec4f;
+
+fn term(i: u32) -> Sum { return partial[i]; }

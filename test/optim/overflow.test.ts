@@ -55,6 +55,10 @@ const LAYERS: Readonly<Record<string, Layer>> = {
   'a linear layer': {
     x: [5, 16], parameters: { weight: [8, 16], bias: [8] }, y: [5, 8], run: (x, { weight, bias }) => linear(x, weight, bias),
   },
+  // More rows than are added up at once; what is odd is in the last of them.
+  'a linear layer of many rows': {
+    x: [700, 16], parameters: { weight: [8, 16] }, y: [700, 8], run: (x, { weight }) => linear(x, weight),
+  },
   'a batch norm': {
     x: [3, 4, 5, 12], parameters: { weight: [12], bias: [12] }, y: [3, 4, 5, 12],
     run: (x, { weight, bias }) => batchNorm(x, weight, bias, {
