@@ -7,7 +7,7 @@
 //
 // hypers: [groups] Hypers   rules: [P] u32, group·4 + decays·2 + moves   scale: [] f32   foundInfinity: [] u32
 // steps: [P] u32   factors: [P] Factors
-// @use lib/adam-factors lib/optimizer-factors
+// @use lib/adam-factors lib/optimizer-factors lib/power-series
 // @shape PARAMETERS
 // @sample PARAMETERS=68
 
@@ -32,7 +32,7 @@ struct Hypers {
 fn factorsOf(parameter: u32, hyper: Hypers, decays: bool) -> Factors {
   let t = steps[parameter] + 1u;
   steps[parameter] = t;
-  let squareDebias = sqrt(1.0 - power(hyper.squareMomentum, t));
+  let squareDebias = sqrt(hyper.squareDampening * series(hyper.squareDampening, t).sum);
   return Factors(
     1.0 / scale,
     select(1.0, hyper.decay, decays),
@@ -40,18 +40,7 @@ fn factorsOf(parameter: u32, hyper: Hypers, decays: bool) -> Factors {
     hyper.dampening,
     hyper.squareMomentum,
     hyper.squareDampening,
-    hyper.lr * squareDebias / (1.0 - power(hyper.momentum, t)),
+    hyper.lr * squareDebias / (hyper.dampening * series(hyper.dampening, t).sum),
     hyper.epsilon * squareDebias,
   );
-}
-
-// By squaring: pow() may be off by more than 1 − base^t can bear when t is small.
-fn power(base: f32, exponent: u32) -> f32 {
-  var result = 1.0;
-  var square = base;
-  for (var left = exponent; left > 0u; left >>= 1u) {
-    if ((left & 1u) != 0u) { result *= square; }
-    square *= square;
-  }
-  return result;
 }

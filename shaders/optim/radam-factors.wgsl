@@ -10,7 +10,7 @@
 //
 // hypers: [groups] Hypers   rules: [P] u32, group·4 + decays·2 + moves   scale: [] f32   foundInfinity: [] u32
 // steps: [P] u32   factors: [P] Factors
-// @use lib/radam-factors lib/optimizer-factors
+// @use lib/radam-factors lib/optimizer-factors lib/power-series
 // @shape PARAMETERS
 // @sample PARAMETERS=68
 
@@ -56,36 +56,5 @@ fn factorsOf(parameter: u32, hyper: Hypers, decays: bool) -> Factors {
     rootScale,
     hyper.epsilon,
     0.0, 0.0,
-  );
-}
-
-// The terms q^j, j from 0 to length − 1, q = 1 − dampening: Σ q^j and Σ (2j + 1)·q^j.
-//
-// 1 − q^t is dampening·sum, and r is weighted / sum: the formula above takes two numbers of 2 / (1 − q) from one another
-// whose difference is about t, and would leave r − 4 three digits in f32. Here every sum is of positive numbers.
-struct Series {
-  length: f32,
-  sum: f32,
-  weighted: f32,
-}
-
-fn series(dampening: f32, length: u32) -> Series {
-  var result = Series(0.0, 0.0, 0.0);
-  var doubled = Series(1.0, 1.0, 1.0);
-  for (var left = length; left > 0u; left >>= 1u) {
-    if ((left & 1u) != 0u) { result = joined(result, doubled, dampening); }
-    doubled = joined(doubled, doubled, dampening);
-  }
-  return result;
-}
-
-// The terms of b behind those of a, where each is q^a.length times as large and its j larger by a.length. That power by
-// way of its distance from 1: repeated squaring would double its error every time.
-fn joined(a: Series, b: Series, dampening: f32) -> Series {
-  let power = 1.0 - dampening * a.sum;
-  return Series(
-    a.length + b.length,
-    a.sum + power * b.sum,
-    a.weighted + power * (b.weighted + 2.0 * a.length * b.sum),
   );
 }

@@ -68,6 +68,21 @@ test.each([false, true])('groups, kinds, odd sizes against the reference, mixed 
   }
 })
 
+test.each([0.9, 0.99, 0.9999, 0.99999])('the bias corrections are exact, squareMomentum %s', async (squareMomentum) => {
+  for (const t of [1, 2, 5, 10, 100, 1000, 10000, 100000]) {
+    const p = parameter('p', [1])
+    p.write([0])
+    const optimizer = adam({ squareMomentum, epsilon: 1e-12 })([[p]])
+    optimizer.setHypers([{ lr: 1 }])
+    const one = (value: number) => ({ shape: [1], data: Float32Array.of(value) })
+    // The state after t - 1 steps with gradients of 1: a step has the length of lr.
+    optimizer.loadState(new Map([['p.step', one(t - 1)], ['p.grad_avg', one(1 - 0.9 ** (t - 1))], ['p.sqr_avg', one(1 - squareMomentum ** (t - 1))]]))
+    setGradient(p, [1])
+    optimizer.step(f32)
+    expectClose(await read(p.value), [-1], 'f32', { name: `step ${t}` })
+  }
+})
+
 describe('a bad step', () => {
   test.each([[Infinity, 0], [-Infinity, 100], [NaN, 389]])('%s anywhere (at %i) changes nothing but the scale', async (bad, at) => {
     const a = parameter('a', [3, 130])
