@@ -175,7 +175,7 @@ async function probeCopy(gpu: Gpu, [THREADS, EACH]: readonly [number, number], r
 }
 
 async function probeLaunch(gpu: Gpu): Promise<{ launchMs: number; recordMs: number }> {
-  const x = tensor([1, 2, 3, 4], [4])
+  const x = tensor([1, 2, 3, 4], [4], 'u32')
   const y = empty(x)
   const options: LaunchOptions = { groups: 1, shape: { VECTORS: 1 }, constants: { THREADS: 64, EACH: 1 } }
   const small = () => launch('probe/copy', { x, y }, options)

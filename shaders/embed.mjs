@@ -53,8 +53,8 @@ function record(name, text, sources) {
     }
     return [constant, type]
   })
-  const bindings = [...text.matchAll(/^\s*@group\(0\)\s*@binding\((\d+)\)\s*var<(?:storage,\s*(read|read_write)|(uniform))>\s*(\w+)/gm)].map((m) => {
-    return { index: Number(m[1]), access: m[3] ?? m[2], name: m[4] }
+  const bindings = [...text.matchAll(/^\s*@group\(0\)\s*@binding\((\d+)\)\s*var<(?:storage,\s*(read|read_write)|(uniform))>\s*(\w+)\s*:\s*([^;]+);/gm)].map((m) => {
+    return { index: Number(m[1]), access: m[3] ?? m[2], name: m[4], holds: contentOf(m[5]) }
   })
   if (bindings.length === 0) throw new Error(`shaders/${name}.wgsl: no '@group(0) @binding(n) var<…> name' found`)
   const sample = Object.fromEntries(headers('sample').map((word) => {
@@ -62,6 +62,13 @@ function record(name, text, sources) {
     return [key, value === 'true' ? true : value === 'false' ? false : Number(value)]
   }))
   return [name, { text, uses, enables, constants, shape: headers('shape'), bindings, sample }]
+}
+
+/** Type of the numbers that a binding holds: the storage type of the launch, f32, u32, or those of a struct. */
+function contentOf(type) {
+  const element = type.match(/\w+/g).find((word) => word !== 'array' && word !== 'atomic')
+  if (['T4', 'T2', 'Pair', 'Group'].includes(element)) return 'storage'
+  return element.match(/^(?:vec[234])?([fu])(?:32)?$/)?.[1].concat('32') ?? 'struct'
 }
 
 /** The words of the lines `// @word …`. */

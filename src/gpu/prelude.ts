@@ -13,7 +13,13 @@ export interface ShaderSource {
   readonly constants: readonly (readonly [string, string])[]
   /** The fields of `shape`. */
   readonly shape: readonly string[]
-  readonly bindings: readonly { readonly index: number; readonly access: string; readonly name: string }[]
+  readonly bindings: readonly {
+    readonly index: number
+    readonly access: string
+    readonly name: string
+    /** Type of its numbers; `storage` is that of the launch. */
+    readonly holds: 'storage' | 'f32' | 'u32' | 'struct'
+  }[]
   readonly sample: Readonly<Record<string, number | boolean>>
 }
 

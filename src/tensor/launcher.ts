@@ -2,7 +2,7 @@ import { DtypeError } from '../base/errors.ts'
 import { formatShape } from '../base/format.ts'
 import { currentGpu } from '../gpu/device.ts'
 import type { LaunchOptions } from '../gpu/kernel.ts'
-import type { ShaderName } from '../gpu/shaders.gen.ts'
+import { shaders, type ShaderName } from '../gpu/shaders.gen.ts'
 import { allocate } from './scope.ts'
 import { vectorCount, type Spec } from './shape.ts'
 import type { Tensor } from './tensor.ts'
@@ -12,13 +12,34 @@ export function empty(spec: Spec, label?: string): Tensor {
   return allocate({ shape: spec.shape, dtype: spec.dtype }, label)
 }
 
-/** Records one dispatch of a shader. Tensors are matched to the shader's bindings by name. */
+/**
+ * Records one dispatch of a shader. Tensors are matched to the shader's bindings by name.
+ *
+ * @throws DtypeError   when a tensor is of another type than the shader declares, or than the launch's `dtype`
+ * @throws ShaderError  when bindings, sizes or constants are not those of the shader
+ */
 export function launch(name: ShaderName, bindings: Readonly<Record<string, Tensor>>, options: LaunchOptions): void {
   const { kernels, queue, tracer } = currentGpu()
+  requireTypes(name, bindings, options.dtype ?? 'f32')
   const views = Object.fromEntries(Object.entries(bindings).map(([binding, bound]) => [binding, bound.view]))
   for (const bound of Object.values(bindings)) bound.noticed = false
   const prepared = kernels.prepare(name, views, options)
   queue.launch(tracer ? tracer.withOperands(prepared, name, bindings) : prepared)
+}
+
+/** @throws DtypeError when a tensor is of another type than the shader will read it as, which would give rubbish without a word */
+function requireTypes(name: ShaderName, bindings: Readonly<Record<string, Tensor>>, storage: 'f32' | 'f16'): void {
+  for (const { name: binding, holds } of shaders[name].bindings) {
+    const bound = bindings[binding]
+    // A missing one is reported where the bind group is made. The numbers of a struct have 32 bits each.
+    const expected = holds === 'storage' ? storage : holds
+    if (!bound || bound.dtype === expected || (expected === 'struct' && bound.dtype !== 'f16')) continue
+    throw new DtypeError(name, `${binding} is of the wrong type`, {
+      given: { [binding]: bound, 'dtype of the launch': storage },
+      expected: holds === 'storage' ? `${storage}, as the launch says` : `${holds === 'struct' ? 'f32 or u32' : holds}, whatever the dtype of the launch`,
+      fix: holds === 'storage' ? 'launch with the dtype of the tensors, as elementwise(tensor) has it, or cast the tensor' : 'cast the tensor',
+    })
+  }
 }
 
 /** Copies the numbers of one tensor to another of the same size in bytes. */
