@@ -205,6 +205,15 @@ describe('DEBUG=3', () => {
     expect(figures(seen).std).toBeCloseTo(std, 3)
   })
 
+  test('of many like numbers', async () => {
+    const { other, launches } = await open({ DEBUG: '3' })
+    const count = 2 ** 24
+    // Every thread measures distances from its first number, 0.
+    scope(() => relu(tensor(Float32Array.from({ length: count }, (_, i) => (i < 1024 ? 0 : 0.1)), [count])))
+    await other.queue.finished()
+    expect(figures(launches()[1]).mean).toBe(0.099994)
+  })
+
   test('of a tensor of one number, and of less than a vector', async () => {
     const { other, launches } = await open({ DEBUG: '3' })
     scope(() => {

@@ -12,12 +12,17 @@
 
 struct Found { finite: u32, others: u32, least: f32, most: f32, origin: f32, sum: f32, squares: f32, none: u32 }
 
+const RUN = 256u;
+
 @group(0) @binding(0) var<storage, read> x: array<u32>;
 @group(0) @binding(1) var<storage, read_write> found: array<Found>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
   var mine = Found();
+  // Sums of the last numbers, fewer than RUN: one f32 would stray where many like numbers are added one by one.
+  var sum = 0.0;
+  var squares = 0.0;
   for (var i = id.x; i < shape.COUNT; i += groups.x * 64u) {
     if (i % shape.STORED >= shape.LAST) { continue; }
     var bits = 0u;
@@ -43,8 +48,16 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     mine.least = min(mine.least, value);
     mine.most = max(mine.most, value);
     let distance = value - mine.origin;
-    mine.sum += distance;
-    mine.squares += distance * distance;
+    sum += distance;
+    squares += distance * distance;
+    if (mine.finite % RUN == 0u) {
+      mine.sum += sum;
+      mine.squares += squares;
+      sum = 0.0;
+      squares = 0.0;
+    }
   }
+  mine.sum += sum;
+  mine.squares += squares;
   found[id.x] = mine;
 }
