@@ -101,6 +101,18 @@ export class BufferPool {
     this.arena = undefined
   }
 
+  /**
+   * Opens an arena again, its unused buffers in the order in which they were first acquired: work that acquires and
+   * releases as the recorded work did gets the same buffers.
+   */
+  reopenArena(arena: Arena): void {
+    if (this.arena) throw new Error('reopenArena: one is open already')
+    const unused = new Set([...arena.free.values()].flat())
+    arena.free.clear()
+    for (const buffer of [...arena.owned].reverse()) if (unused.has(buffer)) put(arena.free, buffer)
+    this.arena = arena
+  }
+
   /** Gives the buffers of an arena back to the pool; those still in use go back when they are released. */
   disband(arena: Arena): void {
     if (!this.arenas.delete(arena)) return

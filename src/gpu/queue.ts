@@ -18,7 +18,7 @@ export interface Launch {
   readonly operands?: readonly Operand[]
 }
 
-type Command =
+export type Command =
   | { readonly kind: 'launch'; readonly launch: Launch }
   | { readonly kind: 'copy'; readonly source: BufferView; readonly target: BufferView }
   | { readonly kind: 'clear'; readonly view: BufferView }

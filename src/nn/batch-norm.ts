@@ -30,6 +30,7 @@ const EPSILON = 1e-5
  * Source: Ioffe & Szegedy 2015, arXiv:1502.03167; torch.nn.BatchNorm2d.
  */
 export class BatchNorm extends Module {
+  static override readonly replayable: boolean = true
   readonly weight: Parameter
   readonly bias: Parameter
   readonly runningMean: StateTensor

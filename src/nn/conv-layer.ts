@@ -27,6 +27,7 @@ export interface ConvLayerOptions extends ConvOptions {
  * @throws OptionError  when there is no such activation
  */
 export class ConvLayer extends Module {
+  static override readonly replayable: boolean = true
   readonly conv: Conv
   readonly norm: BatchNorm
   private readonly activation: Activation

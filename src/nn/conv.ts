@@ -25,6 +25,7 @@ export interface ConvOptions {
  * Source: torch.nn.Conv2d as fastai layers.py, ConvLayer, makes it before a batch norm.
  */
 export class Conv extends Module {
+  static override readonly replayable: boolean = true
   readonly weight: Parameter
   private readonly stride: number
   private readonly pad: number

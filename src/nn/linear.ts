@@ -15,6 +15,7 @@ import { layerRow, type LayerRow } from './summary.ts'
  * x [N,K] f16 | f32 → [N,O] as x; weight [O,K], bias [O]. The bias starts at 0 (fastai vision/models/xresnet.py, init_cnn).
  */
 export class Linear extends Module {
+  static override readonly replayable: boolean = true
   readonly weight: Parameter
   readonly bias: Parameter
 

@@ -6,6 +6,8 @@ import { layerRow, type LayerRow } from './summary.ts'
 
 /** The largest of every 2×2 pixels, blurred and halved in size; see `maxBlurPool`. x [N,H,W,C] → [N,⌊H/2⌋,⌊W/2⌋,C]. */
 export class MaxBlurPool extends Module {
+  static override readonly replayable: boolean = true
+
   forward(x: Tensor): Tensor {
     return maxBlurPool(x)
   }

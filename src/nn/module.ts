@@ -18,6 +18,12 @@ export interface Architecture {
  * there, joined with dots, are the paths of a checkpoint.
  */
 export abstract class Module {
+  /**
+   * True if `forward` launches the same work for every batch of a shape and decides nothing in TypeScript (by random
+   * numbers, a count of calls, a schedule): then training steps are recorded once and replayed without calling it. Not
+   * inherited by classes that add code of their own: such a class says so itself. Default false
+   */
+  static readonly replayable: boolean = false
   /** Given by the function that made it, where it has a name. */
   architecture: Architecture | undefined
   private readonly ownParameters: Parameter[] = []
@@ -42,6 +48,22 @@ export abstract class Module {
 
   eval(): this {
     return this.setTraining(false)
+  }
+
+  /** This module and all below. */
+  modules(): readonly Module[] {
+    return [this, ...this.ownChildren.flatMap(([, child]) => child.modules())]
+  }
+
+  /** True if the code of this module, without those below, is that of a `replayable` class. */
+  get replayable(): boolean {
+    if (Object.hasOwn(this, 'forward')) return false
+    for (let type = Object.getPrototypeOf(this) as object; type !== Module.prototype; type = Object.getPrototypeOf(type) as object) {
+      if (Object.hasOwn(type.constructor, 'replayable')) return (type.constructor as typeof Module).replayable
+      // Code of its own, which may decide.
+      if (Object.getOwnPropertyNames(type).some((name) => name !== 'constructor')) return false
+    }
+    return false
   }
 
   /** Modules directly below, with their names. */

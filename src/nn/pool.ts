@@ -8,6 +8,7 @@ import { layerRow, type LayerRow } from './summary.ts'
 
 /** The largest of each window. x [N,H,W,C] → [N,H′,W′,C], H′ = ⌊(H + 2·pad − window) / stride⌋ + 1. */
 export class MaxPool extends Module {
+  static override readonly replayable: boolean = true
   private readonly options: { readonly window: number; readonly stride: number; readonly pad: number }
 
   constructor(options: { readonly window: number; readonly stride: number; readonly pad: number }) {
@@ -31,6 +32,7 @@ export class MaxPool extends Module {
  * pixels there are. x [N,H,W,C] → [N,⌈H/stride⌉,⌈W/stride⌉,C]. Source: torch.nn.AvgPool2d(stride, ceil_mode=True).
  */
 export class AvgPool extends Module {
+  static override readonly replayable: boolean = true
   private readonly stride: number
 
   constructor(stride: number) {
@@ -50,6 +52,8 @@ export class AvgPool extends Module {
 
 /** The mean over height and width. x [N,H,W,C] → [N,C]. */
 export class GlobalAvgPool extends Module {
+  static override readonly replayable: boolean = true
+
   forward(x: Tensor): Tensor {
     return globalAvgPool(x)
   }

@@ -16,6 +16,7 @@ export interface SequentialOptions {
 
 /** Layers one after the other. They are called `0`, `1`, …, unless they are given with names. */
 export class Sequential extends Module {
+  static override readonly replayable: boolean = true
   readonly layers: readonly Module[]
   private readonly recomputed: readonly (readonly [number, number])[]
 

@@ -51,6 +51,7 @@ const EXTRA_STAGE_WIDTH = 256
  * Source: fastai layers.py, ResBlock.
  */
 export class ResBlock extends Module {
+  static override readonly replayable: boolean = true
   readonly convpath: Sequential
   readonly idpath: Sequential
   private readonly before: readonly ConvLayer[]

@@ -38,6 +38,7 @@ export interface Algorithm {
  * one over all numbers (one a chunk, where they do not fit one binding).
  */
 export class FlatOptimizer implements Optimizer {
+  readonly replayable = true
   readonly groups: readonly (readonly Trainable[])[]
   private readonly algorithm: Algorithm
   private readonly flat: FlatParameters

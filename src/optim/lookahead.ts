@@ -73,6 +73,10 @@ class Lookahead implements Optimizer {
     this.noHalves = keep(zeros([4]))
   }
 
+  get replayable(): boolean {
+    return this.fast.replayable === true
+  }
+
   get groups(): readonly (readonly Trainable[])[] {
     return this.fast.groups
   }

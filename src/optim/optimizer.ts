@@ -30,6 +30,8 @@ export interface Hypers {
  * One training step: `setHypers` · forward · `backward(loss, scaler.scale)` · `step(scaler)` · `zeroGradients`.
  */
 export interface Optimizer {
+  /** `step` and `zeroGradients` launch the same work at every step, so that a recorded one can be replayed. Default false */
+  readonly replayable?: boolean
   /** Parameters that share hyper-parameters, in the order of the network. */
   readonly groups: readonly (readonly Trainable[])[]
   /** What the next step will use, a group each. */

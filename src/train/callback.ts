@@ -64,7 +64,8 @@ export interface Callback
   readonly prepareBatch?: (learner: Learner, batch: Batch) => void
   /**
    * Its handlers within a step launch the same every time and write nothing, so that a step recorded once can be
-   * replayed without calling them (`afterBatch` is always called). Default false: then steps are not replayed.
+   * replayed without calling them (`afterBatch` is always called). Default false: then steps are not replayed. Copies
+   * of built-in callbacks, `{ ...mixUp(), beforeBackward }`, have code of their own and say it again.
    */
   readonly replayable?: boolean
   /** Which batches it is told of. Default both */

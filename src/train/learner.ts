@@ -29,6 +29,7 @@ import { checkedMetrics, type Metric } from './metrics.ts'
 import { parameterGroups, type Groups } from './parameter-groups.ts'
 import { Predictor, type Prediction } from './predictor.ts'
 import { Recorder } from './recorder.ts'
+import { partsThatDecide } from './replay.ts'
 import { restoreLearner, saveLearner, type SaveOptions } from './save-load.ts'
 import { loopText } from './show-loop.ts'
 import { testTimeAugmentation, type TtaOptions, type TtaPair, type TtaPairOptions } from './tta.ts'
@@ -318,12 +319,14 @@ export class Learner {
     const input = await loaders.inputShape()
     const parameters = model.parameters()
     const trainable = parameters.filter(({ leaf }) => leaf.trainable)
+    const deciding = partsThatDecide(this)
     const count = (some: readonly Parameter[]) => some.reduce((sum, parameter) => sum + parameter.count, 0)
     const text = [
       `input [${input.join(',')}], ${this.precision === 'mixed' ? 'f16' : 'f32'}`,
       model.summary(input),
       `${count(trainable)} of ${count(parameters)} parameters are trainable`,
       `loss: ${loss.name}`,
+      ...(deciding.length > 0 ? [`steps are not replayed, as these may decide at each: ${deciding.join(', ')}`] : []),
       `callbacks: ${callbacks.map(({ name }) => name).join(', ')}`,
     ].join('\n')
     for (const line of text.split('\n')) this.platform.log(line)

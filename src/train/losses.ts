@@ -3,10 +3,16 @@ import type { Targets } from '../data/batch.ts'
 import { softmax } from '../ops/softmax.ts'
 import { softmaxCrossEntropy } from '../ops/cross-entropy.ts'
 import type { Tensor } from '../tensor/tensor.ts'
+import { replayable } from './replayable.ts'
 
 /** What training makes small, and how the model's outputs become probabilities. */
 export interface Loss {
   readonly name: string
+  /**
+   * `mean` launches the same work for every batch of a shape and decides nothing in TypeScript, so that a training step
+   * recorded once can be replayed without calling it. Default false: then steps are not replayed
+   */
+  readonly replayable?: boolean
   /** The mean over a batch, [] f32: what training descends. Outputs [N,K] f32. */
   mean(outputs: Tensor, targets: Targets): Tensor
   /** The loss of every item, [N] f32: what validation adds up. */
@@ -60,10 +66,10 @@ export function smoothedLabels(classes: number, eps: number, target: number): nu
 }
 
 function smoothedCrossEntropy(name: string, smoothing: number): Loss {
-  return {
+  return replayable({
     name,
     mean: (outputs, targets) => softmaxCrossEntropy(outputs, targets, { smoothing, reduction: 'mean' }),
     each: (outputs, targets) => softmaxCrossEntropy(outputs, targets, { smoothing, reduction: 'none' }),
     probabilities: softmax,
-  }
+  })
 }

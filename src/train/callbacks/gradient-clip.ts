@@ -1,6 +1,7 @@
 import { OptionError } from '../../base/errors.ts'
 import { clipGradients } from '../../optim/clip.ts'
 import type { Callback } from '../callback.ts'
+import { replayable } from '../replayable.ts'
 
 /**
  * Shortens the gradients of every step to a largest norm, that of all of them together (see optim/clip.ts).
@@ -13,13 +14,12 @@ export function gradientClip(maxNorm = 1): Callback {
   if (!(maxNorm > 0 && maxNorm < Infinity)) {
     throw new OptionError('gradientClip', 'maxNorm is out of range', { given: { maxNorm }, expected: 'above 0' })
   }
-  return {
+  return replayable({
     name: 'gradientClip',
     order: 11,
     runsOn: 'train',
-    replayable: true,
     beforeStep({ optimizer, scaler }) {
       if (optimizer && scaler) clipGradients(optimizer, maxNorm, scaler)
     },
-  }
+  })
 }

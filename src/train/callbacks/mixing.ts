@@ -4,6 +4,7 @@ import { keep, release } from '../../tensor/scope.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import { upload, zeros } from '../../tensor/transfer.ts'
 import type { Callback } from '../callback.ts'
+import { replayable } from '../replayable.ts'
 
 /** A batch of N pictures of P × Q pixels, as the network sees them. */
 export interface MixShape {
@@ -59,11 +60,10 @@ export function mixing({ name, draw, apply }: Mixing): Callback {
     if (tensors) for (const made of Object.values(tensors)) release(made)
     tensors = undefined
   }
-  return {
+  return replayable({
     name,
     order: 0,
     runsOn: 'train',
-    replayable: true,
     beforeFit({ loaders }) {
       if (loaders.train.batchSize > 1) return
       throw new OptionError(name, 'a batch of one has nobody to be mixed with', {
@@ -91,7 +91,7 @@ export function mixing({ name, draw, apply }: Mixing): Callback {
       release(input)
     },
     afterFit: forget,
-  }
+  })
 }
 
 /** @throws OptionError unless Beta(alpha, alpha) is a distribution */
