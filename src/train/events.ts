@@ -18,7 +18,9 @@ const STEP_PARTS = {
 
 /** Tells the callbacks of an event between steps, one after the other. */
 export async function announce(learner: Learner, event: LoopEvent): Promise<void> {
-  for (const callback of learner.callbacks) await callback[event]?.(learner)
+  for (const callback of learner.callbacks) {
+    if (callback[event]) await learner.occupancy.pauses(() => callback[event]?.(learner))
+  }
 }
 
 /** Tells the callbacks that hear of such batches of an event within a step. */

@@ -26,6 +26,7 @@ import { crossEntropy, type Loss } from './losses.ts'
 import { evaluate, predictItems, requireLabels, runFit, type Evaluation, type ItemPredictions } from './loop.ts'
 import { LossReader } from './loss-reader.ts'
 import { checkedMetrics, type Metric } from './metrics.ts'
+import { Occupancy } from './occupancy.ts'
 import { parameterGroups, type Groups } from './parameter-groups.ts'
 import { Predictor, type Prediction } from './predictor.ts'
 import { Recorder } from './recorder.ts'
@@ -80,10 +81,16 @@ export class Learner {
   /** The user has asked to stop (Ctrl-C): the fit ends within a step, and says so here. */
   interrupted = false
 
+  /** True while items are predicted otherwise than for the validation of a fit. */
+  evaluating = false
+  readonly occupancy = new Occupancy()
+
   private readonly makeOptimizer: OptimizerFactory
   private readonly groupsOf: Groups
   private fitted: Loaders | undefined
-  private fitting = false
+  /** Calls that Ctrl-C ends, and how to stop listening for it. */
+  private interruptible = 0
+  private stopListening: (() => void) | undefined
 
   constructor(loaders: Loaders, model: Module, options: LearnerOptions = {}) {
     this.loaders = loaders
@@ -106,13 +113,16 @@ export class Learner {
     return this.loaders.platform
   }
 
-  /** Trains in mixed precision from now on: activations in f16. */
+  /** Trains in mixed precision from now on: activations in f16. @throws OptionError  while a fit is going on */
   toFp16(): this {
+    this.occupancy.requireNoFit('toFp16')
     this.precision = 'mixed'
     return this
   }
 
+  /** @throws OptionError  while a fit is going on */
   toFp32(): this {
+    this.occupancy.requireNoFit('toFp32')
     this.precision = 'f32'
     return this
   }
@@ -124,14 +134,8 @@ export class Learner {
    * @throws ShapeError  when the model has fewer outputs than there are labels
    * @throws DeviceError  when a batch needs a larger tensor than the adapter can bind, with the batch size that fits
    */
-  async fit(epochs: number, lr: LearningRate = this.lr, options: FitOptions = {}): Promise<void> {
-    if (this.fitting) throw new OptionError('fit', 'a fit of this learner is going on', { fix: 'await it before the next' })
-    this.fitting = true
-    try {
-      await this.fitAlone(epochs, lr, options)
-    } finally {
-      this.fitting = false
-    }
+  fit(epochs: number, lr: LearningRate = this.lr, options: FitOptions = {}): Promise<void> {
+    return this.asFit('fit', () => this.fitAlone(epochs, lr, options))
   }
 
   private async fitAlone(epochs: number, lr: LearningRate, options: FitOptions): Promise<void> {
@@ -158,58 +162,69 @@ export class Learner {
     optimizer.zeroGradients()
     if (this.precision === 'mixed') optimizer.keepHalves()
     this.epochs = epochs
-    await this.untilInterrupted(async () => {
-      const before = this.callbacks
-      this.callbacks = sortCallbacks([...before, ...(options.callbacks ?? []), ...this.checkpointsOf(epochs, lr, options)])
-      // A new scale for every fit, as fastai's.
-      const scaler = new LossScaler({ mixed: this.precision === 'mixed' })
-      const losses = new LossReader()
-      this.scaler = scaler
-      try {
-        await tuneKernels(this)
-        await runFit(this, scaler, losses)
-      } finally {
-        this.callbacks = before
-        this.scaler = undefined
-        scaler.close()
-        losses.close()
-      }
-    })
+    const before = this.callbacks
+    this.callbacks = sortCallbacks([...before, ...(options.callbacks ?? []), ...this.checkpointsOf(epochs, lr, options)])
+    // A new scale for every fit, as fastai's.
+    const scaler = new LossScaler({ mixed: this.precision === 'mixed' })
+    const losses = new LossReader()
+    this.scaler = scaler
+    try {
+      if (!this.interrupted) await tuneKernels(this)
+      await runFit(this, scaler, losses)
+    } finally {
+      this.callbacks = before
+      this.scaler = undefined
+      scaler.close()
+      losses.close()
+    }
   }
 
   /** Trains with one cycle of learning rate and momentum over all epochs (see `oneCycle`). @throws as `fit` */
-  async fitOneCycle(epochs: number, lrMax: LearningRate = this.lr, options: FitOneCycleOptions = {}): Promise<void> {
+  fitOneCycle(epochs: number, lrMax: LearningRate = this.lr, options: FitOneCycleOptions = {}): Promise<void> {
+    return this.asFit('fitOneCycle', () => this.oneCycleAlone(epochs, lrMax, options))
+  }
+
+  private async oneCycleAlone(epochs: number, lrMax: LearningRate, options: FitOneCycleOptions): Promise<void> {
     const optimizer = this.openOptimizer(options.resetOptimizer)
     const cycles = this.ratesOf(lrMax, optimizer).map((rate) => oneCycle(rate, { moms: this.momentums, ...options }))
     await this.fitScheduled(epochs, lrMax, cycles, options)
   }
 
   /** Trains at a constant learning rate that falls along a cosine at the end (see `flatCos`). @throws as `fit` */
-  async fitFlatCos(epochs: number, lr: LearningRate = this.lr, options: FitFlatCosOptions = {}): Promise<void> {
-    const optimizer = this.openOptimizer(options.resetOptimizer)
-    const schedules = this.ratesOf(lr, optimizer).map((rate) => ({ lr: flatCos(rate, options) }))
-    await this.fitScheduled(epochs, lr, schedules, options)
+  fitFlatCos(epochs: number, lr: LearningRate = this.lr, options: FitFlatCosOptions = {}): Promise<void> {
+    return this.asFit('fitFlatCos', async () => {
+      const optimizer = this.openOptimizer(options.resetOptimizer)
+      const schedules = this.ratesOf(lr, optimizer).map((rate) => ({ lr: flatCos(rate, options) }))
+      await this.fitScheduled(epochs, lr, schedules, options)
+    })
   }
 
   /**
    * Trains the last parameter group first, then, at half the learning rate, everything. With one group, as from
-   * scratch, nothing is frozen in the first part; the optimizer forgets its averages before both.
+   * scratch, nothing is frozen in the first part, which a line says; the optimizer forgets its averages before both.
    *
    * @param options.pctStart, options.div  of the second part. Default 0.3 and 5
    * Source: fastai callback/schedule.py, fine_tune.
    */
-  async fineTune(epochs: number, baseLr = 2e-3, options: FineTuneOptions = {}): Promise<void> {
+  fineTune(epochs: number, baseLr = 2e-3, options: FineTuneOptions = {}): Promise<void> {
+    return this.asFit('fineTune', () => this.fineTuneAlone(epochs, baseLr, options))
+  }
+
+  private async fineTuneAlone(epochs: number, baseLr: number, options: FineTuneOptions): Promise<void> {
     const { freezeEpochs = 1, lrMult = 100, pctStart = 0.3, div = 5, ...both } = options
     const lr = { start: baseLr / 2 / lrMult, stop: baseLr / 2 }
     const { checkpoint, resume = false } = options
     const pastFirst = resume && checkpoint !== undefined && (await isCheckpointOf(this, checkpoint, lr))
     if (!pastFirst) {
-      this.freeze()
-      await this.fitOneCycle(freezeEpochs, { stop: baseLr }, { pctStart: 0.99, ...both })
+      if (this.openOptimizer().groups.length === 1) {
+        this.platform.log('fineTune: the learner has one parameter group, so nothing is frozen; to train the head first: { groups: xresnetGroups }')
+      }
+      this.freezeGroups(-1)
+      await this.oneCycleAlone(freezeEpochs, { stop: baseLr }, { pctStart: 0.99, ...both })
       if (this.interrupted) return
     }
-    this.unfreeze()
-    await this.fitOneCycle(epochs, lr, { pctStart, div, ...both, resetOptimizer: false, resume: pastFirst })
+    this.freezeGroups(0)
+    await this.oneCycleAlone(epochs, lr, { pctStart, div, ...both, resetOptimizer: false, resume: pastFirst })
   }
 
   /**
@@ -218,28 +233,38 @@ export class Learner {
    *
    * @throws as `fit`, and OptionError when these are no counts
    */
-  async fitSgdr(cycles: number, cycleLength: number, options: FitSgdrOptions = {}): Promise<void> {
-    const { lrMax = this.lr, cycleMult = 2 } = options
-    const optimizer = this.openOptimizer(options.resetOptimizer)
-    const { epochs, at } = sgdr(cycles, cycleLength, cycleMult)
-    const schedules = this.ratesOf(lrMax, optimizer).map((rate) => ({ lr: at(rate) }))
-    await this.fitScheduled(epochs, lrMax, schedules, options)
+  fitSgdr(cycles: number, cycleLength: number, options: FitSgdrOptions = {}): Promise<void> {
+    return this.asFit('fitSgdr', async () => {
+      const { lrMax = this.lr, cycleMult = 2 } = options
+      const optimizer = this.openOptimizer(options.resetOptimizer)
+      const { epochs, at } = sgdr(cycles, cycleLength, cycleMult)
+      const schedules = this.ratesOf(lrMax, optimizer).map((rate) => ({ lr: at(rate) }))
+      await this.fitScheduled(epochs, lrMax, schedules, options)
+    })
   }
 
   /** Which learning rate is good: trains while it rises, and puts everything back (see callbacks/lr-finder.ts). */
   lrFind<Name extends SuggestionName = 'valley'>(options: LrFindOptions<Name> = {}): Promise<LrSearch<Name>> {
-    return findLearningRate(this, options)
+    return this.asFit('lrFind', () => findLearningRate(this, options, (...fit) => this.fitAlone(...fit)))
   }
 
-  /** Freezes the groups before number n (negative: from the end), and makes the optimizer forget its averages. */
+  /**
+   * Freezes the groups before number n (negative: from the end), and makes the optimizer forget its averages.
+   *
+   * @throws OptionError  in the middle of a fit
+   */
   freezeTo(n: number): void {
-    const optimizer = this.openOptimizer()
-    optimizer.freezeTo(n)
-    optimizer.clearState()
+    this.occupancy.requireFree('freezeTo')
+    this.freezeGroups(n)
   }
 
-  /** Freezes all groups but the last. */
+  /** Freezes all groups but the last. @throws OptionError  when there is only one, and as `freezeTo` */
   freeze(): void {
+    if (this.openOptimizer().groups.length === 1) {
+      throw new OptionError('freeze', 'the learner has one parameter group, so that nothing would be frozen', {
+        fix: 'divide the model: new Learner(loaders, model, { groups: xresnetGroups }), or a function of your own',
+      })
+    }
     this.freezeTo(-1)
   }
 
@@ -251,24 +276,29 @@ export class Learner {
    * Loss and metrics on the validation items, or those of another loader. Transforms do what they do in validation, also
    * on `loaders.train`, where fastai would draw at random as in training.
    *
-   * @throws OptionError  when the items have no labels (see `Loaders.test`)
+   * @throws OptionError  when the items have no labels (see `Loaders.test`), or in the middle of a fit
    */
   validate(loader: Loader = this.loaders.valid): Promise<Evaluation> {
-    return this.untilInterrupted(() => evaluate(this, loader))
+    return this.asEvaluation('validate', () => evaluate(this, loader))
   }
 
-  /** Probabilities for the validation items, or those of another loader, each once and in its order. Transformed as by `validate` */
+  /**
+   * Probabilities for the validation items, or those of another loader, each once and in its order. Transformed as by
+   * `validate`.
+   *
+   * @throws OptionError  in the middle of a fit
+   */
   getPredictions(options: { readonly loader?: Loader } = {}): Promise<ItemPredictions> {
     const { loader = this.loaders.valid } = options
     const probabilities = (outputs: Tensor) => this.loss.probabilities(outputs)
-    return this.untilInterrupted(() => predictItems(this, loader, {}, probabilities))
+    return this.asEvaluation('getPredictions', () => predictItems(this, loader, {}, probabilities))
   }
 
-  /** Probabilities for the validation items, averaged over random transforms (see tta.ts). */
+  /** Probabilities for the validation items, averaged over random transforms (see tta.ts). @throws OptionError  in the middle of a fit */
   tta(options?: TtaOptions): Promise<ItemPredictions>
   tta(options: TtaPairOptions): Promise<TtaPair>
   tta(options: TtaOptions | TtaPairOptions = {}): Promise<ItemPredictions | TtaPair> {
-    return this.untilInterrupted(() => testTimeAugmentation(this, options))
+    return this.asEvaluation('tta', () => testTimeAugmentation(this, options))
   }
 
   /** What is on an image file, transformed as in validation. @throws DataError when it cannot be decoded */
@@ -282,19 +312,21 @@ export class Learner {
    *
    * For PyTorch's load_state_dict(strict=True) write `{ withOptimizer: false }`, or leave out there what begins with
    * `optimizer.`: test/golden/load_weights.py does.
+   *
+   * @throws OptionError  in the middle of a fit, whose steps would change a part of the weights meanwhile
    */
   save(path: string, options?: SaveOptions): Promise<void> {
-    return saveLearner(this, path, options)
+    return this.asEvaluation('save', () => saveLearner(this, path, options))
   }
 
   /** Takes over what `save`, a checkpoint or PyTorch has written. @throws DataError when it does not fit, and changes nothing */
   load(path: string, options?: SaveOptions): Promise<void> {
-    return restoreLearner(this, path, options)
+    return this.asEvaluation('load', () => restoreLearner(this, path, options))
   }
 
   /** Writes one file with all that prediction takes, for `loadLearner` and the command `predict` (see export.ts). */
   export(path: string): Promise<void> {
-    return exportLearner(this, path)
+    return this.asEvaluation('export', () => exportLearner(this, path))
   }
 
   /**
@@ -345,7 +377,7 @@ export class Learner {
 
   private fitScheduled(epochs: number, lr: LearningRate, groups: readonly GroupSchedules[], options: FitOptions): Promise<void> {
     const callbacks = [scheduler(groups), ...(options.callbacks ?? [])]
-    return this.fit(epochs, lr, { ...options, callbacks, resetOptimizer: false })
+    return this.fitAlone(epochs, lr, { ...options, callbacks, resetOptimizer: false })
   }
 
   private checkpointsOf(epochs: number, lr: LearningRate, options: FitOptions): Callback[] {
@@ -366,14 +398,45 @@ export class Learner {
     return typeof lr === 'number' ? new Array<number>(length).fill(lr) : learningRates(lr, length)
   }
 
-  /** Listens for Ctrl-C while the work goes on. */
+  private freezeGroups(n: number): void {
+    const optimizer = this.openOptimizer()
+    optimizer.freezeTo(n)
+    optimizer.clearState()
+  }
+
+  private asFit<Result>(where: string, work: () => Promise<Result>): Promise<Result> {
+    return this.untilInterrupted(() => this.occupancy.fits(where, work))
+  }
+
+  /** Work that reads the model or replaces its weights; a fit that waits for it goes on in the mode that it was in. */
+  private asEvaluation<Result>(where: string, work: () => Promise<Result>): Promise<Result> {
+    return this.untilInterrupted(() => this.occupancy.evaluates(where, async () => {
+      const { training, batchCount, iteration, model } = this
+      const modelTraining = model.training
+      this.evaluating = true
+      try {
+        return await work()
+      } finally {
+        this.evaluating = false
+        if (this.occupancy.fitting) {
+          Object.assign(this, { training, batchCount, iteration })
+          if (modelTraining) model.train()
+          else model.eval()
+        }
+      }
+    }))
+  }
+
+  /** Listens for Ctrl-C while the work goes on; within work that is listened to already it belongs to that. */
   private async untilInterrupted<Result>(work: () => Promise<Result>): Promise<Result> {
-    this.interrupted = false
-    const unsubscribe = this.platform.onInterrupt(() => this.interrupt())
+    if (this.interruptible++ === 0) {
+      this.interrupted = false
+      this.stopListening = this.platform.onInterrupt(() => this.interrupt())
+    }
     try {
       return await work()
     } finally {
-      unsubscribe()
+      if (--this.interruptible === 0) this.stopListening?.()
     }
   }
 }

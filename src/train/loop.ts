@@ -40,6 +40,7 @@ export async function runFit(learner: Learner, scaler: LossScaler, losses: LossR
   await within(learner, 'fit', async () => {
     // Where it goes on from a checkpoint the first epoch is a later one.
     for (; learner.epoch < learner.epochs; learner.epoch++) {
+      stopIfAsked(learner)
       learner.evaluation = undefined
       await within(learner, 'epoch', async () => {
         await within(learner, 'train', () => trainEpoch(learner, scaler, losses))

@@ -196,7 +196,7 @@ describe('interrupting', () => {
     expect(learner.interrupted).toBe(true)
     expect(learner.recorder.rows.map(({ epoch }) => epoch)).toEqual([0])
     expect(learner.trainIteration).toBe(11)
-    expect(lines.at(-1)).toBe('interrupted in epoch 1 of 0 … 4; the epochs before it are kept')
+    expect(lines.at(-1)).toBe('interrupted in epoch 1: 1 of 5 epochs are done and kept')
     // What comes after it begins anew.
     await learner.validate()
     expect(learner.interrupted).toBe(false)

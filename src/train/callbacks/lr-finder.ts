@@ -1,6 +1,7 @@
 import { OptionError } from '../../base/errors.ts'
 import { Cancel, Interrupted, type Callback, type StepLoss } from '../callback.ts'
 import type { Learner } from '../learner.ts'
+import type { FitOptions } from '../learner-options.ts'
 import {
   minimum, searchCurve, searchLength, searchRates, slide, steep, valley, type LrCurve, type Suggestion,
 } from '../lr-find.ts'
@@ -32,12 +33,13 @@ export interface LrSearch<Name extends SuggestionName = SuggestionName> extends 
  * Trains for some steps while the learning rate rises, and reads off the curve of losses which one is good. Then the
  * model, the optimizer and the random numbers to come are again what they were.
  *
+ * @param fit  trains, as `Learner.fit`
  * @throws OptionError  when there is nothing to search, or no such suggestion, or the search ended too early to suggest anything
  * @throws Interrupted  when it was interrupted; everything is put back then too
  * Source: fastai callback/schedule.py, lr_find.
  */
 export async function findLearningRate<Name extends SuggestionName>(
-  learner: Learner, options: LrFindOptions<Name>,
+  learner: Learner, options: LrFindOptions<Name>, fit: (epochs: number, lr: number, options: FitOptions) => Promise<void>,
 ): Promise<LrSearch<Name>> {
   const { startLr = 1e-7, endLr = 10, steps = 100, stopWhenDiverged = true } = options
   const suggest = options.suggest ?? (['valley'] as unknown as readonly Name[])
@@ -50,7 +52,7 @@ export async function findLearningRate<Name extends SuggestionName>(
   const restore = await remember(learner)
   learner.callbacks = callbacks.filter(({ duringLrFind = true }) => duringLrFind)
   try {
-    await learner.fit(Math.floor(steps / Math.max(1, loaders.train.batchCount)) + 1, startLr, { callbacks: [finder] })
+    await fit(Math.floor(steps / Math.max(1, loaders.train.batchCount)) + 1, startLr, { callbacks: [finder] })
   } finally {
     learner.callbacks = callbacks
     restore()

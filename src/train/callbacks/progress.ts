@@ -5,9 +5,12 @@ import { cells, columnNames, tableLine } from '../recorder.ts'
 
 /** The status is rewritten no more often: nobody reads faster. */
 const STATUS_EVERY_MS = 100
+/** Where there is no terminal to rewrite a line of, one is printed that often: short epochs have none, a log of hours stays readable. */
+const LINE_EVERY_MS = 30_000
 
 /**
- * Prints the table of epochs, and where there is a terminal a line that says how far the present one is.
+ * Prints the table of epochs, and how far the present one is: in a terminal in a line that is rewritten, elsewhere in a
+ * line every half minute.
  *
  * Source: fastai callback/progress.py, ProgressCallback; fastprogress.
  */
@@ -33,13 +36,18 @@ export class Progress implements Callback {
   }
 
   afterBatch(learner: Learner): void {
-    const { platform, epoch, epochs, training, iteration, batchCount, recorder, loaders } = learner
+    const { platform, epoch, epochs, training, evaluating, iteration, batchCount, recorder, loaders } = learner
+    // Nothing else says that one begins, or is over.
+    if (evaluating && iteration === 0) this.begin(learner)
+    if (evaluating && iteration + 1 === batchCount) return platform.status?.('')
     const now = platform.now()
-    if (!platform.status || now - this.lastMs < STATUS_EVERY_MS) return
+    const every = platform.status ? STATUS_EVERY_MS : LINE_EVERY_MS
+    if (now - this.lastMs < every) return
     this.lastMs = now
-    platform.status(
+    const say = platform.status ?? platform.log
+    say(
       statusLine({
-        what: training ? `epoch ${epoch + 1}/${epochs}` : `epoch ${epoch + 1}/${epochs} valid`,
+        what: evaluating ? 'valid' : `epoch ${epoch + 1}/${epochs}${training ? '' : ' valid'}`,
         done: iteration + 1,
         count: batchCount,
         elapsedMs: now - this.startMs,
@@ -54,9 +62,12 @@ export class Progress implements Callback {
     if (row) platform.log(tableLine(this.names, cells(row)))
   }
 
-  afterCancelFit({ platform, interrupted, epoch, epochs }: Learner): void {
-    const how = interrupted ? 'interrupted' : 'ended early'
-    platform.log(`${how} in epoch ${epoch} of 0 … ${epochs - 1}; the epochs before it are kept`)
+  afterCancelFit({ platform, interrupted, epoch, epochs, recorder }: Learner): void {
+    const whole = recorder.rows.at(-1)?.epoch === epoch
+    const done = whole ? epoch + 1 : epoch
+    // With all epochs done nothing was left out.
+    if (done >= epochs) return
+    platform.log(`${interrupted ? 'interrupted' : 'ended early'} ${whole ? 'after' : 'in'} epoch ${epoch}: ${done} of ${epochs} epochs are done and kept`)
   }
 
   afterFit({ platform }: Learner): void {
@@ -65,7 +76,7 @@ export class Progress implements Callback {
 
   private begin({ platform }: Learner): void {
     this.startMs = platform.now()
-    this.lastMs = -Infinity
+    this.lastMs = platform.status ? -Infinity : this.startMs
   }
 }
 
