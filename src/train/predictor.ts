@@ -6,7 +6,7 @@ import { drawPlan, sortItemTransforms, type ItemTransform } from '../data/item-t
 import type { Module } from '../nn/module.ts'
 import { cast } from '../ops/cast.ts'
 import { softmax } from '../ops/softmax.ts'
-import type { Pixels, Platform } from '../platform/platform.ts'
+import type { Pixels, Platform, ResizePlan } from '../platform/platform.ts'
 import { noGrad } from '../tensor/op.ts'
 import { release, scope } from '../tensor/scope.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -57,12 +57,14 @@ export class Predictor {
    * Source: fastai learner.py, Learner.predict.
    */
   async predict(path: string): Promise<Prediction> {
-    // Nothing is random in validation.
-    const resize = drawPlan(this.itemTransforms, rng(0, 'predict'), 'valid')
-    return this.predictPixels(await this.platform.decoder.decode({ path, resize }))
+    return this.predictPixels(await this.platform.decoder.decode({ path, resize: this.resizePlan() }))
   }
 
-  /** What is on a picture that is as large as the item transforms make it. */
+  /**
+   * What is on a picture that is as large as the item transforms make it.
+   *
+   * @throws OptionError  when it has another size, or not as many bytes
+   */
   async predictPixels({ width, height, data }: Pixels): Promise<Prediction> {
     if (data.length !== 4 * width * height) {
       throw new OptionError('predict', 'these are not as many pixels as the picture has', {
@@ -70,11 +72,24 @@ export class Predictor {
         expected: 'four bytes a pixel, red, green, blue and one that is not looked at',
       })
     }
+    const plan = this.resizePlan()
+    if (plan.method !== 'whole' && (plan.width !== width || plan.height !== height)) {
+      throw new OptionError('predict', 'this picture has another size than the model was trained with', {
+        given: { size: `${width} × ${height}` },
+        expected: `${plan.width} × ${plan.height}`,
+        fix: 'resize it to that, or let predict(path) do it',
+      })
+    }
     const probabilities = this.probabilities(new Uint32Array(data.slice().buffer), [1, height, width])
     const values = Float32Array.from(await read(probabilities))
     release(probabilities)
     const [index] = argmax({ rows: 1, columns: values.length, data: values })
     return { label: outputName(this.vocab, index), index, probabilities: values }
+  }
+
+  /** How pictures are brought to the size that the model was trained with: as in validation, where nothing is random. */
+  private resizePlan(): ResizePlan {
+    return drawPlan(this.itemTransforms, rng(0, 'predict'), 'valid')
   }
 
   /** Waits for nothing while the model is in evaluation: a fit that goes on at the same time never sees it so. */
