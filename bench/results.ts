@@ -11,6 +11,9 @@ export interface EpochResult {
   readonly accuracy: number
   readonly seconds: number
   readonly imagesPerSecond: number
+  /** In mixed precision: training steps that were left out, as their gradients overflowed, and the loss scale after the epoch. */
+  readonly skippedSteps?: number
+  readonly lossScale?: number
 }
 
 export interface SectionResult {
@@ -73,6 +76,9 @@ export interface StepResult {
   readonly smoothLoss: number
   readonly lr: number
   readonly momentum: number
+  /** In mixed precision, after the step: the loss scale, and the steps of the fit that were skipped so far. */
+  readonly lossScale?: number
+  readonly skippedSteps?: number
 }
 
 /** One fit of a section, as it was. */
@@ -156,8 +162,8 @@ export function hasLearnt(section: SectionResult): boolean {
 export function historyCsv(sections: readonly ReportedSection[]): string {
   const rows = sections.flatMap(({ name, fits }) =>
     fits.flatMap(({ epochs }, fit) => epochs.map((row) =>
-      [name, fit, row.epoch, row.trainLoss, row.validLoss, row.accuracy, row.seconds, row.imagesPerSecond])))
-  const names = ['section', 'fit', 'epoch', 'train_loss', 'valid_loss', 'accuracy', 'seconds', 'images_per_second']
+      [name, fit, row.epoch, row.trainLoss, row.validLoss, row.accuracy, row.seconds, row.imagesPerSecond, row.skippedSteps ?? '', row.lossScale ?? ''])))
+  const names = ['section', 'fit', 'epoch', 'train_loss', 'valid_loss', 'accuracy', 'seconds', 'images_per_second', 'skipped_steps', 'loss_scale']
   return [names, ...rows].map(csvLine).join('')
 }
 

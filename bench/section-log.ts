@@ -43,12 +43,12 @@ export class SectionLog implements Callback {
     this.fits.push({ epochs: [], steps: [], stepsPerEpoch: loaders.train.batchCount })
   }
 
-  lossKnown({ recorder }: Learner, { iteration, loss }: StepLoss): void {
+  lossKnown({ recorder }: Learner, { iteration, loss, scaling }: StepLoss): void {
     const at = recorder.losses.length - 1
     const { losses, lrs, momentums } = recorder
     this.fits.at(-1)?.steps.push({
       section: this.section, fit: this.fits.length - 1, iteration,
-      loss, smoothLoss: losses[at], lr: lrs[at], momentum: momentums[at],
+      loss, smoothLoss: losses[at], lr: lrs[at], momentum: momentums[at], ...scaling,
     })
   }
 
@@ -101,8 +101,9 @@ export class SectionLog implements Callback {
 }
 
 /** A row of the recorder, as results.json has it. */
-export function epochResult({ epoch, trainLoss, validLoss, metrics, timeMs, imagesPerSecond }: EpochRow): EpochResult {
-  return { epoch, trainLoss, validLoss, accuracy: metrics.accuracy, seconds: timeMs / 1000, imagesPerSecond }
+export function epochResult({ epoch, trainLoss, validLoss, metrics, timeMs, imagesPerSecond, skippedSteps, lossScale }: EpochRow): EpochResult {
+  const scaling = skippedSteps === undefined ? {} : { skippedSteps, lossScale }
+  return { epoch, trainLoss, validLoss, accuracy: metrics.accuracy, seconds: timeMs / 1000, imagesPerSecond, ...scaling }
 }
 
 /** The first batch of an epoch as the network gets it in training: with what these callbacks make of it. */

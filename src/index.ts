@@ -57,7 +57,7 @@ export { crossEntropy, labelSmoothing, smoothedLabels, type Loss } from './train
 export { accuracy, argmax, errorRate, topKAccuracy, type Metric, type Predictions } from './train/metrics.ts'
 export { ClassificationInterpretation, type Confusion, type ItemLoss } from './train/interpretation.ts'
 export { minimum, slide, steep, valley, type LrCurve, type Suggestion, type SuggestionMethod } from './train/lr-find.ts'
-export { Cancel, Interrupted, type Callback, type Level, type Step, type StepLoss } from './train/callback.ts'
+export { Cancel, Interrupted, type Callback, type Level, type LossScaling, type Step, type StepLoss } from './train/callback.ts'
 export { mixUp } from './train/callbacks/mixup.ts'
 export { cutMix } from './train/callbacks/cut-mix.ts'
 export { gradientAccumulation } from './train/callbacks/gradient-accumulation.ts'
@@ -110,4 +110,6 @@ export { currentGpu, openGpuOn, useGpu, type Gpu, type GpuOptions } from './gpu/
 export type { Files, Pixels, Platform } from './platform/platform.ts'
 export { rng, type Rng } from './base/rng.ts'
 export type { Json } from './base/json.ts'
-export { DataError, DecodeError, DeviceError, DtypeError, OptionError, ShaderError, ShapeError, WgradError } from './base/errors.ts'
+export {
+  DataError, DecodeError, DeviceError, DtypeError, NotFiniteError, OptionError, ShaderError, ShapeError, WgradError,
+} from './base/errors.ts'

@@ -45,7 +45,15 @@ test('what is put into HTML is escaped, lists are joined, HTML and nothing are l
     .toBe('<ul><li title="a&lt;b">a&lt;b</li><li title="&quot;&amp;">&quot;&amp;</li></ul> 3')
 })
 
+/** One epoch in mixed precision. */
+const scaledFits = [fitOf('larger-images', 0, 1)].map((fit) => ({ ...fit, epochs: fit.epochs.map((row) => ({ ...row, skippedSteps: 2, lossScale: 16384 })) }))
+
 describe('the report', () => {
+  test('has the steps that were skipped and the loss scale, where there are any', async () => {
+    expectIn(await renderReport(runOf([sectionOf('larger-images', { fits: scaledFits })])), /<th>skipped<\/th><th>scale<\/th>[^]*<td>2<\/td><td>16384<\/td>/)
+    expect(await renderReport(runOf([sectionOf('larger-images')]))).not.toContain('<th>skipped</th>')
+  })
+
   test('needs nothing but itself: no address, no script', async () => {
     const page = await renderReport(runOf(SECTIONS.map((name) => sectionOf(name))))
     // Names of XML are no addresses to fetch.
@@ -146,9 +154,11 @@ describe('what a run writes down', () => {
   test('epochs of all fits with all digits, steps a line each', () => {
     const sections = [sectionOf('larger-images', { fits: [fitOf('larger-images', 0, 1), fitOf('larger-images', 1, 2)] })]
     expect(historyCsv(sections)).toBe([
-      'section,fit,epoch,train_loss,valid_loss,accuracy,seconds,images_per_second',
-      'larger-images,0,0,2,2.5,0.3,61,50', 'larger-images,1,0,2,2.5,0.3,61,50', 'larger-images,1,1,1.75,2.25,0.4,61,51', '',
+      'section,fit,epoch,train_loss,valid_loss,accuracy,seconds,images_per_second,skipped_steps,loss_scale',
+      'larger-images,0,0,2,2.5,0.3,61,50,,', 'larger-images,1,0,2,2.5,0.3,61,50,,', 'larger-images,1,1,1.75,2.25,0.4,61,51,,', '',
     ].join('\n'))
+    const [fit] = scaledFits
+    expect(historyCsv([sectionOf('larger-images', { fits: [fit] })]).split('\n')[1]).toBe('larger-images,0,0,2,2.5,0.3,61,50,2,16384')
     const lines = stepLines(sections).trimEnd().split('\n').map((line) => JSON.parse(line) as Record<string, unknown>)
     expect(lines.length).toBe(12)
     expect(lines[5]).toEqual({ section: 'larger-images', fit: 1, iteration: 1, loss: 3.5, smoothLoss: 3, lr: 3e-3, momentum: 0.95 })

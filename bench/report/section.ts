@@ -53,16 +53,17 @@ function warning(section: ReportedSection): Html {
 function epochTable({ fits }: ReportedSection, { fits: their, batchSize }: NotebookSection): Html {
   if (fits.length === 0) return html``
   const beside = their.length > 0
+  const scaled = fits.some(({ epochs }) => epochs.some(({ skippedSteps }) => skippedSteps !== undefined))
   const bodies = longest(fits, their).map((_, fit) => {
     const [rows, theirRows] = [fits[fit]?.epochs ?? [], their[fit] ?? []]
-    const line = (epoch: number) => html`<tr><td>${epoch}</td>${ourCells(rows[epoch])}${beside ? theirCells(theirRows[epoch]) : undefined}</tr>`
+    const line = (epoch: number) => html`<tr><td>${epoch}</td>${ourCells(rows[epoch], scaled)}${beside ? theirCells(theirRows[epoch]) : undefined}</tr>`
     return html`<tbody>${longest(rows, theirRows).map((_, epoch) => line(epoch))}</tbody>`
   })
   return html`<h3>Epochs</h3><div class="scroll"><table>
     <thead>
-      <tr class="groups"><th></th><th colspan="5">this run</th>
+      <tr class="groups"><th></th><th colspan="${scaled ? 7 : 5}">this run</th>
         ${beside ? html`<th colspan="4" class="first-theirs">notebook, in batches of ${batchSize}</th>` : undefined}</tr>
-      <tr><th>epoch</th><th>train_loss</th><th>valid_loss</th><th>accuracy</th><th>time</th><th>images/s</th>
+      <tr><th>epoch</th><th>train_loss</th><th>valid_loss</th><th>accuracy</th>${scaled ? html`<th>skipped</th><th>scale</th>` : undefined}<th>time</th><th>images/s</th>
         ${beside ? html`<th class="first-theirs">train_loss</th><th>valid_loss</th><th>accuracy</th><th>time</th>` : undefined}</tr>
     </thead>
     ${bodies}
@@ -73,9 +74,10 @@ function longest(a: readonly unknown[], b: readonly unknown[]): readonly unknown
   return a.length < b.length ? b : a
 }
 
-function ourCells(row: EpochResult | undefined): Html {
-  if (!row) return html`<td></td><td></td><td></td><td></td><td></td>`
+function ourCells(row: EpochResult | undefined, scaled: boolean): Html {
+  if (!row) return html`<td></td><td></td><td></td>${scaled ? html`<td></td><td></td>` : undefined}<td></td><td></td>`
   return html`<td>${six(row.trainLoss)}</td><td>${six(row.validLoss)}</td><td class="accuracy">${six(row.accuracy)}</td>
+    ${scaled ? html`<td>${row.skippedSteps}</td><td>${row.lossScale}</td>` : undefined}
     <td>${formatClock(row.seconds * 1000)}</td><td>${rate(row.imagesPerSecond)}</td>`
 }
 

@@ -1,6 +1,7 @@
 // After a bad step scale / 2; after GROWTH_INTERVAL good ones in a row scale · 2
 //
-// scale: [] f32   goodSteps, foundInfinity, skipped: [] u32; foundInfinity moves to skipped and is 0 afterwards; one thread
+// scale: [] f32   goodSteps, foundInfinity, skipped: [] u32   skippedSteps: [] f32, bad steps so far
+// foundInfinity moves to skipped and is 0 afterwards; one thread
 // Source: torch.cuda.amp.GradScaler, growth_factor 2, backoff_factor 0.5.
 // @shape GROWTH_INTERVAL
 // @sample GROWTH_INTERVAL=2000
@@ -9,6 +10,7 @@
 @group(0) @binding(1) var<storage, read_write> goodSteps: u32;
 @group(0) @binding(2) var<storage, read_write> foundInfinity: u32;
 @group(0) @binding(3) var<storage, read_write> skipped: u32;
+@group(0) @binding(4) var<storage, read_write> skippedSteps: f32;
 
 @compute @workgroup_size(1)
 fn main() {
@@ -16,6 +18,7 @@ fn main() {
   goodSteps += 1u;
   if (foundInfinity != 0u) {
     scale *= 0.5;
+    skippedSteps += 1.0;
     goodSteps = 0u;
     foundInfinity = 0u;
   } else if (goodSteps == shape.GROWTH_INTERVAL) {

@@ -37,6 +37,8 @@ export class OptionError extends WgradError {}
 export class ShaderError extends WgradError {}
 /** No adapter, a lost device, a limit passed, memory used up, an error reported by the GPU. */
 export class DeviceError extends WgradError {}
+/** Numbers that are infinite or NaN, or about to be, where nothing useful can be computed any more. */
+export class NotFiniteError extends WgradError {}
 /** A file, folder, image, archive or checkpoint that is not what it should be. */
 export class DataError extends WgradError {}
 /** File bytes that are not an image: reading them again does not help, unlike with a file that could not be read. */

@@ -21,20 +21,23 @@ export class LossScaler {
   readonly scale: Tensor
   /** [] u32: 1 when the last step that has ended was bad. */
   readonly skipped: Tensor
+  /** [] f32: bad steps so far. */
+  readonly skippedSteps: Tensor
   private readonly goodSteps: Tensor
 
   constructor({ mixed }: { readonly mixed: boolean }) {
     this.mixed = mixed
     this.scale = keep(tensor([mixed ? FIRST_SCALE : 1], []))
     this.skipped = keep(tensor([0], [], 'u32'))
+    this.skippedSteps = keep(tensor([0], []))
     this.goodSteps = keep(tensor([0], [], 'u32'))
   }
 
   /** Ends a step: the scale for the next one. `foundInfinity`, [] u32, is 1 when it was a bad one, and 0 afterwards. */
   advance(foundInfinity: Tensor): void {
     if (!this.mixed) return
-    const { scale, skipped, goodSteps } = this
-    launch('optim/advance-scale', { scale, foundInfinity, skipped, goodSteps }, { groups: 1, shape: { GROWTH_INTERVAL } })
+    const { scale, skipped, skippedSteps, goodSteps } = this
+    launch('optim/advance-scale', { scale, foundInfinity, skipped, skippedSteps, goodSteps }, { groups: 1, shape: { GROWTH_INTERVAL } })
   }
 
   /** For a checkpoint. */
@@ -49,6 +52,6 @@ export class LossScaler {
 
   /** Gives its buffers back. */
   close(): void {
-    for (const made of [this.scale, this.skipped, this.goodSteps]) release(made)
+    for (const made of [this.scale, this.skipped, this.skippedSteps, this.goodSteps]) release(made)
   }
 }

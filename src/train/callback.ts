@@ -46,6 +46,18 @@ export interface StepLoss {
   /** Training steps of this fit before it. */
   readonly iteration: number
   readonly loss: number
+  /** In mixed precision. */
+  readonly scaling?: LossScaling
+}
+
+/** A loss scale below this says that nothing can be learnt in f16. Source: fairseq's --min-loss-scale, its default. */
+export const SMALLEST_LOSS_SCALE = 1e-4
+
+/** How mixed precision went until a training step had ended. */
+export interface LossScaling {
+  readonly lossScale: number
+  /** Steps of this fit that were left out so far, as their gradients overflowed. */
+  readonly skippedSteps: number
 }
 
 /**

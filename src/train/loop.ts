@@ -1,4 +1,4 @@
-import { OptionError, ShapeError } from '../base/errors.ts'
+import { NotFiniteError, OptionError, ShapeError } from '../base/errors.ts'
 import type { Batch } from '../data/batch.ts'
 import { vocabText } from '../data/blocks.ts'
 import type { Loader, Pass } from '../data/loader.ts'
@@ -9,7 +9,7 @@ import { noGrad } from '../tensor/op.ts'
 import { release, scope } from '../tensor/scope.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { read } from '../tensor/transfer.ts'
-import { Cancel, Interrupted, type Step } from './callback.ts'
+import { Cancel, Interrupted, SMALLEST_LOSS_SCALE, type Step, type StepLoss } from './callback.ts'
 import { announceBatch, announceLosses, announceStep, attempt, within, withinStep } from './events.ts'
 import type { Learner } from './learner.ts'
 import type { LossReader } from './loss-reader.ts'
@@ -62,11 +62,23 @@ async function trainEpoch(learner: Learner, scaler: LossScaler, losses: LossRead
       stopIfAsked(learner)
       learner.iteration = batch.index
       trainStep(learner, batch, scaler, losses, replay)
-      announceLosses(learner, await losses.collect(learner.platform.now()))
+      learnLosses(learner, await losses.collect(learner.platform.now()))
     }
   } finally {
     replay.close()
-    announceLosses(learner, await losses.flush())
+    learnLosses(learner, await losses.flush())
+  }
+}
+
+/** Tells the callbacks of losses. @throws NotFiniteError  when the loss scale has fallen until nothing can be learnt with it */
+function learnLosses(learner: Learner, losses: readonly StepLoss[]): void {
+  announceLosses(learner, losses)
+  for (const { iteration, loss, scaling } of losses) {
+    if (!scaling || scaling.lossScale >= SMALLEST_LOSS_SCALE) continue
+    throw new NotFiniteError('fit', 'the loss scale keeps falling: the gradients of one step after the other overflow in f16', {
+      given: { 'loss scale': scaling.lossScale, 'skipped steps': `${scaling.skippedSteps} of ${iteration + 1}`, loss },
+      fix: "lower the learning rate, look for inputs and weights beyond f16's 65504, or train in f32: learner.toFp32()",
+    })
   }
 }
 
@@ -76,7 +88,7 @@ function trainStep(learner: Learner, batch: Batch, scaler: LossScaler, losses: L
   batch.write()
   scope(() => {
     const step = replay.run(batch, () => recordStep(learner, batch, scaler))
-    if (step.loss) losses.record(learner.trainIteration, step.loss)
+    if (step.loss) losses.record(learner.trainIteration, step.loss, scaler)
     announceStep(learner, 'afterBatch', step)
   })
 }

@@ -2,7 +2,7 @@ import { requireExtension } from '../base/file-name.ts'
 import { formatClock } from '../base/format.ts'
 import type { Json } from '../base/json.ts'
 import type { Platform } from '../platform/platform.ts'
-import type { Callback, Step, StepLoss } from './callback.ts'
+import type { Callback, LossScaling, Step, StepLoss } from './callback.ts'
 import type { Learner } from './learner.ts'
 import { trainingPlot } from './plot.ts'
 
@@ -57,6 +57,9 @@ export interface EpochRow {
   readonly timeMs: number
   /** Of the training alone. */
   readonly imagesPerSecond: number
+  /** In mixed precision: training steps of the epoch that were left out, as their gradients overflowed, and the loss scale at its end. */
+  readonly skippedSteps?: number
+  readonly lossScale?: number
 }
 
 /**
@@ -81,6 +84,9 @@ export class Recorder implements Callback {
   private smooth = new SmoothLoss()
   private epochStartMs = 0
   private trainMs = 0
+  /** After the last step that is known, and before the epoch. */
+  private scaling: LossScaling | undefined
+  private skippedBefore = 0
   private platform: Platform | undefined
 
   /** The loss that is shown; it lags some steps behind. */
@@ -96,10 +102,12 @@ export class Recorder implements Callback {
     this.lrs = []
     this.momentums = []
     this.smooth = new SmoothLoss()
+    this.scaling = undefined
   }
 
   beforeEpoch({ platform }: Learner): void {
     this.epochStartMs = platform.now()
+    this.skippedBefore = this.scaling?.skippedSteps ?? 0
   }
 
   /** Of steps that came as far as a loss. */
@@ -110,7 +118,8 @@ export class Recorder implements Callback {
     this.momentums.push(momentum)
   }
 
-  lossKnown(_learner: Learner, { loss }: StepLoss): void {
+  lossKnown(_learner: Learner, { loss, scaling }: StepLoss): void {
+    this.scaling = scaling
     this.smooth.add(loss)
     this.rawLosses.push(loss)
     this.losses.push(this.smooth.value)
@@ -129,6 +138,10 @@ export class Recorder implements Callback {
       metrics: Object.fromEntries(metrics.map(({ name }) => [name, evaluation?.metrics[name] ?? NaN])),
       timeMs: platform.now() - this.epochStartMs,
       imagesPerSecond: (loaders.train.itemCount / this.trainMs) * 1000,
+      ...(this.scaling && {
+        skippedSteps: this.scaling.skippedSteps - this.skippedBefore,
+        lossScale: this.scaling.lossScale,
+      }),
     }
     this.rows.push(row)
     this.history.push(row)
@@ -169,8 +182,8 @@ type Figures = Pick<Recorder, 'rows' | 'history' | 'rawLosses' | 'losses' | 'lrs
 }
 
 function areRows(rows: readonly EpochRow[]): boolean {
-  return rows.every(({ epoch, trainLoss, validLoss, metrics, timeMs, imagesPerSecond }) =>
-    areNumbers([epoch, trainLoss, validLoss, timeMs, imagesPerSecond, ...Object.values(metrics)]))
+  return rows.every(({ epoch, trainLoss, validLoss, metrics, timeMs, imagesPerSecond, skippedSteps = 0, lossScale = 1 }) =>
+    areNumbers([epoch, trainLoss, validLoss, timeMs, imagesPerSecond, skippedSteps, lossScale, ...Object.values(metrics)]))
 }
 
 function areNumbers(values: readonly unknown[]): boolean {
@@ -181,15 +194,23 @@ function asJson(row: EpochRow): Json {
   return { ...row }
 }
 
-/** Source: fastai learner.py, Recorder.metric_names. */
-export function columnNames(metricNames: readonly string[]): string[] {
-  return ['epoch', 'train_loss', 'valid_loss', ...metricNames, 'time']
+/** In mixed precision also what was skipped, and the loss scale. Source: fastai learner.py, Recorder.metric_names. */
+export function columnNames({ metrics, precision }: Pick<Learner, 'metrics' | 'precision'>): string[] {
+  const scaling = precision === 'mixed' ? ['skipped', 'scale'] : []
+  return ['epoch', 'train_loss', 'valid_loss', ...metrics.map(({ name }) => name), ...scaling, 'time']
 }
 
 /** A row as its texts: six digits, time as mm:ss. */
-export function cells({ epoch, trainLoss, validLoss, metrics, timeMs }: EpochRow): string[] {
+export function cells({ epoch, trainLoss, validLoss, metrics, timeMs, skippedSteps, lossScale }: EpochRow): string[] {
   const values = [trainLoss, validLoss, ...Object.values(metrics)]
-  return [String(epoch), ...values.map((value) => value.toFixed(6)), formatClock(timeMs)]
+  const scaling = skippedSteps === undefined || lossScale === undefined ? [] : [String(skippedSteps), scaleText(lossScale)]
+  return [String(epoch), ...values.map((value) => value.toFixed(6)), ...scaling, formatClock(timeMs)]
+}
+
+/** A power of two in at most eight characters: `65536`, `6.10e-5`. */
+function scaleText(scale: number): string {
+  const text = String(scale)
+  return text.length <= 8 ? text : scale.toExponential(2)
 }
 
 /**

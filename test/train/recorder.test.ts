@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { accuracy } from '../../src/train/metrics.ts'
 import { cells, columnNames, SmoothLoss, tableLine } from '../../src/train/recorder.ts'
 import { statusLine } from '../../src/train/callbacks/progress.ts'
 
@@ -30,12 +31,22 @@ describe('the smoothed loss', () => {
 
 describe('the table', () => {
   const row = { epoch: 0, trainLoss: 1.762589, validLoss: 1.657759, metrics: { accuracy: 0.50149396 }, timeMs: 136_900, imagesPerSecond: 80 }
-  const names = columnNames(['accuracy'])
+  const names = columnNames({ metrics: [accuracy], precision: 'f32' })
 
   test('has the columns of the notebook', () => {
     expect(names).toEqual(['epoch', 'train_loss', 'valid_loss', 'accuracy', 'time'])
     expect(cells(row)).toEqual(['0', '1.762589', '1.657759', '0.501494', '02:16'])
     expect(cells({ ...row, timeMs: 3_600_000 + 61_000 }).at(-1)).toBe('1:01:01')
+  })
+
+  test('in mixed precision has the steps that were skipped, and the loss scale', () => {
+    const mixed = columnNames({ metrics: [accuracy], precision: 'mixed' })
+    const line = (lossScale: number) => tableLine(mixed, cells({ ...row, skippedSteps: 3, lossScale }))
+    expect([tableLine(mixed, mixed), line(8192), line(2 ** -13)].join('\n')).toMatchInlineSnapshot(`
+      "epoch     train_loss  valid_loss  accuracy  skipped   scale     time
+      0         1.762589    1.657759    0.501494  3         8192      02:16
+      0         1.762589    1.657759    0.501494  3         1.22e-4   02:16"
+    `)
   })
 
   test('stands in columns of at least eight characters', () => {

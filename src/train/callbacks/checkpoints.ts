@@ -128,7 +128,7 @@ async function restore(learner: Learner, path: string, fit: Info): Promise<boole
   learner.epochsBegun = saved.epochsBegun
   learner.trainIteration = saved.trainIteration
   for (const [i, callback] of remembering.entries()) await restoreState(path, callback, saved.states[i], learner)
-  const names = columnNames(learner.metrics.map(({ name }) => name))
+  const names = columnNames(learner)
   for (const row of recorder.rows) platform.log(tableLine(names, cells(row)))
   platform.log(`continued from ${path}, ${saved.epochsDone} of ${learner.epochs} epochs done`)
   return saved.epochsDone === learner.epochs

@@ -16,9 +16,10 @@ export function csvLogger(file = 'history.csv', { append = false }: { readonly a
     name: 'csvLogger',
     order: 60,
     duringLrFind: false,
-    async beforeFit({ platform: { files }, metrics }) {
+    async beforeFit(learner) {
+      const { files } = learner.platform
       const before = append && (await files.exists(file)) ? await files.readText(file) : ''
-      text = before + csvLine(columnNames(metrics.map(({ name }) => name)))
+      text = before + csvLine(columnNames(learner))
       await files.write(file, text)
     },
     async afterEpoch({ platform: { files }, recorder }) {
@@ -35,6 +36,7 @@ export function csvLogger(file = 'history.csv', { append = false }: { readonly a
   }
 }
 
-function line({ epoch, trainLoss, validLoss, metrics, timeMs }: EpochRow): string {
-  return csvLine([epoch, trainLoss, validLoss, ...Object.values(metrics), formatClock(timeMs)])
+function line({ epoch, trainLoss, validLoss, metrics, timeMs, skippedSteps, lossScale }: EpochRow): string {
+  const scaling = skippedSteps === undefined ? [] : [skippedSteps, lossScale]
+  return csvLine([epoch, trainLoss, validLoss, ...Object.values(metrics), ...scaling, formatClock(timeMs)])
 }

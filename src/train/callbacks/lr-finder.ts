@@ -1,5 +1,5 @@
 import { OptionError } from '../../base/errors.ts'
-import { Cancel, Interrupted, type Callback, type StepLoss } from '../callback.ts'
+import { Cancel, Interrupted, SMALLEST_LOSS_SCALE, type Callback, type StepLoss } from '../callback.ts'
 import type { Learner } from '../learner.ts'
 import type { FitOptions } from '../learner-options.ts'
 import {
@@ -102,10 +102,13 @@ class LrFinder implements Callback {
     if (trainIteration >= this.steps) throw new Cancel('fit', 'the search is over')
   }
 
-  lossKnown(_learner: Learner, { loss }: StepLoss): void {
+  lossKnown(_learner: Learner, { iteration, loss, scaling }: StepLoss): void {
     this.smooth.add(loss)
     this.losses.push(this.smooth.value)
     if (this.curve.losses.length < this.losses.length) throw new Cancel('fit', 'the loss diverges')
+    // After steps that went well, a learning rate was too large; otherwise it is an error, as in any fit.
+    const learnt = scaling && scaling.skippedSteps <= iteration
+    if (learnt && scaling.lossScale < SMALLEST_LOSS_SCALE) throw new Cancel('fit', 'the gradients overflow')
   }
 
   beforeValidate(): void {

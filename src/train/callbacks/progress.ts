@@ -1,5 +1,6 @@
 import { formatClock } from '../../base/format.ts'
 import type { Callback } from '../callback.ts'
+import { notFinite } from '../check-finite.ts'
 import type { Learner } from '../learner.ts'
 import { cells, columnNames, tableLine } from '../recorder.ts'
 
@@ -21,14 +22,27 @@ export class Progress implements Callback {
   private names: readonly string[] = []
   private startMs = 0
   private lastMs = 0
+  private saidNotFinite = false
 
-  beforeFit({ platform, metrics }: Learner): void {
-    this.names = columnNames(metrics.map(({ name }) => name))
+  beforeFit(learner: Learner): void {
+    const { platform } = learner
+    this.names = columnNames(learner)
+    this.saidNotFinite = false
     platform.log(tableLine(this.names, this.names))
   }
 
   beforeTrain(learner: Learner): void {
     this.begin(learner)
+  }
+
+  async afterTrain({ platform, model, epoch }: Learner): Promise<void> {
+    if (this.saidNotFinite) return
+    const states = await notFinite(model.states())
+    if (states.length === 0) return
+    this.saidNotFinite = true
+    const [{ path }] = states
+    const others = states.length > 1 ? ` and of ${states.length - 1} others` : ''
+    platform.log(`after the training of epoch ${epoch} the numbers of ${path}${others} are not finite: a smaller learning rate, or another start, is needed`)
   }
 
   beforeValidate(learner: Learner): void {
