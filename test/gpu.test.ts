@@ -30,6 +30,31 @@ describe('buffers', () => {
     }
   })
 
+  test('one that cannot be made is not counted', () => {
+    const device = { limits: gpu.device.limits, createBuffer: () => { throw new RangeError('no memory') } } as unknown as GPUDevice
+    const pool = new BufferPool(device, () => {}, true)
+    expect(() => pool.acquire(1000, 'too much')).toThrow('no memory')
+    expect(pool).toMatchObject({ allocatedBytes: 0, usedBytes: 0, peakUsedBytes: 0 })
+    expect(pool.inUse?.size).toBe(0)
+  })
+
+  test('bind groups of those that are gone are forgotten, those in use are kept', () => {
+    const pipelineKernels = gpu.newKernels(() => {})
+    const pool = new BufferPool(gpu.device, () => {})
+    const view = () => ({ buffer: pool.acquire(256, 'x'), offset: 0, size: 256 })
+    const options = { groups: 1, shape: { VECTORS: 16 }, dtype: 'f32' } as const
+    const prepare = (x: ReturnType<typeof view>, y: ReturnType<typeof view>) => pipelineKernels.prepare('relu/forward', { x, y }, options).groups[0]
+    const [x, y] = [view(), view()]
+    const kept = prepare(x, y)
+    const others = Array.from({ length: 100 }, view)
+    for (const other of others) for (const target of others) {
+      if (other !== target) prepare(other, target)
+      // Used at each step, as a model is that goes on.
+      expect(prepare(x, y)).toBe(kept)
+    }
+    expect(pipelineKernels.bindGroups).toBeLessThan(5000)
+  })
+
   test('what is given back is used again, and destroyed by trim', () => {
     const destroyed: number[] = []
     const pool = new BufferPool(gpu.device, ({ id }) => destroyed.push(id))
@@ -355,6 +380,30 @@ describe('errors of the GPU', () => {
       '@compute @workgroup_size(4096) fn main() { y[0] = x[0] * SLOPE; }',
     ].join('\n')
     expect((await failing(text)).message).toContain('test/broken')
+  })
+
+  test('say how to go on, and out of memory what to change', async () => {
+    const report = async (error: object) => {
+      const other = await open()
+      other.device.onuncapturederror?.({ error } as GPUUncapturedErrorEvent)
+      try {
+        other.check()
+      } catch (error) {
+        return String(error).replace(other.name, 'GPU')
+      }
+      return 'nothing'
+    }
+    class GPUOutOfMemoryError {
+      message = 'Failed to allocate'
+    }
+    expect(await report(new GPUOutOfMemoryError())).toMatchInlineSnapshot(`
+      "DeviceError: GPU: memory ran out: Failed to allocate
+        Fix: take a smaller batch, smaller images or mixed precision. This GPU may have computed with stale numbers and is of no more use: gpu.close(), await openGpu(), and make loaders, model and learner anew"
+    `)
+    expect(await report({ message: 'Invalid' })).toMatchInlineSnapshot(`
+      "DeviceError: GPU: Invalid
+        Fix: This GPU may have computed with stale numbers and is of no more use: gpu.close(), await openGpu(), and make loaders, model and learner anew"
+    `)
   })
 
   test('stay: nothing is read after one', async () => {

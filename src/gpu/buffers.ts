@@ -132,8 +132,10 @@ export class BufferPool {
   }
 
   private create(byteLength: number, label: string): PoolBuffer {
+    // First, as it may throw: then there is no buffer to count.
+    const buffer = this.device.createBuffer({ size: byteLength, usage: ALL_USAGES, label })
     this.allocatedBytes += byteLength
-    return { id: this.nextId++, byteLength, pool: this, buffer: this.device.createBuffer({ size: byteLength, usage: ALL_USAGES, label }) }
+    return { id: this.nextId++, byteLength, pool: this, buffer }
   }
 }
 

@@ -38,6 +38,9 @@ const WANTED_LIMITS = [
   'maxComputeWorkgroupStorageSize', 'maxComputeInvocationsPerWorkgroup', 'maxComputeWorkgroupSizeX',
 ] as const
 
+/** After an error of the GPU. */
+const ANEW = 'This GPU may have computed with stale numbers and is of no more use: gpu.close(), await openGpu(), and make loaders, model and learner anew'
+
 /** An open WebGPU device with its buffers, kernels and queue. Made by `openGpu`. */
 export class Gpu {
   readonly platform: Platform
@@ -113,7 +116,11 @@ export class Gpu {
     this.queue = new Queue(device, platform, this.software ? 0.5 : 0, timer, raiseErrors, this.tracer)
     device.onuncapturederror = ({ error }) => {
       // What follows from a kernel that did not compile; the kernel's own error says where and why, but comes later.
-      if (!error.message.includes('due to a previous error')) report(new DeviceError(this.name, error.message))
+      if (error.message.includes('due to a previous error')) return
+      const memory = error.constructor.name === 'GPUOutOfMemoryError'
+      report(new DeviceError(this.name, memory ? `memory ran out: ${error.message}` : error.message, {
+        fix: memory ? `take a smaller batch, smaller images or mixed precision. ${ANEW}` : ANEW,
+      }))
     }
     void device.lost.then(({ reason, message }) => {
       if (reason !== 'destroyed') {

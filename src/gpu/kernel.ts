@@ -26,8 +26,20 @@ interface Pipeline {
   readonly pipeline: GPUComputePipeline
   readonly layout: GPUBindGroupLayout
   readonly shapeLayout: GPUBindGroupLayout | undefined
-  readonly groups: Map<string, GPUBindGroup>
+  readonly groups: Map<string, BindGroup>
 }
+
+interface BindGroup {
+  readonly group: GPUBindGroup
+  /** Number of the sweep before which it was used last. */
+  used: number
+}
+
+/**
+ * Bind groups are swept when there are this many: those that were not used since the sweep before, of tensors that are
+ * gone, are forgotten. About 5 KB each; the step of an xresnet50 has some 700.
+ */
+const FEWEST_TO_SWEEP = 2048
 
 /** COMPUTE, the only shader stage there is here. */
 const COMPUTE_STAGE = 0x4
@@ -51,6 +63,9 @@ export class Kernels {
   compiled: Promise<unknown> = Promise.resolve()
   private readonly pipelines = new Map<string, Pipeline>()
   private readonly shapes = new Map<string, GPUBindGroup>()
+  private groupCount = 0
+  private sweeps = 0
+  private sweepAt = FEWEST_TO_SWEEP
 
   constructor(
     device: GPUDevice,
@@ -75,7 +90,8 @@ export class Kernels {
     this.prepared++
     const source: ShaderSource = shaders[name]
     const pipeline = this.pipeline(name, source, options)
-    const groups = [this.bindGroup(name, source, pipeline, bindings)]
+    const buffers = buffersKey(name, source, bindings)
+    const groups = [this.bindGroup(name, source, pipeline, bindings, buffers)]
     if (pipeline.shapeLayout) groups.push(this.shapeGroup(name, source, pipeline.shapeLayout, options.shape ?? {}))
     let bytes = 0
     for (const binding of source.bindings) bytes += bindings[binding.name].size
@@ -83,6 +99,7 @@ export class Kernels {
       label: options.detail === undefined ? name : `${name} ${options.detail}`,
       pipeline: pipeline.pipeline,
       groups,
+      buffers,
       grid: grid(name, options.groups),
       flops: options.flops ?? 0,
       bytes,
@@ -93,6 +110,24 @@ export class Kernels {
   /** Forgets bind groups; called when buffers are destroyed. */
   forgetBuffers(): void {
     for (const pipeline of this.pipelines.values()) pipeline.groups.clear()
+    this.groupCount = 0
+  }
+
+  /** Bind groups of buffers, as many as are remembered. */
+  get bindGroups(): number {
+    return this.groupCount
+  }
+
+  /** Forgets the bind groups that were not used since the last time; made again where they are needed after all. */
+  private sweepGroups(): void {
+    for (const { groups } of this.pipelines.values()) {
+      for (const [key, { used }] of groups) {
+        if (used < this.sweeps && groups.delete(key)) this.groupCount--
+      }
+    }
+    this.sweeps++
+    // Work that needs many keeps them.
+    this.sweepAt = Math.max(FEWEST_TO_SWEEP, 2 * this.groupCount)
   }
 
   /**
@@ -179,15 +214,12 @@ export class Kernels {
     return { code, lines, layout, shapeLayout, descriptor }
   }
 
-  private bindGroup(name: string, source: ShaderSource, pipeline: Pipeline, bindings: Readonly<Record<string, BufferView>>): GPUBindGroup {
-    let key = ''
-    for (const { name: binding } of source.bindings) {
-      const view = bindings[binding]
-      if (view === undefined) throw new ShaderError(name, `no buffer for '${binding}'`, { given: { buffers: Object.keys(bindings).join(' ') } })
-      key += `${view.buffer.id}:${view.offset}:${view.size} `
-    }
+  private bindGroup(name: string, source: ShaderSource, pipeline: Pipeline, bindings: Readonly<Record<string, BufferView>>, key: string): GPUBindGroup {
     const known = pipeline.groups.get(key)
-    if (known) return known
+    if (known) {
+      known.used = this.sweeps
+      return known.group
+    }
     for (const given in bindings) {
       if (!source.bindings.some((binding) => binding.name === given)) {
         throw new ShaderError(name, `there is no binding '${given}'`, { given: { declared: source.bindings.map((b) => b.name).join(' ') } })
@@ -202,7 +234,9 @@ export class Kernels {
         return { binding: index, resource: { buffer: buffer.buffer, offset, size } }
       }),
     })
-    pipeline.groups.set(key, group)
+    if (this.groupCount >= this.sweepAt) this.sweepGroups()
+    this.groupCount++
+    pipeline.groups.set(key, { group, used: this.sweeps })
     return group
   }
 
@@ -221,6 +255,17 @@ export class Kernels {
     this.shapes.set(key, group)
     return group
   }
+}
+
+/** The buffers that a launch binds, as text. @throws ShaderError  when one is missing */
+function buffersKey(name: string, source: ShaderSource, bindings: Readonly<Record<string, BufferView>>): string {
+  let key = ''
+  for (const { name: binding } of source.bindings) {
+    const view = bindings[binding]
+    if (view === undefined) throw new ShaderError(name, `no buffer for '${binding}'`, { given: { buffers: Object.keys(bindings).join(' ') } })
+    key += `${view.buffer.id}:${view.offset}:${view.size} `
+  }
+  return key
 }
 
 function grid(name: string, groups: LaunchOptions['groups']): readonly [number, number, number] {

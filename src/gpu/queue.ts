@@ -8,6 +8,8 @@ export interface Launch {
   readonly label: string
   readonly pipeline: GPUComputePipeline
   readonly groups: readonly GPUBindGroup[]
+  /** The buffers that it binds, as text. */
+  readonly buffers: string
   readonly grid: readonly [number, number, number]
   /** Arithmetic of the launch, 0 where nobody asks; and bytes of everything bound. */
   readonly flops: number

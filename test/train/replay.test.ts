@@ -197,6 +197,12 @@ describe('code that may decide is called at every step', () => {
     expect(promised.calls).toBe(3)
   })
 
+  test('buffers given back to the driver within an epoch, and bind groups with them, are no change', async () => {
+    const trim: Callback = { name: 'trim', order: 0, prepareBatch: () => gpu.trim() }
+    const plain = await train(tinyModel(), { replay: false })
+    expect(await train(tinyModel(), { callbacks: [trim] })).toBeLessThan(plain / 2)
+  })
+
   test('a fit that is changed within an epoch is an error too', async () => {
     const change: Callback = {
       name: 'change', order: 0, runsOn: 'train',
