@@ -1,4 +1,5 @@
 import { DataError, OptionError } from '../base/errors.ts'
+import { checkOptions, listOf, TEXT } from '../base/options.ts'
 
 /** The items are pictures. */
 export interface ImageBlock {
@@ -19,6 +20,7 @@ export interface CategoryBlock {
 
 /** Targets that are one class each, numbered by the place in the vocabulary. @throws OptionError when that has one twice */
 export function CategoryBlock(options: { readonly vocab?: readonly string[] } = {}): CategoryBlock {
+  checkOptions('CategoryBlock', options, { vocab: listOf(TEXT) })
   const seen = new Set<string>()
   const twice = options.vocab?.find((label) => seen.size === seen.add(sameSpelling(label)).size)
   if (twice !== undefined) throw new OptionError('CategoryBlock', 'a class is there twice', { given: { vocab: options.vocab, twice } })

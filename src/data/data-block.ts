@@ -1,5 +1,6 @@
 import { DataError, OptionError } from '../base/errors.ts'
 import { rng } from '../base/rng.ts'
+import { checkArgument, checkOptions, FUNCTION, listOf, NUMBER, objectWith, TEXT, type Kind, type Kinds } from '../base/options.ts'
 import { currentGpu } from '../gpu/device.ts'
 import type { Platform } from '../platform/platform.ts'
 import type { NormalizeByBatchTransform } from './augment/normalize.ts'
@@ -49,6 +50,19 @@ export interface LoadersOptions {
   readonly platform?: Platform
 }
 
+const TRANSFORMS = listOf({ expected: 'made by a function such as resize(224)', is: (value) => value instanceof Object && 'kind' in value })
+const DATA_BLOCK_KINDS: Kinds<DataBlockOptions> = {
+  blocks: listOf({ expected: 'a block: ImageBlock(), CategoryBlock()', is: (value) => value instanceof Object && 'kind' in value }),
+  getItems: FUNCTION, getY: FUNCTION, splitter: FUNCTION, itemTransforms: TRANSFORMS, batchTransforms: TRANSFORMS,
+}
+const SPLIT: Kind = {
+  expected: '{ train, valid }, numbers of items, as randomSplitter() splits them',
+  is: (value) => value instanceof Object && 'train' in value && 'valid' in value,
+}
+const LOADERS_KINDS: Kinds<LoadersOptions> = {
+  batchSize: NUMBER, seed: NUMBER, limit: NUMBER, cacheBytes: NUMBER, cache: objectWith('a PixelCache'), platform: objectWith('a platform'),
+}
+
 /** Items, labels and the split: what a data block makes of a path. */
 interface Dataset {
   readonly items: readonly string[]
@@ -71,6 +85,8 @@ export class DataBlock {
   private readonly itemTransforms: readonly ItemTransform[]
 
   constructor(options: DataBlockOptions) {
+    checkOptions('DataBlock', options, DATA_BLOCK_KINDS)
+    for (const name of ['blocks', 'getItems', 'getY'] as const) checkArgument('DataBlock', name, options[name], DATA_BLOCK_KINDS[name])
     this.options = options
     this.itemTransforms = sortItemTransforms(options.itemTransforms ?? [])
   }
@@ -87,6 +103,8 @@ export class DataBlock {
    *   item is listed twice or is on both sides of the split, or too many files cannot be read
    */
   async loaders(path: string, options: LoadersOptions = {}): Promise<Loaders> {
+    checkArgument('loaders', 'path', path, TEXT)
+    checkOptions('loaders', options, LOADERS_KINDS)
     const platform = options.platform ?? currentGpu().platform
     const { batchSize = 64, seed = seedSetting(platform), cache = new PixelCache(options.cacheBytes ?? cacheBudget(platform)) } = options
     if (options.cache && options.cacheBytes !== undefined) {
@@ -148,7 +166,9 @@ export class DataBlock {
     if (all.length === 0) throw new DataError(path, 'there are no items')
     const items = limited(all, limit, seed)
     requireOnce(path, items)
-    const { train, valid } = checkSplit(splitter(items), items)
+    const split = splitter(items)
+    checkArgument('splitter', 'the split', split, SPLIT)
+    const { train, valid } = checkSplit(split, items)
     const used = [...train, ...valid]
     const labelNames: string[] = []
     for (const item of used) labelNames[item] = checkedLabel(items[item], getY(items[item]))

@@ -1,4 +1,5 @@
 import { DataError } from '../base/errors.ts'
+import { ANY, checkArgument, checkOptions, PATH, TEXT } from '../base/options.ts'
 import { currentGpu } from '../gpu/device.ts'
 import type { Platform } from '../platform/platform.ts'
 import { parseCsv } from './csv.ts'
@@ -61,6 +62,8 @@ export class ImageTable {
  * Source: fastai nbs/examples/train_imagenette.py.
  */
 export async function getImagesFromCsv(folder: string, options: ImagesFromCsvOptions = {}): Promise<ImageTable> {
+  checkArgument('getImagesFromCsv', 'folder', folder, TEXT)
+  checkOptions('getImagesFromCsv', options, { file: PATH, pathColumn: TEXT, platform: ANY })
   const { file = 'noisy_imagenette.csv', pathColumn = 'path', platform = currentGpu().platform } = options
   const path = platform.files.join(folder, file)
   const { columns, rows } = parseCsv(path, await platform.files.readText(path))

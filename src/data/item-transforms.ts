@@ -1,5 +1,6 @@
 import { OptionError } from '../base/errors.ts'
 import type { Rng } from '../base/rng.ts'
+import { ANY, checkOptions, NUMBER, TEXT } from '../base/options.ts'
 import type { FitPlan, ResizePlan } from '../platform/platform.ts'
 import { BOX_NUMBERS, checkRanges, toSize, type Range, type Size } from './augment/crop.ts'
 import type { Split } from './augment/draw.ts'
@@ -45,6 +46,7 @@ const MIDDLE = [0.5, 0.5] as const
  * Source: fastai vision/augment.py, Resize.
  */
 export function resize(size: Size, options: { readonly method?: FitPlan['method'] } = {}): ResizeTransform {
+  checkOptions('resize', options, { method: TEXT })
   const { method = 'crop' } = options
   if (!['crop', 'squish', 'pad'].includes(method)) {
     throw new OptionError('resize', `there is no method '${method}'`, { expected: "'crop', 'squish' or 'pad'" })
@@ -78,6 +80,7 @@ export interface RandomResizedCropOptions {
  * Source: fastai vision/augment.py, RandomResizedCrop; Szegedy et al. 2014, arXiv:1409.4842, §6 (the box).
  */
 export function randomResizedCrop(size: Size, options: RandomResizedCropOptions = {}): RandomResizedCropTransform {
+  checkOptions('randomResizedCrop', options, { minScale: NUMBER, maxScale: NUMBER, ratio: ANY, validExtra: NUMBER })
   const { minScale = 0.08, maxScale = 1, ratio = [3 / 4, 4 / 3], validExtra = 0.14 } = options
   const [height, width] = toSize('randomResizedCrop', size)
   checkRanges('randomResizedCrop', [minScale, maxScale], ratio)

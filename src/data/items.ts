@@ -1,4 +1,5 @@
 import { DataError } from '../base/errors.ts'
+import { ANY, checkArgument, checkOptions, FLAG, listOf, TEXT } from '../base/options.ts'
 import { currentGpu } from '../gpu/device.ts'
 import type { Platform } from '../platform/platform.ts'
 
@@ -41,6 +42,8 @@ export interface GetImageFilesOptions {
  * Source: fastai data/transforms.py, get_files and get_image_files.
  */
 export async function getImageFiles(path: string, options: GetImageFilesOptions = {}): Promise<string[]> {
+  checkArgument('getImageFiles', 'path', path, TEXT)
+  checkOptions('getImageFiles', options, { folders: listOf(TEXT), recurse: FLAG, platform: ANY })
   const { folders, recurse = true, platform = currentGpu().platform } = options
   const walk: Walk = { platform, recurse, visited: new Map(), found: [], again: [], linked: [] }
   const top = await visible(platform, path)
@@ -73,6 +76,7 @@ export async function getImageFiles(path: string, options: GetImageFilesOptions 
  * Source: fastai data/transforms.py, parent_label.
  */
 export function parentLabel(path: string): string {
+  checkArgument('parentLabel', 'path', path, TEXT)
   return ancestor(path, 1)
 }
 

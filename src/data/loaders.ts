@@ -1,4 +1,5 @@
 import { DataError, OptionError } from '../base/errors.ts'
+import { checkArgument, checkOptions, listOf, TEXT } from '../base/options.ts'
 import { currentGpu } from '../gpu/device.ts'
 import type { Platform } from '../platform/platform.ts'
 import type { Batch } from './batch.ts'
@@ -42,7 +43,10 @@ export class Loaders {
    * @throws DataError  when a label is not in the vocabulary
    * Source: fastai data/core.py, test_dl.
    */
-  test(paths: readonly string[], { labels }: TestLoaderOptions = {}): Loader {
+  test(paths: readonly string[], options: TestLoaderOptions = {}): Loader {
+    checkArgument('test loader', 'paths', paths, listOf(TEXT))
+    checkOptions('test loader', options, { labels: listOf(TEXT) })
+    const { labels } = options
     const { valid, vocab, platform } = this
     if (paths.length === 0) throw new OptionError('test loader', 'there are no files')
     if (labels && labels.length !== paths.length) {

@@ -1,6 +1,7 @@
 import { encode } from 'jpeg-js'
 import { OptionError } from '../base/errors.ts'
 import { rng } from '../base/rng.ts'
+import { ANY, checkOptions, NUMBER, PATH } from '../base/options.ts'
 import { currentGpu } from '../gpu/device.ts'
 import type { Platform } from '../platform/platform.ts'
 import { drawPicture, thingNames } from './drawing.ts'
@@ -37,6 +38,7 @@ export interface SampleOptions {
  * @throws DataError    when the files cannot be written
  */
 export async function sampleData(options: SampleOptions = {}): Promise<string> {
+  checkOptions('sampleData', options, { images: NUMBER, home: PATH, platform: ANY })
   const { images = 1600, platform = currentGpu().platform } = options
   const least = thingNames.length * VALID_EVERY
   if (!Number.isInteger(images) || images < least) {

@@ -1,5 +1,6 @@
 import { OptionError } from '../base/errors.ts'
 import { requireExtension } from '../base/file-name.ts'
+import { checkOptions, FLAG, NUMBER, TEXT } from '../base/options.ts'
 import type { Pixels, Platform } from '../platform/platform.ts'
 import { release, scope } from '../tensor/scope.ts'
 import type { Shape } from '../tensor/shape.ts'
@@ -43,6 +44,7 @@ export async function showBatch(loader: Loader, file: string, options: ShowOptio
 
 /** The pictures that `showBatch` shows. @throws OptionError  when `count` is no number of pictures */
 export async function batchPictures(loader: Loader, options: ShowOptions = {}): Promise<LabelledPicture[]> {
+  checkOptions('showBatch', options, { count: NUMBER, epoch: NUMBER, draws: TEXT, unique: FLAG })
   const { count = 9, unique = false, ...pass } = options
   requireCount('showBatch', count)
   if (!unique) return firstPictures(loader, count, pass)

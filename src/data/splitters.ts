@@ -1,4 +1,5 @@
 import { DataError, OptionError } from '../base/errors.ts'
+import { checkOptions, listOf, NUMBER, oneOf, TEXT } from '../base/options.ts'
 import { ancestor } from './items.ts'
 
 /** Indices of items: which to train on and which to measure on, each in the order they are given out. */
@@ -6,6 +7,8 @@ export interface Split {
   readonly train: Uint32Array
   readonly valid: Uint32Array
 }
+
+const FOLDERS = oneOf(TEXT, listOf(TEXT))
 
 /** Decides for every item whether it is trained or measured on. */
 export type Splitter = (items: readonly string[]) => Split
@@ -24,7 +27,9 @@ export type Splitter = (items: readonly string[]) => Split
  *
  * Source: fastai data/transforms.py, RandomSplitter.
  */
-export function randomSplitter({ validPercent = 0.2, seed = 42 }: { validPercent?: number, seed?: number } = {}): Splitter {
+export function randomSplitter(options: { validPercent?: number, seed?: number } = {}): Splitter {
+  checkOptions('randomSplitter', options, { validPercent: NUMBER, seed: NUMBER })
+  const { validPercent = 0.2, seed = 42 } = options
   if (!(validPercent > 0 && validPercent < 1)) {
     const expected = 'a share between 0 and 1, such as 0.2'
     throw new OptionError('randomSplitter', 'validPercent is out of range', { given: { validPercent }, expected })
@@ -56,6 +61,7 @@ export function randomSplitter({ validPercent = 0.2, seed = 42 }: { validPercent
  * Source: fastai data/transforms.py, GrandparentSplitter.
  */
 export function grandparentSplitter(options: { train?: string | readonly string[], valid?: string | readonly string[] } = {}): Splitter {
+  checkOptions('grandparentSplitter', options, { train: FOLDERS, valid: FOLDERS })
   const namesOf = { train: [options.train ?? 'train'].flat(), valid: [options.valid ?? 'valid'].flat() }
   return (items) => {
     const folders = items.map((item) => ancestor(item, 2))

@@ -50,12 +50,13 @@ function revived<Transform>(
   records: Json | undefined, makers: Readonly<Record<string, (record: never) => Transform>>,
 ): Transform[] {
   if (!Array.isArray(records)) throw new DataError('transforms', 'they are no list')
-  return records.map((record: { readonly kind?: unknown } | null) => {
-    const kind = String(record?.kind)
+  return records.map((record: { readonly kind?: unknown; readonly order?: unknown } | null) => {
+    const { kind: written, order: _order, ...options } = record ?? {}
+    const kind = String(written)
     if (!Object.hasOwn(makers, kind)) {
       throw new DataError('transforms', `there is no transform '${kind}'`, { expected: Object.keys(makers).join(', ') })
     }
     // Options are checked by whoever makes it.
-    return makers[kind](record as never)
+    return makers[kind](options as never)
   })
 }

@@ -1,5 +1,6 @@
 import { DataError, OptionError } from '../base/errors.ts'
 import { formatBytes, formatClock, formatRate, formatTime } from '../base/format.ts'
+import { ANY, checkArgument, checkOptions, FLAG, FUNCTION, PATH } from '../base/options.ts'
 import { currentGpu } from '../gpu/device.ts'
 import type { ArchiveCheck, Datasets, DownloadOptions, OnBytes, Platform } from '../platform/platform.ts'
 import { archiveChecks } from './urls.ts'
@@ -34,6 +35,8 @@ export interface UntarOptions {
  * Source: fastai data/external.py, untar_data; fastdownload, FastDownload.get.
  */
 export async function untarData(url: string, options: UntarOptions = {}): Promise<string> {
+  checkArgument('untarData', 'url', url, PATH)
+  checkOptions('untarData', options, { force: FLAG, home: PATH, expected: ANY, onBytes: FUNCTION, patience: ANY, platform: ANY })
   const platform = options.platform ?? currentGpu().platform
   const { files } = platform
   const fileName = /([^/?#]+\.(?:tgz|tar\.gz))(?:[?#].*)?$/.exec(url)?.[1]

@@ -1,4 +1,5 @@
 import { DeviceError, OptionError } from '../base/errors.ts'
+import { checkOptions, FLAG, TEXT } from '../base/options.ts'
 import type { Platform } from '../platform/platform.ts'
 import { BufferPool } from './buffers.ts'
 import { debugLevel, inUseText, kernelWatch, type DebugLevel } from './debug.ts'
@@ -198,6 +199,7 @@ export function useGpu(gpu: Gpu): void {
  * @throws OptionError  when an option or a setting is none of its values
  */
 export async function openGpuOn(platform: Platform, options: GpuOptions = {}): Promise<Gpu> {
+  checkOptions('openGpu', options, { adapter: TEXT, profile: FLAG, shapes: TEXT, family: TEXT })
   const asked = oneOf('adapter', options.adapter, ADAPTERS) ?? oneOf('GPU', platform.env('GPU') || undefined, ADAPTERS)
   oneOf('shapes', options.shapes, SHAPES)
   oneOf('family', options.family, KERNEL_FAMILIES)

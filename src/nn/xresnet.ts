@@ -1,4 +1,5 @@
 import { OptionError } from '../base/errors.ts'
+import { checkOptions, FLAG, NUMBER, TEXT, type Kinds } from '../base/options.ts'
 import type { Shape } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { ConvLayer, type Activation } from './conv-layer.ts'
@@ -27,6 +28,10 @@ export interface XResNetOptions {
    * for about a third more time. The numbers are the same, to the last bit. Default false
    */
   readonly recompute?: boolean
+}
+
+const KINDS: Kinds<XResNetOptions> = {
+  outputs: NUMBER, channels: NUMBER, activation: TEXT, pool: TEXT, seed: NUMBER, recompute: FLAG,
 }
 
 /** What halves the stem's output. */
@@ -99,6 +104,7 @@ export class ResBlock extends Module {
  */
 export function xresnet(expansion: 1 | 4, blocks: readonly number[], options: XResNetOptions = {}): Sequential {
   const { outputs = 1000, channels = 3, activation = 'relu', pool = 'max', seed = 0, recompute = false } = options
+  checkOptions('xresnet', options, KINDS)
   for (const [name, value] of Object.entries({ outputs, channels })) {
     if (!Number.isInteger(value) || value < 1) {
       throw new OptionError('xresnet', `${name} is not a positive whole number`, { given: { [name]: value } })

@@ -1,3 +1,4 @@
+import { checkOptions, FLAG, NUMBER, type Kinds } from '../base/options.ts'
 import { checkRange } from './check-range.ts'
 import { checkHypers, FlatOptimizer } from './flat-optimizer.ts'
 import type { OptimizerFactory } from './optimizer.ts'
@@ -13,6 +14,8 @@ export interface AdamOptions {
   /** Biases and normalisation shrink as well. Default false */
   readonly decayNormAndBias?: boolean
 }
+
+const KINDS: Kinds<AdamOptions> = { squareMomentum: NUMBER, epsilon: NUMBER, weightDecay: NUMBER, decayNormAndBias: FLAG }
 
 /** Before a schedule sets them. */
 const FIRST_HYPERS = { lr: 1e-3, momentum: 0.9 }
@@ -31,6 +34,7 @@ const FIRST_HYPERS = { lr: 1e-3, momentum: 0.9 }
  * Source: Kingma & Ba 2015, arXiv:1412.6980; Loshchilov & Hutter 2019, arXiv:1711.05101; fastai optimizer.py, Adam.
  */
 export function adam(options: AdamOptions = {}): OptimizerFactory {
+  checkOptions('adam', options, KINDS)
   const { squareMomentum = 0.99, epsilon = 1e-5, weightDecay = 0.01, decayNormAndBias = false } = options
   const firstHypers = { ...FIRST_HYPERS, weightDecay }
   checkRange('adam', { squareMomentum }, squareMomentum >= 0 && squareMomentum < 1, 'at least 0 and below 1')

@@ -1,3 +1,4 @@
+import { checkArgument, checkOptions, FUNCTION, NUMBER, type Kinds } from '../base/options.ts'
 import { clear, copy, launch } from '../tensor/launcher.ts'
 import { keep, release } from '../tensor/scope.ts'
 import type { Shape } from '../tensor/shape.ts'
@@ -8,7 +9,7 @@ import { entryOf } from './flat-optimizer.ts'
 import { homeOf, overBlocks, region, type FlatParameters, type Slot } from './flat.ts'
 import type { LossScaler } from './loss-scaler.ts'
 import type { Hypers, Optimizer, OptimizerFactory, OptimizerState, Trainable } from './optimizer.ts'
-import { radam, type RAdamOptions } from './radam.ts'
+import { radam, RADAM_KINDS, type RAdamOptions } from './radam.ts'
 
 /** Source of the defaults: fastai optimizer.py, Lookahead. */
 export interface LookaheadOptions {
@@ -17,6 +18,8 @@ export interface LookaheadOptions {
   /** How far the slow weights go towards the fast ones, from 0 to 1. Default 0.5 */
   readonly alpha?: number
 }
+
+const KINDS: Kinds<LookaheadOptions> = { k: NUMBER, alpha: NUMBER }
 
 /**
  * Another optimizer, whose weights are called back from time to time. After every k steps of it, for every
@@ -30,6 +33,8 @@ export interface LookaheadOptions {
  * Source: Zhang et al. 2019, arXiv:1907.08610; fastai optimizer.py, Lookahead.
  */
 export function lookahead(factory: OptimizerFactory, options: LookaheadOptions = {}): OptimizerFactory {
+  checkArgument('lookahead', 'factory', factory, FUNCTION)
+  checkOptions('lookahead', options, KINDS)
   const { k = 6, alpha = 0.5 } = options
   checkRange('lookahead', { k }, Number.isInteger(k) && k >= 1, 'a whole number from 1 on')
   checkRange('lookahead', { alpha }, alpha >= 0 && alpha <= 1, '0 to 1')
@@ -43,6 +48,7 @@ export function lookahead(factory: OptimizerFactory, options: LookaheadOptions =
  * Source: fastai optimizer.py, ranger.
  */
 export function ranger(options: RAdamOptions & LookaheadOptions = {}): OptimizerFactory {
+  checkOptions('ranger', options, { ...RADAM_KINDS, ...KINDS })
   const { k, alpha, momentum = 0.95, weightDecay = 0.01, epsilon = 1e-6, ...inner } = options
   return lookahead(radam({ momentum, weightDecay, epsilon, ...inner }), { k, alpha })
 }

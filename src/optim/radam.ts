@@ -1,3 +1,4 @@
+import { checkOptions, FLAG, NUMBER, type Kinds } from '../base/options.ts'
 import { checkRange } from './check-range.ts'
 import { checkHypers, FlatOptimizer } from './flat-optimizer.ts'
 import type { OptimizerFactory } from './optimizer.ts'
@@ -18,6 +19,10 @@ export interface RAdamOptions {
   readonly decoupleWeightDecay?: boolean
   /** Biases and normalisation shrink as well. Default false */
   readonly decayNormAndBias?: boolean
+}
+
+export const RADAM_KINDS: Kinds<RAdamOptions> = {
+  momentum: NUMBER, squareMomentum: NUMBER, epsilon: NUMBER, weightDecay: NUMBER, beta: NUMBER, decoupleWeightDecay: FLAG, decayNormAndBias: FLAG,
 }
 
 /** fastai learner.py, Learner: until a schedule says otherwise. */
@@ -43,6 +48,7 @@ const FIRST_LR = 1e-3
  * Source: Liu et al. 2020, arXiv:1908.03265, algorithm 2; with its threshold 5 and decoupled decay, fastai optimizer.py, RAdam.
  */
 export function radam(options: RAdamOptions = {}): OptimizerFactory {
+  checkOptions('radam', options, RADAM_KINDS)
   const { momentum = 0.9, squareMomentum = 0.99, epsilon = 1e-5, weightDecay = 0, beta = 0 } = options
   const { decoupleWeightDecay = true, decayNormAndBias = false } = options
   const firstHypers = { lr: FIRST_LR, momentum, weightDecay }

@@ -1,4 +1,5 @@
 import { OptionError } from '../base/errors.ts'
+import { listOf, NUMBER, type Kinds } from '../base/options.ts'
 import { checkRange } from './check-range.ts'
 
 /** A hyper-parameter over the course of training: position 0 is the first batch, 1 would be one after the last. */
@@ -67,6 +68,9 @@ export interface OneCycleOptions {
   /** Momentum at the beginning, at the highest learning rate, and at the end. Default 0.95, 0.85, 0.95 */
   readonly moms?: readonly [number, number, number]
 }
+
+export const ONE_CYCLE_KINDS: Kinds<OneCycleOptions> = { div: NUMBER, divFinal: NUMBER, pctStart: NUMBER, moms: listOf(NUMBER) }
+export const FLAT_COS_KINDS = { divFinal: NUMBER, pctStart: NUMBER }
 
 /** The learning rate and the momentum that belong together. */
 export interface Cycle {

@@ -1,3 +1,4 @@
+import { checkOptions, FLAG, NUMBER, type Kinds } from '../base/options.ts'
 import { checkHypers, FlatOptimizer } from './flat-optimizer.ts'
 import type { OptimizerFactory } from './optimizer.ts'
 
@@ -12,6 +13,8 @@ export interface SgdOptions {
   /** Biases and normalisation shrink as well. Default false */
   readonly decayNormAndBias?: boolean
 }
+
+const KINDS: Kinds<SgdOptions> = { momentum: NUMBER, weightDecay: NUMBER, decoupleWeightDecay: FLAG, decayNormAndBias: FLAG }
 
 /** fastai learner.py, Learner: until a schedule says otherwise. */
 const FIRST_LR = 1e-3
@@ -30,6 +33,7 @@ const FIRST_LR = 1e-3
  * Source: fastai optimizer.py, SGD; Loshchilov & Hutter 2019, arXiv:1711.05101, algorithm 1.
  */
 export function sgd(options: SgdOptions = {}): OptimizerFactory {
+  checkOptions('sgd', options, KINDS)
   const { momentum = 0, weightDecay = 0, decoupleWeightDecay = true, decayNormAndBias = false } = options
   const firstHypers = { lr: FIRST_LR, momentum, weightDecay }
   checkHypers('sgd', firstHypers)

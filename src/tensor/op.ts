@@ -1,4 +1,5 @@
 import { DtypeError, ShapeError } from '../base/errors.ts'
+import { checkArgument, type Kind } from '../base/options.ts'
 import { hold } from './scope.ts'
 import type { Dtype } from './dtype.ts'
 import { sameShape } from './shape.ts'
@@ -48,6 +49,8 @@ export interface TapeNode {
   backward(dy: Tensor, target: Target): readonly (Tensor | undefined)[]
 }
 
+const TENSOR: Kind = { expected: 'a tensor, such as tensor(data, shape)', is: (value) => value instanceof Tensor }
+
 let recording = true
 let nextId = 1
 
@@ -76,6 +79,10 @@ export function remember(node: Omit<TapeNode, 'id'>): void {
 /** Makes an operation of its four parts; what it returns is an ordinary function of tensors. */
 export function defineOp<I extends Inputs, Options, Plan>(definition: OpDefinition<I, Options, Plan>): (inputs: I, options: Options) => Tensor {
   return (inputs, options) => {
+    inputs.forEach((input, i) => {
+      // Only the first is in every operation.
+      if (!(input instanceof Tensor) && (i === 0 || input !== undefined)) checkArgument(definition.name, `input ${i}`, input, TENSOR)
+    })
     const plan = definition.plan(inputs, options)
     const result = definition.forward(plan, inputs)
     const { output, extras } = result instanceof Tensor ? { output: result, extras: [] } : result

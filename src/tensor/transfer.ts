@@ -1,4 +1,5 @@
 import { ShapeError } from '../base/errors.ts'
+import { checkArgument, listOf, NUMBER, type Kind } from '../base/options.ts'
 import { currentGpu } from '../gpu/device.ts'
 import { halfToFloat, floatToHalf } from './half.ts'
 import { allocate } from './scope.ts'
@@ -6,8 +7,16 @@ import { elementCount, storedBytes, storedCount, storedLastAxis, type Shape, typ
 import type { Tensor } from './tensor.ts'
 import type { Dtype } from './dtype.ts'
 
+const NUMBERS: Kind = {
+  expected: 'a list of numbers, row by row in one list',
+  is: (value) => ArrayBuffer.isView(value) || (Array.isArray(value) && value.every(NUMBER.is)),
+}
+const SHAPE: Kind = { ...listOf(NUMBER), expected: 'a list of whole numbers, such as [2,3]' }
+
 /** A tensor with the given numbers, row by row; f32 unless said otherwise. */
 export function tensor(data: ArrayLike<number>, shape: Shape, dtype: Dtype = 'f32'): Tensor {
+  checkArgument('tensor', 'data', data, NUMBERS)
+  checkArgument('tensor', 'shape', shape, SHAPE)
   const made = allocate({ shape, dtype })
   upload(made, data)
   return made
@@ -22,6 +31,7 @@ export function zeros(shape: Shape, dtype: Dtype = 'f32'): Tensor {
 
 /** Replaces the numbers of a tensor. @throws ShapeError when their count differs */
 export function upload(target: Tensor, data: ArrayLike<number>): void {
+  checkArgument('upload', 'data', data, NUMBERS)
   if (data.length !== elementCount(target.shape)) {
     throw new ShapeError('upload', 'as many numbers as elements are needed', {
       given: { tensor: target, numbers: data.length },

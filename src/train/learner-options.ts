@@ -1,10 +1,12 @@
+import { ANY, FLAG, FUNCTION, listOf, NUMBER, objectWith, oneOf, PATH, type Kind, type Kinds } from '../base/options.ts'
 import type { TuneOptions } from '../ops/kernels/tuner.ts'
 import type { OptimizerFactory } from '../optim/optimizer.ts'
-import type { flatCos, OneCycleOptions } from '../optim/schedule.ts'
+import { FLAT_COS_KINDS, ONE_CYCLE_KINDS, type flatCos, type OneCycleOptions } from '../optim/schedule.ts'
 import type { Callback } from './callback.ts'
 import type { Loss } from './losses.ts'
-import type { Metric } from './metrics.ts'
+import { topKAccuracy, type Metric } from './metrics.ts'
 import type { Groups } from './parameter-groups.ts'
+import type { SaveOptions } from './save-load.ts'
 
 /** One learning rate for all parameters, or from the first group's to the last one's (see `learningRates`). */
 export type LearningRate = number | { readonly start?: number; readonly stop: number }
@@ -63,3 +65,34 @@ export type FineTuneOptions = FitOneCycleOptions & {
   /** The first group learns by this much slower than the last. Default 100 */
   readonly lrMult?: number
 }
+
+/** What a metric may be: `topKAccuracy` makes one, and would be asked for another as if it were one. */
+const METRIC: Kind = {
+  expected: 'a metric, such as accuracy or topKAccuracy(5)',
+  is: (value) => typeof value === 'function' && value !== topKAccuracy,
+}
+const LIST: Kind = { expected: 'a list', is: Array.isArray }
+export const LOADERS: Kind = {
+  expected: 'loaders, such as `await block.loaders(path)`',
+  is: (value) => value instanceof Object && 'train' in value && 'valid' in value && 'vocab' in value,
+}
+export const LOADER: Kind = objectWith('a loader, such as loaders.valid', 'batches', 'order')
+export const MODULE: Kind = objectWith('a model, such as xresnet18()', 'forward', 'parameters', 'describe')
+export const OPTIMIZER: Kind = objectWith('an optimizer, with step, setHypers and the like', 'step', 'setHypers', 'zeroGradients')
+export const RATE: Kind = oneOf(NUMBER, {
+  expected: '{ start, stop }',
+  is: (value) => value instanceof Object && 'stop' in value && NUMBER.is(value.stop) && (!('start' in value) || NUMBER.is(value.start)),
+})
+
+export const LEARNER_KINDS: Kinds<LearnerOptions> = {
+  loss: objectWith('a loss, such as crossEntropy()', 'mean', 'each', 'probabilities'),
+  metrics: listOf(METRIC),
+  optimizer: { ...FUNCTION, expected: 'what makes an optimizer, such as adam()' },
+  lr: NUMBER, callbacks: LIST, momentums: listOf(NUMBER), weightDecay: NUMBER, groups: FUNCTION, seed: NUMBER, replay: FLAG, tune: ANY,
+}
+export const FIT_KINDS: Kinds<FitOptions> = { callbacks: LIST, weightDecay: NUMBER, resetOptimizer: FLAG, checkpoint: PATH, resume: FLAG }
+export const FIT_ONE_CYCLE_KINDS: Kinds<FitOneCycleOptions> = { ...FIT_KINDS, ...ONE_CYCLE_KINDS }
+export const FIT_FLAT_COS_KINDS: Kinds<FitFlatCosOptions> = { ...FIT_KINDS, ...FLAT_COS_KINDS }
+export const FIT_SGDR_KINDS: Kinds<FitSgdrOptions> = { ...FIT_KINDS, lrMax: RATE, cycleMult: NUMBER }
+export const FINE_TUNE_KINDS: Kinds<FineTuneOptions> = { ...FIT_ONE_CYCLE_KINDS, freezeEpochs: NUMBER, lrMult: NUMBER }
+export const SAVE_KINDS: Kinds<SaveOptions> = { withOptimizer: FLAG }

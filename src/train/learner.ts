@@ -1,5 +1,6 @@
 import { OptionError } from '../base/errors.ts'
 import type { Json } from '../base/json.ts'
+import { checkArgument, checkOptions, NUMBER, PATH, type Kinds } from '../base/options.ts'
 import type { Loader } from '../data/loader.ts'
 import type { Loaders } from '../data/loaders.ts'
 import type { Module } from '../nn/module.ts'
@@ -10,17 +11,18 @@ import { LossScaler } from '../optim/loss-scaler.ts'
 import type { Optimizer, OptimizerFactory } from '../optim/optimizer.ts'
 import { flatCos, learningRates, oneCycle, sgdr } from '../optim/schedule.ts'
 import type { Platform } from '../platform/platform.ts'
-import type { Tensor } from '../tensor/tensor.ts'
 import { requireBatchFits } from './batch-fits.ts'
 import { sortCallbacks, type Callback } from './callback.ts'
 import { checkpoints, isCheckpointOf } from './callbacks/checkpoints.ts'
-import { findLearningRate, type LrFindOptions, type LrSearch, type SuggestionName } from './callbacks/lr-finder.ts'
+import { findLearningRate, LR_FIND_KINDS, type LrFindOptions, type LrSearch, type SuggestionName } from './callbacks/lr-finder.ts'
 import { Progress } from './callbacks/progress.ts'
 import { scheduler, type GroupSchedules } from './callbacks/scheduler.ts'
 import { trainEval } from './callbacks/train-eval.ts'
 import { exportLearner } from './export.ts'
-import type {
-  FineTuneOptions, FitFlatCosOptions, FitOneCycleOptions, FitOptions, FitSgdrOptions, LearnerOptions, LearningRate,
+import {
+  FINE_TUNE_KINDS, FIT_FLAT_COS_KINDS, FIT_KINDS, FIT_ONE_CYCLE_KINDS, FIT_SGDR_KINDS, LEARNER_KINDS, LOADER, LOADERS, MODULE, OPTIMIZER,
+  RATE, SAVE_KINDS, type FineTuneOptions, type FitFlatCosOptions, type FitOneCycleOptions, type FitOptions, type FitSgdrOptions,
+  type LearnerOptions, type LearningRate,
 } from './learner-options.ts'
 import { crossEntropy, type Loss } from './losses.ts'
 import { evaluate, predictItems, requireLabels, runFit, type Evaluation, type ItemPredictions } from './loop.ts'
@@ -93,6 +95,9 @@ export class Learner {
   private stopListening: (() => void) | undefined
 
   constructor(loaders: Loaders, model: Module, options: LearnerOptions = {}) {
+    checkArgument('Learner', 'loaders', loaders, LOADERS)
+    checkArgument('Learner', 'model', model, MODULE)
+    checkOptions('Learner', options, LEARNER_KINDS)
     this.loaders = loaders
     this.model = model
     this.loss = options.loss ?? crossEntropy()
@@ -135,7 +140,7 @@ export class Learner {
    * @throws DeviceError  when a batch needs a larger tensor than the adapter can bind, with the batch size that fits
    */
   fit(epochs: number, lr: LearningRate = this.lr, options: FitOptions = {}): Promise<void> {
-    return this.asFit('fit', () => this.fitAlone(epochs, lr, options))
+    return this.asFit('fit', { lr, options }, FIT_KINDS, () => this.fitAlone(epochs, lr, options))
   }
 
   private async fitAlone(epochs: number, lr: LearningRate, options: FitOptions): Promise<void> {
@@ -181,7 +186,7 @@ export class Learner {
 
   /** Trains with one cycle of learning rate and momentum over all epochs (see `oneCycle`). @throws as `fit` */
   fitOneCycle(epochs: number, lrMax: LearningRate = this.lr, options: FitOneCycleOptions = {}): Promise<void> {
-    return this.asFit('fitOneCycle', () => this.oneCycleAlone(epochs, lrMax, options))
+    return this.asFit('fitOneCycle', { lrMax, options }, FIT_ONE_CYCLE_KINDS, () => this.oneCycleAlone(epochs, lrMax, options))
   }
 
   private async oneCycleAlone(epochs: number, lrMax: LearningRate, options: FitOneCycleOptions): Promise<void> {
@@ -192,7 +197,7 @@ export class Learner {
 
   /** Trains at a constant learning rate that falls along a cosine at the end (see `flatCos`). @throws as `fit` */
   fitFlatCos(epochs: number, lr: LearningRate = this.lr, options: FitFlatCosOptions = {}): Promise<void> {
-    return this.asFit('fitFlatCos', async () => {
+    return this.asFit('fitFlatCos', { lr, options }, FIT_FLAT_COS_KINDS, async () => {
       const optimizer = this.openOptimizer(options.resetOptimizer)
       const schedules = this.ratesOf(lr, optimizer).map((rate) => ({ lr: flatCos(rate, options) }))
       await this.fitScheduled(epochs, lr, schedules, options)
@@ -207,7 +212,7 @@ export class Learner {
    * Source: fastai callback/schedule.py, fine_tune.
    */
   fineTune(epochs: number, baseLr = 2e-3, options: FineTuneOptions = {}): Promise<void> {
-    return this.asFit('fineTune', () => this.fineTuneAlone(epochs, baseLr, options))
+    return this.asFit('fineTune', { baseLr, options }, FINE_TUNE_KINDS, () => this.fineTuneAlone(epochs, baseLr, options))
   }
 
   private async fineTuneAlone(epochs: number, baseLr: number, options: FineTuneOptions): Promise<void> {
@@ -234,7 +239,7 @@ export class Learner {
    * @throws as `fit`, and OptionError when these are no counts
    */
   fitSgdr(cycles: number, cycleLength: number, options: FitSgdrOptions = {}): Promise<void> {
-    return this.asFit('fitSgdr', async () => {
+    return this.asFit('fitSgdr', { options }, FIT_SGDR_KINDS, async () => {
       const { lrMax = this.lr, cycleMult = 2 } = options
       const optimizer = this.openOptimizer(options.resetOptimizer)
       const { epochs, at } = sgdr(cycles, cycleLength, cycleMult)
@@ -245,7 +250,7 @@ export class Learner {
 
   /** Which learning rate is good: trains while it rises, and puts everything back (see callbacks/lr-finder.ts). */
   lrFind<Name extends SuggestionName = 'valley'>(options: LrFindOptions<Name> = {}): Promise<LrSearch<Name>> {
-    return this.asFit('lrFind', () => findLearningRate(this, options, (...fit) => this.fitAlone(...fit)))
+    return this.asFit('lrFind', { options }, LR_FIND_KINDS, () => findLearningRate(this, options, (...fit) => this.fitAlone(...fit)))
   }
 
   /**
@@ -279,7 +284,10 @@ export class Learner {
    * @throws OptionError  when the items have no labels (see `Loaders.test`), or in the middle of a fit
    */
   validate(loader: Loader = this.loaders.valid): Promise<Evaluation> {
-    return this.asEvaluation('validate', () => evaluate(this, loader))
+    return this.asEvaluation('validate', () => {
+      checkArgument('validate', 'loader', loader, LOADER)
+      return evaluate(this, loader)
+    })
   }
 
   /**
@@ -289,9 +297,11 @@ export class Learner {
    * @throws OptionError  in the middle of a fit
    */
   getPredictions(options: { readonly loader?: Loader } = {}): Promise<ItemPredictions> {
-    const { loader = this.loaders.valid } = options
-    const probabilities = (outputs: Tensor) => this.loss.probabilities(outputs)
-    return this.asEvaluation('getPredictions', () => predictItems(this, loader, {}, probabilities))
+    return this.asEvaluation('getPredictions', () => {
+      checkOptions('getPredictions', options, { loader: LOADER })
+      const { loader = this.loaders.valid } = options
+      return predictItems(this, loader, {}, (outputs) => this.loss.probabilities(outputs))
+    })
   }
 
   /** Probabilities for the validation items, averaged over random transforms (see tta.ts). @throws OptionError  in the middle of a fit */
@@ -315,18 +325,29 @@ export class Learner {
    *
    * @throws OptionError  in the middle of a fit, whose steps would change a part of the weights meanwhile
    */
-  save(path: string, options?: SaveOptions): Promise<void> {
-    return this.asEvaluation('save', () => saveLearner(this, path, options))
+  save(path: string, options: SaveOptions = {}): Promise<void> {
+    return this.asEvaluation('save', () => {
+      checkArgument('save', 'path', path, PATH)
+      checkOptions('save', options, SAVE_KINDS)
+      return saveLearner(this, path, options)
+    })
   }
 
   /** Takes over what `save`, a checkpoint or PyTorch has written. @throws DataError when it does not fit, and changes nothing */
-  load(path: string, options?: SaveOptions): Promise<void> {
-    return this.asEvaluation('load', () => restoreLearner(this, path, options))
+  load(path: string, options: SaveOptions = {}): Promise<void> {
+    return this.asEvaluation('load', () => {
+      checkArgument('load', 'path', path, PATH)
+      checkOptions('load', options, SAVE_KINDS)
+      return restoreLearner(this, path, options)
+    })
   }
 
   /** Writes one file with all that prediction takes, for `loadLearner` and the command `predict` (see export.ts). */
   export(path: string): Promise<void> {
-    return this.asEvaluation('export', () => exportLearner(this, path))
+    return this.asEvaluation('export', () => {
+      checkArgument('export', 'path', path, PATH)
+      return exportLearner(this, path)
+    })
   }
 
   /**
@@ -371,7 +392,11 @@ export class Learner {
       this.optimizer.close()
       this.optimizer = undefined
     }
-    this.optimizer ??= this.makeOptimizer(parameterGroups(this.model, this.groupsOf))
+    if (!this.optimizer) {
+      const optimizer = this.makeOptimizer(parameterGroups(this.model, this.groupsOf))
+      checkArgument('Learner', 'the optimizer that was made', optimizer, OPTIMIZER)
+      this.optimizer = optimizer
+    }
     return this.optimizer
   }
 
@@ -404,8 +429,16 @@ export class Learner {
     optimizer.clearState()
   }
 
-  private asFit<Result>(where: string, work: () => Promise<Result>): Promise<Result> {
-    return this.untilInterrupted(() => this.occupancy.fits(where, work))
+  /** @param given  its options, and learning rates by their name */
+  private asFit<Options extends object, Result>(
+    where: string, given: { readonly options: Options; readonly [rate: string]: unknown }, kinds: Kinds<Options>, work: () => Promise<Result>,
+  ): Promise<Result> {
+    return this.untilInterrupted(() => this.occupancy.fits(where, () => {
+      const { options, ...rates } = given
+      checkOptions(where, options, kinds)
+      for (const [name, rate] of Object.entries(rates)) checkArgument(where, name, rate, name === 'baseLr' ? NUMBER : RATE)
+      return work()
+    }))
   }
 
   /** Work that reads the model or replaces its weights; a fit that waits for it goes on in the mode that it was in. */

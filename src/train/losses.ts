@@ -1,4 +1,5 @@
 import { OptionError } from '../base/errors.ts'
+import { checkArgument, NUMBER } from '../base/options.ts'
 import type { Targets } from '../data/batch.ts'
 import { softmax } from '../ops/softmax.ts'
 import { softmaxCrossEntropy } from '../ops/cross-entropy.ts'
@@ -38,6 +39,7 @@ export function crossEntropy(): Loss {
  * Source: fastai losses.py, LabelSmoothingCrossEntropy; Szegedy et al. 2015, arXiv:1512.00567, §7.
  */
 export function labelSmoothing(eps = 0.1): Loss {
+  checkArgument('labelSmoothing', 'eps', eps, NUMBER)
   if (!(eps >= 0 && eps < 1)) {
     throw new OptionError('labelSmoothing', 'eps is out of range', { given: { eps }, expected: '0 or more, below 1' })
   }

@@ -1,7 +1,9 @@
 import { requireExtension } from '../base/file-name.ts'
+import { checkOptions, FLAG, NUMBER, type Kinds } from '../base/options.ts'
 import type { Loader } from '../data/loader.ts'
 import { batchPictures, requireCount, writeSheet, type LabelledPicture } from '../data/show.ts'
 import type { Learner } from './learner.ts'
+import { LOADER } from './learner-options.ts'
 import { argmax, outputName } from './metrics.ts'
 
 export interface ShowResultsOptions {
@@ -14,6 +16,8 @@ export interface ShowResultsOptions {
   /** Makes another random choice. Default 0 */
   readonly epoch?: number
 }
+
+const KINDS: Kinds<ShowResultsOptions> = { count: NUMBER, loader: LOADER, shuffle: FLAG, epoch: NUMBER }
 
 /**
  * Writes a contact sheet of what the model makes of pictures it was not trained on: below each the label that it has,
@@ -31,6 +35,7 @@ export async function showResults(learner: Learner, file: string, options: ShowR
 
 /** The pictures that `showResults` shows. @throws OptionError  when `count` is no number of pictures */
 export async function resultPictures(learner: Learner, options: ShowResultsOptions = {}): Promise<LabelledPicture[]> {
+  checkOptions('showResults', options, KINDS)
   const { count = 9, loader = learner.loaders.valid, shuffle = true, epoch = 0 } = options
   requireCount('showResults', count)
   const items = loader.order({ epoch, shuffle }).slice(0, Math.min(count, loader.batchSize))

@@ -1,6 +1,8 @@
 import { OptionError } from '../base/errors.ts'
+import { ANY, checkOptions, FLAG, NUMBER, type Kinds } from '../base/options.ts'
 import type { Loader, Pass } from '../data/loader.ts'
 import type { Learner } from './learner.ts'
+import { LOADER } from './learner-options.ts'
 import { predictItems, type ItemPredictions } from './loop.ts'
 import type { Predictions } from './metrics.ts'
 
@@ -14,6 +16,8 @@ export interface TtaOptions {
   /** Default: the validation loader. */
   readonly loader?: Loader
 }
+
+const TTA_KINDS: Kinds<TtaOptions | TtaPairOptions> = { n: NUMBER, beta: ANY, useMax: FLAG, loader: LOADER }
 
 /** Asks for the mean of the passes with random transforms and the pass without them as they are. */
 export interface TtaPairOptions extends Omit<TtaOptions, 'beta' | 'useMax'> {
@@ -36,6 +40,7 @@ export interface TtaPair extends Omit<ItemPredictions, 'predictions'> {
  * Source: fastai learner.py, Learner.tta.
  */
 export async function testTimeAugmentation(learner: Learner, options: TtaOptions | TtaPairOptions): Promise<ItemPredictions | TtaPair> {
+  checkOptions('tta', options, TTA_KINDS)
   const { n = 4, beta = 0.25, useMax = false, loader = learner.loaders.valid } = options
   if (!(Number.isInteger(n) && n >= 1)) {
     throw new OptionError('tta', 'n is no number of passes', { given: { n }, expected: 'a whole number from 1 on' })

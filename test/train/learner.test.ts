@@ -360,7 +360,7 @@ describe('telling', () => {
               - afterCancelBatch: ·
               - afterBatch: trainEval, recorder, progress
             - afterCancelTrain: ·
-            - afterTrain: recorder
+            - afterTrain: recorder, progress
           validate
             - beforeValidate: trainEval, progress
             batch

@@ -1,5 +1,6 @@
 import { OptionError } from '../../base/errors.ts'
 import type { Rng } from '../../base/rng.ts'
+import { checkOptions, FLAG, NUMBER } from '../../base/options.ts'
 import { drawMasked } from './draw.ts'
 
 export interface SaturationOptions {
@@ -28,6 +29,7 @@ export interface SaturationTransform extends Required<SaturationOptions> {
  * Source: fastai vision/augment.py, Saturation and grayscale.
  */
 export function saturation(options: SaturationOptions = {}): SaturationTransform {
+  checkOptions('saturation', options, { maxLighting: NUMBER, p: NUMBER, batch: FLAG })
   const { maxLighting = 0.2, p = 0.75, batch = false } = options
   check('saturation', 'maxLighting', maxLighting, p)
   const log = -Math.log(1 - maxLighting)
@@ -65,6 +67,7 @@ export interface HueTransform extends Required<HueOptions> {
  * Source: fastai vision/augment.py, Hue; it adds the exponential itself, a whole turn more, which is the same hue.
  */
 export function hue(options: HueOptions = {}): HueTransform {
+  checkOptions('hue', options, { maxHue: NUMBER, p: NUMBER, batch: FLAG })
   const { maxHue = 0.1, p = 0.75, batch = false } = options
   check('hue', 'maxHue', maxHue, p)
   const log = -Math.log(1 - maxHue)

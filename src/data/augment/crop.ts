@@ -1,5 +1,6 @@
 import { OptionError } from '../../base/errors.ts'
 import type { Rng } from '../../base/rng.ts'
+import { ANY, checkOptions, NUMBER } from '../../base/options.ts'
 import type { Split } from './draw.ts'
 
 /** A box of whole pixels. */
@@ -41,6 +42,7 @@ export interface CropTransform extends Required<CropOptions> {
  * Source: fastai vision/augment.py, RandomResizedCropGPU.
  */
 export function randomResizedCropGpu(size: Size, options: CropOptions = {}): CropTransform {
+  checkOptions('randomResizedCropGpu', options, { minScale: NUMBER, maxScale: NUMBER, ratio: ANY, validScale: NUMBER })
   const { minScale = 0.08, maxScale = 1, ratio = [3 / 4, 4 / 3], validScale = 1 } = options
   checkRanges('randomResizedCropGpu', [minScale, maxScale], ratio)
   if (!(validScale > 0 && validScale <= 1)) {

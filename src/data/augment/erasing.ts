@@ -1,5 +1,6 @@
 import { OptionError } from '../../base/errors.ts'
 import { rng, type Rng } from '../../base/rng.ts'
+import { checkOptions, NUMBER } from '../../base/options.ts'
 import { roundHalfToEven } from './crop.ts'
 import type { BatchShape } from './draw.ts'
 
@@ -43,6 +44,7 @@ export const NOISE_PIXELS = 2 ** 16
  * Source: fastai vision/augment.py, RandomErasing; Zhong et al. 2017, arXiv:1708.04896.
  */
 export function randomErasing(options: ErasingOptions = {}): ErasingTransform {
+  checkOptions('randomErasing', options, { p: NUMBER, minScale: NUMBER, maxScale: NUMBER, minAspect: NUMBER, maxCount: NUMBER })
   const { p = 0.5, minScale = 0, maxScale = 0.3, minAspect = 0.3, maxCount = 1 } = options
   const partsRight = p >= 0 && p <= 1 && minScale >= 0 && minScale <= maxScale && maxScale <= 1
   if (!(partsRight && minAspect > 0 && minAspect <= 1 && Number.isInteger(maxCount) && maxCount >= 1)) {

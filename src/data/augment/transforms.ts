@@ -1,4 +1,5 @@
 import { OptionError } from '../../base/errors.ts'
+import { checkOptions, FLAG, listOf, NUMBER, oneOf, TEXT, type Kinds } from '../../base/options.ts'
 import { affine, type AffineTransform } from './affine.ts'
 import type { HueTransform, SaturationTransform } from './colour.ts'
 import { randomResizedCropGpu, toSize, type CropTransform, type Size } from './crop.ts'
@@ -44,6 +45,11 @@ export interface AugTransformsOptions {
   readonly minScale?: number
 }
 
+const KINDS: Kinds<AugTransformsOptions> = {
+  mult: NUMBER, doFlip: FLAG, flipVert: FLAG, maxRotate: NUMBER, minZoom: NUMBER, maxZoom: NUMBER, maxLighting: NUMBER, maxWarp: NUMBER,
+  pAffine: NUMBER, pLighting: NUMBER, size: oneOf(NUMBER, listOf(NUMBER)), mode: TEXT, padMode: TEXT, alignCorners: FLAG, batch: FLAG, minScale: NUMBER,
+}
+
 /**
  * The usual augmentation of photographs: flip, warp, rotation and zoom in one resampling, then light, then, with
  * minScale, a crop. Flips happen to half of the items, whatever pAffine is; a maximum of 0 leaves its change out.
@@ -55,6 +61,7 @@ export interface AugTransformsOptions {
  * Source: fastai vision/augment.py, aug_transforms.
  */
 export function augTransforms(options: AugTransformsOptions = {}): BatchTransform[] {
+  checkOptions('augTransforms', options, KINDS)
   const { mult = 1, doFlip = true, flipVert = false, minZoom = 1, maxZoom = 1.1, minScale = 1, batch = false } = options
   const { pAffine: p = 0.75, pLighting = 0.75 } = options
   const maxRotate = (options.maxRotate ?? 10) * mult

@@ -1,4 +1,5 @@
 import { formatClock } from '../../base/format.ts'
+import { checkArgument, checkOptions, FLAG, PATH } from '../../base/options.ts'
 import { csvLine } from '../../data/csv.ts'
 import type { Callback } from '../callback.ts'
 import { columnNames, type EpochRow } from '../recorder.ts'
@@ -10,7 +11,10 @@ import { columnNames, type EpochRow } from '../recorder.ts'
  * @param options.append  keep what is in the file. Default false: every fit begins it anew
  * Source: fastai callback/progress.py, CSVLogger.
  */
-export function csvLogger(file = 'history.csv', { append = false }: { readonly append?: boolean } = {}): Callback {
+export function csvLogger(file = 'history.csv', options: { readonly append?: boolean } = {}): Callback {
+  checkArgument('csvLogger', 'file', file, PATH)
+  checkOptions('csvLogger', options, { append: FLAG })
+  const { append = false } = options
   let text = ''
   return {
     name: 'csvLogger',

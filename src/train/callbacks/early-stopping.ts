@@ -1,11 +1,14 @@
 import { OptionError } from '../../base/errors.ts'
+import { checkOptions, NUMBER, type Kinds } from '../../base/options.ts'
 import { Cancel, type Callback } from '../callback.ts'
-import { Tracker, type TrackerOptions } from './tracker.ts'
+import { Tracker, TRACKER_KINDS, type TrackerOptions } from './tracker.ts'
 
 export interface EarlyStoppingOptions extends TrackerOptions {
   /** Epochs in a row without an improvement that end the fit. Default 1 */
   readonly patience?: number
 }
+
+const KINDS: Kinds<EarlyStoppingOptions> = { ...TRACKER_KINDS, patience: NUMBER }
 
 /**
  * Ends the fit when a figure has not improved for some epochs.
@@ -14,6 +17,7 @@ export interface EarlyStoppingOptions extends TrackerOptions {
  * Source: fastai callback/tracker.py, EarlyStoppingCallback.
  */
 export function earlyStopping(options: EarlyStoppingOptions = {}): Callback {
+  checkOptions('earlyStopping', options, KINDS)
   const { patience = 1 } = options
   checkPatience('earlyStopping', patience)
   const tracker = new Tracker('earlyStopping', options)

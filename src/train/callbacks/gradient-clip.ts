@@ -1,4 +1,5 @@
 import { OptionError } from '../../base/errors.ts'
+import { checkArgument, NUMBER } from '../../base/options.ts'
 import { clipGradients } from '../../optim/clip.ts'
 import type { Callback } from '../callback.ts'
 import { replayable } from '../replayable.ts'
@@ -11,6 +12,7 @@ import { replayable } from '../replayable.ts'
  * Source: fastai callback/training.py, GradientClip.
  */
 export function gradientClip(maxNorm = 1): Callback {
+  checkArgument('gradientClip', 'maxNorm', maxNorm, NUMBER)
   if (!(maxNorm > 0 && maxNorm < Infinity)) {
     throw new OptionError('gradientClip', 'maxNorm is out of range', { given: { maxNorm }, expected: 'above 0' })
   }

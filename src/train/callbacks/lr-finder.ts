@@ -1,4 +1,5 @@
 import { OptionError } from '../../base/errors.ts'
+import { FLAG, NUMBER, type Kind, type Kinds } from '../../base/options.ts'
 import { Cancel, Interrupted, SMALLEST_LOSS_SCALE, type Callback, type StepLoss } from '../callback.ts'
 import type { Learner } from '../learner.ts'
 import type { FitOptions } from '../learner-options.ts'
@@ -25,6 +26,9 @@ export interface LrFindOptions<Name extends SuggestionName = SuggestionName> {
   readonly suggest?: readonly Name[]
 }
 
+const LISTED: Kind = { expected: `a list of ${Object.keys(METHODS).join(', ')}`, is: Array.isArray }
+export const LR_FIND_KINDS: Kinds<LrFindOptions> = { startLr: NUMBER, endLr: NUMBER, steps: NUMBER, stopWhenDiverged: FLAG, suggest: LISTED }
+
 export interface LrSearch<Name extends SuggestionName = SuggestionName> extends LrCurve {
   readonly suggestions: Readonly<Record<Name, Suggestion>>
 }
@@ -43,7 +47,7 @@ export async function findLearningRate<Name extends SuggestionName>(
 ): Promise<LrSearch<Name>> {
   const { startLr = 1e-7, endLr = 10, steps = 100, stopWhenDiverged = true } = options
   const suggest = options.suggest ?? (['valley'] as unknown as readonly Name[])
-  const unknown = suggest.find((name) => !(name in METHODS))
+  const unknown = suggest.find((name) => !Object.hasOwn(METHODS, name))
   if (unknown !== undefined) {
     throw new OptionError('lrFind', 'there is no such suggestion', { given: { suggest: unknown }, expected: Object.keys(METHODS).join(', ') })
   }

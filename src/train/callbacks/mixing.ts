@@ -1,5 +1,6 @@
 import { OptionError } from '../../base/errors.ts'
 import { rng, type Rng } from '../../base/rng.ts'
+import { checkArgument, NUMBER } from '../../base/options.ts'
 import { keep, release } from '../../tensor/scope.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import { upload, zeros } from '../../tensor/transfer.ts'
@@ -96,6 +97,7 @@ export function mixing({ name, draw, apply }: Mixing): Callback {
 
 /** @throws OptionError unless Beta(alpha, alpha) is a distribution */
 export function checkAlpha(name: string, alpha: number): void {
+  checkArgument(name, 'alpha', alpha, NUMBER)
   if (alpha > 0 && alpha < Infinity) return
   throw new OptionError(name, 'alpha is out of range', { given: { alpha }, expected: 'above 0' })
 }

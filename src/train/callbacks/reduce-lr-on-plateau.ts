@@ -1,7 +1,8 @@
 import { OptionError } from '../../base/errors.ts'
+import { checkOptions, NUMBER, type Kinds } from '../../base/options.ts'
 import type { Callback } from '../callback.ts'
 import { checkPatience } from './early-stopping.ts'
-import { Tracker, type TrackerOptions } from './tracker.ts'
+import { Tracker, TRACKER_KINDS, type TrackerOptions } from './tracker.ts'
 
 export interface ReduceLrOnPlateauOptions extends TrackerOptions {
   /** Epochs in a row without an improvement that reduce the learning rate. Default 1 */
@@ -12,6 +13,8 @@ export interface ReduceLrOnPlateauOptions extends TrackerOptions {
   readonly minLr?: number
 }
 
+const KINDS: Kinds<ReduceLrOnPlateauOptions> = { ...TRACKER_KINDS, patience: NUMBER, factor: NUMBER, minLr: NUMBER }
+
 /**
  * Divides the learning rates when a figure has not improved for some epochs. For `fit`: where a schedule sets the
  * learning rate before every batch, nothing is left of it.
@@ -20,6 +23,7 @@ export interface ReduceLrOnPlateauOptions extends TrackerOptions {
  * Source: fastai callback/tracker.py, ReduceLROnPlateau.
  */
 export function reduceLrOnPlateau(options: ReduceLrOnPlateauOptions = {}): Callback {
+  checkOptions('reduceLrOnPlateau', options, KINDS)
   const { patience = 1, factor = 10, minLr = 0 } = options
   checkPatience('reduceLrOnPlateau', patience)
   if (!(factor > 1 && factor < Infinity) || !(minLr >= 0)) {

@@ -1,7 +1,8 @@
 import { OptionError } from '../../base/errors.ts'
+import { checkOptions, FLAG, NUMBER, oneOf, PATH, type Kinds } from '../../base/options.ts'
 import type { Callback } from '../callback.ts'
 import type { Learner } from '../learner.ts'
-import { Tracker, type TrackerOptions } from './tracker.ts'
+import { Tracker, TRACKER_KINDS, type TrackerOptions } from './tracker.ts'
 
 export interface SaveModelOptions extends TrackerOptions {
   /** Default models/model.safetensors */
@@ -14,6 +15,8 @@ export interface SaveModelOptions extends TrackerOptions {
   readonly withOptimizer?: boolean
 }
 
+const KINDS: Kinds<SaveModelOptions> = { ...TRACKER_KINDS, file: PATH, everyEpoch: oneOf(FLAG, NUMBER), atEnd: FLAG, withOptimizer: FLAG }
+
 /**
  * Saves the model whenever a figure is the best so far, and at the end of the fit loads the best one again.
  *
@@ -21,6 +24,7 @@ export interface SaveModelOptions extends TrackerOptions {
  * Source: fastai callback/tracker.py, SaveModelCallback.
  */
 export function saveModel(options: SaveModelOptions = {}): Callback {
+  checkOptions('saveModel', options, KINDS)
   const { file = 'models/model.safetensors', everyEpoch = false, atEnd = false, withOptimizer = false } = options
   const every = Number(everyEpoch)
   if (!(Number.isInteger(every) && every >= 0) || (every > 0 && atEnd)) {

@@ -1,4 +1,5 @@
 import { OptionError } from '../../base/errors.ts'
+import { FLAG, NUMBER, TEXT, type Kinds } from '../../base/options.ts'
 import type { Learner } from '../learner.ts'
 import type { EpochRow } from '../recorder.ts'
 
@@ -12,6 +13,10 @@ export interface TrackerOptions {
   readonly minDelta?: number
   /** Every fit begins without a best. Default true */
   readonly resetOnFit?: boolean
+}
+
+export const TRACKER_KINDS: Kinds<TrackerOptions> = {
+  monitor: TEXT, better: { expected: "'less' or 'greater'", is: (value) => value === 'less' || value === 'greater' }, minDelta: NUMBER, resetOnFit: FLAG,
 }
 
 /**

@@ -1,0 +1,118 @@
+import { OptionError } from './errors.ts'
+
+/** A kind of argument or option, for callers whose types nobody has checked. */
+export interface Kind {
+  /** What a value is expected to be, as the end of the sentence "expected …". */
+  readonly expected: string
+  /** Of a list. */
+  readonly items?: Kind
+  is(value: unknown): boolean
+}
+
+/** The kind of every option there is. A name that is missing, or one too many, does not compile. */
+export type Kinds<Options> = { readonly [Name in keyof Required<Options>]: Kind }
+
+export const NUMBER: Kind = { expected: 'a number', is: (value) => typeof value === 'number' }
+export const FLAG: Kind = { expected: 'true or false', is: (value) => typeof value === 'boolean' }
+export const TEXT: Kind = { expected: 'a text', is: (value) => typeof value === 'string' }
+export const PATH: Kind = { expected: 'a path that is not empty', is: (value) => typeof value === 'string' && value !== '' }
+export const FUNCTION: Kind = { expected: 'a function', is: (value) => typeof value === 'function' }
+/** Anything: what it may be is checked where it is used. */
+export const ANY: Kind = { expected: 'anything', is: () => true }
+
+/** An object with these functions. */
+export function objectWith(expected: string, ...functions: readonly string[]): Kind {
+  return {
+    expected,
+    is: (value) => isObject(value) && functions.every((name) => typeof (value as Readonly<Record<string, unknown>>)[name] === 'function'),
+  }
+}
+
+export function listOf(kind: Kind): Kind {
+  return { expected: `a list, each ${kind.expected}`, items: kind, is: (value) => Array.isArray(value) && value.every((one) => kind.is(one)) }
+}
+
+export function oneOf(...kinds: readonly Kind[]): Kind {
+  return { expected: kinds.map(({ expected }) => expected).join(', or '), is: (value) => kinds.some((kind) => kind.is(value)) }
+}
+
+/**
+ * Checks options: that there are no others than those, and that each that is given is of its kind.
+ *
+ * @throws OptionError  that names the one that was meant, or what to do
+ */
+export function checkOptions<Options extends object>(where: string, options: Options, kinds: Kinds<Options>): void {
+  const names = Object.keys(kinds)
+  if (!isObject(options) || Array.isArray(options)) {
+    throw new OptionError(where, 'options are given by their names', {
+      given: { options: described(options) },
+      expected: `{ ${names.join(', ')} }, or none of them`,
+      // A maker that was handed over itself is called with what its product is to be called with.
+      fix: Array.isArray(options) ? `call it where it is handed over: ${where}()` : undefined,
+    })
+  }
+  for (const [name, value] of Object.entries(options)) {
+    if (!Object.hasOwn(kinds, name)) {
+      const near = nearest(name, names)
+      throw new OptionError(where, `there is no option '${name}'`, {
+        given: { [name]: described(value) },
+        expected: names.join(', '),
+        fix: near && `write ${near}`,
+      })
+    }
+    if (value !== undefined) checkArgument(where, name, value, kinds[name as keyof Options])
+  }
+}
+
+/** @throws OptionError  unless an argument is of its kind */
+export function checkArgument(where: string, name: string, value: unknown, kind: Kind): void {
+  if (kind.is(value)) return
+  throw new OptionError(where, `${name} is not of the right kind`, {
+    given: { [name]: described(value) },
+    expected: kind.expected,
+    fix: Array.isArray(value) && kind.items ? fixFor(value.find((one) => !kind.items?.is(one)), true) : fixFor(value),
+  })
+}
+
+/** What was forgotten, where that is plain; for the value itself, or one in a list. */
+function fixFor(value: unknown, listed = false): string | undefined {
+  if (value instanceof Promise) return 'await it'
+  if (typeof value === 'function' && value.name !== '') return `call it: ${value.name}()`
+  if (Array.isArray(value) && listed) return 'put the items of a list in one by one: [...list]'
+  return undefined
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null
+}
+
+/** A value in a few words. */
+function described(value: unknown): string {
+  if (typeof value === 'string') return `'${value}'`
+  if (typeof value === 'function') return value.name === '' ? 'a function' : `the function ${value.name}`
+  if (Array.isArray(value)) return `a list: [${value.slice(0, 4).map(described).join(', ')}${value.length > 4 ? ', …' : ''}]`
+  if (value instanceof Promise) return 'a promise'
+  if (!isObject(value)) return String(value)
+  const prototype = Object.getPrototypeOf(value) as object | null
+  const name = prototype === null || prototype === Object.prototype ? '' : prototype.constructor.name
+  return name === '' ? `{ ${Object.keys(value).slice(0, 4).join(', ')} }` : `of class ${name}`
+}
+
+/** The name with the fewest letters to change, if that is at most a third of them. */
+function nearest(name: string, names: readonly string[]): string | undefined {
+  const close = names.map((other) => ({ other, changes: changes(name.toLowerCase(), other.toLowerCase()) })).sort((a, b) => a.changes - b.changes)[0]
+  return close && close.changes <= Math.max(name.length, close.other.length) / 3 ? close.other : undefined
+}
+
+/** Letters to put in, leave out or replace. Source: Levenshtein 1966. */
+function changes(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j)
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i]
+    for (let j = 1; j <= b.length; j++) {
+      next.push(Math.min(next[j - 1] + 1, row[j] + 1, row[j - 1] + Number(a[i - 1] !== b[j - 1])))
+    }
+    row = next
+  }
+  return row[b.length]
+}
