@@ -107,6 +107,9 @@ describe.each<[string, readonly (readonly [text: string, call: () => unknown])[]
     ['a learning rate as text', () => learner({ lr: '0.1' })],
     ['a callback that was not made', () => learner({ callbacks: [wgrad.mixUp] })],
     ['one callback without a list', () => learner({ callbacks: wgrad.mixUp() })],
+    ['an event that there is not', () => learner({ callbacks: [{ name: 'a', order: 1, afterEpoc: () => {} }] })],
+    ['an event of another library', () => learner({ callbacks: [{ name: 'a', order: 1, on_epoch_end: () => {} }] })],
+    ['such an event in a class', () => learner({ callbacks: [new (class { name = 'a'; order = 1; after_batch() {} })()] })],
     ['groups that were made', () => learner({ groups: [tinyModel().parameters()] })],
     ['a seed as text', () => learner({ seed: '1' })],
     ['momentums as numbers', () => learner({ momentums: 0.9 })],
@@ -133,6 +136,15 @@ describe.each<[string, readonly (readonly [text: string, call: () => unknown])[]
     ['a checkpoint that is no path', () => learner().fit(1, 1e-3, { checkpoint: true })],
   ]],
   ['measuring and keeping', [
+    ['a metric that waits', () => learner({ metrics: [async function later() { return 1 }] }).validate()],
+    ['a metric that gives nothing', () => learner({ metrics: [function nothing() {}] }).validate()],
+    ['a loss that waits', () => learner({ loss: { ...wgrad.crossEntropy(), each: async () => 1 } }).validate()],
+    ['a loss that is a number', () => learner({ loss: { ...wgrad.crossEntropy(), mean: () => 1 } }).fit(1)],
+    ['a model that waits', () => {
+      const model = tinyModel()
+      model.forward = (async () => 1) as never
+      return new library.Learner(loaders, model).fit(1)
+    }],
     ['loaders for a loader', () => learner().validate(loaders)],
     ['a loader as text', () => learner().validate('valid')],
     ['a loader for options', () => learner().getPredictions(loaders.valid)],
@@ -173,6 +185,15 @@ describe.each<[string, readonly (readonly [text: string, call: () => unknown])[]
     ['a rate without its name', () => library.adam(1e-3)],
     ['momentum as text', () => library.sgd({ momentum: '0.9' })],
     ['an optimizer instead of a factory', () => library.lookahead({})],
+    ['layers one by one', () => new library.Sequential(new library.GlobalAvgPool(), new library.GlobalAvgPool())],
+    ['a layer that was not made', () => new library.Sequential([library.GlobalAvgPool])],
+    ['a convolution of nothing', () => new library.Conv()],
+    ['a convolution without its init', () => new library.Conv({ inChannels: 3, outChannels: 8 })],
+    ['a convolution with a kernel size', () => new library.ConvLayer({ inChannels: 3, outChannels: 8, kernelSize: 3, init: new library.Init(0) })],
+    ['a linear layer without its init', () => new library.Linear(8, 3)],
+    ['a batch norm of nothing', () => new library.BatchNorm()],
+    ['a pool of numbers', () => new library.MaxPool(3, 2)],
+    ['a pool without its stride', () => new library.AvgPool()],
     ['an input that is no tensor', () => tinyModel().forward([1, 2, 3] as never)],
   ]],
   ['data', [

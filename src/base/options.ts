@@ -6,6 +6,8 @@ export interface Kind {
   readonly expected: string
   /** Of a list. */
   readonly items?: Kind
+  /** What to do about a value of another kind, where more can be said than of any. */
+  readonly fix?: string
   is(value: unknown): boolean
 }
 
@@ -70,7 +72,7 @@ export function checkArgument(where: string, name: string, value: unknown, kind:
   throw new OptionError(where, `${name} is not of the right kind`, {
     given: { [name]: described(value) },
     expected: kind.expected,
-    fix: Array.isArray(value) && kind.items ? fixFor(value.find((one) => !kind.items?.is(one)), true) : fixFor(value),
+    fix: kind.fix ?? (Array.isArray(value) && kind.items ? fixFor(value.find((one) => !kind.items?.is(one)), true) : fixFor(value)),
   })
 }
 
@@ -99,7 +101,7 @@ function described(value: unknown): string {
 }
 
 /** The name with the fewest letters to change, if that is at most a third of them. */
-function nearest(name: string, names: readonly string[]): string | undefined {
+export function nearest(name: string, names: readonly string[]): string | undefined {
   const close = names.map((other) => ({ other, changes: changes(name.toLowerCase(), other.toLowerCase()) })).sort((a, b) => a.changes - b.changes)[0]
   return close && close.changes <= Math.max(name.length, close.other.length) / 3 ? close.other : undefined
 }

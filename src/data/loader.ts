@@ -119,19 +119,21 @@ export class Loader {
    */
   async *batches(pass: Pass = {}): AsyncGenerator<Batch, void, undefined> {
     const buffers = new BatchBuffers()
+    // Its own, as the loader may be gone through by others at the same time.
+    const pipeline = new BatchPipeline(this.batchTransforms)
     const fences: (() => Promise<void>)[] = []
     try {
       for await (const { host, free } of this.hostBatches(pass)) {
         // Everything for the batches given out so far is recorded by now.
         fences.push(currentGpu().queue.fence())
         if (fences.length > STEPS_AHEAD) await fences.shift()?.()
-        const batch = this.send(host, pass, buffers)
+        const batch = this.send(host, pass, buffers, pipeline)
         free()
         yield batch
       }
     } finally {
       buffers.release()
-      this.pipeline.release()
+      pipeline.release()
     }
   }
 
@@ -139,7 +141,12 @@ export class Loader {
   async oneBatch(pass: Pass = {}): Promise<Batch & { release(): void }> {
     for await (const { host } of this.hostBatches(pass)) {
       const buffers = new BatchBuffers()
-      return { ...this.send(host, pass, buffers), release: () => buffers.release() }
+      const pipeline = new BatchPipeline(this.batchTransforms)
+      const release = () => {
+        buffers.release()
+        pipeline.release()
+      }
+      return { ...this.send(host, pass, buffers, pipeline), release }
     }
     throw new DataError('oneBatch', 'there is no batch', {
       given: { items: this.items.length, batchSize: this.batchSize },
@@ -148,10 +155,10 @@ export class Loader {
   }
 
   /** Draws what is random about a batch and puts it on the GPU. */
-  private send(host: HostBatch, { epoch = 0, draws = this.split, pass }: Pass, buffers: BatchBuffers): Batch {
+  private send(host: HostBatch, { epoch = 0, draws = this.split, pass }: Pass, buffers: BatchBuffers, pipeline: BatchPipeline): Batch {
     const shape = { N: host.items.length, H: host.height, W: host.width }
-    const draw = this.pipeline.draw(augmentStream(this.seed, epoch, host.index, pass), shape, draws)
-    return buffers.load(host, this.pipeline, draw)
+    const draw = pipeline.draw(augmentStream(this.seed, epoch, host.index, pass), shape, draws)
+    return buffers.load(host, pipeline, draw)
   }
 
   /** As `batches`, on the CPU: decoded, cropped and put together; `free` says that the pixels may be written over. */

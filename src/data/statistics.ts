@@ -56,9 +56,7 @@ export async function withBatchStats(
 ): Promise<readonly BatchTransform[]> {
   const others = transforms.filter((transform) => transform.kind !== 'normalizeByBatch')
   if (others.length === transforms.length) return others
-  const loader = loaderOf(others)
-  const { mean, std: [r, g, b] } = await batchStats(loader)
-  loader.pipeline.release()
+  const { mean, std: [r, g, b] } = await batchStats(loaderOf(others))
   const measured = normalize({ mean, std: [r + STD_FLOOR, g + STD_FLOOR, b + STD_FLOOR] })
   return transforms.map((transform) => (transform.kind === 'normalizeByBatch' ? measured : transform))
 }

@@ -1,3 +1,4 @@
+import { checkArgument, NUMBER } from '../base/options.ts'
 import { batchNorm } from '../ops/batch-norm.ts'
 import type { Shape } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -38,6 +39,7 @@ export class BatchNorm extends Module {
 
   constructor(channels: number, { weight = 1 }: { readonly weight?: 0 | 1 } = {}) {
     super()
+    checkArgument('BatchNorm', 'channels', channels, NUMBER)
     const shape = [channels]
     this.weight = this.addParameter(new Parameter('weight', shape, 'norm', filled(shape, weight)))
     this.bias = this.addParameter(new Parameter('bias', shape, 'norm', filled(shape, 0)))

@@ -1,8 +1,9 @@
 import { OptionError, ShapeError } from '../base/errors.ts'
+import { checkArgument, checkOptions, NUMBER, type Kinds } from '../base/options.ts'
 import { conv2d } from '../ops/conv2d.ts'
 import { elementCount, windowOutput, type Shape } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import type { Init } from './init.ts'
+import { INIT, type Init } from './init.ts'
 import { Module } from './module.ts'
 import { Parameter } from './parameter.ts'
 import { layerRow, type LayerRow } from './summary.ts'
@@ -17,6 +18,8 @@ export interface ConvOptions {
   readonly init: Init
 }
 
+const KINDS: Kinds<ConvOptions> = { inChannels: NUMBER, outChannels: NUMBER, window: NUMBER, stride: NUMBER, init: INIT }
+
 /**
  * 2-D convolution without bias, padded with (window − 1) / 2 zeros on each side.
  *
@@ -30,8 +33,11 @@ export class Conv extends Module {
   private readonly stride: number
   private readonly pad: number
 
-  constructor({ inChannels, outChannels, window = 3, stride = 1, init }: ConvOptions) {
+  constructor(options: ConvOptions) {
     super()
+    checkOptions('Conv', options, KINDS)
+    for (const name of ['inChannels', 'outChannels', 'init'] as const) checkArgument('Conv', name, options[name], KINDS[name])
+    const { inChannels, outChannels, window = 3, stride = 1, init } = options
     if (!Number.isInteger(window) || window < 1 || window % 2 === 0) {
       throw new OptionError('Conv', 'window is out of range', { given: { window }, expected: 'an odd whole number' })
     }

@@ -1,3 +1,4 @@
+import { objectWith } from '../base/options.ts'
 import { rng, type Rng } from '../base/rng.ts'
 import { elementCount, type Shape } from '../tensor/shape.ts'
 import type { Initial } from './parameter.ts'
@@ -20,6 +21,8 @@ export class Init {
     return () => kaimingNormal(shape, rng(this.seed, 'init', index))
   }
 }
+
+export const INIT = objectWith('an Init, which draws the first weights', 'kaimingNormal')
 
 /**
  * Weights that keep the variance of activations through ReLU.

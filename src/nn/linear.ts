@@ -1,8 +1,9 @@
 import { ShapeError } from '../base/errors.ts'
+import { checkArgument, NUMBER } from '../base/options.ts'
 import { linear } from '../ops/linear.ts'
 import type { Shape } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { filled, type Init } from './init.ts'
+import { filled, INIT, type Init } from './init.ts'
 import { Module } from './module.ts'
 import { Parameter } from './parameter.ts'
 import { layerRow, type LayerRow } from './summary.ts'
@@ -21,6 +22,9 @@ export class Linear extends Module {
 
   constructor(inputs: number, outputs: number, init: Init) {
     super()
+    checkArgument('Linear', 'inputs', inputs, NUMBER)
+    checkArgument('Linear', 'outputs', outputs, NUMBER)
+    checkArgument('Linear', 'init', init, INIT)
     const shape = [outputs, inputs]
     this.weight = this.addParameter(new Parameter('weight', shape, 'weight', init.kaimingNormal(shape)))
     this.bias = this.addParameter(new Parameter('bias', [outputs], 'bias', filled([outputs], 0)))

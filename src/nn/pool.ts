@@ -1,3 +1,4 @@
+import { checkArgument, checkOptions, NUMBER } from '../base/options.ts'
 import { avgPool } from '../ops/avg-pool.ts'
 import { globalAvgPool } from '../ops/global-avg-pool.ts'
 import { maxPool } from '../ops/max-pool.ts'
@@ -6,6 +7,8 @@ import type { Tensor } from '../tensor/tensor.ts'
 import { Module } from './module.ts'
 import { layerRow, type LayerRow } from './summary.ts'
 
+const WINDOW_KINDS = { window: NUMBER, stride: NUMBER, pad: NUMBER }
+
 /** The largest of each window. x [N,H,W,C] → [N,H′,W′,C], H′ = ⌊(H + 2·pad − window) / stride⌋ + 1. */
 export class MaxPool extends Module {
   static override readonly replayable: boolean = true
@@ -13,6 +16,8 @@ export class MaxPool extends Module {
 
   constructor(options: { readonly window: number; readonly stride: number; readonly pad: number }) {
     super()
+    checkOptions('MaxPool', options, WINDOW_KINDS)
+    for (const [name, kind] of Object.entries(WINDOW_KINDS)) checkArgument('MaxPool', name, options[name as 'pad'], kind)
     this.options = options
   }
 
@@ -37,6 +42,7 @@ export class AvgPool extends Module {
 
   constructor(stride: number) {
     super()
+    checkArgument('AvgPool', 'stride', stride, NUMBER)
     this.stride = stride
   }
 

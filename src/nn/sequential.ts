@@ -1,3 +1,4 @@
+import { checkArgument, listOf } from '../base/options.ts'
 import { isRecording } from '../tensor/op.ts'
 import { recompute } from '../tensor/recompute.ts'
 import { release, scope } from '../tensor/scope.ts'
@@ -14,6 +15,11 @@ export interface SequentialOptions {
   readonly recomputed?: readonly (readonly [first: number, end: number])[]
 }
 
+const LAYERS = listOf({
+  expected: 'a layer, or a name and a layer',
+  is: (value) => value instanceof Module || (Array.isArray(value) && typeof value[0] === 'string' && value[1] instanceof Module),
+})
+
 /** Layers one after the other. They are called `0`, `1`, …, unless they are given with names. */
 export class Sequential extends Module {
   static override readonly replayable: boolean = true
@@ -22,6 +28,7 @@ export class Sequential extends Module {
 
   constructor(layers: readonly (Module | readonly [string, Module])[], { recomputed = [] }: SequentialOptions = {}) {
     super()
+    checkArgument('Sequential', 'layers', layers, LAYERS)
     this.recomputed = recomputed
     this.layers = layers.map((layer, i) => {
       const [name, module] = layer instanceof Module ? [String(i), layer] : layer

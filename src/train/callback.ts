@@ -1,5 +1,6 @@
 import { OptionError } from '../base/errors.ts'
 import type { Json } from '../base/json.ts'
+import { nearest } from '../base/options.ts'
 import type { Batch, Targets } from '../data/batch.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import type { Learner } from './learner.ts'
@@ -120,7 +121,21 @@ export class Interrupted extends Cancel {
   }
 }
 
-/** By order, stable. @throws OptionError when there is something else among them */
+/** @throws OptionError  when a handler is called as an event, but as none there is: nothing would ever call it */
+function checkEvents(callback: Callback): void {
+  const known: readonly string[] = ['afterCreate', 'prepareBatch', ...LOOP_EVENTS, ...STEP_EVENTS]
+  const prototype = Object.getPrototypeOf(callback) as object
+  const names = [...Object.keys(callback), ...(prototype === Object.prototype ? [] : Object.getOwnPropertyNames(prototype))]
+  const unknown = names.find((name) => /^(before|after|on)[A-Z_]/.test(name) && !known.includes(name))
+  if (unknown === undefined) return
+  const near = nearest(unknown, known)
+  throw new OptionError(`callback ${callback.name}`, `there is no event '${unknown}'`, {
+    expected: known.join(', '),
+    fix: near && `call it ${near}`,
+  })
+}
+
+/** By order, stable. @throws OptionError when there is something else among them, or a handler of no event */
 export function sortCallbacks(callbacks: readonly Callback[]): Callback[] {
   const other = callbacks.findIndex((callback) => typeof callback.order !== 'number')
   if (other >= 0) {
@@ -130,6 +145,7 @@ export function sortCallbacks(callbacks: readonly Callback[]): Callback[] {
       fix: 'call what makes a callback: mixUp()',
     })
   }
+  for (const callback of callbacks) checkEvents(callback)
   return [...callbacks].sort((a, b) => a.order - b.order)
 }
 

@@ -1,4 +1,5 @@
 import { NotFiniteError, OptionError, ShapeError } from '../base/errors.ts'
+import { checkArgument, NUMBER, type Kind } from '../base/options.ts'
 import type { Batch } from '../data/batch.ts'
 import { vocabText } from '../data/blocks.ts'
 import type { Loader, Pass } from '../data/loader.ts'
@@ -7,7 +8,7 @@ import type { LossScaler } from '../optim/loss-scaler.ts'
 import { backward } from '../tensor/backward.ts'
 import { noGrad } from '../tensor/op.ts'
 import { release, scope } from '../tensor/scope.ts'
-import type { Tensor } from '../tensor/tensor.ts'
+import { Tensor } from '../tensor/tensor.ts'
 import { read } from '../tensor/transfer.ts'
 import { Cancel, Interrupted, SMALLEST_LOSS_SCALE, type Step, type StepLoss } from './callback.ts'
 import { announceBatch, announceLosses, announceStep, attempt, within, withinStep } from './events.ts'
@@ -106,11 +107,17 @@ function recordStep(learner: Learner, batch: Batch, scaler: LossScaler): { reado
   return { step, complete }
 }
 
+const METRIC_VALUE: Kind = { expected: 'a number', fix: 'return it at once: a metric is not async', is: NUMBER.is }
+
 /** Loss and metrics of all items of a loader, transformed as in validation. @throws OptionError when they have no labels */
 export async function evaluate(learner: Learner, loader: Loader): Promise<Evaluation> {
   requireLabels('validate', loader)
   const { losses, predictions, targets } = await predictItems(learner, loader)
-  const metrics = learner.metrics.map((metric) => [metric.name, metric(predictions, targets)] as const)
+  const metrics = learner.metrics.map((metric) => {
+    const value = metric(predictions, targets)
+    checkArgument(`metric ${metric.name}`, 'its value', value, METRIC_VALUE)
+    return [metric.name, value] as const
+  })
   return { loss: losses.reduce((sum, value) => sum + value, 0) / losses.length, metrics: Object.fromEntries(metrics) }
 }
 
@@ -184,6 +191,8 @@ function evaluationStep(learner: Learner, batch: Batch, activation: (outputs: Te
   return result
 }
 
+const TENSOR: Kind = { expected: 'a tensor', fix: 'return one at once: steps are recorded without waiting', is: (value) => value instanceof Tensor }
+
 /** @param seed  in training, what backward begins with */
 function beginStep(learner: Learner, batch: Batch, seed?: Tensor): Step {
   const input = batch.augment(learner.precision === 'mixed' ? 'f16' : 'f32')
@@ -192,7 +201,9 @@ function beginStep(learner: Learner, batch: Batch, seed?: Tensor): Step {
 
 /** The model, and its event. Outputs are made f32 for the loss, whatever the model computes in. */
 function forward(learner: Learner, step: Step): Tensor {
-  const outputs = cast(learner.model.forward(step.input), 'f32')
+  const made = learner.model.forward(step.input)
+  checkArgument(`model ${learner.model.constructor.name}`, 'its output', made, TENSOR)
+  const outputs = cast(made, 'f32')
   checkOutputs(learner, outputs)
   step.outputs = outputs
   announceStep(learner, 'afterPrediction', step)
@@ -201,6 +212,7 @@ function forward(learner: Learner, step: Step): Tensor {
 
 /** What the loss says of the outputs, and its event. */
 function compare(learner: Learner, step: Step, loss: Tensor): Tensor {
+  checkArgument(`loss ${learner.loss.name}`, 'what it computes', loss, TENSOR)
   step.loss = loss
   announceStep(learner, 'afterLoss', step)
   return step.loss

@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { OptionError } from '../../src/base/errors.ts'
+import { augTransforms } from '../../src/data/augment/transforms.ts'
+import { batchStats } from '../../src/data/statistics.ts'
 import type { Callback } from '../../src/train/callback.ts'
 import { Interrupted } from '../../src/train/callback.ts'
 import type { Learner } from '../../src/train/learner.ts'
@@ -58,6 +60,25 @@ describe('in the middle of a fit', () => {
     expect(answer).toBeInstanceOf(OptionError)
     expect(String(answer)).toContain('a fit of this learner is going on')
     expect([disturbed.rawLosses, disturbed.valid]).toEqual([plain.rawLosses, plain.valid])
+  })
+})
+
+describe('beside a fit', () => {
+  test('batches of its loaders can be looked at, and change nothing', async () => {
+    const fit = async (aside: (learner: Learner) => unknown) => {
+      const { learner } = await tinyLearner({}, { ...DATA, train: 40, batchTransforms: augTransforms() })
+      const looks: unknown[] = []
+      const look: Callback = { name: 'look', order: 99, runsOn: 'train', afterBatch: (now) => void (now.iteration === 3 && looks.push(aside(now))) }
+      await learner.fit(2, 1e-2, { callbacks: [look] })
+      await Promise.all(looks)
+      return learner.recorder.rawLosses
+    }
+    const plain = await fit(() => {})
+    const pass = async ({ loaders }: Learner) => {
+      for await (const _ of loaders.train.batches()) break
+    }
+    expect(await fit(pass)).toEqual(plain)
+    expect(await fit(({ loaders }) => batchStats(loaders.train))).toEqual(plain)
   })
 })
 
