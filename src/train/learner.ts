@@ -28,7 +28,7 @@ import { crossEntropy, type Loss } from './losses.ts'
 import { evaluate, predictItems, requireLabels, runFit, type Evaluation, type ItemPredictions } from './loop.ts'
 import { LossReader } from './loss-reader.ts'
 import { checkedMetrics, type Metric } from './metrics.ts'
-import { Occupancy } from './occupancy.ts'
+import { occupancyOf, type Occupancy } from './occupancy.ts'
 import { parameterGroups, type Groups } from './parameter-groups.ts'
 import { Predictor, type Prediction } from './predictor.ts'
 import { Recorder } from './recorder.ts'
@@ -85,7 +85,7 @@ export class Learner {
 
   /** True while items are predicted otherwise than for the validation of a fit. */
   evaluating = false
-  readonly occupancy = new Occupancy()
+  readonly occupancy: Occupancy
 
   private readonly makeOptimizer: OptimizerFactory
   private readonly groupsOf: Groups
@@ -100,6 +100,7 @@ export class Learner {
     checkOptions('Learner', options, LEARNER_KINDS)
     this.loaders = loaders
     this.model = model
+    this.occupancy = occupancyOf(model)
     this.loss = options.loss ?? crossEntropy()
     this.metrics = checkedMetrics(options.metrics ?? [])
     this.makeOptimizer = options.optimizer ?? adam()

@@ -1,8 +1,19 @@
 import { OptionError } from '../base/errors.ts'
+import type { Module } from '../nn/module.ts'
+
+const occupancies = new WeakMap<Module, Occupancy>()
+
+/** The one of a model. */
+export function occupancyOf(model: Module): Occupancy {
+  const known = occupancies.get(model)
+  if (known) return known
+  const made = new Occupancy()
+  occupancies.set(model, made)
+  return made
+}
 
 /**
- * Keeps apart the work on a learner's model, optimizer and loaders: one fit at a time, and evaluations one after the
- * other. During a fit there are evaluations only while it waits for a handler of an event between steps, and the fit
+ * Keeps apart the work on one model, of however many learners: one fit at a time, and evaluations one after the other. During a fit there are evaluations only while it waits for a handler of an event between steps, and the fit
  * goes on when they are done.
  */
 export class Occupancy {
@@ -17,13 +28,13 @@ export class Occupancy {
   requireNoFit(where: string): void {
     if (this.fit === undefined) return
     const what = this.fit === 'lrFind' ? 'a search for a learning rate' : 'a fit'
-    throw new OptionError(where, `${what} of this learner is going on`, { fix: 'await it before' })
+    throw new OptionError(where, `${what} with this model is going on`, { fix: 'await it before' })
   }
 
   /** @throws OptionError  while a fit goes on and does not wait for a handler */
   requireFree(where: string): void {
     if (this.fit === undefined || this.betweenSteps) return
-    throw new OptionError(where, 'a fit of this learner is going on, and shares its model with it', {
+    throw new OptionError(where, 'a fit with this model is going on', {
       fix: 'await the fit before, or call it in a callback between steps, such as afterEpoch, and await it there',
     })
   }

@@ -77,7 +77,7 @@ describe('a fit', () => {
     const { learner, lines } = await tinyLearner()
     const [first, second] = await Promise.allSettled([learner.fitOneCycle(1), learner.fitOneCycle(1)])
     expect(first.status).toBe('fulfilled')
-    expect(second).toMatchObject({ reason: { message: 'fitOneCycle: a fit of this learner is going on\n  Fix: await it before' } })
+    expect(second).toMatchObject({ reason: { message: 'fitOneCycle: a fit with this model is going on\n  Fix: await it before' } })
     expect(lines.length).toBe(2)
     const callbacks = learner.callbacks.map(({ name }) => name)
     await learner.fit(1)

@@ -4,7 +4,7 @@ import { augTransforms } from '../../src/data/augment/transforms.ts'
 import { batchStats } from '../../src/data/statistics.ts'
 import type { Callback } from '../../src/train/callback.ts'
 import { Interrupted } from '../../src/train/callback.ts'
-import type { Learner } from '../../src/train/learner.ts'
+import { Learner } from '../../src/train/learner.ts'
 import { showResults } from '../../src/train/show-results.ts'
 import { openTestGpu } from '../helpers/gpu.ts'
 import { tinyLearner } from '../helpers/tiny.ts'
@@ -58,12 +58,33 @@ describe('in the middle of a fit', () => {
     const disturbed = await fitted([aside])
     const [answer] = await Promise.all(answers)
     expect(answer).toBeInstanceOf(OptionError)
-    expect(String(answer)).toContain('a fit of this learner is going on')
+    expect(String(answer)).toContain('a fit with this model is going on')
     expect([disturbed.rawLosses, disturbed.valid]).toEqual([plain.rawLosses, plain.valid])
   })
 })
 
 describe('beside a fit', () => {
+  test('another learner of the model is refused as well, and may measure where the fit waits', async () => {
+    const plain = await fitted([])
+    const answers: Promise<unknown>[] = []
+    const losses: number[] = []
+    const aside: Callback = {
+      name: 'aside', order: 99, runsOn: 'train',
+      afterBatch({ loaders, model, trainIteration }) {
+        if (trainIteration !== 2) return
+        const other = new Learner(loaders, model)
+        for (const call of [() => other.validate(), () => other.fit(1)]) answers.push(call().catch((error: unknown) => error))
+      },
+      async beforeTrain({ loaders, model }) {
+        losses.push((await new Learner(loaders, model).validate()).loss)
+      },
+    }
+    const disturbed = await fitted([aside])
+    for (const answer of await Promise.all(answers)) expect(answer).toBeInstanceOf(OptionError)
+    expect([disturbed.rawLosses, disturbed.valid]).toEqual([plain.rawLosses, plain.valid])
+    expect(losses[1]).toBe(plain.valid[0])
+  })
+
   test('batches of its loaders can be looked at, and change nothing', async () => {
     const fit = async (aside: (learner: Learner) => unknown) => {
       const { learner } = await tinyLearner({}, { ...DATA, train: 40, batchTransforms: augTransforms() })
