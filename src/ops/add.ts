@@ -4,6 +4,7 @@ import type { Tensor } from '../tensor/tensor.ts'
 
 const op = defineOp<readonly [Tensor, Tensor], undefined, undefined>({
   name: 'add',
+  required: 2,
   plan([a, b]) {
     requireAlike('add', { a, b })
     return undefined

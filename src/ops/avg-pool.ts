@@ -1,4 +1,5 @@
 import { OptionError, ShapeError } from '../base/errors.ts'
+import { FLAG, NUMBER } from '../base/options.ts'
 import { empty, launch, storageDtype } from '../tensor/launcher.ts'
 import { defineOp } from '../tensor/op.ts'
 import { parts } from '../tensor/parts.ts'
@@ -25,6 +26,7 @@ interface Plan {
 
 const op = defineOp<readonly [Tensor], AvgPoolOptions, Plan>({
   name: 'avgPool',
+  options: { window: NUMBER, stride: NUMBER, ceilMode: FLAG },
 
   plan([x], { window, stride, ceilMode = false }) {
     if (x.shape.length !== 4) throw new ShapeError('avgPool', 'x is not a batch of images', { given: { x }, expected: 'x as [N,H,W,C]' })

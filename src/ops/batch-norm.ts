@@ -1,4 +1,5 @@
 import { DtypeError, OptionError, ShapeError } from '../base/errors.ts'
+import { checkArgument, objectWith } from '../base/options.ts'
 import { elementwise, empty, launch, storageDtype } from '../tensor/launcher.ts'
 import { defineOp, requireAlike } from '../tensor/op.ts'
 import { noticeOverflow } from '../tensor/overflow.ts'
@@ -37,6 +38,7 @@ interface Plan extends Required<Omit<BatchNormOptions, 'residual'>> {
 
 const op = defineOp<Inputs, BatchNormOptions, Plan>({
   name: 'batchNorm',
+  required: 3,
   noticesOverflow: true,
 
   plan([x, weight, bias, residual], { runningMean, runningVar, training, momentum = 0.1, eps = 1e-5, relu = false }) {
@@ -175,5 +177,6 @@ function masked(y: Tensor, dy: Tensor, dx: Tensor): Tensor {
  * Source: Ioffe & Szegedy 2015, arXiv:1502.03167; defaults and running variance as PyTorch, nn.BatchNorm2d.
  */
 export function batchNorm(x: Tensor, weight: Tensor, bias: Tensor, options: BatchNormOptions): Tensor {
+  checkArgument('batchNorm', 'options', options, objectWith('{ runningMean, runningVar, training, … }'))
   return op([x, weight, bias, options.residual], options)
 }

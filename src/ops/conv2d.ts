@@ -1,4 +1,5 @@
 import { DtypeError, OptionError, ShapeError } from '../base/errors.ts'
+import { NUMBER } from '../base/options.ts'
 import { defineOp } from '../tensor/op.ts'
 import { empty, storageDtype } from '../tensor/launcher.ts'
 import { windowOutput } from '../tensor/shape.ts'
@@ -14,6 +15,8 @@ export interface Conv2dOptions {
 
 const op = defineOp<readonly [Tensor, Tensor], Conv2dOptions, ConvolutionSizes>({
   name: 'conv2d',
+  required: 2,
+  options: { stride: NUMBER, pad: NUMBER },
   noticesOverflow: true,
 
   plan([x, weight], { stride = 1, pad = 0 }) {

@@ -1,4 +1,5 @@
 import { DtypeError, OptionError, ShapeError } from '../base/errors.ts'
+import { NUMBER, TEXT } from '../base/options.ts'
 import { empty, launch, storageDtype } from '../tensor/launcher.ts'
 import { defineOp } from '../tensor/op.ts'
 import { release } from '../tensor/scope.ts'
@@ -34,6 +35,8 @@ interface Plan {
 
 const op = defineOp<Inputs, CrossEntropyOptions, Plan>({
   name: 'softmaxCrossEntropy',
+  required: 2,
+  options: { smoothing: NUMBER, reduction: TEXT },
 
   plan([logits, a, b, mix], { smoothing = 0, reduction = 'mean' }) {
     const where = 'softmaxCrossEntropy'

@@ -11,6 +11,7 @@ import { convolve, convolveBackwardInput, convolveBackwardWeight, type Convoluti
 /** A matrix product is the 1×1 convolution of 1×1 images: one set of kernels serves both. */
 const op = defineOp<readonly [Tensor, Tensor, Tensor | undefined], undefined, ConvolutionSizes>({
   name: 'linear',
+  required: 2,
   noticesOverflow: true,
 
   plan([x, weight, bias]) {

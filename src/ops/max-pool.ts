@@ -1,4 +1,5 @@
 import { OptionError, ShapeError } from '../base/errors.ts'
+import { NUMBER } from '../base/options.ts'
 import { empty, launch, storageDtype } from '../tensor/launcher.ts'
 import { defineOp } from '../tensor/op.ts'
 import { parts } from '../tensor/parts.ts'
@@ -25,6 +26,7 @@ interface Plan {
 
 const op = defineOp<readonly [Tensor], MaxPoolOptions, Plan>({
   name: 'maxPool',
+  options: { window: NUMBER, stride: NUMBER, pad: NUMBER },
 
   plan([x], { window, stride, pad = 0 }) {
     if (x.shape.length !== 4) throw new ShapeError('maxPool', 'x is not a batch of images', { given: { x }, expected: 'x as [N,H,W,C]' })

@@ -1,5 +1,5 @@
 import { DtypeError, ShapeError } from '../base/errors.ts'
-import { checkArgument, type Kind } from '../base/options.ts'
+import { checkArgument, checkOptions, type Kind, type Kinds } from '../base/options.ts'
 import { hold } from './scope.ts'
 import type { Dtype } from './dtype.ts'
 import { sameShape } from './shape.ts'
@@ -19,6 +19,10 @@ export interface Saved<I extends Inputs> {
 
 export interface OpDefinition<I extends Inputs, Options, Plan> {
   readonly name: string
+  /** Inputs, from the first on, that cannot be left out. Default 1 */
+  readonly required?: number
+  /** What its options may be. Default: `plan` checks them */
+  readonly options?: Kinds<Options>
   /** Its kernels look through the gradients that they write to parameters, see overflow.ts. Default false: the optimizer does. */
   readonly noticesOverflow?: boolean
   /** Checks shapes and options, on the CPU; what it returns is all that the launches need. @throws ShapeError, OptionError */
@@ -79,10 +83,11 @@ export function remember(node: Omit<TapeNode, 'id'>): void {
 /** Makes an operation of its four parts; what it returns is an ordinary function of tensors. */
 export function defineOp<I extends Inputs, Options, Plan>(definition: OpDefinition<I, Options, Plan>): (inputs: I, options: Options) => Tensor {
   return (inputs, options) => {
+    const { name, required = 1, options: kinds } = definition
     inputs.forEach((input, i) => {
-      // Only the first is in every operation.
-      if (!(input instanceof Tensor) && (i === 0 || input !== undefined)) checkArgument(definition.name, `input ${i}`, input, TENSOR)
+      if (i < required || input !== undefined) checkArgument(name, `input ${i + 1}`, input, TENSOR)
     })
+    if (kinds) checkOptions(name, options as Options & object, kinds)
     const plan = definition.plan(inputs, options)
     const result = definition.forward(plan, inputs)
     const { output, extras } = result instanceof Tensor ? { output: result, extras: [] } : result
@@ -90,7 +95,7 @@ export function defineOp<I extends Inputs, Options, Plan>(definition: OpDefiniti
     if (needs.some(Boolean)) {
       const saved = { inputs, output, extras }
       const backward: TapeNode['backward'] = (dy, target) => definition.backward(plan, dy, saved, needs, target)
-      const { name, noticesOverflow = false } = definition
+      const { noticesOverflow = false } = definition
       remember({ name, inputs, output, extras, needs, noticesOverflow, backward })
     }
     return output

@@ -21,7 +21,7 @@ interface Case extends RAdamOptions {
 
 test.each(golden<{ cases: readonly Case[] }>('optimizers').cases.filter(({ name }) => name === 'radam'))(
   'torch.optim.RAdam, betas $momentum $squareMomentum',
-  async ({ lr, after, ...options }) => {
+  async ({ name: _name, lr, after, ...options }) => {
     const p = parameter('p', [40], 'weight', 7)
     const optimizer = radam({ ...options, epsilon: 1e-12, decoupleWeightDecay: false })([[p]])
     optimizer.setHypers([{ lr }])

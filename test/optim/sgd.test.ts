@@ -22,7 +22,7 @@ interface Case {
 
 test.each(golden<{ cases: readonly Case[] }>('optimizers').cases.filter(({ name }) => name === 'sgd'))(
   'torch.optim.SGD, momentum $momentum',
-  async ({ lr, after, ...options }) => {
+  async ({ name: _name, lr, after, ...options }) => {
     const p = parameter('p', [40], 'weight', 7)
     const optimizer = sgd({ ...options, decoupleWeightDecay: false })([[p]])
     optimizer.setHypers([{ lr }])
