@@ -69,7 +69,7 @@ test('what was forgotten is said', async () => {
     "OptionError: adam: options are given by their names
       options  a list: [a list: [of class Parameter, of class Parameter, of class Parameter, of class Parameter, …]]
       expected { squareMomentum, epsilon, weightDecay, decayNormAndBias }, or none of them
-      Fix: call it where it is handed over: adam()"
+      Fix: give them by name; where adam itself was handed over, hand over adam()"
   `)
   expect(await refusal(() => from({ batchTransforms: [wgrad.augTransforms()] }))).toMatchInlineSnapshot(`
     "OptionError: DataBlock: batchTransforms is not of the right kind

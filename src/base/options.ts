@@ -49,8 +49,8 @@ export function checkOptions<Options extends object>(where: string, options: Opt
     throw new OptionError(where, 'options are given by their names', {
       given: { options: described(options) },
       expected: `{ ${names.join(', ')} }, or none of them`,
-      // A maker that was handed over itself is called with what its product is to be called with.
-      fix: Array.isArray(options) ? `call it where it is handed over: ${where}()` : undefined,
+      // A maker that was handed over itself is called with what its product was to be called with.
+      fix: Array.isArray(options) ? `give them by name; where ${where} itself was handed over, hand over ${where}()` : undefined,
     })
   }
   for (const [name, value] of Object.entries(options)) {

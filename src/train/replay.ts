@@ -85,8 +85,9 @@ export class StepReplay {
   private compare({ work, step }: Recorded, make: MakeStep): Step {
     if (step.loss) release(step.loss)
     const { result, difference } = work.compare(() => keepLoss(make()))
-    if (difference) throw changedStep(this.learner, difference)
-    return result.step
+    if (!difference) return result.step
+    if (result.step.loss) release(result.step.loss)
+    throw changedStep(this.learner, difference)
   }
 }
 
