@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import { OptionError } from '../../src/base/errors.ts'
+import { LossScaler } from '../../src/optim/loss-scaler.ts'
 import { noGrad } from '../../src/tensor/op.ts'
 import { scope } from '../../src/tensor/scope.ts'
-import { read, tensor } from '../../src/tensor/transfer.ts'
+import { read, tensor, upload } from '../../src/tensor/transfer.ts'
 import { crossEntropy, labelSmoothing, smoothedLabels, type Loss } from '../../src/train/losses.ts'
 import { LossReader } from '../../src/train/loss-reader.ts'
 import { expectClose } from '../helpers/close.ts'
@@ -41,9 +42,26 @@ describe('losses of [2,1,0,-1] and [0,0,0,0] with labels 0 and 3', () => {
 })
 
 describe('reading losses late', () => {
-  const record = (reader: LossReader, from: number, to: number) => {
-    for (let i = from; i < to; i++) scope(() => reader.record(i, tensor([i / 2], [])))
+  const f32 = new LossScaler({ mixed: false })
+  const record = (reader: LossReader, from: number, to: number, scaler = f32) => {
+    for (let i = from; i < to; i++) scope(() => reader.record(i, tensor([i / 2], []), scaler))
   }
+
+  test('in mixed precision with the loss scale and the skipped steps of their time', async () => {
+    const reader = new LossReader()
+    const scaler = new LossScaler({ mixed: true })
+    const known = []
+    for (let step = 0; step < 70; step++) {
+      upload(scaler.scale, [2 ** -step])
+      upload(scaler.skippedSteps, [step])
+      record(reader, step, step + 1, scaler)
+      known.push(...await reader.collect(step))
+    }
+    known.push(...await reader.flush())
+    expect(known).toEqual(Array.from({ length: 70 }, (_, i) => ({ iteration: i, loss: i / 2, scaling: { lossScale: 2 ** -i, skippedSteps: i } })))
+    reader.close()
+    scaler.close()
+  })
 
   test('all of them come, in order, however many are recorded between two looks', async () => {
     const reader = new LossReader()
