@@ -23,7 +23,8 @@ export async function stateDict(states: readonly StateTensor[]): Promise<StateDi
   return dict
 }
 
-export function loadStateDict(states: readonly StateTensor[], dict: StateDict): void {
+/** @throws DataError  when names or shapes are not those of the states */
+export function checkStateDict(states: readonly StateTensor[], dict: StateDict): void {
   const known = new Set(states.map(({ path }) => path))
   const missing = [...known].filter((path) => !dict.has(path))
   const surplus = [...dict.keys()].filter((path) => !known.has(path) && !path.endsWith(IGNORED))
@@ -41,6 +42,11 @@ export function loadStateDict(states: readonly StateTensor[], dict: StateDict): 
       fix: 'build the model with the options it was saved with, such as `outputs`',
     })
   }
+}
+
+/** @throws as `checkStateDict`; nothing is changed then */
+export function loadStateDict(states: readonly StateTensor[], dict: StateDict): void {
+  checkStateDict(states, dict)
   for (const state of states) {
     const entry = dict.get(state.path)
     if (entry) state.write(fromTorch(entry.data, state.shape))

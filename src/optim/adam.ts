@@ -42,6 +42,8 @@ export function adam(options: AdamOptions = {}): OptimizerFactory {
   checkHypers('adam', firstHypers)
   return (groups) =>
     new FlatOptimizer(groups, {
+      name: 'adam',
+      options: { squareMomentum, epsilon, weightDecay, decayNormAndBias },
       factorShader: 'optim/adam-factors',
       updateShader: 'optim/adam',
       factorCount: 8,

@@ -1,4 +1,5 @@
 import { DataError, OptionError } from '../base/errors.ts'
+import type { Json } from '../base/json.ts'
 import type { ConstantValue } from '../gpu/prelude.ts'
 import type { ShaderName } from '../gpu/shaders.gen.ts'
 import { clear, launch } from '../tensor/launcher.ts'
@@ -13,6 +14,9 @@ import type { Hypers, Optimizer, OptimizerState, Trainable } from './optimizer.t
 
 /** What tells one optimizer from another. */
 export interface Algorithm {
+  /** Its name and options, as `Optimizer` has them. */
+  readonly name: string
+  readonly options: Json
   /**
    * The shader that makes `factors`, a row a parameter, of `hypers`, a row a group, and of `rules`, `scale`,
    * `foundInfinity` and, where they are counted, `steps`. A row that begins with 0 lets its parameter stand still.
@@ -85,6 +89,14 @@ export class FlatOptimizer implements Optimizer {
     this.dirty = this.slots.map(({ parameter }) => parameter.leaf.hasGradient)
     this.currentHypers = groups.map(() => algorithm.firstHypers)
     this.writeHypers()
+  }
+
+  get name(): string {
+    return this.algorithm.name
+  }
+
+  get options(): Json {
+    return this.algorithm.options
   }
 
   get hypers(): readonly Hypers[] {
@@ -172,16 +184,26 @@ export class FlatOptimizer implements Optimizer {
     return state
   }
 
+  checkState(state: OptimizerState): void {
+    this.stateParts(state)
+  }
+
   loadState(state: OptimizerState): void {
+    const { steps, averages } = this.stateParts(state)
+    for (const { average, data } of averages) upload(average, data)
+    if (this.steps) upload(this.steps, steps)
+  }
+
+  /** A saved state by where it belongs. @throws DataError when it is that of another optimizer */
+  private stateParts(state: OptimizerState) {
     const steps = new Uint32Array(this.flat.count)
     const saved = this.saved()
     requireNoOther(state, saved.flatMap(({ path, regions }) => [...(this.steps ? [`${path}.step`] : []), ...regions.map(([name]) => name)]))
-    const loaded = saved.flatMap(({ slot, path, regions }) => {
+    const averages = saved.flatMap(({ slot, path, regions }) => {
       if (this.steps) steps[slot.index] = entryOf(state, `${path}.step`, [1])[0]
       return regions.map(([name, average]) => ({ average, data: entryOf(state, name, average.shape) }))
     })
-    for (const { average, data } of loaded) upload(average, data)
-    if (this.steps) upload(this.steps, steps)
+    return { steps, averages }
   }
 
   close(): void {

@@ -1,3 +1,4 @@
+import type { Json } from '../base/json.ts'
 import { checkArgument, checkOptions, FUNCTION, NUMBER, type Kinds } from '../base/options.ts'
 import { clear, copy, launch } from '../tensor/launcher.ts'
 import { keep, release } from '../tensor/scope.ts'
@@ -57,8 +58,9 @@ export function ranger(options: RAdamOptions & LookaheadOptions = {}): Optimizer
 const COUNT = 'lookahead.count'
 
 class Lookahead implements Optimizer {
+  readonly name = 'lookahead'
   private readonly fast: Optimizer
-  private readonly options: Required<LookaheadOptions>
+  private readonly meetings: Required<LookaheadOptions>
   private readonly flat: FlatParameters
   /** The slow weights, a tensor a chunk; of no meaning until the first step. */
   private readonly slow: readonly Tensor[]
@@ -71,7 +73,7 @@ class Lookahead implements Optimizer {
 
   constructor(fast: Optimizer, options: Required<LookaheadOptions>) {
     this.fast = fast
-    this.options = options
+    this.meetings = options
     this.flat = homeOf(fast.groups.flat())
     this.slow = this.flat.zerosAlike()
     this.count = keep(zeros([], 'u32'))
@@ -81,6 +83,11 @@ class Lookahead implements Optimizer {
 
   get replayable(): boolean {
     return this.fast.replayable === true
+  }
+
+  get options(): Json {
+    const { meetings, fast: { name, options } } = this
+    return { ...meetings, around: { name, options } }
   }
 
   get groups(): readonly (readonly Trainable[])[] {
@@ -96,20 +103,20 @@ class Lookahead implements Optimizer {
   }
 
   step(scaler: LossScaler): void {
-    const { flat, slow, count, due, options } = this
+    const { flat, slow, count, due, meetings } = this
     flat.requireResidents()
     // If this step is a bad one, the next finds the same weights.
     if (!this.started) flat.chunks.forEach(({ values }, i) => copy(values, slow[i]))
     this.started = true
     this.fast.step(scaler)
-    launch('optim/lookahead-count', { skipped: scaler.skipped, count, due }, { groups: 1, shape: { K: options.k } })
+    launch('optim/lookahead-count', { skipped: scaler.skipped, count, due }, { groups: 1, shape: { K: meetings.k } })
     flat.chunks.forEach(({ values, halves, blocks }, i) => {
       launch(
         'optim/lookahead',
         { due, values, slow: slow[i], halves: halves ?? this.noHalves },
         {
           ...overBlocks(blocks),
-          constants: { ALPHA: options.alpha, HALF: halves !== undefined },
+          constants: { ALPHA: meetings.alpha, HALF: halves !== undefined },
           dtype: halves ? 'f16' : 'f32',
         },
       )
@@ -142,17 +149,28 @@ class Lookahead implements Optimizer {
     return state
   }
 
+  checkState(state: OptimizerState): void {
+    const { others } = this.stateParts(state)
+    this.fast.checkState(others)
+  }
+
   loadState(state: OptimizerState): void {
+    const { count, started, loaded, others } = this.stateParts(state)
+    this.fast.loadState(others)
+    for (const { slow, data } of loaded) upload(slow, data)
+    upload(this.count, [count])
+    this.started = started
+  }
+
+  /** A saved state by where it belongs. @throws DataError when slow weights are missing */
+  private stateParts(state: OptimizerState) {
     const [count] = entryOf(state, COUNT, [1])
     const saved = this.saved()
     // Before its first step there were none.
     const started = count > 0 || saved.some(({ name }) => state.has(name))
     const loaded = started ? saved.map(({ name, slow }) => ({ slow, data: entryOf(state, name, slow.shape) })) : []
     const own = new Set([COUNT, ...saved.map(({ name }) => name)])
-    this.fast.loadState(new Map([...state].filter(([name]) => !own.has(name))))
-    for (const { slow, data } of loaded) upload(slow, data)
-    upload(this.count, [count])
-    this.started = started
+    return { count, started, loaded, others: new Map([...state].filter(([name]) => !own.has(name))) }
   }
 
   close(): void {

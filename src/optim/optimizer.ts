@@ -1,3 +1,4 @@
+import type { Json } from '../base/json.ts'
 import type { Shape } from '../tensor/shape.ts'
 import type { Leaf, Tensor } from '../tensor/tensor.ts'
 import type { LossScaler } from './loss-scaler.ts'
@@ -30,6 +31,9 @@ export interface Hypers {
  * One training step: `setHypers` · forward · `backward(loss, scaler.scale)` · `step(scaler)` · `zeroGradients`.
  */
 export interface Optimizer {
+  /** Which optimizer it is, and the options it was made with: a fit is only continued with the same (see fit-description.ts). */
+  readonly name: string
+  readonly options: Json
   /** `step` and `zeroGradients` launch the same work at every step, so that a recorded one can be replayed. Default false */
   readonly replayable?: boolean
   /** Parameters that share hyper-parameters, in the order of the network. */
@@ -65,7 +69,9 @@ export interface Optimizer {
 
   /** What a checkpoint needs, by parameter: `5.1.bias.step`, … in the library's own layouts. */
   state(): Promise<OptimizerState>
-  /** @throws DataError when it is not that of the same parameters; nothing is changed then. */
+  /** @throws DataError when a state is not that of the same parameters and the same kind of optimizer */
+  checkState(state: OptimizerState): void
+  /** Replaces what is remembered. @throws as `checkState`; nothing is changed then. */
   loadState(state: OptimizerState): void
 
   /** Gives its buffers back. The parameters keep theirs. */

@@ -58,6 +58,8 @@ export function radam(options: RAdamOptions = {}): OptimizerFactory {
   checkHypers('radam', firstHypers)
   return (groups) =>
     new FlatOptimizer(groups, {
+      name: 'radam',
+      options: { momentum, squareMomentum, epsilon, weightDecay, beta, decoupleWeightDecay, decayNormAndBias },
       factorShader: 'optim/radam-factors',
       updateShader: 'optim/radam',
       constants: { BETA: beta },

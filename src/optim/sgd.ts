@@ -39,6 +39,8 @@ export function sgd(options: SgdOptions = {}): OptimizerFactory {
   checkHypers('sgd', firstHypers)
   return (groups) =>
     new FlatOptimizer(groups, {
+      name: 'sgd',
+      options: { momentum, weightDecay, decoupleWeightDecay, decayNormAndBias },
       factorShader: 'optim/sgd-factors',
       updateShader: momentum === 0 ? 'optim/sgd' : 'optim/sgd-momentum',
       factorCount: 8,

@@ -22,6 +22,8 @@ export interface Platform {
   readonly datasets?: Datasets
   /** PNG file bytes of an 8-bit RGBA picture. */
   encodePng(picture: Pixels): Promise<Uint8Array>
+  /** SHA-256 of bytes, or of a text in UTF-8, in hex. */
+  sha256(content: Uint8Array | string): Promise<string>
   /** A setting by name: an environment variable, or a query parameter of the page. */
   env(name: string): string | undefined
   /** Milliseconds from an arbitrary start. */

@@ -89,6 +89,8 @@ export interface Callback
   readonly lossKnown?: (learner: Learner, known: StepLoss) => void
   /** Whether it also hears of a search for a learning rate (`lrFind`). Default true */
   readonly duringLrFind?: boolean
+  /** Options that change what is learnt: a fit is only continued with the same (see fit-description.ts). Default none */
+  readonly options?: Json
   /** What it has to know of the epochs before when a fit goes on from a checkpoint. */
   readonly state?: () => Json
   /** Takes over what `state` gave, after `beforeFit`. */

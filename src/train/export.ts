@@ -3,6 +3,7 @@ import { isRecord } from '../base/json.ts'
 import { batchTransformsFrom, itemTransformsFrom, transformRecords } from '../data/transform-records.ts'
 import { architectures, type ModelMaker } from '../nn/architectures.ts'
 import type { Architecture } from '../nn/module.ts'
+import type { StateDict } from '../nn/state-dict.ts'
 import type { Platform } from '../platform/platform.ts'
 import type { Learner } from './learner.ts'
 import { about, readModelFile, requireEntries, TEXTS, writeModelFile, type Kind } from './model-file.ts'
@@ -11,6 +12,8 @@ import { Predictor } from './predictor.ts'
 /** Changed when files of before cannot be read any more. */
 const VERSION = 1
 
+/** Labels, each of its own. */
+const VOCAB: Kind = [(value) => TEXTS[0](value) && new Set(value as string[]).size === (value as string[]).length, 'a list of different texts']
 const ARCHITECTURE: Kind = [
   (value) => isRecord(value) && typeof value.name === 'string' && value.options !== undefined,
   "{ name, options }, such as { name: 'xresnet18', options: {} }",
@@ -41,7 +44,7 @@ export async function exportLearner(learner: Learner, path: string): Promise<voi
     batchTransforms: transformRecords(train.batchTransforms),
     loss: loss.name,
   }
-  await writeModelFile(platform.files, path, { weights: await model.stateDict(), info })
+  await writeModelFile(platform, path, { weights: await model.stateDict(), info })
 }
 
 export interface LoadLearnerOptions {
@@ -57,7 +60,7 @@ export interface LoadLearnerOptions {
  * Source: fastai learner.py, load_learner.
  */
 export async function loadLearner(path: string, { platform, models = {} }: LoadLearnerOptions): Promise<Predictor> {
-  const { weights, info } = await readModelFile(platform.files, path)
+  const { weights, info } = await readModelFile(platform, path)
   if (info.kind !== 'learner' || info.version !== VERSION) {
     throw new DataError(path, 'this file does not say how its weights are used', {
       given: { kind: info.kind ?? 'weights', version: info.version ?? 'none' },
@@ -65,7 +68,8 @@ export async function loadLearner(path: string, { platform, models = {} }: LoadL
       fix: 'load it with `learner.load(path)`, and export that',
     })
   }
-  requireEntries(path, info, { architecture: ARCHITECTURE, vocab: TEXTS })
+  requireEntries(path, info, { architecture: ARCHITECTURE, vocab: VOCAB })
+  requireFinite(path, weights)
   const { name, options } = info.architecture as unknown as Architecture
   const known = { ...architectures, ...models }
   if (!Object.hasOwn(known, name)) {
@@ -84,4 +88,16 @@ export async function loadLearner(path: string, { platform, models = {} }: LoadL
       batchTransforms: batchTransformsFrom(info.batchTransforms),
     })
   })
+}
+
+/** @throws DataError  that names the first tensor that holds a number that is none, or an infinity */
+function requireFinite(path: string, weights: StateDict): void {
+  for (const [name, { data }] of weights) {
+    const at = data.findIndex((value) => !Number.isFinite(value))
+    if (at < 0) continue
+    throw new DataError(path, `${name} is not finite, so that no prediction would be`, {
+      given: { [`${name}[${at}]`]: data[at] },
+      fix: 'the training it comes from has diverged: train again, with a lower learning rate',
+    })
+  }
 }

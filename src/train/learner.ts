@@ -38,6 +38,12 @@ import { loopText } from './show-loop.ts'
 import { testTimeAugmentation, type TtaOptions, type TtaPair, type TtaPairOptions } from './tta.ts'
 import { tuneKernels } from './tuning.ts'
 
+/** Options of a fit that only other methods of the learner give it. */
+interface InnerFitOptions extends FitOptions {
+  /** As the method of that name does, once everything was checked. */
+  readonly freezeTo?: number
+}
+
 /**
  * A model, the data and the loss: what training needs.
  *
@@ -144,7 +150,7 @@ export class Learner {
     return this.asFit('fit', { lr, options }, FIT_KINDS, () => this.fitAlone(epochs, lr, options))
   }
 
-  private async fitAlone(epochs: number, lr: LearningRate, options: FitOptions): Promise<void> {
+  private async fitAlone(epochs: number, lr: LearningRate, options: InnerFitOptions): Promise<void> {
     if (!(Number.isInteger(epochs) && epochs >= 0)) {
       throw new OptionError('fit', 'epochs is no count', { given: { epochs }, expected: 'a whole number' })
     }
@@ -157,6 +163,9 @@ export class Learner {
     }
     requireLabels('fit', train)
     await requireBatchFits(this)
+    // Before anything is changed: a checkpoint that cannot be continued is refused here.
+    const checkpointing = await this.checkpointsOf(epochs, lr, options)
+    if (options.freezeTo !== undefined) this.freezeGroups(options.freezeTo)
     // What the last loaders left is of other sizes.
     if (this.fitted && this.fitted !== this.loaders) this.loaders.freeMemory()
     this.fitted = this.loaders
@@ -169,7 +178,7 @@ export class Learner {
     if (this.precision === 'mixed') optimizer.keepHalves()
     this.epochs = epochs
     const before = this.callbacks
-    this.callbacks = sortCallbacks([...before, ...(options.callbacks ?? []), ...this.checkpointsOf(epochs, lr, options)])
+    this.callbacks = sortCallbacks([...before, ...(options.callbacks ?? []), ...checkpointing])
     // A new scale for every fit, as fastai's.
     const scaler = new LossScaler({ mixed: this.precision === 'mixed' })
     const losses = new LossReader()
@@ -190,8 +199,8 @@ export class Learner {
     return this.asFit('fitOneCycle', { lrMax, options }, FIT_ONE_CYCLE_KINDS, () => this.oneCycleAlone(epochs, lrMax, options))
   }
 
-  private async oneCycleAlone(epochs: number, lrMax: LearningRate, options: FitOneCycleOptions): Promise<void> {
-    const optimizer = this.openOptimizer(options.resetOptimizer)
+  private async oneCycleAlone(epochs: number, lrMax: LearningRate, options: FitOneCycleOptions & InnerFitOptions): Promise<void> {
+    const optimizer = this.openOptimizer()
     const cycles = this.ratesOf(lrMax, optimizer).map((rate) => oneCycle(rate, { moms: this.momentums, ...options }))
     await this.fitScheduled(epochs, lrMax, cycles, options)
   }
@@ -199,7 +208,7 @@ export class Learner {
   /** Trains at a constant learning rate that falls along a cosine at the end (see `flatCos`). @throws as `fit` */
   fitFlatCos(epochs: number, lr: LearningRate = this.lr, options: FitFlatCosOptions = {}): Promise<void> {
     return this.asFit('fitFlatCos', { lr, options }, FIT_FLAT_COS_KINDS, async () => {
-      const optimizer = this.openOptimizer(options.resetOptimizer)
+      const optimizer = this.openOptimizer()
       const schedules = this.ratesOf(lr, optimizer).map((rate) => ({ lr: flatCos(rate, options) }))
       await this.fitScheduled(epochs, lr, schedules, options)
     })
@@ -225,12 +234,10 @@ export class Learner {
       if (this.openOptimizer().groups.length === 1) {
         this.platform.log('fineTune: the learner has one parameter group, so nothing is frozen; to train the head first: { groups: xresnetGroups }')
       }
-      this.freezeGroups(-1)
-      await this.oneCycleAlone(freezeEpochs, { stop: baseLr }, { pctStart: 0.99, ...both })
+      await this.oneCycleAlone(freezeEpochs, { stop: baseLr }, { pctStart: 0.99, ...both, freezeTo: -1 })
       if (this.interrupted) return
     }
-    this.freezeGroups(0)
-    await this.oneCycleAlone(epochs, lr, { pctStart, div, ...both, resetOptimizer: false, resume: pastFirst })
+    await this.oneCycleAlone(epochs, lr, { pctStart, div, ...both, resetOptimizer: false, resume: pastFirst, freezeTo: 0 })
   }
 
   /**
@@ -242,7 +249,7 @@ export class Learner {
   fitSgdr(cycles: number, cycleLength: number, options: FitSgdrOptions = {}): Promise<void> {
     return this.asFit('fitSgdr', { options }, FIT_SGDR_KINDS, async () => {
       const { lrMax = this.lr, cycleMult = 2 } = options
-      const optimizer = this.openOptimizer(options.resetOptimizer)
+      const optimizer = this.openOptimizer()
       const { epochs, at } = sgdr(cycles, cycleLength, cycleMult)
       const schedules = this.ratesOf(lrMax, optimizer).map((rate) => ({ lr: at(rate) }))
       await this.fitScheduled(epochs, lrMax, schedules, options)
@@ -403,11 +410,11 @@ export class Learner {
 
   private fitScheduled(epochs: number, lr: LearningRate, groups: readonly GroupSchedules[], options: FitOptions): Promise<void> {
     const callbacks = [scheduler(groups), ...(options.callbacks ?? [])]
-    return this.fitAlone(epochs, lr, { ...options, callbacks, resetOptimizer: false })
+    return this.fitAlone(epochs, lr, { ...options, callbacks })
   }
 
-  private checkpointsOf(epochs: number, lr: LearningRate, options: FitOptions): Callback[] {
-    const { callbacks: _callbacks, checkpoint, resume = false, resetOptimizer: _reset, ...described } = options
+  private async checkpointsOf(epochs: number, lr: LearningRate, options: InnerFitOptions): Promise<Callback[]> {
+    const { callbacks: own = [], checkpoint, resume = false, resetOptimizer: _reset, ...described } = options
     if (checkpoint === undefined) {
       if (!resume) return []
       throw new OptionError('fit', 'there is no checkpoint to go on from', {
@@ -416,7 +423,8 @@ export class Learner {
       })
     }
     const fit = { epochs, lr: lr as Json, momentums: this.momentums, weightDecay: this.weightDecay, ...described }
-    return [checkpoints({ file: checkpoint, resume, fit })]
+    const callbacks = sortCallbacks([...this.callbacks, ...own])
+    return [await checkpoints(this, { file: checkpoint, resume, fit, epochs, callbacks })]
   }
 
   private ratesOf(lr: LearningRate, optimizer: Optimizer): number[] {

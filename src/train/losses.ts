@@ -1,4 +1,5 @@
 import { OptionError } from '../base/errors.ts'
+import type { Json } from '../base/json.ts'
 import { checkArgument, NUMBER } from '../base/options.ts'
 import type { Targets } from '../data/batch.ts'
 import { softmax } from '../ops/softmax.ts'
@@ -9,6 +10,8 @@ import { replayable } from './replayable.ts'
 /** What training makes small, and how the model's outputs become probabilities. */
 export interface Loss {
   readonly name: string
+  /** Options it was made with: a fit is only continued with the same (see fit-description.ts). Default none */
+  readonly options?: Json
   /**
    * `mean` launches the same work for every batch of a shape and decides nothing in TypeScript, so that a training step
    * recorded once can be replayed without calling it. Default false: then steps are not replayed
@@ -70,6 +73,7 @@ export function smoothedLabels(classes: number, eps: number, target: number): nu
 function smoothedCrossEntropy(name: string, smoothing: number): Loss {
   return replayable({
     name,
+    options: { smoothing },
     mean: (outputs, targets) => softmaxCrossEntropy(outputs, targets, { smoothing, reduction: 'mean' }),
     each: (outputs, targets) => softmaxCrossEntropy(outputs, targets, { smoothing, reduction: 'none' }),
     probabilities: softmax,

@@ -6,6 +6,7 @@
  *   optimizer.5.0.convpath.0.0.weight.grad_avg   what the optimizer remembers of it
  *   gradient.5.0.convpath.0.0.weight             a gradient that waits for others
  *   __metadata__.wgrad                           everything that is no tensor, as JSON
+ *   __metadata__.wgrad.sha256                    checksum of all of it (see `checksum`)
  */
 import { DataError, OptionError } from '../base/errors.ts'
 import { isRecord, jsonText, parseRecord, type Json } from '../base/json.ts'
@@ -27,7 +28,7 @@ export interface ModelFile {
   readonly info: Info
 }
 
-type Files = Platform['files']
+type Store = Pick<Platform, 'files' | 'sha256'>
 
 /** What an entry of `Info` has to be, and how that is called in errors. */
 export type Kind = readonly [is: (value: unknown) => boolean, expected: string]
@@ -39,21 +40,25 @@ const OPTIMIZER = 'optimizer.'
 const GRADIENT = 'gradient.'
 /** The entry of the file's metadata that is ours. */
 const INFO = 'wgrad'
+const CHECKSUM = 'wgrad.sha256'
 /** Letters of what an error shows of an entry. */
 const SHOWN = 100
 
 /** Writes a file, whole or not at all. */
 export async function writeModelFile(
-  files: Files, path: string,
+  platform: Store, path: string,
   { weights, optimizer = new Map(), gradients = new Map(), info }: Pick<ModelFile, 'weights' | 'info'> & Partial<ModelFile>,
 ): Promise<void> {
   const tensors = new Map([...weights, ...renamed(optimizer, OPTIMIZER), ...renamed(gradients, GRADIENT)])
-  await files.write(path, writeWeights(tensors, { format: 'pt', [INFO]: jsonText(info) }))
+  const text = jsonText(info)
+  const metadata = { format: 'pt', [INFO]: text, [CHECKSUM]: await checksum(platform, tensors, text) }
+  await platform.files.write(path, writeWeights(tensors, metadata))
 }
 
 /** @throws DataError  that names the file, when it is missing, damaged or of another format */
-export async function readModelFile(files: Files, path: string): Promise<ModelFile> {
-  const { weights: tensors, metadata } = readWeights(path, await files.read(path))
+export async function readModelFile(platform: Store, path: string): Promise<ModelFile> {
+  const { weights: tensors, metadata } = readWeights(path, await platform.files.read(path))
+  await requireChecksum(platform, path, tensors, metadata)
   const weights = new Map<string, StateEntry>()
   const optimizer = new Map<string, StateEntry>()
   const gradients = new Map<string, StateEntry>()
@@ -64,6 +69,35 @@ export async function readModelFile(files: Files, path: string): Promise<ModelFi
   }
   // Weights of others have no such text.
   return { weights, optimizer, gradients, info: parseRecord(`${path}, metadata '${INFO}'`, metadata[INFO] ?? '{}', 'save it again') }
+}
+
+/**
+ * SHA-256 over everything that a file says: its text, and name, shape and numbers of each tensor by name. Tools that
+ * write the same tensors in another order keep it right.
+ *
+ *   sha256(JSON [text, [[name, shape, sha256(numbers)], …]])
+ */
+async function checksum({ sha256 }: Store, tensors: StateDict, text: string): Promise<string> {
+  const byName = [...tensors].sort(([a], [b]) => (a < b ? -1 : 1))
+  const parts: [name: string, shape: Shape, digest: string][] = []
+  for (const [name, { shape, data }] of byName) {
+    parts.push([name, shape, await sha256(new Uint8Array(data.buffer, data.byteOffset, data.byteLength))])
+  }
+  return sha256(JSON.stringify([text, parts]))
+}
+
+/** Files of others and of older versions have no checksum. @throws DataError when there is one, of something else */
+async function requireChecksum(
+  platform: Store, path: string, tensors: StateDict, { [CHECKSUM]: expected, [INFO]: text = '' }: Readonly<Record<string, string>>,
+): Promise<void> {
+  if (expected === undefined) return
+  const given = await checksum(platform, tensors, text)
+  if (given === expected) return
+  throw new DataError(path, 'a damaged file: its checksum is not that of its contents', {
+    given: { 'SHA-256': given },
+    expected,
+    fix: 'get the file again from where it was saved; weights that were changed on purpose are saved without the metadata `wgrad.sha256`',
+  })
 }
 
 /** Does work with what a file holds; what is wrong with it is said of the file. */

@@ -1,4 +1,4 @@
-import { OptionError } from '../base/errors.ts'
+import { DataError, OptionError } from '../base/errors.ts'
 import { rng } from '../base/rng.ts'
 import { BatchPipeline } from '../data/augment/pipeline.ts'
 import type { BatchTransform } from '../data/augment/transforms.ts'
@@ -83,6 +83,12 @@ export class Predictor {
     const probabilities = this.probabilities(new Uint32Array(data.slice().buffer), [1, height, width])
     const values = Float32Array.from(await read(probabilities))
     release(probabilities)
+    if (!values.every(Number.isFinite)) {
+      throw new DataError('predict', "the model's outputs are not finite, so that they say nothing", {
+        given: { outputs: values.length, 'not finite': values.filter((value) => !Number.isFinite(value)).length },
+        fix: 'its training has diverged: train it again, with a lower learning rate',
+      })
+    }
     const [index] = argmax({ rows: 1, columns: values.length, data: values })
     return { label: outputName(this.vocab, index), index, probabilities: values }
   }

@@ -1,5 +1,7 @@
 import type { Hypers } from '../optim/optimizer.ts'
 import type { Learner } from './learner.ts'
+import { checkStateDict } from '../nn/state-dict.ts'
+import { checkHypers } from '../optim/flat-optimizer.ts'
 import { about, HYPERS, readModelFile, requireEntries, writeModelFile } from './model-file.ts'
 
 export interface SaveOptions {
@@ -12,7 +14,7 @@ export async function saveLearner(learner: Learner, path: string, { withOptimize
   const { model, optimizer, platform } = learner
   const kept = withOptimizer ? optimizer : undefined
   const info = { kind: 'model', hypers: kept?.hypers.map((hypers) => ({ ...hypers })) }
-  await writeModelFile(platform.files, path, { weights: await model.stateDict(), optimizer: await kept?.state(), info })
+  await writeModelFile(platform, path, { weights: await model.stateDict(), optimizer: await kept?.state(), info })
 }
 
 /**
@@ -24,17 +26,17 @@ export async function saveLearner(learner: Learner, path: string, { withOptimize
  */
 export async function restoreLearner(learner: Learner, path: string, { withOptimizer = true }: SaveOptions = {}): Promise<void> {
   const { model, platform } = learner
-  const { weights, optimizer, info } = await readModelFile(platform.files, path)
+  const { weights, optimizer: state, info } = await readModelFile(platform, path)
   if (info.hypers !== undefined) requireEntries(path, info, { hypers: HYPERS })
-  const hypers = info.hypers as readonly Hypers[] | undefined
-  if (withOptimizer && !hypers) platform.log(`${path} holds no optimizer state: the optimizer stays as it is`)
+  const hypers = withOptimizer ? info.hypers as readonly Hypers[] | undefined : undefined
   about(path, () => {
-    if (withOptimizer && hypers) {
-      const own = learner.openOptimizer()
-      // The first to refuse: what fits it fits the model.
-      own.loadState(optimizer)
-      if (hypers.length === own.groups.length) own.setHypers(hypers)
-    }
-    model.loadStateDict(weights)
+    checkStateDict(model.states(), weights)
+    if (!hypers) return
+    for (const each of hypers) checkHypers('hypers', each)
+    const own = learner.openOptimizer()
+    own.loadState(state)
+    if (hypers.length === own.groups.length) own.setHypers(hypers)
   })
+  model.loadStateDict(weights)
+  if (withOptimizer && !hypers) platform.log(`${path} holds no optimizer state: the optimizer stays as it is`)
 }

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { DecodeError } from '../../src/base/errors.ts'
 import { resizePixels } from '../../src/data/resize.ts'
 import type { DecodeRequest, Files, Pixels, Platform } from '../../src/platform/platform.ts'
@@ -47,6 +48,7 @@ export function fakePlatform(options: {
       close: () => Promise.resolve(),
     },
     encodePng: absent,
+    sha256: (content) => Promise.resolve(createHash('sha256').update(content).digest('hex')),
     env: (name) => options.env?.[name],
     now: () => (clock += 1000),
     log: (line) => void lines.push(line),

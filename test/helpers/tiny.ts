@@ -22,6 +22,8 @@ export interface TinyOptions {
   readonly seed?: number
   readonly batchTransforms?: DataBlockOptions['batchTransforms']
   readonly platform?: FakePlatform
+  /** Path of an item, whose folder is its label. */
+  readonly item?: (i: number) => string
 }
 
 /** Stripes: up and down, across, or slanted, which is the label; their width, place and colours differ. */
@@ -46,7 +48,8 @@ export function stripes(path: string, size: number): Pixels {
 export async function tinyLoaders(options: TinyOptions = {}): Promise<Loaders & { readonly platform: FakePlatform }> {
   const { train = 8, valid = 6, batchSize = 4, size = 16, seed = 1, batchTransforms = [] } = options
   const platform = options.platform ?? fakePlatform({ picture: (path) => stripes(path, size) })
-  const items = Array.from({ length: train + valid }, (_, i) => `set/${['across', 'slanted', 'upright'][i % 3]}/${i}.png`)
+  const { item = (i: number) => `set/${['across', 'slanted', 'upright'][i % 3]}/${i}.png` } = options
+  const items = Array.from({ length: train + valid }, (_, i) => item(i))
   const block = new DataBlock({
     blocks: [ImageBlock(), CategoryBlock()],
     getItems: () => items,

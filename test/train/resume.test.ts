@@ -1,18 +1,25 @@
 import { describe, expect, test } from 'vitest'
 import { augTransforms } from '../../src/data/augment/transforms.ts'
+import { readWeights, writeWeights } from '../../src/nn/weights.ts'
+import type { StateEntry } from '../../src/nn/state-dict.ts'
+import { adam } from '../../src/optim/adam.ts'
 import { ranger } from '../../src/optim/lookahead.ts'
+import { radam } from '../../src/optim/radam.ts'
+import { sgd } from '../../src/optim/sgd.ts'
 import { DataError, OptionError } from '../../src/base/errors.ts'
 import type { Json } from '../../src/base/json.ts'
 import { upload } from '../../src/tensor/transfer.ts'
 import type { Callback } from '../../src/train/callback.ts'
 import { csvLogger } from '../../src/train/callbacks/csv-logger.ts'
 import { earlyStopping } from '../../src/train/callbacks/early-stopping.ts'
+import { gradientClip } from '../../src/train/callbacks/gradient-clip.ts'
 import { gradientAccumulation } from '../../src/train/callbacks/gradient-accumulation.ts'
 import { mixUp } from '../../src/train/callbacks/mixup.ts'
 import { reduceLrOnPlateau } from '../../src/train/callbacks/reduce-lr-on-plateau.ts'
 import { saveModel } from '../../src/train/callbacks/save-model.ts'
 import { Learner } from '../../src/train/learner.ts'
 import type { FitOptions, LearnerOptions } from '../../src/train/learner-options.ts'
+import { labelSmoothing } from '../../src/train/losses.ts'
 import { accuracy } from '../../src/train/metrics.ts'
 import type { EpochRow } from '../../src/train/recorder.ts'
 import { changeInfo } from '../helpers/change-info.ts'
@@ -179,6 +186,98 @@ describe('what is refused', () => {
     ] as const) await expect(resume(other)).rejects.toThrow(name)
   })
 
+  test.each<[string, () => LearnerOptions, [name: string, now: () => LearnerOptions][]]>([
+    ['optimizers', () => ({ optimizer: adam() }), [
+      ['optimizer.name  "adam" there, "radam" now', () => ({ optimizer: radam() })],
+      ['optimizer.squareMomentum  0.99 there, 0.9 now', () => ({ optimizer: adam({ squareMomentum: 0.9 }) })],
+      ['optimizer.epsilon', () => ({ optimizer: adam({ epsilon: 1e-6 }) })],
+      ['optimizer.decayNormAndBias', () => ({ optimizer: adam({ decayNormAndBias: true }) })],
+      ['parameters per group', () => ({ groups: (model) => [model.parameters().slice(0, 6), model.parameters().slice(6)] })],
+      ['momentums', () => ({ momentums: [0.95, 0.9, 0.95] })],
+    ]],
+    ['optimizers around another', () => ({ optimizer: ranger() }), [
+      ['optimizer.k  6 there, 5 now', () => ({ optimizer: ranger({ k: 5 }) })],
+      ['optimizer.around.beta  0 there, 50 now', () => ({ optimizer: ranger({ beta: 50 }) })],
+    ]],
+    ['momentum', () => ({ optimizer: sgd({ momentum: 0.9 }) }), [
+      ['optimizer.momentum  0.9 there, 0.8 now', () => ({ optimizer: sgd({ momentum: 0.8 }) })],
+      ['optimizer.decoupleWeightDecay', () => ({ optimizer: sgd({ momentum: 0.9, decoupleWeightDecay: false }) })],
+    ]],
+    ['losses', () => ({ loss: labelSmoothing(0.1) }), [
+      ['loss.smoothing  0.1 there, 0.2 now', () => ({ loss: labelSmoothing(0.2) })],
+    ]],
+    ['callbacks', () => ({ callbacks: [mixUp(0.4), gradientClip(1), gradientAccumulation(8)] }), [
+      ['mixUp.alpha  0.4 there, 0.2 now', () => ({ callbacks: [mixUp(0.2), gradientClip(1), gradientAccumulation(8)] })],
+      ['gradientClip.maxNorm  1 there, 2 now', () => ({ callbacks: [mixUp(0.4), gradientClip(2), gradientAccumulation(8)] })],
+      ['gradientAccumulation.items  8 there, 12 now', () => ({ callbacks: [mixUp(0.4), gradientClip(1), gradientAccumulation(12)] })],
+    ]],
+    ['what is watched', () => ({ callbacks: [earlyStopping({ patience: 5 })] }), [
+      ['earlyStopping.patience  5 there, 4 now', () => ({ callbacks: [earlyStopping({ patience: 4 })] })],
+      ['earlyStopping.monitor  "valid_loss" there, "accuracy" now', () => ({ callbacks: [earlyStopping({ patience: 5, monitor: 'accuracy' })] })],
+    ]],
+  ])('the same kinds with other options: %s', async (_kind, learner, others) => {
+    const { files } = await run({ ...setting, learner }, { checkpoint: FILE })
+    for (const [name, now] of others) {
+      // Names are padded to the longest.
+      const resuming = run({ ...setting, files, learner: now }, { checkpoint: FILE, resume: true })
+      await expect(resuming.catch((error: Error) => { throw new Error(error.message.replace(/ {2,}/g, '  ')) })).rejects.toThrow(name)
+    }
+    // And what is the same goes on.
+    await run({ ...setting, files, learner }, { checkpoint: FILE, resume: true })
+  })
+
+  test('another course of the learning rate, and other items', async () => {
+    const { files } = await run(setting, { checkpoint: FILE })
+    const flat = run({ ...setting, files, train: (learner, fit) => learner.fitFlatCos(2, 1e-2, fit) }, { checkpoint: FILE, resume: true })
+    await expect(flat).rejects.toThrow('scheduler')
+    const frozen = run({ ...setting, files, train: (learner, fit) => {
+      learner.model.parameters()[0].leaf.trainable = false
+      return learner.fitOneCycle(2, 1e-2, fit)
+    } }, { checkpoint: FILE, resume: true })
+    await expect(frozen).rejects.toThrow('trainable parameters per group  [8] there, [7] now')
+    const data = { item: (i: number) => `set/${['slanted', 'across', 'upright'][i % 3]}/${i}.png` }
+    await expect(run({ ...setting, files, data }, { checkpoint: FILE, resume: true })).rejects.toThrow('training data')
+  })
+
+  test('a refused checkpoint changes nothing, whatever is wrong with it and whenever it is noticed', async () => {
+    const callbacks = [earlyStopping({ patience: 5 })]
+    const { files, learner } = await run({ ...setting, learner: () => ({ callbacks }) }, { checkpoint: FILE })
+    const good = await files.read(FILE)
+    await learner.fit(1)
+    const before = { ...await outcome(learner), hypers: learner.optimizer!.hypers, tracked: callbacks[0].state!() }
+    const { metadata, weights } = readWeights(FILE, good)
+    const damaged = async (change: (tensors: Map<string, StateEntry>) => void, changes: Record<string, Json> = {}) => {
+      const tensors = new Map(weights)
+      change(tensors)
+      files.contents.set(FILE, writeWeights(tensors, { wgrad: metadata.wgrad }))
+      await changeInfo(files, FILE, changes)
+    }
+    const one = { shape: [1], data: Float32Array.of(1) }
+    for (const damage of [
+      () => damaged((tensors) => tensors.delete('3.bias')),
+      () => damaged((tensors) => tensors.delete('optimizer.3.bias.step')),
+      () => damaged((tensors) => tensors.set('3.weight', one)),
+      () => damaged((tensors) => tensors.set('gradient.3.bias', one)),
+      () => damaged(() => {}, { hypers: [{ lr: -1, momentum: 0.9, weightDecay: 0 }] }),
+      () => damaged(() => {}, { hypers: [] }),
+      () => damaged(() => {}, { kernels: { key: 5 } }),
+      () => damaged(() => {}, { states: [learner.recorder.state(), null] }),
+    ]) {
+      await damage()
+      const resuming = learner.fitOneCycle(2, 1e-2, { checkpoint: FILE, resume: true })
+      await expect(resuming).rejects.toThrow(new RegExp(`^${FILE}: `))
+      const { hypers } = learner.optimizer!
+      expect({ ...await outcome(learner), tracked: callbacks[0].state!() }).toEqual({ ...before, hypers: undefined })
+      // The last one is noticed only when the callback is asked, in the fit.
+      if (damage.toString().includes('states')) continue
+      expect(hypers).toEqual(before.hypers)
+    }
+    // Of fineTune too, which begins with another optimizer state.
+    const tuning = learner.fineTune(2, 1e-2, { checkpoint: FILE, resume: true })
+    await expect(tuning).rejects.toThrow(new RegExp(`^${FILE}: `))
+    expect((await outcome(learner)).tensors).toEqual(before.tensors)
+  })
+
   test('files that are no checkpoints', async () => {
     const { files, learner } = await run(setting, { checkpoint: FILE })
     const before = await outcome(learner)
@@ -220,6 +319,35 @@ describe('what is refused', () => {
 
   test('to go on from nowhere', async () => {
     await expect(run(setting, { resume: true })).rejects.toThrow(OptionError)
+  })
+})
+
+describe('a checkpoint that cannot be written', () => {
+  const setting: Setting = { train: (learner, fit) => learner.fitOneCycle(2, 1e-2, fit) }
+  /** Files whose writes fail from that one on. */
+  const fullFrom = (first: number) => {
+    const files = memoryFiles()
+    let writes = 0
+    const write = files.write.bind(files)
+    const full = () => Promise.reject(new DataError(FILE, 'no space left on the device'))
+    return Object.assign(files, { write: (...args: Parameters<typeof write>) => (writes++ < first ? write(...args) : full()) })
+  }
+
+  test('is noticed before the first epoch, or does not end the fit', async () => {
+    await expect(run({ ...setting, files: fullFrom(0) }, { checkpoint: FILE })).rejects.toThrow(`${FILE}: no space left on the device`)
+    for (const first of [1, 2]) {
+      const { learner, lines } = await run({ ...setting, files: fullFrom(first) }, { checkpoint: FILE })
+      expect(learner.recorder.rows).toHaveLength(2)
+      const said = lines.filter((line) => line.includes('no space'))
+      expect(said).toEqual(Array<string>(3 - first).fill(`no checkpoint was written, and training goes on: ${FILE}: no space left on the device`))
+    }
+  })
+
+  test('leaves one that is there alone until there is another', async () => {
+    const { files } = await run(setting, { checkpoint: FILE })
+    const before = await files.read(FILE)
+    await run({ ...setting, files }, { checkpoint: FILE }, 0)
+    expect(await files.read(FILE)).toEqual(before)
   })
 })
 

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { augTransforms } from '../../src/data/augment/transforms.ts'
 import { normalize } from '../../src/data/augment/normalize.ts'
 import { readSafetensors } from '../../src/nn/safetensors.ts'
-import { writeWeights } from '../../src/nn/weights.ts'
+import { readWeights, writeWeights } from '../../src/nn/weights.ts'
 import { xresnet18 } from '../../src/nn/xresnet.ts'
 import type { Json } from '../../src/base/json.ts'
 import { DataError } from '../../src/base/errors.ts'
@@ -10,6 +10,7 @@ import type { ModelMaker } from '../../src/nn/architectures.ts'
 import { adam } from '../../src/optim/adam.ts'
 import { ranger } from '../../src/optim/lookahead.ts'
 import { sgd } from '../../src/optim/sgd.ts'
+import { upload } from '../../src/tensor/transfer.ts'
 import { loadLearner } from '../../src/train/export.ts'
 import { Learner } from '../../src/train/learner.ts'
 import type { LearnerOptions } from '../../src/train/learner-options.ts'
@@ -123,6 +124,22 @@ describe('save and load', () => {
     const { learner: momentary } = await tinyLearner({ optimizer: ranger() }, files)
     await expect(momentary.load(FILE)).rejects.toThrow('models/tiny.safetensors: loadState: this is not the state of an optimizer of this model')
     expect(await everything(learner)).toEqual(before)
+    // What fits the optimizer need not fit the model, nor the reverse.
+    const { weights, metadata } = readWeights(FILE, await files.read(FILE))
+    const without = async (name: string) => {
+      files.contents.set('other', writeWeights(new Map([...weights].filter(([each]) => each !== name)), { wgrad: metadata.wgrad }))
+      await learner.fit(1)
+      const now = { all: await everything(learner), hypers: learner.optimizer!.hypers }
+      await expect(learner.load('other')).rejects.toThrow(/^other: /)
+      expect({ all: await everything(learner), hypers: learner.optimizer!.hypers }).toEqual(now)
+    }
+    for (const name of ['3.bias', 'optimizer.3.bias.step']) await without(name)
+    await changeInfo(files, FILE, { hypers: [{ lr: 1, momentum: 2, weightDecay: 0 }] })
+    const now = await everything(learner)
+    await expect(learner.load(FILE)).rejects.toThrow(`${FILE}: hypers: `)
+    expect(await everything(learner)).toEqual(now)
+    await learner.save(FILE)
+    before.splice(0, before.length, ...now)
 
     const bytes = await files.read(FILE)
     for (const [damage, message] of [
@@ -153,6 +170,73 @@ describe('save and load', () => {
       expect(await everything(learner)).toEqual(after)
       expect(after).not.toEqual(before)
     })
+})
+
+describe('the checksum', () => {
+  test('finds every kind of damage in a file, which stays one that others read', async () => {
+    const { learner, files, platform } = await tinyLearner({}, memoryFiles(), tiny({ outputs: 3 }) as ReturnType<typeof tinyModel>)
+    await learner.fit(1)
+    await learner.export('net')
+    const good = await files.read('net')
+    const load = (bytes: Uint8Array) => {
+      files.contents.set('net', bytes)
+      return loadLearner('net', { platform, models: { tiny } })
+    }
+    const refused = async (bytes: Uint8Array, message = 'its checksum is not that of its contents') => {
+      await expect(load(bytes)).rejects.toThrow(`net: a damaged file: ${message}`)
+      await expect(learner.load('net')).rejects.toThrow(`net: a damaged file: ${message}`)
+    }
+    // A bit of each tensor's first number, which is finite all the same.
+    const { tensors, metadata } = readSafetensors('net', good)
+    const dataStart = 8 + Number(new DataView(good.buffer).getBigUint64(0, true))
+    const header = JSON.parse(new TextDecoder().decode(good.slice(8, dataStart))) as Record<string, { data_offsets: [number] }>
+    for (const name of tensors.keys()) {
+      const flipped = good.slice()
+      flipped[dataStart + header[name].data_offsets[0]] ^= 1
+      await refused(flipped)
+    }
+    const withText = (from: string, to: string) => {
+      const text = Buffer.from(good).toString('latin1')
+      expect(text).toContain(from)
+      return new Uint8Array(Buffer.from(text.replace(from, to.padEnd(from.length)), 'latin1'))
+    }
+    // As long as before, so that the numbers stay where they are.
+    await refused(withText('[\\"across\\",\\"slanted\\",', '[\\"slanted\\",'))
+    await refused(withText('"3.bias"', '"3.bjas"'))
+    const weights = [...tensors].map(([name, { shape, data }]) => [name, { shape, data: data as Float32Array }] as const)
+    // In another order, as Python writes them, and without it, as files of before.
+    const { 'wgrad.sha256': checksum, ...others } = metadata
+    expect(checksum).toMatch(/^[0-9a-f]{64}$/)
+    await load(writeWeights(new Map(weights.toReversed()), metadata))
+    await load(writeWeights(new Map(weights), others))
+    // What is there but cannot be used.
+    const nan = new Map(weights.map(([name, { shape, data }]) => [name, { shape, data: name === '3.bias' ? data.map(() => NaN) : data }]))
+    await expect(load(writeWeights(nan, others))).rejects.toThrow('net: 3.bias is not finite')
+    await load(good)
+  })
+
+  test('checkpoints and saved models have one too', async () => {
+    const { learner, files } = await tinyLearner()
+    await learner.fit(1, 1e-2, { checkpoint: 'checkpoint' })
+    await learner.save(FILE)
+    for (const path of ['checkpoint', FILE]) {
+      const bytes = await files.read(path)
+      bytes[bytes.length - 4] ^= 1
+      files.contents.set(path, bytes)
+      await expect(learner.load(path)).rejects.toThrow(`${path}: a damaged file: its checksum`)
+    }
+    await expect(learner.fit(1, 1e-2, { checkpoint: 'checkpoint', resume: true })).rejects.toThrow('checkpoint: a damaged file: its checksum')
+  })
+
+  test('labels that are there twice are refused, and predictions that are no numbers', async () => {
+    const { learner, files, platform } = await tinyLearner({}, memoryFiles(), tiny({ outputs: 3 }) as ReturnType<typeof tinyModel>)
+    await learner.export('net')
+    await changeInfo(files, 'net', { vocab: ['across', 'across', 'upright'] })
+    await expect(loadLearner('net', { platform, models: { tiny } })).rejects.toThrow('net: a damaged file: its vocab cannot be what was written')
+    const { value } = learner.model.states().find(({ path }) => path === '3.bias')!
+    upload(value, [NaN, 0, 0])
+    await expect(learner.predict('set/across/0.png')).rejects.toThrow("predict: the model's outputs are not finite")
+  })
 })
 
 const tiny: ModelMaker = (options) => {

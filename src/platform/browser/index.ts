@@ -21,6 +21,7 @@ export function createBrowserPlatform(options: { files?: Files; threads?: number
     availableBytes: freeMemory,
     decoder: browserDecodePool(files, options.threads),
     encodePng,
+    sha256,
     // `?NAME=` sets nothing, as in a shell.
     env: (name) => settings.get(name) || undefined,
     now: () => performance.now(),
@@ -37,4 +38,10 @@ export function createBrowserPlatform(options: { files?: Files; threads?: number
 function freeMemory(): number | undefined {
   const { deviceMemory } = navigator as { readonly deviceMemory?: number }
   return deviceMemory === undefined ? undefined : deviceMemory * 2 ** 29
+}
+
+async function sha256(content: Uint8Array | string): Promise<string> {
+  const bytes = typeof content === 'string' ? new TextEncoder().encode(content) : content
+  const digest = await crypto.subtle.digest('SHA-256', bytes as Uint8Array<ArrayBuffer>)
+  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('')
 }

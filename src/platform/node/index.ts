@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { Platform } from '../platform.ts'
 import { adapterAdvice } from './adapter-advice.ts'
 import { datasets } from './archive.ts'
@@ -30,6 +31,7 @@ export function createNodePlatform(options: { threads?: number } = {}): Platform
     decoder: nodeDecodePool(options.threads),
     datasets,
     encodePng,
+    sha256: (content) => Promise.resolve(createHash('sha256').update(content).digest('hex')),
     // `NAME= command` is how a shell unsets a variable for one command.
     env: (name) => process.env[name] || undefined,
     now: () => performance.now(),

@@ -1,18 +1,22 @@
-import { DataError, OptionError } from '../../base/errors.ts'
+import { DataError } from '../../base/errors.ts'
 import { isRecord, jsonText, type Json } from '../../base/json.ts'
-import { transformRecords } from '../../data/transform-records.ts'
+import { checkStateDict } from '../../nn/state-dict.ts'
 import { exportChoices, importChoices } from '../../ops/kernels/choices.ts'
-import type { Hypers } from '../../optim/optimizer.ts'
+import { checkHypers } from '../../optim/flat-optimizer.ts'
+import type { Hypers, Optimizer } from '../../optim/optimizer.ts'
+import { sameShape } from '../../tensor/shape.ts'
 import { read, upload } from '../../tensor/transfer.ts'
 import type { Callback } from '../callback.ts'
+import { describeFit, requireSameFit } from '../fit-description.ts'
 import type { Learner } from '../learner.ts'
 import { about, HYPERS, readModelFile, requireEntries, writeModelFile, type Info, type Kind, type ModelFile } from '../model-file.ts'
 import { cells, columnNames, tableLine } from '../recorder.ts'
 
 /** Changed when checkpoints of before cannot be continued any more. */
-const VERSION = 2
+const VERSION = 3
 
 const RECORD: Kind = [isRecord, '{ … }']
+const KERNELS: Kind = [(value) => isRecord(value) && Object.values(value).every((name) => typeof name === 'string'), '{ … } of names']
 const COUNT: Kind = [isCount, 'a whole number']
 const SCALER: Kind = [(value) => isRecord(value) && Number(value.scale) > 0 && isCount(value.goodSteps), '{ scale, goodSteps }']
 
@@ -23,6 +27,9 @@ export interface CheckpointOptions {
   readonly resume: boolean
   /** What is being fitted, so that nothing else is continued by mistake. */
   readonly fit: Info
+  readonly epochs: number
+  /** Callbacks of the learner and of the fit, in their order. */
+  readonly callbacks: readonly Callback[]
 }
 
 /**
@@ -31,24 +38,48 @@ export interface CheckpointOptions {
  * random numbers follow. A fit that was interrupted and continued ends with the numbers of one that was not, to the
  * last bit on the same adapter.
  *
+ * Where no file is there one is written before the first epoch: a folder that cannot be written to, or a disk without
+ * room, ends the fit then. If a later write fails, the fit goes on and says so.
+ *
  * At its end the checkpoint says that the fit is over; to continue from there is to have its result.
+ *
+ * @throws DataError, OptionError  when a checkpoint to continue is damaged or of another fit; nothing is changed then
  */
-export function checkpoints({ file, resume, fit }: CheckpointOptions): Callback {
+export async function checkpoints(learner: Learner, options: CheckpointOptions): Promise<Callback> {
+  const { file, resume } = options
+  const { files } = learner.platform
+  const optimizer = learner.openOptimizer()
+  const fit = await describeFit(learner, optimizer, options.callbacks, options.fit)
+  let saved = resume && (await files.exists(file)) ? await readCheckpoint(learner, optimizer, fit, options) : undefined
   let over = false
   return {
     name: 'checkpoints',
     // After everything that learns something from an epoch.
     order: 100,
-    async beforeFit(learner) {
-      over = resume && (await learner.platform.files.exists(file)) && (await restore(learner, file, fit))
+    async beforeFit() {
+      const found = saved
+      // As large as the model three times: not kept while the fit goes on.
+      saved = undefined
+      if (found) over = await restore(learner, file, found)
+      else if (!(await files.exists(file))) await write(learner, file, fit, 0)
     },
-    async afterEpoch(learner) {
+    async afterEpoch() {
       // The last epoch is followed by the end of the fit.
-      if (learner.epoch + 1 < learner.epochs) await write(learner, file, fit, learner.epoch + 1)
+      if (learner.epoch + 1 < learner.epochs) await tryToWrite(learner, file, fit, learner.epoch + 1)
     },
-    async afterFit(learner) {
-      if (!over && !learner.interrupted) await write(learner, file, fit, learner.epochs)
+    async afterFit() {
+      if (!over && !learner.interrupted) await tryToWrite(learner, file, fit, learner.epochs)
     },
+  }
+}
+
+/** Writes a checkpoint, or says that it could not be: what was trained is worth more. */
+async function tryToWrite(learner: Learner, file: string, fit: Info, epochsDone: number): Promise<void> {
+  try {
+    await write(learner, file, fit, epochsDone)
+  } catch (error) {
+    if (!(error instanceof DataError)) throw error
+    learner.platform.log(`no checkpoint was written, and training goes on: ${error.message}`)
   }
 }
 
@@ -56,7 +87,7 @@ export function checkpoints({ file, resume, fit }: CheckpointOptions): Callback 
 interface Checkpoint {
   readonly kind: string
   readonly version: number
-  /** See `describe`. */
+  /** See `describeFit`. */
   readonly fit: Info
   readonly epochsDone: number
   readonly epochsBegun: number
@@ -74,14 +105,14 @@ async function write(learner: Learner, file: string, fit: Info, epochsDone: numb
   const info: Checkpoint = {
     kind: 'checkpoint',
     version: VERSION,
-    fit: describe(learner, fit),
+    fit,
     epochsDone, epochsBegun, trainIteration,
     hypers: optimizer?.hypers ?? [],
     scaler: await scaler?.state(),
     states: callbacks.filter(({ state }) => state).map((callback) => callback.state?.() ?? null),
     kernels: exportChoices(),
   }
-  await writeModelFile(platform.files, file, {
+  await writeModelFile(platform, file, {
     weights: await model.stateDict(),
     optimizer: await optimizer?.state(),
     gradients: await pendingGradients(learner),
@@ -92,42 +123,75 @@ async function write(learner: Learner, file: string, fit: Info, epochsDone: numb
 /** Whether a file is there and is the checkpoint of a fit with that learning rate. @throws DataError when it is damaged */
 export async function isCheckpointOf({ platform }: Learner, path: string, lr: Json): Promise<boolean> {
   if (!(await platform.files.exists(path))) return false
-  const { info } = await readModelFile(platform.files, path)
+  const { info } = await readModelFile(platform, path)
   const { fit } = info as unknown as Partial<Checkpoint>
   return jsonText(fit?.lr ?? null) === jsonText(lr)
 }
 
-/** @returns whether the fit is over */
-async function restore(learner: Learner, path: string, fit: Info): Promise<boolean> {
-  const { platform, optimizer, scaler, model, callbacks, recorder } = learner
-  const { weights, optimizer: state, gradients, info } = await readModelFile(platform.files, path)
+/** A checkpoint whose every part fits the learner, and what its callbacks knew before. */
+interface Readable {
+  readonly model: ModelFile
+  readonly saved: Checkpoint
+  /** Callbacks that remember something, and that. */
+  readonly remembering: readonly (readonly [callback: Callback, before: Json | undefined])[]
+}
+
+/** Reads a checkpoint and checks all that can be checked. @throws DataError, OptionError when it cannot be continued */
+async function readCheckpoint(
+  learner: Learner, optimizer: Optimizer, fit: Info, { file, epochs, callbacks }: CheckpointOptions,
+): Promise<Readable> {
+  const model = await readModelFile(learner.platform, file)
+  const { info } = model
   const saved = info as unknown as Checkpoint
   if (saved.kind !== 'checkpoint' || saved.version !== VERSION) {
-    throw new DataError(path, 'this is no checkpoint that a fit can go on from', {
+    throw new DataError(file, 'this is no checkpoint that a fit can go on from', {
       given: { kind: saved.kind ?? 'weights', version: saved.version ?? 'none' },
       expected: `a checkpoint of version ${VERSION}`,
     })
   }
-  requireEntries(path, info, { fit: RECORD })
-  requireSame(path, saved.fit, describe(learner, fit))
-  const remembering = callbacks.filter(({ state }) => state)
-  requireEntries(path, info, {
-    epochsDone: [(value) => isCount(value) && value <= learner.epochs, `a whole number up to ${learner.epochs}`],
-    epochsBegun: COUNT, trainIteration: COUNT, hypers: HYPERS, scaler: SCALER, kernels: RECORD,
+  requireEntries(file, info, { fit: RECORD })
+  requireSameFit(file, saved.fit, fit)
+  const remembering = callbacks.filter(({ state }) => state).map((callback) => [callback, callback.state?.()] as const)
+  requireEntries(file, info, {
+    epochsDone: [(value) => isCount(value) && value <= epochs, `a whole number up to ${epochs}`],
+    epochsBegun: COUNT, trainIteration: COUNT, hypers: HYPERS, scaler: SCALER, kernels: KERNELS,
     states: [(value) => Array.isArray(value) && value.length === remembering.length, `a list of ${remembering.length}`],
   })
-  about(path, () => {
-    optimizer?.loadState(state)
-    optimizer?.setHypers(saved.hypers)
-    model.loadStateDict(weights)
+  about(file, () => {
+    checkStateDict(learner.model.states(), model.weights)
+    optimizer.checkState(model.optimizer)
+    checkGradients(learner, model.gradients)
+    if (saved.hypers.length !== optimizer.groups.length) {
+      throw new DataError('hypers', 'there are not as many as groups of parameters', {
+        given: { hypers: saved.hypers.length, groups: optimizer.groups.length },
+      })
+    }
+    for (const hypers of saved.hypers) checkHypers('hypers', hypers)
   })
-  importChoices(saved.kernels)
-  if (saved.scaler) scaler?.loadState(saved.scaler)
-  addGradients(learner, gradients)
+  return { model, saved, remembering }
+}
+
+/** @returns whether the fit is over */
+async function restore(learner: Learner, path: string, { model, saved, remembering }: Readable): Promise<boolean> {
+  const { platform, optimizer, scaler, recorder } = learner
+  const { epoch, epochsBegun, trainIteration } = learner
   learner.epoch = saved.epochsDone
   learner.epochsBegun = saved.epochsBegun
   learner.trainIteration = saved.trainIteration
-  for (const [i, callback] of remembering.entries()) await restoreState(path, callback, saved.states[i], learner)
+  try {
+    for (const [i, [callback]] of remembering.entries()) await restoreState(path, callback, saved.states[i], learner)
+  } catch (error) {
+    // Only the callback itself can check what it wrote.
+    Object.assign(learner, { epoch, epochsBegun, trainIteration })
+    for (const [callback, before] of remembering) await callback.restore?.(before ?? null, learner)
+    throw error
+  }
+  optimizer?.loadState(model.optimizer)
+  optimizer?.setHypers(saved.hypers)
+  learner.model.loadStateDict(model.weights)
+  importChoices(saved.kernels)
+  if (saved.scaler) scaler?.loadState(saved.scaler)
+  addGradients(learner, model.gradients)
   const names = columnNames(learner)
   for (const row of recorder.rows) platform.log(tableLine(names, cells(row)))
   platform.log(`continued from ${path}, ${saved.epochsDone} of ${learner.epochs} epochs done`)
@@ -148,34 +212,6 @@ async function restoreState(path: string, callback: Callback, saved: Json, learn
   }
 }
 
-/** What has to be the same for a fit to go on: the fit itself, the callbacks around it and the data. */
-function describe({ loaders, precision, loss, seed, callbacks, model }: Learner, fit: Info): Info {
-  const { train, valid, vocab, batchSize } = loaders
-  return {
-    ...fit,
-    precision, seed, batchSize, vocab,
-    loss: loss.name,
-    model: model.architecture?.name,
-    callbacks: callbacks.map(({ name }) => name),
-    'seed of the loaders': loaders.seed,
-    'training items': train.items.length,
-    'validation items': valid.items.length,
-    itemTransforms: transformRecords(train.itemTransforms),
-    batchTransforms: transformRecords(train.batchTransforms),
-  }
-}
-
-function requireSame(path: string, saved: Info, now: Info): void {
-  const text = (value: Json | undefined) => (value === undefined ? 'none' : jsonText(value))
-  const names = new Set([...Object.keys(saved), ...Object.keys(now)])
-  const different = [...names].filter((name) => text(saved[name]) !== text(now[name]))
-  if (different.length === 0) return
-  throw new OptionError(path, 'this is the checkpoint of another fit', {
-    given: Object.fromEntries(different.map((name) => [name, `${text(saved[name])} there, ${text(now[name])} now`])),
-    fix: 'continue with the options it was begun with, or begin anew, without `resume` or with another file',
-  })
-}
-
 function isCount(value: unknown): value is number {
   return Number.isInteger(value) && Number(value) >= 0
 }
@@ -188,6 +224,16 @@ async function pendingGradients({ model }: Learner): Promise<ModelFile['gradient
     return [path, { shape, data }] as const
   })
   return new Map(await Promise.all(entries))
+}
+
+/** @throws DataError  when one is of no parameter, or of another shape */
+function checkGradients({ model }: Learner, gradients: ModelFile['gradients']): void {
+  const shapes = new Map(model.parameters().map(({ path, shape }) => [path, shape]))
+  for (const [path, { shape }] of gradients) {
+    const own = shapes.get(path)
+    if (own && sameShape(own, shape)) continue
+    throw new DataError('gradients', `${path} has none of that shape`, { given: { checkpoint: shape, model: own ?? 'none' } })
+  }
 }
 
 function addGradients({ model }: Learner, gradients: ModelFile['gradients']): void {

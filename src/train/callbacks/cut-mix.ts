@@ -18,7 +18,7 @@ import { checkAlpha, mixing, type Mix, type MixShape, type MixTensors } from './
  */
 export function cutMix(alpha = 1): Callback {
   checkAlpha('cutMix', alpha)
-  return mixing({ name: 'cutMix', draw: (random, batch) => drawCutMix(random, batch, alpha), apply: paste })
+  return mixing({ name: 'cutMix', options: { alpha }, draw: (random, batch) => drawCutMix(random, batch, alpha), apply: paste })
 }
 
 /** Draws how a batch is mixed. */

@@ -24,6 +24,7 @@ export function earlyStopping(options: EarlyStoppingOptions = {}): Callback {
   let wait = 0
   return {
     name: 'earlyStopping',
+    options: { ...tracker.options, patience },
     order: 63,
     duringLrFind: false,
     beforeFit(learner) {

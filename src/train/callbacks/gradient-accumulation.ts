@@ -20,6 +20,7 @@ export function gradientAccumulation(items = 32): Callback {
   let count = 0
   return {
     name: 'gradientAccumulation',
+    options: { items },
     order: 6,
     runsOn: 'train',
     beforeFit() {

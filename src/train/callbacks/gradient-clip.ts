@@ -18,6 +18,7 @@ export function gradientClip(maxNorm = 1): Callback {
   }
   return replayable({
     name: 'gradientClip',
+    options: { maxNorm },
     order: 11,
     runsOn: 'train',
     beforeStep({ optimizer, scaler }) {

@@ -1,4 +1,5 @@
 import { OptionError } from '../../base/errors.ts'
+import type { Json } from '../../base/json.ts'
 import { rng, type Rng } from '../../base/rng.ts'
 import { checkArgument, NUMBER } from '../../base/options.ts'
 import { keep, release } from '../../tensor/scope.ts'
@@ -38,6 +39,7 @@ export interface MixTensors {
 
 export interface Mixing {
   readonly name: string
+  readonly options: Json
   /** Draws how a batch is mixed. */
   draw(random: Rng, batch: MixShape): Mix
   /** Records the launch that mixes the input, [N,P,Q,3]. @returns another tensor of its shape */
@@ -55,7 +57,7 @@ export interface Mixing {
  * @throws OptionError  at the beginning of a fit with batches of one, which have nobody to be mixed with
  * Source: fastai callback/mixup.py, MixHandler.
  */
-export function mixing({ name, draw, apply }: Mixing): Callback {
+export function mixing({ name, options, draw, apply }: Mixing): Callback {
   let tensors: MixTensors | undefined
   const forget = () => {
     if (tensors) for (const made of Object.values(tensors)) release(made)
@@ -63,6 +65,7 @@ export function mixing({ name, draw, apply }: Mixing): Callback {
   }
   return replayable({
     name,
+    options,
     order: 0,
     runsOn: 'train',
     beforeFit({ loaders }) {

@@ -16,7 +16,7 @@ import { checkAlpha, mixing, type Mix, type MixTensors } from './mixing.ts'
  */
 export function mixUp(alpha = 0.4): Callback {
   checkAlpha('mixUp', alpha)
-  return mixing({ name: 'mixUp', draw: (random, { N }) => drawMixUp(random, N, alpha), apply: blend })
+  return mixing({ name: 'mixUp', options: { alpha }, draw: (random, { N }) => drawMixUp(random, N, alpha), apply: blend })
 }
 
 /** Draws how a batch of N is blended. */

@@ -36,6 +36,7 @@ export function reduceLrOnPlateau(options: ReduceLrOnPlateauOptions = {}): Callb
   let wait = 0
   return {
     name: 'reduceLrOnPlateau',
+    options: { ...tracker.options, patience, factor, minLr },
     order: 62,
     duringLrFind: false,
     beforeFit(learner) {

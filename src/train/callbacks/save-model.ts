@@ -42,6 +42,7 @@ export function saveModel(options: SaveModelOptions = {}): Callback {
   }
   return {
     name: 'saveModel',
+    options: { ...tracker.options, everyEpoch, atEnd },
     order: 61,
     duringLrFind: false,
     beforeFit(learner) {

@@ -7,6 +7,9 @@ export interface GroupSchedules {
   readonly momentum?: Schedule
 }
 
+/** Positions at which two schedules are compared; odd in number, so that no phase is as long as their distance. */
+const SAMPLES = 33
+
 /**
  * Sets hyper-parameters before every training batch, as functions of the progress of the fit.
  *
@@ -16,6 +19,7 @@ export interface GroupSchedules {
 export function scheduler(groups: readonly GroupSchedules[]): Callback {
   return {
     name: 'scheduler',
+    options: groups.map(({ lr, momentum }) => ({ lr: sampled(lr), momentum: sampled(momentum) })),
     order: 60,
     runsOn: 'train',
     prepareBatch({ progress, optimizer }) {
@@ -27,4 +31,9 @@ export function scheduler(groups: readonly GroupSchedules[]): Callback {
       )
     },
   }
+}
+
+/** A schedule as numbers, of six digits: another version of the engine may round its cosines otherwise. */
+function sampled(schedule: Schedule | undefined): readonly number[] | undefined {
+  return schedule && Array.from({ length: SAMPLES }, (_, i) => Number(schedule(i / SAMPLES).toPrecision(6)))
 }

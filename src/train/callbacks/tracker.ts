@@ -46,6 +46,12 @@ export class Tracker {
     this.resetOnFit = resetOnFit
   }
 
+  /** All options, defaults too. */
+  get options(): Required<TrackerOptions> {
+    const { monitor, sign, minDelta, resetOnFit } = this
+    return { monitor, better: sign < 0 ? 'less' : 'greater', minDelta, resetOnFit }
+  }
+
   /** At the beginning of a fit. @throws OptionError when the table has no such column */
   begin({ metrics }: Learner): void {
     const columns = ['train_loss', 'valid_loss', ...metrics.map(({ name }) => name)]
