@@ -45,10 +45,20 @@ export async function sampleData(options: SampleOptions = {}): Promise<string> {
     const expected = `a whole number from ${least} on`
     throw new OptionError('sampleData', 'too few images', { given: { images }, expected })
   }
-  const { files, status } = platform
+  const { files } = platform
   const folder = files.join((await dataHome(platform, options.home)).data, `wgrad-sample-${VERSION}-${images}`)
   if (await files.exists(folder)) return folder
 
+  const onWait = (holder: string) => platform.log(`${holder} is drawing the sample: waiting for it`)
+  await datasetsOf(platform).exclusively(folder, async () => {
+    // Another process may have drawn it meanwhile.
+    if (!(await files.exists(folder))) await drawSample(platform, folder, images)
+  }, onWait)
+  return folder
+}
+
+async function drawSample(platform: Platform, folder: string, images: number): Promise<void> {
+  const { files, status } = platform
   await datasetsOf(platform).create(folder, async (temporary) => {
     for (let image = 0; image < images; image++) {
       const name = thingNames[image % thingNames.length]
@@ -60,7 +70,6 @@ export async function sampleData(options: SampleOptions = {}): Promise<string> {
     }
   }).finally(() => status?.(''))
   platform.log(`drew a sample of ${images} images: ${folder}`)
-  return folder
 }
 
 function drawJpeg(name: (typeof thingNames)[number], image: number): Uint8Array {

@@ -51,19 +51,24 @@ export async function untarData(url: string, options: UntarOptions = {}): Promis
   const store = datasetsOf(platform)
   const archive = files.join(home.archive, fileName)
   const expected = options.expected ?? archiveChecks.get(url)
-  if (options.force === true || !await isExpected(platform, archive, expected)) {
-    const progress = new Progress(platform, `downloading ${fileName}`)
-    const tell = options.onBytes
-    const onBytes: OnBytes = (...bytes) => tell ? tell('download', ...bytes) : progress.show(...bytes)
-    const known = expected ? { expected } : {}
-    await store.download(url, archive, { ...known, onBytes, ...options.patience }).finally(() => progress.clear())
-    progress.conclude(`downloaded ${fileName}`)
-  }
-  const progress = new Progress(platform, `unpacking ${fileName}`)
+  const onWait = (holder: string) => platform.log(`${holder} is at work on ${fileName}: waiting for it`)
   const tell = options.onBytes
-  const onBytes: OnBytes = (...bytes) => tell ? tell('extract', ...bytes) : progress.show(...bytes)
-  await store.extract(archive, folder, onBytes).finally(() => progress.clear())
-  progress.conclude(`unpacked to ${folder}`)
+  await store.exclusively(folder, async () => {
+    // Another process may have brought it meanwhile.
+    if (options.force !== true && await files.exists(folder)) return
+    await store.exclusively(archive, async () => {
+      if (options.force !== true && await isExpected(platform, archive, expected)) return
+      const progress = new Progress(platform, `downloading ${fileName}`)
+      const onBytes: OnBytes = (...bytes) => tell ? tell('download', ...bytes) : progress.show(...bytes)
+      const known = expected ? { expected } : {}
+      await store.download(url, archive, { ...known, onBytes, ...options.patience }).finally(() => progress.clear())
+      progress.conclude(`downloaded ${fileName}`)
+    }, onWait)
+    const progress = new Progress(platform, `unpacking ${fileName}`)
+    const onBytes: OnBytes = (...bytes) => tell ? tell('extract', ...bytes) : progress.show(...bytes)
+    await store.extract(archive, folder, { onBytes, sha256: expected?.sha256 }).finally(() => progress.clear())
+    progress.conclude(`unpacked to ${folder}`)
+  }, onWait)
   return folder
 }
 

@@ -74,7 +74,12 @@ export interface Files {
   /** @throws DataError  also for what is not UTF-8 */
   readText(path: string): Promise<string>
   /** Writes to a temporary name beside the target, then renames: a reader never sees half a file. Makes folders. */
-  write(path: string, content: Uint8Array | string): Promise<void>
+  write(path: string, content: Uint8Array | string, options?: WriteOptions): Promise<void>
+}
+
+export interface WriteOptions {
+  /** Wait until the disk has it, so that it outlasts a power failure (fsync). Default false */
+  readonly lasting?: boolean
 }
 
 /** What tells one version of an archive from another: fastai's check. */
@@ -82,6 +87,8 @@ export interface ArchiveCheck {
   readonly sizeBytes: number
   /** md5 of the first MiB, in hex. */
   readonly md5: string
+  /** SHA-256 of the whole file, in hex, where it is known. */
+  readonly sha256?: string
 }
 
 /** Bytes done, and bytes in all where that is known. */
@@ -97,14 +104,26 @@ export interface DownloadOptions {
   readonly pauseMs?: number
 }
 
+export interface ExtractOptions {
+  readonly onBytes?: OnBytes
+  /** SHA-256 of the archive, checked before the folder gets its name. */
+  readonly sha256?: string | undefined
+}
+
 /** How data sets get onto the disk: whole or not at all. Every failure is a DataError. */
 export interface Datasets {
-  /** Size and md5 of a file; `undefined` where there is none. */
+  /** Size and md5 of a file, which are soon read; `undefined` where there is none. */
   check(path: string): Promise<ArchiveCheck | undefined>
   /** Fetches a file, going on from what an earlier call left in `<path>.part`. */
   download(url: string, path: string, options?: DownloadOptions): Promise<void>
   /** Unpacks a .tgz to `folder`: the one folder inside it, or all of it where there are several. */
-  extract(archive: string, folder: string, onBytes?: OnBytes): Promise<void>
+  extract(archive: string, folder: string, options?: ExtractOptions): Promise<void>
+  /**
+   * Does work while no other program does any for the same path. The lock of one that crashed does not count.
+   *
+   * @param onWait  called once, with the holder of the lock, when it has to be waited for
+   */
+  exclusively<T>(path: string, work: () => Promise<T>, onWait?: (holder: string) => void): Promise<T>
   /** Makes a folder: `fill` writes to a temporary one beside it, which then gets the name, replacing what had it. */
   create(folder: string, fill: (temporary: string) => Promise<void>): Promise<void>
 }

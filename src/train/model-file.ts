@@ -52,7 +52,7 @@ export async function writeModelFile(
   const tensors = new Map([...weights, ...renamed(optimizer, OPTIMIZER), ...renamed(gradients, GRADIENT)])
   const text = jsonText(info)
   const metadata = { format: 'pt', [INFO]: text, [CHECKSUM]: await checksum(platform, tensors, text) }
-  await platform.files.write(path, writeWeights(tensors, metadata))
+  await platform.files.write(path, writeWeights(tensors, metadata), { lasting: true })
 }
 
 /** @throws DataError  that names the file, when it is missing, damaged or of another format */

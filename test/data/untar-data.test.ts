@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
@@ -7,11 +8,12 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { Header } from 'tar'
-import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { DataError } from '../../src/base/errors.ts'
 import { dataHome, untarData } from '../../src/data/untar-data.ts'
 import type { UntarOptions } from '../../src/data/untar-data.ts'
 import { archiveChecks, urls } from '../../src/data/urls.ts'
+import { markOf } from '../../src/platform/node/process-mark.ts'
 import { datasets } from '../../src/platform/node/archive.ts'
 import { nodeFiles } from '../../src/platform/node/files.ts'
 import type { ArchiveCheck, Platform } from '../../src/platform/platform.ts'
@@ -125,9 +127,11 @@ describe('untarData', () => {
     await expect(untarData('https://example.org/images.zip', { platform: platform() })).rejects.toThrow('untarData: this is no address of an archive')
   })
 
-  test('knows size and md5 of every address it offers', () => {
+  test('knows size and digests of every address it offers', () => {
     expect([...archiveChecks.keys()].sort()).toEqual(Object.values(urls).sort())
-    expect(archiveChecks.get(urls.imagenette160)).toEqual({ sizeBytes: 99_003_388, md5: 'c475f8f7617a200ba35b9facc48443c3' })
+    expect(archiveChecks.get(urls.imagenette160)).toEqual({
+      sizeBytes: 99_003_388, md5: 'c475f8f7617a200ba35b9facc48443c3', sha256: '64d0c4859f35a461889e0147755a999a48b49bf38a7e0f9bd27003f10db02fe5',
+    })
   })
 })
 
@@ -262,8 +266,39 @@ describe('what cannot be had', () => {
     const other = Buffer.from(archive)
     other[5000] ^= 1
     answer = serve({ content: other })
-    await expect(untar()).rejects.toThrow(`expected ${archive.length} bytes, ${expected.md5}`)
+    await expect(untar()).rejects.toThrow(`expected ${archive.length} bytes, ${expected.md5}, ${expected.sha256}`)
     expect(readdirSync(join(home, 'archive'))).toEqual([])
+  })
+
+  test('another content behind the first MiB is refused too, fetched or found', async () => {
+    const other = Buffer.from(archive)
+    other[archive.length - 9] ^= 1
+    answer = serve({ content: other })
+    await expect(untar()).rejects.toThrow('what arrived is not the expected archive; it was deleted')
+    expect(readdirSync(join(home, 'archive'))).toEqual([])
+    // What cannot be told by its beginning, but is a sound archive.
+    const sound = tgz([['shapes/a.jpg', Buffer.alloc(9)]])
+    writeFileSync(kept(), sound)
+    const error = untar({ expected: { ...checkOf(sound), sha256: expected.sha256 } })
+    await expect(error).rejects.toThrow(`${kept()}: was not unpacked: this is not the expected archive`)
+    expect(readdirSync(join(home, 'data'))).toEqual([])
+  })
+
+  test('an address of https that leads to one of http is not followed', async () => {
+    const asked: string[] = []
+    vi.stubGlobal('fetch', (url: URL) => {
+      asked.push(String(url))
+      return Promise.resolve(new Response(null, { status: 302, headers: { location: asked.length === 1 ? '/next/shapes.tgz' : 'http://example.org/shapes.tgz' } }))
+    })
+    await expect(untarData('https://example.org/shapes.tgz', { platform: platform() })).rejects.toThrow(
+      'https://example.org/shapes.tgz: the server leads to an address without encryption\n  from  https://example.org/next/shapes.tgz\n  to    http://example.org/shapes.tgz')
+    expect(asked).toEqual(['https://example.org/shapes.tgz', 'https://example.org/next/shapes.tgz'])
+    vi.unstubAllGlobals()
+    const good = serve()
+    answer = (request, response) => (requests.length < 3 ? response.writeHead(307, { location: '/shapes.tgz' }).end() : good(request, response))
+    await untar()
+    answer = (_request, response) => response.writeHead(302, { location: '/shapes.tgz' }).end()
+    await expect(untar({ force: true })).rejects.toThrow('the server leads on after 20 redirects')
   })
 
   test('a folder that cannot be made', async () => {
@@ -290,6 +325,10 @@ describe('an archive that is not unpacked', () => {
 
   test('cut off', async () => {
     expect(await unpack(archive.subarray(0, 900_000))).toContain(`${kept()}: cannot be unpacked`)
+  })
+
+  test('cut off between two of its files', async () => {
+    expect(await unpack(tgz([['shapes/a.jpg', 'a'], ['shapes/b.jpg', 'b']], 0))).toContain(`${kept()}: cannot be unpacked\n  reason  it is cut off: its end is missing`)
   })
 
   test('not an archive', async () => {
@@ -319,6 +358,13 @@ describe('unpacking', () => {
     expect(tree(folder())).toEqual(['train/a.jpg', 'val/b.jpg'])
   })
 
+  test('keeps permissions that its files need, and none to run as somebody else', async () => {
+    answer = serve({ content: tgz([['shapes/', '', undefined, 0o7555], ['shapes/tool', 'x', undefined, 0o6755], ['shapes/secret', 'x', undefined, 0]]) })
+    await untarData(`${address}/shapes.tgz`, { platform: platform() })
+    const modeOf = (...path: string[]) => statSync(join(folder(), ...path)).mode & 0o7777
+    expect([modeOf(), modeOf('tool'), modeOf('secret')].map((mode) => mode.toString(8))).toEqual(['755', '755', '600'])
+  })
+
   test('ends every time, however the reading and the writing of files meet', async () => {
     writeFileSync(join(home, 'small.tgz'), tgz([['train/a.jpg', 'a'], ['val/b.jpg', 'b']]))
     // A race once let one in a hundred or so wait for ever.
@@ -327,12 +373,66 @@ describe('unpacking', () => {
   })
 
   test('removes what a killed process has left, and nothing of a living one', async () => {
-    const left = join(home, 'data', '.shapes.999999999.part')
-    const inUse = join(home, 'data', `.shapes.${process.ppid}.part`)
+    const left = join(home, 'data', `.shapes.${markOf(999_999_999)}.part`)
+    const inUse = join(home, 'data', `.shapes.${markOf(process.ppid)}.part`)
     mkdirSync(left, { recursive: true })
     mkdirSync(inUse)
     await untar()
     expect([existsSync(left), existsSync(inUse)]).toEqual([false, true])
+  })
+})
+
+describe('several processes at once', () => {
+  const built = new URL('../../dist/src/', import.meta.url).href
+  /** Fetches the data set in a process of its own, and then reads all of it. Prints what it logs. */
+  const program = () => `
+    import { readdirSync, readFileSync, statSync } from 'node:fs'
+    import { untarData } from '${built}data/untar-data.js'
+    import { createNodePlatform } from '${built}platform/node/index.js'
+    const folder = await untarData('${address}/shapes.tgz', {
+      home: '${home}', expected: ${JSON.stringify(expected)}, patience: { stallMs: 20000, pauseMs: 1 }, platform: createNodePlatform({ threads: 0 }),
+    })
+    const until = Date.now() + 500
+    do {
+      const files = readdirSync(folder, { recursive: true }).map((name) => folder + '/' + name).filter((path) => statSync(path).isFile())
+      if (files.map((path) => readFileSync(path).length).reduce((a, b) => a + b) !== 1280001) throw new Error('a file is missing')
+    } while (Date.now() < until)`
+  const start = () => {
+    const child = spawn(process.execPath, ['--input-type=module', '-e', program()])
+    let said = ''
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (data: Buffer) => { said += data.toString() })
+    const ended = new Promise<{ code: number | null, said: string }>((resolve) => child.on('close', (code) => resolve({ code, said })))
+    return { child, ended }
+  }
+
+  test('fetch and unpack once, and none takes from another what it reads', async () => {
+    const good = serve()
+    answer = (request, response) => void setTimeout(() => good(request, response), 300)
+    const all = await Promise.all(Array.from({ length: 4 }, start).map(({ ended }) => ended))
+    expect(all.map(({ code, said }) => [code, said.includes('Error')])).toEqual(Array(4).fill([0, false]))
+    expect(requests.length).toBe(1)
+    expect(all.filter(({ said }) => /process \d+ is at work on shapes\.tgz: waiting for it/.test(said)).length).toBeGreaterThan(0)
+    expect([readdirSync(join(home, 'data')), readdirSync(join(home, 'archive'))]).toEqual([['shapes'], ['shapes.tgz']])
+  })
+
+  test('one that was killed is not waited for', async () => {
+    const good = serve()
+    const asked = new Promise<void>((resolve) => {
+      // It gets a part, and then nothing any more.
+      answer = (_request, response) => {
+        response.writeHead(200, { 'content-length': archive.length, etag: '"v1"' }).write(archive.subarray(0, 300_000))
+        resolve()
+      }
+    })
+    const { child, ended } = start()
+    await asked
+    expect(readdirSync(join(home, 'data')).length).toBe(1)
+    child.kill('SIGKILL')
+    await ended
+    answer = good
+    await untar()
+    expect(readdirSync(join(home, 'data'))).toEqual(['shapes'])
+    expect(printed.some((line) => line.includes('waiting'))).toBe(false)
   })
 })
 
@@ -378,19 +478,22 @@ function serve({ cutAt = [], etag = '"v1"', ranges = true, content }: { cutAt?: 
 }
 
 function checkOf(content: Buffer): ArchiveCheck {
-  return { sizeBytes: content.length, md5: createHash('md5').update(content.subarray(0, 2 ** 20)).digest('hex') }
+  const sha256 = createHash('sha256').update(content).digest('hex')
+  return { sizeBytes: content.length, sha256, md5: createHash('md5').update(content.subarray(0, 2 ** 20)).digest('hex') }
 }
 
+type Entry = [path: string, content: Buffer | string, link?: string, mode?: number]
+
 /** A .tgz with these entries exactly: path, content, and for a link where it points. */
-function tgz(entries: [path: string, content: Buffer | string, link?: string][]): Buffer {
-  const blocks = entries.flatMap(([path, content, link]) => {
+function tgz(entries: Entry[], end = 1024): Buffer {
+  const blocks = entries.flatMap(([path, content, link, mode = 0o644]) => {
     const bytes = Buffer.from(content)
     const type = link !== undefined ? 'SymbolicLink' : path.endsWith('/') ? 'Directory' : 'File'
-    const header = new Header({ path, mode: 0o644, size: bytes.length, type, ...(link === undefined ? {} : { linkpath: link }), mtime: new Date(0) })
+    const header = new Header({ path, mode, size: bytes.length, type, ...(link === undefined ? {} : { linkpath: link }), mtime: new Date(0) })
     header.encode()
     return [header.block as Buffer, bytes, Buffer.alloc((512 - (bytes.length % 512)) % 512)]
   })
-  return gzipSync(Buffer.concat([...blocks, Buffer.alloc(1024)]))
+  return gzipSync(Buffer.concat([...blocks, Buffer.alloc(end)]))
 }
 
 function tree(path: string): string[] {

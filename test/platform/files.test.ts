@@ -1,9 +1,12 @@
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, mkdirSync, readdirSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { DataError } from '../../src/base/errors.ts'
+import { datasets } from '../../src/platform/node/archive.ts'
+import { lock } from '../../src/platform/node/lock.ts'
+import { markOf, ownMark } from '../../src/platform/node/process-mark.ts'
 import { fileError, nodeFiles } from '../../src/platform/node/files.ts'
 
 let folder = ''
@@ -43,6 +46,72 @@ describe('writing', () => {
     expect(await message(nodeFiles.write(at('taken'), 'text'))).toBe('…/taken: a folder, not a file')
     expect(readdirSync(folder)).toEqual(['taken'])
     expect(await message(nodeFiles.write(at('taken', 'x', 'y'), 'text'))).toBe('…/taken/x/y: a file is where a folder should be')
+  })
+})
+
+describe('what killed processes have left', () => {
+  test('is removed with the first file that is written beside it, and nothing else', async () => {
+    const names = [
+      `a.safetensors.${markOf(999_999_999)}-0.tmp`, `b.${ownMark.replace(/\d+$/, '1')}-3.tmp`,
+      `c.${markOf(process.ppid)}-0.tmp`, `d.0badf00d-12-34-0.tmp`, 'mine.tmp',
+    ]
+    for (const name of names) writeFileSync(at(name), 'x')
+    await nodeFiles.write(at('new'), 'x', { lasting: true })
+    // Another machine's may still be written to, unless they are old.
+    expect(readdirSync(folder)).toEqual([...names.slice(2), 'new'])
+    const other = mkdtempSync(join(folder, 'other-'))
+    const old = join(other, names[3])
+    writeFileSync(old, 'x')
+    utimesSync(old, new Date(0), new Date(0))
+    await nodeFiles.write(join(other, 'new'), 'x')
+    expect(readdirSync(other)).toEqual(['new'])
+  })
+})
+
+describe('a lock', () => {
+  const claims = () => readdirSync(folder).filter((name) => name.endsWith('.lock'))
+
+  test('is there for one at a time, and who waits is told for whom', async () => {
+    const first = await lock(at('run'))
+    if (typeof first !== 'function') throw new Error('it is free')
+    expect(await lock(at('run'), { waitMs: 0 })).toEqual({ holder: 'this process' })
+    const told: string[] = []
+    const waiting = lock(at('run'), { onWait: (holder) => told.push(holder) })
+    await new Promise((resolve) => setTimeout(resolve, 250))
+    expect(told).toEqual(['this process'])
+    await first()
+    const second = await waiting
+    if (typeof second !== 'function') throw new Error('it was given back')
+    await second()
+    expect(claims()).toEqual([])
+  })
+
+  test('is another process’s as long as that runs, and another machine’s as long as it is touched', async () => {
+    const claim = (mark: string) => at(`.run.${mark}.lock`)
+    writeFileSync(claim(markOf(process.ppid)), '')
+    expect(await lock(at('run'), { waitMs: 0 })).toEqual({ holder: `process ${process.ppid}` })
+    rmSync(claim(markOf(process.ppid)))
+    writeFileSync(claim('0badf00d-12-34'), '')
+    expect(await lock(at('run'), { waitMs: 0 })).toEqual({ holder: 'process 12 of another machine' })
+    utimesSync(claim('0badf00d-12-34'), new Date(0), new Date(0))
+    writeFileSync(claim(markOf(999_999_999)), '')
+    // The number of this process, used by another before it.
+    writeFileSync(claim(ownMark.replace(/\d+$/, '1')), '')
+    const release = await lock(at('run'), { waitMs: 0 })
+    expect(claims()).toEqual([`.run.${ownMark}.lock`])
+    if (typeof release === 'function') await release()
+    expect(claims()).toEqual([])
+  })
+
+  test('of many that want it at once each gets it, none together with another', async () => {
+    let inside = 0
+    let most = 0
+    await Promise.all(Array.from({ length: 8 }, () => datasets.exclusively(at('run'), async () => {
+      most = Math.max(most, ++inside)
+      await new Promise((resolve) => setTimeout(resolve, 5))
+      inside--
+    })))
+    expect([most, inside, claims()]).toEqual([1, 0, []])
   })
 })
 

@@ -1,25 +1,29 @@
+import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { x as unpackTar } from 'tar'
 import { DataError } from '../../base/errors.ts'
-import type { Datasets, OnBytes } from '../platform.ts'
-import { checkFile, download, storeError, isCode, requireRoom } from './download.ts'
+import type { Datasets, ExtractOptions } from '../platform.ts'
+import { checkFile, download, storeError, requireRoom } from './download.ts'
+import { isCode } from './error-code.ts'
+import { lock } from './lock.ts'
+import { MARK, ownMark, stateOf } from './process-mark.ts'
 
 /** Kinds of entries that are written; links and devices are not. */
 const UNPACKED: ReadonlySet<string> = new Set(['File', 'OldFile', 'Directory'])
 const REFETCH = 'delete it, so that the next run fetches it again'
 
 /** Data sets on the disk of this machine. */
-export const datasets: Datasets = { check: checkFile, download, extract, create }
+export const datasets: Datasets = { check: checkFile, download, extract, exclusively, create }
 
 /**
  * Unpacks a .tgz to `folder`: the one folder inside it, or all of it where there are several.
  *
  * @throws DataError  not a .tgz, cut off, corrupted; an entry that would be written elsewhere; no room on the disk
  */
-async function extract(archive: string, folder: string, onBytes?: OnBytes): Promise<void> {
+async function extract(archive: string, folder: string, { onBytes, sha256 }: ExtractOptions = {}): Promise<void> {
   const { size } = await stat(archive).catch((error: unknown) => { throw storeError(archive, error) })
   await create(folder, async (temporary) => {
     // Images hardly shrink in an archive, so they take about its size again.
@@ -33,13 +37,22 @@ async function extract(archive: string, folder: string, onBytes?: OnBytes): Prom
         const kind = 'type' in entry ? entry.type : 'File'
         if (!isInside(path)) refused ??= `${path} lies outside the archive's folder`
         else if (!UNPACKED.has(kind)) refused ??= `${path} is a ${kind}, neither file nor folder`
+        // Permissions only, not as whom a file runs (setuid), and that the owner can read and remove what is unpacked.
+        if (!('birthtime' in entry)) entry.mode = ((entry.mode ?? 0) & 0o777) | (kind === 'Directory' ? 0o700 : 0o600)
         return refused === undefined
       },
     })
+    // Two empty blocks, which also an archive without the rest of its files would lack.
+    let ended = false
+    unpack.on('eof', () => { ended = true })
+    const digest = createHash('sha256')
     const packed = createReadStream(archive)
     // Counted beside the pipeline: after a generator within it, Node waits for `finish`, which tar may have emitted by then.
     let done = 0
-    packed.on('data', (chunk) => onBytes?.(done += chunk.length, size))
+    packed.on('data', (chunk) => {
+      digest.update(chunk)
+      onBytes?.(done += chunk.length, size)
+    })
     await pipeline(packed, unpack).catch((error: unknown) => {
       throw isCode(error, 'ENOSPC') ? storeError(temporary, error) : new DataError(archive, 'cannot be unpacked', {
         given: { reason: error instanceof Error ? error.message : String(error) },
@@ -48,6 +61,13 @@ async function extract(archive: string, folder: string, onBytes?: OnBytes): Prom
     })
     if (refused !== undefined) {
       throw new DataError(archive, `was not unpacked: ${refused}`, { fix: 'use another archive; this one is not to be trusted' })
+    }
+    if (!ended) throw new DataError(archive, 'cannot be unpacked', { given: { reason: 'it is cut off: its end is missing' }, fix: REFETCH })
+    const found = digest.digest('hex')
+    if (sha256 !== undefined && found !== sha256) {
+      throw new DataError(archive, 'was not unpacked: this is not the expected archive', {
+        given: { 'SHA-256': found }, expected: sha256, fix: REFETCH,
+      })
     }
     await liftOnlyFolder(temporary, archive)
   })
@@ -71,9 +91,19 @@ async function liftOnlyFolder(folder: string, archive: string): Promise<void> {
   await rename(lifted, folder)
 }
 
+async function exclusively<T>(path: string, work: () => Promise<T>, onWait?: (holder: string) => void): Promise<T> {
+  const release = await lock(path, { onWait }).catch((error: unknown) => { throw storeError(dirname(path), error) })
+  if (typeof release !== 'function') throw new Error('a lock that is waited for without end was not taken')
+  try {
+    return await work()
+  } finally {
+    await release()
+  }
+}
+
 /** Makes a folder: `fill` writes to a temporary one beside it, which then gets the name, replacing what had it. */
 async function create(folder: string, fill: (temporary: string) => Promise<void>): Promise<void> {
-  const temporary = join(dirname(folder), `.${basename(folder)}.${process.pid}.part`)
+  const temporary = `${partPrefix(folder)}${ownMark}.part`
   try {
     await removeAbandoned(folder)
     await mkdir(temporary, { recursive: true })
@@ -86,23 +116,19 @@ async function create(folder: string, fill: (temporary: string) => Promise<void>
   }
 }
 
+function partPrefix(folder: string): string {
+  return join(dirname(folder), `.${basename(folder)}.`)
+}
+
+const PART = new RegExp(`^(${MARK})\\.part(\\.only)?$`)
+
 /** Removes temporary folders that processes have left which were killed. */
 async function removeAbandoned(folder: string): Promise<void> {
   const siblings = await readdir(dirname(folder)).catch(() => [])
   for (const name of siblings) {
-    if (!name.startsWith(`.${basename(folder)}.`)) continue
-    const owner = /^\.(\d+)\.part(\.only)?$/.exec(name.slice(1 + basename(folder).length))?.[1]
-    if (owner === undefined || isAlive(Number(owner))) continue
-    await rm(join(dirname(folder), name), { recursive: true, force: true })
-  }
-}
-
-/** Whether another process of this number is running. */
-function isAlive(id: number): boolean {
-  if (id === process.pid) return false
-  try {
-    return process.kill(id, 0)
-  } catch (error) {
-    return isCode(error, 'EPERM')
+    const path = join(dirname(folder), name)
+    if (!path.startsWith(partPrefix(folder))) continue
+    const mark = PART.exec(path.slice(partPrefix(folder).length))?.[1]
+    if (mark !== undefined && stateOf(mark) === 'gone') await rm(path, { recursive: true, force: true })
   }
 }

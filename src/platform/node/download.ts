@@ -1,10 +1,13 @@
 import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
 import { mkdir, open, readFile, rename, rm, stat, statfs, writeFile } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { DataError } from '../../base/errors.ts'
 import { formatBytes } from '../../base/format.ts'
 import type { ArchiveCheck, DownloadOptions } from '../platform.ts'
+import { isCode } from './error-code.ts'
+import { syncFolder } from './files.ts'
 
 /** fastai's check reads this much (fastdownload, path_stats). */
 const CHECKED_BYTES = 2 ** 20
@@ -74,7 +77,7 @@ async function fetchRest(transfer: Transfer): Promise<void> {
   try {
     const validator = await readValidator(note, url)
     const have = validator === undefined ? 0 : await sizeOf(part)
-    const response = await fetch(url, {
+    const response = await fetchSecurely(url, {
       signal: silence.signal,
       headers: {
         'accept-encoding': 'identity',
@@ -103,6 +106,28 @@ async function fetchRest(transfer: Transfer): Promise<void> {
   } finally {
     clearTimeout(timer)
     silence.abort()
+  }
+}
+
+/** Redirects that are followed. Source: fetch.spec.whatwg.org, HTTP-redirect fetch. */
+const REDIRECTS = 20
+
+/** As `fetch`, but an address of https never leads to one of http. @throws DataError when a server sends there */
+async function fetchSecurely(url: string, init: RequestInit): Promise<Response> {
+  for (let at = new URL(url), redirects = 0; ; redirects++) {
+    const response = await fetch(at, { ...init, redirect: 'manual' })
+    const location = [301, 302, 303, 307, 308].includes(response.status) ? response.headers.get('location') : null
+    if (location === null) return response
+    await response.body?.cancel()
+    const next = new URL(location, at)
+    if (at.protocol === 'https:' && next.protocol !== 'https:') {
+      throw new DataError(url, 'the server leads to an address without encryption', {
+        given: { from: at.href, to: next.href },
+        fix: 'get the archive from where you trust it, and put it into the folder of archives yourself',
+      })
+    }
+    if (redirects === REDIRECTS) throw new DataError(url, `the server leads on after ${REDIRECTS} redirects`, { fix: 'check the address' })
+    at = next
   }
 }
 
@@ -144,17 +169,28 @@ async function placeOf(response: Response, have: number, transfer: Transfer): Pr
 
 async function acceptPart({ url, path, part, note, options: { expected } }: Transfer): Promise<void> {
   const got = await checkFile(part)
-  if (expected && (got?.sizeBytes !== expected.sizeBytes || got.md5 !== expected.md5)) {
+  const sha256 = expected?.sha256 === undefined ? undefined : await sha256Of(part)
+  if (expected && (got?.sizeBytes !== expected.sizeBytes || got.md5 !== expected.md5 || sha256 !== expected.sha256)) {
     await rm(part, { force: true })
     await rm(note, { force: true })
     throw new DataError(url, 'what arrived is not the expected archive; it was deleted', {
-      given: { size: `${got?.sizeBytes} bytes`, 'md5 of the first MiB': got?.md5 },
-      expected: `${expected.sizeBytes} bytes, ${expected.md5}`,
+      given: { size: `${got?.sizeBytes} bytes`, 'md5 of the first MiB': got?.md5, ...(sha256 === undefined ? {} : { 'SHA-256': sha256 }) },
+      expected: [`${expected.sizeBytes} bytes`, expected.md5, expected.sha256].filter((each) => each !== undefined).join(', '),
       fix: 'run again; if it stays so, something between here and the server changes the file (a proxy, a sign-in page)',
     })
   }
+  // Here for good before it has its name.
+  const file = await open(part)
+  await file.sync().finally(() => file.close())
   await rename(part, path)
+  await syncFolder(dirname(path))
   await rm(note, { force: true })
+}
+
+async function sha256Of(path: string): Promise<string> {
+  const digest = createHash('sha256')
+  for await (const chunk of createReadStream(path)) digest.update(chunk as Buffer)
+  return digest.digest('hex')
 }
 
 async function checkRoom({ part, options }: Transfer, total: number | undefined, start: number): Promise<void> {
@@ -223,8 +259,4 @@ async function writeValidator(note: string, url: string, response: Response): Pr
   const validator = etag !== null && !etag.startsWith('W/') ? etag : response.headers.get('last-modified')
   if (validator === null) await rm(note, { force: true })
   else await writeFile(note, JSON.stringify({ url, validator })).catch((error: unknown) => { throw storeError(note, error) })
-}
-
-export function isCode(error: unknown, code: string): boolean {
-  return error instanceof Error && 'code' in error && error.code === code
 }

@@ -1,9 +1,10 @@
 import { closeSync, constants, fstatSync, openSync, readSync, statSync } from 'node:fs'
-import { access, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { access, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { DataError } from '../../base/errors.ts'
 import { fileText } from '../../base/utf8.ts'
-import type { FileEntry, FileGlance, Files } from '../platform.ts'
+import type { FileEntry, FileGlance, Files, WriteOptions } from '../platform.ts'
+import { MARK, ownMark, stateOf } from './process-mark.ts'
 
 const REASONS: Readonly<Record<string, string>> = {
   ENOENT: 'no such file or folder',
@@ -43,7 +44,7 @@ export const nodeFiles: Files = {
   readText: async (path) => fileText(path, await named(path, () => readFile(path))),
   identify: (path) => named(path, async () => idOf(statSync(path, { bigint: true }))),
   glance: (path, byteCount) => named(path, async () => glance(path, byteCount)),
-  write: (path, content) => named(path, () => write(path, content)),
+  write: (path, content, options) => named(path, () => write(path, content, options)),
 }
 
 function idOf({ dev, ino }: { readonly dev: bigint; readonly ino: bigint }): string {
@@ -80,16 +81,51 @@ async function list(folder: string): Promise<FileEntry[]> {
 }
 
 let written = 0
+/** Folders in which this process has looked for what others have left. */
+const tidied = new Set<string>()
+const LEFT = new RegExp(`\\.(${MARK})-\\d+\\.tmp$`)
+/** After that time nobody of another machine is still writing. */
+const ABANDONED_MS = 24 * 60 * 60 * 1000
 
-async function write(path: string, content: Uint8Array | string): Promise<void> {
-  await mkdir(dirname(path), { recursive: true })
+async function write(path: string, content: Uint8Array | string, { lasting = false }: WriteOptions = {}): Promise<void> {
+  const folder = dirname(path)
+  await mkdir(folder, { recursive: true })
+  await removeLeft(folder)
   // In the same folder, as a rename is at once only within one file system.
-  const temporary = `${path}.${process.pid}-${written++}.tmp`
+  const temporary = `${path}.${ownMark}-${written++}.tmp`
   try {
-    await writeFile(temporary, content)
+    const file = await open(temporary, 'w')
+    try {
+      await file.writeFile(content)
+      if (lasting) await file.sync()
+    } finally {
+      await file.close()
+    }
     await rename(temporary, path)
+    if (lasting) await syncFolder(folder)
   } catch (error) {
     await rm(temporary, { force: true })
     throw error
+  }
+}
+
+/** Makes the names in a folder last. Windows has no such thing, nor have some network file systems. */
+export async function syncFolder(folder: string): Promise<void> {
+  const opened = await open(folder, 'r').catch(() => undefined)
+  await opened?.sync().catch(() => {})
+  await opened?.close()
+}
+
+/** Removes temporary files of processes that were killed while they wrote; once for each folder. */
+async function removeLeft(folder: string): Promise<void> {
+  if (tidied.has(folder)) return
+  tidied.add(folder)
+  for (const name of await readdir(folder)) {
+    const mark = LEFT.exec(name)?.[1]
+    if (mark === undefined) continue
+    const state = stateOf(mark)
+    const file = join(folder, name)
+    const age = state === 'unknown' ? Date.now() - await stat(file).then(({ mtimeMs }) => mtimeMs, () => Date.now()) : 0
+    if (state === 'gone' || age > ABANDONED_MS) await rm(file, { force: true })
   }
 }
