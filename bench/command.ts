@@ -15,10 +15,39 @@ export function parseCommand<const Options extends NonNullable<ParseArgsConfig['
 
 /** Runs a command to its end. The library's errors say it all in their message; anything else is a bug and wants its stack. */
 export async function runCommand(main: (argv: readonly string[]) => Promise<void>): Promise<void> {
+  outliveTerminal()
+  endWithNpm()
   await main(process.argv.slice(2)).catch((error: unknown) => {
     console.error(error instanceof WgradError ? `${error.name}: ${error.message}` : error)
     process.exitCode = 1
   })
+}
+
+/** A closed terminal, which cannot be written to any more, does not keep a run from ending in order. */
+function outliveTerminal(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EIO') throw error
+    })
+  }
+}
+
+/** How often a command looks whether npm is still there. */
+const LOOK_MS = 500
+
+/**
+ * Ends a command as its closed terminal would when the npm that started it is gone: npm passes on SIGINT and SIGTERM, but
+ * not SIGHUP, and a shell between the two passes on nothing.
+ */
+function endWithNpm(): void {
+  if (process.env.npm_lifecycle_event === undefined) return
+  const npm = process.ppid
+  const timer = setInterval(() => {
+    if (process.ppid === npm) return
+    clearInterval(timer)
+    process.kill(process.pid, 'SIGHUP')
+  }, LOOK_MS)
+  timer.unref()
 }
 
 /** @throws OptionError when it is none of the choices */

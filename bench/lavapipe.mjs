@@ -3,10 +3,11 @@
 //
 // apt runs on a temporary list of sources with its own folders for lists and downloads, so that the machine's apt
 // configuration, lists and caches stay as they are: only the packages themselves are installed.
+import { spawnSync } from 'node:child_process'
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { SetUpError, run, step, tail } from './run-step.mjs'
+import { SetUpError, ask, run, step, tail } from './run-step.mjs'
 
 const packages = ['mesa-vulkan-drivers', 'libvulkan1']
 /** The first Mesa whose lavapipe Dawn accepts, tried with webgpu 0.6.2: 22.3 is refused, 25.0 works. */
@@ -17,48 +18,103 @@ export function lavapipeInstalled() {
   return mesaMajor(installedVersion('mesa-vulkan-drivers')) >= oldestMesa && installedVersion('libvulkan1') !== ''
 }
 
-/** Installs the driver; `reason` is what Dawn said without it. Throws a SetUpError that says what to do instead. */
-export function installLavapipe(reason) {
+/** Vulkan drivers that are there and not of Mesa, by file. */
+export function foreignDrivers() {
+  const folders = ['/etc/vulkan/icd.d', '/usr/share/vulkan/icd.d', '/usr/local/share/vulkan/icd.d']
+  const files = folders.flatMap((folder) => (existsSync(folder) ? readdirSync(folder).map((name) => join(folder, name)) : []))
+  return files.filter((file) => file.endsWith('.json') && !/^mesa-/.test(run('dpkg-query', ['-S', file]).output))
+}
+
+/**
+ * Installs the driver, and says before it does: what, why, from where, as whom, and how updates come. On a terminal where
+ * it takes `sudo` it asks.
+ *
+ * @param reason      what Dawn said without a driver
+ * @param mayInstall  false where the user refuses it
+ * @param refusal     how to refuse it
+ * @throws SetUpError that says what to do instead
+ */
+export function installLavapipe(reason, mayInstall, refusal) {
   const system = readSystem()
   const why = tail(reason, 8)
+  const once = 'Run once:  sudo node bench/set-up.mjs --driver'
   if (!system.apt) throw new SetUpError(`WebGPU finds no adapter. ${elsewhere(system)}`, why)
   if (lavapipeInstalled()) {
     const variables = ['VK_DRIVER_FILES', 'VK_ICD_FILENAMES'].filter((name) => process.env[name] !== undefined)
     const hint = variables.length > 0 ? `. ${variables.join(' and ')} of your environment may name the wrong driver` : ''
     throw new SetUpError(`WebGPU finds no adapter, although lavapipe is installed (mesa-vulkan-drivers)${hint}`, why)
   }
+  if (!mayInstall) throw new SetUpError(`WebGPU finds no adapter, and installing a driver is refused. ${once}`, why)
   const asRoot = process.getuid() === 0 ? [] : ['sudo', '-n']
-  if (asRoot.length > 0 && run('sudo', ['-n', 'true']).status !== 0) {
-    const once = 'Run once:  sudo node bench/set-up.mjs --driver'
-    throw new SetUpError(`WebGPU finds no adapter, and installing a driver needs root. ${once}`, why)
-  }
-  step("installing a software Vulkan driver (Mesa's lavapipe, with apt)", () => {
-    const folder = mkdtempSync(join(tmpdir(), 'wgrad-apt-'))
-    try {
-      install(system, folder, asRoot)
-    } finally {
-      // What apt wrote there as root goes as root.
-      run(...command(asRoot, 'rm', ['-rf', folder]))
-      rmSync(folder, { recursive: true, force: true })
+  const onTerminal = process.stdin.isTTY === true
+  const needsPassword = asRoot.length > 0 && run('sudo', ['-n', 'true']).status !== 0
+  if (needsPassword && !onTerminal) throw new SetUpError(`WebGPU finds no adapter, and installing a driver needs root. ${once}`, why)
+  const folder = mkdtempSync(join(tmpdir(), 'wgrad-apt-'))
+  try {
+    const found = step("looking for a software Vulkan driver (Mesa's lavapipe, with apt)", () => lookUp(system, folder))
+    process.stderr.write(`${announcement(found, asRoot.length > 0, refusal)}\n`)
+    if (asRoot.length > 0 && onTerminal) {
+      if (!ask('set-up: install it?')) throw new SetUpError(`nothing was installed. ${once}`)
+      if (needsPassword && spawnSync('sudo', ['-v'], { stdio: 'inherit' }).status !== 0) throw new SetUpError(`sudo gave no leave. ${once}`)
     }
-  })
+    step('installing it', () => install(found, folder, asRoot))
+  } finally {
+    // What apt wrote there as root goes as root.
+    run(...command(asRoot, 'rm', ['-rf', folder]))
+    rmSync(folder, { recursive: true, force: true })
+  }
 }
 
-/** The commands, in order: refresh our own lists, choose the release, install. */
-function install(system, folder, asRoot) {
-  const apt = (tool, ...args) => run(...command(asRoot, tool, [...aptOptions(folder), ...args]), { env: { LC_ALL: 'C' } })
+/** Words about an installation, before it begins. */
+export function announcement({ version, sources, backports, ownBackports }, withSudo, refusal) {
+  const updates = backports && !ownBackports
+    ? 'none by themselves, as the backports are not among the sources of this machine'
+    : "with the system's own (apt upgrade)"
+  const rows = [
+    ['what', `${packages[0]} ${version}, ${packages[1]}, and what they need`],
+    ['why', `WebGPU finds no graphics driver here; this one computes on the processor (Mesa ${oldestMesa} or newer is needed)`],
+    ['from', sources.join(', ')],
+    ['as', withSudo ? 'root, with sudo' : 'root'],
+    ['updates', updates],
+    ['undo', `apt-get remove ${packages[0]}`],
+    ...(refusal === '' ? [] : [['refuse', refusal]]),
+  ]
+  return ['set-up: this installs', ...rows.map(([name, text]) => `  ${name.padEnd(8)} ${text}`)].join('\n')
+}
+
+/** Refreshes our own lists and chooses the release to install from. */
+function lookUp(system, folder) {
+  const apt = (tool, ...args) => run('env', ['LC_ALL=C', tool, ...aptOptions(folder), ...args])
   const update = (sources) => {
     writeFileSync(join(folder, 'wgrad.sources'), sources)
     return apt('apt-get', 'update').output
   }
-  let log = update(aptSources(system))
-  const release = []
-  const candidate = /Candidate: (\S+)/.exec(apt('apt-cache', 'policy', 'mesa-vulkan-drivers').output)?.[1] ?? ''
-  if (mesaMajor(candidate) < oldestMesa && system.debian) {
-    log = update(aptSources(system, { backports: true }))
-    release.push('-t', `${system.codename}-backports`)
+  const candidate = () => /Candidate: (\S+)/.exec(apt('apt-cache', 'policy', packages[0]).output)?.[1] ?? ''
+  let sources = aptSources(system)
+  let log = update(sources)
+  let version = candidate()
+  const backports = mesaMajor(version) < oldestMesa && system.debian
+  const name = `${system.codename}-backports`
+  const ownBackports = sources.includes(name)
+  if (backports) {
+    sources = aptSources(system, { backports: true })
+    log = update(sources)
+    const newer = new RegExp(`^ {5}(\\S+) \\d+\\n +\\d+ .* ${name}/`, 'm').exec(apt('apt-cache', 'policy', packages[0]).output)?.[1]
+    version = newer ?? version
   }
-  const result = apt('apt-get', 'install', '-y', '--no-install-recommends', '--no-remove', ...release, ...packages)
+  return { version, backports, ownBackports, log, release: backports ? ['-t', name] : [], sources: addresses(sources, backports ? name : undefined) }
+}
+
+/** `http://deb.debian.org/debian bookworm-backports`, of each source, or those with one suite. */
+function addresses(sources, only) {
+  const all = stanzas(sources).flatMap(({ URIs, Suites }) => Suites.map((suite) => ({ suite, text: `${URIs.join(' ')} ${suite}` })))
+  const some = all.filter(({ suite }) => suite === only)
+  return (some.length > 0 ? some : all).map(({ text }) => text)
+}
+
+function install({ log, release }, folder, asRoot) {
+  const args = [...aptOptions(folder), 'install', '-y', '--no-install-recommends', '--no-remove', ...release, ...packages]
+  const result = run(...command(asRoot, 'apt-get', args), { env: { LC_ALL: 'C' } })
   if (result.status !== 0) {
     throw new SetUpError(
       `apt could not install ${packages.join(' and ')}. Install Mesa ${oldestMesa} or newer with its Vulkan drivers by hand, `

@@ -1,5 +1,6 @@
 // Running one command of the set-up: quietly, with its output kept for the case that it fails.
 import { spawnSync } from 'node:child_process'
+import { readSync } from 'node:fs'
 
 /** What cannot be set up, in one message; `log` is the end of what the failing command said. */
 export class SetUpError extends Error {
@@ -33,9 +34,17 @@ export function run(command, args, { cwd, env, shell = false, timeoutMs } = {}) 
   process.off('SIGINT', wait)
   if (result.signal === 'SIGINT') throw new SetUpError('interrupted')
   const failure = result.error === undefined ? '' : `${command}: ${result.error.message}\n`
-  return { status: result.status ?? 1, output: `${result.stdout ?? ''}${result.stderr ?? ''}${failure}` }
+  return { status: result.status ?? 1, timedOut: result.error?.code === 'ETIMEDOUT', output: `${result.stdout ?? ''}${result.stderr ?? ''}${failure}` }
 }
 
 export function tail(text, lines = 20) {
   return text.trim().split('\n').slice(-lines).join('\n')
+}
+
+/** Asks a question on the terminal. An empty answer is a yes. */
+export function ask(question) {
+  process.stderr.write(`${question} [Y/n] `)
+  const bytes = Buffer.alloc(1000)
+  const answer = bytes.toString('utf8', 0, readSync(0, bytes)).trim()
+  return answer === '' || /^y(es)?$/i.test(answer)
 }

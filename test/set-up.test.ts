@@ -1,11 +1,12 @@
-import { spawnSync } from 'node:child_process'
-import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { execFile, spawnSync } from 'node:child_process'
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { aptSources, mesaMajor, parseOsRelease } from '../bench/lavapipe.mjs'
-import { missingPackages } from '../bench/set-up.mjs'
+import { promisify } from 'node:util'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { announcement, aptSources, mesaMajor, parseOsRelease } from '../bench/lavapipe.mjs'
+import { missingPackages, planFor, stateOf } from '../bench/set-up.mjs'
 
 const deb822 = `Types: deb deb-src
 # a comment
@@ -131,6 +132,50 @@ test('a binding that does not load is told with its cause, and nothing is instal
   }
 })
 
+describe('a driver is installed', () => {
+  test('only where the binding loads, answers, and there is none', () => {
+    for (const [output, timedOut, state] of [
+      ['binding loaded\nWarning: x\nadapter found\n', false, 'found'],
+      ['binding loaded\nadapter found\n', true, 'found'],
+      ['binding loaded\nno adapter\n', false, 'none'],
+      ['binding loaded\n', true, 'slow'],
+      ['', true, 'slow'],
+      ['binding loaded\nSegmentation fault\n', false, 'crashed'],
+      ["Error: /lib/libc.so.6: version `GLIBC_2.34' not found\n", false, 'unloadable'],
+    ] as const) expect(stateOf(output, timedOut)).toBe(state)
+    const write = vi.spyOn(process.stderr, 'write').mockReturnValue(true)
+    const none = () => []
+    expect(planFor('found', none, '')).toBe('go on')
+    expect(planFor('none', none, '')).toBe('install')
+    expect(write).not.toHaveBeenCalled()
+    expect(planFor('slow', none, '')).toBe('go on')
+    expect(write.mock.calls).toEqual([[expect.stringContaining('has not answered for 60 s; going on without knowing it. Nothing was installed')]])
+    write.mockRestore()
+    const icd = '/usr/share/vulkan/icd.d/nvidia_icd.json'
+    expect(() => planFor('none', () => [icd], 'why')).toThrow(`although there is a driver (${icd}). Nothing was installed`)
+    expect(() => planFor('crashed', none, 'why')).toThrow('a broken driver. Nothing was installed\n    why')
+    expect(() => planFor('unloadable', none, "version `GLIBC_2.34' not found")).toThrow(/does not load.*glibc 2\.34.*Nothing was installed\n.*GLIBC_2\.34/s)
+  })
+
+  test('after it was said what, why, from where, as whom, and how updates come', () => {
+    const found = { version: '25.0.7-2~bpo12+1', sources: ['http://m/debian bookworm-backports'], backports: true, ownBackports: false }
+    expect(announcement(found, true, '--no-install refuses this')).toBe(`set-up: this installs
+  what     mesa-vulkan-drivers 25.0.7-2~bpo12+1, libvulkan1, and what they need
+  why      WebGPU finds no graphics driver here; this one computes on the processor (Mesa 24 or newer is needed)
+  from     http://m/debian bookworm-backports
+  as       root, with sudo
+  updates  none by themselves, as the backports are not among the sources of this machine
+  undo     apt-get remove mesa-vulkan-drivers
+  refuse   --no-install refuses this`)
+    expect(announcement({ ...found, ownBackports: true }, false, '')).toMatch(/\n {2}as {7}root\n {2}updates {2}with the system's own \(apt upgrade\)\n.*$/)
+  })
+})
+
+test('every command is one process, which its signals reach and whose options set-up sees', () => {
+  const { scripts } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { scripts: Record<string, string> }
+  for (const name of ['imagenette', 'recipe', 'predict', 'bench', 'fuzz']) expect(scripts[name]).toBe(`node bench/set-up.mjs ${name}`)
+})
+
 describe('missing packages', () => {
   let folder = ''
   beforeEach(() => { folder = mkdtempSync(join(tmpdir(), 'wgrad-set-up-')) })
@@ -149,5 +194,29 @@ describe('missing packages', () => {
     mkdirSync(join(folder, 'node_modules'))
     write('node_modules/.package-lock.json', { 'node_modules/same': { version: '1.0.0' }, 'node_modules/old': { version: '1.0.0' } })
     expect(missingPackages(folder)).toEqual(['node_modules/old', 'node_modules/absent'])
+  })
+
+  test('are not installed where that is refused', async () => {
+    // A package of its own, whose npm says that it was called.
+    for (const name of ['bench', 'bin']) mkdirSync(join(folder, name))
+    for (const name of ['set-up.mjs', 'lavapipe.mjs', 'run-step.mjs']) {
+      writeFileSync(join(folder, 'bench', name), readFileSync(new URL(`../bench/${name}`, import.meta.url)))
+    }
+    write('package-lock.json', { 'node_modules/absent': { version: '1.0.0' } })
+    const called = join(folder, 'called')
+    for (const name of ['npm', 'apt-get', 'sudo']) {
+      writeFileSync(join(folder, 'bin', name), `#!/bin/sh\necho ${name} "$@" >> '${called}'\nexit 1\n`)
+      chmodSync(join(folder, 'bin', name), 0o755)
+    }
+    const { npm_execpath: _npm, ...env } = process.env
+    const setUp = (args: string[], more = {}) => promisify(execFile)(process.execPath, [join(folder, 'bench', 'set-up.mjs'), ...args], {
+      env: { ...env, PATH: `${join(folder, 'bin')}${delimiter}${env.PATH}`, ...more },
+    }).catch((failed: { stderr: string, code: number }) => failed)
+    const refusal = 'set-up: packages are missing or old, and installing is refused. Run:  npm ci --ignore-scripts\n'
+    expect(await setUp(['imagenette', '--no-install'])).toMatchObject({ code: 1, stderr: refusal })
+    expect(await setUp([], { WGRAD_INSTALL: '0' })).toMatchObject({ code: 1, stderr: refusal })
+    expect(() => readFileSync(called)).toThrow('ENOENT')
+    expect(await setUp(['imagenette'])).toMatchObject({ code: 1, stderr: expect.stringContaining('npm ci failed') })
+    expect(readFileSync(called, 'utf8')).toContain('npm ci --ignore-scripts')
   })
 })

@@ -33,7 +33,7 @@ export interface Platform {
   readonly status: ((text: string) => void) | undefined
   /** Ends when `done` settles, keeping the thread free meanwhile: see platform/node/gpu.ts for why waiting needs care. */
   waitFor<T>(done: Promise<T>, options?: { sleepMs?: number }): Promise<T>
-  /** Calls back once when the user asks to stop (Ctrl-C); returns how to unsubscribe. */
+  /** Calls back once when the user or the system asks to stop (Ctrl-C, SIGTERM, SIGHUP); returns how to unsubscribe. */
   onInterrupt(stop: () => void): () => void
 }
 

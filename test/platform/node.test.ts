@@ -114,20 +114,27 @@ describe('waiting', () => {
 })
 
 describe('the terminal', () => {
-  test('the first interrupt asks, the second ends the program, and neither after unsubscribing', () => {
-    const exit = vi.spyOn(process, 'exit').mockImplementation((() => undefined) as never)
-    const before = process.listenerCount('SIGINT')
-    let asked = 0
-    const unsubscribe = onInterrupt(() => { asked++ })
-    const handler = process.listeners('SIGINT').at(-1)
-    handler?.('SIGINT')
-    expect(asked).toBe(1)
-    expect(exit).not.toHaveBeenCalled()
-    handler?.('SIGINT')
-    expect(exit).toHaveBeenCalledWith(130)
-    unsubscribe()
-    expect(process.listenerCount('SIGINT')).toBe(before)
-  })
+  test.each([['SIGINT', 130], ['SIGTERM', 143], ['SIGHUP', 129]] as const)(
+    'the first %s asks, a later one ends the program, and none after unsubscribing', (signal, code) => {
+      const exit = vi.spyOn(process, 'exit').mockImplementation((() => undefined) as never)
+      const now = vi.spyOn(performance, 'now').mockReturnValue(1000)
+      const before = process.listenerCount(signal)
+      let asked = 0
+      const unsubscribe = onInterrupt(() => { asked++ })
+      const handler = process.listeners(signal).at(-1) as (signal: string) => void
+      handler(signal)
+      expect(asked).toBe(1)
+      // One press, which the terminal and npm have sent.
+      now.mockReturnValue(1010)
+      handler(signal)
+      expect(exit).not.toHaveBeenCalled()
+      now.mockReturnValue(2000)
+      handler(signal)
+      expect(exit).toHaveBeenCalledWith(code)
+      expect(asked).toBe(1)
+      unsubscribe()
+      expect(process.listenerCount(signal)).toBe(before)
+    })
 
   test('a status only on a terminal, erased before a line is printed', () => {
     const tty = Object.getOwnPropertyDescriptor(process.stderr, 'isTTY')

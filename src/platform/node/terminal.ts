@@ -25,19 +25,25 @@ function writeStatus(text: string): void {
   statusShown = text !== ''
 }
 
-/** The exit code of a program ended by SIGINT: 128 + 2. */
-const INTERRUPTED = 130
+/** Ctrl-C, the request to end, the closed terminal; and what is added to their number in the exit code of a shell. */
+const ENDING = { SIGINT: 2, SIGTERM: 15, SIGHUP: 1 } as const
+const SIGNALLED = 128
+/** One Ctrl-C reaches a program twice where the terminal and npm both send it; people press more slowly. */
+const SAME_PRESS_MS = 400
 
-/** Calls `stop` at the first Ctrl-C; a second one ends the program at once. Returns how to unsubscribe. */
+/** Calls `stop` at the first signal to end; a second one ends the program at once. Returns how to unsubscribe. */
 export function onInterrupt(stop: () => void): () => void {
-  let asked = false
-  const handler = (): void => {
-    if (asked) process.exit(INTERRUPTED)
-    asked = true
-    stop()
+  let askedMs: number | undefined
+  const handler = (signal: keyof typeof ENDING): void => {
+    const now = performance.now()
+    if (askedMs === undefined) {
+      askedMs = now
+      stop()
+    } else if (now - askedMs > SAME_PRESS_MS) process.exit(SIGNALLED + ENDING[signal])
   }
-  process.on('SIGINT', handler)
+  const signals = Object.keys(ENDING) as (keyof typeof ENDING)[]
+  for (const signal of signals) process.on(signal, handler)
   return () => {
-    process.off('SIGINT', handler)
+    for (const signal of signals) process.off(signal, handler)
   }
 }
