@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { parseArgs, type ParseArgsConfig } from 'node:util'
 import { OptionError, WgradError } from '../src/base/errors.ts'
 
@@ -35,19 +36,39 @@ function outliveTerminal(): void {
 /** How often a command looks whether npm is still there. */
 const LOOK_MS = 500
 
+/** Names of the shells that npm starts commands in. */
+const SHELLS = /^(sh|ash|bash|busybox|dash|ksh|zsh)$/
+
 /**
  * Ends a command as its closed terminal would when the npm that started it is gone: npm passes on SIGINT and SIGTERM, but
- * not SIGHUP, and a shell between the two passes on nothing.
+ * not SIGHUP, and the shell between the two passes on nothing.
  */
 function endWithNpm(): void {
   if (process.env.npm_lifecycle_event === undefined) return
-  const npm = process.ppid
+  const inShell = SHELLS.test(procText(process.ppid, 'comm').trim())
+  // The shell's parent is npm; the parent of npm itself may end before it.
+  const parents = () => [process.ppid, inShell ? parentOf(process.ppid) : ''].join()
+  const before = parents()
   const timer = setInterval(() => {
-    if (process.ppid === npm) return
+    if (parents() === before) return
     clearInterval(timer)
     process.kill(process.pid, 'SIGHUP')
   }, LOOK_MS)
   timer.unref()
+}
+
+/** Number of the parent of a process, on Linux. Source: proc_pid_stat(5), field 4, behind the name in parentheses. */
+function parentOf(pid: number): string {
+  return procText(pid, 'stat').replace(/^.*\)/s, '').trim().split(' ')[1] ?? ''
+}
+
+/** A file of a process under /proc; empty where there is none. */
+function procText(pid: number, name: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/${name}`, 'latin1')
+  } catch {
+    return ''
+  }
 }
 
 /** @throws OptionError when it is none of the choices */

@@ -1,3 +1,4 @@
+import { relative } from 'node:path'
 import { DataError } from '../src/base/errors.ts'
 import { dataHome, untarData } from '../src/data/untar-data.ts'
 import { urls } from '../src/data/urls.ts'
@@ -25,10 +26,11 @@ export async function chooseData(
 ): Promise<DataSource> {
   const { files } = platform
   if (options.data !== undefined) {
-    if (!(await files.exists(options.data))) {
-      throw new DataError(options.data, 'there is no such folder', { fix: 'give --data (or IMAGENETTE_PATH) a folder of class folders' })
+    const path = shortPath(options.data)
+    if (!(await files.exists(path))) {
+      throw new DataError(path, 'there is no such folder', { fix: 'give --data (or IMAGENETTE_PATH) a folder of class folders' })
     }
-    return { path: options.data, name: options.data, isSample: false }
+    return { path, name: path, isSample: false }
   }
   const url = VARIANTS[options.variant]
   const name = url.split('/').at(-1) ?? url
@@ -47,4 +49,10 @@ export async function chooseData(
     platform.log(line)
     return { path: await makeSample(), name: 'generated sample (not Imagenette)', isSample: true }
   }
+}
+
+/** A path as it is read most easily from here: as it is, or from the present folder. */
+function shortPath(path: string): string {
+  const fromHere = relative(process.cwd(), path)
+  return fromHere !== '' && fromHere.length < path.length ? fromHere : path
 }

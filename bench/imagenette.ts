@@ -21,9 +21,10 @@ async function main(argv: readonly string[]): Promise<void> {
   const gpu = await openGpu()
   const options = readOptions(argv, process.env, gpu.software)
   const { size, thenSize, epochs, batchSize, firstBatchSize, seed, limit, split, fp32 } = options
-  const run = new LessonRun(gpu, options)
+  const run = await LessonRun.open(gpu, options)
+  if (!run) return gpu.close()
   const data = await chooseData(options, gpu.platform, sampleData)
-  await run.begin(data)
+  run.begin(data)
 
   // Decoded pictures are kept across sections: the second epoch decodes nothing.
   const cache = new PixelCache()

@@ -20,6 +20,8 @@ export function lavapipeInstalled() {
 
 /** Vulkan drivers that are there and not of Mesa, by file. */
 export function foreignDrivers() {
+  // Elsewhere nothing is installed that could take the place of one.
+  if (!existsSync('/usr/bin/dpkg-query')) return []
   const folders = ['/etc/vulkan/icd.d', '/usr/share/vulkan/icd.d', '/usr/local/share/vulkan/icd.d']
   const files = folders.flatMap((folder) => (existsSync(folder) ? readdirSync(folder).map((name) => join(folder, name)) : []))
   return files.filter((file) => file.endsWith('.json') && !/^mesa-/.test(run('dpkg-query', ['-S', file]).output))
@@ -82,6 +84,8 @@ export function announcement({ version, sources, backports, ownBackports }, with
   return ['set-up: this installs', ...rows.map(([name, text]) => `  ${name.padEnd(8)} ${text}`)].join('\n')
 }
 
+const BY_HAND = `Install Mesa ${oldestMesa} or newer with its Vulkan drivers by hand, then run this again`
+
 /** Refreshes our own lists and chooses the release to install from. */
 function lookUp(system, folder) {
   const apt = (tool, ...args) => run('env', ['LC_ALL=C', tool, ...aptOptions(folder), ...args])
@@ -102,6 +106,10 @@ function lookUp(system, folder) {
     const newer = new RegExp(`^ {5}(\\S+) \\d+\\n +\\d+ .* ${name}/`, 'm').exec(apt('apt-cache', 'policy', packages[0]).output)?.[1]
     version = newer ?? version
   }
+  if (mesaMajor(version) < oldestMesa) {
+    const offer = version === '' ? 'no Mesa' : `Mesa ${version}`
+    throw new SetUpError(`apt offers ${offer}, and version ${oldestMesa} or newer is needed. Nothing was installed. ${BY_HAND}`, tail(log, 12))
+  }
   return { version, backports, ownBackports, log, release: backports ? ['-t', name] : [], sources: addresses(sources, backports ? name : undefined) }
 }
 
@@ -116,10 +124,7 @@ function install({ log, release }, folder, asRoot) {
   const args = [...aptOptions(folder), 'install', '-y', '--no-install-recommends', '--no-remove', ...release, ...packages]
   const result = run(...command(asRoot, 'apt-get', args), { env: { LC_ALL: 'C' } })
   if (result.status !== 0) {
-    throw new SetUpError(
-      `apt could not install ${packages.join(' and ')}. Install Mesa ${oldestMesa} or newer with its Vulkan drivers by hand, `
-      + 'then run this again',
-      tail(`${log}\n${result.output}`, 12))
+    throw new SetUpError(`apt could not install ${packages.join(' and ')}. ${BY_HAND}`, tail(`${log}\n${result.output}`, 12))
   }
 }
 

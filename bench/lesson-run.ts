@@ -1,6 +1,6 @@
-import { rm } from 'node:fs/promises'
 import { cpus } from 'node:os'
 import { formatBytes } from '../src/base/format.ts'
+import { nodeFiles } from '../src/platform/node/files.ts'
 import { DataError, Interrupted, type Callback, type ChannelStats, type Gpu, type ItemPredictions, type Learner } from '../src/node.ts'
 import type { DataSource } from './data-source.ts'
 import { NOTEBOOK } from './notebook.ts'
@@ -9,6 +9,7 @@ import { renderReport } from './report/report.ts'
 import {
   accuracyOf, guessing, hasLearnt, historyCsv, parseResults, stepLines, type ReportedSection, type Results, type SectionResult,
 } from './results.ts'
+import { RunFolder } from './run-folder.ts'
 import { epochResult, SectionLog, withOwnLosses } from './section-log.ts'
 import { versions } from './versions.ts'
 
@@ -16,6 +17,7 @@ import { versions } from './versions.ts'
 const NEEDS: Partial<Record<Section, Section>> = { 'larger-images': 'small-images', tta: 'larger-images' }
 
 const RESULTS_FILE = 'results.json'
+const REPORT_FILE = 'report.html'
 const MODEL_FILE = 'model.safetensors'
 
 /** What a section reports at its end. */
@@ -44,41 +46,62 @@ export class LessonRun {
   readonly sectionLog = new SectionLog()
   private readonly gpu: Gpu
   private readonly options: Options
-  private readonly folder: string
+  private readonly folder: RunFolder
   private readonly started = new Date()
   private readonly wanted: ReadonlySet<Section>
   private readonly sections: ReportedSection[] = []
   private data: DataSource | undefined
   private interrupted = false
   private current: Section | undefined
-  private readonly checkpoints = new Set<string>()
   private hasModel = false
   /** What an interrupted run had left, where this one continues it. */
-  private before: Results | undefined
+  private readonly before: Results | undefined
 
-  constructor(gpu: Gpu, options: Options) {
+  /**
+   * Takes the folder of a run, which is where it would fail first.
+   *
+   * @returns nothing where the run to continue is over
+   * @throws DataError  when the folder cannot be written to, or another run writes to it
+   */
+  static async open(gpu: Gpu, options: Options): Promise<LessonRun | undefined> {
+    const { log } = gpu.platform
+    const folder = await RunFolder.open(options.out, log)
+    const wanted = withNeeds(options.sections)
+    const before = options.resume ? await resultsBefore(folder) : undefined
+    if (before && await isOver(folder, before, wanted)) {
+      log(`${folder.path} is the folder of a run that is over: there is nothing to continue. Its report is ${folder.file(REPORT_FILE)}`)
+      await folder.remove(SECTIONS.map(checkpointOf))
+      await folder.close()
+      return undefined
+    }
+    if (!options.resume) {
+      await folder.write(OPTIONS_FILE, `${JSON.stringify(options, null, 2)}\n`)
+      // Of an earlier run, which is not the one to be continued any more.
+      await folder.remove([...SECTIONS.map(checkpointOf), RESULTS_FILE])
+    }
+    return new LessonRun(gpu, options, folder, wanted, before)
+  }
+
+  private constructor(gpu: Gpu, options: Options, folder: RunFolder, wanted: ReadonlySet<Section>, before: Results | undefined) {
     this.gpu = gpu
     this.options = options
-    this.folder = options.out ?? `runs/${this.started.toISOString().slice(0, 19).replace(/:/g, '-')}`
-    this.wanted = withNeeds(options.sections)
+    this.folder = folder
+    this.wanted = wanted
+    this.before = before
     const { log } = gpu.platform
     log(gpu.software ? `${gpu.name}: a software adapter, ${cpus().length} cores. Speeds below are those of a processor, not of a GPU.` : gpu.name)
     log(`profile ${options.profile}, ${options.fp32 ? 'single' : 'mixed'} precision, seed ${options.seed}`)
   }
 
-  async begin(data: DataSource): Promise<void> {
-    const { platform } = this.gpu
+  begin(data: DataSource): void {
     this.data = data
-    platform.log(`images: ${data.name}`)
-    if (this.options.resume) this.before = await this.resultsBefore()
-    else await platform.files.write(this.file(OPTIONS_FILE), `${JSON.stringify(this.options, null, 2)}\n`)
+    this.gpu.platform.log(`images: ${data.name}`)
   }
 
   /** For every fit of a section: where it stands after each epoch, so that an interrupted run can be continued. */
   get checkpoint(): { readonly checkpoint: string; readonly resume: boolean } {
-    const checkpoint = this.file(`${this.current ?? 'lesson'}.checkpoint`)
-    this.checkpoints.add(checkpoint)
-    return { checkpoint, resume: this.options.resume }
+    if (!this.current) throw new Error('a fit outside of all sections')
+    return { checkpoint: this.folder.file(checkpointOf(this.current)), resume: this.options.resume }
   }
 
   shared<Value>(): Shared<Value> {
@@ -132,32 +155,30 @@ export class LessonRun {
   /** Writes down what a section has trained, for `npm run predict`, unless it was interrupted. */
   async keepModel(learner: Learner): Promise<void> {
     if (this.interrupted) return
-    await learner.export(this.file(MODEL_FILE))
-    this.hasModel = true
+    await this.folder.attempt(MODEL_FILE, async () => {
+      await learner.export(this.folder.file(MODEL_FILE))
+      this.hasModel = true
+    })
   }
 
   async end(): Promise<void> {
     const { platform } = this.gpu
     if (this.sections.length > 1) platform.log(`\n${summary(this.sections)}`)
     if (this.data?.isSample) platform.log('Trained on the generated sample: these are not accuracies on Imagenette.')
-    platform.log(`written: ${this.file('report.html')}, and beside it ${RESULTS_FILE}, history.csv and steps.jsonl`)
-    if (this.hasModel) platform.log(`to use the model of larger-images: npm run predict -- ${this.file(MODEL_FILE)} image.jpg`)
+    const { folder, interrupted } = this
+    const { unwritten } = folder
+    if (unwritten.length === 0) platform.log(`written: ${folder.file(REPORT_FILE)}, and beside it ${RESULTS_FILE}, history.csv and steps.jsonl`)
+    else platform.log(`NOT written in ${folder.path}: ${unwritten.join(', ')}`)
+    if (this.hasModel) platform.log(`to use the model of larger-images: npm run predict -- ${folder.file(MODEL_FILE)} image.jpg`)
     await this.gpu.writeProfile()
-    if (this.interrupted) platform.log(`to continue: npm run imagenette -- --resume ${this.folder}`)
+    if (interrupted || unwritten.length > 0) platform.log(`to continue: npm run imagenette -- --resume ${folder.path}`)
     // Large, and of use only to a run that is to be continued.
-    else for (const file of this.checkpoints) await rm(file, { force: true })
-    if (this.interrupted) process.exitCode = 130
-    else if (!this.sections.every(hasLearnt)) process.exitCode = 1
+    else await folder.remove(SECTIONS.map(checkpointOf))
+    await folder.close()
+    if (interrupted) process.exitCode = 130
+    else if (unwritten.length > 0 || !this.sections.every(hasLearnt)) process.exitCode = 1
     await platform.decoder.close()
     this.gpu.close()
-  }
-
-  private async resultsBefore(): Promise<Results | undefined> {
-    const { files } = this.gpu.platform
-    const file = this.file(RESULTS_FILE)
-    if (!(await files.exists(file))) return undefined
-    const fix = 'remove it: the run goes on from its checkpoints, only its times so far are lost'
-    return parseResults(file, await files.readText(file), fix)
   }
 
   private resultOf(name: Section, size: number, learner: Learner, seconds: number, ttaAccuracy: number | undefined): SectionResult {
@@ -199,16 +220,33 @@ export class LessonRun {
       interrupted: this.interrupted,
     } as const
     const results: Results = { ...run, sections: sections.map(({ fits, pictures, confusion, mostWrong, ...result }) => result) }
-    const { files } = gpu.platform
-    await files.write(this.file(RESULTS_FILE), `${JSON.stringify(results, null, 2)}\n`)
-    await files.write(this.file('history.csv'), historyCsv(sections))
-    await files.write(this.file('steps.jsonl'), stepLines(sections))
-    await files.write(this.file('report.html'), await renderReport({ ...run, sections }))
+    // The results last: where they tell of all sections, the run is over.
+    const contents: readonly (readonly [name: string, content: string])[] = [
+      ['history.csv', historyCsv(sections)],
+      ['steps.jsonl', stepLines(sections)],
+      [REPORT_FILE, await renderReport({ ...run, sections })],
+      [RESULTS_FILE, `${JSON.stringify(results, null, 2)}\n`],
+    ]
+    for (const [name, content] of contents) await this.folder.attempt(name, () => this.folder.write(name, content))
   }
+}
 
-  private file(name: string): string {
-    return this.gpu.platform.files.join(this.folder, name)
-  }
+function checkpointOf(section: Section): string {
+  return `${section}.checkpoint`
+}
+
+async function resultsBefore(folder: RunFolder): Promise<Results | undefined> {
+  const file = folder.file(RESULTS_FILE)
+  if (!(await nodeFiles.exists(file))) return undefined
+  const fix = 'remove it: the run goes on from its checkpoints, only its times so far are lost'
+  return parseResults(file, await nodeFiles.readText(file), fix)
+}
+
+/** True for a run that has told of everything that was wanted of it. */
+async function isOver(folder: RunFolder, { interrupted, sections }: Results, wanted: ReadonlySet<Section>): Promise<boolean> {
+  const files = [REPORT_FILE, ...(wanted.has('larger-images') ? [MODEL_FILE] : [])]
+  const told = [...wanted].every((name) => sections.some((section) => section.name === name))
+  return !interrupted && told && (await Promise.all(files.map((name) => nodeFiles.exists(folder.file(name))))).every((there) => there)
 }
 
 function withNeeds(sections: readonly Section[]): ReadonlySet<Section> {

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { DataError, OptionError } from '../src/base/errors.ts'
-import { parseRecord } from '../src/base/json.ts'
+import { jsonText, parseRecord, type Json } from '../src/base/json.ts'
 import { choice, parseCommand, whole } from './command.ts'
 
 export const SECTIONS = ['baseline', 'normalize', 'small-images', 'larger-images', 'tta', 'mixup', 'label-smoothing'] as const
@@ -72,26 +72,38 @@ const DEFINITION = {
   out: { type: 'string' }, resume: { type: 'string' }, help: { type: 'boolean' },
 } as const
 
+const VARIANTS = ['full', '320', '160'] as const
+const PROFILE_NAMES = ['full', 'quick'] as const
+const SPLITS = ['new', 'shared'] as const
+
+/** Bounds of the options that are whole numbers. */
+const BOUNDS = {
+  size: [32, 1024], thenSize: [32, 1024], epochs: [1, 10_000], batchSize: [2, 4096], firstBatchSize: [2, 4096],
+  limit: [20, Infinity], seed: [0, 2 ** 31],
+} as const
+
 /** @throws OptionError that names the option, what was given and what is possible */
 export function readOptions(argv: readonly string[], env: Readonly<Record<string, string | undefined>>, software: boolean): Options {
   const given = parseCommand('imagenette', argv, DEFINITION).values
   if (given.resume !== undefined) return optionsOf(given.resume, Object.keys(given))
-  const profile = choice('--profile', given.profile ?? (software ? 'quick' : 'full'), ['full', 'quick'])
+  const profile = choice('--profile', given.profile ?? (software ? 'quick' : 'full'), PROFILE_NAMES)
   const defaults = PROFILES[profile]
-  const batchSize = whole('--batch-size', given['batch-size'], defaults['batch-size'], 2, 4096)
+  const batchSize = whole('--batch-size', given['batch-size'], defaults['batch-size'], ...BOUNDS.batchSize)
+  const data = given.data ?? env.IMAGENETTE_PATH
   return {
-    data: given.data ?? env.IMAGENETTE_PATH,
-    variant: choice('--variant', given.variant ?? defaults.variant, ['full', '320', '160']),
+    // Absolute, as a run may be continued from another folder.
+    data: data && resolve(data),
+    variant: choice('--variant', given.variant ?? defaults.variant, VARIANTS),
     profile,
     sections: given.only?.split(',').map((name) => choice('--only', name.trim(), SECTIONS)) ?? SECTIONS,
-    size: whole('--size', given.size, defaults.size, 32, 1024),
-    thenSize: whole('--then-size', given['then-size'], defaults['then-size'], 32, 1024),
-    epochs: whole('--epochs', given.epochs, defaults.epochs, 1, 10_000),
+    size: whole('--size', given.size, defaults.size, ...BOUNDS.size),
+    thenSize: whole('--then-size', given['then-size'], defaults['then-size'], ...BOUNDS.thenSize),
+    epochs: whole('--epochs', given.epochs, defaults.epochs, ...BOUNDS.epochs),
     batchSize,
-    firstBatchSize: whole('--first-batch-size', given['first-batch-size'], batchSize, 2, 4096),
-    limit: whole('--limit', given.limit, defaults.limit, 20, Infinity),
-    seed: whole('--seed', given.seed ?? (env.SEED || undefined), 0, 0, 2 ** 31),
-    split: choice('--split', given.split ?? 'new', ['new', 'shared']),
+    firstBatchSize: whole('--first-batch-size', given['first-batch-size'], batchSize, ...BOUNDS.firstBatchSize),
+    limit: whole('--limit', given.limit, defaults.limit, ...BOUNDS.limit),
+    seed: whole('--seed', given.seed ?? (env.SEED || undefined), 0, ...BOUNDS.seed),
+    split: choice('--split', given.split ?? 'new', SPLITS),
     fp32: given.fp32 ?? false,
     out: given.out,
     resume: false,
@@ -109,10 +121,34 @@ function optionsOf(folder: string, given: readonly string[]): Options {
   }
   const file = join(folder, OPTIONS_FILE)
   if (!existsSync(file)) throw new DataError(folder, 'there is no run to continue', { expected: 'the folder of an interrupted run, such as runs/2026-11-23T21-00-00' })
-  const saved = parseRecord(file, readFileSync(file, 'utf8'), 'begin the run anew, without --resume') as unknown as Options
+  const saved = parseRecord(file, readFileSync(file, 'utf8'), BEGIN_ANEW)
   // Runs of before have one batch size for all sections. JSON has no infinity: all images.
-  const { firstBatchSize = saved.batchSize, limit } = saved
-  return { ...saved, firstBatchSize, limit: limit ?? Infinity, out: folder, resume: true }
+  const options = { ...saved, firstBatchSize: saved.firstBatchSize ?? saved.batchSize, limit: saved.limit ?? Infinity }
+  requireOptions(file, options)
+  return { ...options as unknown as Options, out: folder, resume: true }
+}
+
+const BEGIN_ANEW = 'begin the run anew, without --resume'
+
+/** @throws DataError  that names the file, when an option is none that a command line could have given */
+function requireOptions(file: string, options: Readonly<Record<string, Json | undefined>>): void {
+  const isOf = (choices: readonly string[]) => (value: Json | undefined) => choices.includes(value as string)
+  const checks: Record<string, (value: Json | undefined) => boolean> = {
+    data: (value) => value === undefined || typeof value === 'string',
+    fp32: (value) => typeof value === 'boolean',
+    profile: isOf(PROFILE_NAMES), variant: isOf(VARIANTS), split: isOf(SPLITS),
+    sections: (value) => Array.isArray(value) && value.length > 0 && value.every(isOf(SECTIONS)),
+  }
+  for (const [name, [low, high]] of Object.entries(BOUNDS)) {
+    const isWhole = (value: unknown) => Number.isInteger(value) || (name === 'limit' && value === Infinity)
+    checks[name] = (value) => isWhole(value) && Number(value) >= low && Number(value) <= high
+  }
+  for (const [name, is] of Object.entries(checks)) {
+    if (is(options[name])) continue
+    throw new DataError(file, `a damaged file: its ${name} cannot be what was written`, {
+      given: { [name]: options[name] === undefined ? 'missing' : jsonText(options[name]) }, fix: BEGIN_ANEW,
+    })
+  }
 }
 
 /** The seed of the split for larger images, where it is another one. */

@@ -3,15 +3,18 @@
  * options, so that what a technique is worth, or another network, can be told from what a seed changes. With
  * `--leaderboard` it is the recipe of Imagenette's leaderboard.
  */
+import { resolve } from 'node:path'
+import { isRecord, jsonText, parseRecord } from '../src/base/json.ts'
 import {
   accuracy, architectures, augTransforms, CategoryBlock, columnSplitter, crossEntropy, DataBlock, DataError, flipItem, getImageFiles,
   getImagesFromCsv, grandparentSplitter, ImageBlock, imagenetStats, Interrupted, labelSmoothing, Learner, mixUp, nodePlatform, normalize,
-  openGpu, parentLabel, PixelCache, randomResizedCrop, randomSplitter, ranger, resize, sampleData, topKAccuracy, type DataBlockOptions,
-  type EpochRow, type Loaders,
+  openGpu, OptionError, parentLabel, PixelCache, randomResizedCrop, randomSplitter, ranger, resize, sampleData, topKAccuracy, type DataBlockOptions,
+  type EpochRow, type Gpu, type Loaders,
 } from '../src/node.ts'
 import { choice, numberIn, parseCommand, runCommand, whole } from './command.ts'
 import { chooseData } from './data-source.ts'
-import { nextSplit } from './options.ts'
+import { nextSplit, OPTIONS_FILE } from './options.ts'
+import { RunFolder } from './run-folder.ts'
 import { versions } from './versions.ts'
 
 const USAGE = `npm run recipe -- [options]
@@ -37,7 +40,9 @@ const USAGE = `npm run recipe -- [options]
   --fp32              train in single precision instead of mixed
   --leaderboard       another recipe: the official split, randomResizedCrop and flips, xresnet50 with Mish and MaxBlurPool,
                       label smoothing over 10 outputs, Ranger at 0.008, flat and then a cosine; options given win
-  --json FILE         what came out
+  --out DIR           where its models, checkpoints and results.json go (runs/<time>)
+  --json FILE         what came out, to this file too
+  --resume DIR        continue the interrupted recipe of that folder, with the options it was begun with
   --help
 `
 
@@ -46,7 +51,8 @@ const DEFINITION = {
   size: { type: 'string' }, 'then-size': { type: 'string' }, epochs: { type: 'string' }, 'batch-size': { type: 'string' },
   lr: { type: 'string' }, model: { type: 'string' }, outputs: { type: 'string' }, activation: { type: 'string' },
   pool: { type: 'string' }, loss: { type: 'string' }, mixup: { type: 'string' }, tta: { type: 'boolean' },
-  fp32: { type: 'boolean' }, leaderboard: { type: 'boolean' }, json: { type: 'string' }, help: { type: 'boolean' },
+  fp32: { type: 'boolean' }, leaderboard: { type: 'boolean' }, json: { type: 'string' }, out: { type: 'string' },
+  resume: { type: 'string' }, help: { type: 'boolean' },
 } as const
 
 /** The lesson's recipe, and that of the leaderboard. Source of the latter: fastai nbs/examples/train_imagenette.py. */
@@ -93,37 +99,121 @@ interface Run extends Measured {
   readonly then?: Measured
 }
 
+type Given = ReturnType<typeof parseCommand<typeof DEFINITION>>['values']
+
 async function main(argv: readonly string[]): Promise<void> {
-  const given = parseCommand('recipe', argv, DEFINITION).values
-  if (given.help) {
+  const typed = parseCommand('recipe', argv, DEFINITION).values
+  if (typed.help) {
     console.log(USAGE)
     return
   }
+  const resume = typed.resume !== undefined
+  const given = typed.resume === undefined ? begunWith(typed) : await givenBefore(typed.resume, Object.keys(typed))
   const recipe = readRecipe(given)
   const gpu = await openGpu()
   const { log, files, decoder } = gpu.platform
   log(`${gpu.name}${gpu.software ? ': a software adapter' : ''}`)
-  const data = await chooseData(recipe.data, gpu.platform, sampleData)
-  log(`images: ${data.name}`)
-  const cache = new PixelCache()
-  const runs: Run[] = []
-  for (const seed of recipe.seeds) {
-    log(`\nseed ${seed}`)
-    const run = await train(recipe, seed, data.path, cache).catch(unlessInterrupted)
-    if (!run) {
-      process.exitCode = 130
-      break
-    }
-    runs.push(run)
-    if (given.json !== undefined) {
-      const result = { adapter: gpu.name, software: gpu.software, data: data.name, versions: versions(), options: { ...given }, runs }
-      await files.write(given.json, `${JSON.stringify(result, null, 2)}\n`)
-    }
+  // What can fail before hours of training is done before them.
+  const folder = await RunFolder.open(typed.resume ?? given.out, log)
+  const runs = resume ? await runsBefore(folder) : []
+  const write = async (data?: string): Promise<void> => {
+    const result = { adapter: gpu.name, software: gpu.software, data, versions: versions(), options: { ...given }, runs }
+    const text = `${JSON.stringify(result, null, 2)}\n`
+    await folder.attempt(RESULTS_FILE, () => folder.write(RESULTS_FILE, text))
+    const { json } = given
+    if (json !== undefined) await folder.attempt(json, () => files.write(json, text, { lasting: true }))
   }
+  if (!resume) {
+    await folder.write(OPTIONS_FILE, `${JSON.stringify(given, null, 2)}\n`)
+    // Of an earlier run, which is not the one to be continued any more.
+    await folder.remove(recipe.seeds.flatMap(checkpointsOf))
+    await write()
+    if (folder.unwritten.length > 0) throw new DataError(folder.unwritten.join(', '), 'cannot be written', { fix: 'name another file or folder' })
+  }
+  const left = recipe.seeds.filter((seed) => !runs.some((run) => run.seed === seed))
+  if (left.length === 0) log(`${folder.path} is the folder of a recipe that is over: there is nothing to continue`)
+  else await trainAll(recipe, left, { gpu, folder, resume, runs, write })
   log(`\n${summary(runs)}`)
   await gpu.writeProfile()
+  const { unwritten } = folder
+  const isOver = runs.length === recipe.seeds.length && unwritten.length === 0
+  if (unwritten.length > 0) log(`NOT written: ${unwritten.join(', ')}`)
+  if (isOver) await folder.remove(recipe.seeds.flatMap(checkpointsOf))
+  else log(`to continue: npm run recipe -- --resume ${folder.path}`)
+  process.exitCode = runs.length < recipe.seeds.length ? 130 : unwritten.length > 0 ? 1 : 0
+  await folder.close()
   await decoder.close()
   gpu.close()
+}
+
+/** One run of the command: where it writes, and what it has come to. */
+interface Going {
+  readonly gpu: Gpu
+  readonly folder: RunFolder
+  readonly resume: boolean
+  readonly runs: Run[]
+  write(data: string): Promise<void>
+}
+
+/** Trains for each seed, until it is interrupted. */
+async function trainAll(recipe: Recipe, seeds: readonly number[], going: Going): Promise<void> {
+  const { gpu: { platform }, runs } = going
+  const data = await chooseData(recipe.data, platform, sampleData)
+  platform.log(`images: ${data.name}`)
+  const cache = new PixelCache()
+  for (const seed of seeds) {
+    platform.log(`\nseed ${seed}`)
+    const run = await train(recipe, seed, data.path, cache, going).catch(unlessInterrupted)
+    if (!run) return
+    runs.push(run)
+    await going.write(data.name)
+  }
+}
+
+const RESULTS_FILE = 'results.json'
+
+/** Checkpoints of one seed: on the first images, and on the larger ones. */
+function checkpointsOf(seed: number): [string, string] {
+  return [`seed-${seed}.checkpoint`, `seed-${seed}-larger.checkpoint`]
+}
+
+/** Options as they are kept: with what the environment adds, and paths that are the same from everywhere. */
+function begunWith({ help: _help, data = process.env.IMAGENETTE_PATH, json, ...given }: Given): Given {
+  return { ...given, ...(data ? { data: resolve(data) } : {}), ...(json === undefined ? {} : { json: resolve(json) }) }
+}
+
+/** Options that a recipe was begun with. @throws OptionError when others are given, DataError when there are none, or damaged ones */
+async function givenBefore(folder: string, typed: readonly string[]): Promise<Given> {
+  const others = typed.filter((name) => name !== 'resume')
+  if (others.length > 0) {
+    throw new OptionError('--resume', 'a recipe is continued with the options it was begun with', { fix: `leave out --${others.join(', --')}` })
+  }
+  const { files } = nodePlatform
+  const file = files.join(folder, OPTIONS_FILE)
+  const fix = 'begin the recipe anew, without --resume'
+  if (!(await files.exists(file))) throw new DataError(folder, 'there is no recipe to continue', { expected: `a folder with ${OPTIONS_FILE}` })
+  const saved = parseRecord(file, await files.readText(file), fix)
+  try {
+    for (const [name, value] of Object.entries(saved)) {
+      const type = Object.hasOwn(DEFINITION, name) ? DEFINITION[name as keyof typeof DEFINITION].type : 'none'
+      if (typeof value !== type) throw new OptionError(`--${name}`, 'this is no option of a recipe', { given: { [name]: jsonText(value ?? null) } })
+    }
+    readRecipe(saved as Given)
+  } catch (error) {
+    throw error instanceof OptionError ? new DataError(file, `a damaged file: ${error.message}`, { fix, cause: error }) : error
+  }
+  return saved as Given
+}
+
+/** What the seeds that are done have come to. */
+async function runsBefore(folder: RunFolder): Promise<Run[]> {
+  const file = folder.file(RESULTS_FILE)
+  if (!(await nodePlatform.files.exists(file))) return []
+  const fix = 'remove it: the seeds are measured anew, from their checkpoints'
+  const { runs } = parseRecord(file, await nodePlatform.files.readText(file), fix)
+  const isRun = (run: unknown) => isRecord(run) && Number.isInteger(run.seed) && Array.isArray(run.rows)
+  if (!Array.isArray(runs) || !runs.every(isRun)) throw new DataError(file, 'a damaged file: its runs cannot be what was written', { fix })
+  return runs as unknown as Run[]
 }
 
 /** Ctrl-C while predictions were made. */
@@ -131,12 +221,12 @@ function unlessInterrupted(error: unknown): undefined {
   if (!(error instanceof Interrupted)) throw error
 }
 
-function readRecipe(given: ReturnType<typeof parseCommand<typeof DEFINITION>>['values']): Recipe {
+function readRecipe(given: Given): Recipe {
   const { leaderboard = false, fp32 = false, tta = false } = given
   const defaults = RECIPES[leaderboard ? 'leaderboard' : 'lesson']
   const size = whole('--size', given.size, defaults.size, 32, 1024)
   return {
-    data: { data: given.data ?? process.env.IMAGENETTE_PATH, variant: choice('--variant', given.variant ?? '320', ['full', '320', '160']) },
+    data: { data: given.data, variant: choice('--variant', given.variant ?? '320', ['full', '320', '160']) },
     limit: whole('--limit', given.limit, Infinity, 20, Infinity),
     noise: given.noise === undefined ? undefined : choice('--noise', given.noise, NOISE.percents),
     seeds: (given.seeds ?? '0').split(',').map((seed) => whole('--seeds', seed, 0, 0, 2 ** 31)),
@@ -157,7 +247,11 @@ function readRecipe(given: ReturnType<typeof parseCommand<typeof DEFINITION>>['v
 }
 
 /** @returns nothing when it was interrupted */
-async function train(recipe: Recipe, seed: number, path: string, cache: PixelCache): Promise<Run | undefined> {
+async function train(
+  recipe: Recipe, seed: number, path: string, cache: PixelCache, { folder, resume }: Going,
+): Promise<Run | undefined> {
+  const [first, larger] = checkpointsOf(seed).map((name) => ({ checkpoint: folder.file(name), resume }))
+  const modelFile = `seed-${seed}.safetensors`
   const { leaderboard, size, thenSize, epochs, lr, mixup } = recipe
   const model = architectures[recipe.model]({ ...recipe.modelOptions, seed })
   const learner = new Learner(await loadersOf(recipe, { path, seed, cache, pixels: size, split: seed }), model, {
@@ -167,12 +261,14 @@ async function train(recipe: Recipe, seed: number, path: string, cache: PixelCac
     ...(leaderboard ? { optimizer: ranger({ squareMomentum: 0.99, epsilon: 1e-6 }), weightDecay: 1e-2 } : {}),
   })
   if (!recipe.fp32) learner.toFp16()
-  await (leaderboard ? learner.fitFlatCos(epochs, lr) : learner.fitOneCycle(epochs, lr))
+  await (leaderboard ? learner.fitFlatCos(epochs, lr, first) : learner.fitOneCycle(epochs, lr, first))
   const measured = await measure(recipe, learner)
+  if (measured) await folder.attempt(modelFile, () => learner.export(folder.file(modelFile)))
   if (thenSize === undefined || !measured) return measured && { seed, ...measured }
   learner.loaders = await loadersOf(recipe, { path, seed, cache, pixels: thenSize, split: nextSplit(seed) })
-  await learner.fineTune(epochs, 1e-3)
+  await learner.fineTune(epochs, 1e-3, larger)
   const then = await measure(recipe, learner)
+  if (then) await folder.attempt(modelFile, () => learner.export(folder.file(modelFile)))
   return then && { seed, ...measured, then }
 }
 

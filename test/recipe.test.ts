@@ -1,5 +1,5 @@
-import { execFile } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { execFile, spawn } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -48,6 +48,43 @@ test('one recipe for each seed: what was measured is printed and written', async
     // 7 pictures of 36 are measured on.
     for (const accuracy of [rows[0].metrics.accuracy, tta, then.tta]) expect(accuracy * 7).toBeCloseTo(Math.round(accuracy * 7), 6)
   }
+})
+
+test('ended by a signal and continued, it comes to the same, and leaves its models', async () => {
+  const options = [...SMALL, '--epochs', '2', '--seeds', '0,3', '--then-size', '40']
+  await recipe(...options, '--out', 'whole')
+  const child = spawn(process.execPath, [command, ...options, '--out', 'parts'], { cwd: folder })
+  let said = ''
+  child.stdout.on('data', (data: Buffer) => {
+    const before = said.length
+    said += data.toString()
+    // In the first epoch of the second seed's second fit.
+    const at = /\nseed 3\n[^]*\n1 [^]*\nepoch/.test(said)
+    if (at && !/\nseed 3\n[^]*\n1 [^]*\nepoch/.test(said.slice(0, before))) child.kill('SIGTERM')
+  })
+  expect(await new Promise((ended) => child.on('close', ended))).toBe(130)
+  expect(said).toMatch(/to continue: npm run recipe -- --resume parts\n$/)
+  expect(existsSync(join(folder, 'parts', 'seed-3.checkpoint'))).toBe(true)
+
+  const { stdout } = await recipe('--resume', 'parts')
+  expect(stdout).not.toContain('seed 0\n')
+  const resultOf = (out: string) => (JSON.parse(readFileSync(join(folder, out, 'results.json'), 'utf8')) as Result).runs
+  const timeless = (runs: Result['runs']) => JSON.stringify(runs, (name, value: unknown) => (/^(timeMs|imagesPerSecond)$/.test(name) ? 0 : value))
+  expect(timeless(resultOf('parts'))).toBe(timeless(resultOf('whole')))
+  expect(readdirSync(join(folder, 'parts')).sort()).toEqual(['options.json', 'results.json', 'seed-0.safetensors', 'seed-3.safetensors'])
+  for (const name of ['seed-0.safetensors', 'seed-3.safetensors']) {
+    expect(readFileSync(join(folder, 'parts', name)).equals(readFileSync(join(folder, 'whole', name)))).toBe(true)
+  }
+  expect((await recipe('--resume', 'parts')).stdout).toContain('parts is the folder of a recipe that is over: there is nothing to continue')
+  expect((await recipe('--resume', 'parts', '--tta')).stderr).toContain('leave out --tta')
+  writeFileSync(join(folder, 'parts', 'options.json'), JSON.stringify({ epochs: 3 }))
+  expect((await recipe('--resume', 'parts')).stderr).toContain(`DataError: ${join('parts', 'options.json')}: a damaged file: --epochs: this is no option of a recipe`)
+}, 600_000)
+
+test('what cannot be written is noticed before anything is trained', async () => {
+  const { stdout, stderr } = await recipe(...SMALL, '--json', 'set') as { stdout: string, stderr: string }
+  expect(stderr).toContain(`DataError: ${join(folder, 'set')}: cannot be written`)
+  expect(stdout).not.toContain('seed 0')
 })
 
 test('the leaderboard’s recipe measures on the folder val', async () => {

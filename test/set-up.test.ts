@@ -173,7 +173,7 @@ describe('a driver is installed', () => {
 
 test('every command is one process, which its signals reach and whose options set-up sees', () => {
   const { scripts } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { scripts: Record<string, string> }
-  for (const name of ['imagenette', 'recipe', 'predict', 'bench', 'fuzz']) expect(scripts[name]).toBe(`node bench/set-up.mjs ${name}`)
+  for (const name of ['imagenette', 'recipe', 'predict', 'bench', 'fuzz', 'kill']) expect(scripts[name]).toBe(`node bench/set-up.mjs ${name}`)
 })
 
 describe('missing packages', () => {

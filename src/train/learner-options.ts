@@ -42,7 +42,7 @@ export interface FitOptions {
   readonly weightDecay?: number
   /** Begin with an optimizer that knows nothing. Default false */
   readonly resetOptimizer?: boolean
-  /** A file that is written after every epoch with all that is needed to go on from there (see callbacks/checkpoints.ts). */
+  /** File that is written before the first epoch and after every one with all that is needed to go on from there (see callbacks/checkpoints.ts). */
   readonly checkpoint?: string
   /** Go on from the checkpoint, if it is there, and end with the numbers of a fit without interruption. Default false */
   readonly resume?: boolean
