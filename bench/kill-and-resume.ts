@@ -26,7 +26,7 @@ export interface KillOptions {
   readonly log?: (line: string) => void
 }
 
-/** What was made of the kills. */
+/** Result of a series of kills. */
 export interface KillResult {
   readonly kills: number
   /** Runs that were killed at least once, continued until their end, and had the numbers of the run that was not. */
@@ -35,7 +35,7 @@ export interface KillResult {
 
 /**
  * Kills runs of the lesson at random moments with SIGKILL, continues each with `--resume` until it ends, and compares its
- * figures, its losses of every step and the bytes of its model with those of a run that nobody killed.
+ * figures, its losses of every step and the bytes of its model with those of a run that was not killed.
  *
  * @throws DataError  that names the run, where something is different or a file is left over
  */

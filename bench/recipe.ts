@@ -205,7 +205,7 @@ async function givenBefore(folder: string, typed: readonly string[]): Promise<Gi
   return saved as Given
 }
 
-/** What the seeds that are done have come to. */
+/** Results of the seeds that are done. */
 async function runsBefore(folder: RunFolder): Promise<Run[]> {
   const file = folder.file(RESULTS_FILE)
   if (!(await nodePlatform.files.exists(file))) return []

@@ -84,7 +84,7 @@ let written = 0
 /** Folders in which this process has looked for what others have left. */
 const tidied = new Set<string>()
 const LEFT = new RegExp(`\\.(${MARK})-\\d+\\.tmp$`)
-/** After that time nobody of another machine is still writing. */
+/** Age after which a file of another machine is no longer being written. */
 const ABANDONED_MS = 24 * 60 * 60 * 1000
 
 async function write(path: string, content: Uint8Array | string, { lasting = false }: WriteOptions = {}): Promise<void> {

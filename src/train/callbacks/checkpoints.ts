@@ -132,7 +132,7 @@ export async function isCheckpointOf({ platform }: Learner, path: string, lr: Js
 interface Readable {
   readonly model: ModelFile
   readonly saved: Checkpoint
-  /** Callbacks that remember something, and that. */
+  /** Callbacks that remember something, with their state before. */
   readonly remembering: readonly (readonly [callback: Callback, before: Json | undefined])[]
 }
 
