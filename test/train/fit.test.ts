@@ -6,7 +6,6 @@ import { read, upload } from '../../src/tensor/transfer.ts'
 import type { Callback } from '../../src/train/callback.ts'
 import { Learner } from '../../src/train/learner.ts'
 import type { LearnerOptions } from '../../src/train/learner-options.ts'
-import { accuracy } from '../../src/train/metrics.ts'
 import { openTestGpu } from '../helpers/gpu.ts'
 import { tinyLearner, tinyLoaders, tinyModel, type TinyOptions } from '../helpers/tiny.ts'
 

@@ -61,7 +61,7 @@ describe('matrix kernels', () => {
   ]
   /** Of an adapter that has matrix units: its own sizes, with the same tiles. */
   const own = gpu.matrices.sizes.flatMap((size) => EMULATED.map(({ tile }) => ({ size, tile, lanes: gpu.matrices.lanes })))
-  const made = (gpu.matrices.emulated ? EMULATED : own).map(({ size, tile, lanes }) => {
+  const made = (gpu.matrices.emulated ? EMULATED : own).map(({ size, tile, lanes }): Kernel => {
     const kernel = matrixKernel(gpu, tile, size)
     return { ...kernel, constants: { ...kernel.constants, LANES: lanes } }
   })
