@@ -6,7 +6,7 @@ import { imagenetStats, normalize } from '../src/data/augment/normalize.ts'
 import { randomResizedCropGpu } from '../src/data/augment/crop.ts'
 import { channelStats } from '../src/data/statistics.ts'
 import type { Pixels } from '../src/platform/platform.ts'
-import { encodePng } from '../src/platform/node/png.ts'
+import { decodePng, encodePng } from '../src/platform/node/png.ts'
 import { read } from '../src/tensor/transfer.ts'
 import type { Callback } from '../src/train/callback.ts'
 import { cutMix } from '../src/train/callbacks/cut-mix.ts'
@@ -17,7 +17,6 @@ import { accuracy } from '../src/train/metrics.ts'
 import { fakePlatform } from './helpers/fake-platform.ts'
 import { openTestGpu } from './helpers/gpu.ts'
 import { memoryFiles } from './helpers/memory-files.ts'
-import { readPng } from './helpers/read-png.ts'
 import { stripes, tinyLoaders, tinyModel, type TinyOptions } from './helpers/tiny.ts'
 
 const gpu = await openTestGpu()
@@ -33,9 +32,9 @@ async function logged(options: LearnerOptions = {}, data: TinyOptions = {}) {
   return { log, learner }
 }
 
-async function pictureOf({ uri }: { readonly uri: string }): Promise<Pixels> {
+function pictureOf({ uri }: { readonly uri: string }): Pixels {
   expect(uri).toMatch(/^data:image\/png;base64,/)
-  return readPng(Buffer.from(uri.slice(uri.indexOf(',') + 1), 'base64'))
+  return decodePng(Buffer.from(uri.slice(uri.indexOf(',') + 1), 'base64'))
 }
 
 const byTitle = (groups: readonly { readonly title: string; readonly tiles: readonly Tile[] }[], part: string) =>
@@ -97,12 +96,12 @@ describe('the log of a section', () => {
     const tiles = byTitle(pictures, 'first batch')
     expect(tiles.map(({ label }) => label)).toEqual(Array.from(labels, (label) => learner.loaders.vocab[label]))
     const bytes = new Uint8Array(pixels.buffer)
-    for (const [n, tile] of tiles.entries()) {
-      const { data } = await pictureOf(tile)
+    tiles.forEach((tile, n) => {
+      const { data } = pictureOf(tile)
       const off = data.map((value, i) => Math.abs(value - bytes[n * data.length + i]))
       // There and back in f32, then cut off.
       expect(Math.max(...off)).toBeLessThanOrEqual(1)
-    }
+    })
     // Stripes are no photographs, but what is normalised lies around 0.
     for (const mean of batchStats?.after.mean ?? [9]) expect(Math.abs(mean)).toBeLessThan(1.5)
     const before = channelStats(bytes.filter((_, i) => i % 4 < 3))
@@ -131,7 +130,7 @@ describe('the log of a section', () => {
     const mixed = byTitle(pictures, 'first batch').map(({ share = 1 }, n) => ({ share, n })).filter(({ share }) => share < 0.95)
     expect(mixed.length).toBeGreaterThan(0)
     for (const { n } of mixed) {
-      const { data } = await pictureOf(byTitle(pictures, 'first batch')[n])
+      const { data } = pictureOf(byTitle(pictures, 'first batch')[n])
       expect(data.some((value, i) => Math.abs(value - bytes[n * data.length + i]) > 3)).toBe(true)
     }
   })
@@ -155,10 +154,10 @@ describe('the log of a section', () => {
       expect(batchStats?.after).toEqual(channelStats(values))
       // Nothing is normalised.
       expect(batchStats?.before).toEqual(batchStats?.after)
-      for (const [n, tile] of byTitle(pictures, 'first batch').entries()) {
-        const { data } = await pictureOf(tile)
+      byTitle(pictures, 'first batch').forEach((tile, n) => {
+        const { data } = pictureOf(tile)
         for (let i = 0; i < 8 * 8; i++) for (let c = 0; c < 3; c++) expect(data[4 * i + c]).toBe(Math.trunc(255 * values[(n * 64 + i) * 3 + c]))
-      }
+      })
     }
   })
 
@@ -189,7 +188,7 @@ describe('the log of a section', () => {
     const untrained = byTitle((await log.details(learner, undefined, [])).pictures, 'varied')
     expect(untrained.length).toBe(8)
     expect(untrained[0].label).toBe(learner.loaders.vocab[learner.loaders.valid.labels[learner.loaders.valid.items[0]]])
-    expect((await pictureOf(untrained[0])).width).toBe(8)
+    expect(pictureOf(untrained[0]).width).toBe(8)
     expect(new Set(untrained.map(({ uri }) => uri)).size).toBeGreaterThan(4)
     await learner.fit(1)
     const trained = byTitle((await log.details(learner, undefined, [])).pictures, 'varied')
@@ -215,7 +214,7 @@ describe('the log of a section', () => {
     expect(mostWrong[0].loss).toBeCloseTo(Math.max(...mostWrong.map(({ loss }) => loss)), 12)
     for (const tile of mostWrong) {
       expect(tile.actual).not.toBe(tile.predicted)
-      expect((await pictureOf(tile)).width).toBe(128)
+      expect(pictureOf(tile).width).toBe(128)
     }
   })
 })

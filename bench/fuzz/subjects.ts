@@ -8,7 +8,7 @@ import { getImageFiles } from '../../src/data/items.ts'
 import { writeSafetensors, readSafetensors, type StoredTensor } from '../../src/nn/safetensors.ts'
 import { urlFiles } from '../../src/platform/browser/files.ts'
 import { fileText } from '../../src/base/utf8.ts'
-import { inflate } from '../../src/platform/node/png.ts'
+import { pngReader } from '../../src/platform/node/png.ts'
 import type { Files, Platform } from '../../src/platform/platform.ts'
 import { readModelFile, writeModelFile } from '../../src/train/model-file.ts'
 import { parseResults } from '../results.ts'
@@ -35,7 +35,7 @@ export async function subjects(): Promise<Readonly<Record<Kind, Subject>>> {
   const images = (kind: string) =>
     cases.filter(({ name }) => name.startsWith(kind)).map(({ file }) => new Uint8Array(Buffer.from(file, 'base64')))
   const decode = (path: string) => async (bytes: Uint8Array) => {
-    const { width, height, data } = await decodeImage(path, bytes, inflate)
+    const { width, height, data } = await decodeImage(path, bytes, pngReader)
     return `${width} ${height} ${digestOf(data)}`
   }
   return {

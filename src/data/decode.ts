@@ -3,11 +3,13 @@ import { decode as decodeJpegBytes } from 'jpeg-js'
 import { DataError, DecodeError } from '../base/errors.ts'
 import { formatBytes } from '../base/format.ts'
 import type { Pixels, ResizePlan } from '../platform/platform.ts'
-import { decodePng, readPngHeader, type Inflate } from './png.ts'
+import { checkPng, readPngHeader, type PngReader } from './png.ts'
 import { resizePixels } from './resize.ts'
 
 /** More than an ordinary photograph has. */
 const MAX_MEGAPIXELS = 100
+/** As libpng, unless told otherwise (PNG_USER_HEIGHT_MAX). pngjs makes objects for every row: of a hundred million they fill the heap. */
+const MAX_SIDE = 1_000_000
 /** From this size on it is asked whether the machine has the memory: 100 megapixels of a JPEG take 3.3 GB. */
 const LARGE_MEGAPIXELS = 20
 /** Memory that jpeg-js takes for each byte that it asks for: its blocks are an array each. */
@@ -19,18 +21,18 @@ const TIMES_ASKED_FOR = 2.5
  * `PILImage.create`, whose decoder (libjpeg) differs by a few levels, most where colours were stored at half size.
  *
  * @param path     named in errors
- * @param inflate  decompresses zlib data, which a PNG holds
+ * @param png      the platform's part in reading a PNG
  * @param resize   fastai's Resize, see data/resize.ts; absent: the whole image
  * @param availableBytes  memory that is free, asked for where an image is large
  * @returns        8-bit RGBA, alpha 255
- * @throws DecodeError  when the bytes are no JPEG or PNG, are cut short or damaged, hold more than 100 megapixels, or are
- *                      too few for the size that their header says
+ * @throws DecodeError  when the bytes are no JPEG or PNG, are cut short or damaged, hold more than 100 megapixels or a million
+ *                      pixels on a side, or are too few for the size that their header says
  * @throws DataError    when there is no memory for it now
  */
 export async function decodeImage(
   path: string,
   bytes: Uint8Array,
-  inflate: Inflate,
+  png: PngReader,
   resize?: ResizePlan,
   availableBytes?: () => number | undefined,
 ): Promise<Pixels> {
@@ -42,7 +44,7 @@ export async function decodeImage(
       fix: 'store a smaller copy, or decode on fewer threads.',
     })
   }
-  const pixels = checkKind(path, bytes) === 'JPEG' ? decodeJpeg(path, bytes, room) : await decodePngFile(path, bytes, inflate, room)
+  const pixels = checkKind(path, bytes) === 'JPEG' ? decodeJpeg(path, bytes, room) : await decodePng(path, bytes, png, room)
   return resize === undefined ? pixels : resizePixels(pixels, resize)
 }
 
@@ -97,14 +99,23 @@ function checkSize(path: string, width: number, height: number): void {
       fix: 'store a smaller copy.',
     })
   }
+  if (Math.max(width, height) > MAX_SIDE) {
+    throw new DecodeError(path, `an image of ${width} × ${height} is too long`, { expected: `at most ${MAX_SIDE} pixels on a side` })
+  }
 }
 
-async function decodePngFile(path: string, bytes: Uint8Array, inflate: Inflate, room: Room): Promise<Pixels> {
+/** Memory that reading a PNG in Node takes, as measured, in bytes of its pixels and of its rows. */
+const TIMES_PIXELS = 2
+const TIMES_ROWS = 6
+
+async function decodePng(path: string, bytes: Uint8Array, png: PngReader, room: Room): Promise<Pixels> {
   try {
     const { width, height, channels, depth } = readPngHeader(bytes)
     checkSize(path, width, height)
-    room(width, height, width * height * (4 + (channels * depth) / 8))
-    return await decodePng(bytes, inflate)
+    room(width, height, width * height * (TIMES_PIXELS * 4 + (TIMES_ROWS * channels * depth) / 8))
+    const pixels = await png.decode(await checkPng(bytes, png.inflate))
+    for (let i = 3; i < pixels.data.length; i += 4) pixels.data[i] = 255
+    return pixels
   } catch (error) {
     throw error instanceof DataError ? error : damaged(path, 'PNG', bytes, error)
   }

@@ -1,5 +1,6 @@
 /**
- * PNG bytes to 8-bit RGB. The same reader in Node and in a page: only decompression is the platform's.
+ * The check of a PNG before a decoder gets it. Decoders make up rows that are missing: pngjs takes them from memory that is
+ * not zeroed, browsers leave them empty.
  *
  * Source: W3C Portable Network Graphics (PNG) Specification, third edition.
  */
@@ -7,6 +8,26 @@ import type { Pixels } from '../platform/platform.ts'
 
 /** The first `byteCount` bytes of zlib data, or all of them where there are fewer. Throws where the data is damaged. */
 export type Inflate = (data: Uint8Array, byteCount: number) => Uint8Array | Promise<Uint8Array>
+
+/** A platform's part in reading a PNG. */
+export interface PngReader {
+  readonly inflate: Inflate
+  /** The pixels as 8-bit RGBA. */
+  decode(png: CheckedPng): Pixels | Promise<Pixels>
+}
+
+/** A PNG that holds all rows of the size that its header says. */
+export interface CheckedPng {
+  /**
+   * The file's critical chunks. Decoders paint the pixels of a colour declared transparent (tRNS) black, where dropping the
+   * alpha channel has to leave them as they are, and browsers turn what a chunk says is turned.
+   */
+  readonly file: Uint8Array
+  /** Length of the chunks before the image data. */
+  readonly headBytes: number
+  /** Inflated image data: each row a byte for its filter, then its samples. */
+  readonly rows: Uint8Array
+}
 
 /** Bytes of the signature, and of the header chunk with its length, type and checksum. */
 const SIGNATURE_BYTES = 8
@@ -24,6 +45,10 @@ const COLOUR_TYPES: ReadonlyMap<number, { readonly channels: number; readonly de
   [6, { channels: 4, depths: [8, 16] }],
 ])
 const PALETTE = 3
+/** Source: PNG specification, table 13. */
+const LAST_FILTER = 4
+/** Source: PNG specification, section 11.2. */
+const CRITICAL: ReadonlySet<string> = new Set(['IHDR', 'PLTE', 'IDAT', 'IEND'])
 
 /** First column and row of each pass of an interlaced image, and the steps to the next. Source: PNG, figure 9 (Adam7). */
 const PASSES = [[0, 0, 8, 8], [4, 0, 8, 8], [0, 4, 4, 8], [2, 0, 4, 4], [0, 2, 2, 4], [1, 0, 2, 2], [0, 1, 1, 2]] as const
@@ -52,59 +77,57 @@ export function readPngHeader(bytes: Uint8Array): PngHeader {
   }
 }
 
-/**
- * The pixels, colours as they are stored: an alpha channel and a colour declared transparent are left out, of 16 bits
- * the upper 8 are kept, as Pillow does. Bytes behind the end are ignored.
- *
- * @throws Error  when the file is damaged, or has fewer rows than its header says: nothing is filled in
- */
-export async function decodePng(bytes: Uint8Array, inflate: Inflate): Promise<Pixels> {
+/** A file as a decoder may have it; bytes behind its end are ignored. @throws Error  when it is damaged or has too few rows */
+export async function checkPng(bytes: Uint8Array, inflate: Inflate): Promise<CheckedPng> {
   const header = readPngHeader(bytes)
-  const { data, palette } = readChunks(bytes)
-  if (header.colourType === PALETTE && !palette) throw new Error('it has no palette')
-  const passes = (header.interlaced ? PASSES : WHOLE).map((pass) => passOf(header, pass)).filter(({ width, height }) => width * height > 0)
-  const needed = passes.reduce((sum, { rowBytes, height }) => sum + (1 + rowBytes) * height, 0)
+  const { file, headBytes, data, types } = readChunks(bytes)
+  if (header.colourType === PALETTE && !types.has('PLTE')) throw new Error('it has no palette')
+  const passes = (header.interlaced ? PASSES : WHOLE).map((pass) => sizeOf(header, pass)).filter(({ columns, rows }) => columns * rows > 0)
+  const needed = passes.reduce((sum, { rowBytes, rows }) => sum + rowBytes * rows, 0)
   // Before memory is taken for what the header promises.
   if (data.length * MOST_BYTES_OF_ONE < needed) throw new Error(tooFew(data.length * MOST_BYTES_OF_ONE, needed))
   const rows = await inflate(data, needed)
   if (rows.length < needed) throw new Error(tooFew(rows.length, needed))
-  const pixels = new Uint8Array(header.width * header.height * 4)
   let at = 0
   for (const pass of passes) {
-    unfilter(rows, at, pass, Math.max(1, (header.channels * header.depth) >> 3))
-    spread(rows, at, pass, header, palette, pixels)
-    at += (1 + pass.rowBytes) * pass.height
+    for (const end = at + pass.rowBytes * pass.rows; at < end; at += pass.rowBytes) {
+      if (rows[at] > LAST_FILTER) throw new Error(`there is no filter ${rows[at]}`)
+    }
   }
-  return { width: header.width, height: header.height, data: pixels }
+  return { file, headBytes, rows }
 }
 
 function tooFew(there: number, needed: number): string {
   return `rows are missing: ${there} bytes of pixels at most, where its size needs ${needed}`
 }
 
-/** The image data of all its chunks in a row, and the palette, three bytes a colour. */
-function readChunks(bytes: Uint8Array): { readonly data: Uint8Array; readonly palette: Uint8Array | undefined } {
+/** The critical chunks, and the image data of all of them in a row. */
+function readChunks(bytes: Uint8Array) {
   const view = viewOf(bytes)
-  const parts: Uint8Array[] = []
-  let palette: Uint8Array | undefined
+  const kept = [bytes.subarray(0, SIGNATURE_BYTES)]
+  let headBytes = SIGNATURE_BYTES
+  const data: Uint8Array[] = []
+  const types = new Set<string>()
   // A chunk is its length, its type, so many bytes and a checksum over type and bytes.
-  for (let at = SIGNATURE_BYTES; ;) {
+  for (let at = SIGNATURE_BYTES; !types.has('IEND');) {
     if (at + 12 > bytes.length) throw new Error('it has no end')
-    const length = view.getUint32(at)
     const type = typeAt(bytes, at)
-    const end = at + 12 + length
+    const end = at + 12 + view.getUint32(at)
     if (end > bytes.length) throw new Error(`its ${type} chunk reaches beyond its end`)
-    // A capital first letter marks what a reader must understand.
-    const critical = type < 'a'
-    if (critical && crc32(bytes.subarray(at + 4, end - 4)) !== view.getUint32(end - 4)) throw new Error(`the checksum of its ${type} chunk is wrong`)
-    const content = bytes.subarray(at + 8, end - 4)
+    const chunk = bytes.subarray(at, end)
     at = end
-    if (type === 'IEND') break
-    if (type === 'IDAT') parts.push(content)
-    else if (type === 'PLTE') palette = content
-    else if (critical && type !== 'IHDR') throw new Error(`there is no ${type} chunk in a PNG`)
+    // A capital first letter marks what a reader must understand.
+    if (type >= 'a') continue
+    if (crc32(chunk.subarray(4, -4)) !== view.getUint32(end - 4)) throw new Error(`the checksum of its ${type} chunk is wrong`)
+    if (!CRITICAL.has(type)) throw new Error(`there is no ${type} chunk in a PNG`)
+    if (type === 'IDAT') data.push(chunk.subarray(8, -4))
+    // The decoders differ in which one counts, and with it the size would not be the one that was checked.
+    else if (types.has(type)) throw new Error(`it has two ${type} chunks`)
+    else if (data.length === 0) headBytes += chunk.length
+    types.add(type)
+    kept.push(chunk)
   }
-  return { data: joined(parts), palette }
+  return { file: joined(kept), headBytes, data: joined(data), types }
 }
 
 function joined(parts: readonly Uint8Array[]): Uint8Array {
@@ -118,85 +141,10 @@ function joined(parts: readonly Uint8Array[]): Uint8Array {
   return whole
 }
 
-/** The pixels of one pass, and where they lie in the image. */
-interface Pass {
-  readonly x: number
-  readonly y: number
-  readonly stepX: number
-  readonly stepY: number
-  readonly width: number
-  readonly height: number
-  /** Without the byte that names its filter. */
-  readonly rowBytes: number
-}
-
-function passOf({ width, height, channels, depth }: PngHeader, [x, y, stepX, stepY]: readonly [number, number, number, number]): Pass {
+/** Pixels of a pass in each direction, and bytes of a row of it, with the one that names its filter. */
+function sizeOf({ width, height, channels, depth }: PngHeader, [x, y, stepX, stepY]: readonly [number, number, number, number]) {
   const columns = Math.max(0, Math.ceil((width - x) / stepX))
-  return {
-    x, y, stepX, stepY, width: columns, height: Math.max(0, Math.ceil((height - y) / stepY)),
-    rowBytes: Math.ceil((columns * channels * depth) / 8),
-  }
-}
-
-/** Takes the filters of a pass back, in place: each byte was stored as its difference to what those around it predict. */
-function unfilter(rows: Uint8Array, start: number, { rowBytes, height }: Pass, pixelBytes: number): void {
-  const stride = 1 + rowBytes
-  for (let y = 0, row = start; y < height; y++, row += stride) {
-    const filter = rows[row]
-    if (filter > 4) throw new Error(`there is no filter ${filter}`)
-    if (filter === 0) continue
-    const first = row + 1
-    const end = row + stride
-    for (let at = first; at < end; at++) {
-      const left = at - pixelBytes >= first ? rows[at - pixelBytes] : 0
-      const up = y > 0 ? rows[at - stride] : 0
-      if (filter === 1) rows[at] += left
-      else if (filter === 2) rows[at] += up
-      else if (filter === 3) rows[at] += (left + up) >> 1
-      else rows[at] += paeth(left, up, at - pixelBytes >= first && y > 0 ? rows[at - stride - pixelBytes] : 0)
-    }
-  }
-}
-
-/** Whichever of the three is nearest to left + up − corner. Source: PNG specification, filter type 4. */
-function paeth(left: number, up: number, corner: number): number {
-  const toLeft = Math.abs(up - corner)
-  const toUp = Math.abs(left - corner)
-  const toCorner = Math.abs(left + up - 2 * corner)
-  if (toLeft <= toUp && toLeft <= toCorner) return left
-  return toUp <= toCorner ? up : corner
-}
-
-/** Puts the samples of a pass where their pixels are, as 8-bit RGB. */
-function spread(
-  rows: Uint8Array, start: number, pass: Pass, { width, depth, channels, colourType }: PngHeader,
-  palette: Uint8Array | undefined, pixels: Uint8Array,
-): void {
-  const sampleBytes = depth === 16 ? 2 : 1
-  // Of less than a byte several lie in one, the first in the upper bits, spread over 0 … 255 where they are a grey.
-  const perByte = depth < 8 ? 8 / depth : 1
-  const mask = 2 ** Math.min(8, depth) - 1
-  const scale = colourType === PALETTE ? 1 : 255 / mask
-  for (let y = 0; y < pass.height; y++) {
-    const row = start + y * (1 + pass.rowBytes) + 1
-    let out = ((pass.y + y * pass.stepY) * width + pass.x) * 4
-    for (let x = 0; x < pass.width; x++, out += pass.stepX * 4) {
-      if (colourType === 2 || colourType === 6) {
-        const at = row + x * channels * sampleBytes
-        pixels[out] = rows[at]
-        pixels[out + 1] = rows[at + sampleBytes]
-        pixels[out + 2] = rows[at + 2 * sampleBytes]
-      } else {
-        const sample = perByte === 1
-          ? rows[row + x * channels * sampleBytes]
-          : ((rows[row + Math.floor(x / perByte)] >> (8 - depth * (1 + (x % perByte)))) & mask) * scale
-        const coloured = colourType === PALETTE && palette !== undefined
-        if (coloured && 3 * sample + 2 >= palette.length) throw new Error(`colour ${sample} is not in its palette`)
-        for (let c = 0; c < 3; c++) pixels[out + c] = coloured ? palette[3 * sample + c] : sample
-      }
-      pixels[out + 3] = 255
-    }
-  }
+  return { columns, rows: Math.max(0, Math.ceil((height - y) / stepY)), rowBytes: 1 + Math.ceil((columns * channels * depth) / 8) }
 }
 
 /** Remainders of every byte. Source: PNG specification, annex D, "Sample CRC implementation". */

@@ -2,8 +2,7 @@ import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { DataError, DecodeError } from '../../src/base/errors.ts'
 import { decodeImage, imageKind } from '../../src/data/decode.ts'
-import { decodePng } from '../../src/data/png.ts'
-import { encodePng, inflate } from '../../src/platform/node/png.ts'
+import { decodePng, encodePng, pngReader } from '../../src/platform/node/png.ts'
 import type { Pixels } from '../../src/platform/platform.ts'
 import { pngFile } from '../helpers/png-file.ts'
 
@@ -20,7 +19,7 @@ const fileOf = (name: string): Uint8Array => {
   if (found === undefined) throw new Error(`decode.json has no '${name}'; run test/golden/make_decode.py`)
   return bytesOf(found.file)
 }
-const decode = (bytes: Uint8Array, path = 'train/x.JPEG'): Promise<Pixels> => decodeImage(path, bytes, inflate)
+const decode = (bytes: Uint8Array, path = 'train/x.JPEG'): Promise<Pixels> => decodeImage(path, bytes, pngReader)
 
 /** The message, of a DataError only. */
 async function refusal(bytes: Uint8Array): Promise<string> {
@@ -71,7 +70,7 @@ describe('the pixels are those of Pillow', () => {
 
   test('the resize follows', async () => {
     const resize = { width: 10, height: 10, method: 'crop', position: [0.5, 0.5] } as const
-    const pixels = await decodeImage('x', fileOf('png rgb'), inflate, resize)
+    const pixels = await decodeImage('x', fileOf('png rgb'), pngReader, resize)
     expect([pixels.width, pixels.height, pixels.data.length]).toEqual([10, 10, 400])
   })
 
@@ -162,6 +161,20 @@ describe('what cannot be read is refused', () => {
     new DataView(png.buffer).setUint32(16, 0)
     expect(await refusal(png)).toContain('without pixels (0 × 23)')
   })
+
+  test('a PNG of more than a million rows, each of which takes memory of its own', async () => {
+    const file = pngFile({ width: 1, height: 1_000_001, depth: 8, colourType: 0, rows: new Uint8Array(2_000_002) })
+    expect(await refusal(file)).toBe('train/x.JPEG: an image of 1 × 1000001 is too long\n  expected at most 1000000 pixels on a side')
+  })
+
+  test('a PNG with two headers or palettes: decoders differ in which one counts', async () => {
+    const file = fileOf('png rgb')
+    const header = file.subarray(8, 33)
+    expect(await refusal(Uint8Array.from([...file.subarray(0, 33), ...header, ...file.subarray(33)]))).toContain('it has two IHDR chunks')
+    const coloured = pngFile({ width: 1, height: 1, depth: 8, colourType: 3, palette: Uint8Array.of(1, 2, 3), rows: new Uint8Array(2) })
+    const palette = coloured.subarray(33, 48)
+    expect(await refusal(Uint8Array.from([...coloured.subarray(0, 48), ...palette, ...coloured.subarray(48)]))).toContain('it has two PLTE chunks')
+  })
 })
 
 describe('a PNG with fewer rows than its header says is refused: nothing is made up', () => {
@@ -196,6 +209,13 @@ describe('a PNG with fewer rows than its header says is refused: nothing is made
     const parts = { width: 4, height: 4, depth: 8, colourType: 0 } as const
     const few = await decode(pngFile({ ...parts, rows: new Uint8Array(100).fill(0, 0, 20) }))
     expect(few.data.length).toBe(64)
+    const kinds = [{ interlaced: false, bytes: 300 * 901 }, { interlaced: true, bytes: 79, width: 8, height: 8, colourType: 0 }] as const
+    for (const { bytes, ...kind } of kinds) {
+      const rows = Uint8Array.from({ length: bytes + 1000 }, (_, i) => (kind.interlaced || i % 901 === 0 ? i % 2 : (i * i) % 251))
+      const large = { width: 300, height: 300, depth: 8, colourType: 2, ...kind }
+      const exact = await decode(pngFile({ ...large, rows: rows.subarray(0, bytes) }))
+      expect(await decode(pngFile({ ...large, rows }))).toEqual(exact)
+    }
     expect(await refusal(pngFile({ ...parts, rows: new Uint8Array(2 ** 20) }))).toContain('a damaged PNG')
   })
 })
@@ -245,15 +265,15 @@ test('a large image is decoded only where there is memory for it; the reason may
     return bytes
   }
   const file = pngFile({ width: 5000, height: 5000, depth: 8, colourType: 0, rows: new Uint8Array(5000 * 5001) })
-  const error: unknown = await decodeImage('a.png', file, inflate, undefined, free(1e8)).catch((thrown: unknown) => thrown)
+  const error: unknown = await decodeImage('a.png', file, pngReader, undefined, free(1e8)).catch((thrown: unknown) => thrown)
   expect(error).toBeInstanceOf(DataError)
   expect(error).not.toBeInstanceOf(DecodeError)
   expect(String(error)).toBe(`DataError: a.png: there is no memory to decode an image of 5000 × 5000
-  needed  119 MiB
+  needed  334 MiB
   free    95.4 MiB
   Fix: store a smaller copy, or decode on fewer threads.`)
-  expect((await decodeImage('a.png', file, inflate, undefined, free(1e9))).width).toBe(5000)
-  expect((await decodeImage('a.jpg', fileOf('jpeg 444'), inflate, undefined, free(0))).width).toBe(29)
+  expect((await decodeImage('a.png', file, pngReader, undefined, free(1e9))).width).toBe(5000)
+  expect((await decodeImage('a.jpg', fileOf('jpeg 444'), pngReader, undefined, free(0))).width).toBe(29)
   expect(asked).toEqual(['100000000', '1000000000'])
 })
 
@@ -265,7 +285,7 @@ function frameOf(file: Uint8Array): number {
 }
 
 test('a picture survives being written as PNG', async () => {
-  const data = Uint8Array.from({ length: 5 * 3 * 4 }, (_, i) => (i % 4 === 3 ? 255 : (i * 37) % 256))
-  const back = await decodePng(await encodePng({ width: 5, height: 3, data }), inflate)
+  const data = Uint8Array.from({ length: 5 * 3 * 4 }, (_, i) => (i * 37) % 256)
+  const back = decodePng(await encodePng({ width: 5, height: 3, data }))
   expect(back).toEqual({ width: 5, height: 3, data })
 })

@@ -42,7 +42,7 @@ describe('sampleData', () => {
       expect([...train].filter((i) => parentLabel(items[i]) === name).length).toBe(5)
       expect([...valid].filter((i) => parentLabel(items[i]) === name).length).toBe(1)
     }
-    const pictures = await Promise.all(items.map((item) => decodeImage(item, readFileSync(item), noPng)))
+    const pictures = await Promise.all(items.map((item) => decodeImage(item, readFileSync(item), { inflate: noPng, decode: noPng })))
     const sizes = new Set(pictures.map(({ width, height }) => `${width}×${height}`))
     expect(sizes.size).toBeGreaterThan(50)
     expect(pictures.some(({ width, height }) => width > 1.3 * height)).toBe(true)

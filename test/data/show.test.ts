@@ -3,8 +3,7 @@ import { augTransforms } from '../../src/data/augment/transforms.ts'
 import { normalize } from '../../src/data/augment/normalize.ts'
 import { batchPictures, contactSheet, showBatch, toPicture, type LabelledPicture } from '../../src/data/show.ts'
 import type { Pixels } from '../../src/platform/platform.ts'
-import { encodePng } from '../../src/platform/node/png.ts'
-import { readPng } from '../helpers/read-png.ts'
+import { decodePng, encodePng } from '../../src/platform/node/png.ts'
 import { fakePlatform } from '../helpers/fake-platform.ts'
 import { openTestGpu } from '../helpers/gpu.ts'
 import { memoryFiles } from '../helpers/memory-files.ts'
@@ -69,9 +68,9 @@ describe('showBatch', () => {
     const tiles: LabelledPicture[] = [...items].slice(0, 4).map((item) => ({ picture: stripes(paths[item], SIZE), label: paths[item].split('/')[1] }))
     expect(new Set(tiles.map(({ label }) => label)).size).toBe(3)
     // As many as a batch holds, though nine were asked for.
-    expectPicture(await readPng(await files.read('valid.png')), contactSheet(tiles))
+    expectPicture(decodePng(await files.read('valid.png')), contactSheet(tiles))
     await showBatch(loaders.valid, 'two.png', { count: 2 })
-    expectPicture(await readPng(await files.read('two.png')), contactSheet(tiles.slice(0, 2)))
+    expectPicture(decodePng(await files.read('two.png')), contactSheet(tiles.slice(0, 2)))
   })
 
   test('shows the first training batch of an epoch, or one picture again and again', async () => {

@@ -2,8 +2,7 @@ import { expect, test } from 'vitest'
 import { normalize } from '../../src/data/augment/normalize.ts'
 import { augTransforms } from '../../src/data/augment/transforms.ts'
 import { contactSheet } from '../../src/data/show.ts'
-import { encodePng } from '../../src/platform/node/png.ts'
-import { readPng } from '../helpers/read-png.ts'
+import { decodePng, encodePng } from '../../src/platform/node/png.ts'
 import { Learner } from '../../src/train/learner.ts'
 import { argmax } from '../../src/train/metrics.ts'
 import { resultPictures, showResults } from '../../src/train/show-results.ts'
@@ -57,7 +56,7 @@ test('validation pictures, unchanged, above their label and what the learner pre
 test('is written as a PNG', async () => {
   const { learner, files } = await tinyLearner()
   await showResults(learner, 'results.png', { count: 5 })
-  expect(await readPng(await files.read('results.png'))).toEqual(contactSheet(await resultPictures(learner, { count: 5 })))
+  expect(decodePng(await files.read('results.png'))).toEqual(contactSheet(await resultPictures(learner, { count: 5 })))
 })
 
 test('an output beyond the vocabulary has a number, and a batch is all that is shown', async () => {

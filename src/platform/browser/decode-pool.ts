@@ -3,7 +3,7 @@ import { decodeImage } from '../../data/decode.ts'
 import { checkThreads, defaultThreads, inPlaceDecodePool, ThreadedDecodePool } from '../decode-pool.ts'
 import type { DecodeJob, DecodeReply, StartThread } from '../decode-pool.ts'
 import type { DecodePool, Files, Pixels } from '../platform.ts'
-import { inflate } from './png.ts'
+import { pngReader } from './png.ts'
 
 /** Decodes images on Web Workers, which get the bytes with the request: only the page can reach every kind of file. */
 export function browserDecodePool(files: Files, threads = defaultThreads(navigator.hardwareConcurrency)): DecodePool {
@@ -22,7 +22,7 @@ export function browserDecodePool(files: Files, threads = defaultThreads(navigat
 /** Decodes the bytes that came with a job. */
 export async function decodeBytes({ path, bytes, resize }: DecodeJob): Promise<Pixels> {
   if (bytes === undefined) throw new DataError(path, 'arrived without its bytes')
-  return decodeImage(path, bytes, inflate, resize)
+  return decodeImage(path, bytes, pngReader, resize)
 }
 
 const startWorker: StartThread = ({ reply, ended }) => {

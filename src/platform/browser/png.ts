@@ -1,3 +1,4 @@
+import type { PngReader } from '../../data/png.ts'
 import type { Pixels } from '../platform.ts'
 
 /** PNG file bytes of an 8-bit RGBA picture, by the browser's own encoder. */
@@ -7,8 +8,23 @@ export async function encodePng({ width, height, data }: Pixels): Promise<Uint8A
   return new Uint8Array(await (await canvas.convertToBlob({ type: 'image/png' })).arrayBuffer())
 }
 
-/** The first bytes of zlib data. See data/png.ts. */
-export async function inflate(data: Uint8Array, byteCount: number): Promise<Uint8Array> {
+/**
+ * The pixels of a PNG as 8-bit RGBA, by the browser's own decoder, colour profiles ignored: those of Node, but for
+ * images with an alpha channel. A canvas stores colours multiplied by their alpha, so there they are rounded, and lost
+ * where nothing is opaque.
+ */
+async function decodePng(bytes: Uint8Array): Promise<Pixels> {
+  const blob = new Blob([new Uint8Array(bytes)], { type: 'image/png' })
+  const bitmap = await createImageBitmap(blob, { colorSpaceConversion: 'none', premultiplyAlpha: 'none' })
+  const { width, height } = bitmap
+  const drawing = context(new OffscreenCanvas(width, height))
+  drawing.drawImage(bitmap, 0, 0)
+  bitmap.close()
+  return { width, height, data: new Uint8Array(drawing.getImageData(0, 0, width, height).data.buffer) }
+}
+
+/** See data/png.ts. */
+async function inflate(data: Uint8Array, byteCount: number): Promise<Uint8Array> {
   const reader = new Blob([new Uint8Array(data)]).stream().pipeThrough(new DecompressionStream('deflate')).getReader()
   const bytes = new Uint8Array(byteCount)
   let length = 0
@@ -21,6 +37,8 @@ export async function inflate(data: Uint8Array, byteCount: number): Promise<Uint
   await reader.cancel()
   return bytes.subarray(0, length)
 }
+
+export const pngReader: PngReader = { inflate, decode: ({ file }) => decodePng(file) }
 
 function context(canvas: OffscreenCanvas): OffscreenCanvasRenderingContext2D {
   const drawing = canvas.getContext('2d', { willReadFrequently: true })

@@ -6,7 +6,7 @@ import { checkThreads, defaultThreads, inPlaceDecodePool, ThreadedDecodePool } f
 import type { DecodeReply, StartThread } from '../decode-pool.ts'
 import type { DecodePool, DecodeRequest, Pixels } from '../platform.ts'
 import { fileError } from './files.ts'
-import { inflate } from './png.ts'
+import { pngReader } from './png.ts'
 
 /** Decodes image files on worker threads; threads = 0 decodes in place, the only way when run from the sources. */
 export function nodeDecodePool(threads = defaultThreads(availableParallelism())): DecodePool {
@@ -22,7 +22,7 @@ export function decodeFile({ path, resize }: DecodeRequest): Promise<Pixels> {
   } catch (error) {
     return Promise.reject(fileError(path, error))
   }
-  return decodeImage(path, bytes, inflate, resize, () => process.availableMemory())
+  return decodeImage(path, bytes, pngReader, resize, () => process.availableMemory())
 }
 
 const startWorker: StartThread = ({ reply, ended }) => {
