@@ -70,7 +70,7 @@ export async function killAndResume({ count, folder, seed = 0, log = () => {} }:
 
 /** Runs the lesson, to its end or until it is killed. @returns whether it came to its end */
 async function attempt(args: readonly string[], killMs = Infinity): Promise<boolean> {
-  // What is built, from the sources and from what is built alike.
+  // The built command, whether this file runs from the sources or from the build.
   const root = fileURLToPath(new URL(import.meta.url.includes('/dist/') ? '../..' : '..', import.meta.url))
   const child = spawn(process.execPath, [join(root, 'dist', 'bench', 'imagenette.js'), ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
   let said = ''

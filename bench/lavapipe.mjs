@@ -61,7 +61,7 @@ export function installLavapipe(reason, mayInstall, refusal) {
     }
     step('installing it', () => install(found, folder, asRoot))
   } finally {
-    // What apt wrote there as root goes as root.
+    // apt wrote these files as root, so root removes them.
     run(...command(asRoot, 'rm', ['-rf', folder]))
     rmSync(folder, { recursive: true, force: true })
   }
@@ -113,7 +113,7 @@ function lookUp(system, folder) {
   return { version, backports, ownBackports, log, release: backports ? ['-t', name] : [], sources: addresses(sources, backports ? name : undefined) }
 }
 
-/** `http://deb.debian.org/debian bookworm-backports`, of each source, or those with one suite. */
+/** Address and suite of each source, as `ADDRESS bookworm-backports`; only those of one suite where there are any. */
 function addresses(sources, only) {
   const all = stanzas(sources).flatMap(({ URIs, Suites }) => Suites.map((suite) => ({ suite, text: `${URIs.join(' ')} ${suite}` })))
   const some = all.filter(({ suite }) => suite === only)

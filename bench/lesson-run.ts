@@ -76,7 +76,7 @@ export class LessonRun {
     }
     if (!options.resume) {
       await folder.write(OPTIONS_FILE, `${JSON.stringify(options, null, 2)}\n`)
-      // Of an earlier run, which is not the one to be continued any more.
+      // Files of an earlier run here: the new run is the one that can be continued.
       await folder.remove([...SECTIONS.map(checkpointOf), RESULTS_FILE])
     }
     return new LessonRun(gpu, options, folder, wanted, before)

@@ -113,7 +113,7 @@ async function main(argv: readonly string[]): Promise<void> {
   const gpu = await openGpu()
   const { log, files, decoder } = gpu.platform
   log(`${gpu.name}${gpu.software ? ': a software adapter' : ''}`)
-  // What can fail before hours of training is done before them.
+  // Everything that can fail early is done before hours of training.
   const folder = await RunFolder.open(typed.resume ?? given.out, log)
   const runs = resume ? await runsBefore(folder) : []
   const write = async (data?: string): Promise<void> => {
@@ -125,7 +125,7 @@ async function main(argv: readonly string[]): Promise<void> {
   }
   if (!resume) {
     await folder.write(OPTIONS_FILE, `${JSON.stringify(given, null, 2)}\n`)
-    // Of an earlier run, which is not the one to be continued any more.
+    // Files of an earlier run here: the new run is the one that can be continued.
     await folder.remove(recipe.seeds.flatMap(checkpointsOf))
     await write()
     if (folder.unwritten.length > 0) throw new DataError(folder.unwritten.join(', '), 'cannot be written', { fix: 'name another file or folder' })

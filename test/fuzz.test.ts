@@ -5,7 +5,7 @@ import { KINDS, subjects } from '../bench/fuzz/subjects.ts'
 import { DataError } from '../src/base/errors.ts'
 
 const all = await subjects()
-/** Of each kind; `npm run fuzz` has ten thousand in all, of which these are the first. */
+/** Files of each kind: the first of the ten thousand that `npm run fuzz` reads. */
 const COUNT = 40
 
 describe.each(KINDS)('%s', (kind) => {

@@ -40,7 +40,7 @@ export const bytesMutation: Mutation = (bytes, random) => {
   return changed
 }
 
-/** As a text is changed: a piece taken out, put in or repeated, a number replaced; else as bytes. */
+/** Mutates a file as text: removes, inserts or repeats a piece, or replaces a number; otherwise mutates its bytes. */
 export const textMutation: Mutation = (bytes, random) => {
   if (random.bernoulli(0.3)) return bytesMutation(bytes, random)
   let text = Buffer.from(bytes).toString('utf8')

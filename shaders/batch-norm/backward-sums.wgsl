@@ -19,7 +19,7 @@
 @group(0) @binding(4) var<storage, read_write> sums: array<vec4f>;
 @group(0) @binding(5) var<storage, read_write> products: array<vec4f>;
 
-// Those of the column of a thread.
+// The values of a thread's column.
 var<private> mean: vec4f;
 var<private> scale: vec4f;
 var<private> offset: vec4f;

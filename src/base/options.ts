@@ -2,11 +2,11 @@ import { OptionError } from './errors.ts'
 
 /** A kind of argument or option, for callers whose types nobody has checked. */
 export interface Kind {
-  /** What a value is expected to be, as the end of the sentence "expected …". */
+  /** Description of the accepted values, as the end of the sentence "expected …". */
   readonly expected: string
-  /** Of a list. */
+  /** True where the option is a list of such values. */
   readonly items?: Kind
-  /** What to do about a value of another kind, where more can be said than of any. */
+  /** Advice about a value of another kind, where there is more to say than the expected one. */
   readonly fix?: string
   is(value: unknown): boolean
 }
@@ -76,7 +76,7 @@ export function checkArgument(where: string, name: string, value: unknown, kind:
   })
 }
 
-/** What was forgotten, where that is plain; for the value itself, or one in a list. */
+/** The likely slip behind a wrong value, such as a factory that was not called; of the value itself or of one in a list. */
 function fixFor(value: unknown, listed = false): string | undefined {
   if (value instanceof Promise) return 'await it'
   if (typeof value === 'function' && value.name !== '') return `call it: ${value.name}()`

@@ -222,7 +222,7 @@ interface JpegFrame {
   readonly adobeTransform: number | undefined
 }
 
-/** What the segments say: those before the first scan about colours, all of them about frame and scans. */
+/** Facts that a JPEG's segments state: colours from those before the first scan, frame and scans from all. */
 function readSegments(bytes: Uint8Array): { readonly frame: JpegFrame | undefined; readonly scans: number } {
   let jfif = false
   let adobeTransform: number | undefined

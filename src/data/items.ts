@@ -99,7 +99,7 @@ interface Visited {
 interface Walk {
   readonly platform: Platform
   readonly recurse: boolean
-  /** By what tells a folder from all others. */
+  /** Folders by their identity (`identify`). */
   readonly visited: Map<string, Visited>
   readonly found: string[]
   /** Links to folders that are still to be visited. */

@@ -5,7 +5,7 @@ import type { Platform } from '../platform/platform.ts'
 /** A file that cannot be decoded. */
 export interface BadImage {
   readonly path: string
-  /** What is wrong with it. */
+  /** Reason, as in the error message. */
   readonly reason: string
 }
 

@@ -51,9 +51,9 @@ export interface FileEntry {
   readonly link?: true
 }
 
-/** What can be told of a file without reading all of it. */
+/** Facts about a file that need no reading of all of it. */
 export interface FileGlance {
-  /** As of `identify`. */
+  /** Identity of the file, as `identify` gives it. */
   readonly id: string
   readonly sizeBytes: number
   /** Its first bytes, as many as were asked for or are there. */

@@ -21,7 +21,7 @@ export interface OpDefinition<I extends Inputs, Options, Plan> {
   readonly name: string
   /** Inputs, from the first on, that cannot be left out. Default 1 */
   readonly required?: number
-  /** What its options may be. Default: `plan` checks them */
+  /** Kinds of the operation's options. Default: `plan` checks them */
   readonly options?: Kinds<Options>
   /** Its kernels look through the gradients that they write to parameters, see overflow.ts. Default false: the optimizer does. */
   readonly noticesOverflow?: boolean

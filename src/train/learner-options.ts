@@ -66,7 +66,7 @@ export type FineTuneOptions = FitOneCycleOptions & {
   readonly lrMult?: number
 }
 
-/** What a metric may be: `topKAccuracy` makes one, and would be asked for another as if it were one. */
+/** Accepted metrics. `topKAccuracy` is not one: it makes one. */
 const METRIC: Kind = {
   expected: 'a metric, such as accuracy or topKAccuracy(5)',
   is: (value) => typeof value === 'function' && value !== topKAccuracy,

@@ -40,7 +40,7 @@ import { tuneKernels } from './tuning.ts'
 
 /** Options of a fit that only other methods of the learner give it. */
 interface InnerFitOptions extends FitOptions {
-  /** As the method of that name does, once everything was checked. */
+  /** The part of the method of that name that follows its checks. */
   readonly freezeTo?: number
 }
 

@@ -21,7 +21,7 @@ export async function openTestGpu({ poison = true, ...options }: TestGpuOptions 
   return gpu
 }
 
-/** What the tuner has to say before a fit, on a GPU, is no stray output; tests of it look at their own platform's log. */
+/** Silences the tuner's lines before a fit on a GPU, which are no stray output; tests of the tuner read their own platform's log. */
 const quietPlatform: Platform = { ...nodePlatform, log: () => {}, status: undefined }
 
 /** Bytes that are NaN as f32 and as f16, and the largest u32. */

@@ -43,7 +43,7 @@ type Tile = readonly [number, number, number, number, number]
 
 /** TILE_M, TILE_N, TILE_K of a workgroup, THREAD_M, THREAD_N of a thread. */
 const TILES: readonly Tile[] = [[64, 64, 16, 8, 8], [32, 32, 16, 4, 4], [128, 128, 16, 8, 8], [64, 64, 16, 4, 4], [128, 32, 16, 8, 4], [32, 128, 16, 4, 8]]
-/** Those of the rule, which takes the first that suits. */
+/** Tiles that the rule chooses from: it takes the first that suits. */
 const TILES_BY_RULE: readonly Tile[] = [TILES[0], TILES[4], TILES[1]]
 
 /**

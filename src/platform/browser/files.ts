@@ -65,7 +65,7 @@ export function urlFiles(base: string | URL): Files {
 
 const MANIFEST = 'manifest.json'
 
-/** What is in each folder, by name. The host of an absolute address counts as a folder. */
+/** Entries of each folder, by name. The host of an absolute address counts as a folder. */
 type Listing = ReadonlyMap<string, ReadonlyMap<string, FileEntry>>
 
 function partsOf(path: string): string[] {
@@ -112,7 +112,7 @@ function parsed(text: string): unknown {
   }
 }
 
-/** What is wrong with an entry, or nothing. */
+/** Reason why an entry is refused; `undefined` for a good one. */
 function complaintAbout(path: string): string | undefined {
   if (path.includes('\\')) return 'an entry holds a backslash; folders are separated by /'
   if (path.endsWith('/')) return 'an entry is a folder, not a file'

@@ -5,7 +5,7 @@ type Kind = 'software' | 'discrete' | 'any'
 const DEFAULT = 'or leave GPU and the option `adapter` unset'
 const MESA = 'Mesa 24 or later (`mesa-vulkan-drivers`; on Debian 12 from bookworm-backports)'
 
-/** By `process.platform`; systems that are not named here are told what Linux is. */
+/** Advice by `process.platform`; systems that are not listed get that of Linux. */
 const ADVICE: Readonly<Record<'linux' | 'darwin' | 'win32', Readonly<Record<Kind, string>>>> = {
   linux: {
     software: `install ${MESA}, whose driver lavapipe computes on the processor, and the Vulkan loader (\`libvulkan1\`), ${DEFAULT}`,

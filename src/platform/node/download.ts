@@ -112,7 +112,7 @@ async function fetchRest(transfer: Transfer): Promise<void> {
 /** Redirects that are followed. Source: fetch.spec.whatwg.org, HTTP-redirect fetch. */
 const REDIRECTS = 20
 
-/** As `fetch`, but an address of https never leads to one of http. @throws DataError when a server sends there */
+/** `fetch` that never follows a redirect from https to http. @throws DataError when a server sends there */
 async function fetchSecurely(url: string, init: RequestInit): Promise<Response> {
   for (let at = new URL(url), redirects = 0; ; redirects++) {
     const response = await fetch(at, { ...init, redirect: 'manual' })
