@@ -7,8 +7,9 @@ export default defineConfig({
     setupFiles: ['test/helpers/adapter.ts'],
     // One GPU device a file and one file at a time: software adapters use every core already.
     fileParallelism: false,
-    testTimeout: 120_000,
-    hookTimeout: 120_000,
+    // Only a hang takes this long: a slow machine with nothing cached compiles for minutes, and runs the lesson for two.
+    testTimeout: 600_000,
+    hookTimeout: 600_000,
     // A test that prints is a test that hides something.
     onConsoleLog(log) {
       throw new Error(`stray output in a test: ${log}`)
