@@ -2,7 +2,7 @@ import { WgradError } from '../src/base/errors.ts'
 import type { KernelFamily } from '../src/gpu/device.ts'
 import { openGpu, sampleData, type Gpu } from '../src/node.ts'
 import { candidateKernels, defaultKernel, kernelName, type Kernel } from '../src/ops/kernels/families.ts'
-import { describeSizes, type ConvolutionSizes, type Pass } from '../src/ops/kernels/sizes.ts'
+import { describeSizes, PASSES, type ConvolutionSizes, type Pass } from '../src/ops/kernels/sizes.ts'
 import { nodePlatform } from '../src/platform/node/index.ts'
 import { PARTS, type Part, type PartFiles, type Proof } from './gpu-report-parts.ts'
 import { reportText } from './gpu-report-text.ts'
@@ -175,8 +175,7 @@ function subjects(gpu: Gpu, selection: Selection): { pass: Pass; sizes: Convolut
   }
   const small = { ...selection, sizes: selection.sizes.slice(0, 1) }
   const sizes = DTYPES.flatMap((dtype) => networkShapes({ ...small, dtypes: [dtype] }).convolution)
-  const passes = ['forward', 'backward-input', 'backward-weight'] as const
-  return passes.flatMap((pass) => [
+  return PASSES.flatMap((pass) => [
     ...ODD.map((odd) => ({ pass, sizes: odd, kernels: all(pass, odd) })),
     ...sizes.map((each) => ({ pass, sizes: each.sizes, kernels: byRule(pass, each.sizes) })),
   ])

@@ -2,14 +2,13 @@ import { currentGpu } from '../../src/gpu/device.ts'
 import { kernelFor } from '../../src/ops/kernels/choices.ts'
 import { runPass, type ConvolutionSizes } from '../../src/ops/kernels/convolution.ts'
 import { kernelName, type Kernel } from '../../src/ops/kernels/families.ts'
-import { describeSizes, OPERANDS, operandSpec, productOf, type Pass } from '../../src/ops/kernels/sizes.ts'
+import { describeSizes, flopsOf, OPERANDS, operandSpec, PASSES, productOf, type Pass } from '../../src/ops/kernels/sizes.ts'
 import { empty } from '../../src/tensor/launcher.ts'
 import { storedBytes } from '../../src/tensor/shape.ts'
 import { summing, type Case, type Use } from '../harness.ts'
 import type { Operand } from './operands.ts'
 import type { NetworkShapes } from './shapes.ts'
 
-const PASSES: readonly Pass[] = ['forward', 'backward-input', 'backward-weight']
 /** Channels of a picture. */
 const PICTURE = 3
 
@@ -36,7 +35,7 @@ export function matmulCase(side: number, dtype: 'f32' | 'f16'): Case {
 
 /** @param kernel  Default: the chosen one */
 export function conv2dCase(pass: Pass, sizes: ConvolutionSizes, uses: readonly Use[], kernel?: Kernel): Case {
-  const { N, C, P, Q, O, R, S, STRIDE, dtype } = sizes
+  const { STRIDE, dtype } = sizes
   return {
     name: `conv2d/${pass} ${describeSizes(sizes)}${STRIDE > 1 ? ` /${STRIDE}` : ''} ${dtype}`,
     uses,
@@ -49,7 +48,7 @@ export function conv2dCase(pass: Pass, sizes: ConvolutionSizes, uses: readonly U
       const { depth } = productOf(pass, sizes)
       const allowed = summing(depth, made.dtype === 'f16' ? 'f16' : 'f32')
       return {
-        flops: 2 * N * P * Q * O * R * S * C,
+        flops: flopsOf(sizes),
         bytes: [a.tensor, b.tensor, made].reduce((sum, spec) => sum + storedBytes(spec), 0),
         arithmetic: chosen.family === 'matrix' && !currentGpu().matrices.emulated ? 'matrix' : 'f32',
         kernel: kernelName(chosen),

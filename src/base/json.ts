@@ -31,7 +31,7 @@ export function requireShallow(text: string): void {
   }
 }
 
-/** What `jsonText` has written. @throws SyntaxError when it is no JSON, or nests more than 200 levels deep */
+/** Parses JSON, with the numbers that `jsonText` marks. @throws SyntaxError when it is no JSON, or nests more than 200 levels deep */
 export function parseJson(text: string): Json {
   requireShallow(text)
   return JSON.parse(text, (_, part: unknown) => {

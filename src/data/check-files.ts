@@ -23,7 +23,7 @@ export function tolerated(files: number): number {
 /** @throws DataError  when too many files cannot be read, with what is wrong with the first of them */
 export function requireReadable(unreadable: readonly string[], files: number, most: number): void {
   if (unreadable.length <= most) return
-  // What was expected of each has been logged.
+  // The log has the whole message of each.
   const some = unreadable.slice(0, 5).map((text, i) => [` ${i + 1}`, text.split('\n')[0]] as const)
   throw new DataError('data set', 'too many images cannot be decoded', {
     given: { unreadable: `${unreadable.length} of ${files}, the first of them:`, ...Object.fromEntries(some) },

@@ -145,7 +145,7 @@ function decodeJpeg(path: string, bytes: Uint8Array, room: Room): Pixels {
       ...(isRgb(frame) ? { colorTransform: false } : {}),
       // The size is checked above, with a message that says so.
       maxResolutionInMP: Infinity,
-      // By its own account, so that a second frame in the file takes no memory.
+      // Bound by the size of the frame that was checked, so that a second one takes no memory.
       maxMemoryUsageInMB: decoderBytes(frame) / 2 ** 20 + TABLES_MIB,
     })
     return { width, height, data }

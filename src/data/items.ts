@@ -15,7 +15,7 @@ const systemFolders: ReadonlySet<string> = new Set([
   '$recycle.bin', 'system volume information',
   // Network storage of Synology and QNAP: thumbnails, bins and snapshots.
   '@eadir', '#recycle', '#snapshot', '@recycle', '@recently-snapshot',
-  // What macOS packs into archives, and what a repair of a file system has found.
+  // Folders that macOS packs into archives and that repairs of file systems leave.
   '__macosx', 'lost+found',
 ])
 

@@ -54,7 +54,7 @@ export class Pictures {
   }
 
   /**
-   * What the plan makes of an item's picture, or nothing where its file cannot be decoded, which is reported once. A
+   * Pixels that the plan makes of an item's picture, or nothing where its file cannot be decoded, which is reported once. A
    * file that could not be read is tried again the next time: the reason may have passed.
    *
    * @throws DataError  when more items cannot be read than are tolerated

@@ -91,6 +91,7 @@ const OPERATORS: Readonly<Record<string, readonly [number, (a: number, b: number
 /** The value of an expression of u32 literals, constants, parentheses and `+ - * / %`. */
 function evaluate(name: string, expression: string, valueOf: (constant: string) => number): number {
   const tokens = expression.match(/\w+|[^\s\w]/g) ?? []
+  const wrong = () => new ShaderError(`shaders/${name}.wgsl`, `cannot evaluate '${expression}' to unroll a loop`, { expected: 'u32 constants and + - * / %' })
   let at = 0
   const primary = (): number => {
     const token = tokens[at++] ?? ''
@@ -101,13 +102,13 @@ function evaluate(name: string, expression: string, valueOf: (constant: string) 
     }
     if (/^\d+u?$/.test(token)) return Number.parseInt(token, 10)
     if (/^[A-Za-z_]/.test(token)) return valueOf(token)
-    throw new ShaderError(`shaders/${name}.wgsl`, `cannot evaluate '${expression}' to unroll a loop`, { expected: 'u32 constants and + - * / %' })
+    throw wrong()
   }
   const sum = (weakest: number): number => {
     let left = primary()
     while (at < tokens.length && tokens[at] !== ')') {
       const operator = OPERATORS[tokens[at]]
-      if (!operator) throw new ShaderError(`shaders/${name}.wgsl`, `cannot evaluate '${expression}' to unroll a loop`, { expected: 'u32 constants and + - * / %' })
+      if (!operator) throw wrong()
       const [strength, apply] = operator
       if (strength < weakest) return left
       at++

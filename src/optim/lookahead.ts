@@ -60,7 +60,7 @@ const COUNT = 'lookahead.count'
 class Lookahead implements Optimizer {
   readonly name = 'lookahead'
   private readonly fast: Optimizer
-  private readonly meetings: Required<LookaheadOptions>
+  private readonly settings: Required<LookaheadOptions>
   private readonly flat: FlatParameters
   /** The slow weights, a tensor a chunk; of no meaning until the first step. */
   private readonly slow: readonly Tensor[]
@@ -73,7 +73,7 @@ class Lookahead implements Optimizer {
 
   constructor(fast: Optimizer, options: Required<LookaheadOptions>) {
     this.fast = fast
-    this.meetings = options
+    this.settings = options
     this.flat = homeOf(fast.groups.flat())
     this.slow = this.flat.zerosAlike()
     this.count = keep(zeros([], 'u32'))
@@ -86,8 +86,8 @@ class Lookahead implements Optimizer {
   }
 
   get options(): Json {
-    const { meetings, fast: { name, options } } = this
-    return { ...meetings, around: { name, options } }
+    const { settings, fast: { name, options } } = this
+    return { ...settings, around: { name, options } }
   }
 
   get groups(): readonly (readonly Trainable[])[] {
@@ -103,20 +103,20 @@ class Lookahead implements Optimizer {
   }
 
   step(scaler: LossScaler): void {
-    const { flat, slow, count, due, meetings } = this
+    const { flat, slow, count, due, settings } = this
     flat.requireResidents()
     // If this step is a bad one, the next finds the same weights.
     if (!this.started) flat.chunks.forEach(({ values }, i) => copy(values, slow[i]))
     this.started = true
     this.fast.step(scaler)
-    launch('optim/lookahead-count', { skipped: scaler.skipped, count, due }, { groups: 1, shape: { K: meetings.k } })
+    launch('optim/lookahead-count', { skipped: scaler.skipped, count, due }, { groups: 1, shape: { K: settings.k } })
     flat.chunks.forEach(({ values, halves, blocks }, i) => {
       launch(
         'optim/lookahead',
         { due, values, slow: slow[i], halves: halves ?? this.noHalves },
         {
           ...overBlocks(blocks),
-          constants: { ALPHA: meetings.alpha, HALF: halves !== undefined },
+          constants: { ALPHA: settings.alpha, HALF: halves !== undefined },
           dtype: halves ? 'f16' : 'f32',
         },
       )

@@ -8,7 +8,7 @@ import { elementCount, storedBytes, vectorCount, type Spec } from '../../tensor/
 import type { Tensor } from '../../tensor/tensor.ts'
 import { kernelFor } from './choices.ts'
 import { shaderOf, slicesWanted, workgroupsOf, type Kernel } from './families.ts'
-import { describeSizes, OPERANDS, operandSpec, productOf, type ConvolutionSizes, type Pass } from './sizes.ts'
+import { describeSizes, flopsOf, OPERANDS, operandSpec, productOf, type ConvolutionSizes, type Pass } from './sizes.ts'
 
 export type { ConvolutionSizes } from './sizes.ts'
 
@@ -68,7 +68,7 @@ export function passLaunches(pass: Pass, sizes: ConvolutionSizes, kernel: Kernel
   const { N, H, W, C, P, Q, O, R, S, STRIDE, PAD, dtype } = launched
   const shader = shaderOf(kernel, pass)
   const shape = { N, H, W, C, P, Q, O, R, S, STRIDE, PAD }
-  const options = { constants: kernel.constants, dtype, detail: describeSizes(sizes), flops: 2 * N * P * Q * O * R * S * C }
+  const options = { constants: kernel.constants, dtype, detail: describeSizes(sizes), flops: flopsOf(sizes) }
   if (pass !== 'backward-weight') return [{ shader, options: { ...options, shape, groups: workgroupsOf(kernel, pass, sizes) } }]
   const dw = operandSpec('dw', sizes)
   const SLICES = sliceCount(kernel, launched, dw)

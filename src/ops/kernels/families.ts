@@ -110,7 +110,7 @@ function idleShare(kernel: Kernel, pass: Pass, sizes: ConvolutionSizes): number 
 }
 
 /**
- * What the tuner may choose from: every tile that this GPU can run and that is not far larger than the product. Of the family
+ * Candidates of the tuner: every tile that this GPU can run and that is not far larger than the product. Of the family
  * `tile` only that by rule where there are matrix units, which were four to nine times as fast at every shape of xresnet18
  * (H200).
  */

@@ -26,6 +26,11 @@ export function describeSizes({ N, H, W, C, P, Q, O, R, S }: ConvolutionSizes): 
   return `[${N},${H},${W},${C}]→[${N},${P},${Q},${O}] ${R}×${S}`
 }
 
+/** Arithmetic operations of each of the three passes, those with the zeros beyond the border included. */
+export function flopsOf({ N, P, Q, O, R, S, C }: ConvolutionSizes): number {
+  return 2 * N * P * Q * O * R * S * C
+}
+
 /** Every size and option in one text, which names a pass in tables: `forward f16 [16,8,8,64]→[16,8,8,128] 3×3 /1 +1`. */
 export function passKey(pass: Pass, sizes: ConvolutionSizes): string {
   return `${pass} ${sizes.dtype} ${describeSizes(sizes)} /${sizes.STRIDE} +${sizes.PAD}`

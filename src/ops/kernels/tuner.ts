@@ -3,7 +3,7 @@ import { currentGpu, type Gpu } from '../../gpu/device.ts'
 import { chooseKernel, chosenKernel, importChoices, unknownPasses, usesOf, type ConvolutionPass } from './choices.ts'
 import { passLaunches } from './convolution.ts'
 import { candidateKernels, defaultKernel, kernelName, type Kernel } from './families.ts'
-import { passKey, PASSES, type ConvolutionSizes, type Pass } from './sizes.ts'
+import { flopsOf, passKey, PASSES, type ConvolutionSizes, type Pass } from './sizes.ts'
 import { difference, gpuStopwatch, Trial, type Stopwatch } from './trial.ts'
 import { oneLine, readTable, shippedTable, tunedFile, writeTable, type TunedPass, type TunedTable } from './tuned-file.ts'
 
@@ -120,7 +120,7 @@ interface Subject {
 
 /** The passes by the arithmetic that a step spends in them, most of it first. */
 function byCost(gpu: Gpu, passes: readonly ConvolutionPass[]): readonly ConvolutionPass[] {
-  const cost = ({ sizes }: ConvolutionPass) => Math.max(1, usesOf(gpu, sizes)) * sizes.N * sizes.P * sizes.Q * sizes.O * sizes.R * sizes.S * sizes.C
+  const cost = ({ sizes }: ConvolutionPass) => Math.max(1, usesOf(gpu, sizes)) * flopsOf(sizes)
   return [...passes].sort((a, b) => cost(b) - cost(a))
 }
 

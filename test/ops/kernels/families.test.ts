@@ -3,7 +3,7 @@ import type { Gpu } from '../../../src/gpu/device.ts'
 import type { MatrixSize } from '../../../src/gpu/matrices.ts'
 import { runPass } from '../../../src/ops/kernels/convolution.ts'
 import { candidateKernels, defaultKernel, kernelName, matrixKernel, matrixKernelFits, type Kernel } from '../../../src/ops/kernels/families.ts'
-import { OPERANDS, operandSpec, type ConvolutionSizes, type Pass } from '../../../src/ops/kernels/sizes.ts'
+import { OPERANDS, operandSpec, PASSES, type ConvolutionSizes, type Pass } from '../../../src/ops/kernels/sizes.ts'
 import { empty } from '../../../src/tensor/launcher.ts'
 import { elementCount, windowOutput } from '../../../src/tensor/shape.ts'
 import { read, tensor, zeros } from '../../../src/tensor/transfer.ts'
@@ -14,8 +14,6 @@ import { openTestGpu } from '../../helpers/gpu.ts'
 const gpu = await openTestGpu()
 const family = gpu.family
 afterEach(() => { gpu.family = family })
-
-const PASSES = ['forward', 'backward-input', 'backward-weight'] as const
 
 /**
  * [N,H,W,C]→O R×R stride: the tiles' edges everywhere, few channels, and enough work for several tiles each way. All channels
