@@ -46,10 +46,22 @@ report:
 `
 
 const OPTIONS = {
-  model: { type: 'string' }, size: { type: 'string' }, batch: { type: 'string' }, rounds: { type: 'string' },
-  json: { type: 'string' }, all: { type: 'boolean' }, dtype: { type: 'string' }, family: { type: 'string' },
-  picture: { type: 'string' }, precision: { type: 'string' }, part: { type: 'string' }, data: { type: 'string' },
-  images: { type: 'string' }, out: { type: 'string' }, torch: { type: 'string' }, tiny: { type: 'boolean' },
+  model: { type: 'string' },
+  size: { type: 'string' },
+  batch: { type: 'string' },
+  rounds: { type: 'string' },
+  json: { type: 'string' },
+  all: { type: 'boolean' },
+  dtype: { type: 'string' },
+  family: { type: 'string' },
+  picture: { type: 'string' },
+  precision: { type: 'string' },
+  part: { type: 'string' },
+  data: { type: 'string' },
+  images: { type: 'string' },
+  out: { type: 'string' },
+  torch: { type: 'string' },
+  tiny: { type: 'boolean' },
   help: { type: 'boolean' },
 } as const
 
@@ -58,7 +70,11 @@ const STEP_PARTS = ['steps', 'loader', 'memory'] as const
 async function main(argv: readonly string[]): Promise<void> {
   const { values: given, positionals } = parseCommand('bench', argv, OPTIONS, { positionals: true })
   const [command = '', ...others] = positionals
-  if (others.length > 0) throw new OptionError('bench', `'${others.join(' ')}' is one word too many`, { expected: 'step, report, or a part of a name' })
+  if (others.length > 0) {
+    throw new OptionError('bench', `'${others.join(' ')}' is one word too many`, {
+      expected: 'step, report, or a part of a name',
+    })
+  }
   if (given.help) console.log(USAGE)
   else if (command === 'report') await report(given)
   else if (command === 'step') await steps(given)
@@ -133,7 +149,10 @@ function stepsAsked(given: Given, software: boolean): readonly StepCase[] {
   return choices('--model', model ?? 'xresnet18', Object.keys(MODELS)).flatMap((name) =>
     numbers('--size', size ?? (software ? '64' : '128')).flatMap((side) =>
       numbers('--batch', batch ?? (software ? '16' : '64')).flatMap((batchSize) =>
-        precisions.map((each) => ({ model: name, batchSize, size: side, precision: each })))))
+        precisions.map((each) => ({ model: name, batchSize, size: side, precision: each })),
+      ),
+    ),
+  )
 }
 
 /** What the memory is stated for, unless something else is asked for. */
@@ -148,7 +167,10 @@ async function report(given: Given): Promise<void> {
   }
   console.log(machineText(await machineHere()))
   const right = await gpuReport({
-    out: given.out, tiny: given.tiny ?? false, torch: given.torch, data: dataOf(given),
+    out: given.out,
+    tiny: given.tiny ?? false,
+    torch: given.torch,
+    data: dataOf(given),
     parts: choices('--part', given.part ?? PARTS.join(','), PARTS),
   })
   if (!right) process.exitCode = 1

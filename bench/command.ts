@@ -4,7 +4,10 @@ import { OptionError, WgradError } from '../src/base/errors.ts'
 
 /** What `npm run COMMAND -- …` was given. @throws OptionError for an option that it does not know */
 export function parseCommand<const Options extends NonNullable<ParseArgsConfig['options']>>(
-  command: string, argv: readonly string[], options: Options, { positionals: allowPositionals = false } = {},
+  command: string,
+  argv: readonly string[],
+  options: Options,
+  { positionals: allowPositionals = false } = {},
 ): ReturnType<typeof parseArgs<{ args: string[]; options: Options; allowPositionals: boolean }>> {
   try {
     return parseArgs({ args: [...argv], options, allowPositionals })
@@ -74,7 +77,9 @@ function procText(pid: number, name: string): string {
 /** @throws OptionError when it is none of the choices */
 export function choice<Choice extends string>(option: string, given: string, choices: readonly Choice[]): Choice {
   const found = choices.find((known) => known === given)
-  if (found === undefined) throw new OptionError(option, `'${given}' is not one of its values`, { expected: choices.join(', ') })
+  if (found === undefined) {
+    throw new OptionError(option, `'${given}' is not one of its values`, { expected: choices.join(', ') })
+  }
   return found
 }
 
@@ -83,13 +88,21 @@ export function whole(option: string, given: string | undefined, otherwise: numb
   if (given === undefined) return otherwise
   const value = numberOf(given)
   if (!Number.isInteger(value) || value < low || value > high) {
-    throw new OptionError(option, `'${given}' is out of range`, { expected: high === Infinity ? `a whole number from ${low} on` : `a whole number from ${low} to ${high}` })
+    throw new OptionError(option, `'${given}' is out of range`, {
+      expected: high === Infinity ? `a whole number from ${low} on` : `a whole number from ${low} to ${high}`,
+    })
   }
   return value
 }
 
 /** @throws OptionError when it is no number above `low`, up to `high` */
-export function numberIn(option: string, given: string | undefined, otherwise: number, low: number, high: number): number {
+export function numberIn(
+  option: string,
+  given: string | undefined,
+  otherwise: number,
+  low: number,
+  high: number,
+): number {
   if (given === undefined) return otherwise
   const value = numberOf(given)
   if (value > low && value <= high) return value

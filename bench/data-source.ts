@@ -22,13 +22,17 @@ const VARIANTS = { full: urls.imagenette, 320: urls.imagenette320, 160: urls.ima
  * @throws DataError  when a folder was named and is not there
  */
 export async function chooseData(
-  options: Pick<Options, 'data' | 'variant'>, platform: Platform, makeSample: () => Promise<string>,
+  options: Pick<Options, 'data' | 'variant'>,
+  platform: Platform,
+  makeSample: () => Promise<string>,
 ): Promise<DataSource> {
   const { files } = platform
   if (options.data !== undefined) {
     const path = shortPath(options.data)
     if (!(await files.exists(path))) {
-      throw new DataError(path, 'there is no such folder', { fix: 'give --data (or IMAGENETTE_PATH) a folder of class folders' })
+      throw new DataError(path, 'there is no such folder', {
+        fix: 'give --data (or IMAGENETTE_PATH) a folder of class folders',
+      })
     }
     return { path, name: path, isSample: false }
   }
@@ -44,7 +48,9 @@ export async function chooseData(
     platform.log(line)
     platform.log('* THESE ARE NOT IMAGENETTE. The images could not be fetched:')
     for (const text of error.message.split('\n')) platform.log(`*   ${text}`)
-    platform.log('* The lesson runs on a generated sample instead, ten kinds of drawn shapes and textures. Its accuracies')
+    platform.log(
+      '* The lesson runs on a generated sample instead, ten kinds of drawn shapes and textures. Its accuracies',
+    )
     platform.log('* say that training works, and nothing about Imagenette. Give --data DIR to use your own images.')
     platform.log(line)
     return { path: await makeSample(), name: 'generated sample (not Imagenette)', isSample: true }

@@ -40,7 +40,11 @@ interface Tally {
 
 async function main(argv: readonly string[]): Promise<void> {
   const { values } = parseCommand('fuzz', argv, {
-    count: { type: 'string' }, kind: { type: 'string' }, seed: { type: 'string' }, out: { type: 'string' }, help: { type: 'boolean' },
+    count: { type: 'string' },
+    kind: { type: 'string' },
+    seed: { type: 'string' },
+    out: { type: 'string' },
+    help: { type: 'boolean' },
   })
   if (values.help) {
     console.log(USAGE)
@@ -51,8 +55,15 @@ async function main(argv: readonly string[]): Promise<void> {
   const each = Math.ceil(whole('--count', values.count, 10_000, 1, Infinity) / kinds.length)
   const tallies: Tally[] = []
   for (const kind of kinds) tallies.push(await fuzz(kind, seed, each))
-  const rows = tallies.map(({ kind, files, accepted, seconds, bytes, faults }) =>
-    [kind, String(files), String(accepted), String(files - accepted), `${seconds.toFixed(2)} s`, formatBytes(bytes), String(faults.length)])
+  const rows = tallies.map(({ kind, files, accepted, seconds, bytes, faults }) => [
+    kind,
+    String(files),
+    String(accepted),
+    String(files - accepted),
+    `${seconds.toFixed(2)} s`,
+    formatBytes(bytes),
+    String(faults.length),
+  ])
   console.log(formatTable([['', 'files', 'accepted', 'refused', 'longest', 'largest', 'faults'], ...rows]))
   const faults = tallies.flatMap((tally) => tally.faults)
   const folder = values.out ?? join('runs', 'fuzz')
@@ -97,7 +108,13 @@ function runWorker(order: Order, tally: Tally): Promise<number> {
   return new Promise((resolve) => {
     worker.on('exit', (code, signal) => {
       clearTimeout(silence)
-      if (done < order.to) tally.faults.push({ kind: order.kind, index: begun, what: `the process ended on it (${signal ?? `exit code ${code}`})` })
+      if (done < order.to) {
+        tally.faults.push({
+          kind: order.kind,
+          index: begun,
+          what: `the process ended on it (${signal ?? `exit code ${code}`})`,
+        })
+      }
       resolve(done < order.to ? begun + 1 : done)
     })
   })

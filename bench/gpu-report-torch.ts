@@ -59,7 +59,12 @@ export function readTorch(text: string): TorchBaseline {
     kernelMs: ({ name }) => times.get(keyOf(name) ?? name),
     imagesPerSecond({ model, batchSize, size, precision }) {
       const same = trainings.filter((training) => {
-        return training.train === model && training.batch === batchSize && training.size === size && training.amp === (precision === 'mixed')
+        return (
+          training.train === model &&
+          training.batch === batchSize &&
+          training.size === size &&
+          training.amp === (precision === 'mixed')
+        )
       })
       return same.length === 0 ? undefined : Math.max(...same.map(({ imagesPerSecond }) => imagesPerSecond))
     },

@@ -162,7 +162,10 @@ const ODD: readonly ConvolutionSizes[] = DTYPES.flatMap((dtype) => [
 ])
 
 /** What is proven: every kernel there is at odd sizes, that by rule of each family at every size of the networks. */
-function subjects(gpu: Gpu, selection: Selection): { pass: Pass; sizes: ConvolutionSizes; kernels: readonly Kernel[] }[] {
+function subjects(
+  gpu: Gpu,
+  selection: Selection,
+): { pass: Pass; sizes: ConvolutionSizes; kernels: readonly Kernel[] }[] {
   const byRule = (pass: Pass, sizes: ConvolutionSizes) => {
     const families: KernelFamily[] = ['tile']
     if (gpu.subgroupSize > 0) families.unshift('broadcast')
@@ -199,8 +202,10 @@ async function addProof(proofs: Proof[], gpu: Gpu, pass: Pass, sizes: Convolutio
   const at = proofs.findIndex((proof) => proof.kernel === name && proof.pass === pass && proof.dtype === sizes.dtype)
   const before = proofs[at] ?? { family, kernel: name, pass, dtype: sizes.dtype, shapes: 0, deviation: 0, failures: [] }
   const proof = {
-    ...before, shapes: before.shapes + 1,
-    deviation: Math.max(before.deviation, deviation), failures: [...before.failures, ...failures],
+    ...before,
+    shapes: before.shapes + 1,
+    deviation: Math.max(before.deviation, deviation),
+    failures: [...before.failures, ...failures],
   }
   if (at >= 0) proofs[at] = proof
   else proofs.push(proof)

@@ -121,8 +121,17 @@ export async function measure(gpu: Gpu, item: Case, timing: Timing = {}): Promis
     const { times, launches } = await time(gpu, prepared, timing)
     const { flops, bytes, arithmetic = 'f32', kernel = '' } = prepared
     return {
-      name: item.name, kernel, flops, bytes, arithmetic, deviation, launches, uses: item.uses,
-      medianMs: times[times.length >> 1], fastestMs: times[0], slowestMs: times[times.length - 1],
+      name: item.name,
+      kernel,
+      flops,
+      bytes,
+      arithmetic,
+      deviation,
+      launches,
+      uses: item.uses,
+      medianMs: times[times.length >> 1],
+      fastestMs: times[0],
+      slowestMs: times[times.length - 1],
     }
   } finally {
     operands.close()
@@ -148,7 +157,10 @@ const TUNED = 24
  * @param onRow  called after each, with all so far
  */
 export async function measureAll(
-  gpu: Gpu, cases: readonly Case[], timing: Timing = {}, onRow: (soFar: Measured) => void = () => {},
+  gpu: Gpu,
+  cases: readonly Case[],
+  timing: Timing = {},
+  onRow: (soFar: Measured) => void = () => {},
 ): Promise<Measured> {
   const before = await measurePeaks(gpu)
   const convolutions = cases.flatMap(({ convolution }) => convolution ?? [])
@@ -202,7 +214,10 @@ export async function prove(name: string, { run, checks }: Prepared, operands: O
   return worst
 }
 
-async function deviationOf(result: Tensor, { at, terms = 1, size = 0 }: Check): Promise<{ deviation: number; text: string }> {
+async function deviationOf(
+  result: Tensor,
+  { at, terms = 1, size = 0 }: Check,
+): Promise<{ deviation: number; text: string }> {
   const random = rng(0, 'bench samples')
   const count = elementCount(result.shape)
   const samples = Math.min(count, SAMPLES, Math.max(8, Math.floor(TERMS / terms)))
@@ -232,7 +247,9 @@ const MOST_RUNS = 64
 
 /** The times of one run, shortest first. */
 async function time(
-  gpu: Gpu, { run }: Prepared, { rounds = 9, patienceMs = 1000 }: Timing,
+  gpu: Gpu,
+  { run }: Prepared,
+  { rounds = 9, patienceMs = 1000 }: Timing,
 ): Promise<{ times: number[]; launches: number }> {
   const { profiler } = gpu
   if (!profiler) throw new Error('measure: open the GPU with { profile: true }')

@@ -4,9 +4,31 @@
  * printed in lesson-run.ts.
  */
 import {
-  accuracy, augTransforms, batchStats, CategoryBlock, crossEntropy, cutMix, DataBlock, getImageFiles, ImageBlock, imagenetStats,
-  labelSmoothing, Learner, mixUp, normalize, openGpu, parentLabel, PixelCache, randomSplitter, resize, sampleData, xresnet18, xresnet50,
-  type LearnerOptions, type Loaders, type Module,
+  accuracy,
+  augTransforms,
+  batchStats,
+  CategoryBlock,
+  crossEntropy,
+  cutMix,
+  DataBlock,
+  getImageFiles,
+  ImageBlock,
+  imagenetStats,
+  labelSmoothing,
+  Learner,
+  mixUp,
+  normalize,
+  openGpu,
+  parentLabel,
+  PixelCache,
+  randomSplitter,
+  resize,
+  sampleData,
+  xresnet18,
+  xresnet50,
+  type LearnerOptions,
+  type Loaders,
+  type Module,
 } from '../src/node.ts'
 import { runCommand } from './command.ts'
 import { chooseData } from './data-source.ts'
@@ -28,14 +50,20 @@ async function main(argv: readonly string[]): Promise<void> {
 
   // Decoded pictures are kept across sections: the second epoch decodes nothing.
   const cache = new PixelCache()
-  const getLoaders = (pixels: number, { normalized = true, batch = batchSize, splitSeed = seed } = {}): Promise<Loaders> =>
+  const getLoaders = (
+    pixels: number,
+    { normalized = true, batch = batchSize, splitSeed = seed } = {},
+  ): Promise<Loaders> =>
     new DataBlock({
       blocks: [ImageBlock(), CategoryBlock()],
       getItems: getImageFiles,
       getY: parentLabel,
       splitter: randomSplitter({ seed: splitSeed }),
       itemTransforms: [resize(224)],
-      batchTransforms: [...augTransforms({ size: pixels, minScale: 0.5 }), ...(normalized ? [normalize(imagenetStats)] : [])],
+      batchTransforms: [
+        ...augTransforms({ size: pixels, minScale: 0.5 }),
+        ...(normalized ? [normalize(imagenetStats)] : []),
+      ],
     }).loaders(data.path, { batchSize: batch, seed, limit, cache })
 
   /** What the notebook's learners have in common. */

@@ -47,7 +47,11 @@ export function totals(rows: readonly Row[]): readonly Total[] {
 
 export function totalsTable(found: readonly Total[]): string {
   const lines = found.map(({ network, pass, timeMs, flops, count }) => [
-    network, pass, String(count), formatTime(timeMs), flops > 0 ? formatRate(flops, timeMs, 'FLOP') : '',
+    network,
+    pass,
+    String(count),
+    formatTime(timeMs),
+    flops > 0 ? formatRate(flops, timeMs, 'FLOP') : '',
   ])
   return formatTable([['in one step of', 'operation', 'times', 'time', 'arithmetic'], ...lines])
 }

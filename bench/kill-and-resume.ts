@@ -10,7 +10,20 @@ import { OPTIONS_FILE } from './options.ts'
 import type { Results } from './results.ts'
 
 /** A small lesson in which every kind of fit is made: one alone, and one that continues another. */
-const LESSON = ['--size', '32', '--then-size', '40', '--batch-size', '8', '--epochs', '2', '--limit', '20', '--only', 'larger-images']
+const LESSON = [
+  '--size',
+  '32',
+  '--then-size',
+  '40',
+  '--batch-size',
+  '8',
+  '--epochs',
+  '2',
+  '--limit',
+  '20',
+  '--only',
+  'larger-images',
+]
 /** Generated images: few, as what is tested is what lies between them. */
 const IMAGES = 50
 /** Least time from a start to a kill: Node itself has begun by then. */
@@ -63,7 +76,9 @@ export async function killAndResume({ count, folder, seed = 0, log = () => {} }:
     if (momentsMs.length === 0) continue
     runs++
     requireSame(whole, out)
-    log(`run ${runs}: the same after ${momentsMs.length} kills, at ${momentsMs.map((ms) => (ms / 1000).toFixed(2)).join(', ')} s; ${kills} of ${count}`)
+    log(
+      `run ${runs}: the same after ${momentsMs.length} kills, at ${momentsMs.map((ms) => (ms / 1000).toFixed(2)).join(', ')} s; ${kills} of ${count}`,
+    )
   }
   return { kills, runs }
 }
@@ -72,9 +87,15 @@ export async function killAndResume({ count, folder, seed = 0, log = () => {} }:
 async function attempt(args: readonly string[], killMs = Infinity): Promise<boolean> {
   // The built command, whether this file runs from the sources or from the build.
   const root = fileURLToPath(new URL(import.meta.url.includes('/dist/') ? '../..' : '..', import.meta.url))
-  const child = spawn(process.execPath, [join(root, 'dist', 'bench', 'imagenette.js'), ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, [join(root, 'dist', 'bench', 'imagenette.js'), ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
   let said = ''
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (part: Buffer) => { said += part.toString() })
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on('data', (part: Buffer) => {
+      said += part.toString()
+    })
+  }
   const timer = killMs < Infinity ? setTimeout(() => child.kill('SIGKILL'), killMs) : undefined
   const [code, signal] = await new Promise<[number | null, string | null]>((resolve, reject) => {
     child.on('error', reject)
@@ -85,21 +106,27 @@ async function attempt(args: readonly string[], killMs = Infinity): Promise<bool
   // 1: it did not learn, in so few steps.
   const ended = said.includes('written: ') || said.includes('there is nothing to continue')
   if ((code === 0 || code === 1) && ended) return true
-  throw new DataError(args.join(' '), 'the lesson did not come to its end', { given: { code, signal, said: said.slice(-2000) } })
+  throw new DataError(args.join(' '), 'the lesson did not come to its end', {
+    given: { code, signal, said: said.slice(-2000) },
+  })
 }
 
 /** @throws DataError  where a run differs from another, or has left what is of no use */
 function requireSame(expected: string, out: string): void {
   const names = (folder: string) => readdirSync(folder).sort().join(' ')
   const parts: readonly (readonly [what: string, of: (folder: string) => string])[] = [
-    ['files', names], ['figures', figuresOf],
-    ...['steps.jsonl', 'model.safetensors'].map((name) => [name, (folder: string) => readFileSync(join(folder, name), 'latin1')] as const),
+    ['files', names],
+    ['figures', figuresOf],
+    ...['steps.jsonl', 'model.safetensors'].map(
+      (name) => [name, (folder: string) => readFileSync(join(folder, name), 'latin1')] as const,
+    ),
   ]
   for (const [what, of] of parts) {
     const [there, here] = [of(expected), of(out)]
     if (there === here) continue
     throw new DataError(out, `other ${what} than those of the run that was not killed`, {
-      given: there.length < 1000 ? { [what]: here } : {}, expected: there.length < 1000 ? there : 'the same',
+      given: there.length < 1000 ? { [what]: here } : {},
+      expected: there.length < 1000 ? there : 'the same',
     })
   }
 }
@@ -107,6 +134,10 @@ function requireSame(expected: string, out: string): void {
 /** All figures of a run except clock and memory. */
 function figuresOf(folder: string): string {
   const { sections } = JSON.parse(readFileSync(join(folder, 'results.json'), 'utf8')) as Results
-  return JSON.stringify(sections.map(({ seconds, gpuMemoryBytes, epochs, ...section }) => (
-    { ...section, epochs: epochs.map(({ seconds: _seconds, imagesPerSecond, ...epoch }) => epoch) })))
+  return JSON.stringify(
+    sections.map(({ seconds, gpuMemoryBytes, epochs, ...section }) => ({
+      ...section,
+      epochs: epochs.map(({ seconds: _seconds, imagesPerSecond, ...epoch }) => epoch),
+    })),
+  )
 }

@@ -1,13 +1,29 @@
 import { cpus } from 'node:os'
 import { formatBytes } from '../src/base/format.ts'
 import { nodeFiles } from '../src/platform/node/files.ts'
-import { DataError, Interrupted, type Callback, type ChannelStats, type Gpu, type ItemPredictions, type Learner } from '../src/node.ts'
+import {
+  DataError,
+  Interrupted,
+  type Callback,
+  type ChannelStats,
+  type Gpu,
+  type ItemPredictions,
+  type Learner,
+} from '../src/node.ts'
 import type { DataSource } from './data-source.ts'
 import { NOTEBOOK } from './notebook.ts'
 import { OPTIONS_FILE, SECTIONS, type Options, type Section } from './options.ts'
 import { renderReport } from './report/report.ts'
 import {
-  accuracyOf, guessing, hasLearnt, historyCsv, parseResults, stepLines, type ReportedSection, type Results, type SectionResult,
+  accuracyOf,
+  guessing,
+  hasLearnt,
+  historyCsv,
+  parseResults,
+  stepLines,
+  type ReportedSection,
+  type Results,
+  type SectionResult,
 } from './results.ts'
 import { RunFolder } from './run-folder.ts'
 import { epochResult, SectionLog, withOwnLosses } from './section-log.ts'
@@ -68,8 +84,10 @@ export class LessonRun {
     const folder = await RunFolder.open(options.out, log)
     const wanted = withNeeds(options.sections)
     const before = options.resume ? await resultsBefore(folder) : undefined
-    if (before && await isOver(folder, before, wanted)) {
-      log(`${folder.path} is the folder of a run that is over: there is nothing to continue. Its report is ${folder.file(REPORT_FILE)}`)
+    if (before && (await isOver(folder, before, wanted))) {
+      log(
+        `${folder.path} is the folder of a run that is over: there is nothing to continue. Its report is ${folder.file(REPORT_FILE)}`,
+      )
       await folder.remove(SECTIONS.map(checkpointOf))
       await folder.close()
       return undefined
@@ -82,14 +100,24 @@ export class LessonRun {
     return new LessonRun(gpu, options, folder, wanted, before)
   }
 
-  private constructor(gpu: Gpu, options: Options, folder: RunFolder, wanted: ReadonlySet<Section>, before: Results | undefined) {
+  private constructor(
+    gpu: Gpu,
+    options: Options,
+    folder: RunFolder,
+    wanted: ReadonlySet<Section>,
+    before: Results | undefined,
+  ) {
     this.gpu = gpu
     this.options = options
     this.folder = folder
     this.wanted = wanted
     this.before = before
     const { log } = gpu.platform
-    log(gpu.software ? `${gpu.name}: a software adapter, ${cpus().length} cores. Speeds below are those of a processor, not of a GPU.` : gpu.name)
+    log(
+      gpu.software
+        ? `${gpu.name}: a software adapter, ${cpus().length} cores. Speeds below are those of a processor, not of a GPU.`
+        : gpu.name,
+    )
     log(`profile ${options.profile}, ${options.fp32 ? 'single' : 'mixed'} precision, seed ${options.seed}`)
   }
 
@@ -136,12 +164,14 @@ export class LessonRun {
         this.interrupted = learner.interrupted
         const result = this.resultOf(name, size, learner, (platform.now() - start) / 1000, ttaAccuracy)
         const { images, batchSize, gpuMemoryBytes } = result
-        platform.log(`${images.train} + ${images.valid} images, ${size} px, batch ${batchSize}; ` +
-          `GPU memory ${formatBytes(gpuMemoryBytes)} at most, ` +
-          `${queue.counts.launches - before.launches} launches in ${queue.counts.submits - before.submits} submits`)
+        platform.log(
+          `${images.train} + ${images.valid} images, ${size} px, batch ${batchSize}; ` +
+            `GPU memory ${formatBytes(gpuMemoryBytes)} at most, ` +
+            `${queue.counts.launches - before.launches} launches in ${queue.counts.submits - before.submits} submits`,
+        )
         platform.log(verdict(result))
         const averaged = predictions && ttaAccuracy !== undefined ? withOwnLosses(predictions) : predictions
-        const judged = this.interrupted ? undefined : averaged ?? (await learner.getPredictions())
+        const judged = this.interrupted ? undefined : (averaged ?? (await learner.getPredictions()))
         this.sections.push({ ...result, ...(await this.sectionLog.details(learner, judged, beside)) })
       })
     } catch (error) {
@@ -167,9 +197,12 @@ export class LessonRun {
     if (this.data?.isSample) platform.log('Trained on the generated sample: these are not accuracies on Imagenette.')
     const { folder, interrupted } = this
     const { unwritten } = folder
-    if (unwritten.length === 0) platform.log(`written: ${folder.file(REPORT_FILE)}, and beside it ${RESULTS_FILE}, history.csv and steps.jsonl`)
-    else platform.log(`NOT written in ${folder.path}: ${unwritten.join(', ')}`)
-    if (this.hasModel) platform.log(`to use the model of larger-images: npm run predict -- ${folder.file(MODEL_FILE)} image.jpg`)
+    if (unwritten.length === 0) {
+      platform.log(`written: ${folder.file(REPORT_FILE)}, and beside it ${RESULTS_FILE}, history.csv and steps.jsonl`)
+    } else platform.log(`NOT written in ${folder.path}: ${unwritten.join(', ')}`)
+    if (this.hasModel) {
+      platform.log(`to use the model of larger-images: npm run predict -- ${folder.file(MODEL_FILE)} image.jpg`)
+    }
     await this.gpu.writeProfile()
     if (interrupted || unwritten.length > 0) platform.log(`to continue: npm run imagenette -- --resume ${folder.path}`)
     // Large, and of use only to a run that is to be continued.
@@ -181,7 +214,13 @@ export class LessonRun {
     this.gpu.close()
   }
 
-  private resultOf(name: Section, size: number, learner: Learner, seconds: number, ttaAccuracy: number | undefined): SectionResult {
+  private resultOf(
+    name: Section,
+    size: number,
+    learner: Learner,
+    seconds: number,
+    ttaAccuracy: number | undefined,
+  ): SectionResult {
     const { loaders, recorder, model, precision, loss } = learner
     const { accuracy } = NOTEBOOK[name]
     const before = this.before?.sections.find((section) => section.name === name)
@@ -219,7 +258,10 @@ export class LessonRun {
       started: this.before?.started ?? this.started.toISOString(),
       interrupted: this.interrupted,
     } as const
-    const results: Results = { ...run, sections: sections.map(({ fits, pictures, confusion, mostWrong, ...result }) => result) }
+    const results: Results = {
+      ...run,
+      sections: sections.map(({ fits, pictures, confusion, mostWrong, ...result }) => result),
+    }
     // The results last: where they tell of all sections, the run is over.
     const contents: readonly (readonly [name: string, content: string])[] = [
       ['history.csv', historyCsv(sections)],
@@ -243,10 +285,18 @@ async function resultsBefore(folder: RunFolder): Promise<Results | undefined> {
 }
 
 /** True for a run that has told of everything that was wanted of it. */
-async function isOver(folder: RunFolder, { interrupted, sections }: Results, wanted: ReadonlySet<Section>): Promise<boolean> {
+async function isOver(
+  folder: RunFolder,
+  { interrupted, sections }: Results,
+  wanted: ReadonlySet<Section>,
+): Promise<boolean> {
   const files = [REPORT_FILE, ...(wanted.has('larger-images') ? [MODEL_FILE] : [])]
   const told = [...wanted].every((name) => sections.some((section) => section.name === name))
-  return !interrupted && told && (await Promise.all(files.map((name) => nodeFiles.exists(folder.file(name))))).every((there) => there)
+  return (
+    !interrupted &&
+    told &&
+    (await Promise.all(files.map((name) => nodeFiles.exists(folder.file(name))))).every((there) => there)
+  )
 }
 
 function withNeeds(sections: readonly Section[]): ReadonlySet<Section> {
@@ -265,17 +315,25 @@ function verdict(section: SectionResult): string {
   if (section.epochs.length === 0) return 'no epoch was finished'
   const { accuracy } = section.notebook
   const { batchSize } = NOTEBOOK[section.name as Section]
-  const beside = accuracy === undefined
-    ? 'the notebook gives none'
-    : `the notebook's, on all images at its own sizes in batches of ${batchSize}: ${(100 * accuracy).toFixed(1)}%`
+  const beside =
+    accuracy === undefined
+      ? 'the notebook gives none'
+      : `the notebook's, on all images at its own sizes in batches of ${batchSize}: ${(100 * accuracy).toFixed(1)}%`
   const text = `accuracy ${(100 * accuracyOf(section)).toFixed(1)}%; ${beside}`
-  return hasLearnt(section) ? text : `THIS DID NOT LEARN: ${text}. Guessing reaches ${(100 * guessing(section).accuracy).toFixed(0)}%.`
+  return hasLearnt(section)
+    ? text
+    : `THIS DID NOT LEARN: ${text}. Guessing reaches ${(100 * guessing(section).accuracy).toFixed(0)}%.`
 }
 
 function summary(sections: readonly SectionResult[]): string {
   return sections
     .map((section) => {
-      const { name, size, epochs, notebook: { accuracy } } = section
+      const {
+        name,
+        size,
+        epochs,
+        notebook: { accuracy },
+      } = section
       const reached = epochs.length > 0 ? accuracyOf(section).toFixed(4) : '–'
       return `${name.padEnd(16)}  ${String(size).padStart(3)} px  accuracy ${reached}   notebook ${accuracy?.toFixed(4) ?? '–'}`
     })

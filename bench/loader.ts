@@ -1,8 +1,23 @@
 import { OptionError } from '../src/base/errors.ts'
 import { formatTable } from '../src/base/table.ts'
 import {
-  augTransforms, CategoryBlock, DataBlock, getImageFiles, ImageBlock, imagenetStats, Learner, normalize, openGpu, parentLabel,
-  PixelCache, resize, scope, tune, type Callback, type Gpu, type Loaders,
+  augTransforms,
+  CategoryBlock,
+  DataBlock,
+  getImageFiles,
+  ImageBlock,
+  imagenetStats,
+  Learner,
+  normalize,
+  openGpu,
+  parentLabel,
+  PixelCache,
+  resize,
+  scope,
+  tune,
+  type Callback,
+  type Gpu,
+  type Loaders,
 } from '../src/node.ts'
 import { nodePlatform } from '../src/platform/node/index.ts'
 import { MODELS } from './kernels/index.ts'
@@ -49,7 +64,10 @@ export async function measureLoader(item: StepCase, { path, images, passes = 2 }
   const { itemCount } = loaders.train
   if (itemCount === 0) {
     const given = { images, batchSize }
-    throw new OptionError('bench', 'there is not one whole batch to train on', { given, fix: 'give --images a larger number' })
+    throw new OptionError('bench', 'there is not one whole batch to train on', {
+      given,
+      fix: 'give --images a larger number',
+    })
   }
   const perSecond = (timeMs: number) => (itemCount / timeMs) * 1000
 
@@ -64,8 +82,14 @@ export async function measureLoader(item: StepCase, { path, images, passes = 2 }
   gpu.close()
   await nodePlatform.decoder.close()
   return {
-    ...item, images: itemCount, threads: nodePlatform.decoder.threads, cold, warm, training,
-    togetherCold: perSecond(together.coldMs), togetherWarm: perSecond(together.warmMs),
+    ...item,
+    images: itemCount,
+    threads: nodePlatform.decoder.threads,
+    cold,
+    warm,
+    training,
+    togetherCold: perSecond(together.coldMs),
+    togetherWarm: perSecond(together.warmMs),
   }
 }
 
@@ -98,7 +122,11 @@ async function trainAlone(gpu: Gpu, item: StepCase, count: number): Promise<numb
 
 /** The training passes of a fit: the first compiles, the second decodes anew, the fastest of the others counts. */
 async function trainTogether(
-  gpu: Gpu, loaders: Loaders, { model, precision }: StepCase, cache: PixelCache, passes: number,
+  gpu: Gpu,
+  loaders: Loaders,
+  { model, precision }: StepCase,
+  cache: PixelCache,
+  passes: number,
 ): Promise<{ coldMs: number; warmMs: number }> {
   const times: number[] = []
   let start = 0
@@ -120,11 +148,24 @@ async function trainTogether(
 }
 
 export function loaderTable(rows: readonly LoaderRow[]): string {
-  const head = ['images per second', 'loader alone', 'training alone', 'both', 'of the slower', 'images', 'decoding threads']
+  const head = [
+    'images per second',
+    'loader alone',
+    'training alone',
+    'both',
+    'of the slower',
+    'images',
+    'decoding threads',
+  ]
   const lines = rows.flatMap((row) => {
     const line = (what: string, loader: number, together: number) => [
-      `${stepName(row)}, ${what}`, loader.toFixed(1), row.training.toFixed(1), together.toFixed(1),
-      `${((100 * together) / Math.min(loader, row.training)).toFixed(1)}%`, String(row.images), String(row.threads),
+      `${stepName(row)}, ${what}`,
+      loader.toFixed(1),
+      row.training.toFixed(1),
+      together.toFixed(1),
+      `${((100 * together) / Math.min(loader, row.training)).toFixed(1)}%`,
+      String(row.images),
+      String(row.threads),
     ]
     return [line('decoding', row.cold, row.togetherCold), line('pixels remembered', row.warm, row.togetherWarm)]
   })

@@ -18,8 +18,12 @@ export interface Machine {
 export function machineOf({ identity, software }: Gpu): Machine {
   return {
     // Some drivers call a GPU by a number only.
-    device: nvidiaName() ?? identity.device, driver: identity.driver, software, cores: cpus().length,
-    date: new Date().toISOString(), versions: versions(),
+    device: nvidiaName() ?? identity.device,
+    driver: identity.driver,
+    software,
+    cores: cpus().length,
+    date: new Date().toISOString(),
+    versions: versions(),
     command: ['npm run bench --', ...process.argv.slice(2)].join(' '),
   }
 }

@@ -33,8 +33,10 @@ export const NOTEBOOK: Readonly<Record<Section, NotebookSection>> = {
     text: 'A network from scratch, on pictures whose values lie between 0 and 1.',
     batchSize: 4,
     accuracy: 0.81068,
-    fits: [table(`1.762589,1.657759,0.501494,02:16  1.282994,1.076227,0.668409,02:14  1.033945,1.002424,0.697909,02:21
-      0.775264,0.762086,0.768857,02:20  0.747868,0.611592,0.81068,02:21`)],
+    fits: [
+      table(`1.762589,1.657759,0.501494,02:16  1.282994,1.076227,0.668409,02:14  1.033945,1.002424,0.697909,02:21
+      0.775264,0.762086,0.768857,02:20  0.747868,0.611592,0.81068,02:21`),
+    ],
   },
   normalize: {
     title: 'Normalisation',
@@ -45,21 +47,26 @@ export const NOTEBOOK: Readonly<Record<Section, NotebookSection>> = {
       before: { mean: [0.4792, 0.4991, 0.4694], std: [0.2466, 0.2396, 0.2567] },
       after: { mean: [0.0151, -0.0655, 0.0232], std: [1.2722, 1.2716, 1.3045] },
     },
-    fits: [table(`1.658547,1.583611,0.49888,02:15  1.327844,1.414874,0.625467,02:12  0.934927,0.772694,0.762509,02:15
-      0.893581,0.739198,0.780433,02:24  0.679526,0.644652,0.801344,02:22`)],
+    fits: [
+      table(`1.658547,1.583611,0.49888,02:15  1.327844,1.414874,0.625467,02:12  0.934927,0.772694,0.762509,02:15
+      0.893581,0.739198,0.780433,02:24  0.679526,0.644652,0.801344,02:22`),
+    ],
   },
   'small-images': {
     title: 'Progressive resizing, step 1: small images',
     text: 'Small pictures train fast, and the shapes are in them all the same.',
     batchSize: 64,
     accuracy: 0.797237,
-    fits: [table(`1.732646,1.778171,0.424944,00:26  1.228281,1.441292,0.5295,00:24  0.951116,0.880464,0.715459,00:25
-      0.769573,0.720444,0.768111,00:25  0.65434,0.621007,0.797237,00:25`)],
+    fits: [
+      table(`1.732646,1.778171,0.424944,00:26  1.228281,1.441292,0.5295,00:24  0.951116,0.880464,0.715459,00:25
+      0.769573,0.720444,0.768111,00:25  0.65434,0.621007,0.797237,00:25`),
+    ],
   },
   'larger-images': {
     title: 'Progressive resizing, step 2: larger images',
-    text: 'The same network goes on with larger pictures: one epoch, then more at half the learning rate. The notebook splits '
-      + 'its images anew here, so that most of those it measures on were trained on before; --split shared does not.',
+    text:
+      'The same network goes on with larger pictures: one epoch, then more at half the learning rate. The notebook splits ' +
+      'its images anew here, so that most of those it measures on were trained on before; --split shared does not.',
     batchSize: 64,
     accuracy: 0.812173,
     fits: [
@@ -86,8 +93,10 @@ export const NOTEBOOK: Readonly<Record<Section, NotebookSection>> = {
     text: 'Another loss: the right class is asked for with 90% certainty instead of 100%. Its values are higher for that reason.',
     batchSize: 64,
     accuracy: 0.815534,
-    fits: [table(`2.516923,2.55024,0.479089,00:26  2.054281,2.104333,0.613518,00:29  1.846828,1.971688,0.670276,00:28
-      1.693976,1.610719,0.804705,00:28  1.592195,1.56252,0.815534,00:27`)],
+    fits: [
+      table(`2.516923,2.55024,0.479089,00:26  2.054281,2.104333,0.613518,00:29  1.846828,1.971688,0.670276,00:28
+      1.693976,1.610719,0.804705,00:28  1.592195,1.56252,0.815534,00:27`),
+    ],
   },
 }
 

@@ -4,7 +4,15 @@ import { DataError, OptionError } from '../src/base/errors.ts'
 import { jsonText, parseRecord, type Json } from '../src/base/json.ts'
 import { choice, parseCommand, whole } from './command.ts'
 
-export const SECTIONS = ['baseline', 'normalize', 'small-images', 'larger-images', 'tta', 'mixup', 'label-smoothing'] as const
+export const SECTIONS = [
+  'baseline',
+  'normalize',
+  'small-images',
+  'larger-images',
+  'tta',
+  'mixup',
+  'label-smoothing',
+] as const
 export type Section = (typeof SECTIONS)[number]
 
 /** What one run of the lesson does. */
@@ -66,10 +74,22 @@ export const USAGE = `npm run imagenette -- [options]
 `
 
 const DEFINITION = {
-  data: { type: 'string' }, variant: { type: 'string' }, profile: { type: 'string' }, only: { type: 'string' },
-  size: { type: 'string' }, 'then-size': { type: 'string' }, epochs: { type: 'string' }, 'batch-size': { type: 'string' },
-  'first-batch-size': { type: 'string' }, limit: { type: 'string' }, seed: { type: 'string' }, split: { type: 'string' }, fp32: { type: 'boolean' },
-  out: { type: 'string' }, resume: { type: 'string' }, help: { type: 'boolean' },
+  data: { type: 'string' },
+  variant: { type: 'string' },
+  profile: { type: 'string' },
+  only: { type: 'string' },
+  size: { type: 'string' },
+  'then-size': { type: 'string' },
+  epochs: { type: 'string' },
+  'batch-size': { type: 'string' },
+  'first-batch-size': { type: 'string' },
+  limit: { type: 'string' },
+  seed: { type: 'string' },
+  split: { type: 'string' },
+  fp32: { type: 'boolean' },
+  out: { type: 'string' },
+  resume: { type: 'string' },
+  help: { type: 'boolean' },
 } as const
 
 const VARIANTS = ['full', '320', '160'] as const
@@ -78,12 +98,21 @@ const SPLITS = ['new', 'shared'] as const
 
 /** Bounds of the options that are whole numbers. */
 const BOUNDS = {
-  size: [32, 1024], thenSize: [32, 1024], epochs: [1, 10_000], batchSize: [2, 4096], firstBatchSize: [2, 4096],
-  limit: [20, Infinity], seed: [0, 2 ** 31],
+  size: [32, 1024],
+  thenSize: [32, 1024],
+  epochs: [1, 10_000],
+  batchSize: [2, 4096],
+  firstBatchSize: [2, 4096],
+  limit: [20, Infinity],
+  seed: [0, 2 ** 31],
 } as const
 
 /** @throws OptionError that names the option, what was given and what is possible */
-export function readOptions(argv: readonly string[], env: Readonly<Record<string, string | undefined>>, software: boolean): Options {
+export function readOptions(
+  argv: readonly string[],
+  env: Readonly<Record<string, string | undefined>>,
+  software: boolean,
+): Options {
   const given = parseCommand('imagenette', argv, DEFINITION).values
   if (given.resume !== undefined) return optionsOf(given.resume, Object.keys(given))
   const profile = choice('--profile', given.profile ?? (software ? 'quick' : 'full'), PROFILE_NAMES)
@@ -117,15 +146,21 @@ export const OPTIONS_FILE = 'options.json'
 function optionsOf(folder: string, given: readonly string[]): Options {
   const others = given.filter((name) => name !== 'resume')
   if (others.length > 0) {
-    throw new OptionError('--resume', 'a run is continued with the options it was begun with', { fix: `leave out --${others.join(', --')}` })
+    throw new OptionError('--resume', 'a run is continued with the options it was begun with', {
+      fix: `leave out --${others.join(', --')}`,
+    })
   }
   const file = join(folder, OPTIONS_FILE)
-  if (!existsSync(file)) throw new DataError(folder, 'there is no run to continue', { expected: 'the folder of an interrupted run, such as runs/2026-11-23T21-00-00' })
+  if (!existsSync(file)) {
+    throw new DataError(folder, 'there is no run to continue', {
+      expected: 'the folder of an interrupted run, such as runs/2026-11-23T21-00-00',
+    })
+  }
   const saved = parseRecord(file, readFileSync(file, 'utf8'), BEGIN_ANEW)
   // Runs of before have one batch size for all sections. JSON has no infinity: all images.
   const options = { ...saved, firstBatchSize: saved.firstBatchSize ?? saved.batchSize, limit: saved.limit ?? Infinity }
   requireOptions(file, options)
-  return { ...options as unknown as Options, out: folder, resume: true }
+  return { ...(options as unknown as Options), out: folder, resume: true }
 }
 
 const BEGIN_ANEW = 'begin the run anew, without --resume'
@@ -136,7 +171,9 @@ function requireOptions(file: string, options: Readonly<Record<string, Json | un
   const checks: Record<string, (value: Json | undefined) => boolean> = {
     data: (value) => value === undefined || typeof value === 'string',
     fp32: (value) => typeof value === 'boolean',
-    profile: isOf(PROFILE_NAMES), variant: isOf(VARIANTS), split: isOf(SPLITS),
+    profile: isOf(PROFILE_NAMES),
+    variant: isOf(VARIANTS),
+    split: isOf(SPLITS),
     sections: (value) => Array.isArray(value) && value.length > 0 && value.every(isOf(SECTIONS)),
   }
   for (const [name, [low, high]] of Object.entries(BOUNDS)) {
@@ -146,7 +183,8 @@ function requireOptions(file: string, options: Readonly<Record<string, Json | un
   for (const [name, is] of Object.entries(checks)) {
     if (is(options[name])) continue
     throw new DataError(file, `a damaged file: its ${name} cannot be what was written`, {
-      given: { [name]: options[name] === undefined ? 'missing' : jsonText(options[name]) }, fix: BEGIN_ANEW,
+      given: { [name]: options[name] === undefined ? 'missing' : jsonText(options[name]) },
+      fix: BEGIN_ANEW,
     })
   }
 }

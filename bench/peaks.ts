@@ -34,7 +34,10 @@ interface Work {
 }
 
 /** The least time that work can take under the roofs, ms, and which roof it is that it is under. */
-export function leastTime(peaks: Peaks, { flops, bytes, arithmetic }: Work): { timeMs: number; roof: Arithmetic | 'copy' } {
+export function leastTime(
+  peaks: Peaks,
+  { flops, bytes, arithmetic }: Work,
+): { timeMs: number; roof: Arithmetic | 'copy' } {
   const arithmeticMs = (flops / arithmeticPeak(peaks, arithmetic)) * 1000
   const memoryMs = (bytes / peaks.copy) * 1000
   return arithmeticMs > memoryMs ? { timeMs: arithmeticMs, roof: arithmetic } : { timeMs: memoryMs, roof: 'copy' }
@@ -81,7 +84,9 @@ export async function measurePeaks(gpu: Gpu, rounds = 5): Promise<Peaks> {
   const peaks = {
     f32: await multiplyAdds('probe/fma'),
     ...(gpu.features.has('shader-f16') ? { f16: await multiplyAdds('probe/fma-half') } : {}),
-    ...(gpu.matrices.emulated ? {} : { matrix: await fastestOf(MATRIX_SUMS, (sums) => probeMatrix(gpu, sums, rounds)) }),
+    ...(gpu.matrices.emulated
+      ? {}
+      : { matrix: await fastestOf(MATRIX_SUMS, (sums) => probeMatrix(gpu, sums, rounds)) }),
     copy: await fastestOf(COPIES, (shape) => probeCopy(gpu, shape, rounds)),
     ...(await probeLaunch(gpu)),
   }
@@ -92,9 +97,18 @@ export async function measurePeaks(gpu: Gpu, rounds = 5): Promise<Peaks> {
 /** Independent sums of a thread, each of four numbers: enough to hide the latency of an addition, and few enough registers. */
 const CHAINS = [2, 3, 4, 8] as const
 /** Matrices of sums of a subgroup, down and across. */
-const MATRIX_SUMS = [[2, 2], [2, 4], [4, 4]] as const
+const MATRIX_SUMS = [
+  [2, 2],
+  [2, 4],
+  [4, 4],
+] as const
 /** Threads of a workgroup, and vectors of 16 bytes a thread copies. */
-const COPIES = [[64, 1], [64, 4], [256, 1], [256, 4]] as const
+const COPIES = [
+  [64, 1],
+  [64, 4],
+  [256, 1],
+  [256, 4],
+] as const
 
 /** The rate of the fastest variant: a peak is what can be reached. */
 async function fastestOf<V>(variants: readonly V[], probe: (variant: V) => Promise<number>): Promise<number> {
@@ -116,7 +130,11 @@ async function probeFma(gpu: Gpu, shader: ShaderName, chains: number, rounds: nu
   const numbers = tensor([-1, -1, -1, -1, 6, 6, 6, 6], [2, 4])
   const sums = empty({ shape: [groups * 64, 4], dtype: 'f32' }, 'probe')
   const bindings = { numbers, sums }
-  const options = (count: number): LaunchOptions => ({ groups, shape: { ROUNDS: count }, constants: { CHAINS: chains } })
+  const options = (count: number): LaunchOptions => ({
+    groups,
+    shape: { ROUNDS: count },
+    constants: { CHAINS: chains },
+  })
   const { count, timeMs } = await longEnough(gpu, rounds, (turns) => launch(shader, bindings, options(turns)))
   // Thread 17 is number 1 of its sixteen, and every sum has gone to and fro an even number of times.
   const expected = [0, 1, 2, 3].map((j) => sumOf(chains, (i) => (1 + 16 * i + 64 * j) / 64))
@@ -127,7 +145,10 @@ async function probeFma(gpu: Gpu, shader: ShaderName, chains: number, rounds: nu
 }
 
 async function probeMatrix(gpu: Gpu, [DOWN, ACROSS]: readonly [number, number], rounds: number): Promise<number> {
-  const { lanes: LANES, sizes: [{ M, N, K }] } = gpu.matrices
+  const {
+    lanes: LANES,
+    sizes: [{ M, N, K }],
+  } = gpu.matrices
   // A thread has a share of every sum: beyond 128 registers a compiler puts them in memory.
   if ((DOWN * ACROSS * M * N) / LANES > 128) return 0
   const groups = fullGrid(gpu) / 4
@@ -196,7 +217,9 @@ const RECORDED = 256
 
 /** Chooses how many turns take a probe about PROBE_MS, then times it. */
 async function longEnough(
-  gpu: Gpu, rounds: number, work: (turns: number) => void,
+  gpu: Gpu,
+  rounds: number,
+  work: (turns: number) => void,
 ): Promise<{ count: number; timeMs: number }> {
   const tried = 16
   const triedMs = await fastest(gpu, 2, () => work(tried))
@@ -214,14 +237,21 @@ async function fastest(gpu: Gpu, rounds: number, work: () => void): Promise<numb
     work()
     await gpu.queue.finished()
     const rows = await profiler.rows(gpu.platform)
-    if (round >= 0) best = Math.min(best, rows.reduce((sum, row) => sum + row.timeMs, 0))
+    if (round >= 0) {
+      best = Math.min(
+        best,
+        rows.reduce((sum, row) => sum + row.timeMs, 0),
+      )
+    }
   }
   return best
 }
 
 /** Some of the numbers of a large f32 tensor. */
 async function readPart(gpu: Gpu, { view }: Tensor, first: number, count: number): Promise<number[]> {
-  return Array.from(new Float32Array(await gpu.queue.read({ ...view, offset: view.offset + 4 * first, size: 4 * count })))
+  return Array.from(
+    new Float32Array(await gpu.queue.read({ ...view, offset: view.offset + 4 * first, size: 4 * count })),
+  )
 }
 
 function sumOf(count: number, term: (i: number) => number): number {

@@ -1,6 +1,12 @@
 /** `npm run predict -- MODEL FILE…`: what a model that `learner.export` has written sees on image files. */
 import {
-  DataError, loadLearner, nodePlatform, openGpu, OptionError, type Prediction, type Predictor,
+  DataError,
+  loadLearner,
+  nodePlatform,
+  openGpu,
+  OptionError,
+  type Prediction,
+  type Predictor,
 } from '../src/node.ts'
 import { className } from './class-names.ts'
 import { parseCommand, runCommand } from './command.ts'
@@ -16,7 +22,10 @@ const USAGE = `npm run predict -- MODEL FILE… [options]
 const DEFINITION = { top: { type: 'string' }, help: { type: 'boolean' } } as const
 
 async function main(argv: readonly string[]): Promise<void> {
-  const { positionals: [path, ...files], values } = parseCommand('predict', argv, DEFINITION, { positionals: true })
+  const {
+    positionals: [path, ...files],
+    values,
+  } = parseCommand('predict', argv, DEFINITION, { positionals: true })
   if (values.help) {
     console.log(USAGE)
     return
@@ -26,7 +35,9 @@ async function main(argv: readonly string[]): Promise<void> {
     throw new OptionError('--top', `'${values.top}' is no count`, { expected: 'a whole number from 1 on' })
   }
   if (path === undefined || files.length === 0) {
-    throw new OptionError('predict', 'a model and image files are needed', { fix: '`npm run predict -- --help` says how it is used' })
+    throw new OptionError('predict', 'a model and image files are needed', {
+      fix: '`npm run predict -- --help` says how it is used',
+    })
   }
   const gpu = await openGpu()
   if (gpu.software) console.error(`${gpu.name}: a software adapter`)
@@ -52,7 +63,10 @@ async function say(predictor: Predictor, file: string, top: number): Promise<voi
 
 /** `tench 97.1%, church 1.2%` */
 function likeliest({ probabilities }: Prediction, vocab: readonly string[], top: number): string {
-  return Array.from(probabilities, (probability, index) => ({ probability, label: className(vocab[index] ?? `output ${index}`) }))
+  return Array.from(probabilities, (probability, index) => ({
+    probability,
+    label: className(vocab[index] ?? `output ${index}`),
+  }))
     .sort((a, b) => b.probability - a.probability)
     .slice(0, top)
     .map(({ label, probability }) => `${label} ${(100 * probability).toFixed(1)}%`)

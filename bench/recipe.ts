@@ -6,10 +6,40 @@
 import { resolve } from 'node:path'
 import { isRecord, jsonText, parseRecord } from '../src/base/json.ts'
 import {
-  accuracy, architectures, augTransforms, CategoryBlock, columnSplitter, crossEntropy, DataBlock, DataError, flipItem, getImageFiles,
-  getImagesFromCsv, grandparentSplitter, ImageBlock, imagenetStats, Interrupted, labelSmoothing, Learner, mixUp, nodePlatform, normalize,
-  openGpu, OptionError, parentLabel, PixelCache, randomResizedCrop, randomSplitter, ranger, resize, sampleData, topKAccuracy, type DataBlockOptions,
-  type EpochRow, type Gpu, type Loaders,
+  accuracy,
+  architectures,
+  augTransforms,
+  CategoryBlock,
+  columnSplitter,
+  crossEntropy,
+  DataBlock,
+  DataError,
+  flipItem,
+  getImageFiles,
+  getImagesFromCsv,
+  grandparentSplitter,
+  ImageBlock,
+  imagenetStats,
+  Interrupted,
+  labelSmoothing,
+  Learner,
+  mixUp,
+  nodePlatform,
+  normalize,
+  openGpu,
+  OptionError,
+  parentLabel,
+  PixelCache,
+  randomResizedCrop,
+  randomSplitter,
+  ranger,
+  resize,
+  sampleData,
+  topKAccuracy,
+  type DataBlockOptions,
+  type EpochRow,
+  type Gpu,
+  type Loaders,
 } from '../src/node.ts'
 import { choice, numberIn, parseCommand, runCommand, whole } from './command.ts'
 import { chooseData } from './data-source.ts'
@@ -47,18 +77,51 @@ const USAGE = `npm run recipe -- [options]
 `
 
 const DEFINITION = {
-  data: { type: 'string' }, variant: { type: 'string' }, limit: { type: 'string' }, noise: { type: 'string' }, seeds: { type: 'string' },
-  size: { type: 'string' }, 'then-size': { type: 'string' }, epochs: { type: 'string' }, 'batch-size': { type: 'string' },
-  lr: { type: 'string' }, model: { type: 'string' }, outputs: { type: 'string' }, activation: { type: 'string' },
-  pool: { type: 'string' }, loss: { type: 'string' }, mixup: { type: 'string' }, tta: { type: 'boolean' },
-  fp32: { type: 'boolean' }, leaderboard: { type: 'boolean' }, json: { type: 'string' }, out: { type: 'string' },
-  resume: { type: 'string' }, help: { type: 'boolean' },
+  data: { type: 'string' },
+  variant: { type: 'string' },
+  limit: { type: 'string' },
+  noise: { type: 'string' },
+  seeds: { type: 'string' },
+  size: { type: 'string' },
+  'then-size': { type: 'string' },
+  epochs: { type: 'string' },
+  'batch-size': { type: 'string' },
+  lr: { type: 'string' },
+  model: { type: 'string' },
+  outputs: { type: 'string' },
+  activation: { type: 'string' },
+  pool: { type: 'string' },
+  loss: { type: 'string' },
+  mixup: { type: 'string' },
+  tta: { type: 'boolean' },
+  fp32: { type: 'boolean' },
+  leaderboard: { type: 'boolean' },
+  json: { type: 'string' },
+  out: { type: 'string' },
+  resume: { type: 'string' },
+  help: { type: 'boolean' },
 } as const
 
 /** The lesson's recipe, and that of the leaderboard. Source of the latter: fastai nbs/examples/train_imagenette.py. */
 const RECIPES = {
-  lesson: { model: 'xresnet18', outputs: 1000, activation: 'relu', pool: 'max', loss: 'cross-entropy', lr: 3e-3, size: 64 },
-  leaderboard: { model: 'xresnet50', outputs: 10, activation: 'mish', pool: 'maxBlur', loss: 'label-smoothing', lr: 8e-3, size: 128 },
+  lesson: {
+    model: 'xresnet18',
+    outputs: 1000,
+    activation: 'relu',
+    pool: 'max',
+    loss: 'cross-entropy',
+    lr: 3e-3,
+    size: 64,
+  },
+  leaderboard: {
+    model: 'xresnet50',
+    outputs: 10,
+    activation: 'mish',
+    pool: 'maxBlur',
+    loss: 'label-smoothing',
+    lr: 8e-3,
+    size: 128,
+  },
 } as const
 
 /** Imagenette's own table of wrong labels. */
@@ -79,7 +142,11 @@ interface Recipe {
   readonly lr: number
   readonly model: string
   /** Of the model, but for its seed. */
-  readonly modelOptions: { readonly outputs: number; readonly activation: 'relu' | 'mish'; readonly pool: 'max' | 'maxBlur' }
+  readonly modelOptions: {
+    readonly outputs: number
+    readonly activation: 'relu' | 'mish'
+    readonly pool: 'max' | 'maxBlur'
+  }
   readonly loss: 'cross-entropy' | 'label-smoothing'
   readonly mixup: number | undefined
   readonly tta: boolean
@@ -117,7 +184,14 @@ async function main(argv: readonly string[]): Promise<void> {
   const folder = await RunFolder.open(typed.resume ?? given.out, log)
   const runs = resume ? await runsBefore(folder) : []
   const write = async (data?: string): Promise<void> => {
-    const result = { adapter: gpu.name, software: gpu.software, data, versions: versions(), options: { ...given }, runs }
+    const result = {
+      adapter: gpu.name,
+      software: gpu.software,
+      data,
+      versions: versions(),
+      options: { ...given },
+      runs,
+    }
     const text = `${JSON.stringify(result, null, 2)}\n`
     await folder.attempt(RESULTS_FILE, () => folder.write(RESULTS_FILE, text))
     const { json } = given
@@ -128,7 +202,9 @@ async function main(argv: readonly string[]): Promise<void> {
     // Files of an earlier run here: the new run is the one that can be continued.
     await folder.remove(recipe.seeds.flatMap(checkpointsOf))
     await write()
-    if (folder.unwritten.length > 0) throw new DataError(folder.unwritten.join(', '), 'cannot be written', { fix: 'name another file or folder' })
+    if (folder.unwritten.length > 0) {
+      throw new DataError(folder.unwritten.join(', '), 'cannot be written', { fix: 'name another file or folder' })
+    }
   }
   const left = recipe.seeds.filter((seed) => !runs.some((run) => run.seed === seed))
   if (left.length === 0) log(`${folder.path} is the folder of a recipe that is over: there is nothing to continue`)
@@ -157,7 +233,10 @@ interface Going {
 
 /** Trains for each seed, until it is interrupted. */
 async function trainAll(recipe: Recipe, seeds: readonly number[], going: Going): Promise<void> {
-  const { gpu: { platform }, runs } = going
+  const {
+    gpu: { platform },
+    runs,
+  } = going
   const data = await chooseData(recipe.data, platform, sampleData)
   platform.log(`images: ${data.name}`)
   const cache = new PixelCache()
@@ -186,23 +265,33 @@ function begunWith({ help: _help, data = process.env.IMAGENETTE_PATH, json, ...g
 async function givenBefore(folder: string, typed: readonly string[]): Promise<Given> {
   const others = typed.filter((name) => name !== 'resume')
   if (others.length > 0) {
-    throw new OptionError('--resume', 'a recipe is continued with the options it was begun with', { fix: `leave out --${others.join(', --')}` })
+    throw new OptionError('--resume', 'a recipe is continued with the options it was begun with', {
+      fix: `leave out --${others.join(', --')}`,
+    })
   }
   const { files } = nodePlatform
   const file = files.join(folder, OPTIONS_FILE)
   const fix = 'begin the recipe anew, without --resume'
-  if (!(await files.exists(file))) throw new DataError(folder, 'there is no recipe to continue', { expected: `a folder with ${OPTIONS_FILE}` })
+  if (!(await files.exists(file))) {
+    throw new DataError(folder, 'there is no recipe to continue', { expected: `a folder with ${OPTIONS_FILE}` })
+  }
   const saved = parseRecord(file, await files.readText(file), fix)
   try {
     for (const [name, value] of Object.entries(saved)) {
       const type = Object.hasOwn(DEFINITION, name) ? DEFINITION[name as keyof typeof DEFINITION].type : 'none'
-      if (typeof value !== type) throw new OptionError(`--${name}`, 'this is no option of a recipe', { given: { [name]: jsonText(value ?? null) } })
+      if (typeof value !== type) {
+        throw new OptionError(`--${name}`, 'this is no option of a recipe', {
+          given: { [name]: jsonText(value ?? null) },
+        })
+      }
     }
-    readRecipe(saved as Given)
+    readRecipe(saved)
   } catch (error) {
-    throw error instanceof OptionError ? new DataError(file, `a damaged file: ${error.message}`, { fix, cause: error }) : error
+    throw error instanceof OptionError
+      ? new DataError(file, `a damaged file: ${error.message}`, { fix, cause: error })
+      : error
   }
-  return saved as Given
+  return saved
 }
 
 /** Results of the seeds that are done. */
@@ -212,8 +301,10 @@ async function runsBefore(folder: RunFolder): Promise<Run[]> {
   const fix = 'remove it: the seeds are measured anew, from their checkpoints'
   const { runs } = parseRecord(file, await nodePlatform.files.readText(file), fix)
   const isRun = (run: unknown) => isRecord(run) && Number.isInteger(run.seed) && Array.isArray(run.rows)
-  if (!Array.isArray(runs) || !runs.every(isRun)) throw new DataError(file, 'a damaged file: its runs cannot be what was written', { fix })
-  return runs as unknown as Run[]
+  if (!Array.isArray(runs) || !runs.every(isRun)) {
+    throw new DataError(file, 'a damaged file: its runs cannot be what was written', { fix })
+  }
+  return runs
 }
 
 /** Ctrl-C while predictions were made. */
@@ -230,7 +321,10 @@ function readRecipe(given: Given): Recipe {
     limit: whole('--limit', given.limit, Infinity, 20, Infinity),
     noise: given.noise === undefined ? undefined : choice('--noise', given.noise, NOISE.percents),
     seeds: (given.seeds ?? '0').split(',').map((seed) => whole('--seeds', seed, 0, 0, 2 ** 31)),
-    leaderboard, fp32, tta, size,
+    leaderboard,
+    fp32,
+    tta,
+    size,
     thenSize: given['then-size'] === undefined ? undefined : whole('--then-size', given['then-size'], size, 32, 1024),
     epochs: whole('--epochs', given.epochs, 5, 1, 10_000),
     batchSize: whole('--batch-size', given['batch-size'], 64, 2, 4096),
@@ -248,7 +342,11 @@ function readRecipe(given: Given): Recipe {
 
 /** @returns nothing when it was interrupted */
 async function train(
-  recipe: Recipe, seed: number, path: string, cache: PixelCache, { folder, resume }: Going,
+  recipe: Recipe,
+  seed: number,
+  path: string,
+  cache: PixelCache,
+  { folder, resume }: Going,
 ): Promise<Run | undefined> {
   const [first, larger] = checkpointsOf(seed).map((name) => ({ checkpoint: folder.file(name), resume }))
   const modelFile = `seed-${seed}.safetensors`
@@ -287,7 +385,8 @@ type Source = Required<Pick<DataBlockOptions, 'getItems' | 'getY' | 'splitter'>>
 async function loadersOf(recipe: Recipe, { path, seed, cache, pixels, split }: LoadersWanted): Promise<Loaders> {
   const { leaderboard, noise, batchSize, limit } = recipe
   const splitter = leaderboard ? grandparentSplitter({ valid: 'val' }) : randomSplitter({ seed: split })
-  const source = noise === undefined ? { getItems: getImageFiles, getY: parentLabel, splitter } : await noisySource(path, noise)
+  const source =
+    noise === undefined ? { getItems: getImageFiles, getY: parentLabel, splitter } : await noisySource(path, noise)
   return new DataBlock({
     blocks: [ImageBlock(), CategoryBlock()],
     ...source,
@@ -305,7 +404,9 @@ async function noisySource(path: string, noise: NonNullable<Recipe['noise']>): P
     })
   }
   const table = await getImagesFromCsv(path, { file: NOISE.file })
-  const [noisy, right, isValid] = [`noisy_labels_${noise}`, 'noisy_labels_0', 'is_valid'].map((name) => table.column(name))
+  const [noisy, right, isValid] = [`noisy_labels_${noise}`, 'noisy_labels_0', 'is_valid'].map((name) =>
+    table.column(name),
+  )
   const splitter = columnSplitter(table)
   return {
     getItems: () => table.items,
@@ -313,7 +414,9 @@ async function noisySource(path: string, noise: NonNullable<Recipe['noise']>): P
     splitter(items) {
       const split = splitter(items)
       const wrong = split.train.filter((item) => noisy(items[item]) !== right(items[item]))
-      log(`labels to train on: ${wrong.length} of ${split.train.length} are wrong; ${split.valid.length} images to measure on`)
+      log(
+        `labels to train on: ${wrong.length} of ${split.train.length} are wrong; ${split.valid.length} images to measure on`,
+      )
       return split
     },
   }
@@ -340,7 +443,9 @@ function summary(runs: readonly Run[]): string {
   const lines = columns.map(([title, of]) => {
     const values = runs.map(of).filter((value) => value !== undefined)
     const mean = values.reduce((sum, value) => sum + value, 0) / values.length
-    return values.length === 0 ? undefined : `${title.padEnd(14)} ${mean.toFixed(4)}   ${values.map((value) => value.toFixed(4)).join(' ')}`
+    return values.length === 0
+      ? undefined
+      : `${title.padEnd(14)} ${mean.toFixed(4)}   ${values.map((value) => value.toFixed(4)).join(' ')}`
   })
   return lines.filter((line) => line !== undefined).join('\n')
 }

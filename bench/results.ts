@@ -59,11 +59,22 @@ export function parseResults(file: string, text: string, fix: string): Results {
   const results = parseRecord(file, text, fix)
   const { command, started, sections } = results
   const isSection = (section: unknown) =>
-    isRecord(section) && typeof section.name === 'string' && typeof section.seconds === 'number' && typeof section.gpuMemoryBytes === 'number'
-  if (typeof command === 'string' && typeof started === 'string' && Array.isArray(sections) && sections.every(isSection)) {
+    isRecord(section) &&
+    typeof section.name === 'string' &&
+    typeof section.seconds === 'number' &&
+    typeof section.gpuMemoryBytes === 'number'
+  if (
+    typeof command === 'string' &&
+    typeof started === 'string' &&
+    Array.isArray(sections) &&
+    sections.every(isSection)
+  ) {
     return results as unknown as Results
   }
-  throw new DataError(file, 'these are not the results of a run', { expected: 'a command, a time and sections, as a run writes them', fix })
+  throw new DataError(file, 'these are not the results of a run', {
+    expected: 'a command, a time and sections, as a run writes them',
+    fix,
+  })
 }
 
 /** A step of training, a line of steps.jsonl. */
@@ -154,20 +165,50 @@ export function guessing({ classes, images }: SectionResult): { readonly accurac
 /** Whether a section ended with losses that are numbers, and better than guessing. */
 export function hasLearnt(section: SectionResult): boolean {
   const last = section.epochs.at(-1)
-  return last !== undefined && Number.isFinite(last.trainLoss) && Number.isFinite(last.validLoss)
-    && accuracyOf(section) >= guessing(section).withLuck
+  return (
+    last !== undefined &&
+    Number.isFinite(last.trainLoss) &&
+    Number.isFinite(last.validLoss) &&
+    accuracyOf(section) >= guessing(section).withLuck
+  )
 }
 
 /** The epochs of all sections as comma-separated values, with all digits: one line an epoch. */
 export function historyCsv(sections: readonly ReportedSection[]): string {
   const rows = sections.flatMap(({ name, fits }) =>
-    fits.flatMap(({ epochs }, fit) => epochs.map((row) =>
-      [name, fit, row.epoch, row.trainLoss, row.validLoss, row.accuracy, row.seconds, row.imagesPerSecond, row.skippedSteps ?? '', row.lossScale ?? ''])))
-  const names = ['section', 'fit', 'epoch', 'train_loss', 'valid_loss', 'accuracy', 'seconds', 'images_per_second', 'skipped_steps', 'loss_scale']
+    fits.flatMap(({ epochs }, fit) =>
+      epochs.map((row) => [
+        name,
+        fit,
+        row.epoch,
+        row.trainLoss,
+        row.validLoss,
+        row.accuracy,
+        row.seconds,
+        row.imagesPerSecond,
+        row.skippedSteps ?? '',
+        row.lossScale ?? '',
+      ]),
+    ),
+  )
+  const names = [
+    'section',
+    'fit',
+    'epoch',
+    'train_loss',
+    'valid_loss',
+    'accuracy',
+    'seconds',
+    'images_per_second',
+    'skipped_steps',
+    'loss_scale',
+  ]
   return [names, ...rows].map(csvLine).join('')
 }
 
 /** The training steps of all sections, one JSON object a line; what is not a number is null. */
 export function stepLines(sections: readonly ReportedSection[]): string {
-  return sections.flatMap(({ fits }) => fits.flatMap(({ steps }) => steps.map((step) => `${JSON.stringify(step)}\n`))).join('')
+  return sections
+    .flatMap(({ fits }) => fits.flatMap(({ steps }) => steps.map((step) => `${JSON.stringify(step)}\n`)))
+    .join('')
 }

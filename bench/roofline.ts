@@ -118,7 +118,11 @@ function passPanel(rows: readonly Row[], peaks: Peaks): string[] {
   if (rows.length === 0) return []
   const { left, width } = PANELS.passes
   const rate = ({ bytes, medianMs }: Row) => bytes / (medianMs / 1000)
-  const x = decades(rows.map(({ bytes }) => bytes), left, left + width)
+  const x = decades(
+    rows.map(({ bytes }) => bytes),
+    left,
+    left + width,
+  )
   const y = decades([...rows.map(rate), peaks.copy], BOTTOM, MARGIN.top)
   const perLaunch = (bytes: number) => bytes / (peaks.launchMs / 1000)
   // Where as much is copied as in the time of the smallest launch.
@@ -143,7 +147,11 @@ function seriesOf({ name }: Row, all: readonly Series[]): Series {
   return all.find(({ begins }) => begins.some((beginning) => name.startsWith(beginning))) ?? all[all.length - 1]
 }
 
-function points(rows: readonly Row[], all: readonly Series[], where: (row: Row) => readonly [number, number]): string[] {
+function points(
+  rows: readonly Row[],
+  all: readonly Series[],
+  where: (row: Row) => readonly [number, number],
+): string[] {
   return rows.map((row) => {
     const { style, mark } = seriesOf(row, all)
     const [x, y] = where(row)
@@ -164,11 +172,13 @@ function outline(mark: Mark, x: number, y: number): string {
 
 function legend(left: number, all: readonly Series[], rows: readonly Row[]): string[] {
   let at = left
-  return all.filter((series) => rows.some((row) => seriesOf(row, all) === series)).flatMap(({ name, style, mark }) => {
-    const here = at
-    at += 30 + 6.3 * name.length
-    return [`<path class="point ${style}" d="${outline(mark, here + 6, 82)}"/>`, text(here + 18, 86, name)]
-  })
+  return all
+    .filter((series) => rows.some((row) => seriesOf(row, all) === series))
+    .flatMap(({ name, style, mark }) => {
+      const here = at
+      at += 30 + 6.3 * name.length
+      return [`<path class="point ${style}" d="${outline(mark, here + 6, 82)}"/>`, text(here + 18, 86, name)]
+    })
 }
 
 function grid(x: Axis, y: Axis, [xUnit, yUnit]: readonly [string, string], xName: string): string[] {
@@ -181,7 +191,8 @@ function grid(x: Axis, y: Axis, [xUnit, yUnit]: readonly [string, string], xName
     return `<path class="grid" d="M${x.start} ${at}H${x.end}"/>${text(x.start - 8, at + 4, tickText(value, yUnit), '', 'end')}`
   })
   return [
-    ...lines, ...rows,
+    ...lines,
+    ...rows,
     `<path class="axis" d="M${x.start} ${BOTTOM}H${x.end}"/>`,
     text((x.start + x.end) / 2, BOTTOM + 40, xName, 'quiet', 'middle'),
   ]
@@ -212,7 +223,12 @@ function round(value: number): number {
 
 /** A power of ten: `100 GFLOP/s`, `0.1`. */
 function tickText(value: number, unit: string): string {
-  const prefixes = [[1e12, 'T'], [1e9, 'G'], [1e6, 'M'], [1e3, 'k']] as const
+  const prefixes = [
+    [1e12, 'T'],
+    [1e9, 'G'],
+    [1e6, 'M'],
+    [1e3, 'k'],
+  ] as const
   const [scale, prefix] = prefixes.find(([least]) => value >= least * 0.99) ?? [1, '']
   return `${Number((value / scale).toPrecision(3))} ${prefix}${unit}`.trimEnd()
 }

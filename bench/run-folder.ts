@@ -29,8 +29,10 @@ export class RunFolder {
    * @throws DataError  when another run writes to it, or it cannot be written to
    */
   static async open(given: string | undefined, log: (line: string) => void): Promise<RunFolder> {
-    const path = given ?? await newFolder(`runs/${new Date().toISOString().slice(0, 19).replace(/:/g, '-')}`)
-    const taken = await lock(join(path, 'run'), { waitMs: WAIT_MS }).catch((error: unknown) => { throw fileError(path, error) })
+    const path = given ?? (await newFolder(`runs/${new Date().toISOString().slice(0, 19).replace(/:/g, '-')}`))
+    const taken = await lock(join(path, 'run'), { waitMs: WAIT_MS }).catch((error: unknown) => {
+      throw fileError(path, error)
+    })
     if (typeof taken === 'function') return new RunFolder(path, taken, log)
     throw new DataError(path, 'another run writes to this folder', {
       given: { run: taken.holder },
@@ -61,7 +63,9 @@ export class RunFolder {
 
   /** Removes files that are of no use any more; one that stays is no fault. */
   async remove(names: Iterable<string>): Promise<void> {
-    for (const name of names) await rm(this.file(name), { force: true }).catch((error: unknown) => this.log(fileError(name, error).message))
+    for (const name of names) {
+      await rm(this.file(name), { force: true }).catch((error: unknown) => this.log(fileError(name, error).message))
+    }
   }
 
   /** Files that should be there and are not. */
@@ -77,7 +81,9 @@ export class RunFolder {
 
 /** Makes a folder of that name, or of a name with a number where another run has it. */
 async function newFolder(name: string): Promise<string> {
-  await mkdir(dirname(name), { recursive: true }).catch((error: unknown) => { throw fileError(dirname(name), error) })
+  await mkdir(dirname(name), { recursive: true }).catch((error: unknown) => {
+    throw fileError(dirname(name), error)
+  })
   for (let number = 1; ; number++) {
     const path = number === 1 ? name : `${name}-${number}`
     try {

@@ -28,13 +28,22 @@ export function run(command, args, { cwd, env, shell = false, timeoutMs } = {}) 
   const wait = () => {}
   process.on('SIGINT', wait)
   const result = spawnSync(command, args, {
-    cwd, shell, timeout: timeoutMs, env: { ...process.env, ...env },
-    stdio: ['ignore', 'pipe', 'pipe'], encoding: 'utf8', maxBuffer: 64 << 20,
+    cwd,
+    shell,
+    timeout: timeoutMs,
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    encoding: 'utf8',
+    maxBuffer: 64 << 20,
   })
   process.off('SIGINT', wait)
   if (result.signal === 'SIGINT') throw new SetUpError('interrupted')
   const failure = result.error === undefined ? '' : `${command}: ${result.error.message}\n`
-  return { status: result.status ?? 1, timedOut: result.error?.code === 'ETIMEDOUT', output: `${result.stdout ?? ''}${result.stderr ?? ''}${failure}` }
+  return {
+    status: result.status ?? 1,
+    timedOut: result.error?.code === 'ETIMEDOUT',
+    output: `${result.stdout ?? ''}${result.stderr ?? ''}${failure}`,
+  }
 }
 
 export function tail(text, lines = 20) {

@@ -1,11 +1,35 @@
 import {
-  batchPictures, channelStats, ClassificationInterpretation, inputPictures, read, release, scope, type Callback, type ChannelStats,
-  type EpochRow, type ItemPredictions, type LabelledPicture, type Learner, type Pixels, type Platform, type Step, type StepLoss,
+  batchPictures,
+  channelStats,
+  ClassificationInterpretation,
+  inputPictures,
+  read,
+  release,
+  scope,
+  type Callback,
+  type ChannelStats,
+  type EpochRow,
+  type ItemPredictions,
+  type LabelledPicture,
+  type Learner,
+  type Pixels,
+  type Platform,
+  type Step,
+  type StepLoss,
 } from '../src/node.ts'
 import type { Json } from '../src/base/json.ts'
 import { hears } from '../src/train/callback.ts'
 import { className } from './class-names.ts'
-import type { BatchStats, ConfusionResult, EpochResult, SectionDetails, StepResult, Tile, TileGroup, WrongTile } from './results.ts'
+import type {
+  BatchStats,
+  ConfusionResult,
+  EpochResult,
+  SectionDetails,
+  StepResult,
+  Tile,
+  TileGroup,
+  WrongTile,
+} from './results.ts'
 
 /** Pictures of each kind that the report shows. */
 const SHOWN = 8
@@ -47,8 +71,14 @@ export class SectionLog implements Callback {
     const at = recorder.losses.length - 1
     const { losses, lrs, momentums } = recorder
     this.fits.at(-1)?.steps.push({
-      section: this.section, fit: this.fits.length - 1, iteration,
-      loss, smoothLoss: losses[at], lr: lrs[at], momentum: momentums[at], ...scaling,
+      section: this.section,
+      fit: this.fits.length - 1,
+      iteration,
+      loss,
+      smoothLoss: losses[at],
+      lr: lrs[at],
+      momentum: momentums[at],
+      ...scaling,
     })
   }
 
@@ -58,8 +88,11 @@ export class SectionLog implements Callback {
   }
 
   state(): Json {
-    return this.fits.map(({ epochs, steps, stepsPerEpoch }) => (
-      { epochs: epochs.map((row) => ({ ...row })), steps: steps.map((step) => ({ ...step })), stepsPerEpoch }))
+    return this.fits.map(({ epochs, steps, stepsPerEpoch }) => ({
+      epochs: epochs.map((row) => ({ ...row })),
+      steps: steps.map((step) => ({ ...step })),
+      stepsPerEpoch,
+    }))
   }
 
   /** Also the fits of the section before the one that goes on. */
@@ -73,7 +106,11 @@ export class SectionLog implements Callback {
    * @param predictions  of the validation items; without them, as after an interruption, what they tell is left out
    * @param beside       callbacks that change batches, to be shown at work too
    */
-  async details(learner: Learner, predictions: ItemPredictions | undefined, beside: readonly Callback[]): Promise<SectionDetails> {
+  async details(
+    learner: Learner,
+    predictions: ItemPredictions | undefined,
+    beside: readonly Callback[],
+  ): Promise<SectionDetails> {
     const { platform, loaders, callbacks } = learner
     const isTrained = this.fits.length > 0
     const pictures: TileGroup[] = []
@@ -87,7 +124,12 @@ export class SectionLog implements Callback {
     }
     // Where nothing is trained: variations of a validation picture, as test-time augmentation makes them.
     const source = isTrained ? loaders.train : loaders.valid
-    const variations = await batchPictures(source, { count: SHOWN, unique: true, draws: 'train', epoch: learner.epochsBegun })
+    const variations = await batchPictures(source, {
+      count: SHOWN,
+      unique: true,
+      draws: 'train',
+      epoch: learner.epochsBegun,
+    })
     pictures.push({ title: 'One picture, varied at random', tiles: await tiles(platform, variations) })
     const wrong = predictions && new ClassificationInterpretation(predictions, loaders.vocab)
     return {
@@ -101,9 +143,26 @@ export class SectionLog implements Callback {
 }
 
 /** A row of the recorder, as results.json has it. */
-export function epochResult({ epoch, trainLoss, validLoss, metrics, timeMs, imagesPerSecond, skippedSteps, lossScale }: EpochRow): EpochResult {
+export function epochResult({
+  epoch,
+  trainLoss,
+  validLoss,
+  metrics,
+  timeMs,
+  imagesPerSecond,
+  skippedSteps,
+  lossScale,
+}: EpochRow): EpochResult {
   const scaling = skippedSteps === undefined ? {} : { skippedSteps, lossScale }
-  return { epoch, trainLoss, validLoss, accuracy: metrics.accuracy, seconds: timeMs / 1000, imagesPerSecond, ...scaling }
+  return {
+    epoch,
+    trainLoss,
+    validLoss,
+    accuracy: metrics.accuracy,
+    seconds: timeMs / 1000,
+    imagesPerSecond,
+    ...scaling,
+  }
 }
 
 /** The first batch of an epoch as the network gets it in training: with what these callbacks make of it. */
@@ -111,7 +170,15 @@ async function firstBatch(learner: Learner, epoch: number, callbacks: readonly C
   const { loaders, precision, epochsBegun } = learner
   const batch = await loaders.train.oneBatch({ epoch })
   const input = scope(() => batch.input(precision === 'mixed' ? 'f16' : 'f32'))
-  const step: Step = { training: true, batch, input, targets: batch.targets, outputs: undefined, loss: undefined, seed: undefined }
+  const step: Step = {
+    training: true,
+    batch,
+    input,
+    targets: batch.targets,
+    outputs: undefined,
+    loss: undefined,
+    seed: undefined,
+  }
   // What it is while that epoch lasts: callbacks draw by it.
   learner.epochsBegun = epoch + 1
   for (const callback of callbacks) {
@@ -127,9 +194,16 @@ async function firstBatch(learner: Learner, epoch: number, callbacks: readonly C
 }
 
 /** The reads are under way when this returns, so that the tensors of the step can go. */
-async function shownBatch({ platform, loaders: { train, vocab } }: Learner, { input, targets, batch }: Step): Promise<ShownBatch> {
+async function shownBatch(
+  { platform, loaders: { train, vocab } }: Learner,
+  { input, targets, batch }: Step,
+): Promise<ShownBatch> {
   const [N, ...size] = input.shape
-  const [values, others, shares] = await Promise.all([read(input), targets.b && read(targets.b), targets.mix && read(targets.mix)])
+  const [values, others, shares] = await Promise.all([
+    read(input),
+    targets.b && read(targets.b),
+    targets.mix && read(targets.mix),
+  ])
   const pictures = inputPictures(values, [Math.min(N, SHOWN), ...size], train.stats)
   const shown = pictures.map((picture, n) => ({
     picture,
@@ -147,13 +221,21 @@ function withoutNormalisation(after: ChannelStats, { mean, std }: ChannelStats):
 }
 
 function tiles(platform: Platform, shown: readonly (LabelledPicture & Omit<Tile, 'uri' | 'label'>)[]): Promise<Tile[]> {
-  return Promise.all(shown.map(async ({ picture, label, ...rest }) => (
-    { uri: await pngUri(platform, picture), label: className(label), ...rest })))
+  return Promise.all(
+    shown.map(async ({ picture, label, ...rest }) => ({
+      uri: await pngUri(platform, picture),
+      label: className(label),
+      ...rest,
+    })),
+  )
 }
 
 /** Averaged predictions with their own cross-entropy: the losses they come with are those of the pass without random transforms. */
 export function withOwnLosses(averaged: ItemPredictions): ItemPredictions {
-  const { predictions: { columns, data }, targets } = averaged
+  const {
+    predictions: { columns, data },
+    targets,
+  } = averaged
   return { ...averaged, losses: Float32Array.from(targets, (target, row) => -Math.log(data[row * columns + target])) }
 }
 
@@ -162,17 +244,29 @@ function confusionOf(interpretation: ClassificationInterpretation): ConfusionRes
   return {
     classes: interpretation.vocab.map(className),
     counts: interpretation.confusionMatrix(),
-    pairs: pairs.map(({ actual, predicted, count }) => ({ actual: className(actual), predicted: className(predicted), count })),
+    pairs: pairs.map(({ actual, predicted, count }) => ({
+      actual: className(actual),
+      predicted: className(predicted),
+      count,
+    })),
   }
 }
 
-async function mostWrong({ platform, loaders: { valid } }: Learner, interpretation: ClassificationInterpretation): Promise<WrongTile[]> {
+async function mostWrong(
+  { platform, loaders: { valid } }: Learner,
+  interpretation: ClassificationInterpretation,
+): Promise<WrongTile[]> {
   const worst = interpretation.topLosses(SHOWN).filter(({ actual, predicted }) => actual !== predicted)
   const resize = { method: 'crop', width: WRONG_SIZE, height: WRONG_SIZE, position: [0.5, 0.5] } as const
-  return Promise.all(worst.map(async ({ item, actual, predicted, loss, probability }) => ({
-    uri: await pngUri(platform, await platform.decoder.decode({ path: valid.pictures.items[item], resize })),
-    actual: className(actual), predicted: className(predicted), loss, probability,
-  })))
+  return Promise.all(
+    worst.map(async ({ item, actual, predicted, loss, probability }) => ({
+      uri: await pngUri(platform, await platform.decoder.decode({ path: valid.pictures.items[item], resize })),
+      actual: className(actual),
+      predicted: className(predicted),
+      loss,
+      probability,
+    })),
+  )
 }
 
 async function pngUri(platform: Platform, picture: Pixels): Promise<string> {

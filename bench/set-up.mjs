@@ -27,10 +27,12 @@ export function missingPackages(folder = root) {
   const wanted = JSON.parse(readFileSync(join(folder, 'package-lock.json'), 'utf8')).packages
   const noted = join(folder, 'node_modules', '.package-lock.json')
   const present = existsSync(noted) ? JSON.parse(readFileSync(noted, 'utf8')).packages : {}
-  return Object.entries(wanted).filter(([path, { version, optional }]) => {
-    // Optional packages are those of other systems: absent is right, another version is not.
-    return path !== '' && present[path]?.version !== version && !(optional && present[path] === undefined)
-  }).map(([path]) => path)
+  return Object.entries(wanted)
+    .filter(([path, { version, optional }]) => {
+      // Optional packages are those of other systems: absent is right, another version is not.
+      return path !== '' && present[path]?.version !== version && !(optional && present[path] === undefined)
+    })
+    .map(([path]) => path)
 }
 
 /** Flag and variable that refuse to install anything. */
@@ -38,7 +40,9 @@ const REFUSED = { flag: '--no-install', variable: 'WGRAD_INSTALL' }
 
 function packages(mayInstall) {
   if (missingPackages().length === 0) return
-  if (!mayInstall) throw new SetUpError('packages are missing or old, and installing is refused. Run:  npm ci --ignore-scripts')
+  if (!mayInstall) {
+    throw new SetUpError('packages are missing or old, and installing is refused. Run:  npm ci --ignore-scripts')
+  }
   // No package needs its install script: webgpu ships its binaries and only checks a macOS quarantine mark.
   const quiet = ['--no-audit', '--no-fund', '--loglevel=error']
   step('installing the packages (npm ci)', () => npm('ci', '--ignore-scripts', '--include=dev', ...quiet))
@@ -65,13 +69,18 @@ export function planFor(state, findDrivers, log) {
   if (state === 'found') return 'go on'
   if (state === 'slow') {
     // The command that follows waits as long as it takes.
-    process.stderr.write(`set-up: the graphics driver has not answered for ${PROBE_MS / 1000} s; going on without knowing it. ${nothing}\n`)
+    process.stderr.write(
+      `set-up: the graphics driver has not answered for ${PROBE_MS / 1000} s; going on without knowing it. ${nothing}\n`,
+    )
     return 'go on'
   }
   if (state === 'unloadable') {
-    throw new SetUpError("Dawn's binding (package webgpu) does not load, which a driver would not change. It needs Linux with glibc 2.34 "
-      + 'or later (Debian 12, Ubuntu 22.04, RHEL 9; not Alpine), macOS or Windows, on x64 or arm64: on such a system remove '
-      + `node_modules and run this again, elsewhere use a container of one. ${nothing}`, log)
+    throw new SetUpError(
+      "Dawn's binding (package webgpu) does not load, which a driver would not change. It needs Linux with glibc 2.34 " +
+        'or later (Debian 12, Ubuntu 22.04, RHEL 9; not Alpine), macOS or Windows, on x64 or arm64: on such a system remove ' +
+        `node_modules and run this again, elsewhere use a container of one. ${nothing}`,
+      log,
+    )
   }
   if (state === 'crashed') {
     throw new SetUpError(`asking for a graphics adapter ended the program: a broken driver. ${nothing}`, tail(log, 8))
@@ -79,7 +88,10 @@ export function planFor(state, findDrivers, log) {
   const drivers = findDrivers()
   if (drivers.length > 0) {
     const instead = "Mend it, or install Mesa's software driver beside it:  sudo node bench/set-up.mjs --driver"
-    throw new SetUpError(`WebGPU finds no adapter, although there is a driver (${drivers.join(', ')}). ${nothing}. ${instead}`, tail(log, 8))
+    throw new SetUpError(
+      `WebGPU finds no adapter, although there is a driver (${drivers.join(', ')}). ${nothing}. ${instead}`,
+      tail(log, 8),
+    )
   }
   return 'install'
 }
@@ -93,7 +105,10 @@ function probe() {
     console.log('binding loaded')
     const gpu = create([])
     console.log((await gpu.requestAdapter()) ? 'adapter found' : 'no adapter')`
-  const { output, timedOut } = run(process.execPath, ['--input-type=module', '-e', script], { cwd: root, timeoutMs: PROBE_MS })
+  const { output, timedOut } = run(process.execPath, ['--input-type=module', '-e', script], {
+    cwd: root,
+    timeoutMs: PROBE_MS,
+  })
   return { state: stateOf(output, timedOut), log: output }
 }
 
@@ -176,4 +191,6 @@ async function main([command, ...args]) {
   await import(pathToFileURL(file).href)
 }
 
-if (process.argv[1] && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) await main(process.argv.slice(2))
+if (process.argv[1] && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
+  await main(process.argv.slice(2))
+}

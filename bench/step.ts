@@ -3,7 +3,19 @@ import { formatTable } from '../src/base/table.ts'
 import { profileTable, type ProfileRow } from '../src/gpu/profile.ts'
 import { recordWork } from '../src/tensor/recording.ts'
 import {
-  adam, backward, cast, crossEntropy, keep, LossScaler, openGpu, rng, scope, tensor, tune, type Gpu, type Module,
+  adam,
+  backward,
+  cast,
+  crossEntropy,
+  keep,
+  LossScaler,
+  openGpu,
+  rng,
+  scope,
+  tensor,
+  tune,
+  type Gpu,
+  type Module,
 } from '../src/node.ts'
 import { MODELS } from './kernels/index.ts'
 import { memoryNeed, type MemoryRow } from './memory.ts'
@@ -52,7 +64,10 @@ const WARM_UP = 2
 const AHEAD = 2
 
 /** Times one case on a device of its own, so that memory and pipelines are its alone. */
-export async function measureStep(item: StepCase, rounds = 9): Promise<{ readonly row: StepRow; readonly profile: string }> {
+export async function measureStep(
+  item: StepCase,
+  rounds = 9,
+): Promise<{ readonly row: StepRow; readonly profile: string }> {
   const gpu = await openGpu({ profile: false })
   const begun = performance.now()
   const training = prepareStep(gpu, item)
@@ -93,9 +108,19 @@ export async function measureStep(item: StepCase, rounds = 9): Promise<{ readonl
   }
   return {
     row: {
-      ...item, firstMs, medianMs: median(times), fastestMs: times[0], slowestMs: times[times.length - 1], streamMs,
-      kernelsMs: perStep(({ timeMs }) => timeMs), recordingMs: median(plain.own), replayMs: median(own),
-      flops: perStep(({ flops }) => flops), launches, pipelines, memory,
+      ...item,
+      firstMs,
+      medianMs: median(times),
+      fastestMs: times[0],
+      slowestMs: times[times.length - 1],
+      streamMs,
+      kernelsMs: perStep(({ timeMs }) => timeMs),
+      recordingMs: median(plain.own),
+      replayMs: median(own),
+      flops: perStep(({ flops }) => flops),
+      launches,
+      pipelines,
+      memory,
     },
     profile: profileTable(profiled.rows),
   }
@@ -120,8 +145,11 @@ export async function measureMemory(item: StepCase): Promise<MemoryRow> {
 function memoryRow({ buffers }: Gpu, item: StepCase, network: Module, peakBytes: number): MemoryRow {
   const { batchSize, size, precision } = item
   return {
-    name: stepName(item), ...memoryNeed(network, [batchSize, size, size, 3], precision),
-    peakBytes, allocatedBytes: buffers.allocatedBytes, residentBytes: process.memoryUsage().rss,
+    name: stepName(item),
+    ...memoryNeed(network, [batchSize, size, size, 3], precision),
+    peakBytes,
+    allocatedBytes: buffers.allocatedBytes,
+    residentBytes: process.memoryUsage().rss,
   }
 }
 
@@ -149,17 +177,40 @@ export function imagesPerSecond({ batchSize, streamMs }: StepRow): number {
 
 export function stepTable(rows: readonly StepRow[]): string {
   const head = [
-    'training step', 'median', 'spread', 'in a row', 'kernels', 'recording', 'replay', 'first', 'rate', 'images/s', 'launches',
-    'pipelines', 'GPU memory', 'process',
+    'training step',
+    'median',
+    'spread',
+    'in a row',
+    'kernels',
+    'recording',
+    'replay',
+    'first',
+    'rate',
+    'images/s',
+    'launches',
+    'pipelines',
+    'GPU memory',
+    'process',
   ]
-  return formatTable([head, ...rows.map((row) => [
-    stepName(row),
-    formatTime(row.medianMs), `${formatTime(row.fastestMs)} – ${formatTime(row.slowestMs)}`, formatTime(row.streamMs),
-    formatTime(row.kernelsMs), formatTime(row.recordingMs), formatTime(row.replayMs), formatTime(row.firstMs),
-    formatRate(row.flops, row.streamMs, 'FLOP'), imagesPerSecond(row).toFixed(1),
-    String(row.launches), String(row.pipelines),
-    formatBytes(row.memory.allocatedBytes), formatBytes(row.memory.residentBytes),
-  ])])
+  return formatTable([
+    head,
+    ...rows.map((row) => [
+      stepName(row),
+      formatTime(row.medianMs),
+      `${formatTime(row.fastestMs)} – ${formatTime(row.slowestMs)}`,
+      formatTime(row.streamMs),
+      formatTime(row.kernelsMs),
+      formatTime(row.recordingMs),
+      formatTime(row.replayMs),
+      formatTime(row.firstMs),
+      formatRate(row.flops, row.streamMs, 'FLOP'),
+      imagesPerSecond(row).toFixed(1),
+      String(row.launches),
+      String(row.pipelines),
+      formatBytes(row.memory.allocatedBytes),
+      formatBytes(row.memory.residentBytes),
+    ]),
+  ])
 }
 
 async function profileStep(item: StepCase, steps: number): Promise<{ rows: readonly ProfileRow[]; steps: number }> {
@@ -200,9 +251,18 @@ export function prepareStep(gpu: Gpu, { model, batchSize, size, precision }: Ste
   // The numbers of one picture, again and again: drawing more would take longer than the step.
   const picture = Float32Array.from({ length: size * size * 3 }, () => random.normal())
   const { length } = picture
-  const pixels = Float32Array.from({ length: batchSize * length }, (_, i) => picture[(i + 7 * Math.floor(i / length)) % length])
+  const pixels = Float32Array.from(
+    { length: batchSize * length },
+    (_, i) => picture[(i + 7 * Math.floor(i / length)) % length],
+  )
   const x = keep(tensor(pixels, [batchSize, size, size, 3], mixed ? 'f16' : 'f32'))
-  const labels = keep(tensor(Uint32Array.from({ length: batchSize }, () => random.integer(0, 9)), [batchSize], 'u32'))
+  const labels = keep(
+    tensor(
+      Uint32Array.from({ length: batchSize }, () => random.integer(0, 9)),
+      [batchSize],
+      'u32',
+    ),
+  )
   const loss = crossEntropy()
   const launchStep = () => {
     scope(() => backward(loss.mean(cast(network.forward(x), 'f32'), { a: labels }), scaler.scale))

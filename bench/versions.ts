@@ -4,9 +4,12 @@ import { arch, platform, release } from 'node:os'
 
 /** What a run depends on, by name: the library, Node, the WebGPU implementation and the system. */
 export function versions(): Readonly<Record<string, string>> {
-  const version = (file: string | URL) => (JSON.parse(readFileSync(file, 'utf8')) as { readonly version: string }).version
+  const version = (file: string | URL) =>
+    (JSON.parse(readFileSync(file, 'utf8')) as { readonly version: string }).version
   // Above the sources, and above what is built of them.
-  const own = ['../package.json', '../../package.json'].map((path) => new URL(path, import.meta.url)).find((url) => existsSync(url))
+  const own = ['../package.json', '../../package.json']
+    .map((path) => new URL(path, import.meta.url))
+    .find((url) => existsSync(url))
   return {
     ...(own ? { wgrad: version(own) } : {}),
     node: process.versions.node,

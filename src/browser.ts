@@ -13,5 +13,8 @@ export { folderFiles, urlFiles } from './platform/browser/files.ts'
  */
 export function openGpu(options: GpuOptions & Parameters<typeof createBrowserPlatform>[0] = {}): Promise<Gpu> {
   const { files, threads, ...gpu } = options
-  return openGpuOn(createBrowserPlatform({ ...(files ? { files } : {}), ...(threads === undefined ? {} : { threads }) }), gpu)
+  return openGpuOn(
+    createBrowserPlatform({ ...(files ? { files } : {}), ...(threads === undefined ? {} : { threads }) }),
+    gpu,
+  )
 }

@@ -4,7 +4,11 @@
 export { DataBlock, type DataBlockOptions, type LoadersOptions } from './data/data-block.ts'
 export { CategoryBlock, ImageBlock } from './data/blocks.ts'
 export {
-  flipItem, randomResizedCrop, resize, type ItemTransform, type RandomResizedCropOptions,
+  flipItem,
+  randomResizedCrop,
+  resize,
+  type ItemTransform,
+  type RandomResizedCropOptions,
 } from './data/item-transforms.ts'
 export { getImageFiles, parentLabel, type GetImageFilesOptions } from './data/items.ts'
 export { verifyImages, type BadImage } from './data/verify-images.ts'
@@ -27,8 +31,21 @@ export type { Batch, Targets } from './data/batch.ts'
 
 // Models
 export {
-  xresnet, xresnet18, xresnet34, xresnet50, xresnet101, xresnet152, xresnet18Deep, xresnet34Deep, xresnet50Deep,
-  xresnet18Deeper, xresnet34Deeper, xresnet50Deeper, xresnetGroups, ResBlock, type XResNetOptions,
+  xresnet,
+  xresnet18,
+  xresnet34,
+  xresnet50,
+  xresnet101,
+  xresnet152,
+  xresnet18Deep,
+  xresnet34Deep,
+  xresnet50Deep,
+  xresnet18Deeper,
+  xresnet34Deeper,
+  xresnet50Deeper,
+  xresnetGroups,
+  ResBlock,
+  type XResNetOptions,
 } from './nn/xresnet.ts'
 export { Module, type Architecture } from './nn/module.ts'
 export { Parameter, StateTensor } from './nn/parameter.ts'
@@ -48,7 +65,13 @@ export { readSafetensors, writeSafetensors, type Safetensors, type StoredTensor 
 // Training
 export { Learner } from './train/learner.ts'
 export type {
-  FineTuneOptions, FitFlatCosOptions, FitOneCycleOptions, FitOptions, FitSgdrOptions, LearnerOptions, LearningRate,
+  FineTuneOptions,
+  FitFlatCosOptions,
+  FitOneCycleOptions,
+  FitOptions,
+  FitSgdrOptions,
+  LearnerOptions,
+  LearningRate,
 } from './train/learner-options.ts'
 export { loadLearner, type LoadLearnerOptions } from './train/export.ts'
 export { Predictor, type Prediction, type PredictorParts } from './train/predictor.ts'
@@ -57,7 +80,15 @@ export { crossEntropy, labelSmoothing, smoothedLabels, type Loss } from './train
 export { accuracy, argmax, errorRate, topKAccuracy, type Metric, type Predictions } from './train/metrics.ts'
 export { ClassificationInterpretation, type Confusion, type ItemLoss } from './train/interpretation.ts'
 export { minimum, slide, steep, valley, type LrCurve, type Suggestion, type SuggestionMethod } from './train/lr-find.ts'
-export { Cancel, Interrupted, type Callback, type Level, type LossScaling, type Step, type StepLoss } from './train/callback.ts'
+export {
+  Cancel,
+  Interrupted,
+  type Callback,
+  type Level,
+  type LossScaling,
+  type Step,
+  type StepLoss,
+} from './train/callback.ts'
 export { mixUp } from './train/callbacks/mixup.ts'
 export { cutMix } from './train/callbacks/cut-mix.ts'
 export { gradientAccumulation } from './train/callbacks/gradient-accumulation.ts'
@@ -86,8 +117,18 @@ export { clipGradients } from './optim/clip.ts'
 export type { Hypers, Optimizer, OptimizerFactory, Trainable } from './optim/optimizer.ts'
 export { LossScaler } from './optim/loss-scaler.ts'
 export {
-  combineSchedules, constantSchedule, cosineSchedule, exponentialSchedule, flatCos, learningRates, linearSchedule,
-  oneCycle, polynomialSchedule, sgdr, type OneCycleOptions, type Schedule,
+  combineSchedules,
+  constantSchedule,
+  cosineSchedule,
+  exponentialSchedule,
+  flatCos,
+  learningRates,
+  linearSchedule,
+  oneCycle,
+  polynomialSchedule,
+  sgdr,
+  type OneCycleOptions,
+  type Schedule,
 } from './optim/schedule.ts'
 
 // Tensors and operations
@@ -111,5 +152,13 @@ export type { Files, Pixels, Platform } from './platform/platform.ts'
 export { rng, type Rng } from './base/rng.ts'
 export type { Json } from './base/json.ts'
 export {
-  DataError, DecodeError, DeviceError, DtypeError, NotFiniteError, OptionError, ShaderError, ShapeError, WgradError,
+  DataError,
+  DecodeError,
+  DeviceError,
+  DtypeError,
+  NotFiniteError,
+  OptionError,
+  ShaderError,
+  ShapeError,
+  WgradError,
 } from './base/errors.ts'

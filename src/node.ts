@@ -23,7 +23,8 @@ export const untarData: typeof untar.untarData = (url, options) =>
   untar.untarData(url, { platform: nodePlatform, ...options })
 
 /** The folder of a generated data set, for where none can be fetched. See data/sample.ts. */
-export const sampleData: typeof sample.sampleData = (options) => sample.sampleData({ platform: nodePlatform, ...options })
+export const sampleData: typeof sample.sampleData = (options) =>
+  sample.sampleData({ platform: nodePlatform, ...options })
 
 /** The paths of all images below a folder. See data/items.ts. */
 export const getImageFiles: typeof items.getImageFiles = (path, options) =>

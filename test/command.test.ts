@@ -7,7 +7,9 @@ import { choice, numberIn, parseCommand, whole } from '../bench/command.ts'
 
 test('numbers are taken within their bounds, and an empty text is none', () => {
   expect([undefined, '0', '7', '1e2'].map((given) => whole('--seeds', given, 3, 0, 100))).toEqual([3, 0, 7, 100])
-  for (const given of ['', ' ', '-1', '101', '1.5', 'one']) expect(() => whole('--seeds', given, 3, 0, 100)).toThrow(OptionError)
+  for (const given of ['', ' ', '-1', '101', '1.5', 'one']) {
+    expect(() => whole('--seeds', given, 3, 0, 100)).toThrow(OptionError)
+  }
   expect(() => whole('--seeds', '', 0, 0, Infinity)).toThrowErrorMatchingInlineSnapshot(`
     [OptionError: --seeds: '' is out of range
       expected a whole number from 0 on]
@@ -27,7 +29,11 @@ test('what a command does not know is refused', () => {
 test('the roofline is drawn as an SVG, and into no file of another kind', async () => {
   const bench = fileURLToPath(new URL('../dist/bench/bench.js', import.meta.url))
   // Refused before a GPU is opened.
-  const failed = await promisify(execFile)(process.execPath, [bench, 'conv', '--picture', 'roof.png']).catch((error: { stdout: string; stderr: string }) => error)
+  const failed = await promisify(execFile)(process.execPath, [bench, 'conv', '--picture', 'roof.png']).catch(
+    (error: { stdout: string; stderr: string }) => error,
+  )
   expect(failed).toMatchObject({ stdout: '', code: 1 })
-  expect(failed.stderr).toContain('OptionError: --picture: the name of the file says something else than what is written')
+  expect(failed.stderr).toContain(
+    'OptionError: --picture: the name of the file says something else than what is written',
+  )
 })

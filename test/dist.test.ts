@@ -15,7 +15,9 @@ describe('the built package', () => {
   let folder = ''
 
   beforeAll(() => {
-    if (!existsSync(join(root, 'dist', 'src', 'node.js'))) throw new Error('dist/ is not there: run `npm run build`, as `npm test` does')
+    if (!existsSync(join(root, 'dist', 'src', 'node.js'))) {
+      throw new Error('dist/ is not there: run `npm run build`, as `npm test` does')
+    }
     folder = mkdtempSync(join(tmpdir(), 'wgrad-consumer-'))
     mkdirSync(join(folder, 'node_modules'))
     symlinkSync(root, join(folder, 'node_modules', 'wgrad'))
@@ -29,7 +31,9 @@ describe('the built package', () => {
   })
 
   test('opens a GPU, decodes on worker threads, computes, and ends by itself', async () => {
-    writeFileSync(join(folder, 'use.js'), `
+    writeFileSync(
+      join(folder, 'use.js'),
+      `
       import { createNodePlatform, openGpuOn, read, relu, tensor } from 'wgrad'
       const platform = createNodePlatform({ threads: 1 })
       const gpu = await openGpuOn(platform)
@@ -38,7 +42,8 @@ describe('the built package', () => {
       console.log(JSON.stringify({ size: [picture.width, picture.height], red: picture.data[0], y: [...y], threads: platform.decoder.threads }))
       await platform.decoder.close()
       gpu.close()
-    `)
+    `,
+    )
     const { stdout } = await run(process.execPath, ['use.js'], { cwd: folder, timeout: 60_000 })
     const result = JSON.parse(stdout) as { size: number[]; red: number; y: number[]; threads: number }
     expect(result.size).toEqual([8, 6])
@@ -53,19 +58,31 @@ describe('the built package', () => {
     const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc')
     // TypeScript's own DOM library knows WebGPU.
     const all = ['--noEmit', '--strict', '--target', 'es2022', '--lib', 'es2023,dom', ...options, `${name}.ts`]
-    return run(process.execPath, [tsc, ...all], { cwd: folder }).then(() => '', (error: { stdout: string }) => error.stdout)
+    return run(process.execPath, [tsc, ...all], { cwd: folder }).then(
+      () => '',
+      (error: { stdout: string }) => error.stdout,
+    )
   }
 
   test('its types accept what is right and refuse a misspelt shader', async () => {
     const imports = "import { Learner, launch, tensor, xresnet18, type Loaders } from 'wgrad'\n"
-    expect(await check('right', `${imports}export const learner = (loaders: Loaders) => new Learner(loaders, xresnet18()).toFp16()\n`)).toBe('')
+    expect(
+      await check(
+        'right',
+        `${imports}export const learner = (loaders: Loaders) => new Learner(loaders, xresnet18()).toFp16()\n`,
+      ),
+    ).toBe('')
     const wrong = await check('wrong', `${imports}launch('relu/forwards', { x: tensor([1], [1]) }, { groups: 1 })\n`)
     expect(wrong).toMatch(/wrong\.ts\(2,8\).*'"relu\/forwards"'/)
   })
 
-  test('a page has types of its own: those of README.md\'s example', async () => {
+  test("a page has types of its own: those of README.md's example", async () => {
     const readme = readFileSync(join(root, 'README.md'), 'utf8')
-    const example = readme.split('```').find((block) => block.startsWith('ts\n') && block.includes('urlFiles'))?.slice(3) ?? ''
+    const example =
+      readme
+        .split('```')
+        .find((block) => block.startsWith('ts\n') && block.includes('urlFiles'))
+        ?.slice(3) ?? ''
     expect(example).toContain("from 'wgrad/browser'")
     expect(await check('page', example)).toBe('')
     // A bundler that asks for the condition needs no other name.

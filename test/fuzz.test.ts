@@ -12,7 +12,9 @@ describe.each(KINDS)('%s', (kind) => {
   const subject = all[kind]
 
   test('the examples themselves are read', async () => {
-    for (const bytes of subject.seeds) expect(await examine(subject, bytes)).toMatchObject({ accepted: true, seconds: expect.any(Number) })
+    for (const bytes of subject.seeds) {
+      expect(await examine(subject, bytes)).toMatchObject({ accepted: true, seconds: expect.any(Number) })
+    }
     for (const bytes of subject.seeds) expect((await examine(subject, bytes)).fault).toBeUndefined()
   })
 
@@ -32,30 +34,60 @@ describe.each(KINDS)('%s', (kind) => {
 })
 
 describe('what is at fault is found', () => {
-  const faultOf = async (read: () => string | Promise<string>) => (await examine({ path: 'a.jpg', read: async () => read() }, new Uint8Array(4))).fault
+  const faultOf = async (read: () => string | Promise<string>) =>
+    (await examine({ path: 'a.jpg', read: async () => read() }, new Uint8Array(4))).fault
 
   test('foreign errors, and those without the name', async () => {
-    expect(await faultOf(() => { throw new RangeError('Invalid array length') })).toContain('a foreign error: RangeError: Invalid array length')
-    expect(await faultOf(() => { throw new DataError('decode', 'damaged') })).toBe('the file is not named: decode: damaged')
-    expect(await faultOf(() => { throw new DataError('train/a.jpg', 'damaged') })).toBeUndefined()
+    expect(
+      await faultOf(() => {
+        throw new RangeError('Invalid array length')
+      }),
+    ).toContain('a foreign error: RangeError: Invalid array length')
+    expect(
+      await faultOf(() => {
+        throw new DataError('decode', 'damaged')
+      }),
+    ).toBe('the file is not named: decode: damaged')
+    expect(
+      await faultOf(() => {
+        throw new DataError('train/a.jpg', 'damaged')
+      }),
+    ).toBeUndefined()
   })
 
   test('two answers', async () => {
     let calls = 0
     expect(await faultOf(() => String(calls++))).toBe('read twice, accepted and accepted: 0 | 1')
-    expect(await faultOf(() => { if (calls++ % 2 === 0) throw new DataError('a.jpg', 'damaged'); return 'x' })).toContain('refused and accepted')
+    expect(
+      await faultOf(() => {
+        if (calls++ % 2 === 0) throw new DataError('a.jpg', 'damaged')
+        return 'x'
+      }),
+    ).toContain('refused and accepted')
   })
 
   test('time and memory, also such as is given back', async () => {
     // Of the processor, which others may have in between.
     const busy = () => {
       let sum = 0
-      for (const { user } = process.cpuUsage(); process.cpuUsage().user < user + 2.2e6;) for (let i = 0; i < 1e6; i++) sum += i % 7
+      for (const { user } = process.cpuUsage(); process.cpuUsage().user < user + 2.2e6;) {
+        for (let i = 0; i < 1e6; i++) sum += i % 7
+      }
       return String(sum > 0)
     }
     expect(await faultOf(busy)).toMatch(/^it took \d\.\d s$/)
-    expect(await faultOf(() => { for (let i = 0; i < 5; i++) new Uint8Array(2 ** 28); return '' })).toBe('it took 1280 MiB')
-    expect(await faultOf(() => { new Float32Array(new ArrayBuffer(2 ** 29)); return '' })).toBeUndefined()
+    expect(
+      await faultOf(() => {
+        for (let i = 0; i < 5; i++) new Uint8Array(2 ** 28)
+        return ''
+      }),
+    ).toBe('it took 1280 MiB')
+    expect(
+      await faultOf(() => {
+        new Float32Array(new ArrayBuffer(2 ** 29))
+        return ''
+      }),
+    ).toBeUndefined()
     expect(new Uint8Array(4)).toBeInstanceOf(Uint8Array)
   })
 })

@@ -42,23 +42,32 @@ async function open(env: Record<string, string>, options: GpuOptions = {}, platf
 const hasClock = gpu.features.has('timestamp-query')
 
 /** The whole test where the adapter has no timestamps: nothing can be profiled, which is said. */
-const refusesProfile = () => expect(open({}, { profile: true })).rejects.toThrow('this adapter has no timestamp queries, so nothing can be profiled')
+const refusesProfile = () =>
+  expect(open({}, { profile: true })).rejects.toThrow(
+    'this adapter has no timestamp queries, so nothing can be profiled',
+  )
 
 /** Node's platform, with an adapter that has no timestamps. */
 const clockless = {
   ...nodePlatform,
-  gpu: () => ({
-    async requestAdapter() {
-      const adapter = await (await nodePlatform.gpu()).requestAdapter()
-      if (!adapter) return null
-      const features = new Set([...adapter.features].filter((feature) => feature !== 'timestamp-query'))
-      return { info: adapter.info, limits: adapter.limits, features, requestDevice: adapter.requestDevice.bind(adapter) }
-    },
-  }) as unknown as GPU,
+  gpu: () =>
+    ({
+      async requestAdapter() {
+        const adapter = await (await nodePlatform.gpu()).requestAdapter()
+        if (!adapter) return null
+        const features = new Set([...adapter.features].filter((feature) => feature !== 'timestamp-query'))
+        return {
+          info: adapter.info,
+          limits: adapter.limits,
+          features,
+          requestDevice: adapter.requestDevice.bind(adapter),
+        }
+      },
+    }) as unknown as GPU,
 }
 
 describe('the setting', () => {
-  test('is a level, or somebody else\'s', () => {
+  test("is a level, or somebody else's", () => {
     const levels = [undefined, '', '1', '2', '3', ' 4 ', 'express:*', 'yes'].map(debugLevel)
     expect(levels).toEqual([0, 0, 1, 2, 3, 4, 0, 0])
   })
@@ -70,16 +79,24 @@ describe('the setting', () => {
         expected 1 (adapter), 2 (and launches), 3 (and their numbers) or 4 (and their WGSL)
         Fix: unset DEBUG for silence]
     `)
-    for (const wrong of ['0', '-1', '1.5', '1e0', '10']) expect(() => debugLevel(wrong)).toThrow('DEBUG asks for an unknown level')
+    for (const wrong of ['0', '-1', '1.5', '1e0', '10']) {
+      expect(() => debugLevel(wrong)).toThrow('DEBUG asks for an unknown level')
+    }
   })
 })
 
 describe('DEBUG=1', () => {
   test('tells of the adapter, and of what is in use in the end', async () => {
     const { other, lines } = await open({ DEBUG: '1' })
-    expect(lines.slice(0, 3)).toEqual([expect.stringContaining('subgroups of'), expect.stringMatching(/^matrix units: /), expect.stringMatching(/^features: /)])
+    expect(lines.slice(0, 3)).toEqual([
+      expect.stringContaining('subgroups of'),
+      expect.stringMatching(/^matrix units: /),
+      expect.stringMatching(/^features: /),
+    ])
     const made = [keep(zeros([100])), keep(zeros([100])), keep(tensor([1], [1], 'u32'))]
-    scope(() => { relu(made[0]) })
+    scope(() => {
+      relu(made[0])
+    })
     await other.queue.finished()
     const before = lines.length
     others.splice(0)
@@ -104,7 +121,9 @@ describe('DEBUG=1', () => {
     const pool = new BufferPool(gpu.device, () => {}, true)
     const held = Array.from({ length: 10 }, (_, i) => pool.acquire(1024 * 2 ** i, `kind ${i}`))
     const text = inUseText(pool.inUse ?? new Map())
-    expect(text).toMatch(/^closed: 10 buffers in use, 1023 KiB, .*: 1 × kind 9 \(512 KiB\), 1 × kind 8 .*, 1 × kind 2 \([^)]*\), and 2 other kinds$/)
+    expect(text).toMatch(
+      /^closed: 10 buffers in use, 1023 KiB, .*: 1 × kind 9 \(512 KiB\), 1 × kind 8 .*, 1 × kind 2 \([^)]*\), and 2 other kinds$/,
+    )
     for (const buffer of held) pool.release(buffer)
     expect(inUseText(pool.inUse ?? new Map())).toBe('closed: no buffer in use')
     pool.acquire(1000, 'kind 10')
@@ -115,12 +134,15 @@ describe('DEBUG=1', () => {
   test('warns of kernels without end, and again when they have doubled', () => {
     const { lines, log } = fakePlatform()
     const watch = kernelWatch({ ...nodePlatform, log }, 1, 'uniform')
-    const compile = (count: number, name: ShaderName) => Array.from({ length: count }, (_, i) => watch(name, { groups: 1, constants: { RELU: i } }, 'code'))
+    const compile = (count: number, name: ShaderName) =>
+      Array.from({ length: count }, (_, i) => watch(name, { groups: 1, constants: { RELU: i } }, 'code'))
     compile(27, 'relu/forward')
     compile(100, 'add/forward')
     expect(lines).toEqual([])
     compile(1, 'sum/total')
-    expect(lines).toEqual([expect.stringMatching(/^128 kernels compiled, .*: 100 × add\/forward, 27 × relu\/forward, 1 × sum\/total, …;/)])
+    expect(lines).toEqual([
+      expect.stringMatching(/^128 kernels compiled, .*: 100 × add\/forward, 27 × relu\/forward, 1 × sum\/total, …;/),
+    ])
     compile(127, 'add/forward')
     expect(lines).toHaveLength(1)
     compile(1, 'add/forward')
@@ -139,10 +161,16 @@ describe('DEBUG=2', () => {
     const rates = hasClock ? String.raw`[\d.]+ (µs|ms|s)  [\d.]+ [kMGT]?B/s  ` : ''
     const time = String.raw`${rates}pool [\d.]+ [KM]?i?B`
     expect(launches()).toEqual([
-      expect.stringMatching(new RegExp(String.raw`^#     1  relu/forward stem\.weight \[2,3\] f32 → \[2,3\] f32  ${time}$`)),
-      expect.stringMatching(new RegExp(String.raw`^#     2  cast/to-f16 stem\.weight \[2,3\] f32 → \[2,3\] f16  ${time}$`)),
+      expect.stringMatching(
+        new RegExp(String.raw`^#     1  relu/forward stem\.weight \[2,3\] f32 → \[2,3\] f32  ${time}$`),
+      ),
+      expect.stringMatching(
+        new RegExp(String.raw`^#     2  cast/to-f16 stem\.weight \[2,3\] f32 → \[2,3\] f16  ${time}$`),
+      ),
       expect.stringMatching(new RegExp(String.raw`^#     3  cast/to-f32 \[2,3\] f16 → \[2,3\] f32  ${time}$`)),
-      expect.stringMatching(new RegExp(String.raw`^#     4  add/forward \[2,3\] f32, \[2,3\] f32 → \[2,3\] f32  ${time}$`)),
+      expect.stringMatching(
+        new RegExp(String.raw`^#     4  add/forward \[2,3\] f32, \[2,3\] f32 → \[2,3\] f32  ${time}$`),
+      ),
     ])
   })
 
@@ -160,7 +188,9 @@ describe('DEBUG=2', () => {
     recorded?.replay()
     recorded?.replay()
     expect([...(await read(result))]).toEqual([1, 0])
-    expect(launches().map((line) => line.split('  pool')[0].replace(/ {2}[\d.]+ [µm]?s .*/, ''))).toEqual([1, 2, 3, 4, 5, 6].map((i) => `#     ${i}  relu/forward [2] f32 → [2] f32`))
+    expect(launches().map((line) => line.split('  pool')[0].replace(/ {2}[\d.]+ [µm]?s .*/, ''))).toEqual(
+      [1, 2, 3, 4, 5, 6].map((i) => `#     ${i}  relu/forward [2] f32 → [2] f32`),
+    )
     recorded?.close()
     expect(other.queue.counts.launches).toBe(6)
   })
@@ -181,14 +211,21 @@ describe('DEBUG=2', () => {
     await other.queue.finished()
     scope(() => relu(zeros([4])))
     await other.queue.finished()
-    expect((await other.profiler?.rows(nodePlatform))?.map(({ label }) => label)).toEqual(['relu/forward', 'relu/forward', 'relu/forward'])
+    expect((await other.profiler?.rows(nodePlatform))?.map(({ label }) => label)).toEqual([
+      'relu/forward',
+      'relu/forward',
+      'relu/forward',
+    ])
     expect(launches()).toHaveLength(3)
   })
 })
 
 describe('DEBUG=3', () => {
   /** The figures of a line of numbers. */
-  const figures = (line: string) => Object.fromEntries([...line.matchAll(/(mean|std|min|max|not finite) (\S+)/g)].map(([, name, value]) => [name, Number(value)]))
+  const figures = (line: string) =>
+    Object.fromEntries(
+      [...line.matchAll(/(mean|std|min|max|not finite) (\S+)/g)].map(([, name, value]) => [name, Number(value)]),
+    )
 
   test.each(['f32', 'f16'] as const)('tells mean, std, min and max of %s, without the padding', async (dtype) => {
     const { other, launches } = await open({ DEBUG: '3' })
@@ -200,7 +237,9 @@ describe('DEBUG=3', () => {
     const std = normOf(numbers.map((value) => value - mean)) / Math.sqrt(numbers.length)
     const [line, seen] = launches()
     expect(line).toMatch(/^#     1  relu\/forward/)
-    expect(seen).toMatch(new RegExp(String.raw`^ {8}y \[7,100,3\] ${dtype}  mean \S+  std \S+  min 100  max 125  not finite 0$`))
+    expect(seen).toMatch(
+      new RegExp(String.raw`^ {8}y \[7,100,3\] ${dtype}  mean \S+  std \S+  min 100  max 125  not finite 0$`),
+    )
     expect(figures(seen).mean).toBeCloseTo(mean, 2)
     expect(figures(seen).std).toBeCloseTo(std, 3)
   })
@@ -209,7 +248,14 @@ describe('DEBUG=3', () => {
     const { other, launches } = await open({ DEBUG: '3' })
     const count = 2 ** 24
     // Every thread measures distances from its first number, 0.
-    scope(() => relu(tensor(Float32Array.from({ length: count }, (_, i) => (i < 1024 ? 0 : 0.1)), [count])))
+    scope(() =>
+      relu(
+        tensor(
+          Float32Array.from({ length: count }, (_, i) => (i < 1024 ? 0 : 0.1)),
+          [count],
+        ),
+      ),
+    )
     await other.queue.finished()
     expect(figures(launches()[1]).mean).toBe(0.099994)
   })
@@ -239,12 +285,19 @@ describe('DEBUG=3', () => {
 
   test('leaves whole numbers out', async () => {
     const { other, launches } = await open({ DEBUG: '3' })
-    launch('optim/lookahead-count', { skipped: zeros([], 'u32'), count: zeros([], 'u32'), due: zeros([], 'u32') }, { groups: 1, shape: { K: 6 } })
+    launch(
+      'optim/lookahead-count',
+      { skipped: zeros([], 'u32'), count: zeros([], 'u32'), due: zeros([], 'u32') },
+      { groups: 1, shape: { K: 6 } },
+    )
     await other.queue.finished()
     expect(launches()).toHaveLength(1)
   })
 
-  test.each([['clock', nodePlatform], ['no clock', clockless]] as const)('points at the launch where numbers cease to be finite, with %s', async (_name, platform) => {
+  test.each([
+    ['clock', nodePlatform],
+    ['no clock', clockless],
+  ] as const)('points at the launch where numbers cease to be finite, with %s', async (_name, platform) => {
     const { other, launches } = await open({ DEBUG: '3' }, {}, platform)
     scope(() => {
       const x = relu(tensor([1, 40000, 3], [3], 'f16'))
@@ -253,7 +306,11 @@ describe('DEBUG=3', () => {
       add(x, add(x, x))
     })
     await other.queue.finished()
-    expect(launches().map((line) => line.replace(/ {2}([\d.]+ [µm]?s {2}.* {2})?pool.*/, '').replace(/ {2}mean.* {2}not/, '  not'))).toEqual([
+    expect(
+      launches().map((line) =>
+        line.replace(/ {2}([\d.]+ [µm]?s {2}.* {2})?pool.*/, '').replace(/ {2}mean.* {2}not/, '  not'),
+      ),
+    ).toEqual([
       '#     1  relu/forward [3] f16 → [3] f16',
       '        y [3] f16  not finite 0',
       '#     2  add/forward [3] f16, [3] f16 → [3] f16',
@@ -297,7 +354,9 @@ describe('DEBUG=3', () => {
       return y
     })
     expect(await item(result)).toBe(301)
-    const means = launches().filter((line) => line.startsWith(' ')).map((line) => figures(line).mean)
+    const means = launches()
+      .filter((line) => line.startsWith(' '))
+      .map((line) => figures(line).mean)
     expect(means).toEqual(Array.from({ length: 300 }, (_, i) => i + 2))
     expect(other.kernels.count).toBe(1)
     expect(other.buffers.usedBytes).toBe(512)
@@ -311,7 +370,9 @@ test('DEBUG=4 prints each kernel once, as the driver gets it', async () => {
   const kernels = lines.filter((line) => line.startsWith('// kernel'))
   expect(kernels).toHaveLength(1)
   expect(kernels[0]).toMatch(/^\/\/ kernel 1: relu\/forward f16\n/)
-  for (const part of ['unpack2x16float', 'const SUBGROUP', 'struct Shape', '@compute']) expect(kernels[0]).toContain(part)
+  for (const part of ['unpack2x16float', 'const SUBGROUP', 'struct Shape', '@compute']) {
+    expect(kernels[0]).toContain(part)
+  }
   expect(lines.filter((line) => line.startsWith('        y'))).toHaveLength(2)
 })
 
@@ -322,7 +383,9 @@ describe('a profile', () => {
       const profiler = new Profiler(gpu.device, options)
       const encoder = gpu.device.createCommandEncoder()
       const timed = [1, 2, 3].map((i) => {
-        const descriptor = profiler.passFor({ label: `${i}`, flops: 0, bytes: 0, direction: 'forward' } as Parameters<typeof profiler.passFor>[0])
+        const descriptor = profiler.passFor({ label: `${i}`, flops: 0, bytes: 0, direction: 'forward' } as Parameters<
+          typeof profiler.passFor
+        >[0])
         encoder.beginComputePass(descriptor).end()
         return descriptor.timestampWrites !== undefined
       })
@@ -332,8 +395,16 @@ describe('a profile', () => {
       return { timed, read, kept: (await profiler.rows(nodePlatform)).map(({ label }) => label) }
     }
     expect(await rowsWith({ budget: 2 })).toEqual({ timed: [true, true, false], read: ['1', '2'], kept: ['1', '2'] })
-    expect(await rowsWith({ budget: 2, always: true })).toEqual({ timed: [true, true, true], read: ['1', '2', '3'], kept: ['1', '2'] })
-    expect(await rowsWith({ budget: 0, always: true })).toEqual({ timed: [true, true, true], read: ['1', '2', '3'], kept: [] })
+    expect(await rowsWith({ budget: 2, always: true })).toEqual({
+      timed: [true, true, true],
+      read: ['1', '2', '3'],
+      kept: ['1', '2'],
+    })
+    expect(await rowsWith({ budget: 0, always: true })).toEqual({
+      timed: [true, true, true],
+      read: ['1', '2', '3'],
+      kept: [],
+    })
   })
 
   test('shows a step on its tracks, replayed or not, and shares it out', async () => {
@@ -343,21 +414,25 @@ describe('a profile', () => {
     const optimizer = sgd()([model.parameters()])
     const scaler = new LossScaler({ mixed: false })
     const x = zeros([2, 16, 16, 3])
-    const step = () => scope(() => {
-      const outputs = model.forward(x)
-      backward(outputs, outputs)
-      optimizer.step(scaler)
-      optimizer.zeroGradients()
-    })
+    const step = () =>
+      scope(() => {
+        const outputs = model.forward(x)
+        backward(outputs, outputs)
+        optimizer.step(scaler)
+        optimizer.zeroGradients()
+      })
     step()
     const { recorded } = recordWork(step)
     recorded?.replay()
     scope(() => model.forward(x))
     await other.writeProfile()
-    const { traceEvents } = JSON.parse(await files.readText('out.json')) as { traceEvents: { name: string; ph: string; tid: number; args: { name: string } }[] }
+    const { traceEvents } = JSON.parse(await files.readText('out.json')) as {
+      traceEvents: { name: string; ph: string; tid: number; args: { name: string } }[]
+    }
     const tracks = new Map(traceEvents.filter(({ ph }) => ph === 'M').map(({ tid, args }) => [tid, args.name]))
     expect([...tracks.values()]).toEqual(['data', 'forward', 'backward', 'optimizer'])
-    const on = (track: string) => traceEvents.filter(({ ph, tid }) => ph === 'X' && tracks.get(tid) === track).map(({ name }) => name.split(' ')[0])
+    const on = (track: string) =>
+      traceEvents.filter(({ ph, tid }) => ph === 'X' && tracks.get(tid) === track).map(({ name }) => name.split(' ')[0])
     expect(on('data')).toEqual([])
     expect(on('optimizer').filter((name) => name === 'optim/sgd-momentum' || name === 'optim/sgd')).toHaveLength(3)
     expect(on('optimizer').every((name) => name.startsWith('optim/'))).toBe(true)
@@ -376,7 +451,14 @@ describe('a profile', () => {
   })
 
   test('counts augmentation and mixup as data', () => {
-    const rows = ['augment/batch', 'mixup/lerp [1]', 'relu/forward'].map((label) => ({ label, flops: 0, bytes: 0, direction: 'forward' as const, startMs: 0, timeMs: 1 }))
+    const rows = ['augment/batch', 'mixup/lerp [1]', 'relu/forward'].map((label) => ({
+      label,
+      flops: 0,
+      bytes: 0,
+      direction: 'forward' as const,
+      startMs: 0,
+      timeMs: 1,
+    }))
     const { traceEvents } = JSON.parse(profileTrace(rows)) as { traceEvents: { ph: string; tid: number }[] }
     expect(traceEvents.filter(({ ph }) => ph === 'X').map(({ tid }) => tid)).toEqual([1, 1, 2])
   })

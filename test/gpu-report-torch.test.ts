@@ -4,7 +4,7 @@ import { readTorch } from '../bench/gpu-report-torch.ts'
 import type { Row } from '../bench/harness.ts'
 import type { StepRow } from '../bench/step.ts'
 
-test('PyTorch\'s figures are read as bench/README.md describes them', () => {
+test("PyTorch's figures are read as bench/README.md describes them", () => {
   const text = readFileSync(new URL('../bench/README.md', import.meta.url), 'utf8')
   const lines = text.split('```').find((block) => block.includes('"torch"')) ?? ''
   const faster = lines.replace('"imagesPerSecond": 1000', '"imagesPerSecond": 1200')

@@ -10,20 +10,45 @@ const gpu = await openTestGpu()
 describe('unroll', () => {
   test('writes a marked loop out, and leaves every line where it was', () => {
     const text = [
-      'const TILE: u32 = 8u;', 'const DOWN = TILE / (2u + 2u) + 1u;', 'fn f() {',
-      '  for (var i = 0u; i < DOWN; i++) { // @unroll', '    add(i); // a comment }', '  }', '  after();', '}',
+      'const TILE: u32 = 8u;',
+      'const DOWN = TILE / (2u + 2u) + 1u;',
+      'fn f() {',
+      '  for (var i = 0u; i < DOWN; i++) { // @unroll',
+      '    add(i); // a comment }',
+      '  }',
+      '  after();',
+      '}',
     ]
     expect(unroll('test', text.join('\n')).split('\n')).toEqual([
-      ...text.slice(0, 3), '  { const i = 0u;', '    add(i); // a comment }', '  } { const i = 1u; add(i); } { const i = 2u; add(i); }', ...text.slice(6),
+      ...text.slice(0, 3),
+      '  { const i = 0u;',
+      '    add(i); // a comment }',
+      '  } { const i = 1u; add(i); } { const i = 2u; add(i); }',
+      ...text.slice(6),
     ])
   })
 
   test('writes loops within loops out, inner ones first', () => {
-    const text = ['for (var k = 0u; k < 4u; k += STEP) { // @unroll', 'for (var j = 0u; j < 2u; j++) { // @unroll', 'f(k, j);', '}', '}', 'const STEP = 2u;']
+    const text = [
+      'for (var k = 0u; k < 4u; k += STEP) { // @unroll',
+      'for (var j = 0u; j < 2u; j++) { // @unroll',
+      'f(k, j);',
+      '}',
+      '}',
+      'const STEP = 2u;',
+    ]
     const calls = unroll('test', text.join('\n')).replaceAll('\n', ' ')
     expect(calls.match(/const [jk] = \du|f\(k, j\)/g)).toEqual([
-      'const k = 0u', 'const j = 0u', 'f(k, j)', 'const j = 1u', 'f(k, j)',
-      'const k = 2u', 'const j = 0u', 'f(k, j)', 'const j = 1u', 'f(k, j)',
+      'const k = 0u',
+      'const j = 0u',
+      'f(k, j)',
+      'const j = 1u',
+      'f(k, j)',
+      'const k = 2u',
+      'const j = 0u',
+      'f(k, j)',
+      'const j = 1u',
+      'f(k, j)',
     ])
   })
 
@@ -48,7 +73,9 @@ describe('an unrolled shader', () => {
   const { sample } = shaders['conv2d/forward-matrix']
   const names = shaders['conv2d/forward-matrix'].constants.map(([name]) => name)
   const constants = Object.fromEntries(names.map((name) => [name, sample[name as keyof typeof sample]]))
-  const shape = Object.fromEntries(shaders['conv2d/forward-matrix'].shape.map((name) => [name, sample[name as keyof typeof sample]]))
+  const shape = Object.fromEntries(
+    shaders['conv2d/forward-matrix'].shape.map((name) => [name, sample[name as keyof typeof sample]]),
+  )
 
   test('compiles, and computes what it computes in loops', async () => {
     const { device } = gpu
@@ -62,12 +89,20 @@ describe('an unrolled shader', () => {
     const bytes = 3 * 3 * 3 * 24 * 2
     const results = []
     for (const inLoops of [true, false]) {
-      const { code } = specialise('conv2d/forward-matrix', shaders['conv2d/forward-matrix'], { ...special, constants, shape, unroll: !inLoops })
+      const { code } = specialise('conv2d/forward-matrix', shaders['conv2d/forward-matrix'], {
+        ...special,
+        constants,
+        shape,
+        unroll: !inLoops,
+      })
       expect(code.includes('for (var i = 0u; i < DOWN')).toBe(inLoops)
       // STORAGE | COPY_SRC, and MAP_READ | COPY_DST
       const result = device.createBuffer({ size: bytes, usage: 0x80 | 0x4 })
       const staging = device.createBuffer({ size: bytes, usage: 0x1 | 0x8 })
-      const pipeline = device.createComputePipeline({ layout: 'auto', compute: { module: device.createShaderModule({ code }) } })
+      const pipeline = device.createComputePipeline({
+        layout: 'auto',
+        compute: { module: device.createShaderModule({ code }) },
+      })
       const entries = [...inputs, result].map((buffer, binding) => ({ binding, resource: { buffer } }))
       const encoder = device.createCommandEncoder()
       const pass = encoder.beginComputePass()

@@ -23,7 +23,9 @@ const gpu = await openTestGpu()
 
 describe('buffers', () => {
   test('size classes are four an octave, of whole alignments', () => {
-    expect([1, 256, 257, 512, 1000, 1024, 1025, 5000, 100_000].map(sizeClass)).toEqual([256, 256, 512, 512, 1024, 1024, 1280, 5120, 114_688])
+    expect([1, 256, 257, 512, 1000, 1024, 1025, 5000, 100_000].map(sizeClass)).toEqual([
+      256, 256, 512, 512, 1024, 1024, 1280, 5120, 114_688,
+    ])
     for (let bytes = 257; bytes < 1e9; bytes = Math.ceil(bytes * 1.37)) {
       expect(sizeClass(bytes)).toBeGreaterThanOrEqual(bytes)
       expect(sizeClass(bytes)).toBeLessThan(Math.max(bytes * 1.25, bytes + 256) + 1)
@@ -31,7 +33,12 @@ describe('buffers', () => {
   })
 
   test('one that cannot be made is not counted', () => {
-    const device = { limits: gpu.device.limits, createBuffer: () => { throw new RangeError('no memory') } } as unknown as GPUDevice
+    const device = {
+      limits: gpu.device.limits,
+      createBuffer: () => {
+        throw new RangeError('no memory')
+      },
+    } as unknown as GPUDevice
     const pool = new BufferPool(device, () => {}, true)
     expect(() => pool.acquire(1000, 'too much')).toThrow('no memory')
     expect(pool).toMatchObject({ allocatedBytes: 0, usedBytes: 0, peakUsedBytes: 0 })
@@ -43,14 +50,17 @@ describe('buffers', () => {
     const pool = new BufferPool(gpu.device, () => {})
     const view = () => ({ buffer: pool.acquire(256, 'x'), offset: 0, size: 256 })
     const options = { groups: 1, shape: { VECTORS: 16 }, dtype: 'f32' } as const
-    const prepare = (x: ReturnType<typeof view>, y: ReturnType<typeof view>) => pipelineKernels.prepare('relu/forward', { x, y }, options).groups[0]
+    const prepare = (x: ReturnType<typeof view>, y: ReturnType<typeof view>) =>
+      pipelineKernels.prepare('relu/forward', { x, y }, options).groups[0]
     const [x, y] = [view(), view()]
     const kept = prepare(x, y)
     const others = Array.from({ length: 100 }, view)
-    for (const other of others) for (const target of others) {
-      if (other !== target) prepare(other, target)
-      // Used at each step, as a model is that goes on.
-      expect(prepare(x, y)).toBe(kept)
+    for (const other of others) {
+      for (const target of others) {
+        if (other !== target) prepare(other, target)
+        // Used at each step, as a model is that goes on.
+        expect(prepare(x, y)).toBe(kept)
+      }
     }
     expect(pipelineKernels.bindGroups).toBeLessThan(5000)
   })
@@ -95,7 +105,9 @@ describe('scopes', () => {
   })
 
   test('leave what they return readable', async () => {
-    const { list: [kept] } = scope(() => ({ list: [relu(tensor([1, -2], [2]))] }))
+    const {
+      list: [kept],
+    } = scope(() => ({ list: [relu(tensor([1, -2], [2]))] }))
     expect([...(await read(kept))]).toEqual([1, 0])
   })
 
@@ -116,7 +128,12 @@ describe('scopes', () => {
 
   test('let keep take something out, through every scope', () => {
     const before = used()
-    const kept = scope(() => scope(() => { const a = keep(zeros([4])); return { a } }))
+    const kept = scope(() =>
+      scope(() => {
+        const a = keep(zeros([4]))
+        return { a }
+      }),
+    )
     expect(used()).toBe(before + 256)
     release(kept.a)
     expect(used()).toBe(before)
@@ -124,7 +141,12 @@ describe('scopes', () => {
 
   test('give everything back when the work fails', () => {
     const before = used()
-    expect(() => scope(() => { zeros([4]); throw new Error('halfway') })).toThrow('halfway')
+    expect(() =>
+      scope(() => {
+        zeros([4])
+        throw new Error('halfway')
+      }),
+    ).toThrow('halfway')
     expect(used()).toBe(before)
     scope(() => zeros([4]))
   })
@@ -132,7 +154,13 @@ describe('scopes', () => {
   test('let many passes share a few buffers', () => {
     const before = gpu.buffers.allocatedBytes
     const x = tensor(new Float32Array(4096), [4096])
-    for (let i = 0; i < 50; i++) scope(() => noGrad(() => { relu(add(relu(x), x)) }))
+    for (let i = 0; i < 50; i++) {
+      scope(() =>
+        noGrad(() => {
+          relu(add(relu(x), x))
+        }),
+      )
+    }
     // x, and the results of the three operations.
     expect(gpu.buffers.allocatedBytes - before).toBeLessThanOrEqual(4 * 16384)
     release(x)
@@ -182,7 +210,12 @@ describe('backward', () => {
   })
 
   test('says when there is nothing to learn', () => {
-    expect(() => backward(noGrad(() => relu(leafOf([1]))), zeros([1]))).toThrowErrorMatchingInlineSnapshot(`
+    expect(() =>
+      backward(
+        noGrad(() => relu(leafOf([1]))),
+        zeros([1]),
+      ),
+    ).toThrowErrorMatchingInlineSnapshot(`
       [ShapeError: backward: the loss depends on nothing trainable
         loss  [1] f32
         Fix: compute it from parameters that are not frozen, outside noGrad]
@@ -211,7 +244,9 @@ describe('backward', () => {
     const [h, seed] = [relu(x), tensor([1], [])]
     const [a, b] = [sum(h), sum(h)]
     backward(a, seed)
-    for (const passed of [a, h]) expect(() => backward(passed, zeros(passed.shape))).toThrow('an earlier backward has used up the tape')
+    for (const passed of [a, h]) {
+      expect(() => backward(passed, zeros(passed.shape))).toThrow('an earlier backward has used up the tape')
+    }
     // Its gradient would get as far as h and no further.
     expect(() => backward(b, seed)).toThrowErrorMatchingInlineSnapshot(`
       [ShapeError: backward: an earlier backward has used up the tape, and given back what is needed again
@@ -238,11 +273,16 @@ describe('backward', () => {
 })
 
 describe('transfer', () => {
-  test.each([[[]], [[1]], [[3, 5]], [[2, 3, 7, 10]], [[4, 4]]])('%o comes back as it went, of every type', async (shape) => {
-    const data = Array.from({ length: shape.reduce((product, axis) => product * axis, 1) }, (_, i) => i)
-    for (const dtype of ['f32', 'f16', 'u32'] as const) expect([...(await read(tensor(data, shape, dtype)))]).toEqual(data)
-    expect([...(await read(zeros(shape, 'f16')))]).toEqual(data.map(() => 0))
-  })
+  test.each([[[]], [[1]], [[3, 5]], [[2, 3, 7, 10]], [[4, 4]]])(
+    '%o comes back as it went, of every type',
+    async (shape) => {
+      const data = Array.from({ length: shape.reduce((product, axis) => product * axis, 1) }, (_, i) => i)
+      for (const dtype of ['f32', 'f16', 'u32'] as const) {
+        expect([...(await read(tensor(data, shape, dtype)))]).toEqual(data)
+      }
+      expect([...(await read(zeros(shape, 'f16')))]).toEqual(data.map(() => 0))
+    },
+  )
 
   test('writes come after the launches recorded before them', async () => {
     const x = tensor([1, 2, 3, 4], [4])
@@ -295,12 +335,16 @@ describe('launches', () => {
       [ShaderError: relu/forward: there is no binding 'z'
         declared  x y]
     `)
-    expect(() => launch('relu/forward', { x, y }, { groups: 1 })).toThrowErrorMatchingInlineSnapshot(`[ShaderError: relu/forward: the launch gives no value for shape.VECTORS]`)
-    expect(() => launch('relu/forward', { x, y }, { ...elementwise(x), constants: { SPEED: 9 } })).toThrowErrorMatchingInlineSnapshot(`
+    expect(() => launch('relu/forward', { x, y }, { groups: 1 })).toThrowErrorMatchingInlineSnapshot(
+      `[ShaderError: relu/forward: the launch gives no value for shape.VECTORS]`,
+    )
+    expect(() => launch('relu/forward', { x, y }, { ...elementwise(x), constants: { SPEED: 9 } }))
+      .toThrowErrorMatchingInlineSnapshot(`
       [ShaderError: shaders/relu/forward.wgsl: does not declare the constant SPEED
         declared  none]
     `)
-    expect(() => launch('relu/forward', { x, y }, { ...elementwise(x), groups: [70000, 1, 1] })).toThrowErrorMatchingInlineSnapshot(`
+    expect(() => launch('relu/forward', { x, y }, { ...elementwise(x), groups: [70000, 1, 1] }))
+      .toThrowErrorMatchingInlineSnapshot(`
       [ShaderError: relu/forward: the grid does not fit a dispatch
         groups  70000,1,1
         expected 1 to 65535 groups a dimension]
@@ -349,7 +393,11 @@ describe('errors of the GPU', () => {
     const table = shaders as unknown as Record<string, ShaderSource>
     table['test/broken'] = source
     try {
-      launch('test/broken' as ShaderName, { x: zeros([4]), y: empty({ shape: [4], dtype: 'f32' }) }, { groups: 1, constants: { SLOPE: 2 } })
+      launch(
+        'test/broken' as ShaderName,
+        { x: zeros([4]), y: empty({ shape: [4], dtype: 'f32' }) },
+        { groups: 1, constants: { SLOPE: 2 } },
+      )
       await other.queue.finished()
     } catch (error) {
       return error as Error
@@ -466,7 +514,9 @@ describe('opening', () => {
 
   test('says what was looked for and how to get it', async () => {
     const on = (requestAdapter: () => Promise<unknown>, system = 'linux'): Platform => ({
-      ...nodePlatform, gpu: () => ({ requestAdapter }) as unknown as GPU, adapterAdvice: (kind) => adapterAdvice(kind, system),
+      ...nodePlatform,
+      gpu: () => ({ requestAdapter }) as unknown as GPU,
+      adapterAdvice: (kind) => adapterAdvice(kind, system),
     })
     const none = on(async () => null)
     await expect(openGpuOn(none)).rejects.toThrowErrorMatchingInlineSnapshot(`
@@ -474,15 +524,28 @@ describe('opening', () => {
         asked  the fastest there is
         Fix: install a Vulkan driver: that of your graphics card, or without one Mesa 24 or later (\`mesa-vulkan-drivers\`; on Debian 12 from bookworm-backports). \`npm test\` and \`npm run imagenette\` do this on Debian and Ubuntu]
     `)
-    const software = { description: '', device: 'llvmpipe (LLVM 15.0.6, 256 bits)', architecture: '', vendor: '', isFallbackAdapter: false }
-    await expect(openGpuOn(on(async () => ({ info: software })), { adapter: 'discrete' })).rejects.toThrowErrorMatchingInlineSnapshot(`
+    const software = {
+      description: '',
+      device: 'llvmpipe (LLVM 15.0.6, 256 bits)',
+      architecture: '',
+      vendor: '',
+      isFallbackAdapter: false,
+    }
+    await expect(
+      openGpuOn(
+        on(async () => ({ info: software })),
+        { adapter: 'discrete' },
+      ),
+    ).rejects.toThrowErrorMatchingInlineSnapshot(`
       [DeviceError: openGpu: only a software adapter was found
         asked  discrete
         found  llvmpipe (LLVM 15.0.6, 256 bits)
         Fix: install the Vulkan driver of your graphics card: NVIDIA's own, or for AMD and Intel Mesa 24 or later (\`mesa-vulkan-drivers\`; on Debian 12 from bookworm-backports); or leave GPU and the option \`adapter\` unset to compute on the processor]
     `)
     // As Dawn's binding does for an adapter that is asked for by name.
-    const named = async () => { throw new Error("no suitable backends found\nAvailable adapters:\n * backend: 'd3d12', name: 'A GPU'") }
+    const named = async () => {
+      throw new Error("no suitable backends found\nAvailable adapters:\n * backend: 'd3d12', name: 'A GPU'")
+    }
     await expect(openGpuOn(on(named, 'win32'), { adapter: 'software' })).rejects.toThrowErrorMatchingInlineSnapshot(`
       [DeviceError: openGpu: no software adapter was found
         asked   software
@@ -492,7 +555,9 @@ describe('opening', () => {
   })
 
   test('gives advice that fits system and adapter', () => {
-    const advice = (['software', 'discrete', undefined] as const).map((kind) => ['linux', 'darwin', 'win32', 'freebsd'].map((system) => adapterAdvice(kind, system)))
+    const advice = (['software', 'discrete', undefined] as const).map((kind) =>
+      ['linux', 'darwin', 'win32', 'freebsd'].map((system) => adapterAdvice(kind, system)),
+    )
     for (const [linux, mac, windows, other] of advice) {
       expect(linux).toContain('mesa-vulkan-drivers')
       expect(mac).toContain('macOS')
@@ -512,7 +577,9 @@ describe('opening', () => {
     `)
     // Which TypeScript would see.
     for (const option of ['adapter', 'family', 'shapes']) {
-      await expect(openGpuOn(nodePlatform, { [option]: 'fast' })).rejects.toThrow(`openGpu: ${option} is not one of its values\n  ${option}  fast`)
+      await expect(openGpuOn(nodePlatform, { [option]: 'fast' })).rejects.toThrow(
+        `openGpu: ${option} is not one of its values\n  ${option}  fast`,
+      )
     }
   })
 
@@ -529,7 +596,9 @@ describe('opening', () => {
 
 test('a profile has a row for every launch, with its own time, or is refused where there is no clock', async () => {
   const opened = openGpuOn(nodePlatform, { profile: true })
-  if (!gpu.features.has('timestamp-query')) return expect(opened).rejects.toThrow('this adapter has no timestamp queries, so nothing can be profiled')
+  if (!gpu.features.has('timestamp-query')) {
+    return expect(opened).rejects.toThrow('this adapter has no timestamp queries, so nothing can be profiled')
+  }
   const other = await opened
   const x = tensor(new Float32Array(1024).fill(1), [1024])
   noGrad(() => scope(() => add(relu(x), x)))

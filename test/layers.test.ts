@@ -31,7 +31,11 @@ describe('rooms', () => {
   const files = sources('src')
 
   test('open only downwards', () => {
-    const wrong = files.flatMap((file) => imports(file).filter((imported) => !allowed(file, imported)).map((imported) => `${file} may not import ${imported}`))
+    const wrong = files.flatMap((file) =>
+      imports(file)
+        .filter((imported) => !allowed(file, imported))
+        .map((imported) => `${file} may not import ${imported}`),
+    )
     expect(wrong).toEqual([])
   })
 
@@ -40,8 +44,13 @@ describe('rooms', () => {
   })
 
   test('operations know nothing of each other', () => {
-    const wrong = files.filter((file) => /^src\/ops\/(?!index)[^/]+$/.test(file)).flatMap((file) =>
-      imports(file).filter((imported) => /^src\/ops\/[^/]+$/.test(imported)).map((imported) => `${file} imports ${imported}`))
+    const wrong = files
+      .filter((file) => /^src\/ops\/(?!index)[^/]+$/.test(file))
+      .flatMap((file) =>
+        imports(file)
+          .filter((imported) => /^src\/ops\/[^/]+$/.test(imported))
+          .map((imported) => `${file} imports ${imported}`),
+      )
     expect(wrong).toEqual([])
   })
 
@@ -53,10 +62,16 @@ describe('rooms', () => {
 })
 
 describe('operations', () => {
-  const names = sources('src/ops').filter((file) => /^src\/ops\/[^/]+$/.test(file) && !file.endsWith('/index.ts')).map(stem)
+  const names = sources('src/ops')
+    .filter((file) => /^src\/ops\/[^/]+$/.test(file) && !file.endsWith('/index.ts'))
+    .map(stem)
 
   test('each has its test, and each test its operation', () => {
-    expect(names).toEqual(sources('test/ops').filter((file) => /^test\/ops\/[^/]+\.test\.ts$/.test(file)).map(stem))
+    expect(names).toEqual(
+      sources('test/ops')
+        .filter((file) => /^test\/ops\/[^/]+\.test\.ts$/.test(file))
+        .map(stem),
+    )
   })
 
   test('the index names each', () => {
@@ -80,14 +95,18 @@ function room(file: string): string {
 /** Files of ours that a file imports or re-exports, types too. */
 function imports(file: string): string[] {
   const text = readFileSync(join(root, file), 'utf8')
-  return [...text.matchAll(/(?:\bfrom|\bimport|new URL\()\s*'(\.[^']*)'/g)].map(([, path]) => relative(root, join(root, dirname(file), path)))
+  return [...text.matchAll(/(?:\bfrom|\bimport|new URL\()\s*'(\.[^']*)'/g)].map(([, path]) =>
+    relative(root, join(root, dirname(file), path)),
+  )
 }
 
 function sources(folder: string): string[] {
-  return readdirSync(join(root, folder), { withFileTypes: true }).flatMap((entry) => {
-    const path = `${folder}/${entry.name}`
-    return entry.isDirectory() ? sources(path) : entry.name.endsWith('.ts') ? [path] : []
-  }).sort()
+  return readdirSync(join(root, folder), { withFileTypes: true })
+    .flatMap((entry) => {
+      const path = `${folder}/${entry.name}`
+      return entry.isDirectory() ? sources(path) : entry.name.endsWith('.ts') ? [path] : []
+    })
+    .sort()
 }
 
 function stem(file: string): string {

@@ -56,16 +56,24 @@ describe('a tiny network on 32 pictures', () => {
 
   test('every transform, a smoothed loss and fineTune, in mixed precision', async () => {
     const loaders = await tinyLoaders({
-      train: 32, valid: 9, batchSize: 8, size: 24,
+      train: 32,
+      valid: 9,
+      batchSize: 8,
+      size: 24,
       batchTransforms: [...augTransforms({ size: 16, minScale: 0.5 }), normalize(imagenetStats)],
     })
-    const learner = new Learner(loaders, tinyModel({ outputs: 10 }), { metrics: [accuracy], loss: labelSmoothing() }).toFp16()
+    const learner = new Learner(loaders, tinyModel({ outputs: 10 }), {
+      metrics: [accuracy],
+      loss: labelSmoothing(),
+    }).toFp16()
     await learner.fitOneCycle(8, 2e-2)
     const [first, last] = [learner.recorder.losses[0], learner.recorder.losses.at(-1)]
     await learner.fineTune(2, 5e-3)
     expect(last).toBeLessThan((first ?? 0) * 0.8)
     expect(learner.recorder.history.length).toBe(11)
-    expect(learner.recorder.history.every((row) => Number.isFinite(row.trainLoss) && Number.isFinite(row.validLoss))).toBe(true)
+    expect(
+      learner.recorder.history.every((row) => Number.isFinite(row.trainLoss) && Number.isFinite(row.validLoss)),
+    ).toBe(true)
     const { predictions, targets } = await learner.tta()
     expect(predictions.columns).toBe(10)
     expect(accuracy(predictions, targets)).toBeGreaterThan(0.3)

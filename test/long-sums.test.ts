@@ -49,24 +49,44 @@ describe.each(families)('family %s: long sums of like numbers', (family) => {
     gpu.family = family
     const N = 2 ** 18
     // ln(1 + e^0.1) of every row.
-    const loss = softmaxCrossEntropy(tensor(Float32Array.from({ length: 2 * N }, (_, i) => (i % 2) * LIKE), [N, 2]), { a: zeros([N], 'u32') })
+    const loss = softmaxCrossEntropy(
+      tensor(
+        Float32Array.from({ length: 2 * N }, (_, i) => (i % 2) * LIKE),
+        [N, 2],
+      ),
+      { a: zeros([N], 'u32') },
+    )
     expectClose([await item(loss)], [Math.log1p(Math.exp(LIKE))], 'f32')
   })
 
   test('softmax and its cross-entropy over many classes', async () => {
     gpu.family = family
     const K = 2 ** 19
-    const logits = tensor(Float32Array.from({ length: K }, (_, k) => (k === 0 ? 0 : -LIKE)), [1, K])
+    const logits = tensor(
+      Float32Array.from({ length: K }, (_, k) => (k === 0 ? 0 : -LIKE)),
+      [1, K],
+    )
     const total = 1 + (K - 1) * Math.exp(-LIKE)
     expectClose((await read(softmax(logits))).subarray(0, 2), [1 / total, Math.exp(-LIKE) / total], 'f32')
     const [dlogits] = await gradients([logits], () => softmaxCrossEntropy(logits, { a: tensor([0], [1], 'u32') }))
-    expectClose(dlogits.subarray(1, 3), [1, 1].map((one) => (one * LIKE * Math.exp(-LIKE)) / total), 'f32')
+    expectClose(
+      dlogits.subarray(1, 3),
+      [1, 1].map((one) => (one * LIKE * Math.exp(-LIKE)) / total),
+      'f32',
+    )
     // All of the target is spread over the classes.
-    expectClose([await item(softmaxCrossEntropy(logits, { a: tensor([0], [1], 'u32') }, { smoothing: 1 }))], [Math.log(total) + (LIKE * (K - 1)) / K], 'f32')
+    expectClose(
+      [await item(softmaxCrossEntropy(logits, { a: tensor([0], [1], 'u32') }, { smoothing: 1 }))],
+      [Math.log(total) + (LIKE * (K - 1)) / K],
+      'f32',
+    )
   })
 
   // A small weight, which is computed in slices, and one that fills a GPU without.
-  test.each([[65535, 4, 4], [65536, 256, 256]])('weight and bias of a linear layer, [%i,%i]→%i', async (rows, C, O) => {
+  test.each([
+    [65535, 4, 4],
+    [65536, 256, 256],
+  ])('weight and bias of a linear layer, [%i,%i]→%i', async (rows, C, O) => {
     gpu.family = family
     const [x, weight, bias] = [like([rows, C]), zeros([O, C]), zeros([O])]
     const [dw, dbias] = await gradients([weight, bias], () => linear(x, weight, bias))
@@ -77,9 +97,17 @@ describe.each(families)('family %s: long sums of like numbers', (family) => {
   test('weight and bias of a batch norm', async () => {
     gpu.family = family
     const shape = [1, 1024, 1024, 4]
-    const x = tensor(Float32Array.from({ length: elementCount(shape) }, (_, i) => (i % 8 < 4 ? -1 : 1)), shape)
+    const x = tensor(
+      Float32Array.from({ length: elementCount(shape) }, (_, i) => (i % 8 < 4 ? -1 : 1)),
+      shape,
+    )
     const [weight, bias] = [tensor([1, 1, 1, 1], [4]), zeros([4])]
-    const options = { training: false, runningMean: tensor([-2, -2, -2, -2], [4]), runningVar: tensor([1, 1, 1, 1], [4]), eps: 1e-12 }
+    const options = {
+      training: false,
+      runningMean: tensor([-2, -2, -2, -2], [4]),
+      runningVar: tensor([1, 1, 1, 1], [4]),
+      eps: 1e-12,
+    }
     const [dweight, dbias] = await gradients([weight, bias], () => batchNorm(x, weight, bias, options))
     // The distances from the mean are 1 and 3, in turn.
     expectClose(dweight, new Float64Array(4).fill(2 * LIKE * 2 ** 20), 'f32')
@@ -93,7 +121,12 @@ describe.each(families)('family %s: long sums of like numbers', (family) => {
     const far = 0.9 * Math.sqrt(RUN)
     const data = hashUniform(4 * pixels, 1, -1, 1).map((value, i) => (Math.floor(i / 4) % RUN === 0 ? far : value))
     const runningVar = zeros([4])
-    batchNorm(tensor(data, [pixels, 4]), tensor([1, 1, 1, 1], [4]), zeros([4]), { training: true, momentum: 1, runningMean: zeros([4]), runningVar })
+    batchNorm(tensor(data, [pixels, 4]), tensor([1, 1, 1, 1], [4]), zeros([4]), {
+      training: true,
+      momentum: 1,
+      runningMean: zeros([4]),
+      runningVar,
+    })
     const want = [0, 1, 2, 3].map((c) => {
       const channel = data.filter((_, i) => i % 4 === c)
       const mean = channel.reduce((total, value) => total + value, 0) / pixels

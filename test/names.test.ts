@@ -29,24 +29,35 @@ test('classes may have any name, from the folders to the report', async () => {
     blocks: [ImageBlock(), CategoryBlock()],
     getItems: () => Array.from({ length: 18 }, (_, i) => `set/${NAMES[i % 3]}/${i}-16x16.png`),
     getY: parentLabel,
-    splitter: (items) => ({ train: Uint32Array.from({ length: 12 }, (_, i) => i), valid: Uint32Array.from({ length: items.length - 12 }, (_, i) => 12 + i) }),
+    splitter: (items) => ({
+      train: Uint32Array.from({ length: 12 }, (_, i) => i),
+      valid: Uint32Array.from({ length: items.length - 12 }, (_, i) => 12 + i),
+    }),
   })
   const loaders = await block.loaders('set', { batchSize: 4, platform })
   expect(loaders.vocab).toEqual(NAMES)
-  const named = (name: string): Metric => Object.defineProperty((...given: Parameters<Metric>) => accuracy(...given), 'name', { value: name })
+  const named = (name: string): Metric =>
+    Object.defineProperty((...given: Parameters<Metric>) => accuracy(...given), 'name', { value: name })
   const learner = new Learner(loaders, tinyModel(), { metrics: NAMES.map(named) })
-  await learner.fit(1, 1e-2, { callbacks: [csvLogger('a.csv'), saveModel({ file: 'a.safetensors', monitor: '__proto__' })], checkpoint: 'c.safetensors' })
+  await learner.fit(1, 1e-2, {
+    callbacks: [csvLogger('a.csv'), saveModel({ file: 'a.safetensors', monitor: '__proto__' })],
+    checkpoint: 'c.safetensors',
+  })
   const { metrics, loss } = await learner.validate()
   expect(Object.keys(metrics)).toEqual(NAMES)
   expect(Object.keys(learner.recorder.rows[0].metrics)).toEqual(NAMES)
   for (const name of NAMES) expect(metrics[name]).toBeGreaterThanOrEqual(0)
   expect(loss).toBeGreaterThan(0)
-  expect((await files.readText('a.csv')).split('\n')[0]).toBe('epoch,train_loss,valid_loss,__proto__,constructor,toString,time')
+  expect((await files.readText('a.csv')).split('\n')[0]).toBe(
+    'epoch,train_loss,valid_loss,__proto__,constructor,toString,time',
+  )
   const { label } = await learner.predict('set/constructor/1-16x16.png')
   expect(NAMES).toContain(label)
   const found = new ClassificationInterpretation(await learner.getPredictions(), loaders.vocab)
   for (const name of NAMES) expect(found.classificationReport()).toContain(name)
-  for (const { actual, predicted } of found.mostConfused()) expect(NAMES).toEqual(expect.arrayContaining([actual, predicted]))
+  for (const { actual, predicted } of found.mostConfused()) {
+    expect(NAMES).toEqual(expect.arrayContaining([actual, predicted]))
+  }
   await showBatch(loaders.train, 'batch.png')
   // In a report, and by the name that people say.
   expect(NAMES.map(className)).toEqual(NAMES)
@@ -58,10 +69,17 @@ test('classes may have any name, from the folders to the report', async () => {
 test.each(NAMES)('a figure, a suggestion and a model called %s are refused where there is none', async (name) => {
   const platform = fakePlatform({ files: memoryFiles() })
   expect(() => saveModel({ [name]: 1 })).toThrow(`there is no option '${name}'`)
-  const learner = new Learner(await new DataBlock({
-    blocks: [ImageBlock(), CategoryBlock()], getY: parentLabel, splitter: () => ({ train: Uint32Array.of(0, 1), valid: Uint32Array.of(2) }),
-    getItems: () => ['a/1-16x16.png', 'b/2-16x16.png', 'a/3-16x16.png'],
-  }).loaders('', { batchSize: 2, platform }), tinyModel())
+  const learner = new Learner(
+    await new DataBlock({
+      blocks: [ImageBlock(), CategoryBlock()],
+      getY: parentLabel,
+      splitter: () => ({ train: Uint32Array.of(0, 1), valid: Uint32Array.of(2) }),
+      getItems: () => ['a/1-16x16.png', 'b/2-16x16.png', 'a/3-16x16.png'],
+    }).loaders('', { batchSize: 2, platform }),
+    tinyModel(),
+  )
   await expect(learner.lrFind({ suggest: [name as 'valley'] })).rejects.toThrow('there is no such suggestion')
-  await expect(learner.fit(1, 1e-3, { callbacks: [saveModel({ monitor: name })] })).rejects.toThrow(`there is no figure '${name}' to watch`)
+  await expect(learner.fit(1, 1e-3, { callbacks: [saveModel({ monitor: name })] })).rejects.toThrow(
+    `there is no figure '${name}' to watch`,
+  )
 })

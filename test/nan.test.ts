@@ -16,7 +16,24 @@ import { uniform, type Operand } from './helpers/gradcheck.ts'
 const gpu = await openTestGpu()
 const families = gpu.subgroupSize > 0 ? (['broadcast', 'tile', 'matrix'] as const) : (['tile', 'matrix'] as const)
 
-const { add, avgPool, batchNorm, cast, conv2d, flatten, globalAvgPool, linear, maxBlurPool, maxPool, mish, relu, reshape, softmax, softmaxCrossEntropy, sum } = operations
+const {
+  add,
+  avgPool,
+  batchNorm,
+  cast,
+  conv2d,
+  flatten,
+  globalAvgPool,
+  linear,
+  maxBlurPool,
+  maxPool,
+  mish,
+  relu,
+  reshape,
+  softmax,
+  softmaxCrossEntropy,
+  sum,
+} = operations
 
 /** An operation and operands small enough that every number of them counts. */
 interface Case {
@@ -32,49 +49,88 @@ interface Case {
 const images = uniform([2, 5, 6, 5], 1)
 const perChannel = (seed: number, low = -1, high = 1) => ({ ...uniform([5], seed, low, high), always: 'f32' as const })
 const norm = { x: images, weight: perChannel(2, 0.5, 1), bias: perChannel(3, 12, 13) }
-const labels = () => ({ a: tensor([4, 0, 2], [3], 'u32'), b: tensor([1, 0, 3], [3], 'u32'), mix: tensor([0.75, 0.5, 0.25], [3]) })
+const labels = () => ({
+  a: tensor([4, 0, 2], [3], 'u32'),
+  b: tensor([1, 0, 3], [3], 'u32'),
+  mix: tensor([0.75, 0.5, 0.25], [3]),
+})
 
 const CASES: Readonly<Record<string, Case>> = {
   add: { operation: 'add', inputs: { a: images, b: uniform([2, 5, 6, 5], 2) }, run: ({ a, b }) => add(a, b) },
-  avgPool: { operation: 'avgPool', inputs: { x: images }, run: ({ x }) => avgPool(x, { window: 2, stride: 2, ceilMode: true }) },
+  avgPool: {
+    operation: 'avgPool',
+    inputs: { x: images },
+    run: ({ x }) => avgPool(x, { window: 2, stride: 2, ceilMode: true }),
+  },
   // Biases that keep everything above zero: what a rectified unit holds back, a large number does not reach.
-  batchNorm: { operation: 'batchNorm', inputs: norm, run: ({ x, weight, bias }) => batchNorm(x, weight, bias, { ...running(), training: true }) },
-  'batchNorm with relu': { operation: 'batchNorm', inputs: norm, run: ({ x, weight, bias }) => batchNorm(x, weight, bias, { ...running(), training: true, relu: true }) },
+  batchNorm: {
+    operation: 'batchNorm',
+    inputs: norm,
+    run: ({ x, weight, bias }) => batchNorm(x, weight, bias, { ...running(), training: true }),
+  },
+  'batchNorm with relu': {
+    operation: 'batchNorm',
+    inputs: norm,
+    run: ({ x, weight, bias }) => batchNorm(x, weight, bias, { ...running(), training: true, relu: true }),
+  },
   'batchNorm with residual and relu': {
-    operation: 'batchNorm', inputs: { ...norm, residual: uniform([2, 5, 6, 5], 4) },
-    run: ({ x, weight, bias, residual }) => batchNorm(x, weight, bias, { ...running(), training: true, relu: true, residual }),
+    operation: 'batchNorm',
+    inputs: { ...norm, residual: uniform([2, 5, 6, 5], 4) },
+    run: ({ x, weight, bias, residual }) =>
+      batchNorm(x, weight, bias, { ...running(), training: true, relu: true, residual }),
   },
   'batchNorm outside training': {
-    operation: 'batchNorm', inputs: norm, run: ({ x, weight, bias }) => batchNorm(x, weight, bias, { ...running(), training: false, relu: true }),
+    operation: 'batchNorm',
+    inputs: norm,
+    run: ({ x, weight, bias }) => batchNorm(x, weight, bias, { ...running(), training: false, relu: true }),
   },
   cast: { operation: 'cast', inputs: { x: images }, run: ({ x }) => cast(x, x.dtype === 'f32' ? 'f16' : 'f32') },
-  conv2d: { operation: 'conv2d', inputs: { x: images, weight: uniform([6, 3, 3, 5], 2) }, reachesMore: true, run: ({ x, weight }) => conv2d(x, weight, { pad: 1 }) },
+  conv2d: {
+    operation: 'conv2d',
+    inputs: { x: images, weight: uniform([6, 3, 3, 5], 2) },
+    reachesMore: true,
+    run: ({ x, weight }) => conv2d(x, weight, { pad: 1 }),
+  },
   'conv2d of eights': {
-    operation: 'conv2d', inputs: { x: uniform([2, 5, 6, 8], 1), weight: uniform([16, 3, 3, 8], 2) }, reachesMore: true,
+    operation: 'conv2d',
+    inputs: { x: uniform([2, 5, 6, 8], 1), weight: uniform([16, 3, 3, 8], 2) },
+    reachesMore: true,
     run: ({ x, weight }) => conv2d(x, weight, { stride: 2, pad: 1 }),
   },
   flatten: { operation: 'flatten', inputs: { x: uniform([2, 5, 6, 8], 1) }, run: ({ x }) => flatten(x) },
   globalAvgPool: { operation: 'globalAvgPool', inputs: { x: images }, run: ({ x }) => globalAvgPool(x) },
   linear: {
-    operation: 'linear', inputs: { x: uniform([3, 5], 1), weight: uniform([6, 5], 2), bias: { ...uniform([6], 3), always: 'f32' } },
+    operation: 'linear',
+    inputs: { x: uniform([3, 5], 1), weight: uniform([6, 5], 2), bias: { ...uniform([6], 3), always: 'f32' } },
     run: ({ x, weight, bias }) => linear(x, weight, bias),
   },
   maxBlurPool: { operation: 'maxBlurPool', inputs: { x: images }, run: ({ x }) => maxBlurPool(x) },
-  maxPool: { operation: 'maxPool', inputs: { x: images }, run: ({ x }) => maxPool(x, { window: 3, stride: 2, pad: 1 }) },
+  maxPool: {
+    operation: 'maxPool',
+    inputs: { x: images },
+    run: ({ x }) => maxPool(x, { window: 3, stride: 2, pad: 1 }),
+  },
   mish: { operation: 'mish', inputs: { x: images }, run: ({ x }) => mish(x) },
   relu: { operation: 'relu', inputs: { x: images }, run: ({ x }) => relu(x) },
   reshape: { operation: 'reshape', inputs: { x: images }, run: ({ x }) => reshape(x, [60, 5]) },
   softmax: { operation: 'softmax', inputs: { x: uniform([3, 5], 1) }, forwardOnly: true, run: ({ x }) => softmax(x) },
   softmaxCrossEntropy: {
-    operation: 'softmaxCrossEntropy', inputs: { logits: uniform([3, 5], 1) },
+    operation: 'softmaxCrossEntropy',
+    inputs: { logits: uniform([3, 5], 1) },
     run: ({ logits }) => softmaxCrossEntropy(logits, labels(), { smoothing: 0.1, reduction: 'none' }),
   },
-  'softmaxCrossEntropy, its mean': { operation: 'softmaxCrossEntropy', inputs: { logits: uniform([3, 5], 1) }, run: ({ logits }) => softmaxCrossEntropy(logits, labels()) },
+  'softmaxCrossEntropy, its mean': {
+    operation: 'softmaxCrossEntropy',
+    inputs: { logits: uniform([3, 5], 1) },
+    run: ({ logits }) => softmaxCrossEntropy(logits, labels()),
+  },
   sum: { operation: 'sum', inputs: { x: images }, run: ({ x }) => sum(x) },
 }
 
 test('the table has every operation', () => {
-  expect([...new Set(Object.values(CASES).map(({ operation }) => operation))].sort()).toEqual(Object.keys(operations).sort())
+  expect([...new Set(Object.values(CASES).map(({ operation }) => operation))].sort()).toEqual(
+    Object.keys(operations).sort(),
+  )
 })
 
 /** NaN as JavaScript writes it, and as x86 makes it of ∞ − ∞: the sign counts where bits are compared as integers. */
@@ -82,15 +138,20 @@ const NANS = [0x7fc00000, 0xffc00000]
 /** A number that changes whatever it reaches, in f16 too. */
 const LARGE = 1000
 
-test.each(Object.entries({ f32: [0x7fc00000, 0xffc00000], f16: [0x7e00, 0xfe00] }))('the signs of NaN reach the GPU, %s', async (dtype, bits) => {
-  const numbers = new Float32Array(Uint32Array.from(NANS).buffer)
-  const stored = await gpu.queue.read(tensor(numbers, [2], dtype as 'f32' | 'f16').view)
-  expect([...(dtype === 'f32' ? new Uint32Array(stored) : new Uint16Array(stored))].slice(0, 2)).toEqual(bits)
-})
+test.each(Object.entries({ f32: [0x7fc00000, 0xffc00000], f16: [0x7e00, 0xfe00] }))(
+  'the signs of NaN reach the GPU, %s',
+  async (dtype, bits) => {
+    const numbers = new Float32Array(Uint32Array.from(NANS).buffer)
+    const stored = await gpu.queue.read(tensor(numbers, [2], dtype as 'f32' | 'f16').view)
+    expect([...(dtype === 'f32' ? new Uint32Array(stored) : new Uint16Array(stored))].slice(0, 2)).toEqual(bits)
+  },
+)
 
 describe.each(families)('family %s', (family) => {
   // Only these have kernels for matrix units.
-  const cases = Object.entries(CASES).filter(([, { operation }]) => family !== 'matrix' || ['conv2d', 'linear'].includes(operation))
+  const cases = Object.entries(CASES).filter(
+    ([, { operation }]) => family !== 'matrix' || ['conv2d', 'linear'].includes(operation),
+  )
 
   describe.each(['f32', 'f16'] as const)('%s', (dtype) => {
     describe.each(cases)('%s', (_name, one) => {
@@ -101,7 +162,12 @@ describe.each(families)('family %s', (family) => {
           for (const [i, index] of someOf(one.inputs[input].data.length).entries()) {
             const large = (await results(one, dtype, { input, index, bits: bitsOf(LARGE) })).y
             const bad = (await results(one, dtype, { input, index, bits: NANS[i % 2] })).y
-            expectReached(one, `${input}[${index}]: y`, bad, large.map((value, k) => value !== plain[k]))
+            expectReached(
+              one,
+              `${input}[${index}]: y`,
+              bad,
+              large.map((value, k) => value !== plain[k]),
+            )
           }
         }
       })
@@ -114,7 +180,12 @@ describe.each(families)('family %s', (family) => {
           const { gradients: large } = await results(one, dtype, { input: 'dy', index, bits: bitsOf(LARGE) })
           const { gradients: bad } = await results(one, dtype, { input: 'dy', index, bits: NANS[i % 2] })
           for (const input of Object.keys(one.inputs)) {
-            expectReached(one, `dy[${index}]: d${input}`, bad[input], large[input].map((value, k) => value !== plain[input][k]))
+            expectReached(
+              one,
+              `dy[${index}]: d${input}`,
+              bad[input],
+              large[input].map((value, k) => value !== plain[input][k]),
+            )
           }
         }
       })
@@ -123,7 +194,12 @@ describe.each(families)('family %s', (family) => {
 })
 
 describe.each(['f32', 'f16'] as const)('gradients where an operand is NaN, as in PyTorch, %s', (dtype) => {
-  const gradientOf = async (run: (x: Tensor) => Tensor, shape: Shape, data: readonly number[], dy: readonly number[]) => {
+  const gradientOf = async (
+    run: (x: Tensor) => Tensor,
+    shape: Shape,
+    data: readonly number[],
+    dy: readonly number[],
+  ) => {
     const x = tensor(data, shape, dtype)
     x.leaf = { trainable: true, gradient: undefined, hasGradient: false }
     scope(() => {
@@ -139,12 +215,16 @@ describe.each(['f32', 'f16'] as const)('gradients where an operand is NaN, as in
 
   test('of a window the last NaN is the maximum, and before it none', async () => {
     const run = (x: Tensor) => maxPool(x, { window: 2, stride: 2 })
-    expect(await gradientOf(run, [1, 2, 4, 1], [NaN, NaN, 2, NaN, 1, Infinity, 1, 5], [1, 2])).toEqual([0, 1, 0, 2, 0, 0, 0, 0])
+    expect(await gradientOf(run, [1, 2, 4, 1], [NaN, NaN, 2, NaN, 1, Infinity, 1, 5], [1, 2])).toEqual([
+      0, 1, 0, 2, 0, 0, 0, 0,
+    ])
   })
 
   test('a blurred maximum has the same place', async () => {
     // The only output is 4/16 of the first window, 2/16 of the two beside it and 1/16 of the last.
-    expect(await gradientOf(maxBlurPool, [1, 3, 3, 1], [NaN, 1, 1, 1, NaN, 1, 1, 1, 9], [16])).toEqual([0, 0, 0, 0, 9, 0, 0, 0, 0])
+    expect(await gradientOf(maxBlurPool, [1, 3, 3, 1], [NaN, 1, 1, 1, NaN, 1, 1, 1, 9], [16])).toEqual([
+      0, 0, 0, 0, 9, 0, 0, 0, 0,
+    ])
   })
 
   test('mish, softmaxCrossEntropy', async () => {
@@ -164,46 +244,73 @@ describe.each(['f32', 'f16'] as const)('gradients where an operand is NaN, as in
   })
 })
 
-test.each(['f32', 'f16'] as const)('one NaN among the weights of a network is the loss, and no gradient is whole, %s', async (dtype) => {
-  const model = xresnet18({ outputs: 10 })
-  const parameters = model.parameters()
-  const optimizer = sgd()([parameters])
-  if (dtype === 'f16') optimizer.keepHalves()
-  const weight = parameters.filter(({ shape }) => shape.length === 4)[3]
-  const values = await read(weight.value)
-  upload(weight.value, values.map((value, i) => (i === 7 ? NaN : value)))
-  if (dtype === 'f16') upload(weight.half!, values.map((value, i) => (i === 7 ? NaN : value)))
-  const loss = scope(() => {
-    const logits = cast(model.forward(tensor(uniform([2, 32, 32, 3], 1).data, [2, 32, 32, 3], dtype)), 'f32')
-    const made = softmaxCrossEntropy(logits, { a: tensor([3, 8], [2], 'u32') })
-    backward(made, tensor([1], []))
-    return made
-  })
-  expect(await item(loss)).toBeNaN()
-  expect(await item(homeOf(parameters).foundInfinity)).toBe(dtype === 'f16' ? 1 : 0)
-  for (const { path, leaf } of parameters) expect([...(await read(leaf.gradient!))].some(Number.isNaN), path).toBe(true)
-})
+test.each(['f32', 'f16'] as const)(
+  'one NaN among the weights of a network is the loss, and no gradient is whole, %s',
+  async (dtype) => {
+    const model = xresnet18({ outputs: 10 })
+    const parameters = model.parameters()
+    const optimizer = sgd()([parameters])
+    if (dtype === 'f16') optimizer.keepHalves()
+    const weight = parameters.filter(({ shape }) => shape.length === 4)[3]
+    const values = await read(weight.value)
+    upload(
+      weight.value,
+      values.map((value, i) => (i === 7 ? NaN : value)),
+    )
+    if (dtype === 'f16') {
+      upload(
+        weight.half!,
+        values.map((value, i) => (i === 7 ? NaN : value)),
+      )
+    }
+    const loss = scope(() => {
+      const logits = cast(model.forward(tensor(uniform([2, 32, 32, 3], 1).data, [2, 32, 32, 3], dtype)), 'f32')
+      const made = softmaxCrossEntropy(logits, { a: tensor([3, 8], [2], 'u32') })
+      backward(made, tensor([1], []))
+      return made
+    })
+    expect(await item(loss)).toBeNaN()
+    expect(await item(homeOf(parameters).foundInfinity)).toBe(dtype === 'f16' ? 1 : 0)
+    for (const { path, leaf } of parameters) {
+      expect([...(await read(leaf.gradient!))].some(Number.isNaN), path).toBe(true)
+    }
+  },
+)
 
 /** Throws unless the numbers are NaN where they should be, and nowhere else. */
-function expectReached({ reachesMore = false }: Case, name: string, values: readonly number[], reached: readonly boolean[]): void {
+function expectReached(
+  { reachesMore = false }: Case,
+  name: string,
+  values: readonly number[],
+  reached: readonly boolean[],
+): void {
   const nans = values.map((value, i) => Number.isNaN(value) && (reached[i] || !reachesMore))
   expect(nans, name).toEqual(reached)
 }
 
-interface Change { readonly input: string; readonly index: number; readonly bits: number }
+interface Change {
+  readonly input: string
+  readonly index: number
+  readonly bits: number
+}
 
 /** Output and gradients of an operation, one number of an input or of `dy` being another than usual. */
 async function results({ inputs, run, forwardOnly = false }: Case, dtype: 'f32' | 'f16', change?: Change) {
   const made = scope(() => {
-    const operands = Object.fromEntries(Object.entries(inputs).map(([name, { shape, data, always }]) => {
-      const operand = tensor(changed(data, name, change), shape, always ?? dtype)
-      operand.leaf = { trainable: true, gradient: undefined, hasGradient: false }
-      return [name, operand]
-    }))
+    const operands = Object.fromEntries(
+      Object.entries(inputs).map(([name, { shape, data, always }]) => {
+        const operand = tensor(changed(data, name, change), shape, always ?? dtype)
+        operand.leaf = { trainable: true, gradient: undefined, hasGradient: false }
+        return [name, operand]
+      }),
+    )
     if (forwardOnly) return { y: noGrad(() => run(operands)), gradients: {} }
     const y = run(operands)
     backward(y, tensor(changed(uniform(y.shape, 9).data, 'dy', change), y.shape, y.dtype))
-    return { y, gradients: Object.fromEntries(Object.entries(operands).map(([name, { leaf }]) => [name, leaf!.gradient!])) }
+    return {
+      y,
+      gradients: Object.fromEntries(Object.entries(operands).map(([name, { leaf }]) => [name, leaf!.gradient!])),
+    }
   })
   const gradients: Record<string, number[]> = {}
   for (const [name, gradient] of Object.entries(made.gradients)) gradients[name] = await numbersOf(gradient)
@@ -223,7 +330,10 @@ async function numbersOf(of: Tensor): Promise<number[]> {
   const stored = of.dtype === 'f32' ? [...new Float32Array(bytes)] : Array.from(new Uint16Array(bytes), halfToFloat)
   const [last, row] = [of.shape.at(-1) ?? 1, storedLastAxis(of)]
   const isPadding = (i: number) => i >= storedCount(of) || i % row >= last
-  expect(stored.filter((value, i) => isPadding(i) && i < storedCount(of) && value !== 0), 'padding').toEqual([])
+  expect(
+    stored.filter((value, i) => isPadding(i) && i < storedCount(of) && value !== 0),
+    'padding',
+  ).toEqual([])
   return stored.filter((_, i) => !isPadding(i))
 }
 

@@ -4,7 +4,14 @@ import type { MatrixSize } from '../src/gpu/matrices.ts'
 import { specialise } from '../src/gpu/prelude.ts'
 import { shaders } from '../src/gpu/shaders.gen.ts'
 import { forgetChoices, unknownPasses } from '../src/ops/kernels/choices.ts'
-import { candidateKernels, kernelName, matrixKernel, shaderOf, takesMatrices, type Kernel } from '../src/ops/kernels/families.ts'
+import {
+  candidateKernels,
+  kernelName,
+  matrixKernel,
+  shaderOf,
+  takesMatrices,
+  type Kernel,
+} from '../src/ops/kernels/families.ts'
 import { passKey, type ConvolutionSizes, type Pass } from '../src/ops/kernels/sizes.ts'
 import type { Module } from '../src/nn/module.ts'
 import { xresnet18, xresnet50 } from '../src/nn/xresnet.ts'
@@ -20,12 +27,25 @@ import { zeros } from '../src/tensor/transfer.ts'
  * which few machines have, are compiled here at every shape that the networks use, in the sizes that adapters report.
  */
 const MATRIX_SIZES: readonly MatrixSize[] = [
-  { M: 16, N: 16, K: 16 }, { M: 16, N: 8, K: 16 }, { M: 16, N: 16, K: 8 }, { M: 16, N: 8, K: 8 }, { M: 8, N: 16, K: 16 }, { M: 8, N: 8, K: 8 },
+  { M: 16, N: 16, K: 16 },
+  { M: 16, N: 8, K: 16 },
+  { M: 16, N: 16, K: 8 },
+  { M: 16, N: 8, K: 8 },
+  { M: 8, N: 16, K: 16 },
+  { M: 8, N: 8, K: 8 },
 ]
 /** Tiles within the null backend's 16 KiB of workgroup memory, and the largest, which it compiles but cannot launch. */
-const MATRIX_TILES = [[32, 32, 32, 1, 2], [64, 64, 16, 2, 2], [32, 64, 32, 1, 2], [128, 128, 32, 2, 2]] as const
+const MATRIX_TILES = [
+  [32, 32, 32, 1, 2],
+  [64, 64, 16, 2, 2],
+  [32, 64, 32, 1, 2],
+  [128, 128, 32, 2, 2],
+] as const
 
-describe.each([['xresnet18', xresnet18], ['xresnet50', xresnet50]] as const)('%s', (_name, build) => {
+describe.each([
+  ['xresnet18', xresnet18],
+  ['xresnet50', xresnet50],
+] as const)('%s', (_name, build) => {
   let gpu: Gpu
   let model: Module
   beforeAll(async () => {
@@ -36,13 +56,16 @@ describe.each([['xresnet18', xresnet18], ['xresnet50', xresnet50]] as const)('%s
   afterAll(() => gpu.close())
 
   describe.each([64, 128, 224])('at %i px', (size) => {
-    test.each(['tile', 'matrix'] as const)('a step in mixed precision is recorded without an error, family %s', async (family) => {
-      gpu.family = family
-      const passes = await passesOf(gpu, model, size)
-      // Every convolution and the linear layer forward and backward, the first with no gradient of its input.
-      expect(passes.length % 3).toBe(2)
-      expect(passes.some(({ sizes }) => sizes.H === size && sizes.C === 3)).toBe(true)
-    })
+    test.each(['tile', 'matrix'] as const)(
+      'a step in mixed precision is recorded without an error, family %s',
+      async (family) => {
+        gpu.family = family
+        const passes = await passesOf(gpu, model, size)
+        // Every convolution and the linear layer forward and backward, the first with no gradient of its input.
+        expect(passes.length % 3).toBe(2)
+        expect(passes.some(({ sizes }) => sizes.H === size && sizes.C === 3)).toBe(true)
+      },
+    )
 
     test('every kernel compiles at every shape', async () => {
       const wrong: string[] = []
@@ -53,9 +76,11 @@ describe.each([['xresnet18', xresnet18], ['xresnet50', xresnet50]] as const)('%s
       for (const { pass, sizes } of passes) {
         const batch = { ...sizes, N: 64 }
         for (const kernel of kernelsFor(gpu, pass, batch)) {
-          compiled.push(compile(gpu, pass, batch, kernel).then((message) => {
-            if (message !== undefined) wrong.push(`${passKey(pass, batch)}, ${kernelName(kernel)}: ${message}`)
-          }))
+          compiled.push(
+            compile(gpu, pass, batch, kernel).then((message) => {
+              if (message !== undefined) wrong.push(`${passKey(pass, batch)}, ${kernelName(kernel)}: ${message}`)
+            }),
+          )
         }
       }
       await Promise.all(compiled)
@@ -66,7 +91,20 @@ describe.each([['xresnet18', xresnet18], ['xresnet50', xresnet50]] as const)('%s
 })
 
 test('a kernel that is wrong is seen', async () => {
-  const sizes: ConvolutionSizes = { N: 1, H: 4, W: 4, C: 4, P: 4, Q: 4, O: 4, R: 1, S: 1, STRIDE: 1, PAD: 0, dtype: 'f16' }
+  const sizes: ConvolutionSizes = {
+    N: 1,
+    H: 4,
+    W: 4,
+    C: 4,
+    P: 4,
+    Q: 4,
+    O: 4,
+    R: 1,
+    S: 1,
+    STRIDE: 1,
+    PAD: 0,
+    dtype: 'f16',
+  }
   const gpu = await openNull()
   const message = await compile(gpu, 'forward', sizes, matrixKernel(gpu, [32, 32, 24, 1, 2], MATRIX_SIZES[0]))
   gpu.close()
@@ -74,7 +112,9 @@ test('a kernel that is wrong is seen', async () => {
 })
 
 function kernelsFor(gpu: Gpu, pass: Pass, sizes: ConvolutionSizes): Kernel[] {
-  const tiles = candidateKernels(gpu, pass, sizes).filter(({ family, slices }) => family === 'tile' && slices === 'many')
+  const tiles = candidateKernels(gpu, pass, sizes).filter(
+    ({ family, slices }) => family === 'tile' && slices === 'many',
+  )
   if (!takesMatrices(pass, sizes)) return tiles
   return [...tiles, ...MATRIX_SIZES.map((size, i) => matrixKernel(gpu, MATRIX_TILES[i % MATRIX_TILES.length], size))]
 }
@@ -84,7 +124,12 @@ async function compile(gpu: Gpu, pass: Pass, sizes: ConvolutionSizes, kernel: Ke
   const { device } = gpu
   const { dtype, ...shape } = sizes
   const name = shaderOf(kernel, pass)
-  const { code } = specialise(name, shaders[name], { dtype, constants: kernel.constants, shape: { ...shape, SLICES: 2 }, subgroupSize: gpu.subgroupSize })
+  const { code } = specialise(name, shaders[name], {
+    dtype,
+    constants: kernel.constants,
+    shape: { ...shape, SLICES: 2 },
+    subgroupSize: gpu.subgroupSize,
+  })
   device.pushErrorScope('validation')
   const module = device.createShaderModule({ code })
   const fits = kernel.rows * kernel.columns < 128 * 128
@@ -110,9 +155,25 @@ async function openNull(): Promise<Gpu> {
   const requestAdapter = async (options?: GPURequestAdapterOptions) => {
     const adapter = await instance.requestAdapter(options)
     if (!adapter) return adapter
-    const subgroupMatrixConfigs = MATRIX_SIZES.map((size) => ({ ...size, componentType: 'f16', resultComponentType: 'f32' }))
-    const info = { description: 'null', vendor: 'null', isFallbackAdapter: false, subgroupMinSize: 32, subgroupMaxSize: 32, subgroupMatrixConfigs }
-    return { features: adapter.features, limits: adapter.limits, info, requestDevice: adapter.requestDevice.bind(adapter) }
+    const subgroupMatrixConfigs = MATRIX_SIZES.map((size) => ({
+      ...size,
+      componentType: 'f16',
+      resultComponentType: 'f32',
+    }))
+    const info = {
+      description: 'null',
+      vendor: 'null',
+      isFallbackAdapter: false,
+      subgroupMinSize: 32,
+      subgroupMaxSize: 32,
+      subgroupMatrixConfigs,
+    }
+    return {
+      features: adapter.features,
+      limits: adapter.limits,
+      info,
+      requestDevice: adapter.requestDevice.bind(adapter),
+    }
   }
   return openGpuOn({ ...nodePlatform, gpu: () => ({ requestAdapter }) as unknown as GPU })
 }

@@ -23,7 +23,9 @@ const command = fileURLToPath(new URL('../dist/bench/predict.js', import.meta.ur
 describe('the command predict', () => {
   let folder = ''
   const predict = (...args: string[]) =>
-    run(process.execPath, [command, ...args], { cwd: folder }).catch((failed: { stdout: string; stderr: string }) => failed)
+    run(process.execPath, [command, ...args], { cwd: folder }).catch(
+      (failed: { stdout: string; stderr: string }) => failed,
+    )
 
   beforeAll(async () => {
     if (!existsSync(command)) throw new Error('dist/ is not there, or old: run `npm run build`, as `npm test` does')

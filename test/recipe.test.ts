@@ -14,7 +14,9 @@ const command = fileURLToPath(new URL('../dist/bench/recipe.js', import.meta.url
 /** `npm run recipe`, built: `npm test` builds first. */
 let folder = ''
 const recipe = (...args: string[]) =>
-  run(process.execPath, [command, ...args], { cwd: folder }).catch((failed: { stdout: string; stderr: string }) => failed)
+  run(process.execPath, [command, ...args], { cwd: folder }).catch(
+    (failed: { stdout: string; stderr: string }) => failed,
+  )
 
 beforeAll(() => {
   if (!existsSync(command)) throw new Error('dist/ is not there, or old: run `npm run build`, as `npm test` does')
@@ -32,21 +34,41 @@ afterAll(() => {
 })
 
 interface Result {
-  runs: { seed: number; rows: { metrics: Record<string, number> }[]; tta: number; then: { rows: unknown[]; tta: number } }[]
+  runs: {
+    seed: number
+    rows: { metrics: Record<string, number> }[]
+    tta: number
+    then: { rows: unknown[]; tta: number }
+  }[]
 }
 
 const SMALL = ['--data', 'set', '--size', '32', '--epochs', '1', '--batch-size', '8', '--outputs', '4']
 
 test('one recipe for each seed: what was measured is printed and written', async () => {
-  const { stdout, stderr } = await recipe(...SMALL, '--seeds', '0,3', '--mixup', '0.4', '--tta', '--then-size', '40', '--json', 'out.json')
+  const { stdout, stderr } = await recipe(
+    ...SMALL,
+    '--seeds',
+    '0,3',
+    '--mixup',
+    '0.4',
+    '--tta',
+    '--then-size',
+    '40',
+    '--json',
+    'out.json',
+  )
   expect(stderr.replaceAll(/^Warning: .*\n/gm, '')).toBe('')
-  expect(stdout).toMatch(/accuracy       \d\.\d{4}   \d\.\d{4} \d\.\d{4}\nwith TTA .*\nlarger images .*\nwith TTA .*\n$/)
+  expect(stdout).toMatch(
+    /accuracy       \d\.\d{4}   \d\.\d{4} \d\.\d{4}\nwith TTA .*\nlarger images .*\nwith TTA .*\n$/,
+  )
   const { runs } = JSON.parse(readFileSync(join(folder, 'out.json'), 'utf8')) as Result
   expect(runs.map(({ seed }) => seed)).toEqual([0, 3])
   for (const { rows, tta, then } of runs) {
     expect([rows.length, then.rows.length]).toEqual([1, 1])
     // 7 pictures of 36 are measured on.
-    for (const accuracy of [rows[0].metrics.accuracy, tta, then.tta]) expect(accuracy * 7).toBeCloseTo(Math.round(accuracy * 7), 6)
+    for (const accuracy of [rows[0].metrics.accuracy, tta, then.tta]) {
+      expect(accuracy * 7).toBeCloseTo(Math.round(accuracy * 7), 6)
+    }
   }
 })
 
@@ -69,20 +91,30 @@ test('ended by a signal and continued, it comes to the same, and leaves its mode
   const { stdout } = await recipe('--resume', 'parts')
   expect(stdout).not.toContain('seed 0\n')
   const resultOf = (out: string) => (JSON.parse(readFileSync(join(folder, out, 'results.json'), 'utf8')) as Result).runs
-  const timeless = (runs: Result['runs']) => JSON.stringify(runs, (name, value: unknown) => (/^(timeMs|imagesPerSecond)$/.test(name) ? 0 : value))
+  const timeless = (runs: Result['runs']) =>
+    JSON.stringify(runs, (name, value: unknown) => (/^(timeMs|imagesPerSecond)$/.test(name) ? 0 : value))
   expect(timeless(resultOf('parts'))).toBe(timeless(resultOf('whole')))
-  expect(readdirSync(join(folder, 'parts')).sort()).toEqual(['options.json', 'results.json', 'seed-0.safetensors', 'seed-3.safetensors'])
+  expect(readdirSync(join(folder, 'parts')).sort()).toEqual([
+    'options.json',
+    'results.json',
+    'seed-0.safetensors',
+    'seed-3.safetensors',
+  ])
   for (const name of ['seed-0.safetensors', 'seed-3.safetensors']) {
     expect(readFileSync(join(folder, 'parts', name)).equals(readFileSync(join(folder, 'whole', name)))).toBe(true)
   }
-  expect((await recipe('--resume', 'parts')).stdout).toContain('parts is the folder of a recipe that is over: there is nothing to continue')
+  expect((await recipe('--resume', 'parts')).stdout).toContain(
+    'parts is the folder of a recipe that is over: there is nothing to continue',
+  )
   expect((await recipe('--resume', 'parts', '--tta')).stderr).toContain('leave out --tta')
   writeFileSync(join(folder, 'parts', 'options.json'), JSON.stringify({ epochs: 3 }))
-  expect((await recipe('--resume', 'parts')).stderr).toContain(`DataError: ${join('parts', 'options.json')}: a damaged file: --epochs: this is no option of a recipe`)
+  expect((await recipe('--resume', 'parts')).stderr).toContain(
+    `DataError: ${join('parts', 'options.json')}: a damaged file: --epochs: this is no option of a recipe`,
+  )
 }, 600_000)
 
 test('what cannot be written is noticed before anything is trained', async () => {
-  const { stdout, stderr } = await recipe(...SMALL, '--json', 'set') as { stdout: string, stderr: string }
+  const { stdout, stderr } = await recipe(...SMALL, '--json', 'set')
   expect(stderr).toContain(`DataError: ${join(folder, 'set')}: cannot be written`)
   expect(stdout).not.toContain('seed 0')
 })
@@ -90,7 +122,11 @@ test('what cannot be written is noticed before anything is trained', async () =>
 test('the leaderboard’s recipe measures on the folder val', async () => {
   const { stdout } = await recipe(...SMALL, '--leaderboard', '--model', 'xresnet18', '--json', 'board.json')
   expect(stdout).toContain('top_5_accuracy')
-  const [{ rows: [row] }] = (JSON.parse(readFileSync(join(folder, 'board.json'), 'utf8')) as Result).runs
+  const [
+    {
+      rows: [row],
+    },
+  ] = (JSON.parse(readFileSync(join(folder, 'board.json'), 'utf8')) as Result).runs
   expect(row.metrics.accuracy * 12).toBeCloseTo(Math.round(row.metrics.accuracy * 12), 6)
 })
 
@@ -101,7 +137,10 @@ function writeTable(name: string, wrong: (image: number, right: string) => strin
     const [right, valid] = [kinds[i % 3], i >= 24]
     return `${valid ? 'val' : 'train'}/${right}/${i}.jpg,${right},${right},${wrong(i, right)},${valid ? 'True' : 'False'}`
   })
-  writeFileSync(join(folder, name, 'noisy_imagenette.csv'), ['path,noisy_labels_0,noisy_labels_1,noisy_labels_50,is_valid', ...rows, ''].join('\n'))
+  writeFileSync(
+    join(folder, name, 'noisy_imagenette.csv'),
+    ['path,noisy_labels_0,noisy_labels_1,noisy_labels_50,is_valid', ...rows, ''].join('\n'),
+  )
 }
 
 test('--noise trains on the wrong labels of the table and measures on the right ones of its split', async () => {
@@ -111,14 +150,22 @@ test('--noise trains on the wrong labels of the table and measures on the right 
   const { stdout, stderr } = await recipe(...SMALL, '--noise', '50', '--json', 'noise.json')
   expect(stderr.replaceAll(/^Warning: .*\n/gm, '')).toBe('')
   expect(stdout).toContain('labels to train on: 8 of 24 are wrong; 12 images to measure on')
-  const [{ rows: [row] }] = (JSON.parse(readFileSync(join(folder, 'noise.json'), 'utf8')) as Result).runs
+  const [
+    {
+      rows: [row],
+    },
+  ] = (JSON.parse(readFileSync(join(folder, 'noise.json'), 'utf8')) as Result).runs
   expect(row.metrics.accuracy * 12).toBeCloseTo(Math.round(row.metrics.accuracy * 12), 6)
 
   // They are what the network learns: one more class than it has outputs for.
   writeTable('set', (i, right) => (i === 5 ? 'zigzag' : right))
-  expect((await recipe(...SMALL, '--noise', '50', '--outputs', '3')).stderr).toMatch(/fewer outputs than the data have labels\n.*\n.* 4, across slanted upright zigzag/)
+  expect((await recipe(...SMALL, '--noise', '50', '--outputs', '3')).stderr).toMatch(
+    /fewer outputs than the data have labels\n.*\n.* 4, across slanted upright zigzag/,
+  )
   rmSync(join(folder, 'set', 'noisy_imagenette.csv'))
-  expect((await recipe(...SMALL, '--noise', '5')).stderr).toContain('DataError: set: there is no table of wrong labels, noisy_imagenette.csv\n  Fix: ')
+  expect((await recipe(...SMALL, '--noise', '5')).stderr).toContain(
+    'DataError: set: there is no table of wrong labels, noisy_imagenette.csv\n  Fix: ',
+  )
 })
 
 test('says what is wrong in one message', async () => {
@@ -128,5 +175,7 @@ test('says what is wrong in one message', async () => {
     [['--noise', '10'], "OptionError: --noise: '10' is not one of its values"],
     [['--sise', '3'], 'OptionError: recipe: Unknown option'],
     [['--data', 'nowhere'], 'DataError: nowhere: there is no such folder'],
-  ] as const) expect((await recipe(...args)).stderr).toContain(message)
+  ] as const) {
+    expect((await recipe(...args)).stderr).toContain(message)
+  }
 })

@@ -28,7 +28,11 @@ async function logged(options: LearnerOptions = {}, data: TinyOptions = {}) {
   log.begin('tiny')
   const platform = Object.assign(fakePlatform({ picture: (path) => stripes(path, SIZE) }), { encodePng })
   const loaders = await tinyLoaders({ train: 13, valid: 6, batchSize: 4, platform, ...data })
-  const learner = new Learner(loaders, tinyModel(), { metrics: [accuracy], ...options, callbacks: [...(options.callbacks ?? []), log] })
+  const learner = new Learner(loaders, tinyModel(), {
+    metrics: [accuracy],
+    ...options,
+    callbacks: [...(options.callbacks ?? []), log],
+  })
   return { log, learner }
 }
 
@@ -46,7 +50,10 @@ describe('the log of a section', () => {
     await learner.fitOneCycle(1, 1e-2)
     await learner.fitOneCycle(2, 1e-3)
     const { fits } = await log.details(learner, undefined, [])
-    expect(fits.map(({ epochs, steps, stepsPerEpoch }) => [epochs.length, steps.length, stepsPerEpoch])).toEqual([[1, 3, 3], [2, 6, 3]])
+    expect(fits.map(({ epochs, steps, stepsPerEpoch }) => [epochs.length, steps.length, stepsPerEpoch])).toEqual([
+      [1, 3, 3],
+      [2, 6, 3],
+    ])
     const { recorder } = learner
     const { steps, epochs } = fits[1]
     expect(steps.map(({ iteration }) => iteration)).toEqual([0, 1, 2, 3, 4, 5])
@@ -55,7 +62,9 @@ describe('the log of a section', () => {
     expect(steps.map(({ smoothLoss }) => smoothLoss)).toEqual(recorder.losses)
     expect(steps.map(({ lr }) => lr)).toEqual(recorder.lrs)
     expect(steps.map(({ momentum }) => momentum)).toEqual(recorder.momentums)
-    expect(epochs.map(({ accuracy: part, validLoss }) => [part, validLoss])).toEqual(recorder.rows.map((row) => [row.metrics.accuracy, row.validLoss]))
+    expect(epochs.map(({ accuracy: part, validLoss }) => [part, validLoss])).toEqual(
+      recorder.rows.map((row) => [row.metrics.accuracy, row.validLoss]),
+    )
     log.begin('next')
     expect((await log.details(learner, undefined, [])).fits).toEqual([])
   })
@@ -105,7 +114,9 @@ describe('the log of a section', () => {
     // Stripes are no photographs, but what is normalised lies around 0.
     for (const mean of batchStats?.after.mean ?? [9]) expect(Math.abs(mean)).toBeLessThan(1.5)
     const before = channelStats(bytes.filter((_, i) => i % 4 < 3))
-    for (const of of ['mean', 'std'] as const) before[of].forEach((value, c) => expect(batchStats?.before[of][c]).toBeCloseTo(value / 255, 5))
+    for (const of of ['mean', 'std'] as const) {
+      before[of].forEach((value, c) => expect(batchStats?.before[of][c]).toBeCloseTo(value / 255, 5))
+    }
   })
 
   test('shows mixed pictures with both labels and their share, and what another callback would have made', async () => {
@@ -127,7 +138,9 @@ describe('the log of a section', () => {
       }
     }
     const bytes = new Uint8Array(pixels.buffer)
-    const mixed = byTitle(pictures, 'first batch').map(({ share = 1 }, n) => ({ share, n })).filter(({ share }) => share < 0.95)
+    const mixed = byTitle(pictures, 'first batch')
+      .map(({ share = 1 }, n) => ({ share, n }))
+      .filter(({ share }) => share < 0.95)
     expect(mixed.length).toBeGreaterThan(0)
     for (const { n } of mixed) {
       const { data } = pictureOf(byTitle(pictures, 'first batch')[n])
@@ -139,10 +152,15 @@ describe('the log of a section', () => {
     // After everything that changes a batch.
     const seen: Promise<Float32Array | Uint32Array>[] = []
     const spy: Callback = {
-      name: 'spy', order: 56, runsOn: 'train',
+      name: 'spy',
+      order: 56,
+      runsOn: 'train',
       beforeBatch: (_, { input }) => void seen.push(read(input)),
     }
-    const { log, learner } = await logged({ callbacks: [mixUp(), spy] }, { batchTransforms: [randomResizedCropGpu(8, { minScale: 0.3 })] })
+    const { log, learner } = await logged(
+      { callbacks: [mixUp(), spy] },
+      { batchTransforms: [randomResizedCropGpu(8, { minScale: 0.3 })] },
+    )
     learner.toFp16()
     for (const section of ['small', 'large']) {
       log.begin(section)
@@ -156,7 +174,9 @@ describe('the log of a section', () => {
       expect(batchStats?.before).toEqual(batchStats?.after)
       byTitle(pictures, 'first batch').forEach((tile, n) => {
         const { data } = pictureOf(tile)
-        for (let i = 0; i < 8 * 8; i++) for (let c = 0; c < 3; c++) expect(data[4 * i + c]).toBe(Math.trunc(255 * values[(n * 64 + i) * 3 + c]))
+        for (let i = 0; i < 8 * 8; i++) {
+          for (let c = 0; c < 3; c++) expect(data[4 * i + c]).toBe(Math.trunc(255 * values[(n * 64 + i) * 3 + c]))
+        }
       })
     }
   })
@@ -165,7 +185,11 @@ describe('the log of a section', () => {
     const files = memoryFiles()
     const run = async (epochs: number, interruptIn?: number): Promise<SectionDetails> => {
       const platform = Object.assign(fakePlatform({ picture: (path) => stripes(path, SIZE), files }), { encodePng })
-      const stop: Callback = { name: 'stop', order: 90, beforeEpoch: ({ epoch }) => void (epoch === interruptIn && platform.interrupt()) }
+      const stop: Callback = {
+        name: 'stop',
+        order: 90,
+        beforeEpoch: ({ epoch }) => void (epoch === interruptIn && platform.interrupt()),
+      }
       const { log, learner } = await logged({ callbacks: [mixUp(), stop] }, { platform })
       await learner.fit(epochs, 1e-3, { checkpoint: 'fit.checkpoint', resume: true })
       expect(learner.interrupted).toBe(interruptIn !== undefined)
@@ -175,7 +199,9 @@ describe('the log of a section', () => {
     const resumed = await run(3)
     const over = await run(3)
     for (const { pictures, batchStats } of [resumed, over]) {
-      for (const part of ['first batch', 'cutMix']) expect(byTitle(pictures, part)).toEqual(byTitle(interrupted.pictures, part))
+      for (const part of ['first batch', 'cutMix']) {
+        expect(byTitle(pictures, part)).toEqual(byTitle(interrupted.pictures, part))
+      }
       expect(byTitle(pictures, 'first batch').length).toBe(4)
       expect(batchStats).toEqual(interrupted.batchStats)
     }
@@ -193,7 +219,9 @@ describe('the log of a section', () => {
     await learner.fit(1)
     const trained = byTitle((await log.details(learner, undefined, [])).pictures, 'varied')
     const first = learner.loaders.train.order({ epoch: 1 })[0]
-    expect(new Set(trained.map(({ label }) => label))).toEqual(new Set([learner.loaders.vocab[learner.loaders.train.labels[first]]]))
+    expect(new Set(trained.map(({ label }) => label))).toEqual(
+      new Set([learner.loaders.vocab[learner.loaders.train.labels[first]]]),
+    )
   })
 
   test('counts what is taken for what, and shows the most wrong pictures', async () => {
@@ -220,14 +248,18 @@ describe('the log of a section', () => {
 })
 
 async function firstHostBatch({ loaders: { train } }: Learner) {
-  for await (const { host } of train.hostBatches({ epoch: 0 })) return { pixels: host.pixels.slice(), labels: host.labels.slice() }
+  for await (const { host } of train.hostBatches({ epoch: 0 })) {
+    return { pixels: host.pixels.slice(), labels: host.labels.slice() }
+  }
   throw new Error('no batch')
 }
 
 test('averaged predictions have the loss of their average', () => {
   const results = {
     predictions: { rows: 2, columns: 2, data: Float32Array.of(0.25, 0.75, 0.5, 0.5) },
-    targets: Uint32Array.of(1, 0), losses: Float32Array.of(9, 9), items: Uint32Array.of(4, 5),
+    targets: Uint32Array.of(1, 0),
+    losses: Float32Array.of(9, 9),
+    items: Uint32Array.of(4, 5),
   }
   const { losses, items } = withOwnLosses(results)
   expect(losses[0]).toBeCloseTo(0.2876821, 6)

@@ -36,7 +36,7 @@ describe('the sources apt installs the driver from', () => {
   const debian = { debian: true, codename: 'bookworm' }
   const files = [{ name: '/etc/apt/sources.list.d/debian.sources', text: deb822 }]
 
-  test('are the machine\'s own, without disabled and foreign ones', () => {
+  test("are the machine's own, without disabled and foreign ones", () => {
     expect(aptSources({ ...debian, sources: files })).toBe(`Components: main contrib
 Types: deb
 URIs: http://mirror.example/debian
@@ -77,18 +77,27 @@ Signed-By: /usr/share/keyrings/own.gpg
   })
 
   test('take backports from the mirror of a release named by its age, too', () => {
-    const sources = [{ name: 'a.list', text: 'deb http://m/security oldstable-security main\ndeb http://m/debian oldstable main\n' }]
-    expect(aptSources({ ...debian, sources }, { backports: true })).toContain('URIs: http://m/debian\nSuites: bookworm-backports\n')
+    const sources = [
+      { name: 'a.list', text: 'deb http://m/security oldstable-security main\ndeb http://m/debian oldstable main\n' },
+    ]
+    expect(aptSources({ ...debian, sources }, { backports: true })).toContain(
+      'URIs: http://m/debian\nSuites: bookworm-backports\n',
+    )
   })
 
   test('keep a configured backports suite as it is', () => {
-    const sources = [{ name: 'a.list', text: 'deb http://m/debian bookworm main\ndeb http://other/debian bookworm-backports main\n' }]
+    const sources = [
+      { name: 'a.list', text: 'deb http://m/debian bookworm main\ndeb http://other/debian bookworm-backports main\n' },
+    ]
     expect(aptSources({ ...debian, sources }, { backports: true })).toBe(aptSources({ ...debian, sources }))
   })
 
   test('keep a key given in the file, over several lines', () => {
-    const text = 'Types: deb\nURIs: http://m/debian\nSuites: bookworm\nComponents: main\nSigned-By:\n -----BEGIN-----\n .\n abc\n -----END-----\n'
-    expect(aptSources({ ...debian, sources: [{ name: 'a.sources', text }] })).toContain('Signed-By: \n -----BEGIN-----\n .\n abc\n -----END-----\n')
+    const text =
+      'Types: deb\nURIs: http://m/debian\nSuites: bookworm\nComponents: main\nSigned-By:\n -----BEGIN-----\n .\n abc\n -----END-----\n'
+    expect(aptSources({ ...debian, sources: [{ name: 'a.sources', text }] })).toContain(
+      'Signed-By: \n -----BEGIN-----\n .\n abc\n -----END-----\n',
+    )
   })
 
   test('are empty where nothing is configured: no mirror is made up', () => {
@@ -101,13 +110,16 @@ Signed-By: /usr/share/keyrings/own.gpg
   })
 })
 
-test('Mesa\'s major version is read from a package version', () => {
+test("Mesa's major version is read from a package version", () => {
   expect(['25.0.7-2~bpo12+1', '1:22.3.6-1+deb12u2', '', '(none)'].map(mesaMajor)).toEqual([25, 22, 0, 0])
 })
 
 test('os-release is read with and without quotes', () => {
-  expect(parseOsRelease('NAME="Debian GNU/Linux"\nID=debian\nVERSION_CODENAME=\'bookworm\'\n'))
-    .toEqual({ NAME: 'Debian GNU/Linux', ID: 'debian', VERSION_CODENAME: 'bookworm' })
+  expect(parseOsRelease('NAME="Debian GNU/Linux"\nID=debian\nVERSION_CODENAME=\'bookworm\'\n')).toEqual({
+    NAME: 'Debian GNU/Linux',
+    ID: 'debian',
+    VERSION_CODENAME: 'bookworm',
+  })
 })
 
 test('a binding that does not load is told with its cause, and nothing is installed', () => {
@@ -122,7 +134,10 @@ test('a binding that does not load is told with its cause, and nothing is instal
     writeFileSync(join(folder, 'node_modules', 'webgpu', 'index.js'), `throw new Error(${JSON.stringify(cause)})`)
     // Without a path there is neither apt nor sudo, should they be called.
     const env = { ...process.env, PATH: join(folder, 'empty') }
-    const { status, stderr } = spawnSync(process.execPath, [join(folder, 'bench', 'set-up.mjs')], { env, encoding: 'utf8' })
+    const { status, stderr } = spawnSync(process.execPath, [join(folder, 'bench', 'set-up.mjs')], {
+      env,
+      encoding: 'utf8',
+    })
     expect(status).toBe(1)
     expect(stderr).toMatch(/^set-up: Dawn's binding \(package webgpu\) does not load/)
     expect(stderr).toContain(`\n    ${cause}\n`)
@@ -142,23 +157,36 @@ describe('a driver is installed', () => {
       ['', true, 'slow'],
       ['binding loaded\nSegmentation fault\n', false, 'crashed'],
       ["Error: /lib/libc.so.6: version `GLIBC_2.34' not found\n", false, 'unloadable'],
-    ] as const) expect(stateOf(output, timedOut)).toBe(state)
+    ] as const) {
+      expect(stateOf(output, timedOut)).toBe(state)
+    }
     const write = vi.spyOn(process.stderr, 'write').mockReturnValue(true)
     const none = () => []
     expect(planFor('found', none, '')).toBe('go on')
     expect(planFor('none', none, '')).toBe('install')
     expect(write).not.toHaveBeenCalled()
     expect(planFor('slow', none, '')).toBe('go on')
-    expect(write.mock.calls).toEqual([[expect.stringContaining('has not answered for 60 s; going on without knowing it. Nothing was installed')]])
+    expect(write.mock.calls).toEqual([
+      [expect.stringContaining('has not answered for 60 s; going on without knowing it. Nothing was installed')],
+    ])
     write.mockRestore()
     const icd = '/usr/share/vulkan/icd.d/nvidia_icd.json'
-    expect(() => planFor('none', () => [icd], 'why')).toThrow(`although there is a driver (${icd}). Nothing was installed`)
+    expect(() => planFor('none', () => [icd], 'why')).toThrow(
+      `although there is a driver (${icd}). Nothing was installed`,
+    )
     expect(() => planFor('crashed', none, 'why')).toThrow('a broken driver. Nothing was installed\n    why')
-    expect(() => planFor('unloadable', none, "version `GLIBC_2.34' not found")).toThrow(/does not load.*glibc 2\.34.*Nothing was installed\n.*GLIBC_2\.34/s)
+    expect(() => planFor('unloadable', none, "version `GLIBC_2.34' not found")).toThrow(
+      /does not load.*glibc 2\.34.*Nothing was installed\n.*GLIBC_2\.34/s,
+    )
   })
 
   test('after it was said what, why, from where, as whom, and how updates come', () => {
-    const found = { version: '25.0.7-2~bpo12+1', sources: ['http://m/debian bookworm-backports'], backports: true, ownBackports: false }
+    const found = {
+      version: '25.0.7-2~bpo12+1',
+      sources: ['http://m/debian bookworm-backports'],
+      backports: true,
+      ownBackports: false,
+    }
     expect(announcement(found, true, '--no-install refuses this')).toBe(`set-up: this installs
   what     mesa-vulkan-drivers 25.0.7-2~bpo12+1, libvulkan1, and what they need
   why      WebGPU finds no graphics driver here; this one computes on the processor (Mesa 24 or newer is needed)
@@ -167,18 +195,26 @@ describe('a driver is installed', () => {
   updates  none by themselves, as the backports are not among the sources of this machine
   undo     apt-get remove mesa-vulkan-drivers
   refuse   --no-install refuses this`)
-    expect(announcement({ ...found, ownBackports: true }, false, '')).toMatch(/\n {2}as {7}root\n {2}updates {2}with the system's own \(apt upgrade\)\n.*$/)
+    expect(announcement({ ...found, ownBackports: true }, false, '')).toMatch(
+      /\n {2}as {7}root\n {2}updates {2}with the system's own \(apt upgrade\)\n.*$/,
+    )
   })
 })
 
 test('every command is one process, which its signals reach and whose options set-up sees', () => {
-  const { scripts } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { scripts: Record<string, string> }
-  for (const name of ['imagenette', 'recipe', 'predict', 'bench', 'fuzz', 'kill']) expect(scripts[name]).toBe(`node bench/set-up.mjs ${name}`)
+  const { scripts } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
+    scripts: Record<string, string>
+  }
+  for (const name of ['imagenette', 'recipe', 'predict', 'bench', 'fuzz', 'kill']) {
+    expect(scripts[name]).toBe(`node bench/set-up.mjs ${name}`)
+  }
 })
 
 describe('missing packages', () => {
   let folder = ''
-  beforeEach(() => { folder = mkdtempSync(join(tmpdir(), 'wgrad-set-up-')) })
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'wgrad-set-up-'))
+  })
   afterEach(() => rmSync(folder, { recursive: true }))
   const write = (path: string, packages: object) => writeFileSync(join(folder, path), JSON.stringify({ packages }))
 
@@ -192,7 +228,10 @@ describe('missing packages', () => {
     })
     expect(missingPackages(folder)).toEqual(['node_modules/same', 'node_modules/old', 'node_modules/absent'])
     mkdirSync(join(folder, 'node_modules'))
-    write('node_modules/.package-lock.json', { 'node_modules/same': { version: '1.0.0' }, 'node_modules/old': { version: '1.0.0' } })
+    write('node_modules/.package-lock.json', {
+      'node_modules/same': { version: '1.0.0' },
+      'node_modules/old': { version: '1.0.0' },
+    })
     expect(missingPackages(folder)).toEqual(['node_modules/old', 'node_modules/absent'])
   })
 
@@ -209,9 +248,10 @@ describe('missing packages', () => {
       chmodSync(join(folder, 'bin', name), 0o755)
     }
     const { npm_execpath: _npm, ...env } = process.env
-    const setUp = (args: string[], more = {}) => promisify(execFile)(process.execPath, [join(folder, 'bench', 'set-up.mjs'), ...args], {
-      env: { ...env, PATH: `${join(folder, 'bin')}${delimiter}${env.PATH}`, ...more },
-    }).catch((failed: { stderr: string, code: number }) => failed)
+    const setUp = (args: string[], more = {}) =>
+      promisify(execFile)(process.execPath, [join(folder, 'bench', 'set-up.mjs'), ...args], {
+        env: { ...env, PATH: `${join(folder, 'bin')}${delimiter}${env.PATH}`, ...more },
+      }).catch((failed: { stderr: string; code: number }) => failed)
     const refusal = 'set-up: packages are missing or old, and installing is refused. Run:  npm ci --ignore-scripts\n'
     expect(await setUp(['imagenette', '--no-install'])).toMatchObject({ code: 1, stderr: refusal })
     expect(await setUp([], { WGRAD_INSTALL: '0' })).toMatchObject({ code: 1, stderr: refusal })

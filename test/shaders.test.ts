@@ -23,7 +23,8 @@ const names = Object.keys(shaders) as ShaderName[]
 describe.each(names)('%s', (name) => {
   const source: ShaderSource = shaders[name]
   const ofMatrices = source.enables.includes('chromium_experimental_subgroup_matrix')
-  const device = !ofMatrices && source.enables.every((extension) => gpu.features.has(FEATURES[extension])) ? gpu.device : checker
+  const device =
+    !ofMatrices && source.enables.every((extension) => gpu.features.has(FEATURES[extension])) ? gpu.device : checker
 
   describe.each(['f32', 'f16'] as const)('%s', (dtype) => {
     test.each(['constant', 'uniform'] as const)('compiles with its sample, sizes %s', async (sizes) => {
@@ -35,7 +36,10 @@ describe.each(names)('%s', (name) => {
         subgroupSize: Math.max(1, gpu.subgroupSize),
       })
       device.pushErrorScope('validation')
-      device.createComputePipeline({ layout: 'auto', compute: { module: device.createShaderModule({ code }), entryPoint: 'main' } })
+      device.createComputePipeline({
+        layout: 'auto',
+        compute: { module: device.createShaderModule({ code }), entryPoint: 'main' },
+      })
       expect((await device.popErrorScope())?.message).toBeUndefined()
     })
   })
@@ -57,8 +61,13 @@ describe.each(names)('%s', (name) => {
 test('every shader is launched by something', () => {
   const textOf = (room: string) => {
     const folder = fileURLToPath(new URL(`../${room}`, import.meta.url))
-    const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts') && !file.endsWith('.gen.ts'))
-    return files.filter((file) => !file.includes('node_modules')).map((file) => readFileSync(`${folder}/${file}`, 'utf8')).join('\n')
+    const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter(
+      (file) => file.endsWith('.ts') && !file.endsWith('.gen.ts'),
+    )
+    return files
+      .filter((file) => !file.includes('node_modules'))
+      .map((file) => readFileSync(`${folder}/${file}`, 'utf8'))
+      .join('\n')
   }
   // Probes measure what an adapter can do, for the benchmark.
   const [library, benchmark] = [textOf('src'), textOf('bench')]
@@ -67,7 +76,9 @@ test('every shader is launched by something', () => {
 
 test('the table is that of the files', () => {
   const folder = fileURLToPath(new URL('../shaders', import.meta.url))
-  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.wgsl') && !file.startsWith('lib'))
+  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter(
+    (file) => file.endsWith('.wgsl') && !file.startsWith('lib'),
+  )
   expect([...names].sort()).toEqual(files.map((file) => file.replace(/\.wgsl$/, '')).sort())
 })
 

@@ -30,8 +30,9 @@ export async function examine({ path, read }: Pick<Subject, 'path' | 'read'>, by
     try {
       outcomes.push(['accepted', await read(bytes.slice())])
     } catch (error) {
-      if (!(error instanceof WgradError)) fault ??= `a foreign error: ${error instanceof Error ? error.stack : String(error)}`
-      else if (!error.message.includes(path)) fault ??= `the file is not named: ${error.message}`
+      if (!(error instanceof WgradError)) {
+        fault ??= `a foreign error: ${error instanceof Error ? error.stack : String(error)}`
+      } else if (!error.message.includes(path)) fault ??= `the file is not named: ${error.message}`
       outcomes.push(['refused', error instanceof Error ? error.message : String(error)])
     } finally {
       const { user, system } = process.cpuUsage(before)
@@ -48,7 +49,15 @@ export async function examine({ path, read }: Pick<Subject, 'path' | 'read'>, by
   return { accepted: kind === 'accepted', seconds, bytes: taken, ...(fault === undefined ? {} : { fault }) }
 }
 
-const ARRAYS = ['ArrayBuffer', 'Uint8Array', 'Uint16Array', 'Uint32Array', 'Int32Array', 'Float32Array', 'BigInt64Array'] as const
+const ARRAYS = [
+  'ArrayBuffer',
+  'Uint8Array',
+  'Uint16Array',
+  'Uint32Array',
+  'Int32Array',
+  'Float32Array',
+  'BigInt64Array',
+] as const
 
 /** Counts what arrays are made from now on, by their constructors. @returns what ends that, and says how many bytes it was */
 function countBytes(): () => number {

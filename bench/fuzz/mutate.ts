@@ -6,16 +6,63 @@ import { crc32 } from '../../src/data/png.ts'
 export type Mutation = (bytes: Uint8Array, random: Rng) => Uint8Array
 
 /** Numbers at the edges of what fields hold; 0x20002000 are two sides of 8192, an image of 67 megapixels. */
-const EDGES = [0, 1, 0x7f, 0x80, 0xfe, 0xff, 0x7fff, 0x8000, 0xffff, 0x20002000, 0x7fffffff, 0x80000000, 0xfffffffe, 0xffffffff]
+const EDGES = [
+  0, 1, 0x7f, 0x80, 0xfe, 0xff, 0x7fff, 0x8000, 0xffff, 0x20002000, 0x7fffffff, 0x80000000, 0xfffffffe, 0xffffffff,
+]
 
 /** Valid JSON that recursion runs out of stack on. */
 const NESTED = '['.repeat(200_000) + ']'.repeat(200_000)
 
 /** Values and pieces of text that readers trip over. */
 const TOKENS = [
-  'null', 'true', '-1', '0', '1e999', '1e-999', '9007199254740993', '99999999999999999999', 'NaN', '"', '\\', '\\u0000', '\0', '{', '}', '[', ']',
-  ',', ':', '""', '[]', '{}', '"__proto__"', '"constructor"', '"$number"', '{"$number":"NaN"}', '\r', '\n', '\r\n', '"""', '\ufeff', '../', '/', '//', './',
-  'https://', 'file:///', 'é', 'e\u0301', '\u202e', '\x1b[2J', ' ', '\t', 'x'.repeat(70_000), '['.repeat(20_000), '{"a":'.repeat(20_000), NESTED, ',\n'.repeat(5000),
+  'null',
+  'true',
+  '-1',
+  '0',
+  '1e999',
+  '1e-999',
+  '9007199254740993',
+  '99999999999999999999',
+  'NaN',
+  '"',
+  '\\',
+  '\\u0000',
+  '\0',
+  '{',
+  '}',
+  '[',
+  ']',
+  ',',
+  ':',
+  '""',
+  '[]',
+  '{}',
+  '"__proto__"',
+  '"constructor"',
+  '"$number"',
+  '{"$number":"NaN"}',
+  '\r',
+  '\n',
+  '\r\n',
+  '"""',
+  '\ufeff',
+  '../',
+  '/',
+  '//',
+  './',
+  'https://',
+  'file:///',
+  'é',
+  'e\u0301',
+  '\u202e',
+  '\x1b[2J',
+  ' ',
+  '\t',
+  'x'.repeat(70_000),
+  '['.repeat(20_000),
+  '{"a":'.repeat(20_000),
+  NESTED,
+  ',\n'.repeat(5000),
 ]
 
 /** A few changes of bits, bytes, numbers and pieces, as any file may suffer them. */
@@ -27,14 +74,35 @@ export const bytesMutation: Mutation = (bytes, random) => {
     const at = length === 0 ? 0 : random.integer(0, length - 1)
     const end = Math.min(length, at + random.integer(1, random.bernoulli(0.5) ? 8 : 400))
     switch (random.integer(0, 7)) {
-      case 0: changed[at] ^= 1 << random.integer(0, 7); break
-      case 1: changed[at] = random.integer(0, 255); break
-      case 2: changed = changed.slice(0, at); break
-      case 3: changed = joined(changed.subarray(0, at), changed.subarray(end)); break
-      case 4: changed = joined(changed.subarray(0, end), changed.subarray(at)); break
-      case 5: changed = joined(changed.subarray(0, at), noise(random, random.integer(1, 40)), changed.subarray(at)); break
-      case 6: changed.copyWithin(at, random.integer(0, Math.max(0, length - 1)), end); break
-      case 7: writeNumber(changed, at, EDGES[random.integer(0, EDGES.length - 1)], [1, 2, 4, 8][random.integer(0, 3)], random.bernoulli(0.5))
+      case 0:
+        changed[at] ^= 1 << random.integer(0, 7)
+        break
+      case 1:
+        changed[at] = random.integer(0, 255)
+        break
+      case 2:
+        changed = changed.slice(0, at)
+        break
+      case 3:
+        changed = joined(changed.subarray(0, at), changed.subarray(end))
+        break
+      case 4:
+        changed = joined(changed.subarray(0, end), changed.subarray(at))
+        break
+      case 5:
+        changed = joined(changed.subarray(0, at), noise(random, random.integer(1, 40)), changed.subarray(at))
+        break
+      case 6:
+        changed.copyWithin(at, random.integer(0, Math.max(0, length - 1)), end)
+        break
+      case 7:
+        writeNumber(
+          changed,
+          at,
+          EDGES[random.integer(0, EDGES.length - 1)],
+          [1, 2, 4, 8][random.integer(0, 3)],
+          random.bernoulli(0.5),
+        )
     }
   }
   return changed
@@ -124,5 +192,11 @@ function withRows(bytes: Uint8Array, change: (rows: Uint8Array) => Uint8Array): 
   const rows = deflateSync(change(new Uint8Array(inflateSync(bytes.subarray(data.at + 8, data.end - 4)))))
   const length = new Uint8Array(4)
   new DataView(length.buffer).setUint32(0, rows.length)
-  return joined(bytes.subarray(0, data.at), length, bytes.subarray(data.at + 4, data.at + 8), rows, bytes.subarray(data.end - 4))
+  return joined(
+    bytes.subarray(0, data.at),
+    length,
+    bytes.subarray(data.at + 4, data.at + 8),
+    rows,
+    bytes.subarray(data.end - 4),
+  )
 }

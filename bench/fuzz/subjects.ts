@@ -42,38 +42,58 @@ export async function subjects(): Promise<Readonly<Record<Kind, Subject>>> {
     jpeg: { path: 'train/a.jpg', seeds: images('jpeg'), mutate: bytesMutation, read: decode('train/a.jpg') },
     png: { path: 'train/a.png', seeds: images('png'), mutate: pngMutation, read: decode('train/a.png') },
     safetensors: {
-      path: 'a.safetensors', seeds: [writeSafetensors(someTensors(), { format: 'pt', note: 'é' })], mutate: safetensorsMutation,
+      path: 'a.safetensors',
+      seeds: [writeSafetensors(someTensors(), { format: 'pt', note: 'é' })],
+      mutate: safetensorsMutation,
       read: async (bytes) => safetensorsText(readSafetensors('a.safetensors', bytes)),
     },
     checkpoint: {
-      path: 'a.ckpt', seeds: [await checkpoint()], mutate: safetensorsMutation,
+      path: 'a.ckpt',
+      seeds: [await checkpoint()],
+      mutate: safetensorsMutation,
       async read(bytes) {
-        const { weights, optimizer, gradients, info } = await readModelFile({ files: oneFile('a.ckpt', bytes), sha256: sameDigest }, 'a.ckpt')
+        const { weights, optimizer, gradients, info } = await readModelFile(
+          { files: oneFile('a.ckpt', bytes), sha256: sameDigest },
+          'a.ckpt',
+        )
         const entries = [weights, optimizer, gradients].flatMap((part) =>
-          Array.from(part, ([name, { shape, data }]) => [name, shape, digestOf(data)]))
+          Array.from(part, ([name, { shape, data }]) => [name, shape, digestOf(data)]),
+        )
         return JSON.stringify([entries, info])
       },
     },
     results: {
-      path: 'run/results.json', seeds: [encoded(JSON.stringify(RESULTS, null, 2))], mutate: textMutation,
-      read: async (bytes) => JSON.stringify(parseResults('run/results.json', fileText('run/results.json', bytes), 'remove it')),
+      path: 'run/results.json',
+      seeds: [encoded(JSON.stringify(RESULTS, null, 2))],
+      mutate: textMutation,
+      read: async (bytes) =>
+        JSON.stringify(parseResults('run/results.json', fileText('run/results.json', bytes), 'remove it')),
     },
     manifest: {
-      path: 'manifest.json', seeds: [MANIFEST, ADDRESSES].map((list) => encoded(JSON.stringify(list))), mutate: textMutation,
+      path: 'manifest.json',
+      seeds: [MANIFEST, ADDRESSES].map((list) => encoded(JSON.stringify(list))),
+      mutate: textMutation,
       async read(bytes) {
         const files = served(bytes)
         const platform = { files, log: () => {} } as unknown as Platform
         // A list without images is not at fault.
-        const nothing = (error: unknown) => (String(error).includes('there is no image') ? [] : Promise.reject(error))
+        const nothing = (error: unknown): string[] => {
+          if (String(error).includes('there is no image')) return []
+          throw error
+        }
         return (await getImageFiles('', { platform }).catch(nothing)).join('\n')
       },
     },
     csv: {
-      path: 'set/t.csv', seeds: [encoded(CSV)], mutate: textMutation,
+      path: 'set/t.csv',
+      seeds: [encoded(CSV)],
+      mutate: textMutation,
       async read(bytes) {
         const platform = { files: oneFile('set/t.csv', bytes) } as unknown as Platform
         const table = await getImagesFromCsv('set', { file: 't.csv', platform })
-        const labels = table.columns.filter((name) => name !== 'path').map((name) => table.items.map((item) => cellOf(table.column(name), item)))
+        const labels = table.columns
+          .filter((name) => name !== 'path')
+          .map((name) => table.items.map((item) => cellOf(table.column(name), item)))
         return JSON.stringify([table.columns, table.items, labels])
       },
     },
@@ -101,8 +121,7 @@ function someTensors(): Map<string, StoredTensor> {
 }
 
 function safetensorsText({ tensors, metadata }: ReturnType<typeof readSafetensors>): string {
-  const parts = Array.from(tensors, ([name, { dtype, shape, data }]) =>
-    [name, dtype, shape, digestOf(data)])
+  const parts = Array.from(tensors, ([name, { dtype, shape, data }]) => [name, dtype, shape, digestOf(data)])
   return JSON.stringify([parts, metadata])
 }
 
@@ -118,24 +137,58 @@ async function checkpoint(): Promise<Uint8Array> {
     optimizer: new Map([['0.weight.grad_avg', { shape: [2, 1, 1, 3], data: new Float32Array(6) }]]),
     gradients: new Map([['0.weight', { shape: [2, 1, 1, 3], data: new Float32Array(6) }]]),
     info: {
-      kind: 'checkpoint', version: 2, fit: { lr: 1e-3, epochs: 5 }, epochsDone: 1, epochsBegun: 1, trainIteration: 30,
-      hypers: [{ lr: 1e-3, momentum: 0.9, weightDecay: 0.01 }], scaler: { scale: 65536, goodSteps: 12 },
-      states: [{ losses: [2.3, NaN, Infinity], names: ['é'] }], kernels: {},
+      kind: 'checkpoint',
+      version: 2,
+      fit: { lr: 1e-3, epochs: 5 },
+      epochsDone: 1,
+      epochsBegun: 1,
+      trainIteration: 30,
+      hypers: [{ lr: 1e-3, momentum: 0.9, weightDecay: 0.01 }],
+      scaler: { scale: 65536, goodSteps: 12 },
+      states: [{ losses: [2.3, NaN, Infinity], names: ['é'] }],
+      kernels: {},
     },
   })
   return written
 }
 
 const SECTION = {
-  name: 'baseline', model: 'xresnet18', parameters: 11_000_000, precision: 'mixed', loss: 'CrossEntropy', size: 64, batchSize: 16,
-  images: { train: 480, valid: 120 }, classes: 10, seconds: 61.5, gpuMemoryBytes: 2e8, notebook: { accuracy: 0.81 },
+  name: 'baseline',
+  model: 'xresnet18',
+  parameters: 11_000_000,
+  precision: 'mixed',
+  loss: 'CrossEntropy',
+  size: 64,
+  batchSize: 16,
+  images: { train: 480, valid: 120 },
+  classes: 10,
+  seconds: 61.5,
+  gpuMemoryBytes: 2e8,
+  notebook: { accuracy: 0.81 },
   epochs: [{ epoch: 0, trainLoss: 2.5, validLoss: 2.2, accuracy: 0.3, seconds: 6, imagesPerSecond: 80 }],
 }
 const RESULTS = {
-  adapter: 'llvmpipe', software: true, precision: 'mixed', seed: 0, data: '../images', isSample: false, profile: 'quick', command: 'npm run imagenette',
-  versions: { node: '20' }, started: '2026-11-25T23:04:09.000Z', interrupted: true, sections: [SECTION, { ...SECTION, name: 'normalize' }],
+  adapter: 'llvmpipe',
+  software: true,
+  precision: 'mixed',
+  seed: 0,
+  data: '../images',
+  isSample: false,
+  profile: 'quick',
+  command: 'npm run imagenette',
+  versions: { node: '20' },
+  started: '2026-11-25T23:04:09.000Z',
+  interrupted: true,
+  sections: [SECTION, { ...SECTION, name: 'normalize' }],
 }
-const MANIFEST = ['train/cat/1.jpg', 'train/cat/2.jpg', 'train/dog/1.png', './valid/dog//3.JPEG', 'valid/cat/4.jpg', 'readme.txt']
+const MANIFEST = [
+  'train/cat/1.jpg',
+  'train/cat/2.jpg',
+  'train/dog/1.png',
+  './valid/dog//3.JPEG',
+  'valid/cat/4.jpg',
+  'readme.txt',
+]
 const ADDRESSES = ['https://cdn.example/a/1.jpg', '/b/2.png']
 const CSV = `path,label,"a ""quoted"" name",is_valid
 train/cat/1.jpg,cat,"x, y",False
@@ -149,7 +202,9 @@ function encoded(text: string): Uint8Array {
 }
 
 function digestOf({ buffer, byteOffset, byteLength }: ArrayBufferView): string {
-  return createHash('md5').update(new Uint8Array(buffer, byteOffset, byteLength)).digest('hex')
+  return createHash('md5')
+    .update(new Uint8Array(buffer, byteOffset, byteLength))
+    .digest('hex')
 }
 
 function oneFile(path: string, bytes: Uint8Array): Files {

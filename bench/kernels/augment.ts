@@ -33,8 +33,13 @@ export function augmentCases(N: number, size: number, dtype: Float, uses: readon
  * normalisation, the erasing, and that every item finds its own numbers. Geometry is proven by the tests.
  */
 function augmentCase(
-  name: string, transforms: readonly BatchTransform[], split: Split,
-  N: number, size: number, dtype: Float, uses: readonly Use[],
+  name: string,
+  transforms: readonly BatchTransform[],
+  split: Split,
+  N: number,
+  size: number,
+  dtype: Float,
+  uses: readonly Use[],
 ): Case {
   return {
     name: `${name} [${N},${SOURCE},${SOURCE}]→[${N},${size},${size},3] ${dtype}`,
@@ -98,7 +103,11 @@ function mixupCase(N: number, size: number, dtype: Float): Case {
         run() {
           const y = empty({ shape, dtype })
           const groups = [Math.ceil(VECTORS / 64), N, 1] as const
-          launch('mixup/lerp', { x: x.tensor, partner, weight: weight.tensor, y }, { groups, shape: { VECTORS }, dtype })
+          launch(
+            'mixup/lerp',
+            { x: x.tensor, partner, weight: weight.tensor, y },
+            { groups, shape: { VECTORS }, dtype },
+          )
           return { y }
         },
         checks: {

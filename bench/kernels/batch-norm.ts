@@ -59,9 +59,15 @@ function backwardCase(shape: Shape, then: FollowUp, dtype: Float, uses: readonly
         checks: {
           dx: { at: (place) => problem.dx(place), allowed: rounding(dtype), size: 1, terms },
           // Its terms are rounded before they are summed.
-          dweight: { at: (channel) => problem.sums(channel)?.weight, allowed: rounding('f32') + summing(pixels, 'f32'), terms },
+          dweight: {
+            at: (channel) => problem.sums(channel)?.weight,
+            allowed: rounding('f32') + summing(pixels, 'f32'),
+            terms,
+          },
           dbias: { at: (channel) => problem.sums(channel)?.bias, allowed: summing(pixels, 'f32'), terms },
-          ...(residual ? { dresidual: { at: (place: number) => problem.masked(place), allowed: rounding(dtype) } } : {}),
+          ...(residual
+            ? { dresidual: { at: (place: number) => problem.masked(place), allowed: rounding(dtype) } }
+            : {}),
         },
       }
     },
@@ -102,8 +108,12 @@ class Problem {
     this.weight = operands.random('weight', [this.channels], 'f32')
     this.bias = operands.random('bias', [this.channels], 'f32')
     const options = {
-      runningMean: operands.result([this.channels], 'f32'), runningVar: operands.result([this.channels], 'f32'),
-      training: true, residual: this.residual?.tensor, relu: this.relu, eps: EPSILON,
+      runningMean: operands.result([this.channels], 'f32'),
+      runningVar: operands.result([this.channels], 'f32'),
+      training: true,
+      residual: this.residual?.tensor,
+      relu: this.relu,
+      eps: EPSILON,
     }
     this.forward = () => batchNorm(this.x.tensor, this.weight.tensor, this.bias.tensor, options)
   }

@@ -2,7 +2,15 @@ import { currentGpu } from '../../src/gpu/device.ts'
 import { kernelFor } from '../../src/ops/kernels/choices.ts'
 import { runPass, type ConvolutionSizes } from '../../src/ops/kernels/convolution.ts'
 import { kernelName, type Kernel } from '../../src/ops/kernels/families.ts'
-import { describeSizes, flopsOf, OPERANDS, operandSpec, PASSES, productOf, type Pass } from '../../src/ops/kernels/sizes.ts'
+import {
+  describeSizes,
+  flopsOf,
+  OPERANDS,
+  operandSpec,
+  PASSES,
+  productOf,
+  type Pass,
+} from '../../src/ops/kernels/sizes.ts'
 import { empty } from '../../src/tensor/launcher.ts'
 import { storedBytes } from '../../src/tensor/shape.ts'
 import { summing, type Case, type Use } from '../harness.ts'
@@ -73,7 +81,9 @@ const SUMS: Readonly<Record<Pass, (sizes: ConvolutionSizes, a: Operand, b: Opera
         const h = p * STRIDE + r - PAD
         const w = q * STRIDE + s - PAD
         if (h < 0 || w < 0 || h >= H || w >= W) continue
-        for (let c = 0; c < C; c++) sum += x.at(((n * H + h) * W + w) * C + c) * weight.at(((o * R + r) * S + s) * C + c)
+        for (let c = 0; c < C; c++) {
+          sum += x.at(((n * H + h) * W + w) * C + c) * weight.at(((o * R + r) * S + s) * C + c)
+        }
       }
     }
     return sum
@@ -87,7 +97,9 @@ const SUMS: Readonly<Record<Pass, (sizes: ConvolutionSizes, a: Operand, b: Opera
         const p = (h + PAD - r) / STRIDE
         const q = (w + PAD - s) / STRIDE
         if (!Number.isInteger(p) || !Number.isInteger(q) || p < 0 || q < 0 || p >= P || q >= Q) continue
-        for (let o = 0; o < O; o++) sum += dy.at(((n * P + p) * Q + q) * O + o) * weight.at(((o * R + r) * S + s) * C + c)
+        for (let o = 0; o < O; o++) {
+          sum += dy.at(((n * P + p) * Q + q) * O + o) * weight.at(((o * R + r) * S + s) * C + c)
+        }
       }
     }
     return sum
@@ -112,7 +124,8 @@ const SUMS: Readonly<Record<Pass, (sizes: ConvolutionSizes, a: Operand, b: Opera
 
 /** The indices of an element of a 4-axis tensor, from the lengths of its last three axes. */
 export function unravel(
-  place: number, [second, third, fourth]: readonly [number, number, number],
+  place: number,
+  [second, third, fourth]: readonly [number, number, number],
 ): readonly [number, number, number, number] {
   const d = place % fourth
   const c = Math.floor(place / fourth) % third

@@ -24,7 +24,14 @@ export function elementwiseCases({ norm }: NetworkShapes, dtype: Float): Case[] 
   const { shape } = largest.sizes
   return [
     ...joints.map(({ sizes, uses }) => addCase(sizes.shape, dtype, uses)),
-    ...mapCases('relu', shape, dtype, relu, (x) => Math.max(0, x), (x) => Number(x > 0)),
+    ...mapCases(
+      'relu',
+      shape,
+      dtype,
+      relu,
+      (x) => Math.max(0, x),
+      (x) => Number(x > 0),
+    ),
     ...mapCases('mish', shape, dtype, mish, mishOf, mishSlope),
     castCase(shape, 'f16'),
     castCase(shape, 'f32'),
@@ -50,8 +57,12 @@ function addCase(shape: Shape, dtype: Float, uses: readonly Use[]): Case {
 
 /** A function of one number, forward and backward. */
 function mapCases(
-  name: string, shape: Shape, dtype: Float,
-  operation: (x: Tensor) => Tensor, value: (x: number) => number, slope: (x: number) => number,
+  name: string,
+  shape: Shape,
+  dtype: Float,
+  operation: (x: Tensor) => Tensor,
+  value: (x: number) => number,
+  slope: (x: number) => number,
 ): Case[] {
   const what = `[${shape.join(',')}] ${dtype}`
   return [

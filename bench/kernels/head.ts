@@ -18,13 +18,20 @@ type Float = 'f32' | 'f16'
 export function headCases({ linear: linears }: NetworkShapes, dtype: Float): Case[] {
   // Networks of different width may have logits of one shape.
   const logits = new Map<string, { N: number; K: number; uses: readonly Use[] }>()
-  for (const { sizes: { N, O }, uses } of linears) {
+  for (const {
+    sizes: { N, O },
+    uses,
+  } of linears) {
     const before = logits.get(`${N},${O}`)?.uses ?? []
     logits.set(`${N},${O}`, { N, K: O, uses: [...before, ...uses] })
   }
   return [
     ...linears.flatMap(({ sizes: { N, C, O }, uses }) => linearCases(N, C, O, dtype, uses)),
-    ...[...logits.values()].flatMap(({ N, K, uses }) => [...lossCases(N, K, uses), softmaxCase(N, K), logitsCase(N, K, uses)]),
+    ...[...logits.values()].flatMap(({ N, K, uses }) => [
+      ...lossCases(N, K, uses),
+      softmaxCase(N, K),
+      logitsCase(N, K, uses),
+    ]),
   ]
 }
 

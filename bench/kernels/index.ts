@@ -32,13 +32,27 @@ export function kernelCases(selection: Selection): Case[] {
     const shapes = shapesOf(networks)
     const once = (of: readonly Network[]) => of.map(({ name }) => ({ network: name, count: 1 }))
     // The parameters are f32 in both.
-    const optimizers = dtype !== dtypes[0] ? [] : models.flatMap((name) => {
-      return optimizerCases(name, MODELS[name](), once(networks.filter((network) => network.name.startsWith(`${name} `))))
-    })
+    const optimizers =
+      dtype !== dtypes[0]
+        ? []
+        : models.flatMap((name) => {
+            return optimizerCases(
+              name,
+              MODELS[name](),
+              once(networks.filter((network) => network.name.startsWith(`${name} `))),
+            )
+          })
     return [
-      ...yardstickCases(dtype), ...conv2dCases(shapes), ...batchNormCases(shapes, dtype), ...poolCases(shapes, dtype), ...headCases(shapes, dtype),
-      ...sizes.flatMap((size) => augmentCases(batch, size, dtype, once(networks.filter(({ input }) => input[1] === size)))),
-      ...elementwiseCases(shapes, dtype), ...optimizers,
+      ...yardstickCases(dtype),
+      ...conv2dCases(shapes),
+      ...batchNormCases(shapes, dtype),
+      ...poolCases(shapes, dtype),
+      ...headCases(shapes, dtype),
+      ...sizes.flatMap((size) =>
+        augmentCases(batch, size, dtype, once(networks.filter(({ input }) => input[1] === size))),
+      ),
+      ...elementwiseCases(shapes, dtype),
+      ...optimizers,
     ]
   })
   // Some do not depend on the storage type.
@@ -46,8 +60,10 @@ export function kernelCases(selection: Selection): Case[] {
 }
 
 function networksOf({ models, sizes, dtypes, batch }: Selection, dtype: 'f32' | 'f16'): Network[] {
-  return models.flatMap((model) => sizes.map((size) => {
-    const name = `${model} at ${size} px${dtypes.length > 1 ? `, ${dtype}` : ''}`
-    return { name, model: MODELS[model](), input: [batch, size, size, 3], dtype }
-  }))
+  return models.flatMap((model) =>
+    sizes.map((size) => {
+      const name = `${model} at ${size} px${dtypes.length > 1 ? `, ${dtype}` : ''}`
+      return { name, model: MODELS[model](), input: [batch, size, size, 3], dtype }
+    }),
+  )
 }

@@ -51,7 +51,16 @@ export class Operands {
     const padded = storedLastAxis({ shape, dtype }) !== (shape.at(-1) ?? 1)
     const count = elementCount(shape)
     if (padded || count <= PERIOD) {
-      return { tensor: this.own(tensor(Float32Array.from({ length: count }, (_, i) => at(i)), shape, dtype)), at }
+      return {
+        tensor: this.own(
+          tensor(
+            Float32Array.from({ length: count }, (_, i) => at(i)),
+            shape,
+            dtype,
+          ),
+        ),
+        at,
+      }
     }
     const block = tensor(numbers, [PERIOD], dtype)
     const blockBytes = PERIOD * DTYPE_BYTES[dtype]

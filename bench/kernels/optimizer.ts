@@ -27,7 +27,9 @@ const EPSILON = 1e-5
 const ALGORITHMS: Readonly<Record<string, Algorithm>> = {
   // The first averages, without their bias, are the gradient and its square.
   adam: {
-    factory: adam({ epsilon: EPSILON }), read: 4, written: 3,
+    factory: adam({ epsilon: EPSILON }),
+    read: 4,
+    written: 3,
     step: (p, g, { lr }) => p - (lr * g) / (Math.abs(g) + EPSILON),
   },
   // Too early for the averaged squares.
@@ -47,7 +49,11 @@ export function optimizerCases(network: string, model: Module, uses: readonly Us
 }
 
 function optimizerCase(
-  kind: string, { factory, read, written, step }: Algorithm, network: string, model: Module, uses: readonly Use[],
+  kind: string,
+  { factory, read, written, step }: Algorithm,
+  network: string,
+  model: Module,
+  uses: readonly Use[],
 ): Case {
   const shapes = model.parameters()
   const count = shapes.reduce((sum, parameter) => sum + parameter.count, 0)

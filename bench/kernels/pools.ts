@@ -13,7 +13,10 @@ import { taped, trainable } from './taped.ts'
 
 type Float = 'f32' | 'f16'
 
-export function poolCases({ maxPool: max, avgPool: average, globalAvgPool: global }: NetworkShapes, dtype: Float): Case[] {
+export function poolCases(
+  { maxPool: max, avgPool: average, globalAvgPool: global }: NetworkShapes,
+  dtype: Float,
+): Case[] {
   return [
     ...max.flatMap(({ sizes: { shape, ...options }, uses }) => {
       return cases('max-pool', shape, dtype, uses, maxOf(options), { places: true })
@@ -41,8 +44,12 @@ type At = (n: number, h: number, w: number, c: number) => number
  * @param backward.reads   it reads x again
  */
 function cases(
-  name: string, shape: Shape, dtype: Float, uses: readonly Use[],
-  of: (shape: Shape) => Pool, backward: { places?: boolean; reads?: boolean } = {},
+  name: string,
+  shape: Shape,
+  dtype: Float,
+  uses: readonly Use[],
+  of: (shape: Shape) => Pool,
+  backward: { places?: boolean; reads?: boolean } = {},
 ): Case[] {
   const pool = of(shape)
   const forwardCase: Case = {
@@ -76,7 +83,9 @@ function cases(
           if (!dx) throw new Error(`${name} gives no gradient`)
           return { dx }
         },
-        checks: { dx: { at: (place) => pool.dx(within(x, shape), within(dy, image), place), allowed: rounding(dtype) } },
+        checks: {
+          dx: { at: (place) => pool.dx(within(x, shape), within(dy, image), place), allowed: rounding(dtype) },
+        },
       }
     },
   }
@@ -162,7 +171,12 @@ function blurOf([, H, W, C]: Shape): Pool {
   const KERNEL = [0.25, 0.5, 0.25]
   const largest = (x: At, n: number, i: number, j: number, c: number) => {
     let best = { value: -Infinity, h: -1, w: -1 }
-    for (const [h, w] of [[i, j], [i, j + 1], [i + 1, j], [i + 1, j + 1]]) {
+    for (const [h, w] of [
+      [i, j],
+      [i, j + 1],
+      [i + 1, j],
+      [i + 1, j + 1],
+    ]) {
       if (x(n, h, w, c) > best.value) best = { value: x(n, h, w, c), h, w }
     }
     return best

@@ -56,8 +56,12 @@ export function shapesOf(networks: readonly Network[]): NetworkShapes {
     })
   }
   return {
-    convolution: distinct('convolution'), norm: distinct('norm'), maxPool: distinct('maxPool'),
-    avgPool: distinct('avgPool'), globalAvgPool: distinct('globalAvgPool'), linear: distinct('linear'),
+    convolution: distinct('convolution'),
+    norm: distinct('norm'),
+    maxPool: distinct('maxPool'),
+    avgPool: distinct('avgPool'),
+    globalAvgPool: distinct('globalAvgPool'),
+    linear: distinct('linear'),
   }
 }
 
@@ -76,14 +80,23 @@ function layersOf(rows: readonly LayerRow[], input: Shape, dtype: 'f32' | 'f16')
     if (kind === 'conv') {
       const [R, S, STRIDE = 1] = numbers
       const C = row.flops / (2 * elementCount(row.output) * R * S)
-      return { kind: 'convolution', sizes: { N, H: P * STRIDE, W: Q * STRIDE, C, P, Q, O, R, S, STRIDE, PAD: R >> 1, dtype } }
+      return {
+        kind: 'convolution',
+        sizes: { N, H: P * STRIDE, W: Q * STRIDE, C, P, Q, O, R, S, STRIDE, PAD: R >> 1, dtype },
+      }
     }
-    if (kind === 'batch norm') return { kind: 'norm', sizes: { shape: row.output, then: followUp(row.path, rows[i + 1]?.path) } }
+    if (kind === 'batch norm') {
+      return { kind: 'norm', sizes: { shape: row.output, then: followUp(row.path, rows[i + 1]?.path) } }
+    }
     const [window, , stride] = numbers
     if (kind === 'max pool') return { kind: 'maxPool', sizes: { shape: before, window, stride, pad: window >> 1 } }
-    if (kind === 'avg pool') return { kind: 'avgPool', sizes: { shape: [N, P * stride, Q * stride, O], window, stride } }
+    if (kind === 'avg pool') {
+      return { kind: 'avgPool', sizes: { shape: [N, P * stride, Q * stride, O], window, stride } }
+    }
     if (kind === 'global avg pool') return { kind: 'globalAvgPool', sizes: { shape: before } }
-    if (kind === 'linear') return { kind, sizes: { N, C: row.flops / (2 * elementCount(row.output)), O: row.output[1] } }
+    if (kind === 'linear') {
+      return { kind, sizes: { N, C: row.flops / (2 * elementCount(row.output)), O: row.output[1] } }
+    }
     throw new Error(`bench: no kernel is known for the layer '${row.layer}' of ${row.path}`)
   })
 }

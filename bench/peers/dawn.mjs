@@ -12,7 +12,15 @@ gpu.requestAdapter = async (options) => {
   return adapter
 }
 Object.defineProperty(globalThis, 'navigator', {
-  value: { gpu, userAgent: 'Node', platform: process.platform, hardwareConcurrency: 1, maxTouchPoints: 0, vendor: '', language: 'en' },
+  value: {
+    gpu,
+    userAgent: 'Node',
+    platform: process.platform,
+    hardwareConcurrency: 1,
+    maxTouchPoints: 0,
+    vendor: '',
+    language: 'en',
+  },
   configurable: true,
 })
 
@@ -23,7 +31,10 @@ export const adapterUsed = { adapter: '', software: false }
 function describe(info) {
   return {
     adapter: info.description || info.device || info.vendor || 'unnamed adapter',
-    software: info.isFallbackAdapter || info.architecture === 'software' || /llvmpipe|swiftshader|basic render/i.test(info.description),
+    software:
+      info.isFallbackAdapter ||
+      info.architecture === 'software' ||
+      /llvmpipe|swiftshader|basic render/i.test(info.description),
   }
 }
 

@@ -2,7 +2,7 @@
 // weight [O,C,R,S]. Arrays are moved into what uses them; `.ref` keeps one for later.
 import './float16-array.mjs'
 import { adapterUsed, counts, patiently } from './dawn.mjs'
-import { count, numbers, permuted } from './numbers.mjs'
+import { numbers, permuted } from './numbers.mjs'
 import { serve } from './serve.mjs'
 import { blockUntilReady, defaultDevice, grad, init, jit, lax, nn, numpy as np, valueAndGrad } from '@jax-js/jax'
 import { readFileSync } from 'node:fs'
@@ -15,10 +15,22 @@ function array(operand) {
   const { shape } = operand
   if (shape.length !== 4) return np.array(numbers(operand), { shape, dtype: np.float32 })
   const order = [0, 3, 1, 2]
-  return np.array(permuted(numbers(operand), shape, order), { shape: order.map((axis) => shape[axis]), dtype: np.float32 })
+  return np.array(permuted(numbers(operand), shape, order), {
+    shape: order.map((axis) => shape[axis]),
+    dtype: np.float32,
+  })
 }
 
-const convolution = (x, weight, stride, pad) => lax.convGeneralDilated(x, weight, [stride, stride], [[pad, pad], [pad, pad]])
+const convolution = (x, weight, stride, pad) =>
+  lax.convGeneralDilated(
+    x,
+    weight,
+    [stride, stride],
+    [
+      [pad, pad],
+      [pad, pad],
+    ],
+  )
 
 function operation({ pass, operands, stride, pad, shape }) {
   const arrays = Object.fromEntries(Object.entries(operands).map(([name, operand]) => [name, array(operand)]))
@@ -32,11 +44,14 @@ function operation({ pass, operands, stride, pad, shape }) {
   }[pass]
   const launch = () => compute(...names.map((name) => arrays[name].ref))
   return {
-    run: (times) => patiently((async () => {
-      const results = Array.from({ length: times }, launch)
-      await blockUntilReady(results)
-      for (const result of results) result.dispose()
-    })()),
+    run: (times) =>
+      patiently(
+        (async () => {
+          const results = Array.from({ length: times }, launch)
+          await blockUntilReady(results)
+          for (const result of results) result.dispose()
+        })(),
+      ),
     async values() {
       const data = await launch().data()
       if (shape.length !== 4) return data
@@ -62,13 +77,25 @@ function training(network, optimizer) {
     statistics[`${norm}.mean`] = mean.reshape([channels])
     statistics[`${norm}.variance`] = variance.ref.reshape([channels])
     const scale = np.reciprocal(np.sqrt(variance.add(network.epsilon)))
-    const z = centred.mul(scale)
+    const z = centred
+      .mul(scale)
       .mul(channelwise(parameters[`${norm}.weight`].ref, channels))
       .add(channelwise(parameters[`${norm}.bias`].ref, channels))
     return relu ? nn.relu(z) : z
   }
   // What goes in is at least 0, after a ReLU, so padding with 0 is padding with -∞.
-  const maxPool = (x) => lax.reduceWindow(np.pad(x, [[0, 0], [0, 0], [1, 1], [1, 1]]), (window) => np.max(window), [3, 3], [2, 2])
+  const maxPool = (x) =>
+    lax.reduceWindow(
+      np.pad(x, [
+        [0, 0],
+        [0, 0],
+        [1, 1],
+        [1, 1],
+      ]),
+      (window) => np.max(window),
+      [3, 3],
+      [2, 2],
+    )
   const avgPool = (x) => {
     const [N, C, H, W] = x.shape
     return np.mean(x.reshape([N, C, H / 2, 2, W / 2, 2]), [3, 5])
@@ -83,7 +110,11 @@ function training(network, optimizer) {
     }
     const weight = np.transpose(parameters[`${network.head}.weight`].ref)
     const logits = np.matmul(np.mean(h, [2, 3]), weight).add(parameters[`${network.head}.bias`].ref)
-    const loss = nn.logSoftmax(logits, 1).mul(targets).sum().mul(-1 / network.batch)
+    const loss = nn
+      .logSoftmax(logits, 1)
+      .mul(targets)
+      .sum()
+      .mul(-1 / network.batch)
     for (const path of paths) parameters[path].dispose()
     return [loss, statistics]
   }
@@ -105,36 +136,54 @@ function training(network, optimizer) {
   const stateCount = { adam: 2, sgd: 1 }[optimizer.name]
   const step = jit((parameters, states, running, corrections, x, targets) => {
     const [[loss, statistics], gradients] = valueAndGrad(lossOf, { hasAux: true })(refs(parameters), x, targets)
-    const updated = map(paths, (path) => updates[optimizer.name](parameters[path], gradients[path], states[path], corrections))
+    const updated = map(paths, (path) =>
+      updates[optimizer.name](parameters[path], gradients[path], states[path], corrections),
+    )
     for (const correction of corrections) correction.dispose()
     const averages = map(Object.keys(running), (name) =>
-      running[name].mul(1 - network.normMomentum).add(statistics[name].mul(network.normMomentum)))
+      running[name].mul(1 - network.normMomentum).add(statistics[name].mul(network.normMomentum)),
+    )
     return [map(paths, (path) => updated[path][0]), map(paths, (path) => updated[path][1]), averages, loss]
   })
 
   let parameters = Object.fromEntries(network.parameters.map((operand) => [operand.path, array(operand)]))
   let states = map(paths, (path) => Array.from({ length: stateCount }, () => np.zeros(parameters[path].shape)))
-  const norms = [...network.stem, ...network.blocks.flatMap(({ a, b, shortcut }) => [a, b, ...(shortcut ? [shortcut] : [])])]
-  let running = Object.fromEntries(norms.flatMap(({ norm }) => {
-    const { shape } = parameters[`${norm}.weight`]
-    return [[`${norm}.mean`, np.zeros(shape)], [`${norm}.variance`, np.ones(shape)]]
-  }))
+  const norms = [
+    ...network.stem,
+    ...network.blocks.flatMap(({ a, b, shortcut }) => [a, b, ...(shortcut ? [shortcut] : [])]),
+  ]
+  let running = Object.fromEntries(
+    norms.flatMap(({ norm }) => {
+      const { shape } = parameters[`${norm}.weight`]
+      return [
+        [`${norm}.mean`, np.zeros(shape)],
+        [`${norm}.variance`, np.ones(shape)],
+      ]
+    }),
+  )
   const x = array(network.x)
   const oneHot = Float32Array.from({ length: network.batch * network.classes }, (_, i) =>
-    Number(network.labels[Math.floor(i / network.classes)] === i % network.classes))
+    Number(network.labels[Math.floor(i / network.classes)] === i % network.classes),
+  )
   const targets = np.array(oneHot, { shape: [network.batch, network.classes], dtype: np.float32 })
   let t = 0
-  return () => patiently((async () => {
-    t++
-    const corrections = optimizer.name === 'adam'
-      ? [momentum, squareMomentum].map((decay) => np.array(new Float32Array([1 / (1 - decay ** t)]), { shape: [1], dtype: np.float32 }))
-      : []
-    let loss
-    ;[parameters, states, running, loss] = step(parameters, states, running, corrections, x.ref, targets.ref)
-    const [value] = await loss.data()
-    await blockUntilReady([parameters, states, running])
-    return value
-  })())
+  return () =>
+    patiently(
+      (async () => {
+        t++
+        const corrections =
+          optimizer.name === 'adam'
+            ? [momentum, squareMomentum].map((decay) =>
+                np.array(new Float32Array([1 / (1 - decay ** t)]), { shape: [1], dtype: np.float32 }),
+              )
+            : []
+        let loss
+        ;[parameters, states, running, loss] = step(parameters, states, running, corrections, x.ref, targets.ref)
+        const [value] = await loss.data()
+        await blockUntilReady([parameters, states, running])
+        return value
+      })(),
+    )
 }
 
 // The package does not say; ours asks for exactly one.

@@ -47,7 +47,11 @@ export class Measurement {
       for (const { peer, child } of children) {
         await this.attempt(peer, problem.name, row, async () => {
           await child.ask('operation', { problem })
-          row.deviations[peer.id] = await prove(problem, peer.precision, async (indices) => (await child.ask('values', { indices })).values)
+          row.deviations[peer.id] = await prove(
+            problem,
+            peer.precision,
+            async (indices) => (await child.ask('values', { indices })).values,
+          )
           // Proving has compiled everything: this one tells how many a turn has to make.
           const { timeMs } = await child.ask('run', { times: 1 })
           ready.push({ peer, child, times: Math.min(MOST_TIMES, Math.ceil(TURN_MS / timeMs)) })
@@ -106,7 +110,9 @@ export class Measurement {
     }
     await this.#inTurns(ready, rows.step, async ({ peer, child }) => {
       const { timeMs, cpuMs, counts } = await child.ask('step')
-      for (const name of ['dispatches', 'submits']) if (counts[name] !== undefined) rows[name].values[peer.id] = counts[name]
+      for (const name of ['dispatches', 'submits']) {
+        if (counts[name] !== undefined) rows[name].values[peer.id] = counts[name]
+      }
       return { timeMs, cpuMs }
     })
     for (const { peer, child } of ready) {
@@ -138,7 +144,9 @@ export class Measurement {
           const start = performance.now()
           const { timeMs, cpuMs } = await turn(entry)
           ;(row.times[id] ??= []).push(timeMs)
-          if (before !== undefined) this.foreign.push(Math.max(0, busyMs() - before - cpuMs) / (performance.now() - start))
+          if (before !== undefined) {
+            this.foreign.push(Math.max(0, busyMs() - before - cpuMs) / (performance.now() - start))
+          }
         })
       }
     }
@@ -160,7 +168,12 @@ function shaderCache(path) {
 /** Milliseconds that all processors together were busy since the machine started, where the system tells. */
 function busyMs() {
   if (process.platform !== 'linux') return undefined
-  const [user, nice, system, , , interrupts, soft] = readFileSync('/proc/stat', 'utf8').split('\n')[0].trim().split(/\s+/).slice(1).map(Number)
+  const [user, nice, system, , , interrupts, soft] = readFileSync('/proc/stat', 'utf8')
+    .split('\n')[0]
+    .trim()
+    .split(/\s+/)
+    .slice(1)
+    .map(Number)
   // In hundredths of a second, see proc(5).
   return 10 * (user + nice + system + interrupts + soft)
 }

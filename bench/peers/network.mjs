@@ -10,7 +10,14 @@ const CLASSES = 10
  * (fastai's defaults, without weight decay); the losses are PyTorch's, see README.md for the command.
  */
 export const optimizers = {
-  adam: { name: 'adam', learningRate: 1e-3, momentum: 0.9, squareMomentum: 0.99, epsilon: 1e-5, losses: [2.3938474, 0.1724454, 0.0200579] },
+  adam: {
+    name: 'adam',
+    learningRate: 1e-3,
+    momentum: 0.9,
+    squareMomentum: 0.99,
+    epsilon: 1e-5,
+    losses: [2.3938474, 0.1724454, 0.0200579],
+  },
   sgd: { name: 'sgd', learningRate: 0.01, momentum: 0.9, losses: [2.3938474, 0.9669473, 0.3883551] },
 }
 
@@ -37,22 +44,28 @@ export function network() {
     flops += (path === '0' ? 2 : 3) * 2 * BATCH * (side / stride) ** 2 * outChannels * fanIn
     return { conv: `${path}.0.weight`, norm: `${path}.1`, pad: (window - 1) / 2, stride, relu }
   }
-  const stem = [[3, 32], [32, 32], [32, 64]].map(([inChannels, outChannels], i) => {
+  const stem = [
+    [3, 32],
+    [32, 32],
+    [32, 64],
+  ].map(([inChannels, outChannels], i) => {
     const made = unit(`${i}`, inChannels, outChannels, 3, i === 0 ? 2 : 1)
     if (i === 0) side /= 2
     return made
   })
   side /= 2
-  const blocks = [64, 128, 256, 512].flatMap((width, stage) => [0, 1].map((block) => {
-    const path = `${4 + stage}.${block}`
-    const steps = stage > 0 && block === 0
-    const inChannels = steps ? width / 2 : width
-    const a = unit(`${path}.convpath.0`, inChannels, width, 3, steps ? 2 : 1)
-    if (steps) side /= 2
-    const b = unit(`${path}.convpath.1`, width, width, 3, 1, false)
-    const shortcut = steps ? unit(`${path}.idpath.1`, inChannels, width, 1, 1, false) : undefined
-    return { a, b, shortcut }
-  }))
+  const blocks = [64, 128, 256, 512].flatMap((width, stage) =>
+    [0, 1].map((block) => {
+      const path = `${4 + stage}.${block}`
+      const steps = stage > 0 && block === 0
+      const inChannels = steps ? width / 2 : width
+      const a = unit(`${path}.convpath.0`, inChannels, width, 3, steps ? 2 : 1)
+      if (steps) side /= 2
+      const b = unit(`${path}.convpath.1`, width, width, 3, 1, false)
+      const shortcut = steps ? unit(`${path}.idpath.1`, inChannels, width, 1, 1, false) : undefined
+      return { a, b, shortcut }
+    }),
+  )
   const spread = 1 / Math.sqrt(512)
   add('11.weight', [CLASSES, 512], { spread })
   add('11.bias', [CLASSES], { spread })
@@ -65,9 +78,13 @@ export function network() {
     classes: CLASSES,
     x: { shape: [BATCH, SIZE, SIZE, 3], seed: 6, spread: 1 },
     labels: Array.from({ length: BATCH }, (_, i) => i % CLASSES),
-    parameters, stem, blocks, head: '11',
+    parameters,
+    stem,
+    blocks,
+    head: '11',
     // PyTorch's: the running averages move by a tenth of the way.
-    normMomentum: 0.1, epsilon: 1e-5,
+    normMomentum: 0.1,
+    epsilon: 1e-5,
   }
 }
 
@@ -80,7 +97,9 @@ export function proveTraining(losses, precision, optimizer) {
     const deviation = Math.abs(losses[i] - expected) / expected
     // Written so that a NaN fails as well.
     if (!(deviation <= ALLOWED[precision])) {
-      throw new Error(`the loss of step ${i + 1} is ${losses[i]}, expected ${expected} (off by ${deviation.toExponential(1)}, allowed ${ALLOWED[precision]})`)
+      throw new Error(
+        `the loss of step ${i + 1} is ${losses[i]}, expected ${expected} (off by ${deviation.toExponential(1)}, allowed ${ALLOWED[precision]})`,
+      )
     }
   })
 }

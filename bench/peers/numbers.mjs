@@ -5,7 +5,10 @@
 /** An operand's numbers, row by row: uniform in [centre − spread, centre + spread), by a hash of their place. */
 export function numbers({ shape, seed, centre = 0, spread }) {
   const first = Math.imul(seed, 0x9e3779b9)
-  return Float32Array.from({ length: count(shape) }, (_, i) => centre + spread * (2 * (hash(first + i) >>> 8) / 2 ** 24 - 1))
+  return Float32Array.from(
+    { length: count(shape) },
+    (_, i) => centre + spread * ((2 * (hash(first + i) >>> 8)) / 2 ** 24 - 1),
+  )
 }
 
 /** lowbias32, an integer hash. Source: Chris Wellons, "Prospecting for Hash Functions", 2018. */

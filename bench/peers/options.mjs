@@ -39,9 +39,13 @@ function parse() {
   try {
     return parseArgs({
       options: {
-        rounds: { type: 'string', default: '5' }, only: { type: 'string' }, part: { type: 'string' },
-        optimizer: { type: 'string', default: 'adam' }, 'as-is': { type: 'boolean', default: false },
-        json: { type: 'string' }, help: { type: 'boolean' },
+        rounds: { type: 'string', default: '5' },
+        only: { type: 'string' },
+        part: { type: 'string' },
+        optimizer: { type: 'string', default: 'adam' },
+        'as-is': { type: 'boolean', default: false },
+        json: { type: 'string' },
+        help: { type: 'boolean' },
       },
     }).values
   } catch (error) {

@@ -17,11 +17,21 @@ export function choosePeers({ ids, asIs }) {
   const python = ids.includes('pytorch') ? findPython() : undefined
   return [
     { ...node, id: 'wgrad-f32', name: 'wgrad f32', ours: true, script: 'wgrad.mjs', settings: { precision: 'f32' } },
-    { ...node, id: 'wgrad-mixed', name: 'wgrad mixed', ours: true, precision: 'mixed', script: 'wgrad.mjs', settings: { precision: 'mixed' } },
+    {
+      ...node,
+      id: 'wgrad-mixed',
+      name: 'wgrad mixed',
+      ours: true,
+      precision: 'mixed',
+      script: 'wgrad.mjs',
+      settings: { precision: 'mixed' },
+    },
     { ...node, id: 'tfjs', name: 'TensorFlow.js', script: 'tfjs.mjs', settings },
     { ...node, id: 'jaxjs', name: 'jax-js', script: 'jaxjs.mjs', settings },
     // Its precision is what it answers: mixed on CUDA.
-    ...(python ? [{ id: 'pytorch', name: 'PyTorch', ours: false, command: python, script: 'torch_peer.py', settings: {} }] : []),
+    ...(python
+      ? [{ id: 'pytorch', name: 'PyTorch', ours: false, command: python, script: 'torch_peer.py', settings: {} }]
+      : []),
   ].filter(({ id }) => ids.includes(id))
 }
 
@@ -47,7 +57,9 @@ export async function introduce(peers) {
   }
   const onGpu = known.filter(({ id }) => id !== 'pytorch')
   if (new Set(onGpu.map(({ adapter }) => adapter)).size > 1) {
-    throw new Error(`these are different adapters: ${onGpu.map(({ name, adapter }) => `${name} on ${adapter}`).join(', ')}`)
+    throw new Error(
+      `these are different adapters: ${onGpu.map(({ name, adapter }) => `${name} on ${adapter}`).join(', ')}`,
+    )
   }
   return known
 }

@@ -4,7 +4,11 @@ import { count, numbers } from './numbers.mjs'
 /** The operations, each a plain object that travels to the peers as JSON. */
 export const problems = [
   ...[512, 1024].map(matmul),
-  ...[[3, 1], [1, 1], [3, 2]].flatMap(([window, stride]) => ['forward', 'input', 'weight'].map((pass) => convolution(window, stride, pass))),
+  ...[
+    [3, 1],
+    [1, 1],
+    [3, 2],
+  ].flatMap(([window, stride]) => ['forward', 'input', 'weight'].map((pass) => convolution(window, stride, pass))),
 ]
 
 function matmul(size) {
@@ -68,7 +72,9 @@ export async function prove(problem, precision, valuesAt) {
   const largest = Math.max(...expected.map(Math.abs))
   const deviation = Math.max(...expected.map((value, i) => Math.abs(value - got[i]))) / largest
   // Written so that a NaN fails as well.
-  if (!(deviation <= ALLOWED[precision])) throw new Error(`wrong by ${deviation.toExponential(1)}, allowed ${ALLOWED[precision]}`)
+  if (!(deviation <= ALLOWED[precision])) {
+    throw new Error(`wrong by ${deviation.toExponential(1)}, allowed ${ALLOWED[precision]}`)
+  }
   return deviation
 }
 

@@ -22,13 +22,25 @@ export function report(peers, rows) {
     if (value === undefined) return failed.includes(peer.id) ? 'failed' : ''
     const text = { ms: formatTime, bytes: formatBytes, count: String }[unit](value)
     const bases = unit === 'count' || peer.ours ? [] : ours.map(({ id }) => values[id])
-    return bases.some((base) => base !== undefined) ? `${text} (${bases.map((base) => ratio(value, base)).join(', ')})` : text
+    return bases.some((base) => base !== undefined)
+      ? `${text} (${bases.map((base) => ratio(value, base)).join(', ')})`
+      : text
   }
   const heading = ['', ...peers.map(({ title }) => title)]
   const times = [heading, ...rows.map((row) => [row.name, ...peers.map((peer) => cell(row, peer))])]
-  const rates = [heading, ...rows.filter(({ flops }) => flops > 0).map(({ name, flops, values }) =>
-    [name, ...peers.map(({ id }) => (values[id] === undefined ? '' : formatRate(flops, values[id], 'FLOP')))])]
-  const what = ours.length > 0 ? `Medians; in brackets, times that of ${ours.map(({ title }) => title).join(', and of ')}.` : 'Medians.'
+  const rates = [
+    heading,
+    ...rows
+      .filter(({ flops }) => flops > 0)
+      .map(({ name, flops, values }) => [
+        name,
+        ...peers.map(({ id }) => (values[id] === undefined ? '' : formatRate(flops, values[id], 'FLOP'))),
+      ]),
+  ]
+  const what =
+    ours.length > 0
+      ? `Medians; in brackets, times that of ${ours.map(({ title }) => title).join(', and of ')}.`
+      : 'Medians.'
   return `${what}\n\n${formatTable(times)}\n\n${formatTable(rates)}`
 }
 

@@ -14,7 +14,10 @@ const options = readOptions()
 
 if (missingPackages(here).length > 0) {
   step('installing the peers (npm ci)', () => {
-    const { status, output } = run('npm', ['ci', '--ignore-scripts', '--loglevel=error'], { cwd: here, shell: process.platform === 'win32' })
+    const { status, output } = run('npm', ['ci', '--ignore-scripts', '--loglevel=error'], {
+      cwd: here,
+      shell: process.platform === 'win32',
+    })
     if (status !== 0) throw new Error(output)
   })
 }
@@ -32,9 +35,15 @@ const peers = await introduce(choosePeers(options)).catch((error) => {
   process.exit(1)
 })
 const onGpu = peers.find(({ id }) => id !== 'pytorch')
-if (onGpu) console.log(`${onGpu.adapter}${onGpu.software ? ' (software adapter: figures of the CPU, not of a GPU)' : ''}`)
+if (onGpu) {
+  console.log(`${onGpu.adapter}${onGpu.software ? ' (software adapter: figures of the CPU, not of a GPU)' : ''}`)
+}
 const pytorch = peers.find(({ id }) => id === 'pytorch')
-console.log(pytorch ? `PyTorch on ${pytorch.adapter}` : "without PyTorch: `python3 -c 'import torch'` fails, or it was not asked for (PYTHON=… names another Python)")
+console.log(
+  pytorch
+    ? `PyTorch on ${pytorch.adapter}`
+    : "without PyTorch: `python3 -c 'import torch'` fails, or it was not asked for (PYTHON=… names another Python)",
+)
 console.log(`${cpus()[0].model}, ${cpus().length} cores`)
 
 const measurement = new Measurement({ ...options, peers, folder })
@@ -44,16 +53,49 @@ if (options.part !== 'operations') rows.push(...(await measurement.trainingStep(
 const { failures, foreign } = measurement
 
 console.log(`\n${report(peers, rows)}`)
-if (options.optimizer !== 'adam' && options.part !== 'operations') console.log(`\nThe step's optimizer is ${options.optimizer} in the peers, adam in wgrad.`)
+if (options.optimizer !== 'adam' && options.part !== 'operations') {
+  console.log(`\nThe step's optimizer is ${options.optimizer} in the peers, adam in wgrad.`)
+}
 const foreignCores = foreign.reduce((sum, cores) => sum + cores, 0) / Math.max(1, foreign.length)
 // More than this, and the figures tell of the machine.
-if (foreignCores > 0.1) console.log(`\nOther processes kept ${foreignCores.toFixed(2)} cores busy meanwhile: not a run to quote.`)
+if (foreignCores > 0.1) {
+  console.log(`\nOther processes kept ${foreignCores.toFixed(2)} cores busy meanwhile: not a run to quote.`)
+}
 for (const line of failures) console.log(`\nFAILED: ${line}`)
 if (failures.length > 0) process.exitCode = 1
 
 if (options.json !== undefined) {
-  const machine = { processor: cpus()[0].model, cores: cpus().length, platform: process.platform, node: process.version }
+  const machine = {
+    processor: cpus()[0].model,
+    cores: cpus().length,
+    platform: process.platform,
+    node: process.version,
+  }
   const { rounds, optimizer, asIs } = options
-  const described = peers.map(({ id, title, version, adapter, software, precision }) => ({ id, title, version, adapter, software, precision }))
-  writeFileSync(options.json, JSON.stringify({ date: new Date().toISOString(), machine, rounds, optimizer, asIs, foreignCores, peers: described, rows, failures }, null, 1))
+  const described = peers.map(({ id, title, version, adapter, software, precision }) => ({
+    id,
+    title,
+    version,
+    adapter,
+    software,
+    precision,
+  }))
+  writeFileSync(
+    options.json,
+    JSON.stringify(
+      {
+        date: new Date().toISOString(),
+        machine,
+        rounds,
+        optimizer,
+        asIs,
+        foreignCores,
+        peers: described,
+        rows,
+        failures,
+      },
+      null,
+      1,
+    ),
+  )
 }

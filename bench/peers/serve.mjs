@@ -28,7 +28,11 @@ export async function serve({ hello, operation, training, counts }) {
     step: async () => {
       const before = { ...counts }
       const { result: loss, ...times } = await timed(step)
-      return { loss, ...times, counts: Object.fromEntries(Object.entries(counts).map(([name, now]) => [name, now - before[name]])) }
+      return {
+        loss,
+        ...times,
+        counts: Object.fromEntries(Object.entries(counts).map(([name, now]) => [name, now - before[name]])),
+      }
     },
     memory: () => ({ bytes: peakMemory() }),
   }

@@ -23,26 +23,34 @@ const tensor = (operand) => tf.tensor(numbers(operand), operand.shape)
 /** A filter bank, [O,R,S,C] → [R,S,C,O]. */
 function filter(operand) {
   const order = [1, 2, 3, 0]
-  return tf.tensor(permuted(numbers(operand), operand.shape, order), order.map((axis) => operand.shape[axis]))
+  return tf.tensor(
+    permuted(numbers(operand), operand.shape, order),
+    order.map((axis) => operand.shape[axis]),
+  )
 }
 
 function operation({ pass, operands, stride, pad, shape }) {
   const { a, b, x, weight, dy } = Object.fromEntries(
-    Object.entries(operands).map(([name, operand]) => [name, name === 'weight' ? filter(operand) : tensor(operand)]))
+    Object.entries(operands).map(([name, operand]) => [name, name === 'weight' ? filter(operand) : tensor(operand)]),
+  )
   const options = { strides: stride, pad, dataFormat: 'NHWC' }
   const launch = {
     matmul: () => tf.matMul(a, b),
     forward: () => tf.conv2d(x, weight, stride, pad),
     // The gradients' kernels by themselves: tf.grad would compute the forward pass as well.
-    input: () => tf.engine().runKernel('Conv2DBackpropInput', { dy, filter: weight }, { ...options, inputShape: x.shape }),
+    input: () =>
+      tf.engine().runKernel('Conv2DBackpropInput', { dy, filter: weight }, { ...options, inputShape: x.shape }),
     weight: () => tf.engine().runKernel('Conv2DBackpropFilter', { x, dy }, { ...options, filterShape: weight.shape }),
   }[pass]
   return {
-    run: (times) => patiently((async () => {
-      const results = Array.from({ length: times }, launch)
-      await finished()
-      tf.dispose(results)
-    })()),
+    run: (times) =>
+      patiently(
+        (async () => {
+          const results = Array.from({ length: times }, launch)
+          await finished()
+          tf.dispose(results)
+        })(),
+      ),
     async values() {
       const result = launch()
       const data = await result.data()
@@ -54,18 +62,27 @@ function operation({ pass, operands, stride, pad, shape }) {
 }
 
 function training(network, optimizer) {
-  const parameters = Object.fromEntries(network.parameters.map((operand) => [
-    operand.path,
-    tf.variable(operand.shape.length === 4 ? filter(operand) : tensor(operand)),
-  ]))
-  const running = Object.fromEntries(network.parameters.filter(({ path }) => path.endsWith('.1.weight')).map(({ path, shape }) => [
-    path.slice(0, -'.weight'.length),
-    { mean: tf.variable(tf.zeros(shape), false), variance: tf.variable(tf.ones(shape), false) },
-  ]))
+  const parameters = Object.fromEntries(
+    network.parameters.map((operand) => [
+      operand.path,
+      tf.variable(operand.shape.length === 4 ? filter(operand) : tensor(operand)),
+    ]),
+  )
+  const running = Object.fromEntries(
+    network.parameters
+      .filter(({ path }) => path.endsWith('.1.weight'))
+      .map(({ path, shape }) => [
+        path.slice(0, -'.weight'.length),
+        { mean: tf.variable(tf.zeros(shape), false), variance: tf.variable(tf.ones(shape), false) },
+      ]),
+  )
   const unit = (x, { conv, norm, stride, pad, relu }) => {
     const y = tf.conv2d(x, parameters[conv], stride, pad)
     const { mean, variance } = tf.moments(y, [0, 1, 2])
-    for (const [average, value] of [[running[norm].mean, mean], [running[norm].variance, variance]]) {
+    for (const [average, value] of [
+      [running[norm].mean, mean],
+      [running[norm].variance, variance],
+    ]) {
       average.assign(tf.add(tf.mul(average, 1 - network.normMomentum), tf.mul(value, network.normMomentum)))
     }
     const z = tf.batchNorm(y, mean, variance, parameters[`${norm}.bias`], parameters[`${norm}.weight`], network.epsilon)
@@ -88,13 +105,16 @@ function training(network, optimizer) {
   const x = tensor(network.x)
   const targets = tf.oneHot(tf.tensor1d(network.labels, 'int32'), network.classes).toFloat()
   const variables = Object.values(parameters)
-  return () => patiently((async () => {
-    const loss = update.minimize(() => tf.losses.softmaxCrossEntropy(targets, forward(x)), true, variables)
-    const [value] = await loss.data()
-    loss.dispose()
-    await finished()
-    return value
-  })())
+  return () =>
+    patiently(
+      (async () => {
+        const loss = update.minimize(() => tf.losses.softmaxCrossEntropy(targets, forward(x)), true, variables)
+        const [value] = await loss.data()
+        loss.dispose()
+        await finished()
+        return value
+      })(),
+    )
 }
 
 await serve({ hello: { version: tf.version.tfjs, ...adapterUsed }, operation, training, counts })

@@ -1,8 +1,22 @@
 // wgrad itself, from its build in ../../dist. Operations are timed by their kernels, as the peers' are; the training step
 // is what a user of the library writes.
 import {
-  adam, backward, cast, empty, item, keep, linear, LossScaler, noGrad, openGpu, read, release, scope, softmaxCrossEntropy,
-  tensor, xresnet18,
+  adam,
+  backward,
+  cast,
+  empty,
+  item,
+  keep,
+  linear,
+  LossScaler,
+  noGrad,
+  openGpu,
+  read,
+  release,
+  scope,
+  softmaxCrossEntropy,
+  tensor,
+  xresnet18,
 } from '../../dist/src/node.js'
 import { convolve, convolveBackwardInput, convolveBackwardWeight } from '../../dist/src/ops/kernels/convolution.js'
 import { count, numbers, permuted } from './numbers.mjs'
@@ -41,7 +55,9 @@ function matmul({ a, b }) {
 function convolution(pass, shape, problem) {
   const { stride: STRIDE, pad: PAD, ...letters } = sizesOf(problem)
   const sizes = { ...letters, STRIDE, PAD, dtype }
-  const { x, weight, dy } = Object.fromEntries(Object.entries(problem.operands).map(([name, operand]) => [name, made(operand)]))
+  const { x, weight, dy } = Object.fromEntries(
+    Object.entries(problem.operands).map(([name, operand]) => [name, made(operand)]),
+  )
   const result = () => empty({ shape, dtype: pass === 'weight' ? 'f32' : dtype })
   const kernels = {
     forward: (y) => convolve(sizes, x, weight, y),
@@ -60,7 +76,9 @@ function training(network, options) {
   const initial = new Map(network.parameters.map((operand) => [operand.path, operand]))
   for (const parameter of model.parameters()) {
     const operand = initial.get(parameter.path)
-    if (operand === undefined || count(operand.shape) !== parameter.count) throw new Error(`the network's description has no ${parameter.path}`)
+    if (operand === undefined || count(operand.shape) !== parameter.count) {
+      throw new Error(`the network's description has no ${parameter.path}`)
+    }
     parameter.write(numbers(operand))
   }
   const { learningRate: lr, momentum, squareMomentum, epsilon } = options
@@ -86,8 +104,14 @@ function training(network, options) {
 }
 
 const counts = {
-  get pipelines() { return gpu.kernels.count },
-  get dispatches() { return gpu.queue.counts.launches },
-  get submits() { return gpu.queue.counts.submits },
+  get pipelines() {
+    return gpu.kernels.count
+  },
+  get dispatches() {
+    return gpu.queue.counts.launches
+  },
+  get submits() {
+    return gpu.queue.counts.submits
+  },
 }
 await serve({ hello: { adapter: gpu.name, software: gpu.software }, operation, training, counts })

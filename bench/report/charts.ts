@@ -14,18 +14,29 @@ const UNSEEN = 0.1
 /** Loss, accuracy, learning rate and momentum of a section over its epochs; nothing where nothing was trained. */
 export async function sectionCharts({ name, fits }: ReportedSection): Promise<Html> {
   const steps = (value: (step: StepResult) => number) => stepPoints(fits, value)
-  const epochs = (value: (epoch: EpochResult) => number) => epochPoints(fits.map((fit) => fit.epochs), value)
+  const epochs = (value: (epoch: EpochResult) => number) =>
+    epochPoints(
+      fits.map((fit) => fit.epochs),
+      value,
+    )
   const smooth = steps(({ smoothLoss }) => smoothLoss)
   if (smooth.length === 0) return html``
   const validation = epochs(({ validLoss }) => validLoss)
   const theirLoss = notebookLine(name, fits, ({ validLoss }) => validLoss)
   const theirAccuracy = notebookLine(name, fits, ({ accuracy }) => accuracy)
-  const seen = [...smooth.slice(Math.floor(UNSEEN * smooth.length)), ...validation, ...theirLoss.flatMap(({ points }) => points)]
+  const seen = [
+    ...smooth.slice(Math.floor(UNSEEN * smooth.length)),
+    ...validation,
+    ...theirLoss.flatMap(({ points }) => points),
+  ]
   const x: Point = [0, Math.max(1, ...smooth.map(([at]) => at))]
   const small = { x, height: 150 }
   const charts = await Promise.all([
     lineChart({
-      title: 'Loss', x, y: [undefined, roundedUp(seen.map(([, y]) => y))], xName: 'epochs',
+      title: 'Loss',
+      x,
+      y: [undefined, roundedUp(seen.map(([, y]) => y))],
+      xName: 'epochs',
       lines: [
         { name: 'each step', look: 'faint', points: steps(({ loss }) => loss) },
         { name: 'training', look: 'first', points: smooth },
@@ -34,12 +45,23 @@ export async function sectionCharts({ name, fits }: ReportedSection): Promise<Ht
       ],
     }),
     lineChart({
-      title: 'Accuracy', x, y: [0, 1], xName: 'epochs', format: (value) => `${Math.round(100 * value)}%`,
+      title: 'Accuracy',
+      x,
+      y: [0, 1],
+      xName: 'epochs',
+      format: (value) => `${Math.round(100 * value)}%`,
       lines: [{ name: 'validation', look: 'second', points: epochs(({ accuracy }) => accuracy) }, ...theirAccuracy],
     }),
-    lineChart({ ...small, title: 'Learning rate', format: shortly, lines: [{ name: 'lr', look: 'first', points: steps(({ lr }) => lr) }] }),
     lineChart({
-      ...small, title: 'Momentum', format: (value) => value.toFixed(2),
+      ...small,
+      title: 'Learning rate',
+      format: shortly,
+      lines: [{ name: 'lr', look: 'first', points: steps(({ lr }) => lr) }],
+    }),
+    lineChart({
+      ...small,
+      title: 'Momentum',
+      format: (value) => value.toFixed(2),
       lines: [{ name: 'momentum', look: 'first', points: steps(({ momentum }) => momentum) }],
     }),
   ])

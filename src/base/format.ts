@@ -34,7 +34,13 @@ export function formatClock(timeMs: number): string {
 /** `45.8 GFLOP/s`, `2.90 TFLOP/s`; unit is what one of the amount is called. */
 export function formatRate(amount: number, timeMs: number, unit: string): string {
   const rate = amount / (timeMs / 1000)
-  const scales: [number, string][] = [[1e12, 'T'], [1e9, 'G'], [1e6, 'M'], [1e3, 'k'], [1, '']]
+  const scales: [number, string][] = [
+    [1e12, 'T'],
+    [1e9, 'G'],
+    [1e6, 'M'],
+    [1e3, 'k'],
+    [1, ''],
+  ]
   const [scale, prefix] = scales.find(([limit]) => rate >= limit) ?? [1, '']
   return `${significant(rate / scale, 3)} ${prefix}${unit}/s`
 }

@@ -11,7 +11,8 @@ export function isRecord(value: unknown): value is Readonly<Record<string, unkno
 /** As JSON.stringify, but numbers that are not finite are kept: `{ "$number": "NaN" }`. */
 export function jsonText(value: Json): string {
   return JSON.stringify(value, (_, part: unknown) =>
-    typeof part === 'number' && !Number.isFinite(part) ? { $number: String(part) } : part)
+    typeof part === 'number' && !Number.isFinite(part) ? { $number: String(part) } : part,
+  )
 }
 
 /** Levels of nesting at most. What the library writes has a few; recursion over far more runs out of stack. */

@@ -17,7 +17,10 @@ export type Kinds<Options> = { readonly [Name in keyof Required<Options>]: Kind 
 export const NUMBER: Kind = { expected: 'a number', is: (value) => typeof value === 'number' }
 export const FLAG: Kind = { expected: 'true or false', is: (value) => typeof value === 'boolean' }
 export const TEXT: Kind = { expected: 'a text', is: (value) => typeof value === 'string' }
-export const PATH: Kind = { expected: 'a path that is not empty', is: (value) => typeof value === 'string' && value !== '' }
+export const PATH: Kind = {
+  expected: 'a path that is not empty',
+  is: (value) => typeof value === 'string' && value !== '',
+}
 export const FUNCTION: Kind = { expected: 'a function', is: (value) => typeof value === 'function' }
 /** Anything: what it may be is checked where it is used. */
 export const ANY: Kind = { expected: 'anything', is: () => true }
@@ -26,16 +29,25 @@ export const ANY: Kind = { expected: 'anything', is: () => true }
 export function objectWith(expected: string, ...functions: readonly string[]): Kind {
   return {
     expected,
-    is: (value) => isObject(value) && functions.every((name) => typeof (value as Readonly<Record<string, unknown>>)[name] === 'function'),
+    is: (value) =>
+      isObject(value) &&
+      functions.every((name) => typeof (value as Readonly<Record<string, unknown>>)[name] === 'function'),
   }
 }
 
 export function listOf(kind: Kind): Kind {
-  return { expected: `a list, each ${kind.expected}`, items: kind, is: (value) => Array.isArray(value) && value.every((one) => kind.is(one)) }
+  return {
+    expected: `a list, each ${kind.expected}`,
+    items: kind,
+    is: (value) => Array.isArray(value) && value.every((one) => kind.is(one)),
+  }
 }
 
 export function oneOf(...kinds: readonly Kind[]): Kind {
-  return { expected: kinds.map(({ expected }) => expected).join(', or '), is: (value) => kinds.some((kind) => kind.is(value)) }
+  return {
+    expected: kinds.map(({ expected }) => expected).join(', or '),
+    is: (value) => kinds.some((kind) => kind.is(value)),
+  }
 }
 
 /**
@@ -50,7 +62,9 @@ export function checkOptions<Options extends object>(where: string, options: Opt
       given: { options: described(options) },
       expected: `{ ${names.join(', ')} }, or none of them`,
       // A maker that was handed over itself is called with what its product was to be called with.
-      fix: Array.isArray(options) ? `give them by name; where ${where} itself was handed over, hand over ${where}()` : undefined,
+      fix: Array.isArray(options)
+        ? `give them by name; where ${where} itself was handed over, hand over ${where}()`
+        : undefined,
     })
   }
   for (const [name, value] of Object.entries(options)) {
@@ -72,7 +86,14 @@ export function checkArgument(where: string, name: string, value: unknown, kind:
   throw new OptionError(where, `${name} is not of the right kind`, {
     given: { [name]: described(value) },
     expected: kind.expected,
-    fix: kind.fix ?? (Array.isArray(value) && kind.items ? fixFor(value.find((one) => !kind.items?.is(one)), true) : fixFor(value)),
+    fix:
+      kind.fix ??
+      (Array.isArray(value) && kind.items
+        ? fixFor(
+            value.find((one) => !kind.items?.is(one)),
+            true,
+          )
+        : fixFor(value)),
   })
 }
 
@@ -92,7 +113,9 @@ function isObject(value: unknown): value is object {
 function described(value: unknown): string {
   if (typeof value === 'string') return `'${value}'`
   if (typeof value === 'function') return value.name === '' ? 'a function' : `the function ${value.name}`
-  if (Array.isArray(value)) return `a list: [${value.slice(0, 4).map(described).join(', ')}${value.length > 4 ? ', …' : ''}]`
+  if (Array.isArray(value)) {
+    return `a list: [${value.slice(0, 4).map(described).join(', ')}${value.length > 4 ? ', …' : ''}]`
+  }
   if (value instanceof Promise) return 'a promise'
   if (!isObject(value)) return String(value)
   const prototype = Object.getPrototypeOf(value) as object | null
@@ -102,7 +125,9 @@ function described(value: unknown): string {
 
 /** The name with the fewest letters to change, if that is at most a third of them. */
 export function nearest(name: string, names: readonly string[]): string | undefined {
-  const close = names.map((other) => ({ other, changes: changes(name.toLowerCase(), other.toLowerCase()) })).sort((a, b) => a.changes - b.changes)[0]
+  const close = names
+    .map((other) => ({ other, changes: changes(name.toLowerCase(), other.toLowerCase()) }))
+    .sort((a, b) => a.changes - b.changes)[0]
   return close && close.changes <= Math.max(name.length, close.other.length) / 3 ? close.other : undefined
 }
 

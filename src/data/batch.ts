@@ -79,7 +79,16 @@ export interface BatchParts {
  * @returns  nothing where all pictures are missing
  * @throws DataError  when the pictures differ in size
  */
-export function assemble({ index, N, items, pictures, labels, paths, repeats, staging }: BatchParts): HostBatch | undefined {
+export function assemble({
+  index,
+  N,
+  items,
+  pictures,
+  labels,
+  paths,
+  repeats,
+  staging,
+}: BatchParts): HostBatch | undefined {
   const present = pictures.flatMap((picture, i) => (picture ? [{ picture, item: items[i] }] : []))
   if (present.length === 0) return undefined
   const { width, height } = present[0].picture
@@ -99,7 +108,15 @@ export function assemble({ index, N, items, pictures, labels, paths, repeats, st
     placed[i] = item
   }
   const count = repeats === 'count' ? N : present.length
-  return { index, count, items: placed, labels: labels.length > 0 ? placed.map((item) => labels[item]) : labels, height, width, pixels }
+  return {
+    index,
+    count,
+    items: placed,
+    labels: labels.length > 0 ? placed.map((item) => labels[item]) : labels,
+    height,
+    width,
+    pixels,
+  }
 }
 
 function sizeText({ width, height }: Pixels): string {
@@ -127,8 +144,13 @@ export class BatchBuffers {
     else this.labels = tensor(known, [known.length], 'u32')
     const { pixels, labels } = this
     return {
-      index: host.index, count: host.count, items: host.items, labels: host.labels,
-      pixels, targets: { a: labels }, draw,
+      index: host.index,
+      count: host.count,
+      items: host.items,
+      labels: host.labels,
+      pixels,
+      targets: { a: labels },
+      draw,
       write: () => pipeline.write(draw),
       augment: (dtype) => pipeline.launch(pixels, draw.plan, dtype),
       input(dtype) {

@@ -23,7 +23,9 @@ export function CategoryBlock(options: { readonly vocab?: readonly string[] } = 
   checkOptions('CategoryBlock', options, { vocab: listOf(TEXT) })
   const seen = new Set<string>()
   const twice = options.vocab?.find((label) => seen.size === seen.add(sameSpelling(label)).size)
-  if (twice !== undefined) throw new OptionError('CategoryBlock', 'a class is there twice', { given: { vocab: options.vocab, twice } })
+  if (twice !== undefined) {
+    throw new OptionError('CategoryBlock', 'a class is there twice', { given: { vocab: options.vocab, twice } })
+  }
   return { kind: 'category', vocab: options.vocab }
 }
 

@@ -39,7 +39,11 @@ export function requireReadable(unreadable: readonly string[], files: number, mo
  *
  * @throws DataError  when more than one in a hundred cannot be read, and more than one, or a side has no other files
  */
-export async function checkFiles(platform: Pick<Platform, 'files' | 'log'>, items: readonly string[], split: Split): Promise<Split> {
+export async function checkFiles(
+  platform: Pick<Platform, 'files' | 'log'>,
+  items: readonly string[],
+  split: Split,
+): Promise<Split> {
   const { files } = platform
   if (!files.glance) return split
   const count = split.train.length + split.valid.length
@@ -66,7 +70,10 @@ export async function checkFiles(platform: Pick<Platform, 'files' | 'log'>, item
   if (kept.train.length === 0 || kept.valid.length === 0) requireReadable(bad, count, 0)
   const twins = await findTwins(files, items, kept, seen)
   if (twins.length > 0) {
-    const some = twins.slice(0, 3).map(([valid, train]) => `${items[valid]} = ${items[train]}`).join(', ')
+    const some = twins
+      .slice(0, 3)
+      .map(([valid, train]) => `${items[valid]} = ${items[train]}`)
+      .join(', ')
     platform.log(
       `${twins.length}${twins.length === MOST_PAIRS ? ' or more' : ''} of ${kept.valid.length} images to measure on are trained on too, ` +
         `which makes results look better than they are: ${some}${twins.length > 3 ? ', …' : ''}`,
@@ -77,13 +84,17 @@ export async function checkFiles(platform: Pick<Platform, 'files' | 'log'>, item
 
 /** Files to measure on, each with an equal one to train on. */
 async function findTwins(
-  files: Files, items: readonly string[], { train, valid }: Split, seen: ReadonlyMap<number, FileGlance>,
+  files: Files,
+  items: readonly string[],
+  { train, valid }: Split,
+  seen: ReadonlyMap<number, FileGlance>,
 ): Promise<(readonly [valid: number, train: number])[]> {
   const sizesOf = (side: Uint32Array) => new Set(Array.from(side, (item) => seen.get(item)?.sizeBytes))
   const [trainSizes, validSizes] = [sizesOf(train), sizesOf(valid)]
   const byId = new Map<string, number>()
   const byBegin = new Map<string, number[]>()
-  const beginOf = async (item: number, size: number) => `${size} ${hash((await files.glance!(items[item], COMPARED_BYTES)).start)}`
+  const beginOf = async (item: number, size: number) =>
+    `${size} ${hash((await files.glance!(items[item], COMPARED_BYTES)).start)}`
   for (const item of train) {
     const glance = seen.get(item)
     if (!glance || !validSizes.has(glance.sizeBytes)) continue
@@ -99,8 +110,10 @@ async function findTwins(
     if (!glance || !trainSizes.has(glance.sizeBytes) || twins.length === MOST_PAIRS) continue
     let twin = byId.get(glance.id)
     // With the first few, as these are equal but for a hash that happens to be.
-    const alike = twin === undefined ? byBegin.get(await beginOf(item, glance.sizeBytes)) ?? [] : []
-    for (const other of alike.slice(0, 3)) if (twin === undefined && (await sameBytes(files, items[item], items[other]))) twin = other
+    const alike = twin === undefined ? (byBegin.get(await beginOf(item, glance.sizeBytes)) ?? []) : []
+    for (const other of alike.slice(0, 3)) {
+      if (twin === undefined && (await sameBytes(files, items[item], items[other]))) twin = other
+    }
     if (twin !== undefined) twins.push([item, twin])
   }
   return twins

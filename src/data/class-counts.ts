@@ -14,7 +14,12 @@ const printed = new WeakMap<Platform, string>()
  *
  *   480 images to train on, 120 to measure on: ring 48 + 12, disc 48 + 12, …
  */
-export function printClassCounts(platform: Platform, vocab: readonly string[], labels: Uint32Array, split: Split): void {
+export function printClassCounts(
+  platform: Platform,
+  vocab: readonly string[],
+  labels: Uint32Array,
+  split: Split,
+): void {
   const counts = (['train', 'valid'] as const).map((side) => {
     const numbers = new Uint32Array(vocab.length)
     for (const item of split[side]) numbers[labels[item]]++
@@ -24,10 +29,11 @@ export function printClassCounts(platform: Platform, vocab: readonly string[], l
   const text = (label: number) => `${vocab[label]} ${train[label]} + ${valid[label]}`
   const order = [...vocab.keys()]
   const bySize = order.toSorted((a, b) => train[a] - train[b])
-  const listed = vocab.length <= LISTED
-    ? order.map(text).join(', ')
-    : `${vocab.length} classes, the smallest ${bySize.slice(0, SHOWN_OF_MANY).map(text).join(', ')}, ` +
-      `the largest ${bySize.slice(-SHOWN_OF_MANY).reverse().map(text).join(', ')}`
+  const listed =
+    vocab.length <= LISTED
+      ? order.map(text).join(', ')
+      : `${vocab.length} classes, the smallest ${bySize.slice(0, SHOWN_OF_MANY).map(text).join(', ')}, ` +
+        `the largest ${bySize.slice(-SHOWN_OF_MANY).reverse().map(text).join(', ')}`
   const lines = [
     `${split.train.length} images to train on, ${split.valid.length} to measure on: ${listed}`,
     ...warnings(vocab, train),
@@ -40,7 +46,14 @@ export function printClassCounts(platform: Platform, vocab: readonly string[], l
 function warnings(vocab: readonly string[], train: Uint32Array): string[] {
   const found: string[] = []
   const alike = lookAlikes(vocab)
-  if (alike.length > 0) found.push(`classes whose names look alike: ${alike.slice(0, 5).map((names) => names.map((name) => `'${name}'`).join(' and ')).join(', ')}`)
+  if (alike.length > 0) {
+    found.push(
+      `classes whose names look alike: ${alike
+        .slice(0, 5)
+        .map((names) => names.map((name) => `'${name}'`).join(' and '))
+        .join(', ')}`,
+    )
+  }
   if (vocab.every(isNumber)) found.push('all labels are numbers; they are names of classes here, not values')
   else if (vocab.length > 20 && train.reduce((sum, count) => sum + count, 0) < 2 * vocab.length) {
     found.push('there are fewer than two images of a class to train on: see whether getY gives classes')
@@ -53,7 +66,12 @@ function lookAlikes(vocab: readonly string[]): string[][] {
   const groups = new Map<string, string[]>()
   for (const name of vocab) {
     // Cf: letters that only guide how others are shown, such as a zero-width space.
-    const seen = name.normalize('NFKC').replace(/\p{Cf}/gu, '').replace(/\s+/g, ' ').trim().toLowerCase()
+    const seen = name
+      .normalize('NFKC')
+      .replace(/\p{Cf}/gu, '')
+      .replace(/\s+/g, ' ')
+      .trim()
+      .toLowerCase()
     const group = groups.get(seen)
     if (group) group.push(name)
     else groups.set(seen, [name])

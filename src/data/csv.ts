@@ -58,7 +58,8 @@ function readRows(path: string, text: string): CsvRow[] {
     for (let end = ','; end === ',';) {
       const start = at
       const quote = text[at] === '"' ? closingQuote(text, at) : undefined
-      const cell = quote === undefined ? matchAt(PLAIN, text, at) ?? '' : text.slice(at + 1, quote).replaceAll('""', '"')
+      const cell =
+        quote === undefined ? (matchAt(PLAIN, text, at) ?? '') : text.slice(at + 1, quote).replaceAll('""', '"')
       at = quote === undefined ? at + cell.length : quote + 1
       const ended = quote === -1 ? undefined : matchAt(END, text, at)
       if (ended === undefined) {
@@ -79,7 +80,9 @@ function readRows(path: string, text: string): CsvRow[] {
 
 /** The place of the quote that ends a cell, two in a row being one of its letters; −1 where there is none. */
 function closingQuote(text: string, opening: number): number {
-  for (let at = text.indexOf('"', opening + 1); at >= 0; at = text.indexOf('"', at + 2)) if (text[at + 1] !== '"') return at
+  for (let at = text.indexOf('"', opening + 1); at >= 0; at = text.indexOf('"', at + 2)) {
+    if (text[at + 1] !== '"') return at
+  }
   return -1
 }
 

@@ -1,6 +1,16 @@
 import { DataError, OptionError } from '../base/errors.ts'
 import { rng } from '../base/rng.ts'
-import { checkArgument, checkOptions, FUNCTION, listOf, NUMBER, objectWith, TEXT, type Kind, type Kinds } from '../base/options.ts'
+import {
+  checkArgument,
+  checkOptions,
+  FUNCTION,
+  listOf,
+  NUMBER,
+  objectWith,
+  TEXT,
+  type Kind,
+  type Kinds,
+} from '../base/options.ts'
 import { currentGpu } from '../gpu/device.ts'
 import type { Platform } from '../platform/platform.ts'
 import type { NormalizeByBatchTransform } from './augment/normalize.ts'
@@ -24,7 +34,10 @@ export interface DataBlockOptions {
   /** What are the items, what are the targets? */
   readonly blocks: readonly [ImageBlock, CategoryBlock]
   /** Which items are there? Such as `getImageFiles`. */
-  readonly getItems: (path: string, options: { readonly platform: Platform }) => readonly string[] | Promise<readonly string[]>
+  readonly getItems: (
+    path: string,
+    options: { readonly platform: Platform },
+  ) => readonly string[] | Promise<readonly string[]>
   /** What is the label of an item? Such as `parentLabel`. */
   readonly getY: (item: string) => string
   /** Which items are measured on? Default: a random fifth, chosen by the seed of the loaders */
@@ -50,17 +63,32 @@ export interface LoadersOptions {
   readonly platform?: Platform
 }
 
-const TRANSFORMS = listOf({ expected: 'made by a function such as resize(224)', is: (value) => value instanceof Object && 'kind' in value })
+const TRANSFORMS = listOf({
+  expected: 'made by a function such as resize(224)',
+  is: (value) => value instanceof Object && 'kind' in value,
+})
 const DATA_BLOCK_KINDS: Kinds<DataBlockOptions> = {
-  blocks: listOf({ expected: 'a block: ImageBlock(), CategoryBlock()', is: (value) => value instanceof Object && 'kind' in value }),
-  getItems: FUNCTION, getY: FUNCTION, splitter: FUNCTION, itemTransforms: TRANSFORMS, batchTransforms: TRANSFORMS,
+  blocks: listOf({
+    expected: 'a block: ImageBlock(), CategoryBlock()',
+    is: (value) => value instanceof Object && 'kind' in value,
+  }),
+  getItems: FUNCTION,
+  getY: FUNCTION,
+  splitter: FUNCTION,
+  itemTransforms: TRANSFORMS,
+  batchTransforms: TRANSFORMS,
 }
 const SPLIT: Kind = {
   expected: '{ train, valid }, numbers of items, as randomSplitter() splits them',
   is: (value) => value instanceof Object && 'train' in value && 'valid' in value,
 }
 const LOADERS_KINDS: Kinds<LoadersOptions> = {
-  batchSize: NUMBER, seed: NUMBER, limit: NUMBER, cacheBytes: NUMBER, cache: objectWith('a PixelCache'), platform: objectWith('a platform'),
+  batchSize: NUMBER,
+  seed: NUMBER,
+  limit: NUMBER,
+  cacheBytes: NUMBER,
+  cache: objectWith('a PixelCache'),
+  platform: objectWith('a platform'),
 }
 
 /** Items, labels and the split: what a data block makes of a path. */
@@ -86,7 +114,9 @@ export class DataBlock {
 
   constructor(options: DataBlockOptions) {
     checkOptions('DataBlock', options, DATA_BLOCK_KINDS)
-    for (const name of ['blocks', 'getItems', 'getY'] as const) checkArgument('DataBlock', name, options[name], DATA_BLOCK_KINDS[name])
+    for (const name of ['blocks', 'getItems', 'getY'] as const) {
+      checkArgument('DataBlock', name, options[name], DATA_BLOCK_KINDS[name])
+    }
     this.options = options
     this.itemTransforms = sortItemTransforms(options.itemTransforms ?? [])
   }
@@ -106,11 +136,19 @@ export class DataBlock {
     checkArgument('loaders', 'path', path, TEXT)
     checkOptions('loaders', options, LOADERS_KINDS)
     const platform = options.platform ?? currentGpu().platform
-    const { batchSize = 64, seed = seedSetting(platform), cache = new PixelCache(options.cacheBytes ?? cacheBudget(platform)) } = options
+    const {
+      batchSize = 64,
+      seed = seedSetting(platform),
+      cache = new PixelCache(options.cacheBytes ?? cacheBudget(platform)),
+    } = options
     if (options.cache && options.cacheBytes !== undefined) {
-      throw new OptionError('loaders', 'cache and cacheBytes are both given', { fix: 'give cacheBytes to the PixelCache' })
+      throw new OptionError('loaders', 'cache and cacheBytes are both given', {
+        fix: 'give cacheBytes to the PixelCache',
+      })
     }
-    if (!isSeed(seed)) throw new OptionError('loaders', 'this is no seed', { given: { seed }, expected: 'a whole number from 0 on' })
+    if (!isSeed(seed)) {
+      throw new OptionError('loaders', 'this is no seed', { given: { seed }, expected: 'a whole number from 0 on' })
+    }
     const { items, labels, vocab, ...split } = await this.dataset(path, platform, seed, options.limit)
     const { train, valid } = await checkFiles(platform, items, split)
     printClassCounts(platform, vocab, labels, { train, valid })
@@ -123,7 +161,10 @@ export class DataBlock {
     return new Loaders({
       train: trainLoader(batchTransforms),
       valid: new Loader({ ...shared, batchTransforms, split: 'valid', items: valid }),
-      vocab, batchSize, seed, platform,
+      vocab,
+      batchSize,
+      seed,
+      platform,
     })
   }
 
@@ -145,7 +186,12 @@ export class DataBlock {
     let [height, width] = [picture.height, picture.width]
     for (const transform of this.itemTransforms) {
       if (transform.order === 1) ({ height, width } = transform)
-      const how = transform.kind === 'resize' ? ` (${transform.method})` : transform.kind === 'flipItem' ? ` (p = ${transform.p})` : ''
+      const how =
+        transform.kind === 'resize'
+          ? ` (${transform.method})`
+          : transform.kind === 'flipItem'
+            ? ` (p = ${transform.p})`
+            : ''
       lines.push(`  ${transform.kind}${how}: ${width} × ${height} pixels`)
     }
     lines.push(`a batch: ${batchSize} such pictures, [${batchSize},${height},${width}] u32, one RGBA pixel each`)
@@ -209,10 +255,14 @@ function checkSplit(split: Split, items: readonly string[]): Split {
       }
       const other = sideOf.get(index)
       if (other !== undefined) {
-        throw new DataError('splitter', other === side ? `an item is twice among those of '${side}'` : 'an item is on both sides of the split', {
-          given: { index, item: items[index] },
-          expected: 'each item at most once, to train on or to measure on',
-        })
+        throw new DataError(
+          'splitter',
+          other === side ? `an item is twice among those of '${side}'` : 'an item is on both sides of the split',
+          {
+            given: { index, item: items[index] },
+            expected: 'each item at most once, to train on or to measure on',
+          },
+        )
       }
       sideOf.set(index, side)
     }
@@ -240,7 +290,10 @@ function vocabOf(labels: readonly string[]): string[] {
 function limited(items: readonly string[], limit: number | undefined, seed: number): readonly string[] {
   if (limit === undefined || limit >= items.length) return items
   if (!(Number.isInteger(limit) && limit > 0)) {
-    throw new OptionError('loaders', 'limit is no number of items', { given: { limit }, expected: 'a whole number from 1 on' })
+    throw new OptionError('loaders', 'limit is no number of items', {
+      given: { limit },
+      expected: 'a whole number from 1 on',
+    })
   }
   return Array.from(rng(seed, 'limit').permutation(items.length).slice(0, limit).sort(), (item) => items[item])
 }

@@ -37,14 +37,15 @@ export async function decodeImage(
   availableBytes?: () => number | undefined,
 ): Promise<Pixels> {
   const room: Room = (width, height, needed) => {
-    const free = width * height > LARGE_MEGAPIXELS * 1e6 ? availableBytes?.() ?? Infinity : Infinity
+    const free = width * height > LARGE_MEGAPIXELS * 1e6 ? (availableBytes?.() ?? Infinity) : Infinity
     if (needed <= free) return
     throw new DataError(path, `there is no memory to decode an image of ${width} × ${height}`, {
       given: { needed: formatBytes(needed), free: formatBytes(free) },
       fix: 'store a smaller copy, or decode on fewer threads.',
     })
   }
-  const pixels = checkKind(path, bytes) === 'JPEG' ? decodeJpeg(path, bytes, room) : await decodePng(path, bytes, png, room)
+  const pixels =
+    checkKind(path, bytes) === 'JPEG' ? decodeJpeg(path, bytes, room) : await decodePng(path, bytes, png, room)
   return resize === undefined ? pixels : resizePixels(pixels, resize)
 }
 
@@ -61,7 +62,9 @@ export function checkKind(path: string, bytes: Uint8Array): 'JPEG' | 'PNG' {
 function notAnImage(path: string, bytes: Uint8Array, kind: string | undefined): DecodeError {
   if (bytes.length === 0) return new DecodeError(path, 'the file is empty', { expected: 'a JPEG or PNG' })
   if (kind !== undefined) {
-    return new DecodeError(path, `a ${kind} image, a format that is not read here`, { fix: 'convert it to JPEG or PNG.' })
+    return new DecodeError(path, `a ${kind} image, a format that is not read here`, {
+      fix: 'convert it to JPEG or PNG.',
+    })
   }
   const start = Array.from(bytes.subarray(0, 8), (byte) => byte.toString(16).padStart(2, '0')).join(' ')
   return new DecodeError(path, `not an image (starts ${start})`, { expected: 'a JPEG or PNG' })
@@ -100,7 +103,9 @@ function checkSize(path: string, width: number, height: number): void {
     })
   }
   if (Math.max(width, height) > MAX_SIDE) {
-    throw new DecodeError(path, `an image of ${width} × ${height} is too long`, { expected: `at most ${MAX_SIDE} pixels on a side` })
+    throw new DecodeError(path, `an image of ${width} × ${height} is too long`, {
+      expected: `at most ${MAX_SIDE} pixels on a side`,
+    })
   }
 }
 
@@ -259,5 +264,7 @@ function readSegments(bytes: Uint8Array): { readonly frame: JpegFrame | undefine
 /** Whether three components are plain RGB. Source: libjpeg jdapimin.c, default_decompress_parms. */
 function isRgb({ components, jfif, adobeTransform }: JpegFrame): boolean {
   if (components.length !== 3 || jfif) return false
-  return adobeTransform === undefined ? String.fromCharCode(...components.map(({ id }) => id)) === 'RGB' : adobeTransform === 0
+  return adobeTransform === undefined
+    ? String.fromCharCode(...components.map(({ id }) => id)) === 'RGB'
+    : adobeTransform === 0
 }

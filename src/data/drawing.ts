@@ -51,7 +51,10 @@ const things = {
   spiral: (draw) => {
     const period = draw.uniform(0.26, 0.42)
     const sense = draw.bernoulli(0.5) ? 1 : -1
-    return textured((x, y) => wave(Math.hypot(x, y) / period + (sense * Math.atan2(y, x)) / (2 * Math.PI), period), draw)
+    return textured(
+      (x, y) => wave(Math.hypot(x, y) / period + (sense * Math.atan2(y, x)) / (2 * Math.PI), period),
+      draw,
+    )
   },
 } as const satisfies Record<string, (draw: Rng) => Thing>
 
@@ -198,7 +201,11 @@ function maybeHollow(distance: Field, inner: number, draw: Rng): Thing {
 
 /** A texture within a patch whose outline tells nothing: a circle bent by three waves. */
 function textured(blend: Field, draw: Rng): Thing {
-  const waves = [2, 3, 4].map((count) => ({ count, height: draw.uniform(0, 0.12), phase: draw.uniform(0, 2 * Math.PI) }))
+  const waves = [2, 3, 4].map((count) => ({
+    count,
+    height: draw.uniform(0, 0.12),
+    phase: draw.uniform(0, 2 * Math.PI),
+  }))
   const distance: Field = (x, y) => {
     let outline = 0.95
     for (const wave of waves) outline += wave.height * Math.cos(wave.count * Math.atan2(y, x) + wave.phase)
@@ -207,7 +214,7 @@ function textured(blend: Field, draw: Rng): Thing {
   return { distance, blend }
 }
 
-function grid(draw: Rng): { period: number, phase: number } {
+function grid(draw: Rng): { period: number; phase: number } {
   return { period: draw.uniform(0.24, 0.44), phase: draw.uniform(0, 1) }
 }
 

@@ -95,7 +95,9 @@ export function columnSplitter(table: ImageTable, column = 'is_valid'): Splitter
     const valid = items.map((item) => {
       const cell = cellOf(item).toLowerCase()
       if (cell === 'true' || cell === 'false') return cell === 'true'
-      throw new DataError(item, `the column '${column}' is neither True nor False`, { given: { [column]: cellOf(item) } })
+      throw new DataError(item, `the column '${column}' is neither True nor False`, {
+        given: { [column]: cellOf(item) },
+      })
     })
     const indices = (side: boolean) => Uint32Array.from(valid.flatMap((isValid, i) => (isValid === side ? [i] : [])))
     const split = { train: indices(false), valid: indices(true) }

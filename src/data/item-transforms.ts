@@ -53,9 +53,15 @@ export function resize(size: Size, options: { readonly method?: FitPlan['method'
   }
   const [height, width] = toSize('resize', size)
   return {
-    kind: 'resize', order: 1, width, height, method,
+    kind: 'resize',
+    order: 1,
+    width,
+    height,
+    method,
     draw: (random, split) => ({
-      method, width, height,
+      method,
+      width,
+      height,
       position: split === 'valid' ? MIDDLE : [random.uniform(), random.uniform()],
     }),
   }
@@ -92,12 +98,23 @@ export function randomResizedCrop(size: Size, options: RandomResizedCropOptions 
   }
   const extra = Math.ceil((Math.max(height, width) * validExtra) / 8) * 8
   return {
-    kind: 'randomResizedCrop', order: 1, width, height, minScale, maxScale, ratio, validExtra,
+    kind: 'randomResizedCrop',
+    order: 1,
+    width,
+    height,
+    minScale,
+    maxScale,
+    ratio,
+    validExtra,
     draw: (random, split) =>
       split === 'valid'
         ? { method: 'middle', width, height, extra }
         : {
-            method: 'random-crop', width, height, scale: [minScale, maxScale], ratio,
+            method: 'random-crop',
+            width,
+            height,
+            scale: [minScale, maxScale],
+            ratio,
             draws: Array.from({ length: BOX_NUMBERS }, () => random.uniform()),
           },
   }

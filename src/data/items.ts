@@ -5,18 +5,46 @@ import type { Platform } from '../platform/platform.ts'
 
 /** What Python's mimetypes calls an image, which is what fastai goes by (vision/data.py, image_extensions). */
 const imageExtensions: ReadonlySet<string> = new Set([
-  '.avif', '.bmp', '.gif', '.heic', '.heif', '.ico', '.ief', '.jpe', '.jpeg', '.jpg', '.pbm', '.pgm', '.png', '.pnm',
-  '.ppm', '.ras', '.rgb', '.svg', '.tif', '.tiff', '.webp', '.xbm', '.xpm', '.xwd',
+  '.avif',
+  '.bmp',
+  '.gif',
+  '.heic',
+  '.heif',
+  '.ico',
+  '.ief',
+  '.jpe',
+  '.jpeg',
+  '.jpg',
+  '.pbm',
+  '.pgm',
+  '.png',
+  '.pnm',
+  '.ppm',
+  '.ras',
+  '.rgb',
+  '.svg',
+  '.tif',
+  '.tiff',
+  '.webp',
+  '.xbm',
+  '.xpm',
+  '.xwd',
 ])
 
 /** Folders that systems make beside those of their users, in small letters; most others begin with a dot. */
 const systemFolders: ReadonlySet<string> = new Set([
   // Windows, its bin and its index.
-  '$recycle.bin', 'system volume information',
+  '$recycle.bin',
+  'system volume information',
   // Network storage of Synology and QNAP: thumbnails, bins and snapshots.
-  '@eadir', '#recycle', '#snapshot', '@recycle', '@recently-snapshot',
+  '@eadir',
+  '#recycle',
+  '#snapshot',
+  '@recycle',
+  '@recently-snapshot',
   // Folders that macOS packs into archives and that repairs of file systems leave.
-  '__macosx', 'lost+found',
+  '__macosx',
+  'lost+found',
 ])
 
 export interface GetImageFilesOptions {
@@ -66,7 +94,9 @@ export async function getImageFiles(path: string, options: GetImageFilesOptions 
   }
   const empty = emptyFolders([...visited.values()], path)
   if (empty.length > 0) platform.log(`${path}: no image in ${listed(empty)}, left out`)
-  if (again.length > 0) platform.log(`${path}: links to folders that were visited already, not followed: ${listed(again)}`)
+  if (again.length > 0) {
+    platform.log(`${path}: links to folders that were visited already, not followed: ${listed(again)}`)
+  }
   return found
 }
 
@@ -86,7 +116,12 @@ export function parentLabel(path: string): string {
  */
 export function ancestor(path: string, levels: number): string {
   const windows = /^([A-Za-z]:[/\\]|\\\\)/.test(path) || !path.includes('/')
-  return path.split(windows ? /[/\\]/ : '/').filter((part) => part !== '').at(-1 - levels) ?? ''
+  return (
+    path
+      .split(windows ? /[/\\]/ : '/')
+      .filter((part) => part !== '')
+      .at(-1 - levels) ?? ''
+  )
 }
 
 /** A folder that was visited. */
@@ -133,7 +168,9 @@ async function visit(walk: Walk, folder: string, parent?: Visited): Promise<void
 function emptyFolders(visited: readonly Visited[], top: string): string[] {
   const full = new Set<Visited>()
   for (const one of visited) {
-    for (let at: Visited | undefined = one.images > 0 ? one : undefined; at && !full.has(at); at = at.parent) full.add(at)
+    for (let at: Visited | undefined = one.images > 0 ? one : undefined; at && !full.has(at); at = at.parent) {
+      full.add(at)
+    }
   }
   return visited
     .filter((one) => !full.has(one) && one.folder !== top && (one.parent === undefined || full.has(one.parent)))
@@ -142,7 +179,9 @@ function emptyFolders(visited: readonly Visited[], top: string): string[] {
 
 async function visible(platform: Platform, folder: string) {
   const entries = await platform.files.list(folder)
-  return entries.filter(({ name, kind }) => !name.startsWith('.') && !(kind === 'folder' && systemFolders.has(name.toLowerCase())))
+  return entries.filter(
+    ({ name, kind }) => !name.startsWith('.') && !(kind === 'folder' && systemFolders.has(name.toLowerCase())),
+  )
 }
 
 function isImage(name: string): boolean {

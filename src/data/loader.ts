@@ -85,7 +85,10 @@ export class Loader {
     this.itemTransforms = sortItemTransforms(options.itemTransforms)
     this.batchTransforms = batchTransforms
     this.pipeline = new BatchPipeline(batchTransforms)
-    this.stats = batchTransforms.find((transform) => transform.kind === 'normalize') ?? { mean: [0, 0, 0], std: [1, 1, 1] }
+    this.stats = batchTransforms.find((transform) => transform.kind === 'normalize') ?? {
+      mean: [0, 0, 0],
+      std: [1, 1, 1],
+    }
     this.seed = seed
     this.depth = Math.max(1, depth)
     this.options = options
@@ -155,7 +158,12 @@ export class Loader {
   }
 
   /** Draws what is random about a batch and puts it on the GPU. */
-  private send(host: HostBatch, { epoch = 0, draws = this.split, pass }: Pass, buffers: BatchBuffers, pipeline: BatchPipeline): Batch {
+  private send(
+    host: HostBatch,
+    { epoch = 0, draws = this.split, pass }: Pass,
+    buffers: BatchBuffers,
+    pipeline: BatchPipeline,
+  ): Batch {
     const shape = { N: host.items.length, H: host.height, W: host.width }
     const draw = pipeline.draw(augmentStream(this.seed, epoch, host.index, pass), shape, draws)
     return buffers.load(host, pipeline, draw)
@@ -195,13 +203,26 @@ export class Loader {
   /** The items of a pass in their order. */
   order({ epoch = 0, shuffle = this.split === 'train' }: Pass = {}): Uint32Array {
     if (!shuffle) return this.items
-    return rng(this.seed, 'shuffle', epoch).permutation(this.items.length).map((place) => this.items[place])
+    return rng(this.seed, 'shuffle', epoch)
+      .permutation(this.items.length)
+      .map((place) => this.items[place])
   }
 
-  private async prepare(index: number, items: Uint32Array, pass: Pass, staging?: Uint32Array): Promise<HostBatch | undefined> {
+  private async prepare(
+    index: number,
+    items: Uint32Array,
+    pass: Pass,
+    staging?: Uint32Array,
+  ): Promise<HostBatch | undefined> {
     const pictures = await Promise.all(Array.from(items, (item) => this.pictures.get(item, this.planItem(item, pass))))
     return assemble({
-      index, N: this.batchSize, items, pictures, labels: this.labels, paths: this.pictures.items, staging,
+      index,
+      N: this.batchSize,
+      items,
+      pictures,
+      labels: this.labels,
+      paths: this.pictures.items,
+      staging,
       repeats: this.dropsLast(pass) ? 'count' : 'pad',
     })
   }

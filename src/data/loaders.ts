@@ -57,7 +57,12 @@ export class Loaders {
     }
     const numberOf = categorizer(vocab, 'leave the file out, or leave out the labels, and only ask for predictions')
     return valid.with({
-      pictures: new Pictures({ platform, items: paths, cache: valid.pictures.cache, tolerated: Math.floor(paths.length / 100) }),
+      pictures: new Pictures({
+        platform,
+        items: paths,
+        cache: valid.pictures.cache,
+        tolerated: Math.floor(paths.length / 100),
+      }),
       labels: Uint32Array.from(labels ?? [], (label, i) => numberOf(paths[i], label)),
       items: Uint32Array.from(paths.keys()),
     })

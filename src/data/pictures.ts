@@ -92,7 +92,9 @@ export class Pictures {
     if (varies === false) return this.remember(finishedName, await decoder.decode({ path, resize: plan }))
     const keepsWhole = decoder.threads < MANY_THREADS
     const probablyVaries = varies ?? this.seen.varying > this.seen.fixed
-    if (cache.full || this.large.has(path) || (probablyVaries && !keepsWhole)) return decoder.decode({ path, resize: plan })
+    if (cache.full || this.large.has(path) || (probablyVaries && !keepsWhole)) {
+      return decoder.decode({ path, resize: plan })
+    }
     const whole = await decoder.decode({ path })
     const thisVaries = dependsOnPlace(plan, whole)
     if (varies === undefined) this.seen[thisVaries ? 'varying' : 'fixed']++
@@ -125,7 +127,11 @@ export class Pictures {
 
   /** Asked again for every item that was set aside: who met it first may not have waited for the answer. */
   private requireFewUnreadable(): void {
-    requireReadable(Array.from(this.unreadable.values(), ({ message }) => message), this.items.length, this.tolerated)
+    requireReadable(
+      Array.from(this.unreadable.values(), ({ message }) => message),
+      this.items.length,
+      this.tolerated,
+    )
   }
 }
 

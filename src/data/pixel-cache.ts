@@ -30,7 +30,10 @@ export class PixelCache {
   /** @param limitBytes  for the pixels, 4 bytes each; 0 keeps nothing. Default: a quarter of the free memory, with an open GPU */
   constructor(limitBytes = cacheBudget(currentGpu().platform)) {
     if (!(limitBytes >= 0)) {
-      throw new OptionError('PixelCache', 'this is no number of bytes', { given: { limitBytes }, expected: '0 or more' })
+      throw new OptionError('PixelCache', 'this is no number of bytes', {
+        given: { limitBytes },
+        expected: '0 or more',
+      })
     }
     this.limitBytes = limitBytes
   }

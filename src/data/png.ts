@@ -51,7 +51,15 @@ const LAST_FILTER = 4
 const CRITICAL: ReadonlySet<string> = new Set(['IHDR', 'PLTE', 'IDAT', 'IEND'])
 
 /** First column and row of each pass of an interlaced image, and the steps to the next. Source: PNG, figure 9 (Adam7). */
-const PASSES = [[0, 0, 8, 8], [4, 0, 8, 8], [0, 4, 4, 8], [2, 0, 4, 4], [0, 2, 2, 4], [1, 0, 2, 2], [0, 1, 1, 2]] as const
+const PASSES = [
+  [0, 0, 8, 8],
+  [4, 0, 8, 8],
+  [0, 4, 4, 8],
+  [2, 0, 4, 4],
+  [0, 2, 2, 4],
+  [1, 0, 2, 2],
+  [0, 1, 1, 2],
+] as const
 const WHOLE = [[0, 0, 1, 1]] as const
 
 export interface PngHeader {
@@ -71,9 +79,16 @@ export function readPngHeader(bytes: Uint8Array): PngHeader {
   const [depth, colourType, compression, filter, interlace] = bytes.subarray(24, 29)
   const kind = COLOUR_TYPES.get(colourType)
   if (!kind?.depths.includes(depth)) throw new Error(`there is no colour type ${colourType} of ${depth} bits`)
-  if (compression !== 0 || filter !== 0 || interlace > 1) throw new Error('its compression, filter or interlacing is not one of PNG')
+  if (compression !== 0 || filter !== 0 || interlace > 1) {
+    throw new Error('its compression, filter or interlacing is not one of PNG')
+  }
   return {
-    width: view.getUint32(16), height: view.getUint32(20), depth, colourType, channels: kind.channels, interlaced: interlace === 1,
+    width: view.getUint32(16),
+    height: view.getUint32(20),
+    depth,
+    colourType,
+    channels: kind.channels,
+    interlaced: interlace === 1,
   }
 }
 
@@ -82,7 +97,9 @@ export async function checkPng(bytes: Uint8Array, inflate: Inflate): Promise<Che
   const header = readPngHeader(bytes)
   const { file, headBytes, data, types } = readChunks(bytes)
   if (header.colourType === PALETTE && !types.has('PLTE')) throw new Error('it has no palette')
-  const passes = (header.interlaced ? PASSES : WHOLE).map((pass) => sizeOf(header, pass)).filter(({ columns, rows }) => columns * rows > 0)
+  const passes = (header.interlaced ? PASSES : WHOLE)
+    .map((pass) => sizeOf(header, pass))
+    .filter(({ columns, rows }) => columns * rows > 0)
   const needed = passes.reduce((sum, { rowBytes, rows }) => sum + rowBytes * rows, 0)
   // Before memory is taken for what the header promises.
   if (data.length * MOST_BYTES_OF_ONE < needed) throw new Error(tooFew(data.length * MOST_BYTES_OF_ONE, needed))
@@ -118,7 +135,9 @@ function readChunks(bytes: Uint8Array) {
     at = end
     // A capital first letter marks what a reader must understand.
     if (type >= 'a') continue
-    if (crc32(chunk.subarray(4, -4)) !== view.getUint32(end - 4)) throw new Error(`the checksum of its ${type} chunk is wrong`)
+    if (crc32(chunk.subarray(4, -4)) !== view.getUint32(end - 4)) {
+      throw new Error(`the checksum of its ${type} chunk is wrong`)
+    }
     if (!CRITICAL.has(type)) throw new Error(`there is no ${type} chunk in a PNG`)
     if (type === 'IDAT') data.push(chunk.subarray(8, -4))
     // The decoders differ in which one counts, and with it the size would not be the one that was checked.
@@ -142,9 +161,16 @@ function joined(parts: readonly Uint8Array[]): Uint8Array {
 }
 
 /** Pixels of a pass in each direction, and bytes of a row of it, with the one that names its filter. */
-function sizeOf({ width, height, channels, depth }: PngHeader, [x, y, stepX, stepY]: readonly [number, number, number, number]) {
+function sizeOf(
+  { width, height, channels, depth }: PngHeader,
+  [x, y, stepX, stepY]: readonly [number, number, number, number],
+) {
   const columns = Math.max(0, Math.ceil((width - x) / stepX))
-  return { columns, rows: Math.max(0, Math.ceil((height - y) / stepY)), rowBytes: 1 + Math.ceil((columns * channels * depth) / 8) }
+  return {
+    columns,
+    rows: Math.max(0, Math.ceil((height - y) / stepY)),
+    rowBytes: 1 + Math.ceil((columns * channels * depth) / 8),
+  }
 }
 
 /** Remainders of every byte. Source: PNG specification, annex D, "Sample CRC implementation". */

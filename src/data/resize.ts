@@ -64,7 +64,9 @@ export function resizeBox(width: number, height: number, plan: ResizePlan): Box 
   checkPlan(plan)
   if (plan.method === 'random-crop') {
     let used = 0
-    return randomBox(() => plan.draws[used++], height, width, plan.scale, plan.ratio) ?? middleBox(height, width, plan.ratio)
+    return (
+      randomBox(() => plan.draws[used++], height, width, plan.scale, plan.ratio) ?? middleBox(height, width, plan.ratio)
+    )
   }
   if (plan.method !== 'crop' && plan.method !== 'pad') return { left: 0, top: 0, width, height }
   const ratios = [width / plan.width, height / plan.height] as const
@@ -118,8 +120,8 @@ export function checkPlan(plan: ResizePlan): void {
  * bits, a pass left out where the size stays. Beyond the image the box sees its reflection.
  */
 export function resample(source: Pixels, box: Box, width: number, height: number): Pixels {
-  const inside = box.left >= 0 && box.top >= 0
-    && box.left + box.width <= source.width && box.top + box.height <= source.height
+  const inside =
+    box.left >= 0 && box.top >= 0 && box.left + box.width <= source.width && box.top + box.height <= source.height
   if (!inside) return resample(reflect(source, box), { ...box, left: 0, top: 0 }, width, height)
 
   let view: View = { data: source.data, first: (box.top * source.width + box.left) * 4, rowStep: source.width * 4 }

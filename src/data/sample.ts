@@ -50,25 +50,31 @@ export async function sampleData(options: SampleOptions = {}): Promise<string> {
   if (await files.exists(folder)) return folder
 
   const onWait = (holder: string) => platform.log(`${holder} is drawing the sample: waiting for it`)
-  await datasetsOf(platform).exclusively(folder, async () => {
-    // Another process may have drawn it meanwhile.
-    if (!(await files.exists(folder))) await drawSample(platform, folder, images)
-  }, onWait)
+  await datasetsOf(platform).exclusively(
+    folder,
+    async () => {
+      // Another process may have drawn it meanwhile.
+      if (!(await files.exists(folder))) await drawSample(platform, folder, images)
+    },
+    onWait,
+  )
   return folder
 }
 
 async function drawSample(platform: Platform, folder: string, images: number): Promise<void> {
   const { files, status } = platform
-  await datasetsOf(platform).create(folder, async (temporary) => {
-    for (let image = 0; image < images; image++) {
-      const name = thingNames[image % thingNames.length]
-      const number = Math.floor(image / thingNames.length)
-      const side = number % VALID_EVERY === VALID_EVERY - 1 ? 'val' : 'train'
-      const file = files.join(temporary, side, name, `${String(number).padStart(4, '0')}.jpg`)
-      await files.write(file, drawJpeg(name, image))
-      status?.(`drawing the sample: ${image + 1} of ${images} images`)
-    }
-  }).finally(() => status?.(''))
+  await datasetsOf(platform)
+    .create(folder, async (temporary) => {
+      for (let image = 0; image < images; image++) {
+        const name = thingNames[image % thingNames.length]
+        const number = Math.floor(image / thingNames.length)
+        const side = number % VALID_EVERY === VALID_EVERY - 1 ? 'val' : 'train'
+        const file = files.join(temporary, side, name, `${String(number).padStart(4, '0')}.jpg`)
+        await files.write(file, drawJpeg(name, image))
+        status?.(`drawing the sample: ${image + 1} of ${images} images`)
+      }
+    })
+    .finally(() => status?.(''))
   platform.log(`drew a sample of ${images} images: ${folder}`)
 }
 

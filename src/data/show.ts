@@ -56,11 +56,18 @@ export async function batchPictures(loader: Loader, options: ShowOptions = {}): 
 /** @throws OptionError  when `count` is no number of pictures */
 export function requireCount(where: string, count: number): void {
   if (Number.isInteger(count) && count >= 1) return
-  throw new OptionError(where, 'count is no number of pictures', { given: { count }, expected: 'a whole number from 1 on' })
+  throw new OptionError(where, 'count is no number of pictures', {
+    given: { count },
+    expected: 'a whole number from 1 on',
+  })
 }
 
 /** Writes a contact sheet as a PNG. */
-export async function writeSheet({ files, encodePng }: Platform, file: string, tiles: readonly LabelledPicture[]): Promise<void> {
+export async function writeSheet(
+  { files, encodePng }: Platform,
+  file: string,
+  tiles: readonly LabelledPicture[],
+): Promise<void> {
   await files.write(file, await encodePng(contactSheet(tiles)))
 }
 
@@ -87,7 +94,12 @@ export function inputPictures(values: Float32Array | Uint32Array, shape: Shape, 
  *
  * Source: fastai data/transforms.py, Normalize.decodes and IntToFloatTensor.decodes.
  */
-export function toPicture(values: ArrayLike<number>, width: number, height: number, { mean, std }: ChannelStats): Pixels {
+export function toPicture(
+  values: ArrayLike<number>,
+  width: number,
+  height: number,
+  { mean, std }: ChannelStats,
+): Pixels {
   const data = new Uint8Array(width * height * 4)
   for (let i = 0; i < width * height; i++) {
     for (let c = 0; c < 3; c++) {
@@ -113,7 +125,11 @@ export function contactSheet(tiles: readonly LabelledPicture[]): Pixels {
   const columns = Math.ceil(Math.sqrt(tiles.length))
   const rows = Math.ceil(tiles.length / columns)
   const lines = tiles.some(({ predicted }) => predicted !== undefined) ? 2 : 1
-  const [{ picture: { width: w, height: h } }] = tiles
+  const [
+    {
+      picture: { width: w, height: h },
+    },
+  ] = tiles
   const tileHeight = h + lines * LINE + LETTER_SCALE
   const width = GAP + columns * (w + GAP)
   const height = GAP + rows * (tileHeight + GAP)
@@ -147,10 +163,48 @@ function write(data: Uint8Array, width: number, left: number, top: number, text:
 
 /** Letters of 3 × 5 dots: a digit a row, its bits the dots from left to right. */
 const LETTERS: Readonly<Record<string, string>> = {
-  '0': '75557', '1': '26227', '2': '71747', '3': '71717', '4': '55711',
-  '5': '74717', '6': '74757', '7': '71111', '8': '75757', '9': '75717',
-  A: '25755', B: '65656', C: '34443', D: '65556', E: '74647', F: '74644', G: '34553', H: '55755', I: '72227',
-  J: '11152', K: '55655', L: '44447', M: '57755', N: '65555', O: '25552', P: '65644', Q: '25563', R: '65655',
-  S: '34216', T: '72222', U: '55557', V: '55522', W: '55775', X: '55255', Y: '55222', Z: '71247',
-  ' ': '00000', '-': '00700', '_': '00007', '.': '00002', ',': '00024', ':': '02020', '/': '11244', '?': '71202',
+  '0': '75557',
+  '1': '26227',
+  '2': '71747',
+  '3': '71717',
+  '4': '55711',
+  '5': '74717',
+  '6': '74757',
+  '7': '71111',
+  '8': '75757',
+  '9': '75717',
+  A: '25755',
+  B: '65656',
+  C: '34443',
+  D: '65556',
+  E: '74647',
+  F: '74644',
+  G: '34553',
+  H: '55755',
+  I: '72227',
+  J: '11152',
+  K: '55655',
+  L: '44447',
+  M: '57755',
+  N: '65555',
+  O: '25552',
+  P: '65644',
+  Q: '25563',
+  R: '65655',
+  S: '34216',
+  T: '72222',
+  U: '55557',
+  V: '55522',
+  W: '55775',
+  X: '55255',
+  Y: '55222',
+  Z: '71247',
+  ' ': '00000',
+  '-': '00700',
+  _: '00007',
+  '.': '00002',
+  ',': '00024',
+  ':': '02020',
+  '/': '11244',
+  '?': '71202',
 }

@@ -27,7 +27,7 @@ export type Splitter = (items: readonly string[]) => Split
  *
  * Source: fastai data/transforms.py, RandomSplitter.
  */
-export function randomSplitter(options: { validPercent?: number, seed?: number } = {}): Splitter {
+export function randomSplitter(options: { validPercent?: number; seed?: number } = {}): Splitter {
   checkOptions('randomSplitter', options, { validPercent: NUMBER, seed: NUMBER })
   const { validPercent = 0.2, seed = 42 } = options
   if (!(validPercent > 0 && validPercent < 1)) {
@@ -42,7 +42,8 @@ export function randomSplitter(options: { validPercent?: number, seed?: number }
     const count = Math.floor(validPercent * items.length)
     if (count === 0) {
       throw new DataError('randomSplitter', 'no item is left to measure on', {
-        given: { items: items.length, validPercent }, fix: 'take more items, or a larger validPercent',
+        given: { items: items.length, validPercent },
+        fix: 'take more items, or a larger validPercent',
       })
     }
     const permutation = torchPermutation(items.length, seed)
@@ -60,7 +61,9 @@ export function randomSplitter(options: { validPercent?: number, seed?: number }
  *
  * Source: fastai data/transforms.py, GrandparentSplitter.
  */
-export function grandparentSplitter(options: { train?: string | readonly string[], valid?: string | readonly string[] } = {}): Splitter {
+export function grandparentSplitter(
+  options: { train?: string | readonly string[]; valid?: string | readonly string[] } = {},
+): Splitter {
   checkOptions('grandparentSplitter', options, { train: FOLDERS, valid: FOLDERS })
   const namesOf = { train: [options.train ?? 'train'].flat(), valid: [options.valid ?? 'valid'].flat() }
   return (items) => {

@@ -17,7 +17,9 @@ import type { Loader, Pass } from './loader.ts'
 export function channelStats(values: ArrayLike<number>): ChannelStats {
   const n = values.length / 3
   if (!Number.isInteger(n) || n < 2) {
-    throw new ShapeError('channelStats', 'two pixels of three channels, or more, are needed', { given: { numbers: values.length } })
+    throw new ShapeError('channelStats', 'two pixels of three channels, or more, are needed', {
+      given: { numbers: values.length },
+    })
   }
   const sumOver = (term: (value: number, c: number) => number): [number, number, number] => {
     const sums: [number, number, number] = [0, 0, 0]
@@ -52,11 +54,15 @@ const STD_FLOOR = 1e-7
  * Source: fastai data/transforms.py, Normalize.setups.
  */
 export async function withBatchStats(
-  transforms: readonly (BatchTransform | NormalizeByBatchTransform)[], loaderOf: (others: readonly BatchTransform[]) => Loader,
+  transforms: readonly (BatchTransform | NormalizeByBatchTransform)[],
+  loaderOf: (others: readonly BatchTransform[]) => Loader,
 ): Promise<readonly BatchTransform[]> {
   const others = transforms.filter((transform) => transform.kind !== 'normalizeByBatch')
   if (others.length === transforms.length) return others
-  const { mean, std: [r, g, b] } = await batchStats(loaderOf(others))
+  const {
+    mean,
+    std: [r, g, b],
+  } = await batchStats(loaderOf(others))
   const measured = normalize({ mean, std: [r + STD_FLOOR, g + STD_FLOOR, b + STD_FLOOR] })
   return transforms.map((transform) => (transform.kind === 'normalizeByBatch' ? measured : transform))
 }

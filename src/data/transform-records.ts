@@ -7,7 +7,13 @@ import { randomErasing, type ErasingOptions } from './augment/erasing.ts'
 import { lighting, type LightingOptions } from './augment/lighting.ts'
 import { normalize, type ChannelStats } from './augment/normalize.ts'
 import type { BatchTransform } from './augment/transforms.ts'
-import { flipItem, randomResizedCrop, resize, type ItemTransform, type RandomResizedCropOptions } from './item-transforms.ts'
+import {
+  flipItem,
+  randomResizedCrop,
+  resize,
+  type ItemTransform,
+  type RandomResizedCropOptions,
+} from './item-transforms.ts'
 
 /** Transforms as they are written down: their kinds and options. The way they draw is not data, and left out. */
 export function transformRecords(transforms: readonly (ItemTransform | BatchTransform)[]): Json {
@@ -28,7 +34,8 @@ const ITEM_TRANSFORMS: Readonly<Record<ItemTransform['kind'], (record: never) =>
 
 const BATCH_TRANSFORMS: Readonly<Record<BatchTransform['kind'], (record: never) => BatchTransform>> = {
   affine: (options: AffineOptions) => affine(options),
-  crop: ({ size, ...options }: CropOptions & { readonly size: readonly [number, number] }) => randomResizedCropGpu(size, options),
+  crop: ({ size, ...options }: CropOptions & { readonly size: readonly [number, number] }) =>
+    randomResizedCropGpu(size, options),
   lighting: (options: LightingOptions) => lighting(options),
   saturation: (options: SaturationOptions) => saturation(options),
   hue: (options: HueOptions) => hue(options),
@@ -47,7 +54,8 @@ export function batchTransformsFrom(records: Json | undefined): BatchTransform[]
 }
 
 function revived<Transform>(
-  records: Json | undefined, makers: Readonly<Record<string, (record: never) => Transform>>,
+  records: Json | undefined,
+  makers: Readonly<Record<string, (record: never) => Transform>>,
 ): Transform[] {
   if (!Array.isArray(records)) throw new DataError('transforms', 'they are no list')
   return records.map((record: { readonly kind?: unknown; readonly order?: unknown } | null) => {

@@ -36,7 +36,14 @@ export interface UntarOptions {
  */
 export async function untarData(url: string, options: UntarOptions = {}): Promise<string> {
   checkArgument('untarData', 'url', url, PATH)
-  checkOptions('untarData', options, { force: FLAG, home: PATH, expected: ANY, onBytes: FUNCTION, patience: ANY, platform: ANY })
+  checkOptions('untarData', options, {
+    force: FLAG,
+    home: PATH,
+    expected: ANY,
+    onBytes: FUNCTION,
+    patience: ANY,
+    platform: ANY,
+  })
   const platform = options.platform ?? currentGpu().platform
   const { files } = platform
   const fileName = /([^/?#]+\.(?:tgz|tar\.gz))(?:[?#].*)?$/.exec(url)?.[1]
@@ -46,29 +53,37 @@ export async function untarData(url: string, options: UntarOptions = {}): Promis
   }
   const home = await dataHome(platform, options.home)
   const folder = files.join(home.data, fileName.replace(/\.(tgz|tar\.gz)$/, ''))
-  if (options.force !== true && await files.exists(folder)) return folder
+  if (options.force !== true && (await files.exists(folder))) return folder
 
   const store = datasetsOf(platform)
   const archive = files.join(home.archive, fileName)
   const expected = options.expected ?? archiveChecks.get(url)
   const onWait = (holder: string) => platform.log(`${holder} is at work on ${fileName}: waiting for it`)
   const tell = options.onBytes
-  await store.exclusively(folder, async () => {
-    // Another process may have brought it meanwhile.
-    if (options.force !== true && await files.exists(folder)) return
-    await store.exclusively(archive, async () => {
-      if (options.force !== true && await isExpected(platform, archive, expected)) return
-      const progress = new Progress(platform, `downloading ${fileName}`)
-      const onBytes: OnBytes = (...bytes) => tell ? tell('download', ...bytes) : progress.show(...bytes)
-      const known = expected ? { expected } : {}
-      await store.download(url, archive, { ...known, onBytes, ...options.patience }).finally(() => progress.clear())
-      progress.conclude(`downloaded ${fileName}`)
-    }, onWait)
-    const progress = new Progress(platform, `unpacking ${fileName}`)
-    const onBytes: OnBytes = (...bytes) => tell ? tell('extract', ...bytes) : progress.show(...bytes)
-    await store.extract(archive, folder, { onBytes, sha256: expected?.sha256 }).finally(() => progress.clear())
-    progress.conclude(`unpacked to ${folder}`)
-  }, onWait)
+  await store.exclusively(
+    folder,
+    async () => {
+      // Another process may have brought it meanwhile.
+      if (options.force !== true && (await files.exists(folder))) return
+      await store.exclusively(
+        archive,
+        async () => {
+          if (options.force !== true && (await isExpected(platform, archive, expected))) return
+          const progress = new Progress(platform, `downloading ${fileName}`)
+          const onBytes: OnBytes = (...bytes) => (tell ? tell('download', ...bytes) : progress.show(...bytes))
+          const known = expected ? { expected } : {}
+          await store.download(url, archive, { ...known, onBytes, ...options.patience }).finally(() => progress.clear())
+          progress.conclude(`downloaded ${fileName}`)
+        },
+        onWait,
+      )
+      const progress = new Progress(platform, `unpacking ${fileName}`)
+      const onBytes: OnBytes = (...bytes) => (tell ? tell('extract', ...bytes) : progress.show(...bytes))
+      await store.extract(archive, folder, { onBytes, sha256: expected?.sha256 }).finally(() => progress.clear())
+      progress.conclude(`unpacked to ${folder}`)
+    },
+    onWait,
+  )
   return folder
 }
 
@@ -77,7 +92,7 @@ export async function untarData(url: string, options: UntarOptions = {}): Promis
  *
  * Source: fastai data/external.py, fastai_cfg.
  */
-export async function dataHome(platform: Platform, home?: string): Promise<{ archive: string, data: string }> {
+export async function dataHome(platform: Platform, home?: string): Promise<{ archive: string; data: string }> {
   const { files, env } = platform
   const user = env('HOME') ?? env('USERPROFILE')
   const own = (path: string): string => (user !== undefined && /^~(?=$|[/\\])/.test(path) ? user + path.slice(1) : path)
@@ -87,7 +102,7 @@ export async function dataHome(platform: Platform, home?: string): Promise<{ arc
     throw new DataError('untarData', 'no home folder is known', { fix })
   }
   const config = files.join(folder, 'config.ini')
-  const text = await files.exists(config) ? await files.readText(config) : ''
+  const text = (await files.exists(config)) ? await files.readText(config) : ''
   const at = (key: 'archive' | 'data'): string => {
     const path = own(new RegExp(`^\\s*${key}\\s*[=:]\\s*(.+?)\\s*$`, 'm').exec(text)?.[1] ?? key)
     return /^([/\\]|[A-Za-z]:)/.test(path) ? path : files.join(folder, path)
@@ -141,10 +156,11 @@ class Progress {
     this.lastLineMs = now
     const bytesPerMs = (doneBytes - this.firstBytes) / (now - this.startMs)
     const rate = formatRate(bytesPerMs * 1000, 1000, 'B')
-    const line = totalBytes === undefined || bytesPerMs === 0
-      ? `${this.what}: ${formatBytes(doneBytes)}, ${rate}`
-      : `${this.what}: ${Math.floor((100 * doneBytes) / totalBytes)} % of ${formatBytes(totalBytes)}, ${rate}, `
-        + `${formatClock((totalBytes - doneBytes) / bytesPerMs)} left`
+    const line =
+      totalBytes === undefined || bytesPerMs === 0
+        ? `${this.what}: ${formatBytes(doneBytes)}, ${rate}`
+        : `${this.what}: ${Math.floor((100 * doneBytes) / totalBytes)} % of ${formatBytes(totalBytes)}, ${rate}, ` +
+          `${formatClock((totalBytes - doneBytes) / bytesPerMs)} left`
     if (status) status(line)
     else this.platform.log(line)
   }

@@ -17,7 +17,10 @@ export interface BadImage {
  * @returns  those that cannot be decoded, in the order of `paths`
  * Source: fastai vision/utils.py, verify_images.
  */
-export async function verifyImages(paths: readonly string[], options: { readonly platform?: Platform } = {}): Promise<BadImage[]> {
+export async function verifyImages(
+  paths: readonly string[],
+  options: { readonly platform?: Platform } = {},
+): Promise<BadImage[]> {
   const { decoder } = options.platform ?? currentGpu().platform
   const reasons = new Map<number, string>()
   let next = 0

@@ -48,7 +48,9 @@ export function kernelWatch(platform: Platform, level: DebugLevel, sizes: keyof 
   return (shader, { dtype = 'f32', constants = {}, shape = {} }, code) => {
     counts.set(shader, (counts.get(shader) ?? 0) + 1)
     if (level >= 4) {
-      const values = Object.entries({ ...constants, ...(sizes === 'constant' ? shape : {}) }).map(([name, value]) => `${name}=${value}`)
+      const values = Object.entries({ ...constants, ...(sizes === 'constant' ? shape : {}) }).map(
+        ([name, value]) => `${name}=${value}`,
+      )
       platform.log(`// kernel ${count + 1}: ${[shader, dtype, ...values].join(' ')}\n${code.trimEnd()}`)
     }
     if (++count < warnAt) return
@@ -79,7 +81,9 @@ export function inUseText(inUse: ReadonlyMap<PoolBuffer, string>): string {
   }
   if (inUse.size === 0) return 'closed: no buffer in use'
   const sorted = [...kinds].sort(([, a], [, b]) => b.bytes - a.bytes)
-  const named = sorted.slice(0, NAMED_BUFFERS).map(([label, { count, bytes }]) => `${count} × ${label} (${formatBytes(bytes)})`)
+  const named = sorted
+    .slice(0, NAMED_BUFFERS)
+    .map(([label, { count, bytes }]) => `${count} × ${label} (${formatBytes(bytes)})`)
   if (sorted.length > NAMED_BUFFERS) named.push(`and ${sorted.length - NAMED_BUFFERS} other kinds`)
   return `closed: ${inUse.size} buffers in use, ${formatBytes(total)}, kept or not collected yet: ${named.join(', ')}`
 }

@@ -33,14 +33,25 @@ const SHAPES = ['uniform', 'constant'] as const
 export const KERNEL_FAMILIES = ['broadcast', 'tile', 'matrix'] as const
 
 /** Features used where they are there. None is required: kernels that want one have a family that does without. */
-const WANTED_FEATURES = ['subgroups', 'shader-f16', 'timestamp-query', 'chromium-experimental-subgroup-matrix', 'subgroup-size-control']
+const WANTED_FEATURES = [
+  'subgroups',
+  'shader-f16',
+  'timestamp-query',
+  'chromium-experimental-subgroup-matrix',
+  'subgroup-size-control',
+]
 const WANTED_LIMITS = [
-  'maxStorageBufferBindingSize', 'maxBufferSize', 'maxStorageBuffersPerShaderStage',
-  'maxComputeWorkgroupStorageSize', 'maxComputeInvocationsPerWorkgroup', 'maxComputeWorkgroupSizeX',
+  'maxStorageBufferBindingSize',
+  'maxBufferSize',
+  'maxStorageBuffersPerShaderStage',
+  'maxComputeWorkgroupStorageSize',
+  'maxComputeInvocationsPerWorkgroup',
+  'maxComputeWorkgroupSizeX',
 ] as const
 
 /** After an error of the GPU. */
-const ANEW = 'This GPU may have computed with stale numbers and is of no more use: gpu.close(), await openGpu(), and make loaders, model and learner anew'
+const ANEW =
+  'This GPU may have computed with stale numbers and is of no more use: gpu.close(), await openGpu(), and make loaders, model and learner anew'
 
 /** An open WebGPU device with its buffers, kernels and queue. Made by `openGpu`. */
 export class Gpu {
@@ -76,7 +87,14 @@ export class Gpu {
   private error: Error | undefined
   private closed = false
 
-  constructor(platform: Platform, instance: GPU, adapter: GPUAdapter, device: GPUDevice, options: GpuOptions, debug: DebugLevel) {
+  constructor(
+    platform: Platform,
+    instance: GPU,
+    adapter: GPUAdapter,
+    device: GPUDevice,
+    options: GpuOptions,
+    debug: DebugLevel,
+  ) {
     const { info } = adapter
     this.platform = platform
     this.instance = instance
@@ -96,18 +114,28 @@ export class Gpu {
     this.familyGiven = options.family !== undefined
     this.family = options.family ?? (this.software && this.subgroupSize > 0 ? 'broadcast' : 'tile')
     if (this.family === 'broadcast' && this.subgroupSize === 0) {
-      throw new DeviceError(this.name, 'has no subgroups of one size, which the broadcast kernels need', { fix: "use family 'tile'" })
+      throw new DeviceError(this.name, 'has no subgroups of one size, which the broadcast kernels need', {
+        fix: "use family 'tile'",
+      })
     }
     const report = (error: Error) => {
       this.error ??= error
     }
     this.buffers = new BufferPool(device, () => this.kernels.forgetBuffers(), debug >= 1)
     this.shapeAsUniform = options.shapes === undefined ? this.software : options.shapes === 'uniform'
-    this.kernels = this.newKernels(report, debug >= 1 ? kernelWatch(platform, debug, this.shapeAsUniform ? 'uniform' : 'constant') : undefined)
-    this.tracer = debug >= 2 ? new Tracer(platform, this.buffers, debug >= 3 ? new Statistics(device, report) : undefined) : undefined
+    this.kernels = this.newKernels(
+      report,
+      debug >= 1 ? kernelWatch(platform, debug, this.shapeAsUniform ? 'uniform' : 'constant') : undefined,
+    )
+    this.tracer =
+      debug >= 2
+        ? new Tracer(platform, this.buffers, debug >= 3 ? new Statistics(device, report) : undefined)
+        : undefined
     const timed = options.profile || (this.tracer !== undefined && this.features.has('timestamp-query'))
     // A trace reads each row as it comes, and keeps none.
-    const timer = timed ? new Profiler(device, { budget: options.profile ? undefined : 0, always: this.tracer !== undefined }) : undefined
+    const timer = timed
+      ? new Profiler(device, { budget: options.profile ? undefined : 0, always: this.tracer !== undefined })
+      : undefined
     this.profiler = options.profile ? timer : undefined
     const raiseErrors = async () => {
       await this.tracer?.printed
@@ -119,15 +147,19 @@ export class Gpu {
       // What follows from a kernel that did not compile; the kernel's own error says where and why, but comes later.
       if (error.message.includes('due to a previous error')) return
       const memory = error.constructor.name === 'GPUOutOfMemoryError'
-      report(new DeviceError(this.name, memory ? `memory ran out: ${error.message}` : error.message, {
-        fix: memory ? `take a smaller batch, smaller images or mixed precision. ${ANEW}` : ANEW,
-      }))
+      report(
+        new DeviceError(this.name, memory ? `memory ran out: ${error.message}` : error.message, {
+          fix: memory ? `take a smaller batch, smaller images or mixed precision. ${ANEW}` : ANEW,
+        }),
+      )
     }
     void device.lost.then(({ reason, message }) => {
       if (reason !== 'destroyed') {
-        report(new DeviceError(this.name, `the device was lost: ${message}`, {
-          fix: 'a smaller batch if memory ran out; otherwise restart, and continue from the last checkpoint',
-        }))
+        report(
+          new DeviceError(this.name, `the device was lost: ${message}`, {
+            fix: 'a smaller batch if memory ran out; otherwise restart, and continue from the last checkpoint',
+          }),
+        )
       }
     })
   }
@@ -135,7 +167,12 @@ export class Gpu {
   /** Pipelines apart from `kernels`, for a while. `report` gets the errors of their compilation. */
   newKernels(report: (error: Error) => void, onCompile?: OnCompile): Kernels {
     const { shapeAsUniform, subgroupSize, matrices } = this
-    return new Kernels(this.device, { shapeAsUniform, subgroupSize: Math.max(1, subgroupSize), emulateMatrices: matrices.emulated }, report, onCompile)
+    return new Kernels(
+      this.device,
+      { shapeAsUniform, subgroupSize: Math.max(1, subgroupSize), emulateMatrices: matrices.emulated },
+      report,
+      onCompile,
+    )
   }
 
   /** Gives buffers that nobody uses back to the driver: when sizes change, those of the old ones would stay. */
@@ -166,7 +203,9 @@ export class Gpu {
     await this.queue.finished()
     const rows = await this.profiler.rows(this.platform)
     await this.platform.files.write(file, profileTrace(rows))
-    this.platform.log(`${profileTable(rows)}\n${profileShares(rows)}\n${rows.length} launches, as a Chrome trace in ${file}`)
+    this.platform.log(
+      `${profileTable(rows)}\n${profileShares(rows)}\n${rows.length} launches, as a Chrome trace in ${file}`,
+    )
   }
 
   close(): void {
@@ -206,15 +245,17 @@ export async function openGpuOn(platform: Platform, options: GpuOptions = {}): P
   const debug = debugLevel(platform.env('DEBUG'))
   const instance = await platform.gpu(asked === 'software')
   let cause: unknown
-  const adapter = await instance.requestAdapter({
-    powerPreference: 'high-performance',
-    // Node's binding has an entry point for the software adapter instead.
-    forceFallbackAdapter: asked === 'software' && platform.name === 'browser',
-  }).catch((error: unknown) => {
-    // Dawn's binding throws where an adapter was asked for by name and is not there.
-    cause = error
-    return null
-  })
+  const adapter = await instance
+    .requestAdapter({
+      powerPreference: 'high-performance',
+      // Node's binding has an entry point for the software adapter instead.
+      forceFallbackAdapter: asked === 'software' && platform.name === 'browser',
+    })
+    .catch((error: unknown) => {
+      // Dawn's binding throws where an adapter was asked for by name and is not there.
+      cause = error
+      return null
+    })
   if (!adapter || (asked === 'discrete' && isSoftware(adapter.info))) {
     const kind = asked === 'software' ? 'software adapter' : 'WebGPU adapter'
     throw new DeviceError('openGpu', adapter ? 'only a software adapter was found' : `no ${kind} was found`, {
@@ -239,7 +280,9 @@ export async function openGpuOn(platform: Platform, options: GpuOptions = {}): P
   const gpu = new Gpu(platform, instance, adapter, device, { ...options, profile }, debug)
   useGpu(gpu)
   if (debug >= 1) {
-    platform.log(`${gpu.name}${gpu.software ? ' (software)' : ''}, subgroups of ${gpu.subgroupSize}, kernels: ${gpu.family}`)
+    platform.log(
+      `${gpu.name}${gpu.software ? ' (software)' : ''}, subgroups of ${gpu.subgroupSize}, kernels: ${gpu.family}`,
+    )
     const sizes = gpu.matrices.emulated ? [] : gpu.matrices.sizes.map(({ M, N, K }) => `${M}×${N}×${K}`)
     platform.log(`matrix units: ${sizes.join(' ') || 'none'}`)
     platform.log(`features: ${features.join(' ') || 'none'}`)
@@ -248,10 +291,17 @@ export async function openGpuOn(platform: Platform, options: GpuOptions = {}): P
   return gpu
 }
 
-function oneOf<Value extends string>(name: string, given: string | undefined, values: readonly Value[]): Value | undefined {
+function oneOf<Value extends string>(
+  name: string,
+  given: string | undefined,
+  values: readonly Value[],
+): Value | undefined {
   const found = values.find((value) => value === given)
   if (found !== undefined || given === undefined) return found
-  throw new OptionError('openGpu', `${name} is not one of its values`, { given: { [name]: given }, expected: values.join(' or ') })
+  throw new OptionError('openGpu', `${name} is not one of its values`, {
+    given: { [name]: given },
+    expected: values.join(' or '),
+  })
 }
 
 function nameOf({ description, device, vendor }: GPUAdapterInfo): string {
@@ -263,5 +313,9 @@ function nameOf({ description, device, vendor }: GPUAdapterInfo): string {
  * these in `description` with Vulkan and Direct3D, in `device` with OpenGL ES.
  */
 function isSoftware({ isFallbackAdapter, architecture, description, device }: GPUAdapterInfo): boolean {
-  return isFallbackAdapter || architecture === 'software' || /llvmpipe|swiftshader|basic render/i.test(`${description} ${device}`)
+  return (
+    isFallbackAdapter ||
+    architecture === 'software' ||
+    /llvmpipe|swiftshader|basic render/i.test(`${description} ${device}`)
+  )
 }

@@ -143,7 +143,9 @@ export class Kernels {
     const compiling = this.device.createComputePipelineAsync(descriptor).catch(() => undefined)
     await this.device.popErrorScope()
     const pipeline = await compiling
-    if (pipeline && !this.pipelines.has(key)) this.pipelines.set(key, { pipeline, layout, shapeLayout, groups: new Map() })
+    if (pipeline && !this.pipelines.has(key)) {
+      this.pipelines.set(key, { pipeline, layout, shapeLayout, groups: new Map() })
+    }
   }
 
   private pipeline(name: ShaderName, source: ShaderSource, options: LaunchOptions): Pipeline {
@@ -160,7 +162,9 @@ export class Kernels {
     const { shape }: ShaderSource = shaders[name]
     const constants = options.constants ?? {}
     for (const field of shape) {
-      if (options.shape?.[field] === undefined) throw new ShaderError(name, `the launch gives no value for shape.${field}`)
+      if (options.shape?.[field] === undefined) {
+        throw new ShaderError(name, `the launch gives no value for shape.${field}`)
+      }
     }
     let key = `${name}|${options.dtype ?? 'f32'}`
     for (const constant in constants) key += `|${constant}=${constants[constant]}`
@@ -214,7 +218,13 @@ export class Kernels {
     return { code, lines, layout, shapeLayout, descriptor }
   }
 
-  private bindGroup(name: string, source: ShaderSource, pipeline: Pipeline, bindings: Readonly<Record<string, BufferView>>, key: string): GPUBindGroup {
+  private bindGroup(
+    name: string,
+    source: ShaderSource,
+    pipeline: Pipeline,
+    bindings: Readonly<Record<string, BufferView>>,
+    key: string,
+  ): GPUBindGroup {
     const known = pipeline.groups.get(key)
     if (known) {
       known.used = this.sweeps
@@ -222,9 +232,16 @@ export class Kernels {
     }
     for (const given in bindings) {
       if (!source.bindings.some((binding) => binding.name === given)) {
-        throw new ShaderError(name, `there is no binding '${given}'`, { given: { declared: source.bindings.map((b) => b.name).join(' ') } })
+        throw new ShaderError(name, `there is no binding '${given}'`, {
+          given: { declared: source.bindings.map((b) => b.name).join(' ') },
+        })
       }
-      if (bindings[given].offset % ALIGNMENT !== 0) throw new ShaderError(name, `'${given}' begins at byte ${bindings[given].offset}, not at a multiple of ${ALIGNMENT}`)
+      if (bindings[given].offset % ALIGNMENT !== 0) {
+        throw new ShaderError(
+          name,
+          `'${given}' begins at byte ${bindings[given].offset}, not at a multiple of ${ALIGNMENT}`,
+        )
+      }
     }
     const group = this.device.createBindGroup({
       label: name,
@@ -241,7 +258,12 @@ export class Kernels {
   }
 
   /** A uniform of the sizes, filled once: the same sizes are the same buffer for every launch of the shader. */
-  private shapeGroup(name: string, source: ShaderSource, layout: GPUBindGroupLayout, shape: Readonly<Record<string, number>>): GPUBindGroup {
+  private shapeGroup(
+    name: string,
+    source: ShaderSource,
+    layout: GPUBindGroupLayout,
+    shape: Readonly<Record<string, number>>,
+  ): GPUBindGroup {
     let key = name
     for (const field of source.shape) key += ` ${shape[field]}`
     const known = this.shapes.get(key)
@@ -251,7 +273,11 @@ export class Kernels {
     // UNIFORM | COPY_DST
     const buffer = this.device.createBuffer({ size: values.byteLength, usage: 0x40 | 0x8, label: `shape of ${name}` })
     this.device.queue.writeBuffer(buffer, 0, values)
-    const group = this.device.createBindGroup({ label: `${name} shape`, layout, entries: [{ binding: 0, resource: { buffer } }] })
+    const group = this.device.createBindGroup({
+      label: `${name} shape`,
+      layout,
+      entries: [{ binding: 0, resource: { buffer } }],
+    })
     this.shapes.set(key, group)
     return group
   }
@@ -262,22 +288,35 @@ function buffersKey(name: string, source: ShaderSource, bindings: Readonly<Recor
   let key = ''
   for (const { name: binding } of source.bindings) {
     const view = bindings[binding]
-    if (view === undefined) throw new ShaderError(name, `no buffer for '${binding}'`, { given: { buffers: Object.keys(bindings).join(' ') } })
+    if (view === undefined) {
+      throw new ShaderError(name, `no buffer for '${binding}'`, { given: { buffers: Object.keys(bindings).join(' ') } })
+    }
     key += `${view.buffer.id}:${view.offset}:${view.size} `
   }
   return key
 }
 
 function grid(name: string, groups: LaunchOptions['groups']): readonly [number, number, number] {
-  const sizes = typeof groups === 'number' ? ([Math.min(groups, GRID_LIMIT), Math.ceil(groups / GRID_LIMIT), 1] as const) : groups
+  const sizes =
+    typeof groups === 'number' ? ([Math.min(groups, GRID_LIMIT), Math.ceil(groups / GRID_LIMIT), 1] as const) : groups
   if (sizes.some((size) => size > GRID_LIMIT || size < 1 || !Number.isInteger(size))) {
-    throw new ShaderError(name, 'the grid does not fit a dispatch', { given: { groups: String(groups) }, expected: `1 to ${GRID_LIMIT} groups a dimension` })
+    throw new ShaderError(name, 'the grid does not fit a dispatch', {
+      given: { groups: String(groups) },
+      expected: `1 to ${GRID_LIMIT} groups a dimension`,
+    })
   }
   return sizes
 }
 
 /** The compiler's message with the line of the `.wgsl` file it speaks of. */
-async function compilationError(name: string, source: ShaderSource, module: GPUShaderModule, error: GPUError, code: string, lines: number): Promise<Error> {
+async function compilationError(
+  name: string,
+  source: ShaderSource,
+  module: GPUShaderModule,
+  error: GPUError,
+  code: string,
+  lines: number,
+): Promise<Error> {
   const info = await module.getCompilationInfo()
   const message = info.messages.find(({ type }) => type === 'error')
   if (!message) return new ShaderError(`shaders/${name}.wgsl`, error.message)
@@ -285,6 +324,9 @@ async function compilationError(name: string, source: ShaderSource, module: GPUS
   const where = line > 0 ? `shaders/${name}.wgsl:${line}:${message.linePos}` : `shaders/${name}.wgsl, prelude`
   const quoted = line > 0 ? source.text.split('\n')[line - 1] : code.split('\n')[message.lineNum - 1]
   return new ShaderError(where, message.message, {
-    given: { [String(Math.max(line, message.lineNum - lines))]: quoted ?? '', '': ' '.repeat(Math.max(0, message.linePos - 1)) + '^' },
+    given: {
+      [String(Math.max(line, message.lineNum - lines))]: quoted ?? '',
+      '': ' '.repeat(Math.max(0, message.linePos - 1)) + '^',
+    },
   })
 }

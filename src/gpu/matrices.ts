@@ -42,6 +42,8 @@ export function matricesOf(info: GPUAdapterInfo, features: ReadonlySet<string>):
   const { subgroupMinSize = 0, subgroupMaxSize = 0 } = info
   const lanes = subgroupMinSize <= USUAL_LANES && USUAL_LANES <= subgroupMaxSize ? USUAL_LANES : subgroupMaxSize
   const broken = info.description.includes('llvmpipe') && lanes !== LLVMPIPE_LANES
-  if (sizes.length > 0 && !broken && FEATURES.every((feature) => features.has(feature))) return { sizes, lanes, emulated: false }
+  if (sizes.length > 0 && !broken && FEATURES.every((feature) => features.has(feature))) {
+    return { sizes, lanes, emulated: false }
+  }
   return { sizes: [{ M: 16, N: 16, K: 16 }], lanes: USUAL_LANES, emulated: true }
 }

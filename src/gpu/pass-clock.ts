@@ -13,7 +13,9 @@ export class PassClock {
 
   constructor(device: GPUDevice) {
     this.querySet = device.createQuerySet({ type: 'timestamp', count: 2 })
-    this.descriptor = { timestampWrites: { querySet: this.querySet, beginningOfPassWriteIndex: 0, endOfPassWriteIndex: 1 } }
+    this.descriptor = {
+      timestampWrites: { querySet: this.querySet, beginningOfPassWriteIndex: 0, endOfPassWriteIndex: 1 },
+    }
     // QUERY_RESOLVE | COPY_SRC, and MAP_READ | COPY_DST
     this.resolved = device.createBuffer({ size: BYTES, usage: 0x200 | 0x4, label: 'timestamps' })
     this.staging = device.createBuffer({ size: BYTES, usage: 0x1 | 0x8, label: 'timestamps' })

@@ -46,7 +46,11 @@ export interface Specialisation {
 export const GRID_LIMIT = 65535
 
 /** The text for the driver, and how many lines of it come before the file's own. */
-export function specialise(name: string, source: ShaderSource, special: Specialisation): { code: string; lines: number } {
+export function specialise(
+  name: string,
+  source: ShaderSource,
+  special: Specialisation,
+): { code: string; lines: number } {
   const emulated = special.emulateMatrices === true && source.uses.includes('lib/matrix')
   const uses = emulated ? source.uses.map((use) => (use === 'lib/matrix' ? 'lib/matrix-emulated' : use)) : source.uses
   const parts = [

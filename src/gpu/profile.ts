@@ -56,7 +56,11 @@ export class Profiler {
     if (index >= MOST_LAUNCHES || (index >= this.left && !this.always)) return {}
     this.launches.push(launch)
     return {
-      timestampWrites: { querySet: this.queries, beginningOfPassWriteIndex: 2 * index, endOfPassWriteIndex: 2 * index + 1 },
+      timestampWrites: {
+        querySet: this.queries,
+        beginningOfPassWriteIndex: 2 * index,
+        endOfPassWriteIndex: 2 * index + 1,
+      },
     }
   }
 
@@ -92,7 +96,11 @@ export class Profiler {
   }
 }
 
-async function rowsOf(launches: readonly Launch[], staging: GPUBuffer, platform: Platform): Promise<readonly ProfileRow[]> {
+async function rowsOf(
+  launches: readonly Launch[],
+  staging: GPUBuffer,
+  platform: Platform,
+): Promise<readonly ProfileRow[]> {
   await platform.waitFor(staging.mapAsync(1))
   const times = new BigUint64Array(staging.getMappedRange())
   const rows = launches.map(({ label, flops, bytes, direction }, i) => {
@@ -116,9 +124,22 @@ export function profileTrace(rows: readonly ProfileRow[]): string {
   const start = rows.reduce((least, row) => Math.min(least, row.startMs), Infinity)
   const events = rows.map((row) => {
     const { label, flops, bytes, startMs, timeMs } = row
-    const args = { bytes, ...(flops > 0 ? { flops, rate: formatRate(flops, timeMs, 'FLOP') } : {}), memory: formatRate(bytes, timeMs, 'B') }
+    const args = {
+      bytes,
+      ...(flops > 0 ? { flops, rate: formatRate(flops, timeMs, 'FLOP') } : {}),
+      memory: formatRate(bytes, timeMs, 'B'),
+    }
     const tid = TRACKS.indexOf(trackOf(row)) + 1
-    return { name: label, cat: label.split('/')[0], ph: 'X', pid: 1, tid, ts: (startMs - start) * 1000, dur: timeMs * 1000, args }
+    return {
+      name: label,
+      cat: label.split('/')[0],
+      ph: 'X',
+      pid: 1,
+      tid,
+      ts: (startMs - start) * 1000,
+      dur: timeMs * 1000,
+      args,
+    }
   })
   const names = TRACKS.map((name, i) => ({ name: 'thread_name', ph: 'M', pid: 1, tid: i + 1, args: { name } }))
   return JSON.stringify({ traceEvents: [...names, ...events], displayTimeUnit: 'ms' })
@@ -145,13 +166,15 @@ export function profileTable(rows: readonly ProfileRow[], by: 'operation' | 'sha
     groups.set(key, group)
   }
   const totalMs = rows.reduce((sum, row) => sum + row.timeMs, 0)
-  const lines = [...groups].sort(([, a], [, b]) => b.timeMs - a.timeMs).map(([key, { calls, timeMs, flops, bytes }]) => [
-    key,
-    String(calls),
-    formatTime(timeMs),
-    `${((100 * timeMs) / totalMs).toFixed(1)}%`,
-    flops > 0 ? formatRate(flops, timeMs, 'FLOP') : '',
-    formatRate(bytes, timeMs, 'B'),
-  ])
+  const lines = [...groups]
+    .sort(([, a], [, b]) => b.timeMs - a.timeMs)
+    .map(([key, { calls, timeMs, flops, bytes }]) => [
+      key,
+      String(calls),
+      formatTime(timeMs),
+      `${((100 * timeMs) / totalMs).toFixed(1)}%`,
+      flops > 0 ? formatRate(flops, timeMs, 'FLOP') : '',
+      formatRate(bytes, timeMs, 'B'),
+    ])
   return formatTable([['launch', 'calls', 'time', 'share', 'arithmetic', 'memory'], ...lines])
 }

@@ -60,7 +60,12 @@ export class Queue {
   private recording: { commands: Command[]; broken: boolean } | undefined
 
   constructor(
-    device: GPUDevice, platform: Platform, sleepMs: number, profiler: Profiler | undefined, raiseErrors: () => Promise<void>, tracer?: Tracer,
+    device: GPUDevice,
+    platform: Platform,
+    sleepMs: number,
+    profiler: Profiler | undefined,
+    raiseErrors: () => Promise<void>,
+    tracer?: Tracer,
   ) {
     this.device = device
     this.platform = platform
@@ -100,7 +105,13 @@ export class Queue {
   copy(source: BufferView, target: BufferView): void {
     this.recording?.commands.push({ kind: 'copy', source, target })
     this.endPass()
-    this.openEncoder().copyBufferToBuffer(source.buffer.buffer, source.offset, target.buffer.buffer, target.offset, source.size)
+    this.openEncoder().copyBufferToBuffer(
+      source.buffer.buffer,
+      source.offset,
+      target.buffer.buffer,
+      target.offset,
+      source.size,
+    )
   }
 
   clear(view: BufferView): void {

@@ -65,9 +65,15 @@ export class Statistics {
     const index = this.looks.length
     this.looks.push(groups * GROUP_THREADS)
     const found = { buffer: this.found, offset: index * LOOK_BYTES, size: groups * GROUP_THREADS * FOUND_BYTES }
-    const launch = this.kernels.prepare('debug/statistics', { x: view, found }, {
-      groups, shape: { COUNT, STORED, LAST }, constants: { HALF: dtype === 'f16' },
-    })
+    const launch = this.kernels.prepare(
+      'debug/statistics',
+      { x: view, found },
+      {
+        groups,
+        shape: { COUNT, STORED, LAST },
+        constants: { HALF: dtype === 'f16' },
+      },
+    )
     return { launch, index }
   }
 
@@ -98,7 +104,9 @@ function summarise(found: DataView): Summary {
     others += found.getUint32(at + 4, true)
     const count = found.getUint32(at, true)
     if (count === 0) continue
-    const [least, most, origin, sum, sumOfSquares] = [8, 12, 16, 20, 24].map((field) => found.getFloat32(at + field, true))
+    const [least, most, origin, sum, sumOfSquares] = [8, 12, 16, 20, 24].map((field) =>
+      found.getFloat32(at + field, true),
+    )
     min = Math.min(min, least)
     max = Math.max(max, most)
     const distance = origin + sum / count - mean

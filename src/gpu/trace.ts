@@ -64,7 +64,10 @@ export class Tracer {
 
   /** Whether what was encoded has to be submitted before this launch. */
   isFull({ operands = [] }: Launch): boolean {
-    return this.traced.length === MOST_LAUNCHES || (this.statistics !== undefined && this.statistics.room < 2 * operands.length)
+    return (
+      this.traced.length === MOST_LAUNCHES ||
+      (this.statistics !== undefined && this.statistics.room < 2 * operands.length)
+    )
   }
 
   /** A launch that knows its operands: their shapes and names, as `launch` (tensor/launcher.ts) is given them. */
@@ -113,7 +116,9 @@ export class Tracer {
   }
 
   private numberLines({ before, after }: Traced, seen: (index: LookIndex) => Summary): string[] {
-    const lines = after.map(({ operand, index }) => `${INDENT}${operand.binding} ${formatShape(operand.block)}  ${summaryText(seen(index))}`)
+    const lines = after.map(
+      ({ operand, index }) => `${INDENT}${operand.binding} ${formatShape(operand.block)}  ${summaryText(seen(index))}`,
+    )
     const bad = (look: Look) => seen(look.index).others > 0
     const names = (looks: readonly Look[]) => looks.map(({ operand }) => operand.binding).join(', ')
     if (!after.some(bad)) return lines
@@ -122,7 +127,11 @@ export class Tracer {
     const held = before.filter((look) => look.operand.writes && bad(look))
     const origin = `not finite, and made of numbers that are${held.length > 0 ? `, unless it adds to ${names(held)}, which held such before` : ''}`
     if (read.length === 0) lines.push(`${INDENT}^ ${this.foundFirst ? '' : 'first: '}${origin}`)
-    else if (!this.foundFirst) lines.push(`${INDENT}^ first: not finite, as ${names(read)} was before, which no launch made so: an upload or a copy did`)
+    else if (!this.foundFirst) {
+      lines.push(
+        `${INDENT}^ first: not finite, as ${names(read)} was before, which no launch made so: an upload or a copy did`,
+      )
+    }
     this.foundFirst = true
     return lines
   }
@@ -132,8 +141,13 @@ const INDENT = ' '.repeat(8)
 
 function launchLine({ number, launch, usedBytes }: Traced, row: ProfileRow | undefined): string {
   const { label, operands, flops, bytes } = launch
-  const named = ({ block }: Operand) => (block.name === undefined ? formatShape(block) : `${block.name} ${formatShape(block)}`)
-  const list = (writes: boolean) => (operands ?? []).filter((operand) => operand.writes === writes).map(named).join(', ')
+  const named = ({ block }: Operand) =>
+    block.name === undefined ? formatShape(block) : `${block.name} ${formatShape(block)}`
+  const list = (writes: boolean) =>
+    (operands ?? [])
+      .filter((operand) => operand.writes === writes)
+      .map(named)
+      .join(', ')
   return [
     // What a label says of sizes, its operands say as well.
     `#${String(number).padStart(6)}  ${operands ? [label.split(' ')[0], list(false), '→', list(true)].filter(Boolean).join(' ') : label}`,

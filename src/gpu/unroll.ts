@@ -32,14 +32,28 @@ export function unroll(name: string, text: string): string {
   // The last mark is that of a loop with no marked loop inside.
   for (let first = lastMark(lines); first >= 0; first = lastMark(lines)) {
     const loop = lines[first].match(LOOP)
-    if (!loop) throw new ShaderError(`shaders/${name}.wgsl`, `cannot unroll '${lines[first].trim()}'`, { expected: 'for (var i = 0u; i < BOUND; i++) { // @unroll' })
+    if (!loop) {
+      throw new ShaderError(`shaders/${name}.wgsl`, `cannot unroll '${lines[first].trim()}'`, {
+        expected: 'for (var i = 0u; i < BOUND; i++) { // @unroll',
+      })
+    }
     const [, indent, counter, bound, step] = loop
     const last = closingLine(name, lines, first)
     const by = step === undefined ? 1 : value(step)
     const copies = Math.ceil(value(bound) / by)
-    if (copies > MOST_COPIES) throw new ShaderError(`shaders/${name}.wgsl`, `does not unroll a loop of ${copies} turns`, { expected: `at most ${MOST_COPIES}` })
-    const body = lines.slice(first + 1, last).map(withoutComment).join(' ')
-    const others = Array.from({ length: Math.max(0, copies - 1) }, (_, i) => ` { const ${counter} = ${(i + 1) * by}u; ${body} }`)
+    if (copies > MOST_COPIES) {
+      throw new ShaderError(`shaders/${name}.wgsl`, `does not unroll a loop of ${copies} turns`, {
+        expected: `at most ${MOST_COPIES}`,
+      })
+    }
+    const body = lines
+      .slice(first + 1, last)
+      .map(withoutComment)
+      .join(' ')
+    const others = Array.from(
+      { length: Math.max(0, copies - 1) },
+      (_, i) => ` { const ${counter} = ${(i + 1) * by}u; ${body} }`,
+    )
     lines[first] = `${indent}{ const ${counter} = 0u;`
     lines[last] = `${indent}}${others.join('')}`
     if (copies === 0) lines.fill('', first, last + 1)
@@ -67,11 +81,18 @@ function withoutComment(line: string): string {
 
 /** Values of u32 constant expressions, by the `const` declarations of a module. */
 function constantsOf(name: string, text: string): (expression: string) => number {
-  const declared = new Map([...text.matchAll(/^\s*const (\w+)(?:: u32)? = ([^;]+);/gm)].map(([, constant, expression]) => [constant, expression]))
+  const declared = new Map(
+    [...text.matchAll(/^\s*const (\w+)(?:: u32)? = ([^;]+);/gm)].map(([, constant, expression]) => [
+      constant,
+      expression,
+    ]),
+  )
   const known = new Map<string, number>()
   const valueOf = (constant: string): number => {
     const expression = declared.get(constant)
-    if (expression === undefined) throw new ShaderError(`shaders/${name}.wgsl`, `'${constant}' is not a constant, so its loop cannot be unrolled`)
+    if (expression === undefined) {
+      throw new ShaderError(`shaders/${name}.wgsl`, `'${constant}' is not a constant, so its loop cannot be unrolled`)
+    }
     const found = known.get(constant) ?? evaluate(name, expression, valueOf)
     known.set(constant, found)
     return found
@@ -91,7 +112,10 @@ const OPERATORS: Readonly<Record<string, readonly [number, (a: number, b: number
 /** The value of an expression of u32 literals, constants, parentheses and `+ - * / %`. */
 function evaluate(name: string, expression: string, valueOf: (constant: string) => number): number {
   const tokens = expression.match(/\w+|[^\s\w]/g) ?? []
-  const wrong = () => new ShaderError(`shaders/${name}.wgsl`, `cannot evaluate '${expression}' to unroll a loop`, { expected: 'u32 constants and + - * / %' })
+  const wrong = () =>
+    new ShaderError(`shaders/${name}.wgsl`, `cannot evaluate '${expression}' to unroll a loop`, {
+      expected: 'u32 constants and + - * / %',
+    })
   let at = 0
   const primary = (): number => {
     const token = tokens[at++] ?? ''

@@ -35,7 +35,10 @@ export class ConvLayer extends Module {
   constructor({ activation = 'relu', normWeight = 1, ...conv }: ConvLayerOptions) {
     super()
     if (!ACTIVATIONS.includes(activation)) {
-      throw new OptionError('ConvLayer', 'there is no such activation', { given: { activation }, expected: ACTIVATIONS.join(', ') })
+      throw new OptionError('ConvLayer', 'there is no such activation', {
+        given: { activation },
+        expected: ACTIVATIONS.join(', '),
+      })
     }
     this.conv = this.addChild('0', new Conv(conv))
     this.norm = this.addChild('1', new BatchNorm(conv.outChannels, { weight: normWeight }))

@@ -18,7 +18,13 @@ export interface ConvOptions {
   readonly init: Init
 }
 
-const KINDS: Kinds<ConvOptions> = { inChannels: NUMBER, outChannels: NUMBER, window: NUMBER, stride: NUMBER, init: INIT }
+const KINDS: Kinds<ConvOptions> = {
+  inChannels: NUMBER,
+  outChannels: NUMBER,
+  window: NUMBER,
+  stride: NUMBER,
+  init: INIT,
+}
 
 /**
  * 2-D convolution without bias, padded with (window − 1) / 2 zeros on each side.
@@ -36,7 +42,9 @@ export class Conv extends Module {
   constructor(options: ConvOptions) {
     super()
     checkOptions('Conv', options, KINDS)
-    for (const name of ['inChannels', 'outChannels', 'init'] as const) checkArgument('Conv', name, options[name], KINDS[name])
+    for (const name of ['inChannels', 'outChannels', 'init'] as const) {
+      checkArgument('Conv', name, options[name], KINDS[name])
+    }
     const { inChannels, outChannels, window = 3, stride = 1, init } = options
     if (!Number.isInteger(window) || window < 1 || window % 2 === 0) {
       throw new OptionError('Conv', 'window is out of range', { given: { window }, expected: 'an odd whole number' })

@@ -58,7 +58,11 @@ export abstract class Module {
   /** True if the code of this module, without those below, is that of a `replayable` class. */
   get replayable(): boolean {
     if (Object.hasOwn(this, 'forward')) return false
-    for (let type = Object.getPrototypeOf(this) as object; type !== Module.prototype; type = Object.getPrototypeOf(type) as object) {
+    for (
+      let type = Object.getPrototypeOf(this) as object;
+      type !== Module.prototype;
+      type = Object.getPrototypeOf(type) as object
+    ) {
       if (Object.hasOwn(type.constructor, 'replayable')) return (type.constructor as typeof Module).replayable
       // Code of its own, which may decide.
       if (Object.getOwnPropertyNames(type).some((name) => name !== 'constructor')) return false

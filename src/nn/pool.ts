@@ -17,7 +17,9 @@ export class MaxPool extends Module {
   constructor(options: { readonly window: number; readonly stride: number; readonly pad: number }) {
     super()
     checkOptions('MaxPool', options, WINDOW_KINDS)
-    for (const [name, kind] of Object.entries(WINDOW_KINDS)) checkArgument('MaxPool', name, options[name as 'pad'], kind)
+    for (const [name, kind] of Object.entries(WINDOW_KINDS)) {
+      checkArgument('MaxPool', name, options[name as 'pad'], kind)
+    }
     this.options = options
   }
 

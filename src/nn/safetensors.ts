@@ -43,7 +43,8 @@ const ALIGNMENT = 8
  * @throws ShapeError   when a tensor has not as many numbers as its shape says
  */
 export function writeSafetensors(
-  tensors: ReadonlyMap<string, StoredTensor>, metadata: Readonly<Record<string, string>> = {},
+  tensors: ReadonlyMap<string, StoredTensor>,
+  metadata: Readonly<Record<string, string>> = {},
 ): Uint8Array {
   const begins = new Map<string, number>()
   let end = 0
@@ -87,11 +88,13 @@ export function readSafetensors(path: string, bytes: Uint8Array): Safetensors {
   }
   const layouts = Object.entries(entries).map(([name, entry]) => layoutOf(path, name, entry))
   checkRanges(path, layouts, bytes.length - dataStart)
-  const tensors = new Map(layouts.map((layout) => {
-    const copied = new Uint8Array(layout.end - layout.begin)
-    copied.set(bytes.subarray(dataStart + layout.begin, dataStart + layout.end))
-    return [layout.name, tensorOf(layout, copied.buffer)]
-  }))
+  const tensors = new Map(
+    layouts.map((layout) => {
+      const copied = new Uint8Array(layout.end - layout.begin)
+      copied.set(bytes.subarray(dataStart + layout.begin, dataStart + layout.end))
+      return [layout.name, tensorOf(layout, copied.buffer)]
+    }),
+  )
   return { tensors, metadata: metadata as Record<string, string> }
 }
 
@@ -118,7 +121,10 @@ function checkStart(path: string, bytes: Uint8Array): number {
     throw damaged(path, 'it is cut short within its header', given)
   }
   if (headerLength > MOST_HEADER_BYTES) {
-    throw damaged(path, 'its header is larger than the format allows', { bytes: headerLength, 'at most': MOST_HEADER_BYTES })
+    throw damaged(path, 'its header is larger than the format allows', {
+      bytes: headerLength,
+      'at most': MOST_HEADER_BYTES,
+    })
   }
   return dataStart
 }
@@ -159,7 +165,8 @@ function parseHeader(path: string, bytes: Uint8Array): Record<string, unknown> {
 }
 
 function layoutOf(path: string, name: string, entry: unknown): Layout {
-  const wrong = () => damaged(path, `the description of ${name} is not one`, { description: JSON.stringify(entry)?.slice(0, SHOWN) })
+  const wrong = () =>
+    damaged(path, `the description of ${name} is not one`, { description: JSON.stringify(entry)?.slice(0, SHOWN) })
   if (!isRecord(entry)) throw wrong()
   const { dtype, shape, data_offsets: offsets } = entry
   if (typeof dtype !== 'string' || !isCounts(shape) || !isCounts(offsets) || offsets.length !== 2) throw wrong()
@@ -173,7 +180,12 @@ function layoutOf(path: string, name: string, entry: unknown): Layout {
   }
   const needed = elementCount(shape) * ELEMENT_BYTES[dtype]
   if (end - begin !== needed) {
-    throw damaged(path, `${name} has not as many bytes as its shape needs`, { dtype, shape, bytes: end - begin, needed })
+    throw damaged(path, `${name} has not as many bytes as its shape needs`, {
+      dtype,
+      shape,
+      bytes: end - begin,
+      needed,
+    })
   }
   return { name, dtype, shape, begin, end }
 }
@@ -191,7 +203,9 @@ function checkRanges(path: string, layouts: readonly Layout[], byteLength: numbe
     }
     covered = end
   }
-  if (covered !== byteLength) throw damaged(path, 'bytes at its end belong to no tensor', { bytes: byteLength - covered })
+  if (covered !== byteLength) {
+    throw damaged(path, 'bytes at its end belong to no tensor', { bytes: byteLength - covered })
+  }
 }
 
 function tensorOf({ dtype, shape }: Layout, buffer: ArrayBuffer): StoredTensor {

@@ -17,7 +17,8 @@ export interface SequentialOptions {
 
 const LAYERS = listOf({
   expected: 'a layer, or a name and a layer',
-  is: (value) => value instanceof Module || (Array.isArray(value) && typeof value[0] === 'string' && value[1] instanceof Module),
+  is: (value) =>
+    value instanceof Module || (Array.isArray(value) && typeof value[0] === 'string' && value[1] instanceof Module),
 })
 
 /** Layers one after the other. They are called `0`, `1`, …, unless they are given with names. */
@@ -49,7 +50,9 @@ export class Sequential extends Module {
 
   describe(input: Shape): readonly LayerRow[] {
     const rows: LayerRow[] = []
-    for (const [name, layer] of this.children()) rows.push(...rowsUnder(name, layer.describe(rows.at(-1)?.output ?? input)))
+    for (const [name, layer] of this.children()) {
+      rows.push(...rowsUnder(name, layer.describe(rows.at(-1)?.output ?? input)))
+    }
     return rows
   }
 }

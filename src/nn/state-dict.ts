@@ -70,7 +70,11 @@ export function fromTorch(data: Float32Array, shape: Shape): Float32Array {
   return reordered(data, shape, (out, own, torch) => (out[own] = data[torch]))
 }
 
-function reordered(data: Float32Array, shape: Shape, move: (out: Float32Array, own: number, torch: number) => void): Float32Array {
+function reordered(
+  data: Float32Array,
+  shape: Shape,
+  move: (out: Float32Array, own: number, torch: number) => void,
+): Float32Array {
   if (shape.length !== 4) return data
   const [O, R, S, C] = shape
   const taps = R * S

@@ -29,11 +29,18 @@ export function summaryTable(rows: readonly LayerRow[]): string {
   const flops = rows.reduce((sum, row) => sum + row.flops, 0)
   const table = [
     ['path', 'layer', 'output', 'parameters', 'MFLOP'],
-    ...rows.map((row) => [row.path, row.layer, `[${row.output.join(',')}]`, grouped(row.parameters), megaflops(row.flops)]),
+    ...rows.map((row) => [
+      row.path,
+      row.layer,
+      `[${row.output.join(',')}]`,
+      grouped(row.parameters),
+      megaflops(row.flops),
+    ]),
     ['total', '', '', grouped(parameters), megaflops(flops)],
   ]
   const widths = table[0].map((_, column) => Math.max(...table.map((line) => line[column].length)))
-  const pad = (cell: string, column: number) => (column < 3 ? cell.padEnd(widths[column]) : cell.padStart(widths[column]))
+  const pad = (cell: string, column: number) =>
+    column < 3 ? cell.padEnd(widths[column]) : cell.padStart(widths[column])
   return table.map((line) => line.map(pad).join('  ')).join('\n')
 }
 

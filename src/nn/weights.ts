@@ -28,6 +28,8 @@ export function readWeights(path: string, bytes: Uint8Array): WeightsFile {
   for (const [name, { dtype, shape, data }] of tensors) {
     if (dtype === 'F32' || dtype === 'F16') weights.set(name, { shape, data })
   }
-  if (weights.size === 0) throw new DataError(path, 'there are no weights in this file', { given: { tensors: tensors.size } })
+  if (weights.size === 0) {
+    throw new DataError(path, 'there are no weights in this file', { given: { tensors: tensors.size } })
+  }
   return { weights, metadata }
 }

@@ -31,7 +31,12 @@ export interface XResNetOptions {
 }
 
 const KINDS: Kinds<XResNetOptions> = {
-  outputs: NUMBER, channels: NUMBER, activation: TEXT, pool: TEXT, seed: NUMBER, recompute: FLAG,
+  outputs: NUMBER,
+  channels: NUMBER,
+  activation: TEXT,
+  pool: TEXT,
+  seed: NUMBER,
+  recompute: FLAG,
 }
 
 /** What halves the stem's output. */
@@ -62,7 +67,14 @@ export class ResBlock extends Module {
   private readonly before: readonly ConvLayer[]
   private readonly last: ConvLayer
 
-  constructor(options: { expansion: number; inChannels: number; width: number; stride: number; activation: Activation; init: Init }) {
+  constructor(options: {
+    expansion: number
+    inChannels: number
+    width: number
+    stride: number
+    activation: Activation
+    init: Init
+  }) {
     super()
     const { expansion, inChannels, width, stride, activation, init } = options
     const outChannels = width * expansion
@@ -76,10 +88,15 @@ export class ResBlock extends Module {
     const window = expansion === 1 ? 3 : 1
     this.last = new ConvLayer({ inChannels: width, outChannels, window, normWeight: 0, activation, init })
     this.convpath = this.addChild('convpath', new Sequential([...this.before, this.last]))
-    this.idpath = this.addChild('idpath', new Sequential([
-      ...(stride === 1 ? [] : [new AvgPool(stride)]),
-      ...(inChannels === outChannels ? [] : [new ConvLayer({ inChannels, outChannels, window: 1, activation: 'none', init })]),
-    ]))
+    this.idpath = this.addChild(
+      'idpath',
+      new Sequential([
+        ...(stride === 1 ? [] : [new AvgPool(stride)]),
+        ...(inChannels === outChannels
+          ? []
+          : [new ConvLayer({ inChannels, outChannels, window: 1, activation: 'none', init })]),
+      ]),
+    )
   }
 
   forward(x: Tensor): Tensor {
@@ -87,7 +104,10 @@ export class ResBlock extends Module {
   }
 
   describe(input: Shape): readonly LayerRow[] {
-    return [...rowsUnder('idpath', this.idpath.describe(input)), ...rowsUnder('convpath', this.convpath.describe(input))]
+    return [
+      ...rowsUnder('idpath', this.idpath.describe(input)),
+      ...rowsUnder('convpath', this.convpath.describe(input)),
+    ]
   }
 }
 
@@ -111,11 +131,20 @@ export function xresnet(expansion: 1 | 4, blocks: readonly number[], options: XR
     }
   }
   if (!Object.hasOwn(POOLS, pool)) {
-    throw new OptionError('xresnet', 'there is no such pool', { given: { pool }, expected: Object.keys(POOLS).join(', ') })
+    throw new OptionError('xresnet', 'there is no such pool', {
+      given: { pool },
+      expected: Object.keys(POOLS).join(', '),
+    })
   }
   const init = new Init(seed)
   const stem = STEM_WIDTHS.map((outChannels, i) => {
-    return new ConvLayer({ inChannels: i === 0 ? channels : STEM_WIDTHS[i - 1], outChannels, stride: i === 0 ? 2 : 1, activation, init })
+    return new ConvLayer({
+      inChannels: i === 0 ? channels : STEM_WIDTHS[i - 1],
+      outChannels,
+      stride: i === 0 ? 2 : 1,
+      activation,
+      init,
+    })
   })
   let inChannels: number = STEM_WIDTHS[2]
   const stages = blocks.map((count, i) => {
@@ -132,7 +161,9 @@ export function xresnet(expansion: 1 | 4, blocks: readonly number[], options: XR
   const features = [...stem, POOLS[pool](), ...stages, new GlobalAvgPool()]
   const head = new Linear(inChannels, outputs, init)
   // The stem with its pool: the first layers, and most of what is kept.
-  return new Sequential([...features, [String(features.length + 2), head]], { recomputed: recompute ? [[0, stem.length + 1]] : [] })
+  return new Sequential([...features, [String(features.length + 2), head]], {
+    recomputed: recompute ? [[0, stem.length + 1]] : [],
+  })
 }
 
 /**
@@ -143,7 +174,9 @@ export function xresnet(expansion: 1 | 4, blocks: readonly number[], options: XR
  */
 export function xresnetGroups(model: Module): readonly (readonly Parameter[])[] {
   const layers = model.children().map(([, layer]) => layer.parameters())
-  const groups = [layers.slice(0, STEM_WIDTHS.length), layers.slice(STEM_WIDTHS.length, -1), layers.slice(-1)].map((some) => some.flat())
+  const groups = [layers.slice(0, STEM_WIDTHS.length), layers.slice(STEM_WIDTHS.length, -1), layers.slice(-1)].map(
+    (some) => some.flat(),
+  )
   if (groups.every((group) => group.length > 0)) return groups
   throw new OptionError('xresnetGroups', 'this is no xresnet', {
     given: { 'parameters of stem, stages and head': groups.map((group) => group.length) },

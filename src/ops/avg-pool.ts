@@ -19,7 +19,13 @@ export interface AvgPoolOptions {
 interface Plan {
   readonly output: Shape
   readonly constants: Readonly<Record<string, number>>
-  readonly shape: { readonly H: number; readonly W: number; readonly P: number; readonly Q: number; readonly VECTORS: number }
+  readonly shape: {
+    readonly H: number
+    readonly W: number
+    readonly P: number
+    readonly Q: number
+    readonly VECTORS: number
+  }
   readonly dtype: 'f32' | 'f16'
   readonly detail: string
 }
@@ -29,13 +35,27 @@ const op = defineOp<readonly [Tensor], AvgPoolOptions, Plan>({
   options: { window: NUMBER, stride: NUMBER, ceilMode: FLAG },
 
   plan([x], { window, stride, ceilMode = false }) {
-    if (x.shape.length !== 4) throw new ShapeError('avgPool', 'x is not a batch of images', { given: { x }, expected: 'x as [N,H,W,C]' })
+    if (x.shape.length !== 4) {
+      throw new ShapeError('avgPool', 'x is not a batch of images', { given: { x }, expected: 'x as [N,H,W,C]' })
+    }
     for (const [name, value] of Object.entries({ window, stride })) {
-      if (!Number.isInteger(value) || value < 1) throw new OptionError('avgPool', `${name} is out of range`, { given: { [name]: value }, expected: 'a whole number from 1 on' })
+      if (!Number.isInteger(value) || value < 1) {
+        throw new OptionError('avgPool', `${name} is out of range`, {
+          given: { [name]: value },
+          expected: 'a whole number from 1 on',
+        })
+      }
     }
     const [N, H, W, C] = x.shape
-    const [P, Q] = [H, W].map((size) => (ceilMode ? overhangingOutput(size, window, stride) : windowOutput(size, window, stride, 0)))
-    if (P < 1 || Q < 1) throw new ShapeError('avgPool', 'the window is larger than the image', { given: { x, window }, fix: 'a smaller window, or ceilMode' })
+    const [P, Q] = [H, W].map((size) =>
+      ceilMode ? overhangingOutput(size, window, stride) : windowOutput(size, window, stride, 0),
+    )
+    if (P < 1 || Q < 1) {
+      throw new ShapeError('avgPool', 'the window is larger than the image', {
+        given: { x, window },
+        fix: 'a smaller window, or ceilMode',
+      })
+    }
     return {
       output: [N, P, Q, C],
       constants: { WINDOW: window, STRIDE: stride },
@@ -46,16 +66,23 @@ const op = defineOp<readonly [Tensor], AvgPoolOptions, Plan>({
   },
 
   forward(plan, [x]) {
-    const { output: [, P], shape: { VECTORS } } = plan
+    const {
+      output: [, P],
+      shape: { VECTORS },
+    } = plan
     const y = empty({ shape: plan.output, dtype: x.dtype }, 'avgPool')
-    for (const part of parts({ x, y })) launch('avg-pool/forward', part, spreadBy(imagePass(part.y.shape[0], P, VECTORS), plan))
+    for (const part of parts({ x, y })) {
+      launch('avg-pool/forward', part, spreadBy(imagePass(part.y.shape[0], P, VECTORS), plan))
+    }
     return y
   },
 
   backward(plan, dy, _saved, _needs, target) {
     const { H, VECTORS } = plan.shape
     const dx = target(0)
-    for (const part of parts({ dy, dx })) launch('avg-pool/backward', part, spreadBy(imagePass(part.dy.shape[0], H, VECTORS), plan))
+    for (const part of parts({ dy, dx })) {
+      launch('avg-pool/backward', part, spreadBy(imagePass(part.dy.shape[0], H, VECTORS), plan))
+    }
     return [dx]
   },
 })

@@ -42,32 +42,60 @@ const op = defineOp<Inputs, BatchNormOptions, Plan>({
   noticesOverflow: true,
 
   plan([x, weight, bias, residual], { runningMean, runningVar, training, momentum = 0.1, eps = 1e-5, relu = false }) {
-    if (x.shape.length < 2) throw new ShapeError('batchNorm', 'x has no batch', { given: { x }, expected: 'at least two axes, the channels last' })
+    if (x.shape.length < 2) {
+      throw new ShapeError('batchNorm', 'x has no batch', {
+        given: { x },
+        expected: 'at least two axes, the channels last',
+      })
+    }
     const channels = x.shape[x.shape.length - 1]
     const perChannel = { [weight.name ?? 'weight']: weight, [bias.name ?? 'bias']: bias, runningMean, runningVar }
     for (const [name, given] of Object.entries(perChannel)) {
       const wrong = { given: { x, [name]: given }, expected: `[${channels}] f32, one number a channel of x` }
-      if (given.shape.length !== 1 || given.shape[0] !== channels) throw new ShapeError('batchNorm', `${name} does not fit the channels of x`, wrong)
+      if (given.shape.length !== 1 || given.shape[0] !== channels) {
+        throw new ShapeError('batchNorm', `${name} does not fit the channels of x`, wrong)
+      }
       if (given.dtype !== 'f32') throw new DtypeError('batchNorm', `${name} is not f32`, wrong)
     }
     if (residual) requireAlike('batchNorm', { x, residual })
-    if (!(momentum >= 0 && momentum <= 1)) throw new OptionError('batchNorm', 'momentum is out of range', { given: { momentum }, expected: '0 to 1' })
-    if (!(eps > 0)) throw new OptionError('batchNorm', 'eps is out of range', { given: { eps }, expected: 'a number above 0' })
+    if (!(momentum >= 0 && momentum <= 1)) {
+      throw new OptionError('batchNorm', 'momentum is out of range', { given: { momentum }, expected: '0 to 1' })
+    }
+    if (!(eps > 0)) {
+      throw new OptionError('batchNorm', 'eps is out of range', { given: { eps }, expected: 'a number above 0' })
+    }
     const pixels = elementCount(x.shape) / channels
     if (training && pixels === 1) {
-      throw new ShapeError('batchNorm', 'one value a channel has no variance', { given: { x }, fix: 'train with larger batches, or drop the last one' })
+      throw new ShapeError('batchNorm', 'one value a channel has no variance', {
+        given: { x },
+        fix: 'train with larger batches, or drop the last one',
+      })
     }
     return {
       // The running statistics have moved already when a forward pass is done again.
-      runningMean, runningVar, training, momentum: isRecomputing() ? 0 : momentum, eps, relu,
-      pixels, channels, vectors: storedLastAxis(x) / 4, dtype: storageDtype(x), detail: `[${x.shape.join(',')}]`,
+      runningMean,
+      runningVar,
+      training,
+      momentum: isRecomputing() ? 0 : momentum,
+      eps,
+      relu,
+      pixels,
+      channels,
+      vectors: storedLastAxis(x) / 4,
+      dtype: storageDtype(x),
+      detail: `[${x.shape.join(',')}]`,
     }
   },
 
   forward(plan, [x, weight, bias, residual]) {
     const channels = plan.training ? batchStatistics(plan, x, weight) : runningStatistics(plan, weight)
     const y = empty(x, 'batchNorm')
-    overPixels(plan, 'batch-norm/forward', { x, residual: residual ?? x, channels, bias, y }, { RESIDUAL: residual !== undefined, RELU: plan.relu })
+    overPixels(
+      plan,
+      'batch-norm/forward',
+      { x, residual: residual ?? x, channels, bias, y },
+      { RESIDUAL: residual !== undefined, RELU: plan.relu },
+    )
     return { output: y, extras: [channels] }
   },
 
@@ -97,14 +125,24 @@ function batchStatistics({ pixels, vectors, ...plan }: Plan, x: Tensor, weight: 
   const means = empty(partial, 'means of runs')
   const deviations = empty(partial, 'deviations of runs')
   const channels = empty({ shape: [3, plan.channels], dtype: 'f32' }, 'statistics')
-  launch('batch-norm/statistics', { x, means, deviations }, spreadBy(runs, {
-    shape: { PIXELS: pixels, RUN, VECTORS: vectors }, dtype: plan.dtype, detail: plan.detail,
-  }))
+  launch(
+    'batch-norm/statistics',
+    { x, means, deviations },
+    spreadBy(runs, {
+      shape: { PIXELS: pixels, RUN, VECTORS: vectors },
+      dtype: plan.dtype,
+      detail: plan.detail,
+    }),
+  )
   const { runningMean, runningVar } = plan
-  launch('batch-norm/finish', { means, deviations, weight, runningMean, runningVar, channels }, spreadBy(total, {
-    constants: { MOMENTUM: plan.momentum, EPSILON: plan.eps },
-    shape: { PIXELS: pixels, RUN, SLICES, VECTORS: vectors },
-  }))
+  launch(
+    'batch-norm/finish',
+    { means, deviations, weight, runningMean, runningVar, channels },
+    spreadBy(total, {
+      constants: { MOMENTUM: plan.momentum, EPSILON: plan.eps },
+      shape: { PIXELS: pixels, RUN, SLICES, VECTORS: vectors },
+    }),
+  )
   release(means)
   release(deviations)
   return channels
@@ -112,9 +150,15 @@ function batchStatistics({ pixels, vectors, ...plan }: Plan, x: Tensor, weight: 
 
 function runningStatistics({ vectors, eps, runningMean, runningVar, ...plan }: Plan, weight: Tensor): Tensor {
   const channels = empty({ shape: [3, plan.channels], dtype: 'f32' }, 'statistics')
-  launch('batch-norm/running', { weight, runningMean, runningVar, channels }, {
-    groups: Math.ceil(vectors / 64), shape: { VECTORS: vectors }, constants: { EPSILON: eps },
-  })
+  launch(
+    'batch-norm/running',
+    { weight, runningMean, runningVar, channels },
+    {
+      groups: Math.ceil(vectors / 64),
+      shape: { VECTORS: vectors },
+      constants: { EPSILON: eps },
+    },
+  )
   return channels
 }
 
@@ -128,13 +172,25 @@ function parameterGradients(
   const partial = { shape: [SLICES, plan.channels], dtype: 'f32' } as const
   const sums = empty(partial, 'sums of runs')
   const products = empty(partial, 'products of runs')
-  launch('batch-norm/backward-sums', { ...given, sums, products }, spreadBy(runs, {
-    constants: { RELU }, shape: { PIXELS: pixels, RUN, VECTORS: vectors }, dtype: plan.dtype, detail: plan.detail,
-  }))
+  launch(
+    'batch-norm/backward-sums',
+    { ...given, sums, products },
+    spreadBy(runs, {
+      constants: { RELU },
+      shape: { PIXELS: pixels, RUN, VECTORS: vectors },
+      dtype: plan.dtype,
+      detail: plan.detail,
+    }),
+  )
   noticeOverflow(given.dy, [made.dweight, made.dbias], (foundInfinity) => {
-    launch('batch-norm/backward-finish', { sums, products, channels: given.channels, ...made, foundInfinity }, spreadBy(total, {
-      constants: { TRAINING: training }, shape: { PIXELS: pixels, SLICES, VECTORS: vectors },
-    }))
+    launch(
+      'batch-norm/backward-finish',
+      { sums, products, channels: given.channels, ...made, foundInfinity },
+      spreadBy(total, {
+        constants: { TRAINING: training },
+        shape: { PIXELS: pixels, SLICES, VECTORS: vectors },
+      }),
+    )
   })
   release(sums)
   release(products)
@@ -148,7 +204,11 @@ function overPixels(
   constants: Readonly<Record<string, boolean>>,
 ): void {
   const pass = columnPass(pixels, vectors)
-  launch(name, bindings, spreadBy(pass, { constants, shape: { PIXELS: pixels, RUN: pass.RUN, VECTORS: vectors }, dtype, detail }))
+  launch(
+    name,
+    bindings,
+    spreadBy(pass, { constants, shape: { PIXELS: pixels, RUN: pass.RUN, VECTORS: vectors }, dtype, detail }),
+  )
 }
 
 /** dx = dy where y > 0, else 0 */

@@ -4,7 +4,12 @@ import { defineOp } from '../tensor/op.ts'
 import { empty, storageDtype } from '../tensor/launcher.ts'
 import { windowOutput } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { convolve, convolveBackwardInput, convolveBackwardWeight, type ConvolutionSizes } from './kernels/convolution.ts'
+import {
+  convolve,
+  convolveBackwardInput,
+  convolveBackwardWeight,
+  type ConvolutionSizes,
+} from './kernels/convolution.ts'
 
 export interface Conv2dOptions {
   /** Step in pixels, ≥ 1. Default 1. */
@@ -21,8 +26,12 @@ const op = defineOp<readonly [Tensor, Tensor], Conv2dOptions, ConvolutionSizes>(
 
   plan([x, weight], { stride = 1, pad = 0 }) {
     const given = { x, [weight.name ?? 'weight']: weight }
-    if (x.shape.length !== 4) throw new ShapeError('conv2d', 'x is not a batch of images', { given, expected: 'x as [N,H,W,C]' })
-    if (weight.shape.length !== 4) throw new ShapeError('conv2d', 'the weight is not a filter bank', { given, expected: 'the weight as [O,R,S,C]' })
+    if (x.shape.length !== 4) {
+      throw new ShapeError('conv2d', 'x is not a batch of images', { given, expected: 'x as [N,H,W,C]' })
+    }
+    if (weight.shape.length !== 4) {
+      throw new ShapeError('conv2d', 'the weight is not a filter bank', { given, expected: 'the weight as [O,R,S,C]' })
+    }
     const [N, H, W, C] = x.shape
     const [O, R, S, channels] = weight.shape
     if (C !== channels) {
@@ -32,12 +41,23 @@ const op = defineOp<readonly [Tensor, Tensor], Conv2dOptions, ConvolutionSizes>(
         fix: `build the layer with inChannels = ${C}, or check the layout of the weights you loaded`,
       })
     }
-    if (x.dtype !== weight.dtype) throw new DtypeError('conv2d', 'the storage types differ', { given, fix: 'cast one of them' })
-    if (!Number.isInteger(stride) || stride < 1) throw new OptionError('conv2d', 'stride is out of range', { given: { stride }, expected: 'a whole number from 1 on' })
-    if (!Number.isInteger(pad) || pad < 0) throw new OptionError('conv2d', 'pad is out of range', { given: { pad }, expected: 'a whole number from 0 on' })
+    if (x.dtype !== weight.dtype) {
+      throw new DtypeError('conv2d', 'the storage types differ', { given, fix: 'cast one of them' })
+    }
+    if (!Number.isInteger(stride) || stride < 1) {
+      throw new OptionError('conv2d', 'stride is out of range', {
+        given: { stride },
+        expected: 'a whole number from 1 on',
+      })
+    }
+    if (!Number.isInteger(pad) || pad < 0) {
+      throw new OptionError('conv2d', 'pad is out of range', { given: { pad }, expected: 'a whole number from 0 on' })
+    }
     const P = windowOutput(H, R, stride, pad)
     const Q = windowOutput(W, S, stride, pad)
-    if (P < 1 || Q < 1) throw new ShapeError('conv2d', 'the filter is larger than the padded image', { given: { ...given, pad } })
+    if (P < 1 || Q < 1) {
+      throw new ShapeError('conv2d', 'the filter is larger than the padded image', { given: { ...given, pad } })
+    }
     return { N, H, W, C, P, Q, O, R, S, STRIDE: stride, PAD: pad, dtype: storageDtype(x) }
   },
 

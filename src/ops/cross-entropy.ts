@@ -40,18 +40,31 @@ const op = defineOp<Inputs, CrossEntropyOptions, Plan>({
 
   plan([logits, a, b, mix], { smoothing = 0, reduction = 'mean' }) {
     const where = 'softmaxCrossEntropy'
-    if (logits.shape.length !== 2) throw new ShapeError(where, 'the logits are no matrix', { given: { logits }, expected: 'logits as [N,K]' })
+    if (logits.shape.length !== 2) {
+      throw new ShapeError(where, 'the logits are no matrix', { given: { logits }, expected: 'logits as [N,K]' })
+    }
     const [N, K] = logits.shape
     if ((b === undefined) !== (mix === undefined)) {
-      throw new OptionError(where, 'b and mix belong together', { given: { b: b ?? 'none', mix: mix ?? 'none' }, expected: 'both or neither' })
+      throw new OptionError(where, 'b and mix belong together', {
+        given: { b: b ?? 'none', mix: mix ?? 'none' },
+        expected: 'both or neither',
+      })
     }
-    for (const [name, labels, dtype] of [['a', a, 'u32'], ['b', b, 'u32'], ['mix', mix, 'f32']] as const) {
+    for (const [name, labels, dtype] of [
+      ['a', a, 'u32'],
+      ['b', b, 'u32'],
+      ['mix', mix, 'f32'],
+    ] as const) {
       if (!labels) continue
       const wrong = { given: { logits, [name]: labels }, expected: `[${N}] ${dtype}, one a row of the logits` }
-      if (labels.shape.length !== 1 || labels.shape[0] !== N) throw new ShapeError(where, `${name} does not fit the logits`, wrong)
+      if (labels.shape.length !== 1 || labels.shape[0] !== N) {
+        throw new ShapeError(where, `${name} does not fit the logits`, wrong)
+      }
       if (labels.dtype !== dtype) throw new DtypeError(where, `${name} is of the wrong type`, wrong)
     }
-    if (!(smoothing >= 0 && smoothing <= 1)) throw new OptionError(where, 'smoothing is out of range', { given: { smoothing }, expected: '0 to 1' })
+    if (!(smoothing >= 0 && smoothing <= 1)) {
+      throw new OptionError(where, 'smoothing is out of range', { given: { smoothing }, expected: '0 to 1' })
+    }
     return {
       shape: { N, K, VECTORS: padTo4(K) / 4 },
       constants: { MIXED: mix !== undefined, SMOOTHING: smoothing },
@@ -66,21 +79,45 @@ const op = defineOp<Inputs, CrossEntropyOptions, Plan>({
     const losses = empty({ shape: [N], dtype: 'f32' }, 'losses')
     const rows = empty({ shape: [N, 4], dtype: 'f32' }, 'normalisers of rows')
     // The padding of losses has threads too, which write its zeros.
-    const { constants: threads, groups: [groups] } = rowPass(padTo4(N))
-    launch('cross-entropy/forward', { logits, a, b, mix, losses, rows }, { groups, constants: { ...threads, ...constants }, shape, dtype, detail })
+    const {
+      constants: threads,
+      groups: [groups],
+    } = rowPass(padTo4(N))
+    launch(
+      'cross-entropy/forward',
+      { logits, a, b, mix, losses, rows },
+      { groups, constants: { ...threads, ...constants }, shape, dtype, detail },
+    )
     if (!mean) return { output: losses, extras: [rows] }
     const loss = empty({ shape: [], dtype: 'f32' }, 'loss')
-    launch('sum/total', { partial: losses, total: loss }, spreadBy(oneWorkgroup(), { shape: { COUNT: padTo4(N) / 4, DIVISOR: N } }))
+    launch(
+      'sum/total',
+      { partial: losses, total: loss },
+      spreadBy(oneWorkgroup(), { shape: { COUNT: padTo4(N) / 4, DIVISOR: N } }),
+    )
     release(losses)
     return { output: loss, extras: [rows] }
   },
 
-  backward({ shape, constants, mean, dtype, detail }, dloss, { inputs: [logits, a, b = a, mix = unread()], extras: [rows] }, _needs, target) {
+  backward(
+    { shape, constants, mean, dtype, detail },
+    dloss,
+    { inputs: [logits, a, b = a, mix = unread()], extras: [rows] },
+    _needs,
+    target,
+  ) {
     const dlogits = target(0)
-    launch('cross-entropy/backward', { logits, a, b, mix, rows, dloss, dlogits }, {
-      groups: Math.ceil((shape.N * shape.VECTORS) / 64),
-      constants: { ...constants, MEAN: mean }, shape, dtype, detail,
-    })
+    launch(
+      'cross-entropy/backward',
+      { logits, a, b, mix, rows, dloss, dlogits },
+      {
+        groups: Math.ceil((shape.N * shape.VECTORS) / 64),
+        constants: { ...constants, MEAN: mean },
+        shape,
+        dtype,
+        detail,
+      },
+    )
     return [dlogits]
   },
 })
@@ -106,6 +143,10 @@ const unread = () => empty({ shape: [4], dtype: 'f32' }, 'no mix')
  * Source: Szegedy et al. 2016, arXiv:1512.00567 (smoothing); Zhang et al. 2018, arXiv:1710.09412 (mixing); fastai
  * losses.py, LabelSmoothingCrossEntropy, and callback/mixup.py.
  */
-export function softmaxCrossEntropy(logits: Tensor, { a, b, mix }: ClassTargets, options: CrossEntropyOptions = {}): Tensor {
+export function softmaxCrossEntropy(
+  logits: Tensor,
+  { a, b, mix }: ClassTargets,
+  options: CrossEntropyOptions = {},
+): Tensor {
   return op([logits, a, b, mix], options)
 }

@@ -15,10 +15,17 @@ const op = defineOp<readonly [Tensor], undefined, Plan>({
   name: 'globalAvgPool',
 
   plan([x]) {
-    if (x.shape.length !== 4) throw new ShapeError('globalAvgPool', 'x is not a batch of images', { given: { x }, expected: 'x as [N,H,W,C]' })
+    if (x.shape.length !== 4) {
+      throw new ShapeError('globalAvgPool', 'x is not a batch of images', { given: { x }, expected: 'x as [N,H,W,C]' })
+    }
     const [N, H, W, C] = x.shape
     const VECTORS = padTo4(C) / 4
-    return { shape: { N, PIXELS: H * W, VECTORS }, groups: Math.ceil((N * VECTORS) / 64), dtype: storageDtype(x), detail: `[${x.shape.join(',')}]` }
+    return {
+      shape: { N, PIXELS: H * W, VECTORS },
+      groups: Math.ceil((N * VECTORS) / 64),
+      dtype: storageDtype(x),
+      detail: `[${x.shape.join(',')}]`,
+    }
   },
 
   forward(plan, [x]) {

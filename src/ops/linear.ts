@@ -6,7 +6,12 @@ import { parts } from '../tensor/parts.ts'
 import { release } from '../tensor/scope.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { padTo4 } from '../tensor/shape.ts'
-import { convolve, convolveBackwardInput, convolveBackwardWeight, type ConvolutionSizes } from './kernels/convolution.ts'
+import {
+  convolve,
+  convolveBackwardInput,
+  convolveBackwardWeight,
+  type ConvolutionSizes,
+} from './kernels/convolution.ts'
 
 /** A matrix product is the 1×1 convolution of 1×1 images: one set of kernels serves both. */
 const op = defineOp<readonly [Tensor, Tensor, Tensor | undefined], undefined, ConvolutionSizes>({
@@ -16,13 +21,26 @@ const op = defineOp<readonly [Tensor, Tensor, Tensor | undefined], undefined, Co
 
   plan([x, weight, bias]) {
     const given = { x, [weight.name ?? 'weight']: weight, ...(bias ? { [bias.name ?? 'bias']: bias } : {}) }
-    if (x.shape.length !== 2 || weight.shape.length !== 2) throw new ShapeError('linear', 'two matrices are needed', { given, expected: 'x as [N,C], the weight as [O,C]' })
+    if (x.shape.length !== 2 || weight.shape.length !== 2) {
+      throw new ShapeError('linear', 'two matrices are needed', { given, expected: 'x as [N,C], the weight as [O,C]' })
+    }
     const [N, C] = x.shape
     const [O, channels] = weight.shape
-    if (C !== channels) throw new ShapeError('linear', 'the columns of x and weight differ', { given, expected: `the last axis of the weight to be ${C}` })
-    if (x.dtype !== weight.dtype) throw new DtypeError('linear', 'the storage types differ', { given, fix: 'cast one of them' })
-    if (bias && (bias.shape.length !== 1 || bias.shape[0] !== O)) throw new ShapeError('linear', 'one bias an output is needed', { given, expected: `the bias as [${O}]` })
-    if (bias && bias.dtype !== 'f32') throw new DtypeError('linear', 'the bias is f32 whatever the type of x', { given })
+    if (C !== channels) {
+      throw new ShapeError('linear', 'the columns of x and weight differ', {
+        given,
+        expected: `the last axis of the weight to be ${C}`,
+      })
+    }
+    if (x.dtype !== weight.dtype) {
+      throw new DtypeError('linear', 'the storage types differ', { given, fix: 'cast one of them' })
+    }
+    if (bias && (bias.shape.length !== 1 || bias.shape[0] !== O)) {
+      throw new ShapeError('linear', 'one bias an output is needed', { given, expected: `the bias as [${O}]` })
+    }
+    if (bias && bias.dtype !== 'f32') {
+      throw new DtypeError('linear', 'the bias is f32 whatever the type of x', { given })
+    }
     return { N, H: 1, W: 1, C, P: 1, Q: 1, O, R: 1, S: 1, STRIDE: 1, PAD: 0, dtype: storageDtype(x) }
   },
 
@@ -31,7 +49,11 @@ const op = defineOp<readonly [Tensor, Tensor, Tensor | undefined], undefined, Co
     convolve(sizes, x, weight, y)
     if (bias) {
       const columns = padTo4(sizes.O) / 4
-      launch('linear/add-bias', { bias, y }, { groups: Math.ceil((sizes.N * columns) / 64), shape: { N: sizes.N, COLUMNS: columns }, dtype: sizes.dtype })
+      launch(
+        'linear/add-bias',
+        { bias, y },
+        { groups: Math.ceil((sizes.N * columns) / 64), shape: { N: sizes.N, COLUMNS: columns }, dtype: sizes.dtype },
+      )
     }
     return y
   },
@@ -43,9 +65,15 @@ const op = defineOp<readonly [Tensor, Tensor, Tensor | undefined], undefined, Co
     if (dbias) {
       const columns = padTo4(sizes.O) / 4
       noticeOverflow(dy, [dbias], (foundInfinity) => {
-        launch('linear/backward-bias', { dy, dbias, foundInfinity }, {
-          groups: Math.ceil(columns / 64), shape: { N: sizes.N, COLUMNS: columns }, dtype: sizes.dtype,
-        })
+        launch(
+          'linear/backward-bias',
+          { dy, dbias, foundInfinity },
+          {
+            groups: Math.ceil(columns / 64),
+            shape: { N: sizes.N, COLUMNS: columns },
+            dtype: sizes.dtype,
+          },
+        )
       })
     }
     const dx = needsX ? target(0) : undefined

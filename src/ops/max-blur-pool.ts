@@ -8,7 +8,13 @@ import { imagePass, spreadBy } from './kernels/spread.ts'
 
 interface Plan {
   readonly output: Shape
-  readonly shape: { readonly H: number; readonly W: number; readonly P: number; readonly Q: number; readonly VECTORS: number }
+  readonly shape: {
+    readonly H: number
+    readonly W: number
+    readonly P: number
+    readonly Q: number
+    readonly VECTORS: number
+  }
   readonly dtype: 'f32' | 'f16'
   readonly detail: string
 }
@@ -29,16 +35,23 @@ const op = defineOp<readonly [Tensor], undefined, Plan>({
   },
 
   forward(plan, [x]) {
-    const { output: [, P], shape: { VECTORS } } = plan
+    const {
+      output: [, P],
+      shape: { VECTORS },
+    } = plan
     const y = empty({ shape: plan.output, dtype: x.dtype }, 'maxBlurPool')
-    for (const part of parts({ x, y })) launch('max-blur-pool/forward', part, spreadBy(imagePass(part.y.shape[0], P, VECTORS), plan))
+    for (const part of parts({ x, y })) {
+      launch('max-blur-pool/forward', part, spreadBy(imagePass(part.y.shape[0], P, VECTORS), plan))
+    }
     return y
   },
 
   backward(plan, dy, { inputs: [x] }, _needs, target) {
     const { H, VECTORS } = plan.shape
     const dx = target(0)
-    for (const part of parts({ x, dy, dx })) launch('max-blur-pool/backward', part, spreadBy(imagePass(part.dy.shape[0], H, VECTORS), plan))
+    for (const part of parts({ x, dy, dx })) {
+      launch('max-blur-pool/backward', part, spreadBy(imagePass(part.dy.shape[0], H, VECTORS), plan))
+    }
     return [dx]
   },
 })

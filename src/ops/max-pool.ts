@@ -19,7 +19,13 @@ export interface MaxPoolOptions {
 interface Plan {
   readonly output: Shape
   readonly constants: Readonly<Record<string, number>>
-  readonly shape: { readonly H: number; readonly W: number; readonly P: number; readonly Q: number; readonly VECTORS: number }
+  readonly shape: {
+    readonly H: number
+    readonly W: number
+    readonly P: number
+    readonly Q: number
+    readonly VECTORS: number
+  }
   readonly dtype: 'f32' | 'f16'
   readonly detail: string
 }
@@ -29,18 +35,33 @@ const op = defineOp<readonly [Tensor], MaxPoolOptions, Plan>({
   options: { window: NUMBER, stride: NUMBER, pad: NUMBER },
 
   plan([x], { window, stride, pad = 0 }) {
-    if (x.shape.length !== 4) throw new ShapeError('maxPool', 'x is not a batch of images', { given: { x }, expected: 'x as [N,H,W,C]' })
-    if (!Number.isInteger(window) || window < 1 || window > 16) {
-      throw new OptionError('maxPool', 'window is out of range', { given: { window }, expected: 'a whole number from 1 to 16' })
+    if (x.shape.length !== 4) {
+      throw new ShapeError('maxPool', 'x is not a batch of images', { given: { x }, expected: 'x as [N,H,W,C]' })
     }
-    if (!Number.isInteger(stride) || stride < 1) throw new OptionError('maxPool', 'stride is out of range', { given: { stride }, expected: 'a whole number from 1 on' })
+    if (!Number.isInteger(window) || window < 1 || window > 16) {
+      throw new OptionError('maxPool', 'window is out of range', {
+        given: { window },
+        expected: 'a whole number from 1 to 16',
+      })
+    }
+    if (!Number.isInteger(stride) || stride < 1) {
+      throw new OptionError('maxPool', 'stride is out of range', {
+        given: { stride },
+        expected: 'a whole number from 1 on',
+      })
+    }
     if (!Number.isInteger(pad) || pad < 0 || 2 * pad > window) {
-      throw new OptionError('maxPool', 'pad is out of range', { given: { window, pad }, expected: 'a whole number from 0 to half the window, so that every window has a pixel' })
+      throw new OptionError('maxPool', 'pad is out of range', {
+        given: { window, pad },
+        expected: 'a whole number from 0 to half the window, so that every window has a pixel',
+      })
     }
     const [N, H, W, C] = x.shape
     const P = windowOutput(H, window, stride, pad)
     const Q = windowOutput(W, window, stride, pad)
-    if (P < 1 || Q < 1) throw new ShapeError('maxPool', 'the window is larger than the padded image', { given: { x, window, pad } })
+    if (P < 1 || Q < 1) {
+      throw new ShapeError('maxPool', 'the window is larger than the padded image', { given: { x, window, pad } })
+    }
     return {
       output: [N, P, Q, C],
       constants: { WINDOW: window, STRIDE: stride, PAD: pad },
@@ -51,18 +72,25 @@ const op = defineOp<readonly [Tensor], MaxPoolOptions, Plan>({
   },
 
   forward(plan, [x]) {
-    const { output, shape: { VECTORS } } = plan
+    const {
+      output,
+      shape: { VECTORS },
+    } = plan
     const [N, P, Q] = output
     const y = empty({ shape: output, dtype: x.dtype }, 'maxPool')
     const places = empty({ shape: [N, P, Q, VECTORS], dtype: 'u32' }, 'places of maxima')
-    for (const part of parts({ x, y, places })) launch('max-pool/forward', part, spreadBy(imagePass(part.y.shape[0], P, VECTORS), plan))
+    for (const part of parts({ x, y, places })) {
+      launch('max-pool/forward', part, spreadBy(imagePass(part.y.shape[0], P, VECTORS), plan))
+    }
     return { output: y, extras: [places] }
   },
 
   backward(plan, dy, { extras: [places] }, _needs, target) {
     const { H, VECTORS } = plan.shape
     const dx = target(0)
-    for (const part of parts({ dy, places, dx })) launch('max-pool/backward', part, spreadBy(imagePass(part.dy.shape[0], H, VECTORS), plan))
+    for (const part of parts({ dy, places, dx })) {
+      launch('max-pool/backward', part, spreadBy(imagePass(part.dy.shape[0], H, VECTORS), plan))
+    }
     return [dx]
   },
 })

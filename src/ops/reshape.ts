@@ -11,15 +11,22 @@ const op = defineOp<readonly [Tensor], Shape, { readonly shape: Shape }>({
     const { dtype } = x
     const given = { from: formatShape(x), to: formatShape({ shape, dtype }) }
     if (elementCount(shape) !== elementCount(x.shape)) {
-      throw new ShapeError('reshape', 'the numbers of elements differ', { given, expected: `${elementCount(x.shape)} elements` })
+      throw new ShapeError('reshape', 'the numbers of elements differ', {
+        given,
+        expected: `${elementCount(x.shape)} elements`,
+      })
     }
     const before = x.shape.at(-1) ?? 1
     const after = shape.at(-1) ?? 1
     if (dtype !== 'u32' && before !== after && (before % 4 !== 0 || after % 4 !== 0)) {
-      throw new ShapeError('reshape', 'the last axis is stored padded to a multiple of four, so the elements would have to move', {
-        given,
-        expected: 'the same last axis, or two that are multiples of four',
-      })
+      throw new ShapeError(
+        'reshape',
+        'the last axis is stored padded to a multiple of four, so the elements would have to move',
+        {
+          given,
+          expected: 'the same last axis, or two that are multiples of four',
+        },
+      )
     }
     return { shape }
   },

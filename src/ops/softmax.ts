@@ -17,15 +17,23 @@ import { rowPass } from './kernels/spread.ts'
  */
 export function softmax(x: Tensor): Tensor {
   const given = { x }
-  if (x.shape.length !== 2) throw new ShapeError('softmax', 'x is not a matrix of logits', { given, expected: 'x as [N,K]' })
+  if (x.shape.length !== 2) {
+    throw new ShapeError('softmax', 'x is not a matrix of logits', { given, expected: 'x as [N,K]' })
+  }
   if (x.dtype === 'u32') throw new DtypeError('softmax', 'x holds no floats', { given })
   if (isRecording() && x.needsGrad) {
-    throw new OptionError('softmax', 'has no gradient', { given, fix: 'train on logits with softmaxCrossEntropy, or predict inside noGrad' })
+    throw new OptionError('softmax', 'has no gradient', {
+      given,
+      fix: 'train on logits with softmaxCrossEntropy, or predict inside noGrad',
+    })
   }
   const [N, K] = x.shape
   const VECTORS = padTo4(K) / 4
   const y = empty({ shape: [N, K], dtype: 'f32' }, 'softmax')
-  const { constants, groups: [groups] } = rowPass(N)
+  const {
+    constants,
+    groups: [groups],
+  } = rowPass(N)
   launch('softmax/forward', { x, y }, { groups, constants, shape: { N, K, VECTORS }, dtype: x.dtype })
   return y
 }

@@ -15,7 +15,12 @@ export interface AdamOptions {
   readonly decayNormAndBias?: boolean
 }
 
-const KINDS: Kinds<AdamOptions> = { squareMomentum: NUMBER, epsilon: NUMBER, weightDecay: NUMBER, decayNormAndBias: FLAG }
+const KINDS: Kinds<AdamOptions> = {
+  squareMomentum: NUMBER,
+  epsilon: NUMBER,
+  weightDecay: NUMBER,
+  decayNormAndBias: FLAG,
+}
 
 /** Before a schedule sets them. */
 const FIRST_HYPERS = { lr: 1e-3, momentum: 0.9 }
@@ -52,8 +57,14 @@ export function adam(options: AdamOptions = {}): OptimizerFactory {
       decayNormAndBias,
       firstHypers,
       hyperRow: (hypers) => [
-        hypers.lr, 1 - hypers.lr * hypers.weightDecay, hypers.momentum, 1 - hypers.momentum,
-        squareMomentum, 1 - squareMomentum, epsilon, 0,
+        hypers.lr,
+        1 - hypers.lr * hypers.weightDecay,
+        hypers.momentum,
+        1 - hypers.momentum,
+        squareMomentum,
+        1 - squareMomentum,
+        epsilon,
+        0,
       ],
     })
 }

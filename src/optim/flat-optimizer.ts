@@ -75,7 +75,11 @@ export class FlatOptimizer implements Optimizer {
     this.flat = new FlatParameters(groups.flat())
     this.slots = this.flat.chunks.flatMap(({ slots }) => slots)
     const { count } = this.flat
-    this.averages = Object.entries(algorithm.averages).map(([binding, saved]) => [binding, saved, this.flat.zerosAlike()])
+    this.averages = Object.entries(algorithm.averages).map(([binding, saved]) => [
+      binding,
+      saved,
+      this.flat.zerosAlike(),
+    ])
     this.steps = algorithm.countsSteps ? keep(zeros([count], 'u32')) : undefined
     this.rules = keep(zeros([count], 'u32'))
     this.factors = keep(zeros([count, algorithm.factorCount]))
@@ -156,7 +160,12 @@ export class FlatOptimizer implements Optimizer {
   freezeTo(n: number): void {
     const first = n < 0 ? this.groups.length + n : n
     const { length } = this.groups
-    checkRange('freezeTo', { n, groups: length }, Number.isInteger(n) && first >= 0 && first <= length, 'the number of a group')
+    checkRange(
+      'freezeTo',
+      { n, groups: length },
+      Number.isInteger(n) && first >= 0 && first <= length,
+      'the number of a group',
+    )
     this.groups.forEach((group, i) => {
       // Normalisation goes on learning where the rest is frozen: fastai learner.py, train_bn.
       for (const { leaf, kind } of group) leaf.trainable = i >= first || kind === 'norm'
@@ -198,7 +207,10 @@ export class FlatOptimizer implements Optimizer {
   private stateParts(state: OptimizerState) {
     const steps = new Uint32Array(this.flat.count)
     const saved = this.saved()
-    requireNoOther(state, saved.flatMap(({ path, regions }) => [...(this.steps ? [`${path}.step`] : []), ...regions.map(([name]) => name)]))
+    requireNoOther(
+      state,
+      saved.flatMap(({ path, regions }) => [...(this.steps ? [`${path}.step`] : []), ...regions.map(([name]) => name)]),
+    )
     const averages = saved.flatMap(({ slot, path, regions }) => {
       if (this.steps) steps[slot.index] = entryOf(state, `${path}.step`, [1])[0]
       return regions.map(([name, average]) => ({ average, data: entryOf(state, name, average.shape) }))
@@ -207,7 +219,9 @@ export class FlatOptimizer implements Optimizer {
   }
 
   close(): void {
-    for (const made of [...this.kept(), this.rules, this.factors, this.hyperTable, this.noHalves, this.never]) release(made)
+    for (const made of [...this.kept(), this.rules, this.factors, this.hyperTable, this.noHalves, this.never]) {
+      release(made)
+    }
   }
 
   /** What a step remembers for the next one. */
@@ -242,7 +256,10 @@ export class FlatOptimizer implements Optimizer {
   }
 
   private writeHypers(): void {
-    upload(this.hyperTable, this.currentHypers.flatMap((hypers) => this.algorithm.hyperRow(hypers)))
+    upload(
+      this.hyperTable,
+      this.currentHypers.flatMap((hypers) => this.algorithm.hyperRow(hypers)),
+    )
   }
 }
 

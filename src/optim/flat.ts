@@ -148,10 +148,14 @@ export class FlatParameters {
 export function homeOf(parameters: readonly Trainable[]): FlatParameters {
   const [home, ...others] = new Set(parameters.map((parameter) => homes.get(parameter)))
   if (home && others.length === 0) return home
-  throw new OptionError('optimizer', 'these parameters do not live together: another optimizer has taken some of them', {
-    given: { parameters: parameters.length },
-    fix: 'use the optimizer that was made last',
-  })
+  throw new OptionError(
+    'optimizer',
+    'these parameters do not live together: another optimizer has taken some of them',
+    {
+      given: { parameters: parameters.length },
+      fix: 'use the optimizer that was made last',
+    },
+  )
 }
 
 /** A parameter's part of a buffer that is laid out as its chunk. */

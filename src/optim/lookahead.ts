@@ -86,7 +86,10 @@ class Lookahead implements Optimizer {
   }
 
   get options(): Json {
-    const { settings, fast: { name, options } } = this
+    const {
+      settings,
+      fast: { name, options },
+    } = this
     return { ...settings, around: { name, options } }
   }
 
@@ -145,7 +148,9 @@ class Lookahead implements Optimizer {
     const state = new Map<string, { shape: Shape; data: Float32Array }>(await this.fast.state())
     state.set(COUNT, { shape: [1], data: Float32Array.of(await item(this.count)) })
     if (!this.started) return state
-    for (const { name, slow } of this.saved()) state.set(name, { shape: slow.shape, data: Float32Array.from(await read(slow)) })
+    for (const { name, slow } of this.saved()) {
+      state.set(name, { shape: slow.shape, data: Float32Array.from(await read(slow)) })
+    }
     return state
   }
 
@@ -179,7 +184,10 @@ class Lookahead implements Optimizer {
   }
 
   private saved(): { name: string; slow: Tensor }[] {
-    const named = (slot: Slot, i: number) => ({ name: `${slot.parameter.path}.slow_weights`, slow: region(this.slow[i], slot) })
+    const named = (slot: Slot, i: number) => ({
+      name: `${slot.parameter.path}.slow_weights`,
+      slow: region(this.slow[i], slot),
+    })
     return this.flat.chunks.flatMap(({ slots }, i) => slots.map((slot) => named(slot, i)))
   }
 }

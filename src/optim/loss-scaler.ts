@@ -37,7 +37,11 @@ export class LossScaler {
   advance(foundInfinity: Tensor): void {
     if (!this.mixed) return
     const { scale, skipped, skippedSteps, goodSteps } = this
-    launch('optim/advance-scale', { scale, foundInfinity, skipped, skippedSteps, goodSteps }, { groups: 1, shape: { GROWTH_INTERVAL } })
+    launch(
+      'optim/advance-scale',
+      { scale, foundInfinity, skipped, skippedSteps, goodSteps },
+      { groups: 1, shape: { GROWTH_INTERVAL } },
+    )
   }
 
   /** For a checkpoint. */

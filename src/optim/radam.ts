@@ -22,7 +22,13 @@ export interface RAdamOptions {
 }
 
 export const RADAM_KINDS: Kinds<RAdamOptions> = {
-  momentum: NUMBER, squareMomentum: NUMBER, epsilon: NUMBER, weightDecay: NUMBER, beta: NUMBER, decoupleWeightDecay: FLAG, decayNormAndBias: FLAG,
+  momentum: NUMBER,
+  squareMomentum: NUMBER,
+  epsilon: NUMBER,
+  weightDecay: NUMBER,
+  beta: NUMBER,
+  decoupleWeightDecay: FLAG,
+  decayNormAndBias: FLAG,
 }
 
 /** fastai learner.py, Learner: until a schedule says otherwise. */

@@ -40,7 +40,11 @@ export function constantSchedule(value: number): Schedule {
  */
 export function combineSchedules(fractions: readonly number[], schedules: readonly Schedule[]): Schedule {
   const sum = fractions.reduce((total, fraction) => total + fraction, 0)
-  if (fractions.length !== schedules.length || fractions.some((fraction) => !(fraction > 0)) || Math.abs(sum - 1) > 1e-6) {
+  if (
+    fractions.length !== schedules.length ||
+    fractions.some((fraction) => !(fraction > 0)) ||
+    Math.abs(sum - 1) > 1e-6
+  ) {
     throw new OptionError('combineSchedules', 'the fractions do not divide the whole among the schedules', {
       given: { fractions, schedules: schedules.length },
       expected: 'as many positive fractions as schedules, with the sum 1',
@@ -69,7 +73,12 @@ export interface OneCycleOptions {
   readonly moms?: readonly [number, number, number]
 }
 
-export const ONE_CYCLE_KINDS: Kinds<OneCycleOptions> = { div: NUMBER, divFinal: NUMBER, pctStart: NUMBER, moms: listOf(NUMBER) }
+export const ONE_CYCLE_KINDS: Kinds<OneCycleOptions> = {
+  div: NUMBER,
+  divFinal: NUMBER,
+  pctStart: NUMBER,
+  moms: listOf(NUMBER),
+}
 export const FLAT_COS_KINDS = { divFinal: NUMBER, pctStart: NUMBER }
 
 /** The learning rate and the momentum that belong together. */
@@ -91,7 +100,12 @@ export function oneCycle(lrMax: number, options: OneCycleOptions = {}): Cycle {
   checkRange('oneCycle', { div }, div > 0, 'above 0')
   // `fitOneCycle` passes on what the learner was given as `momentums`.
   const right = moms.length === 3 && moms.every((momentum) => momentum >= 0 && momentum < 1)
-  checkRange('oneCycle', { moms }, right, "three numbers, each at least 0 and below 1 (where none are given, the learner's `momentums`)")
+  checkRange(
+    'oneCycle',
+    { moms },
+    right,
+    "three numbers, each at least 0 and below 1 (where none are given, the learner's `momentums`)",
+  )
   const cosines = (begin: number, middle: number, end: number) =>
     combineSchedules([pctStart, 1 - pctStart], [cosineSchedule(begin, middle), cosineSchedule(middle, end)])
   return { lr: cosines(lrMax / div, lrMax, lrMax / divFinal), momentum: cosines(...moms) }
@@ -104,7 +118,10 @@ export function oneCycle(lrMax: number, options: OneCycleOptions = {}): Cycle {
  * @throws OptionError  when an option is out of range
  * Source: fastai callback/schedule.py, fit_flat_cos.
  */
-export function flatCos(lr: number, options: { readonly divFinal?: number; readonly pctStart?: number } = {}): Schedule {
+export function flatCos(
+  lr: number,
+  options: { readonly divFinal?: number; readonly pctStart?: number } = {},
+): Schedule {
   const { divFinal = 1e5, pctStart = 0.75 } = options
   checkDescent('flatCos', { lr }, divFinal, pctStart)
   return combineSchedules([pctStart, 1 - pctStart], [constantSchedule(lr), cosineSchedule(lr, lr / divFinal)])
@@ -118,7 +135,12 @@ function checkDescent(where: string, rate: Readonly<Record<string, number>>, div
 }
 
 function checkRate(where: string, rate: Readonly<Record<string, number>>): void {
-  checkRange(where, rate, Object.values(rate).every((lr) => lr >= 0 && lr < Infinity), 'at least 0')
+  checkRange(
+    where,
+    rate,
+    Object.values(rate).every((lr) => lr >= 0 && lr < Infinity),
+    'at least 0',
+  )
 }
 
 /**
@@ -130,16 +152,26 @@ function checkRate(where: string, rate: Readonly<Record<string, number>>): void 
  * @throws OptionError  when these are no counts, or the learning rate is out of range
  * Source: Loshchilov & Hutter 2017, arXiv:1608.03983; fastai callback/schedule.py, fit_sgdr.
  */
-export function sgdr(cycles: number, length: number, mult = 2): { readonly epochs: number; at(lrMax: number): Schedule } {
+export function sgdr(
+  cycles: number,
+  length: number,
+  mult = 2,
+): { readonly epochs: number; at(lrMax: number): Schedule } {
   if (![cycles, length, mult].every((count) => Number.isInteger(count) && count >= 1)) {
-    throw new OptionError('sgdr', 'an option is no count', { given: { cycles, length, mult }, expected: 'whole numbers from 1 on' })
+    throw new OptionError('sgdr', 'an option is no count', {
+      given: { cycles, length, mult },
+      expected: 'whole numbers from 1 on',
+    })
   }
   const lengths = Array.from({ length: cycles }, (_, i) => length * mult ** i)
   const epochs = lengths.reduce((sum, one) => sum + one, 0)
   const parts = lengths.map((one) => one / epochs)
   const at = (lrMax: number) => {
     checkRate('sgdr', { lrMax })
-    return combineSchedules(parts, lengths.map(() => cosineSchedule(lrMax, 0)))
+    return combineSchedules(
+      parts,
+      lengths.map(() => cosineSchedule(lrMax, 0)),
+    )
   }
   return { epochs, at }
 }
@@ -150,7 +182,10 @@ export function sgdr(cycles: number, length: number, mult = 2): { readonly epoch
  *
  * Source: fastai learner.py, Learner with slice(start, stop); fastcore even_mults.
  */
-export function learningRates({ start, stop }: { readonly start?: number; readonly stop: number }, groups: number): number[] {
+export function learningRates(
+  { start, stop }: { readonly start?: number; readonly stop: number },
+  groups: number,
+): number[] {
   return Array.from({ length: groups }, (_, i) => {
     if (i === groups - 1) return stop
     return start === undefined ? stop / 10 : start * (stop / start) ** (i / (groups - 1))

@@ -14,7 +14,12 @@ export interface SgdOptions {
   readonly decayNormAndBias?: boolean
 }
 
-const KINDS: Kinds<SgdOptions> = { momentum: NUMBER, weightDecay: NUMBER, decoupleWeightDecay: FLAG, decayNormAndBias: FLAG }
+const KINDS: Kinds<SgdOptions> = {
+  momentum: NUMBER,
+  weightDecay: NUMBER,
+  decoupleWeightDecay: FLAG,
+  decayNormAndBias: FLAG,
+}
 
 /** fastai learner.py, Learner: until a schedule says otherwise. */
 const FIRST_LR = 1e-3

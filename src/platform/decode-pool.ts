@@ -64,7 +64,8 @@ export class ThreadedDecodePool implements DecodePool {
   async close(): Promise<void> {
     const stopped = this.seats
     this.seats = []
-    const closed = (): WgradError => new DeviceError('decode', 'the decoding threads were closed before this image was done')
+    const closed = (): WgradError =>
+      new DeviceError('decode', 'the decoding threads were closed before this image was done')
     for (const task of [...stopped.flatMap((seat) => seat.jobs), ...this.queue.splice(0)]) task.reject(closed())
     await Promise.all(stopped.map(({ thread }) => thread.stop()))
   }
@@ -72,7 +73,9 @@ export class ThreadedDecodePool implements DecodePool {
   private distribute(): void {
     while (this.queue.length > 0) {
       let seat = this.seats.reduce<Seat | undefined>(
-        (best, other) => (best === undefined || other.jobs.length < best.jobs.length ? other : best), undefined)
+        (best, other) => (best === undefined || other.jobs.length < best.jobs.length ? other : best),
+        undefined,
+      )
       if ((seat === undefined || seat.jobs.length > 0) && this.seats.length < this.threads) seat = this.open()
       if (seat === undefined || seat.jobs.length >= JOBS_PER_THREAD) return
       const task = this.queue.shift()
@@ -110,18 +113,22 @@ export class ThreadedDecodePool implements DecodePool {
     this.seats = this.seats.filter((other) => other !== seat)
     const [first, ...rest] = seat.jobs
     if (seat.started) {
-      first?.reject(new DataError(first.job.path, `the decoding thread broke down on this image (${reason})`, {
-        fix: 'look at the image in a viewer; if it is fine, report it.',
-      }))
+      first?.reject(
+        new DataError(first.job.path, `the decoding thread broke down on this image (${reason})`, {
+          fix: 'look at the image in a viewer; if it is fine, report it.',
+        }),
+      )
       this.queue.unshift(...rest)
       this.distribute()
       return
     }
     // A worker that does not come up will not come up the next time either: everything waiting fails now.
     for (const task of [...seat.jobs, ...this.queue.splice(0)]) {
-      task.reject(new DeviceError('decode', `a decoding thread cannot start (${reason})`, {
-        fix: 'run the built package (workers are .js files beside it), or ask for threads: 0 to decode in place.',
-      }))
+      task.reject(
+        new DeviceError('decode', `a decoding thread cannot start (${reason})`, {
+          fix: 'run the built package (workers are .js files beside it), or ask for threads: 0 to decode in place.',
+        }),
+      )
     }
   }
 }
@@ -141,7 +148,8 @@ export function serveDecoding(
       const pixels = await decode(job)
       send(pixels, pixels.data.buffer instanceof ArrayBuffer ? [pixels.data.buffer] : [])
     } catch (error) {
-      const known = error instanceof WgradError ? error : new DataError(job.path, `could not be decoded (${String(error)})`)
+      const known =
+        error instanceof WgradError ? error : new DataError(job.path, `could not be decoded (${String(error)})`)
       send({ error: known.message, kind: KINDS.find(([, Kind]) => known instanceof Kind)?.[0] ?? 'DataError' }, [])
     }
   }
@@ -152,7 +160,11 @@ export function serveDecoding(
 }
 
 /** Errors by names of their own: those of classes differ between a page and a worker that are minified apart. */
-const KINDS = [['DecodeError', DecodeError], ['OptionError', OptionError], ['DataError', DataError]] as const
+const KINDS = [
+  ['DecodeError', DecodeError],
+  ['OptionError', OptionError],
+  ['DataError', DataError],
+] as const
 
 /** The error of a worker once more: a message between threads keeps its text but not its class. */
 function rebuild({ error, kind }: { readonly error: string; readonly kind: string }): WgradError {

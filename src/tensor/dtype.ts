@@ -11,5 +11,8 @@ export const DTYPE_BYTES: Readonly<Record<Dtype, number>> = { f32: 4, f16: 2, u3
 /** @throws DtypeError when there is no such storage type, which only JavaScript can ask for */
 export function checkDtype(where: string, dtype: Dtype): void {
   if (Object.hasOwn(DTYPE_BYTES, dtype)) return
-  throw new DtypeError(where, 'there is no such storage type', { given: { dtype }, expected: Object.keys(DTYPE_BYTES).join(', ') })
+  throw new DtypeError(where, 'there is no such storage type', {
+    given: { dtype },
+    expected: Object.keys(DTYPE_BYTES).join(', '),
+  })
 }

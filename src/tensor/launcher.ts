@@ -36,8 +36,14 @@ function requireTypes(name: ShaderName, bindings: Readonly<Record<string, Tensor
     if (!bound || bound.dtype === expected || (expected === 'struct' && bound.dtype !== 'f16')) continue
     throw new DtypeError(name, `${binding} is of the wrong type`, {
       given: { [binding]: bound, 'dtype of the launch': storage },
-      expected: holds === 'storage' ? `${storage}, as the launch says` : `${holds === 'struct' ? 'f32 or u32' : holds}, whatever the dtype of the launch`,
-      fix: holds === 'storage' ? 'launch with the dtype of the tensors, as elementwise(tensor) has it, or cast the tensor' : 'cast the tensor',
+      expected:
+        holds === 'storage'
+          ? `${storage}, as the launch says`
+          : `${holds === 'struct' ? 'f32 or u32' : holds}, whatever the dtype of the launch`,
+      fix:
+        holds === 'storage'
+          ? 'launch with the dtype of the tensors, as elementwise(tensor) has it, or cast the tensor'
+          : 'cast the tensor',
     })
   }
 }
@@ -61,6 +67,8 @@ export function elementwise(over: Spec): LaunchOptions {
 
 /** The storage type of a float tensor. @throws DtypeError for u32 */
 export function storageDtype({ dtype, shape }: Spec): 'f32' | 'f16' {
-  if (dtype === 'u32') throw new DtypeError('launch', 'a float tensor is needed', { given: { tensor: formatShape({ shape, dtype }) } })
+  if (dtype === 'u32') {
+    throw new DtypeError('launch', 'a float tensor is needed', { given: { tensor: formatShape({ shape, dtype }) } })
+  }
   return dtype
 }

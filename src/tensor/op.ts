@@ -32,7 +32,13 @@ export interface OpDefinition<I extends Inputs, Options, Plan> {
   /**
    * Records the launches that compute one gradient for each input that `needs` one, in the tensor that `target` makes.
    */
-  backward(plan: Plan, dy: Tensor, saved: Saved<I>, needs: readonly boolean[], target: Target): readonly (Tensor | undefined)[]
+  backward(
+    plan: Plan,
+    dy: Tensor,
+    saved: Saved<I>,
+    needs: readonly boolean[],
+    target: Target,
+  ): readonly (Tensor | undefined)[]
 }
 
 /**
@@ -81,7 +87,9 @@ export function remember(node: Omit<TapeNode, 'id'>): void {
 }
 
 /** Makes an operation of its four parts; what it returns is an ordinary function of tensors. */
-export function defineOp<I extends Inputs, Options, Plan>(definition: OpDefinition<I, Options, Plan>): (inputs: I, options: Options) => Tensor {
+export function defineOp<I extends Inputs, Options, Plan>(
+  definition: OpDefinition<I, Options, Plan>,
+): (inputs: I, options: Options) => Tensor {
   return (inputs, options) => {
     const { name, required = 1, options: kinds } = definition
     inputs.forEach((input, i) => {
@@ -106,7 +114,11 @@ export function defineOp<I extends Inputs, Options, Plan>(definition: OpDefiniti
 export function requireAlike(where: string, given: Readonly<Record<string, Tensor>>): void {
   const [first, ...rest] = Object.values(given)
   if (rest.some((other) => other.dtype !== first.dtype)) {
-    throw new DtypeError(where, 'the storage types differ', { given, expected: 'the same type', fix: 'cast one of them' })
+    throw new DtypeError(where, 'the storage types differ', {
+      given,
+      expected: 'the same type',
+      fix: 'cast one of them',
+    })
   }
   if (rest.some((other) => !sameShape(first.shape, other.shape))) {
     throw new ShapeError(where, 'the shapes differ', { given, expected: 'the same shape' })

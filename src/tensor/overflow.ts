@@ -9,7 +9,11 @@ import type { Tensor } from './tensor.ts'
  * @param gradients  of one optimizer's parameters, or of none that has one
  * @param launches   is given where the kernels raise the flag, [] u32: those gradients' own, or one nobody looks at
  */
-export function noticeOverflow(dy: Tensor, gradients: readonly Tensor[], launches: (foundInfinity: Tensor) => void): void {
+export function noticeOverflow(
+  dy: Tensor,
+  gradients: readonly Tensor[],
+  launches: (foundInfinity: Tensor) => void,
+): void {
   const own = noticesOverflow(dy) ? gradients.find(({ foundInfinity }) => foundInfinity)?.foundInfinity : undefined
   const foundInfinity = own ?? empty({ shape: [], dtype: 'u32' }, 'unread flag')
   launches(foundInfinity)

@@ -14,15 +14,25 @@ const MULTIPLE = 64
  * @yields      the tensors themselves where one part is enough
  */
 export function* parts<Name extends string>(
-  tensors: Readonly<Record<Name, Tensor>>, most = Math.floor(GRID_LIMIT / MULTIPLE) * MULTIPLE,
+  tensors: Readonly<Record<Name, Tensor>>,
+  most = Math.floor(GRID_LIMIT / MULTIPLE) * MULTIPLE,
 ): Generator<Readonly<Record<Name, Tensor>>> {
   const entries = Object.entries<Tensor>(tensors)
   const [count] = entries[0][1].shape
   if (count <= most) return yield tensors
   for (let first = 0; first < count; first += most) {
     const items = Math.min(most, count - first)
-    const part = entries.map(([name, whole]) =>
-      [name, allocateWithin(whole, { shape: [items, ...whole.shape.slice(1)], dtype: whole.dtype }, first * itemBytes(whole))] as const)
+    const part = entries.map(
+      ([name, whole]) =>
+        [
+          name,
+          allocateWithin(
+            whole,
+            { shape: [items, ...whole.shape.slice(1)], dtype: whole.dtype },
+            first * itemBytes(whole),
+          ),
+        ] as const,
+    )
     yield Object.fromEntries(part) as Record<Name, Tensor>
   }
 }

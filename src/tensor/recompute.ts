@@ -24,7 +24,14 @@ export function recompute(x: Tensor, work: (x: Tensor) => Tensor): Tensor {
   const y = scope(() => noGrad(() => work(x)))
   // The work may hand on what it was given.
   if (y.storage === x.storage) return work(x)
-  remember({ name: 'recompute', inputs: [x], output: y, extras: [], needs: [x.needsGrad], backward: (dy) => [again(x, work, dy)] })
+  remember({
+    name: 'recompute',
+    inputs: [x],
+    output: y,
+    extras: [],
+    needs: [x.needsGrad],
+    backward: (dy) => [again(x, work, dy)],
+  })
   return y
 }
 

@@ -31,7 +31,10 @@ export interface RecordedWork {
  * The work must launch the same every time: whatever it decides or writes on the CPU is not done again. If it wrote to
  * a buffer or read one, there is nothing to replay.
  */
-export function recordWork<Result>(work: () => Result): { readonly result: Result; readonly recorded: RecordedWork | undefined } {
+export function recordWork<Result>(work: () => Result): {
+  readonly result: Result
+  readonly recorded: RecordedWork | undefined
+} {
   const { buffers, queue } = currentGpu()
   const arena = buffers.openArena()
   const close = () => buffers.disband(arena)
@@ -75,10 +78,14 @@ function firstDifference(recorded: Recording, fresh: Recording): Difference | un
   const [before, now] = [recorded.commands, fresh.commands]
   const length = Math.max(before.length, now.length)
   for (let i = 0; i < length; i++) {
-    if (!sameCommand(before[i], now[i])) return { place: i + 1, recorded: commandText(before, i), now: commandText(now, i) }
+    if (!sameCommand(before[i], now[i])) {
+      return { place: i + 1, recorded: commandText(before, i), now: commandText(now, i) }
+    }
   }
   // A replay would leave the write out.
-  return fresh.broken ? { place: length, recorded: 'launches only', now: 'also a tensor that is written or read' } : undefined
+  return fresh.broken
+    ? { place: length, recorded: 'launches only', now: 'also a tensor that is written or read' }
+    : undefined
 }
 
 /** True if two commands do the same: the same kernel in the same grid on the same buffers. */
@@ -86,7 +93,12 @@ function sameCommand(a: Command | undefined, b: Command | undefined): boolean {
   if (a?.kind === 'launch' && b?.kind === 'launch') {
     const [one, other] = [a.launch, b.launch]
     // The first bind group may have been forgotten and made again; the second, of sizes, is made once.
-    return one.pipeline === other.pipeline && one.buffers === other.buffers && one.groups[1] === other.groups[1] && sameItems(one.grid, other.grid)
+    return (
+      one.pipeline === other.pipeline &&
+      one.buffers === other.buffers &&
+      one.groups[1] === other.groups[1] &&
+      sameItems(one.grid, other.grid)
+    )
   }
   if (a?.kind === 'copy' && b?.kind === 'copy') return sameView(a.source, b.source) && sameView(a.target, b.target)
   return a?.kind === 'clear' && b?.kind === 'clear' && sameView(a.view, b.view)

@@ -32,13 +32,18 @@ export function requireFits(label: string, spec: Spec): void {
   throw new DeviceError(label, 'a tensor is larger than this adapter can bind', {
     given: { tensor: `${formatShape(spec)}, ${formatBytes(bytes)}` },
     expected: `at most ${formatBytes(limitBytes)} (maxStorageBufferBindingSize)`,
-    fix: fits > 0 ? `use a batch of ${fits} or fewer, smaller images${spec.dtype === 'f32' ? ', or mixed precision' : ''}` : 'use smaller tensors',
+    fix:
+      fits > 0
+        ? `use a batch of ${fits} or fewer, smaller images${spec.dtype === 'f32' ? ', or mixed precision' : ''}`
+        : 'use smaller tensors',
   })
 }
 
 /** A tensor inside a larger one, `byteOffset` (a multiple of 256) from its start; it lives as long as that. */
 export function allocateWithin(whole: Tensor, spec: Spec, byteOffset: number): Tensor {
-  if (byteOffset % ALIGNMENT !== 0) throw new RangeError(`allocateWithin: ${byteOffset} is not a multiple of ${ALIGNMENT}`)
+  if (byteOffset % ALIGNMENT !== 0) {
+    throw new RangeError(`allocateWithin: ${byteOffset} is not a multiple of ${ALIGNMENT}`)
+  }
   const { buffer, offset } = whole.storage
   return new Tensor(spec, { buffer, offset: offset + byteOffset, part: whole.storage, holds: 0, state: 'kept' })
 }

@@ -76,7 +76,9 @@ export class Tensor implements Spec {
     const spec = { shape, dtype: this.dtype }
     const last = (of: Spec) => of.shape[of.shape.length - 1] ?? 1
     // Rows of another length have their padding elsewhere, unless neither has any.
-    const samePlaces = last(spec) === last(this) || (storedCount(spec) === elementCount(shape) && storedCount(this) === elementCount(this.shape))
+    const samePlaces =
+      last(spec) === last(this) ||
+      (storedCount(spec) === elementCount(shape) && storedCount(this) === elementCount(this.shape))
     if (elementCount(shape) !== elementCount(this.shape) || !samePlaces) {
       throw new ShapeError('reshape', 'the elements do not fit the new shape', {
         given: { from: formatShape(this), to: formatShape(spec) },

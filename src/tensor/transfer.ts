@@ -49,7 +49,9 @@ export async function read(source: Tensor): Promise<Float32Array | Uint32Array> 
 
 /** The one number of a scalar. */
 export async function item(source: Tensor): Promise<number> {
-  if (elementCount(source.shape) !== 1) throw new ShapeError('item', 'only a tensor of one element is a number', { given: { tensor: source } })
+  if (elementCount(source.shape) !== 1) {
+    throw new ShapeError('item', 'only a tensor of one element is a number', { given: { tensor: source } })
+  }
   return (await read(source))[0]
 }
 

@@ -10,6 +10,11 @@ import type { Learner } from './learner.ts'
 export async function requireBatchFits({ loaders, model, precision }: Learner): Promise<void> {
   const dtype = precision === 'mixed' ? 'f16' : 'f32'
   const input = await loaders.inputShape()
-  const specs = [input, ...model.describe(input).map(({ output }) => output)].map((shape) => ({ shape, dtype }) as const)
-  requireFits('fit', specs.reduce((largest, spec) => (storedBytes(spec) > storedBytes(largest) ? spec : largest)))
+  const specs = [input, ...model.describe(input).map(({ output }) => output)].map(
+    (shape) => ({ shape, dtype }) as const,
+  )
+  requireFits(
+    'fit',
+    specs.reduce((largest, spec) => (storedBytes(spec) > storedBytes(largest) ? spec : largest)),
+  )
 }

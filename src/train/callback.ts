@@ -25,18 +25,31 @@ export interface Step {
 export const LOOP_EVENTS = [
   'beforeFit',
   'beforeEpoch',
-  'beforeTrain', 'afterCancelTrain', 'afterTrain',
-  'beforeValidate', 'afterCancelValidate', 'afterValidate',
-  'afterCancelEpoch', 'afterEpoch',
-  'afterCancelFit', 'afterFit',
+  'beforeTrain',
+  'afterCancelTrain',
+  'afterTrain',
+  'beforeValidate',
+  'afterCancelValidate',
+  'afterValidate',
+  'afterCancelEpoch',
+  'afterEpoch',
+  'afterCancelFit',
+  'afterFit',
 ] as const
 
 /** Events within a step, while GPU work is being recorded: nothing can be waited for. */
 export const STEP_EVENTS = [
-  'beforeBatch', 'afterPrediction', 'afterLoss',
-  'beforeBackward', 'afterCancelBackward', 'afterBackward',
-  'beforeStep', 'afterCancelStep', 'afterStep',
-  'afterCancelBatch', 'afterBatch',
+  'beforeBatch',
+  'afterPrediction',
+  'afterLoss',
+  'beforeBackward',
+  'afterCancelBackward',
+  'afterBackward',
+  'beforeStep',
+  'afterCancelStep',
+  'afterStep',
+  'afterCancelBatch',
+  'afterBatch',
 ] as const
 
 export type LoopEvent = (typeof LOOP_EVENTS)[number]
@@ -68,7 +81,8 @@ export interface LossScaling {
  * Source: fastai callback/core.py, Callback and event.
  */
 export interface Callback
-  extends Partial<Readonly<Record<LoopEvent, (learner: Learner) => void | Promise<void>>>>,
+  extends
+    Partial<Readonly<Record<LoopEvent, (learner: Learner) => void | Promise<void>>>>,
     Partial<Readonly<Record<StepEvent, (learner: Learner, step: Step) => void>>> {
   readonly name: string
   /** fastai's: mixup 0, gradient accumulation 6, gradient clip 11, recorder 50, schedules and progress 60. */
@@ -127,7 +141,10 @@ export class Interrupted extends Cancel {
 function checkEvents(callback: Callback): void {
   const known: readonly string[] = ['afterCreate', 'prepareBatch', ...LOOP_EVENTS, ...STEP_EVENTS]
   const prototype = Object.getPrototypeOf(callback) as object
-  const names = [...Object.keys(callback), ...(prototype === Object.prototype ? [] : Object.getOwnPropertyNames(prototype))]
+  const names = [
+    ...Object.keys(callback),
+    ...(prototype === Object.prototype ? [] : Object.getOwnPropertyNames(prototype)),
+  ]
   const unknown = names.find((name) => /^(before|after|on)[A-Z_]/.test(name) && !known.includes(name))
   if (unknown === undefined) return
   const near = nearest(unknown, known)

@@ -51,7 +51,11 @@ export function announceLosses(learner: Learner, losses: readonly StepLoss[]): v
 }
 
 /** Does a part of the loop with its events around it. Source: fastai learner.py, Learner._with_events. */
-export async function within(learner: Learner, part: keyof typeof LOOP_PARTS, work: () => Promise<void>): Promise<void> {
+export async function within(
+  learner: Learner,
+  part: keyof typeof LOOP_PARTS,
+  work: () => Promise<void>,
+): Promise<void> {
   const [before, afterCancel, after] = LOOP_PARTS[part]
   try {
     await announce(learner, before)

@@ -13,7 +13,10 @@ import { Predictor } from './predictor.ts'
 const VERSION = 1
 
 /** Labels, each of its own. */
-const VOCAB: Kind = [(value) => TEXTS[0](value) && new Set(value as string[]).size === (value as string[]).length, 'a list of different texts']
+const VOCAB: Kind = [
+  (value) => TEXTS[0](value) && new Set(value as string[]).size === (value as string[]).length,
+  'a list of different texts',
+]
 const ARCHITECTURE: Kind = [
   (value) => isRecord(value) && typeof value.name === 'string' && value.options !== undefined,
   "{ name, options }, such as { name: 'xresnet18', options: {} }",
@@ -37,7 +40,8 @@ export async function exportLearner(learner: Learner, path: string): Promise<voi
   }
   const { train, vocab } = loaders
   const info = {
-    kind: 'learner', version: VERSION,
+    kind: 'learner',
+    version: VERSION,
     architecture: { ...architecture },
     vocab,
     itemTransforms: transformRecords(train.itemTransforms),
@@ -82,7 +86,8 @@ export async function loadLearner(path: string, { platform, models = {} }: LoadL
     const model = known[name](options)
     model.loadStateDict(weights)
     return new Predictor({
-      model, platform,
+      model,
+      platform,
       vocab: info.vocab as readonly string[],
       itemTransforms: itemTransformsFrom(info.itemTransforms),
       batchTransforms: batchTransformsFrom(info.batchTransforms),

@@ -19,13 +19,21 @@ const SHOWN = 60
  * @param fit        options of the fit itself
  * @param callbacks  those of the learner and of the fit
  */
-export async function describeFit(learner: Learner, optimizer: Optimizer, callbacks: readonly Callback[], fit: Info): Promise<Info> {
+export async function describeFit(
+  learner: Learner,
+  optimizer: Optimizer,
+  callbacks: readonly Callback[],
+  fit: Info,
+): Promise<Info> {
   const { loaders, precision, loss, seed, model, metrics } = learner
   const { train, valid, vocab, batchSize } = loaders
   const trainable = optimizer.groups.map((group) => group.filter(({ leaf }) => leaf.trainable).length)
   return {
     ...fit,
-    precision, seed, batchSize, vocab,
+    precision,
+    seed,
+    batchSize,
+    vocab,
     loss: described(loss),
     optimizer: described(optimizer),
     model: model.architecture && described(model.architecture),
@@ -91,7 +99,7 @@ function flattened(info: Info): Map<string, string> {
   const add = (path: string, value: Json | undefined): void => {
     if (value === undefined) return
     if (!isRecord(value)) return void flat.set(path, jsonText(value))
-    for (const [name, part] of Object.entries(value)) add(name === 'options' ? path : `${path}.${name}`, part as Json)
+    for (const [name, part] of Object.entries(value)) add(name === 'options' ? path : `${path}.${name}`, part)
   }
   for (const [name, value] of Object.entries(info)) add(name, value)
   return flat

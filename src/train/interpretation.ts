@@ -65,7 +65,8 @@ export class ClassificationInterpretation {
       const cell = actual * length + predicted
       if (actual < length && predicted < length) counts.set(cell, (counts.get(cell) ?? 0) + 1)
     }
-    return [...counts].sort(([a], [b]) => a - b)
+    return [...counts]
+      .sort(([a], [b]) => a - b)
       .map(([cell, count]) => ({ actual: Math.floor(cell / length), predicted: cell % length, count }))
   }
 
@@ -77,7 +78,10 @@ export class ClassificationInterpretation {
    */
   mostConfused(fewest = 1): Confusion[] {
     if (!(fewest >= 1)) {
-      throw new OptionError('mostConfused', 'fewest is no number of items', { given: { fewest }, expected: '1 or more' })
+      throw new OptionError('mostConfused', 'fewest is no number of items', {
+        given: { fewest },
+        expected: '1 or more',
+      })
     }
     return this.pairs()
       .filter(({ actual, predicted, count }) => actual !== predicted && count >= fewest)
@@ -92,7 +96,9 @@ export class ClassificationInterpretation {
    * @throws OptionError  when k is no number of items
    */
   topLosses(k = Infinity, { largest = true }: { readonly largest?: boolean } = {}): ItemLoss[] {
-    if (!(k >= 0)) throw new OptionError('topLosses', 'k is no number of items', { given: { k }, expected: '0 or more' })
+    if (!(k >= 0)) {
+      throw new OptionError('topLosses', 'k is no number of items', { given: { k }, expected: '0 or more' })
+    }
     const { losses, targets, items, predictions } = this.results
     // A loss that is no number is larger than any.
     const size = (row: number) => (Number.isNaN(losses[row]) ? Infinity : losses[row])
@@ -129,9 +135,17 @@ export class ClassificationInterpretation {
       recall: total((one) => one.recall * weight(one)),
       f1: total((one) => one.f1 * weight(one)),
     })
-    const micro = scores('', total((one) => one.right), total((one) => one.predicted), all)
-    const line = (name: string, { precision, recall, f1 }: ReturnType<typeof mean>, items = all) =>
-      [name, ...[precision, recall, f1].map((score) => score.toFixed(2)), String(items)]
+    const micro = scores(
+      '',
+      total((one) => one.right),
+      total((one) => one.predicted),
+      all,
+    )
+    const line = (name: string, { precision, recall, f1 }: ReturnType<typeof mean>, items = all) => [
+      name,
+      ...[precision, recall, f1].map((score) => score.toFixed(2)),
+      String(items),
+    ]
     const lines = [
       ['', 'precision', 'recall', 'f1-score', 'support'],
       ...classes.map((one) => line(one.name, one, one.support)),
@@ -139,8 +153,14 @@ export class ClassificationInterpretation {
       this.predicted.every((label) => label < this.vocab.length)
         ? ['accuracy', '', '', micro.f1.toFixed(2), String(all)]
         : line('micro avg', micro),
-      line('macro avg', mean(() => 1 / classes.length)),
-      line('weighted avg', mean((one) => (all === 0 ? 0 : one.support / all))),
+      line(
+        'macro avg',
+        mean(() => 1 / classes.length),
+      ),
+      line(
+        'weighted avg',
+        mean((one) => (all === 0 ? 0 : one.support / all)),
+      ),
     ]
     return formatTable(lines)
   }

@@ -78,19 +78,41 @@ export const LOADERS: Kind = {
 }
 export const LOADER: Kind = objectWith('a loader, such as loaders.valid', 'batches', 'order')
 export const MODULE: Kind = objectWith('a model, such as xresnet18()', 'forward', 'parameters', 'describe')
-export const OPTIMIZER: Kind = objectWith('an optimizer, with step, setHypers and the like', 'step', 'setHypers', 'zeroGradients')
+export const OPTIMIZER: Kind = objectWith(
+  'an optimizer, with step, setHypers and the like',
+  'step',
+  'setHypers',
+  'zeroGradients',
+)
 export const RATE: Kind = oneOf(NUMBER, {
   expected: '{ start, stop }',
-  is: (value) => value instanceof Object && 'stop' in value && NUMBER.is(value.stop) && (!('start' in value) || NUMBER.is(value.start)),
+  is: (value) =>
+    value instanceof Object &&
+    'stop' in value &&
+    NUMBER.is(value.stop) &&
+    (!('start' in value) || NUMBER.is(value.start)),
 })
 
 export const LEARNER_KINDS: Kinds<LearnerOptions> = {
   loss: objectWith('a loss, such as crossEntropy()', 'mean', 'each', 'probabilities'),
   metrics: listOf(METRIC),
   optimizer: { ...FUNCTION, expected: 'what makes an optimizer, such as adam()' },
-  lr: NUMBER, callbacks: LIST, momentums: listOf(NUMBER), weightDecay: NUMBER, groups: FUNCTION, seed: NUMBER, replay: FLAG, tune: ANY,
+  lr: NUMBER,
+  callbacks: LIST,
+  momentums: listOf(NUMBER),
+  weightDecay: NUMBER,
+  groups: FUNCTION,
+  seed: NUMBER,
+  replay: FLAG,
+  tune: ANY,
 }
-export const FIT_KINDS: Kinds<FitOptions> = { callbacks: LIST, weightDecay: NUMBER, resetOptimizer: FLAG, checkpoint: PATH, resume: FLAG }
+export const FIT_KINDS: Kinds<FitOptions> = {
+  callbacks: LIST,
+  weightDecay: NUMBER,
+  resetOptimizer: FLAG,
+  checkpoint: PATH,
+  resume: FLAG,
+}
 export const FIT_ONE_CYCLE_KINDS: Kinds<FitOneCycleOptions> = { ...FIT_KINDS, ...ONE_CYCLE_KINDS }
 export const FIT_FLAT_COS_KINDS: Kinds<FitFlatCosOptions> = { ...FIT_KINDS, ...FLAT_COS_KINDS }
 export const FIT_SGDR_KINDS: Kinds<FitSgdrOptions> = { ...FIT_KINDS, lrMax: RATE, cycleMult: NUMBER }

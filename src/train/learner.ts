@@ -14,15 +14,37 @@ import type { Platform } from '../platform/platform.ts'
 import { requireBatchFits } from './batch-fits.ts'
 import { sortCallbacks, type Callback } from './callback.ts'
 import { checkpoints, isCheckpointOf } from './callbacks/checkpoints.ts'
-import { findLearningRate, LR_FIND_KINDS, type LrFindOptions, type LrSearch, type SuggestionName } from './callbacks/lr-finder.ts'
+import {
+  findLearningRate,
+  LR_FIND_KINDS,
+  type LrFindOptions,
+  type LrSearch,
+  type SuggestionName,
+} from './callbacks/lr-finder.ts'
 import { Progress } from './callbacks/progress.ts'
 import { scheduler, type GroupSchedules } from './callbacks/scheduler.ts'
 import { trainEval } from './callbacks/train-eval.ts'
 import { exportLearner } from './export.ts'
 import {
-  FINE_TUNE_KINDS, FIT_FLAT_COS_KINDS, FIT_KINDS, FIT_ONE_CYCLE_KINDS, FIT_SGDR_KINDS, LEARNER_KINDS, LOADER, LOADERS, MODULE, OPTIMIZER,
-  RATE, SAVE_KINDS, type FineTuneOptions, type FitFlatCosOptions, type FitOneCycleOptions, type FitOptions, type FitSgdrOptions,
-  type LearnerOptions, type LearningRate,
+  FINE_TUNE_KINDS,
+  FIT_FLAT_COS_KINDS,
+  FIT_KINDS,
+  FIT_ONE_CYCLE_KINDS,
+  FIT_SGDR_KINDS,
+  LEARNER_KINDS,
+  LOADER,
+  LOADERS,
+  MODULE,
+  OPTIMIZER,
+  RATE,
+  SAVE_KINDS,
+  type FineTuneOptions,
+  type FitFlatCosOptions,
+  type FitOneCycleOptions,
+  type FitOptions,
+  type FitSgdrOptions,
+  type LearnerOptions,
+  type LearningRate,
 } from './learner-options.ts'
 import { crossEntropy, type Loss } from './losses.ts'
 import { evaluate, predictItems, requireLabels, runFit, type Evaluation, type ItemPredictions } from './loop.ts'
@@ -196,10 +218,16 @@ export class Learner {
 
   /** Trains with one cycle of learning rate and momentum over all epochs (see `oneCycle`). @throws as `fit` */
   fitOneCycle(epochs: number, lrMax: LearningRate = this.lr, options: FitOneCycleOptions = {}): Promise<void> {
-    return this.asFit('fitOneCycle', { lrMax, options }, FIT_ONE_CYCLE_KINDS, () => this.oneCycleAlone(epochs, lrMax, options))
+    return this.asFit('fitOneCycle', { lrMax, options }, FIT_ONE_CYCLE_KINDS, () =>
+      this.oneCycleAlone(epochs, lrMax, options),
+    )
   }
 
-  private async oneCycleAlone(epochs: number, lrMax: LearningRate, options: FitOneCycleOptions & InnerFitOptions): Promise<void> {
+  private async oneCycleAlone(
+    epochs: number,
+    lrMax: LearningRate,
+    options: FitOneCycleOptions & InnerFitOptions,
+  ): Promise<void> {
     const optimizer = this.openOptimizer()
     const cycles = this.ratesOf(lrMax, optimizer).map((rate) => oneCycle(rate, { moms: this.momentums, ...options }))
     await this.fitScheduled(epochs, lrMax, cycles, options)
@@ -222,7 +250,9 @@ export class Learner {
    * Source: fastai callback/schedule.py, fine_tune.
    */
   fineTune(epochs: number, baseLr = 2e-3, options: FineTuneOptions = {}): Promise<void> {
-    return this.asFit('fineTune', { baseLr, options }, FINE_TUNE_KINDS, () => this.fineTuneAlone(epochs, baseLr, options))
+    return this.asFit('fineTune', { baseLr, options }, FINE_TUNE_KINDS, () =>
+      this.fineTuneAlone(epochs, baseLr, options),
+    )
   }
 
   private async fineTuneAlone(epochs: number, baseLr: number, options: FineTuneOptions): Promise<void> {
@@ -232,12 +262,21 @@ export class Learner {
     const pastFirst = resume && checkpoint !== undefined && (await isCheckpointOf(this, checkpoint, lr))
     if (!pastFirst) {
       if (this.openOptimizer().groups.length === 1) {
-        this.platform.log('fineTune: the learner has one parameter group, so nothing is frozen; to train the head first: { groups: xresnetGroups }')
+        this.platform.log(
+          'fineTune: the learner has one parameter group, so nothing is frozen; to train the head first: { groups: xresnetGroups }',
+        )
       }
       await this.oneCycleAlone(freezeEpochs, { stop: baseLr }, { pctStart: 0.99, ...both, freezeTo: -1 })
       if (this.interrupted) return
     }
-    await this.oneCycleAlone(epochs, lr, { pctStart, div, ...both, resetOptimizer: false, resume: pastFirst, freezeTo: 0 })
+    await this.oneCycleAlone(epochs, lr, {
+      pctStart,
+      div,
+      ...both,
+      resetOptimizer: false,
+      resume: pastFirst,
+      freezeTo: 0,
+    })
   }
 
   /**
@@ -258,7 +297,9 @@ export class Learner {
 
   /** Which learning rate is good: trains while it rises, and puts everything back (see callbacks/lr-finder.ts). */
   lrFind<Name extends SuggestionName = 'valley'>(options: LrFindOptions<Name> = {}): Promise<LrSearch<Name>> {
-    return this.asFit('lrFind', { options }, LR_FIND_KINDS, () => findLearningRate(this, options, (...fit) => this.fitAlone(...fit)))
+    return this.asFit('lrFind', { options }, LR_FIND_KINDS, () =>
+      findLearningRate(this, options, (...fit) => this.fitAlone(...fit)),
+    )
   }
 
   /**
@@ -321,7 +362,15 @@ export class Learner {
 
   /** What is on an image file, transformed as in validation. @throws DataError when it cannot be decoded */
   predict(path: string): Promise<Prediction> {
-    const { model, platform, precision, loaders: { vocab, valid: { itemTransforms, batchTransforms } } } = this
+    const {
+      model,
+      platform,
+      precision,
+      loaders: {
+        vocab,
+        valid: { itemTransforms, batchTransforms },
+      },
+    } = this
     return new Predictor({ model, platform, precision, vocab, itemTransforms, batchTransforms }).predict(path)
   }
 
@@ -408,7 +457,12 @@ export class Learner {
     return this.optimizer
   }
 
-  private fitScheduled(epochs: number, lr: LearningRate, groups: readonly GroupSchedules[], options: FitOptions): Promise<void> {
+  private fitScheduled(
+    epochs: number,
+    lr: LearningRate,
+    groups: readonly GroupSchedules[],
+    options: FitOptions,
+  ): Promise<void> {
     const callbacks = [scheduler(groups), ...(options.callbacks ?? [])]
     return this.fitAlone(epochs, lr, { ...options, callbacks })
   }
@@ -440,33 +494,42 @@ export class Learner {
 
   /** @param given  its options, and learning rates by their name */
   private asFit<Options extends object, Result>(
-    where: string, given: { readonly options: Options; readonly [rate: string]: unknown }, kinds: Kinds<Options>, work: () => Promise<Result>,
+    where: string,
+    given: { readonly options: Options; readonly [rate: string]: unknown },
+    kinds: Kinds<Options>,
+    work: () => Promise<Result>,
   ): Promise<Result> {
-    return this.untilInterrupted(() => this.occupancy.fits(where, () => {
-      const { options, ...rates } = given
-      checkOptions(where, options, kinds)
-      for (const [name, rate] of Object.entries(rates)) checkArgument(where, name, rate, name === 'baseLr' ? NUMBER : RATE)
-      return work()
-    }))
+    return this.untilInterrupted(() =>
+      this.occupancy.fits(where, () => {
+        const { options, ...rates } = given
+        checkOptions(where, options, kinds)
+        for (const [name, rate] of Object.entries(rates)) {
+          checkArgument(where, name, rate, name === 'baseLr' ? NUMBER : RATE)
+        }
+        return work()
+      }),
+    )
   }
 
   /** Work that reads the model or replaces its weights; a fit that waits for it goes on in the mode that it was in. */
   private asEvaluation<Result>(where: string, work: () => Promise<Result>): Promise<Result> {
-    return this.untilInterrupted(() => this.occupancy.evaluates(where, async () => {
-      const { training, batchCount, iteration, model } = this
-      const modelTraining = model.training
-      this.evaluating = true
-      try {
-        return await work()
-      } finally {
-        this.evaluating = false
-        if (this.occupancy.fitting) {
-          Object.assign(this, { training, batchCount, iteration })
-          if (modelTraining) model.train()
-          else model.eval()
+    return this.untilInterrupted(() =>
+      this.occupancy.evaluates(where, async () => {
+        const { training, batchCount, iteration, model } = this
+        const modelTraining = model.training
+        this.evaluating = true
+        try {
+          return await work()
+        } finally {
+          this.evaluating = false
+          if (this.occupancy.fitting) {
+            Object.assign(this, { training, batchCount, iteration })
+            if (modelTraining) model.train()
+            else model.eval()
+          }
         }
-      }
-    }))
+      }),
+    )
   }
 
   /** Listens for Ctrl-C while the work goes on; within work that is listened to already it belongs to that. */

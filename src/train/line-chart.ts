@@ -29,8 +29,12 @@ export interface LineChartOptions {
  * behind the commas, which show on white.
  */
 const colour = {
-  text: 'var(--chart-text, #1f2430)', muted: 'var(--chart-muted, #667085)', grid: 'var(--chart-grid, #e4e7ec)',
-  ground: 'var(--chart-ground, #fff)', first: 'var(--chart-first, #2563eb)', second: 'var(--chart-second, #d9480f)',
+  text: 'var(--chart-text, #1f2430)',
+  muted: 'var(--chart-muted, #667085)',
+  grid: 'var(--chart-grid, #e4e7ec)',
+  ground: 'var(--chart-ground, #fff)',
+  first: 'var(--chart-first, #2563eb)',
+  second: 'var(--chart-second, #d9480f)',
 }
 
 /** What a line is: every value, the smooth course, what was measured now and then, and somebody else's to compare with. */
@@ -58,31 +62,67 @@ export async function lineChart(options: LineChartOptions): Promise<string> {
   try {
     chart.setOption({
       animation: false,
-      title: { text: title, left: 0, top: 0, padding: 0, textStyle: { ...text, fontSize: 13, fontWeight: 600, color: colour.text } },
+      title: {
+        text: title,
+        left: 0,
+        top: 0,
+        padding: 0,
+        textStyle: { ...text, fontSize: 13, fontWeight: 600, color: colour.text },
+      },
       legend: {
         // Text is measured by guessing where there is no page: some room for what is wider.
-        show: curves.length > 1, right: 8, top: -2, itemWidth: 14, itemHeight: 3, itemGap: 14, icon: 'rect', selectedMode: false,
-        textStyle: text, data: curves.map(({ name, look }) => ({ name, itemStyle: { opacity: LOOKS[look].opacity } })),
+        show: curves.length > 1,
+        right: 8,
+        top: -2,
+        itemWidth: 14,
+        itemHeight: 3,
+        itemGap: 14,
+        icon: 'rect',
+        selectedMode: false,
+        textStyle: text,
+        data: curves.map(({ name, look }) => ({ name, itemStyle: { opacity: LOOKS[look].opacity } })),
       },
       grid: { left: 44, right: 10, top: 34, bottom: xName === '' ? 24 : 38 },
       xAxis: {
-        type: logX ? 'log' : 'value', min: x?.[0] ?? 'dataMin', max: x?.[1] ?? 'dataMax', minInterval: 1, silent: true,
-        name: xName, nameLocation: 'middle', nameGap: 24, nameTextStyle: text,
+        type: logX ? 'log' : 'value',
+        min: x?.[0] ?? 'dataMin',
+        max: x?.[1] ?? 'dataMax',
+        minInterval: 1,
+        silent: true,
+        name: xName,
+        nameLocation: 'middle',
+        nameGap: 24,
+        nameTextStyle: text,
         axisLabel: logX ? { ...text, formatter: (value: number) => value.toExponential(0) } : text,
-        splitLine: { show: false }, axisTick: { lineStyle: { color: colour.muted } },
+        splitLine: { show: false },
+        axisTick: { lineStyle: { color: colour.muted } },
         axisLine: { lineStyle: { color: colour.muted } },
       },
       yAxis: {
-        type: 'value', scale: true, silent: true, splitNumber: ticks,
-        ...(y ? { min: y[0], max: y[1] } : {}), ...(y?.[0] === undefined ? {} : { interval: (y[1] - y[0]) / ticks }),
-        axisLabel: { ...text, formatter: format }, axisLine: { show: false }, axisTick: { show: false },
+        type: 'value',
+        scale: true,
+        silent: true,
+        splitNumber: ticks,
+        ...(y ? { min: y[0], max: y[1] } : {}),
+        ...(y?.[0] === undefined ? {} : { interval: (y[1] - y[0]) / ticks }),
+        axisLabel: { ...text, formatter: format },
+        axisLine: { show: false },
+        axisTick: { show: false },
         splitLine: { lineStyle: { color: colour.grid } },
       },
       series: lines.map(({ name, points, look }) => {
         const { color, width: thick, opacity, type, marks } = LOOKS[look]
         return {
-          type: 'line', name, silent: true, color, sampling: 'lttb', clip: true,
-          showSymbol: marks, symbol: 'circle', symbolSize: 5, itemStyle: { color, borderColor: colour.ground },
+          type: 'line',
+          name,
+          silent: true,
+          color,
+          sampling: 'lttb',
+          clip: true,
+          showSymbol: marks,
+          symbol: 'circle',
+          symbolSize: 5,
+          itemStyle: { color, borderColor: colour.ground },
           lineStyle: { color, width: thick, opacity, type },
           label: { show: points.length === 1, formatter: name, position: 'right', ...text, color: colour.text },
           data: points.map(([at, value]) => [at, Number.isFinite(value) ? value : null]),
@@ -102,12 +142,19 @@ export async function lineChart(options: LineChartOptions): Promise<string> {
  */
 async function charts() {
   try {
-    const [{ init, use }, { LineChart }, { GridComponent, LegendComponent, TitleComponent }, { SVGRenderer }] = await Promise.all([
-      import('echarts/core'), import('echarts/charts'), import('echarts/components'), import('echarts/renderers'),
-    ])
+    const [{ init, use }, { LineChart }, { GridComponent, LegendComponent, TitleComponent }, { SVGRenderer }] =
+      await Promise.all([
+        import('echarts/core'),
+        import('echarts/charts'),
+        import('echarts/components'),
+        import('echarts/renderers'),
+      ])
     use([LineChart, GridComponent, LegendComponent, TitleComponent, SVGRenderer])
     return { init }
   } catch (cause) {
-    throw new OptionError('chart', 'the package that draws charts cannot be loaded', { fix: 'npm install echarts', cause })
+    throw new OptionError('chart', 'the package that draws charts cannot be loaded', {
+      fix: 'npm install echarts',
+      cause,
+    })
   }
 }

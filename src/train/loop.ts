@@ -76,10 +76,18 @@ function learnLosses(learner: Learner, losses: readonly StepLoss[]): void {
   announceLosses(learner, losses)
   for (const { iteration, loss, scaling } of losses) {
     if (!scaling || scaling.lossScale >= SMALLEST_LOSS_SCALE) continue
-    throw new NotFiniteError('fit', 'the loss scale keeps falling: the gradients of one step after the other overflow in f16', {
-      given: { 'loss scale': scaling.lossScale, 'skipped steps': `${scaling.skippedSteps} of ${iteration + 1}`, loss },
-      fix: "lower the learning rate, look for inputs and weights beyond f16's 65504, or train in f32: learner.toFp32()",
-    })
+    throw new NotFiniteError(
+      'fit',
+      'the loss scale keeps falling: the gradients of one step after the other overflow in f16',
+      {
+        given: {
+          'loss scale': scaling.lossScale,
+          'skipped steps': `${scaling.skippedSteps} of ${iteration + 1}`,
+          loss,
+        },
+        fix: "lower the learning rate, look for inputs and weights beyond f16's 65504, or train in f32: learner.toFp32()",
+      },
+    )
   }
 }
 
@@ -95,7 +103,11 @@ function trainStep(learner: Learner, batch: Batch, scaler: LossScaler, losses: L
 }
 
 /** What of a step is the same for every batch: all but the numbers that were written before. */
-function recordStep(learner: Learner, batch: Batch, scaler: LossScaler): { readonly step: Step; readonly complete: boolean } {
+function recordStep(
+  learner: Learner,
+  batch: Batch,
+  scaler: LossScaler,
+): { readonly step: Step; readonly complete: boolean } {
   const optimizer = learner.openOptimizer()
   const step = beginStep(learner, batch, scaler.scale)
   const complete = attempt(learner, 'batch', step, () => {
@@ -138,7 +150,10 @@ export function requireLabels(where: string, { labelled, items }: Loader): void 
  * @param activation  what is done to the outputs, [N,K] f32, before they are read. Default nothing
  */
 export async function predictItems(
-  learner: Learner, loader: Loader, pass: Pass = {}, activation: (outputs: Tensor) => Tensor = (outputs) => outputs,
+  learner: Learner,
+  loader: Loader,
+  pass: Pass = {},
+  activation: (outputs: Tensor) => Tensor = (outputs) => outputs,
 ): Promise<ItemPredictions> {
   learner.training = false
   learner.model.eval()
@@ -167,11 +182,27 @@ export async function predictItems(
     if (losses) release(losses)
   }
   const all = await Promise.all(parts)
-  const items = joined(Uint32Array, all.map((part) => part.items))
+  const items = joined(
+    Uint32Array,
+    all.map((part) => part.items),
+  )
   return {
-    predictions: { rows: items.length, columns, data: joined(Float32Array, all.map(({ outputs }) => outputs)) },
-    targets: joined(Uint32Array, all.map(({ targets }) => targets)),
-    losses: joined(Float32Array, all.map(({ losses }) => losses)),
+    predictions: {
+      rows: items.length,
+      columns,
+      data: joined(
+        Float32Array,
+        all.map(({ outputs }) => outputs),
+      ),
+    },
+    targets: joined(
+      Uint32Array,
+      all.map(({ targets }) => targets),
+    ),
+    losses: joined(
+      Float32Array,
+      all.map(({ losses }) => losses),
+    ),
     items,
   }
 }
@@ -191,12 +222,24 @@ function evaluationStep(learner: Learner, batch: Batch, activation: (outputs: Te
   return result
 }
 
-const TENSOR: Kind = { expected: 'a tensor', fix: 'return one at once: steps are recorded without waiting', is: (value) => value instanceof Tensor }
+const TENSOR: Kind = {
+  expected: 'a tensor',
+  fix: 'return one at once: steps are recorded without waiting',
+  is: (value) => value instanceof Tensor,
+}
 
 /** @param seed  in training, what backward begins with */
 function beginStep(learner: Learner, batch: Batch, seed?: Tensor): Step {
   const input = batch.augment(learner.precision === 'mixed' ? 'f16' : 'f32')
-  return { training: seed !== undefined, batch, input, targets: batch.targets, outputs: undefined, loss: undefined, seed }
+  return {
+    training: seed !== undefined,
+    batch,
+    input,
+    targets: batch.targets,
+    outputs: undefined,
+    loss: undefined,
+    seed,
+  }
 }
 
 /** The model, and its event. Outputs are made f32 for the loss, whatever the model computes in. */

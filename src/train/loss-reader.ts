@@ -30,7 +30,9 @@ export class LossReader {
 
   constructor() {
     const scalar = { shape: [], dtype: 'f32' } as const
-    this.slots = Array.from({ length: SLOTS * STEP_SLOTS }, (_, i) => allocateWithin(this.page, scalar, i * SLOT_STRIDE * 4))
+    this.slots = Array.from({ length: SLOTS * STEP_SLOTS }, (_, i) =>
+      allocateWithin(this.page, scalar, i * SLOT_STRIDE * 4),
+    )
   }
 
   /** Copies the loss of a step aside, and in mixed precision how its scale is. Call `collect` after every step. */

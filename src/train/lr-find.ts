@@ -103,7 +103,10 @@ export function valley(curve: LrCurve): Suggestion {
  * @throws OptionError  when the curve is not wider than the window
  * Source: fastai callback/schedule.py, slide; Novosad 2020, "Finding the learning rate by the interval slide rule".
  */
-export function slide(curve: LrCurve, options: { readonly width?: number; readonly threshold?: number } = {}): Suggestion {
+export function slide(
+  curve: LrCurve,
+  options: { readonly width?: number; readonly threshold?: number } = {},
+): Suggestion {
   const { width = 15, threshold = 0.005 } = options
   const { losses } = curve
   checkLength('slide', curve, width + 1)

@@ -40,7 +40,8 @@ export function topKAccuracy(k = 5): Metric {
     throw new OptionError('topKAccuracy', 'k is no count', { given: { k }, expected: 'a whole number from 1 on' })
   }
   return metric(`top_${k}_accuracy`, (predictions, targets) =>
-    meanOver(predictions, targets, (data, start, columns, target) => placeOf(data, start, columns, target) < k))
+    meanOver(predictions, targets, (data, start, columns, target) => placeOf(data, start, columns, target) < k),
+  )
 }
 
 /** The column of the largest number of each row; the first of equal ones. A NaN counts as the largest. Source: torch.argmax. */
@@ -48,7 +49,9 @@ export function argmax({ rows, columns, data }: Predictions): Uint32Array {
   return Uint32Array.from({ length: rows }, (_, row) => {
     let best = 0
     const start = row * columns
-    for (let column = 1; column < columns; column++) if (exceeds(data[start + column], data[start + best])) best = column
+    for (let column = 1; column < columns; column++) {
+      if (exceeds(data[start + column], data[start + best])) best = column
+    }
     return best
   })
 }

@@ -33,8 +33,14 @@ type Store = Pick<Platform, 'files' | 'sha256'>
 /** What an entry of `Info` has to be, and how that is called in errors. */
 export type Kind = readonly [is: (value: unknown) => boolean, expected: string]
 
-export const TEXTS: Kind = [(value) => Array.isArray(value) && value.every((text) => typeof text === 'string'), 'a list of texts']
-export const HYPERS: Kind = [(value) => Array.isArray(value) && value.every(isHypers), 'a list of { lr, momentum, weightDecay }']
+export const TEXTS: Kind = [
+  (value) => Array.isArray(value) && value.every((text) => typeof text === 'string'),
+  'a list of texts',
+]
+export const HYPERS: Kind = [
+  (value) => Array.isArray(value) && value.every(isHypers),
+  'a list of { lr, momentum, weightDecay }',
+]
 
 const OPTIMIZER = 'optimizer.'
 const GRADIENT = 'gradient.'
@@ -46,8 +52,14 @@ const SHOWN = 100
 
 /** Writes a file, whole or not at all. */
 export async function writeModelFile(
-  platform: Store, path: string,
-  { weights, optimizer = new Map(), gradients = new Map(), info }: Pick<ModelFile, 'weights' | 'info'> & Partial<ModelFile>,
+  platform: Store,
+  path: string,
+  {
+    weights,
+    optimizer = new Map(),
+    gradients = new Map(),
+    info,
+  }: Pick<ModelFile, 'weights' | 'info'> & Partial<ModelFile>,
 ): Promise<void> {
   const tensors = new Map([...weights, ...renamed(optimizer, OPTIMIZER), ...renamed(gradients, GRADIENT)])
   const text = jsonText(info)
@@ -68,7 +80,12 @@ export async function readModelFile(platform: Store, path: string): Promise<Mode
     else weights.set(name, entry)
   }
   // Weights of others have no such text.
-  return { weights, optimizer, gradients, info: parseRecord(`${path}, metadata '${INFO}'`, metadata[INFO] ?? '{}', 'save it again') }
+  return {
+    weights,
+    optimizer,
+    gradients,
+    info: parseRecord(`${path}, metadata '${INFO}'`, metadata[INFO] ?? '{}', 'save it again'),
+  }
 }
 
 /**
@@ -88,7 +105,10 @@ async function checksum({ sha256 }: Store, tensors: StateDict, text: string): Pr
 
 /** Files of others and of older versions have no checksum. @throws DataError when there is one, of something else */
 async function requireChecksum(
-  platform: Store, path: string, tensors: StateDict, { [CHECKSUM]: expected, [INFO]: text = '' }: Readonly<Record<string, string>>,
+  platform: Store,
+  path: string,
+  tensors: StateDict,
+  { [CHECKSUM]: expected, [INFO]: text = '' }: Readonly<Record<string, string>>,
 ): Promise<void> {
   if (expected === undefined) return
   const given = await checksum(platform, tensors, text)

@@ -14,15 +14,21 @@ const HEIGHTS = { large: 300, small: 160 } as const
  * @throws OptionError  when there was no fit, or the package that draws is not installed (see line-chart.ts)
  */
 export async function trainingPlot({ rawLosses, losses, lrs, momentums }: Recorder): Promise<string> {
-  if (losses.length === 0) throw new OptionError('plot', 'there is nothing to plot', { fix: 'train first: `await learner.fitOneCycle(5)`' })
+  if (losses.length === 0) {
+    throw new OptionError('plot', 'there is nothing to plot', { fix: 'train first: `await learner.fitOneCycle(5)`' })
+  }
   const skipped = losses.length > 2 * SKIPPED ? SKIPPED : 0
-  const points = (values: readonly number[], from = 0) => values.slice(from).map((value, i) => [from + i + 1, value] as const)
+  const points = (values: readonly number[], from = 0) =>
+    values.slice(from).map((value, i) => [from + i + 1, value] as const)
   const x = [0, losses.length] as const
   return stacked([
     {
       height: HEIGHTS.large,
       svg: await lineChart({
-        title: 'Loss', x, width: WIDTH, height: HEIGHTS.large,
+        title: 'Loss',
+        x,
+        width: WIDTH,
+        height: HEIGHTS.large,
         lines: [
           { name: 'each step', look: 'faint', points: points(rawLosses, skipped) },
           { name: 'smoothed', look: 'first', points: points(losses, skipped) },
@@ -32,14 +38,23 @@ export async function trainingPlot({ rawLosses, losses, lrs, momentums }: Record
     {
       height: HEIGHTS.small,
       svg: await lineChart({
-        title: 'Learning rate', x, width: WIDTH, height: HEIGHTS.small, format: shortly,
+        title: 'Learning rate',
+        x,
+        width: WIDTH,
+        height: HEIGHTS.small,
+        format: shortly,
         lines: [{ name: 'lr', look: 'first', points: points(lrs) }],
       }),
     },
     {
       height: HEIGHTS.small,
       svg: await lineChart({
-        title: 'Momentum', x, xName: 'steps', width: WIDTH, height: HEIGHTS.small, format: (value) => value.toFixed(2),
+        title: 'Momentum',
+        x,
+        xName: 'steps',
+        width: WIDTH,
+        height: HEIGHTS.small,
+        format: (value) => value.toFixed(2),
         lines: [{ name: 'momentum', look: 'first', points: points(momentums) }],
       }),
     },
@@ -65,9 +80,14 @@ export async function lrFindPlot(
     })
   }
   const curve = lrs.slice(0, lrs.length - skipEnd).map((lr, i) => [lr, losses[i]] as const)
-  const marks = Object.entries(suggestions).map(([name, { lr, point }]) => ({
-    name: `${name} ${lr.toExponential(1)}`, look: 'second', points: [[point.lr, point.loss]],
-  } as const))
+  const marks = Object.entries(suggestions).map(
+    ([name, { lr, point }]) =>
+      ({
+        name: `${name} ${lr.toExponential(1)}`,
+        look: 'second',
+        points: [[point.lr, point.loss]],
+      }) as const,
+  )
   const chart = { title: 'Loss', xName: 'learning rate', logX: true, width: WIDTH, height: HEIGHTS.large }
   const svg = await lineChart({ ...chart, lines: [{ name: 'loss', look: 'first', points: curve }, ...marks] })
   return stacked([{ svg, height: HEIGHTS.large }])

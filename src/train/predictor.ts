@@ -103,10 +103,12 @@ export class Predictor {
     const wasTraining = this.model.training
     this.model.eval()
     try {
-      return scope(() => noGrad(() => {
-        const input = this.pipeline.run(tensor(pixels, shape, 'u32'), rng(0, 'predict'), 'valid', this.dtype)
-        return softmax(cast(this.model.forward(input), 'f32'))
-      }))
+      return scope(() =>
+        noGrad(() => {
+          const input = this.pipeline.run(tensor(pixels, shape, 'u32'), rng(0, 'predict'), 'valid', this.dtype)
+          return softmax(cast(this.model.forward(input), 'f32'))
+        }),
+      )
     } finally {
       this.pipeline.release()
       if (wasTraining) this.model.train()

@@ -162,7 +162,15 @@ export class Recorder implements Callback {
 
   state(): Json {
     const { rows, history, rawLosses, losses, lrs, momentums, smooth } = this
-    return { rows: rows.map(asJson), history: history.map(asJson), rawLosses, losses, lrs, momentums, smooth: smooth.state }
+    return {
+      rows: rows.map(asJson),
+      history: history.map(asJson),
+      rawLosses,
+      losses,
+      lrs,
+      momentums,
+      smooth: smooth.state,
+    }
   }
 
   restore(saved: Json): void {
@@ -182,8 +190,19 @@ type Figures = Pick<Recorder, 'rows' | 'history' | 'rawLosses' | 'losses' | 'lrs
 }
 
 function areRows(rows: readonly EpochRow[]): boolean {
-  return rows.every(({ epoch, trainLoss, validLoss, metrics, timeMs, imagesPerSecond, skippedSteps = 0, lossScale = 1 }) =>
-    areNumbers([epoch, trainLoss, validLoss, timeMs, imagesPerSecond, skippedSteps, lossScale, ...Object.values(metrics)]))
+  return rows.every(
+    ({ epoch, trainLoss, validLoss, metrics, timeMs, imagesPerSecond, skippedSteps = 0, lossScale = 1 }) =>
+      areNumbers([
+        epoch,
+        trainLoss,
+        validLoss,
+        timeMs,
+        imagesPerSecond,
+        skippedSteps,
+        lossScale,
+        ...Object.values(metrics),
+      ]),
+  )
 }
 
 function areNumbers(values: readonly unknown[]): boolean {
@@ -203,7 +222,8 @@ export function columnNames({ metrics, precision }: Pick<Learner, 'metrics' | 'p
 /** A row as its texts: six digits, time as mm:ss. */
 export function cells({ epoch, trainLoss, validLoss, metrics, timeMs, skippedSteps, lossScale }: EpochRow): string[] {
   const values = [trainLoss, validLoss, ...Object.values(metrics)]
-  const scaling = skippedSteps === undefined || lossScale === undefined ? [] : [String(skippedSteps), scaleText(lossScale)]
+  const scaling =
+    skippedSteps === undefined || lossScale === undefined ? [] : [String(skippedSteps), scaleText(lossScale)]
   return [String(epoch), ...values.map((value) => value.toFixed(6)), ...scaling, formatClock(timeMs)]
 }
 
@@ -219,5 +239,8 @@ function scaleText(scale: number): string {
  * Source: fastprogress, ConsoleMasterBar.write.
  */
 export function tableLine(names: readonly string[], line: readonly string[]): string {
-  return line.map((cell, i) => cell.padEnd(Math.max(8, names[i].length))).join('  ').trimEnd()
+  return line
+    .map((cell, i) => cell.padEnd(Math.max(8, names[i].length)))
+    .join('  ')
+    .trimEnd()
 }

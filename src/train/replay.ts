@@ -95,7 +95,12 @@ export class StepReplay {
 export function partsThatDecide(learner: Learner): string[] {
   const { callbacks, loss, optimizer } = learner
   return [
-    ...new Set(learner.model.modules().filter((module) => !module.replayable).map((module) => `module ${module.constructor.name}`)),
+    ...new Set(
+      learner.model
+        .modules()
+        .filter((module) => !module.replayable)
+        .map((module) => `module ${module.constructor.name}`),
+    ),
     ...(loss.replayable === true ? [] : [`loss ${loss.name}`]),
     ...(optimizer && optimizer.replayable !== true ? [`optimizer ${optimizer.constructor.name}`] : []),
     ...callbacks.filter((callback) => !leavesStepsAlike(callback)).map(({ name }) => `callback ${name}`),
@@ -104,7 +109,11 @@ export function partsThatDecide(learner: Learner): string[] {
 
 /** True if a callback does the same, or nothing, within every training step. */
 function leavesStepsAlike(callback: Callback): boolean {
-  return callback.replayable === true || !hears(callback, true) || STEP_EVENTS.every((event) => event === 'afterBatch' || !callback[event])
+  return (
+    callback.replayable === true ||
+    !hears(callback, true) ||
+    STEP_EVENTS.every((event) => event === 'afterBatch' || !callback[event])
+  )
 }
 
 /** Keeps the loss of a step, which is read after each replay: nothing else of the step may have its place. */
@@ -114,9 +123,13 @@ function keepLoss<Made extends { readonly step: Step }>(made: Made): Made {
 }
 
 function changedStep({ epoch, iteration }: Learner, { place, recorded, now }: Difference): OptionError {
-  return new OptionError('replay', 'a training step launches something else than the recorded step that was replayed in its place', {
-    given: { step: `batch ${iteration} of epoch ${epoch}`, launch: place, recorded, now },
-    expected: 'the same launches for every batch, in every part of the step that says it is `replayable`',
-    fix: 'leave out `replayable` where TypeScript decides or the fit is changed within an epoch, or switch replay off: new Learner(loaders, model, { replay: false })',
-  })
+  return new OptionError(
+    'replay',
+    'a training step launches something else than the recorded step that was replayed in its place',
+    {
+      given: { step: `batch ${iteration} of epoch ${epoch}`, launch: place, recorded, now },
+      expected: 'the same launches for every batch, in every part of the step that says it is `replayable`',
+      fix: 'leave out `replayable` where TypeScript decides or the fit is changed within an epoch, or switch replay off: new Learner(loaders, model, { replay: false })',
+    },
+  )
 }

@@ -10,7 +10,11 @@ export interface SaveOptions {
 }
 
 /** Writes the weights, the running statistics and what the optimizer remembers. Source: fastai learner.py, save_model. */
-export async function saveLearner(learner: Learner, path: string, { withOptimizer = true }: SaveOptions = {}): Promise<void> {
+export async function saveLearner(
+  learner: Learner,
+  path: string,
+  { withOptimizer = true }: SaveOptions = {},
+): Promise<void> {
   const { model, optimizer, platform } = learner
   const kept = withOptimizer ? optimizer : undefined
   const info = { kind: 'model', hypers: kept?.hypers.map((hypers) => ({ ...hypers })) }
@@ -24,11 +28,15 @@ export async function saveLearner(learner: Learner, path: string, { withOptimize
  * @throws DataError  that names the file; nothing is changed then
  * Source: fastai learner.py, load_model.
  */
-export async function restoreLearner(learner: Learner, path: string, { withOptimizer = true }: SaveOptions = {}): Promise<void> {
+export async function restoreLearner(
+  learner: Learner,
+  path: string,
+  { withOptimizer = true }: SaveOptions = {},
+): Promise<void> {
   const { model, platform } = learner
   const { weights, optimizer: state, info } = await readModelFile(platform, path)
   if (info.hypers !== undefined) requireEntries(path, info, { hypers: HYPERS })
-  const hypers = withOptimizer ? info.hypers as readonly Hypers[] | undefined : undefined
+  const hypers = withOptimizer ? (info.hypers as readonly Hypers[] | undefined) : undefined
   about(path, () => {
     checkStateDict(model.states(), weights)
     if (!hypers) return

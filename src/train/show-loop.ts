@@ -1,7 +1,9 @@
 import { hears, type Callback, type LoopEvent, type StepEvent } from './callback.ts'
 
 /** The loop as it runs, parts indented under what they are a part of. */
-const LOOP: readonly (string | readonly [depth: number, event: LoopEvent | StepEvent | 'prepareBatch', when?: 'train' | 'valid'])[] = [
+const LOOP: readonly (
+  string | readonly [depth: number, event: LoopEvent | StepEvent | 'prepareBatch', when?: 'train' | 'valid']
+)[] = [
   'fit',
   [1, 'beforeFit'],
   '  epoch',

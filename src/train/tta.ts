@@ -39,7 +39,10 @@ export interface TtaPair extends Omit<ItemPredictions, 'predictions'> {
  * @throws OptionError  when n or beta is out of range
  * Source: fastai learner.py, Learner.tta.
  */
-export async function testTimeAugmentation(learner: Learner, options: TtaOptions | TtaPairOptions): Promise<ItemPredictions | TtaPair> {
+export async function testTimeAugmentation(
+  learner: Learner,
+  options: TtaOptions | TtaPairOptions,
+): Promise<ItemPredictions | TtaPair> {
   checkOptions('tta', options, TTA_KINDS)
   const { n = 4, beta = 0.25, useMax = false, loader = learner.loaders.valid } = options
   if (!(Number.isInteger(n) && n >= 1)) {
@@ -52,7 +55,10 @@ export async function testTimeAugmentation(learner: Learner, options: TtaOptions
   const passes: Float32Array[] = []
   for (let pass = 1; pass <= n; pass++) passes.push((await predict({ draws: 'train', pass })).predictions.data)
   const plain = await predict({})
-  const combined = (how: 'max' | number) => ({ ...plain.predictions, data: combinePasses(passes, plain.predictions.data, how) })
+  const combined = (how: 'max' | number) => ({
+    ...plain.predictions,
+    data: combinePasses(passes, plain.predictions.data, how),
+  })
   if (useMax) return { ...plain, predictions: combined('max') }
   if (beta === null) return { ...plain, predictions: [combined(0), plain.predictions] }
   return { ...plain, predictions: combined(beta) }

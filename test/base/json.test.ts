@@ -23,7 +23,9 @@ test('the text of a file is to be { … }, and an error names the file', () => {
   const deep = `{"a":${'['.repeat(100_000)}${']'.repeat(100_000)}}`
   for (const text of ['{', '', 'null', '[1]', '"x"', deep]) {
     expect(() => parseRecord('run.json', text, 'begin anew')).toThrow(DataError)
-    expect(() => parseRecord('run.json', text, 'begin anew')).toThrow('run.json: a damaged file: not JSON, or no { … }\n  Fix: begin anew')
+    expect(() => parseRecord('run.json', text, 'begin anew')).toThrow(
+      'run.json: a damaged file: not JSON, or no { … }\n  Fix: begin anew',
+    )
   }
 })
 

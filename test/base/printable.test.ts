@@ -9,7 +9,9 @@ test('what a terminal would obey is shown instead', () => {
 })
 
 test('errors show names and values so, and shorten what is long', () => {
-  const error = new DataError('train/\x1b[2J/a\nb.jpg', "the label '\x1b[5m' is not there", { given: { cell: '\x1b[0m', shape: 'x'.repeat(5000) } })
+  const error = new DataError('train/\x1b[2J/a\nb.jpg', "the label '\x1b[5m' is not there", {
+    given: { cell: '\x1b[0m', shape: 'x'.repeat(5000) },
+  })
   expect(error.message).not.toMatch(/\x1b/)
   expect(error.message.split('\n')[0]).toBe("train/\\x1b[2J/a\\x0ab.jpg: the label '\\x1b[5m' is not there")
   expect(error.message.length).toBeLessThan(2500)

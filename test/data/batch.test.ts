@@ -21,11 +21,13 @@ test('a batch is pixels, labels and what the network sees of them', async () => 
   const { valid, vocab } = await tinyLoaders({ valid: 6, batchSize: 4 })
   const seen = []
   for await (const batch of valid.batches()) {
-    expect([...await read(batch.targets.a)]).toEqual([...batch.labels])
+    expect([...(await read(batch.targets.a))]).toEqual([...batch.labels])
     const first = stripes(valid.pictures.items[batch.items[0]], 16)
     expect([...(await read(batch.pixels)).slice(0, 256)]).toEqual([...new Uint32Array(first.data.buffer)])
     const values = await inputOf(batch)
-    const rgb = Array.from(first.data).filter((_, i) => i % 4 !== 3).map((byte) => byte / 255)
+    const rgb = Array.from(first.data)
+      .filter((_, i) => i % 4 !== 3)
+      .map((byte) => byte / 255)
     expectClose(Array.from(values).slice(0, 768), rgb, 'f32')
     expectClose(Array.from(await inputOf(batch, 'f16')), Array.from(values), 'f16')
     seen.push(...Array.from(batch.labels.slice(0, batch.count), (label) => vocab[label]))
@@ -50,7 +52,7 @@ test('random transforms are the same for the same epoch and batch, and drawn for
   expect(await seen('valid', { draws: 'train', epoch: 1, pass: 1 })).not.toEqual(plain)
 })
 
-test('the first batch is the loader\'s own, and none is an error', async () => {
+test("the first batch is the loader's own, and none is an error", async () => {
   const loaders = await tinyLoaders({ train: 3, batchSize: 4 })
   await expect(loaders.oneBatch()).rejects.toThrow(DataError)
   expect(await loaders.inputShape()).toEqual([4, 16, 16, 3])

@@ -35,12 +35,18 @@ async function write(path: string, colour: number): Promise<void> {
 /** Five pictures of two classes on each side. */
 async function writeSet(): Promise<void> {
   let colour = 0
-  for (const side of ['train', 'valid']) for (const name of ['cat', 'dog']) for (let i = 0; i < 5; i++) await write(`${side}/${name}/${i}.png`, colour++)
+  for (const side of ['train', 'valid']) {
+    for (const name of ['cat', 'dog']) for (let i = 0; i < 5; i++) await write(`${side}/${name}/${i}.png`, colour++)
+  }
 }
 
-const loaders = () => new DataBlock({
-  blocks: [ImageBlock(), CategoryBlock()], getItems: getImageFiles, getY: parentLabel, splitter: grandparentSplitter(),
-}).loaders(folder, { platform, batchSize: 2 })
+const loaders = () =>
+  new DataBlock({
+    blocks: [ImageBlock(), CategoryBlock()],
+    getItems: getImageFiles,
+    getY: parentLabel,
+    splitter: grandparentSplitter(),
+  }).loaders(folder, { platform, batchSize: 2 })
 
 describe('files are looked at when loaders are made', () => {
   test('nothing is said of those that are all right', async () => {
@@ -54,7 +60,9 @@ describe('files are looked at when loaders are made', () => {
     writeFileSync(at('valid/cat/0.png'), '<html>404 Not Found</html>')
     const { train, valid } = await loaders()
     expect([train.items.length, valid.items.length]).toEqual([10, 9])
-    expect(lines[0]).toBe('left out: …/valid/cat/0.png: not an image (starts 3c 68 74 6d 6c 3e 34 30)\n  expected a JPEG or PNG')
+    expect(lines[0]).toBe(
+      'left out: …/valid/cat/0.png: not an image (starts 3c 68 74 6d 6c 3e 34 30)\n  expected a JPEG or PNG',
+    )
     expect(lines[1]).toContain('cat 5 + 4, dog 5 + 5')
   })
 
@@ -86,13 +94,24 @@ describe('files are looked at when loaders are made', () => {
 
   test('files that a table lists and that are not there', async () => {
     await writeSet()
-    const rows = ['train/cat/0.png,cat,False', 'train/dog/0.png,dog,False', 'valid/cat/0.png,cat,True', 'valid/cat/9.png,cat,True', 'valid/dog/9.png,dog,True']
+    const rows = [
+      'train/cat/0.png,cat,False',
+      'train/dog/0.png,dog,False',
+      'valid/cat/0.png,cat,True',
+      'valid/cat/9.png,cat,True',
+      'valid/dog/9.png,dog,True',
+    ]
     writeFileSync(at('table.csv'), `path,label,is_valid\n${rows.join('\n')}\n`)
     const table = await getImagesFromCsv(folder, { file: 'table.csv', platform })
     const block = new DataBlock({
-      blocks: [ImageBlock(), CategoryBlock()], getItems: () => table.items, getY: table.column('label'), splitter: columnSplitter(table),
+      blocks: [ImageBlock(), CategoryBlock()],
+      getItems: () => table.items,
+      getY: table.column('label'),
+      splitter: columnSplitter(table),
     })
-    await expect(block.loaders(folder, { platform })).rejects.toThrow(`2 of 5, the first of them:\n   1          ${folder}/valid/cat/9.png: no such file or folder`)
+    await expect(block.loaders(folder, { platform })).rejects.toThrow(
+      `2 of 5, the first of them:\n   1          ${folder}/valid/cat/9.png: no such file or folder`,
+    )
   })
 })
 
@@ -120,7 +139,10 @@ describe('images to measure on that are trained on too are named', () => {
   test('not files of one size that differ only behind their beginning', async () => {
     await writeSet()
     const bytes = new Uint8Array(await (await import('node:fs/promises')).readFile(at('train/cat/0.png')))
-    for (const [path, last] of [['train/cat/0.png', 1], ['valid/cat/0.png', 2]] as const) {
+    for (const [path, last] of [
+      ['train/cat/0.png', 1],
+      ['valid/cat/0.png', 2],
+    ] as const) {
       writeFileSync(at(path), Uint8Array.from([...bytes, ...new Uint8Array(5000), last]))
     }
     await loaders()
@@ -133,9 +155,11 @@ test('verifyImages decodes all of them', async () => {
   const bytes = await platform.files.read(at('train/cat/0.png'))
   writeFileSync(at('train/cat/1.png'), bytes.subarray(0, bytes.length - 30))
   writeFileSync(at('train/dog/1.png'), 'x')
-  const paths = [...await getImageFiles(folder, { platform }), at('gone.png')]
+  const paths = [...(await getImageFiles(folder, { platform })), at('gone.png')]
   const bad = await verifyImages(paths, { platform })
-  expect(bad.map(({ path, reason }) => [path.slice(folder.length + 1), reason.slice(path.length + 2).split('\n')[0]])).toEqual([
+  expect(
+    bad.map(({ path, reason }) => [path.slice(folder.length + 1), reason.slice(path.length + 2).split('\n')[0]]),
+  ).toEqual([
     ['train/cat/1.png', 'a PNG that is cut short or damaged (it does not end with an IEND chunk)'],
     ['train/dog/1.png', 'not an image (starts 78)'],
     ['gone.png', 'no such file or folder'],

@@ -7,16 +7,41 @@ const cells = (text: string) => parseCsv('table.csv', text).rows.map((row) => ro
 test('columns and rows', () => {
   expect(parseCsv('table.csv', 'path,label\na.png,tench\nb.png,church\n')).toEqual({
     columns: ['path', 'label'],
-    rows: [{ line: 2, cells: ['a.png', 'tench'] }, { line: 3, cells: ['b.png', 'church'] }],
+    rows: [
+      { line: 2, cells: ['a.png', 'tench'] },
+      { line: 3, cells: ['b.png', 'church'] },
+    ],
   })
 })
 
 test.each([
   ['the last line may end or not', 'a,b\n1,2', [['1', '2']]],
-  ['lines of Windows', 'a,b\r\n1,2\r\n3,4\r\n', [['1', '2'], ['3', '4']]],
+  [
+    'lines of Windows',
+    'a,b\r\n1,2\r\n3,4\r\n',
+    [
+      ['1', '2'],
+      ['3', '4'],
+    ],
+  ],
   ['empty lines', '\na,b\n\n1,2\n\n\n', [['1', '2']]],
-  ['empty cells', 'a,b,c\n,,\n1,,\n,,3', [['', '', ''], ['1', '', ''], ['', '', '3']]],
-  ['quoted cells', 'a,b\n"x, y","say ""hi"""\n"",""\n', [['x, y', 'say "hi"'], ['', '']]],
+  [
+    'empty cells',
+    'a,b,c\n,,\n1,,\n,,3',
+    [
+      ['', '', ''],
+      ['1', '', ''],
+      ['', '', '3'],
+    ],
+  ],
+  [
+    'quoted cells',
+    'a,b\n"x, y","say ""hi"""\n"",""\n',
+    [
+      ['x, y', 'say "hi"'],
+      ['', ''],
+    ],
+  ],
   ['line ends within quotes', 'a,b\n"x\r\ny",2\n', [['x\r\ny', '2']]],
   ['quotes within a cell that does not begin with one', 'a,b\n5" disk,2\n', [['5" disk', '2']]],
   ['spaces and other letters', 'a,b\n  x , ä图 \n', [['  x ', ' ä图 ']]],
@@ -55,9 +80,18 @@ test('damaged tables are refused with file and line', () => {
 })
 
 test('a line of a table is read as it was written, whatever is in its cells', () => {
-  const rows = [['a', 'b'], ['x, y', 'say "hi"'], ['two\r\nlines', '"'], ['plain', 'ä 图'], ['', '1']]
+  const rows = [
+    ['a', 'b'],
+    ['x, y', 'say "hi"'],
+    ['two\r\nlines', '"'],
+    ['plain', 'ä 图'],
+    ['', '1'],
+  ]
   const [header, ...others] = rows
-  expect(parseCsv('x', rows.map(csvLine).join(''))).toMatchObject({ columns: header, rows: others.map((cells) => ({ cells })) })
+  expect(parseCsv('x', rows.map(csvLine).join(''))).toMatchObject({
+    columns: header,
+    rows: others.map((cells) => ({ cells })),
+  })
   expect(csvLine([0, 1.5, NaN, '00:01'])).toBe('0,1.5,NaN,00:01\n')
 })
 

@@ -10,15 +10,17 @@ import { PixelCache } from '../../src/data/pixel-cache.ts'
 import { grandparentSplitter } from '../../src/data/splitters.ts'
 import { fakePlatform } from '../helpers/fake-platform.ts'
 
-const items = (count: number) => Array.from({ length: count }, (_, i) => `set/${['pear', 'apple', 'fig'][i % 3]}/${i}-16x8.png`)
+const items = (count: number) =>
+  Array.from({ length: count }, (_, i) => `set/${['pear', 'apple', 'fig'][i % 3]}/${i}-16x8.png`)
 
-const block = (options: Partial<DataBlockOptions> = {}) => new DataBlock({
-  blocks: [ImageBlock(), CategoryBlock()],
-  getItems: () => items(60),
-  getY: parentLabel,
-  itemTransforms: [resize(8)],
-  ...options,
-})
+const block = (options: Partial<DataBlockOptions> = {}) =>
+  new DataBlock({
+    blocks: [ImageBlock(), CategoryBlock()],
+    getItems: () => items(60),
+    getY: parentLabel,
+    itemTransforms: [resize(8)],
+    ...options,
+  })
 
 describe('loaders', () => {
   test('a random fifth is measured on, the labels are sorted', async () => {
@@ -73,14 +75,20 @@ describe('loaders', () => {
   })
 
   test('no items, two transforms of a kind, two caches: refused', async () => {
-    await expect(block({ getItems: () => [] }).loaders('set', { platform: fakePlatform() })).rejects.toThrow('there are no items')
+    await expect(block({ getItems: () => [] }).loaders('set', { platform: fakePlatform() })).rejects.toThrow(
+      'there are no items',
+    )
     expect(() => block({ itemTransforms: [resize(8), resize(9)] })).toThrow('two item transforms')
-    await expect(block().loaders('set', { cache: new PixelCache(2 ** 30), cacheBytes: 5, platform: fakePlatform() })).rejects.toThrow('both given')
+    await expect(
+      block().loaders('set', { cache: new PixelCache(2 ** 30), cacheBytes: 5, platform: fakePlatform() }),
+    ).rejects.toThrow('both given')
   })
 
   test('a split with an empty side, or of items there are not, is refused', async () => {
     const split = (train: number[], valid: number[]) =>
-      block({ splitter: () => ({ train: Uint32Array.from(train), valid: Uint32Array.from(valid) }) }).loaders('set', { platform: fakePlatform() })
+      block({ splitter: () => ({ train: Uint32Array.from(train), valid: Uint32Array.from(valid) }) }).loaders('set', {
+        platform: fakePlatform(),
+      })
     await expect(split([], [1])).rejects.toThrow('splitter: no item is left to train on')
     await expect(split([0, 1], [])).rejects.toThrow('splitter: no item is left to measure on')
     await expect(split([0, 1], [2, 60])).rejects.toThrowErrorMatchingInlineSnapshot(`
@@ -114,7 +122,9 @@ describe('loaders', () => {
 
   test('a seed that is none is refused, whatever splits', async () => {
     const split = { train: Uint32Array.of(0, 1), valid: Uint32Array.of(2) }
-    await expect(block({ splitter: () => split }).loaders('set', { seed: NaN, platform: fakePlatform() })).rejects.toThrow('loaders: this is no seed')
+    await expect(
+      block({ splitter: () => split }).loaders('set', { seed: NaN, platform: fakePlatform() }),
+    ).rejects.toThrow('loaders: this is no seed')
   })
 
   test('loaders that share a cache decode a picture once', async () => {
@@ -197,16 +207,24 @@ describe('labels', () => {
     expect(made.vocab).toEqual(['blau', composed])
     expect(made.lines[0]).toContain(`blau 1 + 0, ${composed} 3 + 1`)
     expect([...made.loaders.test(['x/1', 'x/2'], { labels: [composed, decomposed] }).labels]).toEqual([1, 1])
-    const given = await counted([composed, 'blau'], { blocks: [ImageBlock(), CategoryBlock({ vocab: [decomposed, 'blau'] })] })
+    const given = await counted([composed, 'blau'], {
+      blocks: [ImageBlock(), CategoryBlock({ vocab: [decomposed, 'blau'] })],
+    })
     expect(given.vocab).toEqual([composed, 'blau'])
     expect(() => CategoryBlock({ vocab: [composed, decomposed] })).toThrow('a class is there twice')
   })
 
   test('classes that look alike, numbers, and a class for every image are pointed at', async () => {
-    expect((await counted(['cat', 'Cat ', 'cat', 'dog', 'do\u200bg'])).lines[1]).toBe("classes whose names look alike: 'Cat ' and 'cat', 'dog' and 'do\u200bg'")
-    expect((await counted(['3', '3', '7'])).lines[1]).toBe('all labels are numbers; they are names of classes here, not values')
+    expect((await counted(['cat', 'Cat ', 'cat', 'dog', 'do\u200bg'])).lines[1]).toBe(
+      "classes whose names look alike: 'Cat ' and 'cat', 'dog' and 'do\u200bg'",
+    )
+    expect((await counted(['3', '3', '7'])).lines[1]).toBe(
+      'all labels are numbers; they are names of classes here, not values',
+    )
     const each = Array.from({ length: 30 }, (_, i) => `name-${i}`)
-    expect((await counted(['name-1', ...each])).lines[1]).toBe('there are fewer than two images of a class to train on: see whether getY gives classes')
+    expect((await counted(['name-1', ...each])).lines[1]).toBe(
+      'there are fewer than two images of a class to train on: see whether getY gives classes',
+    )
   })
 
   test('measurements are refused as labels, unless they are listed', async () => {
@@ -225,14 +243,21 @@ describe('labels', () => {
 
 describe('items that are used twice are refused', () => {
   test('listed twice', async () => {
-    await expect(block({ getItems: () => [...items(60), 'set/pear/3-16x8.png'] }).loaders('set', { platform: fakePlatform() })).rejects
-      .toThrow('set: an item is listed twice, so that it could be trained and measured on\n  item   set/pear/3-16x8.png')
+    await expect(
+      block({ getItems: () => [...items(60), 'set/pear/3-16x8.png'] }).loaders('set', { platform: fakePlatform() }),
+    ).rejects.toThrow(
+      'set: an item is listed twice, so that it could be trained and measured on\n  item   set/pear/3-16x8.png',
+    )
   })
 
   test('on both sides, or twice on one', async () => {
     const split = (train: number[], valid: number[]) =>
-      block({ splitter: () => ({ train: Uint32Array.from(train), valid: Uint32Array.from(valid) }) }).loaders('set', { platform: fakePlatform() })
-    await expect(split([0, 1, 2, 3], [4, 2])).rejects.toThrow('splitter: an item is on both sides of the split\n  index  2\n  item   set/fig/2-16x8.png')
+      block({ splitter: () => ({ train: Uint32Array.from(train), valid: Uint32Array.from(valid) }) }).loaders('set', {
+        platform: fakePlatform(),
+      })
+    await expect(split([0, 1, 2, 3], [4, 2])).rejects.toThrow(
+      'splitter: an item is on both sides of the split\n  index  2\n  item   set/fig/2-16x8.png',
+    )
     await expect(split([0, 1, 0], [4])).rejects.toThrow("splitter: an item is twice among those of 'train'")
     await expect(split([0, 1], [4, 4])).rejects.toThrow("splitter: an item is twice among those of 'valid'")
   })
@@ -240,7 +265,8 @@ describe('items that are used twice are refused', () => {
 
 test('the budget for decoded pictures is a part of what the machine has', async () => {
   const cacheOf = async (availableBytes?: () => number | undefined) =>
-    (await block().loaders('set', { platform: Object.assign(fakePlatform(), { availableBytes }) })).train.pictures.cache.limitBytes
+    (await block().loaders('set', { platform: Object.assign(fakePlatform(), { availableBytes }) })).train.pictures.cache
+      .limitBytes
   expect(await cacheOf(() => 2 ** 33)).toBe(2 ** 31)
   expect(await cacheOf(() => 4e8)).toBe(1e8)
   expect(await cacheOf(() => undefined)).toBe(2 ** 30)

@@ -23,7 +23,10 @@ const decode = (bytes: Uint8Array, path = 'train/x.JPEG'): Promise<Pixels> => de
 
 /** The message, of a DataError only. */
 async function refusal(bytes: Uint8Array): Promise<string> {
-  const error: unknown = await decode(bytes).then(() => 'nothing was thrown', (thrown: unknown) => thrown)
+  const error: unknown = await decode(bytes).then(
+    () => 'nothing was thrown',
+    (thrown: unknown) => thrown,
+  )
   expect(error).toBeInstanceOf(DataError)
   return error instanceof DataError ? error.message : ''
 }
@@ -125,7 +128,10 @@ describe('what cannot be read is refused', () => {
     for (const name of ['jpeg 420', 'jpeg progressive 420', 'jpeg grey restart', 'png rgb', 'png interlaced']) {
       const file = fileOf(name)
       for (let length = 0; length < file.length; length++) {
-        const error: unknown = await decode(file.subarray(0, length)).then(() => undefined, (thrown: unknown) => thrown)
+        const error: unknown = await decode(file.subarray(0, length)).then(
+          () => undefined,
+          (thrown: unknown) => thrown,
+        )
         expect(error, `${name}, ${length} of ${file.length} bytes`).toBeInstanceOf(DataError)
       }
     }
@@ -164,16 +170,29 @@ describe('what cannot be read is refused', () => {
 
   test('a PNG of more than a million rows, each of which takes memory of its own', async () => {
     const file = pngFile({ width: 1, height: 1_000_001, depth: 8, colourType: 0, rows: new Uint8Array(2_000_002) })
-    expect(await refusal(file)).toBe('train/x.JPEG: an image of 1 × 1000001 is too long\n  expected at most 1000000 pixels on a side')
+    expect(await refusal(file)).toBe(
+      'train/x.JPEG: an image of 1 × 1000001 is too long\n  expected at most 1000000 pixels on a side',
+    )
   })
 
   test('a PNG with two headers or palettes: decoders differ in which one counts', async () => {
     const file = fileOf('png rgb')
     const header = file.subarray(8, 33)
-    expect(await refusal(Uint8Array.from([...file.subarray(0, 33), ...header, ...file.subarray(33)]))).toContain('it has two IHDR chunks')
-    const coloured = pngFile({ width: 1, height: 1, depth: 8, colourType: 3, palette: Uint8Array.of(1, 2, 3), rows: new Uint8Array(2) })
+    expect(await refusal(Uint8Array.from([...file.subarray(0, 33), ...header, ...file.subarray(33)]))).toContain(
+      'it has two IHDR chunks',
+    )
+    const coloured = pngFile({
+      width: 1,
+      height: 1,
+      depth: 8,
+      colourType: 3,
+      palette: Uint8Array.of(1, 2, 3),
+      rows: new Uint8Array(2),
+    })
     const palette = coloured.subarray(33, 48)
-    expect(await refusal(Uint8Array.from([...coloured.subarray(0, 48), ...palette, ...coloured.subarray(48)]))).toContain('it has two PLTE chunks')
+    expect(
+      await refusal(Uint8Array.from([...coloured.subarray(0, 48), ...palette, ...coloured.subarray(48)])),
+    ).toContain('it has two PLTE chunks')
   })
 })
 
@@ -209,9 +228,14 @@ describe('a PNG with fewer rows than its header says is refused: nothing is made
     const parts = { width: 4, height: 4, depth: 8, colourType: 0 } as const
     const few = await decode(pngFile({ ...parts, rows: new Uint8Array(100).fill(0, 0, 20) }))
     expect(few.data.length).toBe(64)
-    const kinds = [{ interlaced: false, bytes: 300 * 901 }, { interlaced: true, bytes: 79, width: 8, height: 8, colourType: 0 }] as const
+    const kinds = [
+      { interlaced: false, bytes: 300 * 901 },
+      { interlaced: true, bytes: 79, width: 8, height: 8, colourType: 0 },
+    ] as const
     for (const { bytes, ...kind } of kinds) {
-      const rows = Uint8Array.from({ length: bytes + 1000 }, (_, i) => (kind.interlaced || i % 901 === 0 ? i % 2 : (i * i) % 251))
+      const rows = Uint8Array.from({ length: bytes + 1000 }, (_, i) =>
+        kind.interlaced || i % 901 === 0 ? i % 2 : (i * i) % 251,
+      )
       const large = { width: 300, height: 300, depth: 8, colourType: 2, ...kind }
       const exact = await decode(pngFile({ ...large, rows: rows.subarray(0, bytes) }))
       expect(await decode(pngFile({ ...large, rows }))).toEqual(exact)
@@ -236,12 +260,18 @@ describe('a size that the bytes cannot hold is refused before memory is taken fo
 
   test('JPEG', async () => {
     const file = patched((view, frame) => view.setUint32(frame + 5, (10_000 << 16) | 10_000))
-    expect(await refusal(file)).toContain(`a damaged JPEG (it has ${file.length} bytes, too few for 10000 × 10000 pixels)`)
+    expect(await refusal(file)).toContain(
+      `a damaged JPEG (it has ${file.length} bytes, too few for 10000 × 10000 pixels)`,
+    )
   })
 
   test('JPEG with odd components', async () => {
-    expect(await refusal(patched((view, frame) => view.setUint8(frame + 11, 0xf1)))).toContain('a sampling factor is not 1 to 4')
-    expect(await refusal(patched((view, frame) => view.setUint8(frame + 13, view.getUint8(frame + 10))))).toContain('two components have one name')
+    expect(await refusal(patched((view, frame) => view.setUint8(frame + 11, 0xf1)))).toContain(
+      'a sampling factor is not 1 to 4',
+    )
+    expect(await refusal(patched((view, frame) => view.setUint8(frame + 13, view.getUint8(frame + 10))))).toContain(
+      'two components have one name',
+    )
     expect(await refusal(patched((view, frame) => view.setUint8(frame + 9, 2)))).toContain('it has 2 colour components')
   })
 
@@ -253,7 +283,12 @@ describe('a size that the bytes cannot hold is refused before memory is taken fo
     const two = Uint8Array.from([...file.subarray(0, -2), ...second, 0xff, 0xd9])
     expect(await refusal(two)).toContain('limit exceeded')
     const scan = [0xff, 0xda, 0, 8, 1, 1, 0, 0, 63, 0]
-    const scans = Uint8Array.from([...file.subarray(0, -2), ...Array.from({ length: 200 }, () => scan).flat(), 0xff, 0xd9])
+    const scans = Uint8Array.from([
+      ...file.subarray(0, -2),
+      ...Array.from({ length: 200 }, () => scan).flat(),
+      0xff,
+      0xd9,
+    ])
     expect(await refusal(scans)).toMatch(/it has 2\d\d scans/)
   })
 })
@@ -265,7 +300,9 @@ test('a large image is decoded only where there is memory for it; the reason may
     return bytes
   }
   const file = pngFile({ width: 5000, height: 5000, depth: 8, colourType: 0, rows: new Uint8Array(5000 * 5001) })
-  const error: unknown = await decodeImage('a.png', file, pngReader, undefined, free(1e8)).catch((thrown: unknown) => thrown)
+  const error: unknown = await decodeImage('a.png', file, pngReader, undefined, free(1e8)).catch(
+    (thrown: unknown) => thrown,
+  )
   expect(error).toBeInstanceOf(DataError)
   expect(error).not.toBeInstanceOf(DecodeError)
   expect(String(error)).toBe(`DataError: a.png: there is no memory to decode an image of 5000 × 5000

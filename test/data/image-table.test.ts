@@ -35,14 +35,23 @@ test('images in the order of the table, labels of any of its columns', async () 
   const column = (name: string) => made.column(name)
   expect(items.slice(0, 2)).toEqual(['set/train/n01440764/1-4x4.JPEG', 'set/train/n01440764/2-4x4.JPEG'])
   expect(items.map(column('noisy_labels_0'))).toEqual(['n01440764', 'n01440764', 'n02102040', 'n02102040', 'n01440764'])
-  expect(items.map(column('noisy_labels_50'))).toEqual(['n01440764', 'n02102040', 'n02102040', 'n01440764', 'n01440764'])
+  expect(items.map(column('noisy_labels_50'))).toEqual([
+    'n01440764',
+    'n02102040',
+    'n02102040',
+    'n01440764',
+    'n01440764',
+  ])
 })
 
 test('True is measured on, False trained on', async () => {
   const made = await table()
   expect(columnSplitter(made)(made.items)).toEqual({ train: Uint32Array.of(0, 1, 3), valid: Uint32Array.of(2, 4) })
   // The indices are those of the items asked for.
-  expect(columnSplitter(made)([made.items[4], made.items[3]])).toEqual({ train: Uint32Array.of(1), valid: Uint32Array.of(0) })
+  expect(columnSplitter(made)([made.items[4], made.items[3]])).toEqual({
+    train: Uint32Array.of(1),
+    valid: Uint32Array.of(0),
+  })
   const small = await table('image,test\na,true\nb,FALSE\n', { file: 'other.csv', pathColumn: 'image' })
   expect(columnSplitter(small, 'test')(small.items)).toEqual({ train: Uint32Array.of(1), valid: Uint32Array.of(0) })
 })
@@ -63,10 +72,16 @@ test('a data block of the table: wrong labels in training, right ones in validat
 
 test('tables that are not right are refused', async () => {
   await expect(table(noisy, { file: 'missing.csv' })).rejects.toThrow('set/missing.csv: no such file')
-  await expect(table(noisy, { pathColumn: 'image' })).rejects.toThrow("set/noisy_imagenette.csv: there is no column 'image'")
+  await expect(table(noisy, { pathColumn: 'image' })).rejects.toThrow(
+    "set/noisy_imagenette.csv: there is no column 'image'",
+  )
   await expect(table('path,is_valid\n')).rejects.toThrow('the table lists no images')
-  await expect(table('path,is_valid\na,True\n,True\n')).rejects.toThrow('set/noisy_imagenette.csv:3: the row names no image')
-  await expect(table('path,is_valid\na,True\na,False\n')).rejects.toThrow('set/noisy_imagenette.csv:3: the table lists this image twice')
+  await expect(table('path,is_valid\na,True\n,True\n')).rejects.toThrow(
+    'set/noisy_imagenette.csv:3: the row names no image',
+  )
+  await expect(table('path,is_valid\na,True\na,False\n')).rejects.toThrow(
+    'set/noisy_imagenette.csv:3: the table lists this image twice',
+  )
   const made = await table('path,label,is_valid\na,,True\nb,x,maybe\nc,y,True\n')
   expect(() => made.column('labels')).toThrowErrorMatchingInlineSnapshot(`
     [DataError: set/noisy_imagenette.csv: there is no column 'labels'

@@ -10,7 +10,10 @@ test('resize crops at a random place in training and in the middle in validation
   const transform = resize([10, 20])
   const expected = stream()
   expect(transform.draw(stream(), 'train')).toEqual({
-    method: 'crop', width: 20, height: 10, position: [expected.uniform(), expected.uniform()],
+    method: 'crop',
+    width: 20,
+    height: 10,
+    position: [expected.uniform(), expected.uniform()],
   })
   expect(transform.draw(stream(), 'valid')).toEqual({ method: 'crop', width: 20, height: 10, position: [0.5, 0.5] })
   expect(resize(8, { method: 'pad' }).draw(stream(), 'valid')).toMatchObject({ method: 'pad' })
@@ -29,13 +32,21 @@ test('randomResizedCrop draws a box in training; in validation the picture is a 
     return plan.method === 'middle' && plan.extra
   }
   // 128 px become 152: ⌈128 · 0.14 / 8⌉ · 8 = 24.
-  expect([extra(128), extra(64), extra(224), extra([64, 128]), extra([128, 64]), extra(128, 0), extra(100, 0.08)])
-    .toEqual([24, 16, 32, 24, 24, 0, 8])
+  expect([
+    extra(128),
+    extra(64),
+    extra(224),
+    extra([64, 128]),
+    extra([128, 64]),
+    extra(128, 0),
+    extra(100, 0.08),
+  ]).toEqual([24, 16, 32, 24, 24, 0, 8])
 })
 
 test('half of the pictures are flipped in training, none in validation', () => {
   const flips = (p: number | undefined, split: 'train' | 'valid') =>
-    Array.from({ length: 1000 }, (_, i) => drawPlan([flipItem(p)], stream(i), split)).filter(({ mirror }) => mirror).length
+    Array.from({ length: 1000 }, (_, i) => drawPlan([flipItem(p)], stream(i), split)).filter(({ mirror }) => mirror)
+      .length
   // Standard deviation 16.
   expect(Math.abs(flips(undefined, 'train') - 500)).toBeLessThan(64)
   expect(Math.abs(flips(0.1, 'train') - 100)).toBeLessThan(40)
@@ -44,7 +55,10 @@ test('half of the pictures are flipped in training, none in validation', () => {
 
 test('the flip belongs to the plan of the crop, wherever it is listed', () => {
   const crop = randomResizedCrop(8)
-  for (const listed of [[crop, flipItem(1)], [flipItem(1), crop]]) {
+  for (const listed of [
+    [crop, flipItem(1)],
+    [flipItem(1), crop],
+  ]) {
     const sorted = sortItemTransforms(listed)
     expect(sorted.map(({ kind }) => kind)).toEqual(['flipItem', 'randomResizedCrop'])
     expect(drawPlan(sorted, stream(), 'train')).toMatchObject({ method: 'random-crop', mirror: true })

@@ -30,7 +30,16 @@ afterEach(() => rmSync(folder, { recursive: true }))
 
 describe('getImageFiles', () => {
   test('finds images of every folder, in one order', async () => {
-    make('train/b/2.JPEG', 'train/b/10.jpg', 'train/a/1.png', 'val/a/3.webp', 'top.gif', 'noisy.csv', 'train/a/notes.txt', 'train/a/jpg')
+    make(
+      'train/b/2.JPEG',
+      'train/b/10.jpg',
+      'train/a/1.png',
+      'val/a/3.webp',
+      'top.gif',
+      'noisy.csv',
+      'train/a/notes.txt',
+      'train/a/jpg',
+    )
     expect(await find()).toEqual(['top.gif', 'train/a/1.png', 'train/b/10.jpg', 'train/b/2.JPEG', 'val/a/3.webp'])
     expect(printed).toEqual([])
   })
@@ -79,7 +88,14 @@ describe('getImageFiles', () => {
   })
 
   test('leaves out folders that systems make', async () => {
-    make('cat/1.jpg', '$RECYCLE.BIN/S-1/2.jpg', 'cat/@eaDir/1.jpg/thumb.jpg', '__MACOSX/3.jpg', 'lost+found/4.jpg', 'System Volume Information/5.png')
+    make(
+      'cat/1.jpg',
+      '$RECYCLE.BIN/S-1/2.jpg',
+      'cat/@eaDir/1.jpg/thumb.jpg',
+      '__MACOSX/3.jpg',
+      'lost+found/4.jpg',
+      'System Volume Information/5.png',
+    )
     expect(await find()).toEqual(['cat/1.jpg'])
     expect(printed).toEqual([])
   })
@@ -90,7 +106,12 @@ describe('getImageFiles', () => {
       join: (...parts: string[]) => parts.join('/'),
       list: async (path: string) => {
         if (path.endsWith('many')) return names
-        return path.length < 20_000 ? [{ name: 'd', kind: 'folder' }, { name: '1.jpg', kind: 'file' }] : []
+        return path.length < 20_000
+          ? [
+              { name: 'd', kind: 'folder' },
+              { name: '1.jpg', kind: 'file' },
+            ]
+          : []
       },
     }
     const platform = { files, log: () => {} } as unknown as Platform
@@ -113,7 +134,9 @@ describe('getImageFiles', () => {
 
   test('says which folder is missing', async () => {
     make('train/a/1.jpg', 'val/a/2.jpg')
-    await expect(find({ folders: ['train', 'valid'] })).rejects.toThrow(`${folder}: there is no folder valid\n  folders there  train, val`)
+    await expect(find({ folders: ['train', 'valid'] })).rejects.toThrow(
+      `${folder}: there is no folder valid\n  folders there  train, val`,
+    )
     await expect(find({}, join(folder, 'nowhere'))).rejects.toThrow(`${folder}/nowhere: no such file or folder`)
   })
 })

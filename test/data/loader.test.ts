@@ -13,13 +13,34 @@ interface Made {
   readonly pictures: Pictures
 }
 
-function make(items: readonly string[], options: {
-  split?: 'train' | 'valid'; batchSize?: number; transforms?: ItemTransform[]; cache?: PixelCache; platform?: FakePlatform; depth?: number; seed?: number
-} = {}): Made {
-  const { split = 'train', batchSize = 4, platform = fakePlatform(), cache = new PixelCache(2 ** 30), depth = 2, seed = 1 } = options
+function make(
+  items: readonly string[],
+  options: {
+    split?: 'train' | 'valid'
+    batchSize?: number
+    transforms?: ItemTransform[]
+    cache?: PixelCache
+    platform?: FakePlatform
+    depth?: number
+    seed?: number
+  } = {},
+): Made {
+  const {
+    split = 'train',
+    batchSize = 4,
+    platform = fakePlatform(),
+    cache = new PixelCache(2 ** 30),
+    depth = 2,
+    seed = 1,
+  } = options
   const pictures = new Pictures({ platform, items, cache })
   const loader = new Loader({
-    platform, pictures, split, batchSize, seed, depth,
+    platform,
+    pictures,
+    split,
+    batchSize,
+    seed,
+    depth,
     labels: Uint32Array.from(items, (_, i) => i % 3),
     vocab: ['a', 'b', 'c'],
     items: Uint32Array.from(items.keys()),
@@ -29,7 +50,8 @@ function make(items: readonly string[], options: {
   return { loader, platform, pictures }
 }
 
-const names = (count: number, size = '4x4'): string[] => Array.from({ length: count }, (_, i) => `folder/${i}-${size}.png`)
+const names = (count: number, size = '4x4'): string[] =>
+  Array.from({ length: count }, (_, i) => `folder/${i}-${size}.png`)
 
 /** Everything a pass gives, copied since the pixels are written over. */
 async function all({ loader }: Made, pass: Pass = {}) {
@@ -45,7 +67,10 @@ describe('which items come when', () => {
   test('training visits every item at most once and leaves out the partial last batch', async () => {
     const made = make(names(10))
     const batches = await all(made)
-    expect(batches.map(({ count, index }) => [index, count])).toEqual([[0, 4], [1, 4]])
+    expect(batches.map(({ count, index }) => [index, count])).toEqual([
+      [0, 4],
+      [1, 4],
+    ])
     expect(made.loader.batchCount).toBe(2)
     expect(made.loader.itemCount).toBe(8)
     expect(new Set(batches.flatMap(({ items }) => items)).size).toBe(8)
@@ -54,7 +79,11 @@ describe('which items come when', () => {
   test('validation keeps the order, and pads the last batch with what it holds', async () => {
     const made = make(names(10), { split: 'valid' })
     const batches = await all(made)
-    expect(batches.map(({ items }) => items)).toEqual([[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 8, 9]])
+    expect(batches.map(({ items }) => items)).toEqual([
+      [0, 1, 2, 3],
+      [4, 5, 6, 7],
+      [8, 9, 8, 9],
+    ])
     expect(batches.map(({ count }) => count)).toEqual([4, 4, 2])
     expect(batches[2].labels).toEqual([2, 0, 2, 0])
     expect(made.loader.batchCount).toBe(3)
@@ -62,16 +91,20 @@ describe('which items come when', () => {
   })
 
   test('an epoch has an order of its own, the same whenever it is asked for', async () => {
-    const order = async (seed: number, epoch: number) => (await all(make(names(32), { seed }), { epoch })).flatMap(({ items }) => items)
+    const order = async (seed: number, epoch: number) =>
+      (await all(make(names(32), { seed }), { epoch })).flatMap(({ items }) => items)
     expect(await order(1, 3)).toEqual(await order(1, 3))
     expect(await order(1, 3)).not.toEqual(await order(1, 4))
     expect(await order(1, 3)).not.toEqual(await order(2, 3))
-    expect([...await order(1, 3)].sort((a, b) => a - b)).toEqual([...names(32).keys()])
+    expect([...(await order(1, 3))].sort((a, b) => a - b)).toEqual([...names(32).keys()])
   })
 
   test('a pass can be asked not to shuffle and to keep the last batch', async () => {
     const batches = await all(make(names(6)), { shuffle: false, dropLast: false })
-    expect(batches.map(({ items, count }) => [...items, count])).toEqual([[0, 1, 2, 3, 4], [4, 5, 4, 5, 2]])
+    expect(batches.map(({ items, count }) => [...items, count])).toEqual([
+      [0, 1, 2, 3, 4],
+      [4, 5, 4, 5, 2],
+    ])
   })
 
   test('fewer items than a batch: none in training, one in validation', async () => {
@@ -92,7 +125,8 @@ describe('the pixels', () => {
   })
 
   test('pictures of different sizes are refused, with the way out', async () => {
-    await expect(all(make(['a-4x4', 'b-4x4', 'c-5x4', 'd-4x4'], { split: 'valid' }))).rejects.toThrowErrorMatchingInlineSnapshot(`
+    await expect(all(make(['a-4x4', 'b-4x4', 'c-5x4', 'd-4x4'], { split: 'valid' }))).rejects
+      .toThrowErrorMatchingInlineSnapshot(`
       [DataError: c-5x4: another size than the first picture of its batch
         size   5 × 4
         first  4 × 4
@@ -196,21 +230,26 @@ describe('decoding once', () => {
     ['pictures only flipped', '6x5', [flipItem()]],
     ['random boxes, flipped', '12x6', [randomResizedCrop(4), flipItem()]],
     ['squished pictures', '12x6', [resize(4, { method: 'squish' }), flipItem(0.3)]],
-  ])('%s: remembered or decoded anew, by few or many threads, the pixels are the same', async (_name, size, transforms) => {
-    const items = names(8, size)
-    const keeping = make(items, { transforms })
-    const others = [
-      make(items, { transforms, cache: new PixelCache(0) }),
-      make(items, { transforms, platform: fakePlatform({ threads: 8 }) }),
-    ]
-    const seen = []
-    for (const draws of ['train', 'valid', 'train'] as const) {
-      const expected = await all(keeping, { epoch: seen.length, shuffle: false, draws })
-      for (const other of others) expect(await all(other, { epoch: seen.length, shuffle: false, draws })).toEqual(expected)
-      seen.push(expected.map(({ pixels }) => pixels))
-    }
-    expect(seen[2]).not.toEqual(seen[0])
-  })
+  ])(
+    '%s: remembered or decoded anew, by few or many threads, the pixels are the same',
+    async (_name, size, transforms) => {
+      const items = names(8, size)
+      const keeping = make(items, { transforms })
+      const others = [
+        make(items, { transforms, cache: new PixelCache(0) }),
+        make(items, { transforms, platform: fakePlatform({ threads: 8 }) }),
+      ]
+      const seen = []
+      for (const draws of ['train', 'valid', 'train'] as const) {
+        const expected = await all(keeping, { epoch: seen.length, shuffle: false, draws })
+        for (const other of others) {
+          expect(await all(other, { epoch: seen.length, shuffle: false, draws })).toEqual(expected)
+        }
+        seen.push(expected.map(({ pixels }) => pixels))
+      }
+      expect(seen[2]).not.toEqual(seen[0])
+    },
+  )
 
   test('what is the same in every epoch is decoded once, also after random boxes', async () => {
     for (const threads of [1, 8]) {
@@ -232,7 +271,9 @@ describe('decoding once', () => {
     for (const epoch of [0, 1, 2]) expect(await all(made, { epoch })).toEqual(await all(never, { epoch }))
     // 640 pixels are more than 64 times nine, 160 are not.
     expect(made.pictures.cache.usedBytes).toBe(4 * 20 * 8 * 4)
-    expect(made.platform.decoded.slice(8).map(({ path, resize: plan }) => [path.slice(0, 6), plan !== undefined])).toEqual(new Array(8).fill(['folder', true]))
+    expect(
+      made.platform.decoded.slice(8).map(({ path, resize: plan }) => [path.slice(0, 6), plan !== undefined]),
+    ).toEqual(new Array(8).fill(['folder', true]))
   })
 
   test('a budget that is too small is said once, and changes no pixel', async () => {
@@ -249,7 +290,8 @@ describe('decoding once', () => {
 })
 
 describe('images that cannot be decoded', () => {
-  const withBroken = (count: number, ...broken: number[]) => names(count).map((name, i) => (broken.includes(i) ? `broken/${i}-4x4.png` : name))
+  const withBroken = (count: number, ...broken: number[]) =>
+    names(count).map((name, i) => (broken.includes(i) ? `broken/${i}-4x4.png` : name))
 
   test('in training another item of the batch takes the place, once said', async () => {
     const made = make(withBroken(200, 1), { batchSize: 4 })
@@ -284,7 +326,10 @@ describe('images that cannot be decoded', () => {
 
   test('more than one in a hundred end the run, and some are named', async () => {
     const made = make(withBroken(100, 2, 50), { split: 'valid' })
-    const failure = await all(made).then(() => undefined, (error: Error) => error)
+    const failure = await all(made).then(
+      () => undefined,
+      (error: Error) => error,
+    )
     expect(failure).toBeInstanceOf(DataError)
     expect(failure?.message).toContain('2 of 100')
     expect(failure?.message).toContain('broken/50-4x4.png')
@@ -292,7 +337,9 @@ describe('images that cannot be decoded', () => {
 
   test('one is always left out: a small set does not end in the middle of an epoch', async () => {
     const made = make(withBroken(12, 1), { split: 'valid' })
-    expect((await all(made)).flatMap(({ items, count }) => items.slice(0, count))).toEqual([0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11])
+    expect((await all(made)).flatMap(({ items, count }) => items.slice(0, count))).toEqual([
+      0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11,
+    ])
     expect(made.platform.lines).toEqual(['left out: broken/1-4x4.png: not an image'])
   })
 
@@ -312,7 +359,8 @@ describe('images that cannot be decoded', () => {
     expect([await counts(), await counts()]).toEqual([12, 12])
     expect(made.pictures.bad.size).toBe(0)
     expect(platform.lines).toEqual([
-      'left out: folder/3-4x4.png: input/output error', 'could be read again: folder/3-4x4.png',
+      'left out: folder/3-4x4.png: input/output error',
+      'could be read again: folder/3-4x4.png',
     ])
   })
 
@@ -322,7 +370,10 @@ describe('images that cannot be decoded', () => {
       expect(host.index).toBe(0)
       break
     }
-    expect(made.platform.lines).toEqual(['left out: broken/5-4x4.png: not an image', 'left out: broken/6-4x4.png: not an image'])
+    expect(made.platform.lines).toEqual([
+      'left out: broken/5-4x4.png: not an image',
+      'left out: broken/6-4x4.png: not an image',
+    ])
     await expect(all(made, { shuffle: false })).rejects.toThrow('too many images cannot be decoded')
   })
 })

@@ -27,13 +27,19 @@ type PlanCase =
   | { readonly method: 'middle'; readonly extra: number }
 
 const golden: Golden = JSON.parse(readFileSync(new URL('../golden/resize.json', import.meta.url), 'utf8'))
-const crop = (size: number, position: readonly [number, number] = [0.5, 0.5]): FitPlan =>
-  ({ width: size, height: size, method: 'crop', position })
+const crop = (size: number, position: readonly [number, number] = [0.5, 0.5]): FitPlan => ({
+  width: size,
+  height: size,
+  method: 'crop',
+  position,
+})
 
 /** The images of make_resize.py, with an alpha that must not matter. */
 function picture(width: number, height: number, seed: number): Pixels {
   const data = new Uint8Array(width * height * 4)
-  for (let i = 0, j = 0; i < data.length; i++) data[i] = i % 4 === 3 ? 77 : Math.floor((hash(j++, seed) / 2 ** 32) * 256)
+  for (let i = 0, j = 0; i < data.length; i++) {
+    data[i] = i % 4 === 3 ? 77 : Math.floor((hash(j++, seed) / 2 ** 32) * 256)
+  }
   return { width, height, data }
 }
 
@@ -77,7 +83,9 @@ describe('the pixels are those of Pillow', () => {
 
   test('a row of 8 to 4 and to 3, by hand', () => {
     const ramp = row([0, 10, 20, 30, 40, 50, 60, 70])
-    expect(reds(resizePixels(ramp, { width: 4, height: 1, method: 'squish', position: [0, 0] }))).toEqual([7, 25, 45, 63])
+    expect(reds(resizePixels(ramp, { width: 4, height: 1, method: 'squish', position: [0, 0] }))).toEqual([
+      7, 25, 45, 63,
+    ])
     expect(reds(resizePixels(ramp, { width: 3, height: 1, method: 'squish', position: [0, 0] }))).toEqual([11, 35, 59])
   })
 
@@ -112,11 +120,18 @@ describe('the box is that of fastai', () => {
     expect(resizeBox(453, 600, crop(224))).toMatchObject({ width: 452, height: 452 })
     const lost = []
     for (let side = 1; side <= 920; side++) if (resizeBox(side, 2000, crop(224)).width < side) lost.push(side)
-    expect(lost).toEqual([61, 115, 122, 230, 237, 244, 251, 453, 460, 467, 474, 481, 488, 495, 502, 509, 899, 906, 913, 920])
+    expect(lost).toEqual([
+      61, 115, 122, 230, 237, 244, 251, 453, 460, 467, 474, 481, 488, 495, 502, 509, 899, 906, 913, 920,
+    ])
   })
 
   test('squish keeps everything, pad goes around it', () => {
-    expect(resizeBox(500, 375, { ...crop(224), method: 'squish' })).toEqual({ left: 0, top: 0, width: 500, height: 375 })
+    expect(resizeBox(500, 375, { ...crop(224), method: 'squish' })).toEqual({
+      left: 0,
+      top: 0,
+      width: 500,
+      height: 375,
+    })
     expect(resizeBox(500, 375, { ...crop(224), method: 'pad' })).toEqual({ left: 0, top: -62, width: 500, height: 500 })
   })
 
@@ -127,13 +142,22 @@ describe('the box is that of fastai', () => {
 })
 
 describe('a random box', () => {
-  const plan = (draws: readonly number[], ratio: Pair = [3 / 4, 4 / 3], scale: Pair = [0.08, 1]): ResizePlan =>
-    ({ method: 'random-crop', width: 8, height: 8, scale, ratio, draws: [...draws, ...new Array<number>(BOX_NUMBERS).fill(0.5)] })
-
-  test.each(golden.cases.filter(({ method }) => method === 'random-crop'))('$source is that of fastai, number $seed', (c) => {
-    const { left, top, width, height } = resizeBox(...c.source, planOf(c))
-    expect([left, top, width, height]).toEqual('box' in c && c.box)
+  const plan = (draws: readonly number[], ratio: Pair = [3 / 4, 4 / 3], scale: Pair = [0.08, 1]): ResizePlan => ({
+    method: 'random-crop',
+    width: 8,
+    height: 8,
+    scale,
+    ratio,
+    draws: [...draws, ...new Array<number>(BOX_NUMBERS).fill(0.5)],
   })
+
+  test.each(golden.cases.filter(({ method }) => method === 'random-crop'))(
+    '$source is that of fastai, number $seed',
+    (c) => {
+      const { left, top, width, height } = resizeBox(...c.source, planOf(c))
+      expect([left, top, width, height]).toEqual('box' in c && c.box)
+    },
+  )
 
   test('area, shape, top and left, each from its smallest to its largest', () => {
     const whole = { width: 400, height: 300 }
@@ -158,8 +182,18 @@ describe('a random box', () => {
   })
 
   test('after ten that do not fit, the largest allowed one in the middle', () => {
-    expect(resizeBox(400, 100, plan([], [3 / 4, 4 / 3], [1, 1]))).toEqual({ left: 133, top: 0, width: 133, height: 100 })
-    expect(resizeBox(100, 400, plan([], [3 / 4, 4 / 3], [1, 1]))).toEqual({ left: 0, top: 133, width: 100, height: 133 })
+    expect(resizeBox(400, 100, plan([], [3 / 4, 4 / 3], [1, 1]))).toEqual({
+      left: 133,
+      top: 0,
+      width: 133,
+      height: 100,
+    })
+    expect(resizeBox(100, 400, plan([], [3 / 4, 4 / 3], [1, 1]))).toEqual({
+      left: 0,
+      top: 133,
+      width: 100,
+      height: 133,
+    })
   })
 
   test('too few numbers are refused', () => {
@@ -198,7 +232,9 @@ test('whether the place of a crop matters', () => {
   expect(dependsOnPlace(crop(224), { width: 453, height: 453 })).toBe(false)
   expect(dependsOnPlace({ method: 'middle', width: 8, height: 8, extra: 8 }, { width: 16, height: 9 })).toBe(false)
   expect(dependsOnPlace({ method: 'whole' }, { width: 16, height: 9 })).toBe(false)
-  expect(dependsOnPlace({ method: 'random-crop', width: 8, height: 8, scale: [0.5, 1], ratio: [1, 1], draws: [] })).toBe(true)
+  expect(
+    dependsOnPlace({ method: 'random-crop', width: 8, height: 8, scale: [0.5, 1], ratio: [1, 1], draws: [] }),
+  ).toBe(true)
 })
 
 test('an image of the right size is copied, not changed', () => {
@@ -221,5 +257,7 @@ test('a plan that makes no sense is refused', () => {
   expect(() => resizePixels(source, crop(2, [0.5, 1.1]))).toThrow('[0.5,1.1]')
   expect(() => resizePixels(source, crop(2, [Number.NaN, 0]))).toThrow(OptionError)
   expect(() => resizePixels(source, { method: 'middle', width: 2, height: 2, extra: 3 })).toThrow('there is no middle')
-  expect(() => resizePixels(source, { ...crop(2), method: 'stretch' as 'crop' })).toThrow("there is no method 'stretch'")
+  expect(() => resizePixels(source, { ...crop(2), method: 'stretch' as 'crop' })).toThrow(
+    "there is no method 'stretch'",
+  )
 })

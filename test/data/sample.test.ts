@@ -16,9 +16,16 @@ import type { Files, Platform } from '../../src/platform/platform.ts'
 let home = ''
 let printed: string[] = []
 
-const platformWith = (changes: object = {}) => ({
-  name: 'node', files: nodeFiles, datasets, env: () => undefined, log: (line: string) => printed.push(line), status: undefined, ...changes,
-}) as unknown as Platform
+const platformWith = (changes: object = {}) =>
+  ({
+    name: 'node',
+    files: nodeFiles,
+    datasets,
+    env: () => undefined,
+    log: (line: string) => printed.push(line),
+    status: undefined,
+    ...changes,
+  }) as unknown as Platform
 const make = (images: number, changes = {}) => sampleData({ images, home, platform: platformWith(changes) })
 const noPng = () => {
   throw new Error('not a PNG')
@@ -42,7 +49,9 @@ describe('sampleData', () => {
       expect([...train].filter((i) => parentLabel(items[i]) === name).length).toBe(5)
       expect([...valid].filter((i) => parentLabel(items[i]) === name).length).toBe(1)
     }
-    const pictures = await Promise.all(items.map((item) => decodeImage(item, readFileSync(item), { inflate: noPng, decode: noPng })))
+    const pictures = await Promise.all(
+      items.map((item) => decodeImage(item, readFileSync(item), { inflate: noPng, decode: noPng })),
+    )
     const sizes = new Set(pictures.map(({ width, height }) => `${width}×${height}`))
     expect(sizes.size).toBeGreaterThan(50)
     expect(pictures.some(({ width, height }) => width > 1.3 * height)).toBe(true)
@@ -64,7 +73,8 @@ describe('sampleData', () => {
 
   test('appears whole or not at all', async () => {
     let left = 10
-    const write: Files['write'] = (path, content) => (left-- > 0 ? nodeFiles.write(path, content) : Promise.reject(new DataError(path, 'no space left on the device')))
+    const write: Files['write'] = (path, content) =>
+      left-- > 0 ? nodeFiles.write(path, content) : Promise.reject(new DataError(path, 'no space left on the device'))
     await expect(make(50, { files: { ...nodeFiles, write } })).rejects.toThrow('no space left')
     expect(readdirSync(join(home, 'data')).filter((name) => name.includes('sample-1-50'))).toEqual([])
   })

@@ -21,25 +21,36 @@ test('normalisation is taken back, values are kept in range and truncated', () =
 test('pictures stand in a grid, labels below them', () => {
   const grey = (value: number) => ({ width: 24, height: 10, data: new Uint8Array(24 * 10 * 4).fill(value) })
   const sheet = contactSheet([
-    { picture: grey(50), label: 'ab' }, { picture: grey(100), label: 'i' }, { picture: grey(200), label: 'toolong' },
+    { picture: grey(50), label: 'ab' },
+    { picture: grey(100), label: 'i' },
+    { picture: grey(200), label: 'toolong' },
   ])
   expect([sheet.width, sheet.height]).toEqual([4 + 2 * 28, 4 + 2 * (10 + 14 + 4)])
   const at = (x: number, y: number) => sheet.data[(y * sheet.width + x) * 4]
   expect([at(4, 4), at(27, 13), at(28, 4), at(32, 4), at(4, 32)]).toEqual([50, 50, 0, 100, 200])
   // An A, an I below the second, a cut text below the third.
-  const dots = (left: number, top: number) => Array.from({ length: 5 }, (_, y) => Array.from({ length: 12 }, (_, x) => (at(left + 2 * x, top + 2 * y) ? '#' : '.')).join(''))
+  const dots = (left: number, top: number) =>
+    Array.from({ length: 5 }, (_, y) =>
+      Array.from({ length: 12 }, (_, x) => (at(left + 2 * x, top + 2 * y) ? '#' : '.')).join(''),
+    )
   expect(dots(4, 16)).toEqual(['.#..##......', '#.#.#.#.....', '###.##......', '#.#.#.#.....', '#.#.##......'])
   expect(dots(32, 16)[0]).toBe('###.........')
   expect(dots(4, 44)[0]).toBe('###..#...#..')
-  expect(sheet.data.every((value, i) => i % 4 !== 3 || value === 255 || value === 50 || value === 100 || value === 200)).toBe(true)
+  expect(
+    sheet.data.every((value, i) => i % 4 !== 3 || value === 255 || value === 50 || value === 100 || value === 200),
+  ).toBe(true)
 })
 
 test('what was predicted stands on a second line', () => {
   const picture = { width: 24, height: 10, data: new Uint8Array(24 * 10 * 4).fill(50) }
-  const sheet = contactSheet([{ picture, label: 'a', predicted: 'i' }, { picture, label: 'ab' }])
+  const sheet = contactSheet([
+    { picture, label: 'a', predicted: 'i' },
+    { picture, label: 'ab' },
+  ])
   expect([sheet.width, sheet.height]).toEqual([4 + 2 * 28, 4 + 10 + 26 + 4])
   const lit = (x: number, y: number) => (sheet.data[(y * sheet.width + x) * 4] === 255 ? '#' : '.')
-  const dots = (left: number, top: number) => Array.from({ length: 5 }, (_, y) => Array.from({ length: 7 }, (_, x) => lit(left + 2 * x, top + 2 * y)).join(''))
+  const dots = (left: number, top: number) =>
+    Array.from({ length: 5 }, (_, y) => Array.from({ length: 7 }, (_, x) => lit(left + 2 * x, top + 2 * y)).join(''))
   expect(dots(4, 16)).toEqual(['.#.....', '#.#....', '###....', '#.#....', '#.#....'])
   expect(dots(4, 28)).toEqual(['###....', '.#.....', '.#.....', '.#.....', '###....'])
   expect(dots(32, 16)[0]).toBe('.#..##.')
@@ -51,7 +62,10 @@ describe('showBatch', () => {
   const files = memoryFiles()
   const make = (options: TinyOptions = {}) => {
     const platform = Object.defineProperty(
-      fakePlatform({ picture: (path) => stripes(path, SIZE), files }), 'encodePng', { value: encodePng })
+      fakePlatform({ picture: (path) => stripes(path, SIZE), files }),
+      'encodePng',
+      { value: encodePng },
+    )
     return tinyLoaders({ size: SIZE, platform, ...options })
   }
 
@@ -64,8 +78,13 @@ describe('showBatch', () => {
   test('writes pictures as they were before normalisation, each with its own label', async () => {
     const loaders = await make({ batchTransforms: [normalize({ mean: [0.5, 0.4, 0.3], std: [0.2, 0.3, 0.4] })] })
     await showBatch(loaders.valid, 'valid.png')
-    const { pictures: { items: paths }, items } = loaders.valid
-    const tiles: LabelledPicture[] = [...items].slice(0, 4).map((item) => ({ picture: stripes(paths[item], SIZE), label: paths[item].split('/')[1] }))
+    const {
+      pictures: { items: paths },
+      items,
+    } = loaders.valid
+    const tiles: LabelledPicture[] = [...items]
+      .slice(0, 4)
+      .map((item) => ({ picture: stripes(paths[item], SIZE), label: paths[item].split('/')[1] }))
     expect(new Set(tiles.map(({ label }) => label)).size).toBe(3)
     // As many as a batch holds, though nine were asked for.
     expectPicture(decodePng(await files.read('valid.png')), contactSheet(tiles))

@@ -28,7 +28,15 @@ describe('randomSplitter', () => {
     expect(first(items(50))).not.toEqual(randomSplitter({ seed: 2 })(items(50)))
   })
 
-  test.each([{ validPercent: 0 }, { validPercent: 1 }, { validPercent: 20 }, { validPercent: NaN }, { seed: -1 }, { seed: 1.5 }, { seed: 2 ** 32 }])('refuses %o', (options) => {
+  test.each([
+    { validPercent: 0 },
+    { validPercent: 1 },
+    { validPercent: 20 },
+    { validPercent: NaN },
+    { seed: -1 },
+    { seed: 1.5 },
+    { seed: 2 ** 32 },
+  ])('refuses %o', (options) => {
     expect(() => randomSplitter(options)).toThrow(OptionError)
   })
 
@@ -46,16 +54,23 @@ describe('grandparentSplitter', () => {
 
   test('goes by the folder around the class folder', () => {
     const { train, valid } = grandparentSplitter({ train: 'train', valid: 'val' })(paths)
-    expect([[...train], [...valid]]).toEqual([[0, 2], [1, 4]])
+    expect([[...train], [...valid]]).toEqual([
+      [0, 2],
+      [1, 4],
+    ])
   })
 
   test('takes several names', () => {
     const { train, valid } = grandparentSplitter({ train: ['train', 'test'], valid: 'val' })(paths)
-    expect([[...train], [...valid]]).toEqual([[0, 2, 3], [1, 4]])
+    expect([[...train], [...valid]]).toEqual([
+      [0, 2, 3],
+      [1, 4],
+    ])
   })
 
   test('says what it found when a side is empty', () => {
-    expect(() => grandparentSplitter()(paths)).toThrow(`grandparentSplitter: no item lies below valid, so there is nothing to measure on
+    expect(() => grandparentSplitter()(paths))
+      .toThrow(`grandparentSplitter: no item lies below valid, so there is nothing to measure on
   items          5
   folders found  train, val, test
   Fix: give the name of the folder, such as grandparentSplitter({ valid: 'val' })`)

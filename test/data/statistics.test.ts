@@ -65,10 +65,14 @@ test('measured on what the other transforms make of the batch', async () => {
   const light = augTransforms({ doFlip: false, maxRotate: 0, maxZoom: 1, maxWarp: 0, maxLighting: 0.9, pLighting: 1 })
   const { train } = await tinyLoaders({ train: 9, batchSize: 8, batchTransforms: [normalize(), ...light] })
   const [measured] = train.batchTransforms as NormalizeTransform[]
-  expect(measured.mean).toEqual((await batchStats((await tinyLoaders({ train: 9, batchSize: 8, batchTransforms: light })).train)).mean)
+  expect(measured.mean).toEqual(
+    (await batchStats((await tinyLoaders({ train: 9, batchSize: 8, batchTransforms: light })).train)).mean,
+  )
   expect((await batchStats(train)).mean[0]).toBeCloseTo(0, 4)
 })
 
 test('there is nothing to measure on', async () => {
-  await expect(tinyLoaders({ train: 4, batchSize: 8, batchTransforms: [normalize()] })).rejects.toThrow('there is no batch')
+  await expect(tinyLoaders({ train: 4, batchSize: 8, batchTransforms: [normalize()] })).rejects.toThrow(
+    'there is no batch',
+  )
 })

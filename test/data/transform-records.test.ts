@@ -17,7 +17,16 @@ describe('transforms that were written down', () => {
   test.each([
     ['the lesson', [...augTransforms({ size: 12, minScale: 0.5 }), normalize(imagenetStats)]],
     ['without a crop', augTransforms({ size: [10, 14], flipVert: true, maxRotate: 30, batch: true, pLighting: 0.3 })],
-    ['everything', [...augTransforms(), saturation({ maxLighting: 0.4 }), hue({ p: 1 }), normalize(imagenetStats), randomErasing({ p: 1, maxCount: 3 })]],
+    [
+      'everything',
+      [
+        ...augTransforms(),
+        saturation({ maxLighting: 0.4 }),
+        hue({ p: 1 }),
+        normalize(imagenetStats),
+        randomErasing({ p: 1, maxCount: 3 }),
+      ],
+    ],
     ['nothing', []],
   ])('draw the same batches: %s', (_name, transforms) => {
     const again = batchTransformsFrom(copied(transformRecords(transforms)))
@@ -35,7 +44,9 @@ describe('transforms that were written down', () => {
   ])('plan the same pictures: %s', (_name, transforms) => {
     const again = itemTransformsFrom(copied(transformRecords(transforms)))
     for (const split of ['train', 'valid'] as const) {
-      const plans = [transforms, again].map((some) => Array.from({ length: 9 }, (_, i) => drawPlan(some, rng(i, 'test'), split)))
+      const plans = [transforms, again].map((some) =>
+        Array.from({ length: 9 }, (_, i) => drawPlan(some, rng(i, 'test'), split)),
+      )
       expect(plans[1]).toEqual(plans[0])
     }
   })

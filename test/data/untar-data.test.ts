@@ -32,19 +32,32 @@ let expected: ArchiveCheck
 const part = () => join(home, 'archive', 'shapes.tgz.part')
 const kept = () => join(home, 'archive', 'shapes.tgz')
 const folder = () => join(home, 'data', 'shapes')
-const untar = (options: UntarOptions = {}) => untarData(`${address}/shapes.tgz`, {
-  expected, patience: { stallMs: 20_000, pauseMs: 1 }, platform: platform(), ...options,
-})
+const untar = (options: UntarOptions = {}) =>
+  untarData(`${address}/shapes.tgz`, {
+    expected,
+    patience: { stallMs: 20_000, pauseMs: 1 },
+    platform: platform(),
+    ...options,
+  })
 
 function platform(): Platform {
   const env = (name: string) => (name === 'FASTAI_HOME' ? home : undefined)
-  const stub = { name: 'node', files: nodeFiles, datasets, env, now: () => performance.now(), log: (line: string) => printed.push(line), status: undefined }
+  const stub = {
+    name: 'node',
+    files: nodeFiles,
+    datasets,
+    env,
+    now: () => performance.now(),
+    log: (line: string) => printed.push(line),
+    status: undefined,
+  }
   return stub as unknown as Platform
 }
 
 beforeAll(() => {
   // Contents that gzip cannot shrink, as JPEG files are: the archive passes the first MiB, which the check covers.
-  const noise = (name: string) => Buffer.concat(Array.from({ length: 40_000 }, (_, i) => createHash('md5').update(`${name}${i}`).digest()))
+  const noise = (name: string) =>
+    Buffer.concat(Array.from({ length: 40_000 }, (_, i) => createHash('md5').update(`${name}${i}`).digest()))
   archive = tgz([
     ['shapes/', ''],
     ['shapes/train/disc/a.jpg', noise('a')],
@@ -80,7 +93,10 @@ describe('untarData', () => {
     expect(statSync(join(folder(), 'train/disc/a.jpg')).size).toBe(640_000)
     expect(readdirSync(join(home, 'archive'))).toEqual(['shapes.tgz'])
     expect(readdirSync(join(home, 'data'))).toEqual(['shapes'])
-    expect(printed.map((line) => line.replace(/ in .*/, ''))).toEqual(['downloaded shapes.tgz: 1.22 MiB', `unpacked to ${folder()}: 1.22 MiB`])
+    expect(printed.map((line) => line.replace(/ in .*/, ''))).toEqual([
+      'downloaded shapes.tgz: 1.22 MiB',
+      `unpacked to ${folder()}: 1.22 MiB`,
+    ])
   })
 
   test('makes no request when the folder is there', async () => {
@@ -102,7 +118,9 @@ describe('untarData', () => {
     mkdirSync(dirname(kept()))
     writeFileSync(kept(), 'an old one')
     await untar()
-    expect(printed[0]).toBe(`${kept()} is another version than the one known (10 bytes instead of ${archive.length}): fetching it again`)
+    expect(printed[0]).toBe(
+      `${kept()} is another version than the one known (10 bytes instead of ${archive.length}): fetching it again`,
+    )
     expect(readFileSync(kept()).equals(archive)).toBe(true)
   })
 
@@ -124,13 +142,17 @@ describe('untarData', () => {
   })
 
   test('refuses an address that is no archive', async () => {
-    await expect(untarData('https://example.org/images.zip', { platform: platform() })).rejects.toThrow('untarData: this is no address of an archive')
+    await expect(untarData('https://example.org/images.zip', { platform: platform() })).rejects.toThrow(
+      'untarData: this is no address of an archive',
+    )
   })
 
   test('knows size and digests of every address it offers', () => {
     expect([...archiveChecks.keys()].sort()).toEqual(Object.values(urls).sort())
     expect(archiveChecks.get(urls.imagenette160)).toEqual({
-      sizeBytes: 99_003_388, md5: 'c475f8f7617a200ba35b9facc48443c3', sha256: '64d0c4859f35a461889e0147755a999a48b49bf38a7e0f9bd27003f10db02fe5',
+      sizeBytes: 99_003_388,
+      md5: 'c475f8f7617a200ba35b9facc48443c3',
+      sha256: '64d0c4859f35a461889e0147755a999a48b49bf38a7e0f9bd27003f10db02fe5',
     })
   })
 })
@@ -198,7 +220,9 @@ describe('a connection that is cut', () => {
     const good = serve({ cutAt: [500_000] })
     answer = (request, response) => {
       if (requests.length !== 2) return good(request, response)
-      response.writeHead(206, { 'content-range': `bytes 0-9/${archive.length}`, 'content-length': 10 }).end(archive.subarray(0, 10))
+      response
+        .writeHead(206, { 'content-range': `bytes 0-9/${archive.length}`, 'content-length': 10 })
+        .end(archive.subarray(0, 10))
     }
     await untar()
     expect(requests.map(({ range }) => range)).toEqual([undefined, 'bytes=500000-', undefined])
@@ -249,7 +273,9 @@ describe('what cannot be had', () => {
   })
 
   test('another size is refused before it is fetched', async () => {
-    await expect(untar({ expected: { ...expected, sizeBytes: 5 } })).rejects.toThrow('the file on the server is not the one this release knows')
+    await expect(untar({ expected: { ...expected, sizeBytes: 5 } })).rejects.toThrow(
+      'the file on the server is not the one this release knows',
+    )
     expect(existsSync(part())).toBe(false)
   })
 
@@ -288,14 +314,21 @@ describe('what cannot be had', () => {
     const asked: string[] = []
     vi.stubGlobal('fetch', (url: URL) => {
       asked.push(String(url))
-      return Promise.resolve(new Response(null, { status: 302, headers: { location: asked.length === 1 ? '/next/shapes.tgz' : 'http://example.org/shapes.tgz' } }))
+      return Promise.resolve(
+        new Response(null, {
+          status: 302,
+          headers: { location: asked.length === 1 ? '/next/shapes.tgz' : 'http://example.org/shapes.tgz' },
+        }),
+      )
     })
     await expect(untarData('https://example.org/shapes.tgz', { platform: platform() })).rejects.toThrow(
-      'https://example.org/shapes.tgz: the server leads to an address without encryption\n  from  https://example.org/next/shapes.tgz\n  to    http://example.org/shapes.tgz')
+      'https://example.org/shapes.tgz: the server leads to an address without encryption\n  from  https://example.org/next/shapes.tgz\n  to    http://example.org/shapes.tgz',
+    )
     expect(asked).toEqual(['https://example.org/shapes.tgz', 'https://example.org/next/shapes.tgz'])
     vi.unstubAllGlobals()
     const good = serve()
-    answer = (request, response) => (requests.length < 3 ? response.writeHead(307, { location: '/shapes.tgz' }).end() : good(request, response))
+    answer = (request, response) =>
+      requests.length < 3 ? response.writeHead(307, { location: '/shapes.tgz' }).end() : good(request, response)
     await untar()
     answer = (_request, response) => response.writeHead(302, { location: '/shapes.tgz' }).end()
     await expect(untar({ force: true })).rejects.toThrow('the server leads on after 20 redirects')
@@ -328,7 +361,17 @@ describe('an archive that is not unpacked', () => {
   })
 
   test('cut off between two of its files', async () => {
-    expect(await unpack(tgz([['shapes/a.jpg', 'a'], ['shapes/b.jpg', 'b']], 0))).toContain(`${kept()}: cannot be unpacked\n  reason  it is cut off: its end is missing`)
+    expect(
+      await unpack(
+        tgz(
+          [
+            ['shapes/a.jpg', 'a'],
+            ['shapes/b.jpg', 'b'],
+          ],
+          0,
+        ),
+      ),
+    ).toContain(`${kept()}: cannot be unpacked\n  reason  it is cut off: its end is missing`)
   })
 
   test('not an archive', async () => {
@@ -339,34 +382,72 @@ describe('an archive that is not unpacked', () => {
     expect(await unpack(tgz([]))).toContain(kept())
   })
 
-  test.each(['../evil.txt', 'shapes/../../evil.txt', '/tmp/wgrad-evil.txt', 'shapes\\..\\..\\evil.txt', 'C:\\evil.txt'])('writing outside its folder: %s', async (path) => {
-    expect(await unpack(tgz([['shapes/a.jpg', 'a'], [path, 'evil']]))).toBe(
-      `${kept()}: was not unpacked: ${path} lies outside the archive's folder\n  Fix: use another archive; this one is not to be trusted`)
+  test.each([
+    '../evil.txt',
+    'shapes/../../evil.txt',
+    '/tmp/wgrad-evil.txt',
+    'shapes\\..\\..\\evil.txt',
+    'C:\\evil.txt',
+  ])('writing outside its folder: %s', async (path) => {
+    expect(
+      await unpack(
+        tgz([
+          ['shapes/a.jpg', 'a'],
+          [path, 'evil'],
+        ]),
+      ),
+    ).toBe(
+      `${kept()}: was not unpacked: ${path} lies outside the archive's folder\n  Fix: use another archive; this one is not to be trusted`,
+    )
     expect(existsSync(join(home, 'evil.txt'))).toBe(false)
     expect(existsSync('/tmp/wgrad-evil.txt')).toBe(false)
   })
 
   test('holding a link', async () => {
-    expect(await unpack(tgz([['shapes/a.jpg', 'a'], ['shapes/link', '', '/etc/passwd']]))).toContain('shapes/link is a SymbolicLink, neither file nor folder')
+    expect(
+      await unpack(
+        tgz([
+          ['shapes/a.jpg', 'a'],
+          ['shapes/link', '', '/etc/passwd'],
+        ]),
+      ),
+    ).toContain('shapes/link is a SymbolicLink, neither file nor folder')
   })
 })
 
 describe('unpacking', () => {
   test('keeps all of an archive with several folders', async () => {
-    answer = serve({ content: tgz([['train/a.jpg', 'a'], ['val/b.jpg', 'b']]) })
+    answer = serve({
+      content: tgz([
+        ['train/a.jpg', 'a'],
+        ['val/b.jpg', 'b'],
+      ]),
+    })
     await untarData(`${address}/shapes.tgz`, { platform: platform() })
     expect(tree(folder())).toEqual(['train/a.jpg', 'val/b.jpg'])
   })
 
   test('keeps permissions that its files need, and none to run as somebody else', async () => {
-    answer = serve({ content: tgz([['shapes/', '', undefined, 0o7555], ['shapes/tool', 'x', undefined, 0o6755], ['shapes/secret', 'x', undefined, 0]]) })
+    answer = serve({
+      content: tgz([
+        ['shapes/', '', undefined, 0o7555],
+        ['shapes/tool', 'x', undefined, 0o6755],
+        ['shapes/secret', 'x', undefined, 0],
+      ]),
+    })
     await untarData(`${address}/shapes.tgz`, { platform: platform() })
     const modeOf = (...path: string[]) => statSync(join(folder(), ...path)).mode & 0o7777
     expect([modeOf(), modeOf('tool'), modeOf('secret')].map((mode) => mode.toString(8))).toEqual(['755', '755', '600'])
   })
 
   test('ends every time, however the reading and the writing of files meet', async () => {
-    writeFileSync(join(home, 'small.tgz'), tgz([['train/a.jpg', 'a'], ['val/b.jpg', 'b']]))
+    writeFileSync(
+      join(home, 'small.tgz'),
+      tgz([
+        ['train/a.jpg', 'a'],
+        ['val/b.jpg', 'b'],
+      ]),
+    )
     // A race once let one in a hundred or so wait for ever.
     for (let i = 0; i < 500; i++) await datasets.extract(join(home, 'small.tgz'), folder())
     expect(tree(folder())).toEqual(['train/a.jpg', 'val/b.jpg'])
@@ -400,8 +481,14 @@ describe('several processes at once', () => {
   const start = () => {
     const child = spawn(process.execPath, ['--input-type=module', '-e', program()])
     let said = ''
-    for (const stream of [child.stdout, child.stderr]) stream.on('data', (data: Buffer) => { said += data.toString() })
-    const ended = new Promise<{ code: number | null, said: string }>((resolve) => child.on('close', (code) => resolve({ code, said })))
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.on('data', (data: Buffer) => {
+        said += data.toString()
+      })
+    }
+    const ended = new Promise<{ code: number | null; said: string }>((resolve) =>
+      child.on('close', (code) => resolve({ code, said })),
+    )
     return { child, ended }
   }
 
@@ -411,7 +498,9 @@ describe('several processes at once', () => {
     const all = await Promise.all(Array.from({ length: 4 }, start).map(({ ended }) => ended))
     expect(all.map(({ code, said }) => [code, said.includes('Error')])).toEqual(Array(4).fill([0, false]))
     expect(requests.length).toBe(1)
-    expect(all.filter(({ said }) => /process \d+ is at work on shapes\.tgz: waiting for it/.test(said)).length).toBeGreaterThan(0)
+    expect(
+      all.filter(({ said }) => /process \d+ is at work on shapes\.tgz: waiting for it/.test(said)).length,
+    ).toBeGreaterThan(0)
     expect([readdirSync(join(home, 'data')), readdirSync(join(home, 'archive'))]).toEqual([['shapes'], ['shapes.tgz']])
   })
 
@@ -437,17 +526,27 @@ describe('several processes at once', () => {
 })
 
 describe('where data sets are kept', () => {
-  const at = (env: Record<string, string>, given?: string) => dataHome({ files: nodeFiles, env: (name: string) => env[name] } as unknown as Platform, given)
+  const at = (env: Record<string, string>, given?: string) =>
+    dataHome({ files: nodeFiles, env: (name: string) => env[name] } as unknown as Platform, given)
 
   test('in ~/.fastai, or FASTAI_HOME, or the folder named', async () => {
-    expect(await at({ HOME: home })).toEqual({ archive: join(home, '.fastai/archive'), data: join(home, '.fastai/data') })
+    expect(await at({ HOME: home })).toEqual({
+      archive: join(home, '.fastai/archive'),
+      data: join(home, '.fastai/data'),
+    })
     expect(await at({ HOME: home, FASTAI_HOME: '/big' })).toEqual({ archive: '/big/archive', data: '/big/data' })
-    expect(await at({ HOME: home, FASTAI_HOME: '/big' }, '~/mine')).toEqual({ archive: join(home, 'mine/archive'), data: join(home, 'mine/data') })
+    expect(await at({ HOME: home, FASTAI_HOME: '/big' }, '~/mine')).toEqual({
+      archive: join(home, 'mine/archive'),
+      data: join(home, 'mine/data'),
+    })
   })
 
   test("as fastai's config.ini says", async () => {
     writeFileSync(join(home, 'config.ini'), '[DEFAULT]\ndata = ~/images\narchive = packed\nstorage = tmp\n')
-    expect(await at({ HOME: '/user', FASTAI_HOME: home })).toEqual({ archive: join(home, 'packed'), data: '/user/images' })
+    expect(await at({ HOME: '/user', FASTAI_HOME: home })).toEqual({
+      archive: join(home, 'packed'),
+      data: '/user/images',
+    })
   })
 
   test('nowhere without a home folder', async () => {
@@ -456,7 +555,12 @@ describe('where data sets are kept', () => {
 })
 
 /** A server with ranges and a version tag, as S3 is; `cutAt` drops the n-th connection at that byte of the file. */
-function serve({ cutAt = [], etag = '"v1"', ranges = true, content }: { cutAt?: number[], etag?: string, ranges?: boolean, content?: Buffer } = {}): Handler {
+function serve({
+  cutAt = [],
+  etag = '"v1"',
+  ranges = true,
+  content,
+}: { cutAt?: number[]; etag?: string; ranges?: boolean; content?: Buffer } = {}): Handler {
   let connection = 0
   return (request, response) => {
     const body = content ?? archive
@@ -479,7 +583,13 @@ function serve({ cutAt = [], etag = '"v1"', ranges = true, content }: { cutAt?: 
 
 function checkOf(content: Buffer): ArchiveCheck {
   const sha256 = createHash('sha256').update(content).digest('hex')
-  return { sizeBytes: content.length, sha256, md5: createHash('md5').update(content.subarray(0, 2 ** 20)).digest('hex') }
+  return {
+    sizeBytes: content.length,
+    sha256,
+    md5: createHash('md5')
+      .update(content.subarray(0, 2 ** 20))
+      .digest('hex'),
+  }
 }
 
 type Entry = [path: string, content: Buffer | string, link?: string, mode?: number]
@@ -489,7 +599,14 @@ function tgz(entries: Entry[], end = 1024): Buffer {
   const blocks = entries.flatMap(([path, content, link, mode = 0o644]) => {
     const bytes = Buffer.from(content)
     const type = link !== undefined ? 'SymbolicLink' : path.endsWith('/') ? 'Directory' : 'File'
-    const header = new Header({ path, mode, size: bytes.length, type, ...(link === undefined ? {} : { linkpath: link }), mtime: new Date(0) })
+    const header = new Header({
+      path,
+      mode,
+      size: bytes.length,
+      type,
+      ...(link === undefined ? {} : { linkpath: link }),
+      mtime: new Date(0),
+    })
     header.encode()
     return [header.block as Buffer, bytes, Buffer.alloc((512 - (bytes.length % 512)) % 512)]
   })
@@ -497,6 +614,8 @@ function tgz(entries: Entry[], end = 1024): Buffer {
 }
 
 function tree(path: string): string[] {
-  return readdirSync(path, { withFileTypes: true, recursive: true }).filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name).slice(path.length + 1)).sort()
+  return readdirSync(path, { withFileTypes: true, recursive: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name).slice(path.length + 1))
+    .sort()
 }

@@ -13,7 +13,11 @@ const adapters: Readonly<Record<string, (create: Create, options: string[]) => G
   opengles(create, options) {
     // Without a window system; read as the driver is loaded.
     process.env.EGL_PLATFORM ??= 'surfaceless'
-    return withAdapter(create(['backend=opengles', ...options]), { featureLevel: 'compatibility' }, (adapter) => adapter)
+    return withAdapter(
+      create(['backend=opengles', ...options]),
+      { featureLevel: 'compatibility' },
+      (adapter) => adapter,
+    )
   },
 }
 
@@ -47,8 +51,18 @@ function withAdapter(gpu: GPU, asked: GPURequestAdapterOptions, change: (adapter
 /** Source of the numbers: AMD's RDNA 2 and 3 in Dawn on Vulkan, without matrix units. */
 function amdAdapter(adapter: GPUAdapter): GPUAdapter {
   const info = {
-    vendor: 'amd', architecture: 'rdna-3', device: 'test', description: 'AMD-like test adapter',
-    subgroupMinSize: 32, subgroupMaxSize: 64, isFallbackAdapter: false,
+    vendor: 'amd',
+    architecture: 'rdna-3',
+    device: 'test',
+    description: 'AMD-like test adapter',
+    subgroupMinSize: 32,
+    subgroupMaxSize: 64,
+    isFallbackAdapter: false,
   }
-  return { info, features: adapter.features, limits: adapter.limits, requestDevice: adapter.requestDevice.bind(adapter) } as unknown as GPUAdapter
+  return {
+    info,
+    features: adapter.features,
+    limits: adapter.limits,
+    requestDevice: adapter.requestDevice.bind(adapter),
+  } as unknown as GPUAdapter
 }

@@ -3,7 +3,11 @@ import { readWeights, writeWeights } from '../../src/nn/weights.ts'
 import type { Files } from '../../src/platform/platform.ts'
 
 /** Replaces what a model file says of itself besides its tensors; what is undefined is left out. */
-export async function changeInfo(files: Files, path: string, changes: Readonly<Record<string, Json | undefined>>): Promise<void> {
+export async function changeInfo(
+  files: Files,
+  path: string,
+  changes: Readonly<Record<string, Json | undefined>>,
+): Promise<void> {
   const { weights, metadata } = readWeights(path, await files.read(path))
   const info = { ...(parseJson(metadata.wgrad) as Record<string, Json>), ...changes }
   // As files of before there were checksums: what is changed is said of itself.

@@ -31,10 +31,15 @@ export interface CloseOptions {
  *   y: 3.1e-4 of the norm is wrong, 1e-5 allowed; worst is [2,0,5,1]: 0.25, expected 0.75
  */
 export function expectClose(
-  actual: ArrayLike<number>, expected: ArrayLike<number>, dtype: 'f32' | 'f16', options: CloseOptions = {},
+  actual: ArrayLike<number>,
+  expected: ArrayLike<number>,
+  dtype: 'f32' | 'f16',
+  options: CloseOptions = {},
 ): void {
   const { roundings = 1, shape, name = 'tensor' } = options
-  if (actual.length !== expected.length) throw new Error(`${name}: ${actual.length} elements, expected ${expected.length}`)
+  if (actual.length !== expected.length) {
+    throw new Error(`${name}: ${actual.length} elements, expected ${expected.length}`)
+  }
   const norm = options.norm ?? normOf(expected)
   const typical = norm / Math.sqrt(expected.length)
   const tolerance = toleranceOf(dtype, roundings)

@@ -18,9 +18,15 @@ export interface FakePlatform extends Platform {
  * A platform whose images are made up from their names: `…/red-12x8.png` is 12 × 8 pixels, every byte told by name and
  * place; a name with `broken` cannot be decoded.
  */
-export function fakePlatform(options: {
-  threads?: number; env?: Record<string, string>; manual?: boolean; picture?: (path: string) => Pixels; files?: Files
-} = {}): FakePlatform {
+export function fakePlatform(
+  options: {
+    threads?: number
+    env?: Record<string, string>
+    manual?: boolean
+    picture?: (path: string) => Pixels
+    files?: Files
+  } = {},
+): FakePlatform {
   const lines: string[] = []
   const decoded: DecodeRequest[] = []
   const waiting: (() => void)[] = []
@@ -28,7 +34,8 @@ export function fakePlatform(options: {
   let clock = 0
   return {
     name: 'node',
-    lines, decoded,
+    lines,
+    decoded,
     interrupt: () => listeners.forEach((stop) => stop()),
     release: () => waiting.splice(0).forEach((go) => go()),
     gpu: absent,
@@ -74,5 +81,9 @@ export function fakePicture(path: string): Pixels {
   const width = Number(size?.[1] ?? 4)
   const height = Number(size?.[2] ?? 4)
   const start = [...path].reduce((sum, letter) => (sum * 31 + letter.charCodeAt(0)) % 251, 7)
-  return { width, height, data: Uint8Array.from({ length: width * height * 4 }, (_, i) => (i % 4 === 3 ? 255 : (start + i * 3) % 256)) }
+  return {
+    width,
+    height,
+    data: Uint8Array.from({ length: width * height * 4 }, (_, i) => (i % 4 === 3 ? 255 : (start + i * 3) % 256)),
+  }
 }

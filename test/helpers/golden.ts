@@ -55,7 +55,12 @@ export function channelsFirst(data: ArrayLike<number>, [N, H, W, C]: Shape): Flo
 }
 
 /** Throws unless a tensor, brought to PyTorch's layout, is the one that the summary was made of. */
-export function expectGolden(actual: ArrayLike<number>, expected: Summary, dtype: 'f32' | 'f16' = 'f32', name = 'tensor'): void {
+export function expectGolden(
+  actual: ArrayLike<number>,
+  expected: Summary,
+  dtype: 'f32' | 'f16' = 'f32',
+  name = 'tensor',
+): void {
   const count = elementCount(expected.shape)
   if (actual.length !== count) throw new Error(`${name}: ${actual.length} elements, expected ${count}`)
   const { norm } = expected
@@ -63,9 +68,14 @@ export function expectGolden(actual: ArrayLike<number>, expected: Summary, dtype
   // An error of the size allowed, the same in every element, is √count times as large in the sum.
   const sum = Array.from(actual).reduce((total, value) => total + value, 0)
   const allowed = toleranceOf(dtype) * norm * Math.sqrt(count)
-  if (!(Math.abs(sum - expected.sum) <= allowed)) throw new Error(`sum of ${name}: ${sum}, expected ${expected.sum} ± ${allowed}`)
+  if (!(Math.abs(sum - expected.sum) <= allowed)) {
+    throw new Error(`sum of ${name}: ${sum}, expected ${expected.sum} ± ${allowed}`)
+  }
   const first = Array.from({ length: expected.first.length }, (_, i) => actual[i])
-  expectClose(first, expected.first, dtype, { name: `first of ${name}`, norm: Math.max(normOf(expected.first), norm * Math.sqrt(first.length / count)) })
+  expectClose(first, expected.first, dtype, {
+    name: `first of ${name}`,
+    norm: Math.max(normOf(expected.first), norm * Math.sqrt(first.length / count)),
+  })
 }
 
 /** [A,B,C] → [A,C,B] */

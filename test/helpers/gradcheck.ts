@@ -46,7 +46,10 @@ type Function<Name extends string> = (inputs: Readonly<Record<Name, Tensor>>) =>
  *   relu: dL/dx[0,7] is 0, finite difference says 0.045
  */
 export async function gradcheck<Name extends string>(
-  name: string, f: Function<Name>, given: Readonly<Record<Name, Operand>>, options: GradcheckOptions = {},
+  name: string,
+  f: Function<Name>,
+  given: Readonly<Record<Name, Operand>>,
+  options: GradcheckOptions = {},
 ): Promise<void> {
   const { step = 1 / 64, samples = 24, roundings = 1, dtypes = ['f32', 'f16'] } = options
   const names = Object.keys(given) as Name[]
@@ -61,15 +64,22 @@ export async function gradcheck<Name extends string>(
     const half = await gradients(f, operands, names, 'f16')
     for (const input of names) {
       expectClose(half[input], exact[input], operands[input].always ?? 'f16', {
-        name: `${name}: dL/d${input} in f16`, shape: operands[input].shape, roundings,
+        name: `${name}: dL/d${input} in f16`,
+        shape: operands[input].shape,
+        roundings,
       })
     }
   }
 }
 
 async function compare<Name extends string>(
-  name: string, f: Function<Name>, operands: Readonly<Record<Name, Operand>>, input: Name,
-  gradient: ArrayLike<number>, step: number, samples: number,
+  name: string,
+  f: Function<Name>,
+  operands: Readonly<Record<Name, Operand>>,
+  input: Name,
+  gradient: ArrayLike<number>,
+  step: number,
+  samples: number,
 ): Promise<void> {
   const { shape, data } = operands[input]
   const count = elementCount(shape)
@@ -88,17 +98,24 @@ async function compare<Name extends string>(
     const truncation = step * step * Math.max(Math.abs(difference), typical)
     const rounding = (2 ** -24 * above.size) / step
     if (!(Math.abs(gradient[index] - difference) <= 4 * (truncation + rounding))) {
-      throw new Error(`${name}: dL/d${input}[${place(index, shape)}] is ${gradient[index]}, finite difference says ${difference}`)
+      throw new Error(
+        `${name}: dL/d${input}[${place(index, shape)}] is ${gradient[index]}, finite difference says ${difference}`,
+      )
     }
   }
 }
 
 async function gradients<Name extends string>(
-  f: Function<Name>, operands: Readonly<Record<Name, Operand>>, names: readonly Name[], dtype: 'f32' | 'f16',
+  f: Function<Name>,
+  operands: Readonly<Record<Name, Operand>>,
+  names: readonly Name[],
+  dtype: 'f32' | 'f16',
 ): Promise<Record<Name, ArrayLike<number>>> {
   const made = scope(() => {
     const inputs = tensors(operands, dtype)
-    for (const input of names) inputs[input].leaf = { trainable: true, gradient: undefined, hasGradient: false } satisfies Leaf
+    for (const input of names) {
+      inputs[input].leaf = { trainable: true, gradient: undefined, hasGradient: false } satisfies Leaf
+    }
     const y = f(inputs)
     backward(y, tensor(cotangent(elementCount(y.shape)), y.shape, y.dtype))
     return names.map((input) => inputs[input].leaf?.gradient)
@@ -114,7 +131,8 @@ async function gradients<Name extends string>(
 
 /** L, and ‖c‖·‖y‖ as the size that its rounding errors are relative to. */
 async function lossOf<Name extends string>(
-  f: Function<Name>, operands: Readonly<Record<Name, Operand>>,
+  f: Function<Name>,
+  operands: Readonly<Record<Name, Operand>>,
 ): Promise<{ loss: number; size: number }> {
   const y = scope(() => noGrad(() => f(tensors(operands, 'f32'))))
   const values = await read(y)
@@ -123,8 +141,14 @@ async function lossOf<Name extends string>(
   return { loss: c.reduce((sum, weight, i) => sum + weight * values[i], 0), size: normOf(c) * normOf(values) }
 }
 
-function tensors<Name extends string>(operands: Readonly<Record<Name, Operand>>, dtype: 'f32' | 'f16'): Record<Name, Tensor> {
-  const entries = Object.entries<Operand>(operands).map(([name, { shape, data, always }]) => [name, tensor(data, shape, always ?? dtype)])
+function tensors<Name extends string>(
+  operands: Readonly<Record<Name, Operand>>,
+  dtype: 'f32' | 'f16',
+): Record<Name, Tensor> {
+  const entries = Object.entries<Operand>(operands).map(([name, { shape, data, always }]) => [
+    name,
+    tensor(data, shape, always ?? dtype),
+  ])
   return Object.fromEntries(entries) as Record<Name, Tensor>
 }
 

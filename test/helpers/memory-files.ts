@@ -16,6 +16,7 @@ export function memoryFiles(): Files & { readonly contents: Map<string, Uint8Arr
     exists: (path) => Promise.resolve(contents.has(path)),
     read: async (path) => read(path).slice(),
     readText: async (path) => new TextDecoder().decode(read(path)),
-    write: async (path, content) => void contents.set(path, typeof content === 'string' ? new TextEncoder().encode(content) : content.slice()),
+    write: async (path, content) =>
+      void contents.set(path, typeof content === 'string' ? new TextEncoder().encode(content) : content.slice()),
   }
 }

@@ -18,10 +18,15 @@ export function pngFile({ width, height, depth, colourType, interlaced = false, 
   header.writeUInt32BE(width)
   header.writeUInt32BE(height, 4)
   header.set([depth, colourType, 0, 0, Number(interlaced)], 8)
-  return Uint8Array.from(Buffer.concat([
-    Buffer.from('\x89PNG\r\n\x1a\n', 'latin1'), chunk('IHDR', header), ...(palette ? [chunk('PLTE', palette)] : []),
-    chunk('IDAT', deflateSync(rows)), chunk('IEND', new Uint8Array()),
-  ]))
+  return Uint8Array.from(
+    Buffer.concat([
+      Buffer.from('\x89PNG\r\n\x1a\n', 'latin1'),
+      chunk('IHDR', header),
+      ...(palette ? [chunk('PLTE', palette)] : []),
+      chunk('IDAT', deflateSync(rows)),
+      chunk('IEND', new Uint8Array()),
+    ]),
+  )
 }
 
 function chunk(type: string, content: Uint8Array): Buffer {

@@ -30,7 +30,11 @@ export interface TinyOptions {
 export function stripes(path: string, size: number): Pixels {
   const kinds = ['across', 'slanted', 'upright']
   const random = rng(7, path)
-  const [dx, dy] = [[0, 1], [1, 1], [1, 0]][kinds.indexOf(parentLabel(path))]
+  const [dx, dy] = [
+    [0, 1],
+    [1, 1],
+    [1, 0],
+  ][kinds.indexOf(parentLabel(path))]
   const period = random.uniform(3, 6)
   const phase = random.uniform(0, 6)
   const colours = Array.from({ length: 6 }, () => random.uniform(0, 255))
@@ -54,7 +58,10 @@ export async function tinyLoaders(options: TinyOptions = {}): Promise<Loaders & 
     blocks: [ImageBlock(), CategoryBlock()],
     getItems: () => items,
     getY: parentLabel,
-    splitter: () => ({ train: Uint32Array.from({ length: train }, (_, i) => i), valid: Uint32Array.from({ length: valid }, (_, i) => train + i) }),
+    splitter: () => ({
+      train: Uint32Array.from({ length: train }, (_, i) => i),
+      valid: Uint32Array.from({ length: valid }, (_, i) => train + i),
+    }),
     batchTransforms,
   })
   const loaders = await block.loaders('set', { batchSize, seed, platform })

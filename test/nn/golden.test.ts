@@ -50,9 +50,17 @@ describe.each(networks)('%s as in PyTorch, f64', (name, build, tolerance) => {
 
   test('logits and losses', () => {
     expectNear(values, expected.logits.flat(), tolerance.logits, 'logits')
-    const losses = [['cross_entropy', 0], ['label_smoothing', 0.1]] as const
+    const losses = [
+      ['cross_entropy', 0],
+      ['label_smoothing', 0.1],
+    ] as const
     for (const [loss, smoothing] of losses) {
-      expectWithin(crossEntropy(values, expected.targets, smoothing).loss, expected[loss], tolerance.logits * expected[loss], loss)
+      expectWithin(
+        crossEntropy(values, expected.targets, smoothing).loss,
+        expected[loss],
+        tolerance.logits * expected[loss],
+        loss,
+      )
     }
   })
 
@@ -61,7 +69,9 @@ describe.each(networks)('%s as in PyTorch, f64', (name, build, tolerance) => {
     const parameters = model.parameters()
     expect(parameters.map(({ path }) => path)).toEqual(Object.keys(expected.grads))
     const gradients = new Map<string, Float32Array>()
-    for (const { path, leaf, shape: own } of parameters) gradients.set(path, toTorch((await read(leaf.gradient!)) as Float32Array, own))
+    for (const { path, leaf, shape: own } of parameters) {
+      gradients.set(path, toTorch((await read(leaf.gradient!)) as Float32Array, own))
+    }
     gradients.set('input', channelsFirst(await read(x.leaf!.gradient!), x.shape))
     for (const [path, gradient] of gradients) {
       const { norm, first, shape: torch } = expected.grads[path] ?? expected.input_grad
@@ -114,10 +124,18 @@ test('six steps of Adam under one-cycle, as in PyTorch, f64', async () => {
     const targets = Array.from(hashUniform(N, 9000 + i), (u) => Math.floor(10 * u))
     const pictures = hashUniform(N * C * H * W, 5000 + i, -2, 2)
     // Each class has its tint, so that there is something to learn.
-    const tinted = pictures.map((value, at) => value + Math.fround(targets[Math.floor(at / (C * H * W))] * [0.1, -0.07, 0.05][Math.floor(at / (H * W)) % C]))
+    const tinted = pictures.map(
+      (value, at) =>
+        value + Math.fround(targets[Math.floor(at / (C * H * W))] * [0.1, -0.07, 0.05][Math.floor(at / (H * W)) % C]),
+    )
     const logits = model.train().forward(tensor(channelsLast(tinted, expected.shape), [N, H, W, C]))
     const { loss, gradient } = crossEntropy(await read(logits), targets, expected.smoothing)
-    expectWithin(loss, expected.loss[i], Math.max(10 * expected.float32_deviation[i], 1e-4) * expected.loss[i], `loss of step ${i}`)
+    expectWithin(
+      loss,
+      expected.loss[i],
+      Math.max(10 * expected.float32_deviation[i], 1e-4) * expected.loss[i],
+      `loss of step ${i}`,
+    )
     backward(logits, tensor(gradient, logits.shape))
     optimizer.step(scaler)
     optimizer.zeroGradients()

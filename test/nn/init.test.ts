@@ -34,7 +34,11 @@ describe('xresnet18', () => {
   const model = xresnet18({ seed: 3 })
   const parameter = (path: string) => model.parameters().find((each) => each.path === path)!
 
-  test.each([['0.0.weight', 0.2721655], ['7.1.convpath.1.0.weight', Math.sqrt(2 / 4608)], ['11.weight', 0.0625]])('%s has deviation %f', async (path, expected) => {
+  test.each([
+    ['0.0.weight', 0.2721655],
+    ['7.1.convpath.1.0.weight', Math.sqrt(2 / 4608)],
+    ['11.weight', 0.0625],
+  ])('%s has deviation %f', async (path, expected) => {
     const { deviation } = moments(await read(parameter(path).value))
     // The stem has 864 draws only: a deviation of 2.4%.
     expect(Math.abs(deviation / expected - 1)).toBeLessThan(0.07)
@@ -46,6 +50,8 @@ describe('xresnet18', () => {
       const expected = path.endsWith('bias') || path.includes('convpath.1.1') ? 0 : 1
       expect(new Set(await read(value)), path).toEqual(new Set([expected]))
     }
-    for (const { path, value } of model.buffers()) expect(new Set(await read(value)), path).toEqual(new Set([path.endsWith('var') ? 1 : 0]))
+    for (const { path, value } of model.buffers()) {
+      expect(new Set(await read(value)), path).toEqual(new Set([path.endsWith('var') ? 1 : 0]))
+    }
   })
 })

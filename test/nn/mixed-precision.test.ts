@@ -31,9 +31,18 @@ test('xresnet18 in f16 is xresnet18 as far as f16 goes', async () => {
     const values = await read(logits)
     const { loss, gradient } = crossEntropy(values, expected.targets, 0.1)
     const scale = await item(scaler.scale)
-    backward(logits, tensor(gradient.map((value) => value * scale), logits.shape, logits.dtype))
+    backward(
+      logits,
+      tensor(
+        gradient.map((value) => value * scale),
+        logits.shape,
+        logits.dtype,
+      ),
+    )
     const gradients = []
-    for (const { leaf } of model.parameters()) gradients.push((await read(leaf.gradient!)).map((value) => value / scale))
+    for (const { leaf } of model.parameters()) {
+      gradients.push((await read(leaf.gradient!)).map((value) => value / scale))
+    }
     optimizer.step(scaler)
     return { model, logits, values, loss, gradients, scaler }
   }

@@ -32,8 +32,16 @@ describe('modules', () => {
   test('have paths, a mode, and children', () => {
     const model = network()
     expect(model.states().map(({ path }) => path)).toEqual([
-      '0.0.weight', '0.1.weight', '0.1.bias', '0.1.running_mean', '0.1.running_var',
-      'body.0.0.weight', 'body.0.1.weight', 'body.0.1.bias', 'body.0.1.running_mean', 'body.0.1.running_var',
+      '0.0.weight',
+      '0.1.weight',
+      '0.1.bias',
+      '0.1.running_mean',
+      '0.1.running_var',
+      'body.0.0.weight',
+      'body.0.1.weight',
+      'body.0.1.bias',
+      'body.0.1.running_mean',
+      'body.0.1.running_var',
     ])
     expect(model.children().map(([name]) => name)).toEqual(['0', 'body'])
     const inner = model.children()[1][1].children()[0][1]
@@ -67,22 +75,26 @@ describe('modules', () => {
         expected an odd whole number]
     `)
     for (const window of [0, -1, 1.5, NaN]) {
-      expect(() => new ConvLayer({ inChannels: 3, outChannels: 4, window, init })).toThrow('Conv: window is out of range')
+      expect(() => new ConvLayer({ inChannels: 3, outChannels: 4, window, init })).toThrow(
+        'Conv: window is out of range',
+      )
     }
   })
 
   test('move running statistics in training only', async () => {
     const model = network()
     const before = await read(model.buffers()[0].value)
-    scope(() => noGrad(() => model.eval().forward(pictures()))).shape
+    release(scope(() => noGrad(() => model.eval().forward(pictures()))))
     expect(await read(model.buffers()[0].value)).toEqual(before)
-    scope(() => noGrad(() => model.train().forward(pictures()))).shape
+    release(scope(() => noGrad(() => model.train().forward(pictures()))))
     expect(await read(model.buffers()[0].value)).not.toEqual(before)
   })
 
-  test('in evaluation hold no more than a layer\'s activations at once', () => {
+  test("in evaluation hold no more than a layer's activations at once", () => {
     const init = new Init(1)
-    const model = new Sequential(Array.from({ length: 8 }, () => new ConvLayer({ inChannels: 16, outChannels: 16, init }))).eval()
+    const model = new Sequential(
+      Array.from({ length: 8 }, () => new ConvLayer({ inChannels: 16, outChannels: 16, init })),
+    ).eval()
     const x = tensor(hashUniform(32 * 32 * 16, 1), [1, 32, 32, 16])
     const bytes = x.view.size
     noGrad(() => release(model.forward(x)))
@@ -108,7 +120,7 @@ describe('modules', () => {
 })
 
 describe('state dictionary', () => {
-  test('is in PyTorch\'s layout, and comes back as it was', async () => {
+  test("is in PyTorch's layout, and comes back as it was", async () => {
     const model = network()
     const dict = await model.stateDict()
     expect(dict.get('0.0.weight')?.shape).toEqual([6, 3, 3, 3])
@@ -128,7 +140,8 @@ describe('state dictionary', () => {
     const other = await network(2).stateDict()
     const renamed = new Map(other)
     renamed.delete('0.0.weight')
-    expect(() => model.loadStateDict(renamed.set('0.0.wait', { shape: [1], data: new Float32Array(1) }))).toThrowErrorMatchingInlineSnapshot(`
+    expect(() => model.loadStateDict(renamed.set('0.0.wait', { shape: [1], data: new Float32Array(1) })))
+      .toThrowErrorMatchingInlineSnapshot(`
       [DataError: loadStateDict: the names of the checkpoint are not those of the model
         missing  0.0.weight
         surplus  0.0.wait
@@ -149,27 +162,33 @@ describe('state dictionary', () => {
 describe('in f16', () => {
   const half = () => tensor(hashUniform(2 * 9 * 7 * 3, 5, -1, 1), [2, 9, 7, 3], 'f16')
 
-  test.each([false, true])('weights are the rounded ones, gradients f32, with an optimizer\'s copies: %s', async (copies) => {
-    const [exact, rounded] = [network(), network()]
-    if (copies) adam()([rounded.parameters()]).keepHalves()
-    const gradients = []
-    for (const [model, x] of [[exact, pictures()], [rounded, half()]] as const) {
-      const y = model.forward(x)
-      expect(y.dtype).toBe(x.dtype)
-      backward(y, tensor(hashUniform(2 * 5 * 4 * 5, 6, -1, 1), y.shape, y.dtype))
-      gradients.push(await Promise.all(model.parameters().map(({ leaf }) => read(leaf.gradient!))))
-    }
-    for (const [i, { path, shape }] of exact.parameters().entries()) {
-      // A path through two convolutions, two norms and a ReLU and back rounds its activations that often.
-      expectClose(gradients[1][i], gradients[0][i], 'f16', { name: path, shape, roundings: 8 })
-    }
-    const weight = rounded.parameters()[0]
-    expect([...(await read(weight.for(half())))]).toEqual(Array.from(await read(weight.value), roundToHalf))
-    expect(weight.for(half()) === weight.half).toBe(copies)
-    weight.write(new Float32Array(weight.count).fill(0.1))
-    expect(new Set(await read(weight.for(half())))).toEqual(new Set([roundToHalf(0.1)]))
-    expect(new Set(await read(weight.for(pictures())))).toEqual(new Set([Math.fround(0.1)]))
-  })
+  test.each([false, true])(
+    "weights are the rounded ones, gradients f32, with an optimizer's copies: %s",
+    async (copies) => {
+      const [exact, rounded] = [network(), network()]
+      if (copies) adam()([rounded.parameters()]).keepHalves()
+      const gradients = []
+      for (const [model, x] of [
+        [exact, pictures()],
+        [rounded, half()],
+      ] as const) {
+        const y = model.forward(x)
+        expect(y.dtype).toBe(x.dtype)
+        backward(y, tensor(hashUniform(2 * 5 * 4 * 5, 6, -1, 1), y.shape, y.dtype))
+        gradients.push(await Promise.all(model.parameters().map(({ leaf }) => read(leaf.gradient!))))
+      }
+      for (const [i, { path, shape }] of exact.parameters().entries()) {
+        // A path through two convolutions, two norms and a ReLU and back rounds its activations that often.
+        expectClose(gradients[1][i], gradients[0][i], 'f16', { name: path, shape, roundings: 8 })
+      }
+      const weight = rounded.parameters()[0]
+      expect([...(await read(weight.for(half())))]).toEqual(Array.from(await read(weight.value), roundToHalf))
+      expect(weight.for(half()) === weight.half).toBe(copies)
+      weight.write(new Float32Array(weight.count).fill(0.1))
+      expect(new Set(await read(weight.for(half())))).toEqual(new Set([roundToHalf(0.1)]))
+      expect(new Set(await read(weight.for(pictures())))).toEqual(new Set([Math.fround(0.1)]))
+    },
+  )
 })
 
 test('batch norm with its follow-up', async () => {

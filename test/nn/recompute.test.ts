@@ -20,11 +20,12 @@ async function step(recomputed: boolean, dtype: 'f32' | 'f16') {
   const x = keep(tensor(hashUniform(4 * 64 * 64 * 3, 1, -2, 2), [4, 64, 64, 3], dtype))
   const a = keep(tensor([3, 0, 7, 4], [4], 'u32'))
   const seed = keep(tensor([1], []))
-  const run = () => scope(() => {
-    const made = softmaxCrossEntropy(cast(model.forward(x), 'f32'), { a }, { smoothing: 0, reduction: 'mean' })
-    backward(made, seed)
-    return made
-  })
+  const run = () =>
+    scope(() => {
+      const made = softmaxCrossEntropy(cast(model.forward(x), 'f32'), { a }, { smoothing: 0, reduction: 'mean' })
+      backward(made, seed)
+      return made
+    })
   // The first makes parameters and their gradients.
   release(run())
   for (const { leaf } of model.parameters()) leaf.hasGradient = false
@@ -33,7 +34,9 @@ async function step(recomputed: boolean, dtype: 'f32' | 'f16') {
   const loss = run()
   const activationBytes = gpu.buffers.peakUsedBytes - before
   const numbers = new Map<string, Buffer>()
-  for (const { path, leaf } of model.parameters()) if (leaf.gradient) numbers.set(`d ${path}`, Buffer.from((await read(leaf.gradient)).buffer))
+  for (const { path, leaf } of model.parameters()) {
+    if (leaf.gradient) numbers.set(`d ${path}`, Buffer.from((await read(leaf.gradient)).buffer))
+  }
   for (const { path, value } of model.buffers()) numbers.set(path, Buffer.from((await read(value)).buffer))
   return { loss: (await read(loss))[0], numbers, activationBytes }
 }
@@ -44,16 +47,23 @@ test.each(['f32', 'f16'] as const)('%s: the same numbers to the last bit, with l
   expect(again.loss).toBe(kept.loss)
   // 68 gradients and 44 running statistics.
   expect(kept.numbers.size).toBe(112)
-  expect([...kept.numbers].filter(([path, bytes]) => !again.numbers.get(path)?.equals(bytes)).map(([path]) => path)).toEqual([])
+  expect(
+    [...kept.numbers].filter(([path, bytes]) => !again.numbers.get(path)?.equals(bytes)).map(([path]) => path),
+  ).toEqual([])
   // The most is needed where the stem is done again: about half of what is kept otherwise, and its gradients.
   expect(again.activationBytes).toBeLessThan(kept.activationBytes * 0.8)
 })
 
 test('gradients, finite differences', async () => {
-  await gradcheck('recompute', ({ x, weight }) => recompute(relu(x), (start) => relu(conv2d(start, weight, { pad: 1 }))), {
-    x: uniform([2, 4, 5, 3], 1, 0.2, 1),
-    weight: uniform([4, 3, 3, 3], 2, 0.1, 0.5),
-  }, { roundings: 3 })
+  await gradcheck(
+    'recompute',
+    ({ x, weight }) => recompute(relu(x), (start) => relu(conv2d(start, weight, { pad: 1 }))),
+    {
+      x: uniform([2, 4, 5, 3], 1, 0.2, 1),
+      weight: uniform([4, 3, 3, 3], 2, 0.1, 0.5),
+    },
+    { roundings: 3 },
+  )
 })
 
 test('work that hands on its input changes nothing', async () => {

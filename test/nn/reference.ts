@@ -27,7 +27,11 @@ export function hashInit(model: Sequential, seed0: number): void {
 }
 
 /** The loss in f64 and its gradient: softmax cross-entropy with label smoothing, mean over the batch. */
-export function crossEntropy(logits: ArrayLike<number>, targets: readonly number[], smoothing: number): { loss: number; gradient: Float32Array } {
+export function crossEntropy(
+  logits: ArrayLike<number>,
+  targets: readonly number[],
+  smoothing: number,
+): { loss: number; gradient: Float32Array } {
   const N = targets.length
   const K = logits.length / N
   const gradient = new Float32Array(N * K)
@@ -46,13 +50,21 @@ export function crossEntropy(logits: ArrayLike<number>, targets: readonly number
 }
 
 export function expectWithin(actual: number, expected: number, tolerance: number, name: string): void {
-  if (!(Math.abs(actual - expected) <= tolerance)) throw new Error(`${name}: ${actual}, expected ${expected} ± ${tolerance}`)
+  if (!(Math.abs(actual - expected) <= tolerance)) {
+    throw new Error(`${name}: ${actual}, expected ${expected} ± ${tolerance}`)
+  }
 }
 
 /** Throws unless ‖actual - expected‖ ≤ tolerance · ‖expected‖. */
-export function expectNear(actual: ArrayLike<number>, expected: readonly number[], tolerance: number, name: string): void {
+export function expectNear(
+  actual: ArrayLike<number>,
+  expected: readonly number[],
+  tolerance: number,
+  name: string,
+): void {
   expect(actual.length).toBe(expected.length)
   const wrong = normOf(expected.map((value, i) => actual[i] - value)) / normOf(expected)
-  if (!(wrong <= tolerance)) throw new Error(`${name}: ${wrong.toExponential(1)} of the norm is wrong, ${tolerance} allowed`)
+  if (!(wrong <= tolerance)) {
+    throw new Error(`${name}: ${wrong.toExponential(1)} of the norm is wrong, ${tolerance} allowed`)
+  }
 }
-

@@ -9,8 +9,13 @@ import { hashUniform } from '../helpers/golden.ts'
 const golden = new Uint8Array(readFileSync(new URL('../golden/weights.safetensors', import.meta.url)))
 
 const weightShapes: [string, number[]][] = [
-  ['0.weight', [3, 2, 3, 2]], ['1.weight', [3]], ['1.bias', [3]], ['1.running_mean', [3]], ['1.running_var', [3]],
-  ['3.weight', [5, 12]], ['3.bias', [5]],
+  ['0.weight', [3, 2, 3, 2]],
+  ['1.weight', [3]],
+  ['1.bias', [3]],
+  ['1.running_mean', [3]],
+  ['1.running_var', [3]],
+  ['3.weight', [5, 12]],
+  ['3.bias', [5]],
 ]
 
 const count = (shape: number[]) => shape.reduce((a, b) => a * b)
@@ -20,8 +25,18 @@ describe('a file of PyTorch', () => {
 
   test('has its names, shapes and numbers', () => {
     expect([...tensors.keys()]).toEqual([
-      '0.weight', '1.weight', '1.bias', '1.running_mean', '1.running_var', '1.num_batches_tracked', '3.weight', '3.bias',
-      'half', 'counts', 'scalar', 'empty',
+      '0.weight',
+      '1.weight',
+      '1.bias',
+      '1.running_mean',
+      '1.running_var',
+      '1.num_batches_tracked',
+      '3.weight',
+      '3.bias',
+      'half',
+      'counts',
+      'scalar',
+      'empty',
     ])
     for (const [j, [name, shape]] of weightShapes.entries()) {
       expect(tensors.get(name)).toEqual({ dtype: 'F32', shape, data: hashUniform(count(shape), j, -1, 1) })
@@ -84,7 +99,9 @@ test('part of a larger array is written', () => {
 test('no tensors at all make a file, which has no weights', () => {
   const bytes = writeSafetensors(new Map(), { a: 'b' })
   expect(readSafetensors('x', bytes)).toEqual({ tensors: new Map(), metadata: { a: 'b' } })
-  expect(() => readWeights('runs/model.safetensors', bytes)).toThrow('runs/model.safetensors: there are no weights in this file')
+  expect(() => readWeights('runs/model.safetensors', bytes)).toThrow(
+    'runs/model.safetensors: there are no weights in this file',
+  )
 })
 
 test('weights keep names, order and shapes', () => {
@@ -96,7 +113,8 @@ test('weights keep names, order and shapes', () => {
 
 test('what cannot be written is refused', () => {
   const data = new Float32Array(4)
-  const write = (name: string, shape: number[]) => () => writeSafetensors(new Map([[name, { dtype: 'F32', shape, data }]]))
+  const write = (name: string, shape: number[]) => () =>
+    writeSafetensors(new Map([[name, { dtype: 'F32', shape, data }]]))
   expect(write('__metadata__', [4])).toThrow(OptionError)
   expect(write('a', [2, 3])).toThrow(ShapeError)
 })
@@ -117,8 +135,11 @@ describe('a file that is not right is refused with its name', () => {
     bytes.set(text(json), 8)
     return bytes
   }
-  const tensor = (begin: number, end: number, shape: unknown = [(end - begin) / 4], dtype: unknown = 'F32') =>
-    ({ dtype, shape, data_offsets: [begin, end] })
+  const tensor = (begin: number, end: number, shape: unknown = [(end - begin) / 4], dtype: unknown = 'F32') => ({
+    dtype,
+    shape,
+    data_offsets: [begin, end],
+  })
 
   test('other formats are told apart', () => {
     expectRefused(new Uint8Array(0), 'the file is empty')
@@ -148,11 +169,16 @@ describe('a file that is not right is refused with its name', () => {
     expectRefused(file({ a: tensor(4, 8) }, 8), 'the bytes of a do not follow those before')
     expectRefused(file({ a: tensor(0, 8), b: tensor(4, 12) }, 12), 'the bytes of b do not follow those before')
     // JSON knows only the last of a name given twice.
-    expectRefused(file(`{"a":${JSON.stringify(tensor(0, 4))},"a":${JSON.stringify(tensor(4, 8))}}`, 8), 'do not follow those before')
+    expectRefused(
+      file(`{"a":${JSON.stringify(tensor(0, 4))},"a":${JSON.stringify(tensor(4, 8))}}`, 8),
+      'do not follow those before',
+    )
   })
 
   test('but not one whose header has letters of UTF-8', () => {
-    expect([...readSafetensors('x', file(`{"gr\xc3\xbc\xc3\x9fe":${JSON.stringify(tensor(0, 4))}}`, 4)).tensors.keys()]).toEqual(['grüße'])
+    expect([
+      ...readSafetensors('x', file(`{"gr\xc3\xbc\xc3\x9fe":${JSON.stringify(tensor(0, 4))}}`, 4)).tensors.keys(),
+    ]).toEqual(['grüße'])
   })
 
   test('a header that is none', () => {
@@ -163,7 +189,17 @@ describe('a file that is not right is refused with its name', () => {
     expectRefused(file({ __metadata__: { epoch: 1 } }), 'its __metadata__ is not made of texts')
     const offsets = (...places: unknown[]) => ({ ...tensor(0, 4), data_offsets: places })
     const shapes = [1, [-1], [1.5], ['1'], null].map((shape) => tensor(0, 4, shape))
-    for (const entry of [1, null, [], {}, ...shapes, tensor(0, 4, [1], 7), offsets(0), offsets(0, 2, 4), offsets('0', '4')]) {
+    for (const entry of [
+      1,
+      null,
+      [],
+      {},
+      ...shapes,
+      tensor(0, 4, [1], 7),
+      offsets(0),
+      offsets(0, 2, 4),
+      offsets('0', '4'),
+    ]) {
       expectRefused(file({ a: entry }, 4), 'the description of a is not one')
     }
     expectRefused(file({ a: tensor(0, 4, [2]) }, 4), 'a has not as many bytes as its shape needs')
@@ -184,7 +220,8 @@ describe('a file that is not right is refused with its name', () => {
   })
 
   test('numbers of another type', () => {
-    expect(() => readSafetensors('model.safetensors', file({ a: tensor(0, 2, [1], 'BF16') }, 2))).toThrowErrorMatchingInlineSnapshot(`
+    expect(() => readSafetensors('model.safetensors', file({ a: tensor(0, 2, [1], 'BF16') }, 2)))
+      .toThrowErrorMatchingInlineSnapshot(`
       [DataError: model.safetensors: the numbers of a are of a type that is not read here
         dtype  BF16
         expected I64, F32, U32, F16

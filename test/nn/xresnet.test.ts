@@ -2,13 +2,23 @@ import { describe, expect, test } from 'vitest'
 import { OptionError, ShapeError } from '../../src/base/errors.ts'
 import type { Sequential } from '../../src/nn/sequential.ts'
 import {
-  xresnet101, xresnet152, xresnet18, xresnet18Deep, xresnet18Deeper, xresnet34, xresnet34Deep, xresnet34Deeper, xresnet50,
-  xresnet50Deep, xresnet50Deeper, type XResNetOptions,
+  xresnet101,
+  xresnet152,
+  xresnet18,
+  xresnet18Deep,
+  xresnet18Deeper,
+  xresnet34,
+  xresnet34Deep,
+  xresnet34Deeper,
+  xresnet50,
+  xresnet50Deep,
+  xresnet50Deeper,
+  type XResNetOptions,
 } from '../../src/nn/xresnet.ts'
 
 const count = (model: Sequential) => model.parameters().reduce((sum, parameter) => sum + parameter.count, 0)
 
-describe('parameters are as many as fastai\'s', () => {
+describe("parameters are as many as fastai's", () => {
   type Case = [string, (options?: XResNetOptions) => Sequential, number, number, number, number]
   const cases: Case[] = [
     ['18', xresnet18, 11_708_744, 11_200_874, 22, 68],
@@ -42,12 +52,23 @@ test('weights decay, biases and normalisation do not', () => {
   expect(parameters.filter(({ kind }) => kind === 'bias').map(({ path }) => path)).toEqual(['11.bias'])
 })
 
-test('names are fastai\'s', () => {
+test("names are fastai's", () => {
   const names = (model: Sequential) => model.states().map(({ path }) => path)
-  expect(names(xresnet18()).slice(0, 6)).toEqual(['0.0.weight', '0.1.weight', '0.1.bias', '0.1.running_mean', '0.1.running_var', '1.0.weight'])
+  expect(names(xresnet18()).slice(0, 6)).toEqual([
+    '0.0.weight',
+    '0.1.weight',
+    '0.1.bias',
+    '0.1.running_mean',
+    '0.1.running_var',
+    '1.0.weight',
+  ])
   expect(names(xresnet18()).filter((name) => name.startsWith('5.0.') && name.endsWith('weight'))).toEqual([
-    '5.0.convpath.0.0.weight', '5.0.convpath.0.1.weight', '5.0.convpath.1.0.weight', '5.0.convpath.1.1.weight',
-    '5.0.idpath.1.0.weight', '5.0.idpath.1.1.weight',
+    '5.0.convpath.0.0.weight',
+    '5.0.convpath.0.1.weight',
+    '5.0.convpath.1.0.weight',
+    '5.0.convpath.1.1.weight',
+    '5.0.idpath.1.0.weight',
+    '5.0.idpath.1.1.weight',
   ])
   expect(names(xresnet18()).slice(-2)).toEqual(['11.weight', '11.bias'])
   expect(names(xresnet18()).some((name) => name.startsWith('4.0.idpath'))).toBe(false)
@@ -59,20 +80,57 @@ test('what it computes, layer by layer', () => {
   const model = xresnet18()
   const outputs = (size: number) => {
     const rows = model.describe([1, size, size, 3])
-    return model.children().map(([name]) => rows.filter(({ path }) => path.split('.')[0] === name).at(-1)!.output.slice(1).join('×'))
+    return model.children().map(([name]) =>
+      rows
+        .filter(({ path }) => path.split('.')[0] === name)
+        .at(-1)!
+        .output.slice(1)
+        .join('×'),
+    )
   }
-  expect(outputs(128)).toEqual(['64×64×32', '64×64×32', '64×64×64', '32×32×64', '32×32×64', '16×16×128', '8×8×256', '4×4×512', '512', '1000'])
-  expect(outputs(224).slice(0, 8).map((text) => Number(text.split('×')[0]))).toEqual([112, 112, 112, 56, 56, 28, 14, 7])
+  expect(outputs(128)).toEqual([
+    '64×64×32',
+    '64×64×32',
+    '64×64×64',
+    '32×32×64',
+    '32×32×64',
+    '16×16×128',
+    '8×8×256',
+    '4×4×512',
+    '512',
+    '1000',
+  ])
+  expect(
+    outputs(224)
+      .slice(0, 8)
+      .map((text) => Number(text.split('×')[0])),
+  ).toEqual([112, 112, 112, 56, 56, 28, 14, 7])
   // Where the average pool overhangs.
-  expect(outputs(100).slice(0, 8).map((text) => Number(text.split('×')[0]))).toEqual([50, 50, 50, 25, 25, 13, 7, 4])
-  expect(xresnet50().describe([2, 128, 128, 3]).filter(({ path }) => /^\d\.2\.convpath\.2\.1$/.test(path)).map(({ output }) => output)).toEqual([
-    [2, 32, 32, 256], [2, 16, 16, 512], [2, 8, 8, 1024], [2, 4, 4, 2048],
+  expect(
+    outputs(100)
+      .slice(0, 8)
+      .map((text) => Number(text.split('×')[0])),
+  ).toEqual([50, 50, 50, 25, 25, 13, 7, 4])
+  expect(
+    xresnet50()
+      .describe([2, 128, 128, 3])
+      .filter(({ path }) => /^\d\.2\.convpath\.2\.1$/.test(path))
+      .map(({ output }) => output),
+  ).toEqual([
+    [2, 32, 32, 256],
+    [2, 16, 16, 512],
+    [2, 8, 8, 1024],
+    [2, 4, 4, 2048],
   ])
 })
 
 test('summary', () => {
   const lines = xresnet18({ outputs: 10 }).summary([64, 128, 128, 3]).split('\n')
-  expect([...lines.slice(0, 8), '…', ...lines.slice(24, 30), '…', ...lines.slice(-3)].map((line) => line.trimEnd()).join('\n')).toMatchInlineSnapshot(`
+  expect(
+    [...lines.slice(0, 8), '…', ...lines.slice(24, 30), '…', ...lines.slice(-3)]
+      .map((line) => line.trimEnd())
+      .join('\n'),
+  ).toMatchInlineSnapshot(`
     "path              layer             output          parameters    MFLOP
     0.0               conv 3×3 / 2      [64,64,64,32]          864    453.0
     0.1               batch norm        [64,64,64,32]           64
@@ -105,9 +163,19 @@ test('options out of range', () => {
 
 test('another activation and pool leave names and number of the parameters alone', () => {
   const model = xresnet50({ outputs: 10, activation: 'mish', pool: 'maxBlur' })
-  expect(model.states().map(({ path }) => path)).toEqual(xresnet50({ outputs: 10 }).states().map(({ path }) => path))
+  expect(model.states().map(({ path }) => path)).toEqual(
+    xresnet50({ outputs: 10 })
+      .states()
+      .map(({ path }) => path),
+  )
   expect(model.describe([1, 128, 128, 3]).map(({ layer }) => layer)).toContain('max blur pool 2×2 / 2')
   // Two pixels instead of three at the border of an odd size.
-  const pooled = (options: XResNetOptions) => xresnet18(options).describe([1, 70, 70, 3]).find(({ path }) => path === '3')!.output
-  expect([pooled({}), pooled({ pool: 'maxBlur' })]).toEqual([[1, 18, 18, 64], [1, 17, 17, 64]])
+  const pooled = (options: XResNetOptions) =>
+    xresnet18(options)
+      .describe([1, 70, 70, 3])
+      .find(({ path }) => path === '3')!.output
+  expect([pooled({}), pooled({ pool: 'maxBlur' })]).toEqual([
+    [1, 18, 18, 64],
+    [1, 17, 17, 64],
+  ])
 })

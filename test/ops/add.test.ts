@@ -14,7 +14,12 @@ describe.each(['f32', 'f16'] as const)('%s', (dtype) => {
     const [a, b] = [uniform(shape, 1).data, uniform(shape, 2).data]
     const y = add(tensor(a, shape, dtype), tensor(b, shape, dtype))
     expect(y).toMatchObject({ shape, dtype })
-    expectClose(await read(y), Array.from(a, (value, i) => value + b[i]), dtype, { shape })
+    expectClose(
+      await read(y),
+      Array.from(a, (value, i) => value + b[i]),
+      dtype,
+      { shape },
+    )
   })
 })
 

@@ -47,19 +47,32 @@ test('windows that overhang divide by the pixels there are', async () => {
 
 test('more images than a dimension of a grid has workgroups', async () => {
   const shape = [70000, 2, 2, 1]
-  const x = tensor(Float32Array.from({ length: 4 * 70000 }, (_, i) => (i % 4) * Math.floor(i / 4)), shape)
+  const x = tensor(
+    Float32Array.from({ length: 4 * 70000 }, (_, i) => (i % 4) * Math.floor(i / 4)),
+    shape,
+  )
   x.leaf = { trainable: true, gradient: undefined, hasGradient: false }
   const y = scope(() => {
     const made = avgPool(x, { window: 2, stride: 2 })
-    backward(made, tensor(Float32Array.from({ length: 70000 }, (_, n) => n), made.shape))
+    backward(
+      made,
+      tensor(
+        Float32Array.from({ length: 70000 }, (_, n) => n),
+        made.shape,
+      ),
+    )
     return made
   })
   expect(await read(y)).toEqual(Float32Array.from({ length: 70000 }, (_, n) => 1.5 * n))
-  expect(await read(x.leaf.gradient!)).toEqual(Float32Array.from({ length: 4 * 70000 }, (_, i) => Math.floor(i / 4) / 4))
+  expect(await read(x.leaf.gradient!)).toEqual(
+    Float32Array.from({ length: 4 * 70000 }, (_, i) => Math.floor(i / 4) / 4),
+  )
 })
 
 test('gradient, finite differences', () =>
-  gradcheck('avgPool', ({ x }) => avgPool(x, { window: 2, stride: 2, ceilMode: true }), { x: uniform([3, 5, 4, 3], 1) }))
+  gradcheck('avgPool', ({ x }) => avgPool(x, { window: 2, stride: 2, ceilMode: true }), {
+    x: uniform([3, 5, 4, 3], 1),
+  }))
 
 test('refuses what does not fit, before any work', () => {
   const x = zeros([2, 4, 4, 3])
@@ -86,17 +99,31 @@ test('refuses what does not fit, before any work', () => {
   `)
 })
 
-function reference([N, H, W, C]: Shape, x: ArrayLike<number>, { window, stride }: AvgPoolOptions, [P, Q]: readonly [number, number], dy: ArrayLike<number>) {
+function reference(
+  [N, H, W, C]: Shape,
+  x: ArrayLike<number>,
+  { window, stride }: AvgPoolOptions,
+  [P, Q]: readonly [number, number],
+  dy: ArrayLike<number>,
+) {
   const y = new Float64Array(N * P * Q * C)
   const dx = new Float64Array(N * H * W * C)
-  for (let n = 0; n < N; n++) for (let p = 0; p < P; p++) for (let q = 0; q < Q; q++) for (let c = 0; c < C; c++) {
-    const inside: number[] = []
-    for (let h = p * stride; h < Math.min(p * stride + window, H); h++) {
-      for (let w = q * stride; w < Math.min(q * stride + window, W); w++) inside.push(((n * H + h) * W + w) * C + c)
+  for (let n = 0; n < N; n++) {
+    for (let p = 0; p < P; p++) {
+      for (let q = 0; q < Q; q++) {
+        for (let c = 0; c < C; c++) {
+          const inside: number[] = []
+          for (let h = p * stride; h < Math.min(p * stride + window, H); h++) {
+            for (let w = q * stride; w < Math.min(q * stride + window, W); w++) {
+              inside.push(((n * H + h) * W + w) * C + c)
+            }
+          }
+          const i = ((n * P + p) * Q + q) * C + c
+          y[i] = inside.reduce((sum, j) => sum + x[j], 0) / inside.length
+          for (const j of inside) dx[j] += dy[i] / inside.length
+        }
+      }
     }
-    const i = ((n * P + p) * Q + q) * C + c
-    y[i] = inside.reduce((sum, j) => sum + x[j], 0) / inside.length
-    for (const j of inside) dx[j] += dy[i] / inside.length
   }
   return { y, dx }
 }

@@ -14,7 +14,16 @@ const gpu = await openTestGpu()
 const families = gpu.subgroupSize > 0 ? (['broadcast', 'tile'] as const) : (['tile'] as const)
 
 /** Channels around the vectors of four and the lanes; pixels around the runs. */
-const SHAPES: readonly Shape[] = [[3, 5, 7, 10], [3, 5, 4, 1], [2, 1, 1, 3], [35, 5], [3, 9, 8, 13], [2, 20, 31, 36], [3, 30, 50, 4], [2, 3, 4, 300]]
+const SHAPES: readonly Shape[] = [
+  [3, 5, 7, 10],
+  [3, 5, 4, 1],
+  [2, 1, 1, 3],
+  [35, 5],
+  [3, 9, 8, 13],
+  [2, 20, 31, 36],
+  [3, 30, 50, 4],
+  [2, 3, 4, 300],
+]
 const KINDS = [
   { training: true, relu: false, withResidual: false },
   { training: true, relu: true, withResidual: false },
@@ -44,42 +53,62 @@ describe.each(families)('family %s', (family) => {
   })
 })
 
-test.each(golden<{ cases: readonly Case[] }>('batch_norm').cases.map((known) => [known.shape, known] as const))('PyTorch, %s', async (_shape, known) => {
-  const [N, C, H, W] = known.shape
-  const make = (name: 'x' | 'dy' | 'weight' | 'bias', shape: Shape) => {
-    const [low, high] = known.ranges[name]
-    const data = hashUniform(elementCount(shape), known.seeds[name], low, high)
-    return shape.length === 4 ? { shape: [N, H, W, C], data: channelsLast(data, shape) } : { shape, data }
-  }
-  const given = {
-    x: make('x', known.shape), weight: make('weight', [C]), bias: make('bias', [C]), dy: make('dy', known.shape),
-    runningMean: { shape: [C], data: new Float32Array(C) }, runningVar: { shape: [C], data: new Float32Array(C).fill(1) },
-    residual: undefined,
-  }
-  const got = run(given, { training: true, relu: false }, 'f32')
-  const last = [N, H, W, C]
-  expectGolden(channelsFirst(await read(got.y), last), known.y, 'f32', 'y')
-  expectGolden(channelsFirst(await read(got.dx), last), known.dx, 'f32', 'dx')
-  expectGolden(await read(got.dweight), known.dweight, 'f32', 'dweight')
-  expectGolden(await read(got.dbias), known.dbias, 'f32', 'dbias')
-  expectGolden(await read(got.runningMean), known.running_mean, 'f32', 'running mean')
-  expectGolden(await read(got.runningVar), known.running_var, 'f32', 'running variance')
-})
+test.each(golden<{ cases: readonly Case[] }>('batch_norm').cases.map((known) => [known.shape, known] as const))(
+  'PyTorch, %s',
+  async (_shape, known) => {
+    const [N, C, H, W] = known.shape
+    const make = (name: 'x' | 'dy' | 'weight' | 'bias', shape: Shape) => {
+      const [low, high] = known.ranges[name]
+      const data = hashUniform(elementCount(shape), known.seeds[name], low, high)
+      return shape.length === 4 ? { shape: [N, H, W, C], data: channelsLast(data, shape) } : { shape, data }
+    }
+    const given = {
+      x: make('x', known.shape),
+      weight: make('weight', [C]),
+      bias: make('bias', [C]),
+      dy: make('dy', known.shape),
+      runningMean: { shape: [C], data: new Float32Array(C) },
+      runningVar: { shape: [C], data: new Float32Array(C).fill(1) },
+      residual: undefined,
+    }
+    const got = run(given, { training: true, relu: false }, 'f32')
+    const last = [N, H, W, C]
+    expectGolden(channelsFirst(await read(got.y), last), known.y, 'f32', 'y')
+    expectGolden(channelsFirst(await read(got.dx), last), known.dx, 'f32', 'dx')
+    expectGolden(await read(got.dweight), known.dweight, 'f32', 'dweight')
+    expectGolden(await read(got.dbias), known.dbias, 'f32', 'dbias')
+    expectGolden(await read(got.runningMean), known.running_mean, 'f32', 'running mean')
+    expectGolden(await read(got.runningVar), known.running_var, 'f32', 'running variance')
+  },
+)
 
 describe('gradients, finite differences', () => {
   const shape = [3, 3, 2, 5]
   const always = 'f32' as const
-  const parameters = { weight: { ...uniform([5], 2, 0.5, 1.5), always }, bias: { ...uniform([5], 3, -0.125, 0.125), always } }
+  const parameters = {
+    weight: { ...uniform([5], 2, 0.5, 1.5), always },
+    bias: { ...uniform([5], 3, -0.125, 0.125), always },
+  }
   /** Values around -2 and around 1, so that no output is near the kink. */
   const apart = uniform(shape, 4, -0.25, 0.25)
   const x = { shape, data: Array.from(apart.data, (value, i) => value + (i % 3 === 0 ? -2 : 1)) }
-  const stats = () => ({ runningMean: tensor([0.5, 0, -0.5, 1, 0], [5]), runningVar: tensor([0.5, 1, 2, 1, 0.25], [5]) })
+  const stats = () => ({
+    runningMean: tensor([0.5, 0, -0.5, 1, 0], [5]),
+    runningVar: tensor([0.5, 1, 2, 1, 0.25], [5]),
+  })
 
   test('training', () =>
-    gradcheck('batchNorm', ({ x, weight, bias }) => batchNorm(x, weight, bias, { ...stats(), training: true }), { x, ...parameters }))
+    gradcheck('batchNorm', ({ x, weight, bias }) => batchNorm(x, weight, bias, { ...stats(), training: true }), {
+      x,
+      ...parameters,
+    }))
 
   test('training, relu', () =>
-    gradcheck('batchNorm', ({ x, weight, bias }) => batchNorm(x, weight, bias, { ...stats(), training: true, relu: true }), { x, ...parameters }))
+    gradcheck(
+      'batchNorm',
+      ({ x, weight, bias }) => batchNorm(x, weight, bias, { ...stats(), training: true, relu: true }),
+      { x, ...parameters },
+    ))
 
   test('training, residual and relu', () => {
     // So large that its sign is that of the sum.
@@ -108,7 +137,11 @@ describe.each(families)('numerics, family %s', (family) => {
   test('a constant channel is its bias, and nothing flows to it', async () => {
     gpu.family = family
     const shape = [4, 5, 5, 3]
-    const given = { ...operands(shape, false), x: { shape, data: new Float32Array(300).fill(7.3) }, dy: { shape, data: new Float32Array(300).fill(1) } }
+    const given = {
+      ...operands(shape, false),
+      x: { shape, data: new Float32Array(300).fill(7.3) },
+      dy: { shape, data: new Float32Array(300).fill(1) },
+    }
     const got = run(given, { training: true, relu: false }, 'f32')
     expect(await read(got.y)).toEqual(Float32Array.from({ length: 300 }, (_, i) => given.bias.data[i % 3]))
     expect(await read(got.dweight)).toEqual(new Float32Array(3))
@@ -154,13 +187,15 @@ test('refuses what does not fit, before any work', () => {
       bias  [4] f16
       expected [4] f32, one number a channel of x]
   `)
-  expect(() => batchNorm(x, zeros([4]), zeros([4]), { ...stats, runningVar: zeros([1, 4]) })).toThrowErrorMatchingInlineSnapshot(`
+  expect(() => batchNorm(x, zeros([4]), zeros([4]), { ...stats, runningVar: zeros([1, 4]) }))
+    .toThrowErrorMatchingInlineSnapshot(`
     [ShapeError: batchNorm: runningVar does not fit the channels of x
       x           [2,3,3,4] f32
       runningVar  [1,4] f32
       expected [4] f32, one number a channel of x]
   `)
-  expect(() => batchNorm(x, zeros([4]), zeros([4]), { ...stats, residual: zeros([2, 3, 3, 5]) })).toThrowErrorMatchingInlineSnapshot(`
+  expect(() => batchNorm(x, zeros([4]), zeros([4]), { ...stats, residual: zeros([2, 3, 3, 5]) }))
+    .toThrowErrorMatchingInlineSnapshot(`
     [ShapeError: batchNorm: the shapes differ
       x         [2,3,3,4] f32
       residual  [2,3,3,5] f32
@@ -190,7 +225,9 @@ interface Case extends Record<'y' | 'dx' | 'dweight' | 'dbias' | 'running_mean' 
 }
 
 type Kind = Pick<BatchNormOptions, 'training' | 'relu'>
-type Operands = Record<'x' | 'dy' | 'weight' | 'bias' | 'runningMean' | 'runningVar', Operand> & { residual: Operand | undefined }
+type Operands = Record<'x' | 'dy' | 'weight' | 'bias' | 'runningMean' | 'runningVar', Operand> & {
+  residual: Operand | undefined
+}
 
 function operands(shape: Shape, withResidual: boolean): Operands {
   const channels = shape.slice(-1)
@@ -233,18 +270,21 @@ function reference(given: Operands, { training, relu }: Kind) {
   const channels = given.weight.data.length
   const pixels = count / channels
   const each = (f: (c: number) => number) => Array.from({ length: channels }, (_, c) => f(c))
-  const sum = (f: (i: number, c: number) => number) => each((c) => {
-    let total = 0
-    for (let i = c; i < count; i += channels) total += f(i, c)
-    return total
-  })
+  const sum = (f: (i: number, c: number) => number) =>
+    each((c) => {
+      let total = 0
+      for (let i = c; i < count; i += channels) total += f(i, c)
+      return total
+    })
   const batchMean = sum((i) => x.data[i]).map((total) => total / pixels)
   const squares = sum((i, c) => (x.data[i] - batchMean[c]) ** 2)
   const mean = training ? batchMean : Array.from(given.runningMean.data)
   const variance = training ? squares.map((total) => total / pixels) : Array.from(given.runningVar.data)
   const inverse = variance.map((value) => 1 / Math.sqrt(value + 1e-5))
   const normal = Array.from(x.data, (value, i) => (value - mean[i % channels]) * inverse[i % channels])
-  const before = normal.map((value, i) => value * given.weight.data[i % channels] + given.bias.data[i % channels] + (residual?.data[i] ?? 0))
+  const before = normal.map(
+    (value, i) => value * given.weight.data[i % channels] + given.bias.data[i % channels] + (residual?.data[i] ?? 0),
+  )
   const g = before.map((value, i) => (relu && value <= 0 ? 0 : dy.data[i]))
   const dbias = sum((i) => g[i])
   const dweight = sum((i) => g[i] * normal[i])
@@ -253,14 +293,20 @@ function reference(given: Operands, { training, relu }: Kind) {
     const c = i % channels
     return scale[c] * (training ? value - dbias[c] / pixels - (normal[i] * dweight[c]) / pixels : value)
   })
-  const moved = (running: ArrayLike<number>, batch: readonly number[]) => each((c) => (training ? 0.9 * running[c] + 0.1 * batch[c] : running[c]))
+  const moved = (running: ArrayLike<number>, batch: readonly number[]) =>
+    each((c) => (training ? 0.9 * running[c] + 0.1 * batch[c] : running[c]))
   return {
     y: before.map((value) => (relu ? Math.max(value, 0) : value)),
-    dx, dweight, dbias,
+    dx,
+    dweight,
+    dbias,
     dresidual: g,
     /** What dx is the difference of: with few pixels hardly anything is left of it. */
     terms: g.map((value, i) => scale[i % channels] * value),
     runningMean: moved(given.runningMean.data, batchMean),
-    runningVar: moved(given.runningVar.data, squares.map((total) => total / (pixels - 1))),
+    runningVar: moved(
+      given.runningVar.data,
+      squares.map((total) => total / (pixels - 1)),
+    ),
   }
 }

@@ -13,7 +13,19 @@ const gpu = await openTestGpu()
 test('to f16 rounds to nearest even, over the whole range', async () => {
   const data = Array.from(hashUniform(1000, 1, -16, 16), (exponent, i) => (i % 2 ? -1 : 1) * 2 ** exponent)
   // Ties to even, the largest half and what still rounds to it, the smallest normal half, subnormal ones and their ties.
-  data.push(1 + 2 ** -11, 1 + 3 * 2 ** -11, 65504, 65519.99, -65519.99, 2 ** -14, 2 ** -24, 2 ** -25, 3 * 2 ** -25, 0, -0)
+  data.push(
+    1 + 2 ** -11,
+    1 + 3 * 2 ** -11,
+    65504,
+    65519.99,
+    -65519.99,
+    2 ** -14,
+    2 ** -24,
+    2 ** -25,
+    3 * 2 ** -25,
+    0,
+    -0,
+  )
   const y = cast(tensor(data, [data.length]), 'f16')
   expect(y.dtype).toBe('f16')
   expect(await read(y)).toEqual(Float32Array.from(data, roundToHalf))
@@ -21,7 +33,9 @@ test('to f16 rounds to nearest even, over the whole range', async () => {
 
 test('to f16 turns what is too large into infinity, and nothing else; NaN stays', async () => {
   // Bit patterns, since a kernel may be handed anything: 65520, 1e30, the infinities, NaN.
-  const bits = new Uint32Array([0x477ff000, 0xc77ff000, 0x7149f2ca, 0x7f800000, 0xff800000, 0x7fc00000, 0xffc00001, 0x477fefff])
+  const bits = new Uint32Array([
+    0x477ff000, 0xc77ff000, 0x7149f2ca, 0x7f800000, 0xff800000, 0x7fc00000, 0xffc00001, 0x477fefff,
+  ])
   const x = tensor(new Float32Array(8), [8])
   gpu.queue.write(x.view.buffer, 0, bits)
   const halves = new Uint16Array(await gpu.queue.read(cast(x, 'f16').view))

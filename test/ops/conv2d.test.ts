@@ -14,7 +14,17 @@ const gpu = await openTestGpu()
 // On an adapter without subgroups the first family does not exist; without matrix units, the third is emulated.
 const families = gpu.subgroupSize > 0 ? (['broadcast', 'tile', 'matrix'] as const) : (['tile', 'matrix'] as const)
 
-interface Sizes { N: number; H: number; W: number; C: number; O: number; R: number; S: number; stride: number; pad: number }
+interface Sizes {
+  N: number
+  H: number
+  W: number
+  C: number
+  O: number
+  R: number
+  S: number
+  stride: number
+  pad: number
+}
 
 /**
  * [N,H,W,C], O, R×S, stride, pad: odd in every way, around the tiles (16 pixels, 32 channels), and the network's own. Half of
@@ -55,7 +65,12 @@ describe.each(families)('family %s', (family) => {
       const x = uniform([N, H, W, C], 1)
       const weight = uniform([O, R, S, C], 2)
       const dy = uniform([N, P, Q, O], 3)
-      const got = run(tensor(x.data, x.shape, dtype), tensor(weight.data, weight.shape, dtype), tensor(dy.data, dy.shape, dtype), { stride, pad })
+      const got = run(
+        tensor(x.data, x.shape, dtype),
+        tensor(weight.data, weight.shape, dtype),
+        tensor(dy.data, dy.shape, dtype),
+        { stride, pad },
+      )
       const want = reference(sizes, x.data, weight.data, dy.data)
       expectClose(await read(got.y), want.y, dtype, { name: 'y', shape: got.y.shape })
       expectClose(await read(got.dx), want.dx, dtype, { name: 'dx', shape: x.shape })
@@ -65,7 +80,11 @@ describe.each(families)('family %s', (family) => {
 
   test('padding of the channels stays zero', async () => {
     gpu.family = family
-    const y = scope(() => conv2d(tensor(uniform([1, 3, 3, 5], 1).data, [1, 3, 3, 5]), tensor(uniform([6, 3, 3, 5], 2).data, [6, 3, 3, 5]), { pad: 1 }))
+    const y = scope(() =>
+      conv2d(tensor(uniform([1, 3, 3, 5], 1).data, [1, 3, 3, 5]), tensor(uniform([6, 3, 3, 5], 2).data, [6, 3, 3, 5]), {
+        pad: 1,
+      }),
+    )
     const stored = new Float32Array(await gpu.queue.read(y.view))
     for (let pixel = 0; pixel < 9; pixel++) expect([...stored.subarray(pixel * 8 + 6, pixel * 8 + 8)]).toEqual([0, 0])
   })
@@ -79,7 +98,12 @@ describe.each(families)('family %s', (family) => {
         const [a, b, c, d] = shape
         return tensor(channelsLast(hashUniform(a * b * c * d, seed, -1, 1), shape), [a, c, d, b])
       }
-      const got = run(nhwc(seeds.x, [n, c_in, h, w]), nhwc(seeds.w, [c_out, c_in, kernel, kernel]), nhwc(seeds.dy, [n, c_out, ...side]), { stride, pad: padding })
+      const got = run(
+        nhwc(seeds.x, [n, c_in, h, w]),
+        nhwc(seeds.w, [c_out, c_in, kernel, kernel]),
+        nhwc(seeds.dy, [n, c_out, ...side]),
+        { stride, pad: padding },
+      )
       expectGolden(channelsFirst(await read(got.y), got.y.shape), y, 'f32', 'y')
       expectGolden(channelsFirst(await read(got.dx), got.dx.shape), dx, 'f32', 'dx')
       expectGolden(channelsFirst(await read(got.dw), got.dw.shape), dw, 'f32', 'dw')
@@ -128,9 +152,18 @@ test('refuses what does not fit, before any work', () => {
 })
 
 interface GoldenCase {
-  n: number; c_in: number; h: number; w: number; c_out: number; kernel: number; stride: number; padding: number
+  n: number
+  c_in: number
+  h: number
+  w: number
+  c_out: number
+  kernel: number
+  stride: number
+  padding: number
   seeds: { x: number; w: number; dy: number }
-  y: Summary; dx: Summary; dw: Summary
+  y: Summary
+  dx: Summary
+  dw: Summary
 }
 
 function run(x: Tensor, weight: Tensor, dy: Tensor, options: { stride: number; pad: number }) {
@@ -146,24 +179,37 @@ function run(x: Tensor, weight: Tensor, dy: Tensor, options: { stride: number; p
 }
 
 /** Plain loops in f64: each pair of operands that a tap brings together adds to y, dx and dw. */
-function reference({ N, H, W, C, O, R, S, stride, pad }: Sizes, x: ArrayLike<number>, weight: ArrayLike<number>, dy: ArrayLike<number>) {
+function reference(
+  { N, H, W, C, O, R, S, stride, pad }: Sizes,
+  x: ArrayLike<number>,
+  weight: ArrayLike<number>,
+  dy: ArrayLike<number>,
+) {
   const P = windowOutput(H, R, stride, pad)
   const Q = windowOutput(W, S, stride, pad)
   const y = new Float64Array(N * P * Q * O)
   const dx = new Float64Array(N * H * W * C)
   const dw = new Float64Array(O * R * S * C)
-  for (let n = 0; n < N; n++) for (let p = 0; p < P; p++) for (let q = 0; q < Q; q++) for (let o = 0; o < O; o++) {
-    const out = ((n * P + p) * Q + q) * O + o
-    for (let r = 0; r < R; r++) for (let s = 0; s < S; s++) {
-      const h = p * stride + r - pad
-      const w = q * stride + s - pad
-      if (h < 0 || w < 0 || h >= H || w >= W) continue
-      for (let c = 0; c < C; c++) {
-        const at = ((n * H + h) * W + w) * C + c
-        const tap = ((o * R + r) * S + s) * C + c
-        y[out] += x[at] * weight[tap]
-        dx[at] += dy[out] * weight[tap]
-        dw[tap] += dy[out] * x[at]
+  for (let n = 0; n < N; n++) {
+    for (let p = 0; p < P; p++) {
+      for (let q = 0; q < Q; q++) {
+        for (let o = 0; o < O; o++) {
+          const out = ((n * P + p) * Q + q) * O + o
+          for (let r = 0; r < R; r++) {
+            for (let s = 0; s < S; s++) {
+              const h = p * stride + r - pad
+              const w = q * stride + s - pad
+              if (h < 0 || w < 0 || h >= H || w >= W) continue
+              for (let c = 0; c < C; c++) {
+                const at = ((n * H + h) * W + w) * C + c
+                const tap = ((o * R + r) * S + s) * C + c
+                y[out] += x[at] * weight[tap]
+                dx[at] += dy[out] * weight[tap]
+                dw[tap] += dy[out] * x[at]
+              }
+            }
+          }
+        }
       }
     }
   }

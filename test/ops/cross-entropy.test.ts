@@ -11,7 +11,12 @@ import { gradcheck, uniform } from '../helpers/gradcheck.ts'
 const gpu = await openTestGpu()
 const families = gpu.subgroupSize > 0 ? (['broadcast', 'tile'] as const) : (['tile'] as const)
 
-interface Case { N: number; K: number; smoothing: number; mixed: boolean }
+interface Case {
+  N: number
+  K: number
+  smoothing: number
+  mixed: boolean
+}
 
 const CASES: readonly Case[] = [
   { N: 3, K: 10, smoothing: 0, mixed: false },
@@ -43,7 +48,11 @@ describe.each(families)('family %s', (family) => {
         // A loss near zero is a difference of logits.
         const norm = Math.max(normOf(want.loss), Math.sqrt(want.loss.length))
         expectClose(await read(loss), want.loss, 'f32', { name: 'loss', norm })
-        expectClose(await read(logits.leaf.gradient!), want.dlogits, dtype, { name: 'dlogits', shape: [N, K], norm: Math.max(normOf(want.dlogits), normOf(want.target)) })
+        expectClose(await read(logits.leaf.gradient!), want.dlogits, dtype, {
+          name: 'dlogits',
+          shape: [N, K],
+          norm: Math.max(normOf(want.dlogits), normOf(want.target)),
+        })
       })
     })
   })
@@ -55,10 +64,18 @@ describe.each(families)('family %s', (family) => {
     const a = tensor([0, 3], [2], 'u32')
     const smoothed = softmaxCrossEntropy(logits, { a }, { smoothing: 0.1 })
     expectClose(await read(softmaxCrossEntropy(logits, { a }, { reduction: 'none' })), [0.44018969, 1.38629436], 'f32')
-    expectClose(await read(softmaxCrossEntropy(logits, { a }, { smoothing: 0.1, reduction: 'none' })), [0.5901897, 1.38629436], 'f32')
+    expectClose(
+      await read(softmaxCrossEntropy(logits, { a }, { smoothing: 0.1, reduction: 'none' })),
+      [0.5901897, 1.38629436],
+      'f32',
+    )
     expectClose([await item(smoothed)], [0.98824203], 'f32')
     backward(smoothed, tensor([1], []))
-    expectClose(await read(logits.leaf.gradient!), [-0.14054288, 0.10594139, 0.03107216, 0.0035293, 0.1125, 0.1125, 0.1125, -0.3375], 'f32')
+    expectClose(
+      await read(logits.leaf.gradient!),
+      [-0.14054288, 0.10594139, 0.03107216, 0.0035293, 0.1125, 0.1125, 0.1125, -0.3375],
+      'f32',
+    )
   })
 
   test('large logits neither overflow nor lose the loss', async () => {
@@ -73,17 +90,31 @@ describe.each(families)('family %s', (family) => {
     gpu.family = family
     const logits = tensor(hashUniform(20, 1, -3, 3), [2, 10])
     const [a, b] = [tensor([3, 9], [2], 'u32'), tensor([0, 9], [2], 'u32')]
-    const each = async (label: typeof a) => read(softmaxCrossEntropy(logits, { a: label }, { smoothing: 0.1, reduction: 'none' }))
-    const [ofA, ofB, mixed] = [await each(a), await each(b), await read(softmaxCrossEntropy(logits, { a, b, mix: tensor([0.9, 0.6], [2]) }, { smoothing: 0.1, reduction: 'none' }))]
+    const each = async (label: typeof a) =>
+      read(softmaxCrossEntropy(logits, { a: label }, { smoothing: 0.1, reduction: 'none' }))
+    const [ofA, ofB, mixed] = [
+      await each(a),
+      await each(b),
+      await read(
+        softmaxCrossEntropy(logits, { a, b, mix: tensor([0.9, 0.6], [2]) }, { smoothing: 0.1, reduction: 'none' }),
+      ),
+    ]
     expectClose(mixed, [0.9 * ofA[0] + 0.1 * ofB[0], 0.6 * ofA[1] + 0.4 * ofB[1]], 'f32')
   })
 
   test('labels are mixed after the largest logit was taken away', async () => {
     gpu.family = family
     const N = 64
-    const logits = tensor(hashUniform(2 * N, 1, 999, 1001).map((logit, i) => (i % 2 ? -logit : logit)), [N, 2])
+    const logits = tensor(
+      hashUniform(2 * N, 1, 999, 1001).map((logit, i) => (i % 2 ? -logit : logit)),
+      [N, 2],
+    )
     const label = zeros([N], 'u32')
-    const loss = softmaxCrossEntropy(logits, { a: label, b: label, mix: tensor(hashUniform(N, 2), [N]) }, { reduction: 'none' })
+    const loss = softmaxCrossEntropy(
+      logits,
+      { a: label, b: label, mix: tensor(hashUniform(N, 2), [N]) },
+      { reduction: 'none' },
+    )
     expect([...new Set((await read(loss)).map(Math.abs))]).toEqual([0])
   })
 
@@ -99,16 +130,27 @@ describe.each(families)('family %s', (family) => {
         return made
       })
       const gradient = await read(logits.leaf.gradient!)
-      return [[...(await read(loss))], [0, 1, 2].map((n) => gradient[10 * n])].map((numbers) => numbers.map(Number.isNaN))
+      return [[...(await read(loss))], [0, 1, 2].map((n) => gradient[10 * n])].map((numbers) =>
+        numbers.map(Number.isNaN),
+      )
     }
-    expect(await run({ a })).toEqual([[false, true, false], [false, true, false]])
-    expect(await run({ a, b, mix: tensor([0.5, 0.5, 0.5], [3]) })).toEqual([[false, true, true], [false, true, true]])
+    expect(await run({ a })).toEqual([
+      [false, true, false],
+      [false, true, false],
+    ])
+    expect(await run({ a, b, mix: tensor([0.5, 0.5, 0.5], [3]) })).toEqual([
+      [false, true, true],
+      [false, true, true],
+    ])
   })
 
   test('more rows than a dimension of a grid has workgroups', async () => {
     gpu.family = family
     const N = 70000
-    const logits = tensor(Float32Array.from({ length: 2 * N }, (_, i) => i % 2), [N, 2])
+    const logits = tensor(
+      Float32Array.from({ length: 2 * N }, (_, i) => i % 2),
+      [N, 2],
+    )
     logits.leaf = { trainable: true, gradient: undefined, hasGradient: false }
     const loss = scope(() => {
       const made = softmaxCrossEntropy(logits, { a: zeros([N], 'u32') }, { reduction: 'none' })
@@ -116,7 +158,11 @@ describe.each(families)('family %s', (family) => {
       return made
     })
     const softmaxOfOne = Math.E / (1 + Math.E)
-    expectClose((await read(loss)).subarray(N - 2), [1, 1].map(() => Math.log(1 + Math.E)), 'f32')
+    expectClose(
+      (await read(loss)).subarray(N - 2),
+      [1, 1].map(() => Math.log(1 + Math.E)),
+      'f32',
+    )
     expectClose((await read(logits.leaf.gradient!)).subarray(2 * N - 2), [-softmaxOfOne, softmaxOfOne], 'f32')
   })
 
@@ -132,8 +178,13 @@ describe.each(families)('family %s', (family) => {
 
 test('gradient, finite differences', async () => {
   const [a, b] = [tensor([9, 0, 4], [3], 'u32'), tensor([1, 0, 8], [3], 'u32')]
-  const f = (reduction: 'mean' | 'none') => gradcheck('softmaxCrossEntropy', ({ logits }) =>
-    softmaxCrossEntropy(logits, { a, b, mix: tensor([0.9, 0.6, 0.5], [3]) }, { smoothing: 0.1, reduction }), { logits: uniform([3, 10], 1, -2, 2) })
+  const f = (reduction: 'mean' | 'none') =>
+    gradcheck(
+      'softmaxCrossEntropy',
+      ({ logits }) =>
+        softmaxCrossEntropy(logits, { a, b, mix: tensor([0.9, 0.6, 0.5], [3]) }, { smoothing: 0.1, reduction }),
+      { logits: uniform([3, 10], 1, -2, 2) },
+    )
   await f('mean')
   await f('none')
 })
@@ -181,7 +232,13 @@ type Operands = ReturnType<typeof operands>
 
 function operands({ N, K }: Case) {
   const label = (seed: number) => Array.from(hashUniform(N, seed, 0, K), Math.floor)
-  return { logits: uniform([N, K], 1, -8, 8).data, a: label(2), b: label(3), mix: hashUniform(N, 4, 0.5, 1), dloss: hashUniform(N, 5, -2, 2) }
+  return {
+    logits: uniform([N, K], 1, -8, 8).data,
+    a: label(2),
+    b: label(3),
+    mix: hashUniform(N, 4, 0.5, 1),
+    dloss: hashUniform(N, 5, -2, 2),
+  }
 }
 
 function targets({ a, b, mix }: Operands, mixed: boolean) {
@@ -190,7 +247,11 @@ function targets({ a, b, mix }: Operands, mixed: boolean) {
 }
 
 /** From the definition, -Σ target·log softmax, in f64. */
-function reference({ N, K, smoothing, mixed }: Case, { logits, a, b, mix, dloss }: Operands, reduction: 'mean' | 'none') {
+function reference(
+  { N, K, smoothing, mixed }: Case,
+  { logits, a, b, mix, dloss }: Operands,
+  reduction: 'mean' | 'none',
+) {
   const losses: number[] = []
   const dlogits: number[] = []
   const scaledTarget: number[] = []
@@ -198,11 +259,17 @@ function reference({ N, K, smoothing, mixed }: Case, { logits, a, b, mix, dloss 
     const z = Array.from({ length: K }, (_, k) => logits[n * K + k])
     const logSum = Math.log(z.reduce((sum, value) => sum + Math.exp(value), 0))
     const share = mixed ? mix[n] : 1
-    const target = z.map((_, k) => smoothing / K + (1 - smoothing) * ((k === a[n] ? share : 0) + (k === b[n] ? 1 - share : 0)))
+    const target = z.map(
+      (_, k) => smoothing / K + (1 - smoothing) * ((k === a[n] ? share : 0) + (k === b[n] ? 1 - share : 0)),
+    )
     losses.push(-target.reduce((sum, part, k) => sum + part * (z[k] - logSum), 0))
     const d = reduction === 'mean' ? dloss[0] / N : dloss[n]
     dlogits.push(...z.map((value, k) => (Math.exp(value - logSum) - target[k]) * d))
     scaledTarget.push(...target.map((part) => part * d))
   }
-  return { loss: reduction === 'mean' ? [losses.reduce((sum, loss) => sum + loss, 0) / N] : losses, dlogits, target: scaledTarget }
+  return {
+    loss: reduction === 'mean' ? [losses.reduce((sum, loss) => sum + loss, 0) / N] : losses,
+    dlogits,
+    target: scaledTarget,
+  }
 }

@@ -8,7 +8,12 @@ import { gradcheck, uniform } from '../helpers/gradcheck.ts'
 await openTestGpu()
 
 describe.each(['f32', 'f16'] as const)('%s', (dtype) => {
-  test.each([[3, 5, 7, 10], [3, 1, 1, 1], [2, 4, 4, 300], [17, 2, 3, 13]])('[%i,%i,%i,%i]', async (N, H, W, C) => {
+  test.each([
+    [3, 5, 7, 10],
+    [3, 1, 1, 1],
+    [2, 4, 4, 300],
+    [17, 2, 3, 13],
+  ])('[%i,%i,%i,%i]', async (N, H, W, C) => {
     const shape = [N, H, W, C]
     const { data } = uniform(shape, 1)
     const y = globalAvgPool(tensor(data, shape, dtype))
@@ -22,7 +27,8 @@ describe.each(['f32', 'f16'] as const)('%s', (dtype) => {
   })
 })
 
-test('gradient, finite differences', () => gradcheck('globalAvgPool', ({ x }) => globalAvgPool(x), { x: uniform([3, 5, 4, 6], 1) }))
+test('gradient, finite differences', () =>
+  gradcheck('globalAvgPool', ({ x }) => globalAvgPool(x), { x: uniform([3, 5, 4, 6], 1) }))
 
 test('refuses what does not fit, before any work', () => {
   expect(() => globalAvgPool(zeros([2, 8]))).toThrowErrorMatchingInlineSnapshot(`

@@ -13,7 +13,13 @@ const families = gpu.subgroupSize > 0 ? (['broadcast', 'tile'] as const) : (['ti
 
 describe.each(families)('family %s', (family) => {
   describe.each(['f32', 'f16'] as const)('%s', (dtype) => {
-    test.each([[3, 5, 10], [1, 1, 1], [17, 33, 30], [16, 64, 1000], [64, 512, 12]])('[%i,%i]→%i', async (N, C, O) => {
+    test.each([
+      [3, 5, 10],
+      [1, 1, 1],
+      [17, 33, 30],
+      [16, 64, 1000],
+      [64, 512, 12],
+    ])('[%i,%i]→%i', async (N, C, O) => {
       gpu.family = family
       const x = uniform([N, C], 1)
       const weight = uniform([O, C], 2)
@@ -28,7 +34,11 @@ describe.each(families)('family %s', (family) => {
       })
       const want = reference(N, C, O, x.data, weight.data, bias.data, dy.data)
       // The product is stored before the bias is added: two roundings, the first of the size of the product.
-      expectClose(await read(y), want.y, dtype, { name: 'y', roundings: 2, norm: Math.max(normOf(want.y), normOf(want.product)) })
+      expectClose(await read(y), want.y, dtype, {
+        name: 'y',
+        roundings: 2,
+        norm: Math.max(normOf(want.y), normOf(want.product)),
+      })
       const gradients = leaves.map(({ leaf }) => leaf?.gradient as Tensor)
       expectClose(await read(gradients[0]), want.dx, dtype, { name: 'dx' })
       expectClose(await read(gradients[1]), want.dw, 'f32', { name: 'dw' })
@@ -38,7 +48,11 @@ describe.each(families)('family %s', (family) => {
 
   test('gradients, finite differences', async () => {
     gpu.family = family
-    const operands = { x: uniform([3, 5], 1), weight: uniform([6, 5], 2), bias: { ...uniform([6], 3), always: 'f32' as const } }
+    const operands = {
+      x: uniform([3, 5], 1),
+      weight: uniform([6, 5], 2),
+      bias: { ...uniform([6], 3), always: 'f32' as const },
+    }
     await gradcheck('linear', ({ x, weight, bias }) => linear(x, weight, bias), operands)
   })
 })
@@ -71,20 +85,30 @@ test('refuses what does not fit, before any work', () => {
   `)
 })
 
-function reference(N: number, C: number, O: number, x: ArrayLike<number>, weight: ArrayLike<number>, bias: ArrayLike<number>, dy: ArrayLike<number>) {
+function reference(
+  N: number,
+  C: number,
+  O: number,
+  x: ArrayLike<number>,
+  weight: ArrayLike<number>,
+  bias: ArrayLike<number>,
+  dy: ArrayLike<number>,
+) {
   const y = new Float64Array(N * O)
   const product = new Float64Array(N * O)
   const dx = new Float64Array(N * C)
   const dw = new Float64Array(O * C)
   const dbias = new Float64Array(O)
-  for (let n = 0; n < N; n++) for (let o = 0; o < O; o++) {
-    dbias[o] += dy[n * O + o]
-    for (let c = 0; c < C; c++) {
-      product[n * O + o] += x[n * C + c] * weight[o * C + c]
-      dx[n * C + c] += dy[n * O + o] * weight[o * C + c]
-      dw[o * C + c] += dy[n * O + o] * x[n * C + c]
+  for (let n = 0; n < N; n++) {
+    for (let o = 0; o < O; o++) {
+      dbias[o] += dy[n * O + o]
+      for (let c = 0; c < C; c++) {
+        product[n * O + o] += x[n * C + c] * weight[o * C + c]
+        dx[n * C + c] += dy[n * O + o] * weight[o * C + c]
+        dw[o * C + c] += dy[n * O + o] * x[n * C + c]
+      }
+      y[n * O + o] = product[n * O + o] + bias[o]
     }
-    y[n * O + o] = product[n * O + o] + bias[o]
   }
   return { y, product, dx, dw, dbias }
 }

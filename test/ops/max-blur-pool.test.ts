@@ -15,7 +15,14 @@ const families = gpu.subgroupSize > 0 ? (['broadcast', 'tile'] as const) : (['ti
 
 /** Odd and even, the smallest there are, channels around the vectors of four and the lanes. */
 const SHAPES: readonly Shape[] = [
-  [3, 7, 6, 10], [3, 8, 9, 3], [2, 2, 2, 1], [1, 3, 2, 5], [1, 2, 3, 33], [2, 9, 5, 36], [1, 16, 70, 4], [2, 5, 5, 13],
+  [3, 7, 6, 10],
+  [3, 8, 9, 3],
+  [2, 2, 2, 1],
+  [1, 3, 2, 5],
+  [1, 2, 3, 33],
+  [2, 9, 5, 36],
+  [1, 16, 70, 4],
+  [2, 5, 5, 13],
 ]
 
 describe.each(families)('family %s', (family) => {
@@ -33,9 +40,14 @@ describe.each(families)('family %s', (family) => {
   })
 })
 
-test('kornia\'s example', async () => {
+test("kornia's example", async () => {
   // The identity matrix of 5×5.
-  const y = maxBlurPool(tensor(Array.from({ length: 25 }, (_, i) => Number(i % 6 === 0)), [1, 5, 5, 1]))
+  const y = maxBlurPool(
+    tensor(
+      Array.from({ length: 25 }, (_, i) => Number(i % 6 === 0)),
+      [1, 5, 5, 1],
+    ),
+  )
   expect([...(await read(y))]).toEqual([0.5625, 0.3125, 0.3125, 0.875])
 })
 
@@ -47,13 +59,17 @@ interface Case {
   readonly dx: Summary
 }
 
-test.each(golden<{ cases: readonly Case[] }>('recipe_ops').cases.filter(({ name }) => name === 'maxBlurPool'))('PyTorch, $x.shape', async ({ seed, x, y, dx }) => {
-  const last = ([N, C, H, W]: Shape) => [N, H, W, C]
-  const operand = (shape: Shape, number: number) => channelsLast(hashUniform(elementCount(shape), number, -1, 1), shape)
-  const got = run(last(x.shape), operand(x.shape, seed), operand(y.shape, seed + 1), 'f32')
-  expectGolden(channelsFirst(await read(got.y), last(y.shape)), y, 'f32', 'y')
-  expectGolden(channelsFirst(await read(got.dx), last(dx.shape)), dx, 'f32', 'dx')
-})
+test.each(golden<{ cases: readonly Case[] }>('recipe_ops').cases.filter(({ name }) => name === 'maxBlurPool'))(
+  'PyTorch, $x.shape',
+  async ({ seed, x, y, dx }) => {
+    const last = ([N, C, H, W]: Shape) => [N, H, W, C]
+    const operand = (shape: Shape, number: number) =>
+      channelsLast(hashUniform(elementCount(shape), number, -1, 1), shape)
+    const got = run(last(x.shape), operand(x.shape, seed), operand(y.shape, seed + 1), 'f32')
+    expectGolden(channelsFirst(await read(got.y), last(y.shape)), y, 'f32', 'y')
+    expectGolden(channelsFirst(await read(got.dx), last(dx.shape)), dx, 'f32', 'dx')
+  },
+)
 
 test('the gradient goes to the first of equal maxima, as in PyTorch', async () => {
   // All nine are equal: the four windows belong to their upper left pixels; dm is 1/16 · [4 2; 2 1] · 16.
@@ -68,15 +84,26 @@ test('values below zero are blurred with the zeros around', async () => {
 
 test('more images than a dimension of a grid has workgroups', async () => {
   const shape = [70000, 2, 2, 1]
-  const x = tensor(Float32Array.from({ length: 4 * 70000 }, (_, i) => (i % 4) * Math.floor(i / 4)), shape)
+  const x = tensor(
+    Float32Array.from({ length: 4 * 70000 }, (_, i) => (i % 4) * Math.floor(i / 4)),
+    shape,
+  )
   x.leaf = { trainable: true, gradient: undefined, hasGradient: false }
   const y = scope(() => {
     const made = maxBlurPool(x)
-    backward(made, tensor(Float32Array.from({ length: 70000 }, (_, n) => n), made.shape))
+    backward(
+      made,
+      tensor(
+        Float32Array.from({ length: 70000 }, (_, n) => n),
+        made.shape,
+      ),
+    )
     return made
   })
   expect(await read(y)).toEqual(Float32Array.from({ length: 70000 }, (_, n) => 0.75 * n))
-  expect(await read(x.leaf.gradient!)).toEqual(Float32Array.from({ length: 4 * 70000 }, (_, i) => (i % 4 === 3 ? Math.floor(i / 4) / 4 : 0)))
+  expect(await read(x.leaf.gradient!)).toEqual(
+    Float32Array.from({ length: 4 * 70000 }, (_, i) => (i % 4 === 3 ? Math.floor(i / 4) / 4 : 0)),
+  )
 })
 
 test('gradient, finite differences', () => {
@@ -119,13 +146,26 @@ function reference([N, H, W, C]: Shape, x: ArrayLike<number>) {
   const k = [0.25, 0.5, 0.25]
   /** Calls back for every m[n,i,j,c] that y[n,p,q,c] is made of, with its weight and the place of its maximum in x. */
   const each = (work: (output: number, weight: number, place: number) => void) => {
-    for (let n = 0; n < N; n++) for (let p = 0; p < P; p++) for (let q = 0; q < Q; q++) for (let c = 0; c < C; c++) {
-      for (let a = 0; a < 3; a++) for (let b = 0; b < 3; b++) {
-        const [i, j] = [2 * p - 1 + a, 2 * q - 1 + b]
-        if (i < 0 || j < 0 || i >= H - 1 || j >= W - 1) continue
-        const places = [[i, j], [i, j + 1], [i + 1, j], [i + 1, j + 1]].map(([h, w]) => ((n * H + h) * W + w) * C + c)
-        const place = places.reduce((best, other) => (x[other] > x[best] ? other : best))
-        work(((n * P + p) * Q + q) * C + c, k[a] * k[b], place)
+    for (let n = 0; n < N; n++) {
+      for (let p = 0; p < P; p++) {
+        for (let q = 0; q < Q; q++) {
+          for (let c = 0; c < C; c++) {
+            for (let a = 0; a < 3; a++) {
+              for (let b = 0; b < 3; b++) {
+                const [i, j] = [2 * p - 1 + a, 2 * q - 1 + b]
+                if (i < 0 || j < 0 || i >= H - 1 || j >= W - 1) continue
+                const places = [
+                  [i, j],
+                  [i, j + 1],
+                  [i + 1, j],
+                  [i + 1, j + 1],
+                ].map(([h, w]) => ((n * H + h) * W + w) * C + c)
+                const place = places.reduce((best, other) => (x[other] > x[best] ? other : best))
+                work(((n * P + p) * Q + q) * C + c, k[a] * k[b], place)
+              }
+            }
+          }
+        }
       }
     }
   }

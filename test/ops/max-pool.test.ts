@@ -46,15 +46,26 @@ test('padding is never the maximum', async () => {
 
 test('more images than a dimension of a grid has workgroups', async () => {
   const shape = [70000, 2, 2, 1]
-  const x = tensor(Float32Array.from({ length: 4 * 70000 }, (_, i) => (i % 4) * Math.floor(i / 4)), shape)
+  const x = tensor(
+    Float32Array.from({ length: 4 * 70000 }, (_, i) => (i % 4) * Math.floor(i / 4)),
+    shape,
+  )
   x.leaf = { trainable: true, gradient: undefined, hasGradient: false }
   const y = scope(() => {
     const made = maxPool(x, { window: 2, stride: 2 })
-    backward(made, tensor(Float32Array.from({ length: 70000 }, (_, n) => n), made.shape))
+    backward(
+      made,
+      tensor(
+        Float32Array.from({ length: 70000 }, (_, n) => n),
+        made.shape,
+      ),
+    )
     return made
   })
   expect(await read(y)).toEqual(Float32Array.from({ length: 70000 }, (_, n) => 3 * n))
-  expect(await read(x.leaf.gradient!)).toEqual(Float32Array.from({ length: 4 * 70000 }, (_, i) => (i % 4 === 3 ? Math.floor(i / 4) : 0)))
+  expect(await read(x.leaf.gradient!)).toEqual(
+    Float32Array.from({ length: 4 * 70000 }, (_, i) => (i % 4 === 3 ? Math.floor(i / 4) : 0)),
+  )
 })
 
 test('gradient, finite differences', () => {
@@ -95,7 +106,13 @@ test('refuses what does not fit, before any work', () => {
   `)
 })
 
-function run(shape: Shape, data: ArrayLike<number>, dy: ArrayLike<number>, options: MaxPoolOptions, dtype: 'f32' | 'f16') {
+function run(
+  shape: Shape,
+  data: ArrayLike<number>,
+  dy: ArrayLike<number>,
+  options: MaxPoolOptions,
+  dtype: 'f32' | 'f16',
+) {
   const x = tensor(data, shape, dtype)
   x.leaf = { trainable: true, gradient: undefined, hasGradient: false }
   const y = scope(() => {
@@ -111,18 +128,26 @@ function reference([N, H, W, C]: Shape, x: ArrayLike<number>, { window, stride, 
   const Q = windowOutput(W, window, stride, pad)
   const y: number[] = []
   const from: number[] = []
-  for (let n = 0; n < N; n++) for (let p = 0; p < P; p++) for (let q = 0; q < Q; q++) for (let c = 0; c < C; c++) {
-    let best = -Infinity
-    let place = -1
-    for (let r = 0; r < window; r++) for (let s = 0; s < window; s++) {
-      const h = p * stride + r - pad
-      const w = q * stride + s - pad
-      if (h < 0 || h >= H || w < 0 || w >= W) continue
-      const i = ((n * H + h) * W + w) * C + c
-      if (x[i] > best) [best, place] = [x[i], i]
+  for (let n = 0; n < N; n++) {
+    for (let p = 0; p < P; p++) {
+      for (let q = 0; q < Q; q++) {
+        for (let c = 0; c < C; c++) {
+          let best = -Infinity
+          let place = -1
+          for (let r = 0; r < window; r++) {
+            for (let s = 0; s < window; s++) {
+              const h = p * stride + r - pad
+              const w = q * stride + s - pad
+              if (h < 0 || h >= H || w < 0 || w >= W) continue
+              const i = ((n * H + h) * W + w) * C + c
+              if (x[i] > best) [best, place] = [x[i], i]
+            }
+          }
+          y.push(best)
+          from.push(place)
+        }
+      }
     }
-    y.push(best)
-    from.push(place)
   }
   return {
     shape: [N, P, Q, C],

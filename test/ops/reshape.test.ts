@@ -7,10 +7,22 @@ import { gradcheck, uniform } from '../helpers/gradcheck.ts'
 await openTestGpu()
 
 test.for([
-  [[3, 5, 7, 10], [15, 7, 10]],
-  [[3, 1, 1, 13], [3, 13]],
-  [[3, 5, 8], [2, 15, 4]],
-  [[2, 2, 3], [4, 3]],
+  [
+    [3, 5, 7, 10],
+    [15, 7, 10],
+  ],
+  [
+    [3, 1, 1, 13],
+    [3, 13],
+  ],
+  [
+    [3, 5, 8],
+    [2, 15, 4],
+  ],
+  [
+    [2, 2, 3],
+    [4, 3],
+  ],
 ] as const)('%o → %o keeps the elements in their order', async ([from, to]) => {
   const { data } = uniform(from, 1)
   for (const dtype of ['f32', 'f16'] as const) {
@@ -29,7 +41,8 @@ test('flatten keeps the batch', () => {
   expect(flatten(zeros([3, 1, 1, 10])).shape).toEqual([3, 10])
 })
 
-test('gradient, finite differences', () => gradcheck('reshape', ({ x }) => reshape(x, [6, 8]), { x: uniform([3, 4, 4], 1) }))
+test('gradient, finite differences', () =>
+  gradcheck('reshape', ({ x }) => reshape(x, [6, 8]), { x: uniform([3, 4, 4], 1) }))
 
 test('refuses what does not fit, before any work', () => {
   expect(() => reshape(zeros([2, 6]), [2, 5])).toThrowErrorMatchingInlineSnapshot(`

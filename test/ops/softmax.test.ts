@@ -11,7 +11,13 @@ const families = gpu.subgroupSize > 0 ? (['broadcast', 'tile'] as const) : (['ti
 
 describe.each(families)('family %s', (family) => {
   describe.each(['f32', 'f16'] as const)('%s', (dtype) => {
-    test.each([[3, 10], [5, 1], [9, 13], [17, 1000], [1, 4]])('[%i,%i]', async (N, K) => {
+    test.each([
+      [3, 10],
+      [5, 1],
+      [9, 13],
+      [17, 1000],
+      [1, 4],
+    ])('[%i,%i]', async (N, K) => {
       gpu.family = family
       const { data } = uniform([N, K], 1, -8, 8)
       const y = softmax(tensor(data, [N, K], dtype))

@@ -18,7 +18,9 @@ describe.each(families)('family %s', (family) => {
       const y = sum(tensor(data, shape, dtype))
       expect(y).toMatchObject({ shape: [], dtype: 'f32' })
       // f32 from halves; signs cancel, so the norm is the measure.
-      expectClose([await item(y)], [Array.from(data).reduce((total, value) => total + value, 0)], 'f32', { norm: normOf(data) })
+      expectClose([await item(y)], [Array.from(data).reduce((total, value) => total + value, 0)], 'f32', {
+        norm: normOf(data),
+      })
     })
   })
 })

@@ -35,9 +35,11 @@ function expected(seeds: readonly number[]): { dw: Float64Array; db: Float64Arra
   const [dw, db] = [new Float64Array(OUTPUTS * COLUMNS), new Float64Array(OUTPUTS)]
   for (const seed of seeds) {
     const [x, dy] = [inputs(seed), cotangents(seed)]
-    for (let n = 0; n < ROWS; n++) for (let o = 0; o < OUTPUTS; o++) {
-      db[o] += dy[n * OUTPUTS + o]
-      for (let c = 0; c < COLUMNS; c++) dw[o * COLUMNS + c] += dy[n * OUTPUTS + o] * x[n * COLUMNS + c]
+    for (let n = 0; n < ROWS; n++) {
+      for (let o = 0; o < OUTPUTS; o++) {
+        db[o] += dy[n * OUTPUTS + o]
+        for (let c = 0; c < COLUMNS; c++) dw[o * COLUMNS + c] += dy[n * OUTPUTS + o] * x[n * COLUMNS + c]
+      }
     }
   }
   return { dw, db }
@@ -52,7 +54,10 @@ async function expectGradients(weight: Parameter, bias: Parameter, seeds: readon
 const layer = () => [parameter('w', [OUTPUTS, COLUMNS]), parameter('b', [OUTPUTS], 'bias')] as const
 
 describe.each(['f32', 'f16'] as const)('%s', (dtype) => {
-  test.each([['alone', false], ['in an optimizer\'s buffers', true]])('gradients add up until they are zeroed, %s', async (_where, placed) => {
+  test.each([
+    ['alone', false],
+    ["in an optimizer's buffers", true],
+  ])('gradients add up until they are zeroed, %s', async (_where, placed) => {
     const [weight, bias] = layer()
     const optimizer = placed ? sgd()([[weight, bias]]) : undefined
     if (dtype === 'f16') optimizer?.keepHalves()
@@ -71,15 +76,26 @@ test('a step after several passes is that of their sum, and the next begins anew
   const [weight, bias] = layer()
   const optimizer = sgd()([[weight, bias]])
   optimizer.setHypers([{ lr: 0.5 }])
-  for (const seeds of [[1, 2, 3], [4, 5]]) {
+  for (const seeds of [
+    [1, 2, 3],
+    [4, 5],
+  ]) {
     const before = await valuesOf([weight, bias])
     pass(weight, bias, seeds, 'f32')
     optimizer.step(f32)
     optimizer.zeroGradients()
     const { dw, db } = expected(seeds)
     const [w, b] = await valuesOf([weight, bias])
-    expectClose(w, before[0].map((value, i) => value - 0.5 * dw[i]), 'f32')
-    expectClose(b, before[1].map((value, i) => value - 0.5 * db[i]), 'f32')
+    expectClose(
+      w,
+      before[0].map((value, i) => value - 0.5 * dw[i]),
+      'f32',
+    )
+    expectClose(
+      b,
+      before[1].map((value, i) => value - 0.5 * db[i]),
+      'f32',
+    )
   }
 })
 
@@ -98,10 +114,14 @@ test('one overflow among several passes makes the whole step a bad one', async (
   const optimizer = sgd()([[weight, bias]])
   const scaler = new LossScaler({ mixed: true })
   const before = await valuesOf([weight, bias])
-  const overflow = () => scope(() => {
-    const x = tensor(inputs(1), [ROWS, COLUMNS], 'f16')
-    backward(linear(x, weight.for(x), bias.value), tensor(new Float32Array(ROWS * OUTPUTS).fill(Infinity), [ROWS, OUTPUTS], 'f16'))
-  })
+  const overflow = () =>
+    scope(() => {
+      const x = tensor(inputs(1), [ROWS, COLUMNS], 'f16')
+      backward(
+        linear(x, weight.for(x), bias.value),
+        tensor(new Float32Array(ROWS * OUTPUTS).fill(Infinity), [ROWS, OUTPUTS], 'f16'),
+      )
+    })
   overflow()
   pass(weight, bias, [1, 2], 'f16')
   optimizer.step(scaler)

@@ -52,7 +52,10 @@ test.each([false, true])('groups, kinds, odd sizes against the reference, mixed 
     optimizer.setHypers(hypers)
     for (const [i, each] of all.entries()) {
       const gradient = hashUniform(each.count, 100 * step + i, -1, 1)
-      setGradient(each, gradient.map((g) => g * scale))
+      setGradient(
+        each,
+        gradient.map((g) => g * scale),
+      )
       references[i].step(gradient, hypersFor(each, hypers[i < 2 ? 0 : 1]), 0.98, 1e-6)
     }
     optimizer.step(scaler)
@@ -76,7 +79,13 @@ test.each([0.9, 0.99, 0.9999, 0.99999])('the bias corrections are exact, squareM
     optimizer.setHypers([{ lr: 1 }])
     const one = (value: number) => ({ shape: [1], data: Float32Array.of(value) })
     // The state after t - 1 steps with gradients of 1: a step has the length of lr.
-    optimizer.loadState(new Map([['p.step', one(t - 1)], ['p.grad_avg', one(1 - 0.9 ** (t - 1))], ['p.sqr_avg', one(1 - squareMomentum ** (t - 1))]]))
+    optimizer.loadState(
+      new Map([
+        ['p.step', one(t - 1)],
+        ['p.grad_avg', one(1 - 0.9 ** (t - 1))],
+        ['p.sqr_avg', one(1 - squareMomentum ** (t - 1))],
+      ]),
+    )
     setGradient(p, [1])
     optimizer.step(f32)
     expectClose(await read(p.value), [-1], 'f32', { name: `step ${t}` })
@@ -84,7 +93,11 @@ test.each([0.9, 0.99, 0.9999, 0.99999])('the bias corrections are exact, squareM
 })
 
 describe('a bad step', () => {
-  test.each([[Infinity, 0], [-Infinity, 100], [NaN, 389]])('%s anywhere (at %i) changes nothing but the scale', async (bad, at) => {
+  test.each([
+    [Infinity, 0],
+    [-Infinity, 100],
+    [NaN, 389],
+  ])('%s anywhere (at %i) changes nothing but the scale', async (bad, at) => {
     const a = parameter('a', [3, 130])
     const b = parameter('b', [4], 'bias')
     const optimizer = adam()([[a, b]])
@@ -93,14 +106,24 @@ describe('a bad step', () => {
     const good = (seed: number) => [a, b].forEach((each) => setGradient(each, hashUniform(each.count, seed, -9, 9)))
     good(1)
     optimizer.step(scaler)
-    const before = [await read(a.value), await read(b.value), await read(a.half!), ...[...(await optimizer.state()).values()].map(({ data }) => data)]
+    const before = [
+      await read(a.value),
+      await read(b.value),
+      await read(a.half!),
+      ...[...(await optimizer.state()).values()].map(({ data }) => data),
+    ]
     const scales = [await item(scaler.scale)]
     const gradient = hashUniform(a.count, 2, -9, 9)
     gradient[at] = bad
     setGradient(a, gradient)
     optimizer.step(scaler)
     scales.push(await item(scaler.scale))
-    const after = [await read(a.value), await read(b.value), await read(a.half!), ...[...(await optimizer.state()).values()].map(({ data }) => data)]
+    const after = [
+      await read(a.value),
+      await read(b.value),
+      await read(a.half!),
+      ...[...(await optimizer.state()).values()].map(({ data }) => data),
+    ]
     expect(after.map(bits)).toEqual(before.map(bits))
     good(3)
     optimizer.step(scaler)

@@ -19,12 +19,18 @@ const f32 = new LossScaler({ mixed: false })
 
 afterEach(() => Object.defineProperty(gpu.device, 'limits', { configurable: true, value: limits }))
 
-const gradientsOf = (parameters: readonly Parameter[]) => Promise.all(parameters.map(({ leaf }) => read(leaf.gradient!)))
+const gradientsOf = (parameters: readonly Parameter[]) =>
+  Promise.all(parameters.map(({ leaf }) => read(leaf.gradient!)))
 
 /** Gradients of [-1, 1), and all of them in one row. */
 function given(all: readonly Parameter[], scale = 1): number[] {
   const gradients = all.map(({ count }, i) => hashUniform(count, 50 + i, -1, 1))
-  for (const [i, each] of all.entries()) setGradient(each, gradients[i].map((g) => g * scale))
+  for (const [i, each] of all.entries()) {
+    setGradient(
+      each,
+      gradients[i].map((g) => g * scale),
+    )
+  }
   return gradients.flatMap((gradient) => [...gradient])
 }
 
@@ -39,7 +45,11 @@ describe.each([false, true])('mixed precision %s', (mixed) => {
     const norm = normOf(all)
     expectClose([await item(clipGradients(optimizer, 0.5, scaler))], [norm], 'f32')
     const clipped = (await gradientsOf(groups.flat())).flatMap((gradient) => [...gradient])
-    expectClose(clipped, all.map((g) => (scale * g * 0.5) / (norm + 1e-6)), 'f32')
+    expectClose(
+      clipped,
+      all.map((g) => (scale * g * 0.5) / (norm + 1e-6)),
+      'f32',
+    )
     // Shortened already.
     expectClose([await item(clipGradients(optimizer, 1, scaler))], [0.5], 'f32')
   })
@@ -49,7 +59,9 @@ describe.each([false, true])('mixed precision %s', (mixed) => {
     const optimizer = lookahead(adam())(groups)
     const all = given(groups.flat(), scale)
     expectClose([await item(clipGradients(optimizer, 1000, scaler))], [normOf(all)], 'f32')
-    expect(bits((await gradientsOf(groups.flat())).flatMap((gradient) => [...gradient]))).toEqual(bits(all.map((g) => g * scale)))
+    expect(bits((await gradientsOf(groups.flat())).flatMap((gradient) => [...gradient]))).toEqual(
+      bits(all.map((g) => g * scale)),
+    )
   })
 
   test.each([Infinity, -Infinity, NaN])('%s stays, and the others become 0', async (bad) => {
@@ -96,11 +108,16 @@ test('many numbers, in several bindings', async () => {
     const all = shapes.map((shape, i) => parameter(String(i), shape))
     const optimizer = sgd()([all])
     const norm = normOf(given(all))
-    return { found: await item(clipGradients(optimizer, 1, f32)), norm, chunks: new Set(all.map(({ value }) => value.storage.buffer.id)).size }
+    return {
+      found: await item(clipGradients(optimizer, 1, f32)),
+      norm,
+      chunks: new Set(all.map(({ value }) => value.storage.buffer.id)).size,
+    }
   }
   const one = await sizes()
   Object.defineProperty(gpu.device, 'limits', {
-    configurable: true, value: { maxStorageBufferBindingSize: 400_000, maxBufferSize: limits.maxBufferSize },
+    configurable: true,
+    value: { maxStorageBufferBindingSize: 400_000, maxBufferSize: limits.maxBufferSize },
   })
   const several = await sizes()
   expect([one.chunks, several.chunks]).toEqual([1, 2])

@@ -30,7 +30,11 @@ describe.each([
     return [...data, ...[...(await optimizer.state()).values()].map((entry) => entry.data)].map(bits)
   }
 
-  test.each([[Infinity, 0], [-Infinity, 100], [NaN, 389]])('%s anywhere (at %i) changes nothing but the scale', async (bad, at) => {
+  test.each([
+    [Infinity, 0],
+    [-Infinity, 100],
+    [NaN, 389],
+  ])('%s anywhere (at %i) changes nothing but the scale', async (bad, at) => {
     const [a, b] = [parameter('a', [3, 130]), parameter('b', [4], 'bias')]
     const optimizer = factory([[a, b]])
     const scaler = new LossScaler({ mixed: true })
@@ -137,7 +141,9 @@ describe.each([
     const restored = await run(async (optimizer) => {
       const state = await optimizer.state()
       optimizer.clearState()
-      for (const { data } of (await optimizer.state()).values()) expect([...data]).toEqual([...new Float32Array(data.length)])
+      for (const { data } of (await optimizer.state()).values()) {
+        expect([...data]).toEqual([...new Float32Array(data.length)])
+      }
       optimizer.loadState(state)
     })
     expect(restored).toEqual(undisturbed)
@@ -148,7 +154,10 @@ describe.each([
     const run = async () => {
       const all = shapes.map((shape, i) => parameter(String(i), shape, 'weight', i))
       const optimizer = factory([all.slice(0, 2), all.slice(2)])
-      optimizer.setHypers([{ lr: 0.1, weightDecay: 0.1 }, { lr: 0.2, weightDecay: 0.2 }])
+      optimizer.setHypers([
+        { lr: 0.1, weightDecay: 0.1 },
+        { lr: 0.2, weightDecay: 0.2 },
+      ])
       for (const [i, each] of all.entries()) setGradient(each, hashUniform(each.count, 70 + i, -1, 1))
       optimizer.step(f32)
       const buffers = new Set(all.map(({ value }) => value.storage.buffer.id)).size
@@ -156,7 +165,8 @@ describe.each([
     }
     const one = await run()
     Object.defineProperty(gpu.device, 'limits', {
-      configurable: true, value: { maxStorageBufferBindingSize: 5 * BLOCK * 4 + 100, maxBufferSize: limits.maxBufferSize },
+      configurable: true,
+      value: { maxStorageBufferBindingSize: 5 * BLOCK * 4 + 100, maxBufferSize: limits.maxBufferSize },
     })
     const several = await run()
     expect([one.buffers, several.buffers]).toEqual([1, 3])
@@ -188,6 +198,8 @@ describe.each([
       expect(() => optimizer.loadState(without)).toThrow(`${name}  missing`)
     }
     const one = { shape: [3], data: Float32Array.of(1, 2, 3) }
-    expect(() => optimizer.loadState(new Map([...state, ['a.other', one]]))).toThrow('of another kind, or of another model\n  it holds  a.other')
+    expect(() => optimizer.loadState(new Map([...state, ['a.other', one]]))).toThrow(
+      'of another kind, or of another model\n  it holds  a.other',
+    )
   })
 })

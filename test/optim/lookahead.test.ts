@@ -24,7 +24,10 @@ test.each([false, true])('ranger against the reference, bad steps left out, mixe
   expect(optimizer.hypers[1]).toEqual({ lr: 1e-3, momentum: 0.95, weightDecay: 0.01 })
   const references = all.map(({ count }, i) => new ReferenceRAdam(hashUniform(count, i + 1, -1, 1), { epsilon: 1e-6 }))
   const slow = references.map(({ p }) => p.slice())
-  const hypers = [{ lr: 0.02, momentum: 0.95, weightDecay: 0.1 }, { lr: 0.03, momentum: 0.9, weightDecay: 0.5 }]
+  const hypers = [
+    { lr: 0.02, momentum: 0.95, weightDecay: 0.1 },
+    { lr: 0.03, momentum: 0.9, weightDecay: 0.5 },
+  ]
   optimizer.setHypers(hypers)
   let scale = mixed ? 65536 : 1
   let good = 0
@@ -33,7 +36,10 @@ test.each([false, true])('ranger against the reference, bad steps left out, mixe
     const bad = mixed && (step === 0 || step === 5 || step === 7)
     for (const [i, each] of all.entries()) {
       const gradient = hashUniform(each.count, 100 * step + i, -1, 1)
-      setGradient(each, gradient.map((g) => g * scale))
+      setGradient(
+        each,
+        gradient.map((g) => g * scale),
+      )
       if (bad && i === 3) setGradient(each, gradient.fill(Infinity))
       if (!bad) references[i].step(gradient, hypersFor(each, hypers[i < 2 ? 0 : 1]))
     }
@@ -124,11 +130,14 @@ describe('around any optimizer', () => {
     expect(cleared).not.toEqual(await run((optimizer) => optimizer))
   })
 
-  test('passes on what is the other one\'s', async () => {
+  test("passes on what is the other one's", async () => {
     const [a, b] = [parameter('a', [6]), parameter('b', [6])]
     const optimizer = factory([[a], [b]])
     optimizer.setHypers([{ lr: 0.5 }, { momentum: 0.1 }])
-    expect(optimizer.hypers).toEqual([{ lr: 0.5, momentum: 0.9, weightDecay: 0.01 }, { lr: 1e-3, momentum: 0.1, weightDecay: 0.01 }])
+    expect(optimizer.hypers).toEqual([
+      { lr: 0.5, momentum: 0.9, weightDecay: 0.01 },
+      { lr: 1e-3, momentum: 0.1, weightDecay: 0.01 },
+    ])
     expect(optimizer.groups).toEqual([[a], [b]])
     optimizer.freezeTo(1)
     expect([a, b].map(({ leaf }) => leaf.trainable)).toEqual([false, true])

@@ -46,40 +46,67 @@ interface Layer {
 
 const LAYERS: Readonly<Record<string, Layer>> = {
   'a convolution': {
-    x: [2, 5, 6, 8], parameters: { weight: [16, 3, 3, 8] }, y: [2, 5, 6, 16], run: (x, { weight }) => conv2d(x, weight, { pad: 1 }),
+    x: [2, 5, 6, 8],
+    parameters: { weight: [16, 3, 3, 8] },
+    y: [2, 5, 6, 16],
+    run: (x, { weight }) => conv2d(x, weight, { pad: 1 }),
   },
   // Few weights and many pixels: the sum of slices.
   'a convolution in slices': {
-    x: [4, 30, 30, 8], parameters: { weight: [8, 1, 1, 8] }, y: [4, 30, 30, 8], run: (x, { weight }) => conv2d(x, weight),
+    x: [4, 30, 30, 8],
+    parameters: { weight: [8, 1, 1, 8] },
+    y: [4, 30, 30, 8],
+    run: (x, { weight }) => conv2d(x, weight),
   },
   'a linear layer': {
-    x: [5, 16], parameters: { weight: [8, 16], bias: [8] }, y: [5, 8], run: (x, { weight, bias }) => linear(x, weight, bias),
+    x: [5, 16],
+    parameters: { weight: [8, 16], bias: [8] },
+    y: [5, 8],
+    run: (x, { weight, bias }) => linear(x, weight, bias),
   },
   // More rows than are added up at once; what is odd is in the last of them.
   'a linear layer of many rows': {
-    x: [700, 16], parameters: { weight: [8, 16] }, y: [700, 8], run: (x, { weight }) => linear(x, weight),
+    x: [700, 16],
+    parameters: { weight: [8, 16] },
+    y: [700, 8],
+    run: (x, { weight }) => linear(x, weight),
   },
   'a batch norm': {
-    x: [3, 4, 5, 12], parameters: { weight: [12], bias: [12] }, y: [3, 4, 5, 12],
-    run: (x, { weight, bias }) => batchNorm(x, weight, bias, {
-      training: true, momentum: 0.1, eps: 1e-5, runningMean: zeros([12]), runningVar: zeros([12]), relu: false,
-    }),
+    x: [3, 4, 5, 12],
+    parameters: { weight: [12], bias: [12] },
+    y: [3, 4, 5, 12],
+    run: (x, { weight, bias }) =>
+      batchNorm(x, weight, bias, {
+        training: true,
+        momentum: 0.1,
+        eps: 1e-5,
+        runningMean: zeros([12]),
+        runningVar: zeros([12]),
+        relu: false,
+      }),
   },
 }
 
 function prepare({ x: shape, parameters: shapes, y, run }: Layer, dtype: Dtype = 'f16') {
-  const parameters = Object.entries(shapes).map(([name, each], i) => parameter(name, [...each], each.length > 1 ? 'weight' : 'bias', i + 1))
+  const parameters = Object.entries(shapes).map(([name, each], i) =>
+    parameter(name, [...each], each.length > 1 ? 'weight' : 'bias', i + 1),
+  )
   const optimizer = sgd()([parameters])
   optimizer.keepHalves()
   optimizer.setHypers([{ lr: 0.1 }])
   const x = tensor(hashUniform(elementCount(shape), 9, -1, 1), shape, dtype)
   return {
-    parameters, optimizer, scaler: new LossScaler({ mixed: true }), foundInfinity: homeOf(parameters).foundInfinity,
+    parameters,
+    optimizer,
+    scaler: new LossScaler({ mixed: true }),
+    foundInfinity: homeOf(parameters).foundInfinity,
     /** Forward and backward, one number of dy being another than the rest. */
     differentiate(odd = 1) {
       const dy = ones(elementCount(y))
       dy[dy.length - 2] = odd
-      const named = Object.fromEntries(parameters.map((each) => [each.path, each.kind === 'bias' ? each.value : each.for(x)]))
+      const named = Object.fromEntries(
+        parameters.map((each) => [each.path, each.kind === 'bias' ? each.value : each.for(x)]),
+      )
       scope(() => backward(run(x, named), tensor(dy, y, dtype)))
     },
   }
@@ -87,24 +114,27 @@ function prepare({ x: shape, parameters: shapes, y, run }: Layer, dtype: Dtype =
 
 describe.each(families)('family %s', (each) => {
   describe.each(Object.entries(LAYERS))('%s', (_name, layer) => {
-    test.each([Infinity, -Infinity, NaN])('%s is noticed as it is written, and nobody reads the gradients again', async (bad) => {
-      gpu.family = each
-      const { optimizer, scaler, parameters, foundInfinity, differentiate } = prepare(layer)
-      const before = (await valuesOf(parameters)).map(bits)
-      differentiate(bad)
-      expect(await item(foundInfinity)).toBe(1)
-      optimizer.step(scaler)
-      optimizer.zeroGradients()
-      expect(await item(scaler.scale)).toBe(32768)
-      expect((await valuesOf(parameters)).map(bits)).toEqual(before)
-      // The next step is a good one.
-      differentiate()
-      expect(await item(foundInfinity)).toBe(0)
-      optimizer.step(scaler)
-      expect(await item(scaler.skipped)).toBe(0)
-      expect((await valuesOf(parameters)).map(bits)).not.toEqual(before)
-      expect(wasChecked()).toBe(false)
-    })
+    test.each([Infinity, -Infinity, NaN])(
+      '%s is noticed as it is written, and nobody reads the gradients again',
+      async (bad) => {
+        gpu.family = each
+        const { optimizer, scaler, parameters, foundInfinity, differentiate } = prepare(layer)
+        const before = (await valuesOf(parameters)).map(bits)
+        differentiate(bad)
+        expect(await item(foundInfinity)).toBe(1)
+        optimizer.step(scaler)
+        optimizer.zeroGradients()
+        expect(await item(scaler.scale)).toBe(32768)
+        expect((await valuesOf(parameters)).map(bits)).toEqual(before)
+        // The next step is a good one.
+        differentiate()
+        expect(await item(foundInfinity)).toBe(0)
+        optimizer.step(scaler)
+        expect(await item(scaler.skipped)).toBe(0)
+        expect((await valuesOf(parameters)).map(bits)).not.toEqual(before)
+        expect(wasChecked()).toBe(false)
+      },
+    )
   })
 })
 
@@ -127,15 +157,23 @@ test('an optimizer whose parameters another one has taken forgets nothing that i
   optimizer.close()
 })
 
-test.each(['written by hand', 'added to'])('gradients that were %s afterwards are looked through by the optimizer', async (how) => {
-  const { optimizer, scaler, parameters: [weight], differentiate } = prepare(LAYERS['a linear layer'])
-  differentiate()
-  if (how === 'added to') differentiate(NaN)
-  else upload(weight.leaf.gradient!, new Float32Array(weight.count).fill(Infinity))
-  optimizer.step(scaler)
-  expect(await item(scaler.skipped)).toBe(1)
-  expect(wasChecked()).toBe(true)
-})
+test.each(['written by hand', 'added to'])(
+  'gradients that were %s afterwards are looked through by the optimizer',
+  async (how) => {
+    const {
+      optimizer,
+      scaler,
+      parameters: [weight],
+      differentiate,
+    } = prepare(LAYERS['a linear layer'])
+    differentiate()
+    if (how === 'added to') differentiate(NaN)
+    else upload(weight.leaf.gradient!, new Float32Array(weight.count).fill(Infinity))
+    optimizer.step(scaler)
+    expect(await item(scaler.skipped)).toBe(1)
+    expect(wasChecked()).toBe(true)
+  },
+)
 
 test('gradients of f32 layers are looked through by the optimizer in mixed precision, and by nobody without', async () => {
   const { optimizer, scaler, foundInfinity, differentiate } = prepare(LAYERS['a linear layer'], 'f32')

@@ -35,7 +35,10 @@ test.each(golden<{ cases: readonly Case[] }>('optimizers').cases.filter(({ name 
 )
 
 const VARIANTS: readonly RAdamOptions[] = [
-  { squareMomentum: 0.98, epsilon: 1e-6 }, { beta: 50 }, { beta: 0.5, decoupleWeightDecay: false }, { decayNormAndBias: true },
+  { squareMomentum: 0.98, epsilon: 1e-6 },
+  { beta: 50 },
+  { beta: 0.5, decoupleWeightDecay: false },
+  { decayNormAndBias: true },
 ]
 
 test.each(VARIANTS.flatMap((options) => [false, true].map((mixed) => [options, mixed] as const)))(
@@ -48,7 +51,9 @@ test.each(VARIANTS.flatMap((options) => [false, true].map((mixed) => [options, m
     const optimizer = radam(options)(groups)
     if (mixed) optimizer.keepHalves()
     const decouple = options.decoupleWeightDecay ?? true
-    const references = all.map(({ count }, i) => new ReferenceRAdam(hashUniform(count, i + 1, -1, 1), { ...options, decouple }))
+    const references = all.map(
+      ({ count }, i) => new ReferenceRAdam(hashUniform(count, i + 1, -1, 1), { ...options, decouple }),
+    )
     // The sixth is the first rectified one.
     for (let step = 0; step < 9; step++) {
       const hypers: Hypers[] = [
@@ -58,7 +63,10 @@ test.each(VARIANTS.flatMap((options) => [false, true].map((mixed) => [options, m
       optimizer.setHypers(hypers)
       for (const [i, each] of all.entries()) {
         const gradient = hashUniform(each.count, 100 * step + i, -1, 1)
-        setGradient(each, gradient.map((g) => g * scale))
+        setGradient(
+          each,
+          gradient.map((g) => g * scale),
+        )
         const group = hypers[i < 2 ? 0 : 1]
         references[i].step(gradient, options.decayNormAndBias ? group : hypersFor(each, group))
       }
@@ -85,7 +93,13 @@ describe('the rectification', () => {
     const optimizer = radam({ squareMomentum, epsilon: 1e-12 })([[p]])
     optimizer.setHypers([{ lr: 1 }])
     const one = (value: number) => ({ shape: [1], data: Float32Array.of(value) })
-    optimizer.loadState(new Map([['p.step', one(t - 1)], ['p.grad_avg', one(1 - 0.9 ** (t - 1))], ['p.sqr_avg', one(1 - squareMomentum ** (t - 1))]]))
+    optimizer.loadState(
+      new Map([
+        ['p.step', one(t - 1)],
+        ['p.grad_avg', one(1 - 0.9 ** (t - 1))],
+        ['p.sqr_avg', one(1 - squareMomentum ** (t - 1))],
+      ]),
+    )
     setGradient(p, [1])
     optimizer.step(f32)
     return -(await read(p.value))[0]

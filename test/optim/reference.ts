@@ -13,14 +13,19 @@ export class ReferenceAdam {
     this.v = new Float64Array(start.length)
   }
 
-  step(gradient: ArrayLike<number>, { lr, momentum, weightDecay }: Hypers, squareMomentum = 0.99, epsilon = 1e-5): void {
+  step(
+    gradient: ArrayLike<number>,
+    { lr, momentum, weightDecay }: Hypers,
+    squareMomentum = 0.99,
+    epsilon = 1e-5,
+  ): void {
     this.t++
     for (let i = 0; i < this.p.length; i++) {
       this.p[i] *= 1 - lr * weightDecay
       this.m[i] = momentum * this.m[i] + (1 - momentum) * gradient[i]
       this.v[i] = squareMomentum * this.v[i] + (1 - squareMomentum) * gradient[i] ** 2
       const root = Math.sqrt(this.v[i] / (1 - squareMomentum ** this.t))
-      this.p[i] -= (lr / (1 - momentum ** this.t)) * this.m[i] / (root + epsilon)
+      this.p[i] -= ((lr / (1 - momentum ** this.t)) * this.m[i]) / (root + epsilon)
     }
   }
 }

@@ -3,10 +3,17 @@ import { OptionError } from '../../src/base/errors.ts'
 import { flatCos, oneCycle, sgdr, type OneCycleOptions } from '../../src/optim/schedule.ts'
 
 test.each<[string, OneCycleOptions]>([
-  ['div', { div: 0 }], ['div', { div: -25 }], ['div', { div: NaN }],
-  ['divFinal', { divFinal: 0 }], ['divFinal', { divFinal: NaN }],
-  ['pctStart', { pctStart: 0 }], ['pctStart', { pctStart: 1 }], ['pctStart', { pctStart: NaN }],
-  ['moms', { moms: [0.95, 0.85, 1] }], ['moms', { moms: [0.95, -0.1, 0.95] }], ['moms', { moms: [NaN, 0.85, 0.95] }],
+  ['div', { div: 0 }],
+  ['div', { div: -25 }],
+  ['div', { div: NaN }],
+  ['divFinal', { divFinal: 0 }],
+  ['divFinal', { divFinal: NaN }],
+  ['pctStart', { pctStart: 0 }],
+  ['pctStart', { pctStart: 1 }],
+  ['pctStart', { pctStart: NaN }],
+  ['moms', { moms: [0.95, 0.85, 1] }],
+  ['moms', { moms: [0.95, -0.1, 0.95] }],
+  ['moms', { moms: [NaN, 0.85, 0.95] }],
   // Which TypeScript would see.
   ['moms', { moms: [0.95, 0.85] as unknown as [number, number, number] }],
 ])('oneCycle refuses %s in %o where it is made', (name, options) => {
@@ -14,8 +21,12 @@ test.each<[string, OneCycleOptions]>([
 })
 
 test('flatCos refuses its own, and all a learning rate that is none', () => {
-  for (const divFinal of [0, -1, NaN]) expect(() => flatCos(1e-3, { divFinal })).toThrow('flatCos: divFinal is out of range')
-  for (const pctStart of [0, 1, NaN]) expect(() => flatCos(1e-3, { pctStart })).toThrow('flatCos: pctStart is out of range')
+  for (const divFinal of [0, -1, NaN]) {
+    expect(() => flatCos(1e-3, { divFinal })).toThrow('flatCos: divFinal is out of range')
+  }
+  for (const pctStart of [0, 1, NaN]) {
+    expect(() => flatCos(1e-3, { pctStart })).toThrow('flatCos: pctStart is out of range')
+  }
   for (const lr of [NaN, -1, Infinity]) {
     expect(() => oneCycle(lr)).toThrow('oneCycle: lrMax is out of range')
     expect(() => flatCos(lr)).toThrow('flatCos: lr is out of range')

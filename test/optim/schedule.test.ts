@@ -1,8 +1,17 @@
 import { describe, expect, test } from 'vitest'
 import { OptionError } from '../../src/base/errors.ts'
 import {
-  combineSchedules, constantSchedule, cosineSchedule, exponentialSchedule, flatCos, learningRates, linearSchedule, oneCycle,
-  polynomialSchedule, type Cycle, type Schedule,
+  combineSchedules,
+  constantSchedule,
+  cosineSchedule,
+  exponentialSchedule,
+  flatCos,
+  learningRates,
+  linearSchedule,
+  oneCycle,
+  polynomialSchedule,
+  type Cycle,
+  type Schedule,
 } from '../../src/optim/schedule.ts'
 
 /** Equal but for the rounding of the local position to f32. */
@@ -12,7 +21,10 @@ function expectValue(actual: number, expected: number): void {
 
 test('each goes from its start to its end', () => {
   const schedules: [Schedule, number][] = [
-    [cosineSchedule(1, 3), 2], [linearSchedule(1, 3), 2], [exponentialSchedule(1, 4), 2], [polynomialSchedule(1, 3, 2), 1.5],
+    [cosineSchedule(1, 3), 2],
+    [linearSchedule(1, 3), 2],
+    [exponentialSchedule(1, 4), 2],
+    [polynomialSchedule(1, 3, 2), 1.5],
   ]
   for (const [schedule, middle] of schedules) {
     expect(schedule(0)).toBeCloseTo(1, 12)
@@ -26,12 +38,16 @@ test('each goes from its start to its end', () => {
 
 describe('combineSchedules', () => {
   test('a breakpoint belongs to what comes after it, and the end to the last', () => {
-    const schedule = combineSchedules([0.25, 0.5, 0.25], [linearSchedule(0, 1), constantSchedule(5), linearSchedule(10, 20)])
+    const schedule = combineSchedules(
+      [0.25, 0.5, 0.25],
+      [linearSchedule(0, 1), constantSchedule(5), linearSchedule(10, 20)],
+    )
     expect([0, 0.125, 0.25, 0.7, 0.75, 1].map(schedule)).toEqual([0, 0.5, 5, 5, 10, 20])
   })
 
   test('refuses fractions that are not the whole', () => {
-    expect(() => combineSchedules([0.5, 0.4], [constantSchedule(1), constantSchedule(2)])).toThrowErrorMatchingInlineSnapshot(`
+    expect(() => combineSchedules([0.5, 0.4], [constantSchedule(1), constantSchedule(2)]))
+      .toThrowErrorMatchingInlineSnapshot(`
       [OptionError: combineSchedules: the fractions do not divide the whole among the schedules
         fractions  [0.5,0.4]
         schedules  2
@@ -92,7 +108,11 @@ test('flatCos is constant, then a cosine', () => {
 
 test('learning rates of groups', () => {
   expect(learningRates({ stop: 1e-3 }, 3)).toEqual([1e-4, 1e-4, 1e-3])
-  expect(learningRates({ start: 1e-5, stop: 1e-3 }, 3).map((lr) => lr.toPrecision(6))).toEqual(['0.0000100000', '0.000100000', '0.00100000'])
+  expect(learningRates({ start: 1e-5, stop: 1e-3 }, 3).map((lr) => lr.toPrecision(6))).toEqual([
+    '0.0000100000',
+    '0.000100000',
+    '0.00100000',
+  ])
   expect(learningRates({ start: 1e-5, stop: 1e-3 }, 1)).toEqual([1e-3])
   expect(learningRates({ stop: 1e-3 }, 1)).toEqual([1e-3])
 })

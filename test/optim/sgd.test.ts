@@ -36,7 +36,11 @@ test.each(golden<{ cases: readonly Case[] }>('optimizers').cases.filter(({ name 
 )
 
 const VARIANTS: readonly SgdOptions[] = [
-  {}, { decoupleWeightDecay: false }, { momentum: 0.9 }, { momentum: 0.9, decoupleWeightDecay: false }, { momentum: 0.9, decayNormAndBias: true },
+  {},
+  { decoupleWeightDecay: false },
+  { momentum: 0.9 },
+  { momentum: 0.9, decoupleWeightDecay: false },
+  { momentum: 0.9, decayNormAndBias: true },
 ]
 
 test.each(VARIANTS.flatMap((options) => [false, true].map((mixed) => [options, mixed] as const)))(
@@ -49,7 +53,10 @@ test.each(VARIANTS.flatMap((options) => [false, true].map((mixed) => [options, m
     const scale = mixed ? 65536 : 1
     const optimizer = sgd(options)(groups)
     if (mixed) optimizer.keepHalves()
-    const references = all.map(({ count }, i) => ({ p: Float64Array.from(hashUniform(count, i + 1, -1, 1)), m: new Float64Array(count) }))
+    const references = all.map(({ count }, i) => ({
+      p: Float64Array.from(hashUniform(count, i + 1, -1, 1)),
+      m: new Float64Array(count),
+    }))
     for (let step = 0; step < 5; step++) {
       const hypers: Hypers[] = [
         // Without momentum the schedule's is not listened to.
@@ -59,12 +66,16 @@ test.each(VARIANTS.flatMap((options) => [false, true].map((mixed) => [options, m
       optimizer.setHypers(hypers)
       for (const [i, each] of all.entries()) {
         const gradient = hashUniform(each.count, 100 * step + i, -1, 1)
-        setGradient(each, gradient.map((g) => g * scale))
+        setGradient(
+          each,
+          gradient.map((g) => g * scale),
+        )
         const group = hypers[i < 2 ? 0 : 1]
         const { lr, weightDecay, ...rest } = decayNormAndBias ? group : hypersFor(each, group)
         const { p, m } = references[i]
         for (let k = 0; k < p.length; k++) {
-          m[k] = (momentum === 0 ? 0 : rest.momentum * m[k]) + gradient[k] + (decoupleWeightDecay ? 0 : weightDecay * p[k])
+          m[k] =
+            (momentum === 0 ? 0 : rest.momentum * m[k]) + gradient[k] + (decoupleWeightDecay ? 0 : weightDecay * p[k])
           p[k] = p[k] * (decoupleWeightDecay ? 1 - lr * weightDecay : 1) - lr * m[k]
         }
       }
@@ -77,7 +88,9 @@ test.each(VARIANTS.flatMap((options) => [false, true].map((mixed) => [options, m
       const values = await read(each.value)
       if (momentum !== 0) expectClose(state.get(`${each.path}.grad_avg`)!.data, references[i].m, 'f32')
       expectClose(values, references[i].p, 'f32', { name: each.path, shape: each.shape })
-      if (mixed) expect([...new Uint32Array(new Float32Array(await read(each.half!)).buffer)]).toEqual(roundedBits(values))
+      if (mixed) {
+        expect([...new Uint32Array(new Float32Array(await read(each.half!)).buffer)]).toEqual(roundedBits(values))
+      }
     }
   },
 )
@@ -91,7 +104,11 @@ test('without weight decay p falls by lr·g', async () => {
   setGradient(p, ones(6))
   optimizer.step(f32)
   const [after] = await valuesOf([p])
-  expectClose(after, before.map((value) => value - 0.5), 'f32')
+  expectClose(
+    after,
+    before.map((value) => value - 0.5),
+    'f32',
+  )
 })
 
 test('what is wrong is refused', () => {

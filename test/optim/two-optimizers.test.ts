@@ -9,7 +9,10 @@ import { ones, parameter, setGradient } from './parameters.ts'
 await openTestGpu()
 const f32 = new LossScaler({ mixed: false })
 
-test.each([['adam', adam()], ['ranger', ranger()]])('%s whose parameters another optimizer has taken says so', (_name, factory) => {
+test.each([
+  ['adam', adam()],
+  ['ranger', ranger()],
+])('%s whose parameters another optimizer has taken says so', (_name, factory) => {
   const [a, b] = [parameter('a', [3]), parameter('b', [5])]
   const first = factory([[a], [b]])
   const second = sgd()([[b]])

@@ -12,10 +12,15 @@ import { pngReader as nodeReader } from '../../src/platform/node/png.ts'
 import type { Pixels, Platform } from '../../src/platform/platform.ts'
 import { pngFile } from '../helpers/png-file.ts'
 
-afterEach(() => { vi.unstubAllGlobals() })
+afterEach(() => {
+  vi.unstubAllGlobals()
+})
 
 const rejection = async (work: Promise<unknown>): Promise<string> => {
-  const error: unknown = await work.then(() => undefined, (thrown: unknown) => thrown)
+  const error: unknown = await work.then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  )
   expect(error).toBeInstanceOf(DataError)
   return error instanceof DataError ? error.message : ''
 }
@@ -41,7 +46,12 @@ test('nothing of Node comes into a page', () => {
 
 describe('files of a server', () => {
   const served: Record<string, string> = {
-    'https://host/data/manifest.json': JSON.stringify(['train/b/2.JPEG', 'train/a 1/1.JPEG', 'train/b/1.JPEG', 'readme.txt']),
+    'https://host/data/manifest.json': JSON.stringify([
+      'train/b/2.JPEG',
+      'train/a 1/1.JPEG',
+      'train/b/1.JPEG',
+      'readme.txt',
+    ]),
     'https://host/data/train/a%201/1.JPEG': 'bytes',
   }
   let asked: string[] = []
@@ -51,17 +61,25 @@ describe('files of a server', () => {
       asked.push(url.href)
       if (url.href.includes('offline')) return Promise.reject(new TypeError('fetch failed'))
       const body = served[url.href]
-      return Promise.resolve(new Response(body ?? '', body === undefined ? { status: 404, statusText: 'Not Found' } : {}))
+      return Promise.resolve(
+        new Response(body ?? '', body === undefined ? { status: 404, statusText: 'Not Found' } : {}),
+      )
     })
   })
 
   test('are listed by the manifest, fetched once, and read by path', async () => {
     const files = urlFiles('https://host/data/')
-    expect(await files.list('')).toEqual([{ name: 'readme.txt', kind: 'file' }, { name: 'train', kind: 'folder' }])
+    expect(await files.list('')).toEqual([
+      { name: 'readme.txt', kind: 'file' },
+      { name: 'train', kind: 'folder' },
+    ])
     expect((await files.list('train')).map(({ name }) => name)).toEqual(['a 1', 'b'])
     expect((await files.list(files.join('train/', 'b'))).map(({ name }) => name)).toEqual(['1.JPEG', '2.JPEG'])
     expect(await Promise.all(['train/b', 'train', 'train/b/1.JPEG', 'tra'].map((path) => files.exists(path)))).toEqual([
-      true, true, true, false,
+      true,
+      true,
+      true,
+      false,
     ])
     expect(asked).toEqual(['https://host/data/manifest.json'])
     expect(await files.readText('train/a 1/1.JPEG')).toBe('bytes')
@@ -72,7 +90,8 @@ describe('files of a server', () => {
     const files = urlFiles('https://host/data/')
     expect(await rejection(files.list('val'))).toBe('val: no such folder in manifest.json')
     expect(await rejection(files.read('gone'))).toBe(
-      'gone: the server answered 404 Not Found\n  url  https://host/data/gone')
+      'gone: the server answered 404 Not Found\n  url  https://host/data/gone',
+    )
     expect(await rejection(files.write('x', 'y'))).toContain('files of a server cannot be written')
     expect(await rejection(urlFiles('https://offline/').list(''))).toContain('the server cannot be reached')
     served['https://broken/manifest.json'] = '{"a":1}'
@@ -86,7 +105,9 @@ describe('the manifest of a server', () => {
     vi.stubGlobal('fetch', (url: URL) => {
       asked.push(url.href)
       const answer = url.pathname.endsWith('manifest.json') ? answers.shift() : url.href
-      if (typeof answer === 'number') return Promise.resolve(new Response('', { status: answer, statusText: 'Service Unavailable' }))
+      if (typeof answer === 'number') {
+        return Promise.resolve(new Response('', { status: answer, statusText: 'Service Unavailable' }))
+      }
       return Promise.resolve(new Response(typeof answer === 'string' ? answer : JSON.stringify(answer)))
     })
     return { files: urlFiles('https://host/data/'), asked }
@@ -101,10 +122,21 @@ describe('the manifest of a server', () => {
 
   test('entries may hold empty and present folders, or be addresses', async () => {
     expect(await imagesOf(['cat//1.jpg', './dog/2.jpg', 'cat/./3.jpg'])).toEqual([
-      ['cat', 'https://host/data/cat/1.jpg'], ['cat', 'https://host/data/cat/3.jpg'], ['dog', 'https://host/data/dog/2.jpg'],
+      ['cat', 'https://host/data/cat/1.jpg'],
+      ['cat', 'https://host/data/cat/3.jpg'],
+      ['dog', 'https://host/data/dog/2.jpg'],
     ])
-    expect(await imagesOf(['/data/cat/1.jpg', '/other/dog/2.jpg', 'https://cdn.example:8080/a%20b/x/3.jpg', '//cdn.example/y/4.jpg'])).toEqual([
-      ['cat', 'https://host/data/cat/1.jpg'], ['y', 'https://cdn.example/y/4.jpg'], ['x', 'https://cdn.example:8080/a%20b/x/3.jpg'],
+    expect(
+      await imagesOf([
+        '/data/cat/1.jpg',
+        '/other/dog/2.jpg',
+        'https://cdn.example:8080/a%20b/x/3.jpg',
+        '//cdn.example/y/4.jpg',
+      ]),
+    ).toEqual([
+      ['cat', 'https://host/data/cat/1.jpg'],
+      ['y', 'https://cdn.example/y/4.jpg'],
+      ['x', 'https://cdn.example:8080/a%20b/x/3.jpg'],
       ['dog', 'https://host/other/dog/2.jpg'],
     ])
   })
@@ -146,7 +178,9 @@ class Folder {
   readonly kind = 'directory'
   readonly entries = new Map<string, Folder | Leaf>()
   readonly name: string
-  constructor(name: string) { this.name = name }
+  constructor(name: string) {
+    this.name = name
+  }
 
   getDirectoryHandle(name: string, options?: { create?: boolean }): Promise<Folder> {
     return this.get(name, Folder, options)
@@ -154,9 +188,15 @@ class Folder {
   getFileHandle(name: string, options?: { create?: boolean }): Promise<Leaf> {
     return this.get(name, Leaf, options)
   }
-  async *values(): AsyncGenerator<Folder | Leaf> { yield* this.entries.values() }
+  async *values(): AsyncGenerator<Folder | Leaf> {
+    yield* this.entries.values()
+  }
 
-  private get<T extends Folder | Leaf>(name: string, kind: new (name: string) => T, options?: { create?: boolean }): Promise<T> {
+  private get<T extends Folder | Leaf>(
+    name: string,
+    kind: new (name: string) => T,
+    options?: { create?: boolean },
+  ): Promise<T> {
     const known = this.entries.get(name)
     if (known instanceof kind) return Promise.resolve(known)
     if (known !== undefined) return Promise.reject(new DOMException('other kind', 'TypeMismatchError'))
@@ -171,14 +211,24 @@ class Leaf {
   readonly kind = 'file'
   readonly name: string
   private content = new Blob([])
-  constructor(name: string) { this.name = name }
+  constructor(name: string) {
+    this.name = name
+  }
 
-  getFile(): Promise<Blob> { return Promise.resolve(this.content) }
+  getFile(): Promise<Blob> {
+    return Promise.resolve(this.content)
+  }
   createWritable(): Promise<{ write(part: BlobPart): Promise<void>; close(): Promise<void> }> {
     const parts: BlobPart[] = []
     return Promise.resolve({
-      write: (part) => { parts.push(part); return Promise.resolve() },
-      close: () => { this.content = new Blob(parts); return Promise.resolve() },
+      write: (part) => {
+        parts.push(part)
+        return Promise.resolve()
+      },
+      close: () => {
+        this.content = new Blob(parts)
+        return Promise.resolve()
+      },
     })
   }
 }
@@ -196,15 +246,20 @@ describe('a PNG in a page', () => {
       handedOn.push(bytes)
       return { ...(await decodeImage('bitmap', bytes, nodeReader)), close() {} }
     })
-    vi.stubGlobal('OffscreenCanvas', class {
-      private drawn: Uint8Array | undefined
-      getContext() {
-        return {
-          drawImage: ({ data }: Pixels) => { this.drawn = data },
-          getImageData: () => ({ data: this.drawn }),
+    vi.stubGlobal(
+      'OffscreenCanvas',
+      class {
+        private drawn: Uint8Array | undefined
+        getContext() {
+          return {
+            drawImage: ({ data }: Pixels) => {
+              this.drawn = data
+            },
+            getImageData: () => ({ data: this.drawn }),
+          }
         }
-      }
-    })
+      },
+    )
   })
   const decode = (bytes: Uint8Array) => decodeImage('a.png', bytes, pngReader)
 
@@ -221,7 +276,9 @@ describe('a PNG in a page', () => {
 
   test('does not get there damaged', async () => {
     expect(await rejection(decode(pngFile({ ...parts, rows: rows.subarray(0, -1) })))).toContain('rows are missing')
-    expect(await rejection(decode(pngFile({ ...parts, rows: rows.with(901, 5) })))).toContain('a damaged PNG (there is no filter 5)')
+    expect(await rejection(decode(pngFile({ ...parts, rows: rows.with(901, 5) })))).toContain(
+      'a damaged PNG (there is no filter 5)',
+    )
     const damaged = file.slice()
     damaged.fill(0xff, 100, 200)
     expect(await rejection(decode(damaged))).toContain('the checksum of its IDAT chunk is wrong')
@@ -238,10 +295,17 @@ test('files of a folder handle', async () => {
   const files = folderFiles(new Folder('') as unknown as FileSystemDirectoryHandle)
   await files.write('runs/b.txt', 'grün')
   await files.write('runs/a/x', Uint8Array.of(1, 2))
-  expect(await files.list('runs')).toEqual([{ name: 'a', kind: 'folder' }, { name: 'b.txt', kind: 'file' }])
+  expect(await files.list('runs')).toEqual([
+    { name: 'a', kind: 'folder' },
+    { name: 'b.txt', kind: 'file' },
+  ])
   expect(await files.readText('runs/b.txt')).toBe('grün')
   expect(await files.read('runs/a/x')).toEqual(Uint8Array.of(1, 2))
-  expect(await Promise.all(['runs', 'runs/b.txt', 'runs/c'].map((path) => files.exists(path)))).toEqual([true, true, false])
+  expect(await Promise.all(['runs', 'runs/b.txt', 'runs/c'].map((path) => files.exists(path)))).toEqual([
+    true,
+    true,
+    false,
+  ])
   expect(await rejection(files.read('runs/c'))).toBe('runs/c: no such file or folder')
   expect(await rejection(files.read('runs/a'))).toBe('runs/a: a folder where a file is expected, or the reverse')
 })

@@ -15,9 +15,15 @@ beforeAll(async () => {
   const data = Uint8Array.from({ length: 6 * 4 * 4 }, (_, i) => i)
   writeFileSync(join(folder, 'image.png'), await encodePng({ width: 6, height: 4, data }))
 })
-afterAll(() => { rmSync(folder, { recursive: true }) })
+afterAll(() => {
+  rmSync(folder, { recursive: true })
+})
 
-const rejection = (work: Promise<unknown>): Promise<unknown> => work.then(() => undefined, (error: unknown) => error)
+const rejection = (work: Promise<unknown>): Promise<unknown> =>
+  work.then(
+    () => undefined,
+    (error: unknown) => error,
+  )
 
 describe('in place', () => {
   test('decodes and resizes', async () => {
@@ -75,8 +81,12 @@ class Worker implements DecodeThread {
     this.ended = ended
   }
 
-  post({ path }: DecodeJob): void { this.jobs.push(path) }
-  hold(busy: boolean): void { this.held = busy }
+  post({ path }: DecodeJob): void {
+    this.jobs.push(path)
+  }
+  hold(busy: boolean): void {
+    this.held = busy
+  }
   stop(): Promise<void> {
     this.stopped = true
     return Promise.resolve()
@@ -90,7 +100,8 @@ class Worker implements DecodeThread {
 }
 
 describe('the pool', () => {
-  const widths = (tasks: Promise<Pixels>[]): Promise<number[]> => Promise.all(tasks.map(async (task) => (await task).width))
+  const widths = (tasks: Promise<Pixels>[]): Promise<number[]> =>
+    Promise.all(tasks.map(async (task) => (await task).width))
   const begin = (threads: number, images: number) => {
     const workers = new Workers()
     const pool = new ThreadedDecodePool(threads, workers.start)
@@ -105,18 +116,31 @@ describe('the pool', () => {
   })
 
   test('gives every thread two images and the next to whoever is free', async () => {
-    const { workers: [a, b], tasks } = begin(2, 7)
-    expect([a.jobs, b.jobs]).toEqual([['p0', 'p2'], ['p1', 'p3']])
+    const {
+      workers: [a, b],
+      tasks,
+    } = begin(2, 7)
+    expect([a.jobs, b.jobs]).toEqual([
+      ['p0', 'p2'],
+      ['p1', 'p3'],
+    ])
     b.finish()
     b.finish()
-    expect([a.jobs, b.jobs]).toEqual([['p0', 'p2'], ['p4', 'p5']])
+    expect([a.jobs, b.jobs]).toEqual([
+      ['p0', 'p2'],
+      ['p4', 'p5'],
+    ])
     for (let i = 0; i < 3; i++) a.finish()
     for (let i = 0; i < 2; i++) b.finish()
     expect(await widths(tasks)).toEqual([0, 1, 2, 3, 4, 5, 6])
   })
 
   test('holds the program only while there is work', async () => {
-    const { workers: [a], pool, tasks } = begin(1, 2)
+    const {
+      workers: [a],
+      pool,
+      tasks,
+    } = begin(1, 2)
     expect(a.held).toBe(true)
     a.finish()
     expect(a.held).toBe(true)
@@ -130,8 +154,14 @@ describe('the pool', () => {
   })
 
   test('passes on what is wrong with a file, text and class', async () => {
-    const { workers: [a], tasks } = begin(1, 3)
-    const given = new DataError('C: odd name.jpg', 'not an image (starts 68)', { expected: 'a JPEG or PNG', fix: 'look.' })
+    const {
+      workers: [a],
+      tasks,
+    } = begin(1, 3)
+    const given = new DataError('C: odd name.jpg', 'not an image (starts 68)', {
+      expected: 'a JPEG or PNG',
+      fix: 'look.',
+    })
     a.reply({ error: given.message, kind: given.name })
     const option = new OptionError('resize', 'the position is outside the image')
     a.reply({ error: option.message, kind: option.name })
@@ -180,13 +210,18 @@ describe('the pool', () => {
 test('the worker answers in order, hands its pixels over, and survives a bad image', async () => {
   const sent: { reply: DecodeReply; transferred: number }[] = []
   const delays: Record<string, number> = { slow: 20, fast: 0, bad: 0, odd: 0, cut: 0 }
-  const serve = serveDecoding(async ({ path }) => {
-    await new Promise((resolve) => setTimeout(resolve, delays[path]))
-    if (path === 'bad') throw new DataError(path, 'the file is empty')
-    if (path === 'odd') throw new RangeError('unexpected')
-    if (path === 'cut') throw new (class Mangled extends DecodeError {})(path, 'a damaged JPEG')
-    return { width: path.length, height: 1, data: new Uint8Array(path.length * 4) }
-  }, (reply, transfer) => { sent.push({ reply, transferred: transfer.length }) })
+  const serve = serveDecoding(
+    async ({ path }) => {
+      await new Promise((resolve) => setTimeout(resolve, delays[path]))
+      if (path === 'bad') throw new DataError(path, 'the file is empty')
+      if (path === 'odd') throw new RangeError('unexpected')
+      if (path === 'cut') throw new (class Mangled extends DecodeError {})(path, 'a damaged JPEG')
+      return { width: path.length, height: 1, data: new Uint8Array(path.length * 4) }
+    },
+    (reply, transfer) => {
+      sent.push({ reply, transferred: transfer.length })
+    },
+  )
   for (const path of ['slow', 'bad', 'odd', 'cut', 'fast']) serve({ path })
   while (sent.length < 6) await new Promise((resolve) => setTimeout(resolve, 1))
   expect(sent).toEqual([

@@ -10,12 +10,19 @@ import { markOf, ownMark } from '../../src/platform/node/process-mark.ts'
 import { fileError, nodeFiles } from '../../src/platform/node/files.ts'
 
 let folder = ''
-beforeEach(() => { folder = mkdtempSync(join(tmpdir(), 'wgrad-files-')) })
-afterEach(() => { rmSync(folder, { recursive: true }) })
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'wgrad-files-'))
+})
+afterEach(() => {
+  rmSync(folder, { recursive: true })
+})
 
 const at = (...parts: string[]): string => nodeFiles.join(folder, ...parts)
 const message = async (work: Promise<unknown>): Promise<string> => {
-  const error: unknown = await work.then(() => undefined, (thrown: unknown) => thrown)
+  const error: unknown = await work.then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  )
   expect(error).toBeInstanceOf(DataError)
   return error instanceof DataError ? error.message.replace(folder, '…') : ''
 }
@@ -34,7 +41,9 @@ describe('writing', () => {
     const versions = ['x', 'y'].map((letter) => letter.repeat(1 << 20))
     await nodeFiles.write(at('f'), versions[0])
     let done = false
-    const writing = Promise.all([1, 0, 1, 0, 1].map((i) => nodeFiles.write(at('f'), versions[i]))).then(() => { done = true })
+    const writing = Promise.all([1, 0, 1, 0, 1].map((i) => nodeFiles.write(at('f'), versions[i]))).then(() => {
+      done = true
+    })
     while (!done) expect(versions.includes(await nodeFiles.readText(at('f')))).toBe(true)
     await writing
     expect(readdirSync(folder)).toEqual(['f'])
@@ -45,15 +54,20 @@ describe('writing', () => {
     writeFileSync(at('taken', 'x'), '')
     expect(await message(nodeFiles.write(at('taken'), 'text'))).toBe('…/taken: a folder, not a file')
     expect(readdirSync(folder)).toEqual(['taken'])
-    expect(await message(nodeFiles.write(at('taken', 'x', 'y'), 'text'))).toBe('…/taken/x/y: a file is where a folder should be')
+    expect(await message(nodeFiles.write(at('taken', 'x', 'y'), 'text'))).toBe(
+      '…/taken/x/y: a file is where a folder should be',
+    )
   })
 })
 
 describe('what killed processes have left', () => {
   test('is removed with the first file that is written beside it, and nothing else', async () => {
     const names = [
-      `a.safetensors.${markOf(999_999_999)}-0.tmp`, `b.${ownMark.replace(/\d+$/, '1')}-3.tmp`,
-      `c.${markOf(process.ppid)}-0.tmp`, `d.0badf00d-12-34-0.tmp`, 'mine.tmp',
+      `a.safetensors.${markOf(999_999_999)}-0.tmp`,
+      `b.${ownMark.replace(/\d+$/, '1')}-3.tmp`,
+      `c.${markOf(process.ppid)}-0.tmp`,
+      `d.0badf00d-12-34-0.tmp`,
+      'mine.tmp',
     ]
     for (const name of names) writeFileSync(at(name), 'x')
     await nodeFiles.write(at('new'), 'x', { lasting: true })
@@ -106,11 +120,15 @@ describe('a lock', () => {
   test('of many that want it at once each gets it, none together with another', async () => {
     let inside = 0
     let most = 0
-    await Promise.all(Array.from({ length: 8 }, () => datasets.exclusively(at('run'), async () => {
-      most = Math.max(most, ++inside)
-      await new Promise((resolve) => setTimeout(resolve, 5))
-      inside--
-    })))
+    await Promise.all(
+      Array.from({ length: 8 }, () =>
+        datasets.exclusively(at('run'), async () => {
+          most = Math.max(most, ++inside)
+          await new Promise((resolve) => setTimeout(resolve, 5))
+          inside--
+        }),
+      ),
+    )
     expect([most, inside, claims()]).toEqual([1, 0, []])
   })
 })
@@ -131,7 +149,11 @@ describe('listing', () => {
     symlinkSync(at('file'), at('to-file'))
     symlinkSync(at('gone'), at('to-nothing'))
     expect((await nodeFiles.list(folder)).map(({ name, kind }) => `${name} ${kind}`)).toEqual([
-      'file file', 'folder folder', 'to-file file', 'to-folder folder', 'to-nothing file',
+      'file file',
+      'folder folder',
+      'to-file file',
+      'to-folder folder',
+      'to-nothing file',
     ])
     expect(await message(nodeFiles.read(at('to-nothing')))).toBe('…/to-nothing: no such file or folder')
   })
@@ -156,7 +178,9 @@ test('a file and a folder are the same by whatever links they are reached', asyn
 
 test('a text that is not UTF-8 is refused', async () => {
   writeFileSync(at('table.csv'), Uint8Array.of(0x67, 0x72, 0xfc, 0x6e))
-  expect(await message(nodeFiles.readText(at('table.csv')))).toBe('…/table.csv: not a text in UTF-8\n  Fix: save it as UTF-8')
+  expect(await message(nodeFiles.readText(at('table.csv')))).toBe(
+    '…/table.csv: not a text in UTF-8\n  Fix: save it as UTF-8',
+  )
 })
 
 describe('a failure names the path and the reason', () => {

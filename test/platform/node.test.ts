@@ -30,13 +30,21 @@ describe('the GPU', () => {
   test('a software adapter is opened where one is asked for, or there is a message', async () => {
     const platform = createNodePlatform({ threads: 0 })
     expect(await platform.gpu(true)).not.toBe(await platform.gpu())
-    const name = await openGpuOn(platform, { adapter: 'software' }).then((gpu) => gpu.software, (error: Error) => error.message)
+    const name = await openGpuOn(platform, { adapter: 'software' }).then(
+      (gpu) => gpu.software,
+      (error: Error) => error.message,
+    )
     // Not every machine has one; the one that these tests are set up on has.
     const found = (await (await platform.gpu()).requestAdapter())?.info.description ?? ''
     expect(name).toEqual(found.includes('llvmpipe') ? true : expect.anything())
     if (name !== true) expect(name).toContain('no software adapter was found')
     vi.stubEnv('GPU', 'software')
-    await expect(openGpuOn(platform).then((gpu) => gpu.software, () => false)).resolves.toBe(name === true)
+    await expect(
+      openGpuOn(platform).then(
+        (gpu) => gpu.software,
+        () => false,
+      ),
+    ).resolves.toBe(name === true)
   })
 
   test('a binding that does not load is told with its cause, and with what it needs', async () => {
@@ -47,7 +55,11 @@ describe('the GPU', () => {
     const [what, reason, system, expected, fix] = (error as Error).message.split('\n')
     expect(what).toBe("openGpu: Dawn's binding (package webgpu) does not load")
     expect(reason).toBe(`  reason  ${cause.message.split('\n')[0]}`)
-    expect(system).toMatch(process.platform === 'linux' ? /^  system  linux \w+, (glibc \d+\.\d+|no glibc)$/ : `  system  ${process.platform}`)
+    expect(system).toMatch(
+      process.platform === 'linux'
+        ? /^  system  linux \w+, (glibc \d+\.\d+|no glibc)$/
+        : `  system  ${process.platform}`,
+    )
     expect(expected).toContain('glibc 2.34')
     expect(fix).toContain('npm ci')
     expect(fix).not.toContain('Vulkan')
@@ -69,7 +81,12 @@ describe('the GPU', () => {
       useWideVectors(new Set(flags))
       return process.env['LP_NATIVE_VECTOR_WIDTH']
     }
-    expect([width(all), width(all, '128'), width(all.slice(0, 4)), width([])]).toEqual(['512', '128', undefined, undefined])
+    expect([width(all), width(all, '128'), width(all.slice(0, 4)), width([])]).toEqual([
+      '512',
+      '128',
+      undefined,
+      undefined,
+    ])
   })
 
   test('robustness is off unless asked for', () => {
@@ -94,11 +111,17 @@ describe('waiting', () => {
   })
 
   test('still serves messages of other threads', async () => {
-    const worker = new Worker(`
+    const worker = new Worker(
+      `
       const { parentPort } = require('node:worker_threads')
-      parentPort.on('message', (n) => parentPort.postMessage(n + 1))`, { eval: true })
+      parentPort.on('message', (n) => parentPort.postMessage(n + 1))`,
+      { eval: true },
+    )
     const count = new Promise<number>((resolve) => {
-      worker.on('message', (n: number) => { if (n === 50) resolve(n); else worker.postMessage(n) })
+      worker.on('message', (n: number) => {
+        if (n === 50) resolve(n)
+        else worker.postMessage(n)
+      })
     })
     worker.postMessage(0)
     expect(await waitFor(count)).toBe(50)
@@ -114,34 +137,44 @@ describe('waiting', () => {
 })
 
 describe('the terminal', () => {
-  test.each([['SIGINT', 130], ['SIGTERM', 143], ['SIGHUP', 129]] as const)(
-    'the first %s asks, a later one ends the program, and none after unsubscribing', (signal, code) => {
-      const exit = vi.spyOn(process, 'exit').mockImplementation((() => undefined) as never)
-      const now = vi.spyOn(performance, 'now').mockReturnValue(1000)
-      const before = process.listenerCount(signal)
-      let asked = 0
-      const unsubscribe = onInterrupt(() => { asked++ })
-      const handler = process.listeners(signal).at(-1) as (signal: string) => void
-      handler(signal)
-      expect(asked).toBe(1)
-      // One press, which the terminal and npm have sent.
-      now.mockReturnValue(1010)
-      handler(signal)
-      expect(exit).not.toHaveBeenCalled()
-      now.mockReturnValue(2000)
-      handler(signal)
-      expect(exit).toHaveBeenCalledWith(code)
-      expect(asked).toBe(1)
-      unsubscribe()
-      expect(process.listenerCount(signal)).toBe(before)
+  test.each([
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+    ['SIGHUP', 129],
+  ] as const)('the first %s asks, a later one ends the program, and none after unsubscribing', (signal, code) => {
+    const exit = vi.spyOn(process, 'exit').mockImplementation((() => undefined) as never)
+    const now = vi.spyOn(performance, 'now').mockReturnValue(1000)
+    const before = process.listenerCount(signal)
+    let asked = 0
+    const unsubscribe = onInterrupt(() => {
+      asked++
     })
+    const handler = process.listeners(signal).at(-1) as (signal: string) => void
+    handler(signal)
+    expect(asked).toBe(1)
+    // One press, which the terminal and npm have sent.
+    now.mockReturnValue(1010)
+    handler(signal)
+    expect(exit).not.toHaveBeenCalled()
+    now.mockReturnValue(2000)
+    handler(signal)
+    expect(exit).toHaveBeenCalledWith(code)
+    expect(asked).toBe(1)
+    unsubscribe()
+    expect(process.listenerCount(signal)).toBe(before)
+  })
 
   test('a status only on a terminal, erased before a line is printed', () => {
     const tty = Object.getOwnPropertyDescriptor(process.stderr, 'isTTY')
     const columns = Object.getOwnPropertyDescriptor(process.stderr, 'columns')
     const written: string[] = []
-    vi.spyOn(process.stderr, 'write').mockImplementation((text) => { written.push(String(text)); return true })
-    vi.spyOn(console, 'log').mockImplementation((line: string) => { written.push(`${line}\n`) })
+    vi.spyOn(process.stderr, 'write').mockImplementation((text) => {
+      written.push(String(text))
+      return true
+    })
+    vi.spyOn(console, 'log').mockImplementation((line: string) => {
+      written.push(`${line}\n`)
+    })
     try {
       Object.defineProperty(process.stderr, 'isTTY', { value: false, configurable: true })
       expect(createNodePlatform({ threads: 0 }).status).toBeUndefined()
@@ -152,7 +185,10 @@ describe('the terminal', () => {
       log('done')
       log('again \x1b[2J')
     } finally {
-      for (const [name, was] of [['isTTY', tty], ['columns', columns]] as const) {
+      for (const [name, was] of [
+        ['isTTY', tty],
+        ['columns', columns],
+      ] as const) {
         if (was === undefined) Reflect.deleteProperty(process.stderr, name)
         else Object.defineProperty(process.stderr, name, was)
       }

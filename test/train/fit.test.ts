@@ -35,7 +35,12 @@ describe('a fit', () => {
 
   test('has the weight decay it was asked for, and the next one the learner’s again', async () => {
     const seen: number[] = []
-    const look: Callback = { name: 'look', order: 70, runsOn: 'train', afterBatch: ({ optimizer }) => void seen.push(optimizer!.hypers[0].weightDecay) }
+    const look: Callback = {
+      name: 'look',
+      order: 70,
+      runsOn: 'train',
+      afterBatch: ({ optimizer }) => void seen.push(optimizer!.hypers[0].weightDecay),
+    }
     const { learner } = await tinyLearner({ weightDecay: 0.02, callbacks: [look] }, { train: 4 })
     await learner.fit(1, 1e-3, { weightDecay: 0.3 })
     await learner.fitOneCycle(1, 1e-3)
@@ -76,7 +81,9 @@ describe('a fit', () => {
     const { learner, lines } = await tinyLearner()
     const [first, second] = await Promise.allSettled([learner.fitOneCycle(1), learner.fitOneCycle(1)])
     expect(first.status).toBe('fulfilled')
-    expect(second).toMatchObject({ reason: { message: 'fitOneCycle: a fit with this model is going on\n  Fix: await it before' } })
+    expect(second).toMatchObject({
+      reason: { message: 'fitOneCycle: a fit with this model is going on\n  Fix: await it before' },
+    })
     expect(lines.length).toBe(2)
     const callbacks = learner.callbacks.map(({ name }) => name)
     await learner.fit(1)
@@ -93,18 +100,27 @@ describe('a fit', () => {
   })
 
   test('fineTune freezes, trains, unfreezes and trains at half the rate', async () => {
-    const { learner, lines } = await tinyLearner({
-      groups: (model) => [model.parameters().slice(0, 6), model.parameters().slice(6)],
-    }, { train: 40 })
+    const { learner, lines } = await tinyLearner(
+      {
+        groups: (model) => [model.parameters().slice(0, 6), model.parameters().slice(6)],
+      },
+      { train: 40 },
+    )
     const lrs: number[][] = []
     const frozen: boolean[] = []
-    await learner.fineTune(2, 1e-2, { callbacks: [{
-      name: 'look', order: 70, runsOn: 'train',
-      afterStep: ({ optimizer, model }) => {
-        lrs.push(optimizer!.hypers.map(({ lr }) => lr))
-        frozen.push(model.parameters().some(({ leaf }) => !leaf.trainable))
-      },
-    }] })
+    await learner.fineTune(2, 1e-2, {
+      callbacks: [
+        {
+          name: 'look',
+          order: 70,
+          runsOn: 'train',
+          afterStep: ({ optimizer, model }) => {
+            lrs.push(optimizer!.hypers.map(({ lr }) => lr))
+            frozen.push(model.parameters().some(({ leaf }) => !leaf.trainable))
+          },
+        },
+      ],
+    })
     expect(lrs.length).toBe(30)
     expect(frozen).toEqual(lrs.map((_, i) => i < 10))
     // First part: slice(1e-2) on two groups, from lr / 25; second: slice(5e-5, 5e-3), from lr / 5.
@@ -125,13 +141,18 @@ describe('a fit', () => {
         not of this model  0
         Fix: put those that are not to be trained into a group of their own, and freeze it: freezeTo(1)]
     `)
-    await expect(fit((model) => [model.parameters(), model.parameters().slice(0, 1)])).rejects.toThrow('not every parameter of the model is in one group')
-    await expect(fit((model) => [model.parameters(), tinyModel().parameters()])).rejects.toThrow('not every parameter of the model is in one group')
+    await expect(fit((model) => [model.parameters(), model.parameters().slice(0, 1)])).rejects.toThrow(
+      'not every parameter of the model is in one group',
+    )
+    await expect(fit((model) => [model.parameters(), tinyModel().parameters()])).rejects.toThrow(
+      'not every parameter of the model is in one group',
+    )
   })
 
   test('freezing makes the optimizer forget, also where nothing is frozen', async () => {
     const { learner } = await tinyLearner()
-    const steps = async () => [...await learner.optimizer!.state()].filter(([name]) => name.endsWith('.step')).map(([, { data }]) => data[0])
+    const steps = async () =>
+      [...(await learner.optimizer!.state())].filter(([name]) => name.endsWith('.step')).map(([, { data }]) => data[0])
     await learner.fit(2)
     expect(await steps()).toEqual(learner.model.parameters().map(() => 4))
     learner.freezeTo(-1)
@@ -150,7 +171,9 @@ describe('a fit', () => {
 
   test('in mixed precision goes on over an overflow: the schedule advances, the optimizer does not, the scale is halved', async () => {
     const overflow: Callback = {
-      name: 'overflow', order: 5, runsOn: 'train',
+      name: 'overflow',
+      order: 5,
+      runsOn: 'train',
       afterBackward: ({ trainIteration, model }) => {
         const [{ count, leaf }] = model.parameters()
         if (trainIteration === 1) upload(leaf.gradient!, new Float32Array(count).fill(Infinity))
@@ -165,9 +188,13 @@ describe('a fit', () => {
     // Progress is a sum of thirds.
     lrs.forEach((value, i) => expect(value).toBeCloseTo(lr(i / 3), 9))
     momentums.forEach((value, i) => expect(value).toBeCloseTo(momentum(i / 3), 6))
-    expect([lrs.length, momentums.length, rawLosses.length, losses.length, learner.trainIteration]).toEqual([3, 3, 3, 3, 3])
+    expect([lrs.length, momentums.length, rawLosses.length, losses.length, learner.trainIteration]).toEqual([
+      3, 3, 3, 3, 3,
+    ])
     expect(losses.every(Number.isFinite)).toBe(true)
-    const steps = [...await learner.optimizer!.state()].filter(([name]) => name.endsWith('.step')).map(([, { data }]) => data[0])
+    const steps = [...(await learner.optimizer!.state())]
+      .filter(([name]) => name.endsWith('.step'))
+      .map(([, { data }]) => data[0])
     expect(steps).toEqual(learner.model.parameters().map(() => 2))
     expect(scales).toEqual([{ scale: 32768, goodSteps: 1 }])
   })

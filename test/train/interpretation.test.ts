@@ -5,28 +5,42 @@ import { golden, hashUniform } from '../helpers/golden.ts'
 
 /** Probabilities with the largest at the predicted class. */
 function interpret(
-  targets: readonly number[], predicted: readonly number[], vocab: readonly string[],
-  losses: readonly number[] = targets.map(() => 1), columns = vocab.length,
+  targets: readonly number[],
+  predicted: readonly number[],
+  vocab: readonly string[],
+  losses: readonly number[] = targets.map(() => 1),
+  columns = vocab.length,
 ) {
   const data = new Float32Array(targets.length * columns).fill(0.125)
   predicted.forEach((label, row) => (data[row * columns + label] = 0.5 + row / 16))
-  return new ClassificationInterpretation({
-    predictions: { rows: targets.length, columns, data },
-    targets: Uint32Array.from(targets),
-    losses: Float32Array.from(losses),
-    items: Uint32Array.from(targets, (_, i) => 100 + i),
-  }, vocab)
+  return new ClassificationInterpretation(
+    {
+      predictions: { rows: targets.length, columns, data },
+      targets: Uint32Array.from(targets),
+      losses: Float32Array.from(losses),
+      items: Uint32Array.from(targets, (_, i) => 100 + i),
+    },
+    vocab,
+  )
 }
 
 const vocab = ['church', 'golf', 'tench']
 
 describe('the confusion matrix', () => {
   test('has a row for what it is, a column for what was said', () => {
-    expect(interpret([0, 0, 1, 2, 2, 2], [0, 1, 1, 0, 0, 2], vocab).confusionMatrix()).toEqual([[1, 1, 0], [0, 1, 0], [2, 0, 1]])
+    expect(interpret([0, 0, 1, 2, 2, 2], [0, 1, 1, 0, 0, 2], vocab).confusionMatrix()).toEqual([
+      [1, 1, 0],
+      [0, 1, 0],
+      [2, 0, 1],
+    ])
   })
 
   test('leaves out what was said beyond the vocabulary', () => {
-    expect(interpret([0, 1, 1], [0, 4, 1], vocab, [1, 1, 1], 5).confusionMatrix()).toEqual([[1, 0, 0], [0, 1, 0], [0, 0, 0]])
+    expect(interpret([0, 1, 1], [0, 4, 1], vocab, [1, 1, 1], 5).confusionMatrix()).toEqual([
+      [1, 0, 0],
+      [0, 1, 0],
+      [0, 0, 0],
+    ])
   })
 })
 
@@ -54,8 +68,21 @@ describe('most confused', () => {
     ])
     const lines = confused.classificationReport().split('\n')
     expect(lines).toHaveLength(10_004)
-    expect(lines.find((line) => line.startsWith('class 5 '))?.split(/ +/)).toEqual(['class', '5', '1.00', '1.00', '1.00', '1'])
-    expect(interpret([0], [0], Array.from({ length: 150_000 }, (_, i) => `${i}`)).classificationReport().length).toBeGreaterThan(150_000)
+    expect(lines.find((line) => line.startsWith('class 5 '))?.split(/ +/)).toEqual([
+      'class',
+      '5',
+      '1.00',
+      '1.00',
+      '1.00',
+      '1',
+    ])
+    expect(
+      interpret(
+        [0],
+        [0],
+        Array.from({ length: 150_000 }, (_, i) => `${i}`),
+      ).classificationReport().length,
+    ).toBeGreaterThan(150_000)
   })
 
   test('nothing happens less often than once', () => {
@@ -103,15 +130,21 @@ interface Case {
 
 const { cases } = golden<{ readonly cases: readonly Case[] }>('interpretation')
 
-test.each(cases)('matrix and report are those of scikit-learn, case $seed', ({ seed, items, outputs, vocab: names, matrix, report }) => {
-  const [u, v] = [hashUniform(items, 2 * seed), hashUniform(items, 2 * seed + 1)]
-  const targets = Array.from(u, (value) => Math.floor(names.length * value * value))
-  const predicted = Array.from(v, (value, i) => (value < 0.6 ? targets[i] : Math.floor(outputs * ((value - 0.6) / 0.4))))
-  const interpretation = interpret(targets, predicted, names, targets, outputs)
-  expect(interpretation.confusionMatrix()).toEqual(matrix)
-  const cells = (lines: readonly string[]) => lines.filter((line) => line.trim() !== '').map((line) => line.trim().split(/ {2,}/))
-  expect(cells(interpretation.classificationReport().split('\n'))).toEqual(cells(report))
-})
+test.each(cases)(
+  'matrix and report are those of scikit-learn, case $seed',
+  ({ seed, items, outputs, vocab: names, matrix, report }) => {
+    const [u, v] = [hashUniform(items, 2 * seed), hashUniform(items, 2 * seed + 1)]
+    const targets = Array.from(u, (value) => Math.floor(names.length * value * value))
+    const predicted = Array.from(v, (value, i) =>
+      value < 0.6 ? targets[i] : Math.floor(outputs * ((value - 0.6) / 0.4)),
+    )
+    const interpretation = interpret(targets, predicted, names, targets, outputs)
+    expect(interpretation.confusionMatrix()).toEqual(matrix)
+    const cells = (lines: readonly string[]) =>
+      lines.filter((line) => line.trim() !== '').map((line) => line.trim().split(/ {2,}/))
+    expect(cells(interpretation.classificationReport().split('\n'))).toEqual(cells(report))
+  },
+)
 
 test('the report as it is read', () => {
   expect(`\n${interpret([0, 0, 1, 2], [0, 1, 1, 2], vocab).classificationReport()}\n`).toMatchInlineSnapshot(`

@@ -20,21 +20,37 @@ const each = [...LOOP_EVENTS, ...STEP_EVENTS] as const
 
 /** Hears everything, and writes it down as fastai's names without their underscores; t and v say of which kind a batch was. */
 function listener(heard: string[], others: Partial<Callback> = {}): Callback {
-  const handlers = Object.fromEntries(each.map((event) => [event, (learner: Learner) => {
-    const kind = (STEP_EVENTS as readonly string[]).includes(event) ? (learner.training ? ' t' : ' v') : ''
-    heard.push(event + kind)
-  }]))
+  const handlers = Object.fromEntries(
+    each.map((event) => [
+      event,
+      (learner: Learner) => {
+        const kind = (STEP_EVENTS as readonly string[]).includes(event) ? (learner.training ? ' t' : ' v') : ''
+        heard.push(event + kind)
+      },
+    ]),
+  )
   return { name: 'listener', order: 0, ...handlers, ...others }
 }
 
-const batchEvents = (kind: 't' | 'v') => [
-  'beforeBatch', 'afterPrediction', 'afterLoss',
-  ...(kind === 't' ? ['beforeBackward', 'afterBackward', 'beforeStep', 'afterStep'] : []),
-  'afterBatch',
-].map((event) => `${event} ${kind}`)
+const batchEvents = (kind: 't' | 'v') =>
+  [
+    'beforeBatch',
+    'afterPrediction',
+    'afterLoss',
+    ...(kind === 't' ? ['beforeBackward', 'afterBackward', 'beforeStep', 'afterStep'] : []),
+    'afterBatch',
+  ].map((event) => `${event} ${kind}`)
 const epochEvents = [
-  'beforeEpoch', 'beforeTrain', ...batchEvents('t'), ...batchEvents('t'), 'afterTrain',
-  'beforeValidate', ...batchEvents('v'), ...batchEvents('v'), 'afterValidate', 'afterEpoch',
+  'beforeEpoch',
+  'beforeTrain',
+  ...batchEvents('t'),
+  ...batchEvents('t'),
+  'afterTrain',
+  'beforeValidate',
+  ...batchEvents('v'),
+  ...batchEvents('v'),
+  'afterValidate',
+  'afterEpoch',
 ]
 
 describe('events', () => {
@@ -48,11 +64,16 @@ describe('events', () => {
   test('reach callbacks by their order, those of one order as given, and batches only those that want them', async () => {
     const heard: string[] = []
     const says = (name: string, order: number, runsOn?: Callback['runsOn']): Callback => ({
-      name, order, ...(runsOn ? { runsOn } : {}),
+      name,
+      order,
+      ...(runsOn ? { runsOn } : {}),
       beforeBatch: ({ training }) => void heard.push(`${name} ${training ? 't' : 'v'}`),
       afterEpoch: () => void heard.push(name),
     })
-    const { learner } = await tinyLearner({ callbacks: [says('late', 70), says('b', 5, 'train'), says('a', 5, 'valid')] }, { train: 4, valid: 4 })
+    const { learner } = await tinyLearner(
+      { callbacks: [says('late', 70), says('b', 5, 'train'), says('a', 5, 'valid')] },
+      { train: 4, valid: 4 },
+    )
     await learner.fit(1, 1e-3, { callbacks: [says('first', -20, 'both')] })
     expect(heard).toEqual(['first t', 'b t', 'late t', 'first v', 'a v', 'late v', 'first', 'b', 'a', 'late'])
     heard.length = 0
@@ -62,21 +83,30 @@ describe('events', () => {
 
   test('one that waits is waited for', async () => {
     const heard: string[] = []
-    const { learner } = await tinyLearner({ callbacks: [{
-      name: 'slow', order: 0,
-      beforeEpoch: async () => {
-        await new Promise((resolve) => setTimeout(resolve, 5))
-        heard.push('slow')
-      },
-      beforeTrain: () => void heard.push('train'),
-    }] })
+    const { learner } = await tinyLearner({
+      callbacks: [
+        {
+          name: 'slow',
+          order: 0,
+          beforeEpoch: async () => {
+            await new Promise((resolve) => setTimeout(resolve, 5))
+            heard.push('slow')
+          },
+          beforeTrain: () => void heard.push('train'),
+        },
+      ],
+    })
     await learner.fit(1)
     expect(heard).toEqual(['slow', 'train'])
   })
 
   test('tell how far training is: 0 at the first batch, 1 only after the last', async () => {
     const positions: number[] = []
-    const { learner } = await tinyLearner({ callbacks: [{ name: 'p', order: 60, runsOn: 'train', beforeBatch: ({ progress }) => void positions.push(progress) }] })
+    const { learner } = await tinyLearner({
+      callbacks: [
+        { name: 'p', order: 60, runsOn: 'train', beforeBatch: ({ progress }) => void positions.push(progress) },
+      ],
+    })
     await learner.fit(2)
     expect(positions).toEqual([0, 0.25, 0.5, 0.75])
     expect([learner.progress, learner.trainIteration]).toEqual([1, 4])
@@ -84,7 +114,10 @@ describe('events', () => {
 
   test('losses become known for every step, in order', async () => {
     const known: number[] = []
-    const { learner } = await tinyLearner({ callbacks: [{ name: 'k', order: 0, lossKnown: (_, { iteration }) => void known.push(iteration) }] }, { train: 40 })
+    const { learner } = await tinyLearner(
+      { callbacks: [{ name: 'k', order: 0, lossKnown: (_, { iteration }) => void known.push(iteration) }] },
+      { train: 40 },
+    )
     await learner.fit(2)
     expect(known).toEqual(Array.from({ length: 20 }, (_, i) => i))
     expect(learner.recorder.rawLosses.length).toBe(20)
@@ -94,7 +127,8 @@ describe('events', () => {
 
 describe('callbacks', () => {
   test('that are none are refused', async () => {
-    await expect(tinyLearner({ callbacks: [mixUp as unknown as Callback] })).rejects.toThrowErrorMatchingInlineSnapshot(`
+    await expect(tinyLearner({ callbacks: [mixUp as unknown as Callback] })).rejects
+      .toThrowErrorMatchingInlineSnapshot(`
       [OptionError: callbacks: there is something else among them
         place  3
         what   mixUp
@@ -106,7 +140,8 @@ describe('callbacks', () => {
   test('that wait within a step are refused, their own failure is not in the way', async () => {
     const { learner } = await tinyLearner()
     const afterBatch = async () => Promise.reject(new Error('lost'))
-    await expect(learner.fit(1, 1e-3, { callbacks: [{ name: 'waits', order: 0, afterBatch }] })).rejects.toThrowErrorMatchingInlineSnapshot(`
+    await expect(learner.fit(1, 1e-3, { callbacks: [{ name: 'waits', order: 0, afterBatch }] })).rejects
+      .toThrowErrorMatchingInlineSnapshot(`
       [OptionError: callback waits: afterBatch is async, but a step is recorded without waiting
         Fix: let what waits be heard between steps, such as in afterEpoch, or read losses in lossKnown]
     `)
@@ -122,7 +157,9 @@ describe('cancelling', () => {
       done = true
       throw new Cancel(level)
     }
-    const { learner } = await tinyLearner({ callbacks: [listener(heard), { name: 'cancel', order: 1, runsOn: 'train', [at]: cancel }] })
+    const { learner } = await tinyLearner({
+      callbacks: [listener(heard), { name: 'cancel', order: 1, runsOn: 'train', [at]: cancel }],
+    })
     await learner.fit(epochs)
     return heard
   }
@@ -130,17 +167,37 @@ describe('cancelling', () => {
   test('a step: no step of the optimizer, the rest goes on', async () => {
     const heard = await eventsWhenCancelled('step', 'beforeStep')
     expect(heard.slice(3, 12)).toEqual([
-      'beforeBatch t', 'afterPrediction t', 'afterLoss t', 'beforeBackward t', 'afterBackward t', 'beforeStep t', 'afterCancelStep t', 'afterStep t', 'afterBatch t',
+      'beforeBatch t',
+      'afterPrediction t',
+      'afterLoss t',
+      'beforeBackward t',
+      'afterBackward t',
+      'beforeStep t',
+      'afterCancelStep t',
+      'afterStep t',
+      'afterBatch t',
     ])
   })
 
   test('backward', async () => {
-    expect((await eventsWhenCancelled('backward', 'beforeBackward')).slice(6, 10)).toEqual(['beforeBackward t', 'afterCancelBackward t', 'afterBackward t', 'beforeStep t'])
+    expect((await eventsWhenCancelled('backward', 'beforeBackward')).slice(6, 10)).toEqual([
+      'beforeBackward t',
+      'afterCancelBackward t',
+      'afterBackward t',
+      'beforeStep t',
+    ])
   })
 
   test('a batch', async () => {
     const heard = await eventsWhenCancelled('batch', 'afterLoss')
-    expect(heard.slice(3, 9)).toEqual(['beforeBatch t', 'afterPrediction t', 'afterLoss t', 'afterCancelBatch t', 'afterBatch t', 'beforeBatch t'])
+    expect(heard.slice(3, 9)).toEqual([
+      'beforeBatch t',
+      'afterPrediction t',
+      'afterLoss t',
+      'afterCancelBatch t',
+      'afterBatch t',
+      'beforeBatch t',
+    ])
   })
 
   test('the training of an epoch', async () => {
@@ -160,15 +217,23 @@ describe('cancelling', () => {
 
   test('a batch that was cancelled after its backward adds its gradients to those of the next', async () => {
     const gradients = async (cancelFirst: boolean) => {
-      const { learner } = await tinyLearner({ callbacks: [{
-        name: 'accumulate', order: 1,
-        beforeStep: (now) => {
-          if (cancelFirst && now.trainIteration === 0) throw new Cancel('batch')
+      const { learner } = await tinyLearner(
+        {
+          callbacks: [
+            {
+              name: 'accumulate',
+              order: 1,
+              beforeStep: (now) => {
+                if (cancelFirst && now.trainIteration === 0) throw new Cancel('batch')
+              },
+            },
+          ],
         },
-      }] }, { train: 8, batchSize: 4 })
+        { train: 8, batchSize: 4 },
+      )
       await learner.fit(1, 0, { weightDecay: 0 })
       const parameter = learner.model.parameters().at(-1) as Parameter
-      return [...await read(parameter.leaf.gradient!)]
+      return [...(await read(parameter.leaf.gradient!))]
     }
     // With a learning rate of 0 the weights stand still, so the gradients of the second batch are the same in both.
     const [both, second] = [await gradients(true), await gradients(false)]
@@ -178,7 +243,19 @@ describe('cancelling', () => {
   test('an error is not swallowed, and the callbacks of that fit are gone', async () => {
     const { learner } = await tinyLearner()
     const before = learner.callbacks
-    await expect(learner.fit(1, 1e-3, { callbacks: [{ name: 'x', order: 0, beforeTrain: () => { throw new Error('mine') } }] })).rejects.toThrow('mine')
+    await expect(
+      learner.fit(1, 1e-3, {
+        callbacks: [
+          {
+            name: 'x',
+            order: 0,
+            beforeTrain: () => {
+              throw new Error('mine')
+            },
+          },
+        ],
+      }),
+    ).rejects.toThrow('mine')
     expect(learner.callbacks).toBe(before)
     await learner.fit(1)
   })
@@ -186,12 +263,20 @@ describe('cancelling', () => {
 
 describe('interrupting', () => {
   test('ends within a step, keeps the epochs before, and says so', async () => {
-    const { learner, loaders, lines } = await tinyLearner({ callbacks: [{
-      name: 'ctrl-c', order: 0,
-      afterBatch: (now, { training }) => {
-        if (training && now.epoch === 1 && now.iteration === 0) loaders.platform.interrupt()
+    const { learner, loaders, lines } = await tinyLearner(
+      {
+        callbacks: [
+          {
+            name: 'ctrl-c',
+            order: 0,
+            afterBatch: (now, { training }) => {
+              if (training && now.epoch === 1 && now.iteration === 0) loaders.platform.interrupt()
+            },
+          },
+        ],
       },
-    }] }, { train: 40 })
+      { train: 40 },
+    )
     await learner.fitOneCycle(5, 1e-3)
     expect(learner.interrupted).toBe(true)
     expect(learner.recorder.rows.map(({ epoch }) => epoch)).toEqual([0])
@@ -209,7 +294,9 @@ describe('interrupting', () => {
     ['tta with a pair', (learner) => learner.tta({ beta: null })],
     ['lrFind', (learner) => learner.lrFind()],
   ])('what was to have a result rejects: %s', async (_name, work) => {
-    const { learner } = await tinyLearner({ callbacks: [{ name: 'stop', order: 0, beforeBatch: (now) => now.interrupt() }] })
+    const { learner } = await tinyLearner({
+      callbacks: [{ name: 'stop', order: 0, beforeBatch: (now) => now.interrupt() }],
+    })
     const working = work(learner)
     await expect(working).rejects.toThrow(Interrupted)
     await expect(working).rejects.toThrow('interrupted before there was a result')
@@ -217,9 +304,15 @@ describe('interrupting', () => {
   })
 
   test('a search that is interrupted late suggests nothing, and puts everything back', async () => {
-    const { learner } = await tinyLearner({ callbacks: [{
-      name: 'stop', order: 0, beforeBatch: (now) => void (now.trainIteration === 60 && now.interrupt()),
-    }] })
+    const { learner } = await tinyLearner({
+      callbacks: [
+        {
+          name: 'stop',
+          order: 0,
+          beforeBatch: (now) => void (now.trainIteration === 60 && now.interrupt()),
+        },
+      ],
+    })
     const before = await learner.model.stateDict()
     await expect(learner.lrFind({ stopWhenDiverged: false })).rejects.toThrow(Interrupted)
     expect(learner.trainIteration).toBeGreaterThan(60)
@@ -227,7 +320,9 @@ describe('interrupting', () => {
   })
 
   test('fineTune does not begin its second part', async () => {
-    const { learner } = await tinyLearner({ callbacks: [{ name: 'stop', order: 0, beforeTrain: (now) => now.interrupt() }] })
+    const { learner } = await tinyLearner({
+      callbacks: [{ name: 'stop', order: 0, beforeTrain: (now) => now.interrupt() }],
+    })
     await learner.fineTune(3)
     expect(learner.recorder.history).toEqual([])
     expect(learner.epochs).toBe(1)
@@ -236,7 +331,9 @@ describe('interrupting', () => {
 
 describe('measuring', () => {
   test('metrics without a name of their own are refused', async () => {
-    await expect(tinyLearner({ metrics: [accuracy, accuracy] })).rejects.toThrow('metrics: a metric has no name of its own')
+    await expect(tinyLearner({ metrics: [accuracy, accuracy] })).rejects.toThrow(
+      'metrics: a metric has no name of its own',
+    )
     await expect(tinyLearner({ metrics: [() => 1] })).rejects.toThrow('metrics: a metric has no name of its own')
   })
 
@@ -267,7 +364,10 @@ describe('measuring', () => {
 
   test('the items of training are measured like those of validation: each once, in order, nothing random', async () => {
     const data = { train: 10, batchSize: 4, batchTransforms: augTransforms() }
-    const { learner, loaders: { train } } = await tinyLearner({}, data)
+    const {
+      learner,
+      loaders: { train },
+    } = await tinyLearner({}, data)
     const { predictions, targets, losses, items } = await learner.getPredictions({ loader: train })
     expect([...items]).toEqual([...train.items])
     const { loss, metrics } = await learner.validate(train)
@@ -294,7 +394,10 @@ describe('measuring', () => {
   })
 
   test('without random transforms test-time augmentation is the plain prediction', async () => {
-    const { learner } = await tinyLearner({}, { batchTransforms: [normalize({ mean: [0.5, 0.5, 0.5], std: [0.25, 0.25, 0.25] })] })
+    const { learner } = await tinyLearner(
+      {},
+      { batchTransforms: [normalize({ mean: [0.5, 0.5, 0.5], std: [0.25, 0.25, 0.25] })] },
+    )
     const plain = await learner.getPredictions()
     const { predictions, targets } = await learner.tta({ n: 2 })
     expect(targets).toEqual(plain.targets)
@@ -302,12 +405,18 @@ describe('measuring', () => {
   })
 
   test('is four passes with random transforms, averaged, and a quarter of one without', async () => {
-    const { learner, loaders: { valid } } = await tinyLearner({}, { batchTransforms: augTransforms() })
+    const {
+      learner,
+      loaders: { valid },
+    } = await tinyLearner({}, { batchTransforms: augTransforms() })
     await learner.fit(1, 1e-2)
     const batches = vi.spyOn(valid, 'batches')
     const { predictions, targets } = await learner.tta()
     const passes = batches.mock.calls.map(([{ draws, pass } = {}]) => ({ draws, pass }))
-    expect(passes).toEqual([...[1, 2, 3, 4].map((pass) => ({ draws: 'train', pass })), { draws: 'valid', pass: undefined }])
+    expect(passes).toEqual([
+      ...[1, 2, 3, 4].map((pass) => ({ draws: 'train', pass })),
+      { draws: 'valid', pass: undefined },
+    ])
     batches.mockRestore()
 
     const predict = (pass: Pass) => predictItems(learner, valid, pass, (outputs) => learner.loss.probabilities(outputs))
@@ -317,11 +426,22 @@ describe('measuring', () => {
     const plain = await learner.getPredictions()
     expect(predictions).toEqual({ ...plain.predictions, data: combinePasses(drawn, plain.predictions.data, 0.25) })
     expect(targets).toEqual(plain.targets)
-    expect((await learner.tta({ useMax: true })).predictions.data).toEqual(combinePasses(drawn, plain.predictions.data, 'max'))
-    const { predictions: [augmented, alone], targets: sameTargets } = await learner.tta({ beta: null })
-    expect([augmented.data, alone, sameTargets]).toEqual([combinePasses(drawn, plain.predictions.data, 0), plain.predictions, targets])
+    expect((await learner.tta({ useMax: true })).predictions.data).toEqual(
+      combinePasses(drawn, plain.predictions.data, 'max'),
+    )
+    const {
+      predictions: [augmented, alone],
+      targets: sameTargets,
+    } = await learner.tta({ beta: null })
+    expect([augmented.data, alone, sameTargets]).toEqual([
+      combinePasses(drawn, plain.predictions.data, 0),
+      plain.predictions,
+      targets,
+    ])
     await expect(learner.tta({ beta: 1.5 })).rejects.toThrow('beta is no weight')
-    expect((await learner.tta({ n: 2, beta: 0.5 })).predictions.data).toEqual(combinePasses(drawn.slice(0, 2), plain.predictions.data, 0.5))
+    expect((await learner.tta({ n: 2, beta: 0.5 })).predictions.data).toEqual(
+      combinePasses(drawn.slice(0, 2), plain.predictions.data, 0.5),
+    )
   })
 
   test('with them it is another one, the same each time', async () => {
@@ -329,14 +449,20 @@ describe('measuring', () => {
     const once = await learner.tta()
     expect(once.predictions.data).toEqual((await learner.tta()).predictions.data)
     expect(once.predictions.data).not.toEqual((await learner.getPredictions()).predictions.data)
-    expect((await learner.tta({ useMax: true })).predictions.data.every((value, i) => value >= once.predictions.data[i] - 1e-6)).toBe(true)
+    expect(
+      (await learner.tta({ useMax: true })).predictions.data.every(
+        (value, i) => value >= once.predictions.data[i] - 1e-6,
+      ),
+    ).toBe(true)
     await expect(learner.tta({ n: 0 })).rejects.toThrow('n is no number of passes')
   })
 })
 
 describe('telling', () => {
   test('showTrainingLoop names who listens', async () => {
-    const { learner, lines } = await tinyLearner({ callbacks: [{ name: 'mine', order: 0, runsOn: 'valid', afterLoss: () => {} }] })
+    const { learner, lines } = await tinyLearner({
+      callbacks: [{ name: 'mine', order: 0, runsOn: 'valid', afterLoss: () => {} }],
+    })
     const text = learner.showTrainingLoop()
     expect(lines.join('\n')).toBe(text)
     expect(text).toMatchInlineSnapshot(`
@@ -416,7 +542,9 @@ test('a batch too large for the adapter is refused before the first step, with o
   // As an adapter that binds 8 KiB at most: the pictures themselves are the largest tensor, 4 KiB each.
   const limit = vi.spyOn(buffers, 'limitBytes', 'get').mockReturnValue(8192)
   try {
-    await expect(learner.fit(1)).rejects.toThrow(/\[8,16,16,3\] f32, 32\.0 KiB[^]*use a batch of 2 or fewer, smaller images, or mixed precision/)
+    await expect(learner.fit(1)).rejects.toThrow(
+      /\[8,16,16,3\] f32, 32\.0 KiB[^]*use a batch of 2 or fewer, smaller images, or mixed precision/,
+    )
   } finally {
     limit.mockRestore()
   }

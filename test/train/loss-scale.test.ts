@@ -17,7 +17,9 @@ const DATA: TinyOptions = { train: 16, batchSize: 4 }
 
 /** A loss scale that overflows every gradient at step 5, in the second of epochs of four. */
 const overflowOnce: Callback = {
-  name: 'overflowOnce', order: 0, runsOn: 'train',
+  name: 'overflowOnce',
+  order: 0,
+  runsOn: 'train',
   prepareBatch({ trainIteration, scaler }) {
     if (trainIteration === 5 && scaler?.mixed) upload(scaler.scale, [2 ** 120])
   },
@@ -29,7 +31,10 @@ describe('skipped steps', () => {
     const platform = fakePlatform({ picture: (path) => stripes(path, 16), files })
     const known: StepLoss[] = []
     const look: Callback = { name: 'look', order: 0, lossKnown: (_, loss) => void known.push(loss) }
-    const { learner, lines } = await tinyLearner({ callbacks: [overflowOnce, csvLogger('a.csv'), look] }, { ...DATA, platform })
+    const { learner, lines } = await tinyLearner(
+      { callbacks: [overflowOnce, csvLogger('a.csv'), look] },
+      { ...DATA, platform },
+    )
     await learner.toFp16().fit(3)
     expect(learner.recorder.rows.map(({ skippedSteps }) => skippedSteps)).toEqual([0, 3, 4])
     expect(learner.recorder.rows.map(({ lossScale }) => lossScale)).toEqual([65536, 2 ** 117, 2 ** 113])
@@ -43,7 +48,10 @@ describe('skipped steps', () => {
 
   test('do not happen in f32, whose table is that of the notebook', async () => {
     const known: StepLoss[] = []
-    const { learner, lines } = await tinyLearner({ callbacks: [{ name: 'look', order: 0, lossKnown: (_, loss) => void known.push(loss) }] }, DATA)
+    const { learner, lines } = await tinyLearner(
+      { callbacks: [{ name: 'look', order: 0, lossKnown: (_, loss) => void known.push(loss) }] },
+      DATA,
+    )
     await learner.fit(1)
     expect(lines[0]).toBe('epoch     train_loss  valid_loss  accuracy  time')
     expect(learner.recorder.rows[0]).not.toHaveProperty('skippedSteps')
@@ -98,11 +106,15 @@ describe('numbers that are not finite any more', () => {
   })
 
   test('are found wherever they stand', async () => {
-    const states = [1, 3, 4, 257, 5000].flatMap((count) => [NaN, Infinity, -Infinity, 0].flatMap((value) => [0, count - 1].map((place) => {
-      const state = new StateTensor(`${count} ${value} ${place}`, [count], filled([count], 1))
-      state.write(new Float32Array(count).fill(3e38).with(place, value))
-      return state
-    })))
+    const states = [1, 3, 4, 257, 5000].flatMap((count) =>
+      [NaN, Infinity, -Infinity, 0].flatMap((value) =>
+        [0, count - 1].map((place) => {
+          const state = new StateTensor(`${count} ${value} ${place}`, [count], filled([count], 1))
+          state.write(new Float32Array(count).fill(3e38).with(place, value))
+          return state
+        }),
+      ),
+    )
     const found = (await notFinite(states)).map(({ path }) => path)
     expect(found).toEqual(states.map(({ path }) => path).filter((path) => !path.includes(' 0 ')))
     expect(await notFinite([])).toEqual([])

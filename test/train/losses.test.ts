@@ -13,11 +13,13 @@ await openTestGpu()
 
 /** What a loss says of logits by hand. */
 async function values(loss: Loss) {
-  const { each, mean } = scope(() => noGrad(() => {
-    const outputs = tensor([2, 1, 0, -1, 0, 0, 0, 0], [2, 4])
-    const targets = { a: tensor([0, 3], [2], 'u32') }
-    return { each: loss.each(outputs, targets), mean: loss.mean(outputs, targets) }
-  }))
+  const { each, mean } = scope(() =>
+    noGrad(() => {
+      const outputs = tensor([2, 1, 0, -1, 0, 0, 0, 0], [2, 4])
+      const targets = { a: tensor([0, 3], [2], 'u32') }
+      return { each: loss.each(outputs, targets), mean: loss.mean(outputs, targets) }
+    }),
+  )
   return { each: await read(each), mean: await read(mean) }
 }
 
@@ -55,10 +57,16 @@ describe('reading losses late', () => {
       upload(scaler.scale, [2 ** -step])
       upload(scaler.skippedSteps, [step])
       record(reader, step, step + 1, scaler)
-      known.push(...await reader.collect(step))
+      known.push(...(await reader.collect(step)))
     }
-    known.push(...await reader.flush())
-    expect(known).toEqual(Array.from({ length: 70 }, (_, i) => ({ iteration: i, loss: i / 2, scaling: { lossScale: 2 ** -i, skippedSteps: i } })))
+    known.push(...(await reader.flush()))
+    expect(known).toEqual(
+      Array.from({ length: 70 }, (_, i) => ({
+        iteration: i,
+        loss: i / 2,
+        scaling: { lossScale: 2 ** -i, skippedSteps: i },
+      })),
+    )
     reader.close()
     scaler.close()
   })
@@ -69,9 +77,9 @@ describe('reading losses late', () => {
     let clock = 0
     for (let step = 0; step < 100; step++) {
       record(reader, step, step + 1)
-      known.push(...await reader.collect((clock += 1)))
+      known.push(...(await reader.collect((clock += 1))))
     }
-    known.push(...await reader.flush())
+    known.push(...(await reader.flush()))
     expect(known).toEqual(Array.from({ length: 100 }, (_, i) => ({ iteration: i, loss: i / 2 })))
     expect(await reader.flush()).toEqual([])
     reader.close()
@@ -107,7 +115,10 @@ describe('smoothed labels', () => {
 
   test('are what the loss compares with', async () => {
     const { each } = await values(labelSmoothing(0.1))
-    const logits = [[2, 1, 0, -1], [0, 0, 0, 0]]
+    const logits = [
+      [2, 1, 0, -1],
+      [0, 0, 0, 0],
+    ]
     const losses = [0, 3].map((label, n) => {
       const total = Math.log(logits[n].reduce((sum, z) => sum + Math.exp(z), 0))
       return smoothedLabels(4, 0.1, label).reduce((sum, p, k) => sum - p * (logits[n][k] - total), 0)
@@ -115,7 +126,14 @@ describe('smoothed labels', () => {
     expectClose(each, losses, 'f32')
   })
 
-  test.each([[0, 0.1, 0], [10, 0.1, 10], [10, 1, 0], [10, -0.1, 0], [10, 0.1, -1], [2.5, 0.1, 0]])('of %f classes with eps %f for label %f are refused', (classes, eps, label) => {
+  test.each([
+    [0, 0.1, 0],
+    [10, 0.1, 10],
+    [10, 1, 0],
+    [10, -0.1, 0],
+    [10, 0.1, -1],
+    [2.5, 0.1, 0],
+  ])('of %f classes with eps %f for label %f are refused', (classes, eps, label) => {
     expect(() => smoothedLabels(classes, eps, label)).toThrow(OptionError)
   })
 })

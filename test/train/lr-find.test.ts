@@ -1,6 +1,15 @@
 import { describe, expect, test } from 'vitest'
 import { OptionError } from '../../src/base/errors.ts'
-import { minimum, searchCurve, searchLength, searchRates, slide, steep, valley, type LrCurve } from '../../src/train/lr-find.ts'
+import {
+  minimum,
+  searchCurve,
+  searchLength,
+  searchRates,
+  slide,
+  steep,
+  valley,
+  type LrCurve,
+} from '../../src/train/lr-find.ts'
 import { golden, hashUniform } from '../helpers/golden.ts'
 
 const rates = searchRates()
@@ -8,7 +17,14 @@ const curveOf = (losses: readonly number[]): LrCurve => ({ lrs: losses.map((_, k
 
 test('the learning rate grows by the same factor at every step', () => {
   // Expected numbers: 1e-7·10^(8k/100).
-  for (const [k, lr] of [[0, 1e-7], [1, 1.2022644e-7], [50, 1e-3], [99, 8.3176377]]) expect(rates(k) / lr).toBeCloseTo(1, 7)
+  for (const [k, lr] of [
+    [0, 1e-7],
+    [1, 1.2022644e-7],
+    [50, 1e-3],
+    [99, 8.3176377],
+  ]) {
+    expect(rates(k) / lr).toBeCloseTo(1, 7)
+  }
   expect(searchRates(1e-4, 1, 8)(4)).toBeCloseTo(1e-2, 12)
 })
 
@@ -103,7 +119,9 @@ test.each(cases)('curve %i: the suggestions of fastai', (seed, ...expected) => {
   const noise = hashUniform(n, seed)
   const losses = Array.from({ length: n }, (_, i) => {
     const x = i / n
-    return Math.fround(7 - (1 + 4 * u[1]) * x + (1 + 9 * u[2]) * (x * x * x * x) + [0, 0.01, 0.1, 1][seed % 4] * (noise[i] - 0.5))
+    return Math.fround(
+      7 - (1 + 4 * u[1]) * x + (1 + 9 * u[2]) * (x * x * x * x) + [0, 0.01, 0.1, 1][seed % 4] * (noise[i] - 0.5),
+    )
   })
   const curve = curveOf(losses)
   const index = (lr: number) => curve.lrs.indexOf(lr)
@@ -111,7 +129,13 @@ test.each(cases)('curve %i: the suggestions of fastai', (seed, ...expected) => {
 })
 
 test('a search that is none is refused', () => {
-  for (const [start, end, steps] of [[0, 1, 10], [1, 1, 10], [1, Infinity, 10], [1e-7, 1, 5], [1e-7, 1, 10.5]]) {
+  for (const [start, end, steps] of [
+    [0, 1, 10],
+    [1, 1, 10],
+    [1, Infinity, 10],
+    [1e-7, 1, 5],
+    [1e-7, 1, 10.5],
+  ]) {
     expect(() => searchRates(start, end, steps)).toThrow(OptionError)
   }
 })

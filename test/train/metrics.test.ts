@@ -2,7 +2,11 @@ import { describe, expect, test } from 'vitest'
 import { OptionError, ShapeError } from '../../src/base/errors.ts'
 import { accuracy, argmax, errorRate, topKAccuracy, type Predictions } from '../../src/train/metrics.ts'
 
-const predictions = (...rows: number[][]): Predictions => ({ rows: rows.length, columns: rows[0].length, data: Float32Array.from(rows.flat()) })
+const predictions = (...rows: number[][]): Predictions => ({
+  rows: rows.length,
+  columns: rows[0].length,
+  data: Float32Array.from(rows.flat()),
+})
 
 const some = predictions([0.1, 0.7, 0.2], [3, 2, 1], [-1, -2, -0.5], [1, 1, 0])
 
@@ -33,7 +37,11 @@ describe('metrics', () => {
   })
 
   test('are named as in fastai', () => {
-    expect([accuracy, errorRate, topKAccuracy()].map(({ name }) => name)).toEqual(['accuracy', 'error_rate', 'top_5_accuracy'])
+    expect([accuracy, errorRate, topKAccuracy()].map(({ name }) => name)).toEqual([
+      'accuracy',
+      'error_rate',
+      'top_5_accuracy',
+    ])
   })
 
   test('as many targets as predictions', () => {

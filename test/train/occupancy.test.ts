@@ -39,7 +39,10 @@ async function fitted(callbacks: readonly Callback[], prepare: (learner: Learner
   const prepared = prepare(learner)
   await learner.fit(2, 1e-2)
   await prepared
-  const { recorder: { rawLosses, rows }, interrupted } = learner
+  const {
+    recorder: { rawLosses, rows },
+    interrupted,
+  } = learner
   return { learner, rawLosses, valid: rows.map(({ validLoss }) => validLoss), interrupted }
 }
 
@@ -48,11 +51,17 @@ describe('in the middle of a fit', () => {
     const plain = await fitted([])
     const answers: Promise<unknown>[] = []
     const aside: Callback = {
-      name: 'aside', order: 99, runsOn: 'train',
+      name: 'aside',
+      order: 99,
+      runsOn: 'train',
       afterBatch(learner) {
         if (learner.trainIteration !== 2) return
         // Synchronous calls throw, the others reject.
-        answers.push(Promise.resolve().then(() => call(learner)).catch((error: unknown) => error))
+        answers.push(
+          Promise.resolve()
+            .then(() => call(learner))
+            .catch((error: unknown) => error),
+        )
       },
     }
     const disturbed = await fitted([aside])
@@ -69,11 +78,15 @@ describe('beside a fit', () => {
     const answers: Promise<unknown>[] = []
     const losses: number[] = []
     const aside: Callback = {
-      name: 'aside', order: 99, runsOn: 'train',
+      name: 'aside',
+      order: 99,
+      runsOn: 'train',
       afterBatch({ loaders, model, trainIteration }) {
         if (trainIteration !== 2) return
         const other = new Learner(loaders, model)
-        for (const call of [() => other.validate(), () => other.fit(1)]) answers.push(call().catch((error: unknown) => error))
+        for (const call of [() => other.validate(), () => other.fit(1)]) {
+          answers.push(call().catch((error: unknown) => error))
+        }
       },
       async beforeTrain({ loaders, model }) {
         losses.push((await new Learner(loaders, model).validate()).loss)
@@ -89,7 +102,12 @@ describe('beside a fit', () => {
     const fit = async (aside: (learner: Learner) => unknown) => {
       const { learner } = await tinyLearner({}, { ...DATA, train: 40, batchTransforms: augTransforms() })
       const looks: unknown[] = []
-      const look: Callback = { name: 'look', order: 99, runsOn: 'train', afterBatch: (now) => void (now.iteration === 3 && looks.push(aside(now))) }
+      const look: Callback = {
+        name: 'look',
+        order: 99,
+        runsOn: 'train',
+        afterBatch: (now) => void (now.iteration === 3 && looks.push(aside(now))),
+      }
       await learner.fit(2, 1e-2, { callbacks: [look] })
       await Promise.all(looks)
       return learner.recorder.rawLosses
@@ -104,23 +122,31 @@ describe('beside a fit', () => {
 })
 
 describe('while a fit waits for a handler', () => {
-  test.each(['beforeTrain', 'afterTrain', 'beforeValidate', 'afterEpoch'] as const)('%s can measure, awaited or not, and the fit goes on as it was', async (event) => {
-    const plain = await fitted([])
-    const losses: number[] = []
-    const asked: Promise<void>[] = []
-    const measure = async (learner: Learner) => void losses.push((await learner.validate()).loss)
-    const awaited = await fitted([{ name: 'aside', order: 99, [event]: measure }])
-    const started = await fitted([{ name: 'aside', order: 99, [event]: (learner: Learner) => void asked.push(measure(learner)) }])
-    await Promise.all(asked)
-    for (const { rawLosses, valid } of [awaited, started]) expect([rawLosses, valid]).toEqual([plain.rawLosses, plain.valid])
-    expect(losses.length).toBe(4)
-    expect(losses.slice(2)).toEqual(losses.slice(0, 2))
-    if (event !== 'beforeTrain') expect(losses.slice(0, 2)).toEqual(plain.valid)
-  })
+  test.each(['beforeTrain', 'afterTrain', 'beforeValidate', 'afterEpoch'] as const)(
+    '%s can measure, awaited or not, and the fit goes on as it was',
+    async (event) => {
+      const plain = await fitted([])
+      const losses: number[] = []
+      const asked: Promise<void>[] = []
+      const measure = async (learner: Learner) => void losses.push((await learner.validate()).loss)
+      const awaited = await fitted([{ name: 'aside', order: 99, [event]: measure }])
+      const started = await fitted([
+        { name: 'aside', order: 99, [event]: (learner: Learner) => void asked.push(measure(learner)) },
+      ])
+      await Promise.all(asked)
+      for (const { rawLosses, valid } of [awaited, started]) {
+        expect([rawLosses, valid]).toEqual([plain.rawLosses, plain.valid])
+      }
+      expect(losses.length).toBe(4)
+      expect(losses.slice(2)).toEqual(losses.slice(0, 2))
+      if (event !== 'beforeTrain') expect(losses.slice(0, 2)).toEqual(plain.valid)
+    },
+  )
 
   test('a handler that measures does not make the fit forget that it was interrupted', async () => {
     const stop: Callback = {
-      name: 'stop', order: 99,
+      name: 'stop',
+      order: 99,
       async afterEpoch(learner) {
         learner.interrupt()
         await learner.validate().catch((error: unknown) => expect(error).toBeInstanceOf(Interrupted))
@@ -151,7 +177,9 @@ describe('without a fit', () => {
         Fix: divide the model: new Learner(loaders, model, { groups: xresnetGroups }), or a function of your own]
     `)
     await learner.fineTune(1)
-    expect(lines[0]).toBe('fineTune: the learner has one parameter group, so nothing is frozen; to train the head first: { groups: xresnetGroups }')
+    expect(lines[0]).toBe(
+      'fineTune: the learner has one parameter group, so nothing is frozen; to train the head first: { groups: xresnetGroups }',
+    )
   })
 })
 

@@ -8,7 +8,9 @@ import { Recorder } from '../../src/train/recorder.ts'
 /** Elements are closed in the order they were opened. */
 function expectWellFormed(svg: string): void {
   const open: string[] = []
-  for (const [, end, name, empty] of svg.replaceAll(/<!\[CDATA\[.*?\]\]>/gs, '').matchAll(/<(\/?)([a-zA-Z]+)[^>]*?(\/?)>/g)) {
+  for (const [, end, name, empty] of svg
+    .replaceAll(/<!\[CDATA\[.*?\]\]>/gs, '')
+    .matchAll(/<(\/?)([a-zA-Z]+)[^>]*?(\/?)>/g)) {
     if (end) expect(open.pop()).toBe(name)
     else if (!empty) open.push(name)
   }
@@ -17,14 +19,34 @@ function expectWellFormed(svg: string): void {
 
 /** Where the lines of a chart go, without axes and marks: paths in the colour of its curves. */
 function curves(svg: string): string[] {
-  return [...svg.matchAll(/<path d="([^"]*)"[^>]*stroke="var\(--chart-(?:first|second|muted)[^>]*stroke-linejoin/g)].map(([, path]) => path)
+  return [
+    ...svg.matchAll(/<path d="([^"]*)"[^>]*stroke="var\(--chart-(?:first|second|muted)[^>]*stroke-linejoin/g),
+  ].map(([, path]) => path)
 }
 
-const line = (points: readonly (readonly [number, number])[]) => ({ name: 'loss', look: 'first', points } as const)
+const line = (points: readonly (readonly [number, number])[]) => ({ name: 'loss', look: 'first', points }) as const
 
 describe('a chart', () => {
   test('is an SVG with its names and one path a curve', async () => {
-    const svg = await lineChart({ title: 'Loss & more', xName: 'epochs', lines: [line([[0, 1], [1, 3], [2, 2]]), { ...line([[0, 3], [2, 1]]), name: 'other', look: 'other' }] })
+    const svg = await lineChart({
+      title: 'Loss & more',
+      xName: 'epochs',
+      lines: [
+        line([
+          [0, 1],
+          [1, 3],
+          [2, 2],
+        ]),
+        {
+          ...line([
+            [0, 3],
+            [2, 1],
+          ]),
+          name: 'other',
+          look: 'other',
+        },
+      ],
+    })
     expectWellFormed(svg)
     expect(svg).toMatch(/^<svg width="480" height="240"/)
     for (const text of ['Loss &amp; more', '>epochs<', '>loss<', '>other<']) expect(svg).toContain(text)
@@ -34,15 +56,50 @@ describe('a chart', () => {
   })
 
   test('has a gap where there is no number', async () => {
-    const [path] = curves(await lineChart({ title: '', lines: [line([[0, 1], [1, 2], [2, NaN], [3, 1], [4, 2]])] }))
+    const [path] = curves(
+      await lineChart({
+        title: '',
+        lines: [
+          line([
+            [0, 1],
+            [1, 2],
+            [2, NaN],
+            [3, 1],
+            [4, 2],
+          ]),
+        ],
+      }),
+    )
     expect(path.match(/M/g)?.length).toBe(2)
   })
 
   test('has the axes that it is told to', async () => {
     const labels = (svg: string) => [...svg.matchAll(/<text [^>]*>([^<]*)<\/text>/g)].map(([, text]) => text)
-    const svg = await lineChart({ title: '', y: [0, 1], x: [0, 3], format: (value) => `${100 * value}%`, lines: [line([[0, 0.2], [3, 0.9]])] })
+    const svg = await lineChart({
+      title: '',
+      y: [0, 1],
+      x: [0, 3],
+      format: (value) => `${100 * value}%`,
+      lines: [
+        line([
+          [0, 0.2],
+          [3, 0.9],
+        ]),
+      ],
+    })
     expect(labels(svg).sort()).toEqual(['0', '0%', '1', '100%', '2', '25%', '3', '50%', '75%'])
-    const log = labels(await lineChart({ title: '', logX: true, lines: [line([[1e-4, 1], [1, 2]])] }))
+    const log = labels(
+      await lineChart({
+        title: '',
+        logX: true,
+        lines: [
+          line([
+            [1e-4, 1],
+            [1, 2],
+          ]),
+        ],
+      }),
+    )
     expect(log).toEqual(expect.arrayContaining(['1e-4', '1e-2', '1e+0']))
   })
 })
@@ -62,7 +119,9 @@ describe('the plot of a fit', () => {
   test('has loss, learning rate and momentum in one picture, light and dark', async () => {
     const svg = await trainingPlot(recorder(40))
     expectWellFormed(svg)
-    for (const text of ['Loss', 'Learning rate', 'Momentum', 'each step', 'smoothed', 'prefers-color-scheme: dark']) expect(svg).toContain(text)
+    for (const text of ['Loss', 'Learning rate', 'Momentum', 'each step', 'smoothed', 'prefers-color-scheme: dark']) {
+      expect(svg).toContain(text)
+    }
     expect(curves(svg).length).toBe(4)
   })
 
@@ -87,8 +146,12 @@ describe('the plot of a fit', () => {
 test('the plot of a search names its suggestions beside their points', async () => {
   const lrs = Array.from({ length: 50 }, (_, i) => 1e-6 * 1.3 ** i)
   const svg = await lrFindPlot({
-    lrs, losses: lrs.map((lr) => 3 - 100 * lr),
-    suggestions: { valley: { lr: 1e-3, point: { lr: 1.1e-3, loss: 2.9 } }, minimum: { lr: 2e-2, point: { lr: 0.2, loss: 1 } } },
+    lrs,
+    losses: lrs.map((lr) => 3 - 100 * lr),
+    suggestions: {
+      valley: { lr: 1e-3, point: { lr: 1.1e-3, loss: 2.9 } },
+      minimum: { lr: 2e-2, point: { lr: 0.2, loss: 1 } },
+    },
   })
   expectWellFormed(svg)
   expect(svg).toContain('>valley 1.0e-3<')

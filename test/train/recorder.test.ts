@@ -30,7 +30,14 @@ describe('the smoothed loss', () => {
 })
 
 describe('the table', () => {
-  const row = { epoch: 0, trainLoss: 1.762589, validLoss: 1.657759, metrics: { accuracy: 0.50149396 }, timeMs: 136_900, imagesPerSecond: 80 }
+  const row = {
+    epoch: 0,
+    trainLoss: 1.762589,
+    validLoss: 1.657759,
+    metrics: { accuracy: 0.50149396 },
+    timeMs: 136_900,
+    imagesPerSecond: 80,
+  }
   const names = columnNames({ metrics: [accuracy], precision: 'f32' })
 
   test('has the columns of the notebook', () => {
@@ -66,6 +73,8 @@ describe('the status', () => {
 
   test('leaves out a loss that is not known yet, and a rate of no time', () => {
     expect(statusLine({ ...state, loss: NaN, done: 1, elapsedMs: 0 })).toBe('epoch 1/5  0% [1/167 00:00<00:00]')
-    expect(statusLine({ ...state, loss: undefined, done: 167, elapsedMs: 20_000_000 })).toBe('epoch 1/5  100% [167/167 5:33:20<00:00]  0.5 images/s')
+    expect(statusLine({ ...state, loss: undefined, done: 167, elapsedMs: 20_000_000 })).toBe(
+      'epoch 1/5  100% [167/167 5:33:20<00:00]  0.5 images/s',
+    )
   })
 })

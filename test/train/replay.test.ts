@@ -45,12 +45,20 @@ const overflowOnce: Callback = {
 /** Makes what it keeps in the middle of training, from whatever buffers are free then. */
 function keeper(): Callback & { readonly kept: ReturnType<typeof tensor>[] } {
   const kept: ReturnType<typeof tensor>[] = []
-  return { name: 'keeper', order: 0, kept, beforeValidate: () => void kept.push(...[1, 2, 3].map(() => keep(tensor(new Float32Array(4096).fill(7), [4096])))) }
+  return {
+    name: 'keeper',
+    order: 0,
+    kept,
+    beforeValidate: () => void kept.push(...[1, 2, 3].map(() => keep(tensor(new Float32Array(4096).fill(7), [4096])))),
+  }
 }
 
 async function trained(replay: boolean, precision: 'f32' | 'mixed', callbacks: readonly Callback[] = [overflowOnce]) {
   const loaders = await tinyLoaders({
-    train: 40, valid: 7, batchSize: 4, size: 24,
+    train: 40,
+    valid: 7,
+    batchSize: 4,
+    size: 24,
     batchTransforms: [...augTransforms({ size: 16, minScale: 0.5 }), normalize(imagenetStats)],
   })
   const learner = new Learner(loaders, tinyModel(), { metrics: [accuracy], replay, callbacks })
@@ -66,8 +74,12 @@ describe.each(['f32', 'mixed'] as const)('%s', (precision) => {
     const replayed = await trained(true, precision)
     expect(replayed.learner.recorder.rawLosses).toEqual(plain.learner.recorder.rawLosses)
     expect(replayed.learner.recorder.rawLosses.length).toBe(30)
-    expect(replayed.learner.recorder.rows.map(({ validLoss }) => validLoss)).toEqual(plain.learner.recorder.rows.map(({ validLoss }) => validLoss))
-    for (const [name, { data }] of plain.state) expect([name, ...(replayed.state.get(name)?.data ?? [])]).toEqual([name, ...data])
+    expect(replayed.learner.recorder.rows.map(({ validLoss }) => validLoss)).toEqual(
+      plain.learner.recorder.rows.map(({ validLoss }) => validLoss),
+    )
+    for (const [name, { data }] of plain.state) {
+      expect([name, ...(replayed.state.get(name)?.data ?? [])]).toEqual([name, ...data])
+    }
     // Two of ten steps an epoch are recorded.
     expect(replayed.prepared).toBeLessThan(plain.prepared / 2)
   })
@@ -76,7 +88,9 @@ describe.each(['f32', 'mixed'] as const)('%s', (precision) => {
 test('a kept tensor is not written by a replay', async () => {
   const holder = keeper()
   await trained(true, 'f32', [holder])
-  for (const one of holder.kept) expect(new Float32Array(await gpu.queue.read(one.view)).every((value) => value === 7)).toBe(true)
+  for (const one of holder.kept) {
+    expect(new Float32Array(await gpu.queue.read(one.view)).every((value) => value === 7)).toBe(true)
+  }
 })
 
 test('a callback that does something else in every step is always called', async () => {
@@ -158,14 +172,26 @@ describe('code that may decide is called at every step', () => {
     expect(calls).toBe(30)
   })
 
-  test.each([['alone', (own: OptimizerFactory) => own], ['in lookahead', lookahead]] as const)('an optimizer that somebody wrote, %s', async (_, around) => {
+  test.each([
+    ['alone', (own: OptimizerFactory) => own],
+    ['in lookahead', lookahead],
+  ] as const)('an optimizer that somebody wrote, %s', async (_, around) => {
     let calls = 0
     const own: OptimizerFactory = (groups) => {
       const inner = adam()(groups)
       const bound = (name: string) => (inner[name as 'step'] as (...given: unknown[]) => unknown).bind(inner)
-      const methods = ['setHypers', 'zeroGradients', 'freezeTo', 'clearState', 'keepHalves', 'state', 'loadState', 'close']
+      const methods = [
+        'setHypers',
+        'zeroGradients',
+        'freezeTo',
+        'clearState',
+        'keepHalves',
+        'state',
+        'loadState',
+        'close',
+      ]
       return {
-        ...Object.fromEntries(methods.map((name) => [name, bound(name)])) as unknown as typeof inner,
+        ...(Object.fromEntries(methods.map((name) => [name, bound(name)])) as unknown as typeof inner),
         groups: inner.groups,
         get hypers() {
           return inner.hypers
@@ -209,11 +235,15 @@ describe('code that may decide is called at every step', () => {
 
   test('a fit that is changed within an epoch is an error too', async () => {
     const change: Callback = {
-      name: 'change', order: 0, runsOn: 'train',
+      name: 'change',
+      order: 0,
+      runsOn: 'train',
       afterBatch: ({ iteration, optimizer }) => void (iteration === 3 && optimizer?.freezeTo(1)),
     }
     const groups = (model: Module) => [model.parameters().slice(0, 3), model.parameters().slice(3)]
-    await expect(train(tinyModel(), { callbacks: [change], groups })).rejects.toThrow('a training step launches something else')
+    await expect(train(tinyModel(), { callbacks: [change], groups })).rejects.toThrow(
+      'a training step launches something else',
+    )
   })
 })
 

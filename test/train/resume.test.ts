@@ -41,11 +41,17 @@ interface Setting {
 }
 
 /** A learner of its own, as in a new process; what is interrupted is so in the middle of that epoch of all. */
-async function run({ files = memoryFiles(), learner: options, data, mixed, train }: Setting, fit: FitOptions, interruptIn?: number) {
+async function run(
+  { files = memoryFiles(), learner: options, data, mixed, train }: Setting,
+  fit: FitOptions,
+  interruptIn?: number,
+) {
   const platform = fakePlatform({ picture: (path) => stripes(path, 16), files })
   const loaders = await tinyLoaders({ train: 20, platform, batchTransforms: augTransforms(), ...data })
   const stop: Callback = {
-    name: 'stop', order: -100, runsOn: 'train',
+    name: 'stop',
+    order: -100,
+    runsOn: 'train',
     afterBatch: ({ epochsBegun, iteration }) => {
       if (epochsBegun - 1 === interruptIn && iteration === 2) platform.interrupt()
     },
@@ -59,9 +65,13 @@ async function run({ files = memoryFiles(), learner: options, data, mixed, train
 
 /** All that training has come to, but for the clock. */
 async function outcome({ model, optimizer, recorder, epochsBegun }: Learner) {
-  const timeless = (rows: readonly EpochRow[]) => rows.map(({ epoch, trainLoss, validLoss, metrics }) => ({ epoch, trainLoss, validLoss, metrics }))
+  const timeless = (rows: readonly EpochRow[]) =>
+    rows.map(({ epoch, trainLoss, validLoss, metrics }) => ({ epoch, trainLoss, validLoss, metrics }))
   const { rows, history, rawLosses, losses, lrs, momentums } = recorder
-  const tensors = [...(await model.stateDict()), ...(await optimizer!.state())].map(([name, { data }]) => [name, [...new Uint32Array(data.slice().buffer)]])
+  const tensors = [...(await model.stateDict()), ...(await optimizer!.state())].map(([name, { data }]) => [
+    name,
+    [...new Uint32Array(data.slice().buffer)],
+  ])
   return { rows: timeless(rows), history: timeless(history), rawLosses, losses, lrs, momentums, epochsBegun, tensors }
 }
 
@@ -93,19 +103,28 @@ describe('an interrupted fit that is continued ends with the same numbers, to th
   })
 
   test('mixed precision, mixup, and an optimizer with slow weights', async () => {
-    await expectSame({ train: oneCycle, mixed: true, learner: () => ({ optimizer: ranger(), callbacks: [mixUp()] }) }, 1)
+    await expectSame(
+      { train: oneCycle, mixed: true, learner: () => ({ optimizer: ranger(), callbacks: [mixUp()] }) },
+      1,
+    )
   })
 
   test('the loss scale, after a gradient that was too large', async () => {
     const scales: { readonly scale: number; readonly goodSteps: number }[] = []
-    const learner = () => ({ callbacks: [{
-      name: 'overflow', order: 5, runsOn: 'train',
-      afterBackward: ({ epochsBegun, iteration, model }) => {
-        const [{ count, leaf }] = model.parameters()
-        if (epochsBegun === 1 && iteration === 1) upload(leaf.gradient!, new Float32Array(count).fill(Infinity))
-      },
-      afterEpoch: async ({ scaler }) => void scales.push(await scaler!.state()),
-    }] satisfies Callback[] })
+    const learner = () => ({
+      callbacks: [
+        {
+          name: 'overflow',
+          order: 5,
+          runsOn: 'train',
+          afterBackward: ({ epochsBegun, iteration, model }) => {
+            const [{ count, leaf }] = model.parameters()
+            if (epochsBegun === 1 && iteration === 1) upload(leaf.gradient!, new Float32Array(count).fill(Infinity))
+          },
+          afterEpoch: async ({ scaler }) => void scales.push(await scaler!.state()),
+        },
+      ] satisfies Callback[],
+    })
     await expectSame({ train: oneCycle, mixed: true, learner }, 2)
     // Four epochs of five steps, the second step a bad one; then two epochs, and after the interruption the other two.
     const whole = [3, 8, 13, 18].map((goodSteps) => ({ scale: 32768, goodSteps }))
@@ -132,13 +151,20 @@ describe('an interrupted fit that is continued ends with the same numbers, to th
 
   test.each([0, 1, 2, 4])('fineTune, interrupted in its epoch %i', async (interruptIn) => {
     const groups: LearnerOptions['groups'] = (model) => [model.parameters().slice(0, 6), model.parameters().slice(6)]
-    await expectSame({ train: (learner, fit) => learner.fineTune(3, 1e-2, { freezeEpochs: 2, ...fit }), learner: () => ({ groups }) }, interruptIn)
+    await expectSame(
+      { train: (learner, fit) => learner.fineTune(3, 1e-2, { freezeEpochs: 2, ...fit }), learner: () => ({ groups }) },
+      interruptIn,
+    )
   })
 
   test('one fit after another: those that are over are not made again', async () => {
     const heard: number[] = []
     const train: Setting['train'] = async (learner, { resume }) => {
-      const options = (name: string) => ({ checkpoint: name, resume, callbacks: [{ name: 'hear', order: 0, beforeTrain: () => void heard.push(learner.epochsBegun) }] })
+      const options = (name: string) => ({
+        checkpoint: name,
+        resume,
+        callbacks: [{ name: 'hear', order: 0, beforeTrain: () => void heard.push(learner.epochsBegun) }],
+      })
       await learner.fitOneCycle(2, 1e-2, options('first'))
       if (!learner.interrupted) await learner.fitOneCycle(2, 1e-3, options('second'))
     }
@@ -169,7 +195,8 @@ describe('what is refused', () => {
   test('the checkpoint of another fit, with what is different', async () => {
     const { files } = await run(setting, { checkpoint: FILE })
     const resume = (other: Partial<Setting>) => run({ ...setting, files, ...other }, { checkpoint: FILE, resume: true })
-    await expect(resume({ train: (learner, fit) => learner.fitOneCycle(3, 2e-2, fit) })).rejects.toThrowErrorMatchingInlineSnapshot(`
+    await expect(resume({ train: (learner, fit) => learner.fitOneCycle(3, 2e-2, fit) })).rejects
+      .toThrowErrorMatchingInlineSnapshot(`
       [OptionError: run/normalize.safetensors: this is the checkpoint of another fit
         epochs  2 there, 3 now
         lr      0.01 there, 0.02 now
@@ -182,45 +209,91 @@ describe('what is refused', () => {
       [{ data: { batchTransforms: [] } }, 'batchTransforms'],
       [{ mixed: true }, 'precision'],
       [{ learner: () => ({ callbacks: [mixUp()] }) }, 'callbacks'],
-      [{ train: (learner: Learner, fit: FitOptions) => learner.fitOneCycle(2, 1e-2, { ...fit, pctStart: 0.5 }) }, 'pctStart'],
-    ] as const) await expect(resume(other)).rejects.toThrow(name)
+      [
+        { train: (learner: Learner, fit: FitOptions) => learner.fitOneCycle(2, 1e-2, { ...fit, pctStart: 0.5 }) },
+        'pctStart',
+      ],
+    ] as const) {
+      await expect(resume(other)).rejects.toThrow(name)
+    }
   })
 
   test.each<[string, () => LearnerOptions, [name: string, now: () => LearnerOptions][]]>([
-    ['optimizers', () => ({ optimizer: adam() }), [
-      ['optimizer.name  "adam" there, "radam" now', () => ({ optimizer: radam() })],
-      ['optimizer.squareMomentum  0.99 there, 0.9 now', () => ({ optimizer: adam({ squareMomentum: 0.9 }) })],
-      ['optimizer.epsilon', () => ({ optimizer: adam({ epsilon: 1e-6 }) })],
-      ['optimizer.decayNormAndBias', () => ({ optimizer: adam({ decayNormAndBias: true }) })],
-      ['parameters per group', () => ({ groups: (model) => [model.parameters().slice(0, 6), model.parameters().slice(6)] })],
-      ['momentums', () => ({ momentums: [0.95, 0.9, 0.95] })],
-    ]],
-    ['optimizers around another', () => ({ optimizer: ranger() }), [
-      ['optimizer.k  6 there, 5 now', () => ({ optimizer: ranger({ k: 5 }) })],
-      ['optimizer.around.beta  0 there, 50 now', () => ({ optimizer: ranger({ beta: 50 }) })],
-    ]],
-    ['momentum', () => ({ optimizer: sgd({ momentum: 0.9 }) }), [
-      ['optimizer.momentum  0.9 there, 0.8 now', () => ({ optimizer: sgd({ momentum: 0.8 }) })],
-      ['optimizer.decoupleWeightDecay', () => ({ optimizer: sgd({ momentum: 0.9, decoupleWeightDecay: false }) })],
-    ]],
-    ['losses', () => ({ loss: labelSmoothing(0.1) }), [
-      ['loss.smoothing  0.1 there, 0.2 now', () => ({ loss: labelSmoothing(0.2) })],
-    ]],
-    ['callbacks', () => ({ callbacks: [mixUp(0.4), gradientClip(1), gradientAccumulation(8)] }), [
-      ['mixUp.alpha  0.4 there, 0.2 now', () => ({ callbacks: [mixUp(0.2), gradientClip(1), gradientAccumulation(8)] })],
-      ['gradientClip.maxNorm  1 there, 2 now', () => ({ callbacks: [mixUp(0.4), gradientClip(2), gradientAccumulation(8)] })],
-      ['gradientAccumulation.items  8 there, 12 now', () => ({ callbacks: [mixUp(0.4), gradientClip(1), gradientAccumulation(12)] })],
-    ]],
-    ['what is watched', () => ({ callbacks: [earlyStopping({ patience: 5 })] }), [
-      ['earlyStopping.patience  5 there, 4 now', () => ({ callbacks: [earlyStopping({ patience: 4 })] })],
-      ['earlyStopping.monitor  "valid_loss" there, "accuracy" now', () => ({ callbacks: [earlyStopping({ patience: 5, monitor: 'accuracy' })] })],
-    ]],
+    [
+      'optimizers',
+      () => ({ optimizer: adam() }),
+      [
+        ['optimizer.name  "adam" there, "radam" now', () => ({ optimizer: radam() })],
+        ['optimizer.squareMomentum  0.99 there, 0.9 now', () => ({ optimizer: adam({ squareMomentum: 0.9 }) })],
+        ['optimizer.epsilon', () => ({ optimizer: adam({ epsilon: 1e-6 }) })],
+        ['optimizer.decayNormAndBias', () => ({ optimizer: adam({ decayNormAndBias: true }) })],
+        [
+          'parameters per group',
+          () => ({ groups: (model) => [model.parameters().slice(0, 6), model.parameters().slice(6)] }),
+        ],
+        ['momentums', () => ({ momentums: [0.95, 0.9, 0.95] })],
+      ],
+    ],
+    [
+      'optimizers around another',
+      () => ({ optimizer: ranger() }),
+      [
+        ['optimizer.k  6 there, 5 now', () => ({ optimizer: ranger({ k: 5 }) })],
+        ['optimizer.around.beta  0 there, 50 now', () => ({ optimizer: ranger({ beta: 50 }) })],
+      ],
+    ],
+    [
+      'momentum',
+      () => ({ optimizer: sgd({ momentum: 0.9 }) }),
+      [
+        ['optimizer.momentum  0.9 there, 0.8 now', () => ({ optimizer: sgd({ momentum: 0.8 }) })],
+        ['optimizer.decoupleWeightDecay', () => ({ optimizer: sgd({ momentum: 0.9, decoupleWeightDecay: false }) })],
+      ],
+    ],
+    [
+      'losses',
+      () => ({ loss: labelSmoothing(0.1) }),
+      [['loss.smoothing  0.1 there, 0.2 now', () => ({ loss: labelSmoothing(0.2) })]],
+    ],
+    [
+      'callbacks',
+      () => ({ callbacks: [mixUp(0.4), gradientClip(1), gradientAccumulation(8)] }),
+      [
+        [
+          'mixUp.alpha  0.4 there, 0.2 now',
+          () => ({ callbacks: [mixUp(0.2), gradientClip(1), gradientAccumulation(8)] }),
+        ],
+        [
+          'gradientClip.maxNorm  1 there, 2 now',
+          () => ({ callbacks: [mixUp(0.4), gradientClip(2), gradientAccumulation(8)] }),
+        ],
+        [
+          'gradientAccumulation.items  8 there, 12 now',
+          () => ({ callbacks: [mixUp(0.4), gradientClip(1), gradientAccumulation(12)] }),
+        ],
+      ],
+    ],
+    [
+      'what is watched',
+      () => ({ callbacks: [earlyStopping({ patience: 5 })] }),
+      [
+        ['earlyStopping.patience  5 there, 4 now', () => ({ callbacks: [earlyStopping({ patience: 4 })] })],
+        [
+          'earlyStopping.monitor  "valid_loss" there, "accuracy" now',
+          () => ({ callbacks: [earlyStopping({ patience: 5, monitor: 'accuracy' })] }),
+        ],
+      ],
+    ],
   ])('the same kinds with other options: %s', async (_kind, learner, others) => {
     const { files } = await run({ ...setting, learner }, { checkpoint: FILE })
     for (const [name, now] of others) {
       // Names are padded to the longest.
       const resuming = run({ ...setting, files, learner: now }, { checkpoint: FILE, resume: true })
-      await expect(resuming.catch((error: Error) => { throw new Error(error.message.replace(/ {2,}/g, '  ')) })).rejects.toThrow(name)
+      await expect(
+        resuming.catch((error: Error) => {
+          throw new Error(error.message.replace(/ {2,}/g, '  '))
+        }),
+      ).rejects.toThrow(name)
     }
     // And what is the same goes on.
     await run({ ...setting, files, learner }, { checkpoint: FILE, resume: true })
@@ -228,12 +301,22 @@ describe('what is refused', () => {
 
   test('another course of the learning rate, and other items', async () => {
     const { files } = await run(setting, { checkpoint: FILE })
-    const flat = run({ ...setting, files, train: (learner, fit) => learner.fitFlatCos(2, 1e-2, fit) }, { checkpoint: FILE, resume: true })
+    const flat = run(
+      { ...setting, files, train: (learner, fit) => learner.fitFlatCos(2, 1e-2, fit) },
+      { checkpoint: FILE, resume: true },
+    )
     await expect(flat).rejects.toThrow('scheduler')
-    const frozen = run({ ...setting, files, train: (learner, fit) => {
-      learner.model.parameters()[0].leaf.trainable = false
-      return learner.fitOneCycle(2, 1e-2, fit)
-    } }, { checkpoint: FILE, resume: true })
+    const frozen = run(
+      {
+        ...setting,
+        files,
+        train: (learner, fit) => {
+          learner.model.parameters()[0].leaf.trainable = false
+          return learner.fitOneCycle(2, 1e-2, fit)
+        },
+      },
+      { checkpoint: FILE, resume: true },
+    )
     await expect(frozen).rejects.toThrow('trainable parameters per group  [8] there, [7] now')
     const data = { item: (i: number) => `set/${['slanted', 'across', 'upright'][i % 3]}/${i}.png` }
     await expect(run({ ...setting, files, data }, { checkpoint: FILE, resume: true })).rejects.toThrow('training data')
@@ -244,7 +327,7 @@ describe('what is refused', () => {
     const { files, learner } = await run({ ...setting, learner: () => ({ callbacks }) }, { checkpoint: FILE })
     const good = await files.read(FILE)
     await learner.fit(1)
-    const before = { ...await outcome(learner), hypers: learner.optimizer!.hypers, tracked: callbacks[0].state!() }
+    const before = { ...(await outcome(learner)), hypers: learner.optimizer!.hypers, tracked: callbacks[0].state!() }
     const { metadata, weights } = readWeights(FILE, good)
     const damaged = async (change: (tensors: Map<string, StateEntry>) => void, changes: Record<string, Json> = {}) => {
       const tensors = new Map(weights)
@@ -267,7 +350,7 @@ describe('what is refused', () => {
       const resuming = learner.fitOneCycle(2, 1e-2, { checkpoint: FILE, resume: true })
       await expect(resuming).rejects.toThrow(new RegExp(`^${FILE}: `))
       const { hypers } = learner.optimizer!
-      expect({ ...await outcome(learner), tracked: callbacks[0].state!() }).toEqual({ ...before, hypers: undefined })
+      expect({ ...(await outcome(learner)), tracked: callbacks[0].state!() }).toEqual({ ...before, hypers: undefined })
       // The last one is noticed only when the callback is asked, in the fit.
       if (damage.toString().includes('states')) continue
       expect(hypers).toEqual(before.hypers)
@@ -282,15 +365,27 @@ describe('what is refused', () => {
     const { files, learner } = await run(setting, { checkpoint: FILE })
     const before = await outcome(learner)
     await learner.save(FILE)
-    await expect(learner.fitOneCycle(2, 1e-2, { checkpoint: FILE, resume: true })).rejects.toThrow('this is no checkpoint that a fit can go on from')
+    await expect(learner.fitOneCycle(2, 1e-2, { checkpoint: FILE, resume: true })).rejects.toThrow(
+      'this is no checkpoint that a fit can go on from',
+    )
     files.contents.set(FILE, (await files.read(FILE)).slice(0, -1))
-    await expect(learner.fitOneCycle(2, 1e-2, { checkpoint: FILE, resume: true })).rejects.toThrow(`${FILE}: a damaged safetensors file`)
+    await expect(learner.fitOneCycle(2, 1e-2, { checkpoint: FILE, resume: true })).rejects.toThrow(
+      `${FILE}: a damaged safetensors file`,
+    )
     expect((await outcome(learner)).tensors).toEqual(before.tensors)
   })
 
   test.each<[string, Json | undefined]>([
-    ['fit', undefined], ['epochsDone', 1.5], ['epochsDone', 3], ['epochsBegun', undefined], ['trainIteration', 'x'], ['hypers', [5]],
-    ['scaler', { scale: NaN, goodSteps: 0 }], ['kernels', null], ['states', undefined], ['states', []],
+    ['fit', undefined],
+    ['epochsDone', 1.5],
+    ['epochsDone', 3],
+    ['epochsBegun', undefined],
+    ['trainIteration', 'x'],
+    ['hypers', [5]],
+    ['scaler', { scale: NaN, goodSteps: 0 }],
+    ['kernels', null],
+    ['states', undefined],
+    ['states', []],
   ])('damaged checkpoints: %s = %j', async (name, value) => {
     const { files } = await run(setting, { checkpoint: FILE })
     await changeInfo(files, FILE, { [name]: value })
@@ -330,16 +425,24 @@ describe('a checkpoint that cannot be written', () => {
     let writes = 0
     const write = files.write.bind(files)
     const full = () => Promise.reject(new DataError(FILE, 'no space left on the device'))
-    return Object.assign(files, { write: (...args: Parameters<typeof write>) => (writes++ < first ? write(...args) : full()) })
+    return Object.assign(files, {
+      write: (...args: Parameters<typeof write>) => (writes++ < first ? write(...args) : full()),
+    })
   }
 
   test('is noticed before the first epoch, or does not end the fit', async () => {
-    await expect(run({ ...setting, files: fullFrom(0) }, { checkpoint: FILE })).rejects.toThrow(`${FILE}: no space left on the device`)
+    await expect(run({ ...setting, files: fullFrom(0) }, { checkpoint: FILE })).rejects.toThrow(
+      `${FILE}: no space left on the device`,
+    )
     for (const first of [1, 2]) {
       const { learner, lines } = await run({ ...setting, files: fullFrom(first) }, { checkpoint: FILE })
       expect(learner.recorder.rows).toHaveLength(2)
       const said = lines.filter((line) => line.includes('no space'))
-      expect(said).toEqual(Array<string>(3 - first).fill(`no checkpoint was written, and training goes on: ${FILE}: no space left on the device`))
+      expect(said).toEqual(
+        Array<string>(3 - first).fill(
+          `no checkpoint was written, and training goes on: ${FILE}: no space left on the device`,
+        ),
+      )
     }
   })
 

@@ -27,7 +27,10 @@ const FILE = 'models/tiny.safetensors'
 
 async function tinyLearner(options: LearnerOptions = {}, files = memoryFiles(), model = tinyModel()) {
   const platform = fakePlatform({ picture: (path) => stripes(path, 16), files })
-  const batchTransforms = [...augTransforms({ size: 14, minScale: 0.5 }), normalize({ mean: [0.5, 0.4, 0.3], std: [0.2, 0.3, 0.4] })]
+  const batchTransforms = [
+    ...augTransforms({ size: 14, minScale: 0.5 }),
+    normalize({ mean: [0.5, 0.4, 0.3], std: [0.2, 0.3, 0.4] }),
+  ]
   const loaders = await tinyLoaders({ platform, batchTransforms })
   return { learner: new Learner(loaders, model, { metrics: [accuracy], ...options }), files, platform }
 }
@@ -39,7 +42,10 @@ async function everything({ model, optimizer }: Learner) {
 
 describe('save and load', () => {
   test.each([
-    ['adam', adam()], ['sgd with momentum', sgd({ momentum: 0.9 })], ['sgd', sgd()], ['ranger', ranger()],
+    ['adam', adam()],
+    ['sgd with momentum', sgd({ momentum: 0.9 })],
+    ['sgd', sgd()],
+    ['ranger', ranger()],
   ])('bring back weights, statistics and the state of the optimizer: %s', async (_name, optimizer) => {
     const { learner, files } = await tinyLearner({ optimizer })
     await learner.fitOneCycle(2, 1e-2)
@@ -86,7 +92,9 @@ describe('save and load', () => {
     await learner.fit(1)
     await learner.save(FILE)
     const { tensors, metadata } = readSafetensors(FILE, await files.read(FILE))
-    expect([...tensors].filter(([name]) => name.includes('1.0.weight')).map(([name, { shape }]) => [name, ...shape])).toEqual([
+    expect(
+      [...tensors].filter(([name]) => name.includes('1.0.weight')).map(([name, { shape }]) => [name, ...shape]),
+    ).toEqual([
       ['1.0.weight', 16, 8, 3, 3],
       ['optimizer.1.0.weight.step', 1],
       ['optimizer.1.0.weight.grad_avg', 16, 8, 3, 3],
@@ -96,7 +104,10 @@ describe('save and load', () => {
     expect(metadata.format).toBe('pt')
     // [o,c,r,s] of the file is [o,r,s,c] here.
     const own = (await learner.optimizer!.state()).get('1.0.weight.grad_avg')!
-    const at = (o: number, r: number, s: number, c: number) => [own.data[((o * 3 + r) * 3 + s) * 8 + c], tensors.get('optimizer.1.0.weight.grad_avg')!.data[((o * 8 + c) * 3 + r) * 3 + s]]
+    const at = (o: number, r: number, s: number, c: number) => [
+      own.data[((o * 3 + r) * 3 + s) * 8 + c],
+      tensors.get('optimizer.1.0.weight.grad_avg')!.data[((o * 8 + c) * 3 + r) * 3 + s],
+    ]
     for (const [mine, theirs] of [at(0, 1, 2, 3), at(15, 2, 0, 7)]) expect(theirs).toBe(mine)
   })
 
@@ -122,12 +133,17 @@ describe('save and load', () => {
         Fix: build the model with the options it was saved with, such as \`outputs\`]
     `)
     const { learner: momentary } = await tinyLearner({ optimizer: ranger() }, files)
-    await expect(momentary.load(FILE)).rejects.toThrow('models/tiny.safetensors: loadState: this is not the state of an optimizer of this model')
+    await expect(momentary.load(FILE)).rejects.toThrow(
+      'models/tiny.safetensors: loadState: this is not the state of an optimizer of this model',
+    )
     expect(await everything(learner)).toEqual(before)
     // What fits the optimizer need not fit the model, nor the reverse.
     const { weights, metadata } = readWeights(FILE, await files.read(FILE))
     const without = async (name: string) => {
-      files.contents.set('other', writeWeights(new Map([...weights].filter(([each]) => each !== name)), { wgrad: metadata.wgrad }))
+      files.contents.set(
+        'other',
+        writeWeights(new Map([...weights].filter(([each]) => each !== name)), { wgrad: metadata.wgrad }),
+      )
       await learner.fit(1)
       const now = { all: await everything(learner), hypers: learner.optimizer!.hypers }
       await expect(learner.load('other')).rejects.toThrow(/^other: /)
@@ -147,7 +163,10 @@ describe('save and load', () => {
       [bytes.slice(0, 100), 'it is cut short within its header'],
       [new TextEncoder().encode('epoch,train_loss\n0,1.5\n'), 'not a safetensors file'],
       [new Uint8Array(0), 'the file is empty'],
-      [writeWeights(await learner.model.stateDict(), { wgrad: '{ "kind": ' }), "bad.safetensors, metadata 'wgrad': a damaged file: not JSON"],
+      [
+        writeWeights(await learner.model.stateDict(), { wgrad: '{ "kind": ' }),
+        "bad.safetensors, metadata 'wgrad': a damaged file: not JSON",
+      ],
     ] as const) {
       files.contents.set('bad.safetensors', damage)
       await expect(learner.load('bad.safetensors')).rejects.toThrow(/^bad\.safetensors[:,] /)
@@ -157,24 +176,31 @@ describe('save and load', () => {
     expect(await everything(learner)).toEqual(before)
   })
 
-  test.each([['no list', 5], ['of something else', [null]], ['with a text', [{ lr: 'x', momentum: 0.9, weightDecay: 0 }]]])(
-    'hyper-parameters that are damaged: %s', async (_name, hypers) => {
-      const { learner, files } = await tinyLearner()
-      await learner.fit(1)
-      await learner.save(FILE)
-      const before = await everything(learner)
-      await changeInfo(files, FILE, { hypers })
-      await learner.fit(1)
-      const after = await everything(learner)
-      await expect(learner.load(FILE)).rejects.toThrow(`${FILE}: a damaged file: its hypers cannot be what was written`)
-      expect(await everything(learner)).toEqual(after)
-      expect(after).not.toEqual(before)
-    })
+  test.each([
+    ['no list', 5],
+    ['of something else', [null]],
+    ['with a text', [{ lr: 'x', momentum: 0.9, weightDecay: 0 }]],
+  ])('hyper-parameters that are damaged: %s', async (_name, hypers) => {
+    const { learner, files } = await tinyLearner()
+    await learner.fit(1)
+    await learner.save(FILE)
+    const before = await everything(learner)
+    await changeInfo(files, FILE, { hypers })
+    await learner.fit(1)
+    const after = await everything(learner)
+    await expect(learner.load(FILE)).rejects.toThrow(`${FILE}: a damaged file: its hypers cannot be what was written`)
+    expect(await everything(learner)).toEqual(after)
+    expect(after).not.toEqual(before)
+  })
 })
 
 describe('the checksum', () => {
   test('finds every kind of damage in a file, which stays one that others read', async () => {
-    const { learner, files, platform } = await tinyLearner({}, memoryFiles(), tiny({ outputs: 3 }) as ReturnType<typeof tinyModel>)
+    const { learner, files, platform } = await tinyLearner(
+      {},
+      memoryFiles(),
+      tiny({ outputs: 3 }) as ReturnType<typeof tinyModel>,
+    )
     await learner.fit(1)
     await learner.export('net')
     const good = await files.read('net')
@@ -189,7 +215,10 @@ describe('the checksum', () => {
     // A bit of each tensor's first number, which is finite all the same.
     const { tensors, metadata } = readSafetensors('net', good)
     const dataStart = 8 + Number(new DataView(good.buffer).getBigUint64(0, true))
-    const header = JSON.parse(new TextDecoder().decode(good.slice(8, dataStart))) as Record<string, { data_offsets: [number] }>
+    const header = JSON.parse(new TextDecoder().decode(good.slice(8, dataStart))) as Record<
+      string,
+      { data_offsets: [number] }
+    >
     for (const name of tensors.keys()) {
       const flipped = good.slice()
       flipped[dataStart + header[name].data_offsets[0]] ^= 1
@@ -203,14 +232,18 @@ describe('the checksum', () => {
     // As long as before, so that the numbers stay where they are.
     await refused(withText('[\\"across\\",\\"slanted\\",', '[\\"slanted\\",'))
     await refused(withText('"3.bias"', '"3.bjas"'))
-    const weights = [...tensors].map(([name, { shape, data }]) => [name, { shape, data: data as Float32Array }] as const)
+    const weights = [...tensors].map(
+      ([name, { shape, data }]) => [name, { shape, data: data as Float32Array }] as const,
+    )
     // In another order, as Python writes them, and without it, as files of before.
     const { 'wgrad.sha256': checksum, ...others } = metadata
     expect(checksum).toMatch(/^[0-9a-f]{64}$/)
     await load(writeWeights(new Map(weights.toReversed()), metadata))
     await load(writeWeights(new Map(weights), others))
     // What is there but cannot be used.
-    const nan = new Map(weights.map(([name, { shape, data }]) => [name, { shape, data: name === '3.bias' ? data.map(() => NaN) : data }]))
+    const nan = new Map(
+      weights.map(([name, { shape, data }]) => [name, { shape, data: name === '3.bias' ? data.map(() => NaN) : data }]),
+    )
     await expect(load(writeWeights(nan, others))).rejects.toThrow('net: 3.bias is not finite')
     await load(good)
   })
@@ -225,14 +258,22 @@ describe('the checksum', () => {
       files.contents.set(path, bytes)
       await expect(learner.load(path)).rejects.toThrow(`${path}: a damaged file: its checksum`)
     }
-    await expect(learner.fit(1, 1e-2, { checkpoint: 'checkpoint', resume: true })).rejects.toThrow('checkpoint: a damaged file: its checksum')
+    await expect(learner.fit(1, 1e-2, { checkpoint: 'checkpoint', resume: true })).rejects.toThrow(
+      'checkpoint: a damaged file: its checksum',
+    )
   })
 
   test('labels that are there twice are refused, and predictions that are no numbers', async () => {
-    const { learner, files, platform } = await tinyLearner({}, memoryFiles(), tiny({ outputs: 3 }) as ReturnType<typeof tinyModel>)
+    const { learner, files, platform } = await tinyLearner(
+      {},
+      memoryFiles(),
+      tiny({ outputs: 3 }) as ReturnType<typeof tinyModel>,
+    )
     await learner.export('net')
     await changeInfo(files, 'net', { vocab: ['across', 'across', 'upright'] })
-    await expect(loadLearner('net', { platform, models: { tiny } })).rejects.toThrow('net: a damaged file: its vocab cannot be what was written')
+    await expect(loadLearner('net', { platform, models: { tiny } })).rejects.toThrow(
+      'net: a damaged file: its vocab cannot be what was written',
+    )
     const { value } = learner.model.states().find(({ path }) => path === '3.bias')!
     upload(value, [NaN, 0, 0])
     await expect(learner.predict('set/across/0.png')).rejects.toThrow("predict: the model's outputs are not finite")
@@ -247,7 +288,11 @@ const tiny: ModelMaker = (options) => {
 
 describe('export', () => {
   test('one file says of an image what the learner says of it', async () => {
-    const { learner, platform } = await tinyLearner({}, memoryFiles(), tiny({ outputs: 4 }) as ReturnType<typeof tinyModel>)
+    const { learner, platform } = await tinyLearner(
+      {},
+      memoryFiles(),
+      tiny({ outputs: 4 }) as ReturnType<typeof tinyModel>,
+    )
     await learner.fitOneCycle(4, 1e-2)
     await learner.export('tiny.safetensors')
     const predictor = await loadLearner('tiny.safetensors', { platform, models: { tiny } })
@@ -287,10 +332,15 @@ describe('export', () => {
   })
 
   test('pixels that are not as many as the picture has are refused', async () => {
-    const { learner, platform } = await tinyLearner({}, memoryFiles(), tiny({ outputs: 3 }) as ReturnType<typeof tinyModel>)
+    const { learner, platform } = await tinyLearner(
+      {},
+      memoryFiles(),
+      tiny({ outputs: 3 }) as ReturnType<typeof tinyModel>,
+    )
     await learner.export('tiny.safetensors')
     const predictor = await loadLearner('tiny.safetensors', { platform, models: { tiny } })
-    await expect(predictor.predictPixels({ width: 4, height: 4, data: new Uint8Array(10) })).rejects.toThrowErrorMatchingInlineSnapshot(`
+    await expect(predictor.predictPixels({ width: 4, height: 4, data: new Uint8Array(10) })).rejects
+      .toThrowErrorMatchingInlineSnapshot(`
       [OptionError: predict: these are not as many pixels as the picture has
         width   4
         height  4
@@ -310,7 +360,7 @@ describe('export', () => {
     const files = memoryFiles()
     const platform = fakePlatform({ files })
     const model = xresnet18({ outputs: 3, activation: 'mish', pool: 'maxBlur' })
-    const { learner } = await tinyLearner({}, files, model as ReturnType<typeof tinyModel>)
+    const { learner } = await tinyLearner({}, files, model)
     await learner.export('net.safetensors')
     const predictor = await loadLearner('net.safetensors', { platform })
     expect(predictor.model.architecture).toEqual(model.architecture)
@@ -321,17 +371,45 @@ describe('export', () => {
   const transform = { kind: 'normalize', order: 99, mean: [0, 0, 0], std: [1, 1, 1] }
   test.each<[string, Record<string, Json | undefined>, string]>([
     ['no architecture', { architecture: undefined }, 'its architecture cannot be what was written'],
-    ['an architecture without a name', { architecture: { options: {} } }, 'its architecture cannot be what was written'],
-    ['an architecture without options', { architecture: { name: 'xresnet18' } }, 'its architecture cannot be what was written'],
-    ['options that are none', { architecture: { name: 'xresnet18', options: null } }, 'xresnet18: its options are not { … }'],
+    [
+      'an architecture without a name',
+      { architecture: { options: {} } },
+      'its architecture cannot be what was written',
+    ],
+    [
+      'an architecture without options',
+      { architecture: { name: 'xresnet18' } },
+      'its architecture cannot be what was written',
+    ],
+    [
+      'options that are none',
+      { architecture: { name: 'xresnet18', options: null } },
+      'xresnet18: its options are not { … }',
+    ],
     ['no labels', { vocab: undefined }, 'its vocab cannot be what was written'],
     ['a label that is no text', { vocab: ['across', 5, 'upright'] }, 'its vocab cannot be what was written'],
-    ['statistics that are no list', { batchTransforms: [{ ...transform, mean: 5 }] }, 'normalize: three means and three deviations are needed'],
-    ['statistics that are missing', { batchTransforms: [{ ...transform, std: null }] }, 'normalize: three means and three deviations are needed'],
+    [
+      'statistics that are no list',
+      { batchTransforms: [{ ...transform, mean: 5 }] },
+      'normalize: three means and three deviations are needed',
+    ],
+    [
+      'statistics that are missing',
+      { batchTransforms: [{ ...transform, std: null }] },
+      'normalize: three means and three deviations are needed',
+    ],
     ['no size', { batchTransforms: [{ kind: 'crop' }] }, 'randomResizedCropGpu: this is not a size in pixels'],
-    ['no ratio', { batchTransforms: [{ kind: 'crop', size: 8, ratio: null }] }, 'randomResizedCropGpu: the ratio is a range'],
+    [
+      'no ratio',
+      { batchTransforms: [{ kind: 'crop', size: 8, ratio: null }] },
+      'randomResizedCropGpu: the ratio is a range',
+    ],
   ])('a damaged file is refused, and named: %s', async (_name, changes, message) => {
-    const { learner, platform, files } = await tinyLearner({}, memoryFiles(), tiny({ outputs: 3 }) as ReturnType<typeof tinyModel>)
+    const { learner, platform, files } = await tinyLearner(
+      {},
+      memoryFiles(),
+      tiny({ outputs: 3 }) as ReturnType<typeof tinyModel>,
+    )
     await learner.export('net')
     await changeInfo(files, 'net', changes)
     const loading = loadLearner('net', { platform, models: { tiny } })
@@ -341,7 +419,11 @@ describe('export', () => {
   })
 
   test('what a damaged file has there is shown', async () => {
-    const { learner, platform, files } = await tinyLearner({}, memoryFiles(), tiny({ outputs: 3 }) as ReturnType<typeof tinyModel>)
+    const { learner, platform, files } = await tinyLearner(
+      {},
+      memoryFiles(),
+      tiny({ outputs: 3 }) as ReturnType<typeof tinyModel>,
+    )
     await learner.export('net')
     await changeInfo(files, 'net', { architecture: undefined })
     await expect(loadLearner('net', { platform })).rejects.toThrowErrorMatchingInlineSnapshot(`
@@ -366,6 +448,8 @@ describe('export', () => {
     const named = (await tinyLearner({}, files, tiny({ outputs: 3 }) as ReturnType<typeof tinyModel>)).learner
     await named.export('named')
     await expect(loadLearner('named', { platform })).rejects.toThrow("named: nobody knows how to make a model 'tiny'")
-    await expect(loadLearner('named', { platform, models: { tiny: () => tiny({ outputs: 7 }) } })).rejects.toThrow('named: loadStateDict: the shape of 3.weight differs')
+    await expect(loadLearner('named', { platform, models: { tiny: () => tiny({ outputs: 7 }) } })).rejects.toThrow(
+      'named: loadStateDict: the shape of 3.weight differs',
+    )
   })
 })

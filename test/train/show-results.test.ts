@@ -17,8 +17,9 @@ const SIZE = 48
 
 async function tinyLearner({ outputs = 3, seed = 0 } = {}) {
   const files = memoryFiles()
-  const platform = Object.defineProperty(
-    fakePlatform({ picture: (path) => stripes(path, SIZE), files }), 'encodePng', { value: encodePng })
+  const platform = Object.defineProperty(fakePlatform({ picture: (path) => stripes(path, SIZE), files }), 'encodePng', {
+    value: encodePng,
+  })
   const batchTransforms = [...augTransforms(), normalize({ mean: [0.5, 0.4, 0.3], std: [0.2, 0.3, 0.4] })]
   const loaders = await tinyLoaders({ train: 8, valid: 22, batchSize: 12, size: SIZE, platform, batchTransforms })
   return { learner: new Learner(loaders, tinyModel({ outputs, seed })), loaders, files }
@@ -26,14 +27,19 @@ async function tinyLearner({ outputs = 3, seed = 0 } = {}) {
 
 /** The item that a picture is of: the one whose file is the nearest. */
 function itemOf(data: Uint8Array, paths: readonly string[]): number {
-  const distances = paths.map((path) => stripes(path, SIZE).data.reduce((sum, value, i) => sum + Math.abs(value - data[i]), 0))
+  const distances = paths.map((path) =>
+    stripes(path, SIZE).data.reduce((sum, value, i) => sum + Math.abs(value - data[i]), 0),
+  )
   const nearest = distances.indexOf(Math.min(...distances))
   expect(distances[nearest] / data.length).toBeLessThan(1)
   return nearest
 }
 
 test('validation pictures, unchanged, above their label and what the learner predicts for them', async () => {
-  const { learner, loaders: { valid, vocab } } = await tinyLearner()
+  const {
+    learner,
+    loaders: { valid, vocab },
+  } = await tinyLearner()
   const { predictions, items, targets } = await learner.getPredictions()
   const predicted = argmax(predictions)
   // Some are right and some are wrong, so that the two lines cannot be mistaken for each other.
@@ -67,7 +73,10 @@ test('an output beyond the vocabulary has a number, and a batch is all that is s
 })
 
 test('pictures of the training loader are not transformed at random, and nothing is left behind', async () => {
-  const { learner, loaders: { train } } = await tinyLearner()
+  const {
+    learner,
+    loaders: { train },
+  } = await tinyLearner()
   await resultPictures(learner, { loader: train })
   await gpu.queue.finished()
   const { usedBytes } = gpu.buffers
@@ -80,5 +89,7 @@ test('pictures of the training loader are not transformed at random, and nothing
 test('refuses what is no count, and a file of another kind', async () => {
   const { learner } = await tinyLearner()
   await expect(showResults(learner, 'x.jpg')).rejects.toThrow('showResults: the name of the file says something else')
-  await expect(showResults(learner, 'x.png', { count: 1.5 })).rejects.toThrow('showResults: count is no number of pictures')
+  await expect(showResults(learner, 'x.png', { count: 1.5 })).rejects.toThrow(
+    'showResults: count is no number of pictures',
+  )
 })

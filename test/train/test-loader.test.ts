@@ -33,7 +33,10 @@ async function tinyLearner(broken?: (path: string) => never) {
     getY: parentLabel,
     itemTransforms: [resize(16)],
     batchTransforms: [...augTransforms(), normalize()],
-    splitter: () => ({ train: Uint32Array.from({ length: 8 }, (_, i) => i), valid: Uint32Array.from({ length: 10 }, (_, i) => 17 - i) }),
+    splitter: () => ({
+      train: Uint32Array.from({ length: 8 }, (_, i) => i),
+      valid: Uint32Array.from({ length: 10 }, (_, i) => 17 - i),
+    }),
   })
   const loaders = await block.loaders('set', { batchSize: 4, seed: 1, platform })
   const paths = Array.from(loaders.valid.items, (item) => items[item])
@@ -80,7 +83,9 @@ describe('a loader of other files', () => {
     `)
     const results = await learner.getPredictions({ loader })
     expect(() => accuracy(results.predictions, results.targets)).toThrow('there are not as many targets as predictions')
-    expect(() => new ClassificationInterpretation(results, loaders.vocab)).toThrow('interpretation: there are no labels to compare predictions with')
+    expect(() => new ClassificationInterpretation(results, loaders.vocab)).toThrow(
+      'interpretation: there are no labels to compare predictions with',
+    )
     learner.loaders = new Loaders({ ...loaders, train: loader, platform: loaders.platform })
     await expect(learner.fit(1)).rejects.toThrow('fit: there are no labels to compare predictions with')
   })
@@ -88,10 +93,15 @@ describe('a loader of other files', () => {
   test('lets callbacks know of predictions, and of losses only where there are any', async () => {
     const { learner, loaders, paths } = await tinyLearner()
     const heard: string[] = []
-    learner.callbacks = [{
-      name: 'listener', order: 0,
-      afterPrediction: () => void heard.push('prediction'), afterLoss: () => void heard.push('loss'), afterBatch: () => void heard.push('batch'),
-    }]
+    learner.callbacks = [
+      {
+        name: 'listener',
+        order: 0,
+        afterPrediction: () => void heard.push('prediction'),
+        afterLoss: () => void heard.push('loss'),
+        afterBatch: () => void heard.push('batch'),
+      },
+    ]
     await learner.getPredictions({ loader: loaders.test(paths.slice(0, 2)) })
     expect(heard).toEqual(['prediction', 'batch'])
     await learner.getPredictions({ loader: loaders.test(['a/across/1'], { labels: ['across'] }) })

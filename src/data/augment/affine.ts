@@ -54,7 +54,8 @@ function drawMatrices(options: AffineOptions, random: Rng, { N, H, W }: BatchSha
   const tiltsY = drawMasked(random, N, shifted, between(-maxWarp, maxWarp))
 
   return Array.from({ length: N }, (_, n) => {
-    const mirror = flips === 'none' ? identity : flips === 'dihedral' ? dihedral(flipped[n]) : flipped[n] ? flip : identity
+    const mirror =
+      flips === 'none' ? identity : flips === 'dihedral' ? dihedral(flipped[n]) : flipped[n] ? flip : identity
     const turned = multiply(mirror, multiply(rotate(degrees[n]), zoom(magnifications[n], columns[n], rows[n])))
     return multiply(warp(tiltsX[n], tiltsY[n]), keepAngles(turned, H, W))
   })
@@ -71,7 +72,12 @@ export function extent(matrices: readonly Matrix[]): number {
   let high = -Infinity
   for (const matrix of matrices) {
     // A projective map takes the grid into the hull of its corners, as long as w keeps its sign.
-    for (const [cornerX, cornerY] of [[-1, -1], [-1, 1], [1, -1], [1, 1]]) {
+    for (const [cornerX, cornerY] of [
+      [-1, -1],
+      [-1, 1],
+      [1, -1],
+      [1, 1],
+    ]) {
       const [x, y, w] = transform(matrix, cornerX, cornerY)
       if (w <= 0) return Infinity
       low = Math.min(low, x / w, y / w)

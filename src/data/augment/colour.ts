@@ -36,7 +36,9 @@ export function saturation(options: SaturationOptions = {}): SaturationTransform
   return {
     kind: 'saturation',
     order: 40,
-    maxLighting, p, batch,
+    maxLighting,
+    p,
+    batch,
     draw: (random, N) => drawMasked(random, N, { p, neutral: 1, batch }, () => Math.exp(random.uniform(-log, log))),
   }
 }
@@ -74,7 +76,9 @@ export function hue(options: HueOptions = {}): HueTransform {
   return {
     kind: 'hue',
     order: 40,
-    maxHue, p, batch,
+    maxHue,
+    p,
+    batch,
     draw: (random, N) => drawMasked(random, N, { p, neutral: 0, batch }, () => Math.exp(random.uniform(-log, log)) - 1),
   }
 }

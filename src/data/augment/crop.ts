@@ -55,7 +55,10 @@ export function randomResizedCropGpu(size: Size, options: CropOptions = {}): Cro
     kind: 'crop',
     order: 30,
     size: toSize('randomResizedCropGpu', size),
-    minScale, maxScale, ratio, validScale,
+    minScale,
+    maxScale,
+    ratio,
+    validScale,
     draw: (random, height, width, split) =>
       (split === 'train' ? randomBox(() => random.uniform(), height, width, [minScale, maxScale], ratio) : undefined) ??
       middleBox(height, width, ratio, split === 'valid' ? validScale : 1),
@@ -68,7 +71,11 @@ const LONGEST_SIDE = 10_000
 /** @throws OptionError unless both sides are whole numbers of at least 2, so that there are corners to align, and not absurd */
 export function toSize(where: string, size: Size): readonly [number, number] {
   const sides = typeof size === 'number' ? ([size, size] as const) : size
-  if (!Array.isArray(sides) || sides.length !== 2 || sides.some((side) => !Number.isInteger(side) || side < 2 || side > LONGEST_SIDE)) {
+  if (
+    !Array.isArray(sides) ||
+    sides.length !== 2 ||
+    sides.some((side) => !Number.isInteger(side) || side < 2 || side > LONGEST_SIDE)
+  ) {
     throw new OptionError(where, 'this is not a size in pixels', {
       given: { size },
       expected: `a whole number from 2 to ${LONGEST_SIDE}, or [height, width]`,
@@ -103,7 +110,13 @@ export const BOX_NUMBERS = 2 * TRIES + 2
  *
  * @param next  numbers of U[0,1): for each try an area and a shape, and once these fit a top and a left
  */
-export function randomBox(next: () => number, height: number, width: number, scale: Range, ratio: Range): Box | undefined {
+export function randomBox(
+  next: () => number,
+  height: number,
+  width: number,
+  scale: Range,
+  ratio: Range,
+): Box | undefined {
   const between = (low: number, high: number) => low + (high - low) * next()
   for (let attempt = 0; attempt < TRIES; attempt++) {
     const area = between(scale[0], scale[1]) * width * height
@@ -142,7 +155,9 @@ export function roundHalfToEven(value: number): number {
  * Source: fastai vision/augment.py, _grid_sample; its d mixes up the axes of pictures that are not square, this does not.
  */
 export function reducedSize(
-  input: readonly [number, number], output: readonly [number, number], extent = 2,
+  input: readonly [number, number],
+  output: readonly [number, number],
+  extent = 2,
 ): readonly [number, number] {
   const d = Math.min(input[0] / output[0], input[1] / output[1]) / 2
   if (!(d > 1 && d > 2 / extent)) return input

@@ -44,7 +44,13 @@ export const NOISE_PIXELS = 2 ** 16
  * Source: fastai vision/augment.py, RandomErasing; Zhong et al. 2017, arXiv:1708.04896.
  */
 export function randomErasing(options: ErasingOptions = {}): ErasingTransform {
-  checkOptions('randomErasing', options, { p: NUMBER, minScale: NUMBER, maxScale: NUMBER, minAspect: NUMBER, maxCount: NUMBER })
+  checkOptions('randomErasing', options, {
+    p: NUMBER,
+    minScale: NUMBER,
+    maxScale: NUMBER,
+    minAspect: NUMBER,
+    maxCount: NUMBER,
+  })
   const { p = 0.5, minScale = 0, maxScale = 0.3, minAspect = 0.3, maxCount = 1 } = options
   const partsRight = p >= 0 && p <= 1 && minScale >= 0 && minScale <= maxScale && maxScale <= 1
   if (!(partsRight && minAspect > 0 && minAspect <= 1 && Number.isInteger(maxCount) && maxCount >= 1)) {
@@ -57,7 +63,11 @@ export function randomErasing(options: ErasingOptions = {}): ErasingTransform {
   return {
     kind: 'erasing',
     order: 100,
-    p, minScale, maxScale, minAspect, maxCount,
+    p,
+    minScale,
+    maxScale,
+    minAspect,
+    maxCount,
     draw(random, { N, H, W }) {
       const areas = new Uint32Array(4 * maxCount)
       const count = random.bernoulli(p) ? random.integer(1, maxCount) : 0

@@ -13,9 +13,15 @@ export function multiply(a: Matrix, b: Matrix): Matrix {
   const [a0, a1, a2, a3, a4, a5, a6, a7, a8] = a
   const [b0, b1, b2, b3, b4, b5, b6, b7, b8] = b
   return [
-    a0 * b0 + a1 * b3 + a2 * b6, a0 * b1 + a1 * b4 + a2 * b7, a0 * b2 + a1 * b5 + a2 * b8,
-    a3 * b0 + a4 * b3 + a5 * b6, a3 * b1 + a4 * b4 + a5 * b7, a3 * b2 + a4 * b5 + a5 * b8,
-    a6 * b0 + a7 * b3 + a8 * b6, a6 * b1 + a7 * b4 + a8 * b7, a6 * b2 + a7 * b5 + a8 * b8,
+    a0 * b0 + a1 * b3 + a2 * b6,
+    a0 * b1 + a1 * b4 + a2 * b7,
+    a0 * b2 + a1 * b5 + a2 * b8,
+    a3 * b0 + a4 * b3 + a5 * b6,
+    a3 * b1 + a4 * b4 + a5 * b7,
+    a3 * b2 + a4 * b5 + a5 * b8,
+    a6 * b0 + a7 * b3 + a8 * b6,
+    a6 * b1 + a7 * b4 + a8 * b7,
+    a6 * b2 + a7 * b5 + a8 * b8,
   ]
 }
 
@@ -65,14 +71,12 @@ export function warp(x: number, y: number): Matrix {
 
 /** The same map in pixels: (column, row) from the centre of an output to (column, row) from the centre of an input. */
 export function betweenPixels(
-  m: Matrix, output: readonly [height: number, width: number], input: readonly [height: number, width: number],
+  m: Matrix,
+  output: readonly [height: number, width: number],
+  input: readonly [height: number, width: number],
 ): Matrix {
   const half = (size: number) => (size - 1) / 2
   const [y, x] = [half(output[0]), half(output[1])]
   const [Y, X] = [half(input[0]), half(input[1])]
-  return [
-    (m[0] * X) / x, (m[1] * X) / y, m[2] * X,
-    (m[3] * Y) / x, (m[4] * Y) / y, m[5] * Y,
-    m[6] / x, m[7] / y, m[8],
-  ]
+  return [(m[0] * X) / x, (m[1] * X) / y, m[2] * X, (m[3] * Y) / x, (m[4] * Y) / y, m[5] * Y, m[6] / x, m[7] / y, m[8]]
 }

@@ -75,7 +75,9 @@ export class BatchPipeline {
   launch(pixels: Tensor, plan: BatchPlan, dtype: 'f32' | 'f16' = 'f32'): Tensor {
     const { P, Q, warp, shrink, lighting, saturation, hue, areas } = plan
     const { N, H, W } = plan.shape
-    if (pixels.dtype !== 'u32') throw new DtypeError('batch transforms', 'pixels are one u32 each', { given: { pixels } })
+    if (pixels.dtype !== 'u32') {
+      throw new DtypeError('batch transforms', 'pixels are one u32 each', { given: { pixels } })
+    }
     if (pixels.shape.join() !== [N, H, W].join()) {
       throw new ShapeError('batch transforms', 'the pixels are not of the size that was planned', {
         given: { pixels },
@@ -87,22 +89,30 @@ export class BatchPipeline {
     const { items, geometry, erased } = this.parametersOf(N)
     // 8 x 8 threads a workgroup.
     const groups = [Math.ceil(Q / 8), Math.ceil(P / 8), N] as const
-    launch('augment/batch', { source: pixels, items, geometry, normalization, out }, {
-      groups,
-      shape: { H, W, P, Q },
-      constants: { WARP: warp, SHRINK: shrink, LIGHTING: lighting, SATURATION: saturation, HUE: hue },
-      dtype,
-      detail: `[${N},${H},${W}]→[${out.shape.join(',')}]`,
-    })
+    launch(
+      'augment/batch',
+      { source: pixels, items, geometry, normalization, out },
+      {
+        groups,
+        shape: { H, W, P, Q },
+        constants: { WARP: warp, SHRINK: shrink, LIGHTING: lighting, SATURATION: saturation, HUE: hue },
+        dtype,
+        detail: `[${N},${H},${W}]→[${out.shape.join(',')}]`,
+      },
+    )
     if (erased && areas > 0) {
       const noise = (this.noise ??= keep(tensor(erasingNoise(), [NOISE_PIXELS, 3])))
-      launch('augment/erase', { ...erased, noise, x: out }, {
-        groups,
-        shape: { P, Q },
-        constants: { AREAS: areas, SIZE: NOISE_PIXELS },
-        dtype,
-        detail: `[${out.shape.join(',')}]`,
-      })
+      launch(
+        'augment/erase',
+        { ...erased, noise, x: out },
+        {
+          groups,
+          shape: { P, Q },
+          constants: { AREAS: areas, SIZE: NOISE_PIXELS },
+          dtype,
+          detail: `[${out.shape.join(',')}]`,
+        },
+      )
     }
     return out
   }
@@ -110,7 +120,12 @@ export class BatchPipeline {
   /** Gives its memory back, a few kilobytes for each batch size, and the noise where there is some. */
   release(): void {
     const parameters = [...this.parameters.values()]
-    const tensors = parameters.flatMap(({ items, geometry, erased }) => [items, geometry, erased?.areas, erased?.starts])
+    const tensors = parameters.flatMap(({ items, geometry, erased }) => [
+      items,
+      geometry,
+      erased?.areas,
+      erased?.starts,
+    ])
     for (const one of [...tensors, this.normalization, this.noise]) if (one) release(one)
     this.parameters.clear()
     this.normalization = undefined

@@ -23,7 +23,13 @@ export interface TransformChain {
 
 /** In this order the launches do their work. */
 const KINDS: readonly BatchTransform['kind'][] = [
-  'affine', 'crop', 'lighting', 'saturation', 'hue', 'normalize', 'erasing',
+  'affine',
+  'crop',
+  'lighting',
+  'saturation',
+  'hue',
+  'normalize',
+  'erasing',
 ]
 
 /** What the launch for a batch is made of that every batch of its size and split shares. See augment/batch.wgsl. */
@@ -71,7 +77,10 @@ export function chain(transforms: readonly BatchTransform[]): TransformChain {
     throw new OptionError('batch transforms', what, { given: { transforms: kinds }, fix })
   }
   if (kinds.some((kind) => !KINDS.includes(kind))) {
-    refuse('there is something else among them', 'list [...augTransforms(…), normalize(…)], and what works on single pictures, as resize, in itemTransforms')
+    refuse(
+      'there is something else among them',
+      'list [...augTransforms(…), normalize(…)], and what works on single pictures, as resize, in itemTransforms',
+    )
   }
   if (twice) refuse(`there are two of the kind '${twice}'`, 'leave one out')
   const early = kinds.findIndex((kind, i) => i + 1 < kinds.length && KINDS.indexOf(kind) > KINDS.indexOf(kinds[i + 1]))
@@ -105,7 +114,11 @@ export function plan(transforms: TransformChain, shape: BatchShape, split: Split
   const shrink = warp && Math.min(H / warpedH, W / warpedW) > 2
   const train = split === 'train'
   return {
-    shape, P, Q, warp, shrink,
+    shape,
+    P,
+    Q,
+    warp,
+    shrink,
     lighting: train && (lighting ?? saturation) !== undefined,
     saturation: train && saturation !== undefined,
     hue: train && hue !== undefined,

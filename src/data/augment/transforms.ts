@@ -9,7 +9,13 @@ import type { NormalizeTransform } from './normalize.ts'
 
 /** What can be done to a batch of pictures: data, and a way to draw its parameters on the CPU. */
 export type BatchTransform =
-  | AffineTransform | CropTransform | LightingTransform | SaturationTransform | HueTransform | NormalizeTransform | ErasingTransform
+  | AffineTransform
+  | CropTransform
+  | LightingTransform
+  | SaturationTransform
+  | HueTransform
+  | NormalizeTransform
+  | ErasingTransform
 
 export interface AugTransformsOptions {
   /** Multiplies maxRotate, maxLighting and maxWarp. Default 1 */
@@ -46,8 +52,22 @@ export interface AugTransformsOptions {
 }
 
 const KINDS: Kinds<AugTransformsOptions> = {
-  mult: NUMBER, doFlip: FLAG, flipVert: FLAG, maxRotate: NUMBER, minZoom: NUMBER, maxZoom: NUMBER, maxLighting: NUMBER, maxWarp: NUMBER,
-  pAffine: NUMBER, pLighting: NUMBER, size: oneOf(NUMBER, listOf(NUMBER)), mode: TEXT, padMode: TEXT, alignCorners: FLAG, batch: FLAG, minScale: NUMBER,
+  mult: NUMBER,
+  doFlip: FLAG,
+  flipVert: FLAG,
+  maxRotate: NUMBER,
+  minZoom: NUMBER,
+  maxZoom: NUMBER,
+  maxLighting: NUMBER,
+  maxWarp: NUMBER,
+  pAffine: NUMBER,
+  pLighting: NUMBER,
+  size: oneOf(NUMBER, listOf(NUMBER)),
+  mode: TEXT,
+  padMode: TEXT,
+  alignCorners: FLAG,
+  batch: FLAG,
+  minScale: NUMBER,
 }
 
 /**
@@ -73,7 +93,12 @@ export function augTransforms(options: AugTransformsOptions = {}): BatchTransfor
   check('mult · maxLighting', maxLighting, '0 or more, below 1', maxLighting >= 0 && maxLighting < 1)
   // There the middle of a picture tilted both ways would be at infinity.
   check('mult · maxWarp', maxWarp, '0 or more, below √½', maxWarp >= 0 && maxWarp < Math.SQRT1_2)
-  check('minZoom … maxZoom', `${minZoom} … ${maxZoom}`, '0 < minZoom ≤ maxZoom', minZoom > 0 && minZoom <= maxZoom && Number.isFinite(maxZoom))
+  check(
+    'minZoom … maxZoom',
+    `${minZoom} … ${maxZoom}`,
+    '0 < minZoom ≤ maxZoom',
+    minZoom > 0 && minZoom <= maxZoom && Number.isFinite(maxZoom),
+  )
   check('pAffine', p, '0 … 1', p >= 0 && p <= 1)
   check('pLighting', pLighting, '0 … 1', pLighting >= 0 && pLighting <= 1)
   const { mode = 'bilinear', padMode = 'reflection', alignCorners = true } = options
@@ -89,7 +114,9 @@ export function augTransforms(options: AugTransformsOptions = {}): BatchTransfor
   }
   if (maxLighting > 0) transforms.push(lighting({ maxLighting, p: pLighting, batch }))
   if (crops) {
-    if (!size) throw new OptionError('augTransforms', 'a crop needs a size', { given: { minScale }, fix: 'give size too' })
+    if (!size) {
+      throw new OptionError('augTransforms', 'a crop needs a size', { given: { minScale }, fix: 'give size too' })
+    }
     transforms.push(randomResizedCropGpu(size, { minScale, ratio: [1, 1] }))
   }
   return transforms

@@ -52,7 +52,9 @@ export function chooseKernel(gpu: Gpu, { pass, sizes }: ConvolutionPass, kernel:
 
 /** Passes launched so far for which no kernel is chosen. */
 export function unknownPasses(gpu: Gpu): readonly ConvolutionPass[] {
-  return [...choicesOf(gpu).unknown.values()].map(({ subject }) => subject).filter((subject) => !chosenKernel(gpu, subject))
+  return [...choicesOf(gpu).unknown.values()]
+    .map(({ subject }) => subject)
+    .filter((subject) => !chosenKernel(gpu, subject))
 }
 
 /** How often passes of these sizes were recorded by rule: the most of the three, as a first forward pass tells of the gradients too. */

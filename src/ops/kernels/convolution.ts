@@ -34,8 +34,11 @@ export function convolveBackwardWeight(sizes: ConvolutionSizes, x: Tensor, dy: T
  * @param record  Where a launch goes. Default: the queue of the current GPU
  */
 export function runPass(
-  pass: Pass, sizes: ConvolutionSizes, operands: readonly [Tensor, Tensor, Tensor],
-  kernel: Kernel = kernelFor(pass, sizes), record: typeof launch = launch,
+  pass: Pass,
+  sizes: ConvolutionSizes,
+  operands: readonly [Tensor, Tensor, Tensor],
+  kernel: Kernel = kernelFor(pass, sizes),
+  record: typeof launch = launch,
 ): void {
   const [left, right, result] = operands
   const [leftName, rightName, resultName] = OPERANDS[pass]
@@ -47,7 +50,11 @@ export function runPass(
   const { SLICES } = product.options.shape
   const partial = sum === undefined ? result : empty({ shape: [SLICES, ...result.shape], dtype: 'f32' }, 'slices of dw')
   noticeOverflow(right, [result], (foundInfinity) => {
-    record(product.shader, { [leftName]: left, [rightName]: right, [resultName]: partial, foundInfinity }, product.options)
+    record(
+      product.shader,
+      { [leftName]: left, [rightName]: right, [resultName]: partial, foundInfinity },
+      product.options,
+    )
     if (sum === undefined) return
     record(sum.shader, { slices: partial, total: result, foundInfinity }, sum.options)
     release(partial)
@@ -69,7 +76,9 @@ export function passLaunches(pass: Pass, sizes: ConvolutionSizes, kernel: Kernel
   const shader = shaderOf(kernel, pass)
   const shape = { N, H, W, C, P, Q, O, R, S, STRIDE, PAD }
   const options = { constants: kernel.constants, dtype, detail: describeSizes(sizes), flops: flopsOf(sizes) }
-  if (pass !== 'backward-weight') return [{ shader, options: { ...options, shape, groups: workgroupsOf(kernel, pass, sizes) } }]
+  if (pass !== 'backward-weight') {
+    return [{ shader, options: { ...options, shape, groups: workgroupsOf(kernel, pass, sizes) } }]
+  }
   const dw = operandSpec('dw', sizes)
   const SLICES = sliceCount(kernel, launched, dw)
   const { rows, columns } = productOf(pass, sizes)

@@ -24,8 +24,16 @@ const SHADERS: Readonly<Record<KernelFamily, Readonly<Record<Pass, ShaderName>>>
     'backward-input': 'conv2d/backward-input-broadcast',
     'backward-weight': 'conv2d/backward-weight-broadcast',
   },
-  tile: { forward: 'conv2d/forward-tile', 'backward-input': 'conv2d/backward-input-tile', 'backward-weight': 'conv2d/backward-weight-tile' },
-  matrix: { forward: 'conv2d/forward-matrix', 'backward-input': 'conv2d/backward-input-matrix', 'backward-weight': 'conv2d/backward-weight-matrix' },
+  tile: {
+    forward: 'conv2d/forward-tile',
+    'backward-input': 'conv2d/backward-input-tile',
+    'backward-weight': 'conv2d/backward-weight-tile',
+  },
+  matrix: {
+    forward: 'conv2d/forward-matrix',
+    'backward-input': 'conv2d/backward-input-matrix',
+    'backward-weight': 'conv2d/backward-weight-matrix',
+  },
 }
 
 /** Broadcast kernels of half as many columns, for who has few. */
@@ -42,7 +50,14 @@ export function shaderOf({ family, narrow }: Kernel, pass: Pass): ShaderName {
 type Tile = readonly [number, number, number, number, number]
 
 /** TILE_M, TILE_N, TILE_K of a workgroup, THREAD_M, THREAD_N of a thread. */
-const TILES: readonly Tile[] = [[64, 64, 16, 8, 8], [32, 32, 16, 4, 4], [128, 128, 16, 8, 8], [64, 64, 16, 4, 4], [128, 32, 16, 8, 4], [32, 128, 16, 4, 8]]
+const TILES: readonly Tile[] = [
+  [64, 64, 16, 8, 8],
+  [32, 32, 16, 4, 4],
+  [128, 128, 16, 8, 8],
+  [64, 64, 16, 4, 4],
+  [128, 32, 16, 8, 4],
+  [32, 128, 16, 4, 8],
+]
 /** Tiles that the rule chooses from: it takes the first that suits. */
 const TILES_BY_RULE: readonly Tile[] = [TILES[0], TILES[4], TILES[1]]
 
@@ -51,8 +66,14 @@ const TILES_BY_RULE: readonly Tile[] = [TILES[0], TILES[4], TILES[1]]
  * first that suits.
  */
 const MATRIX_TILES: readonly (readonly [number, number, number, number])[] = [
-  [128, 128, 2, 4], [64, 64, 2, 2], [128, 32, 4, 1], [32, 32, 1, 2],
-  [128, 64, 2, 2], [64, 128, 2, 2], [32, 128, 1, 4], [32, 64, 1, 2],
+  [128, 128, 2, 4],
+  [64, 64, 2, 2],
+  [128, 32, 4, 1],
+  [32, 32, 1, 2],
+  [128, 64, 2, 2],
+  [64, 128, 2, 2],
+  [32, 128, 1, 4],
+  [32, 64, 1, 2],
 ]
 const BY_RULE = 4
 
@@ -83,11 +104,19 @@ function familyFor(gpu: Gpu, pass: Pass, wanted: KernelFamily, sizes: Convolutio
 }
 
 /** A good kernel by rule: the first tile of which there are enough and that is not mostly idle, otherwise the smallest. */
-export function defaultKernel(gpu: Gpu, pass: Pass, sizes: ConvolutionSizes, wanted: KernelFamily = gpu.family): Kernel {
+export function defaultKernel(
+  gpu: Gpu,
+  pass: Pass,
+  sizes: ConvolutionSizes,
+  wanted: KernelFamily = gpu.family,
+): Kernel {
   const family = familyFor(gpu, pass, wanted, sizes)
   if (family === 'broadcast') return broadcastKernel(gpu, pass, sizes)
-  const kernels = family === 'matrix' ? matrixKernels(gpu, MATRIX_TILES.slice(0, BY_RULE)) : TILES_BY_RULE.map(tileKernel)
-  const suits = (kernel: Kernel) => idleShare(kernel, pass, sizes) <= IDLE && (pass === 'backward-weight' || workgroupsOf(kernel, pass, sizes) >= ENOUGH[family])
+  const kernels =
+    family === 'matrix' ? matrixKernels(gpu, MATRIX_TILES.slice(0, BY_RULE)) : TILES_BY_RULE.map(tileKernel)
+  const suits = (kernel: Kernel) =>
+    idleShare(kernel, pass, sizes) <= IDLE &&
+    (pass === 'backward-weight' || workgroupsOf(kernel, pass, sizes) >= ENOUGH[family])
   const kernel = kernels.find(suits) ?? kernels[kernels.length - 1]
   return family === 'matrix' && pass === 'backward-weight' ? { ...kernel, slices: 'few' } : kernel
 }
@@ -116,12 +145,18 @@ function idleShare(kernel: Kernel, pass: Pass, sizes: ConvolutionSizes): number 
  */
 export function candidateKernels(gpu: Gpu, pass: Pass, sizes: ConvolutionSizes): readonly Kernel[] {
   const { rows, columns } = productOf(pass, sizes)
-  const tileKernels = TILES.map(tileKernel).filter((kernel) => tileBytes(kernel) <= gpu.device.limits.maxComputeWorkgroupStorageSize)
+  const tileKernels = TILES.map(tileKernel).filter(
+    (kernel) => tileBytes(kernel) <= gpu.device.limits.maxComputeWorkgroupStorageSize,
+  )
   const matrices = takesMatrices(pass, sizes) && !gpu.matrices.emulated ? matrixKernels(gpu) : []
   const all = matrices.length > 0 ? [defaultKernel(gpu, pass, sizes, 'tile'), ...matrices] : tileKernels
-  const fitting = all.filter((kernel) => kernel.rows < 2 * Math.max(rows, 32) && kernel.columns < 2 * Math.max(columns, 32))
+  const fitting = all.filter(
+    (kernel) => kernel.rows < 2 * Math.max(rows, 32) && kernel.columns < 2 * Math.max(columns, 32),
+  )
   if (pass !== 'backward-weight') return fitting
-  return fitting.flatMap((kernel) => (slicesWanted(gpu, kernel, sizes) > 1 ? [kernel, { ...kernel, slices: 'few' as const }] : [kernel]))
+  return fitting.flatMap((kernel) =>
+    slicesWanted(gpu, kernel, sizes) > 1 ? [kernel, { ...kernel, slices: 'few' as const }] : [kernel],
+  )
 }
 
 /** `tile 64×64×16, 8×8 a thread`, `matrix 128×128×32, 2×2 subgroups, 16×16×16`; what tables of choices know a kernel by. */
@@ -154,15 +189,29 @@ const NARROW_COST = 1.1
 function broadcastKernel({ subgroupSize }: Gpu, pass: Pass, sizes: ConvolutionSizes): Kernel {
   const lanes = Math.min(subgroupSize, 16)
   const STEP = sizes.dtype === 'f32' && lanes === 16 ? 2 : 4
-  const wide = { family: 'broadcast', rows: 2 * lanes, columns: 4 * subgroupSize, constants: { STEP }, slices: 'many' } as const
+  const wide = {
+    family: 'broadcast',
+    rows: 2 * lanes,
+    columns: 4 * subgroupSize,
+    constants: { STEP },
+    slices: 'many',
+  } as const
   const { columns } = productOf(pass, sizes)
   const computed = (tile: number) => Math.ceil(columns / tile) * tile
-  if (NARROW_SHADERS[pass] === undefined || computed(wide.columns) <= NARROW_COST * computed(wide.columns / 2)) return wide
+  if (NARROW_SHADERS[pass] === undefined || computed(wide.columns) <= NARROW_COST * computed(wide.columns / 2)) {
+    return wide
+  }
   return { ...wide, rows: 2 * wide.rows, columns: wide.columns / 2, narrow: true }
 }
 
 function tileKernel([TILE_M, TILE_N, TILE_K, THREAD_M, THREAD_N]: Tile): Kernel {
-  return { family: 'tile', rows: TILE_M, columns: TILE_N, constants: { TILE_M, TILE_N, TILE_K, THREAD_M, THREAD_N }, slices: 'many' }
+  return {
+    family: 'tile',
+    rows: TILE_M,
+    columns: TILE_N,
+    constants: { TILE_M, TILE_N, TILE_K, THREAD_M, THREAD_N },
+    slices: 'many',
+  }
 }
 
 /** Workgroup memory of the largest of the three shaders: two tiles of vec4f, each row a vector longer than the step. */
@@ -179,8 +228,22 @@ function matrixKernels(gpu: Gpu, tiles = MATRIX_TILES): readonly Kernel[] {
   })
 }
 
-export function matrixKernel(gpu: Gpu, [TILE_M, TILE_N, TILE_K, SUBGROUPS_M, SUBGROUPS_N]: Tile, { M, N, K }: MatrixSize): Kernel {
-  const constants = { LANES: gpu.matrices.lanes, TILE_M, TILE_N, TILE_K, SUBGROUPS_M, SUBGROUPS_N, MATRIX_M: M, MATRIX_N: N, MATRIX_K: K }
+export function matrixKernel(
+  gpu: Gpu,
+  [TILE_M, TILE_N, TILE_K, SUBGROUPS_M, SUBGROUPS_N]: Tile,
+  { M, N, K }: MatrixSize,
+): Kernel {
+  const constants = {
+    LANES: gpu.matrices.lanes,
+    TILE_M,
+    TILE_N,
+    TILE_K,
+    SUBGROUPS_M,
+    SUBGROUPS_N,
+    MATRIX_M: M,
+    MATRIX_N: N,
+    MATRIX_K: K,
+  }
   return { family: 'matrix', rows: TILE_M, columns: TILE_N, constants, slices: 'many' }
 }
 
@@ -190,12 +253,23 @@ export function matrixKernelFits({ device: { limits } }: Gpu, { constants }: Ker
   const threads = LANES * SUBGROUPS_M * SUBGROUPS_N
   const loaders = threads / (TILE_K / GROUP)
   const whole = [
-    TILE_M / (SUBGROUPS_M * MATRIX_M), TILE_N / (SUBGROUPS_N * MATRIX_N), TILE_K / MATRIX_K,
-    ...[TILE_M, TILE_N, TILE_K].map((side) => side / (2 * GROUP)), loaders, TILE_M / loaders, TILE_N / loaders,
-    (TILE_K * TILE_M) / (GROUP * threads), (TILE_K * TILE_N) / (GROUP * threads), threads / (TILE_N / GROUP),
+    TILE_M / (SUBGROUPS_M * MATRIX_M),
+    TILE_N / (SUBGROUPS_N * MATRIX_N),
+    TILE_K / MATRIX_K,
+    ...[TILE_M, TILE_N, TILE_K].map((side) => side / (2 * GROUP)),
+    loaders,
+    TILE_M / loaders,
+    TILE_N / loaders,
+    (TILE_K * TILE_M) / (GROUP * threads),
+    (TILE_K * TILE_N) / (GROUP * threads),
+    threads / (TILE_N / GROUP),
   ]
   // Two tiles of halves, every row 16 bytes longer than what it holds; the first has room for a row of results of every subgroup.
   const tileOf = (side: number) => 2 * side * TILE_K + 16 * Math.max(side, TILE_K)
   const bytes = Math.max(tileOf(TILE_M), 4 * SUBGROUPS_M * MATRIX_M * TILE_N) + tileOf(TILE_N)
-  return whole.every(Number.isInteger) && threads <= limits.maxComputeInvocationsPerWorkgroup && bytes <= limits.maxComputeWorkgroupStorageSize
+  return (
+    whole.every(Number.isInteger) &&
+    threads <= limits.maxComputeInvocationsPerWorkgroup &&
+    bytes <= limits.maxComputeWorkgroupStorageSize
+  )
 }

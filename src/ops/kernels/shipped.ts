@@ -7,6 +7,7 @@ import type { TunedTable } from './tuned-file.ts'
  * NVIDIA H200: xresnet18 at 128 px in batches of 64 and 256, mixed precision, 2026-11-26 (bench/results/h200.md); `ruleMs` is
  * that of the rule of that day, which took the family `tile` for the first eight passes.
  */
+// prettier-ignore
 export const SHIPPED: readonly TunedTable[] = [
   {
     device: 'nvidia nvidia-h200',

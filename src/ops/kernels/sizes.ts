@@ -59,7 +59,10 @@ export const OPERANDS = {
 } as const satisfies Record<Pass, readonly string[]>
 
 /** Shape and type of an operand. */
-export function operandSpec(name: (typeof OPERANDS)[Pass][number], { N, H, W, C, P, Q, O, R, S, dtype }: ConvolutionSizes): Spec {
+export function operandSpec(
+  name: (typeof OPERANDS)[Pass][number],
+  { N, H, W, C, P, Q, O, R, S, dtype }: ConvolutionSizes,
+): Spec {
   if (name === 'weight') return { shape: [O, R, S, C], dtype }
   if (name === 'dw') return { shape: [O, R, S, C], dtype: 'f32' }
   return { shape: name === 'x' || name === 'dx' ? [N, H, W, C] : [N, P, Q, O], dtype }

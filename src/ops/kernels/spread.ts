@@ -53,7 +53,12 @@ export function columnSums(rows: number, columns: number): SumSpread {
 /** The sum of everything: that of a matrix as wide as a workgroup, then the sum of its columns. */
 export function flatSum(vectors: number): SumSpread & { readonly PARTS: number } {
   const sums = columnSums(Math.ceil(vectors / LANES), LANES)
-  return { ...sums, PARTS: sums.SLICES * LANES, runs: { ...sums.runs, groups: [sums.SLICES, 1, 1] }, total: oneWorkgroup() }
+  return {
+    ...sums,
+    PARTS: sums.SLICES * LANES,
+    runs: { ...sums.runs, groups: [sums.SLICES, 1, 1] },
+    total: oneWorkgroup(),
+  }
 }
 
 /** One column, for one workgroup. */

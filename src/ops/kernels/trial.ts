@@ -79,24 +79,38 @@ export class Trial {
 
   /** What a kernel computes, where it is looked at. @throws ShaderError when it does not run, or writes beyond its result */
   async compute(kernel: Kernel): Promise<Float32Array> {
-    const { gpu: { queue }, guarded, nan, result } = this
-    for (const { offset, size } of cut(guarded.view)) queue.copy({ ...nan.view, size }, { ...guarded.view, offset, size })
+    const {
+      gpu: { queue },
+      guarded,
+      nan,
+      result,
+    } = this
+    for (const { offset, size } of cut(guarded.view)) {
+      queue.copy({ ...nan.view, size }, { ...guarded.view, offset, size })
+    }
     await this.run(kernel, 1)
     const { buffer, offset: begin } = result.view
     // Not the view's size, which is rounded up.
     const written = { buffer, offset: begin, size: storedCount(result) * DTYPE_BYTES[result.dtype] }
     const before = guarded.view.offset
     const end = begin + written.size
-    for (const [offset, size] of [[before, begin - before], [end, before + guarded.view.size - end]]) {
+    for (const [offset, size] of [
+      [before, begin - before],
+      [end, before + guarded.view.size - end],
+    ]) {
       const bytes = new Uint8Array(await queue.read({ buffer, offset, size }))
-      if (bytes.some((byte) => byte !== NAN_BYTES[0])) throw new ShaderError(kernelName(kernel), 'writes beyond its result')
+      if (bytes.some((byte) => byte !== NAN_BYTES[0])) {
+        throw new ShaderError(kernelName(kernel), 'writes beyond its result')
+      }
     }
     const parts = cut(written)
     const looked = parts.length <= 3 ? parts : [parts[0], parts[parts.length >> 1], parts[parts.length - 1]]
     const values: number[][] = []
     for (const part of looked) {
       const bytes = await queue.read({ buffer, ...part })
-      values.push(result.dtype === 'f16' ? Array.from(new Uint16Array(bytes), halfToFloat) : Array.from(new Float32Array(bytes)))
+      values.push(
+        result.dtype === 'f16' ? Array.from(new Uint16Array(bytes), halfToFloat) : Array.from(new Float32Array(bytes)),
+      )
     }
     return Float32Array.from(values.flat())
   }
@@ -108,7 +122,10 @@ export class Trial {
 
 /** A view in parts of PART_BYTES, the last one what is left. */
 function cut({ offset, size }: BufferView): { readonly offset: number; readonly size: number }[] {
-  return Array.from({ length: Math.ceil(size / PART_BYTES) }, (_, i) => ({ offset: offset + i * PART_BYTES, size: Math.min(PART_BYTES, size - i * PART_BYTES) }))
+  return Array.from({ length: Math.ceil(size / PART_BYTES) }, (_, i) => ({
+    offset: offset + i * PART_BYTES,
+    size: Math.min(PART_BYTES, size - i * PART_BYTES),
+  }))
 }
 
 /** A tensor of numbers in [-1, 1), its padding zero, made on the GPU from one block of them. */
@@ -117,7 +134,13 @@ function random(gpu: Gpu, spec: Spec, name: string): Tensor {
   const rows = elementCount(spec.shape) / last
   const blockRows = Math.min(rows, BLOCK_ROWS)
   const draws = rng(0, `tune ${name}`)
-  const block = keep(tensor(Float32Array.from({ length: blockRows * last }, () => draws.uniform(-1, 1)), [blockRows, last], spec.dtype))
+  const block = keep(
+    tensor(
+      Float32Array.from({ length: blockRows * last }, () => draws.uniform(-1, 1)),
+      [blockRows, last],
+      spec.dtype,
+    ),
+  )
   const made = keep(empty(spec, `tuned ${name}`))
   const rowBytes = storedLastAxis(spec) * DTYPE_BYTES[spec.dtype]
   for (let row = 0; row < rows; row += blockRows) {
@@ -173,7 +196,13 @@ export function gpuStopwatch(gpu: Gpu): Stopwatch {
       device.pushErrorScope('validation')
       const launches: Launch[] = []
       work((shader, bindings, options) => {
-        launches.push(kernels.prepare(shader, Object.fromEntries(Object.entries(bindings).map(([key, { view }]) => [key, view])), options))
+        launches.push(
+          kernels.prepare(
+            shader,
+            Object.fromEntries(Object.entries(bindings).map(([key, { view }]) => [key, view])),
+            options,
+          ),
+        )
       })
       // What the launches read was recorded there.
       gpu.queue.submit()
@@ -212,7 +241,9 @@ export function difference(result: Float32Array, reference: Float32Array): strin
   for (let i = 0; i < reference.length; i++) {
     const error = Math.abs(result[i] - reference[i])
     // Written so that a NaN fails as well.
-    if (!(error <= ELEMENT_TOLERANCE * Math.max(typical, Math.abs(reference[i])))) return `computes ${result[i]} where ${reference[i]} is right`
+    if (!(error <= ELEMENT_TOLERANCE * Math.max(typical, Math.abs(reference[i])))) {
+      return `computes ${result[i]} where ${reference[i]} is right`
+    }
     squares += error * error
   }
   const wrong = Math.sqrt(squares / norm)

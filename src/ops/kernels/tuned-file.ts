@@ -73,7 +73,9 @@ export async function readTable(gpu: Gpu, file: string | undefined): Promise<Tun
 /** Writes a table, or says in one line why that was not possible. */
 export async function writeTable(gpu: Gpu, file: string, table: TunedTable): Promise<void> {
   const { files, log } = gpu.platform
-  await files.write(file, `${JSON.stringify(table, null, 1)}\n`).catch((error: unknown) => log(`tune: ${oneLine(error)}; the next run measures again`))
+  await files
+    .write(file, `${JSON.stringify(table, null, 1)}\n`)
+    .catch((error: unknown) => log(`tune: ${oneLine(error)}; the next run measures again`))
 }
 
 /** The table that is shipped for a GPU, whatever its driver. */
@@ -86,7 +88,9 @@ function parseTable(text: string, file: string, expected: TunedTable): TunedTabl
   const table = contentOf(text, file)
   const given = isRecord(table) ? { device: table.device, driver: table.driver, kernels: table.kernels } : {}
   const { device, driver, kernels } = expected
-  if (given.device !== device || given.driver !== driver || given.kernels !== kernels) throw new DataError(file, 'is of another adapter, driver or version')
+  if (given.device !== device || given.driver !== driver || given.kernels !== kernels) {
+    throw new DataError(file, 'is of another adapter, driver or version')
+  }
   const passes = isRecord(table) ? table.passes : undefined
   if (!isRecord(passes)) throw new DataError(file, 'has no passes')
   const checked: Record<string, TunedPass> = {}
@@ -107,7 +111,12 @@ function contentOf(text: string, file: string): unknown {
 }
 
 function isTunedPass(value: unknown): value is TunedPass {
-  return isRecord(value) && typeof value.kernel === 'string' && typeof value.timeMs === 'number' && typeof value.ruleMs === 'number'
+  return (
+    isRecord(value) &&
+    typeof value.kernel === 'string' &&
+    typeof value.timeMs === 'number' &&
+    typeof value.ruleMs === 'number'
+  )
 }
 
 export function oneLine(error: unknown): string {

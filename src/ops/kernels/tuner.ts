@@ -5,7 +5,15 @@ import { passLaunches } from './convolution.ts'
 import { candidateKernels, defaultKernel, kernelName, type Kernel } from './families.ts'
 import { flopsOf, passKey, PASSES, type ConvolutionSizes, type Pass } from './sizes.ts'
 import { difference, gpuStopwatch, Trial, type Stopwatch } from './trial.ts'
-import { oneLine, readTable, shippedTable, tunedFile, writeTable, type TunedPass, type TunedTable } from './tuned-file.ts'
+import {
+  oneLine,
+  readTable,
+  shippedTable,
+  tunedFile,
+  writeTable,
+  type TunedPass,
+  type TunedTable,
+} from './tuned-file.ts'
 
 export interface TuneOptions {
   /** Convolutions to choose for, in all three passes. Default: the passes launched so far about which nothing is known. */
@@ -75,9 +83,14 @@ export async function tune(options: TuneOptions = {}): Promise<readonly Tuned[]>
   if (unknown.length === 0) return []
   const begin = platform.now()
   const budgetMs = 1000 * (options.seconds ?? SECONDS)
-  platform.log(`tuning ${unknown.length} kernels for ${gpu.name}, once, for ${formatTime(budgetMs)} at most (TUNE=0: not at all)`)
+  platform.log(
+    `tuning ${unknown.length} kernels for ${gpu.name}, once, for ${formatTime(budgetMs)} at most (TUNE=0: not at all)`,
+  )
   const stopwatch = options.stopwatch ?? gpuStopwatch(gpu)
-  const subjects = byCost(gpu, unknown).map((subject) => ({ subject, candidates: (options.candidates ?? candidateKernels)(gpu, subject.pass, subject.sizes) }))
+  const subjects = byCost(gpu, unknown).map((subject) => ({
+    subject,
+    candidates: (options.candidates ?? candidateKernels)(gpu, subject.pass, subject.sizes),
+  }))
   // First everything is compiled, then everything is measured: a GPU that waits for compilers slows its clock down, an H200
   // after 3 s to a sixth.
   const leftMs = () => begin + budgetMs - platform.now()
@@ -97,7 +110,11 @@ export async function tune(options: TuneOptions = {}): Promise<readonly Tuned[]>
   // What is left is settled too, so that a checkpoint has the kernels of every pass.
   const left = subjects.slice(found.length).map(({ subject }) => subject)
   for (const subject of left) chooseKernel(gpu, subject, defaultKernel(gpu, subject.pass, subject.sizes))
-  const grown: TunedTable = { ...table, ...(matrices ? { matrices } : {}), passes: { ...table.passes, ...Object.fromEntries(rows) } }
+  const grown: TunedTable = {
+    ...table,
+    ...(matrices ? { matrices } : {}),
+    passes: { ...table.passes, ...Object.fromEntries(rows) },
+  }
   read.set(gpu, grown)
   if (file !== undefined) await writeTable(gpu, file, grown)
   const [timeMs, ruleMs] = (['timeMs', 'ruleMs'] as const).map((name) => found.reduce((sum, row) => sum + row[name], 0))
@@ -110,7 +127,9 @@ export async function tune(options: TuneOptions = {}): Promise<readonly Tuned[]>
 
 /** True where matrix kernels were right, and faster than those of the family `tile`, in each of the three passes. */
 function provesMatrices(found: readonly Tuned[]): boolean {
-  return PASSES.every((name) => found.some(({ pass, kernel }) => pass.startsWith(`${name} `) && kernel.startsWith('matrix ')))
+  return PASSES.every((name) =>
+    found.some(({ pass, kernel }) => pass.startsWith(`${name} `) && kernel.startsWith('matrix ')),
+  )
 }
 
 interface Subject {
@@ -125,14 +144,23 @@ function byCost(gpu: Gpu, passes: readonly ConvolutionPass[]): readonly Convolut
 }
 
 /** Compiles the kernels of one pass after the other while there is time. @returns the passes that were compiled, at least one */
-async function compileAll(gpu: Gpu, subjects: readonly Subject[], stopwatch: Stopwatch, goOn: () => boolean): Promise<readonly Subject[]> {
+async function compileAll(
+  gpu: Gpu,
+  subjects: readonly Subject[],
+  stopwatch: Stopwatch,
+  goOn: () => boolean,
+): Promise<readonly Subject[]> {
   const launches = subjects.map(({ subject: { pass, sizes }, candidates }) => {
-    return [defaultKernel(gpu, pass, sizes), ...candidates].flatMap((kernel) => passLaunches(pass, sizes, kernel).filter((one) => one !== undefined))
+    return [defaultKernel(gpu, pass, sizes), ...candidates].flatMap((kernel) =>
+      passLaunches(pass, sizes, kernel).filter((one) => one !== undefined),
+    )
   })
   let begun = 0
   for (let end = 0; begun < subjects.length && (begun === 0 || goOn()); begun = end) {
     const batch: (typeof launches)[number] = []
-    while (end < subjects.length && (end === begun || batch.length + launches[end].length <= AT_A_TIME)) batch.push(...launches[end++])
+    while (end < subjects.length && (end === begun || batch.length + launches[end].length <= AT_A_TIME)) {
+      batch.push(...launches[end++])
+    }
     gpu.platform.status?.(`compiling ${begun + 1} to ${end} of ${subjects.length}`)
     await stopwatch.compile(batch)
   }
@@ -154,7 +182,12 @@ function wantedPasses(gpu: Gpu, { convolutions, gradients = false }: TuneOptions
   return [...new Map(all.map((subject) => [passKey(subject.pass, subject.sizes), subject])).values()]
 }
 
-async function tunePass(gpu: Gpu, subject: ConvolutionPass, candidates: readonly Kernel[], stopwatch: Stopwatch): Promise<Tuned> {
+async function tunePass(
+  gpu: Gpu,
+  subject: ConvolutionPass,
+  candidates: readonly Kernel[],
+  stopwatch: Stopwatch,
+): Promise<Tuned> {
   const pass = passKey(subject.pass, subject.sizes)
   const rule = defaultKernel(gpu, subject.pass, subject.sizes)
   const refused: string[] = []
@@ -164,7 +197,12 @@ async function tunePass(gpu: Gpu, subject: ConvolutionPass, candidates: readonly
   }
   const trial = new Trial(gpu, subject, stopwatch)
   try {
-    const times = await timeInTurns(trial, rule, candidates.filter((kernel) => kernelName(kernel) !== kernelName(rule)), refuse)
+    const times = await timeInTurns(
+      trial,
+      rule,
+      candidates.filter((kernel) => kernelName(kernel) !== kernelName(rule)),
+      refuse,
+    )
     const chosen = await fastestRight(trial, rule, times, refuse)
     chooseKernel(gpu, subject, chosen)
     return { pass, kernel: kernelName(chosen), timeMs: timeOf(times, chosen), ruleMs: timeOf(times, rule), refused }

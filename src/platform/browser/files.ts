@@ -22,27 +22,38 @@ const byName = (a: FileEntry, b: FileEntry): number => (a.name < b.name ? -1 : a
  * @param base  of a folder, ending in /, or of a page that lies beside the files
  */
 export function urlFiles(base: string | URL): Files {
-  const addressOf = (path: string): URL => (ORIGIN.test(path) ? new URL(path) : new URL(names(path).map(encodeURIComponent).join('/'), base))
+  const addressOf = (path: string): URL =>
+    ORIGIN.test(path) ? new URL(path) : new URL(names(path).map(encodeURIComponent).join('/'), base)
   const fetched = async (path: string): Promise<Response> => {
     const url = addressOf(path)
     const response = await fetch(url).catch((cause: unknown) => {
       throw new DataError(path, 'the server cannot be reached', { given: { url: url.href }, cause })
     })
     if (response.ok) return response
-    throw new DataError(path, `the server answered ${response.status} ${response.statusText}`, { given: { url: url.href } })
+    throw new DataError(path, `the server answered ${response.status} ${response.statusText}`, {
+      given: { url: url.href },
+    })
   }
   const read = async (path: string): Promise<Uint8Array> => {
     const response = await fetched(path)
-    return new Uint8Array(await response.arrayBuffer().catch((cause: unknown) => {
-      throw new DataError(path, 'the connection broke before all of the file was there', { given: { url: response.url }, cause })
-    }))
+    return new Uint8Array(
+      await response.arrayBuffer().catch((cause: unknown) => {
+        throw new DataError(path, 'the connection broke before all of the file was there', {
+          given: { url: response.url },
+          cause,
+        })
+      }),
+    )
   }
   let manifest: Promise<Listing> | undefined
-  const listing = (): Promise<Listing> => (manifest ??= read(MANIFEST).then((bytes) => readManifest(bytes, base)).catch((error) => {
-    // The server may answer the next time.
-    manifest = undefined
-    throw error
-  }))
+  const listing = (): Promise<Listing> =>
+    (manifest ??= read(MANIFEST)
+      .then((bytes) => readManifest(bytes, base))
+      .catch((error) => {
+        // The server may answer the next time.
+        manifest = undefined
+        throw error
+      }))
   return {
     join,
     read,
@@ -54,12 +65,17 @@ export function urlFiles(base: string | URL): Files {
     exists: async (path) => {
       const folders = await listing()
       const parts = partsOf(path)
-      return folders.has(parts.join('/')) || (folders.get(parts.slice(0, -1).join('/'))?.has(parts.at(-1) ?? '') ?? false)
+      return (
+        folders.has(parts.join('/')) || (folders.get(parts.slice(0, -1).join('/'))?.has(parts.at(-1) ?? '') ?? false)
+      )
     },
     readText: async (path) => fileText(path, await read(path)),
-    write: (path) => Promise.reject(new DataError(path, 'files of a server cannot be written', {
-      fix: 'give the platform a folder, for instance of navigator.storage.getDirectory().',
-    })),
+    write: (path) =>
+      Promise.reject(
+        new DataError(path, 'files of a server cannot be written', {
+          fix: 'give the platform a folder, for instance of navigator.storage.getDirectory().',
+        }),
+      ),
   }
 }
 
@@ -86,7 +102,9 @@ function readManifest(bytes: Uint8Array, base: string | URL): Listing {
   const folders = new Map<string, Map<string, FileEntry>>()
   for (const [i, entry] of list.entries()) {
     const path: unknown = entry
-    if (typeof path !== 'string') throw refuse('not a list of files', { [`entry ${i}`]: JSON.stringify(path).slice(0, 100) })
+    if (typeof path !== 'string') {
+      throw refuse('not a list of files', { [`entry ${i}`]: JSON.stringify(path).slice(0, 100) })
+    }
     const complaint = complaintAbout(path)
     if (complaint !== undefined) throw refuse(complaint, { [`entry ${i}`]: path })
     const parts = partsOf(relative(path, base))
@@ -96,7 +114,9 @@ function readManifest(bytes: Uint8Array, base: string | URL): Listing {
       const kind = depth < parts.length - 1 ? 'folder' : 'file'
       const folder = folders.get(above) ?? new Map<string, FileEntry>()
       folders.set(above, folder)
-      if ((folder.get(name)?.kind ?? kind) !== kind) throw refuse('an entry is a file, and a folder of others', { [`entry ${i}`]: path })
+      if ((folder.get(name)?.kind ?? kind) !== kind) {
+        throw refuse('an entry is a file, and a folder of others', { [`entry ${i}`]: path })
+      }
       folder.set(name, { name, kind })
     })
   }
@@ -150,22 +170,30 @@ export function folderFiles(root: FileSystemDirectoryHandle): Files {
   const file = (path: string): Promise<File> => named(path, async () => (await fileOf(path, false)).getFile())
   return {
     join,
-    list: (folder) => named(folder, async () => {
-      const entries: FileEntry[] = []
-      for await (const { name, kind } of (await folderOf(names(folder), false)).values()) {
-        entries.push({ name, kind: kind === 'directory' ? 'folder' : 'file' })
-      }
-      return entries.sort(byName)
-    }),
-    exists: (path) => fileOf(path, false).catch(() => folderOf(names(path), false)).then(() => true, () => false),
+    list: (folder) =>
+      named(folder, async () => {
+        const entries: FileEntry[] = []
+        for await (const { name, kind } of (await folderOf(names(folder), false)).values()) {
+          entries.push({ name, kind: kind === 'directory' ? 'folder' : 'file' })
+        }
+        return entries.sort(byName)
+      }),
+    exists: (path) =>
+      fileOf(path, false)
+        .catch(() => folderOf(names(path), false))
+        .then(
+          () => true,
+          () => false,
+        ),
     read: async (path) => new Uint8Array(await (await file(path)).arrayBuffer()),
     readText: async (path) => fileText(path, new Uint8Array(await (await file(path)).arrayBuffer())),
-    write: (path, content) => named(path, async () => {
-      // What is written takes the file's place when it is closed, not before (File System specification).
-      const stream = await (await fileOf(path, true)).createWritable()
-      await stream.write(typeof content === 'string' ? content : new Uint8Array(content))
-      await stream.close()
-    }),
+    write: (path, content) =>
+      named(path, async () => {
+        // What is written takes the file's place when it is closed, not before (File System specification).
+        const stream = await (await fileOf(path, true)).createWritable()
+        await stream.write(typeof content === 'string' ? content : new Uint8Array(content))
+        await stream.close()
+      }),
   }
 }
 
@@ -180,7 +208,7 @@ async function named<T>(path: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (error) {
-    const reason = error instanceof Error ? REASONS[error.name] ?? error.message : String(error)
+    const reason = error instanceof Error ? (REASONS[error.name] ?? error.message) : String(error)
     throw new DataError(path, reason, { cause: error })
   }
 }

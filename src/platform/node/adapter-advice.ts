@@ -25,6 +25,9 @@ const ADVICE: Readonly<Record<'linux' | 'darwin' | 'win32', Readonly<Record<Kind
 }
 
 /** How to get an adapter of that kind on this system: see `Platform.adapterAdvice`. */
-export function adapterAdvice(asked?: Parameters<Platform['adapterAdvice']>[0], system: string = process.platform): string {
+export function adapterAdvice(
+  asked?: Parameters<Platform['adapterAdvice']>[0],
+  system: string = process.platform,
+): string {
   return ADVICE[system === 'darwin' || system === 'win32' ? system : 'linux'][asked ?? 'any']
 }

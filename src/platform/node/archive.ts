@@ -24,7 +24,9 @@ export const datasets: Datasets = { check: checkFile, download, extract, exclusi
  * @throws DataError  not a .tgz, cut off, corrupted; an entry that would be written elsewhere; no room on the disk
  */
 async function extract(archive: string, folder: string, { onBytes, sha256 }: ExtractOptions = {}): Promise<void> {
-  const { size } = await stat(archive).catch((error: unknown) => { throw storeError(archive, error) })
+  const { size } = await stat(archive).catch((error: unknown) => {
+    throw storeError(archive, error)
+  })
   await create(folder, async (temporary) => {
     // Images hardly shrink in an archive, so they take about its size again.
     await requireRoom(temporary, size)
@@ -44,29 +46,43 @@ async function extract(archive: string, folder: string, { onBytes, sha256 }: Ext
     })
     // Two empty blocks, which also an archive without the rest of its files would lack.
     let ended = false
-    unpack.on('eof', () => { ended = true })
+    unpack.on('eof', () => {
+      ended = true
+    })
     const digest = createHash('sha256')
     const packed = createReadStream(archive)
     // Counted beside the pipeline: after a generator within it, Node waits for `finish`, which tar may have emitted by then.
     let done = 0
     packed.on('data', (chunk) => {
       digest.update(chunk)
-      onBytes?.(done += chunk.length, size)
+      onBytes?.((done += chunk.length), size)
     })
     await pipeline(packed, unpack).catch((error: unknown) => {
-      throw isCode(error, 'ENOSPC') ? storeError(temporary, error) : new DataError(archive, 'cannot be unpacked', {
-        given: { reason: error instanceof Error ? error.message : String(error) },
-        fix: REFETCH, cause: error,
-      })
+      throw isCode(error, 'ENOSPC')
+        ? storeError(temporary, error)
+        : new DataError(archive, 'cannot be unpacked', {
+            given: { reason: error instanceof Error ? error.message : String(error) },
+            fix: REFETCH,
+            cause: error,
+          })
     })
     if (refused !== undefined) {
-      throw new DataError(archive, `was not unpacked: ${refused}`, { fix: 'use another archive; this one is not to be trusted' })
+      throw new DataError(archive, `was not unpacked: ${refused}`, {
+        fix: 'use another archive; this one is not to be trusted',
+      })
     }
-    if (!ended) throw new DataError(archive, 'cannot be unpacked', { given: { reason: 'it is cut off: its end is missing' }, fix: REFETCH })
+    if (!ended) {
+      throw new DataError(archive, 'cannot be unpacked', {
+        given: { reason: 'it is cut off: its end is missing' },
+        fix: REFETCH,
+      })
+    }
     const found = digest.digest('hex')
     if (sha256 !== undefined && found !== sha256) {
       throw new DataError(archive, 'was not unpacked: this is not the expected archive', {
-        given: { 'SHA-256': found }, expected: sha256, fix: REFETCH,
+        given: { 'SHA-256': found },
+        expected: sha256,
+        fix: REFETCH,
       })
     }
     await liftOnlyFolder(temporary, archive)
@@ -92,7 +108,9 @@ async function liftOnlyFolder(folder: string, archive: string): Promise<void> {
 }
 
 async function exclusively<T>(path: string, work: () => Promise<T>, onWait?: (holder: string) => void): Promise<T> {
-  const release = await lock(path, { onWait }).catch((error: unknown) => { throw storeError(dirname(path), error) })
+  const release = await lock(path, { onWait }).catch((error: unknown) => {
+    throw storeError(dirname(path), error)
+  })
   if (typeof release !== 'function') throw new Error('a lock that is waited for without end was not taken')
   try {
     return await work()

@@ -29,13 +29,20 @@ const startWorker: StartThread = ({ reply, ended }) => {
   const worker = new Worker(new URL('./decode-worker.js', import.meta.url))
   let reason = ''
   worker.on('message', (message: DecodeReply) => reply(message))
-  worker.on('error', (error: Error) => { reason = error.message })
+  worker.on('error', (error: Error) => {
+    reason = error.message
+  })
   // 'exit' follows every 'error', and comes alone when the thread ends itself.
   worker.on('exit', (code) => ended(reason === '' ? `exit code ${code}` : reason))
   worker.unref()
   return {
     post: (job) => worker.postMessage(job),
-    hold: (busy) => { if (busy) worker.ref(); else worker.unref() },
-    stop: async () => { await worker.terminate() },
+    hold: (busy) => {
+      if (busy) worker.ref()
+      else worker.unref()
+    },
+    stop: async () => {
+      await worker.terminate()
+    },
   }
 }

@@ -25,7 +25,9 @@ const MAKE_ROOM = 'make room, or set FASTAI_HOME to a folder on another disk'
  */
 export async function download(url: string, path: string, options: DownloadOptions = {}): Promise<void> {
   const transfer: Transfer = { url, path, part: `${path}.part`, note: `${path}.part.json`, answered: false, options }
-  await mkdir(dirname(path), { recursive: true }).catch((error: unknown) => { throw storeError(dirname(path), error) })
+  await mkdir(dirname(path), { recursive: true }).catch((error: unknown) => {
+    throw storeError(dirname(path), error)
+  })
   for (let failures = 0; ;) {
     const before = await sizeOf(transfer.part)
     try {
@@ -90,11 +92,15 @@ async function fetchRest(transfer: Transfer): Promise<void> {
     if (complete) return await response.body?.cancel()
     await checkRoom(transfer, total, start)
     if (start === 0) await writeValidator(note, url, response)
-    const file = await open(part, start === 0 ? 'w' : 'a').catch((error: unknown) => { throw storeError(part, error) })
+    const file = await open(part, start === 0 ? 'w' : 'a').catch((error: unknown) => {
+      throw storeError(part, error)
+    })
     let done = start
     try {
       for await (const chunk of response.body ?? []) {
-        await file.writeFile(chunk).catch((error: unknown) => { throw storeError(part, error) })
+        await file.writeFile(chunk).catch((error: unknown) => {
+          throw storeError(part, error)
+        })
         done += chunk.byteLength
         timer.refresh()
         options.onBytes?.(done, total)
@@ -126,7 +132,9 @@ async function fetchSecurely(url: string, init: RequestInit): Promise<Response> 
         fix: 'get the archive from where you trust it, and put it into the folder of archives yourself',
       })
     }
-    if (redirects === REDIRECTS) throw new DataError(url, `the server leads on after ${REDIRECTS} redirects`, { fix: 'check the address' })
+    if (redirects === REDIRECTS) {
+      throw new DataError(url, `the server leads on after ${REDIRECTS} redirects`, { fix: 'check the address' })
+    }
     at = next
   }
 }
@@ -155,7 +163,8 @@ async function placeOf(response: Response, have: number, transfer: Transfer): Pr
     const size = length === null || response.headers.has('content-encoding') ? undefined : Number(length)
     if (expected !== undefined && size !== undefined && size !== expected) {
       throw new DataError(transfer.url, 'the file on the server is not the one this release knows', {
-        given: { size: `${size} bytes` }, expected: `${expected} bytes`,
+        given: { size: `${size} bytes` },
+        expected: `${expected} bytes`,
         fix: 'update wgrad, or fetch and unpack the archive yourself and name its folder (--data DIR of the commands)',
       })
     }
@@ -174,8 +183,14 @@ async function acceptPart({ url, path, part, note, options: { expected } }: Tran
     await rm(part, { force: true })
     await rm(note, { force: true })
     throw new DataError(url, 'what arrived is not the expected archive; it was deleted', {
-      given: { size: `${got?.sizeBytes} bytes`, 'md5 of the first MiB': got?.md5, ...(sha256 === undefined ? {} : { 'SHA-256': sha256 }) },
-      expected: [`${expected.sizeBytes} bytes`, expected.md5, expected.sha256].filter((each) => each !== undefined).join(', '),
+      given: {
+        size: `${got?.sizeBytes} bytes`,
+        'md5 of the first MiB': got?.md5,
+        ...(sha256 === undefined ? {} : { 'SHA-256': sha256 }),
+      },
+      expected: [`${expected.sizeBytes} bytes`, expected.md5, expected.sha256]
+        .filter((each) => each !== undefined)
+        .join(', '),
       fix: 'run again; if it stays so, something between here and the server changes the file (a proxy, a sign-in page)',
     })
   }
@@ -216,7 +231,8 @@ export function storeError(path: string, error: unknown): DataError {
   }
   const denied = ['EACCES', 'EPERM', 'EROFS'].some((code) => isCode(error, code))
   return new DataError(path, error instanceof Error ? error.message : String(error), {
-    ...(denied ? { fix: 'set FASTAI_HOME to a folder that you may write to' } : {}), cause: error,
+    ...(denied ? { fix: 'set FASTAI_HOME to a folder that you may write to' } : {}),
+    cause: error,
   })
 }
 
@@ -227,8 +243,9 @@ async function gaveUp({ url, path, part }: Transfer, failures: number, error: un
       tried: `${failures} times in a row; the last time: ${reason(error)}`,
       ...(kept > 0 ? { kept: `${formatBytes(kept)} in ${part}; the next run goes on from there` } : {}),
     },
-    fix: `check the network, or put ${basename(path)} into ${dirname(path)} yourself, `
-      + 'or use images that are here (--data DIR of the commands)',
+    fix:
+      `check the network, or put ${basename(path)} into ${dirname(path)} yourself, ` +
+      'or use images that are here (--data DIR of the commands)',
     cause: error,
   })
 }
@@ -240,12 +257,15 @@ function reason(error: unknown): string {
 }
 
 async function sizeOf(path: string): Promise<number> {
-  return stat(path).then(({ size }) => size, () => 0)
+  return stat(path).then(
+    ({ size }) => size,
+    () => 0,
+  )
 }
 
 async function readValidator(note: string, url: string): Promise<string | undefined> {
   try {
-    const { url: from, validator } = JSON.parse(await readFile(note, 'utf8')) as { url: string, validator: string }
+    const { url: from, validator } = JSON.parse(await readFile(note, 'utf8')) as { url: string; validator: string }
     return from === url ? validator : undefined
   } catch {
     // No note, or half of one: then the part says nothing either, and the download begins anew.
@@ -258,5 +278,9 @@ async function writeValidator(note: string, url: string, response: Response): Pr
   // A weak ETag says "equivalent", which is not enough to join two halves.
   const validator = etag !== null && !etag.startsWith('W/') ? etag : response.headers.get('last-modified')
   if (validator === null) await rm(note, { force: true })
-  else await writeFile(note, JSON.stringify({ url, validator })).catch((error: unknown) => { throw storeError(note, error) })
+  else {
+    await writeFile(note, JSON.stringify({ url, validator })).catch((error: unknown) => {
+      throw storeError(note, error)
+    })
+  }
 }

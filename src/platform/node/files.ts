@@ -24,7 +24,9 @@ const REASONS: Readonly<Record<string, string>> = {
 /** What the system said about a path, as a DataError that names it. */
 export function fileError(path: string, error: unknown): DataError {
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-  return new DataError(path, REASONS[code] ?? (error instanceof Error ? error.message : String(error)), { cause: error })
+  return new DataError(path, REASONS[code] ?? (error instanceof Error ? error.message : String(error)), {
+    cause: error,
+  })
 }
 
 async function named<T>(path: string, work: () => Promise<T>): Promise<T> {
@@ -39,7 +41,11 @@ async function named<T>(path: string, work: () => Promise<T>): Promise<T> {
 export const nodeFiles: Files = {
   join,
   list: (folder) => named(folder, () => list(folder)),
-  exists: (path) => access(path).then(() => true, () => false),
+  exists: (path) =>
+    access(path).then(
+      () => true,
+      () => false,
+    ),
   read: (path) => named(path, async () => new Uint8Array(await readFile(path))),
   readText: async (path) => fileText(path, await named(path, () => readFile(path))),
   identify: (path) => named(path, async () => idOf(statSync(path, { bigint: true }))),
@@ -87,7 +93,11 @@ const LEFT = new RegExp(`\\.(${MARK})-\\d+\\.tmp$`)
 /** Age after which a file of another machine is no longer being written. */
 const ABANDONED_MS = 24 * 60 * 60 * 1000
 
-async function write(path: string, content: Uint8Array | string, { lasting = false }: WriteOptions = {}): Promise<void> {
+async function write(
+  path: string,
+  content: Uint8Array | string,
+  { lasting = false }: WriteOptions = {},
+): Promise<void> {
   const folder = dirname(path)
   await mkdir(folder, { recursive: true })
   await removeLeft(folder)
@@ -125,7 +135,14 @@ async function removeLeft(folder: string): Promise<void> {
     if (mark === undefined) continue
     const state = stateOf(mark)
     const file = join(folder, name)
-    const age = state === 'unknown' ? Date.now() - await stat(file).then(({ mtimeMs }) => mtimeMs, () => Date.now()) : 0
+    const age =
+      state === 'unknown'
+        ? Date.now() -
+          (await stat(file).then(
+            ({ mtimeMs }) => mtimeMs,
+            () => Date.now(),
+          ))
+        : 0
     if (state === 'gone' || age > ABANDONED_MS) await rm(file, { force: true })
   }
 }

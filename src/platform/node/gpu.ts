@@ -59,9 +59,14 @@ function processorFlags(): ReadonlySet<string> {
  * @param load     the binding, loaded with the first GPU: without it the rest of the library still works
  * @throws DeviceError  when the binding does not load, with the cause
  */
-export async function createGpu(options = defaultGpuOptions(), load = (): Promise<Binding> => import('webgpu')): Promise<GPU> {
+export async function createGpu(
+  options = defaultGpuOptions(),
+  load = (): Promise<Binding> => import('webgpu'),
+): Promise<GPU> {
   useWideVectors()
-  const { create, globals } = await load().catch((cause: unknown) => { throw bindingError(cause) })
+  const { create, globals } = await load().catch((cause: unknown) => {
+    throw bindingError(cause)
+  })
   if (!('GPUBufferUsage' in globalThis)) Object.assign(globalThis, globals)
   const gpu = create(options)
   instances.push(gpu)
@@ -76,7 +81,8 @@ function bindingError(cause: unknown): DeviceError {
   return new DeviceError('openGpu', "Dawn's binding (package webgpu) does not load", {
     given: { reason, system: `${process.platform} ${process.arch}${libc}` },
     // Source: the symbol versions that dawn.node of webgpu 0.6.2 asks for, and the folders of its dist/.
-    expected: 'Linux with glibc 2.34 or later (Debian 12, Ubuntu 22.04, RHEL 9; not Alpine), macOS or Windows, on x64 or arm64',
+    expected:
+      'Linux with glibc 2.34 or later (Debian 12, Ubuntu 22.04, RHEL 9; not Alpine), macOS or Windows, on x64 or arm64',
     fix: 'on such a system remove node_modules and run `npm ci`; on another one use a container of such a system. A graphics driver does not help',
     cause,
   })

@@ -25,7 +25,8 @@ export type Release = () => Promise<void>
  * @throws what the system says  when the folder cannot be written to
  */
 export async function lock(
-  path: string, { waitMs = Infinity, onWait }: { waitMs?: number; onWait?: ((holder: string) => void) | undefined } = {},
+  path: string,
+  { waitMs = Infinity, onWait }: { waitMs?: number; onWait?: ((holder: string) => void) | undefined } = {},
 ): Promise<Release | { readonly holder: string }> {
   const folder = dirname(path)
   const claim = join(folder, `.${basename(path)}.${ownMark}.lock`)
@@ -33,7 +34,7 @@ export async function lock(
   await mkdir(folder, { recursive: true })
   for (let told = false; ;) {
     let holder = await otherHolder(path)
-    if (holder === undefined && await writeClaim(claim)) {
+    if (holder === undefined && (await writeClaim(claim))) {
       holder = await otherHolder(path)
       if (holder === undefined) return held(claim)
       await rm(claim, { force: true })
@@ -68,7 +69,9 @@ async function otherHolder(path: string): Promise<string | undefined> {
     const state = stateOf(mark)
     if (state === 'running') return `process ${pidOf(mark)}`
     const file = join(folder, name)
-    if (state === 'unknown' && Date.now() - await touchedAt(file) < FORGOTTEN_MS) return `process ${pidOf(mark)} of another machine`
+    if (state === 'unknown' && Date.now() - (await touchedAt(file)) < FORGOTTEN_MS) {
+      return `process ${pidOf(mark)} of another machine`
+    }
     await rm(file, { force: true })
   }
   return undefined
@@ -77,7 +80,10 @@ async function otherHolder(path: string): Promise<string | undefined> {
 const CLAIM = new RegExp(`^(${MARK})\\.lock$`)
 
 async function touchedAt(file: string): Promise<number> {
-  return stat(file).then(({ mtimeMs }) => mtimeMs, () => 0)
+  return stat(file).then(
+    ({ mtimeMs }) => mtimeMs,
+    () => 0,
+  )
 }
 
 function held(claim: string): Release {

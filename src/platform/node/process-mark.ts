@@ -4,7 +4,10 @@ import { hostname } from 'node:os'
 import { isCode } from './error-code.ts'
 
 /** Where numbers of processes mean the same: a machine, or a container on it. */
-const host = createHash('sha256').update(hostname() + pidNamespace()).digest('hex').slice(0, 8)
+const host = createHash('sha256')
+  .update(hostname() + pidNamespace())
+  .digest('hex')
+  .slice(0, 8)
 
 /**
  * This process in the name of a file: `<host>-<process>-<start>`. The start tells it from another that later has the

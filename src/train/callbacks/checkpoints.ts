@@ -9,16 +9,31 @@ import { read, upload } from '../../tensor/transfer.ts'
 import type { Callback } from '../callback.ts'
 import { describeFit, requireSameFit } from '../fit-description.ts'
 import type { Learner } from '../learner.ts'
-import { about, HYPERS, readModelFile, requireEntries, writeModelFile, type Info, type Kind, type ModelFile } from '../model-file.ts'
+import {
+  about,
+  HYPERS,
+  readModelFile,
+  requireEntries,
+  writeModelFile,
+  type Info,
+  type Kind,
+  type ModelFile,
+} from '../model-file.ts'
 import { cells, columnNames, tableLine } from '../recorder.ts'
 
 /** Changed when checkpoints of before cannot be continued any more. */
 const VERSION = 3
 
 const RECORD: Kind = [isRecord, '{ … }']
-const KERNELS: Kind = [(value) => isRecord(value) && Object.values(value).every((name) => typeof name === 'string'), '{ … } of names']
+const KERNELS: Kind = [
+  (value) => isRecord(value) && Object.values(value).every((name) => typeof name === 'string'),
+  '{ … } of names',
+]
 const COUNT: Kind = [isCount, 'a whole number']
-const SCALER: Kind = [(value) => isRecord(value) && Number(value.scale) > 0 && isCount(value.goodSteps), '{ scale, goodSteps }']
+const SCALER: Kind = [
+  (value) => isRecord(value) && Number(value.scale) > 0 && isCount(value.goodSteps),
+  '{ scale, goodSteps }',
+]
 
 export interface CheckpointOptions {
   /** A safetensors file, which also holds the weights as `Learner.save` writes them. */
@@ -106,7 +121,9 @@ async function write(learner: Learner, file: string, fit: Info, epochsDone: numb
     kind: 'checkpoint',
     version: VERSION,
     fit,
-    epochsDone, epochsBegun, trainIteration,
+    epochsDone,
+    epochsBegun,
+    trainIteration,
     hypers: optimizer?.hypers ?? [],
     scaler: await scaler?.state(),
     states: callbacks.filter(({ state }) => state).map((callback) => callback.state?.() ?? null),
@@ -138,7 +155,10 @@ interface Readable {
 
 /** Reads a checkpoint and checks all that can be checked. @throws DataError, OptionError when it cannot be continued */
 async function readCheckpoint(
-  learner: Learner, optimizer: Optimizer, fit: Info, { file, epochs, callbacks }: CheckpointOptions,
+  learner: Learner,
+  optimizer: Optimizer,
+  fit: Info,
+  { file, epochs, callbacks }: CheckpointOptions,
 ): Promise<Readable> {
   const model = await readModelFile(learner.platform, file)
   const { info } = model
@@ -154,7 +174,11 @@ async function readCheckpoint(
   const remembering = callbacks.filter(({ state }) => state).map((callback) => [callback, callback.state?.()] as const)
   requireEntries(file, info, {
     epochsDone: [(value) => isCount(value) && value <= epochs, `a whole number up to ${epochs}`],
-    epochsBegun: COUNT, trainIteration: COUNT, hypers: HYPERS, scaler: SCALER, kernels: KERNELS,
+    epochsBegun: COUNT,
+    trainIteration: COUNT,
+    hypers: HYPERS,
+    scaler: SCALER,
+    kernels: KERNELS,
     states: [(value) => Array.isArray(value) && value.length === remembering.length, `a list of ${remembering.length}`],
   })
   about(file, () => {
@@ -232,7 +256,9 @@ function checkGradients({ model }: Learner, gradients: ModelFile['gradients']): 
   for (const [path, { shape }] of gradients) {
     const own = shapes.get(path)
     if (own && sameShape(own, shape)) continue
-    throw new DataError('gradients', `${path} has none of that shape`, { given: { checkpoint: shape, model: own ?? 'none' } })
+    throw new DataError('gradients', `${path} has none of that shape`, {
+      given: { checkpoint: shape, model: own ?? 'none' },
+    })
   }
 }
 

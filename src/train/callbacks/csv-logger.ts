@@ -34,7 +34,7 @@ export function csvLogger(file = 'history.csv', options: { readonly append?: boo
     },
     state: () => text,
     async restore(saved, { platform: { files } }) {
-      text = String(saved)
+      if (typeof saved === 'string') text = saved
       await files.write(file, text)
     },
   }

@@ -18,7 +18,12 @@ import { checkAlpha, mixing, type Mix, type MixShape, type MixTensors } from './
  */
 export function cutMix(alpha = 1): Callback {
   checkAlpha('cutMix', alpha)
-  return mixing({ name: 'cutMix', options: { alpha }, draw: (random, batch) => drawCutMix(random, batch, alpha), apply: paste })
+  return mixing({
+    name: 'cutMix',
+    options: { alpha },
+    draw: (random, batch) => drawCutMix(random, batch, alpha),
+    apply: paste,
+  })
 }
 
 /** Draws how a batch is mixed. */
@@ -33,7 +38,11 @@ export function drawCutMix(random: Rng, { N, P, Q }: MixShape, alpha: number): M
  * @returns  top, left, bottom and right, the ends excluded
  */
 export function cutBox(
-  P: number, Q: number, drawn: number, x: number, y: number,
+  P: number,
+  Q: number,
+  drawn: number,
+  x: number,
+  y: number,
 ): { readonly box: readonly [number, number, number, number]; readonly weight: number } {
   const part = Math.sqrt(1 - drawn)
   const span = (middle: number, side: number) => {
@@ -48,11 +57,15 @@ export function cutBox(
 function paste(x: Tensor, { partner, box }: MixTensors): Tensor {
   const [N, P, Q] = x.shape
   const y = empty(x, 'cutMix')
-  launch('mixup/cut', { x, partner, box, y }, {
-    groups: [Math.ceil(Q / 8), Math.ceil(P / 8), N],
-    shape: { P, Q },
-    dtype: storageDtype(x),
-    detail: `[${x.shape.join(',')}]`,
-  })
+  launch(
+    'mixup/cut',
+    { x, partner, box, y },
+    {
+      groups: [Math.ceil(Q / 8), Math.ceil(P / 8), N],
+      shape: { P, Q },
+      dtype: storageDtype(x),
+      detail: `[${x.shape.join(',')}]`,
+    },
+  )
   return y
 }

@@ -39,7 +39,7 @@ export function earlyStopping(options: EarlyStoppingOptions = {}): Callback {
     },
     state: () => [tracker.best, wait],
     restore(saved) {
-      [tracker.best, wait] = saved as [number, number]
+      ;[tracker.best, wait] = saved as [number, number]
     },
   }
 }

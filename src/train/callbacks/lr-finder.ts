@@ -4,7 +4,15 @@ import { Cancel, Interrupted, SMALLEST_LOSS_SCALE, type Callback, type StepLoss 
 import type { Learner } from '../learner.ts'
 import type { FitOptions } from '../learner-options.ts'
 import {
-  minimum, searchCurve, searchLength, searchRates, slide, steep, valley, type LrCurve, type Suggestion,
+  minimum,
+  searchCurve,
+  searchLength,
+  searchRates,
+  slide,
+  steep,
+  valley,
+  type LrCurve,
+  type Suggestion,
 } from '../lr-find.ts'
 import { SmoothLoss } from '../recorder.ts'
 
@@ -27,7 +35,13 @@ export interface LrFindOptions<Name extends SuggestionName = SuggestionName> {
 }
 
 const LISTED: Kind = { expected: `a list of ${Object.keys(METHODS).join(', ')}`, is: Array.isArray }
-export const LR_FIND_KINDS: Kinds<LrFindOptions> = { startLr: NUMBER, endLr: NUMBER, steps: NUMBER, stopWhenDiverged: FLAG, suggest: LISTED }
+export const LR_FIND_KINDS: Kinds<LrFindOptions> = {
+  startLr: NUMBER,
+  endLr: NUMBER,
+  steps: NUMBER,
+  stopWhenDiverged: FLAG,
+  suggest: LISTED,
+}
 
 export interface LrSearch<Name extends SuggestionName = SuggestionName> extends LrCurve {
   readonly suggestions: Readonly<Record<Name, Suggestion>>
@@ -43,13 +57,18 @@ export interface LrSearch<Name extends SuggestionName = SuggestionName> extends 
  * Source: fastai callback/schedule.py, lr_find.
  */
 export async function findLearningRate<Name extends SuggestionName>(
-  learner: Learner, options: LrFindOptions<Name>, fit: (epochs: number, lr: number, options: FitOptions) => Promise<void>,
+  learner: Learner,
+  options: LrFindOptions<Name>,
+  fit: (epochs: number, lr: number, options: FitOptions) => Promise<void>,
 ): Promise<LrSearch<Name>> {
   const { startLr = 1e-7, endLr = 10, steps = 100, stopWhenDiverged = true } = options
   const suggest = options.suggest ?? (['valley'] as unknown as readonly Name[])
   const unknown = suggest.find((name) => !Object.hasOwn(METHODS, name))
   if (unknown !== undefined) {
-    throw new OptionError('lrFind', 'there is no such suggestion', { given: { suggest: unknown }, expected: Object.keys(METHODS).join(', ') })
+    throw new OptionError('lrFind', 'there is no such suggestion', {
+      given: { suggest: unknown },
+      expected: Object.keys(METHODS).join(', '),
+    })
   }
   const finder = new LrFinder(searchRates(startLr, endLr, steps), steps, stopWhenDiverged)
   const { callbacks, loaders } = learner

@@ -76,14 +76,21 @@ export function mixing({ name, options, draw, apply }: Mixing): Callback {
       })
     },
     prepareBatch({ seed, epochsBegun }, batch) {
-      const { P, Q, shape: { N } } = batch.draw.plan
+      const {
+        P,
+        Q,
+        shape: { N },
+      } = batch.draw.plan
       const mix = draw(rng(seed, name, epochsBegun, batch.index), { N, P, Q })
       if (tensors?.weight.shape[0] !== N) {
         forget()
         tensors = makeTensors(N)
       }
       upload(tensors.partner, mix.partner)
-      upload(tensors.labels, mix.partner.map((other) => batch.labels[other]))
+      upload(
+        tensors.labels,
+        mix.partner.map((other) => batch.labels[other]),
+      )
       upload(tensors.weight, mix.weight)
       if (mix.box) upload(tensors.box, mix.box)
     },

@@ -16,7 +16,12 @@ import { checkAlpha, mixing, type Mix, type MixTensors } from './mixing.ts'
  */
 export function mixUp(alpha = 0.4): Callback {
   checkAlpha('mixUp', alpha)
-  return mixing({ name: 'mixUp', options: { alpha }, draw: (random, { N }) => drawMixUp(random, N, alpha), apply: blend })
+  return mixing({
+    name: 'mixUp',
+    options: { alpha },
+    draw: (random, { N }) => drawMixUp(random, N, alpha),
+    apply: blend,
+  })
 }
 
 /** Draws how a batch of N is blended. */
@@ -32,11 +37,15 @@ function blend(x: Tensor, { partner, weight }: MixTensors): Tensor {
   const [N] = x.shape
   const y = empty(x, 'mixUp')
   const vectors = vectorCount(x) / N
-  launch('mixup/lerp', { x, partner, weight, y }, {
-    groups: [Math.ceil(vectors / 64), N, 1],
-    shape: { VECTORS: vectors },
-    dtype: storageDtype(x),
-    detail: `[${x.shape.join(',')}]`,
-  })
+  launch(
+    'mixup/lerp',
+    { x, partner, weight, y },
+    {
+      groups: [Math.ceil(vectors / 64), N, 1],
+      shape: { VECTORS: vectors },
+      dtype: storageDtype(x),
+      detail: `[${x.shape.join(',')}]`,
+    },
+  )
   return y
 }

@@ -42,7 +42,9 @@ export class Progress implements Callback {
     this.saidNotFinite = true
     const [{ path }] = states
     const others = states.length > 1 ? ` and of ${states.length - 1} others` : ''
-    platform.log(`after the training of epoch ${epoch} the numbers of ${path}${others} are not finite: a smaller learning rate, or another start, is needed`)
+    platform.log(
+      `after the training of epoch ${epoch} the numbers of ${path}${others} are not finite: a smaller learning rate, or another start, is needed`,
+    )
   }
 
   beforeValidate(learner: Learner): void {
@@ -81,7 +83,9 @@ export class Progress implements Callback {
     const done = whole ? epoch + 1 : epoch
     // With all epochs done nothing was left out.
     if (done >= epochs) return
-    platform.log(`${interrupted ? 'interrupted' : 'ended early'} ${whole ? 'after' : 'in'} epoch ${epoch}: ${done} of ${epochs} epochs are done and kept`)
+    platform.log(
+      `${interrupted ? 'interrupted' : 'ended early'} ${whole ? 'after' : 'in'} epoch ${epoch}: ${done} of ${epochs} epochs are done and kept`,
+    )
   }
 
   afterFit({ platform }: Learner): void {

@@ -56,7 +56,7 @@ export function reduceLrOnPlateau(options: ReduceLrOnPlateauOptions = {}): Callb
     },
     state: () => [tracker.best, wait],
     restore(saved) {
-      [tracker.best, wait] = saved as [number, number]
+      ;[tracker.best, wait] = saved as [number, number]
     },
   }
 }

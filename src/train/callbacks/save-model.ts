@@ -15,7 +15,13 @@ export interface SaveModelOptions extends TrackerOptions {
   readonly withOptimizer?: boolean
 }
 
-const KINDS: Kinds<SaveModelOptions> = { ...TRACKER_KINDS, file: PATH, everyEpoch: oneOf(FLAG, NUMBER), atEnd: FLAG, withOptimizer: FLAG }
+const KINDS: Kinds<SaveModelOptions> = {
+  ...TRACKER_KINDS,
+  file: PATH,
+  everyEpoch: oneOf(FLAG, NUMBER),
+  atEnd: FLAG,
+  withOptimizer: FLAG,
+}
 
 /**
  * Saves the model whenever a figure is the best so far, and at the end of the fit loads the best one again.
@@ -64,7 +70,7 @@ export function saveModel(options: SaveModelOptions = {}): Callback {
     },
     state: () => [tracker.best, saved],
     restore(before) {
-      [tracker.best, saved] = before as [number, boolean]
+      ;[tracker.best, saved] = before as [number, boolean]
     },
   }
 }

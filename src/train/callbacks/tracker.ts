@@ -16,7 +16,10 @@ export interface TrackerOptions {
 }
 
 export const TRACKER_KINDS: Kinds<TrackerOptions> = {
-  monitor: TEXT, better: { expected: "'less' or 'greater'", is: (value) => value === 'less' || value === 'greater' }, minDelta: NUMBER, resetOnFit: FLAG,
+  monitor: TEXT,
+  better: { expected: "'less' or 'greater'", is: (value) => value === 'less' || value === 'greater' },
+  minDelta: NUMBER,
+  resetOnFit: FLAG,
 }
 
 /**
@@ -56,7 +59,9 @@ export class Tracker {
   begin({ metrics }: Learner): void {
     const columns = ['train_loss', 'valid_loss', ...metrics.map(({ name }) => name)]
     if (!columns.includes(this.monitor)) {
-      throw new OptionError(this.where, `there is no figure '${this.monitor}' to watch`, { expected: columns.join(', ') })
+      throw new OptionError(this.where, `there is no figure '${this.monitor}' to watch`, {
+        expected: columns.join(', '),
+      })
     }
     if (this.resetOnFit) this.best = -this.sign * Infinity
   }

@@ -15,15 +15,22 @@ test.each(['f32', 'f16'] as const)('every item is mixed with its partner by its 
   const random = rng(1, 'mixup')
   const given = Float32Array.from({ length: 3 * item }, () => random.normal())
   const values = dtype === 'f16' ? given.map(roundToHalf) : given
-  const [partner, weight] = [[2, 0, 1], [0.9, 0.6, 1]]
+  const [partner, weight] = [
+    [2, 0, 1],
+    [0.9, 0.6, 1],
+  ]
   const x = tensor(values, shape, dtype)
   const y = empty(x)
   const vectors = vectorCount(x) / 3
-  launch('mixup/lerp', { x, partner: tensor(partner, [3], 'u32'), weight: tensor(weight, [3]), y }, {
-    groups: [Math.ceil(vectors / 64), 3, 1],
-    shape: { VECTORS: vectors },
-    dtype,
-  })
+  launch(
+    'mixup/lerp',
+    { x, partner: tensor(partner, [3], 'u32'), weight: tensor(weight, [3]), y },
+    {
+      groups: [Math.ceil(vectors / 64), 3, 1],
+      shape: { VECTORS: vectors },
+      dtype,
+    },
+  )
   const expected = values.map((value, i) => {
     const n = Math.floor(i / item)
     const other = values[partner[n] * item + (i % item)]

@@ -16,7 +16,10 @@ import { reference } from './reference.ts'
 const gpu = await openTestGpu()
 
 const seed = 11
-const lesson = (size: AugTransformsOptions['size']) => [...augTransforms({ size, minScale: 0.5 }), normalize(imagenetStats)]
+const lesson = (size: AugTransformsOptions['size']) => [
+  ...augTransforms({ size, minScale: 0.5 }),
+  normalize(imagenetStats),
+]
 
 /**
  * Waves in three colours, and on them noise, so that no pixel can stand in for another. Not all noise: places are f32,
@@ -24,15 +27,27 @@ const lesson = (size: AugTransformsOptions['size']) => [...augTransforms({ size,
  */
 function picture({ N, H, W }: BatchShape): Uint32Array {
   const random = rng(seed, 'pixels', N, H, W)
-  const waves = Array.from({ length: 3 }, () => [random.uniform(0.02, 0.1), random.uniform(0.02, 0.1), random.uniform(0, 6)])
+  const waves = Array.from({ length: 3 }, () => [
+    random.uniform(0.02, 0.1),
+    random.uniform(0.02, 0.1),
+    random.uniform(0, 6),
+  ])
   return Uint32Array.from({ length: N * H * W }, (_, i) => {
     const [x, y] = [i % W, Math.floor(i / W)]
-    const [r, g, b] = waves.map(([u, v, phase]) => Math.floor(96 + 96 * Math.sin(u * x + v * y + phase)) + random.integer(0, 63))
+    const [r, g, b] = waves.map(
+      ([u, v, phase]) => Math.floor(96 + 96 * Math.sin(u * x + v * y + phase)) + random.integer(0, 63),
+    )
     return (r | (g << 8) | (b << 16) | (255 << 24)) >>> 0
   })
 }
 
-async function run(pixels: Uint32Array, { N, H, W }: BatchShape, transforms: BatchTransform[], split: Split, dtype: 'f32' | 'f16') {
+async function run(
+  pixels: Uint32Array,
+  { N, H, W }: BatchShape,
+  transforms: BatchTransform[],
+  split: Split,
+  dtype: 'f32' | 'f16',
+) {
   const pipeline = new BatchPipeline(transforms)
   const input = scope(() => pipeline.run(tensor(pixels, [N, H, W], 'u32'), augmentStream(seed, 0, 0), split, dtype))
   const values = await read(input)
@@ -64,25 +79,74 @@ const cases: Case[] = [
   { name: 'the lesson at 128 px', shape: square(224), transforms: lesson(128), out: [128, 128] },
   { name: 'validation at 64 px', shape: square(224), transforms: lesson(64), split: 'valid', out: [64, 64] },
   { name: 'validation at 128 px', shape: square(224), transforms: lesson(128), split: 'valid', out: [128, 128] },
-  { name: 'validation at the size of the source', shape: square(40), transforms: lesson(40), split: 'valid', out: [40, 40] },
+  {
+    name: 'validation at the size of the source',
+    shape: square(40),
+    transforms: lesson(40),
+    split: 'valid',
+    out: [40, 40],
+  },
   { name: 'a source that is not square', shape: wide, transforms: lesson(19), out: [19, 19] },
-  { name: 'validation of a source that is not square', shape: wide, transforms: lesson(19), split: 'valid', out: [19, 19] },
+  {
+    name: 'validation of a source that is not square',
+    shape: wide,
+    transforms: lesson(19),
+    split: 'valid',
+    out: [19, 19],
+  },
   { name: 'neither square, the output larger', shape: wide, transforms: lesson([60, 41]), out: [60, 41] },
-  { name: 'without a crop', shape: wide, transforms: [...augTransforms({ size: [30, 33] }), ...normalized], out: [30, 33] },
+  {
+    name: 'without a crop',
+    shape: wide,
+    transforms: [...augTransforms({ size: [30, 33] }), ...normalized],
+    out: [30, 33],
+  },
   { name: 'without a crop, averaged down', shape: large, transforms: augTransforms({ size: 21 }), out: [21, 21] },
-  { name: 'without a crop in validation', shape: large, transforms: augTransforms({ size: 21 }), split: 'valid', out: [21, 21] },
-  { name: 'zoomed in as much as it shrinks', shape: { ...large, N: 1 }, transforms: augTransforms({ ...threefold, size: 40 }), out: [40, 40] },
+  {
+    name: 'without a crop in validation',
+    shape: large,
+    transforms: augTransforms({ size: 21 }),
+    split: 'valid',
+    out: [21, 21],
+  },
+  {
+    name: 'zoomed in as much as it shrinks',
+    shape: { ...large, N: 1 },
+    transforms: augTransforms({ ...threefold, size: 40 }),
+    out: [40, 40],
+  },
   { name: 'without a size', shape: wide, transforms: augTransforms(), out: [37, 53] },
   { name: 'every symmetry, larger changes', shape: square(24, 9), transforms: augTransforms(wild), out: [24, 24] },
   { name: 'a size and a crop', shape: large, transforms: sizeAndCrop, out: [20, 20] },
   { name: 'a size and a crop in validation', shape: large, transforms: sizeAndCrop, split: 'valid', out: [20, 20] },
   { name: 'only light', shape: wide, transforms: augTransforms(still), out: [37, 53] },
-  { name: 'saturation with the light', shape: wide, transforms: [...augTransforms(still), saturation({ p: 1, maxLighting: 0.6 })], out: [37, 53] },
+  {
+    name: 'saturation with the light',
+    shape: wide,
+    transforms: [...augTransforms(still), saturation({ p: 1, maxLighting: 0.6 })],
+    out: [37, 53],
+  },
   { name: 'saturation alone', shape: wide, transforms: [saturation({ p: 1, maxLighting: 0.6 })], out: [37, 53] },
-  { name: 'hue alone, all around the circle', shape: { ...wide, N: 7 }, transforms: [hue({ p: 1, maxHue: 0.9 })], out: [37, 53] },
-  { name: 'all colours, and all in validation', shape: wide, transforms: [...lesson(19), saturation(), hue()], split: 'valid', out: [19, 19] },
+  {
+    name: 'hue alone, all around the circle',
+    shape: { ...wide, N: 7 },
+    transforms: [hue({ p: 1, maxHue: 0.9 })],
+    out: [37, 53],
+  },
+  {
+    name: 'all colours, and all in validation',
+    shape: wide,
+    transforms: [...lesson(19), saturation(), hue()],
+    split: 'valid',
+    out: [19, 19],
+  },
   { name: 'everything', shape: { ...wide, N: 5 }, transforms: everything, out: [19, 21] },
-  { name: 'erasing after everything', shape: wide, transforms: [randomErasing({ ...always, maxCount: 3 }), ...normalized], out: [37, 53] },
+  {
+    name: 'erasing after everything',
+    shape: wide,
+    transforms: [randomErasing({ ...always, maxCount: 3 }), ...normalized],
+    out: [37, 53],
+  },
   { name: 'erasing in validation', shape: wide, transforms: [randomErasing(always)], split: 'valid', out: [37, 53] },
   { name: 'only normalized', shape: wide, transforms: normalized, out: [37, 53] },
   { name: 'nothing', shape: { N: 2, H: 2, W: 3 }, transforms: [], out: [2, 3] },
@@ -236,7 +300,8 @@ test('pixels of another type or size are refused', () => {
     [DtypeError: batch transforms: pixels are one u32 each
       pixels  [2,20,20] f32]
   `)
-  expect(() => pipeline.launch(tensor(new Uint32Array(400), [1, 20, 20], 'u32'), plan)).toThrowErrorMatchingInlineSnapshot(`
+  expect(() => pipeline.launch(tensor(new Uint32Array(400), [1, 20, 20], 'u32'), plan))
+    .toThrowErrorMatchingInlineSnapshot(`
     [ShapeError: batch transforms: the pixels are not of the size that was planned
       pixels  [1,20,20] u32
       expected [2,20,20]]

@@ -24,19 +24,25 @@ function hash(i: number, seed: number): number {
   return Math.fround(((x ^ (x >>> 16)) >>> 0) / 2 ** 32)
 }
 
-test.each(golden.cases)('sampling is PyTorch’s grid_sample: $shape to $out', ({ shape: [N, C, H, W], out, theta, seed, y, row }) => {
-  const at = (n: number, c: number, i: number, j: number) => hash(((n * C + c) * H + i) * W + j, seed)
-  const range = (count: number) => Array.from({ length: count }, (_, i) => i)
-  const picture = (n: number): Picture => range(H).map((i) => range(W).map((j) => range(C).map((c) => at(n, c, i, j))))
-  const coordinates = grid(...out, [...theta.flat(), 0, 0, 1])
-  const sampled = range(N).map((n) => coordinates.map((line) => line.map(([u, v]) => sample(picture(n), u, v))))
-  const values = sampled.flatMap((one) => range(C).flatMap((c) => one.flatMap((line) => line.map((pixel) => pixel[c]))))
-  expect(values.reduce((sum, value) => sum + value, 0)).toBeCloseTo(y.sum, 9)
-  expect(Math.hypot(...values)).toBeCloseTo(y.norm, 9)
-  y.first.forEach((value, i) => expect(values[i]).toBeCloseTo(value, 12))
-  const middle = sampled[0][Math.floor(out[0] / 2)].map((pixel) => pixel[0])
-  row.forEach((value, j) => expect(middle[j]).toBeCloseTo(value, 12))
-})
+test.each(golden.cases)(
+  'sampling is PyTorch’s grid_sample: $shape to $out',
+  ({ shape: [N, C, H, W], out, theta, seed, y, row }) => {
+    const at = (n: number, c: number, i: number, j: number) => hash(((n * C + c) * H + i) * W + j, seed)
+    const range = (count: number) => Array.from({ length: count }, (_, i) => i)
+    const picture = (n: number): Picture =>
+      range(H).map((i) => range(W).map((j) => range(C).map((c) => at(n, c, i, j))))
+    const coordinates = grid(...out, [...theta.flat(), 0, 0, 1])
+    const sampled = range(N).map((n) => coordinates.map((line) => line.map(([u, v]) => sample(picture(n), u, v))))
+    const values = sampled.flatMap((one) =>
+      range(C).flatMap((c) => one.flatMap((line) => line.map((pixel) => pixel[c]))),
+    )
+    expect(values.reduce((sum, value) => sum + value, 0)).toBeCloseTo(y.sum, 9)
+    expect(Math.hypot(...values)).toBeCloseTo(y.norm, 9)
+    y.first.forEach((value, i) => expect(values[i]).toBeCloseTo(value, 12))
+    const middle = sampled[0][Math.floor(out[0] / 2)].map((pixel) => pixel[0])
+    row.forEach((value, j) => expect(middle[j]).toBeCloseTo(value, 12))
+  },
+)
 
 test('the grid goes from corner to corner', () => {
   const unchanged = [1, 0, 0, 0, 1, 0, 0, 0, 1]
@@ -56,7 +62,10 @@ test('area interpolation averages overlapping bins', () => {
   expect(areaInterpolate(ramp, 4, 4)[0].flat()).toEqual([3.5, 4.5, 6.5, 7.5])
 })
 
-test.each([[224, 1.7559055], [150, 1.1732283]])('a step of less than two is bilinear without smoothing: %i to 128 pixels', (width, step) => {
+test.each([
+  [224, 1.7559055],
+  [150, 1.1732283],
+])('a step of less than two is bilinear without smoothing: %i to 128 pixels', (width, step) => {
   const ramp = Array.from({ length: 2 }, () => Array.from({ length: width }, (_, j) => [j]))
   const line = gridSample([ramp], [grid(2, 128, [1, 0, 0, 0, 1, 0, 0, 0, 1])])[0][0].flat()
   line.forEach((value, j) => expect(Math.abs(value - j * step)).toBeLessThan(128 * 1e-7))

@@ -15,7 +15,11 @@ type Coordinates = [x: number, y: number][][]
 
 /** The batch as the network should see it: [N,P,Q,3]. */
 export function reference(
-  pixels: Uint32Array, { N, H, W }: BatchShape, transforms: readonly BatchTransform[], random: Rng, split: Split,
+  pixels: Uint32Array,
+  { N, H, W }: BatchShape,
+  transforms: readonly BatchTransform[],
+  random: Rng,
+  split: Split,
 ): Picture[] {
   const affine = transforms.find((transform) => transform.kind === 'affine')
   const crop = transforms.find((transform) => transform.kind === 'crop')
@@ -29,12 +33,18 @@ export function reference(
   if (affine) {
     const [P, Q] = affine.size ?? [H, W]
     const matrices = split === 'train' ? affine.draw(random, { N, H, W }) : undefined
-    batch = gridSample(batch, batch.map((_, n) => grid(P, Q, matrices?.[n] ?? [1, 0, 0, 0, 1, 0, 0, 0, 1])))
+    batch = gridSample(
+      batch,
+      batch.map((_, n) => grid(P, Q, matrices?.[n] ?? [1, 0, 0, 0, 1, 0, 0, 0, 1])),
+    )
   }
   if (crop) {
     const { top, left, height, width } = crop.draw(random, batch[0].length, batch[0][0].length, split)
     batch = batch.map((picture) => picture.slice(top, top + height).map((row) => row.slice(left, left + width)))
-    batch = gridSample(batch, batch.map(() => grid(...crop.size, [1, 0, 0, 0, 1, 0, 0, 0, 1])))
+    batch = gridSample(
+      batch,
+      batch.map(() => grid(...crop.size, [1, 0, 0, 0, 1, 0, 0, 0, 1])),
+    )
   }
   if ((lighting ?? saturation) && split === 'train') {
     const lights = lighting?.draw(random, N)
@@ -47,7 +57,9 @@ export function reference(
   }
   if (normalize) {
     const { mean, std } = normalize
-    batch = batch.map((picture) => mapColours(picture, (colour) => colour.map((value, c) => (value - mean[c]) / std[c])))
+    batch = batch.map((picture) =>
+      mapColours(picture, (colour) => colour.map((value, c) => (value - mean[c]) / std[c])),
+    )
   }
   if (erasing && split === 'train') {
     const [P, Q] = [batch[0].length, batch[0][0].length]
@@ -131,7 +143,11 @@ export function areaInterpolate(picture: Picture, h: number, w: number): Picture
 const logit = (v: number) => -Math.log(1 / v - 1)
 
 /** fastai's lighting: brightness, contrast and saturation between logit and sigmoid. */
-export function lit(colour: Colour, { brightness, contrast }: Light = { brightness: 0.5, contrast: 1 }, saturation = 1): number[] {
+export function lit(
+  colour: Colour,
+  { brightness, contrast }: Light = { brightness: 0.5, contrast: 1 },
+  saturation = 1,
+): number[] {
   const kept = colour.map((value) => Math.min(Math.max(value, 1e-7), Math.fround(1 - 1e-7)))
   const z = kept.map((value) => (logit(value) + logit(brightness)) * contrast)
   const grey = 0.2989 * z[0] + 0.587 * z[1] + 0.114 * z[2]
@@ -143,12 +159,19 @@ export function turned([r, g, b]: Colour, by: number): number[] {
   const [most, least] = [Math.max(r, g, b), Math.min(r, g, b)]
   const [rc, gc, bc] = [r, g, b].map((value) => (most === least ? 0 : (most - value) / (most - least)))
   const sixths = most === r ? bc - gc : most === g ? 2 + rc - bc : 4 + gc - rc
-  const h = ((((sixths / 6 + 1) % 1) + by) % 1 + 1) % 1
+  const h = (((((sixths / 6 + 1) % 1) + by) % 1) + 1) % 1
   const s = most === least ? 0 : (most - least) / most
   const sector = Math.floor(h * 6)
   const f = h * 6 - sector
   const [p, q, t] = [most * (1 - s), most * (1 - s * f), most * (1 - s * (1 - f))]
-  return [[most, t, p], [q, most, p], [p, most, t], [p, q, most], [t, p, most], [most, p, q]][sector % 6]
+  return [
+    [most, t, p],
+    [q, most, p],
+    [p, most, t],
+    [p, q, most],
+    [t, p, most],
+    [most, p, q],
+  ][sector % 6]
 }
 
 function fromBytes(pixels: Uint32Array, H: number, W: number): Picture {

@@ -17,7 +17,17 @@ test('the usual ones: one for geometry, one for light', () => {
   const transforms = augTransforms()
   expect(kinds(transforms)).toEqual(['affine', 'lighting'])
   expect(transforms).toMatchObject([
-    { flips: 'horizontal', maxRotate: 10, minZoom: 1, maxZoom: 1.1, maxWarp: 0.2, p: 0.75, batch: false, size: undefined, order: 30 },
+    {
+      flips: 'horizontal',
+      maxRotate: 10,
+      minZoom: 1,
+      maxZoom: 1.1,
+      maxWarp: 0.2,
+      p: 0.75,
+      batch: false,
+      size: undefined,
+      order: 30,
+    },
     { maxLighting: 0.2, p: 0.75, batch: false, order: 40 },
   ])
 })
@@ -25,13 +35,22 @@ test('the usual ones: one for geometry, one for light', () => {
 test('the size belongs to the affine transform, with minScale to the crop', () => {
   expect(augTransforms({ size: 128 })).toMatchObject([{ kind: 'affine', size: [128, 128] }, { kind: 'lighting' }])
   const cropping = augTransforms({ size: [96, 128], minScale: 0.5 })
-  expect(cropping).toMatchObject([{ kind: 'affine', size: undefined }, { kind: 'lighting' }, { kind: 'crop', size: [96, 128] }])
-  const chained = Object.values(chain([normalize(imagenetStats), ...cropping])).filter((transform) => transform !== undefined)
+  expect(cropping).toMatchObject([
+    { kind: 'affine', size: undefined },
+    { kind: 'lighting' },
+    { kind: 'crop', size: [96, 128] },
+  ])
+  const chained = Object.values(chain([normalize(imagenetStats), ...cropping])).filter(
+    (transform) => transform !== undefined,
+  )
   expect(kinds(chained)).toEqual(['affine', 'crop', 'lighting', 'normalize'])
 })
 
 test('mult multiplies rotation, warp and light, not the zoom', () => {
-  expect(augTransforms({ mult: 2 })).toMatchObject([{ maxRotate: 20, maxWarp: 0.4, maxZoom: 1.1 }, { maxLighting: 0.4 }])
+  expect(augTransforms({ mult: 2 })).toMatchObject([
+    { maxRotate: 20, maxWarp: 0.4, maxZoom: 1.1 },
+    { maxLighting: 0.4 },
+  ])
 })
 
 test('a maximum of zero leaves its transform out', () => {
@@ -77,7 +96,10 @@ test('options out of range are refused', () => {
   `)
   expect(() => augTransforms({ padMode: 'zeros' as 'reflection' })).toThrow('padMode is out of range')
   expect(() => augTransforms({ alignCorners: false as true })).toThrow('alignCorners is out of range')
-  for (const stats of [{ mean: [NaN, 0, 0], std: [1, 1, 1] }, { mean: [0, 0, 0], std: [1, Infinity, 1] }] as const) {
+  for (const stats of [
+    { mean: [NaN, 0, 0], std: [1, 1, 1] },
+    { mean: [0, 0, 0], std: [1, Infinity, 1] },
+  ] as const) {
     expect(() => normalize(stats)).toThrow('three means and three deviations are needed')
   }
   expect(() => augTransforms({ maxZoom: Infinity })).toThrow('minZoom … maxZoom is out of range')
@@ -128,7 +150,12 @@ test('chains that no launch can do are refused', () => {
 })
 
 test('statistics of the data sets', () => {
-  expect(normalize(imagenetStats)).toEqual({ kind: 'normalize', order: 99, mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] })
+  expect(normalize(imagenetStats)).toEqual({
+    kind: 'normalize',
+    order: 99,
+    mean: [0.485, 0.456, 0.406],
+    std: [0.229, 0.224, 0.225],
+  })
   expect(cifarStats.std).toEqual([0.247, 0.243, 0.261])
 })
 
@@ -145,13 +172,22 @@ test('batch draws once for all items', () => {
   const shared = augTransforms({ batch: true, pAffine: 1, pLighting: 1 })
   const [geometry, light] = [chain(shared).affine, chain(shared).lighting]
   expect(new Set(geometry?.draw(rng(4, 'batch'), shape).map(String)).size).toBe(1)
-  expect(new Set(light?.draw(rng(4, 'batch'), 16).map(({ brightness, contrast }) => `${brightness} ${contrast}`)).size).toBe(1)
+  expect(
+    new Set(light?.draw(rng(4, 'batch'), 16).map(({ brightness, contrast }) => `${brightness} ${contrast}`)).size,
+  ).toBe(1)
   const own = chain(augTransforms()).affine
   expect(new Set(own?.draw(rng(4, 'batch'), shape).map(String)).size).toBeGreaterThan(12)
 })
 
 const onlyFlip: AffineOptions = {
-  flips: 'horizontal', maxRotate: 0, minZoom: 1, maxZoom: 1, maxWarp: 0, p: 0.75, batch: false, size: undefined,
+  flips: 'horizontal',
+  maxRotate: 0,
+  minZoom: 1,
+  maxZoom: 1,
+  maxWarp: 0,
+  p: 0.75,
+  batch: false,
+  size: undefined,
 }
 
 test('half of the items are mirrored', () => {
@@ -195,7 +231,9 @@ test('light stays inside its range: brightness 0.4 … 0.6, contrast 0.8 … 1.2
   expect(Math.max(...logContrast)).toBeCloseTo(-Math.log(0.8), 2)
   expect(Math.abs(lights.filter((light) => light.contrast === 1).length / 4000 - 0.25)).toBeLessThan(0.03)
   // Independent masks: both neutral in one of sixteen.
-  expect(Math.abs(lights.filter((light) => light.contrast === 1 && light.brightness === 0.5).length / 4000 - 1 / 16)).toBeLessThan(0.02)
+  expect(
+    Math.abs(lights.filter((light) => light.contrast === 1 && light.brightness === 0.5).length / 4000 - 1 / 16),
+  ).toBeLessThan(0.02)
 })
 
 test('the same epoch, batch and pass draw the same; each of them makes a difference', () => {
@@ -211,7 +249,17 @@ test('validation draws nothing: whole pictures, neutral light', () => {
   const transforms = chain(augTransforms({ size: 64, minScale: 0.5 }))
   const shape = { N: 2, H: 224, W: 224 }
   const { plan, geometry } = drawBatch(transforms, augmentStream(42, 0, 0), shape, 'valid')
-  expect(plan).toEqual({ shape, P: 64, Q: 64, warp: false, shrink: false, lighting: false, saturation: false, hue: false, areas: 0 })
+  expect(plan).toEqual({
+    shape,
+    P: 64,
+    Q: 64,
+    warp: false,
+    shrink: false,
+    lighting: false,
+    saturation: false,
+    hue: false,
+    areas: 0,
+  })
   expect([...geometry]).toEqual([224, 224, 224, 224, 0, 0, 224, 224, 128, 128])
 })
 
@@ -243,7 +291,8 @@ test('validation leaves the colours and erases nothing; saturation alone runs th
 describe('erasing', () => {
   const rectangles = (options: ErasingOptions, count: number, shape = { N: 2, H: 128, W: 96 }) =>
     Array.from({ length: count }, (_, i) => randomErasing(options).draw(rng(11, 'erase', i), shape)).map(({ areas }) =>
-      Array.from({ length: areas.length / 4 }, (_, a) => [...areas.slice(4 * a, 4 * a + 4)]))
+      Array.from({ length: areas.length / 4 }, (_, a) => [...areas.slice(4 * a, 4 * a + 4)]),
+    )
 
   test('a batch loses a rectangle of up to 0.3 of its area with probability p', () => {
     const drawn = rectangles({}, 2000).map(([area]) => area)
@@ -255,7 +304,9 @@ describe('erasing', () => {
     // Uniform between 0 and 0.3, but for what the border cuts off.
     expect(Math.abs(parts.reduce((a, b) => a + b) / hit.length - 0.147)).toBeLessThan(0.01)
     for (const [, , bottom, right] of hit) expect(bottom <= 128 && right <= 96).toBe(true)
-    const shapes = hit.filter((_, i) => parts[i] > 0.1).map(([top, left, bottom, right]) => (bottom - top) / (right - left))
+    const shapes = hit
+      .filter((_, i) => parts[i] > 0.1)
+      .map(([top, left, bottom, right]) => (bottom - top) / (right - left))
     expect(Math.min(...shapes)).toBeGreaterThan(0.29)
     expect(Math.max(...shapes)).toBeLessThan(1 / 0.29)
     expect(Math.min(...shapes)).toBeLessThan(0.35)
@@ -266,24 +317,43 @@ describe('erasing', () => {
   })
 
   test('several rectangles share the area', () => {
-    const drawn = rectangles({ p: 1, minScale: 0.3, maxScale: 0.3, minAspect: 1, maxCount: 3 }, 600, { N: 1, H: 100, W: 100 })
-    const counts = [1, 2, 3].map((count) => drawn.filter((areas) => areas.filter(([top, , bottom]) => bottom > top).length === count))
+    const drawn = rectangles({ p: 1, minScale: 0.3, maxScale: 0.3, minAspect: 1, maxCount: 3 }, 600, {
+      N: 1,
+      H: 100,
+      W: 100,
+    })
+    const counts = [1, 2, 3].map((count) =>
+      drawn.filter((areas) => areas.filter(([top, , bottom]) => bottom > top).length === count),
+    )
     for (const { length } of counts) expect(Math.abs(length - 200)).toBeLessThan(40)
     // √(0.3 · 100² / count), rounded.
     for (const [i, side] of [55, 39, 32].entries()) {
       for (const areas of counts[i]) {
-        for (const [top, left, bottom, right] of areas.slice(0, i + 1)) expect([bottom - top, right - left]).toEqual([side, side])
-        expect(areas.slice(i + 1).flat().every((number) => number === 0)).toBe(true)
+        for (const [top, left, bottom, right] of areas.slice(0, i + 1)) {
+          expect([bottom - top, right - left]).toEqual([side, side])
+        }
+        expect(
+          areas
+            .slice(i + 1)
+            .flat()
+            .every((number) => number === 0),
+        ).toBe(true)
       }
     }
   })
 
   test('sides are rounded to even, and cut at the border', () => {
     const sides = (size: number) =>
-      rectangles({ p: 1, minScale: 0.0625, maxScale: 0.0625, minAspect: 1 }, 1, { N: 1, H: size, W: size }).flat().map(([top, , bottom]) => bottom - top)
+      rectangles({ p: 1, minScale: 0.0625, maxScale: 0.0625, minAspect: 1 }, 1, { N: 1, H: size, W: size })
+        .flat()
+        .map(([top, , bottom]) => bottom - top)
     expect([...sides(10), ...sides(14)]).toEqual([2, 4])
     // Squares of 32 × 32 in a band of 16.
-    for (const [top, left, bottom, right] of rectangles({ p: 1, minScale: 1, maxScale: 1, minAspect: 1 }, 20, { N: 1, H: 16, W: 64 }).flat()) {
+    for (const [top, left, bottom, right] of rectangles({ p: 1, minScale: 1, maxScale: 1, minAspect: 1 }, 20, {
+      N: 1,
+      H: 16,
+      W: 64,
+    }).flat()) {
       expect([top, bottom, right - left]).toEqual([0, 16, 32])
     }
   })
@@ -325,7 +395,14 @@ test('colours and erasing out of range are refused', () => {
       maxCount   1
       expected p of 0 … 1, 0 ≤ minScale ≤ maxScale ≤ 1, minAspect above 0 and up to 1, a whole maxCount from 1 on]
   `)
-  for (const wrong of [{ p: -1 }, { minScale: 0.5 }, { minAspect: 0 }, { minAspect: 2 }, { maxCount: 0 }, { maxCount: 1.5 }]) {
+  for (const wrong of [
+    { p: -1 },
+    { minScale: 0.5 },
+    { minAspect: 0 },
+    { minAspect: 2 },
+    { maxCount: 0 },
+    { maxCount: 1.5 },
+  ]) {
     expect(() => randomErasing(wrong)).toThrow('randomErasing: an option is out of range')
   }
 })

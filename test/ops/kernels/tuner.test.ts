@@ -2,7 +2,13 @@ import { afterAll, describe, expect, test } from 'vitest'
 import { DataError } from '../../../src/base/errors.ts'
 import { openGpuOn, useGpu, type Gpu } from '../../../src/gpu/device.ts'
 import { conv2d } from '../../../src/ops/conv2d.ts'
-import { chooseKernel, exportChoices, importChoices, kernelFor, unknownPasses } from '../../../src/ops/kernels/choices.ts'
+import {
+  chooseKernel,
+  exportChoices,
+  importChoices,
+  kernelFor,
+  unknownPasses,
+} from '../../../src/ops/kernels/choices.ts'
 import { defaultKernel, kernelName, type Kernel } from '../../../src/ops/kernels/families.ts'
 import { passKey, type ConvolutionSizes } from '../../../src/ops/kernels/sizes.ts'
 import { gpuStopwatch, type Stopwatch } from '../../../src/ops/kernels/trial.ts'
@@ -15,7 +21,20 @@ import { read, tensor, zeros } from '../../../src/tensor/transfer.ts'
 import { expectClose } from '../../helpers/close.ts'
 import { hashUniform } from '../../helpers/golden.ts'
 
-const SIZES: ConvolutionSizes = { N: 2, H: 6, W: 5, C: 10, P: 6, Q: 5, O: 40, R: 3, S: 3, STRIDE: 1, PAD: 1, dtype: 'f16' }
+const SIZES: ConvolutionSizes = {
+  N: 2,
+  H: 6,
+  W: 5,
+  C: 10,
+  P: 6,
+  Q: 5,
+  O: 40,
+  R: 3,
+  S: 3,
+  STRIDE: 1,
+  PAD: 1,
+  dtype: 'f16',
+}
 const FORWARD = { pass: 'forward', sizes: SIZES } as const
 
 /** Two kernels that are right, and that no adapter's rule takes for so few pixels. */
@@ -23,7 +42,13 @@ const TILES = [tile(64, 16, 8), tile(64, 16, 4)] as const
 const [LARGE, SMALL] = TILES.map(kernelName)
 
 function tile(side: number, TILE_K: number, thread: number, rows = side): Kernel {
-  return { family: 'tile', rows, columns: side, constants: { TILE_M: side, TILE_N: side, TILE_K, THREAD_M: thread, THREAD_N: thread }, slices: 'many' }
+  return {
+    family: 'tile',
+    rows,
+    columns: side,
+    constants: { TILE_M: side, TILE_N: side, TILE_K, THREAD_M: thread, THREAD_N: thread },
+    slices: 'many',
+  }
 }
 
 const open: Gpu[] = []
@@ -41,7 +66,14 @@ async function openOn(disk: Map<string, string>, env: Readonly<Record<string, st
       disk.set(path, String(content))
     },
   }
-  const platform: Platform = { ...nodePlatform, files, env: (name) => ({ HOME: '/home/me', ...env })[name], now, log: (line) => void lines.push(line), status: undefined }
+  const platform: Platform = {
+    ...nodePlatform,
+    files,
+    env: (name) => ({ HOME: '/home/me', ...env })[name],
+    now,
+    log: (line) => void lines.push(line),
+    status: undefined,
+  }
   const gpu = await openGpuOn(platform)
   open.push(gpu)
   return { gpu, lines, file: tunedFile(gpu) ?? '' }
@@ -84,14 +116,31 @@ describe('tune', () => {
     const found = await tune({ force: true, candidates, stopwatch })
     expect(found).toEqual([{ pass: passKey('forward', SIZES), kernel: SMALL, timeMs: 4, ruleMs: 10, refused: [] }])
     // Once to begin with, in five rounds those that are not hopeless, then what is right and whether this is.
-    expect(stopwatch.asked).toEqual([rule, LARGE, SMALL, rule, LARGE, SMALL, ...Array(4).fill([LARGE, SMALL]).flat(), proven, SMALL])
+    expect(stopwatch.asked).toEqual([
+      rule,
+      LARGE,
+      SMALL,
+      rule,
+      LARGE,
+      SMALL,
+      ...Array(4).fill([LARGE, SMALL]).flat(),
+      proven,
+      SMALL,
+    ])
     expect(kernelName(kernelFor('forward', SIZES))).toBe(SMALL)
     expect(unknownPasses(gpu)).toEqual([])
-    expect(lines).toEqual([`tuning 1 kernels for ${gpu.name}, once, for 20.0 s at most (TUNE=0: not at all)`, expect.stringMatching(/^tuned in .*: one run of each takes 4.00 ms, by rule 10.0 ms$/)])
+    expect(lines).toEqual([
+      `tuning 1 kernels for ${gpu.name}, once, for 20.0 s at most (TUNE=0: not at all)`,
+      expect.stringMatching(/^tuned in .*: one run of each takes 4.00 ms, by rule 10.0 ms$/),
+    ])
 
     expect(file).toMatch(/^\/home\/me\/.cache\/wgrad\/kernels-[0-9a-f]{8}\.json$/)
     const table = JSON.parse(disk.get(file) ?? '') as TunedTable
-    expect(table).toEqual({ ...gpu.identity, kernels: expect.stringMatching(/^[0-9a-f]{8}$/), passes: { [passKey('forward', SIZES)]: { kernel: SMALL, timeMs: 4, ruleMs: 10 } } })
+    expect(table).toEqual({
+      ...gpu.identity,
+      kernels: expect.stringMatching(/^[0-9a-f]{8}$/),
+      passes: { [passKey('forward', SIZES)]: { kernel: SMALL, timeMs: 4, ruleMs: 10 } },
+    })
 
     const next = await openOn(disk)
     launchOnce(next.gpu)
@@ -137,7 +186,11 @@ describe('tune', () => {
     const { gpu } = await openOn(new Map())
     launchOnce(gpu)
     const rule = kernelName(defaultKernel(gpu, 'forward', SIZES))
-    const [found] = await tune({ force: true, candidates, stopwatch: fakeStopwatch(gpu, { [LARGE]: 9.8, [SMALL]: 9.6 }) })
+    const [found] = await tune({
+      force: true,
+      candidates,
+      stopwatch: fakeStopwatch(gpu, { [LARGE]: 9.8, [SMALL]: 9.6 }),
+    })
     expect(found).toMatchObject({ kernel: rule, timeMs: 10 })
   })
 
@@ -151,10 +204,12 @@ describe('tune', () => {
       compile: (launches) => stopwatch.compile(launches),
       async time(name, work) {
         let end: { view: ReturnType<typeof zeros>['view'] } | undefined
-        const timeMs = await stopwatch.time(name, (record) => work((shader, bindings, options) => {
-          end = bindings.y
-          record(shader, bindings, options)
-        }))
+        const timeMs = await stopwatch.time(name, (record) =>
+          work((shader, bindings, options) => {
+            end = bindings.y
+            record(shader, bindings, options)
+          }),
+        )
         if (name === LARGE && end) gpu.queue.write(end.view.buffer, end.view.offset + end.view.size, new Uint32Array(1))
         return timeMs
       },
@@ -186,14 +241,26 @@ describe('tune', () => {
   test('checks results that do not fill their buffers', async () => {
     const { gpu } = await openOn(new Map())
     const odd: ConvolutionSizes = { ...SIZES, N: 1, H: 3, W: 3, P: 3, Q: 3, C: 3, O: 3 }
-    const found = await tune({ force: true, seconds: PATIENT, candidates, convolutions: [odd], stopwatch: fakeStopwatch(gpu, { [LARGE]: 1 }) })
+    const found = await tune({
+      force: true,
+      seconds: PATIENT,
+      candidates,
+      convolutions: [odd],
+      stopwatch: fakeStopwatch(gpu, { [LARGE]: 1 }),
+    })
     expect(found.map(({ kernel, refused }) => [kernel, refused])).toEqual(Array(3).fill([LARGE, []]))
   })
 
   test('adds the gradients of what only went forward', async () => {
     const { gpu } = await openOn(new Map())
     launchOnce(gpu)
-    const found = await tune({ force: true, seconds: PATIENT, gradients: true, candidates: () => [], stopwatch: fakeStopwatch(gpu, {}) })
+    const found = await tune({
+      force: true,
+      seconds: PATIENT,
+      gradients: true,
+      candidates: () => [],
+      stopwatch: fakeStopwatch(gpu, {}),
+    })
     expect(found.map(({ pass }) => pass.split(' ')[0])).toEqual(['forward', 'backward-input', 'backward-weight'])
   })
 
@@ -223,9 +290,15 @@ describe('tune', () => {
 describe('the file', () => {
   test.each([
     ['is not JSON', (text: string) => text.slice(0, 40)],
-    ['is of another adapter, driver or version', (text: string) => text.replace(/"kernels": "[0-9a-f]{8}"/, '"kernels": "00000000"')],
+    [
+      'is of another adapter, driver or version',
+      (text: string) => text.replace(/"kernels": "[0-9a-f]{8}"/, '"kernels": "00000000"'),
+    ],
     ['has no passes', (text: string) => text.replace('"passes"', '"other"')],
-    [`does not say what '${passKey('forward', SIZES)}' runs in`, (text: string) => text.replace(/"kernel": "[^"]*"/, '"kernel": null')],
+    [
+      `does not say what '${passKey('forward', SIZES)}' runs in`,
+      (text: string) => text.replace(/"kernel": "[^"]*"/, '"kernel": null'),
+    ],
   ])('that %s is measured again', async (what, damage) => {
     const disk = new Map<string, string>()
     const first = await openOn(disk)

@@ -15,7 +15,9 @@ await openTestGpu()
 function gradientReader(event: 'afterBackward' | 'afterStep'): { callback: Callback; all(): Promise<number[][]> } {
   const reads: Promise<number[]>[] = []
   const callback: Callback = {
-    name: 'gradients', order: 70, runsOn: 'train',
+    name: 'gradients',
+    order: 70,
+    runsOn: 'train',
     [event]: ({ model }: Learner) => {
       const gradients = model.parameters().map(({ leaf }) => read(leaf.gradient!))
       reads.push(Promise.all(gradients).then((parts) => parts.flatMap((part) => [...part])))
@@ -28,7 +30,9 @@ describe('gradientAccumulation', () => {
   /** What 3 batches of 4 an epoch do at a learning rate of 0, over two epochs. */
   async function train(callbacks: readonly Callback[], precision: 'f32' | 'mixed' = 'f32') {
     const gradients = gradientReader('afterBackward')
-    const learner = new Learner(await tinyLoaders({ train: 12, batchSize: 4 }), tinyModel(), { callbacks: [...callbacks, gradients.callback] })
+    const learner = new Learner(await tinyLoaders({ train: 12, batchSize: 4 }), tinyModel(), {
+      callbacks: [...callbacks, gradients.callback],
+    })
     if (precision === 'mixed') learner.toFp16()
     await learner.fit(2, 0, { weightDecay: 0 })
     const state = await learner.optimizer!.state()
@@ -39,10 +43,19 @@ describe('gradientAccumulation', () => {
     const plain = await train([])
     const { gradients, steps, learner } = await train([gradientAccumulation(8)])
     expect([plain.steps, steps]).toEqual([6, 3])
-    for (const [first, second] of [[0, 1], [2, 3], [4, 5]]) {
+    for (const [first, second] of [
+      [0, 1],
+      [2, 3],
+      [4, 5],
+    ]) {
       const half = plain.gradients[first].map((value) => value / 2)
       expectClose(gradients[first], half, 'f32', { name: `batch ${first}` })
-      expectClose(gradients[second], half.map((value, i) => value + plain.gradients[second][i] / 2), 'f32', { name: `batch ${second}` })
+      expectClose(
+        gradients[second],
+        half.map((value, i) => value + plain.gradients[second][i] / 2),
+        'f32',
+        { name: `batch ${second}` },
+      )
     }
     // What is written down is the loss of each batch.
     expect(learner.recorder.rawLosses).toEqual(plain.learner.recorder.rawLosses)
@@ -72,32 +85,45 @@ describe('gradientAccumulation', () => {
     const plain = new Learner(learner.loaders, learner.model)
     plain.epochsBegun = 2
     await plain.fit(1, 0, { weightDecay: 0, callbacks: [alone.callback] })
-    expectClose((await gradients.all())[0], (await alone.all())[0].map((value) => value / 4), 'f32')
+    expectClose(
+      (await gradients.all())[0],
+      (await alone.all())[0].map((value) => value / 4),
+      'f32',
+    )
   })
 })
 
 describe('gradientClip', () => {
-  test.each(['f32', 'mixed'] as const)('no step has a longer gradient, and a short one stays, %s', async (precision) => {
-    const gradients = async (callbacks: readonly Callback[]) => {
-      const reader = gradientReader('afterStep')
-      const learner = new Learner(await tinyLoaders(), tinyModel(), { callbacks: [...callbacks, reader.callback] })
-      if (precision === 'mixed') learner.toFp16()
-      await learner.fit(1, 0, { weightDecay: 0 })
-      return (await reader.all()).map((all) => all.map((value) => value / (precision === 'mixed' ? 65536 : 1)))
-    }
-    const whole = await gradients([])
-    const norms = whole.map(normOf)
-    const between = (norms[0] + norms[1]) / 2
-    const clipped = await gradients([gradientClip(between)])
-    const [long, short] = norms[0] > norms[1] ? [0, 1] : [1, 0]
-    expect(normOf(clipped[long])).toBeCloseTo(between, 4)
-    expectClose(clipped[long], whole[long].map((value) => (value * between) / norms[long]), 'f32')
-    expect(clipped[short]).toEqual(whole[short])
-  })
+  test.each(['f32', 'mixed'] as const)(
+    'no step has a longer gradient, and a short one stays, %s',
+    async (precision) => {
+      const gradients = async (callbacks: readonly Callback[]) => {
+        const reader = gradientReader('afterStep')
+        const learner = new Learner(await tinyLoaders(), tinyModel(), { callbacks: [...callbacks, reader.callback] })
+        if (precision === 'mixed') learner.toFp16()
+        await learner.fit(1, 0, { weightDecay: 0 })
+        return (await reader.all()).map((all) => all.map((value) => value / (precision === 'mixed' ? 65536 : 1)))
+      }
+      const whole = await gradients([])
+      const norms = whole.map(normOf)
+      const between = (norms[0] + norms[1]) / 2
+      const clipped = await gradients([gradientClip(between)])
+      const [long, short] = norms[0] > norms[1] ? [0, 1] : [1, 0]
+      expect(normOf(clipped[long])).toBeCloseTo(between, 4)
+      expectClose(
+        clipped[long],
+        whole[long].map((value) => (value * between) / norms[long]),
+        'f32',
+      )
+      expect(clipped[short]).toEqual(whole[short])
+    },
+  )
 
   test('sees the gradients that have added up', async () => {
     const reader = gradientReader('afterStep')
-    const learner = new Learner(await tinyLoaders(), tinyModel(), { callbacks: [gradientClip(1e-3), gradientAccumulation(8), reader.callback] })
+    const learner = new Learner(await tinyLoaders(), tinyModel(), {
+      callbacks: [gradientClip(1e-3), gradientAccumulation(8), reader.callback],
+    })
     await learner.fit(1, 0, { weightDecay: 0 })
     // The first batch is cancelled before its step.
     expect((await reader.all()).map((all) => normOf(all).toFixed(6))).toEqual(['0.001000'])
@@ -124,12 +150,17 @@ describe('terminateOnNaN', () => {
     const loaders = await tinyLoaders({ train: 80, batchSize: 4 })
     const model = tinyModel()
     const [{ value }] = model.parameters()
-    upload(value, (await read(value)).map((number, i) => (i === 5 ? NaN : number)))
+    upload(
+      value,
+      (await read(value)).map((number, i) => (i === 5 ? NaN : number)),
+    )
     const learner = new Learner(loaders, model, { callbacks: [terminateOnNaN()] })
     if (dtype === 'f16') learner.toFp16()
     await learner.fit(2)
     expect(learner.recorder.rows).toEqual([])
-    expect(loaders.platform.lines.filter((line) => line.includes('the fit ends'))).toEqual(['the loss of step 0 is NaN: the fit ends'])
+    expect(loaders.platform.lines.filter((line) => line.includes('the fit ends'))).toEqual([
+      'the loss of step 0 is NaN: the fit ends',
+    ])
   })
 
   test('does nothing otherwise', async () => {

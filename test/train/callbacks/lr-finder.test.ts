@@ -15,12 +15,20 @@ await openTestGpu()
 
 async function tinyLearner(options: LearnerOptions = {}) {
   const loaders = await tinyLoaders({ train: 24, batchTransforms: augTransforms() })
-  return { learner: new Learner(loaders, tinyModel(), { metrics: [accuracy], ...options }), lines: loaders.platform.lines }
+  return {
+    learner: new Learner(loaders, tinyModel(), { metrics: [accuracy], ...options }),
+    lines: loaders.platform.lines,
+  }
 }
 
 async function everything({ model, optimizer, epochsBegun, recorder }: Learner) {
   const dicts = [await model.stateDict(), await optimizer!.state()]
-  return { tensors: dicts.flatMap((dict) => [...dict].map(([name, { data }]) => [name, [...data]])), hypers: optimizer!.hypers, epochsBegun, rows: recorder.history }
+  return {
+    tensors: dicts.flatMap((dict) => [...dict].map(([name, { data }]) => [name, [...data]])),
+    hypers: optimizer!.hypers,
+    epochsBegun,
+    rows: recorder.history,
+  }
 }
 
 describe('lrFind', () => {
@@ -78,10 +86,13 @@ describe('lrFind', () => {
 
   test('says nothing, validates nothing, writes nothing, and stops nobody', async () => {
     const heard: string[] = []
-    const { learner, lines } = await tinyLearner({ callbacks: [
-      csvLogger('there are no files'), earlyStopping({ monitor: 'nothing' }),
-      { name: 'look', order: 0, runsOn: 'valid', afterBatch: () => void heard.push('valid') },
-    ] })
+    const { learner, lines } = await tinyLearner({
+      callbacks: [
+        csvLogger('there are no files'),
+        earlyStopping({ monitor: 'nothing' }),
+        { name: 'look', order: 0, runsOn: 'valid', afterBatch: () => void heard.push('valid') },
+      ],
+    })
     await learner.lrFind({ steps: 20 })
     expect([lines, heard]).toEqual([[], []])
   })

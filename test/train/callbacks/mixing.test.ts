@@ -25,7 +25,8 @@ describe('what mixup draws', () => {
   })
 
   test('the larger alpha, the more is blended', () => {
-    const mean = (alpha: number) => drawMixUp(rng(1, 'test'), 4000, alpha).weight.reduce((sum, one) => sum + one, 0) / 4000
+    const mean = (alpha: number) =>
+      drawMixUp(rng(1, 'test'), 4000, alpha).weight.reduce((sum, one) => sum + one, 0) / 4000
     expect(mean(0.1)).toBeGreaterThan(mean(0.4) + 0.05)
     expect(mean(4)).toBeLessThan(mean(0.4) - 0.1)
   })
@@ -62,14 +63,21 @@ describe('the box of cutMix', () => {
   })
 })
 
-describe.each([['mixUp', mixUp], ['cutMix', cutMix]] as const)('%s', (name, mixing) => {
+describe.each([
+  ['mixUp', mixUp],
+  ['cutMix', cutMix],
+] as const)('%s', (name, mixing) => {
   /** What happens in the batches of one fit, before and after the mixing. */
   async function watch(precision: 'f32' | 'mixed') {
     const seen: { before: number[]; after: number[]; a: number[]; b: number[]; mix: number[]; training: boolean }[] = []
     const pending: Promise<void>[] = []
     const loaders = await tinyLoaders({ train: 8, valid: 4, batchSize: 4, size: 12, seed: 2 })
     let before: Promise<ArrayLike<number>>
-    const look = (order: number, see: (step: Step) => void): Callback => ({ name: 'look', order, beforeBatch: (_, step) => see(step) })
+    const look = (order: number, see: (step: Step) => void): Callback => ({
+      name: 'look',
+      order,
+      beforeBatch: (_, step) => see(step),
+    })
     const learner = new Learner(loaders, tinyModel(), {
       metrics: [accuracy],
       callbacks: [
@@ -79,10 +87,12 @@ describe.each([['mixUp', mixUp], ['cutMix', cutMix]] as const)('%s', (name, mixi
         mixing(),
         look(1, ({ input, targets: { a, b, mix }, training }) => {
           const all = Promise.all([before, read(input), read(a), b ? read(b) : [], mix ? read(mix) : []])
-          pending.push(all.then((parts) => {
-            const [was, is, labels, others, weights] = parts.map((part) => Array.from(part))
-            seen.push({ before: was, after: is, a: labels, b: others, mix: weights, training })
-          }))
+          pending.push(
+            all.then((parts) => {
+              const [was, is, labels, others, weights] = parts.map((part) => Array.from(part))
+              seen.push({ before: was, after: is, a: labels, b: others, mix: weights, training })
+            }),
+          )
         }),
       ],
     })
@@ -92,32 +102,36 @@ describe.each([['mixUp', mixUp], ['cutMix', cutMix]] as const)('%s', (name, mixi
     return { seen, learner }
   }
 
-  test.each(['f32', 'mixed'] as const)('mixes training batches and leaves validation as it is, %s', async (precision) => {
-    const { seen } = await watch(precision)
-    expect(seen.map(({ training }) => training)).toEqual([true, true, false])
-    const valid = seen[2]
-    expect(valid.after).toEqual(valid.before)
-    expect([valid.b, valid.mix]).toEqual([[], []])
-    const pixels = 12 * 12 * 3
-    for (const [index, { before, after, a, b, mix }] of seen.slice(0, 2).entries()) {
-      const draw = name === 'mixUp'
-        ? drawMixUp(rng(2, 'mixUp', 1, index), 4, 0.4)
-        : drawCutMix(rng(2, 'cutMix', 1, index), { N: 4, P: 12, Q: 12 }, 1)
-      expect(mix).toEqual([...draw.weight])
-      expect(b).toEqual(Array.from(draw.partner, (other) => a[other]))
-      const expected = after.map((_, i) => {
-        const n = Math.floor(i / pixels)
-        const other = before[draw.partner[n] * pixels + (i % pixels)]
-        if (!draw.box) return other + draw.weight[n] * (before[i] - other)
-        const [y, x] = [Math.floor((i % pixels) / 36), Math.floor((i % 36) / 3)]
-        const [top, left, bottom, right] = draw.box
-        return y >= top && y < bottom && x >= left && x < right ? other : before[i]
-      })
-      const worst = Math.max(...after.map((value, i) => Math.abs(value - expected[i])))
-      expect(worst).toBeLessThan(name === 'cutMix' ? 1e-12 : precision === 'mixed' ? 2 ** -11 : 1e-6)
-      expect(after).not.toEqual(before)
-    }
-  })
+  test.each(['f32', 'mixed'] as const)(
+    'mixes training batches and leaves validation as it is, %s',
+    async (precision) => {
+      const { seen } = await watch(precision)
+      expect(seen.map(({ training }) => training)).toEqual([true, true, false])
+      const valid = seen[2]
+      expect(valid.after).toEqual(valid.before)
+      expect([valid.b, valid.mix]).toEqual([[], []])
+      const pixels = 12 * 12 * 3
+      for (const [index, { before, after, a, b, mix }] of seen.slice(0, 2).entries()) {
+        const draw =
+          name === 'mixUp'
+            ? drawMixUp(rng(2, 'mixUp', 1, index), 4, 0.4)
+            : drawCutMix(rng(2, 'cutMix', 1, index), { N: 4, P: 12, Q: 12 }, 1)
+        expect(mix).toEqual([...draw.weight])
+        expect(b).toEqual(Array.from(draw.partner, (other) => a[other]))
+        const expected = after.map((_, i) => {
+          const n = Math.floor(i / pixels)
+          const other = before[draw.partner[n] * pixels + (i % pixels)]
+          if (!draw.box) return other + draw.weight[n] * (before[i] - other)
+          const [y, x] = [Math.floor((i % pixels) / 36), Math.floor((i % 36) / 3)]
+          const [top, left, bottom, right] = draw.box
+          return y >= top && y < bottom && x >= left && x < right ? other : before[i]
+        })
+        const worst = Math.max(...after.map((value, i) => Math.abs(value - expected[i])))
+        expect(worst).toBeLessThan(name === 'cutMix' ? 1e-12 : precision === 'mixed' ? 2 ** -11 : 1e-6)
+        expect(after).not.toEqual(before)
+      }
+    },
+  )
 
   test('refuses batches of one, and an alpha of nothing', async () => {
     const learner = new Learner(await tinyLoaders({ batchSize: 1 }), tinyModel(), { callbacks: [mixing()] })
@@ -149,7 +163,10 @@ describe.each([['mixUp', mixUp], ['cutMix', cutMix]] as const)('%s', (name, mixi
 
 test('the loss is that of both labels by their weights, for every item, and then its mean', async () => {
   // L(y1) = [2, 1], L(y) = [1, 3], λ = [0.9, 0.6] → [1.1, 2.2], mean 1.65: logits with these losses for labels 0 and 1.
-  const logits = [[1, 2], [3, 1]].flatMap(([own, other]) => [-own, -other, Math.log(1 - Math.exp(-own) - Math.exp(-other))])
+  const logits = [
+    [1, 2],
+    [3, 1],
+  ].flatMap(([own, other]) => [-own, -other, Math.log(1 - Math.exp(-own) - Math.exp(-other))])
   const targets = { a: tensor([0, 0], [2], 'u32'), b: tensor([1, 1], [2], 'u32'), mix: tensor([0.9, 0.6], [2]) }
   const each = await read(softmaxCrossEntropy(tensor(logits, [2, 3]), targets, { reduction: 'none' }))
   expect(each[0]).toBeCloseTo(1.1, 5)

@@ -21,7 +21,9 @@ describe('in a terminal', () => {
     const { learner } = await tinyLearner({}, { platform, batchSize: 2 })
     await learner.fit(3)
     const names = () => new Set(shown.splice(0).map((text) => text.split('  ')[0]))
-    expect(names()).toEqual(new Set(['epoch 1/3', 'epoch 1/3 valid', 'epoch 2/3', 'epoch 2/3 valid', 'epoch 3/3', 'epoch 3/3 valid', '']))
+    expect(names()).toEqual(
+      new Set(['epoch 1/3', 'epoch 1/3 valid', 'epoch 2/3', 'epoch 2/3 valid', 'epoch 3/3', 'epoch 3/3 valid', '']),
+    )
     await learner.validate()
     expect(shown.at(-1)).toBe('')
     expect(names()).toEqual(new Set(['valid', '']))
@@ -48,7 +50,8 @@ describe('without a terminal', () => {
 describe('the line of a fit that ended early', () => {
   const cancelled = async (event: 'afterEpoch' | 'beforeValidate', at: number) => {
     const cancel: Callback = {
-      name: 'cancel', order: 70,
+      name: 'cancel',
+      order: 70,
       [event]: ({ epoch }: { epoch: number }) => {
         if (epoch === at) throw new Cancel('fit')
       },
@@ -65,7 +68,9 @@ describe('the line of a fit that ended early', () => {
 
   test('is not there after the last epoch', async () => {
     expect(await cancelled('afterEpoch', 2)).toMatch(/^2 /)
-    const { learner, lines } = await tinyLearner({ callbacks: [earlyStopping({ monitor: 'accuracy', minDelta: 2, patience: 2 })] })
+    const { learner, lines } = await tinyLearner({
+      callbacks: [earlyStopping({ monitor: 'accuracy', minDelta: 2, patience: 2 })],
+    })
     await learner.fit(3)
     expect(lines.filter((line) => line.startsWith('ended'))).toEqual([])
   })

@@ -14,7 +14,11 @@ import { stripes, tinyLoaders, tinyModel } from '../../helpers/tiny.ts'
 await openTestGpu()
 
 /** A learner whose metric of that name takes these values, epoch after epoch. */
-async function scripted(values: readonly number[], callbacks: readonly Callback[], { name = 'score', files = memoryFiles() } = {}) {
+async function scripted(
+  values: readonly number[],
+  callbacks: readonly Callback[],
+  { name = 'score', files = memoryFiles() } = {},
+) {
   let epoch = 0
   const metric: Metric = Object.defineProperty(() => values[epoch++], 'name', { value: name })
   const platform = fakePlatform({ picture: (path) => stripes(path, 16), files })
@@ -33,7 +37,9 @@ describe('earlyStopping', () => {
   })
 
   test('for a loss or an error smaller is better, whatever else is said for others', async () => {
-    const { learner } = await scripted([5, 4, 3, 3, 1], [earlyStopping({ monitor: 'error_rate' })], { name: 'error_rate' })
+    const { learner } = await scripted([5, 4, 3, 3, 1], [earlyStopping({ monitor: 'error_rate' })], {
+      name: 'error_rate',
+    })
     await learner.fit(5, 0)
     expect(epochsOf(learner)).toBe(4)
     const other = await scripted([5, 4, 3, 3, 1], [earlyStopping({ monitor: 'score', better: 'less' })])
@@ -45,7 +51,9 @@ describe('earlyStopping', () => {
     const { learner } = await scripted([1, 1.25, 1.5, 1.75], [earlyStopping({ monitor: 'score', minDelta: 0.25 })])
     await learner.fit(4, 0)
     expect(epochsOf(learner)).toBe(2)
-    const wide = await scripted([5, 4.5, 4, 3.5], [earlyStopping({ monitor: 'my_loss', minDelta: 0.25 })], { name: 'my_loss' })
+    const wide = await scripted([5, 4.5, 4, 3.5], [earlyStopping({ monitor: 'my_loss', minDelta: 0.25 })], {
+      name: 'my_loss',
+    })
     await wide.learner.fit(4, 0)
     expect(epochsOf(wide.learner)).toBe(4)
     const never = await scripted([NaN, 1, 2], [earlyStopping({ monitor: 'score' })])
@@ -54,7 +62,10 @@ describe('earlyStopping', () => {
   })
 
   test('the best of a fit is forgotten with the next, unless told otherwise', async () => {
-    for (const [resetOnFit, epochs] of [[true, 2], [false, 1]] as const) {
+    for (const [resetOnFit, epochs] of [
+      [true, 2],
+      [false, 1],
+    ] as const) {
       const { learner } = await scripted([9, 1, 2, 3], [earlyStopping({ monitor: 'score', resetOnFit, patience: 1 })])
       await learner.fit(1, 0)
       await learner.fit(2, 0)
@@ -75,33 +86,50 @@ describe('earlyStopping', () => {
 
 describe('reduceLrOnPlateau', () => {
   test('divides all learning rates after so many epochs without an improvement, down to the smallest', async () => {
-    const groups = (model: { parameters(): readonly unknown[] }) => [model.parameters().slice(0, 3), model.parameters().slice(3)] as never
+    const groups = (model: { parameters(): readonly unknown[] }) =>
+      [model.parameters().slice(0, 3), model.parameters().slice(3)] as never
     const platform = fakePlatform({ picture: (path) => stripes(path, 16) })
     const values = [1, 1, 1, 2, 1, 1, 1]
     let epoch = 0
     const score: Metric = Object.defineProperty(() => values[epoch++], 'name', { value: 'score' })
     const rates: string[] = []
     const learner = new Learner(await tinyLoaders({ platform }), tinyModel(), {
-      groups, metrics: [score],
+      groups,
+      metrics: [score],
       callbacks: [
         reduceLrOnPlateau({ monitor: 'score', patience: 1, factor: 4, minLr: 2e-6 }),
-        { name: 'look', order: 70, afterEpoch: ({ optimizer }) => void rates.push(optimizer!.hypers.map(({ lr }) => lr.toPrecision(3)).join(' ')) },
+        {
+          name: 'look',
+          order: 70,
+          afterEpoch: ({ optimizer }) =>
+            void rates.push(optimizer!.hypers.map(({ lr }) => lr.toPrecision(3)).join(' ')),
+        },
       ],
     })
     await learner.fit(7, { start: 1e-5, stop: 1e-4 })
     expect(rates).toEqual([
-      '0.0000100 0.000100', '0.00000250 0.0000250', '0.00000200 0.00000625', '0.00000200 0.00000625',
-      '0.00000200 0.00000200', '0.00000200 0.00000200', '0.00000200 0.00000200',
+      '0.0000100 0.000100',
+      '0.00000250 0.0000250',
+      '0.00000200 0.00000625',
+      '0.00000200 0.00000625',
+      '0.00000200 0.00000200',
+      '0.00000200 0.00000200',
+      '0.00000200 0.00000200',
     ])
     expect(platform.lines.filter((line) => line.includes('reducing'))).toEqual([
-      'Epoch 1: reducing lr to 0.000025', 'Epoch 2: reducing lr to 0.00000625', 'Epoch 4: reducing lr to 0.000002',
+      'Epoch 1: reducing lr to 0.000025',
+      'Epoch 2: reducing lr to 0.00000625',
+      'Epoch 4: reducing lr to 0.000002',
     ])
   })
 
   test('waits from anew after each reduction', async () => {
     const { learner, lines } = await scripted([1, 1, 1, 1, 1], [reduceLrOnPlateau({ monitor: 'score', patience: 2 })])
     await learner.fit(5, 1e-3)
-    expect(lines.filter((line) => line.includes('reducing'))).toEqual(['Epoch 2: reducing lr to 0.0001', 'Epoch 4: reducing lr to 0.00001'])
+    expect(lines.filter((line) => line.includes('reducing'))).toEqual([
+      'Epoch 2: reducing lr to 0.0001',
+      'Epoch 4: reducing lr to 0.00001',
+    ])
     expect(() => reduceLrOnPlateau({ factor: 1 })).toThrow('a factor above 1')
   })
 })
@@ -111,13 +139,17 @@ describe('saveModel', () => {
 
   test('keeps the best model and ends with it', async () => {
     const kept: number[][] = []
-    const { learner, files, lines } = await scripted([1, 5, 2], [
-      saveModel({ monitor: 'score', file: 'models/best.safetensors' }),
-      { name: 'look', order: 10, afterEpoch: async (each) => void kept.push(await weightsOf(each)) },
-    ])
+    const { learner, files, lines } = await scripted(
+      [1, 5, 2],
+      [
+        saveModel({ monitor: 'score', file: 'models/best.safetensors' }),
+        { name: 'look', order: 10, afterEpoch: async (each) => void kept.push(await weightsOf(each)) },
+      ],
+    )
     await learner.fit(3, 1e-2)
     expect(lines.filter((line) => line.startsWith('Better'))).toEqual([
-      'Better model found at epoch 0 with score value: 1.', 'Better model found at epoch 1 with score value: 5.',
+      'Better model found at epoch 0 with score value: 1.',
+      'Better model found at epoch 1 with score value: 5.',
     ])
     expect(await weightsOf(learner)).toEqual(kept[1])
     expect([...files.contents.keys()]).toEqual(['models/best.safetensors'])
@@ -133,7 +165,10 @@ describe('saveModel', () => {
   })
 
   test('at the end', async () => {
-    const { learner, files } = await scripted([3, 2, 1], [saveModel({ monitor: 'score', atEnd: true, withOptimizer: true })])
+    const { learner, files } = await scripted(
+      [3, 2, 1],
+      [saveModel({ monitor: 'score', atEnd: true, withOptimizer: true })],
+    )
     await learner.fit(3, 1e-2)
     const last = await weightsOf(learner)
     const other = (await scripted([], [], { files })).learner
@@ -154,10 +189,13 @@ describe('saveModel', () => {
 describe('csvLogger', () => {
   test('writes every epoch as it ends, with all digits', async () => {
     const sizes: number[] = []
-    const { learner, files } = await scripted([0.1 + 0.2, NaN], [
-      csvLogger('run/history.csv'),
-      { name: 'look', order: 61, afterEpoch: () => void sizes.push(files.contents.get('run/history.csv')!.length) },
-    ])
+    const { learner, files } = await scripted(
+      [0.1 + 0.2, NaN],
+      [
+        csvLogger('run/history.csv'),
+        { name: 'look', order: 61, afterEpoch: () => void sizes.push(files.contents.get('run/history.csv')!.length) },
+      ],
+    )
     await learner.fit(2, 0)
     const lines = (await files.readText('run/history.csv')).split('\n')
     expect(lines[0]).toBe('epoch,train_loss,valid_loss,score,time')
@@ -168,7 +206,10 @@ describe('csvLogger', () => {
   })
 
   test('begins anew with every fit, or appends', async () => {
-    for (const [append, length] of [[false, 3], [true, 6]] as const) {
+    for (const [append, length] of [
+      [false, 3],
+      [true, 6],
+    ] as const) {
       const { learner, files } = await scripted([1, 2, 3, 4], [csvLogger('h.csv', { append })])
       await learner.fit(2, 0)
       await learner.fit(2, 0)
