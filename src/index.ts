@@ -148,7 +148,8 @@ export { exportChoices, importChoices } from './ops/kernels/choices.ts'
 
 // The machine
 export { currentGpu, openGpuOn, useGpu, type Gpu, type GpuOptions } from './gpu/device.ts'
-export type { Files, Pixels, Platform } from './platform/platform.ts'
+export type { Files, Platform } from './platform/platform.ts'
+export type { Pixels } from './image/pixels.ts'
 export { rng, type Rng } from './base/rng.ts'
 export type { Json } from './base/json.ts'
 export {

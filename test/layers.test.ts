@@ -5,22 +5,22 @@ import { describe, expect, test } from 'vitest'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
-const CORE = ['base', 'platform', 'gpu', 'tensor', 'ops', 'nn', 'optim', 'data', 'train']
+const CORE = ['base', 'image', 'platform', 'gpu', 'tensor', 'ops', 'nn', 'optim', 'data', 'train']
 
 /** Which rooms a room may import from, besides itself. Rooms only open downwards. */
 const ROOMS: Readonly<Record<string, readonly string[]>> = {
   base: [],
-  platform: ['base'],
+  image: ['base'],
+  platform: ['base', 'image'],
   gpu: ['base', 'platform'],
   tensor: ['base', 'gpu'],
   ops: ['base', 'gpu', 'tensor'],
   nn: ['base', 'tensor', 'ops'],
   optim: ['base', 'gpu', 'tensor'],
-  data: ['base', 'platform', 'gpu', 'tensor'],
-  train: ['base', 'platform', 'tensor', 'ops', 'nn', 'optim', 'data'],
-  // Both decode with the same code, in threads of their own.
-  'platform/node': ['base', 'platform', 'data'],
-  'platform/browser': ['base', 'platform', 'data'],
+  data: ['base', 'image', 'platform', 'gpu', 'tensor'],
+  train: ['base', 'image', 'platform', 'tensor', 'ops', 'nn', 'optim', 'data'],
+  'platform/node': ['base', 'image', 'platform'],
+  'platform/browser': ['base', 'image', 'platform'],
   index: CORE,
   // Only these two choose a platform.
   node: ['index', ...CORE, 'platform/node'],

@@ -1,5 +1,5 @@
 import { DataError } from '../base/errors.ts'
-import type { Pixels } from '../platform/platform.ts'
+import type { Pixels } from '../image/pixels.ts'
 import { release } from '../tensor/scope.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { tensor, upload } from '../tensor/transfer.ts'

@@ -1,8 +1,9 @@
 import { OptionError } from '../base/errors.ts'
 import type { Rng } from '../base/rng.ts'
 import { ANY, checkOptions, NUMBER, TEXT } from '../base/options.ts'
-import type { FitPlan, ResizePlan } from '../platform/platform.ts'
-import { BOX_NUMBERS, checkRanges, toSize, type Range, type Size } from './augment/crop.ts'
+import type { FitPlan, ResizePlan } from '../image/resize-plan.ts'
+import { checkRanges, toSize, type Size } from './augment/crop.ts'
+import { BOX_NUMBERS, type Range } from '../image/box.ts'
 import type { Split } from './augment/draw.ts'
 
 /** Brings pictures to one size; what is random about it is drawn anew for every picture. */

@@ -1,6 +1,7 @@
 import { DataError, OptionError } from '../base/errors.ts'
 import { rng } from '../base/rng.ts'
-import type { Platform, ResizePlan } from '../platform/platform.ts'
+import type { Platform } from '../platform/platform.ts'
+import type { ResizePlan } from '../image/resize-plan.ts'
 import { currentGpu } from '../gpu/device.ts'
 import { augmentStream, type Split } from './augment/draw.ts'
 import type { ChannelStats } from './augment/normalize.ts'

@@ -1,9 +1,11 @@
 import { DataError, DecodeError } from '../base/errors.ts'
 import { formatBytes } from '../base/format.ts'
-import type { Pixels, Platform, ResizePlan } from '../platform/platform.ts'
+import type { Platform } from '../platform/platform.ts'
+import type { ResizePlan } from '../image/resize-plan.ts'
+import type { Pixels } from '../image/pixels.ts'
 import { requireReadable, tolerated as toleratedOf } from './check-files.ts'
 import type { PixelCache } from './pixel-cache.ts'
-import { dependsOnPlace, mirrored, resizePixels } from './resize.ts'
+import { dependsOnPlace, mirrored, resizePixels } from '../image/resize.ts'
 
 /** From this many decoding threads on, decoding a picture again there is cheaper than resizing a kept one here. */
 const MANY_THREADS = 4

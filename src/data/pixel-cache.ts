@@ -1,7 +1,8 @@
 import { formatBytes } from '../base/format.ts'
 import { OptionError } from '../base/errors.ts'
 import { currentGpu } from '../gpu/device.ts'
-import type { Pixels, Platform } from '../platform/platform.ts'
+import type { Platform } from '../platform/platform.ts'
+import type { Pixels } from '../image/pixels.ts'
 
 /** Part of the free memory. Of 10 GiB it holds all of Imagenette at 224 × 224: 13 394 pictures of 196 KiB, 2.5 GiB. */
 const DEFAULT_PART = 1 / 4

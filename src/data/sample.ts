@@ -4,7 +4,7 @@ import { rng } from '../base/rng.ts'
 import { ANY, checkOptions, NUMBER, PATH } from '../base/options.ts'
 import { currentGpu } from '../gpu/device.ts'
 import type { Platform } from '../platform/platform.ts'
-import { drawPicture, thingNames } from './drawing.ts'
+import { drawPicture, thingNames } from '../image/drawing.ts'
 import { dataHome, datasetsOf } from './untar-data.ts'
 
 /** Goes up when the pictures change, so that an old sample is not taken for a new one. */

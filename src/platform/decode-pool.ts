@@ -3,7 +3,8 @@
  * `DecodeThread`; who gets which image, in which order, and what happens when a worker dies is decided here.
  */
 import { DataError, DecodeError, DeviceError, OptionError, WgradError } from '../base/errors.ts'
-import type { DecodePool, DecodeRequest, Pixels } from './platform.ts'
+import type { DecodePool, DecodeRequest } from './platform.ts'
+import type { Pixels } from '../image/pixels.ts'
 
 /** What a worker is sent. It reads the file itself where it can; where only the page can, the bytes come along. */
 export interface DecodeJob extends DecodeRequest {

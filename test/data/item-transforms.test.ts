@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { OptionError } from '../../src/base/errors.ts'
 import { rng } from '../../src/base/rng.ts'
-import { BOX_NUMBERS } from '../../src/data/augment/crop.ts'
+import { BOX_NUMBERS } from '../../src/image/box.ts'
 import { drawPlan, flipItem, randomResizedCrop, resize, sortItemTransforms } from '../../src/data/item-transforms.ts'
 
 const stream = (index = 0) => rng(1, 'crop', index)

@@ -4,7 +4,7 @@ import { flipItem, randomResizedCrop, resize, type ItemTransform } from '../../s
 import { Loader, type Pass } from '../../src/data/loader.ts'
 import { Pictures } from '../../src/data/pictures.ts'
 import { PixelCache } from '../../src/data/pixel-cache.ts'
-import { resizePixels } from '../../src/data/resize.ts'
+import { resizePixels } from '../../src/image/resize.ts'
 import { fakePicture, fakePlatform, type FakePlatform } from '../helpers/fake-platform.ts'
 
 interface Made {

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
 import { DecodeError } from '../../src/base/errors.ts'
-import { resizePixels } from '../../src/data/resize.ts'
-import type { DecodeRequest, Files, Pixels, Platform } from '../../src/platform/platform.ts'
+import { resizePixels } from '../../src/image/resize.ts'
+import type { DecodeRequest, Files, Platform } from '../../src/platform/platform.ts'
+import type { Pixels } from '../../src/image/pixels.ts'
 
 export interface FakePlatform extends Platform {
   /** Lines that were logged. */

@@ -1,15 +1,16 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { DataError, DeviceError } from '../../src/base/errors.ts'
-import { decodeImage } from '../../src/data/decode.ts'
-import { crc32 } from '../../src/data/png.ts'
+import { decodeImage } from '../../src/image/decode.ts'
+import { crc32 } from '../../src/image/png.ts'
 import { getImageFiles, parentLabel } from '../../src/data/items.ts'
 import { folderFiles, urlFiles } from '../../src/platform/browser/files.ts'
 import { browserGpu } from '../../src/platform/browser/gpu.ts'
 import { createBrowserPlatform } from '../../src/platform/browser/index.ts'
 import { pngReader } from '../../src/platform/browser/png.ts'
 import { pngReader as nodeReader } from '../../src/platform/node/png.ts'
-import type { Pixels, Platform } from '../../src/platform/platform.ts'
+import type { Platform } from '../../src/platform/platform.ts'
+import type { Pixels } from '../../src/image/pixels.ts'
 import { pngFile } from '../helpers/png-file.ts'
 
 afterEach(() => {
@@ -41,7 +42,7 @@ test('nothing of Node comes into a page', () => {
     }
     expect(source, file.pathname).not.toMatch(/\b(process|Buffer|setImmediate|require)\b/)
   }
-  expect([...seen].some((href) => href.endsWith('/data/resize.ts'))).toBe(true)
+  expect([...seen].some((href) => href.endsWith('/image/resize.ts'))).toBe(true)
 })
 
 describe('files of a server', () => {

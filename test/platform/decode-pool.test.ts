@@ -7,7 +7,7 @@ import { defaultThreads, serveDecoding, ThreadedDecodePool } from '../../src/pla
 import type { DecodeJob, DecodeReply, DecodeThread, StartThread } from '../../src/platform/decode-pool.ts'
 import { nodeDecodePool } from '../../src/platform/node/decode-pool.ts'
 import { encodePng } from '../../src/platform/node/png.ts'
-import type { Pixels } from '../../src/platform/platform.ts'
+import type { Pixels } from '../../src/image/pixels.ts'
 
 let folder = ''
 beforeAll(async () => {

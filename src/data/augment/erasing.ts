@@ -1,7 +1,7 @@
 import { OptionError } from '../../base/errors.ts'
 import { rng, type Rng } from '../../base/rng.ts'
 import { checkOptions, NUMBER } from '../../base/options.ts'
-import { roundHalfToEven } from './crop.ts'
+import { roundHalfToEven } from '../../image/box.ts'
 import type { BatchShape } from './draw.ts'
 
 export interface ErasingOptions {

@@ -1,8 +1,9 @@
 import { DataError } from '../../base/errors.ts'
-import { decodeImage } from '../../data/decode.ts'
+import { decodeImage } from '../../image/decode.ts'
 import { checkThreads, defaultThreads, inPlaceDecodePool, ThreadedDecodePool } from '../decode-pool.ts'
 import type { DecodeJob, DecodeReply, StartThread } from '../decode-pool.ts'
-import type { DecodePool, Files, Pixels } from '../platform.ts'
+import type { DecodePool, Files } from '../platform.ts'
+import type { Pixels } from '../../image/pixels.ts'
 import { pngReader } from './png.ts'
 
 /** Decodes images on Web Workers, which get the bytes with the request: only the page can reach every kind of file. */

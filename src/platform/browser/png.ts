@@ -1,5 +1,5 @@
-import type { PngReader } from '../../data/png.ts'
-import type { Pixels } from '../platform.ts'
+import type { PngReader } from '../../image/png.ts'
+import type { Pixels } from '../../image/pixels.ts'
 
 /** PNG file bytes of an 8-bit RGBA picture, by the browser's own encoder. */
 export async function encodePng({ width, height, data }: Pixels): Promise<Uint8Array> {
@@ -23,7 +23,7 @@ async function decodePng(bytes: Uint8Array): Promise<Pixels> {
   return { width, height, data: new Uint8Array(drawing.getImageData(0, 0, width, height).data.buffer) }
 }
 
-/** See data/png.ts. */
+/** See image/png.ts. */
 async function inflate(data: Uint8Array, byteCount: number): Promise<Uint8Array> {
   const reader = new Blob([new Uint8Array(data)]).stream().pipeThrough(new DecompressionStream('deflate')).getReader()
   const bytes = new Uint8Array(byteCount)

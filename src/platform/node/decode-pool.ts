@@ -1,10 +1,11 @@
 import { readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
-import { decodeImage } from '../../data/decode.ts'
+import { decodeImage } from '../../image/decode.ts'
 import { checkThreads, defaultThreads, inPlaceDecodePool, ThreadedDecodePool } from '../decode-pool.ts'
 import type { DecodeReply, StartThread } from '../decode-pool.ts'
-import type { DecodePool, DecodeRequest, Pixels } from '../platform.ts'
+import type { DecodePool, DecodeRequest } from '../platform.ts'
+import type { Pixels } from '../../image/pixels.ts'
 import { fileError } from './files.ts'
 import { pngReader } from './png.ts'
 

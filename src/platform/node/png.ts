@@ -1,7 +1,7 @@
 import { constants, crc32, deflateSync, inflateSync } from 'node:zlib'
 import { PNG } from 'pngjs'
-import type { CheckedPng, PngReader } from '../../data/png.ts'
-import type { Pixels } from '../platform.ts'
+import type { CheckedPng, PngReader } from '../../image/png.ts'
+import type { Pixels } from '../../image/pixels.ts'
 
 /** PNG file bytes of an 8-bit RGBA picture. */
 export function encodePng({ width, height, data }: Pixels): Promise<Uint8Array> {
@@ -24,7 +24,7 @@ export function decodePng(bytes: Uint8Array): Pixels {
 /** More than was asked for, for files with bytes behind their last row; what goes far beyond it is no image. */
 const BEYOND = 2 ** 16
 
-/** See data/png.ts. */
+/** See image/png.ts. */
 function inflate(data: Uint8Array, byteCount: number): Uint8Array {
   // Flushed where it ends: whether enough is there is for the check to say.
   const all = inflateSync(data, { finishFlush: constants.Z_SYNC_FLUSH, maxOutputLength: byteCount + BEYOND })

@@ -1,5 +1,5 @@
 import type { Rng } from '../../base/rng.ts'
-import { roundHalfToEven } from '../../data/augment/crop.ts'
+import { roundHalfToEven } from '../../image/box.ts'
 import { empty, launch, storageDtype } from '../../tensor/launcher.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import type { Callback } from '../callback.ts'

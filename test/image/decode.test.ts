@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { DataError, DecodeError } from '../../src/base/errors.ts'
-import { decodeImage, imageKind } from '../../src/data/decode.ts'
+import { decodeImage, imageKind } from '../../src/image/decode.ts'
 import { decodePng, encodePng, pngReader } from '../../src/platform/node/png.ts'
-import type { Pixels } from '../../src/platform/platform.ts'
+import type { Pixels } from '../../src/image/pixels.ts'
 import { pngFile } from '../helpers/png-file.ts'
 
 interface Golden {

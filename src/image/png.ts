@@ -4,7 +4,7 @@
  *
  * Source: W3C Portable Network Graphics (PNG) Specification, third edition.
  */
-import type { Pixels } from '../platform/platform.ts'
+import type { Pixels } from './pixels.ts'
 
 /** The first `byteCount` bytes of zlib data, or all of them where there are fewer. Throws where the data is damaged. */
 export type Inflate = (data: Uint8Array, byteCount: number) => Uint8Array | Promise<Uint8Array>

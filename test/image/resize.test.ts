@@ -2,9 +2,10 @@ import { readFileSync } from 'node:fs'
 import { crc32 } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
 import { OptionError } from '../../src/base/errors.ts'
-import { BOX_NUMBERS } from '../../src/data/augment/crop.ts'
-import { coefficients, dependsOnPlace, mirrored, resample, resizeBox, resizePixels } from '../../src/data/resize.ts'
-import type { FitPlan, Pixels, ResizePlan } from '../../src/platform/platform.ts'
+import { BOX_NUMBERS } from '../../src/image/box.ts'
+import { coefficients, dependsOnPlace, mirrored, resample, resizeBox, resizePixels } from '../../src/image/resize.ts'
+import type { FitPlan, ResizePlan } from '../../src/image/resize-plan.ts'
+import type { Pixels } from '../../src/image/pixels.ts'
 
 interface Golden {
   readonly header: { readonly pillow: string }

@@ -1,6 +1,6 @@
 /** Pictures of shapes and textures, drawn from random numbers: what data/sample.ts is made of. */
 import type { Rng } from '../base/rng.ts'
-import type { Pixels } from '../platform/platform.ts'
+import type { Pixels } from './pixels.ts'
 
 type Colour = readonly [number, number, number]
 /** A point in an object's own coordinates, turned with it; the object lies within 1 of the origin. */

@@ -2,7 +2,8 @@
 import { decode as decodeJpegBytes } from 'jpeg-js'
 import { DataError, DecodeError } from '../base/errors.ts'
 import { formatBytes } from '../base/format.ts'
-import type { Pixels, ResizePlan } from '../platform/platform.ts'
+import type { ResizePlan } from './resize-plan.ts'
+import type { Pixels } from './pixels.ts'
 import { checkPng, readPngHeader, type PngReader } from './png.ts'
 import { resizePixels } from './resize.ts'
 
@@ -22,7 +23,7 @@ const TIMES_ASKED_FOR = 2.5
  *
  * @param path     named in errors
  * @param png      the platform's part in reading a PNG
- * @param resize   fastai's Resize, see data/resize.ts; absent: the whole image
+ * @param resize   fastai's Resize, see image/resize.ts; absent: the whole image
  * @param availableBytes  memory that is free, asked for where an image is large
  * @returns        8-bit RGBA, alpha 255
  * @throws DecodeError  when the bytes are no JPEG or PNG, are cut short or damaged, hold more than 100 megapixels or a million

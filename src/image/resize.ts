@@ -1,7 +1,8 @@
 /** Brings an image to one size exactly as fastai's item transforms do with Pillow: the same crop, the same 8-bit pixels. */
 import { OptionError } from '../base/errors.ts'
-import type { Pixels, ResizePlan } from '../platform/platform.ts'
-import { BOX_NUMBERS, middleBox, randomBox, type Box } from './augment/crop.ts'
+import type { ResizePlan } from './resize-plan.ts'
+import type { Pixels } from './pixels.ts'
+import { BOX_NUMBERS, middleBox, randomBox, type Box } from './box.ts'
 
 /**
  * Mirrors the image if asked to, takes a box of it (or squishes, or pads by reflection) and resamples that bilinearly.
