@@ -11,6 +11,7 @@ import {
   type EpochRow,
   type ItemPredictions,
   type LabelledPicture,
+  type FitState,
   type Learner,
   type Pixels,
   type Platform,
@@ -18,7 +19,7 @@ import {
   type StepLoss,
 } from '../src/node.ts'
 import type { Json } from '../src/base/json.ts'
-import { hears } from '../src/train/callback.ts'
+import { hears } from '../src/train/fit/callback.ts'
 import { className } from './class-names.ts'
 import type {
   BatchStats,
@@ -61,13 +62,13 @@ export class SectionLog implements Callback {
     this.fits = []
   }
 
-  beforeFit({ loaders, epochsBegun }: Learner): void {
+  beforeFit({ loaders, epochsBegun }: FitState): void {
     // Also where a fit goes on from a checkpoint, which is taken over only after this.
     if (this.fits.length === 0) this.firstEpoch = epochsBegun
     this.fits.push({ epochs: [], steps: [], stepsPerEpoch: loaders.train.batchCount })
   }
 
-  lossKnown({ recorder }: Learner, { iteration, loss, scaling }: StepLoss): void {
+  lossKnown({ recorder }: FitState, { iteration, loss, scaling }: StepLoss): void {
     const at = recorder.losses.length - 1
     const { losses, lrs, momentums } = recorder
     this.fits.at(-1)?.steps.push({
@@ -82,7 +83,7 @@ export class SectionLog implements Callback {
     })
   }
 
-  afterEpoch({ recorder }: Learner): void {
+  afterEpoch({ recorder }: FitState): void {
     const row = recorder.rows.at(-1)
     if (row) this.fits.at(-1)?.epochs.push(epochResult(row))
   }
@@ -166,7 +167,7 @@ export function epochResult({
 }
 
 /** The first batch of an epoch as the network gets it in training: with what these callbacks make of it. */
-async function firstBatch(learner: Learner, epoch: number, callbacks: readonly Callback[]): Promise<ShownBatch> {
+async function firstBatch(learner: FitState, epoch: number, callbacks: readonly Callback[]): Promise<ShownBatch> {
   const { loaders, precision, epochsBegun } = learner
   const batch = await loaders.train.oneBatch({ epoch })
   const input = scope(() => batch.input(precision === 'mixed' ? 'f16' : 'f32'))
@@ -195,7 +196,7 @@ async function firstBatch(learner: Learner, epoch: number, callbacks: readonly C
 
 /** The reads are under way when this returns, so that the tensors of the step can go. */
 async function shownBatch(
-  { platform, loaders: { train, vocab } }: Learner,
+  { platform, loaders: { train, vocab } }: FitState,
   { input, targets, batch }: Step,
 ): Promise<ShownBatch> {
   const [N, ...size] = input.shape
@@ -253,7 +254,7 @@ function confusionOf(interpretation: ClassificationInterpretation): ConfusionRes
 }
 
 async function mostWrong(
-  { platform, loaders: { valid } }: Learner,
+  { platform, loaders: { valid } }: FitState,
   interpretation: ClassificationInterpretation,
 ): Promise<WrongTile[]> {
   const worst = interpretation.topLosses(SHOWN).filter(({ actual, predicted }) => actual !== predicted)

@@ -73,13 +73,21 @@ export type {
   LearnerOptions,
   LearningRate,
 } from './train/learner-options.ts'
-export { loadLearner, type LoadLearnerOptions } from './train/export.ts'
-export { Predictor, type Prediction, type PredictorParts } from './train/predictor.ts'
-export type { SaveOptions } from './train/save-load.ts'
-export { crossEntropy, labelSmoothing, smoothedLabels, type Loss } from './train/losses.ts'
-export { accuracy, argmax, errorRate, topKAccuracy, type Metric, type Predictions } from './train/metrics.ts'
-export { ClassificationInterpretation, type Confusion, type ItemLoss } from './train/interpretation.ts'
-export { minimum, slide, steep, valley, type LrCurve, type Suggestion, type SuggestionMethod } from './train/lr-find.ts'
+export { loadLearner, type LoadLearnerOptions } from './train/files/export.ts'
+export { Predictor, type Prediction, type PredictorParts } from './train/results/predictor.ts'
+export type { SaveOptions } from './train/files/save-load.ts'
+export { crossEntropy, labelSmoothing, smoothedLabels, type Loss } from './train/fit/losses.ts'
+export { accuracy, argmax, errorRate, topKAccuracy, type Metric, type Predictions } from './train/fit/metrics.ts'
+export { ClassificationInterpretation, type Confusion, type ItemLoss } from './train/results/interpretation.ts'
+export {
+  minimum,
+  slide,
+  steep,
+  valley,
+  type LrCurve,
+  type Suggestion,
+  type SuggestionMethod,
+} from './train/results/lr-suggestions.ts'
 export {
   Cancel,
   Interrupted,
@@ -88,7 +96,7 @@ export {
   type LossScaling,
   type Step,
   type StepLoss,
-} from './train/callback.ts'
+} from './train/fit/callback.ts'
 export { mixUp } from './train/callbacks/mixup.ts'
 export { cutMix } from './train/callbacks/cut-mix.ts'
 export { gradientAccumulation } from './train/callbacks/gradient-accumulation.ts'
@@ -101,12 +109,14 @@ export { terminateOnNaN } from './train/callbacks/terminate-on-nan.ts'
 export type { TrackerOptions } from './train/callbacks/tracker.ts'
 export type { LrFindOptions, LrSearch, SuggestionName } from './train/callbacks/lr-finder.ts'
 export { scheduler, type GroupSchedules } from './train/callbacks/scheduler.ts'
-export { Recorder, type EpochRow } from './train/recorder.ts'
-export { lineChart, type Line, type LineChartOptions } from './train/line-chart.ts'
-export { lrFindPlot } from './train/plot.ts'
-export { resultPictures, showResults, type ShowResultsOptions } from './train/show-results.ts'
-export type { Evaluation, ItemPredictions } from './train/loop.ts'
-export type { TtaOptions, TtaPair, TtaPairOptions } from './train/tta.ts'
+export { Recorder } from './train/callbacks/recorder.ts'
+export type { EpochRow, History } from './train/fit/history.ts'
+export type { FitState } from './train/fit/state.ts'
+export { lineChart, type Line, type LineChartOptions } from './train/results/line-chart.ts'
+export { lrFindPlot } from './train/results/plot.ts'
+export { resultPictures, showResults, type ShowResultsOptions } from './train/results/show-results.ts'
+export type { Evaluation, ItemPredictions } from './train/fit/evaluation.ts'
+export type { TtaOptions, TtaPair, TtaPairOptions } from './train/results/tta.ts'
 
 // Optimizers and schedules
 export { adam, type AdamOptions } from './optim/adam.ts'

@@ -5,8 +5,8 @@ import * as sample from './data/sample.ts'
 import * as untar from './data/untar-data.ts'
 import * as verify from './data/verify-images.ts'
 import { nodePlatform } from './platform/node/index.ts'
-import * as exported from './train/export.ts'
-import type { Predictor } from './train/predictor.ts'
+import * as exported from './train/files/export.ts'
+import type { Predictor } from './train/results/predictor.ts'
 
 export * from './index.ts'
 export { createNodePlatform, nodePlatform } from './platform/node/index.ts'
@@ -34,6 +34,6 @@ export const getImageFiles: typeof items.getImageFiles = (path, options) =>
 export const verifyImages: typeof verify.verifyImages = (paths, options) =>
   verify.verifyImages(paths, { platform: nodePlatform, ...options })
 
-/** What `learner.export` has written, ready to predict. See train/export.ts. */
+/** What `learner.export` has written, ready to predict. See train/files/export.ts. */
 export const loadLearner = (path: string, options: Partial<exported.LoadLearnerOptions> = {}): Promise<Predictor> =>
   exported.loadLearner(path, { platform: nodePlatform, ...options })

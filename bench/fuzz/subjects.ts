@@ -10,7 +10,7 @@ import { urlFiles } from '../../src/platform/browser/files.ts'
 import { fileText } from '../../src/base/utf8.ts'
 import { pngReader } from '../../src/platform/node/png.ts'
 import type { Files, Platform } from '../../src/platform/platform.ts'
-import { readModelFile, writeModelFile } from '../../src/train/model-file.ts'
+import { readModelFile, writeModelFile } from '../../src/train/files/model-file.ts'
 import { parseResults } from '../results.ts'
 import { bytesMutation, pngMutation, safetensorsMutation, textMutation, type Mutation } from './mutate.ts'
 

@@ -1,5 +1,5 @@
-import { lineChart, type Line } from '../../src/train/line-chart.ts'
-import { shortly } from '../../src/train/plot.ts'
+import { lineChart, type Line } from '../../src/train/results/line-chart.ts'
+import { shortly } from '../../src/train/results/plot.ts'
 import { NOTEBOOK, type NotebookRow } from '../notebook.ts'
 import type { Section } from '../options.ts'
 import type { EpochResult, FitResult, ReportedSection, StepResult } from '../results.ts'

@@ -1,6 +1,6 @@
 import { formatBytes, formatClock } from '../../src/base/format.ts'
 import type { ChannelStats } from '../../src/node.ts'
-import { labelSmoothing, smoothedLabels } from '../../src/train/losses.ts'
+import { labelSmoothing, smoothedLabels } from '../../src/train/fit/losses.ts'
 import { NOTEBOOK, type NotebookRow, type NotebookSection } from '../notebook.ts'
 import type { Section } from '../options.ts'
 import {

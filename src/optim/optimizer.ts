@@ -31,7 +31,7 @@ export interface Hypers {
  * One training step: `setHypers` · forward · `backward(loss, scaler.scale)` · `step(scaler)` · `zeroGradients`.
  */
 export interface Optimizer {
-  /** Which optimizer it is, and the options it was made with: a fit is only continued with the same (see fit-description.ts). */
+  /** Which optimizer it is, and the options it was made with: a fit is only continued with the same (see train/files/fit-description.ts). */
   readonly name: string
   readonly options: Json
   /** `step` and `zeroGradients` launch the same work at every step, so that a recorded one can be replayed. Default false */

@@ -2,11 +2,11 @@ import { ANY, FLAG, FUNCTION, listOf, NUMBER, objectWith, oneOf, PATH, type Kind
 import type { TuneOptions } from '../ops/kernels/tuner.ts'
 import type { OptimizerFactory } from '../optim/optimizer.ts'
 import { FLAT_COS_KINDS, ONE_CYCLE_KINDS, type flatCos, type OneCycleOptions } from '../optim/schedule.ts'
-import type { Callback } from './callback.ts'
-import type { Loss } from './losses.ts'
-import { topKAccuracy, type Metric } from './metrics.ts'
+import type { Callback } from './fit/callback.ts'
+import type { Loss } from './fit/losses.ts'
+import { topKAccuracy, type Metric } from './fit/metrics.ts'
 import type { Groups } from './parameter-groups.ts'
-import type { SaveOptions } from './save-load.ts'
+import type { SaveOptions } from './files/save-load.ts'
 
 /** One learning rate for all parameters, or from the first group's to the last one's (see `learningRates`). */
 export type LearningRate = number | { readonly start?: number; readonly stop: number }
@@ -29,7 +29,7 @@ export interface LearnerOptions {
   readonly groups?: Groups
   /** Of random choices made in training, such as mixup's. Default: that of the loaders */
   readonly seed?: number
-  /** Encode training steps again from a recording where they are all alike (see replay.ts). Default true */
+  /** Encode training steps again from a recording where they are all alike (see fit/replay.ts). Default true */
   readonly replay?: boolean
   /** How kernels are chosen before a fit, on a GPU (see ops/kernels/tuner.ts). Default: as `tune` does by itself */
   readonly tune?: TuneOptions
@@ -42,7 +42,7 @@ export interface FitOptions {
   readonly weightDecay?: number
   /** Begin with an optimizer that knows nothing. Default false */
   readonly resetOptimizer?: boolean
-  /** File that is written before the first epoch and after every one with all that is needed to go on from there (see callbacks/checkpoints.ts). */
+  /** File that is written before the first epoch and after every one with all that is needed to go on from there (see files/checkpoints.ts). */
   readonly checkpoint?: string
   /** Go on from the checkpoint, if it is there, and end with the numbers of a fit without interruption. Default false */
   readonly resume?: boolean
@@ -72,18 +72,6 @@ const METRIC: Kind = {
   is: (value) => typeof value === 'function' && value !== topKAccuracy,
 }
 const LIST: Kind = { expected: 'a list', is: Array.isArray }
-export const LOADERS: Kind = {
-  expected: 'loaders, such as `await block.loaders(path)`',
-  is: (value) => value instanceof Object && 'train' in value && 'valid' in value && 'vocab' in value,
-}
-export const LOADER: Kind = objectWith('a loader, such as loaders.valid', 'batches', 'order')
-export const MODULE: Kind = objectWith('a model, such as xresnet18()', 'forward', 'parameters', 'describe')
-export const OPTIMIZER: Kind = objectWith(
-  'an optimizer, with step, setHypers and the like',
-  'step',
-  'setHypers',
-  'zeroGradients',
-)
 export const RATE: Kind = oneOf(NUMBER, {
   expected: '{ start, stop }',
   is: (value) =>

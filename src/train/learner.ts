@@ -11,9 +11,9 @@ import { LossScaler } from '../optim/loss-scaler.ts'
 import type { Optimizer, OptimizerFactory } from '../optim/optimizer.ts'
 import { flatCos, learningRates, oneCycle, sgdr } from '../optim/schedule.ts'
 import type { Platform } from '../platform/platform.ts'
-import { requireBatchFits } from './batch-fits.ts'
-import { sortCallbacks, type Callback } from './callback.ts'
-import { checkpoints, isCheckpointOf } from './callbacks/checkpoints.ts'
+import { requireBatchFits } from './fit/batch-fits.ts'
+import { sortCallbacks, type Callback } from './fit/callback.ts'
+import { checkpoints, isCheckpointOf } from './files/checkpoints.ts'
 import {
   findLearningRate,
   LR_FIND_KINDS,
@@ -24,7 +24,7 @@ import {
 import { Progress } from './callbacks/progress.ts'
 import { scheduler, type GroupSchedules } from './callbacks/scheduler.ts'
 import { trainEval } from './callbacks/train-eval.ts'
-import { exportLearner } from './export.ts'
+import { exportLearner } from './files/export.ts'
 import {
   FINE_TUNE_KINDS,
   FIT_FLAT_COS_KINDS,
@@ -32,10 +32,6 @@ import {
   FIT_ONE_CYCLE_KINDS,
   FIT_SGDR_KINDS,
   LEARNER_KINDS,
-  LOADER,
-  LOADERS,
-  MODULE,
-  OPTIMIZER,
   RATE,
   SAVE_KINDS,
   type FineTuneOptions,
@@ -46,19 +42,23 @@ import {
   type LearnerOptions,
   type LearningRate,
 } from './learner-options.ts'
-import { crossEntropy, type Loss } from './losses.ts'
-import { evaluate, predictItems, requireLabels, runFit, type Evaluation, type ItemPredictions } from './loop.ts'
-import { LossReader } from './loss-reader.ts'
-import { checkedMetrics, type Metric } from './metrics.ts'
-import { occupancyOf, type Occupancy } from './occupancy.ts'
+import { LOADER, LOADERS, MODULE, OPTIMIZER } from './fit/kinds.ts'
+import { crossEntropy, type Loss } from './fit/losses.ts'
+import { evaluate, predictItems, requireLabels } from './fit/evaluate.ts'
+import type { Evaluation, ItemPredictions } from './fit/evaluation.ts'
+import type { RunningFit } from './fit/events.ts'
+import { runFit } from './fit/loop.ts'
+import { LossReader } from './fit/loss-reader.ts'
+import { checkedMetrics, type Metric } from './fit/metrics.ts'
+import { occupancyOf, type Occupancy } from './fit/occupancy.ts'
 import { parameterGroups, type Groups } from './parameter-groups.ts'
-import { Predictor, type Prediction } from './predictor.ts'
-import { Recorder } from './recorder.ts'
-import { partsThatDecide } from './replay.ts'
-import { restoreLearner, saveLearner, type SaveOptions } from './save-load.ts'
-import { loopText } from './show-loop.ts'
-import { testTimeAugmentation, type TtaOptions, type TtaPair, type TtaPairOptions } from './tta.ts'
-import { tuneKernels } from './tuning.ts'
+import { Predictor, type Prediction } from './results/predictor.ts'
+import { Recorder } from './callbacks/recorder.ts'
+import { partsThatDecide } from './fit/replay.ts'
+import { restoreLearner, saveLearner, type SaveOptions } from './files/save-load.ts'
+import { loopText } from './fit/loop-text.ts'
+import { testTimeAugmentation, type TtaOptions, type TtaPair, type TtaPairOptions } from './results/tta.ts'
+import { tuneKernels } from './fit/tune-kernels.ts'
 
 /** Options of a fit that only other methods of the learner give it. */
 interface InnerFitOptions extends FitOptions {
@@ -71,7 +71,7 @@ interface InnerFitOptions extends FitOptions {
  *
  * Source: fastai learner.py, Learner, whose defaults it has.
  */
-export class Learner {
+export class Learner implements RunningFit {
   /** May be replaced between fits, as progressive resizing does. */
   loaders: Loaders
   readonly model: Module
@@ -206,7 +206,7 @@ export class Learner {
     const losses = new LossReader()
     this.scaler = scaler
     try {
-      if (!this.interrupted) await tuneKernels(this)
+      if (!this.interrupted) await tuneKernels(this, this.tune)
       await runFit(this, scaler, losses)
     } finally {
       this.callbacks = before
@@ -298,7 +298,15 @@ export class Learner {
   /** Which learning rate is good: trains while it rises, and puts everything back (see callbacks/lr-finder.ts). */
   lrFind<Name extends SuggestionName = 'valley'>(options: LrFindOptions<Name> = {}): Promise<LrSearch<Name>> {
     return this.asFit('lrFind', { options }, LR_FIND_KINDS, () =>
-      findLearningRate(this, options, (...fit) => this.fitAlone(...fit)),
+      findLearningRate(this, options, async (epochs, lr, finder) => {
+        const all = this.callbacks
+        this.callbacks = all.filter(({ duringLrFind = true }) => duringLrFind)
+        try {
+          await this.fitAlone(epochs, lr, { callbacks: [finder] })
+        } finally {
+          this.callbacks = all
+        }
+      }),
     )
   }
 
@@ -353,7 +361,7 @@ export class Learner {
     })
   }
 
-  /** Probabilities for the validation items, averaged over random transforms (see tta.ts). @throws OptionError  in the middle of a fit */
+  /** Probabilities for the validation items, averaged over random transforms (see results/tta.ts). @throws OptionError  in the middle of a fit */
   tta(options?: TtaOptions): Promise<ItemPredictions>
   tta(options: TtaPairOptions): Promise<TtaPair>
   tta(options: TtaOptions | TtaPairOptions = {}): Promise<ItemPredictions | TtaPair> {
@@ -375,7 +383,7 @@ export class Learner {
   }
 
   /**
-   * Writes weights, running statistics and, unless told otherwise, what the optimizer remembers (see save-load.ts).
+   * Writes weights, running statistics and, unless told otherwise, what the optimizer remembers (see files/save-load.ts).
    *
    * For PyTorch's load_state_dict(strict=True) write `{ withOptimizer: false }`, or leave out there what begins with
    * `optimizer.`: test/golden/load_weights.py does.
@@ -399,7 +407,7 @@ export class Learner {
     })
   }
 
-  /** Writes one file with all that prediction takes, for `loadLearner` and the command `predict` (see export.ts). */
+  /** Writes one file with all that prediction takes, for `loadLearner` and the command `predict` (see files/export.ts). */
   export(path: string): Promise<void> {
     return this.asEvaluation('export', () => {
       checkArgument('export', 'path', path, PATH)

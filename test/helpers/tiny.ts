@@ -11,7 +11,7 @@ import { Sequential } from '../../src/nn/sequential.ts'
 import type { Pixels } from '../../src/image/pixels.ts'
 import { Learner } from '../../src/train/learner.ts'
 import type { LearnerOptions } from '../../src/train/learner-options.ts'
-import { accuracy } from '../../src/train/metrics.ts'
+import { accuracy } from '../../src/train/fit/metrics.ts'
 import { fakePlatform, type FakePlatform } from './fake-platform.ts'
 
 export interface TinyOptions {

@@ -4,13 +4,20 @@ import { augTransforms } from '../../src/data/augment/transforms.ts'
 import type { Pass } from '../../src/data/loader.ts'
 import type { Parameter } from '../../src/nn/parameter.ts'
 import { read } from '../../src/tensor/transfer.ts'
-import { Cancel, Interrupted, LOOP_EVENTS, STEP_EVENTS, type Callback, type Level } from '../../src/train/callback.ts'
+import {
+  Cancel,
+  Interrupted,
+  LOOP_EVENTS,
+  STEP_EVENTS,
+  type Callback,
+  type Level,
+} from '../../src/train/fit/callback.ts'
 import { Learner } from '../../src/train/learner.ts'
 import { mixUp } from '../../src/train/callbacks/mixup.ts'
-import { predictItems } from '../../src/train/loop.ts'
-import { labelSmoothing } from '../../src/train/losses.ts'
-import { accuracy, argmax } from '../../src/train/metrics.ts'
-import { combinePasses } from '../../src/train/tta.ts'
+import { predictItems } from '../../src/train/fit/evaluate.ts'
+import { labelSmoothing } from '../../src/train/fit/losses.ts'
+import { accuracy, argmax } from '../../src/train/fit/metrics.ts'
+import { combinePasses } from '../../src/train/results/tta.ts'
 import { openTestGpu } from '../helpers/gpu.ts'
 import { tinyLearner, tinyLoaders, tinyModel } from '../helpers/tiny.ts'
 

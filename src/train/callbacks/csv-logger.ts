@@ -1,8 +1,9 @@
 import { formatClock } from '../../base/format.ts'
 import { checkArgument, checkOptions, FLAG, PATH } from '../../base/options.ts'
 import { csvLine } from '../../data/csv.ts'
-import type { Callback } from '../callback.ts'
-import { columnNames, type EpochRow } from '../recorder.ts'
+import type { Callback } from '../fit/callback.ts'
+import { columnNames } from '../fit/epoch-table.ts'
+import type { EpochRow } from '../fit/history.ts'
 
 /**
  * Writes the table of epochs to a file of comma-separated values, with all digits, after every epoch.
@@ -20,10 +21,10 @@ export function csvLogger(file = 'history.csv', options: { readonly append?: boo
     name: 'csvLogger',
     order: 60,
     duringLrFind: false,
-    async beforeFit(learner) {
-      const { files } = learner.platform
+    async beforeFit(state) {
+      const { files } = state.platform
       const before = append && (await files.exists(file)) ? await files.readText(file) : ''
-      text = before + csvLine(columnNames(learner))
+      text = before + csvLine(columnNames(state))
       await files.write(file, text)
     },
     async afterEpoch({ platform: { files }, recorder }) {

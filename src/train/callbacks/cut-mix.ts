@@ -2,7 +2,7 @@ import type { Rng } from '../../base/rng.ts'
 import { roundHalfToEven } from '../../image/box.ts'
 import { empty, launch, storageDtype } from '../../tensor/launcher.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
-import type { Callback } from '../callback.ts'
+import type { Callback } from '../fit/callback.ts'
 import { checkAlpha, mixing, type Mix, type MixShape, type MixTensors } from './mixing.ts'
 
 /**

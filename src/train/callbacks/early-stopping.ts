@@ -1,6 +1,6 @@
 import { OptionError } from '../../base/errors.ts'
 import { checkOptions, NUMBER, type Kinds } from '../../base/options.ts'
-import { Cancel, type Callback } from '../callback.ts'
+import { Cancel, type Callback } from '../fit/callback.ts'
 import { Tracker, TRACKER_KINDS, type TrackerOptions } from './tracker.ts'
 
 export interface EarlyStoppingOptions extends TrackerOptions {
@@ -27,14 +27,14 @@ export function earlyStopping(options: EarlyStoppingOptions = {}): Callback {
     options: { ...tracker.options, patience },
     order: 63,
     duringLrFind: false,
-    beforeFit(learner) {
+    beforeFit(state) {
       wait = 0
-      tracker.begin(learner)
+      tracker.begin(state)
     },
-    afterEpoch(learner) {
-      wait = tracker.improves(learner) ? 0 : wait + 1
+    afterEpoch(state) {
+      wait = tracker.improves(state) ? 0 : wait + 1
       if (wait < patience) return
-      learner.platform.log(`No improvement since epoch ${learner.epoch - wait}: early stopping`)
+      state.platform.log(`No improvement since epoch ${state.epoch - wait}: early stopping`)
       throw new Cancel('fit', `no improvement for ${wait} epochs`)
     },
     state: () => [tracker.best, wait],

@@ -1,6 +1,6 @@
 import { OptionError } from '../../base/errors.ts'
 import { empty, launch } from '../../tensor/launcher.ts'
-import { Cancel, type Callback } from '../callback.ts'
+import { Cancel, type Callback } from '../fit/callback.ts'
 
 /**
  * Steps only after so many items: the gradients of several batches add up to that of one large batch, for where a
@@ -26,14 +26,14 @@ export function gradientAccumulation(items = 32): Callback {
     beforeFit() {
       count = 0
     },
-    beforeBackward(_learner, step) {
+    beforeBackward(_state, step) {
       if (!step.seed) return
       const seed = empty(step.seed, 'seed')
       const constants = { SHARE: step.batch.count / items }
       launch('optim/part-of-scale', { scale: step.seed, seed }, { groups: 1, constants })
       step.seed = seed
     },
-    beforeStep(_learner, { batch }) {
+    beforeStep(_state, { batch }) {
       count += batch.count
       if (count < items) throw new Cancel('batch', 'there are gradients to add')
       count = 0

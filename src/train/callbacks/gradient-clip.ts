@@ -1,8 +1,8 @@
 import { OptionError } from '../../base/errors.ts'
 import { checkArgument, NUMBER } from '../../base/options.ts'
 import { clipGradients } from '../../optim/clip.ts'
-import type { Callback } from '../callback.ts'
-import { replayable } from '../replayable.ts'
+import type { Callback } from '../fit/callback.ts'
+import { replayable } from '../fit/replayable.ts'
 
 /**
  * Shortens the gradients of every step to a largest norm, that of all of them together (see optim/clip.ts).

@@ -1,8 +1,7 @@
 import { OptionError } from '../../base/errors.ts'
 import { FLAG, NUMBER, type Kind, type Kinds } from '../../base/options.ts'
-import { Cancel, Interrupted, SMALLEST_LOSS_SCALE, type Callback, type StepLoss } from '../callback.ts'
-import type { Learner } from '../learner.ts'
-import type { FitOptions } from '../learner-options.ts'
+import { Cancel, Interrupted, SMALLEST_LOSS_SCALE, type Callback, type StepLoss } from '../fit/callback.ts'
+import type { FitState } from '../fit/state.ts'
 import {
   minimum,
   searchCurve,
@@ -13,12 +12,12 @@ import {
   valley,
   type LrCurve,
   type Suggestion,
-} from '../lr-find.ts'
-import { SmoothLoss } from '../recorder.ts'
+} from '../results/lr-suggestions.ts'
+import { SmoothLoss } from '../fit/smooth-loss.ts'
 
 const METHODS = { valley, slide, minimum, steep } as const
 
-/** How a learning rate is read off the curve: see lr-find.ts. */
+/** How a learning rate is read off the curve: see results/lr-suggestions.ts. */
 export type SuggestionName = keyof typeof METHODS
 
 export interface LrFindOptions<Name extends SuggestionName = SuggestionName> {
@@ -51,15 +50,15 @@ export interface LrSearch<Name extends SuggestionName = SuggestionName> extends 
  * Trains for some steps while the learning rate rises, and reads off the curve of losses which one is good. Then the
  * model, the optimizer and the random numbers to come are again what they were.
  *
- * @param fit  trains, as `Learner.fit`
+ * @param fit  trains as `Learner.fit` does, with the callbacks that take part in a search and the one given
  * @throws OptionError  when there is nothing to search, or no such suggestion, or the search ended too early to suggest anything
  * @throws Interrupted  when it was interrupted; everything is put back then too
  * Source: fastai callback/schedule.py, lr_find.
  */
 export async function findLearningRate<Name extends SuggestionName>(
-  learner: Learner,
+  state: FitState,
   options: LrFindOptions<Name>,
-  fit: (epochs: number, lr: number, options: FitOptions) => Promise<void>,
+  fit: (epochs: number, lr: number, finder: Callback) => Promise<void>,
 ): Promise<LrSearch<Name>> {
   const { startLr = 1e-7, endLr = 10, steps = 100, stopWhenDiverged = true } = options
   const suggest = options.suggest ?? (['valley'] as unknown as readonly Name[])
@@ -71,17 +70,15 @@ export async function findLearningRate<Name extends SuggestionName>(
     })
   }
   const finder = new LrFinder(searchRates(startLr, endLr, steps), steps, stopWhenDiverged)
-  const { callbacks, loaders } = learner
-  const restore = await remember(learner)
-  learner.callbacks = callbacks.filter(({ duringLrFind = true }) => duringLrFind)
+  const { loaders } = state
+  const restore = await remember(state)
   try {
-    await fit(Math.floor(steps / Math.max(1, loaders.train.batchCount)) + 1, startLr, { callbacks: [finder] })
+    await fit(Math.floor(steps / Math.max(1, loaders.train.batchCount)) + 1, startLr, finder)
   } finally {
-    learner.callbacks = callbacks
     restore()
   }
   // A part of a search would suggest something else.
-  if (learner.interrupted) throw new Interrupted()
+  if (state.interrupted) throw new Interrupted()
   const curve = searchCurve(finder.curve, steps)
   const found = suggest.map((name) => [name, METHODS[name](curve)] as const)
   return { ...finder.curve, suggestions: Object.fromEntries(found) as Record<Name, Suggestion> }
@@ -115,17 +112,17 @@ class LrFinder implements Callback {
     return { lrs: this.lrs.slice(0, length), losses: this.losses.slice(0, length) }
   }
 
-  prepareBatch({ optimizer, trainIteration }: Learner): void {
+  prepareBatch({ optimizer, trainIteration }: FitState): void {
     const lr = this.rate(trainIteration)
     this.lrs.push(lr)
     optimizer?.setHypers(optimizer.groups.map(() => ({ lr })))
   }
 
-  afterBatch({ trainIteration }: Learner): void {
+  afterBatch({ trainIteration }: FitState): void {
     if (trainIteration >= this.steps) throw new Cancel('fit', 'the search is over')
   }
 
-  lossKnown(_learner: Learner, { iteration, loss, scaling }: StepLoss): void {
+  lossKnown(_state: FitState, { iteration, loss, scaling }: StepLoss): void {
     this.smooth.add(loss)
     this.losses.push(this.smooth.value)
     if (this.curve.losses.length < this.losses.length) throw new Cancel('fit', 'the loss diverges')
@@ -140,16 +137,16 @@ class LrFinder implements Callback {
 }
 
 /** @returns what makes everything that training changes as it is now */
-async function remember(learner: Learner): Promise<() => void> {
-  const { model, epochsBegun } = learner
-  const optimizer = learner.openOptimizer()
+async function remember(state: FitState): Promise<() => void> {
+  const { model, epochsBegun } = state
+  const optimizer = state.openOptimizer()
   const { hypers } = optimizer
-  const [weights, state] = [await model.stateDict(), await optimizer.state()]
+  const [weights, optimizerState] = [await model.stateDict(), await optimizer.state()]
   return () => {
     optimizer.zeroGradients()
-    optimizer.loadState(state)
+    optimizer.loadState(optimizerState)
     optimizer.setHypers(hypers)
     model.loadStateDict(weights)
-    learner.epochsBegun = epochsBegun
+    state.epochsBegun = epochsBegun
   }
 }

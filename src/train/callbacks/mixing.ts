@@ -5,8 +5,8 @@ import { checkArgument, NUMBER } from '../../base/options.ts'
 import { keep, release } from '../../tensor/scope.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import { upload, zeros } from '../../tensor/transfer.ts'
-import type { Callback } from '../callback.ts'
-import { replayable } from '../replayable.ts'
+import type { Callback } from '../fit/callback.ts'
+import { replayable } from '../fit/replayable.ts'
 
 /** A batch of N pictures of P × Q pixels, as the network sees them. */
 export interface MixShape {
@@ -94,7 +94,7 @@ export function mixing({ name, options, draw, apply }: Mixing): Callback {
       upload(tensors.weight, mix.weight)
       if (mix.box) upload(tensors.box, mix.box)
     },
-    beforeBatch(_learner, step) {
+    beforeBatch(_state, step) {
       if (!tensors) return
       const { input, targets } = step
       step.input = apply(input, tensors)

@@ -1,8 +1,8 @@
 import { formatClock } from '../../base/format.ts'
-import type { Callback } from '../callback.ts'
-import { notFinite } from '../check-finite.ts'
-import type { Learner } from '../learner.ts'
-import { cells, columnNames, tableLine } from '../recorder.ts'
+import type { Callback } from '../fit/callback.ts'
+import { notFinite } from '../fit/check-finite.ts'
+import type { FitState } from '../fit/state.ts'
+import { cells, columnNames, tableLine } from '../fit/epoch-table.ts'
 
 /** The status is rewritten no more often: nobody reads faster. */
 const STATUS_EVERY_MS = 100
@@ -24,18 +24,18 @@ export class Progress implements Callback {
   private lastMs = 0
   private saidNotFinite = false
 
-  beforeFit(learner: Learner): void {
-    const { platform } = learner
-    this.names = columnNames(learner)
+  beforeFit(state: FitState): void {
+    const { platform } = state
+    this.names = columnNames(state)
     this.saidNotFinite = false
     platform.log(tableLine(this.names, this.names))
   }
 
-  beforeTrain(learner: Learner): void {
-    this.begin(learner)
+  beforeTrain(state: FitState): void {
+    this.begin(state)
   }
 
-  async afterTrain({ platform, model, epoch }: Learner): Promise<void> {
+  async afterTrain({ platform, model, epoch }: FitState): Promise<void> {
     if (this.saidNotFinite) return
     const states = await notFinite(model.states())
     if (states.length === 0) return
@@ -47,14 +47,14 @@ export class Progress implements Callback {
     )
   }
 
-  beforeValidate(learner: Learner): void {
-    this.begin(learner)
+  beforeValidate(state: FitState): void {
+    this.begin(state)
   }
 
-  afterBatch(learner: Learner): void {
-    const { platform, epoch, epochs, training, evaluating, iteration, batchCount, recorder, loaders } = learner
+  afterBatch(state: FitState): void {
+    const { platform, epoch, epochs, training, evaluating, iteration, batchCount, recorder, loaders } = state
     // Nothing else says that one begins, or is over.
-    if (evaluating && iteration === 0) this.begin(learner)
+    if (evaluating && iteration === 0) this.begin(state)
     if (evaluating && iteration + 1 === batchCount) return platform.status?.('')
     const now = platform.now()
     const every = platform.status ? STATUS_EVERY_MS : LINE_EVERY_MS
@@ -73,12 +73,12 @@ export class Progress implements Callback {
     )
   }
 
-  afterEpoch({ platform, recorder }: Learner): void {
+  afterEpoch({ platform, recorder }: FitState): void {
     const row = recorder.rows.at(-1)
     if (row) platform.log(tableLine(this.names, cells(row)))
   }
 
-  afterCancelFit({ platform, interrupted, epoch, epochs, recorder }: Learner): void {
+  afterCancelFit({ platform, interrupted, epoch, epochs, recorder }: FitState): void {
     const whole = recorder.rows.at(-1)?.epoch === epoch
     const done = whole ? epoch + 1 : epoch
     // With all epochs done nothing was left out.
@@ -88,11 +88,11 @@ export class Progress implements Callback {
     )
   }
 
-  afterFit({ platform }: Learner): void {
+  afterFit({ platform }: FitState): void {
     platform.status?.('')
   }
 
-  private begin({ platform }: Learner): void {
+  private begin({ platform }: FitState): void {
     this.startMs = platform.now()
     this.lastMs = platform.status ? -Infinity : this.startMs
   }

@@ -1,6 +1,6 @@
 import { OptionError } from '../../base/errors.ts'
 import { checkOptions, NUMBER, type Kinds } from '../../base/options.ts'
-import type { Callback } from '../callback.ts'
+import type { Callback } from '../fit/callback.ts'
 import { checkPatience } from './early-stopping.ts'
 import { Tracker, TRACKER_KINDS, type TrackerOptions } from './tracker.ts'
 
@@ -39,13 +39,13 @@ export function reduceLrOnPlateau(options: ReduceLrOnPlateauOptions = {}): Callb
     options: { ...tracker.options, patience, factor, minLr },
     order: 62,
     duringLrFind: false,
-    beforeFit(learner) {
+    beforeFit(state) {
       wait = 0
-      tracker.begin(learner)
+      tracker.begin(state)
     },
-    afterEpoch(learner) {
-      const { optimizer, platform, epoch } = learner
-      wait = tracker.improves(learner) ? 0 : wait + 1
+    afterEpoch(state) {
+      const { optimizer, platform, epoch } = state
+      wait = tracker.improves(state) ? 0 : wait + 1
       if (wait < patience || !optimizer) return
       wait = 0
       const before = optimizer.hypers.map(({ lr }) => lr)

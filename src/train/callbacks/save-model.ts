@@ -1,7 +1,7 @@
 import { OptionError } from '../../base/errors.ts'
 import { checkOptions, FLAG, NUMBER, oneOf, PATH, type Kinds } from '../../base/options.ts'
-import type { Callback } from '../callback.ts'
-import type { Learner } from '../learner.ts'
+import type { Callback } from '../fit/callback.ts'
+import type { FitState } from '../fit/state.ts'
 import { Tracker, TRACKER_KINDS, type TrackerOptions } from './tracker.ts'
 
 export interface SaveModelOptions extends TrackerOptions {
@@ -42,8 +42,8 @@ export function saveModel(options: SaveModelOptions = {}): Callback {
   const tracker = new Tracker('saveModel', options)
   // A file of an earlier fit is not loaded for one of this.
   let saved = false
-  const save = async (learner: Learner, path: string) => {
-    await learner.save(path, { withOptimizer })
+  const save = async (state: FitState, path: string) => {
+    await state.save(path, { withOptimizer })
     saved = true
   }
   return {
@@ -51,22 +51,22 @@ export function saveModel(options: SaveModelOptions = {}): Callback {
     options: { ...tracker.options, everyEpoch, atEnd },
     order: 61,
     duringLrFind: false,
-    beforeFit(learner) {
+    beforeFit(state) {
       saved = false
-      tracker.begin(learner)
+      tracker.begin(state)
     },
-    async afterEpoch(learner) {
-      const { epoch, platform } = learner
+    async afterEpoch(state) {
+      const { epoch, platform } = state
       if (every > 0) {
-        if (epoch % every === 0) await save(learner, numbered(file, epoch))
-      } else if (tracker.improves(learner)) {
+        if (epoch % every === 0) await save(state, numbered(file, epoch))
+      } else if (tracker.improves(state)) {
         platform.log(`Better model found at epoch ${epoch} with ${tracker.monitor} value: ${tracker.best}.`)
-        await save(learner, file)
+        await save(state, file)
       }
     },
-    async afterFit(learner) {
-      if (atEnd) await save(learner, file)
-      else if (every === 0 && saved) await learner.load(file, { withOptimizer })
+    async afterFit(state) {
+      if (atEnd) await save(state, file)
+      else if (every === 0 && saved) await state.load(file, { withOptimizer })
     },
     state: () => [tracker.best, saved],
     restore(before) {

@@ -1,5 +1,5 @@
 import type { Schedule } from '../../optim/schedule.ts'
-import type { Callback } from '../callback.ts'
+import type { Callback } from '../fit/callback.ts'
 
 /** How the hyper-parameters of one parameter group go over a fit; what is left out stays. */
 export interface GroupSchedules {

@@ -1,4 +1,4 @@
-import { Cancel, type Callback } from '../callback.ts'
+import { Cancel, type Callback } from '../fit/callback.ts'
 
 /**
  * Ends the fit when a loss is infinite or not a number. Losses are read late: some steps more have been made by then,

@@ -1,7 +1,7 @@
 import { OptionError } from '../../base/errors.ts'
 import { FLAG, NUMBER, TEXT, type Kinds } from '../../base/options.ts'
-import type { Learner } from '../learner.ts'
-import type { EpochRow } from '../recorder.ts'
+import type { FitState } from '../fit/state.ts'
+import type { EpochRow } from '../fit/history.ts'
 
 /** Which figure of the epochs is watched, and what is better. */
 export interface TrackerOptions {
@@ -56,7 +56,7 @@ export class Tracker {
   }
 
   /** At the beginning of a fit. @throws OptionError when the table has no such column */
-  begin({ metrics }: Learner): void {
+  begin({ metrics }: FitState): void {
     const columns = ['train_loss', 'valid_loss', ...metrics.map(({ name }) => name)]
     if (!columns.includes(this.monitor)) {
       throw new OptionError(this.where, `there is no figure '${this.monitor}' to watch`, {
@@ -67,7 +67,7 @@ export class Tracker {
   }
 
   /** At the end of an epoch. @returns whether it is the best so far */
-  improves({ recorder }: Learner): boolean {
+  improves({ recorder }: FitState): boolean {
     const value = valueOf(recorder.rows.at(-1), this.monitor)
     // Of a NaN it is false.
     const improved = this.sign * value - this.minDelta > this.sign * this.best

@@ -1,4 +1,4 @@
-import type { Callback } from '../callback.ts'
+import type { Callback } from '../fit/callback.ts'
 
 /**
  * Keeps count of where training is, and puts the model in the right mode.
@@ -12,21 +12,21 @@ export const trainEval: Callback = {
   name: 'trainEval',
   order: -10,
   runsOn: 'train',
-  beforeFit(learner) {
-    learner.trainIteration = 0
-    learner.progress = 0
+  beforeFit(state) {
+    state.trainIteration = 0
+    state.progress = 0
   },
-  beforeTrain(learner) {
-    learner.progress = learner.epoch / learner.epochs
-    learner.training = true
-    learner.model.train()
+  beforeTrain(state) {
+    state.progress = state.epoch / state.epochs
+    state.training = true
+    state.model.train()
   },
-  afterBatch(learner) {
-    learner.progress += 1 / (learner.batchCount * learner.epochs)
-    learner.trainIteration++
+  afterBatch(state) {
+    state.progress += 1 / (state.batchCount * state.epochs)
+    state.trainIteration++
   },
-  beforeValidate(learner) {
-    learner.training = false
-    learner.model.eval()
+  beforeValidate(state) {
+    state.training = false
+    state.model.eval()
   },
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { read, upload } from '../../../src/tensor/transfer.ts'
-import type { Callback } from '../../../src/train/callback.ts'
+import type { Callback } from '../../../src/train/fit/callback.ts'
 import { gradientAccumulation } from '../../../src/train/callbacks/gradient-accumulation.ts'
 import { gradientClip } from '../../../src/train/callbacks/gradient-clip.ts'
 import { terminateOnNaN } from '../../../src/train/callbacks/terminate-on-nan.ts'

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { Cancel, type Callback } from '../../../src/train/callback.ts'
+import { Cancel, type Callback } from '../../../src/train/fit/callback.ts'
 import { earlyStopping } from '../../../src/train/callbacks/early-stopping.ts'
 import { fakePlatform } from '../../helpers/fake-platform.ts'
 import { openTestGpu } from '../../helpers/gpu.ts'

@@ -1,11 +1,12 @@
 import { describe, expect, test } from 'vitest'
-import type { Callback } from '../../../src/train/callback.ts'
+import type { Callback } from '../../../src/train/fit/callback.ts'
 import { csvLogger } from '../../../src/train/callbacks/csv-logger.ts'
 import { earlyStopping } from '../../../src/train/callbacks/early-stopping.ts'
 import { reduceLrOnPlateau } from '../../../src/train/callbacks/reduce-lr-on-plateau.ts'
 import { saveModel } from '../../../src/train/callbacks/save-model.ts'
+import type { FitState } from '../../../src/train/fit/state.ts'
 import { Learner } from '../../../src/train/learner.ts'
-import type { Metric } from '../../../src/train/metrics.ts'
+import type { Metric } from '../../../src/train/fit/metrics.ts'
 import { fakePlatform } from '../../helpers/fake-platform.ts'
 import { openTestGpu } from '../../helpers/gpu.ts'
 import { memoryFiles } from '../../helpers/memory-files.ts'
@@ -135,7 +136,7 @@ describe('reduceLrOnPlateau', () => {
 })
 
 describe('saveModel', () => {
-  const weightsOf = async ({ model }: Learner) => [...(await model.stateDict()).get('3.weight')!.data]
+  const weightsOf = async ({ model }: FitState) => [...(await model.stateDict()).get('3.weight')!.data]
 
   test('keeps the best model and ends with it', async () => {
     const kept: number[][] = []

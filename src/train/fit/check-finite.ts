@@ -1,0 +1,22 @@
+import type { StateTensor } from '../../nn/parameter.ts'
+import { launch } from '../../tensor/launcher.ts'
+import { allocateWithin, keep, release } from '../../tensor/scope.ts'
+import { read, zeros } from '../../tensor/transfer.ts'
+
+/** u32 from one flag to the next: 256 bytes, where a binding may begin. */
+const FLAG_STRIDE = 64
+
+/** The parameters and running statistics with an infinity or NaN among their numbers: one small launch each, and one read. */
+export async function notFinite(states: readonly StateTensor[]): Promise<StateTensor[]> {
+  const flags = keep(zeros([Math.max(1, states.length), FLAG_STRIDE], 'u32'))
+  try {
+    states.forEach(({ value }, i) => {
+      const foundInfinity = allocateWithin(flags, { shape: [], dtype: 'u32' }, i * FLAG_STRIDE * 4)
+      launch('optim/check-finite', { x: value, foundInfinity }, { groups: 1 })
+    })
+    const found = await read(flags)
+    return states.filter((_, i) => found[i * FLAG_STRIDE] === 1)
+  } finally {
+    release(flags)
+  }
+}

@@ -1,0 +1,125 @@
+import { OptionError } from '../../base/errors.ts'
+import { checkArgument, NUMBER, type Kind } from '../../base/options.ts'
+import type { Batch } from '../../data/batch.ts'
+import type { Loader, Pass } from '../../data/loader.ts'
+import { noGrad } from '../../tensor/op.ts'
+import { release, scope } from '../../tensor/scope.ts'
+import type { Tensor } from '../../tensor/tensor.ts'
+import { read } from '../../tensor/transfer.ts'
+import { Cancel } from './callback.ts'
+import type { Evaluation, ItemPredictions } from './evaluation.ts'
+import { announceBatch, withinStep, type RunningFit } from './events.ts'
+import { beginStep, compare, forward, stopIfAsked } from './step.ts'
+
+const METRIC_VALUE: Kind = { expected: 'a number', fix: 'return it at once: a metric is not async', is: NUMBER.is }
+
+/** Loss and metrics of all items of a loader, transformed as in validation. @throws OptionError when they have no labels */
+export async function evaluate(state: RunningFit, loader: Loader): Promise<Evaluation> {
+  requireLabels('validate', loader)
+  const { losses, predictions, targets } = await predictItems(state, loader)
+  const metrics = state.metrics.map((metric) => {
+    const value = metric(predictions, targets)
+    checkArgument(`metric ${metric.name}`, 'its value', value, METRIC_VALUE)
+    return [metric.name, value] as const
+  })
+  return { loss: losses.reduce((sum, value) => sum + value, 0) / losses.length, metrics: Object.fromEntries(metrics) }
+}
+
+/** @throws OptionError  when it is not known what is on a loader's pictures */
+export function requireLabels(where: string, { labelled, items }: Loader): void {
+  if (labelled) return
+  throw new OptionError(where, 'there are no labels to compare predictions with', {
+    given: { items: items.length, labels: 'none' },
+    fix: 'give them, loaders.test(paths, { labels }), or only ask for predictions: learner.getPredictions({ loader })',
+  })
+}
+
+/**
+ * The outputs of the model for all items of a loader, and their losses. Whichever loader that is: each item once, in its
+ * order, and transformed as in validation.
+ *
+ * @param pass        what is to be different, such as random transforms (`draws: 'train'`)
+ * @param activation  what is done to the outputs, [N,K] f32, before they are read. Default nothing
+ */
+export async function predictItems(
+  state: RunningFit,
+  loader: Loader,
+  pass: Pass = {},
+  activation: (outputs: Tensor) => Tensor = (outputs) => outputs,
+): Promise<ItemPredictions> {
+  state.training = false
+  state.model.eval()
+  state.batchCount = Math.ceil(loader.items.length / loader.batchSize)
+  const parts: Promise<{ outputs: Float32Array; losses: Float32Array; targets: Uint32Array; items: Uint32Array }>[] = []
+  let columns = 0
+  const whole = { epoch: state.epochsBegun, shuffle: false, dropLast: false, draws: 'valid' } as const
+  for await (const batch of loader.batches({ ...whole, ...pass })) {
+    stopIfAsked(state)
+    state.iteration = batch.index
+    announceBatch(state, batch, false)
+    batch.write()
+    const { outputs, losses } = scope(() => noGrad(() => evaluationStep(state, batch, activation)))
+    columns = outputs.shape[1]
+    // The reads are under way once they are asked for, so the tensors can go.
+    const part = Promise.all([read(outputs), losses && read(losses)]).then(([rows, each]) => ({
+      outputs: Float32Array.from(rows.subarray(0, batch.count * columns)),
+      losses: Float32Array.from(each?.subarray(0, batch.count) ?? []),
+      targets: batch.labels.slice(0, batch.count),
+      items: batch.items.slice(0, batch.count),
+    }))
+    // Its failure is thrown below.
+    part.catch(() => {})
+    parts.push(part)
+    release(outputs)
+    if (losses) release(losses)
+  }
+  const all = await Promise.all(parts)
+  const items = joined(
+    Uint32Array,
+    all.map((part) => part.items),
+  )
+  return {
+    predictions: {
+      rows: items.length,
+      columns,
+      data: joined(
+        Float32Array,
+        all.map(({ outputs }) => outputs),
+      ),
+    },
+    targets: joined(
+      Uint32Array,
+      all.map(({ targets }) => targets),
+    ),
+    losses: joined(
+      Float32Array,
+      all.map(({ losses }) => losses),
+    ),
+    items,
+  }
+}
+
+type EvaluationStep = { readonly outputs: Tensor; readonly losses: Tensor | undefined }
+
+function evaluationStep(state: RunningFit, batch: Batch, activation: (outputs: Tensor) => Tensor): EvaluationStep {
+  const step = beginStep(state, batch)
+  let result: EvaluationStep | undefined
+  withinStep(state, 'batch', step, () => {
+    const outputs = forward(state, step)
+    const labelled = batch.labels.length > 0
+    const losses = labelled ? compare(state, step, state.loss.each(outputs, step.targets)) : undefined
+    result = { outputs: activation(outputs), losses }
+  })
+  if (!result) throw new Cancel('validate', 'a batch was left out, and with it the result')
+  return result
+}
+
+function joined<A extends Float32Array | Uint32Array>(Kind: new (length: number) => A, parts: readonly A[]): A {
+  const whole = new Kind(parts.reduce((sum, part) => sum + part.length, 0))
+  let at = 0
+  for (const part of parts) {
+    whole.set(part, at)
+    at += part.length
+  }
+  return whole
+}

@@ -1,0 +1,95 @@
+import { OptionError } from '../../base/errors.ts'
+import type { Batch } from '../../data/batch.ts'
+import { Cancel, hears, type Callback, type LoopEvent, type Step, type StepEvent, type StepLoss } from './callback.ts'
+import type { FitState } from './state.ts'
+
+/** State of a fit together with the callbacks that its events reach, sorted by order. */
+export interface RunningFit extends FitState {
+  readonly callbacks: readonly Callback[]
+  /** True if training steps that are all alike are encoded again from a recording (see fit/replay.ts). */
+  readonly replay: boolean
+}
+
+/** What is told around each part of the loop: before it, when it was cancelled, and after it either way. */
+const LOOP_PARTS = {
+  fit: ['beforeFit', 'afterCancelFit', 'afterFit'],
+  epoch: ['beforeEpoch', 'afterCancelEpoch', 'afterEpoch'],
+  train: ['beforeTrain', 'afterCancelTrain', 'afterTrain'],
+  validate: ['beforeValidate', 'afterCancelValidate', 'afterValidate'],
+} as const
+const STEP_PARTS = {
+  batch: ['beforeBatch', 'afterCancelBatch', 'afterBatch'],
+  backward: ['beforeBackward', 'afterCancelBackward', 'afterBackward'],
+  step: ['beforeStep', 'afterCancelStep', 'afterStep'],
+} as const
+
+/** Tells the callbacks of an event between steps, one after the other. */
+export async function announce(state: RunningFit, event: LoopEvent): Promise<void> {
+  for (const callback of state.callbacks) {
+    if (callback[event]) await state.occupancy.pauses(() => callback[event]?.(state))
+  }
+}
+
+/** Tells the callbacks that hear of such batches of an event within a step. */
+export function announceStep(state: RunningFit, event: StepEvent, step: Step): void {
+  for (const callback of state.callbacks) {
+    if (!hears(callback, step.training)) continue
+    const said: unknown = callback[event]?.(state, step)
+    if (said instanceof Promise) refuseToWait(said, callback.name, event)
+  }
+}
+
+function refuseToWait(said: Promise<unknown>, name: string, event: StepEvent): never {
+  // It is reported here: its own failure would be one that nobody handles.
+  said.catch(() => {})
+  throw new OptionError(`callback ${name}`, `${event} is async, but a step is recorded without waiting`, {
+    fix: 'let what waits be heard between steps, such as in afterEpoch, or read losses in lossKnown',
+  })
+}
+
+/** Lets the callbacks that hear of such batches write what a step will compute with. */
+export function announceBatch(state: RunningFit, batch: Batch, training: boolean): void {
+  for (const callback of state.callbacks) if (hears(callback, training)) callback.prepareBatch?.(state, batch)
+}
+
+/** Tells the callbacks of losses that became known. */
+export function announceLosses(state: RunningFit, losses: readonly StepLoss[]): void {
+  for (const known of losses) for (const callback of state.callbacks) callback.lossKnown?.(state, known)
+}
+
+/** Does a part of the loop with its events around it. Source: fastai learner.py, Learner._with_events. */
+export async function within(
+  state: RunningFit,
+  part: keyof typeof LOOP_PARTS,
+  work: () => Promise<void>,
+): Promise<void> {
+  const [before, afterCancel, after] = LOOP_PARTS[part]
+  try {
+    await announce(state, before)
+    await work()
+  } catch (error) {
+    if (!(error instanceof Cancel && error.level === part)) throw error
+    await announce(state, afterCancel)
+  }
+  await announce(state, after)
+}
+
+/** The same for a part of a step. */
+export function withinStep(state: RunningFit, part: keyof typeof STEP_PARTS, step: Step, work: () => void): void {
+  attempt(state, part, step, work)
+  announceStep(state, STEP_PARTS[part][2], step)
+}
+
+/** The same but for what is told after it. @returns whether it was not cancelled */
+export function attempt(state: RunningFit, part: keyof typeof STEP_PARTS, step: Step, work: () => void): boolean {
+  const [before, afterCancel] = STEP_PARTS[part]
+  try {
+    announceStep(state, before, step)
+    work()
+    return true
+  } catch (error) {
+    if (!(error instanceof Cancel && error.level === part)) throw error
+    announceStep(state, afterCancel, step)
+    return false
+  }
+}

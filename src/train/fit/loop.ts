@@ -1,0 +1,95 @@
+import { NotFiniteError } from '../../base/errors.ts'
+import type { Batch } from '../../data/batch.ts'
+import type { LossScaler } from '../../optim/loss-scaler.ts'
+import { backward } from '../../tensor/backward.ts'
+import { scope } from '../../tensor/scope.ts'
+import { SMALLEST_LOSS_SCALE, type Step, type StepLoss } from './callback.ts'
+import { evaluate } from './evaluate.ts'
+import { announceBatch, announceLosses, announceStep, attempt, within, withinStep, type RunningFit } from './events.ts'
+import type { LossReader } from './loss-reader.ts'
+import { StepReplay } from './replay.ts'
+import { beginStep, compare, forward, stopIfAsked } from './step.ts'
+
+/** The loop: fit > epoch > train, validate > batches. What else happens is in the callbacks. */
+export async function runFit(state: RunningFit, scaler: LossScaler, losses: LossReader): Promise<void> {
+  state.epoch = 0
+  await within(state, 'fit', async () => {
+    // Where it goes on from a checkpoint the first epoch is a later one.
+    for (; state.epoch < state.epochs; state.epoch++) {
+      stopIfAsked(state)
+      state.evaluation = undefined
+      await within(state, 'epoch', async () => {
+        await within(state, 'train', () => trainEpoch(state, scaler, losses))
+        await within(state, 'validate', async () => {
+          state.evaluation = await evaluate(state, state.loaders.valid)
+        })
+      })
+    }
+  })
+}
+
+async function trainEpoch(state: RunningFit, scaler: LossScaler, losses: LossReader): Promise<void> {
+  const { train } = state.loaders
+  state.batchCount = train.batchCount
+  const epoch = state.epochsBegun++
+  const replay = new StepReplay(state)
+  try {
+    for await (const batch of train.batches({ epoch })) {
+      stopIfAsked(state)
+      state.iteration = batch.index
+      trainStep(state, batch, scaler, losses, replay)
+      learnLosses(state, await losses.collect(state.platform.now()))
+    }
+  } finally {
+    replay.close()
+    learnLosses(state, await losses.flush())
+  }
+}
+
+/** Tells the callbacks of losses. @throws NotFiniteError  when the loss scale has fallen until nothing can be learnt with it */
+function learnLosses(state: RunningFit, losses: readonly StepLoss[]): void {
+  announceLosses(state, losses)
+  for (const { iteration, loss, scaling } of losses) {
+    if (!scaling || scaling.lossScale >= SMALLEST_LOSS_SCALE) continue
+    throw new NotFiniteError(
+      'fit',
+      'the loss scale keeps falling: the gradients of one step after the other overflow in f16',
+      {
+        given: {
+          'loss scale': scaling.lossScale,
+          'skipped steps': `${scaling.skippedSteps} of ${iteration + 1}`,
+          loss,
+        },
+        fix: "lower the learning rate, look for inputs and weights beyond f16's 65504, or train in f32: learner.toFp32()",
+      },
+    )
+  }
+}
+
+/** One training step, given to the GPU without waiting for it. */
+function trainStep(state: RunningFit, batch: Batch, scaler: LossScaler, losses: LossReader, replay: StepReplay): void {
+  announceBatch(state, batch, true)
+  batch.write()
+  scope(() => {
+    const step = replay.run(batch, () => recordStep(state, batch, scaler))
+    if (step.loss) losses.record(state.trainIteration, step.loss, scaler)
+    announceStep(state, 'afterBatch', step)
+  })
+}
+
+/** What of a step is the same for every batch: all but the numbers that were written before. */
+function recordStep(
+  state: RunningFit,
+  batch: Batch,
+  scaler: LossScaler,
+): { readonly step: Step; readonly complete: boolean } {
+  const optimizer = state.openOptimizer()
+  const step = beginStep(state, batch, scaler.scale)
+  const complete = attempt(state, 'batch', step, () => {
+    const loss = compare(state, step, state.loss.mean(forward(state, step), step.targets))
+    withinStep(state, 'backward', step, () => backward(loss, step.seed ?? scaler.scale))
+    withinStep(state, 'step', step, () => optimizer.step(scaler))
+    optimizer.zeroGradients()
+  })
+  return { step, complete }
+}

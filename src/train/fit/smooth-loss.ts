@@ -1,0 +1,37 @@
+/** How much of the smoothed loss stays at each batch. Source: fastai learner.py, Recorder. */
+const BETA = 0.98
+
+/**
+ * An exponentially weighted mean that is right from the first value on:
+ *
+ *   v ← loss + beta·(v − loss),  value = v / (1 − beta^count)
+ *
+ * Source: fastai learner.py, AvgSmoothLoss.
+ */
+export class SmoothLoss {
+  private sum = 0
+  private count = 0
+  private readonly beta: number
+
+  constructor(beta = BETA) {
+    this.beta = beta
+  }
+
+  add(loss: number): void {
+    this.sum = loss + this.beta * (this.sum - loss)
+    this.count++
+  }
+
+  /** NaN before the first loss. */
+  get value(): number {
+    return this.sum / (1 - this.beta ** this.count)
+  }
+
+  get state(): readonly [sum: number, count: number] {
+    return [this.sum, this.count]
+  }
+  set state([sum, count]: readonly [sum: number, count: number]) {
+    this.sum = sum
+    this.count = count
+  }
+}

@@ -1,0 +1,62 @@
+import { ShapeError } from '../../base/errors.ts'
+import { checkArgument, type Kind } from '../../base/options.ts'
+import type { Batch } from '../../data/batch.ts'
+import { vocabText } from '../../data/blocks.ts'
+import { cast } from '../../ops/cast.ts'
+import { Tensor } from '../../tensor/tensor.ts'
+import { Interrupted, type Step } from './callback.ts'
+import { announceStep, type RunningFit } from './events.ts'
+
+const TENSOR: Kind = {
+  expected: 'a tensor',
+  fix: 'return one at once: steps are recorded without waiting',
+  is: (value) => value instanceof Tensor,
+}
+
+/** @param seed  in training, what backward begins with */
+export function beginStep(state: RunningFit, batch: Batch, seed?: Tensor): Step {
+  const input = batch.augment(state.precision === 'mixed' ? 'f16' : 'f32')
+  return {
+    training: seed !== undefined,
+    batch,
+    input,
+    targets: batch.targets,
+    outputs: undefined,
+    loss: undefined,
+    seed,
+  }
+}
+
+/** The model, and its event. Outputs are made f32 for the loss, whatever the model computes in. */
+export function forward(state: RunningFit, step: Step): Tensor {
+  const made = state.model.forward(step.input)
+  checkArgument(`model ${state.model.constructor.name}`, 'its output', made, TENSOR)
+  const outputs = cast(made, 'f32')
+  checkOutputs(state, outputs)
+  step.outputs = outputs
+  announceStep(state, 'afterPrediction', step)
+  return step.outputs
+}
+
+/** What the loss says of the outputs, and its event. */
+export function compare(state: RunningFit, step: Step, loss: Tensor): Tensor {
+  checkArgument(`loss ${state.loss.name}`, 'what it computes', loss, TENSOR)
+  step.loss = loss
+  announceStep(state, 'afterLoss', step)
+  return step.loss
+}
+
+/** @throws ShapeError when the model cannot name every label */
+function checkOutputs({ loaders }: RunningFit, outputs: Tensor): void {
+  const { vocab } = loaders
+  if (outputs.shape.length === 2 && outputs.shape[1] >= vocab.length) return
+  throw new ShapeError('state', 'the model has fewer outputs than the data have labels', {
+    given: { outputs, labels: `${vocab.length}, ${vocabText(vocab)}` },
+    expected: `[N,K] with K ≥ ${vocab.length}`,
+    fix: `build the model with as many: xresnet18({ outputs: ${vocab.length} })`,
+  })
+}
+
+export function stopIfAsked({ interrupted }: RunningFit): void {
+  if (interrupted) throw new Interrupted()
+}

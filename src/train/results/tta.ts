@@ -1,0 +1,75 @@
+import { OptionError } from '../../base/errors.ts'
+import { ANY, checkOptions, FLAG, NUMBER, type Kinds } from '../../base/options.ts'
+import type { Loader, Pass } from '../../data/loader.ts'
+import type { RunningFit } from '../fit/events.ts'
+import { LOADER } from '../fit/kinds.ts'
+import { predictItems } from '../fit/evaluate.ts'
+import type { ItemPredictions } from '../fit/evaluation.ts'
+import type { Predictions } from '../fit/metrics.ts'
+
+export interface TtaOptions {
+  /** Passes with random transforms. Default 4 */
+  readonly n?: number
+  /** Weight of the pass without them. Default 0.25 */
+  readonly beta?: number
+  /** The largest of all passes instead of a mean. Default false */
+  readonly useMax?: boolean
+  /** Default: the validation loader. */
+  readonly loader?: Loader
+}
+
+const TTA_KINDS: Kinds<TtaOptions | TtaPairOptions> = { n: NUMBER, beta: ANY, useMax: FLAG, loader: LOADER }
+
+/** Asks for the mean of the passes with random transforms and the pass without them as they are. */
+export interface TtaPairOptions extends Omit<TtaOptions, 'beta' | 'useMax'> {
+  readonly beta: null
+  readonly useMax?: never
+}
+
+export interface TtaPair extends Omit<ItemPredictions, 'predictions'> {
+  readonly predictions: readonly [augmented: Predictions, plain: Predictions]
+}
+
+/**
+ * Test-time augmentation: the probabilities of n passes through the training transforms, averaged, and those of one
+ * pass as in validation.
+ *
+ *   p = (1 − beta) · mean(p₁ … pₙ) + beta · p₀,   or with useMax the elementwise maximum of all
+ *
+ * @returns  probabilities [items, K], rows in the order of the loader; with `beta: null` a pair of them, mean(p₁ … pₙ) and p₀
+ * @throws OptionError  when n or beta is out of range
+ * Source: fastai learner.py, Learner.tta.
+ */
+export async function testTimeAugmentation(
+  state: RunningFit,
+  options: TtaOptions | TtaPairOptions,
+): Promise<ItemPredictions | TtaPair> {
+  checkOptions('tta', options, TTA_KINDS)
+  const { n = 4, beta = 0.25, useMax = false, loader = state.loaders.valid } = options
+  if (!(Number.isInteger(n) && n >= 1)) {
+    throw new OptionError('tta', 'n is no number of passes', { given: { n }, expected: 'a whole number from 1 on' })
+  }
+  if (!(beta === null || (beta >= 0 && beta <= 1))) {
+    throw new OptionError('tta', 'beta is no weight', { given: { beta }, expected: '0 … 1, or null for a pair' })
+  }
+  const predict = (pass: Pass) => predictItems(state, loader, pass, (outputs) => state.loss.probabilities(outputs))
+  const passes: Float32Array[] = []
+  for (let pass = 1; pass <= n; pass++) passes.push((await predict({ draws: 'train', pass })).predictions.data)
+  const plain = await predict({})
+  const combined = (how: 'max' | number) => ({
+    ...plain.predictions,
+    data: combinePasses(passes, plain.predictions.data, how),
+  })
+  if (useMax) return { ...plain, predictions: combined('max') }
+  if (beta === null) return { ...plain, predictions: [combined(0), plain.predictions] }
+  return { ...plain, predictions: combined(beta) }
+}
+
+/** The elementwise maximum, or (1 − beta) · mean(passes) + beta · plain. */
+export function combinePasses(passes: readonly Float32Array[], plain: Float32Array, how: 'max' | number): Float32Array {
+  return plain.map((value, i) => {
+    if (how === 'max') return passes.reduce((largest, pass) => Math.max(largest, pass[i]), value)
+    const mean = passes.reduce((sum, pass) => sum + pass[i], 0) / passes.length
+    return mean + how * (value - mean)
+  })
+}

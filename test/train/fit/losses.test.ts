@@ -1,0 +1,139 @@
+import { describe, expect, test } from 'vitest'
+import { OptionError } from '../../../src/base/errors.ts'
+import { LossScaler } from '../../../src/optim/loss-scaler.ts'
+import { noGrad } from '../../../src/tensor/op.ts'
+import { scope } from '../../../src/tensor/scope.ts'
+import { read, tensor, upload } from '../../../src/tensor/transfer.ts'
+import { crossEntropy, labelSmoothing, smoothedLabels, type Loss } from '../../../src/train/fit/losses.ts'
+import { LossReader } from '../../../src/train/fit/loss-reader.ts'
+import { expectClose } from '../../helpers/close.ts'
+import { openTestGpu } from '../../helpers/gpu.ts'
+
+await openTestGpu()
+
+/** What a loss says of logits by hand. */
+async function values(loss: Loss) {
+  const { each, mean } = scope(() =>
+    noGrad(() => {
+      const outputs = tensor([2, 1, 0, -1, 0, 0, 0, 0], [2, 4])
+      const targets = { a: tensor([0, 3], [2], 'u32') }
+      return { each: loss.each(outputs, targets), mean: loss.mean(outputs, targets) }
+    }),
+  )
+  return { each: await read(each), mean: await read(mean) }
+}
+
+describe('losses of [2,1,0,-1] and [0,0,0,0] with labels 0 and 3', () => {
+  test('cross-entropy', async () => {
+    const { each, mean } = await values(crossEntropy())
+    expectClose(each, [0.44018969, 1.38629436], 'f32')
+    expectClose(mean, [(0.44018969 + 1.38629436) / 2], 'f32')
+  })
+
+  test('with smoothed labels', async () => {
+    const { each, mean } = await values(labelSmoothing(0.1))
+    expectClose(each, [0.5901897, 1.38629436], 'f32')
+    expectClose(mean, [0.98824203], 'f32')
+  })
+
+  test('eps is a part of the target', () => {
+    expect(() => labelSmoothing(1)).toThrow(OptionError)
+    expect(() => labelSmoothing(-0.1)).toThrow('eps is out of range')
+    expect([crossEntropy().name, labelSmoothing().name]).toEqual(['crossEntropy', 'labelSmoothing'])
+  })
+})
+
+describe('reading losses late', () => {
+  const f32 = new LossScaler({ mixed: false })
+  const record = (reader: LossReader, from: number, to: number, scaler = f32) => {
+    for (let i = from; i < to; i++) scope(() => reader.record(i, tensor([i / 2], []), scaler))
+  }
+
+  test('in mixed precision with the loss scale and the skipped steps of their time', async () => {
+    const reader = new LossReader()
+    const scaler = new LossScaler({ mixed: true })
+    const known = []
+    for (let step = 0; step < 70; step++) {
+      upload(scaler.scale, [2 ** -step])
+      upload(scaler.skippedSteps, [step])
+      record(reader, step, step + 1, scaler)
+      known.push(...(await reader.collect(step)))
+    }
+    known.push(...(await reader.flush()))
+    expect(known).toEqual(
+      Array.from({ length: 70 }, (_, i) => ({
+        iteration: i,
+        loss: i / 2,
+        scaling: { lossScale: 2 ** -i, skippedSteps: i },
+      })),
+    )
+    reader.close()
+    scaler.close()
+  })
+
+  test('all of them come, in order, however many are recorded between two looks', async () => {
+    const reader = new LossReader()
+    const known = []
+    let clock = 0
+    for (let step = 0; step < 100; step++) {
+      record(reader, step, step + 1)
+      known.push(...(await reader.collect((clock += 1))))
+    }
+    known.push(...(await reader.flush()))
+    expect(known).toEqual(Array.from({ length: 100 }, (_, i) => ({ iteration: i, loss: i / 2 })))
+    expect(await reader.flush()).toEqual([])
+    reader.close()
+  })
+
+  test('where steps take long each is read soon', async () => {
+    const reader = new LossReader()
+    let known = 0
+    for (let step = 0; step < 10; step++) {
+      record(reader, step, step + 1)
+      known += (await reader.collect(step * 1000)).length
+      await new Promise((resolve) => setTimeout(resolve, 5))
+    }
+    expect(known).toBeGreaterThan(5)
+    reader.close()
+  })
+})
+
+describe('smoothed labels', () => {
+  const entropy = (row: readonly number[]) => row.reduce((sum, p) => sum - p * Math.log(p), 0)
+
+  test('0.01 and 0.91 for ten classes', () => {
+    const row = smoothedLabels(10, 0.1, 3)
+    expect(row.map((p) => +p.toFixed(12))).toEqual([0.01, 0.01, 0.01, 0.91, 0.01, 0.01, 0.01, 0.01, 0.01, 0.01])
+    // The least that the loss can be: 0.50029; with the lesson's thousand outputs 1.01485.
+    expect(entropy(row)).toBeCloseTo(0.50029, 5)
+    const thousand = smoothedLabels(1000, 0.1, 0)
+    expect([thousand[0], thousand[1], thousand[999]].map((p) => +p.toFixed(12))).toEqual([0.9001, 0.0001, 0.0001])
+    expect(entropy(thousand)).toBeCloseTo(1.01485, 5)
+    expect(thousand.reduce((a, b) => a + b)).toBeCloseTo(1, 12)
+    expect(smoothedLabels(3, 0, 2)).toEqual([0, 0, 1])
+  })
+
+  test('are what the loss compares with', async () => {
+    const { each } = await values(labelSmoothing(0.1))
+    const logits = [
+      [2, 1, 0, -1],
+      [0, 0, 0, 0],
+    ]
+    const losses = [0, 3].map((label, n) => {
+      const total = Math.log(logits[n].reduce((sum, z) => sum + Math.exp(z), 0))
+      return smoothedLabels(4, 0.1, label).reduce((sum, p, k) => sum - p * (logits[n][k] - total), 0)
+    })
+    expectClose(each, losses, 'f32')
+  })
+
+  test.each([
+    [0, 0.1, 0],
+    [10, 0.1, 10],
+    [10, 1, 0],
+    [10, -0.1, 0],
+    [10, 0.1, -1],
+    [2.5, 0.1, 0],
+  ])('of %f classes with eps %f for label %f are refused', (classes, eps, label) => {
+    expect(() => smoothedLabels(classes, eps, label)).toThrow(OptionError)
+  })
+})

@@ -1,0 +1,161 @@
+import { describe, expect, test } from 'vitest'
+import { OptionError } from '../../../src/base/errors.ts'
+import { ClassificationInterpretation } from '../../../src/train/results/interpretation.ts'
+import { golden, hashUniform } from '../../helpers/golden.ts'
+
+/** Probabilities with the largest at the predicted class. */
+function interpret(
+  targets: readonly number[],
+  predicted: readonly number[],
+  vocab: readonly string[],
+  losses: readonly number[] = targets.map(() => 1),
+  columns = vocab.length,
+) {
+  const data = new Float32Array(targets.length * columns).fill(0.125)
+  predicted.forEach((label, row) => (data[row * columns + label] = 0.5 + row / 16))
+  return new ClassificationInterpretation(
+    {
+      predictions: { rows: targets.length, columns, data },
+      targets: Uint32Array.from(targets),
+      losses: Float32Array.from(losses),
+      items: Uint32Array.from(targets, (_, i) => 100 + i),
+    },
+    vocab,
+  )
+}
+
+const vocab = ['church', 'golf', 'tench']
+
+describe('the confusion matrix', () => {
+  test('has a row for what it is, a column for what was said', () => {
+    expect(interpret([0, 0, 1, 2, 2, 2], [0, 1, 1, 0, 0, 2], vocab).confusionMatrix()).toEqual([
+      [1, 1, 0],
+      [0, 1, 0],
+      [2, 0, 1],
+    ])
+  })
+
+  test('leaves out what was said beyond the vocabulary', () => {
+    expect(interpret([0, 1, 1], [0, 4, 1], vocab, [1, 1, 1], 5).confusionMatrix()).toEqual([
+      [1, 0, 0],
+      [0, 1, 0],
+      [0, 0, 0],
+    ])
+  })
+})
+
+describe('most confused', () => {
+  const confused = interpret([0, 0, 1, 1, 1, 2, 2, 2, 1], [1, 1, 0, 2, 2, 1, 2, 0, 1], vocab)
+
+  test('the most frequent first, equals in the order of the vocabulary', () => {
+    expect(confused.mostConfused()).toEqual([
+      { actual: 'church', predicted: 'golf', count: 2 },
+      { actual: 'golf', predicted: 'tench', count: 2 },
+      { actual: 'golf', predicted: 'church', count: 1 },
+      { actual: 'tench', predicted: 'church', count: 1 },
+      { actual: 'tench', predicted: 'golf', count: 1 },
+    ])
+    expect(confused.mostConfused(2).map(({ count }) => count)).toEqual([2, 2])
+    expect(confused.mostConfused(3)).toEqual([])
+  })
+
+  test('of ten thousand classes, and the report of more than a call has room for', () => {
+    const many = Array.from({ length: 10_000 }, (_, i) => `class ${i}`)
+    const confused = interpret([9999, 5, 9999, 7], [3, 5, 3, 9999], many)
+    expect(confused.mostConfused()).toEqual([
+      { actual: 'class 9999', predicted: 'class 3', count: 2 },
+      { actual: 'class 7', predicted: 'class 9999', count: 1 },
+    ])
+    const lines = confused.classificationReport().split('\n')
+    expect(lines).toHaveLength(10_004)
+    expect(lines.find((line) => line.startsWith('class 5 '))?.split(/ +/)).toEqual([
+      'class',
+      '5',
+      '1.00',
+      '1.00',
+      '1.00',
+      '1',
+    ])
+    expect(
+      interpret(
+        [0],
+        [0],
+        Array.from({ length: 150_000 }, (_, i) => `${i}`),
+      ).classificationReport().length,
+    ).toBeGreaterThan(150_000)
+  })
+
+  test('nothing happens less often than once', () => {
+    expect(() => confused.mostConfused(0)).toThrow(OptionError)
+  })
+})
+
+describe('top losses', () => {
+  const losses = [0.5, 3, 0.25, 3, 9]
+  const wrong = interpret([0, 1, 2, 0, 1], [0, 2, 2, 1, 4], vocab, losses, 5)
+
+  test('the largest first, with what was said and how sure', () => {
+    expect(wrong.topLosses(3)).toEqual([
+      { item: 104, actual: 'golf', predicted: 'output 4', probability: 0.75, loss: 9 },
+      { item: 101, actual: 'golf', predicted: 'tench', probability: 0.5625, loss: 3 },
+      { item: 103, actual: 'church', predicted: 'golf', probability: 0.6875, loss: 3 },
+    ])
+    expect(wrong.topLosses().map(({ loss }) => loss)).toEqual([9, 3, 3, 0.5, 0.25])
+  })
+
+  test('the smallest first, if asked for', () => {
+    expect(wrong.topLosses(2, { largest: false }).map(({ item }) => item)).toEqual([102, 100])
+  })
+
+  test('a number of items that is none is refused', () => {
+    expect(() => wrong.topLosses(-1)).toThrow(OptionError)
+    expect(wrong.topLosses(0)).toEqual([])
+  })
+
+  test('a loss that is no number is the largest', () => {
+    const broken = interpret([0, 1, 2], [0, 1, 2], vocab, [1, NaN, 2])
+    expect(broken.topLosses().map(({ item }) => item)).toEqual([101, 102, 100])
+    expect(broken.topLosses(1, { largest: false })[0].item).toBe(100)
+  })
+})
+
+interface Case {
+  readonly seed: number
+  readonly items: number
+  readonly outputs: number
+  readonly vocab: string[]
+  readonly matrix: number[][]
+  readonly report: string[]
+}
+
+const { cases } = golden<{ readonly cases: readonly Case[] }>('interpretation')
+
+test.each(cases)(
+  'matrix and report are those of scikit-learn, case $seed',
+  ({ seed, items, outputs, vocab: names, matrix, report }) => {
+    const [u, v] = [hashUniform(items, 2 * seed), hashUniform(items, 2 * seed + 1)]
+    const targets = Array.from(u, (value) => Math.floor(names.length * value * value))
+    const predicted = Array.from(v, (value, i) =>
+      value < 0.6 ? targets[i] : Math.floor(outputs * ((value - 0.6) / 0.4)),
+    )
+    const interpretation = interpret(targets, predicted, names, targets, outputs)
+    expect(interpretation.confusionMatrix()).toEqual(matrix)
+    const cells = (lines: readonly string[]) =>
+      lines.filter((line) => line.trim() !== '').map((line) => line.trim().split(/ {2,}/))
+    expect(cells(interpretation.classificationReport().split('\n'))).toEqual(cells(report))
+  },
+)
+
+test('the report as it is read', () => {
+  expect(`\n${interpret([0, 0, 1, 2], [0, 1, 1, 2], vocab).classificationReport()}\n`).toMatchInlineSnapshot(`
+    "
+                  precision  recall  f1-score  support
+    church             1.00    0.50      0.67        2
+    golf               0.50    1.00      0.67        1
+    tench              1.00    1.00      1.00        1
+    accuracy                             0.75        4
+    macro avg          0.83    0.83      0.78        4
+    weighted avg       0.88    0.75      0.75        4
+    "
+  `)
+})

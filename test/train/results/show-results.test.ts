@@ -1,0 +1,95 @@
+import { expect, test } from 'vitest'
+import { normalize } from '../../../src/data/augment/normalize.ts'
+import { augTransforms } from '../../../src/data/augment/transforms.ts'
+import { contactSheet } from '../../../src/data/show.ts'
+import { decodePng, encodePng } from '../../../src/platform/node/png.ts'
+import { Learner } from '../../../src/train/learner.ts'
+import { argmax } from '../../../src/train/fit/metrics.ts'
+import { resultPictures, showResults } from '../../../src/train/results/show-results.ts'
+import { fakePlatform } from '../../helpers/fake-platform.ts'
+import { openTestGpu } from '../../helpers/gpu.ts'
+import { memoryFiles } from '../../helpers/memory-files.ts'
+import { stripes, tinyLoaders, tinyModel } from '../../helpers/tiny.ts'
+
+const gpu = await openTestGpu()
+
+const SIZE = 48
+
+async function tinyLearner({ outputs = 3, seed = 0 } = {}) {
+  const files = memoryFiles()
+  const platform = Object.defineProperty(fakePlatform({ picture: (path) => stripes(path, SIZE), files }), 'encodePng', {
+    value: encodePng,
+  })
+  const batchTransforms = [...augTransforms(), normalize({ mean: [0.5, 0.4, 0.3], std: [0.2, 0.3, 0.4] })]
+  const loaders = await tinyLoaders({ train: 8, valid: 22, batchSize: 12, size: SIZE, platform, batchTransforms })
+  return { learner: new Learner(loaders, tinyModel({ outputs, seed })), loaders, files }
+}
+
+/** The item that a picture is of: the one whose file is the nearest. */
+function itemOf(data: Uint8Array, paths: readonly string[]): number {
+  const distances = paths.map((path) =>
+    stripes(path, SIZE).data.reduce((sum, value, i) => sum + Math.abs(value - data[i]), 0),
+  )
+  const nearest = distances.indexOf(Math.min(...distances))
+  expect(distances[nearest] / data.length).toBeLessThan(1)
+  return nearest
+}
+
+test('validation pictures, unchanged, above their label and what the learner predicts for them', async () => {
+  const {
+    learner,
+    loaders: { valid, vocab },
+  } = await tinyLearner()
+  const { predictions, items, targets } = await learner.getPredictions()
+  const predicted = argmax(predictions)
+  // Some are right and some are wrong, so that the two lines cannot be mistaken for each other.
+  const right = targets.filter((target, row) => target === predicted[row]).length
+  expect([right > 0, right < targets.length]).toEqual([true, true])
+
+  const shown = await resultPictures(learner)
+  expect(shown.length).toBe(9)
+  const rows = shown.map(({ picture }) => items.indexOf(itemOf(picture.data, valid.pictures.items)))
+  expect(new Set(rows).size).toBe(9)
+  expect(shown.map(({ label }) => label)).toEqual(rows.map((row) => vocab[targets[row]]))
+  expect(shown.map((tile) => tile.predicted)).toEqual(rows.map((row) => vocab[predicted[row]]))
+  // Shuffled, and otherwise the first.
+  const names = (tiles: typeof shown) => tiles.map(({ picture }) => itemOf(picture.data, valid.pictures.items))
+  expect(names(await resultPictures(learner))).toEqual(names(shown))
+  expect(names(await resultPictures(learner, { epoch: 1 }))).not.toEqual(names(shown))
+  expect(names(await resultPictures(learner, { shuffle: false, count: 4 }))).toEqual([...valid.items].slice(0, 4))
+})
+
+test('is written as a PNG', async () => {
+  const { learner, files } = await tinyLearner()
+  await showResults(learner, 'results.png', { count: 5 })
+  expect(decodePng(await files.read('results.png'))).toEqual(contactSheet(await resultPictures(learner, { count: 5 })))
+})
+
+test('an output beyond the vocabulary has a number, and a batch is all that is shown', async () => {
+  const { learner, loaders } = await tinyLearner({ outputs: 40 })
+  const shown = await resultPictures(learner, { count: 99, loader: loaders.valid })
+  expect(shown.length).toBe(12)
+  expect(shown.some(({ predicted }) => /^output \d+$/.test(predicted ?? ''))).toBe(true)
+})
+
+test('pictures of the training loader are not transformed at random, and nothing is left behind', async () => {
+  const {
+    learner,
+    loaders: { train },
+  } = await tinyLearner()
+  await resultPictures(learner, { loader: train })
+  await gpu.queue.finished()
+  const { usedBytes } = gpu.buffers
+  const shown = await resultPictures(learner, { loader: train })
+  for (const { picture } of shown) itemOf(picture.data, train.pictures.items)
+  expect(shown.length).toBe(8)
+  expect(gpu.buffers.usedBytes).toBe(usedBytes)
+})
+
+test('refuses what is no count, and a file of another kind', async () => {
+  const { learner } = await tinyLearner()
+  await expect(showResults(learner, 'x.jpg')).rejects.toThrow('showResults: the name of the file says something else')
+  await expect(showResults(learner, 'x.png', { count: 1.5 })).rejects.toThrow(
+    'showResults: count is no number of pictures',
+  )
+})
