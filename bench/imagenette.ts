@@ -30,10 +30,10 @@ import {
   type Loaders,
   type Module,
 } from '../src/node.ts'
-import { runCommand } from './command.ts'
-import { chooseData } from './data-source.ts'
-import { LessonRun } from './lesson-run.ts'
-import { nextSplit, readOptions, USAGE, wantsHelp } from './options.ts'
+import { runCommand } from '../src/cli/command.ts'
+import { chooseData } from './lesson/data-source.ts'
+import { LessonRun } from './lesson/lesson-run.ts'
+import { nextSplit, readOptions, USAGE, wantsHelp } from './lesson/options.ts'
 
 async function main(argv: readonly string[]): Promise<void> {
   if (wantsHelp(argv)) {

@@ -2,8 +2,8 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { parseCommand, runCommand, whole } from './command.ts'
-import { killAndResume } from './kill-and-resume.ts'
+import { parseCommand, runCommand, whole } from '../src/cli/command.ts'
+import { killAndResume } from './lesson/kill-and-resume.ts'
 
 const USAGE = `npm run kill -- [options]
 

@@ -41,11 +41,11 @@ import {
   type Gpu,
   type Loaders,
 } from '../src/node.ts'
-import { choice, numberIn, parseCommand, runCommand, whole } from './command.ts'
-import { chooseData } from './data-source.ts'
-import { nextSplit, OPTIONS_FILE } from './options.ts'
-import { RunFolder } from './run-folder.ts'
-import { versions } from './versions.ts'
+import { choice, numberIn, parseCommand, runCommand, whole } from '../src/cli/command.ts'
+import { chooseData } from './lesson/data-source.ts'
+import { nextSplit, OPTIONS_FILE } from './lesson/options.ts'
+import { RunFolder } from './lesson/run-folder.ts'
+import { versions } from './machine/versions.ts'
 
 const USAGE = `npm run recipe -- [options]
 

@@ -153,8 +153,8 @@ export type { Shape } from './tensor/shape.ts'
 export * from './ops/index.ts'
 
 // Which kernels compute them
-export { tune, type Tuned, type TuneOptions } from './ops/kernels/tuner.ts'
-export { exportChoices, importChoices } from './ops/kernels/choices.ts'
+export { tune, type Tuned, type TuneOptions } from './ops/convolution/tuner.ts'
+export { exportChoices, importChoices } from './ops/convolution/choices.ts'
 
 // The machine
 export { currentGpu, openGpuOn, useGpu, type Gpu, type GpuOptions } from './gpu/device.ts'

@@ -29,9 +29,21 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   'platform/node': ['base', 'image', 'platform'],
   'platform/browser': ['base', 'image', 'platform'],
   index: CORE,
-  // Only these two choose a platform.
+  // Only these choose a platform.
   node: ['index', ...CORE, 'platform/node'],
+  cli: ['node', 'base', 'platform', 'platform/node'],
   browser: ['index', ...CORE, 'platform/browser'],
+}
+
+/** Rooms of `src` that a folder of `bench` may import from: tools look deeper than users, but not everywhere. */
+const BENCH: Readonly<Record<string, readonly string[]>> = {
+  bench: ['node', 'cli', 'base', 'gpu', 'platform/node'],
+  'bench/fuzz': ['base', 'image', 'platform', 'platform/node', 'platform/browser', 'data', 'nn', 'train/files'],
+  'bench/gpu-report': ['node', 'base', 'gpu', 'ops', 'platform/node'],
+  'bench/kernels': ['node', 'base', 'gpu', 'tensor', 'ops', 'nn', 'optim', 'data'],
+  'bench/lesson': ['node', 'cli', 'base', 'platform', 'platform/node', 'data', 'train/fit', 'train/results'],
+  'bench/machine': ['node', 'gpu'],
+  'bench/steps': ['node', 'base', 'gpu', 'tensor', 'nn', 'platform/node'],
 }
 
 describe('rooms', () => {
@@ -48,6 +60,29 @@ describe('rooms', () => {
 
   test('the table is about the rooms there are', () => {
     expect([...new Set(files.map(room))].sort()).toEqual(Object.keys(ROOMS).sort())
+  })
+
+  test('no import circle exists, types included', () => {
+    const known = /^src\/(gpu|tensor)\//
+    expect(circles(new Map(files.map((file) => [file, imports(file)]))).filter((group) => !known.test(group))).toEqual(
+      [],
+    )
+  })
+
+  test('a circle is seen', () => {
+    const graph = { a: ['b'], b: ['c', 'e'], c: ['a'], d: ['a'], e: [] }
+    expect(circles(new Map(Object.entries(graph)))).toEqual(['a b c'])
+  })
+
+  test('tools import from the rooms that the table names, and src imports no tool', () => {
+    const folder = (file: string) => file.split('/').slice(0, -1).slice(0, 2).join('/')
+    const wrong = sources('bench').flatMap((file) =>
+      imports(file)
+        .filter((imported) => imported.startsWith('src/') && !BENCH[folder(file)]?.includes(room(imported)))
+        .map((imported) => `${file} may not import ${imported}`),
+    )
+    expect(wrong).toEqual([])
+    expect(files.flatMap(imports).filter((imported) => !imported.startsWith('src/'))).toEqual([])
   })
 
   test('operations know nothing of each other', () => {
@@ -105,6 +140,34 @@ function imports(file: string): string[] {
   return [...text.matchAll(/(?:\bfrom|\bimport|new URL\()\s*'(\.[^']*)'/g)].map(([, path]) =>
     relative(root, join(root, dirname(file), path)),
   )
+}
+
+/**
+ * Groups of files that import each other, directly or through others, each as one text.
+ *
+ * Source: Tarjan 1972, strongly connected components.
+ */
+function circles(graph: ReadonlyMap<string, readonly string[]>): string[] {
+  const order = new Map<string, number>()
+  const lowest = new Map<string, number>()
+  const open: string[] = []
+  const found: string[] = []
+  const visit = (file: string): void => {
+    order.set(file, order.size)
+    let low = order.size - 1
+    open.push(file)
+    for (const imported of graph.get(file) ?? []) {
+      if (!graph.has(imported)) continue
+      if (!order.has(imported)) visit(imported)
+      if (open.includes(imported)) low = Math.min(low, lowest.get(imported) ?? order.get(imported) ?? low)
+    }
+    lowest.set(file, low)
+    if (low !== order.get(file)) return
+    const group = open.splice(open.indexOf(file))
+    if (group.length > 1) found.push(group.sort().join(' '))
+  }
+  for (const file of graph.keys()) if (!order.has(file)) visit(file)
+  return found
 }
 
 function sources(folder: string): string[] {

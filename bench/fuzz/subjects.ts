@@ -11,7 +11,7 @@ import { fileText } from '../../src/base/utf8.ts'
 import { pngReader } from '../../src/platform/node/png.ts'
 import type { Files, Platform } from '../../src/platform/platform.ts'
 import { readModelFile, writeModelFile } from '../../src/train/files/model-file.ts'
-import { parseResults } from '../results.ts'
+import { parseResults } from '../lesson/results.ts'
 import { bytesMutation, pngMutation, safetensorsMutation, textMutation, type Mutation } from './mutate.ts'
 
 /** A kind of file: examples of it, its mutation, and its reader. */

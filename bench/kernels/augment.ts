@@ -7,7 +7,7 @@ import type { Split } from '../../src/data/augment/draw.ts'
 import { rng } from '../../src/base/rng.ts'
 import { empty, launch } from '../../src/tensor/launcher.ts'
 import { tensor } from '../../src/tensor/transfer.ts'
-import { rounding, type Case, type Use } from '../harness.ts'
+import { rounding, type Case, type Use } from './harness.ts'
 import { unravel } from './conv2d.ts'
 import { bytesOf } from './operands.ts'
 

@@ -1,7 +1,7 @@
 import { batchNorm } from '../../src/ops/batch-norm.ts'
 import { noGrad } from '../../src/tensor/op.ts'
 import { elementCount, type Shape } from '../../src/tensor/shape.ts'
-import { rounding, summing, type Case, type Use } from '../harness.ts'
+import { rounding, summing, type Case, type Use } from './harness.ts'
 import { bytesOf, type Operand, type Operands } from './operands.ts'
 import type { FollowUp, NetworkShapes } from './shapes.ts'
 import { taped, trainable } from './taped.ts'

@@ -1,7 +1,7 @@
 import { currentGpu } from '../../src/gpu/device.ts'
-import { kernelFor } from '../../src/ops/kernels/choices.ts'
-import { runPass, type ConvolutionSizes } from '../../src/ops/kernels/convolution.ts'
-import { kernelName, type Kernel } from '../../src/ops/kernels/families.ts'
+import { kernelFor } from '../../src/ops/convolution/choices.ts'
+import { runPass, type ConvolutionSizes } from '../../src/ops/convolution/passes.ts'
+import { kernelName, type Kernel } from '../../src/ops/convolution/families.ts'
 import {
   describeSizes,
   flopsOf,
@@ -10,10 +10,10 @@ import {
   PASSES,
   productOf,
   type Pass,
-} from '../../src/ops/kernels/sizes.ts'
+} from '../../src/ops/convolution/sizes.ts'
 import { empty } from '../../src/tensor/launcher.ts'
 import { storedBytes } from '../../src/tensor/shape.ts'
-import { summing, type Case, type Use } from '../harness.ts'
+import { summing, type Case, type Use } from './harness.ts'
 import type { Operand } from './operands.ts'
 import type { NetworkShapes } from './shapes.ts'
 

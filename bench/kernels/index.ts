@@ -1,5 +1,5 @@
 import { xresnet18, xresnet50, type Module } from '../../src/node.ts'
-import type { Case } from '../harness.ts'
+import type { Case } from './harness.ts'
 import { augmentCases } from './augment.ts'
 import { batchNormCases } from './batch-norm.ts'
 import { conv2dCases, yardstickCases } from './conv2d.ts'

@@ -8,7 +8,7 @@ import { sgd } from '../../src/optim/sgd.ts'
 import type { Hypers, OptimizerFactory } from '../../src/optim/optimizer.ts'
 import { copy } from '../../src/tensor/launcher.ts'
 import { release } from '../../src/tensor/scope.ts'
-import { rounding, type Case, type Use } from '../harness.ts'
+import { rounding, type Case, type Use } from './harness.ts'
 import type { Operand } from './operands.ts'
 
 /** A first step of each parameter, in double precision: g is the gradient without its scale. */

@@ -1,8 +1,8 @@
 import type { Module } from '../../src/nn/module.ts'
 import type { LayerRow } from '../../src/nn/summary.ts'
-import type { ConvolutionSizes } from '../../src/ops/kernels/convolution.ts'
+import type { ConvolutionSizes } from '../../src/ops/convolution/passes.ts'
 import { elementCount, type Shape } from '../../src/tensor/shape.ts'
-import type { Use } from '../harness.ts'
+import type { Use } from './harness.ts'
 
 /** What follows a batch norm in the same pass: nothing, a ReLU, or the sum with the residual and a ReLU. */
 export type FollowUp = 'nothing' | 'relu' | 'residual'

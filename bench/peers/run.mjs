@@ -6,8 +6,8 @@ import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { readOptions } from './options.mjs'
-import { run, step } from '../run-step.mjs'
-import { missingPackages } from '../set-up.mjs'
+import { run, step } from '../set-up/run-step.mjs'
+import { missingPackages } from '../set-up/set-up.mjs'
 
 const here = fileURLToPath(new URL('.', import.meta.url))
 const options = readOptions()

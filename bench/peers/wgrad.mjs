@@ -18,7 +18,7 @@ import {
   tensor,
   xresnet18,
 } from '../../dist/src/node.js'
-import { convolve, convolveBackwardInput, convolveBackwardWeight } from '../../dist/src/ops/kernels/convolution.js'
+import { convolve, convolveBackwardInput, convolveBackwardWeight } from '../../dist/src/ops/convolution/passes.js'
 import { count, numbers, permuted } from './numbers.mjs'
 import { sizesOf } from './problems.mjs'
 import { serve, settings } from './serve.mjs'

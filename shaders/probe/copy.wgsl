@@ -3,7 +3,7 @@
 //   y[i] = x[i]
 //
 // x, y: [VECTORS] vectors of 16 bytes; a workgroup of THREADS has THREADS·EACH of them side by side, a thread EACH
-// Launched by the benchmark only (bench/peaks.ts).
+// Launched by the benchmark only (bench/kernels/peaks.ts).
 // @const THREADS:u32 EACH:u32
 // @shape VECTORS
 // @sample THREADS=64 EACH=2 VECTORS=300

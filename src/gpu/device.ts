@@ -77,7 +77,7 @@ export class Gpu {
   /** Prints every launch; only with the setting DEBUG=2 and above. */
   readonly tracer: Tracer | undefined
   /**
-   * Kernels of convolutions and matrix products where the tuner (ops/kernels/tuner.ts) has not chosen: `broadcast` on
+   * Kernels of convolutions and matrix products where the tuner (ops/convolution/tuner.ts) has not chosen: `broadcast` on
    * software adapters with subgroups, otherwise `tile`, and `matrix` once the tuner has found matrix units right and faster.
    */
   family: KernelFamily

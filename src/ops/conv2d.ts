@@ -4,12 +4,7 @@ import { defineOp } from '../tensor/op.ts'
 import { empty, storageDtype } from '../tensor/launcher.ts'
 import { windowOutput } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import {
-  convolve,
-  convolveBackwardInput,
-  convolveBackwardWeight,
-  type ConvolutionSizes,
-} from './kernels/convolution.ts'
+import { convolve, convolveBackwardInput, convolveBackwardWeight, type ConvolutionSizes } from './convolution/passes.ts'
 
 export interface Conv2dOptions {
   /** Step in pixels, ≥ 1. Default 1. */

@@ -1,5 +1,5 @@
 import { ANY, FLAG, FUNCTION, listOf, NUMBER, objectWith, oneOf, PATH, type Kind, type Kinds } from '../base/options.ts'
-import type { TuneOptions } from '../ops/kernels/tuner.ts'
+import type { TuneOptions } from '../ops/convolution/tuner.ts'
 import type { OptimizerFactory } from '../optim/optimizer.ts'
 import { FLAT_COS_KINDS, ONE_CYCLE_KINDS, type flatCos, type OneCycleOptions } from '../optim/schedule.ts'
 import type { Callback } from './fit/callback.ts'
@@ -31,7 +31,7 @@ export interface LearnerOptions {
   readonly seed?: number
   /** Encode training steps again from a recording where they are all alike (see fit/replay.ts). Default true */
   readonly replay?: boolean
-  /** How kernels are chosen before a fit, on a GPU (see ops/kernels/tuner.ts). Default: as `tune` does by itself */
+  /** How kernels are chosen before a fit, on a GPU (see ops/convolution/tuner.ts). Default: as `tune` does by itself */
   readonly tune?: TuneOptions
 }
 

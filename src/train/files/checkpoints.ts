@@ -1,7 +1,7 @@
 import { DataError } from '../../base/errors.ts'
 import { isRecord, jsonText, type Json } from '../../base/json.ts'
 import { checkStateDict } from '../../nn/state-dict.ts'
-import { exportChoices, importChoices } from '../../ops/kernels/choices.ts'
+import { exportChoices, importChoices } from '../../ops/convolution/choices.ts'
 import { checkHypers } from '../../optim/flat-optimizer.ts'
 import type { Hypers, Optimizer } from '../../optim/optimizer.ts'
 import { sameShape } from '../../tensor/shape.ts'

@@ -50,7 +50,7 @@ export function compare(state: RunningFit, step: Step, loss: Tensor): Tensor {
 function checkOutputs({ loaders }: RunningFit, outputs: Tensor): void {
   const { vocab } = loaders
   if (outputs.shape.length === 2 && outputs.shape[1] >= vocab.length) return
-  throw new ShapeError('state', 'the model has fewer outputs than the data have labels', {
+  throw new ShapeError('learner', 'the model has fewer outputs than the data have labels', {
     given: { outputs, labels: `${vocab.length}, ${vocabText(vocab)}` },
     expected: `[N,K] with K ≥ ${vocab.length}`,
     fix: `build the model with as many: xresnet18({ outputs: ${vocab.length} })`,

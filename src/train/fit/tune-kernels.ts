@@ -1,4 +1,4 @@
-import { tune, tunes, type TuneOptions } from '../../ops/kernels/tuner.ts'
+import { tune, tunes, type TuneOptions } from '../../ops/convolution/tuner.ts'
 import { noGrad } from '../../tensor/op.ts'
 import { scope } from '../../tensor/scope.ts'
 import type { FitState } from './state.ts'

@@ -1,0 +1,341 @@
+import { cpus } from 'node:os'
+import { formatBytes } from '../../src/base/format.ts'
+import { nodeFiles } from '../../src/platform/node/files.ts'
+import {
+  DataError,
+  Interrupted,
+  type Callback,
+  type ChannelStats,
+  type Gpu,
+  type ItemPredictions,
+  type Learner,
+} from '../../src/node.ts'
+import type { DataSource } from './data-source.ts'
+import { NOTEBOOK } from './notebook.ts'
+import { OPTIONS_FILE, SECTIONS, type Options, type Section } from './options.ts'
+import { renderReport } from './report/report.ts'
+import {
+  accuracyOf,
+  guessing,
+  hasLearnt,
+  historyCsv,
+  parseResults,
+  stepLines,
+  type ReportedSection,
+  type Results,
+  type SectionResult,
+} from './results.ts'
+import { RunFolder } from './run-folder.ts'
+import { epochResult, SectionLog, withOwnLosses } from './section-log.ts'
+import { versions } from '../machine/versions.ts'
+
+/** Sections that continue what another one trained. */
+const NEEDS: Partial<Record<Section, Section>> = { 'larger-images': 'small-images', tta: 'larger-images' }
+
+const RESULTS_FILE = 'results.json'
+const REPORT_FILE = 'report.html'
+const MODEL_FILE = 'model.safetensors'
+
+/** What a section reports at its end. */
+export interface ReportOptions {
+  /** Of the validation items. Default: the learner is asked for them */
+  readonly predictions?: ItemPredictions
+  /** Of predictions that were averaged over random transforms: then it is the accuracy of the section. */
+  readonly ttaAccuracy?: number
+  /** Callbacks that change batches, for the report to show beside those of the section. */
+  readonly beside?: readonly Callback[]
+}
+
+/** Called at the end of a section with what it trained. */
+export type Report = (learner: Learner, options?: ReportOptions) => Promise<void>
+
+/** What a section hands to a later one. */
+export interface Shared<Value> {
+  value: Value | undefined
+  /** @throws Error when the section that provides it did not run */
+  get(): Value
+}
+
+/** One run of the lesson: which sections run, what is printed around them, and the files it leaves. */
+export class LessonRun {
+  /** To be among the callbacks of every learner. */
+  readonly sectionLog = new SectionLog()
+  private readonly gpu: Gpu
+  private readonly options: Options
+  private readonly folder: RunFolder
+  private readonly started = new Date()
+  private readonly wanted: ReadonlySet<Section>
+  private readonly sections: ReportedSection[] = []
+  private data: DataSource | undefined
+  private interrupted = false
+  private current: Section | undefined
+  private hasModel = false
+  /** What an interrupted run had left, where this one continues it. */
+  private readonly before: Results | undefined
+
+  /**
+   * Takes the folder of a run, which is where it would fail first.
+   *
+   * @returns nothing where the run to continue is over
+   * @throws DataError  when the folder cannot be written to, or another run writes to it
+   */
+  static async open(gpu: Gpu, options: Options): Promise<LessonRun | undefined> {
+    const { log } = gpu.platform
+    const folder = await RunFolder.open(options.out, log)
+    const wanted = withNeeds(options.sections)
+    const before = options.resume ? await resultsBefore(folder) : undefined
+    if (before && (await isOver(folder, before, wanted))) {
+      log(
+        `${folder.path} is the folder of a run that is over: there is nothing to continue. Its report is ${folder.file(REPORT_FILE)}`,
+      )
+      await folder.remove(SECTIONS.map(checkpointOf))
+      await folder.close()
+      return undefined
+    }
+    if (!options.resume) {
+      await folder.write(OPTIONS_FILE, `${JSON.stringify(options, null, 2)}\n`)
+      // Files of an earlier run here: the new run is the one that can be continued.
+      await folder.remove([...SECTIONS.map(checkpointOf), RESULTS_FILE])
+    }
+    return new LessonRun(gpu, options, folder, wanted, before)
+  }
+
+  private constructor(
+    gpu: Gpu,
+    options: Options,
+    folder: RunFolder,
+    wanted: ReadonlySet<Section>,
+    before: Results | undefined,
+  ) {
+    this.gpu = gpu
+    this.options = options
+    this.folder = folder
+    this.wanted = wanted
+    this.before = before
+    const { log } = gpu.platform
+    log(
+      gpu.software
+        ? `${gpu.name}: a software adapter, ${cpus().length} cores. Speeds below are those of a processor, not of a GPU.`
+        : gpu.name,
+    )
+    log(`profile ${options.profile}, ${options.fp32 ? 'single' : 'mixed'} precision, seed ${options.seed}`)
+  }
+
+  begin(data: DataSource): void {
+    this.data = data
+    this.gpu.platform.log(`images: ${data.name}`)
+  }
+
+  /** For every fit of a section: where it stands after each epoch, so that an interrupted run can be continued. */
+  get checkpoint(): { readonly checkpoint: string; readonly resume: boolean } {
+    if (!this.current) throw new Error('a fit outside of all sections')
+    return { checkpoint: this.folder.file(checkpointOf(this.current)), resume: this.options.resume }
+  }
+
+  shared<Value>(): Shared<Value> {
+    const shared: Shared<Value> = {
+      value: undefined,
+      get() {
+        if (shared.value === undefined) throw new Error('a section that this one continues has not run')
+        return shared.value
+      },
+    }
+    return shared
+  }
+
+  /** Prints the statistics of a batch as the notebook does. */
+  printStats({ mean, std }: ChannelStats): void {
+    const text = (values: readonly number[]) => `[${values.map((value) => value.toFixed(4).padStart(7)).join(', ')}]`
+    this.gpu.platform.log(`x.mean ${text(mean)}  x.std ${text(std)}`)
+  }
+
+  /** Runs a section, on images of `size` pixels, if it is wanted and nobody has pressed Ctrl-C; writes down what it reports. */
+  async section(name: Section, size: number, work: (report: Report) => Promise<void>): Promise<void> {
+    if (!this.wanted.has(name) || this.interrupted) return
+    const { platform, queue, buffers } = this.gpu
+    platform.log(`\n${name}`)
+    this.current = name
+    const before = { ...queue.counts }
+    const start = platform.now()
+    buffers.peakUsedBytes = buffers.usedBytes
+    this.sectionLog.begin(name)
+    try {
+      await work(async (learner, { predictions, ttaAccuracy, beside = [] } = {}) => {
+        this.interrupted = learner.interrupted
+        const result = this.resultOf(name, size, learner, (platform.now() - start) / 1000, ttaAccuracy)
+        const { images, batchSize, gpuMemoryBytes } = result
+        platform.log(
+          `${images.train} + ${images.valid} images, ${size} px, batch ${batchSize}; ` +
+            `GPU memory ${formatBytes(gpuMemoryBytes)} at most, ` +
+            `${queue.counts.launches - before.launches} launches in ${queue.counts.submits - before.submits} submits`,
+        )
+        platform.log(verdict(result))
+        const averaged = predictions && ttaAccuracy !== undefined ? withOwnLosses(predictions) : predictions
+        const judged = this.interrupted ? undefined : (averaged ?? (await learner.getPredictions()))
+        this.sections.push({ ...result, ...(await this.sectionLog.details(learner, judged, beside)) })
+      })
+    } catch (error) {
+      // Ctrl-C while predictions were made.
+      if (!(error instanceof Interrupted)) throw error
+      this.interrupted = true
+    }
+    await this.write()
+  }
+
+  /** Writes down what a section has trained, for `npm run predict`, unless it was interrupted. */
+  async keepModel(learner: Learner): Promise<void> {
+    if (this.interrupted) return
+    await this.folder.attempt(MODEL_FILE, async () => {
+      await learner.export(this.folder.file(MODEL_FILE))
+      this.hasModel = true
+    })
+  }
+
+  async end(): Promise<void> {
+    const { platform } = this.gpu
+    if (this.sections.length > 1) platform.log(`\n${summary(this.sections)}`)
+    if (this.data?.isSample) platform.log('Trained on the generated sample: these are not accuracies on Imagenette.')
+    const { folder, interrupted } = this
+    const { unwritten } = folder
+    if (unwritten.length === 0) {
+      platform.log(`written: ${folder.file(REPORT_FILE)}, and beside it ${RESULTS_FILE}, history.csv and steps.jsonl`)
+    } else platform.log(`NOT written in ${folder.path}: ${unwritten.join(', ')}`)
+    if (this.hasModel) {
+      platform.log(`to use the model of larger-images: npm run predict -- ${folder.file(MODEL_FILE)} image.jpg`)
+    }
+    await this.gpu.writeProfile()
+    if (interrupted || unwritten.length > 0) platform.log(`to continue: npm run imagenette -- --resume ${folder.path}`)
+    // Large, and of use only to a run that is to be continued.
+    else await folder.remove(SECTIONS.map(checkpointOf))
+    await folder.close()
+    if (interrupted) process.exitCode = 130
+    else if (unwritten.length > 0 || !this.sections.every(hasLearnt)) process.exitCode = 1
+    await platform.decoder.close()
+    this.gpu.close()
+  }
+
+  private resultOf(
+    name: Section,
+    size: number,
+    learner: Learner,
+    seconds: number,
+    ttaAccuracy: number | undefined,
+  ): SectionResult {
+    const { loaders, recorder, model, precision, loss } = learner
+    const { accuracy } = NOTEBOOK[name]
+    const before = this.before?.sections.find((section) => section.name === name)
+    return {
+      name,
+      model: model.architecture?.name ?? 'network',
+      parameters: model.parameters().reduce((sum, { count }) => sum + count, 0),
+      precision,
+      loss: loss.name,
+      size,
+      batchSize: loaders.batchSize,
+      images: { train: loaders.train.items.length, valid: loaders.valid.items.length },
+      classes: loaders.vocab.length,
+      epochs: recorder.rows.map(epochResult),
+      ...(ttaAccuracy === undefined ? {} : { ttaAccuracy }),
+      seconds: (before?.seconds ?? 0) + seconds,
+      gpuMemoryBytes: Math.max(before?.gpuMemoryBytes ?? 0, this.gpu.buffers.peakUsedBytes),
+      notebook: accuracy === undefined ? {} : { accuracy },
+    }
+  }
+
+  private async write(): Promise<void> {
+    const { gpu, options, data, sections } = this
+    if (!data) throw new DataError('results.json', 'there is nothing to write before the data are known')
+    const run = {
+      adapter: gpu.name,
+      software: gpu.software,
+      precision: options.fp32 ? 'f32' : 'mixed',
+      seed: options.seed,
+      data: data.name,
+      isSample: data.isSample,
+      profile: options.profile,
+      command: this.before?.command ?? commandLine(process.argv.slice(2)),
+      versions: versions(),
+      started: this.before?.started ?? this.started.toISOString(),
+      interrupted: this.interrupted,
+    } as const
+    const results: Results = {
+      ...run,
+      sections: sections.map(({ fits, pictures, confusion, mostWrong, ...result }) => result),
+    }
+    // The results last: where they tell of all sections, the run is over.
+    const contents: readonly (readonly [name: string, content: string])[] = [
+      ['history.csv', historyCsv(sections)],
+      ['steps.jsonl', stepLines(sections)],
+      [REPORT_FILE, await renderReport({ ...run, sections })],
+      [RESULTS_FILE, `${JSON.stringify(results, null, 2)}\n`],
+    ]
+    for (const [name, content] of contents) await this.folder.attempt(name, () => this.folder.write(name, content))
+  }
+}
+
+function checkpointOf(section: Section): string {
+  return `${section}.checkpoint`
+}
+
+async function resultsBefore(folder: RunFolder): Promise<Results | undefined> {
+  const file = folder.file(RESULTS_FILE)
+  if (!(await nodeFiles.exists(file))) return undefined
+  const fix = 'remove it: the run goes on from its checkpoints, only its times so far are lost'
+  return parseResults(file, await nodeFiles.readText(file), fix)
+}
+
+/** True for a run that has told of everything that was wanted of it. */
+async function isOver(
+  folder: RunFolder,
+  { interrupted, sections }: Results,
+  wanted: ReadonlySet<Section>,
+): Promise<boolean> {
+  const files = [REPORT_FILE, ...(wanted.has('larger-images') ? [MODEL_FILE] : [])]
+  const told = [...wanted].every((name) => sections.some((section) => section.name === name))
+  return (
+    !interrupted &&
+    told &&
+    (await Promise.all(files.map((name) => nodeFiles.exists(folder.file(name))))).every((there) => there)
+  )
+}
+
+function withNeeds(sections: readonly Section[]): ReadonlySet<Section> {
+  const all = new Set<Section>()
+  for (const section of sections) for (let next: Section | undefined = section; next; next = NEEDS[next]) all.add(next)
+  return new Set(SECTIONS.filter((section) => all.has(section)))
+}
+
+/** What to type for the same run. */
+function commandLine(argv: readonly string[]): string {
+  const quoted = argv.map((word) => (/^[\w.,:/=@+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`))
+  return ['npm run imagenette', ...(quoted.length > 0 ? ['--', ...quoted] : [])].join(' ')
+}
+
+function verdict(section: SectionResult): string {
+  if (section.epochs.length === 0) return 'no epoch was finished'
+  const { accuracy } = section.notebook
+  const { batchSize } = NOTEBOOK[section.name as Section]
+  const beside =
+    accuracy === undefined
+      ? 'the notebook gives none'
+      : `the notebook's, on all images at its own sizes in batches of ${batchSize}: ${(100 * accuracy).toFixed(1)}%`
+  const text = `accuracy ${(100 * accuracyOf(section)).toFixed(1)}%; ${beside}`
+  return hasLearnt(section)
+    ? text
+    : `THIS DID NOT LEARN: ${text}. Guessing reaches ${(100 * guessing(section).accuracy).toFixed(0)}%.`
+}
+
+function summary(sections: readonly SectionResult[]): string {
+  return sections
+    .map((section) => {
+      const {
+        name,
+        size,
+        epochs,
+        notebook: { accuracy },
+      } = section
+      const reached = epochs.length > 0 ? accuracyOf(section).toFixed(4) : '–'
+      return `${name.padEnd(16)}  ${String(size).padStart(3)} px  accuracy ${reached}   notebook ${accuracy?.toFixed(4) ?? '–'}`
+    })
+    .join('\n')
+}

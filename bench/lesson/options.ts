@@ -1,0 +1,199 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { DataError, OptionError } from '../../src/base/errors.ts'
+import { jsonText, parseRecord, type Json } from '../../src/base/json.ts'
+import { choice, parseCommand, whole } from '../../src/cli/command.ts'
+
+export const SECTIONS = [
+  'baseline',
+  'normalize',
+  'small-images',
+  'larger-images',
+  'tta',
+  'mixup',
+  'label-smoothing',
+] as const
+export type Section = (typeof SECTIONS)[number]
+
+/** What one run of the lesson does. */
+export interface Options {
+  readonly data: string | undefined
+  readonly variant: 'full' | '320' | '160'
+  readonly profile: 'full' | 'quick'
+  readonly sections: readonly Section[]
+  /** Pixels a side of the images that the network sees. */
+  readonly size: number
+  /** The same for the larger images of progressive resizing. */
+  readonly thenSize: number
+  readonly epochs: number
+  readonly batchSize: number
+  /** Of the first two sections, baseline and normalize. */
+  readonly firstBatchSize: number
+  /** Images used at most, chosen at random. */
+  readonly limit: number
+  readonly seed: number
+  /** Which images are measured on after resizing: others than before, as in the notebook, or the same. */
+  readonly split: 'new' | 'shared'
+  readonly fp32: boolean
+  readonly out: string | undefined
+  /** `out` is the folder of an interrupted run, to be continued. */
+  readonly resume: boolean
+}
+
+/**
+ * The notebook's own settings, and ones with which two cores manage all sections in five minutes. An explicit option wins
+ * over both. Not the notebook's is the download: it has larger files of the same images, cropped to 224 pixels all the same.
+ */
+const PROFILES = {
+  full: { size: 128, 'then-size': 224, epochs: 5, 'batch-size': 64, limit: Infinity, variant: '320' },
+  quick: { size: 64, 'then-size': 96, epochs: 3, 'batch-size': 16, limit: 600, variant: '160' },
+} as const
+
+export const USAGE = `npm run imagenette -- [options]
+
+  --data DIR          class folders to train on, below train/ and val/ or any other two folders
+                      (default: IMAGENETTE_PATH, else the cached download, else the download)
+  --variant V         which download: full (the notebook's), 320 (default), 160 (default of quick)
+  --profile P         full: all images, which the network sees at the notebook's sizes; quick: a few minutes on a
+                      processor (default: quick on a software adapter, full else)
+  --only A,B          sections to run, and what they continue (all):
+                      ${SECTIONS.join(', ')}
+  --size N            pixels a side (full 128, quick 64)
+  --then-size N       pixels a side in larger-images (full 224, quick 96)
+  --epochs N          (full 5, quick 3)
+  --batch-size N      (full 64, quick 16)
+  --first-batch-size N  of baseline and normalize (--batch-size; the notebook has 4)
+  --limit N           use N images, chosen at random (quick 600)
+  --seed N            one seed for everything (0)
+  --split S           new (default): the larger images are split anew, as the notebook does, so that most of those they
+                      are measured on were trained on before; shared: the same split throughout
+  --fp32              train in single precision instead of mixed
+  --out DIR           where report.html and the figures go (runs/<time>)
+  --resume DIR        continue the interrupted run of that folder, with the options it was begun with
+  --help
+`
+
+const DEFINITION = {
+  data: { type: 'string' },
+  variant: { type: 'string' },
+  profile: { type: 'string' },
+  only: { type: 'string' },
+  size: { type: 'string' },
+  'then-size': { type: 'string' },
+  epochs: { type: 'string' },
+  'batch-size': { type: 'string' },
+  'first-batch-size': { type: 'string' },
+  limit: { type: 'string' },
+  seed: { type: 'string' },
+  split: { type: 'string' },
+  fp32: { type: 'boolean' },
+  out: { type: 'string' },
+  resume: { type: 'string' },
+  help: { type: 'boolean' },
+} as const
+
+const VARIANTS = ['full', '320', '160'] as const
+const PROFILE_NAMES = ['full', 'quick'] as const
+const SPLITS = ['new', 'shared'] as const
+
+/** Bounds of the options that are whole numbers. */
+const BOUNDS = {
+  size: [32, 1024],
+  thenSize: [32, 1024],
+  epochs: [1, 10_000],
+  batchSize: [2, 4096],
+  firstBatchSize: [2, 4096],
+  limit: [20, Infinity],
+  seed: [0, 2 ** 31],
+} as const
+
+/** @throws OptionError that names the option, what was given and what is possible */
+export function readOptions(
+  argv: readonly string[],
+  env: Readonly<Record<string, string | undefined>>,
+  software: boolean,
+): Options {
+  const given = parseCommand('imagenette', argv, DEFINITION).values
+  if (given.resume !== undefined) return optionsOf(given.resume, Object.keys(given))
+  const profile = choice('--profile', given.profile ?? (software ? 'quick' : 'full'), PROFILE_NAMES)
+  const defaults = PROFILES[profile]
+  const batchSize = whole('--batch-size', given['batch-size'], defaults['batch-size'], ...BOUNDS.batchSize)
+  const data = given.data ?? env.IMAGENETTE_PATH
+  return {
+    // Absolute, as a run may be continued from another folder.
+    data: data && resolve(data),
+    variant: choice('--variant', given.variant ?? defaults.variant, VARIANTS),
+    profile,
+    sections: given.only?.split(',').map((name) => choice('--only', name.trim(), SECTIONS)) ?? SECTIONS,
+    size: whole('--size', given.size, defaults.size, ...BOUNDS.size),
+    thenSize: whole('--then-size', given['then-size'], defaults['then-size'], ...BOUNDS.thenSize),
+    epochs: whole('--epochs', given.epochs, defaults.epochs, ...BOUNDS.epochs),
+    batchSize,
+    firstBatchSize: whole('--first-batch-size', given['first-batch-size'], batchSize, ...BOUNDS.firstBatchSize),
+    limit: whole('--limit', given.limit, defaults.limit, ...BOUNDS.limit),
+    seed: whole('--seed', given.seed ?? (env.SEED || undefined), 0, ...BOUNDS.seed),
+    split: choice('--split', given.split ?? 'new', SPLITS),
+    fp32: given.fp32 ?? false,
+    out: given.out,
+    resume: false,
+  }
+}
+
+/** Where a run keeps the options it was begun with, in its folder. */
+export const OPTIONS_FILE = 'options.json'
+
+/** The options of an interrupted run. @throws OptionError when others are given beside it, DataError when there is no such run */
+function optionsOf(folder: string, given: readonly string[]): Options {
+  const others = given.filter((name) => name !== 'resume')
+  if (others.length > 0) {
+    throw new OptionError('--resume', 'a run is continued with the options it was begun with', {
+      fix: `leave out --${others.join(', --')}`,
+    })
+  }
+  const file = join(folder, OPTIONS_FILE)
+  if (!existsSync(file)) {
+    throw new DataError(folder, 'there is no run to continue', {
+      expected: 'the folder of an interrupted run, such as runs/2026-11-23T21-00-00',
+    })
+  }
+  const saved = parseRecord(file, readFileSync(file, 'utf8'), BEGIN_ANEW)
+  // Runs of before have one batch size for all sections. JSON has no infinity: all images.
+  const options = { ...saved, firstBatchSize: saved.firstBatchSize ?? saved.batchSize, limit: saved.limit ?? Infinity }
+  requireOptions(file, options)
+  return { ...(options as unknown as Options), out: folder, resume: true }
+}
+
+const BEGIN_ANEW = 'begin the run anew, without --resume'
+
+/** @throws DataError  that names the file, when an option is none that a command line could have given */
+function requireOptions(file: string, options: Readonly<Record<string, Json | undefined>>): void {
+  const isOf = (choices: readonly string[]) => (value: Json | undefined) => choices.includes(value as string)
+  const checks: Record<string, (value: Json | undefined) => boolean> = {
+    data: (value) => value === undefined || typeof value === 'string',
+    fp32: (value) => typeof value === 'boolean',
+    profile: isOf(PROFILE_NAMES),
+    variant: isOf(VARIANTS),
+    split: isOf(SPLITS),
+    sections: (value) => Array.isArray(value) && value.length > 0 && value.every(isOf(SECTIONS)),
+  }
+  for (const [name, [low, high]] of Object.entries(BOUNDS)) {
+    const isWhole = (value: unknown) => Number.isInteger(value) || (name === 'limit' && value === Infinity)
+    checks[name] = (value) => isWhole(value) && Number(value) >= low && Number(value) <= high
+  }
+  for (const [name, is] of Object.entries(checks)) {
+    if (is(options[name])) continue
+    throw new DataError(file, `a damaged file: its ${name} cannot be what was written`, {
+      given: { [name]: options[name] === undefined ? 'missing' : jsonText(options[name]) },
+      fix: BEGIN_ANEW,
+    })
+  }
+}
+
+/** The seed of the split for larger images, where it is another one. */
+export function nextSplit(seed: number): number {
+  return seed + 1000
+}
+
+export function wantsHelp(argv: readonly string[]): boolean {
+  return argv.includes('--help')
+}

@@ -1,0 +1,146 @@
+import { formatBytes, formatClock } from '../../../src/base/format.ts'
+import { NOTEBOOK } from '../notebook.ts'
+import type { Section } from '../options.ts'
+import { accuracyOf, type ReportedSection, type Results } from '../results.ts'
+import { median, percent, rate } from './format.ts'
+import { Html, html } from './html.ts'
+import { sectionCard } from './section.ts'
+import { STYLE } from './style.ts'
+
+export interface ReportedRun extends Omit<Results, 'sections'> {
+  readonly sections: readonly ReportedSection[]
+}
+
+/** A run of the lesson as one page of HTML that needs nothing else, no script and no network. */
+export async function renderReport(run: ReportedRun): Promise<string> {
+  const cards: Html[] = []
+  for (const [i, section] of run.sections.entries()) cards.push(await sectionCard(section, run.sections.slice(0, i)))
+  return html`<!doctype html>
+    <html lang="en">
+      <head>
+        <meta charset="utf-8" />
+        <meta name="viewport" content="width=device-width, initial-scale=1" />
+        <title>Imagenette, ${run.started.slice(0, 10)}</title>
+        <style>
+          ${new Html(STYLE)}
+        </style>
+      </head>
+      <body>
+        <main>
+          <h1>The Imagenette lesson, trained with wgrad</h1>
+          <p class="muted">
+            ${dateText(run.started)}. Beside each figure is that of the notebook: fastai on a GPU, 13,394 images, 5
+            epochs.
+          </p>
+          ${notes(run)} ${overview(run)} ${facts(run)} ${cards}
+        </main>
+      </body>
+    </html> `.text
+}
+
+function notes({ isSample, software, adapter, interrupted }: ReportedRun): Html[] {
+  return [
+    ...(isSample
+      ? [
+          html`<p class="note">
+            <b>Not Imagenette.</b> The images could not be had, so this was trained on a generated sample of drawn
+            shapes. Its accuracies say that training works, and nothing about Imagenette.
+          </p>`,
+        ]
+      : []),
+    ...(software
+      ? [
+          html`<p class="note">
+            <b>Software adapter.</b> ${adapter} computes on the processor: speeds and times are not those of a GPU.
+          </p>`,
+        ]
+      : []),
+    ...(interrupted ? [html`<p class="note"><b>Interrupted.</b> What follows is what there was until then.</p>`] : []),
+  ]
+}
+
+function overview({ sections }: ReportedRun): Html {
+  return html`<div class="card">
+    <div class="scroll">
+      <table>
+        <thead>
+          <tr>
+            <th>section</th>
+            <th>accuracy</th>
+            <th>notebook</th>
+            <th></th>
+            <th>network</th>
+            <th>pixels</th>
+            <th>epochs</th>
+            <th>train_loss</th>
+            <th>valid_loss</th>
+            <th>images/s</th>
+            <th>time</th>
+          </tr>
+        </thead>
+        <tbody>
+          ${sections.map(overviewRow)}
+        </tbody>
+      </table>
+    </div>
+    <div class="legend">
+      <span><i></i>accuracy</span><span><b></b>notebook</span>
+    </div>
+  </div>`
+}
+
+function overviewRow(section: ReportedSection): Html {
+  const { name, model, size, fits, seconds } = section
+  const accuracy = accuracyOf(section)
+  const notebook = NOTEBOOK[name as Section].accuracy
+  const epochs = fits.flatMap((fit) => fit.epochs)
+  const last = epochs.at(-1)
+  const speed = median(epochs.map(({ imagesPerSecond }) => imagesPerSecond))
+  const mark = notebook === undefined ? undefined : html`<b style="left:${100 * notebook}%"></b>`
+  return html`<tr>
+    <td><a href="#${name}">${name}</a></td>
+    <td class="accuracy">${percent(accuracy)}</td>
+    <td class="theirs">${percent(notebook ?? NaN)}</td>
+    <td>
+      <span class="bar"><i style="width:${100 * (accuracy || 0)}%"></i>${mark}</span>
+    </td>
+    <td>${model}</td>
+    <td>${size}</td>
+    <td>${fits.map((fit) => fit.epochs.length).join(' + ') || '–'}</td>
+    <td>${last?.trainLoss.toFixed(3) ?? '–'}</td>
+    <td>${last?.validLoss.toFixed(3) ?? '–'}</td>
+    <td>${epochs.length > 0 ? rate(speed) : '–'}</td>
+    <td>${formatClock(seconds * 1000)}</td>
+  </tr>`
+}
+
+function facts(run: ReportedRun): Html {
+  const { adapter, software, precision, seed, data, profile, versions, command, sections } = run
+  const memory = Math.max(...sections.map(({ gpuMemoryBytes }) => gpuMemoryBytes))
+  const seconds = sections.reduce((sum, section) => sum + section.seconds, 0)
+  const fact = (name: string, value: Html | string | number, width = '') =>
+    html`<div class="${width}">
+      <dt>${name}</dt>
+      <dd>${value}</dd>
+    </div>`
+  return html`<div class="card">
+    <dl class="facts">
+      ${fact('Adapter', software ? html`${adapter} <b>(software)</b>` : adapter, 'two')} ${fact('Images', data, 'two')}
+      ${fact('Profile', profile)} ${fact('Precision', precision === 'mixed' ? 'mixed: activations in f16' : 'f32')}
+      ${fact('Seed', seed)} ${fact('Time', formatClock(seconds * 1000))}
+      ${fact('GPU memory at most', formatBytes(memory))}
+      ${fact(
+        'Versions',
+        Object.entries(versions)
+          .map(([name, version]) => `${name} ${version}`)
+          .join(', '),
+        'two',
+      )}
+      ${fact('Command', html`<code>${command}</code>`, 'wide')}
+    </dl>
+  </div>`
+}
+
+function dateText(iso: string): string {
+  return new Date(iso).toLocaleString('en-GB', { dateStyle: 'long', timeStyle: 'short', timeZone: 'UTC' }) + ' UTC'
+}

@@ -1,0 +1,321 @@
+import { formatBytes, formatClock } from '../../../src/base/format.ts'
+import type { ChannelStats } from '../../../src/node.ts'
+import { labelSmoothing, smoothedLabels } from '../../../src/train/fit/losses.ts'
+import { NOTEBOOK, type NotebookRow, type NotebookSection } from '../notebook.ts'
+import type { Section } from '../options.ts'
+import {
+  accuracyOf,
+  guessing,
+  hasLearnt,
+  type BatchStats,
+  type ConfusionResult,
+  type EpochResult,
+  type ReportedSection,
+  type Tile,
+  type TileGroup,
+  type WrongTile,
+} from '../results.ts'
+import { sectionCharts } from './charts.ts'
+import { certainty, count, median, percent, rate, six, wholePercent } from './format.ts'
+import { html, type Html } from './html.ts'
+
+/** What the notebook takes from the certainty of the right class; the default of `labelSmoothing`. */
+const SMOOTHING = 0.1
+
+/** The part of the report that tells of one section. @param earlier  those before it, whose pictures are not shown again */
+export async function sectionCard(section: ReportedSection, earlier: readonly ReportedSection[]): Promise<Html> {
+  const notebook = NOTEBOOK[section.name as Section]
+  const beside = notebook.accuracy === undefined ? '' : `notebook ${percent(notebook.accuracy)}`
+  return html`<section class="card" id="${section.name}">
+    <div class="head">
+      <h2>${notebook.title}</h2>
+      <p><strong>${percent(accuracyOf(section))}</strong> <span class="muted">${beside}</span></p>
+    </div>
+    <p>${notebook.text}</p>
+    <p class="muted">${settings(section)}</p>
+    ${warning(section)} ${await sectionCharts(section)} ${epochTable(section, notebook)}
+    ${batchStatistics(section, notebook)} ${smoothedTargets(section)}
+    ${section.pictures.map((group) => pictures(group, earlier))} ${predictions(section)}
+  </section>`
+}
+
+function settings({
+  model,
+  parameters,
+  precision,
+  loss,
+  images,
+  size,
+  batchSize,
+  fits,
+  seconds,
+  gpuMemoryBytes,
+}: ReportedSection): string {
+  const speeds = fits.flatMap(({ epochs }) => epochs.map(({ imagesPerSecond }) => imagesPerSecond))
+  const network = `${model}, ${count(parameters)} parameters, ${precision === 'mixed' ? 'mixed' : 'single'} precision, ${loss}`
+  const data = `${count(images.train)} + ${count(images.valid)} images at ${size} px in batches of ${batchSize}`
+  const speed = speeds.length > 0 ? `${rate(median(speeds))} images/s, ` : ''
+  return `${network}; ${data}; ${speed}${formatClock(seconds * 1000)} in all, ${formatBytes(gpuMemoryBytes)} of GPU memory at most`
+}
+
+function warning(section: ReportedSection): Html {
+  if (section.epochs.length === 0) return html`<p class="note">No epoch was finished.</p>`
+  if (hasLearnt(section)) return html``
+  const { accuracy, withLuck } = guessing(section)
+  return html`<p class="note">
+    This did not learn: guessing reaches ${percent(accuracy)}, with luck ${percent(withLuck)}.
+  </p>`
+}
+
+function epochTable({ fits }: ReportedSection, { fits: their, batchSize }: NotebookSection): Html {
+  if (fits.length === 0) return html``
+  const beside = their.length > 0
+  const scaled = fits.some(({ epochs }) => epochs.some(({ skippedSteps }) => skippedSteps !== undefined))
+  const bodies = longest(fits, their).map((_, fit) => {
+    const [rows, theirRows] = [fits[fit]?.epochs ?? [], their[fit] ?? []]
+    const line = (epoch: number) =>
+      html`<tr>
+        <td>${epoch}</td>
+        ${ourCells(rows[epoch], scaled)}${beside ? theirCells(theirRows[epoch]) : undefined}
+      </tr>`
+    return html`<tbody>
+      ${longest(rows, theirRows).map((_, epoch) => line(epoch))}
+    </tbody>`
+  })
+  return html`<h3>Epochs</h3>
+    <div class="scroll">
+      <table>
+        <thead>
+          <tr class="groups">
+            <th></th>
+            <th colspan="${scaled ? 7 : 5}">this run</th>
+            ${beside ? html`<th colspan="4" class="first-theirs">notebook, in batches of ${batchSize}</th>` : undefined}
+          </tr>
+          <tr>
+            <th>epoch</th>
+            <th>train_loss</th>
+            <th>valid_loss</th>
+            <th>accuracy</th>
+            ${
+              scaled
+                ? html`<th>skipped</th>
+                    <th>scale</th>`
+                : undefined
+            }
+            <th>time</th>
+            <th>images/s</th>
+            ${
+              beside
+                ? html`<th class="first-theirs">train_loss</th>
+                    <th>valid_loss</th>
+                    <th>accuracy</th>
+                    <th>time</th>`
+                : undefined
+            }
+          </tr>
+        </thead>
+        ${bodies}
+      </table>
+    </div>`
+}
+
+function longest(a: readonly unknown[], b: readonly unknown[]): readonly unknown[] {
+  return a.length < b.length ? b : a
+}
+
+function ourCells(row: EpochResult | undefined, scaled: boolean): Html {
+  if (!row) {
+    return html`<td></td>
+      <td></td>
+      <td></td>
+      ${
+        scaled
+          ? html`<td></td>
+              <td></td>`
+          : undefined
+      }
+      <td></td>
+      <td></td>`
+  }
+  return html`<td>${six(row.trainLoss)}</td>
+    <td>${six(row.validLoss)}</td>
+    <td class="accuracy">${six(row.accuracy)}</td>
+    ${
+      scaled
+        ? html`<td>${row.skippedSteps}</td>
+            <td>${row.lossScale}</td>`
+        : undefined
+    }
+    <td>${formatClock(row.seconds * 1000)}</td>
+    <td>${rate(row.imagesPerSecond)}</td>`
+}
+
+function theirCells(row: NotebookRow | undefined): Html {
+  return html`<td class="theirs first-theirs">${six(row?.trainLoss)}</td>
+    <td class="theirs">${six(row?.validLoss)}</td>
+    <td class="theirs">${six(row?.accuracy)}</td>
+    <td class="theirs">${row?.time}</td>`
+}
+
+/** What the notebook prints of a batch, x.mean and x.std, without normalisation and with it. */
+function batchStatistics({ batchStats: ours }: ReportedSection, { batchStats: theirs }: NotebookSection): Html {
+  if (!ours || !theirs) return html``
+  const our = (values: readonly number[]) => values.map((value) => html`<td>${value.toFixed(4)}</td>`)
+  const their = (values: readonly number[]) =>
+    values.map((value, c) => html`<td class="theirs${c === 0 ? ' first-theirs' : ''}">${value.toFixed(4)}</td>`)
+  const line = (when: keyof BatchStats, of: keyof ChannelStats) =>
+    html`<tr>
+      <td>x.${of} ${when}</td>
+      ${our(ours[when][of])}${their(theirs[when][of])}
+    </tr>`
+  return html`<h3>A batch in numbers, before normalisation and after</h3>
+    <div class="scroll">
+      <table>
+        <thead>
+          <tr class="groups">
+            <th></th>
+            <th colspan="3">this run</th>
+            <th colspan="3" class="first-theirs">notebook</th>
+          </tr>
+          <tr>
+            <th></th>
+            <th>red</th>
+            <th>green</th>
+            <th>blue</th>
+            <th class="first-theirs">red</th>
+            <th>green</th>
+            <th>blue</th>
+          </tr>
+        </thead>
+        <tbody>
+          ${line('before', 'mean')}${line('before', 'std')}
+        </tbody>
+        <tbody>
+          ${line('after', 'mean')}${line('after', 'std')}
+        </tbody>
+      </table>
+    </div>`
+}
+
+/** What label smoothing takes for the truth, in the notebook's example and with the outputs of this network. */
+function smoothedTargets({ loss, classes, outputs }: ReportedSection): Html {
+  if (loss !== labelSmoothing().name) return html``
+  const line = (name: string, [right, other]: readonly number[]) =>
+    html`<tr>
+      <td>${name}</td>
+      <td>${certainty(right)}</td>
+      <td>${certainty(other)}</td>
+    </tr>`
+  const smoothed = (labels: number, name: string) =>
+    line(`label smoothing, ${count(labels)} ${name}`, smoothedLabels(labels, SMOOTHING, 0))
+  return html`<h3>What is asked for</h3>
+    <div class="scroll">
+      <table class="narrow">
+        <thead>
+          <tr>
+            <th></th>
+            <th>of the right class</th>
+            <th>of each other class</th>
+          </tr>
+        </thead>
+        <tbody>
+          ${line('cross-entropy', [1, 0])}${smoothed(classes, 'classes')}
+          ${outputs && outputs !== classes ? smoothed(outputs, 'outputs, as this network has') : undefined}
+        </tbody>
+      </table>
+    </div>`
+}
+
+function pictures({ title, tiles }: TileGroup, earlier: readonly ReportedSection[]): Html {
+  if (tiles.length === 0) return html``
+  const isSame = (group: TileGroup) => group.tiles.every(({ uri }, i) => uri === tiles[i]?.uri)
+  const same = earlier.find((section) => section.pictures.some(isSame))
+  if (same) {
+    return html`<h3>${title}</h3>
+      <p class="caption">The same pictures as in <a href="#${same.name}">${same.name}</a>.</p>`
+  }
+  const [{ label }] = tiles
+  const alike = tiles.every((tile) => tile.label === label && tile.mixedWith === undefined)
+  const item = (tile: Tile) =>
+    html`<li><img src="${tile.uri}" alt="${tile.label}" />${alike ? undefined : labelText(tile)}</li>`
+  return html`<h3>${title}${alike ? `: ${label}` : undefined}</h3>
+    <ul class="tiles">
+      ${tiles.map(item)}
+    </ul>`
+}
+
+function labelText({ label, mixedWith, share }: Tile): Html {
+  if (mixedWith === undefined || share === undefined) return html`<span>${label}</span>`
+  return html`<div class="mix"><i style="width:${(100 * share).toFixed(1)}%"></i></div>
+    <span>${wholePercent(share)} ${label}</span><span class="muted">${wholePercent(1 - share)} ${mixedWith}</span>`
+}
+
+function predictions({ confusion, mostWrong }: ReportedSection): Html {
+  if (!confusion) return html``
+  return html`<div class="columns">
+    <div>${confusionMatrix(confusion)}</div>
+    <div class="wrong">${wrongest(mostWrong)}${mostConfused(confusion.pairs)}</div>
+  </div>`
+}
+
+function confusionMatrix({ classes, counts }: ConfusionResult): Html {
+  const line = (row: readonly number[], actual: number) => {
+    const sum = row.reduce((total, value) => total + value, 0)
+    const cell = (value: number, predicted: number) =>
+      html`<td
+        class="${actual === predicted ? 'right' : ''}${value === 0 ? ' none' : ''}"
+        style="--share:${(sum === 0 ? 0 : value / sum).toFixed(3)}"
+        title="${classes[actual]} taken for ${classes[predicted]}: ${value}"
+      >
+        ${value}
+      </td>`
+    return html`<tr>
+      <th scope="row">${classes[actual]}</th>
+      ${row.map(cell)}
+      <td class="sum">${wholePercent(row[actual] / sum)}</td>
+    </tr>`
+  }
+  return html`<h3>Confusion matrix</h3>
+    <div class="scroll">
+      <table class="confusion">
+        <thead>
+          <tr>
+            <th></th>
+            ${classes.map((name) => html`<th scope="col"><span>${name}</span></th>`)}
+            <th></th>
+          </tr>
+        </thead>
+        <tbody>
+          ${counts.map(line)}
+        </tbody>
+      </table>
+    </div>
+    <p class="caption">Rows: what a picture shows. Columns: what it was taken for.</p>`
+}
+
+function mostConfused(pairs: ConfusionResult['pairs']): Html {
+  if (pairs.length === 0) return html``
+  return html`<h3>Most often confused</h3>
+    <ul class="pairs">
+      ${pairs.map(
+        (pair) =>
+          html`<li><b>${pair.count}</b> ${pair.actual} <span class="muted">taken for</span> ${pair.predicted}</li>`,
+      )}
+    </ul>`
+}
+
+function wrongest(tiles: readonly WrongTile[]): Html {
+  if (tiles.length === 0) {
+    return html`<h3>Most wrong</h3>
+      <p class="caption">None of the pictures with the largest losses was taken for something else.</p>`
+  }
+  const item = ({ uri, predicted, actual, loss, probability }: WrongTile) =>
+    html`<li>
+      <img src="${uri}" alt="${actual}" /> <span>${predicted} ${wholePercent(probability)}</span
+      ><span class="muted">is ${actual}</span> <span class="muted">loss ${loss.toFixed(2)}</span>
+    </li>`
+  return html`<h3>Most wrong</h3>
+    <ul class="tiles">
+      ${tiles.map(item)}
+    </ul>`
+}

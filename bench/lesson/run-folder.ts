@@ -1,0 +1,96 @@
+import { mkdir, rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { DataError } from '../../src/base/errors.ts'
+import { fileError, nodeFiles } from '../../src/platform/node/files.ts'
+import { isCode } from '../../src/platform/node/error-code.ts'
+import { lock, type Release } from '../../src/platform/node/lock.ts'
+
+/** How long a run tries to get a folder that another run has: one that has just ended is no reason to refuse. */
+const WAIT_MS = 1000
+
+/** Folder of the files that one run leaves; no other run writes to it at the same time. */
+export class RunFolder {
+  readonly path: string
+  private readonly release: Release
+  private readonly log: (line: string) => void
+  /** Names of files whose last version could not be written. */
+  private readonly missing = new Set<string>()
+
+  private constructor(path: string, release: Release, log: (line: string) => void) {
+    this.path = path
+    this.release = release
+    this.log = log
+  }
+
+  /**
+   * Makes the folder, or takes one that is there.
+   *
+   * @param given  Default: a new one, `runs/<time>`
+   * @throws DataError  when another run writes to it, or it cannot be written to
+   */
+  static async open(given: string | undefined, log: (line: string) => void): Promise<RunFolder> {
+    const path = given ?? (await newFolder(`runs/${new Date().toISOString().slice(0, 19).replace(/:/g, '-')}`))
+    const taken = await lock(join(path, 'run'), { waitMs: WAIT_MS }).catch((error: unknown) => {
+      throw fileError(path, error)
+    })
+    if (typeof taken === 'function') return new RunFolder(path, taken, log)
+    throw new DataError(path, 'another run writes to this folder', {
+      given: { run: taken.holder },
+      fix: 'wait for its end, or give this run another folder (--out)',
+    })
+  }
+
+  file(name: string): string {
+    return join(this.path, name)
+  }
+
+  /** @throws DataError  when the file cannot be written */
+  async write(name: string, content: string): Promise<void> {
+    await nodeFiles.write(this.file(name), content, { lasting: true })
+  }
+
+  /** Does what writes a file; a failure is said and the run goes on, as what it has computed is worth more. */
+  async attempt(name: string, work: () => Promise<void>): Promise<void> {
+    try {
+      await work()
+      this.missing.delete(name)
+    } catch (error) {
+      if (!(error instanceof DataError)) throw error
+      this.missing.add(name)
+      this.log(`${name} was not written, and the run goes on: ${error.message}`)
+    }
+  }
+
+  /** Removes files that are of no use any more; one that stays is no fault. */
+  async remove(names: Iterable<string>): Promise<void> {
+    for (const name of names) {
+      await rm(this.file(name), { force: true }).catch((error: unknown) => this.log(fileError(name, error).message))
+    }
+  }
+
+  /** Files that should be there and are not. */
+  get unwritten(): readonly string[] {
+    return [...this.missing]
+  }
+
+  /** Lets other runs use the folder. */
+  async close(): Promise<void> {
+    await this.release()
+  }
+}
+
+/** Makes a folder of that name, or of a name with a number where another run has it. */
+async function newFolder(name: string): Promise<string> {
+  await mkdir(dirname(name), { recursive: true }).catch((error: unknown) => {
+    throw fileError(dirname(name), error)
+  })
+  for (let number = 1; ; number++) {
+    const path = number === 1 ? name : `${name}-${number}`
+    try {
+      await mkdir(path)
+      return path
+    } catch (error) {
+      if (!isCode(error, 'EEXIST')) throw fileError(path, error)
+    }
+  }
+}

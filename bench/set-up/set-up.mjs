@@ -1,0 +1,197 @@
+// What `npm test`, `npm run imagenette` and `npm run bench` do first, so that they work on a fresh clone:
+//
+//   packages   npm ci, unless node_modules holds what package-lock.json names
+//   adapter    a Vulkan, Metal or D3D12 driver that Dawn accepts; on Debian and Ubuntu Mesa's lavapipe is installed
+//              where there is none, elsewhere one message says what to install
+//   build      dist/, unless it was built from exactly these sources
+//
+// Plain Node without packages, since it runs before there are any. Each step is silent when there is nothing to do.
+// Before a driver is installed it says what, why, from where, as whom and how updates will come.
+//
+//   node bench/set-up/set-up.mjs                   set-up alone
+//   node bench/set-up/set-up.mjs PROGRAM [option]  and then a program of dist/, such as bench/imagenette, in the same
+//                                                  process, so that signals reach it
+//   node bench/set-up/set-up.mjs --driver          installs lavapipe only, whatever drivers are there
+//
+// `--no-install`, or the variable WGRAD_INSTALL=0, refuses both packages and driver; `--help` never installs a driver.
+import { createHash } from 'node:crypto'
+import { existsSync, readFileSync, readdirSync, realpathSync, statSync, writeFileSync } from 'node:fs'
+import { dirname, join, relative } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { foreignDrivers, installLavapipe, lavapipeInstalled } from './lavapipe.mjs'
+import { SetUpError, run, step, tail } from './run-step.mjs'
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..')
+
+/** The packages of package-lock.json that node_modules lacks or has in another version, as npm itself noted them. */
+export function missingPackages(folder = root) {
+  const wanted = JSON.parse(readFileSync(join(folder, 'package-lock.json'), 'utf8')).packages
+  const noted = join(folder, 'node_modules', '.package-lock.json')
+  const present = existsSync(noted) ? JSON.parse(readFileSync(noted, 'utf8')).packages : {}
+  return Object.entries(wanted)
+    .filter(([path, { version, optional }]) => {
+      // Optional packages are those of other systems: absent is right, another version is not.
+      return path !== '' && present[path]?.version !== version && !(optional && present[path] === undefined)
+    })
+    .map(([path]) => path)
+}
+
+/** Flag and variable that refuse to install anything. */
+const REFUSED = { flag: '--no-install', variable: 'WGRAD_INSTALL' }
+
+function packages(mayInstall) {
+  if (missingPackages().length === 0) return
+  if (!mayInstall) {
+    throw new SetUpError('packages are missing or old, and installing is refused. Run:  npm ci --ignore-scripts')
+  }
+  // No package needs its install script: webgpu ships its binaries and only checks a macOS quarantine mark.
+  const quiet = ['--no-audit', '--no-fund', '--loglevel=error']
+  step('installing the packages (npm ci)', () => npm('ci', '--ignore-scripts', '--include=dev', ...quiet))
+}
+
+function adapter(mayInstall) {
+  const before = probe()
+  if (planFor(before.state, foreignDrivers, before.log) === 'go on') return
+  installLavapipe(before.log, mayInstall, `${REFUSED.flag} or ${REFUSED.variable}=0 refuses this`)
+  const after = probe()
+  if (after.state === 'found') return
+  throw new SetUpError('lavapipe is installed, yet WebGPU still finds no adapter', after.log)
+}
+
+/**
+ * Next step for a state of the adapter: to go on, or to install a software driver, which is only the answer where there
+ * is no other.
+ *
+ * @param findDrivers  finds those of others than Mesa, by file
+ * @throws SetUpError  for a fault that no installation mends
+ */
+export function planFor(state, findDrivers, log) {
+  const nothing = 'Nothing was installed'
+  if (state === 'found') return 'go on'
+  if (state === 'slow') {
+    // The command that follows waits as long as it takes.
+    process.stderr.write(
+      `set-up: the graphics driver has not answered for ${PROBE_MS / 1000} s; going on without knowing it. ${nothing}\n`,
+    )
+    return 'go on'
+  }
+  if (state === 'unloadable') {
+    throw new SetUpError(
+      "Dawn's binding (package webgpu) does not load, which a driver would not change. It needs Linux with glibc 2.34 " +
+        'or later (Debian 12, Ubuntu 22.04, RHEL 9; not Alpine), macOS or Windows, on x64 or arm64: on such a system remove ' +
+        `node_modules and run this again, elsewhere use a container of one. ${nothing}`,
+      log,
+    )
+  }
+  if (state === 'crashed') {
+    throw new SetUpError(`asking for a graphics adapter ended the program: a broken driver. ${nothing}`, tail(log, 8))
+  }
+  const drivers = findDrivers()
+  if (drivers.length > 0) {
+    const instead = "Mend it, or install Mesa's software driver beside it:  sudo node bench/set-up/set-up.mjs --driver"
+    throw new SetUpError(
+      `WebGPU finds no adapter, although there is a driver (${drivers.join(', ')}). ${nothing}. ${instead}`,
+      tail(log, 8),
+    )
+  }
+  return 'install'
+}
+
+/** How long a driver may take to answer before the command goes on without knowing. */
+const PROBE_MS = 60_000
+
+/** Asks Dawn for an adapter, in a process of its own: a broken driver may crash or hang the one asking. */
+function probe() {
+  const script = `const { create } = await import('webgpu').catch(({ message }) => { console.log(message); process.exit(1) })
+    console.log('binding loaded')
+    const gpu = create([])
+    console.log((await gpu.requestAdapter()) ? 'adapter found' : 'no adapter')`
+  const { output, timedOut } = run(process.execPath, ['--input-type=module', '-e', script], {
+    cwd: root,
+    timeoutMs: PROBE_MS,
+  })
+  return { state: stateOf(output, timedOut), log: output }
+}
+
+/** State of the adapter, by what the process printed that asked for it. */
+export function stateOf(output, timedOut) {
+  const said = (line) => new RegExp(`^${line}$`, 'm').test(output)
+  if (said('adapter found')) return 'found'
+  if (timedOut) return 'slow'
+  if (said('no adapter')) return 'none'
+  return said('binding loaded') ? 'crashed' : 'unloadable'
+}
+
+function build() {
+  const stamp = join(root, 'dist', '.sources')
+  const sources = fingerprint()
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === sources) return
+  step('building (npm run build)', () => npm('run', 'build', '--silent'))
+  writeFileSync(stamp, sources)
+}
+
+/** A digest of path, size and time of everything that dist/ is made from. */
+function fingerprint() {
+  const digest = createHash('sha256')
+  const generated = join(root, 'src', 'gpu', 'shaders.gen.ts')
+  const peers = join(root, 'bench', 'peers')
+  const add = (path) => {
+    const { size, mtimeMs } = statSync(path)
+    if (path !== generated) digest.update(`${relative(root, path)} ${size} ${mtimeMs}\n`)
+  }
+  const walk = (folder) => {
+    for (const entry of readdirSync(folder, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1))) {
+      const path = join(folder, entry.name)
+      // The peers are a package of their own, with its own node_modules.
+      if (path === peers) continue
+      if (entry.isDirectory()) walk(path)
+      else add(path)
+    }
+  }
+  for (const folder of ['src', 'bench', 'shaders']) walk(join(root, folder))
+  for (const file of ['package-lock.json', 'tsconfig.json']) add(join(root, file))
+  return digest.digest('hex')
+}
+
+function npm(...args) {
+  // Under `npm run` this is the npm that started us; on its own, the one on the path (a .cmd file on Windows).
+  const own = process.env.npm_execpath
+  const result = own?.endsWith('.js')
+    ? run(process.execPath, [own, ...args], { cwd: root })
+    : run('npm', args, { cwd: root, shell: process.platform === 'win32' })
+  const name = args.slice(0, args[0] === 'run' ? 2 : 1).join(' ')
+  if (result.status !== 0) throw new SetUpError(`npm ${name} failed`, tail(result.output))
+}
+
+/** @returns false where it failed, which it has said */
+function setUp(args) {
+  const mayInstall = !args.includes(REFUSED.flag) && process.env[REFUSED.variable] !== '0'
+  try {
+    if (args.includes('--driver')) {
+      if (!lavapipeInstalled()) installLavapipe('', mayInstall, '')
+      return true
+    }
+    packages(mayInstall)
+    if (!args.includes('--help')) adapter(mayInstall)
+    build()
+    return true
+  } catch (error) {
+    if (!(error instanceof SetUpError)) throw error
+    process.stderr.write(`set-up: ${error.message}\n`)
+    process.exitCode = 1
+    return false
+  }
+}
+
+async function main([command, ...args]) {
+  const named = command !== undefined && !command.startsWith('--')
+  if (!setUp(named ? args : process.argv.slice(2)) || !named) return
+  const file = join(root, 'dist', `${command}.js`)
+  // As if it had been started by itself.
+  process.argv = [process.argv[0], file, ...args.filter((arg) => arg !== REFUSED.flag)]
+  await import(pathToFileURL(file).href)
+}
+
+if (process.argv[1] && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
+  await main(process.argv.slice(2))
+}

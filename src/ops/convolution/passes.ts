@@ -1,0 +1,118 @@
+import { currentGpu } from '../../gpu/device.ts'
+import type { LaunchOptions } from '../../gpu/kernel.ts'
+import type { ShaderName } from '../../gpu/shaders.gen.ts'
+import { empty, launch } from '../../tensor/launcher.ts'
+import { noticeOverflow } from '../../tensor/overflow.ts'
+import { release } from '../../tensor/scope.ts'
+import { elementCount, storedBytes, vectorCount, type Spec } from '../../tensor/shape.ts'
+import type { Tensor } from '../../tensor/tensor.ts'
+import { kernelFor } from './choices.ts'
+import { shaderOf, slicesWanted, workgroupsOf, type Kernel } from './families.ts'
+import { describeSizes, flopsOf, OPERANDS, operandSpec, productOf, type ConvolutionSizes, type Pass } from './sizes.ts'
+
+export type { ConvolutionSizes } from './sizes.ts'
+
+/** y = x ∗ weight */
+export function convolve(sizes: ConvolutionSizes, x: Tensor, weight: Tensor, y: Tensor): void {
+  runPass('forward', sizes, [x, weight, y])
+}
+
+/** dx from dy: every pixel of dx is written, those that no tap reaches with zero. */
+export function convolveBackwardInput(sizes: ConvolutionSizes, dy: Tensor, weight: Tensor, dx: Tensor): void {
+  runPass('backward-input', sizes, [dy, weight, dx])
+}
+
+/** dw from x and dy, f32. */
+export function convolveBackwardWeight(sizes: ConvolutionSizes, x: Tensor, dy: Tensor, dw: Tensor): void {
+  runPass('backward-weight', sizes, [x, dy, dw])
+}
+
+/**
+ * Records the launches of a pass: its two operands and its result, in the order of `OPERANDS`.
+ *
+ * @param kernel  Default: what was chosen for these sizes on this GPU, see convolution/choices.ts
+ * @param record  Where a launch goes. Default: the queue of the current GPU
+ */
+export function runPass(
+  pass: Pass,
+  sizes: ConvolutionSizes,
+  operands: readonly [Tensor, Tensor, Tensor],
+  kernel: Kernel = kernelFor(pass, sizes),
+  record: typeof launch = launch,
+): void {
+  const [left, right, result] = operands
+  const [leftName, rightName, resultName] = OPERANDS[pass]
+  const [product, sum] = passLaunches(pass, sizes, kernel)
+  if (pass !== 'backward-weight') {
+    record(product.shader, { [leftName]: left, [rightName]: right, [resultName]: result }, product.options)
+    return
+  }
+  const { SLICES } = product.options.shape
+  const partial = sum === undefined ? result : empty({ shape: [SLICES, ...result.shape], dtype: 'f32' }, 'slices of dw')
+  noticeOverflow(right, [result], (foundInfinity) => {
+    record(
+      product.shader,
+      { [leftName]: left, [rightName]: right, [resultName]: partial, foundInfinity },
+      product.options,
+    )
+    if (sum === undefined) return
+    record(sum.shader, { slices: partial, total: result, foundInfinity }, sum.options)
+    release(partial)
+  })
+}
+
+interface PassLaunch {
+  readonly shader: ShaderName
+  readonly options: LaunchOptions & { readonly shape: Readonly<Record<string, number>> }
+}
+
+/**
+ * Shader and options of the launches of a pass: one, or, where the pixels of a weight gradient are split into slices, a
+ * second that adds up what the slices found.
+ */
+export function passLaunches(pass: Pass, sizes: ConvolutionSizes, kernel: Kernel): readonly [PassLaunch, PassLaunch?] {
+  const launched = pass === 'backward-weight' ? inRows(sizes) : sizes
+  const { N, H, W, C, P, Q, O, R, S, STRIDE, PAD, dtype } = launched
+  const shader = shaderOf(kernel, pass)
+  const shape = { N, H, W, C, P, Q, O, R, S, STRIDE, PAD }
+  const options = { constants: kernel.constants, dtype, detail: describeSizes(sizes), flops: flopsOf(sizes) }
+  if (pass !== 'backward-weight') {
+    return [{ shader, options: { ...options, shape, groups: workgroupsOf(kernel, pass, sizes) } }]
+  }
+  const dw = operandSpec('dw', sizes)
+  const SLICES = sliceCount(kernel, launched, dw)
+  const { rows, columns } = productOf(pass, sizes)
+  const groups = [Math.ceil(columns / kernel.columns), Math.ceil(rows / kernel.rows), SLICES] as const
+  const product: PassLaunch = { shader, options: { ...options, shape: { ...shape, SLICES }, groups } }
+  if (SLICES === 1) return [product]
+  const COUNT = vectorCount(dw)
+  const sum = { groups: Math.ceil(COUNT / 64), shape: { COUNT, SLICES }, flops: SLICES * elementCount(dw.shape) }
+  return [product, { shader: 'conv2d/reduce-slices', options: sum }]
+}
+
+/** Pixels of a row, at most: some rows are wanted for each slice. */
+const ROW = 64
+
+/**
+ * To the weight gradient of a 1×1 convolution it is all one how its pixels are arranged in images. Rows of a multiple of four
+ * suit the shaders best, which go through them four pixels a step.
+ */
+function inRows(sizes: ConvolutionSizes): ConvolutionSizes {
+  const { N, P, Q, R, S, STRIDE, PAD } = sizes
+  const pixels = N * P * Q
+  if (R * S > 1 || STRIDE > 1 || PAD > 0 || pixels % 4 !== 0) return sizes
+  let row = Math.min(ROW, pixels)
+  while (pixels % row !== 0 || row % 4 !== 0) row--
+  return { ...sizes, N: 1, H: pixels / row, P: pixels / row, W: row, Q: row }
+}
+
+/** The most that partial sums may take: 64 MiB. */
+const SLICES_BYTES = 64 * 2 ** 20
+
+/** Slices so that a launch fills the GPU, but no more than there are runs of pixels to share out (see the shaders). */
+function sliceCount(kernel: Kernel, sizes: ConvolutionSizes, dw: Spec): number {
+  const gpu = currentGpu()
+  const { N, P, Q } = sizes
+  const affordable = Math.floor(Math.min(SLICES_BYTES, gpu.buffers.limitBytes) / storedBytes(dw))
+  return Math.max(1, Math.min(slicesWanted(gpu, kernel, sizes), P * Math.min(N, Q), affordable))
+}

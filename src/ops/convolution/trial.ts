@@ -1,0 +1,251 @@
+import { ShaderError } from '../../base/errors.ts'
+import { rng } from '../../base/rng.ts'
+import type { Gpu } from '../../gpu/device.ts'
+import { ALIGNMENT, type BufferView } from '../../gpu/buffers.ts'
+import type { LaunchOptions } from '../../gpu/kernel.ts'
+import { PassClock } from '../../gpu/pass-clock.ts'
+import { encodeLaunch, type Launch } from '../../gpu/queue.ts'
+import type { ShaderName } from '../../gpu/shaders.gen.ts'
+import { DTYPE_BYTES } from '../../tensor/dtype.ts'
+import { halfToFloat } from '../../tensor/half.ts'
+import { empty, type launch } from '../../tensor/launcher.ts'
+import { allocateWithin, keep, release } from '../../tensor/scope.ts'
+import { elementCount, storedBytes, storedCount, storedLastAxis, type Spec } from '../../tensor/shape.ts'
+import { tensor } from '../../tensor/transfer.ts'
+import type { Tensor } from '../../tensor/tensor.ts'
+import type { ConvolutionPass } from './choices.ts'
+import { runPass } from './passes.ts'
+import { kernelName, type Kernel } from './families.ts'
+import { OPERANDS, operandSpec } from './sizes.ts'
+
+/** Rows of random numbers that an operand repeats: a prime, so that no tile finds the same again. */
+const BLOCK_ROWS = 1021
+/** A result is read in parts of this size, of a large one the first, the middle and the last. */
+const PART_BYTES = 2 ** 20
+/** 30 of the longest steps of a clock: Dawn's in a page is 65 µs. */
+const LONG_MS = 2
+const MOST_RUNS = 64
+/** Bytes that are NaN as f16 and as f32. */
+const NAN_BYTES = new Uint8Array(PART_BYTES).fill(0xff)
+
+/** A pass with operands of random numbers, to be run in one kernel after the other. */
+export class Trial {
+  readonly gpu: Gpu
+  readonly subject: ConvolutionPass
+  private readonly stopwatch: Stopwatch
+  /** How often each kernel runs in a measurement, by its name. */
+  private readonly runs = new Map<string, number>()
+  private readonly operands: readonly Tensor[]
+  /** The result, with ALIGNMENT bytes before and after it that no kernel may touch. */
+  private readonly guarded: Tensor
+  private readonly result: Tensor
+  private readonly nan: Tensor
+
+  constructor(gpu: Gpu, subject: ConvolutionPass, stopwatch: Stopwatch) {
+    this.gpu = gpu
+    this.subject = subject
+    this.stopwatch = stopwatch
+    const [left, right, result] = OPERANDS[subject.pass].map((name) => operandSpec(name, subject.sizes))
+    this.operands = [random(gpu, left, 'left'), random(gpu, right, 'right')]
+    const bytes = Math.ceil(storedBytes(result) / ALIGNMENT) * ALIGNMENT + 2 * ALIGNMENT
+    this.guarded = keep(empty({ shape: [bytes / 4], dtype: 'u32' }, 'tuned result'))
+    this.result = allocateWithin(this.guarded, result, ALIGNMENT)
+    this.nan = keep(empty({ shape: [PART_BYTES / 4], dtype: 'u32' }, 'NaN'))
+    gpu.queue.write(this.nan.view.buffer, this.nan.view.offset, NAN_BYTES)
+  }
+
+  /**
+   * Milliseconds of one run of a kernel, as the mean of as many as take `LONG_MS`: a clock may tick every 65 µs, and a GPU
+   * that is idle between short runs slows down.
+   *
+   * @throws ShaderError when it does not compile or run
+   */
+  async time(kernel: Kernel): Promise<number> {
+    await this.stopwatch.warmUp?.(() => this.run(kernel, MOST_RUNS))
+    const name = kernelName(kernel)
+    const runs = this.runs.get(name) ?? 1
+    const timeMs = (await this.run(kernel, runs)) / runs
+    this.runs.set(name, Math.min(MOST_RUNS, Math.max(1, Math.ceil(LONG_MS / Math.max(timeMs, 1e-3)))))
+    return timeMs
+  }
+
+  private run(kernel: Kernel, runs: number): Promise<number> {
+    const { pass, sizes } = this.subject
+    const [left, right] = this.operands
+    return this.stopwatch.time(kernelName(kernel), (record) => {
+      for (let i = 0; i < runs; i++) runPass(pass, sizes, [left, right, this.result], kernel, record)
+    })
+  }
+
+  /** What a kernel computes, where it is looked at. @throws ShaderError when it does not run, or writes beyond its result */
+  async compute(kernel: Kernel): Promise<Float32Array> {
+    const {
+      gpu: { queue },
+      guarded,
+      nan,
+      result,
+    } = this
+    for (const { offset, size } of cut(guarded.view)) {
+      queue.copy({ ...nan.view, size }, { ...guarded.view, offset, size })
+    }
+    await this.run(kernel, 1)
+    const { buffer, offset: begin } = result.view
+    // Not the view's size, which is rounded up.
+    const written = { buffer, offset: begin, size: storedCount(result) * DTYPE_BYTES[result.dtype] }
+    const before = guarded.view.offset
+    const end = begin + written.size
+    for (const [offset, size] of [
+      [before, begin - before],
+      [end, before + guarded.view.size - end],
+    ]) {
+      const bytes = new Uint8Array(await queue.read({ buffer, offset, size }))
+      if (bytes.some((byte) => byte !== NAN_BYTES[0])) {
+        throw new ShaderError(kernelName(kernel), 'writes beyond its result')
+      }
+    }
+    const parts = cut(written)
+    const looked = parts.length <= 3 ? parts : [parts[0], parts[parts.length >> 1], parts[parts.length - 1]]
+    const values: number[][] = []
+    for (const part of looked) {
+      const bytes = await queue.read({ buffer, ...part })
+      values.push(
+        result.dtype === 'f16' ? Array.from(new Uint16Array(bytes), halfToFloat) : Array.from(new Float32Array(bytes)),
+      )
+    }
+    return Float32Array.from(values.flat())
+  }
+
+  close(): void {
+    for (const made of [...this.operands, this.guarded, this.nan]) release(made)
+  }
+}
+
+/** A view in parts of PART_BYTES, the last one what is left. */
+function cut({ offset, size }: BufferView): { readonly offset: number; readonly size: number }[] {
+  return Array.from({ length: Math.ceil(size / PART_BYTES) }, (_, i) => ({
+    offset: offset + i * PART_BYTES,
+    size: Math.min(PART_BYTES, size - i * PART_BYTES),
+  }))
+}
+
+/** A tensor of numbers in [-1, 1), its padding zero, made on the GPU from one block of them. */
+function random(gpu: Gpu, spec: Spec, name: string): Tensor {
+  const last = spec.shape[spec.shape.length - 1]
+  const rows = elementCount(spec.shape) / last
+  const blockRows = Math.min(rows, BLOCK_ROWS)
+  const draws = rng(0, `tune ${name}`)
+  const block = keep(
+    tensor(
+      Float32Array.from({ length: blockRows * last }, () => draws.uniform(-1, 1)),
+      [blockRows, last],
+      spec.dtype,
+    ),
+  )
+  const made = keep(empty(spec, `tuned ${name}`))
+  const rowBytes = storedLastAxis(spec) * DTYPE_BYTES[spec.dtype]
+  for (let row = 0; row < rows; row += blockRows) {
+    const size = Math.min(blockRows, rows - row) * rowBytes
+    gpu.queue.copy({ ...block.view, size }, { ...made.view, offset: made.view.offset + row * rowBytes, size })
+  }
+  release(block)
+  return made
+}
+
+/** How long work takes. */
+export interface Stopwatch {
+  /** Compiles the kernels of launches to come, several at a time; what does not compile is reported when it is timed. */
+  compile(launches: readonly { readonly shader: ShaderName; readonly options: LaunchOptions }[]): Promise<void>
+  /** Called before each measurement with work for the GPU: repeats it until its clock is up, if it was idle. */
+  warmUp?(work: () => Promise<unknown>): Promise<void>
+  /**
+   * Runs work once and waits for it.
+   *
+   * @param name  what runs
+   * @param work  records launches with the function it is given
+   * @returns ms
+   * @throws ShaderError  when a launch does not compile or run
+   */
+  time(name: string, work: (record: typeof launch) => void): Promise<number>
+}
+
+/** An H200 slows its clock down after 3 s of little work, and needs 0.5 s of work to have it up again. */
+const IDLE_MS = 100
+const WARM_MS = 700
+
+/** By the GPU's own clock where it can be read, otherwise by that of the platform. Compiles apart from `gpu.kernels`. */
+export function gpuStopwatch(gpu: Gpu): Stopwatch {
+  const { device, platform } = gpu
+  const broken: Error[] = []
+  const kernels = gpu.newKernels((error) => broken.push(error))
+  const clock = gpu.features.has('timestamp-query') ? new PassClock(device) : undefined
+  const sleepMs = gpu.software ? 0.5 : 0
+  let busyUntil = -Infinity
+  const warmUp: Stopwatch['warmUp'] = async (work) => {
+    const begin = platform.now()
+    if (begin < busyUntil + IDLE_MS) return
+    while (platform.now() < begin + WARM_MS) await work()
+    busyUntil = platform.now()
+  }
+  return {
+    // A processor has nothing to warm.
+    ...(gpu.software ? {} : { warmUp }),
+    async compile(launches) {
+      await Promise.all(launches.map(({ shader, options }) => kernels.compileAhead(shader, options)))
+    },
+    async time(name, work) {
+      device.pushErrorScope('validation')
+      const launches: Launch[] = []
+      work((shader, bindings, options) => {
+        launches.push(
+          kernels.prepare(
+            shader,
+            Object.fromEntries(Object.entries(bindings).map(([key, { view }]) => [key, view])),
+            options,
+          ),
+        )
+      })
+      // What the launches read was recorded there.
+      gpu.queue.submit()
+      const begin = platform.now()
+      const encoder = device.createCommandEncoder()
+      const pass = encoder.beginComputePass(clock?.descriptor)
+      for (const launched of launches) encodeLaunch(pass, launched)
+      pass.end()
+      clock?.resolve(encoder)
+      device.queue.submit([encoder.finish()])
+      const invalid = device.popErrorScope()
+      await platform.waitFor(device.queue.onSubmittedWorkDone(), { sleepMs })
+      const end = platform.now()
+      busyUntil = Math.max(busyUntil, end)
+      await kernels.compiled
+      const error = await invalid
+      const [first = error && new ShaderError(name, error.message)] = broken.splice(0)
+      if (first) throw first
+      gpu.check()
+      return clock ? await clock.read(platform) : end - begin
+    },
+  }
+}
+
+/** Two results may differ by this part of their norm: f16 rounds each by 2^-11, and matrix units add up in orders of their own. */
+const NORM_TOLERANCE = 2 ** -9
+/** A single number by this part of itself, or of a typical number where it is small. */
+const ELEMENT_TOLERANCE = 2 ** -6
+
+/** What is wrong with a result, as the end of a sentence; `undefined` when it is right. */
+export function difference(result: Float32Array, reference: Float32Array): string | undefined {
+  let norm = 0
+  for (const value of reference) norm += value * value
+  const typical = Math.sqrt(norm / reference.length)
+  let squares = 0
+  for (let i = 0; i < reference.length; i++) {
+    const error = Math.abs(result[i] - reference[i])
+    // Written so that a NaN fails as well.
+    if (!(error <= ELEMENT_TOLERANCE * Math.max(typical, Math.abs(reference[i])))) {
+      return `computes ${result[i]} where ${reference[i]} is right`
+    }
+    squares += error * error
+  }
+  const wrong = Math.sqrt(squares / norm)
+  return wrong <= NORM_TOLERANCE ? undefined : `is off by ${wrong.toExponential(1)} of the norm`
+}

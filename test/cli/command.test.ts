@@ -1,0 +1,39 @@
+import { execFile } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { expect, test } from 'vitest'
+import { OptionError } from '../../src/base/errors.ts'
+import { choice, numberIn, parseCommand, whole } from '../../src/cli/command.ts'
+
+test('numbers are taken within their bounds, and an empty text is none', () => {
+  expect([undefined, '0', '7', '1e2'].map((given) => whole('--seeds', given, 3, 0, 100))).toEqual([3, 0, 7, 100])
+  for (const given of ['', ' ', '-1', '101', '1.5', 'one']) {
+    expect(() => whole('--seeds', given, 3, 0, 100)).toThrow(OptionError)
+  }
+  expect(() => whole('--seeds', '', 0, 0, Infinity)).toThrowErrorMatchingInlineSnapshot(`
+    [OptionError: --seeds: '' is out of range
+      expected a whole number from 0 on]
+  `)
+  expect([undefined, '0.5', '10'].map((given) => numberIn('--lr', given, 1, 0, 10))).toEqual([1, 0.5, 10])
+  for (const given of ['', ' ', '-1', '11', 'x']) expect(() => numberIn('--lr', given, 1, -1, 10)).toThrow(OptionError)
+})
+
+test('what a command does not know is refused', () => {
+  expect(choice('--precision', 'f32', ['mixed', 'f32'])).toBe('f32')
+  expect(() => choice('--precision', 'f64', ['mixed', 'f32'])).toThrow("'f64' is not one of its values")
+  expect(() => parseCommand('bench', ['--speed'], { size: { type: 'string' } })).toThrow('npm run bench -- --help')
+  expect(() => parseCommand('recipe', ['word'], {})).toThrow(OptionError)
+  expect(parseCommand('bench', ['word'], {}, { positionals: true }).positionals).toEqual(['word'])
+})
+
+test('the roofline is drawn as an SVG, and into no file of another kind', async () => {
+  const bench = fileURLToPath(new URL('../../dist/bench/bench.js', import.meta.url))
+  // Refused before a GPU is opened.
+  const failed = await promisify(execFile)(process.execPath, [bench, 'conv', '--picture', 'roof.png']).catch(
+    (error: { stdout: string; stderr: string }) => error,
+  )
+  expect(failed).toMatchObject({ stdout: '', code: 1 })
+  expect(failed.stderr).toContain(
+    'OptionError: --picture: the name of the file says something else than what is written',
+  )
+})

@@ -1,0 +1,63 @@
+import { execFile } from 'node:child_process'
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import jpeg from 'jpeg-js'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { imagenetStats, normalize } from '../../src/data/augment/normalize.ts'
+import { xresnet18 } from '../../src/nn/xresnet.ts'
+import { nodePlatform } from '../../src/platform/node/index.ts'
+import { Learner } from '../../src/train/learner.ts'
+import { fakePlatform } from '../helpers/fake-platform.ts'
+import { openTestGpu } from '../helpers/gpu.ts'
+import { stripes, tinyLoaders } from '../helpers/tiny.ts'
+
+await openTestGpu()
+
+const run = promisify(execFile)
+const command = fileURLToPath(new URL('../../dist/src/cli/predict.js', import.meta.url))
+
+/** `npm run predict`, built: `npm test` builds first. */
+describe('the command predict', () => {
+  let folder = ''
+  const predict = (...args: string[]) =>
+    run(process.execPath, [command, ...args], { cwd: folder }).catch(
+      (failed: { stdout: string; stderr: string }) => failed,
+    )
+
+  beforeAll(async () => {
+    if (!existsSync(command)) throw new Error('dist/ is not there, or old: run `npm run build`, as `npm test` does')
+    folder = mkdtempSync(join(tmpdir(), 'wgrad-predict-'))
+    const platform = fakePlatform({ picture: (path) => stripes(path, 32), files: nodePlatform.files })
+    const loaders = await tinyLoaders({ platform, batchTransforms: [normalize(imagenetStats)] })
+    await new Learner(loaders, xresnet18({ outputs: 3 })).export(join(folder, 'model.safetensors'))
+    const image = { width: 40, height: 30, data: Buffer.alloc(40 * 30 * 4, 200) }
+    writeFileSync(join(folder, 'grey.jpg'), jpeg.encode(image, 90).data)
+    writeFileSync(join(folder, 'text.jpg'), 'no picture')
+  })
+
+  afterAll(() => {
+    if (folder) rmSync(folder, { recursive: true })
+  })
+
+  test('names what is on image files, and those that are none', async () => {
+    const { stdout, stderr } = await predict('model.safetensors', 'grey.jpg', 'text.jpg', '--top', '2')
+    expect(stdout).toMatch(/^grey\.jpg  (across|slanted|upright) \d+\.\d%, (across|slanted|upright) \d+\.\d%\n$/)
+    expect(stderr).toContain('DecodeError: text.jpg: not an image')
+  })
+
+  test('says what is missing or wrong in one message', async () => {
+    for (const [args, message] of [
+      [[], 'OptionError: predict: a model and image files are needed'],
+      [['grey.jpg', 'grey.jpg'], 'DataError: grey.jpg: not a safetensors file'],
+      [['model.safetensors', 'grey.jpg', '--top', 'x'], "OptionError: --top: 'x' is no count"],
+    ] as const) {
+      const { stderr } = await predict(...args)
+      expect(stderr).toContain(message)
+      expect(stderr).not.toContain('    at ')
+    }
+    expect((await predict('--help')).stdout).toContain('MODEL FILE')
+  })
+})

@@ -1,0 +1,179 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { openGpuOn, type Gpu } from '../../src/gpu/device.ts'
+import type { MatrixSize } from '../../src/gpu/matrices.ts'
+import { specialise } from '../../src/gpu/prelude.ts'
+import { shaders } from '../../src/gpu/shaders.gen.ts'
+import { forgetChoices, unknownPasses } from '../../src/ops/convolution/choices.ts'
+import {
+  candidateKernels,
+  kernelName,
+  matrixKernel,
+  shaderOf,
+  takesMatrices,
+  type Kernel,
+} from '../../src/ops/convolution/families.ts'
+import { passKey, type ConvolutionSizes, type Pass } from '../../src/ops/convolution/sizes.ts'
+import type { Module } from '../../src/nn/module.ts'
+import { xresnet18, xresnet50 } from '../../src/nn/xresnet.ts'
+import { sgd } from '../../src/optim/sgd.ts'
+import { createGpu } from '../../src/platform/node/gpu.ts'
+import { nodePlatform } from '../../src/platform/node/index.ts'
+import { backward } from '../../src/tensor/backward.ts'
+import { scope } from '../../src/tensor/scope.ts'
+import { zeros } from '../../src/tensor/transfer.ts'
+
+/**
+ * Dawn's null backend checks everything and runs nothing. It offers subgroup matrices, so the kernels for matrix units,
+ * which few machines have, are compiled here at every shape that the networks use, in the sizes that adapters report.
+ */
+const MATRIX_SIZES: readonly MatrixSize[] = [
+  { M: 16, N: 16, K: 16 },
+  { M: 16, N: 8, K: 16 },
+  { M: 16, N: 16, K: 8 },
+  { M: 16, N: 8, K: 8 },
+  { M: 8, N: 16, K: 16 },
+  { M: 8, N: 8, K: 8 },
+]
+/** Tiles within the null backend's 16 KiB of workgroup memory, and the largest, which it compiles but cannot launch. */
+const MATRIX_TILES = [
+  [32, 32, 32, 1, 2],
+  [64, 64, 16, 2, 2],
+  [32, 64, 32, 1, 2],
+  [128, 128, 32, 2, 2],
+] as const
+
+describe.each([
+  ['xresnet18', xresnet18],
+  ['xresnet50', xresnet50],
+] as const)('%s', (_name, build) => {
+  let gpu: Gpu
+  let model: Module
+  beforeAll(async () => {
+    gpu = await openNull()
+    model = build({ outputs: 10 })
+    sgd()([model.parameters()]).keepHalves()
+  })
+  afterAll(() => gpu.close())
+
+  describe.each([64, 128, 224])('at %i px', (size) => {
+    test.each(['tile', 'matrix'] as const)(
+      'a step in mixed precision is recorded without an error, family %s',
+      async (family) => {
+        gpu.family = family
+        const passes = await passesOf(gpu, model, size)
+        // Every convolution and the linear layer forward and backward, the first with no gradient of its input.
+        expect(passes.length % 3).toBe(2)
+        expect(passes.some(({ sizes }) => sizes.H === size && sizes.C === 3)).toBe(true)
+      },
+    )
+
+    test('every kernel compiles at every shape', async () => {
+      const wrong: string[] = []
+      const compiled: Promise<void>[] = []
+      const passes = await passesOf(gpu, model, size)
+      // The first convolution with its 3 in-channels, and what goes back from the 10 outputs: two passes of each.
+      expect(passes.filter(({ pass, sizes }) => !takesMatrices(pass, sizes)).length).toBe(4)
+      for (const { pass, sizes } of passes) {
+        const batch = { ...sizes, N: 64 }
+        for (const kernel of kernelsFor(gpu, pass, batch)) {
+          compiled.push(
+            compile(gpu, pass, batch, kernel).then((message) => {
+              if (message !== undefined) wrong.push(`${passKey(pass, batch)}, ${kernelName(kernel)}: ${message}`)
+            }),
+          )
+        }
+      }
+      await Promise.all(compiled)
+      expect(compiled.length).toBeGreaterThan(100)
+      expect(wrong).toEqual([])
+    })
+  })
+})
+
+test('a kernel that is wrong is seen', async () => {
+  const sizes: ConvolutionSizes = {
+    N: 1,
+    H: 4,
+    W: 4,
+    C: 4,
+    P: 4,
+    Q: 4,
+    O: 4,
+    R: 1,
+    S: 1,
+    STRIDE: 1,
+    PAD: 0,
+    dtype: 'f16',
+  }
+  const gpu = await openNull()
+  const message = await compile(gpu, 'forward', sizes, matrixKernel(gpu, [32, 32, 24, 1, 2], MATRIX_SIZES[0]))
+  gpu.close()
+  expect(message).toContain('const assertion failed')
+})
+
+function kernelsFor(gpu: Gpu, pass: Pass, sizes: ConvolutionSizes): Kernel[] {
+  const tiles = candidateKernels(gpu, pass, sizes).filter(
+    ({ family, slices }) => family === 'tile' && slices === 'many',
+  )
+  if (!takesMatrices(pass, sizes)) return tiles
+  return [...tiles, ...MATRIX_SIZES.map((size, i) => matrixKernel(gpu, MATRIX_TILES[i % MATRIX_TILES.length], size))]
+}
+
+/** What the compiler has to say against a kernel. */
+async function compile(gpu: Gpu, pass: Pass, sizes: ConvolutionSizes, kernel: Kernel): Promise<string | undefined> {
+  const { device } = gpu
+  const { dtype, ...shape } = sizes
+  const name = shaderOf(kernel, pass)
+  const { code } = specialise(name, shaders[name], {
+    dtype,
+    constants: kernel.constants,
+    shape: { ...shape, SLICES: 2 },
+    subgroupSize: gpu.subgroupSize,
+  })
+  device.pushErrorScope('validation')
+  const module = device.createShaderModule({ code })
+  const fits = kernel.rows * kernel.columns < 128 * 128
+  if (fits) device.createComputePipeline({ layout: 'auto', compute: { module, entryPoint: 'main' } })
+  return (await device.popErrorScope())?.message
+}
+
+/** Records forward and backward of a picture; returns the passes of the convolutions. */
+async function passesOf(gpu: Gpu, model: Module, size: number) {
+  forgetChoices(gpu)
+  scope(() => {
+    const logits = model.forward(zeros([1, size, size, 3], 'f16'))
+    backward(logits, zeros(logits.shape, 'f16'))
+  })
+  await gpu.queue.finished()
+  // The null backend has 512 MiB.
+  gpu.trim()
+  return unknownPasses(gpu)
+}
+
+async function openNull(): Promise<Gpu> {
+  const instance = await createGpu(['backend=null', 'enable-dawn-features=allow_unsafe_apis'])
+  const requestAdapter = async (options?: GPURequestAdapterOptions) => {
+    const adapter = await instance.requestAdapter(options)
+    if (!adapter) return adapter
+    const subgroupMatrixConfigs = MATRIX_SIZES.map((size) => ({
+      ...size,
+      componentType: 'f16',
+      resultComponentType: 'f32',
+    }))
+    const info = {
+      description: 'null',
+      vendor: 'null',
+      isFallbackAdapter: false,
+      subgroupMinSize: 32,
+      subgroupMaxSize: 32,
+      subgroupMatrixConfigs,
+    }
+    return {
+      features: adapter.features,
+      limits: adapter.limits,
+      info,
+      requestDevice: adapter.requestDevice.bind(adapter),
+    }
+  }
+  return openGpuOn({ ...nodePlatform, gpu: () => ({ requestAdapter }) as unknown as GPU })
+}

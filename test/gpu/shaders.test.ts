@@ -1,0 +1,90 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, test } from 'vitest'
+import { specialise, type ShaderSource } from '../../src/gpu/prelude.ts'
+import { shaders, type ShaderName } from '../../src/gpu/shaders.gen.ts'
+import { createGpu } from '../../src/platform/node/gpu.ts'
+import { openTestGpu } from '../helpers/gpu.ts'
+
+/** The device features behind WGSL's `enable`. */
+const FEATURES: Readonly<Record<string, string>> = {
+  f16: 'shader-f16',
+  subgroups: 'subgroups',
+  subgroup_size_control: 'subgroup-size-control',
+  chromium_experimental_subgroup_matrix: 'chromium-experimental-subgroup-matrix',
+}
+
+const gpu = await openTestGpu()
+/** Dawn's own adapter: it checks everything and runs nothing, and has every feature and the matrices of the samples. */
+const checker = await openChecker()
+
+const names = Object.keys(shaders) as ShaderName[]
+
+describe.each(names)('%s', (name) => {
+  const source: ShaderSource = shaders[name]
+  const ofMatrices = source.enables.includes('chromium_experimental_subgroup_matrix')
+  const device =
+    !ofMatrices && source.enables.every((extension) => gpu.features.has(FEATURES[extension])) ? gpu.device : checker
+
+  describe.each(['f32', 'f16'] as const)('%s', (dtype) => {
+    test.each(['constant', 'uniform'] as const)('compiles with its sample, sizes %s', async (sizes) => {
+      const numbers = Object.entries(source.sample).map(([key, value]) => [key, Number(value)])
+      const { code } = specialise(name, source, {
+        dtype,
+        constants: Object.fromEntries(source.constants.map(([constant]) => [constant, source.sample[constant]])),
+        shape: sizes === 'constant' ? Object.fromEntries(numbers) : undefined,
+        subgroupSize: Math.max(1, gpu.subgroupSize),
+      })
+      device.pushErrorScope('validation')
+      device.createComputePipeline({
+        layout: 'auto',
+        compute: { module: device.createShaderModule({ code }), entryPoint: 'main' },
+      })
+      expect((await device.popErrorScope())?.message).toBeUndefined()
+    })
+  })
+
+  test('its sample is of what it declares', () => {
+    const declared = [...source.constants.map(([constant]) => constant), ...source.shape]
+    expect(Object.keys(source.sample).sort()).toEqual([...declared].sort())
+  })
+
+  test('all of its buffers were found', () => {
+    expect(source.bindings.map(({ index }) => index)).toEqual(source.text.match(/@group\(0\)/g)?.map((_, i) => i))
+  })
+
+  test('begins with what it computes', () => {
+    expect(source.text).toMatch(/^\/\/ \S/)
+  })
+})
+
+test('every shader is launched by something', () => {
+  const textOf = (room: string) => {
+    const folder = fileURLToPath(new URL(`../../${room}`, import.meta.url))
+    const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter(
+      (file) => file.endsWith('.ts') && !file.endsWith('.gen.ts'),
+    )
+    return files
+      .filter((file) => !file.includes('node_modules'))
+      .map((file) => readFileSync(`${folder}/${file}`, 'utf8'))
+      .join('\n')
+  }
+  // Probes measure what an adapter can do, for the benchmark.
+  const [library, benchmark] = [textOf('src'), textOf('bench')]
+  expect(names.filter((name) => !(name.startsWith('probe/') ? benchmark : library).includes(`'${name}'`))).toEqual([])
+})
+
+test('the table is that of the files', () => {
+  const folder = fileURLToPath(new URL('../../shaders', import.meta.url))
+  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter(
+    (file) => file.endsWith('.wgsl') && !file.startsWith('lib'),
+  )
+  expect([...names].sort()).toEqual(files.map((file) => file.replace(/\.wgsl$/, '')).sort())
+})
+
+async function openChecker(): Promise<GPUDevice> {
+  const adapter = await (await createGpu(['backend=null', 'enable-dawn-features=allow_unsafe_apis'])).requestAdapter()
+  if (!adapter) throw new Error('Dawn has no null backend')
+  const features = Object.values(FEATURES).filter((feature) => adapter.features.has(feature)) as GPUFeatureName[]
+  return adapter.requestDevice({ requiredFeatures: features })
+}
