@@ -7,6 +7,7 @@ import { radam } from '../../src/optim/radam.ts'
 import { sgd } from '../../src/optim/sgd.ts'
 import type { Hypers, OptimizerFactory } from '../../src/optim/optimizer.ts'
 import { copy } from '../../src/tensor/launcher.ts'
+import { markChecked } from '../../src/tensor/overflow.ts'
 import { release } from '../../src/tensor/scope.ts'
 import { rounding, type Case, type Use } from './harness.ts'
 import type { Operand } from './operands.ts'
@@ -76,7 +77,7 @@ function optimizerCase(
         const part = operands.random('gradient', shape, 'f32', large)
         copy(part.tensor, leaf.gradient)
         leaf.hasGradient = true
-        leaf.gradient.noticed = true
+        markChecked(leaf.gradient, true)
       }
       operands.after(() => {
         for (const { values, gradients, owners, halves } of homeOf(parameters).chunks) {

@@ -2,7 +2,6 @@ import { DtypeError, OptionError, ShapeError } from '../base/errors.ts'
 import { checkArgument, objectWith } from '../base/options.ts'
 import { elementwise, empty, launch, storageDtype } from '../tensor/launcher.ts'
 import { defineOp, requireAlike } from '../tensor/op.ts'
-import { noticeOverflow } from '../tensor/overflow.ts'
 import { isRecomputing } from '../tensor/recompute.ts'
 import { release } from '../tensor/scope.ts'
 import { elementCount, storedLastAxis } from '../tensor/shape.ts'
@@ -39,7 +38,6 @@ interface Plan extends Required<Omit<BatchNormOptions, 'residual'>> {
 const op = defineOp<Inputs, BatchNormOptions, Plan>({
   name: 'batchNorm',
   required: 3,
-  noticesOverflow: true,
 
   plan([x, weight, bias, residual], { runningMean, runningVar, training, momentum = 0.1, eps = 1e-5, relu = false }) {
     if (x.shape.length < 2) {
@@ -182,16 +180,14 @@ function parameterGradients(
       detail: plan.detail,
     }),
   )
-  noticeOverflow(given.dy, [made.dweight, made.dbias], (foundInfinity) => {
-    launch(
-      'batch-norm/backward-finish',
-      { sums, products, channels: given.channels, ...made, foundInfinity },
-      spreadBy(total, {
-        constants: { TRAINING: training },
-        shape: { PIXELS: pixels, SLICES, VECTORS: vectors },
-      }),
-    )
-  })
+  launch(
+    'batch-norm/backward-finish',
+    { sums, products, channels: given.channels, ...made },
+    spreadBy(total, {
+      constants: { TRAINING: training },
+      shape: { PIXELS: pixels, SLICES, VECTORS: vectors },
+    }),
+  )
   release(sums)
   release(products)
 }

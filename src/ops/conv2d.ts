@@ -17,7 +17,6 @@ const op = defineOp<readonly [Tensor, Tensor], Conv2dOptions, ConvolutionSizes>(
   name: 'conv2d',
   required: 2,
   options: { stride: NUMBER, pad: NUMBER },
-  noticesOverflow: true,
 
   plan([x, weight], { stride = 1, pad = 0 }) {
     const given = { x, [weight.name ?? 'weight']: weight }

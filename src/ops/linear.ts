@@ -1,7 +1,6 @@
 import { DtypeError, ShapeError } from '../base/errors.ts'
 import { defineOp } from '../tensor/op.ts'
 import { elementwise, empty, launch, storageDtype } from '../tensor/launcher.ts'
-import { noticeOverflow } from '../tensor/overflow.ts'
 import { parts } from '../tensor/parts.ts'
 import { release } from '../tensor/scope.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -12,7 +11,6 @@ import { convolve, convolveBackwardInput, convolveBackwardWeight, type Convoluti
 const op = defineOp<readonly [Tensor, Tensor, Tensor | undefined], undefined, ConvolutionSizes>({
   name: 'linear',
   required: 2,
-  noticesOverflow: true,
 
   plan([x, weight, bias]) {
     const given = { x, [weight.name ?? 'weight']: weight, ...(bias ? { [bias.name ?? 'bias']: bias } : {}) }
@@ -59,17 +57,11 @@ const op = defineOp<readonly [Tensor, Tensor, Tensor | undefined], undefined, Co
     const dbias = needsBias ? target(2, 'f32') : undefined
     if (dbias) {
       const columns = padTo4(sizes.O) / 4
-      noticeOverflow(dy, [dbias], (foundInfinity) => {
-        launch(
-          'linear/backward-bias',
-          { dy, dbias, foundInfinity },
-          {
-            groups: Math.ceil(columns / 64),
-            shape: { N: sizes.N, COLUMNS: columns },
-            dtype: sizes.dtype,
-          },
-        )
-      })
+      launch(
+        'linear/backward-bias',
+        { dy, dbias },
+        { groups: Math.ceil(columns / 64), shape: { N: sizes.N, COLUMNS: columns }, dtype: sizes.dtype },
+      )
     }
     const dx = needsX ? target(0) : undefined
     if (dx) convolveBackwardInput(sizes, dy, weight, dx)
@@ -80,12 +72,11 @@ const op = defineOp<readonly [Tensor, Tensor, Tensor | undefined], undefined, Co
 /** Rows whose products a kernel may add up in one f32: the sum of 65,535 like products was off by 6e-4, that of 512 is by 7e-6. */
 const MOST_ROWS = 512
 
-/** dw of all rows, in long batches part by part. An overflow in a part raises the flag of dw. */
+/** dw of all rows, in long batches part by part. */
 function weightGradient(sizes: ConvolutionSizes, x: Tensor, dy: Tensor, dw: Tensor): void {
   let sum: Tensor | undefined
   for (const part of parts({ x, dy }, MOST_ROWS)) {
     const own = sum ? empty(dw, 'a part of dw') : dw
-    own.foundInfinity = dw.foundInfinity
     convolveBackwardWeight({ ...sizes, N: part.x.shape[0] }, part.x, part.dy, own)
     if (sum) {
       launch('add/accumulate', { x: own, total: sum }, elementwise(sum))

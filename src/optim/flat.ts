@@ -2,6 +2,7 @@ import { DeviceError, OptionError } from '../base/errors.ts'
 import { formatBytes } from '../base/format.ts'
 import { currentGpu } from '../gpu/device.ts'
 import { clear, copy, elementwise, launch } from '../tensor/launcher.ts'
+import { isChecked, watchOverflow } from '../tensor/overflow.ts'
 import { allocateWithin, keep, release } from '../tensor/scope.ts'
 import { storedCount } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -91,7 +92,9 @@ export class FlatParameters {
   /** Looks for infinities and NaN where that was not done as the gradients were written. */
   checkOverflow(): void {
     for (const { slots, gradients, blocks } of this.chunks) {
-      if (slots.every(({ parameter: { leaf } }) => leaf.gradient?.noticed || !leaf.hasGradient)) continue
+      const isClear = ({ parameter: { leaf } }: Slot) =>
+        !leaf.hasGradient || (leaf.gradient !== undefined && isChecked(leaf.gradient))
+      if (slots.every(isClear)) continue
       launch('optim/check-overflow', { gradients, foundInfinity: this.foundInfinity }, overBlocks(blocks))
     }
   }
@@ -125,7 +128,7 @@ export class FlatParameters {
     const { parameter } = slot
     const { leaf } = parameter
     const gradient = region(chunk.gradients, slot)
-    gradient.foundInfinity = this.foundInfinity
+    watchOverflow(gradient, this.foundInfinity)
     parameter.moveTo(region(chunk.values, slot))
     // One that is not of this step is left behind, and with it what a bad step may have left in it.
     if (leaf.gradient && leaf.hasGradient) copy(leaf.gradient, gradient)

@@ -2,7 +2,7 @@ import { DtypeError, ShapeError } from '../base/errors.ts'
 import { currentGpu } from '../gpu/device.ts'
 import { copy, elementwise, empty, launch } from './launcher.ts'
 import type { Target, TapeNode } from './op.ts'
-import { noticesOverflow } from './overflow.ts'
+import { raisingFlagOf } from './overflow.ts'
 import { hold, keep, unhold } from './scope.ts'
 import { sameShape } from './shape.ts'
 import type { Leaf, Tensor } from './tensor.ts'
@@ -89,11 +89,16 @@ function step(node: TapeNode, dy: Tensor, gradients: Map<Tensor, Tensor>): void 
     const free = input.leaf !== undefined && !input.leaf.hasGradient && spec.dtype === 'f32'
     return free && input.leaf ? leafGradient(input, input.leaf) : empty(spec, `d(${node.name})`)
   }
-  const results = node.backward(dy, target)
+  // Those that are to be replaced: what is added to a gradient comes from a tensor of its own.
+  const replaced = node.inputs.flatMap((input) => {
+    const leaf = input?.leaf
+    return leaf?.gradient && !leaf.hasGradient ? [leaf.gradient] : []
+  })
+  const results = raisingFlagOf(dy, replaced, () => node.backward(dy, target))
   node.inputs.forEach((input, i) => {
     const gradient = results[i]
     if (!input || !gradient || !node.needs[i]) return
-    if (input.leaf) addToLeaf(input, input.leaf, gradient, node.noticesOverflow === true && noticesOverflow(dy))
+    if (input.leaf) addToLeaf(input, input.leaf, gradient)
     else addTo(gradients, input, gradient)
   })
 }
@@ -103,10 +108,9 @@ function leafGradient(input: Tensor, leaf: Leaf): Tensor {
   return leaf.gradient
 }
 
-function addToLeaf(input: Tensor, leaf: Leaf, gradient: Tensor, noticed: boolean): void {
+function addToLeaf(input: Tensor, leaf: Leaf, gradient: Tensor): void {
   const total = leafGradient(input, leaf)
   if (gradient === total) {
-    total.noticed = noticed && total.foundInfinity !== undefined
     leaf.hasGradient = true
     return
   }

@@ -1,8 +1,10 @@
 import { DtypeError } from '../base/errors.ts'
 import { formatShape } from '../base/format.ts'
 import { currentGpu } from '../gpu/device.ts'
-import type { LaunchOptions } from '../gpu/kernel.ts'
+import type { Kernels, LaunchOptions } from '../gpu/kernel.ts'
+import type { Launch } from '../gpu/queue.ts'
 import { shaders, type ShaderName } from '../gpu/shaders.gen.ts'
+import { markChecked, withOverflowFlag } from './overflow.ts'
 import { allocate } from './scope.ts'
 import { vectorCount, type Spec } from './shape.ts'
 import type { Tensor } from './tensor.ts'
@@ -20,11 +22,22 @@ export function empty(spec: Spec, label?: string): Tensor {
  */
 export function launch(name: ShaderName, bindings: Readonly<Record<string, Tensor>>, options: LaunchOptions): void {
   const { kernels, queue, tracer } = currentGpu()
+  withOverflowFlag(name, bindings, (complete) => {
+    const prepared = prepareLaunch(kernels, name, complete, options)
+    queue.launch(tracer ? tracer.withOperands(prepared, name, complete) : prepared)
+  })
+}
+
+/** One dispatch of a shader on tensors, made ready but not encoded. @throws as `launch` */
+export function prepareLaunch(
+  kernels: Kernels,
+  name: ShaderName,
+  bindings: Readonly<Record<string, Tensor>>,
+  options: LaunchOptions,
+): Launch {
   requireTypes(name, bindings, options.dtype ?? 'f32')
   const views = Object.fromEntries(Object.entries(bindings).map(([binding, bound]) => [binding, bound.view]))
-  for (const bound of Object.values(bindings)) bound.noticed = false
-  const prepared = kernels.prepare(name, views, options)
-  queue.launch(tracer ? tracer.withOperands(prepared, name, bindings) : prepared)
+  return kernels.prepare(name, views, options)
 }
 
 /** @throws DtypeError when a tensor is of another type than the shader will read it as, which would give rubbish without a word */
@@ -51,7 +64,7 @@ function requireTypes(name: ShaderName, bindings: Readonly<Record<string, Tensor
 /** Copies the numbers of one tensor to another of the same size in bytes. */
 export function copy(source: Tensor, target: Tensor): void {
   currentGpu().queue.copy(source.view, target.view)
-  target.noticed = false
+  markChecked(target, false)
 }
 
 /** Fills a tensor with zeros. */

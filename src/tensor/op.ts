@@ -23,8 +23,6 @@ export interface OpDefinition<I extends Inputs, Options, Plan> {
   readonly required?: number
   /** Kinds of the operation's options. Default: `plan` checks them */
   readonly options?: Kinds<Options>
-  /** Its kernels look through the gradients that they write to parameters, see overflow.ts. Default false: the optimizer does. */
-  readonly noticesOverflow?: boolean
   /** Checks shapes and options, on the CPU; what it returns is all that the launches need. @throws ShapeError, OptionError */
   plan(inputs: I, options: Options): Plan
   /** Records the launches that compute the output, and may put tensors aside for backward. */
@@ -55,7 +53,6 @@ export interface TapeNode {
   readonly output: Tensor
   readonly extras: readonly Tensor[]
   readonly needs: readonly boolean[]
-  readonly noticesOverflow?: boolean
   backward(dy: Tensor, target: Target): readonly (Tensor | undefined)[]
 }
 
@@ -103,8 +100,7 @@ export function defineOp<I extends Inputs, Options, Plan>(
     if (needs.some(Boolean)) {
       const saved = { inputs, output, extras }
       const backward: TapeNode['backward'] = (dy, target) => definition.backward(plan, dy, saved, needs, target)
-      const { noticesOverflow = false } = definition
-      remember({ name, inputs, output, extras, needs, noticesOverflow, backward })
+      remember({ name, inputs, output, extras, needs, backward })
     }
     return output
   }

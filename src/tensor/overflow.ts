@@ -1,26 +1,80 @@
-import { empty } from './launcher.ts'
-import { release } from './scope.ts'
+import { shaders, type ShaderName } from '../gpu/shaders.gen.ts'
+import { allocate, release } from './scope.ts'
 import type { Tensor } from './tensor.ts'
 
-/**
- * Records launches of kernels that look through the gradients of parameters as they write them (shaders/lib/overflow.wgsl).
- *
- * @param dy         from which they come: in f32 nothing overflows, and nothing is noticed
- * @param gradients  of one optimizer's parameters, or of none that has one
- * @param launches   is given where the kernels raise the flag, [] u32: those gradients' own, or one nobody looks at
+/*
+ * In mixed precision the gradients of parameters are checked for Inf and NaN by the kernels that write them, so that no
+ * further launch has to read them. Such a kernel declares the binding `foundInfinity` (shaders/lib/overflow.wgsl); which flag
+ * it raises is decided here, so that operations and tensors need not know of the check.
  */
-export function noticeOverflow(
-  dy: Tensor,
-  gradients: readonly Tensor[],
-  launches: (foundInfinity: Tensor) => void,
-): void {
-  const own = noticesOverflow(dy) ? gradients.find(({ foundInfinity }) => foundInfinity)?.foundInfinity : undefined
-  const foundInfinity = own ?? empty({ shape: [], dtype: 'u32' }, 'unread flag')
-  launches(foundInfinity)
-  if (!own) release(foundInfinity)
+
+/** Name of the binding through which a kernel raises the flag. */
+const FLAG = 'foundInfinity'
+
+/** Kernels that only add f32 numbers: a sum of checked numbers counts as checked. */
+const SUMS: ReadonlySet<ShaderName> = new Set<ShaderName>(['add/accumulate'])
+
+/** Flags of the gradients that an optimizer watches, [] u32: 1 once a kernel has written Inf or NaN. */
+const flags = new WeakMap<Tensor, Tensor>()
+/** Tensors that the kernels which last wrote them also checked. */
+const checked = new WeakSet<Tensor>()
+/** Flag of the gradients that are being computed; undefined where none of them is watched. */
+let raised: Tensor | undefined
+
+/** Makes the kernels that write a gradient of a parameter raise a flag, [] u32, where they find Inf or NaN. */
+export function watchOverflow(gradient: Tensor, flag: Tensor): void {
+  flags.set(gradient, flag)
 }
 
-/** Whether what comes from this gradient is looked through. */
-export function noticesOverflow(dy: Tensor): boolean {
-  return dy.dtype === 'f16'
+/** True if the kernels that last wrote a watched gradient also checked it for Inf and NaN. */
+export function isChecked(gradient: Tensor): boolean {
+  return checked.has(gradient)
+}
+
+/** Marks a tensor as checked, or as not: it was written by something other than a launch. */
+export function markChecked(written: Tensor, done: boolean): void {
+  if (done) checked.add(written)
+  else checked.delete(written)
+}
+
+/**
+ * Runs work that computes gradients of parameters from dy, with their flag at hand for its kernels.
+ *
+ * @param dy         gradient of the output; in f32 nothing overflows, so nothing is checked
+ * @param gradients  tensors that the work may write, those of one optimizer or unwatched ones
+ */
+export function raisingFlagOf<Result>(dy: Tensor, gradients: readonly Tensor[], work: () => Result): Result {
+  const before = raised
+  const watched = dy.dtype === 'f16' ? gradients.find((gradient) => flags.has(gradient)) : undefined
+  raised = watched && flags.get(watched)
+  try {
+    return work()
+  } finally {
+    raised = before
+  }
+}
+
+/**
+ * Completes the bindings of a launch with the flag, where its shader declares one that the caller leaves open, and keeps
+ * account of the tensors that it writes and checks.
+ *
+ * @param use  receives all bindings and makes the launch; a flag that nothing reads is released after it
+ */
+export function withOverflowFlag(
+  name: ShaderName,
+  bindings: Readonly<Record<string, Tensor>>,
+  use: (complete: Readonly<Record<string, Tensor>>) => void,
+): void {
+  const declared = shaders[name].bindings
+  const open = bindings[FLAG] === undefined && declared.some((binding) => binding.name === FLAG)
+  const unread = open && !raised ? allocate({ shape: [], dtype: 'u32' }, 'unread flag') : undefined
+  const flag = unread ?? raised
+  use(open && flag ? { ...bindings, [FLAG]: flag } : bindings)
+  if (unread) release(unread)
+  const checks =
+    (open && !unread) || (SUMS.has(name) && Object.values(bindings).every((summand) => checked.has(summand)))
+  for (const { name: binding, access } of declared) {
+    const written = access === 'read_write' ? bindings[binding] : undefined
+    if (written) markChecked(written, checks)
+  }
 }

@@ -37,10 +37,6 @@ export class Tensor implements Spec {
   name: string | undefined
   leaf: Leaf | undefined
   node: TapeNode | undefined
-  /** Of the gradient of an optimizer's parameter: [] u32, 1 once an infinity or NaN was written to that or another one's. */
-  foundInfinity: Tensor | undefined
-  /** And whoever wrote its numbers has looked. */
-  noticed = false
 
   constructor(spec: Spec, storage: Storage) {
     this.shape = spec.shape

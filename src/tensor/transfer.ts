@@ -2,6 +2,7 @@ import { ShapeError } from '../base/errors.ts'
 import { checkArgument, listOf, NUMBER, type Kind } from '../base/options.ts'
 import { currentGpu } from '../gpu/device.ts'
 import { halfToFloat, floatToHalf } from './half.ts'
+import { markChecked } from './overflow.ts'
 import { allocate } from './scope.ts'
 import { elementCount, storedBytes, storedCount, storedLastAxis, type Shape, type Spec } from './shape.ts'
 import type { Tensor } from './tensor.ts'
@@ -39,7 +40,7 @@ export function upload(target: Tensor, data: ArrayLike<number>): void {
   }
   const { buffer, offset } = target.view
   currentGpu().queue.write(buffer, offset, pack(data, target))
-  target.noticed = false
+  markChecked(target, false)
 }
 
 /** The numbers of a tensor on the CPU, without padding: Uint32Array for u32, Float32Array else. */

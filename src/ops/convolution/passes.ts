@@ -2,7 +2,6 @@ import { currentGpu } from '../../gpu/device.ts'
 import type { LaunchOptions } from '../../gpu/kernel.ts'
 import type { ShaderName } from '../../gpu/shaders.gen.ts'
 import { empty, launch } from '../../tensor/launcher.ts'
-import { noticeOverflow } from '../../tensor/overflow.ts'
 import { release } from '../../tensor/scope.ts'
 import { elementCount, storedBytes, vectorCount, type Spec } from '../../tensor/shape.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
@@ -49,16 +48,10 @@ export function runPass(
   }
   const { SLICES } = product.options.shape
   const partial = sum === undefined ? result : empty({ shape: [SLICES, ...result.shape], dtype: 'f32' }, 'slices of dw')
-  noticeOverflow(right, [result], (foundInfinity) => {
-    record(
-      product.shader,
-      { [leftName]: left, [rightName]: right, [resultName]: partial, foundInfinity },
-      product.options,
-    )
-    if (sum === undefined) return
-    record(sum.shader, { slices: partial, total: result, foundInfinity }, sum.options)
-    release(partial)
-  })
+  record(product.shader, { [leftName]: left, [rightName]: right, [resultName]: partial }, product.options)
+  if (sum === undefined) return
+  record(sum.shader, { slices: partial, total: result }, sum.options)
+  release(partial)
 }
 
 interface PassLaunch {

@@ -8,7 +8,8 @@ import { encodeLaunch, type Launch } from '../../gpu/queue.ts'
 import type { ShaderName } from '../../gpu/shaders.gen.ts'
 import { DTYPE_BYTES } from '../../tensor/dtype.ts'
 import { halfToFloat } from '../../tensor/half.ts'
-import { empty, type launch } from '../../tensor/launcher.ts'
+import { empty, prepareLaunch, type launch } from '../../tensor/launcher.ts'
+import { withOverflowFlag } from '../../tensor/overflow.ts'
 import { allocateWithin, keep, release } from '../../tensor/scope.ts'
 import { elementCount, storedBytes, storedCount, storedLastAxis, type Spec } from '../../tensor/shape.ts'
 import { tensor } from '../../tensor/transfer.ts'
@@ -196,13 +197,9 @@ export function gpuStopwatch(gpu: Gpu): Stopwatch {
       device.pushErrorScope('validation')
       const launches: Launch[] = []
       work((shader, bindings, options) => {
-        launches.push(
-          kernels.prepare(
-            shader,
-            Object.fromEntries(Object.entries(bindings).map(([key, { view }]) => [key, view])),
-            options,
-          ),
-        )
+        withOverflowFlag(shader, bindings, (complete) => {
+          launches.push(prepareLaunch(kernels, shader, complete, options))
+        })
       })
       // What the launches read was recorded there.
       gpu.queue.submit()
