@@ -42,6 +42,7 @@ import {
   type Loaders,
 } from '../src/node.ts'
 import { choice, numberIn, parseCommand, runCommand, whole } from '../src/cli/command.ts'
+import { TRACKS } from '../src/tensor/track.ts'
 import { chooseData } from './lesson/data-source.ts'
 import { nextSplit, OPTIONS_FILE } from './lesson/options.ts'
 import { RunFolder } from './lesson/run-folder.ts'
@@ -210,7 +211,7 @@ async function main(argv: readonly string[]): Promise<void> {
   if (left.length === 0) log(`${folder.path} is the folder of a recipe that is over: there is nothing to continue`)
   else await trainAll(recipe, left, { gpu, folder, resume, runs, write })
   log(`\n${summary(runs)}`)
-  await gpu.writeProfile()
+  await gpu.writeProfile(TRACKS)
   const { unwritten } = folder
   const isOver = runs.length === recipe.seeds.length && unwritten.length === 0
   if (unwritten.length > 0) log(`NOT written: ${unwritten.join(', ')}`)

@@ -10,6 +10,7 @@ import {
   type ItemPredictions,
   type Learner,
 } from '../../src/node.ts'
+import { TRACKS } from '../../src/tensor/track.ts'
 import type { DataSource } from './data-source.ts'
 import { NOTEBOOK } from './notebook.ts'
 import { OPTIONS_FILE, SECTIONS, type Options, type Section } from './options.ts'
@@ -203,7 +204,7 @@ export class LessonRun {
     if (this.hasModel) {
       platform.log(`to use the model of larger-images: npm run predict -- ${folder.file(MODEL_FILE)} image.jpg`)
     }
-    await this.gpu.writeProfile()
+    await this.gpu.writeProfile(TRACKS)
     if (interrupted || unwritten.length > 0) platform.log(`to continue: npm run imagenette -- --resume ${folder.path}`)
     // Large, and of use only to a run that is to be continued.
     else await folder.remove(SECTIONS.map(checkpointOf))

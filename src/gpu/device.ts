@@ -17,7 +17,7 @@ export interface GpuOptions {
   readonly profile?: boolean
   /** Where the sizes of a launch stand in its shader. Default: a uniform on software adapters, constants elsewhere. */
   readonly shapes?: (typeof SHAPES)[number]
-  /** Kernels of convolutions and matrix products. Default: see `Gpu.family`. */
+  /** Family of kernels to prefer. Default: see `Gpu.family`. */
   readonly family?: KernelFamily
 }
 
@@ -77,11 +77,11 @@ export class Gpu {
   /** Prints every launch; only with the setting DEBUG=2 and above. */
   readonly tracer: Tracer | undefined
   /**
-   * Kernels of convolutions and matrix products where the tuner (ops/convolution/tuner.ts) has not chosen: `broadcast` on
-   * software adapters with subgroups, otherwise `tile`, and `matrix` once the tuner has found matrix units right and faster.
+   * Family of kernels to prefer on this adapter. Default: `broadcast` on software adapters with subgroups, otherwise
+   * `tile`. Callers that have measured another one to be faster may set it.
    */
   family: KernelFamily
-  /** The family was asked for, so nobody else is to choose. */
+  /** True if the family was given as an option and callers should keep it. */
   readonly familyGiven: boolean
   private readonly shapeAsUniform: boolean
   private error: Error | undefined
@@ -196,15 +196,19 @@ export class Gpu {
     })
   }
 
-  /** With the setting PROFILE=out.json: writes the Chrome trace there and logs where the time went. */
-  async writeProfile(): Promise<void> {
+  /**
+   * With the setting PROFILE=out.json: writes the Chrome trace there and logs where the time went.
+   *
+   * @param tracks  labels of launches by which they are grouped, in their order; others come after them
+   */
+  async writeProfile(tracks: readonly string[]): Promise<void> {
     const file = this.platform.env('PROFILE')
     if (!this.profiler || file === undefined) return
     await this.queue.finished()
     const rows = await this.profiler.rows(this.platform)
-    await this.platform.files.write(file, profileTrace(rows))
+    await this.platform.files.write(file, profileTrace(rows, tracks))
     this.platform.log(
-      `${profileTable(rows)}\n${profileShares(rows)}\n${rows.length} launches, as a Chrome trace in ${file}`,
+      `${profileTable(rows)}\n${profileShares(rows, tracks)}\n${rows.length} launches, as a Chrome trace in ${file}`,
     )
   }
 

@@ -1,8 +1,9 @@
 import { ShaderError } from '../base/errors.ts'
 import { ALIGNMENT, type BufferView } from './buffers.ts'
-import { GRID_LIMIT, specialise, type ConstantValue, type ShaderSource } from './prelude.ts'
+import type { Launch } from './launch.ts'
+import { GRID_LIMIT, specialise, type ConstantValue } from './prelude.ts'
+import type { ShaderSource } from './shader-source.ts'
 import { shaders, type ShaderName } from './shaders.gen.ts'
-import type { Launch } from './queue.ts'
 
 export interface LaunchOptions {
   /** A count of workgroups (see `workgroupIndex` in shaders/README.md), or the grid itself. */
@@ -17,6 +18,8 @@ export interface LaunchOptions {
   readonly detail?: string
   /** Arithmetic operations, where a rate is wanted. */
   readonly flops?: number
+  /** Label by which profiles group launches. Default '' */
+  readonly track?: string
 }
 
 /** Told of every kernel that is compiled. */
@@ -55,8 +58,6 @@ export class Kernels {
   private readonly emulateMatrices: boolean
   private readonly report: (error: Error) => void
   private readonly onCompile: OnCompile | undefined
-  /** What the launches made ready from now on are a part of. */
-  direction: Launch['direction'] = 'forward'
   /** How many launches were made ready, each from scratch: a replay needs none. */
   prepared = 0
   /** Settled when everything compiled so far has been checked. */
@@ -103,7 +104,7 @@ export class Kernels {
       grid: grid(name, options.groups),
       flops: options.flops ?? 0,
       bytes,
-      direction: this.direction,
+      track: options.track ?? '',
     }
   }
 

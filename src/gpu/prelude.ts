@@ -1,27 +1,7 @@
 import { ShaderError } from '../base/errors.ts'
+import type { ShaderSource } from './shader-source.ts'
 import { libraries } from './shaders.gen.ts'
 import { unroll } from './unroll.ts'
-
-/** What shaders/embed.mjs reads from a `.wgsl` file. */
-export interface ShaderSource {
-  readonly text: string
-  /** Library files, users after used. */
-  readonly uses: readonly string[]
-  /** Extensions of WGSL, those of the library files included. */
-  readonly enables: readonly string[]
-  /** Name and WGSL type of every `@const`. */
-  readonly constants: readonly (readonly [string, string])[]
-  /** The fields of `shape`. */
-  readonly shape: readonly string[]
-  readonly bindings: readonly {
-    readonly index: number
-    readonly access: string
-    readonly name: string
-    /** Type of its numbers; `storage` is that of the launch. */
-    readonly holds: 'storage' | 'f32' | 'u32' | 'struct'
-  }[]
-  readonly sample: Readonly<Record<string, number | boolean>>
-}
 
 export type ConstantValue = number | boolean
 

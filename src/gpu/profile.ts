@@ -1,14 +1,15 @@
 import { formatRate, formatTime } from '../base/format.ts'
 import { formatTable } from '../base/table.ts'
 import type { Platform } from '../platform/platform.ts'
-import type { Launch } from './queue.ts'
+import type { Launch } from './launch.ts'
 
 /** One launch with the time the GPU's own clock gave it. */
 export interface ProfileRow {
   readonly label: string
   readonly flops: number
   readonly bytes: number
-  readonly direction: Launch['direction']
+  /** Label of the launch by which rows are grouped. */
+  readonly track: string
   readonly startMs: number
   readonly timeMs: number
 }
@@ -103,24 +104,22 @@ async function rowsOf(
 ): Promise<readonly ProfileRow[]> {
   await platform.waitFor(staging.mapAsync(1))
   const times = new BigUint64Array(staging.getMappedRange())
-  const rows = launches.map(({ label, flops, bytes, direction }, i) => {
+  const rows = launches.map(({ label, flops, bytes, track }, i) => {
     const timeMs = Number(times[2 * i + 1] - times[2 * i]) / 1e6
-    return { label, flops, bytes, direction, startMs: Number(times[2 * i]) / 1e6, timeMs }
+    return { label, flops, bytes, track, startMs: Number(times[2 * i]) / 1e6, timeMs }
   })
   staging.destroy()
   return rows
 }
 
-/** Parts of a step, in their order. Data is what of them is done on the GPU: augmentation and mixup. */
-const TRACKS = ['data', 'forward', 'backward', 'optimizer'] as const
-
-function trackOf({ label, direction }: ProfileRow): (typeof TRACKS)[number] {
-  if (/^(augment|mixup)\//.test(label)) return 'data'
-  return label.startsWith('optim/') ? 'optimizer' : direction
+/** Tracks in their order: those asked for, then any others that rows have. */
+function tracksOf(rows: readonly ProfileRow[], tracks: readonly string[]): readonly string[] {
+  return [...new Set([...tracks, ...rows.map(({ track }) => track)])]
 }
 
-/** The rows as a Chrome trace (chrome://tracing, ui.perfetto.dev), on the tracks data, forward, backward and optimizer. */
-export function profileTrace(rows: readonly ProfileRow[]): string {
+/** Rows as a Chrome trace (chrome://tracing, ui.perfetto.dev), on the given tracks and any others that rows have. */
+export function profileTrace(rows: readonly ProfileRow[], tracks: readonly string[]): string {
+  const all = tracksOf(rows, tracks)
   const start = rows.reduce((least, row) => Math.min(least, row.startMs), Infinity)
   const events = rows.map((row) => {
     const { label, flops, bytes, startMs, timeMs } = row
@@ -129,7 +128,7 @@ export function profileTrace(rows: readonly ProfileRow[]): string {
       ...(flops > 0 ? { flops, rate: formatRate(flops, timeMs, 'FLOP') } : {}),
       memory: formatRate(bytes, timeMs, 'B'),
     }
-    const tid = TRACKS.indexOf(trackOf(row)) + 1
+    const tid = all.indexOf(row.track) + 1
     return {
       name: label,
       cat: label.split('/')[0],
@@ -141,16 +140,18 @@ export function profileTrace(rows: readonly ProfileRow[]): string {
       args,
     }
   })
-  const names = TRACKS.map((name, i) => ({ name: 'thread_name', ph: 'M', pid: 1, tid: i + 1, args: { name } }))
+  const names = all.map((name, i) => ({ name: 'thread_name', ph: 'M', pid: 1, tid: i + 1, args: { name } }))
   return JSON.stringify({ traceEvents: [...names, ...events], displayTimeUnit: 'ms' })
 }
 
-/** How the time is shared out: `data 4.0%  forward 31.2%  backward 60.1%  optimizer 4.7%`. */
-export function profileShares(rows: readonly ProfileRow[]): string {
+/** Share of each track in the time: `data 4.0%  forward 31.2%  backward 60.1%  optimizer 4.7%`. */
+export function profileShares(rows: readonly ProfileRow[], tracks: readonly string[]): string {
   const timeOf = (some: readonly ProfileRow[]) => some.reduce((sum, { timeMs }) => sum + timeMs, 0)
   const totalMs = timeOf(rows)
-  const share = (track: string) => timeOf(rows.filter((row) => trackOf(row) === track)) / totalMs
-  return TRACKS.map((track) => `${track} ${(100 * share(track)).toFixed(1)}%`).join('  ')
+  const share = (track: string) => timeOf(rows.filter((row) => row.track === track)) / totalMs
+  return tracksOf(rows, tracks)
+    .map((track) => `${track} ${(100 * share(track)).toFixed(1)}%`)
+    .join('  ')
 }
 
 /** Rows gathered by what comes before the first space of their label, or by the whole label; slowest first. */

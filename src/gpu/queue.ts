@@ -1,24 +1,8 @@
 import type { Platform } from '../platform/platform.ts'
 import type { BufferView, PoolBuffer } from './buffers.ts'
+import { encodeLaunch, type Launch } from './launch.ts'
 import type { Profiler } from './profile.ts'
-import type { Operand, Tracer } from './trace.ts'
-
-/** One dispatch, ready to be encoded. */
-export interface Launch {
-  readonly label: string
-  readonly pipeline: GPUComputePipeline
-  readonly groups: readonly GPUBindGroup[]
-  /** The buffers that it binds, as text. */
-  readonly buffers: string
-  readonly grid: readonly [number, number, number]
-  /** Arithmetic of the launch, 0 where nobody asks; and bytes of everything bound. */
-  readonly flops: number
-  readonly bytes: number
-  /** Whether it is a part of `backward`, which profiles tell apart. */
-  readonly direction: 'forward' | 'backward'
-  /** What it reads and writes; only where launches are traced. */
-  readonly operands?: readonly Operand[]
-}
+import type { Tracer } from './trace.ts'
 
 export type Command =
   | { readonly kind: 'launch'; readonly launch: Launch }
@@ -215,11 +199,4 @@ export class Queue {
     if (index >= 0) return this.staging.splice(index, 1)[0]
     return this.device.createBuffer({ size: Math.max(256, size), usage: STAGING_USAGE, label: 'read-back' })
   }
-}
-
-/** Encodes one dispatch in a pass. */
-export function encodeLaunch(pass: GPUComputePassEncoder, { pipeline, groups, grid }: Launch): void {
-  pass.setPipeline(pipeline)
-  for (let i = 0; i < groups.length; i++) pass.setBindGroup(i, groups[i])
-  pass.dispatchWorkgroups(grid[0], grid[1], grid[2])
 }

@@ -1,18 +1,9 @@
 import type { Platform } from '../platform/platform.ts'
-import { BufferPool, type BufferView, type PoolBuffer } from './buffers.ts'
+import { BufferPool, type PoolBuffer } from './buffers.ts'
 import { Kernels } from './kernel.ts'
-import type { Launch } from './queue.ts'
+import type { Launch, TracedTensor } from './launch.ts'
 
-/** A tensor, as far as those see it who look at launches. */
-export interface Block {
-  readonly shape: readonly number[]
-  readonly dtype: 'f32' | 'f16' | 'u32'
-  /** A parameter's path. */
-  readonly name: string | undefined
-  readonly view: BufferView
-}
-
-/** The numbers of a block at one moment. All but `others` are of the finite ones; NaN where there are none. */
+/** Numbers of a tensor at one moment. All but `others` are of the finite ones; NaN where there are none. */
 export interface Summary {
   readonly finite: number
   readonly others: number
@@ -36,7 +27,7 @@ const LOOK_BYTES = MOST_GROUPS * GROUP_THREADS * FOUND_BYTES
 /** Looks between two submits: 4 MiB of what they find. */
 const MOST_LOOKS = 512
 
-/** Summaries of blocks as they are between two launches, read when both have long been done. */
+/** Summaries of tensors as they are between two launches, read when both have long been done. */
 export class Statistics {
   private readonly device: GPUDevice
   /** Its own, so that neither the pipelines nor the memory of who is looked at are changed by it. */
@@ -56,8 +47,8 @@ export class Statistics {
     return MOST_LOOKS - this.looks.length
   }
 
-  /** The launch that looks at a block of f32 or f16, to be encoded at the moment in question. */
-  look({ shape, dtype, view }: Block): { readonly launch: Launch; readonly index: LookIndex } {
+  /** Launch that summarizes a tensor of f32 or f16 as it is when the launch runs. */
+  look({ shape, dtype, view }: TracedTensor): { readonly launch: Launch; readonly index: LookIndex } {
     const LAST = shape[shape.length - 1] ?? 1
     const STORED = Math.ceil(LAST / 4) * 4
     const COUNT = shape.slice(0, -1).reduce((product, axis) => product * axis, STORED)

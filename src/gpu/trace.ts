@@ -1,17 +1,10 @@
 import { formatBytes, formatRate, formatShape, formatTime } from '../base/format.ts'
 import type { Platform } from '../platform/platform.ts'
 import type { BufferPool } from './buffers.ts'
+import type { Launch, Operand, TracedTensor } from './launch.ts'
 import { MOST_LAUNCHES, type ProfileRow, type ReadRows } from './profile.ts'
-import type { Launch } from './queue.ts'
 import { shaders, type ShaderName } from './shaders.gen.ts'
-import type { Block, LookIndex, Statistics, Summary } from './statistics.ts'
-
-/** A block that a launch binds. */
-export interface Operand {
-  readonly binding: string
-  readonly writes: boolean
-  readonly block: Block
-}
+import type { LookIndex, Statistics, Summary } from './statistics.ts'
 
 /** An operand that is looked at, and the launch that does it. */
 interface Look {
@@ -71,10 +64,10 @@ export class Tracer {
   }
 
   /** A launch that knows its operands: their shapes and names, as `launch` (tensor/launcher.ts) is given them. */
-  withOperands(launch: Launch, shader: ShaderName, blocks: Readonly<Record<string, Block>>): Launch {
+  withOperands(launch: Launch, shader: ShaderName, tensors: Readonly<Record<string, TracedTensor>>): Launch {
     const operands = shaders[shader].bindings.map(({ name: binding, access }) => {
-      const { shape, dtype, name, view } = blocks[binding]
-      return { binding, writes: access === 'read_write', block: { shape, dtype, name, view } }
+      const { shape, dtype, name, view } = tensors[binding]
+      return { binding, writes: access === 'read_write', tensor: { shape, dtype, name, view } }
     })
     return { ...launch, operands }
   }
@@ -84,7 +77,7 @@ export class Tracer {
     const { operands = [] } = launch
     // Labels and counters are whole numbers: nothing of them could be other than finite.
     const look = (operand: Operand): Look[] =>
-      this.statistics && operand.block.dtype !== 'u32' ? [{ operand, ...this.statistics.look(operand.block) }] : []
+      this.statistics && operand.tensor.dtype !== 'u32' ? [{ operand, ...this.statistics.look(operand.tensor) }] : []
     const before = operands.flatMap(look)
     const after = operands.filter(({ writes }) => writes).flatMap(look)
     this.traced.push({ number: ++this.number, launch, usedBytes: this.buffers.usedBytes, before, after })
@@ -117,7 +110,7 @@ export class Tracer {
 
   private numberLines({ before, after }: Traced, seen: (index: LookIndex) => Summary): string[] {
     const lines = after.map(
-      ({ operand, index }) => `${INDENT}${operand.binding} ${formatShape(operand.block)}  ${summaryText(seen(index))}`,
+      ({ operand, index }) => `${INDENT}${operand.binding} ${formatShape(operand.tensor)}  ${summaryText(seen(index))}`,
     )
     const bad = (look: Look) => seen(look.index).others > 0
     const names = (looks: readonly Look[]) => looks.map(({ operand }) => operand.binding).join(', ')
@@ -141,8 +134,8 @@ const INDENT = ' '.repeat(8)
 
 function launchLine({ number, launch, usedBytes }: Traced, row: ProfileRow | undefined): string {
   const { label, operands, flops, bytes } = launch
-  const named = ({ block }: Operand) =>
-    block.name === undefined ? formatShape(block) : `${block.name} ${formatShape(block)}`
+  const named = ({ tensor }: Operand) =>
+    tensor.name === undefined ? formatShape(tensor) : `${tensor.name} ${formatShape(tensor)}`
   const list = (writes: boolean) =>
     (operands ?? [])
       .filter((operand) => operand.writes === writes)

@@ -35,14 +35,15 @@ export function clipGradients(optimizer: Optimizer, maxNorm: number, { scale }: 
   const norm = empty({ shape: [], dtype: 'f32' }, 'norm of the gradients')
   const factor = empty({ shape: [], dtype: 'f32' }, 'factor of the gradients')
   const rows = { LANES: 1, ROWS: 64 }
+  const track = 'optimizer'
   let OFFSET = 0
   chunks.forEach(({ gradients, blocks }, i) => {
     const shape = { BLOCKS: blocks, OFFSET }
-    launch('optim/square-sums', { gradients, scale, sums }, { groups: counts[i], shape, constants: rows })
+    launch('optim/square-sums', { gradients, scale, sums }, { groups: counts[i], shape, constants: rows, track })
     OFFSET += counts[i]
   })
   const constants = { ...rows, MAX_NORM: maxNorm }
-  launch('optim/clip-factor', { sums, norm, factor }, { groups: 1, shape: { COUNT: total }, constants })
+  launch('optim/clip-factor', { sums, norm, factor }, { groups: 1, shape: { COUNT: total }, constants, track })
   for (const { gradients, blocks } of chunks) {
     launch('optim/scale-gradients', { factor, gradients }, overBlocks(blocks))
   }

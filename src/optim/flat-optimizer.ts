@@ -129,7 +129,7 @@ export class FlatOptimizer implements Optimizer {
     launch(
       algorithm.factorShader,
       { hypers, rules, scale, foundInfinity, factors, ...(steps && { steps }) },
-      { groups: Math.ceil(flat.count / 64), shape: { PARAMETERS: flat.count } },
+      { groups: Math.ceil(flat.count / 64), shape: { PARAMETERS: flat.count }, track: 'optimizer' },
     )
     flat.chunks.forEach(({ values, gradients, owners, halves, blocks }, i) => {
       const averages = Object.fromEntries(this.averages.map(([binding, , chunks]) => [binding, chunks[i]]))

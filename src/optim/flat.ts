@@ -6,6 +6,7 @@ import { isChecked, watchOverflow } from '../tensor/overflow.ts'
 import { allocateWithin, keep, release } from '../tensor/scope.ts'
 import { storedCount } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
+import type { Track } from '../tensor/track.ts'
 import { tensor, zeros } from '../tensor/transfer.ts'
 import type { Trainable } from './optimizer.ts'
 
@@ -15,9 +16,13 @@ import type { Trainable } from './optimizer.ts'
  */
 export const BLOCK = 256
 
-/** How a kernel is launched that goes over blocks as shaders/lib/blocks.wgsl does: four a workgroup. */
-export function overBlocks(blocks: number): { readonly groups: number; readonly shape: { readonly BLOCKS: number } } {
-  return { groups: Math.ceil(blocks / 4), shape: { BLOCKS: blocks } }
+/** Options of a launch over blocks, see shaders/lib/blocks.wgsl: four blocks per workgroup. */
+export function overBlocks(blocks: number): {
+  readonly groups: number
+  readonly shape: { readonly BLOCKS: number }
+  readonly track: Track
+} {
+  return { groups: Math.ceil(blocks / 4), shape: { BLOCKS: blocks }, track: 'optimizer' }
 }
 
 /** A parameter's place. */

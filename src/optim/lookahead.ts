@@ -112,7 +112,11 @@ class Lookahead implements Optimizer {
     if (!this.started) flat.chunks.forEach(({ values }, i) => copy(values, slow[i]))
     this.started = true
     this.fast.step(scaler)
-    launch('optim/lookahead-count', { skipped: scaler.skipped, count, due }, { groups: 1, shape: { K: settings.k } })
+    launch(
+      'optim/lookahead-count',
+      { skipped: scaler.skipped, count, due },
+      { groups: 1, shape: { K: settings.k }, track: 'optimizer' },
+    )
     flat.chunks.forEach(({ values, halves, blocks }, i) => {
       launch(
         'optim/lookahead',

@@ -40,7 +40,7 @@ export class LossScaler {
     launch(
       'optim/advance-scale',
       { scale, foundInfinity, skipped, skippedSteps, goodSteps },
-      { groups: 1, shape: { GROWTH_INTERVAL } },
+      { groups: 1, shape: { GROWTH_INTERVAL }, track: 'optimizer' },
     )
   }
 

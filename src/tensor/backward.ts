@@ -1,11 +1,10 @@
 import { DtypeError, ShapeError } from '../base/errors.ts'
-import { currentGpu } from '../gpu/device.ts'
 import { copy, elementwise, empty, launch } from './launcher.ts'
-import type { Target, TapeNode } from './op.ts'
 import { raisingFlagOf } from './overflow.ts'
 import { hold, keep, unhold } from './scope.ts'
 import { sameShape } from './shape.ts'
-import type { Leaf, Tensor } from './tensor.ts'
+import type { Leaf, TapeNode, Target, Tensor } from './tensor.ts'
+import { onTrack } from './track.ts'
 
 /** What an earlier `backward` has passed: how it came about is forgotten. */
 const passed = new WeakSet<Tensor>()
@@ -37,11 +36,8 @@ export function backward(loss: Tensor, seed: Tensor): void {
   hold(loss.storage)
   const gradients = new Map<Tensor, Tensor>([[loss, seed]])
   hold(seed.storage)
-  const { kernels } = currentGpu()
-  // Within `recompute` it is the other already.
-  const before = kernels.direction
-  kernels.direction = 'backward'
-  try {
+  // Within `recompute` the forward pass that is done again belongs to it too.
+  onTrack('backward', () => {
     for (const node of nodes) {
       const dy = gradients.get(node.output)
       gradients.delete(node.output)
@@ -53,9 +49,7 @@ export function backward(loss: Tensor, seed: Tensor): void {
       node.output.node = undefined
       passed.add(node.output)
     }
-  } finally {
-    kernels.direction = before
-  }
+  })
   loss.storage.holds--
 }
 

@@ -2,12 +2,13 @@ import { DtypeError } from '../base/errors.ts'
 import { formatShape } from '../base/format.ts'
 import { currentGpu } from '../gpu/device.ts'
 import type { Kernels, LaunchOptions } from '../gpu/kernel.ts'
-import type { Launch } from '../gpu/queue.ts'
+import type { Launch } from '../gpu/launch.ts'
 import { shaders, type ShaderName } from '../gpu/shaders.gen.ts'
 import { markChecked, withOverflowFlag } from './overflow.ts'
 import { allocate } from './scope.ts'
 import { vectorCount, type Spec } from './shape.ts'
 import type { Tensor } from './tensor.ts'
+import { currentTrack } from './track.ts'
 
 /** A tensor whose numbers a kernel will write. */
 export function empty(spec: Spec, label?: string): Tensor {
@@ -37,7 +38,7 @@ export function prepareLaunch(
 ): Launch {
   requireTypes(name, bindings, options.dtype ?? 'f32')
   const views = Object.fromEntries(Object.entries(bindings).map(([binding, bound]) => [binding, bound.view]))
-  return kernels.prepare(name, views, options)
+  return kernels.prepare(name, views, { track: currentTrack(), ...options })
 }
 
 /** @throws DtypeError when a tensor is of another type than the shader will read it as, which would give rubbish without a word */

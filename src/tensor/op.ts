@@ -1,13 +1,8 @@
 import { DtypeError, ShapeError } from '../base/errors.ts'
 import { checkArgument, checkOptions, type Kind, type Kinds } from '../base/options.ts'
 import { hold } from './scope.ts'
-import type { Dtype } from './dtype.ts'
 import { sameShape } from './shape.ts'
-
-import { Tensor } from './tensor.ts'
-
-/** Tensors an operation takes; `undefined` for one that was left out. */
-export type Inputs = readonly (Tensor | undefined)[]
+import { Tensor, type Inputs, type TapeNode, type Target } from './tensor.ts'
 
 /** What backward may use besides the plan and the gradient of the output. */
 export interface Saved<I extends Inputs> {
@@ -37,23 +32,6 @@ export interface OpDefinition<I extends Inputs, Options, Plan> {
     needs: readonly boolean[],
     target: Target,
   ): readonly (Tensor | undefined)[]
-}
-
-/**
- * Makes the tensor for the gradient of input number i, of the input's type unless another is asked for. f32 gradients
- * of a parameter land where the parameter keeps its gradient, so nothing is copied.
- */
-export type Target = (input: number, dtype?: Dtype) => Tensor
-
-/** One executed operation, as backward walks it. */
-export interface TapeNode {
-  readonly id: number
-  readonly name: string
-  readonly inputs: Inputs
-  readonly output: Tensor
-  readonly extras: readonly Tensor[]
-  readonly needs: readonly boolean[]
-  backward(dy: Tensor, target: Target): readonly (Tensor | undefined)[]
 }
 
 const TENSOR: Kind = { expected: 'a tensor, such as tensor(data, shape)', is: (value) => value instanceof Tensor }

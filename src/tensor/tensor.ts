@@ -3,7 +3,6 @@ import { DeviceError, ShapeError } from '../base/errors.ts'
 import { formatShape } from '../base/format.ts'
 import { currentGpu } from '../gpu/device.ts'
 import type { Dtype } from './dtype.ts'
-import type { TapeNode } from './op.ts'
 import { elementCount, storedBytes, storedCount, type Shape, type Spec } from './shape.ts'
 
 /**
@@ -26,6 +25,26 @@ export interface Leaf {
   gradient: Tensor | undefined
   /** `gradient` holds a value of this step. */
   hasGradient: boolean
+}
+
+/** Tensors that an operation takes; `undefined` for one that was left out. */
+export type Inputs = readonly (Tensor | undefined)[]
+
+/**
+ * Makes the tensor for the gradient of input number i, of the input's type unless another is asked for. f32 gradients
+ * of a parameter land where the parameter keeps its gradient, so nothing is copied.
+ */
+export type Target = (input: number, dtype?: Dtype) => Tensor
+
+/** One executed operation, as backward walks it. */
+export interface TapeNode {
+  readonly id: number
+  readonly name: string
+  readonly inputs: Inputs
+  readonly output: Tensor
+  readonly extras: readonly Tensor[]
+  readonly needs: readonly boolean[]
+  backward(dy: Tensor, target: Target): readonly (Tensor | undefined)[]
 }
 
 /** A block of numbers on the GPU. Shape and type never change; operations make new tensors. */

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { BufferPool } from '../../src/gpu/buffers.ts'
 import { debugLevel, inUseText, kernelWatch } from '../../src/gpu/debug.ts'
 import { openGpuOn, useGpu, type Gpu, type GpuOptions } from '../../src/gpu/device.ts'
-import { Profiler, profileTrace } from '../../src/gpu/profile.ts'
+import { Profiler, profileShares, profileTrace } from '../../src/gpu/profile.ts'
 import type { ShaderName } from '../../src/gpu/shaders.gen.ts'
 import { add } from '../../src/ops/add.ts'
 import { cast } from '../../src/ops/cast.ts'
@@ -14,6 +14,7 @@ import { backward } from '../../src/tensor/backward.ts'
 import { launch } from '../../src/tensor/launcher.ts'
 import { recordWork } from '../../src/tensor/recording.ts'
 import { keep, release, scope } from '../../src/tensor/scope.ts'
+import { TRACKS } from '../../src/tensor/track.ts'
 import { item, read, tensor, zeros } from '../../src/tensor/transfer.ts'
 import { normOf } from '../helpers/close.ts'
 import { fakePlatform } from '../helpers/fake-platform.ts'
@@ -383,7 +384,7 @@ describe('a profile', () => {
       const profiler = new Profiler(gpu.device, options)
       const encoder = gpu.device.createCommandEncoder()
       const timed = [1, 2, 3].map((i) => {
-        const descriptor = profiler.passFor({ label: `${i}`, flops: 0, bytes: 0, direction: 'forward' } as Parameters<
+        const descriptor = profiler.passFor({ label: `${i}`, flops: 0, bytes: 0, track: 'forward' } as Parameters<
           typeof profiler.passFor
         >[0])
         encoder.beginComputePass(descriptor).end()
@@ -425,7 +426,7 @@ describe('a profile', () => {
     const { recorded } = recordWork(step)
     recorded?.replay()
     scope(() => model.forward(x))
-    await other.writeProfile()
+    await other.writeProfile(TRACKS)
     const { traceEvents } = JSON.parse(await files.readText('out.json')) as {
       traceEvents: { name: string; ph: string; tid: number; args: { name: string } }[]
     }
@@ -450,16 +451,17 @@ describe('a profile', () => {
     release(x)
   })
 
-  test('counts augmentation and mixup as data', () => {
-    const rows = ['augment/batch', 'mixup/lerp [1]', 'relu/forward'].map((label) => ({
-      label,
+  test('has the tracks asked for in their order, and any others after them', () => {
+    const rows = ['data', 'other', 'forward'].map((track) => ({
+      label: 'relu/forward',
       flops: 0,
       bytes: 0,
-      direction: 'forward' as const,
+      track,
       startMs: 0,
       timeMs: 1,
     }))
-    const { traceEvents } = JSON.parse(profileTrace(rows)) as { traceEvents: { ph: string; tid: number }[] }
-    expect(traceEvents.filter(({ ph }) => ph === 'X').map(({ tid }) => tid)).toEqual([1, 1, 2])
+    const { traceEvents } = JSON.parse(profileTrace(rows, TRACKS)) as { traceEvents: { ph: string; tid: number }[] }
+    expect(traceEvents.filter(({ ph }) => ph === 'X').map(({ tid }) => tid)).toEqual([1, 5, 2])
+    expect(profileShares(rows, ['data', 'forward'])).toBe('data 33.3%  forward 33.3%  other 33.3%')
   })
 })

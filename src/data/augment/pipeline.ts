@@ -97,6 +97,7 @@ export class BatchPipeline {
         shape: { H, W, P, Q },
         constants: { WARP: warp, SHRINK: shrink, LIGHTING: lighting, SATURATION: saturation, HUE: hue },
         dtype,
+        track: 'data',
         detail: `[${N},${H},${W}]→[${out.shape.join(',')}]`,
       },
     )
@@ -110,6 +111,7 @@ export class BatchPipeline {
           shape: { P, Q },
           constants: { AREAS: areas, SIZE: NOISE_PIXELS },
           dtype,
+          track: 'data',
           detail: `[${out.shape.join(',')}]`,
         },
       )

@@ -64,6 +64,7 @@ function paste(x: Tensor, { partner, box }: MixTensors): Tensor {
       groups: [Math.ceil(Q / 8), Math.ceil(P / 8), N],
       shape: { P, Q },
       dtype: storageDtype(x),
+      track: 'data',
       detail: `[${x.shape.join(',')}]`,
     },
   )

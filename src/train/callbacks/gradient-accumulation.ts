@@ -30,7 +30,7 @@ export function gradientAccumulation(items = 32): Callback {
       if (!step.seed) return
       const seed = empty(step.seed, 'seed')
       const constants = { SHARE: step.batch.count / items }
-      launch('optim/part-of-scale', { scale: step.seed, seed }, { groups: 1, constants })
+      launch('optim/part-of-scale', { scale: step.seed, seed }, { groups: 1, constants, track: 'optimizer' })
       step.seed = seed
     },
     beforeStep(_state, { batch }) {

@@ -44,6 +44,7 @@ function blend(x: Tensor, { partner, weight }: MixTensors): Tensor {
       groups: [Math.ceil(vectors / 64), N, 1],
       shape: { VECTORS: vectors },
       dtype: storageDtype(x),
+      track: 'data',
       detail: `[${x.shape.join(',')}]`,
     },
   )

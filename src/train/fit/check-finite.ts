@@ -12,7 +12,7 @@ export async function notFinite(states: readonly StateTensor[]): Promise<StateTe
   try {
     states.forEach(({ value }, i) => {
       const foundInfinity = allocateWithin(flags, { shape: [], dtype: 'u32' }, i * FLAG_STRIDE * 4)
-      launch('optim/check-finite', { x: value, foundInfinity }, { groups: 1 })
+      launch('optim/check-finite', { x: value, foundInfinity }, { groups: 1, track: 'optimizer' })
     })
     const found = await read(flags)
     return states.filter((_, i) => found[i * FLAG_STRIDE] === 1)

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { rng } from '../../../src/base/rng.ts'
 import { currentGpu } from '../../../src/gpu/device.ts'
 import { softmaxCrossEntropy } from '../../../src/ops/cross-entropy.ts'
@@ -101,6 +101,26 @@ describe.each([
     await Promise.all(pending)
     return { seen, learner }
   }
+
+  test('belongs to the data of a profile, as augmentation does', async () => {
+    const { queue } = currentGpu()
+    const launch = queue.launch.bind(queue)
+    const tracks = new Map<string, Set<string>>()
+    const spy = vi.spyOn(queue, 'launch').mockImplementation((one) => {
+      const [room = ''] = one.label.split('/')
+      tracks.set(room, (tracks.get(room) ?? new Set()).add(one.track))
+      launch(one)
+    })
+    try {
+      await watch('f32')
+    } finally {
+      spy.mockRestore()
+    }
+    expect([...(tracks.get('mixup') ?? [])]).toEqual(['data'])
+    expect([...(tracks.get('augment') ?? [])]).toEqual(['data'])
+    expect([...(tracks.get('optim') ?? [])]).toEqual(['optimizer'])
+    expect([...(tracks.get('conv2d') ?? [])].sort()).toEqual(['backward', 'forward'])
+  })
 
   test.each(['f32', 'mixed'] as const)(
     'mixes training batches and leaves validation as it is, %s',
