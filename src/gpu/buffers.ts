@@ -1,3 +1,5 @@
+import { BUFFER_USAGE } from './flags.ts'
+
 /** A GPU buffer of the pool. `id` names it in caches; its size is that of its class, at least what was asked for. */
 export interface PoolBuffer {
   readonly id: number
@@ -23,9 +25,8 @@ export interface Arena {
   readonly free: FreeLists
 }
 
-/** Every storage buffer may be bound, copied from and to, and used for uniforms. */
-const USAGE = { storage: 0x80, copySource: 0x4, copyTarget: 0x8, uniform: 0x40 }
-const ALL_USAGES = USAGE.storage | USAGE.copySource | USAGE.copyTarget | USAGE.uniform
+/** Every buffer may be bound, copied from and to, and used for uniforms. */
+const ALL_USAGES = BUFFER_USAGE.STORAGE | BUFFER_USAGE.COPY_SRC | BUFFER_USAGE.COPY_DST | BUFFER_USAGE.UNIFORM
 
 /** WebGPU's minStorageBufferOffsetAlignment, and the smallest size class. */
 export const ALIGNMENT = 256

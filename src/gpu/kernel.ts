@@ -1,5 +1,6 @@
 import { ShaderError } from '../base/errors.ts'
 import { ALIGNMENT, type BufferView } from './buffers.ts'
+import { BUFFER_USAGE, SHADER_STAGE } from './flags.ts'
 import type { Launch } from './launch.ts'
 import { GRID_LIMIT, specialise, type ConstantValue } from './prelude.ts'
 import type { ShaderSource } from './shader-source.ts'
@@ -44,8 +45,6 @@ interface BindGroup {
  */
 const FEWEST_TO_SWEEP = 2048
 
-/** COMPUTE, the only shader stage there is here. */
-const COMPUTE_STAGE = 0x4
 const BINDING_TYPES = { read: 'read-only-storage', read_write: 'storage', uniform: 'uniform' } as const
 
 /** Shaders to pipelines, buffers to bind groups, each made once. */
@@ -200,7 +199,7 @@ export class Kernels {
       label: name,
       entries: source.bindings.map(({ index, access }) => ({
         binding: index,
-        visibility: COMPUTE_STAGE,
+        visibility: SHADER_STAGE.COMPUTE,
         buffer: { type: BINDING_TYPES[access as keyof typeof BINDING_TYPES] },
       })),
     })
@@ -208,7 +207,7 @@ export class Kernels {
       this.shapeAsUniform && source.shape.length > 0
         ? device.createBindGroupLayout({
             label: `${name} shape`,
-            entries: [{ binding: 0, visibility: COMPUTE_STAGE, buffer: { type: 'uniform' } }],
+            entries: [{ binding: 0, visibility: SHADER_STAGE.COMPUTE, buffer: { type: 'uniform' } }],
           })
         : undefined
     const descriptor = {
@@ -271,8 +270,8 @@ export class Kernels {
     if (known) return known
     const values = new Uint32Array(Math.ceil(source.shape.length / 4) * 4)
     source.shape.forEach((field, i) => (values[i] = shape[field]))
-    // UNIFORM | COPY_DST
-    const buffer = this.device.createBuffer({ size: values.byteLength, usage: 0x40 | 0x8, label: `shape of ${name}` })
+    const usage = BUFFER_USAGE.UNIFORM | BUFFER_USAGE.COPY_DST
+    const buffer = this.device.createBuffer({ size: values.byteLength, usage, label: `shape of ${name}` })
     this.device.queue.writeBuffer(buffer, 0, values)
     const group = this.device.createBindGroup({
       label: `${name} shape`,

@@ -1,7 +1,9 @@
 import { formatRate, formatTime } from '../base/format.ts'
 import { formatTable } from '../base/table.ts'
 import type { Platform } from '../platform/platform.ts'
+import { BUFFER_USAGE } from './flags.ts'
 import type { Launch } from './launch.ts'
+import { ReadBack, type StagedRead } from './read-back.ts'
 
 /** One launch with the time the GPU's own clock gave it. */
 export interface ProfileRow {
@@ -32,9 +34,9 @@ export const MOST_LAUNCHES = 2048
  * own: a little slower than a normal run, but each figure is the GPU's.
  */
 export class Profiler {
-  private readonly device: GPUDevice
   private readonly queries: GPUQuerySet
   private readonly resolved: GPUBuffer
+  private readonly readBack: ReadBack
   private readonly budget: number
   private readonly always: boolean
   private launches: Launch[] = []
@@ -43,13 +45,13 @@ export class Profiler {
   private left: number
 
   constructor(device: GPUDevice, { budget = 50_000, always = false }: ProfilerOptions = {}) {
-    this.device = device
     this.budget = budget
     this.always = always
     this.left = budget
     this.queries = device.createQuerySet({ type: 'timestamp', count: 2 * MOST_LAUNCHES })
-    // QUERY_RESOLVE | COPY_SRC
-    this.resolved = device.createBuffer({ size: 16 * MOST_LAUNCHES, usage: 0x200 | 0x4, label: 'timestamps' })
+    const usage = BUFFER_USAGE.QUERY_RESOLVE | BUFFER_USAGE.COPY_SRC
+    this.resolved = device.createBuffer({ size: 16 * MOST_LAUNCHES, usage, label: 'timestamps' })
+    this.readBack = new ReadBack(device, 'timestamps')
   }
 
   passFor(launch: Launch): GPUComputePassDescriptor {
@@ -69,15 +71,12 @@ export class Profiler {
   resolve(encoder: GPUCommandEncoder): ReadRows | undefined {
     const { launches } = this
     if (launches.length === 0) return undefined
-    const bytes = 16 * launches.length
-    // MAP_READ | COPY_DST
-    const staging = this.device.createBuffer({ size: bytes, usage: 0x1 | 0x8, label: 'timestamps' })
     encoder.resolveQuerySet(this.queries, 0, 2 * launches.length, this.resolved, 0)
-    encoder.copyBufferToBuffer(this.resolved, 0, staging, 0, bytes)
+    const staged = this.readBack.stage(encoder, this.resolved, 0, 16 * launches.length)
     this.launches = []
     // Read once, whoever asks first.
     let rows: Promise<readonly ProfileRow[]> | undefined
-    const readRows: ReadRows = (platform) => (rows ??= rowsOf(launches, staging, platform))
+    const readRows: ReadRows = (platform) => (rows ??= rowsOf(launches, staged, platform))
     const kept = Math.min(launches.length, this.left)
     this.left -= kept
     if (kept > 0) this.pending.push(async (platform) => (await readRows(platform)).slice(0, kept))
@@ -99,17 +98,14 @@ export class Profiler {
 
 async function rowsOf(
   launches: readonly Launch[],
-  staging: GPUBuffer,
+  staged: StagedRead,
   platform: Platform,
 ): Promise<readonly ProfileRow[]> {
-  await platform.waitFor(staging.mapAsync(1))
-  const times = new BigUint64Array(staging.getMappedRange())
-  const rows = launches.map(({ label, flops, bytes, track }, i) => {
+  const times = new BigUint64Array(await staged(platform))
+  return launches.map(({ label, flops, bytes, track }, i) => {
     const timeMs = Number(times[2 * i + 1] - times[2 * i]) / 1e6
     return { label, flops, bytes, track, startMs: Number(times[2 * i]) / 1e6, timeMs }
   })
-  staging.destroy()
-  return rows
 }
 
 /** Tracks in their order: those asked for, then any others that rows have. */

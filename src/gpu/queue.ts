@@ -2,6 +2,7 @@ import type { Platform } from '../platform/platform.ts'
 import type { BufferView, PoolBuffer } from './buffers.ts'
 import { encodeLaunch, type Launch } from './launch.ts'
 import type { Profiler } from './profile.ts'
+import { ReadBack } from './read-back.ts'
 import type { Tracer } from './trace.ts'
 
 export type Command =
@@ -18,10 +19,6 @@ export interface Recording {
   /** Buffers were written or read meanwhile: what that did would be missing when the rest is done again. */
   readonly broken: boolean
 }
-
-/** GPUMapMode.READ and the usages of a staging buffer, spelled out so that the core needs no browser globals. */
-const MAP_READ = 1
-const STAGING_USAGE = 0x1 | 0x8
 
 /**
  * Work for the GPU in the order it is given. Launches gather in one compute pass of one command buffer and are
@@ -40,7 +37,7 @@ export class Queue {
   private readonly tracer: Tracer | undefined
   private encoder: GPUCommandEncoder | undefined
   private pass: GPUComputePassEncoder | undefined
-  private readonly staging: GPUBuffer[] = []
+  private readonly readBack: ReadBack
   private recording: { commands: Command[]; broken: boolean } | undefined
 
   constructor(
@@ -52,6 +49,7 @@ export class Queue {
     tracer?: Tracer,
   ) {
     this.device = device
+    this.readBack = new ReadBack(device, 'read-back')
     this.platform = platform
     this.sleepMs = sleepMs
     this.profiler = profiler
@@ -126,21 +124,14 @@ export class Queue {
   /** The bytes of a view once everything before is done. @throws what the GPU reported meanwhile. */
   async read(view: BufferView): Promise<ArrayBuffer> {
     if (this.recording) this.recording.broken = true
-    const staging = this.takeStaging(view.size)
     this.endPass()
-    this.openEncoder().copyBufferToBuffer(view.buffer.buffer, view.offset, staging, 0, view.size)
+    const staged = this.readBack.stage(this.openEncoder(), view.buffer.buffer, view.offset, view.size)
     this.submit()
     try {
-      await this.platform.waitFor(staging.mapAsync(MAP_READ, 0, view.size), { sleepMs: this.sleepMs })
-    } catch (cause) {
+      return await staged(this.platform, { sleepMs: this.sleepMs })
+    } finally {
       await this.raiseErrors()
-      throw cause
     }
-    const bytes = staging.getMappedRange(0, view.size).slice(0)
-    staging.unmap()
-    this.staging.push(staging)
-    await this.raiseErrors()
-    return bytes
   }
 
   /** Waits until everything submitted is done. @throws what the GPU reported meanwhile. */
@@ -192,11 +183,5 @@ export class Queue {
   private endPass(): void {
     this.pass?.end()
     this.pass = undefined
-  }
-
-  private takeStaging(size: number): GPUBuffer {
-    const index = this.staging.findIndex((buffer) => buffer.size >= size)
-    if (index >= 0) return this.staging.splice(index, 1)[0]
-    return this.device.createBuffer({ size: Math.max(256, size), usage: STAGING_USAGE, label: 'read-back' })
   }
 }

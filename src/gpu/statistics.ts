@@ -2,6 +2,7 @@ import type { Platform } from '../platform/platform.ts'
 import { BufferPool, type PoolBuffer } from './buffers.ts'
 import { Kernels } from './kernel.ts'
 import type { Launch, TracedTensor } from './launch.ts'
+import { ReadBack } from './read-back.ts'
 
 /** Numbers of a tensor at one moment. All but `others` are of the finite ones; NaN where there are none. */
 export interface Summary {
@@ -29,7 +30,7 @@ const MOST_LOOKS = 512
 
 /** Summaries of tensors as they are between two launches, read when both have long been done. */
 export class Statistics {
-  private readonly device: GPUDevice
+  private readonly readBack: ReadBack
   /** Its own, so that neither the pipelines nor the memory of who is looked at are changed by it. */
   private readonly kernels: Kernels
   private readonly found: PoolBuffer
@@ -37,7 +38,7 @@ export class Statistics {
   private looks: number[] = []
 
   constructor(device: GPUDevice, report: (error: Error) => void) {
-    this.device = device
+    this.readBack = new ReadBack(device, 'statistics')
     this.kernels = new Kernels(device, { shapeAsUniform: true, subgroupSize: 1, emulateMatrices: true }, report)
     this.found = new BufferPool(device, () => {}).acquire(MOST_LOOKS * LOOK_BYTES, 'statistics')
   }
@@ -72,16 +73,12 @@ export class Statistics {
   resolve(encoder: GPUCommandEncoder): (platform: Platform) => Promise<(index: LookIndex) => Summary> {
     const { looks } = this
     const bytes = Math.max(1, looks.length) * LOOK_BYTES
-    // MAP_READ | COPY_DST
-    const staging = this.device.createBuffer({ size: bytes, usage: 0x1 | 0x8, label: 'statistics' })
-    encoder.copyBufferToBuffer(this.found.buffer, 0, staging, 0, bytes)
+    const staged = this.readBack.stage(encoder, this.found.buffer, 0, bytes)
     this.looks = []
     // Buffers come and go, and a bind group of each is needed only once.
     this.kernels.forgetBuffers()
     return async (platform) => {
-      await platform.waitFor(staging.mapAsync(1))
-      const numbers = staging.getMappedRange().slice(0)
-      staging.destroy()
+      const numbers = await staged(platform)
       return (index) => summarise(new DataView(numbers, index * LOOK_BYTES, looks[index] * FOUND_BYTES))
     }
   }

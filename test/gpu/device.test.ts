@@ -3,6 +3,7 @@ import { DeviceError, WgradError } from '../../src/base/errors.ts'
 import { BufferPool, sizeClass } from '../../src/gpu/buffers.ts'
 import { currentGpu, openGpuOn, useGpu, type Gpu } from '../../src/gpu/device.ts'
 import { profileTable } from '../../src/gpu/profile.ts'
+import { BUFFER_USAGE } from '../../src/gpu/flags.ts'
 import type { ShaderSource } from '../../src/gpu/shader-source.ts'
 import { shaders, type ShaderName } from '../../src/gpu/shaders.gen.ts'
 import { add } from '../../src/ops/add.ts'
@@ -457,7 +458,7 @@ describe('errors of the GPU', () => {
   test('stay: nothing is read after one', async () => {
     const other = await open()
     const x = zeros([4])
-    other.device.createBuffer({ size: 16, usage: 0x1 | 0x80 })
+    other.device.createBuffer({ size: 16, usage: BUFFER_USAGE.MAP_READ | BUFFER_USAGE.STORAGE })
     await expect(read(x)).rejects.toThrow(WgradError)
     await expect(read(x)).rejects.toThrow(WgradError)
     expect(() => other.check()).toThrow(WgradError)

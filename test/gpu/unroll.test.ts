@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { BUFFER_USAGE, MAP_MODE } from '../../src/gpu/flags.ts'
 import { ShaderError } from '../../src/base/errors.ts'
 import { specialise } from '../../src/gpu/prelude.ts'
 import { shaders } from '../../src/gpu/shaders.gen.ts'
@@ -82,7 +83,7 @@ describe('an unrolled shader', () => {
     const inputs = [3 * 5 * 6 * 16 * 2, 24 * 9 * 16 * 2].map((bytes, seed) => {
       const halves = Uint16Array.from({ length: bytes / 2 }, (_, i) => 0x3000 + ((i * 7919 + seed * 31) % 0x0c00))
       // STORAGE | COPY_DST
-      const buffer = device.createBuffer({ size: bytes, usage: 0x80 | 0x8 })
+      const buffer = device.createBuffer({ size: bytes, usage: BUFFER_USAGE.STORAGE | BUFFER_USAGE.COPY_DST })
       device.queue.writeBuffer(buffer, 0, halves)
       return buffer
     })
@@ -97,8 +98,8 @@ describe('an unrolled shader', () => {
       })
       expect(code.includes('for (var i = 0u; i < DOWN')).toBe(inLoops)
       // STORAGE | COPY_SRC, and MAP_READ | COPY_DST
-      const result = device.createBuffer({ size: bytes, usage: 0x80 | 0x4 })
-      const staging = device.createBuffer({ size: bytes, usage: 0x1 | 0x8 })
+      const result = device.createBuffer({ size: bytes, usage: BUFFER_USAGE.STORAGE | BUFFER_USAGE.COPY_SRC })
+      const staging = device.createBuffer({ size: bytes, usage: BUFFER_USAGE.MAP_READ | BUFFER_USAGE.COPY_DST })
       const pipeline = device.createComputePipeline({
         layout: 'auto',
         compute: { module: device.createShaderModule({ code }) },
@@ -112,7 +113,7 @@ describe('an unrolled shader', () => {
       pass.end()
       encoder.copyBufferToBuffer(result, 0, staging, 0, bytes)
       device.queue.submit([encoder.finish()])
-      await staging.mapAsync(1)
+      await staging.mapAsync(MAP_MODE.READ)
       results.push(new Uint16Array(staging.getMappedRange().slice(0)))
     }
     expect(results[0].some((half) => half !== 0)).toBe(true)

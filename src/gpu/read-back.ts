@@ -1,0 +1,44 @@
+import type { Platform } from '../platform/platform.ts'
+import { BUFFER_USAGE, MAP_MODE } from './flags.ts'
+
+/** Smallest staging buffer, so that reads of a few numbers share one. */
+const LEAST_BYTES = 256
+
+/**
+ * Waits for a staged copy and returns its bytes. Called at most once, after the command buffer was submitted.
+ *
+ * @param sleepMs  pause between two checks whether the copy is done. Default: the platform's
+ */
+export type StagedRead = (platform: Platform, options?: { readonly sleepMs: number }) => Promise<ArrayBuffer>
+
+/** Staging buffers through which the CPU reads what the GPU has written, each reused when its read is over. */
+export class ReadBack {
+  private readonly device: GPUDevice
+  private readonly label: string
+  private readonly unused: GPUBuffer[] = []
+
+  constructor(device: GPUDevice, label: string) {
+    this.device = device
+    this.label = label
+  }
+
+  /** Encodes the copy of a part of a buffer to a staging buffer. */
+  stage(encoder: GPUCommandEncoder, source: GPUBuffer, offset: number, size: number): StagedRead {
+    const staging = this.take(size)
+    encoder.copyBufferToBuffer(source, offset, staging, 0, size)
+    return async (platform, options) => {
+      await platform.waitFor(staging.mapAsync(MAP_MODE.READ, 0, size), options)
+      const bytes = staging.getMappedRange(0, size).slice(0)
+      staging.unmap()
+      this.unused.push(staging)
+      return bytes
+    }
+  }
+
+  private take(size: number): GPUBuffer {
+    const index = this.unused.findIndex((buffer) => buffer.size >= size)
+    if (index >= 0) return this.unused.splice(index, 1)[0]
+    const usage = BUFFER_USAGE.MAP_READ | BUFFER_USAGE.COPY_DST
+    return this.device.createBuffer({ size: Math.max(LEAST_BYTES, size), usage, label: this.label })
+  }
+}
