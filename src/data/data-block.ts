@@ -1,3 +1,4 @@
+import { requireInteger, requireRange } from '../base/check.ts'
 import { DataError, OptionError } from '../base/errors.ts'
 import { rng } from '../base/rng.ts'
 import {
@@ -146,9 +147,7 @@ export class DataBlock {
         fix: 'give cacheBytes to the PixelCache',
       })
     }
-    if (!isSeed(seed)) {
-      throw new OptionError('loaders', 'this is no seed', { given: { seed }, expected: 'a whole number from 0 on' })
-    }
+    requireInteger('loaders', 'seed', seed, { from: 0 })
     const { items, labels, vocab, ...split } = await this.dataset(path, platform, seed, options.limit)
     const { train, valid } = await checkFiles(platform, items, split)
     printClassCounts(platform, vocab, labels, { train, valid })
@@ -289,23 +288,14 @@ function vocabOf(labels: readonly string[]): string[] {
 /** A random choice of the items, in their order. */
 function limited(items: readonly string[], limit: number | undefined, seed: number): readonly string[] {
   if (limit === undefined || limit >= items.length) return items
-  if (!(Number.isInteger(limit) && limit > 0)) {
-    throw new OptionError('loaders', 'limit is no number of items', {
-      given: { limit },
-      expected: 'a whole number from 1 on',
-    })
-  }
+  requireInteger('loaders', 'limit', limit, { from: 1 })
   return Array.from(rng(seed, 'limit').permutation(items.length).slice(0, limit).sort(), (item) => items[item])
-}
-
-function isSeed(seed: number): boolean {
-  return Number.isInteger(seed) && seed >= 0
 }
 
 function seedSetting(platform: Platform): number {
   const text = platform.env('SEED')
   if (text === undefined) return DEFAULT_SEED
   const seed = Number(text)
-  if (isSeed(seed)) return seed
-  throw new OptionError('SEED', `'${text}' is no seed`, { expected: 'a whole number from 0 on' })
+  requireRange('setting', { SEED: text }, Number.isInteger(seed) && seed >= 0, 'a whole number from 0 on')
+  return seed
 }

@@ -1,3 +1,4 @@
+import { requireNumber } from '../base/check.ts'
 import { OptionError } from '../base/errors.ts'
 import type { Rng } from '../base/rng.ts'
 import { ANY, checkOptions, NUMBER, TEXT } from '../base/options.ts'
@@ -91,12 +92,7 @@ export function randomResizedCrop(size: Size, options: RandomResizedCropOptions 
   const { minScale = 0.08, maxScale = 1, ratio = [3 / 4, 4 / 3], validExtra = 0.14 } = options
   const [height, width] = toSize('randomResizedCrop', size)
   checkRanges('randomResizedCrop', [minScale, maxScale], ratio)
-  if (!(validExtra >= 0 && validExtra < Infinity)) {
-    throw new OptionError('randomResizedCrop', 'validExtra is a part of the size', {
-      given: { validExtra },
-      expected: '0 or more',
-    })
-  }
+  requireNumber('randomResizedCrop', 'validExtra', validExtra, { from: 0 })
   const extra = Math.ceil((Math.max(height, width) * validExtra) / 8) * 8
   return {
     kind: 'randomResizedCrop',
@@ -129,7 +125,7 @@ export function randomResizedCrop(size: Size, options: RandomResizedCropOptions 
  * Source: fastai vision/augment.py, FlipItem.
  */
 export function flipItem(p = 0.5): FlipItemTransform {
-  if (!(p >= 0 && p <= 1)) throw new OptionError('flipItem', 'p is no probability', { given: { p }, expected: '0 … 1' })
+  requireNumber('flipItem', 'p', p, { from: 0, to: 1 })
   return { kind: 'flipItem', order: 0, p }
 }
 

@@ -1,4 +1,5 @@
-import { DataError, OptionError } from '../base/errors.ts'
+import { requireInteger } from '../base/check.ts'
+import { DataError } from '../base/errors.ts'
 import { rng } from '../base/rng.ts'
 import type { Platform } from '../platform/platform.ts'
 import type { ResizePlan } from '../image/resize-plan.ts'
@@ -70,12 +71,7 @@ export class Loader {
 
   constructor(options: LoaderOptions) {
     const { platform, pictures, labels, vocab, items, split, batchSize, batchTransforms, seed, depth = DEPTH } = options
-    if (!Number.isInteger(batchSize) || batchSize < 1) {
-      throw new OptionError('loader', 'the batch size is no number of items', {
-        given: { batchSize },
-        expected: 'a whole number from 1 on',
-      })
-    }
+    requireInteger('loader', 'batchSize', batchSize, { from: 1 })
     this.platform = platform
     this.pictures = pictures
     this.labels = labels

@@ -1,5 +1,5 @@
 import { formatBytes } from '../base/format.ts'
-import { OptionError } from '../base/errors.ts'
+import { requireRange } from '../base/check.ts'
 import { currentGpu } from '../gpu/device.ts'
 import type { Platform } from '../platform/platform.ts'
 import type { Pixels } from '../image/pixels.ts'
@@ -30,12 +30,7 @@ export class PixelCache {
 
   /** @param limitBytes  for the pixels, 4 bytes each; 0 keeps nothing. Default: a quarter of the free memory, with an open GPU */
   constructor(limitBytes = cacheBudget(currentGpu().platform)) {
-    if (!(limitBytes >= 0)) {
-      throw new OptionError('PixelCache', 'this is no number of bytes', {
-        given: { limitBytes },
-        expected: '0 or more',
-      })
-    }
+    requireRange('PixelCache', { limitBytes }, limitBytes >= 0, 'at least 0')
     this.limitBytes = limitBytes
   }
 

@@ -1,5 +1,5 @@
 import { encode } from 'jpeg-js'
-import { OptionError } from '../base/errors.ts'
+import { requireInteger } from '../base/check.ts'
 import { rng } from '../base/rng.ts'
 import { ANY, checkOptions, NUMBER, PATH } from '../base/options.ts'
 import { currentGpu } from '../gpu/device.ts'
@@ -41,10 +41,7 @@ export async function sampleData(options: SampleOptions = {}): Promise<string> {
   checkOptions('sampleData', options, { images: NUMBER, home: PATH, platform: ANY })
   const { images = 1600, platform = currentGpu().platform } = options
   const least = thingNames.length * VALID_EVERY
-  if (!Number.isInteger(images) || images < least) {
-    const expected = `a whole number from ${least} on`
-    throw new OptionError('sampleData', 'too few images', { given: { images }, expected })
-  }
+  requireInteger('sampleData', 'images', images, { from: least })
   const { files } = platform
   const folder = files.join((await dataHome(platform, options.home)).data, `wgrad-sample-${VERSION}-${images}`)
   if (await files.exists(folder)) return folder

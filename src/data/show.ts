@@ -1,4 +1,4 @@
-import { OptionError } from '../base/errors.ts'
+import { requireInteger } from '../base/check.ts'
 import { requireExtension } from '../base/file-name.ts'
 import { checkOptions, FLAG, NUMBER, TEXT } from '../base/options.ts'
 import type { Platform } from '../platform/platform.ts'
@@ -56,11 +56,7 @@ export async function batchPictures(loader: Loader, options: ShowOptions = {}): 
 
 /** @throws OptionError  when `count` is no number of pictures */
 export function requireCount(where: string, count: number): void {
-  if (Number.isInteger(count) && count >= 1) return
-  throw new OptionError(where, 'count is no number of pictures', {
-    given: { count },
-    expected: 'a whole number from 1 on',
-  })
+  requireInteger(where, 'count', count, { from: 1 })
 }
 
 /** Writes a contact sheet as a PNG. */

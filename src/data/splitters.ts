@@ -1,4 +1,5 @@
-import { DataError, OptionError } from '../base/errors.ts'
+import { requireInteger, requireNumber } from '../base/check.ts'
+import { DataError } from '../base/errors.ts'
 import { checkOptions, listOf, NUMBER, oneOf, TEXT } from '../base/options.ts'
 import { ancestor } from './items.ts'
 
@@ -30,14 +31,8 @@ export type Splitter = (items: readonly string[]) => Split
 export function randomSplitter(options: { validPercent?: number; seed?: number } = {}): Splitter {
   checkOptions('randomSplitter', options, { validPercent: NUMBER, seed: NUMBER })
   const { validPercent = 0.2, seed = 42 } = options
-  if (!(validPercent > 0 && validPercent < 1)) {
-    const expected = 'a share between 0 and 1, such as 0.2'
-    throw new OptionError('randomSplitter', 'validPercent is out of range', { given: { validPercent }, expected })
-  }
-  if (!Number.isInteger(seed) || seed < 0 || seed > 0xffffffff) {
-    const expected = 'a whole number from 0 to 2³² − 1'
-    throw new OptionError('randomSplitter', 'seed is out of range', { given: { seed }, expected })
-  }
+  requireNumber('randomSplitter', 'validPercent', validPercent, { above: 0, below: 1 })
+  requireInteger('randomSplitter', 'seed', seed, { from: 0, to: 0xffffffff })
   return (items) => {
     const count = Math.floor(validPercent * items.length)
     if (count === 0) {

@@ -1,4 +1,5 @@
-import { OptionError, ShapeError } from '../base/errors.ts'
+import { requireRange } from '../base/check.ts'
+import { ShapeError } from '../base/errors.ts'
 import { checkArgument, checkOptions, NUMBER, type Kinds } from '../base/options.ts'
 import { conv2d } from '../ops/conv2d.ts'
 import { elementCount, windowOutput, type Shape } from '../tensor/shape.ts'
@@ -46,9 +47,8 @@ export class Conv extends Module {
       checkArgument('Conv', name, options[name], KINDS[name])
     }
     const { inChannels, outChannels, window = 3, stride = 1, init } = options
-    if (!Number.isInteger(window) || window < 1 || window % 2 === 0) {
-      throw new OptionError('Conv', 'window is out of range', { given: { window }, expected: 'an odd whole number' })
-    }
+    const odd = Number.isInteger(window) && window >= 1 && window % 2 === 1
+    requireRange('Conv', { window }, odd, 'an odd whole number')
     const shape = [outChannels, window, window, inChannels]
     this.weight = this.addParameter(new Parameter('weight', shape, 'weight', init.kaimingNormal(shape)))
     this.stride = stride

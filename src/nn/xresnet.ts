@@ -1,3 +1,4 @@
+import { requireInteger } from '../base/check.ts'
 import { OptionError } from '../base/errors.ts'
 import { checkOptions, FLAG, NUMBER, TEXT, type Kinds } from '../base/options.ts'
 import type { Shape } from '../tensor/shape.ts'
@@ -125,11 +126,8 @@ export class ResBlock extends Module {
 export function xresnet(expansion: 1 | 4, blocks: readonly number[], options: XResNetOptions = {}): Sequential {
   const { outputs = 1000, channels = 3, activation = 'relu', pool = 'max', seed = 0, recompute = false } = options
   checkOptions('xresnet', options, KINDS)
-  for (const [name, value] of Object.entries({ outputs, channels })) {
-    if (!Number.isInteger(value) || value < 1) {
-      throw new OptionError('xresnet', `${name} is not a positive whole number`, { given: { [name]: value } })
-    }
-  }
+  requireInteger('xresnet', 'outputs', outputs, { from: 1 })
+  requireInteger('xresnet', 'channels', channels, { from: 1 })
   if (!Object.hasOwn(POOLS, pool)) {
     throw new OptionError('xresnet', 'there is no such pool', {
       given: { pool },

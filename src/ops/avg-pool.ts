@@ -1,4 +1,5 @@
-import { OptionError, ShapeError } from '../base/errors.ts'
+import { requireInteger } from '../base/check.ts'
+import { ShapeError } from '../base/errors.ts'
 import { FLAG, NUMBER } from '../base/options.ts'
 import { empty, launch, storageDtype } from '../tensor/launcher.ts'
 import { defineOp } from '../tensor/op.ts'
@@ -38,14 +39,8 @@ const op = defineOp<readonly [Tensor], AvgPoolOptions, Plan>({
     if (x.shape.length !== 4) {
       throw new ShapeError('avgPool', 'x is not a batch of images', { given: { x }, expected: 'x as [N,H,W,C]' })
     }
-    for (const [name, value] of Object.entries({ window, stride })) {
-      if (!Number.isInteger(value) || value < 1) {
-        throw new OptionError('avgPool', `${name} is out of range`, {
-          given: { [name]: value },
-          expected: 'a whole number from 1 on',
-        })
-      }
-    }
+    requireInteger('avgPool', 'window', window, { from: 1 })
+    requireInteger('avgPool', 'stride', stride, { from: 1 })
     const [N, H, W, C] = x.shape
     const [P, Q] = [H, W].map((size) =>
       ceilMode ? overhangingOutput(size, window, stride) : windowOutput(size, window, stride, 0),

@@ -1,4 +1,5 @@
-import { DtypeError, OptionError, ShapeError } from '../base/errors.ts'
+import { requireNumber } from '../base/check.ts'
+import { DtypeError, ShapeError } from '../base/errors.ts'
 import { checkArgument, objectWith } from '../base/options.ts'
 import { elementwise, empty, launch, storageDtype } from '../tensor/launcher.ts'
 import { defineOp, requireAlike } from '../tensor/op.ts'
@@ -56,12 +57,8 @@ const op = defineOp<Inputs, BatchNormOptions, Plan>({
       if (given.dtype !== 'f32') throw new DtypeError('batchNorm', `${name} is not f32`, wrong)
     }
     if (residual) requireAlike('batchNorm', { x, residual })
-    if (!(momentum >= 0 && momentum <= 1)) {
-      throw new OptionError('batchNorm', 'momentum is out of range', { given: { momentum }, expected: '0 to 1' })
-    }
-    if (!(eps > 0)) {
-      throw new OptionError('batchNorm', 'eps is out of range', { given: { eps }, expected: 'a number above 0' })
-    }
+    requireNumber('batchNorm', 'momentum', momentum, { from: 0, to: 1 })
+    requireNumber('batchNorm', 'eps', eps, { above: 0 })
     const pixels = elementCount(x.shape) / channels
     if (training && pixels === 1) {
       throw new ShapeError('batchNorm', 'one value a channel has no variance', {

@@ -1,4 +1,5 @@
-import { DtypeError, OptionError, ShapeError } from '../base/errors.ts'
+import { requireInteger } from '../base/check.ts'
+import { DtypeError, ShapeError } from '../base/errors.ts'
 import { NUMBER } from '../base/options.ts'
 import { defineOp } from '../tensor/op.ts'
 import { empty, storageDtype } from '../tensor/launcher.ts'
@@ -38,15 +39,8 @@ const op = defineOp<readonly [Tensor, Tensor], Conv2dOptions, ConvolutionSizes>(
     if (x.dtype !== weight.dtype) {
       throw new DtypeError('conv2d', 'the storage types differ', { given, fix: 'cast one of them' })
     }
-    if (!Number.isInteger(stride) || stride < 1) {
-      throw new OptionError('conv2d', 'stride is out of range', {
-        given: { stride },
-        expected: 'a whole number from 1 on',
-      })
-    }
-    if (!Number.isInteger(pad) || pad < 0) {
-      throw new OptionError('conv2d', 'pad is out of range', { given: { pad }, expected: 'a whole number from 0 on' })
-    }
+    requireInteger('conv2d', 'stride', stride, { from: 1 })
+    requireInteger('conv2d', 'pad', pad, { from: 0 })
     const P = windowOutput(H, R, stride, pad)
     const Q = windowOutput(W, S, stride, pad)
     if (P < 1 || Q < 1) {

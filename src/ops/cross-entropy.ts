@@ -1,3 +1,4 @@
+import { requireNumber } from '../base/check.ts'
 import { DtypeError, OptionError, ShapeError } from '../base/errors.ts'
 import { NUMBER, TEXT } from '../base/options.ts'
 import { empty, launch, storageDtype } from '../tensor/launcher.ts'
@@ -62,9 +63,7 @@ const op = defineOp<Inputs, CrossEntropyOptions, Plan>({
       }
       if (labels.dtype !== dtype) throw new DtypeError(where, `${name} is of the wrong type`, wrong)
     }
-    if (!(smoothing >= 0 && smoothing <= 1)) {
-      throw new OptionError(where, 'smoothing is out of range', { given: { smoothing }, expected: '0 to 1' })
-    }
+    requireNumber(where, 'smoothing', smoothing, { from: 0, to: 1 })
     return {
       shape: { N, K, VECTORS: padTo4(K) / 4 },
       constants: { MIXED: mix !== undefined, SMOOTHING: smoothing },

@@ -1,4 +1,5 @@
-import { OptionError, ShapeError } from '../base/errors.ts'
+import { requireInteger, requireRange } from '../base/check.ts'
+import { ShapeError } from '../base/errors.ts'
 import { NUMBER } from '../base/options.ts'
 import { empty, launch, storageDtype } from '../tensor/launcher.ts'
 import { defineOp } from '../tensor/op.ts'
@@ -38,24 +39,10 @@ const op = defineOp<readonly [Tensor], MaxPoolOptions, Plan>({
     if (x.shape.length !== 4) {
       throw new ShapeError('maxPool', 'x is not a batch of images', { given: { x }, expected: 'x as [N,H,W,C]' })
     }
-    if (!Number.isInteger(window) || window < 1 || window > 16) {
-      throw new OptionError('maxPool', 'window is out of range', {
-        given: { window },
-        expected: 'a whole number from 1 to 16',
-      })
-    }
-    if (!Number.isInteger(stride) || stride < 1) {
-      throw new OptionError('maxPool', 'stride is out of range', {
-        given: { stride },
-        expected: 'a whole number from 1 on',
-      })
-    }
-    if (!Number.isInteger(pad) || pad < 0 || 2 * pad > window) {
-      throw new OptionError('maxPool', 'pad is out of range', {
-        given: { window, pad },
-        expected: 'a whole number from 0 to half the window, so that every window has a pixel',
-      })
-    }
+    requireInteger('maxPool', 'window', window, { from: 1, to: 16 })
+    requireInteger('maxPool', 'stride', stride, { from: 1 })
+    const mostPad = 'a whole number from 0 to half the window, so that every window has a pixel'
+    requireRange('maxPool', { pad, window }, Number.isInteger(pad) && pad >= 0 && 2 * pad <= window, mostPad)
     const [N, H, W, C] = x.shape
     const P = windowOutput(H, window, stride, pad)
     const Q = windowOutput(W, window, stride, pad)

@@ -1,5 +1,5 @@
+import { requireNumber } from '../base/check.ts'
 import { checkOptions, FLAG, NUMBER, type Kinds } from '../base/options.ts'
-import { checkRange } from './check-range.ts'
 import { checkHypers, FlatOptimizer } from './flat-optimizer.ts'
 import type { OptimizerFactory } from './optimizer.ts'
 
@@ -42,8 +42,8 @@ export function adam(options: AdamOptions = {}): OptimizerFactory {
   checkOptions('adam', options, KINDS)
   const { squareMomentum = 0.99, epsilon = 1e-5, weightDecay = 0.01, decayNormAndBias = false } = options
   const firstHypers = { ...FIRST_HYPERS, weightDecay }
-  checkRange('adam', { squareMomentum }, squareMomentum >= 0 && squareMomentum < 1, 'at least 0 and below 1')
-  checkRange('adam', { epsilon }, epsilon > 0, 'above 0')
+  requireNumber('adam', 'squareMomentum', squareMomentum, { from: 0, below: 1 })
+  requireNumber('adam', 'epsilon', epsilon, { above: 0 })
   checkHypers('adam', firstHypers)
   return (groups) =>
     new FlatOptimizer(groups, {

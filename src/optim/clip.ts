@@ -1,7 +1,7 @@
+import { requireNumber } from '../base/check.ts'
 import { empty, launch } from '../tensor/launcher.ts'
 import { release } from '../tensor/scope.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { checkRange } from './check-range.ts'
 import { clearGradient, homeOf, overBlocks } from './flat.ts'
 import type { LossScaler } from './loss-scaler.ts'
 import type { Optimizer } from './optimizer.ts'
@@ -25,7 +25,7 @@ const GROUPS = 512
  * Source: torch.nn.utils.clip_grad_norm_ as fastai callback/training.py, GradientClip, calls it.
  */
 export function clipGradients(optimizer: Optimizer, maxNorm: number, { scale }: LossScaler): Tensor {
-  checkRange('clipGradients', { maxNorm }, maxNorm > 0 && maxNorm < Infinity, 'above 0')
+  requireNumber('clipGradients', 'maxNorm', maxNorm, { above: 0 })
   const { chunks } = homeOf(optimizer.groups.flat())
   // What is there of an earlier step does not count.
   for (const slot of chunks.flatMap(({ slots }) => slots)) if (!slot.parameter.leaf.hasGradient) clearGradient(slot)

@@ -1,3 +1,4 @@
+import { requireNumber, requireRange } from '../base/check.ts'
 import { DataError, OptionError } from '../base/errors.ts'
 import type { Json } from '../base/json.ts'
 import type { ConstantValue } from '../gpu/prelude.ts'
@@ -7,7 +8,6 @@ import { keep, release } from '../tensor/scope.ts'
 import { elementCount, sameShape, type Shape } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { read, upload, zeros } from '../tensor/transfer.ts'
-import { checkRange } from './check-range.ts'
 import { clearGradient, FlatParameters, overBlocks, region, type Slot } from './flat.ts'
 import type { LossScaler } from './loss-scaler.ts'
 import type { Hypers, Optimizer, OptimizerState, Trainable } from './optimizer.ts'
@@ -160,7 +160,7 @@ export class FlatOptimizer implements Optimizer {
   freezeTo(n: number): void {
     const first = n < 0 ? this.groups.length + n : n
     const { length } = this.groups
-    checkRange(
+    requireRange(
       'freezeTo',
       { n, groups: length },
       Number.isInteger(n) && first >= 0 && first <= length,
@@ -286,7 +286,7 @@ function requireNoOther(state: OptimizerState, names: readonly string[]): void {
 
 /** @throws OptionError when a hyper-parameter is out of range */
 export function checkHypers(where: string, { lr, momentum, weightDecay }: Hypers): void {
-  checkRange(where, { lr }, lr >= 0 && lr < Infinity, 'at least 0')
-  checkRange(where, { momentum }, momentum >= 0 && momentum < 1, 'at least 0 and below 1')
-  checkRange(where, { weightDecay }, weightDecay >= 0 && weightDecay < Infinity, 'at least 0')
+  requireNumber(where, 'lr', lr, { from: 0 })
+  requireNumber(where, 'momentum', momentum, { from: 0, below: 1 })
+  requireNumber(where, 'weightDecay', weightDecay, { from: 0 })
 }

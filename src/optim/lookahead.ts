@@ -1,3 +1,4 @@
+import { requireInteger, requireNumber } from '../base/check.ts'
 import type { Json } from '../base/json.ts'
 import { checkArgument, checkOptions, FUNCTION, NUMBER, type Kinds } from '../base/options.ts'
 import { clear, copy, launch } from '../tensor/launcher.ts'
@@ -5,7 +6,6 @@ import { keep, release } from '../tensor/scope.ts'
 import type { Shape } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { item, read, upload, zeros } from '../tensor/transfer.ts'
-import { checkRange } from './check-range.ts'
 import { entryOf } from './flat-optimizer.ts'
 import { homeOf, overBlocks, region, type FlatParameters, type Slot } from './flat.ts'
 import type { LossScaler } from './loss-scaler.ts'
@@ -37,8 +37,8 @@ export function lookahead(factory: OptimizerFactory, options: LookaheadOptions =
   checkArgument('lookahead', 'factory', factory, FUNCTION)
   checkOptions('lookahead', options, KINDS)
   const { k = 6, alpha = 0.5 } = options
-  checkRange('lookahead', { k }, Number.isInteger(k) && k >= 1, 'a whole number from 1 on')
-  checkRange('lookahead', { alpha }, alpha >= 0 && alpha <= 1, '0 to 1')
+  requireInteger('lookahead', 'k', k, { from: 1 })
+  requireNumber('lookahead', 'alpha', alpha, { from: 0, to: 1 })
   return (groups) => new Lookahead(factory(groups), { k, alpha })
 }
 

@@ -1,5 +1,5 @@
+import { requireNumber } from '../base/check.ts'
 import { checkOptions, FLAG, NUMBER, type Kinds } from '../base/options.ts'
-import { checkRange } from './check-range.ts'
 import { checkHypers, FlatOptimizer } from './flat-optimizer.ts'
 import type { OptimizerFactory } from './optimizer.ts'
 
@@ -58,9 +58,9 @@ export function radam(options: RAdamOptions = {}): OptimizerFactory {
   const { momentum = 0.9, squareMomentum = 0.99, epsilon = 1e-5, weightDecay = 0, beta = 0 } = options
   const { decoupleWeightDecay = true, decayNormAndBias = false } = options
   const firstHypers = { lr: FIRST_LR, momentum, weightDecay }
-  checkRange('radam', { squareMomentum }, squareMomentum >= 0 && squareMomentum < 1, 'at least 0 and below 1')
-  checkRange('radam', { epsilon }, epsilon > 0 && epsilon < Infinity, 'above 0')
-  checkRange('radam', { beta }, beta >= 0 && beta < Infinity, 'at least 0')
+  requireNumber('radam', 'squareMomentum', squareMomentum, { from: 0, below: 1 })
+  requireNumber('radam', 'epsilon', epsilon, { above: 0 })
+  requireNumber('radam', 'beta', beta, { from: 0 })
   checkHypers('radam', firstHypers)
   return (groups) =>
     new FlatOptimizer(groups, {

@@ -1,6 +1,6 @@
+import { requireInteger, requireNumber, requireRange } from '../base/check.ts'
 import { OptionError } from '../base/errors.ts'
 import { listOf, NUMBER, type Kinds } from '../base/options.ts'
-import { checkRange } from './check-range.ts'
 
 /** A hyper-parameter over the course of training: position 0 is the first batch, 1 would be one after the last. */
 export type Schedule = (position: number) => number
@@ -97,10 +97,10 @@ export interface Cycle {
 export function oneCycle(lrMax: number, options: OneCycleOptions = {}): Cycle {
   const { div = 25, divFinal = 1e5, pctStart = 0.25, moms = [0.95, 0.85, 0.95] } = options
   checkDescent('oneCycle', { lrMax }, divFinal, pctStart)
-  checkRange('oneCycle', { div }, div > 0, 'above 0')
+  requireRange('oneCycle', { div }, div > 0, 'above 0')
   // `fitOneCycle` passes on what the learner was given as `momentums`.
   const right = moms.length === 3 && moms.every((momentum) => momentum >= 0 && momentum < 1)
-  checkRange(
+  requireRange(
     'oneCycle',
     { moms },
     right,
@@ -130,17 +130,12 @@ export function flatCos(
 /** What the descent of either needs; the learning rate comes under the name that its caller gave it. */
 function checkDescent(where: string, rate: Readonly<Record<string, number>>, divFinal: number, pctStart: number): void {
   checkRate(where, rate)
-  checkRange(where, { divFinal }, divFinal > 0, 'above 0')
-  checkRange(where, { pctStart }, pctStart > 0 && pctStart < 1, 'above 0 and below 1')
+  requireRange(where, { divFinal }, divFinal > 0, 'above 0')
+  requireNumber(where, 'pctStart', pctStart, { above: 0, below: 1 })
 }
 
 function checkRate(where: string, rate: Readonly<Record<string, number>>): void {
-  checkRange(
-    where,
-    rate,
-    Object.values(rate).every((lr) => lr >= 0 && lr < Infinity),
-    'at least 0',
-  )
+  for (const [name, lr] of Object.entries(rate)) requireNumber(where, name, lr, { from: 0 })
 }
 
 /**
@@ -149,7 +144,7 @@ function checkRate(where: string, rate: Readonly<Record<string, number>>): void 
  *
  * @param cycles, length  how many, and epochs of the first one
  * @returns  epochs in all, and the schedule for a highest learning rate
- * @throws OptionError  when these are no counts, or the learning rate is out of range
+ * @throws OptionError  when one of these is not a positive integer, or the learning rate is out of range
  * Source: Loshchilov & Hutter 2017, arXiv:1608.03983; fastai callback/schedule.py, fit_sgdr.
  */
 export function sgdr(
@@ -157,12 +152,7 @@ export function sgdr(
   length: number,
   mult = 2,
 ): { readonly epochs: number; at(lrMax: number): Schedule } {
-  if (![cycles, length, mult].every((count) => Number.isInteger(count) && count >= 1)) {
-    throw new OptionError('sgdr', 'an option is no count', {
-      given: { cycles, length, mult },
-      expected: 'whole numbers from 1 on',
-    })
-  }
+  for (const [name, count] of Object.entries({ cycles, length, mult })) requireInteger('sgdr', name, count, { from: 1 })
   const lengths = Array.from({ length: cycles }, (_, i) => length * mult ** i)
   const epochs = lengths.reduce((sum, one) => sum + one, 0)
   const parts = lengths.map((one) => one / epochs)

@@ -2,6 +2,7 @@
  * Decoding on several threads: what Node and the browser have in common. Each brings its own worker as a
  * `DecodeThread`; who gets which image, in which order, and what happens when a worker dies is decided here.
  */
+import { requireInteger } from '../base/check.ts'
 import { DataError, DecodeError, DeviceError, OptionError, WgradError } from '../base/errors.ts'
 import type { DecodePool, DecodeRequest } from './platform.ts'
 import type { Pixels } from '../image/pixels.ts'
@@ -180,14 +181,9 @@ export function inPlaceDecodePool(decode: (job: DecodeJob) => Promise<Pixels>): 
   return { threads: 0, decode, close: () => Promise.resolve() }
 }
 
-/** Refuses a number of threads that is none. */
+/** @throws OptionError  unless the number of threads is a whole number from 0 (decode in place) on */
 export function checkThreads(threads: number): void {
-  if (!Number.isInteger(threads) || threads < 0) {
-    throw new OptionError('decode', 'the number of threads is not a count', {
-      given: { threads },
-      expected: '0 (decode in place) or more',
-    })
-  }
+  requireInteger('decode', 'threads', threads, { from: 0 })
 }
 
 /** One thread fewer than processors, as the calling one works too, and at most 16, as fastai starts workers. */

@@ -1,3 +1,4 @@
+import { requireInteger } from '../base/check.ts'
 import { OptionError } from '../base/errors.ts'
 import type { Json } from '../base/json.ts'
 import { checkArgument, checkOptions, NUMBER, PATH, type Kinds } from '../base/options.ts'
@@ -173,9 +174,7 @@ export class Learner implements RunningFit {
   }
 
   private async fitAlone(epochs: number, lr: LearningRate, options: InnerFitOptions): Promise<void> {
-    if (!(Number.isInteger(epochs) && epochs >= 0)) {
-      throw new OptionError('fit', 'epochs is no count', { given: { epochs }, expected: 'a whole number' })
-    }
+    requireInteger('fit', 'epochs', epochs, { from: 0 })
     const { train } = this.loaders
     if (train.batchCount === 0) {
       throw new OptionError('fit', 'a batch is larger than the training set, so that there is none', {

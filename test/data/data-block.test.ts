@@ -124,7 +124,7 @@ describe('loaders', () => {
     const split = { train: Uint32Array.of(0, 1), valid: Uint32Array.of(2) }
     await expect(
       block({ splitter: () => split }).loaders('set', { seed: NaN, platform: fakePlatform() }),
-    ).rejects.toThrow('loaders: this is no seed')
+    ).rejects.toThrow('loaders: seed is out of range')
   })
 
   test('loaders that share a cache decode a picture once', async () => {

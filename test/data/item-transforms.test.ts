@@ -81,8 +81,8 @@ test('what cannot be done is refused', () => {
   expect(() => randomResizedCrop(8, { minScale: 0 })).toThrow('randomResizedCrop: the scales are parts of the area')
   expect(() => randomResizedCrop(8, { minScale: 0.5, maxScale: 0.4 })).toThrow('the scales are parts of the area')
   expect(() => randomResizedCrop(8, { ratio: [2, 1] })).toThrow('the ratio is a range')
-  expect(() => randomResizedCrop(8, { validExtra: -1 })).toThrow('validExtra is a part of the size')
-  expect(() => flipItem(1.5)).toThrow('flipItem: p is no probability')
+  expect(() => randomResizedCrop(8, { validExtra: -1 })).toThrow('validExtra is out of range')
+  expect(() => flipItem(1.5)).toThrow('flipItem: p is out of range')
   expect(() => sortItemTransforms([resize(8), randomResizedCrop(8)])).toThrowErrorMatchingInlineSnapshot(`
     [OptionError: item transforms: there are two item transforms for the same work
       itemTransforms  resize, randomResizedCrop

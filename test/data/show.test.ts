@@ -114,6 +114,6 @@ describe('showBatch', () => {
         file  x.jpg
         expected a path that ends in .png]
     `)
-    await expect(showBatch(valid, 'x.png', { count: 0 })).rejects.toThrow('showBatch: count is no number of pictures')
+    await expect(showBatch(valid, 'x.png', { count: 0 })).rejects.toThrow('showBatch: count is out of range')
   })
 })

@@ -209,7 +209,7 @@ test('refuses what does not fit, before any work', () => {
   expect(() => batchNorm(x, zeros([4]), zeros([4]), { ...stats, eps: 0 })).toThrowErrorMatchingInlineSnapshot(`
     [OptionError: batchNorm: eps is out of range
       eps  0
-      expected a number above 0]
+      expected above 0]
   `)
   expect(() => batchNorm(zeros([1, 1, 1, 4]), zeros([4]), zeros([4]), stats)).toThrowErrorMatchingInlineSnapshot(`
     [ShapeError: batchNorm: one value a channel has no variance

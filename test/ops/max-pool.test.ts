@@ -100,8 +100,8 @@ test('refuses what does not fit, before any work', () => {
   `)
   expect(() => maxPool(x, { window: 3, stride: 2, pad: 2 })).toThrowErrorMatchingInlineSnapshot(`
     [OptionError: maxPool: pad is out of range
-      window  3
       pad     2
+      window  3
       expected a whole number from 0 to half the window, so that every window has a pixel]
   `)
 })

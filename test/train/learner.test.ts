@@ -445,7 +445,7 @@ describe('measuring', () => {
       plain.predictions,
       targets,
     ])
-    await expect(learner.tta({ beta: 1.5 })).rejects.toThrow('beta is no weight')
+    await expect(learner.tta({ beta: 1.5 })).rejects.toThrow('beta is out of range')
     expect((await learner.tta({ n: 2, beta: 0.5 })).predictions.data).toEqual(
       combinePasses(drawn.slice(0, 2), plain.predictions.data, 0.5),
     )
@@ -461,7 +461,7 @@ describe('measuring', () => {
         (value, i) => value >= once.predictions.data[i] - 1e-6,
       ),
     ).toBe(true)
-    await expect(learner.tta({ n: 0 })).rejects.toThrow('n is no number of passes')
+    await expect(learner.tta({ n: 0 })).rejects.toThrow('n is out of range')
   })
 })
 

@@ -1,4 +1,4 @@
-import { OptionError } from '../../base/errors.ts'
+import { requireNumber } from '../../base/check.ts'
 import type { Rng } from '../../base/rng.ts'
 import { checkOptions, FLAG, NUMBER } from '../../base/options.ts'
 import { drawMasked } from './draw.ts'
@@ -84,9 +84,6 @@ export function hue(options: HueOptions = {}): HueTransform {
 }
 
 function check(where: string, name: string, maximum: number, p: number): void {
-  if (maximum > 0 && maximum < 1 && p >= 0 && p <= 1) return
-  throw new OptionError(where, 'an option is out of range', {
-    given: { [name]: maximum, p },
-    expected: `${name} above 0 and below 1, p of 0 … 1`,
-  })
+  requireNumber(where, name, maximum, { above: 0, below: 1 })
+  requireNumber(where, 'p', p, { from: 0, to: 1 })
 }

@@ -1,3 +1,4 @@
+import { requireNumber } from '../../base/check.ts'
 import { OptionError } from '../../base/errors.ts'
 import type { Rng } from '../../base/rng.ts'
 import { ANY, checkOptions, NUMBER } from '../../base/options.ts'
@@ -36,12 +37,7 @@ export function randomResizedCropGpu(size: Size, options: CropOptions = {}): Cro
   checkOptions('randomResizedCropGpu', options, { minScale: NUMBER, maxScale: NUMBER, ratio: ANY, validScale: NUMBER })
   const { minScale = 0.08, maxScale = 1, ratio = [3 / 4, 4 / 3], validScale = 1 } = options
   checkRanges('randomResizedCropGpu', [minScale, maxScale], ratio)
-  if (!(validScale > 0 && validScale <= 1)) {
-    throw new OptionError('randomResizedCropGpu', 'validScale is a part of the side', {
-      given: { validScale },
-      expected: '0 < validScale ≤ 1',
-    })
-  }
+  requireNumber('randomResizedCropGpu', 'validScale', validScale, { above: 0, to: 1 })
   return {
     kind: 'crop',
     order: 30,

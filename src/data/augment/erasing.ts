@@ -1,4 +1,4 @@
-import { OptionError } from '../../base/errors.ts'
+import { requireInteger, requireNumber, requireRange } from '../../base/check.ts'
 import { rng, type Rng } from '../../base/rng.ts'
 import { checkOptions, NUMBER } from '../../base/options.ts'
 import { roundHalfToEven } from '../../image/box.ts'
@@ -52,13 +52,11 @@ export function randomErasing(options: ErasingOptions = {}): ErasingTransform {
     maxCount: NUMBER,
   })
   const { p = 0.5, minScale = 0, maxScale = 0.3, minAspect = 0.3, maxCount = 1 } = options
-  const partsRight = p >= 0 && p <= 1 && minScale >= 0 && minScale <= maxScale && maxScale <= 1
-  if (!(partsRight && minAspect > 0 && minAspect <= 1 && Number.isInteger(maxCount) && maxCount >= 1)) {
-    throw new OptionError('randomErasing', 'an option is out of range', {
-      given: { p, minScale, maxScale, minAspect, maxCount },
-      expected: 'p of 0 … 1, 0 ≤ minScale ≤ maxScale ≤ 1, minAspect above 0 and up to 1, a whole maxCount from 1 on',
-    })
-  }
+  requireNumber('randomErasing', 'p', p, { from: 0, to: 1 })
+  const isRange = minScale >= 0 && minScale <= maxScale && maxScale <= 1
+  requireRange('randomErasing', { minScale, maxScale }, isRange, '0 ≤ minScale ≤ maxScale ≤ 1')
+  requireNumber('randomErasing', 'minAspect', minAspect, { above: 0, to: 1 })
+  requireInteger('randomErasing', 'maxCount', maxCount, { from: 1 })
   const logAspect = -Math.log(minAspect)
   return {
     kind: 'erasing',

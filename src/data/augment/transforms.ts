@@ -1,3 +1,4 @@
+import { requireNumber, requireRange } from '../../base/check.ts'
 import { OptionError } from '../../base/errors.ts'
 import { checkOptions, FLAG, listOf, NUMBER, oneOf, TEXT, type Kinds } from '../../base/options.ts'
 import { affine, type AffineTransform } from './affine.ts'
@@ -89,22 +90,23 @@ export function augTransforms(options: AugTransformsOptions = {}): BatchTransfor
   const maxWarp = (options.maxWarp ?? 0.2) * mult
   const size = options.size === undefined ? undefined : toSize('augTransforms', options.size)
   const crops = minScale !== 1
-  check('mult · maxRotate', maxRotate, 'degrees from 0 on', maxRotate >= 0 && Number.isFinite(maxRotate))
-  check('mult · maxLighting', maxLighting, '0 or more, below 1', maxLighting >= 0 && maxLighting < 1)
-  // There the middle of a picture tilted both ways would be at infinity.
-  check('mult · maxWarp', maxWarp, '0 or more, below √½', maxWarp >= 0 && maxWarp < Math.SQRT1_2)
-  check(
-    'minZoom … maxZoom',
-    `${minZoom} … ${maxZoom}`,
-    '0 < minZoom ≤ maxZoom',
+  const where = 'augTransforms'
+  requireNumber(where, 'mult · maxRotate', maxRotate, { from: 0 })
+  requireNumber(where, 'mult · maxLighting', maxLighting, { from: 0, below: 1 })
+  // From √½ on the middle of an image tilted both ways would be at infinity.
+  requireRange(where, { 'mult · maxWarp': maxWarp }, maxWarp >= 0 && maxWarp < Math.SQRT1_2, 'at least 0 and below √½')
+  requireRange(
+    where,
+    { 'minZoom … maxZoom': `${minZoom} … ${maxZoom}` },
     minZoom > 0 && minZoom <= maxZoom && Number.isFinite(maxZoom),
+    '0 < minZoom ≤ maxZoom',
   )
-  check('pAffine', p, '0 … 1', p >= 0 && p <= 1)
-  check('pLighting', pLighting, '0 … 1', pLighting >= 0 && pLighting <= 1)
+  requireNumber(where, 'pAffine', p, { from: 0, to: 1 })
+  requireNumber(where, 'pLighting', pLighting, { from: 0, to: 1 })
   const { mode = 'bilinear', padMode = 'reflection', alignCorners = true } = options
-  check('mode', mode, "'bilinear', the only one there is", mode === 'bilinear')
-  check('padMode', padMode, "'reflection', the only one there is", padMode === 'reflection')
-  check('alignCorners', alignCorners, 'true, the only one there is', alignCorners)
+  requireRange(where, { mode }, mode === 'bilinear', "'bilinear', the only one there is")
+  requireRange(where, { padMode }, padMode === 'reflection', "'reflection', the only one there is")
+  requireRange(where, { alignCorners }, alignCorners, 'true, the only one there is')
 
   const transforms: BatchTransform[] = []
   const affineSize = crops ? undefined : size
@@ -120,8 +122,4 @@ export function augTransforms(options: AugTransformsOptions = {}): BatchTransfor
     transforms.push(randomResizedCropGpu(size, { minScale, ratio: [1, 1] }))
   }
   return transforms
-}
-
-function check(name: string, value: unknown, expected: string, right: boolean): void {
-  if (!right) throw new OptionError('augTransforms', `${name} is out of range`, { given: { [name]: value }, expected })
 }

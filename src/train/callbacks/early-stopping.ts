@@ -1,4 +1,4 @@
-import { OptionError } from '../../base/errors.ts'
+import { requireInteger } from '../../base/check.ts'
 import { checkOptions, NUMBER, type Kinds } from '../../base/options.ts'
 import { Cancel, type Callback } from '../fit/callback.ts'
 import { Tracker, TRACKER_KINDS, type TrackerOptions } from './tracker.ts'
@@ -19,7 +19,7 @@ const KINDS: Kinds<EarlyStoppingOptions> = { ...TRACKER_KINDS, patience: NUMBER 
 export function earlyStopping(options: EarlyStoppingOptions = {}): Callback {
   checkOptions('earlyStopping', options, KINDS)
   const { patience = 1 } = options
-  checkPatience('earlyStopping', patience)
+  requireInteger('earlyStopping', 'patience', patience, { from: 1 })
   const tracker = new Tracker('earlyStopping', options)
   let wait = 0
   return {
@@ -42,12 +42,4 @@ export function earlyStopping(options: EarlyStoppingOptions = {}): Callback {
       ;[tracker.best, wait] = saved as [number, number]
     },
   }
-}
-
-export function checkPatience(where: string, patience: number): void {
-  if (Number.isInteger(patience) && patience >= 1) return
-  throw new OptionError(where, 'patience is no count of epochs', {
-    given: { patience },
-    expected: 'a whole number from 1 on',
-  })
 }

@@ -1,4 +1,4 @@
-import { OptionError } from '../../base/errors.ts'
+import { requireInteger } from '../../base/check.ts'
 import { empty, launch } from '../../tensor/launcher.ts'
 import { Cancel, type Callback } from '../fit/callback.ts'
 
@@ -11,12 +11,7 @@ import { Cancel, type Callback } from '../fit/callback.ts'
  * Source: fastai callback/training.py, GradientAccumulation.
  */
 export function gradientAccumulation(items = 32): Callback {
-  if (!(Number.isInteger(items) && items >= 1)) {
-    throw new OptionError('gradientAccumulation', 'this is no count of items', {
-      given: { items },
-      expected: 'a whole number from 1 on',
-    })
-  }
+  requireInteger('gradientAccumulation', 'items', items, { from: 1 })
   let count = 0
   return {
     name: 'gradientAccumulation',

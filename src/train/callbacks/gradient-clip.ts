@@ -1,4 +1,4 @@
-import { OptionError } from '../../base/errors.ts'
+import { requireNumber } from '../../base/check.ts'
 import { checkArgument, NUMBER } from '../../base/options.ts'
 import { clipGradients } from '../../optim/clip.ts'
 import type { Callback } from '../fit/callback.ts'
@@ -13,9 +13,7 @@ import { replayable } from '../fit/replayable.ts'
  */
 export function gradientClip(maxNorm = 1): Callback {
   checkArgument('gradientClip', 'maxNorm', maxNorm, NUMBER)
-  if (!(maxNorm > 0 && maxNorm < Infinity)) {
-    throw new OptionError('gradientClip', 'maxNorm is out of range', { given: { maxNorm }, expected: 'above 0' })
-  }
+  requireNumber('gradientClip', 'maxNorm', maxNorm, { above: 0 })
   return replayable({
     name: 'gradientClip',
     options: { maxNorm },

@@ -1,3 +1,4 @@
+import { requireNumber } from '../../base/check.ts'
 import { OptionError } from '../../base/errors.ts'
 import type { Json } from '../../base/json.ts'
 import { rng, type Rng } from '../../base/rng.ts'
@@ -108,8 +109,7 @@ export function mixing({ name, options, draw, apply }: Mixing): Callback {
 /** @throws OptionError unless Beta(alpha, alpha) is a distribution */
 export function checkAlpha(name: string, alpha: number): void {
   checkArgument(name, 'alpha', alpha, NUMBER)
-  if (alpha > 0 && alpha < Infinity) return
-  throw new OptionError(name, 'alpha is out of range', { given: { alpha }, expected: 'above 0' })
+  requireNumber(name, 'alpha', alpha, { above: 0 })
 }
 
 function makeTensors(N: number): MixTensors {

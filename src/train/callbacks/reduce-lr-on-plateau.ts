@@ -1,7 +1,6 @@
-import { OptionError } from '../../base/errors.ts'
+import { requireInteger, requireNumber } from '../../base/check.ts'
 import { checkOptions, NUMBER, type Kinds } from '../../base/options.ts'
 import type { Callback } from '../fit/callback.ts'
-import { checkPatience } from './early-stopping.ts'
 import { Tracker, TRACKER_KINDS, type TrackerOptions } from './tracker.ts'
 
 export interface ReduceLrOnPlateauOptions extends TrackerOptions {
@@ -25,13 +24,9 @@ const KINDS: Kinds<ReduceLrOnPlateauOptions> = { ...TRACKER_KINDS, patience: NUM
 export function reduceLrOnPlateau(options: ReduceLrOnPlateauOptions = {}): Callback {
   checkOptions('reduceLrOnPlateau', options, KINDS)
   const { patience = 1, factor = 10, minLr = 0 } = options
-  checkPatience('reduceLrOnPlateau', patience)
-  if (!(factor > 1 && factor < Infinity) || !(minLr >= 0)) {
-    throw new OptionError('reduceLrOnPlateau', 'an option is out of range', {
-      given: { factor, minLr },
-      expected: 'a factor above 1, and minLr of 0 or more',
-    })
-  }
+  requireInteger('reduceLrOnPlateau', 'patience', patience, { from: 1 })
+  requireNumber('reduceLrOnPlateau', 'factor', factor, { above: 1 })
+  requireNumber('reduceLrOnPlateau', 'minLr', minLr, { from: 0 })
   const tracker = new Tracker('reduceLrOnPlateau', options)
   let wait = 0
   return {

@@ -1,3 +1,4 @@
+import { requireNumber } from '../../base/check.ts'
 import { OptionError } from '../../base/errors.ts'
 import { FLAG, NUMBER, TEXT, type Kinds } from '../../base/options.ts'
 import type { FitState } from '../fit/state.ts'
@@ -38,9 +39,7 @@ export class Tracker {
 
   /** @param where  the name in errors */
   constructor(where: string, { monitor = 'valid_loss', better, minDelta = 0, resetOnFit = true }: TrackerOptions) {
-    if (!(minDelta >= 0)) {
-      throw new OptionError(where, 'minDelta is out of range', { given: { minDelta }, expected: '0 or more' })
-    }
+    requireNumber(where, 'minDelta', minDelta, { from: 0 })
     this.where = where
     this.monitor = monitor
     this.sign = (better ?? (/loss|error/.test(monitor) ? 'less' : 'greater')) === 'less' ? -1 : 1

@@ -1,4 +1,4 @@
-import { OptionError } from '../../base/errors.ts'
+import { requireInteger, requireNumber } from '../../base/check.ts'
 import type { Json } from '../../base/json.ts'
 import { checkArgument, NUMBER } from '../../base/options.ts'
 import type { Targets } from '../../data/batch.ts'
@@ -43,9 +43,7 @@ export function crossEntropy(): Loss {
  */
 export function labelSmoothing(eps = 0.1): Loss {
   checkArgument('labelSmoothing', 'eps', eps, NUMBER)
-  if (!(eps >= 0 && eps < 1)) {
-    throw new OptionError('labelSmoothing', 'eps is out of range', { given: { eps }, expected: '0 or more, below 1' })
-  }
+  requireNumber('labelSmoothing', 'eps', eps, { from: 0, below: 1 })
   return smoothedCrossEntropy('labelSmoothing', eps)
 }
 
@@ -60,13 +58,9 @@ export function labelSmoothing(eps = 0.1): Loss {
  * Source: as labelSmoothing.
  */
 export function smoothedLabels(classes: number, eps: number, target: number): number[] {
-  const isCount = (number: number) => Number.isInteger(number) && number >= 0
-  if (!(isCount(classes) && isCount(target) && target < classes && eps >= 0 && eps < 1)) {
-    throw new OptionError('smoothedLabels', 'there are no such labels', {
-      given: { classes, eps, target },
-      expected: 'a label below the number of classes, and eps of 0 or more, below 1',
-    })
-  }
+  requireInteger('smoothedLabels', 'classes', classes, { from: 1 })
+  requireInteger('smoothedLabels', 'target', target, { from: 0, to: classes - 1 })
+  requireNumber('smoothedLabels', 'eps', eps, { from: 0, below: 1 })
   return Array.from({ length: classes }, (_, label) => eps / classes + (label === target ? 1 - eps : 0))
 }
 

@@ -1,3 +1,4 @@
+import { requireInteger } from '../../base/check.ts'
 import { OptionError, ShapeError } from '../../base/errors.ts'
 
 /** What a model says of some items: `columns` numbers each, row after row. */
@@ -36,9 +37,7 @@ export const errorRate: Metric = metric('error_rate', (predictions, targets) => 
  * Source: fastai metrics.py, top_k_accuracy.
  */
 export function topKAccuracy(k = 5): Metric {
-  if (!Number.isInteger(k) || k < 1) {
-    throw new OptionError('topKAccuracy', 'k is no count', { given: { k }, expected: 'a whole number from 1 on' })
-  }
+  requireInteger('topKAccuracy', 'k', k, { from: 1 })
   return metric(`top_${k}_accuracy`, (predictions, targets) =>
     meanOver(predictions, targets, (data, start, columns, target) => placeOf(data, start, columns, target) < k),
   )

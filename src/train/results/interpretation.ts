@@ -1,3 +1,4 @@
+import { requireRange } from '../../base/check.ts'
 import { OptionError } from '../../base/errors.ts'
 import { formatTable } from '../../base/table.ts'
 import type { ItemPredictions } from '../fit/evaluation.ts'
@@ -77,12 +78,7 @@ export class ClassificationInterpretation {
    * @throws OptionError  when that is no number of items from 1 on
    */
   mostConfused(fewest = 1): Confusion[] {
-    if (!(fewest >= 1)) {
-      throw new OptionError('mostConfused', 'fewest is no number of items', {
-        given: { fewest },
-        expected: '1 or more',
-      })
-    }
+    requireRange('mostConfused', { fewest }, fewest >= 1, 'at least 1')
     return this.pairs()
       .filter(({ actual, predicted, count }) => actual !== predicted && count >= fewest)
       .sort((a, b) => b.count - a.count)
@@ -96,9 +92,7 @@ export class ClassificationInterpretation {
    * @throws OptionError  when k is no number of items
    */
   topLosses(k = Infinity, { largest = true }: { readonly largest?: boolean } = {}): ItemLoss[] {
-    if (!(k >= 0)) {
-      throw new OptionError('topLosses', 'k is no number of items', { given: { k }, expected: '0 or more' })
-    }
+    requireRange('topLosses', { k }, k >= 0, 'at least 0')
     const { losses, targets, items, predictions } = this.results
     // A loss that is no number is larger than any.
     const size = (row: number) => (Number.isNaN(losses[row]) ? Infinity : losses[row])

@@ -1,4 +1,4 @@
-import { OptionError } from '../../base/errors.ts'
+import { requireInteger, requireRange } from '../../base/check.ts'
 import { ANY, checkOptions, FLAG, NUMBER, type Kinds } from '../../base/options.ts'
 import type { Loader, Pass } from '../../data/loader.ts'
 import type { RunningFit } from '../fit/events.ts'
@@ -46,12 +46,8 @@ export async function testTimeAugmentation(
 ): Promise<ItemPredictions | TtaPair> {
   checkOptions('tta', options, TTA_KINDS)
   const { n = 4, beta = 0.25, useMax = false, loader = state.loaders.valid } = options
-  if (!(Number.isInteger(n) && n >= 1)) {
-    throw new OptionError('tta', 'n is no number of passes', { given: { n }, expected: 'a whole number from 1 on' })
-  }
-  if (!(beta === null || (beta >= 0 && beta <= 1))) {
-    throw new OptionError('tta', 'beta is no weight', { given: { beta }, expected: '0 … 1, or null for a pair' })
-  }
+  requireInteger('tta', 'n', n, { from: 1 })
+  requireRange('tta', { beta }, beta === null || (beta >= 0 && beta <= 1), '0 to 1, or null for a pair')
   const predict = (pass: Pass) => predictItems(state, loader, pass, (outputs) => state.loss.probabilities(outputs))
   const passes: Float32Array[] = []
   for (let pass = 1; pass <= n; pass++) passes.push((await predict({ draws: 'train', pass })).predictions.data)

@@ -75,9 +75,9 @@ test('impossible options are refused', () => {
       expected 0 < ratio[0] ≤ ratio[1]]
   `)
   expect(() => randomResizedCropGpu(64, { validScale: 1.1 })).toThrowErrorMatchingInlineSnapshot(`
-    [OptionError: randomResizedCropGpu: validScale is a part of the side
+    [OptionError: randomResizedCropGpu: validScale is out of range
       validScale  1.1
-      expected 0 < validScale ≤ 1]
+      expected above 0 and at most 1]
   `)
   expect(() => randomResizedCropGpu([64, 1.5])).toThrowErrorMatchingInlineSnapshot(`
     [OptionError: randomResizedCropGpu: this is not a size in pixels

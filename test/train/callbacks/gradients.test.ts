@@ -73,7 +73,7 @@ describe('gradientAccumulation', () => {
   test('counts items: 6 are reached by two batches of 4', async () => {
     expect((await train([gradientAccumulation(6)])).steps).toBe(3)
     expect((await train([gradientAccumulation(4)])).steps).toBe(6)
-    expect(() => gradientAccumulation(0)).toThrow('gradientAccumulation: this is no count of items')
+    expect(() => gradientAccumulation(0)).toThrow('gradientAccumulation: items is out of range')
   })
 
   test('what a fit leaves over is not part of the next one', async () => {

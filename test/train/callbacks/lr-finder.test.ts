@@ -122,6 +122,6 @@ describe('fitSgdr', () => {
     await learner.fitSgdr(3, 1, { cycleMult: 1 })
     expect(learner.recorder.rows).toHaveLength(3)
     expect(learner.recorder.lrs[12]).toBeCloseTo(1e-3, 8)
-    await expect(learner.fitSgdr(0, 1)).rejects.toThrow('sgdr: an option is no count')
+    await expect(learner.fitSgdr(0, 1)).rejects.toThrow('sgdr: cycles is out of range')
   })
 })

@@ -80,7 +80,7 @@ describe('earlyStopping', () => {
       [OptionError: earlyStopping: there is no figure 'accuracy' to watch
         expected train_loss, valid_loss, score]
     `)
-    expect(() => earlyStopping({ patience: 0 })).toThrow('patience is no count of epochs')
+    expect(() => earlyStopping({ patience: 0 })).toThrow('patience is out of range')
     expect(() => earlyStopping({ minDelta: -1 })).toThrow('minDelta is out of range')
   })
 })

@@ -241,6 +241,6 @@ describe('a fit', () => {
         expected [N,K] with K ≥ 3
         Fix: build the model with as many: xresnet18({ outputs: 3 })]
     `)
-    await expect(learner.fit(-1)).rejects.toThrow('epochs is no count')
+    await expect(learner.fit(-1)).rejects.toThrow('epochs is out of range')
   })
 })
