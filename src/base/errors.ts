@@ -1,3 +1,4 @@
+import { formatShape } from './format.ts'
 import { printable } from './printable.ts'
 
 /**
@@ -64,8 +65,14 @@ function shortened(value: string): string {
 function text(value: unknown): string {
   if (typeof value === 'string') return value
   if (Array.isArray(value)) return `[${value.join(',')}]`
-  if (typeof value === 'object' && value !== null && 'shape' in value && 'dtype' in value) {
-    return `[${String(value.shape)}] ${String(value.dtype)}`
+  if (
+    typeof value === 'object' &&
+    value !== null &&
+    'shape' in value &&
+    'dtype' in value &&
+    Array.isArray(value.shape)
+  ) {
+    return formatShape({ shape: value.shape, dtype: String(value.dtype) })
   }
   return String(value)
 }

@@ -1,8 +1,10 @@
 /** Numbers to text, one way everywhere. */
 
-/** `[64,128,128,32] f16` */
-export function formatShape(tensor: { readonly shape: readonly number[]; readonly dtype: string }): string {
-  return `[${tensor.shape.join(',')}] ${tensor.dtype}`
+/** Text of a tensor's shape and type, `[64,128,128,32] f16`, or of a shape alone, `[64,128,128,32]`. */
+export function formatShape(
+  of: readonly number[] | { readonly shape: readonly number[]; readonly dtype: string },
+): string {
+  return 'dtype' in of ? `[${of.shape.join(',')}] ${of.dtype}` : `[${of.join(',')}]`
 }
 
 /** `512 B`, `1.5 KiB`, `128 MiB`, `2.3 GiB` */

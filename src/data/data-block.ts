@@ -1,5 +1,6 @@
 import { requireInteger, requireRange } from '../base/check.ts'
 import { DataError, OptionError } from '../base/errors.ts'
+import { formatShape } from '../base/format.ts'
 import { rng } from '../base/rng.ts'
 import {
   checkArgument,
@@ -193,13 +194,15 @@ export class DataBlock {
             : ''
       lines.push(`  ${transform.kind}${how}: ${width} × ${height} pixels`)
     }
-    lines.push(`a batch: ${batchSize} such pictures, [${batchSize},${height},${width}] u32, one RGBA pixel each`)
+    lines.push(
+      `a batch: ${batchSize} such pictures, ${formatShape({ shape: [batchSize, height, width], dtype: 'u32' })}, one RGBA pixel each`,
+    )
     for (const transform of [...(this.options.batchTransforms ?? [])].sort((a, b) => a.order - b.order)) {
       const size = 'size' in transform ? transform.size : undefined
       if (size) [height, width] = size
-      lines.push(`  ${transform.kind}: [${batchSize},${height},${width},3]`)
+      lines.push(`  ${transform.kind}: ${formatShape([batchSize, height, width, 3])}`)
     }
-    lines.push(`the network's input: [${batchSize},${height},${width},3], f32 or f16`)
+    lines.push(`the network's input: ${formatShape([batchSize, height, width, 3])}, f32 or f16`)
     const text = lines.join('\n')
     for (const line of lines) platform.log(line)
     return text

@@ -1,5 +1,6 @@
 import { requireInteger } from '../base/check.ts'
 import { ShapeError } from '../base/errors.ts'
+import { formatShape } from '../base/format.ts'
 import { FLAG, NUMBER } from '../base/options.ts'
 import { empty, launch, storageDtype } from '../tensor/launcher.ts'
 import { defineOp } from '../tensor/op.ts'
@@ -56,7 +57,7 @@ const op = defineOp<readonly [Tensor], AvgPoolOptions, Plan>({
       constants: { WINDOW: window, STRIDE: stride },
       shape: { H, W, P, Q, VECTORS: padTo4(C) / 4 },
       dtype: storageDtype(x),
-      detail: `[${x.shape.join(',')}]→[${P},${Q}]`,
+      detail: `${formatShape(x.shape)}→${formatShape([P, Q])}`,
     }
   },
 

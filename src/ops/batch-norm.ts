@@ -1,5 +1,6 @@
 import { requireNumber } from '../base/check.ts'
 import { DtypeError, ShapeError } from '../base/errors.ts'
+import { formatShape } from '../base/format.ts'
 import { checkArgument, objectWith } from '../base/options.ts'
 import { elementwise, empty, launch, storageDtype } from '../tensor/launcher.ts'
 import { defineOp, requireAlike } from '../tensor/op.ts'
@@ -50,7 +51,10 @@ const op = defineOp<Inputs, BatchNormOptions, Plan>({
     const channels = x.shape[x.shape.length - 1]
     const perChannel = { [weight.name ?? 'weight']: weight, [bias.name ?? 'bias']: bias, runningMean, runningVar }
     for (const [name, given] of Object.entries(perChannel)) {
-      const wrong = { given: { x, [name]: given }, expected: `[${channels}] f32, one number a channel of x` }
+      const wrong = {
+        given: { x, [name]: given },
+        expected: `${formatShape({ shape: [channels], dtype: 'f32' })}, one number per channel of x`,
+      }
       if (given.shape.length !== 1 || given.shape[0] !== channels) {
         throw new ShapeError('batchNorm', `${name} does not fit the channels of x`, wrong)
       }
@@ -78,7 +82,7 @@ const op = defineOp<Inputs, BatchNormOptions, Plan>({
       channels,
       vectors: storedLastAxis(x) / 4,
       dtype: storageDtype(x),
-      detail: `[${x.shape.join(',')}]`,
+      detail: formatShape(x.shape),
     }
   },
 

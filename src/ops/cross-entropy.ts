@@ -1,5 +1,6 @@
 import { requireNumber } from '../base/check.ts'
 import { DtypeError, OptionError, ShapeError } from '../base/errors.ts'
+import { formatShape } from '../base/format.ts'
 import { NUMBER, TEXT } from '../base/options.ts'
 import { empty, launch, storageDtype } from '../tensor/launcher.ts'
 import { defineOp } from '../tensor/op.ts'
@@ -57,7 +58,10 @@ const op = defineOp<Inputs, CrossEntropyOptions, Plan>({
       ['mix', mix, 'f32'],
     ] as const) {
       if (!labels) continue
-      const wrong = { given: { logits, [name]: labels }, expected: `[${N}] ${dtype}, one a row of the logits` }
+      const wrong = {
+        given: { logits, [name]: labels },
+        expected: `${formatShape({ shape: [N], dtype })}, one per row of the logits`,
+      }
       if (labels.shape.length !== 1 || labels.shape[0] !== N) {
         throw new ShapeError(where, `${name} does not fit the logits`, wrong)
       }
@@ -69,7 +73,7 @@ const op = defineOp<Inputs, CrossEntropyOptions, Plan>({
       constants: { MIXED: mix !== undefined, SMOOTHING: smoothing },
       mean: reduction === 'mean',
       dtype: storageDtype(logits),
-      detail: `[${N},${K}]`,
+      detail: formatShape([N, K]),
     }
   },
 

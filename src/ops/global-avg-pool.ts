@@ -1,4 +1,5 @@
 import { ShapeError } from '../base/errors.ts'
+import { formatShape } from '../base/format.ts'
 import { empty, launch, storageDtype } from '../tensor/launcher.ts'
 import { defineOp } from '../tensor/op.ts'
 import { padTo4 } from '../tensor/shape.ts'
@@ -24,7 +25,7 @@ const op = defineOp<readonly [Tensor], undefined, Plan>({
       shape: { N, PIXELS: H * W, VECTORS },
       groups: Math.ceil((N * VECTORS) / 64),
       dtype: storageDtype(x),
-      detail: `[${x.shape.join(',')}]`,
+      detail: formatShape(x.shape),
     }
   },
 

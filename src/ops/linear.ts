@@ -1,4 +1,5 @@
 import { DtypeError, ShapeError } from '../base/errors.ts'
+import { formatShape } from '../base/format.ts'
 import { defineOp } from '../tensor/op.ts'
 import { elementwise, empty, launch, storageDtype } from '../tensor/launcher.ts'
 import { parts } from '../tensor/parts.ts'
@@ -29,7 +30,10 @@ const op = defineOp<readonly [Tensor, Tensor, Tensor | undefined], undefined, Co
       throw new DtypeError('linear', 'the storage types differ', { given, fix: 'cast one of them' })
     }
     if (bias && (bias.shape.length !== 1 || bias.shape[0] !== O)) {
-      throw new ShapeError('linear', 'one bias an output is needed', { given, expected: `the bias as [${O}]` })
+      throw new ShapeError('linear', 'one bias an output is needed', {
+        given,
+        expected: `the bias as ${formatShape([O])}`,
+      })
     }
     if (bias && bias.dtype !== 'f32') {
       throw new DtypeError('linear', 'the bias is f32 whatever the type of x', { given })

@@ -1,4 +1,5 @@
 import { ShapeError } from '../base/errors.ts'
+import { formatShape } from '../base/format.ts'
 import { empty, launch, storageDtype } from '../tensor/launcher.ts'
 import { defineOp } from '../tensor/op.ts'
 import { parts } from '../tensor/parts.ts'
@@ -30,7 +31,7 @@ const op = defineOp<readonly [Tensor], undefined, Plan>({
       output,
       shape: { H, W, P, Q, VECTORS: padTo4(C) / 4 },
       dtype: storageDtype(x),
-      detail: `[${x.shape.join(',')}]→[${P},${Q}]`,
+      detail: `${formatShape(x.shape)}→${formatShape([P, Q])}`,
     }
   },
 

@@ -1,5 +1,6 @@
 import { requireNumber, requireRange } from '../base/check.ts'
 import { DataError, OptionError } from '../base/errors.ts'
+import { formatShape } from '../base/format.ts'
 import type { Json } from '../base/json.ts'
 import type { ConstantValue } from '../gpu/prelude.ts'
 import type { ShaderName } from '../gpu/shaders.gen.ts'
@@ -268,8 +269,8 @@ export function entryOf(state: OptimizerState, name: string, shape: Shape): Floa
   const entry = state.get(name)
   if (entry && sameShape(entry.shape, shape) && entry.data.length === elementCount(shape)) return entry.data
   throw new DataError('loadState', 'this is not the state of an optimizer of this model', {
-    given: { [name]: entry ? `shape [${entry.shape}]` : 'missing' },
-    expected: `${name} of shape [${shape}]`,
+    given: { [name]: entry ? `shape ${formatShape(entry.shape)}` : 'missing' },
+    expected: `${name} of shape ${formatShape(shape)}`,
   })
 }
 

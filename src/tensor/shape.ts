@@ -1,4 +1,5 @@
 import { ShapeError } from '../base/errors.ts'
+import { formatShape } from '../base/format.ts'
 import { DTYPE_BYTES, type Dtype } from './dtype.ts'
 
 export type Shape = readonly number[]
@@ -47,7 +48,7 @@ export function sameShape(a: Shape, b: Shape): boolean {
 /** @throws ShapeError when a shape has an axis that is not a positive integer */
 export function checkShape(where: string, shape: Shape): void {
   if (shape.some((axis) => !Number.isInteger(axis) || axis < 1)) {
-    throw new ShapeError(where, 'a shape needs positive whole numbers', { given: { shape: `[${shape.join(',')}]` } })
+    throw new ShapeError(where, 'a shape needs positive whole numbers', { given: { shape: formatShape(shape) } })
   }
 }
 

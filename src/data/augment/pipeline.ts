@@ -1,4 +1,5 @@
 import { DtypeError, ShapeError } from '../../base/errors.ts'
+import { formatShape } from '../../base/format.ts'
 import type { Rng } from '../../base/rng.ts'
 import { empty, launch } from '../../tensor/launcher.ts'
 import { keep, release } from '../../tensor/scope.ts'
@@ -81,7 +82,7 @@ export class BatchPipeline {
     if (pixels.shape.join() !== [N, H, W].join()) {
       throw new ShapeError('batch transforms', 'the pixels are not of the size that was planned', {
         given: { pixels },
-        expected: `[${N},${H},${W}]`,
+        expected: formatShape([N, H, W]),
       })
     }
     const out = empty({ shape: [N, P, Q, 3], dtype }, 'augment')
@@ -98,7 +99,7 @@ export class BatchPipeline {
         constants: { WARP: warp, SHRINK: shrink, LIGHTING: lighting, SATURATION: saturation, HUE: hue },
         dtype,
         track: 'data',
-        detail: `[${N},${H},${W}]→[${out.shape.join(',')}]`,
+        detail: `${formatShape([N, H, W])}→${formatShape(out.shape)}`,
       },
     )
     if (erased && areas > 0) {
@@ -112,7 +113,7 @@ export class BatchPipeline {
           constants: { AREAS: areas, SIZE: NOISE_PIXELS },
           dtype,
           track: 'data',
-          detail: `[${out.shape.join(',')}]`,
+          detail: formatShape(out.shape),
         },
       )
     }

@@ -1,3 +1,4 @@
+import { formatShape } from '../../base/format.ts'
 import { padTo4, type Spec } from '../../tensor/shape.ts'
 
 /** Sizes of a convolution, named as in the shaders: x [N,H,W,C], weight [O,R,S,C], y [N,P,Q,O]. */
@@ -23,7 +24,7 @@ export const PASSES = ['forward', 'backward-input', 'backward-weight'] as const
 
 /** `[16,8,8,64]→[16,8,8,128] 3×3` */
 export function describeSizes({ N, H, W, C, P, Q, O, R, S }: ConvolutionSizes): string {
-  return `[${N},${H},${W},${C}]→[${N},${P},${Q},${O}] ${R}×${S}`
+  return `${formatShape([N, H, W, C])}→${formatShape([N, P, Q, O])} ${R}×${S}`
 }
 
 /** Arithmetic operations of each of the three passes, those with the zeros beyond the border included. */

@@ -1,3 +1,4 @@
+import { formatShape } from '../../base/format.ts'
 import type { Rng } from '../../base/rng.ts'
 import { roundHalfToEven } from '../../image/box.ts'
 import { empty, launch, storageDtype } from '../../tensor/launcher.ts'
@@ -65,7 +66,7 @@ function paste(x: Tensor, { partner, box }: MixTensors): Tensor {
       shape: { P, Q },
       dtype: storageDtype(x),
       track: 'data',
-      detail: `[${x.shape.join(',')}]`,
+      detail: formatShape(x.shape),
     },
   )
   return y

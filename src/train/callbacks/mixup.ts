@@ -1,3 +1,4 @@
+import { formatShape } from '../../base/format.ts'
 import type { Rng } from '../../base/rng.ts'
 import { empty, launch, storageDtype } from '../../tensor/launcher.ts'
 import { vectorCount } from '../../tensor/shape.ts'
@@ -45,7 +46,7 @@ function blend(x: Tensor, { partner, weight }: MixTensors): Tensor {
       shape: { VECTORS: vectors },
       dtype: storageDtype(x),
       track: 'data',
-      detail: `[${x.shape.join(',')}]`,
+      detail: formatShape(x.shape),
     },
   )
   return y
