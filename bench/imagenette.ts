@@ -20,16 +20,15 @@ import {
   normalize,
   openGpu,
   parentLabel,
-  PixelCache,
   randomSplitter,
   resize,
   sampleData,
   xresnet18,
   xresnet50,
   type LearnerOptions,
-  type Loaders,
-  type Module,
 } from '../src/node.ts'
+import type { Module } from '../src/exports/nn.ts'
+import { PixelCache, type Loaders } from '../src/exports/data.ts'
 import { runCommand } from '../src/cli/command.ts'
 import { chooseData } from './lesson/data-source.ts'
 import { LessonRun } from './lesson/lesson-run.ts'

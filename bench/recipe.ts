@@ -7,7 +7,6 @@ import { resolve } from 'node:path'
 import { isRecord, jsonText, parseRecord } from '../src/base/json.ts'
 import {
   accuracy,
-  architectures,
   augTransforms,
   CategoryBlock,
   columnSplitter,
@@ -29,18 +28,17 @@ import {
   openGpu,
   OptionError,
   parentLabel,
-  PixelCache,
   randomResizedCrop,
   randomSplitter,
   ranger,
   resize,
   sampleData,
   topKAccuracy,
-  type DataBlockOptions,
-  type EpochRow,
   type Gpu,
-  type Loaders,
 } from '../src/node.ts'
+import type { EpochRow } from '../src/exports/train.ts'
+import { architectures } from '../src/exports/nn.ts'
+import { PixelCache, type DataBlockOptions, type Loaders } from '../src/exports/data.ts'
 import { choice, numberIn, parseCommand, runCommand, whole } from '../src/cli/command.ts'
 import { TRACKS } from '../src/tensor/track.ts'
 import { chooseData } from './lesson/data-source.ts'

@@ -10,6 +10,12 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 const run = promisify(execFile)
 const root = fileURLToPath(new URL('..', import.meta.url))
 
+/** The TypeScript examples of a Markdown file. */
+function codeBlocks(file: string): string[] {
+  const parts = readFileSync(join(root, file), 'utf8').split('```')
+  return parts.filter((part, i) => i % 2 === 1 && part.startsWith('ts\n')).map((part) => part.slice(3))
+}
+
 /** The built package as somebody has it who installed it: `npm test` builds it first. */
 describe('the built package', () => {
   let folder = ''
@@ -34,7 +40,9 @@ describe('the built package', () => {
     writeFileSync(
       join(folder, 'use.js'),
       `
-      import { createNodePlatform, openGpuOn, read, relu, tensor } from 'wgrad'
+      import { createNodePlatform } from 'wgrad'
+      import { openGpuOn } from 'wgrad/gpu'
+      import { read, relu, tensor } from 'wgrad/tensor'
       const platform = createNodePlatform({ threads: 1 })
       const gpu = await openGpuOn(platform)
       const picture = await platform.decoder.decode({ path: 'grey.jpg', resize: { width: 8, height: 6, method: 'crop', position: [0.5, 0.5] } })
@@ -65,7 +73,8 @@ describe('the built package', () => {
   }
 
   test('its types accept what is right and refuse a misspelt shader', async () => {
-    const imports = "import { Learner, launch, tensor, xresnet18, type Loaders } from 'wgrad'\n"
+    const imports =
+      "import { Learner, xresnet18 } from 'wgrad'; import type { Loaders } from 'wgrad/data'; import { launch, tensor } from 'wgrad/tensor'\n"
     expect(
       await check(
         'right',
@@ -76,16 +85,15 @@ describe('the built package', () => {
     expect(wrong).toMatch(/wrong\.ts\(2,8\).*'"relu\/forwards"'/)
   })
 
-  test("a page has types of its own: those of README.md's example", async () => {
-    const readme = readFileSync(join(root, 'README.md'), 'utf8')
-    const example =
-      readme
-        .split('```')
-        .find((block) => block.startsWith('ts\n') && block.includes('urlFiles'))
-        ?.slice(3) ?? ''
+  test('every example of README.md compiles', async () => {
+    const blocks = codeBlocks('README.md')
+    expect(blocks.length).toBeGreaterThan(1)
+    for (const [i, block] of blocks.entries()) expect(await check(`readme-${i}`, block)).toBe('')
+  })
+
+  test('a page has types of its own, also for bundlers that ask for the condition', async () => {
+    const example = codeBlocks('README.md').find((block) => block.includes('urlFiles')) ?? ''
     expect(example).toContain("from 'wgrad/browser'")
-    expect(await check('page', example)).toBe('')
-    // A bundler that asks for the condition needs no other name.
     const bundled = example.replace("'wgrad/browser'", "'wgrad'")
     const bundler = ['--module', 'esnext', '--moduleResolution', 'bundler']
     expect(await check('bundled', bundled, [...bundler, '--customConditions', 'browser'])).toBe('')

@@ -29,21 +29,33 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   'platform/node': ['base', 'image', 'platform'],
   'platform/browser': ['base', 'image', 'platform'],
   index: CORE,
+  exports: CORE,
   // Only these choose a platform.
   node: ['index', ...CORE, 'platform/node'],
-  cli: ['node', 'base', 'platform', 'platform/node'],
+  cli: ['node', 'exports', 'base', 'platform', 'platform/node'],
   browser: ['index', ...CORE, 'platform/browser'],
 }
 
 /** Rooms of `src` that a folder of `bench` may import from: tools look deeper than users, but not everywhere. */
 const BENCH: Readonly<Record<string, readonly string[]>> = {
-  bench: ['node', 'cli', 'base', 'gpu', 'tensor', 'platform/node'],
+  bench: ['node', 'exports', 'cli', 'base', 'gpu', 'tensor', 'platform/node'],
   'bench/fuzz': ['base', 'image', 'platform', 'platform/node', 'platform/browser', 'data', 'nn', 'train/files'],
-  'bench/gpu-report': ['node', 'base', 'gpu', 'ops', 'platform/node'],
-  'bench/kernels': ['node', 'base', 'gpu', 'tensor', 'ops', 'nn', 'optim', 'data'],
-  'bench/lesson': ['node', 'cli', 'base', 'platform', 'platform/node', 'tensor', 'data', 'train/fit', 'train/results'],
-  'bench/machine': ['node', 'gpu'],
-  'bench/steps': ['node', 'base', 'gpu', 'tensor', 'nn', 'platform/node'],
+  'bench/gpu-report': ['node', 'exports', 'base', 'gpu', 'ops', 'platform/node'],
+  'bench/kernels': ['node', 'exports', 'base', 'gpu', 'tensor', 'ops', 'nn', 'optim', 'data'],
+  'bench/lesson': [
+    'node',
+    'exports',
+    'cli',
+    'base',
+    'platform',
+    'platform/node',
+    'tensor',
+    'data',
+    'train/fit',
+    'train/results',
+  ],
+  'bench/machine': ['node', 'exports', 'gpu'],
+  'bench/steps': ['node', 'exports', 'base', 'gpu', 'tensor', 'nn', 'platform/node'],
 }
 
 describe('rooms', () => {

@@ -1,4 +1,5 @@
-import { xresnet18, xresnet50, type Module } from '../../src/node.ts'
+import { xresnet18, xresnet50 } from '../../src/node.ts'
+import type { Module } from '../../src/exports/nn.ts'
 import type { Case } from './harness.ts'
 import { augmentCases } from './augment.ts'
 import { batchNormCases } from './batch-norm.ts'

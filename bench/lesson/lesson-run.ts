@@ -1,15 +1,9 @@
 import { cpus } from 'node:os'
 import { formatBytes } from '../../src/base/format.ts'
 import { nodeFiles } from '../../src/platform/node/files.ts'
-import {
-  DataError,
-  Interrupted,
-  type Callback,
-  type ChannelStats,
-  type Gpu,
-  type ItemPredictions,
-  type Learner,
-} from '../../src/node.ts'
+import { DataError, Interrupted, type Callback, type Gpu, type Learner } from '../../src/node.ts'
+import type { ItemPredictions } from '../../src/exports/train.ts'
+import type { ChannelStats } from '../../src/exports/data.ts'
 import { TRACKS } from '../../src/tensor/track.ts'
 import type { DataSource } from './data-source.ts'
 import { NOTEBOOK } from './notebook.ts'

@@ -1,7 +1,8 @@
 import { DataError } from '../../src/base/errors.ts'
 import { isRecord, parseRecord } from '../../src/base/json.ts'
 import { csvLine } from '../../src/data/csv.ts'
-import type { ChannelStats, Confusion } from '../../src/node.ts'
+import type { Confusion } from '../../src/exports/train.ts'
+import type { ChannelStats } from '../../src/exports/data.ts'
 
 /** What a run of the lesson leaves behind in results.json. */
 export interface EpochResult {

@@ -1,23 +1,14 @@
+import { ClassificationInterpretation, type Callback, type FitState, type Learner, type Step } from '../../src/node.ts'
+import type { Pixels, Platform } from '../../src/exports/gpu.ts'
+import { read, release, scope } from '../../src/exports/tensor.ts'
+import type { EpochRow, ItemPredictions, StepLoss } from '../../src/exports/train.ts'
 import {
   batchPictures,
   channelStats,
-  ClassificationInterpretation,
   inputPictures,
-  read,
-  release,
-  scope,
-  type Callback,
   type ChannelStats,
-  type EpochRow,
-  type ItemPredictions,
   type LabelledPicture,
-  type FitState,
-  type Learner,
-  type Pixels,
-  type Platform,
-  type Step,
-  type StepLoss,
-} from '../../src/node.ts'
+} from '../../src/exports/data.ts'
 import type { Json } from '../../src/base/json.ts'
 import { hears } from '../../src/train/fit/callback.ts'
 import { className } from '../../src/cli/class-names.ts'

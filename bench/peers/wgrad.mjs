@@ -1,23 +1,21 @@
 // wgrad itself, from its build in ../../dist. Operations are timed by their kernels, as the peers' are; the training step
 // is what a user of the library writes.
 import {
-  adam,
   backward,
   cast,
   empty,
   item,
   keep,
   linear,
-  LossScaler,
   noGrad,
-  openGpu,
   read,
   release,
   scope,
   softmaxCrossEntropy,
   tensor,
-  xresnet18,
-} from '../../dist/src/node.js'
+} from '../../dist/src/exports/tensor.js'
+import { LossScaler } from '../../dist/src/exports/train.js'
+import { adam, openGpu, xresnet18 } from '../../dist/src/node.js'
 import { convolve, convolveBackwardInput, convolveBackwardWeight } from '../../dist/src/ops/convolution/passes.js'
 import { count, numbers, permuted } from './numbers.mjs'
 import { sizesOf } from './problems.mjs'

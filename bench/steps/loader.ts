@@ -11,14 +11,13 @@ import {
   normalize,
   openGpu,
   parentLabel,
-  PixelCache,
   resize,
-  scope,
-  tune,
   type Callback,
   type Gpu,
-  type Loaders,
 } from '../../src/node.ts'
+import { tune } from '../../src/exports/gpu.ts'
+import { scope } from '../../src/exports/tensor.ts'
+import { PixelCache, type Loaders } from '../../src/exports/data.ts'
 import { nodePlatform } from '../../src/platform/node/index.ts'
 import { MODELS } from '../kernels/index.ts'
 import { prepareStep, stepName, timeStream, type StepCase } from './step.ts'

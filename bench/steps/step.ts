@@ -2,21 +2,11 @@ import { formatBytes, formatRate, formatTime } from '../../src/base/format.ts'
 import { formatTable } from '../../src/base/table.ts'
 import { profileTable, type ProfileRow } from '../../src/gpu/profile.ts'
 import { recordWork } from '../../src/tensor/recording.ts'
-import {
-  adam,
-  backward,
-  cast,
-  crossEntropy,
-  keep,
-  LossScaler,
-  openGpu,
-  rng,
-  scope,
-  tensor,
-  tune,
-  type Gpu,
-  type Module,
-} from '../../src/node.ts'
+import { adam, crossEntropy, openGpu, type Gpu } from '../../src/node.ts'
+import { rng, tune } from '../../src/exports/gpu.ts'
+import { backward, cast, keep, scope, tensor } from '../../src/exports/tensor.ts'
+import { LossScaler } from '../../src/exports/train.ts'
+import type { Module } from '../../src/exports/nn.ts'
 import { MODELS } from '../kernels/index.ts'
 import { memoryNeed, type MemoryRow } from './memory.ts'
 import { median } from '../lesson/report/format.ts'

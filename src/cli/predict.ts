@@ -1,5 +1,6 @@
 /** `npm run predict -- MODEL FILE…`: what a model that `learner.export` has written sees on image files. */
-import { DataError, loadLearner, nodePlatform, openGpu, OptionError, type Prediction, type Predictor } from '../node.ts'
+import { DataError, loadLearner, nodePlatform, openGpu, OptionError, type Prediction } from '../node.ts'
+import type { Predictor } from '../exports/train.ts'
 import { className } from './class-names.ts'
 import { parseCommand, runCommand } from './command.ts'
 

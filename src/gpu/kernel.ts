@@ -3,8 +3,7 @@ import { ALIGNMENT, type BufferView } from './buffers.ts'
 import { BUFFER_USAGE, SHADER_STAGE } from './flags.ts'
 import type { Launch } from './launch.ts'
 import { GRID_LIMIT, specialise, type ConstantValue } from './prelude.ts'
-import type { ShaderSource } from './shader-source.ts'
-import { shaders, type ShaderName } from './shaders.gen.ts'
+import { shaderPlace, shaderSource, type ShaderName, type ShaderSource } from './shader-source.ts'
 
 export interface LaunchOptions {
   /** A count of workgroups (see `workgroupIndex` in shaders/README.md), or the grid itself. */
@@ -88,7 +87,7 @@ export class Kernels {
   /** A launch of a shader on buffers, matched to its bindings by name. @throws ShaderError when they do not match. */
   prepare(name: ShaderName, bindings: Readonly<Record<string, BufferView>>, options: LaunchOptions): Launch {
     this.prepared++
-    const source: ShaderSource = shaders[name]
+    const source = shaderSource(name)
     const pipeline = this.pipeline(name, source, options)
     const buffers = buffersKey(name, source, bindings)
     const groups = [this.bindGroup(name, source, pipeline, bindings, buffers)]
@@ -159,7 +158,7 @@ export class Kernels {
 
   /** Everything that makes a pipeline of its own. */
   private keyOf(name: ShaderName, options: LaunchOptions): string {
-    const { shape }: ShaderSource = shaders[name]
+    const { shape } = shaderSource(name)
     const constants = options.constants ?? {}
     for (const field of shape) {
       if (options.shape?.[field] === undefined) {
@@ -186,7 +185,7 @@ export class Kernels {
 
   private describe(name: ShaderName, options: LaunchOptions) {
     const { device } = this
-    const source: ShaderSource = shaders[name]
+    const source = shaderSource(name)
     const { code, lines } = specialise(name, source, {
       dtype: options.dtype ?? 'f32',
       constants: options.constants ?? {},
@@ -200,7 +199,7 @@ export class Kernels {
       entries: source.bindings.map(({ index, access }) => ({
         binding: index,
         visibility: SHADER_STAGE.COMPUTE,
-        buffer: { type: BINDING_TYPES[access as keyof typeof BINDING_TYPES] },
+        buffer: { type: BINDING_TYPES[access] },
       })),
     })
     const shapeLayout =
@@ -319,9 +318,9 @@ async function compilationError(
 ): Promise<Error> {
   const info = await module.getCompilationInfo()
   const message = info.messages.find(({ type }) => type === 'error')
-  if (!message) return new ShaderError(`shaders/${name}.wgsl`, error.message)
+  if (!message) return new ShaderError(shaderPlace(name), error.message)
   const line = message.lineNum - lines
-  const where = line > 0 ? `shaders/${name}.wgsl:${line}:${message.linePos}` : `shaders/${name}.wgsl, prelude`
+  const where = line > 0 ? `${shaderPlace(name)}:${line}:${message.linePos}` : `${shaderPlace(name)}, prelude`
   const quoted = line > 0 ? source.text.split('\n')[line - 1] : code.split('\n')[message.lineNum - 1]
   return new ShaderError(where, message.message, {
     given: {

@@ -1,6 +1,6 @@
 import { ShaderError } from '../base/errors.ts'
-import type { ShaderSource } from './shader-source.ts'
-import { libraries } from './shaders.gen.ts'
+import { shaderPlace, type ShaderSource } from './shader-source.ts'
+import { shaderTexts } from './shaders.gen.ts'
 import { unroll } from './unroll.ts'
 
 export type ConstantValue = number | boolean
@@ -35,7 +35,7 @@ export function specialise(
   const uses = emulated ? source.uses.map((use) => (use === 'lib/matrix' ? 'lib/matrix-emulated' : use)) : source.uses
   const parts = [
     ...(emulated ? [] : source.enables).map((extension) => `enable ${extension};`),
-    ...['lib/storage-' + special.dtype, ...uses].map((library) => libraries[library]),
+    ...['lib/storage-' + special.dtype, ...uses].map((library) => shaderTexts[library]),
     `const SUBGROUP: u32 = ${special.subgroupSize}u;`,
     `fn workgroupIndex(id: vec3u) -> u32 { return id.x + id.y * ${GRID_LIMIT}u; }`,
     ...source.constants.map(([constant, type]) => declaration(name, constant, type, special.constants[constant])),
@@ -43,7 +43,7 @@ export function specialise(
   ]
   for (const constant of Object.keys(special.constants)) {
     if (!source.constants.some(([known]) => known === constant)) {
-      throw new ShaderError(`shaders/${name}.wgsl`, `does not declare the constant ${constant}`, {
+      throw new ShaderError(shaderPlace(name), `does not declare the constant ${constant}`, {
         given: { declared: source.constants.map(([known]) => known).join(' ') || 'none' },
       })
     }
@@ -55,7 +55,7 @@ export function specialise(
 }
 
 function declaration(name: string, constant: string, type: string, value: ConstantValue | undefined): string {
-  if (value === undefined) throw new ShaderError(`shaders/${name}.wgsl`, `the launch gives no value for ${constant}`)
+  if (value === undefined) throw new ShaderError(shaderPlace(name), `the launch gives no value for ${constant}`)
   return `const ${constant}: ${type} = ${literal(type, value)};`
 }
 

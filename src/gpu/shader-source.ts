@@ -1,21 +1,152 @@
-/** Text of a `.wgsl` file with its header lines, as shaders/embed.mjs reads them. */
+import { OptionError, ShaderError } from '../base/errors.ts'
+import { shaderTexts, type BuiltInShader } from './shaders.gen.ts'
+
+/** Name of a shader that was registered with `registerShader`. */
+export type RegisteredShader = string & { readonly __shader: 'registered' }
+
+/** Name of a shader that can be launched: one of the library's, or one that was registered. */
+export type ShaderName = BuiltInShader | RegisteredShader
+
+/** Types that a `@const` may have. */
+const CONSTANT_TYPES = ['u32', 'i32', 'f32', 'bool'] as const
+
+/** Text of a shader together with what its header lines and bindings declare (see shaders/README.md). */
 export interface ShaderSource {
   readonly text: string
-  /** Library files, users after used. */
+  /** Library files that it uses, users after used. */
   readonly uses: readonly string[]
   /** Extensions of WGSL, those of the library files included. */
   readonly enables: readonly string[]
   /** Name and WGSL type of every `@const`. */
-  readonly constants: readonly (readonly [string, string])[]
+  readonly constants: readonly (readonly [name: string, type: (typeof CONSTANT_TYPES)[number]])[]
   /** Fields of `shape`. */
   readonly shape: readonly string[]
-  readonly bindings: readonly {
-    readonly index: number
-    readonly access: string
-    readonly name: string
-    /** Type of its numbers; `storage` is that of the launch. */
-    readonly holds: 'storage' | 'f32' | 'u32' | 'struct'
-  }[]
+  readonly bindings: readonly ShaderBinding[]
   /** Constants and sizes with which tests compile the shader. */
   readonly sample: Readonly<Record<string, number | boolean>>
+}
+
+/** Buffer that a shader binds. */
+export interface ShaderBinding {
+  readonly index: number
+  readonly access: 'read' | 'read_write' | 'uniform'
+  readonly name: string
+  /** Type of its numbers; `storage` is that of the launch. */
+  readonly holds: 'storage' | 'f32' | 'u32' | 'struct'
+}
+
+/** Texts of registered shaders, by name. */
+const registered = new Map<string, string>()
+const sources = new Map<string, ShaderSource>()
+
+/**
+ * Makes a WGSL compute shader of one's own known, so that `launch` can run it as it runs the library's. The text declares
+ * what it needs in header lines, `// @shape COUNT`, `// @const STEP:u32`, `// @use lib/rows`, and its entry point is `main`;
+ * shaders/README.md has the rules.
+ *
+ * @param name  of the form 'mine/forward', unlike any shader of the library
+ * @param text  WGSL, with its header lines
+ * @returns     the name, for `launch`
+ * @throws OptionError  when the name is taken
+ * @throws ShaderError  when a header line cannot be read, no binding is declared or a library file does not exist
+ */
+export function registerShader(name: string, text: string): RegisteredShader {
+  const known = shaderTexts[name] ?? registered.get(name)
+  if (!/^[\w-]+(\/[\w-]+)+$/.test(name) || name.startsWith('lib/') || (known !== undefined && known !== text)) {
+    throw new OptionError('registerShader', 'the name cannot be used', {
+      given: { name },
+      expected: "a name such as 'mine/forward' that no other shader has",
+    })
+  }
+  sources.set(name, parseShader(name, text))
+  registered.set(name, text)
+  return name as RegisteredShader
+}
+
+/** Returns a shader with what it declares. */
+export function shaderSource(name: ShaderName): ShaderSource {
+  const known = sources.get(name)
+  if (known) return known
+  const text = shaderTexts[name]
+  if (text === undefined) {
+    throw new ShaderError(name, 'there is no such shader', { fix: 'registerShader makes one of your own known' })
+  }
+  const source = parseShader(name, text)
+  sources.set(name, source)
+  return source
+}
+
+/** Names of the library's shaders. */
+export function builtInShaders(): BuiltInShader[] {
+  return Object.keys(shaderTexts).filter((name) => !name.startsWith('lib/')) as BuiltInShader[]
+}
+
+/** Returns the place that errors name: the file of one of the library's shaders, or the name of a registered one. */
+export function shaderPlace(name: string): string {
+  return registered.has(name) ? `shader ${name}` : `shaders/${name}.wgsl`
+}
+
+/** Reads what a shader declares. @throws ShaderError  when that cannot be read */
+export function parseShader(name: string, text: string): ShaderSource {
+  const headers = (word: string) => headersOf(text, word)
+  const uses = [...new Set(headers('use').flatMap((use) => dependencies(name, use)))]
+  const enables = [
+    ...new Set([text, ...uses.map((use) => shaderTexts[use])].flatMap((part) => headersOf(part, 'enable'))),
+  ]
+  const bindings = [
+    ...text.matchAll(
+      /^\s*@group\(0\)\s*@binding\((\d+)\)\s*var<(?:storage,\s*(read|read_write)|(uniform))>\s*(\w+)\s*:\s*([^;]+);/gm,
+    ),
+  ].map(([, index, storage, uniform, binding, type]) => ({
+    index: Number(index),
+    access: (uniform ?? storage) as ShaderBinding['access'],
+    name: binding,
+    holds: contentOf(type),
+  }))
+  if (bindings.length === 0) {
+    throw new ShaderError(shaderPlace(name), 'declares no buffer', {
+      expected: '@group(0) @binding(0) var<…> name: type;',
+    })
+  }
+  const sample = headers('sample').map((word) => {
+    const [key, value] = word.split('=')
+    return [key, value === 'true' ? true : value === 'false' ? false : Number(value)] as const
+  })
+  const constants = headers('const').map((word) => constantOf(name, word))
+  return { text, uses, enables, constants, shape: headers('shape'), bindings, sample: Object.fromEntries(sample) }
+}
+
+function constantOf(name: string, word: string): ShaderSource['constants'][number] {
+  const [constant, named] = word.split(':')
+  const type = CONSTANT_TYPES.find((known) => known === named)
+  if (type !== undefined && /^[A-Z][A-Z0-9_]*$/.test(constant)) return [constant, type]
+  throw new ShaderError(shaderPlace(name), `'@const ${word}' cannot be read`, {
+    expected: 'NAME:u32, i32, f32 or bool',
+  })
+}
+
+/** Returns the type of the numbers that a binding holds, by the WGSL type of the binding. */
+function contentOf(type: string): ShaderBinding['holds'] {
+  const element = (type.match(/\w+/g) ?? []).find((word) => word !== 'array' && word !== 'atomic') ?? ''
+  if (['T4', 'T2', 'Pair', 'Group'].includes(element)) return 'storage'
+  const scalar = element.match(/^(?:vec[234])?([fu])(?:32)?$/)?.[1]
+  return scalar === 'f' ? 'f32' : scalar === 'u' ? 'u32' : 'struct'
+}
+
+/** Returns the words of the lines `// @word …`. */
+function headersOf(text: string, word: string): string[] {
+  return [...text.matchAll(new RegExp(`^// @${word} (.*)$`, 'gm'))].flatMap((match) => match[1].trim().split(/\s+/))
+}
+
+/** Returns a library file and those that it uses itself, users after used. */
+function dependencies(name: string, use: string): string[] {
+  const text = shaderTexts[use]
+  if (text !== undefined && use.startsWith('lib/')) {
+    return [...headersOf(text, 'use').flatMap((inner) => dependencies(use, inner)), use]
+  }
+  throw new ShaderError(shaderPlace(name), `'@use ${use}' names a file that does not exist`, {
+    expected: Object.keys(shaderTexts)
+      .filter((known) => known.startsWith('lib/'))
+      .join(' '),
+  })
 }

@@ -3,7 +3,7 @@ import type { Platform } from '../platform/platform.ts'
 import type { BufferPool } from './buffers.ts'
 import type { Launch, Operand, TracedTensor } from './launch.ts'
 import { MOST_LAUNCHES, type ProfileRow, type ReadRows } from './profile.ts'
-import { shaders, type ShaderName } from './shaders.gen.ts'
+import { shaderSource, type ShaderName } from './shader-source.ts'
 import type { LookIndex, Statistics, Summary } from './statistics.ts'
 
 /** An operand that is looked at, and the launch that does it. */
@@ -65,7 +65,7 @@ export class Tracer {
 
   /** A launch that knows its operands: their shapes and names, as `launch` (tensor/launcher.ts) is given them. */
   withOperands(launch: Launch, shader: ShaderName, tensors: Readonly<Record<string, TracedTensor>>): Launch {
-    const operands = shaders[shader].bindings.map(({ name: binding, access }) => {
+    const operands = shaderSource(shader).bindings.map(({ name: binding, access }) => {
       const { shape, dtype, name, view } = tensors[binding]
       return { binding, writes: access === 'read_write', tensor: { shape, dtype, name, view } }
     })

@@ -3,7 +3,7 @@ import { formatShape } from '../base/format.ts'
 import { currentGpu } from '../gpu/device.ts'
 import type { Kernels, LaunchOptions } from '../gpu/kernel.ts'
 import type { Launch } from '../gpu/launch.ts'
-import { shaders, type ShaderName } from '../gpu/shaders.gen.ts'
+import { shaderSource, type ShaderName } from '../gpu/shader-source.ts'
 import { markChecked, withOverflowFlag } from './overflow.ts'
 import { allocate } from './scope.ts'
 import { vectorCount, type Spec } from './shape.ts'
@@ -43,7 +43,7 @@ export function prepareLaunch(
 
 /** @throws DtypeError when a tensor is of another type than the shader will read it as, which would give rubbish without a word */
 function requireTypes(name: ShaderName, bindings: Readonly<Record<string, Tensor>>, storage: 'f32' | 'f16'): void {
-  for (const { name: binding, holds } of shaders[name].bindings) {
+  for (const { name: binding, holds } of shaderSource(name).bindings) {
     const bound = bindings[binding]
     // A missing one is reported where the bind group is made. The numbers of a struct have 32 bits each.
     const expected = holds === 'storage' ? storage : holds

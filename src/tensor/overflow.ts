@@ -1,4 +1,4 @@
-import { shaders, type ShaderName } from '../gpu/shaders.gen.ts'
+import { shaderSource, type ShaderName } from '../gpu/shader-source.ts'
 import { allocate, release } from './scope.ts'
 import type { Tensor } from './tensor.ts'
 
@@ -65,7 +65,7 @@ export function withOverflowFlag(
   bindings: Readonly<Record<string, Tensor>>,
   use: (complete: Readonly<Record<string, Tensor>>) => void,
 ): void {
-  const declared = shaders[name].bindings
+  const declared = shaderSource(name).bindings
   const open = bindings[FLAG] === undefined && declared.some((binding) => binding.name === FLAG)
   const unread = open && !raised ? allocate({ shape: [], dtype: 'u32' }, 'unread flag') : undefined
   const flag = unread ?? raised

@@ -4,8 +4,7 @@ import { BufferPool, sizeClass } from '../../src/gpu/buffers.ts'
 import { currentGpu, openGpuOn, useGpu, type Gpu } from '../../src/gpu/device.ts'
 import { profileTable } from '../../src/gpu/profile.ts'
 import { BUFFER_USAGE } from '../../src/gpu/flags.ts'
-import type { ShaderSource } from '../../src/gpu/shader-source.ts'
-import { shaders, type ShaderName } from '../../src/gpu/shaders.gen.ts'
+import { registerShader } from '../../src/gpu/shader-source.ts'
 import { add } from '../../src/ops/add.ts'
 import { relu } from '../../src/ops/relu.ts'
 import { sum } from '../../src/ops/sum.ts'
@@ -387,23 +386,16 @@ describe('errors of the GPU', () => {
     useGpu(gpu)
   })
 
+  let registrations = 0
   /** Runs a shader that is none of the library's. @returns the error that a read meets */
   async function failing(text: string): Promise<Error> {
     const other = await open()
-    const source: ShaderSource = { ...shaders['relu/forward'], text, shape: [], constants: [['SLOPE', 'f32']] }
-    const table = shaders as unknown as Record<string, ShaderSource>
-    table['test/broken'] = source
+    const shader = registerShader(`test/broken-${++registrations}`, `// @const SLOPE:f32\n${text}`)
     try {
-      launch(
-        'test/broken' as ShaderName,
-        { x: zeros([4]), y: empty({ shape: [4], dtype: 'f32' }) },
-        { groups: 1, constants: { SLOPE: 2 } },
-      )
+      launch(shader, { x: zeros([4]), y: empty({ shape: [4], dtype: 'f32' }) }, { groups: 1, constants: { SLOPE: 2 } })
       await other.queue.finished()
     } catch (error) {
       return error as Error
-    } finally {
-      delete table['test/broken']
     }
     throw new Error('nothing failed')
   }
@@ -418,7 +410,7 @@ describe('errors of the GPU', () => {
     ].join('\n')
     const error = await failing(text)
     expect(error).toBeInstanceOf(WgradError)
-    expect(error.message.split('\n')[0]).toMatch(/^shaders\/test\/broken\.wgsl:4:\d+: no matching overload for/)
+    expect(error.message.split('\n')[0]).toMatch(/^shader test\/broken-\d+:5:\d+: no matching overload for/)
     expect(error.message).toContain('  y[0] = x[0] * SLOPE + 1u;')
   })
 

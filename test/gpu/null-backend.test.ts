@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openGpuOn, type Gpu } from '../../src/gpu/device.ts'
 import type { MatrixSize } from '../../src/gpu/matrices.ts'
 import { specialise } from '../../src/gpu/prelude.ts'
-import { shaders } from '../../src/gpu/shaders.gen.ts'
+import { shaderSource } from '../../src/gpu/shader-source.ts'
 import { forgetChoices, unknownPasses } from '../../src/ops/convolution/choices.ts'
 import {
   candidateKernels,
@@ -124,7 +124,7 @@ async function compile(gpu: Gpu, pass: Pass, sizes: ConvolutionSizes, kernel: Ke
   const { device } = gpu
   const { dtype, ...shape } = sizes
   const name = shaderOf(kernel, pass)
-  const { code } = specialise(name, shaders[name], {
+  const { code } = specialise(name, shaderSource(name), {
     dtype,
     constants: kernel.constants,
     shape: { ...shape, SLICES: 2 },

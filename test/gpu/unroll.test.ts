@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { BUFFER_USAGE, MAP_MODE } from '../../src/gpu/flags.ts'
 import { ShaderError } from '../../src/base/errors.ts'
 import { specialise } from '../../src/gpu/prelude.ts'
-import { shaders } from '../../src/gpu/shaders.gen.ts'
+import { shaderSource } from '../../src/gpu/shader-source.ts'
 import { unroll } from '../../src/gpu/unroll.ts'
 import { openTestGpu } from '../helpers/gpu.ts'
 
@@ -71,11 +71,11 @@ describe('unroll', () => {
 
 describe('an unrolled shader', () => {
   const special = { dtype: 'f16', subgroupSize: 32, emulateMatrices: true } as const
-  const { sample } = shaders['conv2d/forward-matrix']
-  const names = shaders['conv2d/forward-matrix'].constants.map(([name]) => name)
-  const constants = Object.fromEntries(names.map((name) => [name, sample[name as keyof typeof sample]]))
+  const { sample } = shaderSource('conv2d/forward-matrix')
+  const names = shaderSource('conv2d/forward-matrix').constants.map(([name]) => name)
+  const constants = Object.fromEntries(names.map((name) => [name, sample[name]]))
   const shape = Object.fromEntries(
-    shaders['conv2d/forward-matrix'].shape.map((name) => [name, sample[name as keyof typeof sample]]),
+    shaderSource('conv2d/forward-matrix').shape.map((name) => [name, Number(sample[name])]),
   )
 
   test('compiles, and computes what it computes in loops', async () => {
@@ -90,7 +90,7 @@ describe('an unrolled shader', () => {
     const bytes = 3 * 3 * 3 * 24 * 2
     const results = []
     for (const inLoops of [true, false]) {
-      const { code } = specialise('conv2d/forward-matrix', shaders['conv2d/forward-matrix'], {
+      const { code } = specialise('conv2d/forward-matrix', shaderSource('conv2d/forward-matrix'), {
         ...special,
         constants,
         shape,

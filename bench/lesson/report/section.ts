@@ -1,5 +1,5 @@
 import { formatBytes, formatClock } from '../../../src/base/format.ts'
-import type { ChannelStats } from '../../../src/node.ts'
+import type { ChannelStats } from '../../../src/exports/data.ts'
 import { labelSmoothing, smoothedLabels } from '../../../src/train/fit/losses.ts'
 import { NOTEBOOK, type NotebookRow, type NotebookSection } from '../notebook.ts'
 import type { Section } from '../options.ts'

@@ -1,6 +1,6 @@
 import type { Gpu, KernelFamily } from '../../gpu/device.ts'
 import type { MatrixSize } from '../../gpu/matrices.ts'
-import type { ShaderName } from '../../gpu/shaders.gen.ts'
+import type { ShaderName } from '../../gpu/shader-source.ts'
 import { padTo4 } from '../../tensor/shape.ts'
 import { productOf, type ConvolutionSizes, type Pass } from './sizes.ts'
 

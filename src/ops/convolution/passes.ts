@@ -1,6 +1,6 @@
 import { currentGpu } from '../../gpu/device.ts'
 import type { LaunchOptions } from '../../gpu/kernel.ts'
-import type { ShaderName } from '../../gpu/shaders.gen.ts'
+import type { ShaderName } from '../../gpu/shader-source.ts'
 import { empty, launch } from '../../tensor/launcher.ts'
 import { release } from '../../tensor/scope.ts'
 import { elementCount, storedBytes, vectorCount, type Spec } from '../../tensor/shape.ts'

@@ -2,14 +2,14 @@ import { DataError } from '../../base/errors.ts'
 import { isRecord, parseJson } from '../../base/json.ts'
 import { rng } from '../../base/rng.ts'
 import type { Gpu } from '../../gpu/device.ts'
-import { libraries, shaders, type ShaderName } from '../../gpu/shaders.gen.ts'
+import { shaderTexts } from '../../gpu/shaders.gen.ts'
 import { SHIPPED } from './shipped.ts'
 import type { TunedPass, TunedTable } from './tuned-table.ts'
 
 /** A hash of the shaders of convolutions: the part of the engine's version that matters here. */
 function kernelsVersion(): string {
-  const names = (Object.keys(shaders) as ShaderName[]).filter((name) => name.startsWith('conv2d/'))
-  return fingerprint(JSON.stringify([names.map((name) => shaders[name]), libraries]))
+  const relevant = Object.entries(shaderTexts).filter(([name]) => /^(conv2d|lib)\//.test(name))
+  return fingerprint(JSON.stringify(relevant))
 }
 
 function fingerprint(text: string): string {

@@ -1,0 +1,26 @@
+/** `wgrad/nn`: modules to build networks of, their parameters and the files of weights. */
+
+export { Module, type Architecture } from '../nn/module.ts'
+export { Parameter, StateTensor } from '../nn/parameter.ts'
+export { Sequential } from '../nn/sequential.ts'
+export { Conv } from '../nn/conv.ts'
+export { ConvLayer } from '../nn/conv-layer.ts'
+export { BatchNorm } from '../nn/batch-norm.ts'
+export { Linear } from '../nn/linear.ts'
+export { AvgPool, GlobalAvgPool, MaxPool } from '../nn/pool.ts'
+export { MaxBlurPool } from '../nn/max-blur-pool.ts'
+export {
+  ResBlock,
+  type XResNetOptions,
+  xresnet18Deep,
+  xresnet34Deep,
+  xresnet50Deep,
+  xresnet18Deeper,
+  xresnet34Deeper,
+  xresnet50Deeper,
+} from '../nn/xresnet.ts'
+export { filled, Init, kaimingNormal } from '../nn/init.ts'
+export { architectures, type ModelMaker } from '../nn/architectures.ts'
+export type { StateDict } from '../nn/state-dict.ts'
+export { readWeights, writeWeights } from '../nn/weights.ts'
+export { readSafetensors, writeSafetensors, type Safetensors, type StoredTensor } from '../nn/safetensors.ts'

@@ -1,0 +1,59 @@
+/** `wgrad/train`: parts of training to replace or to look at: schedules, callbacks, figures, optimizers. */
+
+export type {
+  FineTuneOptions,
+  FitFlatCosOptions,
+  FitOneCycleOptions,
+  FitOptions,
+  FitSgdrOptions,
+  LearningRate,
+} from '../train/learner-options.ts'
+export type { LoadLearnerOptions } from '../train/files/export.ts'
+export { Predictor, type PredictorParts } from '../train/results/predictor.ts'
+export type { SaveOptions } from '../train/files/save-load.ts'
+export { smoothedLabels } from '../train/fit/losses.ts'
+export { argmax, type Predictions } from '../train/fit/metrics.ts'
+export type { Confusion, ItemLoss } from '../train/results/interpretation.ts'
+export {
+  minimum,
+  slide,
+  steep,
+  valley,
+  type LrCurve,
+  type Suggestion,
+  type SuggestionMethod,
+} from '../train/results/lr-suggestions.ts'
+export { Cancel, type Level, type LossScaling, type StepLoss } from '../train/fit/callback.ts'
+export type { SaveModelOptions } from '../train/callbacks/save-model.ts'
+export type { EarlyStoppingOptions } from '../train/callbacks/early-stopping.ts'
+export type { ReduceLrOnPlateauOptions } from '../train/callbacks/reduce-lr-on-plateau.ts'
+export type { TrackerOptions } from '../train/callbacks/tracker.ts'
+export type { LrFindOptions, LrSearch, SuggestionName } from '../train/callbacks/lr-finder.ts'
+export { scheduler, type GroupSchedules } from '../train/callbacks/scheduler.ts'
+export { Recorder } from '../train/callbacks/recorder.ts'
+export type { EpochRow, History } from '../train/fit/history.ts'
+export { lineChart, type Line, type LineChartOptions } from '../train/results/line-chart.ts'
+export { resultPictures, type ShowResultsOptions } from '../train/results/show-results.ts'
+export type { Evaluation, ItemPredictions } from '../train/fit/evaluation.ts'
+export type { TtaOptions, TtaPair, TtaPairOptions } from '../train/results/tta.ts'
+export type { AdamOptions } from '../optim/adam.ts'
+export type { SgdOptions } from '../optim/sgd.ts'
+export type { RAdamOptions } from '../optim/radam.ts'
+export type { LookaheadOptions } from '../optim/lookahead.ts'
+export { clipGradients } from '../optim/clip.ts'
+export type { Hypers, Optimizer, OptimizerFactory, Trainable } from '../optim/optimizer.ts'
+export { LossScaler } from '../optim/loss-scaler.ts'
+export {
+  combineSchedules,
+  constantSchedule,
+  cosineSchedule,
+  exponentialSchedule,
+  flatCos,
+  learningRates,
+  linearSchedule,
+  oneCycle,
+  polynomialSchedule,
+  sgdr,
+  type OneCycleOptions,
+  type Schedule,
+} from '../optim/schedule.ts'

@@ -1,0 +1,92 @@
+import { execFile } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { gzipSync } from 'node:zlib'
+import { checkPackage, createPackageFromTarballData } from '@arethetypeswrong/core'
+import { build } from 'esbuild'
+import { publint } from 'publint'
+import { describe, expect, test } from 'vitest'
+import * as data from '../src/exports/data.ts'
+import * as gpu from '../src/exports/gpu.ts'
+import * as nn from '../src/exports/nn.ts'
+import * as tensors from '../src/exports/tensor.ts'
+import * as train from '../src/exports/train.ts'
+import * as main from '../src/node.ts'
+
+const run = promisify(execFile)
+const root = fileURLToPath(new URL('..', import.meta.url))
+const subpaths = { data, gpu, nn, tensors, train }
+
+/** Most names of functions, classes and constants that the package's root may have: what fits one screen of completions. */
+const ROOT_NAMES = 100
+
+/** Most bytes, minified and gzipped, of a bundle that imports these names: 5% above what they take today. */
+const BUDGETS = [
+  ['tensors and one operation', 'exports/tensor.js', 'conv2d, tensor', 32_700],
+  [
+    "the README's page",
+    'browser.js',
+    'accuracy, CategoryBlock, DataBlock, getImageFiles, ImageBlock, imagenetStats, Learner, normalize, openGpu, parentLabel, resize, urlFiles, xresnet18',
+    115_000,
+  ],
+  ['the whole root', 'browser.js', '* as all', 133_000],
+] as const
+
+describe('names', () => {
+  test('the root has few enough to look through', () => {
+    expect(Object.keys(main).length).toBeLessThanOrEqual(ROOT_NAMES)
+  })
+
+  test('each name is exported from one place', () => {
+    const all = [main, ...Object.values(subpaths)].flatMap((part) => Object.keys(part))
+    expect(all.filter((name, i) => all.indexOf(name) !== i)).toEqual([])
+  })
+})
+
+describe('the package', () => {
+  test('is one that publint has nothing to say of', async () => {
+    const { messages } = await publint({ pkgDir: root, strict: true, pack: false })
+    expect(messages).toEqual([])
+  })
+
+  test('has types wherever its modules are found', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'wgrad-pack-'))
+    try {
+      const args = ['pack', '--ignore-scripts', '--json', '--pack-destination', folder]
+      const { stdout } = await run('npm', args, { cwd: root, maxBuffer: 2 ** 26 })
+      const [{ filename }] = JSON.parse(stdout) as [{ filename: string }]
+      const checked = await checkPackage(createPackageFromTarballData(readFileSync(join(folder, filename))))
+      if (!checked.types) throw new Error('the package has no types')
+      // The package is made of ES modules: Node 10's resolution and require() without them are left out on purpose.
+      const unintended = checked.problems.filter(
+        (problem) => !('resolutionKind' in problem && /^node1(0|6-cjs)$/.test(problem.resolutionKind)),
+      )
+      expect(unintended).toEqual([])
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
+  })
+
+  test.each(BUDGETS)('%s fit the budget of a page', async (_name, file, names, budget) => {
+    const path = JSON.stringify(join(root, 'dist', 'src', file))
+    const bare = names.startsWith('*')
+    const { outputFiles } = await build({
+      stdin: {
+        contents: `import ${bare ? names : `{ ${names} }`} from ${path}; console.log(${bare ? 'all' : names})`,
+        resolveDir: root,
+      },
+      bundle: true,
+      minify: true,
+      format: 'esm',
+      write: false,
+      external: ['echarts'],
+    })
+    const size = gzipSync(outputFiles[0].contents, { level: 9 }).length
+    expect(size).toBeLessThanOrEqual(budget)
+    // A budget far above what is used notices nothing.
+    expect(size).toBeGreaterThan(0.85 * budget)
+  })
+})
