@@ -17,10 +17,10 @@ alias Sums = array<array<Sum, ACROSS>, DOWN>;
 const_assert LANES % MATRIX_N == 0u && SHARE * LANES == MATRIX_M * MATRIX_N;
 
 var<private> thisLane: u32;
-// MATRIX_K and SHARE, as main makes them: no compiler can tell, so none unrolls the loops. Unrolled, these kernels take
-// Mesa's software adapter up to twice as long to compile, 10 to 25 s for three.
-var<private> depth: u32;
-var<private> share: u32;
+// More than any loop's turns, of which no compiler can tell that: so none unrolls a loop to `counted(turns)`, as src/gpu/unroll.ts
+// makes the marked loops. Unrolled, these kernels take Mesa's software adapter twice as long to compile.
+var<private> unknown: u32;
+fn counted(turns: u32) -> u32 { return min(turns, unknown); }
 
 fn leftRows(at: u32, pitch: u32) -> Left { return Place(GROUP * at, GROUP * pitch, 1u); }
 fn leftColumns(at: u32, pitch: u32) -> Left { return Place(GROUP * at, 1u, GROUP * pitch); }
@@ -33,10 +33,10 @@ fn rowOf(i: u32) -> u32 { return thisLane / MATRIX_N + i * (LANES / MATRIX_N); }
 
 fn addProduct(left: Left, right: Right, sum: Sum) -> Sum {
   var total = sum;
-  for (var k = 0u; k < depth; k++) {
+  for (var k = 0u; k < counted(MATRIX_K); k++) {
     let b = right.first + k * right.row + thisLane % MATRIX_N * right.column;
     let value = halfOf(rightTile[b / GROUP], b % GROUP);
-    for (var i = 0u; i < share; i++) {
+    for (var i = 0u; i < counted(SHARE); i++) {
       let a = left.first + rowOf(i) * left.row + k * left.column;
       total[i] += halfOf(leftTile[a / GROUP], a % GROUP) * value;
     }
@@ -46,7 +46,7 @@ fn addProduct(left: Left, right: Right, sum: Sum) -> Sum {
 
 fn store(sum: Sum, at: u32) {
   let column = thisLane % MATRIX_N;
-  for (var i = 0u; i < SHARE; i++) {
+  for (var i = 0u; i < counted(SHARE); i++) {
     leftTile[at + rowOf(i) * WIDTH + column / 4u][column % 4u] = bitcast<u32>(sum[i]);
   }
 }
@@ -54,7 +54,6 @@ fn store(sum: Sum, at: u32) {
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) thread: u32) {
   thisLane = thread % LANES;
-  depth = min(MATRIX_K, ~thread);
-  share = min(SHARE, ~thread);
+  unknown = ~thread;
   compute(id, thread, thread / LANES, thread % LANES);
 }

@@ -1,7 +1,7 @@
 import { ShaderError } from '../base/errors.ts'
 import { shaderPlace, type ShaderSource } from './shader-source.ts'
 import { shaderTexts } from './shaders.gen.ts'
-import { unroll } from './unroll.ts'
+import { keepRolled, unroll } from './unroll.ts'
 
 export type ConstantValue = number | boolean
 
@@ -17,7 +17,7 @@ export interface Specialisation {
   readonly emulateMatrices?: boolean
   /**
    * Write out the loops that a shader marks for it, see `unroll`. Default: on a GPU, where its compiler wants it, but not
-   * in emulated matrices, where it doubles the time of compiling.
+   * in emulated matrices, whose loops are kept as they are instead (`keepRolled`).
    */
   readonly unroll?: boolean
 }
@@ -48,9 +48,11 @@ export function specialise(
       })
     }
   }
-  const prelude = parts.join('\n') + '\n'
-  const code = prelude + source.text
+  const libraryText = parts.join('\n') + '\n'
   const unrolled = special.unroll ?? (special.shape !== undefined && !emulated)
+  // In the loops of the files that multiply matrices there are barriers, so those have to be uniform.
+  const prelude = emulated && !unrolled ? keepRolled(libraryText) : libraryText
+  const code = prelude + source.text
   return { code: unrolled ? unroll(name, code) : code, lines: prelude.split('\n').length - 1 }
 }
 

@@ -61,6 +61,17 @@ export function unroll(name: string, text: string): string {
   return lines.join('\n')
 }
 
+/**
+ * Hides the bounds of the marked loops of a text behind a function `counted(bound)`, which gives the bound and of which no
+ * compiler can tell that: so none unrolls them. For text that is to compile fast, and has no barrier in such a loop.
+ */
+export function keepRolled(text: string): string {
+  return text.replace(MARKED_BOUND, '$1counted($2)$3')
+}
+
+/** Before the bound of a marked loop, the bound, and after it. */
+const MARKED_BOUND = /(; \w+ < )([^;]+)(; [^;]+ \{ \/\/ @unroll)$/gm
+
 function lastMark(lines: readonly string[]): number {
   return lines.findLastIndex((line) => line.endsWith('// @unroll'))
 }

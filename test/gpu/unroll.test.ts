@@ -3,7 +3,7 @@ import { BUFFER_USAGE, MAP_MODE } from '../../src/gpu/flags.ts'
 import { ShaderError } from '../../src/base/errors.ts'
 import { specialise } from '../../src/gpu/prelude.ts'
 import { shaderSource } from '../../src/gpu/shader-source.ts'
-import { unroll } from '../../src/gpu/unroll.ts'
+import { keepRolled, unroll } from '../../src/gpu/unroll.ts'
 import { openTestGpu } from '../helpers/gpu.ts'
 
 const gpu = await openTestGpu()
@@ -69,6 +69,19 @@ describe('unroll', () => {
   })
 })
 
+test('keepRolled hides the bounds of marked loops, and of no others', () => {
+  const text = [
+    'for (var k = 0u; k < DOWN * 2u; k += STEP) { // @unroll',
+    '  for (var i = 0u; i < DOWN; i++) {',
+    '}',
+    '}',
+  ]
+  expect(keepRolled(text.join('\n')).split('\n')).toEqual([
+    'for (var k = 0u; k < counted(DOWN * 2u); k += STEP) { // @unroll',
+    ...text.slice(1),
+  ])
+})
+
 describe('an unrolled shader', () => {
   const special = { dtype: 'f16', subgroupSize: 32, emulateMatrices: true } as const
   const { sample } = shaderSource('conv2d/forward-matrix')
@@ -97,6 +110,7 @@ describe('an unrolled shader', () => {
         unroll: !inLoops,
       })
       expect(code.includes('for (var i = 0u; i < DOWN')).toBe(inLoops)
+      expect(code.includes('< counted(ACROSS); j++')).toBe(inLoops)
       // STORAGE | COPY_SRC, and MAP_READ | COPY_DST
       const result = device.createBuffer({ size: bytes, usage: BUFFER_USAGE.STORAGE | BUFFER_USAGE.COPY_SRC })
       const staging = device.createBuffer({ size: bytes, usage: BUFFER_USAGE.MAP_READ | BUFFER_USAGE.COPY_DST })
@@ -118,5 +132,19 @@ describe('an unrolled shader', () => {
     }
     expect(results[0].some((half) => half !== 0)).toBe(true)
     expect(results[1]).toEqual(results[0])
+  })
+
+  test('is rolled where matrices are emulated, and only there', () => {
+    const textOf = (emulateMatrices: boolean, sizes: typeof shape | undefined) =>
+      specialise('conv2d/forward-matrix', shaders['conv2d/forward-matrix'], {
+        ...special,
+        constants,
+        shape: sizes,
+        emulateMatrices,
+      }).code
+    for (const sizes of [shape, undefined]) {
+      expect(textOf(true, sizes)).toContain('< counted(ACROSS); j++')
+      expect(textOf(false, sizes)).not.toContain('counted')
+    }
   })
 })
