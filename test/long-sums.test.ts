@@ -14,10 +14,11 @@ import type { Tensor } from '../src/tensor/tensor.ts'
 import { item, read, tensor, zeros } from '../src/tensor/transfer.ts'
 import { expectClose } from './helpers/close.ts'
 import { hashUniform } from './helpers/golden.ts'
+import { testFamilies } from './helpers/families.ts'
 import { openTestGpu } from './helpers/gpu.ts'
 
 const gpu = await openTestGpu()
-const families = gpu.subgroupSize > 0 ? (['broadcast', 'tile'] as const) : (['tile'] as const)
+const families = testFamilies(gpu, ['broadcast', 'tile'])
 
 /** Like numbers are the worst: every rounding on the way goes the same way. */
 const LIKE = Math.fround(0.1)

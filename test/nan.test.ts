@@ -10,11 +10,12 @@ import { scope } from '../src/tensor/scope.ts'
 import { storedCount, storedLastAxis, type Shape } from '../src/tensor/shape.ts'
 import type { Tensor } from '../src/tensor/tensor.ts'
 import { item, read, tensor, upload, zeros } from '../src/tensor/transfer.ts'
+import { once, testFamilies } from './helpers/families.ts'
 import { openTestGpu } from './helpers/gpu.ts'
 import { uniform, type Operand } from './helpers/gradcheck.ts'
 
 const gpu = await openTestGpu()
-const families = gpu.subgroupSize > 0 ? (['broadcast', 'tile', 'matrix'] as const) : (['tile', 'matrix'] as const)
+const families = testFamilies(gpu)
 
 const {
   add,
@@ -193,7 +194,7 @@ describe.each(families)('family %s', (family) => {
   })
 })
 
-describe.each(['f32', 'f16'] as const)('gradients where an operand is NaN, as in PyTorch, %s', (dtype) => {
+describe.each(once(['f32', 'f16'] as const))('gradients where an operand is NaN, as in PyTorch, %s', (dtype) => {
   const gradientOf = async (
     run: (x: Tensor) => Tensor,
     shape: Shape,
@@ -244,7 +245,7 @@ describe.each(['f32', 'f16'] as const)('gradients where an operand is NaN, as in
   })
 })
 
-test.each(['f32', 'f16'] as const)(
+test.each(once(['f32', 'f16'] as const))(
   'one NaN among the weights of a network is the loss, and no gradient is whole, %s',
   async (dtype) => {
     const model = xresnet18({ outputs: 10 })

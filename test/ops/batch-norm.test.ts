@@ -7,11 +7,12 @@ import { read, tensor, zeros } from '../../src/tensor/transfer.ts'
 import type { Tensor } from '../../src/tensor/tensor.ts'
 import { expectClose, normOf } from '../helpers/close.ts'
 import { channelsFirst, channelsLast, expectGolden, golden, hashUniform, type Summary } from '../helpers/golden.ts'
+import { testFamilies } from '../helpers/families.ts'
 import { openTestGpu } from '../helpers/gpu.ts'
 import { gradcheck, uniform, type Operand } from '../helpers/gradcheck.ts'
 
 const gpu = await openTestGpu()
-const families = gpu.subgroupSize > 0 ? (['broadcast', 'tile'] as const) : (['tile'] as const)
+const families = testFamilies(gpu, ['broadcast', 'tile'])
 
 /** Channels around the vectors of four and the lanes; pixels around the runs. */
 const SHAPES: readonly Shape[] = [

@@ -7,12 +7,13 @@ import { read, tensor, zeros } from '../../src/tensor/transfer.ts'
 import type { Tensor } from '../../src/tensor/tensor.ts'
 import { expectClose } from '../helpers/close.ts'
 import { channelsFirst, channelsLast, expectGolden, golden, hashUniform, type Summary } from '../helpers/golden.ts'
+import { testFamilies } from '../helpers/families.ts'
 import { openTestGpu } from '../helpers/gpu.ts'
 import { gradcheck, uniform } from '../helpers/gradcheck.ts'
 
 const gpu = await openTestGpu()
 // On an adapter without subgroups the first family does not exist; without matrix units, the third is emulated.
-const families = gpu.subgroupSize > 0 ? (['broadcast', 'tile', 'matrix'] as const) : (['tile', 'matrix'] as const)
+const families = testFamilies(gpu)
 
 interface Sizes {
   N: number

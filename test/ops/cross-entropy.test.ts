@@ -5,11 +5,12 @@ import { scope } from '../../src/tensor/scope.ts'
 import { item, read, tensor, zeros } from '../../src/tensor/transfer.ts'
 import { expectClose, normOf } from '../helpers/close.ts'
 import { hashUniform } from '../helpers/golden.ts'
+import { testFamilies } from '../helpers/families.ts'
 import { openTestGpu } from '../helpers/gpu.ts'
 import { gradcheck, uniform } from '../helpers/gradcheck.ts'
 
 const gpu = await openTestGpu()
-const families = gpu.subgroupSize > 0 ? (['broadcast', 'tile'] as const) : (['tile'] as const)
+const families = testFamilies(gpu, ['broadcast', 'tile'])
 
 interface Case {
   N: number

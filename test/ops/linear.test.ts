@@ -5,11 +5,12 @@ import { scope } from '../../src/tensor/scope.ts'
 import { read, tensor, zeros } from '../../src/tensor/transfer.ts'
 import type { Tensor } from '../../src/tensor/tensor.ts'
 import { expectClose, normOf } from '../helpers/close.ts'
+import { testFamilies } from '../helpers/families.ts'
 import { openTestGpu } from '../helpers/gpu.ts'
 import { gradcheck, uniform } from '../helpers/gradcheck.ts'
 
 const gpu = await openTestGpu()
-const families = gpu.subgroupSize > 0 ? (['broadcast', 'tile'] as const) : (['tile'] as const)
+const families = testFamilies(gpu, ['broadcast', 'tile'])
 
 describe.each(families)('family %s', (family) => {
   describe.each(['f32', 'f16'] as const)('%s', (dtype) => {

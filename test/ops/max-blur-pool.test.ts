@@ -7,11 +7,12 @@ import { elementCount, type Shape } from '../../src/tensor/shape.ts'
 import { read, tensor, zeros } from '../../src/tensor/transfer.ts'
 import { expectClose } from '../helpers/close.ts'
 import { channelsFirst, channelsLast, expectGolden, golden, hashUniform, type Summary } from '../helpers/golden.ts'
+import { testFamilies } from '../helpers/families.ts'
 import { openTestGpu } from '../helpers/gpu.ts'
 import { gradcheck, uniform } from '../helpers/gradcheck.ts'
 
 const gpu = await openTestGpu()
-const families = gpu.subgroupSize > 0 ? (['broadcast', 'tile'] as const) : (['tile'] as const)
+const families = testFamilies(gpu, ['broadcast', 'tile'])
 
 /** Odd and even, the smallest there are, channels around the vectors of four and the lanes. */
 const SHAPES: readonly Shape[] = [

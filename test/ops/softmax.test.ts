@@ -3,11 +3,12 @@ import { softmax } from '../../src/ops/softmax.ts'
 import { noGrad } from '../../src/tensor/op.ts'
 import { read, tensor, zeros } from '../../src/tensor/transfer.ts'
 import { expectClose } from '../helpers/close.ts'
+import { testFamilies } from '../helpers/families.ts'
 import { openTestGpu } from '../helpers/gpu.ts'
 import { uniform } from '../helpers/gradcheck.ts'
 
 const gpu = await openTestGpu()
-const families = gpu.subgroupSize > 0 ? (['broadcast', 'tile'] as const) : (['tile'] as const)
+const families = testFamilies(gpu, ['broadcast', 'tile'])
 
 describe.each(families)('family %s', (family) => {
   describe.each(['f32', 'f16'] as const)('%s', (dtype) => {

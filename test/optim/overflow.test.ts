@@ -12,11 +12,12 @@ import { elementCount, type Shape } from '../../src/tensor/shape.ts'
 import type { Tensor } from '../../src/tensor/tensor.ts'
 import { item, tensor, upload, zeros } from '../../src/tensor/transfer.ts'
 import { hashUniform } from '../helpers/golden.ts'
+import { testFamilies } from '../helpers/families.ts'
 import { openTestGpu } from '../helpers/gpu.ts'
 import { bits, ones, parameter, valuesOf } from './parameters.ts'
 
 const gpu = await openTestGpu()
-const families = gpu.subgroupSize > 0 ? (['broadcast', 'tile', 'matrix'] as const) : (['tile', 'matrix'] as const)
+const families = testFamilies(gpu)
 const family = gpu.family
 
 /** Names of what was launched. */
