@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { xresnet18 } from '../src/nn/xresnet.ts'
 import * as operations from '../src/ops/index.ts'
-import { homeOf } from '../src/optim/flat.ts'
+import { buffersOf } from '../src/optim/flat.ts'
 import { sgd } from '../src/optim/sgd.ts'
 import { backward } from '../src/tensor/backward.ts'
 import { halfToFloat } from '../src/tensor/half.ts'
@@ -251,7 +251,7 @@ test.each(once(['f32', 'f16'] as const))(
     const model = xresnet18({ outputs: 10 })
     const parameters = model.parameters()
     const optimizer = sgd()([parameters])
-    if (dtype === 'f16') optimizer.keepHalves()
+    if (dtype === 'f16') optimizer.keepF16Copies()
     const weight = parameters.filter(({ shape }) => shape.length === 4)[3]
     const values = await read(weight.value)
     upload(
@@ -260,7 +260,7 @@ test.each(once(['f32', 'f16'] as const))(
     )
     if (dtype === 'f16') {
       upload(
-        weight.half!,
+        weight.f16Copy!,
         values.map((value, i) => (i === 7 ? NaN : value)),
       )
     }
@@ -271,7 +271,7 @@ test.each(once(['f32', 'f16'] as const))(
       return made
     })
     expect(await item(loss)).toBeNaN()
-    expect(await item(homeOf(parameters).foundInfinity)).toBe(dtype === 'f16' ? 1 : 0)
+    expect(await item(buffersOf(parameters).foundInfinity)).toBe(dtype === 'f16' ? 1 : 0)
     for (const { path, leaf } of parameters) {
       expect([...(await read(leaf.gradient!))].some(Number.isNaN), path).toBe(true)
     }

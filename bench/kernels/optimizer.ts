@@ -1,7 +1,7 @@
 import type { Module } from '../../src/nn/module.ts'
 import { Parameter } from '../../src/nn/parameter.ts'
 import { adam } from '../../src/optim/adam.ts'
-import { homeOf } from '../../src/optim/flat.ts'
+import { buffersOf } from '../../src/optim/flat.ts'
 import { LossScaler } from '../../src/optim/loss-scaler.ts'
 import { radam } from '../../src/optim/radam.ts'
 import { sgd } from '../../src/optim/sgd.ts'
@@ -70,7 +70,7 @@ function optimizerCase(
       })
       const optimizer = factory([parameters])
       optimizer.setHypers([HYPERS])
-      optimizer.keepHalves()
+      optimizer.keepF16Copies()
       const scaler = new LossScaler({ mixed: true })
       for (const { leaf, shape } of parameters) {
         if (!leaf.gradient) throw new Error('the optimizer has placed no gradient')
@@ -80,8 +80,8 @@ function optimizerCase(
         markChecked(leaf.gradient, true)
       }
       operands.after(() => {
-        for (const { values, gradients, owners, halves } of homeOf(parameters).chunks) {
-          for (const made of [values, gradients, owners, halves]) if (made) release(made)
+        for (const { values, gradients, owners, f16Copies } of buffersOf(parameters).chunks) {
+          for (const made of [values, gradients, owners, f16Copies]) if (made) release(made)
         }
         optimizer.close()
         scaler.close()
@@ -95,7 +95,7 @@ function optimizerCase(
         bytes: count * (4 * (read + written) + 2),
         run() {
           optimizer.step(scaler)
-          return { [largest.path]: watched.value, ...(watched.half ? { half: watched.half } : {}) }
+          return { [largest.path]: watched.value, ...(watched.f16Copy ? { half: watched.f16Copy } : {}) }
         },
         checks: {
           [largest.path]: { at: stepped, allowed: rounding('f32') },

@@ -235,7 +235,7 @@ export function prepareStep(gpu: Gpu, { model, batchSize, size, precision }: Ste
   const network: Module = MODELS[model]()
   const optimizer = adam()([network.parameters()])
   const mixed = precision === 'mixed'
-  if (mixed) optimizer.keepHalves()
+  if (mixed) optimizer.keepF16Copies()
   const scaler = new LossScaler({ mixed })
   const random = rng(0, 'bench step')
   // The numbers of one picture, again and again: drawing more would take longer than the step.

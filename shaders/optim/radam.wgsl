@@ -7,15 +7,15 @@
 //
 //   d = √v·rootScale + epsilon, with BETA ≠ 0 ln(1 + exp(BETA·d)) / BETA of that; 1 while rootScale is 0
 //
-// The factors are those of the block's parameter (radam-factors.wgsl); with unscale 0 nothing changes. With HALF the
+// The factors are those of the block's parameter (radam-factors.wgsl); with unscale 0 nothing changes. With F16_COPIES the
 // f16 copy of p is written in the same pass.
 //
-// gradients, values, means, squares: [BLOCKS·256] f32   halves: the same in storage type   owners: [BLOCKS] u32
+// gradients, values, means, squares: [BLOCKS·256] f32   f16Copies: the same in storage type   owners: [BLOCKS] u32
 // factors: [P] FactorRow
 // @use lib/radam-factors lib/optimizer-blocks
-// @const HALF:bool BETA:f32
+// @const F16_COPIES:bool BETA:f32
 // @shape BLOCKS
-// @sample HALF=true BETA=50 BLOCKS=3
+// @sample F16_COPIES=true BETA=50 BLOCKS=3
 
 @group(0) @binding(0) var<storage, read> gradients: array<vec4f>;
 @group(0) @binding(1) var<storage, read> owners: array<u32>;
@@ -23,7 +23,7 @@
 @group(0) @binding(3) var<storage, read_write> values: array<vec4f>;
 @group(0) @binding(4) var<storage, read_write> means: array<vec4f>;
 @group(0) @binding(5) var<storage, read_write> squares: array<vec4f>;
-@group(0) @binding(6) var<storage, read_write> halves: array<T4>;
+@group(0) @binding(6) var<storage, read_write> f16Copies: array<T4>;
 
 fn update(i: u32, factor: Factors) {
   let before = values[i];
@@ -34,7 +34,7 @@ fn update(i: u32, factor: Factors) {
   means[i] = m;
   squares[i] = v;
   values[i] = p;
-  if (HALF) { halves[i] = store4(p); }
+  if (F16_COPIES) { f16Copies[i] = store4(p); }
 }
 
 fn denominator(v: vec4f, factor: Factors) -> vec4f {

@@ -56,7 +56,7 @@ export class Conv extends Module {
   }
 
   forward(x: Tensor): Tensor {
-    return conv2d(x, this.weight.for(x), { stride: this.stride, pad: this.pad })
+    return conv2d(x, this.weight.as(x.dtype), { stride: this.stride, pad: this.pad })
   }
 
   describe(input: Shape): readonly LayerRow[] {

@@ -31,7 +31,7 @@ export class Linear extends Module {
   }
 
   forward(x: Tensor): Tensor {
-    return linear(x, this.weight.for(x), this.bias.value)
+    return linear(x, this.weight.as(x.dtype), this.bias.value)
   }
 
   describe(input: Shape): readonly LayerRow[] {

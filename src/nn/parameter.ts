@@ -1,6 +1,7 @@
 import { ShapeError } from '../base/errors.ts'
 import { cast } from '../ops/cast.ts'
 import { copy, elementwise, launch } from '../tensor/launcher.ts'
+import type { Dtype } from '../tensor/dtype.ts'
 import { noGrad } from '../tensor/op.ts'
 import { keep, release } from '../tensor/scope.ts'
 import { elementCount, type Shape } from '../tensor/shape.ts'
@@ -59,15 +60,15 @@ export class StateTensor {
     else this.tensor = this.adopt(keep(tensor(data, this.shape)))
   }
 
-  /** Moves the numbers to a tensor made elsewhere, of the same shape; what they were in before is given back. */
-  moveTo(place: Tensor): void {
+  /** Moves the numbers to another tensor of the same shape; the tensor that held them is released. */
+  moveTo(target: Tensor): void {
     if (this.tensor) {
-      copy(this.tensor, place)
+      copy(this.tensor, target)
       release(this.tensor)
     } else {
-      upload(place, this.initial())
+      upload(target, this.initial())
     }
-    this.tensor = this.adopt(place)
+    this.tensor = this.adopt(target)
   }
 
   protected adopt(made: Tensor): Tensor {
@@ -91,17 +92,21 @@ export class Parameter extends StateTensor {
     this.kind = kind
   }
 
-  /** The f16 copy that an optimizer keeps up to date; without one, `for` rounds the numbers at each use. */
-  get half(): Tensor | undefined {
+  /** Copy of the numbers in f16 that an optimizer keeps up to date; without one, `as` rounds the numbers at each use. */
+  get f16Copy(): Tensor | undefined {
     return this.copy
   }
-  set half(place: Tensor | undefined) {
-    this.copy = place && this.adopt(place)
+  set f16Copy(copy: Tensor | undefined) {
+    this.copy = copy && this.adopt(copy)
   }
 
-  /** The numbers in the storage type of x; both types share one f32 gradient. */
-  for(x: Tensor): Tensor {
-    if (x.dtype !== 'f16') return this.value
+  /**
+   * Numbers in the storage type in which a layer computes, which is that of its input. Both types share one f32 gradient.
+   *
+   * @param dtype  'f16' for the rounded copy, anything else for the f32 numbers
+   */
+  as(dtype: Dtype): Tensor {
+    if (dtype !== 'f16') return this.value
     return this.copy ?? this.adopt(noGrad(() => cast(this.value, 'f16')))
   }
 
@@ -110,8 +115,8 @@ export class Parameter extends StateTensor {
     if (this.copy) launch('cast/to-f16', { x: this.value, y: this.copy }, { ...elementwise(this.value), dtype: 'f16' })
   }
 
-  override moveTo(place: Tensor): void {
-    super.moveTo(place)
+  override moveTo(target: Tensor): void {
+    super.moveTo(target)
     this.copy = undefined
   }
 

@@ -2,7 +2,7 @@ import { requireNumber } from '../base/check.ts'
 import { empty, launch } from '../tensor/launcher.ts'
 import { release } from '../tensor/scope.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { clearGradient, homeOf, overBlocks } from './flat.ts'
+import { clearGradient, buffersOf, overBlocks } from './flat.ts'
 import type { LossScaler } from './loss-scaler.ts'
 import type { Optimizer } from './optimizer.ts'
 
@@ -26,7 +26,7 @@ const GROUPS = 512
  */
 export function clipGradients(optimizer: Optimizer, maxNorm: number, { scale }: LossScaler): Tensor {
   requireNumber('clipGradients', 'maxNorm', maxNorm, { above: 0 })
-  const { chunks } = homeOf(optimizer.groups.flat())
+  const { chunks } = buffersOf(optimizer.groups.flat())
   // What is there of an earlier step does not count.
   for (const slot of chunks.flatMap(({ slots }) => slots)) if (!slot.parameter.leaf.hasGradient) clearGradient(slot)
   const counts = chunks.map(({ blocks }) => Math.min(GROUPS, blocks))

@@ -9,7 +9,7 @@ import { keep, release } from '../tensor/scope.ts'
 import { elementCount, sameShape, type Shape } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { read, upload, zeros } from '../tensor/transfer.ts'
-import { clearGradient, FlatParameters, overBlocks, region, type Slot } from './flat.ts'
+import { clearGradient, ParameterBuffers, overBlocks, region, type Slot } from './flat.ts'
 import type { LossScaler } from './loss-scaler.ts'
 import type { Hypers, Optimizer, OptimizerState, Trainable } from './optimizer.ts'
 
@@ -38,6 +38,16 @@ export interface Algorithm {
   hyperRow(hypers: Hypers): readonly number[]
 }
 
+/** Rule of a parameter, packed in a u32 as shaders/lib/optimizer-factors.wgsl reads it. */
+const RULE = {
+  /** Bit that is set if the step changes the parameter. */
+  moves: 1,
+  /** Bit that is set if weight decay applies to the parameter. */
+  decays: 2,
+  /** First bit of the number of the parameter's group. */
+  groupShift: 2,
+} as const
+
 /**
  * An optimizer that changes every number of a parameter alike: two launches a step, one of a thread a parameter and
  * one over all numbers (one a chunk, where they do not fit one binding).
@@ -46,7 +56,7 @@ export class FlatOptimizer implements Optimizer {
   readonly replayable = true
   readonly groups: readonly (readonly Trainable[])[]
   private readonly algorithm: Algorithm
-  private readonly flat: FlatParameters
+  private readonly flat: ParameterBuffers
   private readonly slots: readonly Slot[]
   private currentHypers: readonly Hypers[]
   /** By name of its binding, a tensor a chunk. */
@@ -58,7 +68,7 @@ export class FlatOptimizer implements Optimizer {
   /** By group. */
   private readonly hyperTable: Tensor
   /** Bound where the f16 copies would be. */
-  private readonly noHalves: Tensor
+  private readonly noF16Copies: Tensor
   /** [] u32, 0: in f32 no step is a bad one. */
   private readonly never: Tensor
   /** The gradients there are were used by a step. */
@@ -66,14 +76,14 @@ export class FlatOptimizer implements Optimizer {
   /** By parameter: it had a gradient at some step; its gradient is not zero. */
   private readonly seen: boolean[]
   private readonly dirty: boolean[]
-  /** By parameter: its group from bit 2 on, in bit 1 whether it decays; and with bit 0, whether it moves, as last written. */
+  /** Rule of each parameter without RULE.moves, and the rules as last written to the GPU. */
   private readonly fixedRules: readonly number[]
   private writtenRules: readonly number[] = []
 
   constructor(groups: readonly (readonly Trainable[])[], algorithm: Algorithm) {
     this.groups = groups
     this.algorithm = algorithm
-    this.flat = new FlatParameters(groups.flat())
+    this.flat = new ParameterBuffers(groups.flat())
     this.slots = this.flat.chunks.flatMap(({ slots }) => slots)
     const { count } = this.flat
     this.averages = Object.entries(algorithm.averages).map(([binding, saved]) => [
@@ -85,10 +95,13 @@ export class FlatOptimizer implements Optimizer {
     this.rules = keep(zeros([count], 'u32'))
     this.factors = keep(zeros([count, algorithm.factorCount]))
     this.hyperTable = keep(zeros([groups.length, algorithm.hyperRow(algorithm.firstHypers).length]))
-    this.noHalves = keep(zeros([4]))
+    this.noF16Copies = keep(zeros([4]))
     this.never = keep(zeros([], 'u32'))
     this.fixedRules = groups.flatMap((group, i) =>
-      group.map(({ kind }) => i * 4 + (kind === 'weight' || algorithm.decayNormAndBias ? 2 : 0)),
+      group.map(({ kind }) => {
+        const decays = kind === 'weight' || algorithm.decayNormAndBias
+        return (i << RULE.groupShift) | (decays ? RULE.decays : 0)
+      }),
     )
     this.seen = new Array<boolean>(count).fill(false)
     this.dirty = this.slots.map(({ parameter }) => parameter.leaf.hasGradient)
@@ -121,7 +134,7 @@ export class FlatOptimizer implements Optimizer {
   }
 
   step(scaler: LossScaler): void {
-    this.flat.requireResidents()
+    this.flat.requireAttached()
     this.noticeGradients()
     const { hyperTable: hypers, rules, steps, factors, algorithm, flat } = this
     const { scale, mixed } = scaler
@@ -132,15 +145,15 @@ export class FlatOptimizer implements Optimizer {
       { hypers, rules, scale, foundInfinity, factors, ...(steps && { steps }) },
       { groups: Math.ceil(flat.count / 64), shape: { PARAMETERS: flat.count }, track: 'optimizer' },
     )
-    flat.chunks.forEach(({ values, gradients, owners, halves, blocks }, i) => {
+    flat.chunks.forEach(({ values, gradients, owners, f16Copies, blocks }, i) => {
       const averages = Object.fromEntries(this.averages.map(([binding, , chunks]) => [binding, chunks[i]]))
       launch(
         algorithm.updateShader,
-        { gradients, owners, factors, values, halves: halves ?? this.noHalves, ...averages },
+        { gradients, owners, factors, values, f16Copies: f16Copies ?? this.noF16Copies, ...averages },
         {
           ...overBlocks(blocks),
-          constants: { ...algorithm.constants, HALF: halves !== undefined },
-          dtype: halves ? 'f16' : 'f32',
+          constants: { ...algorithm.constants, F16_COPIES: f16Copies !== undefined },
+          dtype: f16Copies ? 'f16' : 'f32',
         },
       )
     })
@@ -150,7 +163,7 @@ export class FlatOptimizer implements Optimizer {
 
   zeroGradients(): void {
     // What was found in gradients that no step has used.
-    if (!this.stepped && this.slots.some(({ parameter }) => parameter.leaf.hasGradient)) this.flat.forgetOverflow()
+    if (!this.stepped && this.slots.some(({ parameter }) => parameter.leaf.hasGradient)) this.flat.clearOverflow()
     this.stepped = false
     for (const { index, parameter } of this.slots) {
       this.dirty[index] ||= parameter.leaf.hasGradient
@@ -175,11 +188,11 @@ export class FlatOptimizer implements Optimizer {
 
   clearState(): void {
     for (const made of this.kept()) clear(made)
-    this.flat.forgetOverflow()
+    this.flat.clearOverflow()
   }
 
-  keepHalves(): void {
-    this.flat.keepHalves()
+  keepF16Copies(): void {
+    this.flat.keepF16Copies()
   }
 
   async state(): Promise<OptimizerState> {
@@ -220,7 +233,7 @@ export class FlatOptimizer implements Optimizer {
   }
 
   close(): void {
-    for (const made of [...this.kept(), this.rules, this.factors, this.hyperTable, this.noHalves, this.never]) {
+    for (const made of [...this.kept(), this.rules, this.factors, this.hyperTable, this.noF16Copies, this.never]) {
       release(made)
     }
   }
@@ -249,7 +262,7 @@ export class FlatOptimizer implements Optimizer {
       else if (this.dirty[slot.index]) clearGradient(slot)
       this.dirty[slot.index] = hasGradient
     }
-    const moves = ({ index, parameter }: Slot) => Number(this.seen[index] && parameter.leaf.trainable)
+    const moves = ({ index, parameter }: Slot) => (this.seen[index] && parameter.leaf.trainable ? RULE.moves : 0)
     const rules = this.slots.map((slot) => this.fixedRules[slot.index] | moves(slot))
     if (rules.every((rule, i) => rule === this.writtenRules[i])) return
     upload(this.rules, rules)

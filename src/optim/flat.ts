@@ -11,8 +11,8 @@ import { tensor, zeros } from '../tensor/transfer.ts'
 import type { Trainable } from './optimizer.ts'
 
 /**
- * Elements to which a parameter's place is rounded up, those of a block in shaders/lib/blocks.wgsl: with 1024 bytes of f32
- * and 512 of f16, a binding may begin there.
+ * Elements of a block, see shaders/lib/blocks.wgsl. Every parameter starts a block: at a multiple of 1024 bytes of f32 or
+ * 512 of f16, where a binding may begin.
  */
 export const BLOCK = 256
 
@@ -25,41 +25,46 @@ export function overBlocks(blocks: number): {
   return { groups: Math.ceil(blocks / 4), shape: { BLOCKS: blocks }, track: 'optimizer' }
 }
 
-/** A parameter's place. */
+/** Position of a parameter in the buffers. */
 export interface Slot {
   readonly parameter: Trainable
-  /** Its number among all. */
+  /** Number of the parameter among all. */
   readonly index: number
   /** Elements before it in its chunk, a multiple of BLOCK. */
   readonly offset: number
 }
 
-/** As much as one binding can hold: parameters one behind the other, with zeros up to the next block. */
+/** Parameters that fit one binding, one behind the other, each padded with zeros up to the next block. */
 export interface Chunk {
   readonly slots: readonly Slot[]
   readonly blocks: number
-  /** f32 [blocks·BLOCK] */
+  /** Values of the parameters, [blocks·BLOCK] f32. */
   readonly values: Tensor
+  /** Gradients of the parameters, as the values. */
   readonly gradients: Tensor
-  /** Number of the parameter that each block belongs to, u32 [blocks]. */
+  /** Number of the parameter that each block belongs to, [blocks] u32. */
   readonly owners: Tensor
-  /** f16 */
-  halves: Tensor | undefined
+  /** Copies of the values, [blocks·BLOCK] f16; undefined until `keepF16Copies`. */
+  f16Copies: Tensor | undefined
 }
 
-/** Who lives where, so that a place is given back when the last parameter has moved out, to another optimizer's. */
-const homes = new WeakMap<Trainable, FlatParameters>()
+/** Buffers that each parameter is attached to at present. */
+const attachedTo = new WeakMap<Trainable, ParameterBuffers>()
 
 /**
  * All parameters of a model in a few large buffers, and their gradients alike, so that one launch updates them all.
- * Each parameter's tensors become parts of these.
+ *
+ * Making the buffers attaches the parameters: their tensors become parts of these, and they are detached from the buffers
+ * of an earlier optimizer, which are released with the last of their parameters.
  */
-export class FlatParameters {
+export class ParameterBuffers {
   readonly chunks: readonly Chunk[]
+  /** Number of parameters. */
   readonly count: number
-  /** [] u32: 1 while a gradient of this step is known to be an infinity or NaN. */
+  /** Overflow flag shared by all gradients, [] u32: 1 while a gradient of this step is known to be Inf or NaN. */
   readonly foundInfinity: Tensor
-  private residents: number
+  /** Number of parameters that are still attached. */
+  private attached: number
 
   /** @throws OptionError when a parameter is given twice, DeviceError when one is larger than a binding */
   constructor(parameters: readonly Trainable[]) {
@@ -67,34 +72,34 @@ export class FlatParameters {
     const twice = parameters.find((parameter, i) => parameters.indexOf(parameter) !== i)
     if (twice) throw new OptionError('optimizer', 'a parameter is given twice', { given: { parameter: twice.path } })
     this.count = parameters.length
-    this.residents = parameters.length
+    this.attached = parameters.length
     this.foundInfinity = keep(zeros([], 'u32'))
     const limit = Math.floor(currentGpu().device.limits.maxStorageBufferBindingSize / 4 / BLOCK) * BLOCK
-    this.chunks = assign(parameters, limit).map((slots) => this.settle(slots))
+    this.chunks = layOut(parameters, limit).map((slots) => this.makeChunk(slots))
   }
 
-  /** @throws OptionError when another optimizer has taken parameters from here */
-  requireResidents(): void {
-    if (this.residents === this.count) return
+  /** @throws OptionError when parameters were attached to the buffers of another optimizer */
+  requireAttached(): void {
+    if (this.attached === this.count) return
     throw new OptionError('optimizer', 'another optimizer has taken its parameters since', {
-      given: { parameters: this.count, taken: this.count - this.residents },
+      given: { parameters: this.count, taken: this.count - this.attached },
       fix: 'a model has one optimizer at a time: go on with the optimizer, or the learner, that was made last',
     })
   }
 
-  /** Makes f16 copies of all parameters, for forward passes to read and the optimizer to keep up to date. */
-  keepHalves(): void {
-    this.requireResidents()
+  /** Makes f16 copies of all parameters, which forward passes read and the optimizer keeps up to date. */
+  keepF16Copies(): void {
+    this.requireAttached()
     for (const chunk of this.chunks) {
-      if (chunk.halves) continue
-      const halves = keep(zeros(chunk.values.shape, 'f16'))
-      launch('cast/to-f16', { x: chunk.values, y: halves }, { ...elementwise(chunk.values), dtype: 'f16' })
-      chunk.halves = halves
-      for (const slot of chunk.slots) slot.parameter.half = region(halves, slot)
+      if (chunk.f16Copies) continue
+      const f16Copies = keep(zeros(chunk.values.shape, 'f16'))
+      launch('cast/to-f16', { x: chunk.values, y: f16Copies }, { ...elementwise(chunk.values), dtype: 'f16' })
+      chunk.f16Copies = f16Copies
+      for (const slot of chunk.slots) slot.parameter.f16Copy = region(f16Copies, slot)
     }
   }
 
-  /** Looks for infinities and NaN where that was not done as the gradients were written. */
+  /** Raises the overflow flag for gradients that were not checked as they were written. */
   checkOverflow(): void {
     for (const { slots, gradients, blocks } of this.chunks) {
       const isClear = ({ parameter: { leaf } }: Slot) =>
@@ -104,17 +109,17 @@ export class FlatParameters {
     }
   }
 
-  /** Forgets what was found; nothing, where all parameters have moved to another optimizer. */
-  forgetOverflow(): void {
-    if (this.residents > 0) clear(this.foundInfinity)
+  /** Clears the overflow flag; does nothing once all parameters are detached, as the flag is released then. */
+  clearOverflow(): void {
+    if (this.attached > 0) clear(this.foundInfinity)
   }
 
-  /** Zeros in the shape of the chunks: an average for each number. */
+  /** Zeros in the shape of the chunks, one number for each of the parameters'. */
   zerosAlike(): Tensor[] {
     return this.chunks.map(({ values }) => keep(zeros(values.shape)))
   }
 
-  private settle(slots: readonly Slot[]): Chunk {
+  private makeChunk(slots: readonly Slot[]): Chunk {
     const owners = slots.flatMap((slot) => new Array<number>(blocksOf(slot.parameter)).fill(slot.index))
     const shape = [owners.length * BLOCK]
     const chunk: Chunk = {
@@ -123,50 +128,48 @@ export class FlatParameters {
       values: keep(zeros(shape)),
       gradients: keep(zeros(shape)),
       owners: keep(tensor(owners, [owners.length], 'u32')),
-      halves: undefined,
+      f16Copies: undefined,
     }
-    for (const slot of slots) this.moveIn(chunk, slot)
+    for (const slot of slots) this.attach(chunk, slot)
     return chunk
   }
 
-  private moveIn(chunk: Chunk, slot: Slot): void {
+  /** Makes a parameter's tensors parts of a chunk. */
+  private attach(chunk: Chunk, slot: Slot): void {
     const { parameter } = slot
     const { leaf } = parameter
     const gradient = region(chunk.gradients, slot)
     watchOverflow(gradient, this.foundInfinity)
     parameter.moveTo(region(chunk.values, slot))
-    // One that is not of this step is left behind, and with it what a bad step may have left in it.
+    // A gradient of an earlier step is not copied, nor what a skipped step may have left in it.
     if (leaf.gradient && leaf.hasGradient) copy(leaf.gradient, gradient)
     if (leaf.gradient) release(leaf.gradient)
     leaf.gradient = gradient
-    homes.get(parameter)?.moveOut()
-    homes.set(parameter, this)
+    attachedTo.get(parameter)?.detachOne()
+    attachedTo.set(parameter, this)
   }
 
-  private moveOut(): void {
-    if (--this.residents > 0) return
-    for (const { values, gradients, owners, halves } of this.chunks) {
-      for (const made of [values, gradients, owners, halves]) if (made) release(made)
+  /** Counts a parameter as detached, and releases the buffers with the last one. */
+  private detachOne(): void {
+    if (--this.attached > 0) return
+    for (const { values, gradients, owners, f16Copies } of this.chunks) {
+      for (const made of [values, gradients, owners, f16Copies]) if (made) release(made)
     }
     release(this.foundInfinity)
   }
 }
 
-/** The buffers that an optimizer has made for all of these parameters. @throws OptionError when there are none such */
-export function homeOf(parameters: readonly Trainable[]): FlatParameters {
-  const [home, ...others] = new Set(parameters.map((parameter) => homes.get(parameter)))
-  if (home && others.length === 0) return home
-  throw new OptionError(
-    'optimizer',
-    'these parameters do not live together: another optimizer has taken some of them',
-    {
-      given: { parameters: parameters.length },
-      fix: 'use the optimizer that was made last',
-    },
-  )
+/** Buffers that all of these parameters are attached to. @throws OptionError when there are no such buffers */
+export function buffersOf(parameters: readonly Trainable[]): ParameterBuffers {
+  const [buffers, ...others] = new Set(parameters.map((parameter) => attachedTo.get(parameter)))
+  if (buffers && others.length === 0) return buffers
+  throw new OptionError('optimizer', 'another optimizer has taken some of these parameters', {
+    given: { parameters: parameters.length },
+    fix: 'use the optimizer that was made last',
+  })
 }
 
-/** A parameter's part of a buffer that is laid out as its chunk. */
+/** Part of a parameter in a buffer that is laid out as its chunk. */
 export function region(whole: Tensor, { parameter, offset }: Slot): Tensor {
   const bytes = whole.dtype === 'f16' ? 2 : 4
   return allocateWithin(whole, { shape: parameter.shape, dtype: whole.dtype }, offset * bytes)
@@ -181,8 +184,8 @@ function blocksOf({ shape }: Trainable): number {
   return Math.ceil(storedCount({ shape, dtype: 'f32' }) / BLOCK)
 }
 
-/** Parameters to chunks of at most `limit` elements, in their order. */
-function assign(parameters: readonly Trainable[], limit: number): Slot[][] {
+/** Slots of parameters in chunks of at most `limit` elements, in their order. */
+function layOut(parameters: readonly Trainable[], limit: number): Slot[][] {
   const chunks: Slot[][] = []
   let used = limit
   parameters.forEach((parameter, index) => {

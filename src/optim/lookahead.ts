@@ -7,7 +7,7 @@ import type { Shape } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { item, read, upload, zeros } from '../tensor/transfer.ts'
 import { entryOf } from './flat-optimizer.ts'
-import { homeOf, overBlocks, region, type FlatParameters, type Slot } from './flat.ts'
+import { buffersOf, overBlocks, region, type ParameterBuffers, type Slot } from './flat.ts'
 import type { LossScaler } from './loss-scaler.ts'
 import type { Hypers, Optimizer, OptimizerFactory, OptimizerState, Trainable } from './optimizer.ts'
 import { radam, RADAM_KINDS, type RAdamOptions } from './radam.ts'
@@ -61,7 +61,7 @@ class Lookahead implements Optimizer {
   readonly name = 'lookahead'
   private readonly fast: Optimizer
   private readonly settings: Required<LookaheadOptions>
-  private readonly flat: FlatParameters
+  private readonly flat: ParameterBuffers
   /** The slow weights, a tensor a chunk; of no meaning until the first step. */
   private readonly slow: readonly Tensor[]
   private started = false
@@ -69,16 +69,16 @@ class Lookahead implements Optimizer {
   private readonly count: Tensor
   private readonly due: Tensor
   /** Bound where the f16 copies would be. */
-  private readonly noHalves: Tensor
+  private readonly noF16Copies: Tensor
 
   constructor(fast: Optimizer, options: Required<LookaheadOptions>) {
     this.fast = fast
     this.settings = options
-    this.flat = homeOf(fast.groups.flat())
+    this.flat = buffersOf(fast.groups.flat())
     this.slow = this.flat.zerosAlike()
     this.count = keep(zeros([], 'u32'))
     this.due = keep(zeros([], 'u32'))
-    this.noHalves = keep(zeros([4]))
+    this.noF16Copies = keep(zeros([4]))
   }
 
   get replayable(): boolean {
@@ -107,7 +107,7 @@ class Lookahead implements Optimizer {
 
   step(scaler: LossScaler): void {
     const { flat, slow, count, due, settings } = this
-    flat.requireResidents()
+    flat.requireAttached()
     // If this step is a bad one, the next finds the same weights.
     if (!this.started) flat.chunks.forEach(({ values }, i) => copy(values, slow[i]))
     this.started = true
@@ -117,14 +117,14 @@ class Lookahead implements Optimizer {
       { skipped: scaler.skipped, count, due },
       { groups: 1, shape: { K: settings.k }, track: 'optimizer' },
     )
-    flat.chunks.forEach(({ values, halves, blocks }, i) => {
+    flat.chunks.forEach(({ values, f16Copies, blocks }, i) => {
       launch(
         'optim/lookahead',
-        { due, values, slow: slow[i], halves: halves ?? this.noHalves },
+        { due, values, slow: slow[i], f16Copies: f16Copies ?? this.noF16Copies },
         {
           ...overBlocks(blocks),
-          constants: { ALPHA: settings.alpha, HALF: halves !== undefined },
-          dtype: halves ? 'f16' : 'f32',
+          constants: { ALPHA: settings.alpha, F16_COPIES: f16Copies !== undefined },
+          dtype: f16Copies ? 'f16' : 'f32',
         },
       )
     })
@@ -144,8 +144,8 @@ class Lookahead implements Optimizer {
     this.started = false
   }
 
-  keepHalves(): void {
-    this.fast.keepHalves()
+  keepF16Copies(): void {
+    this.fast.keepF16Copies()
   }
 
   async state(): Promise<OptimizerState> {
@@ -184,7 +184,7 @@ class Lookahead implements Optimizer {
 
   close(): void {
     this.fast.close()
-    for (const made of [...this.slow, this.count, this.due, this.noHalves]) release(made)
+    for (const made of [...this.slow, this.count, this.due, this.noF16Copies]) release(made)
   }
 
   private saved(): { name: string; slow: Tensor }[] {

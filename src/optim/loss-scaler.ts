@@ -10,7 +10,7 @@ const GROWTH_INTERVAL = 2000
 /**
  * What the loss is multiplied by before backward, so that small gradients do not vanish in f16; all of it on the GPU.
  *
- * A step whose gradients hold an infinity is bad: it moves no parameter, forgets nothing, and halves the scale. In f32
+ * A step whose gradients hold an infinity is bad: it moves no parameter, forgets nothing, and f16Copies the scale. In f32
  * the scale stays 1 and nothing is looked for.
  * Source: Micikevicius et al. 2018, arXiv:1710.03740; torch.cuda.amp.GradScaler.
  */

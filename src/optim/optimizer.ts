@@ -11,10 +11,10 @@ export interface Trainable {
   readonly leaf: Leaf
   /** f32 */
   readonly value: Tensor
-  /** The f16 copy that forward passes in mixed precision read. */
-  half: Tensor | undefined
+  /** Copy of the numbers in f16, which forward passes in mixed precision read. */
+  f16Copy: Tensor | undefined
   /** Moves the numbers to another tensor of the same shape. */
-  moveTo(place: Tensor): void
+  moveTo(target: Tensor): void
 }
 
 /** Of one group, at one step. */
@@ -65,7 +65,7 @@ export interface Optimizer {
   clearState(): void
 
   /** Keeps f16 copies of the parameters up to date from now on. Called before training in mixed precision. */
-  keepHalves(): void
+  keepF16Copies(): void
 
   /** What a checkpoint needs, by parameter: `5.1.bias.step`, … in the library's own layouts. */
   state(): Promise<OptimizerState>

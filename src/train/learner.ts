@@ -196,7 +196,7 @@ export class Learner implements RunningFit {
     optimizer.setHypers(this.ratesOf(lr, optimizer).map((rate) => ({ lr: rate, ...decay })))
     // Of a fit that ended within a step, or between two that add up.
     optimizer.zeroGradients()
-    if (this.precision === 'mixed') optimizer.keepHalves()
+    if (this.precision === 'mixed') optimizer.keepF16Copies()
     this.epochs = epochs
     const before = this.callbacks
     this.callbacks = sortCallbacks([...before, ...(options.callbacks ?? []), ...checkpointing])

@@ -51,7 +51,7 @@ describe.each([
   beforeAll(async () => {
     gpu = await openNull()
     model = build({ outputs: 10 })
-    sgd()([model.parameters()]).keepHalves()
+    sgd()([model.parameters()]).keepF16Copies()
   })
   afterAll(() => gpu.close())
 

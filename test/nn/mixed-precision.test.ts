@@ -25,7 +25,7 @@ test('xresnet18 in f16 is xresnet18 as far as f16 goes', async () => {
     const model = xresnet18({ outputs: expected.n_out })
     hashInit(model, expected.seed0)
     const optimizer = adam()([model.parameters()])
-    if (mixed) optimizer.keepHalves()
+    if (mixed) optimizer.keepF16Copies()
     const scaler = new LossScaler({ mixed })
     const logits = model.train().forward(tensor(pictures, [N, H, W, C], mixed ? 'f16' : 'f32'))
     const values = await read(logits)
@@ -58,5 +58,5 @@ test('xresnet18 in f16 is xresnet18 as far as f16 goes', async () => {
   expect(await half.scaler.state()).toEqual({ scale: 65536, goodSteps: 1 })
   const weight = half.model.parameters()[0]
   const values = await read(weight.value)
-  expect(Array.from(await read(weight.half!))).toEqual(Array.from(values, roundToHalf))
+  expect(Array.from(await read(weight.f16Copy!))).toEqual(Array.from(values, roundToHalf))
 })

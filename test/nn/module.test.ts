@@ -166,7 +166,7 @@ describe('in f16', () => {
     "weights are the rounded ones, gradients f32, with an optimizer's copies: %s",
     async (copies) => {
       const [exact, rounded] = [network(), network()]
-      if (copies) adam()([rounded.parameters()]).keepHalves()
+      if (copies) adam()([rounded.parameters()]).keepF16Copies()
       const gradients = []
       for (const [model, x] of [
         [exact, pictures()],
@@ -182,11 +182,11 @@ describe('in f16', () => {
         expectClose(gradients[1][i], gradients[0][i], 'f16', { name: path, shape, roundings: 8 })
       }
       const weight = rounded.parameters()[0]
-      expect([...(await read(weight.for(half())))]).toEqual(Array.from(await read(weight.value), roundToHalf))
-      expect(weight.for(half()) === weight.half).toBe(copies)
+      expect([...(await read(weight.as(half().dtype)))]).toEqual(Array.from(await read(weight.value), roundToHalf))
+      expect(weight.as(half().dtype) === weight.f16Copy).toBe(copies)
       weight.write(new Float32Array(weight.count).fill(0.1))
-      expect(new Set(await read(weight.for(half())))).toEqual(new Set([roundToHalf(0.1)]))
-      expect(new Set(await read(weight.for(pictures())))).toEqual(new Set([Math.fround(0.1)]))
+      expect(new Set(await read(weight.as(half().dtype)))).toEqual(new Set([roundToHalf(0.1)]))
+      expect(new Set(await read(weight.as(pictures().dtype)))).toEqual(new Set([Math.fround(0.1)]))
     },
   )
 })

@@ -24,7 +24,7 @@ function pass(weight: Parameter, bias: Parameter, seeds: readonly number[], dtyp
   for (const seed of seeds) {
     scope(() => {
       const x = tensor(inputs(seed), [ROWS, COLUMNS], dtype)
-      const y = linear(x, weight.for(x), bias.value)
+      const y = linear(x, weight.as(x.dtype), bias.value)
       backward(y, tensor(cotangents(seed), [ROWS, OUTPUTS], dtype))
     })
   }
@@ -60,7 +60,7 @@ describe.each(['f32', 'f16'] as const)('%s', (dtype) => {
   ])('gradients add up until they are zeroed, %s', async (_where, placed) => {
     const [weight, bias] = layer()
     const optimizer = placed ? sgd()([[weight, bias]]) : undefined
-    if (dtype === 'f16') optimizer?.keepHalves()
+    if (dtype === 'f16') optimizer?.keepF16Copies()
     pass(weight, bias, [1], dtype)
     await expectGradients(weight, bias, [1])
     pass(weight, bias, [2, 3], dtype)
@@ -118,7 +118,7 @@ test('one overflow among several passes makes the whole step a bad one', async (
     scope(() => {
       const x = tensor(inputs(1), [ROWS, COLUMNS], 'f16')
       backward(
-        linear(x, weight.for(x), bias.value),
+        linear(x, weight.as(x.dtype), bias.value),
         tensor(new Float32Array(ROWS * OUTPUTS).fill(Infinity), [ROWS, OUTPUTS], 'f16'),
       )
     })

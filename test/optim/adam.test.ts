@@ -42,7 +42,7 @@ test.each([false, true])('groups, kinds, odd sizes against the reference, mixed 
   const scaler = new LossScaler({ mixed })
   const scale = mixed ? 65536 : 1
   const optimizer = adam({ squareMomentum: 0.98, epsilon: 1e-6 })(groups)
-  if (mixed) optimizer.keepHalves()
+  if (mixed) optimizer.keepF16Copies()
   const references = all.map((_, i) => new ReferenceAdam(hashUniform(all[i].count, i + 1, -1, 1)))
   for (let step = 0; step < 5; step++) {
     const hypers: Hypers[] = [
@@ -67,7 +67,7 @@ test.each([false, true])('groups, kinds, odd sizes against the reference, mixed 
     expectClose(state.get(`${each.path}.grad_avg`)!.data, references[i].m, 'f32')
     expectClose(state.get(`${each.path}.sqr_avg`)!.data, references[i].v, 'f32')
     expectClose(values, references[i].p, 'f32', { name: each.path, shape: each.shape })
-    if (mixed) expect(bits(await read(each.half!))).toEqual(roundedBits(values))
+    if (mixed) expect(bits(await read(each.f16Copy!))).toEqual(roundedBits(values))
   }
 })
 
@@ -102,14 +102,14 @@ describe('a bad step', () => {
     const b = parameter('b', [4], 'bias')
     const optimizer = adam()([[a, b]])
     const scaler = new LossScaler({ mixed: true })
-    optimizer.keepHalves()
+    optimizer.keepF16Copies()
     const good = (seed: number) => [a, b].forEach((each) => setGradient(each, hashUniform(each.count, seed, -9, 9)))
     good(1)
     optimizer.step(scaler)
     const before = [
       await read(a.value),
       await read(b.value),
-      await read(a.half!),
+      await read(a.f16Copy!),
       ...[...(await optimizer.state()).values()].map(({ data }) => data),
     ]
     const scales = [await item(scaler.scale)]
@@ -121,7 +121,7 @@ describe('a bad step', () => {
     const after = [
       await read(a.value),
       await read(b.value),
-      await read(a.half!),
+      await read(a.f16Copy!),
       ...[...(await optimizer.state()).values()].map(({ data }) => data),
     ]
     expect(after.map(bits)).toEqual(before.map(bits))

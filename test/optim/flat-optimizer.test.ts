@@ -25,7 +25,7 @@ describe.each([
   /** All that a step changes. */
   async function everything(optimizer: Optimizer): Promise<number[][]> {
     const parameters = optimizer.groups.flat()
-    const tensors = parameters.flatMap(({ value, half }) => (half ? [value, half] : [value]))
+    const tensors = parameters.flatMap(({ value, f16Copy }) => (f16Copy ? [value, f16Copy] : [value]))
     const data = await Promise.all(tensors.map((each) => read(each)))
     return [...data, ...[...(await optimizer.state()).values()].map((entry) => entry.data)].map(bits)
   }
@@ -38,7 +38,7 @@ describe.each([
     const [a, b] = [parameter('a', [3, 130]), parameter('b', [4], 'bias')]
     const optimizer = factory([[a, b]])
     const scaler = new LossScaler({ mixed: true })
-    optimizer.keepHalves()
+    optimizer.keepF16Copies()
     optimizer.setHypers([{ lr: 0.1 }])
     // Of the loss times 65536.
     const good = (seed: number) => [a, b].forEach((each) => setGradient(each, hashUniform(each.count, seed, -1e5, 1e5)))

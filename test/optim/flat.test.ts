@@ -2,7 +2,7 @@ import { afterEach, expect, test } from 'vitest'
 import { DeviceError, OptionError } from '../../src/base/errors.ts'
 import { Parameter } from '../../src/nn/parameter.ts'
 import { adam } from '../../src/optim/adam.ts'
-import { BLOCK, FlatParameters } from '../../src/optim/flat.ts'
+import { BLOCK, ParameterBuffers } from '../../src/optim/flat.ts'
 import { LossScaler } from '../../src/optim/loss-scaler.ts'
 import { elementCount, type Shape } from '../../src/tensor/shape.ts'
 import { read, tensor, upload } from '../../src/tensor/transfer.ts'
@@ -35,7 +35,7 @@ test('every parameter begins where a binding may, and keeps its numbers and grad
   const before = await read(all[0].value)
   Object.assign(all[1].leaf, { gradient: tensor([42], [1]), hasGradient: true })
   all[3].leaf.gradient = tensor(hashUniform(128, 9), [128])
-  const flat = new FlatParameters(all)
+  const flat = new ParameterBuffers(all)
   expect(flat.chunks.map(({ slots, blocks }) => ({ offsets: slots.map(({ offset }) => offset), blocks }))).toEqual([
     { offsets: [0, 3 * BLOCK, 4 * BLOCK, 5 * BLOCK], blocks: 6 },
   ])
@@ -44,9 +44,9 @@ test('every parameter begins where a binding may, and keeps its numbers and grad
   for (const [i, { value, count }] of all.entries()) expect(await read(value)).toEqual(hashUniform(count, i, -1, 1))
   expect([...(await read(all[1].leaf.gradient!))]).toEqual([42])
   expect(await read(all[3].leaf.gradient)).toEqual(new Float32Array(128))
-  flat.keepHalves()
-  expect(all[3].half?.view.offset).toBe(5 * BLOCK * 2)
-  expect(all[3].half?.leaf).toBe(all[3].leaf)
+  flat.keepF16Copies()
+  expect(all[3].f16Copy?.view.offset).toBe(5 * BLOCK * 2)
+  expect(all[3].f16Copy?.leaf).toBe(all[3].leaf)
 })
 
 test('more than one binding holds', async () => {
@@ -71,7 +71,7 @@ test('more than one binding holds', async () => {
     reference.step(hashUniform(count, 77, -1, 1), hypers[i < 2 ? 0 : 1])
     expectClose(await read(value), reference.p, 'f32', { name: path })
   }
-  expect(() => new FlatParameters(parameters([6, BLOCK]))).toThrow(DeviceError)
+  expect(() => new ParameterBuffers(parameters([6, BLOCK]))).toThrow(DeviceError)
 })
 
 test('places are given back when all have moved to another optimizer', () => {
@@ -80,16 +80,16 @@ test('places are given back when all have moved to another optimizer', () => {
   const used = gpu.buffers.usedBytes
   for (let i = 0; i < 3; i++) {
     const optimizer = adam()([all])
-    optimizer.keepHalves()
+    optimizer.keepF16Copies()
     optimizer.close()
   }
-  expect(gpu.buffers.usedBytes - used).toBe(all[0].half?.storage.buffer.byteLength)
-  new FlatParameters(all)
+  expect(gpu.buffers.usedBytes - used).toBe(all[0].f16Copy?.storage.buffer.byteLength)
+  new ParameterBuffers(all)
   expect(gpu.buffers.usedBytes).toBe(used)
 })
 
 test('no parameter at all, or one twice, is refused', () => {
   const [a, b] = parameters([1], [2])
-  expect(() => new FlatParameters([])).toThrow(OptionError)
-  expect(() => new FlatParameters([a, b, a])).toThrow(OptionError)
+  expect(() => new ParameterBuffers([])).toThrow(OptionError)
+  expect(() => new ParameterBuffers([a, b, a])).toThrow(OptionError)
 })

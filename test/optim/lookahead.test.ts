@@ -20,7 +20,7 @@ test.each([false, true])('ranger against the reference, bad steps left out, mixe
   const all = groups.flat()
   const scaler = new LossScaler({ mixed })
   const optimizer = ranger()(groups)
-  if (mixed) optimizer.keepHalves()
+  if (mixed) optimizer.keepF16Copies()
   expect(optimizer.hypers[1]).toEqual({ lr: 1e-3, momentum: 0.95, weightDecay: 0.01 })
   const references = all.map(({ count }, i) => new ReferenceRAdam(hashUniform(count, i + 1, -1, 1), { epsilon: 1e-6 }))
   const slow = references.map(({ p }) => p.slice())
@@ -58,7 +58,7 @@ test.each([false, true])('ranger against the reference, bad steps left out, mixe
       for (const [i, each] of all.entries()) {
         const values = await read(each.value)
         expectClose(values, references[i].p, 'f32', { name: `${each.path} after ${good} steps`, shape: each.shape })
-        if (mixed) expect(bits(await read(each.half!))).toEqual(roundedBits(values))
+        if (mixed) expect(bits(await read(each.f16Copy!))).toEqual(roundedBits(values))
       }
     }
   }

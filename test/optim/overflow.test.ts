@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { batchNorm } from '../../src/ops/batch-norm.ts'
 import { conv2d } from '../../src/ops/conv2d.ts'
 import { linear } from '../../src/ops/linear.ts'
-import { homeOf } from '../../src/optim/flat.ts'
+import { buffersOf } from '../../src/optim/flat.ts'
 import { LossScaler } from '../../src/optim/loss-scaler.ts'
 import { sgd } from '../../src/optim/sgd.ts'
 import type { Dtype } from '../../src/tensor/dtype.ts'
@@ -93,20 +93,20 @@ function prepare({ x: shape, parameters: shapes, y, run }: Layer, dtype: Dtype =
     parameter(name, [...each], each.length > 1 ? 'weight' : 'bias', i + 1),
   )
   const optimizer = sgd()([parameters])
-  optimizer.keepHalves()
+  optimizer.keepF16Copies()
   optimizer.setHypers([{ lr: 0.1 }])
   const x = tensor(hashUniform(elementCount(shape), 9, -1, 1), shape, dtype)
   return {
     parameters,
     optimizer,
     scaler: new LossScaler({ mixed: true }),
-    foundInfinity: homeOf(parameters).foundInfinity,
+    foundInfinity: buffersOf(parameters).foundInfinity,
     /** Forward and backward, one number of dy being another than the rest. */
     differentiate(odd = 1) {
       const dy = ones(elementCount(y))
       dy[dy.length - 2] = odd
       const named = Object.fromEntries(
-        parameters.map((each) => [each.path, each.kind === 'bias' ? each.value : each.for(x)]),
+        parameters.map((each) => [each.path, each.kind === 'bias' ? each.value : each.as(x.dtype)]),
       )
       scope(() => backward(run(x, named), tensor(dy, y, dtype)))
     },
@@ -154,7 +154,7 @@ test('an optimizer whose parameters another one has taken forgets nothing that i
   differentiate(Infinity)
   left.zeroGradients()
   left.clearState()
-  expect(await item(homeOf(parameters).foundInfinity)).toBe(1)
+  expect(await item(buffersOf(parameters).foundInfinity)).toBe(1)
   optimizer.close()
 })
 

@@ -49,7 +49,7 @@ test.each(VARIANTS.flatMap((options) => [false, true].map((mixed) => [options, m
     const scaler = new LossScaler({ mixed })
     const scale = mixed ? 65536 : 1
     const optimizer = radam(options)(groups)
-    if (mixed) optimizer.keepHalves()
+    if (mixed) optimizer.keepF16Copies()
     const decouple = options.decoupleWeightDecay ?? true
     const references = all.map(
       ({ count }, i) => new ReferenceRAdam(hashUniform(count, i + 1, -1, 1), { ...options, decouple }),
@@ -80,7 +80,7 @@ test.each(VARIANTS.flatMap((options) => [false, true].map((mixed) => [options, m
       expectClose(state.get(`${each.path}.grad_avg`)!.data, references[i].m, 'f32')
       expectClose(state.get(`${each.path}.sqr_avg`)!.data, references[i].v, 'f32')
       expectClose(values, references[i].p, 'f32', { name: each.path, shape: each.shape })
-      if (mixed) expect(bits(await read(each.half!))).toEqual(roundedBits(values))
+      if (mixed) expect(bits(await read(each.f16Copy!))).toEqual(roundedBits(values))
     }
   },
 )

@@ -52,7 +52,7 @@ test.each(VARIANTS.flatMap((options) => [false, true].map((mixed) => [options, m
     const scaler = new LossScaler({ mixed })
     const scale = mixed ? 65536 : 1
     const optimizer = sgd(options)(groups)
-    if (mixed) optimizer.keepHalves()
+    if (mixed) optimizer.keepF16Copies()
     const references = all.map(({ count }, i) => ({
       p: Float64Array.from(hashUniform(count, i + 1, -1, 1)),
       m: new Float64Array(count),
@@ -89,7 +89,7 @@ test.each(VARIANTS.flatMap((options) => [false, true].map((mixed) => [options, m
       if (momentum !== 0) expectClose(state.get(`${each.path}.grad_avg`)!.data, references[i].m, 'f32')
       expectClose(values, references[i].p, 'f32', { name: each.path, shape: each.shape })
       if (mixed) {
-        expect([...new Uint32Array(new Float32Array(await read(each.half!)).buffer)]).toEqual(roundedBits(values))
+        expect([...new Uint32Array(new Float32Array(await read(each.f16Copy!)).buffer)]).toEqual(roundedBits(values))
       }
     }
   },

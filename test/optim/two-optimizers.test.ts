@@ -23,7 +23,7 @@ test.each([
       taken       1
       Fix: a model has one optimizer at a time: go on with the optimizer, or the learner, that was made last]
   `)
-  expect(() => first.keepHalves()).toThrow('another optimizer has taken its parameters')
+  expect(() => first.keepF16Copies()).toThrow('another optimizer has taken its parameters')
   second.step(f32)
   const third = factory([[a], [b]])
   expect(() => first.step(f32)).toThrow('taken       2')

@@ -165,8 +165,8 @@ describe('a fit', () => {
     learner.toFp16()
     await learner.fit(1)
     const parameter = learner.model.parameters()[0]
-    expect(parameter.half).toBeDefined()
-    expect(await read(parameter.half!)).toEqual((await read(parameter.value)).map(roundToHalf))
+    expect(parameter.f16Copy).toBeDefined()
+    expect(await read(parameter.f16Copy!)).toEqual((await read(parameter.value)).map(roundToHalf))
   })
 
   test('in mixed precision goes on over an overflow: the schedule advances, the optimizer does not, the scale is halved', async () => {

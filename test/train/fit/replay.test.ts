@@ -185,7 +185,7 @@ describe('code that may decide is called at every step', () => {
         'zeroGradients',
         'freezeTo',
         'clearState',
-        'keepHalves',
+        'keepF16Copies',
         'state',
         'loadState',
         'close',
