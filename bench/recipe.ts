@@ -355,7 +355,7 @@ async function train(
     loss: recipe.loss === 'cross-entropy' ? crossEntropy() : labelSmoothing(),
     metrics: leaderboard ? [accuracy, topKAccuracy(5)] : [accuracy],
     callbacks: mixup === undefined ? [] : [mixUp(mixup)],
-    ...(leaderboard ? { optimizer: ranger({ squareMomentum: 0.99, epsilon: 1e-6 }), weightDecay: 1e-2 } : {}),
+    ...(leaderboard ? { optimizer: ranger({ squareMomentum: 0.99, eps: 1e-6 }), weightDecay: 1e-2 } : {}),
   })
   if (!recipe.fp32) learner.toFp16()
   await (leaderboard ? learner.fitFlatCos(epochs, lr, first) : learner.fitOneCycle(epochs, lr, first))

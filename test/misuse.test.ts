@@ -71,7 +71,7 @@ test('what was forgotten is said', async () => {
   expect(await refusal(() => learner({ optimizer: wgrad.adam }).fit(1))).toMatchInlineSnapshot(`
     "OptionError: adam: options are given by their names
       options  a list: [a list: [of class Parameter, of class Parameter, of class Parameter, of class Parameter, …]]
-      expected { squareMomentum, epsilon, weightDecay, decayNormAndBias }, or none of them
+      expected { squareMomentum, eps, weightDecay, decayNormAndBias }, or none of them
       Fix: give them by name; where adam itself was handed over, hand over adam()"
   `)
   expect(await refusal(() => from({ batchTransforms: [wgrad.augTransforms()] }))).toMatchInlineSnapshot(`

@@ -5,7 +5,7 @@ import { buffersOf } from '../../src/optim/flat.ts'
 import { LossScaler } from '../../src/optim/loss-scaler.ts'
 import { radam } from '../../src/optim/radam.ts'
 import { sgd } from '../../src/optim/sgd.ts'
-import type { Hypers, OptimizerFactory } from '../../src/optim/optimizer.ts'
+import type { Hyperparameters, OptimizerFactory } from '../../src/optim/optimizer.ts'
 import { copy } from '../../src/tensor/launcher.ts'
 import { markChecked } from '../../src/tensor/overflow.ts'
 import { release } from '../../src/tensor/scope.ts'
@@ -18,17 +18,17 @@ interface Algorithm {
   /** Numbers of f32 that a step reads, and writes, for each number of a parameter; the f16 copy comes on top. */
   readonly read: number
   readonly written: number
-  step(p: number, g: number, hypers: Hypers): number
+  step(p: number, g: number, hyperparameters: Hyperparameters): number
 }
 
-const HYPERS: Hypers = { lr: 3e-3, momentum: 0.9, weightDecay: 0.01 }
+const HYPERS: Hyperparameters = { lr: 3e-3, momentum: 0.9, weightDecay: 0.01 }
 const SCALE = 65536
 const EPSILON = 1e-5
 
 const ALGORITHMS: Readonly<Record<string, Algorithm>> = {
   // The first averages, without their bias, are the gradient and its square.
   adam: {
-    factory: adam({ epsilon: EPSILON }),
+    factory: adam({ eps: EPSILON }),
     read: 4,
     written: 3,
     step: (p, g, { lr }) => p - (lr * g) / (Math.abs(g) + EPSILON),
@@ -69,7 +69,7 @@ function optimizerCase(
         return new Parameter(parameter.path, parameter.shape, parameter.kind, () => numbersOf(start, parameter.count))
       })
       const optimizer = factory([parameters])
-      optimizer.setHypers([HYPERS])
+      optimizer.setHyperparameters([HYPERS])
       optimizer.keepF16Copies()
       const scaler = new LossScaler({ mixed: true })
       for (const { leaf, shape } of parameters) {

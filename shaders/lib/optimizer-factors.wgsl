@@ -1,7 +1,7 @@
 // Factors of an optimizer's step, one row per parameter, each made by one thread. A parameter that does not move gets
 // unscale 0, and in a skipped step every parameter does.
 //
-// A kernel binds hypers [groups] Hypers, rules [P] u32 (see the constants), foundInfinity [] u32 and factors [P] Factors,
+// A kernel binds hyperparameters [groups] Hyperparameters, rules [P] u32 (see the constants), foundInfinity [] u32 and factors [P] Factors,
 // and computes one row in factorsOf(parameter, hyper, decays).
 
 // Packed rule of a parameter, as src/optim/flat-optimizer.ts writes it.
@@ -18,5 +18,5 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
     factors[parameter].unscale = 0.0;
     return;
   }
-  factors[parameter] = factorsOf(parameter, hypers[rule >> RULE_GROUP_SHIFT], (rule & RULE_DECAYS) != 0u);
+  factors[parameter] = factorsOf(parameter, hyperparameters[rule >> RULE_GROUP_SHIFT], (rule & RULE_DECAYS) != 0u);
 }

@@ -41,7 +41,7 @@ export type { SgdOptions } from '../optim/sgd.ts'
 export type { RAdamOptions } from '../optim/radam.ts'
 export type { LookaheadOptions } from '../optim/lookahead.ts'
 export { clipGradients } from '../optim/clip.ts'
-export type { Hypers, Optimizer, OptimizerFactory, Trainable } from '../optim/optimizer.ts'
+export type { Hyperparameters, Optimizer, OptimizerFactory, Trainable } from '../optim/optimizer.ts'
 export { LossScaler } from '../optim/loss-scaler.ts'
 export {
   combineSchedules,

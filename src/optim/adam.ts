@@ -1,6 +1,6 @@
 import { requireNumber } from '../base/check.ts'
 import { checkOptions, FLAG, NUMBER, type Kinds } from '../base/options.ts'
-import { checkHypers, FlatOptimizer } from './flat-optimizer.ts'
+import { checkHyperparameters, FlatOptimizer } from './flat-optimizer.ts'
 import type { OptimizerFactory } from './optimizer.ts'
 
 /** Source of the defaults: fastai optimizer.py, Adam. */
@@ -8,7 +8,7 @@ export interface AdamOptions {
   /** How much of the averaged square stays at each step. Default 0.99 */
   readonly squareMomentum?: number
   /** Added to the root of the averaged square. Default 1e-5 */
-  readonly epsilon?: number
+  readonly eps?: number
   /** Fraction of lr by which weights shrink at each step. Default 0.01 */
   readonly weightDecay?: number
   /** Biases and normalisation shrink as well. Default false */
@@ -17,13 +17,13 @@ export interface AdamOptions {
 
 const KINDS: Kinds<AdamOptions> = {
   squareMomentum: NUMBER,
-  epsilon: NUMBER,
+  eps: NUMBER,
   weightDecay: NUMBER,
   decayNormAndBias: FLAG,
 }
 
 /** Before a schedule sets them. */
-const FIRST_HYPERS = { lr: 1e-3, momentum: 0.9 }
+const FIRST_HYPERPARAMETERS = { lr: 1e-3, momentum: 0.9 }
 
 /**
  * Adam with decoupled weight decay. For every parameter p with gradient g, t counting its steps:
@@ -31,7 +31,7 @@ const FIRST_HYPERS = { lr: 1e-3, momentum: 0.9 }
  *   p ← p·(1 − lr·weightDecay)            weights only, not biases or normalisation
  *   m ← momentum·m + (1 − momentum)·g
  *   v ← squareMomentum·v + (1 − squareMomentum)·g²
- *   p ← p − lr·(m / (1 − momentum^t)) / (√(v / (1 − squareMomentum^t)) + epsilon)
+ *   p ← p − lr·(m / (1 − momentum^t)) / (√(v / (1 − squareMomentum^t)) + eps)
  *
  * momentum is that of the present step, also in momentum^t. All f32.
  *
@@ -40,30 +40,31 @@ const FIRST_HYPERS = { lr: 1e-3, momentum: 0.9 }
  */
 export function adam(options: AdamOptions = {}): OptimizerFactory {
   checkOptions('adam', options, KINDS)
-  const { squareMomentum = 0.99, epsilon = 1e-5, weightDecay = 0.01, decayNormAndBias = false } = options
-  const firstHypers = { ...FIRST_HYPERS, weightDecay }
+  const { squareMomentum = 0.99, eps = 1e-5, weightDecay = 0.01, decayNormAndBias = false } = options
+  const firstHyperparameters = { ...FIRST_HYPERPARAMETERS, weightDecay }
   requireNumber('adam', 'squareMomentum', squareMomentum, { from: 0, below: 1 })
-  requireNumber('adam', 'epsilon', epsilon, { above: 0 })
-  checkHypers('adam', firstHypers)
+  requireNumber('adam', 'eps', eps, { above: 0 })
+  checkHyperparameters('adam', firstHyperparameters)
   return (groups) =>
     new FlatOptimizer(groups, {
       name: 'adam',
-      options: { squareMomentum, epsilon, weightDecay, decayNormAndBias },
+      // The name in checkpoints, which earlier versions wrote too.
+      options: { squareMomentum, epsilon: eps, weightDecay, decayNormAndBias },
       factorShader: 'optim/adam-factors',
       updateShader: 'optim/adam',
       factorCount: 8,
       countsSteps: true,
-      averages: { means: 'grad_avg', squares: 'sqr_avg' },
+      moments: { means: 'grad_avg', squares: 'sqr_avg' },
       decayNormAndBias,
-      firstHypers,
-      hyperRow: (hypers) => [
-        hypers.lr,
-        1 - hypers.lr * hypers.weightDecay,
-        hypers.momentum,
-        1 - hypers.momentum,
+      firstHyperparameters,
+      hyperparameterRow: ({ lr, momentum, weightDecay }) => [
+        lr,
+        1 - lr * weightDecay,
+        momentum,
+        1 - momentum,
         squareMomentum,
         1 - squareMomentum,
-        epsilon,
+        eps,
         0,
       ],
     })

@@ -11,7 +11,7 @@ import type { Tensor } from '../tensor/tensor.ts'
 import { read, upload, zeros } from '../tensor/transfer.ts'
 import { clearGradient, ParameterBuffers, overBlocks, region, type Slot } from './flat.ts'
 import type { LossScaler } from './loss-scaler.ts'
-import type { Hypers, Optimizer, OptimizerState, Trainable } from './optimizer.ts'
+import type { Hyperparameters, Optimizer, OptimizerState, Trainable } from './optimizer.ts'
 
 /** What tells one optimizer from another. */
 export interface Algorithm {
@@ -19,7 +19,7 @@ export interface Algorithm {
   readonly name: string
   readonly options: Json
   /**
-   * The shader that makes `factors`, a row a parameter, of `hypers`, a row a group, and of `rules`, `scale`,
+   * The shader that makes `factors`, a row a parameter, of `hyperparameters`, a row a group, and of `rules`, `scale`,
    * `foundInfinity` and, where they are counted, `steps`. A row that begins with 0 lets its parameter stand still.
    */
   readonly factorShader: ShaderName
@@ -30,12 +30,12 @@ export interface Algorithm {
   readonly factorCount: number
   readonly countsSteps: boolean
   /** What is kept for each number of a parameter: its binding in the update, and its name in a checkpoint. */
-  readonly averages: Readonly<Record<string, string>>
+  readonly moments: Readonly<Record<string, string>>
   readonly decayNormAndBias: boolean
   /** Before a schedule sets them. */
-  readonly firstHypers: Hypers
-  /** A row of `hypers`, a multiple of four numbers. */
-  hyperRow(hypers: Hypers): readonly number[]
+  readonly firstHyperparameters: Hyperparameters
+  /** A row of `hyperparameters`, a multiple of four numbers. */
+  hyperparameterRow(hyperparameters: Hyperparameters): readonly number[]
 }
 
 /** Rule of a parameter, packed in a u32 as shaders/lib/optimizer-factors.wgsl reads it. */
@@ -58,15 +58,15 @@ export class FlatOptimizer implements Optimizer {
   private readonly algorithm: Algorithm
   private readonly flat: ParameterBuffers
   private readonly slots: readonly Slot[]
-  private currentHypers: readonly Hypers[]
+  private currentHyperparameters: readonly Hyperparameters[]
   /** By name of its binding, a tensor a chunk. */
-  private readonly averages: readonly (readonly [binding: string, saved: string, chunks: readonly Tensor[]])[]
+  private readonly moments: readonly (readonly [binding: string, saved: string, chunks: readonly Tensor[]])[]
   /** By parameter: steps made, where they are counted; how it is treated (see `fixedRules`); what this step computes with. */
   private readonly steps: Tensor | undefined
   private readonly rules: Tensor
   private readonly factors: Tensor
   /** By group. */
-  private readonly hyperTable: Tensor
+  private readonly hyperparameterTable: Tensor
   /** Bound where the f16 copies would be. */
   private readonly noF16Copies: Tensor
   /** [] u32, 0: in f32 no step is a bad one. */
@@ -86,15 +86,13 @@ export class FlatOptimizer implements Optimizer {
     this.flat = new ParameterBuffers(groups.flat())
     this.slots = this.flat.chunks.flatMap(({ slots }) => slots)
     const { count } = this.flat
-    this.averages = Object.entries(algorithm.averages).map(([binding, saved]) => [
-      binding,
-      saved,
-      this.flat.zerosAlike(),
-    ])
+    this.moments = Object.entries(algorithm.moments).map(([binding, saved]) => [binding, saved, this.flat.zerosAlike()])
     this.steps = algorithm.countsSteps ? keep(zeros([count], 'u32')) : undefined
     this.rules = keep(zeros([count], 'u32'))
     this.factors = keep(zeros([count, algorithm.factorCount]))
-    this.hyperTable = keep(zeros([groups.length, algorithm.hyperRow(algorithm.firstHypers).length]))
+    this.hyperparameterTable = keep(
+      zeros([groups.length, algorithm.hyperparameterRow(algorithm.firstHyperparameters).length]),
+    )
     this.noF16Copies = keep(zeros([4]))
     this.never = keep(zeros([], 'u32'))
     this.fixedRules = groups.flatMap((group, i) =>
@@ -105,8 +103,8 @@ export class FlatOptimizer implements Optimizer {
     )
     this.seen = new Array<boolean>(count).fill(false)
     this.dirty = this.slots.map(({ parameter }) => parameter.leaf.hasGradient)
-    this.currentHypers = groups.map(() => algorithm.firstHypers)
-    this.writeHypers()
+    this.currentHyperparameters = groups.map(() => algorithm.firstHyperparameters)
+    this.writeHyperparameters()
   }
 
   get name(): string {
@@ -117,39 +115,39 @@ export class FlatOptimizer implements Optimizer {
     return this.algorithm.options
   }
 
-  get hypers(): readonly Hypers[] {
-    return this.currentHypers
+  get hyperparameters(): readonly Hyperparameters[] {
+    return this.currentHyperparameters
   }
 
-  setHypers(perGroup: readonly Partial<Hypers>[]): void {
+  setHyperparameters(perGroup: readonly Partial<Hyperparameters>[]): void {
     if (perGroup.length !== this.groups.length) {
-      throw new OptionError('setHypers', 'every group needs its hyper-parameters', {
+      throw new OptionError('setHyperparameters', 'every group needs its hyper-parameters', {
         given: { 'hyper-parameters': perGroup.length, groups: this.groups.length },
       })
     }
-    const next = this.currentHypers.map((hypers, i) => ({ ...hypers, ...perGroup[i] }))
-    for (const hypers of next) checkHypers('setHypers', hypers)
-    this.currentHypers = next
-    this.writeHypers()
+    const next = this.currentHyperparameters.map((hyperparameters, i) => ({ ...hyperparameters, ...perGroup[i] }))
+    for (const hyperparameters of next) checkHyperparameters('setHyperparameters', hyperparameters)
+    this.currentHyperparameters = next
+    this.writeHyperparameters()
   }
 
   step(scaler: LossScaler): void {
     this.flat.requireAttached()
     this.noticeGradients()
-    const { hyperTable: hypers, rules, steps, factors, algorithm, flat } = this
+    const { hyperparameterTable: hyperparameters, rules, steps, factors, algorithm, flat } = this
     const { scale, mixed } = scaler
     if (mixed) flat.checkOverflow()
     const foundInfinity = mixed ? flat.foundInfinity : this.never
     launch(
       algorithm.factorShader,
-      { hypers, rules, scale, foundInfinity, factors, ...(steps && { steps }) },
+      { hyperparameters, rules, scale, foundInfinity, factors, ...(steps && { steps }) },
       { groups: Math.ceil(flat.count / 64), shape: { PARAMETERS: flat.count }, track: 'optimizer' },
     )
     flat.chunks.forEach(({ values, gradients, owners, f16Copies, blocks }, i) => {
-      const averages = Object.fromEntries(this.averages.map(([binding, , chunks]) => [binding, chunks[i]]))
+      const moments = Object.fromEntries(this.moments.map(([binding, , chunks]) => [binding, chunks[i]]))
       launch(
         algorithm.updateShader,
-        { gradients, owners, factors, values, f16Copies: f16Copies ?? this.noF16Copies, ...averages },
+        { gradients, owners, factors, values, f16Copies: f16Copies ?? this.noF16Copies, ...moments },
         {
           ...overBlocks(blocks),
           constants: { ...algorithm.constants, F16_COPIES: f16Copies !== undefined },
@@ -212,8 +210,8 @@ export class FlatOptimizer implements Optimizer {
   }
 
   loadState(state: OptimizerState): void {
-    const { steps, averages } = this.stateParts(state)
-    for (const { average, data } of averages) upload(average, data)
+    const { steps, moments } = this.stateParts(state)
+    for (const { average, data } of moments) upload(average, data)
     if (this.steps) upload(this.steps, steps)
   }
 
@@ -225,22 +223,29 @@ export class FlatOptimizer implements Optimizer {
       state,
       saved.flatMap(({ path, regions }) => [...(this.steps ? [`${path}.step`] : []), ...regions.map(([name]) => name)]),
     )
-    const averages = saved.flatMap(({ slot, path, regions }) => {
+    const moments = saved.flatMap(({ slot, path, regions }) => {
       if (this.steps) steps[slot.index] = entryOf(state, `${path}.step`, [1])[0]
       return regions.map(([name, average]) => ({ average, data: entryOf(state, name, average.shape) }))
     })
-    return { steps, averages }
+    return { steps, moments }
   }
 
   close(): void {
-    for (const made of [...this.kept(), this.rules, this.factors, this.hyperTable, this.noF16Copies, this.never]) {
+    for (const made of [
+      ...this.kept(),
+      this.rules,
+      this.factors,
+      this.hyperparameterTable,
+      this.noF16Copies,
+      this.never,
+    ]) {
       release(made)
     }
   }
 
   /** What a step remembers for the next one. */
   private kept(): Tensor[] {
-    return [...this.averages.flatMap(([, , chunks]) => chunks), ...(this.steps ? [this.steps] : [])]
+    return [...this.moments.flatMap(([, , chunks]) => chunks), ...(this.steps ? [this.steps] : [])]
   }
 
   /** By parameter, what is saved of it under fastai's names. */
@@ -248,7 +253,7 @@ export class FlatOptimizer implements Optimizer {
     return this.flat.chunks.flatMap(({ slots }, i) =>
       slots.map((slot) => {
         const { path } = slot.parameter
-        const regions = this.averages.map(([, saved, chunks]) => [`${path}.${saved}`, region(chunks[i], slot)] as const)
+        const regions = this.moments.map(([, saved, chunks]) => [`${path}.${saved}`, region(chunks[i], slot)] as const)
         return { slot, path, regions }
       }),
     )
@@ -269,10 +274,10 @@ export class FlatOptimizer implements Optimizer {
     this.writtenRules = rules
   }
 
-  private writeHypers(): void {
+  private writeHyperparameters(): void {
     upload(
-      this.hyperTable,
-      this.currentHypers.flatMap((hypers) => this.algorithm.hyperRow(hypers)),
+      this.hyperparameterTable,
+      this.currentHyperparameters.flatMap((hyperparameters) => this.algorithm.hyperparameterRow(hyperparameters)),
     )
   }
 }
@@ -299,7 +304,7 @@ function requireNoOther(state: OptimizerState, names: readonly string[]): void {
 }
 
 /** @throws OptionError when a hyper-parameter is out of range */
-export function checkHypers(where: string, { lr, momentum, weightDecay }: Hypers): void {
+export function checkHyperparameters(where: string, { lr, momentum, weightDecay }: Hyperparameters): void {
   requireNumber(where, 'lr', lr, { from: 0 })
   requireNumber(where, 'momentum', momentum, { from: 0, below: 1 })
   requireNumber(where, 'weightDecay', weightDecay, { from: 0 })

@@ -9,7 +9,7 @@ import { item, read, upload, zeros } from '../tensor/transfer.ts'
 import { entryOf } from './flat-optimizer.ts'
 import { buffersOf, overBlocks, region, type ParameterBuffers, type Slot } from './flat.ts'
 import type { LossScaler } from './loss-scaler.ts'
-import type { Hypers, Optimizer, OptimizerFactory, OptimizerState, Trainable } from './optimizer.ts'
+import type { Hyperparameters, Optimizer, OptimizerFactory, OptimizerState, Trainable } from './optimizer.ts'
 import { radam, RADAM_KINDS, type RAdamOptions } from './radam.ts'
 
 /** Source of the defaults: fastai optimizer.py, Lookahead. */
@@ -43,15 +43,15 @@ export function lookahead(factory: OptimizerFactory, options: LookaheadOptions =
 }
 
 /**
- * Lookahead over RAdam, with momentum 0.95, weight decay 0.01 and epsilon 1e-6 unless said otherwise.
+ * Lookahead over RAdam, with momentum 0.95, weight decay 0.01 and eps 1e-6 unless said otherwise.
  *
  * @throws OptionError  when an option is out of range
  * Source: fastai optimizer.py, ranger.
  */
 export function ranger(options: RAdamOptions & LookaheadOptions = {}): OptimizerFactory {
   checkOptions('ranger', options, { ...RADAM_KINDS, ...KINDS })
-  const { k, alpha, momentum = 0.95, weightDecay = 0.01, epsilon = 1e-6, ...inner } = options
-  return lookahead(radam({ momentum, weightDecay, epsilon, ...inner }), { k, alpha })
+  const { k, alpha, momentum = 0.95, weightDecay = 0.01, eps = 1e-6, ...inner } = options
+  return lookahead(radam({ momentum, weightDecay, eps, ...inner }), { k, alpha })
 }
 
 /** Where the count of steps is in a checkpoint. */
@@ -97,12 +97,12 @@ class Lookahead implements Optimizer {
     return this.fast.groups
   }
 
-  get hypers(): readonly Hypers[] {
-    return this.fast.hypers
+  get hyperparameters(): readonly Hyperparameters[] {
+    return this.fast.hyperparameters
   }
 
-  setHypers(perGroup: readonly Partial<Hypers>[]): void {
-    this.fast.setHypers(perGroup)
+  setHyperparameters(perGroup: readonly Partial<Hyperparameters>[]): void {
+    this.fast.setHyperparameters(perGroup)
   }
 
   step(scaler: LossScaler): void {

@@ -18,7 +18,7 @@ export interface Trainable {
 }
 
 /** Of one group, at one step. */
-export interface Hypers {
+export interface Hyperparameters {
   readonly lr: number
   readonly momentum: number
   readonly weightDecay: number
@@ -28,7 +28,7 @@ export interface Hypers {
  * Changes parameters so that the loss falls. Everything is recorded on the GPU and nothing is waited for: whether a
  * step counts (see LossScaler) is decided there.
  *
- * One training step: `setHypers` · forward · `backward(loss, scaler.scale)` · `step(scaler)` · `zeroGradients`.
+ * One training step: `setHyperparameters` · forward · `backward(loss, scaler.scale)` · `step(scaler)` · `zeroGradients`.
  */
 export interface Optimizer {
   /** Which optimizer it is, and the options it was made with: a fit is only continued with the same (see train/files/fit-description.ts). */
@@ -39,13 +39,13 @@ export interface Optimizer {
   /** Parameters that share hyper-parameters, in the order of the network. */
   readonly groups: readonly (readonly Trainable[])[]
   /** What the next step will use, a group each. */
-  readonly hypers: readonly Hypers[]
+  readonly hyperparameters: readonly Hyperparameters[]
 
   /**
    * Sets what is given, group by group, and writes it to the GPU: before the step's forward pass, since a write
    * submits what is recorded. @throws OptionError when the groups are not as many, or a value is out of range
    */
-  setHypers(perGroup: readonly Partial<Hypers>[]): void
+  setHyperparameters(perGroup: readonly Partial<Hyperparameters>[]): void
 
   /**
    * Makes one step with the gradients there are. A parameter that never had one stands still; one that had one before
@@ -61,7 +61,7 @@ export interface Optimizer {
   /** Freezes all groups before number n (negative: counted from the end), but for what normalises, and unfreezes the others. */
   freezeTo(n: number): void
 
-  /** Forgets all averages and counts of steps. */
+  /** Forgets all moments and counts of steps. */
   clearState(): void
 
   /** Keeps f16 copies of the parameters up to date from now on. Called before training in mixed precision. */

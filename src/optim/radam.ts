@@ -1,6 +1,6 @@
 import { requireNumber } from '../base/check.ts'
 import { checkOptions, FLAG, NUMBER, type Kinds } from '../base/options.ts'
-import { checkHypers, FlatOptimizer } from './flat-optimizer.ts'
+import { checkHyperparameters, FlatOptimizer } from './flat-optimizer.ts'
 import type { OptimizerFactory } from './optimizer.ts'
 
 /** Source of the defaults: fastai optimizer.py, RAdam. */
@@ -10,7 +10,7 @@ export interface RAdamOptions {
   /** How much of the averaged square stays at each step. Default 0.99 */
   readonly squareMomentum?: number
   /** Added to the root of the averaged square. Default 1e-5 */
-  readonly epsilon?: number
+  readonly eps?: number
   /** By how much weights shrink at each step, see `radam`. Default 0 */
   readonly weightDecay?: number
   /** Not 0: the denominator becomes its softplus, which is smoother where it is small (arXiv:1908.00700). Default 0 */
@@ -24,7 +24,7 @@ export interface RAdamOptions {
 export const RADAM_KINDS: Kinds<RAdamOptions> = {
   momentum: NUMBER,
   squareMomentum: NUMBER,
-  epsilon: NUMBER,
+  eps: NUMBER,
   weightDecay: NUMBER,
   beta: NUMBER,
   decoupleWeightDecay: FLAG,
@@ -44,7 +44,7 @@ const FIRST_LR = 1e-3
  *   p ← p − lr·u·(m / (1 − momentum^t)) / d
  *
  *   r∞ = 2 / (1 − squareMomentum) − 1,  r = r∞ − 2t·squareMomentum^t / (1 − squareMomentum^t)
- *   r > 5:  d = √(v / (1 − squareMomentum^t)) + epsilon,  u² = (r − 4)(r − 2)r∞ / ((r∞ − 4)(r∞ − 2)r)
+ *   r > 5:  d = √(v / (1 − squareMomentum^t)) + eps,  u² = (r − 4)(r − 2)r∞ / ((r∞ − 4)(r∞ − 2)r)
  *   else:   d = u = 1
  *
  * With beta ≠ 0 the d of r > 5 is ln(1 + exp(beta·d)) / beta. With decoupleWeightDecay false, g + weightDecay·p takes
@@ -55,34 +55,35 @@ const FIRST_LR = 1e-3
  */
 export function radam(options: RAdamOptions = {}): OptimizerFactory {
   checkOptions('radam', options, RADAM_KINDS)
-  const { momentum = 0.9, squareMomentum = 0.99, epsilon = 1e-5, weightDecay = 0, beta = 0 } = options
+  const { momentum = 0.9, squareMomentum = 0.99, eps = 1e-5, weightDecay = 0, beta = 0 } = options
   const { decoupleWeightDecay = true, decayNormAndBias = false } = options
-  const firstHypers = { lr: FIRST_LR, momentum, weightDecay }
+  const firstHyperparameters = { lr: FIRST_LR, momentum, weightDecay }
   requireNumber('radam', 'squareMomentum', squareMomentum, { from: 0, below: 1 })
-  requireNumber('radam', 'epsilon', epsilon, { above: 0 })
+  requireNumber('radam', 'eps', eps, { above: 0 })
   requireNumber('radam', 'beta', beta, { from: 0 })
-  checkHypers('radam', firstHypers)
+  checkHyperparameters('radam', firstHyperparameters)
   return (groups) =>
     new FlatOptimizer(groups, {
       name: 'radam',
-      options: { momentum, squareMomentum, epsilon, weightDecay, beta, decoupleWeightDecay, decayNormAndBias },
+      // The name in checkpoints, which earlier versions wrote too.
+      options: { momentum, squareMomentum, epsilon: eps, weightDecay, beta, decoupleWeightDecay, decayNormAndBias },
       factorShader: 'optim/radam-factors',
       updateShader: 'optim/radam',
       constants: { BETA: beta },
       factorCount: 12,
       countsSteps: true,
-      averages: { means: 'grad_avg', squares: 'sqr_avg' },
+      moments: { means: 'grad_avg', squares: 'sqr_avg' },
       decayNormAndBias,
-      firstHypers,
-      hyperRow: (hypers) => [
-        hypers.lr,
-        decoupleWeightDecay ? 1 - hypers.lr * hypers.weightDecay : 1,
-        decoupleWeightDecay ? 0 : hypers.weightDecay,
-        hypers.momentum,
-        1 - hypers.momentum,
+      firstHyperparameters,
+      hyperparameterRow: ({ lr, momentum, weightDecay }) => [
+        lr,
+        decoupleWeightDecay ? 1 - lr * weightDecay : 1,
+        decoupleWeightDecay ? 0 : weightDecay,
+        momentum,
+        1 - momentum,
         squareMomentum,
         1 - squareMomentum,
-        epsilon,
+        eps,
       ],
     })
 }

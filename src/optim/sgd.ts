@@ -1,5 +1,5 @@
 import { checkOptions, FLAG, NUMBER, type Kinds } from '../base/options.ts'
-import { checkHypers, FlatOptimizer } from './flat-optimizer.ts'
+import { checkHyperparameters, FlatOptimizer } from './flat-optimizer.ts'
 import type { OptimizerFactory } from './optimizer.ts'
 
 /** Source of the defaults: fastai optimizer.py, SGD. */
@@ -40,8 +40,8 @@ const FIRST_LR = 1e-3
 export function sgd(options: SgdOptions = {}): OptimizerFactory {
   checkOptions('sgd', options, KINDS)
   const { momentum = 0, weightDecay = 0, decoupleWeightDecay = true, decayNormAndBias = false } = options
-  const firstHypers = { lr: FIRST_LR, momentum, weightDecay }
-  checkHypers('sgd', firstHypers)
+  const firstHyperparameters = { lr: FIRST_LR, momentum, weightDecay }
+  checkHyperparameters('sgd', firstHyperparameters)
   return (groups) =>
     new FlatOptimizer(groups, {
       name: 'sgd',
@@ -50,14 +50,14 @@ export function sgd(options: SgdOptions = {}): OptimizerFactory {
       updateShader: momentum === 0 ? 'optim/sgd' : 'optim/sgd-momentum',
       factorCount: 8,
       countsSteps: false,
-      averages: momentum === 0 ? {} : { sums: 'grad_avg' },
+      moments: momentum === 0 ? {} : { sums: 'grad_avg' },
       decayNormAndBias,
-      firstHypers,
-      hyperRow: (hypers) => [
-        hypers.lr,
-        decoupleWeightDecay ? 1 - hypers.lr * hypers.weightDecay : 1,
-        decoupleWeightDecay ? 0 : hypers.weightDecay,
-        hypers.momentum,
+      firstHyperparameters,
+      hyperparameterRow: ({ lr, momentum, weightDecay }) => [
+        lr,
+        decoupleWeightDecay ? 1 - lr * weightDecay : 1,
+        decoupleWeightDecay ? 0 : weightDecay,
+        momentum,
       ],
     })
 }

@@ -193,7 +193,7 @@ export class Learner implements RunningFit {
     const optimizer = this.openOptimizer(options.resetOptimizer)
     const { weightDecay = this.weightDecay } = options
     const decay = weightDecay === undefined ? {} : { weightDecay }
-    optimizer.setHypers(this.ratesOf(lr, optimizer).map((rate) => ({ lr: rate, ...decay })))
+    optimizer.setHyperparameters(this.ratesOf(lr, optimizer).map((rate) => ({ lr: rate, ...decay })))
     // Of a fit that ended within a step, or between two that add up.
     optimizer.zeroGradients()
     if (this.precision === 'mixed') optimizer.keepF16Copies()

@@ -136,7 +136,7 @@ describe('an unrolled shader', () => {
 
   test('is rolled where matrices are emulated, and only there', () => {
     const textOf = (emulateMatrices: boolean, sizes: typeof shape | undefined) =>
-      specialise('conv2d/forward-matrix', shaders['conv2d/forward-matrix'], {
+      specialise('conv2d/forward-matrix', shaderSource('conv2d/forward-matrix'), {
         ...special,
         constants,
         shape: sizes,

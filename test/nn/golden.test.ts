@@ -120,7 +120,7 @@ test('six steps of Adam under one-cycle, as in PyTorch, f64', async () => {
   const scaler = new LossScaler({ mixed: false })
   const [N, C, H, W] = expected.shape
   for (const [i, lr] of expected.lr.entries()) {
-    optimizer.setHypers([{ lr, momentum: expected.mom[i] }])
+    optimizer.setHyperparameters([{ lr, momentum: expected.mom[i] }])
     const targets = Array.from(hashUniform(N, 9000 + i), (u) => Math.floor(10 * u))
     const pictures = hashUniform(N * C * H * W, 5000 + i, -2, 2)
     // Each class has its tint, so that there is something to learn.

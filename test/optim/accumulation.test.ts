@@ -75,7 +75,7 @@ describe.each(['f32', 'f16'] as const)('%s', (dtype) => {
 test('a step after several passes is that of their sum, and the next begins anew', async () => {
   const [weight, bias] = layer()
   const optimizer = sgd()([[weight, bias]])
-  optimizer.setHypers([{ lr: 0.5 }])
+  optimizer.setHyperparameters([{ lr: 0.5 }])
   for (const seeds of [
     [1, 2, 3],
     [4, 5],

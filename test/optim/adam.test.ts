@@ -4,7 +4,7 @@ import { filled } from '../../src/nn/init.ts'
 import { Parameter } from '../../src/nn/parameter.ts'
 import { adam } from '../../src/optim/adam.ts'
 import { LossScaler } from '../../src/optim/loss-scaler.ts'
-import type { Hypers } from '../../src/optim/optimizer.ts'
+import type { Hyperparameters } from '../../src/optim/optimizer.ts'
 import { item, read, upload } from '../../src/tensor/transfer.ts'
 import { expectClose } from '../helpers/close.ts'
 import { hashUniform } from '../helpers/golden.ts'
@@ -24,7 +24,7 @@ test('three steps as fastai takes them', async () => {
     [0.1, 3e-4, 0.93, 0.999766832566, 0.014905, 0.003169],
   ]
   for (const [i, [gradient, lr, momentum, value, mean, square]] of steps.entries()) {
-    optimizer.setHypers([{ lr, momentum }])
+    optimizer.setHyperparameters([{ lr, momentum }])
     setGradient(p, [gradient])
     optimizer.step(f32)
     // f32 next to 1 has steps of 6e-8.
@@ -41,22 +41,22 @@ test.each([false, true])('groups, kinds, odd sizes against the reference, mixed 
   const all = groups.flat()
   const scaler = new LossScaler({ mixed })
   const scale = mixed ? 65536 : 1
-  const optimizer = adam({ squareMomentum: 0.98, epsilon: 1e-6 })(groups)
+  const optimizer = adam({ squareMomentum: 0.98, eps: 1e-6 })(groups)
   if (mixed) optimizer.keepF16Copies()
   const references = all.map((_, i) => new ReferenceAdam(hashUniform(all[i].count, i + 1, -1, 1)))
   for (let step = 0; step < 5; step++) {
-    const hypers: Hypers[] = [
+    const hyperparameters: Hyperparameters[] = [
       { lr: 0.01 * (step + 1), momentum: 0.95 - 0.02 * step, weightDecay: 0.1 },
       { lr: 0.03, momentum: 0.9, weightDecay: 0.5 },
     ]
-    optimizer.setHypers(hypers)
+    optimizer.setHyperparameters(hyperparameters)
     for (const [i, each] of all.entries()) {
       const gradient = hashUniform(each.count, 100 * step + i, -1, 1)
       setGradient(
         each,
         gradient.map((g) => g * scale),
       )
-      references[i].step(gradient, hypersFor(each, hypers[i < 2 ? 0 : 1]), 0.98, 1e-6)
+      references[i].step(gradient, hypersFor(each, hyperparameters[i < 2 ? 0 : 1]), 0.98, 1e-6)
     }
     optimizer.step(scaler)
     optimizer.zeroGradients()
@@ -75,8 +75,8 @@ test.each([0.9, 0.99, 0.9999, 0.99999])('the bias corrections are exact, squareM
   for (const t of [1, 2, 5, 10, 100, 1000, 10000, 100000]) {
     const p = parameter('p', [1])
     p.write([0])
-    const optimizer = adam({ squareMomentum, epsilon: 1e-12 })([[p]])
-    optimizer.setHypers([{ lr: 1 }])
+    const optimizer = adam({ squareMomentum, eps: 1e-12 })([[p]])
+    optimizer.setHyperparameters([{ lr: 1 }])
     const one = (value: number) => ({ shape: [1], data: Float32Array.of(value) })
     // The state after t - 1 steps with gradients of 1: a step has the length of lr.
     optimizer.loadState(
@@ -160,19 +160,19 @@ describe('a parameter without a gradient', () => {
   test('stands still until it has had one, then goes on with zeros', async () => {
     const a = parameter('a', [6])
     const optimizer = adam()([[a]])
-    const hypers = { lr: 0.1, momentum: 0.9, weightDecay: 0.5 }
-    optimizer.setHypers([hypers])
+    const hyperparameters = { lr: 0.1, momentum: 0.9, weightDecay: 0.5 }
+    optimizer.setHyperparameters([hyperparameters])
     const reference = new ReferenceAdam(await read(a.value))
     upload(a.leaf.gradient!, ones(6))
     optimizer.step(f32)
     expectClose(await read(a.value), reference.p, 'f32')
     expect((await optimizer.state()).get('a.step')!.data[0]).toBe(0)
     setGradient(a, [1, -2, 3, -4, 5, -6])
-    reference.step([1, -2, 3, -4, 5, -6], hypers)
+    reference.step([1, -2, 3, -4, 5, -6], hyperparameters)
     optimizer.step(f32)
     optimizer.zeroGradients()
     for (let i = 0; i < 2; i++) {
-      reference.step(new Float32Array(6), hypers)
+      reference.step(new Float32Array(6), hyperparameters)
       optimizer.step(f32)
     }
     expectClose(await read(a.value), reference.p, 'f32')
@@ -227,17 +227,17 @@ test('state is forgotten by clearState, and restored by loadState', async () => 
 test('what is wrong is refused', async () => {
   const a = parameter('a', [3])
   const optimizer = adam()([[a]])
-  expect(() => optimizer.setHypers([])).toThrowErrorMatchingInlineSnapshot(`
-    [OptionError: setHypers: every group needs its hyper-parameters
+  expect(() => optimizer.setHyperparameters([])).toThrowErrorMatchingInlineSnapshot(`
+    [OptionError: setHyperparameters: every group needs its hyper-parameters
       hyper-parameters  0
       groups            1]
   `)
-  expect(() => optimizer.setHypers([{ lr: NaN }])).toThrowErrorMatchingInlineSnapshot(`
-    [OptionError: setHypers: lr is out of range
+  expect(() => optimizer.setHyperparameters([{ lr: NaN }])).toThrowErrorMatchingInlineSnapshot(`
+    [OptionError: setHyperparameters: lr is out of range
       lr  NaN
       expected at least 0]
   `)
-  expect(() => optimizer.setHypers([{ momentum: 1 }])).toThrow(OptionError)
+  expect(() => optimizer.setHyperparameters([{ momentum: 1 }])).toThrow(OptionError)
   expect(() => optimizer.freezeTo(2)).toThrow(OptionError)
   expect(() => adam({ squareMomentum: 1 })).toThrow(OptionError)
   expect(() => adam({ weightDecay: -1 })).toThrow(OptionError)
@@ -248,5 +248,5 @@ test('what is wrong is refused', async () => {
       a.grad_avg  shape [4]
       expected a.grad_avg of shape [3]]
   `)
-  expect(optimizer.hypers).toEqual([{ lr: 1e-3, momentum: 0.9, weightDecay: 0.01 }])
+  expect(optimizer.hyperparameters).toEqual([{ lr: 1e-3, momentum: 0.9, weightDecay: 0.01 }])
 })

@@ -39,7 +39,7 @@ describe.each([
     const optimizer = factory([[a, b]])
     const scaler = new LossScaler({ mixed: true })
     optimizer.keepF16Copies()
-    optimizer.setHypers([{ lr: 0.1 }])
+    optimizer.setHyperparameters([{ lr: 0.1 }])
     // Of the loss times 65536.
     const good = (seed: number) => [a, b].forEach((each) => setGradient(each, hashUniform(each.count, seed, -1e5, 1e5)))
     good(1)
@@ -123,7 +123,7 @@ describe.each([
     const run = async (disturb: (optimizer: Optimizer) => void | Promise<void>) => {
       const [a, b] = [parameter('a', [3, 3, 3, 5]), parameter('b', [7], 'bias')]
       const optimizer = factory([[a, b]])
-      optimizer.setHypers([{ lr: 0.1 }])
+      optimizer.setHyperparameters([{ lr: 0.1 }])
       const step = (seed: number) => {
         for (const each of [a, b]) setGradient(each, hashUniform(each.count, seed, -1, 1))
         optimizer.step(f32)
@@ -154,7 +154,7 @@ describe.each([
     const run = async () => {
       const all = shapes.map((shape, i) => parameter(String(i), shape, 'weight', i))
       const optimizer = factory([all.slice(0, 2), all.slice(2)])
-      optimizer.setHypers([
+      optimizer.setHyperparameters([
         { lr: 0.1, weightDecay: 0.1 },
         { lr: 0.2, weightDecay: 0.2 },
       ])
@@ -185,9 +185,9 @@ describe.each([
   test('what is wrong is refused', async () => {
     const a = parameter('a', [3])
     const optimizer = factory([[a]])
-    expect(() => optimizer.setHypers([])).toThrow(OptionError)
-    expect(() => optimizer.setHypers([{ lr: -1 }])).toThrowErrorMatchingInlineSnapshot(`
-      [OptionError: setHypers: lr is out of range
+    expect(() => optimizer.setHyperparameters([])).toThrow(OptionError)
+    expect(() => optimizer.setHyperparameters([{ lr: -1 }])).toThrowErrorMatchingInlineSnapshot(`
+      [OptionError: setHyperparameters: lr is out of range
         lr  -1
         expected at least 0]
     `)

@@ -56,11 +56,11 @@ test('more than one binding holds', async () => {
   const flat = all.map(({ value }) => value.storage.buffer.id)
   expect(new Set(flat).size).toBe(3)
   expect(flat[1]).toBe(flat[0])
-  const hypers = [
+  const hyperparameters = [
     { lr: 0.1, momentum: 0.8, weightDecay: 0.1 },
     { lr: 0.2, momentum: 0.7, weightDecay: 0.2 },
   ]
-  optimizer.setHypers(hypers)
+  optimizer.setHyperparameters(hyperparameters)
   for (const { leaf, count } of all) {
     upload(leaf.gradient!, hashUniform(count, 77, -1, 1))
     leaf.hasGradient = true
@@ -68,7 +68,7 @@ test('more than one binding holds', async () => {
   optimizer.step(new LossScaler({ mixed: false }))
   for (const [i, { value, count, path }] of all.entries()) {
     const reference = new ReferenceAdam(hashUniform(count, i, -1, 1))
-    reference.step(hashUniform(count, 77, -1, 1), hypers[i < 2 ? 0 : 1])
+    reference.step(hashUniform(count, 77, -1, 1), hyperparameters[i < 2 ? 0 : 1])
     expectClose(await read(value), reference.p, 'f32', { name: path })
   }
   expect(() => new ParameterBuffers(parameters([6, BLOCK]))).toThrow(DeviceError)

@@ -21,14 +21,14 @@ test.each([false, true])('ranger against the reference, bad steps left out, mixe
   const scaler = new LossScaler({ mixed })
   const optimizer = ranger()(groups)
   if (mixed) optimizer.keepF16Copies()
-  expect(optimizer.hypers[1]).toEqual({ lr: 1e-3, momentum: 0.95, weightDecay: 0.01 })
-  const references = all.map(({ count }, i) => new ReferenceRAdam(hashUniform(count, i + 1, -1, 1), { epsilon: 1e-6 }))
+  expect(optimizer.hyperparameters[1]).toEqual({ lr: 1e-3, momentum: 0.95, weightDecay: 0.01 })
+  const references = all.map(({ count }, i) => new ReferenceRAdam(hashUniform(count, i + 1, -1, 1), { eps: 1e-6 }))
   const slow = references.map(({ p }) => p.slice())
-  const hypers = [
+  const hyperparameters = [
     { lr: 0.02, momentum: 0.95, weightDecay: 0.1 },
     { lr: 0.03, momentum: 0.9, weightDecay: 0.5 },
   ]
-  optimizer.setHypers(hypers)
+  optimizer.setHyperparameters(hyperparameters)
   let scale = mixed ? 65536 : 1
   let good = 0
   for (let step = 0; step < 16; step++) {
@@ -41,7 +41,7 @@ test.each([false, true])('ranger against the reference, bad steps left out, mixe
         gradient.map((g) => g * scale),
       )
       if (bad && i === 3) setGradient(each, gradient.fill(Infinity))
-      if (!bad) references[i].step(gradient, hypersFor(each, hypers[i < 2 ? 0 : 1]))
+      if (!bad) references[i].step(gradient, hypersFor(each, hyperparameters[i < 2 ? 0 : 1]))
     }
     optimizer.step(scaler)
     optimizer.zeroGradients()
@@ -70,7 +70,7 @@ test.each([false, true])('ranger against the reference, bad steps left out, mixe
 test('meets every k steps, alpha of the way', async () => {
   const p = parameter('p', [5])
   const optimizer = lookahead(sgd(), { k: 3, alpha: 0.25 })([[p]])
-  optimizer.setHypers([{ lr: 1 }])
+  optimizer.setHyperparameters([{ lr: 1 }])
   const [start] = await valuesOf([p])
   const moved: number[] = []
   for (let step = 0; step < 6; step++) {
@@ -133,8 +133,8 @@ describe('around any optimizer', () => {
   test("passes on what is the other one's", async () => {
     const [a, b] = [parameter('a', [6]), parameter('b', [6])]
     const optimizer = factory([[a], [b]])
-    optimizer.setHypers([{ lr: 0.5 }, { momentum: 0.1 }])
-    expect(optimizer.hypers).toEqual([
+    optimizer.setHyperparameters([{ lr: 0.5 }, { momentum: 0.1 }])
+    expect(optimizer.hyperparameters).toEqual([
       { lr: 0.5, momentum: 0.9, weightDecay: 0.01 },
       { lr: 1e-3, momentum: 0.1, weightDecay: 0.01 },
     ])

@@ -94,7 +94,7 @@ function prepare({ x: shape, parameters: shapes, y, run }: Layer, dtype: Dtype =
   )
   const optimizer = sgd()([parameters])
   optimizer.keepF16Copies()
-  optimizer.setHypers([{ lr: 0.1 }])
+  optimizer.setHyperparameters([{ lr: 0.1 }])
   const x = tensor(hashUniform(elementCount(shape), 9, -1, 1), shape, dtype)
   return {
     parameters,

@@ -1,5 +1,5 @@
 import { Parameter, type ParameterKind } from '../../src/nn/parameter.ts'
-import type { Hypers } from '../../src/optim/optimizer.ts'
+import type { Hyperparameters } from '../../src/optim/optimizer.ts'
 import { roundToHalf } from '../../src/tensor/half.ts'
 import { elementCount, type Shape } from '../../src/tensor/shape.ts'
 import { read, upload } from '../../src/tensor/transfer.ts'
@@ -25,7 +25,7 @@ export function setGradient({ leaf }: Parameter, data: ArrayLike<number>): void 
 }
 
 /** What the group's hyper-parameters are for that parameter. */
-export function hypersFor({ kind }: Parameter, group: Hypers): Hypers {
+export function hypersFor({ kind }: Parameter, group: Hyperparameters): Hyperparameters {
   return kind === 'weight' ? group : { ...group, weightDecay: 0 }
 }
 

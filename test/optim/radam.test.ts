@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { OptionError } from '../../src/base/errors.ts'
 import { LossScaler } from '../../src/optim/loss-scaler.ts'
-import type { Hypers } from '../../src/optim/optimizer.ts'
+import type { Hyperparameters } from '../../src/optim/optimizer.ts'
 import { radam, type RAdamOptions } from '../../src/optim/radam.ts'
 import { read } from '../../src/tensor/transfer.ts'
 import { expectClose } from '../helpers/close.ts'
@@ -23,8 +23,8 @@ test.each(golden<{ cases: readonly Case[] }>('optimizers').cases.filter(({ name 
   'torch.optim.RAdam, betas $momentum $squareMomentum',
   async ({ name: _name, lr, after, ...options }) => {
     const p = parameter('p', [40], 'weight', 7)
-    const optimizer = radam({ ...options, epsilon: 1e-12, decoupleWeightDecay: false })([[p]])
-    optimizer.setHypers([{ lr }])
+    const optimizer = radam({ ...options, eps: 1e-12, decoupleWeightDecay: false })([[p]])
+    optimizer.setHyperparameters([{ lr }])
     for (let step = 0; step < 12; step++) {
       setGradient(p, hashUniform(40, 100 + step, -1, 1))
       optimizer.step(f32)
@@ -35,7 +35,7 @@ test.each(golden<{ cases: readonly Case[] }>('optimizers').cases.filter(({ name 
 )
 
 const VARIANTS: readonly RAdamOptions[] = [
-  { squareMomentum: 0.98, epsilon: 1e-6 },
+  { squareMomentum: 0.98, eps: 1e-6 },
   { beta: 50 },
   { beta: 0.5, decoupleWeightDecay: false },
   { decayNormAndBias: true },
@@ -56,18 +56,18 @@ test.each(VARIANTS.flatMap((options) => [false, true].map((mixed) => [options, m
     )
     // The sixth is the first rectified one.
     for (let step = 0; step < 9; step++) {
-      const hypers: Hypers[] = [
+      const hyperparameters: Hyperparameters[] = [
         { lr: 0.01 * (step + 1), momentum: 0.95 - 0.02 * step, weightDecay: 0.1 },
         { lr: 0.03, momentum: 0.9, weightDecay: 0.5 },
       ]
-      optimizer.setHypers(hypers)
+      optimizer.setHyperparameters(hyperparameters)
       for (const [i, each] of all.entries()) {
         const gradient = hashUniform(each.count, 100 * step + i, -1, 1)
         setGradient(
           each,
           gradient.map((g) => g * scale),
         )
-        const group = hypers[i < 2 ? 0 : 1]
+        const group = hyperparameters[i < 2 ? 0 : 1]
         references[i].step(gradient, options.decayNormAndBias ? group : hypersFor(each, group))
       }
       optimizer.step(scaler)
@@ -90,8 +90,8 @@ describe('the rectification', () => {
   async function stepSize(t: number, squareMomentum: number): Promise<number> {
     const p = parameter('p', [1])
     p.write([0])
-    const optimizer = radam({ squareMomentum, epsilon: 1e-12 })([[p]])
-    optimizer.setHypers([{ lr: 1 }])
+    const optimizer = radam({ squareMomentum, eps: 1e-12 })([[p]])
+    optimizer.setHyperparameters([{ lr: 1 }])
     const one = (value: number) => ({ shape: [1], data: Float32Array.of(value) })
     optimizer.loadState(
       new Map([
@@ -120,9 +120,9 @@ describe('the rectification', () => {
 
 test('what is wrong is refused', () => {
   expect(() => radam({ squareMomentum: 1 })).toThrow(OptionError)
-  expect(() => radam({ epsilon: 0 })).toThrowErrorMatchingInlineSnapshot(`
-    [OptionError: radam: epsilon is out of range
-      epsilon  0
+  expect(() => radam({ eps: 0 })).toThrowErrorMatchingInlineSnapshot(`
+    [OptionError: radam: eps is out of range
+      eps  0
       expected above 0]
   `)
   expect(() => radam({ beta: -1 })).toThrow(OptionError)

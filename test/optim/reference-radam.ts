@@ -1,8 +1,8 @@
-import type { Hypers } from '../../src/optim/optimizer.ts'
+import type { Hyperparameters } from '../../src/optim/optimizer.ts'
 
 export interface RAdamReferenceOptions {
   readonly squareMomentum?: number
-  readonly epsilon?: number
+  readonly eps?: number
   readonly beta?: number
   readonly decouple?: boolean
 }
@@ -19,11 +19,11 @@ export class ReferenceRAdam {
     this.p = Float64Array.from(start)
     this.m = new Float64Array(start.length)
     this.v = new Float64Array(start.length)
-    this.options = { squareMomentum: 0.99, epsilon: 1e-5, beta: 0, decouple: true, ...options }
+    this.options = { squareMomentum: 0.99, eps: 1e-5, beta: 0, decouple: true, ...options }
   }
 
-  step(gradient: ArrayLike<number>, { lr, momentum, weightDecay }: Hypers): void {
-    const { squareMomentum, epsilon, beta, decouple } = this.options
+  step(gradient: ArrayLike<number>, { lr, momentum, weightDecay }: Hyperparameters): void {
+    const { squareMomentum, eps, beta, decouple } = this.options
     const t = ++this.t
     const debias1 = 1 - momentum ** t
     const debias2 = 1 - squareMomentum ** t
@@ -36,7 +36,7 @@ export class ReferenceRAdam {
       this.v[i] = squareMomentum * this.v[i] + (1 - squareMomentum) * g ** 2
       if (r > 5) {
         const rectified = Math.sqrt(((r - 4) * (r - 2) * last) / ((last - 4) * (last - 2) * r))
-        let d = Math.sqrt(this.v[i] / debias2) + epsilon
+        let d = Math.sqrt(this.v[i] / debias2) + eps
         if (beta !== 0) d = Math.log1p(Math.exp(-beta * d)) / beta + d
         this.p[i] -= ((lr * rectified) / debias1) * (this.m[i] / d)
       } else {

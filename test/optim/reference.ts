@@ -1,4 +1,4 @@
-import type { Hypers } from '../../src/optim/optimizer.ts'
+import type { Hyperparameters } from '../../src/optim/optimizer.ts'
 
 /** Adam in f64, one number at a time, as fastai's optimizer.py states it. */
 export class ReferenceAdam {
@@ -15,9 +15,9 @@ export class ReferenceAdam {
 
   step(
     gradient: ArrayLike<number>,
-    { lr, momentum, weightDecay }: Hypers,
+    { lr, momentum, weightDecay }: Hyperparameters,
     squareMomentum = 0.99,
-    epsilon = 1e-5,
+    eps = 1e-5,
   ): void {
     this.t++
     for (let i = 0; i < this.p.length; i++) {
@@ -25,7 +25,7 @@ export class ReferenceAdam {
       this.m[i] = momentum * this.m[i] + (1 - momentum) * gradient[i]
       this.v[i] = squareMomentum * this.v[i] + (1 - squareMomentum) * gradient[i] ** 2
       const root = Math.sqrt(this.v[i] / (1 - squareMomentum ** this.t))
-      this.p[i] -= ((lr / (1 - momentum ** this.t)) * this.m[i]) / (root + epsilon)
+      this.p[i] -= ((lr / (1 - momentum ** this.t)) * this.m[i]) / (root + eps)
     }
   }
 }

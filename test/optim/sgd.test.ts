@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { OptionError } from '../../src/base/errors.ts'
 import { LossScaler } from '../../src/optim/loss-scaler.ts'
-import type { Hypers } from '../../src/optim/optimizer.ts'
+import type { Hyperparameters } from '../../src/optim/optimizer.ts'
 import { sgd, type SgdOptions } from '../../src/optim/sgd.ts'
 import { read } from '../../src/tensor/transfer.ts'
 import { expectClose } from '../helpers/close.ts'
@@ -25,7 +25,7 @@ test.each(golden<{ cases: readonly Case[] }>('optimizers').cases.filter(({ name 
   async ({ name: _name, lr, after, ...options }) => {
     const p = parameter('p', [40], 'weight', 7)
     const optimizer = sgd({ ...options, decoupleWeightDecay: false })([[p]])
-    optimizer.setHypers([{ lr }])
+    optimizer.setHyperparameters([{ lr }])
     for (let step = 0; step < 12; step++) {
       setGradient(p, hashUniform(40, 100 + step, -1, 1))
       optimizer.step(f32)
@@ -58,19 +58,19 @@ test.each(VARIANTS.flatMap((options) => [false, true].map((mixed) => [options, m
       m: new Float64Array(count),
     }))
     for (let step = 0; step < 5; step++) {
-      const hypers: Hypers[] = [
+      const hyperparameters: Hyperparameters[] = [
         // Without momentum the schedule's is not listened to.
         { lr: 0.01 * (step + 1), momentum: 0.95 - 0.02 * step, weightDecay: 0.1 },
         { lr: 0.03, momentum: 0.9, weightDecay: 0.5 },
       ]
-      optimizer.setHypers(hypers)
+      optimizer.setHyperparameters(hyperparameters)
       for (const [i, each] of all.entries()) {
         const gradient = hashUniform(each.count, 100 * step + i, -1, 1)
         setGradient(
           each,
           gradient.map((g) => g * scale),
         )
-        const group = hypers[i < 2 ? 0 : 1]
+        const group = hyperparameters[i < 2 ? 0 : 1]
         const { lr, weightDecay, ...rest } = decayNormAndBias ? group : hypersFor(each, group)
         const { p, m } = references[i]
         for (let k = 0; k < p.length; k++) {
@@ -98,8 +98,8 @@ test.each(VARIANTS.flatMap((options) => [false, true].map((mixed) => [options, m
 test('without weight decay p falls by lr·g', async () => {
   const p = parameter('p', [6])
   const optimizer = sgd()([[p]])
-  expect(optimizer.hypers).toEqual([{ lr: 1e-3, momentum: 0, weightDecay: 0 }])
-  optimizer.setHypers([{ lr: 0.5 }])
+  expect(optimizer.hyperparameters).toEqual([{ lr: 1e-3, momentum: 0, weightDecay: 0 }])
+  optimizer.setHyperparameters([{ lr: 0.5 }])
   const [before] = await valuesOf([p])
   setGradient(p, ones(6))
   optimizer.step(f32)

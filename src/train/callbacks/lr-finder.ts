@@ -115,7 +115,7 @@ class LrFinder implements Callback {
   prepareBatch({ optimizer, trainIteration }: FitState): void {
     const lr = this.rate(trainIteration)
     this.lrs.push(lr)
-    optimizer?.setHypers(optimizer.groups.map(() => ({ lr })))
+    optimizer?.setHyperparameters(optimizer.groups.map(() => ({ lr })))
   }
 
   afterBatch({ trainIteration }: FitState): void {
@@ -140,12 +140,12 @@ class LrFinder implements Callback {
 async function remember(state: FitState): Promise<() => void> {
   const { model, epochsBegun } = state
   const optimizer = state.openOptimizer()
-  const { hypers } = optimizer
+  const { hyperparameters } = optimizer
   const [weights, optimizerState] = [await model.stateDict(), await optimizer.state()]
   return () => {
     optimizer.zeroGradients()
     optimizer.loadState(optimizerState)
-    optimizer.setHypers(hypers)
+    optimizer.setHyperparameters(hyperparameters)
     model.loadStateDict(weights)
     state.epochsBegun = epochsBegun
   }

@@ -58,7 +58,7 @@ export class Recorder implements Callback, History {
   /** Of steps that came as far as a loss. */
   afterBatch({ optimizer }: FitState, { loss }: Step): void {
     if (!loss || !optimizer) return
-    const { lr, momentum } = optimizer.hypers[optimizer.hypers.length - 1]
+    const { lr, momentum } = optimizer.hyperparameters[optimizer.hyperparameters.length - 1]
     this.lrs.push(lr)
     this.momentums.push(momentum)
   }

@@ -43,9 +43,9 @@ export function reduceLrOnPlateau(options: ReduceLrOnPlateauOptions = {}): Callb
       wait = tracker.improves(state) ? 0 : wait + 1
       if (wait < patience || !optimizer) return
       wait = 0
-      const before = optimizer.hypers.map(({ lr }) => lr)
+      const before = optimizer.hyperparameters.map(({ lr }) => lr)
       const after = before.map((lr) => Math.max(lr / factor, minLr))
-      optimizer.setHypers(after.map((lr) => ({ lr })))
+      optimizer.setHyperparameters(after.map((lr) => ({ lr })))
       const last = after.length - 1
       if (after[last] < before[last]) platform.log(`Epoch ${epoch}: reducing lr to ${after[last]}`)
     },

@@ -23,7 +23,7 @@ export function scheduler(groups: readonly GroupSchedules[]): Callback {
     order: 60,
     runsOn: 'train',
     prepareBatch({ progress, optimizer }) {
-      optimizer?.setHypers(
+      optimizer?.setHyperparameters(
         groups.map(({ lr, momentum }) => ({
           ...(lr ? { lr: lr(progress) } : {}),
           ...(momentum ? { momentum: momentum(progress) } : {}),

@@ -2,8 +2,8 @@ import { DataError } from '../../base/errors.ts'
 import { isRecord, jsonText, type Json } from '../../base/json.ts'
 import { checkStateDict } from '../../nn/state-dict.ts'
 import { exportChoices, importChoices } from '../../ops/convolution/choices.ts'
-import { checkHypers } from '../../optim/flat-optimizer.ts'
-import type { Hypers, Optimizer } from '../../optim/optimizer.ts'
+import { checkHyperparameters } from '../../optim/flat-optimizer.ts'
+import type { Hyperparameters, Optimizer } from '../../optim/optimizer.ts'
 import { sameShape } from '../../tensor/shape.ts'
 import { read, upload } from '../../tensor/transfer.ts'
 import type { Callback } from '../fit/callback.ts'
@@ -107,7 +107,7 @@ interface Checkpoint {
   readonly epochsDone: number
   readonly epochsBegun: number
   readonly trainIteration: number
-  readonly hypers: readonly Hypers[]
+  readonly hypers: readonly Hyperparameters[]
   readonly scaler: { readonly scale: number; readonly goodSteps: number } | undefined
   /** Of the callbacks that have any, in their order. */
   readonly states: readonly Json[]
@@ -124,7 +124,7 @@ async function write(state: RunningFit, file: string, fit: Info, epochsDone: num
     epochsDone,
     epochsBegun,
     trainIteration,
-    hypers: optimizer?.hypers ?? [],
+    hypers: optimizer?.hyperparameters ?? [],
     scaler: await scaler?.state(),
     states: callbacks.filter(({ state }) => state).map((callback) => callback.state?.() ?? null),
     kernels: exportChoices(),
@@ -190,7 +190,7 @@ async function readCheckpoint(
         given: { hypers: saved.hypers.length, groups: optimizer.groups.length },
       })
     }
-    for (const hypers of saved.hypers) checkHypers('hypers', hypers)
+    for (const hypers of saved.hypers) checkHyperparameters('hypers', hypers)
   })
   return { model, saved, remembering }
 }
@@ -211,7 +211,7 @@ async function restore(state: RunningFit, path: string, { model, saved, remember
     throw error
   }
   optimizer?.loadState(model.optimizer)
-  optimizer?.setHypers(saved.hypers)
+  optimizer?.setHyperparameters(saved.hypers)
   state.model.loadStateDict(model.weights)
   importChoices(saved.kernels)
   if (saved.scaler) scaler?.loadState(saved.scaler)

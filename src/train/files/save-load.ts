@@ -1,7 +1,7 @@
-import type { Hypers } from '../../optim/optimizer.ts'
+import type { Hyperparameters } from '../../optim/optimizer.ts'
 import type { FitState } from '../fit/state.ts'
 import { checkStateDict } from '../../nn/state-dict.ts'
-import { checkHypers } from '../../optim/flat-optimizer.ts'
+import { checkHyperparameters } from '../../optim/flat-optimizer.ts'
 import { about, HYPERS, readModelFile, requireEntries, writeModelFile } from './model-file.ts'
 
 export interface SaveOptions {
@@ -17,7 +17,7 @@ export async function saveLearner(
 ): Promise<void> {
   const { model, optimizer, platform } = state
   const kept = withOptimizer ? optimizer : undefined
-  const info = { kind: 'model', hypers: kept?.hypers.map((hypers) => ({ ...hypers })) }
+  const info = { kind: 'model', hypers: kept?.hyperparameters.map((hypers) => ({ ...hypers })) }
   await writeModelFile(platform, path, { weights: await model.stateDict(), optimizer: await kept?.state(), info })
 }
 
@@ -36,14 +36,14 @@ export async function restoreLearner(
   const { model, platform } = state
   const { weights, optimizer: optimizerState, info } = await readModelFile(platform, path)
   if (info.hypers !== undefined) requireEntries(path, info, { hypers: HYPERS })
-  const hypers = withOptimizer ? (info.hypers as readonly Hypers[] | undefined) : undefined
+  const hypers = withOptimizer ? (info.hypers as readonly Hyperparameters[] | undefined) : undefined
   about(path, () => {
     checkStateDict(model.states(), weights)
     if (!hypers) return
-    for (const each of hypers) checkHypers('hypers', each)
+    for (const each of hypers) checkHyperparameters('hypers', each)
     const own = state.openOptimizer()
     own.loadState(optimizerState)
-    if (hypers.length === own.groups.length) own.setHypers(hypers)
+    if (hypers.length === own.groups.length) own.setHyperparameters(hypers)
   })
   model.loadStateDict(weights)
   if (withOptimizer && !hypers) platform.log(`${path} holds no optimizer state: the optimizer stays as it is`)

@@ -7,8 +7,8 @@ export const LOADERS: Kind = {
 export const LOADER: Kind = objectWith('a loader, such as loaders.valid', 'batches', 'order')
 export const MODULE: Kind = objectWith('a model, such as xresnet18()', 'forward', 'parameters', 'describe')
 export const OPTIMIZER: Kind = objectWith(
-  'an optimizer, with step, setHypers and the like',
+  'an optimizer, with step, setHyperparameters and the like',
   'step',
-  'setHypers',
+  'setHyperparameters',
   'zeroGradients',
 )

@@ -25,7 +25,7 @@ async function everything({ model, optimizer, epochsBegun, recorder }: Learner) 
   const dicts = [await model.stateDict(), await optimizer!.state()]
   return {
     tensors: dicts.flatMap((dict) => [...dict].map(([name, { data }]) => [name, [...data]])),
-    hypers: optimizer!.hypers,
+    hyperparameters: optimizer!.hyperparameters,
     epochsBegun,
     rows: recorder.history,
   }

@@ -103,7 +103,7 @@ describe('reduceLrOnPlateau', () => {
           name: 'look',
           order: 70,
           afterEpoch: ({ optimizer }) =>
-            void rates.push(optimizer!.hypers.map(({ lr }) => lr.toPrecision(3)).join(' ')),
+            void rates.push(optimizer!.hyperparameters.map(({ lr }) => lr.toPrecision(3)).join(' ')),
         },
       ],
     })
@@ -175,7 +175,7 @@ describe('saveModel', () => {
     const other = (await scripted([], [], { files })).learner
     await other.load('models/model.safetensors')
     expect(await weightsOf(other)).toEqual(last)
-    expect(other.optimizer!.hypers[0].lr).toBe(1e-2)
+    expect(other.optimizer!.hyperparameters[0].lr).toBe(1e-2)
   })
 
   test('an older file is not taken for that of a fit which saved none', async () => {

@@ -225,7 +225,7 @@ describe('what is refused', () => {
       [
         ['optimizer.name  "adam" there, "radam" now', () => ({ optimizer: radam() })],
         ['optimizer.squareMomentum  0.99 there, 0.9 now', () => ({ optimizer: adam({ squareMomentum: 0.9 }) })],
-        ['optimizer.epsilon', () => ({ optimizer: adam({ epsilon: 1e-6 }) })],
+        ['optimizer.epsilon', () => ({ optimizer: adam({ eps: 1e-6 }) })],
         ['optimizer.decayNormAndBias', () => ({ optimizer: adam({ decayNormAndBias: true }) })],
         [
           'parameters per group',
@@ -327,7 +327,11 @@ describe('what is refused', () => {
     const { files, learner } = await run({ ...setting, learner: () => ({ callbacks }) }, { checkpoint: FILE })
     const good = await files.read(FILE)
     await learner.fit(1)
-    const before = { ...(await outcome(learner)), hypers: learner.optimizer!.hypers, tracked: callbacks[0].state!() }
+    const before = {
+      ...(await outcome(learner)),
+      hyperparameters: learner.optimizer!.hyperparameters,
+      tracked: callbacks[0].state!(),
+    }
     const { metadata, weights } = readWeights(FILE, good)
     const damaged = async (change: (tensors: Map<string, StateEntry>) => void, changes: Record<string, Json> = {}) => {
       const tensors = new Map(weights)
@@ -349,11 +353,14 @@ describe('what is refused', () => {
       await damage()
       const resuming = learner.fitOneCycle(2, 1e-2, { checkpoint: FILE, resume: true })
       await expect(resuming).rejects.toThrow(new RegExp(`^${FILE}: `))
-      const { hypers } = learner.optimizer!
-      expect({ ...(await outcome(learner)), tracked: callbacks[0].state!() }).toEqual({ ...before, hypers: undefined })
+      const { hyperparameters } = learner.optimizer!
+      expect({ ...(await outcome(learner)), tracked: callbacks[0].state!() }).toEqual({
+        ...before,
+        hyperparameters: undefined,
+      })
       // The last one is noticed only when the callback is asked, in the fit.
       if (damage.toString().includes('states')) continue
-      expect(hypers).toEqual(before.hypers)
+      expect(hyperparameters).toEqual(before.hyperparameters)
     }
     // Of fineTune too, which begins with another optimizer state.
     const tuning = learner.fineTune(2, 1e-2, { checkpoint: FILE, resume: true })

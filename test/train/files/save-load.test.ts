@@ -55,7 +55,7 @@ describe('save and load', () => {
     const other = (await tinyLearner({ optimizer }, files, tinyModel({ seed: 9 }))).learner
     await other.load(FILE)
     expect(await everything(other)).toEqual(saved)
-    expect(other.optimizer!.hypers).toEqual(learner.optimizer!.hypers)
+    expect(other.optimizer!.hyperparameters).toEqual(learner.optimizer!.hyperparameters)
     // And they train on alike.
     other.epochsBegun = learner.epochsBegun
     for (const each of [learner, other]) await each.fit(1)
@@ -145,9 +145,9 @@ describe('save and load', () => {
         writeWeights(new Map([...weights].filter(([each]) => each !== name)), { wgrad: metadata.wgrad }),
       )
       await learner.fit(1)
-      const now = { all: await everything(learner), hypers: learner.optimizer!.hypers }
+      const now = { all: await everything(learner), hyperparameters: learner.optimizer!.hyperparameters }
       await expect(learner.load('other')).rejects.toThrow(/^other: /)
-      expect({ all: await everything(learner), hypers: learner.optimizer!.hypers }).toEqual(now)
+      expect({ all: await everything(learner), hyperparameters: learner.optimizer!.hyperparameters }).toEqual(now)
     }
     for (const name of ['3.bias', 'optimizer.3.bias.step']) await without(name)
     await changeInfo(files, FILE, { hypers: [{ lr: 1, momentum: 2, weightDecay: 0 }] })
@@ -180,12 +180,12 @@ describe('save and load', () => {
     ['no list', 5],
     ['of something else', [null]],
     ['with a text', [{ lr: 'x', momentum: 0.9, weightDecay: 0 }]],
-  ])('hyper-parameters that are damaged: %s', async (_name, hypers) => {
+  ])('hyper-parameters that are damaged: %s', async (_name, hyperparameters) => {
     const { learner, files } = await tinyLearner()
     await learner.fit(1)
     await learner.save(FILE)
     const before = await everything(learner)
-    await changeInfo(files, FILE, { hypers })
+    await changeInfo(files, FILE, { hypers: hyperparameters })
     await learner.fit(1)
     const after = await everything(learner)
     await expect(learner.load(FILE)).rejects.toThrow(`${FILE}: a damaged file: its hypers cannot be what was written`)

@@ -39,7 +39,7 @@ describe('a fit', () => {
       name: 'look',
       order: 70,
       runsOn: 'train',
-      afterBatch: ({ optimizer }) => void seen.push(optimizer!.hypers[0].weightDecay),
+      afterBatch: ({ optimizer }) => void seen.push(optimizer!.hyperparameters[0].weightDecay),
     }
     const { learner } = await tinyLearner({ weightDecay: 0.02, callbacks: [look] }, { train: 4 })
     await learner.fit(1, 1e-3, { weightDecay: 0.3 })
@@ -54,7 +54,7 @@ describe('a fit', () => {
     const { learner } = await tinyLearner({}, { train: 4 })
     const decay = async (...options: Parameters<Learner['fit']>) => {
       await learner.fit(...options)
-      return learner.optimizer!.hypers[0].weightDecay
+      return learner.optimizer!.hyperparameters[0].weightDecay
     }
     // Adam's own, what was last asked for, and that of a new optimizer.
     expect(await decay(1)).toBe(0.01)
@@ -115,7 +115,7 @@ describe('a fit', () => {
           order: 70,
           runsOn: 'train',
           afterStep: ({ optimizer, model }) => {
-            lrs.push(optimizer!.hypers.map(({ lr }) => lr))
+            lrs.push(optimizer!.hyperparameters.map(({ lr }) => lr))
             frozen.push(model.parameters().some(({ leaf }) => !leaf.trainable))
           },
         },

@@ -181,7 +181,7 @@ describe('code that may decide is called at every step', () => {
       const inner = adam()(groups)
       const bound = (name: string) => (inner[name as 'step'] as (...given: unknown[]) => unknown).bind(inner)
       const methods = [
-        'setHypers',
+        'setHyperparameters',
         'zeroGradients',
         'freezeTo',
         'clearState',
@@ -193,8 +193,8 @@ describe('code that may decide is called at every step', () => {
       return {
         ...(Object.fromEntries(methods.map((name) => [name, bound(name)])) as unknown as typeof inner),
         groups: inner.groups,
-        get hypers() {
-          return inner.hypers
+        get hyperparameters() {
+          return inner.hyperparameters
         },
         step: (scaler) => (calls++, inner.step(scaler)),
         replayable: undefined,
