@@ -9,7 +9,7 @@
 // 92 to 125 TFLOP/s in a step of xresnet18 at 128 px, batch 256 (H200, bench/results/h200.md). Also checked with
 // lib/matrix-emulated and on the 8×8×8 matrices of Mesa 26.1's software adapter.
 //
-// @use lib/matrix lib/backward-input-tiles
+// @use lib/matrix lib/backward-input-tiles lib/matrix-product
 // @const LANES:u32 TILE_M:u32 TILE_N:u32 TILE_K:u32 SUBGROUPS_M:u32 SUBGROUPS_N:u32 MATRIX_M:u32 MATRIX_N:u32 MATRIX_K:u32
 // @shape N H W C P Q O R S STRIDE PAD
 // @sample LANES=32 TILE_M=32 TILE_N=32 TILE_K=16 SUBGROUPS_M=2 SUBGROUPS_N=1 MATRIX_M=16 MATRIX_N=16 MATRIX_K=16
@@ -34,23 +34,3 @@ fn keepRight(k: u32, group: u32, value: Group) { rightTile[k * PITCH_WEIGHT + gr
 
 fn leftAt(m: u32, k: u32) -> Left { return leftRows(m * PITCH_DY + k / GROUP, PITCH_DY); }
 fn rightAt(k: u32, n: u32) -> Right { return rightRows(k * PITCH_WEIGHT + n / GROUP, PITCH_WEIGHT); }
-
-fn compute(id: vec3u, thread: u32, subgroup: u32, lane: u32) {
-  let tile = tileOf(id);
-  if (isEmpty(tile)) { return; }
-  var loads = loadsOf(tile, thread);
-  var sums: Sums;
-  for (var k = 0u; k < tile.groups; k += STEP) {
-    bring(tile, &loads, thread, k);
-    workgroupBarrier();
-    addTiles(&sums, subgroup);
-    workgroupBarrier();
-  }
-  for (var i = 0u; i < DOWN; i++) { // @unroll
-    bringOut(&sums, i, subgroup);
-    for (var e = lane; e < MATRIX_M * WIDTH; e += LANES) {
-      let m = partM(subgroup) + i * MATRIX_M + e / WIDTH;
-      put(tile, m, partN(subgroup) / 4u + e % WIDTH, resultAt(subgroup, e));
-    }
-  }
-}

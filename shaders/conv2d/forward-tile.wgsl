@@ -35,22 +35,3 @@ fn rightAt(group: u32, column: u32) -> mat4x4f {
     weightTile[column * PITCH + group], weightTile[(TILE_N / 4u + column) * PITCH + group],
     weightTile[(TILE_N / 2u + column) * PITCH + group], weightTile[(TILE_N / 4u * 3u + column) * PITCH + group]));
 }
-
-@compute @workgroup_size(THREADS)
-fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) thread: u32) {
-  let tile = tileOf(id);
-  if (isEmpty(tile)) { return; }
-  var loads = loadsOf(tile, thread);
-  var sums: Sums;
-  for (var k = 0u; k < tile.groups; k += STEP) {
-    bring(tile, &loads, k);
-    workgroupBarrier();
-    addTiles(&sums, thread);
-    workgroupBarrier();
-  }
-  for (var i = 0u; i < THREAD_M; i++) {
-    for (var j = 0u; j < THREAD_N / 4u; j++) {
-      put(tile, thread / THREADS_N + i * THREADS_M, thread % THREADS_N + j * THREADS_N, sums[i][j]);
-    }
-  }
-}

@@ -5,6 +5,8 @@
 //
 // A kernel binds dy, weight and dx, has THREADS, and says where a Group of values lies in workgroup memory, which a thread
 // brings at once: with keepLeft(m, group, value) GROUP of them along K, with keepRight(k, group, value) as many columns.
+//
+// @use lib/mask
 
 const STEP = TILE_K / GROUP; // groups along K in a step
 const LOADERS = THREADS / STEP; // threads that load the same group of different rows
@@ -119,8 +121,6 @@ fn put(tile: Tile, m: u32, n4: u32, sum: vec4f) {
   let h = pixel / tile.width % tile.height * shape.STRIDE + tile.offsetH;
   let w = pixel % tile.width * shape.STRIDE + tile.offsetW;
   if (pixel < tile.pixels && h < shape.H && w < shape.W && column < C4) {
-    // The padding channels are written as zero, whatever an infinity in dy made of them.
-    let channels = vec4u(column * 4u) + vec4u(0u, 1u, 2u, 3u);
-    dx[((n * shape.H + h) * shape.W + w) * C4 + column] = store4(select(vec4f(), sum, channels < vec4u(shape.C)));
+    dx[((n * shape.H + h) * shape.W + w) * C4 + column] = store4(masked(sum, column, shape.C, 0.0));
   }
 }

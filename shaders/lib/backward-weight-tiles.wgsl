@@ -6,7 +6,7 @@
 // keepRight(k, group, value) where a Group lies in workgroup memory: GROUP neighbouring rows or columns, which a thread
 // brings at once.
 //
-// @use lib/overflow
+// @use lib/mask lib/overflow
 
 const LOADS_DY = TILE_K * TILE_M / GROUP / THREADS;
 const LOADS_X = TILE_K * TILE_N / GROUP / THREADS;
@@ -82,9 +82,7 @@ fn put(tile: Tile, m: u32, n4: u32, sum: vec4f) {
   let o = tile.firstChannel + m;
   let column = tile.firstColumn / 4u + n4;
   if (o < shape.O && column < tile.columns / 4u) {
-    // The padding channels are written as zero, whatever an infinity in dy made of them.
-    let channels = vec4u(column % ((shape.C + 3u) / 4u) * 4u) + vec4u(0u, 1u, 2u, 3u);
-    let value = select(vec4f(), sum, channels < vec4u(shape.C));
+    let value = masked(sum, column % ((shape.C + 3u) / 4u), shape.C, 0.0);
     dw[(tile.slice * shape.O + o) * (tile.columns / 4u) + column] = value;
     notice(isOverflow(value));
   }

@@ -2,7 +2,9 @@
 // tile of it a workgroup computes, what its threads bring to workgroup memory in a step of TILE_K, and where a sum goes.
 //
 // A kernel binds x, weight and y, has THREADS, and says with keepLeft(m, group, value) and keepRight(n, group, value) where
-// a Group along K lies in workgroup memory: GROUP values, which a thread brings at once.
+// a Group along K lies in workgroup memory: GROUP values, which a thread loads at once.
+//
+// @use lib/mask
 
 const STEP = TILE_K / GROUP; // groups along K in a step
 const LOADERS = THREADS / STEP; // threads that load the same group of different rows
@@ -58,7 +60,7 @@ fn loadsOf(tile: Tile, thread: u32) -> Loads {
 // Brings the groups from k on. What lies outside is read at index 0 and replaced by zero: with a branch round each load, AMD's
 // compiler for RDNA3 (Mesa 25.0.7) waits for one before it asks for the next. Its estimates of a workgroup's latency are 0.6
 // (tile) and 0.4 (matrix) of those with branches, in the median of the networks' shapes. On an H200 both take the same time.
-fn bring(tile: Tile, loads: ptr<function, Loads>, k: u32) {
+fn bring(tile: Tile, loads: ptr<function, Loads>, thread: u32, k: u32) {
   let perTap = (shape.C + GROUP - 1u) / GROUP;
   let loader = (*loads).loader;
   let group = k + (*loads).group;
@@ -86,7 +88,6 @@ fn put(tile: Tile, m: u32, n4: u32, sum: vec4f) {
   let pixel = tile.firstPixel + m;
   let column = tile.firstChannel / 4u + n4;
   if (pixel < shape.N * shape.P * shape.Q && column < O4) {
-    let channels = vec4u(column * 4u) + vec4u(0u, 1u, 2u, 3u);
-    y[pixel * O4 + column] = store4(select(vec4f(), sum, channels < vec4u(shape.O)));
+    y[pixel * O4 + column] = store4(masked(sum, column, shape.O, 0.0));
   }
 }

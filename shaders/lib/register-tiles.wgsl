@@ -4,16 +4,11 @@
 //
 // A kernel says how the operands of a step lie there, in groups of four along K: leftAt(m, group), and
 // rightAt(group, column), whose columns are those along K.
-
-const THREADS_M = TILE_M / THREAD_M;
-const THREADS_N = TILE_N / THREAD_N;
-const THREADS = THREADS_M * THREADS_N;
-// What a thread brings to workgroup memory at once.
-alias Group = T4;
-const GROUP = 4u;
-alias Sums = array<array<vec4f, THREAD_N / 4u>, THREAD_M>;
-
-const_assert TILE_M % THREAD_M == 0u && TILE_N % THREAD_N == 0u && THREAD_N % 4u == 0u;
+//
+// The body is that of the products along taps and channels: lib/forward-tiles or lib/backward-input-tiles says which tile a
+// workgroup computes and what it loads.
+//
+// @use lib/register-threads
 
 fn addProduct(sum: vec4f, a: vec4f, w: mat4x4f) -> vec4f {
   return fma(vec4f(a.w), w[3], fma(vec4f(a.z), w[2], fma(vec4f(a.y), w[1], fma(vec4f(a.x), w[0], sum))));
@@ -31,6 +26,25 @@ fn addTiles(sums: ptr<function, Sums>, thread: u32) {
       for (var j = 0u; j < THREAD_N / 4u; j++) {
         (*sums)[i][j] = addProduct((*sums)[i][j], a, w[j]);
       }
+    }
+  }
+}
+
+@compute @workgroup_size(THREADS)
+fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) thread: u32) {
+  let tile = tileOf(id);
+  if (isEmpty(tile)) { return; }
+  var loads = loadsOf(tile, thread);
+  var sums: Sums;
+  for (var k = 0u; k < tile.groups; k += STEP) {
+    bring(tile, &loads, thread, k);
+    workgroupBarrier();
+    addTiles(&sums, thread);
+    workgroupBarrier();
+  }
+  for (var i = 0u; i < THREAD_M; i++) {
+    for (var j = 0u; j < THREAD_N / 4u; j++) {
+      put(tile, thread / THREADS_N + i * THREADS_M, thread % THREADS_N + j * THREADS_N, sums[i][j]);
     }
   }
 }
