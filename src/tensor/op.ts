@@ -34,10 +34,19 @@ export interface OpDefinition<I extends Inputs, Options, Plan> {
   ): readonly (Tensor | undefined)[]
 }
 
+/** One executed operation, as `observeOps` reports it, whether or not a gradient will flow through it. */
+export interface ExecutedOp {
+  readonly name: string
+  readonly inputs: Inputs
+  readonly options: unknown
+  readonly output: Tensor
+}
+
 const TENSOR: Kind = { expected: 'a tensor, such as tensor(data, shape)', is: (value) => value instanceof Tensor }
 
 let recording = true
 let nextId = 1
+let observer: ((executed: ExecutedOp) => void) | undefined
 
 /** Runs work without remembering how to differentiate it. */
 export function noGrad<Result>(work: () => Result): Result {
@@ -61,6 +70,17 @@ export function remember(node: Omit<TapeNode, 'id'>): void {
   for (const used of [...node.inputs, node.output, ...node.extras]) if (used) hold(used.storage)
 }
 
+/** Runs work and reports each operation in it, made by `defineOp`, in the order of execution. */
+export function observeOps<Result>(report: (executed: ExecutedOp) => void, work: () => Result): Result {
+  const before = observer
+  observer = report
+  try {
+    return work()
+  } finally {
+    observer = before
+  }
+}
+
 /** Makes an operation of its four parts; what it returns is an ordinary function of tensors. */
 export function defineOp<I extends Inputs, Options, Plan>(
   definition: OpDefinition<I, Options, Plan>,
@@ -74,6 +94,7 @@ export function defineOp<I extends Inputs, Options, Plan>(
     const plan = definition.plan(inputs, options)
     const result = definition.forward(plan, inputs)
     const { output, extras } = result instanceof Tensor ? { output: result, extras: [] } : result
+    observer?.({ name, inputs, options, output })
     const needs = inputs.map((input) => recording && input !== undefined && input.needsGrad)
     if (needs.some(Boolean)) {
       const saved = { inputs, output, extras }
