@@ -1,6 +1,8 @@
 import { DataError } from '../base/errors.ts'
+import { checkOptions } from '../base/options.ts'
 import { readSafetensors, writeSafetensors, type Safetensors, type StoredTensor } from './safetensors.ts'
 import type { StateDict, StateEntry } from './state-dict.ts'
+import { isStoredInHalf, roundWeights, WEIGHT_PRECISION, type WeightPrecision } from './weight-precision.ts'
 
 /** Weights, and texts about them. */
 export interface WeightsFile {
@@ -8,10 +10,28 @@ export interface WeightsFile {
   readonly metadata: Safetensors['metadata']
 }
 
-/** The bytes of a safetensors file with these weights, in PyTorch's names and layouts. */
-export function writeWeights(weights: StateDict, metadata: WeightsFile['metadata'] = {}): Uint8Array {
+/** Options of `writeWeights`. */
+export interface WriteWeightsOptions {
+  /** Storage of the weights. Default 'f32' */
+  readonly precision?: WeightPrecision
+}
+
+/**
+ * The bytes of a safetensors file with these weights, in PyTorch's names and layouts.
+ *
+ * @throws NotFiniteError  when f16 cannot hold a weight
+ */
+export function writeWeights(
+  weights: StateDict,
+  metadata: WeightsFile['metadata'] = {},
+  options: WriteWeightsOptions = {},
+): Uint8Array {
+  checkOptions('writeWeights', options, { precision: WEIGHT_PRECISION })
+  const { precision = 'f32' } = options
   const tensors = new Map<string, StoredTensor>()
-  for (const [name, { shape, data }] of weights) tensors.set(name, { dtype: 'F32', shape, data })
+  for (const [name, { shape, data }] of roundWeights(weights, precision)) {
+    tensors.set(name, { dtype: isStoredInHalf(shape, precision) ? 'F16' : 'F32', shape, data })
+  }
   return writeSafetensors(tensors, metadata)
 }
 

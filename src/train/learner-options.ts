@@ -1,4 +1,5 @@
 import { ANY, FLAG, FUNCTION, listOf, NUMBER, objectWith, oneOf, PATH, type Kind, type Kinds } from '../base/options.ts'
+import { WEIGHT_PRECISION } from '../nn/weight-precision.ts'
 import type { TuneOptions } from '../ops/convolution/tuner.ts'
 import type { OptimizerFactory } from '../optim/optimizer.ts'
 import { FLAT_COS_KINDS, ONE_CYCLE_KINDS, type flatCos, type OneCycleOptions } from '../optim/schedule.ts'
@@ -6,6 +7,7 @@ import type { Callback } from './fit/callback.ts'
 import type { Loss } from './fit/losses.ts'
 import { topKAccuracy, type Metric } from './fit/metrics.ts'
 import type { Groups } from './parameter-groups.ts'
+import type { ExportOptions } from './files/export.ts'
 import type { SaveOptions } from './files/save-load.ts'
 
 /** One learning rate for all parameters, or from the first group's to the last one's (see `learningRates`). */
@@ -105,4 +107,5 @@ export const FIT_ONE_CYCLE_KINDS: Kinds<FitOneCycleOptions> = { ...FIT_KINDS, ..
 export const FIT_FLAT_COS_KINDS: Kinds<FitFlatCosOptions> = { ...FIT_KINDS, ...FLAT_COS_KINDS }
 export const FIT_SGDR_KINDS: Kinds<FitSgdrOptions> = { ...FIT_KINDS, lrMax: RATE, cycleMult: NUMBER }
 export const FINE_TUNE_KINDS: Kinds<FineTuneOptions> = { ...FIT_ONE_CYCLE_KINDS, freezeEpochs: NUMBER, lrMult: NUMBER }
+export const EXPORT_KINDS: Kinds<ExportOptions> = { precision: WEIGHT_PRECISION }
 export const SAVE_KINDS: Kinds<SaveOptions> = { withOptimizer: FLAG }

@@ -25,8 +25,9 @@ import {
 import { Progress } from './callbacks/progress.ts'
 import { scheduler, type GroupSchedules } from './callbacks/scheduler.ts'
 import { trainEval } from './callbacks/train-eval.ts'
-import { exportLearner } from './files/export.ts'
+import { exportLearner, type ExportOptions } from './files/export.ts'
 import {
+  EXPORT_KINDS,
   FINE_TUNE_KINDS,
   FIT_FLAT_COS_KINDS,
   FIT_KINDS,
@@ -407,10 +408,11 @@ export class Learner implements RunningFit {
   }
 
   /** Writes one file with all that prediction takes, for `loadLearner` and the command `predict` (see files/export.ts). */
-  export(path: string): Promise<void> {
+  export(path: string, options: ExportOptions = {}): Promise<void> {
     return this.asEvaluation('export', () => {
       checkArgument('export', 'path', path, PATH)
-      return exportLearner(this, path)
+      checkOptions('export', options, EXPORT_KINDS)
+      return exportLearner(this, path, options)
     })
   }
 

@@ -111,6 +111,32 @@ test('weights keep names, order and shapes', () => {
   expect([...read.weights.keys()]).toEqual([...weights.keys()])
 })
 
+test('in half precision filters and matrices are rounded, vectors and infinities are as they were', () => {
+  const huge = { shape: [2], data: Float32Array.of(1e6, -0.1) }
+  const filter = { shape: [1, 1, 2, 2], data: Float32Array.of(0.1, -65504, Infinity, Number.NaN) }
+  const weights = new Map([
+    ['running_var', huge],
+    ['filter', filter],
+  ])
+  const bytes = writeWeights(weights, {}, { precision: 'f16' })
+  const { tensors } = readSafetensors('x', bytes)
+  expect([...tensors].map(([name, { dtype }]) => [name, dtype])).toEqual([
+    ['running_var', 'F32'],
+    ['filter', 'F16'],
+  ])
+  const read = readWeights('x', bytes).weights
+  expect(read.get('running_var')).toEqual(huge)
+  expect([...read.get('filter')!.data]).toEqual([0.0999755859375, -65504, Infinity, Number.NaN])
+  const beyond = new Map([['filter', { shape: [1, 2], data: Float32Array.of(1, 65520) }]])
+  expect(() => writeWeights(beyond, {}, { precision: 'f16' })).toThrowErrorMatchingInlineSnapshot(`
+    [NotFiniteError: f16: filter has a number beyond the range of half precision
+      filter[1]  65520
+      expected at most 65504
+      Fix: write it with { precision: 'f32' }]
+  `)
+  expect(() => writeWeights(beyond)).not.toThrow()
+})
+
 test('what cannot be written is refused', () => {
   const data = new Float32Array(4)
   const write = (name: string, shape: number[]) => () =>

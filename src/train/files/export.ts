@@ -4,6 +4,7 @@ import { batchTransformsFrom, itemTransformsFrom, transformRecords } from '../..
 import { architectures, type ModelMaker } from '../../nn/architectures.ts'
 import type { Architecture } from '../../nn/module.ts'
 import type { StateDict } from '../../nn/state-dict.ts'
+import type { WeightPrecision } from '../../nn/weight-precision.ts'
 import type { Platform } from '../../platform/platform.ts'
 import type { FitState } from '../fit/state.ts'
 import { about, readModelFile, requireEntries, TEXTS, writeModelFile, type Kind } from './model-file.ts'
@@ -22,14 +23,25 @@ const ARCHITECTURE: Kind = [
   "{ name, options }, such as { name: 'xresnet18', options: {} }",
 ]
 
+/** Options of `Learner.export`. */
+export interface ExportOptions {
+  /** Storage of the weights; 'f16' makes the file half as large, and is read by PyTorch as well. Default 'f32' */
+  readonly precision?: WeightPrecision
+}
+
 /**
  * Writes one file with all it takes to predict: the weights, how the model was made, the labels, and the transforms with
  * the statistics that pictures are normalised with. PyTorch reads the weights of it as they are.
  *
  * @throws OptionError  when the model was not made by a function that has a name
+ * @throws NotFiniteError  when f16 cannot hold a weight
  * Source: fastai learner.py, Learner.export.
  */
-export async function exportLearner(state: FitState, path: string): Promise<void> {
+export async function exportLearner(
+  state: FitState,
+  path: string,
+  { precision = 'f32' }: ExportOptions = {},
+): Promise<void> {
   const { model, loaders, loss, platform } = state
   const { architecture } = model
   if (!architecture) {
@@ -48,7 +60,7 @@ export async function exportLearner(state: FitState, path: string): Promise<void
     batchTransforms: transformRecords(train.batchTransforms),
     loss: loss.name,
   }
-  await writeModelFile(platform, path, { weights: await model.stateDict(), info })
+  await writeModelFile(platform, path, { weights: await model.stateDict(), info, precision })
 }
 
 export interface LoadLearnerOptions {

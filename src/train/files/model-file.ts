@@ -11,6 +11,7 @@
 import { DataError, OptionError } from '../../base/errors.ts'
 import { isRecord, jsonText, parseRecord, type Json } from '../../base/json.ts'
 import { fromTorch, toTorch, torchShape, type StateDict, type StateEntry } from '../../nn/state-dict.ts'
+import { roundWeights, type WeightPrecision } from '../../nn/weight-precision.ts'
 import { readWeights, writeWeights } from '../../nn/weights.ts'
 import type { OptimizerState } from '../../optim/optimizer.ts'
 import type { Platform } from '../../platform/platform.ts'
@@ -50,7 +51,12 @@ const CHECKSUM = 'wgrad.sha256'
 /** Letters of what an error shows of an entry. */
 const SHOWN = 100
 
-/** Writes a file, whole or not at all. */
+/**
+ * Writes a file, whole or not at all.
+ *
+ * @param parts.precision  Storage of all tensors. Default 'f32'
+ * @throws NotFiniteError  when f16 cannot hold a weight
+ */
 export async function writeModelFile(
   platform: Store,
   path: string,
@@ -59,12 +65,15 @@ export async function writeModelFile(
     optimizer = new Map(),
     gradients = new Map(),
     info,
-  }: Pick<ModelFile, 'weights' | 'info'> & Partial<ModelFile>,
+    precision = 'f32',
+  }: Pick<ModelFile, 'weights' | 'info'> & Partial<ModelFile> & { readonly precision?: WeightPrecision },
 ): Promise<void> {
-  const tensors = new Map([...weights, ...renamed(optimizer, OPTIMIZER), ...renamed(gradients, GRADIENT)])
+  const all = new Map([...weights, ...renamed(optimizer, OPTIMIZER), ...renamed(gradients, GRADIENT)])
+  // The checksum is of what the file gives back.
+  const tensors = roundWeights(all, precision)
   const text = jsonText(info)
   const metadata = { format: 'pt', [INFO]: text, [CHECKSUM]: await checksum(platform, tensors, text) }
-  await platform.files.write(path, writeWeights(tensors, metadata), { lasting: true })
+  await platform.files.write(path, writeWeights(tensors, metadata, { precision }), { lasting: true })
 }
 
 /** @throws DataError  that names the file, when it is missing, damaged or of another format */

@@ -10,6 +10,7 @@ import type { ModelMaker } from '../../../src/nn/architectures.ts'
 import { adam } from '../../../src/optim/adam.ts'
 import { ranger } from '../../../src/optim/lookahead.ts'
 import { sgd } from '../../../src/optim/sgd.ts'
+import { roundToHalf } from '../../../src/tensor/half.ts'
 import { upload } from '../../../src/tensor/transfer.ts'
 import { loadLearner } from '../../../src/train/files/export.ts'
 import { Learner } from '../../../src/train/learner.ts'
@@ -432,6 +433,46 @@ describe('export', () => {
         expected { name, options }, such as { name: 'xresnet18', options: {} }
         Fix: write it again, or take another file]
     `)
+  })
+
+  test('in half precision: filters and matrices are rounded, and everything is loaded again', async () => {
+    const model = tiny({ outputs: 3 }) as ReturnType<typeof tinyModel>
+    const { learner, platform, files } = await tinyLearner({}, memoryFiles(), model)
+    await learner.fit(1, 1e-2)
+    await learner.export('full')
+    await learner.export('half', { precision: 'f16' })
+    const weights = await model.stateDict()
+    const { tensors } = readSafetensors('half', await files.read('half'))
+    for (const [name, { dtype, shape, data }] of tensors) {
+      const exact = weights.get(name)!
+      expect([name, dtype, shape]).toEqual([name, exact.shape.length > 1 ? 'F16' : 'F32', exact.shape])
+      expect(data).toEqual(dtype === 'F16' ? exact.data.map(roundToHalf) : exact.data)
+    }
+    const [full, half] = await Promise.all(
+      ['full', 'half'].map(async (path) => {
+        const predictor = await loadLearner(path, { platform, models: { tiny } })
+        return (await predictor.predict('set/across/1.png')).probabilities
+      }),
+    )
+    const differences = full.map((value, i) => Math.abs(value - half[i]))
+    expect(Math.max(...differences)).toBeGreaterThan(0)
+    expect(Math.max(...differences)).toBeLessThan(1e-2)
+    await learner.load('half')
+    for (const [name, { data }] of await model.stateDict()) expect(data).toEqual(tensors.get(name)!.data)
+  })
+
+  test('in half precision: weights beyond its range are refused, and nothing is written', async () => {
+    const { learner, files } = await tinyLearner(
+      {},
+      memoryFiles(),
+      tiny({ outputs: 3 }) as ReturnType<typeof tinyModel>,
+    )
+    learner.model.parameters().at(-2)!.write(new Float32Array(48).fill(-65520))
+    await expect(learner.export('half', { precision: 'f16' })).rejects.toThrow(
+      'f16: 3.weight has a number beyond the range of half precision',
+    )
+    expect(await files.exists('half')).toBe(false)
+    await expect(learner.export('half', { precision: 'half' } as never)).rejects.toThrow("expected 'f32' or 'f16'")
   })
 
   test('refuses models without a name, and files that say nothing of their weights', async () => {
