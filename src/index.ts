@@ -22,6 +22,8 @@ export { batchStats } from './data/statistics.ts'
 // Models
 export { xresnet, xresnet18, xresnet34, xresnet50, xresnet101, xresnet152, xresnetGroups } from './nn/xresnet.ts'
 
+export { exportOnnx } from './onnx/export-onnx.ts'
+
 // Training
 export { Learner } from './train/learner.ts'
 export { loadLearner } from './train/files/export.ts'

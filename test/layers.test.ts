@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
-const BELOW_TRAIN = ['base', 'image', 'platform', 'tensor', 'ops', 'nn', 'optim', 'data']
+const BELOW_TRAIN = ['base', 'image', 'platform', 'tensor', 'ops', 'nn', 'onnx', 'optim', 'data']
 const TRAIN = ['train/fit', 'train/results', 'train/files', 'train/callbacks', 'train']
 const CORE = [...BELOW_TRAIN, 'gpu', ...TRAIN]
 
@@ -18,6 +18,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   tensor: ['base', 'gpu'],
   ops: ['base', 'gpu', 'tensor'],
   nn: ['base', 'tensor', 'ops'],
+  onnx: ['base', 'tensor', 'ops', 'nn'],
   optim: ['base', 'gpu', 'tensor'],
   data: ['base', 'image', 'platform', 'gpu', 'tensor'],
   'train/fit': BELOW_TRAIN,

@@ -22,5 +22,6 @@ export {
 export { filled, Init, kaimingNormal } from '../nn/init.ts'
 export { architectures, type ModelMaker } from '../nn/architectures.ts'
 export type { StateDict } from '../nn/state-dict.ts'
-export { readWeights, writeWeights } from '../nn/weights.ts'
+export { readWeights, writeWeights, type WeightPrecision } from '../nn/weights.ts'
 export { readSafetensors, writeSafetensors, type Safetensors, type StoredTensor } from '../nn/safetensors.ts'
+export type { OnnxNormalization, OnnxOptions } from '../onnx/export-onnx.ts'

@@ -8,7 +8,7 @@ export type {
   FitSgdrOptions,
   LearningRate,
 } from '../train/learner-options.ts'
-export type { LoadLearnerOptions } from '../train/files/export.ts'
+export type { ExportOptions, LoadLearnerOptions } from '../train/files/export.ts'
 export { Predictor, type PredictorParts } from '../train/results/predictor.ts'
 export type { SaveOptions } from '../train/files/save-load.ts'
 export { smoothedLabels } from '../train/fit/losses.ts'

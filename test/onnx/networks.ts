@@ -1,0 +1,79 @@
+import { BatchNorm } from '../../src/nn/batch-norm.ts'
+import { Conv } from '../../src/nn/conv.ts'
+import { ConvLayer } from '../../src/nn/conv-layer.ts'
+import { Init } from '../../src/nn/init.ts'
+import { Linear } from '../../src/nn/linear.ts'
+import { MaxBlurPool } from '../../src/nn/max-blur-pool.ts'
+import { Module } from '../../src/nn/module.ts'
+import { AvgPool, GlobalAvgPool, MaxPool } from '../../src/nn/pool.ts'
+import { Sequential } from '../../src/nn/sequential.ts'
+import { ResBlock } from '../../src/nn/xresnet.ts'
+import { add } from '../../src/ops/add.ts'
+import { avgPool } from '../../src/ops/avg-pool.ts'
+import { maxPool } from '../../src/ops/max-pool.ts'
+import { mish } from '../../src/ops/mish.ts'
+import { relu } from '../../src/ops/relu.ts'
+import { flatten, reshape } from '../../src/ops/reshape.ts'
+import type { Tensor } from '../../src/tensor/tensor.ts'
+import { toTorch } from '../../src/nn/state-dict.ts'
+import { hashParameter, hashUniform } from '../helpers/golden.ts'
+
+/** Gives every number of a network a value of its own, running statistics too: nothing in it is 0 or the identity. */
+export function scramble<Model extends Module>(model: Model, seed = 1): Model {
+  for (const [i, state] of model.states().entries()) {
+    const { path, shape, count } = state
+    if (path.endsWith('running_var')) state.write(hashUniform(count, seed + i, 0.5, 1.5))
+    else if (path.endsWith('running_mean')) state.write(hashUniform(count, seed + i, -0.2, 0.2))
+    else state.write(toTorch(hashParameter(path, shape, seed + i), shape))
+  }
+  return model
+}
+
+/** Layers one after the other, with windows and channels that nothing divides. */
+export function oddLayers(): Sequential {
+  const init = new Init(0)
+  const block = { expansion: 1, width: 9, activation: 'mish', init } as const
+  return new Sequential([
+    new ConvLayer({ inChannels: 3, outChannels: 7, window: 5, stride: 2, activation: 'mish', init }),
+    new MaxBlurPool(),
+    new ResBlock({ ...block, inChannels: 7, stride: 2 }),
+    new ResBlock({ ...block, inChannels: 9, stride: 1 }),
+    new AvgPool(3),
+    new MaxPool({ window: 3, stride: 2, pad: 1 }),
+    ['between', new Conv({ inChannels: 9, outChannels: 6, window: 1, init })],
+    ['norm', new BatchNorm(6)],
+    new GlobalAvgPool(),
+    ['head', new Linear(6, 5, init)],
+  ])
+}
+
+/** Two branches, their sum and reshapes in a `forward` of its own, for images of 13×18. */
+export class Branches extends Module {
+  readonly left: ConvLayer
+  readonly right: Sequential
+  readonly norm: BatchNorm
+  readonly head: Linear
+
+  constructor() {
+    super()
+    const init = new Init(0)
+    this.left = this.addChild('left', new ConvLayer({ inChannels: 3, outChannels: 8, stride: 2, init }))
+    const narrow = new Conv({ inChannels: 3, outChannels: 8, window: 1, init })
+    this.right = this.addChild('right', new Sequential([new AvgPool(2), narrow]))
+    this.norm = this.addChild('norm', new BatchNorm(48))
+    this.head = this.addChild('head', new Linear(48, 7, init))
+  }
+
+  forward(x: Tensor): Tensor {
+    const sum = relu(add(this.left.forward(x), this.right.forward(x)))
+    const largest = maxPool(sum, { window: 2, stride: 1 })
+    // [N,6,8,8] → [N,3,4,8], the last windows overhanging by one row and one column.
+    const pooled = avgPool(largest, { window: 3, stride: 2, ceilMode: true })
+    const turned = maxPool(reshape(pooled, [x.shape[0], 4, 3, 8]), { window: 2, stride: 1 })
+    return this.head.forward(mish(this.norm.forward(flatten(turned))))
+  }
+
+  describe(): never {
+    throw new Error('not needed')
+  }
+}
