@@ -26,6 +26,7 @@ import { Progress } from './callbacks/progress.ts'
 import { scheduler, type GroupSchedules } from './callbacks/scheduler.ts'
 import { trainEval } from './callbacks/train-eval.ts'
 import { exportLearner, type ExportOptions } from './files/export.ts'
+import { writeOnnx, type ExportOnnxOptions } from './results/export-onnx.ts'
 import {
   EXPORT_KINDS,
   FINE_TUNE_KINDS,
@@ -413,6 +414,24 @@ export class Learner implements RunningFit {
       checkArgument('export', 'path', path, PATH)
       checkOptions('export', options, EXPORT_KINDS)
       return exportLearner(this, path, options)
+    })
+  }
+
+  /**
+   * Writes an ONNX file for ONNX Runtime and other programs: images in, probabilities out (see results/export-onnx.ts).
+   *
+   * @param path  ends in .onnx
+   * @throws OptionError  as the function `exportOnnx`, and in the middle of a fit
+   */
+  exportOnnx(path: string, options: ExportOnnxOptions = {}): Promise<void> {
+    return this.asEvaluation('exportOnnx', () => {
+      const { model, platform, loaders } = this
+      const { vocab, valid } = loaders
+      const { itemTransforms, batchTransforms } = valid
+      return writeOnnx(path, { model, vocab, platform, itemTransforms, batchTransforms }, options, async () => {
+        const [, height, width] = await loaders.inputShape()
+        return [height, width]
+      })
     })
   }
 

@@ -14,6 +14,7 @@ import { release, scope } from '../../tensor/scope.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import { read, tensor } from '../../tensor/transfer.ts'
 import { argmax, outputName } from '../fit/metrics.ts'
+import { writeOnnx, type ExportOnnxOptions } from './export-onnx.ts'
 
 /** What a model says of a picture. */
 export interface Prediction {
@@ -39,6 +40,7 @@ export class Predictor {
   readonly model: Module
   readonly vocab: readonly string[]
   private readonly itemTransforms: readonly ItemTransform[]
+  private readonly batchTransforms: readonly BatchTransform[]
   private readonly pipeline: BatchPipeline
   private readonly platform: Platform
   private readonly dtype: 'f32' | 'f16'
@@ -47,6 +49,7 @@ export class Predictor {
     this.model = model
     this.vocab = vocab
     this.itemTransforms = sortItemTransforms(itemTransforms)
+    this.batchTransforms = batchTransforms
     this.pipeline = new BatchPipeline(batchTransforms)
     this.platform = platform
     this.dtype = precision === 'mixed' ? 'f16' : 'f32'
@@ -93,6 +96,18 @@ export class Predictor {
     }
     const [index] = argmax({ rows: 1, columns: values.length, data: values })
     return { label: outputName(this.vocab, index), index, probabilities: values }
+  }
+
+  /**
+   * Writes an ONNX file that computes the same probabilities in other programs (see export-onnx.ts). Where no transform
+   * resizes images, `size` says how large they are.
+   *
+   * @param path  ends in .onnx
+   * @throws OptionError  as the function `exportOnnx`
+   */
+  exportOnnx(path: string, options: ExportOnnxOptions = {}): Promise<void> {
+    const { model, vocab, itemTransforms, batchTransforms, platform } = this
+    return writeOnnx(path, { model, vocab, itemTransforms, batchTransforms, platform }, options)
   }
 
   /** How pictures are brought to the size that the model was trained with: as in validation, where nothing is random. */

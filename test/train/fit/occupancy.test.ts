@@ -20,6 +20,7 @@ const CALLS: readonly (readonly [name: string, call: (learner: Learner) => unkno
   ['save', (learner) => learner.save('a.safetensors')],
   ['load', (learner) => learner.load('a.safetensors')],
   ['export', (learner) => learner.export('a.safetensors')],
+  ['exportOnnx', (learner) => learner.exportOnnx('a.onnx')],
   ['toFp16', (learner) => learner.toFp16()],
   ['toFp32', (learner) => learner.toFp32()],
   ['freezeTo', (learner) => learner.freezeTo(1)],

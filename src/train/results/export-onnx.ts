@@ -1,0 +1,90 @@
+import { requireExtension } from '../../base/file-name.ts'
+import { DataError } from '../../base/errors.ts'
+import { checkArgument, checkOptions, FLAG, listOf, NUMBER, oneOf, PATH, type Kinds } from '../../base/options.ts'
+import { rng } from '../../base/rng.ts'
+import type { CropTransform } from '../../data/augment/crop.ts'
+import { chain } from '../../data/augment/plan.ts'
+import type { BatchTransform } from '../../data/augment/transforms.ts'
+import { drawPlan, sortItemTransforms, type ItemTransform } from '../../data/item-transforms.ts'
+import { WEIGHT_PRECISION, type WeightPrecision } from '../../nn/weight-precision.ts'
+import { exportOnnx } from '../../onnx/export-onnx.ts'
+import type { Module } from '../../nn/module.ts'
+import type { Platform } from '../../platform/platform.ts'
+
+/** Options of `Learner.exportOnnx` and `Predictor.exportOnnx`. */
+export interface ExportOnnxOptions {
+  /**
+   * Storage of the weights of convolutions and linear layers. 'f16' makes the file half as large; it is still computed
+   * in float32. Default 'f32'
+   */
+  readonly precision?: WeightPrecision
+  /** Adds a second output with the numbers before the softmax. Default false */
+  readonly logits?: boolean
+  /** Height and width of the network's input in pixels. Default: the size that the transforms make in validation */
+  readonly size?: number | readonly [height: number, width: number]
+}
+
+const KINDS: Kinds<ExportOnnxOptions> = {
+  precision: WEIGHT_PRECISION,
+  logits: FLAG,
+  size: oneOf(NUMBER, listOf(NUMBER)),
+}
+
+/** A network and the transforms that images go through before it. */
+export interface OnnxParts {
+  readonly model: Module
+  readonly vocab: readonly string[]
+  readonly itemTransforms: readonly ItemTransform[]
+  readonly batchTransforms: readonly BatchTransform[]
+  readonly platform: Pick<Platform, 'files'>
+}
+
+/**
+ * Writes an ONNX file that computes the probabilities of a predictor (see onnx/export-onnx.ts), whole or not at all.
+ *
+ * Normalization is that of the batch transforms and part of the graph. Resizing is not: unless `size` is given, the
+ * file's metadata says how validation does it. `labels` is a JSON list; `resize` is how an item transform resizes one
+ * image; `resizeBatch`, where batch transforms resize afterwards, has height, width and the part of each side that is
+ * kept, from the middle.
+ *
+ * @param images  finds the size of images where no transform says it; unless there is one, that is an error
+ * @throws OptionError  as `exportOnnx`, and when the path does not end in .onnx
+ * @throws DataError    when the size is not known
+ */
+export async function writeOnnx(
+  path: string,
+  { model, vocab, itemTransforms, batchTransforms, platform }: OnnxParts,
+  options: ExportOnnxOptions = {},
+  images?: () => Promise<readonly [height: number, width: number]>,
+): Promise<void> {
+  checkArgument('exportOnnx', 'path', path, PATH)
+  requireExtension('exportOnnx', path, '.onnx')
+  checkOptions('exportOnnx', options, KINDS)
+  const { precision = 'f32', logits = false } = options
+  const { normalize, crop, affine } = chain(batchTransforms)
+  const resize = drawPlan(sortItemTransforms(itemTransforms), rng(0, 'predict'), 'valid')
+  const resizedBatch = crop?.size ?? affine?.size
+  const resized = resize.method === 'whole' ? undefined : ([resize.height, resize.width] as const)
+  const size = options.size ?? resizedBatch ?? resized ?? (await images?.())
+  if (size === undefined) {
+    throw new DataError('exportOnnx', 'the size of the images is not known, as no transform resizes them', {
+      fix: 'give it: { size: [height, width] }',
+    })
+  }
+  const bytes = await exportOnnx(model, {
+    size,
+    precision,
+    logits,
+    labels: vocab,
+    ...(normalize ? { normalize } : {}),
+    metadata: {
+      ...(options.size === undefined && resized ? { resize: JSON.stringify(resize) } : {}),
+      ...(options.size === undefined && resizedBatch ? { resizeBatch: batchResizeText(resizedBatch, crop) } : {}),
+    },
+  })
+  await platform.files.write(path, bytes, { lasting: true })
+}
+
+function batchResizeText([height, width]: readonly [number, number], crop: CropTransform | undefined): string {
+  return JSON.stringify({ height, width, kept: crop?.validScale ?? 1 })
+}
