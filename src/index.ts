@@ -24,6 +24,8 @@ export { xresnet, xresnet18, xresnet34, xresnet50, xresnet101, xresnet152, xresn
 
 export { exportOnnx } from './onnx/export-onnx.ts'
 
+export { resnet, resnet18, resnet34, resnet50, resnet101, resnet152, resnetGroups } from './nn/resnet.ts'
+
 // Training
 export { Learner } from './train/learner.ts'
 export { loadLearner } from './train/files/export.ts'

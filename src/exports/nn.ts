@@ -5,8 +5,8 @@ export { Parameter, StateTensor } from '../nn/parameter.ts'
 export { Sequential } from '../nn/sequential.ts'
 export { Conv } from '../nn/conv.ts'
 export { ConvLayer } from '../nn/conv-layer.ts'
-export { BatchNorm } from '../nn/batch-norm.ts'
-export { Linear } from '../nn/linear.ts'
+export { BatchNorm, type BatchNormLayerOptions } from '../nn/batch-norm.ts'
+export { Linear, type LinearOptions } from '../nn/linear.ts'
 export { AvgPool, GlobalAvgPool, MaxPool } from '../nn/pool.ts'
 export { MaxBlurPool } from '../nn/max-blur-pool.ts'
 export {
@@ -19,7 +19,7 @@ export {
   xresnet34Deeper,
   xresnet50Deeper,
 } from '../nn/xresnet.ts'
-export { filled, Init, kaimingNormal } from '../nn/init.ts'
+export { filled, Init, kaimingNormal, type Fan } from '../nn/init.ts'
 export { architectures, type ModelMaker } from '../nn/architectures.ts'
 export type { StateDict } from '../nn/state-dict.ts'
 export { readWeights, writeWeights, type WriteWeightsOptions } from '../nn/weights.ts'
@@ -27,3 +27,7 @@ export { readSafetensors, writeSafetensors, type Safetensors, type StoredTensor 
 export type { OnnxNormalization, OnnxOptions } from '../onnx/export-onnx.ts'
 export type { WeightPrecision } from '../nn/weight-precision.ts'
 export type { ExportOnnxOptions } from '../train/results/export-onnx.ts'
+export type { ResNetOptions } from '../nn/resnet.ts'
+export type { Backbone, Body } from '../nn/backbone.ts'
+export { loadWeights, type LoadReport, type LoadWeightsOptions, type ShapeMismatch } from '../nn/load-weights.ts'
+export { fromTimm, timmNames, toTimm } from '../nn/weight-names.ts'

@@ -1,30 +1,41 @@
 import { DataError } from '../base/errors.ts'
 import { isRecord, type Json } from '../base/json.ts'
+import type { Backbone } from './backbone.ts'
 import type { Module } from './module.ts'
+import * as resnets from './resnet.ts'
 import * as xresnets from './xresnet.ts'
 
 /** Makes a model with the options that its architecture was written down with. */
 export type ModelMaker = (options: Json) => Module
 
-/** The models that have a name: `architecture.name` of what such a function makes is its own. */
-export const architectures: Readonly<Record<string, ModelMaker>> = Object.fromEntries(
+/** Architectures that transfer learning can take the body of, by name. */
+export const backbones: Readonly<Record<string, Backbone>> = Object.fromEntries(
   [
-    'xresnet18',
-    'xresnet34',
-    'xresnet50',
-    'xresnet101',
-    'xresnet152',
-    'xresnet18Deep',
-    'xresnet34Deep',
-    'xresnet50Deep',
-    'xresnet18Deeper',
-    'xresnet34Deeper',
-    'xresnet50Deeper',
-  ].map((name) => [
-    name,
-    (options: Json) => {
-      if (!isRecord(options)) throw new DataError(name, 'its options are not { … }', { given: { options } })
-      return xresnets[name as 'xresnet18'](options)
-    },
-  ]),
+    xresnets.xresnet18,
+    xresnets.xresnet34,
+    xresnets.xresnet50,
+    xresnets.xresnet101,
+    xresnets.xresnet152,
+    xresnets.xresnet18Deep,
+    xresnets.xresnet34Deep,
+    xresnets.xresnet50Deep,
+    xresnets.xresnet18Deeper,
+    xresnets.xresnet34Deeper,
+    xresnets.xresnet50Deeper,
+    resnets.resnet18,
+    resnets.resnet34,
+    resnets.resnet50,
+    resnets.resnet101,
+    resnets.resnet152,
+  ].map((backbone) => [backbone.name, backbone]),
 )
+
+/** The models that have a name: `architecture.name` of a model that such a function makes is its own. */
+export const architectures: Readonly<Record<string, ModelMaker>> = Object.fromEntries(
+  Object.entries(backbones).map(([name, backbone]) => [name, (options: Json) => backbone(record(name, options))]),
+)
+
+function record(name: string, options: Json): object {
+  if (isRecord(options)) return options
+  throw new DataError(name, 'its options are not { … }', { given: { options } })
+}

@@ -1,4 +1,4 @@
-import { checkArgument, NUMBER } from '../base/options.ts'
+import { checkArgument, checkOptions, FLAG, NUMBER, type Kinds } from '../base/options.ts'
 import { batchNorm } from '../ops/batch-norm.ts'
 import type { Shape } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -14,12 +14,24 @@ export interface NormFollowUp {
   readonly residual?: Tensor
 }
 
+/** Options of a `BatchNorm`. */
+export interface BatchNormLayerOptions {
+  /** Initial value of the weight. Default 1. */
+  readonly weight?: 0 | 1
+  /** Initial value of the bias. Default 0. */
+  readonly bias?: number
+  /** Always end with a rectified linear unit. Default false */
+  readonly relu?: boolean
+}
+
+const KINDS: Kinds<BatchNormLayerOptions> = { weight: NUMBER, bias: NUMBER, relu: FLAG }
+
 /** Source: the defaults of torch.nn.BatchNorm2d. */
 const MOMENTUM = 0.1
 const EPSILON = 1e-5
 
 /**
- * Batch normalisation over N, H and W.
+ * Batch normalization over N, H and W, or over N alone.
  *
  *   y = (x − mean) / √(variance + 1e-5) · weight + bias, then + residual, then ReLU, where asked for
  *
@@ -27,8 +39,8 @@ const EPSILON = 1e-5
  * variance unbiased); in evaluation the running ones are used. weight starts at 1, or at 0 to make a residual block
  * begin as its identity (arXiv:1706.02677, §5.1); bias at 0.
  *
- * x [N,H,W,C] f16 | f32 → as x; parameters and statistics [C] f32.
- * Source: Ioffe & Szegedy 2015, arXiv:1502.03167; torch.nn.BatchNorm2d.
+ * x [N,H,W,C] or [N,C], f16 | f32 → as x; parameters and statistics [C] f32.
+ * Source: Ioffe & Szegedy 2015, arXiv:1502.03167; torch.nn.BatchNorm1d and BatchNorm2d.
  */
 export class BatchNorm extends Module {
   static override readonly replayable: boolean = true
@@ -36,13 +48,17 @@ export class BatchNorm extends Module {
   readonly bias: Parameter
   readonly runningMean: StateTensor
   readonly runningVar: StateTensor
+  private readonly relu: boolean
 
-  constructor(channels: number, { weight = 1 }: { readonly weight?: 0 | 1 } = {}) {
+  constructor(channels: number, options: BatchNormLayerOptions = {}) {
     super()
     checkArgument('BatchNorm', 'channels', channels, NUMBER)
+    checkOptions('BatchNorm', options, KINDS)
+    const { weight = 1, bias = 0, relu = false } = options
+    this.relu = relu
     const shape = [channels]
     this.weight = this.addParameter(new Parameter('weight', shape, 'norm', filled(shape, weight)))
-    this.bias = this.addParameter(new Parameter('bias', shape, 'norm', filled(shape, 0)))
+    this.bias = this.addParameter(new Parameter('bias', shape, 'norm', filled(shape, bias)))
     this.runningMean = this.addBuffer(new StateTensor('running_mean', shape, filled(shape, 0)))
     this.runningVar = this.addBuffer(new StateTensor('running_var', shape, filled(shape, 1)))
   }
@@ -54,6 +70,7 @@ export class BatchNorm extends Module {
       training: this.training,
       momentum: MOMENTUM,
       eps: EPSILON,
+      relu: this.relu,
       ...then,
     })
   }

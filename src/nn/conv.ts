@@ -4,7 +4,7 @@ import { checkArgument, checkOptions, NUMBER, type Kinds } from '../base/options
 import { conv2d } from '../ops/conv2d.ts'
 import { elementCount, windowOutput, type Shape } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { INIT, type Init } from './init.ts'
+import { INIT, type Fan, type Init } from './init.ts'
 import { Module } from './module.ts'
 import { Parameter } from './parameter.ts'
 import { layerRow, type LayerRow } from './summary.ts'
@@ -17,6 +17,8 @@ export interface ConvOptions {
   /** Step in pixels. Default 1. */
   readonly stride?: number
   readonly init: Init
+  /** Side whose variance the initial weights keep (see `kaimingNormal`). Default 'in' */
+  readonly fan?: Fan
 }
 
 const KINDS: Kinds<ConvOptions> = {
@@ -25,6 +27,7 @@ const KINDS: Kinds<ConvOptions> = {
   window: NUMBER,
   stride: NUMBER,
   init: INIT,
+  fan: { expected: "'in' or 'out'", is: (value) => value === 'in' || value === 'out' },
 }
 
 /**
@@ -46,11 +49,11 @@ export class Conv extends Module {
     for (const name of ['inChannels', 'outChannels', 'init'] as const) {
       checkArgument('Conv', name, options[name], KINDS[name])
     }
-    const { inChannels, outChannels, window = 3, stride = 1, init } = options
+    const { inChannels, outChannels, window = 3, stride = 1, init, fan } = options
     const odd = Number.isInteger(window) && window >= 1 && window % 2 === 1
     requireRange('Conv', { window }, odd, 'an odd whole number')
     const shape = [outChannels, window, window, inChannels]
-    this.weight = this.addParameter(new Parameter('weight', shape, 'weight', init.kaimingNormal(shape)))
+    this.weight = this.addParameter(new Parameter('weight', shape, 'weight', init.kaimingNormal(shape, fan)))
     this.stride = stride
     this.pad = (window - 1) / 2
   }

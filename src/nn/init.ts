@@ -3,6 +3,9 @@ import { rng, type Rng } from '../base/rng.ts'
 import { elementCount, type Shape } from '../tensor/shape.ts'
 import type { Initial } from './parameter.ts'
 
+/** Side of a layer whose variance initial weights keep: that of activations ('in'), or that of gradients ('out'). */
+export type Fan = 'in' | 'out'
+
 /**
  * The random beginnings of one model. Every weight draws from a stream of its own, numbered in the order in which the
  * layers are made, so the same seed builds the same model, whatever is made, loaded or left out in between.
@@ -16,24 +19,33 @@ export class Init {
   }
 
   /** Weights for ReLU networks: see `kaimingNormal`. */
-  kaimingNormal(shape: Shape): Initial {
+  kaimingNormal(shape: Shape, fan: Fan = 'in'): Initial {
     const index = this.made++
-    return () => kaimingNormal(shape, rng(this.seed, 'init', index))
+    return () => kaimingNormal(shape, rng(this.seed, 'init', index), fan)
+  }
+
+  /** Numbers spread evenly over [−bound, bound). */
+  uniform(shape: Shape, bound: number): Initial {
+    const index = this.made++
+    return () => {
+      const random = rng(this.seed, 'init', index)
+      return Float32Array.from({ length: elementCount(shape) }, () => random.uniform(-bound, bound))
+    }
   }
 }
 
 export const INIT = objectWith('an Init, which draws the first weights', 'kaimingNormal')
 
 /**
- * Weights that keep the variance of activations through ReLU.
+ * Weights that keep the variance of activations (or of gradients, with `fan` 'out') through ReLU.
  *
- *   w ~ N(0, 2 / fanIn),  fanIn = elements of one output row
+ *   w ~ N(0, 2 / fan),  fan in = elements of one output row,  fan out = elements of one input channel
  *
- * @param shape  [O, …]
- * Source: He et al. 2015, arXiv:1502.01852, eq. 10; torch.nn.init.kaiming_normal_ with its defaults (fan_in, a = 0).
+ * @param shape  [O, …, C]
+ * Source: He et al. 2015, arXiv:1502.01852, eq. 10 and 14; torch.nn.init.kaiming_normal_ with a = 0.
  */
-export function kaimingNormal(shape: Shape, random: Rng): Float32Array {
-  const deviation = Math.sqrt(2 / elementCount(shape.slice(1)))
+export function kaimingNormal(shape: Shape, random: Rng, fan: Fan = 'in'): Float32Array {
+  const deviation = Math.sqrt(2 / elementCount(fan === 'in' ? shape.slice(1) : shape.slice(0, -1)))
   return Float32Array.from({ length: elementCount(shape) }, () => random.normal(0, deviation))
 }
 

@@ -1,5 +1,5 @@
 import { ShapeError } from '../base/errors.ts'
-import { checkArgument, NUMBER } from '../base/options.ts'
+import { checkArgument, checkOptions, FLAG, NUMBER, type Kinds } from '../base/options.ts'
 import { linear } from '../ops/linear.ts'
 import type { Shape } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -8,30 +8,53 @@ import { Module } from './module.ts'
 import { Parameter } from './parameter.ts'
 import { layerRow, type LayerRow } from './summary.ts'
 
+/** Options of a `Linear` layer. */
+export interface LinearOptions {
+  /** Add a bias. Default true */
+  readonly bias?: boolean
+  /**
+   * Initial numbers: 'kaiming' has normal weights for ReLU and a bias of 0 (fastai's), 'uniform' has both evenly spread
+   * over ±1/√inputs (PyTorch's). Default 'kaiming'
+   */
+  readonly start?: 'kaiming' | 'uniform'
+}
+
+const KINDS: Kinds<LinearOptions> = {
+  bias: FLAG,
+  start: { expected: "'kaiming' or 'uniform'", is: (value) => value === 'kaiming' || value === 'uniform' },
+}
+
 /**
  * Every output a weighted sum of every input.
  *
  *   y[n,o] = Σ_k x[n,k]·weight[o,k] + bias[o]
  *
- * x [N,K] f16 | f32 → [N,O] as x; weight [O,K], bias [O]. The bias starts at 0 (fastai vision/models/xresnet.py, init_cnn).
+ * x [N,K] f16 | f32 → [N,O] as x; weight [O,K], bias [O].
+ * Source: fastai vision/models/xresnet.py, init_cnn; torch.nn.Linear, reset_parameters.
  */
 export class Linear extends Module {
   static override readonly replayable: boolean = true
   readonly weight: Parameter
-  readonly bias: Parameter
+  readonly bias: Parameter | undefined
 
-  constructor(inputs: number, outputs: number, init: Init) {
+  constructor(inputs: number, outputs: number, init: Init, options: LinearOptions = {}) {
     super()
     checkArgument('Linear', 'inputs', inputs, NUMBER)
     checkArgument('Linear', 'outputs', outputs, NUMBER)
     checkArgument('Linear', 'init', init, INIT)
+    checkOptions('Linear', options, KINDS)
+    const { bias = true, start = 'kaiming' } = options
     const shape = [outputs, inputs]
-    this.weight = this.addParameter(new Parameter('weight', shape, 'weight', init.kaimingNormal(shape)))
-    this.bias = this.addParameter(new Parameter('bias', [outputs], 'bias', filled([outputs], 0)))
+    const bound = 1 / Math.sqrt(inputs)
+    const weights = start === 'kaiming' ? init.kaimingNormal(shape) : init.uniform(shape, bound)
+    this.weight = this.addParameter(new Parameter('weight', shape, 'weight', weights))
+    if (!bias) return
+    const biases = start === 'kaiming' ? filled([outputs], 0) : init.uniform([outputs], bound)
+    this.bias = this.addParameter(new Parameter('bias', [outputs], 'bias', biases))
   }
 
   forward(x: Tensor): Tensor {
-    return linear(x, this.weight.as(x.dtype), this.bias.value)
+    return linear(x, this.weight.as(x.dtype), this.bias?.value)
   }
 
   describe(input: Shape): readonly LayerRow[] {
@@ -43,6 +66,6 @@ export class Linear extends Module {
         expected: `[N,${inputs}]`,
       })
     }
-    return [layerRow('linear', [N, O], [this.weight, this.bias], 2 * N * O * K)]
+    return [layerRow('linear', [N, O], this.parameters(), 2 * N * O * K)]
   }
 }

@@ -15,6 +15,11 @@ export type StateDict = ReadonlyMap<string, StateEntry>
 /** Counts batches seen; PyTorch only uses it for another kind of average, and does without when it is missing. */
 const IGNORED = '.num_batches_tracked'
 
+/** True for the name of such a counter, which no model here has. */
+export function isCounter(name: string): boolean {
+  return name.endsWith(IGNORED)
+}
+
 export async function stateDict(states: readonly StateTensor[]): Promise<StateDict> {
   const dict = new Map<string, StateEntry>()
   for (const { path, shape, value } of states) {
@@ -27,7 +32,7 @@ export async function stateDict(states: readonly StateTensor[]): Promise<StateDi
 export function checkStateDict(states: readonly StateTensor[], dict: StateDict): void {
   const known = new Set(states.map(({ path }) => path))
   const missing = [...known].filter((path) => !dict.has(path))
-  const surplus = [...dict.keys()].filter((path) => !known.has(path) && !path.endsWith(IGNORED))
+  const surplus = [...dict.keys()].filter((path) => !known.has(path) && !isCounter(path))
   if (missing.length > 0 || surplus.length > 0) {
     throw new DataError('loadStateDict', 'the names of the checkpoint are not those of the model', {
       given: { missing: listed(missing), surplus: listed(surplus) },

@@ -3,6 +3,7 @@ import { OptionError } from '../base/errors.ts'
 import { checkOptions, FLAG, NUMBER, TEXT, type Kinds } from '../base/options.ts'
 import type { Shape } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
+import { backbone, type Backbone } from './backbone.ts'
 import { ConvLayer, type Activation } from './conv-layer.ts'
 import { Init } from './init.ts'
 import { Linear } from './linear.ts'
@@ -124,9 +125,27 @@ export class ResBlock extends Module {
  * @param blocks     how many residual blocks each stage has
  */
 export function xresnet(expansion: 1 | 4, blocks: readonly number[], options: XResNetOptions = {}): Sequential {
-  const { outputs = 1000, channels = 3, activation = 'relu', pool = 'max', seed = 0, recompute = false } = options
-  checkOptions('xresnet', options, KINDS)
+  const { outputs = 1000, recompute = false } = options
   requireInteger('xresnet', 'outputs', outputs, { from: 1 })
+  const { layers, features, init } = bodyLayers(expansion, blocks, options)
+  const head = new Linear(features, outputs, init)
+  // Flatten and dropout have a number each.
+  return new Sequential([...layers, new GlobalAvgPool(), [String(layers.length + 3), head]], {
+    recomputed: recompute ? STEM : [],
+  })
+}
+
+/** Runs of layers whose activations are computed again: the stem with its pool, the first layers and most of what is kept. */
+const STEM = [[0, STEM_WIDTHS.length + 1]] as const
+
+/** Layers before the global pool, the channels of their output, and the stream that later weights begin with. */
+function bodyLayers(
+  expansion: 1 | 4,
+  blocks: readonly number[],
+  options: XResNetOptions,
+): { readonly layers: readonly Module[]; readonly features: number; readonly init: Init } {
+  const { channels = 3, activation = 'relu', pool = 'max', seed = 0, recompute = false } = options
+  checkOptions('xresnet', options, KINDS)
   requireInteger('xresnet', 'channels', channels, { from: 1 })
   if (!Object.hasOwn(POOLS, pool)) {
     throw new OptionError('xresnet', 'there is no such pool', {
@@ -156,12 +175,7 @@ export function xresnet(expansion: 1 | 4, blocks: readonly number[], options: XR
       { recomputed: recompute ? Array.from({ length: count }, (_, j) => [j, j + 1] as const) : [] },
     )
   })
-  const features = [...stem, POOLS[pool](), ...stages, new GlobalAvgPool()]
-  const head = new Linear(inChannels, outputs, init)
-  // The stem with its pool: the first layers, and most of what is kept.
-  return new Sequential([...features, [String(features.length + 2), head]], {
-    recomputed: recompute ? [[0, stem.length + 1]] : [],
-  })
+  return { layers: [...stem, POOLS[pool](), ...stages], features: inChannels, init }
 }
 
 /**
@@ -182,13 +196,16 @@ export function xresnetGroups(model: Module): readonly (readonly Parameter[])[] 
   })
 }
 
-/** Such a network by name. */
-function named(name: string, expansion: 1 | 4, blocks: readonly number[]): (options?: XResNetOptions) => Sequential {
-  return (options = {}) => {
-    const model = xresnet(expansion, blocks, options)
-    model.architecture = { name, options: { ...options } }
-    return model
-  }
+/** A network of that name, whole or without its head. */
+function named(name: string, expansion: 1 | 4, blocks: readonly number[]): Backbone<XResNetOptions> {
+  return backbone(name, {
+    whole: (options: XResNetOptions) => xresnet(expansion, blocks, options),
+    body(options: XResNetOptions) {
+      const { layers, features } = bodyLayers(expansion, blocks, options)
+      const body = new Sequential(layers, { recomputed: options.recompute === true ? STEM : [] })
+      return { body, features, firstGroup: STEM_WIDTHS.length }
+    },
+  })
 }
 
 /** 11.7 million parameters with 1000 outputs. See `xresnet`. */
