@@ -1,6 +1,6 @@
 import { deflateSync, inflateSync } from 'node:zlib'
 import type { Rng } from '../../src/base/rng.ts'
-import { crc32 } from '../../src/image/png.ts'
+import { crc32 } from '../../src/base/crc32.ts'
 
 /** Changes a file a little, drawn from a stream. */
 export type Mutation = (bytes: Uint8Array, random: Rng) => Uint8Array

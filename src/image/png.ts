@@ -4,6 +4,7 @@
  *
  * Source: W3C Portable Network Graphics (PNG) Specification, third edition.
  */
+import { crc32 } from '../base/crc32.ts'
 import type { Pixels } from './pixels.ts'
 
 /** The first `byteCount` bytes of zlib data, or all of them where there are fewer. Throws where the data is damaged. */
@@ -171,20 +172,6 @@ function sizeOf(
     rows: Math.max(0, Math.ceil((height - y) / stepY)),
     rowBytes: 1 + Math.ceil((columns * channels * depth) / 8),
   }
-}
-
-/** Remainders of every byte. Source: PNG specification, annex D, "Sample CRC implementation". */
-const REMAINDERS = Uint32Array.from({ length: 256 }, (_, byte) => {
-  let remainder = byte
-  for (let bit = 0; bit < 8; bit++) remainder = remainder & 1 ? 0xedb88320 ^ (remainder >>> 1) : remainder >>> 1
-  return remainder
-})
-
-/** The checksum of a chunk's type and content. */
-export function crc32(bytes: Uint8Array): number {
-  let remainder = 0xffffffff
-  for (let i = 0; i < bytes.length; i++) remainder = REMAINDERS[(remainder ^ bytes[i]) & 0xff] ^ (remainder >>> 8)
-  return ~remainder >>> 0
 }
 
 function viewOf(bytes: Uint8Array): DataView {

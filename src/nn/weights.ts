@@ -1,7 +1,9 @@
 import { DataError } from '../base/errors.ts'
-import { checkOptions } from '../base/options.ts'
+import { checkOptions, type Kind } from '../base/options.ts'
 import { readSafetensors, writeSafetensors, type Safetensors, type StoredTensor } from './safetensors.ts'
 import type { StateDict, StateEntry } from './state-dict.ts'
+import { isTorchFile, readTorchFile } from './torch-file.ts'
+import { timmNames } from './weight-names.ts'
 import { isStoredInHalf, roundWeights, WEIGHT_PRECISION, type WeightPrecision } from './weight-precision.ts'
 
 /** Weights, and texts about them. */
@@ -12,13 +14,19 @@ export interface WeightsFile {
 
 /** Options of `writeWeights`. */
 export interface WriteWeightsOptions {
+  /** Names of the weights: 'own' are fastai's for xresnets, 'timm' those of timm's `resnet18d … 152d`. Default 'own' */
+  readonly names?: 'own' | 'timm'
   /** Storage of the weights. Default 'f32' */
   readonly precision?: WeightPrecision
 }
 
+/** Kind of the option `names`. */
+export const NAMES: Kind = { expected: "'own' or 'timm'", is: (value) => value === 'own' || value === 'timm' }
+
 /**
- * The bytes of a safetensors file with these weights, in PyTorch's names and layouts.
+ * Returns the bytes of a safetensors file with these weights, in PyTorch's layouts.
  *
+ * @throws OptionError     when timm has no names for them
  * @throws NotFiniteError  when f16 cannot hold a weight
  */
 export function writeWeights(
@@ -26,23 +34,26 @@ export function writeWeights(
   metadata: WeightsFile['metadata'] = {},
   options: WriteWeightsOptions = {},
 ): Uint8Array {
-  checkOptions('writeWeights', options, { precision: WEIGHT_PRECISION })
+  checkOptions('writeWeights', options, { names: NAMES, precision: WEIGHT_PRECISION })
   const { precision = 'f32' } = options
+  const named = options.names === 'timm' ? timmNames(weights) : weights
   const tensors = new Map<string, StoredTensor>()
-  for (const [name, { shape, data }] of roundWeights(weights, precision)) {
+  for (const [name, { shape, data }] of roundWeights(named, precision)) {
     tensors.set(name, { dtype: isStoredInHalf(shape, precision) ? 'F16' : 'F32', shape, data })
   }
   return writeSafetensors(tensors, metadata)
 }
 
 /**
- * The weights of a safetensors file, such as PyTorch writes of a `state_dict`. Whole numbers are counters (of batches
- * seen, for PyTorch's other kind of average) and left out.
+ * The weights of a safetensors file, or of a `.pth` file of torch.save, of which nothing is executed (see torch-file.ts).
+ * Whole numbers are counters (of batches seen, for PyTorch's other kind of average) and left out. Names are the file's own:
+ * `loadWeights` finds those of the model.
  *
  * @param path  named in errors
- * @throws DataError  when this is no safetensors file, it is damaged, or has no weights
+ * @throws DataError  when the file is of another format, damaged, or has no weights
  */
 export function readWeights(path: string, bytes: Uint8Array): WeightsFile {
+  if (isTorchFile(bytes)) return { weights: readTorchFile(path, bytes), metadata: {} }
   const { tensors, metadata } = readSafetensors(path, bytes)
   const weights = new Map<string, StateEntry>()
   for (const [name, { dtype, shape, data }] of tensors) {

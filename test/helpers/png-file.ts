@@ -1,5 +1,5 @@
 import { deflateSync } from 'node:zlib'
-import { crc32 } from '../../src/image/png.ts'
+import { crc32 } from '../../src/base/crc32.ts'
 
 export interface PngParts {
   readonly width: number

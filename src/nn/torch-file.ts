@@ -1,0 +1,239 @@
+/**
+ * Weights in the files of torch.save (`.pth`, `.pt`), of which nothing is executed.
+ *
+ *   <name>/data.pkl   a pickle of a dictionary of tensors, which refer to their numbers by key
+ *   <name>/data/0 …   numbers, little endian
+ *
+ * Source: PyTorch torch/serialization.py, _save; torch/_utils.py, _rebuild_tensor_v2.
+ */
+import { DataError } from '../base/errors.ts'
+import { halfToFloat } from '../tensor/half.ts'
+import { elementCount, type Shape } from '../tensor/shape.ts'
+import { PickleGlobal, readPickle, type PickleValue } from './pickle.ts'
+import type { StateDict, StateEntry } from './state-dict.ts'
+import { readStoredZip, type ZipEntries } from './zip.ts'
+
+/** Types of numbers: bytes of one, and how many are read from a copy of their bytes; integers are left out. */
+const STORAGES: ReadonlyMap<string, { readonly bytes: number; readonly read?: (copy: ArrayBuffer) => Float32Array }> =
+  new Map([
+    ['torch.FloatStorage', { bytes: 4, read: (copy: ArrayBuffer) => new Float32Array(copy) }],
+    [
+      'torch.HalfStorage',
+      { bytes: 2, read: (copy: ArrayBuffer) => Float32Array.from(new Uint16Array(copy), halfToFloat) },
+    ],
+    ['torch.BFloat16Storage', { bytes: 2, read: bfloat16 }],
+    ['torch.LongStorage', { bytes: 8 }],
+  ])
+
+const TENSOR = 'torch._utils._rebuild_tensor_v2'
+const PARAMETER = 'torch._utils._rebuild_parameter'
+const DICTIONARY = 'collections.OrderedDict'
+const ALLOWED: ReadonlySet<string> = new Set([TENSOR, PARAMETER, DICTIONARY, ...STORAGES.keys()])
+
+/** Entries under which a checkpoint keeps the weights beside other things. Source: fastai learner.py, save_model; timm models/_helpers.py, load_state_dict. */
+const WEIGHTS = ['model', 'state_dict', 'model_state_dict']
+/** Begins every name where the model was wrapped for several devices. Source: torch.nn.DataParallel. */
+const WRAPPED = 'module.'
+/** Numbers of all tensors at most, for each byte of the file: tensors may share numbers, but not by the thousand. */
+const MOST_NUMBERS_PER_BYTE = 4
+
+/** Numbers of tensors, not read yet. */
+class Storage {
+  readonly type: string
+  readonly key: string
+
+  constructor(type: string, key: string) {
+    this.type = type
+    this.key = key
+  }
+}
+
+/** A view of a storage. */
+class TorchTensor {
+  readonly storage: Storage
+  readonly offset: number
+  readonly shape: Shape
+  readonly stride: readonly number[]
+
+  constructor(storage: Storage, offset: number, shape: Shape, stride: readonly number[]) {
+    this.storage = storage
+    this.offset = offset
+    this.shape = shape
+    this.stride = stride
+  }
+}
+
+/** True for the first bytes of a file that torch.save wrote, of this or the format before it. */
+export function isTorchFile(bytes: Uint8Array): boolean {
+  const [a, b, c, d] = bytes
+  return (a === 0x50 && b === 0x4b && c === 3 && d === 4) || isLegacy(bytes)
+}
+
+function isLegacy([a, b, c]: Uint8Array): boolean {
+  return a === 0x80 && b === 2 && c === 0x8a
+}
+
+/**
+ * The weights of a file that torch.save wrote of a state dictionary, or of a checkpoint that has one under `model`, as
+ * fastai's, or under `state_dict`. Whole numbers are counters and left out.
+ *
+ * @param path  named in errors
+ * @throws DataError  that names a function or class that the file asks for, and for damaged files and other formats
+ */
+export function readTorchFile(path: string, bytes: Uint8Array): StateDict {
+  if (isLegacy(bytes)) {
+    throw new DataError(path, 'the format of torch.save before version 1.6, which is not read', {
+      fix: 'in Python, save it again: torch.save(torch.load(path), path)',
+    })
+  }
+  const entries = readStoredZip(path, bytes)
+  const pickle = [...entries.keys()].find((name) => /^[^/]+\/data\.pkl$/.test(name))
+  if (pickle === undefined) {
+    throw new DataError(path, 'a zip archive that torch.save has not written', {
+      given: { entries: [...entries.keys()].slice(0, 5).join(', ') },
+      expected: 'an entry <name>/data.pkl',
+    })
+  }
+  const folder = pickle.slice(0, -'data.pkl'.length)
+  requireLittleEndian(path, entries, folder)
+  const value = readPickle(path, entryOf(path, entries, pickle), {
+    allows: (name) => ALLOWED.has(name),
+    call: (name, args) => called(path, name, args),
+    persistent: (id) => storageOf(path, id),
+  })
+  return weightsOf(path, value, new Numbers(path, entries, folder, bytes.length * MOST_NUMBERS_PER_BYTE))
+}
+
+/** What the few functions make of their arguments. */
+function called(path: string, name: string, args: readonly PickleValue[]): PickleValue {
+  if (name === DICTIONARY) {
+    const [pairs = []] = args
+    if (Array.isArray(pairs) && pairs.every((pair) => Array.isArray(pair) && pair.length === 2)) {
+      return new Map(pairs as [PickleValue, PickleValue][])
+    }
+  }
+  if (name === TENSOR) {
+    const [storage, offset, shape, stride] = args
+    const fits = isCounts(shape) && isCounts(stride) && shape.length === stride.length && isCounts([offset])
+    if (storage instanceof Storage && fits) return new TorchTensor(storage, offset as number, shape, stride)
+  }
+  if (name === PARAMETER && args[0] instanceof TorchTensor) return args[0]
+  throw new DataError(path, `a damaged file: the arguments of ${name}`, { fix: 'get the file again' })
+}
+
+/** The storage of ('storage', type, key, device, count). */
+function storageOf(path: string, id: PickleValue): Storage {
+  if (Array.isArray(id)) {
+    const [kind, type, key] = id as PickleValue[]
+    if (kind === 'storage' && type instanceof PickleGlobal && STORAGES.has(type.name) && typeof key === 'string') {
+      return new Storage(type.name, key)
+    }
+  }
+  throw new DataError(path, 'a damaged file: a reference to numbers', { fix: 'get the file again' })
+}
+
+function weightsOf(path: string, value: PickleValue, numbers: Numbers): StateDict {
+  const candidates = value instanceof Map ? [value, ...WEIGHTS.map((name) => value.get(name) as PickleValue)] : []
+  for (const candidate of candidates) {
+    if (!(candidate instanceof Map)) continue
+    const named = [...(candidate as Map<PickleValue, PickleValue>)].filter(
+      (entry): entry is [string, TorchTensor] => typeof entry[0] === 'string' && entry[1] instanceof TorchTensor,
+    )
+    const wrapped = named.every(([name]) => name.startsWith(WRAPPED))
+    const weights = new Map<string, StateEntry>()
+    for (const [name, tensor] of named) {
+      const data = numbers.of(name, tensor)
+      if (data) weights.set(wrapped ? name.slice(WRAPPED.length) : name, { shape: tensor.shape, data })
+    }
+    if (weights.size > 0) return weights
+  }
+  throw new DataError(path, 'there are no weights in this file', {
+    given: value instanceof Map ? { entries: [...value.keys()].slice(0, 5).map(String).join(', ') } : {},
+    expected: `a state dictionary, or one under ${WEIGHTS.join(', ')}`,
+    fix: 'in Python: torch.save(model.state_dict(), path)',
+  })
+}
+
+/** Reads the numbers of tensors. */
+class Numbers {
+  private readonly path: string
+  private readonly entries: ZipEntries
+  private readonly folder: string
+  /** Numbers that may still be read. */
+  private left: number
+  private readonly contents = new Map<string, Uint8Array>()
+
+  constructor(path: string, entries: ZipEntries, folder: string, most: number) {
+    this.path = path
+    this.entries = entries
+    this.folder = folder
+    this.left = most
+  }
+
+  /** Row by row; nothing for integers. */
+  of(name: string, { storage, offset, shape, stride }: TorchTensor): Float32Array | undefined {
+    const { bytes, read } = STORAGES.get(storage.type) ?? { bytes: 0 }
+    if (!read) return undefined
+    const count = elementCount(shape)
+    const last = shape.reduce((at, size, axis) => at + (size - 1) * stride[axis], offset)
+    const content = this.contentOf(storage.key)
+    this.left -= count
+    if (!(count === 0 || (last + 1) * bytes <= content.length) || !(this.left >= 0)) {
+      throw new DataError(this.path, `a damaged file: ${name} has more numbers than there are`, {
+        given: { shape, stride, offset, 'bytes there': content.length },
+        fix: 'get the file again',
+      })
+    }
+    if (count === 0) return new Float32Array(0)
+    if (isDense(shape, stride)) return read(copyOf(content.subarray(offset * bytes, (offset + count) * bytes)))
+    const numbers = read(copyOf(content.subarray(0, (last + 1) * bytes)))
+    const steps = shape.map((_, axis) => elementCount(shape.slice(axis + 1)))
+    return Float32Array.from({ length: count }, (_, i) => {
+      return numbers[steps.reduce((at, step, axis) => at + (Math.floor(i / step) % shape[axis]) * stride[axis], offset)]
+    })
+  }
+
+  private contentOf(key: string): Uint8Array {
+    const known = this.contents.get(key)
+    if (known) return known
+    const content = entryOf(this.path, this.entries, `${this.folder}data/${key}`)
+    this.contents.set(key, content)
+    return content
+  }
+}
+
+function entryOf(path: string, entries: ZipEntries, name: string): Uint8Array {
+  const read = entries.get(name)
+  if (read) return read()
+  throw new DataError(path, `a damaged file: its entry ${name} is missing`, { fix: 'get the file again' })
+}
+
+/** Files of big-endian machines say so. Files before PyTorch 2.1 say nothing. */
+function requireLittleEndian(path: string, entries: ZipEntries, folder: string): void {
+  const order = entries.get(`${folder}byteorder`)?.()
+  if (!order || String.fromCharCode(...order.subarray(0, 6)) === 'little') return
+  throw new DataError(path, 'its numbers are big endian, which is not read', {
+    fix: 'load and save it with PyTorch on the computer that trains',
+  })
+}
+
+/** True if numbers lie row by row without gaps; the stride of an axis of one number says nothing. */
+function isDense(shape: Shape, stride: readonly number[]): boolean {
+  return shape.every((size, axis) => size === 1 || stride[axis] === elementCount(shape.slice(axis + 1)))
+}
+
+function isCounts(values: PickleValue): values is readonly number[] {
+  return Array.isArray(values) && values.every((value) => Number.isSafeInteger(value) && value >= 0)
+}
+
+function copyOf(bytes: Uint8Array): ArrayBuffer {
+  const copy = new Uint8Array(bytes.length)
+  copy.set(bytes)
+  return copy.buffer
+}
+
+/** Upper halves of f32. */
+function bfloat16(copy: ArrayBuffer): Float32Array {
+  const bits = Uint32Array.from(new Uint16Array(copy), (half) => half << 16)
+  return new Float32Array(bits.buffer)
+}

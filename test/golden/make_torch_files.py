@@ -1,0 +1,71 @@
+"""Writes torch_files.json: small files of torch.save, in base64, as the reader of `.pth` files meets them.
+
+    apt-get install python3-torch && python3 test/golden/make_torch_files.py
+
+The network is the one of make_safetensors.py; the j-th floating-point tensor of its state is 2 * hash_uniform(n, j) - 1.
+"""
+import base64
+import collections
+import io
+import json
+import os
+
+import torch
+
+from make_safetensors import hash_uniform, network
+
+
+def state():
+    model = network()
+    j = 0
+    for value in model.state_dict().values():
+        if value.is_floating_point():
+            value.copy_(torch.from_numpy((2 * hash_uniform(value.numel(), j) - 1)).float().view_as(value))
+            j += 1
+    return model, model.state_dict()
+
+
+class Evil:
+    def __reduce__(self):
+        return os.system, ('echo executed',)
+
+
+def saved(value, **options):
+    buffer = io.BytesIO()
+    torch.save(value, buffer, **options)
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def make():
+    model, weights = state()
+    line = torch.arange(24, dtype=torch.float32)
+    odd = {
+        'half': torch.tensor([[1., -2.], [.1, 65504.]]).half(),
+        'bfloat16': torch.tensor([1., -2.5, 3.140625]).bfloat16(),
+        'transposed': line[:6].view(2, 3).t(),
+        'middle': line[5:17].view(3, 4)[:, 1:3],
+        'parameter': torch.nn.Parameter(torch.tensor([.25, .5])),
+        'scalar': torch.tensor(7.),
+        'empty': torch.zeros(0, 3),
+        'counter': torch.tensor(3),
+    }
+    files = {
+        'state': saved(weights),
+        'state, protocol 4': saved(weights, pickle_protocol=4),
+        'fastai': saved({'model': weights, 'opt': {'hypers': [{'lr': 1e-3, 'mom': .9}], 'state': []}}),
+        'lightning': saved({'epoch': 3, 'state_dict': collections.OrderedDict(('module.' + k, v) for k, v in weights.items())}),
+        'odd': saved(odd),
+        'legacy': saved(weights, _use_new_zipfile_serialization=False),
+        'whole model': saved(model),
+        'evil': saved({'model': weights, 'extra': Evil()}),
+        'double': saved({'x': torch.zeros(2).double()}),
+        'no weights': saved({'epoch': 3}),
+    }
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'torch_files.json')
+    with open(path, 'w') as file:
+        json.dump({'script': 'test/golden/make_torch_files.py', 'torch': torch.__version__, 'files': files}, file, indent=1)
+        file.write('\n')
+
+
+if __name__ == '__main__':
+    make()
