@@ -52,8 +52,7 @@ const LISTED = 4
 export function loadWeights(model: Module, weights: StateDict, options: LoadWeightsOptions = {}): LoadReport {
   checkOptions('loadWeights', options, KINDS)
   const { strict = 'body' } = options
-  const fits = RENAMINGS.map((rename) => compare(model, weights, rename))
-  const best = fits.reduce((a, b) => (b.matched.length > a.matched.length ? b : a))
+  const best = bestFit(model, weights)
   const isHead = headOf(model)
   const wrong = (name: string) => strict === true || (strict === 'body' && !isHead(name))
   const bad = {
@@ -82,6 +81,21 @@ export function loadWeights(model: Module, weights: StateDict, options: LoadWeig
     mismatched: best.mismatched,
   }
   return { ...report, text: reportText(report, model.states().length) }
+}
+
+/**
+ * The same weights under the names of a model, where they have those of timm, torchvision or fastai; names of tensors that
+ * the model does not have stay what they are.
+ */
+export function fittingNames(model: Module, weights: StateDict): StateDict {
+  const { rename } = bestFit(model, weights)
+  return new Map([...weights].map(([name, entry]) => [rename(name) ?? name, entry]))
+}
+
+/** The way of reading names by which most tensors fit. */
+function bestFit(model: Module, weights: StateDict) {
+  const fits = RENAMINGS.map((rename) => ({ rename, ...compare(model, weights, rename) }))
+  return fits.reduce((a, b) => (b.matched.length > a.matched.length ? b : a))
 }
 
 /** Tensors of a model beside those of a file, whose names are read in one way. */

@@ -1,5 +1,6 @@
 import { ANY, FLAG, FUNCTION, listOf, NUMBER, objectWith, oneOf, PATH, type Kind, type Kinds } from '../base/options.ts'
 import { WEIGHT_PRECISION } from '../nn/weight-precision.ts'
+import { NAMES } from '../nn/weights.ts'
 import type { TuneOptions } from '../ops/convolution/tuner.ts'
 import type { OptimizerFactory } from '../optim/optimizer.ts'
 import { FLAT_COS_KINDS, ONE_CYCLE_KINDS, type flatCos, type OneCycleOptions } from '../optim/schedule.ts'
@@ -108,4 +109,4 @@ export const FIT_FLAT_COS_KINDS: Kinds<FitFlatCosOptions> = { ...FIT_KINDS, ...F
 export const FIT_SGDR_KINDS: Kinds<FitSgdrOptions> = { ...FIT_KINDS, lrMax: RATE, cycleMult: NUMBER }
 export const FINE_TUNE_KINDS: Kinds<FineTuneOptions> = { ...FIT_ONE_CYCLE_KINDS, freezeEpochs: NUMBER, lrMult: NUMBER }
 export const EXPORT_KINDS: Kinds<ExportOptions> = { precision: WEIGHT_PRECISION }
-export const SAVE_KINDS: Kinds<SaveOptions> = { withOptimizer: FLAG }
+export const SAVE_KINDS: Kinds<SaveOptions> = { withOptimizer: FLAG, names: NAMES }

@@ -1,10 +1,13 @@
 import { createHash } from 'node:crypto'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { resnet101, resnet152, resnet18, resnet34, resnet50, resnetGroups } from '../../src/nn/resnet.ts'
 import type { Sequential } from '../../src/nn/sequential.ts'
 import { toTorch } from '../../src/nn/state-dict.ts'
 import { loadWeights } from '../../src/nn/load-weights.ts'
 import { timmNames } from '../../src/nn/weight-names.ts'
+import { writeWeights } from '../../src/nn/weights.ts'
 import { xresnet18, xresnet50 } from '../../src/nn/xresnet.ts'
 import { backward } from '../../src/tensor/backward.ts'
 import { noGrad } from '../../src/tensor/op.ts'
@@ -77,8 +80,14 @@ describe.each(expected.cases)('$name as in PyTorch, f64, under its names', (netw
   test('logits in evaluation, 1e-4', async () => {
     const report = loadWeights(model, await goldenWeights(model, deep), { strict: true })
     expect(report.matched).toHaveLength(network.states)
-    const logits = scope(() => noGrad(() => model.eval().forward(input())))
-    expectNear(await read(logits), network.eval_logits.flat(), 1e-4, 'logits')
+    const logits = await read(scope(() => noGrad(() => model.eval().forward(input()))))
+    expectNear(logits, network.eval_logits.flat(), 1e-4, 'logits')
+    // For test/golden/load_torch_weights.py, which loads them into PyTorch's networks.
+    const folder = process.env.WEIGHTS_OUT
+    if (folder === undefined) return
+    const file = writeWeights(await model.stateDict(), { format: 'pt' }, { names: deep ? 'timm' : 'own' })
+    writeFileSync(join(folder, `${network.name}.safetensors`), file)
+    writeFileSync(join(folder, `${network.name}.json`), JSON.stringify([...logits]))
   })
 
   test('logits and gradients in training', async () => {

@@ -120,6 +120,21 @@ describe('save and load', () => {
     expect(await learner.model.stateDict()).toEqual(weights)
   })
 
+  test("under timm's names, and back", async () => {
+    const { learner, files } = await tinyLearner({}, memoryFiles(), xresnet18({ outputs: 3, seed: 1 }))
+    await learner.save(FILE, { names: 'timm' })
+    const { weights } = readWeights(FILE, files.contents.get(FILE)!)
+    expect([...weights.keys()].filter((name) => name.startsWith('fc.'))).toEqual(['fc.weight', 'fc.bias'])
+    const other = (await tinyLearner({}, files, xresnet18({ outputs: 3, seed: 2 }))).learner
+    await other.load(FILE)
+    const saved = await learner.model.stateDict()
+    for (const [name, { data }] of await other.model.stateDict()) {
+      expect(Buffer.from(data.buffer).equals(Buffer.from(saved.get(name)!.data.buffer)), name).toBe(true)
+    }
+    await expect(learner.save(FILE, { names: 'timm', withOptimizer: true })).rejects.toThrow('has no names in timm')
+    await expect((await tinyLearner()).learner.save(FILE, { names: 'timm' })).rejects.toThrow('timm has no names')
+  })
+
   test('one message for what does not fit, that names the file, and nothing is changed', async () => {
     const { learner, files } = await tinyLearner()
     await learner.fit(1)
