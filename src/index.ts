@@ -21,10 +21,9 @@ export { batchStats } from './data/statistics.ts'
 
 // Models
 export { xresnet, xresnet18, xresnet34, xresnet50, xresnet101, xresnet152, xresnetGroups } from './nn/xresnet.ts'
-
-export { exportOnnx } from './onnx/export-onnx.ts'
-
 export { resnet, resnet18, resnet34, resnet50, resnet101, resnet152, resnetGroups } from './nn/resnet.ts'
+export { visionGroups, visionModel } from './nn/vision-model.ts'
+export { exportOnnx } from './onnx/export-onnx.ts'
 
 // Training
 export { Learner } from './train/learner.ts'

@@ -3,6 +3,7 @@ import { isRecord, type Json } from '../base/json.ts'
 import type { Backbone } from './backbone.ts'
 import type { Module } from './module.ts'
 import * as resnets from './resnet.ts'
+import { visionModel, type VisionModelOptions } from './vision-model.ts'
 import * as xresnets from './xresnet.ts'
 
 /** Makes a model with the options that its architecture was written down with. */
@@ -31,11 +32,23 @@ export const backbones: Readonly<Record<string, Backbone>> = Object.fromEntries(
 )
 
 /** The models that have a name: `architecture.name` of a model that such a function makes is its own. */
-export const architectures: Readonly<Record<string, ModelMaker>> = Object.fromEntries(
-  Object.entries(backbones).map(([name, backbone]) => [name, (options: Json) => backbone(record(name, options))]),
-)
+export const architectures: Readonly<Record<string, ModelMaker>> = {
+  ...Object.fromEntries(
+    Object.entries(backbones).map(([name, backbone]) => [name, (options: Json) => backbone(record(name, options))]),
+  ),
+  visionModel(given) {
+    const { backbone, ...options } = record('visionModel', given)
+    if (typeof backbone === 'string' && Object.hasOwn(backbones, backbone)) {
+      return visionModel(backbones[backbone], options as unknown as VisionModelOptions)
+    }
+    throw new DataError('visionModel', 'its body is of an unknown architecture', {
+      given: { backbone },
+      expected: Object.keys(backbones).join(', '),
+    })
+  },
+}
 
-function record(name: string, options: Json): object {
+function record(name: string, options: Json): Readonly<Record<string, unknown>> {
   if (isRecord(options)) return options
   throw new DataError(name, 'its options are not { … }', { given: { options } })
 }

@@ -1,4 +1,5 @@
 import type { Json } from '../base/json.ts'
+import type { Init } from './init.ts'
 import type { Sequential } from './sequential.ts'
 
 /** A network without its head, for transfer learning. */
@@ -9,6 +10,8 @@ export interface Body {
   readonly features: number
   /** Layers of the body that form the first parameter group; the others form the second, and the head the last. */
   readonly firstGroup: number
+  /** Stream of random numbers that the weights of a head continue. */
+  readonly init: Init
 }
 
 /** A function that makes networks of one architecture, such as `resnet34`: whole, or without the head. */

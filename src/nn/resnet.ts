@@ -189,12 +189,12 @@ function named(name: string, expansion: 1 | 4, blocks: readonly number[]): Backb
   return backbone(name, {
     whole: (options: ResNetOptions) => resnet(expansion, blocks, options),
     body(options: ResNetOptions) {
-      const { stem, stages, features } = bodyLayers(expansion, blocks, options)
+      const { stem, stages, features, init } = bodyLayers(expansion, blocks, options)
       // fastai counts the ReLU, which is one pass with the norm here.
       const names = ['0', '1', '3', ...stages.map((_, i) => String(i + 4))]
       const layers = [...stem, ...stages].map((layer, i) => [names[i], layer] as const)
       const body = new Sequential(layers, { recomputed: recomputedStem(options) })
-      return { body, features, firstGroup: FIRST_GROUP }
+      return { body, features, firstGroup: FIRST_GROUP, init }
     },
   })
 }

@@ -201,9 +201,9 @@ function named(name: string, expansion: 1 | 4, blocks: readonly number[]): Backb
   return backbone(name, {
     whole: (options: XResNetOptions) => xresnet(expansion, blocks, options),
     body(options: XResNetOptions) {
-      const { layers, features } = bodyLayers(expansion, blocks, options)
+      const { layers, features, init } = bodyLayers(expansion, blocks, options)
       const body = new Sequential(layers, { recomputed: options.recompute === true ? STEM : [] })
-      return { body, features, firstGroup: STEM_WIDTHS.length }
+      return { body, features, firstGroup: STEM_WIDTHS.length, init }
     },
   })
 }

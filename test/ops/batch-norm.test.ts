@@ -311,3 +311,38 @@ function reference(given: Operands, { training, relu }: Kind) {
     ),
   }
 }
+
+interface MatrixCase {
+  readonly name: string
+  readonly seed: number
+  readonly x: { readonly shape: readonly [number, number] }
+  readonly y: Summary
+  readonly dx: Summary
+  readonly dweight: Summary
+  readonly dbias: Summary
+  readonly running_mean: Summary
+  readonly running_var: Summary
+}
+
+test.each(golden<{ cases: MatrixCase[] }>('head_ops').cases.filter(({ name }) => name === 'batchNorm'))(
+  'of a matrix as nn.BatchNorm1d, $x.shape',
+  async (expected) => {
+    const { seed } = expected
+    const [N, C] = expected.x.shape
+    const trainable = (data: ArrayLike<number>, shape: readonly number[]) =>
+      Object.assign(tensor(data, shape), { leaf: { trainable: true, gradient: undefined, hasGradient: false } })
+    const x = trainable(hashUniform(N * C, seed, -1, 1), [N, C])
+    const weight = trainable(hashUniform(C, seed + 10, 0.5, 1.5), [C])
+    const bias = trainable(hashUniform(C, seed + 11, -0.1, 0.1), [C])
+    const [runningMean, runningVar] = [zeros([C]), tensor(new Float32Array(C).fill(1), [C])]
+    const y = batchNorm(x, weight, bias, { runningMean, runningVar, training: true })
+    expectGolden(await read(y), expected.y, 'f32', 'y')
+    backward(y, tensor(hashUniform(N * C, seed + 1, -1, 1), [N, C]))
+    const made = { dx: x, dweight: weight, dbias: bias } as const
+    for (const [name, input] of Object.entries(made)) {
+      expectGolden(await read(input.leaf.gradient!), expected[name as 'dx'], 'f32', name)
+    }
+    expectGolden(await read(runningMean), expected.running_mean, 'f32', 'running mean')
+    expectGolden(await read(runningVar), expected.running_var, 'f32', 'running variance')
+  },
+)

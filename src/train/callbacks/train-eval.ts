@@ -1,7 +1,9 @@
+import { rng } from '../../base/rng.ts'
+import { Dropout } from '../../nn/dropout.ts'
 import type { Callback } from '../fit/callback.ts'
 
 /**
- * Keeps count of where training is, and puts the model in the right mode.
+ * Keeps count of where training is, puts the model in the right mode, and draws what its dropout layers leave out.
  *
  * `progress` is the part of the fit that is done, from 0 at the first batch to 1 − 1/batches at the last one: what
  * schedules are functions of.
@@ -20,6 +22,11 @@ export const trainEval: Callback = {
     state.progress = state.epoch / state.epochs
     state.training = true
     state.model.train()
+  },
+  prepareBatch({ model, seed, epochsBegun }, batch) {
+    const layers = model.modules().filter((module) => module instanceof Dropout)
+    const { N } = batch.draw.plan.shape
+    for (const [i, layer] of layers.entries()) layer.draw(rng(seed, 'dropout', i, epochsBegun, batch.index), N)
   },
   afterBatch(state) {
     state.progress += 1 / (state.batchCount * state.epochs)
