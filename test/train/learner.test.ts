@@ -136,11 +136,11 @@ describe('callbacks', () => {
   test('that are none are refused', async () => {
     await expect(tinyLearner({ callbacks: [mixUp as unknown as Callback] })).rejects
       .toThrowErrorMatchingInlineSnapshot(`
-      [OptionError: callbacks: there is something else among them
-        place  3
-        what   mixUp
+      [OptionError: callbacks: an item is not a callback
+        position  3
+        name      mixUp
         expected objects with a name and an order
-        Fix: call what makes a callback: mixUp()]
+        Fix: call the function that makes the callback, such as mixUp()]
     `)
   })
 
@@ -150,7 +150,7 @@ describe('callbacks', () => {
     await expect(learner.fit(1, 1e-3, { callbacks: [{ name: 'waits', order: 0, afterBatch }] })).rejects
       .toThrowErrorMatchingInlineSnapshot(`
       [OptionError: callback waits: afterBatch is async, but a step is recorded without waiting
-        Fix: let what waits be heard between steps, such as in afterEpoch, or read losses in lossKnown]
+        Fix: move asynchronous work to an event between steps, such as afterEpoch, or read losses in lossKnown]
     `)
   })
 })
@@ -339,9 +339,9 @@ describe('interrupting', () => {
 describe('measuring', () => {
   test('metrics without a name of their own are refused', async () => {
     await expect(tinyLearner({ metrics: [accuracy, accuracy] })).rejects.toThrow(
-      'metrics: a metric has no name of its own',
+      'metrics: every metric must have a distinct name',
     )
-    await expect(tinyLearner({ metrics: [() => 1] })).rejects.toThrow('metrics: a metric has no name of its own')
+    await expect(tinyLearner({ metrics: [() => 1] })).rejects.toThrow('metrics: every metric must have a distinct name')
   })
 
   test('the padded last batch counts only its items', async () => {

@@ -79,10 +79,10 @@ describe('a loader of other files', () => {
       [OptionError: validate: there are no labels to compare predictions with
         items   10
         labels  none
-        Fix: give them, loaders.test(paths, { labels }), or only ask for predictions: learner.getPredictions({ loader })]
+        Fix: pass labels: loaders.test(paths, { labels }), or ask for predictions only: learner.getPredictions({ loader })]
     `)
     const results = await learner.getPredictions({ loader })
-    expect(() => accuracy(results.predictions, results.targets)).toThrow('there are not as many targets as predictions')
+    expect(() => accuracy(results.predictions, results.targets)).toThrow('targets and predictions differ in number')
     expect(() => new ClassificationInterpretation(results, loaders.vocab)).toThrow(
       'interpretation: there are no labels to compare predictions with',
     )

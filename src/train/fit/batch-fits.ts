@@ -3,9 +3,9 @@ import { storedBytes } from '../../tensor/shape.ts'
 import type { FitState } from './state.ts'
 
 /**
- * Looks for the largest tensor that the model will make of a batch: too large is better known before a fit than in it.
+ * Checks, before a fit begins, that the largest tensor the model makes for one batch fits into a GPU buffer.
  *
- * @throws DeviceError  with the batch size that fits
+ * @throws DeviceError  if it does not; the message names the batch size that fits
  */
 export async function requireBatchFits({ loaders, model, precision }: FitState): Promise<void> {
   const dtype = precision === 'mixed' ? 'f16' : 'f32'

@@ -5,23 +5,30 @@ import type { Batch, Targets } from '../../data/batch.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import type { FitState } from './state.ts'
 
-/** A batch on its way through a training or validation step. Its tensors end with the step. */
+/** One batch in a training or validation step. Its tensors are released when the step ends. */
 export interface Step {
+  /** True in a training step, false in a validation step. */
   readonly training: boolean
   readonly batch: Batch
-  /** What the model will see, [N,H,W,3]; a callback may put another in its place before the forward pass. */
+  /** Input of the model, [N,H,W,3]; a callback may replace it before the forward pass. */
   input: Tensor
-  /** What the loss will compare with; likewise. */
+  /** Targets of the loss; a callback may replace them before the forward pass. */
   targets: Targets
-  /** [N,K] f32, after the forward pass. */
+  /** Output of the model, [N,K] f32; `undefined` before the forward pass. */
   outputs: Tensor | undefined
-  /** [] f32 in training, [N] f32 in validation, after the loss, which there is none of where labels are not known. */
+  /**
+   * Loss, [] f32 in training and [N] f32 in validation; `undefined` before the loss is computed and for items without
+   * labels.
+   */
   loss: Tensor | undefined
-  /** [] f32, in training: what backward begins with, the loss scale; a callback may put a part of it in its place. */
+  /**
+   * Gradient that the backward pass starts from, [] f32: the loss scale. A callback may replace it by a fraction of it.
+   * `undefined` in validation.
+   */
   seed: Tensor | undefined
 }
 
-/** Events between steps: a callback may wait for something. In the order of a fit; see `Learner.showTrainingLoop`. */
+/** Events between steps, in the order of a fit (see `Learner.showTrainingLoop`). Their handlers may be asynchronous. */
 export const LOOP_EVENTS = [
   'beforeFit',
   'beforeEpoch',
@@ -37,7 +44,7 @@ export const LOOP_EVENTS = [
   'afterFit',
 ] as const
 
-/** Events within a step, while GPU work is being recorded: nothing can be waited for. */
+/** Events within a step, while GPU work is being recorded. Their handlers must be synchronous. */
 export const STEP_EVENTS = [
   'beforeBatch',
   'afterPrediction',
@@ -52,31 +59,36 @@ export const STEP_EVENTS = [
   'afterBatch',
 ] as const
 
+/** Name of an event between steps. */
 export type LoopEvent = (typeof LOOP_EVENTS)[number]
+/** Name of an event within a step. */
 export type StepEvent = (typeof STEP_EVENTS)[number]
 
-/** The loss of a training step, once it has been read from the GPU, some steps after it happened. */
+/** Loss of one training step, available a few steps later, when it has been read from the GPU. */
 export interface StepLoss {
-  /** Training steps of this fit before it. */
+  /** Number of training steps of this fit before this one. */
   readonly iteration: number
   readonly loss: number
-  /** In mixed precision. */
+  /** State of loss scaling after the step; present only in mixed precision. */
   readonly scaling?: LossScaling
 }
 
-/** A loss scale below this says that nothing can be learnt in f16. Source: fairseq's --min-loss-scale, its default. */
+/**
+ * Smallest loss scale at which training goes on; below it, gradients overflow whatever the scale. Source: the default
+ * of fairseq's --min-loss-scale.
+ */
 export const SMALLEST_LOSS_SCALE = 1e-4
 
-/** How mixed precision went until a training step had ended. */
+/** State of loss scaling in mixed precision at the end of a training step. */
 export interface LossScaling {
   readonly lossScale: number
-  /** Steps of this fit that were left out so far, as their gradients overflowed. */
+  /** Number of steps of this fit skipped so far because their gradients overflowed. */
   readonly skippedSteps: number
 }
 
 /**
- * What else happens around training: a part with a name and handlers for the events it cares about. Handlers of an
- * event run by `order`, those of one order as they were given.
+ * Extension of the training loop: a name and handlers for some of its events. Handlers of one event run in the order of
+ * `order`; callbacks with equal `order` run in the order in which they were given.
  *
  * Source: fastai callback/core.py, Callback and event.
  */
@@ -85,38 +97,48 @@ export interface Callback
     Partial<Readonly<Record<LoopEvent, (state: FitState) => void | Promise<void>>>>,
     Partial<Readonly<Record<StepEvent, (state: FitState, step: Step) => void>>> {
   readonly name: string
-  /** fastai's: mixup 0, gradient accumulation 6, gradient clip 11, recorder 50, schedules and progress 60. */
+  /**
+   * Position among the callbacks, lowest first. As in fastai: mixup 0, gradient accumulation 6, gradient clip 11,
+   * recorder 50, schedules and progress 60.
+   */
   readonly order: number
-  /** Before anything of a step is recorded, also where the step is replayed: writes what this step computes with. */
+  /** Runs before each step is recorded or replayed; uploads the values that this step computes with. */
   readonly prepareBatch?: (state: FitState, batch: Batch) => void
   /**
-   * Its handlers within a step launch the same every time and write nothing, so that a step recorded once can be
-   * replayed without calling them (`afterBatch` is always called). Default false: then steps are not replayed. Copies
-   * of built-in callbacks, `{ ...mixUp(), beforeBackward }`, have code of their own and say it again.
+   * True if the handlers within a step launch the same work every time and write nothing, so that a recorded step can
+   * be replayed without calling them (`afterBatch` is always called). Default false: then no step is replayed. A copy
+   * of a built-in callback with other handlers, such as `{ ...mixUp(), beforeBackward }`, loses the mark and must set
+   * it again.
    */
   readonly replayable?: boolean
-  /** Which batches it is told of. Default both */
+  /** Kind of batch for which the handlers within a step run. Default both */
   readonly runsOn?: 'train' | 'valid' | 'both'
-  /** Once, when the learner is made. */
+  /** Runs once, when the learner is made. */
   readonly afterCreate?: (state: FitState) => void
-  /** For every training step, in order, when its loss becomes known. */
+  /** Runs for every training step, in order, when its loss has been read from the GPU. */
   readonly lossKnown?: (state: FitState, known: StepLoss) => void
-  /** Whether it also hears of a search for a learning rate (`lrFind`). Default true */
+  /** True if the callback also takes part in a learning rate search (`lrFind`). Default true */
   readonly duringLrFind?: boolean
-  /** Options that change what is learnt: a fit is only continued with the same (see train/files/fit-description.ts). Default none */
+  /**
+   * Options that affect the trained weights: a fit can be resumed only with the same ones (see
+   * train/files/fit-description.ts). Default none
+   */
   readonly options?: Json
-  /** What it has to know of the epochs before when a fit goes on from a checkpoint. */
+  /** Returns the state to store in a checkpoint. */
   readonly state?: () => Json
-  /** Takes over what `state` gave, after `beforeFit`. */
+  /** Restores a state that `state` returned, after `beforeFit`. */
   readonly restore?: (saved: Json, state: FitState) => void | Promise<void>
 }
 
-/** What can be ended early: the rest of it is left out, its `afterCancel…` and `after…` handlers run. */
+/**
+ * Part of a fit that a callback can cancel: the rest of it is skipped, then its `afterCancel…` and `after…` handlers
+ * run.
+ */
 export type Level = 'fit' | 'epoch' | 'train' | 'validate' | 'batch' | 'backward' | 'step'
 
 /**
- * Thrown by a callback to end what is going on at that level: `throw new Cancel('epoch')`. The end of a step leaves out
- * the optimizer's step; gradients are cleared all the same. The end of a batch leaves them.
+ * Error that a callback throws to cancel the current part of the fit at a level: `throw new Cancel('epoch')`.
+ * Cancelling a step skips the update of the optimizer but clears the gradients; cancelling a batch keeps the gradients.
  */
 export class Cancel extends Error {
   readonly level: Level
@@ -128,7 +150,10 @@ export class Cancel extends Error {
   }
 }
 
-/** The user asked to stop, `learner.interrupt()` or Ctrl-C, what was to have a result: predictions, a search. A fit just ends. */
+/**
+ * Error of an operation with a result, such as predictions or a search, that the user stopped by `learner.interrupt()`
+ * or Ctrl-C. A fit that is stopped ends without an error.
+ */
 export class Interrupted extends Cancel {
   constructor() {
     super('fit')
@@ -137,7 +162,9 @@ export class Interrupted extends Cancel {
   }
 }
 
-/** @throws OptionError  when a handler is called as an event, but as none there is: nothing would ever call it */
+/**
+ * @throws OptionError  if a handler has the form of an event name but no such event exists, so that it would never run
+ */
 function checkEvents(callback: Callback): void {
   const known: readonly string[] = ['afterCreate', 'prepareBatch', ...LOOP_EVENTS, ...STEP_EVENTS]
   const prototype = Object.getPrototypeOf(callback) as object
@@ -154,21 +181,29 @@ function checkEvents(callback: Callback): void {
   })
 }
 
-/** By order, stable. @throws OptionError when there is something else among them, or a handler of no event */
+/**
+ * Returns the callbacks sorted by `order`; the sort is stable.
+ *
+ * @throws OptionError  if an item is not a callback or has a handler for an event that does not exist
+ */
 export function sortCallbacks(callbacks: readonly Callback[]): Callback[] {
   const other = callbacks.findIndex((callback) => typeof callback.order !== 'number')
   if (other >= 0) {
-    throw new OptionError('callbacks', 'there is something else among them', {
-      given: { place: other, what: callbacks[other].name },
+    throw new OptionError('callbacks', 'an item is not a callback', {
+      given: { position: other, name: callbacks[other].name },
       expected: 'objects with a name and an order',
-      fix: 'call what makes a callback: mixUp()',
+      fix: 'call the function that makes the callback, such as mixUp()',
     })
   }
   for (const callback of callbacks) checkEvents(callback)
   return [...callbacks].sort((a, b) => a.order - b.order)
 }
 
-/** Whether a callback hears of a batch of that kind. */
+/**
+ * Returns true if a callback's handlers within a step run for a batch of this kind.
+ *
+ * @param training  true for a training batch, false for a validation batch
+ */
 export function hears({ runsOn = 'both' }: Callback, training: boolean): boolean {
   return runsOn === 'both' || runsOn === (training ? 'train' : 'valid')
 }

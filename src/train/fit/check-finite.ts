@@ -3,10 +3,13 @@ import { launch } from '../../tensor/launcher.ts'
 import { allocateWithin, keep, release } from '../../tensor/scope.ts'
 import { read, zeros } from '../../tensor/transfer.ts'
 
-/** u32 from one flag to the next: 256 bytes, where a binding may begin. */
+/** Distance from one flag to the next, in u32: 256 bytes, the alignment of a binding. */
 const FLAG_STRIDE = 64
 
-/** The parameters and running statistics with an infinity or NaN among their numbers: one small launch each, and one read. */
+/**
+ * Returns the parameters and running statistics that contain Inf or NaN. Costs one small launch per tensor and one
+ * read-back.
+ */
 export async function notFinite(states: readonly StateTensor[]): Promise<StateTensor[]> {
   const flags = keep(zeros([Math.max(1, states.length), FLAG_STRIDE], 'u32'))
   try {

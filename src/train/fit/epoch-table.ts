@@ -2,13 +2,20 @@ import { formatClock } from '../../base/format.ts'
 import type { EpochRow } from './history.ts'
 import type { FitState } from './state.ts'
 
-/** In mixed precision also what was skipped, and the loss scale. Source: fastai learner.py, Recorder.metric_names. */
+/**
+ * Returns the names of the columns of the table of epochs; in mixed precision also `skipped` and `scale`.
+ *
+ * Source: fastai learner.py, Recorder.metric_names.
+ */
 export function columnNames({ metrics, precision }: Pick<FitState, 'metrics' | 'precision'>): string[] {
   const scaling = precision === 'mixed' ? ['skipped', 'scale'] : []
   return ['epoch', 'train_loss', 'valid_loss', ...metrics.map(({ name }) => name), ...scaling, 'time']
 }
 
-/** A row as its texts: six digits, time as mm:ss. */
+/**
+ * Returns the cells of one row of the table of epochs as text: losses and metrics with six decimal places, the time as
+ * mm:ss.
+ */
 export function cells({ epoch, trainLoss, validLoss, metrics, timeMs, skippedSteps, lossScale }: EpochRow): string[] {
   const values = [trainLoss, validLoss, ...Object.values(metrics)]
   const scaling =
@@ -16,14 +23,15 @@ export function cells({ epoch, trainLoss, validLoss, metrics, timeMs, skippedSte
   return [String(epoch), ...values.map((value) => value.toFixed(6)), ...scaling, formatClock(timeMs)]
 }
 
-/** A power of two in at most eight characters: `65536`, `6.10e-5`. */
+/** Formats a power of two in at most eight characters: `65536`, `6.10e-5`. */
 function scaleText(scale: number): string {
   const text = String(scale)
   return text.length <= 8 ? text : scale.toExponential(2)
 }
 
 /**
- * A line of the table in a terminal: columns of eight characters, or as wide as their name.
+ * Formats one line of the table of epochs for a terminal: each column is as wide as its name and at least eight
+ * characters.
  *
  * Source: fastprogress, ConsoleMasterBar.write.
  */

@@ -11,9 +11,17 @@ import type { Evaluation, ItemPredictions } from './evaluation.ts'
 import { announceBatch, withinStep, type RunningFit } from './events.ts'
 import { beginStep, compare, forward, stopIfAsked } from './step.ts'
 
-const METRIC_VALUE: Kind = { expected: 'a number', fix: 'return it at once: a metric is not async', is: NUMBER.is }
+const METRIC_VALUE: Kind = {
+  expected: 'a number',
+  fix: 'return it synchronously: a metric must not be async',
+  is: NUMBER.is,
+}
 
-/** Loss and metrics of all items of a loader, transformed as in validation. @throws OptionError when they have no labels */
+/**
+ * Computes the mean loss and the metrics over all items of a loader, transformed as in validation.
+ *
+ * @throws OptionError  if the items have no labels
+ */
 export async function evaluate(state: RunningFit, loader: Loader): Promise<Evaluation> {
   requireLabels('validate', loader)
   const { losses, predictions, targets } = await predictItems(state, loader)
@@ -25,21 +33,22 @@ export async function evaluate(state: RunningFit, loader: Loader): Promise<Evalu
   return { loss: losses.reduce((sum, value) => sum + value, 0) / losses.length, metrics: Object.fromEntries(metrics) }
 }
 
-/** @throws OptionError  when it is not known what is on a loader's pictures */
+/** @throws OptionError  if the items of a loader have no labels */
 export function requireLabels(where: string, { labelled, items }: Loader): void {
   if (labelled) return
   throw new OptionError(where, 'there are no labels to compare predictions with', {
     given: { items: items.length, labels: 'none' },
-    fix: 'give them, loaders.test(paths, { labels }), or only ask for predictions: learner.getPredictions({ loader })',
+    fix: 'pass labels: loaders.test(paths, { labels }), or ask for predictions only: learner.getPredictions({ loader })',
   })
 }
 
 /**
- * The outputs of the model for all items of a loader, and their losses. Whichever loader that is: each item once, in its
- * order, and transformed as in validation.
+ * Computes the outputs of the model and the losses for every item of a loader: each item once, in the loader's order,
+ * transformed as in validation, whether it is a training or a validation loader.
  *
- * @param pass        what is to be different, such as random transforms (`draws: 'train'`)
- * @param activation  what is done to the outputs, [N,K] f32, before they are read. Default nothing
+ * @param pass        options of the pass over the loader that differ from this, such as random transforms (`draws:
+ *   'train'`)
+ * @param activation  function applied to the outputs, [N,K] f32, before they are read. Default: the outputs themselves
  */
 export async function predictItems(
   state: RunningFit,
@@ -60,14 +69,14 @@ export async function predictItems(
     batch.write()
     const { outputs, losses } = scope(() => noGrad(() => evaluationStep(state, batch, activation)))
     columns = outputs.shape[1]
-    // The reads are under way once they are asked for, so the tensors can go.
+    // The reads are already submitted, so the tensors can be released.
     const part = Promise.all([read(outputs), losses && read(losses)]).then(([rows, each]) => ({
       outputs: Float32Array.from(rows.subarray(0, batch.count * columns)),
       losses: Float32Array.from(each?.subarray(0, batch.count) ?? []),
       targets: batch.labels.slice(0, batch.count),
       items: batch.items.slice(0, batch.count),
     }))
-    // Its failure is thrown below.
+    // Prevents an unhandled rejection; the failure is thrown by `Promise.all` below.
     part.catch(() => {})
     parts.push(part)
     release(outputs)
@@ -110,7 +119,7 @@ function evaluationStep(state: RunningFit, batch: Batch, activation: (outputs: T
     const losses = labelled ? compare(state, step, state.loss.each(outputs, step.targets)) : undefined
     result = { outputs: activation(outputs), losses }
   })
-  if (!result) throw new Cancel('validate', 'a batch was left out, and with it the result')
+  if (!result) throw new Cancel('validate', 'a callback cancelled a batch, so the result would be incomplete')
   return result
 }
 

@@ -10,7 +10,7 @@ export interface RunningFit extends FitState {
   readonly replay: boolean
 }
 
-/** What is told around each part of the loop: before it, when it was cancelled, and after it either way. */
+/** Events of each part of the loop: before it, after its cancellation, and after it in either case. */
 const LOOP_PARTS = {
   fit: ['beforeFit', 'afterCancelFit', 'afterFit'],
   epoch: ['beforeEpoch', 'afterCancelEpoch', 'afterEpoch'],
@@ -23,14 +23,18 @@ const STEP_PARTS = {
   step: ['beforeStep', 'afterCancelStep', 'afterStep'],
 } as const
 
-/** Tells the callbacks of an event between steps, one after the other. */
+/** Calls the handlers of an event between steps, one after the other, and waits for each. */
 export async function announce(state: RunningFit, event: LoopEvent): Promise<void> {
   for (const callback of state.callbacks) {
     if (callback[event]) await state.occupancy.pauses(() => callback[event]?.(state))
   }
 }
 
-/** Tells the callbacks that hear of such batches of an event within a step. */
+/**
+ * Calls the handlers of an event within a step, for callbacks that run on this kind of batch.
+ *
+ * @throws OptionError  if a handler returns a promise
+ */
 export function announceStep(state: RunningFit, event: StepEvent, step: Step): void {
   for (const callback of state.callbacks) {
     if (!hears(callback, step.training)) continue
@@ -40,24 +44,24 @@ export function announceStep(state: RunningFit, event: StepEvent, step: Step): v
 }
 
 function refuseToWait(said: Promise<unknown>, name: string, event: StepEvent): never {
-  // It is reported here: its own failure would be one that nobody handles.
+  // The error below reports the mistake; a rejection of the handler's own promise would go unhandled.
   said.catch(() => {})
   throw new OptionError(`callback ${name}`, `${event} is async, but a step is recorded without waiting`, {
-    fix: 'let what waits be heard between steps, such as in afterEpoch, or read losses in lossKnown',
+    fix: 'move asynchronous work to an event between steps, such as afterEpoch, or read losses in lossKnown',
   })
 }
 
-/** Lets the callbacks that hear of such batches write what a step will compute with. */
+/** Calls `prepareBatch` of the callbacks that run on this kind of batch. */
 export function announceBatch(state: RunningFit, batch: Batch, training: boolean): void {
   for (const callback of state.callbacks) if (hears(callback, training)) callback.prepareBatch?.(state, batch)
 }
 
-/** Tells the callbacks of losses that became known. */
+/** Calls `lossKnown` of every callback for losses that have been read from the GPU. */
 export function announceLosses(state: RunningFit, losses: readonly StepLoss[]): void {
   for (const known of losses) for (const callback of state.callbacks) callback.lossKnown?.(state, known)
 }
 
-/** Does a part of the loop with its events around it. Source: fastai learner.py, Learner._with_events. */
+/** Runs a part of the loop and the events around it. Source: fastai learner.py, Learner._with_events. */
 export async function within(
   state: RunningFit,
   part: keyof typeof LOOP_PARTS,
@@ -74,13 +78,17 @@ export async function within(
   await announce(state, after)
 }
 
-/** The same for a part of a step. */
+/** Runs a part of a step and the events around it; the synchronous counterpart of `within`. */
 export function withinStep(state: RunningFit, part: keyof typeof STEP_PARTS, step: Step, work: () => void): void {
   attempt(state, part, step, work)
   announceStep(state, STEP_PARTS[part][2], step)
 }
 
-/** The same but for what is told after it. @returns whether it was not cancelled */
+/**
+ * Runs a part of a step with the events before it and after its cancellation, without the event that ends it.
+ *
+ * @returns  false if the part was cancelled
+ */
 export function attempt(state: RunningFit, part: keyof typeof STEP_PARTS, step: Step, work: () => void): boolean {
   const [before, afterCancel] = STEP_PARTS[part]
   try {

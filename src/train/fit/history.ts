@@ -1,9 +1,10 @@
 /** Figures of one epoch of a fit. */
 export interface EpochRow {
-  /** From 0, within its fit. */
+  /** Number of the epoch within its fit, from 0. */
   readonly epoch: number
-  /** The smoothed loss at the end of its training; it runs on from epoch to epoch. */
+  /** Smoothed training loss at the end of the epoch; smoothing continues from epoch to epoch. */
   readonly trainLoss: number
+  /** Mean loss over the validation items. */
   readonly validLoss: number
   /** Value of each metric, by its name. */
   readonly metrics: Readonly<Record<string, number>>
@@ -11,8 +12,11 @@ export interface EpochRow {
   readonly timeMs: number
   /** Images per second of the training pass alone. */
   readonly imagesPerSecond: number
-  /** In mixed precision: training steps of the epoch that were left out, as their gradients overflowed, and the loss scale at its end. */
+  /**
+   * Number of training steps of the epoch skipped because their gradients overflowed; present only in mixed precision.
+   */
   readonly skippedSteps?: number
+  /** Loss scale at the end of the epoch; present only in mixed precision. */
   readonly lossScale?: number
 }
 

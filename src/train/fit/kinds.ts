@@ -1,11 +1,15 @@
 import { objectWith, type Kind } from '../../base/options.ts'
 
+/** Check of an option that must be the loaders of a data set. */
 export const LOADERS: Kind = {
   expected: 'loaders, such as `await block.loaders(path)`',
   is: (value) => value instanceof Object && 'train' in value && 'valid' in value && 'vocab' in value,
 }
+/** Check of an option that must be a loader. */
 export const LOADER: Kind = objectWith('a loader, such as loaders.valid', 'batches', 'order')
+/** Check of an option that must be a model. */
 export const MODULE: Kind = objectWith('a model, such as xresnet18()', 'forward', 'parameters', 'describe')
+/** Check of an option that must be an optimizer. */
 export const OPTIMIZER: Kind = objectWith(
   'an optimizer, with step, setHyperparameters and the like',
   'step',

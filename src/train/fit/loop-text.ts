@@ -1,6 +1,6 @@
 import { hears, type Callback, type LoopEvent, type StepEvent } from './callback.ts'
 
-/** The loop as it runs, parts indented under what they are a part of. */
+/** Lines of `loopText`: names of parts, and events indented under the part they belong to. */
 const LOOP: readonly (
   string | readonly [depth: number, event: LoopEvent | StepEvent | 'prepareBatch', when?: 'train' | 'valid']
 )[] = [
@@ -42,7 +42,10 @@ const LOOP: readonly (
   [1, 'afterFit'],
 ]
 
-/** The training loop as text: its parts, its events, and for each event the callbacks that listen, in their order. */
+/**
+ * Returns the training loop as text: its parts, its events, and for each event the names of the callbacks with a
+ * handler, in the order in which they run.
+ */
 export function loopText(callbacks: readonly Callback[]): string {
   const lines = LOOP.map((entry) => {
     if (typeof entry === 'string') return entry

@@ -10,11 +10,11 @@ import type { LossReader } from './loss-reader.ts'
 import { StepReplay } from './replay.ts'
 import { beginStep, compare, forward, stopIfAsked } from './step.ts'
 
-/** The loop: fit > epoch > train, validate > batches. What else happens is in the callbacks. */
+/** Runs the training loop: fit > epoch > train, validate > batches. Everything beyond the loop is done by callbacks. */
 export async function runFit(state: RunningFit, scaler: LossScaler, losses: LossReader): Promise<void> {
   state.epoch = 0
   await within(state, 'fit', async () => {
-    // Where it goes on from a checkpoint the first epoch is a later one.
+    // A resumed fit starts at the epoch after its checkpoint.
     for (; state.epoch < state.epochs; state.epoch++) {
       stopIfAsked(state)
       state.evaluation = undefined
@@ -46,27 +46,27 @@ async function trainEpoch(state: RunningFit, scaler: LossScaler, losses: LossRea
   }
 }
 
-/** Tells the callbacks of losses. @throws NotFiniteError  when the loss scale has fallen until nothing can be learnt with it */
+/**
+ * Passes losses on to the callbacks.
+ *
+ * @throws NotFiniteError  if the loss scale is below `SMALLEST_LOSS_SCALE`
+ */
 function learnLosses(state: RunningFit, losses: readonly StepLoss[]): void {
   announceLosses(state, losses)
   for (const { iteration, loss, scaling } of losses) {
     if (!scaling || scaling.lossScale >= SMALLEST_LOSS_SCALE) continue
-    throw new NotFiniteError(
-      'fit',
-      'the loss scale keeps falling: the gradients of one step after the other overflow in f16',
-      {
-        given: {
-          'loss scale': scaling.lossScale,
-          'skipped steps': `${scaling.skippedSteps} of ${iteration + 1}`,
-          loss,
-        },
-        fix: "lower the learning rate, look for inputs and weights beyond f16's 65504, or train in f32: learner.toFp32()",
+    throw new NotFiniteError('fit', 'the loss scale keeps falling: gradients overflow in f16 at every step', {
+      given: {
+        'loss scale': scaling.lossScale,
+        'skipped steps': `${scaling.skippedSteps} of ${iteration + 1}`,
+        loss,
       },
-    )
+      fix: 'lower the learning rate, check inputs and weights for values beyond 65504, the largest in f16, or train in f32: learner.toFp32()',
+    })
   }
 }
 
-/** One training step, given to the GPU without waiting for it. */
+/** Submits one training step to the GPU without waiting for it. */
 function trainStep(state: RunningFit, batch: Batch, scaler: LossScaler, losses: LossReader, replay: StepReplay): void {
   announceBatch(state, batch, true)
   batch.write()
@@ -77,7 +77,7 @@ function trainStep(state: RunningFit, batch: Batch, scaler: LossScaler, losses: 
   })
 }
 
-/** What of a step is the same for every batch: all but the numbers that were written before. */
+/** Runs the part of a step that can be recorded: everything after the uploads of the batch. */
 function recordStep(
   state: RunningFit,
   batch: Batch,

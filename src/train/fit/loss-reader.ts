@@ -5,23 +5,23 @@ import type { Tensor } from '../../tensor/tensor.ts'
 import { read, zeros } from '../../tensor/transfer.ts'
 import type { StepLoss } from './callback.ts'
 
-/** Losses that fit aside until they are read. */
+/** Number of steps whose losses are held on the GPU before they must be read. */
 const SLOTS = 32
-/** Slots of a step: its loss, and in mixed precision the loss scale and the count of skipped steps. */
+/** Number of values per step: its loss, and in mixed precision the loss scale and the count of skipped steps. */
 const STEP_SLOTS = 3
-/** f32 from one slot to the next: 256 bytes, where a binding may begin. */
+/** Distance from one value to the next, in f32: 256 bytes, the alignment of a binding. */
 const SLOT_STRIDE = 64
-/** Often enough to look at, seldom enough to cost nothing. */
+/** Interval between reads: short enough for a live display, long enough for its cost not to matter. */
 const READ_EVERY_MS = 250
 
 /**
- * Brings the losses of training steps to the CPU without waiting for them: each is copied aside on the GPU, and all of
- * them are read together now and then.
+ * Reads the losses of training steps without stalling the GPU: each loss is copied into a buffer of its own, which is
+ * read as a whole from time to time.
  */
 export class LossReader {
   private readonly page: Tensor = keep(zeros([SLOTS * STEP_SLOTS, SLOT_STRIDE]))
   private readonly slots: readonly Tensor[]
-  /** Steps whose losses are on the page. */
+  /** Steps whose losses have been copied and not yet read. */
   private copied: { readonly iteration: number; readonly mixed: boolean }[] = []
   private reading: Promise<void> | undefined
   private failure: { readonly error: unknown } | undefined
@@ -35,7 +35,7 @@ export class LossReader {
     )
   }
 
-  /** Copies the loss of a step aside, and in mixed precision how its scale is. Call `collect` after every step. */
+  /** Copies the loss of a step, and in mixed precision the state of loss scaling. Call `collect` after every step. */
   record(iteration: number, loss: Tensor, { mixed, scale, skippedSteps }: LossScaler): void {
     const first = this.copied.length * STEP_SLOTS
     const figures = mixed ? [loss, scale, skippedSteps] : [loss]
@@ -43,7 +43,11 @@ export class LossReader {
     this.copied.push({ iteration, mixed })
   }
 
-  /** Losses that have arrived since, in order. Waits only when the page is full. @throws what the GPU reported */
+  /**
+   * Returns the losses that have been read since the last call, in order. Waits only if the buffer is full.
+   *
+   * @throws Error  the error of a failed read
+   */
   async collect(nowMs: number): Promise<readonly StepLoss[]> {
     const full = this.copied.length === SLOTS
     if (full) await this.reading
@@ -54,7 +58,7 @@ export class LossReader {
     return this.take()
   }
 
-  /** All losses that have not been given out. */
+  /** Waits for all recorded losses and returns those not returned before. */
   async flush(): Promise<readonly StepLoss[]> {
     await this.reading
     if (this.copied.length > 0) this.startReading()

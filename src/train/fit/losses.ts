@@ -7,26 +7,29 @@ import { softmaxCrossEntropy } from '../../ops/cross-entropy.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import { replayable } from './replayable.ts'
 
-/** What training makes small, and how the model's outputs become probabilities. */
+/** Loss function: the scalar that training minimizes, and the conversion of outputs to probabilities. */
 export interface Loss {
   readonly name: string
-  /** Options it was made with: a fit is only continued with the same (see train/files/fit-description.ts). Default none */
+  /**
+   * Options that the loss was made with: a fit can be resumed only with the same ones (see
+   * train/files/fit-description.ts). Default none
+   */
   readonly options?: Json
   /**
-   * `mean` launches the same work for every batch of a shape and decides nothing in TypeScript, so that a training step
-   * recorded once can be replayed without calling it. Default false: then steps are not replayed
+   * True if `mean` launches the same work for every batch of one shape and takes no decisions in TypeScript, so that a
+   * recorded training step can be replayed without calling it. Default false: then no step is replayed
    */
   readonly replayable?: boolean
-  /** The mean over a batch, [] f32: what training descends. Outputs [N,K] f32. */
+  /** Computes the mean loss of a batch, [] f32, which training minimizes, from outputs [N,K] f32. */
   mean(outputs: Tensor, targets: Targets): Tensor
-  /** The loss of every item, [N] f32: what validation adds up. */
+  /** Computes the loss of each item, [N] f32, which validation averages, from outputs [N,K] f32. */
   each(outputs: Tensor, targets: Targets): Tensor
-  /** [N,K] f32, each row with the sum 1. */
+  /** Computes probabilities, [N,K] f32 with rows that sum to 1, from outputs [N,K] f32. */
   probabilities(outputs: Tensor): Tensor
 }
 
 /**
- * Cross-entropy of the softmax of the outputs with the label: −ln softmax(outputs)[label].
+ * Makes the cross-entropy loss of softmax probabilities: −ln softmax(outputs)[label].
  *
  * Source: fastai losses.py, CrossEntropyLossFlat.
  */
@@ -35,10 +38,11 @@ export function crossEntropy(): Loss {
 }
 
 /**
- * Cross-entropy with a target that is not quite certain: 1 − eps + eps/K for the label, eps/K for every other class.
+ * Makes the cross-entropy loss with smoothed labels: target probability 1 − eps + eps/K for the label, eps/K for every
+ * other class.
  *
- * @param eps  in [0,1). Default 0.1
- * @throws OptionError  when it is not
+ * @param eps  probability mass spread evenly over all classes, in [0,1). Default 0.1
+ * @throws OptionError  if eps is out of range
  * Source: fastai losses.py, LabelSmoothingCrossEntropy; Szegedy et al. 2015, arXiv:1512.00567, §7.
  */
 export function labelSmoothing(eps = 0.1): Loss {
@@ -48,13 +52,14 @@ export function labelSmoothing(eps = 0.1): Loss {
 }
 
 /**
- * What label smoothing takes for the truth about an item: a probability for each class, with the sum 1.
+ * Returns the target distribution that label smoothing uses for one item: a probability per class, with sum 1.
  *
  *   eps/K for every class, and 1 − eps more for the label:  0.01 and 0.91 for ten classes and eps = 0.1
  *
- * @param classes  K, the outputs of the model
- * @param target   the label, 0 … K − 1
- * @throws OptionError  when one of them is out of range
+ * @param classes  K, number of outputs of the model
+ * @param eps      probability mass spread evenly over all classes, in [0,1)
+ * @param target   label, 0 … K − 1
+ * @throws OptionError  if an argument is out of range
  * Source: as labelSmoothing.
  */
 export function smoothedLabels(classes: number, eps: number, target: number): number[] {

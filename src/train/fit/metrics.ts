@@ -1,39 +1,49 @@
 import { requireInteger } from '../../base/check.ts'
 import { OptionError, ShapeError } from '../../base/errors.ts'
 
-/** What a model says of some items: `columns` numbers each, row after row. */
+/** Outputs or probabilities of a model for some items: `rows` items with `columns` numbers each, in row-major order. */
 export interface Predictions {
   readonly rows: number
   readonly columns: number
   readonly data: Float32Array
 }
 
-/** A figure of merit of predictions (outputs or probabilities) against the labels. Its name heads a column. */
+/**
+ * Function that rates predictions (outputs or probabilities) against labels. Its `name` is its column in the table of
+ * epochs.
+ */
 export interface Metric {
   (predictions: Predictions, targets: ArrayLike<number>): number
   readonly name: string
 }
 
-/** @throws OptionError  unless each metric has a name of its own: it heads a column, and is what its value is known by */
+/**
+ * Returns the metrics unchanged.
+ *
+ * @throws OptionError  unless every metric has a distinct name, under which its value is reported
+ */
 export function checkedMetrics(metrics: readonly Metric[]): readonly Metric[] {
   const names = metrics.map(({ name }) => name)
   if (names.every((name, i) => name !== '' && names.indexOf(name) === i)) return metrics
-  throw new OptionError('metrics', 'a metric has no name of its own', {
+  throw new OptionError('metrics', 'every metric must have a distinct name', {
     given: { names },
-    fix: 'give each once, and write a function of yours as one with a name: function hits(predictions, targets) { … }',
+    fix: 'pass each metric once, and write your own as a named function: function hits(predictions, targets) { … }',
   })
 }
 
-/** The fraction of items whose largest prediction is that of their label. Source: fastai metrics.py, accuracy. */
+/**
+ * Computes the fraction of items whose largest prediction is that of their label. Source: fastai metrics.py, accuracy.
+ */
 export const accuracy: Metric = metric('accuracy', (predictions, targets) => meanOver(predictions, targets, isLargest))
 
-/** 1 − accuracy. Source: fastai metrics.py, error_rate. */
+/** Computes 1 − accuracy. Source: fastai metrics.py, error_rate. */
 export const errorRate: Metric = metric('error_rate', (predictions, targets) => 1 - accuracy(predictions, targets))
 
 /**
- * The fraction of items whose label is among the k largest predictions.
+ * Makes the metric that computes the fraction of items whose label is among the k largest predictions.
  *
  * @param k  Default 5
+ * @throws OptionError  if k is not a positive integer
  * Source: fastai metrics.py, top_k_accuracy.
  */
 export function topKAccuracy(k = 5): Metric {
@@ -43,7 +53,10 @@ export function topKAccuracy(k = 5): Metric {
   )
 }
 
-/** The column of the largest number of each row; the first of equal ones. A NaN counts as the largest. Source: torch.argmax. */
+/**
+ * Returns the column of the largest number of each row, the first of equal ones; NaN counts as the largest. Source:
+ * torch.argmax.
+ */
 export function argmax({ rows, columns, data }: Predictions): Uint32Array {
   return Uint32Array.from({ length: rows }, (_, row) => {
     let best = 0
@@ -55,12 +68,15 @@ export function argmax({ rows, columns, data }: Predictions): Uint32Array {
   })
 }
 
-/** The name of a class, or the number of an output beyond the vocabulary: a model may have more than there are classes. */
+/**
+ * Returns the name of a class, or `output N` for an output beyond the vocabulary: a model may have more outputs than
+ * there are classes.
+ */
 export function outputName(vocab: readonly string[], output: number): string {
   return vocab[output] ?? `output ${output}`
 }
 
-/** Gives a function its name for good: a minifier would change it. */
+/** Sets the name of a function explicitly, because a minifier would change it. */
 function metric(name: string, compute: (predictions: Predictions, targets: ArrayLike<number>) => number): Metric {
   return Object.defineProperty(compute, 'name', { value: name })
 }
@@ -69,7 +85,7 @@ type Judge = (data: Float32Array, start: number, columns: number, target: number
 
 function meanOver({ rows, columns, data }: Predictions, targets: ArrayLike<number>, right: Judge): number {
   if (targets.length !== rows) {
-    throw new ShapeError('metric', 'there are not as many targets as predictions', {
+    throw new ShapeError('metric', 'targets and predictions differ in number', {
       given: { predictions: rows, targets: targets.length },
     })
   }
@@ -80,15 +96,15 @@ function meanOver({ rows, columns, data }: Predictions, targets: ArrayLike<numbe
 
 const isLargest: Judge = (data, start, columns, target) => placeOf(data, start, columns, target) === 0
 
-/** True if a is larger than b, a NaN being larger than every number. */
+/** Returns true if a is larger than b, where NaN is larger than every number. */
 function exceeds(a: number, b: number): boolean {
   return a > b || (Number.isNaN(a) && !Number.isNaN(b))
 }
 
 /**
- * How many predictions stand before the target's when NaN comes first, then the largest, and equal ones in their order.
- * For a target that is NaN or has no column infinitely many: a model that has come to nothing is never right, while in
- * PyTorch a row of NaN says class 0.
+ * Returns the number of predictions that rank before the target's, with NaN first, then in descending order, equal ones
+ * by column. Infinity if the target's prediction is NaN or has no column: predictions of NaN are never counted as
+ * right, whereas in PyTorch a row of NaN predicts class 0.
  */
 function placeOf(data: Float32Array, start: number, columns: number, target: number): number {
   const own = data[start + target]

@@ -3,7 +3,7 @@ import type { Module } from '../../nn/module.ts'
 
 const occupancies = new WeakMap<Module, Occupancy>()
 
-/** The one of a model. */
+/** Returns the occupancy of a model; learners of the same model share it. */
 export function occupancyOf(model: Module): Occupancy {
   const known = occupancies.get(model)
   if (known) return known
@@ -13,33 +13,39 @@ export function occupancyOf(model: Module): Occupancy {
 }
 
 /**
- * Keeps apart the work on one model, of however many learners: one fit at a time, and evaluations one after the other. During a fit there are evaluations only while it waits for a handler of an event between steps, and the fit
- * goes on when they are done.
+ * Lock that serializes work on one model, also across learners: at most one fit, and evaluations one after the other.
+ * During a fit, evaluations run only while the fit waits for a handler of an event between steps; the fit continues
+ * when they are done.
  */
 export class Occupancy {
   private fit: string | undefined
   private betweenSteps = false
-  /** Evaluations going on or waiting. */
+  /** Number of evaluations that are running or waiting. */
   private evaluations = 0
-  /** Fulfilled when the last of them is done. */
+  /** Promise that is fulfilled when the last evaluation is done. */
   private last: Promise<void> = Promise.resolve()
 
-  /** @throws OptionError  while a fit goes on */
+  /** @throws OptionError  during a fit */
   requireNoFit(where: string): void {
     if (this.fit === undefined) return
     const what = this.fit === 'lrFind' ? 'a search for a learning rate' : 'a fit'
-    throw new OptionError(where, `${what} with this model is going on`, { fix: 'await it before' })
+    throw new OptionError(where, `${what} with this model is going on`, { fix: 'await it first' })
   }
 
-  /** @throws OptionError  while a fit goes on and does not wait for a handler */
+  /** @throws OptionError  during a fit, unless it is waiting for a handler of an event between steps */
   requireFree(where: string): void {
     if (this.fit === undefined || this.betweenSteps) return
     throw new OptionError(where, 'a fit with this model is going on', {
-      fix: 'await the fit before, or call it in a callback between steps, such as afterEpoch, and await it there',
+      fix: 'await the fit first, or call it in a callback between steps, such as afterEpoch, and await it there',
     })
   }
 
-  /** Does the work of a fit, after the evaluations that were asked for before. @throws OptionError  while another one goes on */
+  /**
+   * Runs a fit after the evaluations that were requested before.
+   *
+   * @param where  name of the caller in errors
+   * @throws OptionError  during another fit
+   */
   async fits<Result>(where: string, work: () => Promise<Result>): Promise<Result> {
     this.requireNoFit(where)
     this.fit = where
@@ -51,7 +57,12 @@ export class Occupancy {
     }
   }
 
-  /** Does the work of an evaluation when its turn comes. @throws OptionError  as `requireFree` */
+  /**
+   * Runs an evaluation after those that were requested before.
+   *
+   * @param where  name of the caller in errors
+   * @throws OptionError  during a fit, unless it is waiting for a handler of an event between steps
+   */
   async evaluates<Result>(where: string, work: () => Promise<Result>): Promise<Result> {
     this.requireFree(where)
     this.evaluations++
@@ -61,7 +72,7 @@ export class Occupancy {
     return await result
   }
 
-  /** Waits for a handler between steps, and for the evaluations that were asked for meanwhile. */
+  /** Runs a handler between steps and waits for it and for the evaluations requested meanwhile. */
   async pauses(handler: () => void | Promise<void>): Promise<void> {
     this.betweenSteps = true
     try {

@@ -8,27 +8,27 @@ import type { RunningFit } from './events.ts'
 interface Recorded {
   readonly work: RecordedWork
   readonly step: Step
-  /** Steps made of it so far. */
+  /** Number of times the recording has been replayed. */
   readonly replays: number
 }
 
-/** A step as its code makes it; `complete` where nothing of it was cancelled. */
+/** Function that runs the TypeScript code of a step; `complete` is false if a part of the step was cancelled. */
 type MakeStep = () => { readonly step: Step; readonly complete: boolean }
 
 /**
- * A recording is compared with a fresh step at its 4th, 16th and every 64th replay: two or three times in a short
- * epoch, and so seldom that what it costs (the TypeScript of one step, a few milliseconds) does not show.
+ * Replays at which the recording is compared with a fresh step: the 4th, the 16th and every 64th. This is two or three
+ * times in a short epoch, and rare enough that the cost (the TypeScript of one step, a few milliseconds) is negligible.
  */
 const FIRST_COMPARISONS = [4, 16]
 const COMPARE_EVERY = 64
 
 /**
- * The training steps of one pass through a loader. The first of a shape runs as it is written, the second is recorded,
- * and those after it are replayed: the launches are encoded again, and none of the TypeScript that made them runs. Now
- * and then a step runs as it is written again, and must launch what was recorded.
+ * Training steps of one epoch, with replay. For each batch shape the first step runs its TypeScript code, the second is
+ * recorded, and later ones replay the recording: the launches are encoded again without running the TypeScript that
+ * made them. From time to time a step runs its code again, which must launch exactly what was recorded.
  *
- * A recording reads the batch from the tensors it found it in, which are the same for all batches of a pass but not of
- * the next one: therefore it lasts a pass.
+ * A recording reads the batch from fixed tensors, which all batches of an epoch share but which change between epochs;
+ * therefore a recording is valid for one epoch only.
  */
 export class StepReplay {
   private readonly state: RunningFit
@@ -42,8 +42,10 @@ export class StepReplay {
   }
 
   /**
-   * @param make  records the step
-   * @throws OptionError  when the code of a step does something else than the recording that was replayed in its place
+   * Runs or replays the step of a batch.
+   *
+   * @param make  function that runs the TypeScript code of the step
+   * @throws OptionError  if the code of the step launches other work than the recording
    */
   run(batch: Batch, make: MakeStep): Step {
     if (!this.allowed) return make().step
@@ -57,7 +59,7 @@ export class StepReplay {
       this.recorded.set(key, { ...known, step, replays })
       return { ...step, batch }
     }
-    // What is made only once (uploads of constants, say) would break a recording: the first step leaves it made.
+    // Work done only once, such as uploads of constants, must not be part of a recording: the first step does it.
     if (!this.begun.has(key)) {
       this.begun.add(key)
       return make().step
@@ -81,7 +83,7 @@ export class StepReplay {
     return step
   }
 
-  /** Makes a step by its code, in the place of a replay. */
+  /** Runs the code of a step in place of a replay and compares its launches with the recording. */
   private compare({ work, step }: Recorded, make: MakeStep): Step {
     if (step.loss) release(step.loss)
     const { result, difference } = work.compare(() => keepLoss(make()))
@@ -91,7 +93,10 @@ export class StepReplay {
   }
 }
 
-/** The parts of a training step whose code may do something else at every step, by name: those that do not say otherwise. */
+/**
+ * Returns the names of those parts of a training step that are not marked `replayable`: their code may launch different
+ * work at each step.
+ */
 export function partsThatDecide(state: RunningFit): string[] {
   const { callbacks, loss, optimizer } = state
   return [
@@ -107,7 +112,7 @@ export function partsThatDecide(state: RunningFit): string[] {
   ]
 }
 
-/** True if a callback does the same, or nothing, within every training step. */
+/** Returns true if a callback launches the same work, or none, within every training step. */
 function leavesStepsAlike(callback: Callback): boolean {
   return (
     callback.replayable === true ||
@@ -116,7 +121,9 @@ function leavesStepsAlike(callback: Callback): boolean {
   )
 }
 
-/** Keeps the loss of a step, which is read after each replay: nothing else of the step may have its place. */
+/**
+ * Excludes the loss of a step from release at its end: it is read after each replay, so its memory must not be reused.
+ */
 function keepLoss<Made extends { readonly step: Step }>(made: Made): Made {
   if (made.step.loss) keep(made.step.loss)
   return made
@@ -125,11 +132,11 @@ function keepLoss<Made extends { readonly step: Step }>(made: Made): Made {
 function changedStep({ epoch, iteration }: RunningFit, { place, recorded, now }: Difference): OptionError {
   return new OptionError(
     'replay',
-    'a training step launches something else than the recorded step that was replayed in its place',
+    'a training step launches other work than the recorded step that was replayed before',
     {
       given: { step: `batch ${iteration} of epoch ${epoch}`, launch: place, recorded, now },
-      expected: 'the same launches for every batch, in every part of the step that says it is `replayable`',
-      fix: 'leave out `replayable` where TypeScript decides or the fit is changed within an epoch, or switch replay off: new Learner(loaders, model, { replay: false })',
+      expected: 'the same launches for every batch from every part of the step marked `replayable`',
+      fix: 'remove `replayable` from parts that decide in TypeScript or change within an epoch, or switch replay off: new Learner(loaders, model, { replay: false })',
     },
   )
 }

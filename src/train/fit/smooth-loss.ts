@@ -1,8 +1,8 @@
-/** How much of the smoothed loss stays at each batch. Source: fastai learner.py, Recorder. */
+/** Weight of the previous value in the smoothed loss. Source: fastai learner.py, Recorder. */
 const BETA = 0.98
 
 /**
- * An exponentially weighted mean that is right from the first value on:
+ * Exponentially weighted mean with bias correction:
  *
  *   v ← loss + beta·(v − loss),  value = v / (1 − beta^count)
  *
@@ -17,16 +17,18 @@ export class SmoothLoss {
     this.beta = beta
   }
 
+  /** Adds the loss of one step. */
   add(loss: number): void {
     this.sum = loss + this.beta * (this.sum - loss)
     this.count++
   }
 
-  /** NaN before the first loss. */
+  /** Smoothed loss; NaN before the first loss. */
   get value(): number {
     return this.sum / (1 - this.beta ** this.count)
   }
 
+  /** Internal sum and count, for checkpoints. */
   get state(): readonly [sum: number, count: number] {
     return [this.sum, this.count]
   }

@@ -9,11 +9,15 @@ import { announceStep, type RunningFit } from './events.ts'
 
 const TENSOR: Kind = {
   expected: 'a tensor',
-  fix: 'return one at once: steps are recorded without waiting',
+  fix: 'return it synchronously: steps are recorded without waiting',
   is: (value) => value instanceof Tensor,
 }
 
-/** @param seed  in training, what backward begins with */
+/**
+ * Begins a step: augments the batch into the input of the model.
+ *
+ * @param seed  gradient that the backward pass starts from, [] f32; given in training only
+ */
 export function beginStep(state: RunningFit, batch: Batch, seed?: Tensor): Step {
   const input = batch.augment(state.precision === 'mixed' ? 'f16' : 'f32')
   return {
@@ -27,7 +31,11 @@ export function beginStep(state: RunningFit, batch: Batch, seed?: Tensor): Step 
   }
 }
 
-/** The model, and its event. Outputs are made f32 for the loss, whatever the model computes in. */
+/**
+ * Runs the model and announces `afterPrediction`. Outputs are converted to f32 for the loss.
+ *
+ * @throws ShapeError  if the model has fewer outputs than there are labels
+ */
 export function forward(state: RunningFit, step: Step): Tensor {
   const made = state.model.forward(step.input)
   checkArgument(`model ${state.model.constructor.name}`, 'its output', made, TENSOR)
@@ -38,25 +46,26 @@ export function forward(state: RunningFit, step: Step): Tensor {
   return step.outputs
 }
 
-/** What the loss says of the outputs, and its event. */
+/** Stores the loss of a step and announces `afterLoss`. */
 export function compare(state: RunningFit, step: Step, loss: Tensor): Tensor {
-  checkArgument(`loss ${state.loss.name}`, 'what it computes', loss, TENSOR)
+  checkArgument(`loss ${state.loss.name}`, 'its result', loss, TENSOR)
   step.loss = loss
   announceStep(state, 'afterLoss', step)
   return step.loss
 }
 
-/** @throws ShapeError when the model cannot name every label */
+/** @throws ShapeError  if the model has fewer outputs than there are labels */
 function checkOutputs({ loaders }: RunningFit, outputs: Tensor): void {
   const { vocab } = loaders
   if (outputs.shape.length === 2 && outputs.shape[1] >= vocab.length) return
   throw new ShapeError('learner', 'the model has fewer outputs than the data have labels', {
     given: { outputs, labels: `${vocab.length}, ${vocabText(vocab)}` },
     expected: `[N,K] with K ≥ ${vocab.length}`,
-    fix: `build the model with as many: xresnet18({ outputs: ${vocab.length} })`,
+    fix: `build the model with ${vocab.length} outputs: xresnet18({ outputs: ${vocab.length} })`,
   })
 }
 
+/** @throws Interrupted  if the user has asked to stop */
 export function stopIfAsked({ interrupted }: RunningFit): void {
   if (interrupted) throw new Interrupted()
 }

@@ -4,14 +4,14 @@ import { scope } from '../../tensor/scope.ts'
 import type { FitState } from './state.ts'
 
 /**
- * Before a fit on a GPU: lets the tuner choose the kernels of the model's convolutions, forward and both gradients, by
- * trying. One forward pass tells it the shapes; where all of them are known, that is all it costs.
+ * Times kernel variants for the model's convolutions, forward and both gradients, before a fit on a GPU. One forward
+ * pass collects the shapes; if all of them have been tuned before, that pass is the only cost.
  */
 export async function tuneKernels({ loaders, model, precision }: FitState, options: TuneOptions): Promise<void> {
   if (!tunes(options)) return
   const batch = await loaders.oneBatch()
   try {
-    // So that the running statistics stay as they are; the fit begins with `train()`.
+    // Keeps the running statistics unchanged; the fit itself calls `train()`.
     model.eval()
     scope(() => noGrad(() => void model.forward(batch.input(precision === 'mixed' ? 'f16' : 'f32'))))
   } finally {

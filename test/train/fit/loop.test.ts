@@ -82,7 +82,7 @@ describe('a fit', () => {
     const [first, second] = await Promise.allSettled([learner.fitOneCycle(1), learner.fitOneCycle(1)])
     expect(first.status).toBe('fulfilled')
     expect(second).toMatchObject({
-      reason: { message: 'fitOneCycle: a fit with this model is going on\n  Fix: await it before' },
+      reason: { message: 'fitOneCycle: a fit with this model is going on\n  Fix: await it first' },
     })
     expect(lines.length).toBe(2)
     const callbacks = learner.callbacks.map(({ name }) => name)
@@ -239,7 +239,7 @@ describe('a fit', () => {
         outputs  [4,2] f32
         labels   3, across slanted upright
         expected [N,K] with K ≥ 3
-        Fix: build the model with as many: xresnet18({ outputs: 3 })]
+        Fix: build the model with 3 outputs: xresnet18({ outputs: 3 })]
     `)
     await expect(learner.fit(-1)).rejects.toThrow('epochs is out of range')
   })

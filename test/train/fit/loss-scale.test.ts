@@ -70,11 +70,11 @@ describe('a loss scale that keeps falling', () => {
     const fit = learner.toFp16().fit(48)
     await expect(fit).rejects.toThrow(NotFiniteError)
     await expect(fit).rejects.toThrowErrorMatchingInlineSnapshot(`
-      [NotFiniteError: fit: the loss scale keeps falling: the gradients of one step after the other overflow in f16
+      [NotFiniteError: fit: the loss scale keeps falling: gradients overflow in f16 at every step
         loss scale     0.00006103515625
         skipped steps  30 of 30
         loss           NaN
-        Fix: lower the learning rate, look for inputs and weights beyond f16's 65504, or train in f32: learner.toFp32()]
+        Fix: lower the learning rate, check inputs and weights for values beyond 65504, the largest in f16, or train in f32: learner.toFp32()]
     `)
     // Losses are read late, and 30 halvings are enough.
     expect(learner.epoch).toBeLessThan(16)

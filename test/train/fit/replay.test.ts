@@ -215,13 +215,13 @@ describe('code that may decide is called at every step', () => {
   test('a part that says so and decides all the same is an error that names the launch and the way out', async () => {
     const promised = new Promised()
     await expect(train(withLayer(promised))).rejects.toThrowErrorMatchingInlineSnapshot(`
-      [OptionError: replay: a training step launches something else than the recorded step that was replayed in its place
+      [OptionError: replay: a training step launches other work than the recorded step that was replayed before
         step      batch 5 of epoch 0
         launch    12
         recorded  copy after batch-norm/forward [4,8,8,8]
         now       copy after batch-norm/forward [4,8,8,8]
-        expected the same launches for every batch, in every part of the step that says it is \`replayable\`
-        Fix: leave out \`replayable\` where TypeScript decides or the fit is changed within an epoch, or switch replay off: new Learner(loaders, model, { replay: false })]
+        expected the same launches for every batch from every part of the step marked \`replayable\`
+        Fix: remove \`replayable\` from parts that decide in TypeScript or change within an epoch, or switch replay off: new Learner(loaders, model, { replay: false })]
     `)
     // One step without, one for the recording, three replays, and one compared with it.
     expect(promised.calls).toBe(TUNING + 3)
@@ -242,7 +242,7 @@ describe('code that may decide is called at every step', () => {
     }
     const groups = (model: Module) => [model.parameters().slice(0, 3), model.parameters().slice(3)]
     await expect(train(tinyModel(), { callbacks: [change], groups })).rejects.toThrow(
-      'a training step launches something else',
+      'a training step launches other work',
     )
   })
 })
