@@ -78,8 +78,8 @@ test.each(NAMES)('a figure, a suggestion and a model called %s are refused where
     }).loaders('', { batchSize: 2, platform }),
     tinyModel(),
   )
-  await expect(learner.lrFind({ suggest: [name as 'valley'] })).rejects.toThrow('there is no such suggestion')
+  await expect(learner.lrFind({ suggest: [name as 'valley'] })).rejects.toThrow('unknown suggestion')
   await expect(learner.fit(1, 1e-3, { callbacks: [saveModel({ monitor: name })] })).rejects.toThrow(
-    `there is no figure '${name}' to watch`,
+    `there is no figure '${name}' to monitor`,
   )
 })

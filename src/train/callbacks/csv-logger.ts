@@ -6,10 +6,10 @@ import { columnNames } from '../fit/epoch-table.ts'
 import type { EpochRow } from '../fit/history.ts'
 
 /**
- * Writes the table of epochs to a file of comma-separated values, with all digits, after every epoch.
+ * Makes a callback that writes the table of epochs to a CSV file after every epoch, with all digits.
  *
- * @param file            Default history.csv
- * @param options.append  keep what is in the file. Default false: every fit begins it anew
+ * @param file            path of the CSV file. Default history.csv
+ * @param options.append  true to append to an existing file, false to overwrite it in every fit. Default false
  * Source: fastai callback/progress.py, CSVLogger.
  */
 export function csvLogger(file = 'history.csv', options: { readonly append?: boolean } = {}): Callback {

@@ -7,14 +7,15 @@ import type { Callback } from '../fit/callback.ts'
 import { checkAlpha, mixing, type Mix, type MixShape, type MixTensors } from './mixing.ts'
 
 /**
- * CutMix: in every training batch one box of all pictures is taken from others, and the labels count as much as is
- * seen of their pictures (see `mixing`).
+ * Makes the CutMix callback: in every training batch, one box of each image is replaced by the same box of another
+ * image, and the loss weights the two labels by their visible area (see `mixing`).
  *
- *   w ~ Beta(alpha, alpha), one a batch; the box has √(1 − w) of both sides, its middle anywhere; what is beyond the
- *   border is cut;  weight = 1 − area of the box / area of the picture
+ *   w ~ Beta(alpha, alpha), one per batch; a box with √(1 − w) of both sides, centered anywhere and clipped at the
+ *   border;
+ *   weight = 1 − area of the box / area of the image
  *
- * @param alpha  Default 1
- * @throws OptionError  when it is not above 0
+ * @param alpha  parameter of the Beta distribution, above 0. Default 1
+ * @throws OptionError  if alpha is out of range
  * Source: Yun et al. 2019, arXiv:1905.04899; fastai callback/mixup.py, CutMix.
  */
 export function cutMix(alpha = 1): Callback {
@@ -27,16 +28,20 @@ export function cutMix(alpha = 1): Callback {
   })
 }
 
-/** Draws how a batch is mixed. */
+/** Draws the partners, the box and the weight of one batch for CutMix. */
 export function drawCutMix(random: Rng, { N, P, Q }: MixShape, alpha: number): Mix {
   const { box, weight } = cutBox(P, Q, random.beta(alpha, alpha), random.integer(0, Q - 1), random.integer(0, P - 1))
   return { partner: random.permutation(N), weight: new Float32Array(N).fill(weight), box: Uint32Array.from(box) }
 }
 
 /**
- * The box around a middle of a picture of P × Q pixels, for the weight that was drawn, and the weight that is left.
+ * Computes the CutMix box in an image of P × Q pixels from a drawn weight and a center, and the weight that remains
+ * after clipping.
  *
- * @returns  top, left, bottom and right, the ends excluded
+ * @param drawn  weight drawn from the Beta distribution, in [0,1]
+ * @param x      column of the center, 0 … Q − 1
+ * @param y      row of the center, 0 … P − 1
+ * @returns the box as top, left, bottom, right with exclusive ends; and the weight, 1 − area of the box / (P·Q)
  */
 export function cutBox(
   P: number,

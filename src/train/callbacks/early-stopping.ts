@@ -3,17 +3,19 @@ import { checkOptions, NUMBER, type Kinds } from '../../base/options.ts'
 import { Cancel, type Callback } from '../fit/callback.ts'
 import { Tracker, TRACKER_KINDS, type TrackerOptions } from './tracker.ts'
 
+/** Options of `earlyStopping`. */
 export interface EarlyStoppingOptions extends TrackerOptions {
-  /** Epochs in a row without an improvement that end the fit. Default 1 */
+  /** Number of consecutive epochs without an improvement after which the fit ends. Default 1 */
   readonly patience?: number
 }
 
 const KINDS: Kinds<EarlyStoppingOptions> = { ...TRACKER_KINDS, patience: NUMBER }
 
 /**
- * Ends the fit when a figure has not improved for some epochs.
+ * Makes a callback that ends the fit when a monitored figure has not improved for some epochs.
  *
- * @throws OptionError  when an option is out of range, and at the beginning of a fit whose table lacks the figure
+ * @throws OptionError  if an option is out of range; at the beginning of a fit, if the table of epochs has no such
+ *   figure
  * Source: fastai callback/tracker.py, EarlyStoppingCallback.
  */
 export function earlyStopping(options: EarlyStoppingOptions = {}): Callback {

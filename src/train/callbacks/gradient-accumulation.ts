@@ -3,11 +3,13 @@ import { empty, launch } from '../../tensor/launcher.ts'
 import { Cancel, type Callback } from '../fit/callback.ts'
 
 /**
- * Steps only after so many items: the gradients of several batches add up to that of one large batch, for where a
- * large one does not fit the memory. Normalisation still sees the small ones.
+ * Makes a callback that accumulates gradients over several batches and updates the parameters once at least `items`
+ * items have contributed: the gradients then equal those of one large batch, which need not fit into memory. Batch
+ * normalization still normalizes over the small batches.
  *
- * @param items  counted on from epoch to epoch; what a fit leaves over is forgotten. Default 32
- * @throws OptionError  when it is no count
+ * @param items  number of items per update, counted across epochs; gradients left over at the end of a fit are
+ *   discarded. Default 32
+ * @throws OptionError  unless items is a positive integer
  * Source: fastai callback/training.py, GradientAccumulation.
  */
 export function gradientAccumulation(items = 32): Callback {
@@ -30,7 +32,7 @@ export function gradientAccumulation(items = 32): Callback {
     },
     beforeStep(_state, { batch }) {
       count += batch.count
-      if (count < items) throw new Cancel('batch', 'there are gradients to add')
+      if (count < items) throw new Cancel('batch', 'more gradients are to be accumulated')
       count = 0
     },
     state: () => count,

@@ -5,10 +5,11 @@ import type { Callback } from '../fit/callback.ts'
 import { replayable } from '../fit/replayable.ts'
 
 /**
- * Shortens the gradients of every step to a largest norm, that of all of them together (see optim/clip.ts).
+ * Makes a callback that scales the gradients of every step down so that their joint norm over all parameters is at most
+ * `maxNorm` (see optim/clip.ts).
  *
- * @param maxNorm  Default 1
- * @throws OptionError  when it is not above 0
+ * @param maxNorm  largest norm, above 0. Default 1
+ * @throws OptionError  if maxNorm is out of range
  * Source: fastai callback/training.py, GradientClip.
  */
 export function gradientClip(maxNorm = 1): Callback {

@@ -17,23 +17,25 @@ import { SmoothLoss } from '../fit/smooth-loss.ts'
 
 const METHODS = { valley, slide, minimum, steep } as const
 
-/** How a learning rate is read off the curve: see results/lr-suggestions.ts. */
+/** Name of a rule that derives a learning rate from the curve of a search (see results/lr-suggestions.ts). */
 export type SuggestionName = keyof typeof METHODS
 
+/** Options of `Learner.lrFind`. */
 export interface LrFindOptions<Name extends SuggestionName = SuggestionName> {
-  /** Default 1e-7 */
+  /** First learning rate. Default 1e-7 */
   readonly startLr?: number
-  /** Default 10 */
+  /** Last learning rate. Default 10 */
   readonly endLr?: number
-  /** Default 100 */
+  /** Number of training steps. Default 100 */
   readonly steps?: number
-  /** End when the loss is four times the lowest so far. Default true */
+  /** True to end the search when the smoothed loss exceeds four times its minimum. Default true */
   readonly stopWhenDiverged?: boolean
-  /** Default valley */
+  /** Rules whose suggestions are returned. Default ['valley'] */
   readonly suggest?: readonly Name[]
 }
 
 const LISTED: Kind = { expected: `a list of ${Object.keys(METHODS).join(', ')}`, is: Array.isArray }
+/** Checks of the options of `Learner.lrFind`. */
 export const LR_FIND_KINDS: Kinds<LrFindOptions> = {
   startLr: NUMBER,
   endLr: NUMBER,
@@ -42,17 +44,20 @@ export const LR_FIND_KINDS: Kinds<LrFindOptions> = {
   suggest: LISTED,
 }
 
+/** Result of a learning rate search: its curve and the suggestions read off it. */
 export interface LrSearch<Name extends SuggestionName = SuggestionName> extends LrCurve {
+  /** Suggestion of each requested rule. */
   readonly suggestions: Readonly<Record<Name, Suggestion>>
 }
 
 /**
- * Trains for some steps while the learning rate rises, and reads off the curve of losses which one is good. Then the
- * model, the optimizer and the random numbers to come are again what they were.
+ * Searches for a learning rate: trains for some steps while the rate rises exponentially, and derives suggestions from
+ * the curve of losses. Afterwards the model, the optimizer and the random number sequence are restored.
  *
- * @param fit  trains as `Learner.fit` does, with the callbacks that take part in a search and the one given
- * @throws OptionError  when there is nothing to search, or no such suggestion, or the search ended too early to suggest anything
- * @throws Interrupted  when it was interrupted; everything is put back then too
+ * @param fit  function that trains as `Learner.fit` does, with the callbacks that take part in a search and the given
+ *   one
+ * @throws OptionError  if a range is empty, a rule does not exist, or the search ended too early for a suggestion
+ * @throws Interrupted  if the user stopped the search; the state is restored then too
  * Source: fastai callback/schedule.py, lr_find.
  */
 export async function findLearningRate<Name extends SuggestionName>(
@@ -64,7 +69,7 @@ export async function findLearningRate<Name extends SuggestionName>(
   const suggest = options.suggest ?? (['valley'] as unknown as readonly Name[])
   const unknown = suggest.find((name) => !Object.hasOwn(METHODS, name))
   if (unknown !== undefined) {
-    throw new OptionError('lrFind', 'there is no such suggestion', {
+    throw new OptionError('lrFind', 'unknown suggestion', {
       given: { suggest: unknown },
       expected: Object.keys(METHODS).join(', '),
     })
@@ -77,7 +82,7 @@ export async function findLearningRate<Name extends SuggestionName>(
   } finally {
     restore()
   }
-  // A part of a search would suggest something else.
+  // The curve of an interrupted search is incomplete and would give other suggestions.
   if (state.interrupted) throw new Interrupted()
   const curve = searchCurve(finder.curve, steps)
   const found = suggest.map((name) => [name, METHODS[name](curve)] as const)
@@ -85,7 +90,7 @@ export async function findLearningRate<Name extends SuggestionName>(
 }
 
 /**
- * Sets the learning rate of every step, keeps the losses, and ends the search.
+ * Callback that sets the learning rate of every step, records the losses and ends the search.
  *
  * Source: fastai callback/schedule.py, LRFinder.
  */
@@ -106,7 +111,7 @@ class LrFinder implements Callback {
     this.stopWhenDiverged = stopWhenDiverged
   }
 
-  /** Losses are read late: the steps that were made after the search had ended are left out. */
+  /** Curve of the search so far. Losses arrive late, so steps after the end of the search are cut off. */
   get curve(): LrCurve {
     const length = this.stopWhenDiverged ? searchLength(this.losses) : this.losses.length
     return { lrs: this.lrs.slice(0, length), losses: this.losses.slice(0, length) }
@@ -126,7 +131,8 @@ class LrFinder implements Callback {
     this.smooth.add(loss)
     this.losses.push(this.smooth.value)
     if (this.curve.losses.length < this.losses.length) throw new Cancel('fit', 'the loss diverges')
-    // After steps that went well, a learning rate was too large; otherwise it is an error, as in any fit.
+    // Overflow after successful steps means that the learning rate is too large; overflow from the start is an error,
+    // as in any fit.
     const learnt = scaling && scaling.skippedSteps <= iteration
     if (learnt && scaling.lossScale < SMALLEST_LOSS_SCALE) throw new Cancel('fit', 'the gradients overflow')
   }
@@ -136,7 +142,7 @@ class LrFinder implements Callback {
   }
 }
 
-/** @returns what makes everything that training changes as it is now */
+/** Returns a function that restores everything that training changes to its present state. */
 async function remember(state: FitState): Promise<() => void> {
   const { model, epochsBegun } = state
   const optimizer = state.openOptimizer()

@@ -9,53 +9,56 @@ import { upload, zeros } from '../../tensor/transfer.ts'
 import type { Callback } from '../fit/callback.ts'
 import { replayable } from '../fit/replayable.ts'
 
-/** A batch of N pictures of P × Q pixels, as the network sees them. */
+/** Shape of a batch of N images of P × Q pixels, as the network receives them. */
 export interface MixShape {
   readonly N: number
   readonly P: number
   readonly Q: number
 }
 
-/** How a batch of N is mixed with itself in another order. */
+/** Mixture of a batch of N images with a permutation of itself. */
 export interface Mix {
-  /** The item that each is mixed with, a permutation. */
+  /** Number of the image that each image is mixed with; a permutation of 0 … N − 1. */
   readonly partner: Uint32Array
-  /** How much of each is itself, in [0,1]. */
+  /** Weight of each image itself, in [0,1]. */
   readonly weight: Float32Array
-  /** Top, left, bottom and right of what is taken from the partner, the ends excluded; absent: all is blended. */
+  /**
+   * Box taken from the partner as top, left, bottom, right with exclusive ends. Absent: the whole images are blended.
+   */
   readonly box?: Uint32Array
 }
 
-/** A mix on the GPU, always in the same tensors. */
+/** Mixture on the GPU, uploaded to the same tensors for every batch. */
 export interface MixTensors {
-  /** [N] u32 */
+  /** Number of each image's partner, [N] u32. */
   readonly partner: Tensor
-  /** [N] u32: the labels of the partners. */
+  /** Label of each image's partner, [N] u32. */
   readonly labels: Tensor
-  /** [N] f32 */
+  /** Weight of each image itself, [N] f32. */
   readonly weight: Tensor
-  /** [4] u32 */
+  /** Box taken from the partner: top, left, bottom, right, [4] u32. */
   readonly box: Tensor
 }
 
+/** Definition of a callback that trains on mixed batches. */
 export interface Mixing {
   readonly name: string
   readonly options: Json
-  /** Draws how a batch is mixed. */
+  /** Draws the mixture of one batch. */
   draw(random: Rng, batch: MixShape): Mix
-  /** Records the launch that mixes the input, [N,P,Q,3]. @returns another tensor of its shape */
+  /** Launches the mixing of the input, [N,P,Q,3], and returns a new tensor of the same shape. */
   apply(input: Tensor, tensors: MixTensors): Tensor
 }
 
 /**
- * A callback that trains on mixed batches: its pictures are put together from two each, and the loss is that of both
- * labels, each counting as much as its picture:
+ * Makes a callback that trains on mixed batches: each image is a mixture of two, and its loss is the mixture of the
+ * losses of both labels:
  *
  *   loss[n] = weight[n]·L(label[n]) + (1 − weight[n])·L(label[partner[n]])
  *
- * Validation sees pictures and loss as they are, so that the training loss is the higher of the two.
+ * Validation uses the images and the loss unchanged, so the training loss is the higher of the two.
  *
- * @throws OptionError  at the beginning of a fit with batches of one, which have nobody to be mixed with
+ * @throws OptionError  at the beginning of a fit with a batch size of 1, since mixing needs two images
  * Source: fastai callback/mixup.py, MixHandler.
  */
 export function mixing({ name, options, draw, apply }: Mixing): Callback {
@@ -71,9 +74,9 @@ export function mixing({ name, options, draw, apply }: Mixing): Callback {
     runsOn: 'train',
     beforeFit({ loaders }) {
       if (loaders.train.batchSize > 1) return
-      throw new OptionError(name, 'a batch of one has nobody to be mixed with', {
+      throw new OptionError(name, 'mixing needs at least two images per batch', {
         given: { batchSize: 1 },
-        expected: 'batches of two or more',
+        expected: 'a batchSize of 2 or more',
       })
     },
     prepareBatch({ seed, epochsBegun }, batch) {
@@ -106,7 +109,7 @@ export function mixing({ name, options, draw, apply }: Mixing): Callback {
   })
 }
 
-/** @throws OptionError unless Beta(alpha, alpha) is a distribution */
+/** @throws OptionError  unless alpha is a valid parameter of Beta(alpha, alpha): positive and finite */
 export function checkAlpha(name: string, alpha: number): void {
   checkArgument(name, 'alpha', alpha, NUMBER)
   requireNumber(name, 'alpha', alpha, { above: 0 })

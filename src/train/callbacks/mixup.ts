@@ -7,12 +7,13 @@ import type { Callback } from '../fit/callback.ts'
 import { checkAlpha, mixing, type Mix, type MixTensors } from './mixing.ts'
 
 /**
- * Mixup: every picture of a training batch is blended with another one, and so are their labels (see `mixing`).
+ * Makes the mixup callback: every image of a training batch is blended with another one, and so are their losses (see
+ * `mixing`).
  *
- *   x[n] ← x[partner] + weight·(x[n] − x[partner]),  weight = max(w, 1 − w),  w ~ Beta(alpha, alpha), one a picture
+ *   x[n] ← x[partner] + weight·(x[n] − x[partner]),  weight = max(w, 1 − w),  w ~ Beta(alpha, alpha), one per image
  *
- * @param alpha  the larger, the more is blended. Default 0.4
- * @throws OptionError  when it is not above 0
+ * @param alpha  parameter of the Beta distribution, above 0; larger values blend more. Default 0.4
+ * @throws OptionError  if alpha is out of range
  * Source: Zhang et al. 2018, arXiv:1710.09412; fastai callback/mixup.py, MixUp.
  */
 export function mixUp(alpha = 0.4): Callback {
@@ -25,7 +26,7 @@ export function mixUp(alpha = 0.4): Callback {
   })
 }
 
-/** Draws how a batch of N is blended. */
+/** Draws the partners and weights of a batch of N images for mixup. */
 export function drawMixUp(random: Rng, N: number, alpha: number): Mix {
   const weight = Float32Array.from({ length: N }, () => {
     const w = random.beta(alpha, alpha)

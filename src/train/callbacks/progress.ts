@@ -4,14 +4,17 @@ import { notFinite } from '../fit/check-finite.ts'
 import type { FitState } from '../fit/state.ts'
 import { cells, columnNames, tableLine } from '../fit/epoch-table.ts'
 
-/** The status is rewritten no more often: nobody reads faster. */
+/** Shortest interval between updates of the status line, about as fast as one can read. */
 const STATUS_EVERY_MS = 100
-/** Where there is no terminal to rewrite a line of, one is printed that often: short epochs have none, a log of hours stays readable. */
+/**
+ * Interval between printed lines without a terminal, where a line cannot be rewritten: short epochs print none, and the
+ * log of a fit of hours stays readable.
+ */
 const LINE_EVERY_MS = 30_000
 
 /**
- * Prints the table of epochs, and how far the present one is: in a terminal in a line that is rewritten, elsewhere in a
- * line every half minute.
+ * Callback that prints the table of epochs and the progress of the current epoch: in a terminal on a line that is
+ * rewritten, otherwise on a new line every half minute.
  *
  * Source: fastai callback/progress.py, ProgressCallback; fastprogress.
  */
@@ -43,7 +46,7 @@ export class Progress implements Callback {
     const [{ path }] = states
     const others = states.length > 1 ? ` and of ${states.length - 1} others` : ''
     platform.log(
-      `after the training of epoch ${epoch} the numbers of ${path}${others} are not finite: a smaller learning rate, or another start, is needed`,
+      `after the training of epoch ${epoch} the numbers of ${path}${others} are not finite: use a smaller learning rate or another initialization`,
     )
   }
 
@@ -53,7 +56,7 @@ export class Progress implements Callback {
 
   afterBatch(state: FitState): void {
     const { platform, epoch, epochs, training, evaluating, iteration, batchCount, recorder, loaders } = state
-    // Nothing else says that one begins, or is over.
+    // No other event marks the beginning and the end of an evaluation.
     if (evaluating && iteration === 0) this.begin(state)
     if (evaluating && iteration + 1 === batchCount) return platform.status?.('')
     const now = platform.now()
@@ -81,7 +84,7 @@ export class Progress implements Callback {
   afterCancelFit({ platform, interrupted, epoch, epochs, recorder }: FitState): void {
     const whole = recorder.rows.at(-1)?.epoch === epoch
     const done = whole ? epoch + 1 : epoch
-    // With all epochs done nothing was left out.
+    // If all epochs are done, nothing was skipped.
     if (done >= epochs) return
     platform.log(
       `${interrupted ? 'interrupted' : 'ended early'} ${whole ? 'after' : 'in'} epoch ${epoch}: ${done} of ${epochs} epochs are done and kept`,
@@ -98,7 +101,7 @@ export class Progress implements Callback {
   }
 }
 
-/** `epoch 1/5  37% [62/167 00:09<00:15 0.8543] 412 images/s`, after fastprogress. */
+/** Formats the status line, in the style of fastprogress: `epoch 1/5  37% [62/167 00:09<00:15 0.8543] 412 images/s`. */
 export function statusLine(state: {
   readonly what: string
   readonly done: number

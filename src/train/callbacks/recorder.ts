@@ -8,7 +8,7 @@ import type { FitState } from '../fit/state.ts'
 import { trainingPlot } from '../results/plot.ts'
 
 /**
- * Writes training down: losses, hyper-parameters and the table of epochs.
+ * Callback that records training: losses, learning rates and momentums of the steps, and the table of epochs.
  *
  * Source: fastai learner.py, Recorder.
  */
@@ -17,24 +17,28 @@ export class Recorder implements Callback, History {
   readonly order = 50
   readonly runsOn = 'train'
   readonly duringLrFind = false
-  /** Of the fit going on or last made. */
+  /** Rows of the fit that is going on or was made last, one per epoch. */
   rows: EpochRow[] = []
-  /** By training step: the loss as it was and as smoothed so far, and what the last group stepped with. */
+  /** Loss of every training step of this fit, in order. */
   rawLosses: number[] = []
+  /** Exponentially smoothed loss after every training step of this fit. */
   losses: number[] = []
+  /** Learning rate of the last parameter group at every training step of this fit. */
   lrs: number[] = []
+  /** Momentum of the last parameter group at every training step of this fit. */
   momentums: number[] = []
-  /** The rows of all fits. */
+  /** Rows of all fits, one per epoch. */
   history: EpochRow[] = []
   private smooth = new SmoothLoss()
   private epochStartMs = 0
   private trainMs = 0
-  /** After the last step that is known, and before the epoch. */
+  /** State of loss scaling after the last step whose loss has been read. */
   private scaling: LossScaling | undefined
+  /** Number of skipped steps before the current epoch. */
   private skippedBefore = 0
   private platform: Platform | undefined
 
-  /** The loss that is shown; it lags some steps behind. */
+  /** Smoothed loss that is shown; it lags some steps behind. */
   get smoothLoss(): number {
     return this.smooth.value
   }
@@ -55,7 +59,7 @@ export class Recorder implements Callback, History {
     this.skippedBefore = this.scaling?.skippedSteps ?? 0
   }
 
-  /** Of steps that came as far as a loss. */
+  /** Records learning rate and momentum of a step, unless it was cancelled before its loss. */
   afterBatch({ optimizer }: FitState, { loss }: Step): void {
     if (!loss || !optimizer) return
     const { lr, momentum } = optimizer.hyperparameters[optimizer.hyperparameters.length - 1]
@@ -93,15 +97,15 @@ export class Recorder implements Callback, History {
   }
 
   /**
-   * Draws loss, learning rate and momentum over the steps of the last fit.
+   * Plots loss, learning rate and momentum over the steps of the last fit.
    *
-   * @param file  the path of an SVG, which ends in .svg
-   * @throws OptionError  when it does not, there was no fit, or the package echarts is not installed
+   * @param file  path of the SVG file to write, ending in .svg
+   * @throws OptionError  if the extension is another, there was no fit, or the package echarts is not installed
    */
   async plot(file: string): Promise<void> {
     requireExtension('plot', file, '.svg')
     const svg = await trainingPlot(this)
-    // There are losses to draw, so there was a fit.
+    // Nonempty losses imply that there was a fit, so `platform` is set.
     await this.platform?.files.write(file, svg)
   }
 
@@ -122,14 +126,14 @@ export class Recorder implements Callback, History {
     const { smooth, ...figures } = saved as unknown as Figures
     const { rows, history, rawLosses, losses, lrs, momentums } = figures
     if (![rows, history].every(areRows) || ![rawLosses, losses, lrs, momentums, smooth].every(areNumbers)) {
-      throw new TypeError('there are no rows, or no lists of numbers')
+      throw new TypeError('expected rows and lists of numbers')
     }
     Object.assign(this, figures)
     this.smooth.state = smooth
   }
 }
 
-/** What is written down of all that came before. */
+/** State of a recorder in a checkpoint. */
 type Figures = Pick<Recorder, 'rows' | 'history' | 'rawLosses' | 'losses' | 'lrs' | 'momentums'> & {
   readonly smooth: SmoothLoss['state']
 }

@@ -3,22 +3,24 @@ import { checkOptions, NUMBER, type Kinds } from '../../base/options.ts'
 import type { Callback } from '../fit/callback.ts'
 import { Tracker, TRACKER_KINDS, type TrackerOptions } from './tracker.ts'
 
+/** Options of `reduceLrOnPlateau`. */
 export interface ReduceLrOnPlateauOptions extends TrackerOptions {
-  /** Epochs in a row without an improvement that reduce the learning rate. Default 1 */
+  /** Number of consecutive epochs without an improvement after which the learning rate is reduced. Default 1 */
   readonly patience?: number
-  /** What it is divided by. Default 10 */
+  /** Divisor of the learning rate, above 1. Default 10 */
   readonly factor?: number
-  /** It does not go below. Default 0 */
+  /** Lower bound of the learning rate. Default 0 */
   readonly minLr?: number
 }
 
 const KINDS: Kinds<ReduceLrOnPlateauOptions> = { ...TRACKER_KINDS, patience: NUMBER, factor: NUMBER, minLr: NUMBER }
 
 /**
- * Divides the learning rates when a figure has not improved for some epochs. For `fit`: where a schedule sets the
- * learning rate before every batch, nothing is left of it.
+ * Makes a callback that divides the learning rates when a monitored figure has not improved for some epochs. It works
+ * with `fit` only: a schedule sets the learning rate anew before every batch and overrides the reduction.
  *
- * @throws OptionError  when an option is out of range, and at the beginning of a fit whose table lacks the figure
+ * @throws OptionError  if an option is out of range; at the beginning of a fit, if the table of epochs has no such
+ *   figure
  * Source: fastai callback/tracker.py, ReduceLROnPlateau.
  */
 export function reduceLrOnPlateau(options: ReduceLrOnPlateauOptions = {}): Callback {

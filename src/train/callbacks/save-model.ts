@@ -4,14 +4,18 @@ import type { Callback } from '../fit/callback.ts'
 import type { FitState } from '../fit/state.ts'
 import { Tracker, TRACKER_KINDS, type TrackerOptions } from './tracker.ts'
 
+/** Options of `saveModel`. */
 export interface SaveModelOptions extends TrackerOptions {
-  /** Default models/model.safetensors */
+  /** Path of the file to write. Default models/model.safetensors */
   readonly file?: string
-  /** Save after every epoch, or every so many, as `<file>_<epoch>`, and not the best. Default false */
+  /**
+   * Save after every epoch (true) or every so many epochs (a number), as `<file>_<epoch>`, instead of the best. Default
+   * false
+   */
   readonly everyEpoch?: boolean | number
-  /** Save at the end of the fit, and not the best. Default false */
+  /** Save at the end of the fit instead of the best. Default false */
   readonly atEnd?: boolean
-  /** Default false */
+  /** Include the state of the optimizer. Default false */
   readonly withOptimizer?: boolean
 }
 
@@ -24,9 +28,11 @@ const KINDS: Kinds<SaveModelOptions> = {
 }
 
 /**
- * Saves the model whenever a figure is the best so far, and at the end of the fit loads the best one again.
+ * Makes a callback that saves the model whenever a monitored figure improves, and loads the best model again at the end
+ * of the fit.
  *
- * @throws OptionError  when options contradict each other, and at the beginning of a fit whose table lacks the figure
+ * @throws OptionError  if options contradict each other; at the beginning of a fit, if the table of epochs has no such
+ *   figure
  * Source: fastai callback/tracker.py, SaveModelCallback.
  */
 export function saveModel(options: SaveModelOptions = {}): Callback {
@@ -34,13 +40,13 @@ export function saveModel(options: SaveModelOptions = {}): Callback {
   const { file = 'models/model.safetensors', everyEpoch = false, atEnd = false, withOptimizer = false } = options
   const every = Number(everyEpoch)
   if (!(Number.isInteger(every) && every >= 0) || (every > 0 && atEnd)) {
-    throw new OptionError('saveModel', 'this is no plan for when to save', {
+    throw new OptionError('saveModel', 'everyEpoch and atEnd contradict each other or are out of range', {
       given: { everyEpoch, atEnd },
-      expected: 'every so many epochs, or at the end, or neither for the best',
+      expected: 'everyEpoch as a boolean or a non-negative integer, or atEnd, or neither for the best',
     })
   }
   const tracker = new Tracker('saveModel', options)
-  // A file of an earlier fit is not loaded for one of this.
+  // True once this fit has saved: the file of an earlier fit is never loaded.
   let saved = false
   const save = async (state: FitState, path: string) => {
     await state.save(path, { withOptimizer })
@@ -75,7 +81,7 @@ export function saveModel(options: SaveModelOptions = {}): Callback {
   }
 }
 
-/** models/model.safetensors → models/model_3.safetensors */
+/** Inserts the number of an epoch before the extension: models/model.safetensors → models/model_3.safetensors */
 function numbered(file: string, epoch: number): string {
   return file.replace(/(\.[^./\\]*)?$/, (extension) => `_${epoch}${extension}`)
 }

@@ -1,19 +1,22 @@
 import type { Schedule } from '../../optim/schedule.ts'
 import type { Callback } from '../fit/callback.ts'
 
-/** How the hyper-parameters of one parameter group go over a fit; what is left out stays. */
+/** Schedules of the hyperparameters of one parameter group over a fit; those left out stay constant. */
 export interface GroupSchedules {
   readonly lr?: Schedule
   readonly momentum?: Schedule
 }
 
-/** Positions at which two schedules are compared; odd in number, so that no phase is as long as their distance. */
+/**
+ * Number of positions at which two schedules are compared; odd, so that no phase of a schedule is as long as their
+ * distance.
+ */
 const SAMPLES = 33
 
 /**
- * Sets hyper-parameters before every training batch, as functions of the progress of the fit.
+ * Makes a callback that sets hyperparameters before every training batch as functions of the progress of the fit.
  *
- * @param groups  schedules of every parameter group
+ * @param groups  schedules of each parameter group
  * Source: fastai callback/schedule.py, ParamScheduler.
  */
 export function scheduler(groups: readonly GroupSchedules[]): Callback {
@@ -33,7 +36,7 @@ export function scheduler(groups: readonly GroupSchedules[]): Callback {
   }
 }
 
-/** A schedule as numbers, of six digits: another version of the engine may round its cosines otherwise. */
+/** Samples a schedule with six significant digits, because JavaScript engines may round cosines differently. */
 function sampled(schedule: Schedule | undefined): readonly number[] | undefined {
   return schedule && Array.from({ length: SAMPLES }, (_, i) => Number(schedule(i / SAMPLES).toPrecision(6)))
 }

@@ -1,8 +1,8 @@
 import { Cancel, type Callback } from '../fit/callback.ts'
 
 /**
- * Ends the fit when a loss is infinite or not a number. Losses are read late: some steps more have been made by then,
- * and are not written down.
+ * Makes a callback that ends the fit when a loss is infinite or NaN. Losses are read with a delay: some more steps have
+ * been made by then, which are not recorded.
  *
  * Source: fastai callback/core.py, TerminateOnNaNCallback.
  */

@@ -4,18 +4,19 @@ import { FLAG, NUMBER, TEXT, type Kinds } from '../../base/options.ts'
 import type { FitState } from '../fit/state.ts'
 import type { EpochRow } from '../fit/history.ts'
 
-/** Which figure of the epochs is watched, and what is better. */
+/** Options of callbacks that monitor one figure of the table of epochs. */
 export interface TrackerOptions {
-  /** A column of the table: train_loss, valid_loss or the name of a metric. Default valid_loss */
+  /** Column of the table of epochs: train_loss, valid_loss or the name of a metric. Default valid_loss */
   readonly monitor?: string
-  /** Default: less for what has 'loss' or 'error' in its name, greater else */
+  /** Direction of an improvement. Default: 'less' for names that contain 'loss' or 'error', otherwise 'greater' */
   readonly better?: 'less' | 'greater'
-  /** By how much it has to be better. Default 0 */
+  /** Smallest change that counts as an improvement. Default 0 */
   readonly minDelta?: number
-  /** Every fit begins without a best. Default true */
+  /** True to forget the best value at the beginning of every fit. Default true */
   readonly resetOnFit?: boolean
 }
 
+/** Checks of the options of callbacks that monitor a figure. */
 export const TRACKER_KINDS: Kinds<TrackerOptions> = {
   monitor: TEXT,
   better: { expected: "'less' or 'greater'", is: (value) => value === 'less' || value === 'greater' },
@@ -24,20 +25,21 @@ export const TRACKER_KINDS: Kinds<TrackerOptions> = {
 }
 
 /**
- * Watches one figure of the epochs for its best value.
+ * Best value of one figure of the table of epochs.
  *
  * Source: fastai callback/tracker.py, TrackerCallback.
  */
 export class Tracker {
+  /** Column of the table of epochs that is monitored. */
   readonly monitor: string
-  /** Infinitely bad before the first epoch. */
+  /** Best value so far; infinitely bad before the first epoch. */
   best: number
   private readonly sign: 1 | -1
   private readonly minDelta: number
   private readonly resetOnFit: boolean
   private readonly where: string
 
-  /** @param where  the name in errors */
+  /** @param where  name of the callback in errors */
   constructor(where: string, { monitor = 'valid_loss', better, minDelta = 0, resetOnFit = true }: TrackerOptions) {
     requireNumber(where, 'minDelta', minDelta, { from: 0 })
     this.where = where
@@ -48,27 +50,31 @@ export class Tracker {
     this.resetOnFit = resetOnFit
   }
 
-  /** All options, defaults too. */
+  /** All options, with defaults filled in. */
   get options(): Required<TrackerOptions> {
     const { monitor, sign, minDelta, resetOnFit } = this
     return { monitor, better: sign < 0 ? 'less' : 'greater', minDelta, resetOnFit }
   }
 
-  /** At the beginning of a fit. @throws OptionError when the table has no such column */
+  /** Prepares for a fit; call it in `beforeFit`. @throws OptionError  if the table of epochs has no such column */
   begin({ metrics }: FitState): void {
     const columns = ['train_loss', 'valid_loss', ...metrics.map(({ name }) => name)]
     if (!columns.includes(this.monitor)) {
-      throw new OptionError(this.where, `there is no figure '${this.monitor}' to watch`, {
+      throw new OptionError(this.where, `there is no figure '${this.monitor}' to monitor`, {
         expected: columns.join(', '),
       })
     }
     if (this.resetOnFit) this.best = -this.sign * Infinity
   }
 
-  /** At the end of an epoch. @returns whether it is the best so far */
+  /**
+   * Takes the figure of the epoch that has ended into account; call it in `afterEpoch`.
+   *
+   * @returns true if the figure is the best so far
+   */
   improves({ recorder }: FitState): boolean {
     const value = valueOf(recorder.rows.at(-1), this.monitor)
-    // Of a NaN it is false.
+    // The comparison is false for NaN.
     const improved = this.sign * value - this.minDelta > this.sign * this.best
     if (improved) this.best = value
     return improved

@@ -3,10 +3,11 @@ import { Dropout } from '../../nn/dropout.ts'
 import type { Callback } from '../fit/callback.ts'
 
 /**
- * Keeps count of where training is, puts the model in the right mode, and draws what its dropout layers leave out.
+ * Callback that maintains the position in the fit, switches the model between training and evaluation mode, and draws the
+ * random numbers of its dropout layers.
  *
- * `progress` is the part of the fit that is done, from 0 at the first batch to 1 − 1/batches at the last one: what
- * schedules are functions of.
+ * `progress` is the fraction of the fit that is done, from 0 at the first batch to 1 − 1/batches at the last one.
+ * Schedules are functions of it.
  *
  * Source: fastai callback/core.py, TrainEvalCallback.
  */

@@ -100,8 +100,8 @@ describe('lrFind', () => {
   test('refuses what cannot be searched', async () => {
     const { learner } = await tinyLearner()
     const suggest = ['valey'] as unknown as ['valley']
-    await expect(learner.lrFind({ suggest })).rejects.toThrow('lrFind: there is no such suggestion')
-    await expect(learner.lrFind({ startLr: 1, endLr: 0.1 })).rejects.toThrow('lrFind: there is nothing to search')
+    await expect(learner.lrFind({ suggest })).rejects.toThrow('lrFind: unknown suggestion')
+    await expect(learner.lrFind({ startLr: 1, endLr: 0.1 })).rejects.toThrow('lrFind: the range of the search is empty')
     await expect(learner.lrFind({ steps: 6 })).resolves.toBeDefined()
   })
 })

@@ -155,7 +155,7 @@ describe.each([
 
   test('refuses batches of one, and an alpha of nothing', async () => {
     const learner = new Learner(await tinyLoaders({ batchSize: 1 }), tinyModel(), { callbacks: [mixing()] })
-    await expect(learner.fit(1)).rejects.toThrow('a batch of one has nobody to be mixed with')
+    await expect(learner.fit(1)).rejects.toThrow('mixing needs at least two images per batch')
     expect(() => mixing(0)).toThrow(`${name}: alpha is out of range`)
   })
 

@@ -77,7 +77,7 @@ describe('earlyStopping', () => {
   test('a figure that is not there, and a patience of none, are refused', async () => {
     const { learner } = await scripted([1], [earlyStopping({ monitor: 'accuracy' })])
     await expect(learner.fit(1, 0)).rejects.toThrowErrorMatchingInlineSnapshot(`
-      [OptionError: earlyStopping: there is no figure 'accuracy' to watch
+      [OptionError: earlyStopping: there is no figure 'accuracy' to monitor
         expected train_loss, valid_loss, score]
     `)
     expect(() => earlyStopping({ patience: 0 })).toThrow('patience is out of range')
@@ -131,7 +131,7 @@ describe('reduceLrOnPlateau', () => {
       'Epoch 2: reducing lr to 0.0001',
       'Epoch 4: reducing lr to 0.00001',
     ])
-    expect(() => reduceLrOnPlateau({ factor: 1 })).toThrow('a factor above 1')
+    expect(() => reduceLrOnPlateau({ factor: 1 })).toThrow('factor above 1')
   })
 })
 
@@ -183,7 +183,9 @@ describe('saveModel', () => {
     await files.write('models/model.safetensors', 'something else')
     const { learner } = await scripted([NaN], [saveModel({ monitor: 'score' })], { files })
     await learner.fit(1, 1e-2)
-    expect(() => saveModel({ everyEpoch: 1, atEnd: true })).toThrow('this is no plan for when to save')
+    expect(() => saveModel({ everyEpoch: 1, atEnd: true })).toThrow(
+      'everyEpoch and atEnd contradict each other or are out of range',
+    )
   })
 })
 

@@ -94,7 +94,7 @@ describe('numbers that are not finite any more', () => {
     buffer.write(new Float32Array(buffer.count).fill(1).with(5, NaN))
     await learner.fit(2)
     expect(lines.filter((line) => line.includes('not finite'))).toEqual([
-      `after the training of epoch 0 the numbers of 1.1.${name} are not finite: a smaller learning rate, or another start, is needed`,
+      `after the training of epoch 0 the numbers of 1.1.${name} are not finite: use a smaller learning rate or another initialization`,
     ])
   })
 
