@@ -21,7 +21,7 @@ import {
 } from './model-file.ts'
 import { cells, columnNames, tableLine } from '../fit/epoch-table.ts'
 
-/** Changed when checkpoints of before cannot be continued any more. */
+/** Version of the checkpoint format; it changes when older checkpoints can no longer be resumed. */
 const VERSION = 3
 
 const RECORD: Kind = [isRecord, '{ … }']
@@ -29,36 +29,39 @@ const KERNELS: Kind = [
   (value) => isRecord(value) && Object.values(value).every((name) => typeof name === 'string'),
   '{ … } of names',
 ]
-const COUNT: Kind = [isCount, 'a whole number']
+const COUNT: Kind = [isCount, 'a non-negative integer']
 const SCALER: Kind = [
   (value) => isRecord(value) && Number(value.scale) > 0 && isCount(value.goodSteps),
   '{ scale, goodSteps }',
 ]
 
+/** Options of `checkpoints`. */
 export interface CheckpointOptions {
-  /** A safetensors file, which also holds the weights as `Learner.save` writes them. */
+  /** Path of a safetensors file, which also holds the weights in the form that `Learner.save` writes. */
   readonly file: string
-  /** Go on from it where it is there. */
+  /** True to resume from the file if it exists. */
   readonly resume: boolean
-  /** What is being fitted, so that nothing else is continued by mistake. */
+  /** Description of the fit; a checkpoint is resumed only if its description is the same. */
   readonly fit: Info
+  /** Number of epochs of the fit. */
   readonly epochs: number
   /** Callbacks of the learner and of the fit, in their order. */
   readonly callbacks: readonly Callback[]
 }
 
 /**
- * Writes everything that a fit needs to go on, after every epoch: weights, running statistics, what the optimizer
- * remembers, the loss scale, what the recorder and other callbacks know, and how many epochs were begun, from which all
- * random numbers follow. A fit that was interrupted and continued ends with the numbers of one that was not, to the
- * last bit on the same adapter.
+ * Makes a callback that writes a checkpoint after every epoch with everything that a fit needs to resume: weights,
+ * running statistics, the optimizer's state, the loss scale, the states of the recorder and of other callbacks, and the
+ * number of epochs begun, which seeds all random numbers. A fit that was interrupted and resumed ends with the numbers
+ * of an uninterrupted one, bit for bit on the same adapter.
  *
- * Where no file is there one is written before the first epoch: a folder that cannot be written to, or a disk without
- * room, ends the fit then. If a later write fails, the fit goes on and says so.
+ * If the file does not exist, it is written before the first epoch, so that a folder without write access or a full
+ * disk ends the fit at once. If a later write fails, the failure is logged and the fit goes on.
  *
- * At its end the checkpoint says that the fit is over; to continue from there is to have its result.
+ * At the end of the fit the checkpoint is marked as finished; resuming from it restores the result.
  *
- * @throws DataError, OptionError  when a checkpoint to continue is damaged or of another fit; nothing is changed then
+ * @throws DataError, OptionError  if the checkpoint to resume from is damaged or of another fit; nothing is changed
+ *   then
  */
 export async function checkpoints(state: RunningFit, options: CheckpointOptions): Promise<Callback> {
   const { file, resume } = options
@@ -69,17 +72,17 @@ export async function checkpoints(state: RunningFit, options: CheckpointOptions)
   let over = false
   return {
     name: 'checkpoints',
-    // After everything that learns something from an epoch.
+    // After all callbacks that update their state after an epoch.
     order: 100,
     async beforeFit() {
       const found = saved
-      // As large as the model three times: not kept while the fit goes on.
+      // Released before the fit goes on: it is three times as large as the model.
       saved = undefined
       if (found) over = await restore(state, file, found)
       else if (!(await files.exists(file))) await write(state, file, fit, 0)
     },
     async afterEpoch() {
-      // The last epoch is followed by the end of the fit.
+      // After the last epoch, `afterFit` writes the checkpoint.
       if (state.epoch + 1 < state.epochs) await tryToWrite(state, file, fit, state.epoch + 1)
     },
     async afterFit() {
@@ -88,7 +91,7 @@ export async function checkpoints(state: RunningFit, options: CheckpointOptions)
   }
 }
 
-/** Writes a checkpoint, or says that it could not be: what was trained is worth more. */
+/** Writes a checkpoint; a failure is only logged, because the training itself is worth more. */
 async function tryToWrite(state: RunningFit, file: string, fit: Info, epochsDone: number): Promise<void> {
   try {
     await write(state, file, fit, epochsDone)
@@ -98,20 +101,20 @@ async function tryToWrite(state: RunningFit, file: string, fit: Info, epochsDone
   }
 }
 
-/** What a checkpoint says besides its tensors. */
+/** Metadata of a checkpoint: everything except its tensors. */
 interface Checkpoint {
   readonly kind: string
   readonly version: number
-  /** See `describeFit`. */
+  /** Description of the fit (see `describeFit`). */
   readonly fit: Info
   readonly epochsDone: number
   readonly epochsBegun: number
   readonly trainIteration: number
   readonly hypers: readonly Hyperparameters[]
   readonly scaler: { readonly scale: number; readonly goodSteps: number } | undefined
-  /** Of the callbacks that have any, in their order. */
+  /** States of the callbacks that have one, in the order of the callbacks. */
   readonly states: readonly Json[]
-  /** Chosen by the tuner: other kernels would sum in another order. */
+  /** Kernel variants chosen by the tuner; other variants would sum in another order. */
   readonly kernels: Readonly<Record<string, string>>
 }
 
@@ -137,7 +140,11 @@ async function write(state: RunningFit, file: string, fit: Info, epochsDone: num
   })
 }
 
-/** Whether a file is there and is the checkpoint of a fit with that learning rate. @throws DataError when it is damaged */
+/**
+ * Returns true if a file exists and is the checkpoint of a fit with this learning rate.
+ *
+ * @throws DataError  if the file is damaged
+ */
 export async function isCheckpointOf({ platform }: RunningFit, path: string, lr: Json): Promise<boolean> {
   if (!(await platform.files.exists(path))) return false
   const { info } = await readModelFile(platform, path)
@@ -145,15 +152,19 @@ export async function isCheckpointOf({ platform }: RunningFit, path: string, lr:
   return jsonText(fit?.lr ?? null) === jsonText(lr)
 }
 
-/** A checkpoint whose every part fits the learner, and what its callbacks knew before. */
+/** Checkpoint whose parts have all been checked against the learner, and the present states of its callbacks. */
 interface Readable {
   readonly model: ModelFile
   readonly saved: Checkpoint
-  /** Callbacks that remember something, with their state before. */
+  /** Callbacks that have a state, each with its state before the resumption. */
   readonly remembering: readonly (readonly [callback: Callback, before: Json | undefined])[]
 }
 
-/** Reads a checkpoint and checks all that can be checked. @throws DataError, OptionError when it cannot be continued */
+/**
+ * Reads a checkpoint and checks everything that can be checked without changing the learner.
+ *
+ * @throws DataError, OptionError  if it cannot be resumed
+ */
 async function readCheckpoint(
   state: RunningFit,
   optimizer: Optimizer,
@@ -164,7 +175,7 @@ async function readCheckpoint(
   const { info } = model
   const saved = info as unknown as Checkpoint
   if (saved.kind !== 'checkpoint' || saved.version !== VERSION) {
-    throw new DataError(file, 'this is no checkpoint that a fit can go on from', {
+    throw new DataError(file, 'this file is not a checkpoint that can be resumed', {
       given: { kind: saved.kind ?? 'weights', version: saved.version ?? 'none' },
       expected: `a checkpoint of version ${VERSION}`,
     })
@@ -173,7 +184,7 @@ async function readCheckpoint(
   requireSameFit(file, saved.fit, fit)
   const remembering = callbacks.filter(({ state }) => state).map((callback) => [callback, callback.state?.()] as const)
   requireEntries(file, info, {
-    epochsDone: [(value) => isCount(value) && value <= epochs, `a whole number up to ${epochs}`],
+    epochsDone: [(value) => isCount(value) && value <= epochs, `an integer from 0 to ${epochs}`],
     epochsBegun: COUNT,
     trainIteration: COUNT,
     hypers: HYPERS,
@@ -186,7 +197,7 @@ async function readCheckpoint(
     optimizer.checkState(model.optimizer)
     checkGradients(state, model.gradients)
     if (saved.hypers.length !== optimizer.groups.length) {
-      throw new DataError('hypers', 'there are not as many as groups of parameters', {
+      throw new DataError('hypers', 'their number differs from that of the parameter groups', {
         given: { hypers: saved.hypers.length, groups: optimizer.groups.length },
       })
     }
@@ -195,7 +206,7 @@ async function readCheckpoint(
   return { model, saved, remembering }
 }
 
-/** @returns whether the fit is over */
+/** Restores the state of a checkpoint. @returns true if the fit of the checkpoint is finished */
 async function restore(state: RunningFit, path: string, { model, saved, remembering }: Readable): Promise<boolean> {
   const { platform, optimizer, scaler, recorder } = state
   const { epoch, epochsBegun, trainIteration } = state
@@ -205,7 +216,7 @@ async function restore(state: RunningFit, path: string, { model, saved, remember
   try {
     for (const [i, [callback]] of remembering.entries()) await restoreState(path, callback, saved.states[i], state)
   } catch (error) {
-    // Only the callback itself can check what it wrote.
+    // Only the callback itself can check its state, so everything is undone if it refuses it.
     Object.assign(state, { epoch, epochsBegun, trainIteration })
     for (const [callback, before] of remembering) await callback.restore?.(before ?? null, state)
     throw error
@@ -222,15 +233,15 @@ async function restore(state: RunningFit, path: string, { model, saved, remember
   return saved.epochsDone === state.epochs
 }
 
-/** A callback takes over what it had written. @throws DataError  that names the file, when that is something else */
+/** Restores the state of one callback. @throws DataError  naming the file, if the callback refuses the state */
 async function restoreState(path: string, callback: Callback, saved: Json, state: RunningFit): Promise<void> {
   try {
     await callback.restore?.(saved, state)
   } catch (cause) {
     if (!(cause instanceof TypeError)) throw cause
-    throw new DataError(path, `a damaged file: ${callback.name} cannot go on from what it has of it`, {
+    throw new DataError(path, `a damaged file: ${callback.name} cannot be restored from its state`, {
       given: { [callback.name]: cause.message },
-      fix: 'begin anew, without `resume`',
+      fix: 'start again without `resume`',
       cause,
     })
   }
@@ -240,7 +251,7 @@ function isCount(value: unknown): value is number {
   return Number.isInteger(value) && Number(value) >= 0
 }
 
-/** Those that add up over batches, where an epoch has ended in between. */
+/** Returns the gradients that are being accumulated across the end of an epoch. */
 async function pendingGradients({ model }: RunningFit): Promise<ModelFile['gradients']> {
   const pending = model.parameters().filter(({ leaf }) => leaf.hasGradient)
   const entries = pending.map(async ({ path, shape, leaf }) => {
@@ -250,13 +261,13 @@ async function pendingGradients({ model }: RunningFit): Promise<ModelFile['gradi
   return new Map(await Promise.all(entries))
 }
 
-/** @throws DataError  when one is of no parameter, or of another shape */
+/** @throws DataError  if a gradient belongs to no parameter or has another shape */
 function checkGradients({ model }: RunningFit, gradients: ModelFile['gradients']): void {
   const shapes = new Map(model.parameters().map(({ path, shape }) => [path, shape]))
   for (const [path, { shape }] of gradients) {
     const own = shapes.get(path)
     if (own && sameShape(own, shape)) continue
-    throw new DataError('gradients', `${path} has none of that shape`, {
+    throw new DataError('gradients', `the model has no parameter ${path} of that shape`, {
       given: { checkpoint: shape, model: own ?? 'none' },
     })
   }

@@ -10,13 +10,13 @@ import type { FitState } from '../fit/state.ts'
 import { about, readModelFile, requireEntries, TEXTS, writeModelFile, type Kind } from './model-file.ts'
 import { Predictor } from '../results/predictor.ts'
 
-/** Changed when files of before cannot be read any more. */
+/** Version of the export format; it changes when older files can no longer be read. */
 const VERSION = 1
 
-/** Labels, each of its own. */
+/** Check of the labels, which must be distinct. */
 const VOCAB: Kind = [
   (value) => TEXTS[0](value) && new Set(value as string[]).size === (value as string[]).length,
-  'a list of different texts',
+  'a list of distinct strings',
 ]
 const ARCHITECTURE: Kind = [
   (value) => isRecord(value) && typeof value.name === 'string' && value.options !== undefined,
@@ -30,8 +30,8 @@ export interface ExportOptions {
 }
 
 /**
- * Writes one file with all it takes to predict: the weights, how the model was made, the labels, and the transforms with
- * the statistics that pictures are normalised with. PyTorch reads the weights of it as they are.
+ * Writes one file with everything that prediction needs: the weights, the architecture of the model, the labels, and
+ * the transforms with the statistics used to normalize images. PyTorch can read its weights directly.
  *
  * @throws OptionError  when the model was not made by a function that has a name
  * @throws NotFiniteError  when f16 cannot hold a weight
@@ -45,10 +45,14 @@ export async function exportLearner(
   const { model, loaders, loss, platform } = state
   const { architecture } = model
   if (!architecture) {
-    throw new OptionError('export', 'the file could not say how the model is made', {
-      expected: `a model of ${Object.keys(architectures).join(', ')}, or one that has an \`architecture\``,
-      fix: "set model.architecture = { name: 'mine', options: {} }, and give loadLearner the function: { models: { mine } }",
-    })
+    throw new OptionError(
+      'export',
+      'the model has no `architecture`, so that it could not be made again from the file',
+      {
+        expected: `a model of ${Object.keys(architectures).join(', ')}, or one that has an \`architecture\``,
+        fix: "set model.architecture = { name: 'mine', options: {} }, and pass the function to loadLearner: { models: { mine } }",
+      },
+    )
   }
   const { train, vocab } = loaders
   const info = {
@@ -63,35 +67,40 @@ export async function exportLearner(
   await writeModelFile(platform, path, { weights: await model.stateDict(), info, precision })
 }
 
+/** Options of `loadLearner`. */
 export interface LoadLearnerOptions {
   readonly platform: Platform
-  /** Functions that make models which the library does not know, by the names in their `architecture`. */
+  /** Functions that make models not built into the library, by the names in their `architecture`. */
   readonly models?: Readonly<Record<string, ModelMaker>>
 }
 
 /**
- * What `Learner.export` has written, ready to predict, in f32.
+ * Loads a file that `Learner.export` wrote and returns a predictor in f32.
  *
- * @throws DataError  that names the file, when it is something else, damaged, or of a model that nobody knows
+ * @throws DataError  naming the file, if it has another format, is damaged, or holds a model of an unknown architecture
  * Source: fastai learner.py, load_learner.
  */
 export async function loadLearner(path: string, { platform, models = {} }: LoadLearnerOptions): Promise<Predictor> {
   const { weights, info } = await readModelFile(platform, path)
   if (info.kind !== 'state' || info.version !== VERSION) {
-    throw new DataError(path, 'this file does not say how its weights are used', {
-      given: { kind: info.kind ?? 'weights', version: info.version ?? 'none' },
-      expected: `what \`learner.export(path)\` writes, version ${VERSION}`,
-      fix: 'load it with `learner.load(path)`, and export that',
-    })
+    throw new DataError(
+      path,
+      'this file is not an exported learner: it lacks the architecture, labels and transforms',
+      {
+        given: { kind: info.kind ?? 'weights', version: info.version ?? 'none' },
+        expected: `a file written by \`learner.export(path)\`, version ${VERSION}`,
+        fix: 'load it with `learner.load(path)`, then export the learner',
+      },
+    )
   }
   requireEntries(path, info, { architecture: ARCHITECTURE, vocab: VOCAB })
   requireFinite(path, weights)
   const { name, options } = info.architecture as unknown as Architecture
   const known = { ...architectures, ...models }
   if (!Object.hasOwn(known, name)) {
-    throw new DataError(path, `nobody knows how to make a model '${name}'`, {
+    throw new DataError(path, `the architecture '${name}' is unknown`, {
       given: { known: Object.keys(known).join(', ') },
-      fix: `give the function that makes it: loadLearner(path, { models: { ${name} } })`,
+      fix: `pass the function that makes it: loadLearner(path, { models: { ${name} } })`,
     })
   }
   return about(path, () => {
@@ -107,14 +116,14 @@ export async function loadLearner(path: string, { platform, models = {} }: LoadL
   })
 }
 
-/** @throws DataError  that names the first tensor that holds a number that is none, or an infinity */
+/** @throws DataError  naming the first tensor that contains Inf or NaN */
 function requireFinite(path: string, weights: StateDict): void {
   for (const [name, { data }] of weights) {
     const at = data.findIndex((value) => !Number.isFinite(value))
     if (at < 0) continue
-    throw new DataError(path, `${name} is not finite, so that no prediction would be`, {
+    throw new DataError(path, `${name} is not finite, so no prediction would be`, {
       given: { [`${name}[${at}]`]: data[at] },
-      fix: 'the training it comes from has diverged: train again, with a lower learning rate',
+      fix: 'the training it comes from has diverged: train again with a lower learning rate',
     })
   }
 }

@@ -7,17 +7,17 @@ import type { Callback } from '../fit/callback.ts'
 import type { FitState } from '../fit/state.ts'
 import type { Info } from './model-file.ts'
 
-/** Name of the callback whose option is the course of hyper-parameters. */
+/** Name of the callback whose options are sampled schedules. */
 const SCHEDULE = 'scheduler'
-/** Letters of a value that an error shows. */
+/** Number of characters of a value that an error shows. */
 const SHOWN = 60
 
 /**
- * Everything that has to be the same for a fit to be continued: its own options, those of the learner, the optimizer, the
- * loss, the model and every callback, and the data.
+ * Describes everything that must be the same for a fit to be resumed: options of the fit, of the learner, the
+ * optimizer, the loss, the model and every callback, and the data.
  *
  * @param fit        options of the fit itself
- * @param callbacks  those of the learner and of the fit
+ * @param callbacks  callbacks of the learner and of the fit
  */
 export async function describeFit(
   state: FitState,
@@ -39,7 +39,7 @@ export async function describeFit(
     model: model.architecture && described(model.architecture),
     metrics: metrics.map(({ name }) => name),
     'parameters per group': optimizer.groups.map((group) => group.length),
-    // A fit that freezes groups itself says so among its options.
+    // A fit that freezes groups itself has `freezeTo` among its options.
     'trainable parameters per group': fit.freezeTo === undefined ? trainable : undefined,
     callbacks: callbacks.map(({ name }) => name),
     ...callbackOptions(callbacks),
@@ -53,13 +53,15 @@ export async function describeFit(
   }
 }
 
-/** @throws OptionError  that lists every difference between the fit of a checkpoint and the present one */
+/**
+ * @throws OptionError  listing every difference between the fit of a checkpoint and the present one, if there is any
+ */
 export function requireSameFit(path: string, saved: Info, now: Info): void {
   const [there, here] = [flattened(saved), flattened(now)]
   const names = new Set([...there.keys(), ...here.keys()])
   const different = [...names].filter((name) => there.get(name) !== here.get(name))
   if (different.length === 0) return
-  // A schedule follows from other options; it is named where those do not tell.
+  // A schedule derives from other options; it is listed only if nothing else differs.
   const options = different.filter((name) => name !== SCHEDULE)
   const difference = (name: string): [string, string] => {
     const [before, after] = shown(there.get(name) ?? 'none', here.get(name) ?? 'none')
@@ -67,7 +69,7 @@ export function requireSameFit(path: string, saved: Info, now: Info): void {
   }
   throw new OptionError(path, 'this is the checkpoint of another fit', {
     given: Object.fromEntries((options.length > 0 ? options : different).map(difference)),
-    fix: 'continue with the options it was begun with, or begin anew, without `resume` or with another file',
+    fix: 'resume with the options the fit was begun with, or start again without `resume` or with another file',
   })
 }
 
@@ -75,7 +77,7 @@ function described({ name, options }: { readonly name: string; readonly options?
   return options === undefined ? { name } : { name, options }
 }
 
-/** Options by the name of their callback; of several with one name the later ones are numbered. */
+/** Returns the options of callbacks by name; a repeated name is numbered from its second use on. */
 function callbackOptions(callbacks: readonly Callback[]): Info {
   const entries = new Map<string, Json>()
   for (const { name, options } of callbacks) {
@@ -87,13 +89,13 @@ function callbackOptions(callbacks: readonly Callback[]): Info {
   return Object.fromEntries(entries)
 }
 
-/** Digest of file names and labels in their order. Folders are left out: data may be moved. */
+/** Computes a digest of file names and labels in their order. Folders are left out, so that data may be moved. */
 async function dataDigest({ platform, pictures, items, labels, vocab }: Loader): Promise<string> {
   const named = Array.from(items, (item) => [pictures.items[item].split(/[/\\]/).at(-1), vocab[labels[item]]])
   return (await platform.sha256(JSON.stringify(named))).slice(0, 16)
 }
 
-/** Values as JSON by their path: `optimizer.options.epsilon` is called `optimizer.epsilon`. */
+/** Flattens nested values to JSON texts by path; `optimizer.options.epsilon` is called `optimizer.epsilon`. */
 function flattened(info: Info): Map<string, string> {
   const flat = new Map<string, string>()
   const add = (path: string, value: Json | undefined): void => {
@@ -105,7 +107,7 @@ function flattened(info: Info): Map<string, string> {
   return flat
 }
 
-/** Two different texts, of long ones the part around their first difference. */
+/** Shortens two different texts to the part around their first difference. */
 function shown(before: string, after: string): [string, string] {
   let same = 0
   while (same < before.length && before[same] === after[same]) same++

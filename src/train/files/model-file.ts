@@ -1,11 +1,11 @@
 /**
- * What the library writes of models: safetensors files whose weights have fastai's names and PyTorch's layouts, so that
- * PyTorch loads them as they are. Beside them, with names of their own, is what training needs to go on:
+ * Files of models: safetensors files whose weights have fastai's names and PyTorch's layouts, so that PyTorch can load
+ * them directly. The state needed to resume training is stored beside them under other names:
  *
  *   5.0.convpath.0.0.weight                      a weight, or a running statistic
- *   optimizer.5.0.convpath.0.0.weight.grad_avg   what the optimizer remembers of it
- *   gradient.5.0.convpath.0.0.weight             a gradient that waits for others
- *   __metadata__.wgrad                           everything that is no tensor, as JSON
+ *   optimizer.5.0.convpath.0.0.weight.grad_avg   state of the optimizer for that weight
+ *   gradient.5.0.convpath.0.0.weight             a gradient that is being accumulated
+ *   __metadata__.wgrad                           everything other than tensors, as JSON
  *   __metadata__.wgrad.sha256                    checksum of all of it (see `checksum`)
  */
 import { DataError, OptionError } from '../../base/errors.ts'
@@ -17,27 +17,31 @@ import type { OptimizerState } from '../../optim/optimizer.ts'
 import type { Platform } from '../../platform/platform.ts'
 import type { Shape } from '../../tensor/shape.ts'
 
-/** What is no tensor, by name. */
+/** Metadata of a model file, everything other than tensors, by name. */
 export type Info = Readonly<Record<string, Json | undefined>>
 
-/** A file as it is read; in those of others there are weights only. */
+/** Contents of a model file; a file of another program contains weights only. */
 export interface ModelFile {
   readonly weights: StateDict
-  /** In the library's own layouts; empty where there is none. */
+  /** State of the optimizer in wgrad's layouts; empty if the file has none. */
   readonly optimizer: OptimizerState
+  /** Accumulated gradients in wgrad's layouts; empty if the file has none. */
   readonly gradients: OptimizerState
+  /** Metadata; empty if the file has none. */
   readonly info: Info
 }
 
 type Store = Pick<Platform, 'files' | 'sha256'>
 
-/** What an entry of `Info` has to be, and how that is called in errors. */
+/** Check of one entry of the metadata, and its description in errors. */
 export type Kind = readonly [is: (value: unknown) => boolean, expected: string]
 
+/** Check of an entry that must be a list of strings. */
 export const TEXTS: Kind = [
   (value) => Array.isArray(value) && value.every((text) => typeof text === 'string'),
-  'a list of texts',
+  'a list of strings',
 ]
+/** Check of an entry that must be a list of hyperparameters. */
 export const HYPERS: Kind = [
   (value) => Array.isArray(value) && value.every(isHypers),
   'a list of { lr, momentum, weightDecay }',
@@ -45,10 +49,10 @@ export const HYPERS: Kind = [
 
 const OPTIMIZER = 'optimizer.'
 const GRADIENT = 'gradient.'
-/** The entry of the file's metadata that is ours. */
+/** Name of this library's entry in the metadata of a safetensors file. */
 const INFO = 'wgrad'
 const CHECKSUM = 'wgrad.sha256'
-/** Letters of what an error shows of an entry. */
+/** Number of characters of an entry that an error shows. */
 const SHOWN = 100
 
 /**
@@ -76,7 +80,7 @@ export async function writeModelFile(
   await platform.files.write(path, writeWeights(tensors, metadata, { precision }), { lasting: true })
 }
 
-/** @throws DataError  that names the file, when it is missing, damaged or of another format */
+/** Reads a model file. @throws DataError  naming the file, if it is missing, damaged or of another format */
 export async function readModelFile(platform: Store, path: string): Promise<ModelFile> {
   const { weights: tensors, metadata } = readWeights(path, await platform.files.read(path))
   await requireChecksum(platform, path, tensors, metadata)
@@ -88,7 +92,7 @@ export async function readModelFile(platform: Store, path: string): Promise<Mode
     else if (name.startsWith(GRADIENT)) gradients.set(name.slice(GRADIENT.length), inOwnLayout(entry))
     else weights.set(name, entry)
   }
-  // Weights of others have no such text.
+  // Weights of other programs have no such metadata.
   return {
     weights,
     optimizer,
@@ -98,10 +102,10 @@ export async function readModelFile(platform: Store, path: string): Promise<Mode
 }
 
 /**
- * SHA-256 over everything that a file says: its text, and name, shape and numbers of each tensor by name. Tools that
- * write the same tensors in another order keep it right.
+ * Computes a SHA-256 over all contents of a file: its metadata, and the name, shape and data of each tensor in the
+ * order of names. It does not depend on the order of the tensors in the file.
  *
- *   sha256(JSON [text, [[name, shape, sha256(numbers)], …]])
+ *   sha256(JSON [text, [[name, shape, sha256(data)], …]])
  */
 async function checksum({ sha256 }: Store, tensors: StateDict, text: string): Promise<string> {
   const byName = [...tensors].sort(([a], [b]) => (a < b ? -1 : 1))
@@ -112,7 +116,10 @@ async function checksum({ sha256 }: Store, tensors: StateDict, text: string): Pr
   return sha256(JSON.stringify([text, parts]))
 }
 
-/** Files of others and of older versions have no checksum. @throws DataError when there is one, of something else */
+/**
+ * @throws DataError  if the file has a checksum that does not match; files of other programs and older versions have
+ *   none
+ */
 async function requireChecksum(
   platform: Store,
   path: string,
@@ -122,14 +129,14 @@ async function requireChecksum(
   if (expected === undefined) return
   const given = await checksum(platform, tensors, text)
   if (given === expected) return
-  throw new DataError(path, 'a damaged file: its checksum is not that of its contents', {
+  throw new DataError(path, 'a damaged file: its checksum does not match its contents', {
     given: { 'SHA-256': given },
     expected,
-    fix: 'get the file again from where it was saved; weights that were changed on purpose are saved without the metadata `wgrad.sha256`',
+    fix: 'copy the file again from its source; to change weights on purpose, save them without the metadata `wgrad.sha256`',
   })
 }
 
-/** Does work with what a file holds; what is wrong with it is said of the file. */
+/** Runs a function on the contents of a file and reports its errors as errors of the file. */
 export function about<Result>(path: string, work: () => Result): Result {
   try {
     return work()
@@ -139,15 +146,15 @@ export function about<Result>(path: string, work: () => Result): Result {
   }
 }
 
-/** @throws DataError  that names the file, when an entry is missing or something else */
+/** @throws DataError  naming the file, if an entry of the metadata is missing or invalid */
 export function requireEntries(path: string, info: Info, kinds: Readonly<Record<string, Kind>>): void {
   for (const [name, [is, expected]] of Object.entries(kinds)) {
     const value = info[name]
     if (is(value)) continue
-    throw new DataError(path, `a damaged file: its ${name} cannot be what was written`, {
+    throw new DataError(path, `a damaged file: its ${name} is invalid`, {
       given: { [name]: value === undefined ? 'missing' : jsonText(value).slice(0, SHOWN) },
       expected,
-      fix: 'write it again, or take another file',
+      fix: 'write it again, or use another file',
     })
   }
 }
@@ -167,7 +174,7 @@ function inOwnLayout({ shape, data }: StateEntry): StateEntry {
   return { shape: own, data: fromTorch(data, own) }
 }
 
-/** [O,C,R,S] → [O,R,S,C], the reverse of `torchShape`. */
+/** Converts a shape from PyTorch's layout: [O,C,R,S] → [O,R,S,C], the inverse of `torchShape`. */
 function ownShape(shape: Shape): Shape {
   if (shape.length !== 4) return shape
   const [O, C, R, S] = shape

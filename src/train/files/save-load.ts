@@ -7,8 +7,9 @@ import { timmNames } from '../../nn/weight-names.ts'
 import { checkHyperparameters } from '../../optim/flat-optimizer.ts'
 import { about, HYPERS, readModelFile, requireEntries, writeModelFile } from './model-file.ts'
 
+/** Options of saving and loading weights. */
 export interface SaveOptions {
-  /** Also what the optimizer remembers. Default true */
+  /** Include the state of the optimizer. Default true */
   readonly withOptimizer?: boolean
   /**
    * 'timm' writes the weights of an xresnet under the names of timm's `resnet18d … 152d`, which load them as they are, and
@@ -17,7 +18,7 @@ export interface SaveOptions {
   readonly names?: 'own' | 'timm'
 }
 
-/** Writes the weights, the running statistics and what the optimizer remembers. Source: fastai learner.py, save_model. */
+/** Writes weights, running statistics and the optimizer's state to a file. Source: fastai learner.py, save_model. */
 export async function saveLearner(
   state: FitState,
   path: string,
@@ -38,10 +39,10 @@ export async function saveLearner(
 }
 
 /**
- * Takes over what `saveLearner`, a checkpoint, an export, PyTorch or timm has written. Whether hyper-parameters are of use is
- * for the next fit to say.
+ * Loads a file that `saveLearner`, a checkpoint, an export, PyTorch or timm wrote. Hyperparameters are restored if the number
+ * of parameter groups is the same; the next fit overrides them where it sets its own.
  *
- * @throws DataError  that names the file; nothing is changed then
+ * @throws DataError  naming the file, if it does not fit the model; nothing is changed then
  * Source: fastai learner.py, load_model.
  */
 export async function restoreLearner(
@@ -63,5 +64,5 @@ export async function restoreLearner(
     if (hypers.length === own.groups.length) own.setHyperparameters(hypers)
   })
   model.loadStateDict(weights)
-  if (withOptimizer && !hypers) platform.log(`${path} holds no optimizer state: the optimizer stays as it is`)
+  if (withOptimizer && !hypers) platform.log(`${path} contains no optimizer state: the optimizer is unchanged`)
 }

@@ -200,7 +200,7 @@ describe('what is refused', () => {
       [OptionError: run/normalize.safetensors: this is the checkpoint of another fit
         epochs  2 there, 3 now
         lr      0.01 there, 0.02 now
-        Fix: continue with the options it was begun with, or begin anew, without \`resume\` or with another file]
+        Fix: resume with the options the fit was begun with, or start again without \`resume\` or with another file]
     `)
     for (const [other, name] of [
       [{ data: { seed: 2 } }, 'seed of the loaders'],
@@ -373,7 +373,7 @@ describe('what is refused', () => {
     const before = await outcome(learner)
     await learner.save(FILE)
     await expect(learner.fitOneCycle(2, 1e-2, { checkpoint: FILE, resume: true })).rejects.toThrow(
-      'this is no checkpoint that a fit can go on from',
+      'this file is not a checkpoint that can be resumed',
     )
     files.contents.set(FILE, (await files.read(FILE)).slice(0, -1))
     await expect(learner.fitOneCycle(2, 1e-2, { checkpoint: FILE, resume: true })).rejects.toThrow(
@@ -398,7 +398,7 @@ describe('what is refused', () => {
     await changeInfo(files, FILE, { [name]: value })
     const resuming = run({ ...setting, files }, { checkpoint: FILE, resume: true })
     await expect(resuming).rejects.toThrow(DataError)
-    await expect(resuming).rejects.toThrow(`${FILE}: a damaged file: its ${name} cannot be what was written`)
+    await expect(resuming).rejects.toThrow(`${FILE}: a damaged file: its ${name} is invalid`)
   })
 
   test('damaged checkpoints: what a callback had written', async () => {
@@ -415,7 +415,7 @@ describe('what is refused', () => {
       await changeInfo(files, FILE, { states })
       const resuming = run({ ...withStop, files }, { checkpoint: FILE, resume: true })
       await expect(resuming).rejects.toThrow(DataError)
-      await expect(resuming).rejects.toThrow(`${FILE}: a damaged file: ${name} cannot go on from what it has of it`)
+      await expect(resuming).rejects.toThrow(`${FILE}: a damaged file: ${name} cannot be restored from its state`)
     }
   })
 

@@ -83,7 +83,7 @@ describe('save and load', () => {
     expect([...tensors.keys()]).toEqual([...(await learner.model.stateDict()).keys()])
     platform.lines.length = 0
     await learner.load(FILE)
-    expect(platform.lines).toEqual(['models/tiny.safetensors holds no optimizer state: the optimizer stays as it is'])
+    expect(platform.lines).toEqual(['models/tiny.safetensors contains no optimizer state: the optimizer is unchanged'])
     await learner.load(FILE, { withOptimizer: false })
     expect(platform.lines).toHaveLength(1)
   })
@@ -204,7 +204,7 @@ describe('save and load', () => {
     await changeInfo(files, FILE, { hypers: hyperparameters })
     await learner.fit(1)
     const after = await everything(learner)
-    await expect(learner.load(FILE)).rejects.toThrow(`${FILE}: a damaged file: its hypers cannot be what was written`)
+    await expect(learner.load(FILE)).rejects.toThrow(`${FILE}: a damaged file: its hypers is invalid`)
     expect(await everything(learner)).toEqual(after)
     expect(after).not.toEqual(before)
   })
@@ -224,7 +224,7 @@ describe('the checksum', () => {
       files.contents.set('net', bytes)
       return loadLearner('net', { platform, models: { tiny } })
     }
-    const refused = async (bytes: Uint8Array, message = 'its checksum is not that of its contents') => {
+    const refused = async (bytes: Uint8Array, message = 'its checksum does not match its contents') => {
       await expect(load(bytes)).rejects.toThrow(`net: a damaged file: ${message}`)
       await expect(learner.load('net')).rejects.toThrow(`net: a damaged file: ${message}`)
     }
@@ -288,7 +288,7 @@ describe('the checksum', () => {
     await learner.export('net')
     await changeInfo(files, 'net', { vocab: ['across', 'across', 'upright'] })
     await expect(loadLearner('net', { platform, models: { tiny } })).rejects.toThrow(
-      'net: a damaged file: its vocab cannot be what was written',
+      'net: a damaged file: its vocab is invalid',
     )
     const { value } = learner.model.states().find(({ path }) => path === '3.bias')!
     upload(value, [NaN, 0, 0])
@@ -357,11 +357,11 @@ describe('export', () => {
     const predictor = await loadLearner('tiny.safetensors', { platform, models: { tiny } })
     await expect(predictor.predictPixels({ width: 4, height: 4, data: new Uint8Array(10) })).rejects
       .toThrowErrorMatchingInlineSnapshot(`
-      [OptionError: predict: these are not as many pixels as the picture has
+      [OptionError: predict: the number of bytes does not match the size of the image
         width   4
         height  4
         bytes   10
-        expected four bytes a pixel, red, green, blue and one that is not looked at]
+        expected four bytes per pixel: red, green, blue and one that is ignored]
     `)
   })
 
@@ -386,24 +386,16 @@ describe('export', () => {
 
   const transform = { kind: 'normalize', order: 99, mean: [0, 0, 0], std: [1, 1, 1] }
   test.each<[string, Record<string, Json | undefined>, string]>([
-    ['no architecture', { architecture: undefined }, 'its architecture cannot be what was written'],
-    [
-      'an architecture without a name',
-      { architecture: { options: {} } },
-      'its architecture cannot be what was written',
-    ],
-    [
-      'an architecture without options',
-      { architecture: { name: 'xresnet18' } },
-      'its architecture cannot be what was written',
-    ],
+    ['no architecture', { architecture: undefined }, 'its architecture is invalid'],
+    ['an architecture without a name', { architecture: { options: {} } }, 'its architecture is invalid'],
+    ['an architecture without options', { architecture: { name: 'xresnet18' } }, 'its architecture is invalid'],
     [
       'options that are none',
       { architecture: { name: 'xresnet18', options: null } },
       'xresnet18: its options are not { … }',
     ],
-    ['no labels', { vocab: undefined }, 'its vocab cannot be what was written'],
-    ['a label that is no text', { vocab: ['across', 5, 'upright'] }, 'its vocab cannot be what was written'],
+    ['no labels', { vocab: undefined }, 'its vocab is invalid'],
+    ['a label that is no text', { vocab: ['across', 5, 'upright'] }, 'its vocab is invalid'],
     [
       'statistics that are no list',
       { batchTransforms: [{ ...transform, mean: 5 }] },
@@ -443,10 +435,10 @@ describe('export', () => {
     await learner.export('net')
     await changeInfo(files, 'net', { architecture: undefined })
     await expect(loadLearner('net', { platform })).rejects.toThrowErrorMatchingInlineSnapshot(`
-      [DataError: net: a damaged file: its architecture cannot be what was written
+      [DataError: net: a damaged file: its architecture is invalid
         architecture  missing
         expected { name, options }, such as { name: 'xresnet18', options: {} }
-        Fix: write it again, or take another file]
+        Fix: write it again, or use another file]
     `)
   })
 
@@ -492,18 +484,20 @@ describe('export', () => {
 
   test('refuses models without a name, and files that say nothing of their weights', async () => {
     const { learner, platform, files } = await tinyLearner()
-    await expect(learner.export('x')).rejects.toThrow('export: the file could not say how the model is made')
+    await expect(learner.export('x')).rejects.toThrow(
+      'export: the model has no `architecture`, so that it could not be made again from the file',
+    )
     await learner.save(FILE)
     await expect(loadLearner(FILE, { platform })).rejects.toThrowErrorMatchingInlineSnapshot(`
-      [DataError: models/tiny.safetensors: this file does not say how its weights are used
+      [DataError: models/tiny.safetensors: this file is not an exported learner: it lacks the architecture, labels and transforms
         kind     model
         version  none
-        expected what \`learner.export(path)\` writes, version 1
-        Fix: load it with \`learner.load(path)\`, and export that]
+        expected a file written by \`learner.export(path)\`, version 1
+        Fix: load it with \`learner.load(path)\`, then export the learner]
     `)
     const named = (await tinyLearner({}, files, tiny({ outputs: 3 }) as ReturnType<typeof tinyModel>)).learner
     await named.export('named')
-    await expect(loadLearner('named', { platform })).rejects.toThrow("named: nobody knows how to make a model 'tiny'")
+    await expect(loadLearner('named', { platform })).rejects.toThrow("named: the architecture 'tiny'")
     await expect(loadLearner('named', { platform, models: { tiny: () => tiny({ outputs: 7 }) } })).rejects.toThrow(
       'named: loadStateDict: the shape of 3.weight differs',
     )
