@@ -4,39 +4,39 @@ import { formatTable } from '../../base/table.ts'
 import type { ItemPredictions } from '../fit/evaluation.ts'
 import { argmax, outputName } from '../fit/metrics.ts'
 
-/** One class taken for another, and how often. */
+/** Number of items of one class that were predicted as another class. */
 export interface Confusion {
   readonly actual: string
   readonly predicted: string
   readonly count: number
 }
 
-/** An item and how wrong the model was about it. */
+/** Loss and prediction of one item. */
 export interface ItemLoss {
-  /** Its number in the data set. */
+  /** Number of the item in the data set. */
   readonly item: number
   readonly actual: string
   readonly predicted: string
-  /** Of the class that was predicted. */
+  /** Probability of the predicted class. */
   readonly probability: number
   readonly loss: number
 }
 
 /**
- * What a classifier gets right and what it confuses, from its probabilities for labelled items.
+ * Evaluation of a classifier from its probabilities for labeled items: confusion matrix, largest losses and a report.
  *
  * Source: fastai interpret.py, ClassificationInterpretation.
  */
 export class ClassificationInterpretation {
   readonly results: ItemPredictions
   readonly vocab: readonly string[]
-  /** The class with the largest probability, of every row. It is beyond the vocabulary where a model has outputs there. */
+  /** Class with the largest probability in each row. It may be beyond the vocabulary if the model has more outputs. */
   readonly predicted: Uint32Array
 
   /**
-   * @param results  as of `learner.getPredictions()`
-   * @param vocab    as of `loaders.vocab`
-   * @throws OptionError  when the labels of the items are not known
+   * @param results  predictions, such as those of `learner.getPredictions()`
+   * @param vocab    names of the classes, such as `loaders.vocab`
+   * @throws OptionError  if the items have no labels
    */
   constructor(results: ItemPredictions, vocab: readonly string[]) {
     if (results.targets.length !== results.predictions.rows) {
@@ -50,14 +50,20 @@ export class ClassificationInterpretation {
     this.predicted = argmax(results.predictions)
   }
 
-  /** Counts of items: a row for each actual class, a column for each predicted one, both in the order of the vocabulary. */
+  /**
+   * Returns counts of items: one row per actual class, one column per predicted class, both in the order of the
+   * vocabulary.
+   */
   confusionMatrix(): number[][] {
     const matrix = this.vocab.map(() => new Array<number>(this.vocab.length).fill(0))
     for (const { actual, predicted, count } of this.pairs()) matrix[actual][predicted] = count
     return matrix
   }
 
-  /** The counts of the confusion matrix that are not 0, in its order. A matrix of 10,000 classes has 10⁸ numbers. */
+  /**
+   * Returns the nonzero entries of the confusion matrix in row-major order. A dense matrix of 10,000 classes would have
+   * 10⁸ entries.
+   */
   private pairs(): { readonly actual: number; readonly predicted: number; readonly count: number }[] {
     const { length } = this.vocab
     const counts = new Map<number, number>()
@@ -72,10 +78,10 @@ export class ClassificationInterpretation {
   }
 
   /**
-   * What is most often taken for something else, the most frequent first.
+   * Returns the most frequent confusions of two classes, the most frequent first.
    *
-   * @param fewest  leave out what happened less often. Default 1
-   * @throws OptionError  when that is no number of items from 1 on
+   * @param fewest  smallest count that is included. Default 1
+   * @throws OptionError  if fewest is below 1
    */
   mostConfused(fewest = 1): Confusion[] {
     requireRange('mostConfused', { fewest }, fewest >= 1, 'at least 1')
@@ -86,15 +92,16 @@ export class ClassificationInterpretation {
   }
 
   /**
-   * The items with the largest losses, the largest first; or, with `largest: false`, the smallest.
+   * Returns the items with the largest losses, the largest first; with `largest: false`, those with the smallest, the
+   * smallest first.
    *
-   * @param k  how many. Default all
-   * @throws OptionError  when k is no number of items
+   * @param k  number of items. Default all
+   * @throws OptionError  if k is negative
    */
   topLosses(k = Infinity, { largest = true }: { readonly largest?: boolean } = {}): ItemLoss[] {
     requireRange('topLosses', { k }, k >= 0, 'at least 0')
     const { losses, targets, items, predictions } = this.results
-    // A loss that is no number is larger than any.
+    // NaN ranks above every loss.
     const size = (row: number) => (Number.isNaN(losses[row]) ? Infinity : losses[row])
     const rows = Array.from(losses.keys()).sort((a, b) => (largest ? size(b) - size(a) : size(a) - size(b)))
     return rows.slice(0, k).map((row) => ({
@@ -107,8 +114,8 @@ export class ClassificationInterpretation {
   }
 
   /**
-   * A table of precision, recall, their harmonic mean and the number of items of every class, and their means over
-   * classes and over items.
+   * Formats a table of precision, recall, F1 score and number of items for every class, with their means over classes
+   * and over items.
    *
    * Source: scikit-learn metrics/_classification.py, classification_report.
    */
@@ -116,7 +123,7 @@ export class ClassificationInterpretation {
     const { targets } = this.results
     const [right, predicted, support] = [0, 1, 2].map(() => new Uint32Array(this.vocab.length))
     for (const [row, actual] of targets.entries()) {
-      // What is beyond the vocabulary has no place to be counted in.
+      // Counts beyond the vocabulary are dropped by the typed arrays.
       support[actual]++
       predicted[this.predicted[row]]++
       if (actual === this.predicted[row]) right[actual]++
@@ -143,7 +150,7 @@ export class ClassificationInterpretation {
     const lines = [
       ['', 'precision', 'recall', 'f1-score', 'support'],
       ...classes.map((one) => line(one.name, one, one.support)),
-      // Where something beyond the vocabulary was predicted too, none of the three is the accuracy.
+      // If an output beyond the vocabulary was predicted, none of the three scores equals the accuracy.
       this.predicted.every((label) => label < this.vocab.length)
         ? ['accuracy', '', '', micro.f1.toFixed(2), String(all)]
         : line('micro avg', micro),
@@ -162,16 +169,18 @@ export class ClassificationInterpretation {
 
 interface Scores {
   readonly name: string
-  /** Items predicted to be of the class and being of it, items predicted to be, items being. */
+  /** Number of items of the class that were predicted as it. */
   readonly right: number
+  /** Number of items predicted as the class. */
   readonly predicted: number
+  /** Number of items of the class. */
   readonly support: number
   readonly precision: number
   readonly recall: number
   readonly f1: number
 }
 
-/** Where nothing can be measured a score is 0. */
+/** Computes the scores of one class; a score with a denominator of 0 is 0. */
 function scores(name: string, right: number, predicted: number, support: number): Scores {
   const part = (of: number, whole: number) => (whole === 0 ? 0 : of / whole)
   const [precision, recall, f1] = [part(right, predicted), part(right, support), part(2 * right, predicted + support)]

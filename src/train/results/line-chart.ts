@@ -1,32 +1,35 @@
 import { OptionError } from '../../base/errors.ts'
 
-/** A curve of a chart. Where y is not finite it has a gap; a single point has its name beside it. */
+/** Line of a chart. It has a gap where y is not finite; a single point is labeled with the name. */
 export interface Line {
   readonly name: string
   readonly points: readonly (readonly [x: number, y: number])[]
   readonly look: keyof typeof LOOKS
 }
 
+/** Options of `lineChart`. */
 export interface LineChartOptions {
   readonly title: string
   readonly lines: readonly Line[]
-  /** Below the axis. */
+  /** Name of the x axis, shown below it. */
   readonly xName?: string
-  /** Each power of ten as wide as the next. Default false */
+  /** True for a logarithmic x axis. Default false */
   readonly logX?: boolean
-  /** Where an axis begins and ends; what lies beyond is cut off. Default: what the points need */
+  /** Range of the x axis; points outside are clipped. Default: the range of the points */
   readonly x?: readonly [number, number]
+  /** Range of the y axis; points outside are clipped. Default: the range of the points */
   readonly y?: readonly [number | undefined, number]
-  /** Numbers beside the y axis. Default: as they are */
+  /** Formatter of the numbers on the y axis. Default: `String` */
   readonly format?: (value: number) => string
-  /** Pixels. Default 480 × 240 */
+  /** Width in pixels. Default 480 */
   readonly width?: number
+  /** Height in pixels. Default 240 */
   readonly height?: number
 }
 
 /**
- * Colours are custom properties of CSS, so that a page chooses them, light or dark; on its own a chart has the colours
- * behind the commas, which show on white.
+ * Colors of a chart as custom properties of CSS, so that a page can set them for light or dark mode. The fallbacks
+ * after the commas suit a white background.
  */
 const colour = {
   text: 'var(--chart-text, #1f2430)',
@@ -37,7 +40,9 @@ const colour = {
   second: 'var(--chart-second, #d9480f)',
 }
 
-/** What a line is: every value, the smooth course, what was measured now and then, and somebody else's to compare with. */
+/**
+ * Styles of lines: every value, a smooth curve, occasional measurements, and values of another source for comparison.
+ */
 const LOOKS = {
   faint: { color: colour.first, width: 1, opacity: 0.35, type: 'solid', marks: false },
   first: { color: colour.first, width: 2, opacity: 1, type: 'solid', marks: false },
@@ -48,9 +53,9 @@ const LOOKS = {
 const FONT = 'system-ui, sans-serif'
 
 /**
- * Curves over a common axis, as the text of an SVG.
+ * Renders line charts over a common x axis as SVG text.
  *
- * @throws OptionError  when the package that draws is not installed
+ * @throws OptionError  if the package echarts is not installed
  */
 export async function lineChart(options: LineChartOptions): Promise<string> {
   const { title, lines, xName = '', logX = false, x, y, format = String, width = 480, height = 240 } = options
@@ -70,7 +75,7 @@ export async function lineChart(options: LineChartOptions): Promise<string> {
         textStyle: { ...text, fontSize: 13, fontWeight: 600, color: colour.text },
       },
       legend: {
-        // Text is measured by guessing where there is no page: some room for what is wider.
+        // Without a page the width of text is only estimated; the gap leaves room for wider text.
         show: curves.length > 1,
         right: 8,
         top: -2,
@@ -131,14 +136,14 @@ export async function lineChart(options: LineChartOptions): Promise<string> {
     })
     return chart.renderToSVGString()
   } finally {
-    // Its timers would keep the process alive.
+    // ECharts' timers would keep the process alive.
     chart.dispose()
   }
 }
 
 /**
- * Apache ECharts: alive, and the one among its like that gives SVG as text without a page, with two packages behind it.
- * Training needs no charts, so it is loaded with the first one, and the library works without it.
+ * Loads Apache ECharts, which is maintained and, unlike its alternatives, renders SVG text without a page, with two
+ * dependencies. Training needs no charts, so it is loaded on first use, and the library works without it.
  */
 async function charts() {
   try {
@@ -152,7 +157,7 @@ async function charts() {
     use([LineChart, GridComponent, LegendComponent, TitleComponent, SVGRenderer])
     return { init }
   } catch (cause) {
-    throw new OptionError('chart', 'the package that draws charts cannot be loaded', {
+    throw new OptionError('chart', 'the package echarts, which draws charts, cannot be loaded', {
       fix: 'npm install echarts',
       cause,
     })

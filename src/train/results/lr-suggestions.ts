@@ -1,38 +1,48 @@
-/** The search for a learning rate: what it tries, when it ends, and what its curve suggests. */
+/** Learning rate search: the rates it tries, its end, and the suggestions derived from its curve. */
 import { OptionError } from '../../base/errors.ts'
 import { exponentialSchedule } from '../../optim/schedule.ts'
 
-/** With fewer nothing is left of the curve once its ends are cut off. Source: fastai callback/schedule.py, LRFinder. */
+/**
+ * Smallest number of steps: with fewer, nothing remains of the curve once its ends are cut off. Source: fastai
+ * callback/schedule.py, LRFinder.
+ */
 const FEWEST_STEPS = 6
-/** The search is over when the loss is that many times the lowest so far. Source: as above. */
+/** Ratio of the loss to its minimum at which the search ends. Source: fastai callback/schedule.py, LRFinder. */
 const DIVERGED = 4
-/** Steps at the end of a search that are not looked at. Source: fastai callback/schedule.py, lr_find and plot_lr_find. */
+/**
+ * Number of steps at the end of a search that are ignored. Source: fastai callback/schedule.py, lr_find and
+ * plot_lr_find.
+ */
 export const LAST_STEPS = 5
 
-/** Learning rates that were tried, rising, and the smoothed loss with each. */
+/** Curve of a learning rate search: rising learning rates and the smoothed loss at each. */
 export interface LrCurve {
   readonly lrs: readonly number[]
   readonly losses: readonly number[]
 }
 
+/** Learning rate that a rule derives from the curve of a search. */
 export interface Suggestion {
   readonly lr: number
-  /** The point of the curve that it comes from. */
+  /** Point of the curve that the learning rate derives from. */
   readonly point: { readonly lr: number; readonly loss: number }
 }
 
-/** Reads a learning rate off a curve. Its name is that of the suggestion. */
+/** Rule that derives a learning rate from a curve; the name of the function is that of the suggestion. */
 export type SuggestionMethod = (curve: LrCurve) => Suggestion
 
 /**
- * The learning rate of step k: start · (end/start)^(k/steps).
+ * Returns the learning rate of step k as a function: start · (end/start)^(k/steps).
  *
- * @throws OptionError  when a learning rate or the number of steps is out of range
+ * @param startLr  first learning rate, above 0. Default 1e-7
+ * @param endLr    last learning rate, above startLr. Default 10
+ * @param steps    number of steps. Default 100
+ * @throws OptionError  if a learning rate or the number of steps is out of range
  * Source: fastai callback/schedule.py, LRFinder; Smith 2015, arXiv:1506.01186.
  */
 export function searchRates(startLr = 1e-7, endLr = 10, steps = 100): (k: number) => number {
   if (!(startLr > 0 && startLr < endLr && endLr < Infinity) || !Number.isInteger(steps) || steps < FEWEST_STEPS) {
-    throw new OptionError('lrFind', 'there is nothing to search', {
+    throw new OptionError('lrFind', 'the range of the search is empty', {
       given: { startLr, endLr, steps },
       expected: `0 < startLr < endLr, and ${FEWEST_STEPS} steps or more`,
     })
@@ -41,7 +51,10 @@ export function searchRates(startLr = 1e-7, endLr = 10, steps = 100): (k: number
   return (k) => rate(k / steps)
 }
 
-/** How many of these smoothed losses belong to the search: up to the first that is over four times the lowest so far. */
+/**
+ * Returns how many of these smoothed losses belong to the search: up to the first that exceeds four times the minimum
+ * so far.
+ */
 export function searchLength(losses: readonly number[]): number {
   let best = Infinity
   const last = losses.findIndex((loss) => {
@@ -52,11 +65,11 @@ export function searchLength(losses: readonly number[]): number {
 }
 
 /**
- * The part of a search that suggestions are read from: without its first tenth and its last five steps, and without
- * anything from the first loss on that is not a number.
+ * Returns the part of a search that suggestions derive from: without its first tenth, its last five steps, and
+ * everything from the first NaN on.
  *
- * @param steps  how many were asked for; the search may have ended before
- * @throws OptionError  when nothing is left
+ * @param steps  number of steps requested; the search may have ended earlier
+ * @throws OptionError  if nothing remains
  * Source: fastai callback/schedule.py, lr_find.
  */
 export function searchCurve({ lrs, losses }: LrCurve, steps: number): LrCurve {
@@ -64,9 +77,9 @@ export function searchCurve({ lrs, losses }: LrCurve, steps: number): LrCurve {
   const firstNaN = losses.findIndex((loss, i) => i >= begin && Number.isNaN(loss))
   const until = Math.max(begin, firstNaN < 0 ? end : Math.min(end, firstNaN))
   if (until === begin) {
-    throw new OptionError('lrFind', 'the search ended too early to suggest anything', {
+    throw new OptionError('lrFind', 'the search ended too early for a suggestion', {
       given: { steps, 'steps made': losses.length },
-      expected: `more than ${begin + LAST_STEPS} with a loss that is a number`,
+      expected: `more than ${begin + LAST_STEPS} steps with a loss other than NaN`,
       fix: 'begin with a smaller startLr, or take more steps',
     })
   }
@@ -74,20 +87,20 @@ export function searchCurve({ lrs, losses }: LrCurve, steps: number): LrCurve {
 }
 
 /**
- * Half-way down the longest valley, which is the longest sequence of ever smaller losses; it may leave out others.
+ * Suggests the learning rate halfway down the longest valley, the longest decreasing subsequence of the losses.
  *
  * Source: fastai callback/schedule.py, valley.
  */
 export function valley(curve: LrCurve): Suggestion {
   const { losses } = curve
-  // Of the longest sequence that ends with each loss.
+  // Lengths of the longest decreasing subsequences that end at each loss.
   const lengths = new Array<number>(losses.length).fill(1)
   let end = 0
   for (let i = 1; i < losses.length; i++) {
     for (let j = 0; j < i; j++) if (losses[i] < losses[j]) lengths[i] = Math.max(lengths[i], lengths[j] + 1)
     if (lengths[i] > lengths[end]) end = i
   }
-  // As fastai has it: as many steps before the end as the sequence has losses, whether or not it leaves some out.
+  // As in fastai: the start is as many steps before the end as the subsequence has losses, even if it skips some.
   const start = end === 0 ? 0 : end - lengths[end]
   const third = (end - start) / 3
   const index = start + Math.floor(third) + Math.floor(third / 2)
@@ -95,12 +108,12 @@ export function valley(curve: LrCurve): Suggestion {
 }
 
 /**
- * From the end of the curve, a window slides to smaller learning rates for as long as the slopes at its two ends differ;
- * where its left end was last is the suggestion.
+ * Suggests a learning rate by the interval slide rule: an interval moves from the end of the curve toward smaller
+ * learning rates while the slopes at its two ends differ; the suggestion is its last left end.
  *
- * @param options.width      steps between the ends. Default 15
- * @param options.threshold  smallest difference of the slopes, in loss a step. Default 0.005
- * @throws OptionError  when the curve is not wider than the window
+ * @param options.width      number of steps between the ends of the interval. Default 15
+ * @param options.threshold  smallest difference of the slopes, in loss per step. Default 0.005
+ * @throws OptionError  if the curve is not longer than the interval
  * Source: fastai callback/schedule.py, slide; Novosad 2020, "Finding the learning rate by the interval slide rule".
  */
 export function slide(
@@ -120,16 +133,17 @@ export function slide(
   return suggestionAt(curve, index)
 }
 
-/** A tenth of the learning rate with the smallest loss. Source: fastai callback/schedule.py, minimum. */
+/** Suggests a tenth of the learning rate with the smallest loss. Source: fastai callback/schedule.py, minimum. */
 export function minimum(curve: LrCurve): Suggestion {
   const { lr, point } = suggestionAt(curve, indexOfSmallest(curve.losses))
   return { lr: lr / 10, point }
 }
 
 /**
- * Where the loss falls fastest over the logarithm of the learning rate: the left end of that step.
+ * Suggests the learning rate at which the loss falls fastest over the logarithm of the learning rate: the left end of
+ * that step.
  *
- * @throws OptionError  when the curve is a point
+ * @throws OptionError  if the curve has fewer than two points
  * Source: fastai callback/schedule.py, steep.
  */
 export function steep(curve: LrCurve): Suggestion {
@@ -139,7 +153,10 @@ export function steep(curve: LrCurve): Suggestion {
   return suggestionAt(curve, indexOfSmallest(slopes))
 }
 
-/** The first of the smallest values; a curve may have more of them than a call takes arguments. */
+/**
+ * Returns the index of the smallest value, the first of equal ones. A loop, because a curve may have more values than a
+ * call takes arguments.
+ */
 function indexOfSmallest(values: readonly number[]): number {
   return values.reduce((best, value, i) => (value < values[best] ? i : best), 0)
 }
@@ -153,6 +170,6 @@ function checkLength(method: string, { losses }: LrCurve, fewest: number): void 
   throw new OptionError('lrFind', `the search ended too early for '${method}'`, {
     given: { points: losses.length },
     expected: `${fewest} or more`,
-    fix: "take more steps, or ask for 'valley'",
+    fix: "take more steps, or use the rule 'valley'",
   })
 }

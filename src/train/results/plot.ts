@@ -3,15 +3,18 @@ import { lineChart } from './line-chart.ts'
 import { LAST_STEPS, type LrCurve, type Suggestion } from './lr-suggestions.ts'
 import type { History } from '../fit/history.ts'
 
-/** Steps at the beginning that the loss is not shown of: they would make the rest flat. Source: fastai learner.py, Recorder.plot_loss. */
+/**
+ * Number of steps at the beginning whose loss is not plotted: they would flatten the rest. Source: fastai learner.py,
+ * Recorder.plot_loss.
+ */
 const SKIPPED = 5
 const WIDTH = 640
 const HEIGHTS = { large: 300, small: 160 } as const
 
 /**
- * Loss, learning rate and momentum over the steps of the last fit, as the text of an SVG.
+ * Plots loss, learning rate and momentum over the steps of the last fit as SVG text.
  *
- * @throws OptionError  when there was no fit, or the package that draws is not installed (see line-chart.ts)
+ * @throws OptionError  if there was no fit, or the package echarts is not installed
  */
 export async function trainingPlot({ rawLosses, losses, lrs, momentums }: History): Promise<string> {
   if (losses.length === 0) {
@@ -62,11 +65,11 @@ export async function trainingPlot({ rawLosses, losses, lrs, momentums }: Histor
 }
 
 /**
- * The curve of a search for a learning rate with its suggestions, as the text of an SVG.
+ * Plots the curve of a learning rate search with its suggestions as SVG text.
  *
- * @param options.skipEnd  points at the end that are left out: after a search that diverged the axis would show little
- *   else. Default 5
- * @throws OptionError  when no point is left, or the package that draws is not installed
+ * @param options.skipEnd  number of points at the end that are left out: a diverged loss would dominate the axis.
+ *   Default 5
+ * @throws OptionError  if no point remains, or the package echarts is not installed
  * Source: fastai callback/schedule.py, plot_lr_find.
  */
 export async function lrFindPlot(
@@ -74,9 +77,9 @@ export async function lrFindPlot(
   { skipEnd = LAST_STEPS }: { readonly skipEnd?: number } = {},
 ): Promise<string> {
   if (!(Number.isInteger(skipEnd) && skipEnd >= 0 && skipEnd < lrs.length)) {
-    throw new OptionError('lrFindPlot', 'no point of the curve is left', {
+    throw new OptionError('lrFindPlot', 'no point of the curve remains', {
       given: { points: lrs.length, skipEnd },
-      expected: 'skipEnd to be a whole number below that of the points',
+      expected: 'skipEnd as a non-negative integer below the number of points',
     })
   }
   const curve = lrs.slice(0, lrs.length - skipEnd).map((lr, i) => [lr, losses[i]] as const)
@@ -93,12 +96,12 @@ export async function lrFindPlot(
   return stacked([{ svg, height: HEIGHTS.large }])
 }
 
-/** `3e-3` */
+/** Formats a learning rate with one digit: `3e-3`. */
 export function shortly(lr: number): string {
   return lr === 0 ? '0' : lr.toExponential(0)
 }
 
-/** Charts one below the other as one picture, light or dark as the reader's system is. */
+/** Stacks charts into one SVG whose colors follow the reader's light or dark mode. */
 function stacked(charts: readonly { readonly svg: string; readonly height: number }[]): string {
   const margin = 12
   const tops = charts.map((_, i) => margin + charts.slice(0, i).reduce((sum, { height }) => sum + height + margin, 0))

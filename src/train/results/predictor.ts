@@ -16,26 +16,28 @@ import { read, tensor } from '../../tensor/transfer.ts'
 import { argmax, outputName } from '../fit/metrics.ts'
 import { writeOnnx, type ExportOnnxOptions } from './export-onnx.ts'
 
-/** What a model says of a picture. */
+/** Prediction of a model for one image. */
 export interface Prediction {
-  /** The label of the largest probability; where the model has more outputs than there are labels, `output 734`. */
+  /** Label with the largest probability; `output 734` for an output beyond the vocabulary. */
   readonly label: string
+  /** Number of the output with the largest probability. */
   readonly index: number
-  /** Of all outputs of the model, with the sum 1. */
+  /** Probabilities of all outputs of the model, with sum 1. */
   readonly probabilities: Float32Array
 }
 
+/** Parts of a `Predictor`. */
 export interface PredictorParts {
   readonly model: Module
   readonly vocab: readonly string[]
   readonly itemTransforms: readonly ItemTransform[]
   readonly batchTransforms: readonly BatchTransform[]
   readonly platform: Platform
-  /** Default f32 */
+  /** Precision of the forward pass. Default f32 */
   readonly precision?: 'f32' | 'mixed'
 }
 
-/** A model with all it takes to name what is on image files. Transforms do what they do in validation. */
+/** Model with everything needed to classify image files. Transforms act as in validation. */
 export class Predictor {
   readonly model: Module
   readonly vocab: readonly string[]
@@ -56,9 +58,9 @@ export class Predictor {
   }
 
   /**
-   * What is on an image file.
+   * Classifies an image file.
    *
-   * @throws DataError  that names the file, when it cannot be decoded
+   * @throws DataError  naming the file, if it cannot be decoded
    * Source: fastai learner.py, Learner.predict.
    */
   async predict(path: string): Promise<Prediction> {
@@ -66,20 +68,20 @@ export class Predictor {
   }
 
   /**
-   * What is on a picture that is as large as the item transforms make it.
+   * Classifies an image that already has the size that the item transforms produce.
    *
-   * @throws OptionError  when it has another size, or not as many bytes
+   * @throws OptionError  if its size or the number of its bytes is another
    */
   async predictPixels({ width, height, data }: Pixels): Promise<Prediction> {
     if (data.length !== 4 * width * height) {
-      throw new OptionError('predict', 'these are not as many pixels as the picture has', {
+      throw new OptionError('predict', 'the number of bytes does not match the size of the image', {
         given: { width, height, bytes: data.length },
-        expected: 'four bytes a pixel, red, green, blue and one that is not looked at',
+        expected: 'four bytes per pixel: red, green, blue and one that is ignored',
       })
     }
     const plan = this.resizePlan()
     if (plan.method !== 'whole' && (plan.width !== width || plan.height !== height)) {
-      throw new OptionError('predict', 'this picture has another size than the model was trained with', {
+      throw new OptionError('predict', 'the image has another size than the model was trained with', {
         given: { size: `${width} × ${height}` },
         expected: `${plan.width} × ${plan.height}`,
         fix: 'resize it to that, or let predict(path) do it',
@@ -89,9 +91,9 @@ export class Predictor {
     const values = Float32Array.from(await read(probabilities))
     release(probabilities)
     if (!values.every(Number.isFinite)) {
-      throw new DataError('predict', "the model's outputs are not finite, so that they say nothing", {
+      throw new DataError('predict', "the model's outputs are not finite, so there is no prediction", {
         given: { outputs: values.length, 'not finite': values.filter((value) => !Number.isFinite(value)).length },
-        fix: 'its training has diverged: train it again, with a lower learning rate',
+        fix: 'its training has diverged: train it again with a lower learning rate',
       })
     }
     const [index] = argmax({ rows: 1, columns: values.length, data: values })
@@ -110,12 +112,12 @@ export class Predictor {
     return writeOnnx(path, { model, vocab, itemTransforms, batchTransforms, platform }, options)
   }
 
-  /** How pictures are brought to the size that the model was trained with: as in validation, where nothing is random. */
+  /** Returns the resize plan of validation, in which nothing is random. */
   private resizePlan(): ResizePlan {
     return drawPlan(this.itemTransforms, rng(0, 'predict'), 'valid')
   }
 
-  /** Waits for nothing while the model is in evaluation: a fit that goes on at the same time never sees it so. */
+  /** Runs synchronously while the model is in evaluation mode, so that a concurrent fit never sees it in that mode. */
   private probabilities(pixels: Uint32Array, shape: readonly [number, number, number]): Tensor {
     const wasTraining = this.model.training
     this.model.eval()

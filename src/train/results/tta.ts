@@ -7,37 +7,39 @@ import { predictItems } from '../fit/evaluate.ts'
 import type { ItemPredictions } from '../fit/evaluation.ts'
 import type { Predictions } from '../fit/metrics.ts'
 
+/** Options of `Learner.tta`. */
 export interface TtaOptions {
-  /** Passes with random transforms. Default 4 */
+  /** Number of passes with random transforms. Default 4 */
   readonly n?: number
-  /** Weight of the pass without them. Default 0.25 */
+  /** Weight of the pass without random transforms, in [0,1]. Default 0.25 */
   readonly beta?: number
-  /** The largest of all passes instead of a mean. Default false */
+  /** True for the elementwise maximum of all passes instead of a mean. Default false */
   readonly useMax?: boolean
-  /** Default: the validation loader. */
+  /** Loader of the items. Default: the validation loader */
   readonly loader?: Loader
 }
 
 const TTA_KINDS: Kinds<TtaOptions | TtaPairOptions> = { n: NUMBER, beta: ANY, useMax: FLAG, loader: LOADER }
 
-/** Asks for the mean of the passes with random transforms and the pass without them as they are. */
+/** Options that request the mean of the passes with random transforms and the pass without them separately. */
 export interface TtaPairOptions extends Omit<TtaOptions, 'beta' | 'useMax'> {
   readonly beta: null
   readonly useMax?: never
 }
 
+/** Probabilities of test-time augmentation as a pair: mean of the passes with random transforms, and the pass without. */
 export interface TtaPair extends Omit<ItemPredictions, 'predictions'> {
   readonly predictions: readonly [augmented: Predictions, plain: Predictions]
 }
 
 /**
- * Test-time augmentation: the probabilities of n passes through the training transforms, averaged, and those of one
- * pass as in validation.
+ * Computes probabilities with test-time augmentation: n passes with the training transforms are averaged and combined
+ * with one pass with the validation transforms.
  *
  *   p = (1 − beta) · mean(p₁ … pₙ) + beta · p₀,   or with useMax the elementwise maximum of all
  *
- * @returns  probabilities [items, K], rows in the order of the loader; with `beta: null` a pair of them, mean(p₁ … pₙ) and p₀
- * @throws OptionError  when n or beta is out of range
+ * @returns probabilities [items, K], rows in the order of the loader; with `beta: null` the pair mean(p₁ … pₙ), p₀
+ * @throws OptionError  if n or beta is out of range
  * Source: fastai learner.py, Learner.tta.
  */
 export async function testTimeAugmentation(
@@ -61,7 +63,7 @@ export async function testTimeAugmentation(
   return { ...plain, predictions: combined(beta) }
 }
 
-/** The elementwise maximum, or (1 − beta) · mean(passes) + beta · plain. */
+/** Computes the elementwise maximum of all passes, or (1 − how) · mean(passes) + how · plain. */
 export function combinePasses(passes: readonly Float32Array[], plain: Float32Array, how: 'max' | number): Float32Array {
   return plain.map((value, i) => {
     if (how === 'max') return passes.reduce((largest, pass) => Math.max(largest, pass[i]), value)

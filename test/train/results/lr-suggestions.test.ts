@@ -55,10 +55,10 @@ describe('a search ends', () => {
 
   test('too early: nothing can be suggested', () => {
     expect(() => searchCurve(curveOf(new Array<number>(15).fill(1)), 100)).toThrowErrorMatchingInlineSnapshot(`
-      [OptionError: lrFind: the search ended too early to suggest anything
+      [OptionError: lrFind: the search ended too early for a suggestion
         steps       100
         steps made  15
-        expected more than 15 with a loss that is a number
+        expected more than 15 steps with a loss other than NaN
         Fix: begin with a smaller startLr, or take more steps]
     `)
     expect(() => searchCurve(curveOf(new Array<number>(40).fill(NaN)), 100)).toThrow('ended too early')
@@ -104,7 +104,7 @@ describe('suggestions', () => {
       [OptionError: lrFind: the search ended too early for 'slide'
         points  15
         expected 16 or more
-        Fix: take more steps, or ask for 'valley']
+        Fix: take more steps, or use the rule 'valley']
     `)
     expect(() => steep(curveOf([1]))).toThrow(OptionError)
     expect(slide(curveOf(new Array<number>(16).fill(1))).point.lr).toBe(rates(0))

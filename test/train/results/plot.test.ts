@@ -168,7 +168,7 @@ test('the last five points of a search are not drawn, where the loss is out of a
   const whole = await lrFindPlot(search, { skipEnd: 0 })
   expect(points(whole)).toBe(30)
   expect(whole).toMatch(/>\d,?000</)
-  await expect(lrFindPlot({ ...search, lrs: lrs.slice(0, 5) })).rejects.toThrow('no point of the curve is left')
+  await expect(lrFindPlot({ ...search, lrs: lrs.slice(0, 5) })).rejects.toThrow('no point of the curve remains')
   await expect(lrFindPlot(search, { skipEnd: -1 })).rejects.toThrow(OptionError)
 })
 

@@ -16,7 +16,7 @@ test.each([resize(16), randomResizedCrop(16)])(
     const predictor = new Predictor({ ...parts, itemTransforms: [transform] })
     await predictor.predictPixels(image(16, 16))
     await expect(predictor.predictPixels(image(20, 16))).rejects.toThrow(
-      'predict: this picture has another size than the model was trained with\n' +
+      'predict: the image has another size than the model was trained with\n' +
         '  size  20 × 16\n  expected 16 × 16\n  Fix: resize it to that, or let predict(path) do it',
     )
     // Without a transform that says it, any size may be the right one.
