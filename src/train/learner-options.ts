@@ -11,70 +11,97 @@ import type { Groups } from './parameter-groups.ts'
 import type { ExportOptions } from './files/export.ts'
 import type { SaveOptions } from './files/save-load.ts'
 
-/** One learning rate for all parameters, or from the first group's to the last one's (see `learningRates`). */
+/**
+ * Learning rate: one for all parameters, or a range from the first to the last parameter group (see `learningRates`).
+ */
 export type LearningRate = number | { readonly start?: number; readonly stop: number }
 
+/** Options of a `Learner`. */
 export interface LearnerOptions {
-  /** Default crossEntropy() */
+  /** Loss that training minimizes. Default crossEntropy() */
   readonly loss?: Loss
-  /** Measured on the validation items after every epoch. Default none */
+  /** Metrics computed on the validation items after every epoch. Default none */
   readonly metrics?: readonly Metric[]
-  /** Default adam() */
+  /** Factory of the optimizer. Default adam() */
   readonly optimizer?: OptimizerFactory
-  /** Where a fit names none. Default 1e-3 */
+  /** Learning rate of a fit that is given none. Default 1e-3 */
   readonly lr?: number
+  /** Callbacks of every fit. Default none */
   readonly callbacks?: readonly Callback[]
-  /** Of one-cycle training: at its beginning, at the highest learning rate, at its end. Default 0.95, 0.85, 0.95 */
+  /**
+   * Momentum of one-cycle training at its beginning, at the highest learning rate and at its end. Default 0.95, 0.85,
+   * 0.95
+   */
   readonly momentums?: readonly [number, number, number]
-  /** Default: the optimizer's own */
+  /** Weight decay. Default: that of the optimizer */
   readonly weightDecay?: number
-  /** Parameters that share hyper-parameters, in the order of the network. Default: all in one group */
+  /**
+   * Division of the parameters into groups with their own hyperparameters, in the order of the network. Default: one
+   * group
+   */
   readonly groups?: Groups
-  /** Of random choices made in training, such as mixup's. Default: that of the loaders */
+  /** Seed of random choices made in training, such as mixup's. Default: that of the loaders */
   readonly seed?: number
-  /** Encode training steps again from a recording where they are all alike (see fit/replay.ts). Default true */
+  /** True to record training steps once and replay them where they are all alike (see fit/replay.ts). Default true */
   readonly replay?: boolean
-  /** How kernels are chosen before a fit, on a GPU (see ops/convolution/tuner.ts). Default: as `tune` does by itself */
+  /**
+   * Options for timing kernel variants on a GPU before a fit (see ops/convolution/tuner.ts). Default: those of `tune`
+   */
   readonly tune?: TuneOptions
 }
 
+/** Options of every kind of fit. */
 export interface FitOptions {
-  /** Only for this fit. */
+  /** Additional callbacks of this fit. */
   readonly callbacks?: readonly Callback[]
-  /** Instead of the learner's, which stays what it is. Where the learner has none the optimizer keeps this one, as in fastai. */
+  /**
+   * Weight decay of this fit in place of the learner's. If the learner has none, the optimizer keeps this value
+   * afterwards, as in fastai.
+   */
   readonly weightDecay?: number
-  /** Begin with an optimizer that knows nothing. Default false */
+  /** True to begin with a new optimizer without state. Default false */
   readonly resetOptimizer?: boolean
-  /** File that is written before the first epoch and after every one with all that is needed to go on from there (see files/checkpoints.ts). */
+  /**
+   * Path of a checkpoint that is written before the first epoch and after every epoch, from which the fit can be
+   * resumed (see files/checkpoints.ts).
+   */
   readonly checkpoint?: string
-  /** Go on from the checkpoint, if it is there, and end with the numbers of a fit without interruption. Default false */
+  /**
+   * True to resume from the checkpoint if it exists; the fit then ends with the numbers of an uninterrupted one.
+   * Default false
+   */
   readonly resume?: boolean
 }
 
+/** Options of `Learner.fitOneCycle`. */
 export type FitOneCycleOptions = FitOptions & OneCycleOptions
 
+/** Options of `Learner.fitFlatCos`. */
 export type FitFlatCosOptions = FitOptions & Parameters<typeof flatCos>[1]
 
+/** Options of `Learner.fitSgdr`. */
 export type FitSgdrOptions = FitOptions & {
-  /** Default: that of the learner */
+  /** Learning rate at the start of each cycle. Default: that of the learner */
   readonly lrMax?: LearningRate
-  /** How many times longer each cycle is than the one before. Default 2 */
+  /** Ratio of the length of each cycle to that of the one before. Default 2 */
   readonly cycleMult?: number
 }
 
+/** Options of `Learner.fineTune`. */
 export type FineTuneOptions = FitOneCycleOptions & {
-  /** Default 1 */
+  /** Number of epochs in which only the last parameter group is trained. Default 1 */
   readonly freezeEpochs?: number
-  /** The first group learns by this much slower than the last. Default 100 */
+  /** Ratio of the learning rate of the last parameter group to that of the first. Default 100 */
   readonly lrMult?: number
 }
 
-/** Accepted metrics. `topKAccuracy` is not one: it makes one. */
+/** Check of a metric. It refuses `topKAccuracy` itself, which makes a metric but is not one. */
 const METRIC: Kind = {
   expected: 'a metric, such as accuracy or topKAccuracy(5)',
   is: (value) => typeof value === 'function' && value !== topKAccuracy,
 }
 const LIST: Kind = { expected: 'a list', is: Array.isArray }
+/** Check of a learning rate. */
 export const RATE: Kind = oneOf(NUMBER, {
   expected: '{ start, stop }',
   is: (value) =>
@@ -84,10 +111,11 @@ export const RATE: Kind = oneOf(NUMBER, {
     (!('start' in value) || NUMBER.is(value.start)),
 })
 
+/** Checks of the options of a learner. */
 export const LEARNER_KINDS: Kinds<LearnerOptions> = {
   loss: objectWith('a loss, such as crossEntropy()', 'mean', 'each', 'probabilities'),
   metrics: listOf(METRIC),
-  optimizer: { ...FUNCTION, expected: 'what makes an optimizer, such as adam()' },
+  optimizer: { ...FUNCTION, expected: 'an optimizer factory, such as adam()' },
   lr: NUMBER,
   callbacks: LIST,
   momentums: listOf(NUMBER),
@@ -97,6 +125,7 @@ export const LEARNER_KINDS: Kinds<LearnerOptions> = {
   replay: FLAG,
   tune: ANY,
 }
+/** Checks of the options of `Learner.fit`. */
 export const FIT_KINDS: Kinds<FitOptions> = {
   callbacks: LIST,
   weightDecay: NUMBER,
@@ -104,9 +133,13 @@ export const FIT_KINDS: Kinds<FitOptions> = {
   checkpoint: PATH,
   resume: FLAG,
 }
+/** Checks of the options of `Learner.fitOneCycle`. */
 export const FIT_ONE_CYCLE_KINDS: Kinds<FitOneCycleOptions> = { ...FIT_KINDS, ...ONE_CYCLE_KINDS }
+/** Checks of the options of `Learner.fitFlatCos`. */
 export const FIT_FLAT_COS_KINDS: Kinds<FitFlatCosOptions> = { ...FIT_KINDS, ...FLAT_COS_KINDS }
+/** Checks of the options of `Learner.fitSgdr`. */
 export const FIT_SGDR_KINDS: Kinds<FitSgdrOptions> = { ...FIT_KINDS, lrMax: RATE, cycleMult: NUMBER }
+/** Checks of the options of `Learner.fineTune`. */
 export const FINE_TUNE_KINDS: Kinds<FineTuneOptions> = { ...FIT_ONE_CYCLE_KINDS, freezeEpochs: NUMBER, lrMult: NUMBER }
 export const EXPORT_KINDS: Kinds<ExportOptions> = { precision: WEIGHT_PRECISION }
 export const SAVE_KINDS: Kinds<SaveOptions> = { withOptimizer: FLAG, names: NAMES }

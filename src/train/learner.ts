@@ -63,19 +63,19 @@ import { loopText } from './fit/loop-text.ts'
 import { testTimeAugmentation, type TtaOptions, type TtaPair, type TtaPairOptions } from './results/tta.ts'
 import { tuneKernels } from './fit/tune-kernels.ts'
 
-/** Options of a fit that only other methods of the learner give it. */
+/** Options of a fit including those that only other methods of the learner pass. */
 interface InnerFitOptions extends FitOptions {
-  /** The part of the method of that name that follows its checks. */
+  /** Parameter groups to freeze, as in `Learner.freezeTo`; applied after the checks of the fit. */
   readonly freezeTo?: number
 }
 
 /**
- * A model, the data and the loss: what training needs.
+ * Trainer of a model: holds the model, its data, the loss, the optimizer and the callbacks.
  *
- * Source: fastai learner.py, Learner, whose defaults it has.
+ * Source: fastai learner.py, Learner, including its defaults.
  */
 export class Learner implements RunningFit {
-  /** May be replaced between fits, as progressive resizing does. */
+  /** Data of the learner; may be replaced between fits, as progressive resizing does. */
   loaders: Loaders
   readonly model: Module
   readonly metrics: readonly Metric[]
@@ -83,46 +83,51 @@ export class Learner implements RunningFit {
   readonly seed: number
   readonly replay: boolean
   readonly tune: TuneOptions
-  /** A callback may put another in its place while a fit lasts. */
+  /** Loss that training minimizes; a callback may replace it for the duration of a fit. */
   loss: Loss
   lr: number
   momentums: readonly [number, number, number]
   weightDecay: number | undefined
-  /** 'mixed': activations in f16, everything that adds up in f32. */
+  /** Precision of the forward and backward pass; 'mixed' stores activations in f16 and accumulates in f32. */
   precision: 'f32' | 'mixed' = 'f32'
-  /** Sorted by order. */
+  /** Callbacks of every fit, sorted by `order`. */
   callbacks: readonly Callback[]
-  /** Made with the first fit. */
+  /** Optimizer of the parameters; `undefined` before the first fit. */
   optimizer: Optimizer | undefined
-  /** Of the fit going on. */
+  /** Loss scale of the fit that is going on; `undefined` outside a fit. */
   scaler: LossScaler | undefined
 
-  /** Where training is; see callbacks/train-eval.ts. */
+  /** Number of the epoch within its fit, from 0; the position in the fit is maintained by callbacks/train-eval.ts. */
   epoch = 0
+  /** Number of epochs of the fit. */
   epochs = 0
+  /** True in training, false in validation and prediction. */
   training = false
-  /** Of the batch within its pass, and how many there are. */
+  /** Number of the batch within its epoch or validation, from 0. */
   iteration = 0
+  /** Number of batches of the epoch or validation. */
   batchCount = 0
-  /** Training steps of this fit so far, and which part of the fit they are. */
+  /** Number of training steps of this fit so far. */
   trainIteration = 0
+  /** Fraction of the fit's training steps that are done, 0 to 1. */
   progress = 0
-  /** Epochs of all fits: each has an order and random numbers of its own. */
+  /** Number of epochs begun in all fits; it seeds the order of items and the random numbers of each epoch. */
   epochsBegun = 0
-  /** Of the last epoch. */
+  /** Result of the last validation of this fit; `undefined` until an epoch has been validated. */
   evaluation: Evaluation | undefined
-  /** The user has asked to stop (Ctrl-C): the fit ends within a step, and says so here. */
+  /** True once the user has asked to stop (`interrupt` or Ctrl-C): the fit then ends within one step. */
   interrupted = false
-
-  /** True while items are predicted otherwise than for the validation of a fit. */
+  /** True during predictions other than the validation of a fit. */
   evaluating = false
   readonly occupancy: Occupancy
 
   private readonly makeOptimizer: OptimizerFactory
   private readonly groupsOf: Groups
+  /** Loaders of the last fit. */
   private fitted: Loaders | undefined
-  /** Calls that Ctrl-C ends, and how to stop listening for it. */
+  /** Number of nested calls that Ctrl-C interrupts. */
   private interruptible = 0
+  /** Function that stops listening for Ctrl-C. */
   private stopListening: (() => void) | undefined
 
   constructor(loaders: Loaders, model: Module, options: LearnerOptions = {}) {
@@ -150,14 +155,14 @@ export class Learner implements RunningFit {
     return this.loaders.platform
   }
 
-  /** Trains in mixed precision from now on: activations in f16. @throws OptionError  while a fit is going on */
+  /** Selects mixed precision: later fits store activations in f16. @throws OptionError  during a fit */
   toFp16(): this {
     this.occupancy.requireNoFit('toFp16')
     this.precision = 'mixed'
     return this
   }
 
-  /** @throws OptionError  while a fit is going on */
+  /** Selects single precision: later fits compute in f32. @throws OptionError  during a fit */
   toFp32(): this {
     this.occupancy.requireNoFit('toFp32')
     this.precision = 'f32'
@@ -165,11 +170,15 @@ export class Learner implements RunningFit {
   }
 
   /**
-   * Trains for some epochs at one learning rate, and measures after each.
+   * Trains for some epochs at a constant learning rate and validates after each.
    *
-   * @throws OptionError  when epochs is no count, or a batch is larger than the training set, or a fit is going on
-   * @throws ShapeError  when the model has fewer outputs than there are labels
-   * @throws DeviceError  when a batch needs a larger tensor than the adapter can bind, with the batch size that fits
+   * @param epochs  number of epochs
+   * @param lr      learning rate. Default: that of the learner
+   * @throws OptionError  if epochs is not a non-negative integer, a batch is larger than the training set, or a fit is
+   *   going on
+   * @throws ShapeError  if the model has fewer outputs than there are labels
+   * @throws DeviceError  if a batch needs a larger tensor than the adapter can bind; the message names the batch size
+   *   that fits
    */
   fit(epochs: number, lr: LearningRate = this.lr, options: FitOptions = {}): Promise<void> {
     return this.asFit('fit', { lr, options }, FIT_KINDS, () => this.fitAlone(epochs, lr, options))
@@ -179,17 +188,17 @@ export class Learner implements RunningFit {
     requireInteger('fit', 'epochs', epochs, { from: 0 })
     const { train } = this.loaders
     if (train.batchCount === 0) {
-      throw new OptionError('fit', 'a batch is larger than the training set, so that there is none', {
+      throw new OptionError('fit', 'a batch is larger than the training set, so there is no batch', {
         given: { batchSize: train.batchSize, 'training items': train.items.length },
         fix: 'use a smaller batchSize, or more items',
       })
     }
     requireLabels('fit', train)
     await requireBatchFits(this)
-    // Before anything is changed: a checkpoint that cannot be continued is refused here.
+    // Read before anything is changed: a checkpoint that cannot be resumed is refused here.
     const checkpointing = await this.checkpointsOf(epochs, lr, options)
     if (options.freezeTo !== undefined) this.freezeGroups(options.freezeTo)
-    // What the last loaders left is of other sizes.
+    // Tensors that were kept for the previous loaders have other sizes.
     if (this.fitted && this.fitted !== this.loaders) this.loaders.freeMemory()
     this.fitted = this.loaders
     const optimizer = this.openOptimizer(options.resetOptimizer)
@@ -202,7 +211,7 @@ export class Learner implements RunningFit {
     this.epochs = epochs
     const before = this.callbacks
     this.callbacks = sortCallbacks([...before, ...(options.callbacks ?? []), ...checkpointing])
-    // A new scale for every fit, as fastai's.
+    // Every fit begins with a new loss scale, as in fastai.
     const scaler = new LossScaler({ mixed: this.precision === 'mixed' })
     const losses = new LossReader()
     this.scaler = scaler
@@ -217,7 +226,13 @@ export class Learner implements RunningFit {
     }
   }
 
-  /** Trains with one cycle of learning rate and momentum over all epochs (see `oneCycle`). @throws as `fit` */
+  /**
+   * Trains with one cycle of learning rate and momentum over all epochs (see `oneCycle`).
+   *
+   * @param epochs  number of epochs
+   * @param lrMax   highest learning rate. Default: that of the learner
+   * @throws  as `fit`
+   */
   fitOneCycle(epochs: number, lrMax: LearningRate = this.lr, options: FitOneCycleOptions = {}): Promise<void> {
     return this.asFit('fitOneCycle', { lrMax, options }, FIT_ONE_CYCLE_KINDS, () =>
       this.oneCycleAlone(epochs, lrMax, options),
@@ -234,7 +249,13 @@ export class Learner implements RunningFit {
     await this.fitScheduled(epochs, lrMax, cycles, options)
   }
 
-  /** Trains at a constant learning rate that falls along a cosine at the end (see `flatCos`). @throws as `fit` */
+  /**
+   * Trains at a constant learning rate followed by a cosine decay (see `flatCos`).
+   *
+   * @param epochs  number of epochs
+   * @param lr      learning rate of the constant part. Default: that of the learner
+   * @throws  as `fit`
+   */
   fitFlatCos(epochs: number, lr: LearningRate = this.lr, options: FitFlatCosOptions = {}): Promise<void> {
     return this.asFit('fitFlatCos', { lr, options }, FIT_FLAT_COS_KINDS, async () => {
       const optimizer = this.openOptimizer()
@@ -244,10 +265,14 @@ export class Learner implements RunningFit {
   }
 
   /**
-   * Trains the last parameter group first, then, at half the learning rate, everything. With one group, as from
-   * scratch, nothing is frozen in the first part, which a line says; the optimizer forgets its averages before both.
+   * Trains the last parameter group first, then all groups at half the learning rate. With one group, as when training
+   * from scratch, nothing is frozen in the first part, and a line is logged. The state of the optimizer is cleared
+   * before both parts.
    *
-   * @param options.pctStart, options.div  of the second part. Default 0.3 and 5
+   * @param epochs  number of epochs of the second part
+   * @param baseLr  learning rate of the first part. Default 2e-3
+   * @param options.pctStart, options.div  shape of the one-cycle schedule of the second part. Default 0.3 and 5
+   * @throws  as `fit`
    * Source: fastai callback/schedule.py, fine_tune.
    */
   fineTune(epochs: number, baseLr = 2e-3, options: FineTuneOptions = {}): Promise<void> {
@@ -281,10 +306,12 @@ export class Learner implements RunningFit {
   }
 
   /**
-   * Trains in cycles, in each of which the learning rate falls to 0 along a cosine (see `sgdr`). Each cycle is
-   * cycleMult times as long as the one before, so that there are cycleLength · (1 + cycleMult + …) epochs.
+   * Trains in cycles in which the learning rate decays to 0 along a cosine (see `sgdr`). Each cycle is cycleMult times
+   * as long as the one before, so there are cycleLength · (1 + cycleMult + …) epochs.
    *
-   * @throws as `fit`, and OptionError when these are no counts
+   * @param cycles       number of cycles
+   * @param cycleLength  number of epochs of the first cycle
+   * @throws  as `fit`, and OptionError if an argument is not a positive integer
    */
   fitSgdr(cycles: number, cycleLength: number, options: FitSgdrOptions = {}): Promise<void> {
     return this.asFit('fitSgdr', { options }, FIT_SGDR_KINDS, async () => {
@@ -296,7 +323,10 @@ export class Learner implements RunningFit {
     })
   }
 
-  /** Which learning rate is good: trains while it rises, and puts everything back (see callbacks/lr-finder.ts). */
+  /**
+   * Searches for a good learning rate: trains while it rises, then restores the model and the optimizer (see
+   * callbacks/lr-finder.ts).
+   */
   lrFind<Name extends SuggestionName = 'valley'>(options: LrFindOptions<Name> = {}): Promise<LrSearch<Name>> {
     return this.asFit('lrFind', { options }, LR_FIND_KINDS, () =>
       findLearningRate(this, options, async (epochs, lr, finder) => {
@@ -312,34 +342,36 @@ export class Learner implements RunningFit {
   }
 
   /**
-   * Freezes the groups before number n (negative: from the end), and makes the optimizer forget its averages.
+   * Freezes the parameter groups before number n (a negative n counts from the end) and clears the state of the
+   * optimizer.
    *
-   * @throws OptionError  in the middle of a fit
+   * @throws OptionError  during a step of a fit
    */
   freezeTo(n: number): void {
     this.occupancy.requireFree('freezeTo')
     this.freezeGroups(n)
   }
 
-  /** Freezes all groups but the last. @throws OptionError  when there is only one, and as `freezeTo` */
+  /** Freezes all parameter groups but the last. @throws OptionError  if there is only one, and as `freezeTo` */
   freeze(): void {
     if (this.openOptimizer().groups.length === 1) {
-      throw new OptionError('freeze', 'the learner has one parameter group, so that nothing would be frozen', {
-        fix: 'divide the model: new Learner(loaders, model, { groups: xresnetGroups }), or a function of your own',
+      throw new OptionError('freeze', 'the learner has one parameter group, so nothing would be frozen', {
+        fix: 'divide the model: new Learner(loaders, model, { groups: xresnetGroups }), or pass a function of your own',
       })
     }
     this.freezeTo(-1)
   }
 
+  /** Unfreezes all parameter groups. @throws OptionError  during a step of a fit */
   unfreeze(): void {
     this.freezeTo(0)
   }
 
   /**
-   * Loss and metrics on the validation items, or those of another loader. Transforms do what they do in validation, also
+   * Computes loss and metrics on the validation items or those of another loader. Transforms act as in validation, also
    * on `loaders.train`, where fastai would draw at random as in training.
    *
-   * @throws OptionError  when the items have no labels (see `Loaders.test`), or in the middle of a fit
+   * @throws OptionError  if the items have no labels (see `Loaders.test`), or during a step of a fit
    */
   validate(loader: Loader = this.loaders.valid): Promise<Evaluation> {
     return this.asEvaluation('validate', () => {
@@ -349,10 +381,10 @@ export class Learner implements RunningFit {
   }
 
   /**
-   * Probabilities for the validation items, or those of another loader, each once and in its order. Transformed as by
-   * `validate`.
+   * Computes probabilities for the validation items or those of another loader, each item once, in the loader's order
+   * and transformed as by `validate`.
    *
-   * @throws OptionError  in the middle of a fit
+   * @throws OptionError  during a step of a fit
    */
   getPredictions(options: { readonly loader?: Loader } = {}): Promise<ItemPredictions> {
     return this.asEvaluation('getPredictions', () => {
@@ -362,14 +394,17 @@ export class Learner implements RunningFit {
     })
   }
 
-  /** Probabilities for the validation items, averaged over random transforms (see results/tta.ts). @throws OptionError  in the middle of a fit */
+  /**
+   * Computes probabilities averaged over random transforms (see results/tta.ts). @throws OptionError  during a step of
+   * a fit
+   */
   tta(options?: TtaOptions): Promise<ItemPredictions>
   tta(options: TtaPairOptions): Promise<TtaPair>
   tta(options: TtaOptions | TtaPairOptions = {}): Promise<ItemPredictions | TtaPair> {
     return this.asEvaluation('tta', () => testTimeAugmentation(this, options))
   }
 
-  /** What is on an image file, transformed as in validation. @throws DataError when it cannot be decoded */
+  /** Classifies an image file, transformed as in validation. @throws DataError  if it cannot be decoded */
   predict(path: string): Promise<Prediction> {
     const {
       model,
@@ -384,12 +419,12 @@ export class Learner implements RunningFit {
   }
 
   /**
-   * Writes weights, running statistics and, unless told otherwise, what the optimizer remembers (see files/save-load.ts).
+   * Writes weights, running statistics and, by default, the optimizer's state to a file (see files/save-load.ts).
    *
-   * For PyTorch's load_state_dict(strict=True) write `{ withOptimizer: false }`, or leave out there what begins with
-   * `optimizer.`: test/golden/load_weights.py does.
+   * For PyTorch's load_state_dict(strict=True), write with `{ withOptimizer: false }`, or drop the names that begin
+   * with `optimizer.` there: test/golden/load_weights.py does.
    *
-   * @throws OptionError  in the middle of a fit, whose steps would change a part of the weights meanwhile
+   * @throws OptionError  during a step of a fit, which could change part of the weights meanwhile
    */
   save(path: string, options: SaveOptions = {}): Promise<void> {
     return this.asEvaluation('save', () => {
@@ -399,7 +434,11 @@ export class Learner implements RunningFit {
     })
   }
 
-  /** Takes over what `save`, a checkpoint or PyTorch has written. @throws DataError when it does not fit, and changes nothing */
+  /**
+   * Loads a file written by `save`, a checkpoint, an export or PyTorch.
+   *
+   * @throws DataError  if it does not fit the model; nothing is changed then
+   */
   load(path: string, options: SaveOptions = {}): Promise<void> {
     return this.asEvaluation('load', () => {
       checkArgument('load', 'path', path, PATH)
@@ -436,22 +475,27 @@ export class Learner implements RunningFit {
   }
 
   /**
-   * Ends what is going on within a step, as Ctrl-C does: for a stop button. A fit ends as it does after its last epoch,
-   * with the weights and the rows there are, and `interrupted` is true; `validate`, `getPredictions`, `tta` and `lrFind`
-   * would have no result, and reject with `Interrupted`.
+   * Stops the current operation within one step, as Ctrl-C does, for instance for a stop button. A fit ends as after
+   * its last epoch, keeps the weights and rows so far, and leaves `interrupted` true; `validate`, `getPredictions`,
+   * `tta` and `lrFind` have no result and reject with `Interrupted`.
    */
   interrupt(): void {
     this.interrupted = true
   }
 
-  /** The training loop as text: its events, and which callbacks listen. @returns the text, which is also logged */
+  /**
+   * Formats the training loop: its events and the callbacks that handle them. @returns the text, which is also logged
+   */
   showTrainingLoop(): string {
     const text = loopText(this.callbacks)
     for (const line of text.split('\n')) this.platform.log(line)
     return text
   }
 
-  /** The layers, their output shapes and parameters, and what trains them. @returns the text, which is also logged */
+  /**
+   * Formats the layers with their output shapes and parameters, the loss and the callbacks. @returns the text, which is
+   * also logged
+   */
   async summary(): Promise<string> {
     const { loaders, model, loss, callbacks } = this
     const input = await loaders.inputShape()
@@ -471,7 +515,7 @@ export class Learner implements RunningFit {
     return text
   }
 
-  /** The optimizer, made when there is none or a new one is wanted. */
+  /** Returns the optimizer; makes it if there is none or `renew` is true. */
   openOptimizer(renew = false): Optimizer {
     if (renew && this.optimizer) {
       this.optimizer.close()
@@ -479,7 +523,7 @@ export class Learner implements RunningFit {
     }
     if (!this.optimizer) {
       const optimizer = this.makeOptimizer(parameterGroups(this.model, this.groupsOf))
-      checkArgument('Learner', 'the optimizer that was made', optimizer, OPTIMIZER)
+      checkArgument('Learner', 'the result of the optimizer factory', optimizer, OPTIMIZER)
       this.optimizer = optimizer
     }
     return this.optimizer
@@ -499,7 +543,7 @@ export class Learner implements RunningFit {
     const { callbacks: own = [], checkpoint, resume = false, resetOptimizer: _reset, ...described } = options
     if (checkpoint === undefined) {
       if (!resume) return []
-      throw new OptionError('fit', 'there is no checkpoint to go on from', {
+      throw new OptionError('fit', 'there is no checkpoint to resume from', {
         given: { resume },
         fix: 'name the file: { checkpoint: path, resume: true }',
       })
@@ -520,7 +564,11 @@ export class Learner implements RunningFit {
     optimizer.clearState()
   }
 
-  /** @param given  its options, and learning rates by their name */
+  /**
+   * Runs a fit after checking its options.
+   *
+   * @param given  its options, and its learning rates by name
+   */
   private asFit<Options extends object, Result>(
     where: string,
     given: { readonly options: Options; readonly [rate: string]: unknown },
@@ -539,7 +587,10 @@ export class Learner implements RunningFit {
     )
   }
 
-  /** Work that reads the model or replaces its weights; a fit that waits for it goes on in the mode that it was in. */
+  /**
+   * Runs work that reads the model or replaces its weights; a fit that waits for it then continues in its previous
+   * mode.
+   */
   private asEvaluation<Result>(where: string, work: () => Promise<Result>): Promise<Result> {
     return this.untilInterrupted(() =>
       this.occupancy.evaluates(where, async () => {
@@ -560,7 +611,7 @@ export class Learner implements RunningFit {
     )
   }
 
-  /** Listens for Ctrl-C while the work goes on; within work that is listened to already it belongs to that. */
+  /** Interrupts the work on Ctrl-C; nested calls share one listener. */
   private async untilInterrupted<Result>(work: () => Promise<Result>): Promise<Result> {
     if (this.interruptible++ === 0) {
       this.interrupted = false

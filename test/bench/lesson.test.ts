@@ -80,7 +80,9 @@ describe('the options of a run', () => {
       ['data', 5],
     ] as const) {
       expect(() => restored({ [name]: value })).toThrow(DataError)
-      expect(() => restored({ [name]: value })).toThrow(`${file}: a damaged file: its ${name} is invalid\n  ${name}  `)
+      expect(() => restored({ [name]: value })).toThrow(
+        `${file}: a damaged file: its ${name} cannot be what was written\n  ${name}  `,
+      )
     }
   })
 

@@ -134,18 +134,18 @@ describe('a fit', () => {
   test('groups that leave parameters out, or have one twice, are refused', async () => {
     const fit = async (groups: LearnerOptions['groups']) => (await tinyLearner({ groups })).learner.fit(1)
     await expect(fit((model) => [model.parameters().slice(0, 2)])).rejects.toThrowErrorMatchingInlineSnapshot(`
-      [OptionError: groups: not every parameter of the model is in one group
+      [OptionError: groups: every parameter of the model must be in exactly one group
         parameters         8
         in no group        6
         in several         0
         not of this model  0
-        Fix: put those that are not to be trained into a group of their own, and freeze it: freezeTo(1)]
+        Fix: collect parameters that are not to be trained in a group of their own and freeze it: freezeTo(1)]
     `)
     await expect(fit((model) => [model.parameters(), model.parameters().slice(0, 1)])).rejects.toThrow(
-      'not every parameter of the model is in one group',
+      'every parameter of the model must be in exactly one group',
     )
     await expect(fit((model) => [model.parameters(), tinyModel().parameters()])).rejects.toThrow(
-      'not every parameter of the model is in one group',
+      'every parameter of the model must be in exactly one group',
     )
   })
 
@@ -228,7 +228,7 @@ describe('a fit', () => {
   test('refuses what cannot work, early', async () => {
     const { learner } = await tinyLearner({}, { train: 3, batchSize: 4 })
     await expect(learner.fit(1)).rejects.toThrowErrorMatchingInlineSnapshot(`
-      [OptionError: fit: a batch is larger than the training set, so that there is none
+      [OptionError: fit: a batch is larger than the training set, so there is no batch
         batchSize       4
         training items  3
         Fix: use a smaller batchSize, or more items]

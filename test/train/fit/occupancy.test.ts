@@ -174,8 +174,8 @@ describe('without a fit', () => {
   test('freeze is refused where there is one group, and fineTune says so', async () => {
     const { learner, lines } = await tinyLearner({}, DATA)
     expect(() => learner.freeze()).toThrowErrorMatchingInlineSnapshot(`
-      [OptionError: freeze: the learner has one parameter group, so that nothing would be frozen
-        Fix: divide the model: new Learner(loaders, model, { groups: xresnetGroups }), or a function of your own]
+      [OptionError: freeze: the learner has one parameter group, so nothing would be frozen
+        Fix: divide the model: new Learner(loaders, model, { groups: xresnetGroups }), or pass a function of your own]
     `)
     await learner.fineTune(1)
     expect(lines[0]).toBe(
