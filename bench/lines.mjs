@@ -1,0 +1,38 @@
+// `node bench/lines.mjs`, part of `npm run check`: lines of code per room beside its budget, so that additions are noticed and
+// somebody deletes. A room over its budget fails; raise the budget in the commit that needs it, and say there why.
+//
+// Lines are those of .ts, .mjs and .wgsl files that hold more than a comment or a brace.
+import { readdirSync, readFileSync } from 'node:fs'
+import { join, relative, sep } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+
+/** Most lines of each room: what it had on 2026-11-26, and 5% more. */
+const BUDGETS = {}
+
+const counts = new Map()
+for (const [folder, depth] of [
+  ['src', 3],
+  ['shaders', 1],
+  ['bench', 2],
+]) {
+  for (const file of readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })) {
+    if (!/\.(ts|mjs|wgsl)$/.test(file) || /\.gen\.ts$|node_modules/.test(file)) continue
+    const room = [folder, ...file.split(sep).slice(0, -1)].slice(0, depth).join('/')
+    counts.set(room, (counts.get(room) ?? 0) + linesOf(readFileSync(join(root, folder, file), 'utf8')))
+  }
+}
+
+const rooms = [...counts.keys()].sort()
+const over = rooms.filter((room) => !(counts.get(room) <= BUDGETS[room]))
+const gone = Object.keys(BUDGETS).filter((room) => !counts.has(room))
+console.log(`lines: ${rooms.map((room) => `${room} ${counts.get(room)}/${BUDGETS[room] ?? 0}`).join(', ')}`)
+if (over.length > 0 || gone.length > 0) {
+  console.error(`over budget or without one: ${over.join(', ') || 'none'}; gone: ${gone.join(', ') || 'none'} (${relative(process.cwd(), fileURLToPath(import.meta.url))})`)
+  process.exitCode = 1
+}
+
+function linesOf(text) {
+  return text.split('\n').filter((line) => !/^\s*(\/\/.*|\/?\*.*|[\])}]*[,;]?)?$/.test(line)).length
+}
