@@ -2,8 +2,8 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config'
 
 const ALL = 'test/**/*.test.ts'
-/** Of kernels that use no subgroups. */
-const WITHOUT_SUBGROUPS = '**/families.test.ts'
+/** Test files whose kernels use no subgroups and are compiled by no other file. */
+const WITHOUT_SUBGROUPS = ['**/families.test.ts', '**/optim/radam.test.ts', '**/gpu/unroll.test.ts']
 /** Test files that prove kernels family by family (test/helpers/families.ts). */
 const byFamily = readdirSync('test', { recursive: true, encoding: 'utf8' })
   .filter((file) => file.endsWith('.test.ts'))
@@ -11,22 +11,25 @@ const byFamily = readdirSync('test', { recursive: true, encoding: 'utf8' })
   .filter((file) => readFileSync(file, 'utf8').includes(' testFamilies('))
 
 /**
- * The families other than the adapter's own are proven in processes of their own. Mesa's software adapter reads the width of
- * its vectors, which are its subgroups, as it is loaded: its own family is proven as wide as the processor has them. The
- * others use no subgroups, so the width changes nothing of what they compute, and their kernels compile in a fifth of the
- * time for 128 bits that they take for 512.
+ * Mesa's software adapter reads the width of its vectors, which are its subgroups, as it is loaded. The adapter's own family
+ * and all else is proven on vectors as wide as the processor has them. The other families use no subgroups, so the width
+ * changes nothing of what they compute; for 128 bits their kernels compile in a fifth of the time that they take for 512.
  */
 const projects: readonly TestProjectInlineConfiguration[] = [
   {
     extends: true,
     // No `exclude`, which would take the place of the command line's.
-    test: { name: 'own family', include: [ALL, `!${WITHOUT_SUBGROUPS}`], env: { TEST_FAMILIES: 'own' } },
+    test: {
+      name: 'native',
+      include: [ALL, ...WITHOUT_SUBGROUPS.map((files) => `!${files}`)],
+      env: { TEST_FAMILIES: 'own' },
+    },
   },
   {
     extends: true,
     test: {
-      name: 'other families',
-      include: [...byFamily, WITHOUT_SUBGROUPS],
+      name: 'short vectors',
+      include: [...byFamily, ...WITHOUT_SUBGROUPS],
       env: { TEST_FAMILIES: 'others', LP_NATIVE_VECTOR_WIDTH: '128' },
     },
   },

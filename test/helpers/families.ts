@@ -4,8 +4,8 @@ import { KERNEL_FAMILIES, type Gpu, type KernelFamily } from '../../src/gpu/devi
 const part = process.env.TEST_FAMILIES
 
 /**
- * The kernel families that a test file proves in this run of it: the adapter's own in the project `own family`, the others
- * in the project `other families`. Family `broadcast` is not among them where there are no subgroups.
+ * The kernel families that a test file proves in this run of it: the adapter's own in the project `native`, the others in the
+ * project `short vectors`. Family `broadcast` is not among them where there are no subgroups.
  *
  * @param proven  families that the file proves in all its runs together. Default: all
  */
