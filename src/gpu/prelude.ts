@@ -50,7 +50,6 @@ export function specialise(
   }
   const libraryText = parts.join('\n') + '\n'
   const unrolled = special.unroll ?? (special.shape !== undefined && !emulated)
-  // In the loops of the files that multiply matrices there are barriers, so those have to be uniform.
   const prelude = emulated && !unrolled ? keepRolled(libraryText) : libraryText
   const code = prelude + source.text
   return { code: unrolled ? unroll(name, code) : code, lines: prelude.split('\n').length - 1 }

@@ -63,14 +63,18 @@ export function unroll(name: string, text: string): string {
 
 /**
  * Hides the bounds of the marked loops of a text behind a function `counted(bound)`, which gives the bound and of which no
- * compiler can tell that: so none unrolls them. For text that is to compile fast, and has no barrier in such a loop.
+ * compiler can tell that: so none unrolls them. For text that is to compile fast, and has no barrier in such a
+ * loop outside of its function `compute`, which is left as it is.
  */
 export function keepRolled(text: string): string {
-  return text.replace(MARKED_BOUND, '$1counted($2)$3')
+  // In the loops of a kernel's body are barriers, for which their bounds have to be uniform.
+  return text.replace(BODY_OR_BOUND, (whole, before?: string, bound?: string, after?: string) =>
+    before === undefined ? whole : `${before}counted(${bound})${after}`,
+  )
 }
 
-/** Before the bound of a marked loop, the bound, and after it. */
-const MARKED_BOUND = /(; \w+ < )([^;]+)(; [^;]+ \{ \/\/ @unroll)$/gm
+/** A whole function `compute`; or what stands before the bound of a marked loop, the bound, and what stands after it. */
+const BODY_OR_BOUND = /^fn compute\([^]*?^\}$|(; \w+ < )([^;]+)(; [^;]+ \{ \/\/ @unroll)$/gm
 
 function lastMark(lines: readonly string[]): number {
   return lines.findLastIndex((line) => line.endsWith('// @unroll'))
