@@ -69,6 +69,11 @@ const CONVERTERS: Readonly<Record<string, Converter>> = {
     return node('Mul', [input(0), node('Tanh', [node('Softplus', [input(0)])])])
   },
 
+  concat({ op, input, node }) {
+    const rank = op.output.shape.length
+    return node('Concat', [input(0), input(1)], { axis: rank === 4 ? 1 : rank - 1 })
+  },
+
   add: ({ input, node }) => node('Add', [input(0), input(1)]),
 
   maxPool({ op, input, node }) {
@@ -102,6 +107,8 @@ const CONVERTERS: Readonly<Record<string, Converter>> = {
     const largest = node('MaxPool', [input(0)], { kernel_shape: both(2), strides: both(1) })
     return node('Conv', [largest, blur], { group: C, kernel_shape: both(3), strides: both(2), pads: [1, 1, 1, 1] })
   },
+
+  globalMaxPool: ({ input, node }) => node('Flatten', [node('GlobalMaxPool', [input(0)])], { axis: 1 }),
 
   globalAvgPool: ({ input, node }) => node('Flatten', [node('GlobalAveragePool', [input(0)])], { axis: 1 }),
 

@@ -40,11 +40,13 @@ const OPERATORS: Readonly<Record<string, Operator>> = {
   },
   BatchNormalization: { inputs: [5, 5], attributes: { epsilon: 'FLOAT', momentum: 'FLOAT', training_mode: 'INT' } },
   Cast: { inputs: [1, 1], attributes: { to: 'INT' }, required: ['to'] },
+  Concat: { inputs: [1, Infinity], attributes: { axis: 'INT' }, required: ['axis'] },
   Conv: { inputs: [2, 3], attributes: { ...WINDOW, dilations: 'INTS', group: 'INT' } },
   Div: { inputs: [2, 2] },
   Flatten: { inputs: [1, 1], attributes: { axis: 'INT' } },
   Gemm: { inputs: [2, 3], attributes: { alpha: 'FLOAT', beta: 'FLOAT', transA: 'INT', transB: 'INT' } },
   GlobalAveragePool: { inputs: [1, 1] },
+  GlobalMaxPool: { inputs: [1, 1] },
   Identity: { inputs: [1, 1] },
   MaxPool: {
     inputs: [1, 1],

@@ -187,7 +187,7 @@ test('casts are left out: the graph is float throughout', async () => {
 })
 
 test('every operation that a network may have is exported', () => {
-  const training = ['cross-entropy', 'index', 'softmax', 'sum']
+  const training = ['cross-entropy', 'dropout', 'index', 'softmax', 'sum']
   const operations = readdirSync(new URL('../../src/ops', import.meta.url))
     .filter((file) => file.endsWith('.ts'))
     .map((file) => file.slice(0, -3))
@@ -216,7 +216,7 @@ describe('refused is', () => {
       "OptionError: exportOnnx: the operation 'gelu' cannot be exported
         operation  gelu: [1,16,16,3] → [1,16,16,3]
         module     0.0
-        expected conv2d, linear, batchNorm, relu, mish, add, maxPool, avgPool, maxBlurPool, globalAvgPool, reshape, cast
+        expected conv2d, linear, batchNorm, relu, mish, concat, add, maxPool, avgPool, maxBlurPool, globalMaxPool, globalAvgPool, reshape, cast
         Fix: write it with these, or export the network without it"
     `)
   })

@@ -13,6 +13,7 @@ import { avgPool } from '../../src/ops/avg-pool.ts'
 import { maxPool } from '../../src/ops/max-pool.ts'
 import { mish } from '../../src/ops/mish.ts'
 import { relu } from '../../src/ops/relu.ts'
+import { concat } from '../../src/ops/concat.ts'
 import { flatten, reshape } from '../../src/ops/reshape.ts'
 import type { Tensor } from '../../src/tensor/tensor.ts'
 import { toTorch } from '../../src/nn/state-dict.ts'
@@ -60,8 +61,8 @@ export class Branches extends Module {
     this.left = this.addChild('left', new ConvLayer({ inChannels: 3, outChannels: 8, stride: 2, init }))
     const narrow = new Conv({ inChannels: 3, outChannels: 8, window: 1, init })
     this.right = this.addChild('right', new Sequential([new AvgPool(2), narrow]))
-    this.norm = this.addChild('norm', new BatchNorm(48))
-    this.head = this.addChild('head', new Linear(48, 7, init))
+    this.norm = this.addChild('norm', new BatchNorm(96))
+    this.head = this.addChild('head', new Linear(96, 7, init))
   }
 
   forward(x: Tensor): Tensor {
@@ -70,7 +71,8 @@ export class Branches extends Module {
     // [N,6,8,8] → [N,3,4,8], the last windows overhanging by one row and one column.
     const pooled = avgPool(largest, { window: 3, stride: 2, ceilMode: true })
     const turned = maxPool(reshape(pooled, [x.shape[0], 4, 3, 8]), { window: 2, stride: 1 })
-    return this.head.forward(mish(this.norm.forward(flatten(turned))))
+    const joined = concat(turned, mish(turned))
+    return this.head.forward(mish(this.norm.forward(flatten(joined))))
   }
 
   describe(): never {

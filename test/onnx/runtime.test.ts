@@ -1,6 +1,8 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import { imagenetStats } from '../../src/data/augment/normalize.ts'
 import type { Module } from '../../src/nn/module.ts'
+import { resnet34 } from '../../src/nn/resnet.ts'
+import { visionModel } from '../../src/nn/vision-model.ts'
 import { xresnet18, xresnet50 } from '../../src/nn/xresnet.ts'
 import { exportOnnx } from '../../src/onnx/export-onnx.ts'
 import { softmax } from '../../src/ops/softmax.ts'
@@ -39,6 +41,8 @@ const networks: readonly (readonly [name: string, size: readonly [number, number
   ['xresnet18', [64, 64], () => xresnet18({ outputs: 10 })],
   ['xresnet50', [64, 64], () => xresnet50({ outputs: 10 })],
   ['xresnet18, Mish, MaxBlurPool', [70, 58], () => xresnet18({ outputs: 10, activation: 'mish', pool: 'maxBlur' })],
+  ['resnet34', [50, 66], () => resnet34({ outputs: 10 })],
+  ['xresnet18 with the head for transfer', [48, 40], () => visionModel(xresnet18, { outputs: 10 })],
   ['layers of odd sizes', [61, 47], oddLayers],
   ['a forward of its own', [13, 18], () => new Branches()],
 ]
@@ -48,7 +52,14 @@ async function tempered(model: Module, size: readonly [number, number]): Promise
   const shape = [1, 3, ...size]
   const { logits } = await ownOutputs(model, hashUniform(3 * size[0] * size[1], 9), shape)
   const scale = 3 / Math.max(...logits.map(Math.abs))
-  for (const state of model.states().slice(-2)) state.write((await read(state.value)).map((value) => value * scale))
+  const head =
+    model
+      .parameters()
+      .at(-1)
+      ?.path.replace(/[^.]+$/, '') ?? ''
+  for (const state of model.parameters().filter(({ path }) => path.startsWith(head))) {
+    state.write((await read(state.value)).map((value) => value * scale))
+  }
   return model
 }
 
