@@ -1,11 +1,13 @@
 /** The library in Node. */
 import { openGpuOn, type Gpu, type GpuOptions } from './gpu/device.ts'
+import * as hub from './data/hub.ts'
 import * as items from './data/items.ts'
 import * as sample from './data/sample.ts'
 import * as untar from './data/untar-data.ts'
 import * as verify from './data/verify-images.ts'
 import { nodePlatform } from './platform/node/index.ts'
 import * as exported from './train/files/export.ts'
+import * as pretrained from './train/files/pretrained.ts'
 import type { Predictor } from './train/results/predictor.ts'
 
 export * from './index.ts'
@@ -33,6 +35,14 @@ export const getImageFiles: typeof items.getImageFiles = (path, options) =>
 /** The files that cannot be decoded. See data/verify-images.ts. */
 export const verifyImages: typeof verify.verifyImages = (paths, options) =>
   verify.verifyImages(paths, { platform: nodePlatform, ...options })
+
+/** The files of a model on the hub, fetched when they are not there yet. See data/hub.ts. */
+export const hubModel: typeof hub.hubModel = (name, options) =>
+  hub.hubModel(name, { platform: nodePlatform, ...options })
+
+/** Weights from a file or from the hub. See train/files/pretrained.ts. */
+export const readPretrained = (source: string, options: hub.HubOptions = {}): Promise<pretrained.Pretrained> =>
+  pretrained.readPretrained(source, { platform: nodePlatform, ...options })
 
 /** What `learner.export` has written, ready to predict. See train/files/export.ts. */
 export const loadLearner = (path: string, options: Partial<exported.LoadLearnerOptions> = {}): Promise<Predictor> =>

@@ -69,7 +69,7 @@ export async function untarData(url: string, options: UntarOptions = {}): Promis
         archive,
         async () => {
           if (options.force !== true && (await isExpected(platform, archive, expected))) return
-          const progress = new Progress(platform, `downloading ${fileName}`)
+          const progress = new TransferProgress(platform, `downloading ${fileName}`)
           const onBytes: OnBytes = (...bytes) => (tell ? tell('download', ...bytes) : progress.show(...bytes))
           const known = expected ? { expected } : {}
           await store.download(url, archive, { ...known, onBytes, ...options.patience }).finally(() => progress.clear())
@@ -77,7 +77,7 @@ export async function untarData(url: string, options: UntarOptions = {}): Promis
         },
         onWait,
       )
-      const progress = new Progress(platform, `unpacking ${fileName}`)
+      const progress = new TransferProgress(platform, `unpacking ${fileName}`)
       const onBytes: OnBytes = (...bytes) => (tell ? tell('extract', ...bytes) : progress.show(...bytes))
       await store.extract(archive, folder, { onBytes, sha256: expected?.sha256 }).finally(() => progress.clear())
       progress.conclude(`unpacked to ${folder}`)
@@ -88,11 +88,14 @@ export async function untarData(url: string, options: UntarOptions = {}): Promis
 }
 
 /**
- * Where archives and data sets are kept: `archive` and `data` of `home`, unless its config.ini says otherwise.
+ * Folders of archives, data sets and models: `archive`, `data` and `models` of `home`, unless its config.ini says otherwise.
  *
  * Source: fastai data/external.py, fastai_cfg.
  */
-export async function dataHome(platform: Platform, home?: string): Promise<{ archive: string; data: string }> {
+export async function dataHome(
+  platform: Platform,
+  home?: string,
+): Promise<{ archive: string; data: string; models: string }> {
   const { files, env } = platform
   const user = env('HOME') ?? env('USERPROFILE')
   const own = (path: string): string => (user !== undefined && /^~(?=$|[/\\])/.test(path) ? user + path.slice(1) : path)
@@ -103,11 +106,11 @@ export async function dataHome(platform: Platform, home?: string): Promise<{ arc
   }
   const config = files.join(folder, 'config.ini')
   const text = (await files.exists(config)) ? await files.readText(config) : ''
-  const at = (key: 'archive' | 'data'): string => {
-    const path = own(new RegExp(`^\\s*${key}\\s*[=:]\\s*(.+?)\\s*$`, 'm').exec(text)?.[1] ?? key)
+  const at = (key: 'archive' | 'data' | 'model', folderName: string = key): string => {
+    const path = own(new RegExp(`^\\s*${key}\\s*[=:]\\s*(.+?)\\s*$`, 'm').exec(text)?.[1] ?? folderName)
     return /^([/\\]|[A-Za-z]:)/.test(path) ? path : files.join(folder, path)
   }
-  return { archive: at('archive'), data: at('data') }
+  return { archive: at('archive'), data: at('data'), models: at('model', 'models') }
 }
 
 /** @throws DataError where data sets cannot be brought to (a page) */
@@ -130,8 +133,8 @@ async function isExpected(platform: Platform, archive: string, expected: Archive
 /** How often a line is printed where there is no terminal to overwrite one of. */
 const LINE_EVERY_MS = 10_000
 
-/** `downloading imagenette2-160.tgz: 42 % of 94.4 MiB, 8.10 MB/s, 00:07 left` */
-class Progress {
+/** Shows how far a download or the like is: `downloading imagenette2-160.tgz: 42 % of 94.4 MiB, 8.10 MB/s, 00:07 left` */
+export class TransferProgress {
   private readonly platform: Platform
   private readonly what: string
   private readonly startMs: number

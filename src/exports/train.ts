@@ -8,6 +8,8 @@ export type {
   FitSgdrOptions,
   LearningRate,
 } from '../train/learner-options.ts'
+export { pretrainedNames, VisionLearner, type VisionLearnerOptions } from '../train/vision-learner.ts'
+export { pretrainedConfig, type Pretrained, type PretrainedConfig } from '../train/files/pretrained.ts'
 export type { ExportOptions, LoadLearnerOptions } from '../train/files/export.ts'
 export { Predictor, type PredictorParts } from '../train/results/predictor.ts'
 export type { SaveOptions } from '../train/files/save-load.ts'

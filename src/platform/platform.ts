@@ -92,7 +92,7 @@ export type OnBytes = (doneBytes: number, totalBytes: number | undefined) => voi
 
 export interface DownloadOptions {
   /** Checked before the file gets its name; a file of another size is refused before it is fetched. */
-  readonly expected?: ArchiveCheck
+  readonly expected?: Partial<ArchiveCheck>
   readonly onBytes?: OnBytes
   /** Silence after which a connection is given up and made again. Default 30,000. */
   readonly stallMs?: number
@@ -110,6 +110,8 @@ export interface ExtractOptions {
 export interface Datasets {
   /** Size and md5 of a file, which are soon read; `undefined` where there is none. */
   check(path: string): Promise<ArchiveCheck | undefined>
+  /** Header fields of a server's first answer about a file, by lower-case name; redirects are not followed. */
+  headers(url: string): Promise<ReadonlyMap<string, string>>
   /** Fetches a file, going on from what an earlier call left in `<path>.part`. */
   download(url: string, path: string, options?: DownloadOptions): Promise<void>
   /** Unpacks a .tgz to `folder`: the one folder inside it, or all of it where there are several. */

@@ -533,19 +533,29 @@ describe('where data sets are kept', () => {
     expect(await at({ HOME: home })).toEqual({
       archive: join(home, '.fastai/archive'),
       data: join(home, '.fastai/data'),
+      models: join(home, '.fastai/models'),
     })
-    expect(await at({ HOME: home, FASTAI_HOME: '/big' })).toEqual({ archive: '/big/archive', data: '/big/data' })
+    expect(await at({ HOME: home, FASTAI_HOME: '/big' })).toEqual({
+      archive: '/big/archive',
+      data: '/big/data',
+      models: '/big/models',
+    })
     expect(await at({ HOME: home, FASTAI_HOME: '/big' }, '~/mine')).toEqual({
       archive: join(home, 'mine/archive'),
       data: join(home, 'mine/data'),
+      models: join(home, 'mine/models'),
     })
   })
 
   test("as fastai's config.ini says", async () => {
-    writeFileSync(join(home, 'config.ini'), '[DEFAULT]\ndata = ~/images\narchive = packed\nstorage = tmp\n')
+    writeFileSync(
+      join(home, 'config.ini'),
+      '[DEFAULT]\ndata = ~/images\narchive = packed\nstorage = tmp\nmodel = nets\n',
+    )
     expect(await at({ HOME: '/user', FASTAI_HOME: home })).toEqual({
       archive: join(home, 'packed'),
       data: '/user/images',
+      models: join(home, 'nets'),
     })
   })
 

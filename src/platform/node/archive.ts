@@ -6,7 +6,7 @@ import { pipeline } from 'node:stream/promises'
 import { x as unpackTar } from 'tar'
 import { DataError } from '../../base/errors.ts'
 import type { Datasets, ExtractOptions } from '../platform.ts'
-import { checkFile, download, storeError, requireRoom } from './download.ts'
+import { checkFile, download, headersOf, requireRoom, storeError } from './download.ts'
 import { isCode } from './error-code.ts'
 import { lock } from './lock.ts'
 import { MARK, ownMark, stateOf } from './process-mark.ts'
@@ -16,7 +16,7 @@ const UNPACKED: ReadonlySet<string> = new Set(['File', 'OldFile', 'Directory'])
 const REFETCH = 'delete it, so that the next run fetches it again'
 
 /** Data sets on the disk of this machine. */
-export const datasets: Datasets = { check: checkFile, download, extract, exclusively, create }
+export const datasets: Datasets = { check: checkFile, headers: headersOf, download, extract, exclusively, create }
 
 /**
  * Unpacks a .tgz to `folder`: the one folder inside it, or all of it where there are several.

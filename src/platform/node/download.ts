@@ -14,6 +14,8 @@ const CHECKED_BYTES = 2 ** 20
 /** Tries in a row that bring nothing. A server that never answered is given up sooner: there may be no network. */
 const TRIES = 5
 const TRIES_UNANSWERED = 2
+/** Patience with an answer that has no body. */
+const HEADERS_MS = 30_000
 const MAKE_ROOM = 'make room, or set FASTAI_HOME to a folder on another disk'
 
 /**
@@ -58,6 +60,21 @@ export async function checkFile(path: string): Promise<ArchiveCheck | undefined>
   } finally {
     await file.close()
   }
+}
+
+/** Header fields of the first answer to HEAD. @throws DataError  when the server refuses, or does not answer in time */
+export async function headersOf(url: string): Promise<ReadonlyMap<string, string>> {
+  const failed = (cause: unknown) =>
+    new DataError(url, `the server says nothing of this file: ${reason(cause)}`, {
+      fix: 'check the address and the network',
+      cause,
+    })
+  const signal = AbortSignal.timeout(HEADERS_MS)
+  const response = await fetch(url, { method: 'HEAD', redirect: 'manual', signal }).catch((cause: unknown) => {
+    throw failed(cause)
+  })
+  if (response.status >= 400) throw failed(`it answered ${response.status} ${response.statusText}`.trimEnd())
+  return new Map(response.headers)
 }
 
 interface Transfer {
@@ -179,7 +196,9 @@ async function placeOf(response: Response, have: number, transfer: Transfer): Pr
 async function acceptPart({ url, path, part, note, options: { expected } }: Transfer): Promise<void> {
   const got = await checkFile(part)
   const sha256 = expected?.sha256 === undefined ? undefined : await sha256Of(part)
-  if (expected && (got?.sizeBytes !== expected.sizeBytes || got.md5 !== expected.md5 || sha256 !== expected.sha256)) {
+  const differs = (name: keyof ArchiveCheck, found: unknown) =>
+    expected?.[name] !== undefined && found !== expected[name]
+  if (differs('sizeBytes', got?.sizeBytes) || differs('md5', got?.md5) || differs('sha256', sha256)) {
     await rm(part, { force: true })
     await rm(note, { force: true })
     throw new DataError(url, 'what arrived is not the expected archive; it was deleted', {
@@ -188,7 +207,7 @@ async function acceptPart({ url, path, part, note, options: { expected } }: Tran
         'md5 of the first MiB': got?.md5,
         ...(sha256 === undefined ? {} : { 'SHA-256': sha256 }),
       },
-      expected: [`${expected.sizeBytes} bytes`, expected.md5, expected.sha256]
+      expected: [expected?.sizeBytes && `${expected.sizeBytes} bytes`, expected?.md5, expected?.sha256]
         .filter((each) => each !== undefined)
         .join(', '),
       fix: 'run again; if it stays so, something between here and the server changes the file (a proxy, a sign-in page)',
