@@ -289,7 +289,7 @@ export class Learner implements RunningFit {
     if (!pastFirst) {
       if (this.openOptimizer().groups.length === 1) {
         this.platform.log(
-          'fineTune: the learner has one parameter group, so nothing is frozen; to train the head first: { groups: xresnetGroups }',
+          'fineTune: the learner has one parameter group, so nothing is frozen; to train the head first: { groups: xresnetGroups } or resnetGroups, or a learner of visionLearner',
         )
       }
       await this.oneCycleAlone(freezeEpochs, { stop: baseLr }, { pctStart: 0.99, ...both, freezeTo: -1 })
@@ -356,7 +356,7 @@ export class Learner implements RunningFit {
   freeze(): void {
     if (this.openOptimizer().groups.length === 1) {
       throw new OptionError('freeze', 'the learner has one parameter group, so nothing would be frozen', {
-        fix: 'divide the model: new Learner(loaders, model, { groups: xresnetGroups }), or pass a function of your own',
+        fix: 'divide the model: new Learner(loaders, model, { groups: xresnetGroups }), or pass resnetGroups or a function of your own',
       })
     }
     this.freezeTo(-1)

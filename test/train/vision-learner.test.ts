@@ -1,6 +1,7 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { imagenetStats, normalize } from '../../src/data/augment/normalize.ts'
 import { resnet18, resnet34 } from '../../src/nn/resnet.ts'
+import { Dropout } from '../../src/nn/dropout.ts'
 import { writeWeights } from '../../src/nn/weights.ts'
 import { xresnet18 } from '../../src/nn/xresnet.ts'
 import { read } from '../../src/tensor/transfer.ts'
@@ -171,7 +172,12 @@ describe('steps with dropout', () => {
       const { loaders } = await setting({ train: 48, batchSize: 4 })
       const learner = await visionLearner(loaders, resnet18, { ...OPTIONS, dropout: 0.5, replay, seed })
       expect(partsThatDecide(learner)).toEqual([])
+      const forward = vi.spyOn(Dropout.prototype, 'forward')
       await learner.fit(1, 1e-2)
+      const calls = forward.mock.calls.length
+      forward.mockRestore()
+      // Two layers, and two batches of validation. Of 12 steps the first two are made by their code, and the 4th replay.
+      expect(calls).toBe(2 * ((replay ? 3 : 12) + 2))
       const { losses } = learner.recorder
       return [...losses]
     }

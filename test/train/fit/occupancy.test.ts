@@ -175,11 +175,11 @@ describe('without a fit', () => {
     const { learner, lines } = await tinyLearner({}, DATA)
     expect(() => learner.freeze()).toThrowErrorMatchingInlineSnapshot(`
       [OptionError: freeze: the learner has one parameter group, so nothing would be frozen
-        Fix: divide the model: new Learner(loaders, model, { groups: xresnetGroups }), or pass a function of your own]
+        Fix: divide the model: new Learner(loaders, model, { groups: xresnetGroups }), or pass resnetGroups or a function of your own]
     `)
     await learner.fineTune(1)
     expect(lines[0]).toBe(
-      'fineTune: the learner has one parameter group, so nothing is frozen; to train the head first: { groups: xresnetGroups }',
+      'fineTune: the learner has one parameter group, so nothing is frozen; to train the head first: { groups: xresnetGroups } or resnetGroups, or a learner of visionLearner',
     )
   })
 })
