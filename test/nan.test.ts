@@ -61,7 +61,7 @@ const CASES: Readonly<Record<string, Case>> = {
   avgPool: {
     operation: 'avgPool',
     inputs: { x: images },
-    run: ({ x }) => avgPool(x, { window: 2, stride: 2, ceilMode: true }),
+    run: ({ x }) => avgPool(x, { kernelSize: 2, stride: 2, ceilMode: true }),
   },
   // Biases that keep everything above zero: what a rectified unit holds back, a large number does not reach.
   batchNorm: {
@@ -90,13 +90,13 @@ const CASES: Readonly<Record<string, Case>> = {
     operation: 'conv2d',
     inputs: { x: images, weight: uniform([6, 3, 3, 5], 2) },
     reachesMore: true,
-    run: ({ x, weight }) => conv2d(x, weight, { pad: 1 }),
+    run: ({ x, weight }) => conv2d(x, weight, { padding: 1 }),
   },
   'conv2d of eights': {
     operation: 'conv2d',
     inputs: { x: uniform([2, 5, 6, 8], 1), weight: uniform([16, 3, 3, 8], 2) },
     reachesMore: true,
-    run: ({ x, weight }) => conv2d(x, weight, { stride: 2, pad: 1 }),
+    run: ({ x, weight }) => conv2d(x, weight, { stride: 2, padding: 1 }),
   },
   flatten: { operation: 'flatten', inputs: { x: uniform([2, 5, 6, 8], 1) }, run: ({ x }) => flatten(x) },
   globalAvgPool: { operation: 'globalAvgPool', inputs: { x: images }, run: ({ x }) => globalAvgPool(x) },
@@ -109,7 +109,7 @@ const CASES: Readonly<Record<string, Case>> = {
   maxPool: {
     operation: 'maxPool',
     inputs: { x: images },
-    run: ({ x }) => maxPool(x, { window: 3, stride: 2, pad: 1 }),
+    run: ({ x }) => maxPool(x, { kernelSize: 3, stride: 2, padding: 1 }),
   },
   mish: { operation: 'mish', inputs: { x: images }, run: ({ x }) => mish(x) },
   relu: { operation: 'relu', inputs: { x: images }, run: ({ x }) => relu(x) },
@@ -215,7 +215,7 @@ describe.each(once(['f32', 'f16'] as const))('gradients where an operand is NaN,
   })
 
   test('of a window the last NaN is the maximum, and before it none', async () => {
-    const run = (x: Tensor) => maxPool(x, { window: 2, stride: 2 })
+    const run = (x: Tensor) => maxPool(x, { kernelSize: 2, stride: 2 })
     expect(await gradientOf(run, [1, 2, 4, 1], [NaN, NaN, 2, NaN, 1, Infinity, 1, 5], [1, 2])).toEqual([
       0, 1, 0, 2, 0, 0, 0, 0,
     ])

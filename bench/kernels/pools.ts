@@ -21,8 +21,8 @@ export function poolCases(
     ...max.flatMap(({ sizes: { shape, ...options }, uses }) => {
       return cases('max-pool', shape, dtype, uses, maxOf(options), { places: true })
     }),
-    ...average.flatMap(({ sizes: { shape, window, stride }, uses }) => {
-      return cases('avg-pool', shape, dtype, uses, averageOf(window, stride))
+    ...average.flatMap(({ sizes: { shape, kernelSize, stride }, uses }) => {
+      return cases('avg-pool', shape, dtype, uses, averageOf(kernelSize, stride))
     }),
     ...global.flatMap(({ sizes: { shape }, uses }) => cases('global-avg-pool', shape, dtype, uses, meanOf)),
     // In no xresnet: at the shape of the pool that it may stand in for.
@@ -96,14 +96,14 @@ function within({ at }: Operand, [, H, W, C]: Shape): At {
   return (n, h, w, c) => (h < 0 || w < 0 || h >= H || w >= W ? 0 : at(((n * H + h) * W + w) * C + c))
 }
 
-function maxOf({ window, stride, pad }: { window: number; stride: number; pad: number }) {
+function maxOf({ kernelSize, stride, padding }: { kernelSize: number; stride: number; padding: number }) {
   return ([, H, W, C]: Shape): Pool => {
-    const [P, Q] = [H, W].map((size) => Math.floor((size + 2 * pad - window) / stride) + 1)
+    const [P, Q] = [H, W].map((size) => Math.floor((size + 2 * padding - kernelSize) / stride) + 1)
     /** The largest of a window and where it is, the first of equals. */
     const largest = (x: At, n: number, p: number, q: number, c: number) => {
       let best = { value: -Infinity, h: -1, w: -1 }
-      for (let h = p * stride - pad; h < p * stride - pad + window; h++) {
-        for (let w = q * stride - pad; w < q * stride - pad + window; w++) {
+      for (let h = p * stride - padding; h < p * stride - padding + kernelSize; h++) {
+        for (let w = q * stride - padding; w < q * stride - padding + kernelSize; w++) {
           const inside = h >= 0 && w >= 0 && h < H && w < W
           if (inside && x(n, h, w, c) > best.value) best = { value: x(n, h, w, c), h, w }
         }
@@ -111,7 +111,7 @@ function maxOf({ window, stride, pad }: { window: number; stride: number; pad: n
       return best
     }
     return {
-      run: (x) => maxPool(x, { window, stride, pad }),
+      run: (x) => maxPool(x, { kernelSize, stride, padding }),
       y(x, place) {
         const [n, p, q, c] = unravel(place, [P, Q, C])
         return largest(x, n, p, q, c).value
@@ -120,9 +120,9 @@ function maxOf({ window, stride, pad }: { window: number; stride: number; pad: n
         const [n, h, w, c] = unravel(place, [H, W, C])
         let sum = 0
         for (let p = 0; p < P; p++) {
-          if (Math.abs(p * stride - h) > window + pad) continue
+          if (Math.abs(p * stride - h) > kernelSize + padding) continue
           for (let q = 0; q < Q; q++) {
-            if (Math.abs(q * stride - w) > window + pad) continue
+            if (Math.abs(q * stride - w) > kernelSize + padding) continue
             const best = largest(x, n, p, q, c)
             if (best.h === h && best.w === w) sum += dy(n, p, q, c)
           }
@@ -134,18 +134,20 @@ function maxOf({ window, stride, pad }: { window: number; stride: number; pad: n
 }
 
 /** Windows that touch, and that the image is a multiple of. */
-function averageOf(window: number, stride: number) {
+function averageOf(kernelSize: number, stride: number) {
   return ([, H, W, C]: Shape): Pool => ({
-    run: (x) => avgPool(x, { window, stride, ceilMode: true }),
+    run: (x) => avgPool(x, { kernelSize, stride, ceilMode: true }),
     y(x, place) {
       const [n, p, q, c] = unravel(place, [H / stride, W / stride, C])
       let sum = 0
-      for (let r = 0; r < window; r++) for (let s = 0; s < window; s++) sum += x(n, p * stride + r, q * stride + s, c)
-      return sum / window ** 2
+      for (let r = 0; r < kernelSize; r++) {
+        for (let s = 0; s < kernelSize; s++) sum += x(n, p * stride + r, q * stride + s, c)
+      }
+      return sum / kernelSize ** 2
     },
     dx(_x, dy, place) {
       const [n, h, w, c] = unravel(place, [H, W, C])
-      return dy(n, Math.floor(h / stride), Math.floor(w / stride), c) / window ** 2
+      return dy(n, Math.floor(h / stride), Math.floor(w / stride), c) / kernelSize ** 2
     },
   })
 }

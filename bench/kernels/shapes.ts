@@ -11,8 +11,13 @@ export type FollowUp = 'nothing' | 'relu' | 'residual'
 interface Sizes {
   readonly convolution: ConvolutionSizes
   readonly norm: { readonly shape: Shape; readonly then: FollowUp }
-  readonly maxPool: { readonly shape: Shape; readonly window: number; readonly stride: number; readonly pad: number }
-  readonly avgPool: { readonly shape: Shape; readonly window: number; readonly stride: number }
+  readonly maxPool: {
+    readonly shape: Shape
+    readonly kernelSize: number
+    readonly stride: number
+    readonly padding: number
+  }
+  readonly avgPool: { readonly shape: Shape; readonly kernelSize: number; readonly stride: number }
   readonly globalAvgPool: { readonly shape: Shape }
   readonly linear: { readonly N: number; readonly C: number; readonly O: number }
 }
@@ -88,10 +93,12 @@ function layersOf(rows: readonly LayerRow[], input: Shape, dtype: 'f32' | 'f16')
     if (kind === 'batch norm') {
       return { kind: 'norm', sizes: { shape: row.output, then: followUp(row.path, rows[i + 1]?.path) } }
     }
-    const [window, , stride] = numbers
-    if (kind === 'max pool') return { kind: 'maxPool', sizes: { shape: before, window, stride, pad: window >> 1 } }
+    const [kernelSize, , stride] = numbers
+    if (kind === 'max pool') {
+      return { kind: 'maxPool', sizes: { shape: before, kernelSize, stride, padding: kernelSize >> 1 } }
+    }
     if (kind === 'avg pool') {
-      return { kind: 'avgPool', sizes: { shape: [N, P * stride, Q * stride, O], window, stride } }
+      return { kind: 'avgPool', sizes: { shape: [N, P * stride, Q * stride, O], kernelSize, stride } }
     }
     if (kind === 'global avg pool') return { kind: 'globalAvgPool', sizes: { shape: before } }
     if (kind === 'linear') {
@@ -103,8 +110,8 @@ function layersOf(rows: readonly LayerRow[], input: Shape, dtype: 'f32' | 'f16')
 
 /** `conv 3×3 / 2` → conv, 3, 3, 2 */
 function parse(layer: string): [string, ...number[]] {
-  const [, kind, window = '', stride = ''] = /^(.*?)(?: (\d+×\d+))?(?: \/ (\d+))?$/.exec(layer) ?? []
-  return [kind, ...window.split('×').filter(Boolean).map(Number), ...(stride === '' ? [] : [Number(stride)])]
+  const [, kind, kernelSize = '', stride = ''] = /^(.*?)(?: (\d+×\d+))?(?: \/ (\d+))?$/.exec(layer) ?? []
+  return [kind, ...kernelSize.split('×').filter(Boolean).map(Number), ...(stride === '' ? [] : [Number(stride)])]
 }
 
 /** A block ends with its last batch norm, onto which the shortcut is added; on the shortcut itself nothing follows. */

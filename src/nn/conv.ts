@@ -13,7 +13,7 @@ export interface ConvOptions {
   readonly inChannels: number
   readonly outChannels: number
   /** Rows and columns of the filter, an odd number. Default 3. */
-  readonly window?: number
+  readonly kernelSize?: number
   /** Step in pixels. Default 1. */
   readonly stride?: number
   readonly init: Init
@@ -24,14 +24,14 @@ export interface ConvOptions {
 const KINDS: Kinds<ConvOptions> = {
   inChannels: NUMBER,
   outChannels: NUMBER,
-  window: NUMBER,
+  kernelSize: NUMBER,
   stride: NUMBER,
   init: INIT,
   fan: { expected: "'in' or 'out'", is: (value) => value === 'in' || value === 'out' },
 }
 
 /**
- * 2-D convolution without bias, padded with (window − 1) / 2 zeros on each side.
+ * 2-D convolution without bias, padded with (kernelSize − 1) / 2 zeros on each side.
  *
  * x [N,H,W,C] f16 | f32 → [N,⌈H/stride⌉,⌈W/stride⌉,O]; weight [O,R,S,C]
  * @throws OptionError  when the window is even, so that it cannot be padded alike on both sides
@@ -41,7 +41,7 @@ export class Conv extends Module {
   static override readonly replayable: boolean = true
   readonly weight: Parameter
   private readonly stride: number
-  private readonly pad: number
+  private readonly padding: number
 
   constructor(options: ConvOptions) {
     super()
@@ -49,17 +49,17 @@ export class Conv extends Module {
     for (const name of ['inChannels', 'outChannels', 'init'] as const) {
       checkArgument('Conv', name, options[name], KINDS[name])
     }
-    const { inChannels, outChannels, window = 3, stride = 1, init, fan } = options
-    const odd = Number.isInteger(window) && window >= 1 && window % 2 === 1
-    requireRange('Conv', { window }, odd, 'an odd whole number')
-    const shape = [outChannels, window, window, inChannels]
+    const { inChannels, outChannels, kernelSize = 3, stride = 1, init, fan } = options
+    const odd = Number.isInteger(kernelSize) && kernelSize >= 1 && kernelSize % 2 === 1
+    requireRange('Conv', { kernelSize }, odd, 'an odd whole number')
+    const shape = [outChannels, kernelSize, kernelSize, inChannels]
     this.weight = this.addParameter(new Parameter('weight', shape, 'weight', init.kaimingNormal(shape, fan)))
     this.stride = stride
-    this.pad = (window - 1) / 2
+    this.padding = (kernelSize - 1) / 2
   }
 
   forward(x: Tensor): Tensor {
-    return conv2d(x, this.weight.as(x.dtype), { stride: this.stride, pad: this.pad })
+    return conv2d(x, this.weight.as(x.dtype), { stride: this.stride, padding: this.padding })
   }
 
   describe(input: Shape): readonly LayerRow[] {
@@ -71,7 +71,7 @@ export class Conv extends Module {
         expected: `[N,H,W,${inChannels}]`,
       })
     }
-    const output = [N, windowOutput(H, R, this.stride, this.pad), windowOutput(W, S, this.stride, this.pad), O]
+    const output = [N, windowOutput(H, R, this.stride, this.padding), windowOutput(W, S, this.stride, this.padding), O]
     const step = this.stride === 1 ? '' : ` / ${this.stride}`
     return [layerRow(`conv ${R}×${S}${step}`, output, [this.weight], 2 * elementCount(output) * R * S * C)]
   }

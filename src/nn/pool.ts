@@ -9,18 +9,18 @@ import type { Tensor } from '../tensor/tensor.ts'
 import { Module } from './module.ts'
 import { layerRow, type LayerRow } from './summary.ts'
 
-const WINDOW_KINDS = { window: NUMBER, stride: NUMBER, pad: NUMBER }
+const WINDOW_KINDS = { kernelSize: NUMBER, stride: NUMBER, padding: NUMBER }
 
-/** The largest of each window. x [N,H,W,C] → [N,H′,W′,C], H′ = ⌊(H + 2·pad − window) / stride⌋ + 1. */
+/** The largest of each window. x [N,H,W,C] → [N,H′,W′,C], H′ = ⌊(H + 2·padding − kernelSize) / stride⌋ + 1. */
 export class MaxPool extends Module {
   static override readonly replayable: boolean = true
-  private readonly options: { readonly window: number; readonly stride: number; readonly pad: number }
+  private readonly options: { readonly kernelSize: number; readonly stride: number; readonly padding: number }
 
-  constructor(options: { readonly window: number; readonly stride: number; readonly pad: number }) {
+  constructor(options: { readonly kernelSize: number; readonly stride: number; readonly padding: number }) {
     super()
     checkOptions('MaxPool', options, WINDOW_KINDS)
     for (const [name, kind] of Object.entries(WINDOW_KINDS)) {
-      checkArgument('MaxPool', name, options[name as 'pad'], kind)
+      checkArgument('MaxPool', name, options[name as 'padding'], kind)
     }
     this.options = options
   }
@@ -30,9 +30,9 @@ export class MaxPool extends Module {
   }
 
   describe([N, H, W, C]: Shape): readonly LayerRow[] {
-    const { window, stride, pad } = this.options
-    const output = [N, windowOutput(H, window, stride, pad), windowOutput(W, window, stride, pad), C]
-    return [layerRow(`max pool ${window}×${window} / ${stride}`, output, [])]
+    const { kernelSize, stride, padding } = this.options
+    const output = [N, windowOutput(H, kernelSize, stride, padding), windowOutput(W, kernelSize, stride, padding), C]
+    return [layerRow(`max pool ${kernelSize}×${kernelSize} / ${stride}`, output, [])]
   }
 }
 
@@ -51,7 +51,7 @@ export class AvgPool extends Module {
   }
 
   forward(x: Tensor): Tensor {
-    return avgPool(x, { window: this.stride, stride: this.stride, ceilMode: true })
+    return avgPool(x, { kernelSize: this.stride, stride: this.stride, ceilMode: true })
   }
 
   describe([N, H, W, C]: Shape): readonly LayerRow[] {

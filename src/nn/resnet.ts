@@ -69,16 +69,16 @@ class ResNetBlock extends Module {
             { inChannels: width, outChannels },
           ]
         : [
-            { inChannels, outChannels: width, window: 1 },
+            { inChannels, outChannels: width, kernelSize: 1 },
             { inChannels: width, outChannels: width, stride },
-            { inChannels: width, outChannels, window: 1 },
+            { inChannels: width, outChannels, kernelSize: 1 },
           ]
     this.path = convs.map((conv, i) => [
       this.addChild(`conv${i + 1}`, new Conv({ ...conv, init, fan: 'out' })),
       this.addChild(`bn${i + 1}`, new BatchNorm(conv.outChannels, { relu: i < convs.length - 1 })),
     ])
     if (stride === 1 && inChannels === outChannels) return
-    const shortcut = new Conv({ inChannels, outChannels, window: 1, stride, init, fan: 'out' })
+    const shortcut = new Conv({ inChannels, outChannels, kernelSize: 1, stride, init, fan: 'out' })
     this.downsample = this.addChild('downsample', new Sequential([shortcut, new BatchNorm(outChannels)]))
   }
 
@@ -107,9 +107,9 @@ function bodyLayers(expansion: 1 | 4, blocks: readonly number[], options: ResNet
   const { channels = 3, seed = 0, recompute = false } = options
   requireInteger('resnet', 'channels', channels, { from: 1 })
   const init = new Init(seed)
-  const conv = new Conv({ inChannels: channels, outChannels: STEM_WIDTH, window: 7, stride: 2, init, fan: 'out' })
+  const conv = new Conv({ inChannels: channels, outChannels: STEM_WIDTH, kernelSize: 7, stride: 2, init, fan: 'out' })
   const norm = new BatchNorm(STEM_WIDTH, { relu: true })
-  const pool = new MaxPool({ window: 3, stride: 2, pad: 1 })
+  const pool = new MaxPool({ kernelSize: 3, stride: 2, padding: 1 })
   let inChannels = STEM_WIDTH
   const stages = blocks.map((count, stage) => {
     const width = STAGE_WIDTHS[stage]

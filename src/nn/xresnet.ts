@@ -43,7 +43,7 @@ const KINDS: Kinds<XResNetOptions> = {
 
 /** What halves the stem's output. */
 const POOLS = {
-  max: () => new MaxPool({ window: 3, stride: 2, pad: 1 }),
+  max: () => new MaxPool({ kernelSize: 3, stride: 2, padding: 1 }),
   maxBlur: () => new MaxBlurPool(),
 }
 
@@ -84,11 +84,11 @@ export class ResBlock extends Module {
       expansion === 1
         ? [new ConvLayer({ inChannels, outChannels: width, stride, activation, init })]
         : [
-            new ConvLayer({ inChannels, outChannels: width, window: 1, activation, init }),
+            new ConvLayer({ inChannels, outChannels: width, kernelSize: 1, activation, init }),
             new ConvLayer({ inChannels: width, outChannels: width, stride, activation, init }),
           ]
-    const window = expansion === 1 ? 3 : 1
-    this.last = new ConvLayer({ inChannels: width, outChannels, window, normWeight: 0, activation, init })
+    const kernelSize = expansion === 1 ? 3 : 1
+    this.last = new ConvLayer({ inChannels: width, outChannels, kernelSize, normWeight: 0, activation, init })
     this.convpath = this.addChild('convpath', new Sequential([...this.before, this.last]))
     this.idpath = this.addChild(
       'idpath',
@@ -96,7 +96,7 @@ export class ResBlock extends Module {
         ...(stride === 1 ? [] : [new AvgPool(stride)]),
         ...(inChannels === outChannels
           ? []
-          : [new ConvLayer({ inChannels, outChannels, window: 1, activation: 'none', init })]),
+          : [new ConvLayer({ inChannels, outChannels, kernelSize: 1, activation: 'none', init })]),
       ]),
     )
   }

@@ -30,12 +30,12 @@ const BLUR = [1 / 4, 1 / 2, 1 / 4]
 /** The converters by the names that operations have in `defineOp`. */
 const CONVERTERS: Readonly<Record<string, Converter>> = {
   conv2d({ op, input, node }) {
-    const { stride = 1, pad = 0 } = op.options as Conv2dOptions
+    const { stride = 1, padding = 0 } = op.options as Conv2dOptions
     const [, R, S] = shapeOf(op, 1)
     return node('Conv', [input(0), input(1)], {
       kernel_shape: [R, S],
       strides: both(stride),
-      pads: [pad, pad, pad, pad],
+      pads: [padding, padding, padding, padding],
     })
   },
 
@@ -77,22 +77,22 @@ const CONVERTERS: Readonly<Record<string, Converter>> = {
   add: ({ input, node }) => node('Add', [input(0), input(1)]),
 
   maxPool({ op, input, node }) {
-    const { window, stride, pad = 0 } = op.options as MaxPoolOptions
+    const { kernelSize, stride, padding = 0 } = op.options as MaxPoolOptions
     return node('MaxPool', [input(0)], {
-      kernel_shape: both(window),
+      kernel_shape: both(kernelSize),
       strides: both(stride),
-      pads: [pad, pad, pad, pad],
+      pads: [padding, padding, padding, padding],
     })
   },
 
   // Padding that is not counted says exactly which pixels a window has, while runtimes read ceil_mode in several ways.
   avgPool({ op, input, node }) {
-    const { window, stride } = op.options as AvgPoolOptions
+    const { kernelSize, stride } = op.options as AvgPoolOptions
     const overhang = [1, 2].map((axis) => {
-      return Math.max(0, (op.output.shape[axis] - 1) * stride + window - shapeOf(op, 0)[axis])
+      return Math.max(0, (op.output.shape[axis] - 1) * stride + kernelSize - shapeOf(op, 0)[axis])
     })
     return node('AveragePool', [input(0)], {
-      kernel_shape: both(window),
+      kernel_shape: both(kernelSize),
       strides: both(stride),
       pads: [0, 0, ...overhang],
       count_include_pad: 0,

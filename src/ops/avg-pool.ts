@@ -11,7 +11,7 @@ import { imagePass, spreadBy } from './kernels/spread.ts'
 
 export interface AvgPoolOptions {
   /** Height and width of the window, ≥ 1. */
-  readonly window: number
+  readonly kernelSize: number
   /** Step in pixels, ≥ 1. */
   readonly stride: number
   /** Whether pixels left over at the end get a window of their own, which overhangs. Default false */
@@ -34,27 +34,27 @@ interface Plan {
 
 const op = defineOp<readonly [Tensor], AvgPoolOptions, Plan>({
   name: 'avgPool',
-  options: { window: NUMBER, stride: NUMBER, ceilMode: FLAG },
+  options: { kernelSize: NUMBER, stride: NUMBER, ceilMode: FLAG },
 
-  plan([x], { window, stride, ceilMode = false }) {
+  plan([x], { kernelSize, stride, ceilMode = false }) {
     if (x.shape.length !== 4) {
       throw new ShapeError('avgPool', 'x is not a batch of images', { given: { x }, expected: 'x as [N,H,W,C]' })
     }
-    requireInteger('avgPool', 'window', window, { from: 1 })
+    requireInteger('avgPool', 'kernelSize', kernelSize, { from: 1 })
     requireInteger('avgPool', 'stride', stride, { from: 1 })
     const [N, H, W, C] = x.shape
     const [P, Q] = [H, W].map((size) =>
-      ceilMode ? overhangingOutput(size, window, stride) : windowOutput(size, window, stride, 0),
+      ceilMode ? overhangingOutput(size, kernelSize, stride) : windowOutput(size, kernelSize, stride, 0),
     )
     if (P < 1 || Q < 1) {
       throw new ShapeError('avgPool', 'the window is larger than the image', {
-        given: { x, window },
-        fix: 'a smaller window, or ceilMode',
+        given: { x, kernelSize },
+        fix: 'a smaller kernelSize, or ceilMode',
       })
     }
     return {
       output: [N, P, Q, C],
-      constants: { WINDOW: window, STRIDE: stride },
+      constants: { WINDOW: kernelSize, STRIDE: stride },
       shape: { H, W, P, Q, VECTORS: padTo4(C) / 4 },
       dtype: storageDtype(x),
       detail: `${formatShape(x.shape)}→${formatShape([P, Q])}`,
@@ -84,8 +84,8 @@ const op = defineOp<readonly [Tensor], AvgPoolOptions, Plan>({
 })
 
 /** As many windows as begin inside, the last of them perhaps overhanging. */
-function overhangingOutput(size: number, window: number, stride: number): number {
-  const count = Math.ceil((size - window) / stride) + 1
+function overhangingOutput(size: number, kernelSize: number, stride: number): number {
+  const count = Math.ceil((size - kernelSize) / stride) + 1
   return Math.max(1, (count - 1) * stride >= size ? count - 1 : count)
 }
 
@@ -95,9 +95,9 @@ function overhangingOutput(size: number, window: number, stride: number): number
  *   y[n,p,q,c] = mean over r, s of x[n, p·stride + r, q·stride + s, c], of the pixels that there are
  *
  * @param x  [N,H,W,C] f16 | f32
- * @returns  [N,P,Q,C] as x, P = ⌊(H − window) / stride⌋ + 1, with ceilMode rounded up
+ * @returns  [N,P,Q,C] as x, P = ⌊(H − kernelSize) / stride⌋ + 1, with ceilMode rounded up
  * @throws ShapeError   when the window is larger than the image, without ceilMode
- * @throws OptionError  when window or stride is out of range
+ * @throws OptionError  when kernelSize or stride is out of range
  *
  * Source: torch.nn.AvgPool2d; a window that overhangs divides by its pixels inside.
  */

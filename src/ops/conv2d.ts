@@ -11,15 +11,15 @@ export interface Conv2dOptions {
   /** Step in pixels, ≥ 1. Default 1. */
   readonly stride?: number
   /** Zero pixels added on each side, ≥ 0. Default 0. */
-  readonly pad?: number
+  readonly padding?: number
 }
 
 const op = defineOp<readonly [Tensor, Tensor], Conv2dOptions, ConvolutionSizes>({
   name: 'conv2d',
   required: 2,
-  options: { stride: NUMBER, pad: NUMBER },
+  options: { stride: NUMBER, padding: NUMBER },
 
-  plan([x, weight], { stride = 1, pad = 0 }) {
+  plan([x, weight], { stride = 1, padding = 0 }) {
     const given = { x, [weight.name ?? 'weight']: weight }
     if (x.shape.length !== 4) {
       throw new ShapeError('conv2d', 'x is not a batch of images', { given, expected: 'x as [N,H,W,C]' })
@@ -40,13 +40,13 @@ const op = defineOp<readonly [Tensor, Tensor], Conv2dOptions, ConvolutionSizes>(
       throw new DtypeError('conv2d', 'the storage types differ', { given, fix: 'cast one of them' })
     }
     requireInteger('conv2d', 'stride', stride, { from: 1 })
-    requireInteger('conv2d', 'pad', pad, { from: 0 })
-    const P = windowOutput(H, R, stride, pad)
-    const Q = windowOutput(W, S, stride, pad)
+    requireInteger('conv2d', 'padding', padding, { from: 0 })
+    const P = windowOutput(H, R, stride, padding)
+    const Q = windowOutput(W, S, stride, padding)
     if (P < 1 || Q < 1) {
-      throw new ShapeError('conv2d', 'the filter is larger than the padded image', { given: { ...given, pad } })
+      throw new ShapeError('conv2d', 'the filter is larger than the padded image', { given: { ...given, padding } })
     }
-    return { N, H, W, C, P, Q, O, R, S, STRIDE: stride, PAD: pad, dtype: storageDtype(x) }
+    return { N, H, W, C, P, Q, O, R, S, STRIDE: stride, PAD: padding, dtype: storageDtype(x) }
   },
 
   forward(sizes, [x, weight]) {
@@ -67,13 +67,13 @@ const op = defineOp<readonly [Tensor, Tensor], Conv2dOptions, ConvolutionSizes>(
 /**
  * 2-D convolution, the sliding dot product of a filter bank with an image batch.
  *
- *   y[n,p,q,o] = Σ_{r,s,c} x[n, p·stride + r − pad, q·stride + s − pad, c] · weight[o,r,s,c]
+ *   y[n,p,q,o] = Σ_{r,s,c} x[n, p·stride + r − padding, q·stride + s − padding, c] · weight[o,r,s,c]
  *
  * @param x       [N,H,W,C] f16 | f32
  * @param weight  [O,R,S,C] as x
- * @returns       [N,P,Q,O] as x, P = ⌊(H + 2·pad − R) / stride⌋ + 1. Products are summed in f32.
+ * @returns       [N,P,Q,O] as x, P = ⌊(H + 2·padding − R) / stride⌋ + 1. Products are summed in f32.
  * @throws ShapeError   when C differs, or the filter is larger than the padded image
- * @throws OptionError  when stride or pad is not a whole number in range
+ * @throws OptionError  when stride or padding is not a whole number in range
  *
  * Gradients flow to x (of its type) and weight (f32). Cost: 2·N·P·Q·O·R·S·C operations, the same again for each gradient.
  * Source: Dumoulin & Visin 2016, arXiv:1603.07285.

@@ -11,11 +11,11 @@ import { imagePass, spreadBy } from './kernels/spread.ts'
 
 export interface MaxPoolOptions {
   /** Height and width of the window, ≥ 1; at most 16, since its places are kept as bytes. */
-  readonly window: number
+  readonly kernelSize: number
   /** Step in pixels, ≥ 1. */
   readonly stride: number
   /** Pixels added on each side that never are the maximum, at most half a window. Default 0 */
-  readonly pad?: number
+  readonly padding?: number
 }
 
 interface Plan {
@@ -34,25 +34,32 @@ interface Plan {
 
 const op = defineOp<readonly [Tensor], MaxPoolOptions, Plan>({
   name: 'maxPool',
-  options: { window: NUMBER, stride: NUMBER, pad: NUMBER },
+  options: { kernelSize: NUMBER, stride: NUMBER, padding: NUMBER },
 
-  plan([x], { window, stride, pad = 0 }) {
+  plan([x], { kernelSize, stride, padding = 0 }) {
     if (x.shape.length !== 4) {
       throw new ShapeError('maxPool', 'x is not a batch of images', { given: { x }, expected: 'x as [N,H,W,C]' })
     }
-    requireInteger('maxPool', 'window', window, { from: 1, to: 16 })
+    requireInteger('maxPool', 'kernelSize', kernelSize, { from: 1, to: 16 })
     requireInteger('maxPool', 'stride', stride, { from: 1 })
     const mostPad = 'a whole number from 0 to half the window, so that every window has a pixel'
-    requireRange('maxPool', { pad, window }, Number.isInteger(pad) && pad >= 0 && 2 * pad <= window, mostPad)
+    requireRange(
+      'maxPool',
+      { padding, kernelSize },
+      Number.isInteger(padding) && padding >= 0 && 2 * padding <= kernelSize,
+      mostPad,
+    )
     const [N, H, W, C] = x.shape
-    const P = windowOutput(H, window, stride, pad)
-    const Q = windowOutput(W, window, stride, pad)
+    const P = windowOutput(H, kernelSize, stride, padding)
+    const Q = windowOutput(W, kernelSize, stride, padding)
     if (P < 1 || Q < 1) {
-      throw new ShapeError('maxPool', 'the window is larger than the padded image', { given: { x, window, pad } })
+      throw new ShapeError('maxPool', 'the window is larger than the padded image', {
+        given: { x, kernelSize, padding },
+      })
     }
     return {
       output: [N, P, Q, C],
-      constants: { WINDOW: window, STRIDE: stride, PAD: pad },
+      constants: { WINDOW: kernelSize, STRIDE: stride, PAD: padding },
       shape: { H, W, P, Q, VECTORS: padTo4(C) / 4 },
       dtype: storageDtype(x),
       detail: `${formatShape(x.shape)}→${formatShape([P, Q])}`,
@@ -86,12 +93,12 @@ const op = defineOp<readonly [Tensor], MaxPoolOptions, Plan>({
 /**
  * The largest value of each window.
  *
- *   y[n,p,q,c] = max over r, s of x[n, p·stride + r − pad, q·stride + s − pad, c]
+ *   y[n,p,q,c] = max over r, s of x[n, p·stride + r − padding, q·stride + s − padding, c]
  *
  * @param x  [N,H,W,C] f16 | f32
- * @returns  [N,P,Q,C] as x, P = ⌊(H + 2·pad − window) / stride⌋ + 1
+ * @returns  [N,P,Q,C] as x, P = ⌊(H + 2·padding − kernelSize) / stride⌋ + 1
  * @throws ShapeError   when the window is larger than the padded image
- * @throws OptionError  when window, stride or pad is out of range
+ * @throws OptionError  when kernelSize, stride or padding is out of range
  *
  * The gradient flows to the first maximum of a window, row by row, or to its last NaN, as in PyTorch.
  */

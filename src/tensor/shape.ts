@@ -52,7 +52,7 @@ export function checkShape(where: string, shape: Shape): void {
   }
 }
 
-/** Output size of a window: ⌊(size + 2·pad − window) / stride⌋ + 1. Dumoulin & Visin 2016, arXiv:1603.07285. */
-export function windowOutput(size: number, window: number, stride: number, pad: number): number {
-  return Math.floor((size + 2 * pad - window) / stride) + 1
+/** Output size of a window: ⌊(size + 2·padding − kernelSize) / stride⌋ + 1. Dumoulin & Visin 2016, arXiv:1603.07285. */
+export function windowOutput(size: number, kernelSize: number, stride: number, padding: number): number {
+  return Math.floor((size + 2 * padding - kernelSize) / stride) + 1
 }

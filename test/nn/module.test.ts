@@ -23,7 +23,10 @@ function network(seed = 1): Sequential {
   const init = new Init(seed)
   return new Sequential([
     new ConvLayer({ inChannels: 3, outChannels: 6, stride: 2, init }),
-    ['body', new Sequential([new ConvLayer({ inChannels: 6, outChannels: 5, window: 1, activation: 'none', init })])],
+    [
+      'body',
+      new Sequential([new ConvLayer({ inChannels: 6, outChannels: 5, kernelSize: 1, activation: 'none', init })]),
+    ],
   ])
 }
 const pictures = () => tensor(hashUniform(2 * 9 * 7 * 3, 5, -1, 1), [2, 9, 7, 3])
@@ -69,14 +72,14 @@ describe('modules', () => {
 
   test('refuse a window that has no middle', () => {
     const init = new Init(0)
-    expect(() => new Conv({ inChannels: 3, outChannels: 4, window: 2, init })).toThrowErrorMatchingInlineSnapshot(`
-      [OptionError: Conv: window is out of range
-        window  2
+    expect(() => new Conv({ inChannels: 3, outChannels: 4, kernelSize: 2, init })).toThrowErrorMatchingInlineSnapshot(`
+      [OptionError: Conv: kernelSize is out of range
+        kernelSize  2
         expected an odd whole number]
     `)
-    for (const window of [0, -1, 1.5, NaN]) {
-      expect(() => new ConvLayer({ inChannels: 3, outChannels: 4, window, init })).toThrow(
-        'Conv: window is out of range',
+    for (const kernelSize of [0, -1, 1.5, NaN]) {
+      expect(() => new ConvLayer({ inChannels: 3, outChannels: 4, kernelSize, init })).toThrow(
+        'Conv: kernelSize is out of range',
       )
     }
   })

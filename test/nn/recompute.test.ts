@@ -57,7 +57,7 @@ test.each(['f32', 'f16'] as const)('%s: the same numbers to the last bit, with l
 test('gradients, finite differences', async () => {
   await gradcheck(
     'recompute',
-    ({ x, weight }) => recompute(relu(x), (start) => relu(conv2d(start, weight, { pad: 1 }))),
+    ({ x, weight }) => recompute(relu(x), (start) => relu(conv2d(start, weight, { padding: 1 }))),
     {
       x: uniform([2, 4, 5, 3], 1, 0.2, 1),
       weight: uniform([4, 3, 3, 3], 2, 0.1, 0.5),

@@ -35,13 +35,13 @@ export function oddLayers(): Sequential {
   const init = new Init(0)
   const block = { expansion: 1, width: 9, activation: 'mish', init } as const
   return new Sequential([
-    new ConvLayer({ inChannels: 3, outChannels: 7, window: 5, stride: 2, activation: 'mish', init }),
+    new ConvLayer({ inChannels: 3, outChannels: 7, kernelSize: 5, stride: 2, activation: 'mish', init }),
     new MaxBlurPool(),
     new ResBlock({ ...block, inChannels: 7, stride: 2 }),
     new ResBlock({ ...block, inChannels: 9, stride: 1 }),
     new AvgPool(3),
-    new MaxPool({ window: 3, stride: 2, pad: 1 }),
-    ['between', new Conv({ inChannels: 9, outChannels: 6, window: 1, init })],
+    new MaxPool({ kernelSize: 3, stride: 2, padding: 1 }),
+    ['between', new Conv({ inChannels: 9, outChannels: 6, kernelSize: 1, init })],
     ['norm', new BatchNorm(6)],
     new GlobalAvgPool(),
     ['head', new Linear(6, 5, init)],
@@ -59,7 +59,7 @@ export class Branches extends Module {
     super()
     const init = new Init(0)
     this.left = this.addChild('left', new ConvLayer({ inChannels: 3, outChannels: 8, stride: 2, init }))
-    const narrow = new Conv({ inChannels: 3, outChannels: 8, window: 1, init })
+    const narrow = new Conv({ inChannels: 3, outChannels: 8, kernelSize: 1, init })
     this.right = this.addChild('right', new Sequential([new AvgPool(2), narrow]))
     this.norm = this.addChild('norm', new BatchNorm(96))
     this.head = this.addChild('head', new Linear(96, 7, init))
@@ -67,10 +67,10 @@ export class Branches extends Module {
 
   forward(x: Tensor): Tensor {
     const sum = relu(add(this.left.forward(x), this.right.forward(x)))
-    const largest = maxPool(sum, { window: 2, stride: 1 })
+    const largest = maxPool(sum, { kernelSize: 2, stride: 1 })
     // [N,6,8,8] → [N,3,4,8], the last windows overhanging by one row and one column.
-    const pooled = avgPool(largest, { window: 3, stride: 2, ceilMode: true })
-    const turned = maxPool(reshape(pooled, [x.shape[0], 4, 3, 8]), { window: 2, stride: 1 })
+    const pooled = avgPool(largest, { kernelSize: 3, stride: 2, ceilMode: true })
+    const turned = maxPool(reshape(pooled, [x.shape[0], 4, 3, 8]), { kernelSize: 2, stride: 1 })
     const joined = concat(turned, mish(turned))
     return this.head.forward(mish(this.norm.forward(flatten(joined))))
   }

@@ -12,14 +12,14 @@ await openTestGpu()
 
 /** x, options, and height and width of y as PyTorch has them. */
 const CASES: readonly [Shape, AvgPoolOptions, readonly [number, number]][] = [
-  [[3, 7, 6, 10], { window: 2, stride: 2, ceilMode: true }, [4, 3]],
-  [[3, 8, 9, 3], { window: 2, stride: 2, ceilMode: true }, [4, 5]],
-  [[3, 8, 9, 3], { window: 2, stride: 2 }, [4, 4]],
-  [[2, 9, 6, 13], { window: 3, stride: 1 }, [7, 4]],
-  [[2, 8, 7, 5], { window: 3, stride: 2, ceilMode: true }, [4, 3]],
-  [[1, 6, 5, 5], { window: 2, stride: 3, ceilMode: true }, [2, 2]],
-  [[2, 1, 1, 4], { window: 2, stride: 2, ceilMode: true }, [1, 1]],
-  [[1, 9, 10, 1], { window: 1, stride: 4 }, [3, 3]],
+  [[3, 7, 6, 10], { kernelSize: 2, stride: 2, ceilMode: true }, [4, 3]],
+  [[3, 8, 9, 3], { kernelSize: 2, stride: 2, ceilMode: true }, [4, 5]],
+  [[3, 8, 9, 3], { kernelSize: 2, stride: 2 }, [4, 4]],
+  [[2, 9, 6, 13], { kernelSize: 3, stride: 1 }, [7, 4]],
+  [[2, 8, 7, 5], { kernelSize: 3, stride: 2, ceilMode: true }, [4, 3]],
+  [[1, 6, 5, 5], { kernelSize: 2, stride: 3, ceilMode: true }, [2, 2]],
+  [[2, 1, 1, 4], { kernelSize: 2, stride: 2, ceilMode: true }, [1, 1]],
+  [[1, 9, 10, 1], { kernelSize: 1, stride: 4 }, [3, 3]],
 ]
 
 describe.each(['f32', 'f16'] as const)('%s', (dtype) => {
@@ -41,7 +41,7 @@ describe.each(['f32', 'f16'] as const)('%s', (dtype) => {
 })
 
 test('windows that overhang divide by the pixels there are', async () => {
-  const y = avgPool(tensor([0, 1, 2, 3, 4, 5, 6, 7, 8], [1, 3, 3, 1]), { window: 2, stride: 2, ceilMode: true })
+  const y = avgPool(tensor([0, 1, 2, 3, 4, 5, 6, 7, 8], [1, 3, 3, 1]), { kernelSize: 2, stride: 2, ceilMode: true })
   expect([...(await read(y))]).toEqual([2, 3.5, 6.5, 8])
 })
 
@@ -53,7 +53,7 @@ test('more images than a dimension of a grid has workgroups', async () => {
   )
   x.leaf = { trainable: true, gradient: undefined, hasGradient: false }
   const y = scope(() => {
-    const made = avgPool(x, { window: 2, stride: 2 })
+    const made = avgPool(x, { kernelSize: 2, stride: 2 })
     backward(
       made,
       tensor(
@@ -70,29 +70,29 @@ test('more images than a dimension of a grid has workgroups', async () => {
 })
 
 test('gradient, finite differences', () =>
-  gradcheck('avgPool', ({ x }) => avgPool(x, { window: 2, stride: 2, ceilMode: true }), {
+  gradcheck('avgPool', ({ x }) => avgPool(x, { kernelSize: 2, stride: 2, ceilMode: true }), {
     x: uniform([3, 5, 4, 3], 1),
   }))
 
 test('refuses what does not fit, before any work', () => {
   const x = zeros([2, 4, 4, 3])
-  expect(() => avgPool(zeros([4, 4, 3]), { window: 2, stride: 2 })).toThrowErrorMatchingInlineSnapshot(`
+  expect(() => avgPool(zeros([4, 4, 3]), { kernelSize: 2, stride: 2 })).toThrowErrorMatchingInlineSnapshot(`
     [ShapeError: avgPool: x is not a batch of images
       x  [4,4,3] f32
       expected x as [N,H,W,C]]
   `)
-  expect(() => avgPool(x, { window: 5, stride: 2 })).toThrowErrorMatchingInlineSnapshot(`
+  expect(() => avgPool(x, { kernelSize: 5, stride: 2 })).toThrowErrorMatchingInlineSnapshot(`
     [ShapeError: avgPool: the window is larger than the image
       x       [2,4,4,3] f32
-      window  5
-      Fix: a smaller window, or ceilMode]
+      kernelSize  5
+      Fix: a smaller kernelSize, or ceilMode]
   `)
-  expect(() => avgPool(x, { window: 1.5, stride: 2 })).toThrowErrorMatchingInlineSnapshot(`
-    [OptionError: avgPool: window is out of range
-      window  1.5
+  expect(() => avgPool(x, { kernelSize: 1.5, stride: 2 })).toThrowErrorMatchingInlineSnapshot(`
+    [OptionError: avgPool: kernelSize is out of range
+      kernelSize  1.5
       expected a whole number from 1 on]
   `)
-  expect(() => avgPool(x, { window: 2, stride: 0 })).toThrowErrorMatchingInlineSnapshot(`
+  expect(() => avgPool(x, { kernelSize: 2, stride: 0 })).toThrowErrorMatchingInlineSnapshot(`
     [OptionError: avgPool: stride is out of range
       stride  0
       expected a whole number from 1 on]
@@ -102,7 +102,7 @@ test('refuses what does not fit, before any work', () => {
 function reference(
   [N, H, W, C]: Shape,
   x: ArrayLike<number>,
-  { window, stride }: AvgPoolOptions,
+  { kernelSize, stride }: AvgPoolOptions,
   [P, Q]: readonly [number, number],
   dy: ArrayLike<number>,
 ) {
@@ -113,8 +113,8 @@ function reference(
       for (let q = 0; q < Q; q++) {
         for (let c = 0; c < C; c++) {
           const inside: number[] = []
-          for (let h = p * stride; h < Math.min(p * stride + window, H); h++) {
-            for (let w = q * stride; w < Math.min(q * stride + window, W); w++) {
+          for (let h = p * stride; h < Math.min(p * stride + kernelSize, H); h++) {
+            for (let w = q * stride; w < Math.min(q * stride + kernelSize, W); w++) {
               inside.push(((n * H + h) * W + w) * C + c)
             }
           }

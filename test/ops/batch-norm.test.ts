@@ -180,21 +180,21 @@ test('refuses what does not fit, before any work', () => {
     [ShapeError: batchNorm: weight does not fit the channels of x
       x       [2,3,3,4] f32
       weight  [5] f32
-      expected [4] f32, one number a channel of x]
+      expected [4] f32, one number per channel of x]
   `)
   expect(() => batchNorm(x, zeros([4]), zeros([4], 'f16'), stats)).toThrowErrorMatchingInlineSnapshot(`
     [DtypeError: batchNorm: bias is not f32
       x     [2,3,3,4] f32
       bias  [4] f16
-      expected [4] f32, one number a channel of x]
+      expected [4] f32, one number per channel of x]
   `)
   expect(() => batchNorm(x, zeros([4]), zeros([4]), { ...stats, runningVar: zeros([1, 4]) }))
     .toThrowErrorMatchingInlineSnapshot(`
-    [ShapeError: batchNorm: runningVar does not fit the channels of x
-      x           [2,3,3,4] f32
-      runningVar  [1,4] f32
-      expected [4] f32, one number a channel of x]
-  `)
+      [ShapeError: batchNorm: runningVar does not fit the channels of x
+        x           [2,3,3,4] f32
+        runningVar  [1,4] f32
+        expected [4] f32, one number per channel of x]
+    `)
   expect(() => batchNorm(x, zeros([4]), zeros([4]), { ...stats, residual: zeros([2, 3, 3, 5]) }))
     .toThrowErrorMatchingInlineSnapshot(`
     [ShapeError: batchNorm: the shapes differ

@@ -24,45 +24,45 @@ interface Sizes {
   R: number
   S: number
   stride: number
-  pad: number
+  padding: number
 }
 
 /**
- * [N,H,W,C], O, R×S, stride, pad: odd in every way, around the tiles (16 pixels, 32 channels), and the network's own. Half of
+ * [N,H,W,C], O, R×S, stride, padding: odd in every way, around the tiles (16 pixels, 32 channels), and the network's own. Half of
  * them have channels that are stored as multiples of eight, all that family matrix takes; the others run in tiles there.
  */
 const SHAPES: readonly Sizes[] = [
-  { N: 3, H: 5, W: 7, C: 3, O: 10, R: 3, S: 3, stride: 1, pad: 1 },
-  { N: 3, H: 7, W: 6, C: 13, O: 5, R: 3, S: 3, stride: 2, pad: 1 },
-  { N: 2, H: 9, W: 8, C: 1, O: 1, R: 5, S: 5, stride: 1, pad: 2 },
-  { N: 3, H: 11, W: 9, C: 5, O: 23, R: 7, S: 7, stride: 2, pad: 3 },
-  { N: 3, H: 8, W: 5, C: 36, O: 12, R: 1, S: 1, stride: 1, pad: 0 },
-  { N: 2, H: 7, W: 9, C: 10, O: 30, R: 1, S: 1, stride: 2, pad: 0 },
-  { N: 1, H: 10, W: 7, C: 7, O: 8, R: 3, S: 3, stride: 3, pad: 0 },
-  { N: 2, H: 6, W: 9, C: 6, O: 7, R: 3, S: 1, stride: 1, pad: 0 },
-  { N: 2, H: 4, W: 5, C: 3, O: 4, R: 1, S: 5, stride: 2, pad: 2 },
-  { N: 2, H: 3, W: 3, C: 5, O: 6, R: 3, S: 3, stride: 1, pad: 0 },
-  { N: 1, H: 4, W: 4, C: 32, O: 32, R: 3, S: 3, stride: 1, pad: 1 },
-  { N: 1, H: 1, W: 17, C: 33, O: 33, R: 1, S: 1, stride: 1, pad: 0 },
-  { N: 5, H: 2, W: 2, C: 24, O: 40, R: 3, S: 3, stride: 1, pad: 1 },
-  { N: 2, H: 20, W: 18, C: 8, O: 9, R: 3, S: 3, stride: 1, pad: 1 },
+  { N: 3, H: 5, W: 7, C: 3, O: 10, R: 3, S: 3, stride: 1, padding: 1 },
+  { N: 3, H: 7, W: 6, C: 13, O: 5, R: 3, S: 3, stride: 2, padding: 1 },
+  { N: 2, H: 9, W: 8, C: 1, O: 1, R: 5, S: 5, stride: 1, padding: 2 },
+  { N: 3, H: 11, W: 9, C: 5, O: 23, R: 7, S: 7, stride: 2, padding: 3 },
+  { N: 3, H: 8, W: 5, C: 36, O: 12, R: 1, S: 1, stride: 1, padding: 0 },
+  { N: 2, H: 7, W: 9, C: 10, O: 30, R: 1, S: 1, stride: 2, padding: 0 },
+  { N: 1, H: 10, W: 7, C: 7, O: 8, R: 3, S: 3, stride: 3, padding: 0 },
+  { N: 2, H: 6, W: 9, C: 6, O: 7, R: 3, S: 1, stride: 1, padding: 0 },
+  { N: 2, H: 4, W: 5, C: 3, O: 4, R: 1, S: 5, stride: 2, padding: 2 },
+  { N: 2, H: 3, W: 3, C: 5, O: 6, R: 3, S: 3, stride: 1, padding: 0 },
+  { N: 1, H: 4, W: 4, C: 32, O: 32, R: 3, S: 3, stride: 1, padding: 1 },
+  { N: 1, H: 1, W: 17, C: 33, O: 33, R: 1, S: 1, stride: 1, padding: 0 },
+  { N: 5, H: 2, W: 2, C: 24, O: 40, R: 3, S: 3, stride: 1, padding: 1 },
+  { N: 2, H: 20, W: 18, C: 8, O: 9, R: 3, S: 3, stride: 1, padding: 1 },
   // Enough work for the large tiles: of pixels, and of weights.
-  { N: 2, H: 33, W: 32, C: 70, O: 134, R: 1, S: 1, stride: 1, pad: 0 },
-  { N: 1, H: 3, W: 4, C: 62, O: 520, R: 3, S: 3, stride: 1, pad: 1 },
+  { N: 2, H: 33, W: 32, C: 70, O: 134, R: 1, S: 1, stride: 1, padding: 0 },
+  { N: 1, H: 3, W: 4, C: 62, O: 520, R: 3, S: 3, stride: 1, padding: 1 },
 ]
 
 const titled = SHAPES.map((sizes) => {
-  const { N, H, W, C, O, R, S, stride, pad } = sizes
-  return [`[${N},${H},${W},${C}]→${O} ${R}×${S} stride ${stride} pad ${pad}`, sizes] as const
+  const { N, H, W, C, O, R, S, stride, padding } = sizes
+  return [`[${N},${H},${W},${C}]→${O} ${R}×${S} stride ${stride} pad ${padding}`, sizes] as const
 })
 
 describe.each(families)('family %s', (family) => {
   describe.each(['f32', 'f16'] as const)('%s', (dtype) => {
     test.each(titled)('%s', async (_title, sizes) => {
       gpu.family = family
-      const { N, H, W, C, O, R, S, stride, pad } = sizes
-      const P = windowOutput(H, R, stride, pad)
-      const Q = windowOutput(W, S, stride, pad)
+      const { N, H, W, C, O, R, S, stride, padding } = sizes
+      const P = windowOutput(H, R, stride, padding)
+      const Q = windowOutput(W, S, stride, padding)
       const x = uniform([N, H, W, C], 1)
       const weight = uniform([O, R, S, C], 2)
       const dy = uniform([N, P, Q, O], 3)
@@ -70,7 +70,7 @@ describe.each(families)('family %s', (family) => {
         tensor(x.data, x.shape, dtype),
         tensor(weight.data, weight.shape, dtype),
         tensor(dy.data, dy.shape, dtype),
-        { stride, pad },
+        { stride, padding },
       )
       const want = reference(sizes, x.data, weight.data, dy.data)
       expectClose(await read(got.y), want.y, dtype, { name: 'y', shape: got.y.shape })
@@ -83,7 +83,7 @@ describe.each(families)('family %s', (family) => {
     gpu.family = family
     const y = scope(() =>
       conv2d(tensor(uniform([1, 3, 3, 5], 1).data, [1, 3, 3, 5]), tensor(uniform([6, 3, 3, 5], 2).data, [6, 3, 3, 5]), {
-        pad: 1,
+        padding: 1,
       }),
     )
     const stored = new Float32Array(await gpu.queue.read(y.view))
@@ -103,7 +103,7 @@ describe.each(families)('family %s', (family) => {
         nhwc(seeds.x, [n, c_in, h, w]),
         nhwc(seeds.w, [c_out, c_in, kernel, kernel]),
         nhwc(seeds.dy, [n, c_out, ...side]),
-        { stride, pad: padding },
+        { stride, padding },
       )
       expectGolden(channelsFirst(await read(got.y), got.y.shape), y, 'f32', 'y')
       expectGolden(channelsFirst(await read(got.dx), got.dx.shape), dx, 'f32', 'dx')
@@ -113,7 +113,7 @@ describe.each(families)('family %s', (family) => {
 
   test('gradients, finite differences', async () => {
     gpu.family = family
-    const f = ({ x, weight }: { x: Tensor; weight: Tensor }) => conv2d(x, weight, { stride: 2, pad: 1 })
+    const f = ({ x, weight }: { x: Tensor; weight: Tensor }) => conv2d(x, weight, { stride: 2, padding: 1 })
     await gradcheck('conv2d', f, { x: uniform([3, 5, 6, 3], 1), weight: uniform([5, 3, 3, 3], 2) })
   })
 })
@@ -135,9 +135,9 @@ test('refuses what does not fit, before any work', () => {
   `)
   expect(() => conv2d(x, zeros([8, 9, 9, 4]))).toThrowErrorMatchingInlineSnapshot(`
     [ShapeError: conv2d: the filter is larger than the padded image
-      x       [2,8,8,4] f32
-      weight  [8,9,9,4] f32
-      pad     0]
+      x        [2,8,8,4] f32
+      weight   [8,9,9,4] f32
+      padding  0]
   `)
   expect(() => conv2d(x, zeros([8, 3, 3, 4]), { stride: 0 })).toThrowErrorMatchingInlineSnapshot(`
     [OptionError: conv2d: stride is out of range
@@ -167,7 +167,7 @@ interface GoldenCase {
   dw: Summary
 }
 
-function run(x: Tensor, weight: Tensor, dy: Tensor, options: { stride: number; pad: number }) {
+function run(x: Tensor, weight: Tensor, dy: Tensor, options: { stride: number; padding: number }) {
   x.leaf = { trainable: true, gradient: undefined, hasGradient: false }
   weight.leaf = { trainable: true, gradient: undefined, hasGradient: false }
   const y = scope(() => {
@@ -181,13 +181,13 @@ function run(x: Tensor, weight: Tensor, dy: Tensor, options: { stride: number; p
 
 /** Plain loops in f64: each pair of operands that a tap brings together adds to y, dx and dw. */
 function reference(
-  { N, H, W, C, O, R, S, stride, pad }: Sizes,
+  { N, H, W, C, O, R, S, stride, padding }: Sizes,
   x: ArrayLike<number>,
   weight: ArrayLike<number>,
   dy: ArrayLike<number>,
 ) {
-  const P = windowOutput(H, R, stride, pad)
-  const Q = windowOutput(W, S, stride, pad)
+  const P = windowOutput(H, R, stride, padding)
+  const Q = windowOutput(W, S, stride, padding)
   const y = new Float64Array(N * P * Q * O)
   const dx = new Float64Array(N * H * W * C)
   const dw = new Float64Array(O * R * S * C)
@@ -198,8 +198,8 @@ function reference(
           const out = ((n * P + p) * Q + q) * O + o
           for (let r = 0; r < R; r++) {
             for (let s = 0; s < S; s++) {
-              const h = p * stride + r - pad
-              const w = q * stride + s - pad
+              const h = p * stride + r - padding
+              const w = q * stride + s - padding
               if (h < 0 || w < 0 || h >= H || w >= W) continue
               for (let c = 0; c < C; c++) {
                 const at = ((n * H + h) * W + w) * C + c

@@ -202,13 +202,13 @@ test('refuses what does not fit, before any work', () => {
     [ShapeError: softmaxCrossEntropy: a does not fit the logits
       logits  [8,10] f32
       a       [7] u32
-      expected [8] u32, one a row of the logits]
+      expected [8] u32, one per row of the logits]
   `)
   expect(() => softmaxCrossEntropy(logits, { a: zeros([8]) })).toThrowErrorMatchingInlineSnapshot(`
     [DtypeError: softmaxCrossEntropy: a is of the wrong type
       logits  [8,10] f32
       a       [8] f32
-      expected [8] u32, one a row of the logits]
+      expected [8] u32, one per row of the logits]
   `)
   expect(() => softmaxCrossEntropy(logits, { a, b: a })).toThrowErrorMatchingInlineSnapshot(`
     [OptionError: softmaxCrossEntropy: b and mix belong together
@@ -220,7 +220,7 @@ test('refuses what does not fit, before any work', () => {
     [ShapeError: softmaxCrossEntropy: mix does not fit the logits
       logits  [8,10] f32
       mix     [8,1] f32
-      expected [8] f32, one a row of the logits]
+      expected [8] f32, one per row of the logits]
   `)
   expect(() => softmaxCrossEntropy(logits, { a }, { smoothing: 1.5 })).toThrowErrorMatchingInlineSnapshot(`
     [OptionError: softmaxCrossEntropy: smoothing is out of range

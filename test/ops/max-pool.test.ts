@@ -11,14 +11,14 @@ import { gradcheck, uniform } from '../helpers/gradcheck.ts'
 await openTestGpu()
 
 const CASES: readonly [Shape, MaxPoolOptions][] = [
-  [[3, 7, 6, 10], { window: 3, stride: 2, pad: 1 }],
-  [[3, 8, 9, 3], { window: 3, stride: 2, pad: 1 }],
-  [[2, 5, 7, 1], { window: 2, stride: 2 }],
-  [[2, 9, 6, 13], { window: 3, stride: 1, pad: 1 }],
-  [[1, 11, 10, 5], { window: 5, stride: 3, pad: 2 }],
-  [[2, 9, 9, 4], { window: 2, stride: 4 }],
-  [[1, 1, 1, 5], { window: 3, stride: 2, pad: 1 }],
-  [[1, 20, 17, 2], { window: 16, stride: 1 }],
+  [[3, 7, 6, 10], { kernelSize: 3, stride: 2, padding: 1 }],
+  [[3, 8, 9, 3], { kernelSize: 3, stride: 2, padding: 1 }],
+  [[2, 5, 7, 1], { kernelSize: 2, stride: 2 }],
+  [[2, 9, 6, 13], { kernelSize: 3, stride: 1, padding: 1 }],
+  [[1, 11, 10, 5], { kernelSize: 5, stride: 3, padding: 2 }],
+  [[2, 9, 9, 4], { kernelSize: 2, stride: 4 }],
+  [[1, 1, 1, 5], { kernelSize: 3, stride: 2, padding: 1 }],
+  [[1, 20, 17, 2], { kernelSize: 16, stride: 1 }],
 ]
 
 describe.each(['f32', 'f16'] as const)('%s', (dtype) => {
@@ -35,12 +35,12 @@ describe.each(['f32', 'f16'] as const)('%s', (dtype) => {
 })
 
 test('the gradient goes to the first of equal maxima, as in PyTorch', async () => {
-  const got = run([1, 3, 3, 1], new Float32Array(9), [1, 2, 3, 4], { window: 2, stride: 1 }, 'f32')
+  const got = run([1, 3, 3, 1], new Float32Array(9), [1, 2, 3, 4], { kernelSize: 2, stride: 1 }, 'f32')
   expect([...(await read(got.dx))]).toEqual([1, 2, 0, 3, 4, 0, 0, 0, 0])
 })
 
 test('padding is never the maximum', async () => {
-  const y = maxPool(tensor([-5, -6, -7, -8], [1, 2, 2, 1]), { window: 3, stride: 2, pad: 1 })
+  const y = maxPool(tensor([-5, -6, -7, -8], [1, 2, 2, 1]), { kernelSize: 3, stride: 2, padding: 1 })
   expect([...(await read(y))]).toEqual([-5])
 })
 
@@ -52,7 +52,7 @@ test('more images than a dimension of a grid has workgroups', async () => {
   )
   x.leaf = { trainable: true, gradient: undefined, hasGradient: false }
   const y = scope(() => {
-    const made = maxPool(x, { window: 2, stride: 2 })
+    const made = maxPool(x, { kernelSize: 2, stride: 2 })
     backward(
       made,
       tensor(
@@ -72,36 +72,36 @@ test('gradient, finite differences', () => {
   // All different, further apart than the step.
   const shape = [2, 5, 6, 3]
   const data = Array.from({ length: elementCount(shape) }, (_, i) => ((i * 67) % 181) / 8)
-  return gradcheck('maxPool', ({ x }) => maxPool(x, { window: 3, stride: 2, pad: 1 }), { x: { shape, data } })
+  return gradcheck('maxPool', ({ x }) => maxPool(x, { kernelSize: 3, stride: 2, padding: 1 }), { x: { shape, data } })
 })
 
 test('refuses what does not fit, before any work', () => {
   const x = zeros([2, 4, 4, 3])
-  expect(() => maxPool(zeros([4, 4, 3]), { window: 2, stride: 2 })).toThrowErrorMatchingInlineSnapshot(`
+  expect(() => maxPool(zeros([4, 4, 3]), { kernelSize: 2, stride: 2 })).toThrowErrorMatchingInlineSnapshot(`
     [ShapeError: maxPool: x is not a batch of images
       x  [4,4,3] f32
       expected x as [N,H,W,C]]
   `)
-  expect(() => maxPool(x, { window: 5, stride: 2 })).toThrowErrorMatchingInlineSnapshot(`
+  expect(() => maxPool(x, { kernelSize: 5, stride: 2 })).toThrowErrorMatchingInlineSnapshot(`
     [ShapeError: maxPool: the window is larger than the padded image
-      x       [2,4,4,3] f32
-      window  5
-      pad     0]
+      x           [2,4,4,3] f32
+      kernelSize  5
+      padding     0]
   `)
-  expect(() => maxPool(x, { window: 17, stride: 2 })).toThrowErrorMatchingInlineSnapshot(`
-    [OptionError: maxPool: window is out of range
-      window  17
+  expect(() => maxPool(x, { kernelSize: 17, stride: 2 })).toThrowErrorMatchingInlineSnapshot(`
+    [OptionError: maxPool: kernelSize is out of range
+      kernelSize  17
       expected a whole number from 1 to 16]
   `)
-  expect(() => maxPool(x, { window: 2, stride: 0 })).toThrowErrorMatchingInlineSnapshot(`
+  expect(() => maxPool(x, { kernelSize: 2, stride: 0 })).toThrowErrorMatchingInlineSnapshot(`
     [OptionError: maxPool: stride is out of range
       stride  0
       expected a whole number from 1 on]
   `)
-  expect(() => maxPool(x, { window: 3, stride: 2, pad: 2 })).toThrowErrorMatchingInlineSnapshot(`
-    [OptionError: maxPool: pad is out of range
-      pad     2
-      window  3
+  expect(() => maxPool(x, { kernelSize: 3, stride: 2, padding: 2 })).toThrowErrorMatchingInlineSnapshot(`
+    [OptionError: maxPool: padding is out of range
+      padding     2
+      kernelSize  3
       expected a whole number from 0 to half the window, so that every window has a pixel]
   `)
 })
@@ -123,9 +123,9 @@ function run(
   return { y, dx: x.leaf.gradient! }
 }
 
-function reference([N, H, W, C]: Shape, x: ArrayLike<number>, { window, stride, pad = 0 }: MaxPoolOptions) {
-  const P = windowOutput(H, window, stride, pad)
-  const Q = windowOutput(W, window, stride, pad)
+function reference([N, H, W, C]: Shape, x: ArrayLike<number>, { kernelSize, stride, padding = 0 }: MaxPoolOptions) {
+  const P = windowOutput(H, kernelSize, stride, padding)
+  const Q = windowOutput(W, kernelSize, stride, padding)
   const y: number[] = []
   const from: number[] = []
   for (let n = 0; n < N; n++) {
@@ -134,10 +134,10 @@ function reference([N, H, W, C]: Shape, x: ArrayLike<number>, { window, stride, 
         for (let c = 0; c < C; c++) {
           let best = -Infinity
           let place = -1
-          for (let r = 0; r < window; r++) {
-            for (let s = 0; s < window; s++) {
-              const h = p * stride + r - pad
-              const w = q * stride + s - pad
+          for (let r = 0; r < kernelSize; r++) {
+            for (let s = 0; s < kernelSize; s++) {
+              const h = p * stride + r - padding
+              const w = q * stride + s - padding
               if (h < 0 || h >= H || w < 0 || w >= W) continue
               const i = ((n * H + h) * W + w) * C + c
               if (x[i] > best) [best, place] = [x[i], i]

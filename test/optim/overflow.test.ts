@@ -50,7 +50,7 @@ const LAYERS: Readonly<Record<string, Layer>> = {
     x: [2, 5, 6, 8],
     parameters: { weight: [16, 3, 3, 8] },
     y: [2, 5, 6, 16],
-    run: (x, { weight }) => conv2d(x, weight, { pad: 1 }),
+    run: (x, { weight }) => conv2d(x, weight, { padding: 1 }),
   },
   // Few weights and many pixels: the sum of slices.
   'a convolution in slices': {

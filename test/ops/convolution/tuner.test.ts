@@ -97,7 +97,7 @@ function fakeStopwatch(gpu: Gpu, times: Readonly<Record<string, number>>): Stopw
 
 function launchOnce(gpu: Gpu): void {
   useGpu(gpu)
-  scope(() => void conv2d(zeros([2, 6, 5, 10], 'f16'), zeros([40, 3, 3, 10], 'f16'), { pad: 1 }))
+  scope(() => void conv2d(zeros([2, 6, 5, 10], 'f16'), zeros([40, 3, 3, 10], 'f16'), { padding: 1 }))
 }
 
 const candidates = () => TILES
@@ -346,10 +346,10 @@ describe('choices', () => {
     const x = tensor(hashUniform(600, 1, -1, 1), [2, 6, 5, 10])
     const weight = tensor(hashUniform(3600, 2, -1, 1), [40, 3, 3, 10])
     const pass = { pass: 'forward', sizes: { ...SIZES, dtype: 'f32' } } as const
-    const byRule = await read(scope(() => conv2d(x, weight, { pad: 1 })))
+    const byRule = await read(scope(() => conv2d(x, weight, { padding: 1 })))
     const before = gpu.kernels.count
     chooseKernel(gpu, pass, TILES[1])
-    expectClose(await read(scope(() => conv2d(x, weight, { pad: 1 }))), byRule, 'f32')
+    expectClose(await read(scope(() => conv2d(x, weight, { padding: 1 }))), byRule, 'f32')
     expect(gpu.kernels.count).toBe(before + 1)
   })
 
