@@ -17,7 +17,7 @@ const GROUPS = 512
  *
  * A bad step stays one: infinities and NaN are left in place, and the other gradients become 0.
  *
- * @param optimizer  whose parameters' gradients are meant
+ * @param optimizer  optimizer of the parameters whose gradients are clipped
  * @param maxNorm    of the gradients of the loss itself, > 0; fastai's GradientClip takes 1
  * @param scaler     holds what the loss was multiplied by; the optimizer's step is given the same
  * @returns norm, [] f32, before anything was shortened; it belongs to the scope around

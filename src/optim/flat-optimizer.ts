@@ -13,7 +13,7 @@ import { clearGradient, ParameterBuffers, overBlocks, region, type Slot } from '
 import type { LossScaler } from './loss-scaler.ts'
 import type { Hyperparameters, Optimizer, OptimizerState, Trainable } from './optimizer.ts'
 
-/** What tells one optimizer from another. */
+/** Parts in which one optimizer differs from another. */
 export interface Algorithm {
   /** Its name and options, as `Optimizer` has them. */
   readonly name: string
@@ -65,9 +65,9 @@ export class FlatOptimizer implements Optimizer {
   private readonly steps: Tensor | undefined
   private readonly rules: Tensor
   private readonly factors: Tensor
-  /** By group. */
+  /** Hyperparameters as the factor shader reads them, one row per group. */
   private readonly hyperparameterTable: Tensor
-  /** Bound where the f16 copies would be. */
+  /** Placeholder that is bound where there are no f16 copies. */
   private readonly noF16Copies: Tensor
   /** [] u32, 0: in f32 no step is a bad one. */
   private readonly never: Tensor

@@ -68,7 +68,7 @@ class Lookahead implements Optimizer {
   /** [] u32: good steps made; 1 when the last step was one after which the weights meet. */
   private readonly count: Tensor
   private readonly due: Tensor
-  /** Bound where the f16 copies would be. */
+  /** Placeholder that is bound where there are no f16 copies. */
   private readonly noF16Copies: Tensor
 
   constructor(fast: Optimizer, options: Required<LookaheadOptions>) {

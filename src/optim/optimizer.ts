@@ -17,7 +17,7 @@ export interface Trainable {
   moveTo(target: Tensor): void
 }
 
-/** Of one group, at one step. */
+/** Hyperparameters of one parameter group at one step. */
 export interface Hyperparameters {
   readonly lr: number
   readonly momentum: number
@@ -38,7 +38,7 @@ export interface Optimizer {
   readonly replayable?: boolean
   /** Parameters that share hyper-parameters, in the order of the network. */
   readonly groups: readonly (readonly Trainable[])[]
-  /** What the next step will use, a group each. */
+  /** Hyperparameters of the next step, one entry per group. */
   readonly hyperparameters: readonly Hyperparameters[]
 
   /**
@@ -58,7 +58,7 @@ export interface Optimizer {
   /** Forgets the gradients of this step; the next backward replaces them. Without it they add up. */
   zeroGradients(): void
 
-  /** Freezes all groups before number n (negative: counted from the end), but for what normalises, and unfreezes the others. */
+  /** Freezes all groups before number n (negative: counted from the end), except normalization, and unfreezes the others. */
   freezeTo(n: number): void
 
   /** Forgets all moments and counts of steps. */

@@ -4,7 +4,7 @@ import { DTYPE_BYTES, type Dtype } from './dtype.ts'
 
 export type Shape = readonly number[]
 
-/** What a tensor is, without its numbers. */
+/** Shape and storage type of a tensor. */
 export interface Spec {
   readonly shape: Shape
   readonly dtype: Dtype
@@ -20,7 +20,7 @@ export function padTo4(count: number): number {
   return Math.ceil(count / 4) * 4
 }
 
-/** The last axis as stored: padded to a multiple of four for floats, as it is for u32. */
+/** The last axis as stored: padded to a multiple of four for floats, unpadded for u32. */
 export function storedLastAxis({ shape, dtype }: Spec): number {
   const last = shape.length > 0 ? shape[shape.length - 1] : 1
   return dtype === 'u32' ? last : padTo4(last)
@@ -36,7 +36,7 @@ export function storedBytes(spec: Spec): number {
   return Math.ceil((storedCount(spec) * DTYPE_BYTES[spec.dtype]) / 16) * 16
 }
 
-/** How many vectors of four channels a float tensor has: what element-wise kernels run over. */
+/** Number of vectors of four channels in a float tensor, over which element-wise kernels run. */
 export function vectorCount(spec: Spec): number {
   return storedCount(spec) / 4
 }
