@@ -141,5 +141,6 @@ export const FIT_FLAT_COS_KINDS: Kinds<FitFlatCosOptions> = { ...FIT_KINDS, ...F
 export const FIT_SGDR_KINDS: Kinds<FitSgdrOptions> = { ...FIT_KINDS, lrMax: RATE, cycleMult: NUMBER }
 /** Checks of the options of `Learner.fineTune`. */
 export const FINE_TUNE_KINDS: Kinds<FineTuneOptions> = { ...FIT_ONE_CYCLE_KINDS, freezeEpochs: NUMBER, lrMult: NUMBER }
+/** Checks of the options of `Learner.export`. */
 export const EXPORT_KINDS: Kinds<ExportOptions> = { precision: WEIGHT_PRECISION }
 export const SAVE_KINDS: Kinds<SaveOptions> = { withOptimizer: FLAG, names: NAMES }

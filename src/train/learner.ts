@@ -205,7 +205,7 @@ export class Learner implements RunningFit {
     const { weightDecay = this.weightDecay } = options
     const decay = weightDecay === undefined ? {} : { weightDecay }
     optimizer.setHyperparameters(this.ratesOf(lr, optimizer).map((rate) => ({ lr: rate, ...decay })))
-    // Of a fit that ended within a step, or between two that add up.
+    // A fit that ended within a step, or while accumulating, left gradients behind.
     optimizer.zeroGradients()
     if (this.precision === 'mixed') optimizer.keepF16Copies()
     this.epochs = epochs
@@ -447,7 +447,10 @@ export class Learner implements RunningFit {
     })
   }
 
-  /** Writes one file with all that prediction takes, for `loadLearner` and the command `predict` (see files/export.ts). */
+  /**
+   * Writes one file with everything that prediction needs, for `loadLearner` and the command `predict` (see
+   * files/export.ts).
+   */
   export(path: string, options: ExportOptions = {}): Promise<void> {
     return this.asEvaluation('export', () => {
       checkArgument('export', 'path', path, PATH)

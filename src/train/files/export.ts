@@ -33,8 +33,8 @@ export interface ExportOptions {
  * Writes one file with everything that prediction needs: the weights, the architecture of the model, the labels, and
  * the transforms with the statistics used to normalize images. PyTorch can read its weights directly.
  *
- * @throws OptionError  when the model was not made by a function that has a name
- * @throws NotFiniteError  when f16 cannot hold a weight
+ * @throws OptionError  if the model has no `architecture`, so that it could not be made again
+ * @throws NotFiniteError  if a weight is out of the range of f16
  * Source: fastai learner.py, Learner.export.
  */
 export async function exportLearner(

@@ -56,10 +56,10 @@ const CHECKSUM = 'wgrad.sha256'
 const SHOWN = 100
 
 /**
- * Writes a file, whole or not at all.
+ * Writes a model file atomically.
  *
- * @param parts.precision  Storage of all tensors. Default 'f32'
- * @throws NotFiniteError  when f16 cannot hold a weight
+ * @param parts.precision  storage type of all tensors. Default 'f32'
+ * @throws NotFiniteError  if a weight is out of the range of f16
  */
 export async function writeModelFile(
   platform: Store,
@@ -73,7 +73,7 @@ export async function writeModelFile(
   }: Pick<ModelFile, 'weights' | 'info'> & Partial<ModelFile> & { readonly precision?: WeightPrecision },
 ): Promise<void> {
   const all = new Map([...weights, ...renamed(optimizer, OPTIMIZER), ...renamed(gradients, GRADIENT)])
-  // The checksum is of what the file gives back.
+  // The checksum covers the rounded values, as they are read back.
   const tensors = roundWeights(all, precision)
   const text = jsonText(info)
   const metadata = { format: 'pt', [INFO]: text, [CHECKSUM]: await checksum(platform, tensors, text) }

@@ -131,7 +131,7 @@ describe('reduceLrOnPlateau', () => {
       'Epoch 2: reducing lr to 0.0001',
       'Epoch 4: reducing lr to 0.00001',
     ])
-    expect(() => reduceLrOnPlateau({ factor: 1 })).toThrow('factor above 1')
+    expect(() => reduceLrOnPlateau({ factor: 1 })).toThrow('factor is out of range')
   })
 })
 

@@ -175,8 +175,8 @@ describe('save and load', () => {
 
     const bytes = await files.read(FILE)
     for (const [damage, message] of [
-      [bytes.slice(0, bytes.length - 7), 'a damaged safetensors file: it is cut short'],
-      [bytes.slice(0, 100), 'it is cut short within its header'],
+      [bytes.slice(0, bytes.length - 7), 'a damaged safetensors file: it is truncated'],
+      [bytes.slice(0, 100), 'it is truncated within its header'],
       [new TextEncoder().encode('epoch,train_loss\n0,1.5\n'), 'not a safetensors file'],
       [new Uint8Array(0), 'the file is empty'],
       [
@@ -392,7 +392,7 @@ describe('export', () => {
     [
       'options that are none',
       { architecture: { name: 'xresnet18', options: null } },
-      'xresnet18: its options are not { … }',
+      'xresnet18: its options must be an object',
     ],
     ['no labels', { vocab: undefined }, 'its vocab is invalid'],
     ['a label that is no text', { vocab: ['across', 5, 'upright'] }, 'its vocab is invalid'],
@@ -406,7 +406,7 @@ describe('export', () => {
       { batchTransforms: [{ ...transform, std: null }] },
       'normalize: three means and three deviations are needed',
     ],
-    ['no size', { batchTransforms: [{ kind: 'crop' }] }, 'randomResizedCropGpu: this is not a size in pixels'],
+    ['no size', { batchTransforms: [{ kind: 'crop' }] }, 'randomResizedCropGpu: size is out of range'],
     [
       'no ratio',
       { batchTransforms: [{ kind: 'crop', size: 8, ratio: null }] },
@@ -476,7 +476,7 @@ describe('export', () => {
     )
     learner.model.parameters().at(-2)!.write(new Float32Array(48).fill(-65520))
     await expect(learner.export('half', { precision: 'f16' })).rejects.toThrow(
-      'f16: 3.weight has a number beyond the range of half precision',
+      'f16: 3.weight has a value beyond the range of half precision',
     )
     expect(await files.exists('half')).toBe(false)
     await expect(learner.export('half', { precision: 'half' } as never)).rejects.toThrow("expected 'f32' or 'f16'")
