@@ -6,7 +6,7 @@ import * as resnets from './resnet.ts'
 import { visionModel, type VisionModelOptions } from './vision-model.ts'
 import * as xresnets from './xresnet.ts'
 
-/** Makes a model with the options that its architecture was written down with. */
+/** Function that makes a model from the options stored with its architecture. */
 export type ModelMaker = (options: Json) => Module
 
 /** Architectures that transfer learning can take the body of, by name. */

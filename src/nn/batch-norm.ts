@@ -7,10 +7,11 @@ import { Module } from './module.ts'
 import { Parameter, StateTensor } from './parameter.ts'
 import { layerRow, type LayerRow } from './summary.ts'
 
-/** What is done to the normalised values in the same pass over them. */
+/** Operations fused into the same pass over the normalized values. */
 export interface NormFollowUp {
+  /** Apply ReLU at the end. Default false */
   readonly relu?: boolean
-  /** Added before the ReLU; as x. */
+  /** Tensor of the same shape and type as x, added before the ReLU. */
   readonly residual?: Tensor
 }
 
@@ -27,17 +28,18 @@ export interface BatchNormLayerOptions {
 const KINDS: Kinds<BatchNormLayerOptions> = { weight: NUMBER, bias: NUMBER, relu: FLAG }
 
 /** Source: the defaults of torch.nn.BatchNorm2d. */
+/** Weight of the new batch in the running averages. */
 const MOMENTUM = 0.1
 const EPSILON = 1e-5
 
 /**
  * Batch normalization over N, H and W, or over N alone.
  *
- *   y = (x − mean) / √(variance + 1e-5) · weight + bias, then + residual, then ReLU, where asked for
+ *   y = (x − mean) / √(variance + 1e-5) · weight + bias, then optionally + residual, then optionally ReLU
  *
- * In training mean and (biased) variance are the batch's, and running averages of them move by a tenth of the way (the
- * variance unbiased); in evaluation the running ones are used. weight starts at 1, or at 0 to make a residual block
- * begin as its identity (arXiv:1706.02677, §5.1); bias at 0.
+ * Training uses the mean and the biased variance of the batch, and updates running averages with momentum 0.1 (of the
+ * unbiased variance); evaluation uses the running averages. weight starts at 1, or at 0 so that a residual block starts
+ * as the identity (arXiv:1706.02677, §5.1); bias starts at 0.
  *
  * x [N,H,W,C] or [N,C], f16 | f32 → as x; parameters and statistics [C] f32.
  * Source: Ioffe & Szegedy 2015, arXiv:1502.03167; torch.nn.BatchNorm1d and BatchNorm2d.

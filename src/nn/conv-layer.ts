@@ -7,24 +7,26 @@ import { Conv, type ConvOptions } from './conv.ts'
 import { Module } from './module.ts'
 import { rowsUnder, type LayerRow } from './summary.ts'
 
-/** The functions that a layer may end with, by the names that options and exported models have for them. */
+/** Names of the activations a layer may end with, as in options and exported models. */
 export const ACTIVATIONS = ['relu', 'mish', 'none'] as const
+/** Name of an activation. */
 export type Activation = (typeof ACTIVATIONS)[number]
 
+/** Options of a `ConvLayer`. */
 export interface ConvLayerOptions extends ConvOptions {
-  /** At the end. Default 'relu' */
+  /** Activation at the end. Default 'relu' */
   readonly activation?: Activation
-  /** What the batch norm's weight starts at. Default 1. */
+  /** Initial weight of the batch norm. Default 1 */
   readonly normWeight?: 0 | 1
 }
 
 /**
- * Convolution, batch norm and, unless it is 'none', an activation. ReLU is one pass over the activations with the norm;
- * Mish one of its own, which needs what went into it in backward.
+ * Convolution, batch norm and an optional activation. ReLU is fused into the pass of the norm; Mish is a pass of its
+ * own, whose input is kept for backward.
  *
  * x [N,H,W,C] → [N,⌈H/stride⌉,⌈W/stride⌉,O]. Source: fastai layers.py, ConvLayer.
  *
- * @throws OptionError  when there is no such activation
+ * @throws OptionError  if the activation does not exist
  */
 export class ConvLayer extends Module {
   static override readonly replayable: boolean = true
@@ -35,7 +37,7 @@ export class ConvLayer extends Module {
   constructor({ activation = 'relu', normWeight = 1, ...conv }: ConvLayerOptions) {
     super()
     if (!ACTIVATIONS.includes(activation)) {
-      throw new OptionError('ConvLayer', 'there is no such activation', {
+      throw new OptionError('ConvLayer', 'unknown activation', {
         given: { activation },
         expected: ACTIVATIONS.join(', '),
       })
@@ -49,7 +51,7 @@ export class ConvLayer extends Module {
     return this.finish(this.conv.forward(x))
   }
 
-  /** activation(norm(conv(x)) + residual): the end of a residual block. */
+  /** Computes activation(norm(conv(x)) + residual), the end of a residual block. */
   forwardOnto(residual: Tensor, x: Tensor): Tensor {
     return this.finish(this.conv.forward(x), residual)
   }

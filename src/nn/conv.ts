@@ -9,13 +9,17 @@ import { Module } from './module.ts'
 import { Parameter } from './parameter.ts'
 import { layerRow, type LayerRow } from './summary.ts'
 
+/** Options of a `Conv`. */
 export interface ConvOptions {
+  /** Channels of the input. */
   readonly inChannels: number
+  /** Channels of the output. */
   readonly outChannels: number
   /** Rows and columns of the filter, an odd number. Default 3. */
   readonly kernelSize?: number
-  /** Step in pixels. Default 1. */
+  /** Step of the filter in pixels. Default 1 */
   readonly stride?: number
+  /** Source of the initial weights. */
   readonly init: Init
   /** Side whose variance the initial weights keep (see `kaimingNormal`). Default 'in' */
   readonly fan?: Fan

@@ -7,8 +7,8 @@ import type { Initial } from './parameter.ts'
 export type Fan = 'in' | 'out'
 
 /**
- * The random beginnings of one model. Every weight draws from a stream of its own, numbered in the order in which the
- * layers are made, so the same seed builds the same model, whatever is made, loaded or left out in between.
+ * Random initial weights of one model. Each weight draws from a random stream of its own, numbered in the order in
+ * which the layers are made, so that a seed determines the model regardless of what is loaded or skipped in between.
  */
 export class Init {
   private readonly seed: number
@@ -34,7 +34,8 @@ export class Init {
   }
 }
 
-export const INIT = objectWith('an Init, which draws the first weights', 'kaimingNormal')
+/** Check of an option that must be an `Init`. */
+export const INIT = objectWith('an Init, which draws the initial weights', 'kaimingNormal')
 
 /**
  * Weights that keep the variance of activations (or of gradients, with `fan` 'out') through ReLU.
@@ -49,7 +50,7 @@ export function kaimingNormal(shape: Shape, random: Rng, fan: Fan = 'in'): Float
   return Float32Array.from({ length: elementCount(shape) }, () => random.normal(0, deviation))
 }
 
-/** The same number everywhere. */
+/** Returns an initializer that sets every element to one value. */
 export function filled(shape: Shape, value: number): Initial {
   return () => new Float32Array(elementCount(shape)).fill(value)
 }

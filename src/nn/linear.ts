@@ -25,7 +25,7 @@ const KINDS: Kinds<LinearOptions> = {
 }
 
 /**
- * Every output a weighted sum of every input.
+ * Fully connected layer.
  *
  *   y[n,o] = Σ_k x[n,k]·weight[o,k] + bias[o]
  *

@@ -4,7 +4,7 @@ import type { Tensor } from '../tensor/tensor.ts'
 import { Module } from './module.ts'
 import { layerRow, type LayerRow } from './summary.ts'
 
-/** The largest of every 2×2 pixels, blurred and halved in size; see `maxBlurPool`. x [N,H,W,C] → [N,⌊H/2⌋,⌊W/2⌋,C]. */
+/** Maximum of every 2×2 pixels, blurred and downsampled by 2 (see `maxBlurPool`). x [N,H,W,C] → [N,⌊H/2⌋,⌊W/2⌋,C]. */
 export class MaxBlurPool extends Module {
   static override readonly replayable: boolean = true
 

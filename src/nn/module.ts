@@ -5,57 +5,65 @@ import type { Parameter, StateTensor } from './parameter.ts'
 import { loadStateDict, stateDict, type StateDict } from './state-dict.ts'
 import { summaryTable, type LayerRow } from './summary.ts'
 
-/** How a model was made, so that another can be made alike: see architectures.ts. */
+/** Name and options that a model was made with, from which an equal one can be made (see architectures.ts). */
 export interface Architecture {
   readonly name: string
   readonly options: Json
 }
 
 /**
- * A layer, or a model of layers: it holds parameters and calls operations.
+ * Layer, or a model of layers: it holds parameters and computes an output from an input.
  *
- * What belongs to it is said once, in its constructor, with `addParameter`, `addBuffer` and `addChild`; the names given
- * there, joined with dots, are the paths of a checkpoint.
+ * A module declares its contents once, in its constructor, with `addParameter`, `addBuffer` and `addChild`; the names
+ * given there, joined with dots, are the paths in a checkpoint.
  */
 export abstract class Module {
   /**
-   * True if `forward` launches the same work for every batch of a shape and decides nothing in TypeScript (by random
-   * numbers, a count of calls, a schedule): then training steps are recorded once and replayed without calling it. Not
-   * inherited by classes that add code of their own: such a class says so itself. Default false
+   * True if `forward` launches the same work for every batch of one shape and takes no decisions in TypeScript (by
+   * random numbers, a count of calls, a schedule): training steps are then recorded once and replayed without calling
+   * it. A subclass that adds code of its own does not inherit this and must set it again. Default false
    */
   static readonly replayable: boolean = false
-  /** Given by the function that made it, where it has a name. */
+  /** Set by the function that made the model, if it has a name. */
   architecture: Architecture | undefined
   private readonly ownParameters: Parameter[] = []
   private readonly ownBuffers: StateTensor[] = []
   private readonly ownChildren: (readonly [string, Module])[] = []
   private isTraining = true
 
-  /** Records the work that turns x into the output; waits for nothing. */
+  /** Launches the work that computes the output from x. Must be synchronous. */
   abstract forward(x: Tensor): Tensor
 
-  /** The layers that would run on an input of that shape, in order; the last one's output is this module's. No GPU is needed. */
+  /**
+   * Returns one row per layer that would run on an input of a shape, in order; the output of the last row is the output
+   * of this module. Needs no GPU.
+   */
   abstract describe(input: Shape): readonly LayerRow[]
 
-  /** Whether normalisation uses the batch (and remembers it) or what it remembers. True until `eval`. */
+  /**
+   * True in training mode, in which normalization uses and records the statistics of the batch; false in evaluation
+   * mode. Initially true
+   */
   get training(): boolean {
     return this.isTraining
   }
 
+  /** Switches this module and all below to training mode. */
   train(): this {
     return this.setTraining(true)
   }
 
+  /** Switches this module and all below to evaluation mode. */
   eval(): this {
     return this.setTraining(false)
   }
 
-  /** This module and all below. */
+  /** Returns this module and all modules below it. */
   modules(): readonly Module[] {
     return [this, ...this.ownChildren.flatMap(([, child]) => child.modules())]
   }
 
-  /** True if the code of this module, without those below, is that of a `replayable` class. */
+  /** True if the class of this module is marked `replayable`; modules below it are not considered. */
   get replayable(): boolean {
     if (Object.hasOwn(this, 'forward')) return false
     for (
@@ -64,43 +72,49 @@ export abstract class Module {
       type = Object.getPrototypeOf(type) as object
     ) {
       if (Object.hasOwn(type.constructor, 'replayable')) return (type.constructor as typeof Module).replayable
-      // Code of its own, which may decide.
+      // The class has code of its own, which may take decisions.
       if (Object.getOwnPropertyNames(type).some((name) => name !== 'constructor')) return false
     }
     return false
   }
 
-  /** Modules directly below, with their names. */
+  /** Returns the modules directly below, with their names. */
   children(): readonly (readonly [string, Module])[] {
     return this.ownChildren
   }
 
-  /** Parameters of this module and all below, in the order of a PyTorch checkpoint. */
+  /** Returns the parameters of this module and all below, in the order of a PyTorch checkpoint. */
   parameters(): readonly Parameter[] {
     return [...this.ownParameters, ...this.ownChildren.flatMap(([, child]) => child.parameters())]
   }
 
-  /** Running statistics of this module and all below. */
+  /** Returns the running statistics of this module and all below. */
   buffers(): readonly StateTensor[] {
     return [...this.ownBuffers, ...this.ownChildren.flatMap(([, child]) => child.buffers())]
   }
 
-  /** Parameters and running statistics, in the order of a PyTorch checkpoint. */
+  /** Returns parameters and running statistics, in the order of a PyTorch checkpoint. */
   states(): readonly StateTensor[] {
     return [...this.ownParameters, ...this.ownBuffers, ...this.ownChildren.flatMap(([, child]) => child.states())]
   }
 
-  /** Every number of the model under its path, in PyTorch's layouts. */
+  /** Reads all weights and running statistics by path, in PyTorch's layouts. */
   stateDict(): Promise<StateDict> {
     return stateDict(this.states())
   }
 
-  /** Takes over the numbers of a checkpoint. @throws DataError when names or shapes do not fit; nothing is changed then. */
+  /**
+   * Replaces all weights and running statistics by those of a checkpoint.
+   *
+   * @throws DataError  if names or shapes differ; nothing is changed then
+   */
   loadStateDict(dict: StateDict): void {
     loadStateDict(this.states(), dict)
   }
 
-  /** A table of the layers: path, output shape, parameters and MFLOP of a forward pass on that input, [N,H,W,C]. */
+  /**
+   * Formats a table of the layers: path, output shape, parameters, and MFLOP of a forward pass on an input [N,H,W,C].
+   */
   summary(input: Shape): string {
     return summaryTable(this.describe(input))
   }

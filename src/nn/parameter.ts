@@ -8,11 +8,11 @@ import { elementCount, type Shape } from '../tensor/shape.ts'
 import type { Leaf, Tensor } from '../tensor/tensor.ts'
 import { tensor, upload } from '../tensor/transfer.ts'
 
-/** The numbers something starts with, row by row; asked for once, when they are needed. */
+/** Function that returns initial values in row-major order; called once, when they are first needed. */
 export type Initial = () => ArrayLike<number>
 
 /**
- * Numbers that belong to a model and are saved with it: a parameter, or a running statistic. They are made on first
+ * Tensor that belongs to a model and is saved with it: a parameter or a running statistic. It is allocated on first
  * use, so that a model can be built, counted and described without a GPU.
  */
 export class StateTensor {
@@ -27,32 +27,34 @@ export class StateTensor {
     this.initial = initial
   }
 
-  /** Its name in the whole model, which is fastai's: `5.0.convpath.0.0.weight`. */
+  /** Path in the whole model, as in fastai: `5.0.convpath.0.0.weight`. */
   get path(): string {
     return this.location
   }
 
-  /** How many numbers it has. */
+  /** Number of elements. */
   get count(): number {
     return elementCount(this.shape)
   }
 
-  /** The numbers on the GPU, f32. */
+  /** Tensor on the GPU, f32; allocated on first use. */
   get value(): Tensor {
     this.tensor ??= this.adopt(keep(tensor(this.initial(), this.shape)))
     return this.tensor
   }
 
-  /** Called by the module that takes it in, innermost first, each putting its name for what is below in front. */
+  /**
+   * Prefixes the path with the name of a module. Modules call it when they are added to one another, innermost first.
+   */
   putUnder(name: string): void {
     this.location = `${name}.${this.location}`
     if (this.tensor) this.tensor.name = this.location
   }
 
-  /** Replaces the numbers. @throws ShapeError when their count differs */
+  /** Replaces the values. @throws ShapeError  if their number differs */
   write(data: ArrayLike<number>): void {
     if (data.length !== this.count) {
-      throw new ShapeError(this.location, 'as many numbers as elements are needed', {
+      throw new ShapeError(this.location, 'the number of values differs from the number of elements', {
         given: { shape: this.shape, numbers: data.length },
       })
     }
@@ -77,13 +79,16 @@ export class StateTensor {
   }
 }
 
-/** Weight decay is for weights only: not for biases, nor for the scale and shift of a normalisation. */
+/**
+ * Kind of a parameter. Weight decay applies to 'weight' only, neither to biases nor to the scale and shift of a
+ * normalization.
+ */
 export type ParameterKind = 'weight' | 'bias' | 'norm'
 
-/** Numbers that training changes. */
+/** Tensor that training updates. */
 export class Parameter extends StateTensor {
   readonly kind: ParameterKind
-  /** Where the gradient goes, and whether there is one. */
+  /** Gradient, and whether the parameter is trainable and has one. */
   readonly leaf: Leaf = { trainable: true, gradient: undefined, hasGradient: false }
   private copy: Tensor | undefined
 

@@ -9,9 +9,10 @@ import type { Tensor } from '../tensor/tensor.ts'
 import { Module } from './module.ts'
 import { layerRow, type LayerRow } from './summary.ts'
 
+/** Checks of the options of `MaxPool`. */
 const WINDOW_KINDS = { kernelSize: NUMBER, stride: NUMBER, padding: NUMBER }
 
-/** The largest of each window. x [N,H,W,C] → [N,H′,W′,C], H′ = ⌊(H + 2·padding − kernelSize) / stride⌋ + 1. */
+/** Maximum of each window. x [N,H,W,C] → [N,H′,W′,C], H′ = ⌊(H + 2·padding − kernelSize) / stride⌋ + 1. */
 export class MaxPool extends Module {
   static override readonly replayable: boolean = true
   private readonly options: { readonly kernelSize: number; readonly stride: number; readonly padding: number }
@@ -37,8 +38,8 @@ export class MaxPool extends Module {
 }
 
 /**
- * The mean of each window of `stride` by `stride`, windows touching; those that overhang the edge are the mean of the
- * pixels there are. x [N,H,W,C] → [N,⌈H/stride⌉,⌈W/stride⌉,C]. Source: torch.nn.AvgPool2d(stride, ceil_mode=True).
+ * Mean of adjacent windows of `stride` × `stride` pixels; windows that extend beyond the edge average the pixels
+ * inside. x [N,H,W,C] → [N,⌈H/stride⌉,⌈W/stride⌉,C]. Source: torch.nn.AvgPool2d(stride, ceil_mode=True).
  */
 export class AvgPool extends Module {
   static override readonly replayable: boolean = true
@@ -60,7 +61,7 @@ export class AvgPool extends Module {
   }
 }
 
-/** The mean over height and width. x [N,H,W,C] → [N,C]. */
+/** Mean over height and width. x [N,H,W,C] → [N,C]. */
 export class GlobalAvgPool extends Module {
   static override readonly replayable: boolean = true
 

@@ -1,9 +1,9 @@
 /**
  * The safetensors format: named tensors in a file that cannot run code, read by PyTorch, NumPy and others.
  *
- *   8 bytes      the length of the header, little endian
+ *   8 bytes      length of the header, little endian
  *   header       JSON: { "__metadata__": { name: text }, "<tensor>": { dtype, shape, data_offsets: [begin, end] } }
- *   the rest     the numbers, little endian, row by row; the offsets count from here and leave no gap
+ *   the rest     data, little endian, row-major; the offsets count from here and leave no gap
  *
  * Source: huggingface/safetensors, README.md, "Format".
  */
@@ -13,14 +13,14 @@ import { utf8Text } from '../base/utf8.ts'
 import { floatToHalf, halfToFloat } from '../tensor/half.ts'
 import { elementCount, type Shape } from '../tensor/shape.ts'
 
-/** A tensor of a file. The numbers of an F16 tensor are rounded on writing and exact on reading. */
+/** Tensor of a safetensors file. F16 data are rounded on writing and exact on reading. */
 export type StoredTensor = { readonly shape: Shape } & (
   | { readonly dtype: 'F32' | 'F16'; readonly data: Float32Array }
   | { readonly dtype: 'U32'; readonly data: Uint32Array }
   | { readonly dtype: 'I64'; readonly data: BigInt64Array }
 )
 
-/** What is in a file: its tensors, in the order of the header, and texts about them. */
+/** Contents of a safetensors file: tensors in the order of the header, and metadata. */
 export interface Safetensors {
   readonly tensors: ReadonlyMap<string, StoredTensor>
   readonly metadata: Readonly<Record<string, string>>
@@ -31,16 +31,16 @@ const LENGTH_BYTES = 8
 /** Source: huggingface/safetensors, safetensors/src/tensor.rs, MAX_HEADER_SIZE. */
 const MOST_HEADER_BYTES = 100_000_000
 const METADATA = '__metadata__'
-/** Letters of an entry that an error shows. */
+/** Number of characters of an entry that an error shows. */
 const SHOWN = 100
-/** The numbers begin at a multiple of it, so that every type can be read in place. */
+/** Alignment of the data in bytes, so that every type can be read in place. */
 const ALIGNMENT = 8
 
 /**
- * The bytes of a file with these tensors. The widest numbers come first, so that all are aligned.
+ * Encodes tensors as the bytes of a safetensors file. Wider types are stored first, so that all are aligned.
  *
- * @throws OptionError  for a tensor called `__metadata__`
- * @throws ShapeError   when a tensor has not as many numbers as its shape says
+ * @throws OptionError  if a tensor is called `__metadata__`
+ * @throws ShapeError  if the number of values of a tensor does not match its shape
  */
 export function writeSafetensors(
   tensors: ReadonlyMap<string, StoredTensor>,
@@ -55,9 +55,9 @@ export function writeSafetensors(
   const header: [string, unknown][] = Object.keys(metadata).length > 0 ? [[METADATA, metadata]] : []
   for (const [name, tensor] of tensors) {
     const { dtype, shape, data } = tensor
-    if (name === METADATA) throw new OptionError('safetensors', `no tensor can be called ${METADATA}`)
+    if (name === METADATA) throw new OptionError('safetensors', `a tensor must not be called ${METADATA}`)
     if (data.length !== elementCount(shape)) {
-      throw new ShapeError('safetensors', `${name} has not as many numbers as elements`, {
+      throw new ShapeError('safetensors', `the number of values of ${name} does not match its shape`, {
         given: { shape, numbers: data.length },
       })
     }
@@ -68,23 +68,23 @@ export function writeSafetensors(
   const dataStart = Math.ceil((LENGTH_BYTES + json.length) / ALIGNMENT) * ALIGNMENT
   const bytes = new Uint8Array(dataStart + end)
   new DataView(bytes.buffer).setBigUint64(0, BigInt(dataStart - LENGTH_BYTES), true)
-  // The format allows spaces behind the header.
+  // The format allows trailing spaces in the header.
   for (let i = LENGTH_BYTES; i < dataStart; i++) bytes[i] = json.charCodeAt(i - LENGTH_BYTES) || 0x20
   for (const [name, tensor] of tensors) bytes.set(bytesOf(tensor), dataStart + (begins.get(name) ?? 0))
   return bytes
 }
 
 /**
- * The tensors of a file, copied out of its bytes.
+ * Decodes the tensors of a safetensors file; the data are copied.
  *
- * @param path  named in errors
- * @throws DataError  when the bytes are of another format, cut short or damaged, or hold numbers of another type
+ * @param path  path of the file, for errors
+ * @throws DataError  if the bytes are of another format, truncated or damaged, or hold an unsupported type
  */
 export function readSafetensors(path: string, bytes: Uint8Array): Safetensors {
   const dataStart = checkStart(path, bytes)
   const { [METADATA]: metadata = {}, ...entries } = parseHeader(path, bytes.subarray(LENGTH_BYTES, dataStart))
   if (!isRecord(metadata) || !Object.values(metadata).every((value): value is string => typeof value === 'string')) {
-    throw damaged(path, `its ${METADATA} is not made of texts`)
+    throw damaged(path, `its ${METADATA} must map names to strings`)
   }
   const layouts = Object.entries(entries).map(([name, entry]) => layoutOf(path, name, entry))
   checkRanges(path, layouts, bytes.length - dataStart)
@@ -98,7 +98,7 @@ export function readSafetensors(path: string, bytes: Uint8Array): Safetensors {
   return { tensors, metadata: metadata as Record<string, string> }
 }
 
-/** A tensor as the header describes it. */
+/** Entry of the header for one tensor. */
 interface Layout {
   readonly name: string
   readonly dtype: StoredTensor['dtype']
@@ -107,18 +107,18 @@ interface Layout {
   readonly end: number
 }
 
-/** Where the numbers begin. */
+/** Returns the offset at which the data begin. @throws DataError  unless the bytes begin like a safetensors file */
 function checkStart(path: string, bytes: Uint8Array): number {
   if (bytes.length === 0) throw new DataError(path, 'the file is empty', { expected: 'a safetensors file' })
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const headerLength = bytes.length > LENGTH_BYTES ? view.getBigUint64(0, true) : 0n
-  // A real header is some kilobytes; other formats read as a length are mostly astronomical.
+  // A real header has some kilobytes; other formats read as a length mostly give astronomical numbers.
   const plausible = headerLength >= 2n && headerLength < 2n ** 40n && bytes[LENGTH_BYTES] === '{'.charCodeAt(0)
   if (!plausible) throw foreign(path, bytes)
   const dataStart = LENGTH_BYTES + Number(headerLength)
   if (dataStart > bytes.length) {
     const given = { 'bytes there': bytes.length, 'end of the header': dataStart }
-    throw damaged(path, 'it is cut short within its header', given)
+    throw damaged(path, 'it is truncated within its header', given)
   }
   if (headerLength > MOST_HEADER_BYTES) {
     throw damaged(path, 'its header is larger than the format allows', {
@@ -129,7 +129,7 @@ function checkStart(path: string, bytes: Uint8Array): number {
   return dataStart
 }
 
-/** First bytes of formats that weights come in, and what they are. */
+/** Signatures of other formats in which weights are distributed. */
 const SIGNATURES: readonly (readonly [start: string, kind: string])[] = [
   ['PK\x03\x04', 'a zip archive, as torch.save and fastai write'],
   ['\x80\x02', 'a pickle, as older versions of torch.save write'],
@@ -166,13 +166,13 @@ function parseHeader(path: string, bytes: Uint8Array): Record<string, unknown> {
 
 function layoutOf(path: string, name: string, entry: unknown): Layout {
   const wrong = () =>
-    damaged(path, `the description of ${name} is not one`, { description: JSON.stringify(entry)?.slice(0, SHOWN) })
+    damaged(path, `the description of ${name} is invalid`, { description: JSON.stringify(entry)?.slice(0, SHOWN) })
   if (!isRecord(entry)) throw wrong()
   const { dtype, shape, data_offsets: offsets } = entry
   if (typeof dtype !== 'string' || !isCounts(shape) || !isCounts(offsets) || offsets.length !== 2) throw wrong()
   const [begin, end] = offsets
   if (!isDtype(dtype)) {
-    throw new DataError(path, `the numbers of ${name} are of a type that is not read here`, {
+    throw new DataError(path, `the type of ${name} is not supported`, {
       given: { dtype },
       expected: Object.keys(ELEMENT_BYTES).join(', '),
       fix: `in Python, convert them before saving: tensor.float()`,
@@ -180,7 +180,7 @@ function layoutOf(path: string, name: string, entry: unknown): Layout {
   }
   const needed = elementCount(shape) * ELEMENT_BYTES[dtype]
   if (end - begin !== needed) {
-    throw damaged(path, `${name} has not as many bytes as its shape needs`, {
+    throw damaged(path, `the number of bytes of ${name} does not match its shape`, {
       dtype,
       shape,
       bytes: end - begin,
@@ -190,16 +190,19 @@ function layoutOf(path: string, name: string, entry: unknown): Layout {
   return { name, dtype, shape, begin, end }
 }
 
-/** Every byte belongs to one tensor: a header that was tampered with, or read with a name twice, shows here. */
+/**
+ * Checks that every byte of the data belongs to exactly one tensor, which detects manipulated headers and repeated
+ * names.
+ */
 function checkRanges(path: string, layouts: readonly Layout[], byteLength: number): void {
   let covered = 0
   for (const { name, begin, end } of layouts.toSorted((a, b) => a.begin - b.begin || a.end - b.end)) {
     if (end > byteLength) {
       const given = { 'bytes of numbers there': byteLength, needed: end }
-      throw damaged(path, `it is cut short, ${name} reaches beyond its end`, given)
+      throw damaged(path, `it is truncated: ${name} extends beyond its end`, given)
     }
     if (begin !== covered) {
-      throw damaged(path, `the bytes of ${name} do not follow those before`, { begin, expected: covered })
+      throw damaged(path, `the bytes of ${name} do not follow those of the tensor before`, { begin, expected: covered })
     }
     covered = end
   }
@@ -230,7 +233,7 @@ function byteCount({ dtype, data }: StoredTensor): number {
   return data.length * ELEMENT_BYTES[dtype]
 }
 
-/** JSON whose other letters are escaped, so that its letters are its bytes. */
+/** Escapes non-ASCII characters in JSON, so that characters and bytes coincide. */
 function ascii(json: string): string {
   return json.replace(/[^\x20-\x7e]/g, (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }

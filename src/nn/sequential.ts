@@ -7,9 +7,10 @@ import type { Tensor } from '../tensor/tensor.ts'
 import { Module } from './module.ts'
 import { rowsUnder, type LayerRow } from './summary.ts'
 
+/** Options of a `Sequential`. */
 export interface SequentialOptions {
   /**
-   * Runs of layers, each from a first number to before a last one, in order: what they compute is not kept for
+   * Ranges of layers, in order, each from a first index to an exclusive end, whose activations are not kept for
    * backward but computed again there (see tensor/recompute.ts). Default none
    */
   readonly recomputed?: readonly (readonly [first: number, end: number])[]
@@ -21,7 +22,7 @@ const LAYERS = listOf({
     value instanceof Module || (Array.isArray(value) && typeof value[0] === 'string' && value[1] instanceof Module),
 })
 
-/** Layers one after the other. They are called `0`, `1`, …, unless they are given with names. */
+/** Layers that run one after the other. They are named `0`, `1`, … unless names are given. */
 export class Sequential extends Module {
   static override readonly replayable: boolean = true
   readonly layers: readonly Module[]
@@ -58,8 +59,8 @@ export class Sequential extends Module {
 }
 
 /**
- * Runs layers one after the other. Where nothing is remembered for backward, each layer's input is given back as soon
- * as its output is there, so that evaluation holds two activations and not all of them.
+ * Runs layers one after the other. If no gradients are recorded, each layer's input is released once its output exists,
+ * so that evaluation holds two activations instead of all.
  */
 export function runLayers(layers: readonly Module[], input: Tensor): Tensor {
   return layers.reduce((x, layer) => {

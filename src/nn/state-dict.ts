@@ -3,7 +3,7 @@ import { elementCount, sameShape, type Shape } from '../tensor/shape.ts'
 import { read } from '../tensor/transfer.ts'
 import type { StateTensor } from './parameter.ts'
 
-/** A tensor of a checkpoint, in PyTorch's layout: convolution weights are [O,C,R,S]. */
+/** Tensor of a checkpoint in PyTorch's layout; convolution weights are [O,C,R,S]. */
 export interface StateEntry {
   readonly shape: Shape
   readonly data: Float32Array
@@ -12,7 +12,10 @@ export interface StateEntry {
 /** Tensors of a checkpoint by name, in order. */
 export type StateDict = ReadonlyMap<string, StateEntry>
 
-/** Counts batches seen; PyTorch only uses it for another kind of average, and does without when it is missing. */
+/**
+ * Suffix of entries that count batches; PyTorch needs them only for another kind of average and tolerates their
+ * absence.
+ */
 const IGNORED = '.num_batches_tracked'
 
 /** True for the name of such a counter, which no model here has. */
@@ -28,13 +31,13 @@ export async function stateDict(states: readonly StateTensor[]): Promise<StateDi
   return dict
 }
 
-/** @throws DataError  when names or shapes are not those of the states */
+/** @throws DataError  if names or shapes of a checkpoint differ from those of the states */
 export function checkStateDict(states: readonly StateTensor[], dict: StateDict): void {
   const known = new Set(states.map(({ path }) => path))
   const missing = [...known].filter((path) => !dict.has(path))
   const surplus = [...dict.keys()].filter((path) => !known.has(path) && !isCounter(path))
   if (missing.length > 0 || surplus.length > 0) {
-    throw new DataError('loadStateDict', 'the names of the checkpoint are not those of the model', {
+    throw new DataError('loadStateDict', 'the names in the checkpoint differ from those of the model', {
       given: { missing: listed(missing), surplus: listed(surplus) },
       fix: 'build the same architecture with the same options as the one that was saved',
     })
@@ -49,7 +52,11 @@ export function checkStateDict(states: readonly StateTensor[], dict: StateDict):
   }
 }
 
-/** @throws as `checkStateDict`; nothing is changed then */
+/**
+ * Replaces the values of parameters and running statistics by those of a checkpoint.
+ *
+ * @throws DataError  as `checkStateDict`; nothing is changed then
+ */
 export function loadStateDict(states: readonly StateTensor[], dict: StateDict): void {
   checkStateDict(states, dict)
   for (const state of states) {
@@ -58,19 +65,19 @@ export function loadStateDict(states: readonly StateTensor[], dict: StateDict): 
   }
 }
 
-/** [O,R,S,C] → [O,C,R,S]; other shapes are the same in both. */
+/** Converts a shape to PyTorch's layout: [O,R,S,C] → [O,C,R,S]; other shapes are unchanged. */
 export function torchShape(shape: Shape): Shape {
   if (shape.length !== 4) return shape
   const [O, R, S, C] = shape
   return [O, C, R, S]
 }
 
-/** Numbers of a tensor of that (own) shape, put in PyTorch's order. */
+/** Reorders data from wgrad's layout to PyTorch's. @param shape  shape in wgrad's layout */
 export function toTorch(data: Float32Array, shape: Shape): Float32Array {
   return reordered(data, shape, (out, own, torch) => (out[torch] = data[own]))
 }
 
-/** Numbers in PyTorch's order, put in that of a tensor of that (own) shape. */
+/** Reorders data from PyTorch's layout to wgrad's. @param shape  shape in wgrad's layout */
 export function fromTorch(data: Float32Array, shape: Shape): Float32Array {
   return reordered(data, shape, (out, own, torch) => (out[own] = data[torch]))
 }

@@ -1,29 +1,34 @@
 import type { Shape } from '../tensor/shape.ts'
 import type { StateTensor } from './parameter.ts'
 
-/** One layer of a summary. */
+/** Row of a model summary: one layer. */
 export interface LayerRow {
-  /** Names from the described module down; '' for that module itself. */
+  /** Path from the described module down; '' for that module itself. */
   readonly path: string
-  /** What it is: `conv 3×3 / 2`. */
+  /** Description of the layer, such as `conv 3×3 / 2`. */
   readonly layer: string
+  /** Shape of the output. */
   readonly output: Shape
+  /** Number of parameters. */
   readonly parameters: number
-  /** Of convolutions and matrix products, a multiplication and an addition being two; the rest is left out. */
+  /**
+   * Floating-point operations of convolutions and matrix products, two per multiply-add; other operations are not
+   * counted.
+   */
   readonly flops: number
 }
 
-/** The row of a layer without layers in it. */
+/** Makes the row of a layer that contains no other layers. */
 export function layerRow(layer: string, output: Shape, parameters: readonly StateTensor[], flops = 0): LayerRow {
   return { path: '', layer, output, parameters: parameters.reduce((sum, { count }) => sum + count, 0), flops }
 }
 
-/** Rows as seen from the module above. */
+/** Prefixes the paths of rows with the name of a module. */
 export function rowsUnder(name: string, rows: readonly LayerRow[]): LayerRow[] {
   return rows.map((row) => ({ ...row, path: row.path === '' ? name : `${name}.${row.path}` }))
 }
 
-/** The rows as text, with their sums at the end. */
+/** Formats rows as a table with totals at the end. */
 export function summaryTable(rows: readonly LayerRow[]): string {
   const parameters = rows.reduce((sum, row) => sum + row.parameters, 0)
   const flops = rows.reduce((sum, row) => sum + row.flops, 0)
@@ -44,7 +49,7 @@ export function summaryTable(rows: readonly LayerRow[]): string {
   return table.map((line) => line.map(pad).join('  ')).join('\n')
 }
 
-/** 11708744 → `11,708,744`; 0 → ''. */
+/** Formats a count with separators of thousands: 11708744 → `11,708,744`; 0 → ''. */
 function grouped(count: number): string {
   return count === 0 ? '' : String(count).replace(/\B(?=(\d{3})+$)/g, ',')
 }

@@ -13,18 +13,18 @@ export type WeightPrecision = 'f32' | 'f16'
 /** Exponent bits of an infinite half, which NaN has as well. */
 const HALF_INFINITY = 0x7c00
 
-/** The kind of an option that is a `WeightPrecision`. */
+/** Check of an option that must be a `WeightPrecision`. */
 export const WEIGHT_PRECISION: Kind = {
   expected: "'f32' or 'f16'",
   is: (value) => value === 'f32' || value === 'f16',
 }
 
-/** True for tensors that are stored in half precision. */
+/** Returns true if a tensor of this shape is stored in half precision. */
 export function isStoredInHalf(shape: Shape, precision: WeightPrecision): boolean {
   return precision === 'f16' && shape.length >= 2
 }
 
-/** Weights as a file of that precision gives them back. @throws NotFiniteError  as `halvesOf` */
+/** Rounds weights to the values that a file of a precision stores. @throws NotFiniteError  as `halvesOf` */
 export function roundWeights(weights: StateDict, precision: WeightPrecision): StateDict {
   return new Map(
     [...weights].map(([name, { shape, data }]) => {
@@ -37,16 +37,16 @@ export function roundWeights(weights: StateDict, precision: WeightPrecision): St
 }
 
 /**
- * The 16 bits of each number of a weight, rounded to the nearest half.
+ * Rounds each value of a weight to the nearest f16 and returns its 16 bits.
  *
- * @throws NotFiniteError  that names the weight, when a finite number of it would become infinite
+ * @throws NotFiniteError  naming the weight, if a finite value would become infinite
  */
 export function halvesOf(name: string, data: Float32Array): Uint16Array {
   const halves = new Uint16Array(data.length)
   for (let i = 0; i < data.length; i++) {
     halves[i] = floatToHalf(data[i])
     if ((halves[i] & HALF_INFINITY) !== HALF_INFINITY || !Number.isFinite(data[i])) continue
-    throw new NotFiniteError('f16', `${name} has a number beyond the range of half precision`, {
+    throw new NotFiniteError('f16', `${name} has a value beyond the range of half precision`, {
       given: { [`${name}[${i}]`]: data[i] },
       expected: 'at most 65504',
       fix: "write it with { precision: 'f32' }",

@@ -6,7 +6,7 @@ import { isTorchFile, readTorchFile } from './torch-file.ts'
 import { timmNames } from './weight-names.ts'
 import { isStoredInHalf, roundWeights, WEIGHT_PRECISION, type WeightPrecision } from './weight-precision.ts'
 
-/** Weights, and texts about them. */
+/** Weights and metadata of a safetensors file. */
 export interface WeightsFile {
   readonly weights: StateDict
   readonly metadata: Safetensors['metadata']

@@ -14,20 +14,21 @@ import { AvgPool, GlobalAvgPool, MaxPool } from './pool.ts'
 import { runLayers, Sequential } from './sequential.ts'
 import { rowsUnder, type LayerRow } from './summary.ts'
 
+/** Options of an xresnet. */
 export interface XResNetOptions {
-  /** Classes the head tells apart. Default 1000, as fastai's, whatever the data have. */
+  /** Number of outputs of the head. Default 1000, as in fastai, regardless of the data */
   readonly outputs?: number
-  /** Channels of a picture. Default 3. */
+  /** Channels of an input image. Default 3 */
   readonly channels?: number
-  /** After every convolution and every block. Default 'relu' */
+  /** Activation after every convolution and every block. Default 'relu' */
   readonly activation?: Exclude<Activation, 'none'>
-  /** After the stem: the largest of every 3×3 pixels, or 'maxBlur', which blurs before it leaves pixels out. Default 'max' */
+  /** Pooling after the stem: 'max' is a 3×3 max pool, 'maxBlur' blurs before it downsamples. Default 'max' */
   readonly pool?: keyof typeof POOLS
-  /** Seed of the initial weights. Default 0. */
+  /** Seed of the initial weights. Default 0 */
   readonly seed?: number
   /**
-   * Keep only what goes into the stem and into each residual block, and compute the rest again in backward: less memory
-   * for about a third more time. The numbers are the same, to the last bit. Default false
+   * Keep only the inputs of the stem and of each residual block, and compute the rest again in backward: less memory
+   * for about a third more time, with bit-identical numbers. Default false
    */
   readonly recompute?: boolean
 }
@@ -41,25 +42,27 @@ const KINDS: Kinds<XResNetOptions> = {
   recompute: FLAG,
 }
 
-/** What halves the stem's output. */
+/** Layers that halve the stem's output. */
 const POOLS = {
   max: () => new MaxPool({ kernelSize: 3, stride: 2, padding: 1 }),
   maxBlur: () => new MaxBlurPool(),
 }
 
-/** Widths of the three convolutions before the max pool, and of the stages after it (fastai vision/models/xresnet.py, XResNet). */
+/** Widths of the three convolutions of the stem. Source: fastai vision/models/xresnet.py, XResNet. */
 const STEM_WIDTHS = [32, 32, 64] as const
+/** Widths of the first four stages. Source: fastai vision/models/xresnet.py, XResNet. */
 const STAGE_WIDTHS = [64, 128, 256, 512] as const
+/** Width of further stages. */
 const EXTRA_STAGE_WIDTH = 256
 
 /**
- * A residual block.
+ * Residual block of ResNet-D.
  *
  *   y = activation(convpath(x) + idpath(x))
  *
- * convpath: 3×3, 3×3, or with expansion 4 the bottleneck 1×1, 3×3, 1×1; the first 3×3 steps by `stride`, and the last
- * batch norm's weight starts at 0. idpath: x itself; an average pool first where the block steps, then a 1×1
- * convolution where the widths differ (arXiv:1812.01187, ResNet-D).
+ * convpath: 3×3, 3×3, or with expansion 4 the bottleneck 1×1, 3×3, 1×1; the first 3×3 has the stride, and the weight of
+ * the last batch norm starts at 0. idpath: x itself; with a stride, an average pool first; if the widths differ, a 1×1
+ * convolution (arXiv:1812.01187, ResNet-D).
  * Source: fastai layers.py, ResBlock.
  */
 export class ResBlock extends Module {
@@ -114,15 +117,16 @@ export class ResBlock extends Module {
 }
 
 /**
- * The network of the Imagenette lessons: ResNet with a stem of three 3×3 convolutions and average pools on the
- * shortcuts, initialised so that every block begins as its identity.
+ * Makes the network of the Imagenette lessons: a ResNet with a stem of three 3×3 convolutions and average pools on the
+ * shortcuts, initialized so that every block starts as the identity.
  *
- * Layers 0-2 stem, 3 pool, then the stages, global average pool, (flatten and dropout, which have nothing to do
- * here but keep their numbers), linear. x [N,H,W,channels] f16 | f32 → logits [N,outputs] as x.
+ * Layers 0-2 stem, 3 pool, then the stages, global average pool, (flatten and dropout, which do nothing here but keep
+ * their numbers), linear. x [N,H,W,channels] f16 | f32 → logits [N,outputs] of the same type.
  * Source: fastai vision/models/xresnet.py, XResNet; He et al. 2018, arXiv:1812.01187.
  *
- * @param expansion  how much wider a block's output is than its middle: 1, or 4 for bottlenecks
- * @param blocks     how many residual blocks each stage has
+ * @param expansion  ratio of a block's output width to its inner width: 1, or 4 for bottlenecks
+ * @param blocks     number of residual blocks in each stage
+ * @throws OptionError  if an option is out of range
  */
 export function xresnet(expansion: 1 | 4, blocks: readonly number[], options: XResNetOptions = {}): Sequential {
   const { outputs = 1000, recompute = false } = options
@@ -148,7 +152,7 @@ function bodyLayers(
   checkOptions('xresnet', options, KINDS)
   requireInteger('xresnet', 'channels', channels, { from: 1 })
   if (!Object.hasOwn(POOLS, pool)) {
-    throw new OptionError('xresnet', 'there is no such pool', {
+    throw new OptionError('xresnet', 'unknown pool', {
       given: { pool },
       expected: Object.keys(POOLS).join(', '),
     })
@@ -179,9 +183,10 @@ function bodyLayers(
 }
 
 /**
- * The parameters of an xresnet in three groups, for `new Learner(loaders, model, { groups: xresnetGroups })`: the stem,
- * the stages and the head can then be frozen, and learn at rates of their own.
+ * Divides the parameters of an xresnet into stem, stages and head, for `new Learner(loaders, model, { groups:
+ * xresnetGroups })`, so that they can be frozen and have learning rates of their own.
  *
+ * @throws OptionError  if the model is not an xresnet
  * Source: fastai vision/learner.py, _xresnet_split.
  */
 export function xresnetGroups(model: Module): readonly (readonly Parameter[])[] {
@@ -190,7 +195,7 @@ export function xresnetGroups(model: Module): readonly (readonly Parameter[])[] 
     (some) => some.flat(),
   )
   if (groups.every((group) => group.length > 0)) return groups
-  throw new OptionError('xresnetGroups', 'this is no xresnet', {
+  throw new OptionError('xresnetGroups', 'the model is not an xresnet', {
     given: { 'parameters of stem, stages and head': groups.map((group) => group.length) },
     expected: 'parameters in all three',
   })
@@ -208,17 +213,25 @@ function named(name: string, expansion: 1 | 4, blocks: readonly number[]): Backb
   })
 }
 
-/** 11.7 million parameters with 1000 outputs. See `xresnet`. */
+/** Makes an xresnet18, which has 11.7 million parameters with 1000 outputs (see `xresnet`). */
 export const xresnet18 = named('xresnet18', 1, [2, 2, 2, 2])
+/** Makes an xresnet34 (see `xresnet`). */
 export const xresnet34 = named('xresnet34', 1, [3, 4, 6, 3])
+/** Makes an xresnet50, with bottleneck blocks (see `xresnet`). */
 export const xresnet50 = named('xresnet50', 4, [3, 4, 6, 3])
+/** Makes an xresnet101, with bottleneck blocks (see `xresnet`). */
 export const xresnet101 = named('xresnet101', 4, [3, 4, 23, 3])
+/** Makes an xresnet152, with bottleneck blocks (see `xresnet`). */
 export const xresnet152 = named('xresnet152', 4, [3, 8, 36, 3])
-/** Two stages more, for small pictures. */
+/** Makes an xresnet18 with two more stages, for small images. */
 export const xresnet18Deep = named('xresnet18Deep', 1, [2, 2, 2, 2, 1, 1])
+/** Makes an xresnet34 with two more stages, for small images. */
 export const xresnet34Deep = named('xresnet34Deep', 1, [3, 4, 6, 3, 1, 1])
+/** Makes an xresnet50 with two more stages, for small images. */
 export const xresnet50Deep = named('xresnet50Deep', 4, [3, 4, 6, 3, 1, 1])
-/** Four stages more. */
+/** Makes an xresnet18 with four more stages, for small images. */
 export const xresnet18Deeper = named('xresnet18Deeper', 1, [2, 2, 1, 1, 1, 1, 1, 1])
+/** Makes an xresnet34 with four more stages, for small images. */
 export const xresnet34Deeper = named('xresnet34Deeper', 1, [3, 4, 6, 3, 1, 1, 1, 1])
+/** Makes an xresnet50 with four more stages, for small images. */
 export const xresnet50Deeper = named('xresnet50Deeper', 4, [3, 4, 6, 3, 1, 1, 1, 1])

@@ -302,7 +302,7 @@ describe('transfer', () => {
 
   test('counts what it is given', async () => {
     expect(() => tensor([1, 2], [3])).toThrowErrorMatchingInlineSnapshot(`
-      [ShapeError: upload: as many numbers as elements are needed
+      [ShapeError: upload: the number of values differs from the number of elements
         tensor   [3] f32
         numbers  2]
     `)

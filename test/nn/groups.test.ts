@@ -14,5 +14,5 @@ test.each([xresnet18, xresnet50Deep])('stem, stages and head, each parameter onc
 })
 
 test('what is no xresnet is refused', () => {
-  expect(() => xresnetGroups(tinyModel())).toThrow('xresnetGroups: this is no xresnet')
+  expect(() => xresnetGroups(tinyModel())).toThrow('xresnetGroups: the model is not an xresnet')
 })

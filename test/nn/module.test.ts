@@ -64,7 +64,7 @@ describe('modules', () => {
     `)
     expect(() => new Linear(3, 2, new Init(0)).summary([4, 5])).toThrow(ShapeError)
     expect(() => network().parameters()[0].write([1, 2])).toThrowErrorMatchingInlineSnapshot(`
-      [ShapeError: 0.0.weight: as many numbers as elements are needed
+      [ShapeError: 0.0.weight: the number of values differs from the number of elements
         shape    [6,3,3,3]
         numbers  2]
     `)
@@ -145,7 +145,7 @@ describe('state dictionary', () => {
     renamed.delete('0.0.weight')
     expect(() => model.loadStateDict(renamed.set('0.0.wait', { shape: [1], data: new Float32Array(1) })))
       .toThrowErrorMatchingInlineSnapshot(`
-      [DataError: loadStateDict: the names of the checkpoint are not those of the model
+      [DataError: loadStateDict: the names in the checkpoint differ from those of the model
         missing  0.0.weight
         surplus  0.0.wait
         Fix: build the same architecture with the same options as the one that was saved]

@@ -129,7 +129,7 @@ test('in half precision filters and matrices are rounded, vectors and infinities
   expect([...read.get('filter')!.data]).toEqual([0.0999755859375, -65504, Infinity, Number.NaN])
   const beyond = new Map([['filter', { shape: [1, 2], data: Float32Array.of(1, 65520) }]])
   expect(() => writeWeights(beyond, {}, { precision: 'f16' })).toThrowErrorMatchingInlineSnapshot(`
-    [NotFiniteError: f16: filter has a number beyond the range of half precision
+    [NotFiniteError: f16: filter has a value beyond the range of half precision
       filter[1]  65520
       expected at most 65504
       Fix: write it with { precision: 'f32' }]
@@ -181,10 +181,10 @@ describe('a file that is not right is refused with its name', () => {
 
   test('cut short, wherever', () => {
     const headerEnd = 8 + Number(new DataView(golden.buffer, golden.byteOffset).getBigUint64(0, true))
-    expectRefused(golden.subarray(0, 100), 'it is cut short within its header')
-    expectRefused(golden.subarray(0, headerEnd - 1), 'it is cut short within its header')
-    expectRefused(golden.subarray(0, headerEnd), 'reaches beyond its end')
-    expectRefused(golden.subarray(0, golden.length - 1), 'it is cut short, half reaches beyond its end')
+    expectRefused(golden.subarray(0, 100), 'it is truncated within its header')
+    expectRefused(golden.subarray(0, headerEnd - 1), 'it is truncated within its header')
+    expectRefused(golden.subarray(0, headerEnd), 'extends beyond its end')
+    expectRefused(golden.subarray(0, golden.length - 1), 'it is truncated: half extends beyond its end')
     for (let length = 0; length < golden.length; length += 7) {
       expect(() => readSafetensors('x', golden.subarray(0, length)), String(length)).toThrow(DataError)
     }
@@ -192,12 +192,15 @@ describe('a file that is not right is refused with its name', () => {
 
   test('longer than its tensors, with gaps or overlaps', () => {
     expectRefused(file({ a: tensor(0, 8) }, 12), 'bytes at its end belong to no tensor')
-    expectRefused(file({ a: tensor(4, 8) }, 8), 'the bytes of a do not follow those before')
-    expectRefused(file({ a: tensor(0, 8), b: tensor(4, 12) }, 12), 'the bytes of b do not follow those before')
+    expectRefused(file({ a: tensor(4, 8) }, 8), 'the bytes of a do not follow those of the tensor before')
+    expectRefused(
+      file({ a: tensor(0, 8), b: tensor(4, 12) }, 12),
+      'the bytes of b do not follow those of the tensor before',
+    )
     // JSON knows only the last of a name given twice.
     expectRefused(
       file(`{"a":${JSON.stringify(tensor(0, 4))},"a":${JSON.stringify(tensor(4, 8))}}`, 8),
-      'do not follow those before',
+      'do not follow those of the tensor before',
     )
   })
 
@@ -210,9 +213,9 @@ describe('a file that is not right is refused with its name', () => {
   test('a header that is none', () => {
     expectRefused(file('{"a": '), 'its header is not JSON')
     expectRefused(file(`{"a": ${'['.repeat(1e6)}`), 'its header is not JSON')
-    expectRefused(file(`{"a": ${'[['.repeat(60)}${']]'.repeat(60)}}`), 'the description of a is not one')
+    expectRefused(file(`{"a": ${'[['.repeat(60)}${']]'.repeat(60)}}`), 'the description of a is invalid')
     expectRefused(file('{"\xff": 1}'), 'its header is not JSON')
-    expectRefused(file({ __metadata__: { epoch: 1 } }), 'its __metadata__ is not made of texts')
+    expectRefused(file({ __metadata__: { epoch: 1 } }), 'its __metadata__ must map names to strings')
     const offsets = (...places: unknown[]) => ({ ...tensor(0, 4), data_offsets: places })
     const shapes = [1, [-1], [1.5], ['1'], null].map((shape) => tensor(0, 4, shape))
     for (const entry of [
@@ -226,10 +229,10 @@ describe('a file that is not right is refused with its name', () => {
       offsets(0, 2, 4),
       offsets('0', '4'),
     ]) {
-      expectRefused(file({ a: entry }, 4), 'the description of a is not one')
+      expectRefused(file({ a: entry }, 4), 'the description of a is invalid')
     }
-    expectRefused(file({ a: tensor(0, 4, [2]) }, 4), 'a has not as many bytes as its shape needs')
-    expectRefused(file({ a: tensor(4, 0, []) }, 4), 'a has not as many bytes as its shape needs')
+    expectRefused(file({ a: tensor(0, 4, [2]) }, 4), 'the number of bytes of a does not match its shape')
+    expectRefused(file({ a: tensor(4, 0, []) }, 4), 'the number of bytes of a does not match its shape')
   })
 
   test('a header is read as it is, however long, up to what the format allows', () => {
@@ -248,17 +251,17 @@ describe('a file that is not right is refused with its name', () => {
   test('numbers of another type', () => {
     expect(() => readSafetensors('model.safetensors', file({ a: tensor(0, 2, [1], 'BF16') }, 2)))
       .toThrowErrorMatchingInlineSnapshot(`
-      [DataError: model.safetensors: the numbers of a are of a type that is not read here
+      [DataError: model.safetensors: the type of a is not supported
         dtype  BF16
         expected I64, F32, U32, F16
         Fix: in Python, convert them before saving: tensor.float()]
     `)
-    expectRefused(file({ a: tensor(0, 2, [1], 'toString') }, 2), 'of a type that is not read here')
+    expectRefused(file({ a: tensor(0, 2, [1], 'toString') }, 2), 'the type of a is not supported')
   })
 
   test('the message says what was found and what to do', () => {
     expect(() => readSafetensors('model.safetensors', golden.subarray(0, 1400))).toThrowErrorMatchingInlineSnapshot(`
-      [DataError: model.safetensors: a damaged safetensors file: it is cut short, half reaches beyond its end
+      [DataError: model.safetensors: a damaged safetensors file: it is truncated: half extends beyond its end
         bytes of numbers there  480
         needed                  494
         Fix: get or save the file again.]

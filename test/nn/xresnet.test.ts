@@ -157,8 +157,8 @@ test('summary', () => {
 test('options out of range', () => {
   expect(() => xresnet18({ outputs: 0 })).toThrow(OptionError)
   expect(() => xresnet18({ channels: 1.5 })).toThrow(OptionError)
-  expect(() => xresnet18({ activation: 'swish' as 'mish' })).toThrow('ConvLayer: there is no such activation')
-  expect(() => xresnet18({ pool: 'avg' as 'max' })).toThrow('xresnet: there is no such pool')
+  expect(() => xresnet18({ activation: 'swish' as 'mish' })).toThrow('ConvLayer: unknown activation')
+  expect(() => xresnet18({ pool: 'avg' as 'max' })).toThrow('xresnet: unknown pool')
 })
 
 test('another activation and pool leave names and number of the parameters alone', () => {
