@@ -55,6 +55,6 @@ describe('transforms that were written down', () => {
     expect(() => batchTransformsFrom([{ kind: 'rotate' }])).toThrow("there is no transform 'rotate'")
     expect(() => itemTransformsFrom({})).toThrow('they are no list')
     expect(() => itemTransformsFrom([null])).toThrow("there is no transform 'undefined'")
-    expect(() => itemTransformsFrom([{ kind: 'resize', width: 0, height: 3 }])).toThrow('this is not a size in pixels')
+    expect(() => itemTransformsFrom([{ kind: 'resize', width: 0, height: 3 }])).toThrow('size is out of range')
   })
 })

@@ -2,36 +2,38 @@ import type { Rng } from '../../base/rng.ts'
 import { drawMasked, type BatchShape } from './draw.ts'
 import { dihedral, flip, identity, multiply, rotate, transform, warp, zoom, type Matrix } from './matrix.ts'
 
+/** Options of `affine`. */
 export interface AffineOptions {
-  /** Mirror left and right, or any symmetry of the square, for half of the items; or neither. */
+  /** Flips for half of the items: none, left to right, or any symmetry of the square. */
   readonly flips: 'none' | 'horizontal' | 'dihedral'
-  /** Degrees either way; 0 for none. */
+  /** Largest rotation in degrees, in either direction; 0 for none. */
   readonly maxRotate: number
-  /** Magnifications; 1 and 1 for none. */
+  /** Smallest magnification; 1 for none. */
   readonly minZoom: number
+  /** Largest magnification; 1 for none. */
   readonly maxZoom: number
-  /** How far a corner moves in the perspective, of half a side; 0 for none. */
+  /** Largest displacement of a corner by the perspective, as a fraction of half a side; 0 for none. */
   readonly maxWarp: number
-  /** How likely each of rotation, zoom and the two tilts is. */
+  /** Probability of each of rotation, zoom and the two tilts. */
   readonly p: number
-  /** One draw for the whole batch. */
+  /** True for one draw for the whole batch. */
   readonly batch: boolean
-  /** [height, width] of the output; that of the input when absent. */
+  /** [height, width] of the output; `undefined` for that of the input. */
   readonly size: readonly [number, number] | undefined
 }
 
-/** Flip, rotation, zoom and perspective of every item, in one resampling. */
+/** Transform that flips, rotates, zooms and tilts every item in one resampling. */
 export interface AffineTransform extends AffineOptions {
   readonly kind: 'affine'
   readonly order: 30
-  /** For every item the map from places in the output to places in the input (see matrix.ts). */
+  /** Draws, per item, the map from positions in the output to positions in the input (see matrix.ts). */
   draw(random: Rng, shape: BatchShape): Matrix[]
 }
 
 /**
- * fastai's affine and coordinate transforms as one: warp · aspect(flip · rotate · zoom).
+ * Makes fastai's affine and coordinate transforms as one: warp · aspect(flip · rotate · zoom).
  *
- * Every parameter is drawn and masked on its own; the affine part comes first and the perspective last.
+ * Every parameter is drawn and masked independently; the affine part is applied first and the perspective last.
  * Source: fastai vision/augment.py, AffineCoordTfm and its *_mat functions.
  */
 export function affine(options: AffineOptions): AffineTransform {
@@ -61,12 +63,18 @@ function drawMatrices(options: AffineOptions, random: Rng, { N, H, W }: BatchSha
   })
 }
 
-/** Coordinates reach from −1 to 1 along both axes, so on a picture that is not square a rotation needs its aspect. */
+/**
+ * Adapts a map for an image of H × W pixels: coordinates range from −1 to 1 along both axes, so that a rotation of a
+ * non-square image must account for its aspect ratio.
+ */
 export function keepAngles(m: Matrix, H: number, W: number): Matrix {
   return [m[0], (m[1] * H) / W, m[2], (m[3] * W) / H, m[4], m[5], m[6], m[7], m[8]]
 }
 
-/** Largest minus smallest of all coordinates, of both axes, that a batch samples: 2 when each shows all of its picture. */
+/**
+ * Returns the range (largest minus smallest) of all coordinates on both axes that a batch samples: 2 if each item shows
+ * exactly its whole image.
+ */
 export function extent(matrices: readonly Matrix[]): number {
   let low = Infinity
   let high = -Infinity

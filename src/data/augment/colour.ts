@@ -3,29 +3,33 @@ import type { Rng } from '../../base/rng.ts'
 import { checkOptions, FLAG, NUMBER } from '../../base/options.ts'
 import { drawMasked } from './draw.ts'
 
+/** Options of `saturation`. */
 export interface SaturationOptions {
-  /** How far the saturation leaves 1, relatively; above 0 and below 1. Default 0.2 */
+  /** Largest relative change of the saturation, above 0 and below 1. Default 0.2 */
   readonly maxLighting?: number
-  /** How likely it changes. Default 0.75 */
+  /** Probability of a change. Default 0.75 */
   readonly p?: number
-  /** One draw for the whole batch. Default false */
+  /** True for one draw for the whole batch. Default false */
   readonly batch?: boolean
 }
 
-/** Saturation of every item, in logit space, after brightness and contrast; in training only. */
+/**
+ * Transform that changes the saturation of every item in logit space, after brightness and contrast; in training only.
+ */
 export interface SaturationTransform extends Required<SaturationOptions> {
   readonly kind: 'saturation'
   readonly order: 40
-  /** A factor for every item; 1 leaves it. */
+  /** Draws one factor per item; 1 means no change. */
   draw(random: Rng, N: number): number[]
 }
 
 /**
- * Mixes the logits of the colours with that of their grey: z = s · logit(x) + (1 − s) · grey(logit(x)).
+ * Makes a transform that mixes the logits of the colors with that of their gray: z = s · logit(x) + (1 − s) ·
+ * gray(logit(x)).
  *
  *   s = exp U(ln(1 − m), −ln(1 − m)),  m = maxLighting
  *
- * @throws OptionError  when an option is out of its range
+ * @throws OptionError  if an option is out of range
  * Source: fastai vision/augment.py, Saturation and grayscale.
  */
 export function saturation(options: SaturationOptions = {}): SaturationTransform {
@@ -43,30 +47,32 @@ export function saturation(options: SaturationOptions = {}): SaturationTransform
   }
 }
 
+/** Options of `hue`. */
 export interface HueOptions {
-  /** How far the hue turns, in parts of the whole circle; above 0 and below 1. Default 0.1 */
+  /** Largest rotation of the hue, as a fraction of the full circle, above 0 and below 1. Default 0.1 */
   readonly maxHue?: number
-  /** How likely it changes. Default 0.75 */
+  /** Probability of a change. Default 0.75 */
   readonly p?: number
-  /** One draw for the whole batch. Default false */
+  /** True for one draw for the whole batch. Default false */
   readonly batch?: boolean
 }
 
-/** Hue of every item, after all that is done to its light; in training only. */
+/** Transform that changes the hue of every item, after brightness, contrast and saturation; in training only. */
 export interface HueTransform extends Required<HueOptions> {
   readonly kind: 'hue'
   readonly order: 40
-  /** A part of the circle for every item; 0 leaves it. */
+  /** Draws one fraction of the full circle per item; 0 means no change. */
   draw(random: Rng, N: number): number[]
 }
 
 /**
- * Turns the hue of every pixel, as HSV has it, keeping its largest and smallest colour.
+ * Makes a transform that rotates the hue of every pixel in HSV, which keeps the largest and the smallest color
+ * component.
  *
  *   turn = exp U(ln(1 − m), −ln(1 − m)) − 1,  m = maxHue
  *
- * @throws OptionError  when an option is out of its range
- * Source: fastai vision/augment.py, Hue; it adds the exponential itself, a whole turn more, which is the same hue.
+ * @throws OptionError  if an option is out of range
+ * Source: fastai vision/augment.py, Hue; it adds the exponential itself, one full turn more, which is the same hue.
  */
 export function hue(options: HueOptions = {}): HueTransform {
   checkOptions('hue', options, { maxHue: NUMBER, p: NUMBER, batch: FLAG })

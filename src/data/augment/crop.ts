@@ -5,32 +5,37 @@ import { ANY, checkOptions, NUMBER } from '../../base/options.ts'
 import { middleBox, randomBox, type Box, type Range } from '../../image/box.ts'
 import type { Split } from './draw.ts'
 
-/** A height and a width in pixels, or one number for both. */
+/** Height and width in pixels, or one number for both. */
 export type Size = number | readonly [number, number]
 
+/** Options of `randomResizedCropGpu`. */
 export interface CropOptions {
-  /** Smallest and largest part of the area to keep in training. Default 0.08 and 1. */
+  /** Smallest fraction of the area to keep in training. Default 0.08 */
   readonly minScale?: number
+  /** Largest fraction of the area to keep in training. Default 1 */
   readonly maxScale?: number
-  /** Smallest and largest width / height of the box. Default 3/4 and 4/3. */
+  /** Smallest and largest width / height of the box. Default 3/4 and 4/3 */
   readonly ratio?: Range
-  /** Part of each side kept in validation. Default 1 */
+  /** Fraction of each side to keep in validation. Default 1 */
   readonly validScale?: number
 }
 
-/** A crop of the batch, brought to one size. */
+/** Transform that crops a batch and resizes it to one size. */
 export interface CropTransform extends Required<CropOptions> {
   readonly kind: 'crop'
   readonly order: 30
-  /** [height, width] */
+  /** [height, width] of the output in pixels. */
   readonly size: readonly [number, number]
+  /** Draws the box of one batch; in validation the largest centered box. */
   draw(random: Rng, height: number, width: number, split: Split): Box
 }
 
 /**
- * Crops a random box, the same of every picture in a batch, and resizes it; in validation the largest box in the middle.
+ * Makes a transform that crops a random box, the same for all images of a batch, and resizes it; in validation the
+ * largest centered box.
  *
- * @throws OptionError  when a scale or ratio is not between its bounds
+ * @param size     size of the output in pixels
+ * @throws OptionError  if the size, a scale or the ratio is out of range
  * Source: fastai vision/augment.py, RandomResizedCropGPU.
  */
 export function randomResizedCropGpu(size: Size, options: CropOptions = {}): CropTransform {
@@ -52,10 +57,14 @@ export function randomResizedCropGpu(size: Size, options: CropOptions = {}): Cro
   }
 }
 
-/** The square of it is as many pixels as a picture may have that is decoded (image/decode.ts). */
+/** Largest side in pixels; its square is the largest number of pixels that is decoded (image/decode.ts). */
 const LONGEST_SIDE = 10_000
 
-/** @throws OptionError unless both sides are whole numbers of at least 2, so that there are corners to align, and not absurd */
+/**
+ * Converts a size to [height, width].
+ *
+ * @throws OptionError  unless both sides are integers from 2, the least with distinct corners to align, to LONGEST_SIDE
+ */
 export function toSize(where: string, size: Size): readonly [number, number] {
   const sides = typeof size === 'number' ? ([size, size] as const) : size
   if (
@@ -63,15 +72,15 @@ export function toSize(where: string, size: Size): readonly [number, number] {
     sides.length !== 2 ||
     sides.some((side) => !Number.isInteger(side) || side < 2 || side > LONGEST_SIDE)
   ) {
-    throw new OptionError(where, 'this is not a size in pixels', {
+    throw new OptionError(where, 'size is out of range', {
       given: { size },
-      expected: `a whole number from 2 to ${LONGEST_SIDE}, or [height, width]`,
+      expected: `a whole number from 2 to ${LONGEST_SIDE} in pixels, or [height, width]`,
     })
   }
   return sides
 }
 
-/** @throws OptionError unless both are ranges that a box can be drawn from */
+/** @throws OptionError  unless both are ranges that a box can be drawn from */
 export function checkRanges(where: string, [minScale, maxScale]: Range, ratio: Range): void {
   if (!(minScale > 0 && minScale <= maxScale && maxScale <= 1)) {
     throw new OptionError(where, 'the scales are parts of the area', {
@@ -88,13 +97,13 @@ export function checkRanges(where: string, [minScale, maxScale]: Range, ratio: R
 }
 
 /**
- * The size that a picture is averaged down to before it is sampled, so that sampling shrinks it by two at most; its own
- * size where that is so already, or where the coordinates (see extent) magnify as much as the sizes shrink.
+ * Returns the size to which an image is averaged down before it is sampled, so that sampling shrinks it by at most 2;
+ * its own size if that holds already, or if the coordinates (see `extent`) magnify as much as the sizes shrink.
  *
  *   d = min(H/P, W/Q) / 2;  if d > 1 and d > 2/extent:  ⌊H·(1/d)⌋ × ⌊W·(1/d)⌋
  *
- * The product with the reciprocal is meant: at 64 px some crops become 127 and not 128.
- * Source: fastai vision/augment.py, _grid_sample; its d mixes up the axes of pictures that are not square, this does not.
+ * The product with the reciprocal is intended: at 64 px some crops become 127 instead of 128.
+ * Source: fastai vision/augment.py, _grid_sample; its d mixes up the axes of non-square images, this one does not.
  */
 export function reducedSize(
   input: readonly [number, number],

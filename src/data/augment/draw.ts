@@ -1,28 +1,31 @@
 import { rng, type Rng } from '../../base/rng.ts'
 
-/** The split decides how a transform draws: at random for `train`, in the middle or not at all for `valid`. */
+/** Phase of training; it decides how a transform draws: at random for 'train', centered or not at all for 'valid'. */
 export type Split = 'train' | 'valid'
 
-/** A batch of N pictures of one size. */
+/** Shape of a batch of N images of H × W pixels. */
 export interface BatchShape {
   readonly N: number
   readonly H: number
   readonly W: number
 }
 
-/** Whose parameter it is: of every item (default), or of the whole batch; and how likely it differs from neutral. */
+/** Rules for drawing one parameter of a transform. */
 export interface Mask {
+  /** Probability that the parameter differs from neutral. */
   readonly p: number
+  /** Value that means no change. */
   readonly neutral: number
+  /** True for one value for the whole batch, false for one per item. */
   readonly batch: boolean
 }
 
-/** The stream that a batch is augmented from; `pass` tells apart the passes of test-time augmentation over one batch. */
+/** Returns the random stream for augmenting a batch; `pass` distinguishes the passes of test-time augmentation. */
 export function augmentStream(seed: number, epoch: number, batchIndex: number, pass = 0): Rng {
   return rng(seed, 'augment', epoch, batchIndex, pass)
 }
 
-/** N values, each drawn and then, with probability 1 − p, put back to neutral. Source: fastai's _draw_mask. */
+/** Draws N values, each of which is set to neutral with probability 1 − p. Source: fastai's _draw_mask. */
 export function drawMasked(random: Rng, N: number, { p, neutral, batch }: Mask, draw: () => number): number[] {
   const one = () => {
     const value = draw()

@@ -4,43 +4,49 @@ import { checkOptions, NUMBER } from '../../base/options.ts'
 import { roundHalfToEven } from '../../image/box.ts'
 import type { BatchShape } from './draw.ts'
 
+/** Options of `randomErasing`. */
 export interface ErasingOptions {
-  /** How likely a batch loses anything. Default 0.5 */
+  /** Probability that a batch is changed. Default 0.5 */
   readonly p?: number
-  /** Smallest and largest part of the area to erase. Default 0 and 0.3 */
+  /** Smallest fraction of the area to erase. Default 0 */
   readonly minScale?: number
+  /** Largest fraction of the area to erase. Default 0.3 */
   readonly maxScale?: number
   /** Smallest height / width of a rectangle; the largest is its inverse. Default 0.3 */
   readonly minAspect?: number
-  /** Rectangles that share the area: 1 to that many. Default 1 */
+  /** Largest number of rectangles that share the area. Default 1 */
   readonly maxCount?: number
 }
 
-/** What is erased of one batch, as augment/erase.wgsl reads it. */
+/** Rectangles erased in one batch, in the layout that augment/erase.wgsl reads. */
 export interface Erased {
-  /** Top, left, bottom and right of each rectangle, the ends excluded; [maxCount,4], of which those not used are 0. */
+  /** Top, left, bottom and right of each rectangle with exclusive ends, [maxCount,4]; unused ones are 0. */
   readonly areas: Uint32Array
-  /** Where in the noise the first pixel of each item lies. */
+  /** Position in the noise of the first pixel of each item, [N]. */
   readonly starts: Uint32Array
 }
 
-/** Rectangles of noise in place of the picture, the same in all of a batch; after everything else, in training only. */
+/**
+ * Transform that replaces rectangles by noise, the same rectangles for all items of a batch; after all other
+ * transforms, in training only.
+ */
 export interface ErasingTransform extends Required<ErasingOptions> {
   readonly kind: 'erasing'
   readonly order: 100
   draw(random: Rng, shape: BatchShape): Erased
 }
 
-/** Pixels of noise: a picture of up to 256 × 256 meets none of them twice. */
+/** Number of pixels of noise: an image of up to 256 × 256 uses each at most once. */
 export const NOISE_PIXELS = 2 ** 16
 
 /**
- * Replaces rectangles of a batch by N(0,1) noise, other noise for every item.
+ * Makes a transform that replaces rectangles of a batch by N(0,1) noise, different noise for every item.
  *
  *   count = 1 … maxCount,  area = U(minScale, maxScale) · H · W / count,  aspect = exp U(ln minAspect, −ln minAspect)
- *   rectangle = round √(area · aspect) rows × round √(area / aspect) columns, anywhere; what is beyond the border is cut
+ *   rectangle = round √(area · aspect) rows × round √(area / aspect) columns, at a random position, clipped at the
+ *   border
  *
- * @throws OptionError  when an option is out of its range
+ * @throws OptionError  if an option is out of range
  * Source: fastai vision/augment.py, RandomErasing; Zhong et al. 2017, arXiv:1708.04896.
  */
 export function randomErasing(options: ErasingOptions = {}): ErasingTransform {
@@ -81,7 +87,7 @@ export function randomErasing(options: ErasingOptions = {}): ErasingTransform {
   }
 }
 
-/** Begin and end of a side that long, somewhere along an axis. */
+/** Draws begin and end of a side of a rectangle along an axis. */
 function stretch(random: Rng, side: number, size: number): readonly [number, number] {
   const rounded = roundHalfToEven(side)
   const begin = random.integer(0, Math.max(size - rounded, 0))
@@ -91,8 +97,8 @@ function stretch(random: Rng, side: number, size: number): readonly [number, num
 let noise: Float32Array | undefined
 
 /**
- * N(0,1) numbers, [NOISE_PIXELS,3], the same in every run. Drawn once, because a third of a batch is too much to draw
- * for each: every item of every batch begins at another place.
+ * Returns N(0,1) numbers, [NOISE_PIXELS,3], the same in every run. They are drawn once, because drawing up to a third
+ * of each batch would take too long; every item of every batch starts at another position.
  */
 export function erasingNoise(): Float32Array {
   if (!noise) {

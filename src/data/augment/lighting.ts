@@ -1,22 +1,23 @@
 import type { Rng } from '../../base/rng.ts'
 import { drawMasked } from './draw.ts'
 
+/** Options of `lighting`. */
 export interface LightingOptions {
-  /** How far the brightness leaves ½ and the contrast leaves 1, relatively; above 0 and below 1. */
+  /** Largest relative change of the brightness from ½ and of the contrast from 1, above 0 and below 1. */
   readonly maxLighting: number
-  /** How likely each of the two changes. */
+  /** Probability of each of the two changes. */
   readonly p: number
-  /** One draw for the whole batch. */
+  /** True for one draw for the whole batch. */
   readonly batch: boolean
 }
 
-/** What to do with the light of one item: ½ and 1 leave it. */
+/** Change of brightness and contrast of one item; ½ and 1 mean no change. */
 export interface Light {
   readonly brightness: number
   readonly contrast: number
 }
 
-/** Brightness and contrast of every item, in logit space; in training only. */
+/** Transform that changes brightness and contrast of every item in logit space; in training only. */
 export interface LightingTransform extends LightingOptions {
   readonly kind: 'lighting'
   readonly order: 40
@@ -24,7 +25,7 @@ export interface LightingTransform extends LightingOptions {
 }
 
 /**
- * Brightness, then contrast: y = sigmoid((logit(x) + logit(brightness)) · contrast).
+ * Makes a transform that changes brightness, then contrast: y = sigmoid((logit(x) + logit(brightness)) · contrast).
  *
  *   brightness = U(½(1 − m), ½(1 + m)),  contrast = exp U(ln(1 − m), −ln(1 − m)),  m = maxLighting
  *

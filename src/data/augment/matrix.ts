@@ -1,14 +1,16 @@
 /**
- * Projective maps of the plane, as 3×3 matrices row by row: (x, y) goes to (X/w, Y/w) with [X, Y, w] = M · [x, y, 1].
+ * Projective map of the plane as a 3×3 matrix in row-major order: (x, y) maps to (X/w, Y/w)
+ * with [X, Y, w] = M · [x, y, 1].
  *
- * Those of the augmentation take a place in the output to the place in the input that is seen there, both in the
- * coordinates of PyTorch's affine_grid: x to the right and y down, −1 and 1 at the centres of the border pixels.
+ * The maps of augmentation take a position in the output to the position in the input that is shown there, both in the
+ * coordinates of PyTorch's affine_grid: x to the right and y down, −1 and 1 at the centers of the border pixels.
  */
 export type Matrix = readonly [number, number, number, number, number, number, number, number, number]
 
+/** Map that changes nothing. */
 export const identity: Matrix = [1, 0, 0, 0, 1, 0, 0, 0, 1]
 
-/** a · b: first b, then a. */
+/** Multiplies two maps: a · b applies b first, then a. */
 export function multiply(a: Matrix, b: Matrix): Matrix {
   const [a0, a1, a2, a3, a4, a5, a6, a7, a8] = a
   const [b0, b1, b2, b3, b4, b5, b6, b7, b8] = b
@@ -25,15 +27,15 @@ export function multiply(a: Matrix, b: Matrix): Matrix {
   ]
 }
 
-/** [X, Y, w] of (x, y). */
+/** Applies a map to (x, y) and returns homogeneous coordinates [X, Y, w]. */
 export function transform(m: Matrix, x: number, y: number): readonly [number, number, number] {
   return [m[0] * x + m[1] * y + m[2], m[3] * x + m[4] * y + m[5], m[6] * x + m[7] * y + m[8]]
 }
 
-/** Mirrors left and right. */
+/** Map that flips left and right. */
 export const flip: Matrix = [-1, 0, 0, 0, 1, 0, 0, 0, 1]
 
-/** The eight symmetries of a square, k = 0 … 7. Source: fastai vision/augment.py, dihedral_mat. */
+/** Returns one of the eight symmetries of a square, k = 0 … 7. Source: fastai vision/augment.py, dihedral_mat. */
 export function dihedral(k: number): Matrix {
   const x = [1, -1, 1, -1, -1, 1, 1, -1][k]
   const y = [1, 1, -1, 1, -1, -1, 1, -1][k]
@@ -41,7 +43,7 @@ export function dihedral(k: number): Matrix {
   return swapped ? [0, x, 0, y, 0, 0, 0, 0, 1] : [x, 0, 0, 0, y, 0, 0, 0, 1]
 }
 
-/** Turns by an angle in degrees. Source: fastai vision/augment.py, rotate_mat. */
+/** Returns a rotation by an angle in degrees. Source: fastai vision/augment.py, rotate_mat. */
 export function rotate(degrees: number): Matrix {
   const angle = (degrees * Math.PI) / 180
   const cos = Math.cos(angle)
@@ -49,14 +51,16 @@ export function rotate(degrees: number): Matrix {
   return [cos, sin, 0, -sin, cos, 0, 0, 0, 1]
 }
 
-/** Magnifies; column and row in [0,1] say which part stays visible. Source: fastai vision/augment.py, zoom_mat. */
+/**
+ * Returns a magnification; column and row in [0,1] select the visible part. Source: fastai vision/augment.py, zoom_mat.
+ */
 export function zoom(magnification: number, column: number, row: number): Matrix {
   const s = 1 / magnification
   return [s, 0, (1 - s) * (2 * column - 1), 0, s, (1 - s) * (2 * row - 1), 0, 0, 1]
 }
 
 /**
- * Perspective: takes the corners (∓1 ∓ y, ∓1 ∓ x) of a tilted picture back to those of the square.
+ * Returns a perspective that maps the corners (∓1 ∓ y, ∓1 ∓ x) of a tilted image back to those of the square.
  *
  * fastai (vision/augment.py, find_coeffs) solves an 8×8 system for every item; for its corners the solution is
  *   [1, q, −u; q, 1, −v; −u, −v, 1],  D = 1 − x² − y²,  q = 2xy/D,  u = x(1 − x² + y²)/D,  v = y(1 + x² − y²)/D.
@@ -69,7 +73,10 @@ export function warp(x: number, y: number): Matrix {
   return [1, q, -u, q, 1, -v, -u, -v, 1]
 }
 
-/** The same map in pixels: (column, row) from the centre of an output to (column, row) from the centre of an input. */
+/**
+ * Converts a map to pixels: from (column, row) relative to the center of an output to those relative to the center of
+ * an input.
+ */
 export function betweenPixels(
   m: Matrix,
   output: readonly [height: number, width: number],

@@ -10,22 +10,22 @@ import { erasingNoise, NOISE_PIXELS } from './erasing.ts'
 import { chain, drawBatch, ITEM_NUMBERS, plan, type BatchDraw, type BatchPlan, type TransformChain } from './plan.ts'
 import type { BatchTransform } from './transforms.ts'
 
-/** Where the numbers drawn for batches of one size stand on the GPU; the same tensors for every batch. */
+/** Tensors that the launches for one batch size read; the same for every batch. */
 interface Parameters {
   readonly items: Tensor
   readonly geometry: Tensor
-  /** As `Erased`; where nothing is, there are none. */
+  /** Rectangles and noise positions, as in `Erased`; `undefined` without erasing. */
   readonly erased: { readonly areas: Tensor; readonly starts: Tensor } | undefined
 }
 
 /**
- * The batch transforms at work: 8-bit pictures on the GPU become the network's input, in one launch, and one more where
+ * Chain of batch transforms on the GPU: turns 8-bit images into the network's input in one launch, and one more if
  * rectangles are erased.
  *
  *   out = erase(normalize(hue(lighting(resize(crop(warp(pixels / 255)))))))
  *
- * Numbers are drawn on the CPU (`draw`), put where the launch reads them (`write`) and used (`launch`), so that a
- * recorded step can be run again with the next batch's numbers. What was not asked for costs nothing.
+ * Random numbers are drawn on the CPU (`draw`), uploaded (`write`) and used (`launch`) separately, so that a recorded
+ * step can be replayed with the numbers of the next batch. Transforms that are not requested cost nothing.
  */
 export class BatchPipeline {
   private readonly transforms: TransformChain
@@ -33,22 +33,22 @@ export class BatchPipeline {
   private normalization: Tensor | undefined
   private noise: Tensor | undefined
 
-  /** @throws OptionError  for two transforms of a kind, or a crop before the affine transform */
+  /** @throws OptionError  if a kind of transform is repeated or the order cannot be run (see `chain`) */
   constructor(transforms: readonly BatchTransform[]) {
     this.transforms = chain(transforms)
   }
 
-  /** Size of the output ([P,Q]) and what the launch does, for pictures of a size. */
+  /** Plans the launch for images of a shape: size of the output, [P,Q], and the stages that run. */
   plan(shape: BatchShape, split: Split): BatchPlan {
     return plan(this.transforms, shape, split)
   }
 
-  /** What is random about one batch. The stream comes from `augmentStream`. */
+  /** Draws the random numbers of one batch from a stream such as `augmentStream`. */
   draw(random: Rng, shape: BatchShape, split: Split): BatchDraw {
     return drawBatch(this.transforms, random, shape, split)
   }
 
-  /** Draws, writes and launches. @returns as `launch` */
+  /** Draws, uploads and launches. @returns the input of the network, as `launch` */
   run(pixels: Tensor, random: Rng, split: Split, dtype: 'f32' | 'f16' = 'f32'): Tensor {
     const [N, H, W] = pixels.shape
     const draw = this.draw(random, { N, H, W }, split)
@@ -56,7 +56,7 @@ export class BatchPipeline {
     return this.launch(pixels, draw.plan, dtype)
   }
 
-  /** Puts a draw where the launches for its batch size read it. */
+  /** Uploads the numbers of a draw to the tensors that launches of its batch size read. */
   write(draw: BatchDraw): void {
     const { items, geometry, erased } = this.parametersOf(draw.plan.shape.N)
     upload(items, draw.items)
@@ -67,20 +67,22 @@ export class BatchPipeline {
   }
 
   /**
-   * Records the launches.
+   * Launches the transforms.
    *
-   * @param pixels  [N,H,W] u32, a pixel's bytes R G B A from the lowest
-   * @returns       [N,P,Q,3] of the dtype
-   * @throws ShapeError, DtypeError  when the pixels are not what the plan was made for
+   * @param pixels  [N,H,W] u32, bytes R G B A from the lowest
+   * @param plan    plan of the batch
+   * @param dtype   type of the output
+   * @returns [N,P,Q,3] of the dtype
+   * @throws ShapeError, DtypeError  if the pixels differ from those that were planned
    */
   launch(pixels: Tensor, plan: BatchPlan, dtype: 'f32' | 'f16' = 'f32'): Tensor {
     const { P, Q, warp, shrink, lighting, saturation, hue, areas } = plan
     const { N, H, W } = plan.shape
     if (pixels.dtype !== 'u32') {
-      throw new DtypeError('batch transforms', 'pixels are one u32 each', { given: { pixels } })
+      throw new DtypeError('batch transforms', 'pixels must be u32', { given: { pixels } })
     }
     if (pixels.shape.join() !== [N, H, W].join()) {
-      throw new ShapeError('batch transforms', 'the pixels are not of the size that was planned', {
+      throw new ShapeError('batch transforms', 'the shape of the pixels differs from the plan', {
         given: { pixels },
         expected: formatShape([N, H, W]),
       })
@@ -88,7 +90,7 @@ export class BatchPipeline {
     const out = empty({ shape: [N, P, Q, 3], dtype }, 'augment')
     const normalization = (this.normalization ??= keep(this.meanAndScale()))
     const { items, geometry, erased } = this.parametersOf(N)
-    // 8 x 8 threads a workgroup.
+    // A workgroup has 8 × 8 threads.
     const groups = [Math.ceil(Q / 8), Math.ceil(P / 8), N] as const
     launch(
       'augment/batch',
@@ -120,7 +122,7 @@ export class BatchPipeline {
     return out
   }
 
-  /** Gives its memory back, a few kilobytes for each batch size, and the noise where there is some. */
+  /** Releases the tensors: a few kilobytes for each batch size, and the noise if there is any. */
   release(): void {
     const parameters = [...this.parameters.values()]
     const tensors = parameters.flatMap(({ items, geometry, erased }) => [

@@ -11,7 +11,7 @@ import { betweenPixels, identity, type Matrix } from './matrix.ts'
 import type { NormalizeTransform } from './normalize.ts'
 import type { BatchTransform } from './transforms.ts'
 
-/** The transforms of a batch in the order of their work; at most one of each kind. */
+/** Transforms of a batch by kind, at most one of each; they run in the order of `KINDS`. */
 export interface TransformChain {
   readonly affine: AffineTransform | undefined
   readonly crop: CropTransform | undefined
@@ -22,7 +22,7 @@ export interface TransformChain {
   readonly erasing: ErasingTransform | undefined
 }
 
-/** In this order the launches do their work. */
+/** Kinds of transforms in the order in which the launches apply them. */
 const KINDS: readonly BatchTransform['kind'][] = [
   'affine',
   'crop',
@@ -33,42 +33,46 @@ const KINDS: readonly BatchTransform['kind'][] = [
   'erasing',
 ]
 
-/** What the launch for a batch is made of that every batch of its size and split shares. See augment/batch.wgsl. */
+/** Parts of the launch that all batches of one shape and phase share (see augment/batch.wgsl). */
 export interface BatchPlan {
-  /** Of the input. */
+  /** Shape of the input. */
   readonly shape: BatchShape
-  /** Height and width of the output. */
+  /** Height of the output in pixels. */
   readonly P: number
+  /** Width of the output in pixels. */
   readonly Q: number
-  /** Every item has a matrix of its own. */
+  /** True if every item has a map of its own. */
   readonly warp: boolean
-  /** The source may be averaged down before it is warped. */
+  /** True if the source may be averaged down before it is warped. */
   readonly shrink: boolean
   readonly lighting: boolean
   readonly saturation: boolean
   readonly hue: boolean
-  /** Rectangles that may be erased; 0 for none. */
+  /** Largest number of rectangles that are erased; 0 for none. */
   readonly areas: number
 }
 
-/** The numbers drawn for one batch, as augment/batch.wgsl reads them. */
+/** Random numbers of one batch, in the layout that augment/batch.wgsl reads. */
 export interface BatchDraw {
   readonly plan: BatchPlan
-  /** Sixteen for each of N items: rows of its matrix between pixels, with its light in between, then its hue. */
+  /**
+   * Sixteen numbers per item, [N,16]: the three rows of its map between pixels, each followed by a number of its
+   * lighting, then its hue.
+   */
   readonly items: Float32Array
   /**
-   * Sizes, heights before widths: of the source when it is warped and of the warped picture; top and left of the crop,
-   * its size, and that it is averaged down to.
+   * Ten sizes, heights before widths: the source when it is warped, the warped image, top and left of the crop, the
+   * size of the crop, and the size to which the crop is averaged down.
    */
   readonly geometry: Uint32Array
   readonly erased: Erased | undefined
 }
 
 /**
- * Sorts transforms by their order, as fastai does before it runs them: /255, affine and crop, light and colour,
- * normalize, erasing. Those of one order run as they are listed.
+ * Sorts transforms by their order, as fastai does before it runs them: /255, affine and crop, lighting and color,
+ * normalize, erasing. Transforms of one order run as listed.
  *
- * @throws OptionError  for two of a kind, or where that would be another order than the launches have
+ * @throws OptionError  if a kind is repeated, or the order differs from the one in which the launches apply them
  */
 export function chain(transforms: readonly BatchTransform[]): TransformChain {
   const sorted = transforms.toSorted((a, b) => a.order - b.order)
@@ -79,8 +83,8 @@ export function chain(transforms: readonly BatchTransform[]): TransformChain {
   }
   if (kinds.some((kind) => !KINDS.includes(kind))) {
     refuse(
-      'there is something else among them',
-      'list [...augTransforms(…), normalize(…)], and what works on single pictures, as resize, in itemTransforms',
+      'an item is not a batch transform',
+      'list [...augTransforms(…), normalize(…)] here, and transforms of single images, such as resize, in itemTransforms',
     )
   }
   if (twice) refuse(`there are two of the kind '${twice}'`, 'leave one out')
@@ -97,20 +101,24 @@ export function chain(transforms: readonly BatchTransform[]): TransformChain {
   }
 }
 
-/** @throws OptionError  when a side of the input has less than two pixels, so that there are no corners to align */
+/**
+ * Plans the launch for a batch of one shape.
+ *
+ * @throws OptionError  if a side of the input has fewer than two pixels, so that it has no distinct corners to align
+ */
 export function plan(transforms: TransformChain, shape: BatchShape, split: Split): BatchPlan {
   const { affine, crop, lighting, saturation, hue, erasing } = transforms
   const { H, W } = shape
   if (H < 2 || W < 2) {
-    throw new OptionError('batch transforms', 'the pictures are too small', {
+    throw new OptionError('batch transforms', 'the images are too small', {
       given: { size: `${H} x ${W}` },
       expected: '2 x 2 or more',
     })
   }
   const [warpedH, warpedW] = affine?.size ?? [H, W]
   const [P, Q] = crop?.size ?? [warpedH, warpedW]
-  // In validation the affine transform is the identity (fastai runs it all the same), so it is at most a resize, which
-  // the last stage does unless a crop needs that stage for itself.
+  // In validation the affine transform is the identity (which fastai still runs), so it is at most a resize, which the
+  // last stage does, unless a crop needs that stage.
   const warp = affine !== undefined && (split === 'train' || (affine.size !== undefined && crop !== undefined))
   const shrink = warp && Math.min(H / warpedH, W / warpedW) > 2
   const train = split === 'train'
@@ -127,13 +135,13 @@ export function plan(transforms: TransformChain, shape: BatchShape, split: Split
   }
 }
 
-/** Numbers that augment/batch.wgsl reads for an item, the last three of them unused. */
+/** Numbers that augment/batch.wgsl reads per item, of which the last three are unused. */
 export const ITEM_NUMBERS = 16
 
-/** Leaves the light as it is. */
+/** Lighting that changes nothing. */
 const NEUTRAL: Light = { brightness: 0.5, contrast: 1 }
 
-/** Draws what is random about one batch. */
+/** Draws the random numbers of one batch. */
 export function drawBatch(transforms: TransformChain, random: Rng, shape: BatchShape, split: Split): BatchDraw {
   const planned = plan(transforms, shape, split)
   const { affine, crop, lighting, saturation, hue, erasing } = transforms

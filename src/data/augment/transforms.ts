@@ -8,7 +8,7 @@ import type { ErasingTransform } from './erasing.ts'
 import { lighting, type LightingTransform } from './lighting.ts'
 import type { NormalizeTransform } from './normalize.ts'
 
-/** What can be done to a batch of pictures: data, and a way to draw its parameters on the CPU. */
+/** Transform of a batch of images: data, and a function that draws its parameters on the CPU. */
 export type BatchTransform =
   | AffineTransform
   | CropTransform
@@ -18,37 +18,44 @@ export type BatchTransform =
   | NormalizeTransform
   | ErasingTransform
 
+/** Options of `augTransforms`. */
 export interface AugTransformsOptions {
-  /** Multiplies maxRotate, maxLighting and maxWarp. Default 1 */
+  /** Factor of maxRotate, maxLighting and maxWarp. Default 1 */
   readonly mult?: number
-  /** Mirror half of the items left to right. Default true */
+  /** Flip half of the items left to right. Default true */
   readonly doFlip?: boolean
-  /** Together with doFlip: any of the eight symmetries of the square instead. Default false */
+  /** With doFlip: use any of the eight symmetries of the square instead. Default false */
   readonly flipVert?: boolean
   /** Largest rotation in degrees. Default 10 */
   readonly maxRotate?: number
-  /** Smallest and largest magnification. Default 1 and 1.1 */
+  /** Smallest magnification. Default 1 */
   readonly minZoom?: number
+  /** Largest magnification. Default 1.1 */
   readonly maxZoom?: number
   /** Largest relative change of brightness and contrast, below 1. Default 0.2 */
   readonly maxLighting?: number
-  /** Largest move of a corner in the perspective, of half a side. Default 0.2 */
+  /** Largest displacement of a corner by the perspective, as a fraction of half a side. Default 0.2 */
   readonly maxWarp?: number
-  /** How likely each geometric change is. Default 0.75 */
+  /** Probability of each geometric change. Default 0.75 */
   readonly pAffine?: number
-  /** How likely each change of light is. Default 0.75 */
+  /** Probability of each change of brightness and contrast. Default 0.75 */
   readonly pLighting?: number
   /** Output size in pixels. Default: that of the input */
   readonly size?: Size
-  /** How pictures are sampled; there is one way. */
+  /** Interpolation; only 'bilinear' is supported. */
   readonly mode?: 'bilinear'
-  /** What is seen beyond a picture's border: its mirror image. */
+  /** Values beyond an image's border; only its mirror image is supported. */
   readonly padMode?: 'reflection'
-  /** The centres of the border pixels of input and output coincide. */
+  /**
+   * Alignment of the corners: the centers of the border pixels of input and output coincide; only true is supported.
+   */
   readonly alignCorners?: true
-  /** One draw for the whole batch. Default false */
+  /** True for one draw for the whole batch. Default false */
   readonly batch?: boolean
-  /** Below 1: crop that part of the area or more, the same box for the whole batch, and bring it to `size`. Default 1 */
+  /**
+   * Smallest fraction of the area to keep; below 1, a random box, the same for the whole batch, is cropped and resized
+   * to `size`. Default 1
+   */
   readonly minScale?: number
 }
 
@@ -72,13 +79,13 @@ const KINDS: Kinds<AugTransformsOptions> = {
 }
 
 /**
- * The usual augmentation of photographs: flip, warp, rotation and zoom in one resampling, then light, then, with
- * minScale, a crop. Flips happen to half of the items, whatever pAffine is; a maximum of 0 leaves its change out.
+ * Makes the usual augmentation of photographs: flip, warp, rotation and zoom in one resampling, then lighting, then,
+ * with minScale, a crop. Half of the items are flipped, whatever pAffine is; a maximum of 0 leaves its change out.
  *
- * With minScale `size` belongs to the crop: everything before it happens at the size of the input.
+ * With minScale, `size` is that of the crop: everything before it happens at the size of the input.
  *
- * @returns  [affine, lighting, crop], those that are asked for
- * @throws OptionError  when an option is out of its range, or minScale comes without a size
+ * @returns [affine, lighting, crop], as far as they are requested
+ * @throws OptionError  if an option is out of range, or minScale is given without a size
  * Source: fastai vision/augment.py, aug_transforms.
  */
 export function augTransforms(options: AugTransformsOptions = {}): BatchTransform[] {
@@ -117,7 +124,7 @@ export function augTransforms(options: AugTransformsOptions = {}): BatchTransfor
   if (maxLighting > 0) transforms.push(lighting({ maxLighting, p: pLighting, batch }))
   if (crops) {
     if (!size) {
-      throw new OptionError('augTransforms', 'a crop needs a size', { given: { minScale }, fix: 'give size too' })
+      throw new OptionError('augTransforms', 'a crop needs a size', { given: { minScale }, fix: 'pass size too' })
     }
     transforms.push(randomResizedCropGpu(size, { minScale, ratio: [1, 1] }))
   }

@@ -297,12 +297,12 @@ test('pixels of another type or size are refused', () => {
   const pipeline = new BatchPipeline(lesson(12))
   const plan = pipeline.plan({ N: 2, H: 20, W: 20 }, 'train')
   expect(() => pipeline.launch(tensor(new Float32Array(800), [2, 20, 20]), plan)).toThrowErrorMatchingInlineSnapshot(`
-    [DtypeError: batch transforms: pixels are one u32 each
+    [DtypeError: batch transforms: pixels must be u32
       pixels  [2,20,20] f32]
   `)
   expect(() => pipeline.launch(tensor(new Uint32Array(400), [1, 20, 20], 'u32'), plan))
     .toThrowErrorMatchingInlineSnapshot(`
-    [ShapeError: batch transforms: the pixels are not of the size that was planned
+    [ShapeError: batch transforms: the shape of the pixels differs from the plan
       pixels  [1,20,20] u32
       expected [2,20,20]]
   `)

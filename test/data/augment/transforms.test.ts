@@ -87,7 +87,7 @@ test('options out of range are refused', () => {
   expect(() => augTransforms({ pAffine: 75 })).toThrow('pAffine is out of range')
   expect(() => augTransforms({ pLighting: NaN })).toThrow('pLighting is out of range')
   expect(() => augTransforms({ maxRotate: -1 })).toThrow('mult · maxRotate is out of range')
-  expect(() => augTransforms({ size: 0 })).toThrow('this is not a size in pixels')
+  expect(() => augTransforms({ size: 0 })).toThrow('size is out of range')
   expect(() => augTransforms({ size: 64, minScale: 1.5 })).toThrow('the scales are parts of the area')
   expect(() => augTransforms({ mode: 'nearest' as 'bilinear' })).toThrowErrorMatchingInlineSnapshot(`
     [OptionError: augTransforms: mode is out of range
@@ -115,11 +115,11 @@ test('options out of range are refused', () => {
 test('what is no batch transform is refused', () => {
   const nested = [augTransforms({ size: 64 }), normalize(imagenetStats)] as unknown as BatchTransform[]
   expect(() => chain(nested)).toThrowErrorMatchingInlineSnapshot(`
-    [OptionError: batch transforms: there is something else among them
+    [OptionError: batch transforms: an item is not a batch transform
       transforms  [,normalize]
-      Fix: list [...augTransforms(…), normalize(…)], and what works on single pictures, as resize, in itemTransforms]
+      Fix: list [...augTransforms(…), normalize(…)] here, and transforms of single images, such as resize, in itemTransforms]
   `)
-  expect(() => chain([resize(8)] as unknown as BatchTransform[])).toThrow('there is something else among them')
+  expect(() => chain([resize(8)] as unknown as BatchTransform[])).toThrow('an item is not a batch transform')
 })
 
 test('chains that no launch can do are refused', () => {
@@ -143,7 +143,7 @@ test('chains that no launch can do are refused', () => {
   chain([randomErasing(), normalize(imagenetStats), saturation(), hue(), crop])
   chain([...augTransforms(), saturation(), randomErasing()])
   expect(() => plan(chain([]), { N: 1, H: 1, W: 5 }, 'train')).toThrowErrorMatchingInlineSnapshot(`
-    [OptionError: batch transforms: the pictures are too small
+    [OptionError: batch transforms: the images are too small
       size  1 x 5
       expected 2 x 2 or more]
   `)
