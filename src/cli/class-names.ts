@@ -1,4 +1,7 @@
-/** Class names of Imagenette by folder. Source: its README, github.com/fastai/imagenette. A map, since any text may be asked for. */
+/**
+ * Class names of Imagenette by folder. Source: its README, github.com/fastai/imagenette. A Map, because any text may be
+ * looked up.
+ */
 const NAMES: ReadonlyMap<string, string> = new Map([
   ['n01440764', 'tench'],
   ['n02102040', 'English springer'],
@@ -12,7 +15,7 @@ const NAMES: ReadonlyMap<string, string> = new Map([
   ['n03888257', 'parachute'],
 ])
 
-/** The name of a class as people say it, where the folder has only a number. */
+/** Returns the English name of a class of Imagenette, or the label itself for others. */
 export function className(label: string): string {
   return NAMES.get(label) ?? label
 }

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { parseArgs, type ParseArgsConfig } from 'node:util'
 import { OptionError, WgradError } from '../base/errors.ts'
 
-/** What `npm run COMMAND -- …` was given. @throws OptionError for an option that it does not know */
+/** Parses the arguments of `npm run COMMAND -- …`. @throws OptionError  if an option is unknown */
 export function parseCommand<const Options extends NonNullable<ParseArgsConfig['options']>>(
   command: string,
   argv: readonly string[],
@@ -17,7 +17,10 @@ export function parseCommand<const Options extends NonNullable<ParseArgsConfig['
   }
 }
 
-/** Runs a command to its end. The library's errors say it all in their message; anything else is a bug and wants its stack. */
+/**
+ * Runs a command to its end. Errors of the library are printed as their message only; any other error is a bug and
+ * printed with its stack.
+ */
 export async function runCommand(main: (argv: readonly string[]) => Promise<void>): Promise<void> {
   outliveTerminal()
   endWithNpm()
@@ -27,7 +30,7 @@ export async function runCommand(main: (argv: readonly string[]) => Promise<void
   })
 }
 
-/** A closed terminal, which cannot be written to any more, does not keep a run from ending in order. */
+/** Ignores write errors of a closed terminal, so that the run can end in order. */
 function outliveTerminal(): void {
   for (const stream of [process.stdout, process.stderr]) {
     stream.on('error', (error: NodeJS.ErrnoException) => {
@@ -36,15 +39,15 @@ function outliveTerminal(): void {
   }
 }
 
-/** How often a command looks whether npm is still there. */
+/** Interval between checks whether npm is still running. */
 const LOOK_MS = 500
 
 /** Names of the shells that npm starts commands in. */
 const SHELLS = /^(sh|ash|bash|busybox|dash|ksh|zsh)$/
 
 /**
- * Ends a command as its closed terminal would when the npm that started it is gone: npm passes on SIGINT and SIGTERM, but
- * not SIGHUP, and the shell between the two passes on nothing.
+ * Ends a command as a closed terminal would when the npm process that started it is gone: npm passes on SIGINT and
+ * SIGTERM but not SIGHUP, and the shell between the two passes on nothing.
  */
 function endWithNpm(): void {
   if (process.env.npm_lifecycle_event === undefined) return
@@ -60,12 +63,15 @@ function endWithNpm(): void {
   timer.unref()
 }
 
-/** Number of the parent of a process, on Linux. Source: proc_pid_stat(5), field 4, behind the name in parentheses. */
+/**
+ * Returns the parent process id of a process, on Linux. Source: proc_pid_stat(5), field 4, after the name in
+ * parentheses.
+ */
 function parentOf(pid: number): string {
   return procText(pid, 'stat').replace(/^.*\)/s, '').trim().split(' ')[1] ?? ''
 }
 
-/** A file of a process under /proc; empty where there is none. */
+/** Reads a file of a process under /proc; returns '' if there is none. */
 function procText(pid: number, name: string): string {
   try {
     return readFileSync(`/proc/${pid}/${name}`, 'latin1')
@@ -74,7 +80,7 @@ function procText(pid: number, name: string): string {
   }
 }
 
-/** @throws OptionError when it is none of the choices */
+/** Returns an option whose value must be one of some choices. @throws OptionError  if it is not */
 export function choice<Choice extends string>(option: string, given: string, choices: readonly Choice[]): Choice {
   const found = choices.find((known) => known === given)
   if (found === undefined) {
@@ -83,7 +89,7 @@ export function choice<Choice extends string>(option: string, given: string, cho
   return found
 }
 
-/** @throws OptionError when it is no whole number within the bounds */
+/** Returns an option that must be an integer from `low` to `high`. @throws OptionError  if it is not */
 export function whole(option: string, given: string | undefined, otherwise: number, low: number, high: number): number {
   if (given === undefined) return otherwise
   const value = numberOf(given)
@@ -95,7 +101,7 @@ export function whole(option: string, given: string | undefined, otherwise: numb
   return value
 }
 
-/** @throws OptionError when it is no number above `low`, up to `high` */
+/** Returns an option that must be a number above `low` and at most `high`. @throws OptionError  if it is not */
 export function numberIn(
   option: string,
   given: string | undefined,
@@ -109,7 +115,7 @@ export function numberIn(
   throw new OptionError(option, `'${given}' is out of range`, { expected: `a number above ${low}, at most ${high}` })
 }
 
-/** As Number, which takes an empty text for 0. */
+/** Converts text to a number; unlike `Number`, empty text becomes NaN. */
 function numberOf(text: string): number {
   return text.trim() === '' ? NaN : Number(text)
 }

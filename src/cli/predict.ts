@@ -1,4 +1,4 @@
-/** `npm run predict -- MODEL FILE…`: what a model that `learner.export` has written sees on image files. */
+/** `npm run predict -- MODEL FILE…`: classifies image files with a model that `learner.export` wrote. */
 import { DataError, loadLearner, nodePlatform, openGpu, OptionError, type Prediction } from '../node.ts'
 import type { Predictor } from '../exports/train.ts'
 import { className } from './class-names.ts'
@@ -6,9 +6,9 @@ import { parseCommand, runCommand } from './command.ts'
 
 const USAGE = `npm run predict -- MODEL FILE… [options]
 
-  MODEL      what learner.export or the lesson has written
+  MODEL      file written by learner.export or by the lesson
   FILE…      image files, JPEG or PNG
-  --top N    so many labels of each, the likeliest first (3)
+  --top N    number of labels per image, the likeliest first (3)
   --help
 `
 
@@ -25,11 +25,11 @@ async function main(argv: readonly string[]): Promise<void> {
   }
   const top = Number(values.top ?? 3)
   if (!(Number.isInteger(top) && top >= 1)) {
-    throw new OptionError('--top', `'${values.top}' is no count`, { expected: 'a whole number from 1 on' })
+    throw new OptionError('--top', `'${values.top}' is out of range`, { expected: 'a whole number from 1 on' })
   }
   if (path === undefined || files.length === 0) {
     throw new OptionError('predict', 'a model and image files are needed', {
-      fix: '`npm run predict -- --help` says how it is used',
+      fix: '`npm run predict -- --help` explains its use',
     })
   }
   const gpu = await openGpu()
@@ -43,7 +43,10 @@ async function main(argv: readonly string[]): Promise<void> {
   }
 }
 
-/** A file that cannot be decoded is said to be so, and the others go on. */
+/**
+ * Prints the likeliest labels of a file. A file that cannot be decoded is reported, and the others are still
+ * classified.
+ */
 async function say(predictor: Predictor, file: string, top: number): Promise<void> {
   try {
     nodePlatform.log(`${file}  ${likeliest(await predictor.predict(file), predictor.vocab, top)}`)
@@ -54,7 +57,7 @@ async function say(predictor: Predictor, file: string, top: number): Promise<voi
   }
 }
 
-/** `tench 97.1%, church 1.2%` */
+/** Formats the likeliest labels: `tench 97.1%, church 1.2%` */
 function likeliest({ probabilities }: Prediction, vocab: readonly string[], top: number): string {
   return Array.from(probabilities, (probability, index) => ({
     probability,
