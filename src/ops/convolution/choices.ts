@@ -2,19 +2,19 @@ import { currentGpu, type Gpu } from '../../gpu/device.ts'
 import { candidateKernels, defaultKernel, kernelName, type Kernel } from './families.ts'
 import { passKey, PASSES, type ConvolutionSizes, type Pass } from './sizes.ts'
 
-/** A pass that was launched, and may want tuning. */
+/** One pass of a convolution of certain sizes. */
 export interface ConvolutionPass {
   readonly pass: Pass
   readonly sizes: ConvolutionSizes
 }
 
-/** What is known about the kernels of a GPU. */
+/** Kernel variants chosen for the passes of one GPU. */
 interface Choices {
-  /** Names of chosen kernels by `passKey`, from the tuner, a file or a checkpoint. */
+  /** Names of chosen variants by `passKey`, from the tuner, a file or a checkpoint. */
   names: Readonly<Record<string, string>>
-  /** The same as kernels, once they were looked up. */
+  /** The same variants by `passKey`, resolved from their names on first use. */
   readonly kernels: Map<string, Kernel>
-  /** Passes that ran by rule, nothing being known about them, and how often each was recorded. */
+  /** Passes that ran the default variant because none was chosen, and how often each was launched. */
   readonly unknown: Map<string, { readonly subject: ConvolutionPass; uses: number }>
 }
 
@@ -28,7 +28,10 @@ function choicesOf(gpu: Gpu): Choices {
   return made
 }
 
-/** The kernel that a pass runs in on the current GPU: the chosen one where there is a choice, else the one by rule. Never waits. */
+/**
+ * Returns the kernel variant of a pass on the current GPU: the chosen one if there is a choice, otherwise the default.
+ * Synchronous.
+ */
 export function kernelFor(pass: Pass, sizes: ConvolutionSizes): Kernel {
   const gpu = currentGpu()
   const { kernels, unknown } = choicesOf(gpu)
@@ -45,27 +48,30 @@ export function kernelFor(pass: Pass, sizes: ConvolutionSizes): Kernel {
   return chosen ?? defaultKernel(gpu, pass, sizes)
 }
 
-/** Fixes the kernel of a pass on a GPU. */
+/** Sets the kernel variant of a pass on a GPU. */
 export function chooseKernel(gpu: Gpu, { pass, sizes }: ConvolutionPass, kernel: Kernel): void {
   choicesOf(gpu).kernels.set(passKey(pass, sizes), kernel)
 }
 
-/** Passes launched so far for which no kernel is chosen. */
+/** Returns the passes launched so far for which no kernel variant is chosen. */
 export function unknownPasses(gpu: Gpu): readonly ConvolutionPass[] {
   return [...choicesOf(gpu).unknown.values()]
     .map(({ subject }) => subject)
     .filter((subject) => !chosenKernel(gpu, subject))
 }
 
-/** How often passes of these sizes were recorded by rule: the most of the three, as a first forward pass tells of the gradients too. */
+/**
+ * Returns how often passes of these sizes were launched with the default variant: the maximum over the three passes,
+ * since a first forward pass stands for both gradients too.
+ */
 export function usesOf(gpu: Gpu, sizes: ConvolutionSizes): number {
   const { unknown } = choicesOf(gpu)
   return Math.max(...PASSES.map((pass) => unknown.get(passKey(pass, sizes))?.uses ?? 0))
 }
 
 /**
- * The chosen kernels by name, for a checkpoint: another kernel sums in another order, so a resumed run is the same to
- * the last bit only with the same choices.
+ * Returns the names of the chosen kernel variants for a checkpoint: another variant sums in another order, so a resumed
+ * run is bit-identical only with the same choices.
  */
 export function exportChoices(gpu: Gpu = currentGpu()): Readonly<Record<string, string>> {
   const { names, kernels } = choicesOf(gpu)
@@ -73,9 +79,9 @@ export function exportChoices(gpu: Gpu = currentGpu()): Readonly<Record<string, 
 }
 
 /**
- * Takes over choices, as from a checkpoint. A name that this GPU has no kernel for counts as unknown.
+ * Restores choices, for instance from a checkpoint. A name for which this GPU has no variant is ignored.
  *
- * @param replace  whether they win over those there are. Default true
+ * @param replace  true to override existing choices. Default true
  */
 export function importChoices(names: Readonly<Record<string, string>>, gpu: Gpu = currentGpu(), replace = true): void {
   const known = choicesOf(gpu)
@@ -83,7 +89,7 @@ export function importChoices(names: Readonly<Record<string, string>>, gpu: Gpu 
   if (replace) for (const key of Object.keys(names)) known.kernels.delete(key)
 }
 
-/** The chosen kernel of a pass, if there is one. */
+/** Returns the chosen kernel variant of a pass; `undefined` if none is chosen. */
 export function chosenKernel(gpu: Gpu, { pass, sizes }: ConvolutionPass): Kernel | undefined {
   const { names, kernels } = choicesOf(gpu)
   const key = passKey(pass, sizes)
@@ -93,7 +99,7 @@ export function chosenKernel(gpu: Gpu, { pass, sizes }: ConvolutionPass): Kernel
   return possible.find((kernel) => kernelName(kernel) === names[key])
 }
 
-/** Forgets every choice: what runs next runs by rule. */
+/** Discards all choices of a GPU, so that the default variants run. */
 export function forgetChoices(gpu: Gpu = currentGpu()): void {
   choices.delete(gpu)
 }

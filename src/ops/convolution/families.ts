@@ -4,17 +4,18 @@ import type { ShaderName } from '../../gpu/shader-source.ts'
 import { padTo4 } from '../../tensor/shape.ts'
 import { productOf, type ConvolutionSizes, type Pass } from './sizes.ts'
 
-/** A way to compute a pass. */
+/** Variant of the kernel of a pass. */
 export interface Kernel {
   readonly family: KernelFamily
-  /** Rows and columns of the product that a workgroup computes. */
+  /** Rows of the product that a workgroup computes. */
   readonly rows: number
+  /** Columns of the product that a workgroup computes. */
   readonly columns: number
-  /** Values of the shader's `@const`. */
+  /** Values of the shader's `@const` constants. */
   readonly constants: Readonly<Record<string, number>>
-  /** Of the broadcast family: twice the rows by half the columns. */
+  /** In the broadcast family: twice as many rows and half as many columns. */
   readonly narrow?: boolean
-  /** How finely a weight gradient is split that has too few workgroups to fill the GPU. */
+  /** Number of slices of a weight gradient that has too few workgroups to fill the GPU. */
   readonly slices: 'many' | 'few'
 }
 
@@ -36,20 +37,20 @@ const SHADERS: Readonly<Record<KernelFamily, Readonly<Record<Pass, ShaderName>>>
   },
 }
 
-/** Broadcast kernels of half as many columns, for who has few. */
+/** Broadcast kernels with half as many columns, for products with few columns. */
 const NARROW_SHADERS: Partial<Readonly<Record<Pass, ShaderName>>> = {
   forward: 'conv2d/forward-broadcast-narrow',
   'backward-input': 'conv2d/backward-input-broadcast-narrow',
 }
 
-/** What a kernel runs in. */
+/** Returns the shader of a kernel variant. */
 export function shaderOf({ family, narrow }: Kernel, pass: Pass): ShaderName {
   return (narrow ? NARROW_SHADERS[pass] : undefined) ?? SHADERS[family][pass]
 }
 
 type Tile = readonly [number, number, number, number, number]
 
-/** TILE_M, TILE_N, TILE_K of a workgroup, THREAD_M, THREAD_N of a thread. */
+/** TILE_M, TILE_N, TILE_K of a workgroup and THREAD_M, THREAD_N of a thread. */
 const TILES: readonly Tile[] = [
   [64, 64, 16, 8, 8],
   [32, 32, 16, 4, 4],
@@ -58,12 +59,12 @@ const TILES: readonly Tile[] = [
   [128, 32, 16, 8, 4],
   [32, 128, 16, 4, 8],
 ]
-/** Tiles that the rule chooses from: it takes the first that suits. */
+/** Tiles considered for the default variant, which uses the first that suits. */
 const TILES_BY_RULE: readonly Tile[] = [TILES[0], TILES[4], TILES[1]]
 
 /**
- * TILE_M and TILE_N of a workgroup, and how many subgroups share it down and across; those of the rule first, which takes the
- * first that suits.
+ * TILE_M and TILE_N of a workgroup, and the number of subgroups along each. The first `BY_RULE` of them are considered
+ * for the default variant, which uses the first that suits.
  */
 const MATRIX_TILES: readonly (readonly [number, number, number, number])[] = [
   [128, 128, 2, 4],
@@ -78,32 +79,42 @@ const MATRIX_TILES: readonly (readonly [number, number, number, number])[] = [
 const BY_RULE = 4
 
 /**
- * TILE_K: the first that leaves room in workgroup memory. Steps of 64 take 0.7 of the time of steps of 32: a 3×3 convolution
- * [64,32,32,64]→64 32 instead of 43 µs, [64,4,4,512]→512 33 instead of 46 µs (H200, tiles of 64×64).
+ * TILE_K: the first that fits into workgroup memory is used. Steps of 64 take 0.7 of the time of steps of 32: a 3×3
+ * convolution [64,32,32,64]→64 takes 32 instead of 43 µs, [64,4,4,512]→512 takes 33 instead of 46 µs (H200, tiles of
+ * 64×64).
  */
 const MATRIX_STEPS = [64, 32] as const
 
-/** Workgroups that fill the device: two cores take turns at 32; a GPU wants some for each of its hundred or so processors. */
+/**
+ * Number of workgroups that fill the device: two CPU cores alternate well at 32; a GPU needs several for each of its
+ * hundred or so multiprocessors.
+ */
 const FULL = { software: 32, gpu: 1024 }
-/** With few slices there are so many times fewer: less to add up. */
+/** Divisor of the number of slices for `slices: 'few'`, which leaves less to add up. */
 const FEW = 4
 
-/** Halves that a matrix kernel brings to workgroup memory at once: 16 bytes. */
+/** Number of f16 values that a matrix kernel loads into workgroup memory at once: 16 bytes. */
 const GROUP = 8
 
-/** Whether matrix kernels compute a pass: in f16, and where the channels that its operands lie along are stored in whole groups. */
+/**
+ * Returns true if matrix kernels can compute a pass: in f16, if the channels along which its operands are contiguous
+ * are stored in whole groups.
+ */
 export function takesMatrices(pass: Pass, { C, O, dtype }: ConvolutionSizes): boolean {
   const along = pass === 'forward' ? [C] : [C, O]
   return dtype === 'f16' && along.every((channels) => padTo4(channels) % GROUP === 0)
 }
 
-/** The family that a pass runs in where `wanted` is asked for. */
+/** Returns the family of a pass when `wanted` is requested: `tile` if matrix kernels cannot compute it. */
 function familyFor(gpu: Gpu, pass: Pass, wanted: KernelFamily, sizes: ConvolutionSizes): KernelFamily {
   const matrices = takesMatrices(pass, sizes) && matrixKernels(gpu, MATRIX_TILES.slice(0, BY_RULE)).length > 0
   return wanted === 'matrix' && !matrices ? 'tile' : wanted
 }
 
-/** A good kernel by rule: the first tile of which there are enough and that is not mostly idle, otherwise the smallest. */
+/**
+ * Returns the default kernel variant: the first tile with enough workgroups and little idle work, otherwise the
+ * smallest tile.
+ */
 export function defaultKernel(
   gpu: Gpu,
   pass: Pass,
@@ -122,14 +133,18 @@ export function defaultKernel(
 }
 
 /**
- * Large tiles reuse what they load more often; small ones where large would leave most of a GPU idle. An H200 has 132
- * processors, on whose matrix units 128 workgroups of 128×128, or of 64×64, are faster than more of the next smaller tile, and
- * 64 are not; without matrix units 512 workgroups of 32×32 are faster than 128 of 64×64. A weight gradient is split into
- * slices until there are enough, in matrices into few: 0.7 to 0.9 of the time of many at most shapes of xresnet18.
+ * Smallest number of workgroups for which a tile is used. Large tiles reuse loaded values more often; small ones are
+ * better where large ones would leave most of a GPU idle. An H200 has 132 multiprocessors, on whose matrix units 128
+ * workgroups of 128×128, or of 64×64, are faster than more of the next smaller tile, and 64 are not; without matrix
+ * units, 512 workgroups of 32×32 are faster than 128 of 64×64. A weight gradient is split into slices until there are
+ * enough workgroups, in matrix kernels into few: 0.7 to 0.9 of the time of many at most shapes of xresnet18.
  */
 const ENOUGH = { matrix: 128, tile: 256 }
 
-/** The most of a tile that may lie beyond the product: a half of it computes nothing where there are 32 columns for 64. */
+/**
+ * Largest fraction of the tiles that may lie beyond the product: with 32 columns in tiles of 64, half of the work is
+ * idle.
+ */
 const IDLE = 0.25
 
 function idleShare(kernel: Kernel, pass: Pass, sizes: ConvolutionSizes): number {
@@ -139,9 +154,9 @@ function idleShare(kernel: Kernel, pass: Pass, sizes: ConvolutionSizes): number 
 }
 
 /**
- * Candidates of the tuner: every tile that this GPU can run and that is not far larger than the product. Of the family
- * `tile` only that by rule where there are matrix units, which were four to nine times as fast at every shape of xresnet18
- * (H200).
+ * Returns the candidates of the tuner: every tile that this GPU can run and that is not far larger than the product.
+ * Where there are matrix units, only the default variant of the family `tile` is included, since matrix kernels were
+ * four to nine times as fast at every shape of xresnet18 (H200).
  */
 export function candidateKernels(gpu: Gpu, pass: Pass, sizes: ConvolutionSizes): readonly Kernel[] {
   const { rows, columns } = productOf(pass, sizes)
@@ -159,7 +174,10 @@ export function candidateKernels(gpu: Gpu, pass: Pass, sizes: ConvolutionSizes):
   )
 }
 
-/** `tile 64×64×16, 8×8 a thread`, `matrix 128×128×32, 2×2 subgroups, 16×16×16`; what tables of choices know a kernel by. */
+/**
+ * Formats the name of a kernel variant, as used in tables of choices: `tile 64×64×16, 8×8 a thread`, `matrix
+ * 128×128×32, 2×2 subgroups, 16×16×16`.
+ */
 export function kernelName({ family, rows, columns, constants, slices }: Kernel): string {
   const { TILE_K, THREAD_M, THREAD_N, SUBGROUPS_M, SUBGROUPS_N, MATRIX_M, MATRIX_N, MATRIX_K } = constants
   const how = {
@@ -170,22 +188,28 @@ export function kernelName({ family, rows, columns, constants, slices }: Kernel)
   return `${family} ${rows}×${columns}${how}${slices === 'few' ? ', few slices' : ''}`
 }
 
-/** Workgroups of a pass before it is split into slices. */
+/** Returns the number of workgroups of a pass before it is split into slices. */
 export function workgroupsOf(kernel: Kernel, pass: Pass, sizes: ConvolutionSizes): number {
   const { rows, columns, classes } = productOf(pass, sizes)
   return classes * Math.ceil(rows / kernel.rows) * Math.ceil(columns / kernel.columns)
 }
 
-/** Into how many slices a weight gradient should be split. */
+/** Returns the number of slices into which a weight gradient should be split. */
 export function slicesWanted(gpu: Gpu, kernel: Kernel, sizes: ConvolutionSizes): number {
   const full = (gpu.software ? FULL.software : FULL.gpu) / (kernel.slices === 'few' ? FEW : 1)
   return Math.ceil(full / workgroupsOf(kernel, 'backward-weight', sizes))
 }
 
-/** What a column costs in a narrow kernel, against one of a wide one: 145 GFLOP/s against 132 where neither has idle lanes. */
+/**
+ * Relative cost of a column in a narrow kernel: a wide one reaches 145 GFLOP/s, a narrow one 132, where neither has
+ * idle lanes.
+ */
 const NARROW_COST = 1.1
 
-/** Pixels (or out-channels) by channels: four a lane, or two where that leaves fewer lanes idle. See shaders/lib/broadcast-tile.wgsl. */
+/**
+ * Makes a broadcast variant, pixels (or output channels) by channels: four channels per lane, or two where that leaves
+ * fewer lanes idle (see shaders/lib/broadcast-tile.wgsl).
+ */
 function broadcastKernel({ subgroupSize }: Gpu, pass: Pass, sizes: ConvolutionSizes): Kernel {
   const lanes = Math.min(subgroupSize, 16)
   const STEP = sizes.dtype === 'f32' && lanes === 16 ? 2 : 4
@@ -214,12 +238,15 @@ function tileKernel([TILE_M, TILE_N, TILE_K, THREAD_M, THREAD_N]: Tile): Kernel 
   }
 }
 
-/** Workgroup memory of the largest of the three shaders: two tiles of vec4f, each row a vector longer than the step. */
+/**
+ * Returns the workgroup memory in bytes of the largest of the three shaders: two tiles of vec4f, each row one vector
+ * longer than the step.
+ */
 function tileBytes({ rows, columns, constants: { TILE_K } }: Kernel): number {
   return (rows + columns) * (TILE_K / 4 + 1) * 16
 }
 
-/** The kernels of matrices that this GPU can run, for the largest matrices it offers. */
+/** Returns the matrix variants that this GPU can run, for the largest matrices it offers. */
 function matrixKernels(gpu: Gpu, tiles = MATRIX_TILES): readonly Kernel[] {
   const [size] = gpu.matrices.sizes
   return tiles.flatMap(([rows, columns, down, across]) => {
@@ -228,6 +255,7 @@ function matrixKernels(gpu: Gpu, tiles = MATRIX_TILES): readonly Kernel[] {
   })
 }
 
+/** Makes a matrix variant from a tile and the size of a hardware matrix. */
 export function matrixKernel(
   gpu: Gpu,
   [TILE_M, TILE_N, TILE_K, SUBGROUPS_M, SUBGROUPS_N]: Tile,
@@ -247,7 +275,7 @@ export function matrixKernel(
   return { family: 'matrix', rows: TILE_M, columns: TILE_N, constants, slices: 'many' }
 }
 
-/** The `const_assert`s of the shaders, and the limits of the device. */
+/** Returns true if a matrix variant satisfies the `const_assert`s of the shaders and the limits of the device. */
 export function matrixKernelFits({ device: { limits } }: Gpu, { constants }: Kernel): boolean {
   const { LANES, TILE_M, TILE_N, TILE_K, SUBGROUPS_M, SUBGROUPS_N, MATRIX_M, MATRIX_N, MATRIX_K } = constants
   const threads = LANES * SUBGROUPS_M * SUBGROUPS_N
@@ -264,7 +292,8 @@ export function matrixKernelFits({ device: { limits } }: Gpu, { constants }: Ker
     (TILE_K * TILE_N) / (GROUP * threads),
     threads / (TILE_N / GROUP),
   ]
-  // Two tiles of halves, every row 16 bytes longer than what it holds; the first has room for a row of results of every subgroup.
+  // Two tiles of f16, each row 16 bytes longer than its contents; the first also has room for one row of results of
+  // every subgroup.
   const tileOf = (side: number) => 2 * side * TILE_K + 16 * Math.max(side, TILE_K)
   const bytes = Math.max(tileOf(TILE_M), 4 * SUBGROUPS_M * MATRIX_M * TILE_N) + tileOf(TILE_N)
   return (

@@ -11,26 +11,26 @@ import { describeSizes, flopsOf, OPERANDS, operandSpec, productOf, type Convolut
 
 export type { ConvolutionSizes } from './sizes.ts'
 
-/** y = x ∗ weight */
+/** Computes y = x ∗ weight. */
 export function convolve(sizes: ConvolutionSizes, x: Tensor, weight: Tensor, y: Tensor): void {
   runPass('forward', sizes, [x, weight, y])
 }
 
-/** dx from dy: every pixel of dx is written, those that no tap reaches with zero. */
+/** Computes dx from dy. Every pixel of dx is written, with zero where no tap reaches it. */
 export function convolveBackwardInput(sizes: ConvolutionSizes, dy: Tensor, weight: Tensor, dx: Tensor): void {
   runPass('backward-input', sizes, [dy, weight, dx])
 }
 
-/** dw from x and dy, f32. */
+/** Computes dw, in f32, from x and dy. */
 export function convolveBackwardWeight(sizes: ConvolutionSizes, x: Tensor, dy: Tensor, dw: Tensor): void {
   runPass('backward-weight', sizes, [x, dy, dw])
 }
 
 /**
- * Records the launches of a pass: its two operands and its result, in the order of `OPERANDS`.
+ * Launches a pass on its two operands and its result, in the order of `OPERANDS`.
  *
- * @param kernel  Default: what was chosen for these sizes on this GPU, see convolution/choices.ts
- * @param record  Where a launch goes. Default: the queue of the current GPU
+ * @param kernel  kernel variant. Default: the one chosen for these sizes on this GPU (see convolution/choices.ts)
+ * @param record  function that receives the launches. Default: `launch` on the current GPU
  */
 export function runPass(
   pass: Pass,
@@ -60,8 +60,8 @@ interface PassLaunch {
 }
 
 /**
- * Shader and options of the launches of a pass: one, or, where the pixels of a weight gradient are split into slices, a
- * second that adds up what the slices found.
+ * Returns shader and options of the launches of a pass: one, or, if a weight gradient is split into slices, a second
+ * that adds up the slices.
  */
 export function passLaunches(pass: Pass, sizes: ConvolutionSizes, kernel: Kernel): readonly [PassLaunch, PassLaunch?] {
   const launched = pass === 'backward-weight' ? inRows(sizes) : sizes
@@ -83,12 +83,12 @@ export function passLaunches(pass: Pass, sizes: ConvolutionSizes, kernel: Kernel
   return [product, { shader: 'conv2d/reduce-slices', options: sum }]
 }
 
-/** Pixels of a row, at most: some rows are wanted for each slice. */
+/** Largest number of pixels in a row, so that there are several rows for each slice. */
 const ROW = 64
 
 /**
- * To the weight gradient of a 1×1 convolution it is all one how its pixels are arranged in images. Rows of a multiple of four
- * suit the shaders best, which go through them four pixels a step.
+ * Rearranges the pixels of a 1×1 convolution: its weight gradient does not depend on how pixels are arranged in images.
+ * Row lengths that are multiples of four suit the shaders, which process four pixels per step.
  */
 function inRows(sizes: ConvolutionSizes): ConvolutionSizes {
   const { N, P, Q, R, S, STRIDE, PAD } = sizes
@@ -99,10 +99,13 @@ function inRows(sizes: ConvolutionSizes): ConvolutionSizes {
   return { ...sizes, N: 1, H: pixels / row, P: pixels / row, W: row, Q: row }
 }
 
-/** The most that partial sums may take: 64 MiB. */
+/** Largest size of the partial sums: 64 MiB. */
 const SLICES_BYTES = 64 * 2 ** 20
 
-/** Slices so that a launch fills the GPU, but no more than there are runs of pixels to share out (see the shaders). */
+/**
+ * Returns the number of slices that fills the GPU, at most the number of runs of pixels that can be distributed (see
+ * the shaders).
+ */
 function sliceCount(kernel: Kernel, sizes: ConvolutionSizes, dw: Spec): number {
   const gpu = currentGpu()
   const { N, P, Q } = sizes

@@ -1,11 +1,11 @@
 import type { TunedTable } from './tuned-table.ts'
 
 /**
- * What the tuner found on adapters that were measured, so that a first run on one is good at once: the contents of the file
- * that `tune` wrote there (see `tunedFile`), one per device.
+ * Results of the tuner on adapters that were measured, so that a first run on one of them starts fast: the contents of the
+ * file that `tune` wrote there (see `tunedFile`), one per device.
  *
- * NVIDIA H200: xresnet18 at 128 px in batches of 64 and 256, mixed precision, 2026-11-26 (bench/results/h200.md); `ruleMs` is
- * that of the rule of that day, which took the family `tile` for the first eight passes.
+ * NVIDIA H200: xresnet18 at 128 px in batches of 64 and 256, mixed precision, 2026-11-26 (bench/results/h200.md); `ruleMs`
+ * belongs to the default variants of that day, which were of the family `tile` in the first eight passes.
  */
 // prettier-ignore
 export const SHIPPED: readonly TunedTable[] = [

@@ -18,26 +18,33 @@ export interface ConvolutionSizes {
   readonly dtype: 'f32' | 'f16'
 }
 
-/** The three products of a convolution, as their shaders are called. */
+/** Name of one of the three products of a convolution, as in the names of their shaders. */
 export type Pass = (typeof PASSES)[number]
+/** Names of the three products of a convolution. */
 export const PASSES = ['forward', 'backward-input', 'backward-weight'] as const
 
-/** `[16,8,8,64]→[16,8,8,128] 3×3` */
+/** Formats the sizes of a convolution: `[16,8,8,64]→[16,8,8,128] 3×3` */
 export function describeSizes({ N, H, W, C, P, Q, O, R, S }: ConvolutionSizes): string {
   return `${formatShape([N, H, W, C])}→${formatShape([N, P, Q, O])} ${R}×${S}`
 }
 
-/** Arithmetic operations of each of the three passes, those with the zeros beyond the border included. */
+/** Returns the number of arithmetic operations of each of the three passes, including those on padding. */
 export function flopsOf({ N, P, Q, O, R, S, C }: ConvolutionSizes): number {
   return 2 * N * P * Q * O * R * S * C
 }
 
-/** Every size and option in one text, which names a pass in tables: `forward f16 [16,8,8,64]→[16,8,8,128] 3×3 /1 +1`. */
+/**
+ * Returns a text of all sizes and options that identifies a pass in tables: `forward f16 [16,8,8,64]→[16,8,8,128] 3×3
+ * /1 +1`.
+ */
 export function passKey(pass: Pass, sizes: ConvolutionSizes): string {
   return `${pass} ${sizes.dtype} ${describeSizes(sizes)} /${sizes.STRIDE} +${sizes.PAD}`
 }
 
-/** A pass as what it is to a GPU: `classes` matrix products of rows × columns, each result the sum of up to `depth` products. */
+/**
+ * Matrix products that a pass amounts to: `classes` products of rows × columns, each element a sum of up to `depth`
+ * terms.
+ */
 export interface Product {
   readonly rows: number
   readonly columns: number
@@ -45,21 +52,22 @@ export interface Product {
   readonly classes: number
 }
 
+/** Returns the matrix products that a pass amounts to. */
 export function productOf(pass: Pass, { N, H, W, C, P, Q, O, R, S, STRIDE }: ConvolutionSizes): Product {
   if (pass === 'forward') return { rows: N * P * Q, columns: O, depth: R * S * C, classes: 1 }
   if (pass === 'backward-weight') return { rows: O, columns: R * S * padTo4(C), depth: N * P * Q, classes: 1 }
-  // One class of pixels for each position within a stride, see the shaders.
+  // One class of pixels for each position within a stride (see the shaders).
   return { rows: N * Math.ceil(H / STRIDE) * Math.ceil(W / STRIDE), columns: C, depth: R * S * O, classes: STRIDE ** 2 }
 }
 
-/** The two operands of a pass and its result, as its shaders name them. */
+/** Names of the two operands of a pass and of its result, as in its shaders. */
 export const OPERANDS = {
   forward: ['x', 'weight', 'y'],
   'backward-input': ['dy', 'weight', 'dx'],
   'backward-weight': ['x', 'dy', 'dw'],
 } as const satisfies Record<Pass, readonly string[]>
 
-/** Shape and type of an operand. */
+/** Returns shape and type of an operand. */
 export function operandSpec(
   name: (typeof OPERANDS)[Pass][number],
   { N, H, W, C, P, Q, O, R, S, dtype }: ConvolutionSizes,

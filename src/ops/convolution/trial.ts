@@ -19,25 +19,26 @@ import { runPass } from './passes.ts'
 import { kernelName, type Kernel } from './families.ts'
 import { OPERANDS, operandSpec } from './sizes.ts'
 
-/** Rows of random numbers that an operand repeats: a prime, so that no tile finds the same again. */
+/** Number of rows of random numbers that an operand repeats: a prime, so that no two tiles see the same numbers. */
 const BLOCK_ROWS = 1021
-/** A result is read in parts of this size, of a large one the first, the middle and the last. */
+/** Size of the parts in which a result is read; of a large result only the first, the middle and the last are read. */
 const PART_BYTES = 2 ** 20
-/** 30 of the longest steps of a clock: Dawn's in a page is 65 µs. */
+/** Duration of a measurement: 30 of the longest steps of a clock, Dawn's in a page of 65 µs. */
 const LONG_MS = 2
+/** Largest number of runs in one measurement. */
 const MOST_RUNS = 64
-/** Bytes that are NaN as f16 and as f32. */
+/** Bytes that are NaN both as f16 and as f32. */
 const NAN_BYTES = new Uint8Array(PART_BYTES).fill(0xff)
 
-/** A pass with operands of random numbers, to be run in one kernel after the other. */
+/** Pass with operands of random numbers, on which kernel variants are timed and checked. */
 export class Trial {
   readonly gpu: Gpu
   readonly subject: ConvolutionPass
   private readonly stopwatch: Stopwatch
-  /** How often each kernel runs in a measurement, by its name. */
+  /** Number of runs of each variant in one measurement, by its name. */
   private readonly runs = new Map<string, number>()
   private readonly operands: readonly Tensor[]
-  /** The result, with ALIGNMENT bytes before and after it that no kernel may touch. */
+  /** Result with ALIGNMENT guard bytes before and after it that no kernel may change. */
   private readonly guarded: Tensor
   private readonly result: Tensor
   private readonly nan: Tensor
@@ -56,10 +57,10 @@ export class Trial {
   }
 
   /**
-   * Milliseconds of one run of a kernel, as the mean of as many as take `LONG_MS`: a clock may tick every 65 µs, and a GPU
-   * that is idle between short runs slows down.
+   * Measures one run of a kernel variant in milliseconds, as the mean of as many runs as take `LONG_MS`: a clock may
+   * tick every 65 µs, and a GPU that idles between short runs slows down.
    *
-   * @throws ShaderError when it does not compile or run
+   * @throws ShaderError  if it does not compile or run
    */
   async time(kernel: Kernel): Promise<number> {
     await this.stopwatch.warmUp?.(() => this.run(kernel, MOST_RUNS))
@@ -78,7 +79,11 @@ export class Trial {
     })
   }
 
-  /** What a kernel computes, where it is looked at. @throws ShaderError when it does not run, or writes beyond its result */
+  /**
+   * Runs a kernel variant and returns the parts of its result that are checked.
+   *
+   * @throws ShaderError  if it does not run, or writes beyond its result
+   */
   async compute(kernel: Kernel): Promise<Float32Array> {
     const {
       gpu: { queue },
@@ -91,7 +96,7 @@ export class Trial {
     }
     await this.run(kernel, 1)
     const { buffer, offset: begin } = result.view
-    // Not the view's size, which is rounded up.
+    // The view's size is rounded up, so it cannot be used here.
     const written = { buffer, offset: begin, size: storedCount(result) * DTYPE_BYTES[result.dtype] }
     const before = guarded.view.offset
     const end = begin + written.size
@@ -121,7 +126,7 @@ export class Trial {
   }
 }
 
-/** A view in parts of PART_BYTES, the last one what is left. */
+/** Divides a view into parts of PART_BYTES; the last part is the remainder. */
 function cut({ offset, size }: BufferView): { readonly offset: number; readonly size: number }[] {
   return Array.from({ length: Math.ceil(size / PART_BYTES) }, (_, i) => ({
     offset: offset + i * PART_BYTES,
@@ -129,7 +134,7 @@ function cut({ offset, size }: BufferView): { readonly offset: number; readonly 
   }))
 }
 
-/** A tensor of numbers in [-1, 1), its padding zero, made on the GPU from one block of them. */
+/** Makes a tensor of random numbers in [-1, 1) with zero padding, repeated on the GPU from one block of rows. */
 function random(gpu: Gpu, spec: Spec, name: string): Tensor {
   const last = spec.shape[spec.shape.length - 1]
   const rows = elementCount(spec.shape) / last
@@ -152,28 +157,35 @@ function random(gpu: Gpu, spec: Spec, name: string): Tensor {
   return made
 }
 
-/** How long work takes. */
+/** Timer of GPU work. */
 export interface Stopwatch {
-  /** Compiles the kernels of launches to come, several at a time; what does not compile is reported when it is timed. */
+  /** Compiles the kernels of future launches in parallel; one that does not compile is reported when it is timed. */
   compile(launches: readonly { readonly shader: ShaderName; readonly options: LaunchOptions }[]): Promise<void>
-  /** Called before each measurement with work for the GPU: repeats it until its clock is up, if it was idle. */
+  /** Called before each measurement with GPU work, which it repeats until an idle GPU has raised its clock. */
   warmUp?(work: () => Promise<unknown>): Promise<void>
   /**
    * Runs work once and waits for it.
    *
-   * @param name  what runs
-   * @param work  records launches with the function it is given
-   * @returns ms
-   * @throws ShaderError  when a launch does not compile or run
+   * @param name  name of the work, for errors
+   * @param work  function that launches work through the function it receives
+   * @returns milliseconds
+   * @throws ShaderError  if a launch does not compile or run
    */
   time(name: string, work: (record: typeof launch) => void): Promise<number>
 }
 
-/** An H200 slows its clock down after 3 s of little work, and needs 0.5 s of work to have it up again. */
+/**
+ * Idle time after which the GPU is warmed up again. An H200 lowers its clock after 3 s of little work and needs 0.5 s
+ * of work to raise it again.
+ */
 const IDLE_MS = 100
+/** Duration of a warm-up. */
 const WARM_MS = 700
 
-/** By the GPU's own clock where it can be read, otherwise by that of the platform. Compiles apart from `gpu.kernels`. */
+/**
+ * Makes a timer that uses the GPU's timestamps if available, otherwise the platform's clock. It compiles separately
+ * from `gpu.kernels`.
+ */
 export function gpuStopwatch(gpu: Gpu): Stopwatch {
   const { device, platform } = gpu
   const broken: Error[] = []
@@ -188,7 +200,7 @@ export function gpuStopwatch(gpu: Gpu): Stopwatch {
     busyUntil = platform.now()
   }
   return {
-    // A processor has nothing to warm.
+    // A software adapter needs no warm-up.
     ...(gpu.software ? {} : { warmUp }),
     async compile(launches) {
       await Promise.all(launches.map(({ shader, options }) => kernels.compileAhead(shader, options)))
@@ -201,7 +213,7 @@ export function gpuStopwatch(gpu: Gpu): Stopwatch {
           launches.push(prepareLaunch(kernels, shader, complete, options))
         })
       })
-      // What the launches read was recorded there.
+      // Uploads that the launches read have been recorded there.
       gpu.queue.submit()
       const begin = platform.now()
       const encoder = device.createCommandEncoder()
@@ -224,12 +236,15 @@ export function gpuStopwatch(gpu: Gpu): Stopwatch {
   }
 }
 
-/** Two results may differ by this part of their norm: f16 rounds each by 2^-11, and matrix units add up in orders of their own. */
+/**
+ * Tolerance of the difference of two results relative to their norm: f16 rounds each by 2^-11, and matrix units sum in
+ * other orders.
+ */
 const NORM_TOLERANCE = 2 ** -9
-/** A single number by this part of itself, or of a typical number where it is small. */
+/** Tolerance of a single element relative to itself, or to a typical element if it is small. */
 const ELEMENT_TOLERANCE = 2 ** -6
 
-/** What is wrong with a result, as the end of a sentence; `undefined` when it is right. */
+/** Returns the difference between a result and its reference as the end of a sentence; `undefined` if they agree. */
 export function difference(result: Float32Array, reference: Float32Array): string | undefined {
   let norm = 0
   for (const value of reference) norm += value * value
@@ -237,7 +252,7 @@ export function difference(result: Float32Array, reference: Float32Array): strin
   let squares = 0
   for (let i = 0; i < reference.length; i++) {
     const error = Math.abs(result[i] - reference[i])
-    // Written so that a NaN fails as well.
+    // Negated, so that NaN fails as well.
     if (!(error <= ELEMENT_TOLERANCE * Math.max(typical, Math.abs(reference[i])))) {
       return `computes ${result[i]} where ${reference[i]} is right`
     }

@@ -6,7 +6,7 @@ import { shaderTexts } from '../../gpu/shaders.gen.ts'
 import { SHIPPED } from './shipped.ts'
 import type { TunedPass, TunedTable } from './tuned-table.ts'
 
-/** A hash of the shaders of convolutions: the part of the engine's version that matters here. */
+/** Returns a hash of the convolution shaders, the part of the engine's version that tuning depends on. */
 function kernelsVersion(): string {
   const relevant = Object.entries(shaderTexts).filter(([name]) => /^(conv2d|lib)\//.test(name))
   return fingerprint(JSON.stringify(relevant))
@@ -16,14 +16,15 @@ function fingerprint(text: string): string {
   return rng(0, text).bits().toString(16).padStart(8, '0')
 }
 
-/** A table for a GPU, with nothing in it. */
+/** Makes an empty table for a GPU. */
 function emptyTable({ identity: { device, driver } }: Gpu): TunedTable {
   return { device, driver, kernels: kernelsVersion(), passes: {} }
 }
 
 /**
- * The file of a GPU's table, of its own for every adapter, driver and version of the shaders:
- * `WGRAD_CACHE`, else `XDG_CACHE_HOME/wgrad`, else `~/.cache/wgrad`. `undefined` where there is none of these (a page).
+ * Returns the path of a GPU's table, a separate file for every adapter, driver and version of the shaders, in
+ * `WGRAD_CACHE`, otherwise `XDG_CACHE_HOME/wgrad`, otherwise `~/.cache/wgrad`. `undefined` if none of these exists (a
+ * page).
  */
 export function tunedFile(gpu: Gpu): string | undefined {
   const { files, env } = gpu.platform
@@ -35,19 +36,19 @@ export function tunedFile(gpu: Gpu): string | undefined {
   return files.join(folder, `kernels-${fingerprint(`${device}|${driver}|${kernels}`)}.json`)
 }
 
-/** The table of a file; an empty one where there is no file, or, said in one line, where it cannot be used. */
+/** Reads a table; returns an empty one if there is no file, or, with one logged line, if it cannot be used. */
 export async function readTable(gpu: Gpu, file: string | undefined): Promise<TunedTable> {
   const { files, log } = gpu.platform
   if (file === undefined || !(await files.exists(file))) return emptyTable(gpu)
   try {
     return parseTable(await files.readText(file), file, emptyTable(gpu))
   } catch (error) {
-    log(`tune: ${oneLine(error)}; what it knew is measured again`)
+    log(`tune: ${oneLine(error)}; its kernels are measured again`)
     return emptyTable(gpu)
   }
 }
 
-/** Writes a table, or says in one line why that was not possible. */
+/** Writes a table; a failure is logged in one line. */
 export async function writeTable(gpu: Gpu, file: string, table: TunedTable): Promise<void> {
   const { files, log } = gpu.platform
   await files
@@ -55,24 +56,24 @@ export async function writeTable(gpu: Gpu, file: string, table: TunedTable): Pro
     .catch((error: unknown) => log(`tune: ${oneLine(error)}; the next run measures again`))
 }
 
-/** The table that is shipped for a GPU, whatever its driver. */
+/** Returns the shipped table of a GPU, regardless of its driver. */
 export function shippedTable({ identity }: Gpu): TunedTable | undefined {
   return SHIPPED.find(({ device }) => device === identity.device)
 }
 
-/** @throws DataError that says what is wrong with it */
+/** @throws DataError  if the table is invalid */
 function parseTable(text: string, file: string, expected: TunedTable): TunedTable {
   const table = contentOf(text, file)
   const given = isRecord(table) ? { device: table.device, driver: table.driver, kernels: table.kernels } : {}
   const { device, driver, kernels } = expected
   if (given.device !== device || given.driver !== driver || given.kernels !== kernels) {
-    throw new DataError(file, 'is of another adapter, driver or version')
+    throw new DataError(file, 'belongs to another adapter, driver or version')
   }
   const passes = isRecord(table) ? table.passes : undefined
   if (!isRecord(passes)) throw new DataError(file, 'has no passes')
   const checked: Record<string, TunedPass> = {}
   for (const [key, found] of Object.entries(passes)) {
-    if (!isTunedPass(found)) throw new DataError(file, `does not say what '${key}' runs in`)
+    if (!isTunedPass(found)) throw new DataError(file, `has no valid entry for '${key}'`)
     checked[key] = found
   }
   const matrices = isRecord(table) && table.matrices === true
@@ -96,6 +97,7 @@ function isTunedPass(value: unknown): value is TunedPass {
   )
 }
 
+/** Returns the first line of an error's message. */
 export function oneLine(error: unknown): string {
   return (error instanceof Error ? error.message : String(error)).split('\n')[0]
 }

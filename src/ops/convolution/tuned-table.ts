@@ -13,11 +13,16 @@ export interface TunedPass {
  * for adapters that were measured, with which a first run there begins.
  */
 export interface TunedTable {
-  /** `gpu.identity` and `kernelsVersion()`, of which everything here holds. */
+  /** Adapter for which the table holds, from `gpu.identity`. */
   readonly device: string
+  /** Driver for which the table holds, from `gpu.identity`. */
   readonly driver: string
+  /** Version of the shaders for which the table holds (see `kernelsVersion`). */
   readonly kernels: string
-  /** True where matrix kernels were right and faster in each of the three passes: then what is not in the table runs in them. */
+  /**
+   * True if matrix kernels were right and faster in each of the three passes; passes without an entry then use them
+   * too.
+   */
   readonly matrices?: boolean
   /** Result for each pass, by its `passKey`. */
   readonly passes: Readonly<Record<string, TunedPass>>

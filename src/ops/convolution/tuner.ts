@@ -8,58 +8,69 @@ import { difference, gpuStopwatch, Trial, type Stopwatch } from './trial.ts'
 import { oneLine, readTable, shippedTable, tunedFile, writeTable } from './tuned-file.ts'
 import type { TunedPass, TunedTable } from './tuned-table.ts'
 
+/** Options of `tune`. */
 export interface TuneOptions {
-  /** Convolutions to choose for, in all three passes. Default: the passes launched so far about which nothing is known. */
+  /** Convolutions to tune, in all three passes. Default: the passes launched so far without a chosen variant */
   readonly convolutions?: readonly ConvolutionSizes[]
-  /** All three passes of what was launched so far, for a network that only went forward. Default false */
+  /** Tune all three passes of what was launched so far, for a network that has only run forward. Default false */
   readonly gradients?: boolean
-  /** Also where a search is not worth its time: on a software adapter, or where a family was asked for. Default false */
+  /** Tune even where a search does not pay: on a software adapter, or where a family was requested. Default false */
   readonly force?: boolean
-  /** Time to spend, in seconds; what is left then runs by rule. Default 20 */
+  /** Time limit in seconds; remaining passes use the default variant. Default 20 */
   readonly seconds?: number
-  /** What to choose from besides the kernel by rule. Default: `candidateKernels` */
+  /** Function that returns the candidates beside the default variant. Default: `candidateKernels` */
   readonly candidates?: (gpu: Gpu, pass: Pass, sizes: ConvolutionSizes) => readonly Kernel[]
-  /** Default: the GPU's clock. */
+  /** Timer of the candidates. Default: the GPU's clock */
   readonly stopwatch?: Stopwatch
 }
 
-/** What was chosen for a pass. */
+/** Result of tuning one pass. */
 export interface Tuned extends TunedPass {
-  /** See `passKey`. */
+  /** Key of the pass (see `passKey`). */
   readonly pass: string
-  /** What a faster kernel was refused for, if one was. */
+  /** Faster variants that were rejected, each with the reason. */
   readonly refused: readonly string[]
 }
 
-/** Long enough for xresnet18 on an H200 (4 s of compiling on 16 cores), short enough to wait for. */
+/**
+ * Default time limit in seconds: long enough for xresnet18 on an H200 (4 s of compiling on 16 cores), short enough to
+ * wait for.
+ */
 const SECONDS = 20
-/** Share of the time after which no further compiling is begun: measuring takes about as long. */
+/** Fraction of the time limit after which no further compilation is started: measuring takes about as long. */
 const COMPILING = 0.5
-/** Kernels that are compiled at a time: twice the threads of usual processors, as some take much longer than others. */
+/**
+ * Number of kernels compiled at a time: twice the threads of usual processors, as some take much longer than others.
+ */
 const AT_A_TIME = 32
+/** Number of rounds in which all candidates are timed. */
 const ROUNDS = 5
-/** After the first round, what took this many times as long as the fastest is out. */
+/** Ratio to the fastest time after the first round above which a candidate is dropped. */
 const HOPELESS = 2
-/** A kernel that replaces the one by rule must be faster by more than two runs of the same kernel differ: 1 to 3% on an H200. */
+/**
+ * Ratio of times below which a candidate replaces the default variant: the gain must exceed the variation between runs
+ * of one kernel, 1 to 3% on an H200.
+ */
 const GAIN = 0.95
 
-/** Adapters whose file was read. */
+/** Tables of adapters whose file has been read. */
 const read = new WeakMap<Gpu, TunedTable>()
 
 /**
- * Chooses the kernels of convolutions and matrix products that nothing is known about, by trying.
+ * Chooses kernel variants for convolutions and matrix products by measuring, where none is chosen yet.
  *
- * Each candidate (family and tile) is timed in turns; the fastest is taken when it beats the one by rule and computes
- * what the family `tile` computes. What was found is remembered on disk, by adapter, driver and version of the shaders,
- * and known from then on: the same kernels in every run. A table may be shipped as well (shipped.ts). Where the time ends
- * before all are tried, those with the least arithmetic run by rule, in matrices where these were found right in every pass.
+ * All candidates (family and tile) are timed in turns; the fastest is chosen if it beats the default variant and its
+ * result agrees with that of the family `tile`. Choices are stored on disk by adapter, driver and version of the
+ * shaders, so that later runs use the same variants; a table may be shipped as well (shipped.ts). If the time limit
+ * ends the search, the passes with the least arithmetic use the default variant, of the matrix family if matrix kernels
+ * proved right in every pass.
  *
- * Waits, so it is no part of a step: call it before training, when the shapes have been launched once, and once more
- * when they change. Nothing else may be recorded meanwhile; recordings of steps made before still run what they did.
- * Does nothing on a software adapter, where compiling costs more than is to be gained and the rule is good, where
- * `openGpu` was asked for a family, and with the setting TUNE=0.
+ * Asynchronous, so it cannot be part of a step: call it before training, when the shapes have been launched once, and
+ * again when they change. Nothing else may be recorded meanwhile; steps recorded before keep their variants. It does
+ * nothing on a software adapter, where compiling costs more than it gains and the default is good, where `openGpu` was
+ * given a family, and with the setting TUNE=0.
  *
- * @returns what was measured, nothing where all was known
+ * @returns the measurements; empty if all variants were known
  */
 export async function tune(options: TuneOptions = {}): Promise<readonly Tuned[]> {
   const gpu = currentGpu()
@@ -84,8 +95,8 @@ export async function tune(options: TuneOptions = {}): Promise<readonly Tuned[]>
     subject,
     candidates: (options.candidates ?? candidateKernels)(gpu, subject.pass, subject.sizes),
   }))
-  // First everything is compiled, then everything is measured: a GPU that waits for compilers slows its clock down, an H200
-  // after 3 s to a sixth.
+  // Everything is compiled before anything is measured: a GPU that waits for compilers lowers its clock, an H200 after
+  // 3 s to a sixth.
   const leftMs = () => begin + budgetMs - platform.now()
   const ready = await compileAll(gpu, subjects, stopwatch, () => leftMs() > (1 - COMPILING) * budgetMs)
   const found: Tuned[] = []
@@ -95,12 +106,12 @@ export async function tune(options: TuneOptions = {}): Promise<readonly Tuned[]>
     found.push(await tunePass(gpu, subject, candidates, stopwatch))
   }
   platform.status?.('')
-  // Large, and not needed again.
+  // The operands were large and are not needed again.
   gpu.trim()
   const rows = found.map(({ pass, kernel, timeMs, ruleMs }) => [pass, { kernel, timeMs, ruleMs }])
   const matrices = table.matrices ?? provesMatrices(found)
   if (matrices) gpu.family = 'matrix'
-  // What is left is settled too, so that a checkpoint has the kernels of every pass.
+  // The remaining passes are fixed too, so that a checkpoint lists the variants of every pass.
   const left = subjects.slice(found.length).map(({ subject }) => subject)
   for (const subject of left) chooseKernel(gpu, subject, defaultKernel(gpu, subject.pass, subject.sizes))
   const grown: TunedTable = {
@@ -112,13 +123,13 @@ export async function tune(options: TuneOptions = {}): Promise<readonly Tuned[]>
   if (file !== undefined) await writeTable(gpu, file, grown)
   const [timeMs, ruleMs] = (['timeMs', 'ruleMs'] as const).map((name) => found.reduce((sum, row) => sum + row[name], 0))
   platform.log(
-    `tuned in ${formatTime(platform.now() - begin)}: one run of each takes ${formatTime(timeMs)}, by rule ${formatTime(ruleMs)}` +
-      (left.length > 0 ? `; ${left.length} with less arithmetic run by rule until the next run` : ''),
+    `tuned in ${formatTime(platform.now() - begin)}: one run of each takes ${formatTime(timeMs)}, with default kernels ${formatTime(ruleMs)}` +
+      (left.length > 0 ? `; ${left.length} with less arithmetic use default kernels until the next run` : ''),
   )
   return found
 }
 
-/** True where matrix kernels were right, and faster than those of the family `tile`, in each of the three passes. */
+/** Returns true if matrix kernels were right and faster than those of the family `tile` in each of the three passes. */
 function provesMatrices(found: readonly Tuned[]): boolean {
   return PASSES.every((name) =>
     found.some(({ pass, kernel }) => pass.startsWith(`${name} `) && kernel.startsWith('matrix ')),
@@ -130,13 +141,13 @@ interface Subject {
   readonly candidates: readonly Kernel[]
 }
 
-/** The passes by the arithmetic that a step spends in them, most of it first. */
+/** Sorts passes by the arithmetic that a step spends in them, the most expensive first. */
 function byCost(gpu: Gpu, passes: readonly ConvolutionPass[]): readonly ConvolutionPass[] {
   const cost = ({ sizes }: ConvolutionPass) => Math.max(1, usesOf(gpu, sizes)) * flopsOf(sizes)
   return [...passes].sort((a, b) => cost(b) - cost(a))
 }
 
-/** Compiles the kernels of one pass after the other while there is time. @returns the passes that were compiled, at least one */
+/** Compiles the kernels of pass after pass while there is time. @returns the passes that were compiled, at least one */
 async function compileAll(
   gpu: Gpu,
   subjects: readonly Subject[],
@@ -160,7 +171,7 @@ async function compileAll(
   return subjects.slice(0, begun)
 }
 
-/** Whether `tune` would do anything about kernels that nothing is known about. */
+/** Returns true if `tune` would measure kernels for which no choice exists. */
 export function tunes({ force = false }: Pick<TuneOptions, 'force'> = {}): boolean {
   const { platform, software, familyGiven } = currentGpu()
   return platform.env('TUNE') !== '0' && (force || !(software || familyGiven))
@@ -211,10 +222,10 @@ function timeOf(times: Times, kernel: Kernel): number {
   return times.get(kernel) ?? Infinity
 }
 
-/** The shortest time of each kernel that runs; that by rule must. */
+/** Returns the shortest time of each variant that runs. @throws ShaderError  if the default variant does not run */
 async function timeInTurns(trial: Trial, rule: Kernel, others: readonly Kernel[], refuse: Refuse): Promise<Times> {
   const times = new Map<Kernel, number>([rule, ...others].map((kernel) => [kernel, Infinity]))
-  // The first run compiles, and counts for nothing.
+  // The first run compiles and is not counted.
   for (let round = -1; round < ROUNDS; round++) {
     const fastest = Math.min(...times.values())
     for (const [kernel, best] of times) {
@@ -233,7 +244,10 @@ async function timeInTurns(trial: Trial, rule: Kernel, others: readonly Kernel[]
   return times
 }
 
-/** The fastest kernel that computes what the family `tile` does, or the one by rule where none is clearly faster. */
+/**
+ * Returns the fastest variant whose result agrees with that of the family `tile`, or the default one if none is clearly
+ * faster.
+ */
 async function fastestRight(trial: Trial, rule: Kernel, times: Times, refuse: Refuse): Promise<Kernel> {
   const { gpu, subject } = trial
   const faster = [...times].filter(([, timeMs]) => timeMs < GAIN * timeOf(times, rule)).sort(([, a], [, b]) => a - b)

@@ -132,7 +132,7 @@ describe('tune', () => {
     expect(unknownPasses(gpu)).toEqual([])
     expect(lines).toEqual([
       `tuning 1 kernels for ${gpu.name}, once, for 20.0 s at most (TUNE=0: not at all)`,
-      expect.stringMatching(/^tuned in .*: one run of each takes 4.00 ms, by rule 10.0 ms$/),
+      expect.stringMatching(/^tuned in .*: one run of each takes 4.00 ms, with default kernels 10.0 ms$/),
     ])
 
     expect(file).toMatch(/^\/home\/me\/.cache\/wgrad\/kernels-[0-9a-f]{8}\.json$/)
@@ -175,7 +175,7 @@ describe('tune', () => {
     // After two seconds nothing more is compiled, after four nothing more measured.
     expect(new Set(compiled)).toEqual(new Set(['[3,6,5,10]→[3,6,5,40] 3×3']))
     expect(found.map(({ pass, kernel }) => [pass, kernel])).toEqual([[passKey('forward', larger), SMALL]])
-    expect(lines[lines.length - 1]).toMatch(/; 5 with less arithmetic run by rule until the next run$/)
+    expect(lines[lines.length - 1]).toMatch(/; 5 with less arithmetic use default kernels until the next run$/)
     // A checkpoint has them all, the file only what was measured.
     expect(Object.keys(exportChoices(gpu))).toHaveLength(6)
     expect(kernelName(kernelFor('forward', SIZES))).toBe(kernelName(defaultKernel(gpu, 'forward', SIZES)))
@@ -292,7 +292,7 @@ describe('the file', () => {
   test.each([
     ['is not JSON', (text: string) => text.slice(0, 40)],
     [
-      'is of another adapter, driver or version',
+      'belongs to another adapter, driver or version',
       (text: string) => text.replace(/"kernels": "[0-9a-f]{8}"/, '"kernels": "00000000"'),
     ],
     ['has no passes', (text: string) => text.replace('"passes"', '"other"')],
@@ -310,7 +310,7 @@ describe('the file', () => {
     const { gpu, lines, file } = await openOn(disk)
     launchOnce(gpu)
     expect(await tune({ force: true, candidates, stopwatch: fakeStopwatch(gpu, { [SMALL]: 4 }) })).toHaveLength(1)
-    expect(lines[0]).toBe(`tune: ${file}: ${what}; what it knew is measured again`)
+    expect(lines[0]).toBe(`tune: ${file}: ${what}; its kernels are measured again`)
     expect(disk.get(file)).toBe(written)
   })
 
