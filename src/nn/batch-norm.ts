@@ -41,7 +41,7 @@ const EPSILON = 1e-5
  * unbiased variance); evaluation uses the running averages. weight starts at 1, or at 0 so that a residual block starts
  * as the identity (arXiv:1706.02677, §5.1); bias starts at 0.
  *
- * x [N,H,W,C] or [N,C], f16 | f32 → as x; parameters and statistics [C] f32.
+ * x [N,H,W,C] or [N,C], f16 | f32 → same shape and type; parameters and statistics [C] f32.
  * Source: Ioffe & Szegedy 2015, arXiv:1502.03167; torch.nn.BatchNorm1d and BatchNorm2d.
  */
 export class BatchNorm extends Module {

@@ -18,7 +18,7 @@ export class Init {
     this.seed = seed
   }
 
-  /** Weights for ReLU networks: see `kaimingNormal`. */
+  /** Returns the initializer of a weight for ReLU networks: see `kaimingNormal`. */
   kaimingNormal(shape: Shape, fan: Fan = 'in'): Initial {
     const index = this.made++
     return () => kaimingNormal(shape, rng(this.seed, 'init', index), fan)
@@ -38,7 +38,7 @@ export class Init {
 export const INIT = objectWith('an Init, which draws the initial weights', 'kaimingNormal')
 
 /**
- * Weights that keep the variance of activations (or of gradients, with `fan` 'out') through ReLU.
+ * Draws initial weights that preserve the variance of activations (or of gradients, with `fan` 'out') through ReLU.
  *
  *   w ~ N(0, 2 / fan),  fan in = elements of one output row,  fan out = elements of one input channel
  *

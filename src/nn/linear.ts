@@ -29,7 +29,7 @@ const KINDS: Kinds<LinearOptions> = {
  *
  *   y[n,o] = Σ_k x[n,k]·weight[o,k] + bias[o]
  *
- * x [N,K] f16 | f32 → [N,O] as x; weight [O,K], bias [O].
+ * x [N,K] f16 | f32 → [N,O] of the same type; weight [O,K], bias [O].
  * Source: fastai vision/models/xresnet.py, init_cnn; torch.nn.Linear, reset_parameters.
  */
 export class Linear extends Module {

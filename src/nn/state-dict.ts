@@ -18,7 +18,7 @@ export type StateDict = ReadonlyMap<string, StateEntry>
  */
 const IGNORED = '.num_batches_tracked'
 
-/** True for the name of such a counter, which no model here has. */
+/** Returns true for the name of a counter of batches, which PyTorch stores and wgrad's models lack. */
 export function isCounter(name: string): boolean {
   return name.endsWith(IGNORED)
 }

@@ -16,7 +16,7 @@ export interface WeightsFile {
 export interface WriteWeightsOptions {
   /** Names of the weights: 'own' are fastai's for xresnets, 'timm' those of timm's `resnet18d … 152d`. Default 'own' */
   readonly names?: 'own' | 'timm'
-  /** Storage of the weights. Default 'f32' */
+  /** Storage type of the weights. Default 'f32' */
   readonly precision?: WeightPrecision
 }
 
@@ -24,10 +24,10 @@ export interface WriteWeightsOptions {
 export const NAMES: Kind = { expected: "'own' or 'timm'", is: (value) => value === 'own' || value === 'timm' }
 
 /**
- * Returns the bytes of a safetensors file with these weights, in PyTorch's layouts.
+ * Encodes weights as the bytes of a safetensors file, in PyTorch's layouts.
  *
- * @throws OptionError     when timm has no names for them
- * @throws NotFiniteError  when f16 cannot hold a weight
+ * @throws OptionError     if timm has no names for them
+ * @throws NotFiniteError  if a weight is out of the range of f16
  */
 export function writeWeights(
   weights: StateDict,
@@ -45,12 +45,12 @@ export function writeWeights(
 }
 
 /**
- * The weights of a safetensors file, or of a `.pth` file of torch.save, of which nothing is executed (see torch-file.ts).
- * Whole numbers are counters (of batches seen, for PyTorch's other kind of average) and left out. Names are the file's own:
- * `loadWeights` finds those of the model.
+ * Decodes the weights of a safetensors file, or of a `.pth` file of torch.save, without executing any of it (see
+ * torch-file.ts). Integer tensors are skipped: they are counters of batches for another kind of average in PyTorch. Names
+ * are those in the file; `loadWeights` translates them to those of the model.
  *
- * @param path  named in errors
- * @throws DataError  when the file is of another format, damaged, or has no weights
+ * @param path  path of the file, for errors
+ * @throws DataError  if the file is of another format, is damaged, or contains no weights
  */
 export function readWeights(path: string, bytes: Uint8Array): WeightsFile {
   if (isTorchFile(bytes)) return { weights: readTorchFile(path, bytes), metadata: {} }

@@ -201,7 +201,7 @@ export function xresnetGroups(model: Module): readonly (readonly Parameter[])[] 
   })
 }
 
-/** A network of that name, whole or without its head. */
+/** Makes the constructor of an xresnet with a name, whole or without its head. */
 function named(name: string, expansion: 1 | 4, blocks: readonly number[]): Backbone<XResNetOptions> {
   return backbone(name, {
     whole: (options: XResNetOptions) => xresnet(expansion, blocks, options),

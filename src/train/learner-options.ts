@@ -143,4 +143,5 @@ export const FIT_SGDR_KINDS: Kinds<FitSgdrOptions> = { ...FIT_KINDS, lrMax: RATE
 export const FINE_TUNE_KINDS: Kinds<FineTuneOptions> = { ...FIT_ONE_CYCLE_KINDS, freezeEpochs: NUMBER, lrMult: NUMBER }
 /** Checks of the options of `Learner.export`. */
 export const EXPORT_KINDS: Kinds<ExportOptions> = { precision: WEIGHT_PRECISION }
+/** Checks of the options of `Learner.save` and `Learner.load`. */
 export const SAVE_KINDS: Kinds<SaveOptions> = { withOptimizer: FLAG, names: NAMES }

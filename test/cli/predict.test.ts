@@ -52,7 +52,7 @@ describe('the command predict', () => {
     for (const [args, message] of [
       [[], 'OptionError: predict: a model and image files are needed'],
       [['grey.jpg', 'grey.jpg'], 'DataError: grey.jpg: not a safetensors file'],
-      [['model.safetensors', 'grey.jpg', '--top', 'x'], "OptionError: --top: 'x' is no count"],
+      [['model.safetensors', 'grey.jpg', '--top', 'x'], "OptionError: --top: 'x' is out of range"],
     ] as const) {
       const { stderr } = await predict(...args)
       expect(stderr).toContain(message)

@@ -67,7 +67,7 @@ test('options out of range are refused', () => {
   expect(() => augTransforms({ minScale: 0.5 })).toThrowErrorMatchingInlineSnapshot(`
     [OptionError: augTransforms: a crop needs a size
       minScale  0.5
-      Fix: give size too]
+      Fix: pass size too]
   `)
   expect(() => augTransforms({ mult: 5 })).toThrowErrorMatchingInlineSnapshot(`
     [OptionError: augTransforms: mult · maxLighting is out of range

@@ -297,7 +297,7 @@ describe('the file', () => {
     ],
     ['has no passes', (text: string) => text.replace('"passes"', '"other"')],
     [
-      `does not say what '${passKey('forward', SIZES)}' runs in`,
+      `has no valid entry for '${passKey('forward', SIZES)}'`,
       (text: string) => text.replace(/"kernel": "[^"]*"/, '"kernel": null'),
     ],
   ])('that %s is measured again', async (what, damage) => {
