@@ -31,7 +31,7 @@ export const backbones: Readonly<Record<string, Backbone>> = Object.fromEntries(
   ].map((backbone) => [backbone.name, backbone]),
 )
 
-/** The models that have a name: `architecture.name` of a model that such a function makes is its own. */
+/** Built-in models by name, which is also the `architecture.name` of the models they make. */
 export const architectures: Readonly<Record<string, ModelMaker>> = {
   ...Object.fromEntries(
     Object.entries(backbones).map(([name, backbone]) => [name, (options: Json) => backbone(record(name, options))]),
@@ -50,5 +50,5 @@ export const architectures: Readonly<Record<string, ModelMaker>> = {
 
 function record(name: string, options: Json): Readonly<Record<string, unknown>> {
   if (isRecord(options)) return options
-  throw new DataError(name, 'its options are not { … }', { given: { options } })
+  throw new DataError(name, 'its options must be an object', { given: { options } })
 }
