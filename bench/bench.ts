@@ -155,7 +155,10 @@ function stepsAsked(given: Given, software: boolean): readonly StepCase[] {
   )
 }
 
-/** What the memory is stated for, unless something else is asked for. */
+/**
+ * Returns the cases whose memory is reported: the given ones if the model, size or batch was named, otherwise the
+ * defaults.
+ */
 function memoryAsked({ model, size, batch }: Given, cases: readonly StepCase[]): readonly StepCase[] {
   const asked = [model, size, batch].some((option) => option !== undefined)
   return asked ? cases : [{ model: 'xresnet18', batchSize: 64, size: 128, precision: 'mixed' }]

@@ -1,6 +1,7 @@
 /**
- * `npm run fuzz -- --count N`: damaged files of every kind that the library reads. No file may end the process, hold it
- * for two seconds or take a GiB; what is accepted is read the same twice, and a refusal names the file.
+ * `npm run fuzz -- --count N`: reads damaged files of every kind that the library supports. No file may end the
+ * process, block it for two seconds or take a GiB; an accepted file must read the same twice, and a refusal must name
+ * the file.
  */
 import { fork } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
@@ -20,7 +21,9 @@ const USAGE = `npm run fuzz -- [options]
   --seed N    other files (0)
   --out DIR   where files at fault are written (runs/fuzz)`
 
-/** Silence after which a file counts as one that never ends: far more than the two seconds, for a machine that is busy. */
+/**
+ * Time without an answer after which a file counts as endless: far more than two seconds, to allow for a busy machine.
+ */
 const SILENCE_MS = 60_000
 
 interface Fault {
@@ -77,14 +80,14 @@ async function main(argv: readonly string[]): Promise<void> {
   if (faults.length > 0) process.exitCode = 1
 }
 
-/** Reads the files of a kind in a process of its own, and goes on in another behind one that ends or holds it. */
+/** Reads the files of a kind in a process of its own, and continues in another when it ends or blocks. */
 async function fuzz(kind: Kind, seed: number, count: number): Promise<Tally> {
   const tally: Tally = { kind, files: count, accepted: 0, seconds: 0, bytes: 0, faults: [] }
   for (let from = 0; from < count;) from = await runWorker({ kind, seed, from, to: count }, tally)
   return tally
 }
 
-/** @returns the number of the file to go on with */
+/** Examines files in one process. @returns the number of the file to continue with */
 function runWorker(order: Order, tally: Tally): Promise<number> {
   const worker = fork(fileURLToPath(new URL('./fuzz/worker.js', import.meta.url)), [JSON.stringify(order)])
   let begun = order.from

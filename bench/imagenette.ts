@@ -1,7 +1,7 @@
 /**
- * `npm run imagenette`: the lesson, cell by cell. Each section below is what one part of the notebook does, with its
- * settings and the numbers of its cells, where they have any; what they have in common is above them, what is written and
- * printed in lesson-run.ts.
+ * `npm run imagenette`: the lesson, cell by cell. Each section below corresponds to one part of the notebook, with its
+ * settings and the numbers of its cells if they have any; shared parts come first, and lesson-run.ts writes and prints
+ * the results.
  */
 import {
   accuracy,
@@ -47,7 +47,7 @@ async function main(argv: readonly string[]): Promise<void> {
   const data = await chooseData(options, gpu.platform, sampleData)
   run.begin(data)
 
-  // Decoded pictures are kept across sections: the second epoch decodes nothing.
+  // Decoded images are kept across sections, so that the second epoch decodes nothing.
   const cache = new PixelCache()
   const getLoaders = (
     pixels: number,
@@ -65,7 +65,7 @@ async function main(argv: readonly string[]): Promise<void> {
       ],
     }).loaders(data.path, { batchSize: batch, seed, limit, cache })
 
-  /** What the notebook's learners have in common. */
+  /** Makes a learner with the settings that all learners of the notebook share. */
   const newLearner = (loaders: Loaders, options: LearnerOptions = {}, model: Module = xresnet18({ seed })): Learner => {
     const callbacks = [...(options.callbacks ?? []), run.sectionLog]
     const learner = new Learner(loaders, model, { loss: crossEntropy(), metrics: [accuracy], ...options, callbacks })

@@ -1,4 +1,4 @@
-/** `npm run kill`: what `--resume` is worth when a run of the lesson is killed at any moment (see kill-and-resume.ts). */
+/** `npm run kill`: tests `--resume` by killing a run of the lesson at random moments (see kill-and-resume.ts). */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

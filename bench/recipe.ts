@@ -1,6 +1,6 @@
 /**
- * `npm run recipe`: one recipe, for several seeds. The lesson switches its techniques on one after the other; here they are
- * options, so that what a technique is worth, or another network, can be told from what a seed changes. With
+ * `npm run recipe`: one recipe for several seeds. The lesson switches its techniques on one after the other; here they
+ * are options, so that the effect of a technique or a network can be separated from that of the seed. With
  * `--leaderboard` it is the recipe of Imagenette's leaderboard.
  */
 import { resolve } from 'node:path'
@@ -101,7 +101,10 @@ const DEFINITION = {
   help: { type: 'boolean' },
 } as const
 
-/** The lesson's recipe, and that of the leaderboard. Source of the latter: fastai nbs/examples/train_imagenette.py. */
+/**
+ * Defaults of the lesson's recipe and of the leaderboard's. Source of the latter: fastai
+ * nbs/examples/train_imagenette.py.
+ */
 const RECIPES = {
   lesson: {
     model: 'xresnet18',
@@ -126,11 +129,11 @@ const RECIPES = {
 /** Imagenette's own table of wrong labels. */
 const NOISE = { file: 'noisy_imagenette.csv', percents: ['1', '5', '25', '50'] } as const
 
-/** What is trained, all options settled. */
+/** Complete description of a training run, with all defaults filled in. */
 interface Recipe {
   readonly data: Parameters<typeof chooseData>[0]
   readonly limit: number
-  /** Percent of the labels to train on that are wrong. */
+  /** Percentage of the training labels that are wrong. */
   readonly noise: (typeof NOISE.percents)[number] | undefined
   readonly seeds: readonly number[]
   readonly leaderboard: boolean
@@ -140,7 +143,7 @@ interface Recipe {
   readonly batchSize: number
   readonly lr: number
   readonly model: string
-  /** Of the model, but for its seed. */
+  /** Options of the model except its seed. */
   readonly modelOptions: {
     readonly outputs: number
     readonly activation: 'relu' | 'mish'
@@ -152,16 +155,16 @@ interface Recipe {
   readonly fp32: boolean
 }
 
-/** What one size of images came to: its last fit, and the accuracy with test-time augmentation. */
+/** Result of one size of images: its last fit, and the accuracy with test-time augmentation. */
 interface Measured {
   readonly rows: readonly EpochRow[]
   readonly tta?: number
 }
 
-/** What one seed came to. */
+/** Result of one seed. */
 interface Run extends Measured {
   readonly seed: number
-  /** After the larger images. */
+  /** Result of fine-tuning on larger images. */
   readonly then?: Measured
 }
 
@@ -179,7 +182,7 @@ async function main(argv: readonly string[]): Promise<void> {
   const gpu = await openGpu()
   const { log, files, decoder } = gpu.platform
   log(`${gpu.name}${gpu.software ? ': a software adapter' : ''}`)
-  // Everything that can fail early is done before hours of training.
+  // Checks that can fail run before hours of training.
   const folder = await RunFolder.open(typed.resume ?? given.out, log)
   const runs = resume ? await runsBefore(folder) : []
   const write = async (data?: string): Promise<void> => {
@@ -198,7 +201,7 @@ async function main(argv: readonly string[]): Promise<void> {
   }
   if (!resume) {
     await folder.write(OPTIONS_FILE, `${JSON.stringify(given, null, 2)}\n`)
-    // Files of an earlier run here: the new run is the one that can be continued.
+    // Files of an earlier run in this folder are removed: only the new run can be resumed.
     await folder.remove(recipe.seeds.flatMap(checkpointsOf))
     await write()
     if (folder.unwritten.length > 0) {
@@ -221,7 +224,7 @@ async function main(argv: readonly string[]): Promise<void> {
   gpu.close()
 }
 
-/** One run of the command: where it writes, and what it has come to. */
+/** State of one run of the command: its folder and the results so far. */
 interface Going {
   readonly gpu: Gpu
   readonly folder: RunFolder
@@ -230,7 +233,7 @@ interface Going {
   write(data: string): Promise<void>
 }
 
-/** Trains for each seed, until it is interrupted. */
+/** Trains once per seed, until interrupted. */
 async function trainAll(recipe: Recipe, seeds: readonly number[], going: Going): Promise<void> {
   const {
     gpu: { platform },
@@ -250,17 +253,22 @@ async function trainAll(recipe: Recipe, seeds: readonly number[], going: Going):
 
 const RESULTS_FILE = 'results.json'
 
-/** Checkpoints of one seed: on the first images, and on the larger ones. */
+/** Returns the names of the checkpoints of one seed: on the first images and on the larger ones. */
 function checkpointsOf(seed: number): [string, string] {
   return [`seed-${seed}.checkpoint`, `seed-${seed}-larger.checkpoint`]
 }
 
-/** Options as they are kept: with what the environment adds, and paths that are the same from everywhere. */
+/**
+ * Returns the options in the form in which they are stored: with those from the environment, and with absolute paths.
+ */
 function begunWith({ help: _help, data = process.env.IMAGENETTE_PATH, json, ...given }: Given): Given {
   return { ...given, ...(data ? { data: resolve(data) } : {}), ...(json === undefined ? {} : { json: resolve(json) }) }
 }
 
-/** Options that a recipe was begun with. @throws OptionError when others are given, DataError when there are none, or damaged ones */
+/**
+ * Reads the options that a recipe was begun with. @throws OptionError  if others are given; DataError  if there are
+ * none or they are damaged
+ */
 async function givenBefore(folder: string, typed: readonly string[]): Promise<Given> {
   const others = typed.filter((name) => name !== 'resume')
   if (others.length > 0) {
@@ -293,7 +301,7 @@ async function givenBefore(folder: string, typed: readonly string[]): Promise<Gi
   return saved
 }
 
-/** Results of the seeds that are done. */
+/** Reads the results of the finished seeds. */
 async function runsBefore(folder: RunFolder): Promise<Run[]> {
   const file = folder.file(RESULTS_FILE)
   if (!(await nodePlatform.files.exists(file))) return []
@@ -301,12 +309,12 @@ async function runsBefore(folder: RunFolder): Promise<Run[]> {
   const { runs } = parseRecord(file, await nodePlatform.files.readText(file), fix)
   const isRun = (run: unknown) => isRecord(run) && Number.isInteger(run.seed) && Array.isArray(run.rows)
   if (!Array.isArray(runs) || !runs.every(isRun)) {
-    throw new DataError(file, 'a damaged file: its runs cannot be what was written', { fix })
+    throw new DataError(file, 'a damaged file: its runs are invalid', { fix })
   }
   return runs
 }
 
-/** Ctrl-C while predictions were made. */
+/** Returns `undefined` for an interruption during predictions and rethrows any other error. */
 function unlessInterrupted(error: unknown): undefined {
   if (!(error instanceof Interrupted)) throw error
 }
@@ -339,7 +347,7 @@ function readRecipe(given: Given): Recipe {
   }
 }
 
-/** @returns nothing when it was interrupted */
+/** Trains one seed. @returns `undefined` if it was interrupted */
 async function train(
   recipe: Recipe,
   seed: number,
@@ -374,11 +382,11 @@ interface LoadersWanted {
   readonly seed: number
   readonly cache: PixelCache
   readonly pixels: number
-  /** The seed of a random split. */
+  /** Seed of the random split. */
   readonly split: number
 }
 
-/** Which images there are, what is on them, and which are measured on. */
+/** Items, labels and split of the data. */
 type Source = Required<Pick<DataBlockOptions, 'getItems' | 'getY' | 'splitter'>>
 
 async function loadersOf(recipe: Recipe, { path, seed, cache, pixels, split }: LoadersWanted): Promise<Loaders> {
@@ -394,7 +402,7 @@ async function loadersOf(recipe: Recipe, { path, seed, cache, pixels, split }: L
   }).loaders(path, { batchSize, seed, limit, cache })
 }
 
-/** The labels to train on are those of the table's column, the others what is on the images. */
+/** Makes the source in which training labels come from the table's column and validation labels from the folders. */
 async function noisySource(path: string, noise: NonNullable<Recipe['noise']>): Promise<Source> {
   const { files, log } = nodePlatform
   if (!(await files.exists(files.join(path, NOISE.file)))) {
@@ -431,7 +439,7 @@ async function measure({ tta }: Recipe, learner: Learner): Promise<Measured | un
   return { rows, tta: result }
 }
 
-/** A line for each thing that was measured: the mean, and each seed. */
+/** Formats one line per measured quantity: the mean, and each seed. */
 function summary(runs: readonly Run[]): string {
   const columns: readonly (readonly [string, (run: Run) => number | undefined])[] = [
     ['accuracy', ({ rows }) => rows.at(-1)?.metrics.accuracy],

@@ -1,23 +1,23 @@
 import { WgradError } from '../../src/base/errors.ts'
 import type { Subject } from './subjects.ts'
 
-/** Limits of processor time and memory for reading one file. */
+/** Limits of CPU time and memory for reading one file. */
 const MOST_SECONDS = 2
 const MOST_BYTES = 2 ** 30
 
 /** Result of reading one file twice. */
 export interface Finding {
   readonly accepted: boolean
-  /** Absent where the file was accepted or refused as it should be. */
+  /** Fault that was found; absent if the file was accepted or refused as it should be. */
   readonly fault?: string
   readonly seconds: number
   readonly bytes: number
 }
 
 /**
- * Reads a file twice: what is accepted is the same both times, what is refused is refused with the library's error, which
- * names the file. Time is that of the processor, and memory all that typed arrays were asked for in one reading, whether
- * or not it was given back meanwhile.
+ * Reads a file twice: an accepted file must give the same result both times, and a refused one must be refused with an
+ * error of the library that names the file. Time is CPU time; memory is the total of all typed arrays allocated in one
+ * reading, released or not.
  */
 export async function examine({ path, read }: Pick<Subject, 'path' | 'read'>, bytes: Uint8Array): Promise<Finding> {
   const outcomes: (readonly [kind: 'accepted' | 'refused', text: string])[] = []
@@ -59,7 +59,10 @@ const ARRAYS = [
   'BigInt64Array',
 ] as const
 
-/** Counts what arrays are made from now on, by their constructors. @returns what ends that, and says how many bytes it was */
+/**
+ * Counts the bytes of typed arrays allocated from now on. @returns a function that stops counting and returns the
+ * number of bytes
+ */
 function countBytes(): () => number {
   const globals = globalThis as unknown as Record<string, new (...parts: unknown[]) => ArrayBufferLike>
   const originals = ARRAYS.map((name) => [name, globals[name]] as const)
@@ -68,7 +71,7 @@ function countBytes(): () => number {
     globals[name] = new Proxy(original, {
       construct(target, parts, newTarget) {
         const made = Reflect.construct(target, parts, newTarget) as ArrayBufferLike
-        // A view of what is there takes nothing.
+        // A view of an existing buffer allocates nothing.
         if (typeof parts[0] !== 'object' || name === 'ArrayBuffer') bytes += made.byteLength
         return made
       },

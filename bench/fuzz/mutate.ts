@@ -2,18 +2,18 @@ import { deflateSync, inflateSync } from 'node:zlib'
 import type { Rng } from '../../src/base/rng.ts'
 import { crc32 } from '../../src/base/crc32.ts'
 
-/** Changes a file a little, drawn from a stream. */
+/** Function that changes a file slightly, at random. */
 export type Mutation = (bytes: Uint8Array, random: Rng) => Uint8Array
 
-/** Numbers at the edges of what fields hold; 0x20002000 are two sides of 8192, an image of 67 megapixels. */
+/** Numbers at the limits of fields; 0x20002000 means two sides of 8192, an image of 67 megapixels. */
 const EDGES = [
   0, 1, 0x7f, 0x80, 0xfe, 0xff, 0x7fff, 0x8000, 0xffff, 0x20002000, 0x7fffffff, 0x80000000, 0xfffffffe, 0xffffffff,
 ]
 
-/** Valid JSON that recursion runs out of stack on. */
+/** Valid JSON whose nesting overflows the stack of a recursive parser. */
 const NESTED = '['.repeat(200_000) + ']'.repeat(200_000)
 
-/** Values and pieces of text that readers trip over. */
+/** Values and text fragments that readers stumble over. */
 const TOKENS = [
   'null',
   'true',
@@ -65,7 +65,7 @@ const TOKENS = [
   ',\n'.repeat(5000),
 ]
 
-/** A few changes of bits, bytes, numbers and pieces, as any file may suffer them. */
+/** Mutates bits, bytes, numbers and fragments, as may happen to any file. */
 export const bytesMutation: Mutation = (bytes, random) => {
   let changed: Uint8Array = bytes.slice()
   for (let left = random.integer(1, random.bernoulli(0.7) ? 3 : 30); left > 0; left--) {
@@ -108,7 +108,9 @@ export const bytesMutation: Mutation = (bytes, random) => {
   return changed
 }
 
-/** Mutates a file as text: removes, inserts or repeats a piece, or replaces a number; otherwise mutates its bytes. */
+/**
+ * Mutates a file as text: removes, inserts or repeats a fragment, or replaces a number; otherwise mutates its bytes.
+ */
 export const textMutation: Mutation = (bytes, random) => {
   if (random.bernoulli(0.3)) return bytesMutation(bytes, random)
   let text = Buffer.from(bytes).toString('utf8')
@@ -124,14 +126,17 @@ export const textMutation: Mutation = (bytes, random) => {
   return new Uint8Array(Buffer.from(text, 'utf8'))
 }
 
-/** Half of the time behind right checksums, and half of that within the compressed rows, which few changes get to. */
+/**
+ * Mutates a PNG, half of the time with corrected checksums, half of those within the compressed rows, which few random
+ * changes reach.
+ */
 export const pngMutation: Mutation = (bytes, random) => {
   if (random.bernoulli(0.3)) return bytesMutation(bytes, random)
   if (random.bernoulli(0.5)) return withChecksums(bytesMutation(bytes, random))
   return withChecksums(withRows(bytes, (rows) => bytesMutation(rows, random)))
 }
 
-/** Half of the time with a header of the length that is written. */
+/** Mutates a safetensors file, half of the time with a header of the declared length. */
 export const safetensorsMutation: Mutation = (bytes, random) => {
   if (random.bernoulli(0.4)) return bytesMutation(bytes, random)
   const headerLength = Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true))
@@ -156,7 +161,7 @@ function writeNumber(bytes: Uint8Array, at: number, value: number, size: number,
   }
 }
 
-/** Gives a JPEG 67 megapixels, where few numbers would happen to be written. */
+/** Sets the size of a JPEG to 67 megapixels, which random changes rarely produce. */
 function writeFrameSize(bytes: Uint8Array): void {
   const frame = bytes.findIndex((byte, i) => byte === 0xff && (bytes[i + 1] === 0xc0 || bytes[i + 1] === 0xc2))
   if (frame >= 0) writeNumber(bytes, frame + 5, 0x20002000, 4, false)

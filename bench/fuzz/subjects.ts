@@ -14,20 +14,20 @@ import { readModelFile, writeModelFile } from '../../src/train/files/model-file.
 import { parseResults } from '../lesson/results.ts'
 import { bytesMutation, pngMutation, safetensorsMutation, textMutation, type Mutation } from './mutate.ts'
 
-/** A kind of file: examples of it, its mutation, and its reader. */
+/** Kind of file: examples, a mutation and a reader. */
 export interface Subject {
-  /** The name of the file, which every refusal has to say. */
+  /** Name of the file, which every refusal must contain. */
   readonly path: string
   readonly seeds: readonly Uint8Array[]
   readonly mutate: Mutation
-  /** Reads it as the library does. @returns a text that tells whether two readings gave the same */
+  /** Reads the file as the library does. @returns a text by which two readings can be compared */
   read(bytes: Uint8Array): Promise<string>
 }
 
 export const KINDS = ['jpeg', 'png', 'safetensors', 'checkpoint', 'results', 'manifest', 'csv'] as const
 export type Kind = (typeof KINDS)[number]
 
-/** The subjects, with examples from the tests of decoding. */
+/** Returns the subjects, with examples from the tests of decoding. */
 export async function subjects(): Promise<Readonly<Record<Kind, Subject>>> {
   const { cases } = JSON.parse(readFileSync(join('test', 'golden', 'decode.json'), 'utf8')) as {
     readonly cases: readonly { readonly name: string; readonly file: string }[]
@@ -76,7 +76,7 @@ export async function subjects(): Promise<Readonly<Record<Kind, Subject>>> {
       async read(bytes) {
         const files = served(bytes)
         const platform = { files, log: () => {} } as unknown as Platform
-        // A list without images is not at fault.
+        // A list without images is not a fault.
         const nothing = (error: unknown): string[] => {
           if (String(error).includes('there is no image')) return []
           throw error
@@ -100,7 +100,7 @@ export async function subjects(): Promise<Readonly<Record<Kind, Subject>>> {
   }
 }
 
-/** An empty cell is refused only where it is asked for. */
+/** Returns a cell of a table; an empty one is refused only where it is requested. */
 function cellOf(column: (item: string) => string, item: string): string {
   try {
     return column(item)
@@ -125,7 +125,7 @@ function safetensorsText({ tensors, metadata }: ReturnType<typeof readSafetensor
   return JSON.stringify([parts, metadata])
 }
 
-/** Digest of everything: a checksum that is always right, so that what it would find is looked for behind it. */
+/** Digest that makes every checksum match, so that mutations reach the code behind the check. */
 const sameDigest = (): Promise<string> => Promise.resolve('0'.repeat(64))
 
 async function checkpoint(): Promise<Uint8Array> {
@@ -215,7 +215,7 @@ function oneFile(path: string, bytes: Uint8Array): Files {
   } as unknown as Files
 }
 
-/** Files of a server that answers everything with these bytes. */
+/** Makes files of a server that answers every request with these bytes. */
 function served(bytes: Uint8Array): Files {
   globalThis.fetch = async () => new Response(new Uint8Array(bytes))
   return urlFiles('https://host/data/')

@@ -2,7 +2,7 @@ import { fuzzCase } from './case.ts'
 import { examine, type Finding } from './examine.ts'
 import { subjects, type Kind } from './subjects.ts'
 
-/** Files that the reading process is to examine. */
+/** Files that the reading process must examine. */
 export interface Order {
   readonly kind: Kind
   readonly seed: number
@@ -10,11 +10,11 @@ export interface Order {
   readonly to: number
 }
 
-/** Message of that process: without a finding when it begins with a file, with one when it is done. */
+/** Message of the reading process: without a finding when it starts a file, with one when it is done. */
 export type Report = { readonly index: number; readonly finding?: Finding }
 
 const order = JSON.parse(process.argv[2]) as Order
-/** Ends when the message is on its way: one that a process leaves behind at its end may be lost. */
+/** Resolves when the message has been sent: a message still queued when a process ends may be lost. */
 const report = (message: Report) => new Promise<unknown>((resolve) => process.send?.(message, resolve))
 const subject = (await subjects())[order.kind]
 for (let index = order.from; index < order.to; index++) {

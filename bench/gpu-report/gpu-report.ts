@@ -18,18 +18,18 @@ import { rooflineSvg } from '../kernels/roofline.ts'
 import { measureMemory, measureStep, stepCases, type StepCase, type StepRow } from '../steps/step.ts'
 
 export interface ReportOptions {
-  /** The folder that gets `<part>.json`, `kernels.svg` and `report.md`. */
+  /** Folder that receives `<part>.json`, `kernels.svg` and `report.md`. */
   readonly out: string
   readonly parts: readonly Part[]
-  /** The smallest of everything, to see on any adapter that it runs. */
+  /** True to run the smallest version of everything, as a test on any adapter. */
   readonly tiny: boolean
-  /** A file of PyTorch's figures on the same GPU: JSON, a row a line (bench/README.md). */
+  /** Path of PyTorch's figures on the same GPU: JSON, one row per line (bench/README.md). */
   readonly torch: string | undefined
-  /** Class folders for the loader. Default: a generated sample */
+  /** Folder of class folders for the loader. Default: a generated sample */
   readonly data: string | undefined
 }
 
-/** What is measured, at full size and tiny. */
+/** Measurements at full size, and in the tiny version. */
 interface Plan {
   readonly selection: Selection
   readonly matmuls: readonly number[]
@@ -59,10 +59,10 @@ const TINY: Plan = {
   rounds: 1,
 }
 const DTYPES = ['f16', 'f32'] as const
-/** Generated pictures for the loader, where no folder is given. */
+/** Number of generated images for the loader, if no folder is given. */
 const SAMPLE = 1600
 
-/** Runs the parts that are asked for. @returns whether nothing was wrong */
+/** Runs the requested parts. @returns true if all of them were right */
 export async function gpuReport(options: ReportOptions): Promise<boolean> {
   const { files, log } = nodePlatform
   const plan = options.tiny ? TINY : FULL
@@ -74,7 +74,7 @@ export async function gpuReport(options: ReportOptions): Promise<boolean> {
     try {
       right = (await RUN[part](plan, options, save)) && right
     } catch (error) {
-      // The parts behind it may well work.
+      // A failure does not keep the later parts from running.
       right = false
       log(`report: ${part} failed: ${error instanceof WgradError ? error.message : String((error as Error).stack)}`)
     }
@@ -107,7 +107,7 @@ const RUN: Readonly<Record<Part, (plan: Plan, options: ReportOptions, save: Save
     const products = matmuls.flatMap((side) => DTYPES.map((dtype) => matmulCase(side, dtype)))
     const cases = [...products, ...kernelCases(selection)]
     let saving = Promise.resolve()
-    // Now and then, so that a run that is cut short leaves what it had.
+    // Written from time to time, so that an aborted run leaves its results.
     const keep = (measured: Measured) => {
       if (measured.rows.length % 25 === 0) saving = saving.then(() => save({ machine, ...measured }))
     }
@@ -126,7 +126,7 @@ const RUN: Readonly<Record<Part, (plan: Plan, options: ReportOptions, save: Save
     const rows: StepRow[] = []
     const profiles: string[] = []
     for (const item of steps) {
-      // More of them where they are short: a stream of nine has hardly begun.
+      // Short steps are repeated more often: a stream of nine has hardly begun.
       const { row, profile } = await measureStep(item, machine.software ? rounds : 4 * rounds)
       rows.push(row)
       profiles.push(profile)
@@ -151,8 +151,8 @@ const RUN: Readonly<Record<Part, (plan: Plan, options: ReportOptions, save: Save
 }
 
 /**
- * Sizes that no tile divides: three pictures, sides that differ, channels that are no multiple of four. Those of the first and
- * the third are stored as multiples of eight, as matrix kernels want them, and of the last those that come in.
+ * Sizes that no tile divides: three images, unequal sides, channels that are not multiples of four. The channels of the
+ * first and third are stored as multiples of eight, as matrix kernels require, and those of the input of the last.
  */
 const ODD: readonly ConvolutionSizes[] = DTYPES.flatMap((dtype) => [
   { N: 3, H: 13, W: 10, C: 13, P: 7, Q: 5, O: 22, R: 3, S: 3, STRIDE: 2, PAD: 1, dtype },
@@ -161,7 +161,10 @@ const ODD: readonly ConvolutionSizes[] = DTYPES.flatMap((dtype) => [
   { N: 67, H: 1, W: 1, C: 134, P: 1, Q: 1, O: 131, R: 1, S: 1, STRIDE: 1, PAD: 0, dtype },
 ])
 
-/** What is proven: every kernel there is at odd sizes, that by rule of each family at every size of the networks. */
+/**
+ * Returns the kernels to verify: every variant at odd sizes, and the default variant of each family at every size of
+ * the networks.
+ */
 function subjects(
   gpu: Gpu,
   selection: Selection,
@@ -211,7 +214,7 @@ async function addProof(proofs: Proof[], gpu: Gpu, pass: Pass, sizes: Convolutio
   else proofs.push(proof)
 }
 
-/** The report of all parts that the folder has, also those of earlier commands. */
+/** Writes the report of all parts found in the folder, including those of earlier commands. */
 async function writeReport({ out, torch }: ReportOptions): Promise<void> {
   const { files } = nodePlatform
   const found: Partial<Record<Part, unknown>> = {}

@@ -5,23 +5,23 @@ import type { Machine } from '../machine/machine.ts'
 import type { MemoryRow } from '../steps/memory.ts'
 import type { StepRow } from '../steps/step.ts'
 
-/** The parts, in their order. Each writes a file of its own, so that they can be run in several commands. */
+/** Names of the parts, in order. Each writes a file of its own, so that they can be run in several commands. */
 export const PARTS = ['correctness', 'kernels', 'steps', 'memory', 'loader'] as const
 export type Part = (typeof PARTS)[number]
 
-/** Of one kernel of one family: does it compute what it should? */
+/** Verification of one kernel of one family. */
 export interface Proof {
   readonly family: string
   readonly kernel: string
   readonly pass: Pass
   readonly dtype: 'f32' | 'f16'
   readonly shapes: number
-  /** The worst of them, in parts of the largest number. */
+  /** Largest deviation, relative to the largest number. */
   readonly deviation: number
   readonly failures: readonly string[]
 }
 
-/** What the files of the parts hold. */
+/** Contents of the files of the parts. */
 export interface PartFiles {
   readonly correctness: { readonly machine: Machine; readonly proofs: readonly Proof[] }
   readonly kernels: { readonly machine: Machine } & Measured

@@ -8,7 +8,7 @@ import { arithmeticPeak, type Peaks } from '../kernels/peaks.ts'
 import { percent } from '../lesson/report/format.ts'
 import { imagesPerSecond, stepName, type StepRow } from '../steps/step.ts'
 
-/** The parts as tables in Markdown, to be put into bench/results. */
+/** Formats the parts as tables in Markdown, for bench/results. */
 export function reportText(parts: Partial<PartFiles>, torch: TorchBaseline | undefined): string {
   const machine = Object.values(parts)[0]?.machine
   return [
@@ -139,7 +139,10 @@ function peakTable({ f32, f16, matrix, copy, launchMs, recordMs }: Peaks): strin
   )
 }
 
-/** Whether it ran on matrix units is not said by the roof it is under, which may be memory. */
+/**
+ * Returns the fraction of the peak of its arithmetic. The limiting roof does not tell whether a kernel ran on matrix
+ * units, since it may be memory.
+ */
 function ofPeak({ flops, medianMs, kernel }: Row, peaks: Peaks): string {
   const peak = arithmeticPeak(peaks, kernel.startsWith('matrix') ? 'matrix' : 'f32')
   return percent(flops / (medianMs / 1000) / peak)

@@ -1,12 +1,12 @@
 import type { Row } from '../kernels/harness.ts'
 import type { StepRow } from '../steps/step.ts'
 
-/** PyTorch's figures on the same GPU, by what they are of. */
+/** PyTorch's figures on the same GPU. */
 export interface TorchBaseline {
   readonly device: string
-  /** Milliseconds of the same product or convolution pass, where it was measured. */
+  /** Returns the milliseconds of the same product or convolution pass, if it was measured. */
   kernelMs(row: Row): number | undefined
-  /** Images per second of the fastest of its training steps of that kind. */
+  /** Returns the images per second of the fastest training step of that kind. */
   imagesPerSecond(row: StepRow): number | undefined
 }
 
@@ -20,7 +20,7 @@ interface Matmul {
 interface Convolution {
   readonly kernel: 'conv2d'
   readonly n: number
-  /** Channels in, side in, channels out, filter, stride. */
+  /** Input channels, input side, output channels, filter size, stride. */
   readonly shape: readonly number[]
   readonly forward_ms: number
   readonly dx_ms: number
@@ -38,7 +38,7 @@ interface Training {
 const DTYPES = { 'torch.float16': 'f16', 'torch.float32': 'f32' } as const
 const TIMES = { forward: 'forward_ms', 'backward-input': 'dx_ms', 'backward-weight': 'dw_ms' } as const
 
-/** Reads PyTorch's figures: JSON, a row a line, as bench/README.md has it. */
+/** Parses PyTorch's figures: JSON, one row per line (see bench/README.md). */
 export function readTorch(text: string): TorchBaseline {
   const lines = text.split('\n').filter((line) => line.startsWith('{'))
   const rows = lines.map((line) => JSON.parse(line) as Record<string, unknown>)
@@ -72,11 +72,11 @@ export function readTorch(text: string): TorchBaseline {
 }
 
 function convolutionKey(pass: string, n: number, [channels, side, ...others]: readonly number[]): string {
-  // PyTorch's picture may be padded to four channels, as ours is in storage.
+  // PyTorch's images may be padded to four channels, as ours are in storage.
   return `${pass} ${n} ${[channels === 4 ? 3 : channels, side, ...others].join(' ')}`
 }
 
-/** Of a convolution in f16 on square pictures; PyTorch's were measured in that. */
+/** Returns the key of a convolution in f16 on square images, the type in which PyTorch's were measured. */
 function keyOf(name: string): string | undefined {
   const found = /^conv2d\/(\S+) \[(\d+),(\d+),\d+,(\d+)\]→\[\d+,\d+,\d+,(\d+)\] (\d+)×\d+(?: \/(\d+))? f16$/.exec(name)
   if (!found) return undefined

@@ -13,10 +13,10 @@ import { bytesOf } from './operands.ts'
 
 type Float = 'f32' | 'f16'
 
-/** Pixels a side of what the lesson keeps of a photograph. */
+/** Side in pixels of the images that the lesson decodes photographs to. */
 const SOURCE = 224
 
-/** What a batch of [N,size,size,3] is made by. */
+/** Returns the kernels that make a batch [N,size,size,3]. */
 export function augmentCases(N: number, size: number, dtype: Float, uses: readonly Use[]): Case[] {
   const lesson = [...augTransforms({ size, minScale: 0.5 }), normalize(imagenetStats)]
   const erased = [...lesson, randomErasing({ p: 1, maxScale: 0.5, maxCount: 3 })]
@@ -29,8 +29,9 @@ export function augmentCases(N: number, size: number, dtype: Float, uses: readon
 }
 
 /**
- * On pictures of one colour each, which no warp, crop or resize changes: so this proves the arithmetic of light and
- * normalisation, the erasing, and that every item finds its own numbers. Geometry is proven by the tests.
+ * Makes a case on images of one color each, which no warp, crop or resize changes. It verifies the arithmetic of
+ * lighting and normalization, the erasing, and that every item uses its own numbers. The geometry is verified by the
+ * tests.
  */
 function augmentCase(
   name: string,
@@ -76,7 +77,7 @@ function augmentCase(
               const lit = draw.plan.lighting ? 1 / (1 + (((1 - value) / value) * darkness) ** contrast) : value
               return (lit - mean[c]) / std[c]
             },
-            // Light is a power, whose argument no adapter has to the last bit.
+            // Lighting involves a power, whose argument no adapter computes to the last bit.
             allowed: 4 * rounding(dtype),
           },
         },
@@ -98,7 +99,7 @@ function mixupCase(N: number, size: number, dtype: Float): Case {
       const VECTORS = size * size
       return {
         flops: 0,
-        // Every picture is read for itself and for its partner.
+        // Every image is read twice: for itself and as a partner.
         bytes: 3 * bytesOf(x.tensor),
         run() {
           const y = empty({ shape, dtype })

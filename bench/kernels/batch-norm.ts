@@ -45,7 +45,7 @@ function backwardCase(shape: Shape, then: FollowUp, dtype: Float, uses: readonly
       const { x, dy, residual, pixels } = problem
       trainable(x.tensor, problem.weight.tensor, problem.bias.tensor, ...(residual ? [residual.tensor] : []))
       const tape = taped(operands, () => problem.forward())
-      // With a residual the mask is that of the sum, so the output is read, and its gradient written.
+      // With a residual, the mask is that of the sum, so the output is read and its gradient written.
       const more = residual ? [tape.output, residual.tensor] : []
       const terms = 4 * pixels
       return {
@@ -74,16 +74,16 @@ function backwardCase(shape: Shape, then: FollowUp, dtype: Float, uses: readonly
   }
 }
 
-/** The default of the library. */
+/** Default eps of the library. */
 const EPSILON = 1e-5
-/** What is nearer to a ReLU's kink is decided by roundings, those of the mean among them. */
+/** Distance from a ReLU's kink below which rounding, such as that of the mean, decides the result. */
 const KINK = 1e-4
 
 function eighths(value: number): number {
   return Math.round(8 * value) / 8
 }
 
-/** Operands, and the formulas of the operation in double precision, one channel at a time. */
+/** Operands of the operation and its formulas in double precision, one channel at a time. */
 class Problem {
   readonly x: Operand
   readonly dy: Operand
@@ -123,7 +123,7 @@ class Problem {
     return this.relu ? Math.max(0, sum) : sum
   }
 
-  /** The gradient behind the ReLU; nothing at its kink. */
+  /** Gradient after the mask of the ReLU; `undefined` at its kink. */
   masked(place: number): number | undefined {
     if (!this.relu) return this.dy.at(place)
     const sum = this.beforeRelu(place)
@@ -131,7 +131,7 @@ class Problem {
     return sum > 0 ? this.dy.at(place) : 0
   }
 
-  /** dweight = Σ g·x̂ and dbias = Σ g of a channel. */
+  /** Computes dweight = Σ g·x̂ and dbias = Σ g of a channel. */
   sums(channel: number): { weight: number; bias: number } | undefined {
     if (this.knownSums.has(channel)) return this.knownSums.get(channel)
     const made = this.addUp(channel)
@@ -139,7 +139,7 @@ class Problem {
     return made
   }
 
-  /** weight/σ · (g − dbias/M − x̂·dweight/M) */
+  /** Computes dx = weight/σ · (g − dbias/M − x̂·dweight/M). */
   dx(place: number): number | undefined {
     const channel = place % this.channels
     const g = this.masked(place)

@@ -17,31 +17,31 @@ import { summing, type Case, type Use } from './harness.ts'
 import type { Operand } from './operands.ts'
 import type { NetworkShapes } from './shapes.ts'
 
-/** Channels of a picture. */
+/** Channels of an image. */
 const PICTURE = 3
 
 export function conv2dCases({ convolution }: NetworkShapes): Case[] {
   return convolution.flatMap(({ sizes, uses }) => {
-    // Nobody asks for the gradient of a picture.
+    // The gradient of an image is never needed.
     const passes = PASSES.filter((pass) => pass !== 'backward-input' || sizes.C !== PICTURE)
     return passes.map((pass) => conv2dCase(pass, sizes, uses))
   })
 }
 
-/** The shape that figures of other projects and our first prototypes are given for: 0.46 GFLOP, 3×3, stride 1. */
+/** Shape for which other projects and our first prototypes give figures: 0.46 GFLOP, 3×3, stride 1. */
 const YARDSTICK = { N: 2, H: 28, W: 28, C: 128, P: 28, Q: 28, O: 128, R: 3, S: 3, STRIDE: 1, PAD: 1 } as const
 
 export function yardstickCases(dtype: 'f32' | 'f16'): Case[] {
   return PASSES.map((pass) => conv2dCase(pass, { ...YARDSTICK, dtype }, []))
 }
 
-/** A square matrix product, as which a linear layer runs. */
+/** Makes the case of a square matrix product, in the form in which a linear layer runs it. */
 export function matmulCase(side: number, dtype: 'f32' | 'f16'): Case {
   const sizes = { N: side, H: 1, W: 1, C: side, P: 1, Q: 1, O: side, R: 1, S: 1, STRIDE: 1, PAD: 0, dtype }
   return { ...conv2dCase('forward', sizes, []), name: `matmul ${side}×${side}×${side} ${dtype}` }
 }
 
-/** @param kernel  Default: the chosen one */
+/** Makes the case of a pass of a convolution. @param kernel  kernel variant. Default: the chosen one */
 export function conv2dCase(pass: Pass, sizes: ConvolutionSizes, uses: readonly Use[], kernel?: Kernel): Case {
   const { STRIDE, dtype } = sizes
   return {
@@ -71,7 +71,7 @@ export function conv2dCase(pass: Pass, sizes: ConvolutionSizes, uses: readonly U
   }
 }
 
-// Σ over every tap that connects an element of the result with the operands; slow and obviously right.
+// Sums over every tap that connects an element of the result with the operands; slow and evidently right.
 const SUMS: Readonly<Record<Pass, (sizes: ConvolutionSizes, a: Operand, b: Operand, place: number) => number>> = {
   forward({ H, W, C, P, Q, O, R, S, STRIDE, PAD }, x, weight, place) {
     const [n, p, q, o] = unravel(place, [P, Q, O])
@@ -122,7 +122,7 @@ const SUMS: Readonly<Record<Pass, (sizes: ConvolutionSizes, a: Operand, b: Opera
   },
 }
 
-/** The indices of an element of a 4-axis tensor, from the lengths of its last three axes. */
+/** Returns the indices of an element of a 4-axis tensor from the lengths of its last three axes. */
 export function unravel(
   place: number,
   [second, third, fourth]: readonly [number, number, number],

@@ -15,8 +15,9 @@ import { taped, trainable } from './taped.ts'
 type Float = 'f32' | 'f16'
 
 /**
- * Passes over all elements. Networks run `add` where a shortcut's gradient meets the block's; the others, which the batch
- * norm has in its own passes or which other networks use, at the largest activation only.
+ * Returns the cases of elementwise passes. Networks run `add` where the gradient of a shortcut meets that of the block;
+ * the others, which the batch norm fuses into its own passes or which other networks use, are measured at the largest
+ * activation only.
  */
 export function elementwiseCases({ norm }: NetworkShapes, dtype: Float): Case[] {
   const joints = norm.filter(({ sizes }) => sizes.then === 'residual')
@@ -55,7 +56,7 @@ function addCase(shape: Shape, dtype: Float, uses: readonly Use[]): Case {
   }
 }
 
-/** A function of one number, forward and backward. */
+/** Makes the cases of a function of one number, forward and backward. */
 function mapCases(
   name: string,
   shape: Shape,
@@ -88,7 +89,7 @@ function mapCases(
         const { backward } = taped(operands, () => operation(x.tensor))
         return {
           flops: 0,
-          // It reads its input or its output again.
+          // The backward pass reads the input or the output again.
           bytes: 3 * bytesOf(x.tensor),
           run() {
             const [dx] = backward(dy.tensor)
@@ -113,7 +114,7 @@ function castCase(shape: Shape, to: Float): Case {
         flops: 0,
         bytes: bytesOf(x.tensor, { ...x.tensor, dtype: to } as Tensor),
         run: () => ({ y: noGrad(() => cast(x.tensor, to)) }),
-        // Not a matter of tolerance: to the nearest half, and back without a change.
+        // Exact: rounds to the nearest f16, and back without a change.
         checks: { y: { at: (i) => (to === 'f16' ? roundToHalf(x.at(i)) : x.at(i)), allowed: 0 } },
       }
     },
@@ -126,7 +127,7 @@ function sumCase(shape: Shape, dtype: Float): Case {
     name: `sum/forward [${shape.join(',')}] ${dtype}`,
     uses: [],
     prepare(operands) {
-      // Moved off zero, so that the sum is large against what its roundings come to.
+      // Moved off zero, so that the sum is large compared with its rounding errors.
       const x = operands.random('x', shape, dtype, (value) => (value + 1) / 2)
       return {
         flops: 0,
@@ -151,7 +152,7 @@ function mishOf(x: number): number {
   return x * Math.tanh(Math.log1p(Math.exp(x)))
 }
 
-/** tanh(s) + x·(1 − tanh²(s))·sigmoid(x), s = ln(1 + exp(x)) */
+/** Derivative of Mish: tanh(s) + x·(1 − tanh²(s))·sigmoid(x), s = ln(1 + exp(x)). */
 function mishSlope(x: number): number {
   const t = Math.tanh(Math.log1p(Math.exp(x)))
   return t + (x * (1 - t ** 2)) / (1 + Math.exp(-x))

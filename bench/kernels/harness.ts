@@ -8,51 +8,54 @@ import type { Tensor } from '../../src/tensor/tensor.ts'
 import { Operands, readElements } from './operands.ts'
 import { higherPeaks, leastTime, measurePeaks, type Arithmetic, type Peaks } from './peaks.ts'
 
-/** Who has a kernel run at that shape, and how often in a step. */
+/** Network that runs a kernel at a shape, and how often per step. */
 export interface Use {
-  /** `xresnet18 at 128 px` */
+  /** Name of the network, such as `xresnet18 at 128 px`. */
   readonly network: string
   readonly count: number
 }
 
-/** One kernel at one shape: first proven, then timed. */
+/** One kernel at one shape, which is verified before it is timed. */
 export interface Case {
-  /** `conv2d/forward [16,28,28,128]→[16,28,28,128] 3×3 f16` */
+  /** Name, such as `conv2d/forward [16,28,28,128]→[16,28,28,128] 3×3 f16`. */
   readonly name: string
   readonly uses: readonly Use[]
-  /** The convolution whose kernel the tuner is to choose before, where it is one. */
+  /** Convolution to tune before the measurement, if the kernel belongs to one. */
   readonly convolution?: ConvolutionSizes
-  /** Makes what it reads. */
+  /** Makes the operands. */
   prepare(operands: Operands): Prepared
 }
 
 export interface Prepared {
-  /** Operations of one run; 0 where it only moves or compares numbers. */
+  /** Number of operations of one run; 0 for a kernel that only moves or compares numbers. */
   readonly flops: number
-  /** Bytes of what it reads and what it makes, each once. */
+  /** Bytes of operands and results, each counted once. */
   readonly bytes: number
-  /** The roof it is under. Default f32 */
+  /** Kind of arithmetic, which determines the roof. Default f32 */
   readonly arithmetic?: Arithmetic
-  /** Family and tile, where there is a choice. */
+  /** Kernel variant, if there is a choice. */
   readonly kernel?: string
-  /** Records its launches; what they make, by name. Called in a scope. */
+  /** Launches the kernel in a scope and returns its results by name. */
   run(): Readonly<Record<string, Tensor>>
-  /** What run makes, element by element. */
+  /** Checks of the results, element by element, by name. */
   readonly checks: Readonly<Record<string, Check>>
 }
 
 export interface Check {
-  /** The right number at a place, in double precision; nothing where a rounding decides what is right (a ReLU at 0). */
+  /**
+   * Returns the right number at a position, in double precision; `undefined` where rounding decides what is right (a
+   * ReLU at 0).
+   */
   at(place: number): number | undefined
-  /** The largest deviation allowed, in parts of the largest number looked at, or of `size` where that is larger. */
+  /** Largest deviation allowed, relative to the largest number checked, or to `size` if that is larger. */
   readonly allowed: number
-  /** How large the terms are of which it is the difference, where they may cancel. Default 0 */
+  /** Magnitude of the terms whose difference the result is, if they may cancel. Default 0 */
   readonly size?: number
-  /** Additions that one element costs to check; fewer elements are looked at where it is many. Default 1 */
+  /** Number of additions needed to check one element; with many, fewer elements are checked. Default 1 */
   readonly terms?: number
 }
 
-/** What was measured of a case. */
+/** Measurement of a case. */
 export interface Timed {
   readonly name: string
   readonly kernel: string
@@ -62,56 +65,57 @@ export interface Timed {
   readonly flops: number
   readonly bytes: number
   readonly arithmetic: Arithmetic
-  /** How far off, in parts of the largest number. */
+  /** Largest deviation found, relative to the largest number. */
   readonly deviation: number
-  /** Launches one run makes. */
+  /** Number of launches of one run. */
   readonly launches: number
   readonly uses: readonly Use[]
 }
 
-/** The same under the roofs of its device. */
+/** Measurement of a case in relation to the roofs of its device. */
 export interface Row extends Timed {
-  /** The least time that the roofs allow over the median, and which roof that is. */
+  /** Ratio of the shortest time that the roofs allow to the median, and the roof that limits it. */
   readonly share: number
   readonly roof: Arithmetic | 'copy'
 }
 
 export interface Timing {
-  /** Rounds that count. Default 9 */
+  /** Number of rounds that count. Default 9 */
   readonly rounds?: number
-  /** After so long no further round is begun, when there were three: ms. Default 1000 */
+  /** Time in milliseconds after which no further round is started once three are done. Default 1000 */
   readonly patienceMs?: number
 }
 
-/** Rounds that are not counted: the first compiles, the second finds the caches warm. */
+/** Number of warm-up rounds that are not counted: the first compiles, the second warms the caches. */
 const WARM_UP = 2
 const FEWEST_ROUNDS = 3
 
-/** Elements looked at, and the additions this may cost in all. */
+/** Largest number of elements checked per result, and the number of additions this may cost in total. */
 const SAMPLES = 64
 const TERMS = 1e7
 
 /**
- * What summing many numbers in f32 may be off by, in parts of the largest sum: the roundings of n additions wander off
- * by √n halves of the last bit, here 2⁻²⁴ eight times over, as matrix units cut off instead of rounding. One product too
- * many or too few makes a difference of about 1 / √n, which is more up to a million of them.
+ * Returns the tolerance of a sum of many numbers in f32, relative to the largest sum: the rounding errors of n
+ * additions accumulate to √n half units in the last place, here 2⁻²⁴ eight times over, as matrix units truncate instead
+ * of rounding. One product too many or too few makes a difference of about 1 / √n, which exceeds this up to a million
+ * terms.
  */
 export function summing(terms: number, stored: 'f32' | 'f16'): number {
   return 2 ** -21 * Math.sqrt(terms) + (stored === 'f16' ? HALF_ROUNDING : 0)
 }
 
-/** What a few operations in f32 and storing the result may be off by. */
+/** Returns the tolerance of a few operations in f32 followed by storing the result. */
 export function rounding(stored: 'f32' | 'f16'): number {
   return 2 ** -16 + (stored === 'f16' ? HALF_ROUNDING : 0)
 }
 
-/** Halves have 11 bits. */
+/** Rounding error of f16, which has 11 significant bits. */
 const HALF_ROUNDING = 2 ** -11
 
 /**
- * Proves a case, then times it by the GPU's own clock.
+ * Verifies a case, then times it with the GPU's own clock.
  *
- * @throws Error when the kernel is wrong: a wrong kernel has no speed
+ * @throws Error  if the kernel is wrong: a wrong kernel has no speed
  */
 export async function measure(gpu: Gpu, item: Case, timing: Timing = {}): Promise<Timed> {
   const operands = new Operands()
@@ -139,22 +143,22 @@ export async function measure(gpu: Gpu, item: Case, timing: Timing = {}): Promis
   }
 }
 
-/** What became of many cases: those that are wrong, or do not run, have no row. */
+/** Measurements of many cases; a case that is wrong or does not run has no row. */
 export interface Measured {
   readonly peaks: Peaks
   readonly rows: readonly Row[]
   readonly failures: readonly string[]
 }
 
-/** Convolutions that are tuned in one go: what was found is written down after each. */
+/** Number of convolutions tuned at a time; results are stored after each group. */
 const TUNED = 24
 
 /**
- * Proves and times one case after the other, with the kernels that the tuner chooses where there is a choice. The roofs
- * are measured before and after, and the higher ones count: another process may have been in the way of one.
+ * Verifies and times one case after the other, with the kernel variants that the tuner chooses. The roofs are measured
+ * before and after, and the higher ones count, since another process may have interfered.
  *
- * @param gpu    opened with { profile: true }
- * @param onRow  called after each, with all so far
+ * @param gpu    GPU opened with { profile: true }
+ * @param onRow  called after each case with all rows so far
  */
 export async function measureAll(
   gpu: Gpu,
@@ -192,10 +196,13 @@ function underRoofs(timed: readonly Timed[], peaks: Peaks): Row[] {
   })
 }
 
-/** Unused buffers are kept up to here: making them anew takes longer than most kernels. */
+/** Largest total size of unused buffers that are kept: allocating them again takes longer than most kernels. */
 const SPARE_BYTES = 2 ** 30
 
-/** How far off a kernel is, in parts of the largest number looked at. @throws Error when that is too far */
+/**
+ * Returns the deviation of a kernel's results relative to the largest number checked. @throws Error  if it exceeds the
+ * tolerance
+ */
 export async function prove(name: string, { run, checks }: Prepared, operands: Operands): Promise<number> {
   const results = scope(run)
   for (const result of Object.values(results)) operands.own(result)
@@ -204,7 +211,7 @@ export async function prove(name: string, { run, checks }: Prepared, operands: O
     const result = results[what]
     if (!result) throw new Error(`${name}: makes no ${what}`)
     const { deviation, text } = await deviationOf(result, check)
-    // Written so that a NaN fails as well.
+    // Negated, so that NaN fails as well.
     if (!(deviation <= check.allowed)) {
       const [off, allowed] = [deviation, check.allowed].map((value) => value.toExponential(1))
       throw new Error(`${name}: ${what} is wrong by ${off}, allowed ${allowed} (${text}); not timed`)
@@ -221,7 +228,7 @@ async function deviationOf(
   const random = rng(0, 'bench samples')
   const count = elementCount(result.shape)
   const samples = Math.min(count, SAMPLES, Math.max(8, Math.floor(TERMS / terms)))
-  // The first and the last one always: that is where a grid ends.
+  // The first and the last element are always included, because a grid ends there.
   const ends = [0, count - 1]
   const places = Array.from({ length: samples }, (_, i) => ends[i] ?? random.integer(0, count - 1))
   const got = await readElements(result, places)
@@ -241,11 +248,14 @@ async function deviationOf(
   return { deviation, text }
 }
 
-/** Runs follow each other in a round until it is so long: a clock is too coarse for less, and a GPU idle between. */
+/**
+ * Shortest duration of a round, filled with repeated runs: clocks are too coarse for less, and the GPU would idle in
+ * between.
+ */
 const ROUND_MS = 2
 const MOST_RUNS = 64
 
-/** The times of one run, shortest first. */
+/** Returns the times of one run, shortest first. */
 async function time(
   gpu: Gpu,
   { run }: Prepared,

@@ -14,9 +14,9 @@ import { taped, trainable } from './taped.ts'
 
 type Float = 'f32' | 'f16'
 
-/** What a network ends with: the linear layer, the loss on f32 logits, and probabilities. */
+/** Returns the cases of the end of a network: the linear layer, the loss on f32 logits, and probabilities. */
 export function headCases({ linear: linears }: NetworkShapes, dtype: Float): Case[] {
-  // Networks of different width may have logits of one shape.
+  // Networks of different widths may share a shape of logits.
   const logits = new Map<string, { N: number; K: number; uses: readonly Use[] }>()
   for (const {
     sizes: { N, O },
@@ -55,7 +55,7 @@ function linearCases(N: number, C: number, O: number, dtype: Float, uses: readon
           checks: {
             y: {
               at: (i) => dot(C, (c) => x.at(Math.floor(i / O) * C + c) * weight.at((i % O) * C + c)) + bias.at(i % O),
-              // The bias is added to a sum that is stored already.
+              // The bias is added to a sum that has been rounded for storage already.
               allowed: 2 * summing(C, dtype),
               terms: C,
             },
@@ -72,7 +72,7 @@ function linearCases(N: number, C: number, O: number, dtype: Float, uses: readon
         const bias = operands.random('bias', [O], 'f32')
         const dy = operands.random('dy', [N, O], dtype)
         trainable(x.tensor, weight.tensor, bias.tensor)
-        // The gradient of a weight is f32, whatever the weight is.
+        // The gradient of a weight is f32 for every storage type of the weight.
         const dweight = operands.result([O, C], 'f32')
         const { backward } = taped(operands, () => linear(x.tensor, weight.tensor, bias.tensor))
         return {
@@ -177,7 +177,7 @@ function softmaxCase(N: number, K: number): Case {
   }
 }
 
-/** In mixed precision logits are widened before the loss. */
+/** Makes the case of converting logits to f32 before the loss in mixed precision. */
 function logitsCase(N: number, K: number, uses: readonly Use[]): Case {
   return {
     name: `cast/to-f32 [${N},${K}]`,

@@ -12,7 +12,7 @@ import { shapesOf, type Network, type NetworkShapes } from './shapes.ts'
 
 export const MODELS: Readonly<Record<string, () => Module>> = { xresnet18, xresnet50 }
 
-/** What to run: networks, image sizes and storage types, each with each. */
+/** Selection of kernels: all combinations of networks, image sizes and storage types. */
 export interface Selection {
   readonly models: readonly string[]
   readonly sizes: readonly number[]
@@ -20,19 +20,19 @@ export interface Selection {
   readonly batch: number
 }
 
-/** The shapes of the networks in that selection. */
+/** Returns the shapes at which the selected networks run kernels. */
 export function networkShapes(selection: Selection): NetworkShapes {
   return shapesOf(selection.dtypes.flatMap((dtype) => networksOf(selection, dtype)))
 }
 
-/** Every kernel of the networks in that selection, at every shape once. */
+/** Returns every kernel of the selected networks, once per shape. */
 export function kernelCases(selection: Selection): Case[] {
   const { models, sizes, dtypes, batch } = selection
   const cases = dtypes.flatMap((dtype) => {
     const networks = networksOf(selection, dtype)
     const shapes = shapesOf(networks)
     const once = (of: readonly Network[]) => of.map(({ name }) => ({ network: name, count: 1 }))
-    // The parameters are f32 in both.
+    // The parameters are f32 for both storage types.
     const optimizers =
       dtype !== dtypes[0]
         ? []
@@ -56,7 +56,7 @@ export function kernelCases(selection: Selection): Case[] {
       ...optimizers,
     ]
   })
-  // Some do not depend on the storage type.
+  // Some cases do not depend on the storage type.
   return [...new Map(cases.map((item) => [item.name, item])).values()]
 }
 

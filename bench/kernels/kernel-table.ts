@@ -17,7 +17,7 @@ function cells(row: Row): string[] {
   ]
 }
 
-/** By network: what its convolutions take together, each as often as a step has it. */
+/** Total time of a network's convolutions, each weighted by its number of runs per step. */
 export interface Total {
   readonly network: string
   readonly pass: string

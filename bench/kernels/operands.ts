@@ -8,22 +8,22 @@ import { elementCount, storedBytes, storedLastAxis, type Shape } from '../../src
 import type { Tensor } from '../../src/tensor/tensor.ts'
 import { read, tensor } from '../../src/tensor/transfer.ts'
 
-/** What a kernel reads: the numbers on the GPU, and the same by place for the sums on the CPU. */
+/** Operand of a kernel: the tensor on the GPU, and its elements for the sums on the CPU. */
 export interface Operand {
   readonly tensor: Tensor
-  /** Element number i, row by row. */
+  /** Returns element number i in row-major order. */
   at(i: number): number
 }
 
 /**
- * Random numbers repeat after so many: making hundreds of millions would take longer than timing what reads them. Four
- * times a prime, so that no row, image or tile of a network is as long.
+ * Period of the random numbers: generating hundreds of millions would take longer than timing the kernels that read
+ * them. It is four times a prime, so that no row, image or tile of a network has that length.
  */
 const PERIOD = 4 * 16381
 
 const periods = new Map<string, Float32Array>()
 
-/** Uniform in ±1, rounded to the type. */
+/** Returns one period of numbers uniform in ±1, rounded to the type. */
 function period(name: string, dtype: 'f32' | 'f16'): Float32Array {
   const key = `${name} ${dtype}`
   const known = periods.get(key)
@@ -38,12 +38,12 @@ function rounded(value: number, dtype: 'f32' | 'f16'): number {
   return dtype === 'f16' ? roundToHalf(value) : Math.fround(value)
 }
 
-/** The tensors of one case, given back together. */
+/** Tensors of one case, released together. */
 export class Operands {
   private readonly made: Tensor[] = []
   private readonly endings: (() => void)[] = []
 
-  /** Random numbers, other ones for another name; `change` turns them into others. */
+  /** Makes an operand of random numbers, which differ by name; `change` maps each of them. */
   random(name: string, shape: Shape, dtype: 'f32' | 'f16', change?: (value: number) => number): Operand {
     const source = period(name, dtype)
     const numbers = change === undefined ? source : source.map((value) => rounded(change(value), dtype))
@@ -74,27 +74,27 @@ export class Operands {
     return { tensor: whole, at }
   }
 
-  /** Whole numbers below a limit. */
+  /** Makes an operand of integers below a limit. */
   labels(name: string, count: number, limit: number): Operand {
     const random = rng(0, `bench ${name}`)
     const numbers = Uint32Array.from({ length: count }, () => random.integer(0, limit - 1))
     return { tensor: this.own(tensor(numbers, [count], 'u32')), at: (i) => numbers[i] }
   }
 
-  /** A tensor that a kernel writes to, zero so far. */
+  /** Makes a tensor of zeros that a kernel writes to. */
   result(shape: Shape, dtype: Dtype): Tensor {
     const made = this.own(empty({ shape, dtype }))
     clear(made)
     return made
   }
 
-  /** Gives a tensor back with the others. */
+  /** Registers a tensor for release with the others. */
   own(made: Tensor): Tensor {
     this.made.push(made)
     return made
   }
 
-  /** To be done at the end. */
+  /** Registers a function that runs at the end. */
   after(ending: () => void): void {
     this.endings.push(ending)
   }
@@ -105,12 +105,12 @@ export class Operands {
   }
 }
 
-/** Bytes of tensors, as stored: what has to move at least. */
+/** Returns the stored bytes of tensors, the least that must be transferred. */
 export function bytesOf(...tensors: readonly Tensor[]): number {
   return tensors.reduce((sum, one) => sum + storedBytes(one), 0)
 }
 
-/** Elements of a tensor, by their places row by row. Only they are read. */
+/** Reads individual elements of a tensor at row-major positions. */
 export async function readElements(source: Tensor, places: readonly number[]): Promise<readonly number[]> {
   const last = source.shape.at(-1) ?? 1
   const row = storedLastAxis(source)

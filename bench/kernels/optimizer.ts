@@ -12,10 +12,10 @@ import { release } from '../../src/tensor/scope.ts'
 import { rounding, type Case, type Use } from './harness.ts'
 import type { Operand } from './operands.ts'
 
-/** A first step of each parameter, in double precision: g is the gradient without its scale. */
+/** First step of an optimizer for one number, in double precision; g is the gradient without the loss scale. */
 interface Algorithm {
   readonly factory: OptimizerFactory
-  /** Numbers of f32 that a step reads, and writes, for each number of a parameter; the f16 copy comes on top. */
+  /** Numbers of f32 that a step reads, and writes, per number of a parameter; the f16 copy is counted separately. */
   readonly read: number
   readonly written: number
   step(p: number, g: number, hyperparameters: Hyperparameters): number
@@ -26,21 +26,21 @@ const SCALE = 65536
 const EPSILON = 1e-5
 
 const ALGORITHMS: Readonly<Record<string, Algorithm>> = {
-  // The first averages, without their bias, are the gradient and its square.
+  // Without their bias, the first moments are the gradient and its square.
   adam: {
     factory: adam({ eps: EPSILON }),
     read: 4,
     written: 3,
     step: (p, g, { lr }) => p - (lr * g) / (Math.abs(g) + EPSILON),
   },
-  // Too early for the averaged squares.
+  // The step is too early for the second moments.
   radam: { factory: radam(), read: 4, written: 3, step: (p, g, { lr }) => p - lr * g },
   sgd: { factory: sgd({ momentum: HYPERS.momentum }), read: 3, written: 2, step: (p, g, { lr }) => p - lr * g },
 }
 
 /**
- * A step of all parameters in mixed precision, as training makes it: the factors, the update with f16 copies, the next loss
- * scale. For infinities backward has looked.
+ * Returns the case of one step of all parameters in mixed precision, as in training: the factors, the update with f16
+ * copies, and the next loss scale. The check for infinities is part of backward.
  */
 export function optimizerCases(network: string, model: Module, uses: readonly Use[]): Case[] {
   // The lesson trains with Adam.
@@ -91,7 +91,7 @@ function optimizerCase(
       const stepped = (i: number) => step(start.at(i) * decay, gradient.at(i) / SCALE, HYPERS)
       return {
         flops: 0,
-        // Halves are two bytes.
+        // A number in f16 has two bytes.
         bytes: count * (4 * (read + written) + 2),
         run() {
           optimizer.step(scaler)
@@ -106,7 +106,7 @@ function optimizerCase(
   }
 }
 
-/** Away from 0, where the direction of Adam's first step would be that of a rounding. */
+/** Moves a number away from 0, where the direction of Adam's first step would depend on rounding. */
 function large(value: number): number {
   return Math.sign(value) * (Math.abs(value) + 0.1) * SCALE
 }

@@ -8,32 +8,32 @@ import { release } from '../../src/tensor/scope.ts'
 import type { Tensor } from '../../src/tensor/tensor.ts'
 import { tensor } from '../../src/tensor/transfer.ts'
 
-/** Where the roofs of an adapter are, as our own probes found them: not what its maker says. */
+/** Roofs of an adapter as measured by probes, not as specified by the manufacturer. */
 export interface Peaks {
-  /** Fused multiply-adds from registers in f32, an addition and a multiplication each: FLOP/s. */
+  /** Fused multiply-adds from registers in f32, counted as two operations, in FLOP/s. */
   readonly f32: number
-  /** The same in f16; absent where the adapter has no f16 arithmetic. No kernel of ours calculates so. */
+  /** Fused multiply-adds in f16; absent if the adapter has no f16 arithmetic. No kernel of ours uses it. */
   readonly f16?: number
-  /** Matrix units, f16 operands and f32 sums; absent where there are none. */
+  /** Matrix units with f16 operands and f32 sums; absent if there are none. */
   readonly matrix?: number
-  /** Bytes read and written by a copy, B/s. */
+  /** Bytes read and written by a copy, in B/s. */
   readonly copy: number
-  /** What the smallest launch takes by the GPU's clock, and the thread to record one: ms. */
+  /** Duration of the smallest launch by the GPU's clock, and time of the CPU thread to record one, in ms. */
   readonly launchMs: number
   readonly recordMs: number
 }
 
-/** What arithmetic a kernel does most of: the roof that it is under. */
+/** Kind of arithmetic that dominates a kernel and determines its roof. */
 export type Arithmetic = 'f32' | 'matrix'
 
-/** What has to be done at least. */
+/** Least work that a kernel must do. */
 interface Work {
   readonly flops: number
   readonly bytes: number
   readonly arithmetic: Arithmetic
 }
 
-/** The least time that work can take under the roofs, ms, and which roof it is that it is under. */
+/** Returns the shortest time that work can take under the roofs, in ms, and the roof that limits it. */
 export function leastTime(
   peaks: Peaks,
   { flops, bytes, arithmetic }: Work,
@@ -43,12 +43,12 @@ export function leastTime(
   return arithmeticMs > memoryMs ? { timeMs: arithmeticMs, roof: arithmetic } : { timeMs: memoryMs, roof: 'copy' }
 }
 
-/** FLOP/s */
+/** Returns the peak of a kind of arithmetic in FLOP/s. */
 export function arithmeticPeak(peaks: Peaks, arithmetic: Arithmetic): number {
   return arithmetic === 'matrix' ? (peaks.matrix ?? peaks.f32) : peaks.f32
 }
 
-/** Of two measurements the better of each: another process can only be in the way. */
+/** Returns the better of two measurements of each roof: another process can only slow a probe down. */
 export function higherPeaks(a: Peaks, b: Peaks): Peaks {
   return {
     f32: Math.max(a.f32, b.f32),
@@ -72,10 +72,10 @@ export function peaksText({ f32, f16, matrix, copy, launchMs, recordMs }: Peaks)
 }
 
 /**
- * Measures the roofs.
+ * Measures the roofs of an adapter.
  *
- * @param gpu  opened with { profile: true }
- * @throws Error when a probe computes something wrong
+ * @param gpu  GPU opened with { profile: true }
+ * @throws Error  if a probe computes a wrong result
  */
 export async function measurePeaks(gpu: Gpu, rounds = 5): Promise<Peaks> {
   const multiplyAdds = (shader: 'probe/fma' | 'probe/fma-half') => {
@@ -94,15 +94,18 @@ export async function measurePeaks(gpu: Gpu, rounds = 5): Promise<Peaks> {
   return peaks
 }
 
-/** Independent sums of a thread, each of four numbers: enough to hide the latency of an addition, and few enough registers. */
+/**
+ * Numbers of independent sums per thread, each of four numbers: enough to hide the latency of an addition, with few
+ * enough registers.
+ */
 const CHAINS = [2, 3, 4, 8] as const
-/** Matrices of sums of a subgroup, down and across. */
+/** Numbers of matrices of sums per subgroup, down and across. */
 const MATRIX_SUMS = [
   [2, 2],
   [2, 4],
   [4, 4],
 ] as const
-/** Threads of a workgroup, and vectors of 16 bytes a thread copies. */
+/** Threads per workgroup, and vectors of 16 bytes that each thread copies. */
 const COPIES = [
   [64, 1],
   [64, 4],
@@ -110,19 +113,19 @@ const COPIES = [
   [256, 4],
 ] as const
 
-/** The rate of the fastest variant: a peak is what can be reached. */
+/** Returns the rate of the fastest variant of a probe, since a peak is what can be reached. */
 async function fastestOf<V>(variants: readonly V[], probe: (variant: V) => Promise<number>): Promise<number> {
   let best = 0
   for (const variant of variants) best = Math.max(best, await probe(variant))
   return best
 }
 
-/** Workgroups that fill the adapter several times over. */
+/** Returns a number of workgroups that fills the adapter several times over. */
 function fullGrid(gpu: Gpu): number {
   return gpu.software ? 256 : 8192
 }
 
-/** Long against a launch, short against a patience. */
+/** Duration of a probe: long compared with a launch, short for the user. */
 const PROBE_MS = 10
 
 async function probeFma(gpu: Gpu, shader: ShaderName, chains: number, rounds: number): Promise<number> {
@@ -136,7 +139,7 @@ async function probeFma(gpu: Gpu, shader: ShaderName, chains: number, rounds: nu
     constants: { CHAINS: chains },
   })
   const { count, timeMs } = await longEnough(gpu, rounds, (turns) => launch(shader, bindings, options(turns)))
-  // Thread 17 is number 1 of its sixteen, and every sum has gone to and fro an even number of times.
+  // Thread 17 is number 1 of its sixteen, and every sum has alternated an even number of times.
   const expected = [0, 1, 2, 3].map((j) => sumOf(chains, (i) => (1 + 16 * i + 64 * j) / 64))
   expectNumbers(shader, await readPart(gpu, sums, 17 * 4, 4), expected)
   release(numbers)
@@ -149,10 +152,10 @@ async function probeMatrix(gpu: Gpu, [DOWN, ACROSS]: readonly [number, number], 
     lanes: LANES,
     sizes: [{ M, N, K }],
   } = gpu.matrices
-  // A thread has a share of every sum: beyond 128 registers a compiler puts them in memory.
+  // Each thread holds a share of every sum: beyond 128 registers a compiler spills them to memory.
   if ((DOWN * ACROSS * M * N) / LANES > 128) return 0
   const groups = fullGrid(gpu) / 4
-  // Small whole numbers of sixteenths: every sum is exact, in any order.
+  // Small multiples of a sixteenth: every sum is exact, in any order.
   const left = (m: number, k: number) => (((m + k) % 5) - 2) / 16
   const right = (k: number, n: number) => (((3 * k + n) % 7) - 3) / 16
   const halves = [
@@ -175,7 +178,7 @@ async function probeMatrix(gpu: Gpu, [DOWN, ACROSS]: readonly [number, number], 
   return (groups * 4 * DOWN * ACROSS * 2 * M * N * K * count) / (timeMs / 1000)
 }
 
-/** Larger than the caches of what it is copied through: 50 MiB on the largest GPUs, 32 on processors. */
+/** Size of a copy, larger than the caches it passes through: 50 MiB on the largest GPUs, 32 on CPUs. */
 const COPY_BYTES = { software: 64 * 2 ** 20, gpu: 512 * 2 ** 20 }
 
 async function probeCopy(gpu: Gpu, [THREADS, EACH]: readonly [number, number], rounds: number): Promise<number> {
@@ -215,7 +218,7 @@ async function probeLaunch(gpu: Gpu): Promise<{ launchMs: number; recordMs: numb
 
 const RECORDED = 256
 
-/** Chooses how many turns take a probe about PROBE_MS, then times it. */
+/** Chooses the number of iterations for which a probe takes about PROBE_MS, then times it. */
 async function longEnough(
   gpu: Gpu,
   rounds: number,
@@ -227,7 +230,7 @@ async function longEnough(
   return { count, timeMs: await fastest(gpu, rounds, () => work(count)) }
 }
 
-/** The fastest of several rounds, after one that compiles. */
+/** Returns the fastest of several rounds, after one that compiles. */
 async function fastest(gpu: Gpu, rounds: number, work: () => void): Promise<number> {
   const { profiler } = gpu
   if (!profiler) throw new Error('measurePeaks: open the GPU with { profile: true }')
@@ -247,7 +250,7 @@ async function fastest(gpu: Gpu, rounds: number, work: () => void): Promise<numb
   return best
 }
 
-/** Some of the numbers of a large f32 tensor. */
+/** Reads a part of a large f32 tensor. */
 async function readPart(gpu: Gpu, { view }: Tensor, first: number, count: number): Promise<number[]> {
   return Array.from(
     new Float32Array(await gpu.queue.read({ ...view, offset: view.offset + 4 * first, size: 4 * count })),

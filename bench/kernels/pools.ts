@@ -25,7 +25,7 @@ export function poolCases(
       return cases('avg-pool', shape, dtype, uses, averageOf(kernelSize, stride))
     }),
     ...global.flatMap(({ sizes: { shape }, uses }) => cases('global-avg-pool', shape, dtype, uses, meanOf)),
-    // In no xresnet: at the shape of the pool that it may stand in for.
+    // Used by no xresnet: measured at the shape of the pool that it can replace.
     ...max.flatMap(({ sizes: { shape } }) => cases('max-blur-pool', shape, dtype, [], blurOf, { reads: true })),
   ]
 }
@@ -36,12 +36,12 @@ interface Pool {
   dx(x: At, dy: At, place: number): number
 }
 
-/** Numbers by place, and 0 outside. */
+/** Function that returns a number by position, and 0 outside the tensor. */
 type At = (n: number, h: number, w: number, c: number) => number
 
 /**
- * @param backward.places  it reads where the maxima were, a byte an output
- * @param backward.reads   it reads x again
+ * @param backward.places  true if it reads the positions of the maxima, one byte per output
+ * @param backward.reads   true if it reads x again
  */
 function cases(
   name: string,
@@ -99,7 +99,7 @@ function within({ at }: Operand, [, H, W, C]: Shape): At {
 function maxOf({ kernelSize, stride, padding }: { kernelSize: number; stride: number; padding: number }) {
   return ([, H, W, C]: Shape): Pool => {
     const [P, Q] = [H, W].map((size) => Math.floor((size + 2 * padding - kernelSize) / stride) + 1)
-    /** The largest of a window and where it is, the first of equals. */
+    /** Returns the maximum of a window and its position, the first of equal ones. */
     const largest = (x: At, n: number, p: number, q: number, c: number) => {
       let best = { value: -Infinity, h: -1, w: -1 }
       for (let h = p * stride - padding; h < p * stride - padding + kernelSize; h++) {
@@ -133,7 +133,7 @@ function maxOf({ kernelSize, stride, padding }: { kernelSize: number; stride: nu
   }
 }
 
-/** Windows that touch, and that the image is a multiple of. */
+/** Makes the average over adjacent windows whose size divides that of the image. */
 function averageOf(kernelSize: number, stride: number) {
   return ([, H, W, C]: Shape): Pool => ({
     run: (x) => avgPool(x, { kernelSize, stride, ceilMode: true }),
@@ -168,7 +168,7 @@ function meanOf([, H, W, C]: Shape): Pool {
   }
 }
 
-/** The largest of every 2×2, blurred by [1 2 1]/4 both ways, and every second one of that. */
+/** Makes the maximum of every 2×2 pixels, blurred by [1 2 1]/4 along both axes and downsampled by 2. */
 function blurOf([, H, W, C]: Shape): Pool {
   const KERNEL = [0.25, 0.5, 0.25]
   const largest = (x: At, n: number, i: number, j: number, c: number) => {
@@ -206,7 +206,7 @@ function blurOf([, H, W, C]: Shape): Pool {
           if (!inside(i, j)) continue
           const best = largest(x, n, i, j, c)
           if (best.h !== h || best.w !== w) continue
-          // The outputs whose blur takes in this maximum: 2p − 1 + a = i.
+          // Outputs whose blur includes this maximum: 2p − 1 + a = i.
           for (let a = 0; a < 3; a++) {
             for (let b = 0; b < 3; b++) {
               const [p, q] = [(i + 1 - a) / 2, (j + 1 - b) / 2]

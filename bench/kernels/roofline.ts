@@ -10,9 +10,9 @@ interface Roofline {
 }
 
 /**
- * The measurements as one picture (SVG, light or dark as the reader's system is). Left, kernels of products under the
- * roofs of arithmetic and memory (Williams et al. 2009, doi:10.1145/1498765.1498785); right, passes over memory under
- * the roof of a copy, and of what the smallest launch takes.
+ * Draws the measurements as one SVG that follows the reader's light or dark mode. Left: kernels of products under the
+ * roofs of arithmetic and memory (Williams et al. 2009, doi:10.1145/1498765.1498785); right: passes over memory under
+ * the roof of a copy and of the smallest launch.
  */
 export function rooflineSvg({ rows, peaks, title, subtitle }: Roofline): string {
   const products = rows.filter(({ flops }) => flops > 0)
@@ -50,7 +50,7 @@ text { font: 12px system-ui, -apple-system, "Segoe UI", sans-serif; fill: #52514
   .s1 { fill: #3987e5 } .s2 { fill: #d95926 } .s3 { fill: #199e70 } .s4 { fill: #9085e9 } .s5 { fill: #96948b }
 }`
 
-/** What is drawn alike: by the beginning of a kernel's name; the last takes what is left. */
+/** Style of the kernels whose names begin alike; the last series takes all others. */
 interface Series {
   readonly name: string
   readonly begins: readonly string[]
@@ -74,7 +74,7 @@ const PASSES: readonly Series[] = [
   { name: 'others', begins: [''], style: 's5', mark: 'circle' },
 ]
 
-/** A logarithmic axis: from and to in the unit of the values, on the picture from `start` to `end`. */
+/** Logarithmic axis: `from` and `to` in the unit of the values, `start` and `end` in the drawing. */
 interface Axis {
   readonly from: number
   readonly to: number
@@ -125,7 +125,7 @@ function passPanel(rows: readonly Row[], peaks: Peaks): string[] {
   )
   const y = decades([...rows.map(rate), peaks.copy], BOTTOM, MARGIN.top)
   const perLaunch = (bytes: number) => bytes / (peaks.launchMs / 1000)
-  // Where as much is copied as in the time of the smallest launch.
+  // Where a copy takes as long as the smallest launch.
   const ridge = Math.min(x.to, Math.max(x.from, (peaks.copy * peaks.launchMs) / 1000))
   const start = Math.min(ridge, Math.max(x.from, (y.from * peaks.launchMs) / 1000))
   return [
@@ -162,7 +162,7 @@ function points(
   })
 }
 
-/** Marks of about the same area. */
+/** Returns the outline of a mark; all marks have about the same area. */
 function outline(mark: Mark, x: number, y: number): string {
   if (mark === 'circle') return `M${round(x - 5)} ${round(y)}a5 5 0 1 0 10 0a5 5 0 1 0 -10 0z`
   if (mark === 'square') return `M${round(x - 4.5)} ${round(y - 4.5)}h9v9h-9z`
@@ -198,7 +198,7 @@ function grid(x: Axis, y: Axis, [xUnit, yUnit]: readonly [string, string], xName
   ]
 }
 
-/** An axis from 1, 2 or 5 times a power of ten below all values to one above. */
+/** Makes an axis from 1, 2 or 5 times a power of ten below all values to one above them. */
 function decades(values: readonly number[], start: number, end: number): Axis {
   const [least, most] = [Math.min(...values) / 1.1, Math.max(...values) * 1.1]
   const below = (value: number) => {
@@ -208,7 +208,7 @@ function decades(values: readonly number[], start: number, end: number): Axis {
   return { from: below(least), to: 1 / below(1 / most), start, end }
 }
 
-/** Powers of ten within an axis. */
+/** Generates the powers of ten within an axis. */
 function* ticks({ from, to }: Axis): Generator<number> {
   for (let power = Math.ceil(Math.log10(from) - 0.01); 10 ** power < to * 1.01; power++) yield 10 ** power
 }
@@ -221,7 +221,7 @@ function round(value: number): number {
   return Math.round(value * 10) / 10
 }
 
-/** A power of ten: `100 GFLOP/s`, `0.1`. */
+/** Formats a power of ten: `100 GFLOP/s`, `0.1`. */
 function tickText(value: number, unit: string): string {
   const prefixes = [
     [1e12, 'T'],

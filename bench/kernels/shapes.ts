@@ -4,10 +4,10 @@ import type { ConvolutionSizes } from '../../src/ops/convolution/passes.ts'
 import { elementCount, type Shape } from '../../src/tensor/shape.ts'
 import type { Use } from './harness.ts'
 
-/** What follows a batch norm in the same pass: nothing, a ReLU, or the sum with the residual and a ReLU. */
+/** Operation fused into the pass of a batch norm: none, a ReLU, or the sum with the residual and a ReLU. */
 export type FollowUp = 'nothing' | 'relu' | 'residual'
 
-/** What decides the work of a kernel, by kind of layer; shapes are those of the input. */
+/** Sizes that determine the work of a kernel, by kind of layer; shapes are those of the input. */
 interface Sizes {
   readonly convolution: ConvolutionSizes
   readonly norm: { readonly shape: Shape; readonly then: FollowUp }
@@ -24,25 +24,25 @@ interface Sizes {
 
 type Kind = keyof Sizes
 
-/** Sizes with who has them, and how often. */
+/** Sizes with the networks that use them, and how often. */
 export interface Occurrence<Of> {
   readonly sizes: Of
   readonly uses: readonly Use[]
 }
 
-/** The sizes at which networks run the library's kernels, each once. */
+/** Sizes at which networks run the library's kernels, each once. */
 export type NetworkShapes = { readonly [Each in Kind]: readonly Occurrence<Sizes[Each]>[] }
 
-/** What to take the shapes of. */
+/** Network whose shapes are wanted. */
 export interface Network {
   readonly name: string
   readonly model: Module
-  /** [N,H,W,3] */
+  /** Shape of the input, [N,H,W,3]. */
   readonly input: Shape
   readonly dtype: 'f32' | 'f16'
 }
 
-/** The shapes of several networks together. */
+/** Returns the combined shapes of several networks. */
 export function shapesOf(networks: readonly Network[]): NetworkShapes {
   const layers = networks.flatMap(({ name, model, input, dtype }) => {
     return layersOf(model.describe(input), input, dtype).map((layer) => ({ ...layer, network: name }))
@@ -73,9 +73,10 @@ export function shapesOf(networks: readonly Network[]): NetworkShapes {
 type Layer = { readonly [Each in Kind]: { readonly kind: Each; readonly sizes: Sizes[Each] } }[Kind]
 
 /**
- * Rows say what comes out; what goes in follows from it, since all images here have sides that their strides divide.
+ * Returns the layers of a network with their inputs. Rows give outputs only; the input follows from the output, since
+ * all sides of the images are multiples of the strides.
  *
- * @throws Error at a layer that this does not know, so that a network never runs kernels that the benchmark leaves out
+ * @throws Error  for an unknown kind of layer, so that the benchmark never omits a kernel of a network
  */
 function layersOf(rows: readonly LayerRow[], input: Shape, dtype: 'f32' | 'f16'): Layer[] {
   return rows.map((row, i): Layer => {
@@ -108,13 +109,16 @@ function layersOf(rows: readonly LayerRow[], input: Shape, dtype: 'f32' | 'f16')
   })
 }
 
-/** `conv 3×3 / 2` → conv, 3, 3, 2 */
+/** Parses the description of a layer: `conv 3×3 / 2` → conv, 3, 3, 2 */
 function parse(layer: string): [string, ...number[]] {
   const [, kind, kernelSize = '', stride = ''] = /^(.*?)(?: (\d+×\d+))?(?: \/ (\d+))?$/.exec(layer) ?? []
   return [kind, ...kernelSize.split('×').filter(Boolean).map(Number), ...(stride === '' ? [] : [Number(stride)])]
 }
 
-/** A block ends with its last batch norm, onto which the shortcut is added; on the shortcut itself nothing follows. */
+/**
+ * Returns the operation after a batch norm: a block ends with its last batch norm, to which the shortcut is added;
+ * nothing follows on the shortcut itself.
+ */
 function followUp(path: string, next: string | undefined): FollowUp {
   if (path.includes('idpath.')) return 'nothing'
   const end = path.indexOf('convpath.')

@@ -2,17 +2,17 @@ import { empty } from '../../src/tensor/launcher.ts'
 import type { Tensor } from '../../src/tensor/tensor.ts'
 import type { Operands } from './operands.ts'
 
-/** Lets gradients flow to tensors: what an operation is then run on, it remembers for backward. */
+/** Makes tensors trainable, so that operations on them are recorded for backward. */
 export function trainable(...tensors: readonly Tensor[]): void {
   for (const one of tensors) one.leaf = { trainable: true, gradient: undefined, hasGradient: false }
 }
 
-/** An operation that ran once, so that its backward pass can be run by itself, again and again. */
+/** Operation that ran once, whose backward pass can be run separately and repeatedly. */
 export interface Taped {
   readonly output: Tensor
-  /** What forward put aside for backward. */
+  /** Tensors that the forward pass keeps for backward. */
   readonly extras: readonly Tensor[]
-  /** One gradient an input, made anew. */
+  /** Runs the backward pass and returns one new gradient per input. */
   backward(dy: Tensor): readonly (Tensor | undefined)[]
 }
 

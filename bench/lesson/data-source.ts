@@ -7,19 +7,23 @@ import type { Options } from './options.ts'
 
 export interface DataSource {
   readonly path: string
-  /** What the report calls it. */
+  /** Name of the data in the report. */
   readonly name: string
-  /** Drawn by `makeSample`, because the images could not be had: nothing measured on it says anything about Imagenette. */
+  /**
+   * True if the images were drawn by `makeSample` because the download failed: nothing measured on them applies to
+   * Imagenette.
+   */
   readonly isSample: boolean
 }
 
 const VARIANTS = { full: urls.imagenette, 320: urls.imagenette320, 160: urls.imagenette160 } as const
 
 /**
- * The images to train on: the folder that was named, else the download, cached or fetched now, else a generated sample.
+ * Chooses the images to train on: the folder that was named, otherwise the download, cached or fetched now, otherwise a
+ * generated sample.
  *
  * @param makeSample  writes the sample and returns its folder
- * @throws DataError  when a folder was named and is not there
+ * @throws DataError  if a folder was named and does not exist
  */
 export async function chooseData(
   options: Pick<Options, 'data' | 'variant'>,
@@ -57,7 +61,7 @@ export async function chooseData(
   }
 }
 
-/** A path as it is read most easily from here: as it is, or from the present folder. */
+/** Shortens a path for reading: relative to the current folder if that is shorter. */
 function shortPath(path: string): string {
   const fromHere = relative(process.cwd(), path)
   return fromHere !== '' && fromHere.length < path.length ? fromHere : path

@@ -9,7 +9,7 @@ import { nodePlatform } from '../../src/platform/node/index.ts'
 import { OPTIONS_FILE } from './options.ts'
 import type { Results } from './results.ts'
 
-/** A small lesson in which every kind of fit is made: one alone, and one that continues another. */
+/** Arguments of a small lesson with every kind of fit: one alone, and one that continues another. */
 const LESSON = [
   '--size',
   '32',
@@ -24,17 +24,17 @@ const LESSON = [
   '--only',
   'larger-images',
 ]
-/** Generated images: few, as what is tested is what lies between them. */
+/** Number of generated images: few, because the test concerns what happens between them. */
 const IMAGES = 50
-/** Least time from a start to a kill: Node itself has begun by then. */
+/** Shortest time from a start to a kill in milliseconds, in which Node itself starts. */
 const FIRST_MS = 200
 
 export interface KillOptions {
-  /** Kills in all, over as many runs as they take. */
+  /** Total number of kills, over as many runs as needed. */
   readonly count: number
   /** Empty folder for data and runs. */
   readonly folder: string
-  /** Chooses the moments. Default 0 */
+  /** Seed of the random moments. Default 0 */
   readonly seed?: number
   readonly log?: (line: string) => void
 }
@@ -42,15 +42,18 @@ export interface KillOptions {
 /** Result of a series of kills. */
 export interface KillResult {
   readonly kills: number
-  /** Runs that were killed at least once, continued until their end, and had the numbers of the run that was not. */
+  /**
+   * Number of runs that were killed at least once, resumed until their end, and produced the numbers of the run that
+   * was not killed.
+   */
   readonly runs: number
 }
 
 /**
- * Kills runs of the lesson at random moments with SIGKILL, continues each with `--resume` until it ends, and compares its
+ * Kills runs of the lesson at random moments with SIGKILL, resumes each with `--resume` until it ends, and compares its
  * figures, its losses of every step and the bytes of its model with those of a run that was not killed.
  *
- * @throws DataError  that names the run, where something is different or a file is left over
+ * @throws DataError  naming the run, if anything differs or a file is left over
  */
 export async function killAndResume({ count, folder, seed = 0, log = () => {} }: KillOptions): Promise<KillResult> {
   const data = await sampleData({ images: IMAGES, home: folder, platform: { ...nodePlatform, status: undefined, log } })
@@ -72,7 +75,7 @@ export async function killAndResume({ count, folder, seed = 0, log = () => {} }:
       kills++
       momentsMs.push(killMs)
     }
-    // A run that was faster than its only kill says nothing.
+    // A run that ended before its only kill proves nothing.
     if (momentsMs.length === 0) continue
     runs++
     requireSame(whole, out)
@@ -83,9 +86,9 @@ export async function killAndResume({ count, folder, seed = 0, log = () => {} }:
   return { kills, runs }
 }
 
-/** Runs the lesson, to its end or until it is killed. @returns whether it came to its end */
+/** Runs the lesson until its end or until it is killed. @returns true if it reached its end */
 async function attempt(args: readonly string[], killMs = Infinity): Promise<boolean> {
-  // The built command, whether this file runs from the sources or from the build.
+  // Uses the built command, whether this file runs from the sources or from the build.
   const root = fileURLToPath(new URL(import.meta.url.includes('/dist/') ? '../../..' : '../..', import.meta.url))
   const child = spawn(process.execPath, [join(root, 'dist', 'bench', 'imagenette.js'), ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -103,7 +106,7 @@ async function attempt(args: readonly string[], killMs = Infinity): Promise<bool
   })
   clearTimeout(timer)
   if (signal === 'SIGKILL') return false
-  // 1: it did not learn, in so few steps.
+  // Exit code 1: it did not learn in so few steps.
   const ended = said.includes('written: ') || said.includes('there is nothing to continue')
   if ((code === 0 || code === 1) && ended) return true
   throw new DataError(args.join(' '), 'the lesson did not come to its end', {
@@ -111,7 +114,7 @@ async function attempt(args: readonly string[], killMs = Infinity): Promise<bool
   })
 }
 
-/** @throws DataError  where a run differs from another, or has left what is of no use */
+/** @throws DataError  if a run differs from another, or left temporary files */
 function requireSame(expected: string, out: string): void {
   const names = (folder: string) => readdirSync(folder).sort().join(' ')
   const parts: readonly (readonly [what: string, of: (folder: string) => string])[] = [
@@ -131,7 +134,7 @@ function requireSame(expected: string, out: string): void {
   }
 }
 
-/** All figures of a run except clock and memory. */
+/** Returns all figures of a run except times and memory. */
 function figuresOf(folder: string): string {
   const { sections } = JSON.parse(readFileSync(join(folder, 'results.json'), 'utf8')) as Results
   return JSON.stringify(

@@ -24,36 +24,36 @@ import { RunFolder } from './run-folder.ts'
 import { epochResult, SectionLog, withOwnLosses } from './section-log.ts'
 import { versions } from '../machine/versions.ts'
 
-/** Sections that continue what another one trained. */
+/** Sections that continue the training of another one. */
 const NEEDS: Partial<Record<Section, Section>> = { 'larger-images': 'small-images', tta: 'larger-images' }
 
 const RESULTS_FILE = 'results.json'
 const REPORT_FILE = 'report.html'
 const MODEL_FILE = 'model.safetensors'
 
-/** What a section reports at its end. */
+/** Results that a section reports at its end. */
 export interface ReportOptions {
-  /** Of the validation items. Default: the learner is asked for them */
+  /** Predictions for the validation items. Default: computed by the learner */
   readonly predictions?: ItemPredictions
-  /** Of predictions that were averaged over random transforms: then it is the accuracy of the section. */
+  /** Accuracy of predictions averaged over random transforms; it then is the accuracy of the section. */
   readonly ttaAccuracy?: number
-  /** Callbacks that change batches, for the report to show beside those of the section. */
+  /** Callbacks that change batches, shown in the report beside those of the section. */
   readonly beside?: readonly Callback[]
 }
 
-/** Called at the end of a section with what it trained. */
+/** Function that a section calls at its end with the learner it trained. */
 export type Report = (learner: Learner, options?: ReportOptions) => Promise<void>
 
-/** What a section hands to a later one. */
+/** Value that a section passes to a later one. */
 export interface Shared<Value> {
   value: Value | undefined
-  /** @throws Error when the section that provides it did not run */
+  /** @throws Error  if the section that provides the value did not run */
   get(): Value
 }
 
-/** One run of the lesson: which sections run, what is printed around them, and the files it leaves. */
+/** One run of the lesson: selects the sections, prints around them, and writes their files. */
 export class LessonRun {
-  /** To be among the callbacks of every learner. */
+  /** Callback that every learner must have. */
   readonly sectionLog = new SectionLog()
   private readonly gpu: Gpu
   private readonly options: Options
@@ -65,14 +65,14 @@ export class LessonRun {
   private interrupted = false
   private current: Section | undefined
   private hasModel = false
-  /** What an interrupted run had left, where this one continues it. */
+  /** Results of an interrupted run that this one resumes. */
   private readonly before: Results | undefined
 
   /**
-   * Takes the folder of a run, which is where it would fail first.
+   * Opens the folder of a run, before anything else, since this is what would fail first.
    *
-   * @returns nothing where the run to continue is over
-   * @throws DataError  when the folder cannot be written to, or another run writes to it
+   * @returns `undefined` if the run to resume is finished
+   * @throws DataError  if the folder cannot be written to, or another run writes to it
    */
   static async open(gpu: Gpu, options: Options): Promise<LessonRun | undefined> {
     const { log } = gpu.platform
@@ -89,7 +89,7 @@ export class LessonRun {
     }
     if (!options.resume) {
       await folder.write(OPTIONS_FILE, `${JSON.stringify(options, null, 2)}\n`)
-      // Files of an earlier run here: the new run is the one that can be continued.
+      // Files of an earlier run in this folder are removed: only the new run can be resumed.
       await folder.remove([...SECTIONS.map(checkpointOf), RESULTS_FILE])
     }
     return new LessonRun(gpu, options, folder, wanted, before)
@@ -121,7 +121,7 @@ export class LessonRun {
     this.gpu.platform.log(`images: ${data.name}`)
   }
 
-  /** For every fit of a section: where it stands after each epoch, so that an interrupted run can be continued. */
+  /** Checkpoint options for every fit of a section, so that an interrupted run can be resumed after any epoch. */
   get checkpoint(): { readonly checkpoint: string; readonly resume: boolean } {
     if (!this.current) throw new Error('a fit outside of all sections')
     return { checkpoint: this.folder.file(checkpointOf(this.current)), resume: this.options.resume }
@@ -138,13 +138,16 @@ export class LessonRun {
     return shared
   }
 
-  /** Prints the statistics of a batch as the notebook does. */
+  /** Prints the statistics of a batch in the form of the notebook. */
   printStats({ mean, std }: ChannelStats): void {
     const text = (values: readonly number[]) => `[${values.map((value) => value.toFixed(4).padStart(7)).join(', ')}]`
     this.gpu.platform.log(`x.mean ${text(mean)}  x.std ${text(std)}`)
   }
 
-  /** Runs a section, on images of `size` pixels, if it is wanted and nobody has pressed Ctrl-C; writes down what it reports. */
+  /**
+   * Runs a section on images of `size` pixels, unless it is not selected or the run was interrupted, and records its
+   * report.
+   */
   async section(name: Section, size: number, work: (report: Report) => Promise<void>): Promise<void> {
     if (!this.wanted.has(name) || this.interrupted) return
     const { platform, queue, buffers } = this.gpu
@@ -170,14 +173,14 @@ export class LessonRun {
         this.sections.push({ ...result, ...(await this.sectionLog.details(learner, judged, beside)) })
       })
     } catch (error) {
-      // Ctrl-C while predictions were made.
+      // Ctrl-C during predictions.
       if (!(error instanceof Interrupted)) throw error
       this.interrupted = true
     }
     await this.write()
   }
 
-  /** Writes down what a section has trained, for `npm run predict`, unless it was interrupted. */
+  /** Writes the model of a section for `npm run predict`, unless the section was interrupted. */
   async keepModel(learner: Learner): Promise<void> {
     if (this.interrupted) return
     await this.folder.attempt(MODEL_FILE, async () => {
@@ -200,7 +203,7 @@ export class LessonRun {
     }
     await this.gpu.writeProfile(TRACKS)
     if (interrupted || unwritten.length > 0) platform.log(`to continue: npm run imagenette -- --resume ${folder.path}`)
-    // Large, and of use only to a run that is to be continued.
+    // Checkpoints are large and only needed to resume the run.
     else await folder.remove(SECTIONS.map(checkpointOf))
     await folder.close()
     if (interrupted) process.exitCode = 130
@@ -257,7 +260,7 @@ export class LessonRun {
       ...run,
       sections: sections.map(({ fits, pictures, confusion, mostWrong, ...result }) => result),
     }
-    // The results last: where they tell of all sections, the run is over.
+    // The results are written last: once they cover all sections, the run is finished.
     const contents: readonly (readonly [name: string, content: string])[] = [
       ['history.csv', historyCsv(sections)],
       ['steps.jsonl', stepLines(sections)],
@@ -279,7 +282,7 @@ async function resultsBefore(folder: RunFolder): Promise<Results | undefined> {
   return parseResults(file, await nodeFiles.readText(file), fix)
 }
 
-/** True for a run that has told of everything that was wanted of it. */
+/** Returns true if the results of a run cover all selected sections. */
 async function isOver(
   folder: RunFolder,
   { interrupted, sections }: Results,
@@ -300,7 +303,7 @@ function withNeeds(sections: readonly Section[]): ReadonlySet<Section> {
   return new Set(SECTIONS.filter((section) => all.has(section)))
 }
 
-/** What to type for the same run. */
+/** Returns the command line that repeats a run. */
 function commandLine(argv: readonly string[]): string {
   const quoted = argv.map((word) => (/^[\w.,:/=@+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`))
   return ['npm run imagenette', ...(quoted.length > 0 ? ['--', ...quoted] : [])].join(' ')

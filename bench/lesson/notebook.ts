@@ -1,7 +1,7 @@
 import type { Section } from './options.ts'
 import type { BatchStats } from './results.ts'
 
-/** A line of a table of the notebook. */
+/** Row of a table of epochs in the notebook. */
 export interface NotebookRow {
   readonly trainLoss: number
   readonly validLoss: number
@@ -9,28 +9,28 @@ export interface NotebookRow {
   readonly time: string
 }
 
-/** What one part of the notebook does, and what it printed. */
+/** One part of the notebook: its text and the numbers it printed. */
 export interface NotebookSection {
   readonly title: string
-  /** What it is about, for somebody who has not read it. */
+  /** Summary for readers who do not know the notebook. */
   readonly text: string
   readonly batchSize: number
-  /** Its tables, one for each fit. */
+  /** Tables of epochs, one per fit. */
   readonly fits: readonly (readonly NotebookRow[])[]
-  /** What it ends with; it gives none for mixup. */
+  /** Final accuracy; absent for mixup, for which the notebook gives none. */
   readonly accuracy?: number
-  /** Of a batch of four, not normalised and normalised. */
+  /** Statistics of a batch of four images before and after normalization. */
   readonly batchStats?: BatchStats
 }
 
 /**
- * The lesson as it was run in fastai on a GPU: all 13,394 images, 10,716 of them to train on, xresnet18 in mixed
+ * Results of the lesson in fastai on a GPU: all 13,394 images, 10,716 of them for training, xresnet18 in mixed
  * precision, images of 128 pixels (224 in larger-images and tta).
  */
 export const NOTEBOOK: Readonly<Record<Section, NotebookSection>> = {
   baseline: {
     title: 'Baseline',
-    text: 'A network from scratch, on pictures whose values lie between 0 and 1.',
+    text: 'A network from scratch, on images whose values lie between 0 and 1.',
     batchSize: 4,
     accuracy: 0.81068,
     fits: [
@@ -54,7 +54,7 @@ export const NOTEBOOK: Readonly<Record<Section, NotebookSection>> = {
   },
   'small-images': {
     title: 'Progressive resizing, step 1: small images',
-    text: 'Small pictures train fast, and the shapes are in them all the same.',
+    text: 'Small images train fast and already show the shapes.',
     batchSize: 64,
     accuracy: 0.797237,
     fits: [
@@ -65,7 +65,7 @@ export const NOTEBOOK: Readonly<Record<Section, NotebookSection>> = {
   'larger-images': {
     title: 'Progressive resizing, step 2: larger images',
     text:
-      'The same network goes on with larger pictures: one epoch, then more at half the learning rate. The notebook splits ' +
+      'The same network continues with larger images: one epoch, then more at half the learning rate. The notebook splits ' +
       'its images anew here, so that most of those it measures on were trained on before; --split shared does not.',
     batchSize: 64,
     accuracy: 0.812173,
@@ -77,7 +77,7 @@ export const NOTEBOOK: Readonly<Record<Section, NotebookSection>> = {
   },
   tta: {
     title: 'Test-time augmentation',
-    text: 'Nothing is trained: each picture is judged five times, four of them in random variations, and the judgements are averaged.',
+    text: 'Nothing is trained: each image is classified five times, four of them with random transforms, and the predictions are averaged.',
     batchSize: 64,
     accuracy: 0.8749066591262817,
     fits: [],

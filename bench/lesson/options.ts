@@ -15,34 +15,35 @@ export const SECTIONS = [
 ] as const
 export type Section = (typeof SECTIONS)[number]
 
-/** What one run of the lesson does. */
+/** Options of one run of the lesson, with all defaults filled in. */
 export interface Options {
   readonly data: string | undefined
   readonly variant: 'full' | '320' | '160'
   readonly profile: 'full' | 'quick'
   readonly sections: readonly Section[]
-  /** Pixels a side of the images that the network sees. */
+  /** Side of the images that the network sees, in pixels. */
   readonly size: number
-  /** The same for the larger images of progressive resizing. */
+  /** Side of the larger images of progressive resizing, in pixels. */
   readonly thenSize: number
   readonly epochs: number
   readonly batchSize: number
-  /** Of the first two sections, baseline and normalize. */
+  /** Batch size of the first two sections, baseline and normalize. */
   readonly firstBatchSize: number
-  /** Images used at most, chosen at random. */
+  /** Largest number of images used, chosen at random. */
   readonly limit: number
   readonly seed: number
-  /** Which images are measured on after resizing: others than before, as in the notebook, or the same. */
+  /** Validation split after resizing: a new one, as in the notebook, or the same. */
   readonly split: 'new' | 'shared'
   readonly fp32: boolean
   readonly out: string | undefined
-  /** `out` is the folder of an interrupted run, to be continued. */
+  /** True to resume the interrupted run whose folder is `out`. */
   readonly resume: boolean
 }
 
 /**
- * The notebook's own settings, and ones with which two cores manage all sections in five minutes. An explicit option wins
- * over both. Not the notebook's is the download: it has larger files of the same images, cropped to 224 pixels all the same.
+ * Profiles: the notebook's own settings, and settings with which two cores finish all sections in five minutes.
+ * Explicit options take precedence. Only the download differs from the notebook: it has larger files of the same
+ * images, cropped to 224 pixels all the same.
  */
 const PROFILES = {
   full: { size: 128, 'then-size': 224, epochs: 5, 'batch-size': 64, limit: Infinity, variant: '320' },
@@ -96,7 +97,7 @@ const VARIANTS = ['full', '320', '160'] as const
 const PROFILE_NAMES = ['full', 'quick'] as const
 const SPLITS = ['new', 'shared'] as const
 
-/** Bounds of the options that are whole numbers. */
+/** Bounds of the integer options. */
 const BOUNDS = {
   size: [32, 1024],
   thenSize: [32, 1024],
@@ -107,7 +108,7 @@ const BOUNDS = {
   seed: [0, 2 ** 31],
 } as const
 
-/** @throws OptionError that names the option, what was given and what is possible */
+/** Parses the command line. @throws OptionError  naming the option, the given value and the accepted values */
 export function readOptions(
   argv: readonly string[],
   env: Readonly<Record<string, string | undefined>>,
@@ -120,7 +121,7 @@ export function readOptions(
   const batchSize = whole('--batch-size', given['batch-size'], defaults['batch-size'], ...BOUNDS.batchSize)
   const data = given.data ?? env.IMAGENETTE_PATH
   return {
-    // Absolute, as a run may be continued from another folder.
+    // Absolute, because a run may be resumed from another folder.
     data: data && resolve(data),
     variant: choice('--variant', given.variant ?? defaults.variant, VARIANTS),
     profile,
@@ -139,10 +140,13 @@ export function readOptions(
   }
 }
 
-/** Where a run keeps the options it was begun with, in its folder. */
+/** Name of the file in a run's folder that holds the options it was begun with. */
 export const OPTIONS_FILE = 'options.json'
 
-/** The options of an interrupted run. @throws OptionError when others are given beside it, DataError when there is no such run */
+/**
+ * Reads the options of an interrupted run. @throws OptionError  if others are given as well; DataError  if there is no
+ * such run
+ */
 function optionsOf(folder: string, given: readonly string[]): Options {
   const others = given.filter((name) => name !== 'resume')
   if (others.length > 0) {
@@ -157,7 +161,7 @@ function optionsOf(folder: string, given: readonly string[]): Options {
     })
   }
   const saved = parseRecord(file, readFileSync(file, 'utf8'), BEGIN_ANEW)
-  // Runs of before have one batch size for all sections. JSON has no infinity: all images.
+  // Older runs have one batch size for all sections. JSON has no infinity, which stands for all images.
   const options = { ...saved, firstBatchSize: saved.firstBatchSize ?? saved.batchSize, limit: saved.limit ?? Infinity }
   requireOptions(file, options)
   return { ...(options as unknown as Options), out: folder, resume: true }
@@ -165,7 +169,7 @@ function optionsOf(folder: string, given: readonly string[]): Options {
 
 const BEGIN_ANEW = 'begin the run anew, without --resume'
 
-/** @throws DataError  that names the file, when an option is none that a command line could have given */
+/** @throws DataError  naming the file, if a stored option could not have come from a command line */
 function requireOptions(file: string, options: Readonly<Record<string, Json | undefined>>): void {
   const isOf = (choices: readonly string[]) => (value: Json | undefined) => choices.includes(value as string)
   const checks: Record<string, (value: Json | undefined) => boolean> = {
@@ -182,14 +186,14 @@ function requireOptions(file: string, options: Readonly<Record<string, Json | un
   }
   for (const [name, is] of Object.entries(checks)) {
     if (is(options[name])) continue
-    throw new DataError(file, `a damaged file: its ${name} cannot be what was written`, {
+    throw new DataError(file, `a damaged file: its ${name} is invalid`, {
       given: { [name]: options[name] === undefined ? 'missing' : jsonText(options[name]) },
       fix: BEGIN_ANEW,
     })
   }
 }
 
-/** The seed of the split for larger images, where it is another one. */
+/** Returns the seed of the new split for larger images. */
 export function nextSplit(seed: number): number {
   return seed + 1000
 }

@@ -4,7 +4,7 @@ import { csvLine } from '../../src/data/csv.ts'
 import type { Confusion } from '../../src/exports/train.ts'
 import type { ChannelStats } from '../../src/exports/data.ts'
 
-/** What a run of the lesson leaves behind in results.json. */
+/** Results of one epoch in results.json. */
 export interface EpochResult {
   readonly epoch: number
   readonly trainLoss: number
@@ -12,7 +12,7 @@ export interface EpochResult {
   readonly accuracy: number
   readonly seconds: number
   readonly imagesPerSecond: number
-  /** In mixed precision: training steps that were left out, as their gradients overflowed, and the loss scale after the epoch. */
+  /** Number of training steps skipped because their gradients overflowed; only in mixed precision. */
   readonly skippedSteps?: number
   readonly lossScale?: number
 }
@@ -27,14 +27,14 @@ export interface SectionResult {
   readonly batchSize: number
   readonly images: { readonly train: number; readonly valid: number }
   readonly classes: number
-  /** Of its last fit; where nothing is trained (tta), of the training before it. */
+  /** Epochs of the section's last fit; for a section that trains nothing (tta), those of the training before it. */
   readonly epochs: readonly EpochResult[]
   readonly ttaAccuracy?: number
-  /** Of the whole section, decoding and compiling included, and what a continued run had spent on it before. */
+  /** Duration of the whole section, including decoding, compiling and the time before an interruption. */
   readonly seconds: number
-  /** The most that was in use at once. */
+  /** Largest GPU memory in use at once. */
   readonly gpuMemoryBytes: number
-  /** The accuracy that the notebook's cell ends with, if it gives one. */
+  /** Final accuracy of the notebook's cell, if it gives one. */
   readonly notebook: { readonly accuracy?: number }
 }
 
@@ -44,18 +44,18 @@ export interface Results {
   readonly precision: 'mixed' | 'f32'
   readonly seed: number
   readonly data: string
-  /** Drawn by `sampleData`: not Imagenette. */
+  /** True if the images were drawn by `sampleData` and are not Imagenette. */
   readonly isSample: boolean
   readonly profile: 'full' | 'quick'
   readonly command: string
   readonly versions: Readonly<Record<string, string>>
-  /** When it began, as ISO 8601. */
+  /** Start of the run, as ISO 8601. */
   readonly started: string
   readonly interrupted: boolean
   readonly sections: readonly SectionResult[]
 }
 
-/** The results.json of a run. @throws DataError  that names the file, when it is something else */
+/** Parses the results.json of a run. @throws DataError  naming the file, if it is invalid */
 export function parseResults(file: string, text: string, fix: string): Results {
   const results = parseRecord(file, text, fix)
   const { command, started, sections } = results
@@ -78,67 +78,67 @@ export function parseResults(file: string, text: string, fix: string): Results {
   })
 }
 
-/** A step of training, a line of steps.jsonl. */
+/** Figures of one training step, a line of steps.jsonl. */
 export interface StepResult {
   readonly section: string
-  /** The number of the fit within its section: larger-images has two. */
+  /** Number of the fit within its section: larger-images has two. */
   readonly fit: number
   readonly iteration: number
   readonly loss: number
   readonly smoothLoss: number
   readonly lr: number
   readonly momentum: number
-  /** In mixed precision, after the step: the loss scale, and the steps of the fit that were skipped so far. */
+  /** Loss scale after the step; only in mixed precision. */
   readonly lossScale?: number
   readonly skippedSteps?: number
 }
 
-/** One fit of a section, as it was. */
+/** Steps and epochs of one fit of a section. */
 export interface FitResult {
   readonly epochs: readonly EpochResult[]
   readonly steps: readonly StepResult[]
   readonly stepsPerEpoch: number
 }
 
-/** A picture of the report. */
+/** Image of the report. */
 export interface Tile {
   /** `data:image/png;base64,…` */
   readonly uri: string
   readonly label: string
-  /** With mixup and its like: what else is in the picture, and the share of the first. */
+  /** With mixup or CutMix: label of the other image, and the weight of the first. */
   readonly mixedWith?: string
   readonly share?: number
 }
 
-/** Pictures that belong together. */
+/** Images shown under one title. */
 export interface TileGroup {
   readonly title: string
   readonly tiles: readonly Tile[]
 }
 
-/** Red, green and blue of a batch, the same twice where nothing is normalised. */
+/** Channel statistics of a batch before and after normalization; the same twice without normalization. */
 export interface BatchStats {
   readonly before: ChannelStats
   readonly after: ChannelStats
 }
 
-/** What the report shows of a section beside its results. */
+/** Details of a section that the report shows beside its results. */
 export interface SectionDetails {
   readonly fits: readonly FitResult[]
-  /** Of the first batch that it trained on. */
+  /** Statistics of the first training batch. */
   readonly batchStats?: BatchStats
   readonly pictures: readonly TileGroup[]
   readonly confusion?: ConfusionResult
-  /** How many classes the network could tell apart. */
+  /** Number of outputs of the network. */
   readonly outputs?: number
   readonly mostWrong: readonly WrongTile[]
 }
 
 export interface ConfusionResult {
   readonly classes: readonly string[]
-  /** A row for each actual class, a column for each predicted one. */
+  /** Confusion matrix: one row per actual class, one column per predicted class. */
   readonly counts: readonly (readonly number[])[]
-  /** What was most often taken for something else, the most frequent first. */
+  /** Most frequent confusions, the most frequent first. */
   readonly pairs: readonly Confusion[]
 }
 
@@ -152,18 +152,18 @@ export interface WrongTile {
 
 export type ReportedSection = SectionResult & SectionDetails
 
-/** With TTA the accuracy is that of the averaged predictions. NaN where no epoch was finished. */
+/** Returns the accuracy of a section, with TTA that of the averaged predictions; NaN if no epoch was finished. */
 export function accuracyOf({ epochs, ttaAccuracy }: SectionResult): number {
   return ttaAccuracy ?? epochs.at(-1)?.accuracy ?? NaN
 }
 
-/** What guessing reaches, and what chance adds to it at most (3σ). */
+/** Returns the accuracy of guessing, and the largest accuracy that chance adds up to (3σ). */
 export function guessing({ classes, images }: SectionResult): { readonly accuracy: number; readonly withLuck: number } {
   const accuracy = 1 / classes
   return { accuracy, withLuck: accuracy + 3 * Math.sqrt((accuracy * (1 - accuracy)) / images.valid) }
 }
 
-/** Whether a section ended with losses that are numbers, and better than guessing. */
+/** Returns true if a section ended with finite losses and a better accuracy than guessing. */
 export function hasLearnt(section: SectionResult): boolean {
   const last = section.epochs.at(-1)
   return (
@@ -174,7 +174,7 @@ export function hasLearnt(section: SectionResult): boolean {
   )
 }
 
-/** The epochs of all sections as comma-separated values, with all digits: one line an epoch. */
+/** Formats the epochs of all sections as CSV with all digits, one line per epoch. */
 export function historyCsv(sections: readonly ReportedSection[]): string {
   const rows = sections.flatMap(({ name, fits }) =>
     fits.flatMap(({ epochs }, fit) =>
@@ -207,7 +207,7 @@ export function historyCsv(sections: readonly ReportedSection[]): string {
   return [names, ...rows].map(csvLine).join('')
 }
 
-/** The training steps of all sections, one JSON object a line; what is not a number is null. */
+/** Formats the training steps of all sections as JSON, one object per line; NaN becomes null. */
 export function stepLines(sections: readonly ReportedSection[]): string {
   return sections
     .flatMap(({ fits }) => fits.flatMap(({ steps }) => steps.map((step) => `${JSON.stringify(step)}\n`)))

@@ -5,15 +5,15 @@ import { fileError, nodeFiles } from '../../src/platform/node/files.ts'
 import { isCode } from '../../src/platform/node/error-code.ts'
 import { lock, type Release } from '../../src/platform/node/lock.ts'
 
-/** How long a run tries to get a folder that another run has: one that has just ended is no reason to refuse. */
+/** Time that a run waits for a folder that another run uses, in case that run is just ending. */
 const WAIT_MS = 1000
 
-/** Folder of the files that one run leaves; no other run writes to it at the same time. */
+/** Folder of the files of one run, to which no other run writes at the same time. */
 export class RunFolder {
   readonly path: string
   private readonly release: Release
   private readonly log: (line: string) => void
-  /** Names of files whose last version could not be written. */
+  /** Names of files whose latest version could not be written. */
   private readonly missing = new Set<string>()
 
   private constructor(path: string, release: Release, log: (line: string) => void) {
@@ -23,10 +23,10 @@ export class RunFolder {
   }
 
   /**
-   * Makes the folder, or takes one that is there.
+   * Creates the folder, or opens an existing one.
    *
-   * @param given  Default: a new one, `runs/<time>`
-   * @throws DataError  when another run writes to it, or it cannot be written to
+   * @param given  path of the folder. Default: a new one, `runs/<time>`
+   * @throws DataError  if another run writes to it, or it cannot be written to
    */
   static async open(given: string | undefined, log: (line: string) => void): Promise<RunFolder> {
     const path = given ?? (await newFolder(`runs/${new Date().toISOString().slice(0, 19).replace(/:/g, '-')}`))
@@ -44,12 +44,12 @@ export class RunFolder {
     return join(this.path, name)
   }
 
-  /** @throws DataError  when the file cannot be written */
+  /** Writes a file. @throws DataError  if it cannot be written */
   async write(name: string, content: string): Promise<void> {
     await nodeFiles.write(this.file(name), content, { lasting: true })
   }
 
-  /** Does what writes a file; a failure is said and the run goes on, as what it has computed is worth more. */
+  /** Runs work that writes a file; a failure is logged and the run goes on, because its results are worth more. */
   async attempt(name: string, work: () => Promise<void>): Promise<void> {
     try {
       await work()
@@ -61,25 +61,25 @@ export class RunFolder {
     }
   }
 
-  /** Removes files that are of no use any more; one that stays is no fault. */
+  /** Removes files that are no longer needed; a failure is logged. */
   async remove(names: Iterable<string>): Promise<void> {
     for (const name of names) {
       await rm(this.file(name), { force: true }).catch((error: unknown) => this.log(fileError(name, error).message))
     }
   }
 
-  /** Files that should be there and are not. */
+  /** Names of files that should exist but could not be written. */
   get unwritten(): readonly string[] {
     return [...this.missing]
   }
 
-  /** Lets other runs use the folder. */
+  /** Releases the folder for other runs. */
   async close(): Promise<void> {
     await this.release()
   }
 }
 
-/** Makes a folder of that name, or of a name with a number where another run has it. */
+/** Creates a folder of a name, with a number appended if it exists. */
 async function newFolder(name: string): Promise<string> {
   await mkdir(dirname(name), { recursive: true }).catch((error: unknown) => {
     throw fileError(dirname(name), error)

@@ -23,29 +23,29 @@ import type {
   WrongTile,
 } from './results.ts'
 
-/** Pictures of each kind that the report shows. */
+/** Number of images of each kind that the report shows. */
 const SHOWN = 8
-/** Pairs of classes that were confused. */
+/** Number of confused pairs of classes that the report shows. */
 const PAIRS = 5
-/** Pixels a side of the pictures that were judged wrong: larger than what the network saw, for people. */
+/** Side in pixels of the misclassified images: larger than the network's input, for human readers. */
 const WRONG_SIZE = 128
 
-/** A batch as the network gets it. */
+/** Batch as the network receives it. */
 interface ShownBatch {
   readonly tiles: readonly Tile[]
-  /** Of all its pixels. */
+  /** Statistics of all its pixels. */
   readonly stats: BatchStats
 }
 
-/** Writes down what the report shows of a section. Every learner of the section has it among its callbacks. */
+/** Callback that collects what the report shows of a section. Every learner of the section must have it. */
 export class SectionLog implements Callback {
   readonly name = 'sectionLog'
-  /** After the recorder. */
+  /** Position after the recorder. */
   readonly order = 55
   readonly duringLrFind = false
   private section = ''
   private fits: { epochs: EpochResult[]; steps: StepResult[]; stepsPerEpoch: number }[] = []
-  /** The epoch that the section began with, counted over all fits of the learner. */
+  /** First epoch of the section, counted over all fits of the learner. */
   private firstEpoch = 0
 
   begin(section: string): void {
@@ -87,16 +87,17 @@ export class SectionLog implements Callback {
     }))
   }
 
-  /** Also the fits of the section before the one that goes on. */
+  /** Restores the earlier fits of the section when a fit is resumed. */
   restore(saved: Json): void {
     this.fits = saved as unknown as typeof this.fits
   }
 
   /**
-   * What there is to show.
+   * Computes the details of the section for the report.
    *
-   * @param predictions  of the validation items; without them, as after an interruption, what they tell is left out
-   * @param beside       callbacks that change batches, to be shown at work too
+   * @param predictions  predictions for the validation items; without them, as after an interruption, their parts are
+   *   left out
+   * @param beside       callbacks that change batches, whose effect is shown too
    */
   async details(
     learner: Learner,
@@ -106,7 +107,7 @@ export class SectionLog implements Callback {
     const { platform, loaders, callbacks } = learner
     const isTrained = this.fits.length > 0
     const pictures: TileGroup[] = []
-    // Made again and not kept: so it is the same in a run that goes on from a checkpoint.
+    // Computed again instead of stored, so that it is the same in a resumed run.
     const changing = callbacks.filter((callback) => callback.beforeBatch && hears(callback, true))
     const first = isTrained ? await firstBatch(learner, this.firstEpoch, changing) : undefined
     if (first) pictures.push({ title: 'The first batch, as the network sees it', tiles: first.tiles })
@@ -114,7 +115,7 @@ export class SectionLog implements Callback {
       const changed = await firstBatch(learner, this.firstEpoch, [callback])
       pictures.push({ title: `The same batch with ${callback.name}`, tiles: changed.tiles })
     }
-    // Where nothing is trained: variations of a validation picture, as test-time augmentation makes them.
+    // A section without training shows variations of a validation image, as test-time augmentation makes them.
     const source = isTrained ? loaders.train : loaders.valid
     const variations = await batchPictures(source, {
       count: SHOWN,
@@ -122,7 +123,7 @@ export class SectionLog implements Callback {
       draws: 'train',
       epoch: learner.epochsBegun,
     })
-    pictures.push({ title: 'One picture, varied at random', tiles: await tiles(platform, variations) })
+    pictures.push({ title: 'One image, varied at random', tiles: await tiles(platform, variations) })
     const wrong = predictions && new ClassificationInterpretation(predictions, loaders.vocab)
     return {
       fits: [...this.fits],
@@ -134,7 +135,7 @@ export class SectionLog implements Callback {
   }
 }
 
-/** A row of the recorder, as results.json has it. */
+/** Converts a row of the recorder to its form in results.json. */
 export function epochResult({
   epoch,
   trainLoss,
@@ -157,7 +158,7 @@ export function epochResult({
   }
 }
 
-/** The first batch of an epoch as the network gets it in training: with what these callbacks make of it. */
+/** Returns the first batch of an epoch as the network receives it in training, after some callbacks. */
 async function firstBatch(learner: FitState, epoch: number, callbacks: readonly Callback[]): Promise<ShownBatch> {
   const { loaders, precision, epochsBegun } = learner
   const batch = await loaders.train.oneBatch({ epoch })
@@ -171,7 +172,7 @@ async function firstBatch(learner: FitState, epoch: number, callbacks: readonly 
     loss: undefined,
     seed: undefined,
   }
-  // What it is while that epoch lasts: callbacks draw by it.
+  // Callbacks draw by the epoch, so it is set to that epoch meanwhile.
   learner.epochsBegun = epoch + 1
   for (const callback of callbacks) {
     callback.prepareBatch?.(learner, batch)
@@ -185,7 +186,7 @@ async function firstBatch(learner: FitState, epoch: number, callbacks: readonly 
   return shown
 }
 
-/** The reads are under way when this returns, so that the tensors of the step can go. */
+/** Reads a batch. The reads have been submitted when this returns, so that the tensors of the step can be released. */
 async function shownBatch(
   { platform, loaders: { train, vocab } }: FitState,
   { input, targets, batch }: Step,
@@ -206,7 +207,7 @@ async function shownBatch(
   return { tiles: await tiles(platform, shown), stats: { before: withoutNormalisation(after, train.stats), after } }
 }
 
-/** x = y·std + mean, for the statistics of y = (x − mean) / std. */
+/** Undoes a normalization: x = y·std + mean, for the statistics of y = (x − mean) / std. */
 function withoutNormalisation(after: ChannelStats, { mean, std }: ChannelStats): ChannelStats {
   const each = (of: (c: number) => number): ChannelStats['mean'] => [of(0), of(1), of(2)]
   return { mean: each((c) => after.mean[c] * std[c] + mean[c]), std: each((c) => after.std[c] * std[c]) }
@@ -222,7 +223,10 @@ function tiles(platform: Platform, shown: readonly (LabelledPicture & Omit<Tile,
   )
 }
 
-/** Averaged predictions with their own cross-entropy: the losses they come with are those of the pass without random transforms. */
+/**
+ * Replaces the losses of averaged predictions, which are those of the pass without random transforms, by the
+ * cross-entropy of the averages.
+ */
 export function withOwnLosses(averaged: ItemPredictions): ItemPredictions {
   const {
     predictions: { columns, data },

@@ -4,7 +4,7 @@ import type { Gpu } from '../../src/gpu/device.ts'
 import { openGpu } from '../../src/node.ts'
 import { versions } from './versions.ts'
 
-/** What figures were measured on, written into every file of results. */
+/** Machine on which figures were measured, written into every file of results. */
 export interface Machine {
   readonly device: string
   readonly driver: string
@@ -17,7 +17,7 @@ export interface Machine {
 
 export function machineOf({ identity, software }: Gpu): Machine {
   return {
-    // Some drivers call a GPU by a number only.
+    // Some drivers identify a GPU only by a number.
     device: nvidiaName() ?? identity.device,
     driver: identity.driver,
     software,
@@ -28,7 +28,7 @@ export function machineOf({ identity, software }: Gpu): Machine {
   }
 }
 
-/** The same where no GPU is open otherwise. */
+/** Describes the machine when no GPU is open. */
 export async function machineHere(): Promise<Machine> {
   const gpu = await openGpu({ profile: false })
   const machine = machineOf(gpu)
@@ -36,7 +36,7 @@ export async function machineHere(): Promise<Machine> {
   return machine
 }
 
-/** One line for the head of a table. */
+/** Formats one line for the head of a table. */
 export function machineText({ device, driver, software, cores, date }: Machine): string {
   const what = software ? `: a software adapter, ${cores} cores. These are figures of a processor, not of a GPU` : ''
   return `${device}, driver ${driver}${what}. ${date.slice(0, 10)}`

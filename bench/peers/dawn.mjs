@@ -1,9 +1,9 @@
-// WebGPU for libraries that were written for browsers: Dawn, in the same version and with the same switches as wgrad's.
+// WebGPU for libraries written for browsers: Dawn, in the same version and with the same switches as wgrad's.
 import { create, globals } from 'webgpu'
 import { settings } from './serve.mjs'
 
 Object.assign(globalThis, globals)
-/** Held here for as long as the process runs: Dawn is freed with it, under a living device. */
+/** Held for the lifetime of the process: releasing it would free Dawn under a live device. */
 const gpu = create(settings.dawnOptions)
 const requestAdapter = gpu.requestAdapter.bind(gpu)
 gpu.requestAdapter = async (options) => {
@@ -24,10 +24,10 @@ Object.defineProperty(globalThis, 'navigator', {
   configurable: true,
 })
 
-/** Filled in when the library asks for its adapter. */
+/** Adapter in use; filled in when the library requests it. */
 export const adapterUsed = { adapter: '', software: false }
 
-/** As src/gpu/device.ts names adapters. */
+/** Describes an adapter as src/gpu/device.ts does. */
 function describe(info) {
   return {
     adapter: info.description || info.device || info.vendor || 'unnamed adapter',
@@ -55,7 +55,7 @@ for (const [type, method, name] of [
 const neverWoken = new Int32Array(new SharedArrayBuffer(4))
 
 /**
- * Waits for work as wgrad does (src/platform/node/gpu.ts): while a promise of the GPU is pending, the binding looks for
+ * Waits for work as wgrad does (src/platform/node/gpu.ts): while a promise of the GPU is pending, the binding polls for
  * its end in every turn of the event loop, which takes a core from a software adapter, so every turn sleeps.
  */
 export async function patiently(work) {

@@ -1,5 +1,5 @@
-// jax-js on WebGPU, jitted, f32: its casts have no gradient, so nothing trains in f16. Layouts: x and y [N,C,H,W],
-// weight [O,C,R,S]. Arrays are moved into what uses them; `.ref` keeps one for later.
+// jax-js on WebGPU, jitted, f32: its casts have no gradient, so it cannot train in f16. Layouts: x and y [N,C,H,W],
+// weight [O,C,R,S]. Arrays are consumed by their use; `.ref` keeps one for later.
 import './float16-array.mjs'
 import { adapterUsed, counts, patiently } from './dawn.mjs'
 import { numbers, permuted } from './numbers.mjs'
@@ -10,7 +10,7 @@ import { readFileSync } from 'node:fs'
 if (!(await init('webgpu')).includes('webgpu')) throw new Error('jax-js finds no WebGPU')
 defaultDevice('webgpu')
 
-/** [N,H,W,C] → [N,C,H,W], and [O,R,S,C] → [O,C,R,S]. */
+/** Converts layouts: [N,H,W,C] → [N,C,H,W], and [O,R,S,C] → [O,C,R,S]. */
 function array(operand) {
   const { shape } = operand
   if (shape.length !== 4) return np.array(numbers(operand), { shape, dtype: np.float32 })
@@ -34,7 +34,7 @@ const convolution = (x, weight, stride, pad) =>
 
 function operation({ pass, operands, stride, pad, shape }) {
   const arrays = Object.fromEntries(Object.entries(operands).map(([name, operand]) => [name, array(operand)]))
-  // A convolution is linear in both operands, so of the gradient of Σ y·dy only the wanted product is left.
+  // A convolution is linear in both operands, so the gradient of Σ y·dy reduces to the wanted product.
   const product = (x, weight, dy) => convolution(x, weight, stride, pad).mul(dy).sum()
   const [compute, names] = {
     matmul: [jit((a, b) => np.matmul(a, b)), ['a', 'b']],
@@ -83,7 +83,7 @@ function training(network, optimizer) {
       .add(channelwise(parameters[`${norm}.bias`].ref, channels))
     return relu ? nn.relu(z) : z
   }
-  // What goes in is at least 0, after a ReLU, so padding with 0 is padding with -∞.
+  // Inputs follow a ReLU and are at least 0, so padding with 0 equals padding with -∞.
   const maxPool = (x) =>
     lax.reduceWindow(
       np.pad(x, [

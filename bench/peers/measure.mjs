@@ -1,4 +1,4 @@
-// What is measured, and in which order. Rows come back as report.mjs prints them, with everything behind them.
+// Order and content of the measurements. Rows are returned in the form that report.mjs prints, with all figures.
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { network, optimizers, proveTraining } from './network.mjs'
@@ -6,18 +6,18 @@ import { PeerProcess } from './peer-process.mjs'
 import { problems, prove } from './problems.mjs'
 import { median } from './report.mjs'
 
-/** How long a turn lasts at least, so that starting and waiting do not count; and how often it repeats at most. */
+/** Shortest duration of a turn, so that starting and waiting do not count, and its largest number of repetitions. */
 const TURN_MS = 20
 const MOST_TIMES = 50
 
-/** Steps at the beginning that prove a peer; the first is a figure of its own, the others are not timed. */
+/** Number of initial steps that verify a peer; the first is reported separately, the others are not timed. */
 const PROVING_STEPS = 3
 
-/** One run of the benchmark: who takes part, and what becomes known on the way. */
+/** One run of the benchmark: its peers and the figures found so far. */
 export class Measurement {
-  /** What went wrong, a line each. */
+  /** Failures, one line each. */
   failures = []
-  /** Cores that other processes kept busy, of each turn; only Linux tells. */
+  /** Number of cores that other processes kept busy in each turn; measured on Linux only. */
   foreign = []
   #peers
   #rounds
@@ -26,9 +26,9 @@ export class Measurement {
 
   /**
    * @param options.peers      see run.mjs
-   * @param options.rounds     turns of each
-   * @param options.optimizer  its name, see network.mjs
-   * @param options.folder     a temporary one, for shader caches
+   * @param options.rounds     number of turns of each peer
+   * @param options.optimizer  name of the optimizer, see network.mjs
+   * @param options.folder     temporary folder for shader caches
    */
   constructor({ peers, rounds, optimizer, folder }) {
     this.#peers = peers
@@ -37,7 +37,7 @@ export class Measurement {
     this.#folder = folder
   }
 
-  /** The operations, one after the other, each by all peers in turns. */
+  /** Measures the operations one after the other, each by all peers in turns. */
   async operations() {
     const children = this.#peers.map((peer) => ({ peer, child: new PeerProcess(peer) }))
     const rows = []
@@ -52,7 +52,7 @@ export class Measurement {
             peer.precision,
             async (indices) => (await child.ask('values', { indices })).values,
           )
-          // Proving has compiled everything: this one tells how many a turn has to make.
+          // Verification has compiled everything; this run determines how many a turn needs.
           const { timeMs } = await child.ask('run', { times: 1 })
           ready.push({ peer, child, times: Math.min(MOST_TIMES, Math.ceil(TURN_MS / timeMs)) })
         })
@@ -68,8 +68,8 @@ export class Measurement {
   }
 
   /**
-   * The training step: first alone and with the driver's shader cache empty, then, in a new process, with the cache
-   * that this left, and then all peers in turns.
+   * Measures the training step: first alone with an empty shader cache of the driver, then, in a new process, with the
+   * cache that this left, and then by all peers in turns.
    */
   async trainingStep() {
     const described = network()
@@ -122,7 +122,7 @@ export class Measurement {
     return Object.values(rows)
   }
 
-  /** Does a part of a peer's work. What it throws is noted, and the others go on. */
+  /** Runs a part of a peer's work. An error is recorded, and the other peers continue. */
   async attempt(peer, what, row, work) {
     try {
       await work()
@@ -133,7 +133,7 @@ export class Measurement {
     }
   }
 
-  /** Everyone's turn, as many times as asked for: A B C, A B C, … Those that fail drop out. */
+  /** Gives every peer its turn, `rounds` times: A B C, A B C, … Peers that fail drop out. */
   async #inTurns(ready, row, turn) {
     for (let round = 0; round < this.#rounds; round++) {
       for (const entry of ready) {
@@ -160,12 +160,12 @@ function newRow(name, unit, flops = 0) {
   return { name, unit, flops, values: {}, times: {}, deviations: {}, losses: {}, failed: [] }
 }
 
-/** Where drivers keep compiled shaders: Mesa's variable, and NVIDIA's. */
+/** Returns the variables for the folder of compiled shaders: Mesa's and NVIDIA's. */
 function shaderCache(path) {
   return { MESA_SHADER_CACHE_DIR: path, __GL_SHADER_DISK_CACHE_PATH: path }
 }
 
-/** Milliseconds that all processors together were busy since the machine started, where the system tells. */
+/** Returns the milliseconds that all cores together were busy since the machine started, if the system reports them. */
 function busyMs() {
   if (process.platform !== 'linux') return undefined
   const [user, nice, system, , , interrupts, soft] = readFileSync('/proc/stat', 'utf8')

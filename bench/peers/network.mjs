@@ -1,4 +1,4 @@
-// The training step: xresnet18 for ten classes, its initial numbers, its batch, and the losses that the first steps give.
+// The training step: xresnet18 for ten classes, its initial weights, its batch, and the losses of the first steps.
 import { count } from './numbers.mjs'
 
 const BATCH = 16
@@ -6,8 +6,8 @@ const SIZE = 64
 const CLASSES = 10
 
 /**
- * Hyper-parameters, and the losses of the first steps in double precision. `adam` is what wgrad's lessons train with
- * (fastai's defaults, without weight decay); the losses are PyTorch's, see README.md for the command.
+ * Hyperparameters, and the losses of the first steps in double precision. `adam` is used by wgrad's lessons (fastai's
+ * defaults, without weight decay); the losses are PyTorch's, see README.md for the command.
  */
 export const optimizers = {
   adam: {
@@ -22,12 +22,12 @@ export const optimizers = {
 }
 
 /**
- * xresnet18 as wgrad and fastai build it, as a description that travels to the peers as JSON.
+ * Returns xresnet18 as built by wgrad and fastai, as a description sent to the peers as JSON.
  *
- * A unit is a 3×3 or 1×1 convolution, batch normalisation and, unless `relu` is false, ReLU: parameters `<conv>`,
+ * A unit is a 3×3 or 1×1 convolution, batch normalization and, unless `relu` is false, ReLU: parameters `<conv>`,
  * `<norm>.weight` and `<norm>.bias`. stem: units, then max pool 3×3 / 2. A block: y = ReLU(b(a(x)) + shortcut(x)), the
- * shortcut being x, or, where `shortcut` is there, an average pool 2×2 / 2 and that unit. Then the mean over all
- * pixels, and `<head>.weight`, `<head>.bias`.
+ * shortcut being x, or, if `shortcut` is given, an average pool 2×2 / 2 and that unit. Then the mean over all pixels,
+ * and `<head>.weight`, `<head>.bias`.
  * Source: fastai vision/models/xresnet.py; He et al. 2018, arXiv:1812.01187.
  */
 export function network() {
@@ -40,7 +40,7 @@ export function network() {
     add(`${path}.0.weight`, [outChannels, window, window, inChannels], { spread: Math.sqrt(6 / fanIn) })
     add(`${path}.1.weight`, [outChannels], { centre: 1, spread: 0.2 })
     add(`${path}.1.bias`, [outChannels], { spread: 0.1 })
-    // Forward and two gradients; the pictures need no gradient.
+    // Forward and two gradients; the images need no gradient.
     flops += (path === '0' ? 2 : 3) * 2 * BATCH * (side / stride) ** 2 * outChannels * fanIn
     return { conv: `${path}.0.weight`, norm: `${path}.1`, pad: (window - 1) / 2, stride, relu }
   }
@@ -82,20 +82,20 @@ export function network() {
     stem,
     blocks,
     head: '11',
-    // PyTorch's: the running averages move by a tenth of the way.
+    // PyTorch's momentum: the running averages move by a tenth of the way.
     normMomentum: 0.1,
     epsilon: 1e-5,
   }
 }
 
-/** How far the losses of the first steps may be from the reference, relatively: gradients of f16 hold 11 bits. */
+/** Tolerance of the losses of the first steps, relative to the reference: gradients in f16 have 11 bits. */
 const ALLOWED = { f32: 3e-3, mixed: 1e-2 }
 
-/** @throws Error when a peer does not compute this network, its gradients or the optimizer's step */
+/** @throws Error  if a peer does not compute this network, its gradients or the optimizer's step */
 export function proveTraining(losses, precision, optimizer) {
   optimizer.losses.forEach((expected, i) => {
     const deviation = Math.abs(losses[i] - expected) / expected
-    // Written so that a NaN fails as well.
+    // Negated, so that NaN fails as well.
     if (!(deviation <= ALLOWED[precision])) {
       throw new Error(
         `the loss of step ${i + 1} is ${losses[i]}, expected ${expected} (off by ${deviation.toExponential(1)}, allowed ${ALLOWED[precision]})`,

@@ -1,8 +1,11 @@
-// The operands: numbers that every peer, in either language, makes for itself from a few words (numbers.py does the same).
+// Operands: numbers that every peer, in either language, generates from a few parameters (numbers.py does the same).
 
 /** @typedef {{ shape: number[], seed: number, centre?: number, spread: number }} Operand */
 
-/** An operand's numbers, row by row: uniform in [centre − spread, centre + spread), by a hash of their place. */
+/**
+ * Generates an operand's numbers in row-major order: uniform in [centre − spread, centre + spread), by a hash of their
+ * position.
+ */
 export function numbers({ shape, seed, centre = 0, spread }) {
   const first = Math.imul(seed, 0x9e3779b9)
   return Float32Array.from(
@@ -11,7 +14,7 @@ export function numbers({ shape, seed, centre = 0, spread }) {
   )
 }
 
-/** lowbias32, an integer hash. Source: Chris Wellons, "Prospecting for Hash Functions", 2018. */
+/** Computes lowbias32, an integer hash. Source: Chris Wellons, "Prospecting for Hash Functions", 2018. */
 function hash(x) {
   let h = x >>> 0
   h = Math.imul(h ^ (h >>> 16), 0x7feb352d)
@@ -19,7 +22,7 @@ function hash(x) {
   return h ^ (h >>> 16)
 }
 
-/** The numbers of a tensor with its axes in another order: axis i of the result is axis order[i] of the source. */
+/** Transposes a tensor: axis i of the result is axis order[i] of the source. */
 export function permuted(data, shape, order) {
   const strides = shape.map((_, axis) => count(shape.slice(axis + 1)))
   const out = new Float32Array(data.length)

@@ -16,7 +16,7 @@ const USAGE = `npm run peers -- [options]
   GPU=software      the software adapter, where there is a GPU as well
 `
 
-/** What one run does, from the command line. Ends the process when that is not understood. */
+/** Parses the command line of a run. Ends the process with a message if it is invalid. */
 export function readOptions() {
   const given = parse()
   if (given.help) {

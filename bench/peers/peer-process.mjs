@@ -1,9 +1,9 @@
-// run.mjs's end of the conversation: a peer in a process of its own, asked one thing at a time.
+// Client side of the protocol: a peer in a process of its own, which receives one request at a time.
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { ANSWER, lines } from './protocol.mjs'
 
-/** A peer that does not answer for so long has failed: the slowest, a first step, takes about a minute on two cores. */
+/** Time limit for an answer: the slowest, a first step, takes about a minute on two cores. */
 const TIME_LIMIT_MS = 15 * 60_000
 
 export class PeerProcess {
@@ -11,7 +11,7 @@ export class PeerProcess {
   #answers
   #log = ''
 
-  /** @param peer  { command, script, settings }; @param environment  variables besides our own */
+  /** @param peer  { command, script, settings }; @param environment  variables in addition to those of this process */
   constructor({ command, script, settings }, environment = {}) {
     const path = fileURLToPath(new URL(script, import.meta.url))
     this.startedAt = performance.now()
@@ -20,7 +20,7 @@ export class PeerProcess {
       stdio: ['pipe', 'pipe', 'pipe'],
     })
     this.#child.on('error', (error) => (this.#log += `${error.message}\n`))
-    // Writing to a process that has died is noticed where its answer is missing.
+    // A failed write to an ended process shows as a missing answer.
     this.#child.stdin.on('error', () => {})
     this.#child.stderr.setEncoding('utf8').on('data', (text) => (this.#log += text))
     this.#answers = this.#read()
@@ -33,7 +33,9 @@ export class PeerProcess {
     }
   }
 
-  /** @throws Error with what the peer said when it fails, dies or does not answer */
+  /**
+   * Sends a request and returns the answer. @throws Error  with the peer's message if it fails, ends or does not answer
+   */
   async ask(action, details = {}) {
     this.#child.stdin.write(`${JSON.stringify({ do: action, ...details })}\n`)
     const limit = setTimeout(() => this.#child.kill('SIGKILL'), TIME_LIMIT_MS)
@@ -44,13 +46,13 @@ export class PeerProcess {
     return answer
   }
 
-  /** The line that names the error, else the last one. */
+  /** Returns the line that names the error, otherwise the last one. */
   #lastWords() {
     const said = this.#log.split('\n').filter((line) => line.trim() !== '')
     return said.findLast((line) => /^\w*(Error|Exception)\b/.test(line)) ?? said.at(-1) ?? 'It said nothing.'
   }
 
-  /** Ends the process and waits until it is gone. */
+  /** Ends the process and waits for its end. */
   async close() {
     const { exitCode, signalCode, pid } = this.#child
     if (pid === undefined || exitCode !== null || signalCode !== null) return

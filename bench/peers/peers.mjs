@@ -1,18 +1,19 @@
-// Who takes part.
+// Participants of the benchmark.
 import { spawnSync } from 'node:child_process'
 import { defaultGpuOptions, SOFTWARE_ONLY, useWideVectors } from '../../dist/src/platform/node/gpu.js'
 import { PeerProcess } from './peer-process.mjs'
 
 /**
- * The peers that were asked for, and can be: { id, name, ours, precision, command, script, settings }.
+ * Returns the requested peers that are available: { id, name, ours, precision, command, script, settings }.
  *
- * @param options.asIs  libraries written for browsers get Dawn as npm's webgpu has it, not as wgrad sets it up
+ * @param options.asIs  true to give libraries written for browsers Dawn as npm's webgpu provides it, not as wgrad sets
+ *   it up
  */
 export function choosePeers({ ids, asIs }) {
   const node = { command: process.execPath, precision: 'f32', ours: false }
   const adapter = process.env.GPU === 'software' ? [SOFTWARE_ONLY] : []
   const settings = { dawnOptions: [...(asIs ? [] : defaultGpuOptions(false)), ...adapter], patient: !asIs }
-  // In our environment, and so in theirs.
+  // Environment variables of this process, inherited by the peers.
   if (!asIs) useWideVectors()
   const python = ids.includes('pytorch') ? findPython() : undefined
   return [
@@ -28,7 +29,7 @@ export function choosePeers({ ids, asIs }) {
     },
     { ...node, id: 'tfjs', name: 'TensorFlow.js', script: 'tfjs.mjs', settings },
     { ...node, id: 'jaxjs', name: 'jax-js', script: 'jaxjs.mjs', settings },
-    // Its precision is what it answers: mixed on CUDA.
+    // The peer reports its precision: mixed on CUDA.
     ...(python
       ? [{ id: 'pytorch', name: 'PyTorch', ours: false, command: python, script: 'torch_peer.py', settings: {} }]
       : []),
@@ -36,9 +37,9 @@ export function choosePeers({ ids, asIs }) {
 }
 
 /**
- * Asks everyone who they are and what they run on.
+ * Asks every peer for its version and adapter.
  *
- * @throws Error when there is nobody, one does not start, or not all of them run on the same adapter
+ * @throws Error  if there are no peers, one does not start, or they do not all run on the same adapter
  */
 export async function introduce(peers) {
   if (peers.length === 0) throw new Error("PyTorch alone was asked for, and `python3 -c 'import torch'` fails")
@@ -65,7 +66,7 @@ export async function introduce(peers) {
 }
 
 function findPython() {
-  // Debian's python3-torch belongs to the system's Python, whatever else is called python3.
+  // Debian's python3-torch belongs to the system's Python, which may not be the `python3` on the path.
   const candidates = [process.env.PYTHON, 'python3', 'python', '/usr/bin/python3'].filter(Boolean)
   return candidates.find((command) => spawnSync(command, ['-c', 'import torch'], { stdio: 'ignore' }).status === 0)
 }

@@ -1,7 +1,7 @@
-// What is computed: the operations, and what they must give. Layouts are wgrad's: x and y [N,H,W,C], weight [O,R,S,C].
+// Operations and their expected results. Layouts are wgrad's: x and y [N,H,W,C], weight [O,R,S,C].
 import { count, numbers } from './numbers.mjs'
 
-/** The operations, each a plain object that travels to the peers as JSON. */
+/** Operations, each a plain object sent to the peers as JSON. */
 export const problems = [
   ...[512, 1024].map(matmul),
   ...[
@@ -21,7 +21,7 @@ function matmul(size) {
   }
 }
 
-/** N = 8, 32×32 pixels, 64 channels to 64: about what the first stage of xresnet18 has. */
+/** Makes a convolution with N = 8, 32×32 pixels, 64 channels to 64, about that of the first stage of xresnet18. */
 function convolution(window, stride, pass) {
   const [N, side, C, O] = [8, 32, 64, 64]
   const out = side / stride
@@ -46,20 +46,20 @@ function convolution(window, stride, pass) {
   }
 }
 
-/** Elements of each result that are compared. */
+/** Number of elements of each result that are compared. */
 const SAMPLES = 64
 
 /**
- * How far results may be from the sums below, relative to the largest of them. f32: 8192 products are added in some
- * order, each rounding by 2^-24. f16: operands and results are rounded to 11 bits.
+ * Tolerance of results relative to the largest of the sums below. f32: 8192 products are added in some order, each
+ * rounded by 2^-24. f16: operands and results are rounded to 11 bits.
  */
 const ALLOWED = { f32: 1e-5, mixed: 2e-3 }
 
 /**
  * Compares some elements of a result with plain sums in double precision.
  *
- * @param valuesAt  what the peer has at a list of indices
- * @throws Error when they differ: who is wrong is not timed
+ * @param valuesAt  function that returns the peer's values at a list of indices
+ * @throws Error  if they differ: a peer with wrong results is not timed
  */
 export async function prove(problem, precision, valuesAt) {
   const total = count(problem.shape)
@@ -71,14 +71,14 @@ export async function prove(problem, precision, valuesAt) {
   const expected = indices.map((index) => references[problem.pass](problem, data, index))
   const largest = Math.max(...expected.map(Math.abs))
   const deviation = Math.max(...expected.map((value, i) => Math.abs(value - got[i]))) / largest
-  // Written so that a NaN fails as well.
+  // Negated, so that NaN fails as well.
   if (!(deviation <= ALLOWED[precision])) {
     throw new Error(`wrong by ${deviation.toExponential(1)}, allowed ${ALLOWED[precision]}`)
   }
   return deviation
 }
 
-/** One element of a result: every product that contributes to it, slow and obviously right. */
+/** Computes one element of a result from every product that contributes to it, slowly and evidently right. */
 const references = {
   matmul({ shape: [, n] }, { a, b }, index) {
     const row = Math.floor(index / n)
@@ -88,7 +88,7 @@ const references = {
     return sum
   },
 
-  // Σ over the taps and channels that reach y[n,p,q,o]
+  // Sum over the taps and channels that reach y[n,p,q,o].
   forward(problem, { x, weight }, index) {
     const { H, W, C, R, S, P, Q, O, stride, pad } = sizesOf(problem)
     const [n, p, q, o] = unravel(index, [P, Q, O])
@@ -104,7 +104,7 @@ const references = {
     return sum
   },
 
-  // Σ over the taps and outputs that x[n,h,w,c] reaches
+  // Sum over the taps and outputs that x[n,h,w,c] reaches.
   input(problem, { weight, dy }, index) {
     const { H, W, C, R, S, P, Q, O, stride, pad } = sizesOf(problem)
     const [n, h, w, c] = unravel(index, [H, W, C])
@@ -120,7 +120,7 @@ const references = {
     return sum
   },
 
-  // Σ over the pixels at which weight[o,r,s,c] is used
+  // Sum over the pixels at which weight[o,r,s,c] is used.
   weight(problem, { x, dy }, index) {
     const { N, H, W, C, R, S, P, Q, O, stride, pad } = sizesOf(problem)
     const [o, r, s, c] = unravel(index, [R, S, C])
@@ -139,7 +139,7 @@ const references = {
   },
 }
 
-/** The sizes of a convolution by their letters. */
+/** Returns the sizes of a convolution by their letters. */
 export function sizesOf({ operands: { x, weight, dy }, stride, pad }) {
   const [N, H, W, C] = x.shape
   const [O, R, S] = weight.shape

@@ -1,8 +1,8 @@
-// Measurements to text.
+// Formats measurements as text.
 import { formatBytes, formatRate, formatTime } from '../../dist/src/base/format.js'
 import { formatTable } from '../../dist/src/base/table.js'
 
-/** The median of some numbers. */
+/** Returns the median of some numbers. */
 export function median(numbers) {
   const sorted = numbers.toSorted((a, b) => a - b)
   const middle = sorted.length >> 1
@@ -10,7 +10,8 @@ export function median(numbers) {
 }
 
 /**
- * One table: a line a measurement, a column a peer, behind each figure in brackets how many times ours it is.
+ * Formats a table: one line per measurement, one column per peer, with the ratio to wgrad in brackets behind each
+ * figure.
  *
  * @param peers  { id, title, ours }, those that ran
  * @param rows   { name, flops, unit: 'ms' | 'bytes' | 'count', values: { [id]: number }, failed: id[] }

@@ -1,6 +1,6 @@
 // `npm run peers`: the same operations and the same training step in wgrad and in its peers, on the same adapter in the
-// same run. Each peer has a process of its own; they take turns, so that whatever slows the machine slows all alike; who
-// computes something wrong is not timed. README.md says how to read the table.
+// same run. Each peer has a process of its own; they take turns, so that anything that slows the machine affects all
+// alike; a peer with wrong results is not timed. README.md explains the table.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -21,7 +21,7 @@ if (missingPackages(here).length > 0) {
     if (status !== 0) throw new Error(output)
   })
 }
-// These need the build.
+// These modules need the build.
 const { choosePeers, introduce } = await import('./peers.mjs')
 const { Measurement } = await import('./measure.mjs')
 const { report } = await import('./report.mjs')
@@ -57,7 +57,7 @@ if (options.optimizer !== 'adam' && options.part !== 'operations') {
   console.log(`\nThe step's optimizer is ${options.optimizer} in the peers, adam in wgrad.`)
 }
 const foreignCores = foreign.reduce((sum, cores) => sum + cores, 0) / Math.max(1, foreign.length)
-// More than this, and the figures tell of the machine.
+// Above this load, the figures reflect the machine rather than the peers.
 if (foreignCores > 0.1) {
   console.log(`\nOther processes kept ${foreignCores.toFixed(2)} cores busy meanwhile: not a run to quote.`)
 }

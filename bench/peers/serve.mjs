@@ -1,17 +1,18 @@
-// A peer's end of the conversation with run.mjs, see protocol.mjs.
+// Server side of the protocol, run by a peer (see protocol.mjs).
 import { readFileSync } from 'node:fs'
 import { ANSWER, lines } from './protocol.mjs'
 
-/** What run.mjs wants of this process, see peer-process.mjs: { precision, dawnOptions, patient }. */
+/** Settings of this process from run.mjs, see peer-process.mjs: { precision, dawnOptions, patient }. */
 export const settings = JSON.parse(process.argv[2] ?? '{}')
 
 /**
  * Answers requests until standard input ends.
  *
  * @param peer.hello      { version, adapter, software }
- * @param peer.operation  (problem) → { run(times), which waits until that is done; values(), the result in wgrad's layout }
- * @param peer.training   (network, optimizer) → a function that makes one step, waits for it and gives its loss
- * @param peer.counts     what is counted, so far: { pipelines, dispatches, submits }
+ * @param peer.operation  (problem) → { run(times), which waits until that is done; values(), the result in wgrad's
+ *   layout }
+ * @param peer.training   (network, optimizer) → a function that makes one step, waits for it and returns its loss
+ * @param peer.counts     counters so far: { pipelines, dispatches, submits }
  */
 export async function serve({ hello, operation, training, counts }) {
   let current
@@ -49,7 +50,7 @@ export async function serve({ hello, operation, training, counts }) {
   process.exit(0)
 }
 
-/** What the clock and this process's processors (those of a software adapter are its threads) say of some work. */
+/** Measures work by the clock and by the CPU time of this process, which includes the threads of a software adapter. */
 async function timed(work) {
   const cpu = process.cpuUsage()
   const start = performance.now()
@@ -59,7 +60,7 @@ async function timed(work) {
   return { result, timeMs, cpuMs: (user + system) / 1000 }
 }
 
-/** The most memory this process ever held. Linux counts it from its start; elsewhere the system's own figure. */
+/** Returns the peak memory of this process: on Linux since its start, elsewhere the system's own figure. */
 function peakMemory() {
   if (process.platform !== 'linux') return process.resourceUsage().maxRSS * 1024
   return Number(/VmHWM:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))[1]) * 1024

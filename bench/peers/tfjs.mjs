@@ -9,7 +9,7 @@ if (!(await tf.setBackend('webgpu'))) throw new Error('TensorFlow.js finds no We
 await tf.ready()
 const backend = tf.backend()
 
-/** The backend gathers commands; those that have not gone yet go first. */
+/** Waits for the GPU. The backend batches commands, so pending ones are submitted first. */
 async function finished() {
   if (backend.commandEncoder) {
     backend.endComputePassEncoder()
@@ -20,7 +20,7 @@ async function finished() {
 
 const tensor = (operand) => tf.tensor(numbers(operand), operand.shape)
 
-/** A filter bank, [O,R,S,C] → [R,S,C,O]. */
+/** Converts a filter bank: [O,R,S,C] → [R,S,C,O]. */
 function filter(operand) {
   const order = [1, 2, 3, 0]
   return tf.tensor(
@@ -37,7 +37,7 @@ function operation({ pass, operands, stride, pad, shape }) {
   const launch = {
     matmul: () => tf.matMul(a, b),
     forward: () => tf.conv2d(x, weight, stride, pad),
-    // The gradients' kernels by themselves: tf.grad would compute the forward pass as well.
+    // Calls the gradient kernels directly: tf.grad would compute the forward pass as well.
     input: () =>
       tf.engine().runKernel('Conv2DBackpropInput', { dy, filter: weight }, { ...options, inputShape: x.shape }),
     weight: () => tf.engine().runKernel('Conv2DBackpropFilter', { x, dy }, { ...options, filterShape: weight.shape }),

@@ -1,5 +1,5 @@
-// wgrad itself, from its build in ../../dist. Operations are timed by their kernels, as the peers' are; the training step
-// is what a user of the library writes.
+// wgrad itself, from its build in ../../dist. Operations are timed by their kernels, as those of the peers are; the
+// training step is written as a user of the library would write it.
 import {
   backward,
   cast,
@@ -43,7 +43,7 @@ function operation({ pass, operands, shape, ...problem }) {
   }
 }
 
-/** linear multiplies by the transpose of its second operand, [O,C]. */
+/** Computes a matrix product; `linear` multiplies by the transpose of its second operand, [O,C]. */
 function matmul({ a, b }) {
   const x = made(a)
   const weight = keep(tensor(permuted(numbers(b), b.shape, [1, 0]), [b.shape[1], b.shape[0]], dtype))

@@ -1,8 +1,7 @@
-// Mesa's lavapipe, the software Vulkan driver, through apt. Dawn takes Mesa 24 and newer; Debian 12 carries 22.3, and a
-// newer one in its backports.
-//
-// apt runs on a temporary list of sources with its own folders for lists and downloads, so that the machine's apt
-// configuration, lists and caches stay as they are: only the packages themselves are installed.
+// Installs Mesa's lavapipe, the software Vulkan driver, through apt. Dawn requires Mesa 24 or newer; Debian 12 has
+// 22.3, and a newer one in its backports. apt uses a temporary list of sources and its own folders for lists and
+// downloads, so that the machine's apt configuration, lists and caches stay as they are: only the packages themselves
+// are installed.
 import { spawnSync } from 'node:child_process'
 import {
   chmodSync,
@@ -19,17 +18,17 @@ import { join } from 'node:path'
 import { SetUpError, ask, run, step, tail } from './run-step.mjs'
 
 const packages = ['mesa-vulkan-drivers', 'libvulkan1']
-/** The first Mesa whose lavapipe Dawn accepts, tried with webgpu 0.6.2: 22.3 is refused, 25.0 works. */
+/** First major version of Mesa whose lavapipe Dawn accepts, tested with webgpu 0.6.2: 22.3 is refused, 25.0 works. */
 const oldestMesa = 24
 
-/** Whether Debian's package manager knows of a driver that Dawn accepts. */
+/** Returns true if Debian's package manager has a driver that Dawn accepts. */
 export function lavapipeInstalled() {
   return mesaMajor(installedVersion('mesa-vulkan-drivers')) >= oldestMesa && installedVersion('libvulkan1') !== ''
 }
 
-/** Vulkan drivers that are there and not of Mesa, by file. */
+/** Returns the installed Vulkan drivers other than Mesa's, by file. */
 export function foreignDrivers() {
-  // Elsewhere nothing is installed that could take the place of one.
+  // On other systems nothing is installed that could replace a driver.
   if (!existsSync('/usr/bin/dpkg-query')) return []
   const folders = ['/etc/vulkan/icd.d', '/usr/share/vulkan/icd.d', '/usr/local/share/vulkan/icd.d']
   const files = folders.flatMap((folder) =>
@@ -39,13 +38,13 @@ export function foreignDrivers() {
 }
 
 /**
- * Installs the driver, and says before it does: what, why, from where, as whom, and how updates come. On a terminal where
- * it takes `sudo` it asks.
+ * Installs the driver, after announcing what, why, from where, as whom, and how updates come. On a terminal it asks
+ * first if it needs `sudo`.
  *
- * @param reason      what Dawn said without a driver
- * @param mayInstall  false where the user refuses it
- * @param refusal     how to refuse it
- * @throws SetUpError that says what to do instead
+ * @param reason      Dawn's message without a driver
+ * @param mayInstall  false if the user refuses installation
+ * @param refusal     explanation of how to refuse
+ * @throws SetUpError  with instructions, if the driver cannot be installed
  */
 export function installLavapipe(reason, mayInstall, refusal) {
   const system = readSystem()
@@ -72,18 +71,18 @@ export function installLavapipe(reason, mayInstall, refusal) {
     if (asRoot.length > 0 && onTerminal) {
       if (!ask('set-up: install it?')) throw new SetUpError(`nothing was installed. ${once}`)
       if (needsPassword && spawnSync('sudo', ['-v'], { stdio: 'inherit' }).status !== 0) {
-        throw new SetUpError(`sudo gave no leave. ${once}`)
+        throw new SetUpError(`sudo was refused. ${once}`)
       }
     }
     step('installing it', () => install(found, folder, asRoot))
   } finally {
-    // apt wrote these files as root, so root removes them.
+    // apt wrote these files as root, so root must remove them.
     run(...command(asRoot, 'rm', ['-rf', folder]))
     rmSync(folder, { recursive: true, force: true })
   }
 }
 
-/** Words about an installation, before it begins. */
+/** Returns the announcement of an installation. */
 export function announcement({ version, sources, backports, ownBackports }, withSudo, refusal) {
   const updates =
     backports && !ownBackports
@@ -106,7 +105,7 @@ export function announcement({ version, sources, backports, ownBackports }, with
 
 const BY_HAND = `Install Mesa ${oldestMesa} or newer with its Vulkan drivers by hand, then run this again`
 
-/** Refreshes our own lists and chooses the release to install from. */
+/** Refreshes the temporary lists and chooses the release to install from. */
 function lookUp(system, folder) {
   const apt = (tool, ...args) => run('env', ['LC_ALL=C', tool, ...aptOptions(folder), ...args])
   const update = (sources) => {
@@ -145,7 +144,9 @@ function lookUp(system, folder) {
   }
 }
 
-/** Address and suite of each source, as `ADDRESS bookworm-backports`; only those of one suite where there are any. */
+/**
+ * Returns address and suite of each source, as `ADDRESS bookworm-backports`; only those of one suite if there are any.
+ */
 function addresses(sources, only) {
   const all = stanzas(sources).flatMap(({ URIs, Suites }) =>
     Suites.map((suite) => ({ suite, text: `${URIs.join(' ')} ${suite}` })),
@@ -173,7 +174,10 @@ function install({ log, release }, folder, asRoot) {
   }
 }
 
-/** apt on our own sources and folders, without questions; the folder must be readable by apt's download user. */
+/**
+ * Returns options of apt for the temporary sources and folders, without questions; the folder must be readable by apt's
+ * download user.
+ */
 function aptOptions(folder) {
   chmodSync(folder, 0o755)
   for (const part of ['lists/partial', 'cache/archives/partial', 'no-parts']) {
@@ -186,7 +190,7 @@ function aptOptions(folder) {
     'Dir::Cache': join(folder, 'cache'),
     'Acquire::Retries': 2,
     'Acquire::http::Timeout': 30,
-    // Another apt may be at work (unattended upgrades): wait for it, in seconds.
+    // Another apt may be running (unattended upgrades); this is the time to wait for it, in seconds.
     'DPkg::Lock::Timeout': 300,
     'Dpkg::Use-Pty': 0,
   }).flatMap(([name, value]) => ['-o', `${name}=${value}`])
@@ -198,7 +202,7 @@ function command(asRoot, tool, args) {
   return [first, rest]
 }
 
-/** 25 for `25.0.7-2~bpo12+1`; 0 where there is no version. */
+/** Returns the major version of Mesa, 25 for `25.0.7-2~bpo12+1`; 0 without a version. */
 export function mesaMajor(version) {
   return Number(/^(?:\d+:)?(\d+)/.exec(version)?.[1] ?? 0)
 }
@@ -227,22 +231,22 @@ function readSystem() {
     apt: process.platform === 'linux' && existsSync('/usr/bin/apt-get'),
     debian: release.ID === 'debian',
     name: release.PRETTY_NAME ?? process.platform,
-    // Ubuntu's relatives name themselves in VERSION_CODENAME and their archive's release in UBUNTU_CODENAME.
+    // Derivatives of Ubuntu give their own name in VERSION_CODENAME and their archive's release in UBUNTU_CODENAME.
     codename: release.UBUNTU_CODENAME ?? release.VERSION_CODENAME ?? '',
     sources: paths.map((name) => ({ name, text: readFileSync(name, 'utf8') })),
   }
 }
 
-/** `NAME="value"` lines, see os-release(5). */
+/** Parses `NAME="value"` lines, see os-release(5). */
 export function parseOsRelease(text) {
   const unquoted = (value) => value.replace(/^(["'])(.*)\1$/, '$2')
   return Object.fromEntries([...text.matchAll(/^([A-Z_]+)=(.*)$/gm)].map(([, name, value]) => [name, unquoted(value)]))
 }
 
 /**
- * The sources to install from, as text in apt's deb822 form: those of the machine that carry its own release, and on
- * request that release's backports from the same mirror. Other sources (of an editor, of a cloud) are left out: they
- * have no Mesa, and one that does not answer would be in the way.
+ * Returns the sources to install from, in apt's deb822 form: those of the machine for its own release, and on request
+ * that release's backports from the same mirror. Other sources (of an editor, of a cloud) are left out: they have no
+ * Mesa, and one that does not answer would block the installation.
  */
 export function aptSources({ debian, codename, sources }, { backports = false } = {}) {
   const all = sources
@@ -280,7 +284,10 @@ export function aptSources({ debian, codename, sources }, { backports = false } 
 
 const lists = ['Types', 'URIs', 'Suites', 'Components']
 
-/** deb822: fields of `Name: value`, continued on indented lines, in blocks between empty lines; see sources.list(5). */
+/**
+ * Parses deb822: fields of `Name: value`, continued on indented lines, in stanzas separated by empty lines; see
+ * sources.list(5).
+ */
 function stanzas(text) {
   const body = text
     .split('\n')
@@ -297,7 +304,7 @@ function stanzas(text) {
   })
 }
 
-/** One source a line: `deb [option=value …] uri suite component …`; see sources.list(5). */
+/** Parses one source per line: `deb [option=value …] uri suite component …`; see sources.list(5). */
 function lines(text) {
   return text.split('\n').flatMap((line) => {
     const match = /^\s*deb\s+(?:\[([^\]]*)\]\s+)?(\S+)\s+(\S+)\s*([^#]*)/.exec(line)
@@ -316,7 +323,7 @@ function lines(text) {
   })
 }
 
-/** Names of one-line options in deb822; the others are spelt the same but for case. */
+/** Names of one-line options in deb822; the others differ only in case. */
 const optionFields = {
   arch: 'Architectures',
   lang: 'Languages',

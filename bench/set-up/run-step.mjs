@@ -1,15 +1,15 @@
-// Running one command of the set-up: quietly, with its output kept for the case that it fails.
+// Runs a command of the set-up silently and keeps its output in case it fails.
 import { spawnSync } from 'node:child_process'
 import { readSync } from 'node:fs'
 
-/** What cannot be set up, in one message; `log` is the end of what the failing command said. */
+/** Error of the set-up in one message; `log` is the end of the failing command's output. */
 export class SetUpError extends Error {
   constructor(message, log = '') {
     super(log.trim() === '' ? message : `${message}\n${log.trim().replace(/^/gm, '    ')}`)
   }
 }
 
-/** One line on the terminal: what is done, then how long it took, or that it failed. */
+/** Prints one line on the terminal: the action, then its duration or its failure. */
 export function step(what, work) {
   const start = performance.now()
   process.stderr.write(`set-up: ${what} … `)
@@ -23,7 +23,10 @@ export function step(what, work) {
   }
 }
 
-/** Runs a command to its end. An interrupt reaches the command, not us, so that what was begun is also tidied up. */
+/**
+ * Runs a command to its end. An interrupt reaches the command instead of this process, so that partial work is tidied
+ * up.
+ */
 export function run(command, args, { cwd, env, shell = false, timeoutMs } = {}) {
   const wait = () => {}
   process.on('SIGINT', wait)
@@ -50,7 +53,7 @@ export function tail(text, lines = 20) {
   return text.trim().split('\n').slice(-lines).join('\n')
 }
 
-/** Asks a question on the terminal. An empty answer is a yes. */
+/** Asks a question on the terminal; an empty answer means yes. */
 export function ask(question) {
   process.stderr.write(`${question} [Y/n] `)
   const bytes = Buffer.alloc(1000)

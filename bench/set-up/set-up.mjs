@@ -23,20 +23,23 @@ import { SetUpError, run, step, tail } from './run-step.mjs'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..')
 
-/** The packages of package-lock.json that node_modules lacks or has in another version, as npm itself noted them. */
+/**
+ * Returns the packages of package-lock.json that node_modules lacks or has in another version, according to npm's own
+ * record.
+ */
 export function missingPackages(folder = root) {
   const wanted = JSON.parse(readFileSync(join(folder, 'package-lock.json'), 'utf8')).packages
   const noted = join(folder, 'node_modules', '.package-lock.json')
   const present = existsSync(noted) ? JSON.parse(readFileSync(noted, 'utf8')).packages : {}
   return Object.entries(wanted)
     .filter(([path, { version, optional }]) => {
-      // Optional packages are those of other systems: absent is right, another version is not.
+      // Optional packages may be absent, as they belong to other systems, but must not have another version.
       return path !== '' && present[path]?.version !== version && !(optional && present[path] === undefined)
     })
     .map(([path]) => path)
 }
 
-/** Flag and variable that refuse to install anything. */
+/** Flag and variable that refuse any installation. */
 const REFUSED = { flag: '--no-install', variable: 'WGRAD_INSTALL' }
 
 function packages(mayInstall) {
@@ -59,17 +62,17 @@ function adapter(mayInstall) {
 }
 
 /**
- * Next step for a state of the adapter: to go on, or to install a software driver, which is only the answer where there
- * is no other.
+ * Returns the next step for a state of the adapter: to continue, or to install a software driver, which is done only if
+ * there is no other driver.
  *
- * @param findDrivers  finds those of others than Mesa, by file
- * @throws SetUpError  for a fault that no installation mends
+ * @param findDrivers  function that returns drivers other than Mesa's, by file
+ * @throws SetUpError  for a fault that no installation can fix
  */
 export function planFor(state, findDrivers, log) {
   const nothing = 'Nothing was installed'
   if (state === 'found') return 'go on'
   if (state === 'slow') {
-    // The command that follows waits as long as it takes.
+    // The command that follows waits as long as necessary.
     process.stderr.write(
       `set-up: the graphics driver has not answered for ${PROBE_MS / 1000} s; going on without knowing it. ${nothing}\n`,
     )
@@ -97,10 +100,10 @@ export function planFor(state, findDrivers, log) {
   return 'install'
 }
 
-/** How long a driver may take to answer before the command goes on without knowing. */
+/** Time that a driver may take to answer before the command continues without an answer. */
 const PROBE_MS = 60_000
 
-/** Asks Dawn for an adapter, in a process of its own: a broken driver may crash or hang the one asking. */
+/** Asks Dawn for an adapter in a separate process, since a broken driver may crash or hang it. */
 function probe() {
   const script = `const { create } = await import('webgpu').catch(({ message }) => { console.log(message); process.exit(1) })
     console.log('binding loaded')
@@ -113,7 +116,7 @@ function probe() {
   return { state: stateOf(output, timedOut), log: output }
 }
 
-/** State of the adapter, by what the process printed that asked for it. */
+/** Returns the state of the adapter from the output of the process that requested it. */
 export function stateOf(output, timedOut) {
   const said = (line) => new RegExp(`^${line}$`, 'm').test(output)
   if (said('adapter found')) return 'found'
@@ -130,7 +133,7 @@ function build() {
   writeFileSync(stamp, sources)
 }
 
-/** A digest of path, size and time of everything that dist/ is made from. */
+/** Returns a digest of path, size and time of all sources of dist/. */
 function fingerprint() {
   const digest = createHash('sha256')
   const generated = join(root, 'src', 'gpu', 'shaders.gen.ts')
@@ -154,7 +157,7 @@ function fingerprint() {
 }
 
 function npm(...args) {
-  // Under `npm run` this is the npm that started us; on its own, the one on the path (a .cmd file on Windows).
+  // Under `npm run` this is the npm that started the set-up; otherwise the one on the path (a .cmd file on Windows).
   const own = process.env.npm_execpath
   const result = own?.endsWith('.js')
     ? run(process.execPath, [own, ...args], { cwd: root })
@@ -163,7 +166,7 @@ function npm(...args) {
   if (result.status !== 0) throw new SetUpError(`npm ${name} failed`, tail(result.output))
 }
 
-/** @returns false where it failed, which it has said */
+/** Runs the set-up. @returns false after a failure, which has been printed */
 function setUp(args) {
   const mayInstall = !args.includes(REFUSED.flag) && process.env[REFUSED.variable] !== '0'
   try {
@@ -187,7 +190,7 @@ async function main([command, ...args]) {
   const named = command !== undefined && !command.startsWith('--')
   if (!setUp(named ? args : process.argv.slice(2)) || !named) return
   const file = join(root, 'dist', `${command}.js`)
-  // As if it had been started by itself.
+  // The program sees arguments as if it had been started directly.
   process.argv = [process.argv[0], file, ...args.filter((arg) => arg !== REFUSED.flag)]
   await import(pathToFileURL(file).href)
 }

@@ -22,36 +22,36 @@ import { nodePlatform } from '../../src/platform/node/index.ts'
 import { MODELS } from '../kernels/index.ts'
 import { prepareStep, stepName, timeStream, type StepCase } from './step.ts'
 
-/** Loading and training, each alone and both together, in images per second. */
+/** Images per second of loading and training, each alone and both together. */
 export interface LoaderRow extends StepCase {
   readonly images: number
-  /** Threads that decode. */
+  /** Number of decoding threads. */
   readonly threads: number
-  /** Decode, resize, crop, upload and augment, with nothing remembered; and from remembered pixels. */
+  /** Loading with empty caches: decode, resize, crop, upload and augment; and with cached pixels. */
   readonly cold: number
   readonly warm: number
-  /** Of steps on a batch that stays on the GPU. */
+  /** Training steps on a batch that stays on the GPU. */
   readonly training: number
-  /** A fit's training passes, likewise. */
+  /** Training epochs of a fit, likewise with empty caches and with cached pixels. */
   readonly togetherCold: number
   readonly togetherWarm: number
 }
 
 export interface LoaderOptions {
-  /** A folder of class folders. */
+  /** Path of a folder of class folders. */
   readonly path: string
-  /** Used at most, for training and measuring. */
+  /** Largest number of images, for training and measuring. */
   readonly images: number
-  /** Passes of which the fastest counts; the cold one is a single pass. Default 2 */
+  /** Number of epochs of which the fastest counts; with empty caches there is one. Default 2 */
   readonly passes?: number
 }
 
-/** The lesson's pipeline at the size of the case. */
+/** Measures the lesson's pipeline at the size of the case. */
 export async function measureLoader(item: StepCase, { path, images, passes = 2 }: LoaderOptions): Promise<LoaderRow> {
   const gpu = await openGpu({ profile: false })
   const cache = new PixelCache()
   const { batchSize, size } = item
-  // Without the table of epochs.
+  // Without printing the table of epochs.
   const platform = { ...nodePlatform, log: () => {}, status: undefined }
   const loaders = await new DataBlock({
     blocks: [ImageBlock(), CategoryBlock()],
@@ -94,7 +94,7 @@ export async function measureLoader(item: StepCase, { path, images, passes = 2 }
 
 let epoch = 0
 
-/** One pass of the loader alone, each in another order: ms. */
+/** Measures one epoch of the loader alone, each in another order, in ms. */
 async function loadPass(gpu: Gpu, { train }: Loaders, { precision }: StepCase, most = Infinity): Promise<number> {
   const start = performance.now()
   let count = 0
@@ -106,7 +106,7 @@ async function loadPass(gpu: Gpu, { train }: Loaders, { precision }: StepCase, m
   return performance.now() - start
 }
 
-/** Images per second of steps on a batch that stays where it is. */
+/** Measures images per second of steps on a batch that stays on the GPU. */
 async function trainAlone(gpu: Gpu, item: StepCase, count: number): Promise<number> {
   const { step, record, close } = prepareStep(gpu, item)
   step()
@@ -119,7 +119,10 @@ async function trainAlone(gpu: Gpu, item: StepCase, count: number): Promise<numb
   return (item.batchSize / timeMs) * 1000
 }
 
-/** The training passes of a fit: the first compiles, the second decodes anew, the fastest of the others counts. */
+/**
+ * Measures the training epochs of a fit: the first compiles, the second decodes again, the fastest of the others
+ * counts.
+ */
 async function trainTogether(
   gpu: Gpu,
   loaders: Loaders,

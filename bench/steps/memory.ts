@@ -4,17 +4,18 @@ import type { Module } from '../../src/nn/module.ts'
 import { storedCount, type Shape } from '../../src/tensor/shape.ts'
 
 /**
- * The GPU memory that a training step with Adam cannot do without, at its largest: at the end of the forward pass.
+ * GPU memory that a training step with Adam needs at least, at its peak at the end of the forward pass:
  *
- * - A number of a parameter: 4 bytes for itself, 4 for its gradient, 8 for Adam's averages, in mixed precision 2 for the
- *   f16 copy.
- * - Of the activations, in their storage type, what a backward pass reads: the input of every convolution and of the
- *   linear layer; the input of every batch norm, which is the output of every convolution; the output of a block, for
- *   the mask of its ReLU (it is the next block's input). Not the shortcut's batch norm, which is only added, and not
- *   what goes into a pool: the max pool keeps a byte an output that says where the maximum was.
- * - The logits once more in f32.
+ * - Per number of a parameter: 4 bytes for itself, 4 for its gradient, 8 for Adam's moments, and 2 for the f16 copy in
+ * mixed precision.
+ * - Activations that a backward pass reads, in their storage type: the input of every convolution and of the linear
+ * layer; the input of every batch norm, which is the output of every convolution; the output of a block, for the mask
+ * of its ReLU (it is the next block's input). Neither the shortcut's batch norm, which is only added, nor the input of
+ * a pool: the max pool keeps one byte per output with the position of the maximum.
+ * - The logits a second time, in f32.
  *
- * What backward makes is not in it: by then activations have gone. Nor are pixels, statistics and slices of sums.
+ * Tensors made by backward are not included, since activations have been released by then; nor are pixels, statistics
+ * and slices of sums.
  */
 export interface MemoryNeed {
   readonly parameters: number
@@ -39,13 +40,13 @@ export function memoryNeed(model: Module, input: Shape, precision: 'mixed' | 'f3
   return { parameters, activations, total: parameters + activations }
 }
 
-/** What one training step took. */
+/** Memory of one training step. */
 export interface MemoryRow extends MemoryNeed {
-  /** `xresnet18 [64,128,128,3] mixed` */
+  /** Name of the case: `xresnet18 [64,128,128,3] mixed` */
   readonly name: string
-  /** The most bytes of buffers in use at once, in a step as it is written. */
+  /** Largest number of bytes of buffers in use at once, in a step that is not replayed. */
   readonly peakBytes: number
-  /** Of all buffers that were made, which a recording keeps. */
+  /** Bytes of all buffers that were allocated, which a recording keeps. */
   readonly allocatedBytes: number
   readonly residentBytes: number
 }

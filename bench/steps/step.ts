@@ -11,7 +11,7 @@ import { MODELS } from '../kernels/index.ts'
 import { memoryNeed, type MemoryRow } from './memory.ts'
 import { median } from '../lesson/report/format.ts'
 
-/** A whole training step: forward, backward and optimizer on a batch that lies on the GPU. */
+/** Whole training step: forward, backward and optimizer on a batch that stays on the GPU. */
 export interface StepCase {
   readonly model: string
   readonly batchSize: number
@@ -20,17 +20,17 @@ export interface StepCase {
 }
 
 export interface StepRow extends StepCase {
-  /** From an open device to the end of the first step: compiling included. */
+  /** Time from an open device to the end of the first step, including compilation, in ms. */
   readonly firstMs: number
-  /** One step and the wait for its end. */
+  /** Time of one step with the wait for its end, in ms. */
   readonly medianMs: number
   readonly fastestMs: number
   readonly slowestMs: number
-  /** A step of many that follow each other as in training, where the thread is up to two ahead. */
+  /** Time per step of a stream of steps as in training, in which the CPU thread is up to two ahead, in ms. */
   readonly streamMs: number
-  /** Of the launches by the GPU's clock, profiled in further steps. */
+  /** Time of the launches by the GPU's clock, profiled in additional steps, in ms. */
   readonly kernelsMs: number
-  /** Of the thread that records: running the TypeScript of a step, and encoding its recording again. */
+  /** Time of the CPU thread: running the TypeScript of a step, and encoding its recording again, in ms. */
   readonly recordingMs: number
   readonly replayMs: number
   readonly flops: number
@@ -39,7 +39,7 @@ export interface StepRow extends StepCase {
   readonly memory: MemoryRow
 }
 
-/** The default: what the peers' benchmark has on a processor, what PyTorch's baseline has on a GPU. */
+/** Returns the default cases: those of the peers' benchmark on a CPU, those of PyTorch's baseline on a GPU. */
 export function stepCases(software: boolean): readonly StepCase[] {
   if (software) {
     return (['mixed', 'f32'] as const).map((precision) => ({ model: 'xresnet18', batchSize: 16, size: 64, precision }))
@@ -50,10 +50,10 @@ export function stepCases(software: boolean): readonly StepCase[] {
 }
 
 const WARM_UP = 2
-/** Steps the thread may be ahead of the GPU, as in training (data/loader.ts). */
+/** Number of steps that the CPU thread may be ahead of the GPU, as in training (data/loader.ts). */
 const AHEAD = 2
 
-/** Times one case on a device of its own, so that memory and pipelines are its alone. */
+/** Times one case on a device of its own, so that memory and pipelines belong to it alone. */
 export async function measureStep(
   item: StepCase,
   rounds = 9,
@@ -116,11 +116,11 @@ export async function measureStep(
   }
 }
 
-/** What memory a step takes, without timing it. */
+/** Measures the memory of a step without timing it. */
 export async function measureMemory(item: StepCase): Promise<MemoryRow> {
   const gpu = await openGpu({ profile: false })
   const { step, record, network, close } = prepareStep(gpu, item)
-  // As a fit does: one step as it is written, one recorded, then replayed.
+  // As in a fit: one plain step, one recorded, then replays.
   step()
   const peakBytes = gpu.buffers.peakUsedBytes
   const replay = record()
@@ -143,7 +143,7 @@ function memoryRow({ buffers }: Gpu, item: StepCase, network: Module, peakBytes:
   }
 }
 
-/** Milliseconds a step, of steps that follow each other. */
+/** Measures milliseconds per step in a stream of steps. */
 export async function timeStream(gpu: Gpu, step: () => void, count: number): Promise<number> {
   const fences: (() => Promise<void>)[] = []
   await gpu.queue.finished()
@@ -223,14 +223,14 @@ async function profileStep(item: StepCase, steps: number): Promise<{ rows: reado
 
 export interface PreparedStep {
   readonly network: Module
-  /** Records a step and submits it. */
+  /** Encodes a step and submits it. */
   step(): void
-  /** Records a step for good; what it returns does it again. */
+  /** Records a step; returns a function that replays it. */
   record(): () => void
   close(): void
 }
 
-/** A network, an optimizer and one batch of random numbers. */
+/** Makes a network, an optimizer and one batch of random numbers. */
 export function prepareStep(gpu: Gpu, { model, batchSize, size, precision }: StepCase): PreparedStep {
   const network: Module = MODELS[model]()
   const optimizer = adam()([network.parameters()])
@@ -238,7 +238,7 @@ export function prepareStep(gpu: Gpu, { model, batchSize, size, precision }: Ste
   if (mixed) optimizer.keepF16Copies()
   const scaler = new LossScaler({ mixed })
   const random = rng(0, 'bench step')
-  // The numbers of one picture, again and again: drawing more would take longer than the step.
+  // The numbers of one image are repeated, since drawing more would take longer than the step.
   const picture = Float32Array.from({ length: size * size * 3 }, () => random.normal())
   const { length } = picture
   const pixels = Float32Array.from(

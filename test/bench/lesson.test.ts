@@ -81,7 +81,7 @@ describe('the options of a run', () => {
     ] as const) {
       expect(() => restored({ [name]: value })).toThrow(DataError)
       expect(() => restored({ [name]: value })).toThrow(
-        `${file}: a damaged file: its ${name} cannot be what was written\n  ${name}  `,
+        `${file}: a damaged file: its ${name} is invalid\n  ${name}  `,
       )
     }
   })

@@ -8,10 +8,13 @@ import { Html, html } from './html.ts'
 
 type Point = readonly [x: number, y: number]
 
-/** The part of a section at its beginning whose losses may leave the chart: they begin at ln 1000, and the rest would be flat. */
+/**
+ * Fraction of a section at its beginning whose losses may exceed the chart: they begin at ln 1000 and would flatten the
+ * rest.
+ */
 const UNSEEN = 0.1
 
-/** Loss, accuracy, learning rate and momentum of a section over its epochs; nothing where nothing was trained. */
+/** Renders loss, accuracy, learning rate and momentum of a section over its epochs; empty if nothing was trained. */
 export async function sectionCharts({ name, fits }: ReportedSection): Promise<Html> {
   const steps = (value: (step: StepResult) => number) => stepPoints(fits, value)
   const epochs = (value: (epoch: EpochResult) => number) =>
@@ -72,7 +75,7 @@ export async function sectionCharts({ name, fits }: ReportedSection): Promise<Ht
   </div>`
 }
 
-/** A value of every step, at the epochs done by its end, all fits one after the other. */
+/** Returns a value of every step over the epochs done by its end, for all fits one after the other. */
 function stepPoints(fits: readonly FitResult[], value: (step: StepResult) => number): Point[] {
   return fits.flatMap(({ steps, stepsPerEpoch }, i) => {
     const before = fits.slice(0, i).reduce((sum, { epochs }) => sum + epochs.length, 0)
@@ -84,14 +87,17 @@ function epochPoints<Row>(fits: readonly (readonly Row[])[], value: (row: Row) =
   return fits.flat().map((row, i): Point => [i + 1, value(row)])
 }
 
-/** Beside ours only where both have as many epochs: in the middle of a cycle a value says nothing about the end of one. */
+/**
+ * Returns the notebook's values if both runs have the same number of epochs: in the middle of a cycle a value says
+ * nothing about its end.
+ */
 function notebookLine(name: string, fits: readonly FitResult[], value: (row: NotebookRow) => number): Line[] {
   const theirs = NOTEBOOK[name as Section].fits
   const comparable = theirs.length === fits.length && theirs.every((rows, i) => rows.length === fits[i].epochs.length)
   return comparable ? [{ name: 'notebook', look: 'other', points: epochPoints(theirs, value) }] : []
 }
 
-/** The end of an axis on which all values are: a round number. */
+/** Returns a round upper end of an axis for some values. */
 function roundedUp(values: readonly number[]): number {
   const largest = Math.max(1, ...values.filter(Number.isFinite))
   const step = largest > 10 ? 5 : largest > 4 ? 2 : largest > 2 ? 1 : 0.5

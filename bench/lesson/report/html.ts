@@ -1,4 +1,4 @@
-/** Text that is HTML already. */
+/** Text that is already HTML. */
 export class Html {
   readonly text: string
 
@@ -9,7 +9,7 @@ export class Html {
 
 type Part = Html | string | number | undefined | readonly Part[]
 
-/** HTML from a template: what is put in is escaped, unless it is `Html` itself; lists are joined. */
+/** Makes HTML from a template: values are escaped unless they are `Html`; lists are joined. */
 export function html(template: TemplateStringsArray, ...parts: readonly Part[]): Html {
   return new Html(template.reduce((text, piece, i) => `${text}${textOf(parts[i - 1])}${piece}`))
 }

@@ -11,7 +11,7 @@ export interface ReportedRun extends Omit<Results, 'sections'> {
   readonly sections: readonly ReportedSection[]
 }
 
-/** A run of the lesson as one page of HTML that needs nothing else, no script and no network. */
+/** Renders a run of the lesson as one self-contained page of HTML, without scripts and network. */
 export async function renderReport(run: ReportedRun): Promise<string> {
   const cards: Html[] = []
   for (const [i, section] of run.sections.entries()) cards.push(await sectionCard(section, run.sections.slice(0, i)))

@@ -19,10 +19,10 @@ import { sectionCharts } from './charts.ts'
 import { certainty, count, median, percent, rate, six, wholePercent } from './format.ts'
 import { html, type Html } from './html.ts'
 
-/** What the notebook takes from the certainty of the right class; the default of `labelSmoothing`. */
+/** Label smoothing of the notebook; also the default of `labelSmoothing`. */
 const SMOOTHING = 0.1
 
-/** The part of the report that tells of one section. @param earlier  those before it, whose pictures are not shown again */
+/** Renders one section of the report. @param earlier  sections before it, whose images are not repeated */
 export async function sectionCard(section: ReportedSection, earlier: readonly ReportedSection[]): Promise<Html> {
   const notebook = NOTEBOOK[section.name as Section]
   const beside = notebook.accuracy === undefined ? '' : `notebook ${percent(notebook.accuracy)}`
@@ -157,7 +157,10 @@ function theirCells(row: NotebookRow | undefined): Html {
     <td class="theirs">${row?.time}</td>`
 }
 
-/** What the notebook prints of a batch, x.mean and x.std, without normalisation and with it. */
+/**
+ * Renders the channel statistics of a batch, x.mean and x.std, before and after normalization, as the notebook prints
+ * them.
+ */
 function batchStatistics({ batchStats: ours }: ReportedSection, { batchStats: theirs }: NotebookSection): Html {
   if (!ours || !theirs) return html``
   const our = (values: readonly number[]) => values.map((value) => html`<td>${value.toFixed(4)}</td>`)
@@ -168,7 +171,7 @@ function batchStatistics({ batchStats: ours }: ReportedSection, { batchStats: th
       <td>x.${of} ${when}</td>
       ${our(ours[when][of])}${their(theirs[when][of])}
     </tr>`
-  return html`<h3>A batch in numbers, before normalisation and after</h3>
+  return html`<h3>A batch in numbers, before normalization and after</h3>
     <div class="scroll">
       <table>
         <thead>
@@ -197,7 +200,9 @@ function batchStatistics({ batchStats: ours }: ReportedSection, { batchStats: th
     </div>`
 }
 
-/** What label smoothing takes for the truth, in the notebook's example and with the outputs of this network. */
+/**
+ * Renders the target distribution of label smoothing, in the notebook's example and with the outputs of this network.
+ */
 function smoothedTargets({ loss, classes, outputs }: ReportedSection): Html {
   if (loss !== labelSmoothing().name) return html``
   const line = (name: string, [right, other]: readonly number[]) =>
@@ -232,7 +237,7 @@ function pictures({ title, tiles }: TileGroup, earlier: readonly ReportedSection
   const same = earlier.find((section) => section.pictures.some(isSame))
   if (same) {
     return html`<h3>${title}</h3>
-      <p class="caption">The same pictures as in <a href="#${same.name}">${same.name}</a>.</p>`
+      <p class="caption">The same images as in <a href="#${same.name}">${same.name}</a>.</p>`
   }
   const [{ label }] = tiles
   const alike = tiles.every((tile) => tile.label === label && tile.mixedWith === undefined)
@@ -290,7 +295,7 @@ function confusionMatrix({ classes, counts }: ConfusionResult): Html {
         </tbody>
       </table>
     </div>
-    <p class="caption">Rows: what a picture shows. Columns: what it was taken for.</p>`
+    <p class="caption">Rows: actual classes. Columns: predicted classes.</p>`
 }
 
 function mostConfused(pairs: ConfusionResult['pairs']): Html {
@@ -307,7 +312,7 @@ function mostConfused(pairs: ConfusionResult['pairs']): Html {
 function wrongest(tiles: readonly WrongTile[]): Html {
   if (tiles.length === 0) {
     return html`<h3>Most wrong</h3>
-      <p class="caption">None of the pictures with the largest losses was taken for something else.</p>`
+      <p class="caption">All images with the largest losses were classified correctly.</p>`
   }
   const item = ({ uri, predicted, actual, loss, probability }: WrongTile) =>
     html`<li>

@@ -1,4 +1,4 @@
-/** How the report looks: one column, light or dark as the reader's system is, light on paper. */
+/** Style sheet of the report: one column, following the reader's light or dark mode on screen, light on paper. */
 export const STYLE = `
 :root {
   color-scheme: light dark;
