@@ -80,9 +80,7 @@ describe('the options of a run', () => {
       ['data', 5],
     ] as const) {
       expect(() => restored({ [name]: value })).toThrow(DataError)
-      expect(() => restored({ [name]: value })).toThrow(
-        `${file}: a damaged file: its ${name} is invalid\n  ${name}  `,
-      )
+      expect(() => restored({ [name]: value })).toThrow(`${file}: a damaged file: its ${name} is invalid\n  ${name}  `)
     }
   })
 
