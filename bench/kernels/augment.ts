@@ -3,7 +3,7 @@ import { imagenetStats, normalize } from '../../src/data/augment/normalize.ts'
 import { BatchPipeline } from '../../src/data/augment/pipeline.ts'
 import { ITEM_NUMBERS } from '../../src/data/augment/plan.ts'
 import { augTransforms, type BatchTransform } from '../../src/data/augment/transforms.ts'
-import type { Split } from '../../src/data/augment/draw.ts'
+import type { Phase } from '../../src/data/augment/draw.ts'
 import { rng } from '../../src/base/rng.ts'
 import { empty, launch } from '../../src/tensor/launcher.ts'
 import { tensor } from '../../src/tensor/transfer.ts'
@@ -36,7 +36,7 @@ export function augmentCases(N: number, size: number, dtype: Float, uses: readon
 function augmentCase(
   name: string,
   transforms: readonly BatchTransform[],
-  split: Split,
+  phase: Phase,
   N: number,
   size: number,
   dtype: Float,
@@ -53,7 +53,7 @@ function augmentCase(
       for (let n = 0; n < N; n++) pixels.fill(words[n], n * SOURCE * SOURCE, (n + 1) * SOURCE * SOURCE)
       const source = operands.own(tensor(pixels, [N, SOURCE, SOURCE], 'u32'))
       const pipeline = new BatchPipeline(transforms)
-      const draw = pipeline.draw(rng(0, 'bench augment'), { N, H: SOURCE, W: SOURCE }, split)
+      const draw = pipeline.draw(rng(0, 'bench augment'), { N, H: SOURCE, W: SOURCE }, phase)
       pipeline.write(draw)
       operands.after(() => pipeline.release())
       const out = operands.own(empty({ shape: [N, size, size, 3], dtype }))

@@ -5,7 +5,7 @@ import { ANY, checkOptions, NUMBER, TEXT } from '../base/options.ts'
 import type { FitPlan, ResizePlan } from '../image/resize-plan.ts'
 import { checkRanges, toSize, type Size } from './augment/crop.ts'
 import { BOX_NUMBERS, type Range } from '../image/box.ts'
-import type { Split } from './augment/draw.ts'
+import type { Phase } from './augment/draw.ts'
 
 /** Brings pictures to one size; what is random about it is drawn anew for every picture. */
 interface SizeTransform {
@@ -13,7 +13,7 @@ interface SizeTransform {
   readonly width: number
   readonly height: number
   /** What to make of one picture, at random for 'train'. */
-  draw(random: Rng, split: Split): ResizePlan
+  draw(random: Rng, split: Phase): ResizePlan
 }
 
 export interface ResizeTransform extends SizeTransform {
@@ -145,7 +145,7 @@ export function sortItemTransforms(transforms: readonly ItemTransform[]): readon
 }
 
 /** Draws what the transforms, sorted, make of one picture. */
-export function drawPlan(transforms: readonly ItemTransform[], random: Rng, split: Split): ResizePlan {
+export function drawPlan(transforms: readonly ItemTransform[], random: Rng, split: Phase): ResizePlan {
   let plan: ResizePlan = { method: 'whole' }
   let mirror = false
   for (const transform of transforms) {

@@ -4,7 +4,7 @@ import { rng } from '../base/rng.ts'
 import type { Platform } from '../platform/platform.ts'
 import type { ResizePlan } from '../image/resize-plan.ts'
 import { currentGpu } from '../gpu/device.ts'
-import { augmentStream, type Split } from './augment/draw.ts'
+import { augmentStream, type Phase } from './augment/draw.ts'
 import type { ChannelStats } from './augment/normalize.ts'
 import { BatchPipeline } from './augment/pipeline.ts'
 import type { BatchTransform } from './augment/transforms.ts'
@@ -26,7 +26,7 @@ export interface LoaderOptions {
   /** Which items of the data set this loader gives, in the order of an epoch that is not shuffled. */
   readonly items: Uint32Array
   /** 'train' shuffles, leaves out the last partial batch and draws at random; 'valid' does none of these. */
-  readonly split: Split
+  readonly split: Phase
   readonly batchSize: number
   readonly itemTransforms: readonly ItemTransform[]
   readonly batchTransforms: readonly BatchTransform[]
@@ -40,7 +40,7 @@ export interface Pass {
   /** Chooses the order and the random numbers: the same epoch gives the same batches. Default 0 */
   readonly epoch?: number
   /** How the transforms draw. Default: as the loader's split says; 'train' on validation items is test-time augmentation */
-  readonly draws?: Split
+  readonly draws?: Phase
   /** Tells apart several passes with other random numbers in one epoch. Default 0 */
   readonly pass?: number
   /** Default: as the loader's split says */
@@ -51,7 +51,7 @@ export interface Pass {
 
 /** The items of one subset as batches of pictures and labels. */
 export class Loader {
-  readonly split: Split
+  readonly split: Phase
   readonly batchSize: number
   readonly vocab: readonly string[]
   /** Items of the data set by number, as an unshuffled pass gives them. */

@@ -6,7 +6,7 @@ import type { Pixels } from '../image/pixels.ts'
 import { release, scope } from '../tensor/scope.ts'
 import type { Shape } from '../tensor/shape.ts'
 import { read } from '../tensor/transfer.ts'
-import type { Split } from './augment/draw.ts'
+import type { Phase } from './augment/draw.ts'
 import type { ChannelStats } from './augment/normalize.ts'
 import type { Loader, Pass } from './loader.ts'
 
@@ -16,7 +16,7 @@ export interface ShowOptions {
   /** Chooses the batch. Default 0 */
   readonly epoch?: number
   /** How the transforms draw. Default: as the loader's split says */
-  readonly draws?: Split
+  readonly draws?: Phase
   /** The first picture again and again, with other random transforms each time. Default false */
   readonly unique?: boolean
 }

@@ -3,7 +3,7 @@ import { OptionError } from '../../base/errors.ts'
 import type { Rng } from '../../base/rng.ts'
 import { ANY, checkOptions, NUMBER } from '../../base/options.ts'
 import { middleBox, randomBox, type Box, type Range } from '../../image/box.ts'
-import type { Split } from './draw.ts'
+import type { Phase } from './draw.ts'
 
 /** Height and width in pixels, or one number for both. */
 export type Size = number | readonly [number, number]
@@ -27,7 +27,7 @@ export interface CropTransform extends Required<CropOptions> {
   /** [height, width] of the output in pixels. */
   readonly size: readonly [number, number]
   /** Draws the box of one batch; in validation the largest centered box. */
-  draw(random: Rng, height: number, width: number, split: Split): Box
+  draw(random: Rng, height: number, width: number, phase: Phase): Box
 }
 
 /**
@@ -51,9 +51,9 @@ export function randomResizedCropGpu(size: Size, options: CropOptions = {}): Cro
     maxScale,
     ratio,
     validScale,
-    draw: (random, height, width, split) =>
-      (split === 'train' ? randomBox(() => random.uniform(), height, width, [minScale, maxScale], ratio) : undefined) ??
-      middleBox(height, width, ratio, split === 'valid' ? validScale : 1),
+    draw: (random, height, width, phase) =>
+      (phase === 'train' ? randomBox(() => random.uniform(), height, width, [minScale, maxScale], ratio) : undefined) ??
+      middleBox(height, width, ratio, phase === 'valid' ? validScale : 1),
   }
 }
 

@@ -1,7 +1,7 @@
 import { rng, type Rng } from '../../base/rng.ts'
 
 /** Phase of training; it decides how a transform draws: at random for 'train', centered or not at all for 'valid'. */
-export type Split = 'train' | 'valid'
+export type Phase = 'train' | 'valid'
 
 /** Shape of a batch of N images of H × W pixels. */
 export interface BatchShape {

@@ -5,7 +5,7 @@ import { empty, launch } from '../../tensor/launcher.ts'
 import { keep, release } from '../../tensor/scope.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import { tensor, upload, zeros } from '../../tensor/transfer.ts'
-import type { BatchShape, Split } from './draw.ts'
+import type { BatchShape, Phase } from './draw.ts'
 import { erasingNoise, NOISE_PIXELS } from './erasing.ts'
 import { chain, drawBatch, ITEM_NUMBERS, plan, type BatchDraw, type BatchPlan, type TransformChain } from './plan.ts'
 import type { BatchTransform } from './transforms.ts'
@@ -39,19 +39,19 @@ export class BatchPipeline {
   }
 
   /** Plans the launch for images of a shape: size of the output, [P,Q], and the stages that run. */
-  plan(shape: BatchShape, split: Split): BatchPlan {
-    return plan(this.transforms, shape, split)
+  plan(shape: BatchShape, phase: Phase): BatchPlan {
+    return plan(this.transforms, shape, phase)
   }
 
   /** Draws the random numbers of one batch from a stream such as `augmentStream`. */
-  draw(random: Rng, shape: BatchShape, split: Split): BatchDraw {
-    return drawBatch(this.transforms, random, shape, split)
+  draw(random: Rng, shape: BatchShape, phase: Phase): BatchDraw {
+    return drawBatch(this.transforms, random, shape, phase)
   }
 
   /** Draws, uploads and launches. @returns the input of the network, as `launch` */
-  run(pixels: Tensor, random: Rng, split: Split, dtype: 'f32' | 'f16' = 'f32'): Tensor {
+  run(pixels: Tensor, random: Rng, phase: Phase, dtype: 'f32' | 'f16' = 'f32'): Tensor {
     const [N, H, W] = pixels.shape
-    const draw = this.draw(random, { N, H, W }, split)
+    const draw = this.draw(random, { N, H, W }, phase)
     this.write(draw)
     return this.launch(pixels, draw.plan, dtype)
   }

@@ -4,7 +4,7 @@ import { extent, type AffineTransform } from './affine.ts'
 import type { HueTransform, SaturationTransform } from './colour.ts'
 import { reducedSize, type CropTransform } from './crop.ts'
 import type { Box } from '../../image/box.ts'
-import type { BatchShape, Split } from './draw.ts'
+import type { BatchShape, Phase } from './draw.ts'
 import type { Erased, ErasingTransform } from './erasing.ts'
 import type { Light, LightingTransform } from './lighting.ts'
 import { betweenPixels, identity, type Matrix } from './matrix.ts'
@@ -106,7 +106,7 @@ export function chain(transforms: readonly BatchTransform[]): TransformChain {
  *
  * @throws OptionError  if a side of the input has fewer than two pixels, so that it has no distinct corners to align
  */
-export function plan(transforms: TransformChain, shape: BatchShape, split: Split): BatchPlan {
+export function plan(transforms: TransformChain, shape: BatchShape, phase: Phase): BatchPlan {
   const { affine, crop, lighting, saturation, hue, erasing } = transforms
   const { H, W } = shape
   if (H < 2 || W < 2) {
@@ -119,9 +119,9 @@ export function plan(transforms: TransformChain, shape: BatchShape, split: Split
   const [P, Q] = crop?.size ?? [warpedH, warpedW]
   // In validation the affine transform is the identity (which fastai still runs), so it is at most a resize, which the
   // last stage does, unless a crop needs that stage.
-  const warp = affine !== undefined && (split === 'train' || (affine.size !== undefined && crop !== undefined))
+  const warp = affine !== undefined && (phase === 'train' || (affine.size !== undefined && crop !== undefined))
   const shrink = warp && Math.min(H / warpedH, W / warpedW) > 2
-  const train = split === 'train'
+  const train = phase === 'train'
   return {
     shape,
     P,
@@ -142,16 +142,16 @@ export const ITEM_NUMBERS = 16
 const NEUTRAL: Light = { brightness: 0.5, contrast: 1 }
 
 /** Draws the random numbers of one batch. */
-export function drawBatch(transforms: TransformChain, random: Rng, shape: BatchShape, split: Split): BatchDraw {
-  const planned = plan(transforms, shape, split)
+export function drawBatch(transforms: TransformChain, random: Rng, shape: BatchShape, phase: Phase): BatchDraw {
+  const planned = plan(transforms, shape, phase)
   const { affine, crop, lighting, saturation, hue, erasing } = transforms
   const { N, H, W } = shape
   const { P, Q } = planned
-  const matrices = affine && split === 'train' ? affine.draw(random, shape) : new Array<Matrix>(N).fill(identity)
+  const matrices = affine && phase === 'train' ? affine.draw(random, shape) : new Array<Matrix>(N).fill(identity)
   const warped = planned.warp ? (affine?.size ?? [H, W]) : ([H, W] as const)
   const source = planned.shrink ? reducedSize([H, W], warped, extent(matrices)) : ([H, W] as const)
   const whole: Box = { top: 0, left: 0, height: warped[0], width: warped[1] }
-  const box = crop?.draw(random, warped[0], warped[1], split) ?? whole
+  const box = crop?.draw(random, warped[0], warped[1], phase) ?? whole
   const reduced = reducedSize([box.height, box.width], [P, Q])
   const lights = planned.lighting ? lighting?.draw(random, N) : undefined
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { rng } from '../../../src/base/rng.ts'
 import { hue, saturation } from '../../../src/data/augment/colour.ts'
-import { augmentStream, type BatchShape, type Split } from '../../../src/data/augment/draw.ts'
+import { augmentStream, type BatchShape, type Phase } from '../../../src/data/augment/draw.ts'
 import { randomResizedCropGpu } from '../../../src/data/augment/crop.ts'
 import { NOISE_PIXELS, randomErasing } from '../../../src/data/augment/erasing.ts'
 import { imagenetStats, normalize } from '../../../src/data/augment/normalize.ts'
@@ -45,7 +45,7 @@ async function run(
   pixels: Uint32Array,
   { N, H, W }: BatchShape,
   transforms: BatchTransform[],
-  split: Split,
+  split: Phase,
   dtype: 'f32' | 'f16',
 ) {
   const pipeline = new BatchPipeline(transforms)
@@ -59,7 +59,7 @@ interface Case {
   name: string
   shape: BatchShape
   transforms: BatchTransform[]
-  split?: Split
+  split?: Phase
   out: readonly [number, number]
 }
 

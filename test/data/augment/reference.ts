@@ -2,7 +2,7 @@
  * fastai's batch transforms, stage by stage, in plain loops and float64: the witness for the one launch that does all.
  * Nothing here is shared with the library but the drawn parameters and the noise.
  */
-import type { BatchShape, Split } from '../../../src/data/augment/draw.ts'
+import type { BatchShape, Phase } from '../../../src/data/augment/draw.ts'
 import { erasingNoise, NOISE_PIXELS } from '../../../src/data/augment/erasing.ts'
 import type { Light } from '../../../src/data/augment/lighting.ts'
 import type { BatchTransform } from '../../../src/data/augment/transforms.ts'
@@ -19,7 +19,7 @@ export function reference(
   { N, H, W }: BatchShape,
   transforms: readonly BatchTransform[],
   random: Rng,
-  split: Split,
+  phase: Phase,
 ): Picture[] {
   const affine = transforms.find((transform) => transform.kind === 'affine')
   const crop = transforms.find((transform) => transform.kind === 'crop')
@@ -32,26 +32,26 @@ export function reference(
   let batch = Array.from({ length: N }, (_, n) => fromBytes(pixels.subarray(n * H * W, (n + 1) * H * W), H, W))
   if (affine) {
     const [P, Q] = affine.size ?? [H, W]
-    const matrices = split === 'train' ? affine.draw(random, { N, H, W }) : undefined
+    const matrices = phase === 'train' ? affine.draw(random, { N, H, W }) : undefined
     batch = gridSample(
       batch,
       batch.map((_, n) => grid(P, Q, matrices?.[n] ?? [1, 0, 0, 0, 1, 0, 0, 0, 1])),
     )
   }
   if (crop) {
-    const { top, left, height, width } = crop.draw(random, batch[0].length, batch[0][0].length, split)
+    const { top, left, height, width } = crop.draw(random, batch[0].length, batch[0][0].length, phase)
     batch = batch.map((picture) => picture.slice(top, top + height).map((row) => row.slice(left, left + width)))
     batch = gridSample(
       batch,
       batch.map(() => grid(...crop.size, [1, 0, 0, 0, 1, 0, 0, 0, 1])),
     )
   }
-  if ((lighting ?? saturation) && split === 'train') {
+  if ((lighting ?? saturation) && phase === 'train') {
     const lights = lighting?.draw(random, N)
     const factors = saturation?.draw(random, N)
     batch = batch.map((picture, n) => mapColours(picture, (colour) => lit(colour, lights?.[n], factors?.[n])))
   }
-  if (hue && split === 'train') {
+  if (hue && phase === 'train') {
     const turns = hue.draw(random, N)
     batch = batch.map((picture, n) => mapColours(picture, (colour) => turned(colour, turns[n])))
   }
@@ -61,7 +61,7 @@ export function reference(
       mapColours(picture, (colour) => colour.map((value, c) => (value - mean[c]) / std[c])),
     )
   }
-  if (erasing && split === 'train') {
+  if (erasing && phase === 'train') {
     const [P, Q] = [batch[0].length, batch[0][0].length]
     const { areas, starts } = erasing.draw(random, { N, H: P, W: Q })
     const noise = erasingNoise()
