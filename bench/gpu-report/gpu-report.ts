@@ -2,7 +2,7 @@ import { WgradError } from '../../src/base/errors.ts'
 import type { KernelFamily } from '../../src/gpu/device.ts'
 import { openGpu, sampleData, type Gpu } from '../../src/node.ts'
 import { candidateKernels, defaultKernel, kernelName, type Kernel } from '../../src/ops/convolution/families.ts'
-import { describeSizes, PASSES, type ConvolutionSizes, type Pass } from '../../src/ops/convolution/sizes.ts'
+import { describeSizes, PASSES, type ConvolutionSizes, type ConvolutionPass } from '../../src/ops/convolution/sizes.ts'
 import { nodePlatform } from '../../src/platform/node/index.ts'
 import { PARTS, type Part, type PartFiles, type Proof } from './parts.ts'
 import { reportText } from './text.ts'
@@ -168,14 +168,14 @@ const ODD: readonly ConvolutionSizes[] = DTYPES.flatMap((dtype) => [
 function subjects(
   gpu: Gpu,
   selection: Selection,
-): { pass: Pass; sizes: ConvolutionSizes; kernels: readonly Kernel[] }[] {
-  const byRule = (pass: Pass, sizes: ConvolutionSizes) => {
+): { pass: ConvolutionPass; sizes: ConvolutionSizes; kernels: readonly Kernel[] }[] {
+  const byRule = (pass: ConvolutionPass, sizes: ConvolutionSizes) => {
     const families: KernelFamily[] = ['tile']
     if (gpu.subgroupSize > 0) families.unshift('broadcast')
     if (sizes.dtype === 'f16') families.push('matrix')
     return families.map((family) => defaultKernel(gpu, pass, sizes, family))
   }
-  const all = (pass: Pass, sizes: ConvolutionSizes) => {
+  const all = (pass: ConvolutionPass, sizes: ConvolutionSizes) => {
     const kernels = [...byRule(pass, sizes), ...candidateKernels(gpu, pass, sizes)]
     return [...new Map(kernels.map((kernel) => [kernelName(kernel), kernel])).values()]
   }
@@ -187,7 +187,13 @@ function subjects(
   ])
 }
 
-async function addProof(proofs: Proof[], gpu: Gpu, pass: Pass, sizes: ConvolutionSizes, kernel: Kernel): Promise<void> {
+async function addProof(
+  proofs: Proof[],
+  gpu: Gpu,
+  pass: ConvolutionPass,
+  sizes: ConvolutionSizes,
+  kernel: Kernel,
+): Promise<void> {
   const name = kernelName(kernel)
   const item = conv2dCase(pass, sizes, [], kernel)
   const operands = new Operands()

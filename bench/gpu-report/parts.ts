@@ -1,4 +1,4 @@
-import type { Pass } from '../../src/ops/convolution/sizes.ts'
+import type { ConvolutionPass } from '../../src/ops/convolution/sizes.ts'
 import type { Measured } from '../kernels/harness.ts'
 import type { LoaderRow } from '../steps/loader.ts'
 import type { Machine } from '../machine/machine.ts'
@@ -13,7 +13,7 @@ export type Part = (typeof PARTS)[number]
 export interface Proof {
   readonly family: string
   readonly kernel: string
-  readonly pass: Pass
+  readonly pass: ConvolutionPass
   readonly dtype: 'f32' | 'f16'
   readonly shapes: number
   /** Largest deviation, relative to the largest number. */

@@ -9,7 +9,7 @@ import {
   operandSpec,
   PASSES,
   productOf,
-  type Pass,
+  type ConvolutionPass,
 } from '../../src/ops/convolution/sizes.ts'
 import { empty } from '../../src/tensor/launcher.ts'
 import { storedBytes } from '../../src/tensor/shape.ts'
@@ -42,7 +42,12 @@ export function matmulCase(side: number, dtype: 'f32' | 'f16'): Case {
 }
 
 /** Makes the case of a pass of a convolution. @param kernel  kernel variant. Default: the chosen one */
-export function conv2dCase(pass: Pass, sizes: ConvolutionSizes, uses: readonly Use[], kernel?: Kernel): Case {
+export function conv2dCase(
+  pass: ConvolutionPass,
+  sizes: ConvolutionSizes,
+  uses: readonly Use[],
+  kernel?: Kernel,
+): Case {
   const { STRIDE, dtype } = sizes
   return {
     name: `conv2d/${pass} ${describeSizes(sizes)}${STRIDE > 1 ? ` /${STRIDE}` : ''} ${dtype}`,
@@ -72,7 +77,9 @@ export function conv2dCase(pass: Pass, sizes: ConvolutionSizes, uses: readonly U
 }
 
 // Sums over every tap that connects an element of the result with the operands; slow and evidently right.
-const SUMS: Readonly<Record<Pass, (sizes: ConvolutionSizes, a: Operand, b: Operand, place: number) => number>> = {
+const SUMS: Readonly<
+  Record<ConvolutionPass, (sizes: ConvolutionSizes, a: Operand, b: Operand, place: number) => number>
+> = {
   forward({ H, W, C, P, Q, O, R, S, STRIDE, PAD }, x, weight, place) {
     const [n, p, q, o] = unravel(place, [P, Q, O])
     let sum = 0

@@ -12,7 +12,7 @@ import {
   takesMatrices,
   type Kernel,
 } from '../../src/ops/convolution/families.ts'
-import { passKey, type ConvolutionSizes, type Pass } from '../../src/ops/convolution/sizes.ts'
+import { passKey, type ConvolutionSizes, type ConvolutionPass } from '../../src/ops/convolution/sizes.ts'
 import type { Module } from '../../src/nn/module.ts'
 import { xresnet18, xresnet50 } from '../../src/nn/xresnet.ts'
 import { sgd } from '../../src/optim/sgd.ts'
@@ -111,7 +111,7 @@ test('a kernel that is wrong is seen', async () => {
   expect(message).toContain('const assertion failed')
 })
 
-function kernelsFor(gpu: Gpu, pass: Pass, sizes: ConvolutionSizes): Kernel[] {
+function kernelsFor(gpu: Gpu, pass: ConvolutionPass, sizes: ConvolutionSizes): Kernel[] {
   const tiles = candidateKernels(gpu, pass, sizes).filter(
     ({ family, slices }) => family === 'tile' && slices === 'many',
   )
@@ -120,7 +120,12 @@ function kernelsFor(gpu: Gpu, pass: Pass, sizes: ConvolutionSizes): Kernel[] {
 }
 
 /** What the compiler has to say against a kernel. */
-async function compile(gpu: Gpu, pass: Pass, sizes: ConvolutionSizes, kernel: Kernel): Promise<string | undefined> {
+async function compile(
+  gpu: Gpu,
+  pass: ConvolutionPass,
+  sizes: ConvolutionSizes,
+  kernel: Kernel,
+): Promise<string | undefined> {
   const { device } = gpu
   const { dtype, ...shape } = sizes
   const name = shaderOf(kernel, pass)

@@ -1,10 +1,10 @@
 import { currentGpu, type Gpu } from '../../gpu/device.ts'
 import { candidateKernels, defaultKernel, kernelName, type Kernel } from './families.ts'
-import { passKey, PASSES, type ConvolutionSizes, type Pass } from './sizes.ts'
+import { passKey, PASSES, type ConvolutionSizes, type ConvolutionPass } from './sizes.ts'
 
 /** One pass of a convolution of certain sizes. */
-export interface ConvolutionPass {
-  readonly pass: Pass
+export interface SizedPass {
+  readonly pass: ConvolutionPass
   readonly sizes: ConvolutionSizes
 }
 
@@ -15,7 +15,7 @@ interface Choices {
   /** The same variants by `passKey`, resolved from their names on first use. */
   readonly kernels: Map<string, Kernel>
   /** Passes that ran the default variant because none was chosen, and how often each was launched. */
-  readonly unknown: Map<string, { readonly subject: ConvolutionPass; uses: number }>
+  readonly unknown: Map<string, { readonly subject: SizedPass; uses: number }>
 }
 
 const choices = new WeakMap<Gpu, Choices>()
@@ -32,7 +32,7 @@ function choicesOf(gpu: Gpu): Choices {
  * Returns the kernel variant of a pass on the current GPU: the chosen one if there is a choice, otherwise the default.
  * Synchronous.
  */
-export function kernelFor(pass: Pass, sizes: ConvolutionSizes): Kernel {
+export function kernelFor(pass: ConvolutionPass, sizes: ConvolutionSizes): Kernel {
   const gpu = currentGpu()
   const { kernels, unknown } = choicesOf(gpu)
   const key = passKey(pass, sizes)
@@ -49,12 +49,12 @@ export function kernelFor(pass: Pass, sizes: ConvolutionSizes): Kernel {
 }
 
 /** Sets the kernel variant of a pass on a GPU. */
-export function chooseKernel(gpu: Gpu, { pass, sizes }: ConvolutionPass, kernel: Kernel): void {
+export function chooseKernel(gpu: Gpu, { pass, sizes }: SizedPass, kernel: Kernel): void {
   choicesOf(gpu).kernels.set(passKey(pass, sizes), kernel)
 }
 
 /** Returns the passes launched so far for which no kernel variant is chosen. */
-export function unknownPasses(gpu: Gpu): readonly ConvolutionPass[] {
+export function unknownPasses(gpu: Gpu): readonly SizedPass[] {
   return [...choicesOf(gpu).unknown.values()]
     .map(({ subject }) => subject)
     .filter((subject) => !chosenKernel(gpu, subject))
@@ -90,7 +90,7 @@ export function importChoices(names: Readonly<Record<string, string>>, gpu: Gpu 
 }
 
 /** Returns the chosen kernel variant of a pass; `undefined` if none is chosen. */
-export function chosenKernel(gpu: Gpu, { pass, sizes }: ConvolutionPass): Kernel | undefined {
+export function chosenKernel(gpu: Gpu, { pass, sizes }: SizedPass): Kernel | undefined {
   const { names, kernels } = choicesOf(gpu)
   const key = passKey(pass, sizes)
   const known = kernels.get(key)

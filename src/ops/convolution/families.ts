@@ -2,7 +2,7 @@ import type { Gpu, KernelFamily } from '../../gpu/device.ts'
 import type { MatrixSize } from '../../gpu/matrices.ts'
 import type { ShaderName } from '../../gpu/shader-source.ts'
 import { padTo4 } from '../../tensor/shape.ts'
-import { productOf, type ConvolutionSizes, type Pass } from './sizes.ts'
+import { productOf, type ConvolutionSizes, type ConvolutionPass } from './sizes.ts'
 
 /** Variant of the kernel of a pass. */
 export interface Kernel {
@@ -19,7 +19,7 @@ export interface Kernel {
   readonly slices: 'many' | 'few'
 }
 
-const SHADERS: Readonly<Record<KernelFamily, Readonly<Record<Pass, ShaderName>>>> = {
+const SHADERS: Readonly<Record<KernelFamily, Readonly<Record<ConvolutionPass, ShaderName>>>> = {
   broadcast: {
     forward: 'conv2d/forward-broadcast',
     'backward-input': 'conv2d/backward-input-broadcast',
@@ -38,13 +38,13 @@ const SHADERS: Readonly<Record<KernelFamily, Readonly<Record<Pass, ShaderName>>>
 }
 
 /** Broadcast kernels with half as many columns, for products with few columns. */
-const NARROW_SHADERS: Partial<Readonly<Record<Pass, ShaderName>>> = {
+const NARROW_SHADERS: Partial<Readonly<Record<ConvolutionPass, ShaderName>>> = {
   forward: 'conv2d/forward-broadcast-narrow',
   'backward-input': 'conv2d/backward-input-broadcast-narrow',
 }
 
 /** Returns the shader of a kernel variant. */
-export function shaderOf({ family, narrow }: Kernel, pass: Pass): ShaderName {
+export function shaderOf({ family, narrow }: Kernel, pass: ConvolutionPass): ShaderName {
   return (narrow ? NARROW_SHADERS[pass] : undefined) ?? SHADERS[family][pass]
 }
 
@@ -100,13 +100,13 @@ const GROUP = 8
  * Returns true if matrix kernels can compute a pass: in f16, if the channels along which its operands are contiguous
  * are stored in whole groups.
  */
-export function takesMatrices(pass: Pass, { C, O, dtype }: ConvolutionSizes): boolean {
+export function takesMatrices(pass: ConvolutionPass, { C, O, dtype }: ConvolutionSizes): boolean {
   const along = pass === 'forward' ? [C] : [C, O]
   return dtype === 'f16' && along.every((channels) => padTo4(channels) % GROUP === 0)
 }
 
 /** Returns the family of a pass when `wanted` is requested: `tile` if matrix kernels cannot compute it. */
-function familyFor(gpu: Gpu, pass: Pass, wanted: KernelFamily, sizes: ConvolutionSizes): KernelFamily {
+function familyFor(gpu: Gpu, pass: ConvolutionPass, wanted: KernelFamily, sizes: ConvolutionSizes): KernelFamily {
   const matrices = takesMatrices(pass, sizes) && matrixKernels(gpu, MATRIX_TILES.slice(0, BY_RULE)).length > 0
   return wanted === 'matrix' && !matrices ? 'tile' : wanted
 }
@@ -117,7 +117,7 @@ function familyFor(gpu: Gpu, pass: Pass, wanted: KernelFamily, sizes: Convolutio
  */
 export function defaultKernel(
   gpu: Gpu,
-  pass: Pass,
+  pass: ConvolutionPass,
   sizes: ConvolutionSizes,
   wanted: KernelFamily = gpu.family,
 ): Kernel {
@@ -147,7 +147,7 @@ const ENOUGH = { matrix: 128, tile: 256 }
  */
 const IDLE = 0.25
 
-function idleShare(kernel: Kernel, pass: Pass, sizes: ConvolutionSizes): number {
+function idleShare(kernel: Kernel, pass: ConvolutionPass, sizes: ConvolutionSizes): number {
   const { rows, columns } = productOf(pass, sizes)
   const whole = (count: number, tile: number) => Math.ceil(count / tile) * tile
   return 1 - (rows * columns) / (whole(rows, kernel.rows) * whole(columns, kernel.columns))
@@ -158,7 +158,7 @@ function idleShare(kernel: Kernel, pass: Pass, sizes: ConvolutionSizes): number 
  * Where there are matrix units, only the default variant of the family `tile` is included, since matrix kernels were
  * four to nine times as fast at every shape of xresnet18 (H200).
  */
-export function candidateKernels(gpu: Gpu, pass: Pass, sizes: ConvolutionSizes): readonly Kernel[] {
+export function candidateKernels(gpu: Gpu, pass: ConvolutionPass, sizes: ConvolutionSizes): readonly Kernel[] {
   const { rows, columns } = productOf(pass, sizes)
   const tileKernels = TILES.map(tileKernel).filter(
     (kernel) => tileBytes(kernel) <= gpu.device.limits.maxComputeWorkgroupStorageSize,
@@ -189,7 +189,7 @@ export function kernelName({ family, rows, columns, constants, slices }: Kernel)
 }
 
 /** Returns the number of workgroups of a pass before it is split into slices. */
-export function workgroupsOf(kernel: Kernel, pass: Pass, sizes: ConvolutionSizes): number {
+export function workgroupsOf(kernel: Kernel, pass: ConvolutionPass, sizes: ConvolutionSizes): number {
   const { rows, columns, classes } = productOf(pass, sizes)
   return classes * Math.ceil(rows / kernel.rows) * Math.ceil(columns / kernel.columns)
 }
@@ -210,7 +210,7 @@ const NARROW_COST = 1.1
  * Makes a broadcast variant, pixels (or output channels) by channels: four channels per lane, or two where that leaves
  * fewer lanes idle (see shaders/lib/broadcast-tile.wgsl).
  */
-function broadcastKernel({ subgroupSize }: Gpu, pass: Pass, sizes: ConvolutionSizes): Kernel {
+function broadcastKernel({ subgroupSize }: Gpu, pass: ConvolutionPass, sizes: ConvolutionSizes): Kernel {
   const lanes = Math.min(subgroupSize, 16)
   const STEP = sizes.dtype === 'f32' && lanes === 16 ? 2 : 4
   const wide = {

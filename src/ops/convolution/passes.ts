@@ -7,7 +7,15 @@ import { elementCount, storedBytes, vectorCount, type Spec } from '../../tensor/
 import type { Tensor } from '../../tensor/tensor.ts'
 import { kernelFor } from './choices.ts'
 import { shaderOf, slicesWanted, workgroupsOf, type Kernel } from './families.ts'
-import { describeSizes, flopsOf, OPERANDS, operandSpec, productOf, type ConvolutionSizes, type Pass } from './sizes.ts'
+import {
+  describeSizes,
+  flopsOf,
+  OPERANDS,
+  operandSpec,
+  productOf,
+  type ConvolutionSizes,
+  type ConvolutionPass,
+} from './sizes.ts'
 
 export type { ConvolutionSizes } from './sizes.ts'
 
@@ -33,7 +41,7 @@ export function convolveBackwardWeight(sizes: ConvolutionSizes, x: Tensor, dy: T
  * @param record  function that receives the launches. Default: `launch` on the current GPU
  */
 export function runPass(
-  pass: Pass,
+  pass: ConvolutionPass,
   sizes: ConvolutionSizes,
   operands: readonly [Tensor, Tensor, Tensor],
   kernel: Kernel = kernelFor(pass, sizes),
@@ -63,7 +71,11 @@ interface PassLaunch {
  * Returns shader and options of the launches of a pass: one, or, if a weight gradient is split into slices, a second
  * that adds up the slices.
  */
-export function passLaunches(pass: Pass, sizes: ConvolutionSizes, kernel: Kernel): readonly [PassLaunch, PassLaunch?] {
+export function passLaunches(
+  pass: ConvolutionPass,
+  sizes: ConvolutionSizes,
+  kernel: Kernel,
+): readonly [PassLaunch, PassLaunch?] {
   const launched = pass === 'backward-weight' ? inRows(sizes) : sizes
   const { N, H, W, C, P, Q, O, R, S, STRIDE, PAD, dtype } = launched
   const shader = shaderOf(kernel, pass)

@@ -19,7 +19,7 @@ export interface ConvolutionSizes {
 }
 
 /** Name of one of the three products of a convolution, as in the names of their shaders. */
-export type Pass = (typeof PASSES)[number]
+export type ConvolutionPass = (typeof PASSES)[number]
 /** Names of the three products of a convolution. */
 export const PASSES = ['forward', 'backward-input', 'backward-weight'] as const
 
@@ -37,7 +37,7 @@ export function flopsOf({ N, P, Q, O, R, S, C }: ConvolutionSizes): number {
  * Returns a text of all sizes and options that identifies a pass in tables: `forward f16 [16,8,8,64]→[16,8,8,128] 3×3
  * /1 +1`.
  */
-export function passKey(pass: Pass, sizes: ConvolutionSizes): string {
+export function passKey(pass: ConvolutionPass, sizes: ConvolutionSizes): string {
   return `${pass} ${sizes.dtype} ${describeSizes(sizes)} /${sizes.STRIDE} +${sizes.PAD}`
 }
 
@@ -53,7 +53,7 @@ export interface Product {
 }
 
 /** Returns the matrix products that a pass amounts to. */
-export function productOf(pass: Pass, { N, H, W, C, P, Q, O, R, S, STRIDE }: ConvolutionSizes): Product {
+export function productOf(pass: ConvolutionPass, { N, H, W, C, P, Q, O, R, S, STRIDE }: ConvolutionSizes): Product {
   if (pass === 'forward') return { rows: N * P * Q, columns: O, depth: R * S * C, classes: 1 }
   if (pass === 'backward-weight') return { rows: O, columns: R * S * padTo4(C), depth: N * P * Q, classes: 1 }
   // One class of pixels for each position within a stride (see the shaders).
@@ -65,11 +65,11 @@ export const OPERANDS = {
   forward: ['x', 'weight', 'y'],
   'backward-input': ['dy', 'weight', 'dx'],
   'backward-weight': ['x', 'dy', 'dw'],
-} as const satisfies Record<Pass, readonly string[]>
+} as const satisfies Record<ConvolutionPass, readonly string[]>
 
 /** Returns shape and type of an operand. */
 export function operandSpec(
-  name: (typeof OPERANDS)[Pass][number],
+  name: (typeof OPERANDS)[ConvolutionPass][number],
   { N, H, W, C, P, Q, O, R, S, dtype }: ConvolutionSizes,
 ): Spec {
   if (name === 'weight') return { shape: [O, R, S, C], dtype }

@@ -14,7 +14,7 @@ import { allocateWithin, keep, release } from '../../tensor/scope.ts'
 import { elementCount, storedBytes, storedCount, storedLastAxis, type Spec } from '../../tensor/shape.ts'
 import { tensor } from '../../tensor/transfer.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
-import type { ConvolutionPass } from './choices.ts'
+import type { SizedPass } from './choices.ts'
 import { runPass } from './passes.ts'
 import { kernelName, type Kernel } from './families.ts'
 import { OPERANDS, operandSpec } from './sizes.ts'
@@ -30,10 +30,10 @@ const MOST_RUNS = 64
 /** Bytes that are NaN both as f16 and as f32. */
 const NAN_BYTES = new Uint8Array(PART_BYTES).fill(0xff)
 
-/** Pass with operands of random numbers, on which kernel variants are timed and checked. */
+/** ConvolutionPass with operands of random numbers, on which kernel variants are timed and checked. */
 export class Trial {
   readonly gpu: Gpu
-  readonly subject: ConvolutionPass
+  readonly subject: SizedPass
   private readonly stopwatch: Stopwatch
   /** Number of runs of each variant in one measurement, by its name. */
   private readonly runs = new Map<string, number>()
@@ -43,7 +43,7 @@ export class Trial {
   private readonly result: Tensor
   private readonly nan: Tensor
 
-  constructor(gpu: Gpu, subject: ConvolutionPass, stopwatch: Stopwatch) {
+  constructor(gpu: Gpu, subject: SizedPass, stopwatch: Stopwatch) {
     this.gpu = gpu
     this.subject = subject
     this.stopwatch = stopwatch

@@ -1,9 +1,9 @@
 import { formatTime } from '../../base/format.ts'
 import { currentGpu, type Gpu } from '../../gpu/device.ts'
-import { chooseKernel, chosenKernel, importChoices, unknownPasses, usesOf, type ConvolutionPass } from './choices.ts'
+import { chooseKernel, chosenKernel, importChoices, unknownPasses, usesOf, type SizedPass } from './choices.ts'
 import { passLaunches } from './passes.ts'
 import { candidateKernels, defaultKernel, kernelName, type Kernel } from './families.ts'
-import { flopsOf, passKey, PASSES, type ConvolutionSizes, type Pass } from './sizes.ts'
+import { flopsOf, passKey, PASSES, type ConvolutionSizes, type ConvolutionPass } from './sizes.ts'
 import { difference, gpuStopwatch, Trial, type Stopwatch } from './trial.ts'
 import { oneLine, readTable, shippedTable, tunedFile, writeTable } from './tuned-file.ts'
 import type { TunedPass, TunedTable } from './tuned-table.ts'
@@ -19,7 +19,7 @@ export interface TuneOptions {
   /** Time limit in seconds; remaining passes use the default variant. Default 20 */
   readonly seconds?: number
   /** Function that returns the candidates beside the default variant. Default: `candidateKernels` */
-  readonly candidates?: (gpu: Gpu, pass: Pass, sizes: ConvolutionSizes) => readonly Kernel[]
+  readonly candidates?: (gpu: Gpu, pass: ConvolutionPass, sizes: ConvolutionSizes) => readonly Kernel[]
   /** Timer of the candidates. Default: the GPU's clock */
   readonly stopwatch?: Stopwatch
 }
@@ -137,13 +137,13 @@ function provesMatrices(found: readonly Tuned[]): boolean {
 }
 
 interface Subject {
-  readonly subject: ConvolutionPass
+  readonly subject: SizedPass
   readonly candidates: readonly Kernel[]
 }
 
 /** Sorts passes by the arithmetic that a step spends in them, the most expensive first. */
-function byCost(gpu: Gpu, passes: readonly ConvolutionPass[]): readonly ConvolutionPass[] {
-  const cost = ({ sizes }: ConvolutionPass) => Math.max(1, usesOf(gpu, sizes)) * flopsOf(sizes)
+function byCost(gpu: Gpu, passes: readonly SizedPass[]): readonly SizedPass[] {
+  const cost = ({ sizes }: SizedPass) => Math.max(1, usesOf(gpu, sizes)) * flopsOf(sizes)
   return [...passes].sort((a, b) => cost(b) - cost(a))
 }
 
@@ -177,7 +177,7 @@ export function tunes({ force = false }: Pick<TuneOptions, 'force'> = {}): boole
   return platform.env('TUNE') !== '0' && (force || !(software || familyGiven))
 }
 
-function wantedPasses(gpu: Gpu, { convolutions, gradients = false }: TuneOptions): readonly ConvolutionPass[] {
+function wantedPasses(gpu: Gpu, { convolutions, gradients = false }: TuneOptions): readonly SizedPass[] {
   const seen = unknownPasses(gpu)
   const sizes = convolutions ?? (gradients ? seen.map((subject) => subject.sizes) : undefined)
   if (!sizes) return seen
@@ -188,7 +188,7 @@ function wantedPasses(gpu: Gpu, { convolutions, gradients = false }: TuneOptions
 
 async function tunePass(
   gpu: Gpu,
-  subject: ConvolutionPass,
+  subject: SizedPass,
   candidates: readonly Kernel[],
   stopwatch: Stopwatch,
 ): Promise<Tuned> {

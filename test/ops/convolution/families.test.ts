@@ -10,7 +10,13 @@ import {
   matrixKernelFits,
   type Kernel,
 } from '../../../src/ops/convolution/families.ts'
-import { OPERANDS, operandSpec, PASSES, type ConvolutionSizes, type Pass } from '../../../src/ops/convolution/sizes.ts'
+import {
+  OPERANDS,
+  operandSpec,
+  PASSES,
+  type ConvolutionSizes,
+  type ConvolutionPass,
+} from '../../../src/ops/convolution/sizes.ts'
 import { empty } from '../../../src/tensor/launcher.ts'
 import { elementCount, windowOutput } from '../../../src/tensor/shape.ts'
 import { read, tensor, zeros } from '../../../src/tensor/transfer.ts'
@@ -55,7 +61,7 @@ function sizesOf([N, H, W, C, O, R, STRIDE]: Convolution, dtype: 'f16' | 'f32' =
 }
 
 async function resultOf(
-  pass: Pass,
+  pass: ConvolutionPass,
   sizes: ConvolutionSizes,
   kernel: Kernel,
   scale = 1,
@@ -170,7 +176,7 @@ describe('the rule', () => {
     'takes narrow broadcast tiles where wide ones would leave some of %i lanes idle',
     (lanes) => {
       const adapter = Object.create(gpu, { subgroupSize: { value: lanes } }) as Gpu
-      const tile = (pass: Pass, channels: number) => {
+      const tile = (pass: ConvolutionPass, channels: number) => {
         const { rows, columns, narrow } = defaultKernel(
           adapter,
           pass,
