@@ -35,13 +35,13 @@ export interface LoaderOptions {
   readonly depth?: number
 }
 
-/** One way through the items. */
-export interface Pass {
+/** Options of one pass over the items. */
+export interface EpochOptions {
   /** Chooses the order and the random numbers: the same epoch gives the same batches. Default 0 */
   readonly epoch?: number
   /** How the transforms draw. Default: as the loader's split says; 'train' on validation items is test-time augmentation */
   readonly draws?: Phase
-  /** Tells apart several passes with other random numbers in one epoch. Default 0 */
+  /** Number of the pass within its epoch; passes draw different random numbers. Default 0 */
   readonly pass?: number
   /** Default: as the loader's split says */
   readonly shuffle?: boolean
@@ -117,7 +117,7 @@ export class Loader {
    *
    * @throws DataError  when more than one item in a hundred cannot be decoded, or pictures differ in size
    */
-  async *batches(pass: Pass = {}): AsyncGenerator<Batch, void, undefined> {
+  async *batches(pass: EpochOptions = {}): AsyncGenerator<Batch, void, undefined> {
     const buffers = new BatchBuffers()
     // Its own, as the loader may be gone through by others at the same time.
     const pipeline = new BatchPipeline(this.batchTransforms)
@@ -138,7 +138,7 @@ export class Loader {
   }
 
   /** The first batch of a pass; it is good until its `release`. @throws DataError when there is none */
-  async oneBatch(pass: Pass = {}): Promise<Batch & { release(): void }> {
+  async oneBatch(pass: EpochOptions = {}): Promise<Batch & { release(): void }> {
     for await (const { host } of this.hostBatches(pass)) {
       const buffers = new BatchBuffers()
       const pipeline = new BatchPipeline(this.batchTransforms)
@@ -157,7 +157,7 @@ export class Loader {
   /** Draws what is random about a batch and puts it on the GPU. */
   private send(
     host: HostBatch,
-    { epoch = 0, draws = this.split, pass }: Pass,
+    { epoch = 0, draws = this.split, pass }: EpochOptions,
     buffers: BatchBuffers,
     pipeline: BatchPipeline,
   ): Batch {
@@ -167,7 +167,9 @@ export class Loader {
   }
 
   /** As `batches`, on the CPU: decoded, cropped and put together; `free` says that the pixels may be written over. */
-  async *hostBatches(pass: Pass = {}): AsyncGenerator<{ readonly host: HostBatch; free(): void }, void, undefined> {
+  async *hostBatches(
+    pass: EpochOptions = {},
+  ): AsyncGenerator<{ readonly host: HostBatch; free(): void }, void, undefined> {
     const order = this.order(pass)
     const count = this.countBatches(this.dropsLast(pass))
     const unused: Uint32Array[] = []
@@ -198,7 +200,7 @@ export class Loader {
   }
 
   /** The items of a pass in their order. */
-  order({ epoch = 0, shuffle = this.split === 'train' }: Pass = {}): Uint32Array {
+  order({ epoch = 0, shuffle = this.split === 'train' }: EpochOptions = {}): Uint32Array {
     if (!shuffle) return this.items
     return rng(this.seed, 'shuffle', epoch)
       .permutation(this.items.length)
@@ -208,7 +210,7 @@ export class Loader {
   private async prepare(
     index: number,
     items: Uint32Array,
-    pass: Pass,
+    pass: EpochOptions,
     staging?: Uint32Array,
   ): Promise<HostBatch | undefined> {
     const pictures = await Promise.all(Array.from(items, (item) => this.pictures.get(item, this.planItem(item, pass))))
@@ -225,12 +227,12 @@ export class Loader {
   }
 
   /** What the item transforms make of an item in that pass. */
-  private planItem(item: number, { epoch = 0, draws = this.split, pass = 0 }: Pass): ResizePlan {
+  private planItem(item: number, { epoch = 0, draws = this.split, pass = 0 }: EpochOptions): ResizePlan {
     return drawPlan(this.itemTransforms, rng(this.seed, 'crop', epoch, item, pass), draws)
   }
 
   /** Whether all batches are full, and all their places count. */
-  private dropsLast({ dropLast = this.split === 'train' }: Pass = {}): boolean {
+  private dropsLast({ dropLast = this.split === 'train' }: EpochOptions = {}): boolean {
     return dropLast
   }
 

@@ -8,7 +8,7 @@ import type { Shape } from '../tensor/shape.ts'
 import { read } from '../tensor/transfer.ts'
 import type { Phase } from './augment/draw.ts'
 import type { ChannelStats } from './augment/normalize.ts'
-import type { Loader, Pass } from './loader.ts'
+import type { Loader, EpochOptions } from './loader.ts'
 
 export interface ShowOptions {
   /** Pictures shown at most. Default 9 */
@@ -68,7 +68,7 @@ export async function writeSheet(
   await files.write(file, await encodePng(contactSheet(tiles)))
 }
 
-async function firstPictures(loader: Loader, count: number, pass: Pass): Promise<LabelledPicture[]> {
+async function firstPictures(loader: Loader, count: number, pass: EpochOptions): Promise<LabelledPicture[]> {
   const batch = await loader.oneBatch(pass)
   const input = scope(() => batch.input('f32'))
   const values = await read(input)

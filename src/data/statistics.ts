@@ -3,7 +3,7 @@ import { release, scope } from '../tensor/scope.ts'
 import { read } from '../tensor/transfer.ts'
 import { normalize, type ChannelStats, type NormalizeByBatchTransform } from './augment/normalize.ts'
 import type { BatchTransform } from './augment/transforms.ts'
-import type { Loader, Pass } from './loader.ts'
+import type { Loader, EpochOptions } from './loader.ts'
 
 /**
  * Mean and standard deviation of red, green and blue over all pixels of some pictures.
@@ -33,7 +33,7 @@ export function channelStats(values: ArrayLike<number>): ChannelStats {
 }
 
 /** What the network gets of a first batch, after all transforms: 0 and 1 where it is normalised well. */
-export async function batchStats(loader: Loader, pass: Pass = {}): Promise<ChannelStats> {
+export async function batchStats(loader: Loader, pass: EpochOptions = {}): Promise<ChannelStats> {
   const batch = await loader.oneBatch(pass)
   const input = scope(() => batch.input('f32'))
   try {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { DataError, OptionError } from '../../src/base/errors.ts'
 import { flipItem, randomResizedCrop, resize, type ItemTransform } from '../../src/data/item-transforms.ts'
-import { Loader, type Pass } from '../../src/data/loader.ts'
+import { Loader, type EpochOptions } from '../../src/data/loader.ts'
 import { Pictures } from '../../src/data/pictures.ts'
 import { PixelCache } from '../../src/data/pixel-cache.ts'
 import { resizePixels } from '../../src/image/resize.ts'
@@ -54,7 +54,7 @@ const names = (count: number, size = '4x4'): string[] =>
   Array.from({ length: count }, (_, i) => `folder/${i}-${size}.png`)
 
 /** Everything a pass gives, copied since the pixels are written over. */
-async function all({ loader }: Made, pass: Pass = {}) {
+async function all({ loader }: Made, pass: EpochOptions = {}) {
   const batches = []
   for await (const { host, free } of loader.hostBatches(pass)) {
     batches.push({ ...host, items: [...host.items], labels: [...host.labels], pixels: host.pixels.slice() })
@@ -141,7 +141,7 @@ describe('the pixels', () => {
     const expected = resizePixels(fakePicture(items[0]), { width: 8, height: 8, method: 'crop', position: [0.5, 0.5] })
     expect([...new Uint8Array(middle[0].pixels.buffer).slice(0, 256)]).toEqual([...expected.data])
 
-    const drawn = (pass: Pass) => all(make(items, { split: 'valid', transforms }), { draws: 'train', ...pass })
+    const drawn = (pass: EpochOptions) => all(make(items, { split: 'valid', transforms }), { draws: 'train', ...pass })
     const first = await drawn({ epoch: 1, pass: 1 })
     expect(await drawn({ epoch: 1, pass: 1 })).toEqual(first)
     expect((await drawn({ epoch: 1, pass: 2 }))[0].pixels).not.toEqual(first[0].pixels)

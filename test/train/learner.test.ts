@@ -1,7 +1,7 @@
 import { describe, expect, test, vi } from 'vitest'
 import { normalize } from '../../src/data/augment/normalize.ts'
 import { augTransforms } from '../../src/data/augment/transforms.ts'
-import type { Pass } from '../../src/data/loader.ts'
+import type { EpochOptions } from '../../src/data/loader.ts'
 import type { Parameter } from '../../src/nn/parameter.ts'
 import { read } from '../../src/tensor/transfer.ts'
 import {
@@ -426,7 +426,8 @@ describe('measuring', () => {
     ])
     batches.mockRestore()
 
-    const predict = (pass: Pass) => predictItems(learner, valid, pass, (outputs) => learner.loss.probabilities(outputs))
+    const predict = (pass: EpochOptions) =>
+      predictItems(learner, valid, pass, (outputs) => learner.loss.probabilities(outputs))
     const drawn: Float32Array[] = []
     for (const pass of [1, 2, 3, 4]) drawn.push((await predict({ draws: 'train', pass })).predictions.data)
     expect(new Set(drawn.map((data) => data.join())).size).toBe(4)

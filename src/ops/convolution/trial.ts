@@ -30,7 +30,7 @@ const MOST_RUNS = 64
 /** Bytes that are NaN both as f16 and as f32. */
 const NAN_BYTES = new Uint8Array(PART_BYTES).fill(0xff)
 
-/** ConvolutionPass with operands of random numbers, on which kernel variants are timed and checked. */
+/** Pass of a convolution with operands of random numbers, on which kernel variants are timed and checked. */
 export class Trial {
   readonly gpu: Gpu
   readonly subject: SizedPass

@@ -1,7 +1,7 @@
 import { OptionError } from '../../base/errors.ts'
 import { checkArgument, NUMBER, type Kind } from '../../base/options.ts'
 import type { Batch } from '../../data/batch.ts'
-import type { Loader, Pass } from '../../data/loader.ts'
+import type { Loader, EpochOptions } from '../../data/loader.ts'
 import { noGrad } from '../../tensor/op.ts'
 import { release, scope } from '../../tensor/scope.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
@@ -53,7 +53,7 @@ export function requireLabels(where: string, { labelled, items }: Loader): void 
 export async function predictItems(
   state: RunningFit,
   loader: Loader,
-  pass: Pass = {},
+  pass: EpochOptions = {},
   activation: (outputs: Tensor) => Tensor = (outputs) => outputs,
 ): Promise<ItemPredictions> {
   state.training = false

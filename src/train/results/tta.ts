@@ -1,6 +1,6 @@
 import { requireInteger, requireRange } from '../../base/check.ts'
 import { ANY, checkOptions, FLAG, NUMBER, type Kinds } from '../../base/options.ts'
-import type { Loader, Pass } from '../../data/loader.ts'
+import type { Loader, EpochOptions } from '../../data/loader.ts'
 import type { RunningFit } from '../fit/events.ts'
 import { LOADER } from '../fit/kinds.ts'
 import { predictItems } from '../fit/evaluate.ts'
@@ -50,7 +50,8 @@ export async function testTimeAugmentation(
   const { n = 4, beta = 0.25, useMax = false, loader = state.loaders.valid } = options
   requireInteger('tta', 'n', n, { from: 1 })
   requireRange('tta', { beta }, beta === null || (beta >= 0 && beta <= 1), '0 to 1, or null for a pair')
-  const predict = (pass: Pass) => predictItems(state, loader, pass, (outputs) => state.loss.probabilities(outputs))
+  const predict = (pass: EpochOptions) =>
+    predictItems(state, loader, pass, (outputs) => state.loss.probabilities(outputs))
   const passes: Float32Array[] = []
   for (let pass = 1; pass <= n; pass++) passes.push((await predict({ draws: 'train', pass })).predictions.data)
   const plain = await predict({})
