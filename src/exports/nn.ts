@@ -3,6 +3,7 @@
 export { Module, type Architecture } from '../nn/module.ts'
 export { Parameter, StateTensor } from '../nn/parameter.ts'
 export { Sequential } from '../nn/sequential.ts'
+export { layerRow, rowsUnder, type LayerRow } from '../nn/summary.ts'
 export { Conv } from '../nn/conv.ts'
 export { ConvLayer } from '../nn/conv-layer.ts'
 export { BatchNorm, type BatchNormLayerOptions } from '../nn/batch-norm.ts'
