@@ -24,7 +24,7 @@ test('a loop written out trains the network', async () => {
     let total = 0
     model.train()
     for await (const batch of loaders.train.batches({ epoch })) {
-      optimizer.setHypers([{ lr: 1e-2 }])
+      optimizer.setHyperparameters([{ lr: 1e-2 }])
       // Work of a step is recorded, and its buffers return to the pool, except that of the loss.
       const value = scope(() => {
         const outputs = model.forward(batch.input('f32'))
