@@ -83,7 +83,7 @@ test('refuses what does not fit, before any work', () => {
   `)
   expect(() => avgPool(x, { kernelSize: 5, stride: 2 })).toThrowErrorMatchingInlineSnapshot(`
     [ShapeError: avgPool: the window is larger than the image
-      x       [2,4,4,3] f32
+      x           [2,4,4,3] f32
       kernelSize  5
       Fix: a smaller kernelSize, or ceilMode]
   `)
