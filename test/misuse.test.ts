@@ -1,4 +1,9 @@
 import { describe, expect, test } from 'vitest'
+import * as data from '../src/exports/data.ts'
+import * as gpu from '../src/exports/gpu.ts'
+import * as nn from '../src/exports/nn.ts'
+import * as tensors from '../src/exports/tensor.ts'
+import * as train from '../src/exports/train.ts'
 import * as wgrad from '../src/node.ts'
 import { OptionError, WgradError } from '../src/base/errors.ts'
 import { openTestGpu } from './helpers/gpu.ts'
@@ -8,7 +13,7 @@ await openTestGpu()
 
 // What JavaScript lets through, and TypeScript too where a value comes from elsewhere.
 // eslint-disable-next-line @typescript-eslint/no-explicit-any
-const library = wgrad as any
+const library = { ...wgrad, ...data, ...gpu, ...nn, ...tensors, ...train } as any
 const loaders = await tinyLoaders()
 const learner = (options: unknown = {}) => new library.Learner(loaders, tinyModel(), options)
 const block = {

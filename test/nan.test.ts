@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { xresnet18 } from '../src/nn/xresnet.ts'
+import { dropoutWords } from '../src/ops/dropout.ts'
 import * as operations from '../src/ops/index.ts'
 import { buffersOf } from '../src/optim/flat.ts'
 import { sgd } from '../src/optim/sgd.ts'
@@ -22,9 +23,12 @@ const {
   avgPool,
   batchNorm,
   cast,
+  concat,
   conv2d,
+  dropout,
   flatten,
   globalAvgPool,
+  globalMaxPool,
   linear,
   maxBlurPool,
   maxPool,
@@ -56,6 +60,16 @@ const labels = () => ({
   mix: tensor([0.75, 0.5, 0.25], [3]),
 })
 
+/** Mask of `dropout` that keeps every element. */
+const allKept = (x: Tensor) => {
+  const words = dropoutWords(x)
+  return tensor(
+    Array.from({ length: words }, () => 0xffffffff),
+    [words],
+    'u32',
+  )
+}
+
 const CASES: Readonly<Record<string, Case>> = {
   add: { operation: 'add', inputs: { a: images, b: uniform([2, 5, 6, 5], 2) }, run: ({ a, b }) => add(a, b) },
   avgPool: {
@@ -86,6 +100,7 @@ const CASES: Readonly<Record<string, Case>> = {
     run: ({ x, weight, bias }) => batchNorm(x, weight, bias, { ...running(), training: false, relu: true }),
   },
   cast: { operation: 'cast', inputs: { x: images }, run: ({ x }) => cast(x, x.dtype === 'f32' ? 'f16' : 'f32') },
+  concat: { operation: 'concat', inputs: { a: images, b: uniform([2, 5, 6, 3], 2) }, run: ({ a, b }) => concat(a, b) },
   conv2d: {
     operation: 'conv2d',
     inputs: { x: images, weight: uniform([6, 3, 3, 5], 2) },
@@ -98,8 +113,11 @@ const CASES: Readonly<Record<string, Case>> = {
     reachesMore: true,
     run: ({ x, weight }) => conv2d(x, weight, { stride: 2, padding: 1 }),
   },
+  // Nothing is left out: a large number that is would reach nothing, where NaN · 0 is NaN.
+  dropout: { operation: 'dropout', inputs: { x: images }, run: ({ x }) => dropout(x, allKept(x), { p: 0.5 }) },
   flatten: { operation: 'flatten', inputs: { x: uniform([2, 5, 6, 8], 1) }, run: ({ x }) => flatten(x) },
   globalAvgPool: { operation: 'globalAvgPool', inputs: { x: images }, run: ({ x }) => globalAvgPool(x) },
+  globalMaxPool: { operation: 'globalMaxPool', inputs: { x: images }, run: ({ x }) => globalMaxPool(x) },
   linear: {
     operation: 'linear',
     inputs: { x: uniform([3, 5], 1), weight: uniform([6, 5], 2), bias: { ...uniform([6], 3), always: 'f32' } },
