@@ -231,6 +231,7 @@ export class LessonRun {
       size,
       batchSize: loaders.batchSize,
       images: { train: loaders.train.items.length, valid: loaders.valid.items.length },
+      decoding: loaders.train.pictures.decoding,
       classes: loaders.vocab.length,
       epochs: recorder.rows.map(epochResult),
       ...(ttaAccuracy === undefined ? {} : { ttaAccuracy }),

@@ -1,8 +1,8 @@
 import { DataError } from '../../src/base/errors.ts'
 import { isRecord, parseRecord } from '../../src/base/json.ts'
 import { csvLine } from '../../src/data/csv.ts'
+import type { ChannelStats, Decoding } from '../../src/exports/data.ts'
 import type { Confusion } from '../../src/exports/train.ts'
-import type { ChannelStats } from '../../src/exports/data.ts'
 
 /** Results of one epoch in results.json. */
 export interface EpochResult {
@@ -26,6 +26,8 @@ export interface SectionResult {
   readonly size: number
   readonly batchSize: number
   readonly images: { readonly train: number; readonly valid: number }
+  /** Way in which image files became pixels; absent in results from before there was a choice. */
+  readonly decoding?: Decoding
   readonly classes: number
   /** Epochs of the section's last fit; for a section that trains nothing (tta), those of the training before it. */
   readonly epochs: readonly EpochResult[]

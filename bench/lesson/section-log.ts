@@ -253,10 +253,11 @@ async function mostWrong(
   interpretation: ClassificationInterpretation,
 ): Promise<WrongTile[]> {
   const worst = interpretation.topLosses(SHOWN).filter(({ actual, predicted }) => actual !== predicted)
+  const { items, decoding } = valid.pictures
   const resize = { method: 'crop', width: WRONG_SIZE, height: WRONG_SIZE, position: [0.5, 0.5] } as const
   return Promise.all(
     worst.map(async ({ item, actual, predicted, loss, probability }) => ({
-      uri: await pngUri(platform, await platform.decoder.decode({ path: valid.pictures.items[item], resize })),
+      uri: await pngUri(platform, await platform.decoder.decode({ path: items[item], resize, decoding })),
       actual: className(actual),
       predicted: className(predicted),
       loss,

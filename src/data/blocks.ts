@@ -1,14 +1,24 @@
 import { DataError, OptionError } from '../base/errors.ts'
 import { checkOptions, listOf, TEXT } from '../base/options.ts'
+import { toDecoding, type DecodeOptions, type Decoding } from '../image/decode-options.ts'
 
-/** The items are pictures. */
+/** Items that are images. */
 export interface ImageBlock {
   readonly kind: 'image'
+  readonly decoding: Decoding
 }
 
-/** Items that are image files, decoded to 8-bit RGB. */
-export function ImageBlock(): ImageBlock {
-  return { kind: 'image' }
+/**
+ * Items that are image files, decoded to 8-bit RGB.
+ *
+ * Images are turned as the orientation in their metadata says, as every viewer does. fastai does not do that: its pixels are
+ * those of `ImageBlock({ orientation: 'ignore' })`. The options stand in checkpoints and exported models, which predict
+ * with the same.
+ *
+ * @throws OptionError  for an option or a value that does not exist
+ */
+export function ImageBlock(options: DecodeOptions = {}): ImageBlock {
+  return { kind: 'image', decoding: toDecoding('ImageBlock', options) }
 }
 
 /** The targets are one class each. */

@@ -1,5 +1,5 @@
 import { DataError, DecodeError } from '../base/errors.ts'
-import type { FileGlance, Files, Platform } from '../platform/platform.ts'
+import type { DecodePool, FileGlance, Files, Platform } from '../platform/platform.ts'
 import { checkKind } from '../image/decode.ts'
 import type { Split } from './splitters.ts'
 
@@ -40,12 +40,13 @@ export function requireReadable(unreadable: readonly string[], files: number, mo
  * @throws DataError  when more than one in a hundred cannot be read, and more than one, or a side has no other files
  */
 export async function checkFiles(
-  platform: Pick<Platform, 'files' | 'log'>,
+  platform: Pick<Platform, 'files' | 'log'> & { readonly decoder?: Pick<DecodePool, 'formats'> },
   items: readonly string[],
   split: Split,
 ): Promise<Split> {
   const { files } = platform
   if (!files.glance) return split
+  const formats = await platform.decoder?.formats?.()
   const count = split.train.length + split.valid.length
   const seen = new Map<number, FileGlance>()
   const bad: string[] = []
@@ -53,7 +54,7 @@ export async function checkFiles(
   for (const item of [split.valid, split.train].flatMap((side) => [...side]).slice(0, MOST_LOOKED_AT)) {
     try {
       const glance = await files.glance(items[item], SIGNATURE_BYTES)
-      checkKind(items[item], glance.start)
+      checkKind(items[item], glance.start, formats)
       seen.set(item, glance)
     } catch (error) {
       if (!(error instanceof DataError)) throw error

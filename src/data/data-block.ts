@@ -153,7 +153,7 @@ export class DataBlock {
     const { train, valid } = await checkFiles(platform, items, split)
     printClassCounts(platform, vocab, labels, { train, valid })
     const { itemTransforms } = this
-    const pictures = new Pictures({ platform, items, cache })
+    const pictures = new Pictures({ platform, items, cache, decoding: this.options.blocks[0].decoding })
     const shared = { platform, pictures, labels, vocab, batchSize, seed, itemTransforms }
     const trainLoader = (batchTransforms: readonly BatchTransform[]) =>
       new Loader({ ...shared, batchTransforms, split: 'train', items: train })
@@ -174,7 +174,10 @@ export class DataBlock {
     const { batchSize = 64, seed = seedSetting(platform), limit } = options
     const { items, labels, train, valid, vocab } = await this.dataset(path, platform, seed, limit)
     const first = train[0]
-    const picture = await platform.decoder.decode({ path: items[first] })
+    const picture = await platform.decoder.decode({
+      path: items[first],
+      decoding: this.options.blocks[0].decoding,
+    })
     const lines = [
       `${items.length} items of ${path}`,
       `split: ${train.length} to train on, ${valid.length} to measure on`,

@@ -61,6 +61,7 @@ export class Loaders {
         platform,
         items: paths,
         cache: valid.pictures.cache,
+        decoding: valid.pictures.decoding,
         tolerated: Math.floor(paths.length / 100),
       }),
       labels: Uint32Array.from(labels ?? [], (label, i) => numberOf(paths[i], label)),

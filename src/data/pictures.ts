@@ -1,6 +1,7 @@
 import { DataError, DecodeError } from '../base/errors.ts'
 import { formatBytes } from '../base/format.ts'
 import type { Platform } from '../platform/platform.ts'
+import { decodingKey, DEFAULT_DECODING, type Decoding } from '../image/decode-options.ts'
 import type { ResizePlan } from '../image/resize-plan.ts'
 import type { Pixels } from '../image/pixels.ts'
 import { requireReadable, tolerated as toleratedOf } from './check-files.ts'
@@ -20,6 +21,8 @@ export interface PicturesOptions {
   /** Paths of the image files. */
   readonly items: readonly string[]
   readonly cache: PixelCache
+  /** Way in which files become pixels. Default: that of `ImageBlock()` */
+  readonly decoding?: Decoding
   /** Items that may be left out, as their file cannot be read. Default: one in a hundred, but always one */
   readonly tolerated?: number
 }
@@ -34,6 +37,7 @@ export interface PicturesOptions {
 export class Pictures {
   readonly items: readonly string[]
   readonly cache: PixelCache
+  readonly decoding: Decoding
   private readonly platform: PicturesOptions['platform']
   private readonly tolerated: number
   private readonly unreadable = new Map<number, Unreadable>()
@@ -43,10 +47,17 @@ export class Pictures {
   private readonly seen = { varying: 0, fixed: 0 }
   private saidFull = false
 
-  constructor({ platform, items, cache, tolerated = toleratedOf(items.length) }: PicturesOptions) {
+  constructor({
+    platform,
+    items,
+    cache,
+    decoding = DEFAULT_DECODING,
+    tolerated = toleratedOf(items.length),
+  }: PicturesOptions) {
     this.platform = platform
     this.items = items
     this.cache = cache
+    this.decoding = decoding
     this.tolerated = tolerated
   }
 
@@ -78,31 +89,36 @@ export class Pictures {
   }
 
   private async load(path: string, plan: ResizePlan): Promise<Pixels> {
-    const { cache } = this
-    const { decoder } = this.platform
-    const kept = cache.get(path)
+    const { cache, decoding } = this
+    const { threads } = this.platform.decoder
+    const decode = (resize?: ResizePlan) =>
+      this.platform.decoder.decode(resize ? { path, resize, decoding } : { path, decoding })
+    const name = [path, decodingKey(decoding)].filter((part) => part !== '').join(' ')
+    const kept = cache.get(name)
     if (plan.method === 'whole') {
-      const whole = kept ?? this.remember(path, await decoder.decode({ path }))
+      const whole = kept ?? this.remember(name, await decode())
       return plan.mirror ? mirrored(whole) : whole
     }
-    const finishedName = `${path} ${nameOf(plan)}`
+    const finishedName = `${name} ${nameOf(plan)}`
     const finished = cache.get(finishedName)
     if (finished) return finished
     if (kept) return resizePixels(kept, plan)
 
     const varies = dependsOnPlace(plan)
-    if (varies === false) return this.remember(finishedName, await decoder.decode({ path, resize: plan }))
-    const keepsWhole = decoder.threads < MANY_THREADS
+    if (varies === false) return this.remember(finishedName, await decode(plan))
+    // Shrunk on load, the pixels are not those that the whole image gives.
+    if (decoding.shrink === 'fast') return decode(plan)
+    const keepsWhole = threads < MANY_THREADS
     const probablyVaries = varies ?? this.seen.varying > this.seen.fixed
     if (cache.full || this.large.has(path) || (probablyVaries && !keepsWhole)) {
-      return decoder.decode({ path, resize: plan })
+      return decode(plan)
     }
-    const whole = await decoder.decode({ path })
+    const whole = await decode()
     const thisVaries = dependsOnPlace(plan, whole)
     if (varies === undefined) this.seen[thisVaries ? 'varying' : 'fixed']++
     const isLarge = whole.width * whole.height > MOST_TIMES_KEPT * plan.width * plan.height
     if (thisVaries && isLarge) this.large.add(path)
-    else if (thisVaries && keepsWhole) this.remember(path, whole)
+    else if (thisVaries && keepsWhole) this.remember(name, whole)
     const sized = resizePixels(whole, plan)
     return thisVaries ? sized : this.remember(finishedName, sized)
   }

@@ -1,5 +1,6 @@
 import { DataError } from '../base/errors.ts'
 import type { Json } from '../base/json.ts'
+import { FORMER_DECODING, toDecoding, type DecodeOptions, type Decoding } from '../image/decode-options.ts'
 import { affine, type AffineOptions } from './augment/affine.ts'
 import { hue, saturation, type HueOptions, type SaturationOptions } from './augment/colour.ts'
 import { randomResizedCropGpu, type CropOptions } from './augment/crop.ts'
@@ -41,6 +42,11 @@ const BATCH_TRANSFORMS: Readonly<Record<BatchTransform['kind'], (record: never) 
   hue: (options: HueOptions) => hue(options),
   normalize: (stats: ChannelStats) => normalize(stats),
   erasing: (options: ErasingOptions) => randomErasing(options),
+}
+
+/** Decode options as a file holds them; of a file from before there was a choice, those of then. */
+export function decodingFrom(record: Json | undefined): Decoding {
+  return record === undefined ? FORMER_DECODING : toDecoding('decoding', record as DecodeOptions)
 }
 
 /** Item transforms as `transformRecords` wrote them. @throws DataError, OptionError when they are something else */

@@ -1,42 +1,93 @@
 /** File bytes to RGB pixels. No file access and no threads: the decoding threads and the calling one run this alike. */
-import { decode as decodeJpegBytes } from 'jpeg-js'
 import { DataError, DecodeError } from '../base/errors.ts'
 import { formatBytes } from '../base/format.ts'
-import type { ResizePlan } from './resize-plan.ts'
+import { DEFAULT_DECODING, type Decoding } from './decode-options.ts'
+import { checkJpeg } from './jpeg.ts'
+import { upright, swapsSides, type Orientation } from './orientation.ts'
 import type { Pixels } from './pixels.ts'
 import { checkPng, readPngHeader, type PngReader } from './png.ts'
-import { resizePixels } from './resize.ts'
+import type { ResizePlan } from './resize-plan.ts'
+import { resizePixels, shrinkFor } from './resize.ts'
 
 /** More than an ordinary photograph has. */
 const MAX_MEGAPIXELS = 100
+/** Limit of decoders that need no more memory than the pixels. Source: sharp, limitInputPixels. */
+const MAX_MEGAPIXELS_OF_PLATFORM = 268
 /** As libpng, unless told otherwise (PNG_USER_HEIGHT_MAX). pngjs makes objects for every row: of a hundred million they fill the heap. */
 const MAX_SIDE = 1_000_000
-/** From this size on it is asked whether the machine has the memory: 100 megapixels of a JPEG take 3.3 GB. */
+/** From this size on the free memory is asked for: 100 megapixels of a JPEG take 3.3 GB. */
 const LARGE_MEGAPIXELS = 20
-/** Memory that jpeg-js takes for each byte that it asks for: its blocks are an array each. */
-const TIMES_ASKED_FOR = 2.5
+
+/** Formats that are told apart. */
+export type ImageKind = 'JPEG' | 'PNG' | 'GIF' | 'WebP' | 'TIFF' | 'AVIF' | 'HEIC' | 'HEIF' | 'BMP'
+
+/** Formats that are read without the platform's decoder. */
+export const BUILT_IN_KINDS: ReadonlySet<ImageKind> = new Set<ImageKind>(['JPEG', 'PNG'])
+
+/** An image on its way into the decoder of a platform. */
+export interface PlatformImage {
+  readonly path: string
+  readonly kind: ImageKind
+  readonly bytes: Uint8Array
+  /** Turn the image as its metadata say. */
+  readonly turn: boolean
+  /**
+   * Number of stored pixels along each axis that may become one, a power of two: 1 decodes the whole image.
+   *
+   * @param width  of the upright image
+   * @throws DataError  when the image is too large
+   */
+  shrink(width: number, height: number): number
+}
+
+/** Formats that a platform reads besides JPEG and PNG. */
+export interface PlatformFormats {
+  readonly kinds: ReadonlySet<ImageKind>
+  /** Formats that an optional package reads, where it is not installed. */
+  readonly absent?: { readonly package: string; readonly kinds: ReadonlySet<ImageKind> } | undefined
+}
+
+/** Decoder of a platform for the formats that are not built in, and on request for those that are. */
+export interface PlatformDecoder extends PlatformFormats {
+  /**
+   * 8-bit RGBA pixels of the first frame, colour profiles ignored.
+   *
+   * @throws DataError  that names the path, or any other error when the file is damaged
+   */
+  decode(image: PlatformImage): Promise<Pixels>
+}
+
+/** Circumstances of decoding one image. */
+export interface DecodeImageOptions {
+  /** fastai's Resize, see image/resize.ts; absent: the whole image. */
+  readonly resize?: ResizePlan | undefined
+  readonly decoding?: Decoding | undefined
+  /** Decoder of other formats than JPEG and PNG. Default: they are refused. */
+  readonly platform?: PlatformDecoder | undefined
+  /** Memory that is free, asked for where an image is large. */
+  readonly availableBytes?: () => number | undefined
+}
 
 /**
- * Decodes a JPEG or PNG, told apart by their first bytes, to RGB: grey and CMYK are converted, an alpha channel is
- * dropped, colours stay those of the file, and an orientation in its metadata is not applied. So does fastai's
- * `PILImage.create`, whose decoder (libjpeg) differs by a few levels, most where colours were stored at half size.
+ * Decodes an image file, its format told by its first bytes, to RGB: grey and CMYK are converted, an alpha channel is
+ * dropped, and colours stay those of the file. An orientation in its metadata is applied unless `decoding` says 'ignore'.
+ * fastai's `PILImage.create` does the same except for the orientation, which it ignores; its decoder (libjpeg) differs by a
+ * few levels, most where colours were stored at half size.
  *
- * @param path     named in errors
- * @param png      the platform's part in reading a PNG
- * @param resize   fastai's Resize, see image/resize.ts; absent: the whole image
- * @param availableBytes  memory that is free, asked for where an image is large
- * @returns        8-bit RGBA, alpha 255
- * @throws DecodeError  when the bytes are no JPEG or PNG, are cut short or damaged, hold more than 100 megapixels or a million
- *                      pixels on a side, or are too few for the size that their header says
+ * @param path  named in errors
+ * @param png   the platform's part in reading a PNG
+ * @returns     8-bit RGBA, alpha 255
+ * @throws DecodeError  when the bytes are not an image in a format that is read here, are cut short or damaged, hold more
+ *                      than 100 megapixels or a million pixels on a side, or are too few for the size that their header says
  * @throws DataError    when there is no memory for it now
  */
 export async function decodeImage(
   path: string,
   bytes: Uint8Array,
   png: PngReader,
-  resize?: ResizePlan,
-  availableBytes?: () => number | undefined,
+  options: DecodeImageOptions = {},
 ): Promise<Pixels> {
+  const { resize, decoding = DEFAULT_DECODING, platform, availableBytes } = options
   const room: Room = (width, height, needed) => {
     const free = width * height > LARGE_MEGAPIXELS * 1e6 ? (availableBytes?.() ?? Infinity) : Infinity
     if (needed <= free) return
@@ -45,23 +96,48 @@ export async function decodeImage(
       fix: 'store a smaller copy, or decode on fewer threads.',
     })
   }
-  const pixels =
-    checkKind(path, bytes) === 'JPEG' ? decodeJpeg(path, bytes, room) : await decodePng(path, bytes, png, room)
+  const kind = checkKind(path, bytes, platform)
+  const context: Context = { path, bytes, kind, room, decoding, resize, platform, png }
+  const pixels = await (kind === 'JPEG' ? fromJpeg(context) : kind === 'PNG' ? fromPng(context) : fromOther(context))
   return resize === undefined ? pixels : resizePixels(pixels, resize)
 }
 
 /** @throws DataError  when an image of that size takes more memory than there is */
 type Room = (width: number, height: number, neededBytes: number) => void
 
-/** The format of an image by its first bytes. @throws DecodeError  when it is none that is read here */
-export function checkKind(path: string, bytes: Uint8Array): 'JPEG' | 'PNG' {
-  const kind = imageKind(bytes)
-  if (kind === 'JPEG' || kind === 'PNG') return kind
-  throw notAnImage(path, bytes, kind)
+interface Context {
+  readonly path: string
+  readonly bytes: Uint8Array
+  readonly kind: ImageKind
+  readonly room: Room
+  readonly decoding: Decoding
+  readonly resize: ResizePlan | undefined
+  readonly platform: PlatformDecoder | undefined
+  readonly png: PngReader
 }
 
-function notAnImage(path: string, bytes: Uint8Array, kind: string | undefined): DecodeError {
+/**
+ * Format of an image by its first bytes.
+ *
+ * @param formats  those that are read besides JPEG and PNG
+ * @throws DecodeError  when it is not one that is read here
+ */
+export function checkKind(path: string, bytes: Uint8Array, formats?: PlatformFormats): ImageKind {
+  const kind = imageKind(bytes)
+  if (kind !== undefined && (BUILT_IN_KINDS.has(kind) || formats?.kinds.has(kind))) return kind
+  throw notAnImage(path, bytes, kind, formats?.absent)
+}
+
+function notAnImage(
+  path: string,
+  bytes: Uint8Array,
+  kind: ImageKind | undefined,
+  absent: PlatformFormats['absent'],
+): DecodeError {
   if (bytes.length === 0) return new DecodeError(path, 'the file is empty', { expected: 'a JPEG or PNG' })
+  if (kind !== undefined && absent?.kinds.has(kind)) {
+    return new DecodeError(path, needsPackage(kind, absent.package))
+  }
   if (kind !== undefined) {
     return new DecodeError(path, `a ${kind} image, a format that is not read here`, {
       fix: 'convert it to JPEG or PNG.',
@@ -71,8 +147,13 @@ function notAnImage(path: string, bytes: Uint8Array, kind: string | undefined): 
   return new DecodeError(path, `not an image (starts ${start})`, { expected: 'a JPEG or PNG' })
 }
 
+/** Complaint about an image whose decoder is not installed, with what to do in the same line: lists show only that. */
+export function needsPackage(kind: ImageKind, name: string): string {
+  return `a ${kind} image needs the package ${name}: npm install ${name}`
+}
+
 /** First bytes by which a format is known; `.` stands for any byte. */
-const SIGNATURES: readonly (readonly [kind: string, start: string])[] = [
+const SIGNATURES: readonly (readonly [kind: ImageKind, start: string])[] = [
   ['JPEG', '\xff\xd8\xff'],
   ['PNG', '\x89PNG\r\n\x1a\n'],
   ['GIF', 'GIF8'],
@@ -87,19 +168,19 @@ const SIGNATURES: readonly (readonly [kind: string, start: string])[] = [
 ]
 
 /** The image format that the bytes start like, whatever the file is called. */
-export function imageKind(bytes: Uint8Array): string | undefined {
+export function imageKind(bytes: Uint8Array): ImageKind | undefined {
   const matches = (start: string): boolean =>
     bytes.length >= start.length && Array.from(start).every((c, i) => c === '.' || bytes[i] === c.charCodeAt(0))
   return SIGNATURES.find(([, start]) => matches(start))?.[0]
 }
 
-function checkSize(path: string, width: number, height: number): void {
+function checkSize(path: string, width: number, height: number, most = MAX_MEGAPIXELS): void {
   if (width * height === 0) throw new DecodeError(path, `an image without pixels (${width} × ${height})`)
   const megapixels = (width * height) / 1e6
-  if (megapixels > MAX_MEGAPIXELS) {
+  if (megapixels > most) {
     throw new DecodeError(path, `an image of ${width} × ${height} is too large`, {
       given: { size: `${Math.ceil(megapixels)} megapixels` },
-      expected: `at most ${MAX_MEGAPIXELS} megapixels`,
+      expected: `at most ${most} megapixels`,
       fix: 'store a smaller copy.',
     })
   }
@@ -114,158 +195,118 @@ function checkSize(path: string, width: number, height: number): void {
 const TIMES_PIXELS = 2
 const TIMES_ROWS = 6
 
-async function decodePng(path: string, bytes: Uint8Array, png: PngReader, room: Room): Promise<Pixels> {
+async function fromPng(context: Context): Promise<Pixels> {
+  const { path, bytes, png, room, decoding } = context
   try {
     const { width, height, channels, depth } = readPngHeader(bytes)
     checkSize(path, width, height)
     room(width, height, width * height * (TIMES_PIXELS * 4 + (TIMES_ROWS * channels * depth) / 8))
-    const pixels = await png.decode(await checkPng(bytes, png.inflate))
-    for (let i = 3; i < pixels.data.length; i += 4) pixels.data[i] = 255
-    return pixels
+    const checked = await checkPng(bytes, png.inflate)
+    if (usesPlatform(context)) return await fromPlatform(context, checked.file, checked.orientation)
+    return turned(opaque(await png.decode(checked)), checked.orientation, decoding)
   } catch (error) {
     throw error instanceof DataError ? error : damaged(path, 'PNG', bytes, error)
   }
 }
 
-function decodeJpeg(path: string, bytes: Uint8Array, room: Room): Pixels {
-  const { frame, scans } = readSegments(bytes)
-  if (frame === undefined) throw damaged(path, 'JPEG', bytes, new Error('it has no frame header'))
-  checkSize(path, frame.width, frame.height)
-  if (!DCT_FRAMES.has(frame.marker) || frame.precision !== 8) {
-    throw new DecodeError(path, 'a JPEG of a rare kind that is not read here', {
-      given: { frame: `FF ${frame.marker.toString(16).toUpperCase()}, ${frame.precision} bits` },
-      expected: 'baseline or progressive, Huffman coded, 8 bits',
-      fix: 'store it again as an ordinary JPEG or PNG.',
-    })
-  }
-  const complaint = complaintAbout(frame, scans, bytes.length)
-  if (complaint !== undefined) throw damaged(path, 'JPEG', bytes, new Error(complaint))
-  room(frame.width, frame.height, TIMES_ASKED_FOR * decoderBytes(frame))
+async function fromJpeg(context: Context): Promise<Pixels> {
+  const { path, bytes, room, decoding } = context
   try {
-    const { width, height, data } = decodeJpegBytes(bytes, {
-      useTArray: true,
-      // Lets grey files with restart markers through, which the strict setting rejects with a type error. All that is
-      // tolerated is a restart interval that runs beyond the last block; a file cut short is refused all the same.
-      tolerantDecoding: true,
-      // Otherwise taken for YCbCr, which is what three components are unless the file says so.
-      ...(isRgb(frame) ? { colorTransform: false } : {}),
-      // The size is checked above, with a message that says so.
-      maxResolutionInMP: Infinity,
-      // Bound by the size of the frame that was checked, so that a second one takes no memory.
-      maxMemoryUsageInMB: decoderBytes(frame) / 2 ** 20 + TABLES_MIB,
-    })
-    return { width, height, data }
+    const most = usesPlatform(context) ? MAX_MEGAPIXELS_OF_PLATFORM : MAX_MEGAPIXELS
+    const jpeg = checkJpeg(path, bytes, (width, height) => checkSize(path, width, height, most))
+    // Decoders of platforms convert CMYK by a colour profile, or not at all.
+    if (usesPlatform(context) && jpeg.components < 4) {
+      return await firstOf(jpeg.versions(), (version) => fromPlatform(context, version, jpeg.orientation))
+    }
+    checkSize(path, jpeg.width, jpeg.height)
+    room(jpeg.width, jpeg.height, jpeg.neededBytes)
+    return turned(await firstOf(jpeg.versions(), jpeg.decode), jpeg.orientation, decoding)
   } catch (error) {
-    throw damaged(path, 'JPEG', bytes, error)
+    throw error instanceof DataError ? error : damaged(path, 'JPEG', bytes, error)
   }
 }
 
-/** Scans of a progressive file at most. Encoders write about ten; each goes through all blocks of its components. */
-const MOST_SCANS = 100
-/** Quantization and Huffman tables, as jpeg-js counts them; a file may define them anew before every scan. */
-const TABLES_MIB = 4
-
-/** Why a file cannot be what its frame header says, or nothing. Checked before memory is taken for it. */
-function complaintAbout(frame: JpegFrame, scans: number, byteCount: number): string | undefined {
-  const { components } = frame
-  // Source: ITU-T T.81, table B.2.
-  if (components.some(({ h, v }) => h < 1 || h > 4 || v < 1 || v > 4)) return 'a sampling factor is not 1 to 4'
-  if (new Set(components.map(({ id }) => id)).size < components.length) return 'two components have one name'
-  if (![1, 3, 4].includes(components.length)) return `it has ${components.length} colour components`
-  if (scans > MOST_SCANS) return `it has ${scans} scans`
-  // The shortest Huffman code has one bit, and every block has one.
-  const blocks = blockCounts(frame).reduce((sum, { coded }) => sum + coded, 0)
-  if (blocks > 8 * byteCount) return `it has ${byteCount} bytes, too few for ${frame.width} × ${frame.height} pixels`
-  return undefined
+/** Result for the first version that does not fail, or else the failure of the first. */
+async function firstOf<T>(versions: Iterable<Uint8Array>, decode: (version: Uint8Array) => T | Promise<T>): Promise<T> {
+  let failure: unknown
+  try {
+    for (const version of versions) {
+      try {
+        return await decode(version)
+      } catch (error) {
+        if (error instanceof DataError) throw error
+        failure ??= error
+      }
+    }
+  } catch (error) {
+    // That a file cannot be repaired says less than what is wrong with it.
+    throw error instanceof DataError ? error : (failure ?? error)
+  }
+  throw failure
 }
 
-/** Blocks of 8 × 8 numbers of each component: those that are coded, and with those that fill the last units. */
-function blockCounts({ width, height, components }: JpegFrame): { readonly coded: number; readonly padded: number }[] {
-  const [maxH, maxV] = [Math.max(...components.map(({ h }) => h)), Math.max(...components.map(({ v }) => v))]
-  return components.map(({ h, v }) => ({
-    coded: Math.ceil((Math.ceil(width / 8) * h) / maxH) * Math.ceil((Math.ceil(height / 8) * v) / maxV),
-    padded: Math.ceil(width / 8 / maxH) * h * Math.ceil(height / 8 / maxV) * v,
-  }))
+async function fromOther(context: Context): Promise<Pixels> {
+  const { path, bytes, kind } = context
+  try {
+    return await fromPlatform(context, bytes, 1)
+  } catch (error) {
+    throw error instanceof DataError ? error : damaged(path, kind, bytes, error)
+  }
 }
 
-/** Memory that jpeg-js asks for. Source: jpeg-js lib/decoder.js, requestMemoryAllocation. */
-function decoderBytes(frame: JpegFrame): number {
-  const planes = blockCounts(frame).reduce((sum, { coded, padded }) => sum + padded * 256 + coded * 64, 0)
-  return planes + frame.width * frame.height * (frame.components.length + 4)
+function usesPlatform({ decoding, platform, kind }: Context): boolean {
+  return decoding.decoder === 'sharp' && platform?.kinds.has(kind) === true
+}
+
+/**
+ * Pixels by the platform's decoder.
+ *
+ * @param bytes        without metadata, in formats that are taken apart here
+ * @param orientation  what those said
+ */
+async function fromPlatform(context: Context, bytes: Uint8Array, orientation: Orientation): Promise<Pixels> {
+  const { path, kind, platform, decoding, resize, room } = context
+  if (platform === undefined) throw new Error('there is no decoder for it')
+  const pixels = await platform.decode({
+    path,
+    kind,
+    bytes,
+    turn: decoding.orientation === 'apply',
+    shrink: (width, height) => {
+      checkSize(path, width, height, MAX_MEGAPIXELS_OF_PLATFORM)
+      const swapped = decoding.orientation === 'apply' && swapsSides(orientation)
+      const [w, h] = swapped ? [height, width] : [width, height]
+      const divisor = decoding.shrink === 'fast' && resize !== undefined ? shrinkFor(w, h, resize) : 1
+      room(w, h, (PLATFORM_BYTES * w * h) / divisor ** 2)
+      return divisor
+    },
+  })
+  return turned(opaque(pixels), orientation, decoding)
+}
+
+/** Memory that a platform's decoder takes for each pixel: its own copy, and the one that it hands over. */
+const PLATFORM_BYTES = 8
+
+function turned(pixels: Pixels, orientation: Orientation, decoding: Decoding): Pixels {
+  return decoding.orientation === 'apply' ? upright(pixels, orientation) : pixels
+}
+
+function opaque(pixels: Pixels): Pixels {
+  for (let i = 3; i < pixels.data.length; i += 4) pixels.data[i] = 255
+  return pixels
 }
 
 /** How a complete file ends. Sources: ITU-T T.81, EOI; PNG specification, the type and checksum of IEND. */
 const ENDS = { JPEG: [0xff, 0xd9], PNG: [0x49, 0x45, 0x4e, 0x44, 0xae, 0x42, 0x60, 0x82] } as const
 const END_NAMES = { JPEG: 'FF D9', PNG: 'an IEND chunk' } as const
 
-function damaged(path: string, kind: 'JPEG' | 'PNG', bytes: Uint8Array, cause: unknown): DecodeError {
-  const end = ENDS[kind]
+function damaged(path: string, kind: ImageKind, bytes: Uint8Array, cause: unknown): DecodeError {
+  const [end, endName] = kind === 'JPEG' || kind === 'PNG' ? [ENDS[kind], END_NAMES[kind]] : [[], '']
   const complete = end.every((byte, i) => bytes[bytes.length - end.length + i] === byte)
   // A type error is a decoder stumbling over nonsense: its text says nothing about the file.
   const reason = cause instanceof Error && !(cause instanceof TypeError) ? ` (${cause.message})` : ''
   const what = complete
     ? `a damaged ${kind}${reason}`
-    : `a ${kind} that is cut short or damaged (it does not end with ${END_NAMES[kind]})`
+    : `a ${kind} that is cut short or damaged (it does not end with ${endName})`
   return new DecodeError(path, what, { fix: 'get the file again, or remove it.', cause })
-}
-
-/** Start-of-frame markers of baseline, extended and progressive Huffman coding. Source: ITU-T T.81, table B.1. */
-const DCT_FRAMES: ReadonlySet<number> = new Set([0xc0, 0xc1, 0xc2])
-/** In the range of the start-of-frame markers, but tables (DHT), reserved (JPG) and arithmetic conditioning (DAC). */
-const NOT_FRAMES: ReadonlySet<number> = new Set([0xc4, 0xc8, 0xcc])
-const START_OF_SCAN = 0xda
-const END_OF_IMAGE = 0xd9
-
-interface JpegFrame {
-  readonly marker: number
-  readonly precision: number
-  readonly width: number
-  readonly height: number
-  /** Samples of a component in each direction, relative to the others. */
-  readonly components: readonly { readonly id: number; readonly h: number; readonly v: number }[]
-  readonly jfif: boolean
-  /** 0: no colour transform, 1: YCbCr, 2: YCCK; absent without an Adobe segment. */
-  readonly adobeTransform: number | undefined
-}
-
-/** Facts that a JPEG's segments state: colours from those before the first scan, frame and scans from all. */
-function readSegments(bytes: Uint8Array): { readonly frame: JpegFrame | undefined; readonly scans: number } {
-  let jfif = false
-  let adobeTransform: number | undefined
-  let frame: Omit<JpegFrame, 'jfif' | 'adobeTransform'> | undefined
-  let scans = 0
-  const sixteen = (at: number): number => (bytes[at] << 8) | bytes[at + 1]
-  const starts = (at: number, text: string): boolean =>
-    Array.from(text).every((c, i) => bytes[at + i] === c.charCodeAt(0))
-
-  for (let at = 2; at + 4 <= bytes.length;) {
-    const marker = bytes[at + 1]
-    // Any number of FF may fill the space before a marker; in coded data zero follows, or a restart marker, D0 to D7.
-    if (bytes[at] !== 0xff || marker === 0xff || marker === 0 || (marker >= 0xd0 && marker <= 0xd7)) {
-      at++
-      continue
-    }
-    if (marker === END_OF_IMAGE) break
-    const body = at + 4
-    if (marker === START_OF_SCAN) scans++
-    if (scans === 0 && marker === 0xe0 && starts(body, 'JFIF\0')) jfif = true
-    if (scans === 0 && marker === 0xee && starts(body, 'Adobe')) adobeTransform = bytes[body + 11]
-    if (scans === 0 && marker >= 0xc0 && marker <= 0xcf && !NOT_FRAMES.has(marker) && body + 6 <= bytes.length) {
-      const components = Array.from({ length: bytes[body + 5] }, (_, i) => {
-        const sampling = bytes[body + 7 + i * 3]
-        return { id: bytes[body + 6 + i * 3], h: sampling >> 4, v: sampling & 15 }
-      })
-      frame = { marker, precision: bytes[body], height: sixteen(body + 1), width: sixteen(body + 3), components }
-    }
-    at += 2 + sixteen(at + 2)
-  }
-  return { frame: frame === undefined ? undefined : { ...frame, jfif, adobeTransform }, scans }
-}
-
-/** Whether three components are plain RGB. Source: libjpeg jdapimin.c, default_decompress_parms. */
-function isRgb({ components, jfif, adobeTransform }: JpegFrame): boolean {
-  if (components.length !== 3 || jfif) return false
-  return adobeTransform === undefined
-    ? String.fromCharCode(...components.map(({ id }) => id)) === 'RGB'
-    : adobeTransform === 0
 }

@@ -5,6 +5,7 @@
  * Source: W3C Portable Network Graphics (PNG) Specification, third edition.
  */
 import { crc32 } from '../base/crc32.ts'
+import { exifOrientation, type Orientation } from './orientation.ts'
 import type { Pixels } from './pixels.ts'
 
 /** The first `byteCount` bytes of zlib data, or all of them where there are fewer. Throws where the data is damaged. */
@@ -28,6 +29,8 @@ export interface CheckedPng {
   readonly headBytes: number
   /** Inflated image data: each row a byte for its filter, then its samples. */
   readonly rows: Uint8Array
+  /** Orientation in its eXIf chunk; 1 without one. */
+  readonly orientation: Orientation
 }
 
 /** Bytes of the signature, and of the header chunk with its length, type and checksum. */
@@ -96,7 +99,7 @@ export function readPngHeader(bytes: Uint8Array): PngHeader {
 /** A file as a decoder may have it; bytes behind its end are ignored. @throws Error  when it is damaged or has too few rows */
 export async function checkPng(bytes: Uint8Array, inflate: Inflate): Promise<CheckedPng> {
   const header = readPngHeader(bytes)
-  const { file, headBytes, data, types } = readChunks(bytes)
+  const { file, headBytes, data, types, exif } = readChunks(bytes)
   if (header.colourType === PALETTE && !types.has('PLTE')) throw new Error('it has no palette')
   const passes = (header.interlaced ? PASSES : WHOLE)
     .map((pass) => sizeOf(header, pass))
@@ -112,7 +115,7 @@ export async function checkPng(bytes: Uint8Array, inflate: Inflate): Promise<Che
       if (rows[at] > LAST_FILTER) throw new Error(`there is no filter ${rows[at]}`)
     }
   }
-  return { file, headBytes, rows }
+  return { file, headBytes, rows, orientation: exif ? exifOrientation(exif) : 1 }
 }
 
 function tooFew(there: number, needed: number): string {
@@ -126,6 +129,7 @@ function readChunks(bytes: Uint8Array) {
   let headBytes = SIGNATURE_BYTES
   const data: Uint8Array[] = []
   const types = new Set<string>()
+  let exif: Uint8Array | undefined
   // A chunk is its length, its type, so many bytes and a checksum over type and bytes.
   for (let at = SIGNATURE_BYTES; !types.has('IEND');) {
     if (at + 12 > bytes.length) throw new Error('it has no end')
@@ -135,6 +139,7 @@ function readChunks(bytes: Uint8Array) {
     const chunk = bytes.subarray(at, end)
     at = end
     // A capital first letter marks what a reader must understand.
+    if (type === 'eXIf') exif ??= chunk.subarray(8, -4)
     if (type >= 'a') continue
     if (crc32(chunk.subarray(4, -4)) !== view.getUint32(end - 4)) {
       throw new Error(`the checksum of its ${type} chunk is wrong`)
@@ -147,7 +152,7 @@ function readChunks(bytes: Uint8Array) {
     types.add(type)
     kept.push(chunk)
   }
-  return { file: joined(kept), headBytes, data: joined(data), types }
+  return { file: joined(kept), headBytes, data: joined(data), types, exif }
 }
 
 function joined(parts: readonly Uint8Array[]): Uint8Array {

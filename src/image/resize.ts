@@ -83,6 +83,20 @@ export function resizeBox(width: number, height: number, plan: ResizePlan): Box 
   }
 }
 
+/**
+ * Largest power of two, at most 8, by which both sides of a width × height image can be divided so that the box that `plan`
+ * keeps still has at least as many pixels as are made of it.
+ *
+ * Source: Pillow JpegImagePlugin.py, draft.
+ */
+export function shrinkFor(width: number, height: number, plan: ResizePlan): number {
+  if (plan.method === 'whole') return 1
+  const box = resizeBox(width, height, plan)
+  const extra = plan.method === 'middle' ? plan.extra : 0
+  const most = Math.min(box.width / (plan.width + extra), box.height / (plan.height + extra))
+  return [8, 4, 2].find((divisor) => divisor <= most) ?? 1
+}
+
 /** Refuses a plan that no image could satisfy. */
 export function checkPlan(plan: ResizePlan): void {
   if (plan.method === 'whole') return

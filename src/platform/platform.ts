@@ -1,3 +1,5 @@
+import type { PlatformFormats } from '../image/decode.ts'
+import type { Decoding } from '../image/decode-options.ts'
 import type { Pixels } from '../image/pixels.ts'
 import type { ResizePlan } from '../image/resize-plan.ts'
 
@@ -126,15 +128,20 @@ export interface Datasets {
   create(folder: string, fill: (temporary: string) => Promise<void>): Promise<void>
 }
 
-/** An image file, and what to make of it; absent: the whole image as it is. */
+/** An image file, and the way to make pixels of it. */
 export interface DecodeRequest {
   readonly path: string
+  /** Default: the whole image. */
   readonly resize?: ResizePlan
+  /** Default: that of `ImageBlock()`. */
+  readonly decoding?: Decoding | undefined
 }
 
 export interface DecodePool {
   /** Decodes one image, converted to RGB (alpha 255). A DataError names the path and says what is wrong with it. */
   decode(request: DecodeRequest): Promise<Pixels>
+  /** Formats that it decodes besides JPEG and PNG. Absent where only trying one shows that. */
+  formats?(): Promise<PlatformFormats>
   /** Images decoded at once. 0: in place, on the calling thread. */
   readonly threads: number
   close(): Promise<void>

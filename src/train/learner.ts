@@ -412,10 +412,12 @@ export class Learner implements RunningFit {
       precision,
       loaders: {
         vocab,
-        valid: { itemTransforms, batchTransforms },
+        valid: { pictures, itemTransforms, batchTransforms },
       },
     } = this
-    return new Predictor({ model, platform, precision, vocab, itemTransforms, batchTransforms }).predict(path)
+    const { decoding } = pictures
+    const parts = { model, platform, precision, vocab, decoding, itemTransforms, batchTransforms }
+    return new Predictor(parts).predict(path)
   }
 
   /**

@@ -81,7 +81,7 @@ describe('files are looked at when loaders are made', () => {
   test('a side of which nothing is left is refused', async () => {
     for (const path of ['train/cat/0.png', 'train/dog/0.png']) await write(path, path.length)
     await write('valid/cat/0.png', 3)
-    writeFileSync(at('valid/cat/0.png'), 'GIF89a')
+    writeFileSync(at('valid/cat/0.png'), 'not an image')
     await expect(loaders()).rejects.toThrow('unreadable  1 of 3')
   })
 

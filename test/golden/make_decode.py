@@ -16,7 +16,7 @@ import zlib
 
 import numpy as np
 import PIL
-from PIL import Image, features
+from PIL import Image, ImageOps, features
 
 W, H = 29, 23
 y, x = np.mgrid[0:H, 0:W]
@@ -24,12 +24,16 @@ y, x = np.mgrid[0:H, 0:W]
 rgb = np.stack([128 + 100 * np.sin(x / 15 + y / 21), 128 + 90 * np.cos(y / 19), 128 + 80 * np.sin((x + y) / 31)], -1)
 rgb = rgb.round().astype(np.uint8)
 grey = rgb[..., 0]
-cases, refused = [], []
+cases, upright, others, refused = [], [], [], []
 
 
-def add(name, data, pixels=None):
+def pixels_of(data):
+    return np.asarray(Image.open(io.BytesIO(data)).convert('RGB'))
+
+
+def add(name, data, pixels=None, cases=cases):
     if pixels is None:
-        pixels = np.asarray(Image.open(io.BytesIO(data)).convert('RGB'))
+        pixels = pixels_of(data)
     height, width = pixels.shape[:2]
     cases.append({'name': name, 'file': base64.b64encode(data).decode(), 'width': width, 'height': height,
                   'rgb': base64.b64encode(np.ascontiguousarray(pixels, np.uint8).tobytes()).decode()})
@@ -73,6 +77,67 @@ for kind, name in [('GIF', 'GIF'), ('WEBP', 'WebP'), ('BMP', 'BMP'), ('TIFF', 'T
     refuse(name, saved(colour, kind))
 
 
+def segments(data):
+    """A JPEG as a list of its segments, each with its marker; the scan's data follow its header."""
+    parts, at = [data[:2]], 2
+    while data[at + 1] != 0xd9:
+        end = at + 2 + struct.unpack('>H', data[at + 2:at + 4])[0]
+        if data[at + 1] == 0xda:
+            while data[end] != 0xff or data[end + 1] == 0 or 0xd0 <= data[end + 1] <= 0xd7:
+                end += 1
+        parts.append(data[at:end])
+        at = end
+    return parts + [data[at:]]
+
+
+def without(data, marker):
+    return b''.join(part for part in segments(data) if part[:2] != bytes([0xff, marker]))
+
+
+# Damage that other programs read through; the pixels are those of Pillow, or those before the damage where Pillow makes some up.
+whole = saved(colour, 'JPEG', quality=90, subsampling=0)
+add('jpeg 444 stray bytes', b''.join(part + b'\n\n\0' * (i in (1, 2, 4)) for i, part in enumerate(segments(whole))))
+whole = saved(colour, 'JPEG', quality=90, subsampling=2, progressive=True)
+add('jpeg progressive 420 zeros', b''.join(part + b'\0' * 3 * (part[:2] == b'\xff\xda') for part in segments(whole)))
+add('jpeg 420 motion', without(saved(colour, 'JPEG', quality=90, subsampling=2), 0xc4))
+add('jpeg grey motion', without(saved(mono, 'JPEG', quality=90), 0xc4))
+add('jpeg cmyk no adobe', without(cmyk, 0xee))
+for name, image, options in [('444', colour, ['-sample', '1x1']), ('420', colour, []), ('grey', mono, [])]:
+    whole = cjpeg(image, '-restart', '1B', *options)
+    lost = whole.replace(b'\xff\xd0', b'', 1)
+    add('jpeg %s a restart lost' % name, lost, pixels_of(whole))
+    for number in range(8):
+        lost = lost.replace(bytes([0xff, 0xd0 + number]), b'')
+    add('jpeg %s restarts lost' % name, lost, pixels_of(whole))
+    add('jpeg %s stray before restart' % name, whole.replace(b'\xff\xd1', b'\7\7\xff\xd1', 1), pixels_of(whole))
+    parts = segments(cjpeg(image, *options))
+    add('jpeg %s restarts ignored' % name, b''.join(parts[:2] + [b'\xff\xdd\0\4\0\1'] + parts[2:]), pixels_of(b''.join(parts)))
+
+# Orientation applied, as ImageOps.exif_transpose does.
+for value in range(1, 9):
+    exif[0x0112] = value
+    data = saved(colour, 'JPEG', quality=90, subsampling=0, exif=exif)
+    add('jpeg 444 orientation %d' % value, data, np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(data)))), upright)
+    data = saved(colour, 'PNG', exif=exif)
+    add('png orientation %d' % value, data, np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(data)))), upright)
+    data = saved(colour, 'WEBP', lossless=True, exif=exif)
+    add('webp orientation %d' % value, data, np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(data)))), others)
+exif[0x0112] = 6
+intel = saved(colour, 'JPEG', quality=90, subsampling=0, exif=b'Exif\0\0II*\0\x08\0\0\0\1\0\x12\1\3\0\1\0\0\0\6\0\0\0\0\0\0\0')
+add('jpeg 444 orientation little-endian', intel, np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(intel)))), upright)
+
+# Formats that sharp reads.
+add('webp', saved(colour, 'WEBP', lossless=True), cases=others)
+add('webp lossy', saved(colour, 'WEBP', quality=90), cases=others)
+add('webp alpha', saved(Image.merge('RGBA', (*colour.split(), mono)), 'WEBP', lossless=True, exact=True), cases=others)
+palette_image = colour.quantize(16)
+add('gif', saved(palette_image, 'GIF'), cases=others)
+add('gif animated', saved(palette_image, 'GIF', save_all=True, append_images=[palette_image.rotate(180)]), cases=others)
+add('tiff', saved(colour, 'TIFF', compression='tiff_lzw'), cases=others)
+add('tiff grey', saved(mono, 'TIFF'), cases=others)
+add('tiff 1 bit', saved(mono.convert('1'), 'TIFF'), cases=others)
+
+
 def png(depth, colour_type, samples, interlace=False, chunks=()):
     """samples: [H, W, channels] integers of `depth` bits."""
     def chunk(name, data):
@@ -114,5 +179,5 @@ add('png interlaced', png(8, 2, rgb, interlace=True))
 path = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'decode.json')
 with open(path, 'w') as file:
     header = {'script': 'test/golden/make_decode.py', 'pillow': PIL.__version__, 'libjpeg': features.version('jpg')}
-    parts = [',\n  '.join(json.dumps(c, separators=(',', ':')) for c in part) for part in (cases, refused)]
-    file.write('{"header":%s,\n "cases":[\n  %s\n],\n "refused":[\n  %s\n]}\n' % (json.dumps(header), *parts))
+    parts = [',\n  '.join(json.dumps(c, separators=(',', ':')) for c in part) for part in (cases, upright, others, refused)]
+    file.write('{"header":%s,\n "cases":[\n  %s\n],\n "upright":[\n  %s\n],\n "others":[\n  %s\n],\n "refused":[\n  %s\n]}\n' % (json.dumps(header), *parts))

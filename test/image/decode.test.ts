@@ -1,14 +1,28 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { DataError, DecodeError } from '../../src/base/errors.ts'
-import { decodeImage, imageKind } from '../../src/image/decode.ts'
+import { decodeImage, imageKind, type DecodeImageOptions } from '../../src/image/decode.ts'
 import { decodePng, encodePng, pngReader } from '../../src/platform/node/png.ts'
+import { sharpDecoder } from '../../src/platform/node/sharp.ts'
+import { DEFAULT_DECODING } from '../../src/image/decode-options.ts'
 import type { Pixels } from '../../src/image/pixels.ts'
 import { pngFile } from '../helpers/png-file.ts'
 
+interface Case {
+  readonly name: string
+  readonly file: string
+  readonly width: number
+  readonly height: number
+  readonly rgb: string
+}
+
 interface Golden {
   readonly header: { readonly pillow: string }
-  readonly cases: readonly { name: string; file: string; width: number; height: number; rgb: string }[]
+  readonly cases: readonly Case[]
+  /** Files with an orientation, which is applied. */
+  readonly upright: readonly Case[]
+  /** Files in formats that the platform's decoder reads. */
+  readonly others: readonly Case[]
   readonly refused: readonly { name: string; file: string }[]
 }
 
@@ -19,7 +33,10 @@ const fileOf = (name: string): Uint8Array => {
   if (found === undefined) throw new Error(`decode.json has no '${name}'; run test/golden/make_decode.py`)
   return bytesOf(found.file)
 }
-const decode = (bytes: Uint8Array, path = 'train/x.JPEG'): Promise<Pixels> => decodeImage(path, bytes, pngReader)
+const decode = (bytes: Uint8Array, path = 'train/x.JPEG', options: DecodeImageOptions = {}): Promise<Pixels> =>
+  decodeImage(path, bytes, pngReader, options)
+const stored = { decoding: { ...DEFAULT_DECODING, orientation: 'ignore' } } as const
+const bySharp = { decoding: { ...DEFAULT_DECODING, decoder: 'sharp' }, platform: await sharpDecoder() } as const
 
 /** The message, of a DataError only. */
 async function refusal(bytes: Uint8Array): Promise<string> {
@@ -44,8 +61,8 @@ function allowed(name: string): { mean: number; largest: number } {
 }
 
 describe('the pixels are those of Pillow', () => {
-  test.each(golden.cases)('$name', async ({ name, file, width, height, rgb }) => {
-    const pixels = await decode(bytesOf(file))
+  /** Compares with the pixels of Pillow; alpha must be 255. */
+  function expectPixels(pixels: Pixels, { width, height, rgb }: Case, most: { mean: number; largest: number }): void {
     expect([pixels.width, pixels.height, pixels.data.length]).toEqual([width, height, width * height * 4])
     const expected = bytesOf(rgb)
     let sum = 0
@@ -60,8 +77,28 @@ describe('the pixels are those of Pillow', () => {
       largest = Math.max(largest, difference)
     }
     const hint = `from Pillow ${golden.header.pillow}; test/golden/make_decode.py makes the expected values`
-    expect(sum / expected.length, `mean difference ${hint}`).toBeLessThanOrEqual(allowed(name).mean)
-    expect(largest, `largest difference ${hint}`).toBeLessThanOrEqual(allowed(name).largest)
+    expect(sum / expected.length, `mean difference ${hint}`).toBeLessThanOrEqual(most.mean)
+    expect(largest, `largest difference ${hint}`).toBeLessThanOrEqual(most.largest)
+  }
+
+  test.each(golden.cases)('$name', async (one) => {
+    // fastai applies no orientation.
+    expectPixels(await decode(bytesOf(one.file), 'x', stored), one, allowed(one.name))
+  })
+
+  test.each(golden.upright)('$name, applied', async (one) => {
+    expectPixels(await decode(bytesOf(one.file)), one, allowed(one.name))
+  })
+
+  const exactly = { mean: 0, largest: 0 }
+  test.each([...golden.cases, ...golden.upright].filter(({ name }) => !/16 bits|cmyk|ycck|exif/.test(name)))(
+    '$name, to the bit where sharp decodes it',
+    async (one) => expectPixels(await decode(bytesOf(one.file), 'x', bySharp), one, exactly),
+  )
+
+  test.each(golden.others)('$name, by sharp', async (one) => {
+    const { platform } = bySharp
+    expectPixels(await decode(bytesOf(one.file), 'x', { platform }), one, exactly)
   })
 
   test('the result owns its memory, so that it can be handed to another thread', async () => {
@@ -73,7 +110,7 @@ describe('the pixels are those of Pillow', () => {
 
   test('the resize follows', async () => {
     const resize = { width: 10, height: 10, method: 'crop', position: [0.5, 0.5] } as const
-    const pixels = await decodeImage('x', fileOf('png rgb'), pngReader, resize)
+    const pixels = await decodeImage('x', fileOf('png rgb'), pngReader, { resize })
     expect([pixels.width, pixels.height, pixels.data.length]).toEqual([10, 10, 400])
   })
 
@@ -300,7 +337,7 @@ test('a large image is decoded only where there is memory for it; the reason may
     return bytes
   }
   const file = pngFile({ width: 5000, height: 5000, depth: 8, colourType: 0, rows: new Uint8Array(5000 * 5001) })
-  const error: unknown = await decodeImage('a.png', file, pngReader, undefined, free(1e8)).catch(
+  const error: unknown = await decodeImage('a.png', file, pngReader, { availableBytes: free(1e8) }).catch(
     (thrown: unknown) => thrown,
   )
   expect(error).toBeInstanceOf(DataError)
@@ -309,8 +346,8 @@ test('a large image is decoded only where there is memory for it; the reason may
   needed  334 MiB
   free    95.4 MiB
   Fix: store a smaller copy, or decode on fewer threads.`)
-  expect((await decodeImage('a.png', file, pngReader, undefined, free(1e9))).width).toBe(5000)
-  expect((await decodeImage('a.jpg', fileOf('jpeg 444'), pngReader, undefined, free(0))).width).toBe(29)
+  expect((await decodeImage('a.png', file, pngReader, { availableBytes: free(1e9) })).width).toBe(5000)
+  expect((await decodeImage('a.jpg', fileOf('jpeg 444'), pngReader, { availableBytes: free(0) })).width).toBe(29)
   expect(asked).toEqual(['100000000', '1000000000'])
 })
 

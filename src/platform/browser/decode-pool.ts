@@ -4,6 +4,7 @@ import { checkThreads, defaultThreads, inPlaceDecodePool, ThreadedDecodePool } f
 import type { DecodeJob, DecodeReply, StartThread } from '../decode-pool.ts'
 import type { DecodePool, Files } from '../platform.ts'
 import type { Pixels } from '../../image/pixels.ts'
+import { browserDecoder } from './image-bitmap.ts'
 import { pngReader } from './png.ts'
 
 /** Decodes images on Web Workers, which get the bytes with the request: only the page can reach every kind of file. */
@@ -21,9 +22,9 @@ export function browserDecodePool(files: Files, threads = defaultThreads(navigat
 }
 
 /** Decodes the bytes that came with a job. */
-export async function decodeBytes({ path, bytes, resize }: DecodeJob): Promise<Pixels> {
+export async function decodeBytes({ path, bytes, resize, decoding }: DecodeJob): Promise<Pixels> {
   if (bytes === undefined) throw new DataError(path, 'arrived without its bytes')
-  return decodeImage(path, bytes, pngReader, resize)
+  return decodeImage(path, bytes, pngReader, { resize, decoding, platform: browserDecoder })
 }
 
 const startWorker: StartThread = ({ reply, ended }) => {

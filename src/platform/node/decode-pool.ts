@@ -8,22 +8,39 @@ import type { DecodePool, DecodeRequest } from '../platform.ts'
 import type { Pixels } from '../../image/pixels.ts'
 import { fileError } from './files.ts'
 import { pngReader } from './png.ts'
+import { sharpDecoder } from './sharp.ts'
 
 /** Decodes image files on worker threads; threads = 0 decodes in place, the only way when run from the sources. */
 export function nodeDecodePool(threads = defaultThreads(availableParallelism())): DecodePool {
   checkThreads(threads)
-  return threads === 0 ? inPlaceDecodePool(decodeFile) : new ThreadedDecodePool(threads, startWorker)
+  const pool = threads === 0 ? inPlaceDecodePool(decodeFile) : new ThreadedDecodePool(threads, startWorker)
+  return {
+    threads,
+    decode: async (request) => {
+      // Its libraries must be loaded by the main thread before any other, where a worker uses them and then ends.
+      await sharpDecoder()
+      return pool.decode(request)
+    },
+    formats: sharpDecoder,
+    close: () => pool.close(),
+  }
 }
 
 /** Reads and decodes one image file. Reading blocks: on a worker there is nothing else to do meanwhile. */
-export function decodeFile({ path, resize }: DecodeRequest): Promise<Pixels> {
+export async function decodeFile({ path, resize, decoding }: DecodeRequest): Promise<Pixels> {
   let bytes: Uint8Array
   try {
     bytes = readFileSync(path)
   } catch (error) {
-    return Promise.reject(fileError(path, error))
+    throw fileError(path, error)
   }
-  return decodeImage(path, bytes, pngReader, resize, () => process.availableMemory())
+  const platform = await sharpDecoder()
+  return decodeImage(path, bytes, pngReader, {
+    resize,
+    decoding,
+    platform,
+    availableBytes: () => process.availableMemory(),
+  })
 }
 
 const startWorker: StartThread = ({ reply, ended }) => {

@@ -1,6 +1,11 @@
 import { DataError, OptionError } from '../../base/errors.ts'
 import { isRecord } from '../../base/json.ts'
-import { batchTransformsFrom, itemTransformsFrom, transformRecords } from '../../data/transform-records.ts'
+import {
+  batchTransformsFrom,
+  decodingFrom,
+  itemTransformsFrom,
+  transformRecords,
+} from '../../data/transform-records.ts'
 import { architectures, type ModelMaker } from '../../nn/architectures.ts'
 import type { Architecture } from '../../nn/module.ts'
 import type { StateDict } from '../../nn/state-dict.ts'
@@ -60,6 +65,7 @@ export async function exportLearner(
     version: VERSION,
     architecture: { ...architecture },
     vocab,
+    decoding: { ...train.pictures.decoding },
     itemTransforms: transformRecords(train.itemTransforms),
     batchTransforms: transformRecords(train.batchTransforms),
     loss: loss.name,
@@ -110,6 +116,7 @@ export async function loadLearner(path: string, { platform, models = {} }: LoadL
       model,
       platform,
       vocab: info.vocab as readonly string[],
+      decoding: decodingFrom(info.decoding),
       itemTransforms: itemTransformsFrom(info.itemTransforms),
       batchTransforms: batchTransformsFrom(info.batchTransforms),
     })

@@ -48,6 +48,7 @@ export async function describeFit(
     'validation items': valid.items.length,
     'training data': await dataDigest(train),
     'validation data': await dataDigest(valid),
+    decoding: { ...train.pictures.decoding },
     itemTransforms: transformRecords(train.itemTransforms),
     batchTransforms: transformRecords(train.batchTransforms),
   }

@@ -3,6 +3,7 @@ import { rng } from '../../base/rng.ts'
 import { BatchPipeline } from '../../data/augment/pipeline.ts'
 import type { BatchTransform } from '../../data/augment/transforms.ts'
 import { drawPlan, sortItemTransforms, type ItemTransform } from '../../data/item-transforms.ts'
+import type { Decoding } from '../../image/decode-options.ts'
 import type { Module } from '../../nn/module.ts'
 import { cast } from '../../ops/cast.ts'
 import { softmax } from '../../ops/softmax.ts'
@@ -30,6 +31,8 @@ export interface Prediction {
 export interface PredictorParts {
   readonly model: Module
   readonly vocab: readonly string[]
+  /** Way in which files become pixels. Default: that of `ImageBlock()` */
+  readonly decoding?: Decoding
   readonly itemTransforms: readonly ItemTransform[]
   readonly batchTransforms: readonly BatchTransform[]
   readonly platform: Platform
@@ -41,15 +44,18 @@ export interface PredictorParts {
 export class Predictor {
   readonly model: Module
   readonly vocab: readonly string[]
+  private readonly decoding: Decoding | undefined
   private readonly itemTransforms: readonly ItemTransform[]
   private readonly batchTransforms: readonly BatchTransform[]
   private readonly pipeline: BatchPipeline
   private readonly platform: Platform
   private readonly dtype: 'f32' | 'f16'
 
-  constructor({ model, vocab, itemTransforms, batchTransforms, platform, precision = 'f32' }: PredictorParts) {
+  constructor(parts: PredictorParts) {
+    const { model, vocab, decoding, itemTransforms, batchTransforms, platform, precision = 'f32' } = parts
     this.model = model
     this.vocab = vocab
+    this.decoding = decoding
     this.itemTransforms = sortItemTransforms(itemTransforms)
     this.batchTransforms = batchTransforms
     this.pipeline = new BatchPipeline(batchTransforms)
@@ -64,7 +70,8 @@ export class Predictor {
    * Source: fastai learner.py, Learner.predict.
    */
   async predict(path: string): Promise<Prediction> {
-    return this.predictPixels(await this.platform.decoder.decode({ path, resize: this.resizePlan() }))
+    const { decoding, platform } = this
+    return this.predictPixels(await platform.decoder.decode({ path, resize: this.resizePlan(), decoding }))
   }
 
   /**

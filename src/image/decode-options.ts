@@ -1,0 +1,59 @@
+import { checkOptions, type Kind } from '../base/options.ts'
+
+/** Ways in which an image file becomes pixels, the same for all files of a data set. */
+export interface DecodeOptions {
+  /**
+   * 'apply' turns and mirrors an image as the orientation in its metadata says (Exif tag 274), as every viewer does.
+   * 'ignore' keeps the pixels as they are stored, as fastai does. Default 'apply'
+   */
+  readonly orientation?: 'apply' | 'ignore'
+  /**
+   * Decoder of JPEG and PNG files. 'built-in' is jpeg-js and pngjs (in a page jpeg-js and the browser's PNG decoder).
+   * 'sharp' is the optional package sharp (in a page the browser's own decoder): its pixels of a JPEG are those of Pillow,
+   * which differ by a few levels, and it is 5 to 20 times as fast. Other formats are always decoded by sharp or the browser.
+   * Default 'built-in'
+   */
+  readonly decoder?: 'built-in' | 'sharp'
+  /**
+   * 'fast' lets sharp decode an image at a fraction of its size where that still has at least as many pixels as are
+   * needed, as Pillow's draft mode does: several times as fast for photographs, other pixels. The built-in decoders
+   * always decode the whole image, as fastai does. Default 'exact'
+   */
+  readonly shrink?: 'exact' | 'fast'
+}
+
+/** Decode options, all of them given. */
+export type Decoding = Readonly<Required<DecodeOptions>>
+
+export const DEFAULT_DECODING: Decoding = { orientation: 'apply', decoder: 'built-in', shrink: 'exact' }
+
+/** Decoding of models and checkpoints that were written before there was a choice. */
+export const FORMER_DECODING: Decoding = { ...DEFAULT_DECODING, orientation: 'ignore' }
+
+const choice = (...values: readonly string[]): Kind => ({
+  expected: values.map((value) => `'${value}'`).join(' or '),
+  is: (value) => values.includes(value as string),
+})
+
+/** Options completed by the defaults. @throws OptionError  for an option or a value that does not exist */
+export function toDecoding(where: string, options: DecodeOptions): Decoding {
+  checkOptions(where, options, {
+    orientation: choice('apply', 'ignore'),
+    decoder: choice('built-in', 'sharp'),
+    shrink: choice('exact', 'fast'),
+  })
+  const { orientation, decoder, shrink } = DEFAULT_DECODING
+  return {
+    orientation: options.orientation ?? orientation,
+    decoder: options.decoder ?? decoder,
+    shrink: options.shrink ?? shrink,
+  }
+}
+
+/** Decoding as a short text that is empty for the default, to tell cached images apart. */
+export function decodingKey(decoding: Decoding): string {
+  return Object.entries(decoding)
+    .filter(([name, value]) => DEFAULT_DECODING[name as keyof Decoding] !== value)
+    .map(([name, value]) => `${name}=${value}`)
+    .join(' ')
+}

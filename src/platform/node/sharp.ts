@@ -1,0 +1,56 @@
+import type { Sharp } from 'sharp'
+import { DecodeError } from '../../base/errors.ts'
+import { needsPackage, type ImageKind, type PlatformDecoder, type PlatformImage } from '../../image/decode.ts'
+import { swapsSides, toOrientation, upright } from '../../image/orientation.ts'
+import type { Pixels } from '../../image/pixels.ts'
+
+/** Formats that the binaries of sharp on npm read. HEIC is not among them, as its patents forbid. */
+const KINDS: readonly ImageKind[] = ['JPEG', 'PNG', 'GIF', 'WebP', 'TIFF', 'AVIF']
+
+/** Decoder that is there without the package: it reads nothing, and names the package. */
+const ABSENT: PlatformDecoder = {
+  kinds: new Set(),
+  absent: { package: 'sharp', kinds: new Set(KINDS) },
+  decode: ({ path, kind }) => Promise.reject(new DecodeError(path, needsPackage(kind, 'sharp'))),
+}
+
+type SharpPackage = (typeof import('sharp'))['default']
+
+let loaded: Promise<PlatformDecoder> | undefined
+
+/** Decoder by the optional package sharp (libvips, with libjpeg-turbo's relative mozjpeg, libwebp, libaom and libtiff). */
+export function sharpDecoder(): Promise<PlatformDecoder> {
+  return (loaded ??= import('sharp').then(({ default: sharp }) => decoderOf(sharp), absentDecoder))
+}
+
+/** A package that is there and does not load is as absent, except that the reason is worth a line. */
+function absentDecoder(error: unknown): PlatformDecoder {
+  const missing = error instanceof Error && 'code' in error && error.code === 'ERR_MODULE_NOT_FOUND'
+  if (!missing) console.warn(`sharp is installed and does not load: ${String(error)}`)
+  return ABSENT
+}
+
+function decoderOf(sharp: SharpPackage): PlatformDecoder {
+  // Images are decoded on several threads already, and each only once.
+  sharp.concurrency(1)
+  sharp.cache(false)
+  const suffixes: readonly string[] = sharp.format.heif?.input.fileSuffix ?? []
+  const heic: readonly ImageKind[] = suffixes.includes('.heic') ? ['HEIC', 'HEIF'] : []
+  return { kinds: new Set([...KINDS, ...heic]), decode: (image) => decode(sharp, image) }
+}
+
+async function decode(sharp: SharpPackage, { bytes, turn, shrink }: PlatformImage): Promise<Pixels> {
+  // The size is checked below, with a message that says so. Colours stay those of the file.
+  const open = (): Sharp => sharp(bytes, { limitInputPixels: false, ignoreIcc: true })
+  const { width, height, orientation: stated } = await open().metadata()
+  const orientation = turn ? toOrientation(stated) : 1
+  const divisor = swapsSides(orientation) ? shrink(height, width) : shrink(width, height)
+  const image = open().toColourspace('srgb').ensureAlpha()
+  if (divisor > 1) {
+    const part = (side: number): number => Math.max(1, Math.floor(side / divisor))
+    image.resize(part(width), part(height), { fit: 'fill', kernel: 'linear' })
+  }
+  const { data, info } = await image.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true })
+  // Memory of its own, which can be handed to another thread.
+  return upright({ width: info.width, height: info.height, data: new Uint8Array(data) }, orientation)
+}
