@@ -11,6 +11,7 @@ import { measureAll } from './kernels/harness.ts'
 import { kernelTable, totals, totalsTable } from './kernels/kernel-table.ts'
 import { matmulCase } from './kernels/conv2d.ts'
 import { kernelCases, MODELS, type Selection } from './kernels/index.ts'
+import { decodeTable } from './steps/decode.ts'
 import { loaderTable, measureLoader } from './steps/loader.ts'
 import { machineHere, machineOf, machineText, type Machine } from './machine/machine.ts'
 import { memoryTable } from './steps/memory.ts'
@@ -20,6 +21,7 @@ import { measureMemory, measureStep, stepCases, stepTable, type StepCase, type S
 
 const USAGE = `npm run bench -- [FILTER] [options]     kernels whose name contains the text, each proven, then timed
 npm run bench -- step [options]         whole training steps, and the loader beside them
+npm run bench -- decode                 image files to pixels, by the decoders that there are
 npm run bench -- report --out DIR       everything that is wanted of a real GPU, as JSON and tables
 
   --model A,B         ${Object.keys(MODELS).join(', ')} (kernels: both; step: xresnet18)
@@ -72,12 +74,13 @@ async function main(argv: readonly string[]): Promise<void> {
   const [command = '', ...others] = positionals
   if (others.length > 0) {
     throw new OptionError('bench', `'${others.join(' ')}' is one word too many`, {
-      expected: 'step, report, or a part of a name',
+      expected: 'step, decode, report, or a part of a name',
     })
   }
   if (given.help) console.log(USAGE)
   else if (command === 'report') await report(given)
   else if (command === 'step') await steps(given)
+  else if (command === 'decode') console.log(await decodeTable())
   else await kernels(command, given)
 }
 

@@ -2,6 +2,7 @@
 import { openGpuOn, type Gpu, type GpuOptions } from './gpu/device.ts'
 import * as hub from './data/hub.ts'
 import * as items from './data/items.ts'
+import * as resized from './data/resize-images.ts'
 import * as sample from './data/sample.ts'
 import * as untar from './data/untar-data.ts'
 import * as verify from './data/verify-images.ts'
@@ -43,6 +44,10 @@ export const hubModel: typeof hub.hubModel = (name, options) =>
 /** Weights from a file or from the hub. See train/files/pretrained.ts. */
 export const readPretrained = (source: string, options: hub.HubOptions = {}): Promise<pretrained.Pretrained> =>
   pretrained.readPretrained(source, { platform: nodePlatform, ...options })
+
+/** Smaller copies of all images below a folder. See data/resize-images.ts. */
+export const resizeImages: typeof resized.resizeImages = (path, options) =>
+  resized.resizeImages(path, { platform: nodePlatform, ...options })
 
 /** What `learner.export` has written, ready to predict. See train/files/export.ts. */
 export const loadLearner = (path: string, options: Partial<exported.LoadLearnerOptions> = {}): Promise<Predictor> =>

@@ -56,7 +56,7 @@ const BENCH: Readonly<Record<string, readonly string[]>> = {
     'train/results',
   ],
   'bench/machine': ['node', 'exports', 'gpu'],
-  'bench/steps': ['node', 'exports', 'base', 'gpu', 'tensor', 'nn', 'platform/node'],
+  'bench/steps': ['node', 'exports', 'base', 'image', 'gpu', 'tensor', 'nn', 'platform/node'],
 }
 
 describe('rooms', () => {

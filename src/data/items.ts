@@ -1,35 +1,28 @@
 import { DataError } from '../base/errors.ts'
 import { ANY, checkArgument, checkOptions, FLAG, listOf, TEXT } from '../base/options.ts'
 import { currentGpu } from '../gpu/device.ts'
-import type { Platform } from '../platform/platform.ts'
+import { imageKind } from '../image/decode.ts'
+import type { Files, Platform } from '../platform/platform.ts'
 
-/** What Python's mimetypes calls an image, which is what fastai goes by (vision/data.py, image_extensions). */
-const imageExtensions: ReadonlySet<string> = new Set([
+/** Suffixes of the formats that some decoder reads: their files are listed without a look into them. */
+const imageSuffixes: ReadonlySet<string> = new Set([
   '.avif',
   '.bmp',
   '.gif',
   '.heic',
   '.heif',
-  '.ico',
-  '.ief',
+  '.jfif',
   '.jpe',
   '.jpeg',
   '.jpg',
-  '.pbm',
-  '.pgm',
   '.png',
-  '.pnm',
-  '.ppm',
-  '.ras',
-  '.rgb',
-  '.svg',
   '.tif',
   '.tiff',
   '.webp',
-  '.xbm',
-  '.xpm',
-  '.xwd',
 ])
+
+/** First bytes of a file by which its format is known. */
+const SIGNATURE_BYTES = 12
 
 /** Folders that systems make beside those of their users, in small letters; most others begin with a dot. */
 const systemFolders: ReadonlySet<string> = new Set([
@@ -57,7 +50,12 @@ export interface GetImageFilesOptions {
 }
 
 /**
- * The paths of all images below a folder. Names that begin with a dot are left out, and folders that systems make, such
+ * The paths of all images below a folder.
+ *
+ * A file with the suffix of an image format (.jpg, .png, .webp, …) is an image without a look into it, so that a large folder
+ * is listed as fast as its names are read; `verifyImages` and the loaders say which of them are not. Of every other file,
+ * without a suffix or with one that is not known, the first 12 bytes decide, where the platform can read so little of it (Node).
+ * TIFF is known by its suffix only, as the raw files of cameras begin alike. fastai goes by the suffix alone. Names that begin with a dot are left out, and folders that systems make, such
  * as `$RECYCLE.BIN` or `@eaDir`.
  *
  * In the same order on every machine: the images of a folder by name, then those of its folders by name (fastai takes
@@ -151,9 +149,13 @@ async function visit(walk: Walk, folder: string, parent?: Visited): Promise<void
     return
   }
   const entries = await visible(walk.platform, folder)
-  const images = entries.filter(({ kind, name }) => kind === 'file' && isImage(name))
-  for (const { name } of images) walk.found.push(files.join(folder, name))
-  const here: Visited = { folder, parent, images: images.length }
+  let images = 0
+  for (const { kind, name } of entries) {
+    if (kind !== 'file' || !(await isImage(files, folder, name))) continue
+    walk.found.push(files.join(folder, name))
+    images++
+  }
+  const here: Visited = { folder, parent, images }
   walk.visited.set(id, here)
   if (!walk.recurse) return
   for (const { kind, name, link } of entries) {
@@ -184,8 +186,12 @@ async function visible(platform: Platform, folder: string) {
   )
 }
 
-function isImage(name: string): boolean {
-  return imageExtensions.has(/\.[^.]*$/.exec(name)?.[0].toLowerCase() ?? '')
+async function isImage(files: Files, folder: string, name: string): Promise<boolean> {
+  if (imageSuffixes.has(/\.[^.]*$/.exec(name)?.[0].toLowerCase() ?? '')) return true
+  // A file that cannot be read shows nothing that would make it an image.
+  const glance = await files.glance?.(files.join(folder, name), SIGNATURE_BYTES).catch(() => undefined)
+  const kind = glance && imageKind(glance.start)
+  return kind !== undefined && kind !== 'TIFF'
 }
 
 /** The first few names of one kind. */

@@ -1,9 +1,9 @@
-import { encode } from 'jpeg-js'
 import { requireInteger } from '../base/check.ts'
 import { rng } from '../base/rng.ts'
 import { ANY, checkOptions, NUMBER, PATH } from '../base/options.ts'
 import { currentGpu } from '../gpu/device.ts'
 import type { Platform } from '../platform/platform.ts'
+import { encodeJpeg } from '../image/encode-jpeg.ts'
 import { drawPicture, thingNames } from '../image/drawing.ts'
 import { dataHome, datasetsOf } from './untar-data.ts'
 
@@ -78,5 +78,5 @@ async function drawSample(platform: Platform, folder: string, images: number): P
 function drawJpeg(name: (typeof thingNames)[number], image: number): Uint8Array {
   const draw = rng(0, 'sample', VERSION, image)
   const picture = drawPicture(name, draw)
-  return encode(picture, draw.integer(60, 92)).data
+  return encodeJpeg(picture, draw.integer(60, 92))
 }

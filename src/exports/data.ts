@@ -21,3 +21,4 @@ export { batchPictures, inputPictures, type LabelledPicture, type ShowOptions } 
 export { channelStats } from '../data/statistics.ts'
 export type { Batch, Targets } from '../data/batch.ts'
 export type { DecodeOptions, Decoding } from '../image/decode-options.ts'
+export type { ResizeImagesOptions } from '../data/resize-images.ts'

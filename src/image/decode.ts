@@ -31,6 +31,8 @@ export interface PlatformImage {
   readonly bytes: Uint8Array
   /** Turn the image as its metadata say. */
   readonly turn: boolean
+  /** Size as stored, where the header was read already: the bytes are then without metadata. */
+  readonly size?: { readonly width: number; readonly height: number } | undefined
   /**
    * Number of stored pixels along each axis that may become one, a power of two: 1 decodes the whole image.
    *
@@ -202,7 +204,7 @@ async function fromPng(context: Context): Promise<Pixels> {
     checkSize(path, width, height)
     room(width, height, width * height * (TIMES_PIXELS * 4 + (TIMES_ROWS * channels * depth) / 8))
     const checked = await checkPng(bytes, png.inflate)
-    if (usesPlatform(context)) return await fromPlatform(context, checked.file, checked.orientation)
+    if (usesPlatform(context)) return await fromPlatform(context, checked.file, checked.orientation, { width, height })
     return turned(opaque(await png.decode(checked)), checked.orientation, decoding)
   } catch (error) {
     throw error instanceof DataError ? error : damaged(path, 'PNG', bytes, error)
@@ -216,7 +218,7 @@ async function fromJpeg(context: Context): Promise<Pixels> {
     const jpeg = checkJpeg(path, bytes, (width, height) => checkSize(path, width, height, most))
     // Decoders of platforms convert CMYK by a colour profile, or not at all.
     if (usesPlatform(context) && jpeg.components < 4) {
-      return await firstOf(jpeg.versions(), (version) => fromPlatform(context, version, jpeg.orientation))
+      return await firstOf(jpeg.versions(), (version) => fromPlatform(context, version, jpeg.orientation, jpeg))
     }
     checkSize(path, jpeg.width, jpeg.height)
     room(jpeg.width, jpeg.height, jpeg.neededBytes)
@@ -263,8 +265,14 @@ function usesPlatform({ decoding, platform, kind }: Context): boolean {
  *
  * @param bytes        without metadata, in formats that are taken apart here
  * @param orientation  what those said
+ * @param size         where it is known
  */
-async function fromPlatform(context: Context, bytes: Uint8Array, orientation: Orientation): Promise<Pixels> {
+async function fromPlatform(
+  context: Context,
+  bytes: Uint8Array,
+  orientation: Orientation,
+  size?: PlatformImage['size'],
+): Promise<Pixels> {
   const { path, kind, platform, decoding, resize, room } = context
   if (platform === undefined) throw new Error('there is no decoder for it')
   const pixels = await platform.decode({
@@ -272,6 +280,7 @@ async function fromPlatform(context: Context, bytes: Uint8Array, orientation: Or
     kind,
     bytes,
     turn: decoding.orientation === 'apply',
+    size,
     shrink: (width, height) => {
       checkSize(path, width, height, MAX_MEGAPIXELS_OF_PLATFORM)
       const swapped = decoding.orientation === 'apply' && swapsSides(orientation)

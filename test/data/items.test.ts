@@ -44,6 +44,33 @@ describe('getImageFiles', () => {
     expect(printed).toEqual([])
   })
 
+  test('goes by the content where the suffix says nothing', async () => {
+    make('a/1.jfif', 'a/2.ico', 'a/3.svg', 'a/broken.dat')
+    const jpeg = Uint8Array.of(0xff, 0xd8, 0xff, 0xe0, 0, 16)
+    for (const name of ['photo', 'photo.2024', 'IMG_1.JPG_large', 'raw.nef']) {
+      writeFileSync(join(folder, 'a', name), jpeg)
+    }
+    writeFileSync(join(folder, 'a/raw.nef'), 'II*\0\x08\0\0\0')
+    writeFileSync(join(folder, 'a/web.download'), 'RIFF\x10\0\0\0WEBPVP8L')
+    writeFileSync(join(folder, 'a/text'), 'RIFF is a word')
+    expect(await find()).toEqual(['a/1.jfif', 'a/IMG_1.JPG_large', 'a/photo', 'a/photo.2024', 'a/web.download'])
+  })
+
+  test('opens no file that has the suffix of an image', async () => {
+    const opened: string[] = []
+    make('a/1.jpg', 'a/2.webp', 'a/notes.txt')
+    const files: Platform['files'] = {
+      ...nodeFiles,
+      glance: (path, byteCount) => {
+        opened.push(path.slice(folder.length + 1))
+        return nodeFiles.glance!(path, byteCount)
+      },
+    }
+    const platform = { files, log: () => {} } as unknown as Platform
+    await getImageFiles(folder, { platform })
+    expect(opened).toEqual(['a/notes.txt'])
+  })
+
   test('leaves out what begins with a dot', async () => {
     make('a/1.jpg', 'a/._1.jpg', '.cache/2.jpg', '.3.jpg')
     expect(await find()).toEqual(['a/1.jpg'])

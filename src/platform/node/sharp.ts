@@ -39,10 +39,10 @@ function decoderOf(sharp: SharpPackage): PlatformDecoder {
   return { kinds: new Set([...KINDS, ...heic]), decode: (image) => decode(sharp, image) }
 }
 
-async function decode(sharp: SharpPackage, { bytes, turn, shrink }: PlatformImage): Promise<Pixels> {
+async function decode(sharp: SharpPackage, { bytes, turn, size, shrink }: PlatformImage): Promise<Pixels> {
   // The size is checked below, with a message that says so. Colours stay those of the file.
   const open = (): Sharp => sharp(bytes, { limitInputPixels: false, ignoreIcc: true })
-  const { width, height, orientation: stated } = await open().metadata()
+  const { width, height, orientation: stated } = size ? { ...size, orientation: 1 } : await open().metadata()
   const orientation = turn ? toOrientation(stated) : 1
   const divisor = swapsSides(orientation) ? shrink(height, width) : shrink(width, height)
   const image = open().toColourspace('srgb').ensureAlpha()
