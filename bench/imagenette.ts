@@ -72,7 +72,7 @@ async function main(argv: readonly string[]): Promise<void> {
     return fp32 ? learner : learner.toFp16()
   }
 
-  // In [1] to In [3]: no normalisation. These cells and those of the next section have a batch size of 4 in the notebook
+  // In [1] to In [3]: no normalization. These cells and those of the next section have a batch size of 4 in the notebook
   await run.section('baseline', size, async (report) => {
     const learner = newLearner(await getLoaders(size, { normalized: false, batch: firstBatchSize }))
     await learner.fitOneCycle(epochs, 3e-3, run.checkpoint)

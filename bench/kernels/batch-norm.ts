@@ -147,15 +147,15 @@ class Problem {
     if (g === undefined || !sums) return undefined
     const { weight, bias } = sums
     const scale = this.weight.at(channel) / this.statistics(channel).deviation
-    return scale * (g - bias / this.pixels - (this.normalised(place) * weight) / this.pixels)
+    return scale * (g - bias / this.pixels - (this.normalized(place) * weight) / this.pixels)
   }
 
   private beforeRelu(place: number): number {
     const channel = place % this.channels
-    return this.normalised(place) * this.weight.at(channel) + this.bias.at(channel) + (this.residual?.at(place) ?? 0)
+    return this.normalized(place) * this.weight.at(channel) + this.bias.at(channel) + (this.residual?.at(place) ?? 0)
   }
 
-  private normalised(place: number): number {
+  private normalized(place: number): number {
     const { mean, deviation } = this.statistics(place % this.channels)
     return (this.x.at(place) - mean) / deviation
   }
@@ -178,7 +178,7 @@ class Problem {
       const place = i * this.channels + channel
       const g = this.masked(place)
       if (g === undefined) return undefined
-      sums.weight += g * this.normalised(place)
+      sums.weight += g * this.normalized(place)
       sums.bias += g
     }
     return sums

@@ -18,12 +18,12 @@ import type { Operand } from './operands.ts'
 import type { NetworkShapes } from './shapes.ts'
 
 /** Channels of an image. */
-const PICTURE = 3
+const IMAGE = 3
 
 export function conv2dCases({ convolution }: NetworkShapes): Case[] {
   return convolution.flatMap(({ sizes, uses }) => {
     // The gradient of an image is never needed.
-    const passes = PASSES.filter((pass) => pass !== 'backward-input' || sizes.C !== PICTURE)
+    const passes = PASSES.filter((pass) => pass !== 'backward-input' || sizes.C !== IMAGE)
     return passes.map((pass) => conv2dCase(pass, sizes, uses))
   })
 }

@@ -259,7 +259,7 @@ export class LessonRun {
     } as const
     const results: Results = {
       ...run,
-      sections: sections.map(({ fits, pictures, confusion, mostWrong, ...result }) => result),
+      sections: sections.map(({ fits, imageGroups, confusion, mostWrong, ...result }) => result),
     }
     // The results are written last: once they cover all sections, the run is finished.
     const contents: readonly (readonly [name: string, content: string])[] = [

@@ -39,7 +39,7 @@ export const NOTEBOOK: Readonly<Record<Section, NotebookSection>> = {
     ],
   },
   normalize: {
-    title: 'Normalisation',
+    title: 'Normalization',
     text: 'The same, with every channel brought to about mean 0 and deviation 1.',
     batchSize: 4,
     accuracy: 0.801344,
@@ -84,7 +84,7 @@ export const NOTEBOOK: Readonly<Record<Section, NotebookSection>> = {
   },
   mixup: {
     title: 'Mixup',
-    text: 'Pictures are blended in pairs, and so are their labels. Harder to learn, so it pays in long training; xresnet50.',
+    text: 'Images are blended in pairs, and so are their labels. Harder to learn, so it pays in long training; xresnet50.',
     batchSize: 64,
     fits: [],
   },

@@ -129,7 +129,7 @@ export interface SectionDetails {
   readonly fits: readonly FitResult[]
   /** Statistics of the first training batch. */
   readonly batchStats?: BatchStats
-  readonly pictures: readonly TileGroup[]
+  readonly imageGroups: readonly TileGroup[]
   readonly confusion?: ConfusionResult
   /** Number of outputs of the network. */
   readonly outputs?: number

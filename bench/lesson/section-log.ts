@@ -2,13 +2,7 @@ import { ClassificationInterpretation, type Callback, type FitState, type Learne
 import type { Pixels, Platform } from '../../src/exports/gpu.ts'
 import { read, release, scope } from '../../src/exports/tensor.ts'
 import type { EpochRow, ItemPredictions, StepLoss } from '../../src/exports/train.ts'
-import {
-  batchPictures,
-  channelStats,
-  inputPictures,
-  type ChannelStats,
-  type LabelledPicture,
-} from '../../src/exports/data.ts'
+import { batchImages, channelStats, inputImages, type ChannelStats, type LabeledImage } from '../../src/exports/data.ts'
 import type { Json } from '../../src/base/json.ts'
 import { hears } from '../../src/train/fit/callback.ts'
 import { className } from '../../src/cli/class-names.ts'
@@ -106,29 +100,29 @@ export class SectionLog implements Callback {
   ): Promise<SectionDetails> {
     const { platform, loaders, callbacks } = learner
     const isTrained = this.fits.length > 0
-    const pictures: TileGroup[] = []
+    const imageGroups: TileGroup[] = []
     // Computed again instead of stored, so that it is the same in a resumed run.
     const changing = callbacks.filter((callback) => callback.beforeBatch && hears(callback, true))
     const first = isTrained ? await firstBatch(learner, this.firstEpoch, changing) : undefined
-    if (first) pictures.push({ title: 'The first batch, as the network sees it', tiles: first.tiles })
+    if (first) imageGroups.push({ title: 'The first batch, as the network sees it', tiles: first.tiles })
     for (const callback of beside) {
       const changed = await firstBatch(learner, this.firstEpoch, [callback])
-      pictures.push({ title: `The same batch with ${callback.name}`, tiles: changed.tiles })
+      imageGroups.push({ title: `The same batch with ${callback.name}`, tiles: changed.tiles })
     }
     // A section without training shows variations of a validation image, as test-time augmentation makes them.
     const source = isTrained ? loaders.train : loaders.valid
-    const variations = await batchPictures(source, {
+    const variations = await batchImages(source, {
       count: SHOWN,
       unique: true,
       draws: 'train',
       epoch: learner.epochsBegun,
     })
-    pictures.push({ title: 'One image, varied at random', tiles: await tiles(platform, variations) })
+    imageGroups.push({ title: 'One image, varied at random', tiles: await tiles(platform, variations) })
     const wrong = predictions && new ClassificationInterpretation(predictions, loaders.vocab)
     return {
       fits: [...this.fits],
       ...(first ? { batchStats: first.stats } : {}),
-      pictures,
+      imageGroups,
       ...(predictions && wrong ? { outputs: predictions.predictions.columns, confusion: confusionOf(wrong) } : {}),
       mostWrong: wrong ? await mostWrong(learner, wrong) : [],
     }
@@ -197,26 +191,26 @@ async function shownBatch(
     targets.b && read(targets.b),
     targets.mix && read(targets.mix),
   ])
-  const pictures = inputPictures(values, [Math.min(N, SHOWN), ...size], train.stats)
-  const shown = pictures.map((picture, n) => ({
-    picture,
+  const images = inputImages(values, [Math.min(N, SHOWN), ...size], train.stats)
+  const shown = images.map((image, n) => ({
+    image,
     label: vocab[batch.labels[n]],
     ...(others && shares ? { mixedWith: className(vocab[others[n]]), share: shares[n] } : {}),
   }))
   const after = channelStats(values)
-  return { tiles: await tiles(platform, shown), stats: { before: withoutNormalisation(after, train.stats), after } }
+  return { tiles: await tiles(platform, shown), stats: { before: withoutNormalization(after, train.stats), after } }
 }
 
 /** Undoes a normalization: x = y·std + mean, for the statistics of y = (x − mean) / std. */
-function withoutNormalisation(after: ChannelStats, { mean, std }: ChannelStats): ChannelStats {
+function withoutNormalization(after: ChannelStats, { mean, std }: ChannelStats): ChannelStats {
   const each = (of: (c: number) => number): ChannelStats['mean'] => [of(0), of(1), of(2)]
   return { mean: each((c) => after.mean[c] * std[c] + mean[c]), std: each((c) => after.std[c] * std[c]) }
 }
 
-function tiles(platform: Platform, shown: readonly (LabelledPicture & Omit<Tile, 'uri' | 'label'>)[]): Promise<Tile[]> {
+function tiles(platform: Platform, shown: readonly (LabeledImage & Omit<Tile, 'uri' | 'label'>)[]): Promise<Tile[]> {
   return Promise.all(
-    shown.map(async ({ picture, label, ...rest }) => ({
-      uri: await pngUri(platform, picture),
+    shown.map(async ({ image, label, ...rest }) => ({
+      uri: await pngUri(platform, image),
       label: className(label),
       ...rest,
     })),
@@ -266,6 +260,6 @@ async function mostWrong(
   )
 }
 
-async function pngUri(platform: Platform, picture: Pixels): Promise<string> {
-  return `data:image/png;base64,${Buffer.from(await platform.encodePng(picture)).toString('base64')}`
+async function pngUri(platform: Platform, image: Pixels): Promise<string> {
+  return `data:image/png;base64,${Buffer.from(await platform.encodePng(image)).toString('base64')}`
 }

@@ -239,11 +239,11 @@ export function prepareStep(gpu: Gpu, { model, batchSize, size, precision }: Ste
   const scaler = new LossScaler({ mixed })
   const random = rng(0, 'bench step')
   // The numbers of one image are repeated, since drawing more would take longer than the step.
-  const picture = Float32Array.from({ length: size * size * 3 }, () => random.normal())
-  const { length } = picture
+  const image = Float32Array.from({ length: size * size * 3 }, () => random.normal())
+  const { length } = image
   const pixels = Float32Array.from(
     { length: batchSize * length },
-    (_, i) => picture[(i + 7 * Math.floor(i / length)) % length],
+    (_, i) => image[(i + 7 * Math.floor(i / length)) % length],
   )
   const x = keep(tensor(pixels, [batchSize, size, size, 3], mixed ? 'f16' : 'f32'))
   const labels = keep(

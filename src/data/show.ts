@@ -17,44 +17,44 @@ export interface ShowOptions {
   readonly epoch?: number
   /** How the transforms draw. Default: as the loader's split says */
   readonly draws?: Phase
-  /** The first picture again and again, with other random transforms each time. Default false */
+  /** The first image again and again, with other random transforms each time. Default false */
   readonly unique?: boolean
 }
 
-/** A picture as the network sees it, and what it shows. */
-export interface LabelledPicture {
-  readonly picture: Pixels
+/** An image as the network sees it, and what it shows. */
+export interface LabeledImage {
+  readonly image: Pixels
   readonly label: string
   /** What a model takes it for, where one was asked. */
   readonly predicted?: string
 }
 
 /**
- * Writes a contact sheet of what the network sees: pictures of a first batch after all transforms, with the
+ * Writes a contact sheet of what the network sees: images of a first batch after all transforms, with the
  * normalisation taken back, each above its label, where it has one.
  *
  * @param loader  `loaders.train` or `loaders.valid`
  * @param file    the path of a PNG, which ends in .png
- * @throws OptionError  when it does not, or `count` is no number of pictures
+ * @throws OptionError  when it does not, or `count` is no number of images
  * Source: fastai data/core.py, TfmdDL.show_batch.
  */
 export async function showBatch(loader: Loader, file: string, options: ShowOptions = {}): Promise<void> {
   requireExtension('showBatch', file, '.png')
-  await writeSheet(loader.platform, file, await batchPictures(loader, options))
+  await writeSheet(loader.platform, file, await batchImages(loader, options))
 }
 
-/** The pictures that `showBatch` shows. @throws OptionError  when `count` is no number of pictures */
-export async function batchPictures(loader: Loader, options: ShowOptions = {}): Promise<LabelledPicture[]> {
+/** The images that `showBatch` shows. @throws OptionError  when `count` is no number of images */
+export async function batchImages(loader: Loader, options: ShowOptions = {}): Promise<LabeledImage[]> {
   checkOptions('showBatch', options, { count: NUMBER, epoch: NUMBER, draws: TEXT, unique: FLAG })
   const { count = 9, unique = false, ...pass } = options
   requireCount('showBatch', count)
-  if (!unique) return firstPictures(loader, count, pass)
-  const drawn: LabelledPicture[] = []
-  for (let n = 0; n < count; n++) drawn.push(...(await firstPictures(loader, 1, { ...pass, pass: n })))
+  if (!unique) return firstImages(loader, count, pass)
+  const drawn: LabeledImage[] = []
+  for (let n = 0; n < count; n++) drawn.push(...(await firstImages(loader, 1, { ...pass, pass: n })))
   return drawn
 }
 
-/** @throws OptionError  when `count` is no number of pictures */
+/** @throws OptionError  when `count` is no number of images */
 export function requireCount(where: string, count: number): void {
   requireInteger(where, 'count', count, { from: 1 })
 }
@@ -63,27 +63,27 @@ export function requireCount(where: string, count: number): void {
 export async function writeSheet(
   { files, encodePng }: Platform,
   file: string,
-  tiles: readonly LabelledPicture[],
+  tiles: readonly LabeledImage[],
 ): Promise<void> {
   await files.write(file, await encodePng(contactSheet(tiles)))
 }
 
-async function firstPictures(loader: Loader, count: number, pass: EpochOptions): Promise<LabelledPicture[]> {
+async function firstImages(loader: Loader, count: number, pass: EpochOptions): Promise<LabeledImage[]> {
   const batch = await loader.oneBatch(pass)
   const input = scope(() => batch.input('f32'))
   const values = await read(input)
   release(input)
   batch.release()
-  return inputPictures(values, input.shape, loader.stats)
+  return inputImages(values, input.shape, loader.stats)
     .slice(0, Math.min(count, batch.count))
-    .map((picture, n) => ({ picture, label: loader.vocab[batch.labels[n]] ?? '' }))
+    .map((image, n) => ({ image, label: loader.vocab[batch.labels[n]] ?? '' }))
 }
 
-/** The pictures of a network's input, [N,H,W,3], normalised with `stats`. See `toPicture`. */
-export function inputPictures(values: Float32Array | Uint32Array, shape: Shape, stats: ChannelStats): Pixels[] {
+/** The images of a network's input, [N,H,W,3], normalized with `stats`. See `toImage`. */
+export function inputImages(values: Float32Array | Uint32Array, shape: Shape, stats: ChannelStats): Pixels[] {
   const [N, height, width] = shape
   const each = height * width * 3
-  return Array.from({ length: N }, (_, n) => toPicture(values.subarray(n * each, (n + 1) * each), width, height, stats))
+  return Array.from({ length: N }, (_, n) => toImage(values.subarray(n * each, (n + 1) * each), width, height, stats))
 }
 
 /**
@@ -91,12 +91,7 @@ export function inputPictures(values: Float32Array | Uint32Array, shape: Shape, 
  *
  * Source: fastai data/transforms.py, Normalize.decodes and IntToFloatTensor.decodes.
  */
-export function toPicture(
-  values: ArrayLike<number>,
-  width: number,
-  height: number,
-  { mean, std }: ChannelStats,
-): Pixels {
+export function toImage(values: ArrayLike<number>, width: number, height: number, { mean, std }: ChannelStats): Pixels {
   const data = new Uint8Array(width * height * 4)
   for (let i = 0; i < width * height; i++) {
     for (let c = 0; c < 3; c++) {
@@ -116,15 +111,15 @@ const LINE = 6 * LETTER_SCALE
 
 /**
  * Pictures of one size in a square grid on black. Below each is its label, and below that what it was taken for, if that
- * is known of any: in capitals, cut where the picture ends.
+ * is known of any: in capitals, cut where the image ends.
  */
-export function contactSheet(tiles: readonly LabelledPicture[]): Pixels {
+export function contactSheet(tiles: readonly LabeledImage[]): Pixels {
   const columns = Math.ceil(Math.sqrt(tiles.length))
   const rows = Math.ceil(tiles.length / columns)
   const lines = tiles.some(({ predicted }) => predicted !== undefined) ? 2 : 1
   const [
     {
-      picture: { width: w, height: h },
+      image: { width: w, height: h },
     },
   ] = tiles
   const tileHeight = h + lines * LINE + LETTER_SCALE
@@ -132,11 +127,11 @@ export function contactSheet(tiles: readonly LabelledPicture[]): Pixels {
   const height = GAP + rows * (tileHeight + GAP)
   const data = new Uint8Array(width * height * 4)
   for (let i = 3; i < data.length; i += 4) data[i] = 255
-  tiles.forEach(({ picture, label, predicted = '' }, i) => {
+  tiles.forEach(({ image, label, predicted = '' }, i) => {
     const left = GAP + (i % columns) * (w + GAP)
     const top = GAP + Math.floor(i / columns) * (tileHeight + GAP)
     for (let y = 0; y < h; y++) {
-      data.set(picture.data.subarray(y * w * 4, (y + 1) * w * 4), ((top + y) * width + left) * 4)
+      data.set(image.data.subarray(y * w * 4, (y + 1) * w * 4), ((top + y) * width + left) * 4)
     }
     for (const [line, text] of [label, predicted].entries()) {
       write(data, width, left, top + h + line * LINE + LETTER_SCALE, text.slice(0, Math.floor(w / (4 * LETTER_SCALE))))

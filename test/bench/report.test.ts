@@ -58,7 +58,7 @@ function sectionOf(name: string, more: Partial<ReportedSection> = {}): ReportedS
     gpuMemoryBytes: 3 * 2 ** 20,
     notebook: {},
     fits,
-    pictures: [{ title: 'The first batch', tiles: [tile(`${name} 1`), tile(`${name} 2`)] }],
+    imageGroups: [{ title: 'The first batch', tiles: [tile(`${name} 1`), tile(`${name} 2`)] }],
     mostWrong: [],
     ...more,
   }
@@ -192,10 +192,10 @@ describe('the report', () => {
     const mixed = tile('church', { mixedWith: 'tench', share: 0.7 })
     const page = await renderReport(
       runOf([
-        sectionOf('normalize', { pictures: [{ title: 'A batch', tiles: [tile('church'), tile('tench')] }] }),
-        sectionOf('small-images', { pictures: [{ title: 'A batch', tiles: [tile('church'), tile('tench')] }] }),
+        sectionOf('normalize', { imageGroups: [{ title: 'A batch', tiles: [tile('church'), tile('tench')] }] }),
+        sectionOf('small-images', { imageGroups: [{ title: 'A batch', tiles: [tile('church'), tile('tench')] }] }),
         sectionOf('mixup', {
-          pictures: [
+          imageGroups: [
             { title: 'Mixed', tiles: [mixed, mixed] },
             { title: 'Varied', tiles: [tile('golf ball'), tile('golf ball')] },
           ],
@@ -203,7 +203,7 @@ describe('the report', () => {
       ]),
     )
     expect(page.split(uri('tench')).length).toBe(2)
-    expectIn(page, 'The same pictures as in <a href="#normalize">normalize</a>')
+    expectIn(page, 'The same images as in <a href="#normalize">normalize</a>')
     expectIn(page, '70% church</span><span class="muted">30% tench')
     // One label for pictures that show the same.
     expectIn(page, '<h3>Varied: golf ball</h3>')

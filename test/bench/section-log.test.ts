@@ -101,8 +101,8 @@ describe('the log of a section', () => {
     const { log, learner } = await logged({}, { batchTransforms: [normalize(imagenetStats)] })
     const { pixels, labels } = await firstHostBatch(learner)
     await learner.fit(1)
-    const { pictures, batchStats } = await log.details(learner, undefined, [])
-    const tiles = byTitle(pictures, 'first batch')
+    const { imageGroups, batchStats } = await log.details(learner, undefined, [])
+    const tiles = byTitle(imageGroups, 'first batch')
     expect(tiles.map(({ label }) => label)).toEqual(Array.from(labels, (label) => learner.loaders.vocab[label]))
     const bytes = new Uint8Array(pixels.buffer)
     tiles.forEach((tile, n) => {
@@ -123,13 +123,13 @@ describe('the log of a section', () => {
     const { log, learner } = await logged({ callbacks: [mixUp()] })
     const { pixels } = await firstHostBatch(learner)
     await learner.fit(1)
-    const { pictures } = await log.details(learner, undefined, [cutMix()])
+    const { imageGroups } = await log.details(learner, undefined, [cutMix()])
     // The transforms keep what they need for the next batch, and nothing else is left.
     const { usedBytes } = gpu.buffers
     await log.details(learner, undefined, [cutMix()])
     expect(gpu.buffers.usedBytes).toBeLessThanOrEqual(usedBytes)
     for (const part of ['first batch', 'cutMix']) {
-      const tiles = byTitle(pictures, part)
+      const tiles = byTitle(imageGroups, part)
       expect(tiles.length).toBe(4)
       for (const { mixedWith, share = NaN } of tiles) {
         expect(learner.loaders.vocab).toContain(mixedWith)
@@ -138,12 +138,12 @@ describe('the log of a section', () => {
       }
     }
     const bytes = new Uint8Array(pixels.buffer)
-    const mixed = byTitle(pictures, 'first batch')
+    const mixed = byTitle(imageGroups, 'first batch')
       .map(({ share = 1 }, n) => ({ share, n }))
       .filter(({ share }) => share < 0.95)
     expect(mixed.length).toBeGreaterThan(0)
     for (const { n } of mixed) {
-      const { data } = pictureOf(byTitle(pictures, 'first batch')[n])
+      const { data } = pictureOf(byTitle(imageGroups, 'first batch')[n])
       expect(data.some((value, i) => Math.abs(value - bytes[n * data.length + i]) > 3)).toBe(true)
     }
   })
@@ -168,11 +168,11 @@ describe('the log of a section', () => {
       await learner.fit(2)
       await learner.fit(1)
       const values = await seen[0]
-      const { pictures, batchStats } = await log.details(learner, undefined, [])
+      const { imageGroups, batchStats } = await log.details(learner, undefined, [])
       expect(batchStats?.after).toEqual(channelStats(values))
       // Nothing is normalised.
       expect(batchStats?.before).toEqual(batchStats?.after)
-      byTitle(pictures, 'first batch').forEach((tile, n) => {
+      byTitle(imageGroups, 'first batch').forEach((tile, n) => {
         const { data } = pictureOf(tile)
         for (let i = 0; i < 8 * 8; i++) {
           for (let c = 0; c < 3; c++) expect(data[4 * i + c]).toBe(Math.trunc(255 * values[(n * 64 + i) * 3 + c]))
@@ -198,11 +198,11 @@ describe('the log of a section', () => {
     const interrupted = await run(3, 1)
     const resumed = await run(3)
     const over = await run(3)
-    for (const { pictures, batchStats } of [resumed, over]) {
+    for (const { imageGroups, batchStats } of [resumed, over]) {
       for (const part of ['first batch', 'cutMix']) {
-        expect(byTitle(pictures, part)).toEqual(byTitle(interrupted.pictures, part))
+        expect(byTitle(imageGroups, part)).toEqual(byTitle(interrupted.imageGroups, part))
       }
-      expect(byTitle(pictures, 'first batch').length).toBe(4)
+      expect(byTitle(imageGroups, 'first batch').length).toBe(4)
       expect(batchStats).toEqual(interrupted.batchStats)
     }
     expect(resumed.fits.map(({ epochs, steps }) => [epochs.length, steps.length])).toEqual([[3, 9]])
@@ -211,13 +211,13 @@ describe('the log of a section', () => {
 
   test('varies one picture at random: of the training items, or where nothing is trained of the others', async () => {
     const { log, learner } = await logged({}, { batchTransforms: [randomResizedCropGpu(8, { minScale: 0.3 })] })
-    const untrained = byTitle((await log.details(learner, undefined, [])).pictures, 'varied')
+    const untrained = byTitle((await log.details(learner, undefined, [])).imageGroups, 'varied')
     expect(untrained.length).toBe(8)
     expect(untrained[0].label).toBe(learner.loaders.vocab[learner.loaders.valid.labels[learner.loaders.valid.items[0]]])
     expect(pictureOf(untrained[0]).width).toBe(8)
     expect(new Set(untrained.map(({ uri }) => uri)).size).toBeGreaterThan(4)
     await learner.fit(1)
-    const trained = byTitle((await log.details(learner, undefined, [])).pictures, 'varied')
+    const trained = byTitle((await log.details(learner, undefined, [])).imageGroups, 'varied')
     const first = learner.loaders.train.order({ epoch: 1 })[0]
     expect(new Set(trained.map(({ label }) => label))).toEqual(
       new Set([learner.loaders.vocab[learner.loaders.train.labels[first]]]),

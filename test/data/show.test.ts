@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { augTransforms } from '../../src/data/augment/transforms.ts'
 import { normalize } from '../../src/data/augment/normalize.ts'
-import { batchPictures, contactSheet, showBatch, toPicture, type LabelledPicture } from '../../src/data/show.ts'
+import { batchImages, contactSheet, showBatch, toImage, type LabeledImage } from '../../src/data/show.ts'
 import type { Pixels } from '../../src/image/pixels.ts'
 import { decodePng, encodePng } from '../../src/platform/node/png.ts'
 import { fakePlatform } from '../helpers/fake-platform.ts'
@@ -14,16 +14,16 @@ await openTestGpu()
 const stats = { mean: [0.5, 0.25, 0], std: [0.5, 1, 2] } as const
 
 test('normalisation is taken back, values are kept in range and truncated', () => {
-  const picture = toPicture([0, 0, 0, 1, 0.25, 0.1, -5, 5, 0.4999], 3, 1, stats)
-  expect([...picture.data]).toEqual([127, 63, 0, 255, 255, 127, 51, 255, 0, 255, 254, 255])
+  const image = toImage([0, 0, 0, 1, 0.25, 0.1, -5, 5, 0.4999], 3, 1, stats)
+  expect([...image.data]).toEqual([127, 63, 0, 255, 255, 127, 51, 255, 0, 255, 254, 255])
 })
 
 test('pictures stand in a grid, labels below them', () => {
   const grey = (value: number) => ({ width: 24, height: 10, data: new Uint8Array(24 * 10 * 4).fill(value) })
   const sheet = contactSheet([
-    { picture: grey(50), label: 'ab' },
-    { picture: grey(100), label: 'i' },
-    { picture: grey(200), label: 'toolong' },
+    { image: grey(50), label: 'ab' },
+    { image: grey(100), label: 'i' },
+    { image: grey(200), label: 'toolong' },
   ])
   expect([sheet.width, sheet.height]).toEqual([4 + 2 * 28, 4 + 2 * (10 + 14 + 4)])
   const at = (x: number, y: number) => sheet.data[(y * sheet.width + x) * 4]
@@ -42,10 +42,10 @@ test('pictures stand in a grid, labels below them', () => {
 })
 
 test('what was predicted stands on a second line', () => {
-  const picture = { width: 24, height: 10, data: new Uint8Array(24 * 10 * 4).fill(50) }
+  const image = { width: 24, height: 10, data: new Uint8Array(24 * 10 * 4).fill(50) }
   const sheet = contactSheet([
-    { picture, label: 'a', predicted: 'i' },
-    { picture, label: 'ab' },
+    { image, label: 'a', predicted: 'i' },
+    { image, label: 'ab' },
   ])
   expect([sheet.width, sheet.height]).toEqual([4 + 2 * 28, 4 + 10 + 26 + 4])
   const lit = (x: number, y: number) => (sheet.data[(y * sheet.width + x) * 4] === 255 ? '#' : '.')
@@ -82,9 +82,9 @@ describe('showBatch', () => {
       pictures: { items: paths },
       items,
     } = loaders.valid
-    const tiles: LabelledPicture[] = [...items]
+    const tiles: LabeledImage[] = [...items]
       .slice(0, 4)
-      .map((item) => ({ picture: stripes(paths[item], SIZE), label: paths[item].split('/')[1] }))
+      .map((item) => ({ image: stripes(paths[item], SIZE), label: paths[item].split('/')[1] }))
     expect(new Set(tiles.map(({ label }) => label)).size).toBe(3)
     // As many as a batch holds, though nine were asked for.
     expectPicture(decodePng(await files.read('valid.png')), contactSheet(tiles))
@@ -94,17 +94,17 @@ describe('showBatch', () => {
 
   test('shows the first training batch of an epoch, or one picture again and again', async () => {
     const { train } = await make({ train: 40, batchTransforms: augTransforms() })
-    const bytes = async (options: Parameters<typeof batchPictures>[1]) =>
-      (await batchPictures(train, options)).map(({ picture, label }) => `${label} ${picture.data.join()}`)
+    const bytes = async (options: Parameters<typeof batchImages>[1]) =>
+      (await batchImages(train, options)).map(({ image, label }) => `${label} ${image.data.join()}`)
     const first = await bytes({ epoch: 3, count: 3 })
     expect(await bytes({ epoch: 3, count: 4 })).toEqual([...first, expect.any(String)])
     expect(await bytes({ epoch: 4, count: 3 })).not.toEqual(first)
-    const again = await batchPictures(train, { epoch: 3, count: 6, unique: true })
+    const again = await batchImages(train, { epoch: 3, count: 6, unique: true })
     expect(new Set(again.map(({ label }) => label))).toEqual(new Set([first[0].split(' ')[0]]))
-    expect(new Set(again.map(({ picture }) => picture.data.join())).size).toBe(6)
+    expect(new Set(again.map(({ image }) => image.data.join())).size).toBe(6)
     // Without random transforms it is always the same.
-    const plain = await batchPictures(train, { epoch: 3, count: 3, unique: true, draws: 'valid' })
-    expect(new Set(plain.map(({ picture }) => picture.data.join())).size).toBe(1)
+    const plain = await batchImages(train, { epoch: 3, count: 3, unique: true, draws: 'valid' })
+    expect(new Set(plain.map(({ image }) => image.data.join())).size).toBe(1)
   })
 
   test('refuses what is no count, and a file of another kind', async () => {

@@ -7,11 +7,11 @@ import { DataBlock } from '../../src/data/data-block.ts'
 import { resize } from '../../src/data/item-transforms.ts'
 import { parentLabel } from '../../src/data/items.ts'
 import { Loaders } from '../../src/data/loaders.ts'
-import { batchPictures } from '../../src/data/show.ts'
+import { batchImages } from '../../src/data/show.ts'
 import { ClassificationInterpretation } from '../../src/train/results/interpretation.ts'
 import { Learner } from '../../src/train/learner.ts'
 import { accuracy } from '../../src/train/fit/metrics.ts'
-import { resultPictures } from '../../src/train/results/show-results.ts'
+import { resultImages } from '../../src/train/results/show-results.ts'
 import { fakePlatform } from '../helpers/fake-platform.ts'
 import { openTestGpu } from '../helpers/gpu.ts'
 import { stripes, tinyModel } from '../helpers/tiny.ts'
@@ -66,8 +66,8 @@ describe('a loader of other files', () => {
     expect([averaged.predictions.rows, averaged.targets.length]).toEqual([10, 0])
     // Random transforms have changed them.
     expect(averaged.predictions.data).not.toEqual(predictions.data)
-    expect((await batchPictures(loader)).map(({ label }) => label)).toEqual(['', '', '', ''])
-    const [shown] = await resultPictures(learner, { loader, shuffle: false, count: 1 })
+    expect((await batchImages(loader)).map(({ label }) => label)).toEqual(['', '', '', ''])
+    const [shown] = await resultImages(learner, { loader, shuffle: false, count: 1 })
     expect(loaders.vocab).toContain(shown.predicted)
     expect(shown.label).toBe('')
   })

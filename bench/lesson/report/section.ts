@@ -35,7 +35,7 @@ export async function sectionCard(section: ReportedSection, earlier: readonly Re
     <p class="muted">${settings(section)}</p>
     ${warning(section)} ${await sectionCharts(section)} ${epochTable(section, notebook)}
     ${batchStatistics(section, notebook)} ${smoothedTargets(section)}
-    ${section.pictures.map((group) => pictures(group, earlier))} ${predictions(section)}
+    ${section.imageGroups.map((group) => imageGroup(group, earlier))} ${predictions(section)}
   </section>`
 }
 
@@ -231,10 +231,10 @@ function smoothedTargets({ loss, classes, outputs }: ReportedSection): Html {
     </div>`
 }
 
-function pictures({ title, tiles }: TileGroup, earlier: readonly ReportedSection[]): Html {
+function imageGroup({ title, tiles }: TileGroup, earlier: readonly ReportedSection[]): Html {
   if (tiles.length === 0) return html``
   const isSame = (group: TileGroup) => group.tiles.every(({ uri }, i) => uri === tiles[i]?.uri)
-  const same = earlier.find((section) => section.pictures.some(isSame))
+  const same = earlier.find((section) => section.imageGroups.some(isSame))
   if (same) {
     return html`<h3>${title}</h3>
       <p class="caption">The same images as in <a href="#${same.name}">${same.name}</a>.</p>`

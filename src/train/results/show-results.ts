@@ -1,7 +1,7 @@
 import { requireExtension } from '../../base/file-name.ts'
 import { checkOptions, FLAG, NUMBER, type Kinds } from '../../base/options.ts'
 import type { Loader } from '../../data/loader.ts'
-import { batchPictures, requireCount, writeSheet, type LabelledPicture } from '../../data/show.ts'
+import { batchImages, requireCount, writeSheet, type LabeledImage } from '../../data/show.ts'
 import type { FitState } from '../fit/state.ts'
 import { LOADER } from '../fit/kinds.ts'
 import { argmax, outputName } from '../fit/metrics.ts'
@@ -30,20 +30,20 @@ const KINDS: Kinds<ShowResultsOptions> = { count: NUMBER, loader: LOADER, shuffl
  */
 export async function showResults(state: FitState, file: string, options: ShowResultsOptions = {}): Promise<void> {
   requireExtension('showResults', file, '.png')
-  await writeSheet(state.platform, file, await resultPictures(state, options))
+  await writeSheet(state.platform, file, await resultImages(state, options))
 }
 
 /** Returns the images that `showResults` shows. @throws OptionError  if `count` is out of range */
-export async function resultPictures(state: FitState, options: ShowResultsOptions = {}): Promise<LabelledPicture[]> {
+export async function resultImages(state: FitState, options: ShowResultsOptions = {}): Promise<LabeledImage[]> {
   checkOptions('showResults', options, KINDS)
   const { count = 9, loader = state.loaders.valid, shuffle = true, epoch = 0 } = options
   requireCount('showResults', count)
   const items = loader.order({ epoch, shuffle }).slice(0, Math.min(count, loader.batchSize))
   const shown = loader.with({ items, split: 'valid' })
-  const pictures = await batchPictures(shown, { count })
+  const images = await batchImages(shown, { count })
   // Both calls skip undecodable files, so their rows are the same items. `getPredictions` also frees the tensors of
   // `shown`.
   const { predictions } = await state.getPredictions({ loader: shown })
   const predicted = argmax(predictions)
-  return pictures.map((picture, row) => ({ ...picture, predicted: outputName(state.loaders.vocab, predicted[row]) }))
+  return images.map((image, row) => ({ ...image, predicted: outputName(state.loaders.vocab, predicted[row]) }))
 }

@@ -5,7 +5,7 @@ import { contactSheet } from '../../../src/data/show.ts'
 import { decodePng, encodePng } from '../../../src/platform/node/png.ts'
 import { Learner } from '../../../src/train/learner.ts'
 import { argmax } from '../../../src/train/fit/metrics.ts'
-import { resultPictures, showResults } from '../../../src/train/results/show-results.ts'
+import { resultImages, showResults } from '../../../src/train/results/show-results.ts'
 import { fakePlatform } from '../../helpers/fake-platform.ts'
 import { openTestGpu } from '../../helpers/gpu.ts'
 import { memoryFiles } from '../../helpers/memory-files.ts'
@@ -46,28 +46,28 @@ test('validation pictures, unchanged, above their label and what the learner pre
   const right = targets.filter((target, row) => target === predicted[row]).length
   expect([right > 0, right < targets.length]).toEqual([true, true])
 
-  const shown = await resultPictures(learner)
+  const shown = await resultImages(learner)
   expect(shown.length).toBe(9)
-  const rows = shown.map(({ picture }) => items.indexOf(itemOf(picture.data, valid.pictures.items)))
+  const rows = shown.map(({ image }) => items.indexOf(itemOf(image.data, valid.pictures.items)))
   expect(new Set(rows).size).toBe(9)
   expect(shown.map(({ label }) => label)).toEqual(rows.map((row) => vocab[targets[row]]))
   expect(shown.map((tile) => tile.predicted)).toEqual(rows.map((row) => vocab[predicted[row]]))
   // Shuffled, and otherwise the first.
-  const names = (tiles: typeof shown) => tiles.map(({ picture }) => itemOf(picture.data, valid.pictures.items))
-  expect(names(await resultPictures(learner))).toEqual(names(shown))
-  expect(names(await resultPictures(learner, { epoch: 1 }))).not.toEqual(names(shown))
-  expect(names(await resultPictures(learner, { shuffle: false, count: 4 }))).toEqual([...valid.items].slice(0, 4))
+  const names = (tiles: typeof shown) => tiles.map(({ image }) => itemOf(image.data, valid.pictures.items))
+  expect(names(await resultImages(learner))).toEqual(names(shown))
+  expect(names(await resultImages(learner, { epoch: 1 }))).not.toEqual(names(shown))
+  expect(names(await resultImages(learner, { shuffle: false, count: 4 }))).toEqual([...valid.items].slice(0, 4))
 })
 
 test('is written as a PNG', async () => {
   const { learner, files } = await tinyLearner()
   await showResults(learner, 'results.png', { count: 5 })
-  expect(decodePng(await files.read('results.png'))).toEqual(contactSheet(await resultPictures(learner, { count: 5 })))
+  expect(decodePng(await files.read('results.png'))).toEqual(contactSheet(await resultImages(learner, { count: 5 })))
 })
 
 test('an output beyond the vocabulary has a number, and a batch is all that is shown', async () => {
   const { learner, loaders } = await tinyLearner({ outputs: 40 })
-  const shown = await resultPictures(learner, { count: 99, loader: loaders.valid })
+  const shown = await resultImages(learner, { count: 99, loader: loaders.valid })
   expect(shown.length).toBe(12)
   expect(shown.some(({ predicted }) => /^output \d+$/.test(predicted ?? ''))).toBe(true)
 })
@@ -77,11 +77,11 @@ test('pictures of the training loader are not transformed at random, and nothing
     learner,
     loaders: { train },
   } = await tinyLearner()
-  await resultPictures(learner, { loader: train })
+  await resultImages(learner, { loader: train })
   await gpu.queue.finished()
   const { usedBytes } = gpu.buffers
-  const shown = await resultPictures(learner, { loader: train })
-  for (const { picture } of shown) itemOf(picture.data, train.pictures.items)
+  const shown = await resultImages(learner, { loader: train })
+  for (const { image } of shown) itemOf(image.data, train.pictures.items)
   expect(shown.length).toBe(8)
   expect(gpu.buffers.usedBytes).toBe(usedBytes)
 })
