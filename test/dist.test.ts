@@ -16,7 +16,7 @@ function codeBlocks(file: string): string[] {
   return parts.filter((part, i) => i % 2 === 1 && part.startsWith('ts\n')).map((part) => part.slice(3))
 }
 
-/** The built package as somebody has it who installed it: `npm test` builds it first. */
+/** Tests of the built package as installed by a user; `npm test` builds it first. */
 describe('the built package', () => {
   let folder = ''
 
@@ -60,7 +60,7 @@ describe('the built package', () => {
     expect(result.threads).toBe(1)
   })
 
-  /** What TypeScript has to say against a file; for Node, unless other options are given. */
+  /** Returns TypeScript's diagnostics of a file, for Node unless other options are given. */
   function check(name: string, text: string, options = ['--module', 'nodenext']): Promise<string> {
     writeFileSync(join(folder, `${name}.ts`), text)
     const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc')

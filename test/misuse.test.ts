@@ -24,7 +24,7 @@ const block = {
 const from = (more: object) =>
   new library.DataBlock({ ...block, ...more }).loaders('set', { platform: loaders.platform })
 
-/** The message of what a call throws, or rejects with, after checking that it is one of ours. */
+/** Returns the message of the error that a call throws or rejects with, after checking that it is a WgradError. */
 async function refusal(call: () => unknown): Promise<string> {
   try {
     await call()

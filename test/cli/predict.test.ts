@@ -19,7 +19,7 @@ await openTestGpu()
 const run = promisify(execFile)
 const command = fileURLToPath(new URL('../../dist/src/cli/predict.js', import.meta.url))
 
-/** `npm run predict`, built: `npm test` builds first. */
+/** Tests of the built command `npm run predict`; `npm test` builds first. */
 describe('the command predict', () => {
   let folder = ''
   const predict = (...args: string[]) =>

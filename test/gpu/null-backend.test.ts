@@ -119,7 +119,7 @@ function kernelsFor(gpu: Gpu, pass: ConvolutionPass, sizes: ConvolutionSizes): K
   return [...tiles, ...MATRIX_SIZES.map((size, i) => matrixKernel(gpu, MATRIX_TILES[i % MATRIX_TILES.length], size))]
 }
 
-/** What the compiler has to say against a kernel. */
+/** Returns the compiler's messages about a kernel. */
 async function compile(
   gpu: Gpu,
   pass: ConvolutionPass,

@@ -2,10 +2,10 @@ import { vi } from 'vitest'
 import type * as Webgpu from 'webgpu'
 
 /**
- * The adapter that the tests run on: the machine's own, or what the variable TEST_ADAPTER names.
+ * Selects the adapter of the tests: the machine's own, or the one named by the variable TEST_ADAPTER.
  *
- * - `amd`: the machine's own under the name of an AMD GPU. It passes for hardware with subgroups of 32 to 64, so sizes are
- *   constants, no kernel relies on the size of a subgroup, and every fit begins with the tuner.
+ * - `amd`: the machine's own under the name of an AMD GPU. It passes for hardware with subgroups of 32 to 64, so sizes
+ * are constants, no kernel relies on the size of a subgroup, and every fit begins with the tuner.
  * - `opengles`: Dawn on OpenGL ES, in WebGPU's compatibility mode: no subgroups, no f16 and no timestamps.
  */
 const adapters: Readonly<Record<string, (create: Create, options: string[]) => GPU>> = {

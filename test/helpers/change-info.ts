@@ -2,7 +2,7 @@ import { jsonText, parseJson, type Json } from '../../src/base/json.ts'
 import { readWeights, writeWeights } from '../../src/nn/weights.ts'
 import type { Files } from '../../src/platform/platform.ts'
 
-/** Replaces what a model file says of itself besides its tensors; what is undefined is left out. */
+/** Replaces entries of the metadata of a model file; undefined entries are removed. */
 export async function changeInfo(
   files: Files,
   path: string,

@@ -1,12 +1,12 @@
 import type { Shape } from '../../src/tensor/shape.ts'
 
 /**
- * How far a result may lie from the truth, in parts of the tensor's norm.
+ * Tolerance of a result relative to the norm of the tensor.
  *
  * f32: 1e-5. One rounding is 2^-24 = 6e-8; a sum of n products in any order strays by about √n of them, 4e-6 for the
- *      4608 products of the longest convolution here, and a sum of partial sums by less.
- * f16: what a result computed in f32 loses when it is stored, at most 2^-11 of each element, so at most 2^-11 of the
- *      norm. A result that passes through f16 several times (a chain of operations) says how often: `roundings`.
+ * 4608 products of the longest convolution here, and a sum of partial sums by less.
+ * f16: the loss of a result computed in f32 when it is stored, at most 2^-11 of each element, so at most 2^-11 of the
+ * norm. For a result that passes through f16 several times (a chain of operations), pass `roundings`.
  */
 export function toleranceOf(dtype: 'f32' | 'f16', roundings = 1): number {
   return dtype === 'f32' ? 1e-5 : roundings * 2 ** -11 + 1e-5
@@ -16,11 +16,11 @@ export function toleranceOf(dtype: 'f32' | 'f16', roundings = 1): number {
 const ELEMENT_SLACK = 8
 
 export interface CloseOptions {
-  /** How often the result was rounded to f16 on its way. Default 1 */
+  /** Number of times the result was rounded to f16. Default 1 */
   readonly roundings?: number
-  /** The tensor's norm where that of `expected` would mislead: for what is small because large numbers cancel. */
+  /** Norm of the tensor, if that of `expected` would mislead because large numbers cancel. */
   readonly norm?: number
-  /** So that the message can say [n,h,w,c] instead of a running number. */
+  /** Shape of the tensor, so that the message can name [n,h,w,c] instead of an index. */
   readonly shape?: Shape
   readonly name?: string
 }

@@ -7,11 +7,11 @@ import type { Pixels } from '../../src/image/pixels.ts'
 export interface FakePlatform extends Platform {
   /** Lines that were logged. */
   readonly lines: string[]
-  /** What the decoder was asked for, in order. */
+  /** Requests that the decoder received, in order. */
   readonly decoded: DecodeRequest[]
-  /** Calls whoever waits for Ctrl-C. */
+  /** Calls the listeners for Ctrl-C. */
   interrupt(): void
-  /** Lets decodes end, where `manual` keeps them waiting. */
+  /** Finishes pending decodes if `manual` is set. */
   release(): void
 }
 
@@ -75,7 +75,7 @@ function absent(): never {
 
 const NO_FILES: Files = { join: absent, list: absent, exists: absent, read: absent, readText: absent, write: absent }
 
-/** The picture that a name stands for. */
+/** Returns the image that a name stands for. */
 export function fakePicture(path: string): Pixels {
   if (path.includes('broken')) throw new DecodeError(path, 'not an image')
   const size = /(\d+)x(\d+)/.exec(path)

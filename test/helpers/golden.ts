@@ -11,7 +11,7 @@ export interface Summary {
   readonly first: readonly number[]
 }
 
-/** test/golden/<name>.json; what is in it is told by its field `what`. */
+/** Reads test/golden/<name>.json, whose field `what` describes its contents. */
 export function golden<Content>(name: string): Content {
   return JSON.parse(readFileSync(new URL(`../golden/${name}.json`, import.meta.url), 'utf8')) as Content
 }

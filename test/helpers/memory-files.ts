@@ -1,7 +1,7 @@
 import { DataError } from '../../src/base/errors.ts'
 import type { Files } from '../../src/platform/platform.ts'
 
-/** Files that are nowhere but in a map, which tests may look into and damage. */
+/** Files in memory, which tests may inspect and damage. */
 export function memoryFiles(): Files & { readonly contents: Map<string, Uint8Array> } {
   const contents = new Map<string, Uint8Array>()
   const read = (path: string) => {

@@ -19,7 +19,7 @@ export interface GoldenNetwork {
   readonly eval_logits: readonly (readonly number[])[]
 }
 
-/** Fills every parameter as the golden files did. */
+/** Fills every parameter as in the golden files. */
 export function hashInit(model: Sequential, seed0: number): void {
   for (const [j, parameter] of model.parameters().entries()) {
     parameter.write(fromTorch(hashParameter(parameter.path, torchShape(parameter.shape), seed0 + j), parameter.shape))

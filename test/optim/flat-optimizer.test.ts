@@ -16,13 +16,13 @@ const f32 = new LossScaler({ mixed: false })
 
 afterEach(() => Object.defineProperty(gpu.device, 'limits', { configurable: true, value: limits }))
 
-/** What does not depend on the formula. */
+/** Tests of properties that do not depend on the formula of the optimizer. */
 describe.each([
   ['sgd', sgd({ weightDecay: 0.1 })],
   ['sgd with momentum', sgd({ momentum: 0.9, weightDecay: 0.1 })],
   ['radam', radam({ weightDecay: 0.1 })],
 ])('%s', (_name, factory) => {
-  /** All that a step changes. */
+  /** Tensors that a step changes. */
   async function everything(optimizer: Optimizer): Promise<number[][]> {
     const parameters = optimizer.groups.flat()
     const tensors = parameters.flatMap(({ value, f16Copy }) => (f16Copy ? [value, f16Copy] : [value]))

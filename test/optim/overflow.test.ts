@@ -20,7 +20,7 @@ const gpu = await openTestGpu()
 const families = testFamilies(gpu)
 const family = gpu.family
 
-/** Names of what was launched. */
+/** Returns the names of the launched kernels. */
 let launched: string[] = []
 beforeEach(() => {
   launched = []

@@ -63,7 +63,7 @@ async function run(
   return { learner, files, lines: platform.lines }
 }
 
-/** All that training has come to, but for the clock. */
+/** Returns all results of training except times. */
 async function outcome({ model, optimizer, recorder, epochsBegun }: Learner) {
   const timeless = (rows: readonly EpochRow[]) =>
     rows.map(({ epoch, trainLoss, validLoss, metrics }) => ({ epoch, trainLoss, validLoss, metrics }))
@@ -75,7 +75,7 @@ async function outcome({ model, optimizer, recorder, epochsBegun }: Learner) {
   return { rows: timeless(rows), history: timeless(history), rawLosses, losses, lrs, momentums, epochsBegun, tensors }
 }
 
-/** Interrupted in that epoch and continued in another process, everything is as if nothing had happened. */
+/** Checks that a fit interrupted in an epoch and resumed in another process gives the same results. */
 async function expectSame(setting: Setting, interruptIn: number) {
   const whole = await run(setting, { checkpoint: FILE })
   const expected = await outcome(whole.learner)

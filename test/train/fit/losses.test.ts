@@ -11,7 +11,7 @@ import { openTestGpu } from '../../helpers/gpu.ts'
 
 await openTestGpu()
 
-/** What a loss says of logits by hand. */
+/** Computes a loss of logits by hand. */
 async function values(loss: Loss) {
   const { each, mean } = scope(() =>
     noGrad(() => {

@@ -11,7 +11,7 @@ import { tinyLearner } from '../../helpers/tiny.ts'
 
 await openTestGpu()
 
-/** Calls that use or change what a fit trains with. */
+/** Calls that use or change the model of a fit. */
 const CALLS: readonly (readonly [name: string, call: (learner: Learner) => unknown])[] = [
   ['validate', (learner) => learner.validate()],
   ['getPredictions', (learner) => learner.getPredictions()],
