@@ -138,7 +138,10 @@ describe('the folder of a run', () => {
 
 /** `npm run imagenette`, built: `npm test` builds first. */
 describe('the command imagenette', () => {
-  const built = (name: string) => fileURLToPath(new URL(`../../dist/bench/${name}.js`, import.meta.url))
+  const built = (name: string) => {
+    const folder = name === 'predict' ? 'src/cli' : 'bench'
+    return fileURLToPath(new URL(`../../dist/${folder}/${name}.js`, import.meta.url))
+  }
   const text = (...parts: string[]) => readFileSync(join(folder, ...parts), 'utf8')
   const KINDS = { across: 'n01440764', slanted: 'n03028079', upright: 'n03888257' }
   const SMALL = ['--data', 'set', '--size', '32', '--batch-size', '8']

@@ -89,12 +89,9 @@ function expectIn(page: string, text: string | RegExp): void {
 
 test('what is put into HTML is escaped, lists are joined, HTML and nothing are left as they are', () => {
   const item = (text: string) => html`<li title="${text}">${text}</li>`
-  expect(
-    html`<ul>
-        ${[item('a<b'), item('"&')]}${undefined}
-      </ul>
-      ${3}`.text,
-  ).toBe('<ul><li title="a&lt;b">a&lt;b</li><li title="&quot;&amp;">&quot;&amp;</li></ul> 3')
+  expect(html`<ul>${[item('a<b'), item('"&')]}${undefined}</ul> ${3}`.text).toBe(
+    '<ul><li title="a&lt;b">a&lt;b</li><li title="&quot;&amp;">&quot;&amp;</li></ul> 3',
+  )
 })
 
 /** One epoch in mixed precision. */

@@ -16,43 +16,39 @@ export async function renderReport(run: ReportedRun): Promise<string> {
   const cards: Html[] = []
   for (const [i, section] of run.sections.entries()) cards.push(await sectionCard(section, run.sections.slice(0, i)))
   return html`<!doctype html>
-    <html lang="en">
-      <head>
-        <meta charset="utf-8" />
-        <meta name="viewport" content="width=device-width, initial-scale=1" />
-        <title>Imagenette, ${run.started.slice(0, 10)}</title>
-        <style>
-          ${new Html(STYLE)}
-        </style>
-      </head>
-      <body>
-        <main>
-          <h1>The Imagenette lesson, trained with wgrad</h1>
-          <p class="muted">
-            ${dateText(run.started)}. Beside each figure is that of the notebook: fastai on a GPU, 13,394 images, 5
-            epochs.
-          </p>
-          ${notes(run)} ${overview(run)} ${facts(run)} ${cards}
-        </main>
-      </body>
-    </html> `.text
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Imagenette, ${run.started.slice(0, 10)}</title>
+<style>${new Html(STYLE)}</style>
+</head>
+<body>
+<main>
+<h1>The Imagenette lesson, trained with wgrad</h1>
+<p class="muted">${dateText(run.started)}. Beside each figure is that of the notebook: fastai on a GPU, 13,394 images, 5 epochs.</p>
+${notes(run)}
+${overview(run)}
+${facts(run)}
+${cards}
+</main>
+</body>
+</html>
+`.text
 }
 
 function notes({ isSample, software, adapter, interrupted }: ReportedRun): Html[] {
   return [
     ...(isSample
       ? [
-          html`<p class="note">
-            <b>Not Imagenette.</b> The images could not be had, so this was trained on a generated sample of drawn
-            shapes. Its accuracies say that training works, and nothing about Imagenette.
-          </p>`,
+          html`<p class="note"><b>Not Imagenette.</b> The images could not be had, so this was trained on a
+      generated sample of drawn shapes. Its accuracies say that training works, and nothing about Imagenette.</p>`,
         ]
       : []),
     ...(software
       ? [
-          html`<p class="note">
-            <b>Software adapter.</b> ${adapter} computes on the processor: speeds and times are not those of a GPU.
-          </p>`,
+          html`<p class="note"><b>Software adapter.</b> ${adapter} computes on the processor: speeds and times are not
+      those of a GPU.</p>`,
         ]
       : []),
     ...(interrupted ? [html`<p class="note"><b>Interrupted.</b> What follows is what there was until then.</p>`] : []),
@@ -60,33 +56,12 @@ function notes({ isSample, software, adapter, interrupted }: ReportedRun): Html[
 }
 
 function overview({ sections }: ReportedRun): Html {
-  return html`<div class="card">
-    <div class="scroll">
-      <table>
-        <thead>
-          <tr>
-            <th>section</th>
-            <th>accuracy</th>
-            <th>notebook</th>
-            <th></th>
-            <th>network</th>
-            <th>pixels</th>
-            <th>epochs</th>
-            <th>train_loss</th>
-            <th>valid_loss</th>
-            <th>images/s</th>
-            <th>time</th>
-          </tr>
-        </thead>
-        <tbody>
-          ${sections.map(overviewRow)}
-        </tbody>
-      </table>
-    </div>
-    <div class="legend">
-      <span><i></i>accuracy</span><span><b></b>notebook</span>
-    </div>
-  </div>`
+  return html`<div class="card"><div class="scroll"><table>
+    <thead><tr><th>section</th><th>accuracy</th><th>notebook</th><th></th><th>network</th><th>pixels</th><th>epochs</th>
+      <th>train_loss</th><th>valid_loss</th><th>images/s</th><th>time</th></tr></thead>
+    <tbody>${sections.map(overviewRow)}</tbody>
+  </table></div>
+  <div class="legend"><span><i></i>accuracy</span><span><b></b>notebook</span></div></div>`
 }
 
 function overviewRow(section: ReportedSection): Html {
@@ -98,19 +73,11 @@ function overviewRow(section: ReportedSection): Html {
   const speed = median(epochs.map(({ imagesPerSecond }) => imagesPerSecond))
   const mark = notebook === undefined ? undefined : html`<b style="left:${100 * notebook}%"></b>`
   return html`<tr>
-    <td><a href="#${name}">${name}</a></td>
-    <td class="accuracy">${percent(accuracy)}</td>
-    <td class="theirs">${percent(notebook ?? NaN)}</td>
-    <td>
-      <span class="bar"><i style="width:${100 * (accuracy || 0)}%"></i>${mark}</span>
-    </td>
-    <td>${model}</td>
-    <td>${size}</td>
-    <td>${fits.map((fit) => fit.epochs.length).join(' + ') || '–'}</td>
-    <td>${last?.trainLoss.toFixed(3) ?? '–'}</td>
-    <td>${last?.validLoss.toFixed(3) ?? '–'}</td>
-    <td>${epochs.length > 0 ? rate(speed) : '–'}</td>
-    <td>${formatClock(seconds * 1000)}</td>
+    <td><a href="#${name}">${name}</a></td><td class="accuracy">${percent(accuracy)}</td><td class="theirs">${percent(notebook ?? NaN)}</td>
+    <td><span class="bar"><i style="width:${100 * (accuracy || 0)}%"></i>${mark}</span></td>
+    <td>${model}</td><td>${size}</td><td>${fits.map((fit) => fit.epochs.length).join(' + ') || '–'}</td>
+    <td>${last?.trainLoss.toFixed(3) ?? '–'}</td><td>${last?.validLoss.toFixed(3) ?? '–'}</td>
+    <td>${epochs.length > 0 ? rate(speed) : '–'}</td><td>${formatClock(seconds * 1000)}</td>
   </tr>`
 }
 
@@ -119,26 +86,24 @@ function facts(run: ReportedRun): Html {
   const memory = Math.max(...sections.map(({ gpuMemoryBytes }) => gpuMemoryBytes))
   const seconds = sections.reduce((sum, section) => sum + section.seconds, 0)
   const fact = (name: string, value: Html | string | number, width = '') =>
-    html`<div class="${width}">
-      <dt>${name}</dt>
-      <dd>${value}</dd>
-    </div>`
-  return html`<div class="card">
-    <dl class="facts">
-      ${fact('Adapter', software ? html`${adapter} <b>(software)</b>` : adapter, 'two')} ${fact('Images', data, 'two')}
-      ${fact('Profile', profile)} ${fact('Precision', precision === 'mixed' ? 'mixed: activations in f16' : 'f32')}
-      ${fact('Seed', seed)} ${fact('Time', formatClock(seconds * 1000))}
-      ${fact('GPU memory at most', formatBytes(memory))}
-      ${fact(
-        'Versions',
-        Object.entries(versions)
-          .map(([name, version]) => `${name} ${version}`)
-          .join(', '),
-        'two',
-      )}
-      ${fact('Command', html`<code>${command}</code>`, 'wide')}
-    </dl>
-  </div>`
+    html`<div class="${width}"><dt>${name}</dt><dd>${value}</dd></div>`
+  return html`<div class="card"><dl class="facts">
+    ${fact('Adapter', software ? html`${adapter} <b>(software)</b>` : adapter, 'two')}
+    ${fact('Images', data, 'two')}
+    ${fact('Profile', profile)}
+    ${fact('Precision', precision === 'mixed' ? 'mixed: activations in f16' : 'f32')}
+    ${fact('Seed', seed)}
+    ${fact('Time', formatClock(seconds * 1000))}
+    ${fact('GPU memory at most', formatBytes(memory))}
+    ${fact(
+      'Versions',
+      Object.entries(versions)
+        .map(([name, version]) => `${name} ${version}`)
+        .join(', '),
+      'two',
+    )}
+    ${fact('Command', html`<code>${command}</code>`, 'wide')}
+  </dl></div>`
 }
 
 function dateText(iso: string): string {

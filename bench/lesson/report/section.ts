@@ -33,9 +33,13 @@ export async function sectionCard(section: ReportedSection, earlier: readonly Re
     </div>
     <p>${notebook.text}</p>
     <p class="muted">${settings(section)}</p>
-    ${warning(section)} ${await sectionCharts(section)} ${epochTable(section, notebook)}
-    ${batchStatistics(section, notebook)} ${smoothedTargets(section)}
-    ${section.imageGroups.map((group) => imageGroup(group, earlier))} ${predictions(section)}
+    ${warning(section)}
+    ${await sectionCharts(section)}
+    ${epochTable(section, notebook)}
+    ${batchStatistics(section, notebook)}
+    ${smoothedTargets(section)}
+    ${section.imageGroups.map((group) => imageGroup(group, earlier))}
+    ${predictions(section)}
   </section>`
 }
 
@@ -62,9 +66,7 @@ function warning(section: ReportedSection): Html {
   if (section.epochs.length === 0) return html`<p class="note">No epoch was finished.</p>`
   if (hasLearnt(section)) return html``
   const { accuracy, withLuck } = guessing(section)
-  return html`<p class="note">
-    This did not learn: guessing reaches ${percent(accuracy)}, with luck ${percent(withLuck)}.
-  </p>`
+  return html`<p class="note">This did not learn: guessing reaches ${percent(accuracy)}, with luck ${percent(withLuck)}.</p>`
 }
 
 function epochTable({ fits }: ReportedSection, { fits: their, batchSize }: NotebookSection): Html {
@@ -74,49 +76,18 @@ function epochTable({ fits }: ReportedSection, { fits: their, batchSize }: Noteb
   const bodies = longest(fits, their).map((_, fit) => {
     const [rows, theirRows] = [fits[fit]?.epochs ?? [], their[fit] ?? []]
     const line = (epoch: number) =>
-      html`<tr>
-        <td>${epoch}</td>
-        ${ourCells(rows[epoch], scaled)}${beside ? theirCells(theirRows[epoch]) : undefined}
-      </tr>`
-    return html`<tbody>
-      ${longest(rows, theirRows).map((_, epoch) => line(epoch))}
-    </tbody>`
+      html`<tr><td>${epoch}</td>${ourCells(rows[epoch], scaled)}${beside ? theirCells(theirRows[epoch]) : undefined}</tr>`
+    return html`<tbody>${longest(rows, theirRows).map((_, epoch) => line(epoch))}</tbody>`
   })
-  return html`<h3>Epochs</h3>
-    <div class="scroll">
-      <table>
-        <thead>
-          <tr class="groups">
-            <th></th>
-            <th colspan="${scaled ? 7 : 5}">this run</th>
-            ${beside ? html`<th colspan="4" class="first-theirs">notebook, in batches of ${batchSize}</th>` : undefined}
-          </tr>
-          <tr>
-            <th>epoch</th>
-            <th>train_loss</th>
-            <th>valid_loss</th>
-            <th>accuracy</th>
-            ${
-              scaled
-                ? html`<th>skipped</th>
-                    <th>scale</th>`
-                : undefined
-            }
-            <th>time</th>
-            <th>images/s</th>
-            ${
-              beside
-                ? html`<th class="first-theirs">train_loss</th>
-                    <th>valid_loss</th>
-                    <th>accuracy</th>
-                    <th>time</th>`
-                : undefined
-            }
-          </tr>
-        </thead>
-        ${bodies}
-      </table>
-    </div>`
+  return html`<h3>Epochs</h3><div class="scroll"><table>
+    <thead>
+      <tr class="groups"><th></th><th colspan="${scaled ? 7 : 5}">this run</th>
+        ${beside ? html`<th colspan="4" class="first-theirs">notebook, in batches of ${batchSize}</th>` : undefined}</tr>
+      <tr><th>epoch</th><th>train_loss</th><th>valid_loss</th><th>accuracy</th>${scaled ? html`<th>skipped</th><th>scale</th>` : undefined}<th>time</th><th>images/s</th>
+        ${beside ? html`<th class="first-theirs">train_loss</th><th>valid_loss</th><th>accuracy</th><th>time</th>` : undefined}</tr>
+    </thead>
+    ${bodies}
+  </table></div>`
 }
 
 function longest(a: readonly unknown[], b: readonly unknown[]): readonly unknown[] {
@@ -124,37 +95,15 @@ function longest(a: readonly unknown[], b: readonly unknown[]): readonly unknown
 }
 
 function ourCells(row: EpochResult | undefined, scaled: boolean): Html {
-  if (!row) {
-    return html`<td></td>
-      <td></td>
-      <td></td>
-      ${
-        scaled
-          ? html`<td></td>
-              <td></td>`
-          : undefined
-      }
-      <td></td>
-      <td></td>`
-  }
-  return html`<td>${six(row.trainLoss)}</td>
-    <td>${six(row.validLoss)}</td>
-    <td class="accuracy">${six(row.accuracy)}</td>
-    ${
-      scaled
-        ? html`<td>${row.skippedSteps}</td>
-            <td>${row.lossScale}</td>`
-        : undefined
-    }
-    <td>${formatClock(row.seconds * 1000)}</td>
-    <td>${rate(row.imagesPerSecond)}</td>`
+  if (!row) return html`<td></td><td></td><td></td>${scaled ? html`<td></td><td></td>` : undefined}<td></td><td></td>`
+  return html`<td>${six(row.trainLoss)}</td><td>${six(row.validLoss)}</td><td class="accuracy">${six(row.accuracy)}</td>
+    ${scaled ? html`<td>${row.skippedSteps}</td><td>${row.lossScale}</td>` : undefined}
+    <td>${formatClock(row.seconds * 1000)}</td><td>${rate(row.imagesPerSecond)}</td>`
 }
 
 function theirCells(row: NotebookRow | undefined): Html {
-  return html`<td class="theirs first-theirs">${six(row?.trainLoss)}</td>
-    <td class="theirs">${six(row?.validLoss)}</td>
-    <td class="theirs">${six(row?.accuracy)}</td>
-    <td class="theirs">${row?.time}</td>`
+  return html`<td class="theirs first-theirs">${six(row?.trainLoss)}</td><td class="theirs">${six(row?.validLoss)}</td>
+    <td class="theirs">${six(row?.accuracy)}</td><td class="theirs">${row?.time}</td>`
 }
 
 /**
@@ -167,37 +116,13 @@ function batchStatistics({ batchStats: ours }: ReportedSection, { batchStats: th
   const their = (values: readonly number[]) =>
     values.map((value, c) => html`<td class="theirs${c === 0 ? ' first-theirs' : ''}">${value.toFixed(4)}</td>`)
   const line = (when: keyof BatchStats, of: keyof ChannelStats) =>
-    html`<tr>
-      <td>x.${of} ${when}</td>
-      ${our(ours[when][of])}${their(theirs[when][of])}
-    </tr>`
-  return html`<h3>A batch in numbers, before normalization and after</h3>
-    <div class="scroll">
-      <table>
-        <thead>
-          <tr class="groups">
-            <th></th>
-            <th colspan="3">this run</th>
-            <th colspan="3" class="first-theirs">notebook</th>
-          </tr>
-          <tr>
-            <th></th>
-            <th>red</th>
-            <th>green</th>
-            <th>blue</th>
-            <th class="first-theirs">red</th>
-            <th>green</th>
-            <th>blue</th>
-          </tr>
-        </thead>
-        <tbody>
-          ${line('before', 'mean')}${line('before', 'std')}
-        </tbody>
-        <tbody>
-          ${line('after', 'mean')}${line('after', 'std')}
-        </tbody>
-      </table>
-    </div>`
+    html`<tr><td>x.${of} ${when}</td>${our(ours[when][of])}${their(theirs[when][of])}</tr>`
+  return html`<h3>A batch in numbers, before normalization and after</h3><div class="scroll"><table>
+    <thead><tr class="groups"><th></th><th colspan="3">this run</th><th colspan="3" class="first-theirs">notebook</th></tr>
+    <tr><th></th><th>red</th><th>green</th><th>blue</th><th class="first-theirs">red</th><th>green</th><th>blue</th></tr></thead>
+    <tbody>${line('before', 'mean')}${line('before', 'std')}</tbody>
+    <tbody>${line('after', 'mean')}${line('after', 'std')}</tbody>
+  </table></div>`
 }
 
 /**
@@ -206,29 +131,14 @@ function batchStatistics({ batchStats: ours }: ReportedSection, { batchStats: th
 function smoothedTargets({ loss, classes, outputs }: ReportedSection): Html {
   if (loss !== labelSmoothing().name) return html``
   const line = (name: string, [right, other]: readonly number[]) =>
-    html`<tr>
-      <td>${name}</td>
-      <td>${certainty(right)}</td>
-      <td>${certainty(other)}</td>
-    </tr>`
+    html`<tr><td>${name}</td><td>${certainty(right)}</td><td>${certainty(other)}</td></tr>`
   const smoothed = (labels: number, name: string) =>
     line(`label smoothing, ${count(labels)} ${name}`, smoothedLabels(labels, SMOOTHING, 0))
-  return html`<h3>What is asked for</h3>
-    <div class="scroll">
-      <table class="narrow">
-        <thead>
-          <tr>
-            <th></th>
-            <th>of the right class</th>
-            <th>of each other class</th>
-          </tr>
-        </thead>
-        <tbody>
-          ${line('cross-entropy', [1, 0])}${smoothed(classes, 'classes')}
-          ${outputs && outputs !== classes ? smoothed(outputs, 'outputs, as this network has') : undefined}
-        </tbody>
-      </table>
-    </div>`
+  return html`<h3>What is asked for</h3><div class="scroll"><table class="narrow">
+    <thead><tr><th></th><th>of the right class</th><th>of each other class</th></tr></thead>
+    <tbody>${line('cross-entropy', [1, 0])}${smoothed(classes, 'classes')}
+      ${outputs && outputs !== classes ? smoothed(outputs, 'outputs, as this network has') : undefined}</tbody>
+  </table></div>`
 }
 
 function imageGroup({ title, tiles }: TileGroup, earlier: readonly ReportedSection[]): Html {
@@ -236,17 +146,13 @@ function imageGroup({ title, tiles }: TileGroup, earlier: readonly ReportedSecti
   const isSame = (group: TileGroup) => group.tiles.every(({ uri }, i) => uri === tiles[i]?.uri)
   const same = earlier.find((section) => section.imageGroups.some(isSame))
   if (same) {
-    return html`<h3>${title}</h3>
-      <p class="caption">The same images as in <a href="#${same.name}">${same.name}</a>.</p>`
+    return html`<h3>${title}</h3><p class="caption">The same images as in <a href="#${same.name}">${same.name}</a>.</p>`
   }
   const [{ label }] = tiles
   const alike = tiles.every((tile) => tile.label === label && tile.mixedWith === undefined)
   const item = (tile: Tile) =>
-    html`<li><img src="${tile.uri}" alt="${tile.label}" />${alike ? undefined : labelText(tile)}</li>`
-  return html`<h3>${title}${alike ? `: ${label}` : undefined}</h3>
-    <ul class="tiles">
-      ${tiles.map(item)}
-    </ul>`
+    html`<li><img src="${tile.uri}" alt="${tile.label}">${alike ? undefined : labelText(tile)}</li>`
+  return html`<h3>${title}${alike ? `: ${label}` : undefined}</h3><ul class="tiles">${tiles.map(item)}</ul>`
 }
 
 function labelText({ label, mixedWith, share }: Tile): Html {
@@ -257,70 +163,38 @@ function labelText({ label, mixedWith, share }: Tile): Html {
 
 function predictions({ confusion, mostWrong }: ReportedSection): Html {
   if (!confusion) return html``
-  return html`<div class="columns">
-    <div>${confusionMatrix(confusion)}</div>
-    <div class="wrong">${wrongest(mostWrong)}${mostConfused(confusion.pairs)}</div>
-  </div>`
+  return html`<div class="columns"><div>${confusionMatrix(confusion)}</div>
+    <div class="wrong">${wrongest(mostWrong)}${mostConfused(confusion.pairs)}</div></div>`
 }
 
 function confusionMatrix({ classes, counts }: ConfusionResult): Html {
   const line = (row: readonly number[], actual: number) => {
     const sum = row.reduce((total, value) => total + value, 0)
-    const cell = (value: number, predicted: number) =>
-      html`<td
-        class="${actual === predicted ? 'right' : ''}${value === 0 ? ' none' : ''}"
-        style="--share:${(sum === 0 ? 0 : value / sum).toFixed(3)}"
-        title="${classes[actual]} taken for ${classes[predicted]}: ${value}"
-      >
-        ${value}
-      </td>`
-    return html`<tr>
-      <th scope="row">${classes[actual]}</th>
-      ${row.map(cell)}
-      <td class="sum">${wholePercent(row[actual] / sum)}</td>
-    </tr>`
+    const cell = (value: number, predicted: number) => html`<td
+      class="${actual === predicted ? 'right' : ''}${value === 0 ? ' none' : ''}" style="--share:${(sum === 0 ? 0 : value / sum).toFixed(3)}"
+      title="${classes[actual]} taken for ${classes[predicted]}: ${value}">${value}</td>`
+    return html`<tr><th scope="row">${classes[actual]}</th>${row.map(cell)}<td class="sum">${wholePercent(row[actual] / sum)}</td></tr>`
   }
-  return html`<h3>Confusion matrix</h3>
-    <div class="scroll">
-      <table class="confusion">
-        <thead>
-          <tr>
-            <th></th>
-            ${classes.map((name) => html`<th scope="col"><span>${name}</span></th>`)}
-            <th></th>
-          </tr>
-        </thead>
-        <tbody>
-          ${counts.map(line)}
-        </tbody>
-      </table>
-    </div>
-    <p class="caption">Rows: actual classes. Columns: predicted classes.</p>`
+  return html`<h3>Confusion matrix</h3><div class="scroll"><table class="confusion">
+    <thead><tr><th></th>${classes.map((name) => html`<th scope="col"><span>${name}</span></th>`)}<th></th></tr></thead>
+    <tbody>${counts.map(line)}</tbody>
+  </table></div><p class="caption">Rows: actual classes. Columns: predicted classes.</p>`
 }
 
 function mostConfused(pairs: ConfusionResult['pairs']): Html {
   if (pairs.length === 0) return html``
-  return html`<h3>Most often confused</h3>
-    <ul class="pairs">
-      ${pairs.map(
-        (pair) =>
-          html`<li><b>${pair.count}</b> ${pair.actual} <span class="muted">taken for</span> ${pair.predicted}</li>`,
-      )}
-    </ul>`
+  return html`<h3>Most often confused</h3><ul class="pairs">${pairs.map(
+    (pair) => html`<li><b>${pair.count}</b> ${pair.actual}
+    <span class="muted">taken for</span> ${pair.predicted}</li>`,
+  )}</ul>`
 }
 
 function wrongest(tiles: readonly WrongTile[]): Html {
   if (tiles.length === 0) {
-    return html`<h3>Most wrong</h3>
-      <p class="caption">All images with the largest losses were classified correctly.</p>`
+    return html`<h3>Most wrong</h3><p class="caption">All images with the largest losses were classified correctly.</p>`
   }
-  const item = ({ uri, predicted, actual, loss, probability }: WrongTile) =>
-    html`<li>
-      <img src="${uri}" alt="${actual}" /> <span>${predicted} ${wholePercent(probability)}</span
-      ><span class="muted">is ${actual}</span> <span class="muted">loss ${loss.toFixed(2)}</span>
-    </li>`
-  return html`<h3>Most wrong</h3>
-    <ul class="tiles">
-      ${tiles.map(item)}
-    </ul>`
+  const item = ({ uri, predicted, actual, loss, probability }: WrongTile) => html`<li><img src="${uri}" alt="${actual}">
+    <span>${predicted} ${wholePercent(probability)}</span><span class="muted">is ${actual}</span>
+    <span class="muted">loss ${loss.toFixed(2)}</span></li>`
+  return html`<h3>Most wrong</h3><ul class="tiles">${tiles.map(item)}</ul>`
 }
