@@ -52,11 +52,22 @@ export interface Product {
   readonly classes: number
 }
 
-/** Returns the matrix products that a pass amounts to. */
+/**
+ * Returns the matrix products that a pass amounts to. The three passes of a convolution are
+ *
+ *   forward          y[n,p,q,o]  = Σ over r, s, c of  x[n, p·STRIDE + r − PAD, q·STRIDE + s − PAD, c] · weight[o,r,s,c]
+ *   backward-input   dx[n,h,w,c] = Σ over r, s, o of  dy[n, (h + PAD − r)/STRIDE, (w + PAD − s)/STRIDE, o] · weight[o,r,s,c]
+ *   backward-weight  dw[o,r,s,c] = Σ over n, p, q of  dy[n,p,q,o] · x[n, p·STRIDE + r − PAD, q·STRIDE + s − PAD, c]
+ *
+ * where a pixel outside its image counts as zero. Forward multiplies pixels × taps by the transposed filter bank. The
+ * gradient of the input multiplies pixels × taps by the filter bank as it is stored; only the taps for which both divisions
+ * come out even take part, so the pixels of x fall into STRIDE² classes with different taps, and each class is a product of
+ * its own. The gradient of the weight multiplies transposed dy by pixels × taps; its sum over pixels is long and can be
+ * split into slices that are added up afterwards.
+ */
 export function productOf(pass: ConvolutionPass, { N, H, W, C, P, Q, O, R, S, STRIDE }: ConvolutionSizes): Product {
   if (pass === 'forward') return { rows: N * P * Q, columns: O, depth: R * S * C, classes: 1 }
   if (pass === 'backward-weight') return { rows: O, columns: R * S * padTo4(C), depth: N * P * Q, classes: 1 }
-  // One class of pixels for each position within a stride (see the shaders).
   return { rows: N * Math.ceil(H / STRIDE) * Math.ceil(W / STRIDE), columns: C, depth: R * S * O, classes: STRIDE ** 2 }
 }
 
