@@ -1,12 +1,18 @@
 import { describe, expect, test } from 'vitest'
 import { rng } from '../../src/base/rng.ts'
+import { ImageBlock } from '../../src/data/blocks.ts'
 import { hue, saturation } from '../../src/data/augment/colour.ts'
 import { randomErasing } from '../../src/data/augment/erasing.ts'
 import { imagenetStats, normalize } from '../../src/data/augment/normalize.ts'
 import { chain, drawBatch } from '../../src/data/augment/plan.ts'
 import { augTransforms } from '../../src/data/augment/transforms.ts'
 import { drawPlan, flipItem, randomResizedCrop, resize } from '../../src/data/item-transforms.ts'
-import { batchTransformsFrom, itemTransformsFrom, transformRecords } from '../../src/data/transform-records.ts'
+import {
+  batchTransformsFrom,
+  decodingFrom,
+  itemTransformsFrom,
+  transformRecords,
+} from '../../src/data/transform-records.ts'
 
 const shape = { N: 5, H: 20, W: 24 }
 
@@ -57,4 +63,13 @@ describe('transforms that were written down', () => {
     expect(() => itemTransformsFrom([null])).toThrow("there is no transform 'undefined'")
     expect(() => itemTransformsFrom([{ kind: 'resize', width: 0, height: 3 }])).toThrow('size is out of range')
   })
+})
+
+test('options of decoding: those of a file, those of before there was a choice, and none that do not exist', () => {
+  const { decoding } = ImageBlock({ decoder: 'sharp', shrink: 'fast' })
+  expect(decodingFrom(copied(decoding))).toEqual({ orientation: 'apply', decoder: 'sharp', shrink: 'fast' })
+  // Images were not turned then.
+  expect(decodingFrom(undefined)).toEqual({ orientation: 'ignore', decoder: 'built-in', shrink: 'exact' })
+  expect(() => decodingFrom({ orientation: 'sideways' })).toThrow("expected 'apply' or 'ignore'")
+  expect(() => ImageBlock({ turn: true } as never)).toThrow("there is no option 'turn'")
 })

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { DataError, DecodeError } from '../../src/base/errors.ts'
-import { decodeImage, imageKind, type DecodeImageOptions } from '../../src/image/decode.ts'
+import { checkKind, decodeImage, imageKind, type DecodeImageOptions } from '../../src/image/decode.ts'
 import { decodePng, encodePng, pngReader } from '../../src/platform/node/png.ts'
 import { sharpDecoder } from '../../src/platform/node/sharp.ts'
 import { DEFAULT_DECODING } from '../../src/image/decode-options.ts'
@@ -141,6 +141,21 @@ describe('what cannot be read is refused', () => {
         expected a JPEG or PNG"
     `)
     expect(await refusal(new TextEncoder().encode('BMX riders'))).toContain('not an image (starts 42 4d 58 20')
+  })
+
+  test('other formats, where sharp is not installed', () => {
+    const absent = { package: 'sharp', kinds: new Set(['WebP'] as const) }
+    const webp = fileOf('WebP')
+    expect(() => checkKind('photo.webp', webp, { kinds: new Set(), absent })).toThrow(
+      'photo.webp: a WebP image needs the package sharp: npm install sharp',
+    )
+    expect(checkKind('photo.webp', webp, bySharp.platform)).toBe('WebP')
+  })
+
+  test('12 bits for each colour', async () => {
+    const twelveBits = fileOf('jpeg 444')
+    twelveBits[frameOf(twelveBits) + 4] = 12
+    expect(await refusal(twelveBits)).toContain('a JPEG of 12 bits for each colour that is not read here')
   })
 
   test('other formats, by name', async () => {

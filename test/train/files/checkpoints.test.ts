@@ -1,3 +1,5 @@
+import { ImageBlock } from '../../../src/data/blocks.ts'
+import { requireSameFit } from '../../../src/train/files/fit-description.ts'
 import { describe, expect, test } from 'vitest'
 import { augTransforms } from '../../../src/data/augment/transforms.ts'
 import { readWeights, writeWeights } from '../../../src/nn/weights.ts'
@@ -187,6 +189,14 @@ describe('an interrupted fit that is continued ends with the same numbers, to th
     expect(anew.learner.recorder.rows).toHaveLength(4)
     expect(await outcome(anew.learner)).toEqual(await outcome(fresh.learner))
   })
+})
+
+test('a fit is not continued with other pixels', () => {
+  const saved = { decoding: { ...ImageBlock().decoding }, seed: 1 }
+  const now = { decoding: { ...ImageBlock({ decoder: 'sharp', orientation: 'ignore' }).decoding }, seed: 1 }
+  expect(() => requireSameFit('a.checkpoint', saved, saved)).not.toThrow()
+  expect(() => requireSameFit('a.checkpoint', saved, now)).toThrow(/decoding\.orientation +"apply" there, "ignore" now/)
+  expect(() => requireSameFit('a.checkpoint', saved, now)).toThrow(/decoding\.decoder +"built-in" there, "sharp" now/)
 })
 
 describe('what is refused', () => {
