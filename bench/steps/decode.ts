@@ -1,8 +1,7 @@
 /** How fast image files become pixels, by the decoders that there are. */
-import { createRequire } from 'node:module'
 import jpeg from 'jpeg-js'
 import sharp from 'sharp'
-import { DEFAULT_DECODING } from '../../src/image/decode-options.ts'
+import { DEFAULT_DECODING, type Decoding } from '../../src/image/decode-options.ts'
 import { decodeImage } from '../../src/image/decode.ts'
 import { drawPicture, thingNames } from '../../src/image/drawing.ts'
 import type { Pixels } from '../../src/image/pixels.ts'
@@ -10,6 +9,7 @@ import type { ResizePlan } from '../../src/image/resize-plan.ts'
 import { rng } from '../../src/base/rng.ts'
 import { pngReader } from '../../src/platform/node/png.ts'
 import { sharpDecoder } from '../../src/platform/node/sharp.ts'
+import { turboDecoder } from '../../src/platform/node/turbo.ts'
 
 /** Sizes of an image of Imagenette at 224 pixels, of ImageNet, and of a telephone. */
 const SIZES = [
@@ -22,25 +22,26 @@ const PLAN: ResizePlan = { method: 'crop', width: 224, height: 224, position: [0
 const ENOUGH_MS = 5000
 const LEAST_ROUNDS = 3
 
-interface TurboPackage {
-  decode(bytes: Uint8Array): { readonly data: Uint8ClampedArray }
-}
-
 type Decoder = (file: Uint8Array) => Promise<unknown>
 
 /** A table: images per second of each decoder at each size, and how many times that of jpeg-js; one thread, one process. */
 export async function decodeTable(): Promise<string> {
   const platform = await sharpDecoder()
-  const turbo = createRequire(import.meta.url)('@cwasm/jpeg-turbo') as TurboPackage
+  const turbo = await turboDecoder()
   const by =
-    (decoder: 'built-in' | 'sharp', shrink: 'exact' | 'fast', resize?: ResizePlan): Decoder =>
+    (decoder: Decoding['decoder'], shrink: Decoding['shrink'], resize?: ResizePlan): Decoder =>
     (file) =>
-      decodeImage('image', file, pngReader, { resize, platform, decoding: { ...DEFAULT_DECODING, decoder, shrink } })
+      decodeImage('image', file, pngReader, {
+        resize,
+        platform: decoder === 'turbo' ? turbo : platform,
+        decoding: { ...DEFAULT_DECODING, decoder, shrink },
+      })
   const decoders: readonly (readonly [name: string, decoder: Decoder])[] = [
     ['jpeg-js', by('built-in', 'exact')],
-    ['@cwasm/jpeg-turbo', (file) => Promise.resolve(turbo.decode(file))],
+    ['@cwasm/jpeg-turbo', by('turbo', 'exact')],
     ['sharp', by('sharp', 'exact')],
     ['jpeg-js, then 224 px', by('built-in', 'exact', PLAN)],
+    ['@cwasm/jpeg-turbo, then 224 px', by('turbo', 'exact', PLAN)],
     ['sharp, then 224 px', by('sharp', 'exact', PLAN)],
     ['sharp, shrink on load for 224 px', by('sharp', 'fast', PLAN)],
   ]

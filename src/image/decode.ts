@@ -1,5 +1,5 @@
 /** File bytes to RGB pixels. No file access and no threads: the decoding threads and the calling one run this alike. */
-import { DataError, DecodeError } from '../base/errors.ts'
+import { DataError, DecodeError, OptionError, WgradError } from '../base/errors.ts'
 import { formatBytes } from '../base/format.ts'
 import { DEFAULT_DECODING, type Decoding } from './decode-options.ts'
 import { checkJpeg } from './jpeg.ts'
@@ -207,7 +207,7 @@ async function fromPng(context: Context): Promise<Pixels> {
     if (usesPlatform(context)) return await fromPlatform(context, checked.file, checked.orientation, { width, height })
     return turned(opaque(await png.decode(checked)), checked.orientation, decoding)
   } catch (error) {
-    throw error instanceof DataError ? error : damaged(path, 'PNG', bytes, error)
+    throw error instanceof WgradError ? error : damaged(path, 'PNG', bytes, error)
   }
 }
 
@@ -224,7 +224,7 @@ async function fromJpeg(context: Context): Promise<Pixels> {
     room(jpeg.width, jpeg.height, jpeg.neededBytes)
     return turned(await firstOf(jpeg.versions(), jpeg.decode), jpeg.orientation, decoding)
   } catch (error) {
-    throw error instanceof DataError ? error : damaged(path, 'JPEG', bytes, error)
+    throw error instanceof WgradError ? error : damaged(path, 'JPEG', bytes, error)
   }
 }
 
@@ -256,8 +256,12 @@ async function fromOther(context: Context): Promise<Pixels> {
   }
 }
 
-function usesPlatform({ decoding, platform, kind }: Context): boolean {
-  return decoding.decoder === 'sharp' && platform?.kinds.has(kind) === true
+/** @throws OptionError  when the decoder that was asked for is not there */
+function usesPlatform({ decoding: { decoder }, platform, kind }: Context): boolean {
+  if (decoder === 'built-in' || (decoder === 'turbo' && kind !== 'JPEG')) return false
+  if (platform?.kinds.has(kind)) return true
+  const name = decoder === 'turbo' ? '@cwasm/jpeg-turbo' : decoder
+  throw new OptionError('decode', `decoder: '${decoder}' needs the package ${name}: npm install ${name}`)
 }
 
 /**
@@ -290,7 +294,8 @@ async function fromPlatform(
       return divisor
     },
   })
-  return turned(opaque(pixels), orientation, decoding)
+  // A JPEG has no alpha channel.
+  return turned(kind === 'JPEG' ? pixels : opaque(pixels), orientation, decoding)
 }
 
 /** Memory that a platform's decoder takes for each pixel: its own copy, and the one that it hands over. */

@@ -1,11 +1,14 @@
 import { readFileSync } from 'node:fs'
+import sharp from 'sharp'
 import { describe, expect, test } from 'vitest'
 import { DataError, DecodeError } from '../../src/base/errors.ts'
 import { checkKind, decodeImage, imageKind, type DecodeImageOptions } from '../../src/image/decode.ts'
 import { decodePng, encodePng, pngReader } from '../../src/platform/node/png.ts'
 import { sharpDecoder } from '../../src/platform/node/sharp.ts'
+import { turboDecoder } from '../../src/platform/node/turbo.ts'
 import { DEFAULT_DECODING } from '../../src/image/decode-options.ts'
 import type { Pixels } from '../../src/image/pixels.ts'
+import { shrinkFor } from '../../src/image/resize.ts'
 import { pngFile } from '../helpers/png-file.ts'
 
 interface Case {
@@ -36,6 +39,7 @@ const fileOf = (name: string): Uint8Array => {
 const decode = (bytes: Uint8Array, path = 'train/x.JPEG', options: DecodeImageOptions = {}): Promise<Pixels> =>
   decodeImage(path, bytes, pngReader, options)
 const stored = { decoding: { ...DEFAULT_DECODING, orientation: 'ignore' } } as const
+const byTurbo = { decoding: { ...DEFAULT_DECODING, decoder: 'turbo' }, platform: await turboDecoder() } as const
 const bySharp = { decoding: { ...DEFAULT_DECODING, decoder: 'sharp' }, platform: await sharpDecoder() } as const
 
 /** The message, of a DataError only. */
@@ -95,6 +99,63 @@ describe('the pixels are those of Pillow', () => {
     '$name, to the bit where sharp decodes it',
     async (one) => expectPixels(await decode(bytesOf(one.file), 'x', bySharp), one, exactly),
   )
+
+  test.each([...golden.cases, ...golden.upright].filter(({ name }) => /^jpeg(?!.*(cmyk|ycck|exif))/.test(name)))(
+    '$name, to the bit where jpeg-turbo decodes it',
+    async (one) => expectPixels(await decode(bytesOf(one.file), 'x', byTurbo), one, exactly),
+  )
+
+  test('CMYK has the pixels of jpeg-js, whichever decoder is asked for', async () => {
+    for (const name of ['jpeg cmyk', 'jpeg ycck', 'jpeg cmyk no adobe']) {
+      const file = fileOf(name)
+      for (const decoder of [byTurbo, bySharp]) expect(await decode(file, 'x', decoder)).toEqual(await decode(file))
+    }
+  })
+
+  test('a decoder that is not installed is named', async () => {
+    const without = { kinds: new Set<never>(), decode: () => Promise.reject(new Error('not there')) }
+    for (const [decoder, name] of [
+      ['sharp', 'sharp'],
+      ['turbo', '@cwasm/jpeg-turbo'],
+    ] as const) {
+      const options = { platform: without, decoding: { ...DEFAULT_DECODING, decoder } }
+      await expect(decode(fileOf('jpeg 444'), 'x', options)).rejects.toThrow(
+        `decoder: '${decoder}' needs the package ${name}: npm install ${name}`,
+      )
+    }
+  })
+
+  test('shrunk on load, an image has nearly the pixels of the whole one', async () => {
+    const [width, height] = [800, 600]
+    const soft = Buffer.from(
+      Array.from({ length: width * height * 3 }, (_, i) => {
+        const [x, y] = [Math.floor(i / 3) % width, Math.floor(i / 3 / width)]
+        return 128 + 100 * Math.sin(x / 40 + (i % 3)) * Math.cos(y / 60)
+      }),
+    )
+    const file = await sharp(soft, { raw: { width, height, channels: 3 } })
+      .withMetadata({ orientation: 8 })
+      .jpeg({ quality: 95 })
+      .toBuffer()
+    // The whole image: of a part of it, the box would be rounded to shrunk pixels, which moves it by up to one.
+    const resize = { method: 'crop', width: 60, height: 80, position: [0.5, 0.5] } as const
+    const [exact, fast] = await Promise.all(
+      (['exact', 'fast'] as const).map((shrink) =>
+        decode(file, 'x', { ...bySharp, resize, decoding: { ...bySharp.decoding, shrink } }),
+      ),
+    )
+    expect(fast.data).not.toEqual(exact.data)
+    expect(Math.max(...fast.data.map((value, i) => Math.abs(value - exact.data[i])))).toBeLessThanOrEqual(8)
+    expect([shrinkFor(600, 800, resize), shrinkFor(479, 800, resize), shrinkFor(119, 800, resize)]).toEqual([8, 4, 1])
+  })
+
+  test('damaged data are refused by every decoder', async () => {
+    const file = fileOf('jpeg 420')
+    const gap = new Uint8Array([...file.subarray(0, file.length - 60), ...file.subarray(file.length - 2)])
+    for (const options of [{}, byTurbo, bySharp]) {
+      await expect(decode(gap, 'x', options)).rejects.toThrow('a damaged JPEG')
+    }
+  })
 
   test.each(golden.others)('$name, by sharp', async (one) => {
     const { platform } = bySharp

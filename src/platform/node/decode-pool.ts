@@ -9,6 +9,7 @@ import type { Pixels } from '../../image/pixels.ts'
 import { fileError } from './files.ts'
 import { pngReader } from './png.ts'
 import { sharpDecoder } from './sharp.ts'
+import { turboDecoder } from './turbo.ts'
 
 /** Decodes image files on worker threads; threads = 0 decodes in place, the only way when run from the sources. */
 export function nodeDecodePool(threads = defaultThreads(availableParallelism())): DecodePool {
@@ -34,7 +35,7 @@ export async function decodeFile({ path, resize, decoding }: DecodeRequest): Pro
   } catch (error) {
     throw fileError(path, error)
   }
-  const platform = await sharpDecoder()
+  const platform = await (decoding?.decoder === 'turbo' ? turboDecoder() : sharpDecoder())
   return decodeImage(path, bytes, pngReader, {
     resize,
     decoding,

@@ -47,7 +47,7 @@ async function decode(sharp: SharpPackage, { bytes, turn, size, shrink }: Platfo
   const divisor = swapsSides(orientation) ? shrink(height, width) : shrink(width, height)
   const image = open().toColourspace('srgb').ensureAlpha()
   if (divisor > 1) {
-    const part = (side: number): number => Math.max(1, Math.floor(side / divisor))
+    const part = (side: number): number => Math.ceil(side / divisor)
     image.resize(part(width), part(height), { fit: 'fill', kernel: 'linear' })
   }
   const { data, info } = await image.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true })
