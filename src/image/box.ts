@@ -8,9 +8,9 @@ export interface Box {
 
 export type Range = readonly [smallest: number, largest: number]
 
-/** How often a box is drawn before the one in the middle is taken. */
+/** Number of boxes that are drawn before the one in the middle is taken. */
 const TRIES = 10
-/** As many numbers as `randomBox` asks for at most: two a try, and two for the place. */
+/** Largest number of random numbers that `randomBox` takes: two per try, and two for the place. */
 export const BOX_NUMBERS = 2 * TRIES + 2
 
 /**
@@ -47,7 +47,7 @@ export function middleBox(H: number, W: number, ratio: Range, scale = 1): Box {
   return { top: Math.floor((H - height) / 2), left: Math.floor((W - width) / 2), height, width }
 }
 
-/** As Python's round: 2.5 is 2, 3.5 is 4. */
+/** A number rounded to the nearest integer, halves to the even one as in Python: 2.5 is 2, 3.5 is 4. */
 export function roundHalfToEven(value: number): number {
   const below = Math.floor(value)
   return value - below === 0.5 ? below + (below % 2) : Math.round(value)

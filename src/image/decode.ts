@@ -9,11 +9,11 @@ import { checkPng, readPngHeader, type PngReader } from './png.ts'
 import type { ResizePlan } from './resize-plan.ts'
 import { resizePixels, shrinkFor } from './resize.ts'
 
-/** More than an ordinary photograph has. */
+/** Limit of the built-in decoders: more than an ordinary photograph has. */
 const MAX_MEGAPIXELS = 100
 /** Limit of decoders that need no more memory than the pixels. Source: sharp, limitInputPixels. */
 const MAX_MEGAPIXELS_OF_PLATFORM = 268
-/** As libpng, unless told otherwise (PNG_USER_HEIGHT_MAX). pngjs makes objects for every row: of a hundred million they fill the heap. */
+/** Limit of libpng (PNG_USER_HEIGHT_MAX). pngjs makes objects for every row: of a hundred million they fill the heap. */
 const MAX_SIDE = 1_000_000
 /** From this size on the free memory is asked for: 100 megapixels of a JPEG take 3.3 GB. */
 const LARGE_MEGAPIXELS = 20

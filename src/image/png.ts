@@ -11,7 +11,7 @@ import type { Pixels } from './pixels.ts'
 /** The first `byteCount` bytes of zlib data, or all of them where there are fewer. Throws where the data is damaged. */
 export type Inflate = (data: Uint8Array, byteCount: number) => Uint8Array | Promise<Uint8Array>
 
-/** A platform's part in reading a PNG. */
+/** Part of a platform in reading a PNG. */
 export interface PngReader {
   readonly inflate: Inflate
   /** The pixels as 8-bit RGBA. */
@@ -27,7 +27,7 @@ export interface CheckedPng {
   readonly file: Uint8Array
   /** Length of the chunks before the image data. */
   readonly headBytes: number
-  /** Inflated image data: each row a byte for its filter, then its samples. */
+  /** Inflated image data: for each row one byte for its filter, then its samples. */
   readonly rows: Uint8Array
   /** Orientation in its eXIf chunk; 1 without one. */
   readonly orientation: Orientation
@@ -37,7 +37,7 @@ export interface CheckedPng {
 const SIGNATURE_BYTES = 8
 const HEADER_BYTES = 25
 
-/** A byte of zlib data stands for at most so many. Source: zlib.net/zlib_tech.html, "Maximum Compression Factor". */
+/** Largest number of bytes that one byte of zlib data stands for. Source: zlib.net/zlib_tech.html, "Maximum Compression Factor". */
 const MOST_BYTES_OF_ONE = 1032
 
 /** Channels by colour type, and the bit depths each may have. Source: PNG specification, table 12. */

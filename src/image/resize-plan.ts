@@ -1,4 +1,4 @@
-/** What to make of an image whose size is not known yet, in numbers that can be sent to a thread. See image/resize.ts. */
+/** Plan for resizing an image whose size is not known yet, in numbers that can be sent to a thread. See image/resize.ts. */
 export type ResizePlan = (WholePlan | FitPlan | RandomCropPlan | MiddlePlan) & {
   /** Left and right are exchanged before anything else is done. */
   readonly mirror?: boolean
@@ -25,7 +25,7 @@ export interface RandomCropPlan {
   /** Smallest and largest part of the area; smallest and largest width / height. */
   readonly scale: readonly [number, number]
   readonly ratio: readonly [number, number]
-  /** What is random about the box, in [0,1). */
+  /** Random numbers in [0,1) that choose the box. */
   readonly draws: readonly number[]
 }
 

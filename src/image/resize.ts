@@ -1,4 +1,4 @@
-/** Brings an image to one size exactly as fastai's item transforms do with Pillow: the same crop, the same 8-bit pixels. */
+/** Resizing of an image exactly as fastai's item transforms do it with Pillow: the same crop, the same 8-bit pixels. */
 import { OptionError } from '../base/errors.ts'
 import type { ResizePlan } from './resize-plan.ts'
 import type { Pixels } from './pixels.ts'
@@ -22,7 +22,7 @@ export function resizePixels(source: Pixels, plan: ResizePlan): Pixels {
   return resample(larger, { left: plan.extra / 2, top: plan.extra / 2, width, height }, width, height)
 }
 
-/** Left and right exchanged. */
+/** The image with left and right exchanged. */
 export function mirrored({ width, height, data }: Pixels): Pixels {
   const target = new Uint8Array(data.length)
   const from = new DataView(data.buffer, data.byteOffset, data.byteLength)
@@ -36,8 +36,8 @@ export function mirrored({ width, height, data }: Pixels): Pixels {
 type ImageSize = Pick<Pixels, 'width' | 'height'>
 
 /**
- * Whether what a plan makes of an image depends on the random place of its crop; `undefined` where the size of the image
- * decides and is not given.
+ * True if the result of a plan depends on the random place of its crop; `undefined` where the size of the image decides and
+ * is not given.
  */
 export function dependsOnPlace(plan: ResizePlan, image: ImageSize): boolean
 export function dependsOnPlace(plan: ResizePlan): boolean | undefined
@@ -97,7 +97,7 @@ export function shrinkFor(width: number, height: number, plan: ResizePlan): numb
   return [8, 4, 2].find((divisor) => divisor <= most) ?? 1
 }
 
-/** Refuses a plan that no image could satisfy. */
+/** @throws OptionError  for a plan that no image could satisfy */
 export function checkPlan(plan: ResizePlan): void {
   if (plan.method === 'whole') return
   const { width, height, method } = plan
@@ -175,7 +175,7 @@ function resampleColumns(view: View, width: number, height: number, newHeight: n
   return { data: target, first: 0, rowStep: width * 4 }
 }
 
-/** Byte distances between lines and between the pixels of a line, before and after: rows and columns differ in no more. */
+/** Byte distances between lines and between the pixels of a line, before and after: rows and columns differ only in them. */
 interface Steps {
   readonly line: number
   readonly pixel: number
@@ -212,11 +212,11 @@ function resampleLines(view: View, target: Uint8Array, lines: number, steps: Ste
   }
 }
 
-/** Fraction bits of a weight: 32 less 8 of the pixel less 2 to spare. Source: Pillow Resample.c, PRECISION_BITS. */
+/** Fraction bits of a weight: 32, minus 8 of the pixel, minus 2 to spare. Source: Pillow Resample.c, PRECISION_BITS. */
 const BITS = 22
 const HALF = 1 << (BITS - 1)
 
-/** The pixels counts[i] from starts[i] on that make pixel i, with their fixed-point weights in row i of weights. */
+/** Resampling table: pixel i is made of counts[i] pixels from starts[i] on, with the fixed-point weights in row i of `weights`. */
 export interface Coefficients {
   readonly starts: Int32Array
   readonly counts: Int32Array
@@ -225,7 +225,7 @@ export interface Coefficients {
 }
 
 const tables = new Map<number, Coefficients>()
-/** Tables are kept for as many size pairs: those of a data set of photographs fit, a few kilobytes each. */
+/** Largest number of size pairs whose tables are kept: those of a data set of photographs fit, a few kilobytes each. */
 const MAX_TABLES = 1024
 
 /**
