@@ -1,6 +1,6 @@
 import { formatBytes, formatRate, formatTime } from '../../src/base/format.ts'
 import type { Gpu } from '../../src/gpu/device.ts'
-import type { LaunchOptions } from '../../src/gpu/kernel.ts'
+import type { LaunchOptions } from '../../src/gpu/pipeline-cache.ts'
 import type { ShaderName } from '../../src/gpu/shader-source.ts'
 import { floatToHalf } from '../../src/tensor/half.ts'
 import { empty, launch } from '../../src/tensor/launcher.ts'

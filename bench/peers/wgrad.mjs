@@ -103,7 +103,7 @@ function training(network, options) {
 
 const counts = {
   get pipelines() {
-    return gpu.kernels.count
+    return gpu.pipelines.count
   },
   get dispatches() {
     return gpu.queue.counts.launches

@@ -89,7 +89,7 @@ export async function measureStep(
   const { whole: times, own } = await timed(replay)
   const streamMs = await timeStream(gpu, replay, rounds)
   const memory = memoryRow(gpu, item, training.network, peakBytes)
-  const pipelines = gpu.kernels.count
+  const pipelines = gpu.pipelines.count
   training.close()
   gpu.close()
   const profiled = await profileStep(item, Math.min(3, rounds))

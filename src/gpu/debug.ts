@@ -2,7 +2,7 @@ import { OptionError } from '../base/errors.ts'
 import { formatBytes } from '../base/format.ts'
 import type { Platform } from '../platform/platform.ts'
 import type { PoolBuffer } from './buffers.ts'
-import type { OnCompile } from './kernel.ts'
+import type { OnCompile } from './pipeline-cache.ts'
 
 /**
  * How much is told of what goes on inside, each level with all below it:
@@ -34,7 +34,7 @@ export function debugLevel(setting: string | undefined): DebugLevel {
 /**
  * Kernels after which the first warning comes, four times what training needs and more: with sizes as a uniform a step
  * of xresnet18 or xresnet50 compiles 27 to 33 whatever the size of its images (bench/results/steps-lavapipe.md, column
- * pipelines), and as constants 113 to 191 for each size (`gpu.kernels.count` after steps at 64, 128 and 224 px).
+ * pipelines), and as constants 113 to 191 for each size (`gpu.pipelines.count` after steps at 64, 128 and 224 px).
  */
 const MANY_KERNELS = { uniform: 128, constant: 1024 }
 /** Shaders that a warning names. */

@@ -3,7 +3,7 @@ import { checkOptions, FLAG, TEXT } from '../base/options.ts'
 import type { Platform } from '../platform/platform.ts'
 import { BufferPool } from './buffers.ts'
 import { debugLevel, inUseText, kernelWatch, type DebugLevel } from './debug.ts'
-import { Kernels, type OnCompile } from './kernel.ts'
+import { PipelineCache, type OnCompile } from './pipeline-cache.ts'
 import { matricesOf, type Matrices } from './matrices.ts'
 import { Profiler, profileShares, profileTable, profileTrace } from './profile.ts'
 import { Queue } from './queue.ts'
@@ -71,7 +71,7 @@ export class Gpu {
   readonly matrices: Matrices
   readonly features: ReadonlySet<string>
   readonly buffers: BufferPool
-  readonly kernels: Kernels
+  readonly pipelines: PipelineCache
   readonly queue: Queue
   readonly profiler: Profiler | undefined
   /** Prints every launch; only with the setting DEBUG=2 and above. */
@@ -121,9 +121,9 @@ export class Gpu {
     const report = (error: Error) => {
       this.error ??= error
     }
-    this.buffers = new BufferPool(device, () => this.kernels.forgetBuffers(), debug >= 1)
+    this.buffers = new BufferPool(device, () => this.pipelines.forgetBuffers(), debug >= 1)
     this.shapeAsUniform = options.shapes === undefined ? this.software : options.shapes === 'uniform'
-    this.kernels = this.newKernels(
+    this.pipelines = this.newPipelineCache(
       report,
       debug >= 1 ? kernelWatch(platform, debug, this.shapeAsUniform ? 'uniform' : 'constant') : undefined,
     )
@@ -139,7 +139,7 @@ export class Gpu {
     this.profiler = options.profile ? timer : undefined
     const raiseErrors = async () => {
       await this.tracer?.printed
-      await this.kernels.compiled
+      await this.pipelines.compiled
       this.check()
     }
     this.queue = new Queue(device, platform, this.software ? 0.5 : 0, timer, raiseErrors, this.tracer)
@@ -165,9 +165,9 @@ export class Gpu {
   }
 
   /** Pipelines apart from `kernels`, for a while. `report` gets the errors of their compilation. */
-  newKernels(report: (error: Error) => void, onCompile?: OnCompile): Kernels {
+  newPipelineCache(report: (error: Error) => void, onCompile?: OnCompile): PipelineCache {
     const { shapeAsUniform, subgroupSize, matrices } = this
-    return new Kernels(
+    return new PipelineCache(
       this.device,
       { shapeAsUniform, subgroupSize: Math.max(1, subgroupSize), emulateMatrices: matrices.emulated },
       report,

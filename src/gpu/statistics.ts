@@ -1,6 +1,6 @@
 import type { Platform } from '../platform/platform.ts'
 import { BufferPool, type PoolBuffer } from './buffers.ts'
-import { Kernels } from './kernel.ts'
+import { PipelineCache } from './pipeline-cache.ts'
 import type { Launch, TracedTensor } from './launch.ts'
 import { ReadBack } from './read-back.ts'
 
@@ -32,14 +32,14 @@ const MOST_LOOKS = 512
 export class Statistics {
   private readonly readBack: ReadBack
   /** Its own, so that neither the pipelines nor the memory of who is looked at are changed by it. */
-  private readonly kernels: Kernels
+  private readonly pipelines: PipelineCache
   private readonly found: PoolBuffer
   /** Threads of each look. */
   private looks: number[] = []
 
   constructor(device: GPUDevice, report: (error: Error) => void) {
     this.readBack = new ReadBack(device, 'statistics')
-    this.kernels = new Kernels(device, { shapeAsUniform: true, subgroupSize: 1, emulateMatrices: true }, report)
+    this.pipelines = new PipelineCache(device, { shapeAsUniform: true, subgroupSize: 1, emulateMatrices: true }, report)
     this.found = new BufferPool(device, () => {}).acquire(MOST_LOOKS * LOOK_BYTES, 'statistics')
   }
 
@@ -57,7 +57,7 @@ export class Statistics {
     const index = this.looks.length
     this.looks.push(groups * GROUP_THREADS)
     const found = { buffer: this.found, offset: index * LOOK_BYTES, size: groups * GROUP_THREADS * FOUND_BYTES }
-    const launch = this.kernels.prepare(
+    const launch = this.pipelines.prepare(
       'debug/statistics',
       { x: view, found },
       {
@@ -76,7 +76,7 @@ export class Statistics {
     const staged = this.readBack.stage(encoder, this.found.buffer, 0, bytes)
     this.looks = []
     // Buffers come and go, and a bind group of each is needed only once.
-    this.kernels.forgetBuffers()
+    this.pipelines.forgetBuffers()
     return async (platform) => {
       const numbers = await staged(platform)
       return (index) => summarise(new DataView(numbers, index * LOOK_BYTES, looks[index] * FOUND_BYTES))

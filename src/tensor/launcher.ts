@@ -1,7 +1,7 @@
 import { DtypeError } from '../base/errors.ts'
 import { formatShape } from '../base/format.ts'
 import { currentGpu } from '../gpu/device.ts'
-import type { Kernels, LaunchOptions } from '../gpu/kernel.ts'
+import type { PipelineCache, LaunchOptions } from '../gpu/pipeline-cache.ts'
 import type { Launch } from '../gpu/launch.ts'
 import { shaderSource, type ShaderName } from '../gpu/shader-source.ts'
 import { markChecked, withOverflowFlag } from './overflow.ts'
@@ -22,23 +22,23 @@ export function empty(spec: Spec, label?: string): Tensor {
  * @throws ShaderError  when bindings, sizes or constants are not those of the shader
  */
 export function launch(name: ShaderName, bindings: Readonly<Record<string, Tensor>>, options: LaunchOptions): void {
-  const { kernels, queue, tracer } = currentGpu()
+  const { pipelines, queue, tracer } = currentGpu()
   withOverflowFlag(name, bindings, (complete) => {
-    const prepared = prepareLaunch(kernels, name, complete, options)
+    const prepared = prepareLaunch(pipelines, name, complete, options)
     queue.launch(tracer ? tracer.withOperands(prepared, name, complete) : prepared)
   })
 }
 
 /** One dispatch of a shader on tensors, made ready but not encoded. @throws as `launch` */
 export function prepareLaunch(
-  kernels: Kernels,
+  pipelines: PipelineCache,
   name: ShaderName,
   bindings: Readonly<Record<string, Tensor>>,
   options: LaunchOptions,
 ): Launch {
   requireTypes(name, bindings, options.dtype ?? 'f32')
   const views = Object.fromEntries(Object.entries(bindings).map(([binding, bound]) => [binding, bound.view]))
-  return kernels.prepare(name, views, { track: currentTrack(), ...options })
+  return pipelines.prepare(name, views, { track: currentTrack(), ...options })
 }
 
 /** @throws DtypeError when a tensor is of another type than the shader will read it as, which would give rubbish without a word */

@@ -359,7 +359,7 @@ describe('DEBUG=3', () => {
       .filter((line) => line.startsWith(' '))
       .map((line) => figures(line).mean)
     expect(means).toEqual(Array.from({ length: 300 }, (_, i) => i + 2))
-    expect(other.kernels.count).toBe(1)
+    expect(other.pipelines.count).toBe(1)
     expect(other.buffers.usedBytes).toBe(512)
   })
 })

@@ -46,7 +46,7 @@ describe('buffers', () => {
   })
 
   test('bind groups of those that are gone are forgotten, those in use are kept', () => {
-    const pipelineKernels = gpu.newKernels(() => {})
+    const pipelineKernels = gpu.newPipelineCache(() => {})
     const pool = new BufferPool(gpu.device, () => {})
     const view = () => ({ buffer: pool.acquire(256, 'x'), offset: 0, size: 256 })
     const options = { groups: 1, shape: { VECTORS: 16 }, dtype: 'f32' } as const
@@ -365,11 +365,11 @@ describe('launches', () => {
   })
 
   test('share pipelines and bind groups', () => {
-    const before = gpu.kernels.count
+    const before = gpu.pipelines.count
     const makeGroup = vi.spyOn(gpu.device, 'createBindGroup')
     for (let i = 0; i < 3; i++) launch('relu/forward', { x, y }, elementwise(x))
     launch('relu/forward', { x: y, y: x }, { ...elementwise(x), dtype: 'f32' })
-    expect(gpu.kernels.count - before).toBeLessThanOrEqual(1)
+    expect(gpu.pipelines.count - before).toBeLessThanOrEqual(1)
     expect(makeGroup.mock.calls.length).toBeLessThanOrEqual(3)
     makeGroup.mockRestore()
   })

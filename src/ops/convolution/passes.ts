@@ -1,5 +1,5 @@
 import { currentGpu } from '../../gpu/device.ts'
-import type { LaunchOptions } from '../../gpu/kernel.ts'
+import type { LaunchOptions } from '../../gpu/pipeline-cache.ts'
 import type { ShaderName } from '../../gpu/shader-source.ts'
 import { empty, launch } from '../../tensor/launcher.ts'
 import { release } from '../../tensor/scope.ts'

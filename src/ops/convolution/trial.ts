@@ -2,7 +2,7 @@ import { ShaderError } from '../../base/errors.ts'
 import { rng } from '../../base/rng.ts'
 import type { Gpu } from '../../gpu/device.ts'
 import { ALIGNMENT, type BufferView } from '../../gpu/buffers.ts'
-import type { LaunchOptions } from '../../gpu/kernel.ts'
+import type { LaunchOptions } from '../../gpu/pipeline-cache.ts'
 import { PassClock } from '../../gpu/pass-clock.ts'
 import { encodeLaunch, type Launch } from '../../gpu/launch.ts'
 import type { ShaderName } from '../../gpu/shader-source.ts'
@@ -184,12 +184,12 @@ const WARM_MS = 700
 
 /**
  * Makes a timer that uses the GPU's timestamps if available, otherwise the platform's clock. It compiles separately
- * from `gpu.kernels`.
+ * from `gpu.pipelines`.
  */
 export function gpuStopwatch(gpu: Gpu): Stopwatch {
   const { device, platform } = gpu
   const broken: Error[] = []
-  const kernels = gpu.newKernels((error) => broken.push(error))
+  const pipelines = gpu.newPipelineCache((error) => broken.push(error))
   const clock = gpu.features.has('timestamp-query') ? new PassClock(device) : undefined
   const sleepMs = gpu.software ? 0.5 : 0
   let busyUntil = -Infinity
@@ -203,14 +203,14 @@ export function gpuStopwatch(gpu: Gpu): Stopwatch {
     // A software adapter needs no warm-up.
     ...(gpu.software ? {} : { warmUp }),
     async compile(launches) {
-      await Promise.all(launches.map(({ shader, options }) => kernels.compileAhead(shader, options)))
+      await Promise.all(launches.map(({ shader, options }) => pipelines.compileAhead(shader, options)))
     },
     async time(name, work) {
       device.pushErrorScope('validation')
       const launches: Launch[] = []
       work((shader, bindings, options) => {
         withOverflowFlag(shader, bindings, (complete) => {
-          launches.push(prepareLaunch(kernels, shader, complete, options))
+          launches.push(prepareLaunch(pipelines, shader, complete, options))
         })
       })
       // Uploads that the launches read have been recorded there.
@@ -226,7 +226,7 @@ export function gpuStopwatch(gpu: Gpu): Stopwatch {
       await platform.waitFor(device.queue.onSubmittedWorkDone(), { sleepMs })
       const end = platform.now()
       busyUntil = Math.max(busyUntil, end)
-      await kernels.compiled
+      await pipelines.compiled
       const error = await invalid
       const [first = error && new ShaderError(name, error.message)] = broken.splice(0)
       if (first) throw first

@@ -1,5 +1,5 @@
 import { currentGpu } from '../../gpu/device.ts'
-import type { LaunchOptions } from '../../gpu/kernel.ts'
+import type { LaunchOptions } from '../../gpu/pipeline-cache.ts'
 import { GRID_LIMIT } from '../../gpu/prelude.ts'
 
 /**

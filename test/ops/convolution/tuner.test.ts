@@ -347,10 +347,10 @@ describe('choices', () => {
     const weight = tensor(hashUniform(3600, 2, -1, 1), [40, 3, 3, 10])
     const pass = { pass: 'forward', sizes: { ...SIZES, dtype: 'f32' } } as const
     const byRule = await read(scope(() => conv2d(x, weight, { padding: 1 })))
-    const before = gpu.kernels.count
+    const before = gpu.pipelines.count
     chooseKernel(gpu, pass, TILES[1])
     expectClose(await read(scope(() => conv2d(x, weight, { padding: 1 }))), byRule, 'f32')
-    expect(gpu.kernels.count).toBe(before + 1)
+    expect(gpu.pipelines.count).toBe(before + 1)
   })
 
   test('go into a checkpoint and out of it', async () => {

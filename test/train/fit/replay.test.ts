@@ -63,9 +63,9 @@ async function trained(replay: boolean, precision: 'f32' | 'mixed', callbacks: r
   })
   const learner = new Learner(loaders, tinyModel(), { metrics: [accuracy], replay, callbacks })
   if (precision === 'mixed') learner.toFp16()
-  const before = gpu.kernels.prepared
+  const before = gpu.pipelines.prepared
   await learner.fitOneCycle(3, 1e-2)
-  return { learner, prepared: gpu.kernels.prepared - before, state: await learner.model.stateDict() }
+  return { learner, prepared: gpu.pipelines.prepared - before, state: await learner.model.stateDict() }
 }
 
 describe.each(['f32', 'mixed'] as const)('%s', (precision) => {
@@ -136,9 +136,9 @@ describe('code that may decide is called at every step', () => {
   /** Trains for three epochs of ten batches. @returns launches that were made ready */
   async function train(model: Module, options: LearnerOptions = {}): Promise<number> {
     const learner = new Learner(await tinyLoaders({ train: 40, valid: 4, batchSize: 4 }), model, options)
-    const before = gpu.kernels.prepared
+    const before = gpu.pipelines.prepared
     await learner.fit(3, 1e-3)
-    return gpu.kernels.prepared - before
+    return gpu.pipelines.prepared - before
   }
 
   test('a module that somebody wrote', async () => {

@@ -47,7 +47,7 @@ const FEWEST_TO_SWEEP = 2048
 const BINDING_TYPES = { read: 'read-only-storage', read_write: 'storage', uniform: 'uniform' } as const
 
 /** Shaders to pipelines, buffers to bind groups, each made once. */
-export class Kernels {
+export class PipelineCache {
   private readonly device: GPUDevice
   /** Sizes as a uniform, so that one pipeline serves every shape: for adapters on which compiling is what costs. */
   private readonly shapeAsUniform: boolean
