@@ -1,7 +1,7 @@
 import { WgradError } from '../../src/base/errors.ts'
 import type { KernelFamily } from '../../src/gpu/device.ts'
 import { openGpu, sampleData, type Gpu } from '../../src/node.ts'
-import { candidateKernels, defaultKernel, kernelName, type Kernel } from '../../src/ops/convolution/families.ts'
+import { candidateKernels, defaultKernel, kernelName, type KernelVariant } from '../../src/ops/convolution/families.ts'
 import { describeSizes, PASSES, type ConvolutionSizes, type ConvolutionPass } from '../../src/ops/convolution/sizes.ts'
 import { nodePlatform } from '../../src/platform/node/index.ts'
 import { PARTS, type Part, type PartFiles, type Proof } from './parts.ts'
@@ -168,7 +168,7 @@ const ODD: readonly ConvolutionSizes[] = DTYPES.flatMap((dtype) => [
 function subjects(
   gpu: Gpu,
   selection: Selection,
-): { pass: ConvolutionPass; sizes: ConvolutionSizes; kernels: readonly Kernel[] }[] {
+): { pass: ConvolutionPass; sizes: ConvolutionSizes; kernels: readonly KernelVariant[] }[] {
   const byRule = (pass: ConvolutionPass, sizes: ConvolutionSizes) => {
     const families: KernelFamily[] = ['tile']
     if (gpu.subgroupSize > 0) families.unshift('broadcast')
@@ -192,7 +192,7 @@ async function addProof(
   gpu: Gpu,
   pass: ConvolutionPass,
   sizes: ConvolutionSizes,
-  kernel: Kernel,
+  kernel: KernelVariant,
 ): Promise<void> {
   const name = kernelName(kernel)
   const item = conv2dCase(pass, sizes, [], kernel)

@@ -1,7 +1,7 @@
 import { currentGpu } from '../../src/gpu/device.ts'
 import { kernelFor } from '../../src/ops/convolution/choices.ts'
 import { runPass, type ConvolutionSizes } from '../../src/ops/convolution/passes.ts'
-import { kernelName, type Kernel } from '../../src/ops/convolution/families.ts'
+import { kernelName, type KernelVariant } from '../../src/ops/convolution/families.ts'
 import {
   describeSizes,
   flopsOf,
@@ -46,7 +46,7 @@ export function conv2dCase(
   pass: ConvolutionPass,
   sizes: ConvolutionSizes,
   uses: readonly Use[],
-  kernel?: Kernel,
+  kernel?: KernelVariant,
 ): Case {
   const { STRIDE, dtype } = sizes
   return {

@@ -10,7 +10,7 @@ import {
   matrixKernel,
   shaderOf,
   takesMatrices,
-  type Kernel,
+  type KernelVariant,
 } from '../../src/ops/convolution/families.ts'
 import { passKey, type ConvolutionSizes, type ConvolutionPass } from '../../src/ops/convolution/sizes.ts'
 import type { Module } from '../../src/nn/module.ts'
@@ -111,7 +111,7 @@ test('a kernel that is wrong is seen', async () => {
   expect(message).toContain('const assertion failed')
 })
 
-function kernelsFor(gpu: Gpu, pass: ConvolutionPass, sizes: ConvolutionSizes): Kernel[] {
+function kernelsFor(gpu: Gpu, pass: ConvolutionPass, sizes: ConvolutionSizes): KernelVariant[] {
   const tiles = candidateKernels(gpu, pass, sizes).filter(
     ({ family, slices }) => family === 'tile' && slices === 'many',
   )
@@ -124,7 +124,7 @@ async function compile(
   gpu: Gpu,
   pass: ConvolutionPass,
   sizes: ConvolutionSizes,
-  kernel: Kernel,
+  kernel: KernelVariant,
 ): Promise<string | undefined> {
   const { device } = gpu
   const { dtype, ...shape } = sizes

@@ -1,5 +1,5 @@
 import { currentGpu, type Gpu } from '../../gpu/device.ts'
-import { candidateKernels, defaultKernel, kernelName, type Kernel } from './families.ts'
+import { candidateKernels, defaultKernel, kernelName, type KernelVariant } from './families.ts'
 import { passKey, PASSES, type ConvolutionSizes, type ConvolutionPass } from './sizes.ts'
 
 /** One pass of a convolution of certain sizes. */
@@ -13,7 +13,7 @@ interface Choices {
   /** Names of chosen variants by `passKey`, from the tuner, a file or a checkpoint. */
   names: Readonly<Record<string, string>>
   /** The same variants by `passKey`, resolved from their names on first use. */
-  readonly kernels: Map<string, Kernel>
+  readonly kernels: Map<string, KernelVariant>
   /** Passes that ran the default variant because none was chosen, and how often each was launched. */
   readonly unknown: Map<string, { readonly subject: SizedPass; uses: number }>
 }
@@ -32,7 +32,7 @@ function choicesOf(gpu: Gpu): Choices {
  * Returns the kernel variant of a pass on the current GPU: the chosen one if there is a choice, otherwise the default.
  * Synchronous.
  */
-export function kernelFor(pass: ConvolutionPass, sizes: ConvolutionSizes): Kernel {
+export function kernelFor(pass: ConvolutionPass, sizes: ConvolutionSizes): KernelVariant {
   const gpu = currentGpu()
   const { kernels, unknown } = choicesOf(gpu)
   const key = passKey(pass, sizes)
@@ -49,7 +49,7 @@ export function kernelFor(pass: ConvolutionPass, sizes: ConvolutionSizes): Kerne
 }
 
 /** Sets the kernel variant of a pass on a GPU. */
-export function chooseKernel(gpu: Gpu, { pass, sizes }: SizedPass, kernel: Kernel): void {
+export function chooseKernel(gpu: Gpu, { pass, sizes }: SizedPass, kernel: KernelVariant): void {
   choicesOf(gpu).kernels.set(passKey(pass, sizes), kernel)
 }
 
@@ -90,7 +90,7 @@ export function importChoices(names: Readonly<Record<string, string>>, gpu: Gpu 
 }
 
 /** Returns the chosen kernel variant of a pass; `undefined` if none is chosen. */
-export function chosenKernel(gpu: Gpu, { pass, sizes }: SizedPass): Kernel | undefined {
+export function chosenKernel(gpu: Gpu, { pass, sizes }: SizedPass): KernelVariant | undefined {
   const { names, kernels } = choicesOf(gpu)
   const key = passKey(pass, sizes)
   const known = kernels.get(key)

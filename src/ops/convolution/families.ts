@@ -5,7 +5,7 @@ import { padTo4 } from '../../tensor/shape.ts'
 import { productOf, type ConvolutionSizes, type ConvolutionPass } from './sizes.ts'
 
 /** Variant of the kernel of a pass. */
-export interface Kernel {
+export interface KernelVariant {
   readonly family: KernelFamily
   /** Rows of the product that a workgroup computes. */
   readonly rows: number
@@ -44,7 +44,7 @@ const NARROW_SHADERS: Partial<Readonly<Record<ConvolutionPass, ShaderName>>> = {
 }
 
 /** Returns the shader of a kernel variant. */
-export function shaderOf({ family, narrow }: Kernel, pass: ConvolutionPass): ShaderName {
+export function shaderOf({ family, narrow }: KernelVariant, pass: ConvolutionPass): ShaderName {
   return (narrow ? NARROW_SHADERS[pass] : undefined) ?? SHADERS[family][pass]
 }
 
@@ -120,12 +120,12 @@ export function defaultKernel(
   pass: ConvolutionPass,
   sizes: ConvolutionSizes,
   wanted: KernelFamily = gpu.family,
-): Kernel {
+): KernelVariant {
   const family = familyFor(gpu, pass, wanted, sizes)
   if (family === 'broadcast') return broadcastKernel(gpu, pass, sizes)
   const kernels =
     family === 'matrix' ? matrixKernels(gpu, MATRIX_TILES.slice(0, BY_RULE)) : TILES_BY_RULE.map(tileKernel)
-  const suits = (kernel: Kernel) =>
+  const suits = (kernel: KernelVariant) =>
     idleShare(kernel, pass, sizes) <= IDLE &&
     (pass === 'backward-weight' || workgroupsOf(kernel, pass, sizes) >= ENOUGH[family])
   const kernel = kernels.find(suits) ?? kernels[kernels.length - 1]
@@ -147,7 +147,7 @@ const ENOUGH = { matrix: 128, tile: 256 }
  */
 const IDLE = 0.25
 
-function idleShare(kernel: Kernel, pass: ConvolutionPass, sizes: ConvolutionSizes): number {
+function idleShare(kernel: KernelVariant, pass: ConvolutionPass, sizes: ConvolutionSizes): number {
   const { rows, columns } = productOf(pass, sizes)
   const whole = (count: number, tile: number) => Math.ceil(count / tile) * tile
   return 1 - (rows * columns) / (whole(rows, kernel.rows) * whole(columns, kernel.columns))
@@ -158,7 +158,7 @@ function idleShare(kernel: Kernel, pass: ConvolutionPass, sizes: ConvolutionSize
  * Where there are matrix units, only the default variant of the family `tile` is included, since matrix kernels were
  * four to nine times as fast at every shape of xresnet18 (H200).
  */
-export function candidateKernels(gpu: Gpu, pass: ConvolutionPass, sizes: ConvolutionSizes): readonly Kernel[] {
+export function candidateKernels(gpu: Gpu, pass: ConvolutionPass, sizes: ConvolutionSizes): readonly KernelVariant[] {
   const { rows, columns } = productOf(pass, sizes)
   const tileKernels = TILES.map(tileKernel).filter(
     (kernel) => tileBytes(kernel) <= gpu.device.limits.maxComputeWorkgroupStorageSize,
@@ -178,7 +178,7 @@ export function candidateKernels(gpu: Gpu, pass: ConvolutionPass, sizes: Convolu
  * Formats the name of a kernel variant, as used in tables of choices: `tile 64×64×16, 8×8 a thread`, `matrix
  * 128×128×32, 2×2 subgroups, 16×16×16`.
  */
-export function kernelName({ family, rows, columns, constants, slices }: Kernel): string {
+export function kernelName({ family, rows, columns, constants, slices }: KernelVariant): string {
   const { TILE_K, THREAD_M, THREAD_N, SUBGROUPS_M, SUBGROUPS_N, MATRIX_M, MATRIX_N, MATRIX_K } = constants
   const how = {
     broadcast: '',
@@ -189,13 +189,13 @@ export function kernelName({ family, rows, columns, constants, slices }: Kernel)
 }
 
 /** Returns the number of workgroups of a pass before it is split into slices. */
-export function workgroupsOf(kernel: Kernel, pass: ConvolutionPass, sizes: ConvolutionSizes): number {
+export function workgroupsOf(kernel: KernelVariant, pass: ConvolutionPass, sizes: ConvolutionSizes): number {
   const { rows, columns, classes } = productOf(pass, sizes)
   return classes * Math.ceil(rows / kernel.rows) * Math.ceil(columns / kernel.columns)
 }
 
 /** Returns the number of slices into which a weight gradient should be split. */
-export function slicesWanted(gpu: Gpu, kernel: Kernel, sizes: ConvolutionSizes): number {
+export function slicesWanted(gpu: Gpu, kernel: KernelVariant, sizes: ConvolutionSizes): number {
   const full = (gpu.software ? FULL.software : FULL.gpu) / (kernel.slices === 'few' ? FEW : 1)
   return Math.ceil(full / workgroupsOf(kernel, 'backward-weight', sizes))
 }
@@ -210,7 +210,7 @@ const NARROW_COST = 1.1
  * Makes a broadcast variant, pixels (or output channels) by channels: four channels per lane, or two where that leaves
  * fewer lanes idle (see shaders/lib/broadcast-tile.wgsl).
  */
-function broadcastKernel({ subgroupSize }: Gpu, pass: ConvolutionPass, sizes: ConvolutionSizes): Kernel {
+function broadcastKernel({ subgroupSize }: Gpu, pass: ConvolutionPass, sizes: ConvolutionSizes): KernelVariant {
   const lanes = Math.min(subgroupSize, 16)
   const STEP = sizes.dtype === 'f32' && lanes === 16 ? 2 : 4
   const wide = {
@@ -228,7 +228,7 @@ function broadcastKernel({ subgroupSize }: Gpu, pass: ConvolutionPass, sizes: Co
   return { ...wide, rows: 2 * wide.rows, columns: wide.columns / 2, narrow: true }
 }
 
-function tileKernel([TILE_M, TILE_N, TILE_K, THREAD_M, THREAD_N]: Tile): Kernel {
+function tileKernel([TILE_M, TILE_N, TILE_K, THREAD_M, THREAD_N]: Tile): KernelVariant {
   return {
     family: 'tile',
     rows: TILE_M,
@@ -242,12 +242,12 @@ function tileKernel([TILE_M, TILE_N, TILE_K, THREAD_M, THREAD_N]: Tile): Kernel 
  * Returns the workgroup memory in bytes of the largest of the three shaders: two tiles of vec4f, each row one vector
  * longer than the step.
  */
-function tileBytes({ rows, columns, constants: { TILE_K } }: Kernel): number {
+function tileBytes({ rows, columns, constants: { TILE_K } }: KernelVariant): number {
   return (rows + columns) * (TILE_K / 4 + 1) * 16
 }
 
 /** Returns the matrix variants that this GPU can run, for the largest matrices it offers. */
-function matrixKernels(gpu: Gpu, tiles = MATRIX_TILES): readonly Kernel[] {
+function matrixKernels(gpu: Gpu, tiles = MATRIX_TILES): readonly KernelVariant[] {
   const [size] = gpu.matrices.sizes
   return tiles.flatMap(([rows, columns, down, across]) => {
     const kernels = MATRIX_STEPS.map((step) => matrixKernel(gpu, [rows, columns, step, down, across], size))
@@ -260,7 +260,7 @@ export function matrixKernel(
   gpu: Gpu,
   [TILE_M, TILE_N, TILE_K, SUBGROUPS_M, SUBGROUPS_N]: Tile,
   { M, N, K }: MatrixSize,
-): Kernel {
+): KernelVariant {
   const constants = {
     LANES: gpu.matrices.lanes,
     TILE_M,
@@ -276,7 +276,7 @@ export function matrixKernel(
 }
 
 /** Returns true if a matrix variant satisfies the `const_assert`s of the shaders and the limits of the device. */
-export function matrixKernelFits({ device: { limits } }: Gpu, { constants }: Kernel): boolean {
+export function matrixKernelFits({ device: { limits } }: Gpu, { constants }: KernelVariant): boolean {
   const { LANES, TILE_M, TILE_N, TILE_K, SUBGROUPS_M, SUBGROUPS_N, MATRIX_M, MATRIX_N, MATRIX_K } = constants
   const threads = LANES * SUBGROUPS_M * SUBGROUPS_N
   const loaders = threads / (TILE_K / GROUP)

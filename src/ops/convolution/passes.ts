@@ -6,7 +6,7 @@ import { release } from '../../tensor/scope.ts'
 import { elementCount, storedBytes, vectorCount, type Spec } from '../../tensor/shape.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import { kernelFor } from './choices.ts'
-import { shaderOf, slicesWanted, workgroupsOf, type Kernel } from './families.ts'
+import { shaderOf, slicesWanted, workgroupsOf, type KernelVariant } from './families.ts'
 import {
   describeSizes,
   flopsOf,
@@ -44,7 +44,7 @@ export function runPass(
   pass: ConvolutionPass,
   sizes: ConvolutionSizes,
   operands: readonly [Tensor, Tensor, Tensor],
-  kernel: Kernel = kernelFor(pass, sizes),
+  kernel: KernelVariant = kernelFor(pass, sizes),
   record: typeof launch = launch,
 ): void {
   const [left, right, result] = operands
@@ -74,7 +74,7 @@ interface PassLaunch {
 export function passLaunches(
   pass: ConvolutionPass,
   sizes: ConvolutionSizes,
-  kernel: Kernel,
+  kernel: KernelVariant,
 ): readonly [PassLaunch, PassLaunch?] {
   const launched = pass === 'backward-weight' ? inRows(sizes) : sizes
   const { N, H, W, C, P, Q, O, R, S, STRIDE, PAD, dtype } = launched
@@ -118,7 +118,7 @@ const SLICES_BYTES = 64 * 2 ** 20
  * Returns the number of slices that fills the GPU, at most the number of runs of pixels that can be distributed (see
  * the shaders).
  */
-function sliceCount(kernel: Kernel, sizes: ConvolutionSizes, dw: Spec): number {
+function sliceCount(kernel: KernelVariant, sizes: ConvolutionSizes, dw: Spec): number {
   const gpu = currentGpu()
   const { N, P, Q } = sizes
   const affordable = Math.floor(Math.min(SLICES_BYTES, gpu.buffers.limitBytes) / storedBytes(dw))

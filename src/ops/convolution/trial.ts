@@ -16,7 +16,7 @@ import { tensor } from '../../tensor/transfer.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import type { SizedPass } from './choices.ts'
 import { runPass } from './passes.ts'
-import { kernelName, type Kernel } from './families.ts'
+import { kernelName, type KernelVariant } from './families.ts'
 import { OPERANDS, operandSpec } from './sizes.ts'
 
 /** Number of rows of random numbers that an operand repeats: a prime, so that no two tiles see the same numbers. */
@@ -62,7 +62,7 @@ export class Trial {
    *
    * @throws ShaderError  if it does not compile or run
    */
-  async time(kernel: Kernel): Promise<number> {
+  async time(kernel: KernelVariant): Promise<number> {
     await this.stopwatch.warmUp?.(() => this.run(kernel, MOST_RUNS))
     const name = kernelName(kernel)
     const runs = this.runs.get(name) ?? 1
@@ -71,7 +71,7 @@ export class Trial {
     return timeMs
   }
 
-  private run(kernel: Kernel, runs: number): Promise<number> {
+  private run(kernel: KernelVariant, runs: number): Promise<number> {
     const { pass, sizes } = this.subject
     const [left, right] = this.operands
     return this.stopwatch.time(kernelName(kernel), (record) => {
@@ -84,7 +84,7 @@ export class Trial {
    *
    * @throws ShaderError  if it does not run, or writes beyond its result
    */
-  async compute(kernel: Kernel): Promise<Float32Array> {
+  async compute(kernel: KernelVariant): Promise<Float32Array> {
     const {
       gpu: { queue },
       guarded,

@@ -2,7 +2,7 @@ import { formatTime } from '../../base/format.ts'
 import { currentGpu, type Gpu } from '../../gpu/device.ts'
 import { chooseKernel, chosenKernel, importChoices, unknownPasses, usesOf, type SizedPass } from './choices.ts'
 import { passLaunches } from './passes.ts'
-import { candidateKernels, defaultKernel, kernelName, type Kernel } from './families.ts'
+import { candidateKernels, defaultKernel, kernelName, type KernelVariant } from './families.ts'
 import { flopsOf, passKey, PASSES, type ConvolutionSizes, type ConvolutionPass } from './sizes.ts'
 import { difference, gpuStopwatch, Trial, type Stopwatch } from './trial.ts'
 import { oneLine, readTable, shippedTable, tunedFile, writeTable } from './tuned-file.ts'
@@ -19,7 +19,7 @@ export interface TuneOptions {
   /** Time limit in seconds; remaining passes use the default variant. Default 20 */
   readonly seconds?: number
   /** Function that returns the candidates beside the default variant. Default: `candidateKernels` */
-  readonly candidates?: (gpu: Gpu, pass: ConvolutionPass, sizes: ConvolutionSizes) => readonly Kernel[]
+  readonly candidates?: (gpu: Gpu, pass: ConvolutionPass, sizes: ConvolutionSizes) => readonly KernelVariant[]
   /** Timer of the candidates. Default: the GPU's clock */
   readonly stopwatch?: Stopwatch
 }
@@ -138,7 +138,7 @@ function provesMatrices(found: readonly Tuned[]): boolean {
 
 interface Subject {
   readonly subject: SizedPass
-  readonly candidates: readonly Kernel[]
+  readonly candidates: readonly KernelVariant[]
 }
 
 /** Sorts passes by the arithmetic that a step spends in them, the most expensive first. */
@@ -189,13 +189,13 @@ function wantedPasses(gpu: Gpu, { convolutions, gradients = false }: TuneOptions
 async function tunePass(
   gpu: Gpu,
   subject: SizedPass,
-  candidates: readonly Kernel[],
+  candidates: readonly KernelVariant[],
   stopwatch: Stopwatch,
 ): Promise<Tuned> {
   const pass = passKey(subject.pass, subject.sizes)
   const rule = defaultKernel(gpu, subject.pass, subject.sizes)
   const refused: string[] = []
-  const refuse = (kernel: Kernel, why: string) => {
+  const refuse = (kernel: KernelVariant, why: string) => {
     refused.push(`${kernelName(kernel)} ${why}`)
     gpu.platform.log(`tune: ${kernelName(kernel)} is not used for ${pass}: it ${why}`)
   }
@@ -215,16 +215,21 @@ async function tunePass(
   }
 }
 
-type Refuse = (kernel: Kernel, why: string) => void
-type Times = ReadonlyMap<Kernel, number>
+type Refuse = (kernel: KernelVariant, why: string) => void
+type Times = ReadonlyMap<KernelVariant, number>
 
-function timeOf(times: Times, kernel: Kernel): number {
+function timeOf(times: Times, kernel: KernelVariant): number {
   return times.get(kernel) ?? Infinity
 }
 
 /** Returns the shortest time of each variant that runs. @throws ShaderError  if the default variant does not run */
-async function timeInTurns(trial: Trial, rule: Kernel, others: readonly Kernel[], refuse: Refuse): Promise<Times> {
-  const times = new Map<Kernel, number>([rule, ...others].map((kernel) => [kernel, Infinity]))
+async function timeInTurns(
+  trial: Trial,
+  rule: KernelVariant,
+  others: readonly KernelVariant[],
+  refuse: Refuse,
+): Promise<Times> {
+  const times = new Map<KernelVariant, number>([rule, ...others].map((kernel) => [kernel, Infinity]))
   // The first run compiles and is not counted.
   for (let round = -1; round < ROUNDS; round++) {
     const fastest = Math.min(...times.values())
@@ -248,7 +253,7 @@ async function timeInTurns(trial: Trial, rule: Kernel, others: readonly Kernel[]
  * Returns the fastest variant whose result agrees with that of the family `tile`, or the default one if none is clearly
  * faster.
  */
-async function fastestRight(trial: Trial, rule: Kernel, times: Times, refuse: Refuse): Promise<Kernel> {
+async function fastestRight(trial: Trial, rule: KernelVariant, times: Times, refuse: Refuse): Promise<KernelVariant> {
   const { gpu, subject } = trial
   const faster = [...times].filter(([, timeMs]) => timeMs < GAIN * timeOf(times, rule)).sort(([, a], [, b]) => a - b)
   if (faster.length === 0) return rule

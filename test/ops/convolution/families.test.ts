@@ -8,7 +8,7 @@ import {
   kernelName,
   matrixKernel,
   matrixKernelFits,
-  type Kernel,
+  type KernelVariant,
 } from '../../../src/ops/convolution/families.ts'
 import {
   OPERANDS,
@@ -63,7 +63,7 @@ function sizesOf([N, H, W, C, O, R, STRIDE]: Convolution, dtype: 'f16' | 'f32' =
 async function resultOf(
   pass: ConvolutionPass,
   sizes: ConvolutionSizes,
-  kernel: Kernel,
+  kernel: KernelVariant,
   scale = 1,
 ): Promise<Float32Array | Uint32Array> {
   const [left, right, result] = OPERANDS[pass].map((name, i) => {
@@ -101,7 +101,7 @@ describe('matrix kernels', () => {
   const own = gpu.matrices.sizes.flatMap((size) =>
     EMULATED.map(({ tile }) => ({ size, tile, lanes: gpu.matrices.lanes })),
   )
-  const made = (gpu.matrices.emulated ? EMULATED : own).map(({ size, tile, lanes }): Kernel => {
+  const made = (gpu.matrices.emulated ? EMULATED : own).map(({ size, tile, lanes }): KernelVariant => {
     const kernel = matrixKernel(gpu, tile, size)
     return { ...kernel, constants: { ...kernel.constants, LANES: lanes } }
   })

@@ -9,7 +9,7 @@ import {
   kernelFor,
   unknownPasses,
 } from '../../../src/ops/convolution/choices.ts'
-import { defaultKernel, kernelName, type Kernel } from '../../../src/ops/convolution/families.ts'
+import { defaultKernel, kernelName, type KernelVariant } from '../../../src/ops/convolution/families.ts'
 import { passKey, type ConvolutionSizes } from '../../../src/ops/convolution/sizes.ts'
 import { gpuStopwatch, type Stopwatch } from '../../../src/ops/convolution/trial.ts'
 import { tunedFile } from '../../../src/ops/convolution/tuned-file.ts'
@@ -42,7 +42,7 @@ const FORWARD = { pass: 'forward', sizes: SIZES } as const
 const TILES = [tile(64, 16, 8), tile(64, 16, 4)] as const
 const [LARGE, SMALL] = TILES.map(kernelName)
 
-function tile(side: number, TILE_K: number, thread: number, rows = side): Kernel {
+function tile(side: number, TILE_K: number, thread: number, rows = side): KernelVariant {
   return {
     family: 'tile',
     rows,
