@@ -1,5 +1,5 @@
 import { checkArgument, listOf } from '../base/options.ts'
-import { isRecording } from '../tensor/op.ts'
+import { gradEnabled } from '../tensor/op.ts'
 import { recompute } from '../tensor/recompute.ts'
 import { release, scope } from '../tensor/scope.ts'
 import type { Shape } from '../tensor/shape.ts'
@@ -64,7 +64,7 @@ export class Sequential extends Module {
  */
 export function runLayers(layers: readonly Module[], input: Tensor): Tensor {
   return layers.reduce((x, layer) => {
-    if (isRecording()) return layer.forward(x)
+    if (gradEnabled()) return layer.forward(x)
     const y = scope(() => layer.forward(x))
     if (x !== input && x.storage !== y.storage) release(x)
     return y

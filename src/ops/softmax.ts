@@ -1,6 +1,6 @@
 import { DtypeError, ShapeError, OptionError } from '../base/errors.ts'
 import { empty, launch } from '../tensor/launcher.ts'
-import { isRecording } from '../tensor/op.ts'
+import { gradEnabled } from '../tensor/op.ts'
 import { padTo4 } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { rowPass } from './kernels/spread.ts'
@@ -21,7 +21,7 @@ export function softmax(x: Tensor): Tensor {
     throw new ShapeError('softmax', 'x is not a matrix of logits', { given, expected: 'x as [N,K]' })
   }
   if (x.dtype === 'u32') throw new DtypeError('softmax', 'x holds no floats', { given })
-  if (isRecording() && x.needsGrad) {
+  if (gradEnabled() && x.needsGrad) {
     throw new OptionError('softmax', 'has no gradient', {
       given,
       fix: 'train on logits with softmaxCrossEntropy, or predict inside noGrad',

@@ -44,24 +44,24 @@ export interface ExecutedOp {
 
 const TENSOR: Kind = { expected: 'a tensor, such as tensor(data, shape)', is: (value) => value instanceof Tensor }
 
-let recording = true
+let enabled = true
 let nextId = 1
 let observer: ((executed: ExecutedOp) => void) | undefined
 
-/** Runs work without remembering how to differentiate it. */
+/** Runs work without recording its operations on the tape, so it cannot be differentiated. */
 export function noGrad<Result>(work: () => Result): Result {
-  const before = recording
-  recording = false
+  const before = enabled
+  enabled = false
   try {
     return work()
   } finally {
-    recording = before
+    enabled = before
   }
 }
 
-/** Whether operations are being remembered for backward. */
-export function isRecording(): boolean {
-  return recording
+/** Returns true if operations are recorded on the tape for backward: everywhere except within `noGrad`. */
+export function gradEnabled(): boolean {
+  return enabled
 }
 
 /** Puts a node on the tape: its output knows how it came about, and what it will read in backward stays. */
@@ -95,7 +95,7 @@ export function defineOp<I extends Inputs, Options, Plan>(
     const result = definition.forward(plan, inputs)
     const { output, extras } = result instanceof Tensor ? { output: result, extras: [] } : result
     observer?.({ name, inputs, options, output })
-    const needs = inputs.map((input) => recording && input !== undefined && input.needsGrad)
+    const needs = inputs.map((input) => enabled && input !== undefined && input.needsGrad)
     if (needs.some(Boolean)) {
       const saved = { inputs, output, extras }
       const backward: TapeNode['backward'] = (dy, target) => definition.backward(plan, dy, saved, needs, target)

@@ -1,5 +1,5 @@
 import { backward, discard } from './backward.ts'
-import { isRecording, noGrad, remember } from './op.ts'
+import { gradEnabled, noGrad, remember } from './op.ts'
 import { hold, scope } from './scope.ts'
 import { Tensor } from './tensor.ts'
 
@@ -20,7 +20,7 @@ export function isRecomputing(): boolean {
  * Source: Chen et al. 2016, arXiv:1604.06174.
  */
 export function recompute(x: Tensor, work: (x: Tensor) => Tensor): Tensor {
-  if (!isRecording()) return work(x)
+  if (!gradEnabled()) return work(x)
   const y = scope(() => noGrad(() => work(x)))
   // The work may hand on what it was given.
   if (y.storage === x.storage) return work(x)
