@@ -1,7 +1,7 @@
 import { formatBytes, formatRate, formatTime } from '../../src/base/format.ts'
 import { formatTable } from '../../src/base/table.ts'
 import { profileTable, type ProfileRow } from '../../src/gpu/profile.ts'
-import { recordWork } from '../../src/tensor/recording.ts'
+import { capture } from '../../src/tensor/capture.ts'
 import { adam, crossEntropy, openGpu, type Gpu } from '../../src/node.ts'
 import { rng, tune } from '../../src/exports/gpu.ts'
 import { backward, cast, keep, scope, tensor } from '../../src/exports/tensor.ts'
@@ -270,16 +270,16 @@ export function prepareStep(gpu: Gpu, { model, batchSize, size, precision }: Ste
       gpu.queue.submit()
     },
     record() {
-      const { recorded } = recordWork(launchStep)
-      if (!recorded) throw new Error('bench step: a step wrote to a buffer, so it cannot be replayed')
+      const { captured } = capture(launchStep)
+      if (!captured) throw new Error('bench step: a step wrote to a buffer, so it cannot be replayed')
       gpu.queue.submit()
       const before = close
       close = () => {
-        recorded.close()
+        captured.close()
         before()
       }
       return () => {
-        recorded.replay()
+        captured.replay()
         gpu.queue.submit()
       }
     },

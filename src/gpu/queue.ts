@@ -11,12 +11,12 @@ export type Command =
   | { readonly kind: 'clear'; readonly view: BufferView }
 
 /**
- * Launches, copies and clears in their order, to be encoded again without the code that made them. What changes from
- * one time to the next is written to buffers that they read, before each `replay`.
+ * Launches, copies and clears in the order of their encoding, which can be encoded again without the code that made
+ * them. Values that change from one replay to the next are written to buffers that the commands read, before `replay`.
  */
-export interface Recording {
+export interface CapturedCommands {
   readonly commands: readonly Command[]
-  /** Buffers were written or read meanwhile: what that did would be missing when the rest is done again. */
+  /** True if a buffer was written or read during the capture: a replay would lack those writes and reads. */
   readonly broken: boolean
 }
 
@@ -38,7 +38,7 @@ export class Queue {
   private encoder: GPUCommandEncoder | undefined
   private pass: GPUComputePassEncoder | undefined
   private readonly readBack: ReadBack
-  private recording: { commands: Command[]; broken: boolean } | undefined
+  private captured: { commands: Command[]; broken: boolean } | undefined
 
   constructor(
     device: GPUDevice,
@@ -57,19 +57,21 @@ export class Queue {
     this.tracer = tracer
   }
 
-  /** Everything given from now on is done as always, and also remembered. */
-  startRecording(): void {
-    this.recording = { commands: [], broken: false }
+  /** Starts a capture: later commands are encoded as usual and also kept, until `stopCapture`. */
+  startCapture(): void {
+    this.captured = { commands: [], broken: false }
   }
 
-  stopRecording(): Recording {
-    if (!this.recording) throw new Error('stopRecording: none was started')
-    const done = this.recording
-    this.recording = undefined
+  /** Ends the capture and returns its commands. */
+  stopCapture(): CapturedCommands {
+    if (!this.captured) throw new Error('stopCapture: none was started')
+    const done = this.captured
+    this.captured = undefined
     return done
   }
 
-  replay({ commands }: Recording): void {
+  /** Encodes captured commands again. */
+  replay({ commands }: CapturedCommands): void {
     for (const command of commands) {
       if (command.kind === 'launch') this.launch(command.launch)
       else if (command.kind === 'copy') this.copy(command.source, command.target)
@@ -78,14 +80,14 @@ export class Queue {
   }
 
   launch(launch: Launch): void {
-    this.recording?.commands.push({ kind: 'launch', launch })
+    this.captured?.commands.push({ kind: 'launch', launch })
     this.counts.launches++
     if (this.tracer) this.launchTraced(launch, this.tracer)
     else this.launchTimed(launch)
   }
 
   copy(source: BufferView, target: BufferView): void {
-    this.recording?.commands.push({ kind: 'copy', source, target })
+    this.captured?.commands.push({ kind: 'copy', source, target })
     this.endPass()
     this.openEncoder().copyBufferToBuffer(
       source.buffer.buffer,
@@ -97,14 +99,14 @@ export class Queue {
   }
 
   clear(view: BufferView): void {
-    this.recording?.commands.push({ kind: 'clear', view })
+    this.captured?.commands.push({ kind: 'clear', view })
     this.endPass()
     this.openEncoder().clearBuffer(view.buffer.buffer, view.offset, view.size)
   }
 
   /** Writes data into a buffer after everything recorded so far and before everything recorded later. */
   write(target: PoolBuffer, offset: number, data: ArrayBufferView): void {
-    if (this.recording) this.recording.broken = true
+    if (this.captured) this.captured.broken = true
     // A write overtakes launches that are recorded but not submitted, so these go first.
     this.submit()
     this.device.queue.writeBuffer(target.buffer, offset, data.buffer, data.byteOffset, data.byteLength)
@@ -123,7 +125,7 @@ export class Queue {
 
   /** The bytes of a view once everything before is done. @throws what the GPU reported meanwhile. */
   async read(view: BufferView): Promise<ArrayBuffer> {
-    if (this.recording) this.recording.broken = true
+    if (this.captured) this.captured.broken = true
     this.endPass()
     const staged = this.readBack.stage(this.openEncoder(), view.buffer.buffer, view.offset, view.size)
     this.submit()

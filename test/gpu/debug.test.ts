@@ -12,7 +12,7 @@ import { LossScaler } from '../../src/optim/loss-scaler.ts'
 import { nodePlatform } from '../../src/platform/node/index.ts'
 import { backward } from '../../src/tensor/backward.ts'
 import { launch } from '../../src/tensor/launcher.ts'
-import { recordWork } from '../../src/tensor/recording.ts'
+import { capture } from '../../src/tensor/capture.ts'
 import { keep, release, scope } from '../../src/tensor/scope.ts'
 import { TRACKS } from '../../src/tensor/track.ts'
 import { item, read, tensor, zeros } from '../../src/tensor/transfer.ts'
@@ -185,14 +185,14 @@ describe('DEBUG=2', () => {
   test('prints a replayed launch as any other', async () => {
     const { other, launches } = await open({ DEBUG: '2' })
     const x = tensor([1, -2], [2])
-    const { result, recorded } = recordWork(() => scope(() => relu(relu(x))))
-    recorded?.replay()
-    recorded?.replay()
+    const { result, captured } = capture(() => scope(() => relu(relu(x))))
+    captured?.replay()
+    captured?.replay()
     expect([...(await read(result))]).toEqual([1, 0])
     expect(launches().map((line) => line.split('  pool')[0].replace(/ {2}[\d.]+ [µm]?s .*/, ''))).toEqual(
       [1, 2, 3, 4, 5, 6].map((i) => `#     ${i}  relu/forward [2] f32 → [2] f32`),
     )
-    recorded?.close()
+    captured?.close()
     expect(other.queue.counts.launches).toBe(6)
   })
 
@@ -423,8 +423,8 @@ describe('a profile', () => {
         optimizer.zeroGradients()
       })
     step()
-    const { recorded } = recordWork(step)
-    recorded?.replay()
+    const { captured } = capture(step)
+    captured?.replay()
     scope(() => model.forward(x))
     await other.writeProfile(TRACKS)
     const { traceEvents } = JSON.parse(await files.readText('out.json')) as {
@@ -447,7 +447,7 @@ describe('a profile', () => {
     const shares = [...(report.at(-2) ?? '').matchAll(/([\d.]+)%/g)].map(([, share]) => Number(share))
     expect(report.at(-2)).toMatch(/^data 0\.0% {2}forward [\d.]+% {2}backward [\d.]+% {2}optimizer [\d.]+%$/)
     expect(shares.reduce((sum, share) => sum + share, 0)).toBeCloseTo(100, 0)
-    recorded?.close()
+    captured?.close()
     release(x)
   })
 

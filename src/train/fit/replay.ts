@@ -1,14 +1,14 @@
 import { OptionError } from '../../base/errors.ts'
 import type { Batch } from '../../data/batch.ts'
-import { recordWork, type Difference, type RecordedWork } from '../../tensor/recording.ts'
+import { capture, type Difference, type Capture } from '../../tensor/capture.ts'
 import { keep, release } from '../../tensor/scope.ts'
 import { hears, STEP_EVENTS, type Callback, type Step } from './callback.ts'
 import type { RunningFit } from './events.ts'
 
-interface Recorded {
-  readonly work: RecordedWork
+interface CapturedStep {
+  readonly work: Capture
   readonly step: Step
-  /** Number of times the recording has been replayed. */
+  /** Number of times the capture has been replayed. */
   readonly replays: number
 }
 
@@ -16,7 +16,7 @@ interface Recorded {
 type MakeStep = () => { readonly step: Step; readonly complete: boolean }
 
 /**
- * Replays at which the recording is compared with a fresh step: the 4th, the 16th and every 64th. This is two or three
+ * Replays at which the capture is compared with a fresh step: the 4th, the 16th and every 64th. This is two or three
  * times in a short epoch, and rare enough that the cost (the TypeScript of one step, a few milliseconds) is negligible.
  */
 const FIRST_COMPARISONS = [4, 16]
@@ -24,17 +24,17 @@ const COMPARE_EVERY = 64
 
 /**
  * Training steps of one epoch, with replay. For each batch shape the first step runs its TypeScript code, the second is
- * recorded, and later ones replay the recording: the launches are encoded again without running the TypeScript that
- * made them. From time to time a step runs its code again, which must launch exactly what was recorded.
+ * captured, and later ones replay the capture: the launches are encoded again without running the TypeScript that
+ * made them. From time to time a step runs its code again, which must launch exactly what was captured.
  *
- * A recording reads the batch from fixed tensors, which all batches of an epoch share but which change between epochs;
- * therefore a recording is valid for one epoch only.
+ * A capture reads the batch from fixed tensors, which all batches of an epoch share but which change between epochs;
+ * therefore a capture is valid for one epoch only.
  */
 export class StepReplay {
   private readonly state: RunningFit
   private readonly allowed: boolean
   private readonly begun = new Set<string>()
-  private readonly recorded = new Map<string, Recorded>()
+  private readonly captured = new Map<string, CapturedStep>()
 
   constructor(state: RunningFit) {
     this.state = state
@@ -45,46 +45,46 @@ export class StepReplay {
    * Runs or replays the step of a batch.
    *
    * @param make  function that runs the TypeScript code of the step
-   * @throws OptionError  if the code of the step launches other work than the recording
+   * @throws OptionError  if the code of the step launches other work than the capture
    */
   run(batch: Batch, make: MakeStep): Step {
     if (!this.allowed) return make().step
     const key = batch.pixels.shape.join()
-    const known = this.recorded.get(key)
+    const known = this.captured.get(key)
     if (known) {
       const replays = known.replays + 1
       const due = FIRST_COMPARISONS.includes(replays) || replays % COMPARE_EVERY === 0
       const step = due ? this.compare(known, make) : known.step
       if (!due) known.work.replay()
-      this.recorded.set(key, { ...known, step, replays })
+      this.captured.set(key, { ...known, step, replays })
       return { ...step, batch }
     }
-    // Work done only once, such as uploads of constants, must not be part of a recording: the first step does it.
+    // Work done only once, such as uploads of constants, must not be part of a capture: the first step does it.
     if (!this.begun.has(key)) {
       this.begun.add(key)
       return make().step
     }
-    return this.record(key, make)
+    return this.capture(key, make)
   }
 
   close(): void {
-    for (const { work, step } of this.recorded.values()) {
+    for (const { work, step } of this.captured.values()) {
       if (step.loss) release(step.loss)
       work.close()
     }
-    this.recorded.clear()
+    this.captured.clear()
   }
 
-  private record(key: string, make: MakeStep): Step {
-    const { result, recorded } = recordWork(() => keepLoss(make()))
+  private capture(key: string, make: MakeStep): Step {
+    const { result, captured } = capture(() => keepLoss(make()))
     const { step, complete } = result
-    if (recorded && complete) this.recorded.set(key, { work: recorded, step, replays: 0 })
-    else recorded?.close()
+    if (captured && complete) this.captured.set(key, { work: captured, step, replays: 0 })
+    else captured?.close()
     return step
   }
 
-  /** Runs the code of a step in place of a replay and compares its launches with the recording. */
-  private compare({ work, step }: Recorded, make: MakeStep): Step {
+  /** Runs the code of a step in place of a replay and compares its launches with the capture. */
+  private compare({ work, step }: CapturedStep, make: MakeStep): Step {
     if (step.loss) release(step.loss)
     const { result, difference } = work.compare(() => keepLoss(make()))
     if (!difference) return result.step
@@ -129,12 +129,12 @@ function keepLoss<Made extends { readonly step: Step }>(made: Made): Made {
   return made
 }
 
-function changedStep({ epoch, iteration }: RunningFit, { place, recorded, now }: Difference): OptionError {
+function changedStep({ epoch, iteration }: RunningFit, { place, captured, now }: Difference): OptionError {
   return new OptionError(
     'replay',
-    'a training step launches other work than the recorded step that was replayed before',
+    'a training step launches other work than the captured step that was replayed before',
     {
-      given: { step: `batch ${iteration} of epoch ${epoch}`, launch: place, recorded, now },
+      given: { step: `batch ${iteration} of epoch ${epoch}`, launch: place, captured, now },
       expected: 'the same launches for every batch from every part of the step marked `replayable`',
       fix: 'remove `replayable` from parts that decide in TypeScript or change within an epoch, or switch replay off: new Learner(loaders, model, { replay: false })',
     },

@@ -215,10 +215,10 @@ describe('code that may decide is called at every step', () => {
   test('a part that says so and decides all the same is an error that names the launch and the way out', async () => {
     const promised = new Promised()
     await expect(train(withLayer(promised))).rejects.toThrowErrorMatchingInlineSnapshot(`
-      [OptionError: replay: a training step launches other work than the recorded step that was replayed before
+      [OptionError: replay: a training step launches other work than the captured step that was replayed before
         step      batch 5 of epoch 0
         launch    12
-        recorded  copy after batch-norm/forward [4,8,8,8]
+        captured  copy after batch-norm/forward [4,8,8,8]
         now       copy after batch-norm/forward [4,8,8,8]
         expected the same launches for every batch from every part of the step marked \`replayable\`
         Fix: remove \`replayable\` from parts that decide in TypeScript or change within an epoch, or switch replay off: new Learner(loaders, model, { replay: false })]
