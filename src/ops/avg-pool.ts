@@ -7,7 +7,7 @@ import { defineOp } from '../tensor/op.ts'
 import { parts } from '../tensor/parts.ts'
 import { padTo4, windowOutput, type Shape } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { imagePass, spreadBy } from './kernels/spread.ts'
+import { imagePass, onGrid } from '../gpu/grid.ts'
 
 export interface AvgPoolOptions {
   /** Height and width of the window, ≥ 1. */
@@ -68,7 +68,7 @@ const op = defineOp<readonly [Tensor], AvgPoolOptions, Plan>({
     } = plan
     const y = empty({ shape: plan.output, dtype: x.dtype }, 'avgPool')
     for (const part of parts({ x, y })) {
-      launch('avg-pool/forward', part, spreadBy(imagePass(part.y.shape[0], P, VECTORS), plan))
+      launch('avg-pool/forward', part, onGrid(imagePass(part.y.shape[0], P, VECTORS), plan))
     }
     return y
   },
@@ -77,7 +77,7 @@ const op = defineOp<readonly [Tensor], AvgPoolOptions, Plan>({
     const { H, VECTORS } = plan.shape
     const dx = target(0)
     for (const part of parts({ dy, dx })) {
-      launch('avg-pool/backward', part, spreadBy(imagePass(part.dy.shape[0], H, VECTORS), plan))
+      launch('avg-pool/backward', part, onGrid(imagePass(part.dy.shape[0], H, VECTORS), plan))
     }
     return [dx]
   },

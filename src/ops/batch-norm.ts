@@ -8,7 +8,7 @@ import { isRecomputing } from '../tensor/recompute.ts'
 import { release } from '../tensor/scope.ts'
 import { elementCount, storedLastAxis } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { columnPass, columnSums, spreadBy } from './kernels/spread.ts'
+import { columnPass, columnSums, onGrid } from '../gpu/grid.ts'
 
 export interface BatchNormOptions {
   /** Running statistics of the channels, [C] f32; replaced in training. */
@@ -127,7 +127,7 @@ function batchStatistics({ pixels, vectors, ...plan }: Plan, x: Tensor, weight: 
   launch(
     'batch-norm/statistics',
     { x, means, deviations },
-    spreadBy(runs, {
+    onGrid(runs, {
       shape: { PIXELS: pixels, RUN, VECTORS: vectors },
       dtype: plan.dtype,
       detail: plan.detail,
@@ -137,7 +137,7 @@ function batchStatistics({ pixels, vectors, ...plan }: Plan, x: Tensor, weight: 
   launch(
     'batch-norm/finish',
     { means, deviations, weight, runningMean, runningVar, channels },
-    spreadBy(total, {
+    onGrid(total, {
       constants: { MOMENTUM: plan.momentum, EPSILON: plan.eps },
       shape: { PIXELS: pixels, RUN, SLICES, VECTORS: vectors },
     }),
@@ -174,7 +174,7 @@ function parameterGradients(
   launch(
     'batch-norm/backward-sums',
     { ...given, sums, products },
-    spreadBy(runs, {
+    onGrid(runs, {
       constants: { RELU },
       shape: { PIXELS: pixels, RUN, VECTORS: vectors },
       dtype: plan.dtype,
@@ -184,7 +184,7 @@ function parameterGradients(
   launch(
     'batch-norm/backward-finish',
     { sums, products, channels: given.channels, ...made },
-    spreadBy(total, {
+    onGrid(total, {
       constants: { TRAINING: training },
       shape: { PIXELS: pixels, SLICES, VECTORS: vectors },
     }),
@@ -204,7 +204,7 @@ function overPixels(
   launch(
     name,
     bindings,
-    spreadBy(pass, { constants, shape: { PIXELS: pixels, RUN: pass.RUN, VECTORS: vectors }, dtype, detail }),
+    onGrid(pass, { constants, shape: { PIXELS: pixels, RUN: pass.RUN, VECTORS: vectors }, dtype, detail }),
   )
 }
 

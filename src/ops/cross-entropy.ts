@@ -7,7 +7,7 @@ import { defineOp } from '../tensor/op.ts'
 import { release } from '../tensor/scope.ts'
 import { padTo4 } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { oneWorkgroup, rowPass, spreadBy } from './kernels/spread.ts'
+import { oneWorkgroup, rowPass, onGrid } from '../gpu/grid.ts'
 
 /** Class numbers, two of them for each row where images are mixed. */
 export interface ClassTargets {
@@ -96,7 +96,7 @@ const op = defineOp<Inputs, CrossEntropyOptions, Plan>({
     launch(
       'sum/total',
       { partial: losses, total: loss },
-      spreadBy(oneWorkgroup(), { shape: { COUNT: padTo4(N) / 4, DIVISOR: N } }),
+      onGrid(oneWorkgroup(), { shape: { COUNT: padTo4(N) / 4, DIVISOR: N } }),
     )
     release(losses)
     return { output: loss, extras: [rows] }

@@ -5,7 +5,7 @@ import { defineOp } from '../tensor/op.ts'
 import { parts } from '../tensor/parts.ts'
 import { padTo4, type Shape } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { imagePass, spreadBy } from './kernels/spread.ts'
+import { imagePass, onGrid } from '../gpu/grid.ts'
 
 interface Plan {
   readonly output: Shape
@@ -42,7 +42,7 @@ const op = defineOp<readonly [Tensor], undefined, Plan>({
     } = plan
     const y = empty({ shape: plan.output, dtype: x.dtype }, 'maxBlurPool')
     for (const part of parts({ x, y })) {
-      launch('max-blur-pool/forward', part, spreadBy(imagePass(part.y.shape[0], P, VECTORS), plan))
+      launch('max-blur-pool/forward', part, onGrid(imagePass(part.y.shape[0], P, VECTORS), plan))
     }
     return y
   },
@@ -51,7 +51,7 @@ const op = defineOp<readonly [Tensor], undefined, Plan>({
     const { H, VECTORS } = plan.shape
     const dx = target(0)
     for (const part of parts({ x, dy, dx })) {
-      launch('max-blur-pool/backward', part, spreadBy(imagePass(part.dy.shape[0], H, VECTORS), plan))
+      launch('max-blur-pool/backward', part, onGrid(imagePass(part.dy.shape[0], H, VECTORS), plan))
     }
     return [dx]
   },

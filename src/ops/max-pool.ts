@@ -7,7 +7,7 @@ import { defineOp } from '../tensor/op.ts'
 import { parts } from '../tensor/parts.ts'
 import { padTo4, windowOutput, type Shape } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { imagePass, spreadBy } from './kernels/spread.ts'
+import { imagePass, onGrid } from '../gpu/grid.ts'
 
 export interface MaxPoolOptions {
   /** Height and width of the window, ≥ 1; at most 16, since its places are kept as bytes. */
@@ -75,7 +75,7 @@ const op = defineOp<readonly [Tensor], MaxPoolOptions, Plan>({
     const y = empty({ shape: output, dtype: x.dtype }, 'maxPool')
     const places = empty({ shape: [N, P, Q, VECTORS], dtype: 'u32' }, 'places of maxima')
     for (const part of parts({ x, y, places })) {
-      launch('max-pool/forward', part, spreadBy(imagePass(part.y.shape[0], P, VECTORS), plan))
+      launch('max-pool/forward', part, onGrid(imagePass(part.y.shape[0], P, VECTORS), plan))
     }
     return { output: y, extras: [places] }
   },
@@ -84,7 +84,7 @@ const op = defineOp<readonly [Tensor], MaxPoolOptions, Plan>({
     const { H, VECTORS } = plan.shape
     const dx = target(0)
     for (const part of parts({ dy, places, dx })) {
-      launch('max-pool/backward', part, spreadBy(imagePass(part.dy.shape[0], H, VECTORS), plan))
+      launch('max-pool/backward', part, onGrid(imagePass(part.dy.shape[0], H, VECTORS), plan))
     }
     return [dx]
   },

@@ -3,7 +3,7 @@ import { empty, launch } from '../tensor/launcher.ts'
 import { gradEnabled } from '../tensor/op.ts'
 import { padTo4 } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { rowPass } from './kernels/spread.ts'
+import { rowPass } from '../gpu/grid.ts'
 
 /**
  * Probabilities from logits, row by row, for predictions: no gradient flows (a loss takes logits).

@@ -3,7 +3,7 @@ import { defineOp } from '../tensor/op.ts'
 import { release } from '../tensor/scope.ts'
 import { storedLastAxis, vectorCount } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { flatSum, spreadBy } from './kernels/spread.ts'
+import { flatSum, onGrid } from '../gpu/grid.ts'
 
 const op = defineOp<readonly [Tensor], undefined, { readonly dtype: 'f32' | 'f16' }>({
   name: 'sum',
@@ -13,8 +13,8 @@ const op = defineOp<readonly [Tensor], undefined, { readonly dtype: 'f32' | 'f16
     const { RUN, PARTS, runs, total: all } = flatSum(vectorCount(x))
     const partial = empty({ shape: [4 * PARTS], dtype: 'f32' }, 'partial sums')
     const total = empty({ shape: [], dtype: 'f32' }, 'sum')
-    launch('sum/runs', { x, partial }, spreadBy(runs, { shape: { VECTORS: vectorCount(x), RUN }, dtype }))
-    launch('sum/total', { partial, total }, spreadBy(all, { shape: { COUNT: PARTS, DIVISOR: 1 } }))
+    launch('sum/runs', { x, partial }, onGrid(runs, { shape: { VECTORS: vectorCount(x), RUN }, dtype }))
+    launch('sum/total', { partial, total }, onGrid(all, { shape: { COUNT: PARTS, DIVISOR: 1 } }))
     release(partial)
     return total
   },
