@@ -11,7 +11,7 @@ import {
   productOf,
   type ConvolutionPass,
 } from '../../src/ops/convolution/sizes.ts'
-import { empty } from '../../src/tensor/launcher.ts'
+import { empty } from '../../src/tensor/launch.ts'
 import { storedBytes } from '../../src/tensor/shape.ts'
 import { summing, type Case, type Use } from './harness.ts'
 import type { Operand } from './operands.ts'

@@ -2,11 +2,11 @@ import { rng } from '../../src/base/rng.ts'
 import { currentGpu } from '../../src/gpu/device.ts'
 import { DTYPE_BYTES, type Dtype } from '../../src/tensor/dtype.ts'
 import { halfToFloat, roundToHalf } from '../../src/tensor/half.ts'
-import { clear, empty } from '../../src/tensor/launcher.ts'
+import { clear, empty } from '../../src/tensor/launch.ts'
 import { release } from '../../src/tensor/scope.ts'
 import { elementCount, storedBytes, storedLastAxis, type Shape } from '../../src/tensor/shape.ts'
 import type { Tensor } from '../../src/tensor/tensor.ts'
-import { read, tensor } from '../../src/tensor/transfer.ts'
+import { read, tensor } from '../../src/tensor/read-write.ts'
 
 /** Operand of a kernel: the tensor on the GPU, and its elements for the sums on the CPU. */
 export interface Operand {

@@ -3,10 +3,10 @@ import type { Gpu } from '../../src/gpu/device.ts'
 import type { LaunchOptions } from '../../src/gpu/pipeline-cache.ts'
 import type { ShaderName } from '../../src/gpu/shader-source.ts'
 import { floatToHalf } from '../../src/tensor/half.ts'
-import { empty, launch } from '../../src/tensor/launcher.ts'
+import { empty, launch } from '../../src/tensor/launch.ts'
 import { release } from '../../src/tensor/scope.ts'
 import type { Tensor } from '../../src/tensor/tensor.ts'
-import { tensor } from '../../src/tensor/transfer.ts'
+import { tensor } from '../../src/tensor/read-write.ts'
 
 /** Roofs of an adapter as measured by probes, not as specified by the manufacturer. */
 export interface Peaks {

@@ -1,4 +1,4 @@
-import { empty } from '../../src/tensor/launcher.ts'
+import { empty } from '../../src/tensor/launch.ts'
 import type { Tensor } from '../../src/tensor/tensor.ts'
 import type { Operands } from './operands.ts'
 

@@ -2,7 +2,7 @@ import { DataError } from '../base/errors.ts'
 import type { Pixels } from '../image/pixels.ts'
 import { release } from '../tensor/scope.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { tensor, upload } from '../tensor/transfer.ts'
+import { tensor, upload } from '../tensor/read-write.ts'
 import type { BatchPipeline } from './augment/pipeline.ts'
 import type { BatchDraw } from './augment/plan.ts'
 

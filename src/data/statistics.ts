@@ -1,6 +1,6 @@
 import { ShapeError } from '../base/errors.ts'
 import { release, scope } from '../tensor/scope.ts'
-import { read } from '../tensor/transfer.ts'
+import { read } from '../tensor/read-write.ts'
 import { normalize, type ChannelStats, type NormalizeByBatchTransform } from './augment/normalize.ts'
 import type { BatchTransform } from './augment/transforms.ts'
 import type { Loader, EpochOptions } from './loader.ts'

@@ -1,11 +1,11 @@
 /** `wgrad/tensor`: tensors, their operations, and how to define another operation with WGSL of its own. */
 
 export { Tensor } from '../tensor/tensor.ts'
-export { item, read, tensor, upload, zeros } from '../tensor/transfer.ts'
+export { item, read, tensor, upload, zeros } from '../tensor/read-write.ts'
 export { keep, release, scope } from '../tensor/scope.ts'
 export { backward } from '../tensor/backward.ts'
 export { defineOp, noGrad } from '../tensor/op.ts'
-export { clear, copy, elementwise, empty, launch } from '../tensor/launcher.ts'
+export { clear, copy, elementwise, empty, launch } from '../tensor/launch.ts'
 export type { Dtype } from '../tensor/dtype.ts'
 export type { Shape } from '../tensor/shape.ts'
 export * from '../ops/index.ts'

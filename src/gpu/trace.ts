@@ -63,7 +63,7 @@ export class Tracer {
     )
   }
 
-  /** A launch that knows its operands: their shapes and names, as `launch` (tensor/launcher.ts) is given them. */
+  /** A launch that knows its operands: their shapes and names, as `launch` (tensor/launch.ts) is given them. */
   withOperands(launch: Launch, shader: ShaderName, tensors: Readonly<Record<string, TracedTensor>>): Launch {
     const operands = shaderSource(shader).bindings.map(({ name: binding, access }) => {
       const { shape, dtype, name, view } = tensors[binding]

@@ -5,7 +5,7 @@ import { isRecomputing } from '../tensor/recompute.ts'
 import { keep } from '../tensor/scope.ts'
 import { elementCount, storedLastAxis, type Shape } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { upload, zeros } from '../tensor/transfer.ts'
+import { upload, zeros } from '../tensor/read-write.ts'
 import { Module } from './module.ts'
 import { layerRow, type LayerRow } from './summary.ts'
 

@@ -1,12 +1,12 @@
 import { ShapeError } from '../base/errors.ts'
 import { cast } from '../ops/cast.ts'
-import { copy, elementwise, launch } from '../tensor/launcher.ts'
+import { copy, elementwise, launch } from '../tensor/launch.ts'
 import type { Dtype } from '../tensor/dtype.ts'
 import { noGrad } from '../tensor/op.ts'
 import { keep, release } from '../tensor/scope.ts'
 import { elementCount, type Shape } from '../tensor/shape.ts'
 import type { Leaf, Tensor } from '../tensor/tensor.ts'
-import { tensor, upload } from '../tensor/transfer.ts'
+import { tensor, upload } from '../tensor/read-write.ts'
 
 /** Function that returns initial values in row-major order; called once, when they are first needed. */
 export type Initial = () => ArrayLike<number>

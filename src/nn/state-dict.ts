@@ -1,6 +1,6 @@
 import { DataError } from '../base/errors.ts'
 import { elementCount, sameShape, type Shape } from '../tensor/shape.ts'
-import { read } from '../tensor/transfer.ts'
+import { read } from '../tensor/read-write.ts'
 import type { StateTensor } from './parameter.ts'
 
 /** Tensor of a checkpoint in PyTorch's layout; convolution weights are [O,C,R,S]. */

@@ -4,7 +4,7 @@ import { scope } from '../tensor/scope.ts'
 import { noGrad, observeOps, type ExecutedOp } from '../tensor/op.ts'
 import type { Shape } from '../tensor/shape.ts'
 import { Tensor } from '../tensor/tensor.ts'
-import { zeros } from '../tensor/transfer.ts'
+import { zeros } from '../tensor/read-write.ts'
 
 /** One operation of a network. */
 export interface TracedOp extends ExecutedOp {

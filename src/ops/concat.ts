@@ -1,5 +1,5 @@
 import { DtypeError, ShapeError } from '../base/errors.ts'
-import { empty, launch, storageDtype } from '../tensor/launcher.ts'
+import { empty, launch, storageDtype } from '../tensor/launch.ts'
 import { defineOp } from '../tensor/op.ts'
 import { elementCount, padTo4, sameShape, type Shape } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'

@@ -1,7 +1,7 @@
 import { requireNumber } from '../base/check.ts'
 import { DtypeError, ShapeError } from '../base/errors.ts'
 import { NUMBER } from '../base/options.ts'
-import { elementwise, empty, launch } from '../tensor/launcher.ts'
+import { elementwise, empty, launch } from '../tensor/launch.ts'
 import { defineOp } from '../tensor/op.ts'
 import { storedCount, type Spec } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'

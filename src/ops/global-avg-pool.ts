@@ -1,6 +1,6 @@
 import { ShapeError } from '../base/errors.ts'
 import { formatShape } from '../base/format.ts'
-import { empty, launch, storageDtype } from '../tensor/launcher.ts'
+import { empty, launch, storageDtype } from '../tensor/launch.ts'
 import { defineOp } from '../tensor/op.ts'
 import { padTo4 } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'

@@ -1,7 +1,7 @@
 import { DtypeError, ShapeError } from '../base/errors.ts'
 import { formatShape } from '../base/format.ts'
 import { defineOp } from '../tensor/op.ts'
-import { elementwise, empty, launch, storageDtype } from '../tensor/launcher.ts'
+import { elementwise, empty, launch, storageDtype } from '../tensor/launch.ts'
 import { parts } from '../tensor/parts.ts'
 import { release } from '../tensor/scope.ts'
 import type { Tensor } from '../tensor/tensor.ts'

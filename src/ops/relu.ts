@@ -1,4 +1,4 @@
-import { elementwise, empty, launch } from '../tensor/launcher.ts'
+import { elementwise, empty, launch } from '../tensor/launch.ts'
 import { defineOp } from '../tensor/op.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 

@@ -1,5 +1,5 @@
 import { DtypeError, ShapeError, OptionError } from '../base/errors.ts'
-import { empty, launch } from '../tensor/launcher.ts'
+import { empty, launch } from '../tensor/launch.ts'
 import { gradEnabled } from '../tensor/op.ts'
 import { padTo4 } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'

@@ -1,4 +1,4 @@
-import { empty, launch, storageDtype } from '../tensor/launcher.ts'
+import { empty, launch, storageDtype } from '../tensor/launch.ts'
 import { defineOp } from '../tensor/op.ts'
 import { release } from '../tensor/scope.ts'
 import { storedLastAxis, vectorCount } from '../tensor/shape.ts'

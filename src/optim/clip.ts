@@ -1,5 +1,5 @@
 import { requireNumber } from '../base/check.ts'
-import { empty, launch } from '../tensor/launcher.ts'
+import { empty, launch } from '../tensor/launch.ts'
 import { release } from '../tensor/scope.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { clearGradient, buffersOf, overBlocks } from './flat.ts'

@@ -1,13 +1,13 @@
 import { DeviceError, OptionError } from '../base/errors.ts'
 import { formatBytes } from '../base/format.ts'
 import { currentGpu } from '../gpu/device.ts'
-import { clear, copy, elementwise, launch } from '../tensor/launcher.ts'
+import { clear, copy, elementwise, launch } from '../tensor/launch.ts'
 import { isChecked, watchOverflow } from '../tensor/overflow.ts'
 import { allocateWithin, keep, release } from '../tensor/scope.ts'
 import { storedCount } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import type { Track } from '../tensor/track.ts'
-import { tensor, zeros } from '../tensor/transfer.ts'
+import { tensor, zeros } from '../tensor/read-write.ts'
 import type { Trainable } from './optimizer.ts'
 
 /**

@@ -1,7 +1,7 @@
-import { launch } from '../tensor/launcher.ts'
+import { launch } from '../tensor/launch.ts'
 import { keep, release } from '../tensor/scope.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { item, tensor, upload } from '../tensor/transfer.ts'
+import { item, tensor, upload } from '../tensor/read-write.ts'
 
 /** Source: torch.cuda.amp.GradScaler's defaults: twice as much after 2000 good steps, half after a bad one (optim/advance-scale.wgsl). */
 const FIRST_SCALE = 65536

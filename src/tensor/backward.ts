@@ -1,5 +1,5 @@
 import { DtypeError, ShapeError } from '../base/errors.ts'
-import { copy, elementwise, empty, launch } from './launcher.ts'
+import { copy, elementwise, empty, launch } from './launch.ts'
 import { raisingFlagOf } from './overflow.ts'
 import { hold, keep, unhold } from './scope.ts'
 import { sameShape } from './shape.ts'

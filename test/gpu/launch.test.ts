@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest'
 import { DtypeError } from '../../src/base/errors.ts'
-import { elementwise, empty, launch } from '../../src/tensor/launcher.ts'
+import { elementwise, empty, launch } from '../../src/tensor/launch.ts'
 import { defineOp } from '../../src/tensor/op.ts'
 import type { Tensor } from '../../src/tensor/tensor.ts'
-import { read, tensor, zeros } from '../../src/tensor/transfer.ts'
+import { read, tensor, zeros } from '../../src/tensor/read-write.ts'
 import { openTestGpu } from '../helpers/gpu.ts'
 
 await openTestGpu()

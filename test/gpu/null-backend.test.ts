@@ -20,7 +20,7 @@ import { createGpu } from '../../src/platform/node/gpu.ts'
 import { nodePlatform } from '../../src/platform/node/index.ts'
 import { backward } from '../../src/tensor/backward.ts'
 import { scope } from '../../src/tensor/scope.ts'
-import { zeros } from '../../src/tensor/transfer.ts'
+import { zeros } from '../../src/tensor/read-write.ts'
 
 /**
  * Dawn's null backend checks everything and runs nothing. It offers subgroup matrices, so the kernels for matrix units,

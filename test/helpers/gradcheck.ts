@@ -4,7 +4,7 @@ import { noGrad } from '../../src/tensor/op.ts'
 import { release, scope } from '../../src/tensor/scope.ts'
 import { elementCount, type Shape } from '../../src/tensor/shape.ts'
 import type { Leaf, Tensor } from '../../src/tensor/tensor.ts'
-import { read, tensor } from '../../src/tensor/transfer.ts'
+import { read, tensor } from '../../src/tensor/read-write.ts'
 import { expectClose, normOf, place } from './close.ts'
 import { hashUniform } from './golden.ts'
 

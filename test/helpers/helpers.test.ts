@@ -1,7 +1,7 @@
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test, vi } from 'vitest'
-import { elementwise, empty, launch } from '../../src/tensor/launcher.ts'
+import { elementwise, empty, launch } from '../../src/tensor/launch.ts'
 import { defineOp } from '../../src/tensor/op.ts'
 import type { Tensor } from '../../src/tensor/tensor.ts'
 import { expectClose } from './close.ts'

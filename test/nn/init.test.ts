@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { Init } from '../../src/nn/init.ts'
 import { xresnet18 } from '../../src/nn/xresnet.ts'
-import { read } from '../../src/tensor/transfer.ts'
+import { read } from '../../src/tensor/read-write.ts'
 import { openTestGpu } from '../helpers/gpu.ts'
 
 await openTestGpu()

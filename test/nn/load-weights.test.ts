@@ -8,7 +8,7 @@ import { readWeights, writeWeights } from '../../src/nn/weights.ts'
 import { xresnet101, xresnet152, xresnet18, xresnet18Deep, xresnet34, xresnet50 } from '../../src/nn/xresnet.ts'
 import type { Module } from '../../src/nn/module.ts'
 import { elementCount } from '../../src/tensor/shape.ts'
-import { read } from '../../src/tensor/transfer.ts'
+import { read } from '../../src/tensor/read-write.ts'
 import { openTestGpu } from '../helpers/gpu.ts'
 import { tinyModel } from '../helpers/tiny.ts'
 

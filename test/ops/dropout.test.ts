@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { dropout, dropoutWords } from '../../src/ops/dropout.ts'
-import { read, tensor, zeros } from '../../src/tensor/transfer.ts'
+import { read, tensor, zeros } from '../../src/tensor/read-write.ts'
 import { expectClose } from '../helpers/close.ts'
 import { hashUniform } from '../helpers/golden.ts'
 import { openTestGpu } from '../helpers/gpu.ts'

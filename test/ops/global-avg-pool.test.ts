@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { globalAvgPool } from '../../src/ops/global-avg-pool.ts'
-import { read, tensor, zeros } from '../../src/tensor/transfer.ts'
+import { read, tensor, zeros } from '../../src/tensor/read-write.ts'
 import { expectClose } from '../helpers/close.ts'
 import { openTestGpu } from '../helpers/gpu.ts'
 import { gradcheck, uniform } from '../helpers/gradcheck.ts'

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { relu } from '../../src/ops/relu.ts'
-import { read, tensor } from '../../src/tensor/transfer.ts'
+import { read, tensor } from '../../src/tensor/read-write.ts'
 import { gradcheck, uniform, type Operand } from '../helpers/gradcheck.ts'
 import { openTestGpu } from '../helpers/gpu.ts'
 

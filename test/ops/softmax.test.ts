@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { softmax } from '../../src/ops/softmax.ts'
 import { noGrad } from '../../src/tensor/op.ts'
-import { read, tensor, zeros } from '../../src/tensor/transfer.ts'
+import { read, tensor, zeros } from '../../src/tensor/read-write.ts'
 import { expectClose } from '../helpers/close.ts'
 import { testFamilies } from '../helpers/families.ts'
 import { openTestGpu } from '../helpers/gpu.ts'

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { sum } from '../../src/ops/sum.ts'
-import { item, tensor, zeros } from '../../src/tensor/transfer.ts'
+import { item, tensor, zeros } from '../../src/tensor/read-write.ts'
 import { backward } from '../../src/tensor/backward.ts'
 import { scope } from '../../src/tensor/scope.ts'
 import { expectClose, normOf } from '../helpers/close.ts'

@@ -2,7 +2,7 @@ import { Parameter, type ParameterKind } from '../../src/nn/parameter.ts'
 import type { Hyperparameters } from '../../src/optim/optimizer.ts'
 import { roundToHalf } from '../../src/tensor/half.ts'
 import { elementCount, type Shape } from '../../src/tensor/shape.ts'
-import { read, upload } from '../../src/tensor/transfer.ts'
+import { read, upload } from '../../src/tensor/read-write.ts'
 import { hashUniform } from '../helpers/golden.ts'
 
 /** A parameter with numbers of [-1, 1). */

@@ -3,7 +3,7 @@ import { normalize } from '../../src/data/augment/normalize.ts'
 import { augTransforms } from '../../src/data/augment/transforms.ts'
 import type { EpochOptions } from '../../src/data/loader.ts'
 import type { Parameter } from '../../src/nn/parameter.ts'
-import { read } from '../../src/tensor/transfer.ts'
+import { read } from '../../src/tensor/read-write.ts'
 import {
   Cancel,
   Interrupted,

@@ -1,7 +1,7 @@
 import { currentGpu } from '../../gpu/device.ts'
 import type { LaunchOptions } from '../../gpu/pipeline-cache.ts'
 import type { ShaderName } from '../../gpu/shader-source.ts'
-import { empty, launch } from '../../tensor/launcher.ts'
+import { empty, launch } from '../../tensor/launch.ts'
 import { release } from '../../tensor/scope.ts'
 import { elementCount, storedBytes, vectorCount, type Spec } from '../../tensor/shape.ts'
 import type { Tensor } from '../../tensor/tensor.ts'

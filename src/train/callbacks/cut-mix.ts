@@ -1,7 +1,7 @@
 import { formatShape } from '../../base/format.ts'
 import type { Rng } from '../../base/rng.ts'
 import { roundHalfToEven } from '../../image/box.ts'
-import { empty, launch, storageDtype } from '../../tensor/launcher.ts'
+import { empty, launch, storageDtype } from '../../tensor/launch.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import type { Callback } from '../fit/callback.ts'
 import { checkAlpha, mixing, type Mix, type MixShape, type MixTensors } from './mixing.ts'

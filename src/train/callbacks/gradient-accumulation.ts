@@ -1,5 +1,5 @@
 import { requireInteger } from '../../base/check.ts'
-import { empty, launch } from '../../tensor/launcher.ts'
+import { empty, launch } from '../../tensor/launch.ts'
 import { Cancel, type Callback } from '../fit/callback.ts'
 
 /**

@@ -5,7 +5,7 @@ import { rng, type Rng } from '../../base/rng.ts'
 import { checkArgument, NUMBER } from '../../base/options.ts'
 import { keep, release } from '../../tensor/scope.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
-import { upload, zeros } from '../../tensor/transfer.ts'
+import { upload, zeros } from '../../tensor/read-write.ts'
 import type { Callback } from '../fit/callback.ts'
 import { replayable } from '../fit/replayable.ts'
 

@@ -1,6 +1,6 @@
 import { formatShape } from '../../base/format.ts'
 import type { Rng } from '../../base/rng.ts'
-import { empty, launch, storageDtype } from '../../tensor/launcher.ts'
+import { empty, launch, storageDtype } from '../../tensor/launch.ts'
 import { vectorCount } from '../../tensor/shape.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import type { Callback } from '../fit/callback.ts'

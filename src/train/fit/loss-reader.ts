@@ -1,8 +1,8 @@
 import type { LossScaler } from '../../optim/loss-scaler.ts'
-import { copy } from '../../tensor/launcher.ts'
+import { copy } from '../../tensor/launch.ts'
 import { allocateWithin, keep, release } from '../../tensor/scope.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
-import { read, zeros } from '../../tensor/transfer.ts'
+import { read, zeros } from '../../tensor/read-write.ts'
 import type { StepLoss } from './callback.ts'
 
 /** Number of steps whose losses are held on the GPU before they must be read. */

@@ -13,7 +13,7 @@ import type { Pixels } from '../../image/pixels.ts'
 import { noGrad } from '../../tensor/op.ts'
 import { release, scope } from '../../tensor/scope.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
-import { read, tensor } from '../../tensor/transfer.ts'
+import { read, tensor } from '../../tensor/read-write.ts'
 import { argmax, outputName } from '../fit/metrics.ts'
 import { writeOnnx, type ExportOnnxOptions } from './export-onnx.ts'
 

@@ -17,9 +17,9 @@ import {
   type ConvolutionSizes,
   type ConvolutionPass,
 } from '../../../src/ops/convolution/sizes.ts'
-import { empty } from '../../../src/tensor/launcher.ts'
+import { empty } from '../../../src/tensor/launch.ts'
 import { elementCount, windowOutput } from '../../../src/tensor/shape.ts'
-import { read, tensor, zeros } from '../../../src/tensor/transfer.ts'
+import { read, tensor, zeros } from '../../../src/tensor/read-write.ts'
 import { expectClose } from '../../helpers/close.ts'
 import { hashUniform } from '../../helpers/golden.ts'
 import { openTestGpu } from '../../helpers/gpu.ts'

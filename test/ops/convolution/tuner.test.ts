@@ -18,7 +18,7 @@ import { tune } from '../../../src/ops/convolution/tuner.ts'
 import { nodePlatform } from '../../../src/platform/node/index.ts'
 import type { Files, Platform } from '../../../src/platform/platform.ts'
 import { scope } from '../../../src/tensor/scope.ts'
-import { read, tensor, zeros } from '../../../src/tensor/transfer.ts'
+import { read, tensor, zeros } from '../../../src/tensor/read-write.ts'
 import { expectClose } from '../../helpers/close.ts'
 import { hashUniform } from '../../helpers/golden.ts'
 

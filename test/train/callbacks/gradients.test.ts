@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { read, upload } from '../../../src/tensor/transfer.ts'
+import { read, upload } from '../../../src/tensor/read-write.ts'
 import type { Callback } from '../../../src/train/fit/callback.ts'
 import { gradientAccumulation } from '../../../src/train/callbacks/gradient-accumulation.ts'
 import { gradientClip } from '../../../src/train/callbacks/gradient-clip.ts'
