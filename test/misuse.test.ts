@@ -43,7 +43,7 @@ test('an option that does not exist is refused with the name that was meant', as
       Fix: write metrics"
   `)
   expect(await refusal(() => library.xresnet18(10))).toMatchInlineSnapshot(`
-    "OptionError: xresnet: options are given by their names
+    "OptionError: xresnet: options must be given by name
       options  10
       expected { outputs, channels, activation, pool, seed, recompute }, or none of them"
   `)
@@ -74,16 +74,16 @@ test('what was forgotten is said', async () => {
       Fix: call it: topKAccuracy()"
   `)
   expect(await refusal(() => learner({ optimizer: wgrad.adam }).fit(1))).toMatchInlineSnapshot(`
-    "OptionError: adam: options are given by their names
+    "OptionError: adam: options must be given by name
       options  a list: [a list: [of class Parameter, of class Parameter, of class Parameter, of class Parameter, …]]
       expected { squareMomentum, eps, weightDecay, decayNormAndBias }, or none of them
-      Fix: give them by name; where adam itself was handed over, hand over adam()"
+      Fix: give them by name; if adam itself was passed, pass adam()"
   `)
   expect(await refusal(() => from({ batchTransforms: [wgrad.augTransforms()] }))).toMatchInlineSnapshot(`
     "OptionError: DataBlock: batchTransforms is not of the right kind
       batchTransforms  a list: [a list: [{ kind, order, flips, maxRotate }, { kind, order, maxLighting, p }]]
       expected a list, each made by a function such as resize(224)
-      Fix: put the items of a list in one by one: [...list]"
+      Fix: spread the inner list into the outer one: [...list]"
   `)
 })
 

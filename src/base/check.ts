@@ -28,7 +28,7 @@ export function requireNumber(where: string, name: string, value: unknown, range
  * Requires a condition on arguments that no single range expresses.
  *
  * @param given     the arguments by name, the one at fault first
- * @param expected  what would have been right, as the end of the sentence "expected …"
+ * @param expected  description of correct values, as the end of the sentence "expected …"
  * @throws OptionError  about the first argument, unless the condition holds
  */
 export function requireRange(

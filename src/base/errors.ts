@@ -2,7 +2,7 @@ import { formatShape } from './format.ts'
 import { printable } from './printable.ts'
 
 /**
- * Every error of the library has one shape: where · what was given · what was expected · what to do.
+ * Details of an error. Every error of the library has one layout: place, given values, expected values and fix.
  *
  *   ShapeError: conv2d: the channels of x and weight differ
  *     x       [64,32,32,64] f16
@@ -11,16 +11,16 @@ import { printable } from './printable.ts'
  *     Fix: build the layer with inChannels = 64.
  */
 export interface ErrorDetails {
-  /** What was given, a name and its text a line. */
+  /** Given values by name, printed one per line. */
   readonly given?: Readonly<Record<string, unknown>>
-  /** What would have been right, as the end of the sentence "expected …". */
+  /** Description of correct values, as the end of the sentence "expected …". */
   readonly expected?: string
-  /** What to do now, as a sentence. */
+  /** Advice on how to correct the error, as a sentence. */
   readonly fix?: string
   readonly cause?: unknown
 }
 
-/** The common base: `catch (error) { if (error instanceof WgradError) … }`. */
+/** Base class of all errors of the library: `catch (error) { if (error instanceof WgradError) … }`. */
 export class WgradError extends Error {
   constructor(where: string, what: string, details: ErrorDetails = {}) {
     super(layout(where, what, details), details.cause === undefined ? undefined : { cause: details.cause })
@@ -28,24 +28,24 @@ export class WgradError extends Error {
   }
 }
 
-/** Shapes that do not fit each other or the operation. */
+/** Error about shapes that do not fit each other or the operation. */
 export class ShapeError extends WgradError {}
-/** A storage type that the operation does not take. */
+/** Error about a storage type that the operation does not accept. */
 export class DtypeError extends WgradError {}
-/** An option, argument or setting outside its range. */
+/** Error about an option, argument or setting that is unknown or out of range. */
 export class OptionError extends WgradError {}
-/** WGSL that does not compile, or a launch that does not fit its shader. */
+/** Error about WGSL that does not compile, or a launch that does not fit its shader. */
 export class ShaderError extends WgradError {}
-/** No adapter, a lost device, a limit passed, memory used up, an error reported by the GPU. */
+/** Error of the GPU: no adapter, a lost device, a limit exceeded, out of memory, or an error that the GPU reported. */
 export class DeviceError extends WgradError {}
-/** Numbers that are infinite or NaN, or about to be, where nothing useful can be computed any more. */
+/** Error about Inf or NaN, present or imminent, in numbers from which nothing useful can be computed any more. */
 export class NotFiniteError extends WgradError {}
-/** A file, folder, image, archive or checkpoint that is not what it should be. */
+/** Error about an invalid or missing file, folder, image, archive or checkpoint. */
 export class DataError extends WgradError {}
-/** File bytes that are not an image: reading them again does not help, unlike with a file that could not be read. */
+/** Error about bytes of a file that are not an image. Unlike with an unreadable file, reading them again does not help. */
 export class DecodeError extends DataError {}
 
-/** Letters of a given value at most: a shape or name of a damaged file can have millions. */
+/** Most characters of a given value that are printed: a shape or name in a damaged file can have millions. */
 const SHOWN = 2000
 
 function layout(where: string, what: string, { given, expected, fix }: ErrorDetails): string {

@@ -1,13 +1,11 @@
-/** Numbers to text, one way everywhere. */
-
-/** Text of a tensor's shape and type, `[64,128,128,32] f16`, or of a shape alone, `[64,128,128,32]`. */
+/** Returns the text of a tensor's shape and type, `[64,128,128,32] f16`, or of a shape alone, `[64,128,128,32]`. */
 export function formatShape(
   of: readonly number[] | { readonly shape: readonly number[]; readonly dtype: string },
 ): string {
   return 'dtype' in of ? `[${of.shape.join(',')}] ${of.dtype}` : `[${of.join(',')}]`
 }
 
-/** `512 B`, `1.5 KiB`, `128 MiB`, `2.3 GiB` */
+/** Returns the text of a number of bytes: `512 B`, `1.5 KiB`, `128 MiB`, `2.3 GiB`. */
 export function formatBytes(bytes: number): string {
   const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB']
   let value = bytes
@@ -19,13 +17,13 @@ export function formatBytes(bytes: number): string {
   return `${unit === 0 ? value : significant(value, 3)} ${units[unit]}`
 }
 
-/** `0.41 ms`, `12.0 ms`, `3.20 s` */
+/** Returns the text of a time in ms: `410 µs`, `12.0 ms`, `3.20 s`. */
 export function formatTime(timeMs: number): string {
   if (timeMs < 1) return `${significant(timeMs * 1000, 3)} µs`
   return timeMs < 1000 ? `${significant(timeMs, 3)} ms` : `${significant(timeMs / 1000, 3)} s`
 }
 
-/** `02:16`, from one hour on `1:02:16`; truncated, as fastprogress prints it. */
+/** Returns the text of a time in ms as a clock: `02:16`, from one hour on `1:02:16`; truncated, as fastprogress prints it. */
 export function formatClock(timeMs: number): string {
   const seconds = Math.floor(timeMs / 1000)
   const hours = Math.floor(seconds / 3600)
@@ -33,7 +31,7 @@ export function formatClock(timeMs: number): string {
   return hours > 0 ? `${hours}:${rest}` : rest
 }
 
-/** `45.8 GFLOP/s`, `2.90 TFLOP/s`; unit is what one of the amount is called. */
+/** Returns the text of a rate, such as `45.8 GFLOP/s`; `unit` is the name of the unit of the amount. */
 export function formatRate(amount: number, timeMs: number, unit: string): string {
   const rate = amount / (timeMs / 1000)
   const scales: [number, string][] = [

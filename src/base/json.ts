@@ -1,24 +1,24 @@
 import { DataError } from './errors.ts'
 
-/** What JSON can say. */
+/** Value that JSON can represent. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json | undefined }
 
-/** Whether something read is an object with names, as `{ … }` in JSON is. */
+/** Returns true if a value is an object with named fields, `{ … }` in JSON. */
 export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-/** As JSON.stringify, but numbers that are not finite are kept: `{ "$number": "NaN" }`. */
+/** Returns a value as JSON text. Inf and NaN, which JSON lacks, become `{ "$number": "NaN" }`. */
 export function jsonText(value: Json): string {
   return JSON.stringify(value, (_, part: unknown) =>
     typeof part === 'number' && !Number.isFinite(part) ? { $number: String(part) } : part,
   )
 }
 
-/** Levels of nesting at most. What the library writes has a few; recursion over far more runs out of stack. */
+/** Most levels of nesting. The library writes a few; recursion over far more runs out of stack. */
 const MOST_LEVELS = 200
 
-/** @throws SyntaxError  when a text of JSON nests too deeply to be worked with */
+/** Requires JSON text of at most 200 levels of nesting. @throws SyntaxError  if it nests more deeply */
 export function requireShallow(text: string): void {
   let level = 0
   let quoted = false
@@ -32,7 +32,7 @@ export function requireShallow(text: string): void {
   }
 }
 
-/** Parses JSON, with the numbers that `jsonText` marks. @throws SyntaxError when it is no JSON, or nests more than 200 levels deep */
+/** Parses JSON, with the numbers that `jsonText` marks. @throws SyntaxError  if the text is not JSON, or nests more than 200 levels deep */
 export function parseJson(text: string): Json {
   requireShallow(text)
   return JSON.parse(text, (_, part: unknown) => {
@@ -41,7 +41,7 @@ export function parseJson(text: string): Json {
   }) as Json
 }
 
-/** What a file says, `{ … }` as `jsonText` has written it. @throws DataError  that names the file, when it is no such text */
+/** Parses the text of a file that `jsonText` has written, `{ … }`. @throws DataError  that names the file, if it is not such a text */
 export function parseRecord(where: string, text: string, fix: string): Readonly<Record<string, Json | undefined>> {
   try {
     const value = parseJson(text)
@@ -49,5 +49,5 @@ export function parseRecord(where: string, text: string, fix: string): Readonly<
   } catch (cause) {
     if (!(cause instanceof SyntaxError)) throw cause
   }
-  throw new DataError(where, 'a damaged file: not JSON, or no { … }', { fix })
+  throw new DataError(where, 'a damaged file: not JSON, or not { … }', { fix })
 }

@@ -1,17 +1,17 @@
 import { OptionError } from './errors.ts'
 
-/** A kind of argument or option, for callers whose types nobody has checked. */
+/** Kind of an argument or option, checked at run time for callers without a type checker. */
 export interface Kind {
   /** Description of the accepted values, as the end of the sentence "expected …". */
   readonly expected: string
-  /** True where the option is a list of such values. */
+  /** Kind of the items, if the value is a list. */
   readonly items?: Kind
-  /** Advice about a value of another kind, where there is more to say than the expected one. */
+  /** Advice about a value of another kind, if the description of the expected one is not enough. */
   readonly fix?: string
   is(value: unknown): boolean
 }
 
-/** The kind of every option there is. A name that is missing, or one too many, does not compile. */
+/** Kinds of all options, by name. A missing name or an extra one does not compile. */
 export type Kinds<Options> = { readonly [Name in keyof Required<Options>]: Kind }
 
 export const NUMBER: Kind = { expected: 'a number', is: (value) => typeof value === 'number' }
@@ -22,10 +22,10 @@ export const PATH: Kind = {
   is: (value) => typeof value === 'string' && value !== '',
 }
 export const FUNCTION: Kind = { expected: 'a function', is: (value) => typeof value === 'function' }
-/** Anything: what it may be is checked where it is used. */
+/** Kind of a value that is checked by the code that uses it. */
 export const ANY: Kind = { expected: 'anything', is: () => true }
 
-/** An object with these functions. */
+/** Returns the kind of an object that has these functions. */
 export function objectWith(expected: string, ...functions: readonly string[]): Kind {
   return {
     expected,
@@ -51,20 +51,18 @@ export function oneOf(...kinds: readonly Kind[]): Kind {
 }
 
 /**
- * Checks options: that there are no others than those, and that each that is given is of its kind.
+ * Requires options to have known names and values of their kinds.
  *
- * @throws OptionError  that names the one that was meant, or what to do
+ * @throws OptionError  that suggests the closest known name, or a fix
  */
 export function checkOptions<Options extends object>(where: string, options: Options, kinds: Kinds<Options>): void {
   const names = Object.keys(kinds)
   if (!isObject(options) || Array.isArray(options)) {
-    throw new OptionError(where, 'options are given by their names', {
+    throw new OptionError(where, 'options must be given by name', {
       given: { options: described(options) },
       expected: `{ ${names.join(', ')} }, or none of them`,
-      // A maker that was handed over itself is called with what its product was to be called with.
-      fix: Array.isArray(options)
-        ? `give them by name; where ${where} itself was handed over, hand over ${where}()`
-        : undefined,
+      // A factory that was passed without being called receives the arguments of its product.
+      fix: Array.isArray(options) ? `give them by name; if ${where} itself was passed, pass ${where}()` : undefined,
     })
   }
   for (const [name, value] of Object.entries(options)) {
@@ -80,7 +78,7 @@ export function checkOptions<Options extends object>(where: string, options: Opt
   }
 }
 
-/** @throws OptionError  unless an argument is of its kind */
+/** Requires an argument to be of its kind. @throws OptionError  if it is not */
 export function checkArgument(where: string, name: string, value: unknown, kind: Kind): void {
   if (kind.is(value)) return
   throw new OptionError(where, `${name} is not of the right kind`, {
@@ -97,11 +95,11 @@ export function checkArgument(where: string, name: string, value: unknown, kind:
   })
 }
 
-/** The likely slip behind a wrong value, such as a factory that was not called; of the value itself or of one in a list. */
+/** Returns a fix for a common mistake, such as a factory that was not called, in a value or in an item of a list (`listed`). */
 function fixFor(value: unknown, listed = false): string | undefined {
   if (value instanceof Promise) return 'await it'
   if (typeof value === 'function' && value.name !== '') return `call it: ${value.name}()`
-  if (Array.isArray(value) && listed) return 'put the items of a list in one by one: [...list]'
+  if (Array.isArray(value) && listed) return 'spread the inner list into the outer one: [...list]'
   return undefined
 }
 
@@ -109,7 +107,7 @@ function isObject(value: unknown): value is object {
   return typeof value === 'object' && value !== null
 }
 
-/** A value in a few words. */
+/** Returns a short description of a value. */
 function described(value: unknown): string {
   if (typeof value === 'string') return `'${value}'`
   if (typeof value === 'function') return value.name === '' ? 'a function' : `the function ${value.name}`
@@ -123,7 +121,7 @@ function described(value: unknown): string {
   return name === '' ? `{ ${Object.keys(value).slice(0, 4).join(', ')} }` : `of class ${name}`
 }
 
-/** The name with the fewest letters to change, if that is at most a third of them. */
+/** Returns the closest of the names by edit distance, if at most a third of the characters differ. */
 export function nearest(name: string, names: readonly string[]): string | undefined {
   const close = names
     .map((other) => ({ other, changes: changes(name.toLowerCase(), other.toLowerCase()) }))
@@ -131,7 +129,7 @@ export function nearest(name: string, names: readonly string[]): string | undefi
   return close && close.changes <= Math.max(name.length, close.other.length) / 3 ? close.other : undefined
 }
 
-/** Letters to put in, leave out or replace. Source: Levenshtein 1966. */
+/** Returns the edit distance of two texts: insertions, deletions and replacements. Source: Levenshtein 1966. */
 function changes(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, j) => j)
   for (let i = 1; i <= a.length; i++) {

@@ -1,27 +1,27 @@
 /**
- * Named, seeded random streams.
+ * Stream of random numbers, with a seed and a name.
  *
  * Every random choice of the library is drawn on the CPU from `rng(seed, name, …indices)`: the stream depends on
- * its name and indices only, never on what was drawn before, so a resumed or re-ordered run draws the same.
+ * its seed, name and indices only, never on earlier draws, so a resumed or re-ordered run draws the same numbers.
  */
 export interface Rng {
-  /** The next 32 random bits, as an unsigned integer. */
+  /** Returns the next 32 random bits, as an unsigned integer. */
   bits(): number
-  /** U[low, high); low = 0, high = 1 by default. 53 random bits. */
+  /** Draws from U[low, high), with 53 random bits. Default low = 0, high = 1 */
   uniform(low?: number, high?: number): number
-  /** An integer of low … high, both included. */
+  /** Draws an integer from low to high, both included. */
   integer(low: number, high: number): number
-  /** N(mean, deviation²), Box-Muller. */
+  /** Draws from N(mean, deviation²), by Box and Muller. Default mean = 0, deviation = 1 */
   normal(mean?: number, deviation?: number): number
-  /** Beta(a, b) as X/(X+Y) of two gamma variates. */
+  /** Draws from Beta(a, b), as X/(X+Y) of two gamma variates. */
   beta(a: number, b: number): number
-  /** True with probability p. */
+  /** Draws true with probability p. */
   bernoulli(p: number): boolean
-  /** A uniform permutation of 0 … n−1 (Fisher-Yates). */
+  /** Draws a uniform permutation of 0 … n−1 (Fisher-Yates). */
   permutation(n: number): Uint32Array
 }
 
-/** A stream of its own for every (seed, name, indices). Generator: xoshiro128** (Blackman & Vigna 2018). */
+/** Returns the random stream of a seed, a name and indices. Generator: xoshiro128** (Blackman & Vigna 2018). */
 export function rng(seed: number, name: string, ...indices: number[]): Rng {
   return new Xoshiro(seedWords(`${seed}/${name}/${indices.join('/')}`))
 }
@@ -91,7 +91,7 @@ class Xoshiro implements Rng {
     return order
   }
 
-  /** Gamma(shape, 1): Marsaglia & Tsang 2000; for shape < 1 through Gamma(shape + 1)·U^(1/shape). */
+  /** Draws from Gamma(shape, 1): Marsaglia & Tsang 2000; for shape < 1 through Gamma(shape + 1)·U^(1/shape). */
   private gamma(shape: number): number {
     if (shape < 1) return this.gamma(shape + 1) * Math.pow(1 - this.uniform(), 1 / shape)
     const d = shape - 1 / 3
@@ -108,7 +108,7 @@ function rotl(x: number, k: number): number {
   return (x << k) | (x >>> (32 - k))
 }
 
-/** Four state words from a text: FNV-1a to 32 bits, then splitmix32 to spread them. */
+/** Returns four state words for a text: FNV-1a to 32 bits, expanded by splitmix32. */
 function seedWords(text: string): Uint32Array {
   let hash = 0x811c9dc5
   for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193)

@@ -1,4 +1,4 @@
-/** Lines of cells as text in columns: the first to the left, the others to the right. */
+/** Formats lines of cells as columns of text, the first aligned left, the others right. */
 export function formatTable(lines: readonly (readonly string[])[], gap = '  '): string {
   const widths = lines[0].map((_, column) => lines.reduce((most, line) => Math.max(most, line[column]?.length ?? 0), 0))
   return lines

@@ -24,7 +24,7 @@ test('the text of a file is to be { … }, and an error names the file', () => {
   for (const text of ['{', '', 'null', '[1]', '"x"', deep]) {
     expect(() => parseRecord('run.json', text, 'begin anew')).toThrow(DataError)
     expect(() => parseRecord('run.json', text, 'begin anew')).toThrow(
-      'run.json: a damaged file: not JSON, or no { … }\n  Fix: begin anew',
+      'run.json: a damaged file: not JSON, or not { … }\n  Fix: begin anew',
     )
   }
 })

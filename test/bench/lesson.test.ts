@@ -50,7 +50,7 @@ describe('the options of a run', () => {
       const read = () => readOptions(['--resume', folder], {}, true)
       expect(read).toThrow(DataError)
       expect(read).toThrow(
-        `${file}: a damaged file: not JSON, or no { … }\n  Fix: begin the run anew, without --resume`,
+        `${file}: a damaged file: not JSON, or not { … }\n  Fix: begin the run anew, without --resume`,
       )
     }
     const options = JSON.parse(JSON.stringify(readOptions(['--profile', 'full'], {}, true))) as Record<string, unknown>
@@ -314,7 +314,7 @@ describe('the command imagenette', () => {
     const { code, stderr } = await lesson('--resume', 'damaged')
     expect(code).toBe(1)
     expect(stderr).toContain(
-      `DataError: ${join('damaged', 'results.json')}: a damaged file: not JSON, or no { … }\n  Fix: remove it`,
+      `DataError: ${join('damaged', 'results.json')}: a damaged file: not JSON, or not { … }\n  Fix: remove it`,
     )
     expect(stderr).not.toContain('    at ')
   })

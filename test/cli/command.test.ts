@@ -33,7 +33,5 @@ test('the roofline is drawn as an SVG, and into no file of another kind', async 
     (error: { stdout: string; stderr: string }) => error,
   )
   expect(failed).toMatchObject({ stdout: '', code: 1 })
-  expect(failed.stderr).toContain(
-    'OptionError: --picture: the name of the file says something else than what is written',
-  )
+  expect(failed.stderr).toContain('OptionError: --picture: the extension does not match the format written')
 })

@@ -110,7 +110,7 @@ describe('showBatch', () => {
   test('refuses what is no count, and a file of another kind', async () => {
     const { valid } = await make()
     await expect(showBatch(valid, 'x.jpg', { count: 1 })).rejects.toThrowErrorMatchingInlineSnapshot(`
-      [OptionError: showBatch: the name of the file says something else than what is written
+      [OptionError: showBatch: the extension does not match the format written
         file  x.jpg
         expected a path that ends in .png]
     `)

@@ -179,7 +179,7 @@ test('a file and a folder are the same by whatever links they are reached', asyn
 test('a text that is not UTF-8 is refused', async () => {
   writeFileSync(at('table.csv'), Uint8Array.of(0x67, 0x72, 0xfc, 0x6e))
   expect(await message(nodeFiles.readText(at('table.csv')))).toBe(
-    '…/table.csv: not a text in UTF-8\n  Fix: save it as UTF-8',
+    '…/table.csv: not UTF-8 text\n  Fix: save it as UTF-8',
   )
 })
 
