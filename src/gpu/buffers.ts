@@ -1,52 +1,54 @@
 import { BUFFER_USAGE } from './flags.ts'
 
-/** A GPU buffer of the pool. `id` names it in caches; its size is that of its class, at least what was asked for. */
+/** GPU buffer of the pool. `id` identifies it in caches; its size is that of its size class, at least the requested one. */
 export interface PoolBuffer {
   readonly id: number
   readonly buffer: GPUBuffer
   readonly byteLength: number
-  /** Where it goes back to. */
+  /** Pool that owns the buffer. */
   readonly pool: BufferPool
 }
 
-/** A part of a buffer, as a kernel binds it. `offset` is a multiple of 256, `size` of 4. */
+/** Part of a buffer that a kernel binds. `offset` is a multiple of 256, `size` a multiple of 4, both in bytes. */
 export interface BufferView {
   readonly buffer: PoolBuffer
   readonly offset: number
   readonly size: number
 }
 
-/** Unused buffers by their size. */
+/** Unused buffers by size in bytes. */
 type FreeLists = Map<number, PoolBuffer[]>
 
-/** Buffers set aside for work that is done again and again. */
+/** Buffers reserved for captured work, which is run repeatedly. */
 export interface Arena {
   readonly owned: Set<PoolBuffer>
   readonly free: FreeLists
 }
 
-/** Every buffer may be bound, copied from and to, and used for uniforms. */
+/** Usage flags of every buffer: storage, uniform, source and target of copies. */
 const ALL_USAGES = BUFFER_USAGE.STORAGE | BUFFER_USAGE.COPY_SRC | BUFFER_USAGE.COPY_DST | BUFFER_USAGE.UNIFORM
 
 /** WebGPU's minStorageBufferOffsetAlignment, and the smallest size class. */
 export const ALIGNMENT = 256
 
 /**
- * Buffers by size class, reused as soon as they are returned: one queue executes in order, so whoever gets a buffer
- * next writes it after its last reader. Four classes an octave, so a buffer is at most a quarter larger than asked for.
+ * Pool of buffers by size class. A released buffer is reused at once: one queue executes in order, so its next writer runs
+ * after its last reader. With four classes per power of two a buffer is at most a quarter larger than requested.
  */
 export class BufferPool {
-  /** Bytes of all buffers that exist, in use, and the most that were in use at once. */
+  /** Bytes of all buffers that exist. */
   allocatedBytes = 0
+  /** Bytes of the buffers in use. */
   usedBytes = 0
+  /** Most bytes that were in use at once. */
   peakUsedBytes = 0
-  /** What the buffers in use were acquired for, where `watched`. */
+  /** Labels of the buffers in use; undefined unless `watched`. */
   readonly inUse: Map<PoolBuffer, string> | undefined
 
   private readonly device: GPUDevice
   private readonly free: FreeLists = new Map()
   private readonly arenas = new Set<Arena>()
-  /** The one being filled. */
+  /** Arena that is open. */
   private arena: Arena | undefined
   private nextId = 1
   private readonly onDestroy: (buffer: PoolBuffer) => void
@@ -57,13 +59,13 @@ export class BufferPool {
     this.inUse = watched ? new Map() : undefined
   }
 
-  /** The largest buffer that can be bound, which no tensor may pass. */
+  /** Size in bytes of the largest buffer that can be bound, the limit of every tensor. */
   get limitBytes(): number {
     const { maxStorageBufferBindingSize, maxBufferSize } = this.device.limits
     return Math.floor(Math.min(maxStorageBufferBindingSize, maxBufferSize) / ALIGNMENT) * ALIGNMENT
   }
 
-  /** @param byteLength  at most `limitBytes` */
+  /** Returns a buffer of at least `byteLength` bytes, at most `limitBytes`. */
   acquire(byteLength: number, label: string): PoolBuffer {
     const size = Math.min(sizeClass(byteLength), this.limitBytes)
     const own = this.arena?.free.get(size)?.pop()
@@ -76,20 +78,21 @@ export class BufferPool {
     return buffer
   }
 
+  /** Returns a buffer to the pool, or to the arena that reserves it. */
   release(buffer: PoolBuffer): void {
     this.inUse?.delete(buffer)
     for (const arena of this.arenas) {
       if (!arena.owned.has(buffer)) continue
-      put(arena.free, buffer)
+      addTo(arena.free, buffer)
       return
     }
     this.usedBytes -= buffer.byteLength
-    put(this.free, buffer)
+    addTo(this.free, buffer)
   }
 
   /**
-   * Buffers acquired until `closeArena` belong to the arena and are reused within it only: work recorded meanwhile can
-   * be done again and again, and never writes to what somebody else has got since.
+   * Opens an arena: buffers acquired until `closeArena` belong to it and are reused within it only. Work captured meanwhile
+   * can be run repeatedly without writing to a buffer that was since acquired elsewhere.
    */
   openArena(): Arena {
     if (this.arena) throw new Error('openArena: one is open already')
@@ -98,29 +101,30 @@ export class BufferPool {
     return this.arena
   }
 
+  /** Ends the acquisition of buffers for the arena, which keeps those it has. */
   closeArena(): void {
     this.arena = undefined
   }
 
   /**
-   * Opens an arena again, its unused buffers in the order in which they were first acquired: work that acquires and
-   * releases as the recorded work did gets the same buffers.
+   * Opens an arena again, with its unused buffers in the order of their first acquisition: work that acquires and releases
+   * in the same order as the captured work gets the same buffers.
    */
   reopenArena(arena: Arena): void {
     if (this.arena) throw new Error('reopenArena: one is open already')
     const unused = new Set([...arena.free.values()].flat())
     arena.free.clear()
-    for (const buffer of [...arena.owned].reverse()) if (unused.has(buffer)) put(arena.free, buffer)
+    for (const buffer of [...arena.owned].reverse()) if (unused.has(buffer)) addTo(arena.free, buffer)
     this.arena = arena
   }
 
-  /** Gives the buffers of an arena back to the pool; those still in use go back when they are released. */
+  /** Returns the buffers of an arena to the pool; those still in use follow when they are released. */
   disband(arena: Arena): void {
     if (!this.arenas.delete(arena)) return
     for (const list of arena.free.values()) for (const buffer of list) this.release(buffer)
   }
 
-  /** Destroys every unused buffer, which nothing that is not submitted may still use, see `Gpu.trim`. */
+  /** Destroys every unused buffer. Work that uses them must have been submitted, see `Gpu.trim`. */
   trim(): void {
     for (const list of this.free.values()) {
       for (const buffer of list) {
@@ -133,20 +137,20 @@ export class BufferPool {
   }
 
   private create(byteLength: number, label: string): PoolBuffer {
-    // First, as it may throw: then there is no buffer to count.
+    // Created before it is counted, since creation may throw.
     const buffer = this.device.createBuffer({ size: byteLength, usage: ALL_USAGES, label })
     this.allocatedBytes += byteLength
     return { id: this.nextId++, byteLength, pool: this, buffer }
   }
 }
 
-function put(lists: FreeLists, buffer: PoolBuffer): void {
+function addTo(lists: FreeLists, buffer: PoolBuffer): void {
   const list = lists.get(buffer.byteLength)
   if (list) list.push(buffer)
   else lists.set(buffer.byteLength, [buffer])
 }
 
-/** The smallest of 4, 5, 6, 7 · 2^k that holds the bytes, from 256 on. */
+/** Returns the size class of a number of bytes: the smallest of 4, 5, 6, 7 · 2^k that holds them, at least 256. */
 export function sizeClass(byteLength: number): number {
   if (byteLength <= ALIGNMENT) return ALIGNMENT
   const quarter = 2 ** (Math.ceil(Math.log2(byteLength)) - 3)

@@ -5,19 +5,20 @@ import type { PoolBuffer } from './buffers.ts'
 import type { OnCompile } from './pipeline-cache.ts'
 
 /**
- * How much is told of what goes on inside, each level with all below it:
+ * Level of debugging output; each level includes all lower ones:
  *
- *   1  the adapter, its features and limits; a warning of too many kernels; the buffers in use when the GPU is closed
- *   2  a line for every launch (gpu/trace.ts)
- *   3  the numbers of everything that a launch writes, and where they cease to be finite
- *   4  the WGSL of every kernel, as it is compiled; but for those that the tuner only tries
+ *   1  the adapter, its features and limits; a warning about too many kernels; the buffers in use when the GPU is closed
+ *   2  one line per launch (gpu/trace.ts)
+ *   3  statistics of all tensors that launches write, and the launches that first write Inf or NaN
+ *   4  the WGSL of every kernel as it is compiled, except those that the tuner tries
  */
 export type DebugLevel = 0 | 1 | 2 | 3 | 4
 
 /**
- * The setting DEBUG. Words are left alone: many programs read the same variable as a list of names (npm's `debug`).
+ * Returns the level that the setting DEBUG selects. Words are ignored, since many programs read the same variable as a
+ * list of names (npm's `debug`).
  *
- * @throws OptionError  for any other number
+ * @throws OptionError  if the setting is another number
  */
 export function debugLevel(setting: string | undefined): DebugLevel {
   const text = setting?.trim() ?? ''
@@ -32,15 +33,15 @@ export function debugLevel(setting: string | undefined): DebugLevel {
 }
 
 /**
- * Kernels after which the first warning comes, four times what training needs and more: with sizes as a uniform a step
+ * Number of compiled kernels at which the first warning is printed, at least four times what training needs: with sizes as a uniform a step
  * of xresnet18 or xresnet50 compiles 27 to 33 whatever the size of its images (bench/results/steps-lavapipe.md, column
  * pipelines), and as constants 113 to 191 for each size (`gpu.pipelines.count` after steps at 64, 128 and 224 px).
  */
 const MANY_KERNELS = { uniform: 128, constant: 1024 }
-/** Shaders that a warning names. */
+/** Number of shaders that a warning names. */
 const NAMED_SHADERS = 5
 
-/** Warns of kernels that grow in number without end, at MANY_KERNELS and whenever they have doubled; at level 4 prints each. */
+/** Returns a function that warns at MANY_KERNELS compiled kernels and each time their number has doubled; at level 4 it prints each. */
 export function kernelWatch(platform: Platform, level: DebugLevel, sizes: keyof typeof MANY_KERNELS): OnCompile {
   const counts = new Map<string, number>()
   let count = 0
@@ -58,18 +59,18 @@ export function kernelWatch(platform: Platform, level: DebugLevel, sizes: keyof 
     const most = [...counts].sort(([, a], [, b]) => b - a).slice(0, NAMED_SHADERS)
     platform.log(
       `${count} kernels compiled, many more than training needs: ${most.map(([name, times]) => `${times} × ${name}`).join(', ')}, …; ` +
-        'a value that changes from launch to launch belongs into a buffer, not into `constants`' +
+        'a value that changes from launch to launch belongs in a buffer, not in `constants`' +
         (sizes === 'constant' ? ", and for sizes that change there is openGpu({ shapes: 'uniform' })" : ''),
     )
   }
 }
 
-/** Kinds of buffers that are named one by one. */
+/** Number of kinds of buffers that are named one by one. */
 const NAMED_BUFFERS = 8
 
 /**
- * The buffers in use when the GPU is closed, largest share first. Those of a model, its optimizer and its loaders are
- * among them while somebody refers to them: what tells a leak is a count that grows with the number of steps.
+ * Returns the text about the buffers in use when the GPU is closed, largest share first. Those of a model, its optimizer
+ * and its loaders are included while these are referenced; a count that grows with the number of steps indicates a leak.
  */
 export function inUseText(inUse: ReadonlyMap<PoolBuffer, string>): string {
   const kinds = new Map<string, { count: number; bytes: number }>()

@@ -10,21 +10,22 @@ import { Queue } from './queue.ts'
 import { Statistics } from './statistics.ts'
 import { Tracer } from './trace.ts'
 
+/** Options of `openGpu`. */
 export interface GpuOptions {
-  /** Which adapter to ask for. Default: what the setting `GPU` says, else the fastest there is. */
+  /** Adapter to request. Default: that of the setting `GPU`, otherwise the fastest. */
   readonly adapter?: (typeof ADAPTERS)[number]
-  /** Time every launch (see gpu/profile.ts). Default false. */
+  /** True times every launch (see gpu/profile.ts). Default: true if the setting PROFILE is present */
   readonly profile?: boolean
-  /** Where the sizes of a launch stand in its shader. Default: a uniform on software adapters, constants elsewhere. */
+  /** Form in which a shader receives the sizes of a launch. Default: a uniform on software adapters, constants elsewhere. */
   readonly shapes?: (typeof SHAPES)[number]
   /** Family of kernels to prefer. Default: see `Gpu.family`. */
   readonly family?: KernelFamily
 }
 
 /**
- * `broadcast` shares operands by subgroup broadcast and uses no workgroup memory, which is what a software adapter is
- * good at; `tile` stages tiles in workgroup memory and needs no feature at all; `matrix` multiplies f16 operands on
- * matrix units (emulated, and slow, where there are none), and is `tile` for everything else.
+ * Family of kernels. `broadcast` shares operands by subgroup broadcast and uses no workgroup memory, which suits software
+ * adapters; `tile` stages tiles in workgroup memory and needs no device feature; `matrix` multiplies f16 operands on matrix
+ * units (emulated, and slow, if there are none) and equals `tile` for everything else.
  */
 export type KernelFamily = (typeof KERNEL_FAMILIES)[number]
 
@@ -32,7 +33,7 @@ const ADAPTERS = ['software', 'discrete'] as const
 const SHAPES = ['uniform', 'constant'] as const
 export const KERNEL_FAMILIES = ['broadcast', 'tile', 'matrix'] as const
 
-/** Features used where they are there. None is required: kernels that want one have a family that does without. */
+/** Device features that are used if present. None is required: every kernel has a family that works without. */
 const WANTED_FEATURES = [
   'subgroups',
   'shader-f16',
@@ -49,24 +50,24 @@ const WANTED_LIMITS = [
   'maxComputeWorkgroupSizeX',
 ] as const
 
-/** After an error of the GPU. */
+/** Advice after an error of the GPU. */
 const ANEW =
-  'This GPU may have computed with stale numbers and is of no more use: gpu.close(), await openGpu(), and make loaders, model and learner anew'
+  'This GPU may have computed with stale numbers and cannot be used any more: gpu.close(), await openGpu(), and make loaders, model and learner again'
 
 /** An open WebGPU device with its buffers, kernels and queue. Made by `openGpu`. */
 export class Gpu {
   readonly platform: Platform
-  /** Held because the device dies with it: see platform/node/gpu.ts. */
+  /** WebGPU instance, referenced because the device is lost without it: see platform/node/gpu.ts. */
   readonly instance: GPU
   readonly device: GPUDevice
-  /** What the adapter calls itself, e.g. `llvmpipe: Mesa 25.0.7`. */
+  /** Name that the adapter reports, e.g. `llvmpipe: Mesa 25.0.7`. */
   readonly name: string
   readonly vendor: string
-  /** What the same kernels are fast on: the adapter, and what drives it. */
+  /** Device and driver, which determine the fastest kernels. */
   readonly identity: { readonly device: string; readonly driver: string }
-  /** The arithmetic is done by the CPU. */
+  /** True if the CPU does the arithmetic. */
   readonly software: boolean
-  /** Lanes of a subgroup; 0 where there are none or their number varies. */
+  /** Number of lanes of a subgroup; 0 if the device lacks subgroups or their size varies. */
   readonly subgroupSize: number
   readonly matrices: Matrices
   readonly features: ReadonlySet<string>
@@ -74,11 +75,11 @@ export class Gpu {
   readonly pipelines: PipelineCache
   readonly queue: Queue
   readonly profiler: Profiler | undefined
-  /** Prints every launch; only with the setting DEBUG=2 and above. */
+  /** Tracer that prints every launch; undefined unless the setting DEBUG is 2 or above. */
   readonly tracer: Tracer | undefined
   /**
    * Family of kernels to prefer on this adapter. Default: `broadcast` on software adapters with subgroups, otherwise
-   * `tile`. Callers that have measured another one to be faster may set it.
+   * `tile`. Callers that measured a faster one may set it.
    */
   family: KernelFamily
   /** True if the family was given as an option and callers should keep it. */
@@ -103,7 +104,7 @@ export class Gpu {
     this.vendor = info.vendor
     this.identity = {
       device: [info.vendor, info.architecture, info.device].filter((part) => part !== '').join(' '),
-      // With Vulkan, Dawn puts name and version of the driver here.
+      // With Vulkan, this is the name and version of the driver.
       driver: info.description,
     }
     this.software = isSoftware(info)
@@ -132,7 +133,7 @@ export class Gpu {
         ? new Tracer(platform, this.buffers, debug >= 3 ? new Statistics(device, report) : undefined)
         : undefined
     const timed = options.profile || (this.tracer !== undefined && this.features.has('timestamp-query'))
-    // A trace reads each row as it comes, and keeps none.
+    // A trace reads each row at once and keeps none.
     const timer = timed
       ? new Profiler(device, { budget: options.profile ? undefined : 0, always: this.tracer !== undefined })
       : undefined
@@ -144,12 +145,12 @@ export class Gpu {
     }
     this.queue = new Queue(device, platform, this.software ? 0.5 : 0, timer, raiseErrors, this.tracer)
     device.onuncapturederror = ({ error }) => {
-      // What follows from a kernel that did not compile; the kernel's own error says where and why, but comes later.
+      // A consequence of a kernel that did not compile, whose own error arrives later and is more precise.
       if (error.message.includes('due to a previous error')) return
       const memory = error.constructor.name === 'GPUOutOfMemoryError'
       report(
         new DeviceError(this.name, memory ? `memory ran out: ${error.message}` : error.message, {
-          fix: memory ? `take a smaller batch, smaller images or mixed precision. ${ANEW}` : ANEW,
+          fix: memory ? `use a smaller batch, smaller images or mixed precision. ${ANEW}` : ANEW,
         }),
       )
     }
@@ -164,7 +165,7 @@ export class Gpu {
     })
   }
 
-  /** Pipelines apart from `kernels`, for a while. `report` gets the errors of their compilation. */
+  /** Returns a new pipeline cache, separate from `pipelines`. `report` receives the errors of compilation. */
   newPipelineCache(report: (error: Error) => void, onCompile?: OnCompile): PipelineCache {
     const { shapeAsUniform, subgroupSize, matrices } = this
     return new PipelineCache(
@@ -175,31 +176,31 @@ export class Gpu {
     )
   }
 
-  /** Gives buffers that nobody uses back to the driver: when sizes change, those of the old ones would stay. */
+  /** Returns unused buffers to the driver. After a change of sizes, buffers of the old sizes would otherwise remain. */
   trim(): void {
-    // What is recorded may still use them.
+    // Encoded work may still use them.
     this.queue.submit()
     this.buffers.trim()
   }
 
-  /** @throws the first error that the GPU has reported, as work after it may have run on stale data; or when it is closed. */
+  /** Requires a GPU without errors. @throws the first error that it has reported, or DeviceError if it is closed */
   check(): void {
     if (this.error) throw this.error
     this.requireOpen()
   }
 
-  /** @throws DeviceError when it is closed */
+  /** Requires an open GPU. @throws DeviceError  if it is closed */
   requireOpen(): void {
     if (!this.closed) return
-    throw new DeviceError(this.name, 'this GPU is closed, and what lay on it is gone', {
-      fix: 'read what is wanted before `gpu.close()`; call `await openGpu()` to go on',
+    throw new DeviceError(this.name, 'this GPU is closed, and its tensors are gone', {
+      fix: 'read results before `gpu.close()`; call `await openGpu()` to continue',
     })
   }
 
   /**
-   * With the setting PROFILE=out.json: writes the Chrome trace there and logs where the time went.
+   * Writes the Chrome trace to the file of the setting PROFILE and logs the time per operation. Does nothing without it.
    *
-   * @param tracks  labels of launches by which they are grouped, in their order; others come after them
+   * @param tracks  labels by which launches are grouped, in order; other labels follow
    */
   async writeProfile(tracks: readonly string[]): Promise<void> {
     const file = this.platform.env('PROFILE')
@@ -212,6 +213,7 @@ export class Gpu {
     )
   }
 
+  /** Closes the GPU and destroys its buffers. */
   close(): void {
     if (this.buffers.inUse) this.platform.log(inUseText(this.buffers.inUse))
     this.device.destroy()
@@ -222,24 +224,24 @@ export class Gpu {
 
 let current: Gpu | undefined
 
-/** The GPU that operations run on. @throws DeviceError when none was opened. */
+/** Returns the GPU that operations run on. @throws DeviceError  if none is open */
 export function currentGpu(): Gpu {
   if (!current) throw new DeviceError('wgrad', 'no GPU is open', { fix: 'call `await openGpu()` first' })
   return current
 }
 
-/** Makes an open GPU the one that operations run on. @throws DeviceError when it is closed */
+/** Makes an open GPU the one that operations run on. @throws DeviceError  if it is closed */
 export function useGpu(gpu: Gpu): void {
   gpu.requireOpen()
   current = gpu
 }
 
 /**
- * Opens a GPU and makes it the current one. A software adapter is taken where there is no other; `gpu.software` and
- * the first line of every command say so.
+ * Opens a GPU and makes it the current one. If only a software adapter exists, it is used; `gpu.software` and the first
+ * line of every command report this.
  *
- * @throws DeviceError  when there is no adapter, with how to get one
- * @throws OptionError  when an option or a setting is none of its values
+ * @throws DeviceError  if there is no adapter, with advice on how to get one
+ * @throws OptionError  if an option or a setting has an unknown value
  */
 export async function openGpuOn(platform: Platform, options: GpuOptions = {}): Promise<Gpu> {
   checkOptions('openGpu', options, { adapter: TEXT, profile: FLAG, shapes: TEXT, family: TEXT })
@@ -256,7 +258,7 @@ export async function openGpuOn(platform: Platform, options: GpuOptions = {}): P
       forceFallbackAdapter: asked === 'software' && platform.name === 'browser',
     })
     .catch((error: unknown) => {
-      // Dawn's binding throws where an adapter was asked for by name and is not there.
+      // Dawn's binding throws if an adapter that was requested by name does not exist.
       cause = error
       return null
     })
@@ -313,8 +315,8 @@ function nameOf({ description, device, vendor }: GPUAdapterInfo): string {
 }
 
 /**
- * Mesa's llvmpipe, SwiftShader, WARP: `isFallbackAdapter` where the implementation says so, else their names. Dawn has
- * these in `description` with Vulkan and Direct3D, in `device` with OpenGL ES.
+ * Returns true for software adapters such as Mesa's llvmpipe, SwiftShader and WARP, by `isFallbackAdapter` or by name. Dawn
+ * reports the name in `description` with Vulkan and Direct3D, in `device` with OpenGL ES.
  */
 function isSoftware({ isFallbackAdapter, architecture, description, device }: GPUAdapterInfo): boolean {
   return (

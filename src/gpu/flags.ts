@@ -5,7 +5,7 @@
  * Source: https://www.w3.org/TR/webgpu/#namespacedef-gpubufferusage, #namespacedef-gpumapmode, #namespacedef-gpushaderstage.
  */
 
-/** Uses of a buffer, to be combined with `|`. */
+/** Usage flags of a buffer, to be combined with `|`. */
 export const BUFFER_USAGE = {
   MAP_READ: 0x1,
   COPY_SRC: 0x4,
@@ -15,8 +15,8 @@ export const BUFFER_USAGE = {
   QUERY_RESOLVE: 0x200,
 } as const
 
-/** Ways to map a buffer. */
+/** Flags of the ways to map a buffer. */
 export const MAP_MODE = { READ: 0x1 } as const
 
-/** Shader stages that see a binding. */
+/** Flags of the shader stages that see a binding. */
 export const SHADER_STAGE = { COMPUTE: 0x4 } as const

@@ -1,6 +1,6 @@
 import type { BufferView } from './buffers.ts'
 
-/** Tensor as tracing sees it. */
+/** Properties of a tensor that tracing needs. */
 export interface TracedTensor {
   readonly shape: readonly number[]
   readonly dtype: 'f32' | 'f16' | 'u32'
@@ -16,22 +16,22 @@ export interface Operand {
   readonly tensor: TracedTensor
 }
 
-/** One dispatch, ready to be encoded. */
+/** One dispatch of a shader, ready to be encoded. */
 export interface Launch {
-  /** Shader and, behind a space, what it works on. */
+  /** Name of the shader, and after a space the detail of the caller. */
   readonly label: string
   readonly pipeline: GPUComputePipeline
   readonly groups: readonly GPUBindGroup[]
-  /** Buffers that it binds, as text: two launches with the same text bind the same. */
+  /** Key of the bound buffers: two launches with the same key bind the same buffers. */
   readonly buffers: string
   readonly grid: readonly [number, number, number]
-  /** Arithmetic operations; 0 where the caller gave none. */
+  /** Number of arithmetic operations; 0 if the caller gave none. */
   readonly flops: number
-  /** Bytes of everything bound. */
+  /** Size of all bound buffers, in bytes. */
   readonly bytes: number
-  /** Label of the caller's, by which profiles group launches. */
+  /** Label by which profiles group launches, given by the caller. */
   readonly track: string
-  /** Tensors that it reads and writes; only where launches are traced. */
+  /** Tensors that the launch reads and writes; undefined unless launches are traced. */
   readonly operands?: readonly Operand[]
 }
 

@@ -1,38 +1,39 @@
-/** What a matrix unit multiplies at once: M×K by K×N. */
+/** Size of the product that a matrix unit computes at once: M×K by K×N. */
 export interface MatrixSize {
   readonly M: number
   readonly N: number
   readonly K: number
 }
 
-/** The matrix units (tensor cores) of an adapter, as far as training can use them: f16 operands, f32 sums. */
+/** Matrix units (tensor cores) of an adapter that training can use: f16 operands, f32 sums. */
 export interface Matrices {
-  /** Largest first. */
+  /** Sizes of product, largest first. */
   readonly sizes: readonly MatrixSize[]
-  /** Lanes of the subgroups that kernels of matrices are pinned to. */
+  /** Number of lanes of the subgroups that matrix kernels require. */
   readonly lanes: number
-  /** There are no such units. Kernels of matrices run in plain WGSL (shaders/lib/matrix-emulated.wgsl), for tests. */
+  /** True if the adapter has no such units: matrix kernels then run in plain WGSL (shaders/lib/matrix-emulated.wgsl), for tests. */
   readonly emulated: boolean
 }
 
-/** The device features that the kernels of matrices enable, see shaders/lib/matrix.wgsl. */
+/** Device features that matrix kernels enable, see shaders/lib/matrix.wgsl. */
 const FEATURES = ['chromium-experimental-subgroup-matrix', 'shader-f16', 'subgroups', 'subgroup-size-control']
 
-/** Warps of NVIDIA, and what AMD and Intel can be pinned to. */
+/** Number of lanes of NVIDIA's warps, which AMD and Intel support too. */
 const USUAL_LANES = 32
 
 /**
- * Mesa's software adapter has matrices of 8×8 from 25.2 on, and takes the number of its lanes for that 8: with 16 lanes
- * the process crashes as they are compiled (Mesa 26.1.6, lvp_nir_lower_cooperative_matrix.c).
+ * Number of lanes with which Mesa's software adapter can compile its matrices of 8×8 (from 25.2 on): with 16 lanes the
+ * process crashes (Mesa 26.1.6, lvp_nir_lower_cooperative_matrix.c).
  */
 const LLVMPIPE_LANES = 8
 
-/** One of `adapter.info.subgroupMatrixConfigs`, an experimental part of WebGPU (Dawn, src/dawn/dawn.json). */
+/** Item of `adapter.info.subgroupMatrixConfigs`, an experimental part of WebGPU (Dawn, src/dawn/dawn.json). */
 interface MatrixConfig extends MatrixSize {
   readonly componentType: string
   readonly resultComponentType: string
 }
 
+/** Returns the matrix units of an adapter, or emulated ones of 16×16×16. */
 export function matricesOf(info: GPUAdapterInfo, features: ReadonlySet<string>): Matrices {
   const configs = 'subgroupMatrixConfigs' in info ? (info.subgroupMatrixConfigs as readonly MatrixConfig[]) : []
   const sizes = configs

@@ -2,7 +2,7 @@ import type { Platform } from '../platform/platform.ts'
 import { BUFFER_USAGE } from './flags.ts'
 import { ReadBack, type StagedRead } from './read-back.ts'
 
-/** Bytes of two timestamps. */
+/** Size of two timestamps, in bytes. */
 const BYTES = 16
 
 /** Time of one compute pass by the GPU's clock. Needs the device feature `timestamp-query`. */

@@ -5,8 +5,9 @@ import type { Launch } from './launch.ts'
 import { GRID_LIMIT, specialise, type ConstantValue } from './prelude.ts'
 import { shaderPlace, shaderSource, type ShaderName, type ShaderSource } from './shader-source.ts'
 
+/** Options of a launch. */
 export interface LaunchOptions {
-  /** A count of workgroups (see `workgroupIndex` in shaders/README.md), or the grid itself. */
+  /** Number of workgroups (see `workgroupIndex` in shaders/README.md), or the grid itself. */
   readonly groups: number | readonly [number, number, number]
   /** Values of the shader's `@shape`. */
   readonly shape?: Readonly<Record<string, number>>
@@ -14,15 +15,15 @@ export interface LaunchOptions {
   readonly constants?: Readonly<Record<string, ConstantValue>>
   /** Storage type of `T4`. Default f32. */
   readonly dtype?: 'f32' | 'f16'
-  /** What the launch works on, behind the shader's name in every profile and message. */
+  /** Text after the name of the shader in every profile and message, such as the shape of an operand. */
   readonly detail?: string
-  /** Arithmetic operations, where a rate is wanted. */
+  /** Number of arithmetic operations, if profiles should show a rate. */
   readonly flops?: number
   /** Label by which profiles group launches. Default '' */
   readonly track?: string
 }
 
-/** Told of every kernel that is compiled. */
+/** Function that is called for every kernel that is compiled. */
 export type OnCompile = (shader: ShaderName, options: LaunchOptions, code: string) => void
 
 interface Pipeline {
@@ -34,31 +35,31 @@ interface Pipeline {
 
 interface BindGroup {
   readonly group: GPUBindGroup
-  /** Number of the sweep before which it was used last. */
+  /** Number of sweeps before its last use. */
   used: number
 }
 
 /**
- * Bind groups are swept when there are this many: those that were not used since the sweep before, of tensors that are
- * gone, are forgotten. About 5 KB each; the step of an xresnet50 has some 700.
+ * Number of bind groups at which the cache is swept: those not used since the previous sweep, of released tensors, are
+ * evicted. A bind group takes about 5 KB; the step of an xresnet50 has some 700.
  */
 const FEWEST_TO_SWEEP = 2048
 
 const BINDING_TYPES = { read: 'read-only-storage', read_write: 'storage', uniform: 'uniform' } as const
 
-/** Shaders to pipelines, buffers to bind groups, each made once. */
+/** Cache of the pipelines of shaders and of the bind groups of buffers, each made once. */
 export class PipelineCache {
   private readonly device: GPUDevice
-  /** Sizes as a uniform, so that one pipeline serves every shape: for adapters on which compiling is what costs. */
+  /** True if sizes are a uniform, so that one pipeline serves every shape: for adapters on which compilation is slow. */
   private readonly shapeAsUniform: boolean
   private readonly subgroupSize: number
   /** See `Matrices.emulated`. */
   private readonly emulateMatrices: boolean
   private readonly report: (error: Error) => void
   private readonly onCompile: OnCompile | undefined
-  /** How many launches were made ready, each from scratch: a replay needs none. */
+  /** Number of launches that were prepared; a replay prepares none. */
   prepared = 0
-  /** Settled when everything compiled so far has been checked. */
+  /** Promise that is settled once everything compiled so far has been checked. */
   compiled: Promise<unknown> = Promise.resolve()
   private readonly pipelines = new Map<string, Pipeline>()
   private readonly shapes = new Map<string, GPUBindGroup>()
@@ -80,11 +81,12 @@ export class PipelineCache {
     this.onCompile = onCompile
   }
 
+  /** Number of pipelines. */
   get count(): number {
     return this.pipelines.size
   }
 
-  /** A launch of a shader on buffers, matched to its bindings by name. @throws ShaderError when they do not match. */
+  /** Returns a launch of a shader on buffers, matched to its bindings by name. @throws ShaderError  if they do not match */
   prepare(name: ShaderName, bindings: Readonly<Record<string, BufferView>>, options: LaunchOptions): Launch {
     this.prepared++
     const source = shaderSource(name)
@@ -106,18 +108,18 @@ export class PipelineCache {
     }
   }
 
-  /** Forgets bind groups; called when buffers are destroyed. */
+  /** Evicts all bind groups; called when buffers are destroyed. */
   forgetBuffers(): void {
     for (const pipeline of this.pipelines.values()) pipeline.groups.clear()
     this.groupCount = 0
   }
 
-  /** Bind groups of buffers, as many as are remembered. */
+  /** Number of bind groups of buffers. */
   get bindGroups(): number {
     return this.groupCount
   }
 
-  /** Forgets the bind groups that were not used since the last time; made again where they are needed after all. */
+  /** Evicts the bind groups not used since the previous sweep; they are made again if needed. */
   private sweepGroups(): void {
     for (const { groups } of this.pipelines.values()) {
       for (const [key, { used }] of groups) {
@@ -125,18 +127,18 @@ export class PipelineCache {
       }
     }
     this.sweeps++
-    // Work that needs many keeps them.
+    // Work that needs many bind groups keeps them.
     this.sweepAt = Math.max(FEWEST_TO_SWEEP, 2 * this.groupCount)
   }
 
   /**
-   * Compiles the kernel of a launch without holding up the thread, several of them at a time where the driver can. A kernel
-   * that does not compile is reported when it is launched.
+   * Compiles the kernel of a launch without blocking the thread, several at a time if the driver can. A kernel that does
+   * not compile is reported when it is launched.
    */
   async compileAhead(name: ShaderName, options: LaunchOptions): Promise<void> {
     const key = this.keyOf(name, options)
     if (this.pipelines.has(key)) return
-    // An error is found again, and told in full, by `prepare`.
+    // `prepare` finds an error again and reports it in full.
     this.device.pushErrorScope('validation')
     const { layout, shapeLayout, descriptor } = this.describe(name, options)
     const compiling = this.device.createComputePipelineAsync(descriptor).catch(() => undefined)
@@ -156,7 +158,7 @@ export class PipelineCache {
     return made
   }
 
-  /** Everything that makes a pipeline of its own. */
+  /** Returns the key of a pipeline: everything that distinguishes it from others. */
   private keyOf(name: ShaderName, options: LaunchOptions): string {
     const { shape } = shaderSource(name)
     const constants = options.constants ?? {}
@@ -256,7 +258,7 @@ export class PipelineCache {
     return group
   }
 
-  /** A uniform of the sizes, filled once: the same sizes are the same buffer for every launch of the shader. */
+  /** Returns the bind group of a uniform of sizes, one per shader and sizes, filled once. */
   private shapeGroup(
     name: string,
     source: ShaderSource,
@@ -282,7 +284,7 @@ export class PipelineCache {
   }
 }
 
-/** The buffers that a launch binds, as text. @throws ShaderError  when one is missing */
+/** Returns the key of the buffers that a launch binds. @throws ShaderError  if one is missing */
 function buffersKey(name: string, source: ShaderSource, bindings: Readonly<Record<string, BufferView>>): string {
   let key = ''
   for (const { name: binding } of source.bindings) {
@@ -301,13 +303,13 @@ function grid(name: string, groups: LaunchOptions['groups']): readonly [number, 
   if (sizes.some((size) => size > GRID_LIMIT || size < 1 || !Number.isInteger(size))) {
     throw new ShaderError(name, 'the grid does not fit a dispatch', {
       given: { groups: String(groups) },
-      expected: `1 to ${GRID_LIMIT} groups a dimension`,
+      expected: `1 to ${GRID_LIMIT} workgroups per dimension`,
     })
   }
   return sizes
 }
 
-/** The compiler's message with the line of the `.wgsl` file it speaks of. */
+/** Returns an error with the compiler's message and the line of the `.wgsl` file that it is about. */
 async function compilationError(
   name: string,
   source: ShaderSource,

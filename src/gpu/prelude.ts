@@ -5,27 +5,28 @@ import { keepRolled, unroll } from './unroll.ts'
 
 export type ConstantValue = number | boolean
 
+/** Values with which a shader is compiled. */
 export interface Specialisation {
   /** Storage type of `T4`. */
   readonly dtype: 'f32' | 'f16'
   readonly constants: Readonly<Record<string, ConstantValue>>
-  /** The sizes as module constants; `undefined` declares them as a uniform instead. */
+  /** Sizes that become module constants; undefined declares them as a uniform instead. */
   readonly shape: Readonly<Record<string, number>> | undefined
-  /** Lanes of a subgroup. */
+  /** Number of lanes of a subgroup. */
   readonly subgroupSize: number
-  /** Plain WGSL in place of matrix units: lib/matrix-emulated for lib/matrix, and nothing enabled. Default false. */
+  /** True replaces matrix units by plain WGSL: lib/matrix-emulated for lib/matrix, without extensions. Default false */
   readonly emulateMatrices?: boolean
   /**
-   * Write out the loops that a shader marks for it, see `unroll`. Default: on a GPU, where its compiler wants it, but not
-   * in emulated matrices, whose loops are kept as they are instead (`keepRolled`).
+   * True unrolls the loops that a shader marks, see `unroll`. Default: on a GPU, whose compiler needs it, except in emulated
+   * matrices, whose loops stay loops (`keepRolled`).
    */
   readonly unroll?: boolean
 }
 
-/** A dimension of a dispatch ends here (maxComputeWorkgroupsPerDimension, guaranteed by WebGPU). */
+/** Most workgroups per dimension of a dispatch (maxComputeWorkgroupsPerDimension, guaranteed by WebGPU). */
 export const GRID_LIMIT = 65535
 
-/** The text for the driver, and how many lines of it come before the file's own. */
+/** Returns the WGSL of a shader for the driver, and the number of `lines` before the text of its file. */
 export function specialise(
   name: string,
   source: ShaderSource,

@@ -5,7 +5,7 @@ import { BUFFER_USAGE } from './flags.ts'
 import type { Launch } from './launch.ts'
 import { ReadBack, type StagedRead } from './read-back.ts'
 
-/** One launch with the time the GPU's own clock gave it. */
+/** One launch with its time by the clock of the GPU. */
 export interface ProfileRow {
   readonly label: string
   readonly flops: number
@@ -16,22 +16,22 @@ export interface ProfileRow {
   readonly timeMs: number
 }
 
-/** Waits for the times of the launches of one submit. */
+/** Function that waits for the times of the launches of one submit. */
 export type ReadRows = (platform: Platform) => Promise<readonly ProfileRow[]>
 
 export interface ProfilerOptions {
-  /** Rows to keep. Default 50,000: some 250 training steps, so that a long run ends with a file that a browser can open. */
+  /** Number of rows to keep. Default 50,000: some 250 training steps, so that a long run ends with a file that a browser can open. */
   readonly budget?: number
-  /** Go on timing when all of them are kept, for whoever reads what `resolve` returns. Default false */
+  /** True if timing continues after the budget is used up, for callers that read the result of `resolve`. Default false */
   readonly always?: boolean
 }
 
-/** Launches between two submits that are timed; what comes beyond runs untimed. WebGPU's limit of a query set is 4096. */
+/** Most launches between two submits that are timed; further ones run untimed. WebGPU limits a query set to 4096 queries. */
 export const MOST_LAUNCHES = 2048
 
 /**
- * Times every launch with timestamp queries. They bracket passes, not launches, so a profiled launch has a pass of its
- * own: a little slower than a normal run, but each figure is the GPU's.
+ * Times of all launches by timestamp queries. These bracket passes, not launches, so a profiled launch has a pass of its
+ * own: slightly slower than a normal run, but every time is measured by the GPU.
  */
 export class Profiler {
   private readonly queries: GPUQuerySet
@@ -54,6 +54,7 @@ export class Profiler {
     this.readBack = new ReadBack(device, 'timestamps')
   }
 
+  /** Returns the descriptor of the pass that times a launch; without timestamps if no query is left. */
   passFor(launch: Launch): GPUComputePassDescriptor {
     const index = this.launches.length
     if (index >= MOST_LAUNCHES || (index >= this.left && !this.always)) return {}
@@ -67,14 +68,14 @@ export class Profiler {
     }
   }
 
-  /** Called with the command buffer that is about to be submitted. @returns reads its times, once it is submitted */
+  /** Encodes the copy of the timestamps, just before the submit. @returns a function that reads the times after the submit */
   resolve(encoder: GPUCommandEncoder): ReadRows | undefined {
     const { launches } = this
     if (launches.length === 0) return undefined
     encoder.resolveQuerySet(this.queries, 0, 2 * launches.length, this.resolved, 0)
     const staged = this.readBack.stage(encoder, this.resolved, 0, 16 * launches.length)
     this.launches = []
-    // Read once, whoever asks first.
+    // Read once, by the first caller.
     let rows: Promise<readonly ProfileRow[]> | undefined
     const readRows: ReadRows = (platform) => (rows ??= rowsOf(launches, staged, platform))
     const kept = Math.min(launches.length, this.left)
@@ -83,13 +84,13 @@ export class Profiler {
     return readRows
   }
 
-  /** The rows so far; waits for those still under way. */
+  /** Returns all rows so far, after waiting for pending ones. */
   async rows(platform: Platform): Promise<readonly ProfileRow[]> {
     for (const readRows of this.pending.splice(0)) this.measured.push(...(await readRows(platform)))
     return this.measured
   }
 
-  /** Forgets the rows so far and begins a new budget. */
+  /** Discards all rows and restores the budget. */
   reset(): void {
     this.measured.length = 0
     this.left = this.budget
@@ -108,12 +109,12 @@ async function rowsOf(
   })
 }
 
-/** Tracks in their order: those asked for, then any others that rows have. */
+/** Returns the given tracks, then any others that rows have. */
 function tracksOf(rows: readonly ProfileRow[], tracks: readonly string[]): readonly string[] {
   return [...new Set([...tracks, ...rows.map(({ track }) => track)])]
 }
 
-/** Rows as a Chrome trace (chrome://tracing, ui.perfetto.dev), on the given tracks and any others that rows have. */
+/** Returns rows as a Chrome trace (chrome://tracing, ui.perfetto.dev): the given tracks in order, then any others that rows have. */
 export function profileTrace(rows: readonly ProfileRow[], tracks: readonly string[]): string {
   const all = tracksOf(rows, tracks)
   const start = rows.reduce((least, row) => Math.min(least, row.startMs), Infinity)
@@ -140,7 +141,7 @@ export function profileTrace(rows: readonly ProfileRow[], tracks: readonly strin
   return JSON.stringify({ traceEvents: [...names, ...events], displayTimeUnit: 'ms' })
 }
 
-/** Share of each track in the time: `data 4.0%  forward 31.2%  backward 60.1%  optimizer 4.7%`. */
+/** Returns the share of each track in the time: `data 4.0%  forward 31.2%  backward 60.1%  optimizer 4.7%`. */
 export function profileShares(rows: readonly ProfileRow[], tracks: readonly string[]): string {
   const timeOf = (some: readonly ProfileRow[]) => some.reduce((sum, { timeMs }) => sum + timeMs, 0)
   const totalMs = timeOf(rows)
@@ -150,7 +151,7 @@ export function profileShares(rows: readonly ProfileRow[], tracks: readonly stri
     .join('  ')
 }
 
-/** Rows gathered by what comes before the first space of their label, or by the whole label; slowest first. */
+/** Returns a table of launches grouped by operation (the label up to its first space) or by shape (the whole label), slowest first. */
 export function profileTable(rows: readonly ProfileRow[], by: 'operation' | 'shape' = 'operation'): string {
   const groups = new Map<string, { calls: number; timeMs: number; flops: number; bytes: number }>()
   for (const row of rows) {

@@ -21,16 +21,16 @@ export interface CapturedCommands {
 }
 
 /**
- * Work for the GPU in the order it is given. Launches gather in one compute pass of one command buffer and are
- * submitted together, by `submit` (once a training step) or when something needs them done (`write`, `read`).
+ * Queue of GPU work, in order of encoding. Launches are collected in one compute pass of one command buffer and submitted
+ * together, by `submit` (once per training step) or by `write` and `read`, which need them done.
  */
 export class Queue {
-  /** How often each happened, for the figures of a step. */
+  /** Numbers of launches and submits so far. */
   readonly counts = { launches: 0, submits: 0 }
 
   private readonly device: GPUDevice
   private readonly platform: Platform
-  /** Waiting between two looks at a pending read: costs a software adapter nothing and gives it back the core. */
+  /** Pause between two checks of a pending read: on a software adapter it costs nothing and frees a core. */
   private readonly sleepMs: number
   private readonly profiler: Profiler | undefined
   private readonly raiseErrors: () => Promise<void>
@@ -104,10 +104,10 @@ export class Queue {
     this.openEncoder().clearBuffer(view.buffer.buffer, view.offset, view.size)
   }
 
-  /** Writes data into a buffer after everything recorded so far and before everything recorded later. */
+  /** Writes data into a buffer, after all commands encoded so far and before all later ones. */
   write(target: PoolBuffer, offset: number, data: ArrayBufferView): void {
     if (this.captured) this.captured.broken = true
-    // A write overtakes launches that are recorded but not submitted, so these go first.
+    // A write overtakes launches that are encoded but not submitted, so these are submitted first.
     this.submit()
     this.device.queue.writeBuffer(target.buffer, offset, data.buffer, data.byteOffset, data.byteLength)
   }
@@ -123,7 +123,7 @@ export class Queue {
     print?.()
   }
 
-  /** The bytes of a view once everything before is done. @throws what the GPU reported meanwhile. */
+  /** Returns the bytes of a view after all earlier work is done. @throws the first error that the GPU has reported */
   async read(view: BufferView): Promise<ArrayBuffer> {
     if (this.captured) this.captured.broken = true
     this.endPass()
@@ -136,19 +136,19 @@ export class Queue {
     }
   }
 
-  /** Waits until everything submitted is done. @throws what the GPU reported meanwhile. */
+  /** Submits and waits for all work. @throws the first error that the GPU has reported */
   async finished(): Promise<void> {
     this.submit()
     await this.platform.waitFor(this.device.queue.onSubmittedWorkDone(), { sleepMs: this.sleepMs })
     await this.raiseErrors()
   }
 
-  /** Marks everything recorded so far; what it returns waits until the GPU has done that much. @throws as `finished` */
+  /** Submits all work so far. @returns a function that waits for this work and throws as `finished` does */
   fence(): () => Promise<void> {
     this.submit()
-    // Waited for from now on: a pending promise that nobody waits for keeps the binding spinning (platform/node/gpu.ts).
+    // Waited for from now on: a pending promise without a waiter keeps the binding spinning (platform/node/gpu.ts).
     const done = this.platform.waitFor(this.device.queue.onSubmittedWorkDone(), { sleepMs: this.sleepMs })
-    // A lost device is reported by whoever asks next.
+    // A lost device is reported by the next check.
     done.catch(() => {})
     return async () => {
       await done

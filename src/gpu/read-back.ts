@@ -1,11 +1,11 @@
 import type { Platform } from '../platform/platform.ts'
 import { BUFFER_USAGE, MAP_MODE } from './flags.ts'
 
-/** Smallest staging buffer, so that reads of a few numbers share one. */
+/** Size of the smallest staging buffer, in bytes, so that reads of a few numbers share one. */
 const LEAST_BYTES = 256
 
 /**
- * Waits for a staged copy and returns its bytes. Called at most once, after the command buffer was submitted.
+ * Function that waits for a staged copy and returns its bytes. Called at most once, after the submit.
  *
  * @param sleepMs  pause between two checks whether the copy is done. Default: the platform's
  */

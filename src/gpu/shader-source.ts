@@ -13,7 +13,7 @@ const CONSTANT_TYPES = ['u32', 'i32', 'f32', 'bool'] as const
 /** Text of a shader together with what its header lines and bindings declare (see shaders/README.md). */
 export interface ShaderSource {
   readonly text: string
-  /** Library files that it uses, users after used. */
+  /** Library files that it uses, dependencies first. */
   readonly uses: readonly string[]
   /** Extensions of WGSL, those of the library files included. */
   readonly enables: readonly string[]
@@ -40,15 +40,15 @@ const registered = new Map<string, string>()
 const sources = new Map<string, ShaderSource>()
 
 /**
- * Makes a WGSL compute shader of one's own known, so that `launch` can run it as it runs the library's. The text declares
- * what it needs in header lines, `// @shape COUNT`, `// @const STEP:u32`, `// @use lib/rows`, and its entry point is `main`;
- * shaders/README.md has the rules.
+ * Registers a WGSL compute shader, so that `launch` can run it like those of the library. The text declares
+ * its parameters in header lines, `// @shape COUNT`, `// @const STEP:u32`, `// @use lib/rows`, and its entry point is `main`;
+ * see shaders/README.md.
  *
  * @param name  of the form 'mine/forward', unlike any shader of the library
  * @param text  WGSL, with its header lines
  * @returns     the name, for `launch`
- * @throws OptionError  when the name is taken
- * @throws ShaderError  when a header line cannot be read, no binding is declared or a library file does not exist
+ * @throws OptionError  if the name is taken
+ * @throws ShaderError  if a header line cannot be read, no binding is declared or a library file does not exist
  */
 export function registerShader(name: string, text: string): RegisteredShader {
   const known = shaderTexts[name] ?? registered.get(name)
@@ -63,13 +63,13 @@ export function registerShader(name: string, text: string): RegisteredShader {
   return name as RegisteredShader
 }
 
-/** Returns a shader with what it declares. */
+/** Returns a shader with its declarations. */
 export function shaderSource(name: ShaderName): ShaderSource {
   const known = sources.get(name)
   if (known) return known
   const text = shaderTexts[name]
   if (text === undefined) {
-    throw new ShaderError(name, 'there is no such shader', { fix: 'registerShader makes one of your own known' })
+    throw new ShaderError(name, 'there is no such shader', { fix: 'register your own shaders with registerShader' })
   }
   const source = parseShader(name, text)
   sources.set(name, source)
@@ -81,12 +81,12 @@ export function builtInShaders(): BuiltInShader[] {
   return Object.keys(shaderTexts).filter((name) => !name.startsWith('lib/')) as BuiltInShader[]
 }
 
-/** Returns the place that errors name: the file of one of the library's shaders, or the name of a registered one. */
+/** Returns the place that errors report: the file of one of the library's shaders, or the name of a registered one. */
 export function shaderPlace(name: string): string {
   return registered.has(name) ? `shader ${name}` : `shaders/${name}.wgsl`
 }
 
-/** Reads what a shader declares. @throws ShaderError  when that cannot be read */
+/** Parses the declarations of a shader. @throws ShaderError  if they are invalid */
 export function parseShader(name: string, text: string): ShaderSource {
   const headers = (word: string) => headersOf(text, word)
   const uses = [...new Set(headers('use').flatMap((use) => dependencies(name, use)))]
@@ -138,7 +138,7 @@ function headersOf(text: string, word: string): string[] {
   return [...text.matchAll(new RegExp(`^// @${word} (.*)$`, 'gm'))].flatMap((match) => match[1].trim().split(/\s+/))
 }
 
-/** Returns a library file and those that it uses itself, users after used. */
+/** Returns a library file and those that it uses itself, dependencies first. */
 function dependencies(name: string, use: string): string[] {
   const text = shaderTexts[use]
   if (text !== undefined && use.startsWith('lib/')) {

@@ -4,37 +4,39 @@ import { PipelineCache } from './pipeline-cache.ts'
 import type { Launch, TracedTensor } from './launch.ts'
 import { ReadBack } from './read-back.ts'
 
-/** Numbers of a tensor at one moment. All but `others` are of the finite ones; NaN where there are none. */
+/** Statistics of a tensor at one moment. All except `others` refer to its finite numbers; NaN if there are none. */
 export interface Summary {
+  /** Number of finite numbers. */
   readonly finite: number
+  /** Number of Inf and NaN. */
   readonly others: number
   readonly mean: number
-  /** Of the numbers themselves, not an estimate: √(Σ(x - mean)² / finite). */
+  /** Standard deviation of the numbers, not an estimate: √(Σ(x - mean)² / finite). */
   readonly std: number
   readonly min: number
   readonly max: number
 }
 
-/** What a look will have seen: a number in the order of looks since the last submit. */
+/** Index of a look, in the order of looks since the last submit. */
 export type LookIndex = number
 
-/** Threads of a workgroup and bytes that each writes, in shaders/debug/statistics.wgsl. */
+/** Number of threads per workgroup, and bytes that each writes, in shaders/debug/statistics.wgsl. */
 const GROUP_THREADS = 64
 const FOUND_BYTES = 32
-/** Workgroups of a look: enough that a large tensor takes a GPU milliseconds, few enough that what they find is little. */
+/** Most workgroups of a look: enough that a large tensor takes a GPU milliseconds, few enough that their results are small. */
 const MOST_GROUPS = 4
-/** Room of a look. */
+/** Bytes reserved for the results of a look. */
 const LOOK_BYTES = MOST_GROUPS * GROUP_THREADS * FOUND_BYTES
-/** Looks between two submits: 4 MiB of what they find. */
+/** Most looks between two submits: 4 MiB of results. */
 const MOST_LOOKS = 512
 
-/** Summaries of tensors as they are between two launches, read when both have long been done. */
+/** Summaries of tensors between two launches, which are read after both are done. */
 export class Statistics {
   private readonly readBack: ReadBack
-  /** Its own, so that neither the pipelines nor the memory of who is looked at are changed by it. */
+  /** Cache of its own, so that looks change neither the pipelines nor the memory of the traced work. */
   private readonly pipelines: PipelineCache
   private readonly found: PoolBuffer
-  /** Threads of each look. */
+  /** Number of threads of each look. */
   private looks: number[] = []
 
   constructor(device: GPUDevice, report: (error: Error) => void) {
@@ -43,12 +45,12 @@ export class Statistics {
     this.found = new BufferPool(device, () => {}).acquire(MOST_LOOKS * LOOK_BYTES, 'statistics')
   }
 
-  /** Looks that there is room for before the next submit. */
+  /** Number of looks that still fit before the next submit. */
   get room(): number {
     return MOST_LOOKS - this.looks.length
   }
 
-  /** Launch that summarizes a tensor of f32 or f16 as it is when the launch runs. */
+  /** Returns a launch that summarizes a tensor of f32 or f16 at the moment when the launch runs. */
   look({ shape, dtype, view }: TracedTensor): { readonly launch: Launch; readonly index: LookIndex } {
     const LAST = shape[shape.length - 1] ?? 1
     const STORED = Math.ceil(LAST / 4) * 4
@@ -69,13 +71,13 @@ export class Statistics {
     return { launch, index }
   }
 
-  /** Called with the command buffer that is about to be submitted. @returns reads what its looks saw, once it is submitted */
+  /** Encodes the copy of the results, just before the submit. @returns a function that reads them after the submit */
   resolve(encoder: GPUCommandEncoder): (platform: Platform) => Promise<(index: LookIndex) => Summary> {
     const { looks } = this
     const bytes = Math.max(1, looks.length) * LOOK_BYTES
     const staged = this.readBack.stage(encoder, this.found.buffer, 0, bytes)
     this.looks = []
-    // Buffers come and go, and a bind group of each is needed only once.
+    // Each bind group is needed only once, since tensors change their buffers.
     this.pipelines.forgetBuffers()
     return async (platform) => {
       const numbers = await staged(platform)
@@ -84,7 +86,7 @@ export class Statistics {
   }
 }
 
-/** Puts together what threads have found: counts, means and sums of squares add up as in Chan, Golub & LeVeque 1979. */
+/** Combines the results of all threads: counts, means and sums of squares, as in Chan, Golub & LeVeque 1979. */
 function summarise(found: DataView): Summary {
   let [finite, others, mean, squares] = [0, 0, 0, 0]
   let [min, max] = [Infinity, -Infinity]

@@ -6,40 +6,41 @@ import { MOST_LAUNCHES, type ProfileRow, type ReadRows } from './profile.ts'
 import { shaderSource, type ShaderName } from './shader-source.ts'
 import type { LookIndex, Statistics, Summary } from './statistics.ts'
 
-/** An operand that is looked at, and the launch that does it. */
+/** Launch that summarizes an operand. */
 interface Look {
   readonly operand: Operand
   readonly index: LookIndex
   readonly launch: Launch
 }
 
-/** A launch that was encoded and of which nothing is known yet. */
+/** Encoded launch whose results are not yet known. */
 interface Traced {
   readonly number: number
   readonly launch: Launch
-  /** Bytes in use at that moment. */
+  /** Bytes in use when it was encoded. */
   readonly usedBytes: number
-  /** At all operands, and then at those that it has written. */
+  /** Looks at all operands, before the launch. */
   readonly before: readonly Look[]
+  /** Looks at the operands that the launch has written. */
   readonly after: readonly Look[]
 }
 
 /**
- * A line for every launch (DEBUG=2), and with `statistics` the numbers of everything that it writes (DEBUG=3):
+ * Tracer that prints one line per launch (DEBUG=2), and with `statistics` a summary of all tensors that it writes (DEBUG=3):
  *
  *   #   142  conv2d/forward-tile [64,128,128,3] f16, 0.0.weight [32,3,3,3] f16 → [64,64,64,32] f16  410 µs  2.90 TFLOP/s …
  *           y [64,64,64,32] f16  mean 0.012143  std 0.99104  min -4.2031  max 4.7109  not finite 0
  *
- * Lines are printed when the GPU has done what they tell of, at the latest before a read or `finished` ends. A replayed
- * launch is printed as any other, as it passes through the same queue. What the tuner tries out has a queue of its own
- * and is not printed; neither are copies, clears and uploads.
+ * A line is printed once the GPU has run the launch, at the latest before a read or `finished` ends. Replayed launches are
+ * printed too, since they pass through the same queue. Trials of the tuner have a queue of their own and are not printed;
+ * neither are copies, clears and uploads.
  *
- * Every launch that makes numbers that are not finite of numbers that are is pointed at, and the first one as such; so
- * is the first that was given such. In mixed precision such a gradient is no mistake: the loss scale is then too large,
- * and the optimizer leaves the step out.
+ * A marker follows every launch that computes Inf or NaN from finite numbers; the first one is marked as such, and so is the
+ * first launch that reads them. In mixed precision such a gradient is not a mistake: the loss scale is then too large, and
+ * the optimizer skips the step.
  */
 export class Tracer {
-  /** Settled when everything that was submitted is printed. */
+  /** Promise that is settled once all submitted launches are printed. */
   printed: Promise<void> = Promise.resolve()
 
   private readonly platform: Platform
@@ -55,7 +56,7 @@ export class Tracer {
     this.statistics = statistics
   }
 
-  /** Whether what was encoded has to be submitted before this launch. */
+  /** Returns true if the encoded launches must be submitted before this one. */
   isFull({ operands = [] }: Launch): boolean {
     return (
       this.traced.length === MOST_LAUNCHES ||
@@ -63,7 +64,7 @@ export class Tracer {
     )
   }
 
-  /** A launch that knows its operands: their shapes and names, as `launch` (tensor/launch.ts) is given them. */
+  /** Returns a launch with its operands: shapes and names of the tensors that the caller binds. */
   withOperands(launch: Launch, shader: ShaderName, tensors: Readonly<Record<string, TracedTensor>>): Launch {
     const operands = shaderSource(shader).bindings.map(({ name: binding, access }) => {
       const { shape, dtype, name, view } = tensors[binding]
@@ -72,10 +73,10 @@ export class Tracer {
     return { ...launch, operands }
   }
 
-  /** Called with every launch. @returns the looks that are to be encoded before and after it */
+  /** Adds a launch to the trace. @returns the looks that the caller must encode before and after it */
   trace(launch: Launch): { readonly before: readonly Look[]; readonly after: readonly Look[] } {
     const { operands = [] } = launch
-    // Labels and counters are whole numbers: nothing of them could be other than finite.
+    // Labels and counters are integers, which are always finite.
     const look = (operand: Operand): Look[] =>
       this.statistics && operand.tensor.dtype !== 'u32' ? [{ operand, ...this.statistics.look(operand.tensor) }] : []
     const before = operands.flatMap(look)
@@ -85,10 +86,10 @@ export class Tracer {
   }
 
   /**
-   * Called with the command buffer that is about to be submitted.
+   * Ends the trace of a command buffer, just before its submit.
    *
-   * @param readRows  reads the times of its launches; absent where the adapter has no clock
-   * @returns         to be called when it is submitted
+   * @param readRows  function that reads the times of its launches; undefined if the adapter has no clock
+   * @returns         function that the caller must call after the submit
    */
   resolve(encoder: GPUCommandEncoder, readRows: ReadRows | undefined): () => void {
     const { traced, platform } = this
@@ -97,7 +98,7 @@ export class Tracer {
     this.traced = []
     return () => {
       this.printed = this.printed.then(async () => {
-        // Where the GPU has failed there is nothing to read: who waits for it is told so (Gpu.check), here the launches stay.
+        // After a failure of the GPU there is nothing to read. `Gpu.check` reports it; the launches are still printed.
         const rows = await readRows?.(platform).catch(() => undefined)
         const seen = await readLooks?.(platform).catch(() => undefined)
         traced.forEach((one, i) => {
@@ -116,13 +117,13 @@ export class Tracer {
     const names = (looks: readonly Look[]) => looks.map(({ operand }) => operand.binding).join(', ')
     if (!after.some(bad)) return lines
     const read = before.filter((look) => !look.operand.writes && bad(look))
-    // A kernel that writes anew does not mind what its buffer held before; one that adds to it does.
+    // Old contents of a buffer matter only to a kernel that adds to it.
     const held = before.filter((look) => look.operand.writes && bad(look))
-    const origin = `not finite, and made of numbers that are${held.length > 0 ? `, unless it adds to ${names(held)}, which held such before` : ''}`
+    const origin = `not finite, computed from finite numbers${held.length > 0 ? `, unless it adds to ${names(held)}, which was not finite before` : ''}`
     if (read.length === 0) lines.push(`${INDENT}^ ${this.foundFirst ? '' : 'first: '}${origin}`)
     else if (!this.foundFirst) {
       lines.push(
-        `${INDENT}^ first: not finite, as ${names(read)} was before, which no launch made so: an upload or a copy did`,
+        `${INDENT}^ first: not finite, as ${names(read)} was before, by an upload or a copy and not by a launch`,
       )
     }
     this.foundFirst = true
@@ -142,7 +143,7 @@ function launchLine({ number, launch, usedBytes }: Traced, row: ProfileRow | und
       .map(named)
       .join(', ')
   return [
-    // What a label says of sizes, its operands say as well.
+    // The sizes in a label are those of its operands.
     `#${String(number).padStart(6)}  ${operands ? [label.split(' ')[0], list(false), '→', list(true)].filter(Boolean).join(' ') : label}`,
     ...(row ? [formatTime(row.timeMs)] : []),
     ...(row && flops > 0 ? [formatRate(flops, row.timeMs, 'FLOP')] : []),

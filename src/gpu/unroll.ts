@@ -1,35 +1,35 @@
 import { ShaderError } from '../base/errors.ts'
 
 /**
- * A counting loop that a shader marks for unrolling:
+ * Pattern of a counting loop that a shader marks for unrolling:
  *
  *     for (var i = 0u; i < DOWN; i++) { // @unroll
  *
- * The bound, and the step where it is not one, are constant expressions of the shader.
+ * The bound, and the step unless it is 1, are constant expressions of the shader.
  */
 const LOOP = /^(\s*)for \(var (\w+) = 0u; \2 < ([^;]+); \2(?:\+\+| \+= (\w+))\) \{ \/\/ @unroll$/
 
-/** More copies than any tile needs; a bound beyond it is a mistake. */
+/** Most copies of a loop body: more than any tile needs, so a larger bound is a mistake. */
 const MOST_COPIES = 64
 
 /**
- * Writes out the marked loops of a shader: for each turn a block with the counter as a constant.
+ * Unrolls the marked loops of a shader into one block per turn, with the counter as a constant.
  *
- * Compilers keep arrays in registers only where every index is a constant. NVIDIA's Vulkan compiler (580.159) does not
+ * Compilers keep an array in registers only if every index is a constant. NVIDIA's Vulkan compiler (580.159) does not
  * unroll loops over 4×2 subgroup matrices by itself, and a product of 4096×4096 matrices took 4.0 ms on an H200 instead
  * of 0.84 ms.
  *
- * Lines stay where they are, so that the line of a compiler's message is that of the file: the copies after the first
- * stand on the line of the closing brace.
+ * Line numbers stay the same, so that those of compiler messages match the file: the copies after the first are on the line
+ * of the closing brace.
  *
  * @param name   shader, for messages
  * @param text   module in WGSL, with the declarations of every constant that a bound refers to
- * @throws ShaderError when a marked loop is not of that form, or its bound is not a constant
+ * @throws ShaderError  if a marked loop does not have that form, or its bound is not a constant
  */
 export function unroll(name: string, text: string): string {
   const lines = text.split('\n')
   const value = constantsOf(name, text)
-  // The last mark is that of a loop with no marked loop inside.
+  // The last mark belongs to a loop without marked loops inside.
   for (let first = lastMark(lines); first >= 0; first = lastMark(lines)) {
     const loop = lines[first].match(LOOP)
     if (!loop) {
@@ -42,7 +42,7 @@ export function unroll(name: string, text: string): string {
     const by = step === undefined ? 1 : value(step)
     const copies = Math.ceil(value(bound) / by)
     if (copies > MOST_COPIES) {
-      throw new ShaderError(`shaders/${name}.wgsl`, `does not unroll a loop of ${copies} turns`, {
+      throw new ShaderError(`shaders/${name}.wgsl`, `cannot unroll a loop of ${copies} turns`, {
         expected: `at most ${MOST_COPIES}`,
       })
     }
@@ -62,25 +62,25 @@ export function unroll(name: string, text: string): string {
 }
 
 /**
- * Hides the bounds of the marked loops of a text behind a function `counted(bound)`, which gives the bound and of which no
- * compiler can tell that: so none unrolls them. For text that is to compile fast, and has no barrier in such a
- * loop outside of its function `compute`, which is left as it is.
+ * Wraps the bounds of marked loops in a function `counted(bound)`, which returns the bound in a way that no compiler can
+ * predict, so that none unrolls the loop. This makes a text compile fast. The function `compute` is left unchanged, and
+ * marked loops outside of it must not contain barriers.
  */
 export function keepRolled(text: string): string {
-  // In the loops of a kernel's body are barriers, for which their bounds have to be uniform.
+  // Loops in the body of a kernel contain barriers, which require uniform bounds.
   return text.replace(BODY_OR_BOUND, (whole, before?: string, bound?: string, after?: string) =>
     before === undefined ? whole : `${before}counted(${bound})${after}`,
   )
 }
 
-/** A whole function `compute`; or what stands before the bound of a marked loop, the bound, and what stands after it. */
+/** Pattern of a whole function `compute`, or of the header of a marked loop in three groups: before the bound, bound, after it. */
 const BODY_OR_BOUND = /^fn compute\([^]*?^\}$|(; \w+ < )([^;]+)(; [^;]+ \{ \/\/ @unroll)$/gm
 
 function lastMark(lines: readonly string[]): number {
   return lines.findLastIndex((line) => line.endsWith('// @unroll'))
 }
 
-/** The line of the brace that closes the loop of line `first`. */
+/** Returns the line of the brace that closes the loop of line `first`. */
 function closingLine(name: string, lines: readonly string[], first: number): number {
   let depth = 0
   for (let i = first; i < lines.length; i++) {
@@ -94,7 +94,7 @@ function withoutComment(line: string): string {
   return line.replace(/\/\/.*$/, '').trim()
 }
 
-/** Values of u32 constant expressions, by the `const` declarations of a module. */
+/** Returns a function that evaluates u32 expressions of the constants that a module declares. */
 function constantsOf(name: string, text: string): (expression: string) => number {
   const declared = new Map(
     [...text.matchAll(/^\s*const (\w+)(?:: u32)? = ([^;]+);/gm)].map(([, constant, expression]) => [
@@ -115,7 +115,7 @@ function constantsOf(name: string, text: string): (expression: string) => number
   return (expression) => evaluate(name, expression, valueOf)
 }
 
-/** Binding strengths of WGSL's operators on u32. */
+/** Precedence and function of WGSL's operators on u32. */
 const OPERATORS: Readonly<Record<string, readonly [number, (a: number, b: number) => number]>> = {
   '+': [1, (a, b) => a + b],
   '-': [1, (a, b) => a - b],
@@ -124,7 +124,7 @@ const OPERATORS: Readonly<Record<string, readonly [number, (a: number, b: number
   '%': [2, (a, b) => a % b],
 }
 
-/** The value of an expression of u32 literals, constants, parentheses and `+ - * / %`. */
+/** Evaluates an expression of u32 literals, constants, parentheses and `+ - * / %`. */
 function evaluate(name: string, expression: string, valueOf: (constant: string) => number): number {
   const tokens = expression.match(/\w+|[^\s\w]/g) ?? []
   const wrong = () =>

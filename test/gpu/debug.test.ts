@@ -316,12 +316,12 @@ describe('DEBUG=3', () => {
       '        y [3] f16  not finite 0',
       '#     2  add/forward [3] f16, [3] f16 → [3] f16',
       '        y [3] f16  not finite 1',
-      '        ^ first: not finite, and made of numbers that are',
+      '        ^ first: not finite, computed from finite numbers',
       '#     3  add/forward [3] f16, [3] f16 → [3] f16',
       '        y [3] f16  not finite 1',
       '#     4  add/forward [3] f16, [3] f16 → [3] f16',
       '        y [3] f16  not finite 1',
-      '        ^ not finite, and made of numbers that are',
+      '        ^ not finite, computed from finite numbers',
       '#     5  add/forward [3] f16, [3] f16 → [3] f16',
       '        y [3] f16  not finite 1',
     ])
@@ -335,14 +335,14 @@ describe('DEBUG=3', () => {
     await other.queue.finished()
     expect(launches().slice(1)).toEqual([
       '        total [3] f32  mean 2  std 0  min 2  max 2  not finite 2',
-      '        ^ first: not finite, and made of numbers that are, unless it adds to total, which held such before',
+      '        ^ first: not finite, computed from finite numbers, unless it adds to total, which was not finite before',
     ])
     const again = await open({ DEBUG: '3' })
     scope(() => add(tensor([NaN], [1]), tensor([1], [1])))
     await again.other.queue.finished()
     expect(again.launches().slice(1)).toEqual([
       '        y [1] f32  mean –  std –  min –  max –  not finite 1',
-      '        ^ first: not finite, as a was before, which no launch made so: an upload or a copy did',
+      '        ^ first: not finite, as a was before, by an upload or a copy and not by a launch',
     ])
   })
 

@@ -347,7 +347,7 @@ describe('launches', () => {
       .toThrowErrorMatchingInlineSnapshot(`
       [ShaderError: relu/forward: the grid does not fit a dispatch
         groups  70000,1,1
-        expected 1 to 65535 groups a dimension]
+        expected 1 to 65535 workgroups per dimension]
     `)
     expect(() => elementwise(zeros([3], 'u32'))).toThrowErrorMatchingInlineSnapshot(`
       [DtypeError: launch: a float tensor is needed
@@ -439,11 +439,11 @@ describe('errors of the GPU', () => {
     }
     expect(await report(new GPUOutOfMemoryError())).toMatchInlineSnapshot(`
       "DeviceError: GPU: memory ran out: Failed to allocate
-        Fix: take a smaller batch, smaller images or mixed precision. This GPU may have computed with stale numbers and is of no more use: gpu.close(), await openGpu(), and make loaders, model and learner anew"
+        Fix: use a smaller batch, smaller images or mixed precision. This GPU may have computed with stale numbers and cannot be used any more: gpu.close(), await openGpu(), and make loaders, model and learner again"
     `)
     expect(await report({ message: 'Invalid' })).toMatchInlineSnapshot(`
       "DeviceError: GPU: Invalid
-        Fix: This GPU may have computed with stale numbers and is of no more use: gpu.close(), await openGpu(), and make loaders, model and learner anew"
+        Fix: This GPU may have computed with stale numbers and cannot be used any more: gpu.close(), await openGpu(), and make loaders, model and learner again"
     `)
   })
 
@@ -485,9 +485,9 @@ describe('of several GPUs', () => {
     const other = await openGpuOn(nodePlatform)
     const reading = read(tensor([1], [1]))
     other.close()
-    await expect(reading).rejects.toThrow('this GPU is closed, and what lay on it is gone')
+    await expect(reading).rejects.toThrow('this GPU is closed, and its tensors are gone')
     expect(() => useGpu(other)).toThrow(DeviceError)
-    expect(() => useGpu(other)).toThrow('this GPU is closed, and what lay on it is gone')
+    expect(() => useGpu(other)).toThrow('this GPU is closed, and its tensors are gone')
     useGpu(gpu)
     expect(currentGpu()).toBe(gpu)
   })
