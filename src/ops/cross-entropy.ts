@@ -65,7 +65,7 @@ const op = defineOp<Inputs, CrossEntropyOptions, Plan>({
       if (labels.shape.length !== 1 || labels.shape[0] !== N) {
         throw new ShapeError(where, `${name} does not fit the logits`, wrong)
       }
-      if (labels.dtype !== dtype) throw new DtypeError(where, `${name} is of the wrong type`, wrong)
+      if (labels.dtype !== dtype) throw new DtypeError(where, `${name} has the wrong type`, wrong)
     }
     requireNumber(where, 'smoothing', smoothing, { from: 0, to: 1 })
     return {

@@ -3,15 +3,15 @@ import { checkOptions, FLAG, NUMBER, type Kinds } from '../base/options.ts'
 import { checkHyperparameters, FlatOptimizer } from './flat-optimizer.ts'
 import type { OptimizerFactory } from './optimizer.ts'
 
-/** Source of the defaults: fastai optimizer.py, Adam. */
+/** Options of `adam`. Source of the defaults: fastai optimizer.py, Adam. */
 export interface AdamOptions {
-  /** How much of the averaged square stays at each step. Default 0.99 */
+  /** Decay factor of the average of squared gradients. Default 0.99 */
   readonly squareMomentum?: number
-  /** Added to the root of the averaged square. Default 1e-5 */
+  /** Number added to the root of the average of squared gradients. Default 1e-5 */
   readonly eps?: number
   /** Fraction of lr by which weights shrink at each step. Default 0.01 */
   readonly weightDecay?: number
-  /** Biases and normalisation shrink as well. Default false */
+  /** True applies weight decay to biases and normalization too. Default false */
   readonly decayNormAndBias?: boolean
 }
 
@@ -22,20 +22,20 @@ const KINDS: Kinds<AdamOptions> = {
   decayNormAndBias: FLAG,
 }
 
-/** Before a schedule sets them. */
+/** Hyperparameters until a schedule sets them. */
 const FIRST_HYPERPARAMETERS = { lr: 1e-3, momentum: 0.9 }
 
 /**
  * Adam with decoupled weight decay. For every parameter p with gradient g, t counting its steps:
  *
- *   p ← p·(1 − lr·weightDecay)            weights only, not biases or normalisation
+ *   p ← p·(1 − lr·weightDecay)            weights only, not biases or normalization
  *   m ← momentum·m + (1 − momentum)·g
  *   v ← squareMomentum·v + (1 − squareMomentum)·g²
  *   p ← p − lr·(m / (1 − momentum^t)) / (√(v / (1 − squareMomentum^t)) + eps)
  *
- * momentum is that of the present step, also in momentum^t. All f32.
+ * momentum is that of the current step, also in momentum^t. All f32.
  *
- * @throws OptionError  when an option is out of range
+ * @throws OptionError  if an option is out of range
  * Source: Kingma & Ba 2015, arXiv:1412.6980; Loshchilov & Hutter 2019, arXiv:1711.05101; fastai optimizer.py, Adam.
  */
 export function adam(options: AdamOptions = {}): OptimizerFactory {
@@ -48,7 +48,7 @@ export function adam(options: AdamOptions = {}): OptimizerFactory {
   return (groups) =>
     new FlatOptimizer(groups, {
       name: 'adam',
-      // The name in checkpoints, which earlier versions wrote too.
+      // `epsilon` is the name in checkpoints, including those of earlier versions.
       options: { squareMomentum, epsilon: eps, weightDecay, decayNormAndBias },
       factorShader: 'optim/adam-factors',
       updateShader: 'optim/adam',

@@ -6,28 +6,28 @@ import { clearGradient, buffersOf, overBlocks } from './flat.ts'
 import type { LossScaler } from './loss-scaler.ts'
 import type { Optimizer } from './optimizer.ts'
 
-/** Workgroups that add up a chunk, each a block at a time: as many as keep a large GPU busy, few enough for one more to add up what they found. */
+/** Most workgroups that sum a chunk: enough to keep a large GPU busy, few enough for one more workgroup to add up their results. */
 const GROUPS = 512
 
 /**
- * Shortens all gradients together where they are longer than maxNorm. Called between `backward` and the optimizer's
- * step; nothing is waited for.
+ * Scales all gradients down if their joint norm exceeds maxNorm. Called between `backward` and the step of the optimizer;
+ * runs entirely on the GPU.
  *
  *   norm = √Σ (g / scale)² over all gradients g of all parameters,  g ← g · min(1, maxNorm / (norm + 1e-6))
  *
- * A bad step stays one: infinities and NaN are left in place, and the other gradients become 0.
+ * A step that must be skipped stays recognizable: Inf and NaN remain, and the other gradients become 0.
  *
  * @param optimizer  optimizer of the parameters whose gradients are clipped
- * @param maxNorm    of the gradients of the loss itself, > 0; fastai's GradientClip takes 1
- * @param scaler     holds what the loss was multiplied by; the optimizer's step is given the same
- * @returns norm, [] f32, before anything was shortened; it belongs to the scope around
- * @throws OptionError  when maxNorm is not above 0, or another optimizer has taken the parameters
- * Source: torch.nn.utils.clip_grad_norm_ as fastai callback/training.py, GradientClip, calls it.
+ * @param maxNorm    largest norm of the gradients of the unscaled loss, > 0; 1 in fastai's GradientClip
+ * @param scaler     loss scaler of the step, whose scale the gradients contain
+ * @returns norm before clipping, [] f32, owned by the enclosing scope
+ * @throws OptionError  if maxNorm is not above 0, or the parameters are attached to another optimizer
+ * Source: torch.nn.utils.clip_grad_norm_, as called by fastai callback/training.py, GradientClip.
  */
 export function clipGradients(optimizer: Optimizer, maxNorm: number, { scale }: LossScaler): Tensor {
   requireNumber('clipGradients', 'maxNorm', maxNorm, { above: 0 })
   const { chunks } = buffersOf(optimizer.groups.flat())
-  // What is there of an earlier step does not count.
+  // Gradients of an earlier step do not count.
   for (const slot of chunks.flatMap(({ slots }) => slots)) if (!slot.parameter.leaf.hasGradient) clearGradient(slot)
   const counts = chunks.map(({ blocks }) => Math.min(GROUPS, blocks))
   const total = counts.reduce((sum, count) => sum + count, 0)

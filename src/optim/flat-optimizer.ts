@@ -15,26 +15,27 @@ import type { Hyperparameters, Optimizer, OptimizerState, Trainable } from './op
 
 /** Parts in which one optimizer differs from another. */
 export interface Algorithm {
-  /** Its name and options, as `Optimizer` has them. */
+  /** Name, see `Optimizer.name`. */
   readonly name: string
+  /** Options, see `Optimizer.options`. */
   readonly options: Json
   /**
-   * The shader that makes `factors`, a row a parameter, of `hyperparameters`, a row a group, and of `rules`, `scale`,
-   * `foundInfinity` and, where they are counted, `steps`. A row that begins with 0 lets its parameter stand still.
+   * Shader that computes `factors`, one row per parameter, from `hyperparameters`, one row per group, `rules`, `scale`,
+   * `foundInfinity` and, if they are counted, `steps`. A row that begins with 0 leaves its parameter unchanged.
    */
   readonly factorShader: ShaderName
-  /** The shader that changes all parameters of a chunk with them. */
+  /** Shader that updates all parameters of a chunk by the factors. */
   readonly updateShader: ShaderName
   readonly constants?: Readonly<Record<string, ConstantValue>>
-  /** Numbers in a row of factors, a multiple of four. */
+  /** Number of factors in a row, a multiple of four. */
   readonly factorCount: number
   readonly countsSteps: boolean
-  /** What is kept for each number of a parameter: its binding in the update, and its name in a checkpoint. */
+  /** Moments kept per number of a parameter: their names in checkpoints by their bindings in the update shader. */
   readonly moments: Readonly<Record<string, string>>
   readonly decayNormAndBias: boolean
-  /** Before a schedule sets them. */
+  /** Hyperparameters until a schedule sets them. */
   readonly firstHyperparameters: Hyperparameters
-  /** A row of `hyperparameters`, a multiple of four numbers. */
+  /** Returns a row of `hyperparameters`, a multiple of four numbers. */
   hyperparameterRow(hyperparameters: Hyperparameters): readonly number[]
 }
 
@@ -49,8 +50,8 @@ const RULE = {
 } as const
 
 /**
- * An optimizer that changes every number of a parameter alike: two launches a step, one of a thread a parameter and
- * one over all numbers (one a chunk, where they do not fit one binding).
+ * Optimizer that updates every number of a parameter by the same rule, in two launches per step: one with a thread per
+ * parameter and one over all numbers (one per chunk, if they do not fit one binding).
  */
 export class FlatOptimizer implements Optimizer {
   readonly replayable = true
@@ -59,25 +60,29 @@ export class FlatOptimizer implements Optimizer {
   private readonly flat: ParameterBuffers
   private readonly slots: readonly Slot[]
   private currentHyperparameters: readonly Hyperparameters[]
-  /** By name of its binding, a tensor a chunk. */
+  /** Moments: binding, name in checkpoints, and one tensor per chunk. */
   private readonly moments: readonly (readonly [binding: string, saved: string, chunks: readonly Tensor[]])[]
-  /** By parameter: steps made, where they are counted; how it is treated (see `fixedRules`); what this step computes with. */
+  /** Number of steps per parameter, [P] u32; undefined if they are not counted. */
   private readonly steps: Tensor | undefined
+  /** Rule of each parameter (see RULE), [P] u32. */
   private readonly rules: Tensor
+  /** Factors of the current step, one row per parameter. */
   private readonly factors: Tensor
   /** Hyperparameters as the factor shader reads them, one row per group. */
   private readonly hyperparameterTable: Tensor
-  /** Placeholder that is bound where there are no f16 copies. */
+  /** Placeholder that is bound if there are no f16 copies. */
   private readonly noF16Copies: Tensor
-  /** [] u32, 0: in f32 no step is a bad one. */
+  /** Overflow flag that is always 0, [] u32: steps in f32 are never skipped. */
   private readonly never: Tensor
-  /** The gradients there are were used by a step. */
+  /** True if a step has used the current gradients. */
   private stepped = false
-  /** By parameter: it had a gradient at some step; its gradient is not zero. */
+  /** True for each parameter that had a gradient at some step. */
   private readonly seen: boolean[]
+  /** True for each parameter whose gradient may be other than zero. */
   private readonly dirty: boolean[]
-  /** Rule of each parameter without RULE.moves, and the rules as last written to the GPU. */
+  /** Rule of each parameter without RULE.moves. */
   private readonly fixedRules: readonly number[]
+  /** Rules as last written to the GPU. */
   private writtenRules: readonly number[] = []
 
   constructor(groups: readonly (readonly Trainable[])[], algorithm: Algorithm) {
@@ -121,8 +126,8 @@ export class FlatOptimizer implements Optimizer {
 
   setHyperparameters(perGroup: readonly Partial<Hyperparameters>[]): void {
     if (perGroup.length !== this.groups.length) {
-      throw new OptionError('setHyperparameters', 'every group needs its hyper-parameters', {
-        given: { 'hyper-parameters': perGroup.length, groups: this.groups.length },
+      throw new OptionError('setHyperparameters', 'there must be one entry per parameter group', {
+        given: { entries: perGroup.length, groups: this.groups.length },
       })
     }
     const next = this.currentHyperparameters.map((hyperparameters, i) => ({ ...hyperparameters, ...perGroup[i] }))
@@ -133,7 +138,7 @@ export class FlatOptimizer implements Optimizer {
 
   step(scaler: LossScaler): void {
     this.flat.requireAttached()
-    this.noticeGradients()
+    this.updateRules()
     const { hyperparameterTable: hyperparameters, rules, steps, factors, algorithm, flat } = this
     const { scale, mixed } = scaler
     if (mixed) flat.checkOverflow()
@@ -160,7 +165,7 @@ export class FlatOptimizer implements Optimizer {
   }
 
   zeroGradients(): void {
-    // What was found in gradients that no step has used.
+    // The flag of gradients that no step has used.
     if (!this.stepped && this.slots.some(({ parameter }) => parameter.leaf.hasGradient)) this.flat.clearOverflow()
     this.stepped = false
     for (const { index, parameter } of this.slots) {
@@ -179,7 +184,7 @@ export class FlatOptimizer implements Optimizer {
       'the number of a group',
     )
     this.groups.forEach((group, i) => {
-      // Normalisation goes on learning where the rest is frozen: fastai learner.py, train_bn.
+      // Normalization stays trainable in frozen groups: fastai learner.py, train_bn.
       for (const { leaf, kind } of group) leaf.trainable = i >= first || kind === 'norm'
     })
   }
@@ -215,7 +220,7 @@ export class FlatOptimizer implements Optimizer {
     if (this.steps) upload(this.steps, steps)
   }
 
-  /** A saved state by where it belongs. @throws DataError when it is that of another optimizer */
+  /** Returns the parts of a saved state with the tensors that they belong to. @throws DataError  if it is that of another optimizer */
   private stateParts(state: OptimizerState) {
     const steps = new Uint32Array(this.flat.count)
     const saved = this.saved()
@@ -243,12 +248,12 @@ export class FlatOptimizer implements Optimizer {
     }
   }
 
-  /** What a step remembers for the next one. */
+  /** Returns the tensors that carry over from one step to the next. */
   private kept(): Tensor[] {
     return [...this.moments.flatMap(([, , chunks]) => chunks), ...(this.steps ? [this.steps] : [])]
   }
 
-  /** By parameter, what is saved of it under fastai's names. */
+  /** Returns the moments of each parameter under fastai's names. */
   private saved(): { slot: Slot; path: string; regions: (readonly [name: string, average: Tensor])[] }[] {
     return this.flat.chunks.flatMap(({ slots }, i) =>
       slots.map((slot) => {
@@ -259,8 +264,8 @@ export class FlatOptimizer implements Optimizer {
     )
   }
 
-  /** What the GPU must know of gradients that are not there. In steps like the one before nothing is written. */
-  private noticeGradients(): void {
+  /** Clears missing gradients and updates the rules on the GPU; writes nothing if they are those of the previous step. */
+  private updateRules(): void {
     for (const slot of this.slots) {
       const { hasGradient } = slot.parameter.leaf
       if (hasGradient) this.seen[slot.index] = true
@@ -282,7 +287,7 @@ export class FlatOptimizer implements Optimizer {
   }
 }
 
-/** The numbers saved under that name. @throws DataError when they are not there, or not as many */
+/** Returns the numbers saved under a name. @throws DataError  if they are missing or have another shape */
 export function entryOf(state: OptimizerState, name: string, shape: Shape): Float32Array {
   const entry = state.get(name)
   if (entry && sameShape(entry.shape, shape) && entry.data.length === elementCount(shape)) return entry.data
@@ -292,18 +297,18 @@ export function entryOf(state: OptimizerState, name: string, shape: Shape): Floa
   })
 }
 
-/** @throws DataError when there is something that this optimizer does not remember: another kind's, or another model's */
+/** Requires a state without other entries. @throws DataError  if it has entries of another kind of optimizer or another model */
 function requireNoOther(state: OptimizerState, names: readonly string[]): void {
   const known = new Set(names)
   const other = [...state.keys()].find((name) => !known.has(name))
   if (other === undefined) return
   throw new DataError('loadState', 'this is the state of an optimizer of another kind, or of another model', {
-    given: { 'it holds': other },
-    fix: 'make the same optimizer as when it was saved, or load only the weights: { withOptimizer: false }',
+    given: { entry: other },
+    fix: 'create the optimizer with which it was saved, or load only the weights: { withOptimizer: false }',
   })
 }
 
-/** @throws OptionError when a hyper-parameter is out of range */
+/** Requires hyperparameters in range. @throws OptionError  if one is out of range */
 export function checkHyperparameters(where: string, { lr, momentum, weightDecay }: Hyperparameters): void {
   requireNumber(where, 'lr', lr, { from: 0 })
   requireNumber(where, 'momentum', momentum, { from: 0, below: 1 })

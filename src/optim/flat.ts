@@ -34,13 +34,13 @@ export interface Slot {
   readonly offset: number
 }
 
-/** Parameters that fit one binding, one behind the other, each padded with zeros up to the next block. */
+/** Parameters that fit one binding, one after the other, each padded with zeros up to the next block. */
 export interface Chunk {
   readonly slots: readonly Slot[]
   readonly blocks: number
   /** Values of the parameters, [blocks·BLOCK] f32. */
   readonly values: Tensor
-  /** Gradients of the parameters, as the values. */
+  /** Gradients of the parameters, in the layout of the values. */
   readonly gradients: Tensor
   /** Number of the parameter that each block belongs to, [blocks] u32. */
   readonly owners: Tensor
@@ -52,7 +52,7 @@ export interface Chunk {
 const attachedTo = new WeakMap<Trainable, ParameterBuffers>()
 
 /**
- * All parameters of a model in a few large buffers, and their gradients alike, so that one launch updates them all.
+ * All parameters of a model in a few large buffers, and all their gradients in others, so that one launch updates them all.
  *
  * Making the buffers attaches the parameters: their tensors become parts of these, and they are detached from the buffers
  * of an earlier optimizer, which are released with the last of their parameters.
@@ -66,7 +66,7 @@ export class ParameterBuffers {
   /** Number of parameters that are still attached. */
   private attached: number
 
-  /** @throws OptionError when a parameter is given twice, DeviceError when one is larger than a binding */
+  /** @throws OptionError  if a parameter is given twice  @throws DeviceError  if one is larger than a binding */
   constructor(parameters: readonly Trainable[]) {
     if (parameters.length === 0) throw new OptionError('optimizer', 'there are no parameters')
     const twice = parameters.find((parameter, i) => parameters.indexOf(parameter) !== i)
@@ -78,12 +78,12 @@ export class ParameterBuffers {
     this.chunks = layOut(parameters, limit).map((slots) => this.makeChunk(slots))
   }
 
-  /** @throws OptionError when parameters were attached to the buffers of another optimizer */
+  /** Requires all parameters to be attached. @throws OptionError  if some were attached to the buffers of another optimizer */
   requireAttached(): void {
     if (this.attached === this.count) return
-    throw new OptionError('optimizer', 'another optimizer has taken its parameters since', {
+    throw new OptionError('optimizer', 'its parameters now belong to another optimizer', {
       given: { parameters: this.count, taken: this.count - this.attached },
-      fix: 'a model has one optimizer at a time: go on with the optimizer, or the learner, that was made last',
+      fix: 'a model has one optimizer at a time: use the optimizer, or the learner, that was made last',
     })
   }
 
@@ -114,7 +114,7 @@ export class ParameterBuffers {
     if (this.attached > 0) clear(this.foundInfinity)
   }
 
-  /** Zeros in the shape of the chunks, one number for each of the parameters'. */
+  /** Returns zeros in the shapes of the chunks, one number per number of the parameters. */
   zerosAlike(): Tensor[] {
     return this.chunks.map(({ values }) => keep(zeros(values.shape)))
   }
@@ -141,7 +141,7 @@ export class ParameterBuffers {
     const gradient = region(chunk.gradients, slot)
     watchOverflow(gradient, this.foundInfinity)
     parameter.moveTo(region(chunk.values, slot))
-    // A gradient of an earlier step is not copied, nor what a skipped step may have left in it.
+    // A gradient of an earlier step, which may be of a skipped one, is not copied.
     if (leaf.gradient && leaf.hasGradient) copy(leaf.gradient, gradient)
     if (leaf.gradient) release(leaf.gradient)
     leaf.gradient = gradient
@@ -159,17 +159,17 @@ export class ParameterBuffers {
   }
 }
 
-/** Buffers that all of these parameters are attached to. @throws OptionError when there are no such buffers */
+/** Returns the buffers that all of these parameters are attached to. @throws OptionError  if there are no such buffers */
 export function buffersOf(parameters: readonly Trainable[]): ParameterBuffers {
   const [buffers, ...others] = new Set(parameters.map((parameter) => attachedTo.get(parameter)))
   if (buffers && others.length === 0) return buffers
-  throw new OptionError('optimizer', 'another optimizer has taken some of these parameters', {
+  throw new OptionError('optimizer', 'some of these parameters belong to another optimizer', {
     given: { parameters: parameters.length },
     fix: 'use the optimizer that was made last',
   })
 }
 
-/** Part of a parameter in a buffer that is laid out as its chunk. */
+/** Returns the part of a parameter in a buffer with the layout of its chunk. */
 export function region(whole: Tensor, { parameter, offset }: Slot): Tensor {
   const bytes = whole.dtype === 'f16' ? 2 : 4
   return allocateWithin(whole, { shape: parameter.shape, dtype: whole.dtype }, offset * bytes)
@@ -184,7 +184,7 @@ function blocksOf({ shape }: Trainable): number {
   return Math.ceil(storedCount({ shape, dtype: 'f32' }) / BLOCK)
 }
 
-/** Slots of parameters in chunks of at most `limit` elements, in their order. */
+/** Returns the slots of parameters, in order, in chunks of at most `limit` elements. */
 function layOut(parameters: readonly Trainable[], limit: number): Slot[][] {
   const chunks: Slot[][] = []
   let used = limit

@@ -12,25 +12,25 @@ import type { LossScaler } from './loss-scaler.ts'
 import type { Hyperparameters, Optimizer, OptimizerFactory, OptimizerState, Trainable } from './optimizer.ts'
 import { radam, RADAM_KINDS, type RAdamOptions } from './radam.ts'
 
-/** Source of the defaults: fastai optimizer.py, Lookahead. */
+/** Options of `lookahead`. Source of the defaults: fastai optimizer.py, Lookahead. */
 export interface LookaheadOptions {
-  /** Steps from one meeting of the weights to the next, ≥ 1. Default 6 */
+  /** Number of steps between two synchronizations of the slow and fast weights, ≥ 1. Default 6 */
   readonly k?: number
-  /** How far the slow weights go towards the fast ones, from 0 to 1. Default 0.5 */
+  /** Fraction of the distance by which the slow weights approach the fast ones, from 0 to 1. Default 0.5 */
   readonly alpha?: number
 }
 
 const KINDS: Kinds<LookaheadOptions> = { k: NUMBER, alpha: NUMBER }
 
 /**
- * Another optimizer, whose weights are called back from time to time. After every k steps of it, for every
- * parameter p and its slow weights s, which begin as p at the first step:
+ * Wraps an optimizer so that its weights are pulled back regularly. After every k of its steps, for every parameter p
+ * and its slow weights s, which are p before the first step:
  *
  *   s ← s + alpha·(p − s),  p ← s
  *
- * Steps that the other one leaves out, because of an infinite gradient, do not count.
+ * Steps that the inner optimizer skips because of Inf or NaN do not count.
  *
- * @throws OptionError  when an option is out of range
+ * @throws OptionError  if an option is out of range
  * Source: Zhang et al. 2019, arXiv:1907.08610; fastai optimizer.py, Lookahead.
  */
 export function lookahead(factory: OptimizerFactory, options: LookaheadOptions = {}): OptimizerFactory {
@@ -43,9 +43,9 @@ export function lookahead(factory: OptimizerFactory, options: LookaheadOptions =
 }
 
 /**
- * Lookahead over RAdam, with momentum 0.95, weight decay 0.01 and eps 1e-6 unless said otherwise.
+ * Lookahead over RAdam, with defaults of momentum 0.95, weight decay 0.01 and eps 1e-6.
  *
- * @throws OptionError  when an option is out of range
+ * @throws OptionError  if an option is out of range
  * Source: fastai optimizer.py, ranger.
  */
 export function ranger(options: RAdamOptions & LookaheadOptions = {}): OptimizerFactory {
@@ -54,7 +54,7 @@ export function ranger(options: RAdamOptions & LookaheadOptions = {}): Optimizer
   return lookahead(radam({ momentum, weightDecay, eps, ...inner }), { k, alpha })
 }
 
-/** Where the count of steps is in a checkpoint. */
+/** Name of the count of steps in a checkpoint. */
 const COUNT = 'lookahead.count'
 
 class Lookahead implements Optimizer {
@@ -62,13 +62,14 @@ class Lookahead implements Optimizer {
   private readonly fast: Optimizer
   private readonly settings: Required<LookaheadOptions>
   private readonly flat: ParameterBuffers
-  /** The slow weights, a tensor a chunk; of no meaning until the first step. */
+  /** Slow weights, one tensor per chunk; meaningless until the first step. */
   private readonly slow: readonly Tensor[]
   private started = false
-  /** [] u32: good steps made; 1 when the last step was one after which the weights meet. */
+  /** Number of steps made, without skipped ones, [] u32. */
   private readonly count: Tensor
+  /** [] u32: 1 if the weights are synchronized after the last step. */
   private readonly due: Tensor
-  /** Placeholder that is bound where there are no f16 copies. */
+  /** Placeholder that is bound if there are no f16 copies. */
   private readonly noF16Copies: Tensor
 
   constructor(fast: Optimizer, options: Required<LookaheadOptions>) {
@@ -108,7 +109,7 @@ class Lookahead implements Optimizer {
   step(scaler: LossScaler): void {
     const { flat, slow, count, due, settings } = this
     flat.requireAttached()
-    // If this step is a bad one, the next finds the same weights.
+    // If this step is skipped, the next one starts from the same weights.
     if (!this.started) flat.chunks.forEach(({ values }, i) => copy(values, slow[i]))
     this.started = true
     this.fast.step(scaler)
@@ -171,11 +172,11 @@ class Lookahead implements Optimizer {
     this.started = started
   }
 
-  /** A saved state by where it belongs. @throws DataError when slow weights are missing */
+  /** Returns the parts of a saved state with the tensors that they belong to. @throws DataError  if slow weights are missing */
   private stateParts(state: OptimizerState) {
     const [count] = entryOf(state, COUNT, [1])
     const saved = this.saved()
-    // Before its first step there were none.
+    // A state saved before the first step has no slow weights.
     const started = count > 0 || saved.some(({ name }) => state.has(name))
     const loaded = started ? saved.map(({ name, slow }) => ({ slow, data: entryOf(state, name, slow.shape) })) : []
     const own = new Set([COUNT, ...saved.map(({ name }) => name)])

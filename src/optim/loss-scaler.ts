@@ -3,25 +3,26 @@ import { keep, release } from '../tensor/scope.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { item, tensor, upload } from '../tensor/read-write.ts'
 
-/** Source: torch.cuda.amp.GradScaler's defaults: twice as much after 2000 good steps, half after a bad one (optim/advance-scale.wgsl). */
+/** Scale of the first step. Source: defaults of torch.cuda.amp.GradScaler. */
 const FIRST_SCALE = 65536
+/** Number of consecutive good steps after which the scale doubles; a bad step halves it (optim/advance-scale.wgsl). */
 const GROWTH_INTERVAL = 2000
 
 /**
- * What the loss is multiplied by before backward, so that small gradients do not vanish in f16; all of it on the GPU.
+ * Scale of the loss before backward, which keeps small gradients from vanishing in f16. It is computed on the GPU.
  *
- * A step whose gradients hold an infinity is bad: it moves no parameter, forgets nothing, and f16Copies the scale. In f32
- * the scale stays 1 and nothing is looked for.
+ * A step whose gradients contain Inf or NaN is bad: it is skipped without changing parameters or moments, and halves the
+ * scale. In f32 the scale stays 1 and gradients are not checked.
  * Source: Micikevicius et al. 2018, arXiv:1710.03740; torch.cuda.amp.GradScaler.
  */
 export class LossScaler {
-  /** Mixed precision: f16 activations. */
+  /** True in mixed precision: f16 activations. */
   readonly mixed: boolean
-  /** [] f32: what backward begins with, and the optimizer divides gradients by. */
+  /** Loss scale, [] f32: the seed of backward, by which the optimizer divides gradients. */
   readonly scale: Tensor
-  /** [] u32: 1 when the last step that has ended was bad. */
+  /** [] u32: 1 if the last completed step was bad. */
   readonly skipped: Tensor
-  /** [] f32: bad steps so far. */
+  /** Number of bad steps so far, [] f32. */
   readonly skippedSteps: Tensor
   private readonly goodSteps: Tensor
 
@@ -33,7 +34,7 @@ export class LossScaler {
     this.goodSteps = keep(tensor([0], [], 'u32'))
   }
 
-  /** Ends a step: the scale for the next one. `foundInfinity`, [] u32, is 1 when it was a bad one, and 0 afterwards. */
+  /** Ends a step and sets the scale of the next one. `foundInfinity`, [] u32, is 1 if the step was bad, and is cleared. */
   advance(foundInfinity: Tensor): void {
     if (!this.mixed) return
     const { scale, skipped, skippedSteps, goodSteps } = this
@@ -44,17 +45,18 @@ export class LossScaler {
     )
   }
 
-  /** For a checkpoint. */
+  /** Reads the state that a checkpoint saves. */
   async state(): Promise<{ readonly scale: number; readonly goodSteps: number }> {
     return { scale: await item(this.scale), goodSteps: await item(this.goodSteps) }
   }
 
+  /** Restores a saved state. */
   loadState({ scale, goodSteps }: { readonly scale: number; readonly goodSteps: number }): void {
     upload(this.scale, [scale])
     upload(this.goodSteps, [goodSteps])
   }
 
-  /** Gives its buffers back. */
+  /** Releases its buffers. */
   close(): void {
     for (const made of [this.scale, this.skipped, this.skippedSteps, this.goodSteps]) release(made)
   }

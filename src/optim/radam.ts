@@ -3,21 +3,21 @@ import { checkOptions, FLAG, NUMBER, type Kinds } from '../base/options.ts'
 import { checkHyperparameters, FlatOptimizer } from './flat-optimizer.ts'
 import type { OptimizerFactory } from './optimizer.ts'
 
-/** Source of the defaults: fastai optimizer.py, RAdam. */
+/** Options of `radam`. Source of the defaults: fastai optimizer.py, RAdam. */
 export interface RAdamOptions {
-  /** How much of the averaged gradient stays at each step, until a schedule says otherwise. Default 0.9 */
+  /** Decay factor of the average of gradients, until a schedule sets it. Default 0.9 */
   readonly momentum?: number
-  /** How much of the averaged square stays at each step. Default 0.99 */
+  /** Decay factor of the average of squared gradients. Default 0.99 */
   readonly squareMomentum?: number
-  /** Added to the root of the averaged square. Default 1e-5 */
+  /** Number added to the root of the average of squared gradients. Default 1e-5 */
   readonly eps?: number
-  /** By how much weights shrink at each step, see `radam`. Default 0 */
+  /** Weight decay, see `radam`. Default 0 */
   readonly weightDecay?: number
-  /** Not 0: the denominator becomes its softplus, which is smoother where it is small (arXiv:1908.00700). Default 0 */
+  /** Sharpness of a softplus of the denominator, which smooths small values (arXiv:1908.00700); 0 for none. Default 0 */
   readonly beta?: number
-  /** Weights shrink by themselves and not through the gradient. Default true */
+  /** True shrinks weights directly, false through the gradient. Default true */
   readonly decoupleWeightDecay?: boolean
-  /** Biases and normalisation shrink as well. Default false */
+  /** True applies weight decay to biases and normalization too. Default false */
   readonly decayNormAndBias?: boolean
 }
 
@@ -31,26 +31,26 @@ export const RADAM_KINDS: Kinds<RAdamOptions> = {
   decayNormAndBias: FLAG,
 }
 
-/** fastai learner.py, Learner: until a schedule says otherwise. */
+/** Learning rate until a schedule sets it. Source: fastai learner.py, Learner. */
 const FIRST_LR = 1e-3
 
 /**
- * Rectified Adam: Adam whose first steps, of which the averaged squares know too little, leave these out. For every
+ * Rectified Adam: Adam whose first steps, while the average of squares is unreliable, do without it. For every
  * parameter p with gradient g, t counting its steps:
  *
- *   p ← p·(1 − lr·weightDecay)            weights only, not biases or normalisation
+ *   p ← p·(1 − lr·weightDecay)            weights only, not biases or normalization
  *   m ← momentum·m + (1 − momentum)·g
  *   v ← squareMomentum·v + (1 − squareMomentum)·g²
  *   p ← p − lr·u·(m / (1 − momentum^t)) / d
  *
  *   r∞ = 2 / (1 − squareMomentum) − 1,  r = r∞ − 2t·squareMomentum^t / (1 − squareMomentum^t)
  *   r > 5:  d = √(v / (1 − squareMomentum^t)) + eps,  u² = (r − 4)(r − 2)r∞ / ((r∞ − 4)(r∞ − 2)r)
- *   else:   d = u = 1
+ *   otherwise: d = u = 1
  *
- * With beta ≠ 0 the d of r > 5 is ln(1 + exp(beta·d)) / beta. With decoupleWeightDecay false, g + weightDecay·p takes
- * the place of g instead of the first line. momentum is that of the present step, also in momentum^t. All f32.
+ * With beta ≠ 0 the d of r > 5 is ln(1 + exp(beta·d)) / beta. With decoupleWeightDecay false, g + weightDecay·p replaces
+ * g and the first line is skipped. momentum is that of the current step, also in momentum^t. All f32.
  *
- * @throws OptionError  when an option is out of range
+ * @throws OptionError  if an option is out of range
  * Source: Liu et al. 2020, arXiv:1908.03265, algorithm 2; with its threshold 5 and decoupled decay, fastai optimizer.py, RAdam.
  */
 export function radam(options: RAdamOptions = {}): OptimizerFactory {
@@ -65,7 +65,7 @@ export function radam(options: RAdamOptions = {}): OptimizerFactory {
   return (groups) =>
     new FlatOptimizer(groups, {
       name: 'radam',
-      // The name in checkpoints, which earlier versions wrote too.
+      // `epsilon` is the name in checkpoints, including those of earlier versions.
       options: { momentum, squareMomentum, epsilon: eps, weightDecay, beta, decoupleWeightDecay, decayNormAndBias },
       factorShader: 'optim/radam-factors',
       updateShader: 'optim/radam',

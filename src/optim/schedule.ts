@@ -2,41 +2,42 @@ import { requireInteger, requireNumber, requireRange } from '../base/check.ts'
 import { OptionError } from '../base/errors.ts'
 import { listOf, NUMBER, type Kinds } from '../base/options.ts'
 
-/** A hyper-parameter over the course of training: position 0 is the first batch, 1 would be one after the last. */
+/** Hyperparameter over the course of training, by position: 0 at the first batch, 1 just after the last. */
 export type Schedule = (position: number) => number
 
-/** start + (1 + cos(π(1 − p)))·(end − start)/2. Source: this file follows fastai callback/schedule.py throughout. */
+/** Returns a cosine schedule, start + (1 + cos(π(1 − p)))·(end − start)/2. Source: this file follows fastai callback/schedule.py throughout. */
 export function cosineSchedule(start: number, end: number): Schedule {
   return (position) => start + ((1 + Math.cos(Math.PI * (1 - position))) * (end - start)) / 2
 }
 
-/** start + p·(end − start) */
+/** Returns a linear schedule, start + p·(end − start) */
 export function linearSchedule(start: number, end: number): Schedule {
   return (position) => start + position * (end - start)
 }
 
-/** start·(end/start)^p */
+/** Returns an exponential schedule, start·(end/start)^p */
 export function exponentialSchedule(start: number, end: number): Schedule {
   return (position) => start * (end / start) ** position
 }
 
-/** start + (end − start)·p^power */
+/** Returns a polynomial schedule, start + (end − start)·p^power */
 export function polynomialSchedule(start: number, end: number, power: number): Schedule {
   return (position) => start + (end - start) * position ** power
 }
 
+/** Returns a constant schedule. */
 export function constantSchedule(value: number): Schedule {
   return () => value
 }
 
 /**
- * Schedules one after the other, each over its fraction of the whole.
+ * Combines schedules one after the other, each over its fraction of training.
  *
- * Where one ends and how far into it a position is are computed in f32, as PyTorch's tensors make fastai do; the
+ * The ends of the fractions and the positions within them are computed in f32, as fastai does with PyTorch's tensors; the
  * schedules themselves in f64.
  *
- * @param fractions  positive, with the sum 1
- * @throws OptionError  when they are not, or when there are not as many as schedules
+ * @param fractions  fractions of training, positive, with the sum 1
+ * @throws OptionError  if they are not, or their number differs from that of the schedules
  */
 export function combineSchedules(fractions: readonly number[], schedules: readonly Schedule[]): Schedule {
   const sum = fractions.reduce((total, fraction) => total + fraction, 0)
@@ -62,10 +63,11 @@ export function combineSchedules(fractions: readonly number[], schedules: readon
   }
 }
 
+/** Options of `oneCycle`. */
 export interface OneCycleOptions {
-  /** The first learning rate is lrMax / div. Default 25 */
+  /** Divisor of lrMax for the first learning rate. Default 25 */
   readonly div?: number
-  /** The last one tends to lrMax / divFinal. Default 1e5 */
+  /** Divisor of lrMax for the limit of the last learning rates. Default 1e5 */
   readonly divFinal?: number
   /** Fraction of the training in which the learning rate rises. Default 0.25 */
   readonly pctStart?: number
@@ -81,30 +83,30 @@ export const ONE_CYCLE_KINDS: Kinds<OneCycleOptions> = {
 }
 export const FLAT_COS_KINDS = { divFinal: NUMBER, pctStart: NUMBER }
 
-/** The learning rate and the momentum that belong together. */
+/** Schedules of the learning rate and the momentum of one policy. */
 export interface Cycle {
   readonly lr: Schedule
   readonly momentum: Schedule
 }
 
 /**
- * The one-cycle policy: up to the highest learning rate, then down to almost nothing, momentum the other way round,
- * both along cosines.
+ * Returns the one-cycle policy: the learning rate rises to its maximum, then falls to almost 0, and momentum does the
+ * opposite, both along cosines.
  *
- * @throws OptionError  when an option is out of range
+ * @throws OptionError  if an option is out of range
  * Source: fastai callback/schedule.py, fit_one_cycle; Smith 2018, arXiv:1803.09820.
  */
 export function oneCycle(lrMax: number, options: OneCycleOptions = {}): Cycle {
   const { div = 25, divFinal = 1e5, pctStart = 0.25, moms = [0.95, 0.85, 0.95] } = options
   checkDescent('oneCycle', { lrMax }, divFinal, pctStart)
   requireRange('oneCycle', { div }, div > 0, 'above 0')
-  // `fitOneCycle` passes on what the learner was given as `momentums`.
+  // `fitOneCycle` passes the option `momentums` of the learner.
   const right = moms.length === 3 && moms.every((momentum) => momentum >= 0 && momentum < 1)
   requireRange(
     'oneCycle',
     { moms },
     right,
-    "three numbers, each at least 0 and below 1 (where none are given, the learner's `momentums`)",
+    "three numbers, each at least 0 and below 1 (by default the learner's `momentums`)",
   )
   const cosines = (begin: number, middle: number, end: number) =>
     combineSchedules([pctStart, 1 - pctStart], [cosineSchedule(begin, middle), cosineSchedule(middle, end)])
@@ -112,10 +114,10 @@ export function oneCycle(lrMax: number, options: OneCycleOptions = {}): Cycle {
 }
 
 /**
- * A constant learning rate, and towards the end a cosine down to lr / divFinal.
+ * Returns a constant learning rate that ends with a cosine descent to lr / divFinal.
  *
  * @param options.pctStart  fraction of the training before the descent. Default 0.75
- * @throws OptionError  when an option is out of range
+ * @throws OptionError  if an option is out of range
  * Source: fastai callback/schedule.py, fit_flat_cos.
  */
 export function flatCos(
@@ -127,7 +129,7 @@ export function flatCos(
   return combineSchedules([pctStart, 1 - pctStart], [constantSchedule(lr), cosineSchedule(lr, lr / divFinal)])
 }
 
-/** What the descent of either needs; the learning rate comes under the name that its caller gave it. */
+/** Checks the options of a descent; `rate` is the learning rate under the name of the caller's argument. */
 function checkDescent(where: string, rate: Readonly<Record<string, number>>, divFinal: number, pctStart: number): void {
   checkRate(where, rate)
   requireRange(where, { divFinal }, divFinal > 0, 'above 0')
@@ -139,12 +141,12 @@ function checkRate(where: string, rate: Readonly<Record<string, number>>): void 
 }
 
 /**
- * Warm restarts: cycles in each of which the learning rate falls from its highest to 0 along a cosine, each `mult` times
- * as long as the one before.
+ * Returns a schedule with warm restarts: in every cycle the learning rate falls from its maximum to 0 along a cosine, and
+ * each cycle is `mult` times as long as the one before.
  *
- * @param cycles, length  how many, and epochs of the first one
- * @returns  epochs in all, and the schedule for a highest learning rate
- * @throws OptionError  when one of these is not a positive integer, or the learning rate is out of range
+ * @param cycles, length  number of cycles, and length of the first one in epochs
+ * @returns  total number of epochs, and the schedule for a maximal learning rate
+ * @throws OptionError  if one of these is not a positive integer, or the learning rate is out of range
  * Source: Loshchilov & Hutter 2017, arXiv:1608.03983; fastai callback/schedule.py, fit_sgdr.
  */
 export function sgdr(
@@ -167,7 +169,7 @@ export function sgdr(
 }
 
 /**
- * The learning rate of each parameter group: with `start`, geometric from start to stop; without, stop for the last
+ * Returns the learning rate of each parameter group: with `start`, geometric from start to stop; without, stop for the last
  * group and a tenth of it for the others. One group always gets `stop`.
  *
  * Source: fastai learner.py, Learner with slice(start, stop); fastcore even_mults.

@@ -2,15 +2,15 @@ import { checkOptions, FLAG, NUMBER, type Kinds } from '../base/options.ts'
 import { checkHyperparameters, FlatOptimizer } from './flat-optimizer.ts'
 import type { OptimizerFactory } from './optimizer.ts'
 
-/** Source of the defaults: fastai optimizer.py, SGD. */
+/** Options of `sgd`. Source of the defaults: fastai optimizer.py, SGD. */
 export interface SgdOptions {
-  /** How much of the summed gradients stays at each step. With 0 nothing is summed, whatever a schedule says later. Default 0 */
+  /** Decay factor of the sum of gradients. 0 keeps no sum, even if a schedule sets another value later. Default 0 */
   readonly momentum?: number
-  /** By how much weights shrink at each step, see `sgd`. Default 0 */
+  /** Weight decay, see `sgd`. Default 0 */
   readonly weightDecay?: number
-  /** Weights shrink by themselves and not through the gradient. Default true */
+  /** True shrinks weights directly, false through the gradient. Default true */
   readonly decoupleWeightDecay?: boolean
-  /** Biases and normalisation shrink as well. Default false */
+  /** True applies weight decay to biases and normalization too. Default false */
   readonly decayNormAndBias?: boolean
 }
 
@@ -21,20 +21,20 @@ const KINDS: Kinds<SgdOptions> = {
   decayNormAndBias: FLAG,
 }
 
-/** fastai learner.py, Learner: until a schedule says otherwise. */
+/** Learning rate until a schedule sets it. Source: fastai learner.py, Learner. */
 const FIRST_LR = 1e-3
 
 /**
  * Stochastic gradient descent with momentum. For every parameter p with gradient g:
  *
- *   p ← p·(1 − lr·weightDecay)            weights only, not biases or normalisation
+ *   p ← p·(1 − lr·weightDecay)            weights only, not biases or normalization
  *   m ← momentum·m + g
  *   p ← p − lr·m
  *
- * With decoupleWeightDecay false, g + weightDecay·p takes the place of g instead of the first line, as in
+ * With decoupleWeightDecay false, g + weightDecay·p replaces g and the first line is skipped, as in
  * torch.optim.SGD. Without momentum m is g. All f32.
  *
- * @throws OptionError  when an option is out of range
+ * @throws OptionError  if an option is out of range
  * Source: fastai optimizer.py, SGD; Loshchilov & Hutter 2019, arXiv:1711.05101, algorithm 1.
  */
 export function sgd(options: SgdOptions = {}): OptimizerFactory {

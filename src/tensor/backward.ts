@@ -6,20 +6,20 @@ import { sameShape } from './shape.ts'
 import type { Leaf, TapeNode, Target, Tensor } from './tensor.ts'
 import { onTrack } from './track.ts'
 
-/** What an earlier `backward` has passed: how it came about is forgotten. */
+/** Tensors whose tape node an earlier `backward` has used up. */
 const passed = new WeakSet<Tensor>()
 
 /**
  * Computes dL/dp for every trainable tensor p that the loss depends on and adds it to the gradient of p.
  *
- * Walks the tape from the newest node to the oldest with an explicit stack, so depth is no limit, and gives
- * activations back as it passes them: after it, only the loss and what was kept are left. So a tape serves once, and of
- * two losses that share a part of it the sum is differentiated.
+ * Walks the tape from the newest node to the oldest with an explicit stack, so its depth is unlimited, and releases
+ * activations on the way: afterwards only the loss and kept tensors remain. A tape can therefore be used once; to
+ * differentiate two losses that share a part of it, add them up first.
  *
- * @param loss  one number, [] f32; of a tensor of many, L = Σ seed·loss is differentiated
+ * @param loss  one number, [] f32; for a tensor of many numbers, L = Σ seed·loss is differentiated
  * @param seed  dL/dloss, of the shape and type of the loss: the loss scale in mixed precision
- * @throws ShapeError  when the seed has another shape, nothing trainable is there, or a part of the tape was used up
- * @throws DtypeError  when the seed is of another type
+ * @throws ShapeError  if the seed has another shape, nothing is trainable, or a part of the tape was used up
+ * @throws DtypeError  if the seed has another type
  */
 export function backward(loss: Tensor, seed: Tensor): void {
   requireSeed(loss, seed)
@@ -32,11 +32,11 @@ export function backward(loss: Tensor, seed: Tensor): void {
     })
   }
   const nodes = newestFirst(root)
-  // A hold of our own: the loss outlives its node.
+  // Held separately, since the loss outlives its node.
   hold(loss.storage)
   const gradients = new Map<Tensor, Tensor>([[loss, seed]])
   hold(seed.storage)
-  // Within `recompute` the forward pass that is done again belongs to it too.
+  // The repeated forward pass of `recompute` belongs to this track too.
   onTrack('backward', () => {
     for (const node of nodes) {
       const dy = gradients.get(node.output)
@@ -69,21 +69,25 @@ function requireSeed(loss: Tensor, seed: Tensor): void {
 }
 
 function usedUp(given: Readonly<Record<string, unknown>>): ShapeError {
-  return new ShapeError('backward', 'an earlier backward has used up the tape, and given back what is needed again', {
-    given,
-    fix: 'do the forward pass again; of several losses of one pass, add them up and call backward once',
-  })
+  return new ShapeError(
+    'backward',
+    'an earlier backward has used up the tape and released tensors that are needed again',
+    {
+      given,
+      fix: 'run the forward pass again; add up several losses of one pass and call backward once',
+    },
+  )
 }
 
 function step(node: TapeNode, dy: Tensor, gradients: Map<Tensor, Tensor>): void {
   const target: Target = (index, dtype) => {
     const input = node.inputs[index]
-    if (!input) throw new RangeError(`${node.name}: input ${index} was left out and has no gradient`)
+    if (!input) throw new RangeError(`${node.name}: input ${index} was omitted and has no gradient`)
     const spec = { shape: input.shape, dtype: dtype ?? input.dtype }
     const free = input.leaf !== undefined && !input.leaf.hasGradient && spec.dtype === 'f32'
     return free && input.leaf ? leafGradient(input, input.leaf) : empty(spec, `d(${node.name})`)
   }
-  // Those that are to be replaced: what is added to a gradient comes from a tensor of its own.
+  // Gradients that are replaced; a summand of an existing gradient is computed in a tensor of its own.
   const replaced = node.inputs.flatMap((input) => {
     const leaf = input?.leaf
     return leaf?.gradient && !leaf.hasGradient ? [leaf.gradient] : []
@@ -137,16 +141,16 @@ function addTo(gradients: Map<Tensor, Tensor>, input: Tensor, gradient: Tensor):
   hold(sum.storage)
 }
 
-/** Gives back a tensor that nobody holds, unless another one of its storage is held. */
+/** Releases a scoped tensor if its storage is not held. */
 export function discard(gradient: Tensor): void {
   hold(gradient.storage)
   unhold(gradient.storage)
 }
 
 /**
- * Every node the root depends on, newest first: a node's users are always newer than itself.
+ * Returns every node that the root depends on, newest first: the users of a node are always newer than itself.
  *
- * @throws ShapeError when one of them was passed before, whose gradient would be lost
+ * @throws ShapeError  if an earlier backward has used up one of them, whose gradient would be lost
  */
 function newestFirst(root: TapeNode): TapeNode[] {
   const seen = new Set<TapeNode>([root])

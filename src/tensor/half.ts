@@ -1,10 +1,8 @@
-/**
- * IEEE 754 binary16 on the CPU, for uploads, read-backs and references (Node 20 has no Float16Array).
- */
+// IEEE 754 binary16 on the CPU, for uploads, read-backs and references (Node 20 has no Float16Array).
 const float = new Float32Array(1)
 const bits = new Uint32Array(float.buffer)
 
-/** The 16 bits of the nearest half, ties to even; from 65520 on infinity. */
+/** Returns the 16 bits of the nearest half, ties to even; infinity from 65520 on. */
 export function floatToHalf(value: number): number {
   float[0] = value
   const sign = (bits[0] >>> 16) & 0x8000
@@ -20,7 +18,7 @@ export function floatToHalf(value: number): number {
   return sign | ((rounded - 0x38000000) >>> 13)
 }
 
-/** The number that 16 bits of a half stand for. */
+/** Returns the number that the 16 bits of a half represent. */
 export function halfToFloat(half: number): number {
   const sign = half & 0x8000 ? -1 : 1
   const exponent = (half >>> 10) & 0x1f
@@ -30,7 +28,7 @@ export function halfToFloat(half: number): number {
   return sign * (1 + fraction / 1024) * 2 ** (exponent - 15)
 }
 
-/** A number rounded to the nearest half. */
+/** Rounds a number to the nearest half. */
 export function roundToHalf(value: number): number {
   return halfToFloat(floatToHalf(value))
 }

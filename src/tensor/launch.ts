@@ -10,16 +10,16 @@ import { vectorCount, type Spec } from './shape.ts'
 import type { Tensor } from './tensor.ts'
 import { currentTrack } from './track.ts'
 
-/** A tensor whose numbers a kernel will write. */
+/** Returns a tensor with unspecified contents, which a kernel will write. */
 export function empty(spec: Spec, label?: string): Tensor {
   return allocate({ shape: spec.shape, dtype: spec.dtype }, label)
 }
 
 /**
- * Records one dispatch of a shader. Tensors are matched to the shader's bindings by name.
+ * Encodes one dispatch of a shader. Tensors are matched to the bindings of the shader by name.
  *
- * @throws DtypeError   when a tensor is of another type than the shader declares, or than the launch's `dtype`
- * @throws ShaderError  when bindings, sizes or constants are not those of the shader
+ * @throws DtypeError   if a tensor has another type than the shader declares, or than the `dtype` of the launch
+ * @throws ShaderError  if bindings, sizes or constants are not those of the shader
  */
 export function launch(name: ShaderName, bindings: Readonly<Record<string, Tensor>>, options: LaunchOptions): void {
   const { pipelines, queue, tracer } = currentGpu()
@@ -29,7 +29,7 @@ export function launch(name: ShaderName, bindings: Readonly<Record<string, Tenso
   })
 }
 
-/** One dispatch of a shader on tensors, made ready but not encoded. @throws as `launch` */
+/** Prepares one dispatch of a shader on tensors without encoding it. @throws as `launch` */
 export function prepareLaunch(
   pipelines: PipelineCache,
   name: ShaderName,
@@ -41,22 +41,22 @@ export function prepareLaunch(
   return pipelines.prepare(name, views, { track: currentTrack(), ...options })
 }
 
-/** @throws DtypeError when a tensor is of another type than the shader will read it as, which would give rubbish without a word */
+/** Requires tensors of the types that the shader reads, since others would silently give wrong numbers. @throws DtypeError */
 function requireTypes(name: ShaderName, bindings: Readonly<Record<string, Tensor>>, storage: 'f32' | 'f16'): void {
   for (const { name: binding, holds } of shaderSource(name).bindings) {
     const bound = bindings[binding]
-    // A missing one is reported where the bind group is made. The numbers of a struct have 32 bits each.
+    // A missing one is reported by the pipeline cache. The numbers of a struct have 32 bits each.
     const expected = holds === 'storage' ? storage : holds
     if (!bound || bound.dtype === expected || (expected === 'struct' && bound.dtype !== 'f16')) continue
-    throw new DtypeError(name, `${binding} is of the wrong type`, {
+    throw new DtypeError(name, `${binding} has the wrong type`, {
       given: { [binding]: bound, 'dtype of the launch': storage },
       expected:
         holds === 'storage'
-          ? `${storage}, as the launch says`
+          ? `${storage}, the dtype of the launch`
           : `${holds === 'struct' ? 'f32 or u32' : holds}, whatever the dtype of the launch`,
       fix:
         holds === 'storage'
-          ? 'launch with the dtype of the tensors, as elementwise(tensor) has it, or cast the tensor'
+          ? 'launch with the dtype of the tensors, such as that of elementwise(tensor), or cast the tensor'
           : 'cast the tensor',
     })
   }
@@ -73,16 +73,16 @@ export function clear(target: Tensor): void {
   currentGpu().queue.clear(target.view)
 }
 
-/** How an element-wise kernel is launched: one thread a vector of four, 64 threads a workgroup. */
+/** Returns launch options of an element-wise kernel: one thread per vector of four, 64 threads per workgroup. */
 export function elementwise(over: Spec): LaunchOptions {
   const vectors = vectorCount(over)
   return { groups: Math.ceil(vectors / 64), shape: { VECTORS: vectors }, dtype: storageDtype(over) }
 }
 
-/** The storage type of a float tensor. @throws DtypeError for u32 */
+/** Returns the storage type of a float tensor. @throws DtypeError  for u32 */
 export function storageDtype({ dtype, shape }: Spec): 'f32' | 'f16' {
   if (dtype === 'u32') {
-    throw new DtypeError('launch', 'a float tensor is needed', { given: { tensor: formatShape({ shape, dtype }) } })
+    throw new DtypeError('launch', 'the tensor must hold floats', { given: { tensor: formatShape({ shape, dtype }) } })
   }
   return dtype
 }

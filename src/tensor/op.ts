@@ -4,26 +4,27 @@ import { hold } from './scope.ts'
 import { sameShape } from './shape.ts'
 import { Tensor, type Inputs, type TapeNode, type Target } from './tensor.ts'
 
-/** What backward may use besides the plan and the gradient of the output. */
+/** Tensors that backward may read besides the gradient of the output. */
 export interface Saved<I extends Inputs> {
   readonly inputs: I
   readonly output: Tensor
-  /** What forward put aside, in its order. */
+  /** Tensors that forward saved, in its order. */
   readonly extras: readonly Tensor[]
 }
 
+/** Definition of an operation: its checks, its forward pass and its backward pass. */
 export interface OpDefinition<I extends Inputs, Options, Plan> {
   readonly name: string
-  /** Inputs, from the first on, that cannot be left out. Default 1 */
+  /** Number of leading inputs that cannot be omitted. Default 1 */
   readonly required?: number
-  /** Kinds of the operation's options. Default: `plan` checks them */
+  /** Kinds of the options of the operation. Default: `plan` checks them */
   readonly options?: Kinds<Options>
-  /** Checks shapes and options, on the CPU; what it returns is all that the launches need. @throws ShapeError, OptionError */
+  /** Checks shapes and options on the CPU and returns everything that the launches need. @throws ShapeError, OptionError */
   plan(inputs: I, options: Options): Plan
-  /** Records the launches that compute the output, and may put tensors aside for backward. */
+  /** Launches the kernels that compute the output; may save tensors (`extras`) for backward. */
   forward(plan: Plan, inputs: I): Tensor | { readonly output: Tensor; readonly extras: readonly Tensor[] }
   /**
-   * Records the launches that compute one gradient for each input that `needs` one, in the tensor that `target` makes.
+   * Launches the kernels that compute one gradient per input that `needs` one, in the tensor that `target` makes.
    */
   backward(
     plan: Plan,
@@ -34,7 +35,7 @@ export interface OpDefinition<I extends Inputs, Options, Plan> {
   ): readonly (Tensor | undefined)[]
 }
 
-/** One executed operation, as `observeOps` reports it, whether or not a gradient will flow through it. */
+/** One executed operation, as `observeOps` reports it, with or without a gradient. */
 export interface ExecutedOp {
   readonly name: string
   readonly inputs: Inputs
@@ -64,7 +65,7 @@ export function gradEnabled(): boolean {
   return enabled
 }
 
-/** Puts a node on the tape: its output knows how it came about, and what it will read in backward stays. */
+/** Adds a node to the tape, as the `node` of its output, and holds the tensors that it will read in backward. */
 export function remember(node: Omit<TapeNode, 'id'>): void {
   node.output.node = { id: nextId++, ...node }
   for (const used of [...node.inputs, node.output, ...node.extras]) if (used) hold(used.storage)
@@ -81,7 +82,7 @@ export function observeOps<Result>(report: (executed: ExecutedOp) => void, work:
   }
 }
 
-/** Makes an operation of its four parts; what it returns is an ordinary function of tensors. */
+/** Returns the operation of a definition, an ordinary function of tensors and options that backward can differentiate. */
 export function defineOp<I extends Inputs, Options, Plan>(
   definition: OpDefinition<I, Options, Plan>,
 ): (inputs: I, options: Options) => Tensor {
@@ -105,7 +106,7 @@ export function defineOp<I extends Inputs, Options, Plan>(
   }
 }
 
-/** @throws ShapeError, DtypeError unless the tensors have the same shape and type */
+/** Requires tensors of the same shape and type. @throws ShapeError, DtypeError  if they differ */
 export function requireAlike(where: string, given: Readonly<Record<string, Tensor>>): void {
   const [first, ...rest] = Object.values(given)
   if (rest.some((other) => other.dtype !== first.dtype)) {

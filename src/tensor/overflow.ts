@@ -5,7 +5,7 @@ import type { Tensor } from './tensor.ts'
 /*
  * In mixed precision the gradients of parameters are checked for Inf and NaN by the kernels that write them, so that no
  * further launch has to read them. Such a kernel declares the binding `foundInfinity` (shaders/lib/overflow.wgsl); which flag
- * it raises is decided here, so that operations and tensors need not know of the check.
+ * it raises is decided here, so that operations and tensors do not depend on the check.
  */
 
 /** Name of the binding through which a kernel raises the flag. */
@@ -18,10 +18,10 @@ const SUMS: ReadonlySet<ShaderName> = new Set<ShaderName>(['add/accumulate'])
 const flags = new WeakMap<Tensor, Tensor>()
 /** Tensors that the kernels which last wrote them also checked. */
 const checked = new WeakSet<Tensor>()
-/** Flag of the gradients that are being computed; undefined where none of them is watched. */
+/** Flag of the gradients that are being computed; undefined if none of them is watched. */
 let raised: Tensor | undefined
 
-/** Makes the kernels that write a gradient of a parameter raise a flag, [] u32, where they find Inf or NaN. */
+/** Makes the kernels that write a gradient of a parameter raise a flag, [] u32, if they find Inf or NaN. */
 export function watchOverflow(gradient: Tensor, flag: Tensor): void {
   flags.set(gradient, flag)
 }
@@ -31,14 +31,14 @@ export function isChecked(gradient: Tensor): boolean {
   return checked.has(gradient)
 }
 
-/** Marks a tensor as checked, or as not: it was written by something other than a launch. */
+/** Marks a tensor as checked, or as unchecked after a write by other means than a launch. */
 export function markChecked(written: Tensor, done: boolean): void {
   if (done) checked.add(written)
   else checked.delete(written)
 }
 
 /**
- * Runs work that computes gradients of parameters from dy, with their flag at hand for its kernels.
+ * Runs work that computes gradients of parameters from dy, whose kernels raise the flag of these gradients.
  *
  * @param dy         gradient of the output; in f32 nothing overflows, so nothing is checked
  * @param gradients  tensors that the work may write, those of one optimizer or unwatched ones
@@ -55,8 +55,8 @@ export function raisingFlagOf<Result>(dy: Tensor, gradients: readonly Tensor[], 
 }
 
 /**
- * Completes the bindings of a launch with the flag, where its shader declares one that the caller leaves open, and keeps
- * account of the tensors that it writes and checks.
+ * Completes the bindings of a launch with the flag, if its shader declares one that the caller omits, and marks the
+ * tensors that it writes as checked or not.
  *
  * @param use  receives all bindings and makes the launch; a flag that nothing reads is released after it
  */

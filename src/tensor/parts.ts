@@ -4,14 +4,14 @@ import { allocateWithin } from './scope.ts'
 import { elementCount, storedLastAxis, type Spec } from './shape.ts'
 import type { Tensor } from './tensor.ts'
 
-/** Items of a part: their bytes are then a multiple of 256, at which a binding may begin. */
+/** Divisor of the items of a part: the size of a part is then a multiple of 256 bytes, where a binding may begin. */
 const MULTIPLE = 64
 
 /**
- * Parts of tensors that share the first of their two or more axes, each part of all of them at once and without a copy.
+ * Splits tensors of two or more axes along the first axis, which they share, into parts without a copy.
  *
- * @param most  items of a part, a multiple of 64. Default: as many as a dimension of a dispatch takes
- * @yields      the tensors themselves where one part is enough
+ * @param most  most items of a part, a multiple of 64. Default: the most workgroups per dimension of a dispatch
+ * @yields      the same part of every tensor; the tensors themselves if one part is enough
  */
 export function* parts<Name extends string>(
   tensors: Readonly<Record<Name, Tensor>>,

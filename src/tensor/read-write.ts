@@ -14,7 +14,7 @@ const NUMBERS: Kind = {
 }
 const SHAPE: Kind = { ...listOf(NUMBER), expected: 'a list of whole numbers, such as [2,3]' }
 
-/** A tensor with the given numbers, row by row; f32 unless said otherwise. */
+/** Returns a tensor with the given numbers, row by row. Default type f32. @throws ShapeError  if their count does not fit the shape */
 export function tensor(data: ArrayLike<number>, shape: Shape, dtype: Dtype = 'f32'): Tensor {
   checkArgument('tensor', 'data', data, NUMBERS)
   checkArgument('tensor', 'shape', shape, SHAPE)
@@ -23,18 +23,18 @@ export function tensor(data: ArrayLike<number>, shape: Shape, dtype: Dtype = 'f3
   return made
 }
 
-/** A tensor of zeros. */
+/** Returns a tensor of zeros. Default type f32 */
 export function zeros(shape: Shape, dtype: Dtype = 'f32'): Tensor {
   const made = allocate({ shape, dtype })
   currentGpu().queue.clear(made.view)
   return made
 }
 
-/** Replaces the numbers of a tensor. @throws ShapeError when their count differs */
+/** Replaces the numbers of a tensor. @throws ShapeError  if their count differs */
 export function upload(target: Tensor, data: ArrayLike<number>): void {
   checkArgument('upload', 'data', data, NUMBERS)
   if (data.length !== elementCount(target.shape)) {
-    throw new ShapeError('upload', 'as many numbers as elements are needed', {
+    throw new ShapeError('upload', 'the number of values differs from the number of elements', {
       given: { tensor: target, numbers: data.length },
     })
   }
@@ -43,15 +43,15 @@ export function upload(target: Tensor, data: ArrayLike<number>): void {
   markChecked(target, false)
 }
 
-/** The numbers of a tensor on the CPU, without padding: Uint32Array for u32, Float32Array else. */
+/** Reads the numbers of a tensor, without padding: a Uint32Array for u32, otherwise a Float32Array. */
 export async function read(source: Tensor): Promise<Float32Array | Uint32Array> {
   return unpack(await currentGpu().queue.read(source.view), source)
 }
 
-/** The one number of a scalar. */
+/** Reads the number of a tensor of one element. @throws ShapeError  if it has more */
 export async function item(source: Tensor): Promise<number> {
   if (elementCount(source.shape) !== 1) {
-    throw new ShapeError('item', 'only a tensor of one element is a number', { given: { tensor: source } })
+    throw new ShapeError('item', 'the tensor must have one element', { given: { tensor: source } })
   }
   return (await read(source))[0]
 }

@@ -5,24 +5,24 @@ import { Tensor } from './tensor.ts'
 
 let recomputing = false
 
-/** Whether a forward pass is being done a second time: what it changed besides its output has changed already. */
+/** Returns true during the second run of a forward pass, whose side effects must not be repeated. */
 export function isRecomputing(): boolean {
   return recomputing
 }
 
 /**
- * y = work(x), of which only x is kept for backward: there the work is done again, and then differentiated. Memory for
- * time, as the activations of many such parts never exist at once.
+ * Computes y = work(x) and keeps only x for backward, where the work is run again and then differentiated. This trades time
+ * for memory: the activations of many such parts never exist at once.
  *
- * The work must compute the same the second time; what it does besides (running statistics) it leaves out where
- * `isRecomputing`. Gradients of parameters in it arrive as always.
+ * The work must compute the same the second time, and omit its side effects (running statistics) if `isRecomputing`.
+ * Gradients of its parameters are added as usual.
  *
  * Source: Chen et al. 2016, arXiv:1604.06174.
  */
 export function recompute(x: Tensor, work: (x: Tensor) => Tensor): Tensor {
   if (!gradEnabled()) return work(x)
   const y = scope(() => noGrad(() => work(x)))
-  // The work may hand on what it was given.
+  // The work may return its input.
   if (y.storage === x.storage) return work(x)
   remember({
     name: 'recompute',
@@ -35,11 +35,11 @@ export function recompute(x: Tensor, work: (x: Tensor) => Tensor): Tensor {
   return y
 }
 
-/** Does the work again, gives the gradients of its parameters out, and returns that of x. */
+/** Runs the work again, adds the gradients of its parameters, and returns that of x. */
 function again(x: Tensor, work: (x: Tensor) => Tensor, dy: Tensor): Tensor | undefined {
   const start = new Tensor(x, x.storage)
   let dx: Tensor | undefined
-  // The end of the inner tape: it takes the gradient of x and holds on to it.
+  // The end of the inner tape: receives the gradient of x and holds it.
   if (x.needsGrad) {
     const backward = (gradient: Tensor) => {
       dx = gradient
@@ -57,7 +57,7 @@ function again(x: Tensor, work: (x: Tensor) => Tensor, dy: Tensor): Tensor | und
   }
   backward(y, dy)
   discard(y)
-  // Given to the caller as any new tensor is: held by nobody.
+  // The caller receives it as a new tensor, without holds.
   if (dx) dx.storage.holds--
   return dx
 }

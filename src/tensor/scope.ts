@@ -9,7 +9,7 @@ import { checkShape, storedBytes, type Spec } from './shape.ts'
 /** Storages made in each open scope, innermost last. */
 const scopes: Set<Storage>[] = []
 
-/** A tensor with whatever numbers its buffer held before. */
+/** Allocates a tensor with unspecified contents, in the innermost open scope. @throws DeviceError  if it is larger than the adapter can bind */
 export function allocate(spec: Spec, label = 'tensor'): Tensor {
   checkDtype(label, spec.dtype)
   checkShape(label, spec.shape)
@@ -22,12 +22,12 @@ export function allocate(spec: Spec, label = 'tensor'): Tensor {
   return new Tensor(spec, storage)
 }
 
-/** @throws DeviceError when a tensor is larger than the adapter can bind, with the batch that fits */
+/** Requires a tensor that the adapter can bind. @throws DeviceError  if it is larger, with the batch that fits */
 export function requireFits(label: string, spec: Spec): void {
   const { limitBytes } = currentGpu().buffers
   const bytes = storedBytes(spec)
   if (bytes <= limitBytes) return
-  // The first axis is the batch: everything else being equal, its share decides.
+  // The first axis is the batch, to which the size is proportional.
   const fits = spec.shape.length > 1 ? Math.floor((limitBytes * spec.shape[0]) / bytes) : 0
   throw new DeviceError(label, 'a tensor is larger than this adapter can bind', {
     given: { tensor: `${formatShape(spec)}, ${formatBytes(bytes)}` },
@@ -39,7 +39,7 @@ export function requireFits(label: string, spec: Spec): void {
   })
 }
 
-/** A tensor inside a larger one, `byteOffset` (a multiple of 256) from its start; it lives as long as that. */
+/** Returns a tensor within a larger one, at `byteOffset` (a multiple of 256) from its start. Its memory is released with the larger one. */
 export function allocateWithin(whole: Tensor, spec: Spec, byteOffset: number): Tensor {
   if (byteOffset % ALIGNMENT !== 0) {
     throw new RangeError(`allocateWithin: ${byteOffset} is not a multiple of ${ALIGNMENT}`)
@@ -51,9 +51,9 @@ export function allocateWithin(whole: Tensor, spec: Spec, byteOffset: number): T
 type Kept = Tensor | readonly Kept[] | { readonly [key: string]: Kept } | number | undefined | void
 
 /**
- * Runs work and gives every buffer made in it back to the pool, but for the tensors it returns, which go to the scope
- * around (or to the caller, where there is none), and those passed to `keep`. Safe while the GPU still works: one
- * queue executes in order, so a buffer's next writer comes after its last reader.
+ * Runs work and releases every tensor made in it, except those that it returns, which pass to the enclosing scope (or to
+ * the caller, if there is none), and those passed to `keep`. This is safe while the GPU still works: one queue executes in
+ * order, so the next writer of a buffer runs after its last reader.
  */
 export function scope<Result extends Kept>(work: () => Result): Result {
   const own = new Set<Storage>()
@@ -69,35 +69,37 @@ export function scope<Result extends Kept>(work: () => Result): Result {
     return result
   } finally {
     scopes.pop()
-    for (const storage of own) giveBack(storage)
+    for (const storage of own) releaseStorage(storage)
   }
 }
 
-/** Takes a tensor out of every scope: it lives until `release`. */
+/** Removes a tensor from all scopes, so that it stays allocated until `release`. */
 export function keep<T extends Tensor>(tensor: T): T {
   for (const open of scopes) open.delete(tensor.storage)
   if (tensor.storage.state === 'scoped') markKept(tensor.storage)
   return tensor
 }
 
-/** Gives a tensor's buffer back now. Nothing happens when it is back already. */
+/** Returns the buffer of a tensor to the pool at once. Does nothing if it was released before. */
 export function release(tensor: Tensor): void {
   for (const open of scopes) open.delete(tensor.storage)
-  giveBack(tensor.storage)
+  releaseStorage(tensor.storage)
 }
 
-/** One more, or one fewer, tape node needs the numbers. At none, a scoped storage goes back to the pool. */
+/** Counts one more tape node that needs the numbers of a storage. */
 export function hold(storage: Storage): void {
   storage.holds++
 }
+
+/** Counts one fewer tape node that needs the numbers; releases a scoped storage at the last one. */
 export function unhold(storage: Storage): void {
   storage.holds--
   if (storage.holds > 0 || storage.state !== 'scoped') return
   for (const open of scopes) open.delete(storage)
-  giveBack(storage)
+  releaseStorage(storage)
 }
 
-function giveBack(storage: Storage): void {
+function releaseStorage(storage: Storage): void {
   if (storage.state === 'released') return
   if (storage.state === 'kept') abandoned.unregister(storage)
   storage.state = 'released'
@@ -105,8 +107,8 @@ function giveBack(storage: Storage): void {
 }
 
 /**
- * Whoever keeps a tensor may forget it: when nothing refers to its storage any more, the buffer goes back as well. So
- * a model or an optimizer needs no `dispose`; `release` is for those who want the memory at once.
+ * Registry that returns the buffer of a kept storage to the pool once the storage is garbage. A model or an optimizer
+ * therefore needs no `dispose`; `release` frees the memory at once.
  */
 const abandoned = new FinalizationRegistry<PoolBuffer>((buffer) => buffer.pool.release(buffer))
 

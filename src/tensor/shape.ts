@@ -2,6 +2,7 @@ import { ShapeError } from '../base/errors.ts'
 import { formatShape } from '../base/format.ts'
 import { DTYPE_BYTES, type Dtype } from './dtype.ts'
 
+/** Sizes of the axes of a tensor; [] for a scalar. */
 export type Shape = readonly number[]
 
 /** Shape and storage type of a tensor. */
@@ -10,49 +11,50 @@ export interface Spec {
   readonly dtype: Dtype
 }
 
-/** Product of the axes; 1 for a scalar `[]`. */
+/** Returns the number of elements: the product of the axes, 1 for a scalar `[]`. */
 export function elementCount(shape: Shape): number {
   return shape.reduce((product, axis) => product * axis, 1)
 }
 
-/** `count` rounded up to a multiple of four, as the last axis of a float tensor is stored. */
+/** Rounds a count up to a multiple of four, the stored size of the last axis of a float tensor. */
 export function padTo4(count: number): number {
   return Math.ceil(count / 4) * 4
 }
 
-/** The last axis as stored: padded to a multiple of four for floats, unpadded for u32. */
+/** Returns the stored size of the last axis: padded to a multiple of four for floats, unpadded for u32. */
 export function storedLastAxis({ shape, dtype }: Spec): number {
   const last = shape.length > 0 ? shape[shape.length - 1] : 1
   return dtype === 'u32' ? last : padTo4(last)
 }
 
-/** Elements with the padding of the last axis. */
+/** Returns the number of stored elements, including the padding of the last axis. */
 export function storedCount(spec: Spec): number {
   return elementCount(spec.shape.slice(0, -1)) * storedLastAxis(spec)
 }
 
-/** Bytes of the elements as stored, a multiple of 16 so that whole vectors can be bound. */
+/** Returns the stored size in bytes, a multiple of 16 so that whole vectors can be bound. */
 export function storedBytes(spec: Spec): number {
   return Math.ceil((storedCount(spec) * DTYPE_BYTES[spec.dtype]) / 16) * 16
 }
 
-/** Number of vectors of four channels in a float tensor, over which element-wise kernels run. */
+/** Returns the number of vectors of four channels in a float tensor, over which element-wise kernels run. */
 export function vectorCount(spec: Spec): number {
   return storedCount(spec) / 4
 }
 
+/** Returns true if two shapes are equal. */
 export function sameShape(a: Shape, b: Shape): boolean {
   return a.length === b.length && a.every((axis, i) => axis === b[i])
 }
 
-/** @throws ShapeError when a shape has an axis that is not a positive integer */
+/** Requires a shape of positive integers. @throws ShapeError  if an axis is not one */
 export function checkShape(where: string, shape: Shape): void {
   if (shape.some((axis) => !Number.isInteger(axis) || axis < 1)) {
-    throw new ShapeError(where, 'a shape needs positive whole numbers', { given: { shape: formatShape(shape) } })
+    throw new ShapeError(where, 'a shape must consist of positive integers', { given: { shape: formatShape(shape) } })
   }
 }
 
-/** Output size of a window: ⌊(size + 2·padding − kernelSize) / stride⌋ + 1. Dumoulin & Visin 2016, arXiv:1603.07285. */
+/** Returns the output size of a sliding window along one axis: ⌊(size + 2·padding − kernelSize) / stride⌋ + 1. Dumoulin & Visin 2016, arXiv:1603.07285. */
 export function windowOutput(size: number, kernelSize: number, stride: number, padding: number): number {
   return Math.floor((size + 2 * padding - kernelSize) / stride) + 1
 }

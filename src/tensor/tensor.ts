@@ -6,37 +6,37 @@ import type { Dtype } from './dtype.ts'
 import { elementCount, storedBytes, storedCount, type Shape, type Spec } from './shape.ts'
 
 /**
- * Bytes on the GPU and who still needs them. A storage belongs to the scope it was made in, until `keep` takes it out
- * or it is released; `holds` counts the tape nodes that will read it in backward.
+ * Bytes of a tensor on the GPU. A storage belongs to the scope in which it was made, until `keep` removes it or it is
+ * released; `holds` counts the tape nodes that will read it in backward.
  */
 export interface Storage {
   readonly buffer: PoolBuffer
   readonly offset: number
-  /** The storage that this is a part of, and that owns the buffer; `undefined` where it is its own. */
+  /** Storage that this one is a part of, which owns the buffer; undefined if it owns the buffer itself. */
   readonly part: Storage | undefined
   holds: number
   state: 'scoped' | 'kept' | 'released'
 }
 
-/** Where the gradient of a trainable tensor goes. Shared by the f32 parameter and its f16 copy. */
+/** Gradient of a trainable tensor, shared by an f32 parameter and its f16 copy. */
 export interface Leaf {
   trainable: boolean
-  /** dL/d(parameter), f32, shaped as the parameter; made on first use unless the optimizer has placed it. */
+  /** dL/d(parameter), f32, in the shape of the parameter; made on first use unless an optimizer has attached it. */
   gradient: Tensor | undefined
-  /** `gradient` holds a value of this step. */
+  /** True if `gradient` holds a value of this step. */
   hasGradient: boolean
 }
 
-/** Tensors that an operation takes; `undefined` for one that was left out. */
+/** Inputs of an operation; undefined for an optional one that was omitted. */
 export type Inputs = readonly (Tensor | undefined)[]
 
 /**
- * Makes the tensor for the gradient of input number i, of the input's type unless another is asked for. f32 gradients
- * of a parameter land where the parameter keeps its gradient, so nothing is copied.
+ * Function that makes the tensor for the gradient of an input, given by its number, in the type of the input unless
+ * another is given. For a parameter in f32 this is the gradient of its `Leaf`, so that nothing is copied.
  */
 export type Target = (input: number, dtype?: Dtype) => Tensor
 
-/** One executed operation, as backward walks it. */
+/** One executed operation on the tape, with everything that backward needs. */
 export interface TapeNode {
   readonly id: number
   readonly name: string
@@ -47,12 +47,12 @@ export interface TapeNode {
   backward(dy: Tensor, target: Target): readonly (Tensor | undefined)[]
 }
 
-/** A block of numbers on the GPU. Shape and type never change; operations make new tensors. */
+/** Numbers on the GPU with a shape and a storage type, which never change; operations return new tensors. */
 export class Tensor implements Spec {
   readonly shape: Shape
   readonly dtype: Dtype
   readonly storage: Storage
-  /** For messages and profiles: a parameter's path. */
+  /** Name in messages and profiles: the path of a parameter. */
   name: string | undefined
   leaf: Leaf | undefined
   node: TapeNode | undefined
@@ -63,34 +63,38 @@ export class Tensor implements Spec {
     this.storage = storage
   }
 
-  /** Gradients flow to it or through it. */
+  /** True if gradients flow to or through this tensor. */
   get needsGrad(): boolean {
     return this.node !== undefined || this.leaf?.trainable === true
   }
 
-  /** What kernels bind. @throws ShapeError when the numbers were given back already, DeviceError when they lie on another GPU. */
+  /** Part of a buffer that kernels bind. @throws ShapeError  if the tensor was released  @throws DeviceError  if it is on another GPU */
   get view(): BufferView {
     if (this.storage.state === 'released') {
-      throw new ShapeError(this.name ?? 'tensor', 'its numbers were given back, by backward or at the end of a scope', {
+      throw new ShapeError(this.name ?? 'tensor', 'its numbers were released, by backward or at the end of a scope', {
         given: { tensor: formatShape(this) },
         fix: 'call keep(tensor) before that',
       })
     }
-    // Each GPU counts its buffers from 1, so that of another one would be taken for one of this.
+    // Each GPU numbers its buffers from 1, so a buffer of another GPU would be mistaken for one of this.
     if (this.storage.buffer.pool !== currentGpu().buffers) {
-      throw new DeviceError(this.name ?? 'tensor', 'it lies on another GPU than the one that operations run on', {
+      throw new DeviceError(this.name ?? 'tensor', 'it is on another GPU than the one that operations run on', {
         given: { tensor: formatShape(this) },
-        fix: 'call useGpu(gpu) with the GPU that it was made on, or read it there and make it anew here',
+        fix: 'call useGpu(gpu) with the GPU of the tensor, or read it there and upload it here',
       })
     }
     return { buffer: this.storage.buffer, offset: this.storage.offset, size: storedBytes(this) }
   }
 
-  /** The same numbers under another shape with the same last axis (or the same number of elements, both multiples of 4). */
+  /**
+   * Returns the same numbers in another shape, without a copy. The last axis must stay, or both must be multiples of 4.
+   *
+   * @throws ShapeError  if the elements or their padding do not fit
+   */
   viewAs(shape: Shape): Tensor {
     const spec = { shape, dtype: this.dtype }
     const last = (of: Spec) => of.shape[of.shape.length - 1] ?? 1
-    // Rows of another length have their padding elsewhere, unless neither has any.
+    // Rows of another length have their padding at other offsets, unless neither shape has padding.
     const samePlaces =
       last(spec) === last(this) ||
       (storedCount(spec) === elementCount(shape) && storedCount(this) === elementCount(this.shape))

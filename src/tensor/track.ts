@@ -1,16 +1,16 @@
-/** Tracks of a profile, the parts of a training step in their order. Data is its part on the GPU: augmentation and mixup. */
+/** Tracks of a profile: the parts of a training step, in order. `data` is the augmentation and mixup on the GPU. */
 export const TRACKS = ['data', 'forward', 'backward', 'optimizer'] as const
 
 export type Track = (typeof TRACKS)[number]
 
 let current: Track = 'forward'
 
-/** Track of launches that name none themselves: `forward`, or what `onTrack` has set. */
+/** Returns the track of launches that give none: `forward`, or that set by `onTrack`. */
 export function currentTrack(): Track {
   return current
 }
 
-/** Runs work whose launches belong to a track. */
+/** Runs work, whose launches belong to the given track. */
 export function onTrack<Result>(track: Track, work: () => Result): Result {
   const before = current
   current = track

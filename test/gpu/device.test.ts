@@ -120,7 +120,7 @@ describe('scopes', () => {
     })
     expect(used()).toBe(before)
     expect(() => outer.inside?.view).toThrowErrorMatchingInlineSnapshot(`
-      [ShapeError: tensor: its numbers were given back, by backward or at the end of a scope
+      [ShapeError: tensor: its numbers were released, by backward or at the end of a scope
         tensor  [4] f32
         Fix: call keep(tensor) before that]
     `)
@@ -249,9 +249,9 @@ describe('backward', () => {
     }
     // Its gradient would get as far as h and no further.
     expect(() => backward(b, seed)).toThrowErrorMatchingInlineSnapshot(`
-      [ShapeError: backward: an earlier backward has used up the tape, and given back what is needed again
+      [ShapeError: backward: an earlier backward has used up the tape and released tensors that are needed again
         input of sum  [3] f32
-        Fix: do the forward pass again; of several losses of one pass, add them up and call backward once]
+        Fix: run the forward pass again; add up several losses of one pass and call backward once]
     `)
     // What was kept is a constant to whoever uses it later.
     const kept = relu(leafOf([1, 2, 3]))
@@ -268,7 +268,7 @@ describe('backward', () => {
       backward(y, tensor([1], [1]))
       return { inner, y }
     })
-    expect(() => inner.view).toThrow('its numbers were given back, by backward or at the end of a scope')
+    expect(() => inner.view).toThrow('its numbers were released, by backward or at the end of a scope')
   })
 })
 
@@ -307,7 +307,7 @@ describe('transfer', () => {
         numbers  2]
     `)
     expect(() => zeros([3, 0])).toThrowErrorMatchingInlineSnapshot(`
-      [ShapeError: tensor: a shape needs positive whole numbers
+      [ShapeError: tensor: a shape must consist of positive integers
         shape  [3,0]]
     `)
     expect(() => tensor([1, 2], [2], 'f64' as 'f32')).toThrowErrorMatchingInlineSnapshot(`
@@ -316,7 +316,7 @@ describe('transfer', () => {
         expected f32, f16, u32]
     `)
     await expect(item(zeros([2]))).rejects.toThrowErrorMatchingInlineSnapshot(`
-      [ShapeError: item: only a tensor of one element is a number
+      [ShapeError: item: the tensor must have one element
         tensor  [2] f32]
     `)
   })
@@ -350,7 +350,7 @@ describe('launches', () => {
         expected 1 to 65535 workgroups per dimension]
     `)
     expect(() => elementwise(zeros([3], 'u32'))).toThrowErrorMatchingInlineSnapshot(`
-      [DtypeError: launch: a float tensor is needed
+      [DtypeError: launch: the tensor must hold floats
         tensor  [3] u32]
     `)
   })
@@ -465,11 +465,11 @@ describe('of several GPUs', () => {
     const [y, z] = [tensor([-3, 4], [2]), empty({ shape: [2], dtype: 'f32' })]
     launch('relu/forward', { x: y, y: z }, elementwise(y))
     expect(() => launch('relu/forward', { x, y: z }, elementwise(x))).toThrowErrorMatchingInlineSnapshot(`
-      [DeviceError: tensor: it lies on another GPU than the one that operations run on
+      [DeviceError: tensor: it is on another GPU than the one that operations run on
         tensor  [2] f32
-        Fix: call useGpu(gpu) with the GPU that it was made on, or read it there and make it anew here]
+        Fix: call useGpu(gpu) with the GPU of the tensor, or read it there and upload it here]
     `)
-    const refused = 'it lies on another GPU than the one that operations run on'
+    const refused = 'it is on another GPU than the one that operations run on'
     expect(() => relu(x)).toThrow(refused)
     expect(() => upload(x, [1, 2])).toThrow(refused)
     await expect(read(x)).rejects.toThrow(refused)

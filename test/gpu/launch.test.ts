@@ -26,11 +26,11 @@ test('a kernel launched for f32 takes no f16 tensors, and the other way round', 
   expect([...(await read(unit()([tensor([-1, 2], [2])], undefined)))]).toEqual([0, 2])
   expect([...(await read(unit('f16')([tensor([-1, 2], [2], 'f16')], undefined)))]).toEqual([0, 2])
   expect(() => unit()([tensor([-1, 2], [2], 'f16')], undefined)).toThrowErrorMatchingInlineSnapshot(`
-    [DtypeError: relu/forward: x is of the wrong type
+    [DtypeError: relu/forward: x has the wrong type
       x                    [2] f16
       dtype of the launch  f32
-      expected f32, as the launch says
-      Fix: launch with the dtype of the tensors, as elementwise(tensor) has it, or cast the tensor]
+      expected f32, the dtype of the launch
+      Fix: launch with the dtype of the tensors, such as that of elementwise(tensor), or cast the tensor]
   `)
   expect(() => unit('f16')([tensor([-1, 2], [2])], undefined)).toThrow(DtypeError)
 })
@@ -39,7 +39,7 @@ test('what a shader declares as f32 or u32 has to be that', () => {
   const total = zeros([4])
   expect(() => launch('add/accumulate', { x: zeros([4], 'f16'), total }, elementwise(total)))
     .toThrowErrorMatchingInlineSnapshot(`
-    [DtypeError: add/accumulate: x is of the wrong type
+    [DtypeError: add/accumulate: x has the wrong type
       x                    [4] f16
       dtype of the launch  f32
       expected f32, whatever the dtype of the launch
@@ -49,5 +49,5 @@ test('what a shader declares as f32 or u32 has to be that', () => {
   const constants = { LANES: 8, ROWS: 1, WINDOW: 1, STRIDE: 1, PAD: 0 }
   const launchPlaces = () =>
     launch('max-pool/backward', places, { groups: [1, 1, 1], constants, shape: { H: 1, W: 1, P: 1, Q: 1, VECTORS: 1 } })
-  expect(launchPlaces).toThrow('places is of the wrong type')
+  expect(launchPlaces).toThrow('places has the wrong type')
 })

@@ -205,7 +205,7 @@ test('refuses what does not fit, before any work', () => {
       expected [8] u32, one per row of the logits]
   `)
   expect(() => softmaxCrossEntropy(logits, { a: zeros([8]) })).toThrowErrorMatchingInlineSnapshot(`
-    [DtypeError: softmaxCrossEntropy: a is of the wrong type
+    [DtypeError: softmaxCrossEntropy: a has the wrong type
       logits  [8,10] f32
       a       [8] f32
       expected [8] u32, one per row of the logits]

@@ -37,7 +37,7 @@ test('the gradient leaves the padding zero', async () => {
 
 test('refuses what does not fit, before any work', () => {
   expect(() => sum(zeros([3], 'u32'))).toThrowErrorMatchingInlineSnapshot(`
-    [DtypeError: launch: a float tensor is needed
+    [DtypeError: launch: the tensor must hold floats
       tensor  [3] u32]
   `)
 })
