@@ -1,4 +1,8 @@
-/** The library in a page. Images come from beside the page, or from `urlFiles(…)` or `folderFiles(…)`. */
+/**
+ * The library in a page. Images come from beside the page, or from `urlFiles(…)` or `folderFiles(…)`.
+ *
+ * @module wgrad/browser
+ */
 import { openGpuOn, type Gpu, type GpuOptions } from './gpu/device.ts'
 import { createBrowserPlatform } from './platform/browser/index.ts'
 
@@ -9,7 +13,7 @@ export { folderFiles, urlFiles } from './platform/browser/files.ts'
 /**
  * Opens the page's GPU and makes it the one that operations run on; everything else takes its platform from there.
  *
- * @param options.files, options.threads  as of `createBrowserPlatform`
+ * @param options  those of the GPU, and `files` and `threads` of `createBrowserPlatform`
  */
 export function openGpu(options: GpuOptions & Parameters<typeof createBrowserPlatform>[0] = {}): Promise<Gpu> {
   const { files, threads, ...gpu } = options

@@ -1,4 +1,8 @@
-/** The library in Node. */
+/**
+ * The library in Node.
+ *
+ * @module wgrad
+ */
 import { openGpuOn, type Gpu, type GpuOptions } from './gpu/device.ts'
 import * as hub from './data/hub.ts'
 import * as items from './data/items.ts'

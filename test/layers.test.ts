@@ -182,6 +182,7 @@ function circles(graph: ReadonlyMap<string, readonly string[]>): string[] {
 
 function sources(folder: string): string[] {
   return readdirSync(join(root, folder), { withFileTypes: true })
+    .filter(({ name }) => name !== 'node_modules')
     .flatMap((entry) => {
       const path = `${folder}/${entry.name}`
       return entry.isDirectory() ? sources(path) : entry.name.endsWith('.ts') ? [path] : []

@@ -137,7 +137,8 @@ function build() {
 function fingerprint() {
   const digest = createHash('sha256')
   const generated = join(root, 'src', 'gpu', 'shaders.gen.ts')
-  const peers = join(root, 'bench', 'peers')
+  // Packages with a node_modules of their own, of which nothing is built.
+  const apart = ['peers', 'docs'].map((name) => join(root, 'bench', name))
   const add = (path) => {
     const { size, mtimeMs } = statSync(path)
     if (path !== generated) digest.update(`${relative(root, path)} ${size} ${mtimeMs}\n`)
@@ -145,8 +146,7 @@ function fingerprint() {
   const walk = (folder) => {
     for (const entry of readdirSync(folder, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1))) {
       const path = join(folder, entry.name)
-      // The peers are a package of their own, with its own node_modules.
-      if (path === peers) continue
+      if (apart.includes(path)) continue
       if (entry.isDirectory()) walk(path)
       else add(path)
     }

@@ -1,4 +1,8 @@
-/** `wgrad/data`: loaders, their batches and the types of everything that makes them. */
+/**
+ * `wgrad/data`: loaders, their batches and the types of everything that makes them.
+ *
+ * @module wgrad/data
+ */
 
 export type { DataBlockOptions, LoadersOptions } from '../data/data-block.ts'
 export type { ItemTransform, RandomResizedCropOptions } from '../data/item-transforms.ts'

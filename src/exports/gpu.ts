@@ -1,4 +1,8 @@
-/** `wgrad/gpu`: the device, the platform behind it, and the choice of kernels. */
+/**
+ * `wgrad/gpu`: the device, the platform behind it, and the choice of kernels.
+ *
+ * @module wgrad/gpu
+ */
 
 export { tune, type Tuned, type TuneOptions } from '../ops/convolution/tuner.ts'
 export { exportChoices, importChoices } from '../ops/convolution/choices.ts'

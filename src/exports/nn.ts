@@ -1,4 +1,8 @@
-/** `wgrad/nn`: modules to build networks of, their parameters and the files of weights. */
+/**
+ * `wgrad/nn`: modules to build networks of, their parameters and the files of weights.
+ *
+ * @module wgrad/nn
+ */
 
 export { Module, type Architecture } from '../nn/module.ts'
 export { Parameter, StateTensor } from '../nn/parameter.ts'

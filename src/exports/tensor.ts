@@ -1,4 +1,8 @@
-/** `wgrad/tensor`: tensors, their operations, and how to define another operation with WGSL of its own. */
+/**
+ * `wgrad/tensor`: tensors, their operations, and how to define another operation with WGSL of its own.
+ *
+ * @module wgrad/tensor
+ */
 
 export { Tensor } from '../tensor/tensor.ts'
 export { item, read, tensor, upload, zeros } from '../tensor/read-write.ts'

@@ -1,4 +1,8 @@
-/** `wgrad/train`: parts of training to replace or to look at: schedules, callbacks, figures, optimizers. */
+/**
+ * `wgrad/train`: parts of training to replace or to look at: schedules, callbacks, figures, optimizers.
+ *
+ * @module wgrad/train
+ */
 
 export type {
   FineTuneOptions,

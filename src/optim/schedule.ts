@@ -144,7 +144,8 @@ function checkRate(where: string, rate: Readonly<Record<string, number>>): void 
  * Returns a schedule with warm restarts: in every cycle the learning rate falls from its maximum to 0 along a cosine, and
  * each cycle is `mult` times as long as the one before.
  *
- * @param cycles, length  number of cycles, and length of the first one in epochs
+ * @param cycles  number of cycles
+ * @param length  length of the first cycle in epochs
  * @returns  total number of epochs, and the schedule for a maximal learning rate
  * @throws OptionError  if one of these is not a positive integer, or the learning rate is out of range
  * Source: Loshchilov & Hutter 2017, arXiv:1608.03983; fastai callback/schedule.py, fit_sgdr.

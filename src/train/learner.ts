@@ -271,7 +271,7 @@ export class Learner implements RunningFit {
    *
    * @param epochs  number of epochs of the second part
    * @param baseLr  learning rate of the first part. Default 2e-3
-   * @param options.pctStart, options.div  shape of the one-cycle schedule of the second part. Default 0.3 and 5
+   * @param options  as of `fitOneCycle`; `pctStart` and `div` are those of the second part. Default 0.3 and 5
    * @throws  as `fit`
    * Source: fastai callback/schedule.py, fine_tune.
    */

@@ -28,8 +28,8 @@ export interface NormalizeByBatchTransform {
 
 /**
  * Makes a transform that normalizes every channel to about mean 0 and standard deviation 1: y = (x − mean) / std.
+ * Without statistics, it uses those of the first training batch after the other transforms.
  *
- * @param stats  statistics of the data. Default: those of the first training batch after the other transforms
  * @throws OptionError  if the statistics are not finite or a deviation is not above 0
  * Source: fastai data/transforms.py, Normalize.
  */

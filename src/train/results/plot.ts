@@ -67,7 +67,8 @@ export async function trainingPlot({ rawLosses, losses, lrs, momentums }: Histor
 /**
  * Plots the curve of a learning rate search with its suggestions as SVG text.
  *
- * @param options.skipEnd  number of points at the end that are left out: a diverged loss would dominate the axis.
+ * @param search  result of `learner.lrFind`
+ * @param options  `skipEnd`, the number of points at the end that are left out: a diverged loss would dominate the axis.
  *   Default 5
  * @throws OptionError  if no point remains, or the package echarts is not installed
  * Source: fastai callback/schedule.py, plot_lr_find.
