@@ -1,5 +1,5 @@
-// `node bench/lines.mjs`, part of `npm run check`: lines of code per room beside its budget, so that additions are noticed and
-// somebody deletes. A room over its budget fails; raise the budget in the commit that needs it, and say there why.
+// `node bench/lines.mjs`, part of `npm run check`: lines of code per room beside its budget, so that additions are noticed.
+// A room over its budget fails; raise the budget in the commit that needs it, and say there why.
 //
 // Lines are those of .ts, .mjs and .wgsl files that hold more than a comment or a brace.
 import { readdirSync, readFileSync } from 'node:fs'
@@ -9,7 +9,41 @@ import { fileURLToPath } from 'node:url'
 const root = fileURLToPath(new URL('..', import.meta.url))
 
 /** Most lines of each room: what it had on 2026-11-26, and 5% more. */
-const BUDGETS = {}
+const BUDGETS = {
+  bench: 790,
+  'bench/docs': 10,
+  'bench/fuzz': 430,
+  'bench/gpu-report': 480,
+  'bench/kernels': 1720,
+  'bench/lesson': 1530,
+  'bench/machine': 50,
+  'bench/peers': 1030,
+  'bench/set-up': 410,
+  'bench/steps': 500,
+  shaders: 2300,
+  src: 110,
+  'src/base': 360,
+  'src/cli': 140,
+  'src/data': 1980,
+  'src/data/augment': 670,
+  'src/exports': 150,
+  'src/gpu': 1450,
+  'src/image': 1260,
+  'src/nn': 1810,
+  'src/onnx': 490,
+  'src/ops': 920,
+  'src/ops/convolution': 880,
+  'src/optim': 810,
+  'src/platform': 200,
+  'src/platform/browser': 300,
+  'src/platform/node': 850,
+  'src/tensor': 720,
+  'src/train': 600,
+  'src/train/callbacks': 770,
+  'src/train/files': 590,
+  'src/train/fit': 880,
+  'src/train/results': 630,
+}
 
 const counts = new Map()
 for (const [folder, depth] of [
@@ -24,12 +58,14 @@ for (const [folder, depth] of [
   }
 }
 
-const rooms = [...counts.keys()].sort()
+const rooms = [...counts.keys()].sort((a, b) => (a < b ? -1 : 1))
 const over = rooms.filter((room) => !(counts.get(room) <= BUDGETS[room]))
 const gone = Object.keys(BUDGETS).filter((room) => !counts.has(room))
 console.log(`lines: ${rooms.map((room) => `${room} ${counts.get(room)}/${BUDGETS[room] ?? 0}`).join(', ')}`)
 if (over.length > 0 || gone.length > 0) {
-  console.error(`over budget or without one: ${over.join(', ') || 'none'}; gone: ${gone.join(', ') || 'none'} (${relative(process.cwd(), fileURLToPath(import.meta.url))})`)
+  console.error(
+    `over budget or without one: ${over.join(', ') || 'none'}; gone: ${gone.join(', ') || 'none'} (${relative(process.cwd(), fileURLToPath(import.meta.url))})`,
+  )
   process.exitCode = 1
 }
 

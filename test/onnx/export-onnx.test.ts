@@ -319,7 +319,7 @@ describe('refused is', () => {
     model.parameters()[0].write(new Float32Array(8 * 9 * 3).fill(1e5))
     await exported(model)
     expect(await refusal(model, { precision: 'f16' })).toMatchInlineSnapshot(`
-      "NotFiniteError: f16: 0.0.weight has a number beyond the range of half precision
+      "NotFiniteError: f16: 0.0.weight has a value beyond the range of half precision
         0.0.weight[0]  100000
         expected at most 65504
         Fix: write it with { precision: 'f32' }"

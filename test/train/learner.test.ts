@@ -481,7 +481,7 @@ describe('telling', () => {
           train
             - beforeTrain: trainEval, progress
             batch
-              - prepareBatch: ·
+              - prepareBatch: trainEval
               - beforeBatch: ·
               - afterPrediction: ·
               - afterLoss: ·
