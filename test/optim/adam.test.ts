@@ -228,9 +228,9 @@ test('what is wrong is refused', async () => {
   const a = parameter('a', [3])
   const optimizer = adam()([[a]])
   expect(() => optimizer.setHyperparameters([])).toThrowErrorMatchingInlineSnapshot(`
-    [OptionError: setHyperparameters: every group needs its hyper-parameters
-      hyper-parameters  0
-      groups            1]
+    [OptionError: setHyperparameters: there must be one entry per parameter group
+      entries  0
+      groups   1]
   `)
   expect(() => optimizer.setHyperparameters([{ lr: NaN }])).toThrowErrorMatchingInlineSnapshot(`
     [OptionError: setHyperparameters: lr is out of range

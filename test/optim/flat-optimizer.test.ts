@@ -199,7 +199,7 @@ describe.each([
     }
     const one = { shape: [3], data: Float32Array.of(1, 2, 3) }
     expect(() => optimizer.loadState(new Map([...state, ['a.other', one]]))).toThrow(
-      'of another kind, or of another model\n  it holds  a.other',
+      'of another kind, or of another model\n  entry  a.other',
     )
   })
 })

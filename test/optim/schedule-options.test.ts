@@ -39,7 +39,7 @@ test('the message says what is right', () => {
   expect(() => oneCycle(1e-3, { moms: [0.95, 0.85, 1.2] })).toThrowErrorMatchingInlineSnapshot(`
     [OptionError: oneCycle: moms is out of range
       moms  [0.95,0.85,1.2]
-      expected three numbers, each at least 0 and below 1 (where none are given, the learner's \`momentums\`)]
+      expected three numbers, each at least 0 and below 1 (by default the learner's \`momentums\`)]
   `)
   expect(() => flatCos(1e-3, { pctStart: 1.5 })).toThrowErrorMatchingInlineSnapshot(`
     [OptionError: flatCos: pctStart is out of range

@@ -18,12 +18,12 @@ test.each([
   const second = sgd()([[b]])
   for (const each of [a, b]) setGradient(each, ones(each.count))
   expect(() => first.step(f32)).toThrowErrorMatchingInlineSnapshot(`
-    [OptionError: optimizer: another optimizer has taken its parameters since
+    [OptionError: optimizer: its parameters now belong to another optimizer
       parameters  2
       taken       1
-      Fix: a model has one optimizer at a time: go on with the optimizer, or the learner, that was made last]
+      Fix: a model has one optimizer at a time: use the optimizer, or the learner, that was made last]
   `)
-  expect(() => first.keepF16Copies()).toThrow('another optimizer has taken its parameters')
+  expect(() => first.keepF16Copies()).toThrow('its parameters now belong to another optimizer')
   second.step(f32)
   const third = factory([[a], [b]])
   expect(() => first.step(f32)).toThrow('taken       2')
