@@ -1,6 +1,6 @@
 // total[i] += x[i]
 //
-// x, total: [VECTORS] f32; one thread a vector of four
+// x, total: [VECTORS] f32; one thread per vector of four
 // @shape VECTORS
 // @sample VECTORS=5
 

@@ -1,6 +1,6 @@
 // y[i] = a[i] + b[i]
 //
-// a, b, y: [VECTORS] storage type; one thread a vector of four
+// a, b, y: [VECTORS] storage type; one thread per vector of four
 // @shape VECTORS
 // @sample VECTORS=5
 

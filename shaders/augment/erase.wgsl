@@ -4,7 +4,7 @@
 //
 // x: [N,P,Q,3] storage type   areas: [AREAS] top, left, bottom, right; empty ones are 0
 // starts: [N] u32             noise: [SIZE,3] f32, N(0,1)
-// one thread a pixel; the grid's z is the picture
+// one thread per pixel; the grid's z is the picture
 // @const AREAS:u32 SIZE:u32
 // @shape P Q
 // @sample AREAS=2 SIZE=64 P=3 Q=4

@@ -1,7 +1,7 @@
 // dx[n,h,w,c] = Σ dy[n,p,q,c] / (pixels of the window that there are) over the windows (p,q) that (h,w) is in
 //
 // dy: [N,P,Q,C]   dx: [N,H,W,C] storage type; C = 4·VECTORS
-// Grid: a lane a vector of channels, whose rows take the columns of dx in turn, each gathering from its windows; rows of dx
+// Grid: one lane per vector of channels, whose rows share the columns of dx, each gathering from its windows; rows of dx
 // along the second axis, images along the third.
 // @const LANES:u32 ROWS:u32 WINDOW:u32 STRIDE:u32
 // @shape H W P Q VECTORS
@@ -17,7 +17,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   let h = group.y;
   for (var w = thread / LANES; w < shape.W; w += ROWS) {
     var sum = vec4f();
-    // Where in a window the pixel may be, and the window; one that would begin below zero wraps around.
+    // Position of the pixel in a window, and the window; one that would begin below zero wraps around.
     for (var r = h % STRIDE; r < WINDOW; r += STRIDE) {
       var line = vec4f();
       for (var s = w % STRIDE; s < WINDOW; s += STRIDE) {

@@ -1,7 +1,7 @@
 // y[n,p,q,c] = mean of x[n, p·STRIDE + r, q·STRIDE + s, c] over the pixels of the window that there are
 //
 // x: [N,H,W,C]   y: [N,P,Q,C] storage type; C = 4·VECTORS
-// Grid: a lane a vector of channels, whose rows take the columns of y in turn; rows of y along the second axis, images along
+// Grid: one lane per vector of channels, whose rows share the columns of y; rows of y along the second axis, images along
 // the third.
 // @const LANES:u32 ROWS:u32 WINDOW:u32 STRIDE:u32
 // @shape H W P Q VECTORS

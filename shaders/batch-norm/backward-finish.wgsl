@@ -1,12 +1,12 @@
 // Gradients of weight and bias from the sums of the runs, and the coefficients of dx = scale·g + b·(x - mean) + d:
 //
 //   dbias = Σ sums[s]    dweight = inverse·Σ products[s],  inverse = 1/√(variance + EPSILON)
-//   with TRAINING  b = -scale·inverse·dweight / PIXELS,  d = -scale·dbias / PIXELS;  else 0
-//   foundInfinity = 1 where dweight or dbias is an infinity or not a number
+//   with TRAINING  b = -scale·inverse·dweight / PIXELS,  d = -scale·dbias / PIXELS;  otherwise 0
+//   foundInfinity = 1 where dweight or dbias is Inf or NaN
 //
 // sums, products: [SLICES,C]   channels: [3,C] as in finish.wgsl   dweight, dbias: [C]   coefficients: [2,C]   all f32
 // foundInfinity: [] u32
-// Grid: a lane a vector of channels, the rows share the runs.
+// Grid: one lane per vector of channels; the rows of threads share the runs.
 // @use lib/rows lib/overflow
 // @const LANES:u32 ROWS:u32 TRAINING:bool
 // @shape PIXELS SLICES VECTORS
@@ -37,7 +37,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
     let scale = channels[2u * shape.VECTORS + channel];
     dbias[channel] = sum;
     dweight[channel] = product * inverse;
-    notice(isOverflow(sum) || isOverflow(product * inverse));
+    checkOverflow(isOverflow(sum) || isOverflow(product * inverse));
     var b = vec4f();
     var d = vec4f();
     if (TRAINING) {

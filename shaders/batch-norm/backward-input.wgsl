@@ -2,7 +2,7 @@
 //
 // x, dy, dx: [PIXELS,C] storage type   channels: [3,C] f32, rows mean, -, scale
 // coefficients: [2,C] f32, rows b, d   bias: [C] f32; C = 4·VECTORS.
-// Grid: a lane a vector of channels, a row of workgroups a run of RUN pixels, which the rows of threads take in turn.
+// Grid: one lane per vector of channels, one row of workgroups per run of RUN pixels, which the rows of threads share.
 // @use lib/nan
 // @const LANES:u32 ROWS:u32 RELU:bool
 // @shape PIXELS RUN VECTORS

@@ -6,7 +6,7 @@
 // x, dy: [PIXELS,C] storage type   channels: [3,C] f32, rows mean, -, scale   bias: [C] f32
 // sums, products: [SLICES,C] f32; C = 4·VECTORS
 // The sign of the output is computed again rather than read: arithmetic costs less than memory.
-// Grid: a lane a vector of channels, a row of workgroups a run.
+// Grid: one lane per vector of channels, one row of workgroups per run.
 // @use lib/rows lib/long-sum lib/nan
 // @const LANES:u32 ROWS:u32 RELU:bool
 // @shape PIXELS RUN VECTORS

@@ -5,7 +5,7 @@
 //   runningMean += MOMENTUM·(mean - runningMean)    runningVar alike, with the unbiased variance·PIXELS/(PIXELS-1)
 //
 // means, deviations: [SLICES,C]   weight, runningMean, runningVar: [C]   channels: [3,C]   all f32, C = 4·VECTORS
-// Grid: a lane a vector of channels, the rows share the runs.
+// Grid: one lane per vector of channels; the rows of threads share the runs.
 // @use lib/rows
 // @const LANES:u32 ROWS:u32 MOMENTUM:f32 EPSILON:f32
 // @shape PIXELS RUN SLICES VECTORS

@@ -2,7 +2,7 @@
 //
 //   channels = [mean, inverse, scale],  inverse = 1/√(variance + EPSILON),  scale = weight·inverse
 //
-// weight, runningMean, runningVar: [C]   channels: [3,C]   all f32, C = 4·VECTORS; one thread a vector
+// weight, runningMean, runningVar: [C]   channels: [3,C]   all f32, C = 4·VECTORS; one thread per vector
 // @const EPSILON:f32
 // @shape VECTORS
 // @sample EPSILON=0.00001 VECTORS=3

@@ -6,7 +6,7 @@
 //
 // Σx² - (Σx)²/n would lose every digit where the mean is large against the deviation. So a thread sums distances, from its
 // first pixel in its first BLOCK, then from the mean of all before: an odd first pixel costs digits in one block only.
-// Grid: a lane a vector of channels, a row of workgroups a run.
+// Grid: one lane per vector of channels, one row of workgroups per run.
 // @use lib/rows lib/nan
 // @const LANES:u32 ROWS:u32
 // @shape PIXELS RUN VECTORS

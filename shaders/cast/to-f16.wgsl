@@ -1,6 +1,6 @@
 // y[i] = f16(x[i]), to nearest even; what is too large becomes an infinity
 //
-// x: [VECTORS] f32   y: [VECTORS] f16; one thread a vector of four. Launched with storage type f16.
+// x: [VECTORS] f32   y: [VECTORS] f16; one thread per vector of four. Launched with storage type f16.
 // @shape VECTORS
 // @sample VECTORS=5
 

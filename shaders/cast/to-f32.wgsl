@@ -1,6 +1,6 @@
 // y[i] = f32(x[i])
 //
-// x: [VECTORS] f16   y: [VECTORS] f32; one thread a vector of four. Launched with storage type f16.
+// x: [VECTORS] f16   y: [VECTORS] f32; one thread per vector of four. Launched with storage type f16.
 // @shape VECTORS
 // @sample VECTORS=5
 

@@ -1,4 +1,4 @@
-// dx[r,j] = dy[r,FIRST + j] for j < COLUMNS, else 0, which is the padding
+// dx[r,j] = dy[r,FIRST + j] for j < COLUMNS, 0 in the padding
 //
 // dy: [N,WHOLE]   dx: [N,COLUMNS] storage type, each row padded to a multiple of four. One thread per vector of dx
 // @shape N WHOLE FIRST COLUMNS

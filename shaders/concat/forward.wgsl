@@ -1,4 +1,4 @@
-// y[r,j] = a[r,j] for j < A, b[r,j − A] for A ≤ j < A + B, else 0, which is the padding
+// y[r,j] = a[r,j] for j < A, b[r,j − A] for A ≤ j < A + B, 0 in the padding
 //
 // a: [N,A]   b: [N,B]   y: [N,A + B] storage type, each row padded to a multiple of four. One thread per vector of y
 // @shape N A B

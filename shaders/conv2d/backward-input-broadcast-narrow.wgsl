@@ -3,7 +3,7 @@
 // dy [N,P,Q,O], weight [O,R,S,C], dx [N,H,W,C], f32 sums. A pixel that no tap reaches gets zero.
 //
 // backward-input-broadcast for few in-channels, which would leave lanes idle there: 4·LANES pixels by 2·SUBGROUP in-channels
-// a workgroup, with LANES = min(SUBGROUP, 16).
+// per workgroup, with LANES = min(SUBGROUP, 16).
 //
 // Grid: a count, STRIDE² · ceil(N·ceil(H/STRIDE)·ceil(W/STRIDE) / (4·LANES)) · ceil(C / (2·SUBGROUP)).
 // Measured, Mesa 25.0.7 lavapipe, 2 cores of an AMD EPYC (Zen 5), f16 storage, sizes in a uniform, 16 lanes,
@@ -27,7 +27,7 @@ fn weightsAt(at: u32, column: u32) -> vec4f {
 }
 
 // The padding channels are written as zero, whatever an infinity in dy made of them.
-fn put(place: u32, column: u32, sum: vec4f, further: bool) {
+fn storeResult(place: u32, column: u32, sum: vec4f, further: bool) {
   let channels = vec2u(column * 2u) + vec2u(0u, 1u);
   let pair = select(sum.xy, sum.zw, further);
   dx[place * ((shape.C + 3u) / 4u * 2u) + column] = store2(select(vec2f(), pair, channels < vec2u(shape.C)));

@@ -3,7 +3,7 @@
 // dy [N,P,Q,O], weight [O,R,S,C], dx [N,H,W,C], f32 sums. A pixel that no tap reaches gets zero.
 //
 // A matrix product (lib/backward-input-tiles) by the matrix units of a GPU. Storage type f16, O and C stored as
-// multiples of eight channels: a thread brings eight at once.
+// multiples of eight channels: a thread loads eight at once.
 //
 // Grid: a count, STRIDE² · ceil(N·ceil(H/STRIDE)·ceil(W/STRIDE) / TILE_M) · ceil(C / TILE_N).
 // 92 to 125 TFLOP/s in a step of xresnet18 at 128 px, batch 256 (H200, bench/results/h200.md). Also checked with
@@ -29,8 +29,8 @@ const_assert TILE_N % (2u * GROUP) == 0u;
 var<workgroup> leftTile: array<Group, max(TILE_M * PITCH_DY, RESULTS)>;
 var<workgroup> rightTile: array<Group, TILE_K * PITCH_WEIGHT>;
 
-fn keepLeft(m: u32, group: u32, value: Group) { leftTile[m * PITCH_DY + group] = value; }
-fn keepRight(k: u32, group: u32, value: Group) { rightTile[k * PITCH_WEIGHT + group] = value; }
+fn stageLeft(m: u32, group: u32, value: Group) { leftTile[m * PITCH_DY + group] = value; }
+fn stageRight(k: u32, group: u32, value: Group) { rightTile[k * PITCH_WEIGHT + group] = value; }
 
 fn leftAt(m: u32, k: u32) -> Left { return leftRows(m * PITCH_DY + k / GROUP, PITCH_DY); }
 fn rightAt(k: u32, n: u32) -> Right { return rightRows(k * PITCH_WEIGHT + n / GROUP, PITCH_WEIGHT); }

@@ -23,8 +23,8 @@ const PITCH = TILE_K / 4u + 1u; // of a row of dy in workgroup memory: odd, so t
 var<workgroup> dyTile: array<vec4f, TILE_M * PITCH>;
 var<workgroup> weightTile: array<vec4f, TILE_K * TILE_N / 4u>;
 
-fn keepLeft(m: u32, group: u32, value: T4) { dyTile[m * PITCH + group] = load4(value); }
-fn keepRight(k: u32, n4: u32, value: T4) { weightTile[k * (TILE_N / 4u) + n4] = load4(value); }
+fn stageLeft(m: u32, group: u32, value: T4) { dyTile[m * PITCH + group] = load4(value); }
+fn stageRight(k: u32, n4: u32, value: T4) { weightTile[k * (TILE_N / 4u) + n4] = load4(value); }
 
 fn leftAt(m: u32, group: u32) -> vec4f { return dyTile[m * PITCH + group]; }
 fn rightAt(group: u32, column: u32) -> mat4x4f {

@@ -6,7 +6,7 @@
 // No workgroup memory: one workgroup is one subgroup and computes 2·LANES out-channels by SUBGROUP columns of four
 // in-channels. A column is a tap and four channels, numbered in one row (tap·C4 + c/4), so that few channels do not
 // leave lanes idle. Per step of STEP pixels each lane loads its own column's inputs and four channels of dy, with a step
-// of four at two places, which are handed round by broadcasts.
+// of four at two places, which are shared by broadcasts.
 //
 // The pixels of a slice are walked over in runs: a run is all images of one position (q, p), where that wastes no
 // steps, or else one row of one image. Each lane skips the part of a run where its tap misses the image.
@@ -186,5 +186,5 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(subgroup_invocation_id) lane:
       overflow |= isOverflow(value);
     }
   }
-  notice(overflow);
+  checkOverflow(overflow);
 }

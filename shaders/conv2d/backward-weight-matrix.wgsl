@@ -4,7 +4,7 @@
 // own, which reduce-slices adds up; with one slice, dw is the result.
 //
 // A matrix product (lib/backward-weight-tiles) by the matrix units of a GPU. Storage type f16, O and C stored as
-// multiples of eight channels: a thread brings eight at once.
+// multiples of eight channels: a thread loads eight at once.
 //
 // An infinity in dy makes its whole row o of dw infinite or NaN, also where its tap misses the image; foundInfinity [] u32
 // becomes 1 where dw is either.
@@ -34,8 +34,8 @@ const_assert TILE_M % (2u * GROUP) == 0u && TILE_N % (2u * GROUP) == 0u;
 var<workgroup> leftTile: array<Group, max(TILE_K * PITCH_DY, RESULTS)>;
 var<workgroup> rightTile: array<Group, TILE_K * PITCH_X>;
 
-fn keepLeft(k: u32, group: u32, value: Group) { leftTile[k * PITCH_DY + group] = value; }
-fn keepRight(k: u32, group: u32, value: Group) { rightTile[k * PITCH_X + group] = value; }
+fn stageLeft(k: u32, group: u32, value: Group) { leftTile[k * PITCH_DY + group] = value; }
+fn stageRight(k: u32, group: u32, value: Group) { rightTile[k * PITCH_X + group] = value; }
 
 fn leftAt(m: u32, k: u32) -> Left { return leftColumns(k * PITCH_DY + m / GROUP, PITCH_DY); }
 fn rightAt(k: u32, n: u32) -> Right { return rightRows(k * PITCH_X + n / GROUP, PITCH_X); }
@@ -45,16 +45,16 @@ fn compute(id: vec3u, thread: u32, subgroup: u32, lane: u32) {
   let loads = loadsOf(tile, thread);
   var sums: Sums;
   for (var k = tile.begin; k < tile.end; k += TILE_K) {
-    bring(tile, loads, thread, k);
+    stageOperands(tile, loads, thread, k);
     workgroupBarrier();
     addTiles(&sums, subgroup);
     workgroupBarrier();
   }
   for (var i = 0u; i < DOWN; i++) { // @unroll
-    bringOut(&sums, i, subgroup);
+    stageRow(&sums, i, subgroup);
     for (var e = lane; e < MATRIX_M * WIDTH; e += LANES) {
       let m = partM(subgroup) + i * MATRIX_M + e / WIDTH;
-      put(tile, m, partN(subgroup) / 4u + e % WIDTH, resultAt(subgroup, e));
+      storeResult(tile, m, partN(subgroup) / 4u + e % WIDTH, resultAt(subgroup, e));
     }
   }
 }

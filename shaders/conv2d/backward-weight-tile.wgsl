@@ -28,8 +28,8 @@ const_assert THREAD_M % 4u == 0u;
 var<workgroup> dyTile: array<vec4f, TILE_K * TILE_M / 4u>;
 var<workgroup> xTile: array<vec4f, TILE_K * TILE_N / 4u>;
 
-fn keepLeft(k: u32, m4: u32, value: T4) { dyTile[k * (TILE_M / 4u) + m4] = load4(value); }
-fn keepRight(k: u32, n4: u32, value: T4) { xTile[k * (TILE_N / 4u) + n4] = load4(value); }
+fn stageLeft(k: u32, m4: u32, value: T4) { dyTile[k * (TILE_M / 4u) + m4] = load4(value); }
+fn stageRight(k: u32, n4: u32, value: T4) { xTile[k * (TILE_N / 4u) + n4] = load4(value); }
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) thread: u32) {
@@ -40,7 +40,7 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) threa
   let threadN = thread % THREADS_N;
   var sums: Sums;
   for (var k = tile.begin; k < tile.end; k += TILE_K) {
-    bring(tile, loads, thread, k);
+    stageOperands(tile, loads, thread, k);
     workgroupBarrier();
     for (var g = 0u; g < TILE_K; g++) {
       var v: array<vec4f, THREAD_N / 4u>;
@@ -61,7 +61,7 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) threa
   }
   for (var i = 0u; i < THREAD_M; i++) {
     for (var j = 0u; j < THREAD_N / 4u; j++) {
-      put(tile, (threadM + i / 4u * THREADS_M) * 4u + i % 4u, threadN + j * THREADS_N, sums[i][j]);
+      storeResult(tile, (threadM + i / 4u * THREADS_M) * 4u + i % 4u, threadN + j * THREADS_N, sums[i][j]);
     }
   }
 }

@@ -21,7 +21,7 @@
 
 const COLUMNS = 2u;
 
-fn put(place: u32, column: u32, sum: vec4f, further: bool) {
+fn storeResult(place: u32, column: u32, sum: vec4f, further: bool) {
   let channels = vec2u(column * 2u) + vec2u(0u, 1u);
   let pair = select(sum.xy, sum.zw, further);
   y[place * ((shape.O + 3u) / 4u * 2u) + column] = store2(select(vec2f(), pair, channels < vec2u(shape.O)));

@@ -3,7 +3,7 @@
 // x [N,H,W,C], weight [O,R,S,C], y [N,P,Q,O], f32 sums. Taps outside the image count as zero.
 //
 // A matrix product (lib/forward-tiles) by the matrix units of a GPU. Storage type f16, C stored as a multiple of
-// eight channels: a thread brings eight at once.
+// eight channels: a thread loads eight at once.
 //
 // Grid: a count, ceil(N·P·Q / TILE_M) · ceil(O / TILE_N).
 // 103 to 134 TFLOP/s in a step of xresnet18 at 128 px, batch 256 (H200, bench/results/h200.md). Also checked with
@@ -26,8 +26,8 @@ const PITCH = TILE_K / GROUP + 1u;
 var<workgroup> leftTile: array<Group, max(TILE_M * PITCH, RESULTS)>;
 var<workgroup> rightTile: array<Group, TILE_N * PITCH>;
 
-fn keepLeft(m: u32, group: u32, value: Group) { leftTile[m * PITCH + group] = value; }
-fn keepRight(n: u32, group: u32, value: Group) { rightTile[n * PITCH + group] = value; }
+fn stageLeft(m: u32, group: u32, value: Group) { leftTile[m * PITCH + group] = value; }
+fn stageRight(n: u32, group: u32, value: Group) { rightTile[n * PITCH + group] = value; }
 
 fn leftAt(m: u32, k: u32) -> Left { return leftRows(m * PITCH + k / GROUP, PITCH); }
 fn rightAt(k: u32, n: u32) -> Right { return rightColumns(n * PITCH + k / GROUP, PITCH); }

@@ -24,8 +24,8 @@ var<workgroup> xTile: array<vec4f, TILE_M * PITCH>;
 // Channel 4·i + j of the tile lies in row j·TILE_N/4 + i: neighbouring threads read neighbouring rows.
 var<workgroup> weightTile: array<vec4f, TILE_N * PITCH>;
 
-fn keepLeft(m: u32, group: u32, value: T4) { xTile[m * PITCH + group] = load4(value); }
-fn keepRight(n: u32, group: u32, value: T4) {
+fn stageLeft(m: u32, group: u32, value: T4) { xTile[m * PITCH + group] = load4(value); }
+fn stageRight(n: u32, group: u32, value: T4) {
   weightTile[(n % 4u * (TILE_N / 4u) + n / 4u) * PITCH + group] = load4(value);
 }
 

@@ -1,6 +1,6 @@
 // Sum of slices: total[i] = Σ over k of  slices[k,i],  COUNT values of vec4f in each of SLICES slices, in f32 and in
 // the order of the slices, so that the result is the same every time.
-// foundInfinity [] u32 becomes 1 where a sum is an infinity or not a number.
+// foundInfinity [] u32 becomes 1 where a sum is Inf or NaN.
 //
 // Grid: a count, ceil(COUNT / 64).
 //
@@ -21,5 +21,5 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) local
     sum += slices[k * shape.COUNT + i];
   }
   total[i] = sum;
-  notice(isOverflow(sum));
+  checkOverflow(isOverflow(sum));
 }

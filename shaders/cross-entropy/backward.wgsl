@@ -3,7 +3,7 @@
 //
 // logits, dlogits: [N,K] storage type, K padded to 4·VECTORS   a, b: [N] u32   mix: [N] f32   dloss: [] or [N] f32
 // rows: [N,4] f32, see forward.wgsl. Without MIXED b and mix are not read. The padding of dlogits is zero.
-// Grid: one thread a vector.
+// Grid: one thread per vector.
 // @use lib/mask
 // @const MIXED:bool MEAN:bool SMOOTHING:f32
 // @shape N K VECTORS

@@ -5,7 +5,7 @@
 //
 // logits: [N,K] storage type, K padded to 4·VECTORS   a, b: [N] u32   mix: [N] f32   losses: [N] f32   rows: [N,4] f32
 // Without MIXED b and mix are not read. The largest logit is subtracted first, so that no exponential overflows.
-// Grid: a lane a row of logits, whose vectors the rows of threads take in turn.
+// Grid: one lane per row of logits, whose vectors the rows of threads take in turn.
 // @use lib/rows lib/mask lib/long-sum
 // @const LANES:u32 ROWS:u32 MIXED:bool SMOOTHING:f32
 // @shape N K VECTORS

@@ -1,6 +1,6 @@
 // dx[n,p,c] = dy[n,c] / PIXELS
 //
-// dy: [N,C]   dx: [N,PIXELS,C] storage type; C = 4·VECTORS. One thread a vector of dy
+// dy: [N,C]   dx: [N,PIXELS,C] storage type; C = 4·VECTORS. One thread per vector of dy
 // @shape N PIXELS VECTORS
 // @sample N=3 PIXELS=35 VECTORS=3
 

@@ -1,6 +1,6 @@
 // y[n,c] = mean over the pixels p of x[n,p,c]
 //
-// x: [N,PIXELS,C]   y: [N,C] storage type; C = 4·VECTORS. One thread a vector of y
+// x: [N,PIXELS,C]   y: [N,C] storage type; C = 4·VECTORS. One thread per vector of y
 // @use lib/long-sum
 // @shape N PIXELS VECTORS
 // @sample N=3 PIXELS=35 VECTORS=3

@@ -1,4 +1,4 @@
-// dx[n,p,c] = dy[n,c] where p is places[n,c], else 0
+// dx[n,p,c] = dy[n,c] where p is places[n,c], otherwise 0
 //
 // dy: [N,C]   dx: [N,PIXELS,C] storage type   places: [N,VECTORS,4] u32, see forward.wgsl; C = 4·VECTORS
 // One thread per vector of dy

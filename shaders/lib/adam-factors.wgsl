@@ -1,6 +1,6 @@
-// What a step of Adam multiplies by; made by optim/adam-factors.wgsl, a row a parameter.
+// Factors of a step of Adam; computed by optim/adam-factors.wgsl, one row per parameter.
 struct Factors {
-  // 1 / loss scale; 0 where nothing is to change.
+  // 1 / loss scale; 0 if the step changes nothing.
   unscale: f32,
   // 1 - lr·weightDecay
   decay: f32,
@@ -14,7 +14,7 @@ struct Factors {
   epsilon: f32,
 }
 
-// A row as it is loaded, in vectors: on a software adapter a number by itself takes as long as a vector.
+// Stored form of a row, in vectors: on a software adapter loading one number takes as long as loading a vector.
 alias FactorRow = array<vec4f, 2>;
 
 fn factorsIn(row: FactorRow) -> Factors {

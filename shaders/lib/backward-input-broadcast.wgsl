@@ -6,7 +6,7 @@
 // four taps), so nothing is multiplied by inserted zeros.
 //
 // A kernel binds dy and weight, says how many COLUMNS a lane has, four or two, and has weightsAt(at, column) load a
-// vector of in-channels that holds its columns, twice where it has two, and put(place, column, sum, further) store a sum of
+// vector of in-channels that holds its columns, twice where it has two, and storeResult(place, column, sum, further) store a sum of
 // the vector `column` of channels at pixel `place`, its first half or the further one where it is narrow.
 //
 // Grid: a count, STRIDE² · ceil(N·ceil(H/STRIDE)·ceil(W/STRIDE) / TILE) · ceil(C / (COLUMNS·SUBGROUP)).
@@ -41,7 +41,7 @@ fn pixelAt(number: u32, parity: Parity) -> Pixel {
   return Pixel(place.image, i, j, i + (parity.h + shape.PAD) / shape.STRIDE, j + (parity.w + shape.PAD) / shape.STRIDE);
 }
 
-// Below zero wraps to a huge number, so one comparison tells.
+// Below zero wraps to a huge number, so one comparison is enough.
 fn isInside(pixel: Pixel, up: u32, left: u32) -> bool {
   return pixel.up - up < shape.P && pixel.left - left < shape.Q;
 }
@@ -50,8 +50,8 @@ fn sourceOf(pixel: Pixel, up: u32, left: u32, pairs: u32) -> u32 {
   return ((pixel.n * shape.P + pixel.up - up) * shape.Q + pixel.left - left) * pairs;
 }
 
-// The select, not a product with zero: what lies at index 0 may be an infinity.
-fn bring(at: u32, inside: bool) -> vec4f {
+// A select, not a product with zero: the value at index 0 may be Inf.
+fn loadOperand(at: u32, inside: bool) -> vec4f {
   return loadPairs(select(Pair(), dy[at], inside), select(Pair(), dy[at + 1u], inside));
 }
 
@@ -110,13 +110,13 @@ fn compute(id: vec3u, lane: u32) {
       let tap = (r * shape.S + s) * C4 + min(column, vectors - 1u) * COLUMNS / 4u;
       var k = 0u;
       loop {
-        let a = bring(atA + k, insideA);
-        let b = bring(atB + k, insideB);
+        let a = loadOperand(atA + k, insideA);
+        let b = loadOperand(atB + k, insideB);
         // Beyond O, dy is zero and the last row serves.
         let at = min(vec4u(k / ADVANCE * STEP) + vec4u(0u, 1u, 2u, 3u), vec4u(shape.O - 1u)) * row + tap;
         let w = mat4x4f(weightsAt(at.x, column), weightsAt(at.y, column), weightsAt(at.z, column), weightsAt(at.w, column));
         if (NARROW) {
-          addStep(&tile, Rows(a, b, bring(atC + k, insideC), bring(atD + k, insideD)), w);
+          addStep(&tile, Rows(a, b, loadOperand(atC + k, insideC), loadOperand(atD + k, insideD)), w);
         } else {
           addStep(&tile, Rows(a, b, a, b), w);
         }
@@ -128,17 +128,17 @@ fn compute(id: vec3u, lane: u32) {
     }
   }
 
-  // Where pixel i of the tile lies in dx is known to lane i % LANES.
+  // Lane i % LANES holds the place of pixel i of the tile in dx.
   let placeA = placeOf(pixelA, parity);
   let placeB = placeOf(pixelB, parity);
   let placeC = placeOf(pixelC, parity);
   let placeD = placeOf(pixelD, parity);
   let sums = sumsOf(tile);
-  // The bound goes through a broadcast so that no compiler unrolls the loop: sixteen stores treble the time it takes.
+  // The bound passes through a broadcast so that no compiler unrolls the loop: sixteen stores treble the time of compilation.
   let count = subgroupBroadcastFirst(min(TILE, pixels - first));
   for (var i = 0u; i < count; i++) {
     let place = ofRow(i, placeA, placeB, placeC, placeD);
     let sum = sums[numberOf(i)];
-    if (column < vectors && place != NOWHERE) { put(place, column, sum, i >= 2u * LANES); }
+    if (column < vectors && place != NOWHERE) { storeResult(place, column, sum, i >= 2u * LANES); }
   }
 }

@@ -1,10 +1,10 @@
 // The gradient of a convolution's input as a matrix product: pixels by in-channels, along K the taps and out-channels
-// (r, s, o). Which tile of it a workgroup computes, what its threads bring to workgroup memory in a step of TILE_K, and
+// (r, s, o). Which tile of it a workgroup computes, what its threads stage in workgroup memory in a step of TILE_K, and
 // where a sum goes. Pixels are taken class by class of their row and column modulo STRIDE, and a class has its own taps
 // only, see conv2d/backward-input-broadcast.
 //
 // A kernel binds dy, weight and dx, has THREADS, and says where a Group of values lies in workgroup memory, which a thread
-// brings at once: with keepLeft(m, group, value) GROUP of them along K, with keepRight(k, group, value) as many columns.
+// loads at once: with stageLeft(m, group, value) GROUP of them along K, with stageRight(k, group, value) as many columns.
 //
 // @use lib/mask
 
@@ -83,8 +83,8 @@ fn loadsOf(tile: Tile, thread: u32) -> Loads {
   return loads;
 }
 
-// Brings the groups from k on, without branches, see lib/forward-tiles.
-fn bring(tile: Tile, loads: ptr<function, Loads>, thread: u32, k: u32) {
+// Stages the groups from k on, without branches, see lib/forward-tiles.
+fn stageOperands(tile: Tile, loads: ptr<function, Loads>, thread: u32, k: u32) {
   let columns = (shape.C + GROUP - 1u) / GROUP;
   let perTap = (shape.O + GROUP - 1u) / GROUP;
   let group = k + (*loads).group;
@@ -96,7 +96,7 @@ fn bring(tile: Tile, loads: ptr<function, Loads>, thread: u32, k: u32) {
     // Below zero wraps to a huge number.
     let inside = group < tile.groups && (*loads).bottom[i] - up < shape.P && (*loads).right[i] - back < shape.Q;
     let value = dy[select(0u, (*loads).corner[i] + step, inside)];
-    keepLeft((*loads).loader + i * LOADERS, (*loads).group, select(Group(), value, inside));
+    stageLeft((*loads).loader + i * LOADERS, (*loads).group, select(Group(), value, inside));
   }
   for (var i = 0u; i < LOADS_WEIGHT; i++) { // @unroll
     let slot = thread + i * THREADS;
@@ -108,12 +108,12 @@ fn bring(tile: Tile, loads: ptr<function, Loads>, thread: u32, k: u32) {
     let o = (k + row / GROUP) % perTap * GROUP + row % GROUP;
     let inside = k + row / GROUP < tile.groups && o < shape.O && column < columns;
     let value = weight[select(0u, ((o * shape.R + r) * shape.S + s) * columns + column, inside)];
-    keepRight(row, slot % (TILE_N / GROUP), select(Group(), value, inside));
+    stageRight(row, slot % (TILE_N / GROUP), select(Group(), value, inside));
   }
 }
 
 // Row m and columns 4·n4 to 4·n4 + 3 of the tile.
-fn put(tile: Tile, m: u32, n4: u32, sum: vec4f) {
+fn storeResult(tile: Tile, m: u32, n4: u32, sum: vec4f) {
   let C4 = (shape.C + 3u) / 4u;
   let pixel = tile.firstPixel + m;
   let column = tile.firstChannel / 4u + n4;

@@ -1,10 +1,10 @@
 // The gradient of a convolution's weight as a matrix product: out-channels by columns, along K the pixels. A column is a
 // tap and an in-channel, numbered in one row (4·tap·C4 + c), so that few channels do not leave threads idle. Which tile of
-// it a workgroup computes, what its threads bring to workgroup memory in a step of TILE_K, and where a sum goes.
+// it a workgroup computes, what its threads stage in workgroup memory in a step of TILE_K, and where a sum goes.
 //
-// A kernel binds x, dy, dw and foundInfinity, has THREADS, and says with keepLeft(k, group, value) and
-// keepRight(k, group, value) where a Group lies in workgroup memory: GROUP neighbouring rows or columns, which a thread
-// brings at once.
+// A kernel binds x, dy, dw and foundInfinity, has THREADS, and says with stageLeft(k, group, value) and
+// stageRight(k, group, value) where a Group lies in workgroup memory: GROUP neighbouring rows or columns, which a thread
+// loads at once.
 //
 // @use lib/mask lib/overflow
 
@@ -50,8 +50,8 @@ fn loadsOf(tile: Tile, thread: u32) -> Loads {
   return Loads(column < tile.columns / GROUP, tap / shape.S, tap % shape.S, column % perTap);
 }
 
-// Brings the pixels from k on, without branches, see lib/forward-tiles.
-fn bring(tile: Tile, loads: Loads, thread: u32, k: u32) {
+// Stages the pixels from k on, without branches, see lib/forward-tiles.
+fn stageOperands(tile: Tile, loads: Loads, thread: u32, k: u32) {
   let groupsX = (shape.C + GROUP - 1u) / GROUP;
   let groupsDy = (shape.O + GROUP - 1u) / GROUP;
   for (var i = 0u; i < LOADS_DY; i++) { // @unroll
@@ -61,7 +61,7 @@ fn bring(tile: Tile, loads: Loads, thread: u32, k: u32) {
     let column = tile.firstChannel / GROUP + group;
     let inside = k + row < tile.end && column < groupsDy;
     let value = dy[select(0u, (k + row) * groupsDy + column, inside)];
-    keepLeft(row, group, select(Group(), value, inside));
+    stageLeft(row, group, select(Group(), value, inside));
   }
   for (var i = 0u; i < LOADS_X; i++) { // @unroll
     let slot = thread + i * THREADS;
@@ -73,17 +73,17 @@ fn bring(tile: Tile, loads: Loads, thread: u32, k: u32) {
     // Above or left of the image wraps to a huge number.
     let inside = pixel < tile.end && loads.inside && h < shape.H && w < shape.W;
     let value = x[select(0u, ((n * shape.H + h) * shape.W + w) * groupsX + loads.group, inside)];
-    keepRight(row, slot % (TILE_N / GROUP), select(Group(), value, inside));
+    stageRight(row, slot % (TILE_N / GROUP), select(Group(), value, inside));
   }
 }
 
 // Row m and columns 4·n4 to 4·n4 + 3 of the tile.
-fn put(tile: Tile, m: u32, n4: u32, sum: vec4f) {
+fn storeResult(tile: Tile, m: u32, n4: u32, sum: vec4f) {
   let o = tile.firstChannel + m;
   let column = tile.firstColumn / 4u + n4;
   if (o < shape.O && column < tile.columns / 4u) {
     let value = masked(sum, column % ((shape.C + 3u) / 4u), shape.C, 0.0);
     dw[(tile.slice * shape.O + o) * (tile.columns / 4u) + column] = value;
-    notice(isOverflow(value));
+    checkOverflow(isOverflow(value));
   }
 }

@@ -1,5 +1,5 @@
 // A tile in the registers of one subgroup: 2·LANES rows by SUBGROUP columns of four. Sum i belongs to the row that lane i
-// brings first, sum 16 + i to the one that it brings second.
+// loads first, sum 16 + i to the row that it loads second.
 //
 // Or, narrow, 4·LANES rows by SUBGROUP columns of two: then a third and a fourth row of the lane share these sums, in
 // their second halves.
@@ -13,9 +13,9 @@
 // at the shapes of xresnet18 at 64 px, GFLOP/s per core of an AMD EPYC (Zen 5): f32 50 with two and 35 with four, f16 60 and 68.
 // @enable subgroups
 
-// Lanes that bring rows: four, eight or sixteen, of larger subgroups the first.
+// Number of lanes that load rows: four, eight or sixteen; the first ones of larger subgroups.
 const LANES = min(SUBGROUP, 16u);
-// Whoever has COLUMNS columns a lane has this many rows.
+// Number of rows of a kernel with COLUMNS columns per lane.
 const TILE = 8u / COLUMNS * LANES;
 const NARROW = COLUMNS == 2u;
 const_assert COLUMNS == 4u || NARROW;
@@ -43,7 +43,7 @@ fn addProducts(sum: vec4f, a: vec4f, c: vec4f, w: mat4x4f) -> vec4f {
   return fma(vec4f(a.ww, c.ww), w[3], fma(vec4f(a.zz, c.zz), w[2], two));
 }
 
-// What a lane brings in a step: the inner dimension of its rows, the third and fourth being its first and second again
+// Operands that a lane loads in a step: the inner dimension of its rows, the third and fourth being its first and second again
 // where the tile is not narrow.
 struct Rows { a: vec4f, b: vec4f, c: vec4f, d: vec4f }
 
@@ -88,7 +88,7 @@ fn addStep(tile: ptr<function, Tile>, rows: Rows, w: mat4x4f) {
   }
 }
 
-// What the lane that brings a row knows of it: of its rows a, b and, where the tile is narrow, c and d.
+// Selects the value of the lane that loads a row: of its rows a, b and, where the tile is narrow, c and d.
 @diagnostic(off, subgroup_uniformity)
 fn ofRow(row: u32, a: u32, b: u32, c: u32, d: u32) -> u32 {
   var own = select(a, b, row >= LANES);

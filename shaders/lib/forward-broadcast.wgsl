@@ -1,9 +1,9 @@
 // The forward convolution without workgroup memory: one workgroup is one subgroup and computes a tile (lib/broadcast-tile)
 // of pixels by out-channels. Per step of STEP in-channels each lane loads those of its pixels and of its own COLUMNS
-// out-channels, and the pixels' are handed round by broadcasts: on a software adapter a load costs more than the arithmetic
+// out-channels, and the pixels' are shared by broadcasts: on a software adapter a load costs more than the arithmetic
 // it feeds.
 //
-// A kernel binds x and weight, says how many COLUMNS a lane has, four or two, and has put(place, column, sum, further)
+// A kernel binds x and weight, says how many COLUMNS a lane has, four or two, and has storeResult(place, column, sum, further)
 // store a sum of the vector `column` of channels at pixel `place`, its first half or the further one where it is narrow.
 //
 // Grid: a count, ceil(N·P·Q / TILE) · ceil(O / (COLUMNS·SUBGROUP)).
@@ -25,7 +25,7 @@ fn pixelAt(number: u32) -> Pixel {
   return Pixel(place.image, p, q, p * shape.STRIDE - shape.PAD, q * shape.STRIDE - shape.PAD);
 }
 
-// What is left of or above the image wraps to a huge number, so one comparison tells.
+// What is left of or above the image wraps to a huge number, so one comparison is enough.
 fn isInside(pixel: Pixel, r: u32, s: u32) -> bool {
   return pixel.top + r < shape.H && pixel.left + s < shape.W;
 }
@@ -34,8 +34,8 @@ fn sourceOf(pixel: Pixel, r: u32, s: u32, pairs: u32) -> u32 {
   return ((pixel.n * shape.H + pixel.top + r) * shape.W + pixel.left + s) * pairs;
 }
 
-// The select, not a product with zero: what lies at index 0 may be an infinity.
-fn bring(at: u32, inside: bool) -> vec4f {
+// A select, not a product with zero: the value at index 0 may be Inf.
+fn loadOperand(at: u32, inside: bool) -> vec4f {
   return loadPairs(select(Pair(), x[at], inside), select(Pair(), x[at + 1u], inside));
 }
 
@@ -83,13 +83,13 @@ fn compute(id: vec3u, lane: u32) {
       var k = 0u;
       // Tested last: with the test first, a software adapter goes one more round, all lanes masked.
       loop {
-        let a = bring(atA + k, insideA);
-        let b = bring(atB + k, insideB);
+        let a = loadOperand(atA + k, insideA);
+        let b = loadOperand(atB + k, insideB);
         let w0 = loadPairs(weight[at.x + k], weight[at.x + k + 1u]);
         let w1 = loadPairs(weight[at.y + k], weight[at.y + k + 1u]);
         if (NARROW) {
-          let c = bring(atC + k, insideC);
-          let d = bring(atD + k, insideD);
+          let c = loadOperand(atC + k, insideC);
+          let d = loadOperand(atD + k, insideD);
           addStep(&tile, Rows(a, b, c, d), transpose(mat4x4f(w0, w1, w0, w1)));
         } else {
           let w2 = loadPairs(weight[at.z + k], weight[at.z + k + 1u]);
@@ -104,17 +104,17 @@ fn compute(id: vec3u, lane: u32) {
     }
   }
 
-  // Where pixel i of the tile lies in y is known to lane i % LANES.
+  // Lane i % LANES holds the place of pixel i of the tile in y.
   let placeA = placeOf(pixelA);
   let placeB = placeOf(pixelB);
   let placeC = placeOf(pixelC);
   let placeD = placeOf(pixelD);
   let sums = sumsOf(tile);
-  // The bound goes through a broadcast so that no compiler unrolls the loop: sixteen stores treble the time it takes.
+  // The bound passes through a broadcast so that no compiler unrolls the loop: sixteen stores treble the time of compilation.
   let count = subgroupBroadcastFirst(min(TILE, pixels - first));
   for (var i = 0u; i < count; i++) {
     let place = ofRow(i, placeA, placeB, placeC, placeD);
     let sum = sums[numberOf(i)];
-    if (column < vectors) { put(place, column, sum, i >= 2u * LANES); }
+    if (column < vectors) { storeResult(place, column, sum, i >= 2u * LANES); }
   }
 }

@@ -1,7 +1,7 @@
 // The forward convolution as a matrix product: pixels by out-channels, along K the taps and in-channels (r, s, c). Which
-// tile of it a workgroup computes, what its threads bring to workgroup memory in a step of TILE_K, and where a sum goes.
+// tile of it a workgroup computes, what its threads stage in workgroup memory in a step of TILE_K, and where a sum goes.
 //
-// A kernel binds x, weight and y, has THREADS, and says with keepLeft(m, group, value) and keepRight(n, group, value) where
+// A kernel binds x, weight and y, has THREADS, and says with stageLeft(m, group, value) and stageRight(n, group, value) where
 // a Group along K lies in workgroup memory: GROUP values, which a thread loads at once.
 //
 // @use lib/mask
@@ -57,10 +57,10 @@ fn loadsOf(tile: Tile, thread: u32) -> Loads {
   return loads;
 }
 
-// Brings the groups from k on. What lies outside is read at index 0 and replaced by zero: with a branch round each load, AMD's
+// Stages the groups from k on. What lies outside is read at index 0 and replaced by zero: with a branch round each load, AMD's
 // compiler for RDNA3 (Mesa 25.0.7) waits for one before it asks for the next. Its estimates of a workgroup's latency are 0.6
 // (tile) and 0.4 (matrix) of those with branches, in the median of the networks' shapes. On an H200 both take the same time.
-fn bring(tile: Tile, loads: ptr<function, Loads>, thread: u32, k: u32) {
+fn stageOperands(tile: Tile, loads: ptr<function, Loads>, thread: u32, k: u32) {
   let perTap = (shape.C + GROUP - 1u) / GROUP;
   let loader = (*loads).loader;
   let group = k + (*loads).group;
@@ -72,18 +72,18 @@ fn bring(tile: Tile, loads: ptr<function, Loads>, thread: u32, k: u32) {
     // Above or left of the image wraps to a huge number.
     let inside = group < tile.groups && (*loads).top[i] + r < shape.H && (*loads).left[i] + s < shape.W;
     let value = x[select(0u, (*loads).corner[i] + step, inside)];
-    keepLeft(loader + i * LOADERS, (*loads).group, select(Group(), value, inside));
+    stageLeft(loader + i * LOADERS, (*loads).group, select(Group(), value, inside));
   }
   for (var i = 0u; i < LOADS_WEIGHT; i++) { // @unroll
     let channel = loader + i * LOADERS;
     let inside = group < tile.groups && tile.firstChannel + channel < shape.O;
     let value = weight[select(0u, (tile.firstChannel + channel) * tile.groups + group, inside)];
-    keepRight(channel, (*loads).group, select(Group(), value, inside));
+    stageRight(channel, (*loads).group, select(Group(), value, inside));
   }
 }
 
 // Row m and columns 4·n4 to 4·n4 + 3 of the tile.
-fn put(tile: Tile, m: u32, n4: u32, sum: vec4f) {
+fn storeResult(tile: Tile, m: u32, n4: u32, sum: vec4f) {
   let O4 = (shape.O + 3u) / 4u;
   let pixel = tile.firstPixel + m;
   let column = tile.firstChannel / 4u + n4;

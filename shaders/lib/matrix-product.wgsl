@@ -7,16 +7,16 @@ fn compute(id: vec3u, thread: u32, subgroup: u32, lane: u32) {
   var loads = loadsOf(tile, thread);
   var sums: Sums;
   for (var k = 0u; k < tile.groups; k += STEP) {
-    bring(tile, &loads, thread, k);
+    stageOperands(tile, &loads, thread, k);
     workgroupBarrier();
     addTiles(&sums, subgroup);
     workgroupBarrier();
   }
   for (var i = 0u; i < DOWN; i++) { // @unroll
-    bringOut(&sums, i, subgroup);
+    stageRow(&sums, i, subgroup);
     for (var e = lane; e < MATRIX_M * WIDTH; e += LANES) {
       let m = partM(subgroup) + i * MATRIX_M + e / WIDTH;
-      put(tile, m, partN(subgroup) / 4u + e % WIDTH, resultAt(subgroup, e));
+      storeResult(tile, m, partN(subgroup) / 4u + e % WIDTH, resultAt(subgroup, e));
     }
   }
 }

@@ -1,4 +1,4 @@
-// A matrix product by the subgroups of a workgroup: TILE_M × TILE_N of it in steps of TILE_K, which a kernel brings to
+// A matrix product by the subgroups of a workgroup: TILE_M × TILE_N of it in steps of TILE_K, which a kernel stages in
 // leftTile and rightTile in workgroup memory. SUBGROUPS_M × SUBGROUPS_N subgroups of LANES threads share the tile out;
 // each sums its part in DOWN × ACROSS matrices of MATRIX_M × MATRIX_N, f32.
 //
@@ -7,7 +7,7 @@
 
 const SUBGROUPS = SUBGROUPS_M * SUBGROUPS_N;
 const THREADS = SUBGROUPS * LANES;
-// What a thread brings to workgroup memory at once: 16 bytes, the most that it can load. Against 8, AMD's compiler for RDNA3
+// Group of values that a thread loads and stages at once: 16 bytes, the most that it can load. Against 8, AMD's compiler for RDNA3
 // (Mesa 25.0.7) needs 0.8 of the instructions and expects 0.95 (forward) and 0.86 (backward) of a workgroup's latency, in
 // the median over tiles and seven shapes of the networks.
 alias Group = vec4u;
@@ -45,7 +45,7 @@ fn addTiles(sums: ptr<function, Sums>, subgroup: u32) {
 }
 
 // Stores row i of this subgroup's matrices in its part of leftTile, between barriers.
-fn bringOut(sums: ptr<function, Sums>, i: u32, subgroup: u32) {
+fn stageRow(sums: ptr<function, Sums>, i: u32, subgroup: u32) {
   workgroupBarrier();
   for (var j = 0u; j < ACROSS; j++) { // @unroll
     store((*sums)[i][j], subgroup * (MATRIX_M * WIDTH) + j * (MATRIX_N / 4u));
@@ -53,5 +53,5 @@ fn bringOut(sums: ptr<function, Sums>, i: u32, subgroup: u32) {
   workgroupBarrier();
 }
 
-// Element e of the row that bringOut stored.
+// Element e of the row that stageRow stored.
 fn resultAt(subgroup: u32, e: u32) -> vec4f { return bitcast<vec4f>(leftTile[subgroup * (MATRIX_M * WIDTH) + e]); }

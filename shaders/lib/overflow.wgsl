@@ -7,6 +7,6 @@ fn isOverflow(values: vec4f) -> bool {
   return any((bitcast<vec4u>(values) & exponent) == exponent);
 }
 
-fn notice(overflow: bool) {
+fn checkOverflow(overflow: bool) {
   if (overflow) { atomicStore(&foundInfinity, 1u); }
 }

@@ -1,10 +1,10 @@
-// What a step of RAdam multiplies by; made by optim/radam-factors.wgsl, a row a parameter.
+// Factors of a step of RAdam; computed by optim/radam-factors.wgsl, one row per parameter.
 struct Factors {
-  // 1 / loss scale; 0 where nothing is to change.
+  // 1 / loss scale; 0 if the step changes nothing.
   unscale: f32,
-  // 1 - lr·weightDecay, or 1 where the decay is the gradient's
+  // 1 - lr·weightDecay, or 1 if the decay is part of the gradient
   decay: f32,
-  // weightDecay where the decay is the gradient's, or 0
+  // weightDecay if the decay is part of the gradient, or 0
   gradientDecay: f32,
   momentum: f32,
   // 1 - momentum
@@ -20,7 +20,7 @@ struct Factors {
   unused1: f32,
 }
 
-// A row as it is loaded, in vectors: on a software adapter a number by itself takes as long as a vector.
+// Stored form of a row, in vectors: on a software adapter loading one number takes as long as loading a vector.
 alias FactorRow = array<vec4f, 3>;
 
 fn factorsIn(row: FactorRow) -> Factors {

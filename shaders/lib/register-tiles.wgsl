@@ -1,4 +1,4 @@
-// A matrix product by the threads of a workgroup: TILE_M × TILE_N of it in steps of TILE_K, which a kernel brings to
+// A matrix product by the threads of a workgroup: TILE_M × TILE_N of it in steps of TILE_K, which a kernel stages in
 // workgroup memory. A thread sums THREAD_M × THREAD_N of it in registers: row threadM + i·THREADS_M is its sum [i], and
 // of the columns, in fours, threadN + j·THREADS_N is [j]. lib/matrix-tiles does the same with matrix units.
 //
@@ -37,14 +37,14 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) threa
   var loads = loadsOf(tile, thread);
   var sums: Sums;
   for (var k = 0u; k < tile.groups; k += STEP) {
-    bring(tile, &loads, thread, k);
+    stageOperands(tile, &loads, thread, k);
     workgroupBarrier();
     addTiles(&sums, thread);
     workgroupBarrier();
   }
   for (var i = 0u; i < THREAD_M; i++) {
     for (var j = 0u; j < THREAD_N / 4u; j++) {
-      put(tile, thread / THREADS_N + i * THREADS_M, thread % THREADS_N + j * THREADS_N, sums[i][j]);
+      storeResult(tile, thread / THREADS_N + i * THREADS_M, thread % THREADS_N + j * THREADS_N, sums[i][j]);
     }
   }
 }

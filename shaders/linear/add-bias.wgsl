@@ -1,6 +1,6 @@
 // y[n,o] += bias[o]
 //
-// y: [N,O] storage type   bias: [O] f32; one thread a vector of four, COLUMNS of them in a row
+// y: [N,O] storage type   bias: [O] f32; one thread per vector of four, COLUMNS of them in a row
 // @shape N COLUMNS
 // @sample N=3 COLUMNS=5
 

@@ -1,6 +1,6 @@
-// dbias[o] = sum over n of dy[n,o];  foundInfinity = 1 where that is an infinity or not a number
+// dbias[o] = sum over n of dy[n,o];  foundInfinity = 1 where that is Inf or NaN
 //
-// dy: [N,O] storage type   dbias: [O] f32   foundInfinity: [] u32; one thread a vector of four columns, down all rows
+// dy: [N,O] storage type   dbias: [O] f32   foundInfinity: [] u32; one thread per vector of four columns, down all rows
 // @use lib/overflow lib/long-sum
 // @shape N COLUMNS
 // @sample N=3 COLUMNS=5
@@ -15,7 +15,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   if (column < shape.COLUMNS) {
     let sum = longSum(column, shape.COLUMNS, shape.N);
     dbias[column] = sum;
-    notice(isOverflow(sum));
+    checkOverflow(isOverflow(sum));
   }
 }
 

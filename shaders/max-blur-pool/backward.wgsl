@@ -4,7 +4,7 @@
 // for every image and channel; see forward.wgsl. Neither the maxima nor their places were stored: nine values tell them.
 //
 // x, dx: [N,H,W,C]   dy: [N,P,Q,C] storage type; C = 4·VECTORS
-// Grid: a lane a vector of channels, whose rows take the columns of dx in turn; rows of dx along the second axis, images along
+// Grid: one lane per vector of channels, whose rows share the columns of dx; rows of dx along the second axis, images along
 // the third.
 // @use lib/nan
 // @const LANES:u32 ROWS:u32

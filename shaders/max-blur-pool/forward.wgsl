@@ -5,7 +5,7 @@
 // largest bits without their sign are kept, which are those of a NaN where there is one.
 //
 // x: [N,H,W,C]   y: [N,P,Q,C] storage type; C = 4·VECTORS, P = ⌊H/2⌋, Q = ⌊W/2⌋
-// Grid: a lane a vector of channels, whose rows take the columns of y in turn; rows of y along the second axis, images along
+// Grid: one lane per vector of channels, whose rows share the columns of y; rows of y along the second axis, images along
 // the third.
 // @const LANES:u32 ROWS:u32
 // @shape H W P Q VECTORS

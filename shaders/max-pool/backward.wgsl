@@ -1,7 +1,7 @@
 // dx[n,h,w,c] = Σ dy[n,p,q,c] over the windows (p,q) whose first maximum, or last NaN, is at (h,w)
 //
 // dy: [N,P,Q,C]   dx: [N,H,W,C] storage type   places: [N,P,Q,C/4] u32, see forward.wgsl; C = 4·VECTORS
-// Grid: a lane a vector of channels, whose rows take the columns of dx in turn, each gathering from its windows; rows of dx
+// Grid: one lane per vector of channels, whose rows share the columns of dx, each gathering from its windows; rows of dx
 // along the second axis, images along the third.
 // @const LANES:u32 ROWS:u32 WINDOW:u32 STRIDE:u32 PAD:u32
 // @shape H W P Q VECTORS
@@ -19,7 +19,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   for (var column = thread / LANES; column < shape.W; column += ROWS) {
     let w = column + PAD;
     var sum = vec4f();
-    // Where in a window the pixel may be, and the window; one that would begin below zero wraps around.
+    // Position of the pixel in a window, and the window; one that would begin below zero wraps around.
     for (var r = h % STRIDE; r < WINDOW; r += STRIDE) {
       for (var s = w % STRIDE; s < WINDOW; s += STRIDE) {
         let p = (h - r) / STRIDE;

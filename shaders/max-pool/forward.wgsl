@@ -2,7 +2,7 @@
 // places[n,p,q,c] = r·WINDOW + s of the first such maximum, or of the last NaN, four channels to a u32
 //
 // x: [N,H,W,C]   y: [N,P,Q,C] storage type   places: [N,P,Q,C/4] u32; C = 4·VECTORS
-// Grid: a lane a vector of channels, whose rows take the columns of y in turn; rows of y along the second axis, images along
+// Grid: one lane per vector of channels, whose rows share the columns of y; rows of y along the second axis, images along
 // the third.
 // @use lib/nan
 // @const LANES:u32 ROWS:u32 WINDOW:u32 STRIDE:u32 PAD:u32

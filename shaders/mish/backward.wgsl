@@ -2,7 +2,7 @@
 //
 // With e and n as in lib/mish, (1 − t²)·σ = 4·e·(e + 1) / (n + 2)², which nothing cancels in.
 //
-// x, dy, dx: [VECTORS] storage type; one thread a vector of four
+// x, dy, dx: [VECTORS] storage type; one thread per vector of four
 // @use lib/mish lib/nan
 // @shape VECTORS
 // @sample VECTORS=5

@@ -1,6 +1,6 @@
 // y[i] = x[i] · tanh(softplus(x[i]))
 //
-// x, y: [VECTORS] storage type; one thread a vector of four
+// x, y: [VECTORS] storage type; one thread per vector of four
 // @use lib/mish
 // @shape VECTORS
 // @sample VECTORS=5

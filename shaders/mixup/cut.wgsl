@@ -1,7 +1,7 @@
 // y[n,p,q] = x[partner[n],p,q] inside the box, x[n,p,q] outside
 //
-// x, y: [N,P,Q,3] storage type, a pixel a vector of four   partner: [N] u32, a permutation
-// box: [4] u32: top, left, bottom, right, the ends excluded; one thread a pixel; the grid's z is the item
+// x, y: [N,P,Q,3] storage type, one vector of four per pixel   partner: [N] u32, a permutation
+// box: [4] u32: top, left, bottom, right, the ends excluded; one thread per pixel; the grid's z is the item
 // @shape P Q
 // @sample P=5 Q=7
 

@@ -1,7 +1,7 @@
 // y[n,i] = x[p,i] + weight[n]·(x[n,i] - x[p,i]),  p = partner[n]
 //
 // x, y: [N,VECTORS] storage type, VECTORS vectors of four an item   partner: [N] u32, a permutation   weight: [N] f32
-// one thread a vector; the grid's y is the item
+// one thread per vector; the grid's y is the item
 // @shape VECTORS
 // @sample VECTORS=5
 

@@ -1,4 +1,4 @@
-// What Adam's step multiplies by, parameter by parameter, and t, the count of its steps
+// Factors of a step of Adam for every parameter, and t, the number of its steps
 //
 //   t ← t + 1
 //   stepSize = lr · √(1 − squareMomentum^t) / (1 − momentum^t),  epsilon = epsilon · √(1 − squareMomentum^t)

@@ -1,4 +1,4 @@
-// foundInfinity = 1 when any number of x is an infinity or not a number; one workgroup
+// foundInfinity = 1 when any number of x is Inf or NaN; one workgroup
 //
 // x: f32, of any shape   foundInfinity: [] u32
 // @use lib/overflow
@@ -10,5 +10,5 @@
 fn main(@builtin(local_invocation_index) thread: u32) {
   var overflow = false;
   for (var i = thread; i < arrayLength(&x); i += 256u) { overflow |= isOverflow(x[i]); }
-  notice(overflow);
+  checkOverflow(overflow);
 }

@@ -1,4 +1,4 @@
-// foundInfinity = 1 when any gradient is an infinity or not a number. For gradients that were not looked through as they
+// foundInfinity = 1 when any gradient is Inf or NaN. For gradients that were not looked through as they
 // were written.
 //
 // gradients: [BLOCKS·256] f32   foundInfinity: [] u32
@@ -15,5 +15,5 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   if (block >= shape.BLOCKS) { return; }
   var overflow = false;
   for (var turn = 0u; turn < TURNS; turn++) { overflow |= isOverflow(gradients[vectorOf(block, thread, turn)]); }
-  notice(overflow);
+  checkOverflow(overflow);
 }

@@ -1,6 +1,6 @@
 // norm = √Σ sums,  factor = min(1, MAX_NORM / (norm + 1e-6))
 //
-// Where the norm is infinite or not a number, the factor is 0 (see scale-gradients.wgsl).
+// Where the norm is Inf or NaN, the factor is 0 (see scale-gradients.wgsl).
 // Source: torch.nn.utils.clip_grad_norm_.
 //
 // sums: [COUNT,4] f32   norm, factor: [] f32; one workgroup

@@ -1,10 +1,10 @@
-// What a step of RAdam multiplies by, parameter by parameter, and t, the count of its steps
+// Factors of a step of RAdam for every parameter, and t, the number of its steps
 //
 //   t ← t + 1
 //   r∞ = 2 / (1 − squareMomentum) − 1,  r = r∞ − 2t·squareMomentum^t / (1 − squareMomentum^t)
 //   r > 5:  stepSize = lr·√((r − 4)(r − 2)r∞ / ((r∞ − 4)(r∞ − 2)r)) / (1 − momentum^t)
 //           rootScale = 1 / √(1 − squareMomentum^t)
-//   else:   stepSize = lr / (1 − momentum^t),  rootScale = 0
+//   otherwise: stepSize = lr / (1 − momentum^t),  rootScale = 0
 //
 // A parameter that does not change keeps its t.
 //

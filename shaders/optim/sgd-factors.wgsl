@@ -1,4 +1,4 @@
-// What a step of SGD multiplies by, parameter by parameter.
+// Factors of a step of SGD for every parameter.
 //
 // hyperparameters: [groups] Hyperparameters   rules: [P] u32, group·4 + decays·2 + moves   scale: [] f32   foundInfinity: [] u32
 // factors: [P] Factors

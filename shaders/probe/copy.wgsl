@@ -2,7 +2,7 @@
 //
 //   y[i] = x[i]
 //
-// x, y: [VECTORS] vectors of 16 bytes; a workgroup of THREADS has THREADS·EACH of them side by side, a thread EACH
+// x, y: [VECTORS] vectors of 16 bytes; a workgroup of THREADS has THREADS·EACH of them side by side, EACH per thread
 // Launched by the benchmark only (bench/kernels/peaks.ts).
 // @const THREADS:u32 EACH:u32
 // @shape VECTORS

@@ -2,7 +2,7 @@
 //
 //   sum[i] ← factor · sum[i] + addend,  8·ROUNDS times;  sums[thread] = Σ sum[i]
 //
-// numbers: [2] vec4f, factor and addend   sums: a vec4f a thread; 8·4·2·CHAINS·ROUNDS operations a thread
+// numbers: [2] vec4f, factor and addend   sums: one vec4f per thread; 8·4·2·CHAINS·ROUNDS operations per thread
 // Launched by the benchmark only (bench/kernels/peaks.ts).
 // @enable f16
 // @const CHAINS:u32

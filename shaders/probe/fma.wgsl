@@ -5,7 +5,7 @@
 // With factor −1 a sum goes to and fro between two values, so that what comes out is what went in: element j of sum i
 // begins as (thread mod 16 + 16·i + 64·j) / 64.
 //
-// numbers: [2] vec4f, factor and addend   sums: a vec4f a thread; 8·4·2·CHAINS·ROUNDS operations a thread
+// numbers: [2] vec4f, factor and addend   sums: one vec4f per thread; 8·4·2·CHAINS·ROUNDS operations per thread
 // Launched by the benchmark only (bench/kernels/peaks.ts).
 // @const CHAINS:u32
 // @shape ROUNDS

@@ -3,7 +3,7 @@
 //   sums[i][j] ← sums[i][j] + left · right,  ROUNDS times, from ACROSS·i + j on, so that no two are the same
 //
 // f16 operands, f32 sums. numbers: left [MATRIX_M,MATRIX_K], then right [MATRIX_K,MATRIX_N], f16, four to an element
-// sums: [subgroups,DOWN,ACROSS,MATRIX_M,MATRIX_N] f32; 2·M·N·K·DOWN·ACROSS·ROUNDS operations a subgroup, four a workgroup
+// sums: [subgroups,DOWN,ACROSS,MATRIX_M,MATRIX_N] f32; 2·M·N·K·DOWN·ACROSS·ROUNDS operations per subgroup, four subgroups per workgroup
 // Launched by the benchmark only (bench/kernels/peaks.ts).
 // @enable f16 subgroups subgroup_size_control chromium_experimental_subgroup_matrix
 // @const LANES:u32 MATRIX_M:u32 MATRIX_N:u32 MATRIX_K:u32 DOWN:u32 ACROSS:u32

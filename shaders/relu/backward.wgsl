@@ -1,6 +1,6 @@
-// dx[i] = dy[i] where y[i] is above 0 or NaN, else 0
+// dx[i] = dy[i] where y[i] is above 0 or NaN, otherwise 0
 //
-// y, dy, dx: [VECTORS] storage type; one thread a vector of four
+// y, dy, dx: [VECTORS] storage type; one thread per vector of four
 // @use lib/nan
 // @shape VECTORS
 // @sample VECTORS=5

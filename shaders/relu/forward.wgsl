@@ -1,6 +1,6 @@
 // y[i] = max(x[i], 0), NaN where x[i] is
 //
-// x, y: [VECTORS] storage type; one thread a vector of four
+// x, y: [VECTORS] storage type; one thread per vector of four
 // @use lib/nan
 // @shape VECTORS
 // @sample VECTORS=5

@@ -1,7 +1,7 @@
 // y[n,k] = exp(x[n,k] - largest) / Σ exp(x[n,j] - largest),  largest = max over j of x[n,j]
 //
 // x: [N,K] storage type   y: [N,K] f32; K padded to 4·VECTORS, with zeros in y
-// Grid: a lane a row of x, whose vectors the rows of threads take in turn.
+// Grid: one lane per row of x, whose vectors the rows of threads share.
 // @use lib/rows lib/mask lib/long-sum
 // @const LANES:u32 ROWS:u32
 // @shape N K VECTORS

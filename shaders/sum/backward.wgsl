@@ -1,6 +1,6 @@
 // dx[i] = dy for every element, 0 in the padding of the last axis
 //
-// dy: [] f32   dx: [rows,C] storage type, C padded to 4·COLUMNS; one thread a vector of four
+// dy: [] f32   dx: [rows,C] storage type, C padded to 4·COLUMNS; one thread per vector of four
 // @use lib/mask
 // @shape VECTORS COLUMNS C
 // @sample VECTORS=15 COLUMNS=3 C=10
