@@ -18,14 +18,14 @@ const op = defineOp<readonly [Tensor, Tensor], undefined, undefined>({
 })
 
 /**
- * Sum of two tensors, element by element.
+ * Adds two tensors element by element.
  *
  *   y = a + b
  *
  * @param a  any shape, f16 | f32
- * @param b  as a
- * @returns  as a
- * @throws ShapeError, DtypeError  when shapes or types differ
+ * @param b  shape and type of a
+ * @returns  shape and type of a
+ * @throws ShapeError, DtypeError  if shapes or types differ
  */
 export function add(a: Tensor, b: Tensor): Tensor {
   return op([a, b], undefined)

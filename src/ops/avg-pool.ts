@@ -14,7 +14,7 @@ export interface AvgPoolOptions {
   readonly kernelSize: number
   /** Step in pixels, ≥ 1. */
   readonly stride: number
-  /** Whether pixels left over at the end get a window of their own, which overhangs. Default false */
+  /** True if remaining pixels at the end get a window of their own, which overhangs. Default false */
   readonly ceilMode?: boolean
 }
 
@@ -38,7 +38,7 @@ const op = defineOp<readonly [Tensor], AvgPoolOptions, Plan>({
 
   plan([x], { kernelSize, stride, ceilMode = false }) {
     if (x.shape.length !== 4) {
-      throw new ShapeError('avgPool', 'x is not a batch of images', { given: { x }, expected: 'x as [N,H,W,C]' })
+      throw new ShapeError('avgPool', 'x must be a batch of images', { given: { x }, expected: 'x as [N,H,W,C]' })
     }
     requireInteger('avgPool', 'kernelSize', kernelSize, { from: 1 })
     requireInteger('avgPool', 'stride', stride, { from: 1 })
@@ -49,7 +49,7 @@ const op = defineOp<readonly [Tensor], AvgPoolOptions, Plan>({
     if (P < 1 || Q < 1) {
       throw new ShapeError('avgPool', 'the window is larger than the image', {
         given: { x, kernelSize },
-        fix: 'a smaller kernelSize, or ceilMode',
+        fix: 'use a smaller kernelSize, or ceilMode',
       })
     }
     return {
@@ -83,21 +83,21 @@ const op = defineOp<readonly [Tensor], AvgPoolOptions, Plan>({
   },
 })
 
-/** As many windows as begin inside, the last of them perhaps overhanging. */
+/** Returns the number of windows that begin inside the image; the last one may overhang. */
 function overhangingOutput(size: number, kernelSize: number, stride: number): number {
   const count = Math.ceil((size - kernelSize) / stride) + 1
   return Math.max(1, (count - 1) * stride >= size ? count - 1 : count)
 }
 
 /**
- * The mean of each window.
+ * Averages the pixels of each window.
  *
- *   y[n,p,q,c] = mean over r, s of x[n, p·stride + r, q·stride + s, c], of the pixels that there are
+ *   y[n,p,q,c] = mean over r, s of x[n, p·stride + r, q·stride + s, c], over the pixels inside the image
  *
  * @param x  [N,H,W,C] f16 | f32
- * @returns  [N,P,Q,C] as x, P = ⌊(H − kernelSize) / stride⌋ + 1, with ceilMode rounded up
+ * @returns  [N,P,Q,C] in the type of x; P = ⌊(H − kernelSize) / stride⌋ + 1, rounded up with ceilMode
  * @throws ShapeError   when the window is larger than the image, without ceilMode
- * @throws OptionError  when kernelSize or stride is out of range
+ * @throws OptionError  if kernelSize or stride is out of range
  *
  * Source: torch.nn.AvgPool2d; a window that overhangs divides by its pixels inside.
  */

@@ -11,25 +11,25 @@ import type { Tensor } from '../tensor/tensor.ts'
 import { columnPass, columnSums, onGrid } from '../gpu/grid.ts'
 
 export interface BatchNormOptions {
-  /** Running statistics of the channels, [C] f32; replaced in training. */
+  /** Running statistics of the channels, [C] f32; updated in training. */
   readonly runningMean: Tensor
   readonly runningVar: Tensor
-  /** Normalise by the statistics of the batch (and record them), or by the running ones. */
+  /** True normalizes by the statistics of the batch and updates the running ones; false normalizes by the running ones. */
   readonly training: boolean
-  /** How much of a batch's statistics enters the running ones, 0 … 1. Default 0.1 */
+  /** Weight of the batch in the running statistics, 0 … 1. Default 0.1 */
   readonly momentum?: number
-  /** Added to the variance, > 0. Default 1e-5 */
+  /** Number added to the variance, > 0. Default 1e-5 */
   readonly eps?: number
-  /** Added to the result, as x; its gradient is the one that arrives. Default none */
+  /** Tensor added to the result, in shape and type of x. Default none */
   readonly residual?: Tensor | undefined
-  /** End with a rectified linear unit, after the residual. Default false */
+  /** True applies a rectified linear unit at the end, after the residual. Default false */
   readonly relu?: boolean
 }
 
 type Inputs = readonly [x: Tensor, weight: Tensor, bias: Tensor, residual: Tensor | undefined]
 
 interface Plan extends Required<Omit<BatchNormOptions, 'residual'>> {
-  /** x as a matrix, [pixels, channels], and the vectors of four in a row. */
+  /** Sizes of x as a matrix, [pixels, channels], and the number of vectors of four per row. */
   readonly pixels: number
   readonly channels: number
   readonly vectors: number
@@ -43,7 +43,7 @@ const op = defineOp<Inputs, BatchNormOptions, Plan>({
 
   plan([x, weight, bias, residual], { runningMean, runningVar, training, momentum = 0.1, eps = 1e-5, relu = false }) {
     if (x.shape.length < 2) {
-      throw new ShapeError('batchNorm', 'x has no batch', {
+      throw new ShapeError('batchNorm', 'x must have a batch axis', {
         given: { x },
         expected: 'at least two axes, the channels last',
       })
@@ -65,13 +65,13 @@ const op = defineOp<Inputs, BatchNormOptions, Plan>({
     requireNumber('batchNorm', 'eps', eps, { above: 0 })
     const pixels = elementCount(x.shape) / channels
     if (training && pixels === 1) {
-      throw new ShapeError('batchNorm', 'one value a channel has no variance', {
+      throw new ShapeError('batchNorm', 'one value per channel has no variance', {
         given: { x },
         fix: 'train with larger batches, or drop the last one',
       })
     }
     return {
-      // The running statistics have moved already when a forward pass is done again.
+      // A repeated forward pass must not update the running statistics again.
       runningMean,
       runningVar,
       training,
@@ -99,7 +99,7 @@ const op = defineOp<Inputs, BatchNormOptions, Plan>({
   },
 
   backward(plan, dy, { inputs: [x, , bias, residual], output: y, extras: [channels] }, needs, target) {
-    // After a sum with the residual the mask is that of both: made once, it is the residual's gradient too.
+    // The mask after the sum with the residual applies to both: masked once, dy is also the gradient of the residual.
     const g = residual && plan.relu ? masked(y, dy, needs[3] ? target(3) : empty(residual)) : dy
     const RELU = plan.relu && !residual
     const perChannel = { shape: [plan.channels], dtype: 'f32' } as const
@@ -117,7 +117,7 @@ const op = defineOp<Inputs, BatchNormOptions, Plan>({
   },
 })
 
-/** [mean, 1/√(variance + eps), scale] of the batch, [3,C] f32; the running statistics move towards it. */
+/** Computes [mean, 1/√(variance + eps), scale] of the batch, [3,C] f32, and updates the running statistics. */
 function batchStatistics({ pixels, vectors, ...plan }: Plan, x: Tensor, weight: Tensor): Tensor {
   const { RUN, SLICES, runs, total } = columnSums(pixels, vectors)
   const partial = { shape: [SLICES, plan.channels], dtype: 'f32' } as const
@@ -193,7 +193,7 @@ function parameterGradients(
   release(products)
 }
 
-/** A launch that writes something for every element of x. */
+/** Launches an element-wise kernel over x. */
 function overPixels(
   { pixels, vectors, dtype, detail }: Plan,
   name: 'batch-norm/forward' | 'batch-norm/backward-input',
@@ -208,27 +208,27 @@ function overPixels(
   )
 }
 
-/** dx = dy where y > 0, else 0 */
+/** Computes dx = dy where y > 0, otherwise 0. */
 function masked(y: Tensor, dy: Tensor, dx: Tensor): Tensor {
   launch('relu/backward', { y, dy, dx }, elementwise(dx))
   return dx
 }
 
 /**
- * Batch normalisation of every channel over all other axes, with what follows it in a residual block in the same pass.
+ * Normalizes every channel over all other axes, and adds a residual and applies a ReLU in the same pass, if requested.
  *
  *   y = (x - mean) / √(variance + eps) · weight + bias  [+ residual]  [then max(·, 0)]
  *
- * In training mean and variance are the batch's, the variance biased; the running statistics become
- * (1 - momentum)·running + momentum·batch, there with the unbiased variance. Else they are the running ones.
+ * In training, mean and (biased) variance are those of the batch, and the running statistics become
+ * (1 - momentum)·running + momentum·batch, with the unbiased variance. Otherwise they are the running ones.
  *
  * @param x       [...,C] f16 | f32, channels last
  * @param weight  γ, [C] f32
  * @param bias    β, [C] f32
- * @returns       as x; statistics are f32
- * @throws ShapeError   when a shape does not fit x, or training sees one value a channel
+ * @returns       shape and type of x; statistics are f32
+ * @throws ShapeError   when a shape does not fit x, or training receives one value per channel
  * @throws DtypeError   when parameters or statistics are not f32
- * @throws OptionError  when momentum or eps is out of range
+ * @throws OptionError  if momentum or eps is out of range
  *
  * Gradients flow to x and residual (of their type), weight and bias (f32).
  * Source: Ioffe & Szegedy 2015, arXiv:1502.03167; defaults and running variance as PyTorch, nn.BatchNorm2d.

@@ -17,11 +17,11 @@ function converted(x: Tensor, y: Tensor): Tensor {
 }
 
 /**
- * The same numbers in another float type; to f16 rounded to nearest even, from 65520 on infinite.
+ * Converts a tensor to another float type. To f16 it rounds to nearest even, and to infinity from 65520 on.
  *
  * @param x   any shape, f16 | f32
- * @param to  the type wanted
- * @returns   x itself where it has that type already
+ * @param to  type of the result
+ * @returns   x itself if it has that type already
  */
 export function cast(x: Tensor, to: Float): Tensor {
   return x.dtype === to ? x : op([x], to)

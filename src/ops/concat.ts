@@ -7,7 +7,7 @@ import type { Tensor } from '../tensor/tensor.ts'
 interface Plan {
   readonly output: Shape
   readonly N: number
-  /** Elements of a row of each. */
+  /** Number of elements in a row of each input. */
   readonly columns: readonly [number, number]
   readonly dtype: 'f32' | 'f16'
 }
@@ -54,20 +54,20 @@ const op = defineOp<readonly [Tensor, Tensor], undefined, Plan>({
   },
 })
 
-/** Workgroups for rows of that many elements. */
+/** Returns the number of workgroups for rows of the given length. */
 function groupsOf(rows: number, columns: number): number {
   return Math.ceil((rows * padTo4(columns)) / 4 / 64)
 }
 
 /**
- * Two tensors side by side along the last axis.
+ * Concatenates two tensors along the last axis.
  *
- *   y[…,j] = a[…,j] for j < A, else b[…,j − A]
+ *   y[…,j] = a[…,j] for j < A, otherwise b[…,j − A]
  *
  * @param a  […,A] f16 | f32
- * @param b  […,B] as a
- * @returns  […,A + B] as a
- * @throws ShapeError, DtypeError  when the two differ in more than the last axis
+ * @param b  […,B] in the type of a
+ * @returns  […,A + B] in the type of a
+ * @throws ShapeError, DtypeError  if the two differ in more than the last axis
  */
 export function concat(a: Tensor, b: Tensor): Tensor {
   return op([a, b], undefined)

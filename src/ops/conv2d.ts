@@ -22,10 +22,10 @@ const op = defineOp<readonly [Tensor, Tensor], Conv2dOptions, ConvolutionSizes>(
   plan([x, weight], { stride = 1, padding = 0 }) {
     const given = { x, [weight.name ?? 'weight']: weight }
     if (x.shape.length !== 4) {
-      throw new ShapeError('conv2d', 'x is not a batch of images', { given, expected: 'x as [N,H,W,C]' })
+      throw new ShapeError('conv2d', 'x must be a batch of images', { given, expected: 'x as [N,H,W,C]' })
     }
     if (weight.shape.length !== 4) {
-      throw new ShapeError('conv2d', 'the weight is not a filter bank', { given, expected: 'the weight as [O,R,S,C]' })
+      throw new ShapeError('conv2d', 'the weight must be a filter bank', { given, expected: 'the weight as [O,R,S,C]' })
     }
     const [N, H, W, C] = x.shape
     const [O, R, S, channels] = weight.shape
@@ -65,15 +65,15 @@ const op = defineOp<readonly [Tensor, Tensor], Conv2dOptions, ConvolutionSizes>(
 })
 
 /**
- * 2-D convolution, the sliding dot product of a filter bank with an image batch.
+ * Convolves a batch of images with a filter bank, by sliding dot products.
  *
  *   y[n,p,q,o] = Σ_{r,s,c} x[n, p·stride + r − padding, q·stride + s − padding, c] · weight[o,r,s,c]
  *
  * @param x       [N,H,W,C] f16 | f32
- * @param weight  [O,R,S,C] as x
- * @returns       [N,P,Q,O] as x, P = ⌊(H + 2·padding − R) / stride⌋ + 1. Products are summed in f32.
+ * @param weight  [O,R,S,C] in the type of x
+ * @returns       [N,P,Q,O] in the type of x; P = ⌊(H + 2·padding − R) / stride⌋ + 1. Products are summed in f32.
  * @throws ShapeError   when C differs, or the filter is larger than the padded image
- * @throws OptionError  when stride or padding is not a whole number in range
+ * @throws OptionError  if stride or padding is not an integer in range
  *
  * Gradients flow to x (of its type) and weight (f32). Cost: 2·N·P·Q·O·R·S·C operations, the same again for each gradient.
  * Source: Dumoulin & Visin 2016, arXiv:1603.07285.

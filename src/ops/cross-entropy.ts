@@ -9,19 +9,19 @@ import { padTo4 } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { oneWorkgroup, rowPass, onGrid } from '../gpu/grid.ts'
 
-/** Class numbers, two of them for each row where images are mixed. */
+/** Class labels of the rows; two labels per row if images are mixed. */
 export interface ClassTargets {
-  /** [N] u32, each below K. */
+  /** Labels, [N] u32, each below K. */
   readonly a: Tensor
-  /** [N] u32; with `mix` [N] f32, how much of each row is its `a`. Both or neither. */
+  /** Second labels, [N] u32, and the weight `mix` of label `a` in each row, [N] f32. Both or neither. */
   readonly b?: Tensor | undefined
   readonly mix?: Tensor | undefined
 }
 
 export interface CrossEntropyOptions {
-  /** Part of the target that is spread evenly over all K classes, 0 … 1. Default 0 */
+  /** Fraction of the target distributed evenly over all K classes, 0 … 1. Default 0 */
   readonly smoothing?: number
-  /** The mean over the rows, or the loss of each. Default mean */
+  /** Reduction of the losses: their mean, or none. Default mean */
   readonly reduction?: 'mean' | 'none'
 }
 
@@ -43,7 +43,7 @@ const op = defineOp<Inputs, CrossEntropyOptions, Plan>({
   plan([logits, a, b, mix], { smoothing = 0, reduction = 'mean' }) {
     const where = 'softmaxCrossEntropy'
     if (logits.shape.length !== 2) {
-      throw new ShapeError(where, 'the logits are no matrix', { given: { logits }, expected: 'logits as [N,K]' })
+      throw new ShapeError(where, 'the logits must be a matrix', { given: { logits }, expected: 'logits as [N,K]' })
     }
     const [N, K] = logits.shape
     if ((b === undefined) !== (mix === undefined)) {
@@ -81,7 +81,7 @@ const op = defineOp<Inputs, CrossEntropyOptions, Plan>({
     const { N } = shape
     const losses = empty({ shape: [N], dtype: 'f32' }, 'losses')
     const rows = empty({ shape: [N, 4], dtype: 'f32' }, 'normalisers of rows')
-    // The padding of losses has threads too, which write its zeros.
+    // Threads for the padding of the losses write its zeros.
     const {
       constants: threads,
       groups: [groups],
@@ -125,24 +125,24 @@ const op = defineOp<Inputs, CrossEntropyOptions, Plan>({
   },
 })
 
-/** Tensor to bind in place of a mix that is not read. */
+/** Returns the tensor to bind in place of a mix that is not read. */
 const unread = () => empty({ shape: [4], dtype: 'f32' }, 'no mix')
 
 /**
- * Cross-entropy between the softmax of logits and class labels, smoothed and mixed as asked for.
+ * Computes the cross-entropy between the softmax of logits and class labels, with optional smoothing and mixing.
  *
- *   loss[n] = mix[n]·L(a[n]) + (1 − mix[n])·L(b[n]),  without b just L(a[n])
+ *   loss[n] = mix[n]·L(a[n]) + (1 − mix[n])·L(b[n]),  without b only L(a[n])
  *   L(y) = −(1 − smoothing)·logp[y] − smoothing/K·Σ_k logp[k],  logp = log softmax(logits[n])
  *   dlogits[n,k] = (softmax(logits[n])[k] − target[n,k])·dloss/N
  *
  * @param logits   [N,K] f16 | f32
  * @param targets  labels [N] u32, below K
  * @returns        [] f32, the mean over the rows; with reduction 'none' [N] f32. All arithmetic is f32.
- * @throws ShapeError, DtypeError  when labels do not fit the logits
- * @throws OptionError  when smoothing is out of range, or b comes without mix
+ * @throws ShapeError, DtypeError  if labels do not fit the logits
+ * @throws OptionError  if smoothing is out of range, or b comes without mix
  *
- * The gradient flows to the logits, in their type. A label from K on makes its row's loss and gradient NaN, since only the
- * GPU has read it by then (PyTorch raises an IndexError on the CPU and a device-side assertion on a GPU).
+ * The gradient flows to the logits, in their type. A label of K or more makes loss and gradient of its row NaN, since only the
+ * GPU reads labels (PyTorch raises an IndexError on the CPU and a device-side assertion on a GPU).
  * Source: Szegedy et al. 2016, arXiv:1512.00567 (smoothing); Zhang et al. 2018, arXiv:1710.09412 (mixing); fastai
  * losses.py, LabelSmoothingCrossEntropy, and callback/mixup.py.
  */

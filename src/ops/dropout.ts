@@ -19,7 +19,7 @@ const op = defineOp<readonly [x: Tensor, mask: Tensor], DropoutOptions, { readon
 
   plan([x, mask], { p }) {
     if (mask.dtype !== 'u32') {
-      throw new DtypeError('dropout', 'the mask must be bits in u32', { given: { mask }, expected: 'u32' })
+      throw new DtypeError('dropout', 'the mask must hold bits in u32', { given: { mask }, expected: 'u32' })
     }
     const words = dropoutWords(x)
     if (mask.shape.length !== 1 || mask.shape[0] !== words) {
@@ -45,21 +45,21 @@ const op = defineOp<readonly [x: Tensor, mask: Tensor], DropoutOptions, { readon
   },
 })
 
-/** Words of the mask for a tensor: a bit for each number stored, with the padding of its rows. */
+/** Returns the number of words of the mask of a tensor: one bit per stored number, including the padding of its rows. */
 export function dropoutWords(x: Spec): number {
   return Math.ceil(storedCount(x) / 32)
 }
 
 /**
- * Leaves out elements, and makes the others larger so that their expectation stays.
+ * Sets masked elements to zero and scales up the others, so that the expectation stays the same.
  *
- *   y[i] = x[i] / (1 − p) where the mask has a 1, else 0
+ *   y[i] = x[i] / (1 − p) where the mask has a 1, otherwise 0
  *
  * @param x     any shape, f16 | f32
  * @param mask  [⌈stored numbers / 32⌉] u32: the number stored at place i (rows are padded to multiples of four) has bit
  *              i mod 32 of word i div 32. It is drawn on the CPU, each bit 1 with probability 1 − p
- * @returns     as x
- * @throws ShapeError, DtypeError, OptionError  when the mask does not fit x, or p is out of range
+ * @returns     shape and type of x
+ * @throws ShapeError, DtypeError, OptionError  if the mask does not fit x, or p is out of range
  *
  * Source: Srivastava et al. 2014, JMLR 15; torch.nn.functional.dropout.
  */

@@ -17,7 +17,7 @@ const op = defineOp<readonly [Tensor], undefined, Plan>({
 
   plan([x]) {
     if (x.shape.length !== 4) {
-      throw new ShapeError('globalAvgPool', 'x is not a batch of images', { given: { x }, expected: 'x as [N,H,W,C]' })
+      throw new ShapeError('globalAvgPool', 'x must be a batch of images', { given: { x }, expected: 'x as [N,H,W,C]' })
     }
     const [N, H, W, C] = x.shape
     const VECTORS = padTo4(C) / 4
@@ -43,13 +43,13 @@ const op = defineOp<readonly [Tensor], undefined, Plan>({
 })
 
 /**
- * The mean of every channel over an image.
+ * Averages every channel over each image.
  *
  *   y[n,c] = Σ_{h,w} x[n,h,w,c] / (H·W),  dx[n,h,w,c] = dy[n,c] / (H·W)
  *
  * @param x  [N,H,W,C] f16 | f32
- * @returns  [N,C] as x; sums are f32
- * @throws ShapeError  when x is not a batch of images
+ * @returns  [N,C] in the type of x; sums are f32
+ * @throws ShapeError  if x is not a batch of images
  */
 export function globalAvgPool(x: Tensor): Tensor {
   return op([x], undefined)

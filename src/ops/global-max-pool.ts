@@ -45,15 +45,15 @@ const op = defineOp<readonly [Tensor], undefined, Plan>({
 })
 
 /**
- * The largest value of every channel over an image.
+ * Returns the largest value of every channel over each image.
  *
  *   y[n,c] = max_{h,w} x[n,h,w,c]
  *
  * The gradient flows to the first maximum, row by row, or to the last NaN, as in PyTorch.
  *
  * @param x  [N,H,W,C] f16 | f32
- * @returns  [N,C] as x
- * @throws ShapeError  when x is not a batch of images
+ * @returns  [N,C] in the type of x
+ * @throws ShapeError  if x is not a batch of images
  */
 export function globalMaxPool(x: Tensor): Tensor {
   return op([x], undefined)

@@ -1,4 +1,4 @@
-/** Every operation by name. */
+/** All operations, by name. */
 export { add } from './add.ts'
 export { avgPool, type AvgPoolOptions } from './avg-pool.ts'
 export { batchNorm, type BatchNormOptions } from './batch-norm.ts'

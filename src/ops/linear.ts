@@ -16,7 +16,10 @@ const op = defineOp<readonly [Tensor, Tensor, Tensor | undefined], undefined, Co
   plan([x, weight, bias]) {
     const given = { x, [weight.name ?? 'weight']: weight, ...(bias ? { [bias.name ?? 'bias']: bias } : {}) }
     if (x.shape.length !== 2 || weight.shape.length !== 2) {
-      throw new ShapeError('linear', 'two matrices are needed', { given, expected: 'x as [N,C], the weight as [O,C]' })
+      throw new ShapeError('linear', 'x and the weight must be matrices', {
+        given,
+        expected: 'x as [N,C], the weight as [O,C]',
+      })
     }
     const [N, C] = x.shape
     const [O, channels] = weight.shape
@@ -30,13 +33,13 @@ const op = defineOp<readonly [Tensor, Tensor, Tensor | undefined], undefined, Co
       throw new DtypeError('linear', 'the storage types differ', { given, fix: 'cast one of them' })
     }
     if (bias && (bias.shape.length !== 1 || bias.shape[0] !== O)) {
-      throw new ShapeError('linear', 'one bias an output is needed', {
+      throw new ShapeError('linear', 'there must be one bias per output', {
         given,
         expected: `the bias as ${formatShape([O])}`,
       })
     }
     if (bias && bias.dtype !== 'f32') {
-      throw new DtypeError('linear', 'the bias is f32 whatever the type of x', { given })
+      throw new DtypeError('linear', 'the bias must be f32, for any type of x', { given })
     }
     return { N, H: 1, W: 1, C, P: 1, Q: 1, O, R: 1, S: 1, STRIDE: 1, PAD: 0, dtype: storageDtype(x) }
   },
@@ -73,10 +76,10 @@ const op = defineOp<readonly [Tensor, Tensor, Tensor | undefined], undefined, Co
   },
 })
 
-/** Rows whose products a kernel may add up in one f32: the sum of 65,535 like products was off by 6e-4, that of 512 is by 7e-6. */
+/** Most rows whose products a kernel adds up in one f32: the relative error was 6e-4 with 65,535 equal products, 7e-6 with 512. */
 const MOST_ROWS = 512
 
-/** dw of all rows, in long batches part by part. */
+/** Computes dw of all rows, in parts for long batches. */
 function weightGradient(sizes: ConvolutionSizes, x: Tensor, dy: Tensor, dw: Tensor): void {
   let sum: Tensor | undefined
   for (const part of parts({ x, dy }, MOST_ROWS)) {
@@ -91,15 +94,15 @@ function weightGradient(sizes: ConvolutionSizes, x: Tensor, dy: Tensor, dw: Tens
 }
 
 /**
- * Fully connected layer.
+ * Computes a fully connected layer.
  *
  *   y[n,o] = Σ_c x[n,c] · weight[o,c] + bias[o]
  *
  * @param x       [N,C] f16 | f32
- * @param weight  [O,C] as x
+ * @param weight  [O,C] in the type of x
  * @param bias    [O] f32, or none
- * @returns       [N,O] as x. Products are summed in f32.
- * @throws ShapeError, DtypeError  when the three do not fit each other
+ * @returns       [N,O] in the type of x. Products are summed in f32.
+ * @throws ShapeError, DtypeError  if the three do not fit each other
  *
  * Gradients flow to x (of its type), weight and bias (f32). Cost: 2·N·O·C operations, the same again for each of dx, dw.
  */

@@ -57,29 +57,29 @@ const op = defineOp<readonly [Tensor], undefined, Plan>({
   },
 })
 
-/** The shape after `maxBlurPool`: [N,⌊H/2⌋,⌊W/2⌋,C]. @throws ShapeError when it has none */
+/** Returns the shape of the result of `maxBlurPool`: [N,⌊H/2⌋,⌊W/2⌋,C]. @throws ShapeError  if x is not a batch of images of at least 2×2 */
 export function maxBlurPoolOutput(shape: Shape): Shape {
   const [N, H, W, C] = shape
   if (shape.length === 4 && H >= 2 && W >= 2) return [N, Math.floor(H / 2), Math.floor(W / 2), C]
-  throw new ShapeError('maxBlurPool', 'x is not a batch of images of at least 2×2', {
+  throw new ShapeError('maxBlurPool', 'x must be a batch of images of at least 2×2', {
     given: { x: shape },
-    expected: 'x as [N,H,W,C], H and W from 2 on',
+    expected: 'x as [N,H,W,C], with H and W ≥ 2',
   })
 }
 
 /**
- * Max pooling that does not alias: the largest of every 2×2 pixels, blurred, and every second one of that.
+ * Pools without aliasing: the maximum of every 2×2 pixels, blurred and then subsampled by 2.
  *
  *   m[n,i,j,c] = max of x[n, i or i + 1, j or j + 1, c],  i < H − 1, j < W − 1
  *   y[n,p,q,c] = Σ k[a]·k[b]·m[n, 2p − 1 + a, 2q − 1 + b, c],  k = [1 2 1] / 4, m = 0 outside
  *
  * @param x  [N,H,W,C] f16 | f32, H and W ≥ 2
- * @returns  [N,⌊H/2⌋,⌊W/2⌋,C] as x
- * @throws ShapeError  when x is not that
+ * @returns  [N,⌊H/2⌋,⌊W/2⌋,C] in the type of x
+ * @throws ShapeError  if x has another shape
  *
  * The gradient flows to the first maximum of a window, row by row, or to its last NaN, as in PyTorch. Backward keeps x.
- * Source: Zhang 2019, arXiv:1904.11486; kornia MaxBlurPool2d(3), whose ceil_mode makes no difference at the stride of
- * 1 that its max pooling has, and whose blur is padded with zeros.
+ * Source: Zhang 2019, arXiv:1904.11486; kornia MaxBlurPool2d(3), whose ceil_mode makes no difference since its max pooling
+ * has a stride of 1, and whose blur is padded with zeros.
  */
 export function maxBlurPool(x: Tensor): Tensor {
   return op([x], undefined)

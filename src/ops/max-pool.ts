@@ -10,11 +10,11 @@ import type { Tensor } from '../tensor/tensor.ts'
 import { imagePass, onGrid } from '../gpu/grid.ts'
 
 export interface MaxPoolOptions {
-  /** Height and width of the window, ≥ 1; at most 16, since its places are kept as bytes. */
+  /** Height and width of the window, ≥ 1; at most 16, since positions in it are stored as bytes. */
   readonly kernelSize: number
   /** Step in pixels, ≥ 1. */
   readonly stride: number
-  /** Pixels added on each side that never are the maximum, at most half a window. Default 0 */
+  /** Number of pixels added on each side, which are never the maximum; at most half a window. Default 0 */
   readonly padding?: number
 }
 
@@ -38,7 +38,7 @@ const op = defineOp<readonly [Tensor], MaxPoolOptions, Plan>({
 
   plan([x], { kernelSize, stride, padding = 0 }) {
     if (x.shape.length !== 4) {
-      throw new ShapeError('maxPool', 'x is not a batch of images', { given: { x }, expected: 'x as [N,H,W,C]' })
+      throw new ShapeError('maxPool', 'x must be a batch of images', { given: { x }, expected: 'x as [N,H,W,C]' })
     }
     requireInteger('maxPool', 'kernelSize', kernelSize, { from: 1, to: 16 })
     requireInteger('maxPool', 'stride', stride, { from: 1 })
@@ -91,14 +91,14 @@ const op = defineOp<readonly [Tensor], MaxPoolOptions, Plan>({
 })
 
 /**
- * The largest value of each window.
+ * Returns the largest value of each window.
  *
  *   y[n,p,q,c] = max over r, s of x[n, p·stride + r − padding, q·stride + s − padding, c]
  *
  * @param x  [N,H,W,C] f16 | f32
- * @returns  [N,P,Q,C] as x, P = ⌊(H + 2·padding − kernelSize) / stride⌋ + 1
+ * @returns  [N,P,Q,C] in the type of x; P = ⌊(H + 2·padding − kernelSize) / stride⌋ + 1
  * @throws ShapeError   when the window is larger than the padded image
- * @throws OptionError  when kernelSize, stride or padding is out of range
+ * @throws OptionError  if kernelSize, stride or padding is out of range
  *
  * The gradient flows to the first maximum of a window, row by row, or to its last NaN, as in PyTorch.
  */

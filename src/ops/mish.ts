@@ -18,12 +18,12 @@ const op = defineOp<readonly [Tensor], undefined, undefined>({
 })
 
 /**
- * A smooth relative of ReLU that lets small negative values through.
+ * Computes the Mish activation, a smooth relative of ReLU that passes small negative values.
  *
  *   y = x · tanh(ln(1 + exp(x)))
  *
  * @param x  any shape, f16 | f32
- * @returns  as x
+ * @returns  shape and type of x
  *
  * Backward keeps x. Source: Misra 2019, arXiv:1908.08681; torch.nn.Mish.
  */

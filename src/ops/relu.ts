@@ -18,12 +18,12 @@ const op = defineOp<readonly [Tensor], undefined, undefined>({
 })
 
 /**
- * Rectified linear unit.
+ * Computes the rectified linear unit.
  *
- *   y = max(x, 0),  dx = dy where y > 0, else 0;  where x is NaN, y is too and dx = dy
+ *   y = max(x, 0),  dx = dy where y > 0, otherwise 0;  NaN in x gives NaN in y and dx = dy
  *
  * @param x  any shape, f16 | f32
- * @returns  as x
+ * @returns  shape and type of x
  */
 export function relu(x: Tensor): Tensor {
   return op([x], undefined)

@@ -36,18 +36,18 @@ const op = defineOp<readonly [Tensor], Shape, { readonly shape: Shape }>({
 })
 
 /**
- * The same elements in the same order under another shape; nothing is copied.
+ * Returns the same elements in the same order in another shape, without a copy.
  *
  * @param x      any type
- * @param shape  as many elements; a last axis that is not a multiple of four must stay
- * @returns      shape, as x
- * @throws ShapeError  when the elements do not fit
+ * @param shape  shape of as many elements; a last axis that is not a multiple of four must stay
+ * @returns      tensor of that shape in the type of x
+ * @throws ShapeError  if the elements do not fit
  */
 export function reshape(x: Tensor, shape: Shape): Tensor {
   return op([x], shape)
 }
 
-/** [N,…] → [N, the product of the rest]; see `reshape`. */
+/** Flattens [N,…] to [N, product of the other axes]; see `reshape`. */
 export function flatten(x: Tensor): Tensor {
   const [N, ...rest] = x.shape
   return reshape(x, [N, elementCount(rest)])

@@ -6,21 +6,21 @@ import type { Tensor } from '../tensor/tensor.ts'
 import { rowPass } from '../gpu/grid.ts'
 
 /**
- * Probabilities from logits, row by row, for predictions: no gradient flows (a loss takes logits).
+ * Computes probabilities from logits, row by row, for predictions. It has no gradient: losses take logits.
  *
  *   y[n,k] = exp(x[n,k]) / Σ_j exp(x[n,j])
  *
  * @param x  [N,K] f16 | f32
  * @returns  [N,K] f32
- * @throws ShapeError, DtypeError  when x is no matrix of floats
- * @throws OptionError  when a gradient would have to flow through it
+ * @throws ShapeError, DtypeError  if x is not a matrix of floats
+ * @throws OptionError  if a gradient would flow through it
  */
 export function softmax(x: Tensor): Tensor {
   const given = { x }
   if (x.shape.length !== 2) {
-    throw new ShapeError('softmax', 'x is not a matrix of logits', { given, expected: 'x as [N,K]' })
+    throw new ShapeError('softmax', 'x must be a matrix of logits', { given, expected: 'x as [N,K]' })
   }
-  if (x.dtype === 'u32') throw new DtypeError('softmax', 'x holds no floats', { given })
+  if (x.dtype === 'u32') throw new DtypeError('softmax', 'x must hold floats', { given })
   if (gradEnabled() && x.needsGrad) {
     throw new OptionError('softmax', 'has no gradient', {
       given,

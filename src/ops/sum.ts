@@ -28,7 +28,7 @@ const op = defineOp<readonly [Tensor], undefined, { readonly dtype: 'f32' | 'f16
 })
 
 /**
- * The sum of all elements.
+ * Sums all elements.
  *
  *   y = Σ x,  dx = dy everywhere
  *

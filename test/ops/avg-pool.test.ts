@@ -77,7 +77,7 @@ test('gradient, finite differences', () =>
 test('refuses what does not fit, before any work', () => {
   const x = zeros([2, 4, 4, 3])
   expect(() => avgPool(zeros([4, 4, 3]), { kernelSize: 2, stride: 2 })).toThrowErrorMatchingInlineSnapshot(`
-    [ShapeError: avgPool: x is not a batch of images
+    [ShapeError: avgPool: x must be a batch of images
       x  [4,4,3] f32
       expected x as [N,H,W,C]]
   `)
@@ -85,7 +85,7 @@ test('refuses what does not fit, before any work', () => {
     [ShapeError: avgPool: the window is larger than the image
       x           [2,4,4,3] f32
       kernelSize  5
-      Fix: a smaller kernelSize, or ceilMode]
+      Fix: use a smaller kernelSize, or ceilMode]
   `)
   expect(() => avgPool(x, { kernelSize: 1.5, stride: 2 })).toThrowErrorMatchingInlineSnapshot(`
     [OptionError: avgPool: kernelSize is out of range

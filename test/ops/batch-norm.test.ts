@@ -172,7 +172,7 @@ test('refuses what does not fit, before any work', () => {
   const stats = { runningMean: zeros([4]), runningVar: zeros([4]), training: true }
   const x = zeros([2, 3, 3, 4])
   expect(() => batchNorm(zeros([4]), zeros([4]), zeros([4]), stats)).toThrowErrorMatchingInlineSnapshot(`
-    [ShapeError: batchNorm: x has no batch
+    [ShapeError: batchNorm: x must have a batch axis
       x  [4] f32
       expected at least two axes, the channels last]
   `)
@@ -213,7 +213,7 @@ test('refuses what does not fit, before any work', () => {
       expected above 0]
   `)
   expect(() => batchNorm(zeros([1, 1, 1, 4]), zeros([4]), zeros([4]), stats)).toThrowErrorMatchingInlineSnapshot(`
-    [ShapeError: batchNorm: one value a channel has no variance
+    [ShapeError: batchNorm: one value per channel has no variance
       x  [1,1,1,4] f32
       Fix: train with larger batches, or drop the last one]
   `)

@@ -145,7 +145,7 @@ test('refuses what does not fit, before any work', () => {
       expected a whole number from 1 on]
   `)
   expect(() => conv2d(zeros([8, 8, 4]), zeros([8, 3, 3, 4]))).toThrowErrorMatchingInlineSnapshot(`
-    [ShapeError: conv2d: x is not a batch of images
+    [ShapeError: conv2d: x must be a batch of images
       x       [8,8,4] f32
       weight  [8,3,3,4] f32
       expected x as [N,H,W,C]]

@@ -194,7 +194,7 @@ test('refuses what does not fit, before any work', () => {
   const logits = zeros([8, 10])
   const a = zeros([8], 'u32')
   expect(() => softmaxCrossEntropy(zeros([8, 1, 10]), { a })).toThrowErrorMatchingInlineSnapshot(`
-    [ShapeError: softmaxCrossEntropy: the logits are no matrix
+    [ShapeError: softmaxCrossEntropy: the logits must be a matrix
       logits  [8,1,10] f32
       expected logits as [N,K]]
   `)

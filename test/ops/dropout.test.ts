@@ -64,7 +64,7 @@ test('refuses what does not fit, before any work', () => {
       mask  [2] u32
       expected the mask as [1]]
   `)
-  expect(() => dropout(zeros([2, 8]), zeros([1]), { p: 0.5 })).toThrow('the mask must be bits in u32')
+  expect(() => dropout(zeros([2, 8]), zeros([1]), { p: 0.5 })).toThrow('the mask must hold bits in u32')
   expect(() => dropout(zeros([2, 8]), zeros([1], 'u32'), { p: 1 })).toThrow('p is out of range')
   expect(() => dropout(zeros([2, 8]), zeros([1], 'u32'), { q: 1 } as never)).toThrow("there is no option 'q'")
 })

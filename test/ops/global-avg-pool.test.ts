@@ -32,7 +32,7 @@ test('gradient, finite differences', () =>
 
 test('refuses what does not fit, before any work', () => {
   expect(() => globalAvgPool(zeros([2, 8]))).toThrowErrorMatchingInlineSnapshot(`
-    [ShapeError: globalAvgPool: x is not a batch of images
+    [ShapeError: globalAvgPool: x must be a batch of images
       x  [2,8] f32
       expected x as [N,H,W,C]]
   `)

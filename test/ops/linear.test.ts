@@ -66,7 +66,7 @@ test('refuses what does not fit, before any work', () => {
       expected the last axis of the weight to be 8]
   `)
   expect(() => linear(zeros([2, 8]), zeros([10, 8]), zeros([9]))).toThrowErrorMatchingInlineSnapshot(`
-    [ShapeError: linear: one bias an output is needed
+    [ShapeError: linear: there must be one bias per output
       x       [2,8] f32
       weight  [10,8] f32
       bias    [9] f32
@@ -79,7 +79,7 @@ test('refuses what does not fit, before any work', () => {
       Fix: cast one of them]
   `)
   expect(() => linear(zeros([2, 8, 1]), zeros([10, 8]))).toThrowErrorMatchingInlineSnapshot(`
-    [ShapeError: linear: two matrices are needed
+    [ShapeError: linear: x and the weight must be matrices
       x       [2,8,1] f32
       weight  [10,8] f32
       expected x as [N,C], the weight as [O,C]]

@@ -123,9 +123,9 @@ test('as a layer', async () => {
 
 test('refuses what does not fit', () => {
   expect(() => maxBlurPool(zeros([2, 1, 4, 3]))).toThrowErrorMatchingInlineSnapshot(`
-    [ShapeError: maxBlurPool: x is not a batch of images of at least 2×2
+    [ShapeError: maxBlurPool: x must be a batch of images of at least 2×2
       x  [2,1,4,3]
-      expected x as [N,H,W,C], H and W from 2 on]
+      expected x as [N,H,W,C], with H and W ≥ 2]
   `)
   expect(() => maxBlurPool(zeros([4, 4, 3]))).toThrow('maxBlurPool')
 })

@@ -78,7 +78,7 @@ test('gradient, finite differences', () => {
 test('refuses what does not fit, before any work', () => {
   const x = zeros([2, 4, 4, 3])
   expect(() => maxPool(zeros([4, 4, 3]), { kernelSize: 2, stride: 2 })).toThrowErrorMatchingInlineSnapshot(`
-    [ShapeError: maxPool: x is not a batch of images
+    [ShapeError: maxPool: x must be a batch of images
       x  [4,4,3] f32
       expected x as [N,H,W,C]]
   `)

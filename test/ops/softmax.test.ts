@@ -50,12 +50,12 @@ test('refuses what does not fit, before any work', () => {
   const x = zeros([2, 3])
   x.leaf = { trainable: true, gradient: undefined, hasGradient: false }
   expect(() => softmax(zeros([2, 3, 4]))).toThrowErrorMatchingInlineSnapshot(`
-    [ShapeError: softmax: x is not a matrix of logits
+    [ShapeError: softmax: x must be a matrix of logits
       x  [2,3,4] f32
       expected x as [N,K]]
   `)
   expect(() => softmax(zeros([2, 3], 'u32'))).toThrowErrorMatchingInlineSnapshot(`
-    [DtypeError: softmax: x holds no floats
+    [DtypeError: softmax: x must hold floats
       x  [2,3] u32]
   `)
   expect(() => softmax(x)).toThrowErrorMatchingInlineSnapshot(`
