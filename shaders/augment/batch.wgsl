@@ -1,28 +1,28 @@
-// The network's input from 8-bit pictures, each output pixel straight from the source: no pictures in between.
+// Input of a network from 8-bit images, with each output pixel computed from the source, without intermediate images.
 //
-//   pixel(y,x)    = bytes / 255; with SHRINK the mean over a bin of the source reduced to geometry.source
-//   warped(i,j)   = with WARP pixel at M[n]·(j,i,1), both counted from the centre of their picture, bilinear, reflected at
+//   pixel(y,x)    = bytes / 255; with SHRINK the mean of a bin of the source reduced to geometry.source
+//   warped(i,j)   = with WARP pixel at M[n]·(j,i,1), both counted from the centre of their image, bilinear, reflected at
 //                   the centres of the border pixels
 //   resized(p,q)  = bilinear, corners aligned, between the bins of the crop of warped reduced to geometry.reduced
 //   lit           = with LIGHTING sigmoid(z), z = (logit(resized) + logit(brightness[n])) · contrast[n];
 //                   with SATURATION z is mixed with its grey: saturation[n] · z + (1 - saturation[n]) · luma · z
-//   turned        = with HUE the hue of lit, as HSV has it, turned by hue[n]
+//   turned        = with HUE the hue of lit (as in HSV) turned by hue[n]
 //   out[n,p,q]    = (turned - normalization[0]) · normalization[1]
 //
 // source: [N,H,W] u32, a pixel's bytes R G B A from the lowest   items: [N] Item   geometry: Geometry
 // normalization: [2,3] f32, mean and 1 / standard deviation      out: [N,P,Q,3] storage type
 //
-// Why in one go: a picture is only ever averaged down to twice the output (fastai vision/augment.py, _grid_sample), so
-// a bin has one reader, and otherwise a warped pixel has few; a picture in between, four f32 a pixel, costs more to write
-// and read than the warp does to compute. 64 pictures of 224 px on Mesa llvmpipe, milliseconds of CPU, against a warp
+// One pass is faster: an image is averaged down to twice the output at most (fastai vision/augment.py, _grid_sample), so a
+// bin has one reader, and otherwise a warped pixel has few; an intermediate image, four f32 per pixel, costs more to write
+// and read than the warp to compute. 64 images of 224 px on Mesa llvmpipe, milliseconds of CPU, against a warp
 // and a resize in two launches: 45 against 97 to 64 px, 74 against 114 to 128 px, 223 against 176 to 224 px.
 // @const WARP:bool SHRINK:bool LIGHTING:bool SATURATION:bool HUE:bool
 // @shape H W P Q
 // @sample WARP=true SHRINK=true LIGHTING=true SATURATION=true HUE=true H=5 W=6 P=3 Q=4
 
 struct Item {
-  // Rows of M, homogeneous: column and row in the source, then what both are divided by. Counting from the centre halves
-  // what rounding to f32 does to a place.
+  // Rows of M, homogeneous: column and row in the source, then the divisor of both. Counting from the centre halves the
+  // rounding error of a position in f32.
   column: vec3f,
   // (1 - brightness) / brightness
   darkness: f32,
@@ -30,7 +30,7 @@ struct Item {
   contrast: f32,
   divisor: vec3f,
   saturation: f32,
-  // In parts of the circle.
+  // In fractions of the circle.
   hue: f32,
 }
 
@@ -49,7 +49,7 @@ struct Geometry {
 @group(0) @binding(3) var<storage, read> normalization: array<vec4f, 2>;
 @group(0) @binding(4) var<storage, read_write> out: array<T4>;
 
-// Two neighbouring bins along an axis, which may share a pixel, and what a pixel of each weighs.
+// Two neighbouring bins along an axis, which may share a pixel, and the weight of a pixel of each.
 struct Bins {
   begin: u32,
   firstEnd: u32,
@@ -81,8 +81,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   out[(id.z * shape.P + id.y) * shape.Q + id.x] = store4(vec4f((colour - normalization[0].rgb) * normalization[1].rgb, 0));
 }
 
-// Output o of P lies at o·(reduced - 1)/(P - 1) of the reduced axis, whose bin b is the mean of the pixels from
-// ⌊b·size/reduced⌋ to before ⌈(b + 1)·size/reduced⌉ (adaptive average pooling). In integers: at equal sizes exact.
+// Output o of P is at o·(reduced - 1)/(P - 1) of the reduced axis, whose bin b is the mean of the pixels from
+// ⌊b·size/reduced⌋ to before ⌈(b + 1)·size/reduced⌉ (adaptive average pooling). Computed in integers, thus exact at equal sizes.
 fn bins(o: u32, outputs: u32, reduced: u32, size: u32) -> Bins {
   let place = o * (reduced - 1);
   let b = place / (outputs - 1);
@@ -115,7 +115,7 @@ fn warped(first: u32, item: Item, i: u32, j: u32) -> vec3f {
   return mix(top, bottom, fraction.y);
 }
 
-// A triangle wave: 0 at 0, last at last, 0 again at 2·last. Clamped, for places so far away that floats have gaps there.
+// A triangle wave: 0 at 0, last at last, 0 again at 2·last. Clamped, since floats have gaps at positions far away.
 fn reflected(place: vec2f, last: vec2f) -> vec2f {
   let period = 2 * last;
   return clamp(last - abs(last - (place - floor(place / period) * period)), vec2f(0), last);
@@ -150,7 +150,7 @@ const LUMA = vec3f(0.2989, 0.5870, 0.1140);
 // sigmoid((logit(v) + logit(b))·c) = 1 / (1 + ((1 - v)/v · (1 - b)/b)^c), v kept from 0 and 1 as by fastai's logit.
 fn lit(colour: vec3f, item: Item) -> vec3f {
   let kept = clamp(colour, vec3f(1e-7), vec3f(1 - 1e-7));
-  // A multiple of the logit, which mixes as it does.
+  // A multiple of the logit, which is mixed in the same way.
   var exponent = item.contrast * log2((1 - kept) / kept * item.darkness);
   if (SATURATION) { exponent = mix(vec3f(dot(LUMA, exponent)), exponent, item.saturation); }
   return 1 / (1 + exp2(exponent));

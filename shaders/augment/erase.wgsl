@@ -1,10 +1,10 @@
-// Rectangles of a batch become noise, the same rectangles in all pictures but other noise in each:
+// Replaces rectangles of a batch by noise, the same rectangles in all images but different noise in each:
 //
 //   x[n,p,q] = noise[(starts[n] + p·Q + q) mod SIZE]  where top ≤ p < bottom and left ≤ q < right of any of the areas
 //
 // x: [N,P,Q,3] storage type   areas: [AREAS] top, left, bottom, right; empty ones are 0
 // starts: [N] u32             noise: [SIZE,3] f32, N(0,1)
-// one thread per pixel; the grid's z is the picture
+// one thread per pixel; the grid's z is the image
 // @const AREAS:u32 SIZE:u32
 // @shape P Q
 // @sample AREAS=2 SIZE=64 P=3 Q=4

@@ -1,4 +1,4 @@
-// dx[n,h,w,c] = Σ dy[n,p,q,c] / (pixels of the window that there are) over the windows (p,q) that (h,w) is in
+// dx[n,h,w,c] = Σ dy[n,p,q,c] / (pixels of the window inside the image) over the windows (p,q) that (h,w) is in
 //
 // dy: [N,P,Q,C]   dx: [N,H,W,C] storage type; C = 4·VECTORS
 // Grid: one lane per vector of channels, whose rows share the columns of dx, each gathering from its windows; rows of dx

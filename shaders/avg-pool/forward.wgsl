@@ -1,4 +1,4 @@
-// y[n,p,q,c] = mean of x[n, p·STRIDE + r, q·STRIDE + s, c] over the pixels of the window that there are
+// y[n,p,q,c] = mean of x[n, p·STRIDE + r, q·STRIDE + s, c] over the pixels of the window inside the image
 //
 // x: [N,H,W,C]   y: [N,P,Q,C] storage type; C = 4·VECTORS
 // Grid: one lane per vector of channels, whose rows share the columns of y; rows of y along the second axis, images along

@@ -1,4 +1,4 @@
-// What a batch norm does outside training, from its running statistics; rows of `channels` as in finish.wgsl:
+// Channels of a batch norm outside training, from its running statistics; rows of `channels` as in finish.wgsl:
 //
 //   channels = [mean, inverse, scale],  inverse = 1/√(variance + EPSILON),  scale = weight·inverse
 //

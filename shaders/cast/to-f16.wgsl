@@ -1,4 +1,4 @@
-// y[i] = f16(x[i]), to nearest even; what is too large becomes an infinity
+// y[i] = f16(x[i]), to nearest even; numbers that are too large become Inf
 //
 // x: [VECTORS] f32   y: [VECTORS] f16; one thread per vector of four. Launched with storage type f16.
 // @shape VECTORS

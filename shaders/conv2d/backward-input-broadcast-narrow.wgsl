@@ -20,13 +20,13 @@
 
 const COLUMNS = 2u;
 
-// Of a vector of four, this lane's half: loading all of it would take a quarter longer.
+// Loads this lane's half of a vector of four: loading all of it would take a quarter longer.
 fn weightsAt(at: u32, column: u32) -> vec4f {
   let pair = load2(weight[at * 2u + column % 2u]);
   return vec4f(pair, pair);
 }
 
-// The padding channels are written as zero, whatever an infinity in dy made of them.
+// The padding channels are written as zero, even if dy contains Inf.
 fn storeResult(place: u32, column: u32, sum: vec4f, further: bool) {
   let channels = vec2u(column * 2u) + vec2u(0u, 1u);
   let pair = select(sum.xy, sum.zw, further);

@@ -19,7 +19,7 @@
 @group(0) @binding(1) var<storage, read> weight: array<Group>;
 @group(0) @binding(2) var<storage, read_write> dx: array<T4>;
 
-// Of rows in workgroup memory: an odd number of 16 bytes, so that eight rows lie in different banks.
+// Pitch of rows in workgroup memory: an odd number of 16 bytes, so that eight rows are in different banks.
 const PITCH_DY = TILE_K / GROUP + 1u;
 const PITCH_WEIGHT = TILE_N / GROUP + 1u;
 

@@ -1,6 +1,6 @@
 // Convolution, gradient of the weight:
 //   dw[o,r,s,c] = Σ over n, p, q of  dy[n,p,q,o] · x[n, p·STRIDE - PAD + r, q·STRIDE - PAD + s, c]
-// x [N,H,W,C], dy [N,P,Q,O], dw [SLICES,O,R,S,C] in f32 whatever the storage type. The pixels are split into SLICES
+// x [N,H,W,C], dy [N,P,Q,O], dw [SLICES,O,R,S,C] in f32 for any storage type. The pixels are split into SLICES
 // parts, each with a dw of its own, which reduce-slices adds up; with one slice, dw is the result.
 //
 // No workgroup memory: one workgroup is one subgroup and computes 2·LANES out-channels by SUBGROUP columns of four
@@ -9,7 +9,7 @@
 // of four at two places, which are shared by broadcasts.
 //
 // The pixels of a slice are walked over in runs: a run is all images of one position (q, p), where that wastes no
-// steps, or else one row of one image. Each lane skips the part of a run where its tap misses the image.
+// steps, or otherwise one row of one image. Each lane skips the part of a run where its tap misses the image.
 //
 // An infinity in dy makes its whole row o of dw infinite or NaN, also where its tap misses the image; foundInfinity [] u32
 // becomes 1 where dw is either.
@@ -30,8 +30,8 @@
 
 const COLUMNS = 4u;
 
-// One out-channel at the pixels of a step: the values of four lanes from a given one on. With a step of two these are one
-// channel and another.
+// One out-channel at the pixels of a step: the values of four lanes from a given one on. With a step of two these are
+// two channels.
 @diagnostic(off, subgroup_uniformity)
 fn lanes0(value: f32) -> vec4f {
   return vec4f(
@@ -60,7 +60,7 @@ fn lanes12(value: f32) -> vec4f {
     subgroupBroadcast(value, 14u), subgroupBroadcast(value, 15u));
 }
 
-// What goes to the sums from 16 on.
+// Values that are added to the sums from 16 on.
 fn second(a: vec4f, b: vec4f) -> vec4f {
   if (STEP == 2u) { return a.zwzw; }
   return b;
@@ -76,8 +76,8 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(subgroup_invocation_id) lane:
   let r = tap / shape.S;
   let s = tap % shape.S;
 
-  // Some pixels a step. Those of a row lie side by side in memory, which tells: 56×56 is 3.2 times as fast that way. Along
-  // the images, small ones take fewer steps, and whole runs miss the image.
+  // STEP pixels per step. Those of a row are adjacent in memory, which makes 56×56 3.2 times as fast. Along the images,
+  // small images take fewer steps, and whole runs miss the image.
   let area = shape.P * shape.Q;
   let stepsOfRows = shape.N * ((shape.Q + STEP - 1u) / STEP);
   let stepsOfImages = (shape.N + STEP - 1u) / STEP * shape.Q;
@@ -90,8 +90,8 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(subgroup_invocation_id) lane:
   let leftmost = (max(shape.PAD, s) - s + shape.STRIDE - 1u) / shape.STRIDE;
   let rightmost = min((shape.W + shape.PAD + shape.STRIDE - 1u - min(s, shape.W + shape.PAD)) / shape.STRIDE, shape.Q);
 
-  // The lanes that bring dy: 0 to 3 the four pixels' channels o to o+3, 4 to 7 the next four, and so on;
-  // a second time further on. With a step of two, lanes 0 and 1 bring the one, 2 and 3 the other.
+  // The lanes that load dy: 0 to 3 the four pixels' channels o to o+3, 4 to 7 the next four, and so on;
+  // then the second place. With a step of two, lanes 0 and 1 load the first, 2 and 3 the second.
   let o4 = id.y * (TILE / 4u) + lane % LANES / 4u;
   let groupA = min(o4 + lane % 4u / STEP * (LANES / 4u), O4 - 1u);
   let groupB = min(o4 + LANES / 4u, O4 - 1u);

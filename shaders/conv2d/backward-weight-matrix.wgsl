@@ -24,7 +24,7 @@
 @group(0) @binding(2) var<storage, read_write> dw: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> foundInfinity: atomic<u32>;
 
-// Of rows in workgroup memory: an odd number of 16 bytes, so that eight rows lie in different banks.
+// Pitch of rows in workgroup memory: an odd number of 16 bytes, so that eight rows are in different banks.
 const PITCH_DY = TILE_M / GROUP + 1u;
 const PITCH_X = TILE_N / GROUP + 1u;
 

@@ -1,10 +1,10 @@
 // Convolution, gradient of the weight:
 //   dw[o,r,s,c] = Σ over n, p, q of  dy[n,p,q,o] · x[n, p·STRIDE - PAD + r, q·STRIDE - PAD + s, c]
-// x [N,H,W,C], dy [N,P,Q,O], dw [SLICES,O,R,S,C] in f32 whatever the storage type. The pixels are split into SLICES
+// x [N,H,W,C], dy [N,P,Q,O], dw [SLICES,O,R,S,C] in f32 for any storage type. The pixels are split into SLICES
 // parts, each with a dw of its own, which reduce-slices adds up; with one slice, dw is the result.
 //
-// A matrix product (lib/backward-weight-tiles), kept in registers as in forward-tile, but that both operands are
-// contiguous across K and lie in workgroup memory that way.
+// A matrix product (lib/backward-weight-tiles), kept in registers as in forward-tile, except that both operands are
+// contiguous across K, also in workgroup memory.
 //
 // An infinity in dy makes its whole row o of dw infinite or NaN, also where its tap misses the image; foundInfinity [] u32
 // becomes 1 where dw is either.
@@ -35,7 +35,7 @@ fn stageRight(k: u32, n4: u32, value: T4) { xTile[k * (TILE_N / 4u) + n4] = load
 fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) thread: u32) {
   let tile = tileOf(id);
   let loads = loadsOf(tile, thread);
-  // What this thread computes: four rows of each group, and columns of four.
+  // Part of this thread: four rows of each group, and columns of four.
   let threadM = thread / THREADS_N;
   let threadN = thread % THREADS_N;
   var sums: Sums;

@@ -2,8 +2,8 @@
 //   y[n,p,q,o] = Σ over r, s, c of  x[n, p·STRIDE - PAD + r, q·STRIDE - PAD + s, c] · weight[o,r,s,c]
 // x [N,H,W,C], weight [O,R,S,C], y [N,P,Q,O], f32 sums. Taps outside the image count as zero.
 //
-// forward-broadcast for few out-channels, which would leave lanes idle there: 4·LANES pixels by 2·SUBGROUP out-channels a
-// workgroup, with LANES = min(SUBGROUP, 16).
+// forward-broadcast for few out-channels, which would leave lanes idle there: 4·LANES pixels by 2·SUBGROUP out-channels
+// per workgroup, with LANES = min(SUBGROUP, 16).
 //
 // Grid: a count, ceil(N·P·Q / (4·LANES)) · ceil(O / (2·SUBGROUP)).
 // Measured, Mesa 25.0.7 lavapipe, 2 cores of an AMD EPYC (Zen 5), f16 storage, sizes in a uniform, 16 lanes,

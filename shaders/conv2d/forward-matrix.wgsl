@@ -19,7 +19,7 @@
 @group(0) @binding(1) var<storage, read> weight: array<Group>;
 @group(0) @binding(2) var<storage, read_write> y: array<T4>;
 
-// Of a row in workgroup memory: an odd number of 16 bytes, so that eight rows lie in different banks.
+// Pitch of a row in workgroup memory: an odd number of 16 bytes, so that eight rows are in different banks.
 const PITCH = TILE_K / GROUP + 1u;
 
 // Pixels and out-channels, each contiguous along K.

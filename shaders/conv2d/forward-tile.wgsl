@@ -3,7 +3,7 @@
 // x [N,H,W,C], weight [O,R,S,C], y [N,P,Q,O], f32 sums. Taps outside the image count as zero.
 //
 // A matrix product (lib/forward-tiles), a tile of which a workgroup keeps in the registers of its threads. Both operands
-// are contiguous along K and lie in workgroup memory that way. For any GPU; no subgroups.
+// are contiguous along K, also in workgroup memory. For any GPU; no subgroups.
 //
 // Grid: a count, ceil(N·P·Q / TILE_M) · ceil(O / TILE_N).
 // 21 TFLOP/s on average in a step of xresnet18 at 128 px, batch 64 (H200, whose peak in f32 is 63). Checked on lavapipe as well.
@@ -18,10 +18,10 @@
 @group(0) @binding(1) var<storage, read> weight: array<T4>;
 @group(0) @binding(2) var<storage, read_write> y: array<T4>;
 
-const PITCH = TILE_K / 4u + 1u; // of a row in workgroup memory: odd, so that eight rows lie in eight different banks
+const PITCH = TILE_K / 4u + 1u; // pitch of a row in workgroup memory: odd, so that eight rows are in eight different banks
 
 var<workgroup> xTile: array<vec4f, TILE_M * PITCH>;
-// Channel 4·i + j of the tile lies in row j·TILE_N/4 + i: neighbouring threads read neighbouring rows.
+// Channel 4·i + j of the tile is in row j·TILE_N/4 + i: neighbouring threads read neighbouring rows.
 var<workgroup> weightTile: array<vec4f, TILE_N * PITCH>;
 
 fn stageLeft(m: u32, group: u32, value: T4) { xTile[m * PITCH + group] = load4(value); }

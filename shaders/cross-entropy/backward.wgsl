@@ -1,4 +1,4 @@
-// dlogits[n,k] = (exp(z[k] - logSum) - q[k])·d,  z = logits[n];  d = with MEAN dloss/N, else dloss[n]
+// dlogits[n,k] = (exp(z[k] - logSum) - q[k])·d,  z = logits[n];  d = with MEAN dloss/N, otherwise dloss[n]
 //   q[k] = SMOOTHING/K + (1 - SMOOTHING)·(mix[n]·[k = a[n]] + (1 - mix[n])·[k = b[n]])
 //
 // logits, dlogits: [N,K] storage type, K padded to 4·VECTORS   a, b: [N] u32   mix: [N] f32   dloss: [] or [N] f32

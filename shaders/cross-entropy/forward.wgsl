@@ -1,11 +1,11 @@
 // losses[n] = mix[n]·L(a[n]) + (1 - mix[n])·L(b[n]),  with z = logits[n] and its logSum = log Σ exp(z[k]):
 //   L(y) = -(1 - SMOOTHING)·(z[y] - logSum) - SMOOTHING/K·Σ (z[k] - logSum)
 //        = logSum - (1 - SMOOTHING)·z[y] - SMOOTHING/K·Σ z[k]
-// rows[n] = (largest z, logSum - largest z, 0, 0), for backward; a row with a label from K on has logSum NaN
+// rows[n] = (largest z, logSum - largest z, 0, 0), for backward; a row with a label of K or more has logSum NaN
 //
 // logits: [N,K] storage type, K padded to 4·VECTORS   a, b: [N] u32   mix: [N] f32   losses: [N] f32   rows: [N,4] f32
 // Without MIXED b and mix are not read. The largest logit is subtracted first, so that no exponential overflows.
-// Grid: one lane per row of logits, whose vectors the rows of threads take in turn.
+// Grid: one lane per row of logits, whose vectors the rows of threads share.
 // @use lib/rows lib/mask lib/long-sum
 // @const LANES:u32 ROWS:u32 MIXED:bool SMOOTHING:f32
 // @shape N K VECTORS
@@ -22,7 +22,7 @@
 var<private> first: u32;
 var<private> largest: f32;
 
-// exp(z) and z, less the largest
+// exp(z) and z, minus the largest
 alias Sum = mat2x4f;
 
 fn term(v: u32) -> Sum {
@@ -53,12 +53,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
       chosen = mix[row] * chosen + (1.0 - mix[row]) * logit(b[row]);
       label = max(label, b[row]);
     }
-    // Any bits with these are a NaN, and a driver cannot tell that they will be.
+    // Any bits combined with these are a NaN, which a driver cannot predict.
     let logSum = select(log(exponentials), bitcast<f32>(label | 0x7fc00000u), label >= shape.K);
     losses[n] = logSum - (1.0 - SMOOTHING) * chosen - SMOOTHING * mean;
     rows[n] = vec4f(largest, logSum, 0.0, 0.0);
   } else if (thread < LANES && n < (shape.N + 3u) / 4u * 4u) {
-    // Padding of the last axis, as of any f32 tensor.
+    // Padding of the last axis is zero, as in any f32 tensor.
     losses[n] = 0.0;
   }
 }
@@ -66,7 +66,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
 // Below every logit: the most negative f32.
 const LOWEST = -3.4028234e38;
 
-// The logit of a label less the largest, in that order: mixed first, large ones would lose their digits.
+// Logit of a label minus the largest. Logits that are mixed before the subtraction would lose digits.
 fn logit(label: u32) -> f32 {
   let k = min(label, shape.K - 1u);
   return load4(logits[first + k / 4u])[k % 4u] - largest;

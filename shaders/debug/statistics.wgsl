@@ -1,11 +1,11 @@
-// What every thread finds among its share of a tensor's numbers, each STEP-th of them:
+// Statistics, per thread, of its share of the numbers of a tensor, every STEP-th of them:
 //
-//   finite, others = how many are finite, how many are not   least, most = the smallest and the largest finite one
+//   finite, others = count of finite numbers, of Inf and NaN   least, most = the smallest and the largest finite one
 //   origin = the first finite one   sum = Σ (x - origin)   squares = Σ (x - origin)²
 //
-// x: [.., LAST] as stored, [.., STORED], COUNT numbers with the padding, which is left out; f32, or f16 where HALF, read
-// as bits, which tell what is not finite   found: [threads]
-// Grid: any number of workgroups; the CPU puts together what their threads have found (src/gpu/statistics.ts).
+// x: [.., LAST] as stored, [.., STORED], COUNT numbers including padding, which is skipped; f32, or f16 with HALF, read
+// as bits, which identify Inf and NaN   found: [threads]
+// Grid: any number of workgroups; the CPU combines the results of their threads (src/gpu/statistics.ts).
 // @const HALF:bool
 // @shape COUNT STORED LAST
 // @sample HALF=true COUNT=24 STORED=8 LAST=5
@@ -20,7 +20,7 @@ const RUN = 256u;
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
   var mine = Found();
-  // Sums of the last numbers, fewer than RUN: one f32 would stray where many like numbers are added one by one.
+  // Sums of the last numbers, fewer than RUN: in one f32 the error of adding many equal numbers one by one would grow.
   var sum = 0.0;
   var squares = 0.0;
   for (var i = id.x; i < shape.COUNT; i += groups.x * 64u) {

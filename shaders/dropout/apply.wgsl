@@ -1,4 +1,4 @@
-// y[i] = x[i]·SCALE where bit i mod 32 of mask[i div 32] is 1, otherwise x[i]·0: zero, or NaN for what is not finite
+// y[i] = x[i]·SCALE where bit i mod 32 of mask[i div 32] is 1, otherwise x[i]·0: zero, or NaN for Inf and NaN
 //
 // x, y: [VECTORS] storage type, i counting the padding too   mask: [⌈VECTORS/8⌉] u32. One thread per vector of four.
 // Forward on x, backward on dy.

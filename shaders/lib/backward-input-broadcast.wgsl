@@ -5,9 +5,9 @@
 // by class, STRIDE² of them, and a class walks over its own taps only (of a 3×3 kernel with stride 2: one, two, two and
 // four taps), so nothing is multiplied by inserted zeros.
 //
-// A kernel binds dy and weight, says how many COLUMNS a lane has, four or two, and has weightsAt(at, column) load a
-// vector of in-channels that holds its columns, twice where it has two, and storeResult(place, column, sum, further) store a sum of
-// the vector `column` of channels at pixel `place`, its first half or the further one where it is narrow.
+// A kernel binds dy and weight and declares COLUMNS per lane, four or two, weightsAt(at, column), which loads the vector of
+// in-channels of its columns, twice for two columns, and storeResult(place, column, sum, further), which stores a sum of
+// the vector `column` of channels at pixel `place`, in a narrow kernel its first or its `further` half.
 //
 // Grid: a count, STRIDE² · ceil(N·ceil(H/STRIDE)·ceil(W/STRIDE) / TILE) · ceil(C / (COLUMNS·SUBGROUP)).
 //
@@ -41,7 +41,7 @@ fn pixelAt(number: u32, parity: Parity) -> Pixel {
   return Pixel(place.image, i, j, i + (parity.h + shape.PAD) / shape.STRIDE, j + (parity.w + shape.PAD) / shape.STRIDE);
 }
 
-// Below zero wraps to a huge number, so one comparison is enough.
+// An index below zero wraps to a huge number, so one comparison is enough.
 fn isInside(pixel: Pixel, up: u32, left: u32) -> bool {
   return pixel.up - up < shape.P && pixel.left - left < shape.Q;
 }
@@ -55,7 +55,7 @@ fn loadOperand(at: u32, inside: bool) -> vec4f {
   return loadPairs(select(Pair(), dy[at], inside), select(Pair(), dy[at + 1u], inside));
 }
 
-// Past the image's border in this class: nowhere.
+// Pixels of the class outside the image have no place.
 fn placeOf(pixel: Pixel, parity: Parity) -> u32 {
   let h = pixel.i * shape.STRIDE + parity.h;
   let w = pixel.j * shape.STRIDE + parity.w;
@@ -112,7 +112,7 @@ fn compute(id: vec3u, lane: u32) {
       loop {
         let a = loadOperand(atA + k, insideA);
         let b = loadOperand(atB + k, insideB);
-        // Beyond O, dy is zero and the last row serves.
+        // Beyond O, dy is zero, so the last row is loaded instead.
         let at = min(vec4u(k / ADVANCE * STEP) + vec4u(0u, 1u, 2u, 3u), vec4u(shape.O - 1u)) * row + tap;
         let w = mat4x4f(weightsAt(at.x, column), weightsAt(at.y, column), weightsAt(at.z, column), weightsAt(at.w, column));
         if (NARROW) {

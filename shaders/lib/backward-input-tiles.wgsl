@@ -1,10 +1,10 @@
 // The gradient of a convolution's input as a matrix product: pixels by in-channels, along K the taps and out-channels
-// (r, s, o). Which tile of it a workgroup computes, what its threads stage in workgroup memory in a step of TILE_K, and
-// where a sum goes. Pixels are taken class by class of their row and column modulo STRIDE, and a class has its own taps
+// (r, s, o). Selects the tile of a workgroup, the values that its threads stage in workgroup memory in a step of TILE_K,
+// and the place of a sum. Pixels are taken class by class of their row and column modulo STRIDE, and a class has its own taps
 // only, see conv2d/backward-input-broadcast.
 //
-// A kernel binds dy, weight and dx, has THREADS, and says where a Group of values lies in workgroup memory, which a thread
-// loads at once: with stageLeft(m, group, value) GROUP of them along K, with stageRight(k, group, value) as many columns.
+// A kernel binds dy, weight and dx, has THREADS, and declares where a Group of values, which a thread loads at once, is staged in
+// workgroup memory: with stageLeft(m, group, value) GROUP of them along K, with stageRight(k, group, value) as many columns.
 //
 // @use lib/mask
 
@@ -18,7 +18,7 @@ const_assert STEP * GROUP == TILE_K && STEP % 2u == 0u && LOADERS * STEP == THRE
 const_assert TILE_M % LOADERS == 0u && LOADS_WEIGHT * THREADS * GROUP == TILE_K * TILE_N;
 
 struct Tile {
-  // The class: row and column modulo STRIDE; its images, and how many pixels they have.
+  // The class: row and column modulo STRIDE; size and number of pixels of its images.
   offsetH: u32,
   offsetW: u32,
   height: u32,
@@ -58,7 +58,7 @@ fn isEmpty(tile: Tile) -> bool {
   return tile.offsetH >= shape.STRIDE;
 }
 
-// What a thread loads: one group of every step of these pixels of dy, of which the tap i lies i rows higher.
+// Loads of a thread: one group of every step of these pixels of dy, where tap i is i rows higher.
 struct Loads {
   group: u32,
   loader: u32,
@@ -93,7 +93,7 @@ fn stageOperands(tile: Tile, loads: ptr<function, Loads>, thread: u32, k: u32) {
   let back = tap % tile.tapsS;
   let step = group % perTap - (up * shape.Q + back) * perTap;
   for (var i = 0u; i < LOADS_DY; i++) { // @unroll
-    // Below zero wraps to a huge number.
+    // An index below zero wraps to a huge number.
     let inside = group < tile.groups && (*loads).bottom[i] - up < shape.P && (*loads).right[i] - back < shape.Q;
     let value = dy[select(0u, (*loads).corner[i] + step, inside)];
     stageLeft((*loads).loader + i * LOADERS, (*loads).group, select(Group(), value, inside));

@@ -1,9 +1,9 @@
 // The gradient of a convolution's weight as a matrix product: out-channels by columns, along K the pixels. A column is a
-// tap and an in-channel, numbered in one row (4·tap·C4 + c), so that few channels do not leave threads idle. Which tile of
-// it a workgroup computes, what its threads stage in workgroup memory in a step of TILE_K, and where a sum goes.
+// tap and an in-channel, numbered in one row (4·tap·C4 + c), so that few channels do not leave threads idle. Selects
+// the tile of a workgroup, the values that its threads stage in workgroup memory in a step of TILE_K, and the place of a sum.
 //
-// A kernel binds x, dy, dw and foundInfinity, has THREADS, and says with stageLeft(k, group, value) and
-// stageRight(k, group, value) where a Group lies in workgroup memory: GROUP neighbouring rows or columns, which a thread
+// A kernel binds x, dy, dw and foundInfinity, has THREADS, and declares stageLeft(k, group, value) and
+// stageRight(k, group, value), which store a Group in workgroup memory: GROUP neighbouring rows or columns, which a thread
 // loads at once.
 //
 // @use lib/mask lib/overflow
@@ -12,7 +12,7 @@ const LOADS_DY = TILE_K * TILE_M / GROUP / THREADS;
 const LOADS_X = TILE_K * TILE_N / GROUP / THREADS;
 
 const_assert LOADS_DY * THREADS * GROUP == TILE_K * TILE_M && LOADS_X * THREADS * GROUP == TILE_K * TILE_N;
-// A thread loads x in one group of columns only, whose tap it works out once.
+// A thread loads x in one group of columns only, whose tap it computes once.
 const_assert THREADS % (TILE_N / GROUP) == 0u;
 
 struct Tile {

@@ -1,4 +1,4 @@
-// A chunk of the parameters, which lie behind one another as flat numbers: in blocks of 256, each of one parameter. A
+// Chunk of the parameters, which are stored one after the other as flat numbers, in blocks of 256, each of one parameter. A
 // workgroup of 64 threads takes four blocks, a thread four vectors of four of one of them.
 const TURNS = 4u;
 

@@ -1,14 +1,14 @@
 // A tile in the registers of one subgroup: 2·LANES rows by SUBGROUP columns of four. Sum i belongs to the row that lane i
 // loads first, sum 16 + i to the row that it loads second.
 //
-// Or, narrow, 4·LANES rows by SUBGROUP columns of two: then a third and a fourth row of the lane share these sums, in
-// their second halves.
+// A narrow tile has 4·LANES rows by SUBGROUP columns of two: a third and a fourth row of the lane use the second halves of
+// these sums.
 //
 // The sums are written out and not looped over: in a loop, a subgroup of sixteen lanes on Mesa's software adapter shuffles
 // its lanes one by one (a sixth of the speed).
 //
-// The inner dimension goes by in steps of STEP, four or two, of which vectors hold as many in front. Whoever steps by two
-// loads only these, which in f32 pays with sixteen lanes: that adapter writes out every load for each lane and word, and the
+// The inner dimension goes by in steps of STEP, four or two, whose values are the first of each vector. A kernel with steps
+// of two loads only these, which in f32 pays with sixteen lanes: that adapter writes out every load for each lane and word, and the
 // code of a step of four is probably too long for the processor's caches of instructions (not measured by itself). Forward,
 // at the shapes of xresnet18 at 64 px, GFLOP/s per core of an AMD EPYC (Zen 5): f32 50 with two and 35 with four, f16 60 and 68.
 // @enable subgroups
@@ -36,7 +36,7 @@ fn addProduct(sum: vec4f, a: vec4f, w: mat4x4f) -> vec4f {
   return addProducts(sum, a, a, w);
 }
 
-// Of row `a` to the first half of a sum, of row `c` to the second.
+// Adds the product of row `a` to the first half of a sum, that of row `c` to the second.
 fn addProducts(sum: vec4f, a: vec4f, c: vec4f, w: mat4x4f) -> vec4f {
   let two = fma(vec4f(a.yy, c.yy), w[1], fma(vec4f(a.xx, c.xx), w[0], sum));
   if (STEP == 2u) { return two; }
@@ -96,7 +96,7 @@ fn ofRow(row: u32, a: u32, b: u32, c: u32, d: u32) -> u32 {
   return subgroupShuffle(own, row % LANES);
 }
 
-// The sums by number, to be walked over: that of row i is number numberOf(i), where the tile is narrow its half i / (2·LANES).
+// The sums as an array for loops: that of row i is number numberOf(i), where the tile is narrow its half i / (2·LANES).
 fn numberOf(row: u32) -> u32 { return row / LANES % 2u * 16u + row % LANES; }
 
 fn sumsOf(tile: Tile) -> array<vec4f, 32> {

@@ -3,8 +3,8 @@
 // out-channels, and the pixels' are shared by broadcasts: on a software adapter a load costs more than the arithmetic
 // it feeds.
 //
-// A kernel binds x and weight, says how many COLUMNS a lane has, four or two, and has storeResult(place, column, sum, further)
-// store a sum of the vector `column` of channels at pixel `place`, its first half or the further one where it is narrow.
+// A kernel binds x and weight and declares COLUMNS per lane, four or two, and storeResult(place, column, sum, further), which
+// stores a sum of the vector `column` of channels at pixel `place`, in a narrow kernel its first or its `further` half.
 //
 // Grid: a count, ceil(N·P·Q / TILE) · ceil(O / (COLUMNS·SUBGROUP)).
 //
@@ -25,7 +25,7 @@ fn pixelAt(number: u32) -> Pixel {
   return Pixel(place.image, p, q, p * shape.STRIDE - shape.PAD, q * shape.STRIDE - shape.PAD);
 }
 
-// What is left of or above the image wraps to a huge number, so one comparison is enough.
+// A position left of or above the image wraps to a huge number, so one comparison is enough.
 fn isInside(pixel: Pixel, r: u32, s: u32) -> bool {
   return pixel.top + r < shape.H && pixel.left + s < shape.W;
 }
@@ -81,7 +81,7 @@ fn compute(id: vec3u, lane: u32) {
       let atD = select(0u, sourceOf(pixelD, r, s, pairs), insideD);
       let at = rows + (r * shape.S + s) * pairs;
       var k = 0u;
-      // Tested last: with the test first, a software adapter goes one more round, all lanes masked.
+      // Tested last: with the test first, a software adapter runs one more turn with all lanes masked.
       loop {
         let a = loadOperand(atA + k, insideA);
         let b = loadOperand(atB + k, insideB);

@@ -1,8 +1,8 @@
-// The forward convolution as a matrix product: pixels by out-channels, along K the taps and in-channels (r, s, c). Which
-// tile of it a workgroup computes, what its threads stage in workgroup memory in a step of TILE_K, and where a sum goes.
+// The forward convolution as a matrix product: pixels by out-channels, along K the taps and in-channels (r, s, c). Selects
+// the tile of a workgroup, the values that its threads stage in workgroup memory in a step of TILE_K, and the place of a sum.
 //
-// A kernel binds x, weight and y, has THREADS, and says with stageLeft(m, group, value) and stageRight(n, group, value) where
-// a Group along K lies in workgroup memory: GROUP values, which a thread loads at once.
+// A kernel binds x, weight and y, has THREADS, and declares stageLeft(m, group, value) and stageRight(n, group, value), which
+// store a Group along K in workgroup memory: GROUP values, which a thread loads at once.
 //
 // @use lib/mask
 
@@ -32,7 +32,7 @@ fn isEmpty(tile: Tile) -> bool {
   return tile.firstPixel >= shape.N * shape.P * shape.Q;
 }
 
-// What a thread loads: one group of every step, of these pixels and as many out-channels.
+// Loads of a thread: one group of every step, of these pixels and as many out-channels.
 struct Loads {
   group: u32,
   loader: u32,
@@ -57,7 +57,7 @@ fn loadsOf(tile: Tile, thread: u32) -> Loads {
   return loads;
 }
 
-// Stages the groups from k on. What lies outside is read at index 0 and replaced by zero: with a branch round each load, AMD's
+// Stages the groups from k on. Values outside are read at index 0 and replaced by zero: with a branch around each load, AMD's
 // compiler for RDNA3 (Mesa 25.0.7) waits for one before it asks for the next. Its estimates of a workgroup's latency are 0.6
 // (tile) and 0.4 (matrix) of those with branches, in the median of the networks' shapes. On an H200 both take the same time.
 fn stageOperands(tile: Tile, loads: ptr<function, Loads>, thread: u32, k: u32) {

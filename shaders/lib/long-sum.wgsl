@@ -1,7 +1,7 @@
-// A sum of many numbers. An f32 that takes n like numbers one after another strays by up to n roundings; here sums of RUN
-// numbers are summed in runs of RUN, and these again, so that RUN³ numbers stray by 3·RUN roundings at most.
+// A sum of many numbers. Adding n equal numbers to one f32 accumulates up to n rounding errors; here sums of RUN numbers
+// are summed in runs of RUN, and these again, so that RUN³ numbers accumulate 3·RUN rounding errors at most.
 //
-// A kernel says of which type a sum is, alias Sum (vec4f, or mat2x4f for two at once), and what is added, term(i) -> Sum.
+// A kernel declares the type of a sum, alias Sum (vec4f, or mat2x4f for two at once), and the terms, term(i) -> Sum.
 const RUN = 64u;
 
 // Sum of `count` terms, from that of `first` on in steps of `step`.

@@ -1,6 +1,6 @@
-// lib/matrix in plain WGSL, so that kernels for matrix units can be proven where there are none. Slow.
+// lib/matrix in plain WGSL, so that kernels for matrix units can be tested without them. Slow.
 //
-// A matrix to multiply is where it lies in its tile; a sum is shared out among the lanes.
+// An operand is read from its tile when it is multiplied; the lanes share the elements of a sum.
 //
 // @use lib/matrix-tiles
 
@@ -17,8 +17,8 @@ alias Sums = array<array<Sum, ACROSS>, DOWN>;
 const_assert LANES % MATRIX_N == 0u && SHARE * LANES == MATRIX_M * MATRIX_N;
 
 var<private> thisLane: u32;
-// More than any loop's turns, of which no compiler can tell that: so none unrolls a loop to `counted(turns)`, as src/gpu/unroll.ts
-// makes the marked loops. Unrolled, these kernels take Mesa's software adapter twice as long to compile.
+// A number above the turns of any loop, which no compiler can know, so that none unrolls a loop to `counted(turns)`, the form that
+// src/gpu/unroll.ts gives to marked loops. Unrolled, these kernels take Mesa's software adapter twice as long to compile.
 var<private> unknown: u32;
 fn counted(turns: u32) -> u32 { return min(turns, unknown); }
 

@@ -1,5 +1,5 @@
-// Body of the matrix products along taps and channels: lib/forward-tiles or lib/backward-input-tiles says which tile a workgroup
-// computes and what it loads, lib/matrix-tiles how its subgroups share the tile out.
+// Body of the matrix products along taps and channels: lib/forward-tiles or lib/backward-input-tiles selects the tile and the loads of a
+// workgroup, lib/matrix-tiles divides the tile among its subgroups.
 
 fn compute(id: vec3u, thread: u32, subgroup: u32, lane: u32) {
   let tile = tileOf(id);

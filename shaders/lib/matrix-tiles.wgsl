@@ -1,9 +1,9 @@
 // A matrix product by the subgroups of a workgroup: TILE_M × TILE_N of it in steps of TILE_K, which a kernel stages in
-// leftTile and rightTile in workgroup memory. SUBGROUPS_M × SUBGROUPS_N subgroups of LANES threads share the tile out;
+// leftTile and rightTile in workgroup memory. SUBGROUPS_M × SUBGROUPS_N subgroups of LANES threads divide the tile;
 // each sums its part in DOWN × ACROSS matrices of MATRIX_M × MATRIX_N, f32.
 //
-// A kernel declares leftTile and rightTile as arrays of Group, the first of RESULTS elements at least, says with leftAt(m, k)
-// and rightAt(k, n) how they lie there, and has its body in `compute`. lib/matrix or lib/matrix-emulated has the matrices themselves, and `main`.
+// A kernel declares leftTile and rightTile as arrays of Group, the first of RESULTS elements at least, declares leftAt(m, k)
+// and rightAt(k, n), which load from them, and has its body in `compute`. lib/matrix or lib/matrix-emulated declares the matrices and `main`.
 
 const SUBGROUPS = SUBGROUPS_M * SUBGROUPS_N;
 const THREADS = SUBGROUPS * LANES;
@@ -20,12 +20,12 @@ const WIDTH = ACROSS * MATRIX_N / 4u;
 const_assert DOWN * SUBGROUPS_M * MATRIX_M == TILE_M && ACROSS * SUBGROUPS_N * MATRIX_N == TILE_N;
 const_assert TILE_K % MATRIX_K == 0u && MATRIX_N % 4u == 0u && (SUBGROUPS_N & (SUBGROUPS_N - 1u)) == 0u;
 
-// One row of matrices of each subgroup, on its way out: vec4f that lie in leftTile, which is no longer needed then.
+// Number of vec4f of one staged row of matrices per subgroup, in leftTile, which is no longer needed then.
 const RESULTS = SUBGROUPS * MATRIX_M * WIDTH;
 
-// Where the part of a subgroup begins in the tile.
+// First row and column of the part of a subgroup in the tile.
 fn partM(subgroup: u32) -> u32 { return subgroup / SUBGROUPS_N * (TILE_M / SUBGROUPS_M); }
-// Masked, not the remainder: behind that, AMD's compiler sees no bound and folds no offset into a load.
+// A mask, not a remainder, after which AMD's compiler knows no bound and folds no offset into a load.
 fn partN(subgroup: u32) -> u32 { return (subgroup & (SUBGROUPS_N - 1u)) * (TILE_N / SUBGROUPS_N); }
 
 // Adds leftTile · rightTile to the sums of this subgroup.
@@ -53,5 +53,5 @@ fn stageRow(sums: ptr<function, Sums>, i: u32, subgroup: u32) {
   workgroupBarrier();
 }
 
-// Element e of the row that stageRow stored.
+// Element e of the row that stageRow has staged.
 fn resultAt(subgroup: u32, e: u32) -> vec4f { return bitcast<vec4f>(leftTile[subgroup * (MATRIX_M * WIDTH) + e]); }

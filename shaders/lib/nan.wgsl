@@ -1,4 +1,4 @@
-// A NaN passes as in PyTorch. It is found by its bits, since WGSL lets a driver assume that there is none: on Mesa's software
+// Functions that propagate NaN as PyTorch does. It is found by its bits, since WGSL lets a driver assume its absence: on Mesa's software
 // adapter max(NaN, 0) is 0, and x != x is false.
 
 fn isNan(values: vec4f) -> vec4<bool> {
@@ -10,12 +10,12 @@ fn rectified(value: vec4f) -> vec4f {
   return select(value, vec4f(), bitcast<vec4i>(value) <= vec4i(-0x800000));
 }
 
-// True where `rectified` is not 0.
+// True if `rectified` is not 0.
 fn isPositive(value: vec4f) -> vec4<bool> {
   return bitcast<vec4u>(rectified(value)) != vec4u();
 }
 
-// True where a value takes the place of the largest before it: where it is larger, or a NaN.
+// True if a value replaces the largest so far: if it is larger, or a NaN.
 fn exceeds(value: vec4f, largest: vec4f) -> vec4<bool> {
   return isNan(value) | ((value > largest) & !isNan(largest));
 }

@@ -1,7 +1,7 @@
 // An optimizer's step over a chunk of the parameters.
 //
-// A kernel binds owners [BLOCKS] u32, the parameter of each block, and factors [P] FactorRow, and says with
-// update(i, factor) what becomes of vector i. Where a parameter is not to change, unscale is 0.
+// A kernel binds owners [BLOCKS] u32, the parameter of each block, and factors [P] FactorRow, and declares
+// update(i, factor), which updates vector i. The unscale of a parameter that must not change is 0.
 //
 // @use lib/blocks
 @compute @workgroup_size(64)

@@ -2,11 +2,11 @@
 //
 // Small images are numbered position by position, the images of the batch side by side: then a whole tile is at the
 // same border, and the taps that miss the image are skipped instead of multiplied by zero (2×2 images: five of nine).
-// Larger ones, and 1×1 convolutions, which miss nothing, go row by row: so the caches have less to fetch.
+// Larger ones, and 1×1 convolutions, which miss nothing, are numbered row by row, which saves cache misses.
 //
-// One division does for both: a software adapter divides lane by lane.
+// One division serves both, since a software adapter divides lane by lane.
 
-// Which image, and where in it.
+// Image, and position in it.
 struct Place { image: u32, position: u32 }
 
 fn placeIn(images: u32, area: u32, number: u32) -> Place {

@@ -1,8 +1,8 @@
 // The terms q^j, j from 0 to length − 1, q = 1 − dampening: Σ q^j and Σ (2j + 1)·q^j.
 //
-// 1 − q^t is dampening·sum, and RAdam's r is weighted / sum. Their formulas take numbers from one another that are nearly
-// equal where q is nearly 1: 1 − q^t would be off by 7e-4 with q = 0.99999, and r − 4 left with three digits. Here every sum
-// is of positive numbers.
+// 1 − q^t is dampening·sum, and RAdam's r is weighted / sum. Their formulas subtract numbers that are nearly equal if q
+// is nearly 1: 1 − q^t would be off by 7e-4 with q = 0.99999, and r − 4 left with three digits. Here all
+// summands are positive.
 struct Series {
   length: f32,
   sum: f32,

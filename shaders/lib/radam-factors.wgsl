@@ -13,7 +13,7 @@ struct Factors {
   // 1 - squareMomentum
   squareDampening: f32,
   stepSize: f32,
-  // 1 / √(1 - squareMomentum^t); 0 while the averaged squares are left out
+  // 1 / √(1 - squareMomentum^t); 0 while the average of squares is not used
   rootScale: f32,
   epsilon: f32,
   unused0: f32,

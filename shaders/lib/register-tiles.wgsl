@@ -2,11 +2,11 @@
 // workgroup memory. A thread sums THREAD_M × THREAD_N of it in registers: row threadM + i·THREADS_M is its sum [i], and
 // of the columns, in fours, threadN + j·THREADS_N is [j]. lib/matrix-tiles does the same with matrix units.
 //
-// A kernel says how the operands of a step lie there, in groups of four along K: leftAt(m, group), and
+// A kernel declares how operands of a step are loaded from there, in groups of four along K: leftAt(m, group), and
 // rightAt(group, column), whose columns are those along K.
 //
-// The body is that of the products along taps and channels: lib/forward-tiles or lib/backward-input-tiles says which tile a
-// workgroup computes and what it loads.
+// The body is that of the products along taps and channels: lib/forward-tiles or lib/backward-input-tiles selects the tile
+// and the loads of a workgroup.
 //
 // @use lib/register-threads
 

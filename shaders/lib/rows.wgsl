@@ -1,13 +1,13 @@
 // A workgroup of LANES · ROWS threads, thread = row · LANES + lane: every lane has a column of its own, whose elements
-// its rows take in turn. ROWS is a power of two.
+// its rows share. ROWS is a power of two.
 //
-// sumRows and maxRows combine what the rows of a lane have, and tell all of them. With one row they are nothing and no
-// barrier is compiled: on software adapters a barrier costs more than the loop it would shorten.
+// sumRows and maxRows combine the values of the rows of a lane and return the result to all of them. With one row they do
+// nothing and no barrier is compiled: on software adapters a barrier costs more than the loop it would shorten.
 var<workgroup> rowValues: array<vec4f, LANES * ROWS>;
 
 fn sumRows(own: vec4f, thread: u32) -> vec4f {
   if (ROWS == 1u) { return own; }
-  // The values of an earlier call may still be being read.
+  // Other threads may still read the values of an earlier call.
   workgroupBarrier();
   rowValues[thread] = own;
   for (var half = ROWS / 2u; half > 0u; half /= 2u) {

@@ -5,7 +5,7 @@ fn load4(stored: T4) -> vec4f {
   return vec4f(unpack2x16float(stored.x), unpack2x16float(stored.y));
 }
 
-// The same as pairs of words, for who wants to load fewer than four channels: here four are one pair.
+// Pairs of words, for kernels that load fewer than four channels at a time: in f16 four channels are one pair.
 alias Pair = vec2u;
 const PAIRS = 1u;
 
@@ -13,13 +13,13 @@ fn loadPairs(first: Pair, second: Pair) -> vec4f {
   return load4(first);
 }
 
-// Rounds to nearest even; what is too large (from 65520 on) becomes an infinity of its sign and a NaN stays one, so that
-// either reaches the gradients and is found there. WGSL leaves pack2x16float of such values undefined, and a driver may
+// Rounds to nearest even; numbers from 65520 on become Inf of their sign and a NaN stays one, so that either reaches the
+// gradients and is found there. WGSL leaves pack2x16float of such values undefined, and a driver may
 // assume that no value is one: therefore the tests of the bits, and the largest finite half, 0x7bff, to which 1 is added
 // for an infinity and 0x201 for a NaN.
 //
-// WGSL also leaves open how pack2x16float rounds, and on AMD's Vulkan driver it cuts off (v_cvt_pk_rtz_f16_f32, Mesa 25.0.7),
-// by which every activation would shrink. So the bits beyond a half are rounded here; below 2^-14, where halves are
+// WGSL also leaves open how pack2x16float rounds, and AMD's Vulkan driver truncates (v_cvt_pk_rtz_f16_f32, Mesa 25.0.7),
+// which would shrink every activation. So the bits beyond a half are rounded here; below 2^-14, where halves are
 // 2^-24 apart, it is left to the driver.
 fn store4(value: vec4f) -> T4 {
   let given = bitcast<vec4u>(value);

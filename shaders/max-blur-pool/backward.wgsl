@@ -1,7 +1,7 @@
 // dm[i,j] = Σ k[a]·k[b]·dy[p,q]  over the p, q, a, b with i = 2p − 1 + a, j = 2q − 1 + b,  k = [1 2 1] / 4
 // dx[h,w] = Σ dm[i,j]  over the four windows of 2×2 that (h,w) is in, where it is the first maximum, row by row, or the last NaN
 //
-// for every image and channel; see forward.wgsl. Neither the maxima nor their places were stored: nine values tell them.
+// for every image and channel; see forward.wgsl. The maxima and their places are not stored, but computed again from nine values.
 //
 // x, dx: [N,H,W,C]   dy: [N,P,Q,C] storage type; C = 4·VECTORS
 // Grid: one lane per vector of channels, whose rows share the columns of dx; rows of dx along the second axis, images along
@@ -47,7 +47,7 @@ fn pixel(n: u32, h: u32, w: u32, channel: u32) -> vec4f {
   return load4(x[((n * shape.H + h) * shape.W + w) * shape.VECTORS + channel]);
 }
 
-// Of equal values the one that comes before the others is the maximum.
+// The first of several equal values is the maximum.
 fn beats(own: vec4f, other: vec4f, otherIsBefore: bool) -> vec4<bool> {
   if (otherIsBefore) { return exceeds(own, other); }
   return !exceeds(other, own);

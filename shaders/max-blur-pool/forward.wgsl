@@ -1,8 +1,8 @@
 // m[i,j] = max of x[i,j], x[i,j+1], x[i+1,j], x[i+1,j+1],  i < H − 1, j < W − 1
 // y[p,q] = Σ k[a]·k[b]·m[2p − 1 + a, 2q − 1 + b],  k = [1 2 1] / 4, m = 0 outside
 //
-// for every image and channel; m is not stored. A NaN of x is one of y wherever it counts: max() may drop it, so that the
-// largest bits without their sign are kept, which are those of a NaN where there is one.
+// for every image and channel; m is not stored. A NaN of x gives NaN in y: as max() may drop it, the largest bits without
+// their sign are kept too, which are those of a NaN if there is one.
 //
 // x: [N,H,W,C]   y: [N,P,Q,C] storage type; C = 4·VECTORS, P = ⌊H/2⌋, Q = ⌊W/2⌋
 // Grid: one lane per vector of channels, whose rows share the columns of y; rows of y along the second axis, images along
@@ -19,7 +19,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   let channel = group.x * LANES + thread % LANES;
   if (channel >= shape.VECTORS) { return; }
   for (var q = thread / LANES; q < shape.Q; q += ROWS) {
-    // Of the columns 2q − 1 to 2q + 2 the first and the last may be missing, and with them the first and last m.
+    // The first and the last of the columns 2q − 1 to 2q + 2 may be missing, and with them the first and last m.
     let hasFirst = q > 0u;
     let hasLast = 2u * q + 2u < shape.W;
     let w = vec4u(select(0u, 2u * q - 1u, hasFirst), 2u * q, 2u * q + 1u, min(2u * q + 2u, shape.W - 1u));

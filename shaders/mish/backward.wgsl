@@ -1,6 +1,6 @@
 // dx[i] = dy[i] · (t + x[i]·(1 − t²)·σ(x[i])),  t = tanh(softplus(x[i])), σ the logistic function
 //
-// With e and n as in lib/mish, (1 − t²)·σ = 4·e·(e + 1) / (n + 2)², which nothing cancels in.
+// With e and n as in lib/mish, (1 − t²)·σ = 4·e·(e + 1) / (n + 2)², without cancellation.
 //
 // x, dy, dx: [VECTORS] storage type; one thread per vector of four
 // @use lib/mish lib/nan

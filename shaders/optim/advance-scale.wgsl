@@ -1,4 +1,4 @@
-// After a bad step scale / 2; after GROWTH_INTERVAL good ones in a row scale · 2
+// Halves the scale after a bad step, doubles it after GROWTH_INTERVAL consecutive good ones
 //
 // scale: [] f32   goodSteps, foundInfinity, skipped: [] u32   skippedSteps: [] f32, bad steps so far
 // foundInfinity moves to skipped and is 0 afterwards; one thread

@@ -1,4 +1,4 @@
-// foundInfinity = 1 when any number of x is Inf or NaN; one workgroup
+// foundInfinity = 1 if any number of x is Inf or NaN; one workgroup
 //
 // x: f32, of any shape   foundInfinity: [] u32
 // @use lib/overflow

@@ -1,4 +1,4 @@
-// foundInfinity = 1 when any gradient is Inf or NaN. For gradients that were not looked through as they
+// foundInfinity = 1 if any gradient is Inf or NaN. For gradients that were not checked as they
 // were written.
 //
 // gradients: [BLOCKS·256] f32   foundInfinity: [] u32

@@ -1,4 +1,4 @@
-// Counts steps that were not left out; due = 1 when this was one, and the last of K
+// Counts steps that were not skipped; due = 1 if this one was not, and is the last of K
 //
 // skipped, count, due: [] u32; one thread
 // @shape K

@@ -1,4 +1,4 @@
-// Where it is due, the slow weights s go towards the fast ones p, and these to where they are; else nothing changes
+// If due, moves the slow weights s towards the fast ones p, and sets p to s; otherwise changes nothing
 //
 //   s ← s + ALPHA·(p − s),  p ← s
 //

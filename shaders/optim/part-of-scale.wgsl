@@ -1,4 +1,4 @@
-// seed = scale · SHARE: what backward begins with for a batch that is a part of a larger one
+// seed = scale · SHARE: the seed of backward for a batch that is a part of a larger one
 //
 // scale, seed: [] f32; one thread
 // @const SHARE:f32

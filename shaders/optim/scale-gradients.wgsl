@@ -1,4 +1,4 @@
-// gradient ← gradient · factor; infinities and NaN stay, so that whoever looks for them still finds them
+// gradient ← gradient · factor; Inf and NaN stay, so that the overflow check finds them
 //
 // gradients: [BLOCKS·256] f32   factor: [] f32
 // @use lib/blocks

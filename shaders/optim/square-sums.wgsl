@@ -1,4 +1,4 @@
-// sums[OFFSET + g] = Σ (gradient / scale)² over what workgroup g takes of a chunk, four partial sums in a vector
+// sums[OFFSET + g] = Σ (gradient / scale)² over the part of workgroup g in a chunk, four partial sums in a vector
 //
 // gradients: [BLOCKS·256] f32   scale: [] f32   sums: [all workgroups of all chunks, 4] f32
 // Grid: any number of workgroups; together they go over the chunk in steps.

@@ -1,4 +1,4 @@
-// How fast an adapter moves memory
+// Measures how fast an adapter copies memory
 //
 //   y[i] = x[i]
 //

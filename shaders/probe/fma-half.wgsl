@@ -1,4 +1,4 @@
-// As probe/fma, in f16
+// Measures multiplications and additions in f16, otherwise as probe/fma
 //
 //   sum[i] ← factor · sum[i] + addend,  8·ROUNDS times;  sums[thread] = Σ sum[i]
 //

@@ -1,8 +1,8 @@
-// How fast an adapter multiplies and adds in f32: every thread has CHAINS sums, none of which waits for another
+// Measures how fast an adapter multiplies and adds in f32: every thread has CHAINS independent sums
 //
 //   sum[i] ← factor · sum[i] + addend,  8·ROUNDS times;  sums[thread] = Σ sum[i]
 //
-// With factor −1 a sum goes to and fro between two values, so that what comes out is what went in: element j of sum i
+// With factor −1 a sum alternates between two values, so that the result equals the input: element j of sum i
 // begins as (thread mod 16 + 16·i + 64·j) / 64.
 //
 // numbers: [2] vec4f, factor and addend   sums: one vec4f per thread; 8·4·2·CHAINS·ROUNDS operations per thread

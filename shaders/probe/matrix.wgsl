@@ -1,4 +1,4 @@
-// How fast the matrix units of an adapter multiply: every subgroup adds the same product to DOWN × ACROSS sums
+// Measures how fast the matrix units of an adapter multiply: every subgroup adds the same product to DOWN × ACROSS sums
 //
 //   sums[i][j] ← sums[i][j] + left · right,  ROUNDS times, from ACROSS·i + j on, so that no two are the same
 //

@@ -1,7 +1,7 @@
-// partial[g,lane] = Σ x[i] over the vectors i of run g that fall to the lane: every LANES-th of RUN·LANES
+// partial[g,lane] = Σ x[i] over the vectors i of run g of the lane: every LANES-th of RUN·LANES
 //
 // x: [VECTORS] storage type   partial: [groups,LANES] f32, four to a vector
-// Grid: a workgroup a run.
+// Grid: one workgroup per run.
 // @use lib/rows lib/long-sum
 // @const LANES:u32 ROWS:u32
 // @shape VECTORS RUN

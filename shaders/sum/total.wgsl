@@ -1,6 +1,6 @@
 // total = Σ partial[i] / DIVISOR
 //
-// partial: [COUNT] f32, four to a vector   total: [] f32. One workgroup, whose ROWS threads take the vectors in turn.
+// partial: [COUNT] f32, four to a vector   total: [] f32. One workgroup, whose ROWS threads share the vectors.
 // @use lib/rows lib/long-sum
 // @const LANES:u32 ROWS:u32
 // @shape COUNT DIVISOR
