@@ -96,7 +96,7 @@ function overhangingOutput(size: number, kernelSize: number, stride: number): nu
  *
  * @param x  [N,H,W,C] f16 | f32
  * @returns  [N,P,Q,C] in the type of x; P = ⌊(H − kernelSize) / stride⌋ + 1, rounded up with ceilMode
- * @throws ShapeError   when the window is larger than the image, without ceilMode
+ * @throws ShapeError   if the window is larger than the image, without ceilMode
  * @throws OptionError  if kernelSize or stride is out of range
  *
  * Source: torch.nn.AvgPool2d; a window that overhangs divides by its pixels inside.

@@ -226,7 +226,7 @@ function masked(y: Tensor, dy: Tensor, dx: Tensor): Tensor {
  * @param weight  γ, [C] f32
  * @param bias    β, [C] f32
  * @returns       shape and type of x; statistics are f32
- * @throws ShapeError   when a shape does not fit x, or training receives one value per channel
+ * @throws ShapeError   if a shape does not fit x, or training receives one value per channel
  * @throws DtypeError   when parameters or statistics are not f32
  * @throws OptionError  if momentum or eps is out of range
  *

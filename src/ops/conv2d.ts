@@ -72,7 +72,7 @@ const op = defineOp<readonly [Tensor, Tensor], Conv2dOptions, ConvolutionSizes>(
  * @param x       [N,H,W,C] f16 | f32
  * @param weight  [O,R,S,C] in the type of x
  * @returns       [N,P,Q,O] in the type of x; P = ⌊(H + 2·padding − R) / stride⌋ + 1. Products are summed in f32.
- * @throws ShapeError   when C differs, or the filter is larger than the padded image
+ * @throws ShapeError   if C differs, or the filter is larger than the padded image
  * @throws OptionError  if stride or padding is not an integer in range
  *
  * Gradients flow to x (of its type) and weight (f32). Cost: 2·N·P·Q·O·R·S·C operations, the same again for each gradient.

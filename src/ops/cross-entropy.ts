@@ -80,7 +80,7 @@ const op = defineOp<Inputs, CrossEntropyOptions, Plan>({
   forward({ shape, constants, mean, dtype, detail }, [logits, a, b = a, mix = unread()]) {
     const { N } = shape
     const losses = empty({ shape: [N], dtype: 'f32' }, 'losses')
-    const rows = empty({ shape: [N, 4], dtype: 'f32' }, 'normalisers of rows')
+    const rows = empty({ shape: [N, 4], dtype: 'f32' }, 'normalizers of rows')
     // Threads for the padding of the losses write its zeros.
     const {
       constants: threads,

@@ -97,7 +97,7 @@ const op = defineOp<readonly [Tensor], MaxPoolOptions, Plan>({
  *
  * @param x  [N,H,W,C] f16 | f32
  * @returns  [N,P,Q,C] in the type of x; P = ⌊(H + 2·padding − kernelSize) / stride⌋ + 1
- * @throws ShapeError   when the window is larger than the padded image
+ * @throws ShapeError   if the window is larger than the padded image
  * @throws OptionError  if kernelSize, stride or padding is out of range
  *
  * The gradient flows to the first maximum of a window, row by row, or to its last NaN, as in PyTorch.
