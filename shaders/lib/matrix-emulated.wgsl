@@ -17,7 +17,7 @@ alias Sums = array<array<Sum, ACROSS>, DOWN>;
 const_assert LANES % MATRIX_N == 0u && SHARE * LANES == MATRIX_M * MATRIX_N;
 
 var<private> thisLane: u32;
-// A number above the turns of any loop, which no compiler can know, so that none unrolls a loop to `counted(turns)`, the form that
+// A number above the turns of any loop, which no compiler can predict, so that none unrolls a loop to `counted(turns)`, the form that
 // src/gpu/unroll.ts gives to marked loops. Unrolled, these kernels take Mesa's software adapter twice as long to compile.
 var<private> unknown: u32;
 fn counted(turns: u32) -> u32 { return min(turns, unknown); }

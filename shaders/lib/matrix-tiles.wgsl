@@ -25,7 +25,7 @@ const RESULTS = SUBGROUPS * MATRIX_M * WIDTH;
 
 // First row and column of the part of a subgroup in the tile.
 fn partM(subgroup: u32) -> u32 { return subgroup / SUBGROUPS_N * (TILE_M / SUBGROUPS_M); }
-// A mask, not a remainder, after which AMD's compiler knows no bound and folds no offset into a load.
+// A mask, not a remainder, after which AMD's compiler has no bound and folds no offset into a load.
 fn partN(subgroup: u32) -> u32 { return (subgroup & (SUBGROUPS_N - 1u)) * (TILE_N / SUBGROUPS_N); }
 
 // Adds leftTile · rightTile to the sums of this subgroup.

@@ -61,7 +61,7 @@ export class ParameterBuffers {
   readonly chunks: readonly Chunk[]
   /** Number of parameters. */
   readonly count: number
-  /** Overflow flag shared by all gradients, [] u32: 1 while a gradient of this step is known to be Inf or NaN. */
+  /** Overflow flag shared by all gradients, [] u32: 1 once a check has found Inf or NaN in this step. */
   readonly foundInfinity: Tensor
   /** Number of parameters that are still attached. */
   private attached: number
