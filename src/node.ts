@@ -53,6 +53,6 @@ export const readPretrained = (source: string, options: hub.HubOptions = {}): Pr
 export const resizeImages: typeof resized.resizeImages = (path, options) =>
   resized.resizeImages(path, { platform: nodePlatform, ...options })
 
-/** What `learner.export` has written, ready to predict. See train/files/export.ts. */
+/** Loads a file that `learner.export` wrote, ready to predict. See train/files/export.ts. */
 export const loadLearner = (path: string, options: Partial<exported.LoadLearnerOptions> = {}): Promise<Predictor> =>
   exported.loadLearner(path, { platform: nodePlatform, ...options })

@@ -22,7 +22,7 @@ export interface HostBatch {
   readonly pixels: Uint32Array
 }
 
-/** What the loss compares a batch with: with mixup a second label, and the share of the first. */
+/** Targets that the loss compares outputs with: labels, and with mixup a second label and the share of the first. */
 export interface Targets {
   /** [N] u32 */
   readonly a: Tensor
@@ -41,13 +41,13 @@ export interface Batch {
   readonly labels: Uint32Array
   /** [N,H,W] u32 */
   readonly pixels: Tensor
-  /** Of zeros where they are not known. */
+  /** Labels of the batch; zeros where they are not known. */
   readonly targets: Targets
-  /** What is random about its augmentation. */
+  /** Random numbers of its augmentation. */
   readonly draw: BatchDraw
   /**
    * Records the augmentation: the network's input, [N,h,w,3] of that type. Asked for twice, the pictures are the same.
-   * Inside a scope it is given back with it.
+   * Inside a scope it is released with the scope.
    */
   input(dtype: 'f32' | 'f16'): Tensor
   /** The two halves of `input`, for steps that are recorded once: puts what was drawn where the launches read it … */
@@ -56,18 +56,18 @@ export interface Batch {
   augment(dtype: 'f32' | 'f16'): Tensor
 }
 
-/** What a batch is made of. */
+/** Parts that a batch is made of. */
 export interface BatchParts {
   readonly index: number
   /** Places, at least as many as items. */
   readonly N: number
   readonly items: Uint32Array
-  /** Of each item; missing where its file cannot be decoded. */
+  /** Pixels of each item; missing where its file cannot be decoded. */
   readonly pictures: readonly (Pixels | undefined)[]
-  /** Of all items of the data set, by number; empty where they are not known. */
+  /** Labels of all items of the data set, by number; empty where they are not known. */
   readonly labels: Uint32Array
   readonly paths: readonly string[]
-  /** Whether repeated pictures are items like the others (training), or only fill the batch. */
+  /** 'count': repeated images are items like the others (training); 'pad': they only fill the batch. */
   readonly repeats: 'count' | 'pad'
   /** Where the pixels go, if its length is N·H·W; otherwise a new array. */
   readonly staging: Uint32Array | undefined

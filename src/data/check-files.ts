@@ -110,7 +110,7 @@ async function findTwins(
     const glance = seen.get(item)
     if (!glance || !trainSizes.has(glance.sizeBytes) || twins.length === MOST_PAIRS) continue
     let twin = byId.get(glance.id)
-    // With the first few, as these are equal but for a hash that happens to be.
+    // Compared with the first few only: files of one hash are equal except by chance.
     const alike = twin === undefined ? (byBegin.get(await beginOf(item, glance.sizeBytes)) ?? []) : []
     for (const other of alike.slice(0, 3)) {
       if (twin === undefined && (await sameBytes(files, items[item], items[other]))) twin = other

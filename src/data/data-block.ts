@@ -33,27 +33,27 @@ const DEFAULT_SEED = 42
 
 /** The five questions that a data set answers. */
 export interface DataBlockOptions {
-  /** What are the items, what are the targets? */
+  /** Blocks that say what the items and what the targets are, in this order. */
   readonly blocks: readonly [ImageBlock, CategoryBlock]
   /** Which items are there? Such as `getImageFiles`. */
   readonly getItems: (
     path: string,
     options: { readonly platform: Platform },
   ) => readonly string[] | Promise<readonly string[]>
-  /** What is the label of an item? Such as `parentLabel`. */
+  /** Function that returns the label of an item, such as `parentLabel`. */
   readonly getY: (item: string) => string
   /** Which items are measured on? Default: a random fifth, chosen by the seed of the loaders */
   readonly splitter?: Splitter
-  /** What is done to every picture on the CPU: `[resize(224)]`. Default nothing, for pictures that all have one size */
+  /** Transforms of each image on the CPU, such as `[resize(224)]`. Default none, for images that all have one size */
   readonly itemTransforms?: readonly ItemTransform[]
-  /** What is done to every batch on the GPU: `[...augTransforms({ size: 128 }), normalize(imagenetStats)]`. Default nothing */
+  /** Transforms of each batch on the GPU, such as `[...augTransforms({ size: 128 }), normalize(imagenetStats)]`. Default none */
   readonly batchTransforms?: readonly (BatchTransform | NormalizeByBatchTransform)[]
 }
 
 export interface LoadersOptions {
   /** Items of a batch, in training and in validation. Default 64 */
   readonly batchSize?: number
-  /** Of the split, the order and every random transform. Default: the setting `SEED`, else 42 */
+  /** Seed of the split, the order and every random transform. Default: the setting `SEED`, or 42 without it */
   readonly seed?: number
   /** Use that many items, chosen at random. Default: all */
   readonly limit?: number

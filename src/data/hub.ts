@@ -127,7 +127,7 @@ async function fetchOnce(
   )
 }
 
-/** What the hub says of a large file before it leads to where that is kept. */
+/** Headers with which the hub describes a large file before it redirects to its storage. */
 async function linkedFile(platform: Platform, url: string): Promise<{ sha256?: string; sizeBytes?: number }> {
   const headers = await datasetsOf(platform).headers(url)
   // Of a small file that is kept with the text the tag is another digest.

@@ -30,7 +30,7 @@ export class ImageTable {
   }
 
   /**
-   * What a column says about an image: `getY: table.column('noisy_labels_50')`.
+   * Returns a function that looks up a column for an image: `getY: table.column('noisy_labels_50')`.
    *
    * @throws DataError  when there is no such column, and from the function for an image that is not in the table, or of
    *                    which the column says nothing
@@ -83,7 +83,7 @@ export async function getImagesFromCsv(folder: string, options: ImagesFromCsvOpt
 }
 
 /**
- * By a column of a table: where it says True the image is measured on, where it says False it is trained on.
+ * Returns a splitter that goes by a column of a table: images with True are measured on, images with False are trained on.
  *
  * @param column  Default 'is_valid'
  * @throws DataError  when there is no such column; from the splitter when it says something else, or either side is empty

@@ -12,7 +12,7 @@ interface SizeTransform {
   readonly order: 1
   readonly width: number
   readonly height: number
-  /** What to make of one picture, at random for 'train'. */
+  /** Returns how one image is resized, at random for 'train'. */
   draw(random: Rng, split: Phase): ResizePlan
 }
 
@@ -32,7 +32,7 @@ export interface FlipItemTransform {
   readonly p: number
 }
 
-/** What can be done to a single picture on the CPU, before batches are made. */
+/** Transform of a single image on the CPU, before batches are made. */
 export type ItemTransform = ResizeTransform | RandomResizedCropTransform | FlipItemTransform
 
 /** The middle of both axes. */

@@ -56,14 +56,14 @@ export class Loader {
   readonly vocab: readonly string[]
   /** Items of the data set by number, as an unshuffled pass gives them. */
   readonly items: Uint32Array
-  /** Of all items of the data set, by number; empty where they are not known. */
+  /** Labels of all items of the data set, by number; empty where they are not known. */
   readonly labels: Uint32Array
   readonly pictures: Pictures
   readonly itemTransforms: readonly ItemTransform[]
   readonly batchTransforms: readonly BatchTransform[]
   readonly pipeline: BatchPipeline
   readonly platform: Platform
-  /** What the network's input is normalised with; 0 and 1 where it is not. */
+  /** Mean and standard deviation that the network's input is normalized with; 0 and 1 if it is not. */
   readonly stats: ChannelStats
   private readonly seed: number
   private readonly depth: number
@@ -91,12 +91,12 @@ export class Loader {
     this.options = options
   }
 
-  /** Another loader, which is as this one but for what is given. Source: fastai data/core.py, TfmdDL.new. */
+  /** Returns another loader that differs from this one in the given options. Source: fastai data/core.py, TfmdDL.new. */
   with(changes: Partial<LoaderOptions>): Loader {
     return new Loader({ ...this.options, ...changes })
   }
 
-  /** Whether it is known what is on the pictures. */
+  /** True if the labels of the images are known. */
   get labelled(): boolean {
     return this.labels.length > 0
   }
@@ -113,7 +113,7 @@ export class Loader {
 
   /**
    * The batches of one pass. The next ones are decoded while the consumer and the GPU work, and the GPU is never more
-   * than two batches behind. The tensors of a batch are given back, or written anew, when the next is asked for.
+   * than two batches behind. The tensors of a batch are released, or written anew, when the next is asked for.
    *
    * @throws DataError  when more than one item in a hundred cannot be decoded, or pictures differ in size
    */
@@ -226,12 +226,12 @@ export class Loader {
     })
   }
 
-  /** What the item transforms make of an item in that pass. */
+  /** Returns how the item transforms resize an item in that pass. */
   private planItem(item: number, { epoch = 0, draws = this.split, pass = 0 }: EpochOptions): ResizePlan {
     return drawPlan(this.itemTransforms, rng(this.seed, 'crop', epoch, item, pass), draws)
   }
 
-  /** Whether all batches are full, and all their places count. */
+  /** True if all batches are full and all their places count. */
   private dropsLast({ dropLast = this.split === 'train' }: EpochOptions = {}): boolean {
     return dropLast
   }

@@ -32,11 +32,11 @@ export class Loaders {
   }
 
   /**
-   * A loader of other image files, in their order, which are transformed, normalised and numbered as those of validation.
+   * Returns a loader of other image files, in their order, transformed, normalized and numbered as those of validation.
    * Any loader will do for `learner.getPredictions({ loader })`; for `learner.validate(loader)` it takes labels.
    *
-   * Of files that cannot be decoded one in a hundred is left out, which `items` then lacks; with fewer than a hundred
-   * files already the first is refused, by name.
+   * Up to 1% of undecodable files are skipped and missing from `items`; with fewer than a hundred files the first one is
+   * refused, by name.
    *
    * @param paths  files; their places are the `items` of predictions
    * @throws OptionError  when there are none, or not as many labels
@@ -78,7 +78,7 @@ export class Loaders {
     throw new DataError('loaders', 'there are no training items')
   }
 
-  /** Gives GPU memory that nobody uses back to the driver: when sizes change, buffers of the old ones would stay. */
+  /** Returns unused GPU memory to the driver: when sizes change, buffers of the old ones would stay. */
   freeMemory(): void {
     currentGpu().trim()
   }

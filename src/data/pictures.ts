@@ -31,8 +31,8 @@ export interface PicturesOptions {
  * The pictures of a data set by item number: decoded, brought to size, and remembered while there is room, so that
  * later epochs decode nothing.
  *
- * What is remembered is the finished picture where it does not depend on the random place of its crop, else the whole
- * picture, cropped anew each time, unless it is far larger: the pixels are those that decoding anew would give.
+ * It remembers the finished image if that does not depend on the random place of its crop, and otherwise the whole image,
+ * cropped anew each time, unless it is far larger: the pixels are those that decoding anew would give.
  */
 export class Pictures {
   readonly items: readonly string[]
@@ -159,7 +159,7 @@ interface Unreadable {
   readonly forGood: boolean
 }
 
-/** A plan but for its random place. */
+/** Returns a plan without its random place. */
 function nameOf(plan: Exclude<ResizePlan, { method: 'whole' }>): string {
   const { method, width, height, mirror = false } = plan
   const squished = method === 'middle' ? `+${plan.extra}` : ''

@@ -25,13 +25,13 @@ export interface ShowOptions {
 export interface LabeledImage {
   readonly image: Pixels
   readonly label: string
-  /** What a model takes it for, where one was asked. */
+  /** Label that a model predicts for the image, if one was asked. */
   readonly predicted?: string
 }
 
 /**
  * Writes a contact sheet of what the network sees: images of a first batch after all transforms, with the
- * normalisation taken back, each above its label, where it has one.
+ * normalization undone, each above its label, where it has one.
  *
  * @param loader  `loaders.train` or `loaders.valid`
  * @param file    the path of a PNG, which ends in .png

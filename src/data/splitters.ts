@@ -47,7 +47,7 @@ export function randomSplitter(options: { validPercent?: number; seed?: number }
 }
 
 /**
- * By the name of the folder around the class folder: `imagenette2/train/n01440764/x.JPEG` is trained on. Items below
+ * Returns a splitter that goes by the name of the folder around the class folder: `imagenette2/train/n01440764/x.JPEG` is trained on. Items below
  * neither folder are left out, as in fastai.
  *
  * @param options.train  one name or several. Default 'train'

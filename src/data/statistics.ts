@@ -32,7 +32,7 @@ export function channelStats(values: ArrayLike<number>): ChannelStats {
   return { mean, std: [Math.sqrt(r / (n - 1)), Math.sqrt(g / (n - 1)), Math.sqrt(b / (n - 1))] }
 }
 
-/** What the network gets of a first batch, after all transforms: 0 and 1 where it is normalised well. */
+/** Mean and standard deviation per channel of a first batch after all transforms: near 0 and 1 if it is normalized well. */
 export async function batchStats(loader: Loader, pass: EpochOptions = {}): Promise<ChannelStats> {
   const batch = await loader.oneBatch(pass)
   const input = scope(() => batch.input('f32'))

@@ -70,7 +70,7 @@ function revived<Transform>(
     if (!Object.hasOwn(makers, kind)) {
       throw new DataError('transforms', `there is no transform '${kind}'`, { expected: Object.keys(makers).join(', ') })
     }
-    // Options are checked by whoever makes it.
+    // The function that makes it checks its options.
     return makers[kind](options as never)
   })
 }

@@ -10,7 +10,7 @@ export interface UntarOptions {
   readonly force?: boolean
   /** The folder that holds `archive/` and `data/`. Default: the setting `FASTAI_HOME`, else `~/.fastai`. */
   readonly home?: string
-  /** What the archive must be. Default: what is known of it, see `archiveChecks`; nothing is checked where it is not. */
+  /** Size and hashes that the archive must have. Default: those of `archiveChecks`; an archive that is not listed there is not checked. */
   readonly expected?: ArchiveCheck
   /** Told instead of the terminal. */
   readonly onBytes?: (what: 'download' | 'extract', ...bytes: Parameters<OnBytes>) => void

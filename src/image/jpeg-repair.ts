@@ -162,7 +162,7 @@ function unitsOf(file: JpegFile, header: Uint8Array, tables: ReadonlyMap<number,
   return { count, unit: blocks.map((numbers) => ({ dc: tableOf(numbers >> 4), ac: tableOf(16 + (numbers & 15)) })) }
 }
 
-/** Bytes behind the last unit that encoders leave; more would be units that nobody read. */
+/** Bytes behind the last unit that encoders leave; more would be units that were not read. */
 const FILL_BYTES = 4
 
 interface Units {

@@ -229,7 +229,7 @@ const tables = new Map<number, Coefficients>()
 const MAX_TABLES = 1024
 
 /**
- * The triangle filter that brings a line from size to newSize pixels, stretched when shrinking (so it is antialiased):
+ * Triangle filter that resamples a line from size to newSize pixels, stretched when shrinking (so it is antialiased):
  *
  *   w_k ∝ max(0, 1 − |k + ½ − centre| / stretch),  centre = (i + ½) · size/newSize,  stretch = max(1, size/newSize)
  *

@@ -27,7 +27,7 @@ interface Mask {
 export class Dropout extends Module {
   static override readonly replayable: boolean = true
   readonly p: number
-  /** By the first axis of x. */
+  /** Mask for each size of the first axis of x. */
   private readonly masks = new Map<number, Mask>()
   private drawn: Rng | undefined
   private calls = 0

@@ -10,7 +10,7 @@ import { utf8Text } from '../base/utf8.ts'
 /** A dictionary is a Map; a list and a tuple are arrays; None is null; other objects are what `call` made. */
 export type PickleValue = unknown
 
-/** What a pickle may name besides plain values. */
+/** Globals that a pickle may name besides plain values. */
 export interface PickleCalls {
   /** Result of a call of a function or class. @param name  module and name: `collections.OrderedDict` */
   call(name: string, args: readonly PickleValue[]): PickleValue
@@ -89,7 +89,7 @@ class Machine {
     return value
   }
 
-  /** What is above the last mark, which goes too. */
+  /** Pops the values above the last mark, and the mark. */
   popMarked(): PickleValue[] {
     const mark = this.stack.lastIndexOf(MARK)
     if (mark < 0) throw this.damaged()

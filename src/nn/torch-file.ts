@@ -104,7 +104,7 @@ export function readTorchFile(path: string, bytes: Uint8Array): StateDict {
   return weightsOf(path, value, new Numbers(path, entries, folder, bytes.length * MOST_NUMBERS_PER_BYTE))
 }
 
-/** What the few functions make of their arguments. */
+/** Results of the functions that a file may call, by their arguments. */
 function called(path: string, name: string, args: readonly PickleValue[]): PickleValue {
   if (name === DICTIONARY) {
     const [pairs = []] = args

@@ -1,5 +1,5 @@
 /**
- * Decoding on several threads: what Node and the browser have in common. Each brings its own worker as a
+ * Decoding on several threads, as far as Node and the browser have it in common. Each supplies its own worker as a
  * `DecodeThread`; who gets which image, in which order, and what happens when a worker dies is decided here.
  */
 import { requireInteger } from '../base/check.ts'
@@ -7,18 +7,18 @@ import { DataError, DecodeError, DeviceError, OptionError, WgradError } from '..
 import type { DecodePool, DecodeRequest } from './platform.ts'
 import type { Pixels } from '../image/pixels.ts'
 
-/** What a worker is sent. It reads the file itself where it can; where only the page can, the bytes come along. */
+/** Message to a worker. It reads the file itself where it can; where only the page can, the message holds the bytes. */
 export interface DecodeJob extends DecodeRequest {
   readonly bytes?: Uint8Array
 }
 
-/** What it answers: once that it runs, then for every job, in order, its pixels or what is wrong with the file. */
+/** Message from a worker: once that it runs, then for every job, in order, its pixels or the fault of the file. */
 export type DecodeReply = 'ready' | Pixels | { readonly error: string; readonly kind: string }
 
 /** A worker as the pool sees it. */
 export interface DecodeThread {
   post(job: DecodeJob): void
-  /** Whether the program has to stay alive for it: only while it has work. */
+  /** True if the program has to stay alive for it: only while it has work. */
   hold(busy: boolean): void
   stop(): Promise<void>
 }

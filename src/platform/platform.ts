@@ -4,7 +4,7 @@ import type { Pixels } from '../image/pixels.ts'
 import type { ResizePlan } from '../image/resize-plan.ts'
 
 /**
- * What the library needs from the machine it runs on. The core receives a `Platform`, it never looks one up:
+ * Machine that the library runs on. The core receives a `Platform` and never looks one up:
  * `node.ts` and `browser.ts` are the only files that choose one.
  */
 export interface Platform {
@@ -23,7 +23,7 @@ export interface Platform {
   availableBytes?(): number | undefined
   /** Decodes images on other threads. */
   readonly decoder: DecodePool
-  /** Brings data sets onto the disk; absent where there is none to bring them to (a page). */
+  /** Downloads and unpacks data sets; absent where there is no disk to put them on (a page). */
   readonly datasets?: Datasets
   /** PNG file bytes of an 8-bit RGBA picture. */
   encodePng(picture: Pixels): Promise<Uint8Array>
@@ -80,7 +80,7 @@ export interface WriteOptions {
   readonly lasting?: boolean
 }
 
-/** What tells one version of an archive from another: fastai's check. */
+/** Size and hashes that tell one version of an archive from another. Source: fastai data/external.py, _check_file. */
 export interface ArchiveCheck {
   readonly sizeBytes: number
   /** md5 of the first MiB, in hex. */

@@ -29,7 +29,7 @@ export function createBrowserPlatform(options: { files?: Files; threads?: number
     status: undefined,
     // A page's promises take no processor time while they are pending.
     waitFor: (done) => done,
-    // There is no Ctrl-C in a page: whoever has a stop button calls the learner.
+    // There is no Ctrl-C in a page: a stop button calls `learner.interrupt()`.
     onInterrupt: () => () => undefined,
   }
 }

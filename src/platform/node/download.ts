@@ -11,7 +11,7 @@ import { syncFolder } from './files.ts'
 
 /** fastai's check reads this much (fastdownload, path_stats). */
 const CHECKED_BYTES = 2 ** 20
-/** Tries in a row that bring nothing. A server that never answered is given up sooner: there may be no network. */
+/** Tries in a row that transfer nothing. A server that never answered is given up sooner: there may be no network. */
 const TRIES = 5
 const TRIES_UNANSWERED = 2
 /** Patience with an answer that has no body. */
@@ -242,7 +242,7 @@ export async function requireRoom(folder: string, neededBytes: number): Promise<
   })
 }
 
-/** What the file system refused, as one clear error. */
+/** Returns the refusal of the file system as one clear error. */
 export function storeError(path: string, error: unknown): DataError {
   if (error instanceof DataError) return error
   if (isCode(error, 'ENOSPC') || isCode(error, 'EDQUOT')) {

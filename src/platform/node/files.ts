@@ -21,7 +21,7 @@ const REASONS: Readonly<Record<string, string>> = {
   ENAMETOOLONG: 'the name is too long',
 }
 
-/** What the system said about a path, as a DataError that names it. */
+/** Returns a DataError that names the path and repeats what the system reported. */
 export function fileError(path: string, error: unknown): DataError {
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
   return new DataError(path, REASONS[code] ?? (error instanceof Error ? error.message : String(error)), {

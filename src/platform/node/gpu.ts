@@ -91,7 +91,7 @@ function bindingError(cause: unknown): DeviceError {
 /** How long the thread sleeps between two looks at the GPU. Short against a step, long against a look. */
 const SLEEP_MS = 0.5
 
-/** What waits at the moment, each with how long it lets the thread sleep. */
+/** Waits that are going on, each with the milliseconds for which it lets the thread sleep. */
 const waiting = new Set<{ readonly sleepMs: number }>()
 let sleeping = false
 const neverWoken = new Int32Array(new SharedArrayBuffer(4))
