@@ -336,7 +336,11 @@ function readRecipe(given: Given): Recipe {
     epochs: whole('--epochs', given.epochs, 5, 1, 10_000),
     batchSize: whole('--batch-size', given['batch-size'], 64, 2, 4096),
     lr: numberIn('--lr', given.lr, defaults.lr, 0, 10),
-    model: choice('--model', given.model ?? defaults.model, Object.keys(architectures)),
+    model: choice(
+      '--model',
+      given.model ?? defaults.model,
+      Object.keys(architectures).filter((name) => name.startsWith('xresnet')),
+    ),
     modelOptions: {
       outputs: whole('--outputs', given.outputs, defaults.outputs, 2, 100_000),
       activation: choice('--activation', given.activation ?? defaults.activation, ['relu', 'mish']),

@@ -132,7 +132,7 @@ describe('the plot of a fit', () => {
     const { rawLosses, losses, lrs, momentums } = made
     made.beforeFit({ platform: { files } } as unknown as Learner)
     Object.assign(made, { rawLosses, losses, lrs, momentums })
-    await expect(made.plot('run.png')).rejects.toThrow('plot: the name of the file says something else')
+    await expect(made.plot('run.png')).rejects.toThrow('plot: the extension does not match the format written')
     await made.plot('run.svg')
     expect(written.map(([path]) => path)).toEqual(['run.svg'])
     expectWellFormed(written[0][1])

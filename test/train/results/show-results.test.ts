@@ -88,6 +88,8 @@ test('pictures of the training loader are not transformed at random, and nothing
 
 test('refuses what is no count, and a file of another kind', async () => {
   const { learner } = await tinyLearner()
-  await expect(showResults(learner, 'x.jpg')).rejects.toThrow('showResults: the name of the file says something else')
+  await expect(showResults(learner, 'x.jpg')).rejects.toThrow(
+    'showResults: the extension does not match the format written',
+  )
   await expect(showResults(learner, 'x.png', { count: 1.5 })).rejects.toThrow('showResults: count is out of range')
 })
