@@ -95,8 +95,12 @@ describe.each(expected.cases)('$name as in PyTorch, f64, under its names', (netw
     const logits = model.train().forward(input())
     const values = await read(logits)
     backward(logits, tensor(hashUniform(values.length, expected.cotangent, -1, 1), logits.shape))
-    // Batch statistics of a few pixels divide by small numbers: see the tolerances of golden.test.ts.
-    const [logitsWithin, gradientsWithin] = network.name.includes('50') ? [2e-3, 1e-1] : [1e-4, 1e-3]
+    // Batch statistics of a few pixels divide by small numbers: see the tolerances of golden.test.ts. Single elements of the
+    // shallow networks' gradients are 9e-6 off where no ReLU is turned on or off by rounding (as in PyTorch's own f32), and
+    // 1.5e-3 in resnet18 with the kernels of the family `tile`, whose sums in another order turn one.
+    const [logitsWithin, gradientsWithin, elementsWithin] = network.name.includes('50')
+      ? [2e-3, 1e-1, 1e-1]
+      : [1e-4, 1e-3, 5e-3]
     expectNear(values, network.logits.flat(), logitsWithin, 'logits')
     const names = deep ? [...timmNames(await model.stateDict()).keys()] : model.states().map(({ path }) => path)
     const states = model.states()
@@ -107,7 +111,7 @@ describe.each(expected.cases)('$name as in PyTorch, f64, under its names', (netw
       const gradient = toTorch((await read(parameter.leaf.gradient!)) as Float32Array, parameter.shape)
       expectWithin(normOf(gradient), norm, gradientsWithin * norm, `norm of d(${name})`)
       const wrong = normOf(first.map((value, i) => gradient[i] - value))
-      expectWithin(wrong, 0, gradientsWithin * Math.max(normOf(first), norm / Math.sqrt(gradient.length)), `d(${name})`)
+      expectWithin(wrong, 0, elementsWithin * Math.max(normOf(first), norm / Math.sqrt(gradient.length)), `d(${name})`)
     }
   })
 })
