@@ -8,6 +8,7 @@
  *
  * Source: libjpeg-turbo jdmarker.c and jstdhuff.c; Pillow JpegImagePlugin.py ("assume adobe conventions").
  */
+import { joined } from '../base/join.ts'
 import { huffmanTable, nextRestart, ScanReader, type HuffmanTable, type Unit } from './huffman.ts'
 import { isFrame, isRestart, MARKERS, startsWith, uint16, type JpegFile, type Segment } from './jpeg-segments.ts'
 
@@ -213,17 +214,7 @@ function withRestarts(data: Uint8Array, { unit, count }: Units, interval: number
   // Without any marker, only that the last unit ends with the data shows that the intervals were found.
   const mostLeft = nextRestart(data, 0) < data.length ? FILL_BYTES : 0
   if (left > mostLeft && !isRestart(data[reader.at + 1])) throw new Error('data are left behind its last unit')
-  return joined(parts)
-}
-
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0))
-  let at = 0
-  for (const part of parts) {
-    whole.set(part, at)
-    at += part.length
-  }
-  return whole
+  return joined(Uint8Array, parts)
 }
 
 /** Codes by length and symbols, in hex. Source: ITU-T T.81, tables K.3 to K.6. */

@@ -5,6 +5,7 @@
  * Source: W3C Portable Network Graphics (PNG) Specification, third edition.
  */
 import { crc32 } from '../base/crc32.ts'
+import { joined } from '../base/join.ts'
 import { exifOrientation, type Orientation } from './orientation.ts'
 import type { Pixels } from './pixels.ts'
 
@@ -152,18 +153,7 @@ function readChunks(bytes: Uint8Array) {
     types.add(type)
     kept.push(chunk)
   }
-  return { file: joined(kept), headBytes, data: joined(data), types, exif }
-}
-
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  if (parts.length === 1) return parts[0]
-  const whole = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0))
-  let at = 0
-  for (const part of parts) {
-    whole.set(part, at)
-    at += part.length
-  }
-  return whole
+  return { file: joined(Uint8Array, kept), headBytes, data: joined(Uint8Array, data), types, exif }
 }
 
 /** Pixels of a pass in each direction, and bytes of a row of it, with the one that names its filter. */

@@ -1,4 +1,5 @@
 import { OptionError } from '../../base/errors.ts'
+import { joined } from '../../base/join.ts'
 import { checkArgument, NUMBER, type Kind } from '../../base/options.ts'
 import type { Batch } from '../../data/batch.ts'
 import type { Loader, EpochOptions } from '../../data/loader.ts'
@@ -121,14 +122,4 @@ function evaluationStep(state: RunningFit, batch: Batch, activation: (outputs: T
   })
   if (!result) throw new Cancel('validate', 'a callback cancelled a batch, so the result would be incomplete')
   return result
-}
-
-function joined<A extends Float32Array | Uint32Array>(Kind: new (length: number) => A, parts: readonly A[]): A {
-  const whole = new Kind(parts.reduce((sum, part) => sum + part.length, 0))
-  let at = 0
-  for (const part of parts) {
-    whole.set(part, at)
-    at += part.length
-  }
-  return whole
 }
