@@ -130,7 +130,7 @@ async function fetchOnce(
 /** Headers with which the hub describes a large file before it redirects to its storage. */
 async function linkedFile(platform: Platform, url: string): Promise<{ sha256?: string; sizeBytes?: number }> {
   const headers = await datasetsOf(platform).headers(url)
-  // Of a small file that is kept with the text the tag is another digest.
+  // The tag is a SHA-256 for large files only: small ones, which are stored in git, have git's digest.
   const tag = headers.get('x-linked-etag')?.replace(/^(W\/)?"|"$/g, '')
   const size = Number(headers.get('x-linked-size') ?? NaN)
   return { ...(isSha256(tag) ? { sha256: tag } : {}), ...(Number.isSafeInteger(size) ? { sizeBytes: size } : {}) }

@@ -1,3 +1,4 @@
+import { requireInteger } from '../base/check.ts'
 import { DataError, OptionError } from '../base/errors.ts'
 import { ANY, checkArgument, checkOptions, FLAG, NUMBER, objectWith, PATH } from '../base/options.ts'
 import { currentGpu } from '../gpu/device.ts'
@@ -7,8 +8,8 @@ import { roundHalfToEven } from '../image/box.ts'
 import { resizePixels } from '../image/resize.ts'
 import type { Pixels } from '../image/pixels.ts'
 import type { Platform } from '../platform/platform.ts'
+import { decodeEach, type BadImage } from './decode-each.ts'
 import { getImageFiles } from './items.ts'
-import type { BadImage } from './verify-images.ts'
 
 export interface ResizeImagesOptions {
   /** Length of the longer side in pixels; smaller images stay as large as they are. */
@@ -53,9 +54,7 @@ export async function resizeImages(
   })
   const { size, dest, format = 'jpg', resume = false, platform = currentGpu().platform } = options
   const decoding = toDecoding('resizeImages', options.decoding ?? {})
-  if (!(Number.isInteger(size) && size > 0)) {
-    throw new OptionError('resizeImages', 'size must be a positive integer', { given: { size } })
-  }
+  requireInteger('resizeImages', 'size', size, { from: 1 })
   checkArgument('resizeImages', 'dest', dest, PATH)
   const { files, decoder } = platform
   if (files.join(dest, 'x') === files.join(path, 'x')) {
@@ -73,33 +72,19 @@ export async function resizeImages(
     copyOf.set(copy, image)
   }
 
-  const reasons = new Map<string, string>()
-  const copies = [...copyOf.keys()]
-  let next = 0
-  const work = async () => {
-    for (let i = next++; i < copies.length; i = next++) {
-      const image = copyOf.get(copies[i]) ?? ''
-      if (resume && (await files.exists(copies[i]))) continue
-      let pixels: Pixels
-      try {
-        pixels = smaller(await decoder.decode({ path: image, decoding }), size)
-      } catch (error) {
-        if (!(error instanceof DataError)) throw error
-        reasons.set(image, error.message)
-        continue
-      }
-      await files.write(copies[i], format === 'png' ? await platform.encodePng(pixels) : encodeJpeg(pixels))
-    }
-  }
-  // Two for each thread: the next is there when one is done.
-  await Promise.all(Array.from({ length: Math.max(1, 2 * decoder.threads) }, work))
-  return {
-    copies: copies.filter((copy) => !reasons.has(copyOf.get(copy) ?? '')),
-    bad: images.flatMap((image) => {
-      const reason = reasons.get(image)
-      return reason === undefined ? [] : [{ path: image, reason }]
-    }),
-  }
+  const kept = new Set<string>()
+  if (resume) for (const copy of copyOf.keys()) if (await files.exists(copy)) kept.add(copy)
+  const wanted = [...copyOf].filter(([copy]) => !kept.has(copy))
+  const bad = await decodeEach(
+    decoder,
+    wanted.map(([, image]) => ({ path: image, decoding })),
+    async (pixels, i) => {
+      const copy = smaller(pixels, size)
+      await files.write(wanted[i][0], format === 'png' ? await platform.encodePng(copy) : encodeJpeg(copy))
+    },
+  )
+  const without = new Set(bad.map(({ path: image }) => image))
+  return { copies: [...copyOf].filter(([, image]) => !without.has(image)).map(([copy]) => copy), bad }
 }
 
 /** The image with a longer side of at most `size` pixels. Source: fastai vision/core.py, resize_to. */

@@ -1,13 +1,6 @@
-import { DataError } from '../base/errors.ts'
 import { currentGpu } from '../gpu/device.ts'
 import type { Platform } from '../platform/platform.ts'
-
-/** A file that cannot be decoded. */
-export interface BadImage {
-  readonly path: string
-  /** Reason, as in the error message. */
-  readonly reason: string
-}
+import { decodeEach, type BadImage } from './decode-each.ts'
 
 /**
  * Decodes every file, on all decoding threads, and says which cannot be: what loaders do not look at before training.
@@ -22,19 +15,9 @@ export async function verifyImages(
   options: { readonly platform?: Platform } = {},
 ): Promise<BadImage[]> {
   const { decoder } = options.platform ?? currentGpu().platform
-  const reasons = new Map<number, string>()
-  let next = 0
-  const work = async () => {
-    for (let i = next++; i < paths.length; i = next++) {
-      try {
-        await decoder.decode({ path: paths[i] })
-      } catch (error) {
-        if (!(error instanceof DataError)) throw error
-        reasons.set(i, error.message)
-      }
-    }
-  }
-  // Two for each thread: the next is there when one is done.
-  await Promise.all(Array.from({ length: Math.max(1, 2 * decoder.threads) }, work))
-  return [...reasons].sort(([a], [b]) => a - b).map(([i, reason]) => ({ path: paths[i], reason }))
+  return decodeEach(
+    decoder,
+    paths.map((path) => ({ path })),
+    () => {},
+  )
 }

@@ -7,7 +7,7 @@
 export type { DataBlockOptions, LoadersOptions } from '../data/data-block.ts'
 export type { ItemTransform, RandomResizedCropOptions } from '../data/item-transforms.ts'
 export type { GetImageFilesOptions } from '../data/items.ts'
-export type { BadImage } from '../data/verify-images.ts'
+export type { BadImage } from '../data/decode-each.ts'
 export { ImageTable, type ImagesFromCsvOptions } from '../data/image-table.ts'
 export type { Split, Splitter } from '../data/splitters.ts'
 export type { UntarOptions } from '../data/untar-data.ts'
