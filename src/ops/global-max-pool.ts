@@ -1,33 +1,12 @@
-import { ShapeError } from '../base/errors.ts'
-import { formatShape } from '../base/format.ts'
-import { empty, launch, storageDtype } from '../tensor/launch.ts'
+import { empty, launch } from '../tensor/launch.ts'
 import { defineOp } from '../tensor/op.ts'
-import { padTo4 } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
+import { planGlobalPool, type GlobalPoolPlan } from './plans/global-pool.ts'
 
-interface Plan {
-  readonly shape: { readonly N: number; readonly PIXELS: number; readonly VECTORS: number }
-  readonly groups: number
-  readonly dtype: 'f32' | 'f16'
-  readonly detail: string
-}
-
-const op = defineOp<readonly [Tensor], undefined, Plan>({
+const op = defineOp<readonly [Tensor], undefined, GlobalPoolPlan>({
   name: 'globalMaxPool',
 
-  plan([x]) {
-    if (x.shape.length !== 4) {
-      throw new ShapeError('globalMaxPool', 'x must be a batch of images', { given: { x }, expected: 'x as [N,H,W,C]' })
-    }
-    const [N, H, W, C] = x.shape
-    const VECTORS = padTo4(C) / 4
-    return {
-      shape: { N, PIXELS: H * W, VECTORS },
-      groups: Math.ceil((N * VECTORS) / 64),
-      dtype: storageDtype(x),
-      detail: formatShape(x.shape),
-    }
-  },
+  plan: ([x]) => planGlobalPool('globalMaxPool', x),
 
   forward(plan, [x]) {
     const { N, VECTORS } = plan.shape
