@@ -336,6 +336,7 @@ function readRecipe(given: Given): Recipe {
     epochs: whole('--epochs', given.epochs, 5, 1, 10_000),
     batchSize: whole('--batch-size', given['batch-size'], 64, 2, 4096),
     lr: numberIn('--lr', given.lr, defaults.lr, 0, 10),
+    // The options of a recipe, such as the activation, are those of xresnets.
     model: choice(
       '--model',
       given.model ?? defaults.model,

@@ -1,4 +1,5 @@
 import { formatBytes, formatRate, formatTime } from '../../src/base/format.ts'
+import { memoryCells } from '../steps/memory.ts'
 import type { PartFiles, Proof } from './parts.ts'
 import type { TorchBaseline } from './torch.ts'
 import type { Row } from '../kernels/harness.ts'
@@ -215,18 +216,7 @@ function memory({ rows }: PartFiles['memory']): string[] {
   return section('GPU memory of a training step', [
     'Needed: parameters, gradients, Adam, and what backward reads of the activations: the rule is in bench/steps/memory.ts.',
     '',
-    ...table(
-      ['step', 'parameters', 'activations', 'needed', 'peak', 'of need', 'allocated'],
-      rows.map((row) => [
-        row.name,
-        formatBytes(row.parameters),
-        formatBytes(row.activations),
-        formatBytes(row.total),
-        formatBytes(row.peakBytes),
-        `${(row.peakBytes / row.total).toFixed(2)}×`,
-        formatBytes(row.allocatedBytes),
-      ]),
-    ),
+    ...table(['step', 'parameters', 'activations', 'needed', 'peak', 'of need', 'allocated'], rows.map(memoryCells)),
   ])
 }
 

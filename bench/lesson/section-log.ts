@@ -48,7 +48,7 @@ export class SectionLog implements Callback {
   }
 
   beforeFit({ loaders, epochsBegun }: FitState): void {
-    // Also where a fit goes on from a checkpoint, which is taken over only after this.
+    // A fit that continues a checkpoint restores it only after this event, so this is the first epoch there too.
     if (this.fits.length === 0) this.firstEpoch = epochsBegun
     this.fits.push({ epochs: [], steps: [], stepsPerEpoch: loaders.train.batchCount })
   }

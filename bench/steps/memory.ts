@@ -51,19 +51,20 @@ export interface MemoryRow extends MemoryNeed {
   readonly residentBytes: number
 }
 
+/** Cells of a row that every table of memory has. */
+export function memoryCells(row: MemoryRow): string[] {
+  return [
+    row.name,
+    formatBytes(row.parameters),
+    formatBytes(row.activations),
+    formatBytes(row.total),
+    formatBytes(row.peakBytes),
+    `${(row.peakBytes / row.total).toFixed(2)}×`,
+    formatBytes(row.allocatedBytes),
+  ]
+}
+
 export function memoryTable(rows: readonly MemoryRow[]): string {
   const head = ['training step', 'parameters', 'activations', 'needed', 'peak', 'of need', 'allocated', 'process']
-  return formatTable([
-    head,
-    ...rows.map((row) => [
-      row.name,
-      formatBytes(row.parameters),
-      formatBytes(row.activations),
-      formatBytes(row.total),
-      formatBytes(row.peakBytes),
-      `${(row.peakBytes / row.total).toFixed(2)}×`,
-      formatBytes(row.allocatedBytes),
-      formatBytes(row.residentBytes),
-    ]),
-  ])
+  return formatTable([head, ...rows.map((row) => [...memoryCells(row), formatBytes(row.residentBytes)])])
 }

@@ -2,7 +2,7 @@
 //   dx[n,h,w,c] = Σ over r, s, o of  dy[n,p,q,o] · weight[o,r,s,c]  with  p·STRIDE - PAD + r = h,  q·STRIDE - PAD + s = w
 // dy [N,P,Q,O], weight [O,R,S,C], dx [N,H,W,C], f32 sums. A pixel that no tap reaches gets zero.
 //
-// By broadcasts within a subgroup (lib/backward-input-broadcast), 2·LANES pixels by 4·SUBGROUP in-channels per workgroup, with
+// Subgroup broadcasts (lib/backward-input-broadcast) compute 2·LANES pixels by 4·SUBGROUP in-channels per workgroup, with
 // LANES = min(SUBGROUP, 16).
 //
 // Grid: a count, STRIDE² · ceil(N·ceil(H/STRIDE)·ceil(W/STRIDE) / (2·LANES)) · ceil(C / (4·SUBGROUP)).

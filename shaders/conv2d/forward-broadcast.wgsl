@@ -2,7 +2,7 @@
 //   y[n,p,q,o] = Σ over r, s, c of  x[n, p·STRIDE - PAD + r, q·STRIDE - PAD + s, c] · weight[o,r,s,c]
 // x [N,H,W,C], weight [O,R,S,C], y [N,P,Q,O], f32 sums. Taps outside the image count as zero.
 //
-// By broadcasts within a subgroup (lib/forward-broadcast), 2·LANES pixels by 4·SUBGROUP out-channels per workgroup, with
+// Subgroup broadcasts (lib/forward-broadcast) compute 2·LANES pixels by 4·SUBGROUP out-channels per workgroup, with
 // LANES = min(SUBGROUP, 16).
 //
 // Grid: a count, ceil(N·P·Q / (2·LANES)) · ceil(O / (4·SUBGROUP)).

@@ -26,9 +26,11 @@ let home = ''
 let server: Server
 let requests: string[] = []
 let printed: string[] = []
-/** What is served as the weights, the digest that the hub states, and what else it answers with. */
+/** Bytes that the server sends as the weights. */
 let content = weights
+/** Digest that the server states in `x-linked-etag`. */
 let tag: string | undefined = `"${digest}"`
+/** Handler that may answer a request in place of the server; it returns true if it did. */
 let intercept: (request: IncomingMessage, response: ServerResponse) => boolean = () => false
 
 function platform(): Platform {

@@ -189,7 +189,7 @@ export function folderFiles(root: FileSystemDirectoryHandle): Files {
     readText: async (path) => fileText(path, new Uint8Array(await (await file(path)).arrayBuffer())),
     write: (path, content) =>
       named(path, async () => {
-        // What is written takes the file's place when it is closed, not before (File System specification).
+        // Closing the stream replaces the file, and nothing before does (File System specification).
         const stream = await (await fileOf(path, true)).createWritable()
         await stream.write(typeof content === 'string' ? content : new Uint8Array(content))
         await stream.close()
