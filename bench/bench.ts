@@ -11,7 +11,6 @@ import { measureAll } from './kernels/harness.ts'
 import { kernelTable, totals, totalsTable } from './kernels/kernel-table.ts'
 import { matmulCase } from './kernels/conv2d.ts'
 import { kernelCases, MODELS, type Selection } from './kernels/index.ts'
-import { decodeTable } from './steps/decode.ts'
 import { loaderTable, measureLoader } from './steps/loader.ts'
 import { machineHere, machineOf, machineText, type Machine } from './machine/machine.ts'
 import { memoryTable } from './steps/memory.ts'
@@ -80,7 +79,8 @@ async function main(argv: readonly string[]): Promise<void> {
   if (given.help) console.log(USAGE)
   else if (command === 'report') await report(given)
   else if (command === 'step') await steps(given)
-  else if (command === 'decode') console.log(await decodeTable())
+  // Loaded here, since it needs decoders that only a checkout has.
+  else if (command === 'decode') console.log(await (await import('./steps/decode.ts')).decodeTable())
   else await kernels(command, given)
 }
 

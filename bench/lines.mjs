@@ -10,7 +10,7 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 
 /** Most lines of each room: what it had on 2026-11-26, and 5% more. */
 const BUDGETS = {
-  bench: 830,
+  bench: 960,
   'bench/docs': 10,
   'bench/fuzz': 430,
   'bench/gpu-report': 480,

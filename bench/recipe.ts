@@ -61,6 +61,7 @@ const USAGE = `npm run recipe -- [options]
   --lr X              the highest learning rate (0.003)
   --model NAME        (xresnet18)
   --outputs N         (1000)
+  --widen X           factor of the widths of the stages (1)
   --activation NAME   relu (default) or mish
   --pool NAME         max (default) or maxBlur
   --loss NAME         cross-entropy (default) or label-smoothing
@@ -88,6 +89,7 @@ const DEFINITION = {
   lr: { type: 'string' },
   model: { type: 'string' },
   outputs: { type: 'string' },
+  widen: { type: 'string' },
   activation: { type: 'string' },
   pool: { type: 'string' },
   loss: { type: 'string' },
@@ -146,6 +148,7 @@ interface Recipe {
   /** Options of the model except its seed. */
   readonly modelOptions: {
     readonly outputs: number
+    readonly widen: number
     readonly activation: 'relu' | 'mish'
     readonly pool: 'max' | 'maxBlur'
   }
@@ -344,6 +347,7 @@ function readRecipe(given: Given): Recipe {
     ),
     modelOptions: {
       outputs: whole('--outputs', given.outputs, defaults.outputs, 2, 100_000),
+      widen: numberIn('--widen', given.widen, 1, 0, 16),
       activation: choice('--activation', given.activation ?? defaults.activation, ['relu', 'mish']),
       pool: choice('--pool', given.pool ?? defaults.pool, ['max', 'maxBlur']),
     },

@@ -50,6 +50,12 @@ const WANTED_LIMITS = [
   'maxComputeWorkgroupSizeX',
 ] as const
 
+/**
+ * Vendors on whose matrix units the family `matrix` is the default: NVIDIA (H200), where its kernels are right and a step
+ * of xresnet18 takes a quarter of the time of the family `tile` (bench/results/h200.md). For others the tuner decides.
+ */
+const MATRIX_VENDORS: readonly string[] = ['nvidia']
+
 /** Advice after an error of the GPU. */
 const ANEW =
   'This GPU may have computed with stale numbers and cannot be used any more: gpu.close(), await openGpu(), and make loaders, model and learner again'
@@ -78,8 +84,8 @@ export class Gpu {
   /** Tracer that prints every launch; undefined unless the setting DEBUG is 2 or above. */
   readonly tracer: Tracer | undefined
   /**
-   * Family of kernels to prefer on this adapter. Default: `broadcast` on software adapters with subgroups, otherwise
-   * `tile`. Callers that measured a faster one may set it.
+   * Family of kernels to prefer on this adapter. Default: `broadcast` on software adapters with subgroups, `matrix` on the
+   * matrix units of vendors where it was measured, otherwise `tile`. Callers that measured a faster one may set it.
    */
   family: KernelFamily
   /** True if the family was given as an option and callers should keep it. */
@@ -113,7 +119,7 @@ export class Gpu {
     this.subgroupSize = uniformSubgroups ? (info.subgroupMinSize ?? 0) : 0
     this.matrices = matricesOf(info, this.features)
     this.familyGiven = options.family !== undefined
-    this.family = options.family ?? (this.software && this.subgroupSize > 0 ? 'broadcast' : 'tile')
+    this.family = options.family ?? this.fastestFamily()
     if (this.family === 'broadcast' && this.subgroupSize === 0) {
       throw new DeviceError(this.name, 'has no subgroups of one size, which the broadcast kernels need', {
         fix: "use family 'tile'",
@@ -163,6 +169,12 @@ export class Gpu {
         )
       }
     })
+  }
+
+  /** Returns the family that is the fastest without having measured on this adapter. */
+  private fastestFamily(): KernelFamily {
+    if (this.software) return this.subgroupSize > 0 ? 'broadcast' : 'tile'
+    return !this.matrices.emulated && MATRIX_VENDORS.includes(this.vendor) ? 'matrix' : 'tile'
   }
 
   /** Returns a new pipeline cache, separate from `pipelines`. `report` receives the errors of compilation. */

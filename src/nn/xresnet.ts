@@ -1,4 +1,4 @@
-import { requireInteger } from '../base/check.ts'
+import { requireInteger, requireNumber } from '../base/check.ts'
 import { OptionError } from '../base/errors.ts'
 import { checkOptions, FLAG, NUMBER, TEXT, type Kinds } from '../base/options.ts'
 import type { Shape } from '../tensor/shape.ts'
@@ -24,6 +24,11 @@ export interface XResNetOptions {
   readonly activation?: Exclude<Activation, 'none'>
   /** Pooling after the stem: 'max' is a 3×3 max pool, 'maxBlur' blurs before it downsamples. Default 'max' */
   readonly pool?: keyof typeof POOLS
+  /**
+   * Factor of the widths of the stages: 0.5 makes an xresnet18 of a quarter of the parameters. The stem keeps its widths.
+   * Default 1
+   */
+  readonly widen?: number
   /** Seed of the initial weights. Default 0 */
   readonly seed?: number
   /**
@@ -38,6 +43,7 @@ const KINDS: Kinds<XResNetOptions> = {
   channels: NUMBER,
   activation: TEXT,
   pool: TEXT,
+  widen: NUMBER,
   seed: NUMBER,
   recompute: FLAG,
 }
@@ -148,9 +154,10 @@ function bodyLayers(
   blocks: readonly number[],
   options: XResNetOptions,
 ): { readonly layers: readonly Module[]; readonly features: number; readonly init: Init } {
-  const { channels = 3, activation = 'relu', pool = 'max', seed = 0, recompute = false } = options
+  const { channels = 3, activation = 'relu', pool = 'max', widen = 1, seed = 0, recompute = false } = options
   checkOptions('xresnet', options, KINDS)
   requireInteger('xresnet', 'channels', channels, { from: 1 })
+  requireNumber('xresnet', 'widen', widen, { from: 1 / STAGE_WIDTHS[0], to: 16 })
   if (!Object.hasOwn(POOLS, pool)) {
     throw new OptionError('xresnet', 'unknown pool', {
       given: { pool },
@@ -169,7 +176,8 @@ function bodyLayers(
   })
   let inChannels: number = STEM_WIDTHS[2]
   const stages = blocks.map((count, i) => {
-    const width = STAGE_WIDTHS[i] ?? EXTRA_STAGE_WIDTH
+    // Rounded down, as fastai does.
+    const width = Math.floor(widen * (STAGE_WIDTHS[i] ?? EXTRA_STAGE_WIDTH))
     return new Sequential(
       Array.from({ length: count }, (_, j) => {
         const block = new ResBlock({ expansion, inChannels, width, stride: i > 0 && j === 0 ? 2 : 1, activation, init })

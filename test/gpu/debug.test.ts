@@ -365,7 +365,7 @@ describe('DEBUG=3', () => {
 })
 
 test('DEBUG=4 prints each kernel once, as the driver gets it', async () => {
-  const { other, lines } = await open({ DEBUG: '4' })
+  const { other, lines } = await open({ DEBUG: '4' }, { shapes: 'uniform' })
   scope(() => relu(relu(zeros([4], 'f16'))))
   await other.queue.finished()
   const kernels = lines.filter((line) => line.startsWith('// kernel'))

@@ -43,6 +43,16 @@ describe("parameters are as many as fastai's", () => {
   })
 })
 
+test('widen multiplies the widths of the stages', () => {
+  const half = xresnet18({ outputs: 10, widen: 0.5 })
+  const shapes = half.states().map(({ path, shape }) => [path, shape])
+  expect(shapes).toContainEqual(['2.0.weight', [64, 3, 3, 32]])
+  expect(shapes).toContainEqual(['4.0.convpath.0.0.weight', [32, 3, 3, 64]])
+  expect(shapes).toContainEqual(['7.1.convpath.1.0.weight', [256, 3, 3, 256]])
+  expect(count(half)).toBe(2_836_778)
+  expect(() => xresnet18({ widen: 0 })).toThrow(OptionError)
+})
+
 test('weights decay, biases and normalisation do not', () => {
   const parameters = xresnet18().parameters()
   const decayed = parameters.filter(({ kind }) => kind === 'weight')

@@ -62,8 +62,8 @@ const read = new WeakMap<Gpu, TunedTable>()
  * All candidates (family and tile) are timed in turns; the fastest is chosen if it beats the default variant and its
  * result agrees with that of the family `tile`. Choices are stored on disk by adapter, driver and version of the
  * shaders, so that later runs use the same variants; a table may be shipped as well (shipped.ts). If the time limit
- * ends the search, the passes with the least arithmetic use the default variant, of the matrix family if matrix kernels
- * proved right in every pass.
+ * ends the search, the passes with the least arithmetic use the default variant: of the matrix family if matrix kernels
+ * proved right in every pass, of the family `tile` if one of them was wrong.
  *
  * Asynchronous, so it cannot be part of a step: call it before training, when the shapes have been launched once, and
  * again when they change. Nothing else may be recorded meanwhile; steps recorded before keep their variants. It does
@@ -111,6 +111,7 @@ export async function tune(options: TuneOptions = {}): Promise<readonly Tuned[]>
   const rows = found.map(({ pass, kernel, timeMs, ruleMs }) => [pass, { kernel, timeMs, ruleMs }])
   const matrices = table.matrices ?? provesMatrices(found)
   if (matrices) gpu.family = 'matrix'
+  else if (found.some(({ refused }) => refused.some((line) => line.startsWith('matrix ')))) gpu.family = 'tile'
   // The remaining passes are fixed too, so that a checkpoint lists the variants of every pass.
   const left = subjects.slice(found.length).map(({ subject }) => subject)
   for (const subject of left) chooseKernel(gpu, subject, defaultKernel(gpu, subject.pass, subject.sizes))
@@ -209,6 +210,8 @@ async function tunePass(
     )
     const chosen = await fastestRight(trial, rule, times, refuse)
     chooseKernel(gpu, subject, chosen)
+    // The proven variant need not be among the candidates.
+    if (!times.has(chosen)) times.set(chosen, await trial.time(chosen))
     return { pass, kernel: kernelName(chosen), timeMs: timeOf(times, chosen), ruleMs: timeOf(times, rule), refused }
   } finally {
     trial.close()
@@ -216,7 +219,7 @@ async function tunePass(
 }
 
 type Refuse = (kernel: KernelVariant, why: string) => void
-type Times = ReadonlyMap<KernelVariant, number>
+type Times = Map<KernelVariant, number>
 
 function timeOf(times: Times, kernel: KernelVariant): number {
   return times.get(kernel) ?? Infinity
@@ -250,15 +253,16 @@ async function timeInTurns(
 }
 
 /**
- * Returns the fastest variant whose result agrees with that of the family `tile`, or the default one if none is clearly
- * faster.
+ * Returns the fastest variant whose result agrees with that of the family `tile`; the default one if none is clearly
+ * faster, and that of the family `tile` if the default one is wrong as well.
  */
 async function fastestRight(trial: Trial, rule: KernelVariant, times: Times, refuse: Refuse): Promise<KernelVariant> {
   const { gpu, subject } = trial
   const faster = [...times].filter(([, timeMs]) => timeMs < GAIN * timeOf(times, rule)).sort(([, a], [, b]) => a - b)
-  if (faster.length === 0) return rule
-  const reference = await trial.compute(defaultKernel(gpu, subject.pass, subject.sizes, 'tile'))
-  for (const [kernel] of faster) {
+  const proven = defaultKernel(gpu, subject.pass, subject.sizes, 'tile')
+  if (faster.length === 0 && rule.family !== 'matrix') return rule
+  const reference = await trial.compute(proven)
+  for (const kernel of [...faster.map(([kernel]) => kernel), ...(rule.family === 'matrix' ? [rule] : [])]) {
     try {
       const wrong = difference(await trial.compute(kernel), reference)
       if (wrong === undefined) return kernel
@@ -268,5 +272,5 @@ async function fastestRight(trial: Trial, rule: KernelVariant, times: Times, ref
       refuse(kernel, `fails: ${oneLine(error)}`)
     }
   }
-  return rule
+  return rule.family === 'matrix' ? proven : rule
 }

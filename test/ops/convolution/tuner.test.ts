@@ -76,6 +76,8 @@ async function openOn(disk: Map<string, string>, env: Readonly<Record<string, st
     status: undefined,
   }
   const gpu = await openGpuOn(platform)
+  // No adapter for which a table is shipped, wherever the tests run.
+  Object.assign(gpu, { identity: { device: 'test', driver: 'test 1.0' } })
   open.push(gpu)
   return { gpu, lines, file: tunedFile(gpu) ?? '' }
 }
@@ -225,6 +227,37 @@ describe('tune', () => {
     const told = lines.filter((line) => line.startsWith('tune: '))
     expect(told.length).toBe(3)
     expect(told[1]).toContain(`${kernelName(half)} is not used for ${passKey('forward', SIZES)}: it computes NaN`)
+  })
+
+  test('takes the family tile where the default of the family matrix is wrong', async () => {
+    const { gpu, lines } = await openOn(new Map())
+    gpu.family = 'matrix'
+    const sizes = { ...SIZES, C: 16 }
+    const proven = kernelName(defaultKernel(gpu, 'forward', sizes, 'tile'))
+    const rule = kernelName(defaultKernel(gpu, 'forward', sizes))
+    expect(rule).toMatch(/^matrix/)
+    const real = fakeStopwatch(gpu, { [rule]: 3, [proven]: 6 })
+    const wrong: Stopwatch = {
+      compile: (launches) => real.compile(launches),
+      async time(name, work) {
+        let result: { view: ReturnType<typeof zeros>['view'] } | undefined
+        const timeMs = await real.time(name, (record) =>
+          work((shader, bindings, options) => {
+            result = bindings.y
+            record(shader, bindings, options)
+          }),
+        )
+        if (name === rule && result) gpu.queue.write(result.view.buffer, result.view.offset, new Uint32Array([0x7bff]))
+        return timeMs
+      },
+    }
+    useGpu(gpu)
+    const [found] = await tune({ force: true, candidates: () => [], stopwatch: wrong, convolutions: [sizes] })
+    expect(found).toMatchObject({ kernel: proven, timeMs: 6, ruleMs: 3 })
+    expect(found.refused).toEqual([expect.stringMatching(`^${rule} computes 65504 where `)])
+    expect(lines.some((line) => line.startsWith('tune: matrix'))).toBe(true)
+    // What was not measured does without them too.
+    expect(gpu.family).toBe('tile')
   })
 
   test('chooses for all passes of given sizes, by the real clock', async () => {
