@@ -45,7 +45,7 @@ test('an option that does not exist is refused with the name that was meant', as
   expect(await refusal(() => library.xresnet18(10))).toMatchInlineSnapshot(`
     "OptionError: xresnet: options must be given by name
       options  10
-      expected { outputs, channels, activation, pool, seed, recompute }, or none of them"
+      expected { outputs, channels, activation, pool, widen, seed, recompute }, or none of them"
   `)
   expect(await refusal(() => learner().fitOneCycle(1, 1e-3, { wd: 0.1, unheard: 1 }))).toMatchInlineSnapshot(`
     "OptionError: fitOneCycle: there is no option 'wd'

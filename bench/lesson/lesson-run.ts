@@ -262,13 +262,15 @@ export class LessonRun {
       sections: sections.map(({ fits, imageGroups, confusion, mostWrong, ...result }) => result),
     }
     // The results are written last: once they cover all sections, the run is finished.
-    const contents: readonly (readonly [name: string, content: string])[] = [
-      ['history.csv', historyCsv(sections)],
-      ['steps.jsonl', stepLines(sections)],
-      [REPORT_FILE, await renderReport({ ...run, sections })],
-      [RESULTS_FILE, `${JSON.stringify(results, null, 2)}\n`],
+    const contents: readonly (readonly [name: string, content: () => string | Promise<string>])[] = [
+      ['history.csv', () => historyCsv(sections)],
+      ['steps.jsonl', () => stepLines(sections)],
+      [REPORT_FILE, () => renderReport({ ...run, sections })],
+      [RESULTS_FILE, () => `${JSON.stringify(results, null, 2)}\n`],
     ]
-    for (const [name, content] of contents) await this.folder.attempt(name, () => this.folder.write(name, content))
+    for (const [name, content] of contents) {
+      await this.folder.attempt(name, async () => this.folder.write(name, await content()))
+    }
   }
 }
 

@@ -1,6 +1,6 @@
 import { mkdir, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { DataError } from '../../src/base/errors.ts'
+import { DataError, WgradError } from '../../src/base/errors.ts'
 import { fileError, nodeFiles } from '../../src/platform/node/files.ts'
 import { isCode } from '../../src/platform/node/error-code.ts'
 import { lock, type Release } from '../../src/platform/node/lock.ts'
@@ -55,7 +55,7 @@ export class RunFolder {
       await work()
       this.missing.delete(name)
     } catch (error) {
-      if (!(error instanceof DataError)) throw error
+      if (!(error instanceof WgradError)) throw error
       this.missing.add(name)
       this.log(`${name} was not written, and the run goes on: ${error.message}`)
     }
