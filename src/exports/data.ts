@@ -25,4 +25,5 @@ export { batchImages, inputImages, type LabeledImage, type ShowOptions } from '.
 export { channelStats } from '../data/statistics.ts'
 export type { Batch, Targets } from '../data/batch.ts'
 export type { DecodeOptions, Decoding } from '../image/decode-options.ts'
+export type { BlobLike, Drawable, ImageSource, PixelSource } from '../image/image-source.ts'
 export type { ResizeImagesOptions } from '../data/resize-images.ts'

@@ -15,7 +15,14 @@ export type {
 export { pretrainedNames, VisionLearner, type VisionLearnerOptions } from '../train/vision-learner.ts'
 export { pretrainedConfig, type Pretrained, type PretrainedConfig } from '../train/files/pretrained.ts'
 export type { ExportOptions, LoadLearnerOptions } from '../train/files/export.ts'
-export { Predictor, type PredictorParts } from '../train/results/predictor.ts'
+export {
+  Predictor,
+  type LabelProbability,
+  type PredictAllOptions,
+  type PredictionOutcome,
+  type PredictOptions,
+  type PredictorParts,
+} from '../train/results/predictor.ts'
 export type { SaveOptions } from '../train/files/save-load.ts'
 export { smoothedLabels } from '../train/fit/losses.ts'
 export { argmax, type Predictions } from '../train/fit/metrics.ts'

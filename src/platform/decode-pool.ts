@@ -8,9 +8,7 @@ import type { DecodePool, DecodeRequest } from './platform.ts'
 import type { Pixels } from '../image/pixels.ts'
 
 /** Message to a worker. It reads the file itself where it can; where only the page can, the message holds the bytes. */
-export interface DecodeJob extends DecodeRequest {
-  readonly bytes?: Uint8Array
-}
+export type DecodeJob = DecodeRequest
 
 /** Message from a worker: once that it runs, then for every job, in order, its pixels or the fault of the file. */
 export type DecodeReply = 'ready' | Pixels | { readonly error: string; readonly kind: string }
@@ -55,7 +53,8 @@ export class ThreadedDecodePool implements DecodePool {
     this.start = start
   }
 
-  decode(job: DecodeJob): Promise<Pixels> {
+  decode(request: DecodeRequest): Promise<Pixels> {
+    const job = { ...request, bytes: alone(request.bytes) }
     return new Promise((resolve, reject) => {
       this.queue.push({ job, resolve, reject })
       this.distribute()
@@ -133,6 +132,11 @@ export class ThreadedDecodePool implements DecodePool {
       )
     }
   }
+}
+
+/** The bytes in memory of their own: a message copies all of the memory that they are a part of. */
+function alone(bytes: Uint8Array | undefined): Uint8Array | undefined {
+  return bytes && bytes.byteLength < bytes.buffer.byteLength ? bytes.slice() : bytes
 }
 
 /**

@@ -27,6 +27,11 @@ export interface Platform {
   readonly datasets?: Datasets
   /** PNG file bytes of an 8-bit RGBA picture. */
   encodePng(picture: Pixels): Promise<Uint8Array>
+  /**
+   * Pixels of something that a page draws, such as a canvas or the frame of a video; `undefined` for anything else.
+   * Absent where there is no canvas.
+   */
+  drawablePixels?(image: object): Pixels | undefined
   /** SHA-256 of bytes, or of a text in UTF-8, in hex. */
   sha256(content: Uint8Array | string): Promise<string>
   /** A setting by name: an environment variable, or a query parameter of the page. */
@@ -130,7 +135,10 @@ export interface Datasets {
 
 /** An image file, and the way to make pixels of it. */
 export interface DecodeRequest {
+  /** Path of the file; with `bytes` only its name in errors. */
   readonly path: string
+  /** Contents of the file. Default: those of the file at the path */
+  readonly bytes?: Uint8Array | undefined
   /** Default: the whole image. */
   readonly resize?: ResizePlan
   /** Default: that of `ImageBlock()`. */

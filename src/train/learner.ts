@@ -4,6 +4,7 @@ import type { Json } from '../base/json.ts'
 import { checkArgument, checkOptions, NUMBER, PATH, type Kinds } from '../base/options.ts'
 import type { Loader } from '../data/loader.ts'
 import type { Loaders } from '../data/loaders.ts'
+import type { ImageSource } from '../image/image-source.ts'
 import type { Module } from '../nn/module.ts'
 import type { Parameter } from '../nn/parameter.ts'
 import type { TuneOptions } from '../ops/convolution/tuner.ts'
@@ -55,7 +56,7 @@ import { LossReader } from './fit/loss-reader.ts'
 import { checkedMetrics, type Metric } from './fit/metrics.ts'
 import { occupancyOf, type Occupancy } from './fit/occupancy.ts'
 import { parameterGroups, type Groups } from './parameter-groups.ts'
-import { Predictor, type Prediction } from './results/predictor.ts'
+import { Predictor, type Prediction, type PredictOptions } from './results/predictor.ts'
 import { Recorder } from './callbacks/recorder.ts'
 import { partsThatDecide } from './fit/replay.ts'
 import { restoreLearner, saveLearner, type SaveOptions } from './files/save-load.ts'
@@ -404,8 +405,18 @@ export class Learner implements RunningFit {
     return this.asEvaluation('tta', () => testTimeAugmentation(this, options))
   }
 
-  /** Classifies an image file, transformed as in validation. @throws DataError  if it cannot be decoded */
-  predict(path: string): Promise<Prediction> {
+  /**
+   * Classifies an image: a path, bytes, pixels of any size, or in a page something that it draws, transformed as in
+   * validation (see `Predictor.predict`). For many images: `learner.predictor().predictAll(items)`.
+   *
+   * @throws DataError  if it cannot be decoded
+   */
+  predict(item: ImageSource, options: PredictOptions = {}): Promise<Prediction> {
+    return this.predictor().predict(item, options)
+  }
+
+  /** Returns a predictor with the model, labels and transforms of this learner. It sees what training changes later. */
+  predictor(): Predictor {
     const {
       model,
       platform,
@@ -416,8 +427,7 @@ export class Learner implements RunningFit {
       },
     } = this
     const { decoding } = pictures
-    const parts = { model, platform, precision, vocab, decoding, itemTransforms, batchTransforms }
-    return new Predictor(parts).predict(path)
+    return new Predictor({ model, platform, precision, vocab, decoding, itemTransforms, batchTransforms })
   }
 
   /**

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -34,6 +34,8 @@ describe('in place', () => {
     expect([whole.width, whole.height, [...whole.data.slice(4, 8)]]).toEqual([6, 4, [4, 5, 6, 255]])
     const resize = { width: 2, height: 2, method: 'crop', position: [0, 0] } as const
     expect((await pool.decode({ path, resize })).data.length).toBe(16)
+    expect(await pool.decode({ path: 'named', bytes: readFileSync(path) })).toEqual(whole)
+    expect(String(await rejection(pool.decode({ path: 'named', bytes: Uint8Array.of(1) })))).toContain('named: not an')
     await pool.close()
   })
 
@@ -71,6 +73,7 @@ class Workers {
 
 class Worker implements DecodeThread {
   readonly jobs: string[] = []
+  readonly bytes: (Uint8Array | undefined)[] = []
   held = false
   stopped = false
   readonly reply: (reply: DecodeReply) => void
@@ -81,8 +84,9 @@ class Worker implements DecodeThread {
     this.ended = ended
   }
 
-  post({ path }: DecodeJob): void {
+  post({ path, bytes }: DecodeJob): void {
     this.jobs.push(path)
+    this.bytes.push(bytes)
   }
   hold(busy: boolean): void {
     this.held = busy
@@ -98,6 +102,17 @@ class Worker implements DecodeThread {
     this.reply({ width, height: 1, data: new Uint8Array(width * 4) })
   }
 }
+
+test('bytes that are a part of larger memory are sent alone', () => {
+  const { start, all } = new Workers()
+  const memory = Uint8Array.from({ length: 1000 }, (_, i) => i)
+  for (const bytes of [memory, memory.subarray(10, 13)])
+    void new ThreadedDecodePool(1, start).decode({ path: 'p', bytes })
+  const sent = all.map(({ bytes: [one] }) => one)
+  expect(sent[0]).toBe(memory)
+  expect([...(sent[1] ?? [])]).toEqual([10, 11, 12])
+  expect(sent[1]?.buffer.byteLength).toBe(3)
+})
 
 describe('the pool', () => {
   const widths = (tasks: Promise<Pixels>[]): Promise<number[]> =>

@@ -14,7 +14,7 @@ export function browserDecodePool(files: Files, threads = defaultThreads(navigat
   return {
     threads,
     decode: async (request) => {
-      const job: DecodeJob = { ...request, bytes: await files.read(request.path) }
+      const job: DecodeJob = { ...request, bytes: request.bytes ?? (await files.read(request.path)) }
       return pool.decode(job)
     },
     close: () => pool.close(),

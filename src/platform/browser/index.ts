@@ -1,6 +1,7 @@
 import type { Files, Platform } from '../platform.ts'
 import { browserDecodePool } from './decode-pool.ts'
 import { urlFiles } from './files.ts'
+import { drawablePixels } from './drawable.ts'
 import { browserGpu } from './gpu.ts'
 import { encodePng } from './png.ts'
 
@@ -21,6 +22,7 @@ export function createBrowserPlatform(options: { files?: Files; threads?: number
     availableBytes: freeMemory,
     decoder: browserDecodePool(files, options.threads),
     encodePng,
+    drawablePixels,
     sha256,
     // `?NAME=` sets nothing, as in a shell.
     env: (name) => settings.get(name) || undefined,

@@ -28,13 +28,8 @@ export function nodeDecodePool(threads = defaultThreads(availableParallelism()))
 }
 
 /** Reads and decodes one image file. Reading blocks: on a worker there is nothing else to do meanwhile. */
-export async function decodeFile({ path, resize, decoding }: DecodeRequest): Promise<Pixels> {
-  let bytes: Uint8Array
-  try {
-    bytes = readFileSync(path)
-  } catch (error) {
-    throw fileError(path, error)
-  }
+export async function decodeFile({ path, bytes: given, resize, decoding }: DecodeRequest): Promise<Pixels> {
+  const bytes = given ?? readBytes(path)
   const platform = await (decoding?.decoder === 'turbo' ? turboDecoder() : sharpDecoder())
   return decodeImage(path, bytes, pngReader, {
     resize,
@@ -42,6 +37,14 @@ export async function decodeFile({ path, resize, decoding }: DecodeRequest): Pro
     platform,
     availableBytes: () => process.availableMemory(),
   })
+}
+
+function readBytes(path: string): Uint8Array {
+  try {
+    return readFileSync(path)
+  } catch (error) {
+    throw fileError(path, error)
+  }
 }
 
 const startWorker: StartThread = ({ reply, ended }) => {

@@ -1,31 +1,93 @@
-import { DataError, OptionError } from '../../base/errors.ts'
+import { requireInteger, requireRange } from '../../base/check.ts'
+import { DataError } from '../../base/errors.ts'
+import { checkOptions, FLAG, NUMBER, oneOf, type Kinds } from '../../base/options.ts'
 import { rng } from '../../base/rng.ts'
+import type { Phase } from '../../data/augment/draw.ts'
 import { BatchPipeline } from '../../data/augment/pipeline.ts'
 import type { BatchTransform } from '../../data/augment/transforms.ts'
 import { drawPlan, sortItemTransforms, type ItemTransform } from '../../data/item-transforms.ts'
 import type { Decoding } from '../../image/decode-options.ts'
+import { openImage, type ImageSource, type OpenedImage } from '../../image/image-source.ts'
+import type { Pixels } from '../../image/pixels.ts'
+import { resizePixels } from '../../image/resize.ts'
+import type { ResizePlan } from '../../image/resize-plan.ts'
 import type { Module } from '../../nn/module.ts'
 import { cast } from '../../ops/cast.ts'
 import { softmax } from '../../ops/softmax.ts'
 import type { Platform } from '../../platform/platform.ts'
-import type { ResizePlan } from '../../image/resize-plan.ts'
-import type { Pixels } from '../../image/pixels.ts'
 import { noGrad } from '../../tensor/op.ts'
+import { read, tensor } from '../../tensor/read-write.ts'
 import { release, scope } from '../../tensor/scope.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
-import { read, tensor } from '../../tensor/read-write.ts'
-import { argmax, outputName } from '../fit/metrics.ts'
+import { outputName } from '../fit/metrics.ts'
 import { writeOnnx, type ExportOnnxOptions } from './export-onnx.ts'
+import { combinePasses } from './tta.ts'
+
+/** Label and its probability. */
+export interface LabelProbability {
+  /** Label; `output 734` for an output beyond the vocabulary. */
+  readonly label: string
+  /** Number of the output. */
+  readonly index: number
+  readonly probability: number
+}
 
 /** Prediction of a model for one image. */
 export interface Prediction {
-  /** Label with the largest probability; `output 734` for an output beyond the vocabulary. */
-  readonly label: string
-  /** Number of the output with the largest probability. */
+  /**
+   * Label with the largest probability, or `undefined` if that is below the threshold: the answer is then "none of
+   * these" (see `suggestThreshold`). Without a threshold there always is a label.
+   */
+  readonly label: string | undefined
+  /** False if the largest probability is below the threshold. */
+  readonly isKnown: boolean
+  /** Number of the output with the largest probability, whether or not it reaches the threshold. */
   readonly index: number
+  /** Largest probability. */
+  readonly probability: number
+  /** The likeliest labels, the likeliest first (see `topK`). */
+  readonly top: readonly LabelProbability[]
   /** Probabilities of all outputs of the model, with sum 1. */
   readonly probabilities: Float32Array
 }
+
+/** Options of `Predictor.predict`. */
+export interface PredictOptions {
+  /**
+   * Test-time augmentation: number of passes with the random transforms of training, or true for 4. Their mean counts
+   * 0.75, the pass without random transforms 0.25, as in `learner.tta`. The random numbers depend on the place of an
+   * image among those of the call. Default false
+   */
+  readonly tta?: boolean | number
+  /** Number of labels in `top`. Default 5 */
+  readonly topK?: number
+  /** Smallest probability with which an image is known, in [0,1]; 0 for always. Default: the threshold of the model */
+  readonly threshold?: number
+}
+
+/** Options of `Predictor.predictAll` and `predictEach`. */
+export interface PredictAllOptions extends PredictOptions {
+  /** Largest number of images in one batch. Default 32 */
+  readonly batchSize?: number
+}
+
+/** Outcome for one of many images: a prediction, or the reason why there is none. */
+export type PredictionOutcome = {
+  /** Place of the image among those given. */
+  readonly index: number
+  readonly item: ImageSource
+} & (
+  | { readonly prediction: Prediction; readonly error?: undefined }
+  | { readonly prediction?: undefined; readonly error: DataError }
+)
+
+const KINDS: Kinds<PredictOptions> = { tta: oneOf(FLAG, NUMBER), topK: NUMBER, threshold: NUMBER }
+const ALL_KINDS: Kinds<PredictAllOptions> = { ...KINDS, batchSize: NUMBER }
+
+/** Source: fastai learner.py, Learner.tta. */
+const TTA_PASSES = 4
+/** Weight of the pass without random transforms. Source: fastai learner.py, Learner.tta. */
+const TTA_BETA = 0.25
 
 /** Parts of a `Predictor`. */
 export interface PredictorParts {
@@ -38,23 +100,35 @@ export interface PredictorParts {
   readonly platform: Platform
   /** Precision of the forward pass. Default f32 */
   readonly precision?: 'f32' | 'mixed'
+  /** Smallest probability with which an image is known. Default 0: every image is */
+  readonly threshold?: number | undefined
 }
 
-/** Model with everything needed to classify image files. Transforms act as in validation. */
+/**
+ * Model with everything needed to classify images. Transforms act as in validation.
+ *
+ * It may be called again before earlier calls have ended: images are decoded at the same time, and the model runs for
+ * one call after the other.
+ */
 export class Predictor {
   readonly model: Module
   readonly vocab: readonly string[]
+  /** Smallest probability with which an image is known; 0 if every image is. */
+  readonly threshold: number
+  readonly batchTransforms: readonly BatchTransform[]
+  readonly platform: Platform
   private readonly decoding: Decoding | undefined
   private readonly itemTransforms: readonly ItemTransform[]
-  private readonly batchTransforms: readonly BatchTransform[]
   private readonly pipeline: BatchPipeline
-  private readonly platform: Platform
   private readonly dtype: 'f32' | 'f16'
+  /** Promise that is fulfilled when the last call that was queued is done. */
+  private last: Promise<unknown> = Promise.resolve()
 
   constructor(parts: PredictorParts) {
     const { model, vocab, decoding, itemTransforms, batchTransforms, platform, precision = 'f32' } = parts
     this.model = model
     this.vocab = vocab
+    this.threshold = checkedThreshold('Predictor', parts.threshold ?? 0)
     this.decoding = decoding
     this.itemTransforms = sortItemTransforms(itemTransforms)
     this.batchTransforms = batchTransforms
@@ -64,47 +138,83 @@ export class Predictor {
   }
 
   /**
-   * Classifies an image file.
+   * Classifies an image: the path of a file, its bytes (`Uint8Array`, `ArrayBuffer`, `Blob`, `File`), decoded pixels of
+   * any size, and in a page also an `ImageBitmap`, `ImageData`, canvas, `<img>`, `<video>` or `VideoFrame`. It is resized
+   * as in validation.
    *
-   * @throws DataError  naming the file, if it cannot be decoded
+   * @throws DataError  naming the image, if it cannot be decoded
    * Source: fastai learner.py, Learner.predict.
    */
-  async predict(path: string): Promise<Prediction> {
-    const { decoding, platform } = this
-    return this.predictPixels(await platform.decoder.decode({ path, resize: this.resizePlan(), decoding }))
+  async predict(item: ImageSource, options: PredictOptions = {}): Promise<Prediction> {
+    checkOptions('predict', options, KINDS)
+    const request = this.request('predict', options)
+    const pixels = await this.decode(item, 'the image', request)
+    const [prediction] = await this.classify([{ index: 0, pixels }], request)
+    return prediction
+  }
+
+  /** Classifies decoded pixels; the same as `predict(pixels)`. */
+  predictPixels(pixels: Pixels): Promise<Prediction> {
+    return this.predict(pixels)
   }
 
   /**
-   * Classifies an image that already has the size that the item transforms produce.
+   * Classifies many images in batches, with the results in their order.
    *
-   * @throws OptionError  if its size or the number of its bytes is another
+   * @throws DataError  naming the first image that cannot be decoded; `predictEach` goes on with the others
    */
-  async predictPixels({ width, height, data }: Pixels): Promise<Prediction> {
-    if (data.length !== 4 * width * height) {
-      throw new OptionError('predict', 'the number of bytes does not match the size of the image', {
-        given: { width, height, bytes: data.length },
-        expected: 'four bytes per pixel: red, green, blue and one that is ignored',
-      })
+  async predictAll(
+    items: Iterable<ImageSource> | AsyncIterable<ImageSource>,
+    options: PredictAllOptions = {},
+  ): Promise<Prediction[]> {
+    const predictions: Prediction[] = []
+    for await (const { prediction, error } of this.predictEach(items, options)) {
+      if (error) throw error
+      predictions.push(prediction)
     }
-    const plan = this.resizePlan()
-    if (plan.method !== 'whole' && (plan.width !== width || plan.height !== height)) {
-      throw new OptionError('predict', 'the image has another size than the model was trained with', {
-        given: { size: `${width} × ${height}` },
-        expected: `${plan.width} × ${plan.height}`,
-        fix: 'resize it to that, or let predict(path) do it',
-      })
+    return predictions
+  }
+
+  /**
+   * Classifies many images in batches and yields the outcome of each, in their order, as soon as its batch is done. An
+   * image that cannot be read or decoded has an `error` in place of a prediction. The next batch is decoded while the
+   * model runs; no more of the items are asked for than that.
+   */
+  async *predictEach(
+    items: Iterable<ImageSource> | AsyncIterable<ImageSource>,
+    options: PredictAllOptions = {},
+  ): AsyncGenerator<PredictionOutcome, void, undefined> {
+    checkOptions('predictAll', options, ALL_KINDS)
+    const { batchSize = 32 } = options
+    requireInteger('predictAll', 'batchSize', batchSize, { from: 1 })
+    const request = this.request('predictAll', options)
+    const chunks = chunked(items, batchSize)
+    const next = async (): Promise<readonly Decoded[] | undefined> => {
+      const { value, done } = await chunks.next()
+      return done === true ? undefined : Promise.all(value.map((one) => this.decodeSafely(one, request)))
     }
-    const probabilities = this.probabilities(new Uint32Array(data.slice().buffer), [1, height, width])
-    const values = Float32Array.from(await read(probabilities))
-    release(probabilities)
-    if (!values.every(Number.isFinite)) {
-      throw new DataError('predict', "the model's outputs are not finite, so there is no prediction", {
-        given: { outputs: values.length, 'not finite': values.filter((value) => !Number.isFinite(value)).length },
-        fix: 'its training has diverged: train it again with a lower learning rate',
-      })
+    let ahead = next()
+    try {
+      for (let chunk = await ahead; chunk; chunk = await ahead) {
+        ahead = next()
+        // Its failure is thrown when its turn comes, not as an unhandled rejection before that.
+        ahead.catch(() => {})
+        const readable = chunk.filter((one): one is Readable => one.pixels !== undefined)
+        const predictions = new Map<number, Prediction>()
+        for (const alike of bySize(readable)) {
+          const made = await this.classify(alike, request)
+          alike.forEach(({ index }, i) => predictions.set(index, made[i]))
+        }
+        for (const { index, item, error } of chunk) {
+          const prediction = predictions.get(index)
+          if (prediction) yield { index, item, prediction }
+          else if (error) yield { index, item, error }
+        }
+      }
+    } finally {
+      await ahead.catch(() => {})
+      await chunks.return()
     }
-    const [index] = argmax({ rows: 1, columns: values.length, data: values })
-    return { label: outputName(this.vocab, index), index, probabilities: values }
   }
 
   /**
@@ -119,19 +229,121 @@ export class Predictor {
     return writeOnnx(path, { model, vocab, itemTransforms, batchTransforms, platform }, options)
   }
 
-  /** Returns the resize plan of validation, in which nothing is random. */
-  private resizePlan(): ResizePlan {
-    return drawPlan(this.itemTransforms, rng(0, 'predict'), 'valid')
+  /** Decodes an image and resizes it as in validation. @throws DataError  naming it, if it cannot be decoded */
+  async pixelsOf(item: ImageSource, where: string): Promise<Pixels> {
+    const [pixels] = await this.decode(item, 'the image', { where, phases: ['valid'] })
+    return pixels
+  }
+
+  private request(where: string, { tta = false, topK = 5, threshold = this.threshold }: PredictOptions): Request {
+    const passes = tta === true ? TTA_PASSES : Number(tta)
+    requireInteger(where, 'tta', passes, { from: 0 })
+    requireInteger(where, 'topK', topK, { from: 1 })
+    const phases: Phase[] = ['valid', ...new Array<Phase>(passes).fill('train')]
+    return { where, phases, topK, threshold: checkedThreshold(where, threshold) }
+  }
+
+  /** Makes the pixels of each pass, which differ where item transforms are random. */
+  private async decode(
+    item: ImageSource,
+    name: string,
+    { where, phases }: Pick<Request, 'where' | 'phases'>,
+    index = 0,
+  ): Promise<Pixels[]> {
+    const { platform, decoding } = this
+    const draw = platform.drawablePixels
+    const opened = await openImage(item, { where, name, draw })
+    const made = new Map<string, Promise<Pixels>>()
+    const pixels = phases.map((phase, pass) => {
+      const plan = drawPlan(this.itemTransforms, rng(0, 'predict', index, pass), phase)
+      const key = JSON.stringify(plan)
+      const known = made.get(key) ?? resized(opened, plan, platform, decoding)
+      made.set(key, known)
+      return known
+    })
+    return Promise.all(pixels)
+  }
+
+  private async decodeSafely({ index, item }: Numbered, request: Request): Promise<Decoded> {
+    try {
+      return { index, item, pixels: await this.decode(item, `image ${index}`, request, index) }
+    } catch (error) {
+      if (!(error instanceof DataError)) throw error
+      return { index, item, error }
+    }
+  }
+
+  /** Runs the model on images of one size once earlier calls are done. */
+  private classify(images: readonly Pick<Readable, 'index' | 'pixels'>[], request: Request): Promise<Prediction[]> {
+    const work = () => this.classifyNow(images, request)
+    const result = this.last.then(work)
+    this.last = result.catch(() => {})
+    return result
+  }
+
+  private async classifyNow(
+    images: readonly Pick<Readable, 'index' | 'pixels'>[],
+    { phases, topK, threshold }: Request,
+  ): Promise<Prediction[]> {
+    const passes: Float32Array[] = []
+    for (const [pass, phase] of phases.entries()) {
+      passes.push(
+        await this.pass(
+          images.map(({ pixels }) => pixels[pass]),
+          phase,
+          [images[0].index, pass],
+        ),
+      )
+    }
+    const [plain, ...augmented] = passes
+    const all = augmented.length > 0 ? combinePasses(augmented, plain, TTA_BETA) : plain
+    const columns = all.length / images.length
+    return images.map((_, row) => this.prediction(all.slice(row * columns, (row + 1) * columns), topK, threshold))
+  }
+
+  private prediction(probabilities: Float32Array, topK: number, threshold: number): Prediction {
+    const top = Array.from(probabilities.keys())
+      .sort((a, b) => probabilities[b] - probabilities[a])
+      .slice(0, topK)
+      .map((index) => ({ label: outputName(this.vocab, index), index, probability: probabilities[index] }))
+    const [{ label, index, probability }] = top
+    const isKnown = probability >= threshold
+    return { label: isKnown ? label : undefined, isKnown, index, probability, top, probabilities }
+  }
+
+  /** Computes the probabilities of images of one size, row by row. @throws DataError  if they are not finite */
+  private async pass(images: readonly Pixels[], phase: Phase, stream: readonly number[]): Promise<Float32Array> {
+    const [{ width, height }] = images
+    const places = placesFor(images.length)
+    const pixels = new Uint32Array(places * height * width)
+    const bytes = new Uint8Array(pixels.buffer)
+    for (let i = 0; i < places; i++) bytes.set(images[i % images.length].data, i * 4 * height * width)
+    const outputs = this.probabilities(pixels, [places, height, width], phase, stream)
+    const [, columns] = outputs.shape
+    const reading = read(outputs)
+    release(outputs)
+    const values = Float32Array.from((await reading).subarray(0, images.length * columns))
+    if (values.every(Number.isFinite)) return values
+    throw new DataError('predict', "the model's outputs are not finite, so there is no prediction", {
+      given: { outputs: values.length, 'not finite': values.filter((value) => !Number.isFinite(value)).length },
+      fix: 'its training has diverged: train it again with a lower learning rate',
+    })
   }
 
   /** Runs synchronously while the model is in evaluation mode, so that a concurrent fit never sees it in that mode. */
-  private probabilities(pixels: Uint32Array, shape: readonly [number, number, number]): Tensor {
+  private probabilities(
+    pixels: Uint32Array,
+    shape: readonly [number, number, number],
+    phase: Phase,
+    stream: readonly number[],
+  ): Tensor {
     const wasTraining = this.model.training
     this.model.eval()
     try {
       return scope(() =>
         noGrad(() => {
-          const input = this.pipeline.run(tensor(pixels, shape, 'u32'), rng(0, 'predict'), 'valid', this.dtype)
+          const random = rng(0, 'predict', ...stream)
+          const input = this.pipeline.run(tensor(pixels, shape, 'u32'), random, phase, this.dtype)
           return softmax(cast(this.model.forward(input), 'f32'))
         }),
       )
@@ -140,4 +352,73 @@ export class Predictor {
       if (wasTraining) this.model.train()
     }
   }
+}
+
+/** Options of a call, checked and completed. */
+interface Request {
+  readonly where: string
+  /** Phases of the passes: 'valid', then 'train' for each pass with random transforms. */
+  readonly phases: readonly Phase[]
+  readonly topK: number
+  readonly threshold: number
+}
+
+interface Numbered {
+  readonly index: number
+  readonly item: ImageSource
+}
+type Readable = Numbered & { readonly pixels: readonly Pixels[]; readonly error?: undefined }
+type Decoded = Readable | (Numbered & { readonly pixels?: undefined; readonly error: DataError })
+
+/** Returns a threshold. @throws OptionError  if it is not a probability */
+export function checkedThreshold(where: string, threshold: number): number {
+  requireRange(where, { threshold }, threshold >= 0 && threshold <= 1, '0 to 1')
+  return threshold
+}
+
+async function resized(
+  image: OpenedImage,
+  resize: ResizePlan,
+  { decoder }: Pick<Platform, 'decoder'>,
+  decoding: Decoding | undefined,
+): Promise<Pixels> {
+  if (image.pixels) return resizePixels(image.pixels, resize)
+  return decoder.decode({ ...image, resize, decoding })
+}
+
+/** Collects items into lists of a length; the last may be shorter. */
+async function* chunked(
+  items: Iterable<ImageSource> | AsyncIterable<ImageSource>,
+  length: number,
+): AsyncGenerator<Numbered[], void, undefined> {
+  let chunk: Numbered[] = []
+  let index = 0
+  for await (const item of items) {
+    chunk.push({ index: index++, item })
+    if (chunk.length < length) continue
+    yield chunk
+    chunk = []
+  }
+  if (chunk.length > 0) yield chunk
+}
+
+/** Groups images by their size, which differs where no item transform resizes them. */
+function bySize(images: readonly Readable[]): Iterable<readonly Readable[]> {
+  const groups = new Map<string, Readable[]>()
+  for (const image of images) {
+    const [{ width, height }] = image.pixels
+    const size = `${width} ${height}`
+    const group = groups.get(size) ?? []
+    group.push(image)
+    groups.set(size, group)
+  }
+  return groups.values()
+}
+
+/**
+ * Places of a batch for so many images: the next power of two, as kernels may be compiled for each size of a batch. The
+ * surplus places repeat images.
+ */
+function placesFor(count: number): number {
+  return 2 ** Math.ceil(Math.log2(count))
 }

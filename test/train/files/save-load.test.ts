@@ -361,7 +361,7 @@ describe('export', () => {
         width   4
         height  4
         bytes   10
-        expected four bytes per pixel: red, green, blue and one that is ignored]
+        expected one byte per pixel (grey), three (red, green, blue), or four, of which the last is ignored]
     `)
   })
 
