@@ -30,9 +30,9 @@ const BUDGETS = [
     "the README's page",
     'browser.js',
     'accuracy, CategoryBlock, DataBlock, getImageFiles, ImageBlock, imagenetStats, Learner, normalize, openGpu, parentLabel, resize, urlFiles, xresnet18',
-    131_000,
+    140_000,
   ],
-  ['the whole root', 'browser.js', '* as all', 152_000],
+  ['the whole root', 'browser.js', '* as all', 162_000],
 ] as const
 
 describe('names', () => {

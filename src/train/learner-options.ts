@@ -8,7 +8,7 @@ import type { Callback } from './fit/callback.ts'
 import type { Loss } from './fit/losses.ts'
 import { topKAccuracy, type Metric } from './fit/metrics.ts'
 import type { Groups } from './parameter-groups.ts'
-import type { ExportOptions } from './files/export.ts'
+import { THRESHOLD, type ExportOptions } from './files/export.ts'
 import type { SaveOptions } from './files/save-load.ts'
 
 /**
@@ -142,6 +142,6 @@ export const FIT_SGDR_KINDS: Kinds<FitSgdrOptions> = { ...FIT_KINDS, lrMax: RATE
 /** Checks of the options of `Learner.fineTune`. */
 export const FINE_TUNE_KINDS: Kinds<FineTuneOptions> = { ...FIT_ONE_CYCLE_KINDS, freezeEpochs: NUMBER, lrMult: NUMBER }
 /** Checks of the options of `Learner.export`. */
-export const EXPORT_KINDS: Kinds<ExportOptions> = { precision: WEIGHT_PRECISION }
+export const EXPORT_KINDS: Kinds<ExportOptions> = { precision: WEIGHT_PRECISION, threshold: THRESHOLD }
 /** Checks of the options of `Learner.save` and `Learner.load`. */
 export const SAVE_KINDS: Kinds<SaveOptions> = { withOptimizer: FLAG, names: NAMES }

@@ -106,8 +106,9 @@ class Worker implements DecodeThread {
 test('bytes that are a part of larger memory are sent alone', () => {
   const { start, all } = new Workers()
   const memory = Uint8Array.from({ length: 1000 }, (_, i) => i)
-  for (const bytes of [memory, memory.subarray(10, 13)])
+  for (const bytes of [memory, memory.subarray(10, 13)]) {
     void new ThreadedDecodePool(1, start).decode({ path: 'p', bytes })
+  }
   const sent = all.map(({ bytes: [one] }) => one)
   expect(sent[0]).toBe(memory)
   expect([...(sent[1] ?? [])]).toEqual([10, 11, 12])

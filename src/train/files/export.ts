@@ -1,5 +1,6 @@
 import { DataError, OptionError } from '../../base/errors.ts'
-import { isRecord } from '../../base/json.ts'
+import { isRecord, jsonText, type Json } from '../../base/json.ts'
+import type { Kind as OptionKind } from '../../base/options.ts'
 import {
   batchTransformsFrom,
   decodingFrom,
@@ -11,9 +12,11 @@ import type { Architecture } from '../../nn/module.ts'
 import type { StateDict } from '../../nn/state-dict.ts'
 import type { WeightPrecision } from '../../nn/weight-precision.ts'
 import type { Platform } from '../../platform/platform.ts'
-import type { FitState } from '../fit/state.ts'
+import { predictItems } from '../fit/evaluate.ts'
+import type { RunningFit } from '../fit/events.ts'
 import { about, readModelFile, requireEntries, TEXTS, writeModelFile, type Kind } from './model-file.ts'
 import { Predictor } from '../results/predictor.ts'
+import { suggestThreshold } from '../results/threshold.ts'
 
 /** Version of the export format; it changes when older files can no longer be read. */
 const VERSION = 1
@@ -32,20 +35,32 @@ const ARCHITECTURE: Kind = [
 export interface ExportOptions {
   /** Storage of the weights; 'f16' makes the file half as large, and is read by PyTorch as well. Default 'f32' */
   readonly precision?: WeightPrecision
+  /**
+   * Smallest probability with which the exported model knows an image; below it `predict` answers "none of these".
+   * 'suggest' finds it on the validation set, as `suggestThreshold` does, and logs its effect there. Default: none
+   */
+  readonly threshold?: number | 'suggest'
+}
+
+/** Check of a threshold for export. */
+export const THRESHOLD: OptionKind = {
+  expected: "a number from 0 to 1, or 'suggest'",
+  is: (value) => value === 'suggest' || (typeof value === 'number' && value >= 0 && value <= 1),
 }
 
 /**
  * Writes one file with everything that prediction needs: the weights, the architecture of the model, the labels, and
  * the transforms with the statistics used to normalize images. PyTorch can read its weights directly.
  *
- * @throws OptionError  if the model has no `architecture`, so that it could not be made again
+ * @throws OptionError  if the model has no `architecture`, so that it could not be made again; with 'suggest' as
+ *   `suggestThreshold`
  * @throws NotFiniteError  if a weight is out of the range of f16
  * Source: fastai learner.py, Learner.export.
  */
 export async function exportLearner(
-  state: FitState,
+  state: RunningFit,
   path: string,
-  { precision = 'f32' }: ExportOptions = {},
+  { precision = 'f32', threshold }: ExportOptions = {},
 ): Promise<void> {
   const { model, loaders, loss, platform } = state
   const { architecture } = model
@@ -69,8 +84,23 @@ export async function exportLearner(
     itemTransforms: transformRecords(train.itemTransforms),
     batchTransforms: transformRecords(train.batchTransforms),
     loss: loss.name,
+    ...(threshold === undefined
+      ? {}
+      : { threshold: threshold === 'suggest' ? await suggestedThreshold(state) : threshold }),
   }
   await writeModelFile(platform, path, { weights: await model.stateDict(), info, precision })
+}
+
+async function suggestedThreshold(state: RunningFit): Promise<number> {
+  const { valid } = state.loaders
+  const { threshold, right, wrong, rightKnown, wrongKnown } = suggestThreshold(
+    await predictItems(state, valid, {}, (outputs) => state.loss.probabilities(outputs)),
+  )
+  state.platform.log(
+    `export: "none of these" below a probability of ${threshold.toFixed(3)}; of the validation items that leaves ` +
+      `${rightKnown} of ${right} right and ${wrongKnown} of ${wrong} wrong answers`,
+  )
+  return threshold
 }
 
 /** Options of `loadLearner`. */
@@ -119,7 +149,20 @@ export async function loadLearner(path: string, { platform, models = {} }: LoadL
       decoding: decodingFrom(info.decoding),
       itemTransforms: itemTransformsFrom(info.itemTransforms),
       batchTransforms: batchTransformsFrom(info.batchTransforms),
+      threshold: thresholdFrom(path, info.threshold),
     })
+  })
+}
+
+/** Threshold as a file holds it; files from before there was one have none. @throws DataError  if it is something else */
+function thresholdFrom(path: string, threshold: Json | undefined): number | undefined {
+  if (threshold === undefined || (threshold !== 'suggest' && THRESHOLD.is(threshold))) {
+    return threshold as number | undefined
+  }
+  throw new DataError(path, 'a damaged file: its threshold is invalid', {
+    given: { threshold: jsonText(threshold) },
+    expected: 'a number from 0 to 1',
+    fix: 'write it again, or use another file',
   })
 }
 

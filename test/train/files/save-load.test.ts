@@ -5,7 +5,7 @@ import { readSafetensors } from '../../../src/nn/safetensors.ts'
 import { readWeights, writeWeights } from '../../../src/nn/weights.ts'
 import { xresnet18 } from '../../../src/nn/xresnet.ts'
 import type { Json } from '../../../src/base/json.ts'
-import { DataError } from '../../../src/base/errors.ts'
+import { DataError, OptionError } from '../../../src/base/errors.ts'
 import type { ModelMaker } from '../../../src/nn/architectures.ts'
 import { adam } from '../../../src/optim/adam.ts'
 import { ranger } from '../../../src/optim/lookahead.ts'
@@ -16,6 +16,7 @@ import { loadLearner } from '../../../src/train/files/export.ts'
 import { Learner } from '../../../src/train/learner.ts'
 import type { LearnerOptions } from '../../../src/train/learner-options.ts'
 import { accuracy } from '../../../src/train/fit/metrics.ts'
+import { suggestThreshold } from '../../../src/train/results/threshold.ts'
 import { changeInfo } from '../../helpers/change-info.ts'
 import { fakePlatform } from '../../helpers/fake-platform.ts'
 import { openTestGpu } from '../../helpers/gpu.ts'
@@ -323,6 +324,43 @@ describe('export', () => {
       expect(mine.label).toBe(['across', 'slanted', 'upright'][mine.index] ?? 'output 3')
     }
     expect(predictor.vocab).toEqual(['across', 'slanted', 'upright'])
+  })
+
+  test('a threshold for "none of these" goes along, and files without one have none', async () => {
+    const { learner, platform, files } = await tinyLearner(
+      {},
+      memoryFiles(),
+      tiny({ outputs: 3 }) as ReturnType<typeof tinyModel>,
+    )
+    await learner.fitOneCycle(4, 1e-2)
+    const load = (path: string) => loadLearner(path, { platform, models: { tiny } })
+    await learner.export('plain')
+    expect((await load('plain')).threshold).toBe(0)
+    await learner.export('given', { threshold: 0.25 })
+    expect((await load('given')).threshold).toBe(0.25)
+
+    const { threshold, right, rightKnown } = suggestThreshold(await learner.getPredictions())
+    expect(right).toBeGreaterThan(0)
+    await learner.export('found', { threshold: 'suggest' })
+    expect(platform.lines.at(-1)).toContain(
+      `"none of these" below a probability of ${threshold.toFixed(3)}; of the validation items that leaves ${rightKnown} of ${right} right`,
+    )
+    const predictor = await load('found')
+    expect(predictor.threshold).toBe(threshold)
+    const { pictures, items } = learner.loaders.valid
+    const all = await predictor.predictAll(
+      Array.from(items, (item) => pictures.items[item]),
+      { batchSize: 4 },
+    )
+    const { labels } = learner.loaders.valid
+    const known = all.filter(({ index, isKnown }, row) => isKnown && labels[items[row]] === index)
+    expect(known.length).toBe(rightKnown)
+
+    // Written by hand, or damaged.
+    await changeInfo(files, 'found', { threshold: 2 })
+    await expect(load('found')).rejects.toThrow('found: a damaged file: its threshold is invalid')
+    await expect(learner.export('no', { threshold: 1.5 })).rejects.toThrow(OptionError)
+    await expect(learner.export('no', { threshold: 'sugest' as 'suggest' })).rejects.toThrow("or 'suggest'")
   })
 
   test('predicting changes nothing about training', async () => {
