@@ -1,5 +1,7 @@
 import { OptionError } from '../base/errors.ts'
+import { inEvaluation } from '../nn/in-evaluation.ts'
 import type { Module } from '../nn/module.ts'
+import { aroundForwards, type ForwardCall } from '../nn/module-paths.ts'
 import { scope } from '../tensor/scope.ts'
 import { noGrad, observeOps, type ExecutedOp } from '../tensor/op.ts'
 import type { Shape } from '../tensor/shape.ts'
@@ -28,10 +30,8 @@ export interface Trace {
  * @throws OptionError  when `forward` does not return a tensor
  */
 export function traceModel(model: Module, shape: Shape): Trace {
-  const wasTraining = model.training
-  model.eval()
-  try {
-    return withPaths(model, (path) => {
+  return inEvaluation(model, () =>
+    withPaths(model, (path) => {
       const operations: TracedOp[] = []
       let ends: Pick<Trace, 'input' | 'output'> | undefined
       scope(() =>
@@ -48,45 +48,20 @@ export function traceModel(model: Module, shape: Shape): Trace {
         }),
       )
       return { operations, ...(ends as Pick<Trace, 'input' | 'output'>) }
-    })
-  } finally {
-    if (wasTraining) model.train()
-  }
+    }),
+  )
 }
 
 /** Does work during which `path()` is the path of the innermost module whose `forward` is running. */
 function withPaths<Result>(model: Module, work: (path: () => string) => Result): Result {
   const running: string[] = []
-  const restore: (() => void)[] = []
-  for (const [module, path] of modulePaths(model)) {
-    const own = Object.getOwnPropertyDescriptor(module, 'forward')
-    const forward = module.forward.bind(module)
-    // Some take more than the input, such as BatchNorm.
-    module.forward = (...given) => {
-      running.push(path)
-      try {
-        return forward(...given)
-      } finally {
-        running.pop()
-      }
+  const around = ({ path, run }: ForwardCall) => {
+    running.push(path)
+    try {
+      return run()
+    } finally {
+      running.pop()
     }
-    restore.push(() => {
-      if (own) Object.defineProperty(module, 'forward', own)
-      else delete (module as Partial<Module>).forward
-    })
   }
-  try {
-    return work(() => running.at(-1) ?? '')
-  } finally {
-    for (const each of restore) each()
-  }
-}
-
-/** Paths of a module and all below it. A module that is used in several places has the last path. */
-function modulePaths(module: Module, path = ''): Map<Module, string> {
-  const paths = new Map([[module, path]])
-  for (const [name, child] of module.children()) {
-    for (const [below, its] of modulePaths(child, path === '' ? name : `${path}.${name}`)) paths.set(below, its)
-  }
-  return paths
+  return aroundForwards(model, around, () => work(() => running.at(-1) ?? ''))
 }

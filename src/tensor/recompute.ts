@@ -4,10 +4,22 @@ import { hold, scope } from './scope.ts'
 import { Tensor } from './tensor.ts'
 
 let recomputing = false
+let disabled = false
 
 /** Returns true during the second run of a forward pass, whose side effects must not be repeated. */
 export function isRecomputing(): boolean {
   return recomputing
+}
+
+/** Runs work in which `recompute` keeps all activations, so that gradients of tensors inside its parts can be taken. */
+export function withoutRecompute<Result>(work: () => Result): Result {
+  const before = disabled
+  disabled = true
+  try {
+    return work()
+  } finally {
+    disabled = before
+  }
 }
 
 /**
@@ -20,7 +32,7 @@ export function isRecomputing(): boolean {
  * Source: Chen et al. 2016, arXiv:1604.06174.
  */
 export function recompute(x: Tensor, work: (x: Tensor) => Tensor): Tensor {
-  if (!gradEnabled()) return work(x)
+  if (disabled || !gradEnabled()) return work(x)
   const y = scope(() => noGrad(() => work(x)))
   // The work may return its input.
   if (y.storage === x.storage) return work(x)

@@ -11,6 +11,7 @@ import { openImage, type ImageSource, type OpenedImage } from '../../image/image
 import type { Pixels } from '../../image/pixels.ts'
 import { resizePixels } from '../../image/resize.ts'
 import type { ResizePlan } from '../../image/resize-plan.ts'
+import { inEvaluation } from '../../nn/in-evaluation.ts'
 import type { Module } from '../../nn/module.ts'
 import { cast } from '../../ops/cast.ts'
 import { softmax } from '../../ops/softmax.ts'
@@ -330,26 +331,20 @@ export class Predictor {
     })
   }
 
-  /** Runs synchronously while the model is in evaluation mode, so that a concurrent fit never sees it in that mode. */
   private probabilities(
     pixels: Uint32Array,
     shape: readonly [number, number, number],
     phase: Phase,
     stream: readonly number[],
   ): Tensor {
-    const wasTraining = this.model.training
-    this.model.eval()
+    const run = () => {
+      const input = this.pipeline.run(tensor(pixels, shape, 'u32'), rng(0, 'predict', ...stream), phase, this.dtype)
+      return softmax(cast(this.model.forward(input), 'f32'))
+    }
     try {
-      return scope(() =>
-        noGrad(() => {
-          const random = rng(0, 'predict', ...stream)
-          const input = this.pipeline.run(tensor(pixels, shape, 'u32'), random, phase, this.dtype)
-          return softmax(cast(this.model.forward(input), 'f32'))
-        }),
-      )
+      return inEvaluation(this.model, () => scope(() => noGrad(run)))
     } finally {
       this.pipeline.release()
-      if (wasTraining) this.model.train()
     }
   }
 }

@@ -1,0 +1,49 @@
+import type { Tensor } from '../tensor/tensor.ts'
+import type { Module } from './module.ts'
+
+/** Returns the paths of a module ('' unless given) and of all below it. A module that is used in several places has the last one. */
+export function modulePaths(module: Module, path = ''): Map<Module, string> {
+  const paths = new Map([[module, path]])
+  for (const [name, child] of module.children()) {
+    for (const [below, its] of modulePaths(child, path === '' ? name : `${path}.${name}`)) paths.set(below, its)
+  }
+  return paths
+}
+
+/** One call of the `forward` of a module. */
+export interface ForwardCall {
+  readonly module: Module
+  /** Path of the module in the model, '' for the model itself. */
+  readonly path: string
+  /** Runs the module's own `forward`. */
+  run(): Tensor
+}
+
+/**
+ * Does work during which every `forward` of a model and of the modules below it goes through `around`, whose result
+ * replaces the output.
+ *
+ * @param work  synchronous: afterwards the modules are as before
+ */
+export function aroundForwards<Result>(
+  model: Module,
+  around: (call: ForwardCall) => Tensor,
+  work: () => Result,
+): Result {
+  const restore: (() => void)[] = []
+  for (const [module, path] of modulePaths(model)) {
+    const own = Object.getOwnPropertyDescriptor(module, 'forward')
+    const forward = module.forward.bind(module)
+    // Some take more than the input, such as BatchNorm.
+    module.forward = (...given) => around({ module, path, run: () => forward(...given) })
+    restore.push(() => {
+      if (own) Object.defineProperty(module, 'forward', own)
+      else delete (module as Partial<Module>).forward
+    })
+  }
+  try {
+    return work()
+  } finally {
+    for (const each of restore) each()
+  }
+}
