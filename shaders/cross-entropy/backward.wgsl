@@ -4,7 +4,7 @@
 // logits, dlogits: [N,K] storage type, K padded to 4·VECTORS   a, b: [N] u32   mix: [N] f32   dloss: [] or [N] f32
 // rows: [N,4] f32, see forward.wgsl. Without MIXED b and mix are not read. The padding of dlogits is zero.
 // Grid: one thread per vector.
-// @use lib/mask
+// @use lib/mask lib/nan
 // @const MIXED:bool MEAN:bool SMOOTHING:f32
 // @shape N K VECTORS
 // @sample MIXED=true MEAN=true SMOOTHING=0.1 N=3 K=10 VECTORS=3
@@ -29,6 +29,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   let q = SMOOTHING / f32(shape.K) + (1.0 - SMOOTHING) * hit;
   var d = dloss[select(n, 0u, MEAN)];
   if (MEAN) { d /= f32(shape.N); }
-  let probability = exp(load4(logits[i]) - rows[n].x - rows[n].y);
+  let probability = expOrNan(load4(logits[i]) - rows[n].x - rows[n].y);
   dlogits[i] = store4(masked((probability - q) * d, v, shape.K, 0.0));
 }

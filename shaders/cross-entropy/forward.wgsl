@@ -6,7 +6,7 @@
 // logits: [N,K] storage type, K padded to 4·VECTORS   a, b: [N] u32   mix: [N] f32   losses: [N] f32   rows: [N,4] f32
 // Without MIXED b and mix are not read. The largest logit is subtracted first, so that no exponential overflows.
 // Grid: one lane per row of logits, whose vectors the rows of threads share.
-// @use lib/rows lib/mask lib/long-sum
+// @use lib/rows lib/mask lib/long-sum lib/nan
 // @const LANES:u32 ROWS:u32 MIXED:bool SMOOTHING:f32
 // @shape N K VECTORS
 // @sample LANES=1 ROWS=8 MIXED=true SMOOTHING=0.1 N=3 K=10 VECTORS=3
@@ -27,7 +27,7 @@ alias Sum = mat2x4f;
 
 fn term(v: u32) -> Sum {
   let z = load4(logits[first + v]) - largest;
-  return Sum(masked(exp(z), v, shape.K, 0.0), masked(z, v, shape.K, 0.0));
+  return Sum(masked(expOrNan(z), v, shape.K, 0.0), masked(z, v, shape.K, 0.0));
 }
 
 @compute @workgroup_size(LANES * ROWS)
@@ -54,7 +54,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
       label = max(label, b[row]);
     }
     // Any bits combined with these are a NaN, which a driver cannot predict.
-    let logSum = select(log(exponentials), bitcast<f32>(label | 0x7fc00000u), label >= shape.K);
+    let outside = bitcast<f32>(label | 0x7fc00000u);
+    // SwiftShader's logarithm of a NaN is a number.
+    let total = select(log(exponentials), exponentials, isNan(vec4f(exponentials)).x);
+    let logSum = select(total, outside, label >= shape.K);
     losses[n] = logSum - (1.0 - SMOOTHING) * chosen - SMOOTHING * mean;
     rows[n] = vec4f(largest, logSum, 0.0, 0.0);
   } else if (thread < LANES && n < (shape.N + 3u) / 4u * 4u) {

@@ -19,3 +19,8 @@ fn isPositive(value: vec4f) -> vec4<bool> {
 fn exceeds(value: vec4f, largest: vec4f) -> vec4<bool> {
   return isNan(value) | ((value > largest) & !isNan(largest));
 }
+
+// exp(x), or NaN: SwiftShader's exp(NaN) is a number.
+fn expOrNan(x: vec4f) -> vec4f {
+  return select(exp(x), x, isNan(x));
+}

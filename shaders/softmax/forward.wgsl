@@ -2,7 +2,7 @@
 //
 // x: [N,K] storage type   y: [N,K] f32; K padded to 4·VECTORS, with zeros in y
 // Grid: one lane per row of x, whose vectors the rows of threads share.
-// @use lib/rows lib/mask lib/long-sum
+// @use lib/rows lib/mask lib/long-sum lib/nan
 // @const LANES:u32 ROWS:u32
 // @shape N K VECTORS
 // @sample LANES=1 ROWS=8 N=3 K=10 VECTORS=3
@@ -16,7 +16,7 @@ var<private> largest: f32;
 
 alias Sum = vec4f;
 
-fn term(v: u32) -> Sum { return masked(exp(load4(x[first + v]) - largest), v, shape.K, 0.0); }
+fn term(v: u32) -> Sum { return masked(expOrNan(load4(x[first + v]) - largest), v, shape.K, 0.0); }
 
 @compute @workgroup_size(LANES * ROWS)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
