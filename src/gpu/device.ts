@@ -322,18 +322,19 @@ function oneOf<Value extends string>(
   })
 }
 
-function nameOf({ description, device, vendor }: GPUAdapterInfo): string {
-  return description || device || vendor || 'unnamed adapter'
+/** Browsers tell vendor and architecture only. */
+function nameOf({ description, device, vendor, architecture }: GPUAdapterInfo): string {
+  return description || device || `${vendor} ${architecture}`.trim() || 'unnamed adapter'
 }
 
 /**
  * Returns true for software adapters such as Mesa's llvmpipe, SwiftShader and WARP, by `isFallbackAdapter` or by name. Dawn
- * reports the name in `description` with Vulkan and Direct3D, in `device` with OpenGL ES.
+ * reports the name in `description` with Vulkan and Direct3D, in `device` with OpenGL ES, and in a page only `architecture`.
  */
 function isSoftware({ isFallbackAdapter, architecture, description, device }: GPUAdapterInfo): boolean {
   return (
     isFallbackAdapter ||
     architecture === 'software' ||
-    /llvmpipe|swiftshader|basic render/i.test(`${description} ${device}`)
+    /llvmpipe|swiftshader|basic render/i.test(`${architecture} ${description} ${device}`)
   )
 }
