@@ -1,7 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config'
+import { browserProjects } from './test/browser/project.ts'
 
-const ALL = 'test/**/*.test.ts'
+const ALL = ['test/**/*.test.ts', '!test/browser/**']
 /** Test files whose kernels use no subgroups and are compiled by no other file. */
 const WITHOUT_SUBGROUPS = ['**/families.test.ts', '**/optim/radam.test.ts', '**/gpu/unroll.test.ts']
 /** Test files that prove kernels family by family (test/helpers/families.ts). */
@@ -21,7 +22,7 @@ const projects: readonly TestProjectInlineConfiguration[] = [
     // No `exclude`, which would take the place of the command line's.
     test: {
       name: 'native',
-      include: [ALL, ...WITHOUT_SUBGROUPS.map((files) => `!${files}`)],
+      include: [...ALL, ...WITHOUT_SUBGROUPS.map((files) => `!${files}`)],
       env: { TEST_FAMILIES: 'own' },
     },
   },
@@ -38,7 +39,7 @@ const projects: readonly TestProjectInlineConfiguration[] = [
 export default defineConfig({
   test: {
     // Another adapter has vectors of 128 bits for everything (test/helpers/adapter.ts).
-    ...(process.env.TEST_ADAPTER ? { include: [ALL] } : { projects: [...projects] }),
+    ...(process.env.TEST_ADAPTER ? { include: ALL } : { projects: [...projects, ...browserProjects()] }),
     globalSetup: ['test/global-setup.ts'],
     setupFiles: ['test/helpers/adapter.ts'],
     // One GPU device a file and one file at a time: software adapters use every core already.

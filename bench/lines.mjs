@@ -18,7 +18,7 @@ const BUDGETS = {
   'bench/lesson': 1530,
   'bench/machine': 50,
   'bench/peers': 1030,
-  'bench/set-up': 410,
+  'bench/set-up': 480,
   'bench/steps': 500,
   shaders: 2300,
   src: 110,

@@ -3,6 +3,7 @@
 //   packages   npm ci, unless node_modules holds what package-lock.json names
 //   adapter    a Vulkan, Metal or D3D12 driver that Dawn accepts; on Debian and Ubuntu Mesa's lavapipe is installed
 //              where there is none, elsewhere one message says what to install
+//   browser    with `--browser`, which `npm test` gives: a Chromium to run tests in; Debian's is installed where there is none
 //   build      dist/, unless it was built from exactly these sources
 //
 // Plain Node without packages, since it runs before there are any. Each step is silent when there is nothing to do.
@@ -18,6 +19,7 @@ import { createHash } from 'node:crypto'
 import { existsSync, readFileSync, readdirSync, realpathSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import { chromium, installChromium } from './chromium.mjs'
 import { foreignDrivers, installLavapipe, lavapipeInstalled } from './lavapipe.mjs'
 import { SetUpError, run, step, tail } from './run-step.mjs'
 
@@ -59,6 +61,17 @@ function adapter(mayInstall) {
   const after = probe()
   if (after.state === 'found') return
   throw new SetUpError('lavapipe is installed, yet WebGPU still finds no adapter', after.log)
+}
+
+/** Finds or installs Chromium; without one the command goes on, and its tests in a page are left out. */
+function browser(mayInstall) {
+  if (chromium() !== undefined) return
+  try {
+    installChromium(mayInstall, `${REFUSED.flag} or ${REFUSED.variable}=0 refuses this`)
+  } catch (error) {
+    if (!(error instanceof SetUpError)) throw error
+    process.stderr.write(`set-up: ${error.message}\nset-up: tests in a page are left out\n`)
+  }
 }
 
 /**
@@ -176,6 +189,7 @@ function setUp(args) {
     }
     packages(mayInstall)
     if (!args.includes('--help')) adapter(mayInstall)
+    if (args.includes('--browser')) browser(mayInstall)
     build()
     return true
   } catch (error) {

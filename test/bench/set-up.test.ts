@@ -5,7 +5,9 @@ import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { announcement, aptSources, mesaMajor, parseOsRelease } from '../../bench/set-up/lavapipe.mjs'
+import { aptSources, parseOsRelease } from '../../bench/set-up/apt.mjs'
+import { announcement as announcementOfChromium, chromium } from '../../bench/set-up/chromium.mjs'
+import { announcement, mesaMajor } from '../../bench/set-up/lavapipe.mjs'
 import { missingPackages, planFor, stateOf } from '../../bench/set-up/set-up.mjs'
 
 const deb822 = `Types: deb deb-src
@@ -201,6 +203,35 @@ describe('a driver is installed', () => {
   })
 })
 
+describe('Chromium for the tests in a page', () => {
+  test('is the one that the variable names, or that of the system', () => {
+    const here = fileURLToPath(import.meta.url)
+    expect(chromium({ CHROMIUM: here })).toBe(here)
+    expect(chromium({ CHROMIUM: `${here}-absent` })).not.toBe(`${here}-absent`)
+  })
+
+  test('is installed after the same was said of it', () => {
+    const found = { version: '156.0.8078.108-1~deb12u1', sources: ['http://m/debian-security bookworm-security'] }
+    expect(announcementOfChromium(found, false, '--no-install refuses this')).toBe(`set-up: this installs
+  what     chromium 156.0.8078.108-1~deb12u1, and what it needs
+  why      there is no Chromium here, and a part of the tests runs in a page of it
+  from     http://m/debian-security bookworm-security
+  as       root
+  updates  with the system's own (apt upgrade)
+  undo     apt-get remove chromium
+  refuse   --no-install refuses this`)
+  })
+
+  test('is looked for only where a command asks for it, and its absence ends none', () => {
+    const text = (name: string) => readFileSync(new URL(`../../bench/set-up/${name}`, import.meta.url), 'utf8')
+    const { scripts } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+      scripts: Record<string, string>
+    }
+    expect(Object.keys(scripts).filter((name) => scripts[name].includes('--browser'))).toEqual(['test'])
+    expect(text('set-up.mjs')).toContain('tests in a page are left out')
+  })
+})
+
 test('every command is one process, which its signals reach and whose options set-up sees', () => {
   const { scripts } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
     scripts: Record<string, string>
@@ -239,7 +270,7 @@ describe('missing packages', () => {
   test('are not installed where that is refused', async () => {
     // A package of its own, whose npm says that it was called.
     for (const name of ['bench/set-up', 'bin']) mkdirSync(join(folder, name), { recursive: true })
-    for (const name of ['set-up.mjs', 'lavapipe.mjs', 'run-step.mjs']) {
+    for (const name of ['set-up.mjs', 'apt.mjs', 'chromium.mjs', 'lavapipe.mjs', 'run-step.mjs']) {
       writeFileSync(
         join(folder, 'bench/set-up', name),
         readFileSync(new URL(`../../bench/set-up/${name}`, import.meta.url)),

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import { DecodeError } from '../../src/base/errors.ts'
 import { resizePixels } from '../../src/image/resize.ts'
 import type { DecodeRequest, Files, Platform } from '../../src/platform/platform.ts'
@@ -56,7 +55,7 @@ export function fakePlatform(
       close: () => Promise.resolve(),
     },
     encodePng: absent,
-    sha256: (content) => Promise.resolve(createHash('sha256').update(content).digest('hex')),
+    sha256,
     env: (name) => options.env?.[name],
     now: () => (clock += 1000),
     log: (line) => void lines.push(line),
@@ -67,6 +66,13 @@ export function fakePlatform(
       return () => listeners.delete(stop)
     },
   }
+}
+
+async function sha256(content: Uint8Array | string): Promise<string> {
+  const bytes = typeof content === 'string' ? new TextEncoder().encode(content) : new Uint8Array(content)
+  return Array.from(new Uint8Array(await crypto.subtle.digest('SHA-256', bytes)), (byte) =>
+    byte.toString(16).padStart(2, '0'),
+  ).join('')
 }
 
 function absent(): never {

@@ -1,0 +1,71 @@
+import { fileURLToPath } from 'node:url'
+import { playwright } from '@vitest/browser-playwright'
+import type { TestProjectInlineConfiguration } from 'vitest/config'
+import { chromium } from '../../bench/set-up/chromium.mjs'
+import { commands } from './commands.ts'
+
+/** Flags of Chromium: the root user may start it, WebGPU computes on the processor, and the camera shows a test image. */
+const FLAGS = [
+  '--no-sandbox',
+  '--enable-unsafe-webgpu',
+  '--use-webgpu-adapter=swiftshader',
+  '--disable-background-networking',
+  '--use-fake-device-for-media-stream',
+  '--use-fake-ui-for-media-stream',
+]
+
+/** Test files that were written for Node and hold in a page as well. */
+const SHARED = ['test/ops/*.test.ts', 'test/optim/*.test.ts', 'test/nan.test.ts', 'test/long-sums.test.ts']
+
+/** Modules of Node, and ours of Node, and the modules that stand for them in a page. */
+const INSTEAD: Readonly<Record<string, string>> = {
+  'node:fs': './node/fs.ts',
+  '../../src/platform/node/index.ts': './node/platform.ts',
+}
+
+/**
+ * Project of the tests that run in a page of a real browser, on its software adapter; none where there is no Chromium, except
+ * that TEST_BROWSER=required makes its absence an error.
+ */
+export function browserProjects(): TestProjectInlineConfiguration[] {
+  const executablePath = chromium()
+  if (executablePath === undefined) {
+    if (process.env.TEST_BROWSER !== 'required') return []
+    throw new Error('the tests in a page need Chromium (Debian: apt-get install chromium), or CHROMIUM=PATH')
+  }
+  return [
+    {
+      plugins: [
+        {
+          name: 'page-instead-of-node',
+          enforce: 'pre',
+          resolveId: (source) => {
+            const other = INSTEAD[source]
+            return other && fileURLToPath(new URL(other, import.meta.url))
+          },
+        },
+      ],
+      define: { 'process.env.TEST_FAMILIES': '"own"' },
+      // What Vite would find only on the way, and load the page once more for.
+      optimizeDeps: { include: ['fflate', 'jpeg-js', 'jpeg-js/lib/decoder.js', 'pbf'] },
+      test: {
+        name: 'page',
+        include: [...SHARED, 'test/browser/**/*.test.ts'],
+        globalSetup: ['test/global-setup.ts'],
+        fileParallelism: false,
+        // After the other projects: a software adapter uses every core.
+        sequence: { groupOrder: 1 },
+        testTimeout: 600_000,
+        hookTimeout: 600_000,
+        browser: {
+          enabled: true,
+          headless: true,
+          screenshotFailures: false,
+          provider: playwright({ launchOptions: { executablePath, args: FLAGS } }),
+          instances: [{ browser: 'chromium' }],
+          commands,
+        },
+      },
+    },
+  ]
+}
