@@ -54,6 +54,7 @@ export async function checkFiles(
   for (const item of [split.valid, split.train].flatMap((side) => [...side]).slice(0, MOST_LOOKED_AT)) {
     try {
       const glance = await files.glance(items[item], SIGNATURE_BYTES)
+      if (!glance) continue
       checkKind(items[item], glance.start, formats)
       seen.set(item, glance)
     } catch (error) {
@@ -95,7 +96,7 @@ async function findTwins(
   const byId = new Map<string, number>()
   const byBegin = new Map<string, number[]>()
   const beginOf = async (item: number, size: number) =>
-    `${size} ${hash((await files.glance!(items[item], COMPARED_BYTES)).start)}`
+    `${size} ${hash((await files.glance?.(items[item], COMPARED_BYTES))?.start ?? new Uint8Array())}`
   for (const item of train) {
     const glance = seen.get(item)
     if (!glance || !validSizes.has(glance.sizeBytes)) continue

@@ -17,7 +17,7 @@ const MANY_THREADS = 4
 const MOST_TIMES_KEPT = 64
 
 export interface PicturesOptions {
-  readonly platform: Pick<Platform, 'decoder' | 'log'>
+  readonly platform: Pick<Platform, 'decoder' | 'drawsPage' | 'log'>
   /** Paths of the image files. */
   readonly items: readonly string[]
   readonly cache: PixelCache
@@ -90,7 +90,7 @@ export class Pictures {
 
   private async load(path: string, plan: ResizePlan): Promise<Pixels> {
     const { cache, decoding } = this
-    const { threads } = this.platform.decoder
+    const { decoder, drawsPage = false } = this.platform
     const decode = (resize?: ResizePlan) =>
       this.platform.decoder.decode(resize ? { path, resize, decoding } : { path, decoding })
     const name = [path, decodingKey(decoding)].filter((part) => part !== '').join(' ')
@@ -108,7 +108,9 @@ export class Pictures {
     if (varies === false) return this.remember(finishedName, await decode(plan))
     // Shrunk on load, the pixels are not those that the whole image gives.
     if (decoding.shrink === 'fast') return decode(plan)
-    const keepsWhole = threads < MANY_THREADS
+    // A page would stand still while the thread that draws it resized an image, or took over the pixels of a whole one.
+    if (drawsPage && decoder.threads > 0) return decode(plan)
+    const keepsWhole = decoder.threads < MANY_THREADS
     const probablyVaries = varies ?? this.seen.varying > this.seen.fixed
     if (cache.full || this.large.has(path) || (probablyVaries && !keepsWhole)) {
       return decode(plan)

@@ -111,7 +111,7 @@ export class Gpu {
     this.identity = {
       device: [info.vendor, info.architecture, info.device].filter((part) => part !== '').join(' '),
       // With Vulkan, this is the name and version of the driver.
-      driver: info.description,
+      driver: info.description || (platform.version ?? ''),
     }
     this.software = isSoftware(info)
     this.features = new Set(device.features)

@@ -52,6 +52,11 @@ export interface PlatformFormats {
 /** Decoder of a platform for the formats that are not built in, and on request for those that are. */
 export interface PlatformDecoder extends PlatformFormats {
   /**
+   * Number of pixels from which on a JPEG that is resized is decoded here, at a fraction of its size, whatever decoder was
+   * asked for. Default: none
+   */
+  readonly photograph?: number
+  /**
    * 8-bit RGBA pixels of the first frame, colour profiles ignored.
    *
    * @throws DataError  that names the path, or any other error when the file is damaged
@@ -214,10 +219,10 @@ async function fromPng(context: Context): Promise<Pixels> {
 async function fromJpeg(context: Context): Promise<Pixels> {
   const { path, bytes, room, decoding } = context
   try {
-    const most = usesPlatform(context) ? MAX_MEGAPIXELS_OF_PLATFORM : MAX_MEGAPIXELS
+    const most = usesPlatform(context) || isPhotograph(context, Infinity) ? MAX_MEGAPIXELS_OF_PLATFORM : MAX_MEGAPIXELS
     const jpeg = checkJpeg(path, bytes, (width, height) => checkSize(path, width, height, most))
     // Decoders of platforms convert CMYK by a colour profile, or not at all.
-    if (usesPlatform(context) && jpeg.components < 4) {
+    if ((usesPlatform(context) || isPhotograph(context, jpeg.width * jpeg.height)) && jpeg.components < 4) {
       return await firstOf(jpeg.versions(), (version) => fromPlatform(context, version, jpeg.orientation, jpeg))
     }
     checkSize(path, jpeg.width, jpeg.height)
@@ -264,6 +269,12 @@ function usesPlatform({ decoding: { decoder }, platform, kind }: Context): boole
   throw new OptionError('decode', `decoder: '${decoder}' needs the package ${name}: npm install ${name}`)
 }
 
+/** True for a JPEG so large that the platform decodes it at a fraction of its size. */
+function isPhotograph({ resize, platform, kind }: Context, pixels: number): boolean {
+  if (resize === undefined || resize.method === 'whole') return false
+  return kind === 'JPEG' && pixels >= (platform?.photograph ?? Infinity)
+}
+
 /**
  * Pixels by the platform's decoder.
  *
@@ -289,7 +300,8 @@ async function fromPlatform(
       checkSize(path, width, height, MAX_MEGAPIXELS_OF_PLATFORM)
       const swapped = decoding.orientation === 'apply' && swapsSides(orientation)
       const [w, h] = swapped ? [height, width] : [width, height]
-      const divisor = decoding.shrink === 'fast' && resize !== undefined ? shrinkFor(w, h, resize) : 1
+      const fast = decoding.shrink === 'fast' || isPhotograph(context, w * h)
+      const divisor = fast && resize !== undefined ? shrinkFor(w, h, resize) : 1
       room(w, h, (PLATFORM_BYTES * w * h) / divisor ** 2)
       return divisor
     },

@@ -8,7 +8,10 @@ import type { DecodePool, DecodeRequest } from './platform.ts'
 import type { Pixels } from '../image/pixels.ts'
 
 /** Message to a worker. It reads the file itself where it can; where only the page can, the message holds the bytes. */
-export type DecodeJob = DecodeRequest
+export interface DecodeJob extends DecodeRequest {
+  /** File of a page, a Blob, whose bytes the worker reads. */
+  readonly blob?: unknown
+}
 
 /** Message from a worker: once that it runs, then for every job, in order, its pixels or the fault of the file. */
 export type DecodeReply = 'ready' | Pixels | { readonly error: string; readonly kind: string }
@@ -53,7 +56,7 @@ export class ThreadedDecodePool implements DecodePool {
     this.start = start
   }
 
-  decode(request: DecodeRequest): Promise<Pixels> {
+  decode(request: DecodeJob): Promise<Pixels> {
     const job = { ...request, bytes: alone(request.bytes) }
     return new Promise((resolve, reject) => {
       this.queue.push({ job, resolve, reject })

@@ -34,6 +34,10 @@ export interface Platform {
   drawablePixels?(image: object): Pixels | undefined
   /** SHA-256 of bytes, or of a text in UTF-8, in hex. */
   sha256(content: Uint8Array | string): Promise<string>
+  /** Version of what implements WebGPU, where the adapter tells none: in a page that of the browser. */
+  readonly version?: string
+  /** True where resizing an image on this thread would stop a page from being drawn. */
+  readonly drawsPage?: boolean
   /** A setting by name: an environment variable, or a query parameter of the page. */
   env(name: string): string | undefined
   /** Milliseconds from an arbitrary start. */
@@ -71,13 +75,15 @@ export interface Files {
   exists(path: string): Promise<boolean>
   /** Tells a file or folder from all others, by whatever links it is reached. Absent where there are no links. */
   identify?(path: string): Promise<string>
-  /** Looks at a file. Absent where that would cost as much as reading it. */
-  glance?(path: string, byteCount: number): Promise<FileGlance>
+  /** Looks at a file. Absent, or without a result, where that would cost as much as reading it. */
+  glance?(path: string, byteCount: number): Promise<FileGlance | undefined>
   read(path: string): Promise<Uint8Array>
   /** @throws DataError  also for what is not UTF-8 */
   readText(path: string): Promise<string>
   /** Writes to a temporary name beside the target, then renames: a reader never sees half a file. Makes folders. */
   write(path: string, content: Uint8Array | string, options?: WriteOptions): Promise<void>
+  /** Tries whether a file could be written there, and leaves nothing behind. @throws DataError  where it could not */
+  requireWritable?(path: string): Promise<void>
 }
 
 export interface WriteOptions {

@@ -1,17 +1,56 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
 import type { BrowserCommand } from 'vitest/node'
 
 /** Ends the process that computes for the pages of this browser, as a driver does that breaks down. */
 const crashGpuProcess: BrowserCommand<[]> = async ({ context }) => {
   const session = await context.browser()!.newBrowserCDPSession()
+  // The answer does not come, as the process ends.
   await session.send('Browser.crashGpuProcess').catch(() => undefined)
   await session.detach()
 }
 
+/** Makes a folder on the disk. @param files  contents in Base64, by path. @returns  path of the folder */
+const makeFolder: BrowserCommand<[files: Readonly<Record<string, string>>]> = (_context, files) => {
+  const folder = mkdtempSync(join(tmpdir(), 'wgrad-page-'))
+  for (const [path, content] of Object.entries(files)) {
+    const file = join(folder, path)
+    mkdirSync(dirname(file), { recursive: true })
+    writeFileSync(file, Buffer.from(content, 'base64'))
+  }
+  return folder
+}
+
+const removeFolder: BrowserCommand<[folder: string]> = (_context, folder) => rmSync(folder, { recursive: true })
+
+/** Chooses files or a folder in an `<input type="file">`, as a visitor does in the dialog. */
+const chooseFiles: BrowserCommand<[selector: string, paths: readonly string[]]> = async (context, selector, paths) => {
+  await (await context.frame()).locator(selector).setInputFiles([...paths])
+}
+
+/** Drops files and folders on an element. */
+const dropFiles: BrowserCommand<[selector: string, paths: readonly string[]]> = async (context, selector, paths) => {
+  const box = await (await context.frame()).locator(selector).boundingBox()
+  if (!box) throw new Error(`${selector} is not to be seen`)
+  const session = await context.context.newCDPSession(context.page)
+  const [x, y] = [box.x + box.width / 2, box.y + box.height / 2]
+  const data = { items: [], files: [...paths], dragOperationsMask: 1 }
+  for (const type of ['dragEnter', 'dragOver', 'drop'] as const) {
+    await session.send('Input.dispatchDragEvent', { type, x, y, data })
+  }
+  await session.detach()
+}
+
 /** Commands that a test in a page gives to the process that drives the browser. */
-export const commands = { crashGpuProcess }
+export const commands = { crashGpuProcess, makeFolder, removeFolder, chooseFiles, dropFiles }
 
 declare module 'vitest/browser' {
   interface BrowserCommands {
     crashGpuProcess(): Promise<void>
+    makeFolder(files: Readonly<Record<string, string>>): Promise<string>
+    removeFolder(folder: string): Promise<void>
+    chooseFiles(selector: string, paths: readonly string[]): Promise<void>
+    dropFiles(selector: string, paths: readonly string[]): Promise<void>
   }
 }

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { DataError, DeviceError } from '../../src/base/errors.ts'
+import { DataError, DeviceError, OptionError } from '../../src/base/errors.ts'
 import { decodeImage } from '../../src/image/decode.ts'
 import { crc32 } from '../../src/base/crc32.ts'
 import { getImageFiles, parentLabel } from '../../src/data/items.ts'
@@ -97,6 +97,43 @@ describe('files of a server', () => {
     expect(await rejection(urlFiles('https://offline/').list(''))).toContain('the server cannot be reached')
     served['https://broken/manifest.json'] = '{"a":1}'
     expect(await rejection(urlFiles('https://broken/').list(''))).toContain('expected a JSON array of paths')
+  })
+})
+
+describe('addresses of a server', () => {
+  const page = (href: string) => vi.stubGlobal('location', new URL(href))
+
+  test('may be relative to the page', async () => {
+    page('https://host/train/index.html')
+    vi.stubGlobal('fetch', (url: URL) => Promise.resolve(new Response(url.href)))
+    expect(await urlFiles('images/').readText('a.jpg')).toBe('https://host/train/images/a.jpg')
+    expect(await urlFiles('/images/').readText('a.jpg')).toBe('https://host/images/a.jpg')
+    vi.unstubAllGlobals()
+    expect(() => urlFiles('images/')).toThrow("urlFiles: this is no address\n  address  images/\n  expected 'images/'")
+    expect(() => urlFiles('http://:99')).toThrow(OptionError)
+  })
+
+  test.each([
+    ['a server that answers, but not to this page', true, 'does not let this page read its files (CORS)'],
+    ['a server that does not answer', false, 'the server cannot be reached'],
+  ])('%s', async (_name, answers, message) => {
+    page('https://host/train.html')
+    vi.stubGlobal('fetch', (_url: URL, { mode }: RequestInit = {}) =>
+      mode === 'no-cors' && answers
+        ? Promise.resolve(new Response(''))
+        : Promise.reject(new TypeError('Failed to fetch')),
+    )
+    const said = await rejection(urlFiles('http://cdn.example/').read('cat/1.jpg'))
+    expect(said).toContain(`cat/1.jpg: ${answers ? `the server answers, but ${message}` : message}`)
+    if (answers) expect(said).toContain('expected the header Access-Control-Allow-Origin: https://host (or *)')
+    else expect(said).toContain('a page by https reads nothing by http')
+  })
+
+  test('without a manifest have no files to look for', async () => {
+    vi.stubGlobal('fetch', () => Promise.resolve(new Response('', { status: 404 })))
+    expect(await urlFiles('https://host/').exists('model.safetensors')).toBe(false)
+    vi.stubGlobal('fetch', () => Promise.resolve(new Response('', { status: 500 })))
+    expect(await rejection(urlFiles('https://host/').exists('model.safetensors'))).toContain('500')
   })
 })
 

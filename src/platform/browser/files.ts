@@ -1,37 +1,31 @@
-import { DataError } from '../../base/errors.ts'
+import { DataError, OptionError } from '../../base/errors.ts'
 import { requireShallow } from '../../base/json.ts'
 import { fileText } from '../../base/utf8.ts'
 import type { FileEntry, Files } from '../platform.ts'
-
-/** The beginning of an absolute address, up to its host. */
-const ORIGIN = /^https?:\/\/[^/]*/
-
-const join = (...parts: string[]): string => {
-  const joined = parts.filter((part) => part !== '').join('/')
-  const origin = ORIGIN.exec(joined)?.[0] ?? ''
-  return origin + joined.slice(origin.length).replace(/\/+/g, '/')
-}
-const names = (path: string): string[] => path.split('/').filter((name) => name !== '' && name !== '.')
-const byName = (a: FileEntry, b: FileEntry): number => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0)
+import { byName, join, names, ORIGIN } from './paths.ts'
+import { glanceAt, readOnly, type BlobFiles } from './blob-files.ts'
 
 /**
  * The files below a URL, read only. A server does not list folders, so `manifest.json` beside them does: an array of
  * their paths, `["train/n01440764/1.JPEG", …]`. An entry may also be an address, `"https://cdn.example/cat/1.jpg"` or
  * `"/images/cat/1.jpg"`, as in a link of a page there.
  *
- * @param base  of a folder, ending in /, or of a page that lies beside the files
+ * @param address  of a folder, ending in /, or of a page that lies beside the files; relative ones begin at this page
+ * @throws OptionError  for a text that is no address
  */
-export function urlFiles(base: string | URL): Files {
+export function urlFiles(address: string | URL): Files {
+  const base = baseOf(address)
   const addressOf = (path: string): URL =>
     ORIGIN.test(path) ? new URL(path) : new URL(names(path).map(encodeURIComponent).join('/'), base)
   const fetched = async (path: string): Promise<Response> => {
     const url = addressOf(path)
-    const response = await fetch(url).catch((cause: unknown) => {
-      throw new DataError(path, 'the server cannot be reached', { given: { url: url.href }, cause })
+    const response = await fetch(url).catch(async (cause: unknown) => {
+      throw await unreachable(path, url, cause)
     })
     if (response.ok) return response
     throw new DataError(path, `the server answered ${response.status} ${response.statusText}`, {
       given: { url: url.href },
+      cause: response,
     })
   }
   const read = async (path: string): Promise<Uint8Array> => {
@@ -63,20 +57,60 @@ export function urlFiles(base: string | URL): Files {
       throw new DataError(folder, `no such folder in ${MANIFEST}`)
     },
     exists: async (path) => {
-      const folders = await listing()
+      const folders = await listing().catch((error: unknown) => {
+        // Without a manifest there are no files, though some may be read by their path.
+        if (error instanceof DataError && error.cause instanceof Response && error.cause.status === 404)
+          return undefined
+        throw error
+      })
+      if (!folders) return false
       const parts = partsOf(path)
       return (
         folders.has(parts.join('/')) || (folders.get(parts.slice(0, -1).join('/'))?.has(parts.at(-1) ?? '') ?? false)
       )
     },
     readText: async (path) => fileText(path, await read(path)),
-    write: (path) =>
-      Promise.reject(
-        new DataError(path, 'files of a server cannot be written', {
-          fix: 'give the platform a folder, for instance of navigator.storage.getDirectory().',
-        }),
-      ),
+    ...readOnly('files of a server cannot be written'),
   }
+}
+
+/** @throws OptionError  for a text that is no address, also not a relative one */
+function baseOf(address: string | URL): URL {
+  const page = globalThis.location?.href
+  if (URL.canParse(String(address), page)) return new URL(address, page)
+  throw new OptionError('urlFiles', 'this is no address', {
+    given: { address: String(address) },
+    expected: "'images/', relative to the page, or 'https://example.org/images/'",
+  })
+}
+
+/**
+ * Tells a server that does not answer from one that answers and does not allow this page to read it: only the latter answers
+ * a request whose result the page may not see.
+ */
+async function unreachable(path: string, url: URL, cause: unknown): Promise<DataError> {
+  const given = { url: url.href }
+  const foreign = globalThis.location !== undefined && url.origin !== globalThis.location.origin
+  const answers =
+    foreign &&
+    (await fetch(url, { mode: 'no-cors', method: 'HEAD' })
+      .then(() => true)
+      .catch(() => false))
+  if (!answers) {
+    return new DataError(path, 'the server cannot be reached', {
+      given,
+      ...(foreign && location.protocol === 'https:' && url.protocol === 'http:'
+        ? { fix: 'a page by https reads nothing by http: use an address that begins with https' }
+        : {}),
+      cause,
+    })
+  }
+  return new DataError(path, 'the server answers, but does not let this page read its files (CORS)', {
+    given: { ...given, page: location.origin },
+    expected: `the header Access-Control-Allow-Origin: ${location.origin} (or *) in its answers`,
+    fix: 'set it on that server, or serve the images from the server of the page',
+    cause,
+  })
 }
 
 const MANIFEST = 'manifest.json'
@@ -93,7 +127,7 @@ function placeOf(path: string): string {
   return partsOf(path).join('/')
 }
 
-function readManifest(bytes: Uint8Array, base: string | URL): Listing {
+function readManifest(bytes: Uint8Array, base: URL): Listing {
   const refuse = (what: string, given?: Readonly<Record<string, unknown>>): DataError =>
     new DataError(MANIFEST, what, { given, expected: 'a JSON array of paths, such as ["cat/1.jpg", "dog/2.jpg"]' })
   const list = parsed(fileText(MANIFEST, bytes))
@@ -143,7 +177,7 @@ function complaintAbout(path: string): string | undefined {
 }
 
 /** An entry that begins with / is an address of the same server, with // of another; below the manifest it is a path. */
-function relative(path: string, base: string | URL): string {
+function relative(path: string, base: URL): string {
   if (!path.startsWith('/') && !ORIGIN.test(path)) return path
   const { href } = new URL(path, base)
   const folder = new URL('.', base).href
@@ -157,7 +191,7 @@ function relative(path: string, base: string | URL): string {
 }
 
 /** The files of a folder that the user picked (`showDirectoryPicker`), or of the page's own (`navigator.storage`). */
-export function folderFiles(root: FileSystemDirectoryHandle): Files {
+export function folderFiles(root: FileSystemDirectoryHandle): BlobFiles {
   const folderOf = async (path: string[], create: boolean): Promise<FileSystemDirectoryHandle> => {
     let folder = root
     for (const name of path) folder = await folder.getDirectoryHandle(name, { create })
@@ -185,6 +219,18 @@ export function folderFiles(root: FileSystemDirectoryHandle): Files {
           () => true,
           () => false,
         ),
+    blob: file,
+    glance: async (path, byteCount) => glanceAt(path, await file(path), byteCount),
+    requireWritable: (path) =>
+      named(path, async () => {
+        const parts = names(path)
+        const folder = await folderOf(parts.slice(0, -1), true)
+        const probe = `${parts.at(-1) ?? ''}.probe`
+        // Asks for the permission to write, too.
+        const stream = await (await folder.getFileHandle(probe, { create: true })).createWritable()
+        await stream.close()
+        await folder.removeEntry(probe)
+      }),
     read: async (path) => new Uint8Array(await (await file(path)).arrayBuffer()),
     readText: async (path) => fileText(path, new Uint8Array(await (await file(path)).arrayBuffer())),
     write: (path, content) =>
@@ -194,6 +240,38 @@ export function folderFiles(root: FileSystemDirectoryHandle): Files {
         await stream.write(typeof content === 'string' ? content : new Uint8Array(content))
         await stream.close()
       }),
+  }
+}
+
+/**
+ * Files that the browser keeps for this page's address (OPFS), from one visit to the next, until the visitor clears them.
+ *
+ * @param folder  within them. Default: all of them
+ */
+export function storageFiles(folder = ''): BlobFiles {
+  // Opened each time, as the visitor may clear what is kept meanwhile.
+  const files = async (): Promise<BlobFiles> => {
+    const { storage } = navigator as { readonly storage?: StorageManager }
+    if (storage?.getDirectory === undefined) {
+      throw new DataError(folder, 'this browser keeps no files for a page', {
+        fix: 'serve the page by https or from localhost, and update the browser; or openGpu({ save: folderFiles(…) })',
+      })
+    }
+    let root = await named(folder, () => storage.getDirectory())
+    for (const name of names(folder)) root = await root.getDirectoryHandle(name, { create: true })
+    return folderFiles(root)
+  }
+  return {
+    join,
+    blob: async (path) => (await files()).blob?.(path),
+    glance: async (path, byteCount) => (await files()).glance?.(path, byteCount),
+    list: async (path) => (await files()).list(path),
+    // Where nothing can be kept there is nothing.
+    exists: async (path) => (await files().catch(() => undefined))?.exists(path) ?? false,
+    read: async (path) => (await files()).read(path),
+    readText: async (path) => (await files()).readText(path),
+    write: async (path, content) => (await files()).write(path, content),
+    requireWritable: async (path) => (await files()).requireWritable?.(path),
   }
 }
 

@@ -14,16 +14,29 @@ const TYPES: Readonly<Record<ImageKind, string>> = {
   BMP: 'image/bmp',
 }
 
+/** Pixels from which on a JPEG is a photograph: decoded whole by jpeg-js, 12 megapixels take a second and 400 MB. */
+const PHOTOGRAPH = 4e6
+
 /**
  * The browser's own decoder. Which formats it reads is the browser's choice (TIFF and HEIC only Safari's): of the others it
- * says that they are damaged. It always decodes the whole image.
+ * says that they are damaged. Photographs are brought to a fraction of their size before their pixels are read.
  */
 export const browserDecoder: PlatformDecoder = {
   kinds: new Set(Object.keys(TYPES) as ImageKind[]),
-  decode: async ({ bytes, kind, turn, shrink }) =>
-    bitmapPixels(bytes, TYPES[kind], { imageOrientation: turn ? 'from-image' : 'none' }, ({ width, height }) =>
-      shrink(width, height),
-    ),
+  photograph: PHOTOGRAPH,
+  decode: async ({ bytes, kind, turn, size, shrink }) => {
+    const imageOrientation = turn ? 'from-image' : 'none'
+    const divisor = size ? shrink(size.width, size.height) : 1
+    if (size && divisor > 1) {
+      return bitmapPixels(bytes, TYPES[kind], {
+        imageOrientation,
+        resizeWidth: Math.ceil(size.width / divisor),
+        resizeHeight: Math.ceil(size.height / divisor),
+        resizeQuality: 'medium',
+      })
+    }
+    return bitmapPixels(bytes, TYPES[kind], { imageOrientation }, ({ width, height }) => shrink(width, height))
+  },
 }
 
 /**

@@ -1,18 +1,28 @@
 import type { Files, Platform } from '../platform.ts'
 import { browserDecodePool } from './decode-pool.ts'
-import { urlFiles } from './files.ts'
+import { storageFiles, urlFiles } from './files.ts'
 import { drawablePixels } from './drawable.ts'
 import { browserGpu } from './gpu.ts'
+import { PageFiles } from './page-files.ts'
 import { encodePng } from './png.ts'
 
-/**
- * A page (or a worker of it) as a platform.
- *
- * @param options.files    where the data is: `urlFiles(…)` or `folderFiles(…)`. Default: beside the page
- * @param options.threads  decoding threads; 0 decodes in place. Default: one fewer than processors, at most 16
- */
-export function createBrowserPlatform(options: { files?: Files; threads?: number } = {}): Platform {
-  const files = options.files ?? urlFiles(location.href)
+/** Options of `createBrowserPlatform`. */
+export interface BrowserPlatformOptions {
+  /** Where files are read: `urlFiles(…)`, `folderFiles(…)` or `storageFiles()`. Default: beside the page */
+  readonly files?: Files
+  /** Where files are written, and looked for first: `storageFiles()` or `folderFiles(…)`. Default: where they are read */
+  readonly save?: Files
+  /** Decoding threads; 0 decodes in place. Default: one fewer than processors, at most 16 */
+  readonly threads?: number
+}
+
+/** Folder, among the files of a platform, of what the library keeps from one visit to the next: chosen kernels. */
+const CACHE = '.wgrad'
+
+/** A page (or a worker of it) as a platform. */
+export function createBrowserPlatform(options: BrowserPlatformOptions = {}): Platform & { readonly files: PageFiles } {
+  const files = new PageFiles(options.files ?? urlFiles(location.href), options.save)
+  files.mount(storageFiles(CACHE), CACHE)
   const settings = new URLSearchParams(location.search)
   return {
     name: 'browser',
@@ -24,8 +34,10 @@ export function createBrowserPlatform(options: { files?: Files; threads?: number
     encodePng,
     drawablePixels,
     sha256,
+    version: navigator.userAgent,
+    drawsPage: 'document' in globalThis,
     // `?NAME=` sets nothing, as in a shell.
-    env: (name) => settings.get(name) || undefined,
+    env: (name) => settings.get(name) || (name === 'WGRAD_CACHE' ? CACHE : undefined),
     now: () => performance.now(),
     log: (line) => console.log(line),
     status: undefined,
@@ -36,10 +48,16 @@ export function createBrowserPlatform(options: { files?: Files; threads?: number
   }
 }
 
-/** Half of what the machine has, in GiB and at most 8, which only some browsers tell. Source: W3C Device Memory. */
-function freeMemory(): number | undefined {
-  const { deviceMemory } = navigator as { readonly deviceMemory?: number }
-  return deviceMemory === undefined ? undefined : deviceMemory * 2 ** 29
+/** Memory of a machine, in GiB, whose browser does not tell: that of a telephone of some years ago. */
+const UNKNOWN_GIB = 2
+
+/**
+ * Half of what the machine has, which only some browsers tell, as at most 8 GiB: tabs beside this one take some, and a tab
+ * that takes too much is ended. Source: W3C Device Memory.
+ */
+function freeMemory(): number {
+  const { deviceMemory = UNKNOWN_GIB } = navigator as { readonly deviceMemory?: number }
+  return deviceMemory * 2 ** 29
 }
 
 async function sha256(content: Uint8Array | string): Promise<string> {

@@ -51,6 +51,19 @@ export const nodeFiles: Files = {
   identify: (path) => named(path, async () => idOf(statSync(path, { bigint: true }))),
   glance: (path, byteCount) => named(path, async () => glance(path, byteCount)),
   write: (path, content, options) => named(path, () => write(path, content, options)),
+  requireWritable: (path) => named(path, () => requireWritable(path)),
+}
+
+/** Makes the folder, and a file beside the one in question, which is removed again. */
+async function requireWritable(path: string): Promise<void> {
+  const folder = dirname(path)
+  await mkdir(folder, { recursive: true })
+  const there = await stat(path).catch(() => undefined)
+  if (there?.isDirectory()) throw Object.assign(new Error('a folder'), { code: 'EISDIR' })
+  const temporary = `${path}.${ownMark}-${written++}.tmp`
+  const file = await open(temporary, 'w')
+  await file.close()
+  await rm(temporary, { force: true })
 }
 
 function idOf({ dev, ino }: { readonly dev: bigint; readonly ino: bigint }): string {
