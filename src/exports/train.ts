@@ -37,6 +37,7 @@ export {
   type SuggestionMethod,
 } from '../train/results/lr-suggestions.ts'
 export { Cancel, type Level, type LossScaling, type StepLoss } from '../train/fit/callback.ts'
+export { progressEvents, type FitProgress, type ProgressEventsOptions } from '../train/callbacks/progress-events.ts'
 export type { SaveModelOptions } from '../train/callbacks/save-model.ts'
 export type { EarlyStoppingOptions } from '../train/callbacks/early-stopping.ts'
 export type { ReduceLrOnPlateauOptions } from '../train/callbacks/reduce-lr-on-plateau.ts'

@@ -108,6 +108,8 @@ export class Learner implements RunningFit {
   iteration = 0
   /** Number of batches of the epoch or validation. */
   batchCount = 0
+  /** Batches of the epoch or validation that the GPU has finished; it lags behind `iteration`. */
+  completed = 0
   /** Number of training steps of this fit so far. */
   trainIteration = 0
   /** Fraction of the fit's training steps that are done, 0 to 1. */
@@ -126,6 +128,8 @@ export class Learner implements RunningFit {
   private readonly groupsOf: Groups
   /** Loaders of the last fit. */
   private fitted: Loaders | undefined
+  /** True if the user has asked to stop while nothing was running. */
+  private held = false
   /** Number of nested calls that Ctrl-C interrupts. */
   private interruptible = 0
   /** Function that stops listening for Ctrl-C. */
@@ -217,7 +221,8 @@ export class Learner implements RunningFit {
     const losses = new LossReader()
     this.scaler = scaler
     try {
-      if (!this.interrupted) await tuneKernels(this, this.tune)
+      for (const callback of this.callbacks) callback.preparing?.(this)
+      await tuneKernels(this, this.tune)
       await runFit(this, scaler, losses)
     } finally {
       this.callbacks = before
@@ -493,9 +498,12 @@ export class Learner implements RunningFit {
    * Stops the current operation within one step, as Ctrl-C does, for instance for a stop button. A fit ends as after
    * its last epoch, keeps the weights and rows so far, and leaves `interrupted` true; `validate`, `getPredictions`,
    * `tta` and `lrFind` have no result and reject with `Interrupted`.
+   *
+   * Before a fit, while a program still prepares, it holds for the next fit or search, which then ends before its first step.
    */
   interrupt(): void {
     this.interrupted = true
+    if (this.interruptible === 0) this.held = true
   }
 
   /**
@@ -590,7 +598,7 @@ export class Learner implements RunningFit {
     kinds: Kinds<Options>,
     work: () => Promise<Result>,
   ): Promise<Result> {
-    return this.untilInterrupted(() =>
+    return this.untilInterrupted('fit', () =>
       this.occupancy.fits(where, () => {
         const { options, ...rates } = given
         checkOptions(where, options, kinds)
@@ -607,9 +615,9 @@ export class Learner implements RunningFit {
    * mode.
    */
   private asEvaluation<Result>(where: string, work: () => Promise<Result>): Promise<Result> {
-    return this.untilInterrupted(() =>
+    return this.untilInterrupted('evaluation', () =>
       this.occupancy.evaluates(where, async () => {
-        const { training, batchCount, iteration, model } = this
+        const { training, batchCount, iteration, completed, model } = this
         const modelTraining = model.training
         this.evaluating = true
         try {
@@ -617,7 +625,7 @@ export class Learner implements RunningFit {
         } finally {
           this.evaluating = false
           if (this.occupancy.fitting) {
-            Object.assign(this, { training, batchCount, iteration })
+            Object.assign(this, { training, batchCount, iteration, completed })
             if (modelTraining) model.train()
             else model.eval()
           }
@@ -627,9 +635,10 @@ export class Learner implements RunningFit {
   }
 
   /** Interrupts the work on Ctrl-C; nested calls share one listener. */
-  private async untilInterrupted<Result>(work: () => Promise<Result>): Promise<Result> {
+  private async untilInterrupted<Result>(what: 'fit' | 'evaluation', work: () => Promise<Result>): Promise<Result> {
     if (this.interruptible++ === 0) {
-      this.interrupted = false
+      this.interrupted = what === 'fit' && this.held
+      if (what === 'fit') this.held = false
       this.stopListening = this.platform.onInterrupt(() => this.interrupt())
     }
     try {

@@ -18,6 +18,8 @@ export interface TuneOptions {
   readonly force?: boolean
   /** Time limit in seconds; remaining passes use the default variant. Default 20 */
   readonly seconds?: number
+  /** Function that is asked between measurements and ends the search when it returns true. Default: never */
+  readonly stopped?: () => boolean
   /** Function that returns the candidates beside the default variant. Default: `candidateKernels` */
   readonly candidates?: (gpu: Gpu, pass: ConvolutionPass, sizes: ConvolutionSizes) => readonly KernelVariant[]
   /** Timer of the candidates. Default: the GPU's clock */
@@ -97,11 +99,12 @@ export async function tune(options: TuneOptions = {}): Promise<readonly Tuned[]>
   }))
   // Everything is compiled before anything is measured: a GPU that waits for compilers lowers its clock, an H200 after
   // 3 s to a sixth.
+  const { stopped = () => false } = options
   const leftMs = () => begin + budgetMs - platform.now()
-  const ready = await compileAll(gpu, subjects, stopwatch, () => leftMs() > (1 - COMPILING) * budgetMs)
+  const ready = await compileAll(gpu, subjects, stopwatch, () => leftMs() > (1 - COMPILING) * budgetMs && !stopped())
   const found: Tuned[] = []
   for (const { subject, candidates } of ready) {
-    if (leftMs() <= 0) break
+    if (leftMs() <= 0 || stopped()) break
     platform.status?.(`measuring ${found.length + 1}/${ready.length} ${passKey(subject.pass, subject.sizes)}`)
     found.push(await tunePass(gpu, subject, candidates, stopwatch))
   }
@@ -113,7 +116,7 @@ export async function tune(options: TuneOptions = {}): Promise<readonly Tuned[]>
   if (matrices) gpu.family = 'matrix'
   else if (found.some(({ refused }) => refused.some((line) => line.startsWith('matrix ')))) gpu.family = 'tile'
   // The remaining passes are fixed too, so that a checkpoint lists the variants of every pass.
-  const left = subjects.slice(found.length).map(({ subject }) => subject)
+  const left = stopped() ? [] : subjects.slice(found.length).map(({ subject }) => subject)
   for (const subject of left) chooseKernel(gpu, subject, defaultKernel(gpu, subject.pass, subject.sizes))
   const grown: TunedTable = {
     ...table,

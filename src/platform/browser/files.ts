@@ -59,8 +59,9 @@ export function urlFiles(address: string | URL): Files {
     exists: async (path) => {
       const folders = await listing().catch((error: unknown) => {
         // Without a manifest there are no files, though some may be read by their path.
-        if (error instanceof DataError && error.cause instanceof Response && error.cause.status === 404)
+        if (error instanceof DataError && error.cause instanceof Response && error.cause.status === 404) {
           return undefined
+        }
         throw error
       })
       if (!folders) return false

@@ -55,7 +55,7 @@ export class Progress implements Callback {
   }
 
   afterBatch(state: FitState): void {
-    const { platform, epoch, epochs, training, evaluating, iteration, batchCount, recorder, loaders } = state
+    const { platform, epoch, epochs, training, evaluating, iteration, completed, batchCount, recorder, loaders } = state
     // No other event marks the beginning and the end of an evaluation.
     if (evaluating && iteration === 0) this.begin(state)
     if (evaluating && iteration + 1 === batchCount) return platform.status?.('')
@@ -66,8 +66,9 @@ export class Progress implements Callback {
     const say = platform.status ?? platform.log
     say(
       statusLine({
-        what: evaluating ? 'valid' : `epoch ${epoch + 1}/${epochs}${training ? '' : ' valid'}`,
-        done: iteration + 1,
+        what: evaluating ? 'valid' : `epoch ${Math.min(epoch + 1, epochs)}/${epochs}${training ? '' : ' valid'}`,
+        // The steps recorded so far would tell how far ahead of the GPU the program is.
+        done: completed,
         count: batchCount,
         elapsedMs: now - this.startMs,
         loss: training ? recorder.smoothLoss : undefined,
@@ -111,11 +112,12 @@ export function statusLine(state: {
   readonly batchSize: number
 }): string {
   const { what, done, count, elapsedMs, loss, batchSize } = state
-  const remainingMs = (elapsedMs / done) * (count - done)
+  const remainingMs = done === 0 ? undefined : (elapsedMs / done) * (count - done)
   const percent = Math.floor((100 * done) / count)
   const lossText = loss === undefined || Number.isNaN(loss) ? '' : ` ${loss.toFixed(4)}`
   const rate = ((done * batchSize) / elapsedMs) * 1000
-  const rateText = Number.isFinite(rate) ? `  ${rate >= 10 ? Math.round(rate) : rate.toFixed(1)} images/s` : ''
-  const times = `${formatClock(elapsedMs)}<${formatClock(remainingMs)}`
+  const rateText =
+    Number.isFinite(rate) && done > 0 ? `  ${rate >= 10 ? Math.round(rate) : rate.toFixed(1)} images/s` : ''
+  const times = `${formatClock(elapsedMs)}<${remainingMs === undefined ? '?' : formatClock(remainingMs)}`
   return `${what}  ${percent}% [${done}/${count} ${times}${lossText}]${rateText}`
 }

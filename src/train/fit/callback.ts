@@ -113,6 +113,8 @@ export interface Callback
   readonly replayable?: boolean
   /** Kind of batch for which the handlers within a step run. Default both */
   readonly runsOn?: 'train' | 'valid' | 'both'
+  /** Runs when a fit begins, before kernels are chosen and anything is computed. */
+  readonly preparing?: (state: FitState) => void
   /** Runs once, when the learner is made. */
   readonly afterCreate?: (state: FitState) => void
   /** Runs for every training step, in order, when its loss has been read from the GPU. */

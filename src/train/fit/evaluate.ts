@@ -60,6 +60,7 @@ export async function predictItems(
   state.training = false
   state.model.eval()
   state.batchCount = Math.ceil(loader.items.length / loader.batchSize)
+  state.completed = 0
   const parts: Promise<{ outputs: Float32Array; losses: Float32Array; targets: Uint32Array; items: Uint32Array }>[] = []
   let columns = 0
   const whole = { epoch: state.epochsBegun, shuffle: false, dropLast: false, draws: 'valid' } as const
@@ -71,12 +72,15 @@ export async function predictItems(
     const { outputs, losses } = scope(() => noGrad(() => evaluationStep(state, batch, activation)))
     columns = outputs.shape[1]
     // The reads are already submitted, so the tensors can be released.
-    const part = Promise.all([read(outputs), losses && read(losses)]).then(([rows, each]) => ({
-      outputs: Float32Array.from(rows.subarray(0, batch.count * columns)),
-      losses: Float32Array.from(each?.subarray(0, batch.count) ?? []),
-      targets: batch.labels.slice(0, batch.count),
-      items: batch.items.slice(0, batch.count),
-    }))
+    const part = Promise.all([read(outputs), losses && read(losses)]).then(([rows, each]) => {
+      state.completed++
+      return {
+        outputs: Float32Array.from(rows.subarray(0, batch.count * columns)),
+        losses: Float32Array.from(each?.subarray(0, batch.count) ?? []),
+        targets: batch.labels.slice(0, batch.count),
+        items: batch.items.slice(0, batch.count),
+      }
+    })
     // Prevents an unhandled rejection; the failure is thrown by `Promise.all` below.
     part.catch(() => {})
     parts.push(part)

@@ -31,6 +31,7 @@ export async function runFit(state: RunningFit, scaler: LossScaler, losses: Loss
 async function trainEpoch(state: RunningFit, scaler: LossScaler, losses: LossReader): Promise<void> {
   const { train } = state.loaders
   state.batchCount = train.batchCount
+  state.completed = 0
   const epoch = state.epochsBegun++
   const replay = new StepReplay(state)
   try {
@@ -52,6 +53,7 @@ async function trainEpoch(state: RunningFit, scaler: LossScaler, losses: LossRea
  * @throws NotFiniteError  if the loss scale is below `SMALLEST_LOSS_SCALE`
  */
 function learnLosses(state: RunningFit, losses: readonly StepLoss[]): void {
+  state.completed += losses.length
   announceLosses(state, losses)
   for (const { iteration, loss, scaling } of losses) {
     if (!scaling || scaling.lossScale >= SMALLEST_LOSS_SCALE) continue

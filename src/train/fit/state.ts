@@ -42,6 +42,8 @@ export interface FitState {
   iteration: number
   /** Number of batches of the epoch or validation. */
   batchCount: number
+  /** Batches of the epoch or validation that the GPU has finished; it lags behind `iteration`. */
+  completed: number
   /** Number of training steps of this fit so far. */
   trainIteration: number
   /** Fraction of the fit's training steps that are done, 0 to 1. */

@@ -5,10 +5,13 @@ import type { FitState } from './state.ts'
 
 /**
  * Times kernel variants for the model's convolutions, forward and both gradients, before a fit on a GPU. One forward
- * pass collects the shapes; if all of them have been tuned before, that pass is the only cost.
+ * pass collects the shapes; if all of them have been tuned before, that pass is the only cost. An interrupted fit tunes no
+ * further.
  */
-export async function tuneKernels({ loaders, model, precision }: FitState, options: TuneOptions): Promise<void> {
-  if (!tunes(options)) return
+export async function tuneKernels(state: FitState, options: TuneOptions): Promise<void> {
+  const { loaders, model, precision } = state
+  const stopped = (): boolean => state.interrupted
+  if (stopped() || !tunes(options)) return
   const batch = await loaders.oneBatch()
   try {
     // Keeps the running statistics unchanged; the fit itself calls `train()`.
@@ -17,5 +20,5 @@ export async function tuneKernels({ loaders, model, precision }: FitState, optio
   } finally {
     batch.release()
   }
-  await tune({ gradients: true, ...options })
+  await tune({ gradients: true, stopped, ...options })
 }

@@ -108,6 +108,20 @@ const candidates = () => TILES
 const PATIENT = 600
 
 describe('tune', () => {
+  test('ends when it is asked to, keeps what it found, and goes on the next time', async () => {
+    const disk = new Map<string, string>()
+    const { gpu, file } = await openOn(disk)
+    launchOnce(gpu)
+    scope(() => void conv2d(zeros([2, 7, 5, 10], 'f16'), zeros([40, 3, 3, 10], 'f16'), { padding: 1 }))
+    const stopwatch = fakeStopwatch(gpu, { [SMALL]: 4 })
+    const options = { force: true, candidates, stopwatch, seconds: PATIENT }
+    expect(await tune({ ...options, stopped: () => stopwatch.asked.length > 0 })).toHaveLength(1)
+    expect(Object.keys((JSON.parse(disk.get(file) ?? '') as { passes: object }).passes)).toHaveLength(1)
+    expect(unknownPasses(gpu)).toHaveLength(1)
+    expect(await tune(options)).toHaveLength(1)
+    expect(unknownPasses(gpu)).toEqual([])
+  })
+
   test('takes the fastest, and knows it from then on', async () => {
     const disk = new Map<string, string>()
     const { gpu, lines, file } = await openOn(disk)

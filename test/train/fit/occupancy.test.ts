@@ -211,4 +211,17 @@ describe('an interruption while a fit prepares', () => {
     await learner.fit(1)
     expect(learner.interrupted).toBe(false)
   })
+
+  test('holds for a fit that has not begun, and for one only', async () => {
+    const { learner } = await tinyLearner({}, DATA)
+    learner.interrupt()
+    // What is measured meanwhile has a result.
+    expect((await learner.validate()).loss).toBeGreaterThan(0)
+    await learner.fit(200)
+    expect([learner.interrupted, learner.recorder.rows, learner.trainIteration]).toEqual([true, [], 0])
+    await learner.fit(1)
+    expect([learner.interrupted, learner.recorder.rows.length]).toEqual([false, 1])
+    learner.interrupt()
+    await expect(learner.lrFind()).rejects.toThrow(Interrupted)
+  })
 })
