@@ -15,7 +15,7 @@ const BUDGETS = {
   'bench/fuzz': 430,
   'bench/gpu-report': 480,
   'bench/kernels': 1720,
-  'bench/lesson': 1530,
+  'bench/lesson': 1100,
   'bench/machine': 50,
   'bench/peers': 1030,
   'bench/set-up': 480,
@@ -37,12 +37,13 @@ const BUDGETS = {
   'src/optim': 810,
   'src/platform': 210,
   'src/platform/browser': 420,
-  'src/platform/node': 850,
+  'src/platform/node': 920,
   'src/tensor': 720,
   'src/train': 600,
   'src/train/callbacks': 770,
   'src/train/files': 590,
   'src/train/fit': 880,
+  'src/train/report': 400,
   'src/train/results': 1200,
 }
 

@@ -43,7 +43,7 @@ import { choice, numberIn, parseCommand, runCommand, whole } from '../src/cli/co
 import { TRACKS } from '../src/tensor/track.ts'
 import { chooseData } from './lesson/data-source.ts'
 import { nextSplit, OPTIONS_FILE } from './lesson/options.ts'
-import { RunFolder } from './lesson/run-folder.ts'
+import { RunFolder } from '../src/platform/node/run-folder.ts'
 import { versions } from './machine/versions.ts'
 
 const USAGE = `npm run recipe -- [options]

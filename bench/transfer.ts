@@ -24,7 +24,7 @@ import {
   randomResizedCrop,
   visionLearner,
 } from '../src/node.ts'
-import { RunFolder } from './lesson/run-folder.ts'
+import { RunFolder } from '../src/platform/node/run-folder.ts'
 
 const USAGE = `npm run transfer -- --data DIR [options]
 

@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest'
 const root = fileURLToPath(new URL('..', import.meta.url))
 
 const BELOW_TRAIN = ['base', 'image', 'platform', 'tensor', 'ops', 'nn', 'onnx', 'optim', 'data']
-const TRAIN = ['train/fit', 'train/results', 'train/files', 'train/callbacks', 'train']
+const TRAIN = ['train/fit', 'train/results', 'train/report', 'train/files', 'train/callbacks', 'train']
 const CORE = [...BELOW_TRAIN, 'gpu', ...TRAIN]
 
 /** Which rooms a room may import from, besides itself. Rooms only open downwards. */
@@ -23,6 +23,8 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   data: ['base', 'image', 'platform', 'gpu', 'tensor'],
   'train/fit': BELOW_TRAIN,
   'train/results': [...BELOW_TRAIN, 'train/fit'],
+  // Pages of figures and images, which nothing that trains needs.
+  'train/report': [...BELOW_TRAIN, 'train/fit', 'train/results'],
   'train/files': [...BELOW_TRAIN, 'train/fit', 'train/results'],
   'train/callbacks': [...BELOW_TRAIN, 'train/fit', 'train/results', 'train/files'],
   // The learner, which nothing else knows: everything below it works on its `FitState`.
@@ -33,7 +35,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   exports: CORE,
   // Only these choose a platform.
   node: ['index', ...CORE, 'platform/node'],
-  cli: ['node', 'exports', 'base', 'platform', 'platform/node'],
+  cli: ['node', 'exports', 'base', 'platform', 'platform/node', 'train/report'],
   browser: ['index', ...CORE, 'platform/browser'],
 }
 
@@ -41,7 +43,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
 const BENCH: Readonly<Record<string, readonly string[]>> = {
   bench: ['node', 'exports', 'cli', 'base', 'gpu', 'tensor', 'platform/node'],
   'bench/fuzz': ['base', 'image', 'platform', 'platform/node', 'platform/browser', 'data', 'nn', 'train/files'],
-  'bench/gpu-report': ['node', 'exports', 'base', 'gpu', 'ops', 'platform/node'],
+  'bench/gpu-report': ['node', 'exports', 'base', 'gpu', 'ops', 'platform/node', 'train/report'],
   'bench/kernels': ['node', 'exports', 'base', 'gpu', 'tensor', 'ops', 'nn', 'optim', 'data'],
   'bench/lesson': [
     'node',
@@ -54,9 +56,10 @@ const BENCH: Readonly<Record<string, readonly string[]>> = {
     'data',
     'train/fit',
     'train/results',
+    'train/report',
   ],
   'bench/machine': ['node', 'exports', 'gpu'],
-  'bench/steps': ['node', 'exports', 'base', 'image', 'gpu', 'tensor', 'nn', 'platform/node'],
+  'bench/steps': ['node', 'exports', 'base', 'image', 'gpu', 'tensor', 'nn', 'platform/node', 'train/report'],
 }
 
 describe('rooms', () => {

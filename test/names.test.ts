@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { className } from '../src/cli/class-names.ts'
-import { html } from '../bench/lesson/report/html.ts'
+import { html } from '../src/train/report/html.ts'
 import { CategoryBlock, ImageBlock } from '../src/data/blocks.ts'
 import { DataBlock } from '../src/data/data-block.ts'
 import { parentLabel } from '../src/data/items.ts'

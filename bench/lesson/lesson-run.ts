@@ -20,8 +20,9 @@ import {
   type Results,
   type SectionResult,
 } from './results.ts'
-import { RunFolder } from './run-folder.ts'
-import { epochResult, SectionLog, withOwnLosses } from './section-log.ts'
+import { RunFolder } from '../../src/platform/node/run-folder.ts'
+import { epochResult } from '../../src/train/report/fit-log.ts'
+import { SectionLog, withOwnLosses } from './section-log.ts'
 import { versions } from '../machine/versions.ts'
 
 /** Sections that continue the training of another one. */

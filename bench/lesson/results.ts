@@ -2,20 +2,14 @@ import { DataError } from '../../src/base/errors.ts'
 import { isRecord, parseRecord } from '../../src/base/json.ts'
 import { csvLine } from '../../src/data/csv.ts'
 import type { ChannelStats, Decoding } from '../../src/exports/data.ts'
-import type { Confusion } from '../../src/exports/train.ts'
-
-/** Results of one epoch in results.json. */
-export interface EpochResult {
-  readonly epoch: number
-  readonly trainLoss: number
-  readonly validLoss: number
-  readonly accuracy: number
-  readonly seconds: number
-  readonly imagesPerSecond: number
-  /** Number of training steps skipped because their gradients overflowed; only in mixed precision. */
-  readonly skippedSteps?: number
-  readonly lossScale?: number
-}
+import type {
+  ConfusionResult,
+  EpochResult,
+  FitFigures,
+  StepFigures,
+  TileGroup,
+  WrongTile,
+} from '../../src/train/report/figures.ts'
 
 export interface SectionResult {
   readonly name: string
@@ -81,42 +75,14 @@ export function parseResults(file: string, text: string, fix: string): Results {
 }
 
 /** Figures of one training step, a line of steps.jsonl. */
-export interface StepResult {
+export interface StepResult extends StepFigures {
   readonly section: string
   /** Number of the fit within its section: larger-images has two. */
   readonly fit: number
-  readonly iteration: number
-  readonly loss: number
-  readonly smoothLoss: number
-  readonly lr: number
-  readonly momentum: number
-  /** Loss scale after the step; only in mixed precision. */
-  readonly lossScale?: number
-  readonly skippedSteps?: number
 }
 
 /** Steps and epochs of one fit of a section. */
-export interface FitResult {
-  readonly epochs: readonly EpochResult[]
-  readonly steps: readonly StepResult[]
-  readonly stepsPerEpoch: number
-}
-
-/** Image of the report. */
-export interface Tile {
-  /** `data:image/png;base64,…` */
-  readonly uri: string
-  readonly label: string
-  /** With mixup or CutMix: label of the other image, and the weight of the first. */
-  readonly mixedWith?: string
-  readonly share?: number
-}
-
-/** Images shown under one title. */
-export interface TileGroup {
-  readonly title: string
-  readonly tiles: readonly Tile[]
-}
+export type FitResult = FitFigures<StepResult>
 
 /** Channel statistics of a batch before and after normalization; the same twice without normalization. */
 export interface BatchStats {
@@ -134,22 +100,6 @@ export interface SectionDetails {
   /** Number of outputs of the network. */
   readonly outputs?: number
   readonly mostWrong: readonly WrongTile[]
-}
-
-export interface ConfusionResult {
-  readonly classes: readonly string[]
-  /** Confusion matrix: one row per actual class, one column per predicted class. */
-  readonly counts: readonly (readonly number[])[]
-  /** Most frequent confusions, the most frequent first. */
-  readonly pairs: readonly Confusion[]
-}
-
-export interface WrongTile {
-  readonly uri: string
-  readonly predicted: string
-  readonly actual: string
-  readonly loss: number
-  readonly probability: number
 }
 
 export type ReportedSection = SectionResult & SectionDetails

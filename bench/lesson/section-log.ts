@@ -1,28 +1,17 @@
 import { ClassificationInterpretation, type Callback, type FitState, type Learner, type Step } from '../../src/node.ts'
-import type { Pixels, Platform } from '../../src/exports/gpu.ts'
+import type { Platform } from '../../src/exports/gpu.ts'
 import { read, release, scope } from '../../src/exports/tensor.ts'
-import type { EpochRow, ItemPredictions, StepLoss } from '../../src/exports/train.ts'
+import type { ItemPredictions } from '../../src/exports/train.ts'
 import { batchImages, channelStats, inputImages, type ChannelStats, type LabeledImage } from '../../src/exports/data.ts'
-import type { Json } from '../../src/base/json.ts'
 import { hears } from '../../src/train/fit/callback.ts'
+import type { Tile, TileGroup } from '../../src/train/report/figures.ts'
+import { FitLog } from '../../src/train/report/fit-log.ts'
+import { confusionOf, pngUri, wrongTiles } from '../../src/train/report/images.ts'
 import { className } from '../../src/cli/class-names.ts'
-import type {
-  BatchStats,
-  ConfusionResult,
-  EpochResult,
-  SectionDetails,
-  StepResult,
-  Tile,
-  TileGroup,
-  WrongTile,
-} from './results.ts'
+import type { BatchStats, SectionDetails } from './results.ts'
 
 /** Number of images of each kind that the report shows. */
 const SHOWN = 8
-/** Number of confused pairs of classes that the report shows. */
-const PAIRS = 5
-/** Side in pixels of the misclassified images: larger than the network's input, for human readers. */
-const WRONG_SIZE = 128
 
 /** Batch as the network receives it. */
 interface ShownBatch {
@@ -32,13 +21,9 @@ interface ShownBatch {
 }
 
 /** Callback that collects what the report shows of a section. Every learner of the section must have it. */
-export class SectionLog implements Callback {
-  readonly name = 'sectionLog'
-  /** Position after the recorder. */
-  readonly order = 55
-  readonly duringLrFind = false
+export class SectionLog extends FitLog {
+  override readonly name = 'sectionLog'
   private section = ''
-  private fits: { epochs: EpochResult[]; steps: StepResult[]; stepsPerEpoch: number }[] = []
   /** First epoch of the section, counted over all fits of the learner. */
   private firstEpoch = 0
 
@@ -47,43 +32,10 @@ export class SectionLog implements Callback {
     this.fits = []
   }
 
-  beforeFit({ loaders, epochsBegun }: FitState): void {
+  override beforeFit(state: FitState): void {
     // A fit that continues a checkpoint restores it only after this event, so this is the first epoch there too.
-    if (this.fits.length === 0) this.firstEpoch = epochsBegun
-    this.fits.push({ epochs: [], steps: [], stepsPerEpoch: loaders.train.batchCount })
-  }
-
-  lossKnown({ recorder }: FitState, { iteration, loss, scaling }: StepLoss): void {
-    const at = recorder.losses.length - 1
-    const { losses, lrs, momentums } = recorder
-    this.fits.at(-1)?.steps.push({
-      section: this.section,
-      fit: this.fits.length - 1,
-      iteration,
-      loss,
-      smoothLoss: losses[at],
-      lr: lrs[at],
-      momentum: momentums[at],
-      ...scaling,
-    })
-  }
-
-  afterEpoch({ recorder }: FitState): void {
-    const row = recorder.rows.at(-1)
-    if (row) this.fits.at(-1)?.epochs.push(epochResult(row))
-  }
-
-  state(): Json {
-    return this.fits.map(({ epochs, steps, stepsPerEpoch }) => ({
-      epochs: epochs.map((row) => ({ ...row })),
-      steps: steps.map((step) => ({ ...step })),
-      stepsPerEpoch,
-    }))
-  }
-
-  /** Restores the earlier fits of the section when a fit is resumed. */
-  restore(saved: Json): void {
-    this.fits = saved as unknown as typeof this.fits
+    if (this.fits.length === 0) this.firstEpoch = state.epochsBegun
+    super.beforeFit(state)
   }
 
   /**
@@ -120,35 +72,17 @@ export class SectionLog implements Callback {
     imageGroups.push({ title: 'One image, varied at random', tiles: await tiles(platform, variations) })
     const wrong = predictions && new ClassificationInterpretation(predictions, loaders.vocab)
     return {
-      fits: [...this.fits],
+      fits: this.fits.map((figures, fit) => ({
+        ...figures,
+        steps: figures.steps.map((step) => ({ section: this.section, fit, ...step })),
+      })),
       ...(first ? { batchStats: first.stats } : {}),
       imageGroups,
-      ...(predictions && wrong ? { outputs: predictions.predictions.columns, confusion: confusionOf(wrong) } : {}),
-      mostWrong: wrong ? await mostWrong(learner, wrong) : [],
+      ...(predictions && wrong
+        ? { outputs: predictions.predictions.columns, confusion: confusionOf(wrong, className) }
+        : {}),
+      mostWrong: wrong ? await wrongTiles(platform, wrong.topLosses(SHOWN), loaders.valid.pictures, className) : [],
     }
-  }
-}
-
-/** Converts a row of the recorder to its form in results.json. */
-export function epochResult({
-  epoch,
-  trainLoss,
-  validLoss,
-  metrics,
-  timeMs,
-  imagesPerSecond,
-  skippedSteps,
-  lossScale,
-}: EpochRow): EpochResult {
-  const scaling = skippedSteps === undefined ? {} : { skippedSteps, lossScale }
-  return {
-    epoch,
-    trainLoss,
-    validLoss,
-    accuracy: metrics.accuracy,
-    seconds: timeMs / 1000,
-    imagesPerSecond,
-    ...scaling,
   }
 }
 
@@ -227,39 +161,4 @@ export function withOwnLosses(averaged: ItemPredictions): ItemPredictions {
     targets,
   } = averaged
   return { ...averaged, losses: Float32Array.from(targets, (target, row) => -Math.log(data[row * columns + target])) }
-}
-
-function confusionOf(interpretation: ClassificationInterpretation): ConfusionResult {
-  const pairs = interpretation.mostConfused().slice(0, PAIRS)
-  return {
-    classes: interpretation.vocab.map(className),
-    counts: interpretation.confusionMatrix(),
-    pairs: pairs.map(({ actual, predicted, count }) => ({
-      actual: className(actual),
-      predicted: className(predicted),
-      count,
-    })),
-  }
-}
-
-async function mostWrong(
-  { platform, loaders: { valid } }: FitState,
-  interpretation: ClassificationInterpretation,
-): Promise<WrongTile[]> {
-  const worst = interpretation.topLosses(SHOWN).filter(({ actual, predicted }) => actual !== predicted)
-  const { items, decoding } = valid.pictures
-  const resize = { method: 'crop', width: WRONG_SIZE, height: WRONG_SIZE, position: [0.5, 0.5] } as const
-  return Promise.all(
-    worst.map(async ({ item, actual, predicted, loss, probability }) => ({
-      uri: await pngUri(platform, await platform.decoder.decode({ path: items[item], resize, decoding })),
-      actual: className(actual),
-      predicted: className(predicted),
-      loss,
-      probability,
-    })),
-  )
-}
-
-async function pngUri(platform: Platform, image: Pixels): Promise<string> {
-  return `data:image/png;base64,${Buffer.from(await platform.encodePng(image)).toString('base64')}`
 }

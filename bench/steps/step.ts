@@ -9,7 +9,7 @@ import { LossScaler } from '../../src/exports/train.ts'
 import type { Module } from '../../src/exports/nn.ts'
 import { MODELS } from '../kernels/index.ts'
 import { memoryNeed, type MemoryRow } from './memory.ts'
-import { median } from '../lesson/report/format.ts'
+import { median } from '../../src/train/report/format.ts'
 
 /** Whole training step: forward, backward and optimizer on a batch that stays on the GPU. */
 export interface StepCase {

@@ -1,18 +1,17 @@
 import { expect, describe, test } from 'vitest'
 import { NOTEBOOK } from '../../bench/lesson/notebook.ts'
 import { readOptions, SECTIONS } from '../../bench/lesson/options.ts'
-import { html } from '../../bench/lesson/report/html.ts'
+import { html } from '../../src/train/report/html.ts'
 import { renderReport, type ReportedRun } from '../../bench/lesson/report/report.ts'
 import {
   guessing,
   hasLearnt,
   historyCsv,
   stepLines,
-  type EpochResult,
   type FitResult,
   type ReportedSection,
-  type Tile,
 } from '../../bench/lesson/results.ts'
+import type { EpochResult, Tile } from '../../src/train/report/figures.ts'
 
 const uri = (name: string) => `data:image/png;base64,${Buffer.from(name).toString('base64')}`
 const tile = (label: string, more: Partial<Tile> = {}): Tile => ({ uri: uri(label), label, ...more })

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import type { SectionDetails, Tile } from '../../bench/lesson/results.ts'
+import type { SectionDetails } from '../../bench/lesson/results.ts'
+import type { Tile } from '../../src/train/report/figures.ts'
 import { SectionLog, withOwnLosses } from '../../bench/lesson/section-log.ts'
 import { jsonText, parseJson } from '../../src/base/json.ts'
 import { imagenetStats, normalize } from '../../src/data/augment/normalize.ts'

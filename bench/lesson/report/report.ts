@@ -2,10 +2,10 @@ import { formatBytes, formatClock } from '../../../src/base/format.ts'
 import { NOTEBOOK } from '../notebook.ts'
 import type { Section } from '../options.ts'
 import { accuracyOf, type ReportedSection, type Results } from '../results.ts'
-import { median, percent, rate } from './format.ts'
-import { Html, html } from './html.ts'
+import { median, percent, rate } from '../../../src/train/report/format.ts'
+import { Html, html } from '../../../src/train/report/html.ts'
 import { sectionCard } from './section.ts'
-import { STYLE } from './style.ts'
+import { STYLE } from '../../../src/train/report/style.ts'
 
 export interface ReportedRun extends Omit<Results, 'sections'> {
   readonly sections: readonly ReportedSection[]

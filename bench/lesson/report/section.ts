@@ -2,22 +2,13 @@ import { formatBytes, formatClock } from '../../../src/base/format.ts'
 import type { ChannelStats } from '../../../src/exports/data.ts'
 import { labelSmoothing, smoothedLabels } from '../../../src/train/fit/losses.ts'
 import { NOTEBOOK, type NotebookRow, type NotebookSection } from '../notebook.ts'
+import type { EpochResult, Tile, TileGroup } from '../../../src/train/report/figures.ts'
+import { certainty, count, median, percent, rate, six, wholePercent } from '../../../src/train/report/format.ts'
+import { html, type Html } from '../../../src/train/report/html.ts'
+import { confusionMatrix, mostConfused, wrongest } from '../../../src/train/report/parts.ts'
 import type { Section } from '../options.ts'
-import {
-  accuracyOf,
-  guessing,
-  hasLearnt,
-  type BatchStats,
-  type ConfusionResult,
-  type EpochResult,
-  type ReportedSection,
-  type Tile,
-  type TileGroup,
-  type WrongTile,
-} from '../results.ts'
+import { accuracyOf, guessing, hasLearnt, type BatchStats, type ReportedSection } from '../results.ts'
 import { sectionCharts } from './charts.ts'
-import { certainty, count, median, percent, rate, six, wholePercent } from './format.ts'
-import { html, type Html } from './html.ts'
 
 /** Label smoothing of the notebook; also the default of `labelSmoothing`. */
 const SMOOTHING = 0.1
@@ -165,36 +156,4 @@ function predictions({ confusion, mostWrong }: ReportedSection): Html {
   if (!confusion) return html``
   return html`<div class="columns"><div>${confusionMatrix(confusion)}</div>
     <div class="wrong">${wrongest(mostWrong)}${mostConfused(confusion.pairs)}</div></div>`
-}
-
-function confusionMatrix({ classes, counts }: ConfusionResult): Html {
-  const line = (row: readonly number[], actual: number) => {
-    const sum = row.reduce((total, value) => total + value, 0)
-    const cell = (value: number, predicted: number) => html`<td
-      class="${actual === predicted ? 'right' : ''}${value === 0 ? ' none' : ''}" style="--share:${(sum === 0 ? 0 : value / sum).toFixed(3)}"
-      title="${classes[actual]} taken for ${classes[predicted]}: ${value}">${value}</td>`
-    return html`<tr><th scope="row">${classes[actual]}</th>${row.map(cell)}<td class="sum">${wholePercent(row[actual] / sum)}</td></tr>`
-  }
-  return html`<h3>Confusion matrix</h3><div class="scroll"><table class="confusion">
-    <thead><tr><th></th>${classes.map((name) => html`<th scope="col"><span>${name}</span></th>`)}<th></th></tr></thead>
-    <tbody>${counts.map(line)}</tbody>
-  </table></div><p class="caption">Rows: actual classes. Columns: predicted classes.</p>`
-}
-
-function mostConfused(pairs: ConfusionResult['pairs']): Html {
-  if (pairs.length === 0) return html``
-  return html`<h3>Most often confused</h3><ul class="pairs">${pairs.map(
-    (pair) => html`<li><b>${pair.count}</b> ${pair.actual}
-    <span class="muted">taken for</span> ${pair.predicted}</li>`,
-  )}</ul>`
-}
-
-function wrongest(tiles: readonly WrongTile[]): Html {
-  if (tiles.length === 0) {
-    return html`<h3>Most wrong</h3><p class="caption">All images with the largest losses were classified correctly.</p>`
-  }
-  const item = ({ uri, predicted, actual, loss, probability }: WrongTile) => html`<li><img src="${uri}" alt="${actual}">
-    <span>${predicted} ${wholePercent(probability)}</span><span class="muted">is ${actual}</span>
-    <span class="muted">loss ${loss.toFixed(2)}</span></li>`
-  return html`<h3>Most wrong</h3><ul class="tiles">${tiles.map(item)}</ul>`
 }

@@ -1,9 +1,9 @@
 import { mkdir, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { DataError, WgradError } from '../../src/base/errors.ts'
-import { fileError, nodeFiles } from '../../src/platform/node/files.ts'
-import { isCode } from '../../src/platform/node/error-code.ts'
-import { lock, type Release } from '../../src/platform/node/lock.ts'
+import { DataError, WgradError } from '../../base/errors.ts'
+import { fileError, nodeFiles } from './files.ts'
+import { isCode } from './error-code.ts'
+import { lock, type Release } from './lock.ts'
 
 /** Time that a run waits for a folder that another run uses, in case that run is just ending. */
 const WAIT_MS = 1000

@@ -1,0 +1,70 @@
+/** Figures and images that a report shows, as data: what training collects and the pages render. */
+import type { Confusion } from '../results/interpretation.ts'
+
+/** Results of one epoch. */
+export interface EpochResult {
+  readonly epoch: number
+  readonly trainLoss: number
+  readonly validLoss: number
+  readonly accuracy: number
+  readonly seconds: number
+  readonly imagesPerSecond: number
+  /** Number of training steps skipped because their gradients overflowed; only in mixed precision. */
+  readonly skippedSteps?: number
+  readonly lossScale?: number
+}
+
+/** Figures of one training step. */
+export interface StepFigures {
+  readonly iteration: number
+  readonly loss: number
+  readonly smoothLoss: number
+  readonly lr: number
+  readonly momentum: number
+  /** Loss scale after the step; only in mixed precision. */
+  readonly lossScale?: number
+  readonly skippedSteps?: number
+}
+
+/** Steps and epochs of one fit. */
+export interface FitFigures<Step extends StepFigures = StepFigures> {
+  readonly epochs: readonly EpochResult[]
+  readonly steps: readonly Step[]
+  readonly stepsPerEpoch: number
+}
+
+/** Image of a report. */
+export interface Tile {
+  /** `data:image/png;base64,…` */
+  readonly uri: string
+  readonly label: string
+  /** With mixup or CutMix: label of the other image, and the weight of the first. */
+  readonly mixedWith?: string
+  readonly share?: number
+}
+
+/** Images shown under one title. */
+export interface TileGroup {
+  readonly title: string
+  readonly tiles: readonly Tile[]
+}
+
+export interface ConfusionResult {
+  readonly classes: readonly string[]
+  /** Confusion matrix: one row per actual class, one column per predicted class. */
+  readonly counts: readonly (readonly number[])[]
+  /** Most frequent confusions, the most frequent first. */
+  readonly pairs: readonly Confusion[]
+}
+
+/** Misclassified image. */
+export interface WrongTile {
+  readonly uri: string
+  readonly predicted: string
+  readonly actual: string
+  readonly loss: number
+  /** Probability of the predicted class. */
+  readonly probability: number
+  /** Path of the file, where the report names it. */
+  readonly path?: string
+}
