@@ -41,7 +41,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
 
 /** Rooms of `src` that a folder of `bench` may import from: tools look deeper than users, but not everywhere. */
 const BENCH: Readonly<Record<string, readonly string[]>> = {
-  bench: ['node', 'exports', 'cli', 'base', 'gpu', 'tensor', 'platform/node'],
+  bench: ['node', 'exports', 'cli', 'base', 'image', 'gpu', 'tensor', 'platform/node'],
   'bench/fuzz': ['base', 'image', 'platform', 'platform/node', 'platform/browser', 'data', 'nn', 'train/files'],
   'bench/gpu-report': ['node', 'exports', 'base', 'gpu', 'ops', 'platform/node', 'train/report'],
   'bench/kernels': ['node', 'exports', 'base', 'gpu', 'tensor', 'ops', 'nn', 'optim', 'data'],
@@ -59,6 +59,8 @@ const BENCH: Readonly<Record<string, readonly string[]>> = {
     'train/report',
   ],
   'bench/machine': ['node', 'exports', 'gpu'],
+  // As any page: only by the names of the package.
+  'bench/page': [],
   'bench/steps': ['node', 'exports', 'base', 'image', 'gpu', 'tensor', 'nn', 'platform/node', 'train/report'],
 }
 

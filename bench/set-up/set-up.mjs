@@ -150,8 +150,8 @@ function build() {
 function fingerprint() {
   const digest = createHash('sha256')
   const generated = join(root, 'src', 'gpu', 'shaders.gen.ts')
-  // Packages with a node_modules of their own, of which nothing is built.
-  const apart = ['peers', 'docs'].map((name) => join(root, 'bench', name))
+  // Folders of which nothing is built by tsc.
+  const apart = ['peers', 'docs', 'page'].map((name) => join(root, 'bench', name))
   const add = (path) => {
     const { size, mtimeMs } = statSync(path)
     if (path !== generated) digest.update(`${relative(root, path)} ${size} ${mtimeMs}\n`)
@@ -179,8 +179,11 @@ function npm(...args) {
   if (result.status !== 0) throw new SetUpError(`npm ${name} failed`, tail(result.output))
 }
 
-/** Runs the set-up. @returns false after a failure, which has been printed */
-function setUp(args) {
+/** Commands that compute nothing on a GPU of this machine: the page looks for one in the browser. */
+const WITHOUT_ADAPTER = ['bench/page']
+
+/** Runs the set-up of a command, or of none. @returns false after a failure, which has been printed */
+function setUp(args, command) {
   const mayInstall = !args.includes(REFUSED.flag) && process.env[REFUSED.variable] !== '0'
   try {
     if (args.includes('--driver')) {
@@ -188,7 +191,7 @@ function setUp(args) {
       return true
     }
     packages(mayInstall)
-    if (!args.includes('--help')) adapter(mayInstall)
+    if (!args.includes('--help') && !WITHOUT_ADAPTER.includes(command)) adapter(mayInstall)
     if (args.includes('--browser')) browser(mayInstall)
     build()
     return true
@@ -202,7 +205,7 @@ function setUp(args) {
 
 async function main([command, ...args]) {
   const named = command !== undefined && !command.startsWith('--')
-  if (!setUp(named ? args : process.argv.slice(2)) || !named) return
+  if (!setUp(named ? args : process.argv.slice(2), named ? command : undefined) || !named) return
   const file = join(root, 'dist', `${command}.js`)
   // The program sees arguments as if it had been started directly.
   process.argv = [process.argv[0], file, ...args.filter((arg) => arg !== REFUSED.flag)]

@@ -1,0 +1,52 @@
+import type { Calls, Part, Reply, Trainer, TrainingEvent } from './protocol.ts'
+
+type Listener = (event: TrainingEvent) => void
+
+/** The training worker as the page sees it: its calls as functions, and its events. */
+export class TrainerClient {
+  readonly call: Trainer
+  private readonly worker: Worker
+  private readonly waiting = new Map<number, { resolve(value: unknown): void; reject(error: Error): void }>()
+  private readonly listeners: { readonly part: Part; readonly listener: Listener }[] = []
+  private count = 0
+
+  constructor() {
+    this.worker = new Worker(new URL('./trainer.ts', import.meta.url), { type: 'module' })
+    this.worker.onmessage = ({ data }: MessageEvent<Reply>) => this.receive(data)
+    this.worker.onerror = (event) => {
+      for (const { reject } of this.waiting.values()) {
+        reject(new Error(event.message || 'The training worker does not start.'))
+      }
+      this.waiting.clear()
+    }
+    this.call = new Proxy({} as Trainer, {
+      get:
+        (_, call: keyof Calls) =>
+        (...args: readonly unknown[]) =>
+          this.ask(call, args),
+    })
+  }
+
+  on(part: Part, listener: Listener): void {
+    this.listeners.push({ part, listener })
+  }
+
+  private ask(call: keyof Calls, args: readonly unknown[]): Promise<unknown> {
+    const id = this.count++
+    return new Promise((resolve, reject) => {
+      this.waiting.set(id, { resolve, reject })
+      this.worker.postMessage({ id, call, args })
+    })
+  }
+
+  private receive(reply: Reply): void {
+    if ('event' in reply) {
+      for (const { part, listener } of this.listeners) if (part === reply.event.part) listener(reply.event)
+      return
+    }
+    const asked = this.waiting.get(reply.id)
+    this.waiting.delete(reply.id)
+    if ('error' in reply) asked?.reject(new Error(reply.error))
+    else asked?.resolve(reply.result)
+  }
+}

@@ -1,0 +1,59 @@
+/** The element of the page with an id. */
+export function byId<E extends HTMLElement = HTMLElement>(id: string): E {
+  const found = document.getElementById(id)
+  if (!found) throw new Error(`the page has no #${id}`)
+  return found as E
+}
+
+type Attributes = Readonly<Record<string, string | number | boolean | EventListener | undefined>>
+type Child = Node | string
+
+/** Makes an element: attributes by name, listeners by `onclick` and its like. */
+export function element<K extends keyof HTMLElementTagNameMap>(
+  name: K,
+  attributes: Attributes = {},
+  ...children: readonly Child[]
+): HTMLElementTagNameMap[K] {
+  const made = document.createElement(name)
+  for (const [key, value] of Object.entries(attributes)) {
+    if (typeof value === 'function') made.addEventListener(key.slice(2), value)
+    else if (value === true) made.setAttribute(key, '')
+    else if (value !== undefined && value !== false) made.setAttribute(key, String(value))
+  }
+  made.append(...children)
+  return made
+}
+
+/** Says something to everyone: in words on the page, which screen readers speak as well. */
+export function say(status: HTMLElement, text: string, bad = false): void {
+  status.classList.toggle('bad', bad)
+  if (status.textContent !== text) status.textContent = text
+}
+
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
+/** Saves bytes as a file of the visitor's. */
+export function download(name: string, bytes: Uint8Array): void {
+  const url = URL.createObjectURL(new Blob([bytes as Uint8Array<ArrayBuffer>]))
+  element('a', { href: url, download: name }).click()
+  setTimeout(() => URL.revokeObjectURL(url), 60_000)
+}
+
+const WORDS =
+  /(\/\/.*|\/\*[\s\S]*?\*\/)|('[^'\n]*'|`[^`]*`)|\b(import|from|export|async|await|function|const|return|type|interface|extends|readonly|new|as)\b/g
+
+/** Source code with its comments, texts and keywords told apart. */
+export function highlighted(source: string): DocumentFragment {
+  const made = document.createDocumentFragment()
+  let at = 0
+  for (const match of source.matchAll(WORDS)) {
+    const [whole, comment, text] = match
+    made.append(source.slice(at, match.index))
+    made.append(element('span', { class: comment ? 'c' : text ? 's' : 'k' }, whole))
+    at = match.index + whole.length
+  }
+  made.append(source.slice(at))
+  return made
+}

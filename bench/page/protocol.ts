@@ -1,0 +1,128 @@
+/** Conversation of the page with its training worker: calls with one answer each, and events in between. */
+
+/** Facts about the open adapter. */
+export interface AdapterFacts {
+  readonly name: string
+  readonly software: boolean
+  readonly timestamps: boolean
+  readonly features: readonly string[]
+}
+
+/** Which learner an event or a call is about: that of the bundled pictures, or that of the visitor's own. */
+export type Part = 'first' | 'own'
+
+/** One picture that the page shows, with its true label. */
+export interface Shown {
+  readonly path: string
+  readonly label: string
+  readonly picture: Blob
+}
+
+export interface Guess {
+  readonly label: string
+  readonly probability: number
+}
+
+/** Events that a fit sends while it goes on. */
+export type TrainingEvent =
+  | { readonly kind: 'phase'; readonly part: Part; readonly phase: Phase; readonly text: string }
+  | { readonly kind: 'planned'; readonly part: Part; readonly steps: number; readonly epochs: number }
+  | { readonly kind: 'step'; readonly part: Part; readonly loss: number; readonly rate: number | undefined }
+  | {
+      readonly kind: 'epoch'
+      readonly part: Part
+      readonly epoch: number
+      readonly epochs: number
+      readonly trainLoss: number
+      readonly validLoss: number
+      readonly accuracy: number
+    }
+  | { readonly kind: 'shown'; readonly part: Part; readonly shown: readonly Shown[]; readonly vocab: readonly string[] }
+  | { readonly kind: 'guesses'; readonly part: Part; readonly guesses: readonly Guess[] }
+
+export type Phase = 'preparing' | 'compiling' | 'training' | 'stopped' | 'finished'
+
+/** Pictures of the visitor, and how to train on them. */
+export interface OwnRequest {
+  readonly pictures: readonly { readonly path: string; readonly picture: Blob }[]
+  readonly epochs: number
+  readonly size: number
+  readonly pretrained: boolean
+}
+
+/** Side of the images that a model expects, and its labels. */
+export interface ModelFacts {
+  readonly size: number
+  readonly vocab: readonly string[]
+}
+
+export interface Answer {
+  readonly label: string
+  readonly probabilities: readonly number[]
+}
+
+/** Results on the visitor's validation pictures. */
+export interface Results {
+  readonly vocab: readonly string[]
+  readonly accuracy: number
+  readonly confusion: readonly (readonly number[])[]
+  readonly worst: readonly {
+    readonly path: string
+    readonly actual: string
+    readonly predicted: string
+    readonly probability: number
+    readonly loss: number
+  }[]
+}
+
+export interface LayerFacts {
+  readonly name: string
+  readonly kind: string
+  readonly shape: string
+  readonly parameters: number
+  readonly flops: number
+}
+
+export interface KernelTime {
+  readonly operation: string
+  readonly launches: number
+  readonly timeMs: number
+  readonly share: number
+  readonly flops: number
+  readonly bytes: number
+}
+
+/** Calls that the worker answers. */
+export interface Calls {
+  open(base: string): AdapterFacts
+  /** Trains on the bundled pictures; answers when the fit has ended. */
+  first(): void
+  /** Goes on with a fit that was stopped, or trains for some epochs more. */
+  more(part: Part, epochs: number): void
+  /** Stops the fit that is going on within a step. */
+  stop(): void
+  /** True if the page ships pretrained weights. */
+  pretrained(): string | undefined
+  own(request: OwnRequest): ModelFacts
+  predict(pixels: { readonly width: number; readonly height: number; readonly data: Uint8Array }): Answer
+  results(): Results
+  exported(format: 'safetensors' | 'onnx'): Uint8Array
+  openModel(bytes: Uint8Array): ModelFacts
+  /** Keeps the model in the browser's own files (OPFS). */
+  keep(name: string): void
+  kept(): readonly string[]
+  openKept(name: string): ModelFacts
+  forget(name: string): void
+  layers(): readonly LayerFacts[]
+  /** Times every launch of some training steps by the GPU's clock. */
+  kernels(): readonly KernelTime[]
+}
+
+export type Request = { readonly id: number; readonly call: keyof Calls; readonly args: readonly unknown[] }
+export type Reply =
+  | { readonly id: number; readonly result: unknown }
+  | { readonly id: number; readonly error: string }
+  | { readonly event: TrainingEvent }
+
+type Asked<Call extends (...args: never[]) => unknown> = (...args: Parameters<Call>) => Promise<ReturnType<Call>>
+export type Trainer = { readonly [Name in keyof Calls]: Asked<Calls[Name]> }

@@ -1,0 +1,208 @@
+import { AccuracyChart, LossChart } from './chart.ts'
+import type { TrainerClient } from './client.ts'
+import { element, messageOf, say } from './dom.ts'
+import type { Guess, Part, Phase, Shown, TrainingEvent } from './protocol.ts'
+
+const percent = (share: number): string => `${Math.round(100 * share)}%`
+
+/** A training as the page shows it: its figures, curves, pictures with the guesses about them, and what stops it. */
+export class TrainingView {
+  private readonly part: Part
+  private readonly trainer: TrainerClient
+  private readonly root: HTMLElement
+  private readonly loss: LossChart
+  private readonly accuracy: AccuracyChart
+  private readonly lossSvg: SVGSVGElement
+  private readonly accuracySvg: SVGSVGElement
+  private readonly figures: Readonly<Record<'accuracy' | 'speed' | 'loss' | 'epoch', HTMLElement>>
+  private readonly tiles: HTMLUListElement
+  private readonly tilesTitle: HTMLElement
+  private readonly status: HTMLElement
+  private readonly button: HTMLButtonElement
+  private shown: readonly Shown[] = []
+  private epochsBefore = 0
+  private epochs = 0
+  private phase: Phase = 'preparing'
+  /** Called as training begins and ends. */
+  onPhase: (phase: Phase) => void = () => undefined
+
+  constructor(root: HTMLElement, part: Part, trainer: TrainerClient) {
+    this.root = root
+    this.part = part
+    this.trainer = trainer
+    const svg = (style: string, label: string) => {
+      const made = document.createElementNS('http://www.w3.org/2000/svg', 'svg')
+      made.setAttribute('class', style)
+      made.setAttribute('role', 'img')
+      made.setAttribute('aria-label', label)
+      return made
+    }
+    const figure = (name: string) => {
+      const value = element('dd', { 'data-figure': name }, '–')
+      return { value, block: element('div', {}, element('dt', {}, name), value) }
+    }
+    const [accuracy, speed, loss, epoch] = ['accuracy', 'images per second', 'loss', 'epoch'].map(figure)
+    this.figures = { accuracy: accuracy.value, speed: speed.value, loss: loss.value, epoch: epoch.value }
+    this.lossSvg = svg('chart', 'Loss: no step yet')
+    this.accuracySvg = svg('chart low', 'Accuracy: no epoch yet')
+    this.tiles = element('ul', { class: 'tiles' })
+    this.tilesTitle = element('p', { class: 'tiles-title' }, 'Pictures that it never trains on')
+    this.status = element('p', { class: 'status', role: 'status' })
+    this.button = element(
+      'button',
+      { type: 'button', class: 'primary', disabled: true, onclick: () => this.press() },
+      'Stop',
+    )
+    root.classList.add('training')
+    root.append(
+      element(
+        'div',
+        {},
+        element('dl', { class: 'figures' }, accuracy.block, speed.block, loss.block, epoch.block),
+        element(
+          'p',
+          { class: 'key' },
+          element('span', {}, element('i', { class: 'thin' }), 'loss of each step'),
+          element('span', {}, element('i'), 'smoothed'),
+          element('span', {}, element('i', { class: 'green' }), 'on pictures never trained on'),
+        ),
+        this.lossSvg,
+        element(
+          'p',
+          { class: 'key' },
+          element('span', {}, element('i', { class: 'green' }), 'accuracy after each epoch'),
+        ),
+        this.accuracySvg,
+        element('div', { class: 'controls' }, this.button, this.status),
+      ),
+      element('div', {}, this.tilesTitle, this.tiles),
+    )
+    this.loss = new LossChart(this.lossSvg)
+    this.accuracy = new AccuracyChart(this.accuracySvg)
+    trainer.on(part, (event) => this.receive(event))
+  }
+
+  /** Shows a new training from its beginning. */
+  restart(): void {
+    this.root.hidden = false
+    this.loss.clear()
+    this.accuracy.clear()
+    this.epochsBefore = 0
+    this.epochs = 0
+    this.tiles.replaceChildren()
+    for (const value of Object.values(this.figures)) value.textContent = '–'
+    this.enter('preparing', 'Getting ready')
+  }
+
+  /** Runs a call that trains, and shows its failure. */
+  async run(work: () => Promise<unknown>): Promise<boolean> {
+    try {
+      await work()
+      return true
+    } catch (error) {
+      this.enter('stopped', '')
+      say(this.status, messageOf(error), true)
+      return false
+    }
+  }
+
+  get training(): boolean {
+    return ['preparing', 'compiling', 'training'].includes(this.phase)
+  }
+
+  private press(): void {
+    if (this.training) {
+      this.button.disabled = true
+      say(this.status, 'Stopping after this step')
+      void this.trainer.call.stop()
+    } else {
+      this.button.disabled = true
+      void this.run(() => this.trainer.call.more(this.part, 4))
+    }
+  }
+
+  private enter(phase: Phase, text: string): void {
+    this.phase = phase
+    this.root.dataset['phase'] = phase
+    this.button.disabled = false
+    this.button.textContent = this.training ? 'Stop' : phase === 'finished' ? 'Train 4 more epochs' : 'Continue'
+    say(this.status, this.training ? `${text} …` : text)
+    this.onPhase(phase)
+  }
+
+  private receive(event: TrainingEvent): void {
+    switch (event.kind) {
+      case 'phase':
+        this.enter(event.phase, event.text)
+        break
+      case 'planned':
+        this.loss.plan(event.steps)
+        this.accuracy.plan(event.epochs)
+        this.epochsBefore = this.epochs
+        this.epochs += event.epochs
+        this.figures.epoch.textContent = `${this.epochsBefore + 1} of ${this.epochs}`
+        break
+      case 'step':
+        this.loss.add(event.loss)
+        this.figures.loss.textContent = (this.loss.last ?? event.loss).toFixed(2)
+        if (event.rate !== undefined) {
+          this.figures.speed.textContent = event.rate < 10 ? event.rate.toFixed(1) : String(Math.round(event.rate))
+        }
+        break
+      case 'epoch': {
+        const done = this.epochsBefore + event.epoch + 1
+        this.loss.mark(event.validLoss)
+        this.accuracy.add(event.accuracy)
+        this.figures.accuracy.textContent = percent(event.accuracy)
+        this.figures.epoch.textContent = `${Math.min(done + 1, this.epochs)} of ${this.epochs}`
+        const what = `Epoch ${done} of ${this.epochs}: ${percent(event.accuracy)} right`
+        this.lossSvg.setAttribute(
+          'aria-label',
+          `Loss ${event.trainLoss.toFixed(2)} in training, ${event.validLoss.toFixed(2)} on pictures never trained on, after epoch ${done}`,
+        )
+        this.accuracySvg.setAttribute('aria-label', `Accuracy ${percent(event.accuracy)} after epoch ${done}`)
+        say(this.status, what)
+        break
+      }
+      case 'shown':
+        this.show(event.shown)
+        break
+      case 'guesses':
+        this.guess(event.guesses)
+        break
+    }
+  }
+
+  private show(shown: readonly Shown[]): void {
+    this.shown = shown
+    this.tiles.replaceChildren(
+      ...shown.map(({ label, picture }) =>
+        element(
+          'li',
+          {},
+          element(
+            'figure',
+            {},
+            element('img', { src: URL.createObjectURL(picture), alt: label, width: 96, height: 96 }),
+            element('figcaption', {}, '…'),
+          ),
+        ),
+      ),
+    )
+  }
+
+  private guess(guesses: readonly Guess[]): void {
+    let right = 0
+    for (const [i, { label, probability }] of guesses.entries()) {
+      const tile = this.tiles.children[i]
+      const truth = this.shown[i]?.label
+      const hit = label === truth
+      if (hit) right++
+      tile.className = hit ? 'right' : 'wrong'
+      tile.querySelector('figcaption')!.textContent = hit
+        ? `✓ ${label} ${percent(probability)}`
+        : `✗ ${label}, but it is ${truth}`
+    }
+    this.tilesTitle.textContent = `Pictures that it never trains on: ${right} of ${guesses.length} right`
+  }
+}

@@ -1,0 +1,2 @@
+throw new Error('this page does without echarts')
+export {}
