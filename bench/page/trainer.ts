@@ -20,6 +20,9 @@ import { firstLearner } from './recipes/first.ts'
 import { ownLearner } from './recipes/own.ts'
 import { stepByHand } from './recipes/step.ts'
 
+/** Caption of a picture whose likeliest label is below the model's threshold. */
+const NONE = 'none of these'
+
 /** Learner with what the page shows of it. */
 interface Session {
   readonly part: Part
@@ -149,7 +152,7 @@ const calls: {
   async predict(pixels) {
     if (!predictor) throw new Error('There is no model yet: train one, or open one.')
     const { label, probabilities } = await predictor.model.predictPixels(pixels)
-    return { label, probabilities: Array.from(probabilities) }
+    return { label: label ?? NONE, probabilities: Array.from(probabilities) }
   },
 
   async results() {
@@ -298,7 +301,10 @@ async function guess({ part, learner, shown }: Session): Promise<void> {
   try {
     // All at once: each waits for the steps that the GPU was given before it.
     const predictions = await Promise.all(shown.map((path) => learner.predict(path)))
-    const guesses = predictions.map(({ label, index, probabilities }) => ({ label, probability: probabilities[index] }))
+    const guesses = predictions.map(({ label, index, probabilities }) => ({
+      label: label ?? NONE,
+      probability: probabilities[index],
+    }))
     tell({ kind: 'guesses', part, guesses })
   } catch {
     // Outputs that are not finite: the fit itself reports that.

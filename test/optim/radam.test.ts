@@ -116,8 +116,9 @@ describe('the rectification', () => {
         sizes.push(await stepSize(t, squareMomentum))
         expected.push(r > 5 ? Math.sqrt(((r - 4) * (r - 2) * last) / ((last - 4) * (last - 2) * r)) : 1)
       }
-      for (const [i, size] of sizes.entries())
+      for (const [i, size] of sizes.entries()) {
         expect(Math.abs(size / expected[i] - 1), `number ${i}`).toBeLessThan(1e-5)
+      }
     },
   )
 })
