@@ -8,7 +8,10 @@ import { requireReadable, tolerated as toleratedOf } from './check-files.ts'
 import type { PixelCache } from './pixel-cache.ts'
 import { dependsOnPlace, mirrored, resizePixels } from '../image/resize.ts'
 
-/** From this many decoding threads on, decoding a picture again there is cheaper than resizing a kept one here. */
+/**
+ * From this many decoding threads on, decoding a picture again there is cheaper than resizing a kept one here, where threads
+ * cannot share it.
+ */
 const MANY_THREADS = 4
 /**
  * A whole picture is kept where it has at most so many times the pixels that are needed of it. ImageNet's usual
@@ -91,8 +94,11 @@ export class Pictures {
   private async load(path: string, plan: ResizePlan): Promise<Pixels> {
     const { cache, decoding } = this
     const { decoder, drawsPage = false } = this.platform
+    const shares = decoder.threads > 0 && decoder.shares === true
     const decode = (resize?: ResizePlan) =>
-      this.platform.decoder.decode(resize ? { path, resize, decoding } : { path, decoding })
+      decoder.decode(resize ? { path, resize, decoding } : { path, decoding, share: shares })
+    const resized = (from: Pixels) =>
+      shares ? decoder.decode({ path, from, resize: plan, decoding }) : resizePixels(from, plan)
     const name = [path, decodingKey(decoding)].filter((part) => part !== '').join(' ')
     const kept = cache.get(name)
     if (plan.method === 'whole') {
@@ -102,15 +108,15 @@ export class Pictures {
     const finishedName = `${name} ${nameOf(plan)}`
     const finished = cache.get(finishedName)
     if (finished) return finished
-    if (kept) return resizePixels(kept, plan)
+    if (kept) return resized(kept)
 
     const varies = dependsOnPlace(plan)
     if (varies === false) return this.remember(finishedName, await decode(plan))
     // Shrunk on load, the pixels are not those that the whole image gives.
     if (decoding.shrink === 'fast') return decode(plan)
     // A page would stand still while the thread that draws it resized an image, or took over the pixels of a whole one.
-    if (drawsPage && decoder.threads > 0) return decode(plan)
-    const keepsWhole = decoder.threads < MANY_THREADS
+    if (drawsPage && decoder.threads > 0 && !shares) return decode(plan)
+    const keepsWhole = shares || decoder.threads < MANY_THREADS
     const probablyVaries = varies ?? this.seen.varying > this.seen.fixed
     if (cache.full || this.large.has(path) || (probablyVaries && !keepsWhole)) {
       return decode(plan)
@@ -121,7 +127,7 @@ export class Pictures {
     const isLarge = whole.width * whole.height > MOST_TIMES_KEPT * plan.width * plan.height
     if (thisVaries && isLarge) this.large.add(path)
     else if (thisVaries && keepsWhole) this.remember(name, whole)
-    const sized = resizePixels(whole, plan)
+    const sized = await resized(whole)
     return thisVaries ? sized : this.remember(finishedName, sized)
   }
 

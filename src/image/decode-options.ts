@@ -8,11 +8,11 @@ export interface DecodeOptions {
    */
   readonly orientation?: 'apply' | 'ignore'
   /**
-   * Decoder of JPEG and PNG files. 'built-in' is jpeg-js and pngjs (in a page jpeg-js and the browser's PNG decoder).
-   * 'sharp' is the optional package sharp (in a page the browser's own decoder): its pixels of a JPEG are those of Pillow,
-   * which differ by a few levels, and it is faster. 'turbo' is the optional package @cwasm/jpeg-turbo for JPEG files, with
-   * the same pixels, 5 times as fast as jpeg-js at any size; in a page it is the browser's decoder too. Other formats are
-   * always decoded by sharp or the browser. Default 'built-in'
+   * Decoder of JPEG and PNG files. 'turbo' is libjpeg-turbo in WebAssembly (@cwasm/jpeg-turbo; in a page the browser's own
+   * decoder) for JPEG files, with the pixels of Pillow and fastai to the bit, and pngjs. 'built-in' is jpeg-js and pngjs (in a
+   * page jpeg-js and the browser's PNG decoder): its pixels of a JPEG differ by a few levels, and it takes five times as
+   * long. 'sharp' is the optional package sharp for both formats, with the pixels of 'turbo'. A JPEG that 'turbo' refuses is
+   * decoded by jpeg-js. Other formats are always decoded by sharp or the browser. Default 'turbo'
    */
   readonly decoder?: 'built-in' | 'turbo' | 'sharp'
   /**
@@ -26,10 +26,13 @@ export interface DecodeOptions {
 /** Decode options, all of them given. */
 export type Decoding = Readonly<Required<DecodeOptions>>
 
-export const DEFAULT_DECODING: Decoding = { orientation: 'apply', decoder: 'built-in', shrink: 'exact' }
+export const DEFAULT_DECODING: Decoding = { orientation: 'apply', decoder: 'turbo', shrink: 'exact' }
+
+/** Decoding without a decoder of the platform. */
+export const BUILT_IN_DECODING: Decoding = { ...DEFAULT_DECODING, decoder: 'built-in' }
 
 /** Decoding of models and checkpoints that were written before there was a choice. */
-export const FORMER_DECODING: Decoding = { ...DEFAULT_DECODING, orientation: 'ignore' }
+export const FORMER_DECODING: Decoding = { ...BUILT_IN_DECODING, orientation: 'ignore' }
 
 const choice = (...values: readonly string[]): Kind => ({
   expected: values.map((value) => `'${value}'`).join(' or '),

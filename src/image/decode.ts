@@ -1,7 +1,7 @@
 /** File bytes to RGB pixels. No file access and no threads: the decoding threads and the calling one run this alike. */
 import { DataError, DecodeError, OptionError, WgradError } from '../base/errors.ts'
 import { formatBytes } from '../base/format.ts'
-import { DEFAULT_DECODING, type Decoding } from './decode-options.ts'
+import { BUILT_IN_DECODING, type Decoding } from './decode-options.ts'
 import { checkJpeg } from './jpeg.ts'
 import { upright, swapsSides, type Orientation } from './orientation.ts'
 import type { Pixels } from './pixels.ts'
@@ -68,6 +68,7 @@ export interface PlatformDecoder extends PlatformFormats {
 export interface DecodeImageOptions {
   /** fastai's Resize, see image/resize.ts; absent: the whole image. */
   readonly resize?: ResizePlan | undefined
+  /** Default: by the built-in decoders, the orientation applied */
   readonly decoding?: Decoding | undefined
   /** Decoder of other formats than JPEG and PNG. Default: they are refused. */
   readonly platform?: PlatformDecoder | undefined
@@ -94,7 +95,7 @@ export async function decodeImage(
   png: PngReader,
   options: DecodeImageOptions = {},
 ): Promise<Pixels> {
-  const { resize, decoding = DEFAULT_DECODING, platform, availableBytes } = options
+  const { resize, decoding = BUILT_IN_DECODING, platform, availableBytes } = options
   const room: Room = (width, height, needed) => {
     const free = width * height > LARGE_MEGAPIXELS * 1e6 ? (availableBytes?.() ?? Infinity) : Infinity
     if (needed <= free) return
@@ -223,7 +224,12 @@ async function fromJpeg(context: Context): Promise<Pixels> {
     const jpeg = checkJpeg(path, bytes, (width, height) => checkSize(path, width, height, most))
     // Decoders of platforms convert CMYK by a colour profile, or not at all.
     if ((usesPlatform(context) || isPhotograph(context, jpeg.width * jpeg.height)) && jpeg.components < 4) {
-      return await firstOf(jpeg.versions(), (version) => fromPlatform(context, version, jpeg.orientation, jpeg))
+      try {
+        return await firstOf(jpeg.versions(), (version) => fromPlatform(context, version, jpeg.orientation, jpeg))
+      } catch (error) {
+        // jpeg-js reads some that libjpeg does not, and otherwise says what is wrong with the file.
+        if (error instanceof WgradError || decoding.decoder !== 'turbo') throw error
+      }
     }
     checkSize(path, jpeg.width, jpeg.height)
     room(jpeg.width, jpeg.height, jpeg.neededBytes)

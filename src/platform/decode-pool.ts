@@ -6,6 +6,7 @@ import { requireInteger } from '../base/check.ts'
 import { DataError, DecodeError, DeviceError, OptionError, WgradError } from '../base/errors.ts'
 import type { DecodePool, DecodeRequest } from './platform.ts'
 import type { Pixels } from '../image/pixels.ts'
+import { resizePixels } from '../image/resize.ts'
 
 /** Message to a worker. It reads the file itself where it can; where only the page can, the message holds the bytes. */
 export interface DecodeJob extends DecodeRequest {
@@ -143,6 +144,20 @@ function alone(bytes: Uint8Array | undefined): Uint8Array | undefined {
 }
 
 /**
+ * Does a job: decodes, or resizes what was decoded before.
+ *
+ * @param decode  decodes the file of a job
+ */
+export async function doJob(job: DecodeJob, decode: (job: DecodeJob) => Promise<Pixels>): Promise<Pixels> {
+  const { from, resize, share = false } = job
+  const pixels = from ? (resize ? resizePixels(from, resize) : from) : await decode(job)
+  if (!share) return pixels
+  const data = new Uint8Array(new SharedArrayBuffer(pixels.data.byteLength))
+  data.set(pixels.data)
+  return { ...pixels, data }
+}
+
+/**
  * The worker's side: decodes the jobs one after the other and sends the pixels without copying them.
  *
  * @returns what to call with each message
@@ -154,7 +169,7 @@ export function serveDecoding(
   let last = Promise.resolve()
   const serve = async (job: DecodeJob): Promise<void> => {
     try {
-      const pixels = await decode(job)
+      const pixels = await doJob(job, decode)
       send(pixels, pixels.data.buffer instanceof ArrayBuffer ? [pixels.data.buffer] : [])
     } catch (error) {
       const known =
@@ -185,7 +200,7 @@ function rebuild({ error, kind }: { readonly error: string; readonly kind: strin
 
 /** A pool without threads, for tests and for running from the sources: decodes where it is called. */
 export function inPlaceDecodePool(decode: (job: DecodeJob) => Promise<Pixels>): DecodePool {
-  return { threads: 0, decode, close: () => Promise.resolve() }
+  return { threads: 0, decode: (job) => doJob(job, decode), close: () => Promise.resolve() }
 }
 
 /** @throws OptionError  unless the number of threads is a whole number from 0 (decode in place) on */

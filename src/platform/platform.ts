@@ -149,6 +149,10 @@ export interface DecodeRequest {
   readonly resize?: ResizePlan
   /** Default: that of `ImageBlock()`. */
   readonly decoding?: Decoding | undefined
+  /** Put the pixels into memory that all threads see; only where the pool `shares`. Default false */
+  readonly share?: boolean
+  /** The whole image, decoded before with `share`: it is only resized, on a thread, and no file is read. */
+  readonly from?: Pixels
 }
 
 export interface DecodePool {
@@ -158,5 +162,7 @@ export interface DecodePool {
   formats?(): Promise<PlatformFormats>
   /** Images decoded at once. 0: in place, on the calling thread. */
   readonly threads: number
+  /** True if its threads can see the same memory: always in Node, in a page only where it is isolated from other origins. */
+  readonly shares?: boolean
   close(): Promise<void>
 }

@@ -224,6 +224,17 @@ describe('decoding once', () => {
     expect(made.pictures.cache.usedBytes).toBe(0)
   })
 
+  test('where threads share memory such pictures are decoded once, and cropped by the threads', async () => {
+    const platform = fakePlatform({ threads: 8, shares: true })
+    const made = make(names(8, '12x6'), { transforms: [randomResizedCrop(4)], platform })
+    for (const epoch of [0, 1, 2]) await all(made, { epoch })
+    const files = platform.decoded.filter(({ from }) => from === undefined)
+    expect(files.map(({ share }) => share)).toEqual(Array(8).fill(true))
+    // Nothing is resized where it would keep the calling thread.
+    expect(platform.decoded.filter(({ from, resize: plan }) => from && plan)).toHaveLength(3 * 8)
+    expect(made.pictures.cache.usedBytes).toBe(8 * 12 * 6 * 4)
+  })
+
   test.each([
     ['square pictures, flipped', '6x6', [resize(4), flipItem()]],
     ['pictures cropped and flipped', '12x6', [flipItem(), resize(4)]],
@@ -238,6 +249,7 @@ describe('decoding once', () => {
       const others = [
         make(items, { transforms, cache: new PixelCache(0) }),
         make(items, { transforms, platform: fakePlatform({ threads: 8 }) }),
+        make(items, { transforms, platform: fakePlatform({ threads: 8, shares: true }) }),
       ]
       const seen = []
       for (const draws of ['train', 'valid', 'train'] as const) {

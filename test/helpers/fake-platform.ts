@@ -21,6 +21,8 @@ export interface FakePlatform extends Platform {
 export function fakePlatform(
   options: {
     threads?: number
+    /** Its threads can share memory. */
+    shares?: boolean
     env?: Record<string, string>
     manual?: boolean
     picture?: (path: string) => Pixels
@@ -46,10 +48,11 @@ export function fakePlatform(
     },
     decoder: {
       threads: options.threads ?? 1,
+      shares: options.shares ?? false,
       async decode(request) {
         decoded.push(request)
         if (options.manual) await new Promise<void>((resolve) => waiting.push(resolve))
-        const picture = (options.picture ?? fakePicture)(request.path)
+        const picture = request.from ?? (options.picture ?? fakePicture)(request.path)
         return request.resize ? resizePixels(picture, request.resize) : picture
       },
       close: () => Promise.resolve(),

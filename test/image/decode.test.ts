@@ -6,7 +6,7 @@ import { checkKind, decodeImage, imageKind, type DecodeImageOptions } from '../.
 import { decodePng, encodePng, pngReader } from '../../src/platform/node/png.ts'
 import { sharpDecoder } from '../../src/platform/node/sharp.ts'
 import { turboDecoder } from '../../src/platform/node/turbo.ts'
-import { DEFAULT_DECODING } from '../../src/image/decode-options.ts'
+import { DEFAULT_DECODING, FORMER_DECODING } from '../../src/image/decode-options.ts'
 import type { Pixels } from '../../src/image/pixels.ts'
 import { shrinkFor } from '../../src/image/resize.ts'
 import { pngFile } from '../helpers/png-file.ts'
@@ -38,7 +38,7 @@ const fileOf = (name: string): Uint8Array => {
 }
 const decode = (bytes: Uint8Array, path = 'train/x.JPEG', options: DecodeImageOptions = {}): Promise<Pixels> =>
   decodeImage(path, bytes, pngReader, options)
-const stored = { decoding: { ...DEFAULT_DECODING, orientation: 'ignore' } } as const
+const stored = { decoding: FORMER_DECODING } as const
 const byTurbo = { decoding: { ...DEFAULT_DECODING, decoder: 'turbo' }, platform: await turboDecoder() } as const
 const bySharp = { decoding: { ...DEFAULT_DECODING, decoder: 'sharp' }, platform: await sharpDecoder() } as const
 
@@ -155,6 +155,14 @@ describe('the pixels are those of Pillow', () => {
     for (const options of [{}, byTurbo, bySharp]) {
       await expect(decode(gap, 'x', options)).rejects.toThrow('a damaged JPEG')
     }
+  })
+
+  test('jpeg-turbo decodes as before after any number of damaged files', async () => {
+    const file = fileOf('jpeg 420')
+    const before = await decode(file, 'x', byTurbo)
+    const cut = new Uint8Array([...file.subarray(0, file.length / 2), 0xff, 0xd9])
+    for (let n = 0; n < 50; n++) await expect(decode(cut, 'x', byTurbo)).rejects.toThrow('damaged')
+    expect(await decode(file, 'x', byTurbo)).toEqual(before)
   })
 
   test.each(golden.others)('$name, by sharp', async (one) => {

@@ -39,6 +39,18 @@ describe('in place', () => {
     await pool.close()
   })
 
+  test('shares whole images, and makes crops of them without their file', async () => {
+    const pool = nodeDecodePool(0)
+    const path = join(folder, 'image.png')
+    const whole = await pool.decode({ path, share: true })
+    expect(whole.data.buffer).toBeInstanceOf(SharedArrayBuffer)
+    expect([...whole.data]).toEqual([...(await pool.decode({ path })).data])
+    const resize = { width: 2, height: 2, method: 'crop', position: [0, 0] } as const
+    const crop = await pool.decode({ path: 'gone.png', from: whole, resize })
+    expect(crop).toEqual(await pool.decode({ path, resize }))
+    expect(crop.data.buffer).toBeInstanceOf(ArrayBuffer)
+  })
+
   test('refuses with the path', async () => {
     const error = await rejection(nodeDecodePool(0).decode({ path: join(folder, 'gone.png') }))
     expect(error).toBeInstanceOf(DataError)

@@ -1,4 +1,5 @@
 import { DataError } from '../../base/errors.ts'
+import { DEFAULT_DECODING } from '../../image/decode-options.ts'
 import { decodeImage } from '../../image/decode.ts'
 import { checkThreads, defaultThreads, inPlaceDecodePool, ThreadedDecodePool } from '../decode-pool.ts'
 import type { DecodeJob, DecodeReply, StartThread } from '../decode-pool.ts'
@@ -17,8 +18,9 @@ export function browserDecodePool(
   const pool = threads === 0 ? inPlaceDecodePool(decodeBytes) : new ThreadedDecodePool(threads, startWorker)
   return {
     threads,
+    shares: globalThis.crossOriginIsolated,
     decode: async (request) => {
-      if (request.bytes) return pool.decode(request)
+      if (request.bytes || request.from) return pool.decode(request)
       const { path } = request
       // A thread reads its own file where it can, so that those that wait for their turn take no memory.
       const blob = await files.blob?.(path)
@@ -30,7 +32,13 @@ export function browserDecodePool(
 }
 
 /** Decodes the bytes that came with a job. */
-export async function decodeBytes({ path, bytes: given, blob, resize, decoding }: DecodeJob): Promise<Pixels> {
+export async function decodeBytes({
+  path,
+  bytes: given,
+  blob,
+  resize,
+  decoding = DEFAULT_DECODING,
+}: DecodeJob): Promise<Pixels> {
   const bytes = given ?? (blob instanceof Blob ? await bytesOf(path, blob) : undefined)
   if (bytes === undefined) throw new DataError(path, 'arrived without its bytes')
   return decodeImage(path, bytes, pngReader, { resize, decoding, platform: browserDecoder })

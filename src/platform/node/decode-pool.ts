@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
+import { DEFAULT_DECODING } from '../../image/decode-options.ts'
 import { decodeImage } from '../../image/decode.ts'
 import { checkThreads, defaultThreads, inPlaceDecodePool, ThreadedDecodePool } from '../decode-pool.ts'
 import type { DecodeReply, StartThread } from '../decode-pool.ts'
@@ -17,6 +18,7 @@ export function nodeDecodePool(threads = defaultThreads(availableParallelism()))
   const pool = threads === 0 ? inPlaceDecodePool(decodeFile) : new ThreadedDecodePool(threads, startWorker)
   return {
     threads,
+    shares: true,
     decode: async (request) => {
       // Its libraries must be loaded by the main thread before any other, where a worker uses them and then ends.
       await sharpDecoder()
@@ -28,9 +30,14 @@ export function nodeDecodePool(threads = defaultThreads(availableParallelism()))
 }
 
 /** Reads and decodes one image file. Reading blocks: on a worker there is nothing else to do meanwhile. */
-export async function decodeFile({ path, bytes: given, resize, decoding }: DecodeRequest): Promise<Pixels> {
+export async function decodeFile({
+  path,
+  bytes: given,
+  resize,
+  decoding = DEFAULT_DECODING,
+}: DecodeRequest): Promise<Pixels> {
   const bytes = given ?? readBytes(path)
-  const platform = await (decoding?.decoder === 'turbo' ? turboDecoder() : sharpDecoder())
+  const platform = await (decoding.decoder === 'turbo' ? turboDecoder() : sharpDecoder())
   return decodeImage(path, bytes, pngReader, {
     resize,
     decoding,

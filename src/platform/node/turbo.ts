@@ -1,3 +1,4 @@
+import { createRequire } from 'node:module'
 import type { ImageKind, PlatformDecoder, PlatformImage } from '../../image/decode.ts'
 import type { Pixels } from '../../image/pixels.ts'
 import { sharpDecoder } from './sharp.ts'
@@ -6,36 +7,44 @@ interface TurboPackage {
   decode(bytes: Uint8Array): { readonly width: number; readonly height: number; readonly data: Uint8ClampedArray }
 }
 
+const require = createRequire(import.meta.url)
 /** Its types name one of the browser, which a program in Node may lack. */
-const PACKAGE: string = '@cwasm/jpeg-turbo'
+const PACKAGE = '@cwasm/jpeg-turbo'
 
 let loaded: Promise<PlatformDecoder> | undefined
 
-/**
- * Decoder of JPEG files by the optional package @cwasm/jpeg-turbo, which is libjpeg-turbo in WebAssembly, and of other formats
- * by sharp. Without the package it reads no JPEG.
- */
+/** Decoder of JPEG files by @cwasm/jpeg-turbo, which is libjpeg-turbo in WebAssembly, and of other formats by sharp. */
 export function turboDecoder(): Promise<PlatformDecoder> {
   return (loaded ??= load())
 }
 
 async function load(): Promise<PlatformDecoder> {
   const others = await sharpDecoder()
-  const kinds = new Set<ImageKind>(others.kinds)
-  const turbo = await import(PACKAGE).then(
-    (module: { readonly default: TurboPackage }) => module.default,
-    () => undefined,
-  )
-  if (turbo) kinds.add('JPEG')
-  else kinds.delete('JPEG')
+  let turbo = newInstance()
   return {
-    kinds,
+    kinds: new Set<ImageKind>([...others.kinds, 'JPEG']),
     absent: others.absent,
-    decode: (image) => (image.kind === 'JPEG' && turbo ? decode(turbo, image) : others.decode(image)),
+    async decode(image) {
+      if (image.kind !== 'JPEG') return others.decode(image)
+      try {
+        return decode(turbo, image)
+      } catch (error) {
+        // A file that it refuses leaves its memory and stack as they were in the middle of decoding.
+        turbo = newInstance()
+        throw error
+      }
+    },
   }
 }
 
-async function decode(turbo: TurboPackage, { bytes, size, shrink }: PlatformImage): Promise<Pixels> {
+/** Loads a new instance of the package. */
+function newInstance(): TurboPackage {
+  const file = require.resolve(PACKAGE)
+  delete require.cache[file]
+  return require(file) as TurboPackage
+}
+
+function decode(turbo: TurboPackage, { bytes, size, shrink }: PlatformImage): Pixels {
   // It always decodes the whole image.
   if (size) shrink(size.width, size.height)
   const { width, height, data } = turbo.decode(bytes)

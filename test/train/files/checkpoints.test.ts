@@ -196,7 +196,7 @@ test('a fit is not continued with other pixels', () => {
   const now = { decoding: { ...ImageBlock({ decoder: 'sharp', orientation: 'ignore' }).decoding }, seed: 1 }
   expect(() => requireSameFit('a.checkpoint', saved, saved)).not.toThrow()
   expect(() => requireSameFit('a.checkpoint', saved, now)).toThrow(/decoding\.orientation +"apply" there, "ignore" now/)
-  expect(() => requireSameFit('a.checkpoint', saved, now)).toThrow(/decoding\.decoder +"built-in" there, "sharp" now/)
+  expect(() => requireSameFit('a.checkpoint', saved, now)).toThrow(/decoding\.decoder +"turbo" there, "sharp" now/)
 })
 
 describe('what is refused', () => {
