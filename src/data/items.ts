@@ -113,13 +113,18 @@ export function parentLabel(path: string): string {
  * A backslash separates folders in the paths of Windows, and is a letter in those of others.
  */
 export function ancestor(path: string, levels: number): string {
-  const windows = /^([A-Za-z]:[/\\]|\\\\)/.test(path) || !path.includes('/')
   return (
     path
-      .split(windows ? /[/\\]/ : '/')
+      .split(separatorOf(path))
       .filter((part) => part !== '')
       .at(-1 - levels) ?? ''
   )
+}
+
+/** Pattern of what separates folders in a path: a backslash does in the paths of Windows, and is a letter in those of others. */
+export function separatorOf(path: string): RegExp {
+  const windows = /^([A-Za-z]:[/\\]|\\\\)/.test(path) || !path.includes('/')
+  return windows ? /[/\\]/g : /\//g
 }
 
 /** A folder that was visited. */

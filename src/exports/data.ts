@@ -22,6 +22,16 @@ export { Loader, type LoaderOptions, type EpochOptions } from '../data/loader.ts
 export { Loaders, type TestLoaderOptions } from '../data/loaders.ts'
 export { PixelCache } from '../data/pixel-cache.ts'
 export { batchImages, inputImages, type LabeledImage, type ShowOptions } from '../data/show.ts'
+export {
+  applyCleaning,
+  cleaningListText,
+  parseCleaningList,
+  type ApplyCleaningOptions,
+  type CleaningAction,
+  type CleaningItem,
+  type CleaningList,
+  type CleaningMove,
+} from '../data/cleaning.ts'
 export { channelStats } from '../data/statistics.ts'
 export type { Batch, Targets } from '../data/batch.ts'
 export type { DecodeOptions, Decoding } from '../image/decode-options.ts'

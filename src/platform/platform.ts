@@ -84,6 +84,12 @@ export interface Files {
   write(path: string, content: Uint8Array | string, options?: WriteOptions): Promise<void>
   /** Tries whether a file could be written there, and leaves nothing behind. @throws DataError  where it could not */
   requireWritable?(path: string): Promise<void>
+  /**
+   * Gives a file another name, in a folder that is made if there is none. Absent where files cannot be moved.
+   *
+   * @throws DataError  if there is a file of that name, which is never overwritten
+   */
+  move?(from: string, to: string): Promise<void>
 }
 
 export interface WriteOptions {

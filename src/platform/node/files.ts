@@ -1,5 +1,5 @@
 import { closeSync, constants, fstatSync, openSync, readSync, statSync } from 'node:fs'
-import { access, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
+import { access, copyFile, link, mkdir, open, readdir, readFile, rename, rm, stat, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { DataError } from '../../base/errors.ts'
 import { fileText } from '../../base/utf8.ts'
@@ -52,6 +52,10 @@ export const nodeFiles: Files = {
   glance: (path, byteCount) => named(path, async () => glance(path, byteCount)),
   write: (path, content, options) => named(path, () => write(path, content, options)),
   requireWritable: (path) => named(path, () => requireWritable(path)),
+  move: async (from, to) => {
+    await named(to, () => mkdir(dirname(to), { recursive: true }))
+    await named(from, () => move(from, to))
+  },
 }
 
 /** Makes the folder, and a file beside the one in question, which is removed again. */
@@ -126,6 +130,41 @@ async function write(
     }
     await rename(temporary, path)
     if (lasting) await syncFolder(folder)
+  } catch (error) {
+    await rm(temporary, { force: true })
+    throw error
+  }
+}
+
+/** Codes of systems that have no second names for files, or none in another file system. */
+const NO_LINK: ReadonlySet<string> = new Set(['EPERM', 'EXDEV', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP', 'EMLINK'])
+
+/**
+ * Moves a file without overwriting another: a second name for it is refused by the system where there is a file, which a
+ * rename would replace. Where that is not possible it is copied to a temporary name, and renamed if the name is free.
+ */
+async function move(from: string, to: string): Promise<void> {
+  try {
+    await link(from, to)
+  } catch (error) {
+    const { code = '' } = error as NodeJS.ErrnoException
+    if (code === 'EEXIST') throw alreadyThere(to)
+    if (!NO_LINK.has(code)) throw error
+    await copyTo(from, to)
+  }
+  await unlink(from)
+}
+
+function alreadyThere(path: string): Error {
+  return new Error(`cannot be moved to ${path}, as there is a file of that name already`)
+}
+
+async function copyTo(from: string, to: string): Promise<void> {
+  const temporary = `${to}.${ownMark}-${written++}.tmp`
+  try {
+    await copyFile(from, temporary, constants.COPYFILE_EXCL)
+    if (await nodeFiles.exists(to)) throw alreadyThere(to)
+    await rename(temporary, to)
   } catch (error) {
     await rm(temporary, { force: true })
     throw error

@@ -1,6 +1,8 @@
 import { requireRange } from '../../base/check.ts'
 import { OptionError } from '../../base/errors.ts'
 import { formatTable } from '../../base/table.ts'
+import type { CleaningList } from '../../data/cleaning.ts'
+import { cleaningListOf, type CleaningListOptions } from './cleaning-list.ts'
 import type { ItemPredictions } from '../fit/evaluation.ts'
 import { argmax, outputName } from '../fit/metrics.ts'
 
@@ -111,6 +113,21 @@ export class ClassificationInterpretation {
       probability: predictions.data[row * predictions.columns + this.predicted[row]],
       loss: losses[row],
     }))
+  }
+
+  /**
+   * Lists the items for cleaning, by label, then loss, the largest first (see the function `cleaningList`, which lists
+   * both splits of a learner).
+   *
+   * @param paths  paths of the data set by the number of an item, such as `loaders.valid.pictures.items`
+   * @param options.split  split that the items are of. Default 'valid'
+   * @throws OptionError  if count is out of range
+   */
+  cleaningList(
+    paths: readonly string[],
+    { split = 'valid', ...options }: CleaningListOptions & { readonly split?: 'train' | 'valid' } = {},
+  ): CleaningList {
+    return cleaningListOf(this.vocab, [{ split, results: this.results, paths }], options)
   }
 
   /**

@@ -1,0 +1,108 @@
+import { requireInteger } from '../../base/check.ts'
+import { checkOptions, NUMBER, type Kinds } from '../../base/options.ts'
+import { makeCleaningList, type CleaningItem, type CleaningList } from '../../data/cleaning.ts'
+import type { ItemPredictions } from '../fit/evaluation.ts'
+import { argmax, outputName } from '../fit/metrics.ts'
+import type { FitState } from '../fit/state.ts'
+
+/** Options of `cleaningList`. */
+export interface CleaningListOptions {
+  /** Most images of each label and split, those with the largest losses. Default: all */
+  readonly count?: number
+}
+
+const KINDS: Kinds<CleaningListOptions> = { count: NUMBER }
+
+/** Predictions for labeled images of one split. */
+export interface SplitPredictions {
+  readonly split: 'train' | 'valid'
+  readonly results: ItemPredictions
+  /** Paths of the data set, by the number of an item. */
+  readonly paths: readonly string[]
+}
+
+/**
+ * Lists the images of a learner's data set for cleaning, by label, then split, then loss, the largest first: labels that
+ * are wrong tend to have large losses. `suggested` is the label that an image probably should have; nothing is done to
+ * any until its `action` is set and `applyCleaning` called.
+ *
+ * A label is suggested by confident learning: of the labels whose probability reaches the mean that images so labeled
+ * have, the likeliest, if it is another than the present one.
+ *
+ * @throws OptionError  if count is out of range, or during a step of a fit
+ * Source: fastai vision/widgets.py, ImageClassifierCleaner (the order); Northcutt et al. 2021, arXiv:1911.00068,
+ * equations 1 and 2 (the suggestion).
+ */
+export async function cleaningList(learner: FitState, options: CleaningListOptions = {}): Promise<CleaningList> {
+  checkOptions('cleaningList', options, KINDS)
+  const { train, valid, vocab } = learner.loaders
+  const splits: SplitPredictions[] = []
+  for (const [split, loader] of [['train', train] as const, ['valid', valid] as const]) {
+    splits.push({ split, results: await learner.getPredictions({ loader }), paths: loader.pictures.items })
+  }
+  return cleaningListOf(vocab, splits, options)
+}
+
+/** Makes the cleaning list of predictions (see `cleaningList`). @throws OptionError  if count is out of range */
+export function cleaningListOf(
+  vocab: readonly string[],
+  splits: readonly SplitPredictions[],
+  options: CleaningListOptions = {},
+): CleaningList {
+  checkOptions('cleaningList', options, KINDS)
+  const { count = Infinity } = options
+  if (count !== Infinity) requireInteger('cleaningList', 'count', count, { from: 1 })
+  const sorted = splits.map((split) => itemsOf(vocab, split).sort(byLoss))
+  return makeCleaningList(
+    vocab,
+    vocab.flatMap((label) => sorted.flatMap((items) => items.filter((item) => item.label === label).slice(0, count))),
+  )
+}
+
+/** The largest first; NaN ranks above every loss. */
+function byLoss(a: CleaningItem, b: CleaningItem): number {
+  const size = ({ loss }: CleaningItem) => (Number.isNaN(loss) ? Infinity : loss)
+  return size(b) === size(a) ? 0 : size(b) - size(a)
+}
+
+function itemsOf(vocab: readonly string[], { split, results, paths }: SplitPredictions): CleaningItem[] {
+  const { predictions, targets, losses, items } = results
+  const { columns, data } = predictions
+  const predicted = argmax(predictions)
+  const expected = selfConfidence(results, vocab.length)
+  return Array.from(items, (item, row) => {
+    const probabilities = data.subarray(row * columns, (row + 1) * columns)
+    const suggested = confidentLabel(probabilities, expected)
+    return {
+      path: paths[item],
+      split,
+      label: outputName(vocab, targets[row]),
+      predicted: outputName(vocab, predicted[row]),
+      probability: probabilities[predicted[row]],
+      loss: losses[row],
+      ...(suggested === undefined || suggested === targets[row] ? {} : { suggested: vocab[suggested] }),
+      action: 'keep' as const,
+    }
+  })
+}
+
+/** Computes for each label the mean probability of it among the images that have it; NaN where there are none. */
+function selfConfidence({ predictions, targets }: ItemPredictions, labels: number): Float64Array {
+  const sums = new Float64Array(labels)
+  const counts = new Float64Array(labels)
+  targets.forEach((target, row) => {
+    sums[target] += predictions.data[row * predictions.columns + target]
+    counts[target]++
+  })
+  return sums.map((sum, label) => sum / counts[label])
+}
+
+/** Returns the likeliest of the labels whose probability reaches what is expected of it. */
+function confidentLabel(probabilities: Float32Array, expected: Float64Array): number | undefined {
+  let best: number | undefined
+  expected.forEach((least, label) => {
+    const probability = probabilities[label]
+    if (probability >= least && (best === undefined || probability > probabilities[best])) best = label
+  })
+  return best
+}

@@ -1,0 +1,90 @@
+import { expect, test } from 'vitest'
+import type { ItemPredictions } from '../../../src/train/fit/evaluation.ts'
+import { cleaningList, cleaningListOf } from '../../../src/train/results/cleaning-list.ts'
+import { ClassificationInterpretation } from '../../../src/train/results/interpretation.ts'
+import { openTestGpu } from '../../helpers/gpu.ts'
+import { tinyLearner } from '../../helpers/tiny.ts'
+
+await openTestGpu()
+
+const VOCAB = ['cat', 'dog', 'emu']
+
+/** Predictions from rows of [label, p(cat), p(dog), p(emu)]. */
+function results(rows: readonly (readonly number[])[]): ItemPredictions {
+  return {
+    predictions: { rows: rows.length, columns: 3, data: Float32Array.from(rows.flatMap((row) => row.slice(1))) },
+    targets: Uint32Array.from(rows, ([label]) => label),
+    losses: Float32Array.from(rows, ([label, ...p]) => -Math.log(p[label])),
+    items: Uint32Array.from(rows, (_, i) => rows.length - 1 - i),
+  }
+}
+const paths = Array.from({ length: 9 }, (_, i) => `set/${i}.jpg`)
+
+const ROWS = [
+  // Mean of p(cat) of cats: 0.6, of p(dog) of dogs: 0.7.
+  [0, 0.9, 0.05, 0.05],
+  [0, 0.1, 0.8, 0.1],
+  [0, 0.8, 0.1, 0.1],
+  [1, 0.3, 0.6, 0.1],
+  [1, 0.1, 0.8, 0.1],
+]
+
+test('items by label and loss, with what confident learning suggests', () => {
+  const { items, vocab, kind } = cleaningListOf(VOCAB, [{ split: 'valid', results: results(ROWS), paths }])
+  expect([kind, vocab]).toEqual(['wgrad cleaning list', VOCAB])
+  expect(items.map(({ path, label, predicted, suggested }) => [path, label, predicted, suggested])).toEqual([
+    // 0.8 for dog reaches the 0.7 that dogs have.
+    ['set/3.jpg', 'cat', 'dog', 'dog'],
+    ['set/2.jpg', 'cat', 'cat', undefined],
+    ['set/4.jpg', 'cat', 'cat', undefined],
+    ['set/1.jpg', 'dog', 'dog', undefined],
+    ['set/0.jpg', 'dog', 'dog', undefined],
+  ])
+  expect(items.every(({ action, split }) => action === 'keep' && split === 'valid')).toBe(true)
+  expect(items[0]).toMatchObject({ probability: Math.fround(0.8), loss: Math.fround(-Math.log(0.1)) })
+})
+
+test('an uncertain wrong prediction is no suggestion, and a label without images cannot be one', () => {
+  const [first, second] = [
+    [0, 0.45, 0.5, 0.05],
+    [0, 0.05, 0.05, 0.9],
+  ]
+  const { items } = cleaningListOf(VOCAB, [{ split: 'train', results: results([...ROWS, first, second]), paths }])
+  expect(items.filter(({ suggested }) => suggested !== undefined).map(({ path }) => path)).toEqual(['set/5.jpg'])
+})
+
+test('the largest losses of each label and split, NaN first', () => {
+  const broken = results([[0, NaN, NaN, NaN], ...ROWS])
+  const list = cleaningListOf(
+    VOCAB,
+    [
+      { split: 'train', results: results(ROWS), paths },
+      { split: 'valid', results: broken, paths },
+    ],
+    { count: 1 },
+  )
+  expect(list.items.map(({ label, split, path }) => [label, split, path])).toEqual([
+    ['cat', 'train', 'set/3.jpg'],
+    ['cat', 'valid', 'set/5.jpg'],
+    ['dog', 'train', 'set/1.jpg'],
+    ['dog', 'valid', 'set/1.jpg'],
+  ])
+  expect(() => cleaningListOf(VOCAB, [], { count: 0 })).toThrow('cleaningList: count is out of range')
+})
+
+test('of a learner: every image of both splits once, as its predictions say', async () => {
+  const { learner, loaders } = await tinyLearner({}, { train: 8, valid: 6 })
+  const { items } = await cleaningList(learner)
+  expect(items.map(({ path }) => path).sort()).toEqual([...loaders.train.pictures.items].sort())
+  expect(items.filter(({ split }) => split === 'valid')).toHaveLength(6)
+  expect(items.every(({ path, label }) => path.split('/')[1] === label)).toBe(true)
+  const interpretation = new ClassificationInterpretation(await learner.getPredictions(), loaders.vocab)
+  const valid = interpretation.cleaningList(loaders.valid.pictures.items)
+  expect(valid.items).toEqual(items.filter(({ split }) => split === 'valid'))
+  const [{ item, loss }] = interpretation.topLosses(1)
+  const worst = valid.items.reduce((a, b) => (b.loss > a.loss ? b : a))
+  expect([worst.path, worst.loss]).toEqual([loaders.valid.pictures.items[item], loss])
+  expect(interpretation.cleaningList(loaders.valid.pictures.items, { count: 1, split: 'train' }).items[0].split).toBe(
+    'train',
+  )
+})
