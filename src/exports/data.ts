@@ -21,7 +21,8 @@ export type { ChannelStats } from '../data/augment/normalize.ts'
 export { Loader, type LoaderOptions, type EpochOptions } from '../data/loader.ts'
 export { Loaders, type TestLoaderOptions } from '../data/loaders.ts'
 export { PixelCache } from '../data/pixel-cache.ts'
-export { batchImages, inputImages, type LabeledImage, type ShowOptions } from '../data/show.ts'
+export { contactSheet, type LabeledImage, type SheetFormat, type SheetPlatform } from '../data/contact-sheet.ts'
+export { batchImages, inputImages, type ShowOptions } from '../data/show.ts'
 export {
   applyCleaning,
   cleaningListText,

@@ -1,5 +1,6 @@
 import type { PlatformFormats } from '../image/decode.ts'
 import type { Decoding } from '../image/decode-options.ts'
+import type { CaptionRequest } from '../image/caption.ts'
 import type { Pixels } from '../image/pixels.ts'
 import type { ResizePlan } from '../image/resize-plan.ts'
 
@@ -27,6 +28,11 @@ export interface Platform {
   readonly datasets?: Datasets
   /** PNG file bytes of an 8-bit RGBA picture. */
   encodePng(picture: Pixels): Promise<Uint8Array>
+  /**
+   * Draws a text with fonts, wrapped to a width: RGBA, as wide as it is but not wider, transparent around the letters;
+   * `undefined` where there is no font. Absent where there never is one.
+   */
+  drawText?(request: CaptionRequest): Promise<Pixels | undefined>
   /**
    * Pixels of something that a page draws, such as a canvas or the frame of a video; `undefined` for anything else.
    * Absent where there is no canvas.

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { augTransforms } from '../../src/data/augment/transforms.ts'
 import { normalize } from '../../src/data/augment/normalize.ts'
-import { batchImages, contactSheet, showBatch, toImage, type LabeledImage } from '../../src/data/show.ts'
+import { sheetPixels, type LabeledImage } from '../../src/data/contact-sheet.ts'
+import { batchImages, showBatch, toImage } from '../../src/data/show.ts'
 import type { Pixels } from '../../src/image/pixels.ts'
 import { decodePng, encodePng } from '../../src/platform/node/png.ts'
 import { fakePlatform } from '../helpers/fake-platform.ts'
@@ -16,45 +17,6 @@ const stats = { mean: [0.5, 0.25, 0], std: [0.5, 1, 2] } as const
 test('normalisation is taken back, values are kept in range and truncated', () => {
   const image = toImage([0, 0, 0, 1, 0.25, 0.1, -5, 5, 0.4999], 3, 1, stats)
   expect([...image.data]).toEqual([127, 63, 0, 255, 255, 127, 51, 255, 0, 255, 254, 255])
-})
-
-test('pictures stand in a grid, labels below them', () => {
-  const grey = (value: number) => ({ width: 24, height: 10, data: new Uint8Array(24 * 10 * 4).fill(value) })
-  const sheet = contactSheet([
-    { image: grey(50), label: 'ab' },
-    { image: grey(100), label: 'i' },
-    { image: grey(200), label: 'toolong' },
-  ])
-  expect([sheet.width, sheet.height]).toEqual([4 + 2 * 28, 4 + 2 * (10 + 14 + 4)])
-  const at = (x: number, y: number) => sheet.data[(y * sheet.width + x) * 4]
-  expect([at(4, 4), at(27, 13), at(28, 4), at(32, 4), at(4, 32)]).toEqual([50, 50, 0, 100, 200])
-  // An A, an I below the second, a cut text below the third.
-  const dots = (left: number, top: number) =>
-    Array.from({ length: 5 }, (_, y) =>
-      Array.from({ length: 12 }, (_, x) => (at(left + 2 * x, top + 2 * y) ? '#' : '.')).join(''),
-    )
-  expect(dots(4, 16)).toEqual(['.#..##......', '#.#.#.#.....', '###.##......', '#.#.#.#.....', '#.#.##......'])
-  expect(dots(32, 16)[0]).toBe('###.........')
-  expect(dots(4, 44)[0]).toBe('###..#...#..')
-  expect(
-    sheet.data.every((value, i) => i % 4 !== 3 || value === 255 || value === 50 || value === 100 || value === 200),
-  ).toBe(true)
-})
-
-test('what was predicted stands on a second line', () => {
-  const image = { width: 24, height: 10, data: new Uint8Array(24 * 10 * 4).fill(50) }
-  const sheet = contactSheet([
-    { image, label: 'a', predicted: 'i' },
-    { image, label: 'ab' },
-  ])
-  expect([sheet.width, sheet.height]).toEqual([4 + 2 * 28, 4 + 10 + 26 + 4])
-  const lit = (x: number, y: number) => (sheet.data[(y * sheet.width + x) * 4] === 255 ? '#' : '.')
-  const dots = (left: number, top: number) =>
-    Array.from({ length: 5 }, (_, y) => Array.from({ length: 7 }, (_, x) => lit(left + 2 * x, top + 2 * y)).join(''))
-  expect(dots(4, 16)).toEqual(['.#.....', '#.#....', '###....', '#.#....', '#.#....'])
-  expect(dots(4, 28)).toEqual(['###....', '.#.....', '.#.....', '.#.....', '###....'])
-  expect(dots(32, 16)[0]).toBe('.#..##.')
-  expect(dots(32, 28).join('')).not.toContain('#')
 })
 
 describe('showBatch', () => {
@@ -87,9 +49,11 @@ describe('showBatch', () => {
       .map((item) => ({ image: stripes(paths[item], SIZE), label: paths[item].split('/')[1] }))
     expect(new Set(tiles.map(({ label }) => label)).size).toBe(3)
     // As many as a batch holds, though nine were asked for.
-    expectPicture(decodePng(await files.read('valid.png')), contactSheet(tiles))
+    expectPicture(decodePng(await files.read('valid.png')), await sheetPixels(tiles, loaders.platform))
     await showBatch(loaders.valid, 'two.png', { count: 2 })
-    expectPicture(decodePng(await files.read('two.png')), contactSheet(tiles.slice(0, 2)))
+    expectPicture(decodePng(await files.read('two.png')), await sheetPixels(tiles.slice(0, 2), loaders.platform))
+    await showBatch(loaders.valid, 'valid.html', { count: 2 })
+    expect(await files.readText('valid.html')).toContain(`<div dir="auto">${tiles[0].label}</div>`)
   })
 
   test('shows the first training batch of an epoch, or one picture again and again', async () => {
@@ -110,9 +74,9 @@ describe('showBatch', () => {
   test('refuses what is no count, and a file of another kind', async () => {
     const { valid } = await make()
     await expect(showBatch(valid, 'x.jpg', { count: 1 })).rejects.toThrowErrorMatchingInlineSnapshot(`
-      [OptionError: showBatch: the extension does not match the format written
+      [OptionError: showBatch: the extension does not match a format that is written
         file  x.jpg
-        expected a path that ends in .png]
+        expected a path that ends in .png, .svg or .html]
     `)
     await expect(showBatch(valid, 'x.png', { count: 0 })).rejects.toThrow('showBatch: count is out of range')
   })

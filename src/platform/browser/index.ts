@@ -5,6 +5,7 @@ import { drawablePixels } from './drawable.ts'
 import { browserGpu } from './gpu.ts'
 import { PageFiles } from './page-files.ts'
 import { encodePng } from './png.ts'
+import { drawText } from './text.ts'
 
 /** Options of `createBrowserPlatform`. */
 export interface BrowserPlatformOptions {
@@ -32,6 +33,7 @@ export function createBrowserPlatform(options: BrowserPlatformOptions = {}): Pla
     availableBytes: freeMemory,
     decoder: browserDecodePool(files, options.threads),
     encodePng,
+    drawText,
     drawablePixels,
     sha256,
     version: navigator.userAgent,

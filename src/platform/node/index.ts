@@ -7,6 +7,7 @@ import { nodeFiles } from './files.ts'
 import { createGpu, defaultGpuOptions, SOFTWARE_ONLY, waitFor } from './gpu.ts'
 import { encodePng } from './png.ts'
 import { log, onInterrupt, terminalStatus } from './terminal.ts'
+import { drawText } from './text.ts'
 
 /**
  * Node as a platform. Nothing starts before it is asked for: Dawn with the first `gpu()`, threads with the first image.
@@ -31,6 +32,7 @@ export function createNodePlatform(options: { threads?: number } = {}): Platform
     decoder: nodeDecodePool(options.threads),
     datasets,
     encodePng,
+    drawText,
     sha256: (content) => Promise.resolve(createHash('sha256').update(content).digest('hex')),
     // `NAME= command` is how a shell unsets a variable for one command.
     env: (name) => process.env[name] || undefined,

@@ -1,7 +1,7 @@
-import { requireExtension } from '../../base/file-name.ts'
 import { checkOptions, FLAG, NUMBER, type Kinds } from '../../base/options.ts'
 import type { Loader } from '../../data/loader.ts'
-import { batchImages, requireCount, writeSheet, type LabeledImage } from '../../data/show.ts'
+import { sheetFormat, writeSheet, type LabeledImage } from '../../data/contact-sheet.ts'
+import { batchImages, requireCount } from '../../data/show.ts'
 import type { FitState } from '../fit/state.ts'
 import { LOADER } from '../fit/kinds.ts'
 import { argmax, outputName } from '../fit/metrics.ts'
@@ -21,16 +21,17 @@ export interface ShowResultsOptions {
 const KINDS: Kinds<ShowResultsOptions> = { count: NUMBER, loader: LOADER, shuffle: FLAG, epoch: NUMBER }
 
 /**
- * Writes a contact sheet of images with their labels and the predicted classes below. Transforms act as in validation.
+ * Writes a contact sheet of images with their labels and the predicted classes below, green where both are the same and
+ * red otherwise, in any script and at full length (see data/contact-sheet.ts). Transforms act as in validation.
  * The images come from one batch, so there are at most as many as the loader's batch size.
  *
- * @param file  path of the PNG file to write, ending in .png
+ * @param file  path of the PNG, SVG or HTML file to write, ending in .png, .svg or .html
  * @throws OptionError  if the extension is another, or `count` is out of range
  * Source: fastai learner.py, Learner.show_results.
  */
 export async function showResults(state: FitState, file: string, options: ShowResultsOptions = {}): Promise<void> {
-  requireExtension('showResults', file, '.png')
-  await writeSheet(state.platform, file, await resultImages(state, options))
+  sheetFormat('showResults', file)
+  await writeSheet(state.platform, file, await resultImages(state, options), 'showResults')
 }
 
 /** Returns the images that `showResults` shows. @throws OptionError  if `count` is out of range */

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { normalize } from '../../../src/data/augment/normalize.ts'
 import { augTransforms } from '../../../src/data/augment/transforms.ts'
-import { contactSheet } from '../../../src/data/show.ts'
+import { sheetPixels } from '../../../src/data/contact-sheet.ts'
 import { decodePng, encodePng } from '../../../src/platform/node/png.ts'
 import { Learner } from '../../../src/train/learner.ts'
 import { argmax } from '../../../src/train/fit/metrics.ts'
@@ -59,10 +59,13 @@ test('validation pictures, unchanged, above their label and what the learner pre
   expect(names(await resultImages(learner, { shuffle: false, count: 4 }))).toEqual([...valid.items].slice(0, 4))
 })
 
-test('is written as a PNG', async () => {
+test('is written as a PNG or an SVG', async () => {
   const { learner, files } = await tinyLearner()
   await showResults(learner, 'results.png', { count: 5 })
-  expect(decodePng(await files.read('results.png'))).toEqual(contactSheet(await resultImages(learner, { count: 5 })))
+  const shown = await resultImages(learner, { count: 5 })
+  expect(decodePng(await files.read('results.png'))).toEqual(await sheetPixels(shown, learner.platform))
+  await showResults(learner, 'results.svg', { count: 5 })
+  expect(await files.readText('results.svg')).toContain(`>${shown[0].predicted}</text>`)
 })
 
 test('an output beyond the vocabulary has a number, and a batch is all that is shown', async () => {
@@ -89,7 +92,7 @@ test('pictures of the training loader are not transformed at random, and nothing
 test('refuses what is no count, and a file of another kind', async () => {
   const { learner } = await tinyLearner()
   await expect(showResults(learner, 'x.jpg')).rejects.toThrow(
-    'showResults: the extension does not match the format written',
+    'showResults: the extension does not match a format that is written',
   )
   await expect(showResults(learner, 'x.png', { count: 1.5 })).rejects.toThrow('showResults: count is out of range')
 })
