@@ -12,6 +12,8 @@ export interface LabeledImage {
   readonly label: string
   /** Label that a model predicts for the image, if one was asked. */
   readonly predicted?: string
+  /** Line below, such as the loss. */
+  readonly note?: string
 }
 
 /** Format of a contact sheet. In 'svg' and 'html' labels are text, drawn by the fonts of whoever looks at it. */
@@ -102,9 +104,14 @@ function gridOf(tiles: readonly LabeledImage[]) {
   return { scale, columns, ...size, left: (column: number) => GAP + column * (size.width + GAP) }
 }
 
-function captionOf({ label, predicted }: LabeledImage): { readonly text: string; readonly color: Color } {
-  const text = [label, ...(predicted === undefined ? [] : [predicted])].map(oneLine).join('\n')
+function captionOf(tile: LabeledImage): { readonly text: string; readonly color: Color } {
+  const { label, predicted } = tile
+  const text = linesOf(tile).map(oneLine).join('\n')
   return { text, color: predicted === undefined ? PLAIN : predicted === label ? RIGHT : WRONG }
+}
+
+function linesOf({ label, predicted, note }: LabeledImage): string[] {
+  return [label, ...(predicted === undefined ? [] : [predicted]), ...(note === undefined ? [] : [note])]
 }
 
 /** Returns a label without line breaks and other control characters. */
@@ -206,10 +213,11 @@ async function sheetHtml(tiles: readonly LabeledImage[], { encodePng }: SheetPla
     const { label, predicted, image } = tile
     const source = await dataUrl(image, encodePng)
     const kind = predicted === undefined ? '' : predicted === label ? ' class="right"' : ' class="wrong"'
-    const lines = [label, ...(predicted === undefined ? [] : [predicted])]
     figures.push(
       `<figure${kind}><img src="${source}" width="${width}" height="${height}" alt="">` +
-        `<figcaption>${lines.map((line) => `<div dir="auto">${escaped(oneLine(line))}</div>`).join('')}</figcaption></figure>`,
+        `<figcaption>${linesOf(tile)
+          .map((line) => `<div dir="auto">${escaped(oneLine(line))}</div>`)
+          .join('')}</figcaption></figure>`,
     )
   }
   return `<!doctype html>

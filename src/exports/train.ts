@@ -47,7 +47,13 @@ export { scheduler, type GroupSchedules } from '../train/callbacks/scheduler.ts'
 export { Recorder } from '../train/callbacks/recorder.ts'
 export type { EpochRow, History } from '../train/fit/history.ts'
 export { lineChart, type Line, type LineChartOptions } from '../train/results/line-chart.ts'
-export { resultImages, type ShowResultsOptions } from '../train/results/show-results.ts'
+export {
+  resultImages,
+  showTopLosses,
+  topLossImages,
+  type ShowResultsOptions,
+  type ShowTopLossesOptions,
+} from '../train/results/show-results.ts'
 export type { Evaluation, ItemPredictions } from '../train/fit/evaluation.ts'
 export { cleaningList, type CleaningListOptions } from '../train/results/cleaning-list.ts'
 export { gradCam, type GradCam, type GradCamOptions } from '../train/results/grad-cam.ts'

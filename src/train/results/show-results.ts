@@ -5,6 +5,7 @@ import { batchImages, requireCount } from '../../data/show.ts'
 import type { FitState } from '../fit/state.ts'
 import { LOADER } from '../fit/kinds.ts'
 import { argmax, outputName } from '../fit/metrics.ts'
+import { ClassificationInterpretation } from './interpretation.ts'
 
 /** Options of `showResults`. */
 export interface ShowResultsOptions {
@@ -32,6 +33,49 @@ const KINDS: Kinds<ShowResultsOptions> = { count: NUMBER, loader: LOADER, shuffl
 export async function showResults(state: FitState, file: string, options: ShowResultsOptions = {}): Promise<void> {
   sheetFormat('showResults', file)
   await writeSheet(state.platform, file, await resultImages(state, options), 'showResults')
+}
+
+/** Options of `showTopLosses`. */
+export interface ShowTopLossesOptions {
+  /** Largest number of images shown. Default 9 */
+  readonly count?: number
+  /** Loader of the images, which must have labels. Default: the validation loader */
+  readonly loader?: Loader
+  /** True for the largest losses, false for the smallest. Default true */
+  readonly largest?: boolean
+}
+
+const TOP_KINDS: Kinds<ShowTopLossesOptions> = { count: NUMBER, loader: LOADER, largest: FLAG }
+
+/**
+ * Writes a contact sheet of the images with the largest losses, the largest first, each above its label, the predicted
+ * class, and loss and probability of that (see `showResults`).
+ *
+ * @param file  path of the PNG, SVG or HTML file to write, ending in .png, .svg or .html
+ * @throws OptionError  if the extension is another, `count` is out of range, or the images have no labels
+ * Source: fastai interpret.py, Interpretation.plot_top_losses.
+ */
+export async function showTopLosses(state: FitState, file: string, options: ShowTopLossesOptions = {}): Promise<void> {
+  sheetFormat('showTopLosses', file)
+  await writeSheet(state.platform, file, await topLossImages(state, options), 'showTopLosses')
+}
+
+/** Returns the images that `showTopLosses` shows. @throws OptionError  as `showTopLosses`, except for the extension */
+export async function topLossImages(state: FitState, options: ShowTopLossesOptions = {}): Promise<LabeledImage[]> {
+  checkOptions('showTopLosses', options, TOP_KINDS)
+  const { count = 9, loader = state.loaders.valid, largest = true } = options
+  requireCount('showTopLosses', count)
+  const { vocab } = state.loaders
+  const results = await state.getPredictions({ loader })
+  const top = new ClassificationInterpretation(results, vocab).topLosses(count, { largest })
+  // One batch holds them all, in their order.
+  const shown = loader.with({ items: Uint32Array.from(top, ({ item }) => item), split: 'valid', batchSize: top.length })
+  const images = await batchImages(shown, { count: top.length })
+  return images.map((image, i) => ({
+    ...image,
+    predicted: top[i].predicted,
+    note: `${top[i].loss.toFixed(2)} / ${(100 * top[i].probability).toFixed(1)}%`,
+  }))
 }
 
 /** Returns the images that `showResults` shows. @throws OptionError  if `count` is out of range */

@@ -5,7 +5,8 @@ import { sheetPixels } from '../../../src/data/contact-sheet.ts'
 import { decodePng, encodePng } from '../../../src/platform/node/png.ts'
 import { Learner } from '../../../src/train/learner.ts'
 import { argmax } from '../../../src/train/fit/metrics.ts'
-import { resultImages, showResults } from '../../../src/train/results/show-results.ts'
+import { ClassificationInterpretation } from '../../../src/train/results/interpretation.ts'
+import { resultImages, showResults, showTopLosses, topLossImages } from '../../../src/train/results/show-results.ts'
 import { fakePlatform } from '../../helpers/fake-platform.ts'
 import { openTestGpu } from '../../helpers/gpu.ts'
 import { memoryFiles } from '../../helpers/memory-files.ts'
@@ -66,6 +67,28 @@ test('is written as a PNG or an SVG', async () => {
   expect(decodePng(await files.read('results.png'))).toEqual(await sheetPixels(shown, learner.platform))
   await showResults(learner, 'results.svg', { count: 5 })
   expect(await files.readText('results.svg')).toContain(`>${shown[0].predicted}</text>`)
+})
+
+test('the largest losses, in their order, with label, prediction, loss and probability', async () => {
+  const { learner, loaders, files } = await tinyLearner()
+  const interpretation = new ClassificationInterpretation(await learner.getPredictions(), loaders.vocab)
+  const shown = await topLossImages(learner, { count: 15 })
+  const top = interpretation.topLosses(15)
+  const { items } = loaders.valid.pictures
+  expect(shown.map(({ image }) => itemOf(image.data, items))).toEqual(top.map(({ item }) => item))
+  expect(shown.map(({ label, predicted, note }) => [label, predicted, note])).toEqual(
+    top.map(({ actual, predicted, loss, probability }) => [
+      actual,
+      predicted,
+      `${loss.toFixed(2)} / ${(100 * probability).toFixed(1)}%`,
+    ]),
+  )
+  const [best] = await topLossImages(learner, { count: 1, largest: false })
+  expect(best.note).toContain(interpretation.topLosses(1, { largest: false })[0].loss.toFixed(2))
+  await showTopLosses(learner, 'top.html', { count: 2 })
+  expect((await files.readText('top.html')).match(/<figure/g)).toHaveLength(2)
+  await expect(showTopLosses(learner, 'top.txt')).rejects.toThrow('showTopLosses: the extension does not match')
+  await expect(showTopLosses(learner, 'top.png', { k: 3 } as object)).rejects.toThrow("there is no option 'k'")
 })
 
 test('an output beyond the vocabulary has a number, and a batch is all that is shown', async () => {
