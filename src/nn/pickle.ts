@@ -275,8 +275,9 @@ const INSTRUCTIONS: ReadonlyMap<number, (machine: Machine) => void> = new Map<nu
       m.global(m.pop(), name)
     },
   ],
-  // REDUCE, BINPERSID; BUILD gives an object attributes, such as a dictionary's `_metadata`
+  // REDUCE, NEWOBJ, BINPERSID; BUILD gives an object attributes, such as a dictionary's `_metadata`
   [letter('R'), (m) => m.reduce()],
+  [0x81, (m) => m.reduce()],
   [letter('Q'), (m) => m.persistent()],
   [letter('b'), (m) => void m.pop()],
   // BINPUT, LONG_BINPUT, MEMOIZE, BINGET, LONG_BINGET

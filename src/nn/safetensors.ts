@@ -10,12 +10,12 @@
 import { DataError, OptionError, ShapeError } from '../base/errors.ts'
 import { isRecord, requireShallow } from '../base/json.ts'
 import { utf8Text } from '../base/utf8.ts'
-import { floatToHalf, halfToFloat } from '../tensor/half.ts'
+import { bfloatsToFloats, floatsToBfloats, floatToHalf, halfToFloat } from '../tensor/half.ts'
 import { elementCount, type Shape } from '../tensor/shape.ts'
 
-/** Tensor of a safetensors file. F16 data are rounded on writing and exact on reading. */
+/** Tensor of a safetensors file. F16 and BF16 data are rounded on writing and exact on reading. */
 export type StoredTensor = { readonly shape: Shape } & (
-  | { readonly dtype: 'F32' | 'F16'; readonly data: Float32Array }
+  | { readonly dtype: 'F32' | 'F16' | 'BF16'; readonly data: Float32Array }
   | { readonly dtype: 'U32'; readonly data: Uint32Array }
   | { readonly dtype: 'I64'; readonly data: BigInt64Array }
 )
@@ -26,7 +26,7 @@ export interface Safetensors {
   readonly metadata: Readonly<Record<string, string>>
 }
 
-const ELEMENT_BYTES: Readonly<Record<StoredTensor['dtype'], number>> = { I64: 8, F32: 4, U32: 4, F16: 2 }
+const ELEMENT_BYTES: Readonly<Record<StoredTensor['dtype'], number>> = { I64: 8, F32: 4, U32: 4, F16: 2, BF16: 2 }
 const LENGTH_BYTES = 8
 /** Source: huggingface/safetensors, safetensors/src/tensor.rs, MAX_HEADER_SIZE. */
 const MOST_HEADER_BYTES = 100_000_000
@@ -221,11 +221,13 @@ function tensorOf({ dtype, shape }: Layout, buffer: ArrayBuffer): StoredTensor {
       return { dtype, shape, data: new Float32Array(buffer) }
     case 'F16':
       return { dtype, shape, data: Float32Array.from(new Uint16Array(buffer), halfToFloat) }
+    case 'BF16':
+      return { dtype, shape, data: bfloatsToFloats(new Uint16Array(buffer)) }
   }
 }
 
 function bytesOf({ dtype, data }: StoredTensor): Uint8Array {
-  const stored = dtype === 'F16' ? Uint16Array.from(data, floatToHalf) : data
+  const stored = dtype === 'F16' ? Uint16Array.from(data, floatToHalf) : dtype === 'BF16' ? floatsToBfloats(data) : data
   return new Uint8Array(stored.buffer, stored.byteOffset, stored.byteLength)
 }
 

@@ -7,7 +7,7 @@
  * Source: PyTorch torch/serialization.py, _save; torch/_utils.py, _rebuild_tensor_v2.
  */
 import { DataError } from '../base/errors.ts'
-import { halfToFloat } from '../tensor/half.ts'
+import { bfloatsToFloats, halfToFloat } from '../tensor/half.ts'
 import { elementCount, type Shape } from '../tensor/shape.ts'
 import { PickleGlobal, readPickle, type PickleValue } from './pickle.ts'
 import type { StateDict, StateEntry } from './state-dict.ts'
@@ -21,14 +21,25 @@ const STORAGES: ReadonlyMap<string, { readonly bytes: number; readonly read?: (c
       'torch.HalfStorage',
       { bytes: 2, read: (copy: ArrayBuffer) => Float32Array.from(new Uint16Array(copy), halfToFloat) },
     ],
-    ['torch.BFloat16Storage', { bytes: 2, read: bfloat16 }],
+    ['torch.BFloat16Storage', { bytes: 2, read: (copy: ArrayBuffer) => bfloatsToFloats(new Uint16Array(copy)) }],
     ['torch.LongStorage', { bytes: 8 }],
   ])
 
 const TENSOR = 'torch._utils._rebuild_tensor_v2'
 const PARAMETER = 'torch._utils._rebuild_parameter'
 const DICTIONARY = 'collections.OrderedDict'
-const ALLOWED: ReadonlySet<string> = new Set([TENSOR, PARAMETER, DICTIONARY, ...STORAGES.keys()])
+/**
+ * Classes and functions that only describe the state of an optimizer, which is left out: fastai's list of hyperparameters, and
+ * NumPy's numbers in it. Source: fastai optimizer.py, Optimizer.state_dict; fastcore foundation.py; numpy, scalar.__reduce__.
+ */
+const IGNORED: ReadonlySet<string> = new Set([
+  'fastcore.foundation.L',
+  'numpy.core.multiarray.scalar',
+  'numpy._core.multiarray.scalar',
+  'numpy.dtype',
+  '_codecs.encode',
+])
+const ALLOWED: ReadonlySet<string> = new Set([TENSOR, PARAMETER, DICTIONARY, ...IGNORED, ...STORAGES.keys()])
 
 /** Entries under which a checkpoint keeps the weights beside other things. Source: fastai learner.py, save_model; timm models/_helpers.py, load_state_dict. */
 const WEIGHTS = ['model', 'state_dict', 'model_state_dict']
@@ -106,6 +117,7 @@ export function readTorchFile(path: string, bytes: Uint8Array): StateDict {
 
 /** Results of the functions that a file may call, by their arguments. */
 function called(path: string, name: string, args: readonly PickleValue[]): PickleValue {
+  if (IGNORED.has(name)) return []
   if (name === DICTIONARY) {
     const [pairs = []] = args
     if (Array.isArray(pairs) && pairs.every((pair) => Array.isArray(pair) && pair.length === 2)) {
@@ -230,10 +242,4 @@ function copyOf(bytes: Uint8Array): ArrayBuffer {
   const copy = new Uint8Array(bytes.length)
   copy.set(bytes)
   return copy.buffer
-}
-
-/** Upper halves of f32. */
-function bfloat16(copy: ArrayBuffer): Float32Array {
-  const bits = Uint32Array.from(new Uint16Array(copy), (half) => half << 16)
-  return new Float32Array(bits.buffer)
 }

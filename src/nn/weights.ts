@@ -57,7 +57,7 @@ export function readWeights(path: string, bytes: Uint8Array): WeightsFile {
   const { tensors, metadata } = readSafetensors(path, bytes)
   const weights = new Map<string, StateEntry>()
   for (const [name, { dtype, shape, data }] of tensors) {
-    if (dtype === 'F32' || dtype === 'F16') weights.set(name, { shape, data })
+    if (dtype === 'F32' || dtype === 'F16' || dtype === 'BF16') weights.set(name, { shape, data })
   }
   if (weights.size === 0) {
     throw new DataError(path, 'there are no weights in this file', { given: { tensors: tensors.size } })

@@ -32,3 +32,16 @@ export function halfToFloat(half: number): number {
 export function roundToHalf(value: number): number {
   return halfToFloat(floatToHalf(value))
 }
+
+/** Converts the bits of bfloat16 numbers, which are the upper halves of f32, to f32. Source: Google, bfloat16 numerics. */
+export function bfloatsToFloats(bits: Uint16Array): Float32Array {
+  return new Float32Array(Uint32Array.from(bits, (upper) => upper << 16).buffer)
+}
+
+/** Converts f32 to the bits of the nearest bfloat16, ties to even; NaN stays NaN. */
+export function floatsToBfloats(values: Float32Array): Uint16Array {
+  const words = new Uint32Array(values.slice().buffer)
+  return Uint16Array.from(words, (word, i) =>
+    Number.isNaN(values[i]) ? (word >>> 16) | 0x40 : (word + 0x7fff + ((word >>> 16) & 1)) >>> 16,
+  )
+}

@@ -9,7 +9,10 @@ import collections
 import io
 import json
 import os
+import sys
+import types
 
+import numpy as np
 import torch
 
 from make_safetensors import hash_uniform, network
@@ -23,6 +26,16 @@ def state():
             value.copy_(torch.from_numpy((2 * hash_uniform(value.numel(), j) - 1)).float().view_as(value))
             j += 1
     return model, model.state_dict()
+
+
+def fastai_list(items):
+    """A list of fastcore, which pickles as an instance of fastcore.foundation.L with its items as attribute."""
+    module = types.ModuleType('fastcore.foundation')
+    module.L = type('L', (), {'__module__': 'fastcore.foundation', '__qualname__': 'L'})
+    sys.modules.update({'fastcore': types.ModuleType('fastcore'), 'fastcore.foundation': module})
+    made = module.L()
+    made.items = items
+    return made
 
 
 class Evil:
@@ -53,6 +66,10 @@ def make():
         'state': saved(weights),
         'state, protocol 4': saved(weights, pickle_protocol=4),
         'fastai': saved({'model': weights, 'opt': {'hypers': [{'lr': 1e-3, 'mom': .9}], 'state': []}}),
+        # As Learner.save writes it: after a one-cycle fit the hyperparameters are numbers of NumPy.
+        'fastai with optimizer': saved({'model': weights, 'opt': {
+            'state': [{'grad_avg': torch.zeros(2), 'step': 3}],
+            'hypers': fastai_list([{'lr': np.float64(1e-3), 'mom': np.float64(.9), 'eps': 1e-5}])}}),
         'lightning': saved({'epoch': 3, 'state_dict': collections.OrderedDict(('module.' + k, v) for k, v in weights.items())}),
         'odd': saved(odd),
         'legacy': saved(weights, _use_new_zipfile_serialization=False),

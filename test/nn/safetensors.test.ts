@@ -90,6 +90,22 @@ test('what is written is read again', () => {
   expect(new DataView(bytes.buffer).getBigInt64(8 + headerLength, true)).toBe(-1n)
 })
 
+test('bfloat16, as PyTorch rounds it', () => {
+  // torch.tensor([…]).bfloat16().view(torch.int16), PyTorch 1.13.
+  const values = [0.1, 1 / 3, 65504, 3.4028234e38, -1e-40, 1 + 2 ** -8, 1 + 3 * 2 ** -8, Infinity, -0]
+  const bits = [0x3dcd, 0x3eab, 0x4780, 0x7f80, 0x8001, 0x3f80, 0x3f82, 0x7f80, 0x8000]
+  const shape = [values.length + 1]
+  const data = Float32Array.of(...values, NaN)
+  const bytes = writeSafetensors(new Map([['a.weight', { dtype: 'BF16', shape, data }]]))
+  const stored = new Uint16Array(bytes.slice(-2 * shape[0]).buffer)
+  expect([...stored.subarray(0, -1)]).toEqual(bits)
+  const { weights } = readWeights('x', bytes)
+  const read = [...weights.get('a.weight')!.data]
+  expect(read.slice(0, 3)).toEqual([0.10009765625, 0.333984375, 65536])
+  expect(read[4]).toBeCloseTo(-1e-40, 40)
+  expect([read[3], ...read.slice(5)]).toEqual([Infinity, 1, 1.015625, Infinity, -0, NaN])
+})
+
 test('part of a larger array is written', () => {
   const data = Float32Array.of(1, 2, 3, 4).subarray(1, 3)
   const back = readSafetensors('x', writeSafetensors(new Map([['a', { dtype: 'F32', shape: [2], data }]])))
@@ -249,11 +265,11 @@ describe('a file that is not right is refused with its name', () => {
   })
 
   test('numbers of another type', () => {
-    expect(() => readSafetensors('model.safetensors', file({ a: tensor(0, 2, [1], 'BF16') }, 2)))
+    expect(() => readSafetensors('model.safetensors', file({ a: tensor(0, 2, [1], 'F8_E4M3') }, 2)))
       .toThrowErrorMatchingInlineSnapshot(`
       [DataError: model.safetensors: the type of a is not supported
-        dtype  BF16
-        expected I64, F32, U32, F16
+        dtype  F8_E4M3
+        expected I64, F32, U32, F16, BF16
         Fix: in Python, convert them before saving: tensor.float()]
     `)
     expectRefused(file({ a: tensor(0, 2, [1], 'toString') }, 2), 'the type of a is not supported')

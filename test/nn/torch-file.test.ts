@@ -27,7 +27,9 @@ function expectNetwork(weights: StateDict) {
 }
 
 describe('files of torch.save', () => {
-  test.each(['state', 'state, protocol 4', 'fastai', 'lightning'])('%s', (name) => expectNetwork(read(name)))
+  test.each(['state', 'state, protocol 4', 'fastai', 'fastai with optimizer', 'lightning'])('%s', (name) =>
+    expectNetwork(read(name)),
+  )
 
   test('types, views and parameters', () => {
     const weights = read('odd')
@@ -159,7 +161,7 @@ describe('damaged files', () => {
   test('instructions that build no values are refused', () => {
     const nothing = { allows: () => false, call: () => null, persistent: () => null }
     // INST and OBJ call classes, BINSTRING has bytes of no encoding.
-    for (const code of ['i', 'o', 'T', '\x81', '\x92']) {
+    for (const code of ['i', 'o', 'T', '\x92']) {
       expect(() => readPickle('x', Uint8Array.from(opcodes(`\x80\x02${code}`)), nothing)).toThrow(
         'its pickle has an instruction that weights do not need',
       )
