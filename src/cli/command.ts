@@ -1,40 +1,64 @@
 import { readFileSync } from 'node:fs'
 import { parseArgs, type ParseArgsConfig } from 'node:util'
 import { OptionError, WgradError } from '../base/errors.ts'
+import { nearest } from '../base/options.ts'
 
-/** Parses the arguments of `npm run COMMAND -- …`. @throws OptionError  if an option is unknown */
+/** Options of `parseCommand`. */
+export interface ParseOptions {
+  /** True if the command takes arguments that are not options. Default false */
+  readonly positionals?: boolean
+  /** Command line that explains the options. Default `npm run COMMAND -- --help` */
+  readonly help?: string
+}
+
+/**
+ * Parses the arguments of a command.
+ *
+ * @throws OptionError  if an option is unknown, naming the nearest known one, or lacks its value
+ */
 export function parseCommand<const Options extends NonNullable<ParseArgsConfig['options']>>(
   command: string,
   argv: readonly string[],
   options: Options,
-  { positionals: allowPositionals = false } = {},
+  { positionals: allowPositionals = false, help = `npm run ${command} -- --help` }: ParseOptions = {},
 ): ReturnType<typeof parseArgs<{ args: string[]; options: Options; allowPositionals: boolean }>> {
   try {
     return parseArgs({ args: [...argv], options, allowPositionals })
   } catch (cause) {
-    const fix = `\`npm run ${command} -- --help\` lists the options`
-    throw new OptionError(command, (cause as Error).message.split('\n')[0], { fix, cause })
+    const [message] = (cause as Error).message.split('\n')
+    const unknown = /^Unknown option '-*([^']+)'/.exec(message)?.[1]
+    const near = unknown === undefined ? undefined : nearest(unknown, Object.keys(options))
+    const list = `\`${help}\` lists the options`
+    throw new OptionError(command, message.replace(/ To specify a positional.*/, ''), {
+      fix: near === undefined ? list : `write --${near}; ${list}`,
+      cause,
+    })
   }
 }
 
 /**
  * Runs a command to its end. Errors of the library are printed as their message only; any other error is a bug and
  * printed with its stack.
+ *
+ * @param exitCodeOf  exit code of an error. Default 1 for every one
  */
-export async function runCommand(main: (argv: readonly string[]) => Promise<void>): Promise<void> {
+export async function runCommand(
+  main: (argv: readonly string[]) => Promise<void>,
+  exitCodeOf: (error: unknown) => number = () => 1,
+): Promise<void> {
   outliveTerminal()
   endWithNpm()
   await main(process.argv.slice(2)).catch((error: unknown) => {
     console.error(error instanceof WgradError ? `${error.name}: ${error.message}` : error)
-    process.exitCode = 1
+    process.exitCode = exitCodeOf(error)
   })
 }
 
-/** Ignores write errors of a closed terminal, so that the run can end in order. */
+/** Ignores write errors of a closed terminal or pipe (`| head`), so that the run can end in order. */
 function outliveTerminal(): void {
   for (const stream of [process.stdout, process.stderr]) {
     stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EIO') throw error
+      if (error.code !== 'EIO' && error.code !== 'EPIPE') throw error
     })
   }
 }
@@ -80,11 +104,15 @@ function procText(pid: number, name: string): string {
   }
 }
 
-/** Returns an option whose value must be one of some choices. @throws OptionError  if it is not */
+/** Returns an option whose value must be one of some choices. @throws OptionError  if it is not, naming the nearest */
 export function choice<Choice extends string>(option: string, given: string, choices: readonly Choice[]): Choice {
   const found = choices.find((known) => known === given)
   if (found === undefined) {
-    throw new OptionError(option, `'${given}' is not one of its values`, { expected: choices.join(', ') })
+    const near = nearest(given, choices)
+    throw new OptionError(option, `'${given}' is not one of its values`, {
+      expected: choices.join(', '),
+      fix: near && `write ${near}`,
+    })
   }
   return found
 }

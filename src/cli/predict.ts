@@ -1,72 +1,95 @@
-/** `npm run predict -- MODEL FILE…`: classifies image files with a model that `learner.export` wrote. */
-import { DataError, loadLearner, nodePlatform, openGpu, OptionError, type Prediction } from '../node.ts'
+import { DataError, OptionError } from '../base/errors.ts'
+import type { Json } from '../base/json.ts'
+import { openGpuOn } from '../exports/gpu.ts'
 import type { Predictor } from '../exports/train.ts'
+import { getImageFiles, nodePlatform, type Prediction } from '../node.ts'
 import { className } from './class-names.ts'
-import { parseCommand, runCommand } from './command.ts'
+import { parseCommand, whole } from './command.ts'
+import { EXIT } from './exit-codes.ts'
+import { loadModel } from './model.ts'
+import { invocation, Output } from './output.ts'
 
-const USAGE = `npm run predict -- MODEL FILE… [options]
+export const SUMMARY = 'say what is on images'
 
-  MODEL      file written by learner.export or by the lesson
-  FILE…      image files, JPEG or PNG
+const USAGE = `wgrad predict MODEL FILE… [options]
+
+Says what is on images, with a model that \`wgrad train\`, the lesson or learner.export has written.
+
+  MODEL      model.safetensors, or the folder of a run
+  FILE…      images, or folders of them
   --top N    number of labels per image, the likeliest first (3)
+  --json     one JSON document on stdout: { model, labels, images: [{ file, label, probability, top: [{ label,
+             probability }] }], errors: [{ file, message }] }
   --help
+
+Exit code 0: all were classified; 2: wrong options; 3: the model or a image cannot be read (the others are classified);
+4: no graphics adapter.
 `
 
-const DEFINITION = { top: { type: 'string' }, help: { type: 'boolean' } } as const
+const DEFINITION = { top: { type: 'string' }, json: { type: 'boolean' }, help: { type: 'boolean' } } as const
 
-async function main(argv: readonly string[]): Promise<void> {
-  const {
-    positionals: [path, ...files],
-    values,
-  } = parseCommand('predict', argv, DEFINITION, { positionals: true })
+export async function main(argv: readonly string[]): Promise<void> {
+  const help = `${invocation()} predict --help`
+  const { values, positionals } = parseCommand('predict', argv, DEFINITION, { positionals: true, help })
   if (values.help) {
     console.log(USAGE)
     return
   }
-  const top = Number(values.top ?? 3)
-  if (!(Number.isInteger(top) && top >= 1)) {
-    throw new OptionError('--top', `'${values.top}' is out of range`, { expected: 'a whole number from 1 on' })
+  const [path, ...given] = positionals
+  const top = whole('--top', values.top, 3, 1, Infinity)
+  if (path === undefined || given.length === 0) {
+    throw new OptionError('predict', 'a model and image files are needed', { fix: `\`${help}\` explains its use` })
   }
-  if (path === undefined || files.length === 0) {
-    throw new OptionError('predict', 'a model and image files are needed', {
-      fix: '`npm run predict -- --help` explains its use',
-    })
-  }
-  const gpu = await openGpu()
+  const output = new Output(values.json ?? false)
+  const { platform } = output
+  const files = (await Promise.all(given.map(expand))).flat()
+  const gpu = await openGpuOn(platform)
   if (gpu.software) console.error(`${gpu.name}: a software adapter`)
   try {
-    const predictor = await loadLearner(path)
-    for (const file of files) await say(predictor, file, top)
+    const predictor = await loadModel(platform, path)
+    const images: Json[] = []
+    const errors: Json[] = []
+    for (const file of files) {
+      try {
+        const prediction = await predictor.predict(file)
+        const best = likeliest(prediction, predictor, top)
+        const text = best.map(({ label, probability }) => `${label} ${(100 * probability).toFixed(1)}%`).join(', ')
+        if (!output.json) output.say(`${file}  ${text}`)
+        images.push({
+          file,
+          label: best[0].label,
+          probability: best[0].probability,
+          top: best.map((one) => ({ ...one })),
+        })
+      } catch (error) {
+        if (!(error instanceof DataError)) throw error
+        console.error(`${error.name}: ${error.message}`)
+        errors.push({ file, message: error.message })
+        process.exitCode = EXIT.data
+      }
+    }
+    output.document({ model: path, labels: [...predictor.vocab], images, errors })
   } finally {
     await nodePlatform.decoder.close()
     gpu.close()
   }
 }
 
-/**
- * Prints the likeliest labels of a file. A file that cannot be decoded is reported, and the others are still
- * classified.
- */
-async function say(predictor: Predictor, file: string, top: number): Promise<void> {
-  try {
-    nodePlatform.log(`${file}  ${likeliest(await predictor.predict(file), predictor.vocab, top)}`)
-  } catch (error) {
-    if (!(error instanceof DataError)) throw error
-    console.error(`${error.name}: ${error.message}`)
-    process.exitCode = 1
-  }
+/** Returns the files of an argument: itself, or the images of a folder. */
+async function expand(given: string): Promise<readonly string[]> {
+  const isFolder = await nodePlatform.files.list(given).then(
+    () => true,
+    () => false,
+  )
+  return isFolder ? getImageFiles(given) : [given]
 }
 
-/** Formats the likeliest labels: `tench 97.1%, church 1.2%` */
-function likeliest({ probabilities }: Prediction, vocab: readonly string[], top: number): string {
+/** Likeliest labels of a prediction, the likeliest first. */
+function likeliest({ probabilities }: Prediction, { vocab }: Predictor, top: number) {
   return Array.from(probabilities, (probability, index) => ({
-    probability,
     label: className(vocab[index] ?? `output ${index}`),
+    probability,
   }))
     .sort((a, b) => b.probability - a.probability)
     .slice(0, top)
-    .map(({ label, probability }) => `${label} ${(100 * probability).toFixed(1)}%`)
-    .join(', ')
 }
-
-await runCommand(main)

@@ -62,7 +62,7 @@ function warnings(vocab: readonly string[], train: Uint32Array): string[] {
 }
 
 /** Names that are one to a reader: they differ in spaces, in letters that are not seen, or in capitals only. */
-function lookAlikes(vocab: readonly string[]): string[][] {
+export function lookAlikes(vocab: readonly string[]): string[][] {
   const groups = new Map<string, string[]>()
   for (const name of vocab) {
     // Cf: letters that only guide how others are shown, such as a zero-width space.

@@ -1,6 +1,7 @@
 import { requireInteger, requireNumber } from '../base/check.ts'
 import { DataError } from '../base/errors.ts'
-import { checkOptions, listOf, NUMBER, oneOf, TEXT } from '../base/options.ts'
+import { checkArgument, checkOptions, FUNCTION, listOf, NUMBER, oneOf, TEXT } from '../base/options.ts'
+import { rng } from '../base/rng.ts'
 import { ancestor } from './items.ts'
 
 /** Indices of items: which to train on and which to measure on, each in the order they are given out. */
@@ -43,6 +44,66 @@ export function randomSplitter(options: { validPercent?: number; seed?: number }
     }
     const permutation = torchPermutation(items.length, seed)
     return { train: permutation.slice(count), valid: permutation.slice(0, count) }
+  }
+}
+
+/** Options of `stratifiedSplitter`. */
+export interface StratifiedOptions {
+  /** Label of an item. */
+  readonly labelOf: (item: string) => string
+  /** Share of each class to measure on, within ]0, 1[. Default 0.2 */
+  readonly validPercent?: number
+  /** Default 42 */
+  readonly seed?: number
+  /** Key of an item: those with equal keys, such as copies of one image, come to the same side. Default: the item itself */
+  readonly together?: (item: string) => string
+}
+
+/**
+ * A random share of every class to measure on: at least one item of a class that has two, none of a class that has one. With
+ * few images a plain random share may have none of a class, or all of it.
+ *
+ * @throws OptionError  when an option is out of range
+ * @throws DataError    from the splitter, when either side would be empty
+ * Source: scikit-learn model_selection/_split.py, StratifiedShuffleSplit, and fastai data/transforms.py, TrainTestSplitter.
+ */
+export function stratifiedSplitter(options: StratifiedOptions): Splitter {
+  const kinds = { labelOf: FUNCTION, validPercent: NUMBER, seed: NUMBER, together: FUNCTION }
+  checkOptions('stratifiedSplitter', options, kinds)
+  checkArgument('stratifiedSplitter', 'labelOf', options.labelOf, FUNCTION)
+  const { labelOf, validPercent = 0.2, seed = 42, together = (item: string) => item } = options
+  requireNumber('stratifiedSplitter', 'validPercent', validPercent, { above: 0, below: 1 })
+  requireInteger('stratifiedSplitter', 'seed', seed, { from: 0 })
+  return (items) => {
+    const classes = new Map<string, Map<string, number[]>>()
+    for (const [i, item] of items.entries()) {
+      const label = labelOf(item)
+      const units = classes.get(label) ?? new Map<string, number[]>()
+      classes.set(label, units)
+      const unit = units.get(together(item))
+      if (unit) unit.push(i)
+      else units.set(together(item), [i])
+    }
+    const valid = new Set<number>()
+    for (const [label, units] of classes) {
+      const all = [...units.values()]
+      const count = all.length < 2 ? 0 : Math.min(all.length - 1, Math.max(1, Math.round(validPercent * all.length)))
+      // The name is part of the stream, so that another class changes nothing here.
+      const order = rng(seed, `split ${label}`).permutation(all.length)
+      for (const unit of order.subarray(0, count)) for (const item of all[unit]) valid.add(item)
+    }
+    const side = (isValid: boolean) =>
+      Uint32Array.from(Array.from(items.keys()).filter((item) => valid.has(item) === isValid))
+    const split = { train: side(false), valid: side(true) }
+    if (split.train.length > 0 && split.valid.length > 0) return split
+    throw new DataError(
+      'stratifiedSplitter',
+      `no item is left to ${split.valid.length === 0 ? 'measure' : 'train'} on`,
+      {
+        given: { items: items.length, classes: classes.size },
+        fix: 'take more items of each class',
+      },
+    )
   }
 }
 

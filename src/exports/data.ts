@@ -9,7 +9,24 @@ export type { ItemTransform, RandomResizedCropOptions } from '../data/item-trans
 export type { GetImageFilesOptions } from '../data/items.ts'
 export type { BadImage } from '../data/decode-each.ts'
 export { ImageTable, type ImagesFromCsvOptions } from '../data/image-table.ts'
-export type { Split, Splitter } from '../data/splitters.ts'
+export { stratifiedSplitter, type Split, type Splitter, type StratifiedOptions } from '../data/splitters.ts'
+export {
+  readImageFolder,
+  type FolderImage,
+  type ImageFolder,
+  type ImageFolderOptions,
+  type LeftApart,
+  type Side,
+} from '../data/image-folder.ts'
+export {
+  surveyImages,
+  type Finding,
+  type LeftOutImage,
+  type Survey,
+  type SurveyedImage,
+  type SurveyOptions,
+} from '../data/survey.ts'
+export { csvLine } from '../data/csv.ts'
 export type { UntarOptions } from '../data/untar-data.ts'
 export type { HubModel, HubOptions } from '../data/hub.ts'
 export { sampleClasses, type SampleOptions } from '../data/sample.ts'

@@ -14,7 +14,7 @@ export type {
 } from '../train/learner-options.ts'
 export { pretrainedNames, VisionLearner, type VisionLearnerOptions } from '../train/vision-learner.ts'
 export { pretrainedConfig, type Pretrained, type PretrainedConfig } from '../train/files/pretrained.ts'
-export type { ExportOptions, LoadLearnerOptions } from '../train/files/export.ts'
+export { convertLearner, type ExportOptions, type LoadLearnerOptions } from '../train/files/export.ts'
 export {
   Predictor,
   type LabelProbability,
@@ -26,7 +26,7 @@ export {
 export type { SaveOptions } from '../train/files/save-load.ts'
 export { smoothedLabels } from '../train/fit/losses.ts'
 export { argmax, type Predictions } from '../train/fit/metrics.ts'
-export type { Confusion, ItemLoss } from '../train/results/interpretation.ts'
+export type { ClassScores, Confusion, ItemLoss } from '../train/results/interpretation.ts'
 export {
   minimum,
   slide,

@@ -139,7 +139,7 @@ describe('the folder of a run', () => {
 /** `npm run imagenette`, built: `npm test` builds first. */
 describe('the command imagenette', () => {
   const built = (name: string) => {
-    const folder = name === 'predict' ? 'src/cli' : 'bench'
+    const folder = name === 'wgrad' ? 'src/cli' : 'bench'
     return fileURLToPath(new URL(`../../dist/${folder}/${name}.js`, import.meta.url))
   }
   const text = (...parts: string[]) => readFileSync(join(folder, ...parts), 'utf8')
@@ -341,7 +341,7 @@ describe('the command imagenette', () => {
     expect(existsSync(join(folder, 'model', 'larger-images.checkpoint'))).toBe(true)
     const [, path = ''] = /npm run predict -- (\S+) image\.jpg/.exec(stdout) ?? []
     const image = join('set', 'val', KINDS.across, '24.jpg')
-    const { stdout: said } = await run('predict', [path, image, '--top', '1'])
+    const { stdout: said } = await run('wgrad', ['predict', path, image, '--top', '1'])
     expect(said).toMatch(new RegExp(`^${image}  (tench|church|parachute) \\d+\\.\\d%\n$`))
   })
 })

@@ -239,7 +239,8 @@ test('every command is one process, which its signals reach and whose options se
   for (const name of ['imagenette', 'recipe', 'bench', 'fuzz', 'kill']) {
     expect(scripts[name]).toBe(`node bench/set-up/set-up.mjs bench/${name}`)
   }
-  expect(scripts.predict).toBe('node bench/set-up/set-up.mjs src/cli/predict')
+  expect(scripts.wgrad).toBe('node bench/set-up/set-up.mjs src/cli/wgrad')
+  expect(scripts.predict).toBe('node bench/set-up/set-up.mjs src/cli/wgrad predict')
 })
 
 describe('missing packages', () => {

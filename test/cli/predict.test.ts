@@ -17,13 +17,13 @@ import { stripes, tinyLoaders } from '../helpers/tiny.ts'
 await openTestGpu()
 
 const run = promisify(execFile)
-const command = fileURLToPath(new URL('../../dist/src/cli/predict.js', import.meta.url))
+const command = fileURLToPath(new URL('../../dist/src/cli/wgrad.js', import.meta.url))
 
-/** Tests of the built command `npm run predict`; `npm test` builds first. */
+/** Tests of the built command `wgrad predict`; `npm test` builds first. */
 describe('the command predict', () => {
   let folder = ''
   const predict = (...args: string[]) =>
-    run(process.execPath, [command, ...args], { cwd: folder }).catch(
+    run(process.execPath, [command, 'predict', ...args], { cwd: folder }).catch(
       (failed: { stdout: string; stderr: string }) => failed,
     )
 
@@ -46,6 +46,25 @@ describe('the command predict', () => {
     const { stdout, stderr } = await predict('model.safetensors', 'grey.jpg', 'text.jpg', '--top', '2')
     expect(stdout).toMatch(/^grey\.jpg  (across|slanted|upright) \d+\.\d%, (across|slanted|upright) \d+\.\d%\n$/)
     expect(stderr).toContain('DecodeError: text.jpg: not an image')
+  })
+
+  test('--json prints one document and nothing else, also of a folder; a file that cannot be read is exit code 3', async () => {
+    const failed = await predict('model.safetensors', '.', 'text.jpg', '--json')
+    const document = JSON.parse(failed.stdout) as {
+      labels: string[]
+      images: { file: string; label: string; probability: number; top: { probability: number }[] }[]
+      errors: { file: string; message: string }[]
+    }
+    expect(failed).toMatchObject({ code: 3 })
+    expect(document.labels).toEqual(['across', 'slanted', 'upright'])
+    // text.jpg is an image by its name, so that the folder lists it too.
+    expect(document.errors.map(({ file }) => file)).toEqual(['text.jpg', 'text.jpg'])
+    expect(document.images.map(({ file }) => file)).toEqual(['grey.jpg'])
+    const [{ label, probability, top }] = document.images
+    expect(document.labels).toContain(label)
+    expect(top).toHaveLength(3)
+    expect(top[0].probability).toBe(probability)
+    expect(top.reduce((sum, one) => sum + one.probability, 0)).toBeCloseTo(1, 5)
   })
 
   test('says what is missing or wrong in one message', async () => {

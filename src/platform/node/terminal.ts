@@ -13,6 +13,12 @@ export function log(line: string): void {
   console.log(printable(line))
 }
 
+/** Prints a line where errors go, in place of a status if one is shown: for programs whose output another one reads. */
+export function logToStderr(line: string): void {
+  if (statusShown) writeStatus('')
+  console.error(printable(line))
+}
+
 /** Rewrites the last line of the terminal; none where the output goes to a file or a pipe. */
 export function terminalStatus(): Platform['status'] {
   return process.stderr.isTTY ? writeStatus : undefined

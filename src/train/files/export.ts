@@ -14,7 +14,7 @@ import type { WeightPrecision } from '../../nn/weight-precision.ts'
 import type { Platform } from '../../platform/platform.ts'
 import { predictItems } from '../fit/evaluate.ts'
 import type { RunningFit } from '../fit/events.ts'
-import { about, readModelFile, requireEntries, TEXTS, writeModelFile, type Kind } from './model-file.ts'
+import { about, readModelFile, requireEntries, TEXTS, writeModelFile, type Info, type Kind } from './model-file.ts'
 import { Predictor } from '../results/predictor.ts'
 import { suggestThreshold } from '../results/threshold.ts'
 
@@ -118,18 +118,7 @@ export interface LoadLearnerOptions {
  */
 export async function loadLearner(path: string, { platform, models = {} }: LoadLearnerOptions): Promise<Predictor> {
   const { weights, info } = await readModelFile(platform, path)
-  if (info.kind !== 'state' || info.version !== VERSION) {
-    throw new DataError(
-      path,
-      'this file is not an exported learner: it lacks the architecture, labels and transforms',
-      {
-        given: { kind: info.kind ?? 'weights', version: info.version ?? 'none' },
-        expected: `a file written by \`learner.export(path)\`, version ${VERSION}`,
-        fix: 'load it with `learner.load(path)`, then export the learner',
-      },
-    )
-  }
-  requireEntries(path, info, { architecture: ARCHITECTURE, vocab: VOCAB })
+  requireExported(path, info)
   requireFinite(path, weights)
   const { name, options } = info.architecture as unknown as Architecture
   const known = { ...architectures, ...models }
@@ -164,6 +153,38 @@ function thresholdFrom(path: string, threshold: Json | undefined): number | unde
     expected: 'a number from 0 to 1',
     fix: 'write it again, or use another file',
   })
+}
+
+/** @throws DataError  naming the file, unless `exportLearner` wrote it */
+function requireExported(path: string, info: Info): void {
+  if (info.kind !== 'state' || info.version !== VERSION) {
+    throw new DataError(
+      path,
+      'this file is not an exported learner: it lacks the architecture, labels and transforms',
+      {
+        given: { kind: info.kind ?? 'weights', version: info.version ?? 'none' },
+        expected: `a file written by \`learner.export(path)\`, version ${VERSION}`,
+        fix: 'load it with `learner.load(path)`, then export the learner',
+      },
+    )
+  }
+  requireEntries(path, info, { architecture: ARCHITECTURE, vocab: VOCAB })
+}
+
+/**
+ * Writes an exported learner once more, with its weights stored in another precision.
+ *
+ * @throws DataError  as `loadLearner`
+ * @throws NotFiniteError  if a weight is out of the range of f16
+ */
+export async function convertLearner(
+  path: string,
+  to: string,
+  { platform, precision = 'f32' }: ExportOptions & { readonly platform: Platform },
+): Promise<void> {
+  const { weights, info } = await readModelFile(platform, path)
+  requireExported(path, info)
+  await writeModelFile(platform, to, { weights, info, precision })
 }
 
 /** @throws DataError  naming the first tensor that contains Inf or NaN */

@@ -38,8 +38,11 @@ export class FitLog implements Callback {
     })
   }
 
-  afterEpoch({ recorder }: FitState): void {
-    const row = recorder.rows.at(-1)
+  afterEpoch({ recorder }: FitState): void | Promise<void> {
+    this.addEpoch(recorder.rows.at(-1))
+  }
+
+  protected addEpoch(row: EpochRow | undefined): void {
     if (row) this.last?.epochs.push(epochResult(row))
   }
 

@@ -130,13 +130,8 @@ export class ClassificationInterpretation {
     return cleaningListOf(this.vocab, [{ split, results: this.results, paths }], options)
   }
 
-  /**
-   * Formats a table of precision, recall, F1 score and number of items for every class, with their means over classes
-   * and over items.
-   *
-   * Source: scikit-learn metrics/_classification.py, classification_report.
-   */
-  classificationReport(): string {
+  /** Computes precision, recall and F1 score of every class, in the order of the vocabulary. */
+  classScores(): ClassScores[] {
     const { targets } = this.results
     const [right, predicted, support] = [0, 1, 2].map(() => new Uint32Array(this.vocab.length))
     for (const [row, actual] of targets.entries()) {
@@ -145,10 +140,20 @@ export class ClassificationInterpretation {
       predicted[this.predicted[row]]++
       if (actual === this.predicted[row]) right[actual]++
     }
-    const classes = this.vocab.map((name, label) => scores(name, right[label], predicted[label], support[label]))
-    const total = (of: (one: Scores) => number) => classes.reduce((sum, one) => sum + of(one), 0)
+    return this.vocab.map((name, label) => scores(name, right[label], predicted[label], support[label]))
+  }
+
+  /**
+   * Formats a table of precision, recall, F1 score and number of items for every class, with their means over classes
+   * and over items.
+   *
+   * Source: scikit-learn metrics/_classification.py, classification_report.
+   */
+  classificationReport(): string {
+    const classes = this.classScores()
+    const total = (of: (one: ClassScores) => number) => classes.reduce((sum, one) => sum + of(one), 0)
     const all = total((one) => one.support)
-    const mean = (weight: (one: Scores) => number) => ({
+    const mean = (weight: (one: ClassScores) => number) => ({
       precision: total((one) => one.precision * weight(one)),
       recall: total((one) => one.recall * weight(one)),
       f1: total((one) => one.f1 * weight(one)),
@@ -184,7 +189,8 @@ export class ClassificationInterpretation {
   }
 }
 
-interface Scores {
+/** Scores of one class. */
+export interface ClassScores {
   readonly name: string
   /** Number of items of the class that were predicted as it. */
   readonly right: number
@@ -198,7 +204,7 @@ interface Scores {
 }
 
 /** Computes the scores of one class; a score with a denominator of 0 is 0. */
-function scores(name: string, right: number, predicted: number, support: number): Scores {
+function scores(name: string, right: number, predicted: number, support: number): ClassScores {
   const part = (of: number, whole: number) => (whole === 0 ? 0 : of / whole)
   const [precision, recall, f1] = [part(right, predicted), part(right, support), part(2 * right, predicted + support)]
   return { name, right, predicted, support, precision, recall, f1 }

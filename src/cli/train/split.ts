@@ -1,0 +1,64 @@
+import { OptionError } from '../../base/errors.ts'
+import { stratifiedSplitter, type Side, type Survey } from '../../exports/data.ts'
+import { whole } from '../command.ts'
+
+const DEFAULT_SHARE = 0.2
+const DEFAULT_SEED = 42
+
+/** Option `--valid`: a share of every class, or the name of a folder. */
+export interface Valid {
+  readonly share: number
+  readonly folder: string | undefined
+}
+
+/** Returns the option `--valid`. @throws OptionError  if it is a number out of range */
+export function validOption(given: string | undefined): Valid {
+  if (given === undefined) return { share: DEFAULT_SHARE, folder: undefined }
+  const percent = /^([\d.]+)\s*%$/.exec(given)?.[1]
+  const share = percent === undefined ? Number(given) : Number(percent) / 100
+  if (given.trim() === '' || Number.isNaN(share)) return { share: DEFAULT_SHARE, folder: given }
+  if (share > 0 && share < 1) return { share, folder: undefined }
+  throw new OptionError('--valid', `'${given}' is out of range`, {
+    expected: 'a share between 0 and 1, such as 0.2 or 20%, or the name of a folder',
+  })
+}
+
+/** Returns the option `--seed`. @throws OptionError  if it is not an integer in range */
+export function seedOption(given: string | undefined): number {
+  return whole('--seed', given, DEFAULT_SEED, 0, 2 ** 31)
+}
+
+/** Division of the surveyed images into those to train on and those to measure on. */
+export interface SplitSides {
+  sideOf(path: string): Side | undefined
+  /** One line that says how they are divided. */
+  readonly text: string
+}
+
+/**
+ * Divides the images of a survey: as their folders or table say, otherwise at random by class, with copies of an image on one
+ * side.
+ */
+export function splitOf(
+  { images }: Survey,
+  { valid, seed }: { readonly valid: number; readonly seed: string | undefined },
+): SplitSides {
+  const given = images.some(({ side }) => side !== undefined)
+  if (given) {
+    const sides = new Map(images.map(({ path, side }) => [path, side]))
+    return { sideOf: (path) => sides.get(path), text: 'split    as the folders or the table say' }
+  }
+  const byPath = new Map(images.map((image) => [image.path, image]))
+  const splitter = stratifiedSplitter({
+    labelOf: (path) => byPath.get(path)?.label ?? '',
+    together: (path) => byPath.get(path)?.content ?? path,
+    validPercent: valid,
+    seed: seedOption(seed),
+  })
+  const paths = images.map(({ path }) => path)
+  const measured = new Set(Array.from(splitter(paths).valid, (item) => paths[item]))
+  return {
+    sideOf: (path) => (byPath.has(path) ? (measured.has(path) ? 'valid' : 'train') : undefined),
+    text: `split    ${Math.round(100 * valid)}% of every class to measure on, chosen at random by seed ${seedOption(seed)}`,
+  }
+}

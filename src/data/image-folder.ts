@@ -1,0 +1,337 @@
+import { DataError, OptionError } from '../base/errors.ts'
+import { ANY, checkArgument, checkOptions, PATH, TEXT } from '../base/options.ts'
+import { currentGpu } from '../gpu/device.ts'
+import type { Platform } from '../platform/platform.ts'
+import { sameSpelling } from './blocks.ts'
+import { parseCsv, type CsvTable } from './csv.ts'
+import { getImageFiles } from './items.ts'
+
+/** Part of a data set that an image belongs to. */
+export type Side = 'train' | 'valid'
+
+/** Labeled image of a folder. */
+export interface FolderImage {
+  /** Path of the file. */
+  readonly path: string
+  /** Path relative to the folder, with `/` between names. */
+  readonly name: string
+  readonly label: string
+  /** Side that the folder or its table gives the image; `undefined` where it says nothing. */
+  readonly side: Side | undefined
+}
+
+/** Files of a folder that take no part, and the reason. */
+export interface LeftApart {
+  readonly kind: 'no-class' | 'other-part' | 'no-label' | 'not-in-table' | 'no-file'
+  /** One sentence without the names. */
+  readonly text: string
+  /** Relative paths of the files, or cells of the table. */
+  readonly names: readonly string[]
+}
+
+/** Folder of images whose layout was recognized. */
+export interface ImageFolder {
+  readonly path: string
+  /**
+   * 'classes': one folder per class; 'sides': such folders below train/ and valid/ or the like; 'table': labels are in a
+   * CSV file.
+   */
+  readonly layout: 'classes' | 'sides' | 'table'
+  /** Layout in words, such as `class folders below train/ and val/`. */
+  readonly description: string
+  readonly images: readonly FolderImage[]
+  readonly apart: readonly LeftApart[]
+}
+
+export interface ImageFolderOptions {
+  /** Path of the table of labels. Default: the only suitable CSV file in the folder, or `<folder>.csv`, where there are no class folders */
+  readonly csv?: string
+  /**
+   * Folder that is the class of an image: 'top' is the first below the folder of class folders, as in torchvision's
+   * ImageFolder; 'parent' the one around the file, as fastai's parent_label. Default 'top'
+   */
+  readonly labelFrom?: 'top' | 'parent'
+  /** Name of the folder to measure on. Default: valid, val, validation or dev, otherwise test */
+  readonly valid?: string
+  /** Default: that of the open GPU */
+  readonly platform?: Platform
+}
+
+const TRAIN: readonly string[] = ['train', 'training']
+/** Names of the folder that is measured on; an earlier one wins. */
+const VALID: readonly string[] = ['valid', 'val', 'validation', 'dev', 'test', 'testing']
+
+/** Names of columns, in small letters and without `_`, `-` and spaces; an earlier one wins. */
+const COLUMNS = {
+  path: [
+    'path',
+    'filepath',
+    'imagepath',
+    'file',
+    'filename',
+    'fname',
+    'image',
+    'imagename',
+    'img',
+    'imageid',
+    'name',
+    'id',
+  ],
+  label: ['label', 'labelname', 'class', 'classname', 'category', 'target', 'species', 'breed', 'tag'],
+  side: ['side', 'split', 'isvalid', 'set', 'subset', 'part'],
+} as const
+
+/**
+ * Finds the images of a folder and their labels, in one of the layouts that people have:
+ *
+ *   pictures/cat/1.jpg                      one folder per class, whatever is below it
+ *   pictures/train/cat/1.jpg, val/cat/2.jpg  the same below train and valid, val, validation, dev or test
+ *   pictures/1.jpg, labels.csv              a table with a column of paths, one of labels, and maybe one of sides
+ *
+ * A folder around all others is passed over. Nothing is decoded: see `surveyImages`.
+ *
+ * @throws DataError  if the folder does not exist or has no images, or the table cannot be used
+ * @throws OptionError  if the folder to measure on does not exist
+ */
+export async function readImageFolder(path: string, options: ImageFolderOptions = {}): Promise<ImageFolder> {
+  checkArgument('readImageFolder', 'path', path, PATH)
+  checkOptions('readImageFolder', options, { csv: PATH, labelFrom: TEXT, valid: TEXT, platform: ANY })
+  const platform = options.platform ?? currentGpu().platform
+  const found = await findFiles(platform, path)
+  const folders = options.csv === undefined ? byFolders(path, found, options) : undefined
+  if (folders && new Set(folders.images.map(({ label }) => label)).size > 1) return folders
+  const table = await findTable(platform, path, options.csv)
+  if (table) return byTable(platform, path, found, table)
+  return folders ?? { path, layout: 'classes', description: 'class folders', images: [], apart: [] }
+}
+
+/** File by its path, and by its names below the folder. */
+interface Found {
+  readonly path: string
+  readonly parts: readonly string[]
+}
+
+async function findFiles(platform: Platform, path: string): Promise<Found[]> {
+  const { files } = platform
+  const items = await getImageFiles(path, { platform })
+  const separator = files.join('a', 'b')[1]
+  const top = files.join(path)
+  const prefix = top.endsWith(separator) ? top : `${top}${separator}`
+  return items.map((item) => ({
+    path: item,
+    parts: (item.startsWith(prefix) ? item.slice(prefix.length) : item).split(separator),
+  }))
+}
+
+const nameOf = ({ parts }: Found): string => parts.join('/')
+
+function byFolders(
+  path: string,
+  found: readonly Found[],
+  { labelFrom = 'top', valid }: ImageFolderOptions,
+): ImageFolder {
+  const depth = wrapping(found)
+  const inFolders = found.filter(({ parts }) => parts.length > depth + 1)
+  const outside = found.filter(({ parts }) => parts.length <= depth + 1)
+  const tops = [...new Set(inFolders.map(({ parts }) => parts[depth]))]
+  const sides = sidesOf(path, tops, valid)
+  const level = depth + (sides ? 1 : 0)
+  const images: FolderImage[] = []
+  const others = new Map<string, string[]>()
+  for (const file of inFolders) {
+    const { parts } = file
+    const side = sides?.get(parts[depth])
+    if (sides && side === undefined) {
+      others.set(parts[depth], [...(others.get(parts[depth]) ?? []), nameOf(file)])
+    } else if (parts.length < level + 2) outside.push(file)
+    else {
+      const label = sameSpelling(labelFrom === 'top' ? parts[level] : (parts.at(-2) ?? ''))
+      images.push({ path: file.path, name: nameOf(file), label, side })
+    }
+  }
+  const apart: LeftApart[] = [...others].map(([folder, names]) => ({
+    kind: 'other-part',
+    text: `the folder ${folder} is neither trained nor measured on`,
+    names,
+  }))
+  if (outside.length > 0) {
+    apart.push({ kind: 'no-class', text: 'not in a class folder', names: outside.map(nameOf) })
+  }
+  const around = depth > 0 ? ` in ${inFolders[0].parts.slice(0, depth).join('/')}` : ''
+  const named = sides && [...sides].map(([name]) => `${name}/`).join(' and ')
+  return {
+    path,
+    layout: sides ? 'sides' : 'classes',
+    description: named ? `class folders below ${named}${around}` : `class folders${around}`,
+    images,
+    apart,
+  }
+}
+
+/** Number of folders around all others; files that lie beside them are not counted. */
+function wrapping(found: readonly Found[]): number {
+  for (let depth = 0; ; depth++) {
+    const deeper = found.filter(({ parts }) => parts.length > depth + 1)
+    const names = new Set(deeper.map(({ parts }) => parts[depth]))
+    if (names.size !== 1 || !deeper.some(({ parts }) => parts.length > depth + 2)) return depth
+  }
+}
+
+/** Sides of the folders at the top, if that is what they are: every one of them must have such a name. */
+function sidesOf(path: string, tops: readonly string[], valid: string | undefined): Map<string, Side> | undefined {
+  const named = (names: readonly string[]) =>
+    names.map((name) => tops.find((top) => top.toLowerCase() === name)).find((top) => top !== undefined)
+  const train = named(TRAIN)
+  if (valid !== undefined) {
+    const measured = tops.find((top) => top === valid)
+    if (measured === undefined || train === undefined) {
+      throw new OptionError('readImageFolder', `${path} has no folder ${measured === undefined ? valid : 'train'}`, {
+        given: { 'folders there': tops.slice(0, 12).join(', ') || 'none' },
+        expected: 'folders train and the one that is named to measure on',
+      })
+    }
+    return new Map([
+      [train, 'train'],
+      [measured, 'valid'],
+    ])
+  }
+  const measured = named(VALID)
+  const known = tops.every((top) => [...TRAIN, ...VALID].includes(top.toLowerCase()))
+  if (train === undefined || measured === undefined || !known) return undefined
+  return new Map([
+    [train, 'train'],
+    [measured, 'valid'],
+  ])
+}
+
+/** Table whose columns are known. */
+interface LabelTable extends CsvTable {
+  readonly file: string
+  readonly path: number
+  readonly label: number
+  readonly side: number
+}
+
+/** @throws DataError  if a table that was named cannot be used, or there are several */
+async function findTable(
+  platform: Platform,
+  folder: string,
+  given: string | undefined,
+): Promise<LabelTable | undefined> {
+  const { files } = platform
+  if (given !== undefined) {
+    const table = labelTable(given, parseCsv(given, await files.readText(given)))
+    if (table) return table
+    throw new DataError(given, 'the table has no column of paths or none of labels', {
+      given: { columns: parseCsv(given, await files.readText(given)).columns },
+      expected: 'a column such as path or file, and one such as label or class',
+    })
+  }
+  const entries = await files.list(folder)
+  const inside = entries.filter(({ kind, name }) => kind === 'file' && /\.csv$/i.test(name))
+  const candidates = [...inside.map(({ name }) => files.join(folder, name)), `${folder.replace(/[/\\]+$/, '')}.csv`]
+  const tables: LabelTable[] = []
+  for (const file of candidates) {
+    if (!(await files.exists(file))) continue
+    // Any other table may lie there too.
+    const table = await files
+      .readText(file)
+      .then((text) => labelTable(file, parseCsv(file, text)))
+      .catch(() => undefined)
+    if (table) tables.push(table)
+  }
+  if (tables.length > 1) {
+    throw new DataError(folder, 'there are several tables of labels', {
+      given: { tables: tables.map(({ file }) => file) },
+      fix: 'name the one to use: --csv FILE, or the option csv',
+    })
+  }
+  return tables[0]
+}
+
+function labelTable(file: string, table: CsvTable): LabelTable | undefined {
+  const plain = table.columns.map((name) => name.toLowerCase().replace(/[\s_-]/g, ''))
+  const column = (names: readonly string[]) => {
+    const name = names.find((one) => plain.includes(one))
+    return name === undefined ? -1 : plain.indexOf(name)
+  }
+  const [path, label, side] = [column(COLUMNS.path), column(COLUMNS.label), column(COLUMNS.side)]
+  return path < 0 || label < 0 ? undefined : { ...table, file, path, label, side }
+}
+
+function byTable(platform: Platform, path: string, found: readonly Found[], table: LabelTable): ImageFolder {
+  const lookUp = finder(found)
+  const images: FolderImage[] = []
+  const used = new Set<string>()
+  const apart = { 'no-file': [] as string[], 'no-label': [] as string[], 'not-in-table': [] as string[] }
+  for (const { line, cells } of table.rows) {
+    const cell = cells[table.path]
+    const file = lookUp(cell)
+    if (!file) {
+      apart['no-file'].push(cell)
+      continue
+    }
+    if (used.has(file.path)) {
+      throw new DataError(`${table.file}:${line}`, 'the table lists this image twice', { given: { image: cell } })
+    }
+    used.add(file.path)
+    const side = table.side < 0 ? undefined : sideOf(`${table.file}:${line}`, cells[table.side])
+    const label = sameSpelling(cells[table.label].trim())
+    if (label === '' || side === 'none') apart['no-label'].push(nameOf(file))
+    else images.push({ path: file.path, name: nameOf(file), label, side })
+  }
+  for (const file of found) if (!used.has(file.path)) apart['not-in-table'].push(nameOf(file))
+  const texts = {
+    'no-file': 'rows of the table name no image of the folder',
+    'no-label': 'the table gives no label, or leaves the image out',
+    'not-in-table': 'not in the table',
+  } as const
+  const kinds = Object.keys(texts) as (keyof typeof texts)[]
+  const sides = images.filter(({ side }) => side !== undefined).length
+  const isSplit = sides === images.length && new Set(images.map(({ side }) => side)).size === 2
+  if (sides > 0 && !isSplit) {
+    throw new DataError(table.file, 'the table does not divide its images into both sides', {
+      given: { images: images.length, 'with a side': sides },
+      expected: 'train and valid, or False and True, in every row',
+    })
+  }
+  return {
+    path,
+    layout: 'table',
+    description: `labels of ${platform.files.join(table.file)}`,
+    images,
+    apart: kinds
+      .filter((kind) => apart[kind].length > 0)
+      .map((kind) => ({ kind, text: texts[kind], names: apart[kind] })),
+  }
+}
+
+function sideOf(where: string, cell: string): Side | 'none' {
+  const text = cell.trim().toLowerCase()
+  if ([...VALID, 'true', '1'].includes(text)) return 'valid'
+  if ([...TRAIN, 'false', '0'].includes(text)) return 'train'
+  if (text === '' || text === 'left out') return 'none'
+  throw new DataError(where, 'the side of the image is neither train nor valid', { given: { side: cell } })
+}
+
+/**
+ * Returns a function that finds the file of a table's cell: by its path below the folder, with or without its suffix, or by
+ * its name alone where no other file has it.
+ */
+function finder(found: readonly Found[]): (cell: string) => Found | undefined {
+  const maps = [nameOf, (file: Found) => stem(nameOf(file)), lastOf, (file: Found) => stem(lastOf(file))].map((key) => {
+    const map = new Map<string, Found | undefined>()
+    // Two files of one name are told apart by their path only.
+    for (const file of found) map.set(key(file), map.has(key(file)) ? undefined : file)
+    return map
+  })
+  return (cell) => {
+    const name = cell.trim().replaceAll('\\', '/').replace(/^\.\//, '')
+    const last = name.slice(name.lastIndexOf('/') + 1)
+    const [byName, byStem, byLast, byLastStem] = maps
+    return byName.get(cell.trim()) ?? byName.get(name) ?? byStem.get(name) ?? byLast.get(last) ?? byLastStem.get(last)
+  }
+}
+
+const lastOf = ({ parts }: Found): string => parts.at(-1) ?? ''
+const stem = (name: string): string => name.replace(/\.[^./]*$/, '')

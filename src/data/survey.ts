@@ -1,0 +1,266 @@
+import { DataError } from '../base/errors.ts'
+import { ANY, checkOptions, FUNCTION } from '../base/options.ts'
+import { currentGpu } from '../gpu/device.ts'
+import { imageKind } from '../image/decode.ts'
+import { DEFAULT_DECODING, type Decoding } from '../image/decode-options.ts'
+import type { Platform } from '../platform/platform.ts'
+import { lookAlikes } from './class-counts.ts'
+import { decodeEach } from './decode-each.ts'
+import type { FolderImage, ImageFolder } from './image-folder.ts'
+
+/** Length of the longest signature of an image format, rounded up. */
+const SIGNATURE_BYTES = 16
+/** A class with fewer images is named: a fifth of them is a single one, on which nothing can be measured. */
+const FEW = 10
+/** Ratio of the largest class to the smallest that is named. Source: Johnson & Khoshgoftaar 2019, J. Big Data 6:27, §1. */
+const UNEQUAL = 10
+/** Images whose shorter side has fewer pixels are named: the lesson's smallest network input is 64. */
+const SMALL_SIDE = 32
+
+/** Image that can be used, and its size upright. */
+export interface SurveyedImage extends FolderImage {
+  readonly width: number
+  readonly height: number
+  /** Format by the first bytes, such as JPEG. */
+  readonly format: string
+  /** Equal for files with the same bytes; the path of the first of them. */
+  readonly content: string
+}
+
+/** Image that cannot be used. */
+export interface LeftOutImage extends FolderImage {
+  readonly reason: string
+}
+
+/** Something about a folder of images that a person should know before training. */
+export interface Finding {
+  /**
+   * 'unreadable' files, classes with 'few-images', 'unequal-classes', 'small-images', a 'copy-across' both sides, a
+   * 'copy-with-two-labels', 'copies' on one side, 'similar-names' of classes, an 'unseen-class', 'one-class', and the kinds
+   * of `LeftApart`.
+   */
+  readonly kind: string
+  /** 'error': training is not possible; 'warning': results suffer; 'note': something was done about it, or nothing is wrong. */
+  readonly severity: 'error' | 'warning' | 'note'
+  readonly text: string
+  /** Files that it is about, relative to the folder. */
+  readonly files: readonly string[]
+}
+
+/** Result of looking at every image of a folder. */
+export interface Survey {
+  readonly folder: ImageFolder
+  /** Images that can be used. */
+  readonly images: readonly SurveyedImage[]
+  /** Images that cannot be decoded, or whose class is not trained on. */
+  readonly leftOut: readonly LeftOutImage[]
+  /** Names of the classes that can be trained on, sorted. */
+  readonly classes: readonly string[]
+  readonly findings: readonly Finding[]
+}
+
+export interface SurveyOptions {
+  /** Way in which files become pixels. Default: that of `ImageBlock()` */
+  readonly decoding?: Decoding
+  /** Called with the number of images that were looked at, and that of all. */
+  readonly onImage?: (done: number, count: number) => void
+  /** Default: that of the open GPU */
+  readonly platform?: Platform
+}
+
+/**
+ * Decodes every image of a folder and says what is wrong with them: files that cannot be read, classes with few images,
+ * copies on both sides of the split or under two labels.
+ */
+export async function surveyImages(folder: ImageFolder, options: SurveyOptions = {}): Promise<Survey> {
+  checkOptions('surveyImages', options, { decoding: ANY, onImage: FUNCTION, platform: ANY })
+  const { platform = currentGpu().platform, decoding = DEFAULT_DECODING, onImage = () => {} } = options
+  const { images } = folder
+  const sizes = new Map<number, { readonly width: number; readonly height: number }>()
+  let done = 0
+  const bad = await decodeEach(
+    platform.decoder,
+    images.map(({ path }) => ({ path, decoding })),
+    ({ width, height }, i) => {
+      sizes.set(i, { width, height })
+      onImage(++done, images.length)
+    },
+  )
+  const reasons = new Map(bad.map(({ path, reason }) => [path, reason]))
+  const facts = await factsOf(platform, images)
+  const readable = images.flatMap((image, i): SurveyedImage[] => {
+    const size = sizes.get(i)
+    return size ? [{ ...image, ...size, ...facts[i] }] : []
+  })
+  const unreadable = images
+    .filter((_, i) => !sizes.has(i))
+    .map((image) => ({ ...image, reason: shortReason(image, reasons.get(image.path)) }))
+  const split = readable.some(({ side }) => side !== undefined)
+  const classes = [...new Set(readable.filter(({ side }) => side !== 'valid').map(({ label }) => label))].sort()
+  const unseen = readable.filter(({ label }) => !classes.includes(label))
+  const used = readable.filter(({ label }) => classes.includes(label))
+  const leftOut = [
+    ...unreadable,
+    ...unseen.map((image) => ({ ...image, reason: `its class ${image.label} has no image to train on` })),
+  ]
+  return {
+    folder,
+    images: used,
+    leftOut,
+    classes,
+    findings: findingsOf(folder, { used, unreadable, unseen, classes, split }),
+  }
+}
+
+/** Reason of an error message: its first line without the path, which is printed beside it, and which package would help. */
+function shortReason({ path }: FolderImage, message = 'it cannot be decoded'): string {
+  const [first, ...rest] = message.split('\n')
+  const text = first.startsWith(`${path}: `) ? first.slice(path.length + 2) : first
+  const help = rest.find((line) => line.includes('npm install'))?.trim()
+  return help === undefined ? text : `${text}; ${help}`
+}
+
+/** Format and identity of contents of every file. */
+async function factsOf(
+  { files, sha256 }: Platform,
+  images: readonly FolderImage[],
+): Promise<{ readonly format: string; readonly content: string }[]> {
+  const { glance } = files
+  if (!glance) return images.map(({ path }) => ({ format: 'image', content: path }))
+  const glances = await Promise.all(images.map(({ path }) => glance(path, SIGNATURE_BYTES).catch(() => undefined)))
+  const count = new Map<number, number>()
+  for (const one of glances) if (one) count.set(one.sizeBytes, (count.get(one.sizeBytes) ?? 0) + 1)
+  const first = new Map<string, string>()
+  const facts: { readonly format: string; readonly content: string }[] = []
+  for (const [i, { path }] of images.entries()) {
+    const one = glances[i]
+    const format = (one && imageKind(one.start)) ?? 'unknown'
+    let content = path
+    // Only files of the same size can be equal.
+    if (one && (count.get(one.sizeBytes) ?? 0) > 1) {
+      const bytes = await files.read(path).catch((error: unknown) => {
+        if (!(error instanceof DataError)) throw error
+        return undefined
+      })
+      const key = bytes ? await sha256(bytes) : path
+      content = first.get(key) ?? path
+      first.set(key, content)
+    }
+    facts.push({ format, content })
+  }
+  return facts
+}
+
+interface Looked {
+  readonly used: readonly SurveyedImage[]
+  readonly unreadable: readonly LeftOutImage[]
+  readonly unseen: readonly FolderImage[]
+  readonly classes: readonly string[]
+  readonly split: boolean
+}
+
+function findingsOf(folder: ImageFolder, { used, unreadable, unseen, classes, split }: Looked): Finding[] {
+  const found: Finding[] = []
+  const add = (severity: Finding['severity'], kind: string, text: string, files: readonly string[] = []) =>
+    found.push({ kind, severity, text, files })
+  const names = (images: readonly FolderImage[]) => images.map(({ name }) => name)
+  if (classes.length < 2) {
+    const one = classes.length === 1 ? `all images are of the class ${classes[0]}` : 'there is no image of any class'
+    add('error', 'one-class', `${one}: at least two class folders are needed`)
+  }
+  const reasons = groupBy(unreadable, ({ reason }) => reason)
+  for (const [reason, images] of reasons) {
+    add(
+      'warning',
+      'unreadable',
+      `${counted(images, 'file')} cannot be read and ${images.length === 1 ? 'is' : 'are'} left out: ${reason}`,
+      names(images),
+    )
+  }
+  for (const { kind, text, names: files } of folder.apart) {
+    const severity = kind === 'other-part' ? 'note' : 'warning'
+    add(severity, kind, `${counted(files, kind === 'no-file' ? 'row' : 'file')} left out: ${text}`, files)
+  }
+  for (const [label, images] of groupBy(unseen, ({ label }) => label)) {
+    add('warning', 'unseen-class', `${label} has images to measure on and none to train on: left out`, names(images))
+  }
+  const training = used.filter(({ side }) => side !== 'valid')
+  const sizes = classes.map((label) => ({ label, count: training.filter((image) => image.label === label).length }))
+  for (const { label, count } of sizes) {
+    if (count >= FEW) continue
+    const measured = split ? '' : ', of which a fifth is measured on'
+    add(
+      'warning',
+      'few-images',
+      `${label} has only ${count} image${count === 1 ? '' : 's'}${measured}: its results will be a matter of chance. More images help most`,
+    )
+  }
+  const [least, most] = [Math.min(...sizes.map(({ count }) => count)), Math.max(...sizes.map(({ count }) => count))]
+  if (classes.length > 1 && most > UNEQUAL * least) {
+    const nameFor = (wanted: number) => sizes.find(({ count }) => count === wanted)?.label ?? ''
+    add(
+      'warning',
+      'unequal-classes',
+      `${nameFor(most)} has ${most} images and ${nameFor(least)} ${least}: accuracy will say little about ${nameFor(least)}, see its recall`,
+    )
+  }
+  const small = used.filter(({ width, height }) => Math.min(width, height) < SMALL_SIDE)
+  if (small.length > 0) {
+    add(
+      'warning',
+      'small-images',
+      `${counted(small, 'image')} less than ${SMALL_SIDE} pixels wide or high`,
+      names(small),
+    )
+  }
+  copies(used, add)
+  for (const alike of lookAlikes(classes)) {
+    add('warning', 'similar-names', `classes whose names look alike: ${alike.map((name) => `'${name}'`).join(' and ')}`)
+  }
+  return found
+}
+
+function copies(
+  used: readonly SurveyedImage[],
+  add: (severity: Finding['severity'], kind: string, text: string, files: readonly string[]) => void,
+): void {
+  const kinds = { labels: [] as string[], across: [] as string[], same: [] as string[] }
+  for (const group of groupBy(used, ({ content }) => content).values()) {
+    if (group.length === 1) continue
+    const files = group.map(({ name }) => name)
+    const sides = new Set(group.map(({ side }) => side))
+    if (new Set(group.map(({ label }) => label)).size > 1) kinds.labels.push(files.join(' = '))
+    else if (sides.size > 1) kinds.across.push(files.join(' = '))
+    else kinds.same.push(files.join(' = '))
+  }
+  const { labels, across, same } = kinds
+  if (labels.length > 0) {
+    add('warning', 'copy-with-two-labels', `${counted(labels, 'image')} in two classes: one label is wrong`, labels)
+  }
+  if (across.length > 0) {
+    add(
+      'warning',
+      'copy-across',
+      `${counted(across, 'image')} to measure on and to train on too, which makes results look better than they are`,
+      across,
+    )
+  }
+  if (same.length > 0) {
+    add('note', 'copies', `${counted(same, 'image')} there more than once; copies stay on one side of the split`, same)
+  }
+}
+
+function counted(things: readonly unknown[], noun: string): string {
+  return `${things.length} ${noun}${things.length === 1 ? '' : 's'}`
+}
+
+/** Groups things by a key, in the order of their first. Source: ECMAScript 2024, Map.groupBy, which Node 20 lacks. */
+function groupBy<Thing>(things: readonly Thing[], keyOf: (thing: Thing) => string): Map<string, Thing[]> {
+  const groups = new Map<string, Thing[]>()
+  for (const thing of things) {
+    const group = groups.get(keyOf(thing))
+    if (group) group.push(thing)
+    else groups.set(keyOf(thing), [thing])
+  }
+  return groups
+}

@@ -1,0 +1,352 @@
+import { execFile, spawn } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { tmpdir } from 'node:os'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import jpeg from 'jpeg-js'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { runOnnx } from '../helpers/onnx-runtime.ts'
+import { stripes } from '../helpers/tiny.ts'
+
+const command = fileURLToPath(new URL('../../dist/src/cli/wgrad.js', import.meta.url))
+
+interface Ended {
+  readonly code: number
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** The built command `wgrad`; `npm test` builds first. */
+let folder = ''
+const wgrad = (...args: string[]): Promise<Ended> =>
+  promisify(execFile)(process.execPath, [command, ...args], { cwd: folder }).then(
+    ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
+    (failed: Ended) => failed,
+  )
+const text = (...parts: string[]) => readFileSync(join(folder, ...parts), 'utf8')
+
+/** Writes a picture of stripes as a JPEG. */
+function draw(path: string, kind: 'across' | 'slanted' | 'upright', i: number): void {
+  const { data, width, height } = stripes(`${kind}/${i}.jpg`, 48)
+  mkdirSync(dirname(join(folder, path)), { recursive: true })
+  writeFileSync(join(folder, path), jpeg.encode({ data: Buffer.from(data), width, height }, 90).data)
+}
+
+/** Class folders with a space, another script and a folder below. */
+const CLASSES = { 'up & right': 'upright', поперёк: 'across' } as const
+
+beforeAll(() => {
+  if (!existsSync(command)) throw new Error('dist/ is not there, or old: run `npm run build`, as `npm test` does')
+  folder = mkdtempSync(join(tmpdir(), 'wgrad-cli-'))
+  for (const [name, kind] of Object.entries(CLASSES)) {
+    for (let i = 0; i < 20; i++) draw(join('set', name, i % 5 === 0 ? 'summer 2024' : '', `${i}.jpg`), kind, i)
+  }
+  writeFileSync(
+    join(folder, 'set', 'up & right', 'broken.jpg'),
+    readFileSync(join(folder, 'set', 'up & right', '1.jpg')).subarray(0, 300),
+  )
+})
+
+afterAll(() => {
+  if (folder) rmSync(folder, { recursive: true })
+})
+
+const SMALL = ['--size', '32', '--epochs', '2', '--batch-size', '8']
+
+describe('help and misuse', () => {
+  test('each command explains itself; the version is that of the package', async () => {
+    const { stdout, code } = await wgrad('--help')
+    expect(code).toBe(0)
+    for (const name of ['check', 'train', 'predict', 'evaluate', 'export']) {
+      expect(stdout).toMatch(new RegExp(`^  ${name} `, 'm'))
+      const help = await wgrad(name, '--help')
+      expect(help).toMatchObject({ code: 0, stderr: '' })
+      expect(help.stdout).toContain(`wgrad ${name} `)
+      expect(help.stdout).toContain('--json')
+      expect(help.stdout).toMatch(/Exit code/)
+      expect((await wgrad('help', name)).stdout).toBe(help.stdout)
+    }
+    expect(stdout).toContain('130  interrupted')
+    const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+      version: string
+    }
+    expect((await wgrad('--version')).stdout).toBe(`${version}\n`)
+  })
+
+  test.each([
+    [
+      ['tran', 'set'],
+      2,
+      "OptionError: wgrad: there is no command 'tran'\n  expected check, train, predict, evaluate, export\n  Fix: write train",
+    ],
+    [['train', 'set', '--epoch', '3'], 2, "OptionError: train: Unknown option '--epoch'.\n  Fix: write --epochs;"],
+    [['train', 'set', '--model', 'xresnet19'], 2, 'Fix: write xresnet18'],
+    [['train'], 2, 'OptionError: train: a folder of images is needed'],
+    [['train', 'set', '--size', '8'], 2, "OptionError: --size: '8' is out of range"],
+    [['train', 'set', '--valid', '1.5'], 2, "OptionError: --valid: '1.5' is out of range"],
+    [['train', '--resume', 'set', '--lr', '1'], 2, 'leave out --lr'],
+    [['train', '--resume', 'set'], 3, 'DataError: set: there is no run to continue'],
+    [['train', 'nowhere'], 3, 'DataError: nowhere: no such file or folder'],
+    [['check', 'set', '--valid', 'val'], 2, 'set has no folder val'],
+    [['export', 'model.safetensors', 'model.pb'], 2, 'the suffix of the file says nothing about its format'],
+    [['export', 'model.safetensors', 'half.safetensors', '--logits'], 2, 'this is an option of ONNX files'],
+    [['evaluate', 'model.safetensors'], 2, 'a model and one folder of images are needed'],
+  ] as const)('%j is refused with exit code %i', async (args, code, message) => {
+    const ended = await wgrad(...args)
+    expect(ended.stderr).toContain(message)
+    expect(ended.stderr).not.toContain('    at ')
+    expect(ended).toMatchObject({ code, stdout: '' })
+  })
+
+  test('with --json an error is the document', async () => {
+    const { stdout, code } = await wgrad('check', 'nowhere', '--json')
+    expect(code).toBe(3)
+    expect(JSON.parse(stdout)).toEqual({
+      error: { kind: 'DataError', message: 'nowhere: no such file or folder' },
+    })
+    expect(JSON.parse((await wgrad('train', 'set', '--sise', '3', '--json')).stdout)).toMatchObject({
+      event: 'error',
+      error: { kind: 'OptionError' },
+    })
+  })
+})
+
+describe('check', () => {
+  test('says what is wrong, in words and as a document', async () => {
+    const { stdout, code } = await wgrad('check', 'set')
+    expect(code).toBe(1)
+    expect(stdout).toContain('40 images of 2 classes: class folders in set')
+    expect(stdout).toMatch(/^up & right +20 +16 +4 +1$/m)
+    expect(stdout).toMatch(/^поперёк +20 +16 +4 +0$/m)
+    expect(stdout).toContain('! 1 file cannot be read and is left out: ')
+    expect(stdout).toContain('      up & right/broken.jpg')
+    const document = JSON.parse((await wgrad('check', 'set', '--json')).stdout) as Record<string, unknown>
+    expect(document).toMatchObject({
+      folder: 'set',
+      layout: 'classes',
+      images: 40,
+      classes: [
+        { name: 'up & right', train: 16, valid: 4, leftOut: 1 },
+        { name: 'поперёк', train: 16, valid: 4, leftOut: 0 },
+      ],
+      findings: [{ kind: 'unreadable', severity: 'warning', files: ['up & right/broken.jpg'] }],
+    })
+  })
+
+  test('exit code 0 of a folder without faults, 3 of one that cannot be trained on', async () => {
+    for (let i = 0; i < 24; i++) {
+      const kind = i % 2 === 0 ? 'across' : 'upright'
+      draw(`good/${kind}/${i}.jpg`, kind, i)
+    }
+    const good = await wgrad('check', 'good')
+    expect(good.stdout).toContain('nothing to complain about')
+    expect(good.code).toBe(0)
+    const one = await wgrad('check', join('good', 'across'))
+    expect(one.code).toBe(3)
+    expect(one.stdout).toContain('at least two class folders are needed')
+  })
+})
+
+interface Event {
+  readonly event: string
+  readonly [name: string]: unknown
+}
+
+describe('train', () => {
+  let events: Event[] = []
+
+  beforeAll(async () => {
+    const { stdout, code, stderr } = await wgrad('train', 'set', ...SMALL, '--out', 'whole', '--json')
+    if (code !== 0) throw new Error(stderr)
+    events = stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Event)
+  })
+
+  test('prints lines of JSON, and leaves a report, a model, its ONNX file and tables', () => {
+    expect(events.map(({ event }) => event)).toEqual(['look', 'start', 'search', 'epoch', 'epoch', 'end'])
+    const end = events.at(-1)
+    expect(end).toMatchObject({ folder: 'whole', count: 8, settings: { size: 32, batchSize: 8, model: 'xresnet18' } })
+    expect(readdirSync(join(folder, 'whole')).sort()).toEqual([
+      'history.csv',
+      'images.csv',
+      'learning-rate.json',
+      'model.onnx',
+      'model.safetensors',
+      'options.json',
+      'report.html',
+      'results.json',
+      'train.log',
+    ])
+    expect(JSON.parse(text('whole', 'results.json'))).toMatchObject({ accuracy: end?.accuracy, count: 8 })
+    const history = text('whole', 'history.csv').trimEnd().split('\n')
+    expect(history.map((line) => line.split(',').slice(0, 2).join())).toEqual(['layers,epoch', 'all,0', 'all,1'])
+    const images = text('whole', 'images.csv')
+    expect(images).toMatch(/^up & right\/broken\.jpg,up & right,left out,.*(cut short|damaged)/m)
+    expect(images.match(/,train,$/gm)).toHaveLength(32)
+    expect(images.match(/,valid,$/gm)).toHaveLength(8)
+    const log = text('whole', 'train.log')
+    expect(log).toContain('up & right/broken.jpg')
+    expect(log).toMatch(/^epoch +train_loss/m)
+    expect(log).toContain('accuracy ')
+  })
+
+  test('the report has everything and needs nothing else', () => {
+    const report = text('whole', 'report.html')
+    for (const part of [
+      '95% interval',
+      'Confusion matrix',
+      'Search for the learning rate',
+      'поперёк',
+      'up &amp; right',
+      'up &amp; right/broken.jpg',
+      'Momentum',
+      'data:image/png;base64,',
+      'Settings',
+      'xresnet18',
+    ]) {
+      expect(report).toContain(part)
+    }
+    expect(report).not.toMatch(/<script|<link|src="http|@import/)
+  })
+
+  test('interrupted and continued, it comes to the same', async () => {
+    const child = spawn(process.execPath, [command, 'train', 'set', ...SMALL, '--out', 'parts'], { cwd: folder })
+    let said = ''
+    let pressed = false
+    child.stdout.on('data', (data: Buffer) => {
+      said += data.toString()
+      if (pressed || !/\n0 {9}/.test(said)) return
+      pressed = true
+      child.kill('SIGINT')
+    })
+    expect(await new Promise((ended) => child.on('close', ended))).toBe(130)
+    expect(said).toMatch(/\nto continue: npx wgrad train --resume parts\n$/)
+    const again = await wgrad('train', 'set', ...SMALL, '--out', 'parts')
+    expect(again).toMatchObject({ code: 2, stdout: '' })
+    expect(again.stderr).toContain('there is a run in this folder already')
+
+    const { code, stderr } = await wgrad('train', '--resume', 'parts')
+    expect({ code, stderr: stderr.replaceAll(/^Warning: .*\n/gm, '') }).toEqual({ code: 0, stderr: '' })
+    for (const name of ['model.safetensors', 'model.onnx', 'images.csv']) {
+      expect(readFileSync(join(folder, 'parts', name)).equals(readFileSync(join(folder, 'whole', name)))).toBe(true)
+    }
+    const figures = (run: string) => {
+      const { epochs, accuracy, lr } = JSON.parse(text(run, 'results.json')) as Record<string, unknown>
+      return JSON.stringify([epochs, accuracy, lr], (name, value: unknown) =>
+        /^(seconds|imagesPerSecond)$/.test(name) ? 0 : value,
+      )
+    }
+    expect(figures('parts')).toBe(figures('whole'))
+    expect(existsSync(join(folder, 'parts', 'training.checkpoint'))).toBe(false)
+    const over = await wgrad('train', '--resume', 'parts')
+    expect(over.stdout).toContain('parts is the folder of a run that is over')
+    expect(over.code).toBe(0)
+  })
+
+  test('from pretrained weights the head is trained first, and two fits are continued too', async () => {
+    const weights = ['--pretrained', join('whole', 'model.safetensors'), '--model', 'xresnet18', '--lr', '0.002']
+    const options = ['train', 'set', '--size', '32', '--epochs', '1', '--batch-size', '8', ...weights]
+    const { stdout, code } = await wgrad(...options, '--out', 'tuned', '--json')
+    expect(code).toBe(0)
+    const lines = stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Event)
+    expect(lines.filter(({ event }) => event === 'epoch').map(({ layers }) => layers)).toEqual(['head', 'all'])
+    expect(text('tuned', 'history.csv')).toMatch(/\nhead,0,.*\nall,0,/)
+    const child = spawn(process.execPath, [command, ...options, '--out', 'tuned-parts'], { cwd: folder })
+    let said = ''
+    let pressed = false
+    child.stdout.on('data', (data: Buffer) => {
+      said += data.toString()
+      if (pressed || !/\n0 {9}[^]*\nepoch/.test(said)) return
+      pressed = true
+      child.kill('SIGTERM')
+    })
+    expect(await new Promise((ended) => child.on('close', ended))).toBe(130)
+    expect((await wgrad('train', '--resume', 'tuned-parts', '--json')).code).toBe(0)
+    const model = (run: string) => readFileSync(join(folder, run, 'model.safetensors'))
+    expect(model('tuned-parts').equals(model('tuned'))).toBe(true)
+  })
+
+  test('a damaged options.json is told in one message', async () => {
+    mkdirSync(join(folder, 'damaged'))
+    const begun = JSON.parse(text('whole', 'options.json')) as { settings: Record<string, unknown> }
+    begun.settings.size = 'large'
+    writeFileSync(join(folder, 'damaged', 'options.json'), JSON.stringify(begun))
+    const { stderr, code } = await wgrad('train', '--resume', 'damaged')
+    expect(code).toBe(3)
+    expect(stderr).toContain(`DataError: ${join('damaged', 'options.json')}: a damaged file: its size is invalid`)
+  })
+})
+
+describe('evaluate and export', () => {
+  test('evaluate measures on all images, or those that a run measured on', async () => {
+    const all = await wgrad('evaluate', 'whole', 'set', '--json')
+    expect(all.code).toBe(0)
+    const document = JSON.parse(all.stdout) as Record<string, unknown>
+    expect(document).toMatchObject({ folder: 'set', count: 40, confusion: { classes: ['up & right', 'поперёк'] } })
+    expect(document.errors).toHaveLength(1)
+    const [low, high] = document.interval as number[]
+    expect(low).toBeLessThanOrEqual(document.accuracy as number)
+    expect(high).toBeGreaterThanOrEqual(document.accuracy as number)
+    const held = await wgrad(
+      'evaluate',
+      'whole',
+      'set',
+      '--csv',
+      join('whole', 'images.csv'),
+      '--at-least',
+      '1',
+      '--json',
+    )
+    const { accuracy, count } = JSON.parse(held.stdout) as { accuracy: number; count: number }
+    expect(count).toBe(8)
+    expect(held.code).toBe(accuracy < 1 ? 1 : 0)
+    const said = await wgrad('evaluate', join('whole', 'model.safetensors'), 'set')
+    expect(said.stdout).toMatch(/accuracy \d+\.\d% \(\d+ of 40\), with 95% confidence between \d+\.\d% and \d+\.\d%/)
+    expect(said.stdout).toMatch(/precision +recall +f1-score +support/)
+    expect(said.stdout).toContain('actual \\ predicted')
+    mkdirSync(join(folder, 'others', 'zebra'), { recursive: true })
+    draw('others/zebra/1.jpg', 'across', 1)
+    draw('others/gnu/1.jpg', 'across', 2)
+    const none = await wgrad('evaluate', 'whole', 'others')
+    expect(none).toMatchObject({ code: 3 })
+    expect(none.stderr).toContain('the model knows none of the classes of these images')
+  })
+
+  test('export writes ONNX in f32 and f16, and safetensors in f16, which predict alike', async () => {
+    for (const args of [['half.onnx', '--f16'], ['whole.onnx'], ['half.safetensors', '--f16']]) {
+      const { stdout, code } = await wgrad('export', 'whole', ...args, '--json')
+      expect(code).toBe(0)
+      const { bytes, precision, labels } = JSON.parse(stdout) as { bytes: number; precision: string; labels: string[] }
+      expect(bytes).toBe(readFileSync(join(folder, args[0])).length)
+      expect(precision).toBe(args.includes('--f16') ? 'f16' : 'f32')
+      expect(labels).toEqual(['up & right', 'поперёк'])
+    }
+    expect(readFileSync(join(folder, 'whole.onnx')).equals(readFileSync(join(folder, 'whole', 'model.onnx')))).toBe(
+      true,
+    )
+    const file = join('set', 'поперёк', '3.jpg')
+    const probability = async (model: string) => {
+      const { images } = JSON.parse((await wgrad('predict', model, file, '--json')).stdout) as {
+        images: { top: { label: string; probability: number }[] }[]
+      }
+      return images[0].top.find(({ label }) => label === 'поперёк')?.probability ?? NaN
+    }
+    const expected = await probability('whole')
+    expect(Math.abs((await probability('half.safetensors')) - expected)).toBeLessThan(1e-2)
+
+    const size = 32
+    const image = Float32Array.from({ length: 3 * size * size }, (_, i) => (i % size) / size)
+    const outputs = await Promise.all(
+      ['half.onnx', 'whole.onnx'].map((name) => runOnnx(readFileSync(join(folder, name)), image, [1, 3, size, size])),
+    )
+    const [half, whole] = outputs.map((output) => Object.values(output)[0].data)
+    expect(whole.reduce((sum, value) => sum + value, 0)).toBeCloseTo(1, 4)
+    half.forEach((value, i) => expect(Math.abs(value - whole[i])).toBeLessThan(1e-2))
+  })
+})
