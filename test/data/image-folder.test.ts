@@ -1,0 +1,175 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { readImageFolder, type ImageFolderOptions } from '../../src/data/image-folder.ts'
+import { fakePlatform } from '../helpers/fake-platform.ts'
+import { nodePlatform } from '../../src/platform/node/index.ts'
+
+let root = ''
+let path = ''
+let number = 0
+beforeAll(() => {
+  root = mkdtempSync(join(tmpdir(), 'wgrad-image-folder-'))
+})
+afterAll(() => rmSync(root, { recursive: true }))
+beforeEach(() => {
+  path = join(root, String(number++))
+})
+
+const platform = fakePlatform({ files: nodePlatform.files })
+
+/** Writes files; what is in them does not matter, as their suffix makes images of them. */
+function put(files: Readonly<Record<string, string>> | readonly string[]): void {
+  const contents = Array.isArray(files) ? Object.fromEntries(files.map((name: string) => [name, ''])) : files
+  for (const [name, text] of Object.entries(contents as Record<string, string>)) {
+    mkdirSync(dirname(join(path, name)), { recursive: true })
+    writeFileSync(join(path, name), text)
+  }
+}
+
+async function read(options: ImageFolderOptions = {}, from = path) {
+  const { layout, description, images, apart } = await readImageFolder(from, { platform, ...options })
+  return {
+    layout,
+    description,
+    images: images.map(({ name, label, side }) => [name, label, ...(side ? [side] : [])].join(' | ')),
+    apart: apart.map(({ kind, names }) => `${kind}: ${names.join(', ')}`),
+  }
+}
+
+describe('class folders', () => {
+  test('are those directly below the folder, in any script, with anything below', async () => {
+    put(['кошка/1.jpg', 'кошка/summer 2024/a b/2.webp', 'hot dog/3.png', 'loose.jpg', 'notes.txt'])
+    expect(await read()).toEqual({
+      layout: 'classes',
+      description: 'class folders',
+      images: ['hot dog/3.png | hot dog', 'кошка/1.jpg | кошка', 'кошка/summer 2024/a b/2.webp | кошка'],
+      apart: ['no-class: loose.jpg'],
+    })
+    expect((await read({ labelFrom: 'parent' })).images).toEqual([
+      'hot dog/3.png | hot dog',
+      'кошка/1.jpg | кошка',
+      'кошка/summer 2024/a b/2.webp | a b',
+    ])
+  })
+
+  test('may lie within a folder around all of them', async () => {
+    put(['download/my pictures/cat/1.jpg', 'download/my pictures/dog/2.jpg', 'download/cover.jpg'])
+    expect(await read()).toEqual({
+      layout: 'classes',
+      description: 'class folders in download/my pictures',
+      images: ['download/my pictures/cat/1.jpg | cat', 'download/my pictures/dog/2.jpg | dog'],
+      apart: ['no-class: download/cover.jpg'],
+    })
+  })
+
+  test('are found from the folder itself, from above, and with a slash at the end', async () => {
+    put(['cat/1.jpg', 'dog/2.jpg'])
+    const expected = ['cat/1.jpg | cat', 'dog/2.jpg | dog']
+    expect((await read({}, `${path}/`)).images).toEqual(expected)
+    const before = process.cwd()
+    process.chdir(path)
+    try {
+      expect((await read({}, '.')).images).toEqual(expected)
+    } finally {
+      process.chdir(before)
+    }
+  })
+
+  test('called train are a class where the others are none of its like', async () => {
+    put(['train/1.jpg', 'plane/2.jpg', 'train/old/3.jpg'])
+    expect((await read()).images).toEqual(['plane/2.jpg | plane', 'train/1.jpg | train', 'train/old/3.jpg | train'])
+  })
+
+  test('of one class alone are told apart by no one', async () => {
+    put(['cat/1.jpg', 'cat/2.jpg'])
+    expect((await read()).images).toEqual(['cat/1.jpg | cat', 'cat/2.jpg | cat'])
+  })
+})
+
+describe('folders to train and to measure on', () => {
+  test.each(['valid', 'val', 'Validation', 'dev', 'test'])('train and %s', async (name) => {
+    put([`train/cat/1.jpg`, `train/dog/2.jpg`, `${name}/cat/3.jpg`, `${name}/4.jpg`])
+    expect(await read()).toEqual({
+      layout: 'sides',
+      description: `class folders below train/ and ${name}/`,
+      images: [
+        `train/cat/1.jpg | cat | train`,
+        `train/dog/2.jpg | dog | train`,
+        `${name}/cat/3.jpg | cat | valid`,
+      ].sort(),
+      apart: [`no-class: ${name}/4.jpg`],
+    })
+  })
+
+  test('leave test alone where there is another to measure on, unless it is named', async () => {
+    put(['train/cat/1.jpg', 'train/dog/2.jpg', 'val/cat/3.jpg', 'test/dog/4.jpg'])
+    const sides = await read()
+    expect(sides.images).toEqual([
+      'train/cat/1.jpg | cat | train',
+      'train/dog/2.jpg | dog | train',
+      'val/cat/3.jpg | cat | valid',
+    ])
+    expect(sides.apart).toEqual(['other-part: test/dog/4.jpg'])
+    expect((await read({ valid: 'test' })).apart).toEqual(['other-part: val/cat/3.jpg'])
+    await expect(read({ valid: 'tests' })).rejects.toThrow('has no folder tests')
+  })
+})
+
+describe('a table', () => {
+  test('names files with or without suffix, with or without their folder', async () => {
+    put({
+      'photos/a.jpg': '',
+      'photos/b.png': '',
+      'photos/c.webp': '',
+      'photos/d.jpg': '',
+      'labels.csv': 'File Name,Class\nphotos/a.jpg,cat\nb,dog\nc.webp,"cat, wild"\nmissing.jpg,dog\n',
+      'other.csv': 'x,y\n1,2\n',
+    })
+    expect(await read()).toEqual({
+      layout: 'table',
+      description: `labels of ${join(path, 'labels.csv')}`,
+      images: ['photos/a.jpg | cat', 'photos/b.png | dog', 'photos/c.webp | cat, wild'],
+      apart: ['no-file: missing.jpg', 'not-in-table: photos/d.jpg'],
+    })
+  })
+
+  test('beside the folder, with sides', async () => {
+    put(['1.jpg', '2.jpg', '3.jpg', '4.jpg'])
+    const lines = ['path,label,is_valid', '1.jpg,cat,False', '2.jpg,dog,False', '3.jpg,cat,True', '4.jpg,,False', '']
+    writeFileSync(`${path}.csv`, lines.join('\n'))
+    const { images, apart } = await read()
+    expect(images).toEqual(['1.jpg | cat | train', '2.jpg | dog | train', '3.jpg | cat | valid'])
+    expect(apart).toEqual(['no-label: 4.jpg'])
+  })
+
+  test('counts for nothing beside class folders, unless it is named', async () => {
+    put({ 'cat/1.jpg': '', 'dog/2.jpg': '', 'labels.csv': 'path,label\ncat/1.jpg,tabby\ndog/2.jpg,pug\n' })
+    expect((await read()).images).toEqual(['cat/1.jpg | cat', 'dog/2.jpg | dog'])
+    const named = await read({ csv: join(path, 'labels.csv') })
+    expect(named.images).toEqual(['cat/1.jpg | tabby', 'dog/2.jpg | pug'])
+  })
+
+  test('is used where train and test hold no class folders', async () => {
+    put({ 'train/1.jpg': '', 'train/2.jpg': '', 'test/3.jpg': '', 'train.csv': 'id,breed\n1,cat\n2,dog\n' })
+    const { images, apart } = await read()
+    expect(images).toEqual(['train/1.jpg | cat', 'train/2.jpg | dog'])
+    expect(apart).toEqual(['not-in-table: test/3.jpg'])
+  })
+
+  test('that cannot be used is refused', async () => {
+    put({ '1.jpg': '', '2.jpg': '', 'a.csv': 'path,label\n1.jpg,cat\n', 'b.csv': 'path,label\n2.jpg,dog\n' })
+    await expect(read()).rejects.toThrow('there are several tables of labels')
+    put({
+      'c.csv': 'path,label\n1.jpg,cat\n1.jpg,dog\n',
+      'd.csv': 'path,size\n1.jpg,3\n',
+      'e.csv': 'path,label,split\n1.jpg,cat,left\n',
+    })
+    await expect(read({ csv: join(path, 'c.csv') })).rejects.toThrow('c.csv:3: the table lists this image twice')
+    await expect(read({ csv: join(path, 'd.csv') })).rejects.toThrow('no column of paths or none of labels')
+    await expect(read({ csv: join(path, 'e.csv') })).rejects.toThrow('neither train nor valid')
+    put({ 'f.csv': 'path,label,split\n1.jpg,cat,train\n2.jpg,cat,train\n' })
+    await expect(read({ csv: join(path, 'f.csv') })).rejects.toThrow('does not divide its images into both sides')
+  })
+})
