@@ -125,16 +125,17 @@ async function predictAll(output: Output, predictor: Predictor, images: readonly
   const rows: Float32Array[] = []
   const items: FolderImage[] = []
   const errors: { readonly file: string; readonly message: string }[] = []
-  for (const [i, image] of images.entries()) {
-    try {
-      rows.push((await predictor.predict(image.path)).probabilities)
+  const paths = images.map(({ path }) => path)
+  for await (const { index, prediction, error } of predictor.predictEach(paths)) {
+    const image = images[index]
+    if (prediction) {
+      rows.push(prediction.probabilities)
       items.push(image)
-    } catch (error) {
-      if (!(error instanceof DataError)) throw error
+    } else {
       output.say(`left out: ${error.message}`)
       errors.push({ file: image.path, message: error.message })
     }
-    status?.(`measuring: ${i + 1} of ${images.length}`)
+    status?.(`measuring: ${index + 1} of ${images.length}`)
   }
   status?.('')
   const columns = rows[0]?.length ?? 0

@@ -1,10 +1,9 @@
-import { DataError, OptionError } from '../base/errors.ts'
+import { OptionError } from '../base/errors.ts'
 import type { Json } from '../base/json.ts'
 import { openGpuOn } from '../exports/gpu.ts'
-import type { Predictor } from '../exports/train.ts'
-import { getImageFiles, nodePlatform, type Prediction } from '../node.ts'
+import { getImageFiles, nodePlatform } from '../node.ts'
 import { className } from './class-names.ts'
-import { parseCommand, whole } from './command.ts'
+import { numberIn, parseCommand, whole } from './command.ts'
 import { EXIT } from './exit-codes.ts'
 import { loadModel } from './model.ts'
 import { invocation, Output } from './output.ts'
@@ -18,15 +17,22 @@ Says what is on images, with a model that \`wgrad train\`, the lesson or learner
   MODEL      model.safetensors, or the folder of a run
   FILE…      images, or folders of them
   --top N    number of labels per image, the likeliest first (3)
+  --threshold P  smallest probability with which an image is known; below it the answer is "none of these" (that of the
+             model, which has none unless it was trained with --threshold)
   --json     one JSON document on stdout: { model, labels, images: [{ file, label, probability, top: [{ label,
-             probability }] }], errors: [{ file, message }] }
+             probability }] }], errors: [{ file, message }] }; label is null for none of these
   --help
 
-Exit code 0: all were classified; 2: wrong options; 3: the model or a image cannot be read (the others are classified);
+Exit code 0: all were classified; 2: wrong options; 3: the model or an image cannot be read (the others are classified);
 4: no graphics adapter.
 `
 
-const DEFINITION = { top: { type: 'string' }, json: { type: 'boolean' }, help: { type: 'boolean' } } as const
+const DEFINITION = {
+  top: { type: 'string' },
+  threshold: { type: 'string' },
+  json: { type: 'boolean' },
+  help: { type: 'boolean' },
+} as const
 
 export async function main(argv: readonly string[]): Promise<void> {
   const help = `${invocation()} predict --help`
@@ -37,6 +43,7 @@ export async function main(argv: readonly string[]): Promise<void> {
   }
   const [path, ...given] = positionals
   const top = whole('--top', values.top, 3, 1, Infinity)
+  const threshold = values.threshold === undefined ? undefined : numberIn('--threshold', values.threshold, 0, 0, 1)
   if (path === undefined || given.length === 0) {
     throw new OptionError('predict', 'a model and image files are needed', { fix: `\`${help}\` explains its use` })
   }
@@ -49,24 +56,20 @@ export async function main(argv: readonly string[]): Promise<void> {
     const predictor = await loadModel(platform, path)
     const images: Json[] = []
     const errors: Json[] = []
-    for (const file of files) {
-      try {
-        const prediction = await predictor.predict(file)
-        const best = likeliest(prediction, predictor, top)
-        const text = best.map(({ label, probability }) => `${label} ${(100 * probability).toFixed(1)}%`).join(', ')
-        if (!output.json) output.say(`${file}  ${text}`)
-        images.push({
-          file,
-          label: best[0].label,
-          probability: best[0].probability,
-          top: best.map((one) => ({ ...one })),
-        })
-      } catch (error) {
-        if (!(error instanceof DataError)) throw error
+    const asked = { topK: top, ...(threshold === undefined ? {} : { threshold }) }
+    for await (const { index, prediction, error } of predictor.predictEach(files, asked)) {
+      const file = files[index]
+      if (error) {
         console.error(`${error.name}: ${error.message}`)
         errors.push({ file, message: error.message })
         process.exitCode = EXIT.data
+        continue
       }
+      const best = prediction.top.map(({ label, probability }) => ({ label: className(label), probability }))
+      const text = best.map(({ label, probability }) => `${label} ${(100 * probability).toFixed(1)}%`).join(', ')
+      if (!output.json) output.say(`${file}  ${prediction.isKnown ? text : `none of these (${text})`}`)
+      const label = prediction.label === undefined ? null : className(prediction.label)
+      images.push({ file, label, probability: prediction.probability, top: best })
     }
     output.document({ model: path, labels: [...predictor.vocab], images, errors })
   } finally {
@@ -82,14 +85,4 @@ async function expand(given: string): Promise<readonly string[]> {
     () => false,
   )
   return isFolder ? getImageFiles(given) : [given]
-}
-
-/** Likeliest labels of a prediction, the likeliest first. */
-function likeliest({ probabilities }: Prediction, { vocab }: Predictor, top: number) {
-  return Array.from(probabilities, (probability, index) => ({
-    label: className(vocab[index] ?? `output ${index}`),
-    probability,
-  }))
-    .sort((a, b) => b.probability - a.probability)
-    .slice(0, top)
 }

@@ -43,6 +43,8 @@ Options
   --valid V            what to measure on: a share of every class (0.2), or the name of a folder beside train/
   --no-flip            do not mirror images, where left and right matter, as for letters or hands
   --no-augment         do not vary images at all
+  --threshold P        smallest probability with which the model knows an image, or suggest, which finds it on the images
+                       measured on; below it predict answers "none of these" (none)
   --fp32               single instead of mixed precision
   --decoder NAME       built-in, turbo or sharp (sharp where it is installed)
   --seed N             seed of everything random (42)
@@ -69,6 +71,7 @@ const DEFINITION = {
   valid: { type: 'string' },
   'no-flip': { type: 'boolean' },
   'no-augment': { type: 'boolean' },
+  threshold: { type: 'string' },
   fp32: { type: 'boolean' },
   decoder: { type: 'string' },
   seed: { type: 'string' },
@@ -97,6 +100,7 @@ export interface TrainOptions {
   readonly lr: number | undefined
   readonly flip: boolean
   readonly augment: boolean
+  readonly threshold: number | 'suggest' | null
   readonly fp32: boolean
   readonly decoder: 'built-in' | 'turbo' | 'sharp' | undefined
   readonly seed: number
@@ -143,6 +147,7 @@ export function readTrainOptions(argv: readonly string[], help: string): TrainOp
     lr: values.lr === undefined ? undefined : numberIn('--lr', values.lr, 0, 0, 10),
     flip: !values['no-flip'],
     augment: !values['no-augment'],
+    threshold: thresholdOption(values.threshold),
     fp32: values.fp32 ?? false,
     decoder:
       values.decoder === undefined
@@ -150,6 +155,11 @@ export function readTrainOptions(argv: readonly string[], help: string): TrainOp
         : choice('--decoder', values.decoder, ['built-in', 'turbo', 'sharp'] as const),
     seed: seedOption(values.seed),
   }
+}
+
+function thresholdOption(given: string | undefined): number | 'suggest' | null {
+  if (given === undefined) return null
+  return given === 'suggest' ? 'suggest' : numberIn('--threshold', given, 0, 0, 1)
 }
 
 /** Everything that a training run depends on, with all defaults filled in: it is stored, so that the run can be continued. */
@@ -168,6 +178,8 @@ export interface Settings {
   readonly lr: number | null
   readonly flip: boolean
   readonly augment: boolean
+  /** Smallest probability with which the model knows an image; null for none. */
+  readonly threshold: number | 'suggest' | null
   readonly fp32: boolean
   readonly decoder: 'built-in' | 'turbo' | 'sharp'
   readonly shrink: 'exact' | 'fast'
@@ -216,6 +228,7 @@ export function settingsOf(options: TrainOptions, circumstances: Circumstances):
     lr: options.lr ?? null,
     flip: options.flip,
     augment: options.augment,
+    threshold: options.threshold,
     fp32: options.fp32,
     decoder,
     shrink: decoder === 'sharp' && large ? 'fast' : 'exact',
@@ -300,6 +313,7 @@ export async function begunBefore(files: Files, folder: string): Promise<Begun> 
     lr: (value) => value === null || isNumber(value),
     flip: isFlag,
     augment: isFlag,
+    threshold: (value) => value === null || value === 'suggest' || isNumber(value),
     fp32: isFlag,
     decoder: oneOf('built-in', 'turbo', 'sharp'),
     shrink: oneOf('exact', 'fast'),

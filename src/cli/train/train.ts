@@ -315,7 +315,9 @@ async function conclude({ output, gpu, run }: Going, trained: Trained): Promise<
   const results = await learner.getPredictions()
   const measured = measure(results, learner.loaders.vocab)
   output.say(`\n${measuredText(measured)}`)
-  await run.attempt(FILES.model, () => learner.export(run.file(FILES.model)))
+  const { threshold } = begun.settings
+  const known = threshold === null ? {} : { threshold }
+  await run.attempt(FILES.model, () => learner.export(run.file(FILES.model), known))
   await run.attempt(FILES.onnx, () => learner.exportOnnx(run.file(FILES.onnx)))
   const fineTuned = begun.settings.pretrained !== null
   await run.attempt(FILES.history, () => run.write(FILES.history, historyCsv(log.fits, fineTuned)))
