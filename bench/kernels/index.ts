@@ -1,4 +1,4 @@
-import { xresnet18, xresnet50 } from '../../src/node.ts'
+import { xresnet18, xresnet50 } from '../../src/nn/xresnet.ts'
 import type { Module } from '../../src/exports/nn.ts'
 import type { Case } from './harness.ts'
 import { augmentCases } from './augment.ts'

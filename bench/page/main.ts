@@ -1,7 +1,9 @@
 /** The page: adapter, a training at once, then the visitor's pictures, then a look inside. */
 import { showAdapter } from './adapter.ts'
 import { TrainerClient } from './client.ts'
-import { highlighted } from './dom.ts'
+import { byId, highlighted } from './dom.ts'
+import { lookInside } from './inside.ts'
+import { ownPictures } from './own.ts'
 import { TrainingView } from './training-view.ts'
 
 const SOURCES = import.meta.glob<string>('./recipes/*.ts', { query: '?raw', import: 'default', eager: true })
@@ -19,15 +21,30 @@ async function start(): Promise<void> {
   const found = await showAdapter()
   if (found.kind === 'none') {
     document.body.dataset['gpu'] = 'none'
+    byId('nothing').hidden = false
     return
   }
   const trainer = new TrainerClient()
   const first = new TrainingView(place('first'), 'first', trainer)
+  const own = new TrainingView(place('own'), 'own', trainer)
   first.restart()
-  await first.run(async () => {
-    await trainer.call.open(document.baseURI)
+  const opened = trainer.call.open(document.baseURI)
+  void first.run(async () => {
+    await opened
     await trainer.call.first()
   })
+  const facts = await opened
+  ownPictures(trainer, own)
+  lookInside(trainer, facts)
+}
+
+/** Says where the first pictures come from. */
+async function tellOrigin(): Promise<void> {
+  const response = await fetch(new URL('pictures.json', document.baseURI)).catch(() => undefined)
+  if (!response?.ok) return
+  const { origin } = (await response.json()) as { readonly origin: string }
+  byId('origin').textContent = origin
 }
 
 void start()
+void tellOrigin()

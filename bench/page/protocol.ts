@@ -102,7 +102,7 @@ export interface Calls {
   /** Stops the fit that is going on within a step. */
   stop(): void
   /** True if the page ships pretrained weights. */
-  pretrained(): string | undefined
+  pretrained(): boolean
   own(request: OwnRequest): ModelFacts
   predict(pixels: { readonly width: number; readonly height: number; readonly data: Uint8Array }): Answer
   results(): Results

@@ -104,14 +104,9 @@ const calls: {
   },
 
   async pretrained() {
-    if (await files.exists(PRETRAINED)) return architectureOf(await files.read(PRETRAINED))
-    const response = await fetch(new URL(PRETRAINED, base)).catch(() => undefined)
+    const response = await fetch(new URL(PRETRAINED, base), { method: 'HEAD' }).catch(() => undefined)
     // A server of a single page answers every address with that page.
-    if (!response?.ok || response.headers.get('content-type')?.startsWith('text/html')) return undefined
-    const bytes = new Uint8Array(await response.arrayBuffer())
-    const architecture = architectureOf(bytes)
-    files.set(PRETRAINED, bytes)
-    return architecture
+    return response !== undefined && response.ok && !response.headers.get('content-type')?.startsWith('text/html')
   },
 
   async own({ pictures, epochs, size, pretrained }) {
@@ -120,8 +115,8 @@ const calls: {
     files.remove('own')
     for (const { path, picture } of pictures) files.set(`own/${path}`, picture)
     tell({ kind: 'phase', part: 'own', phase: 'preparing', text: 'Reading your pictures' })
-    const architecture = (pretrained && (await calls.pretrained())) || 'xresnet18'
-    const batchSize = Math.max(2, Math.min(16, Math.floor(pictures.length / 4)))
+    const architecture = pretrained ? await loadPretrained() : 'xresnet18'
+    const batchSize = Math.max(2, Math.min(16, Math.floor(pictures.length / 6)))
     const learner = await ownLearner({
       size,
       batchSize,
@@ -228,15 +223,19 @@ async function fit(session: Session, work: () => Promise<void>): Promise<void> {
   running = session
   session.fresh = true
   tell({ kind: 'phase', part, phase: 'compiling', text: 'Compiling kernels for this adapter' })
-  const done = work()
-  finished = done.catch(() => undefined)
-  void keepGuessing(session)
-  try {
-    await done
-  } finally {
-    running = undefined
-  }
-  await guess(session)
+  const whole = (async () => {
+    const done = work()
+    void keepGuessing(session)
+    try {
+      await done
+    } finally {
+      running = undefined
+    }
+    await guess(session)
+  })()
+  // The last guesses belong to it: what waits may open another device.
+  finished = whole.catch(() => undefined)
+  await whole
   tell(
     learner.interrupted
       ? { kind: 'phase', part, phase: 'stopped', text: 'Stopped' }
@@ -266,10 +265,10 @@ function reporter(part: Part): Callback {
       }
       // Steps that are done, over the last few seconds: work that was only handed over is no speed.
       const now = performance.now()
-      times = [...times.filter((time) => now - time < RATE_WINDOW_MS), now]
+      times.push(now)
+      while (times.length > 4 && now - times[0] > RATE_WINDOW_MS) times.shift()
       const seconds = (now - times[0]) / 1000
-      const rate =
-        times.length > 3 && seconds > 0 ? ((times.length - 1) * (session?.batchSize ?? 0)) / seconds : undefined
+      const rate = seconds > 0 ? ((times.length - 1) * (session?.batchSize ?? 0)) / seconds : undefined
       tell({ kind: 'step', part, loss, rate })
     },
     beforeEpoch: () => void (times = []),
@@ -329,6 +328,17 @@ async function shownOf(part: Part, { loaders }: Learner): Promise<string[]> {
   )
   tell({ kind: 'shown', part, shown, vocab })
   return paths
+}
+
+/** Loads the weights that the page ships. @returns the name of their architecture */
+async function loadPretrained(): Promise<string> {
+  if (!(await files.exists(PRETRAINED))) {
+    tell({ kind: 'phase', part: 'own', phase: 'preparing', text: 'Loading the weights' })
+    const response = await fetch(new URL(PRETRAINED, base))
+    if (!response.ok) throw new Error(`The weights cannot be read: the server answered ${response.status}.`)
+    files.set(PRETRAINED, new Uint8Array(await response.arrayBuffer()))
+  }
+  return architectureOf(await files.read(PRETRAINED))
 }
 
 async function bundledPictures(): Promise<void> {

@@ -22,7 +22,7 @@ export class TrainingView {
   private shown: readonly Shown[] = []
   private epochsBefore = 0
   private epochs = 0
-  private phase: Phase = 'preparing'
+  private phase: Phase = 'stopped'
   /** Called as training begins and ends. */
   onPhase: (phase: Phase) => void = () => undefined
 

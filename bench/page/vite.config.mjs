@@ -1,17 +1,34 @@
 // Vite's settings for the page. It is built from dist/, as any page is that uses the package; `npm run build` comes first.
+import { existsSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vite'
 
 const here = fileURLToPath(new URL('.', import.meta.url))
-const dist = fileURLToPath(new URL('../../dist/', import.meta.url))
+const root = join(here, '..', '..')
+const dist = join(root, 'dist')
+const peers = join(root, 'bench', 'peers')
 
-/** Modules of the benchmarks, which the page names by their source, as they are built. */
-const built = {
-  name: 'built',
+/** Packages of the peers, which are no dependencies of this one: a page is also built where they are not installed. */
+const PACKAGES = { tfjs: '@tensorflow/tfjs', jaxjs: '@jax-js/jax' }
+
+/** Modules of the benchmarks and of the peers, as the page uses them. */
+const benchmarks = {
+  name: 'benchmarks',
   enforce: 'pre',
-  resolveId: (source) => {
-    const named = /^\.\.\/(kernels|peers)\/(.*)\.ts$/.exec(source)
-    return named ? `${dist}bench/${named[1]}/${named[2]}.js` : undefined
+  resolveId(source, importer = '') {
+    // The page names a benchmark by its source, and gets it as it is built.
+    const kernels = /^\.\.\/kernels\/(.*)\.ts$/.exec(source)
+    if (kernels) return join(dist, 'bench', 'kernels', `${kernels[1]}.js`)
+    const peer = /^\.\.\/\.\.\/peers\/(\w+)\.mjs$/.exec(source)?.[1]
+    if (peer in PACKAGES && !existsSync(join(peers, 'node_modules', PACKAGES[peer]))) {
+      return join(here, 'peers', 'missing.mjs')
+    }
+    if (dirname(importer) !== peers) return undefined
+    if (source === './serve.mjs' || source === './dawn.mjs') return join(here, 'peers', source)
+    if (source === 'node:fs') return join(here, 'peers', 'package-json.mjs')
+    if (source === '../../dist/src/node.js') return join(dist, 'src', 'browser.js')
+    return undefined
   },
 }
 
@@ -20,18 +37,18 @@ export default defineConfig({
   // Any folder of any server.
   base: './',
   publicDir: 'public',
-  plugins: [built],
+  plugins: [benchmarks],
   resolve: {
     alias: [
-      { find: /^wgrad$/, replacement: `${dist}src/browser.js` },
-      { find: /^wgrad\/(\w+)$/, replacement: `${dist}src/exports/$1.js` },
+      { find: /^wgrad$/, replacement: join(dist, 'src', 'browser.js') },
+      { find: /^wgrad\/(\w+)$/, replacement: join(dist, 'src', 'exports', '$1.js') },
       // Draws the charts of reports, which this page does not make.
-      { find: /^echarts(\/.*)?$/, replacement: `${here}without.ts` },
+      { find: /^echarts(\/.*)?$/, replacement: join(here, 'without.ts') },
     ],
   },
-  worker: { format: 'es', plugins: () => [built] },
+  worker: { format: 'es', plugins: () => [benchmarks] },
   build: {
-    outDir: fileURLToPath(new URL('../../dist/page/', import.meta.url)),
+    outDir: join(dist, 'page'),
     emptyOutDir: true,
     target: 'es2022',
     chunkSizeWarningLimit: 4000,

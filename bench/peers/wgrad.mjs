@@ -81,12 +81,12 @@ function training(network, options) {
   }
   const { learningRate: lr, momentum, squareMomentum, epsilon } = options
   const optimizer = adam({ squareMomentum, epsilon, weightDecay: 0 })([model.parameters()])
-  if (mixed) optimizer.keepHalves()
+  if (mixed) optimizer.keepF16Copies()
   const scaler = new LossScaler({ mixed })
   const x = made(network.x)
   const a = keep(tensor(network.labels, [network.batch], 'u32'))
   return async () => {
-    optimizer.setHypers([{ lr, momentum }])
+    optimizer.setHyperparameters([{ lr, momentum }])
     const loss = scope(() => {
       const mean = softmaxCrossEntropy(cast(model.forward(x), 'f32'), { a })
       backward(mean, scaler.scale)

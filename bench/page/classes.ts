@@ -1,0 +1,214 @@
+import { cameraOpen, drawMiddle, openCamera } from './camera.ts'
+import type { Given } from './collect.ts'
+import { byId, element, messageOf, say } from './dom.ts'
+import { shrink } from './shrinker.ts'
+
+interface Picture {
+  readonly id: number
+  readonly blob: Blob
+  readonly url: string
+}
+
+interface Class {
+  name: string
+  readonly pictures: Picture[]
+  readonly row: HTMLLIElement
+  readonly strip: HTMLElement
+}
+
+/** Pictures of one class that its row shows. */
+const STRIP = 8
+/** Pause between two pictures of the webcam. */
+const RECORD_MS = 120
+const RECORD_SIDE = 160
+const ENOUGH = 2
+
+/** The visitor's classes and their pictures: what is trained on. */
+export class Classes {
+  private readonly list = byId<HTMLUListElement>('classes')
+  private readonly status = byId('pictures-status')
+  private readonly all: Class[] = []
+  private count = 0
+  /** Called after every change. */
+  onChange: () => void = () => undefined
+
+  get pictures(): readonly { readonly path: string; readonly picture: Blob }[] {
+    return this.all.flatMap(({ name, pictures }) =>
+      // A slash would be a folder of its own.
+      pictures.map(({ id, blob }) => ({ path: `${name.replaceAll('/', '∕')}/${id}.jpg`, picture: blob })),
+    )
+  }
+
+  /** Reason why there is nothing to train on yet; nothing when there is. */
+  get missing(): string | undefined {
+    const filled = this.all.filter(({ pictures }) => pictures.length > 0)
+    if (filled.length < ENOUGH) return 'Training needs pictures of at least two classes.'
+    const names = filled.map(({ name }) => name)
+    if (new Set(names).size < names.length) return 'Two classes have the same name: give one another name.'
+    const poor = filled.find(({ pictures }) => pictures.length < ENOUGH)
+    if (poor) return `“${poor.name}” needs at least two pictures: one to learn from, one to measure on.`
+    return undefined
+  }
+
+  /** Adds what a visitor gave; files without a folder belong to `label`, or to a new class. */
+  async add(given: readonly Given[], label?: string): Promise<void> {
+    if (given.length === 0) {
+      say(this.status, 'There are no pictures in that. JPEG, PNG, WebP, GIF and AVIF are read.', true)
+      return
+    }
+    const loose = label ?? (given.some((one) => one.label === undefined) ? this.freeName() : '')
+    const unread: string[] = []
+    let done = 0
+    await Promise.all(
+      given.map(async ({ name, label: folder, file }) => {
+        const copy = await shrink(file)
+        if (copy) this.put(this.named(label ?? folder ?? loose), copy)
+        else unread.push(name)
+        say(this.status, `Reading pictures: ${++done} of ${given.length}`)
+      }),
+    )
+    const added = `${given.length - unread.length} pictures added.`
+    const failed =
+      unread.length === 0
+        ? ''
+        : ` This browser cannot read ${unread.slice(0, 3).join(', ')}${unread.length > 3 ? ` and ${unread.length - 3} more` : ''}.`
+    say(this.status, added + failed, unread.length > 0)
+    this.onChange()
+  }
+
+  /** Adds an empty class, whose name waits to be typed. */
+  addClass(): void {
+    const made = this.named(this.freeName())
+    made.row.querySelector('input')?.select()
+    this.onChange()
+  }
+
+  find(path: string): { readonly url: string } | undefined {
+    const id = Number(/(\d+)\.jpg$/.exec(path)?.[1])
+    return this.all.flatMap(({ pictures }) => pictures).find((picture) => picture.id === id)
+  }
+
+  /** Takes a picture away, or moves it to another class. */
+  move(path: string, to?: string): void {
+    const id = Number(/(\d+)\.jpg$/.exec(path)?.[1])
+    for (const one of this.all) {
+      const place = one.pictures.findIndex((picture) => picture.id === id)
+      if (place < 0) continue
+      const [picture] = one.pictures.splice(place, 1)
+      this.show(one)
+      if (to !== undefined) {
+        const target = this.named(to)
+        target.pictures.push(picture)
+        this.show(target)
+      }
+      break
+    }
+    this.onChange()
+  }
+
+  private freeName(): string {
+    let number = this.all.length + 1
+    while (this.all.some(({ name }) => name === `class ${number}`)) number++
+    return `class ${number}`
+  }
+
+  private put(one: Class, blob: Blob): void {
+    one.pictures.push({ id: this.count++, blob, url: URL.createObjectURL(blob) })
+    this.show(one)
+  }
+
+  private named(name: string): Class {
+    return this.all.find((one) => one.name === name) ?? this.make(name)
+  }
+
+  private make(name: string): Class {
+    const strip = element('div', { class: 'strip' })
+    const input = element('input', {
+      value: name,
+      'aria-label': 'Name of the class',
+      maxlength: 60,
+      autocomplete: 'off',
+    })
+    const files = element('input', { type: 'file', multiple: true, accept: 'image/*', hidden: true })
+    const record = element('button', { type: 'button', class: 'small record' }, 'Record')
+    const add = element('button', { type: 'button', class: 'small', onclick: () => files.click() }, 'Add pictures')
+    const remove = element('button', { type: 'button', class: 'small quiet' }, 'Remove')
+    const row = element('li', {}, input, strip, element('div', { class: 'row' }, record, add, remove, files))
+    const made: Class = { name, pictures: [], row, strip }
+    const describe = () => {
+      record.setAttribute('aria-label', `Hold to record pictures of ${made.name}`)
+      add.setAttribute('aria-label', `Add pictures of ${made.name}`)
+      remove.setAttribute('aria-label', `Remove ${made.name}`)
+    }
+    describe()
+    input.addEventListener('input', () => {
+      made.name = input.value.trim() || name
+      describe()
+      this.onChange()
+    })
+    files.addEventListener('change', () => {
+      const given = Array.from(files.files ?? [], (file) => ({ name: file.name, label: undefined, file }))
+      void this.add(given, made.name)
+      files.value = ''
+    })
+    remove.addEventListener('click', () => {
+      this.all.splice(this.all.indexOf(made), 1)
+      for (const { url } of made.pictures) URL.revokeObjectURL(url)
+      row.remove()
+      say(this.status, `${made.name} removed.`)
+      this.onChange()
+    })
+    this.holdToRecord(record, made)
+    this.all.push(made)
+    this.list.append(row)
+    this.show(made)
+    return made
+  }
+
+  private holdToRecord(button: HTMLButtonElement, one: Class): void {
+    let held = false
+    const record = async () => {
+      if (held) return
+      held = true
+      try {
+        const video = await openCamera()
+        button.classList.add('held')
+        const canvas = element('canvas', { width: RECORD_SIDE, height: RECORD_SIDE })
+        while (held && cameraOpen()) {
+          drawMiddle(canvas, video, video.videoWidth, video.videoHeight)
+          const blob = await new Promise<Blob | null>((resolve) => canvas.toBlob(resolve, 'image/jpeg', 0.92))
+          if (blob) this.put(one, blob)
+          await new Promise((resolve) => setTimeout(resolve, RECORD_MS))
+        }
+      } catch (error) {
+        say(this.status, messageOf(error), true)
+      }
+      button.classList.remove('held')
+      this.onChange()
+    }
+    const stop = () => {
+      if (held) say(this.status, `${one.name}: ${one.pictures.length} pictures.`)
+      held = false
+    }
+    button.addEventListener('pointerdown', (event) => {
+      button.setPointerCapture(event.pointerId)
+      void record()
+    })
+    for (const end of ['pointerup', 'pointercancel', 'blur']) button.addEventListener(end, stop)
+    button.addEventListener('keydown', (event) => {
+      if (event.key !== ' ' && event.key !== 'Enter') return
+      event.preventDefault()
+      void record()
+    })
+    button.addEventListener('keyup', stop)
+    button.addEventListener('contextmenu', (event) => event.preventDefault())
+  }
+
+  private show({ pictures, strip }: Class): void {
+    const count = pictures.length === 1 ? '1 picture' : `${pictures.length} pictures`
+    strip.replaceChildren(
+      element('span', { class: 'count' }, count),
+      ...pictures.slice(-STRIP).map(({ url }) => element('img', { src: url, alt: '', width: 40, height: 40 })),
+    )
+  }
+}

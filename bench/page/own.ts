@@ -1,0 +1,138 @@
+import { cameraOpen, closeCamera, openCamera } from './camera.ts'
+import { Classes } from './classes.ts'
+import type { TrainerClient } from './client.ts'
+import { ofDrop, ofFiles, type Given } from './collect.ts'
+import { byId, messageOf, say } from './dom.ts'
+import { Keep } from './keep.ts'
+import { Mistakes } from './mistakes.ts'
+import type { ModelFacts } from './protocol.ts'
+import type { TrainingView } from './training-view.ts'
+import { Try } from './try.ts'
+
+/** Side of the images that the visitor's pictures are trained at. */
+const SIZE = 64
+/** Classes, and pictures of each, that are borrowed from the first training. */
+const BORROWED = { classes: 3, pictures: 20 }
+
+/** The part of the page that trains on the visitor's pictures. */
+export function ownPictures(trainer: TrainerClient, view: TrainingView): void {
+  const classes = new Classes()
+  const trying = new Try(trainer)
+  const mistakes = new Mistakes(trainer, classes)
+  const keep = new Keep(trainer, (facts) => open(facts))
+  const status = byId('pictures-status')
+  const train = byId<HTMLButtonElement>('train')
+  const form = byId<HTMLFormElement>('train-form')
+  let pretrained = false
+
+  const refresh = () => {
+    const { missing } = classes
+    train.disabled = missing !== undefined || view.training
+    say(byId('train-hint'), missing ?? hintOf(pretrained))
+  }
+  const open = (facts: ModelFacts) => {
+    trying.open(facts)
+    keep.open()
+  }
+  classes.onChange = refresh
+  view.onPhase = refresh
+
+  void trainer.call.pretrained().then((shipped) => {
+    pretrained = shipped
+    if (!shipped) {
+      const [known, nothing] = form.querySelectorAll<HTMLInputElement>('input[name=start]')
+      known.disabled = true
+      nothing.checked = true
+    }
+    refresh()
+  })
+
+  const add = async (collect: () => Promise<Given[]>) => {
+    say(status, 'Looking through the files …')
+    try {
+      await classes.add(await collect())
+    } catch (error) {
+      say(status, `That cannot be read: ${messageOf(error)}`, true)
+    }
+  }
+
+  const drop = byId('drop')
+  for (const kind of ['dragenter', 'dragover'] as const) {
+    drop.addEventListener(kind, (event) => {
+      event.preventDefault()
+      drop.classList.add('over')
+    })
+  }
+  drop.addEventListener('dragleave', () => drop.classList.remove('over'))
+  drop.addEventListener('drop', (event) => {
+    event.preventDefault()
+    drop.classList.remove('over')
+    const { dataTransfer } = event
+    if (dataTransfer) void add(() => ofDrop(dataTransfer))
+  })
+  // A drop beside its place would leave the page.
+  for (const kind of ['dragover', 'drop'] as const) addEventListener(kind, (event) => event.preventDefault())
+
+  for (const [button, input] of [
+    ['pick-files', 'files'],
+    ['pick-folder', 'folder'],
+  ]) {
+    const picker = byId<HTMLInputElement>(input)
+    byId(button).addEventListener('click', () => picker.click())
+    picker.addEventListener('change', () => {
+      const files = Array.from(picker.files ?? [])
+      picker.value = ''
+      void add(() => ofFiles(files))
+    })
+  }
+
+  const webcam = byId('webcam')
+  webcam.addEventListener('click', () => {
+    if (cameraOpen()) {
+      closeCamera()
+      webcam.textContent = 'Use the webcam'
+      return
+    }
+    openCamera().then(
+      () => {
+        webcam.textContent = 'Close the webcam'
+        if (classes.pictures.length === 0) for (let i = 0; i < 2; i++) classes.addClass()
+        say(status, 'The webcam is open. Name two classes, and hold Record beside each.')
+      },
+      (error: unknown) => say(status, messageOf(error), true),
+    )
+  })
+  byId('add-class').addEventListener('click', () => classes.addClass())
+  byId('borrow').addEventListener('click', () => void add(borrowed))
+
+  form.addEventListener('submit', (event) => {
+    event.preventDefault()
+    const { epochs, start } = Object.fromEntries(new FormData(form)) as Record<string, string>
+    mistakes.close()
+    view.restart()
+    void view.run(async () => {
+      const facts = await trainer.call.own({
+        pictures: classes.pictures,
+        epochs: Number(epochs),
+        size: SIZE,
+        pretrained: start === 'pretrained' && pretrained,
+      })
+      open(facts)
+      await mistakes.show()
+    })
+  })
+  refresh()
+}
+
+function hintOf(pretrained: boolean): string {
+  return pretrained
+    ? 'The weights were trained with wgrad on Imagenette, ten kinds of photographs. At first only the new last layers learn, then all.'
+    : 'This copy of the page ships no pretrained weights, so training begins with random numbers and needs more pictures.'
+}
+
+async function borrowed(): Promise<Given[]> {
+  const response = await fetch(new URL('pictures.zip', document.baseURI))
+  const all = await ofFiles([new File([await response.blob()], 'pictures.zip')])
+  const labels = [...new Set(all.map(({ label }) => label))].slice(0, BORROWED.classes)
+  return labels.flatMap((label) => all.filter((one) => one.label === label).slice(0, BORROWED.pictures))
+}

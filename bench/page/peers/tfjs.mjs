@@ -1,0 +1,1 @@
+import '../../peers/tfjs.mjs'
