@@ -35,7 +35,11 @@ export class TrainerClient {
     const id = this.count++
     return new Promise((resolve, reject) => {
       this.waiting.set(id, { resolve, reject })
-      this.worker.postMessage({ id, call, args })
+      // An image is drawn and forgotten here.
+      this.worker.postMessage(
+        { id, call, args },
+        args.filter((arg) => arg instanceof ImageBitmap),
+      )
     })
   }
 

@@ -34,7 +34,7 @@ async function start(): Promise<void> {
     await trainer.call.first()
   })
   const facts = await opened
-  ownPictures(trainer, own)
+  ownPictures(trainer, own, facts)
   lookInside(trainer, facts)
 }
 

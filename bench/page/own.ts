@@ -1,25 +1,25 @@
 import { cameraOpen, closeCamera, openCamera } from './camera.ts'
 import { Classes } from './classes.ts'
 import type { TrainerClient } from './client.ts'
-import { ofDrop, ofFiles, type Given } from './collect.ts'
+import { imagesOf, type Given } from './collect.ts'
 import { byId, messageOf, say } from './dom.ts'
 import { Keep } from './keep.ts'
 import { Mistakes } from './mistakes.ts'
-import type { ModelFacts } from './protocol.ts'
+import type { AdapterFacts, ModelFacts } from './protocol.ts'
 import type { TrainingView } from './training-view.ts'
 import { Try } from './try.ts'
 
 /** Side of the images that the visitor's pictures are trained at. */
-const SIZE = 64
+const SIDES = { gpu: 96, software: 48 }
 /** Classes, and pictures of each, that are borrowed from the first training. */
 const BORROWED = { classes: 3, pictures: 20 }
 
 /** The part of the page that trains on the visitor's pictures. */
-export function ownPictures(trainer: TrainerClient, view: TrainingView): void {
+export function ownPictures(trainer: TrainerClient, view: TrainingView, facts: AdapterFacts): void {
   const classes = new Classes()
   const trying = new Try(trainer)
   const mistakes = new Mistakes(trainer, classes)
-  const keep = new Keep(trainer, (facts) => open(facts))
+  const keep = new Keep(trainer, (model) => open(model))
   const status = byId('pictures-status')
   const train = byId<HTMLButtonElement>('train')
   const form = byId<HTMLFormElement>('train-form')
@@ -30,8 +30,8 @@ export function ownPictures(trainer: TrainerClient, view: TrainingView): void {
     train.disabled = missing !== undefined || view.training
     say(byId('train-hint'), missing ?? hintOf(pretrained))
   }
-  const open = (facts: ModelFacts) => {
-    trying.open(facts)
+  const open = (model: ModelFacts) => {
+    trying.open(model)
     keep.open()
   }
   classes.onChange = refresh
@@ -68,7 +68,7 @@ export function ownPictures(trainer: TrainerClient, view: TrainingView): void {
     event.preventDefault()
     drop.classList.remove('over')
     const { dataTransfer } = event
-    if (dataTransfer) void add(() => ofDrop(dataTransfer))
+    if (dataTransfer) void add(() => imagesOf(dataTransfer))
   })
   // A drop beside its place would leave the page.
   for (const kind of ['dragover', 'drop'] as const) addEventListener(kind, (event) => event.preventDefault())
@@ -82,7 +82,7 @@ export function ownPictures(trainer: TrainerClient, view: TrainingView): void {
     picker.addEventListener('change', () => {
       const files = Array.from(picker.files ?? [])
       picker.value = ''
-      void add(() => ofFiles(files))
+      void add(() => imagesOf(files))
     })
   }
 
@@ -111,13 +111,13 @@ export function ownPictures(trainer: TrainerClient, view: TrainingView): void {
     mistakes.close()
     view.restart()
     void view.run(async () => {
-      const facts = await trainer.call.own({
+      const model = await trainer.call.own({
         pictures: classes.pictures,
         epochs: Number(epochs),
-        size: SIZE,
+        size: facts.software ? SIDES.software : SIDES.gpu,
         pretrained: start === 'pretrained' && pretrained,
       })
-      open(facts)
+      open(model)
       await mistakes.show()
     })
   })
@@ -132,7 +132,7 @@ function hintOf(pretrained: boolean): string {
 
 async function borrowed(): Promise<Given[]> {
   const response = await fetch(new URL('pictures.zip', document.baseURI))
-  const all = await ofFiles([new File([await response.blob()], 'pictures.zip')])
+  const all = await imagesOf([new File([await response.blob()], 'pictures.zip')])
   const labels = [...new Set(all.map(({ label }) => label))].slice(0, BORROWED.classes)
   return labels.flatMap((label) => all.filter((one) => one.label === label).slice(0, BORROWED.pictures))
 }

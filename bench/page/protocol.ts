@@ -50,15 +50,18 @@ export interface OwnRequest {
   readonly pretrained: boolean
 }
 
-/** Side of the images that a model expects, and its labels. */
 export interface ModelFacts {
-  readonly size: number
   readonly vocab: readonly string[]
 }
 
 export interface Answer {
   readonly label: string
   readonly probabilities: readonly number[]
+}
+
+export interface Explanation {
+  readonly label: string
+  readonly overlay: { readonly width: number; readonly height: number; readonly data: Uint8Array }
 }
 
 /** Results on the visitor's validation pictures. */
@@ -104,7 +107,9 @@ export interface Calls {
   /** True if the page ships pretrained weights. */
   pretrained(): boolean
   own(request: OwnRequest): ModelFacts
-  predict(pixels: { readonly width: number; readonly height: number; readonly data: Uint8Array }): Answer
+  predict(image: ImageBitmap): Answer
+  /** Where the model looks (Grad-CAM): the image below a heat map. */
+  explain(image: ImageBitmap): Explanation
   results(): Results
   exported(format: 'safetensors' | 'onnx'): Uint8Array
   openModel(bytes: Uint8Array): ModelFacts

@@ -1,27 +1,25 @@
 /** The training worker: all that uses the GPU happens here, so that the page stays smooth. */
-import { unzipSync } from 'fflate'
 import {
   accuracy,
+  addFiles,
   ClassificationInterpretation,
-  folderFiles,
   loadLearner,
   openGpu,
+  removeFiles,
+  storageFiles,
   type Callback,
   type Gpu,
   type Learner,
 } from 'wgrad'
 import { readSafetensors } from 'wgrad/nn'
 import { currentGpu, rng, useGpu } from 'wgrad/gpu'
-import { Predictor } from 'wgrad/train'
+import { gradCam, type Predictor } from 'wgrad/train'
 import { MemoryFiles } from './memory-files.ts'
 import type { AdapterFacts, Calls, KernelTime, ModelFacts, Part, Reply, Request, TrainingEvent } from './protocol.ts'
 import { everyFifth } from './split.ts'
 import { firstLearner } from './recipes/first.ts'
 import { ownLearner } from './recipes/own.ts'
 import { stepByHand } from './recipes/step.ts'
-
-/** Caption of a picture whose likeliest label is below the model's threshold. */
-const NONE = 'none of these'
 
 /** Learner with what the page shows of it. */
 interface Session {
@@ -47,13 +45,16 @@ const FIRST_RATE = 1e-2
 const OWN_RATE = 3e-3
 const PRETRAINED = 'weights.safetensors'
 
-const files = new MemoryFiles()
+/** What is written before it is downloaded or kept. */
+const written = new MemoryFiles()
+/** Models that stay in the browser until the visitor forgets them. */
+const kept = storageFiles('models')
 const sessions = new Map<Part, Session>()
 let base = ''
 let running: Session | undefined
 let stopping = false
 /** Model of the visitor: trained here, or opened from a file. */
-let predictor: { readonly model: Pick<Predictor, 'predictPixels'>; readonly facts: ModelFacts } | undefined
+let predictor: Predictor | undefined
 let modelBytes: Uint8Array | undefined
 
 const send = (reply: Reply, transfer: Transferable[] = []): void => {
@@ -68,7 +69,7 @@ const calls: {
 } = {
   async open(address) {
     base = address
-    return factsOf(await openGpu({ files }))
+    return factsOf(await openGpu({ save: written }))
   },
 
   async first() {
@@ -112,8 +113,8 @@ const calls: {
   async own({ pictures, epochs, size, pretrained }) {
     await calls.stop()
     stopping = false
-    files.remove('own')
-    for (const { path, picture } of pictures) files.set(`own/${path}`, picture)
+    removeFiles('own')
+    await addFiles(new Map(pictures.map(({ path, picture }) => [path, picture])), { name: 'own' })
     tell({ kind: 'phase', part: 'own', phase: 'preparing', text: 'Reading your pictures' })
     const architecture = pretrained ? await loadPretrained() : 'xresnet18'
     const batchSize = Math.max(2, Math.min(16, Math.floor(pictures.length / 6)))
@@ -122,7 +123,7 @@ const calls: {
       batchSize,
       architecture,
       splitter: everyFifth,
-      ...(pretrained ? { pretrained: PRETRAINED } : {}),
+      ...(pretrained ? { pretrained: `weights/${PRETRAINED}` } : {}),
       callbacks: [reporter('own')],
       tune: { seconds: 5 },
     })
@@ -137,17 +138,22 @@ const calls: {
       fresh: true,
     }
     sessions.set('own', session)
-    const facts = { size, vocab: learner.loaders.vocab }
-    predictor = { model: pixelsBy(learner), facts }
+    predictor = learner.predictor()
     modelBytes = undefined
     await fit(session, () => (pretrained ? learner.fineTune(epochs) : learner.fitOneCycle(epochs, OWN_RATE)))
-    return facts
+    return { vocab: learner.loaders.vocab }
   },
 
-  async predict(pixels) {
+  async predict(image) {
     if (!predictor) throw new Error('There is no model yet: train one, or open one.')
-    const { label, probabilities } = await predictor.model.predictPixels(pixels)
-    return { label: label ?? NONE, probabilities: Array.from(probabilities) }
+    const { label = '', probabilities } = await predictor.predict(image)
+    return { label, probabilities: Array.from(probabilities) }
+  },
+
+  async explain(image) {
+    if (!predictor) throw new Error('There is no model yet: train one, or open one.')
+    const { label, overlay } = await gradCam(predictor, image)
+    return { label, overlay }
   },
 
   async results() {
@@ -169,33 +175,30 @@ const calls: {
   async exported(format) {
     if (format === 'safetensors') return (await exportedModel()).slice()
     const path = 'out/model.onnx'
-    const source = sessions.get('own')?.learner ?? (await opened())
+    const source = sessions.get('own')?.learner ?? predictor ?? missing()
     await source.exportOnnx(path, { precision: 'f16' })
-    return files.read(path)
+    return written.read(path)
   },
 
   async openModel(bytes) {
+    const { vocab } = factsIn(bytes)
     await calls.stop()
+    written.set('out/opened.safetensors', bytes)
+    predictor = await loadLearner('out/opened.safetensors', { platform: currentGpu().platform })
     sessions.delete('own')
     modelBytes = bytes
-    const { size, vocab } = factsIn(bytes)
-    predictor = { model: await opened(), facts: { size, vocab } }
-    return predictor.facts
+    return { vocab }
   },
 
-  async keep(name) {
-    const folder = await keptFolder()
-    await folder.write(`${name}.safetensors`, await exportedModel())
-  },
+  keep: async (name) => kept.write(`${name}.safetensors`, await exportedModel()),
   async kept() {
-    const entries = await (await keptFolder()).list('')
+    const entries = await kept.list('')
     return entries.map((entry) => entry.name.replace(/\.safetensors$/, ''))
   },
-  async openKept(name) {
-    return calls.openModel(await (await keptFolder()).read(`${name}.safetensors`))
-  },
+  openKept: async (name) => calls.openModel(await kept.read(`${name}.safetensors`)),
   async forget(name) {
-    await (await keptHandle()).removeEntry(`${name}.safetensors`)
+    const root = await navigator.storage.getDirectory()
+    await (await root.getDirectoryHandle('models')).removeEntry(`${name}.safetensors`)
   },
 
   async layers() {
@@ -298,12 +301,8 @@ async function keepGuessing(session: Session): Promise<void> {
 
 async function guess({ part, learner, shown }: Session): Promise<void> {
   try {
-    // All at once: each waits for the steps that the GPU was given before it.
-    const predictions = await Promise.all(shown.map((path) => learner.predict(path)))
-    const guesses = predictions.map(({ label, index, probabilities }) => ({
-      label: label ?? NONE,
-      probability: probabilities[index],
-    }))
+    const predictions = await learner.predictor().predictAll(shown)
+    const guesses = predictions.map(({ label = '', probability }) => ({ label, probability }))
     tell({ kind: 'guesses', part, guesses })
   } catch {
     // Outputs that are not finite: the fit itself reports that.
@@ -323,30 +322,37 @@ async function shownOf(part: Part, { loaders }: Learner): Promise<string[]> {
     paths.map(async (path, i) => ({
       path,
       label: vocab[valid.labels[items[i]]],
-      picture: new Blob([new Uint8Array(await files.read(path))]),
+      picture: new Blob([new Uint8Array(await loaders.platform.files.read(path))]),
     })),
   )
   tell({ kind: 'shown', part, shown, vocab })
   return paths
 }
 
-/** Loads the weights that the page ships. @returns the name of their architecture */
+/** Loads the weights that the page ships, once. @returns the name of their architecture */
 async function loadPretrained(): Promise<string> {
-  if (!(await files.exists(PRETRAINED))) {
+  if (weights === undefined) {
     tell({ kind: 'phase', part: 'own', phase: 'preparing', text: 'Loading the weights' })
-    const response = await fetch(new URL(PRETRAINED, base))
-    if (!response.ok) throw new Error(`The weights cannot be read: the server answered ${response.status}.`)
-    files.set(PRETRAINED, new Uint8Array(await response.arrayBuffer()))
+    const blob = await fetched(PRETRAINED)
+    weights = architectureOf(new Uint8Array(await blob.arrayBuffer()))
+    await addFiles(new Map([[PRETRAINED, blob]]), { name: 'weights' })
   }
-  return architectureOf(await files.read(PRETRAINED))
+  return weights
 }
+/** Architecture of the weights that the page ships, once they are loaded. */
+let weights: string | undefined
 
 async function bundledPictures(): Promise<void> {
-  if (await files.exists('pictures')) return
-  const response = await fetch(new URL('pictures.zip', base))
-  if (!response.ok) throw new Error(`The bundled pictures cannot be read: the server answered ${response.status}.`)
-  const entries = unzipSync(new Uint8Array(await response.arrayBuffer()))
-  for (const [path, bytes] of Object.entries(entries)) if (bytes.length > 0) files.set(`pictures/${path}`, bytes)
+  if (bundled) return
+  await addFiles(new File([await fetched('pictures.zip')], 'pictures.zip'), { name: 'pictures' })
+  bundled = true
+}
+let bundled = false
+
+async function fetched(name: string): Promise<Blob> {
+  const response = await fetch(new URL(name, base))
+  if (response.ok) return response.blob()
+  throw new Error(`${name} cannot be read: the server answered ${response.status}.`)
 }
 
 function factsOf({ name, software, features }: Gpu): AdapterFacts {
@@ -361,22 +367,11 @@ function ownSession(): Session {
   return sessions.get('own') ?? missing()
 }
 
-function pixelsBy({ model, platform, precision, loaders }: Learner): Predictor {
-  const { pictures, itemTransforms, batchTransforms } = loaders.valid
-  const { decoding } = pictures
-  return new Predictor({ model, platform, precision, vocab: loaders.vocab, decoding, itemTransforms, batchTransforms })
-}
-
 async function exportedModel(): Promise<Uint8Array> {
   const session = sessions.get('own')
   if (!session) return modelBytes ?? missing()
   await session.learner.export('out/model.safetensors', { precision: 'f16' })
-  return files.read('out/model.safetensors')
-}
-
-async function opened(): Promise<Predictor> {
-  files.set('out/opened.safetensors', modelBytes ?? missing())
-  return loadLearner('out/opened.safetensors', { platform: currentGpu().platform })
+  return written.read('out/model.safetensors')
 }
 
 /** What an exported learner says of itself. */
@@ -386,24 +381,15 @@ function metadataOf(bytes: Uint8Array): Record<string, unknown> {
 }
 
 function factsIn(bytes: Uint8Array): ModelFacts {
-  const { itemTransforms, vocab } = metadataOf(bytes) as { itemTransforms?: { width?: number }[]; vocab?: string[] }
-  const size = itemTransforms?.find(({ width }) => width !== undefined)?.width
-  if (size === undefined || vocab === undefined) throw new Error('This file is not a model that this page has saved.')
-  return { size, vocab }
+  const { vocab } = metadataOf(bytes) as { vocab?: string[] }
+  if (vocab === undefined) throw new Error('This file is not a model that this page, or learner.export, has written.')
+  return { vocab }
 }
 
 /** Name of the body in a file of weights. */
 function architectureOf(bytes: Uint8Array): string {
   const { architecture } = metadataOf(bytes) as { architecture?: { name?: string; options?: { backbone?: string } } }
   return architecture?.options?.backbone ?? architecture?.name ?? 'xresnet18'
-}
-
-async function keptHandle(): Promise<FileSystemDirectoryHandle> {
-  return (await navigator.storage.getDirectory()).getDirectoryHandle('models', { create: true })
-}
-
-async function keptFolder(): Promise<ReturnType<typeof folderFiles>> {
-  return folderFiles(await keptHandle())
 }
 
 /** Steps that are timed after one that compiles. */
@@ -414,7 +400,7 @@ async function timedLaunches(): Promise<readonly KernelTime[]> {
   const before = currentGpu()
   if (!before.features.has('timestamp-query')) return []
   const { size, batchSize } = before.software ? FIRST.software : FIRST.gpu
-  const gpu = await openGpu({ files, profile: true })
+  const gpu = await openGpu({ profile: true })
   try {
     const step = stepByHand(noise(batchSize * size * size * 3), [batchSize, size, size, 3], classes(batchSize))
     await step()

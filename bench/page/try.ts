@@ -15,8 +15,12 @@ export class Try {
   private readonly bars = byId<HTMLOListElement>('bars')
   private readonly canvas = byId<HTMLCanvasElement>('try-canvas')
   private readonly webcam = byId('try-webcam')
-  private facts: ModelFacts | undefined
+  private vocab: readonly string[] = []
+  private readonly look = byId<HTMLInputElement>('try-look')
+  private opened = false
   private watching = false
+  /** Picture that was looked at last, to be explained when the visitor asks. */
+  private last: ImageBitmap | undefined
 
   constructor(trainer: TrainerClient) {
     this.trainer = trainer
@@ -37,10 +41,14 @@ export class Try {
       if (file) void this.file(file)
     })
     this.webcam.addEventListener('click', () => void (this.watching ? this.stop() : this.watch()))
+    this.look.addEventListener('change', () => {
+      if (!this.watching && this.last) void this.show(this.last).catch((error: unknown) => this.complain(error))
+    })
   }
 
-  open(facts: ModelFacts): void {
-    this.facts = facts
+  open({ vocab }: ModelFacts): void {
+    this.vocab = vocab
+    this.opened = true
     ready('try')
   }
 
@@ -51,13 +59,17 @@ export class Try {
       this.webcam.textContent = 'Stop watching'
       say(this.status, 'Watching the webcam')
       while (this.watching && cameraOpen()) {
-        await this.guess(video, video.videoWidth, video.videoHeight)
+        await this.guess(await createImageBitmap(video))
         await new Promise((resolve) => setTimeout(resolve, PAUSE_MS))
       }
     } catch (error) {
-      say(this.status, messageOf(error), true)
+      this.complain(error)
     }
     this.stop()
+  }
+
+  private complain(error: unknown): void {
+    say(this.status, messageOf(error), true)
   }
 
   private stop(): void {
@@ -68,9 +80,7 @@ export class Try {
   private async file(file: File): Promise<void> {
     this.stop()
     try {
-      const bitmap = await createImageBitmap(file)
-      const { label, probability } = await this.guess(bitmap, bitmap.width, bitmap.height)
-      bitmap.close()
+      const { label, probability } = await this.guess(await createImageBitmap(file))
       say(this.status, `${file.name}: ${label}, ${Math.round(100 * probability)}% sure`)
     } catch (error) {
       const unread = error instanceof Error && error.name === 'InvalidStateError'
@@ -78,20 +88,14 @@ export class Try {
     }
   }
 
-  private async guess(source: CanvasImageSource, width: number, height: number) {
-    if (!this.facts) throw new Error('There is no model yet.')
-    const { size, vocab } = this.facts
-    drawMiddle(this.canvas, source, width, height)
-    const small = new OffscreenCanvas(size, size)
-    const drawing = drawMiddle(small, source, width, height)
-    const { data } = drawing.getImageData(0, 0, size, size)
-    const { label, probabilities } = await this.trainer.call.predict({
-      width: size,
-      height: size,
-      data: new Uint8Array(data),
-    })
+  private async guess(bitmap: ImageBitmap): Promise<{ readonly label: string; readonly probability: number }> {
+    if (!this.opened) throw new Error('There is no model yet.')
+    this.last?.close()
+    this.last = bitmap
+    const { label, probabilities } = await this.trainer.call.predict(await createImageBitmap(bitmap))
+    await this.show(bitmap)
     const ranked = probabilities
-      .map((probability, i) => ({ label: vocab[i] ?? `output ${i}`, probability }))
+      .map((probability, i) => ({ label: this.vocab[i] ?? `output ${i}`, probability }))
       .sort((a, b) => b.probability - a.probability)
       .slice(0, MOST_BARS)
     this.bars.replaceChildren(
@@ -108,6 +112,19 @@ export class Try {
     )
     this.canvas.setAttribute('aria-label', `The picture to classify, taken for ${label}`)
     return { label, probability: ranked[0]?.probability ?? 0 }
+  }
+
+  /** Draws a picture, or where the model looks in it. */
+  private async show(bitmap: ImageBitmap): Promise<void> {
+    if (!this.look.checked) {
+      drawMiddle(this.canvas, bitmap, bitmap.width, bitmap.height)
+      return
+    }
+    const { overlay } = await this.trainer.call.explain(await createImageBitmap(bitmap))
+    const { width, height, data } = overlay
+    const drawn = new OffscreenCanvas(width, height)
+    drawn.getContext('2d')?.putImageData(new ImageData(new Uint8ClampedArray(data), width, height), 0, 0)
+    drawMiddle(this.canvas, drawn, width, height)
   }
 }
 
