@@ -23,6 +23,7 @@ const USAGE = `npm run page -- [options]     builds the page, serves it on this 
   --images N       of them, at most (576)
   --weights FILE   pretrained weights for the visitor's pictures: a safetensors file that \`learner.export\` wrote
                    (default: bench/page/public/weights.safetensors, where it is there)
+  --no-peers       without the comparison with TensorFlow.js and jax-js
   --port N         of the server (5173)
   --no-open        serves without opening a browser
 `
@@ -33,6 +34,7 @@ const DEFINITION = {
   data: { type: 'string' },
   images: { type: 'string' },
   weights: { type: 'string' },
+  'no-peers': { type: 'boolean' },
   port: { type: 'string' },
   'no-open': { type: 'boolean' },
   help: { type: 'boolean' },
@@ -63,7 +65,7 @@ async function main(argv: readonly string[]): Promise<void> {
   const out = given.out ?? join(root, 'dist', 'page')
   const temporary = await mkdtemp(join(tmpdir(), 'wgrad-page-'))
   try {
-    await buildPage({ out, images, data: given.data, weights: given.weights, temporary })
+    await buildPage({ out, images, data: given.data, weights: given.weights, peers: !given['no-peers'], temporary })
   } finally {
     await rm(temporary, { recursive: true, force: true })
   }
@@ -85,10 +87,11 @@ interface Build {
   readonly images: number
   readonly data: string | undefined
   readonly weights: string | undefined
+  readonly peers: boolean
   readonly temporary: string
 }
 
-async function buildPage({ out, images, data, weights, temporary }: Build): Promise<void> {
+async function buildPage({ out, images, data, weights, peers, temporary }: Build): Promise<void> {
   const publicDir = join(temporary, 'public')
   await mkdir(publicDir)
   const shipped = join(root, 'bench', 'page', 'public')
@@ -101,6 +104,8 @@ async function buildPage({ out, images, data, weights, temporary }: Build): Prom
   const { zip, origin } = await pictures(images, data, temporary)
   await writeFile(join(publicDir, 'pictures.zip'), zip)
   await writeFile(join(publicDir, 'pictures.json'), JSON.stringify({ origin }))
+  // Vite's settings leave out what is not there.
+  if (!peers) process.env['WGRAD_PAGE_PEERS'] = '0'
   await build({
     configFile: join(root, 'bench', 'page', 'vite.config.mjs'),
     publicDir,

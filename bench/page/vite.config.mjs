@@ -12,6 +12,9 @@ const peers = join(root, 'bench', 'peers')
 /** Packages of the peers, which are no dependencies of this one: a page is also built where they are not installed. */
 const PACKAGES = { tfjs: '@tensorflow/tfjs', jaxjs: '@jax-js/jax' }
 
+const installed = (name) =>
+  process.env.WGRAD_PAGE_PEERS !== '0' && existsSync(join(peers, 'node_modules', ...name.split('/')))
+
 /** Modules of the benchmarks and of the peers, as the page uses them. */
 const benchmarks = {
   name: 'benchmarks',
@@ -21,7 +24,7 @@ const benchmarks = {
     const kernels = /^\.\.\/kernels\/(.*)\.ts$/.exec(source)
     if (kernels) return join(dist, 'bench', 'kernels', `${kernels[1]}.js`)
     const peer = /^\.\.\/\.\.\/peers\/(\w+)\.mjs$/.exec(source)?.[1]
-    if (peer in PACKAGES && !existsSync(join(peers, 'node_modules', PACKAGES[peer]))) {
+    if (peer in PACKAGES && !installed(PACKAGES[peer])) {
       return join(here, 'peers', 'missing.mjs')
     }
     if (dirname(importer) !== peers) return undefined

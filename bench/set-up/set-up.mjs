@@ -51,7 +51,7 @@ function packages(mayInstall) {
   }
   // No package needs its install script: webgpu ships its binaries and only checks a macOS quarantine mark.
   const quiet = ['--no-audit', '--no-fund', '--loglevel=error']
-  step('installing the packages (npm ci)', () => npm('ci', '--ignore-scripts', '--include=dev', ...quiet))
+  step('installing the packages (npm ci)', () => npm(['ci', '--ignore-scripts', '--include=dev', ...quiet]))
 }
 
 function adapter(mayInstall) {
@@ -71,6 +71,28 @@ function browser(mayInstall) {
   } catch (error) {
     if (!(error instanceof SetUpError)) throw error
     process.stderr.write(`set-up: ${error.message}\nset-up: tests in a page are left out\n`)
+  }
+}
+
+/**
+ * Installs TensorFlow.js and jax-js, which the page compares itself with and which are no dependencies of the package.
+ * Without them the page is built as well, and says so at the button.
+ */
+function peers(mayInstall) {
+  const folder = join(root, 'bench', 'peers')
+  if (missingPackages(folder).length === 0) return
+  const without = 'the page is built without the comparison with TensorFlow.js and jax-js'
+  if (!mayInstall) {
+    process.stderr.write(`set-up: installing is refused, so ${without}\n`)
+    return
+  }
+  try {
+    step('installing TensorFlow.js and jax-js to compare with (npm ci; --no-peers leaves them out)', () =>
+      npm(['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], folder),
+    )
+  } catch (error) {
+    if (!(error instanceof SetUpError)) throw error
+    process.stderr.write(`set-up: ${error.message}\nset-up: ${without}\n`)
   }
 }
 
@@ -142,7 +164,7 @@ function build() {
   const stamp = join(root, 'dist', '.sources')
   const sources = fingerprint()
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === sources) return
-  step('building (npm run build)', () => npm('run', 'build', '--silent'))
+  step('building (npm run build)', () => npm(['run', 'build', '--silent']))
   writeFileSync(stamp, sources)
 }
 
@@ -169,12 +191,12 @@ function fingerprint() {
   return digest.digest('hex')
 }
 
-function npm(...args) {
+function npm(args, cwd = root) {
   // Under `npm run` this is the npm that started the set-up; otherwise the one on the path (a .cmd file on Windows).
   const own = process.env.npm_execpath
   const result = own?.endsWith('.js')
-    ? run(process.execPath, [own, ...args], { cwd: root })
-    : run('npm', args, { cwd: root, shell: process.platform === 'win32' })
+    ? run(process.execPath, [own, ...args], { cwd })
+    : run('npm', args, { cwd, shell: process.platform === 'win32' })
   const name = args.slice(0, args[0] === 'run' ? 2 : 1).join(' ')
   if (result.status !== 0) throw new SetUpError(`npm ${name} failed`, tail(result.output))
 }
@@ -193,6 +215,7 @@ function setUp(args, command) {
     packages(mayInstall)
     if (!args.includes('--help') && !WITHOUT_ADAPTER.includes(command)) adapter(mayInstall)
     if (args.includes('--browser')) browser(mayInstall)
+    if (command === 'bench/page' && !['--no-peers', '--help'].some((flag) => args.includes(flag))) peers(mayInstall)
     build()
     return true
   } catch (error) {
