@@ -17,7 +17,7 @@ const BUDGETS = {
   'bench/kernels': 1720,
   'bench/lesson': 1100,
   'bench/machine': 50,
-  'bench/page': 1500,
+  'bench/page': 1950,
   'bench/peers': 1030,
   'bench/set-up': 480,
   'bench/steps': 500,

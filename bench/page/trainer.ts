@@ -11,15 +11,24 @@ import {
   type Gpu,
   type Learner,
 } from 'wgrad'
-import { readSafetensors } from 'wgrad/nn'
+import { readSafetensors, type Architecture } from 'wgrad/nn'
 import { currentGpu, rng, useGpu } from 'wgrad/gpu'
-import { gradCam, type Predictor } from 'wgrad/train'
+import { gradCam, type Predictor, type VisionLearnerOptions } from 'wgrad/train'
 import { MemoryFiles } from './memory-files.ts'
 import type { AdapterFacts, Calls, KernelTime, ModelFacts, Part, Reply, Request, TrainingEvent } from './protocol.ts'
 import { everyFifth } from './split.ts'
 import { firstLearner } from './recipes/first.ts'
 import { ownLearner } from './recipes/own.ts'
 import { stepByHand } from './recipes/step.ts'
+
+/** Caption of a picture whose likeliest label is below the model's threshold. */
+const NONE = 'none of these'
+
+/** Architecture of a network without its head. */
+interface Body {
+  readonly backbone: string
+  readonly body: NonNullable<VisionLearnerOptions['body']>
+}
 
 /** Learner with what the page shows of it. */
 interface Session {
@@ -44,6 +53,8 @@ const FIRST_RATE = 1e-2
 /** Highest learning rate of the visitor's pictures where no weights are pretrained. */
 const OWN_RATE = 3e-3
 const PRETRAINED = 'weights.safetensors'
+/** Network that begins with random numbers: half as wide, as it has few pictures to learn from. */
+const FROM_NOTHING: Body = { backbone: 'xresnet18', body: { widen: 0.5 } }
 
 /** What is written before it is downloaded or kept. */
 const written = new MemoryFiles()
@@ -116,12 +127,13 @@ const calls: {
     removeFiles('own')
     await addFiles(new Map(pictures.map(({ path, picture }) => [path, picture])), { name: 'own' })
     tell({ kind: 'phase', part: 'own', phase: 'preparing', text: 'Reading your pictures' })
-    const architecture = pretrained ? await loadPretrained() : 'xresnet18'
+    const { backbone, body } = pretrained ? await loadPretrained() : FROM_NOTHING
     const batchSize = Math.max(2, Math.min(16, Math.floor(pictures.length / 6)))
     const learner = await ownLearner({
       size,
       batchSize,
-      architecture,
+      backbone,
+      body,
       splitter: everyFifth,
       ...(pretrained ? { pretrained: `weights/${PRETRAINED}` } : {}),
       callbacks: [reporter('own')],
@@ -146,7 +158,7 @@ const calls: {
 
   async predict(image) {
     if (!predictor) throw new Error('There is no model yet: train one, or open one.')
-    const { label = '', probabilities } = await predictor.predict(image)
+    const { label = NONE, probabilities } = await predictor.predict(image)
     return { label, probabilities: Array.from(probabilities) }
   },
 
@@ -302,7 +314,7 @@ async function keepGuessing(session: Session): Promise<void> {
 async function guess({ part, learner, shown }: Session): Promise<void> {
   try {
     const predictions = await learner.predictor().predictAll(shown)
-    const guesses = predictions.map(({ label = '', probability }) => ({ label, probability }))
+    const guesses = predictions.map(({ label = NONE, probability }) => ({ label, probability }))
     tell({ kind: 'guesses', part, guesses })
   } catch {
     // Outputs that are not finite: the fit itself reports that.
@@ -329,18 +341,18 @@ async function shownOf(part: Part, { loaders }: Learner): Promise<string[]> {
   return paths
 }
 
-/** Loads the weights that the page ships, once. @returns the name of their architecture */
-async function loadPretrained(): Promise<string> {
+/** Loads the weights that the page ships, once. @returns their architecture */
+async function loadPretrained(): Promise<Body> {
   if (weights === undefined) {
     tell({ kind: 'phase', part: 'own', phase: 'preparing', text: 'Loading the weights' })
     const blob = await fetched(PRETRAINED)
-    weights = architectureOf(new Uint8Array(await blob.arrayBuffer()))
+    weights = bodyIn(new Uint8Array(await blob.arrayBuffer()))
     await addFiles(new Map([[PRETRAINED, blob]]), { name: 'weights' })
   }
   return weights
 }
 /** Architecture of the weights that the page ships, once they are loaded. */
-let weights: string | undefined
+let weights: Body | undefined
 
 async function bundledPictures(): Promise<void> {
   if (bundled) return
@@ -386,10 +398,18 @@ function factsIn(bytes: Uint8Array): ModelFacts {
   return { vocab }
 }
 
-/** Name of the body in a file of weights. */
-function architectureOf(bytes: Uint8Array): string {
-  const { architecture } = metadataOf(bytes) as { architecture?: { name?: string; options?: { backbone?: string } } }
-  return architecture?.options?.backbone ?? architecture?.name ?? 'xresnet18'
+/** Architecture of the body in a file of weights, which is that of a whole network or of one for transfer learning. */
+function bodyIn(bytes: Uint8Array): Body {
+  const { architecture } = metadataOf(bytes) as { architecture?: Architecture }
+  if (architecture === undefined) return { backbone: 'xresnet18', body: {} }
+  const { name, options } = architecture
+  const {
+    backbone = name,
+    body,
+    outputs: _outputs,
+    ...whole
+  } = options as { backbone?: string; outputs?: number } & Partial<Body>
+  return { backbone, body: body ?? whole }
 }
 
 /** Steps that are timed after one that compiles. */

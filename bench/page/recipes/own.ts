@@ -18,7 +18,8 @@ import type { VisionLearner, VisionLearnerOptions } from 'wgrad/train'
 export interface OwnOptions extends VisionLearnerOptions {
   readonly size: number
   readonly batchSize: number
-  readonly architecture: string
+  /** Name of the network's body, such as xresnet18. */
+  readonly backbone: string
   readonly splitter: Splitter
 }
 
@@ -26,7 +27,7 @@ export interface OwnOptions extends VisionLearnerOptions {
 export async function ownLearner({
   size,
   batchSize,
-  architecture,
+  backbone,
   splitter,
   ...options
 }: OwnOptions): Promise<VisionLearner> {
@@ -39,7 +40,7 @@ export async function ownLearner({
     batchTransforms: [...augTransforms({ maxRotate: 5 }), normalize(imagenetStats)],
   }).loaders('own', { batchSize })
 
-  const learner = await visionLearner(loaders, backbones[architecture], { metrics: [accuracy], ...options })
+  const learner = await visionLearner(loaders, backbones[backbone], { metrics: [accuracy], ...options })
   return learner.toFp16()
 }
 // … and then `await learner.fineTune(epochs)`: first the head alone, then everything

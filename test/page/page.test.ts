@@ -1,0 +1,265 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { unzipSync, zipSync } from 'fflate'
+import type { Browser, Page } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { readSafetensors } from '../../src/exports/nn.ts'
+import { runOnnx } from '../helpers/onnx-runtime.ts'
+import { executablePath, openBrowser, openSite, openTab, textOf, type Site } from './site.ts'
+
+/** What a busy machine with a software adapter may take for a few steps. */
+const PATIENCE = { timeout: 240_000 }
+
+const first = '[data-training=first]'
+
+/** Waits for a training to be in a phase. */
+const phase = (page: Page, part: string, name: string) => page.locator(`${part}[data-phase=${name}]`).waitFor(PATIENCE)
+
+const figure = async (page: Page, part: string, name: string): Promise<string> =>
+  textOf(page, `${part} [data-figure="${name}"]`)
+
+/** Waits until a training shows its first loss. */
+async function firstLoss(page: Page, part: string): Promise<number> {
+  await page.waitForFunction(
+    (selector) => /\d/.test(document.querySelector(`${selector} [data-figure=loss]`)?.textContent ?? ''),
+    part,
+    PATIENCE,
+  )
+  return Number(await figure(page, part, 'loss'))
+}
+
+describe.skipIf(executablePath === undefined)('the page', () => {
+  let site: Site
+  let browser: Browser
+
+  beforeAll(async () => {
+    ;[site, browser] = await Promise.all([openSite(['--images', '240']), openBrowser()])
+  })
+  afterAll(async () => {
+    await browser?.close()
+    site?.close()
+  })
+
+  test('trains by itself: the loss falls, captions turn right, nothing comes from elsewhere', async () => {
+    const { page, errors, addresses, close } = await openTab(browser)
+    await page.goto(site.url)
+    await page.locator('#adapter.slow').waitFor(PATIENCE)
+    expect(await textOf(page, '#adapter')).toMatch(/swiftshader.*software adapter/i)
+    const begin = await firstLoss(page, first)
+    // ln 6 for six classes, and what random outputs add.
+    expect(begin).toBeGreaterThan(1.2)
+    expect(begin).toBeLessThan(3)
+    expect(await page.locator(`${first} .tiles img`).count()).toBe(12)
+    await page.locator(`${first} .tiles .right, ${first} .tiles .wrong`).first().waitFor(PATIENCE)
+    const before = await page.locator(`${first} figcaption`).allTextContents()
+    await phase(page, first, 'finished')
+    expect(Number(await figure(page, first, 'loss'))).toBeLessThan(0.75 * begin)
+    // A guess is a sixth.
+    expect(parseInt(await figure(page, first, 'accuracy'), 10)).toBeGreaterThan(34)
+    expect(Number(await figure(page, first, 'images per second'))).toBeGreaterThan(0)
+    expect(await page.locator(`${first} .tiles .right`).count()).toBeGreaterThanOrEqual(5)
+    expect(await page.locator(`${first} figcaption`).allTextContents()).not.toEqual(before)
+    expect(await textOf(page, '[data-source=first]')).toContain('new DataBlock({')
+    expect(await textOf(page, '#origin')).toContain('drawings')
+    expect(addresses.filter((address) => !address.startsWith(site.url) && !/^(blob|data):/.test(address))).toEqual([])
+    expect(errors).toEqual([])
+    await close()
+  })
+
+  test('stops when told, also before the first step, and continues', async () => {
+    const { page, errors, close } = await openTab(browser)
+    await page.goto(site.url)
+    const button = page.locator(`${first} .controls button`)
+    await page.locator(`${first}[data-phase]`).waitFor(PATIENCE)
+    await button.press('Enter')
+    await phase(page, first, 'stopped')
+    expect(await button.textContent()).toBe('Continue')
+    await button.press('Enter')
+    await firstLoss(page, first)
+    await button.press('Enter')
+    await phase(page, first, 'stopped')
+    const stopped = await figure(page, first, 'loss')
+    await page.waitForTimeout(1500)
+    expect(await figure(page, first, 'loss')).toBe(stopped)
+    await button.press('Enter')
+    await phase(page, first, 'training')
+    await close()
+    expect(errors).toEqual([])
+  })
+
+  test('learns a zip of the visitor, shows its mistakes, and lets the model go as files', async () => {
+    const { page, errors, close } = await openTab(browser)
+    await page.goto(site.url)
+    await firstLoss(page, first)
+    const pictures = unzipSync(readFileSync(join(site.folder, 'pictures.zip')))
+    const paths = Object.keys(pictures)
+    const some = ['ring', 'stripes'].flatMap((kind) => paths.filter((path) => path.includes(`/${kind}/`)).slice(0, 8))
+    const zip = zipSync(Object.fromEntries(some.map((path) => [`mine/${path}`, pictures[path]])), { level: 0 })
+    await page
+      .locator('#files')
+      .setInputFiles({ name: 'mine.zip', mimeType: 'application/zip', buffer: Buffer.from(zip) })
+    await page.locator('#classes li').nth(1).waitFor(PATIENCE)
+    await page.getByText('16 pictures added.').waitFor(PATIENCE)
+    const names = await page
+      .locator('#classes li > input')
+      .evaluateAll((inputs) => inputs.map((input) => (input as HTMLInputElement).value))
+    expect(names.sort()).toEqual(['ring', 'stripes'])
+    // No weights are shipped in this build, and the page says so.
+    expect(await textOf(page, '#train-hint')).toContain('no pretrained weights')
+    expect(await page.locator('input[value=pretrained]').isDisabled()).toBe(true)
+    await page.locator('input[name=epochs]').fill('1')
+    await page.locator('#train').click()
+    await page.locator('#mistakes .ready').waitFor(PATIENCE)
+    expect(await textOf(page, '#mistakes-status')).toMatch(/^\d+% of 2 pictures/)
+    const cells = await page.locator('#confusion td').allTextContents()
+    expect(cells.map(Number).reduce((sum, count) => sum + count, 0)).toBe(2)
+    expect(await page.locator('#worst li').count()).toBe(2)
+
+    const saved = async (format: string): Promise<Uint8Array> => {
+      const [download] = await Promise.all([
+        page.waitForEvent('download', PATIENCE),
+        page.locator(`#save-${format}`).click(),
+      ])
+      expect(download.suggestedFilename()).toBe(`model.${format}`)
+      return readFileSync(await download.path())
+    }
+    const weights = readSafetensors('model.safetensors', await saved('safetensors'))
+    expect(JSON.parse(weights.metadata['wgrad'])).toMatchObject({ vocab: ['ring', 'stripes'] })
+    expect(weights.tensors.size).toBeGreaterThan(50)
+    const shape = [1, 3, 48, 48]
+    const { probabilities } = await runOnnx(await saved('onnx'), new Float32Array(3 * 48 * 48).fill(0.5), shape)
+    expect(probabilities.shape).toEqual([1, 2])
+    expect(probabilities.data[0] + probabilities.data[1]).toBeCloseTo(1, 4)
+
+    await page.locator('#keep').click()
+    await page.getByText('is kept in this browser').waitFor(PATIENCE)
+    await page.reload()
+    await firstLoss(page, first)
+    await page.locator('#kept button').first().click()
+    await page.getByText('is open: try it above').waitFor(PATIENCE)
+    const [path] = some
+    await page
+      .locator('#try-input')
+      .setInputFiles({ name: 'ring.jpg', mimeType: 'image/jpeg', buffer: Buffer.from(pictures[path]) })
+    await page.locator('#bars li').nth(1).waitFor(PATIENCE)
+    const percents = await page.locator('#bars b').allTextContents()
+    expect(Math.abs(percents.map(parseFloat).reduce((sum, value) => sum + value, 0) - 100)).toBeLessThanOrEqual(1)
+    const drawn = () => page.locator('#try-canvas').evaluate((canvas) => (canvas as HTMLCanvasElement).toDataURL())
+    const plain = await drawn()
+    await page.locator('#try-look').check()
+    await expect.poll(drawn, PATIENCE).not.toBe(plain)
+    await page.getByRole('button', { name: 'Forget my model' }).click()
+    await page.locator('#kept li').waitFor({ ...PATIENCE, state: 'detached' })
+    expect(errors).toEqual([])
+    await close()
+  })
+
+  test('records classes from the webcam while a button is held, with the keyboard too', async () => {
+    const { page, errors, close } = await openTab(browser)
+    await page.goto(site.url)
+    await firstLoss(page, first)
+    await page.locator('#webcam').click()
+    const rows = page.locator('#classes li')
+    await rows.nth(1).waitFor(PATIENCE)
+    const record = (row: number) => rows.nth(row).getByRole('button', { name: /^Hold to record/ })
+    const count = async (row: number) => parseInt((await rows.nth(row).locator('.count').textContent()) ?? '', 10)
+    await record(0).scrollIntoViewIfNeeded()
+    await record(0).hover()
+    await page.mouse.down()
+    await expect.poll(() => count(0), PATIENCE).toBeGreaterThan(3)
+    await page.mouse.up()
+    await record(1).focus()
+    await page.keyboard.down(' ')
+    await expect.poll(() => count(1), PATIENCE).toBeGreaterThan(3)
+    await page.keyboard.up(' ')
+    await page.waitForTimeout(500)
+    const held = [await count(0), await count(1)]
+    await page.waitForTimeout(500)
+    expect([await count(0), await count(1)]).toEqual(held)
+    await page.locator('#classes input').first().fill('left hand')
+    await expect.poll(() => page.locator('#train').isEnabled(), PATIENCE).toBe(true)
+    expect(errors).toEqual([])
+    await close()
+  })
+
+  test('shows the layers', async () => {
+    const { page, errors, close } = await openTab(browser)
+    await page.goto(site.url)
+    await firstLoss(page, first)
+    await page.locator('#show-layers').click()
+    await page.locator('#inside-result table').waitFor(PATIENCE)
+    expect(await textOf(page, '#inside-result')).toContain('conv 3×3 / 2')
+    expect(await textOf(page, '#inside-status')).toContain('10 layers')
+    expect(errors).toEqual([])
+    await close()
+  })
+
+  test.each(['light', 'dark'] as const)('fits a phone and has a name for everything, %s', async (colorScheme) => {
+    const { page, close } = await openTab(browser, {
+      colorScheme,
+      viewport: { width: 360, height: 740 },
+      reducedMotion: 'reduce',
+    })
+    await page.goto(site.url)
+    await firstLoss(page, first)
+    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(360)
+    for (const landmark of ['banner', 'navigation', 'main', 'contentinfo'] as const) {
+      expect(await page.getByRole(landmark).count()).toBe(1)
+    }
+    expect(await page.locator('h1').count()).toBe(1)
+    for (const role of ['button', 'textbox', 'spinbutton', 'radio', 'checkbox', 'img'] as const) {
+      expect(await page.getByRole(role).count()).toBe(await page.getByRole(role, { name: /\S/ }).count())
+    }
+    expect(await page.locator('[role=status]').count()).toBeGreaterThan(4)
+    expect(await contrasts(page)).toEqual([])
+    await close()
+  })
+
+  test('says what to do where there is no WebGPU, and where there is no adapter', async () => {
+    const { page, close } = await openTab(browser)
+    await page.addInitScript(() => Object.defineProperty(Navigator.prototype, 'gpu', { get: () => undefined }))
+    await page.goto(site.url)
+    await page.locator('#adapter.none').waitFor(PATIENCE)
+    expect(await textOf(page, '#adapter')).toContain('no WebGPU')
+    expect(await page.locator('#own').isVisible()).toBe(false)
+    await close()
+    const without = await openBrowser({ gpu: false })
+    const { page: bare } = await openTab(without)
+    await bare.goto(site.url)
+    await bare.locator('#adapter.none').waitFor(PATIENCE)
+    expect(await textOf(bare, '#adapter')).toContain('no graphics adapter')
+    await without.close()
+  })
+})
+
+/** Texts whose contrast with what is behind them is below 4.5:1. Source: WCAG 2.2, 1.4.3. */
+function contrasts(page: Page): Promise<string[]> {
+  return page.evaluate(() => {
+    const numbers = (colour: string) => (/rgba?\(([^)]*)\)/.exec(colour)?.[1] ?? '0,0,0,0').split(/[\s,/]+/).map(Number)
+    const luminance = ([r, g, b]: number[]) => {
+      const [R, G, B] = [r, g, b].map((value) => {
+        const share = value / 255
+        return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4
+      })
+      return 0.2126 * R + 0.7152 * G + 0.0722 * B
+    }
+    const behind = (element: Element | null): number[] => {
+      for (let at = element; at; at = at.parentElement) {
+        const colour = numbers(getComputedStyle(at).backgroundColor)
+        if ((colour[3] ?? 1) === 1) return colour
+      }
+      return [255, 255, 255]
+    }
+    const bad: string[] = []
+    for (const element of document.querySelectorAll<HTMLElement>('body *')) {
+      const own = [...element.childNodes].some((node) => node.nodeType === 3 && node.textContent?.trim())
+      if (!own || !element.checkVisibility()) continue
+      const [a, b] = [luminance(numbers(getComputedStyle(element).color)), luminance(behind(element))]
+      const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05)
+      if (ratio < 4.5) {
+        bad.push(`${element.tagName} ${element.className}: ${ratio.toFixed(2)} “${element.textContent?.slice(0, 30)}”`)
+      }
+    }
+    return bad
+  })
+}
