@@ -34,6 +34,9 @@ import { chooseData } from './lesson/data-source.ts'
 import { LessonRun } from './lesson/lesson-run.ts'
 import { nextSplit, readOptions, USAGE, wantsHelp } from './lesson/options.ts'
 
+/** GPU memory for images: all of Imagenette at 224 × 224 takes 2.7 GB. */
+const GPU_BYTES = 3 * 2 ** 30
+
 async function main(argv: readonly string[]): Promise<void> {
   if (wantsHelp(argv)) {
     console.log(USAGE)
@@ -48,7 +51,7 @@ async function main(argv: readonly string[]): Promise<void> {
   run.begin(data)
 
   // Decoded images are kept across sections, so that the second epoch decodes nothing.
-  const cache = new PixelCache()
+  const cache = new PixelCache(undefined, { gpuBytes: gpu.software ? 0 : GPU_BYTES })
   const getLoaders = (
     pixels: number,
     { normalized = true, batch = batchSize, splitSeed = seed } = {},

@@ -1,10 +1,13 @@
 import { DataError } from '../base/errors.ts'
+import type { BufferView } from '../gpu/buffers.ts'
+import { currentGpu } from '../gpu/device.ts'
 import type { Pixels } from '../image/pixels.ts'
 import { release } from '../tensor/scope.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { tensor, upload } from '../tensor/read-write.ts'
+import { tensor, upload, zeros } from '../tensor/read-write.ts'
 import type { BatchPipeline } from './augment/pipeline.ts'
 import type { BatchDraw } from './augment/plan.ts'
+import type { ResidentImage, ResidentImages } from './resident-images.ts'
 
 /** Pictures of one size with their labels, in the memory of the CPU. */
 export interface HostBatch {
@@ -18,8 +21,12 @@ export interface HostBatch {
   readonly labels: Uint32Array
   readonly height: number
   readonly width: number
-  /** [N,H,W], a pixel's bytes R G B A from the lowest. */
+  /** [N,H,W], a pixel's bytes R G B A from the lowest; with `resident` only the images that are sent, one after the other. */
   readonly pixels: Uint32Array
+  /** Name of each image in `pixels`, `undefined` where it is not of finished size (see `Pictures.finishedName`). */
+  readonly names?: readonly (string | undefined)[]
+  /** Images in the memory of the GPU by their place; in the other places are those of `pixels`, in their order. */
+  readonly resident?: readonly (ResidentImage | undefined)[]
 }
 
 /** Targets that the loss compares outputs with: labels, and with mixup a second label and the share of the first. */
@@ -123,10 +130,38 @@ function sizeText({ width, height }: Pixels): string {
   return `${width} × ${height}`
 }
 
+/**
+ * Puts a batch together of which some images are in the memory of the GPU, in N places as `assemble` fills them.
+ *
+ * @param resident  the image of each item, `undefined` for those in `sent`
+ * @param sent      pixels and names of the other items, in their order
+ */
+export function assembleResident(
+  { index, N, items, labels, repeats }: Pick<BatchParts, 'index' | 'N' | 'items' | 'labels' | 'repeats'>,
+  resident: readonly (ResidentImage | undefined)[],
+  { pixels, names }: Pick<HostBatch, 'pixels' | 'names'>,
+  { width, height }: Pick<HostBatch, 'width' | 'height'>,
+): HostBatch {
+  const placed = Uint32Array.from({ length: N }, (_, place) => items[place % items.length])
+  return {
+    index,
+    count: repeats === 'count' ? N : items.length,
+    items: placed,
+    labels: labels.length > 0 ? placed.map((item) => labels[item]) : labels,
+    height,
+    width,
+    pixels,
+    names: names ?? [],
+    resident,
+  }
+}
+
 /** Tensors that one batch after the other is written to: a launch finds its data always in the same place. */
 export class BatchBuffers {
   private pixels: Tensor | undefined
   private labels: Tensor | undefined
+  /** Images of a batch that are not in the memory of the GPU. */
+  private sent: Tensor | undefined
 
   /** Sends a batch to the GPU, after all work recorded so far. @throws DataError when its size is not the first one's */
   load(host: HostBatch, pipeline: BatchPipeline, draw: BatchDraw): Batch {
@@ -137,7 +172,8 @@ export class BatchBuffers {
         fix: 'give `itemTransforms: [resize(224)]` to the DataBlock',
       })
     }
-    if (this.pixels) upload(this.pixels, host.pixels)
+    if (host.resident) this.pixels = this.gather(host, host.resident, shape)
+    else if (this.pixels) upload(this.pixels, host.pixels)
     else this.pixels = tensor(host.pixels, shape, 'u32')
     const known = host.labels.length > 0 ? host.labels : new Uint32Array(host.items.length)
     if (this.labels) upload(this.labels, known)
@@ -160,10 +196,44 @@ export class BatchBuffers {
     }
   }
 
+  /** Copies the images of a batch that was loaded to those that stay in the memory of the GPU. */
+  keep({ names = [], resident, width, height }: HostBatch, images: ResidentImages): void {
+    const from = resident ? this.sent : this.pixels
+    if (!from) return
+    for (const [place, name] of names.entries()) {
+      if (name !== undefined) images.keep(name, imageView(from, place, 4 * width * height), { width, height })
+    }
+  }
+
+  /** Sends the images that are not in the memory of the GPU, and copies all of them to their places. */
+  private gather(host: HostBatch, resident: readonly (ResidentImage | undefined)[], shape: readonly number[]): Tensor {
+    const { queue } = currentGpu()
+    const pixels = this.pixels ?? zeros(shape, 'u32')
+    if (host.pixels.length > 0) {
+      this.sent ??= zeros(shape, 'u32')
+      queue.write(this.sent.view.buffer, this.sent.view.offset, host.pixels)
+    }
+    const size = 4 * host.width * host.height
+    let next = 0
+    const sources = resident.map((image) => image?.view ?? (this.sent && imageView(this.sent, next++, size)))
+    for (let place = 0; place < host.items.length; place++) {
+      const source = sources[place % sources.length]
+      if (source) queue.copy(source, imageView(pixels, place, size))
+    }
+    return pixels
+  }
+
   release(): void {
     if (this.pixels) release(this.pixels)
     if (this.labels) release(this.labels)
+    if (this.sent) release(this.sent)
+    this.sent = undefined
     this.pixels = undefined
     this.labels = undefined
   }
+}
+
+/** Part of a tensor of images that holds one of them. */
+function imageView({ view: { buffer, offset } }: Tensor, place: number, size: number): BufferView {
+  return { buffer, offset: offset + place * size, size }
 }

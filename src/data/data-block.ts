@@ -59,7 +59,12 @@ export interface LoadersOptions {
   readonly limit?: number
   /** Memory for decoded pictures. Default: a quarter of what is free on the machine */
   readonly cacheBytes?: number
-  /** Decoded pictures shared with other loaders, instead of `cacheBytes`. */
+  /**
+   * GPU memory for images of finished size, which are then sent to it once and not in every epoch. Default: 1 GiB, 0 on a
+   * software adapter
+   */
+  readonly gpuCacheBytes?: number
+  /** Decoded pictures shared with other loaders, instead of `cacheBytes` and `gpuCacheBytes`. */
   readonly cache?: PixelCache
   /** Default: that of the open GPU. */
   readonly platform?: Platform
@@ -89,6 +94,7 @@ const LOADERS_KINDS: Kinds<LoadersOptions> = {
   seed: NUMBER,
   limit: NUMBER,
   cacheBytes: NUMBER,
+  gpuCacheBytes: NUMBER,
   cache: objectWith('a PixelCache'),
   platform: objectWith('a platform'),
 }
@@ -141,12 +147,11 @@ export class DataBlock {
     const {
       batchSize = 64,
       seed = seedSetting(platform),
-      cache = new PixelCache(options.cacheBytes ?? cacheBudget(platform)),
+      cache = new PixelCache(options.cacheBytes ?? cacheBudget(platform), { gpuBytes: options.gpuCacheBytes }),
     } = options
-    if (options.cache && options.cacheBytes !== undefined) {
-      throw new OptionError('loaders', 'cache and cacheBytes are both given', {
-        fix: 'give cacheBytes to the PixelCache',
-      })
+    for (const name of ['cacheBytes', 'gpuCacheBytes'] as const) {
+      if (!options.cache || options[name] === undefined) continue
+      throw new OptionError('loaders', `cache and ${name} are both given`, { fix: 'give it to the PixelCache' })
     }
     requireInteger('loaders', 'seed', seed, { from: 0 })
     const { items, labels, vocab, ...split } = await this.dataset(path, platform, seed, options.limit)

@@ -8,9 +8,10 @@ import { augmentStream, type Phase } from './augment/draw.ts'
 import type { ChannelStats } from './augment/normalize.ts'
 import { BatchPipeline } from './augment/pipeline.ts'
 import type { BatchTransform } from './augment/transforms.ts'
-import { assemble, BatchBuffers, type Batch, type HostBatch } from './batch.ts'
+import { assemble, assembleResident, BatchBuffers, type Batch, type HostBatch } from './batch.ts'
 import { drawPlan, sortItemTransforms, type ItemTransform } from './item-transforms.ts'
 import type { Pictures } from './pictures.ts'
+import type { ResidentImages } from './resident-images.ts'
 
 /** Batches being decoded while the GPU works on earlier ones. */
 const DEPTH = 2
@@ -122,12 +123,14 @@ export class Loader {
     // Its own, as the loader may be gone through by others at the same time.
     const pipeline = new BatchPipeline(this.batchTransforms)
     const fences: (() => Promise<void>)[] = []
+    const images = this.pictures.cache.onGpu(currentGpu())
     try {
-      for await (const { host, free } of this.hostBatches(pass)) {
+      for await (const { host, free } of this.hostBatches(pass, images)) {
         // Everything for the batches given out so far is recorded by now.
         fences.push(currentGpu().queue.fence())
         if (fences.length > STEPS_AHEAD) await fences.shift()?.()
         const batch = this.send(host, pass, buffers, pipeline)
+        buffers.keep(host, images)
         free()
         yield batch
       }
@@ -166,9 +169,14 @@ export class Loader {
     return buffers.load(host, pipeline, draw)
   }
 
-  /** As `batches`, on the CPU: decoded, cropped and put together; `free` says that the pixels may be written over. */
+  /**
+   * As `batches`, on the CPU: decoded, cropped and put together; `free` says that the pixels may be written over.
+   *
+   * @param images  those in the memory of a GPU: a batch of them has no pixels here. Default none
+   */
   async *hostBatches(
     pass: EpochOptions = {},
+    images?: ResidentImages,
   ): AsyncGenerator<{ readonly host: HostBatch; free(): void }, void, undefined> {
     const order = this.order(pass)
     const count = this.countBatches(this.dropsLast(pass))
@@ -178,7 +186,7 @@ export class Loader {
     const prepare = () => {
       while (next < count && ahead.length < this.depth) {
         const items = order.slice(next * this.batchSize, (next + 1) * this.batchSize)
-        const batch = this.prepare(next, items, pass, unused.pop())
+        const batch = this.prepare(next, items, pass, { images, staging: unused })
         // Its failure is thrown when its turn comes, not as an unhandled rejection before that.
         batch.catch(() => {})
         ahead.push(batch)
@@ -211,19 +219,40 @@ export class Loader {
     index: number,
     items: Uint32Array,
     pass: EpochOptions,
-    staging?: Uint32Array,
+    { images, staging }: { readonly images: ResidentImages | undefined; readonly staging: Uint32Array[] },
   ): Promise<HostBatch | undefined> {
-    const pictures = await Promise.all(Array.from(items, (item) => this.pictures.get(item, this.planItem(item, pass))))
-    return assemble({
-      index,
-      N: this.batchSize,
-      items,
-      pictures,
-      labels: this.labels,
-      paths: this.pictures.items,
-      staging,
-      repeats: this.dropsLast(pass) ? 'count' : 'pad',
-    })
+    const { pictures, batchSize: N, labels } = this
+    const plans = Array.from(items, (item) => this.planItem(item, pass))
+    const repeats = this.dropsLast(pass) ? 'count' : 'pad'
+    const nameOf = (place: number) => pictures.finishedName(items[place], plans[place])
+    /** Pixels of the items in some places, `undefined` if none can be decoded. */
+    const load = async (places: readonly number[], count: number): Promise<HostBatch | undefined> => {
+      const found = await Promise.all(places.map((place) => pictures.get(items[place], plans[place])))
+      const host = assemble({
+        index,
+        N: count,
+        items: Uint32Array.from(places, (place) => items[place]),
+        pictures: found,
+        labels,
+        paths: pictures.items,
+        staging: staging.pop(),
+        repeats,
+      })
+      if (!host || !images) return host
+      // Items that are missing move those behind them.
+      return { ...host, names: places.filter((_, i) => found[i]).map(nameOf) }
+    }
+    const all = [...plans.keys()]
+    const resident = all.map((place) => (images?.count ? images.get(nameOf(place) ?? '') : undefined))
+    const first = resident.find((image) => image !== undefined)
+    if (!first) return load(all, N)
+    const missing = all.filter((place) => !resident[place])
+    const parts = { index, N, items, labels, repeats } as const
+    if (missing.length === 0) return assembleResident(parts, resident, { pixels: new Uint32Array(0) }, first)
+    const sent = await load(missing, missing.length)
+    const isWhole = sent?.names?.length === missing.length && sent.width === first.width && sent.height === first.height
+    // Everything is decoded once more where an item is missing, so that the others move, or has another size.
+    return isWhole ? assembleResident(parts, resident, sent, first) : load(all, N)
   }
 
   /** Returns how the item transforms resize an item in that pass. */

@@ -91,6 +91,20 @@ export class Pictures {
     }
   }
 
+  /**
+   * Returns the name under which the pixels that a plan makes of an item are remembered, `undefined` where they are not:
+   * they depend on a random place, or do not fit.
+   */
+  finishedName(item: number, plan: ResizePlan): string | undefined {
+    const whole = this.nameOf(this.items[item])
+    const name = plan.method === 'whole' ? whole : `${whole} ${planName(plan)}`
+    return (plan.method === 'whole' && plan.mirror) || !this.cache.get(name) ? undefined : name
+  }
+
+  private nameOf(path: string): string {
+    return [path, decodingKey(this.decoding)].filter((part) => part !== '').join(' ')
+  }
+
   private async load(path: string, plan: ResizePlan): Promise<Pixels> {
     const { cache, decoding } = this
     const { decoder, drawsPage = false } = this.platform
@@ -99,13 +113,13 @@ export class Pictures {
       decoder.decode(resize ? { path, resize, decoding } : { path, decoding, share: shares })
     const resized = (from: Pixels) =>
       shares ? decoder.decode({ path, from, resize: plan, decoding }) : resizePixels(from, plan)
-    const name = [path, decodingKey(decoding)].filter((part) => part !== '').join(' ')
+    const name = this.nameOf(path)
     const kept = cache.get(name)
     if (plan.method === 'whole') {
       const whole = kept ?? this.remember(name, await decode())
       return plan.mirror ? mirrored(whole) : whole
     }
-    const finishedName = `${name} ${nameOf(plan)}`
+    const finishedName = `${name} ${planName(plan)}`
     const finished = cache.get(finishedName)
     if (finished) return finished
     if (kept) return resized(kept)
@@ -168,7 +182,7 @@ interface Unreadable {
 }
 
 /** Returns a plan without its random place. */
-function nameOf(plan: Exclude<ResizePlan, { method: 'whole' }>): string {
+function planName(plan: Exclude<ResizePlan, { method: 'whole' }>): string {
   const { method, width, height, mirror = false } = plan
   const squished = method === 'middle' ? `+${plan.extra}` : ''
   return `${mirror ? 'mirrored ' : ''}${method} ${width}x${height}${squished}`

@@ -1,8 +1,9 @@
 import { formatBytes } from '../base/format.ts'
 import { requireRange } from '../base/check.ts'
-import { currentGpu } from '../gpu/device.ts'
+import { currentGpu, type Gpu } from '../gpu/device.ts'
 import type { Platform } from '../platform/platform.ts'
 import type { Pixels } from '../image/pixels.ts'
+import { ResidentImages, residentBudget } from './resident-images.ts'
 
 /** Part of the free memory. Of 10 GiB it holds all of Imagenette at 224 × 224: 13 394 pictures of 196 KiB, 2.5 GiB. */
 const DEFAULT_PART = 1 / 4
@@ -27,11 +28,27 @@ export class PixelCache {
   /** A picture did not fit. */
   full = false
   private readonly pictures = new Map<string, Pixels>()
+  private readonly gpuBytes: number | undefined
+  private readonly residents = new WeakMap<Gpu, ResidentImages>()
 
-  /** @param limitBytes  for the pixels, 4 bytes each; 0 keeps nothing. Default: a quarter of the free memory, with an open GPU */
-  constructor(limitBytes = cacheBudget(currentGpu().platform)) {
+  /**
+   * @param limitBytes  for the pixels, 4 bytes each; 0 keeps nothing. Default: a quarter of the free memory, with an open GPU
+   * @param options.gpuBytes  for images of finished size in the memory of the GPU. Default: 1 GiB, 0 on a software adapter
+   */
+  constructor(limitBytes = cacheBudget(currentGpu().platform), { gpuBytes }: { readonly gpuBytes?: number } = {}) {
     requireRange('PixelCache', { limitBytes }, limitBytes >= 0, 'at least 0')
+    if (gpuBytes !== undefined) requireRange('PixelCache', { gpuBytes }, gpuBytes >= 0, 'at least 0')
     this.limitBytes = limitBytes
+    this.gpuBytes = gpuBytes
+  }
+
+  /** Returns the images that are in the memory of a GPU as well. */
+  onGpu(gpu: Gpu): ResidentImages {
+    const known = this.residents.get(gpu)
+    if (known) return known
+    const made = new ResidentImages(gpu, this.gpuBytes ?? residentBudget(gpu))
+    this.residents.set(gpu, made)
+    return made
   }
 
   get count(): number {
