@@ -32,7 +32,7 @@ const BUDGETS = [
     'accuracy, CategoryBlock, DataBlock, getImageFiles, ImageBlock, imagenetStats, Learner, normalize, openGpu, parentLabel, resize, urlFiles, xresnet18',
     140_000,
   ],
-  ['the whole root', 'browser.js', '* as all', 162_000],
+  ['the whole root', 'browser.js', '* as all', 168_000],
 ] as const
 
 describe('names', () => {

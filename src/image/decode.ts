@@ -1,6 +1,7 @@
 /** File bytes to RGB pixels. No file access and no threads: the decoding threads and the calling one run this alike. */
 import { DataError, DecodeError, OptionError, WgradError } from '../base/errors.ts'
 import { formatBytes } from '../base/format.ts'
+import { decodeBmp, readBmpHeader } from './bmp.ts'
 import { BUILT_IN_DECODING, type Decoding } from './decode-options.ts'
 import { checkJpeg } from './jpeg.ts'
 import { upright, swapsSides, type Orientation } from './orientation.ts'
@@ -22,7 +23,7 @@ const LARGE_MEGAPIXELS = 20
 export type ImageKind = 'JPEG' | 'PNG' | 'GIF' | 'WebP' | 'TIFF' | 'AVIF' | 'HEIC' | 'HEIF' | 'BMP'
 
 /** Formats that are read without the platform's decoder. */
-export const BUILT_IN_KINDS: ReadonlySet<ImageKind> = new Set<ImageKind>(['JPEG', 'PNG'])
+export const BUILT_IN_KINDS: ReadonlySet<ImageKind> = new Set<ImageKind>(['JPEG', 'PNG', 'BMP'])
 
 /** An image on its way into the decoder of a platform. */
 export interface PlatformImage {
@@ -106,7 +107,13 @@ export async function decodeImage(
   }
   const kind = checkKind(path, bytes, platform)
   const context: Context = { path, bytes, kind, room, decoding, resize, platform, png }
-  const pixels = await (kind === 'JPEG' ? fromJpeg(context) : kind === 'PNG' ? fromPng(context) : fromOther(context))
+  const pixels = await (kind === 'JPEG'
+    ? fromJpeg(context)
+    : kind === 'PNG'
+      ? fromPng(context)
+      : kind === 'BMP'
+        ? fromBmp(context)
+        : fromOther(context))
   return resize === undefined ? pixels : resizePixels(pixels, resize)
 }
 
@@ -148,7 +155,10 @@ function notAnImage(
   }
   if (kind !== undefined) {
     return new DecodeError(path, `a ${kind} image, a format that is not read here`, {
-      fix: 'convert it to JPEG or PNG.',
+      fix:
+        kind === 'HEIC' || kind === 'HEIF'
+          ? 'convert it to JPEG, for instance by heif-convert; an iPhone takes JPEG with Settings, Camera, Formats, Most Compatible.'
+          : 'convert it to JPEG or PNG.',
     })
   }
   const start = Array.from(bytes.subarray(0, 8), (byte) => byte.toString(16).padStart(2, '0')).join(' ')
@@ -257,6 +267,21 @@ async function firstOf<T>(versions: Iterable<Uint8Array>, decode: (version: Uint
   }
   throw failure
 }
+
+/** Bitmaps are decoded here on every platform and whichever decoder is asked for: sharp does not read them. */
+function fromBmp({ path, bytes, room }: Context): Pixels {
+  try {
+    const header = readBmpHeader(bytes)
+    checkSize(path, header.width, header.height)
+    room(header.width, header.height, BMP_BYTES * header.width * header.height)
+    return decodeBmp(bytes, header)
+  } catch (error) {
+    throw error instanceof WgradError ? error : damaged(path, 'BMP', bytes, error)
+  }
+}
+
+/** Memory that decoding a bitmap takes for each pixel: its color, and its index in the palette. */
+const BMP_BYTES = 5
 
 async function fromOther(context: Context): Promise<Pixels> {
   const { path, bytes, kind } = context
