@@ -1,5 +1,7 @@
 import { execFile, spawn } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { dirname, join } from 'node:path'
 import { tmpdir } from 'node:os'
 import { fileURLToPath } from 'node:url'
@@ -246,11 +248,28 @@ describe('train', () => {
     expect(over.code).toBe(0)
   })
 
-  test('from pretrained weights the head is trained first, and two fits are continued too', async () => {
-    const weights = ['--pretrained', join('whole', 'model.safetensors'), '--model', 'xresnet18', '--lr', '0.002']
-    const options = ['train', 'set', '--size', '32', '--epochs', '1', '--batch-size', '8', ...weights]
-    const { stdout, code } = await wgrad(...options, '--out', 'tuned', '--json')
-    expect(code).toBe(0)
+  test('from pretrained weights the head is trained first: those of the hub, or the same in a file, continued', async () => {
+    const shared = ['train', 'set', '--size', '32', '--epochs', '1', '--batch-size', '8', '--lr', '0.002']
+    const options = [...shared, '--pretrained', join('whole', 'model.safetensors'), '--model', 'xresnet18']
+    const requests: string[] = []
+    const hub = createServer((request, response) => {
+      requests.push(`${request.method} ${request.url}`)
+      const isConfig = request.url?.endsWith('config.json')
+      response.end(
+        isConfig ? '{ "architecture": "resnet18d" }' : readFileSync(join(folder, 'whole', 'model.safetensors')),
+      )
+    })
+    await new Promise<void>((ready) => hub.listen(0, '127.0.0.1', ready))
+    const address = `http://127.0.0.1:${(hub.address() as AddressInfo).port}`
+    const { stdout, stderr } = await promisify(execFile)(
+      process.execPath,
+      [command, ...shared, '--pretrained', 'resnet18d.of_mine', '--out', 'tuned', '--json'],
+      { cwd: folder, env: { ...process.env, HF_ENDPOINT: address, FASTAI_HOME: join(folder, 'home') } },
+    )
+    hub.close()
+    expect(requests.at(-1)).toBe('GET /timm/resnet18d.of_mine/resolve/main/model.safetensors')
+    // One line says which weights were loaded.
+    expect(stderr).toMatch(/model\.safetensors: \d+ of \d+ tensors loaded/)
     const lines = stdout
       .trimEnd()
       .split('\n')

@@ -515,7 +515,7 @@ describe('opening', () => {
     await expect(openGpuOn(none)).rejects.toThrowErrorMatchingInlineSnapshot(`
       [DeviceError: openGpu: no WebGPU adapter was found
         asked  the fastest there is
-        Fix: install a Vulkan driver: that of your graphics card, or without one Mesa 24 or later (\`mesa-vulkan-drivers\`; on Debian 12 from bookworm-backports). \`npm test\` and \`npm run imagenette\` do this on Debian and Ubuntu]
+        Fix: install a Vulkan driver: that of your graphics card, or without one Mesa 24 or later (\`mesa-vulkan-drivers\`; on Debian 12 from bookworm-backports): \`sudo apt-get install mesa-vulkan-drivers libvulkan1\` on Debian 13 or Ubuntu 24.04. In a clone of wgrad \`npm test\` does this on Debian and Ubuntu]
     `)
     const software = {
       description: '',

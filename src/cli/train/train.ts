@@ -87,8 +87,10 @@ export async function main(argv: readonly string[]): Promise<void> {
       // Errors of the folder come before those of the machine, and both before the long work.
       await readImageFolder(options.folder, { ...given, platform })
       gpu = await openGpuOn(platform)
+      const source = sourceOf(options)
+      const pretrained = source === undefined ? undefined : await readPretrained(source, { platform })
       const survey = await look(output, options.folder, given)
-      run = await begin(output, gpu, options, survey)
+      run = await begin(output, gpu, { options, survey, pretrained })
     } else {
       const begun = await begunBefore(platform.files, options.resume)
       run = await RunFolder.open(options.resume, platform.log)
@@ -119,9 +121,17 @@ async function isOver(run: RunFolder): Promise<boolean> {
   return (await files.exists(run.file(FILES.results))) && !(await files.exists(run.file(FILES.checkpoint)))
 }
 
+/** What a new run is made of. */
+interface Beginning {
+  readonly options: TrainOptions
+  readonly survey: Survey
+  readonly pretrained: Pretrained | undefined
+}
+
 /** Begins a run: prints the look, fills in the defaults, and writes what the run is made of. */
-async function begin(output: Output, gpu: Gpu, options: TrainOptions, survey: Survey): Promise<RunFolder> {
+async function begin(output: Output, gpu: Gpu, beginning: Beginning): Promise<RunFolder> {
   const { platform } = output
+  const { options, survey, pretrained } = beginning
   requireTrainable(options.folder, survey.findings)
   const split = splitOf(survey, { valid: options.valid.share, seed: String(options.seed) })
   const counts = countsOf(survey, (path) => split.sideOf(path))
@@ -134,8 +144,6 @@ async function begin(output: Output, gpu: Gpu, options: TrainOptions, survey: Su
       fix: 'put images into both folders, or leave the division to --valid 0.2',
     })
   }
-  const source = sourceOf(options)
-  const pretrained = source === undefined ? undefined : await readPretrained(source, { platform })
   const formats = await platform.decoder.formats?.()
   const settings = settingsOf(options, {
     survey,
@@ -200,13 +208,20 @@ async function train({ output, gpu, run, resume }: Going): Promise<void> {
     output.document({ event: 'epoch', layers: layersOf(fits.length - 1, fineTuned), ...row })
     await run.attempt(FILES.history, () => run.write(FILES.history, historyCsv(fits, fineTuned)))
   })
-  const make = (callbacks: readonly Callback[]) => learnerOf(settings, loaders, pretrained, callbacks)
+  let isMade = false
+  const make = async (callbacks: readonly Callback[]): Promise<Learner> => {
+    const work = () => learnerOf(settings, loaders, pretrained, callbacks)
+    // The first one says which weights were loaded.
+    const learner = await (isMade ? output.quietly(work) : work())
+    isMade = true
+    return learner
+  }
   try {
     const search = await learningRate(output, run, settings, make)
-    const learner = await output.quietly(() => make([log]))
+    const learner = await make([log])
     const checkpoint = { checkpoint: run.file(FILES.checkpoint), resume }
     if (fineTuned) {
-      output.say(`\nthe head alone for ${settings.freezeEpochs}, then all layers for ${settings.epochs} epochs`)
+      output.say(`\nthe head alone (epochs: ${settings.freezeEpochs}), then all layers (epochs: ${settings.epochs})`)
       await learner.fineTune(settings.epochs, search.lr, { freezeEpochs: settings.freezeEpochs, ...checkpoint })
     } else await learner.fitOneCycle(settings.epochs, search.lr, checkpoint)
     if (learner.interrupted) throw new Interrupted()

@@ -10,7 +10,7 @@ const ADVICE: Readonly<Record<'linux' | 'darwin' | 'win32', Readonly<Record<Kind
   linux: {
     software: `install ${MESA}, whose driver lavapipe computes on the processor, and the Vulkan loader (\`libvulkan1\`), ${DEFAULT}`,
     discrete: `install the Vulkan driver of your graphics card: NVIDIA's own, or for AMD and Intel ${MESA}; ${DEFAULT} to compute on the processor`,
-    any: `install a Vulkan driver: that of your graphics card, or without one ${MESA}. \`npm test\` and \`npm run imagenette\` do this on Debian and Ubuntu`,
+    any: `install a Vulkan driver: that of your graphics card, or without one ${MESA}: \`sudo apt-get install mesa-vulkan-drivers libvulkan1\` on Debian 13 or Ubuntu 24.04. In a clone of wgrad \`npm test\` does this on Debian and Ubuntu`,
   },
   darwin: {
     software: `macOS has no software adapter: leave GPU and the option \`adapter\` unset`,

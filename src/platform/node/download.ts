@@ -257,14 +257,16 @@ export function storeError(path: string, error: unknown): DataError {
 
 async function gaveUp({ url, path, part }: Transfer, failures: number, error: unknown): Promise<DataError> {
   const kept = await sizeOf(part)
+  // Archives of images, or weights of the model hub.
+  const instead = /\.t(ar\.)?gz$/.test(path)
+    ? 'or use images that are here (--data DIR of the commands)'
+    : 'or name a file of weights that is here'
   return new DataError(url, 'could not be downloaded', {
     given: {
       tried: `${failures} times in a row; the last time: ${reason(error)}`,
       ...(kept > 0 ? { kept: `${formatBytes(kept)} in ${part}; the next run goes on from there` } : {}),
     },
-    fix:
-      `check the network, or put ${basename(path)} into ${dirname(path)} yourself, ` +
-      'or use images that are here (--data DIR of the commands)',
+    fix: `check the network, or put ${basename(path)} into ${dirname(path)} yourself, ${instead}`,
     cause: error,
   })
 }
