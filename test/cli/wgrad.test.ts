@@ -114,6 +114,17 @@ describe('help and misuse', () => {
   })
 })
 
+test('without a graphics adapter it says how to get one', async () => {
+  // Vulkan's loader then finds no driver, as on a machine without one.
+  const env = { ...process.env, VK_DRIVER_FILES: '/none', VK_ICD_FILENAMES: '/none' }
+  const ended = await promisify(execFile)(process.execPath, [command, 'train', 'set'], { cwd: folder, env }).catch(
+    (failed: Ended) => failed,
+  )
+  expect(ended).toMatchObject({ code: 4, stdout: '' })
+  expect(ended.stderr).toContain('DeviceError: openGpu: no WebGPU adapter was found')
+  expect(ended.stderr).toContain('  Fix: install ')
+})
+
 describe('check', () => {
   test('says what is wrong, in words and as a document', async () => {
     const { stdout, code } = await wgrad('check', 'set')
