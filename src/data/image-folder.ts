@@ -43,6 +43,7 @@ export interface ImageFolder {
   readonly apart: readonly LeftApart[]
 }
 
+/** Options of `readImageFolder`. */
 export interface ImageFolderOptions {
   /** Path of the table of labels. Default: the only suitable CSV file in the folder, or `<folder>.csv`, where there are no class folders */
   readonly csv?: string

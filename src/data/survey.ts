@@ -59,6 +59,7 @@ export interface Survey {
   readonly findings: readonly Finding[]
 }
 
+/** Options of `surveyImages`. */
 export interface SurveyOptions {
   /** Way in which files become pixels. Default: that of `ImageBlock()` */
   readonly decoding?: Decoding

@@ -6,7 +6,7 @@ import type { Survey } from '../../exports/data.ts'
 import { pretrainedNames, type Pretrained } from '../../exports/train.ts'
 import type { Files } from '../../platform/platform.ts'
 import { choice, numberIn, parseCommand, whole } from '../command.ts'
-import { FOLDER_DEFINITION, FOLDER_OPTIONS_USAGE, FOLDER_USAGE, labelFrom } from '../look.ts'
+import { FOLDER_DEFINITION, FOLDER_OPTIONS_USAGE, FOLDER_USAGE, labelFrom, type DecoderName } from '../look.ts'
 import { seedOption, validOption, type Valid } from './split.ts'
 
 export const USAGE = `wgrad train FOLDER [options]
@@ -102,7 +102,7 @@ export interface TrainOptions {
   readonly augment: boolean
   readonly threshold: number | 'suggest' | null
   readonly fp32: boolean
-  readonly decoder: 'built-in' | 'turbo' | 'sharp' | undefined
+  readonly decoder: DecoderName | undefined
   readonly seed: number
 }
 
@@ -181,7 +181,7 @@ export interface Settings {
   /** Smallest probability with which the model knows an image; null for none. */
   readonly threshold: number | 'suggest' | null
   readonly fp32: boolean
-  readonly decoder: 'built-in' | 'turbo' | 'sharp'
+  readonly decoder: DecoderName
   readonly shrink: 'exact' | 'fast'
   readonly seed: number
 }
@@ -203,18 +203,17 @@ export interface Circumstances {
   readonly survey: Survey
   readonly trainingImages: number
   readonly software: boolean
-  readonly hasSharp: boolean
+  readonly decoder: DecoderName
   readonly pretrained: Pretrained | undefined
 }
 
 /** Fills in the defaults. @throws OptionError  if the architecture of the weights is not known */
 export function settingsOf(options: TrainOptions, circumstances: Circumstances): Settings {
-  const { survey, trainingImages, software, hasSharp } = circumstances
+  const { survey, trainingImages, software, decoder } = circumstances
   const defaults = DEFAULTS[options.pretrained === undefined ? 'scratch' : 'pretrained']
   const size = options.size ?? (software ? defaults.softwareSize : defaults.size)
   const fitting = 2 ** Math.floor(Math.log2(Math.max(1, trainingImages / STEPS)))
   const batchSize = options.batchSize ?? Math.min(BATCH, trainingImages, Math.max(SMALLEST_BATCH, fitting))
-  const decoder = options.decoder ?? (hasSharp ? 'sharp' : 'built-in')
   const areas = survey.images.map(({ width, height }) => width * height).sort((a, b) => a - b)
   const large = (areas[areas.length >> 1] ?? 0) > LARGE * size * size
   return {

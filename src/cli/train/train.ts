@@ -27,7 +27,7 @@ import { pngUri, confusionOf, wrongTiles } from '../../train/report/images.ts'
 import { renderTraining } from '../../train/report/training-report.ts'
 import { requireTrainable } from '../check.ts'
 import { EXIT } from '../exit-codes.ts'
-import { countsOf, look, lookJson, lookText, type ClassCount } from '../look.ts'
+import { countsOf, decoderOf, look, lookJson, lookText, type ClassCount } from '../look.ts'
 import { measure, measuredJson, measuredText, type Measured } from '../measured.ts'
 import { invocation, Output, quoted } from '../output.ts'
 import { wgradVersion } from '../version.ts'
@@ -89,7 +89,7 @@ export async function main(argv: readonly string[]): Promise<void> {
       gpu = await openGpuOn(platform)
       const source = sourceOf(options)
       const pretrained = source === undefined ? undefined : await readPretrained(source, { platform })
-      const survey = await look(output, options.folder, given)
+      const survey = await look(output, options.folder, given, options.decoder)
       run = await begin(output, gpu, { options, survey, pretrained })
     } else {
       const begun = await begunBefore(platform.files, options.resume)
@@ -144,12 +144,11 @@ async function begin(output: Output, gpu: Gpu, beginning: Beginning): Promise<Ru
       fix: 'put images into both folders, or leave the division to --valid 0.2',
     })
   }
-  const formats = await platform.decoder.formats?.()
   const settings = settingsOf(options, {
     survey,
     trainingImages: counts.reduce((sum, { train }) => sum + train, 0),
     software: gpu.software,
-    hasSharp: formats?.kinds.has('WebP') ?? false,
+    decoder: await decoderOf(platform, options.decoder),
     pretrained,
   })
   if (options.out !== undefined && (await platform.files.exists(platform.files.join(options.out, OPTIONS_FILE)))) {
