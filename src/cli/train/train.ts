@@ -331,7 +331,14 @@ async function conclude({ output, gpu, run }: Going, trained: Trained): Promise<
   output.say(`\n${measuredText(measured)}`)
   const { threshold } = begun.settings
   const known = threshold === null ? {} : { threshold }
-  await run.attempt(FILES.model, () => learner.export(run.file(FILES.model), known))
+  await run.attempt(FILES.model, () =>
+    learner.export(run.file(FILES.model), known).catch((error: unknown) => {
+      // With no image classified correctly there is no threshold to suggest; the model is kept all the same.
+      if (threshold !== 'suggest' || !(error instanceof OptionError)) throw error
+      output.say(`the model has no threshold: ${error.message}`)
+      return learner.export(run.file(FILES.model))
+    }),
+  )
   await run.attempt(FILES.onnx, () => learner.exportOnnx(run.file(FILES.onnx)))
   const fineTuned = begun.settings.pretrained !== null
   await run.attempt(FILES.history, () => run.write(FILES.history, historyCsv(log.fits, fineTuned)))
