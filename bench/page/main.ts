@@ -27,9 +27,8 @@ async function start(): Promise<void> {
   const trainer = new TrainerClient()
   const first = new TrainingView(place('first'), 'first', trainer)
   const own = new TrainingView(place('own'), 'own', trainer)
-  first.restart()
   const opened = trainer.call.open(document.baseURI)
-  void first.run(async () => {
+  void first.start(async () => {
     await opened
     await trainer.call.first()
   })

@@ -3,6 +3,9 @@ import type { TrainerClient } from './client.ts'
 import { byId, element, say } from './dom.ts'
 import { ready } from './try.ts'
 
+/** Loss from which a right answer counts as hard: that of a probability of 70%. */
+const HARD = -Math.log(0.7)
+const MOST_SHOWN = 8
 /** Beyond this many classes a matrix is no longer looked at. */
 const MOST_CLASSES = 20
 
@@ -15,6 +18,7 @@ export class Mistakes {
   constructor(trainer: TrainerClient, classes: Classes) {
     this.trainer = trainer
     this.classes = classes
+    byId('train-again').addEventListener('click', () => byId<HTMLFormElement>('train-form').requestSubmit())
   }
 
   close(): void {
@@ -24,13 +28,16 @@ export class Mistakes {
   async show(): Promise<void> {
     const { vocab, confusion, worst, accuracy } = await this.trainer.call.results()
     ready('mistakes')
+    byId('train-again').hidden = true
     const count = confusion.flat().reduce((sum, value) => sum + value, 0)
     say(this.status, `${Math.round(100 * accuracy)}% of ${count} pictures that it was not trained on are right.`)
     const table = byId<HTMLTableElement>('confusion')
     for (const part of table.querySelectorAll('thead, tbody')) part.remove()
     if (vocab.length <= MOST_CLASSES) table.append(...matrix(vocab, confusion))
+    const hard = worst.filter(({ actual, predicted, loss }) => actual !== predicted || loss > HARD).slice(0, MOST_SHOWN)
+    byId('none-hard').hidden = hard.length > 0
     byId('worst').replaceChildren(
-      ...worst.map(({ path, actual, predicted, probability, loss }) => {
+      ...hard.map(({ path, actual, predicted, probability, loss }) => {
         const right = actual === predicted
         const row = element(
           'li',
@@ -56,6 +63,7 @@ export class Mistakes {
             work()
             row.remove()
             say(this.status, `${text} Train again to see the difference.`)
+            byId('train-again').hidden = false
           }
           row.append(element('button', { type: 'button', class: 'small', onclick: done }, label))
         }

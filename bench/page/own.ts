@@ -109,8 +109,7 @@ export function ownPictures(trainer: TrainerClient, view: TrainingView, facts: A
     event.preventDefault()
     const { epochs, start } = Object.fromEntries(new FormData(form)) as Record<string, string>
     mistakes.close()
-    view.restart()
-    void view.run(async () => {
+    void view.start(async () => {
       const model = await trainer.call.own({
         pictures: classes.pictures,
         epochs: Number(epochs),
@@ -120,6 +119,7 @@ export function ownPictures(trainer: TrainerClient, view: TrainingView, facts: A
       open(model)
       await mistakes.show()
     })
+    document.querySelector('[data-training=own]')?.scrollIntoView({ block: 'nearest' })
   })
   refresh()
 }

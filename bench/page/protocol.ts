@@ -126,7 +126,7 @@ export interface Calls {
 export type Request = { readonly id: number; readonly call: keyof Calls; readonly args: readonly unknown[] }
 export type Reply =
   | { readonly id: number; readonly result: unknown }
-  | { readonly id: number; readonly error: string }
+  | { readonly id: number; readonly error: string; readonly name: string }
   | { readonly event: TrainingEvent }
 
 type Asked<Call extends (...args: never[]) => unknown> = (...args: Parameters<Call>) => Promise<ReturnType<Call>>

@@ -62,6 +62,7 @@ const written = new MemoryFiles()
 const kept = storageFiles('models')
 const sessions = new Map<Part, Session>()
 let base = ''
+let opened: Gpu | undefined
 let running: Session | undefined
 let stopping = false
 /** Model of the visitor: trained here, or opened from a file. */
@@ -80,7 +81,8 @@ const calls: {
 } = {
   async open(address) {
     base = address
-    return factsOf(await openGpu({ save: written }))
+    opened = await openGpu({ save: written })
+    return factsOf(opened)
   },
 
   async first() {
@@ -458,12 +460,27 @@ function classes(count: number): Uint32Array {
   return Uint32Array.from({ length: count }, (_, i) => i % 10)
 }
 
+/** Time in which a browser says that a device is lost, after work on it has failed. */
+const LOST_MS = 500
+
+/** An error as the page hears it: where the GPU is lost, that is the cause of whatever failed. */
+async function failureOf(error: unknown): Promise<{ readonly error: string; readonly name: string }> {
+  const { name, message } = error instanceof Error ? error : new Error(String(error))
+  const lost = await Promise.race([
+    opened?.device.lost.then(({ message: reason }) => reason || 'the browser gives no reason'),
+    new Promise<undefined>((resolve) => setTimeout(resolve, LOST_MS)),
+  ])
+  return lost === undefined
+    ? { error: message, name }
+    : { error: `The GPU was lost, and the model with it (${lost}).`, name: 'DeviceError' }
+}
+
 addEventListener('message', ({ data }: MessageEvent<Request>) => {
   const { id, call, args } = data
   Promise.resolve()
     .then(() => (calls[call] as (...args: readonly unknown[]) => unknown)(...args))
     .then(
       (result) => send({ id, result }),
-      (error: unknown) => send({ id, error: error instanceof Error ? error.message : String(error) }),
+      async (error: unknown) => send({ id, ...(await failureOf(error)) }),
     )
 })

@@ -5,6 +5,9 @@ import type { Guess, Part, Phase, Shown, TrainingEvent } from './protocol.ts'
 
 const percent = (share: number): string => `${Math.round(100 * share)}%`
 
+/** Epochs of another round, after a training has come to its end. */
+const MORE = 4
+
 /** A training as the page shows it: its figures, curves, pictures with the guesses about them, and what stops it. */
 export class TrainingView {
   private readonly part: Part
@@ -23,6 +26,9 @@ export class TrainingView {
   private epochsBefore = 0
   private epochs = 0
   private phase: Phase = 'stopped'
+  private work: () => Promise<unknown> = () => Promise.resolve()
+  /** The GPU was lost, and with it the model. */
+  private lost = false
   /** Called as training begins and ends. */
   onPhase: (phase: Phase) => void = () => undefined
 
@@ -82,26 +88,37 @@ export class TrainingView {
     trainer.on(part, (event) => this.receive(event))
   }
 
-  /** Shows a new training from its beginning. */
-  restart(): void {
+  /** Begins a training and shows it from its beginning. @returns true if it went to its end, or was stopped */
+  start(work: () => Promise<unknown>): Promise<boolean> {
+    this.work = work
+    this.lost = false
     this.root.hidden = false
     this.loss.clear()
     this.accuracy.clear()
     this.epochsBefore = 0
     this.epochs = 0
-    this.tiles.replaceChildren()
+    this.show([])
     for (const value of Object.values(this.figures)) value.textContent = '–'
     this.enter('preparing', 'Getting ready')
+    return this.run(work)
   }
 
   /** Runs a call that trains, and shows its failure. */
-  async run(work: () => Promise<unknown>): Promise<boolean> {
+  private async run(work: () => Promise<unknown>): Promise<boolean> {
     try {
       await work()
       return true
     } catch (error) {
+      this.lost = error instanceof Error && error.name === 'DeviceError'
+      // All that used the lost GPU is gone with it; the visitor's pictures are not.
+      const renewed =
+        this.lost &&
+        (await this.trainer.renew().then(
+          () => true,
+          () => false,
+        ))
       this.enter('stopped', '')
-      say(this.status, messageOf(error), true)
+      say(this.status, `${messageOf(error)}${renewed ? ' The GPU is open again: press Start again.' : ''}`, true)
       return false
     }
   }
@@ -117,7 +134,8 @@ export class TrainingView {
       void this.trainer.call.stop()
     } else {
       this.button.disabled = true
-      void this.run(() => this.trainer.call.more(this.part, 4))
+      if (this.lost) void this.start(this.work)
+      else void this.run(() => this.trainer.call.more(this.part, MORE))
     }
   }
 
@@ -125,7 +143,13 @@ export class TrainingView {
     this.phase = phase
     this.root.dataset['phase'] = phase
     this.button.disabled = false
-    this.button.textContent = this.training ? 'Stop' : phase === 'finished' ? 'Train 4 more epochs' : 'Continue'
+    this.button.textContent = this.training
+      ? 'Stop'
+      : this.lost
+        ? 'Start again'
+        : phase === 'finished'
+          ? `Train ${MORE} more epochs`
+          : 'Continue'
     say(this.status, this.training ? `${text} …` : text)
     this.onPhase(phase)
   }
@@ -175,6 +199,7 @@ export class TrainingView {
 
   private show(shown: readonly Shown[]): void {
     this.shown = shown
+    for (const image of this.tiles.querySelectorAll('img')) URL.revokeObjectURL(image.src)
     this.tiles.replaceChildren(
       ...shown.map(({ label, picture }) =>
         element(
