@@ -1,11 +1,16 @@
-import { readFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { unzipSync, zipSync } from 'fflate'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { readSafetensors } from '../../src/exports/nn.ts'
+import { readSafetensors, writeWeights } from '../../src/exports/nn.ts'
+import { xresnet18 } from '../../src/index.ts'
+import { openTestGpu } from '../helpers/gpu.ts'
 import { runOnnx } from '../helpers/onnx-runtime.ts'
 import { executablePath, openBrowser, openSite, openTab, textOf, type Site } from './site.ts'
+
+await openTestGpu()
 
 /** What a busy machine with a software adapter may take for a few steps. */
 const PATIENCE = { timeout: 240_000 }
@@ -111,6 +116,7 @@ describe.skipIf(executablePath === undefined)('the page', () => {
     await page.locator('#train').click()
     await page.locator('#mistakes .ready').waitFor(PATIENCE)
     expect(await textOf(page, '#mistakes-status')).toMatch(/^\d+% of 2 pictures/)
+    expect(await contrasts(page)).toEqual([])
     const cells = await page.locator('#confusion td').allTextContents()
     expect(cells.map(Number).reduce((sum, count) => sum + count, 0)).toBe(2)
     expect((await page.locator('#worst li').count()) > 0).toBe(!(await page.locator('#none-hard').isVisible()))
@@ -154,6 +160,31 @@ describe.skipIf(executablePath === undefined)('the page', () => {
     await close()
   })
 
+  test('begins with the weights that it ships, the head first', async () => {
+    const model = xresnet18({ outputs: 10, widen: 0.25 })
+    const folder = mkdtempSync(join(tmpdir(), 'wgrad-weights-'))
+    const file = join(folder, 'weights.safetensors')
+    const metadata = { wgrad: JSON.stringify({ architecture: model.architecture }) }
+    writeFileSync(file, writeWeights(await model.stateDict(), metadata, { precision: 'f16' }))
+    const shipping = await openSite(['--images', '60', '--weights', file])
+    const { page, errors, close } = await openTab(browser)
+    await page.goto(shipping.url)
+    await firstLoss(page, first)
+    await page.locator('#borrow').click()
+    await page.getByText('30 pictures added.').waitFor(PATIENCE)
+    expect(await page.locator('input[value=pretrained]').isChecked()).toBe(true)
+    expect(await textOf(page, '#train-hint')).toContain('trained with wgrad')
+    await page.locator('input[name=epochs]').fill('1')
+    await page.locator('#train').click()
+    await page.locator('#mistakes .ready').waitFor(PATIENCE)
+    // One epoch of the head, and the one that was asked for.
+    expect(await figure(page, '[data-training=own]', 'epoch')).toBe('2 of 2')
+    expect(errors).toEqual([])
+    await close()
+    shipping.close()
+    rmSync(folder, { recursive: true })
+  })
+
   test('records classes from the webcam while a button is held, with the keyboard too', async () => {
     const { page, errors, close } = await openTab(browser)
     await page.goto(site.url)
@@ -177,6 +208,17 @@ describe.skipIf(executablePath === undefined)('the page', () => {
     await page.waitForTimeout(500)
     expect([await count(0), await count(1)]).toEqual(held)
     await page.locator('#classes input').first().fill('left hand')
+    // What is dropped becomes a class of its own where no folder names it.
+    await page.locator('#drop').evaluate(async (place) => {
+      const canvas = new OffscreenCanvas(40, 30)
+      canvas.getContext('2d')!.fillRect(0, 0, 20, 20)
+      const drop = new DataTransfer()
+      for (const name of ['a.png', 'b.png']) drop.items.add(new File([await canvas.convertToBlob()], name))
+      drop.items.add(new File(['no picture'], 'c.png'))
+      place.dispatchEvent(new DragEvent('drop', { dataTransfer: drop, bubbles: true, cancelable: true }))
+    })
+    await page.getByText('2 pictures added. This browser cannot read c.png.').waitFor(PATIENCE)
+    expect(await count(2)).toBe(2)
     await expect.poll(() => page.locator('#train').isEnabled(), PATIENCE).toBe(true)
     expect(errors).toEqual([])
     await close()
