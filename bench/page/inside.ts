@@ -37,6 +37,12 @@ export function lookInside(trainer: TrainerClient, facts: AdapterFacts): void {
     byId<HTMLButtonElement>(id),
   )
 
+  if (facts.software) {
+    for (const id of ['measure-roofline', 'compare']) {
+      byId(id).before(element('p', { class: 'hint' }, 'Several minutes on a software adapter.'))
+    }
+  }
+
   const show = (...parts: readonly Node[]) => {
     result.replaceChildren(...parts)
     result.focus({ preventScroll: true })

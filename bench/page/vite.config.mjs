@@ -40,6 +40,8 @@ export default defineConfig({
   // Any folder of any server.
   base: './',
   publicDir: 'public',
+  // What is not there is not there: no other page in its place.
+  appType: 'mpa',
   plugins: [benchmarks],
   resolve: {
     alias: [
@@ -49,12 +51,13 @@ export default defineConfig({
       { find: /^echarts(\/.*)?$/, replacement: join(here, 'without.ts') },
     ],
   },
-  worker: { format: 'es', plugins: () => [benchmarks] },
+  worker: { format: 'es', plugins: () => [benchmarks], rolldownOptions: { checks: { pluginTimings: false } } },
   build: {
     outDir: join(dist, 'page'),
     emptyOutDir: true,
     target: 'es2022',
     chunkSizeWarningLimit: 4000,
     assetsInlineLimit: 0,
+    rolldownOptions: { checks: { pluginTimings: false } },
   },
 })

@@ -80,7 +80,7 @@ function training(network, options) {
     parameter.write(numbers(operand))
   }
   const { learningRate: lr, momentum, squareMomentum, epsilon } = options
-  const optimizer = adam({ squareMomentum, epsilon, weightDecay: 0 })([model.parameters()])
+  const optimizer = adam({ squareMomentum, eps: epsilon, weightDecay: 0 })([model.parameters()])
   if (mixed) optimizer.keepF16Copies()
   const scaler = new LossScaler({ mixed })
   const x = made(network.x)
