@@ -88,8 +88,12 @@ export function network() {
   }
 }
 
-/** Tolerance of the losses of the first steps, relative to the reference: gradients in f16 have 11 bits. */
-const ALLOWED = { f32: 3e-3, mixed: 1e-2 }
+/**
+ * Tolerance of the losses of the first steps, relative to the reference. In f32, initial weights that are off by half a unit
+ * of f16 (2⁻¹¹) move the second loss by up to 1.4% and the third, which is 0.02, by up to 2.2% (two seeds, lavapipe,
+ * 2026-11-26); a wrong gradient or optimizer changes them by far more.
+ */
+const ALLOWED = { f32: 3e-3, mixed: 3e-2 }
 
 /** @throws Error  if a peer does not compute this network, its gradients or the optimizer's step */
 export function proveTraining(losses, precision, optimizer) {
