@@ -12,6 +12,7 @@ import * as untar from './data/untar-data.ts'
 import * as verify from './data/verify-images.ts'
 import { nodePlatform } from './platform/node/index.ts'
 import * as exported from './train/files/export.ts'
+import type { ModelSource } from './train/files/model-file.ts'
 import * as pretrained from './train/files/pretrained.ts'
 import type { Predictor } from './train/results/predictor.ts'
 
@@ -54,5 +55,7 @@ export const resizeImages: typeof resized.resizeImages = (path, options) =>
   resized.resizeImages(path, { platform: nodePlatform, ...options })
 
 /** Loads a file that `learner.export` wrote, ready to predict. See train/files/export.ts. */
-export const loadLearner = (path: string, options: Partial<exported.LoadLearnerOptions> = {}): Promise<Predictor> =>
-  exported.loadLearner(path, { platform: nodePlatform, ...options })
+export const loadLearner = (
+  source: ModelSource,
+  options: Partial<exported.LoadLearnerOptions> = {},
+): Promise<Predictor> => exported.loadLearner(source, { platform: nodePlatform, ...options })

@@ -70,7 +70,7 @@ test('what was forgotten is said', async () => {
   expect(await refusal(() => learner({ metrics: [wgrad.accuracy, wgrad.topKAccuracy] }))).toMatchInlineSnapshot(`
     "OptionError: Learner: metrics is not of the right kind
       metrics  a list: [the function accuracy, the function topKAccuracy]
-      expected a list, each a metric, such as accuracy or topKAccuracy(5)
+      expected a list, each a metric, such as accuracy or topKAccuracy(5), or metrics by name: { hits }
       Fix: call it: topKAccuracy()"
   `)
   expect(await refusal(() => learner({ optimizer: wgrad.adam }).fit(1))).toMatchInlineSnapshot(`

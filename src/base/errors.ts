@@ -22,28 +22,46 @@ export interface ErrorDetails {
 
 /** Base class of all errors of the library: `catch (error) { if (error instanceof WgradError) … }`. */
 export class WgradError extends Error {
+  // Written out, as minifiers change the names of classes.
+  override name = 'WgradError'
+
   constructor(where: string, what: string, details: ErrorDetails = {}) {
     super(layout(where, what, details), details.cause === undefined ? undefined : { cause: details.cause })
-    this.name = new.target.name
   }
 }
 
 /** Error about shapes that do not fit each other or the operation. */
-export class ShapeError extends WgradError {}
+export class ShapeError extends WgradError {
+  override name = 'ShapeError'
+}
 /** Error about a storage type that the operation does not accept. */
-export class DtypeError extends WgradError {}
+export class DtypeError extends WgradError {
+  override name = 'DtypeError'
+}
 /** Error about an option, argument or setting that is unknown or out of range. */
-export class OptionError extends WgradError {}
+export class OptionError extends WgradError {
+  override name = 'OptionError'
+}
 /** Error about WGSL that does not compile, or a launch that does not fit its shader. */
-export class ShaderError extends WgradError {}
+export class ShaderError extends WgradError {
+  override name = 'ShaderError'
+}
 /** Error of the GPU: no adapter, a lost device, a limit exceeded, out of memory, or an error that the GPU reported. */
-export class DeviceError extends WgradError {}
+export class DeviceError extends WgradError {
+  override name = 'DeviceError'
+}
 /** Error about Inf or NaN, present or imminent, in numbers from which nothing useful can be computed any more. */
-export class NotFiniteError extends WgradError {}
+export class NotFiniteError extends WgradError {
+  override name = 'NotFiniteError'
+}
 /** Error about an invalid or missing file, folder, image, archive or checkpoint. */
-export class DataError extends WgradError {}
+export class DataError extends WgradError {
+  override name = 'DataError'
+}
 /** Error about bytes of a file that are not an image. Unlike with an unreadable file, reading them again does not help. */
-export class DecodeError extends DataError {}
+export class DecodeError extends DataError {
+  override name = 'DecodeError'
+}
 
 /** Most characters of a given value that are printed: a shape or name in a damaged file can have millions. */
 const SHOWN = 2000

@@ -85,14 +85,16 @@ export function sheetFormat(where: string, file: string): SheetFormat {
   })
 }
 
-/** Writes a contact sheet in the format of the file's extension. */
+/** Writes a contact sheet in the format of the file's extension; without a file, returns the bytes of a PNG. */
 export async function writeSheet(
   platform: Platform,
-  file: string,
+  file: string | undefined,
   tiles: readonly LabeledImage[],
   where: string,
-): Promise<void> {
+): Promise<Uint8Array | void> {
+  if (file === undefined) return contactSheet(tiles, 'png', platform)
   await platform.files.write(file, await contactSheet(tiles, sheetFormat(where, file), platform))
+
 }
 
 /** Sizes of a sheet whose images all have the size of the first. */

@@ -25,13 +25,21 @@ export interface ShowOptions {
  * normalization undone, each above its label, where it has one, in any script and at full length (see contact-sheet.ts).
  *
  * @param loader  `loaders.train` or `loaders.valid`
- * @param file    path of a PNG, SVG or HTML file, which ends in .png, .svg or .html; labels are text in the latter two
+ * @param file    path of a PNG, SVG or HTML file, which ends in .png, .svg or .html; labels are text in the latter two. Without
+ *   one nothing is written
+ * @returns       without a path the bytes of a PNG
  * @throws OptionError  when it does not, or `count` is no number of images
  * Source: fastai data/core.py, TfmdDL.show_batch.
  */
-export async function showBatch(loader: Loader, file: string, options: ShowOptions = {}): Promise<void> {
-  sheetFormat('showBatch', file)
-  await writeSheet(loader.platform, file, await batchImages(loader, options), 'showBatch')
+export function showBatch(loader: Loader, file: string, options?: ShowOptions): Promise<void>
+export function showBatch(loader: Loader, file?: undefined, options?: ShowOptions): Promise<Uint8Array>
+export async function showBatch(
+  loader: Loader,
+  file?: string,
+  options: ShowOptions = {},
+): Promise<Uint8Array | void> {
+  if (file !== undefined) sheetFormat('showBatch', file)
+  return writeSheet(loader.platform, file, await batchImages(loader, options), 'showBatch')
 }
 
 /** The images that `showBatch` shows. @throws OptionError  when `count` is no number of images */

@@ -1,3 +1,4 @@
+import { isRecord } from '../base/json.ts'
 import { ANY, FLAG, FUNCTION, listOf, NUMBER, objectWith, oneOf, PATH, type Kind, type Kinds } from '../base/options.ts'
 import { WEIGHT_PRECISION } from '../nn/weight-precision.ts'
 import { NAMES } from '../nn/weights.ts'
@@ -6,7 +7,7 @@ import type { OptimizerFactory } from '../optim/optimizer.ts'
 import { FLAT_COS_KINDS, ONE_CYCLE_KINDS, type flatCos, type OneCycleOptions } from '../optim/schedule.ts'
 import type { Callback } from './fit/callback.ts'
 import type { Loss } from './fit/losses.ts'
-import { topKAccuracy, type Metric } from './fit/metrics.ts'
+import { topKAccuracy, type Metric, type NamedMetrics } from './fit/metrics.ts'
 import type { Groups } from './parameter-groups.ts'
 import { THRESHOLD, type ExportOptions } from './files/export.ts'
 import type { SaveOptions } from './files/save-load.ts'
@@ -20,8 +21,11 @@ export type LearningRate = number | { readonly start?: number; readonly stop: nu
 export interface LearnerOptions {
   /** Loss that training minimizes. Default crossEntropy() */
   readonly loss?: Loss
-  /** Metrics computed on the validation items after every epoch. Default none */
-  readonly metrics?: readonly Metric[]
+  /**
+   * Metrics computed on the validation items after every epoch: functions with a name, or `{ hits }`, whose name a minifier
+   * leaves as it is. Default none
+   */
+  readonly metrics?: readonly (Metric | NamedMetrics)[]
   /** Factory of the optimizer. Default adam() */
   readonly optimizer?: OptimizerFactory
   /** Learning rate of a fit that is given none. Default 1e-3 */
@@ -97,9 +101,14 @@ export type FineTuneOptions = FitOneCycleOptions & {
 
 /** Check of a metric. It refuses `topKAccuracy` itself, which makes a metric but is not one. */
 const METRIC: Kind = {
-  expected: 'a metric, such as accuracy or topKAccuracy(5)',
-  is: (value) => typeof value === 'function' && value !== topKAccuracy,
+  expected: 'a metric, such as accuracy or topKAccuracy(5), or metrics by name: { hits }',
+  is: (value) => isMetric(value) || (isRecord(value) && Object.values(value).every(isMetric)),
 }
+
+function isMetric(value: unknown): boolean {
+  return typeof value === 'function' && value !== topKAccuracy
+}
+
 const LIST: Kind = { expected: 'a list', is: Array.isArray }
 /** Check of a learning rate. */
 export const RATE: Kind = oneOf(NUMBER, {

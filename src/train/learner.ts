@@ -59,6 +59,7 @@ import { parameterGroups, type Groups } from './parameter-groups.ts'
 import { Predictor, type Prediction, type PredictOptions } from './results/predictor.ts'
 import { Recorder } from './callbacks/recorder.ts'
 import { partsThatDecide } from './fit/replay.ts'
+import { MODEL_SOURCE, type ModelSource } from './files/model-file.ts'
 import { restoreLearner, saveLearner, type SaveOptions } from './files/save-load.ts'
 import { loopText } from './fit/loop-text.ts'
 import { testTimeAugmentation, type TtaOptions, type TtaPair, type TtaPairOptions } from './results/tta.ts'
@@ -443,24 +444,33 @@ export class Learner implements RunningFit {
    *
    * @throws OptionError  during a step of a fit, which could change part of the weights meanwhile
    */
-  save(path: string, options: SaveOptions = {}): Promise<void> {
-    return this.asEvaluation('save', () => {
+  async save(path: string, options: SaveOptions = {}): Promise<void> {
+    await this.asEvaluation('save', () => {
       checkArgument('save', 'path', path, PATH)
       checkOptions('save', options, SAVE_KINDS)
       return saveLearner(this, path, options)
     })
   }
 
+  /** Returns the bytes that `save` writes, for instance for a Blob. @throws  as `save` */
+  saveBytes(options: SaveOptions = {}): Promise<Uint8Array> {
+    return this.asEvaluation('saveBytes', () => {
+      checkOptions('saveBytes', options, SAVE_KINDS)
+      return saveLearner(this, undefined, options)
+    })
+  }
+
   /**
    * Loads a file written by `save`, a checkpoint, an export or PyTorch.
    *
+   * @param source  path of the file, or its contents
    * @throws DataError  if it does not fit the model; nothing is changed then
    */
-  load(path: string, options: SaveOptions = {}): Promise<void> {
+  load(source: ModelSource, options: SaveOptions = {}): Promise<void> {
     return this.asEvaluation('load', () => {
-      checkArgument('load', 'path', path, PATH)
+      checkArgument('load', 'source', source, MODEL_SOURCE)
       checkOptions('load', options, SAVE_KINDS)
-      return restoreLearner(this, path, options)
+      return restoreLearner(this, source, options)
     })
   }
 
@@ -468,11 +478,19 @@ export class Learner implements RunningFit {
    * Writes one file with everything that prediction needs, for `loadLearner` and the command `predict` (see
    * files/export.ts).
    */
-  export(path: string, options: ExportOptions = {}): Promise<void> {
-    return this.asEvaluation('export', () => {
+  async export(path: string, options: ExportOptions = {}): Promise<void> {
+    await this.asEvaluation('export', () => {
       checkArgument('export', 'path', path, PATH)
       checkOptions('export', options, EXPORT_KINDS)
       return exportLearner(this, path, options)
+    })
+  }
+
+  /** Returns the bytes that `export` writes, for instance for a download of a page. @throws  as `export` */
+  exportBytes(options: ExportOptions = {}): Promise<Uint8Array> {
+    return this.asEvaluation('exportBytes', () => {
+      checkOptions('exportBytes', options, EXPORT_KINDS)
+      return exportLearner(this, undefined, options)
     })
   }
 
@@ -482,7 +500,17 @@ export class Learner implements RunningFit {
    * @param path  ends in .onnx
    * @throws OptionError  as the function `exportOnnx`, and in the middle of a fit
    */
-  exportOnnx(path: string, options: ExportOnnxOptions = {}): Promise<void> {
+  async exportOnnx(path: string, options: ExportOnnxOptions = {}): Promise<void> {
+    checkArgument('exportOnnx', 'path', path, PATH)
+    await this.writesOnnx(path, options)
+  }
+
+  /** Returns the bytes that `exportOnnx` writes. @throws  as `exportOnnx` */
+  exportOnnxBytes(options: ExportOnnxOptions = {}): Promise<Uint8Array> {
+    return this.writesOnnx(undefined, options)
+  }
+
+  private writesOnnx(path: string | undefined, options: ExportOnnxOptions): Promise<Uint8Array> {
     return this.asEvaluation('exportOnnx', () => {
       const { model, platform, loaders } = this
       const { vocab, valid } = loaders

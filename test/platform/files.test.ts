@@ -49,6 +49,16 @@ describe('writing', () => {
     expect(readdirSync(folder)).toEqual(['f'])
   })
 
+  test('is tried before it is needed, and leaves no file', async () => {
+    await nodeFiles.requireWritable!(at('runs/deep/model.st'))
+    expect(readdirSync(at('runs/deep'))).toEqual([])
+    await nodeFiles.write(at('model.st'), 'before')
+    await nodeFiles.requireWritable!(at('model.st'))
+    expect(await nodeFiles.readText(at('model.st'))).toBe('before')
+    expect(await message(nodeFiles.requireWritable!(at('runs')))).toContain('a folder, not a file')
+    expect(await message(nodeFiles.requireWritable!(at('model.st/x')))).toMatch(/a file is where|not a folder/)
+  })
+
   test('leaves nothing behind when it fails', async () => {
     mkdirSync(at('taken'))
     writeFileSync(at('taken', 'x'), '')

@@ -99,14 +99,16 @@ export class Recorder implements Callback, History {
   /**
    * Plots loss, learning rate and momentum over the steps of the last fit.
    *
-   * @param file  path of the SVG file to write, ending in .svg
+   * @param file  path of the SVG file to write, ending in .svg. Default: nothing is written
+   * @returns     text of the SVG
    * @throws OptionError  if the extension is another, there was no fit, or the package echarts is not installed
    */
-  async plot(file: string): Promise<void> {
-    requireExtension('plot', file, '.svg')
+  async plot(file?: string): Promise<string> {
+    if (file !== undefined) requireExtension('plot', file, '.svg')
     const svg = await trainingPlot(this)
     // Nonempty losses imply that there was a fit, so `platform` is set.
-    await this.platform?.files.write(file, svg)
+    if (file !== undefined) await this.platform?.files.write(file, svg)
+    return svg
   }
 
   state(): Json {

@@ -33,6 +33,7 @@ const KINDS: Kinds<SaveModelOptions> = {
  *
  * @throws OptionError  if options contradict each other; at the beginning of a fit, if the table of epochs has no such
  *   figure
+ * @throws DataError  at the beginning of a fit, if the file cannot be written
  * Source: fastai callback/tracker.py, SaveModelCallback.
  */
 export function saveModel(options: SaveModelOptions = {}): Callback {
@@ -57,9 +58,11 @@ export function saveModel(options: SaveModelOptions = {}): Callback {
     options: { ...tracker.options, everyEpoch, atEnd },
     order: 61,
     duringLrFind: false,
-    beforeFit(state) {
+    async beforeFit(state) {
       saved = false
       tracker.begin(state)
+      // Epochs later the run would be lost.
+      await state.platform.files.requireWritable?.(every > 0 ? numbered(file, 0) : file)
     },
     async afterEpoch(state) {
       const { epoch, platform } = state

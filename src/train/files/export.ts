@@ -14,7 +14,17 @@ import type { WeightPrecision } from '../../nn/weight-precision.ts'
 import type { Platform } from '../../platform/platform.ts'
 import { predictItems } from '../fit/evaluate.ts'
 import type { RunningFit } from '../fit/events.ts'
-import { about, readModelFile, requireEntries, TEXTS, writeModelFile, type Info, type Kind } from './model-file.ts'
+import {
+  about,
+  readModelFile,
+  requireEntries,
+  sourceName,
+  TEXTS,
+  writeModelFile,
+  type Info,
+  type Kind,
+  type ModelSource,
+} from './model-file.ts'
 import { Predictor } from '../results/predictor.ts'
 import { suggestThreshold } from '../results/threshold.ts'
 
@@ -49,7 +59,7 @@ export const THRESHOLD: OptionKind = {
 }
 
 /**
- * Writes one file with everything that prediction needs: the weights, the architecture of the model, the labels, and
+ * Writes one file, and returns its bytes, with everything that prediction needs: the weights, the architecture of the model, the labels, and
  * the transforms with the statistics used to normalize images. PyTorch can read its weights directly.
  *
  * @throws OptionError  if the model has no `architecture`, so that it could not be made again; with 'suggest' as
@@ -59,9 +69,9 @@ export const THRESHOLD: OptionKind = {
  */
 export async function exportLearner(
   state: RunningFit,
-  path: string,
+  path: string | undefined,
   { precision = 'f32', threshold }: ExportOptions = {},
-): Promise<void> {
+): Promise<Uint8Array> {
   const { model, loaders, loss, platform } = state
   const { architecture } = model
   if (!architecture) {
@@ -88,7 +98,7 @@ export async function exportLearner(
       ? {}
       : { threshold: threshold === 'suggest' ? await suggestedThreshold(state) : threshold }),
   }
-  await writeModelFile(platform, path, { weights: await model.stateDict(), info, precision })
+  return writeModelFile(platform, path, { weights: await model.stateDict(), info, precision })
 }
 
 async function suggestedThreshold(state: RunningFit): Promise<number> {
@@ -113,11 +123,16 @@ export interface LoadLearnerOptions {
 /**
  * Loads a file that `Learner.export` wrote and returns a predictor in f32.
  *
+ * @param source  path of the file, or its contents
  * @throws DataError  naming the file, if it has another format, is damaged, or holds a model of an unknown architecture
  * Source: fastai learner.py, load_learner.
  */
-export async function loadLearner(path: string, { platform, models = {} }: LoadLearnerOptions): Promise<Predictor> {
-  const { weights, info } = await readModelFile(platform, path)
+export async function loadLearner(
+  source: ModelSource,
+  { platform, models = {} }: LoadLearnerOptions,
+): Promise<Predictor> {
+  const path = sourceName(source)
+  const { weights, info } = await readModelFile(platform, source)
   requireExported(path, info)
   requireFinite(path, weights)
   const { name, options } = info.architecture as unknown as Architecture

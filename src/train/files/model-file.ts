@@ -9,6 +9,8 @@
  *   __metadata__.wgrad.sha256                    checksum of all of it (see `checksum`)
  */
 import { DataError, OptionError } from '../../base/errors.ts'
+import type { Kind as OptionKind } from '../../base/options.ts'
+import type { BlobLike } from '../../image/image-source.ts'
 import { isRecord, jsonText, parseRecord, type Json } from '../../base/json.ts'
 import { fromTorch, toTorch, torchShape, type StateDict, type StateEntry } from '../../nn/state-dict.ts'
 import { roundWeights, type WeightPrecision } from '../../nn/weight-precision.ts'
@@ -55,15 +57,45 @@ const CHECKSUM = 'wgrad.sha256'
 /** Number of characters of an entry that an error shows. */
 const SHOWN = 100
 
+/** Model file: its path, or its contents, such as a `File` that a visitor chose. */
+export type ModelSource = string | Uint8Array | ArrayBuffer | BlobLike
+
+/** Check of a model source. */
+export const MODEL_SOURCE: OptionKind = {
+  expected: 'a path, or the contents of a file (Uint8Array, ArrayBuffer, Blob, File)',
+  is: (value) =>
+    (typeof value === 'string' && value !== '') ||
+    value instanceof Uint8Array ||
+    value instanceof ArrayBuffer ||
+    isBlob(value),
+}
+
+/** Name of a model file in messages. */
+export function sourceName(source: ModelSource): string {
+  if (typeof source === 'string') return source
+  return (isBlob(source) && source.name) || 'the model file'
+}
+
+function isBlob(value: unknown): value is BlobLike {
+  return isRecord(value) && typeof (value as unknown as BlobLike).arrayBuffer === 'function'
+}
+
+async function contentsOf({ files }: Store, source: ModelSource): Promise<Uint8Array> {
+  if (typeof source === 'string') return files.read(source)
+  if (source instanceof Uint8Array) return source
+  return new Uint8Array(source instanceof ArrayBuffer ? source : await source.arrayBuffer())
+}
+
 /**
- * Writes a model file atomically.
+ * Writes a model file atomically, and returns its bytes.
  *
+ * @param path             undefined writes nothing
  * @param parts.precision  storage type of all tensors. Default 'f32'
  * @throws NotFiniteError  if a weight is out of the range of f16
  */
 export async function writeModelFile(
   platform: Store,
-  path: string,
+  path: string | undefined,
   {
     weights,
     optimizer = new Map(),
@@ -71,18 +103,21 @@ export async function writeModelFile(
     info,
     precision = 'f32',
   }: Pick<ModelFile, 'weights' | 'info'> & Partial<ModelFile> & { readonly precision?: WeightPrecision },
-): Promise<void> {
+): Promise<Uint8Array> {
   const all = new Map([...weights, ...renamed(optimizer, OPTIMIZER), ...renamed(gradients, GRADIENT)])
   // The checksum covers the rounded values, as they are read back.
   const tensors = roundWeights(all, precision)
   const text = jsonText(info)
   const metadata = { format: 'pt', [INFO]: text, [CHECKSUM]: await checksum(platform, tensors, text) }
-  await platform.files.write(path, writeWeights(tensors, metadata, { precision }), { lasting: true })
+  const bytes = writeWeights(tensors, metadata, { precision })
+  if (path !== undefined) await platform.files.write(path, bytes, { lasting: true })
+  return bytes
 }
 
 /** Reads a model file. @throws DataError  naming the file, if it is missing, damaged or of another format */
-export async function readModelFile(platform: Store, path: string): Promise<ModelFile> {
-  const { weights: tensors, metadata } = readWeights(path, await platform.files.read(path))
+export async function readModelFile(platform: Store, source: ModelSource): Promise<ModelFile> {
+  const path = sourceName(source)
+  const { weights: tensors, metadata } = readWeights(path, await contentsOf(platform, source))
   await requireChecksum(platform, path, tensors, metadata)
   const weights = new Map<string, StateEntry>()
   const optimizer = new Map<string, StateEntry>()

@@ -5,7 +5,15 @@ import { fittingNames } from '../../nn/load-weights.ts'
 import { checkStateDict } from '../../nn/state-dict.ts'
 import { timmNames } from '../../nn/weight-names.ts'
 import { checkHyperparameters } from '../../optim/flat-optimizer.ts'
-import { about, HYPERS, readModelFile, requireEntries, writeModelFile } from './model-file.ts'
+import {
+  about,
+  HYPERS,
+  readModelFile,
+  requireEntries,
+  sourceName,
+  writeModelFile,
+  type ModelSource,
+} from './model-file.ts'
 
 /** Options of saving and loading weights. */
 export interface SaveOptions {
@@ -18,12 +26,12 @@ export interface SaveOptions {
   readonly names?: 'own' | 'timm'
 }
 
-/** Writes weights, running statistics and the optimizer's state to a file. Source: fastai learner.py, save_model. */
+/** Writes weights, running statistics and the optimizer's state to a file, and returns its bytes. Source: fastai learner.py, save_model. */
 export async function saveLearner(
   state: FitState,
-  path: string,
+  path: string | undefined,
   { names = 'own', withOptimizer = names === 'own' }: SaveOptions = {},
-): Promise<void> {
+): Promise<Uint8Array> {
   const { model, optimizer, platform } = state
   if (names === 'timm' && withOptimizer) {
     throw new OptionError('save', 'what the optimizer remembers has no names in timm', {
@@ -35,7 +43,7 @@ export async function saveLearner(
   const info = { kind: 'model', hypers: kept?.hyperparameters.map((hypers) => ({ ...hypers })) }
   const own = await model.stateDict()
   const weights = names === 'timm' ? timmNames(own) : own
-  await writeModelFile(platform, path, { weights, optimizer: await kept?.state(), info })
+  return writeModelFile(platform, path, { weights, optimizer: await kept?.state(), info })
 }
 
 /**
@@ -47,11 +55,12 @@ export async function saveLearner(
  */
 export async function restoreLearner(
   state: FitState,
-  path: string,
+  source: ModelSource,
   { withOptimizer = true }: SaveOptions = {},
 ): Promise<void> {
   const { model, platform } = state
-  const { weights: stored, optimizer: optimizerState, info } = await readModelFile(platform, path)
+  const path = sourceName(source)
+  const { weights: stored, optimizer: optimizerState, info } = await readModelFile(platform, source)
   const weights = fittingNames(model, stored)
   if (info.hypers !== undefined) requireEntries(path, info, { hypers: HYPERS })
   const hypers = withOptimizer ? (info.hypers as readonly Hyperparameters[] | undefined) : undefined

@@ -17,17 +17,25 @@ export interface Metric {
   readonly name: string
 }
 
+/** Metrics under names of their own, which no minifier changes: `{ hits }`. */
+export type NamedMetrics = Readonly<Record<string, (predictions: Predictions, targets: ArrayLike<number>) => number>>
+
 /**
- * Returns the metrics unchanged.
+ * Returns the metrics, each with its name.
  *
  * @throws OptionError  unless every metric has a distinct name, under which its value is reported
  */
-export function checkedMetrics(metrics: readonly Metric[]): readonly Metric[] {
+export function checkedMetrics(given: readonly (Metric | NamedMetrics)[]): readonly Metric[] {
+  const metrics = given.flatMap((one) =>
+    typeof one === 'function'
+      ? [one]
+      : Object.entries(one).map(([name, compute]) => metric(name, (...of) => compute(...of))),
+  )
   const names = metrics.map(({ name }) => name)
   if (names.every((name, i) => name !== '' && names.indexOf(name) === i)) return metrics
   throw new OptionError('metrics', 'every metric must have a distinct name', {
     given: { names },
-    fix: 'pass each metric once, and write your own as a named function: function hits(predictions, targets) { … }',
+    fix: 'pass each metric once, and write your own as a named function: function hits(predictions, targets) { … }, or, where a bundler changes names, as { hits }',
   })
 }
 

@@ -76,5 +76,5 @@ export interface FitState {
   /** Writes weights, running statistics and the optimizer's state to a file. */
   save(path: string, options?: { readonly withOptimizer?: boolean }): Promise<void>
   /** Replaces weights, running statistics and the optimizer's state by the contents of a file. */
-  load(path: string, options?: { readonly withOptimizer?: boolean }): Promise<void>
+  load(source: string | Uint8Array | ArrayBuffer, options?: { readonly withOptimizer?: boolean }): Promise<void>
 }

@@ -39,7 +39,10 @@ export interface OnnxParts {
 }
 
 /**
- * Writes an ONNX file that computes the probabilities of a predictor (see onnx/export-onnx.ts), whole or not at all.
+ * Writes an ONNX file that computes the probabilities of a predictor (see onnx/export-onnx.ts), whole or not at all, and
+ * returns its bytes.
+ *
+ * @param path  undefined writes nothing
  *
  * Normalization is that of the batch transforms and part of the graph. Resizing is not: unless `size` is given, the
  * file's metadata says how validation does it. `labels` is a JSON list; `resize` is how an item transform resizes one
@@ -51,13 +54,15 @@ export interface OnnxParts {
  * @throws DataError    when the size is not known
  */
 export async function writeOnnx(
-  path: string,
+  path: string | undefined,
   { model, vocab, itemTransforms, batchTransforms, platform }: OnnxParts,
   options: ExportOnnxOptions = {},
   images?: () => Promise<readonly [height: number, width: number]>,
-): Promise<void> {
-  checkArgument('exportOnnx', 'path', path, PATH)
-  requireExtension('exportOnnx', path, '.onnx')
+): Promise<Uint8Array> {
+  if (path !== undefined) {
+    checkArgument('exportOnnx', 'path', path, PATH)
+    requireExtension('exportOnnx', path, '.onnx')
+  }
   checkOptions('exportOnnx', options, KINDS)
   const { precision = 'f32', logits = false } = options
   const { normalize, crop, affine } = chain(batchTransforms)
@@ -83,7 +88,8 @@ export async function writeOnnx(
       ...(options.size === undefined && resizedBatch ? { resizeBatch: batchResizeText(resizedBatch, crop) } : {}),
     },
   })
-  await platform.files.write(path, bytes, { lasting: true })
+  if (path !== undefined) await platform.files.write(path, bytes, { lasting: true })
+  return bytes
 }
 
 function batchResizeText([height, width]: readonly [number, number], crop: CropTransform | undefined): string {

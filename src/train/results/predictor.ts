@@ -1,6 +1,6 @@
 import { requireInteger, requireRange } from '../../base/check.ts'
 import { DataError } from '../../base/errors.ts'
-import { checkOptions, FLAG, NUMBER, oneOf, type Kinds } from '../../base/options.ts'
+import { checkArgument, checkOptions, FLAG, NUMBER, oneOf, PATH, type Kinds } from '../../base/options.ts'
 import { rng } from '../../base/rng.ts'
 import type { Phase } from '../../data/augment/draw.ts'
 import { BatchPipeline } from '../../data/augment/pipeline.ts'
@@ -21,7 +21,7 @@ import { read, tensor } from '../../tensor/read-write.ts'
 import { release, scope } from '../../tensor/scope.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import { outputName } from '../fit/metrics.ts'
-import { writeOnnx, type ExportOnnxOptions } from './export-onnx.ts'
+import { writeOnnx, type ExportOnnxOptions, type OnnxParts } from './export-onnx.ts'
 import { combinePasses } from './tta.ts'
 
 /** Label and its probability. */
@@ -225,9 +225,19 @@ export class Predictor {
    * @param path  ends in .onnx
    * @throws OptionError  as the function `exportOnnx`
    */
-  exportOnnx(path: string, options: ExportOnnxOptions = {}): Promise<void> {
+  async exportOnnx(path: string, options: ExportOnnxOptions = {}): Promise<void> {
+    checkArgument('exportOnnx', 'path', path, PATH)
+    await writeOnnx(path, this.onnxParts(), options)
+  }
+
+  /** Returns the bytes that `exportOnnx` writes. @throws  as `exportOnnx` */
+  exportOnnxBytes(options: ExportOnnxOptions = {}): Promise<Uint8Array> {
+    return writeOnnx(undefined, this.onnxParts(), options)
+  }
+
+  private onnxParts(): OnnxParts {
     const { model, vocab, itemTransforms, batchTransforms, platform } = this
-    return writeOnnx(path, { model, vocab, itemTransforms, batchTransforms, platform }, options)
+    return { model, vocab, itemTransforms, batchTransforms, platform }
   }
 
   /** Decodes an image and resizes it as in validation. @throws DataError  naming it, if it cannot be decoded */

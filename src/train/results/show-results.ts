@@ -26,13 +26,20 @@ const KINDS: Kinds<ShowResultsOptions> = { count: NUMBER, loader: LOADER, shuffl
  * red otherwise, in any script and at full length (see data/contact-sheet.ts). Transforms act as in validation.
  * The images come from one batch, so there are at most as many as the loader's batch size.
  *
- * @param file  path of the PNG, SVG or HTML file to write, ending in .png, .svg or .html
+ * @param file  path of the PNG, SVG or HTML file to write, ending in .png, .svg or .html. Without one nothing is written
+ * @returns     without a path the bytes of a PNG
  * @throws OptionError  if the extension is another, or `count` is out of range
  * Source: fastai learner.py, Learner.show_results.
  */
-export async function showResults(state: FitState, file: string, options: ShowResultsOptions = {}): Promise<void> {
-  sheetFormat('showResults', file)
-  await writeSheet(state.platform, file, await resultImages(state, options), 'showResults')
+export function showResults(state: FitState, file: string, options?: ShowResultsOptions): Promise<void>
+export function showResults(state: FitState, file?: undefined, options?: ShowResultsOptions): Promise<Uint8Array>
+export async function showResults(
+  state: FitState,
+  file?: string,
+  options: ShowResultsOptions = {},
+): Promise<Uint8Array | void> {
+  if (file !== undefined) sheetFormat('showResults', file)
+  return writeSheet(state.platform, file, await resultImages(state, options), 'showResults')
 }
 
 /** Options of `showTopLosses`. */
@@ -51,13 +58,20 @@ const TOP_KINDS: Kinds<ShowTopLossesOptions> = { count: NUMBER, loader: LOADER, 
  * Writes a contact sheet of the images with the largest losses, the largest first, each above its label, the predicted
  * class, and loss and probability of that (see `showResults`).
  *
- * @param file  path of the PNG, SVG or HTML file to write, ending in .png, .svg or .html
+ * @param file  path of the PNG, SVG or HTML file to write, ending in .png, .svg or .html. Without one nothing is written
+ * @returns     without a path the bytes of a PNG
  * @throws OptionError  if the extension is another, `count` is out of range, or the images have no labels
  * Source: fastai interpret.py, Interpretation.plot_top_losses.
  */
-export async function showTopLosses(state: FitState, file: string, options: ShowTopLossesOptions = {}): Promise<void> {
-  sheetFormat('showTopLosses', file)
-  await writeSheet(state.platform, file, await topLossImages(state, options), 'showTopLosses')
+export function showTopLosses(state: FitState, file: string, options?: ShowTopLossesOptions): Promise<void>
+export function showTopLosses(state: FitState, file?: undefined, options?: ShowTopLossesOptions): Promise<Uint8Array>
+export async function showTopLosses(
+  state: FitState,
+  file?: string,
+  options: ShowTopLossesOptions = {},
+): Promise<Uint8Array | void> {
+  if (file !== undefined) sheetFormat('showTopLosses', file)
+  return writeSheet(state.platform, file, await topLossImages(state, options), 'showTopLosses')
 }
 
 /** Returns the images that `showTopLosses` shows. @throws OptionError  as `showTopLosses`, except for the extension */

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { DataError } from '../../../src/base/errors.ts'
 import type { Callback } from '../../../src/train/fit/callback.ts'
 import { csvLogger } from '../../../src/train/callbacks/csv-logger.ts'
 import { earlyStopping } from '../../../src/train/callbacks/early-stopping.ts'
@@ -176,6 +177,21 @@ describe('saveModel', () => {
     await other.load('models/model.safetensors')
     expect(await weightsOf(other)).toEqual(last)
     expect(other.optimizer!.hyperparameters[0].lr).toBe(1e-2)
+  })
+
+  test('ends a fit before its first step where nothing can be written', async () => {
+    const asked: string[] = []
+    const requireWritable = (path: string) => {
+      asked.push(path)
+      return Promise.reject(new DataError(path, 'permission denied'))
+    }
+    for (const options of [{ monitor: 'score' }, { atEnd: true }, { everyEpoch: true }] as const) {
+      const files = Object.assign(memoryFiles(), { requireWritable })
+      const { learner } = await scripted([1], [saveModel({ file: 'x/net.st', ...options })], { files })
+      await expect(learner.fit(1)).rejects.toThrow('permission denied')
+      expect(learner.trainIteration).toBe(0)
+    }
+    expect(asked).toEqual(['x/net.st', 'x/net.st', 'x/net_0.st'])
   })
 
   test('an older file is not taken for that of a fit which saved none', async () => {
