@@ -164,7 +164,9 @@ export class Gpu {
       if (reason !== 'destroyed') {
         report(
           new DeviceError(this.name, `the device was lost: ${message}`, {
-            fix: 'a smaller batch if memory ran out; otherwise restart, and continue from the last checkpoint',
+            fix:
+              'gpu.close(), await openGpu(), and make loaders, model and learner again, from the last checkpoint if there is ' +
+              'one; with a smaller batch if memory ran out',
           }),
         )
       }

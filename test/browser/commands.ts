@@ -1,6 +1,9 @@
+import { execFile } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import type { BrowserCommand } from 'vitest/node'
 
 /** Ends the process that computes for the pages of this browser, as a driver does that breaks down. */
@@ -42,8 +45,20 @@ const dropFiles: BrowserCommand<[selector: string, paths: readonly string[]]> = 
   await session.detach()
 }
 
+/** Losses of `fitLosses` in Node, on its own adapter. */
+const nodeLosses: BrowserCommand<[]> = async () => {
+  const script = fileURLToPath(new URL('node-losses.mjs', import.meta.url))
+  const { stdout } = await promisify(execFile)(process.execPath, [script])
+  return JSON.parse(/^losses (.*)$/m.exec(stdout)?.[1] ?? '') as Losses
+}
+
+export interface Losses {
+  readonly f32: readonly number[]
+  readonly mixed: readonly number[]
+}
+
 /** Commands that a test in a page gives to the process that drives the browser. */
-export const commands = { crashGpuProcess, makeFolder, removeFolder, chooseFiles, dropFiles }
+export const commands = { crashGpuProcess, makeFolder, removeFolder, chooseFiles, dropFiles, nodeLosses }
 
 declare module 'vitest/browser' {
   interface BrowserCommands {
@@ -52,5 +67,6 @@ declare module 'vitest/browser' {
     removeFolder(folder: string): Promise<void>
     chooseFiles(selector: string, paths: readonly string[]): Promise<void>
     dropFiles(selector: string, paths: readonly string[]): Promise<void>
+    nodeLosses(): Promise<Losses>
   }
 }
