@@ -94,7 +94,6 @@ export async function writeSheet(
 ): Promise<Uint8Array | void> {
   if (file === undefined) return contactSheet(tiles, 'png', platform)
   await platform.files.write(file, await contactSheet(tiles, sheetFormat(where, file), platform))
-
 }
 
 /** Sizes of a sheet whose images all have the size of the first. */

@@ -33,11 +33,7 @@ export interface ShowOptions {
  */
 export function showBatch(loader: Loader, file: string, options?: ShowOptions): Promise<void>
 export function showBatch(loader: Loader, file?: undefined, options?: ShowOptions): Promise<Uint8Array>
-export async function showBatch(
-  loader: Loader,
-  file?: string,
-  options: ShowOptions = {},
-): Promise<Uint8Array | void> {
+export async function showBatch(loader: Loader, file?: string, options: ShowOptions = {}): Promise<Uint8Array | void> {
   if (file !== undefined) sheetFormat('showBatch', file)
   return writeSheet(loader.platform, file, await batchImages(loader, options), 'showBatch')
 }

@@ -14,7 +14,7 @@ const TYPES: Readonly<Record<ImageKind, string>> = {
   BMP: 'image/bmp',
 }
 
-/** Pixels from which on a JPEG is a photograph: decoded whole by jpeg-js, 12 megapixels take a second and 400 MB. */
+/** Pixels from which on a JPEG is a photograph, which would come from a worker with 48 MB at 12 megapixels. */
 const PHOTOGRAPH = 4e6
 
 /**
