@@ -1,5 +1,7 @@
 import { execFile } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -45,6 +47,18 @@ const dropFiles: BrowserCommand<[selector: string, paths: readonly string[]]> = 
   await session.detach()
 }
 
+/** Serves one small file at any path, from another origin than the page's, to every page or to none. */
+const serve: BrowserCommand<[everyPage: boolean]> = async (_context, everyPage) => {
+  const server = createServer((_request, response) => {
+    response.writeHead(200, everyPage ? { 'Access-Control-Allow-Origin': '*' } : {})
+    response.end('hello')
+  })
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
+  // It holds no process that has nothing else to do.
+  server.unref()
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
+}
+
 /** Losses of `fitLosses` in Node, on its own adapter. */
 const nodeLosses: BrowserCommand<[]> = async () => {
   const script = fileURLToPath(new URL('node-losses.mjs', import.meta.url))
@@ -58,7 +72,7 @@ export interface Losses {
 }
 
 /** Commands that a test in a page gives to the process that drives the browser. */
-export const commands = { crashGpuProcess, makeFolder, removeFolder, chooseFiles, dropFiles, nodeLosses }
+export const commands = { crashGpuProcess, makeFolder, removeFolder, chooseFiles, dropFiles, nodeLosses, serve }
 
 declare module 'vitest/browser' {
   interface BrowserCommands {
@@ -68,5 +82,6 @@ declare module 'vitest/browser' {
     chooseFiles(selector: string, paths: readonly string[]): Promise<void>
     dropFiles(selector: string, paths: readonly string[]): Promise<void>
     nodeLosses(): Promise<Losses>
+    serve(everyPage: boolean): Promise<string>
   }
 }

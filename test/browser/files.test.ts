@@ -13,6 +13,7 @@ import {
   removeFiles,
   resize,
   storageFiles,
+  urlFiles,
 } from '../../src/browser.ts'
 import { base64, colours, draw, imageFile, imageFolder, openPageGpu } from './helpers/images.ts'
 
@@ -201,6 +202,22 @@ describe('a mistake says what to do', () => {
     await expect(addFiles(local((bytes) => void bytes.fill(0, bytes.length - 22, bytes.length - 18)))).rejects.toThrow(
       'its end is missing',
     )
+  })
+})
+
+describe('files of a server', () => {
+  test('of another origin are read where it allows that, and otherwise it is said what is missing', async () => {
+    expect(await urlFiles(await commands.serve(true)).readText('a.txt')).toBe('hello')
+    await expect(urlFiles(await commands.serve(false)).readText('a.txt')).rejects.toThrow(
+      `expected the header Access-Control-Allow-Origin: ${location.origin}`,
+    )
+    // The port of discard, which nothing listens to and fetch refuses.
+    await expect(urlFiles('http://127.0.0.1:9/').readText('a.txt')).rejects.toThrow('the server cannot be reached')
+  })
+
+  test('beside the page may have an address relative to it, and need a list', async () => {
+    await expect(urlFiles('no/such/folder/').list('')).rejects.toThrow('as a server lists no folders')
+    expect((await urlFiles('/package.json').readText('package.json')).length).toBeGreaterThan(100)
   })
 })
 

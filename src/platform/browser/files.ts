@@ -25,6 +25,12 @@ export function urlFiles(address: string | URL): Files {
     if (response.ok) return response
     throw new DataError(path, `the server answered ${response.status} ${response.statusText}`, {
       given: { url: url.href },
+      ...(path === MANIFEST && response.status === 404
+        ? {
+            expected: 'a list of the files beside them, as a server lists no folders: ["cat/1.jpg", "dog/2.jpg"]',
+            fix: 'write one, or take files of the visitor: addFiles(…)',
+          }
+        : {}),
       cause: response,
     })
   }
