@@ -18,6 +18,7 @@ import type { Predictor } from './train/results/predictor.ts'
 export * from './index.ts'
 export { createBrowserPlatform, type BrowserPlatformOptions } from './platform/browser/index.ts'
 export { collectFiles, type PageImage, type PageSource, type Sample } from './platform/browser/collect.ts'
+export { memoryFiles } from './platform/browser/blob-files.ts'
 export { folderFiles, storageFiles, urlFiles } from './platform/browser/files.ts'
 
 /**

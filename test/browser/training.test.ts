@@ -4,11 +4,14 @@ import {
   addFiles,
   CategoryBlock,
   DataBlock,
+  csvLogger,
   getImageFiles,
   ImageBlock,
   Interrupted,
   Learner,
   loadLearner,
+  memoryFiles,
+  openGpu,
   parentLabel,
   removeFiles,
   resize,
@@ -16,11 +19,12 @@ import {
   storageFiles,
   type Callback,
 } from '../../src/browser.ts'
+import { useGpu } from '../../src/gpu/device.ts'
 import { progressEvents, type FitProgress } from '../../src/exports/train.ts'
 import { draw, imageFolder, openPageGpu } from './helpers/images.ts'
 import { tinyModel } from '../helpers/tiny.ts'
 
-const { lines } = await openPageGpu({ save: storageFiles('test-training') })
+const { gpu, lines } = await openPageGpu({ save: storageFiles('test-training') })
 
 let added = ''
 afterEach(async () => {
@@ -41,10 +45,14 @@ async function loadersOf(count: number, { size = 24, batchSize = 4 } = {}) {
   return block.loaders(added, { batchSize })
 }
 
-async function tiny(options: ConstructorParameters<typeof Learner>[2] = {}, count = 12) {
-  const model = tinyModel()
+function named(seed = 0) {
+  const model = tinyModel({ seed })
   model.architecture = { name: 'tiny', options: {} }
-  return new Learner(await loadersOf(count), model, { metrics: [accuracy], ...options })
+  return model
+}
+
+async function tiny(options: ConstructorParameters<typeof Learner>[2] = {}, count = 12) {
+  return new Learner(await loadersOf(count), named(), { metrics: [accuracy], ...options })
 }
 
 describe('a training run', () => {
@@ -61,6 +69,28 @@ describe('a training run', () => {
     const expected = await learner.predict(frame)
     const predictor = await loadLearner('models/mine.safetensors', { models: { tiny: () => tinyModel() } })
     expect((await predictor.predict(frame)).probabilities).toEqual(expected.probabilities)
+  })
+
+  test('leaves its checkpoint and its table in memory, from which it is resumed', async () => {
+    const save = memoryFiles()
+    const own = await openGpu({ save })
+    Object.assign(own.platform, { log: () => {} })
+    try {
+      const learner = await tiny()
+      await learner.fit(2, 1e-3, { checkpoint: 'run/fit.safetensors', callbacks: [csvLogger('run/history.csv')] })
+      expect((await save.list('run')).map(({ name }) => name)).toEqual(['fit.safetensors', 'history.csv'])
+      expect((await save.readText('run/history.csv')).split('\n').length).toBe(4)
+      const again = new Learner(learner.loaders, named(5), { metrics: [accuracy] })
+      await again.fit(2, 1e-3, {
+        checkpoint: 'run/fit.safetensors',
+        resume: true,
+        callbacks: [csvLogger('run/history.csv')],
+      })
+      expect(again.recorder.rows).toEqual(learner.recorder.rows)
+    } finally {
+      own.close()
+      useGpu(gpu)
+    }
   })
 
   test('that could not save its best model ends before its first step', async () => {

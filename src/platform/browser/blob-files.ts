@@ -50,6 +50,29 @@ export function blobFiles(blobs: ReadonlyMap<string, Packed>): BlobFiles {
   }
 }
 
+/**
+ * Files that are written to memory, for `openGpu({ save })` where nothing is to be kept: checkpoints, tables and charts are
+ * read from there by their paths.
+ */
+export function memoryFiles(): BlobFiles {
+  const blobs = new Map<string, Blob>()
+  const now = (): BlobFiles => blobFiles(blobs)
+  return {
+    join,
+    blob: (path) => now().blob?.(path) ?? Promise.resolve(undefined),
+    list: (folder) => now().list(folder),
+    exists: (path) => now().exists(path),
+    read: (path) => now().read(path),
+    readText: (path) => now().readText(path),
+    write: async (path, content) => {
+      const place = names(path).join('/')
+      if (place === '') throw new DataError(path, 'no name for a file')
+      blobs.set(place, new Blob([typeof content === 'string' ? content : new Uint8Array(content)]))
+    },
+    requireWritable: () => Promise.resolve(),
+  }
+}
+
 /** The first bytes of a file, and its size. */
 export async function glanceAt(path: string, file: Blob, byteCount: number): Promise<FileGlance> {
   return { id: path, sizeBytes: file.size, start: await bytesOf(path, file.slice(0, byteCount)) }
