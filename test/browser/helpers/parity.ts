@@ -11,8 +11,8 @@ export const STEPS = 30
 /** With a larger batch than usual, since at the end 1 × 1 pixels of each image are left to the batch norms. */
 const SIZE = 32
 /** Small, so that rounding does not grow from step to step. */
-const RATE = 1e-4
-const BATCH = 16
+const RATE = 3e-5
+const BATCH = 8
 
 /**
  * Losses of the first steps of xresnet18 on drawn images, the same on every platform but for what the GPU computes.
