@@ -24,6 +24,7 @@ export function ownPictures(trainer: TrainerClient, view: TrainingView, facts: A
   const train = byId<HTMLButtonElement>('train')
   const form = byId<HTMLFormElement>('train-form')
   let pretrained = false
+  let trained = false
 
   const refresh = () => {
     const { missing } = classes
@@ -35,7 +36,11 @@ export function ownPictures(trainer: TrainerClient, view: TrainingView, facts: A
     keep.open()
   }
   classes.onChange = refresh
-  view.onPhase = refresh
+  view.onPhase = (phase) => {
+    refresh()
+    // More epochs change what it gets wrong. Where the GPU was lost there is nothing to ask.
+    if (trained && (phase === 'finished' || phase === 'stopped')) void mistakes.show().catch(() => mistakes.close())
+  }
 
   void trainer.call.pretrained().then((shipped) => {
     pretrained = shipped
@@ -109,6 +114,7 @@ export function ownPictures(trainer: TrainerClient, view: TrainingView, facts: A
     event.preventDefault()
     const { epochs, start } = Object.fromEntries(new FormData(form)) as Record<string, string>
     mistakes.close()
+    trained = false
     void view.start(async () => {
       const model = await trainer.call.own({
         pictures: classes.pictures,
@@ -118,6 +124,7 @@ export function ownPictures(trainer: TrainerClient, view: TrainingView, facts: A
       })
       open(model)
       await mistakes.show()
+      trained = true
     })
     document.querySelector('[data-training=own]')?.scrollIntoView({ block: 'nearest' })
   })
