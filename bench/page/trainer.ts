@@ -81,12 +81,13 @@ const calls: {
 } = {
   async open(address) {
     base = address
+    // Here and not in `first`, which comes later than a Stop that is pressed while the adapter answers.
+    stopping = false
     opened = await openGpu({ save: written })
     return factsOf(opened)
   },
 
   async first() {
-    stopping = false
     tell({ kind: 'phase', part: 'first', phase: 'preparing', text: 'Reading the pictures' })
     await bundledPictures()
     const { size, batchSize, epochs } = currentGpu().software ? FIRST.software : FIRST.gpu
