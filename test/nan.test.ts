@@ -143,6 +143,22 @@ const CASES: Readonly<Record<string, Case>> = {
     inputs: { logits: uniform([3, 5], 1) },
     run: ({ logits }) => softmaxCrossEntropy(logits, labels()),
   },
+  'softmaxCrossEntropy with weights': {
+    operation: 'softmaxCrossEntropy',
+    inputs: { logits: uniform([3, 5], 1) },
+    run: ({ logits }) =>
+      softmaxCrossEntropy(logits, labels(), {
+        smoothing: 0.1,
+        weight: tensor([1, 2, 0.5, 0.25, 1], [5]),
+        reduction: 'none',
+      }),
+  },
+  'softmaxCrossEntropy with gamma, its weighted mean': {
+    operation: 'softmaxCrossEntropy',
+    inputs: { logits: uniform([3, 5], 1) },
+    run: ({ logits }) =>
+      softmaxCrossEntropy(logits, labels(), { gamma: 0.5, weight: tensor([1, 2, 0.5, 0.25, 1], [5]) }),
+  },
   sum: { operation: 'sum', inputs: { x: images }, run: ({ x }) => sum(x) },
 }
 

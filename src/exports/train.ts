@@ -24,7 +24,7 @@ export {
   type PredictorParts,
 } from '../train/results/predictor.ts'
 export type { SaveOptions } from '../train/files/save-load.ts'
-export { smoothedLabels } from '../train/fit/losses.ts'
+export { focalLoss, smoothedLabels, type ClassLossOptions, type FocalLossOptions } from '../train/fit/losses.ts'
 export { argmax, type Predictions } from '../train/fit/metrics.ts'
 export type { ClassScores, Confusion, ItemLoss } from '../train/results/interpretation.ts'
 export {
@@ -80,3 +80,19 @@ export {
   type OneCycleOptions,
   type Schedule,
 } from '../optim/schedule.ts'
+export {
+  balancedAccuracy,
+  cohenKappa,
+  f1Score,
+  fBeta,
+  matthewsCorrelation,
+  precision,
+  recall,
+  rocAuc,
+  type Average,
+  type AverageOptions,
+  type BalancedAccuracyOptions,
+  type FBetaOptions,
+  type KappaOptions,
+  type RocAucOptions,
+} from '../train/fit/class-metrics.ts'

@@ -7,7 +7,7 @@ import type { OptimizerFactory } from '../optim/optimizer.ts'
 import { FLAT_COS_KINDS, ONE_CYCLE_KINDS, type flatCos, type OneCycleOptions } from '../optim/schedule.ts'
 import type { Callback } from './fit/callback.ts'
 import type { Loss } from './fit/losses.ts'
-import { topKAccuracy, type Metric, type NamedMetrics } from './fit/metrics.ts'
+import type { Metric, NamedMetrics } from './fit/metrics.ts'
 import type { Groups } from './parameter-groups.ts'
 import { THRESHOLD, type ExportOptions } from './files/export.ts'
 import type { SaveOptions } from './files/save-load.ts'
@@ -99,14 +99,26 @@ export type FineTuneOptions = FitOneCycleOptions & {
   readonly lrMult?: number
 }
 
-/** Check of a metric. It refuses `topKAccuracy` itself, which makes a metric but is not one. */
+/** Functions that make a metric but are none, by name: importing them would add all of them to every page. */
+const METRIC_FACTORIES: readonly string[] = [
+  'topKAccuracy',
+  'precision',
+  'recall',
+  'fBeta',
+  'f1Score',
+  'balancedAccuracy',
+  'rocAuc',
+  'cohenKappa',
+  'matthewsCorrelation',
+]
+/** Check of a metric. It refuses `topKAccuracy` itself, which has no parameter that must be given. */
 const METRIC: Kind = {
   expected: 'a metric, such as accuracy or topKAccuracy(5), or metrics by name: { hits }',
   is: (value) => isMetric(value) || (isRecord(value) && Object.values(value).every(isMetric)),
 }
 
 function isMetric(value: unknown): boolean {
-  return typeof value === 'function' && value !== topKAccuracy
+  return typeof value === 'function' && !(value.length === 0 && METRIC_FACTORIES.includes(value.name))
 }
 
 const LIST: Kind = { expected: 'a list', is: Array.isArray }

@@ -17,6 +17,8 @@ interface Case {
   K: number
   smoothing: number
   mixed: boolean
+  weighted?: boolean
+  gamma?: number
 }
 
 const CASES: readonly Case[] = [
@@ -28,33 +30,43 @@ const CASES: readonly Case[] = [
   { N: 17, K: 1000, smoothing: 0.1, mixed: true },
   { N: 2, K: 5003, smoothing: 0.1, mixed: false },
   { N: 1, K: 64, smoothing: 0, mixed: false },
+  { N: 5, K: 13, smoothing: 0, mixed: false, weighted: true },
+  { N: 6, K: 10, smoothing: 0.1, mixed: true, weighted: true },
+  { N: 17, K: 1000, smoothing: 0.1, mixed: true, weighted: true },
+  { N: 3, K: 1, smoothing: 0.1, mixed: false, weighted: true },
+  { N: 7, K: 10, smoothing: 0, mixed: false, gamma: 2 },
+  { N: 9, K: 3, smoothing: 0, mixed: true, weighted: true, gamma: 0.5 },
 ]
 
 describe.each(families)('family %s', (family) => {
   describe.each(['f32', 'f16'] as const)('%s', (dtype) => {
     describe.each(['mean', 'none'] as const)('reduction %s', (reduction) => {
-      test.each(CASES)('[$N,$K] smoothing $smoothing, mixed $mixed', async (sizes) => {
-        gpu.family = family
-        const { N, K, smoothing, mixed } = sizes
-        const given = operands(sizes)
-        const want = reference(sizes, given, reduction)
-        const logits = tensor(given.logits, [N, K], dtype)
-        logits.leaf = { trainable: true, gradient: undefined, hasGradient: false }
-        const loss = scope(() => {
-          const made = softmaxCrossEntropy(logits, targets(given, mixed), { smoothing, reduction })
-          backward(made, reduction === 'mean' ? tensor([given.dloss[0]], []) : tensor(given.dloss, [N]))
-          return made
-        })
-        expect(loss).toMatchObject({ shape: reduction === 'mean' ? [] : [N], dtype: 'f32' })
-        // A loss near zero is a difference of logits.
-        const norm = Math.max(normOf(want.loss), Math.sqrt(want.loss.length))
-        expectClose(await read(loss), want.loss, 'f32', { name: 'loss', norm })
-        expectClose(await read(logits.leaf.gradient!), want.dlogits, dtype, {
-          name: 'dlogits',
-          shape: [N, K],
-          norm: Math.max(normOf(want.dlogits), normOf(want.target)),
-        })
-      })
+      test.each(CASES)(
+        '[$N,$K] smoothing $smoothing, mixed $mixed, weighted $weighted, gamma $gamma',
+        async (sizes) => {
+          gpu.family = family
+          const { N, K, smoothing, mixed, weighted = false, gamma = 0 } = sizes
+          const given = operands(sizes)
+          const weight = weighted ? tensor(given.weight, [K]) : undefined
+          const want = reference(sizes, given, reduction)
+          const logits = tensor(given.logits, [N, K], dtype)
+          logits.leaf = { trainable: true, gradient: undefined, hasGradient: false }
+          const loss = scope(() => {
+            const made = softmaxCrossEntropy(logits, targets(given, mixed), { smoothing, gamma, reduction, weight })
+            backward(made, reduction === 'mean' ? tensor([given.dloss[0]], []) : tensor(given.dloss, [N]))
+            return made
+          })
+          expect(loss).toMatchObject({ shape: reduction === 'mean' ? [] : [N], dtype: 'f32' })
+          // A loss near zero is a difference of logits.
+          const norm = Math.max(normOf(want.loss), Math.sqrt(want.loss.length))
+          expectClose(await read(loss), want.loss, 'f32', { name: 'loss', norm })
+          expectClose(await read(logits.leaf.gradient!), want.dlogits, dtype, {
+            name: 'dlogits',
+            shape: [N, K],
+            norm: Math.max(normOf(want.dlogits), normOf(want.target)),
+          })
+        },
+      )
     })
   })
 
@@ -177,6 +189,77 @@ describe.each(families)('family %s', (family) => {
   })
 })
 
+describe('weights and focus', () => {
+  const gradientOf = async (logits: number[], K: number, options: Parameters<typeof softmaxCrossEntropy>[2]) => {
+    const z = tensor(logits, [logits.length / K, K])
+    z.leaf = { trainable: true, gradient: undefined, hasGradient: false }
+    const loss = scope(() => {
+      const made = softmaxCrossEntropy(z, { a: zeros([logits.length / K], 'u32') }, options)
+      backward(made, tensor([1], []))
+      return made
+    })
+    return { loss: await item(loss), gradient: [...(await read(z.leaf.gradient!))] }
+  }
+
+  test('a batch without any weight has loss 0 and no gradient', async () => {
+    expect(await gradientOf([1, 2, 3, 4], 2, { weight: tensor([0, 1], [2]) })).toEqual({
+      loss: 0,
+      gradient: [0, 0, 0, 0],
+    })
+  })
+
+  test('NaN among the weights is the loss', async () => {
+    const { loss, gradient } = await gradientOf([1, 2, 3, 4], 2, { weight: tensor([NaN, 1], [2]) })
+    expect([loss, ...gradient]).toEqual([NaN, NaN, NaN, NaN, NaN])
+  })
+
+  test.each([0.5, 2])('an item that is certain has no loss and no gradient, gamma %f', async (gamma) => {
+    expect(await gradientOf([100, -100], 2, { gamma })).toEqual({ loss: 0, gradient: [0, 0] })
+  })
+
+  test('an item that is certainly wrong has the loss of the cross-entropy', async () => {
+    const { loss, gradient } = await gradientOf([-50, 50], 2, { gamma: 2 })
+    expectClose([loss, ...gradient], [100, -1, 1], 'f32')
+  })
+
+  test('equal weights change nothing', async () => {
+    const plain = await gradientOf([1, 2, 0.5, 4, -1, 0], 3, { smoothing: 0.1 })
+    const weighted = await gradientOf([1, 2, 0.5, 4, -1, 0], 3, { smoothing: 0.1, weight: tensor([3, 3, 3], [3]) })
+    expectClose([weighted.loss, ...weighted.gradient], [plain.loss, ...plain.gradient], 'f32')
+  })
+
+  test('gradient, finite differences', async () => {
+    const [a, b] = [tensor([9, 0, 4], [3], 'u32'), tensor([1, 0, 8], [3], 'u32')]
+    const weight = tensor(hashUniform(10, 7, 0.2, 2), [10])
+    for (const options of [{ smoothing: 0.1, weight }, { gamma: 2, weight }, { gamma: 1.5 }]) {
+      await gradcheck(
+        'softmaxCrossEntropy',
+        ({ logits }) => softmaxCrossEntropy(logits, { a, b, mix: tensor([0.9, 0.6, 0.5], [3]) }, options),
+        { logits: uniform([3, 10], 1, -2, 2) },
+      )
+    }
+  })
+
+  test('what does not fit is refused', () => {
+    const [logits, a] = [zeros([8, 10]), zeros([8], 'u32')]
+    expect(() => softmaxCrossEntropy(logits, { a }, { weight: zeros([3]) })).toThrowErrorMatchingInlineSnapshot(`
+      [ShapeError: softmaxCrossEntropy: weight does not fit the logits
+        logits  [8,10] f32
+        weight  [3] f32
+        expected [10] f32, one per class
+        Fix: give one weight per output of the model, or build the model with as many outputs as there are classes]
+    `)
+    expect(() => softmaxCrossEntropy(logits, { a }, { weight: zeros([10], 'u32') })).toThrow(
+      'weight has the wrong type',
+    )
+    expect(() => softmaxCrossEntropy(logits, { a }, { gamma: -1 })).toThrow('gamma is out of range')
+    expect(() => softmaxCrossEntropy(logits, { a }, { gamma: 1, smoothing: 0.1 })).toThrow('exclude each other')
+    expect(() => softmaxCrossEntropy(logits, { a }, { reduction: 'sum' as 'mean' })).toThrow(
+      "expected 'mean' or 'none'",
+    )
+  })
+})
+
 test('gradient, finite differences', async () => {
   const [a, b] = [tensor([9, 0, 4], [3], 'u32'), tensor([1, 0, 8], [3], 'u32')]
   const f = (reduction: 'mean' | 'none') =>
@@ -239,6 +322,7 @@ function operands({ N, K }: Case) {
     b: label(3),
     mix: hashUniform(N, 4, 0.5, 1),
     dloss: hashUniform(N, 5, -2, 2),
+    weight: hashUniform(K, 6, 0, 3).map((weight, k) => (k % 5 === 3 ? 0 : weight)),
   }
 }
 
@@ -247,29 +331,42 @@ function targets({ a, b, mix }: Operands, mixed: boolean) {
   return mixed ? { a: one, b: tensor(b, [b.length], 'u32'), mix: tensor(mix, [mix.length]) } : { a: one }
 }
 
-/** From the definition, -Σ target·log softmax, in f64. */
+/** From the definition, -Σ q·log softmax with q = target·weight·(1 - p)^gamma, in f64; q·log p is derived by its product rule. */
 function reference(
-  { N, K, smoothing, mixed }: Case,
-  { logits, a, b, mix, dloss }: Operands,
+  { N, K, smoothing, mixed, weighted = false, gamma = 0 }: Case,
+  { logits, a, b, mix, dloss, weight }: Operands,
   reduction: 'mean' | 'none',
 ) {
+  const weightOf = (label: number) => (weighted ? weight[label] : 1)
+  const shares = Array.from({ length: N }, (_, n) => (mixed ? mix[n] : 1))
+  const divisor = weighted
+    ? shares.reduce((sum, share, n) => sum + share * weightOf(a[n]) + (1 - share) * weightOf(b[n]), 0)
+    : N
   const losses: number[] = []
   const dlogits: number[] = []
   const scaledTarget: number[] = []
   for (let n = 0; n < N; n++) {
     const z = Array.from({ length: K }, (_, k) => logits[n * K + k])
     const logSum = Math.log(z.reduce((sum, value) => sum + Math.exp(value), 0))
-    const share = mixed ? mix[n] : 1
-    const target = z.map(
-      (_, k) => smoothing / K + (1 - smoothing) * ((k === a[n] ? share : 0) + (k === b[n] ? 1 - share : 0)),
+    const share = shares[n]
+    const q = z.map(
+      (_, k) =>
+        weightOf(k) * (smoothing / K + (1 - smoothing) * ((k === a[n] ? share : 0) + (k === b[n] ? 1 - share : 0))),
     )
-    losses.push(-target.reduce((sum, part, k) => sum + part * (z[k] - logSum), 0))
-    const d = reduction === 'mean' ? dloss[0] / N : dloss[n]
-    dlogits.push(...z.map((value, k) => (Math.exp(value - logSum) - target[k]) * d))
-    scaledTarget.push(...target.map((part) => part * d))
+    const logP = z.map((value) => value - logSum)
+    losses.push(-q.reduce((sum, part, k) => sum + part * (1 - Math.exp(logP[k])) ** gamma * logP[k], 0))
+    const slope = q.map((part, k) => {
+      if (gamma === 0) return part
+      const p = Math.exp(logP[k])
+      return part * ((1 - p) ** gamma - gamma * (1 - p) ** (gamma - 1) * p * logP[k])
+    })
+    const total = slope.reduce((sum, part) => sum + part, 0)
+    const d = reduction === 'mean' ? dloss[0] / divisor : dloss[n]
+    dlogits.push(...logP.map((value, k) => (Math.exp(value) * total - slope[k]) * d))
+    scaledTarget.push(...slope.map((part) => part * d))
   }
   return {
-    loss: reduction === 'mean' ? [losses.reduce((sum, loss) => sum + loss, 0) / N] : losses,
+    loss: reduction === 'mean' ? [losses.reduce((sum, loss) => sum + loss, 0) / divisor] : losses,
     dlogits,
     target: scaledTarget,
   }

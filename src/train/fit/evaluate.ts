@@ -10,6 +10,7 @@ import { read } from '../../tensor/read-write.ts'
 import { Cancel } from './callback.ts'
 import type { Evaluation, ItemPredictions } from './evaluation.ts'
 import { announceBatch, withinStep, type RunningFit } from './events.ts'
+import type { Loss } from './losses.ts'
 import { beginStep, compare, forward, stopIfAsked } from './step.ts'
 
 const METRIC_VALUE: Kind = {
@@ -31,7 +32,15 @@ export async function evaluate(state: RunningFit, loader: Loader): Promise<Evalu
     checkArgument(`metric ${metric.name}`, 'its value', value, METRIC_VALUE)
     return [metric.name, value] as const
   })
-  return { loss: losses.reduce((sum, value) => sum + value, 0) / losses.length, metrics: Object.fromEntries(metrics) }
+  return { loss: meanLoss(state.loss, losses, targets), metrics: Object.fromEntries(metrics) }
+}
+
+/** Computes the mean of the losses of items, weighted as the loss weights their labels. */
+function meanLoss({ classWeights }: Loss, losses: Float32Array, targets: Uint32Array): number {
+  const total = losses.reduce((sum, value) => sum + value, 0)
+  if (!classWeights) return total / losses.length
+  const weight = targets.reduce((sum, label) => sum + classWeights[label], 0)
+  return weight === 0 ? 0 : total / weight
 }
 
 /** @throws OptionError  if the items of a loader have no labels */

@@ -1,9 +1,11 @@
 import { requireInteger, requireNumber } from '../../base/check.ts'
+import { OptionError } from '../../base/errors.ts'
 import type { Json } from '../../base/json.ts'
-import { checkArgument, NUMBER } from '../../base/options.ts'
+import { checkArgument, checkOptions, listOf, NUMBER, type Kinds } from '../../base/options.ts'
 import type { Targets } from '../../data/batch.ts'
 import { softmax } from '../../ops/softmax.ts'
 import { softmaxCrossEntropy } from '../../ops/cross-entropy.ts'
+import { constant } from '../../tensor/constant.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import { replayable } from './replayable.ts'
 
@@ -20,35 +22,88 @@ export interface Loss {
    * recorded training step can be replayed without calling it. Default false: then no step is replayed
    */
   readonly replayable?: boolean
+  /**
+   * Weight of each class, if the mean is a weighted one: Σ each / Σ weight[label]. Validation, whose batches are not all
+   * of one size, divides the sum over all items by it. Default: every item counts the same
+   */
+  readonly classWeights?: readonly number[]
   /** Computes the mean loss of a batch, [] f32, which training minimizes, from outputs [N,K] f32. */
   mean(outputs: Tensor, targets: Targets): Tensor
-  /** Computes the loss of each item, [N] f32, which validation averages, from outputs [N,K] f32. */
+  /**
+   * Computes the loss of each item, [N] f32, which validation averages, from outputs [N,K] f32; with class weights,
+   * multiplied by that of its label.
+   */
   each(outputs: Tensor, targets: Targets): Tensor
   /** Computes probabilities, [N,K] f32 with rows that sum to 1, from outputs [N,K] f32. */
   probabilities(outputs: Tensor): Tensor
 }
 
+/** Options of the losses of class labels. */
+export interface ClassLossOptions {
+  /**
+   * Weight of each class, in the order of the vocabulary: at least 0, one of them above. `classWeights(loaders)` of
+   * `wgrad/data` gives rare classes a large one. Default: 1 for all
+   */
+  readonly weight?: readonly number[]
+}
+
+/** Options of `focalLoss`. */
+export interface FocalLossOptions extends ClassLossOptions {
+  /** Exponent: the larger it is, the less count items that are right anyway; 0 is the cross-entropy. Default 2 */
+  readonly gamma?: number
+}
+
+const WEIGHT: Kinds<ClassLossOptions> = { weight: listOf(NUMBER) }
+
 /**
  * Makes the cross-entropy loss of softmax probabilities: −ln softmax(outputs)[label].
  *
- * Source: fastai losses.py, CrossEntropyLossFlat.
+ *   with weights:  mean = Σ weight[label]·loss / Σ weight[label], over the items of a batch, or of a validation
+ *
+ * With mixup and CutMix each label counts by its share. (fastai divides by the number of items there.)
+ *
+ * @throws OptionError  if a weight is negative or not finite, or all are 0
+ * Source: fastai losses.py, CrossEntropyLossFlat; PyTorch nn.CrossEntropyLoss.
  */
-export function crossEntropy(): Loss {
-  return smoothedCrossEntropy('crossEntropy', 0)
+export function crossEntropy(options: ClassLossOptions = {}): Loss {
+  checkOptions('crossEntropy', options, WEIGHT)
+  return classLoss('crossEntropy', { smoothing: 0 }, options)
 }
 
 /**
  * Makes the cross-entropy loss with smoothed labels: target probability 1 − eps + eps/K for the label, eps/K for every
  * other class.
  *
+ * With weights the target of every class is multiplied by its own, as in PyTorch. (fastai leaves the part eps/K alone.)
+ *
  * @param eps  probability mass spread evenly over all classes, in [0,1). Default 0.1
- * @throws OptionError  if eps is out of range
- * Source: fastai losses.py, LabelSmoothingCrossEntropy; Szegedy et al. 2015, arXiv:1512.00567, §7.
+ * @throws OptionError  if eps is out of range, and as crossEntropy
+ * Source: fastai losses.py, LabelSmoothingCrossEntropy; PyTorch nn.CrossEntropyLoss; Szegedy et al. 2015,
+ * arXiv:1512.00567, §7.
  */
-export function labelSmoothing(eps = 0.1): Loss {
+export function labelSmoothing(eps = 0.1, options: ClassLossOptions = {}): Loss {
   checkArgument('labelSmoothing', 'eps', eps, NUMBER)
   requireNumber('labelSmoothing', 'eps', eps, { from: 0, below: 1 })
-  return smoothedCrossEntropy('labelSmoothing', eps)
+  checkOptions('labelSmoothing', options, WEIGHT)
+  return classLoss('labelSmoothing', { smoothing: eps }, options)
+}
+
+/**
+ * Makes the focal loss, a cross-entropy in which items count the less the surer the model is of their label:
+ *
+ *   loss = −weight[label]·(1 − p)^gamma·ln p,  p = softmax(outputs)[label]
+ *   mean = Σ loss / Σ weight[label]
+ *
+ * Without weights it is fastai's. (With them fastai raises p to the power of the weight, and divides by the number of items.)
+ *
+ * @throws OptionError  if gamma is negative, and as crossEntropy
+ * Source: fastai losses.py, FocalLoss; Lin et al. 2017, arXiv:1708.02002, equation 5.
+ */
+export function focalLoss(options: FocalLossOptions = {}): Loss {
+  checkOptions<FocalLossOptions>('focalLoss', options, { ...WEIGHT, gamma: NUMBER })
+  const { gamma = 2, ...weights } = options
+  requireNumber('focalLoss', 'gamma', gamma, { from: 0 })
+  return classLoss('focalLoss', { gamma }, weights)
 }
 
 /**
@@ -69,12 +124,31 @@ export function smoothedLabels(classes: number, eps: number, target: number): nu
   return Array.from({ length: classes }, (_, label) => eps / classes + (label === target ? 1 - eps : 0))
 }
 
-function smoothedCrossEntropy(name: string, smoothing: number): Loss {
+function classLoss(
+  name: string,
+  options: { readonly smoothing: number } | { readonly gamma: number },
+  { weight }: ClassLossOptions,
+): Loss {
+  if (weight) checkWeights(name, weight)
+  const onGpu = weight && constant([...weight])
+  const loss = (outputs: Tensor, targets: Targets, reduction: 'mean' | 'none') =>
+    softmaxCrossEntropy(outputs, targets, { ...options, reduction, weight: onGpu?.() })
   return replayable({
     name,
-    options: { smoothing },
-    mean: (outputs, targets) => softmaxCrossEntropy(outputs, targets, { smoothing, reduction: 'mean' }),
-    each: (outputs, targets) => softmaxCrossEntropy(outputs, targets, { smoothing, reduction: 'none' }),
+    options: { ...options, ...(weight && { weight: [...weight] }) },
+    ...(weight && { classWeights: [...weight] }),
+    mean: (outputs, targets) => loss(outputs, targets, 'mean'),
+    each: (outputs, targets) => loss(outputs, targets, 'none'),
     probabilities: softmax,
+  })
+}
+
+/** @throws OptionError  if a weight is negative or not finite, or all are 0 */
+function checkWeights(where: string, weight: readonly number[]): void {
+  for (const [label, value] of weight.entries()) requireNumber(where, `weight[${label}]`, value, { from: 0 })
+  if (weight.some((value) => value > 0)) return
+  throw new OptionError(where, 'no class has a weight, so there is nothing to learn', {
+    given: { weight },
+    expected: 'at least one weight above 0',
   })
 }

@@ -4,9 +4,13 @@ import { LossScaler } from '../../../src/optim/loss-scaler.ts'
 import { noGrad } from '../../../src/tensor/op.ts'
 import { scope } from '../../../src/tensor/scope.ts'
 import { read, tensor, upload } from '../../../src/tensor/read-write.ts'
-import { crossEntropy, labelSmoothing, smoothedLabels, type Loss } from '../../../src/train/fit/losses.ts'
+import { crossEntropy, focalLoss, labelSmoothing, smoothedLabels, type Loss } from '../../../src/train/fit/losses.ts'
+import { mixUp } from '../../../src/train/callbacks/mixup.ts'
 import { LossReader } from '../../../src/train/fit/loss-reader.ts'
-import { expectClose } from '../../helpers/close.ts'
+import { backward } from '../../../src/tensor/backward.ts'
+import { expectClose, normOf } from '../../helpers/close.ts'
+import { golden, hashUniform } from '../../helpers/golden.ts'
+import { tinyLearner } from '../../helpers/tiny.ts'
 import { openTestGpu } from '../../helpers/gpu.ts'
 
 await openTestGpu()
@@ -40,6 +44,103 @@ describe('losses of [2,1,0,-1] and [0,0,0,0] with labels 0 and 3', () => {
     expect(() => labelSmoothing(1)).toThrow(OptionError)
     expect(() => labelSmoothing(-0.1)).toThrow('eps is out of range')
     expect([crossEntropy().name, labelSmoothing().name]).toEqual(['crossEntropy', 'labelSmoothing'])
+  })
+})
+
+describe('weights of classes', () => {
+  interface Golden {
+    readonly name: 'crossEntropy' | 'labelSmoothing' | 'focalLoss'
+    readonly N: number
+    readonly K: number
+    readonly weighted: boolean
+    readonly smoothing: number
+    readonly gamma: number
+    readonly each: readonly number[]
+    readonly mean: number
+    readonly dlogits: readonly number[]
+  }
+  const { cases } = golden<{ cases: readonly Golden[] }>('weighted_losses')
+
+  test.each(cases)('$name [$N,$K], weighted $weighted, gamma $gamma, as in PyTorch', async (want) => {
+    const { name, N, K } = want
+    const weight = want.weighted ? { weight: Array.from(hashUniform(K, 3), (u) => Math.floor(8 * u) / 4) } : {}
+    const loss = {
+      crossEntropy: () => crossEntropy(weight),
+      labelSmoothing: () => labelSmoothing(want.smoothing, weight),
+      focalLoss: () => focalLoss({ gamma: want.gamma, ...weight }),
+    }[name]()
+    const outputs = tensor(hashUniform(N * K, 1, -6, 6), [N, K])
+    outputs.leaf = { trainable: true, gradient: undefined, hasGradient: false }
+    const a = tensor(
+      Array.from(hashUniform(N, 2), (u) => Math.floor(K * u)),
+      [N],
+      'u32',
+    )
+    const { each, mean } = scope(() => {
+      const mean = loss.mean(outputs, { a })
+      backward(mean, tensor([1], []))
+      return { mean, each: noGrad(() => loss.each(outputs, { a })) }
+    })
+    expectClose(await read(each), want.each, 'f32', { name: 'each', norm: Math.max(1, normOf(want.each)) })
+    expectClose(await read(mean), [want.mean], 'f32', { name: 'mean', norm: Math.max(1, want.mean) })
+    expectClose(await read(outputs.leaf.gradient!), want.dlogits, 'f32', {
+      name: 'dlogits',
+      shape: [N, K],
+      norm: Math.max(0.1, normOf(want.dlogits)),
+    })
+  })
+
+  test('with gamma 0 the focal loss is the cross-entropy', async () => {
+    const [focal, plain] = [await values(focalLoss({ gamma: 0 })), await values(crossEntropy())]
+    expect([...focal.each, ...focal.mean]).toEqual([...plain.each, ...plain.mean])
+  })
+
+  test('validation divides by the weights of its items', async () => {
+    const weight = [0.5, 2, 0]
+    const { learner } = await tinyLearner({ loss: crossEntropy({ weight }) }, { valid: 7 })
+    const [{ loss }, { losses, targets }] = [await learner.validate(), await learner.getPredictions()]
+    const sum = (values: Iterable<number>) => [...values].reduce((total, value) => total + value, 0)
+    expect(loss).toBeCloseTo(sum(losses) / sum(Array.from(targets, (label) => weight[label])), 5)
+    const plain = await tinyLearner({}, { valid: 7 })
+    const { losses: each } = await plain.learner.getPredictions()
+    expectClose(
+      losses,
+      each.map((value, i) => weight[targets[i]] * value),
+      'f32',
+    )
+  })
+
+  test('a fit replays its steps with them, also with mixed images', async () => {
+    const { learner } = await tinyLearner(
+      { loss: focalLoss({ weight: [1, 2, 3] }), callbacks: [mixUp()] },
+      { train: 24 },
+    )
+    await learner.fit(3, 1e-2)
+    expect(learner.recorder.losses.length).toBe(18)
+    expect(learner.recorder.losses.every(Number.isFinite)).toBe(true)
+    const { learner: again } = await tinyLearner(
+      { loss: focalLoss({ weight: [1, 2, 3] }), callbacks: [mixUp()], replay: false },
+      { train: 24 },
+    )
+    await again.fit(3, 1e-2)
+    expect(again.recorder.losses).toEqual(learner.recorder.losses)
+  })
+
+  test('weights that are none are refused', () => {
+    expect(() => crossEntropy({ weight: [1, -1] })).toThrowErrorMatchingInlineSnapshot(`
+      [OptionError: crossEntropy: weight[1] is out of range
+        weight[1]  -1
+        expected at least 0]
+    `)
+    expect(() => focalLoss({ weight: [0, 0] })).toThrow('no class has a weight')
+    expect(() => labelSmoothing(0.1, { weight: [1, NaN] })).toThrow('weight[1] is out of range')
+    expect(() => focalLoss({ gamma: -1 })).toThrow('gamma is out of range')
+    expect(() => focalLoss({ alpha: 1 } as object)).toThrow("there is no option 'alpha'")
+  })
+
+  test('of another number than the model has outputs are refused', async () => {
+    const { learner } = await tinyLearner({ loss: crossEntropy({ weight: [1, 2] }) })
+    await expect(learner.validate()).rejects.toThrow('weight does not fit the logits')
   })
 })
 

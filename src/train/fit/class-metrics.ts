@@ -1,0 +1,392 @@
+import { requireNumber } from '../../base/check.ts'
+import { OptionError, ShapeError } from '../../base/errors.ts'
+import { checkOptions, NUMBER, type Kind } from '../../base/options.ts'
+import { argmax, type Metric, type Predictions } from './metrics.ts'
+
+/**
+ * How the scores of classes become one:
+ *
+ *   'binary'    that of one class, `positive`; there must be no others than two
+ *   'macro'     their mean
+ *   'weighted'  their mean, weighted by the number of items of each class
+ *   'micro'     the score of all decisions together
+ */
+export type Average = 'binary' | 'macro' | 'weighted' | 'micro'
+
+/** Options of `precision`, `recall` and `f1Score`. */
+export interface AverageOptions {
+  /** Default: 'binary' for a model of two outputs, otherwise 'macro' */
+  readonly average?: Average
+  /** Number of the class that 'binary' rates. Default 1 */
+  readonly positive?: number
+}
+
+/** Options of `fBeta`. */
+export interface FBetaOptions extends AverageOptions {
+  /** How much more recall counts than precision, above 0. Default 1 */
+  readonly beta?: number
+}
+
+/** Options of `balancedAccuracy`. */
+export interface BalancedAccuracyOptions {
+  /** Rescale, so that guessing is 0 and everything right stays 1. Default false */
+  readonly adjusted?: boolean
+}
+
+/** Options of `rocAuc`. */
+export interface RocAucOptions {
+  /** How the areas of classes become one; for two outputs there is only one. Default 'macro' */
+  readonly average?: 'macro' | 'weighted' | 'micro'
+  /** 'ovr': each class against all others. 'ovo': each against each, without 'micro'. Default 'ovr' */
+  readonly multiClass?: 'ovr' | 'ovo'
+}
+
+/** Options of `cohenKappa`. */
+export interface KappaOptions {
+  /** Weight of a disagreement by the distance of the two classes. Default: all weigh the same */
+  readonly weights?: 'linear' | 'quadratic'
+}
+
+function oneOfTexts(...texts: readonly string[]): Kind {
+  return {
+    expected: texts.map((text) => `'${text}'`).join(' or '),
+    is: (value) => typeof value === 'string' && texts.includes(value),
+  }
+}
+
+const AVERAGE_KINDS = { average: oneOfTexts('binary', 'macro', 'weighted', 'micro'), positive: NUMBER }
+
+/**
+ * Makes the metric of precision: of the items predicted as a class, the fraction that is of it.
+ *
+ * A class that is never predicted has precision 0, one without items has recall 0; classes that are neither predicted nor
+ * have items are left out of means. A row with a NaN is predicted as no class, so it is never right. The same holds for
+ * `recall`, `fBeta` and `f1Score`.
+ *
+ * @throws OptionError  if an option is unknown or out of range; after an epoch, if 'binary' meets more than two classes
+ * Source: scikit-learn metrics/_classification.py, precision_score; fastai metrics.py, Precision.
+ */
+export function precision(options: AverageOptions = {}): Metric {
+  checkOptions('precision', options, AVERAGE_KINDS)
+  return averaged('precision', options, ({ right, predicted }) => part(right, predicted))
+}
+
+/**
+ * Makes the metric of recall: of the items of a class, the fraction that is predicted as it. Options and edge cases are those
+ * of `precision`. Source: scikit-learn metrics/_classification.py, recall_score; fastai metrics.py, Recall.
+ */
+export function recall(options: AverageOptions = {}): Metric {
+  checkOptions('recall', options, AVERAGE_KINDS)
+  return averaged('recall', options, ({ right, support }) => part(right, support))
+}
+
+/**
+ * Makes the metric F-beta, the weighted harmonic mean of precision and recall:
+ *
+ *   (1 + beta²)·precision·recall / (beta²·precision + recall)
+ *
+ * @throws OptionError  if beta is not above 0, and as precision
+ * Source: scikit-learn metrics/_classification.py, fbeta_score; fastai metrics.py, FBeta.
+ */
+export function fBeta(options: FBetaOptions = {}): Metric {
+  checkOptions<FBetaOptions>('fBeta', options, { ...AVERAGE_KINDS, beta: NUMBER })
+  const { beta = 1, ...others } = options
+  requireNumber('fBeta', 'beta', beta, { above: 0 })
+  return averaged(`f${beta}`, others, fScore(beta))
+}
+
+/** Makes the metric F1, which is `fBeta` with beta 1. Source: scikit-learn, f1_score; fastai metrics.py, F1Score. */
+export function f1Score(options: AverageOptions = {}): Metric {
+  checkOptions('f1Score', options, AVERAGE_KINDS)
+  return averaged('f1', options, fScore(1))
+}
+
+/**
+ * Makes the metric of balanced accuracy: the mean of the recalls of the classes that have items.
+ *
+ * Source: scikit-learn metrics/_classification.py, balanced_accuracy_score; fastai metrics.py, BalancedAccuracy.
+ */
+export function balancedAccuracy(options: BalancedAccuracyOptions = {}): Metric {
+  const adjustedKind: Kind = { expected: 'true or false', is: (value) => typeof value === 'boolean' }
+  checkOptions('balancedAccuracy', options, { adjusted: adjustedKind })
+  const { adjusted = false } = options
+  return named(adjusted ? 'adjusted_balanced_accuracy' : 'balanced_accuracy', (predictions, targets) => {
+    const present = countsOf(predictions, targets).filter(({ support }) => support > 0)
+    const mean = sumOf(present, ({ right, support }) => right / support) / present.length
+    const chance = 1 / present.length
+    return adjusted ? (mean - chance) / (1 - chance) : mean
+  })
+}
+
+/**
+ * Makes the metric of the area under the ROC curve: how probable it is that an item of a class gets a higher probability of it
+ * than an item of another, equal ones counting half.
+ *
+ * Outputs of a model become probabilities by softmax; rows that are probabilities already are taken as they are. For two
+ * outputs it is the area of class 1. NaN where it is not defined: with items of one class only, or a NaN among the predictions.
+ * Classes without items are left out of means (scikit-learn refuses them).
+ *
+ * @throws OptionError  if an option is unknown, or 'micro' is asked of 'ovo'
+ * Source: scikit-learn metrics/_ranking.py, roc_auc_score; fastai metrics.py, RocAuc and RocAucBinary; Hand & Till 2001 (ovo).
+ */
+export function rocAuc(options: RocAucOptions = {}): Metric {
+  checkOptions('rocAuc', options, {
+    average: oneOfTexts('macro', 'weighted', 'micro'),
+    multiClass: oneOfTexts('ovr', 'ovo'),
+  })
+  const { average = 'macro', multiClass = 'ovr' } = options
+  if (multiClass === 'ovo' && average === 'micro') {
+    throw new OptionError('rocAuc', "there is no 'micro' average of pairs of classes", {
+      given: { average, multiClass },
+      expected: "'macro' or 'weighted' with 'ovo'",
+    })
+  }
+  return named('roc_auc', (predictions, targets) => {
+    requireAlike(predictions, targets)
+    const { columns } = predictions
+    const scores = probabilitiesOf(predictions)
+    if (scores.some(Number.isNaN)) return NaN
+    const labels = Array.from(targets)
+    const column = (label: number) => (row: number) => scores[row * columns + label]
+    if (columns === 2) {
+      const isPositive = labels.map((label) => label === 1)
+      return areaOf(isPositive, column(1))
+    }
+    const present = [...new Set(labels)].filter((label) => label < columns).sort((a, b) => a - b)
+    if (present.length < 2) return NaN
+    if (multiClass === 'ovo') return pairs(labels, present, column, average)
+    if (average === 'micro') {
+      // Every probability is a decision of its own.
+      const right = Array.from(scores, (_, i) => labels[Math.floor(i / columns)] === i % columns)
+      return areaOf(right, (i) => scores[i])
+    }
+    return meanOf(present, average, (label) => ({
+      score: areaOf(
+        labels.map((own) => own === label),
+        column(label),
+      ),
+      weight: labels.filter((own) => own === label).length,
+    }))
+  })
+}
+
+/**
+ * Makes the metric Cohen's kappa: by how much predictions agree with labels more often than by chance; 1 is full agreement, 0
+ * chance, NaN with a single class. A prediction of NaN is a class of its own, after all others.
+ *
+ * Source: scikit-learn metrics/_classification.py, cohen_kappa_score; fastai metrics.py, CohenKappa.
+ */
+export function cohenKappa(options: KappaOptions = {}): Metric {
+  checkOptions('cohenKappa', options, { weights: oneOfTexts('linear', 'quadratic') })
+  const { weights } = options
+  return named(weights ? `kappa_${weights}` : 'kappa', (predictions, targets) => {
+    const { matrix, actual, predicted, total } = confusionOf(predictions, targets)
+    let [observed, expected] = [0, 0]
+    for (const i of actual.keys()) {
+      for (const j of actual.keys()) {
+        const distance = weights === undefined ? Number(i !== j) : Math.abs(i - j) ** (weights === 'linear' ? 1 : 2)
+        observed += distance * matrix[i][j]
+        expected += (distance * actual[i] * predicted[j]) / total
+      }
+    }
+    return 1 - observed / expected
+  })
+}
+
+/**
+ * Makes the metric of Matthews's correlation coefficient, of any number of classes: 1 is full agreement, 0 chance, and 0 if
+ * labels or predictions are all one class.
+ *
+ * Source: scikit-learn metrics/_classification.py, matthews_corrcoef; fastai metrics.py, MatthewsCorrCoef; Gorodkin 2004.
+ */
+export function matthewsCorrelation(): Metric {
+  return named('mcc', (predictions, targets) => {
+    const { matrix, actual, predicted, total } = confusionOf(predictions, targets)
+    const dot = (a: readonly number[], b: readonly number[]) => a.reduce((sum, value, i) => sum + value * b[i], 0)
+    const right = matrix.reduce((sum, row, i) => sum + row[i], 0)
+    const spread = (total ** 2 - dot(predicted, predicted)) * (total ** 2 - dot(actual, actual))
+    return spread === 0 ? 0 : (right * total - dot(actual, predicted)) / Math.sqrt(spread)
+  })
+}
+
+/** Numbers of items of one class. */
+interface Counts {
+  readonly label: number
+  readonly right: number
+  readonly predicted: number
+  readonly support: number
+}
+
+type Score = (counts: Omit<Counts, 'label'>) => number
+
+const part = (of: number, whole: number) => (whole === 0 ? 0 : of / whole)
+
+function fScore(beta: number): Score {
+  // The formula in counts, which needs no case for precision and recall of 0.
+  return ({ right, predicted, support }) => part((1 + beta ** 2) * right, beta ** 2 * support + predicted)
+}
+
+function averaged(name: string, options: AverageOptions, score: Score): Metric {
+  const { average, positive = 1 } = options
+  requireNumber(name, 'positive', positive, { from: 0 })
+  return named(average === undefined ? name : `${name}_${average}`, (predictions, targets) => {
+    const counts = countsOf(predictions, targets)
+    const kind = average ?? (predictions.columns === 2 ? 'binary' : 'macro')
+    const total = (of: (one: Counts) => number) => sumOf(counts, of)
+    switch (kind) {
+      case 'binary': {
+        const others = counts.filter(({ label }) => label !== positive)
+        if (others.length > 1) {
+          throw new OptionError(name, `average 'binary' is of two classes`, {
+            given: { classes: counts.map(({ label }) => label) },
+            fix: "choose 'macro', 'weighted' or 'micro'",
+          })
+        }
+        return score(counts.find(({ label }) => label === positive) ?? { right: 0, predicted: 0, support: 0 })
+      }
+      case 'micro':
+        return score({
+          right: total(({ right }) => right),
+          predicted: total(({ predicted }) => predicted),
+          support: total(({ support }) => support),
+        })
+      case 'macro':
+        return total(score) / counts.length
+      case 'weighted':
+        return part(
+          total((one) => score(one) * one.support),
+          total(({ support }) => support),
+        )
+    }
+  })
+}
+
+/** Counts the items of each class that has items or is predicted, in the order of classes. */
+function countsOf(predictions: Predictions, targets: ArrayLike<number>): Counts[] {
+  const predicted = predictedClasses(predictions, targets)
+  const size = Math.max(predictions.columns, ...present(targets).map((label) => label + 1))
+  const [right, chosen, support] = [0, 1, 2].map(() => new Float64Array(size))
+  for (const [row, label] of predicted.entries()) {
+    support[targets[row]]++
+    // The class of a NaN is beyond the array, which drops it.
+    chosen[label]++
+    if (label === targets[row]) right[label]++
+  }
+  return Array.from({ length: size }, (_, label) => ({
+    label,
+    right: right[label],
+    predicted: chosen[label],
+    support: support[label],
+  })).filter(({ predicted: count, support: items }) => count + items > 0)
+}
+
+const present = (targets: ArrayLike<number>) => [...new Set(Array.from(targets))]
+
+/** Returns the predicted class of each row; for a row with a NaN, which is never right, Infinity. */
+function predictedClasses(predictions: Predictions, targets: ArrayLike<number>): number[] {
+  requireAlike(predictions, targets)
+  const { columns, data } = predictions
+  return Array.from(argmax(predictions), (label, row) => (Number.isNaN(data[row * columns + label]) ? Infinity : label))
+}
+
+/** Counts pairs of classes: one row per actual class and one column per predicted one, of the classes that occur. */
+function confusionOf(predictions: Predictions, targets: ArrayLike<number>) {
+  const predicted = predictedClasses(predictions, targets)
+  const labels = [...new Set([...Array.from(targets), ...predicted])].sort((a, b) => (a === b ? 0 : a - b))
+  const place = new Map(labels.map((label, i) => [label, i]))
+  const matrix = labels.map(() => new Array<number>(labels.length).fill(0))
+  for (const [row, label] of predicted.entries()) matrix[place.get(targets[row])!][place.get(label)!]++
+  return {
+    matrix,
+    actual: matrix.map((row) => row.reduce((sum, count) => sum + count, 0)),
+    predicted: labels.map((_, j) => matrix.reduce((sum, row) => sum + row[j], 0)),
+    total: predicted.length,
+  }
+}
+
+/** Returns predictions as they are if all rows are probabilities, otherwise their softmax. */
+function probabilitiesOf({ rows, columns, data }: Predictions): ArrayLike<number> & Iterable<number> & Numbers {
+  const isProbability = Array.from({ length: rows }, (_, row) => {
+    const own = data.subarray(row * columns, (row + 1) * columns)
+    return own.every((value) => value >= 0) && Math.abs(own.reduce((sum, value) => sum + value, 0) - 1) < 1e-3
+  })
+  if (isProbability.every(Boolean)) return data
+  const scores = Float64Array.from(data)
+  for (let row = 0; row < rows; row++) {
+    const own = scores.subarray(row * columns, (row + 1) * columns)
+    const top = own.reduce((most, value) => Math.max(most, value), -Infinity)
+    let sum = 0
+    for (let k = 0; k < columns; k++) sum += own[k] = Math.exp(own[k] - top)
+    for (let k = 0; k < columns; k++) own[k] /= sum
+  }
+  return scores
+}
+
+interface Numbers {
+  some(test: (value: number) => boolean): boolean
+}
+
+/**
+ * Computes the area under the ROC curve: the probability that an item that is right has a larger score than one that is not,
+ * by the sum of its ranks, where equal scores share theirs. NaN if all are right, or none.
+ *
+ * Source: Mann & Whitney 1947.
+ */
+function areaOf(isRight: readonly boolean[], score: (item: number) => number): number {
+  const order = [...isRight.keys()].sort((a, b) => score(a) - score(b))
+  let [ranks, right] = [0, 0]
+  for (let start = 0; start < order.length;) {
+    let end = start
+    while (end < order.length && score(order[end]) === score(order[start])) end++
+    const count = order.slice(start, end).filter((item) => isRight[item]).length
+    ranks += (count * (start + end + 1)) / 2
+    right += count
+    start = end
+  }
+  return (ranks - (right * (right + 1)) / 2) / (right * (order.length - right))
+}
+
+/** Averages the areas of all pairs of classes, among the items of both. Source: Hand & Till 2001, equation 7. */
+function pairs(
+  labels: readonly number[],
+  classes: readonly number[],
+  column: (label: number) => (row: number) => number,
+  average: 'macro' | 'weighted' | 'micro',
+): number {
+  const all = classes.flatMap((a, i) => classes.slice(i + 1).map((b) => [a, b] as const))
+  return meanOf(all, average, ([a, b]) => {
+    const rows = [...labels.keys()].filter((row) => labels[row] === a || labels[row] === b)
+    const area = (label: number) =>
+      areaOf(
+        rows.map((row) => labels[row] === label),
+        (i) => column(label)(rows[i]),
+      )
+    return { score: (area(a) + area(b)) / 2, weight: rows.length }
+  })
+}
+
+function meanOf<Item>(
+  items: readonly Item[],
+  average: string,
+  rate: (item: Item) => { readonly score: number; readonly weight: number },
+): number {
+  const rated = items.map(rate)
+  const weight = (one: { readonly weight: number }) => (average === 'weighted' ? one.weight : 1)
+  return sumOf(rated, (one) => one.score * weight(one)) / sumOf(rated, weight)
+}
+
+function sumOf<Item>(items: readonly Item[], value: (item: Item) => number): number {
+  return items.reduce((sum, item) => sum + value(item), 0)
+}
+
+function requireAlike({ rows }: Predictions, targets: ArrayLike<number>): void {
+  if (targets.length === rows) return
+  throw new ShapeError('metric', 'targets and predictions differ in number', {
+    given: { predictions: rows, targets: targets.length },
+  })
+}
+
+/** Sets the name of a function explicitly, because a minifier would change it. */
+function named(name: string, compute: (predictions: Predictions, targets: ArrayLike<number>) => number): Metric {
+  return Object.defineProperty(compute, 'name', { value: name })
+}

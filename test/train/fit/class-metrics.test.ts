@@ -1,0 +1,202 @@
+import { describe, expect, test } from 'vitest'
+import { OptionError, ShapeError } from '../../../src/base/errors.ts'
+import {
+  balancedAccuracy,
+  cohenKappa,
+  f1Score,
+  fBeta,
+  matthewsCorrelation,
+  precision,
+  recall,
+  rocAuc,
+  type Average,
+} from '../../../src/train/fit/class-metrics.ts'
+import type { Metric, Predictions } from '../../../src/train/fit/metrics.ts'
+import { golden } from '../../helpers/golden.ts'
+import { openTestGpu } from '../../helpers/gpu.ts'
+import { tinyLearner } from '../../helpers/tiny.ts'
+
+await openTestGpu()
+
+interface Case {
+  readonly name: string
+  readonly targets: readonly number[]
+  readonly columns: number
+  readonly scores: readonly number[]
+  readonly want: Readonly<Record<string, number | '-Infinity' | null>>
+}
+
+const { cases } = golden<{ cases: readonly Case[] }>('metrics')
+
+const predictions = (...rows: number[][]): Predictions => ({
+  rows: rows.length,
+  columns: rows[0].length,
+  data: Float32Array.from(rows.flat()),
+})
+
+/** The metric that a name of the golden file means. */
+function metricOf(name: string): Metric {
+  const [kind, first, second] = name.split(' ')
+  const average = first as Average
+  switch (kind) {
+    case 'precision':
+      return precision({ average })
+    case 'recall':
+      return recall({ average })
+    case 'f1':
+      return f1Score({ average })
+    case 'f2':
+      return fBeta({ beta: 2, average })
+    case 'f0.5':
+      return fBeta({ beta: 0.5, average })
+    case 'balanced':
+      return balancedAccuracy({ adjusted: first === 'adjusted' })
+    case 'kappa':
+      return cohenKappa(first ? { weights: first as 'linear' } : {})
+    case 'mcc':
+      return matthewsCorrelation()
+    case 'auc':
+      return first ? rocAuc({ multiClass: first as 'ovr', average: second as 'macro' }) : rocAuc()
+  }
+  throw new Error(`no metric ${name}`)
+}
+
+describe.each(cases)('$name, as in scikit-learn', ({ targets, columns, scores, want }) => {
+  const given = { rows: targets.length, columns, data: Float32Array.from(scores) }
+  const logits = { ...given, data: given.data.map(Math.log) }
+  const empty = new Set(targets).size < columns
+
+  test.each(Object.entries(want))('%s', (name, value) => {
+    const got = metricOf(name)(given, targets)
+    // Where scikit-learn refuses, classes without items are left out; see below.
+    if (value === null && name.startsWith('auc') && empty) return
+    if (value === null) expect(got).toBeNaN()
+    else if (value === '-Infinity') expect(got).toBe(-Infinity)
+    else expect(got).toBeCloseTo(value, 9)
+    // Ranks of rounded logarithms are those of the probabilities where all of them are well apart.
+    const ofLogits = metricOf(name)(logits, targets)
+    if (name.startsWith('auc')) expect(Math.abs(ofLogits - got) < 0.03 || Number.isNaN(got)).toBe(true)
+    else expect(ofLogits).toEqual(got)
+  })
+})
+
+describe('what scikit-learn has no answer to', () => {
+  test('the area leaves classes without items out', () => {
+    const { targets, columns, scores } = cases.find(({ name }) => name === 'five classes, one without items')!
+    const data = Float32Array.from(scores)
+    // Pairs of an item of the class and one of another, counted one by one.
+    const area = (label: number) => {
+      const [own, others] = [true, false].map((is) =>
+        [...targets.keys()].filter((row) => (targets[row] === label) === is),
+      )
+      const at = (row: number) => data[row * columns + label]
+      const won = own.flatMap((a) => others.map((b): number => (at(a) > at(b) ? 1 : at(a) === at(b) ? 0.5 : 0)))
+      return won.reduce((sum, value) => sum + value, 0) / won.length
+    }
+    const given = { rows: targets.length, columns, data }
+    const mean = [0, 1, 2, 4].map(area).reduce((sum, value) => sum + value, 0) / 4
+    expect(rocAuc()(given, targets)).toBeCloseTo(mean, 12)
+    expect(rocAuc({ multiClass: 'ovo' })(given, targets)).toBeGreaterThan(0.5)
+  })
+
+  test('the area of one class is NaN', () => {
+    expect(rocAuc()(predictions([0.5, 0.5], [0.2, 0.8]), [1, 1])).toBeNaN()
+    expect(rocAuc()(predictions([0.5, 0.3, 0.2], [0.2, 0.6, 0.2]), [1, 1])).toBeNaN()
+  })
+
+  test('a prediction of NaN is never right', () => {
+    const given = predictions([NaN, 1], [2, 1], [0, NaN], [0, 3])
+    const targets = [0, 0, 1, 1]
+    expect(recall({ average: 'macro' })(given, targets)).toBe(0.5)
+    expect(precision({ average: 'macro' })(given, targets)).toBe(1)
+    expect(precision({ average: 'micro' })(given, targets)).toBe(1)
+    expect(balancedAccuracy()(given, targets)).toBe(0.5)
+    expect(rocAuc()(given, targets)).toBeNaN()
+    // Two right of four, and none by chance that is not in the class of NaN.
+    expect(cohenKappa()(given, targets)).toBeCloseTo(1 - 0.5 / 0.75, 12)
+    expect(matthewsCorrelation()(given, targets)).toBeGreaterThan(0)
+  })
+
+  test('no items give NaN', () => {
+    const none = { rows: 0, columns: 3, data: new Float32Array() }
+    for (const metric of [precision(), balancedAccuracy(), cohenKappa(), rocAuc()]) expect(metric(none, [])).toBeNaN()
+  })
+})
+
+test('the area of outputs is that of their softmax', () => {
+  // The raw outputs of column 1 rank the items the other way round.
+  expect(rocAuc()(predictions([5, 4], [0, 1]), [0, 1])).toBe(1)
+  expect(rocAuc()(predictions([9, 8, 0], [-1, 1, -1], [0, 0, 4]), [0, 1, 2])).toBe(1)
+})
+
+describe('averages', () => {
+  const two = predictions([0.9, 0.1], [0.2, 0.8], [0.4, 0.6])
+  const three = predictions([0.9, 0.1, 0], [0.2, 0.7, 0.1], [0.4, 0.6, 0])
+
+  test('by default class 1 of two, the mean of more', () => {
+    expect(precision()(two, [0, 1, 0])).toBe(0.5)
+    expect(precision({ positive: 0 })(two, [0, 1, 0])).toBe(1)
+    expect(precision()(three, [0, 1, 0])).toBe(0.75)
+  })
+
+  test('binary of three classes is refused', () => {
+    const f = () => recall({ average: 'binary' })(three, [0, 1, 2])
+    expect(f).toThrowErrorMatchingInlineSnapshot(`
+      [OptionError: recall: average 'binary' is of two classes
+        classes  [0,1,2]
+        Fix: choose 'macro', 'weighted' or 'micro']
+    `)
+  })
+
+  test('have names of their own, so that several can be columns of one table', () => {
+    const names = [
+      precision(),
+      recall({ average: 'micro' }),
+      fBeta({ beta: 2 }),
+      f1Score(),
+      cohenKappa({ weights: 'linear' }),
+    ]
+    expect(names.map(({ name }) => name)).toEqual(['precision', 'recall_micro', 'f2', 'f1', 'kappa_linear'])
+  })
+
+  test('options out of range are refused', () => {
+    expect(() => precision({ average: 'makro' as 'macro' })).toThrow("expected 'binary' or 'macro'")
+    expect(() => precision({ averages: 'macro' } as object)).toThrow('Fix: write average')
+    expect(() => fBeta({ beta: 0 })).toThrow(OptionError)
+    expect(() => rocAuc({ average: 'micro', multiClass: 'ovo' })).toThrow("there is no 'micro' average")
+    expect(() => precision()(two, [0])).toThrow(ShapeError)
+  })
+})
+
+test('all of them are columns of the table of epochs', async () => {
+  const metrics = [
+    precision(),
+    recall(),
+    fBeta({ beta: 2 }),
+    f1Score(),
+    balancedAccuracy(),
+    rocAuc(),
+    cohenKappa({ weights: 'quadratic' }),
+    matthewsCorrelation(),
+  ]
+  const { learner } = await tinyLearner({ metrics })
+  await learner.fit(1)
+  const { predictions: probabilities, targets } = await learner.getPredictions()
+  const { metrics: values } = await learner.validate()
+  expect(Object.keys(values)).toEqual([
+    'precision',
+    'recall',
+    'f2',
+    'f1',
+    'balanced_accuracy',
+    'roc_auc',
+    'kappa_quadratic',
+    'mcc',
+  ])
+  // The same of probabilities as of outputs.
+  for (const metric of metrics) expect(metric(probabilities, targets)).toBeCloseTo(values[metric.name], 6)
+})
+
+test('a factory that was not called is refused before a fit', async () => {
+  await expect(tinyLearner({ metrics: [precision as unknown as Metric] })).rejects.toThrow('call it: precision()')
+})
