@@ -1,6 +1,7 @@
 import { DataError } from '../base/errors.ts'
 import type { Platform } from '../platform/platform.ts'
 import type { Split } from './splitters.ts'
+import { countsOf } from './weights.ts'
 
 /** Classes that are listed one by one; of more, the smallest and the largest. */
 const LISTED = 20
@@ -20,11 +21,7 @@ export function printClassCounts(
   labels: Uint32Array,
   split: Split,
 ): void {
-  const counts = (['train', 'valid'] as const).map((side) => {
-    const numbers = new Uint32Array(vocab.length)
-    for (const item of split[side]) numbers[labels[item]]++
-    return numbers
-  })
+  const counts = (['train', 'valid'] as const).map((side) => countsOf(labels, split[side], vocab.length))
   const [train, valid] = counts
   const text = (label: number) => `${vocab[label]} ${train[label]} + ${valid[label]}`
   const order = [...vocab.keys()]

@@ -27,6 +27,7 @@ import { Pictures } from './pictures.ts'
 import { cacheBudget, PixelCache } from './pixel-cache.ts'
 import { randomSplitter, type Split, type Splitter } from './splitters.ts'
 import { withBatchStats } from './statistics.ts'
+import { ITEM_WEIGHTS, itemWeightsOf, type ItemWeights } from './weights.ts'
 
 /** The seed of a run that names none; `randomSplitter` has the same. */
 const DEFAULT_SEED = 42
@@ -57,6 +58,11 @@ export interface LoadersOptions {
   readonly seed?: number
   /** Use that many items, chosen at random. Default: all */
   readonly limit?: number
+  /**
+   * Draw training items by weight, with replacement, as fastai's WeightedDL does: 'balanced' for all classes equally often,
+   * or a function of an item and its label. An epoch stays as long as it is. Default: every item once
+   */
+  readonly itemWeights?: ItemWeights
   /** Memory for decoded pictures. Default: a quarter of what is free on the machine */
   readonly cacheBytes?: number
   /**
@@ -93,6 +99,7 @@ const LOADERS_KINDS: Kinds<LoadersOptions> = {
   batchSize: NUMBER,
   seed: NUMBER,
   limit: NUMBER,
+  itemWeights: ITEM_WEIGHTS,
   cacheBytes: NUMBER,
   gpuCacheBytes: NUMBER,
   cache: objectWith('a PixelCache'),
@@ -139,6 +146,7 @@ export class DataBlock {
    * @throws DataError  when there are no items, or none on one side of the split, or fewer than two labels, or a label of
    *   validation never occurs in training, or there is no batch to measure the statistics of a `normalize()` on, or an
    *   item is listed twice or is on both sides of the split, or too many files cannot be read
+   * @throws OptionError  when an option is unknown or out of range, or `itemWeights` gives weights that are none
    */
   async loaders(path: string, options: LoadersOptions = {}): Promise<Loaders> {
     checkArgument('loaders', 'path', path, TEXT)
@@ -159,9 +167,11 @@ export class DataBlock {
     printClassCounts(platform, vocab, labels, { train, valid })
     const { itemTransforms } = this
     const pictures = new Pictures({ platform, items, cache, decoding: this.options.blocks[0].decoding })
+    const { itemWeights } = options
+    const weights = itemWeights && itemWeightsOf(itemWeights, { items, labels, vocab, train })
     const shared = { platform, pictures, labels, vocab, batchSize, seed, itemTransforms }
     const trainLoader = (batchTransforms: readonly BatchTransform[]) =>
-      new Loader({ ...shared, batchTransforms, split: 'train', items: train })
+      new Loader({ ...shared, batchTransforms, split: 'train', items: train, itemWeights: weights })
     const batchTransforms = await withBatchStats(this.options.batchTransforms ?? [], trainLoader)
     return new Loaders({
       train: trainLoader(batchTransforms),

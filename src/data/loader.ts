@@ -1,6 +1,6 @@
 import { requireInteger } from '../base/check.ts'
-import { DataError } from '../base/errors.ts'
-import { rng } from '../base/rng.ts'
+import { DataError, OptionError } from '../base/errors.ts'
+import { rng, type Rng } from '../base/rng.ts'
 import type { Platform } from '../platform/platform.ts'
 import type { ResizePlan } from '../image/resize-plan.ts'
 import { currentGpu } from '../gpu/device.ts'
@@ -34,6 +34,11 @@ export interface LoaderOptions {
   readonly seed: number
   /** Batches prepared ahead. Default 2 */
   readonly depth?: number
+  /**
+   * Weight of each of `items`, by place: a shuffled pass draws as many items as there are, each with a probability
+   * proportional to its weight, and some more than once. Default: every item once
+   */
+  readonly itemWeights?: Float64Array | undefined
 }
 
 /** Options of one pass over the items. */
@@ -66,6 +71,8 @@ export class Loader {
   readonly platform: Platform
   /** Mean and standard deviation that the network's input is normalized with; 0 and 1 if it is not. */
   readonly stats: ChannelStats
+  /** Weights by which a shuffled pass draws its items, by place; `undefined` if it visits each once. */
+  readonly itemWeights: Float64Array | undefined
   private readonly seed: number
   private readonly depth: number
   private readonly options: LoaderOptions
@@ -87,14 +94,24 @@ export class Loader {
       mean: [0, 0, 0],
       std: [1, 1, 1],
     }
+    this.itemWeights = options.itemWeights
+    if (this.itemWeights && this.itemWeights.length !== items.length) {
+      throw new OptionError('loader', 'there are not as many weights as items', {
+        given: { items: items.length, itemWeights: this.itemWeights.length },
+        expected: 'one weight for each of the items, in their order',
+      })
+    }
     this.seed = seed
     this.depth = Math.max(1, depth)
     this.options = options
   }
 
-  /** Returns another loader that differs from this one in the given options. Source: fastai data/core.py, TfmdDL.new. */
+  /**
+   * Returns another loader that differs from this one in the given options; with other items it has no weights of items
+   * unless they are given too. Source: fastai data/core.py, TfmdDL.new.
+   */
   with(changes: Partial<LoaderOptions>): Loader {
-    return new Loader({ ...this.options, ...changes })
+    return new Loader({ ...this.options, ...(changes.items && { itemWeights: undefined }), ...changes })
   }
 
   /** True if the labels of the images are known. */
@@ -210,6 +227,7 @@ export class Loader {
   /** The items of a pass in their order. */
   order({ epoch = 0, shuffle = this.split === 'train' }: EpochOptions = {}): Uint32Array {
     if (!shuffle) return this.items
+    if (this.itemWeights) return drawn(this.items, this.itemWeights, rng(this.seed, 'weighted', epoch))
     return rng(this.seed, 'shuffle', epoch)
       .permutation(this.items.length)
       .map((place) => this.items[place])
@@ -269,4 +287,22 @@ export class Loader {
     const batches = this.items.length / this.batchSize
     return dropLast ? Math.floor(batches) : Math.ceil(batches)
   }
+}
+
+/** Draws as many items as there are, with replacement. Source: numpy.random.choice(n, n, p=weights), as in fastai's WeightedDL. */
+function drawn(items: Uint32Array, weights: Float64Array, random: Rng): Uint32Array {
+  const sums = new Float64Array(weights.length)
+  let total = 0
+  for (const [place, weight] of weights.entries()) sums[place] = total += weight
+  return items.map(() => {
+    const wanted = random.uniform(0, total)
+    // The first place whose sum is above: one of weight 0 never is.
+    let [low, high] = [0, sums.length - 1]
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if (sums[middle] > wanted) high = middle
+      else low = middle + 1
+    }
+    return items[low]
+  })
 }

@@ -75,26 +75,15 @@ export function stratifiedSplitter(options: StratifiedOptions): Splitter {
   requireNumber('stratifiedSplitter', 'validPercent', validPercent, { above: 0, below: 1 })
   requireInteger('stratifiedSplitter', 'seed', seed, { from: 0 })
   return (items) => {
-    const classes = new Map<string, Map<string, number[]>>()
-    for (const [i, item] of items.entries()) {
-      const label = labelOf(item)
-      const units = classes.get(label) ?? new Map<string, number[]>()
-      classes.set(label, units)
-      const unit = units.get(together(item))
-      if (unit) unit.push(i)
-      else units.set(together(item), [i])
-    }
+    const classes = unitsOf(items, labelOf, together)
     const valid = new Set<number>()
-    for (const [label, units] of classes) {
-      const all = [...units.values()]
+    for (const [label, all] of classes) {
       const count = all.length < 2 ? 0 : Math.min(all.length - 1, Math.max(1, Math.round(validPercent * all.length)))
       // The name is part of the stream, so that another class changes nothing here.
       const order = rng(seed, `split ${label}`).permutation(all.length)
       for (const unit of order.subarray(0, count)) for (const item of all[unit]) valid.add(item)
     }
-    const side = (isValid: boolean) =>
-      Uint32Array.from(Array.from(items.keys()).filter((item) => valid.has(item) === isValid))
-    const split = { train: side(false), valid: side(true) }
+    const split = splitBy(items, (item) => valid.has(item))
     if (split.train.length > 0 && split.valid.length > 0) return split
     throw new DataError(
       'stratifiedSplitter',
@@ -105,6 +94,76 @@ export function stratifiedSplitter(options: StratifiedOptions): Splitter {
       },
     )
   }
+}
+
+/** Options of `kFold`. */
+export interface KFoldOptions {
+  /** Label of an item: every fold then has each class's share. Default: items are divided whatever their labels */
+  readonly stratified?: (item: string) => string
+  /** Default 42 */
+  readonly seed?: number
+  /** Key of an item: those with equal keys, such as images of one patient, come to the same fold. Default: the item itself */
+  readonly together?: (item: string) => string
+}
+
+/**
+ * Makes n splitters for cross-validation. Each item is measured on by one of them and trained on by all others; the folds are
+ * as large as each other, to one item.
+ *
+ *   for (const splitter of kFold(5, { stratified: parentLabel })) …  new DataBlock({ …, splitter })
+ *
+ * With `stratified` the sizes of the folds are those of scikit-learn's StratifiedKFold, of each class to one item.
+ *
+ * @param n  number of folds, at least 2
+ * @throws OptionError  when n or the seed is out of range
+ * @throws DataError    from a splitter, when there are fewer items than folds
+ * Source: scikit-learn model_selection/_split.py, KFold and StratifiedKFold.
+ */
+export function kFold(n: number, options: KFoldOptions = {}): Splitter[] {
+  requireInteger('kFold', 'n', n, { from: 2 })
+  checkOptions('kFold', options, { stratified: FUNCTION, seed: NUMBER, together: FUNCTION })
+  const { stratified = () => '', seed = 42, together = (item: string) => item } = options
+  requireInteger('kFold', 'seed', seed, { from: 0 })
+  return Array.from({ length: n }, (_, fold) => (items: readonly string[]) => {
+    const classes = unitsOf(items, stratified, together)
+    const valid = new Set<number>()
+    // Folds are dealt out from class to class without beginning anew, so that the first gets no more than the last.
+    let place = 0
+    for (const [label, all] of classes) {
+      for (const unit of rng(seed, `fold ${label}`).permutation(all.length)) {
+        if (place++ % n === fold) for (const item of all[unit]) valid.add(item)
+      }
+    }
+    if (place >= n) return splitBy(items, (item) => valid.has(item))
+    throw new DataError('kFold', 'there are fewer items than folds', {
+      given: { folds: n, items: items.length, ...(place < items.length && { 'that may be apart': place }) },
+      fix: 'take more items, or fewer folds',
+    })
+  })
+}
+
+/** Returns the items of each class as units that stay together, in the order in which they come. */
+function unitsOf(
+  items: readonly string[],
+  labelOf: (item: string) => string,
+  together: (item: string) => string,
+): Map<string, number[][]> {
+  const classes = new Map<string, Map<string, number[]>>()
+  for (const [i, item] of items.entries()) {
+    const label = labelOf(item)
+    const units = classes.get(label) ?? new Map<string, number[]>()
+    classes.set(label, units)
+    const unit = units.get(together(item))
+    if (unit) unit.push(i)
+    else units.set(together(item), [i])
+  }
+  return new Map([...classes].map(([label, units]) => [label, [...units.values()]]))
+}
+
+function splitBy(items: readonly string[], isValid: (item: number) => boolean): Split {
+  const side = (wanted: boolean) =>
+    Uint32Array.from(Array.from(items.keys()).filter((item) => isValid(item) === wanted))
+  return { train: side(false), valid: side(true) }
 }
 
 /**

@@ -9,7 +9,15 @@ export type { ItemTransform, RandomResizedCropOptions } from '../data/item-trans
 export type { GetImageFilesOptions } from '../data/items.ts'
 export type { BadImage } from '../data/decode-each.ts'
 export { ImageTable, type ImagesFromCsvOptions } from '../data/image-table.ts'
-export { stratifiedSplitter, type Split, type Splitter, type StratifiedOptions } from '../data/splitters.ts'
+export {
+  kFold,
+  stratifiedSplitter,
+  type KFoldOptions,
+  type Split,
+  type Splitter,
+  type StratifiedOptions,
+} from '../data/splitters.ts'
+export { classWeights, type ItemWeights } from '../data/weights.ts'
 export {
   readImageFolder,
   type FolderImage,

@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { DataError, OptionError } from '../../src/base/errors.ts'
-import { grandparentSplitter, randomSplitter } from '../../src/data/splitters.ts'
+import { parentLabel } from '../../src/data/items.ts'
+import { grandparentSplitter, kFold, randomSplitter, stratifiedSplitter } from '../../src/data/splitters.ts'
+import { golden } from '../helpers/golden.ts'
 
 const items = (n: number) => Array.from({ length: n }, (_, i) => `train/a/${i}.jpg`)
 
@@ -76,5 +78,82 @@ describe('grandparentSplitter', () => {
   Fix: give the name of the folder, such as grandparentSplitter({ valid: 'val' })`)
     expect(() => grandparentSplitter({ train: 'training', valid: 'val' })(paths)).toThrow('nothing to train on')
     expect(() => grandparentSplitter()(['1.jpg'])).toThrow(DataError)
+  })
+})
+
+describe('kFold', () => {
+  interface Folds {
+    readonly n: number
+    readonly labels: readonly string[]
+    readonly stratified: readonly (readonly number[])[]
+    readonly plain: readonly number[]
+  }
+  const { folds } = golden<{ folds: readonly Folds[] }>('metrics')
+  const paths = (labels: readonly string[]) => labels.map((label, i) => `set/${label}/${i}.jpg`)
+
+  test.each(folds)('$n folds have the sizes of scikit-learn', ({ n, labels, stratified, plain }) => {
+    const all = paths(labels)
+    const vocab = [...new Set(labels)].sort()
+    const sizes = kFold(n, { stratified: parentLabel }).map((splitter) => {
+      const { valid } = splitter(all)
+      return vocab.map((label) => [...valid].filter((item) => labels[item] === label).length)
+    })
+    expect(sizes).toEqual(stratified)
+    expect(kFold(n).map((splitter) => splitter(all).valid.length)).toEqual(plain)
+  })
+
+  test.each([{}, { stratified: parentLabel }])(
+    'every item is measured on once, and trained on otherwise, %o',
+    (options) => {
+      const all = paths(folds[0].labels)
+      const splits = kFold(4, options).map((splitter) => splitter(all))
+      for (const { train, valid } of splits) {
+        expect([...train, ...valid].sort((a, b) => a - b)).toEqual([...all.keys()])
+      }
+      expect(splits.flatMap(({ valid }) => [...valid]).sort((a, b) => a - b)).toEqual([...all.keys()])
+    },
+  )
+
+  test('the seed decides, and items that belong together stay so', () => {
+    const all = paths(folds[0].labels)
+    const first = (options: object) => [...kFold(3, options)[0](all).valid]
+    expect(first({ seed: 1 })).toEqual(first({ seed: 1 }))
+    expect(first({ seed: 1 })).not.toEqual(first({ seed: 2 }))
+    const patient = (item: string) => String(Number(/\d+/.exec(item)) >> 1)
+    for (const splitter of kFold(3, { together: patient })) {
+      const { train, valid } = splitter(all)
+      const [there, here] = [train, valid].map((side) => new Set([...side].map((item) => patient(all[item]))))
+      expect([...here].filter((key) => there.has(key))).toEqual([])
+    }
+  })
+
+  test('what cannot be divided is refused', () => {
+    expect(() => kFold(1)).toThrow(OptionError)
+    expect(() => kFold(2.5)).toThrow('n is out of range')
+    expect(() => kFold(3, { stratify: parentLabel } as object)).toThrow('Fix: write stratified')
+    expect(() => kFold(5)[4](items(4))).toThrow(`kFold: there are fewer items than folds
+  folds  5
+  items  4
+  Fix: take more items, or fewer folds`)
+    expect(() => kFold(3, { together: () => 'one' })[0](items(4))).toThrow('that may be apart  1')
+  })
+})
+
+describe('stratifiedSplitter', () => {
+  test('takes the same share of each class', () => {
+    const all = Array.from(
+      { length: 60 },
+      (_, i) => `set/${i < 40 ? 'many' : i < 50 ? 'some' : i < 58 ? 'few' : 'two'}/${i}.jpg`,
+    )
+    const { train, valid } = stratifiedSplitter({ labelOf: parentLabel, validPercent: 0.25 })(all)
+    const count = (label: string) => [...valid].filter((item) => parentLabel(all[item]) === label).length
+    expect(['many', 'some', 'few', 'two'].map(count)).toEqual([10, 3, 2, 1])
+    expect([...train, ...valid].sort((a, b) => a - b)).toEqual([...all.keys()])
+  })
+
+  test('leaves a single item to train on, and says when nothing is left to measure on', () => {
+    const splitter = stratifiedSplitter({ labelOf: parentLabel })
+    expect([...splitter(['s/a/1', 's/a/2', 's/b/3']).train]).toContain(2)
+    expect(() => splitter(['s/a/1', 's/b/2'])).toThrow('no item is left to measure on')
   })
 })

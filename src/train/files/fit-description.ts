@@ -25,7 +25,7 @@ export async function describeFit(
   callbacks: readonly Callback[],
   fit: Info,
 ): Promise<Info> {
-  const { loaders, precision, loss, seed, model, metrics } = state
+  const { loaders, precision, loss, seed, model, metrics, platform } = state
   const { train, valid, vocab, batchSize } = loaders
   const trainable = optimizer.groups.map((group) => group.filter(({ leaf }) => leaf.trainable).length)
   return {
@@ -48,6 +48,7 @@ export async function describeFit(
     'validation items': valid.items.length,
     'training data': await dataDigest(train),
     'validation data': await dataDigest(valid),
+    'item weights': train.itemWeights && (await platform.sha256(train.itemWeights.join())).slice(0, 16),
     decoding: { ...train.pictures.decoding },
     itemTransforms: transformRecords(train.itemTransforms),
     batchTransforms: transformRecords(train.batchTransforms),

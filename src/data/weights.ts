@@ -1,0 +1,77 @@
+import { OptionError } from '../base/errors.ts'
+import type { Kind } from '../base/options.ts'
+import type { Loaders } from './loaders.ts'
+
+/**
+ * Weight of each item in the choice of training batches: a function of its path and label, or 'balanced', with which all
+ * classes come equally often.
+ */
+export type ItemWeights = 'balanced' | ((item: string, label: string) => number)
+
+export const ITEM_WEIGHTS: Kind = {
+  expected: "'balanced', or a function of an item and its label that returns its weight",
+  is: (value) => value === 'balanced' || typeof value === 'function',
+}
+
+/** Returns how many of some items have each label. */
+export function countsOf(labels: Uint32Array, items: Iterable<number>, classes: number): Uint32Array {
+  const counts = new Uint32Array(classes)
+  for (const item of items) counts[labels[item]]++
+  return counts
+}
+
+/**
+ * Returns a weight per class, in the order of the vocabulary, that makes all classes count the same in a loss, for
+ * `crossEntropy({ weight })`: those of few images a large one, on average 1 per training item.
+ *
+ *   weight[k] = N / (C·n[k])   N training items, n[k] of them of class k, C classes that occur; 0 for one that does not
+ *
+ * Source: scikit-learn utils/class_weight.py, compute_class_weight('balanced').
+ */
+export function classWeights({ train, vocab }: Pick<Loaders, 'train' | 'vocab'>): number[] {
+  const counts = countsOf(train.labels, train.items, vocab.length)
+  const present = counts.filter((count) => count > 0).length
+  return Array.from(counts, (count) => (count === 0 ? 0 : train.items.length / (present * count)))
+}
+
+/**
+ * Returns the weight of each training item, by its place among them.
+ *
+ * @param data.items   paths of all items
+ * @param data.labels  classes of all items
+ * @param data.train   numbers of the items to train on
+ * @throws OptionError  if a weight is negative or not finite, or all are 0
+ */
+export function itemWeightsOf(
+  weights: ItemWeights,
+  {
+    items,
+    labels,
+    vocab,
+    train,
+  }: {
+    readonly items: readonly string[]
+    readonly labels: Uint32Array
+    readonly vocab: readonly string[]
+    readonly train: Uint32Array
+  },
+): Float64Array {
+  const counts = countsOf(labels, train, vocab.length)
+  const weightOf =
+    weights === 'balanced'
+      ? (item: number) => 1 / counts[labels[item]]
+      : (item: number) => weights(items[item], vocab[labels[item]])
+  const found = Float64Array.from(train, weightOf)
+  const wrong = found.findIndex((weight) => !(weight >= 0 && weight < Infinity))
+  if (wrong >= 0) {
+    throw new OptionError('loaders', 'itemWeights gives an item no weight', {
+      given: { item: items[train[wrong]], weight: found[wrong] },
+      expected: 'a finite number from 0 on',
+    })
+  }
+  if (found.some((weight) => weight > 0)) return found
+  throw new OptionError('loaders', 'itemWeights gives every item the weight 0', {
+    given: { items: found.length },
+    expected: 'at least one weight above 0',
+  })
+}
