@@ -33,7 +33,8 @@ export class PixelCache {
 
   /**
    * @param limitBytes  for the pixels, 4 bytes each; 0 keeps nothing. Default: a quarter of the free memory, with an open GPU
-   * @param options.gpuBytes  for images of finished size in the memory of the GPU. Default: 1 GiB, 0 on a software adapter
+   * @param options.gpuBytes  for images of finished size in the memory of the GPU, those of other caches counted in. Default: 1 GiB, 0 on a
+   *                          software adapter
    */
   constructor(limitBytes = cacheBudget(currentGpu().platform), { gpuBytes }: { readonly gpuBytes?: number } = {}) {
     requireRange('PixelCache', { limitBytes }, limitBytes >= 0, 'at least 0')

@@ -22,6 +22,19 @@ export function residentBudget({ software }: Gpu): number {
   return software ? 0 : DEFAULT_BYTES
 }
 
+/** Bytes of all images on a GPU: several data sets share the budget. */
+const usedBytes = new WeakMap<Gpu, number>()
+
+/** Returns buffers to the pool when the images in them cannot be reached any more. */
+const unreachable = new FinalizationRegistry<{ readonly gpu: Gpu; readonly buffers: readonly PoolBuffer[] }>(
+  ({ gpu, buffers }) => {
+    for (const buffer of buffers) {
+      gpu.buffers.release(buffer)
+      usedBytes.set(gpu, (usedBytes.get(gpu) ?? 0) - buffer.byteLength)
+    }
+  },
+)
+
 /**
  * Images of finished size in the memory of a GPU, by name: from the second epoch on, a batch of them is put together by
  * copies there, so that an epoch sends numbers only. The first image that does not fit ends the growth; what there is
@@ -29,9 +42,8 @@ export function residentBudget({ software }: Gpu): number {
  */
 export class ResidentImages {
   readonly limitBytes: number
-  /** Bytes of all buffers. */
-  usedBytes = 0
   private readonly gpu: Gpu
+  private readonly buffers: PoolBuffer[] = []
   private readonly images = new Map<string, ResidentImage>()
   /** Buffer that is being filled, and how far. */
   private chunk: { readonly buffer: PoolBuffer; used: number } | undefined
@@ -42,6 +54,12 @@ export class ResidentImages {
   constructor(gpu: Gpu, limitBytes: number) {
     this.gpu = gpu
     this.limitBytes = limitBytes
+    unreachable.register(this, { gpu, buffers: this.buffers })
+  }
+
+  /** Bytes of all buffers. */
+  get usedBytes(): number {
+    return this.buffers.reduce((sum, { byteLength }) => sum + byteLength, 0)
   }
 
   get count(): number {
@@ -67,7 +85,8 @@ export class ResidentImages {
   private hasRoom(size: number): boolean {
     if (this.chunk && this.chunk.used + size <= this.chunk.buffer.byteLength) return true
     const wanted = Math.min(Math.max(CHUNK_BYTES, size), this.gpu.buffers.limitBytes)
-    if (this.usedBytes + wanted > this.limitBytes || size > wanted) this.isFull = true
+    const used = usedBytes.get(this.gpu) ?? 0
+    if (used + wanted > this.limitBytes || size > wanted) this.isFull = true
     if (!this.isFull && !this.isGrowing) void this.grow(wanted)
     return false
   }
@@ -85,7 +104,8 @@ export class ResidentImages {
       this.isFull = true
       return
     }
-    this.usedBytes += buffer.byteLength
+    this.buffers.push(buffer)
+    usedBytes.set(this.gpu, (usedBytes.get(this.gpu) ?? 0) + buffer.byteLength)
     this.chunk = { buffer, used: 0 }
   }
 }
