@@ -5,6 +5,7 @@
  * @module wgrad/browser
  */
 import { OptionError } from './base/errors.ts'
+import { checkOptions, TEXT } from './base/options.ts'
 import type { HubOptions } from './data/hub.ts'
 import { currentGpu, openGpuOn, type Gpu, type GpuOptions } from './gpu/device.ts'
 import type { PageSource } from './platform/browser/collect.ts'
@@ -20,6 +21,8 @@ export { createBrowserPlatform, type BrowserPlatformOptions } from './platform/b
 export { collectFiles, type PageImage, type PageSource, type Sample } from './platform/browser/collect.ts'
 export { memoryFiles } from './platform/browser/blob-files.ts'
 export { folderFiles, storageFiles, urlFiles } from './platform/browser/files.ts'
+export type { BlobFiles } from './platform/browser/blob-files.ts'
+export type { PageFiles } from './platform/browser/page-files.ts'
 
 /**
  * Opens the page's GPU and makes it the one that operations run on; everything else takes its platform from there.
@@ -63,6 +66,7 @@ export const readPretrained = (source: string, options: HubOptions = {}): Promis
  * @throws DataError    for a zip archive that is damaged, or holds paths that lead out of it
  */
 export async function addFiles(source: PageSource, options: { readonly name?: string } = {}): Promise<string> {
+  checkOptions('addFiles', options, { name: TEXT })
   const files = pageFiles()
   return files.mount(await filesFrom(source), options.name)
 }

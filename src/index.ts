@@ -58,6 +58,7 @@ export type { Prediction } from './train/results/predictor.ts'
 // The machine
 export type { Gpu } from './gpu/device.ts'
 export {
+  type ErrorDetails,
   WgradError,
   DataError,
   DecodeError,

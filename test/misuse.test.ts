@@ -50,7 +50,8 @@ test('an option that does not exist is refused with the name that was meant', as
   expect(await refusal(() => learner().fitOneCycle(1, 1e-3, { wd: 0.1, unheard: 1 }))).toMatchInlineSnapshot(`
     "OptionError: fitOneCycle: there is no option 'wd'
       wd  0.1
-      expected callbacks, weightDecay, resetOptimizer, checkpoint, resume, div, divFinal, pctStart, moms"
+      expected callbacks, weightDecay, resetOptimizer, checkpoint, resume, div, divFinal, pctStart, moms
+      Fix: write weightDecay"
   `)
 })
 

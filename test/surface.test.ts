@@ -25,7 +25,7 @@ const ROOT_NAMES = 100
 
 /** Most bytes, minified and gzipped, of a bundle that imports these names: 5% above what they took on 2026-11-26. */
 const BUDGETS = [
-  ['tensors and one operation', 'exports/tensor.js', 'conv2d, tensor', 32_700],
+  ['tensors and one operation', 'exports/tensor.js', 'conv2d, tensor', 33_900],
   [
     "the README's page",
     'browser.js',

@@ -67,7 +67,7 @@ export function checkOptions<Options extends object>(where: string, options: Opt
   }
   for (const [name, value] of Object.entries(options)) {
     if (!Object.hasOwn(kinds, name)) {
-      const near = nearest(name, names)
+      const near = nearest(name, names) ?? names.find((known) => standsFor(name, known))
       throw new OptionError(where, `there is no option '${name}'`, {
         given: { [name]: described(value) },
         expected: names.join(', '),
@@ -129,14 +129,51 @@ export function nearest(name: string, names: readonly string[]): string | undefi
   return close && close.changes <= Math.max(name.length, close.other.length) / 3 ? close.other : undefined
 }
 
-/** Returns the edit distance of two texts: insertions, deletions and replacements. Source: Levenshtein 1966. */
+/**
+ * Returns true if a name is probably another library's word for an option: its initials (`bs` of `batchSize`), its words cut
+ * short (`valid_pct` of `validPercent`), or its words and others (`label_smoothing` of `smoothing`).
+ */
+function standsFor(name: string, option: string): boolean {
+  const [given, known] = [name, option].map(wordsOf)
+  if (known.length > 1 && given.join('') === known.map((word) => word[0]).join('')) return true
+  const [few, many] = given.length < known.length ? [given, known] : [known, given]
+  return [0, many.length - few.length].some((from) =>
+    few.every((word, i) => shortens(word, many[from + i]) || shortens(many[from + i], word)),
+  )
+}
+
+/** `validPercent` and `valid_percent` → valid, percent */
+function wordsOf(name: string): string[] {
+  return name
+    .replace(/([a-z0-9])([A-Z])/g, '$1_$2')
+    .toLowerCase()
+    .split(/[_\s-]+/)
+}
+
+/** Returns true if a word is another with letters left out after the first. */
+function shortens(short: string, word: string): boolean {
+  if (short[0] !== word[0] || short === '') return false
+  let at = 0
+  for (const letter of word) if (letter === short[at]) at++
+  return at === short.length
+}
+
+/**
+ * Returns the edit distance of two texts: insertions, deletions, replacements and swaps of neighbours.
+ *
+ * Source: Levenshtein 1966; Damerau 1964 (swaps).
+ */
 function changes(a: string, b: string): number {
+  let before: number[] = []
   let row = Array.from({ length: b.length + 1 }, (_, j) => j)
   for (let i = 1; i <= a.length; i++) {
     const next = [i]
     for (let j = 1; j <= b.length; j++) {
-      next.push(Math.min(next[j - 1] + 1, row[j] + 1, row[j - 1] + Number(a[i - 1] !== b[j - 1])))
+      const replaced = row[j - 1] + Number(a[i - 1] !== b[j - 1])
+      const swapped = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1] ? before[j - 2] + 1 : Infinity
+      next.push(Math.min(next[j - 1] + 1, row[j] + 1, replaced, swapped))
     }
+    before = row
     row = next
   }
   return row[b.length]

@@ -76,7 +76,8 @@ export interface LoadersOptions {
   readonly platform?: Platform
 }
 
-const TRANSFORMS = listOf({
+/** Check of a list of transforms. */
+export const TRANSFORMS = listOf({
   expected: 'made by a function such as resize(224)',
   is: (value) => value instanceof Object && 'kind' in value,
 })
@@ -95,7 +96,8 @@ const SPLIT: Kind = {
   expected: '{ train, valid }, numbers of items, as randomSplitter() splits them',
   is: (value) => value instanceof Object && 'train' in value && 'valid' in value,
 }
-const LOADERS_KINDS: Kinds<LoadersOptions> = {
+/** Checks of the options of `DataBlock.loaders`. */
+export const LOADERS_KINDS: Kinds<LoadersOptions> = {
   batchSize: NUMBER,
   seed: NUMBER,
   limit: NUMBER,
@@ -185,6 +187,7 @@ export class DataBlock {
 
   /** Tells what happens to the first item, step by step. @returns the text, which is also logged */
   async summary(path: string, options: LoadersOptions = {}): Promise<string> {
+    checkOptions('summary', options, LOADERS_KINDS)
     const platform = options.platform ?? currentGpu().platform
     const { batchSize = 64, seed = seedSetting(platform), limit } = options
     const { items, labels, train, valid, vocab } = await this.dataset(path, platform, seed, limit)
@@ -313,7 +316,8 @@ function limited(items: readonly string[], limit: number | undefined, seed: numb
   return Array.from(rng(seed, 'limit').permutation(items.length).slice(0, limit).sort(), (item) => items[item])
 }
 
-function seedSetting(platform: Platform): number {
+/** Returns the setting SEED, or the default seed without it. @throws OptionError  if it is not a whole number */
+export function seedSetting(platform: Platform): number {
   const text = platform.env('SEED')
   if (text === undefined) return DEFAULT_SEED
   const seed = Number(text)

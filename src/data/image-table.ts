@@ -1,5 +1,5 @@
 import { DataError } from '../base/errors.ts'
-import { ANY, checkArgument, checkOptions, PATH, TEXT } from '../base/options.ts'
+import { ANY, checkArgument, checkOptions, NUMBER, oneOf, PATH, TEXT } from '../base/options.ts'
 import { currentGpu } from '../gpu/device.ts'
 import type { Platform } from '../platform/platform.ts'
 import { parseCsv } from './csv.ts'
@@ -8,8 +8,8 @@ import type { Splitter } from './splitters.ts'
 export interface ImagesFromCsvOptions {
   /** The name of the table in the folder. Default 'noisy_imagenette.csv' */
   readonly file?: string
-  /** The column of the images' paths, relative to the folder. Default 'path' */
-  readonly pathColumn?: string
+  /** Column of the images' paths, relative to the folder, by its name or its number from 0. Default 'path' */
+  readonly pathColumn?: string | number
   /** Default: that of the open GPU. */
   readonly platform?: Platform
 }
@@ -30,23 +30,33 @@ export class ImageTable {
   }
 
   /**
-   * Returns a function that looks up a column for an image: `getY: table.column('noisy_labels_50')`.
+   * Returns a function that looks up a column, by its name or its number from 0, for an image:
+   * `getY: table.column('noisy_labels_50')`.
    *
    * @throws DataError  when there is no such column, and from the function for an image that is not in the table, or of
    *                    which the column says nothing
    * Source: fastai data/transforms.py, ColReader.
    */
-  column(name: string): (item: string) => string {
-    const index = this.columns.indexOf(name)
-    if (index < 0) throw new DataError(this.path, `there is no column '${name}'`, { given: { columns: this.columns } })
+  column(name: string | number): (item: string) => string {
+    const index = columnIndex(this.path, this.columns, name)
     return (item) => {
       const cell = this.rows.get(item)?.[index]
       const given = { table: this.path }
       if (cell === undefined) throw new DataError(item, 'the table does not list this image', { given })
-      if (cell === '') throw new DataError(item, `the column '${name}' is empty for this image`, { given })
+      const empty = `the column '${this.columns[index]}' is empty for this image`
+      if (cell === '') throw new DataError(item, empty, { given })
       return cell
     }
   }
+}
+
+/** Returns the number of a column. @throws DataError  naming the table, if there is no such column */
+function columnIndex(path: string, columns: readonly string[], column: string | number): number {
+  const index = typeof column === 'number' ? column : columns.indexOf(column)
+  if (columns[index] !== undefined) return index
+  throw new DataError(path, `there is no column ${typeof column === 'number' ? `number ${column}` : `'${column}'`}`, {
+    given: { columns },
+  })
 }
 
 /**
@@ -63,12 +73,11 @@ export class ImageTable {
  */
 export async function getImagesFromCsv(folder: string, options: ImagesFromCsvOptions = {}): Promise<ImageTable> {
   checkArgument('getImagesFromCsv', 'folder', folder, TEXT)
-  checkOptions('getImagesFromCsv', options, { file: PATH, pathColumn: TEXT, platform: ANY })
+  checkOptions('getImagesFromCsv', options, { file: PATH, pathColumn: oneOf(TEXT, NUMBER), platform: ANY })
   const { file = 'noisy_imagenette.csv', pathColumn = 'path', platform = currentGpu().platform } = options
   const path = platform.files.join(folder, file)
   const { columns, rows } = parseCsv(path, await platform.files.readText(path))
-  const place = columns.indexOf(pathColumn)
-  if (place < 0) throw new DataError(path, `there is no column '${pathColumn}'`, { given: { columns } })
+  const place = columnIndex(path, columns, pathColumn)
   const images = new Map<string, readonly string[]>()
   for (const { line, cells } of rows) {
     if (cells[place] === '') throw new DataError(`${path}:${line}`, 'the row names no image', { given: { row: cells } })

@@ -8,7 +8,7 @@ import { BOX_NUMBERS, type Range } from '../image/box.ts'
 import type { Phase } from './augment/draw.ts'
 
 /** Brings pictures to one size; what is random about it is drawn anew for every picture. */
-interface SizeTransform {
+export interface SizeTransform {
   readonly order: 1
   readonly width: number
   readonly height: number

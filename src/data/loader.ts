@@ -1,5 +1,6 @@
 import { requireInteger } from '../base/check.ts'
 import { DataError, OptionError } from '../base/errors.ts'
+import { ANY, checkOptions, FLAG, NUMBER, type Kind, type Kinds } from '../base/options.ts'
 import { rng, type Rng } from '../base/rng.ts'
 import type { Platform } from '../platform/platform.ts'
 import type { ResizePlan } from '../image/resize-plan.ts'
@@ -55,6 +56,29 @@ export interface EpochOptions {
   readonly dropLast?: boolean
 }
 
+const PHASE: Kind = { expected: "'train' or 'valid'", is: (value) => value === 'train' || value === 'valid' }
+const EPOCH_KINDS: Kinds<EpochOptions> = {
+  epoch: NUMBER,
+  draws: PHASE,
+  pass: NUMBER,
+  shuffle: FLAG,
+  dropLast: FLAG,
+}
+const LOADER_KINDS: Kinds<LoaderOptions> = {
+  platform: ANY,
+  pictures: ANY,
+  labels: ANY,
+  vocab: ANY,
+  items: ANY,
+  split: PHASE,
+  batchSize: NUMBER,
+  itemTransforms: ANY,
+  batchTransforms: ANY,
+  seed: NUMBER,
+  depth: NUMBER,
+  itemWeights: ANY,
+}
+
 /** The items of one subset as batches of pictures and labels. */
 export class Loader {
   readonly split: Phase
@@ -78,6 +102,7 @@ export class Loader {
   private readonly options: LoaderOptions
 
   constructor(options: LoaderOptions) {
+    checkOptions('loader', options, LOADER_KINDS)
     const { platform, pictures, labels, vocab, items, split, batchSize, batchTransforms, seed, depth = DEPTH } = options
     requireInteger('loader', 'batchSize', batchSize, { from: 1 })
     this.platform = platform
@@ -111,6 +136,7 @@ export class Loader {
    * unless they are given too. Source: fastai data/core.py, TfmdDL.new.
    */
   with(changes: Partial<LoaderOptions>): Loader {
+    checkOptions('loader.with', changes, LOADER_KINDS)
     return new Loader({ ...this.options, ...(changes.items && { itemWeights: undefined }), ...changes })
   }
 
@@ -136,6 +162,7 @@ export class Loader {
    * @throws DataError  when more than one item in a hundred cannot be decoded, or pictures differ in size
    */
   async *batches(pass: EpochOptions = {}): AsyncGenerator<Batch, void, undefined> {
+    checkOptions('loader', pass, EPOCH_KINDS)
     const buffers = new BatchBuffers()
     // Its own, as the loader may be gone through by others at the same time.
     const pipeline = new BatchPipeline(this.batchTransforms)
@@ -159,6 +186,7 @@ export class Loader {
 
   /** The first batch of a pass; it is good until its `release`. @throws DataError when there is none */
   async oneBatch(pass: EpochOptions = {}): Promise<Batch & { release(): void }> {
+    checkOptions('oneBatch', pass, EPOCH_KINDS)
     for await (const { host } of this.hostBatches(pass)) {
       const buffers = new BatchBuffers()
       const pipeline = new BatchPipeline(this.batchTransforms)
@@ -225,7 +253,9 @@ export class Loader {
   }
 
   /** The items of a pass in their order. */
-  order({ epoch = 0, shuffle = this.split === 'train' }: EpochOptions = {}): Uint32Array {
+  order(pass: EpochOptions = {}): Uint32Array {
+    checkOptions('loader', pass, EPOCH_KINDS)
+    const { epoch = 0, shuffle = this.split === 'train' } = pass
     if (!shuffle) return this.items
     if (this.itemWeights) return drawn(this.items, this.itemWeights, rng(this.seed, 'weighted', epoch))
     return rng(this.seed, 'shuffle', epoch)

@@ -1,3 +1,4 @@
+import { ANY, checkOptions } from '../base/options.ts'
 import { currentGpu } from '../gpu/device.ts'
 import type { Platform } from '../platform/platform.ts'
 import { decodeEach, type BadImage } from './decode-each.ts'
@@ -14,6 +15,7 @@ export async function verifyImages(
   paths: readonly string[],
   options: { readonly platform?: Platform } = {},
 ): Promise<BadImage[]> {
+  checkOptions('verifyImages', options, { platform: ANY })
   const { decoder } = options.platform ?? currentGpu().platform
   return decodeEach(
     decoder,

@@ -17,6 +17,12 @@ export {
   type Splitter,
   type StratifiedOptions,
 } from '../data/splitters.ts'
+export {
+  ImageLoaders,
+  type FromCsvOptions,
+  type FromFolderOptions,
+  type ImageLoadersOptions,
+} from '../data/image-loaders.ts'
 export { classWeights, type ItemWeights } from '../data/weights.ts'
 export {
   readImageFolder,
@@ -63,3 +69,29 @@ export type { Batch, Targets } from '../data/batch.ts'
 export type { DecodeOptions, Decoding } from '../image/decode-options.ts'
 export type { BlobLike, Drawable, ImageSource, PixelSource } from '../image/image-source.ts'
 export type { ResizeImagesOptions } from '../data/resize-images.ts'
+
+// Types that the others are made of, so that all of them can be named
+export type { AffineOptions, AffineTransform } from '../data/augment/affine.ts'
+export type { HueTransform, SaturationTransform } from '../data/augment/colour.ts'
+export type { CropTransform, Size } from '../data/augment/crop.ts'
+export type { BatchShape, Phase } from '../data/augment/draw.ts'
+export type { Erased, ErasingTransform } from '../data/augment/erasing.ts'
+export type { Light, LightingOptions, LightingTransform } from '../data/augment/lighting.ts'
+export type { Matrix } from '../data/augment/matrix.ts'
+export type { NormalizeByBatchTransform, NormalizeTransform } from '../data/augment/normalize.ts'
+export type { BatchPipeline } from '../data/augment/pipeline.ts'
+export type { BatchDraw, BatchPlan } from '../data/augment/plan.ts'
+export type { HostBatch } from '../data/batch.ts'
+export type {
+  FlipItemTransform,
+  RandomResizedCropTransform,
+  ResizeTransform,
+  SizeTransform,
+} from '../data/item-transforms.ts'
+export type { Pictures, PicturesOptions } from '../data/pictures.ts'
+export type { ResidentImage, ResidentImages } from '../data/resident-images.ts'
+export type { Box, Range } from '../image/box.ts'
+export type { CaptionRequest } from '../image/caption.ts'
+export type { ImageKind, PlatformFormats } from '../image/decode.ts'
+export type { HeatMap } from '../image/heat-map.ts'
+export type { FitPlan, MiddlePlan, RandomCropPlan, ResizePlan, WholePlan } from '../image/resize-plan.ts'

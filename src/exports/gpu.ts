@@ -11,3 +11,33 @@ export type { Files, Platform } from '../platform/platform.ts'
 export type { Pixels } from '../image/pixels.ts'
 export { rng, type Rng } from '../base/rng.ts'
 export type { Json } from '../base/json.ts'
+
+// Types that the others are made of, so that all of them can be named
+export type { Arena, BufferPool, BufferView, FreeLists, PoolBuffer } from '../gpu/buffers.ts'
+export type { DebugLevel } from '../gpu/debug.ts'
+export type { KernelFamily } from '../gpu/device.ts'
+export type { Launch, Operand, TracedTensor } from '../gpu/launch.ts'
+export type { Matrices, MatrixSize } from '../gpu/matrices.ts'
+export type { OnCompile, PipelineCache } from '../gpu/pipeline-cache.ts'
+export type { ConstantValue } from '../gpu/prelude.ts'
+export type { ProfileRow, Profiler, ProfilerOptions, ReadRows } from '../gpu/profile.ts'
+export type { CapturedCommands, Command, Queue } from '../gpu/queue.ts'
+export type { BuiltInShader } from '../gpu/shaders.gen.ts'
+export type { LookIndex, Statistics, Summary } from '../gpu/statistics.ts'
+export type { Look, Tracer } from '../gpu/trace.ts'
+export type { KernelVariant } from '../ops/convolution/families.ts'
+export type { ConvolutionPass, ConvolutionSizes } from '../ops/convolution/sizes.ts'
+export type { Stopwatch } from '../ops/convolution/trial.ts'
+export type { TunedPass } from '../ops/convolution/tuned-table.ts'
+export type {
+  ArchiveCheck,
+  Datasets,
+  DecodePool,
+  DecodeRequest,
+  DownloadOptions,
+  ExtractOptions,
+  FileEntry,
+  FileGlance,
+  OnBytes,
+  WriteOptions,
+} from '../platform/platform.ts'

@@ -39,3 +39,13 @@ export { fromTimm, timmNames, toTimm } from '../nn/weight-names.ts'
 export { Dropout } from '../nn/dropout.ts'
 export { Relu } from '../nn/relu.ts'
 export type { VisionModelOptions } from '../nn/vision-model.ts'
+
+// Types that the others are made of, so that all of them can be named
+export type { NormFollowUp } from '../nn/batch-norm.ts'
+export type { Activation, ConvLayerOptions } from '../nn/conv-layer.ts'
+export type { ConvOptions } from '../nn/conv.ts'
+export type { Initial, ParameterKind } from '../nn/parameter.ts'
+export type { SequentialOptions } from '../nn/sequential.ts'
+export type { StateEntry } from '../nn/state-dict.ts'
+export type { Renaming } from '../nn/weight-names.ts'
+export type { WeightsFile } from '../nn/weights.ts'

@@ -96,3 +96,13 @@ export {
   type KappaOptions,
   type RocAucOptions,
 } from '../train/fit/class-metrics.ts'
+
+// Types that the others are made of, so that all of them can be named
+export type { OptimizerState } from '../optim/optimizer.ts'
+export type { Cycle } from '../optim/schedule.ts'
+export type { ModelSource } from '../train/files/model-file.ts'
+export type { LoopEvent, StepEvent } from '../train/fit/callback.ts'
+export type { RunningFit } from '../train/fit/events.ts'
+export type { NamedMetrics } from '../train/fit/metrics.ts'
+export type { Occupancy } from '../train/fit/occupancy.ts'
+export type { Groups } from '../train/parameter-groups.ts'

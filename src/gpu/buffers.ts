@@ -17,7 +17,7 @@ export interface BufferView {
 }
 
 /** Unused buffers by size in bytes. */
-type FreeLists = Map<number, PoolBuffer[]>
+export type FreeLists = Map<number, PoolBuffer[]>
 
 /** Buffers reserved for captured work, which is run repeatedly. */
 export interface Arena {

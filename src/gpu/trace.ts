@@ -7,7 +7,7 @@ import { shaderSource, type ShaderName } from './shader-source.ts'
 import type { LookIndex, Statistics, Summary } from './statistics.ts'
 
 /** Launch that summarizes an operand. */
-interface Look {
+export interface Look {
   readonly operand: Operand
   readonly index: LookIndex
   readonly launch: Launch

@@ -1,9 +1,10 @@
 import { OptionError } from '../base/errors.ts'
+import { ANY, checkOptions, NUMBER, type Kinds } from '../base/options.ts'
 import { mish } from '../ops/mish.ts'
 import type { Shape } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { BatchNorm } from './batch-norm.ts'
-import { Conv, type ConvOptions } from './conv.ts'
+import { Conv, CONV_KINDS, type ConvOptions } from './conv.ts'
 import { Module } from './module.ts'
 import { rowsUnder, type LayerRow } from './summary.ts'
 
@@ -20,6 +21,8 @@ export interface ConvLayerOptions extends ConvOptions {
   readonly normWeight?: 0 | 1
 }
 
+const KINDS: Kinds<ConvLayerOptions> = { ...CONV_KINDS, activation: ANY, normWeight: NUMBER }
+
 /**
  * Convolution, batch norm and an optional activation. ReLU is fused into the pass of the norm; Mish is a pass of its
  * own, whose input is kept for backward.
@@ -34,8 +37,10 @@ export class ConvLayer extends Module {
   readonly norm: BatchNorm
   private readonly activation: Activation
 
-  constructor({ activation = 'relu', normWeight = 1, ...conv }: ConvLayerOptions) {
+  constructor(options: ConvLayerOptions) {
     super()
+    checkOptions('ConvLayer', options, KINDS)
+    const { activation = 'relu', normWeight = 1, ...conv } = options
     if (!ACTIVATIONS.includes(activation)) {
       throw new OptionError('ConvLayer', 'unknown activation', {
         given: { activation },

@@ -25,7 +25,8 @@ export interface ConvOptions {
   readonly fan?: Fan
 }
 
-const KINDS: Kinds<ConvOptions> = {
+/** Checks of the options of `Conv`. */
+export const CONV_KINDS: Kinds<ConvOptions> = {
   inChannels: NUMBER,
   outChannels: NUMBER,
   kernelSize: NUMBER,
@@ -49,9 +50,9 @@ export class Conv extends Module {
 
   constructor(options: ConvOptions) {
     super()
-    checkOptions('Conv', options, KINDS)
+    checkOptions('Conv', options, CONV_KINDS)
     for (const name of ['inChannels', 'outChannels', 'init'] as const) {
-      checkArgument('Conv', name, options[name], KINDS[name])
+      checkArgument('Conv', name, options[name], CONV_KINDS[name])
     }
     const { inChannels, outChannels, kernelSize = 3, stride = 1, init, fan } = options
     const odd = Number.isInteger(kernelSize) && kernelSize >= 1 && kernelSize % 2 === 1

@@ -1,4 +1,4 @@
-import { checkArgument, listOf } from '../base/options.ts'
+import { ANY, checkArgument, checkOptions, listOf } from '../base/options.ts'
 import { gradEnabled } from '../tensor/op.ts'
 import { recompute } from '../tensor/recompute.ts'
 import { release, scope } from '../tensor/scope.ts'
@@ -28,9 +28,11 @@ export class Sequential extends Module {
   readonly layers: readonly Module[]
   private readonly recomputed: readonly (readonly [number, number])[]
 
-  constructor(layers: readonly (Module | readonly [string, Module])[], { recomputed = [] }: SequentialOptions = {}) {
+  constructor(layers: readonly (Module | readonly [string, Module])[], options: SequentialOptions = {}) {
     super()
     checkArgument('Sequential', 'layers', layers, LAYERS)
+    checkOptions('Sequential', options, { recomputed: ANY })
+    const { recomputed = [] } = options
     this.recomputed = recomputed
     this.layers = layers.map((layer, i) => {
       const [name, module] = layer instanceof Module ? [String(i), layer] : layer

@@ -1,6 +1,6 @@
 import { requireInteger, requireNumber } from '../base/check.ts'
 import { OptionError } from '../base/errors.ts'
-import { checkOptions, FLAG, NUMBER, TEXT, type Kinds } from '../base/options.ts'
+import { ANY, checkOptions, FLAG, NUMBER, TEXT, type Kinds } from '../base/options.ts'
 import type { Shape } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { backbone, type Backbone } from './backbone.ts'
@@ -48,6 +48,15 @@ const KINDS: Kinds<XResNetOptions> = {
   recompute: FLAG,
 }
 
+const BLOCK_KINDS = {
+  expansion: NUMBER,
+  inChannels: NUMBER,
+  width: NUMBER,
+  stride: NUMBER,
+  activation: TEXT,
+  init: ANY,
+}
+
 /** Layers that halve the stem's output. */
 const POOLS = {
   max: () => new MaxPool({ kernelSize: 3, stride: 2, padding: 1 }),
@@ -87,6 +96,7 @@ export class ResBlock extends Module {
     init: Init
   }) {
     super()
+    checkOptions('ResBlock', options, BLOCK_KINDS)
     const { expansion, inChannels, width, stride, activation, init } = options
     const outChannels = width * expansion
     this.before =

@@ -1,7 +1,7 @@
 import { requireNumber } from '../base/check.ts'
 import { DtypeError, ShapeError } from '../base/errors.ts'
 import { formatShape } from '../base/format.ts'
-import { checkArgument, objectWith } from '../base/options.ts'
+import { ANY, checkArgument, checkOptions, objectWith, type Kinds } from '../base/options.ts'
 import { elementwise, empty, launch, storageDtype } from '../tensor/launch.ts'
 import { defineOp, requireAlike } from '../tensor/op.ts'
 import { isRecomputing } from '../tensor/recompute.ts'
@@ -24,6 +24,16 @@ export interface BatchNormOptions {
   readonly residual?: Tensor | undefined
   /** True applies a rectified linear unit at the end, after the residual. Default false */
   readonly relu?: boolean
+}
+
+const KINDS: Kinds<BatchNormOptions> = {
+  runningMean: ANY,
+  runningVar: ANY,
+  training: ANY,
+  momentum: ANY,
+  eps: ANY,
+  residual: ANY,
+  relu: ANY,
 }
 
 type Inputs = readonly [x: Tensor, weight: Tensor, bias: Tensor, residual: Tensor | undefined]
@@ -235,5 +245,6 @@ function masked(y: Tensor, dy: Tensor, dx: Tensor): Tensor {
  */
 export function batchNorm(x: Tensor, weight: Tensor, bias: Tensor, options: BatchNormOptions): Tensor {
   checkArgument('batchNorm', 'options', options, objectWith('{ runningMean, runningVar, training, … }'))
+  checkOptions('batchNorm', options, KINDS)
   return op([x, weight, bias, options.residual], options)
 }

@@ -2,7 +2,8 @@ import { elementwise, empty, launch } from '../tensor/launch.ts'
 import { defineOp } from '../tensor/op.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 
-type Float = 'f32' | 'f16'
+/** Type of a tensor of floats. */
+export type Float = 'f32' | 'f16'
 
 const op = defineOp<readonly [Tensor], Float, { readonly to: Float }>({
   name: 'cast',

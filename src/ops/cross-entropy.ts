@@ -1,7 +1,7 @@
 import { requireNumber } from '../base/check.ts'
 import { DtypeError, OptionError, ShapeError } from '../base/errors.ts'
 import { formatShape } from '../base/format.ts'
-import { NUMBER, type Kind } from '../base/options.ts'
+import { ANY, checkOptions, NUMBER, type Kind, type Kinds } from '../base/options.ts'
 import { empty, launch, storageDtype } from '../tensor/launch.ts'
 import { defineOp } from '../tensor/op.ts'
 import { release } from '../tensor/scope.ts'
@@ -50,6 +50,8 @@ interface Plan {
   readonly detail: string
 }
 
+// defineOp checks that they are tensors.
+const TARGETS: Kinds<ClassTargets> = { a: ANY, b: ANY, mix: ANY }
 const REDUCTION: Kind = { expected: "'mean' or 'none'", is: (value) => value === 'mean' || value === 'none' }
 
 const op = defineOp<Inputs, Omit<CrossEntropyOptions, 'weight'>, Plan>({
@@ -198,11 +200,9 @@ const unread = () => empty({ shape: [4], dtype: 'f32' }, 'not read')
  * losses.py, LabelSmoothingCrossEntropy, and callback/mixup.py; PyTorch nn.CrossEntropyLoss (weights and their mean); Lin et
  * al. 2017, arXiv:1708.02002 (gamma).
  */
-export function softmaxCrossEntropy(
-  logits: Tensor,
-  { a, b, mix }: ClassTargets,
-  options: CrossEntropyOptions = {},
-): Tensor {
+export function softmaxCrossEntropy(logits: Tensor, targets: ClassTargets, options: CrossEntropyOptions = {}): Tensor {
+  checkOptions('softmaxCrossEntropy', targets, TARGETS)
+  const { a, b, mix } = targets
   const { weight, ...others } = options
   return op([logits, a, b, mix, weight], others)
 }

@@ -1,6 +1,6 @@
 import { requireInteger, requireNumber, requireRange } from '../base/check.ts'
 import { OptionError } from '../base/errors.ts'
-import { listOf, NUMBER, type Kinds } from '../base/options.ts'
+import { checkOptions, listOf, NUMBER, type Kinds } from '../base/options.ts'
 
 /** Hyperparameter over the course of training, by position: 0 at the first batch, 1 just after the last. */
 export type Schedule = (position: number) => number
@@ -81,7 +81,11 @@ export const ONE_CYCLE_KINDS: Kinds<OneCycleOptions> = {
   pctStart: NUMBER,
   moms: listOf(NUMBER),
 }
-export const FLAT_COS_KINDS = { divFinal: NUMBER, pctStart: NUMBER }
+/** Checks of the options of `flatCos`. */
+export const FLAT_COS_KINDS: Kinds<{ readonly divFinal?: number; readonly pctStart?: number }> = {
+  divFinal: NUMBER,
+  pctStart: NUMBER,
+}
 
 /** Schedules of the learning rate and the momentum of one policy. */
 export interface Cycle {
@@ -97,6 +101,7 @@ export interface Cycle {
  * Source: fastai callback/schedule.py, fit_one_cycle; Smith 2018, arXiv:1803.09820.
  */
 export function oneCycle(lrMax: number, options: OneCycleOptions = {}): Cycle {
+  checkOptions('oneCycle', options, ONE_CYCLE_KINDS)
   const { div = 25, divFinal = 1e5, pctStart = 0.25, moms = [0.95, 0.85, 0.95] } = options
   checkDescent('oneCycle', { lrMax }, divFinal, pctStart)
   requireRange('oneCycle', { div }, div > 0, 'above 0')
@@ -124,6 +129,7 @@ export function flatCos(
   lr: number,
   options: { readonly divFinal?: number; readonly pctStart?: number } = {},
 ): Schedule {
+  checkOptions('flatCos', options, FLAT_COS_KINDS)
   const { divFinal = 1e5, pctStart = 0.75 } = options
   checkDescent('flatCos', { lr }, divFinal, pctStart)
   return combineSchedules([pctStart, 1 - pctStart], [constantSchedule(lr), cosineSchedule(lr, lr / divFinal)])
@@ -175,10 +181,9 @@ export function sgdr(
  *
  * Source: fastai learner.py, Learner with slice(start, stop); fastcore even_mults.
  */
-export function learningRates(
-  { start, stop }: { readonly start?: number; readonly stop: number },
-  groups: number,
-): number[] {
+export function learningRates(range: { readonly start?: number; readonly stop: number }, groups: number): number[] {
+  checkOptions('learningRates', range, { start: NUMBER, stop: NUMBER })
+  const { start, stop } = range
   return Array.from({ length: groups }, (_, i) => {
     if (i === groups - 1) return stop
     return start === undefined ? stop / 10 : start * (stop / start) ** (i / (groups - 1))

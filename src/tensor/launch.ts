@@ -1,5 +1,6 @@
 import { DtypeError } from '../base/errors.ts'
 import { formatShape } from '../base/format.ts'
+import { ANY, checkOptions, nearest, type Kinds } from '../base/options.ts'
 import { currentGpu } from '../gpu/device.ts'
 import type { PipelineCache, LaunchOptions } from '../gpu/pipeline-cache.ts'
 import type { Launch } from '../gpu/launch.ts'
@@ -9,6 +10,28 @@ import { allocate } from './scope.ts'
 import { vectorCount, type Spec } from './shape.ts'
 import type { Tensor } from './tensor.ts'
 import { currentTrack } from './track.ts'
+
+/**
+ * Names of the options of a launch. Only names are checked, as there are many launches in a step, and only those that look
+ * like one of these are refused: an operation may pass its whole plan.
+ */
+const LAUNCH_KINDS: Kinds<LaunchOptions> = {
+  groups: ANY,
+  shape: ANY,
+  constants: ANY,
+  dtype: ANY,
+  detail: ANY,
+  flops: ANY,
+  track: ANY,
+}
+
+/** Names that were seen and are no misspelling. */
+const harmless = new Set<string>(Object.keys(LAUNCH_KINDS))
+
+function checkOption(where: string, option: string, options: LaunchOptions): void {
+  if (nearest(option, Object.keys(LAUNCH_KINDS)) !== undefined) checkOptions(where, options, LAUNCH_KINDS)
+  harmless.add(option)
+}
 
 /** Returns a tensor with unspecified contents, which a kernel will write. */
 export function empty(spec: Spec, label?: string): Tensor {
@@ -22,6 +45,7 @@ export function empty(spec: Spec, label?: string): Tensor {
  * @throws ShaderError  if bindings, sizes or constants are not those of the shader
  */
 export function launch(name: ShaderName, bindings: Readonly<Record<string, Tensor>>, options: LaunchOptions): void {
+  for (const option in options) if (!harmless.has(option)) checkOption(name, option, options)
   const { pipelines, queue, tracer } = currentGpu()
   withOverflowFlag(name, bindings, (complete) => {
     const prepared = prepareLaunch(pipelines, name, complete, options)

@@ -1,5 +1,5 @@
 import { DtypeError, ShapeError } from '../base/errors.ts'
-import { checkArgument, checkOptions, type Kind, type Kinds } from '../base/options.ts'
+import { ANY, checkArgument, checkOptions, FUNCTION, NUMBER, TEXT, type Kind, type Kinds } from '../base/options.ts'
 import { hold } from './scope.ts'
 import { sameShape } from './shape.ts'
 import { Tensor, type Inputs, type TapeNode, type Target } from './tensor.ts'
@@ -45,6 +45,15 @@ export interface ExecutedOp {
 
 const TENSOR: Kind = { expected: 'a tensor, such as tensor(data, shape)', is: (value) => value instanceof Tensor }
 
+const DEFINITION: Kinds<OpDefinition<Inputs, unknown, unknown>> = {
+  name: TEXT,
+  required: NUMBER,
+  options: ANY,
+  plan: FUNCTION,
+  forward: FUNCTION,
+  backward: FUNCTION,
+}
+
 let enabled = true
 let nextId = 1
 let observer: ((executed: ExecutedOp) => void) | undefined
@@ -86,6 +95,7 @@ export function observeOps<Result>(report: (executed: ExecutedOp) => void, work:
 export function defineOp<I extends Inputs, Options, Plan>(
   definition: OpDefinition<I, Options, Plan>,
 ): (inputs: I, options: Options) => Tensor {
+  checkOptions<object>('defineOp', definition, DEFINITION)
   return (inputs, options) => {
     const { name, required = 1, options: kinds } = definition
     inputs.forEach((input, i) => {

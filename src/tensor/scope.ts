@@ -48,7 +48,7 @@ export function allocateWithin(whole: Tensor, spec: Spec, byteOffset: number): T
   return new Tensor(spec, { buffer, offset: offset + byteOffset, part: whole.storage, holds: 0, state: 'kept' })
 }
 
-type Kept = Tensor | readonly Kept[] | { readonly [key: string]: Kept } | number | undefined | void
+export type Kept = Tensor | readonly Kept[] | { readonly [key: string]: Kept } | number | undefined | void
 
 /**
  * Runs work and releases every tensor made in it, except those that it returns, which pass to the enclosing scope (or to

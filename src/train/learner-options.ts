@@ -129,7 +129,8 @@ export const RATE: Kind = oneOf(NUMBER, {
     value instanceof Object &&
     'stop' in value &&
     NUMBER.is(value.stop) &&
-    (!('start' in value) || NUMBER.is(value.start)),
+    (!('start' in value) || NUMBER.is(value.start)) &&
+    Object.keys(value).every((name) => name === 'start' || name === 'stop'),
 })
 
 /** Checks of the options of a learner. */

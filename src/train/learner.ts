@@ -11,7 +11,7 @@ import type { TuneOptions } from '../ops/convolution/tuner.ts'
 import { adam } from '../optim/adam.ts'
 import { LossScaler } from '../optim/loss-scaler.ts'
 import type { Optimizer, OptimizerFactory } from '../optim/optimizer.ts'
-import { flatCos, learningRates, oneCycle, sgdr } from '../optim/schedule.ts'
+import { FLAT_COS_KINDS, flatCos, learningRates, ONE_CYCLE_KINDS, oneCycle, sgdr } from '../optim/schedule.ts'
 import type { Platform } from '../platform/platform.ts'
 import { requireBatchFits } from './fit/batch-fits.ts'
 import { sortCallbacks, type Callback } from './fit/callback.ts'
@@ -252,7 +252,9 @@ export class Learner implements RunningFit {
     options: FitOneCycleOptions & InnerFitOptions,
   ): Promise<void> {
     const optimizer = this.openOptimizer()
-    const cycles = this.ratesOf(lrMax, optimizer).map((rate) => oneCycle(rate, { moms: this.momentums, ...options }))
+    const cycles = this.ratesOf(lrMax, optimizer).map((rate) =>
+      oneCycle(rate, { moms: this.momentums, ...only(ONE_CYCLE_KINDS, options) }),
+    )
     await this.fitScheduled(epochs, lrMax, cycles, options)
   }
 
@@ -266,7 +268,9 @@ export class Learner implements RunningFit {
   fitFlatCos(epochs: number, lr: LearningRate = this.lr, options: FitFlatCosOptions = {}): Promise<void> {
     return this.asFit('fitFlatCos', { lr, options }, FIT_FLAT_COS_KINDS, async () => {
       const optimizer = this.openOptimizer()
-      const schedules = this.ratesOf(lr, optimizer).map((rate) => ({ lr: flatCos(rate, options) }))
+      const schedules = this.ratesOf(lr, optimizer).map((rate) => ({
+        lr: flatCos(rate, only(FLAT_COS_KINDS, options)),
+      }))
       await this.fitScheduled(epochs, lr, schedules, options)
     })
   }
@@ -675,4 +679,9 @@ export class Learner implements RunningFit {
       if (--this.interruptible === 0) this.stopListening?.()
     }
   }
+}
+
+/** Returns those options of a fit that its schedule has. */
+function only<Options extends object>(kinds: Kinds<Options>, options: Partial<Options>): Partial<Options> {
+  return Object.fromEntries(Object.entries(options).filter(([name]) => Object.hasOwn(kinds, name))) as Partial<Options>
 }

@@ -1,4 +1,5 @@
 import { OptionError } from '../../base/errors.ts'
+import { ANY, checkOptions } from '../../base/options.ts'
 
 /** Mean and standard deviation of the red, green and blue channels, in [0,1]. */
 export interface ChannelStats {
@@ -37,6 +38,7 @@ export function normalize(): NormalizeByBatchTransform
 export function normalize(stats: ChannelStats): NormalizeTransform
 export function normalize(stats?: ChannelStats): NormalizeTransform | NormalizeByBatchTransform {
   if (!stats) return { kind: 'normalizeByBatch', order: 99 }
+  checkOptions('normalize', stats, { mean: ANY, std: ANY })
   const { mean, std } = stats
   if (!isTriple(mean) || !isTriple(std) || !std.every((deviation) => deviation > 0)) {
     throw new OptionError('normalize', 'three means and three deviations are needed', {

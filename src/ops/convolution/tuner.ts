@@ -1,4 +1,5 @@
 import { formatTime } from '../../base/format.ts'
+import { ANY, checkOptions, FLAG, FUNCTION, NUMBER, type Kinds } from '../../base/options.ts'
 import { currentGpu, type Gpu } from '../../gpu/device.ts'
 import { chooseKernel, chosenKernel, importChoices, unknownPasses, usesOf, type SizedPass } from './choices.ts'
 import { passLaunches } from './passes.ts'
@@ -24,6 +25,16 @@ export interface TuneOptions {
   readonly candidates?: (gpu: Gpu, pass: ConvolutionPass, sizes: ConvolutionSizes) => readonly KernelVariant[]
   /** Timer of the candidates. Default: the GPU's clock */
   readonly stopwatch?: Stopwatch
+}
+
+const TUNE_KINDS: Kinds<TuneOptions> = {
+  convolutions: ANY,
+  gradients: FLAG,
+  force: FLAG,
+  seconds: NUMBER,
+  stopped: FUNCTION,
+  candidates: FUNCTION,
+  stopwatch: ANY,
 }
 
 /** Result of tuning one pass. */
@@ -75,6 +86,7 @@ const read = new WeakMap<Gpu, TunedTable>()
  * @returns the measurements; empty if all variants were known
  */
 export async function tune(options: TuneOptions = {}): Promise<readonly Tuned[]> {
+  checkOptions('tune', options, TUNE_KINDS)
   const gpu = currentGpu()
   const { platform } = gpu
   if (!tunes(options)) return []

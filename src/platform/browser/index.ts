@@ -1,3 +1,4 @@
+import { ANY, checkOptions, NUMBER } from '../../base/options.ts'
 import type { Files, Platform } from '../platform.ts'
 import { browserDecodePool } from './decode-pool.ts'
 import { storageFiles, urlFiles } from './files.ts'
@@ -22,6 +23,7 @@ const CACHE = '.wgrad'
 
 /** A page (or a worker of it) as a platform. */
 export function createBrowserPlatform(options: BrowserPlatformOptions = {}): Platform & { readonly files: PageFiles } {
+  checkOptions('createBrowserPlatform', options, { files: ANY, save: ANY, threads: NUMBER })
   const files = new PageFiles(options.files ?? urlFiles(location.href), options.save)
   files.mount(storageFiles(CACHE), CACHE)
   const settings = new URLSearchParams(location.search)

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { checkOptions, NUMBER } from '../../base/options.ts'
 import type { Platform } from '../platform.ts'
 import { adapterAdvice } from './adapter-advice.ts'
 import { datasets } from './archive.ts'
@@ -15,6 +16,7 @@ import { drawText } from './text.ts'
  * @param options.threads  decoding threads; 0 decodes in place. Default: one fewer than processors, at most 16
  */
 export function createNodePlatform(options: { threads?: number } = {}): Platform {
+  checkOptions('createNodePlatform', options, { threads: NUMBER })
   const gpus = new Map<boolean, Promise<GPU>>()
   return {
     name: 'node',

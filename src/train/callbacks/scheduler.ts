@@ -1,3 +1,4 @@
+import { checkOptions, FUNCTION } from '../../base/options.ts'
 import type { Schedule } from '../../optim/schedule.ts'
 import type { Callback } from '../fit/callback.ts'
 
@@ -20,6 +21,7 @@ const SAMPLES = 33
  * Source: fastai callback/schedule.py, ParamScheduler.
  */
 export function scheduler(groups: readonly GroupSchedules[]): Callback {
+  for (const group of groups) checkOptions('scheduler', group, { lr: FUNCTION, momentum: FUNCTION })
   return {
     name: 'scheduler',
     options: groups.map(({ lr, momentum }) => ({ lr: sampled(lr), momentum: sampled(momentum) })),

@@ -1,6 +1,6 @@
 import { DataError, OptionError } from '../../base/errors.ts'
 import { isRecord, jsonText, type Json } from '../../base/json.ts'
-import type { Kind as OptionKind } from '../../base/options.ts'
+import { ANY, checkOptions, type Kind as OptionKind } from '../../base/options.ts'
 import {
   batchTransformsFrom,
   decodingFrom,
@@ -10,7 +10,7 @@ import {
 import { architectures, type ModelMaker } from '../../nn/architectures.ts'
 import type { Architecture } from '../../nn/module.ts'
 import type { StateDict } from '../../nn/state-dict.ts'
-import type { WeightPrecision } from '../../nn/weight-precision.ts'
+import { WEIGHT_PRECISION, type WeightPrecision } from '../../nn/weight-precision.ts'
 import type { Platform } from '../../platform/platform.ts'
 import { predictItems } from '../fit/evaluate.ts'
 import type { RunningFit } from '../fit/events.ts'
@@ -127,15 +127,14 @@ export interface LoadLearnerOptions {
  * @throws DataError  naming the file, if it has another format, is damaged, or holds a model of an unknown architecture
  * Source: fastai learner.py, load_learner.
  */
-export async function loadLearner(
-  source: ModelSource,
-  { platform, models = {} }: LoadLearnerOptions,
-): Promise<Predictor> {
+export async function loadLearner(source: ModelSource, options: LoadLearnerOptions): Promise<Predictor> {
+  checkOptions('loadLearner', options, { platform: ANY, models: ANY })
+  const { platform, models = {} } = options
   const path = sourceName(source)
   const { weights, info } = await readModelFile(platform, source)
   requireExported(path, info)
   requireFinite(path, weights)
-  const { name, options } = info.architecture as unknown as Architecture
+  const { name, options: made } = info.architecture as unknown as Architecture
   const known = { ...architectures, ...models }
   if (!Object.hasOwn(known, name)) {
     throw new DataError(path, `the architecture '${name}' is unknown`, {
@@ -144,7 +143,7 @@ export async function loadLearner(
     })
   }
   return about(path, () => {
-    const model = known[name](options)
+    const model = known[name](made)
     model.loadStateDict(weights)
     return new Predictor({
       model,
@@ -195,8 +194,10 @@ function requireExported(path: string, info: Info): void {
 export async function convertLearner(
   path: string,
   to: string,
-  { platform, precision = 'f32' }: ExportOptions & { readonly platform: Platform },
+  options: Pick<ExportOptions, 'precision'> & { readonly platform: Platform },
 ): Promise<void> {
+  checkOptions('convertLearner', options, { platform: ANY, precision: WEIGHT_PRECISION })
+  const { platform, precision = 'f32' } = options
   const { weights, info } = await readModelFile(platform, path)
   requireExported(path, info)
   await writeModelFile(platform, to, { weights, info, precision })

@@ -1,6 +1,7 @@
 import { isRecord, parseRecord, type Json } from '../../base/json.ts'
+import { checkOptions } from '../../base/options.ts'
 import { normalize, type ChannelStats } from '../../data/augment/normalize.ts'
-import { hubModel, type HubOptions } from '../../data/hub.ts'
+import { HUB_KINDS, hubModel, type HubOptions } from '../../data/hub.ts'
 import { batchTransformsFrom } from '../../data/transform-records.ts'
 import type { StateDict } from '../../nn/state-dict.ts'
 import type { Platform } from '../../platform/platform.ts'
@@ -44,8 +45,10 @@ const FILE = /\.(safetensors|pth|pt|pkl|bin)$/i
  */
 export async function readPretrained(
   source: string,
-  { platform, ...hub }: Omit<HubOptions, 'platform'> & { readonly platform: Platform },
+  options: Omit<HubOptions, 'platform'> & { readonly platform: Platform },
 ): Promise<Pretrained> {
+  checkOptions<HubOptions>('readPretrained', options, HUB_KINDS)
+  const { platform, ...hub } = options
   const { files } = platform
   const local = FILE.test(source) || (await files.exists(source))
   const found = local

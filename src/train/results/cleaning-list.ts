@@ -11,7 +11,8 @@ export interface CleaningListOptions {
   readonly count?: number
 }
 
-const KINDS: Kinds<CleaningListOptions> = { count: NUMBER }
+/** Checks of the options of `cleaningList`. */
+export const CLEANING_LIST_KINDS: Kinds<CleaningListOptions> = { count: NUMBER }
 
 /** Predictions for labeled images of one split. */
 export interface SplitPredictions {
@@ -34,7 +35,7 @@ export interface SplitPredictions {
  * equations 1 and 2 (the suggestion).
  */
 export async function cleaningList(learner: FitState, options: CleaningListOptions = {}): Promise<CleaningList> {
-  checkOptions('cleaningList', options, KINDS)
+  checkOptions('cleaningList', options, CLEANING_LIST_KINDS)
   const { train, valid, vocab } = learner.loaders
   const splits: SplitPredictions[] = []
   for (const [split, loader] of [['train', train] as const, ['valid', valid] as const]) {
@@ -49,7 +50,7 @@ export function cleaningListOf(
   splits: readonly SplitPredictions[],
   options: CleaningListOptions = {},
 ): CleaningList {
-  checkOptions('cleaningList', options, KINDS)
+  checkOptions('cleaningList', options, CLEANING_LIST_KINDS)
   const { count = Infinity } = options
   if (count !== Infinity) requireInteger('cleaningList', 'count', count, { from: 1 })
   const sorted = splits.map((split) => itemsOf(vocab, split).sort(byLoss))

@@ -1,8 +1,9 @@
 import { requireRange } from '../../base/check.ts'
 import { OptionError } from '../../base/errors.ts'
+import { checkOptions, FLAG, TEXT } from '../../base/options.ts'
 import { formatTable } from '../../base/table.ts'
 import type { CleaningList } from '../../data/cleaning.ts'
-import { cleaningListOf, type CleaningListOptions } from './cleaning-list.ts'
+import { CLEANING_LIST_KINDS, cleaningListOf, type CleaningListOptions } from './cleaning-list.ts'
 import type { ItemPredictions } from '../fit/evaluation.ts'
 import { argmax, outputName } from '../fit/metrics.ts'
 
@@ -100,7 +101,9 @@ export class ClassificationInterpretation {
    * @param k  number of items. Default all
    * @throws OptionError  if k is negative
    */
-  topLosses(k = Infinity, { largest = true }: { readonly largest?: boolean } = {}): ItemLoss[] {
+  topLosses(k = Infinity, options: { readonly largest?: boolean } = {}): ItemLoss[] {
+    checkOptions('topLosses', options, { largest: FLAG })
+    const { largest = true } = options
     requireRange('topLosses', { k }, k >= 0, 'at least 0')
     const { losses, targets, items, predictions } = this.results
     // NaN ranks above every loss.
@@ -125,8 +128,10 @@ export class ClassificationInterpretation {
    */
   cleaningList(
     paths: readonly string[],
-    { split = 'valid', ...options }: CleaningListOptions & { readonly split?: 'train' | 'valid' } = {},
+    given: CleaningListOptions & { readonly split?: 'train' | 'valid' } = {},
   ): CleaningList {
+    checkOptions('cleaningList', given, { ...CLEANING_LIST_KINDS, split: TEXT })
+    const { split = 'valid', ...options } = given
     return cleaningListOf(this.vocab, [{ split, results: this.results, paths }], options)
   }
 

@@ -1,4 +1,5 @@
 import { OptionError } from '../../base/errors.ts'
+import { ANY, checkOptions, FLAG, FUNCTION, NUMBER, TEXT, type Kinds } from '../../base/options.ts'
 
 /** Line of a chart. It has a gap where y is not finite; a single point is labeled with the name. */
 export interface Line {
@@ -50,6 +51,18 @@ const LOOKS = {
   other: { color: colour.muted, width: 1.5, opacity: 1, type: 'dashed', marks: true },
 } as const
 
+const KINDS: Kinds<LineChartOptions> = {
+  title: TEXT,
+  lines: ANY,
+  xName: TEXT,
+  logX: FLAG,
+  x: ANY,
+  y: ANY,
+  format: FUNCTION,
+  width: NUMBER,
+  height: NUMBER,
+}
+
 const FONT = 'system-ui, sans-serif'
 
 /**
@@ -58,6 +71,7 @@ const FONT = 'system-ui, sans-serif'
  * @throws OptionError  if the package echarts is not installed
  */
 export async function lineChart(options: LineChartOptions): Promise<string> {
+  checkOptions('lineChart', options, KINDS)
   const { title, lines, xName = '', logX = false, x, y, format = String, width = 480, height = 240 } = options
   const { init } = await charts()
   const chart = init(null, null, { renderer: 'svg', ssr: true, width, height })

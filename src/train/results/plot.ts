@@ -1,4 +1,5 @@
 import { OptionError } from '../../base/errors.ts'
+import { checkOptions, NUMBER } from '../../base/options.ts'
 import { lineChart } from './line-chart.ts'
 import { LAST_STEPS, type LrCurve, type Suggestion } from './lr-suggestions.ts'
 import type { History } from '../fit/history.ts'
@@ -75,8 +76,10 @@ export async function trainingPlot({ rawLosses, losses, lrs, momentums }: Histor
  */
 export async function lrFindPlot(
   { lrs, losses, suggestions }: LrCurve & { readonly suggestions: Readonly<Record<string, Suggestion>> },
-  { skipEnd = LAST_STEPS }: { readonly skipEnd?: number } = {},
+  options: { readonly skipEnd?: number } = {},
 ): Promise<string> {
+  checkOptions('lrFindPlot', options, { skipEnd: NUMBER })
+  const { skipEnd = LAST_STEPS } = options
   if (!(Number.isInteger(skipEnd) && skipEnd >= 0 && skipEnd < lrs.length)) {
     throw new OptionError('lrFindPlot', 'no point of the curve remains', {
       given: { points: lrs.length, skipEnd },
