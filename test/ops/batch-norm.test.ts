@@ -36,10 +36,10 @@ const KINDS = [
 
 describe.each(families)('family %s', (family) => {
   describe.each(['f32', 'f16'] as const)('%s', (dtype) => {
-    describe.each(KINDS)('training $training, relu $relu, residual $withResidual', (kind) => {
+    describe.each(KINDS)('training $training, relu $relu, residual $withResidual', ({ withResidual, ...kind }) => {
       test.each(SHAPES.map((shape) => [shape]))('[%s]', async (shape) => {
         gpu.family = family
-        const given = operands(shape, kind.withResidual)
+        const given = operands(shape, withResidual)
         const want = reference(given, kind)
         const got = run(given, kind, dtype)
         expectClose(await read(got.y), want.y, dtype, { name: 'y', shape })
