@@ -78,14 +78,15 @@ function isTextOrNothing(value: unknown): boolean {
 /**
  * Reads a cleaning list from JSON, whether `cleaningListText` or `JSON.stringify` wrote it.
  *
+ * @param name  name of the text in errors, such as its path. Default 'cleaning list'
  * @throws DataError  naming the first entry that is missing or invalid
  */
-export function parseCleaningList(text: string): CleaningList {
+export function parseCleaningList(text: string, name = 'cleaning list'): CleaningList {
   const fix = 'write it with cleaningListText(list)'
-  const record = parseRecord('cleaning list', text, fix)
+  const record = parseRecord(name, text, fix)
   const { kind, version, vocab, items } = record
   if (kind !== KIND || version !== VERSION || !isList(vocab) || !isList(items)) {
-    throw new DataError('cleaning list', 'this is not a cleaning list', {
+    throw new DataError(name, 'this is not a cleaning list', {
       given: { kind: jsonText(kind ?? null), version: jsonText(version ?? null) },
       expected: `{ kind: '${KIND}', version: ${VERSION}, vocab: […], items: […] }`,
       fix,
@@ -94,11 +95,11 @@ export function parseCleaningList(text: string): CleaningList {
   return makeCleaningList(
     vocab.map(String),
     items.map((item, i) => {
-      for (const [name, expected, is] of FIELDS) {
-        const value = isRecord(item) ? item[name] : undefined
+      for (const [field, expected, is] of FIELDS) {
+        const value = isRecord(item) ? item[field] : undefined
         if (is(value)) continue
-        throw new DataError('cleaning list', `item ${i} has an invalid ${name}`, {
-          given: { [name]: value === undefined ? 'missing' : jsonText(value) },
+        throw new DataError(name, `item ${i} has an invalid ${field}`, {
+          given: { [field]: value === undefined ? 'missing' : jsonText(value) },
           expected,
         })
       }
@@ -121,10 +122,15 @@ function isList(value: Json | undefined): value is readonly Json[] {
 /** Options of `applyCleaning`. */
 export interface ApplyCleaningOptions {
   /**
-   * Folder that deleted images are moved to, below it in the folders where they were. Default: `.trash` in the folder of
-   * the class folders, which `getImageFiles` leaves out
+   * Folder that deleted images are moved to, below it in the folders where they were. Default: `.trash` in `folder` or
+   * the folder of the class folders, which `getImageFiles` leaves out
    */
   readonly trash?: string
+  /**
+   * Folder of the data set. With it images may be in folders below that of their class, which they keep:
+   * `cat/summer/1.jpg` becomes `dog/summer/1.jpg`. Default: the folder around each image is that of its class
+   */
+  readonly folder?: string
   /** True to return the moves without making them. Default false */
   readonly dryRun?: boolean
   /**
@@ -137,7 +143,13 @@ export interface ApplyCleaningOptions {
 }
 
 const CONFLICT: Kind = { expected: "'refuse' or 'number'", is: (value) => value === 'refuse' || value === 'number' }
-const KINDS: Kinds<ApplyCleaningOptions> = { trash: PATH, dryRun: FLAG, onConflict: CONFLICT, platform: ANY }
+const KINDS: Kinds<ApplyCleaningOptions> = {
+  trash: PATH,
+  folder: PATH,
+  dryRun: FLAG,
+  onConflict: CONFLICT,
+  platform: ANY,
+}
 const LIST: Kind = {
   expected: 'a cleaning list, such as `await cleaningList(learner)`',
   is: (value) => isRecord(value) && Array.isArray(value.items) && Array.isArray(value.vocab),
@@ -192,20 +204,22 @@ type PlannedMove = CleaningMove & { readonly done: boolean }
 async function plan(list: CleaningList, files: Files, options: ApplyCleaningOptions): Promise<PlannedMove[]> {
   const chosen = list.items.filter(({ action }) => action !== 'keep')
   requireOnce(chosen)
-  const places = new Map(chosen.map((item) => [item, placeOf(item.path)]))
-  const root = commonFolder(list.items.map(({ path }) => placeOf(path).parent))
+  const within = options.folder?.replace(/(?<=.)[/\\]+$/, '')
+  if (within !== undefined) requireWithin(within, list.items)
+  const root = within ?? commonFolder(list.items.map(({ path }) => placeOf(path).parent))
   const { trash = files.join(root, '.trash'), onConflict = 'refuse' } = options
   const folderOf = folderFinder(files)
+  const relabeled = async (item: CleaningItem, { parent, folder, name }: Place) =>
+    files.join(parent, await folderOf(parent, newLabel(item, folder, list.vocab)), name)
   const taken = new Set<string>()
   const missing: string[] = []
   const occupied: string[] = []
   const moves: PlannedMove[] = []
   for (const item of chosen) {
-    const { parent, folder, name } = places.get(item) as Place
     const target =
       item.action === 'delete'
-        ? files.join(trash, ...below(root, parent), folder, name)
-        : files.join(parent, await folderOf(parent, newLabel(item, folder, list.vocab)), name)
+        ? files.join(trash, ...below(root, item.path))
+        : await relabeled(item, within === undefined ? placeOf(item.path) : placeBelow(within, item))
     const action = item.action as CleaningMove['action']
     if (target === item.path) continue
     if (!(await files.exists(item.path))) {
@@ -280,11 +294,45 @@ function folderFinder(files: Files): (parent: string, label: string) => Promise<
   }
 }
 
-/** Parts of the path of an image: `parent/folder/name`. */
+/** Parts of the path of an image: `parent/folder/name`, where the name may have folders before it. */
 interface Place {
   readonly parent: string
   readonly folder: string
   readonly name: string
+}
+
+/** @throws OptionError  if an image is not in the folder of the data set */
+function requireWithin(root: string, items: readonly CleaningItem[]): void {
+  const outside = items.find(({ path }) => !isWithin(root, path))
+  if (outside === undefined) return
+  throw new OptionError('applyCleaning', 'an image of the list is not in the folder', {
+    given: { folder: root, path: outside.path },
+    fix: 'name the folder that the list was made of',
+  })
+}
+
+/**
+ * Divides the path of an image at the folder with the name of its label, somewhere below the folder of the data set; at
+ * the folder around the image where no folder has that name.
+ *
+ * @throws OptionError  if several folders have it, as any of them could be the label
+ */
+function placeBelow(root: string, { path, label }: CleaningItem): Place {
+  const folders = below(root, path).slice(0, -1)
+  const named = folders.filter((folder) => sameSpelling(folder) === sameSpelling(label)).length
+  if (named > 1) {
+    throw new OptionError('applyCleaning', 'several folders around an image have the name of its label', {
+      given: { path, label },
+      fix: 'move this image yourself, and set its action to keep',
+    })
+  }
+  let { parent, folder, name } = placeOf(path)
+  if (named === 0) return { parent, folder, name }
+  while (sameSpelling(folder) !== sameSpelling(label)) {
+    name = path.slice(parent.length + 1)
+    ;[parent, folder] = cut(parent)
+  }
+  return { parent, folder, name }
 }
 
 function placeOf(path: string): Place {

@@ -125,6 +125,33 @@ describe('applying a list', () => {
     expect(moves.map(({ to }) => to.slice(root.length))).toEqual(['/train/dog/2.jpg', '/train/dog/2 (2).jpg'])
   })
 
+  test('with the folder of the data set, folders below that of the class go along', async () => {
+    for (const path of ['cat/summer/5.jpg', 'cat/summer/cat/6.jpg']) {
+      mkdirSync(dirname(join(root, path)), { recursive: true })
+      writeFileSync(join(root, path), path)
+    }
+    const nested = list(
+      item('cat/summer/5.jpg', { label: 'cat', action: 'relabel', to: 'dog' }),
+      item('train/cat/1.jpg', { action: 'relabel', to: 'dog' }),
+      item('train/cat/2.jpg', { action: 'delete' }),
+    )
+    await expect(applyCleaning(nested, { ...options, dryRun: true })).rejects.toThrow('is not the name of its folder')
+    const moves = await applyCleaning(nested, { ...options, folder: `${root}/`, onConflict: 'number' })
+    expect(moves.map(({ to }) => to.slice(root.length + 1))).toEqual([
+      'dog/summer/5.jpg',
+      'train/dog/1 (2).jpg',
+      '.trash/train/cat/2.jpg',
+    ])
+    expect(readFileSync(join(root, 'dog/summer/5.jpg'), 'utf8')).toBe('cat/summer/5.jpg')
+
+    const apply = (one: CleaningItem, folder = root) => applyCleaning(list(one), { ...options, folder })
+    const relabel = { label: 'cat', action: 'relabel', to: 'dog' } as const
+    await expect(apply(item('cat/summer/cat/6.jpg', relabel))).rejects.toThrow('several folders around an image')
+    await expect(apply(item('train/dog/1.jpg', relabel))).rejects.toThrow('is not the name of its folder')
+    const outside = apply(item('train/dog/1.jpg', relabel), join(root, 'valid'))
+    await expect(outside).rejects.toThrow('an image of the list is not in the folder')
+  })
+
   test('into another trash', async () => {
     const trash = join(root, 'elsewhere', 'bin')
     const clean = list(item('valid/cat/4.jpg', { action: 'delete' }), item('train/cat/1.jpg'))
