@@ -20,6 +20,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   predict: () => import('./predict.ts'),
   evaluate: () => import('./evaluate.ts'),
   export: () => import('./export.ts'),
+  clean: () => import('./clean.ts'),
 }
 
 async function usage(): Promise<string> {

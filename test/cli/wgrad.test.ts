@@ -1,8 +1,8 @@
 import { execFile, spawn } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { dirname, join } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import { tmpdir } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -60,7 +60,7 @@ describe('help and misuse', () => {
   test('each command explains itself; the version is that of the package', async () => {
     const { stdout, code } = await wgrad('--help')
     expect(code).toBe(0)
-    for (const name of ['check', 'train', 'predict', 'evaluate', 'export']) {
+    for (const name of ['check', 'train', 'predict', 'evaluate', 'export', 'clean']) {
       expect(stdout).toMatch(new RegExp(`^  ${name} `, 'm'))
       const help = await wgrad(name, '--help')
       expect(help).toMatchObject({ code: 0, stderr: '' })
@@ -80,7 +80,7 @@ describe('help and misuse', () => {
     [
       ['tran', 'set'],
       2,
-      "OptionError: wgrad: there is no command 'tran'\n  expected check, train, predict, evaluate, export\n  Fix: write train",
+      "OptionError: wgrad: there is no command 'tran'\n  expected check, train, predict, evaluate, export, clean\n  Fix: write train",
     ],
     [['train', 'set', '--epoch', '3'], 2, "OptionError: train: Unknown option '--epoch'.\n  Fix: write --epochs;"],
     [['train', 'set', '--model', 'xresnet19'], 2, 'Fix: write xresnet18'],
@@ -94,6 +94,11 @@ describe('help and misuse', () => {
     [['export', 'model.safetensors', 'model.pb'], 2, 'the suffix of the file says nothing about its format'],
     [['export', 'model.safetensors', 'half.safetensors', '--logits'], 2, 'this is an option of ONNX files'],
     [['evaluate', 'model.safetensors'], 2, 'a model and one folder of images are needed'],
+    [['clean', 'set'], 2, 'a folder of images and a cleaning list are needed'],
+    [['clean', 'set', 'cleaning.json', '--aply'], 2, 'Fix: write --apply;'],
+    [['clean', 'nowhere', 'cleaning.json'], 3, 'DataError: nowhere: no such file or folder'],
+    [['clean', 'set', 'cleaning.json'], 3, 'DataError: cleaning.json: no such file or folder'],
+    [['clean', 'set', join('set', 'поперёк', '1.jpg')], 3, `DataError: ${join('set', 'поперёк', '1.jpg')}: `],
   ] as const)('%j is refused with exit code %i', async (args, code, message) => {
     const ended = await wgrad(...args)
     expect(ended.stderr).toContain(message)
@@ -183,6 +188,7 @@ describe('train', () => {
     const end = events.at(-1)
     expect(end).toMatchObject({ folder: 'whole', count: 8, settings: { size: 32, batchSize: 8, model: 'xresnet18' } })
     expect(readdirSync(join(folder, 'whole')).sort()).toEqual([
+      'cleaning.json',
       'history.csv',
       'images.csv',
       'learning-rate.json',
@@ -223,6 +229,21 @@ describe('train', () => {
       expect(report).toContain(part)
     }
     expect(report).not.toMatch(/<script|<link|src="http|@import/)
+  })
+
+  test('the report shows where the network looks, and labels that may be wrong, as cleaning.json lists them', () => {
+    const { items } = JSON.parse(text('whole', 'cleaning.json')) as { items: Item[] }
+    expect(items).toHaveLength(40)
+    expect(new Set(items.map(({ action }) => action))).toEqual(new Set(['keep']))
+    const suggested = items.filter(({ suggested: other }) => other !== undefined)
+    const { count, right, suggestedLabels } = JSON.parse(text('whole', 'results.json')) as Record<string, number>
+    expect(suggestedLabels).toBe(suggested.length)
+    const report = text('whole', 'report.html')
+    expect(report.match(/<img class="map" src="data:image\/png;base64,/g) ?? []).toHaveLength(count - right)
+    expect(report).toContain('Labels to look at')
+    expect(report.match(/<span>→ /g) ?? []).toHaveLength(Math.min(12, suggested.length))
+    const advised = report.includes(`npx wgrad clean ${join(folder, 'set')} ${join('whole', 'cleaning.json')} --accept`)
+    expect(advised).toBe(suggested.length > 0)
   })
 
   test('interrupted and continued, it comes to the same', async () => {
@@ -310,6 +331,73 @@ describe('train', () => {
     const { stderr, code } = await wgrad('train', '--resume', 'damaged')
     expect(code).toBe(3)
     expect(stderr).toContain(`DataError: ${join('damaged', 'options.json')}: a damaged file: its size is invalid`)
+  })
+})
+
+interface Item {
+  path: string
+  label: string
+  suggested?: string
+  action: string
+  to?: string
+}
+
+describe('clean', () => {
+  const images = () =>
+    readdirSync(join(folder, 'dirty'), { recursive: true })
+      .map(String)
+      .filter((name) => name.endsWith('jpg'))
+
+  test('prints what would be moved, then moves it: what is asked for, and the suggestions that are accepted', async () => {
+    cpSync(join(folder, 'set'), join(folder, 'dirty'), { recursive: true })
+    const list = JSON.parse(text('whole', 'cleaning.json')) as { items: Item[] }
+    const away = join('up & right', '2.jpg')
+    const items = list.items.map(({ suggested: _, ...item }): Item => {
+      const path = relative(join(folder, 'set'), item.path)
+      if (path === away) return { ...item, path, action: 'delete' }
+      const wrong = [join('up & right', 'summer 2024', '0.jpg'), join('up & right', '3.jpg')].includes(path)
+      return { ...item, path, ...(wrong ? { suggested: 'поперёк' } : {}) }
+    })
+    mkdirSync(join(folder, 'run'))
+    writeFileSync(join(folder, 'run', 'cleaning.json'), JSON.stringify({ ...list, items }))
+    const before = images().sort()
+
+    const dry = await wgrad('clean', 'dirty', 'run', '--accept')
+    expect(dry).toMatchObject({ code: 0, stderr: '' })
+    const lines = dry.stdout.trimEnd().split('\n')
+    expect(lines.slice(0, 3).sort()).toEqual([
+      `delete   ${away} → ${join('.trash', away)}`,
+      `relabel  ${join('up & right', '3.jpg')} → ${join('поперёк', '3 (2).jpg')}`,
+      `relabel  ${join('up & right', 'summer 2024', '0.jpg')} → ${join('поперёк', 'summer 2024', '0 (2).jpg')}`,
+    ])
+    expect(lines.slice(3)).toEqual([
+      'nothing was moved yet: 2 into the folder of another class, 1 into the trash; --apply does it',
+    ])
+    expect(images().sort()).toEqual(before)
+
+    const asked = await wgrad('clean', 'dirty', join('run', 'cleaning.json'), '--apply', '--json')
+    expect(JSON.parse(asked.stdout)).toEqual({
+      folder: 'dirty',
+      list: join('run', 'cleaning.json'),
+      applied: true,
+      suggested: 2,
+      moves: [{ action: 'delete', from: join(folder, 'dirty', away), to: join(folder, 'dirty', '.trash', away) }],
+    })
+    expect(images()).toContain(join('.trash', away))
+    expect(images()).not.toContain(away)
+    const none = await wgrad('clean', 'dirty', 'run', '--apply')
+    expect(none.stdout).toContain('nothing to move')
+    expect(none.stdout).toContain('--accept takes the 2 suggested labels')
+    const accepted = await wgrad('clean', 'dirty', 'run', '--accept', '--apply')
+    expect(accepted.stdout).toContain('moved: 2 into the folder of another class, 0 into the trash')
+    expect(images()).toContain(join('поперёк', 'summer 2024', '0 (2).jpg'))
+    expect(images()).toHaveLength(before.length)
+  })
+
+  test('a list of another folder is refused', async () => {
+    const { code, stderr } = await wgrad('clean', join('set', 'поперёк'), 'whole')
+    expect(code).toBe(2)
+    expect(stderr).toContain('OptionError: applyCleaning: an image of the list is not in the folder')
   })
 })
 

@@ -20,6 +20,7 @@ read, holds a fifth of every class back to measure on, finds a learning rate, tr
   model.onnx          for ONNX Runtime and other programs
   history.csv         figures of every epoch
   images.csv          which image was trained on, measured on, or left out, and why
+  cleaning.json       images by loss, with labels that they should perhaps have, for \`wgrad clean\`
   results.json        all figures
   train.log           everything that was printed
 

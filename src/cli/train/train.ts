@@ -1,9 +1,18 @@
 import { DataError, OptionError } from '../../base/errors.ts'
 import { jsonText, parseRecord, type Json } from '../../base/json.ts'
 import { openGpuOn } from '../../exports/gpu.ts'
-import { batchImages, csvLine, readImageFolder, type Loaders, type Side, type Survey } from '../../exports/data.ts'
+import {
+  batchImages,
+  cleaningListText,
+  csvLine,
+  readImageFolder,
+  type CleaningList,
+  type Loaders,
+  type Side,
+  type Survey,
+} from '../../exports/data.ts'
 import { architectures, backbones } from '../../exports/nn.ts'
-import type { LrSearch } from '../../exports/train.ts'
+import { cleaningList, type LrSearch, type Pretrained } from '../../exports/train.ts'
 import {
   accuracy,
   augTransforms,
@@ -21,11 +30,11 @@ import {
   type Callback,
   type Gpu,
 } from '../../node.ts'
-import type { Pretrained } from '../../exports/train.ts'
 import { RunFolder } from '../../platform/node/run-folder.ts'
-import { pngUri, confusionOf, wrongTiles } from '../../train/report/images.ts'
+import { confusionOf, pngUri, suspectTiles, withMaps, wrongTiles } from '../../train/report/images.ts'
 import { renderTraining } from '../../train/report/training-report.ts'
 import { requireTrainable } from '../check.ts'
+import { CLEANING_FILE } from '../clean.ts'
 import { EXIT } from '../exit-codes.ts'
 import { countsOf, decoderOf, look, lookJson, lookText, type ClassCount } from '../look.ts'
 import { measure, measuredJson, measuredText, type Measured } from '../measured.ts'
@@ -53,6 +62,7 @@ const FILES = {
   images: 'images.csv',
   history: 'history.csv',
   log: 'train.log',
+  cleaning: CLEANING_FILE,
   results: 'results.json',
   report: 'report.html',
   model: 'model.safetensors',
@@ -342,9 +352,14 @@ async function conclude({ output, gpu, run }: Going, trained: Trained): Promise<
   await run.attempt(FILES.onnx, () => learner.exportOnnx(run.file(FILES.onnx)))
   const fineTuned = begun.settings.pretrained !== null
   await run.attempt(FILES.history, () => run.write(FILES.history, historyCsv(log.fits, fineTuned)))
+  output.say('\nlooking for wrong labels')
+  const cleaning = await cleaningList(learner)
+  await run.attempt(FILES.cleaning, () => run.write(FILES.cleaning, `${cleaningListText(cleaning)}\n`))
+  const suspects = suspectsOf(cleaning).length
+  output.say(`another label is suggested for ${suspects} of ${cleaning.items.length} images`)
   const seconds = (Date.now() - Date.parse(begun.started)) / 1000
   const computing = (platform.now() - startMs) / 1000
-  const report = await reportOf({ measured, trained, gpu, run, seconds })
+  const report = await reportOf({ measured, trained, cleaning, gpu, run, seconds })
   if (!report.hasCharts) output.say('the report has no curves, which take the package echarts: npm install echarts')
   await run.attempt(FILES.report, () => run.write(FILES.report, report.page))
   const document = {
@@ -356,6 +371,7 @@ async function conclude({ output, gpu, run }: Going, trained: Trained): Promise<
     settings: { ...begun.settings },
     lr: trained.search.lr,
     ...measuredJson(measured),
+    suggestedLabels: suspects,
     epochs: log.fits.flatMap(({ epochs }, fit) => epochs.map((row) => ({ layers: layersOf(fit, fineTuned), ...row }))),
     look: begun.look,
   }
@@ -368,7 +384,7 @@ async function conclude({ output, gpu, run }: Going, trained: Trained): Promise<
       ...(unwritten.length > 0
         ? [`NOT written: ${unwritten.join(', ')}; to write them: ${invocation()} train --resume ${quoted(run.path)}`]
         : []),
-      `written: ${run.file(FILES.report)}, and beside it ${FILES.model}, ${FILES.onnx}, ${FILES.history}, ${FILES.images}`,
+      `written: ${run.file(FILES.report)}, and beside it ${FILES.model}, ${FILES.onnx}, ${FILES.history}, ${FILES.images}, ${FILES.cleaning}`,
       `to use it: ${invocation()} predict ${quoted(run.file(FILES.model))} picture.jpg`,
     ].join('\n'),
   )
@@ -382,12 +398,13 @@ async function conclude({ output, gpu, run }: Going, trained: Trained): Promise<
 interface Reported {
   readonly measured: Measured
   readonly trained: Trained
+  readonly cleaning: CleaningList
   readonly gpu: Gpu
   readonly run: RunFolder
   readonly seconds: number
 }
 
-async function reportOf({ measured, trained, gpu, run, seconds }: Reported) {
+async function reportOf({ measured, trained, cleaning, gpu, run, seconds }: Reported) {
   const { begun, learner, log, search } = trained
   const { settings, look: lookedAt, started } = begun
   const { platform, loaders, model } = learner
@@ -401,6 +418,9 @@ async function reportOf({ measured, trained, gpu, run, seconds }: Reported) {
   const name = platform.files.join(settings.folder).split(/[/\\]/).at(-1) ?? settings.folder
   const command = (rest: string) => `${invocation()} ${rest}`
   const suggestion = search.search?.suggestions.valley
+  const wrong = await wrongTiles(platform, interpretation.topLosses(WRONG), loaders.valid.pictures)
+  const { tiles: mostWrong, note: mapsNote } = await withMaps(learner, wrong)
+  const isTable = lookedAt.layout === 'table'
   return renderTraining({
     title: `${name}: ${loaders.vocab.length} classes, ${settings.model}`,
     started,
@@ -418,7 +438,19 @@ async function reportOf({ measured, trained, gpu, run, seconds }: Reported) {
     fits: log.fits,
     search: search.search && suggestion ? { ...search.search, suggestion } : undefined,
     confusion: confusionOf(interpretation),
-    mostWrong: await wrongTiles(platform, interpretation.topLosses(WRONG), loaders.valid.pictures),
+    mostWrong,
+    mapsNote,
+    suspects: {
+      suggested: suspectsOf(cleaning).length,
+      count: cleaning.items.length,
+      tiles: await suspectTiles(platform, cleaning.items, loaders.valid.pictures),
+      advice: isTable
+        ? `Labels come from a table, so correct those that are wrong there; ${FILES.cleaning} lists all`
+        : `The network is wrong about images, too, so look before you move any. ${FILES.cleaning} lists all; this prints where those that are accepted would be moved, and moves them with --apply`,
+      command: isTable
+        ? undefined
+        : command(`clean ${quoted(settings.folder)} ${quoted(run.file(FILES.cleaning))} --accept`),
+    },
     images: [{ title: 'As the network sees them in training', tiles }],
     settings: [
       ['Images', settings.folder],
@@ -452,6 +484,11 @@ async function reportOf({ measured, trained, gpu, run, seconds }: Reported) {
       ['Half the size', command(`export ${quoted(run.file(FILES.model))} small.onnx --f16`)],
     ],
   })
+}
+
+/** Images of a cleaning list for which another label is suggested. */
+function suspectsOf({ items }: CleaningList): CleaningList['items'] {
+  return items.filter(({ suggested }) => suggested !== undefined)
 }
 
 function settingsText(settings: Settings, gpu: Gpu): string {

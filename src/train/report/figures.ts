@@ -67,4 +67,27 @@ export interface WrongTile {
   readonly probability: number
   /** Path of the file, where the report names it. */
   readonly path?: string
+  /** Address of the same image with what speaks for the predicted class over it (see `gradCam`). */
+  readonly map?: string
+}
+
+/** Image whose label is perhaps wrong. */
+export interface SuspectTile {
+  readonly uri: string
+  readonly path: string
+  readonly actual: string
+  readonly suggested: string
+  readonly loss: number
+}
+
+/** Images whose labels are perhaps wrong, in a report. */
+export interface SuspectLabels {
+  /** Number of images for which another label is suggested, and of those that were looked at. */
+  readonly suggested: number
+  readonly count: number
+  /** Those with the largest losses. */
+  readonly tiles: readonly SuspectTile[]
+  /** Sentence that introduces the command. */
+  readonly advice: string
+  readonly command?: string | undefined
 }

@@ -1,6 +1,6 @@
 /** Parts that the reports of a lesson and of a training run share, as HTML. */
-import type { ConfusionResult, WrongTile } from './figures.ts'
-import { wholePercent } from './format.ts'
+import type { ConfusionResult, SuspectLabels, SuspectTile, WrongTile } from './figures.ts'
+import { count, wholePercent } from './format.ts'
 import { html, type Html } from './html.ts'
 
 /** Confusion matrix with counts, shaded by their part of each row, and the recall of each class. */
@@ -39,8 +39,28 @@ export function wrongest(tiles: readonly WrongTile[]): Html {
     loss,
     probability,
     path = '',
-  }: WrongTile) => html`<li><img src="${uri}" alt="${actual}" title="${path}">
+    map,
+  }: WrongTile) => html`<li><div class="pair"><img src="${uri}" alt="${actual}" title="${path}">${
+    map === undefined ? undefined : html`<img class="map" src="${map}" alt="What speaks for ${predicted}">`
+  }</div>
     <span>${predicted} ${wholePercent(probability)}</span><span class="muted">is ${actual}</span>
     <span class="muted">loss ${loss.toFixed(2)}</span></li>`
-  return html`<h3>Most wrong</h3><ul class="tiles">${tiles.map(item)}</ul>`
+  const hasMaps = tiles.some(({ map }) => map !== undefined)
+  const caption = hasMaps
+    ? html`<p class="caption">Beside an image: what speaks for the wrong answer, the brighter the more (Grad-CAM).</p>`
+    : undefined
+  return html`<h3>Most wrong</h3><ul class="tiles${hasMaps ? ' maps' : ''}">${tiles.map(item)}</ul>${caption}`
+}
+
+/** Images whose labels are perhaps wrong, each with the label that it has and the one that the network suggests. */
+export function suspectLabels({ suggested, count: all, tiles, advice, command }: SuspectLabels): Html {
+  const title = html`<h3>Labels to look at</h3>`
+  if (suggested === 0) return html`${title}<p>For none of ${count(all)} images the network suggests another label.</p>`
+  const item = ({ uri, path, actual, suggested: other, loss }: SuspectTile) => html`<li>
+    <img src="${uri}" alt="${actual}" title="${path}"><span>${actual}</span><span>→ ${other}?</span>
+    <span class="muted">loss ${loss.toFixed(2)}</span></li>`
+  const few = tiles.length < suggested ? `, here the ${tiles.length} with the largest losses` : ''
+  return html`${title}<p>For ${count(suggested)} of ${count(all)} images the network suggests another label${few}.</p>
+    <ul class="tiles">${tiles.map(item)}</ul>
+    <p class="caption">${advice}${command === undefined ? '.' : html`: <code>${command}</code>`}</p>`
 }

@@ -68,7 +68,7 @@ tbody + tbody tr:first-child td { border-top: 2px solid var(--line); }
 .tiles img { display: block; width: 100%; aspect-ratio: 1; border-radius: 6px; background: var(--soft); }
 .tiles li { font-size: .76rem; line-height: 1.3; min-width: 0; overflow-wrap: anywhere; }
 .tiles span { display: block; }
-.tiles img + span, .tiles .mix + span { margin-top: .3rem; }
+.tiles img + span, .tiles .pair + span, .tiles .mix + span { margin-top: .3rem; }
 .mix { display: flex; height: 5px; margin-top: .3rem; border-radius: 3px; overflow: hidden; background: var(--second); }
 .mix i { background: var(--first); }
 .columns { display: grid; grid-template-columns: minmax(0, 11fr) minmax(0, 10fr); gap: 0 2rem; }
@@ -82,6 +82,8 @@ tbody + tbody tr:first-child td { border-top: 2px solid var(--line); }
 .confusion td.none { color: transparent; }
 .confusion td.sum { background: none; width: auto; padding: 0 .2rem 0 .7rem; color: var(--muted); }
 .wrong .tiles { grid-template-columns: repeat(4, minmax(0, 1fr)); }
+.wrong .tiles.maps { grid-template-columns: repeat(2, minmax(0, 1fr)); }
+.maps .pair { display: grid; grid-template-columns: 1fr 1fr; gap: .25rem; }
 @media (max-width: 820px) { .columns { grid-template-columns: minmax(0, 1fr); } .card { padding: 1rem; } body { padding: 1.25rem .75rem 3rem; } }
 @media print {
   :root {

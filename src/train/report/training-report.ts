@@ -3,10 +3,10 @@ import { formatClock } from '../../base/format.ts'
 import { lineChart } from '../results/line-chart.ts'
 import { LAST_STEPS, type LrCurve, type Suggestion } from '../results/lr-suggestions.ts'
 import { fitCharts } from './charts.ts'
-import type { ConfusionResult, FitFigures, TileGroup, WrongTile } from './figures.ts'
+import type { ConfusionResult, FitFigures, SuspectLabels, TileGroup, WrongTile } from './figures.ts'
 import { count, percent, rate, six } from './format.ts'
 import { Html, html } from './html.ts'
-import { confusionMatrix, mostConfused, wrongest } from './parts.ts'
+import { confusionMatrix, mostConfused, suspectLabels, wrongest } from './parts.ts'
 import { STYLE } from './style.ts'
 
 /** Class in a training report. */
@@ -42,6 +42,9 @@ export interface TrainingReport {
   readonly search?: (LrCurve & { readonly suggestion: Suggestion }) | undefined
   readonly confusion: ConfusionResult
   readonly mostWrong: readonly WrongTile[]
+  /** Reason why the misclassified images have no heat maps. */
+  readonly mapsNote?: string | undefined
+  readonly suspects: SuspectLabels
   readonly images: readonly TileGroup[]
   /** Settings by name, as text. */
   readonly settings: readonly (readonly [name: string, value: string])[]
@@ -82,7 +85,8 @@ ${overview(run)}
 ${epochs(run.fits)}</section>
 <section class="card"><h2>What it gets right and wrong</h2>
 <div class="columns"><div>${confusionMatrix(run.confusion)}</div>
-<div class="wrong">${wrongest(run.mostWrong)}${mostConfused(run.confusion.pairs)}</div></div></section>
+<div class="wrong">${wrongest(run.mostWrong)}${run.mapsNote === undefined ? undefined : html`<p class="caption">Without maps of what it looks at: ${run.mapsNote}.</p>`}${mostConfused(run.confusion.pairs)}</div></div>
+${suspectLabels(run.suspects)}</section>
 ${images(run)}
 ${facts(run)}
 </main>
