@@ -1,6 +1,6 @@
 import { byId } from './dom.ts'
 
-/** What the browser says of its graphics adapter. */
+/** Graphics adapter of the browser: none, a fast one, or a slow one in software, with the sentence about it on the page. */
 export type Found =
   { readonly kind: 'none'; readonly text: string } | { readonly kind: 'ok' | 'slow'; readonly text: string }
 

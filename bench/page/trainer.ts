@@ -4,6 +4,7 @@ import {
   addFiles,
   ClassificationInterpretation,
   loadLearner,
+  memoryFiles,
   openGpu,
   removeFiles,
   storageFiles,
@@ -14,7 +15,6 @@ import {
 import { readSafetensors, type Architecture } from 'wgrad/nn'
 import { currentGpu, rng, useGpu } from 'wgrad/gpu'
 import { gradCam, type Predictor, type VisionLearnerOptions } from 'wgrad/train'
-import { MemoryFiles } from './memory-files.ts'
 import type { AdapterFacts, Calls, KernelTime, ModelFacts, Part, Reply, Request, TrainingEvent } from './protocol.ts'
 import { everyFifth } from './split.ts'
 import { firstLearner } from './recipes/first.ts'
@@ -56,8 +56,8 @@ const PRETRAINED = 'weights.safetensors'
 /** Network that begins with random numbers: half as wide, as it has few pictures to learn from. */
 const FROM_NOTHING: Body = { backbone: 'xresnet18', body: { widen: 0.5 } }
 
-/** What is written before it is downloaded or kept. */
-const written = new MemoryFiles()
+/** Files that the library writes in this tab, such as caches; nothing of them is kept. */
+const written = memoryFiles()
 /** Models that stay in the browser until the visitor forgets them. */
 const kept = storageFiles('models')
 const sessions = new Map<Part, Session>()
@@ -189,17 +189,14 @@ const calls: {
 
   async exported(format) {
     if (format === 'safetensors') return (await exportedModel()).slice()
-    const path = 'out/model.onnx'
     const source = sessions.get('own')?.learner ?? predictor ?? missing()
-    await source.exportOnnx(path, { precision: 'f16' })
-    return written.read(path)
+    return source.exportOnnxBytes({ precision: 'f16' })
   },
 
   async openModel(bytes) {
     const { vocab } = factsIn(bytes)
     await calls.stop()
-    written.set('out/opened.safetensors', bytes)
-    predictor = await loadLearner('out/opened.safetensors', { platform: currentGpu().platform })
+    predictor = await loadLearner(bytes)
     sessions.delete('own')
     modelBytes = bytes
     return { vocab }
@@ -385,11 +382,10 @@ function ownSession(): Session {
 async function exportedModel(): Promise<Uint8Array> {
   const session = sessions.get('own')
   if (!session) return modelBytes ?? missing()
-  await session.learner.export('out/model.safetensors', { precision: 'f16' })
-  return written.read('out/model.safetensors')
+  return session.learner.exportBytes({ precision: 'f16' })
 }
 
-/** What an exported learner says of itself. */
+/** Metadata that `learner.export` writes into a file of weights: labels, architecture, transforms. */
 function metadataOf(bytes: Uint8Array): Record<string, unknown> {
   const { metadata } = readSafetensors('weights', bytes)
   return JSON.parse(metadata['wgrad'] ?? '{}') as Record<string, unknown>

@@ -40,7 +40,7 @@ export default defineConfig({
   // Any folder of any server.
   base: './',
   publicDir: 'public',
-  // What is not there is not there: no other page in its place.
+  // A missing file is answered with 404: the page asks that way whether weights are shipped.
   appType: 'mpa',
   plugins: [benchmarks],
   resolve: {
