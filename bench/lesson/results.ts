@@ -2,13 +2,15 @@ import { DataError } from '../../src/base/errors.ts'
 import { isRecord, parseRecord } from '../../src/base/json.ts'
 import { csvLine } from '../../src/data/csv.ts'
 import type { ChannelStats, Decoding } from '../../src/exports/data.ts'
-import type {
-  ConfusionResult,
-  EpochResult,
-  FitFigures,
-  StepFigures,
-  TileGroup,
-  WrongTile,
+import {
+  EPOCH_COLUMNS,
+  epochCells,
+  type ConfusionResult,
+  type EpochResult,
+  type FitFigures,
+  type StepFigures,
+  type TileGroup,
+  type WrongTile,
 } from '../../src/train/report/figures.ts'
 
 export interface SectionResult {
@@ -129,34 +131,9 @@ export function hasLearnt(section: SectionResult): boolean {
 /** Formats the epochs of all sections as CSV with all digits, one line per epoch. */
 export function historyCsv(sections: readonly ReportedSection[]): string {
   const rows = sections.flatMap(({ name, fits }) =>
-    fits.flatMap(({ epochs }, fit) =>
-      epochs.map((row) => [
-        name,
-        fit,
-        row.epoch,
-        row.trainLoss,
-        row.validLoss,
-        row.accuracy,
-        row.seconds,
-        row.imagesPerSecond,
-        row.skippedSteps ?? '',
-        row.lossScale ?? '',
-      ]),
-    ),
+    fits.flatMap(({ epochs }, fit) => epochs.map((row) => [name, fit, ...epochCells(row)])),
   )
-  const names = [
-    'section',
-    'fit',
-    'epoch',
-    'train_loss',
-    'valid_loss',
-    'accuracy',
-    'seconds',
-    'images_per_second',
-    'skipped_steps',
-    'loss_scale',
-  ]
-  return [names, ...rows].map(csvLine).join('')
+  return [['section', 'fit', ...EPOCH_COLUMNS], ...rows].map(csvLine).join('')
 }
 
 /** Formats the training steps of all sections as JSON, one object per line; NaN becomes null. */

@@ -1,18 +1,7 @@
+import { csvLine } from '../../exports/data.ts'
 import type { FitState } from '../../node.ts'
 import { FitLog } from '../../train/report/fit-log.ts'
-import type { EpochResult, FitFigures } from '../../train/report/figures.ts'
-
-const COLUMNS = [
-  'layers',
-  'epoch',
-  'train_loss',
-  'valid_loss',
-  'accuracy',
-  'seconds',
-  'images_per_second',
-  'skipped_steps',
-  'loss_scale',
-]
+import { EPOCH_COLUMNS, epochCells, type EpochResult, type FitFigures } from '../../train/report/figures.ts'
 
 /** Log of a run's fits that tells of every epoch as it ends. */
 export class RunLog extends FitLog {
@@ -38,18 +27,6 @@ export function layersOf(fit: number, fineTuned: boolean): 'head' | 'all' {
 
 /** Formats all epochs as CSV with all digits. */
 export function historyCsv(fits: readonly FitFigures[], fineTuned: boolean): string {
-  const rows = fits.flatMap(({ epochs }, fit) =>
-    epochs.map((row) => [
-      layersOf(fit, fineTuned),
-      row.epoch,
-      row.trainLoss,
-      row.validLoss,
-      row.accuracy,
-      row.seconds,
-      row.imagesPerSecond,
-      row.skippedSteps ?? '',
-      row.lossScale ?? '',
-    ]),
-  )
-  return [COLUMNS, ...rows].map((row) => `${row.join(',')}\n`).join('')
+  const rows = fits.flatMap(({ epochs }, fit) => epochs.map((row) => [layersOf(fit, fineTuned), ...epochCells(row)]))
+  return [['layers', ...EPOCH_COLUMNS], ...rows].map(csvLine).join('')
 }

@@ -14,6 +14,24 @@ export interface EpochResult {
   readonly lossScale?: number
 }
 
+/** Columns of an epoch in a CSV file, for `epochCells`. */
+export const EPOCH_COLUMNS = [
+  'epoch',
+  'train_loss',
+  'valid_loss',
+  'accuracy',
+  'seconds',
+  'images_per_second',
+  'skipped_steps',
+  'loss_scale',
+] as const
+
+/** Returns the cells of an epoch under `EPOCH_COLUMNS`, with all digits; the last two are empty in f32. */
+export function epochCells(row: EpochResult): readonly (number | string)[] {
+  const { epoch, trainLoss, validLoss, accuracy, seconds, imagesPerSecond, skippedSteps = '', lossScale = '' } = row
+  return [epoch, trainLoss, validLoss, accuracy, seconds, imagesPerSecond, skippedSteps, lossScale]
+}
+
 /** Figures of one training step. */
 export interface StepFigures {
   readonly iteration: number
