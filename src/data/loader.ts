@@ -167,14 +167,16 @@ export class Loader {
     // Its own, as the loader may be gone through by others at the same time.
     const pipeline = new BatchPipeline(this.batchTransforms)
     const fences: (() => Promise<void>)[] = []
-    const images = this.pictures.cache.onGpu(currentGpu())
+    const all = this.pictures.cache.onGpu(currentGpu())
+    // Without a budget, the usual case on a software adapter, no image is looked for there.
+    const images = all.limitBytes > 0 ? all : undefined
     try {
       for await (const { host, free } of this.hostBatches(pass, images)) {
         // Everything for the batches given out so far is recorded by now.
         fences.push(currentGpu().queue.fence())
         if (fences.length > STEPS_AHEAD) await fences.shift()?.()
         const batch = this.send(host, pass, buffers, pipeline)
-        buffers.keep(host, images)
+        if (images) buffers.keep(host, images)
         free()
         yield batch
       }
