@@ -134,8 +134,8 @@ export interface ApplyCleaningOptions {
   /** True to return the moves without making them. Default false */
   readonly dryRun?: boolean
   /**
-   * What to do where a file of that name exists: 'refuse' all of the list before anything is moved, or 'number' the new
-   * name, as in `1 (2).jpg`. Default 'refuse'
+   * Handling of names that are taken in the folder an image is moved to: 'refuse' all of the list before anything is
+   * moved, or 'number' the new name, as in `1 (2).jpg`. Default 'refuse'
    */
   readonly onConflict?: 'refuse' | 'number'
   /** Default: that of the open GPU */

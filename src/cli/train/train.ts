@@ -131,7 +131,7 @@ async function isOver(run: RunFolder): Promise<boolean> {
   return (await files.exists(run.file(FILES.results))) && !(await files.exists(run.file(FILES.checkpoint)))
 }
 
-/** What a new run is made of. */
+/** Options of a new run, the images that were found for it, and its pretrained weights. */
 interface Beginning {
   readonly options: TrainOptions
   readonly survey: Survey
