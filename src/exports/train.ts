@@ -55,7 +55,7 @@ export {
   type ShowTopLossesOptions,
 } from '../train/results/show-results.ts'
 export type { Evaluation, ItemPredictions } from '../train/fit/evaluation.ts'
-export { cleaningList, type CleaningListOptions } from '../train/results/cleaning-list.ts'
+export { cleaningList, type CleaningListOptions, type LearnerCleaningOptions } from '../train/results/cleaning-list.ts'
 export { gradCam, type GradCam, type GradCamOptions } from '../train/results/grad-cam.ts'
 export { suggestThreshold, type SuggestedThreshold, type ThresholdOptions } from '../train/results/threshold.ts'
 export type { TtaOptions, TtaPair, TtaPairOptions } from '../train/results/tta.ts'

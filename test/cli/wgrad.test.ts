@@ -281,7 +281,8 @@ describe('train', () => {
   })
 
   test('from pretrained weights the head is trained first: those of the hub, or the same in a file, continued', async () => {
-    const shared = ['train', 'set', '--size', '32', '--epochs', '1', '--batch-size', '8', '--lr', '0.002']
+    const size = ['--size', '32', '--epochs', '1', '--batch-size', '8']
+    const shared = ['train', 'set', ...size, '--lr', '0.002', '--threshold', 'suggest']
     const options = [...shared, '--pretrained', join('whole', 'model.safetensors'), '--model', 'xresnet18']
     const requests: string[] = []
     const hub = createServer((request, response) => {
@@ -307,6 +308,9 @@ describe('train', () => {
       .split('\n')
       .map((line) => JSON.parse(line) as Event)
     expect(lines.filter(({ event }) => event === 'epoch').map(({ layers }) => layers)).toEqual(['head', 'all'])
+    expect(text('tuned', 'train.log')).toMatch(
+      /"none of these" below a probability of 0\.\d{3}; .* right and \d of \d wrong/,
+    )
     expect(text('tuned', 'history.csv')).toMatch(/\nhead,0,.*\nall,0,/)
     const child = spawn(process.execPath, [command, ...options, '--out', 'tuned-parts'], { cwd: folder })
     let said = ''

@@ -1,5 +1,6 @@
 import { requireInteger } from '../../base/check.ts'
-import { checkOptions, NUMBER, type Kinds } from '../../base/options.ts'
+import { OptionError } from '../../base/errors.ts'
+import { ANY, checkOptions, NUMBER, type Kinds } from '../../base/options.ts'
 import { makeCleaningList, type CleaningItem, type CleaningList } from '../../data/cleaning.ts'
 import type { ItemPredictions } from '../fit/evaluation.ts'
 import { argmax, outputName } from '../fit/metrics.ts'
@@ -9,6 +10,12 @@ import type { FitState } from '../fit/state.ts'
 export interface CleaningListOptions {
   /** Most images of each label and split, those with the largest losses. Default: all */
   readonly count?: number
+}
+
+/** Options of `cleaningList` for the data set of a learner. */
+export interface LearnerCleaningOptions extends CleaningListOptions {
+  /** Predictions for the validation set, if they exist already: what `learner.getPredictions()` returned. */
+  readonly valid?: ItemPredictions
 }
 
 /** Checks of the options of `cleaningList`. */
@@ -30,16 +37,25 @@ export interface SplitPredictions {
  * A label is suggested by confident learning: of the labels whose probability reaches the mean that images so labeled
  * have, the likeliest, if it is another than the present one.
  *
- * @throws OptionError  if count is out of range, or during a step of a fit
+ * @throws OptionError  if count is out of range, the given predictions are of another number of images, or during a step
+ *   of a fit
  * Source: fastai vision/widgets.py, ImageClassifierCleaner (the order); Northcutt et al. 2021, arXiv:1911.00068,
  * equations 1 and 2 (the suggestion).
  */
-export async function cleaningList(learner: FitState, options: CleaningListOptions = {}): Promise<CleaningList> {
-  checkOptions('cleaningList', options, CLEANING_LIST_KINDS)
+export async function cleaningList(learner: FitState, given: LearnerCleaningOptions = {}): Promise<CleaningList> {
+  checkOptions('cleaningList', given, { ...CLEANING_LIST_KINDS, valid: ANY })
+  const { valid: known, ...options } = given
   const { train, valid, vocab } = learner.loaders
+  if (known !== undefined && known.items.length !== valid.items.length) {
+    throw new OptionError('cleaningList', 'these are not predictions for the validation set of the learner', {
+      given: { predictions: known.items.length, images: valid.items.length },
+      fix: 'give what learner.getPredictions() returns, or leave `valid` out',
+    })
+  }
   const splits: SplitPredictions[] = []
-  for (const [split, loader] of [['train', train] as const, ['valid', valid] as const]) {
-    splits.push({ split, results: await learner.getPredictions({ loader }), paths: loader.pictures.items })
+  for (const [split, loader, made] of [['train', train, undefined] as const, ['valid', valid, known] as const]) {
+    const results = made ?? (await learner.getPredictions({ loader }))
+    splits.push({ split, results, paths: loader.pictures.items })
   }
   return cleaningListOf(vocab, splits, options)
 }

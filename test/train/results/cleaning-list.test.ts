@@ -88,3 +88,15 @@ test('of a learner: every image of both splits once, as its predictions say', as
     'train',
   )
 })
+
+test('of a learner with predictions for validation at hand: those are taken, and the model is not asked again', async () => {
+  const { learner } = await tinyLearner({}, { train: 8, valid: 6 })
+  const valid = await learner.getPredictions()
+  const known = { ...valid, losses: valid.losses.map((loss) => loss + 100) }
+  const { items } = await cleaningList(learner, { valid: known })
+  expect(items.filter(({ loss }) => loss > 100).map(({ split }) => split)).toEqual(Array(6).fill('valid'))
+  const others = await learner.getPredictions({ loader: learner.loaders.train })
+  await expect(cleaningList(learner, { valid: others })).rejects.toThrow(
+    'cleaningList: these are not predictions for the validation set of the learner',
+  )
+})

@@ -1,0 +1,94 @@
+import { OptionError } from '../../base/errors.ts'
+import { cleaningListText } from '../../exports/data.ts'
+import { cleaningList, suggestThreshold, type ItemPredictions } from '../../exports/train.ts'
+import type { Gpu } from '../../node.ts'
+import type { RunFolder } from '../../platform/node/run-folder.ts'
+import { EXIT } from '../exit-codes.ts'
+import { measure, measuredJson, measuredText } from '../measured.ts'
+import { invocation, quoted, type Output } from '../output.ts'
+import { wgradVersion } from '../version.ts'
+import { FILES } from './files.ts'
+import type { Settings } from './options.ts'
+import { reportOf, suspectsOf, type Trained } from './report.ts'
+import { historyCsv, layersOf } from './run-log.ts'
+
+/** Where the results of a run go. */
+interface Destination {
+  readonly output: Output
+  readonly gpu: Gpu
+  readonly run: RunFolder
+}
+
+/** Measures, and writes all files. */
+export async function conclude({ output, gpu, run }: Destination, trained: Trained): Promise<void> {
+  const { platform } = output
+  const { begun, learner, log, startMs } = trained
+  const results = await learner.getPredictions()
+  const measured = measure(results, learner.loaders.vocab)
+  output.say(`\n${measuredText(measured)}`)
+  const threshold = thresholdFor(begun.settings.threshold, results, output)
+  await run.attempt(FILES.model, () =>
+    learner.export(run.file(FILES.model), threshold === undefined ? {} : { threshold }),
+  )
+  await run.attempt(FILES.onnx, () => learner.exportOnnx(run.file(FILES.onnx)))
+  const fineTuned = begun.settings.pretrained !== null
+  await run.attempt(FILES.history, () => run.write(FILES.history, historyCsv(log.fits, fineTuned)))
+  output.say('\nlooking for wrong labels')
+  const cleaning = await cleaningList(learner, { valid: results })
+  await run.attempt(FILES.cleaning, () => run.write(FILES.cleaning, `${cleaningListText(cleaning)}\n`))
+  const suspects = suspectsOf(cleaning).length
+  output.say(`another label is suggested for ${suspects} of ${cleaning.items.length} images`)
+  const seconds = (Date.now() - Date.parse(begun.started)) / 1000
+  const computing = (platform.now() - startMs) / 1000
+  const report = await reportOf({ measured, trained, cleaning, gpu, run, seconds })
+  if (!report.hasCharts) output.say('the report has no curves, which take the package echarts: npm install echarts')
+  await run.attempt(FILES.report, () => run.write(FILES.report, report.page))
+  const document = {
+    wgrad: wgradVersion(),
+    adapter: gpu.name,
+    software: gpu.software,
+    started: begun.started,
+    seconds: computing,
+    settings: { ...begun.settings },
+    lr: trained.search.lr,
+    ...measuredJson(measured),
+    suggestedLabels: suspects,
+    epochs: log.fits.flatMap(({ epochs }, fit) => epochs.map((row) => ({ layers: layersOf(fit, fineTuned), ...row }))),
+    look: begun.look,
+  }
+  await run.attempt(FILES.results, () => run.write(FILES.results, `${JSON.stringify(document, null, 2)}\n`))
+  const { unwritten } = run
+  if (unwritten.length === 0) await run.remove([FILES.checkpoint])
+  output.say(
+    [
+      '',
+      ...(unwritten.length > 0
+        ? [`NOT written: ${unwritten.join(', ')}; to write them: ${invocation()} train --resume ${quoted(run.path)}`]
+        : []),
+      `written: ${run.file(FILES.report)}, and beside it ${FILES.model}, ${FILES.onnx}, ${FILES.history}, ${FILES.images}, ${FILES.cleaning}`,
+      `to use it: ${invocation()} predict ${quoted(run.file(FILES.model))} picture.jpg`,
+    ].join('\n'),
+  )
+  output.document({ event: 'end', folder: run.path, ...document })
+  const last = log.fits.at(-1)?.epochs.at(-1)
+  const finite = last !== undefined && Number.isFinite(last.trainLoss) && Number.isFinite(last.validLoss)
+  process.exitCode = finite && unwritten.length === 0 ? EXIT.good : EXIT.notGood
+}
+
+/** Returns the probability below which the model answers "none of these", found from predictions if it is not given. */
+function thresholdFor(wanted: Settings['threshold'], results: ItemPredictions, output: Output): number | undefined {
+  if (wanted !== 'suggest') return wanted ?? undefined
+  try {
+    const { threshold, right, wrong, rightKnown, wrongKnown } = suggestThreshold(results)
+    output.say(
+      `"none of these" below a probability of ${threshold.toFixed(3)}; of the images measured on that leaves ` +
+        `${rightKnown} of ${right} right and ${wrongKnown} of ${wrong} wrong answers`,
+    )
+    return threshold
+  } catch (error) {
+    // With no image classified correctly there is none to suggest; the model is kept all the same.
+    if (!(error instanceof OptionError)) throw error
+    output.say(`the model has no threshold: ${error.message}`)
+    return undefined
+  }
+}

@@ -1,0 +1,124 @@
+import { batchImages, type CleaningList } from '../../exports/data.ts'
+import type { Gpu, Learner } from '../../node.ts'
+import type { RunFolder } from '../../platform/node/run-folder.ts'
+import { confusionOf, pngUri, suspectTiles, withMaps, wrongTiles } from '../../train/report/images.ts'
+import { renderTraining } from '../../train/report/training-report.ts'
+import type { ClassCount } from '../look.ts'
+import type { Measured } from '../measured.ts'
+import { invocation, quoted } from '../output.ts'
+import { wgradVersion } from '../version.ts'
+import { FILES } from './files.ts'
+import type { Rate } from './learning-rate.ts'
+import type { Begun } from './options.ts'
+import type { RunLog } from './run-log.ts'
+
+/** Images of each kind that the report shows. */
+const SHOWN = 8
+const WRONG = 16
+
+/** State of a run whose training is done. */
+export interface Trained {
+  readonly begun: Begun
+  readonly learner: Learner
+  readonly log: RunLog
+  readonly search: Rate
+  readonly startMs: number
+}
+
+/** Facts of a finished run that its report shows. */
+interface Reported {
+  readonly measured: Measured
+  readonly trained: Trained
+  readonly cleaning: CleaningList
+  readonly gpu: Gpu
+  readonly run: RunFolder
+  readonly seconds: number
+}
+
+/** Makes the report of a run as one page. */
+export async function reportOf({ measured, trained, cleaning, gpu, run, seconds }: Reported) {
+  const { begun, learner, log, search } = trained
+  const { settings, look: lookedAt, started } = begun
+  const { platform, loaders, model } = learner
+  const { interpretation, accuracy: reached, interval, baseline } = measured
+  const counts = new Map((lookedAt.classes as unknown as ClassCount[]).map((one) => [one.name, one]))
+  const scores = interpretation.classScores()
+  const first = await batchImages(loaders.train, { count: SHOWN })
+  const tiles = await Promise.all(
+    first.map(async ({ image, label }) => ({ uri: await pngUri(platform, image), label })),
+  )
+  const name = platform.files.join(settings.folder).split(/[/\\]/).at(-1) ?? settings.folder
+  const command = (rest: string) => `${invocation()} ${rest}`
+  const suggestion = search.search?.suggestions.valley
+  const wrong = await wrongTiles(platform, interpretation.topLosses(WRONG), loaders.valid.pictures)
+  const { tiles: mostWrong, note: mapsNote } = await withMaps(learner, wrong)
+  const isTable = lookedAt.layout === 'table'
+  return renderTraining({
+    title: `${name}: ${loaders.vocab.length} classes, ${settings.model}`,
+    started,
+    seconds,
+    adapter: gpu.name,
+    software: gpu.software,
+    accuracy: reached,
+    interval,
+    baseline,
+    classes: scores.map(({ name: label, precision, recall, f1, support }) => {
+      const { train: trainCount = 0, leftOut = 0 } = counts.get(label) ?? {}
+      return { name: label, train: trainCount, valid: support, leftOut, precision, recall, f1 }
+    }),
+    findings: lookedAt.findings as never,
+    fits: log.fits,
+    search: search.search && suggestion ? { ...search.search, suggestion } : undefined,
+    confusion: confusionOf(interpretation),
+    mostWrong,
+    mapsNote,
+    suspects: {
+      suggested: suspectsOf(cleaning).length,
+      count: cleaning.items.length,
+      tiles: await suspectTiles(platform, cleaning.items, loaders.valid.pictures),
+      advice: isTable
+        ? `Labels come from a table, so correct those that are wrong there; ${FILES.cleaning} lists all`
+        : `The network is wrong about images, too, so look before you move any. ${FILES.cleaning} lists all; this prints where those that are accepted would be moved, and moves them with --apply`,
+      command: isTable
+        ? undefined
+        : command(`clean ${quoted(settings.folder)} ${quoted(run.file(FILES.cleaning))} --accept`),
+    },
+    images: [{ title: 'As the network sees them in training', tiles }],
+    settings: [
+      ['Images', settings.folder],
+      [
+        'Network',
+        `${settings.model}, ${model
+          .parameters()
+          .reduce((sum, { count }) => sum + count, 0)
+          .toLocaleString('en')} parameters`,
+      ],
+      ['Begun with', settings.pretrained ?? 'random weights'],
+      ['Size', `${settings.size} × ${settings.size} pixels`],
+      [
+        'Epochs',
+        settings.freezeEpochs > 0 ? `${settings.freezeEpochs} (head) + ${settings.epochs}` : String(settings.epochs),
+      ],
+      ['Batch size', String(settings.batchSize)],
+      ['Learning rate', `${search.lr.toExponential(2)}${settings.lr === null ? ' (searched)' : ''}`],
+      ['Precision', settings.fp32 ? 'f32' : 'mixed: activations in f16'],
+      [
+        'Variations',
+        settings.augment ? `rotation, zoom, perspective, light${settings.flip ? ', mirrored' : ''}` : 'none',
+      ],
+      ['Decoder', `${settings.decoder}${settings.shrink === 'fast' ? ', at the size that is needed' : ''}`],
+      ['Seed', String(settings.seed)],
+      ['wgrad', wgradVersion()],
+    ],
+    next: [
+      ['Classify images', command(`predict ${quoted(run.file(FILES.model))} picture.jpg`)],
+      ['Measure on other images', command(`evaluate ${quoted(run.file(FILES.model))} FOLDER`)],
+      ['Half the size', command(`export ${quoted(run.file(FILES.model))} small.onnx --f16`)],
+    ],
+  })
+}
+
+/** Images of a cleaning list for which another label is suggested. */
+export function suspectsOf({ items }: CleaningList): CleaningList['items'] {
+  return items.filter(({ suggested }) => suggested !== undefined)
+}
