@@ -43,7 +43,8 @@ const WRONG: Color = [190, 0, 0]
  * image has a prediction, label and prediction are green if they agree and red if not.
  *
  * A PNG shows scripts for which there are fonts: those of the browser in a page, and those of the system in Node, where it
- * takes the package sharp. Without it there are only A to Z, which a line in the log says.
+ * takes the package sharp. Without it there are only A to Z, which a line in the log says; `showBatch` and its like then
+ * write an HTML file beside the PNG.
  *
  * @param tiles  images of one size, at least one
  * @returns the bytes of a PNG, or the text of an SVG or HTML file
@@ -85,7 +86,10 @@ export function sheetFormat(where: string, file: string): SheetFormat {
   })
 }
 
-/** Writes a contact sheet in the format of the file's extension; without a file, returns the bytes of a PNG. */
+/**
+ * Writes a contact sheet in the format of the file's extension; without a file, returns the bytes of a PNG. Where a PNG
+ * cannot show a label, an HTML file beside it does.
+ */
 export async function writeSheet(
   platform: Platform,
   file: string | undefined,
@@ -93,7 +97,16 @@ export async function writeSheet(
   where: string,
 ): Promise<Uint8Array | void> {
   if (file === undefined) return contactSheet(tiles, 'png', platform)
-  await platform.files.write(file, await contactSheet(tiles, sheetFormat(where, file), platform))
+  const format = sheetFormat(where, file)
+  if (format !== 'png') return platform.files.write(file, await contactSheet(tiles, format, platform))
+  const { sheet, unread } = await drawSheet(tiles, platform)
+  await platform.files.write(file, await platform.encodePng(sheet))
+  if (unread === undefined) return
+  const page = file.replace(/png$/i, 'html')
+  await platform.files.write(page, await sheetHtml(tiles, platform))
+  platform.log(
+    `contact sheet: ${file} has ? for characters such as those of '${unread}', which take the package sharp; ${page} has them`,
+  )
 }
 
 /** Sizes of a sheet whose images all have the size of the first. */
@@ -120,13 +133,27 @@ function oneLine(text: string): string {
   return text.replace(/\p{Cc}+/gu, ' ')
 }
 
-/** Draws a contact sheet. */
+/** Draws a contact sheet; a line in the log says if characters are missing. */
 export async function sheetPixels(
   tiles: readonly LabeledImage[],
   platform: Pick<SheetPlatform, 'drawText' | 'log'>,
 ): Promise<Pixels> {
+  const { sheet, unread } = await drawSheet(tiles, platform)
+  if (unread !== undefined) {
+    platform.log(
+      `contact sheet: '${unread}' has characters that are drawn as ? here; npm install sharp, or write .html or .svg`,
+    )
+  }
+  return sheet
+}
+
+/** Draws a contact sheet, and returns the first caption with characters for which there is no font. */
+async function drawSheet(
+  tiles: readonly LabeledImage[],
+  platform: Pick<SheetPlatform, 'drawText'>,
+): Promise<{ readonly sheet: Pixels; readonly unread: string | undefined }> {
   const { scale, columns, width: w, height: h, left } = gridOf(tiles)
-  const captions = await drawnCaptions(tiles, w, platform)
+  const { captions, unread } = await drawnCaptions(tiles, w, platform)
   const rows = Array.from({ length: Math.ceil(tiles.length / columns) }, (_, row) =>
     Math.max(0, ...captions.slice(row * columns, (row + 1) * columns).map(({ height }) => height)),
   )
@@ -141,25 +168,23 @@ export async function sheetPixels(
     const caption = captions[i]
     place(sheet, caption, x + Math.max(0, Math.floor((w - caption.width) / 2)), y + h + GAP, 1)
   })
-  return sheet
+  return { sheet, unread }
 }
 
 async function drawnCaptions(
   tiles: readonly LabeledImage[],
   width: number,
-  { drawText, log }: Pick<SheetPlatform, 'drawText' | 'log'>,
-): Promise<Pixels[]> {
+  { drawText }: Pick<SheetPlatform, 'drawText'>,
+): Promise<{ readonly captions: readonly Pixels[]; readonly unread: string | undefined }> {
   const requests: CaptionRequest[] = tiles.map((tile) => ({ ...captionOf(tile), width, size: TEXT_SIZE }))
   const drawn = await Promise.all(
     requests.map(async (request) => (request.text.trim() === '' ? undefined : drawText?.(request))),
   )
   const unread = requests.find(({ text }, i) => drawn[i] === undefined && !hasLetters(text))
-  if (unread) {
-    log(
-      `contact sheet: '${oneLine(unread.text)}' has characters that are drawn as ? here; npm install sharp, or write .html or .svg`,
-    )
+  return {
+    captions: requests.map((request, i) => drawn[i] ?? drawLetters(request)),
+    unread: unread && oneLine(unread.text),
   }
-  return requests.map((request, i) => drawn[i] ?? drawLetters(request))
 }
 
 /** Copies pixels onto a sheet, enlarged, with their alpha channel; what is beyond its edge is left out. */

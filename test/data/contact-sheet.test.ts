@@ -1,9 +1,11 @@
 import { describe, expect, test } from 'vitest'
 import { OptionError } from '../../src/base/errors.ts'
-import { contactSheet, sheetFormat, sheetPixels, type LabeledImage } from '../../src/data/contact-sheet.ts'
+import { contactSheet, sheetFormat, sheetPixels, writeSheet, type LabeledImage } from '../../src/data/contact-sheet.ts'
 import type { CaptionRequest } from '../../src/image/caption.ts'
 import type { Pixels } from '../../src/image/pixels.ts'
 import { decodePng, encodePng } from '../../src/platform/node/png.ts'
+import { fakePlatform } from '../helpers/fake-platform.ts'
+import { memoryFiles } from '../helpers/memory-files.ts'
 
 /** An even image whose bytes are all `value`, and opaque. */
 function grey(value: number, width = 120, height = 10): Pixels {
@@ -104,6 +106,20 @@ describe('a PNG', () => {
     await contactSheet([{ image: grey(50), label: 'кошка' }], 'png', { encodePng: encode, log })
     expect(lines).toEqual([
       "contact sheet: 'кошка' has characters that are drawn as ? here; npm install sharp, or write .html or .svg",
+    ])
+  })
+
+  test('written without fonts, it has an HTML file beside it where letters are missing', async () => {
+    const { encodePng: encode, lines, log } = platform()
+    const files = memoryFiles()
+    const device = { ...fakePlatform({ picture: () => grey(50), files }), encodePng: encode, log }
+    await writeSheet(device, 'plain.png', [{ image: grey(50), label: 'cat' }], 'showBatch')
+    expect([await files.exists('plain.html'), lines]).toEqual([false, []])
+    await writeSheet(device, 'cats.png', [{ image: grey(50), label: 'кошка' }], 'showBatch')
+    expect(decodePng(await files.read('cats.png')).width).toBeGreaterThan(120)
+    expect(await files.readText('cats.html')).toContain('<div dir="auto">кошка</div>')
+    expect(lines).toEqual([
+      "contact sheet: cats.png has ? for characters such as those of 'кошка', which take the package sharp; cats.html has them",
     ])
   })
 
