@@ -39,7 +39,7 @@ test('pictures without labels are answered', async () => {
   // tst_files = get_image_files(path/'test_images').sorted()
   // tst_dl = dls.test_dl(tst_files)
   const testFiles = (await getImageFiles(trainPath)).sort().slice(0, 10)
-  const loader = await loaders.test(testFiles)
+  const loader = loaders.test(testFiles)
 
   // probs,_,idxs = learn.get_preds(dl=tst_dl, with_decoded=True)
   const { predictions } = await learner.getPredictions({ loader })

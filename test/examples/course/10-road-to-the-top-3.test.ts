@@ -36,7 +36,7 @@ test('several models answer together', async () => {
     const callbacks = [gradientAccumulation(16)]
     const learner = (await visionLearner(loaders, backbone, { metrics: [errorRate], callbacks })).toFp16()
     await learner.fineTune(1, 0.01)
-    return { vocab: loaders.vocab, ...(await learner.tta({ n: 2, loader: await loaders.test(testFiles) })) }
+    return { vocab: loaders.vocab, ...(await learner.tta({ n: 2, loader: loaders.test(testFiles) })) }
   }
 
   // for arch,details in models.items():
