@@ -14,7 +14,7 @@ import { kernelCases, MODELS, type Selection } from './kernels/index.ts'
 import { loaderTable, measureLoader } from './steps/loader.ts'
 import { machineHere, machineOf, machineText, type Machine } from './machine/machine.ts'
 import { memoryTable } from './steps/memory.ts'
-import { peaksText } from './kernels/peaks.ts'
+import { peaksText } from '../src/testing/peaks.ts'
 import { rooflineSvg } from './kernels/roofline.ts'
 import { measureMemory, measureStep, stepCases, stepTable, type StepCase, type StepRow } from './steps/step.ts'
 

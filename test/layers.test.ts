@@ -7,7 +7,7 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 
 const BELOW_TRAIN = ['base', 'image', 'platform', 'tensor', 'ops', 'nn', 'onnx', 'optim', 'data']
 const TRAIN = ['train/fit', 'train/results', 'train/report', 'train/files', 'train/callbacks', 'train']
-const CORE = [...BELOW_TRAIN, 'gpu', ...TRAIN]
+const CORE = [...BELOW_TRAIN, 'gpu', 'testing', ...TRAIN]
 
 /** Which rooms a room may import from, besides itself. Rooms only open downwards. */
 const ROOMS: Readonly<Record<string, readonly string[]>> = {
@@ -18,6 +18,8 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   tensor: ['base', 'gpu'],
   ops: ['base', 'gpu', 'tensor'],
   nn: ['base', 'tensor', 'ops'],
+  // Checks and measurements of operations.
+  testing: ['base', 'gpu', 'tensor'],
   onnx: ['base', 'tensor', 'ops', 'nn'],
   optim: ['base', 'gpu', 'tensor'],
   data: ['base', 'image', 'platform', 'gpu', 'tensor'],
@@ -41,10 +43,10 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
 
 /** Rooms of `src` that a folder of `bench` may import from: tools look deeper than users, but not everywhere. */
 const BENCH: Readonly<Record<string, readonly string[]>> = {
-  bench: ['node', 'exports', 'cli', 'base', 'image', 'gpu', 'tensor', 'platform/node'],
+  bench: ['node', 'exports', 'cli', 'base', 'image', 'gpu', 'tensor', 'testing', 'platform/node'],
   'bench/fuzz': ['base', 'image', 'platform', 'platform/node', 'platform/browser', 'data', 'nn', 'train/files'],
-  'bench/gpu-report': ['node', 'exports', 'base', 'gpu', 'ops', 'platform/node', 'train/report'],
-  'bench/kernels': ['node', 'exports', 'base', 'gpu', 'tensor', 'ops', 'nn', 'optim', 'data'],
+  'bench/gpu-report': ['node', 'exports', 'base', 'gpu', 'ops', 'testing', 'platform/node', 'train/report'],
+  'bench/kernels': ['node', 'exports', 'base', 'gpu', 'tensor', 'testing', 'ops', 'nn', 'optim', 'data'],
   'bench/lesson': [
     'node',
     'exports',

@@ -13,7 +13,7 @@ import type { Tensor } from '../src/tensor/tensor.ts'
 import { item, read, tensor, upload, zeros } from '../src/tensor/read-write.ts'
 import { once, testFamilies } from './helpers/families.ts'
 import { openTestGpu } from './helpers/gpu.ts'
-import { uniform, type Operand } from './helpers/gradcheck.ts'
+import { uniform, type GradcheckInput } from '../src/testing/gradcheck.ts'
 
 const gpu = await openTestGpu()
 const families = testFamilies(gpu)
@@ -43,7 +43,7 @@ const {
 /** An operation and operands small enough that every number of them counts. */
 interface Case {
   readonly operation: keyof typeof operations
-  readonly inputs: Readonly<Record<string, Operand>>
+  readonly inputs: Readonly<Record<string, GradcheckInput>>
   /** The NaN may reach more than a large number does: 0·NaN is NaN where a tap lies outside the image. */
   readonly reachesMore?: boolean
   /** No gradient flows through it. */

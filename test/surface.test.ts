@@ -13,12 +13,13 @@ import * as data from '../src/exports/data.ts'
 import * as gpu from '../src/exports/gpu.ts'
 import * as nn from '../src/exports/nn.ts'
 import * as tensors from '../src/exports/tensor.ts'
+import * as testing from '../src/exports/testing.ts'
 import * as train from '../src/exports/train.ts'
 import * as main from '../src/node.ts'
 
 const run = promisify(execFile)
 const root = fileURLToPath(new URL('..', import.meta.url))
-const subpaths = { data, gpu, nn, tensors, train }
+const subpaths = { data, gpu, nn, tensors, testing, train }
 
 /** Most names of functions, classes and constants that the package's root may have: what fits one screen of completions. */
 const ROOT_NAMES = 100

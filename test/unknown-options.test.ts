@@ -3,6 +3,7 @@ import * as data from '../src/exports/data.ts'
 import * as gpu from '../src/exports/gpu.ts'
 import * as nn from '../src/exports/nn.ts'
 import * as tensors from '../src/exports/tensor.ts'
+import * as testing from '../src/exports/testing.ts'
 import * as train from '../src/exports/train.ts'
 import * as wgrad from '../src/node.ts'
 import { ANY, checkOptions } from '../src/base/options.ts'
@@ -14,7 +15,7 @@ await openTestGpu()
 
 // Options as JavaScript lets them through.
 // eslint-disable-next-line @typescript-eslint/no-explicit-any
-const library = { ...wgrad, ...data, ...gpu, ...nn, ...tensors, ...train } as any
+const library = { ...wgrad, ...data, ...gpu, ...nn, ...tensors, ...testing, ...train } as any
 const loaders = await tinyLoaders()
 const learner = (options: object = {}) => new library.Learner(loaders, tinyModel(), options)
 const block = () =>
@@ -181,6 +182,9 @@ const CALLS: Readonly<Record<string, readonly [suggested: string, call: (options
     'cleaningList of an interpretation': ['split', async (o) => (await interpretation()).cleaningList([], o), 'splits'],
     lrFindPlot: ['skipEnd', (o) => library.lrFindPlot({ lrs: [1, 2], losses: [1, 2], suggestions: {} }, o), 'skip_end'],
     lineChart: ['title', (o) => library.lineChart({ title: '', lines: [], ...o }), 'titel'],
+    gradcheck: ['samples', (o) => library.gradcheck('f', () => zeros(1), {}, o), 'sample'],
+    expectClose: ['roundings', (o) => library.expectClose([1], [1], 'f32', o), 'rounding'],
+    measureKernel: ['rounds', (o) => library.measureKernel(undefined, undefined, o), 'round'],
     // The machine
     openGpu: ['adapter', (o) => library.openGpu(o), 'adaptor'],
     openGpuOn: ['family', (o) => library.openGpuOn(loaders.platform, o), 'famly'],

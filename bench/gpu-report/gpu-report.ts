@@ -7,10 +7,11 @@ import { nodePlatform } from '../../src/platform/node/index.ts'
 import { PARTS, type Part, type PartFiles, type Proof } from './parts.ts'
 import { reportText } from './text.ts'
 import { readTorch } from './torch.ts'
-import { measureAll, prove, type Measured } from '../kernels/harness.ts'
+import { proveKernel } from '../../src/testing/measure-kernel.ts'
+import { measureAll, type Measured } from '../kernels/harness.ts'
 import { conv2dCase, matmulCase } from '../kernels/conv2d.ts'
 import { kernelCases, networkShapes, type Selection } from '../kernels/index.ts'
-import { Operands } from '../kernels/operands.ts'
+import { KernelOperands } from '../../src/testing/kernel-operands.ts'
 import { measureLoader } from '../steps/loader.ts'
 import { machineHere, machineOf } from '../machine/machine.ts'
 import type { MemoryRow } from '../steps/memory.ts'
@@ -196,10 +197,10 @@ async function addProof(
 ): Promise<void> {
   const name = kernelName(kernel)
   const item = conv2dCase(pass, sizes, [], kernel)
-  const operands = new Operands()
+  const operands = new KernelOperands()
   let [deviation, failures] = [0, [] as string[]]
   try {
-    deviation = await prove(item.name, item.prepare(operands), operands)
+    deviation = await proveKernel(item.name, item.prepare(operands), operands)
     gpu.check()
   } catch (error) {
     failures = [String(error instanceof Error ? error.message : error)]

@@ -7,9 +7,10 @@ import type { Phase } from '../../src/data/augment/draw.ts'
 import { rng } from '../../src/base/rng.ts'
 import { empty, launch } from '../../src/tensor/launch.ts'
 import { tensor } from '../../src/tensor/read-write.ts'
-import { rounding, type Case, type Use } from './harness.ts'
+import { rounding } from '../../src/testing/measure-kernel.ts'
+import { type Case, type Use } from './harness.ts'
 import { unravel } from './conv2d.ts'
-import { bytesOf } from './operands.ts'
+import { bytesOf } from '../../src/testing/kernel-operands.ts'
 
 type Float = 'f32' | 'f16'
 

@@ -1,8 +1,9 @@
 import { batchNorm } from '../../src/ops/batch-norm.ts'
 import { noGrad } from '../../src/tensor/op.ts'
 import { elementCount, type Shape } from '../../src/tensor/shape.ts'
-import { rounding, summing, type Case, type Use } from './harness.ts'
-import { bytesOf, type Operand, type Operands } from './operands.ts'
+import { rounding, summing } from '../../src/testing/measure-kernel.ts'
+import { type Case, type Use } from './harness.ts'
+import { bytesOf, type KernelOperand, type KernelOperands } from '../../src/testing/kernel-operands.ts'
 import type { FollowUp, NetworkShapes } from './shapes.ts'
 import { taped, trainable } from './taped.ts'
 
@@ -85,11 +86,11 @@ function eighths(value: number): number {
 
 /** Operands of the operation and its formulas in double precision, one channel at a time. */
 class Problem {
-  readonly x: Operand
-  readonly dy: Operand
-  readonly weight: Operand
-  readonly bias: Operand
-  readonly residual: Operand | undefined
+  readonly x: KernelOperand
+  readonly dy: KernelOperand
+  readonly weight: KernelOperand
+  readonly bias: KernelOperand
+  readonly residual: KernelOperand | undefined
   readonly pixels: number
   readonly forward: () => ReturnType<typeof batchNorm>
   private readonly channels: number
@@ -97,7 +98,7 @@ class Problem {
   private readonly known = new Map<number, { mean: number; deviation: number }>()
   private readonly knownSums = new Map<number, { weight: number; bias: number } | undefined>()
 
-  constructor(operands: Operands, shape: Shape, then: FollowUp, dtype: Float) {
+  constructor(operands: KernelOperands, shape: Shape, then: FollowUp, dtype: Float) {
     this.channels = shape[shape.length - 1]
     this.pixels = elementCount(shape) / this.channels
     this.relu = then !== 'nothing'

@@ -13,8 +13,9 @@ import {
 } from '../../src/ops/convolution/sizes.ts'
 import { empty } from '../../src/tensor/launch.ts'
 import { storedBytes } from '../../src/tensor/shape.ts'
-import { summing, type Case, type Use } from './harness.ts'
-import type { Operand } from './operands.ts'
+import { summing } from '../../src/testing/measure-kernel.ts'
+import { type Case, type Use } from './harness.ts'
+import type { KernelOperand } from '../../src/testing/kernel-operands.ts'
 import type { NetworkShapes } from './shapes.ts'
 
 /** Channels of an image. */
@@ -78,7 +79,7 @@ export function conv2dCase(
 
 // Sums over every tap that connects an element of the result with the operands; slow and evidently right.
 const SUMS: Readonly<
-  Record<ConvolutionPass, (sizes: ConvolutionSizes, a: Operand, b: Operand, place: number) => number>
+  Record<ConvolutionPass, (sizes: ConvolutionSizes, a: KernelOperand, b: KernelOperand, place: number) => number>
 > = {
   forward({ H, W, C, P, Q, O, R, S, STRIDE, PAD }, x, weight, place) {
     const [n, p, q, o] = unravel(place, [P, Q, O])

@@ -7,8 +7,9 @@ import { linear } from '../../src/ops/linear.ts'
 import { softmax } from '../../src/ops/softmax.ts'
 import { noGrad } from '../../src/tensor/op.ts'
 import { tensor } from '../../src/tensor/read-write.ts'
-import { rounding, summing, type Case, type Use } from './harness.ts'
-import { bytesOf, type Operand } from './operands.ts'
+import { rounding, summing } from '../../src/testing/measure-kernel.ts'
+import { type Case, type Use } from './harness.ts'
+import { bytesOf, type KernelOperand } from '../../src/testing/kernel-operands.ts'
 import type { NetworkShapes } from './shapes.ts'
 import { taped, trainable } from './taped.ts'
 
@@ -194,7 +195,7 @@ function logitsCase(N: number, K: number, uses: readonly Use[]): Case {
   }
 }
 
-function probability(logits: Operand, K: number, row: number, k: number): number {
+function probability(logits: KernelOperand, K: number, row: number, k: number): number {
   let sum = 0
   for (let i = 0; i < K; i++) sum += Math.exp(logits.at(row * K + i))
   return Math.exp(logits.at(row * K + k)) / sum

@@ -9,8 +9,9 @@ import type { Hyperparameters, OptimizerFactory } from '../../src/optim/optimize
 import { copy } from '../../src/tensor/launch.ts'
 import { markChecked } from '../../src/tensor/overflow.ts'
 import { release } from '../../src/tensor/scope.ts'
-import { rounding, type Case, type Use } from './harness.ts'
-import type { Operand } from './operands.ts'
+import { rounding } from '../../src/testing/measure-kernel.ts'
+import { type Case, type Use } from './harness.ts'
+import type { KernelOperand } from '../../src/testing/kernel-operands.ts'
 
 /** First step of an optimizer for one number, in double precision; g is the gradient without the loss scale. */
 interface Algorithm {
@@ -111,6 +112,6 @@ function large(value: number): number {
   return Math.sign(value) * (Math.abs(value) + 0.1) * SCALE
 }
 
-function numbersOf(operand: Operand, count: number): Float32Array {
+function numbersOf(operand: KernelOperand, count: number): Float32Array {
   return Float32Array.from({ length: count }, (_, i) => operand.at(i))
 }

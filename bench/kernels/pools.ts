@@ -5,9 +5,10 @@ import { maxPool } from '../../src/ops/max-pool.ts'
 import { noGrad } from '../../src/tensor/op.ts'
 import type { Shape } from '../../src/tensor/shape.ts'
 import type { Tensor } from '../../src/tensor/tensor.ts'
-import { rounding, type Case, type Use } from './harness.ts'
+import { rounding } from '../../src/testing/measure-kernel.ts'
+import { type Case, type Use } from './harness.ts'
 import { unravel } from './conv2d.ts'
-import { bytesOf, type Operand } from './operands.ts'
+import { bytesOf, type KernelOperand } from '../../src/testing/kernel-operands.ts'
 import type { NetworkShapes } from './shapes.ts'
 import { taped, trainable } from './taped.ts'
 
@@ -92,7 +93,7 @@ function cases(
   return [forwardCase, backwardCase]
 }
 
-function within({ at }: Operand, [, H, W, C]: Shape): At {
+function within({ at }: KernelOperand, [, H, W, C]: Shape): At {
   return (n, h, w, c) => (h < 0 || w < 0 || h >= H || w >= W ? 0 : at(((n * H + h) * W + w) * C + c))
 }
 

@@ -1,6 +1,6 @@
 import { formatRate, formatTime } from '../../src/base/format.ts'
 import type { Row } from './harness.ts'
-import { arithmeticPeak, type Peaks } from './peaks.ts'
+import { arithmeticPeak, type Peaks } from '../../src/testing/peaks.ts'
 
 interface Roofline {
   readonly rows: readonly Row[]

@@ -1,6 +1,6 @@
 import { empty } from '../../src/tensor/launch.ts'
 import type { Tensor } from '../../src/tensor/tensor.ts'
-import type { Operands } from './operands.ts'
+import type { KernelOperands } from '../../src/testing/kernel-operands.ts'
 
 /** Makes tensors trainable, so that operations on them are recorded for backward. */
 export function trainable(...tensors: readonly Tensor[]): void {
@@ -16,7 +16,7 @@ export interface Taped {
   backward(dy: Tensor): readonly (Tensor | undefined)[]
 }
 
-export function taped(operands: Operands, operation: () => Tensor): Taped {
+export function taped(operands: KernelOperands, operation: () => Tensor): Taped {
   const output = operands.own(operation())
   const { node } = output
   if (!node) throw new Error('bench: the operation has no trainable input')

@@ -3,7 +3,7 @@ import { openGpu } from 'wgrad'
 import { measureAll } from '../kernels/harness.ts'
 import { kernelCases } from '../kernels/index.ts'
 import { kernelTable } from '../kernels/kernel-table.ts'
-import { peaksText } from '../kernels/peaks.ts'
+import { peaksText } from 'wgrad/testing'
 import { rooflineSvg } from '../kernels/roofline.ts'
 
 export type RooflineMessage =

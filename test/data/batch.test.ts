@@ -4,7 +4,7 @@ import { DataError } from '../../src/base/errors.ts'
 import { release, scope } from '../../src/tensor/scope.ts'
 import { read } from '../../src/tensor/read-write.ts'
 import type { Batch } from '../../src/data/batch.ts'
-import { expectClose } from '../helpers/close.ts'
+import { expectClose } from '../../src/testing/close.ts'
 import { openTestGpu } from '../helpers/gpu.ts'
 import { stripes, tinyLoaders } from '../helpers/tiny.ts'
 

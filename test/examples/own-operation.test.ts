@@ -1,12 +1,14 @@
 /**
- * An operation with WGSL of your own, defined outside the package: two shaders, their launches, and the two checks that
- * every operation should have, against a plain formula and against a numerical gradient.
+ * An operation with WGSL of your own, defined outside the package: two shaders, their launches, the two checks that every
+ * operation should have, against a plain formula and against a numerical gradient, and how fast it is.
  */
 import { WgradError } from 'wgrad'
-import { Parameter } from 'wgrad/nn'
-import { backward, defineOp, elementwise, empty, launch, read, registerShader, scope, tensor } from 'wgrad/tensor'
+import { defineOp, elementwise, empty, launch, noGrad, read, registerShader, tensor } from 'wgrad/tensor'
 import type { Dtype, Tensor } from 'wgrad/tensor'
+import { bytesOf, gradcheck, measureKernel, measurePeaks, rounding, underRoof, uniform } from 'wgrad/testing'
+import type { KernelCase } from 'wgrad/testing'
 import { describe, expect, test } from 'vitest'
+import { currentGpu, openGpuOn } from 'wgrad/gpu'
 import { openQuietGpu } from './drawn-images.ts'
 
 await openQuietGpu()
@@ -97,21 +99,53 @@ describe.each<[Dtype, number]>([
   })
 })
 
-test('backward is the numerical gradient', async () => {
-  const beta = 1.5
-  const x = new Parameter('x', shape, 'weight', () => numbers)
-  // Different for each element, so that gradients in the wrong place show.
-  const dy = numbers.map((_, i) => 1 + i / 8)
-  scope(() => backward(swish(x.value, { beta }), tensor(dy, shape)))
-  const { gradient } = x.leaf
-  if (!gradient) throw new Error('no gradient reached x')
-  const step = 1e-4
-  for (const [i, value] of (await read(gradient)).entries()) {
-    const slope = (formula(numbers[i] + step, beta) - formula(numbers[i] - step, beta)) / (2 * step)
-    expect(value).toBeCloseTo(dy[i] * slope, 4)
-  }
+test('backward is the numerical gradient, in f32 and in f16', async () => {
+  await gradcheck('swish', ({ x }) => swish(x, { beta: 1.5 }), { x: uniform([3, 5], 1) })
 })
 
 test('options that make no sense are refused', () => {
   expect(() => swish(tensor([1], [1]), { beta: NaN })).toThrow('swish: beta is out of range')
+})
+
+/** How `measureKernel` proves and times swish on [N,H,W,C]: it reads x and writes y, so copying sets its roof. */
+const swishCase: KernelCase = {
+  name: 'swish/forward [4,28,28,64] f32',
+  prepare(operands) {
+    const x = operands.random('x', [4, 28, 28, 64], 'f32')
+    return {
+      flops: 0,
+      bytes: 2 * bytesOf(x.tensor),
+      run: () => ({ y: noGrad(() => swish(x.tensor)) }),
+      checks: { y: { at: (i) => formula(x.at(i), 1), allowed: rounding('f32') } },
+    }
+  },
+}
+
+test('the kernel is proven, then timed, where the adapter has timestamps', async () => {
+  const gpu = await openGpuOn({ ...currentGpu().platform, log: () => {} }, { profile: true }).catch(
+    (error: unknown) => {
+      expect((error as Error).message).toContain('timestamp')
+    },
+  )
+  if (!gpu) return
+  try {
+    const time = await measureKernel(gpu, swishCase, { rounds: 3, patienceMs: 100 })
+    expect(time.medianMs).toBeGreaterThan(0)
+    expect(time.deviation).toBeLessThan(rounding('f32'))
+    // Another process may have slowed one of both measurements down, so nothing is asked of the share.
+    const { share, roof } = underRoof(time, await measurePeaks(gpu, 1))
+    expect(share).toBeGreaterThan(0)
+    expect(roof).toBe('copy')
+
+    const wrong: KernelCase = {
+      ...swishCase,
+      prepare: (operands) => ({
+        ...swishCase.prepare(operands),
+        checks: { y: { at: () => 1, allowed: rounding('f32') } },
+      }),
+    }
+    await expect(measureKernel(gpu, wrong)).rejects.toThrow('y is wrong by')
+  } finally {
+    gpu.close()
+  }
 })

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { elementCount, type Shape } from '../../src/tensor/shape.ts'
-import { expectClose, normOf, toleranceOf } from './close.ts'
+import { hashUniform } from '../../src/testing/hash-uniform.ts'
+import { expectClose, normOf, toleranceOf } from '../../src/testing/close.ts'
 
 /** A tensor of a golden file, in PyTorch's layout: enough of it to recognise. */
 export interface Summary {
@@ -14,20 +15,6 @@ export interface Summary {
 /** Reads test/golden/<name>.json, whose field `what` describes its contents. */
 export function golden<Content>(name: string): Content {
   return JSON.parse(readFileSync(new URL(`../golden/${name}.json`, import.meta.url), 'utf8')) as Content
-}
-
-/**
- * `count` numbers of [low, high), the operands of the golden files: element i of seed s is lowbias32 (Wellons 2018) of
- * i + s·0x9E3779B9, over 2^32, scaled in f64 and rounded to f32.
- */
-export function hashUniform(count: number, seed: number, low = 0, high = 1): Float32Array {
-  const offset = Math.imul(seed, 0x9e3779b9)
-  return Float32Array.from({ length: count }, (_, i) => {
-    let x = (i + offset) >>> 0
-    x = Math.imul(x ^ (x >>> 16), 0x7feb352d)
-    x = Math.imul(x ^ (x >>> 15), 0x846ca68b)
-    return low + ((high - low) * ((x ^ (x >>> 16)) >>> 0)) / 2 ** 32
-  })
 }
 
 /**

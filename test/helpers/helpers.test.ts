@@ -1,84 +1,11 @@
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test, vi } from 'vitest'
-import { elementwise, empty, launch } from '../../src/tensor/launch.ts'
-import { defineOp } from '../../src/tensor/op.ts'
-import type { Tensor } from '../../src/tensor/tensor.ts'
-import { expectClose } from './close.ts'
-import { channelsFirst, channelsLast, expectGolden, hashUniform } from './golden.ts'
+import { channelsFirst, channelsLast, expectGolden } from './golden.ts'
+import { hashUniform } from '../../src/testing/hash-uniform.ts'
 import { openTestGpu } from './gpu.ts'
-import { gradcheck, uniform } from './gradcheck.ts'
 
 const gpu = await openTestGpu()
-
-/** The tests of the tests: each must be able to fail. */
-describe('gradcheck', () => {
-  const wrong = defineOp<readonly [Tensor], undefined, undefined>({
-    name: 'wrong',
-    plan: () => undefined,
-    forward(_plan, [x]) {
-      const y = empty(x)
-      launch('relu/forward', { x, y }, elementwise(y))
-      return y
-    },
-    backward: (_plan, dy) => [dy],
-  })
-
-  test('names the element whose gradient is wrong', async () => {
-    const x = { shape: [2, 3], data: [1, 1, 1, 1, -1, 1] }
-    await expect(
-      gradcheck('wrong', ({ x }) => wrong([x], undefined), { x }),
-    ).rejects.toThrowErrorMatchingInlineSnapshot(`[Error: wrong: dL/dx[1,1] is 0.708984375, finite difference says 0]`)
-  })
-
-  test('sees that nothing arrives', async () => {
-    const { x, y } = { x: uniform([3], 1), y: uniform([3], 2) }
-    await expect(
-      gradcheck('half', ({ x }) => wrong([x], undefined), { x, y }),
-    ).rejects.toThrowErrorMatchingInlineSnapshot(`[Error: no gradient reached y]`)
-  })
-})
-
-describe('expectClose', () => {
-  const expected = Array.from(hashUniform(1000, 1, -1, 1))
-
-  test('takes what rounding explains', () => {
-    expectClose(
-      expected.map((value) => value * (1 + 2 ** -23)),
-      expected,
-      'f32',
-    )
-    expectClose(
-      expected.map((value) => value * (1 + 2 ** -11)),
-      expected,
-      'f16',
-    )
-  })
-
-  test('names the worst element and by how much the whole is wrong', () => {
-    const close = (change: (value: number, i: number) => number, dtype: 'f32' | 'f16' = 'f32') =>
-      expect(() => expectClose(expected.map(change), expected, dtype, { name: 'y', shape: [10, 100] }))
-    close((value, i) => (i === 123 ? value + 0.01 : value)).toThrowErrorMatchingInlineSnapshot(
-      `[Error: y: 5.6e-4 of the norm is wrong, 1.0e-5 allowed; worst is [1,23]: -0.20984432637691497, expected -0.21984432637691498]`,
-    )
-    close((value, i) => (i === 123 ? NaN : value)).toThrowErrorMatchingInlineSnapshot(
-      `[Error: y: Infinity of the norm is wrong, 1.0e-5 allowed; worst is [1,23]: NaN, expected -0.21984432637691498]`,
-    )
-    close((value) => value * 1.0006, 'f16').toThrowErrorMatchingInlineSnapshot(
-      `[Error: y: 6.0e-4 of the norm is wrong, 5.0e-4 allowed; worst is [7,8]: -0.6169110122799873, expected -0.6165410876274109]`,
-    )
-    // One element alone, too little for the norm to show it.
-    close((value, i) => (i === 123 ? value + 0.008 : value), 'f16').toThrowErrorMatchingInlineSnapshot(
-      `[Error: y: 4.5e-4 of the norm is wrong, 5.0e-4 allowed; worst is [1,23]: -0.21184432637691497, expected -0.21984432637691498]`,
-    )
-  })
-
-  test('compares with nothing exactly', () => {
-    expectClose([0, 0], [0, 0], 'f32')
-    expect(() => expectClose([0, 1e-9], [0, 0], 'f32')).toThrow()
-    expect(() => expectClose([0], [0, 0], 'f32')).toThrow()
-  })
-})
 
 describe('the suite', () => {
   test('runs on the adapter that TEST_ADAPTER names', () => {

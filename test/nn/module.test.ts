@@ -12,8 +12,9 @@ import { roundToHalf } from '../../src/tensor/half.ts'
 import { noGrad } from '../../src/tensor/op.ts'
 import { release, scope } from '../../src/tensor/scope.ts'
 import { read, tensor } from '../../src/tensor/read-write.ts'
-import { expectClose } from '../helpers/close.ts'
-import { channelsFirst, hashUniform } from '../helpers/golden.ts'
+import { expectClose } from '../../src/testing/close.ts'
+import { channelsFirst } from '../helpers/golden.ts'
+import { hashUniform } from '../../src/testing/hash-uniform.ts'
 import { openTestGpu } from '../helpers/gpu.ts'
 
 const gpu = await openTestGpu()

@@ -8,8 +8,8 @@ import { read, tensor } from '../../src/tensor/read-write.ts'
 import { relu } from '../../src/ops/relu.ts'
 import { cast } from '../../src/ops/cast.ts'
 import { openTestGpu } from '../helpers/gpu.ts'
-import { gradcheck, uniform } from '../helpers/gradcheck.ts'
-import { hashUniform } from '../helpers/golden.ts'
+import { gradcheck, uniform } from '../../src/testing/gradcheck.ts'
+import { hashUniform } from '../../src/testing/hash-uniform.ts'
 import { conv2d } from '../../src/ops/conv2d.ts'
 
 const gpu = await openTestGpu()

@@ -1,7 +1,7 @@
 import { expect } from 'vitest'
 import type { Sequential } from '../../src/nn/sequential.ts'
 import { fromTorch, torchShape } from '../../src/nn/state-dict.ts'
-import { normOf } from '../helpers/close.ts'
+import { normOf } from '../../src/testing/close.ts'
 import { hashParameter, type Summary } from '../helpers/golden.ts'
 
 /** test/golden/xresnet18.json and its like. */

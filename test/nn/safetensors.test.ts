@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { DataError, OptionError, ShapeError } from '../../src/base/errors.ts'
 import { readSafetensors, writeSafetensors, type StoredTensor } from '../../src/nn/safetensors.ts'
 import { readWeights, writeWeights } from '../../src/nn/weights.ts'
-import { hashUniform } from '../helpers/golden.ts'
+import { hashUniform } from '../../src/testing/hash-uniform.ts'
 
 /** Made by test/golden/make_safetensors.py, which has PyTorch read it back. */
 const golden = new Uint8Array(readFileSync(new URL('../golden/weights.safetensors', import.meta.url)))

@@ -6,7 +6,8 @@ import { readPickle } from '../../src/nn/pickle.ts'
 import type { StateDict } from '../../src/nn/state-dict.ts'
 import { readTorchFile } from '../../src/nn/torch-file.ts'
 import { readWeights } from '../../src/nn/weights.ts'
-import { golden, hashUniform } from '../helpers/golden.ts'
+import { golden } from '../helpers/golden.ts'
+import { hashUniform } from '../../src/testing/hash-uniform.ts'
 
 const { files } = golden<{ readonly files: Readonly<Record<string, string>> }>('torch_files')
 const bytesOf = (name: string) => Uint8Array.from(Buffer.from(files[name], 'base64'))

@@ -17,7 +17,8 @@ import { concat } from '../../src/ops/concat.ts'
 import { flatten, reshape } from '../../src/ops/reshape.ts'
 import type { Tensor } from '../../src/tensor/tensor.ts'
 import { toTorch } from '../../src/nn/state-dict.ts'
-import { hashParameter, hashUniform } from '../helpers/golden.ts'
+import { hashParameter } from '../helpers/golden.ts'
+import { hashUniform } from '../../src/testing/hash-uniform.ts'
 
 /** Gives every number of a network a value of its own, running statistics too: nothing in it is 0 or the identity. */
 export function scramble<Model extends Module>(model: Model, seed = 1): Model {

@@ -3,9 +3,9 @@ import { add } from '../../src/ops/add.ts'
 import { backward } from '../../src/tensor/backward.ts'
 import { scope } from '../../src/tensor/scope.ts'
 import { read, tensor, zeros } from '../../src/tensor/read-write.ts'
-import { expectClose } from '../helpers/close.ts'
+import { expectClose } from '../../src/testing/close.ts'
 import { openTestGpu } from '../helpers/gpu.ts'
-import { gradcheck, uniform } from '../helpers/gradcheck.ts'
+import { gradcheck, uniform } from '../../src/testing/gradcheck.ts'
 
 await openTestGpu()
 

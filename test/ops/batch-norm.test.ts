@@ -5,11 +5,12 @@ import { scope } from '../../src/tensor/scope.ts'
 import { elementCount, type Shape } from '../../src/tensor/shape.ts'
 import { read, tensor, zeros } from '../../src/tensor/read-write.ts'
 import type { Tensor } from '../../src/tensor/tensor.ts'
-import { expectClose, normOf } from '../helpers/close.ts'
-import { channelsFirst, channelsLast, expectGolden, golden, hashUniform, type Summary } from '../helpers/golden.ts'
+import { expectClose, normOf } from '../../src/testing/close.ts'
+import { channelsFirst, channelsLast, expectGolden, golden, type Summary } from '../helpers/golden.ts'
+import { hashUniform } from '../../src/testing/hash-uniform.ts'
 import { testFamilies } from '../helpers/families.ts'
 import { openTestGpu } from '../helpers/gpu.ts'
-import { gradcheck, uniform, type Operand } from '../helpers/gradcheck.ts'
+import { gradcheck, uniform, type GradcheckInput } from '../../src/testing/gradcheck.ts'
 
 const gpu = await openTestGpu()
 const families = testFamilies(gpu, ['broadcast', 'tile'])
@@ -226,8 +227,8 @@ interface Case extends Record<'y' | 'dx' | 'dweight' | 'dbias' | 'running_mean' 
 }
 
 type Kind = Pick<BatchNormOptions, 'training' | 'relu'>
-type Operands = Record<'x' | 'dy' | 'weight' | 'bias' | 'runningMean' | 'runningVar', Operand> & {
-  residual: Operand | undefined
+type Operands = Record<'x' | 'dy' | 'weight' | 'bias' | 'runningMean' | 'runningVar', GradcheckInput> & {
+  residual: GradcheckInput | undefined
 }
 
 function operands(shape: Shape, withResidual: boolean): Operands {
@@ -244,7 +245,7 @@ function operands(shape: Shape, withResidual: boolean): Operands {
 }
 
 function run(given: Operands, kind: Kind, dtype: 'f32' | 'f16') {
-  const make = ({ data, shape }: Operand, type: 'f32' | 'f16') => {
+  const make = ({ data, shape }: GradcheckInput, type: 'f32' | 'f16') => {
     const made = tensor(data, shape, type)
     made.leaf = { trainable: true, gradient: undefined, hasGradient: false }
     return made

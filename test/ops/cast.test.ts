@@ -5,8 +5,8 @@ import { roundToHalf } from '../../src/tensor/half.ts'
 import { scope } from '../../src/tensor/scope.ts'
 import { read, tensor } from '../../src/tensor/read-write.ts'
 import { openTestGpu } from '../helpers/gpu.ts'
-import { gradcheck, uniform } from '../helpers/gradcheck.ts'
-import { hashUniform } from '../helpers/golden.ts'
+import { gradcheck, uniform } from '../../src/testing/gradcheck.ts'
+import { hashUniform } from '../../src/testing/hash-uniform.ts'
 
 const gpu = await openTestGpu()
 

@@ -5,11 +5,12 @@ import { windowOutput } from '../../src/tensor/shape.ts'
 import { scope } from '../../src/tensor/scope.ts'
 import { read, tensor, zeros } from '../../src/tensor/read-write.ts'
 import type { Tensor } from '../../src/tensor/tensor.ts'
-import { expectClose } from '../helpers/close.ts'
-import { channelsFirst, channelsLast, expectGolden, golden, hashUniform, type Summary } from '../helpers/golden.ts'
+import { expectClose } from '../../src/testing/close.ts'
+import { channelsFirst, channelsLast, expectGolden, golden, type Summary } from '../helpers/golden.ts'
+import { hashUniform } from '../../src/testing/hash-uniform.ts'
 import { testFamilies } from '../helpers/families.ts'
 import { openTestGpu } from '../helpers/gpu.ts'
-import { gradcheck, uniform } from '../helpers/gradcheck.ts'
+import { gradcheck, uniform } from '../../src/testing/gradcheck.ts'
 
 const gpu = await openTestGpu()
 // On an adapter without subgroups the first family does not exist; without matrix units, the third is emulated.

@@ -3,11 +3,11 @@ import { softmaxCrossEntropy } from '../../src/ops/cross-entropy.ts'
 import { backward } from '../../src/tensor/backward.ts'
 import { scope } from '../../src/tensor/scope.ts'
 import { item, read, tensor, zeros } from '../../src/tensor/read-write.ts'
-import { expectClose, normOf } from '../helpers/close.ts'
-import { hashUniform } from '../helpers/golden.ts'
+import { expectClose, normOf } from '../../src/testing/close.ts'
+import { hashUniform } from '../../src/testing/hash-uniform.ts'
 import { testFamilies } from '../helpers/families.ts'
 import { openTestGpu } from '../helpers/gpu.ts'
-import { gradcheck, uniform } from '../helpers/gradcheck.ts'
+import { gradcheck, uniform } from '../../src/testing/gradcheck.ts'
 
 const gpu = await openTestGpu()
 const families = testFamilies(gpu, ['broadcast', 'tile'])

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest'
 import { dropout, dropoutWords } from '../../src/ops/dropout.ts'
 import { read, tensor, zeros } from '../../src/tensor/read-write.ts'
-import { expectClose } from '../helpers/close.ts'
-import { hashUniform } from '../helpers/golden.ts'
+import { expectClose } from '../../src/testing/close.ts'
+import { hashUniform } from '../../src/testing/hash-uniform.ts'
 import { openTestGpu } from '../helpers/gpu.ts'
-import { gradcheck, uniform } from '../helpers/gradcheck.ts'
+import { gradcheck, uniform } from '../../src/testing/gradcheck.ts'
 import { padTo4, type Shape } from '../../src/tensor/shape.ts'
 
 await openTestGpu()

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import { globalAvgPool } from '../../src/ops/global-avg-pool.ts'
 import { read, tensor, zeros } from '../../src/tensor/read-write.ts'
-import { expectClose } from '../helpers/close.ts'
+import { expectClose } from '../../src/testing/close.ts'
 import { openTestGpu } from '../helpers/gpu.ts'
-import { gradcheck, uniform } from '../helpers/gradcheck.ts'
+import { gradcheck, uniform } from '../../src/testing/gradcheck.ts'
 
 await openTestGpu()
 

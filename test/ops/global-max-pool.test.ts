@@ -2,9 +2,10 @@ import { describe, expect, test } from 'vitest'
 import { globalMaxPool } from '../../src/ops/global-max-pool.ts'
 import { backward } from '../../src/tensor/backward.ts'
 import { read, tensor, zeros } from '../../src/tensor/read-write.ts'
-import { channelsFirst, channelsLast, expectGolden, golden, hashUniform, type Summary } from '../helpers/golden.ts'
+import { channelsFirst, channelsLast, expectGolden, golden, type Summary } from '../helpers/golden.ts'
+import { hashUniform } from '../../src/testing/hash-uniform.ts'
 import { openTestGpu } from '../helpers/gpu.ts'
-import { gradcheck, uniform } from '../helpers/gradcheck.ts'
+import { gradcheck, uniform } from '../../src/testing/gradcheck.ts'
 
 await openTestGpu()
 

@@ -4,10 +4,10 @@ import { backward } from '../../src/tensor/backward.ts'
 import { scope } from '../../src/tensor/scope.ts'
 import { read, tensor, zeros } from '../../src/tensor/read-write.ts'
 import type { Tensor } from '../../src/tensor/tensor.ts'
-import { expectClose, normOf } from '../helpers/close.ts'
+import { expectClose, normOf } from '../../src/testing/close.ts'
 import { testFamilies } from '../helpers/families.ts'
 import { openTestGpu } from '../helpers/gpu.ts'
-import { gradcheck, uniform } from '../helpers/gradcheck.ts'
+import { gradcheck, uniform } from '../../src/testing/gradcheck.ts'
 
 const gpu = await openTestGpu()
 const families = testFamilies(gpu, ['broadcast', 'tile'])

@@ -5,11 +5,12 @@ import { backward } from '../../src/tensor/backward.ts'
 import { scope } from '../../src/tensor/scope.ts'
 import { elementCount, type Shape } from '../../src/tensor/shape.ts'
 import { read, tensor, zeros } from '../../src/tensor/read-write.ts'
-import { expectClose } from '../helpers/close.ts'
-import { channelsFirst, channelsLast, expectGolden, golden, hashUniform, type Summary } from '../helpers/golden.ts'
+import { expectClose } from '../../src/testing/close.ts'
+import { channelsFirst, channelsLast, expectGolden, golden, type Summary } from '../helpers/golden.ts'
+import { hashUniform } from '../../src/testing/hash-uniform.ts'
 import { testFamilies } from '../helpers/families.ts'
 import { openTestGpu } from '../helpers/gpu.ts'
-import { gradcheck, uniform } from '../helpers/gradcheck.ts'
+import { gradcheck, uniform } from '../../src/testing/gradcheck.ts'
 
 const gpu = await openTestGpu()
 const families = testFamilies(gpu, ['broadcast', 'tile'])

@@ -4,10 +4,11 @@ import { backward } from '../../src/tensor/backward.ts'
 import { scope } from '../../src/tensor/scope.ts'
 import { elementCount, type Shape } from '../../src/tensor/shape.ts'
 import { read, tensor } from '../../src/tensor/read-write.ts'
-import { expectClose } from '../helpers/close.ts'
-import { expectGolden, golden, hashUniform, type Summary } from '../helpers/golden.ts'
+import { expectClose } from '../../src/testing/close.ts'
+import { expectGolden, golden, type Summary } from '../helpers/golden.ts'
+import { hashUniform } from '../../src/testing/hash-uniform.ts'
 import { openTestGpu } from '../helpers/gpu.ts'
-import { gradcheck, uniform } from '../helpers/gradcheck.ts'
+import { gradcheck, uniform } from '../../src/testing/gradcheck.ts'
 
 await openTestGpu()
 

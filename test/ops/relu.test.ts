@@ -1,13 +1,13 @@
 import { expect, test } from 'vitest'
 import { relu } from '../../src/ops/relu.ts'
 import { read, tensor } from '../../src/tensor/read-write.ts'
-import { gradcheck, uniform, type Operand } from '../helpers/gradcheck.ts'
+import { gradcheck, uniform, type GradcheckInput } from '../../src/testing/gradcheck.ts'
 import { openTestGpu } from '../helpers/gpu.ts'
 
 await openTestGpu()
 
 /** No element nearer to the kink than a step of the numerical gradient. */
-function awayFromZero({ shape, data }: Operand): Operand {
+function awayFromZero({ shape, data }: GradcheckInput): GradcheckInput {
   return { shape, data: Array.from(data, (value) => value + Math.sign(value) * 0.125) }
 }
 

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { flatten, reshape } from '../../src/ops/reshape.ts'
 import { read, tensor, zeros } from '../../src/tensor/read-write.ts'
 import { openTestGpu } from '../helpers/gpu.ts'
-import { gradcheck, uniform } from '../helpers/gradcheck.ts'
+import { gradcheck, uniform } from '../../src/testing/gradcheck.ts'
 
 await openTestGpu()
 

@@ -2,10 +2,10 @@ import { describe, expect, test } from 'vitest'
 import { softmax } from '../../src/ops/softmax.ts'
 import { noGrad } from '../../src/tensor/op.ts'
 import { read, tensor, zeros } from '../../src/tensor/read-write.ts'
-import { expectClose } from '../helpers/close.ts'
+import { expectClose } from '../../src/testing/close.ts'
 import { testFamilies } from '../helpers/families.ts'
 import { openTestGpu } from '../helpers/gpu.ts'
-import { uniform } from '../helpers/gradcheck.ts'
+import { uniform } from '../../src/testing/gradcheck.ts'
 
 const gpu = await openTestGpu()
 const families = testFamilies(gpu, ['broadcast', 'tile'])

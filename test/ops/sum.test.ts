@@ -3,10 +3,10 @@ import { sum } from '../../src/ops/sum.ts'
 import { item, tensor, zeros } from '../../src/tensor/read-write.ts'
 import { backward } from '../../src/tensor/backward.ts'
 import { scope } from '../../src/tensor/scope.ts'
-import { expectClose, normOf } from '../helpers/close.ts'
+import { expectClose, normOf } from '../../src/testing/close.ts'
 import { testFamilies } from '../helpers/families.ts'
 import { openTestGpu } from '../helpers/gpu.ts'
-import { gradcheck, uniform } from '../helpers/gradcheck.ts'
+import { gradcheck, uniform } from '../../src/testing/gradcheck.ts'
 
 const gpu = await openTestGpu()
 const families = testFamilies(gpu, ['broadcast', 'tile'])

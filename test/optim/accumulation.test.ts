@@ -7,9 +7,9 @@ import { sgd } from '../../src/optim/sgd.ts'
 import { backward } from '../../src/tensor/backward.ts'
 import { scope } from '../../src/tensor/scope.ts'
 import { read, tensor } from '../../src/tensor/read-write.ts'
-import { expectClose } from '../helpers/close.ts'
+import { expectClose } from '../../src/testing/close.ts'
 import { openTestGpu } from '../helpers/gpu.ts'
-import { uniform } from '../helpers/gradcheck.ts'
+import { uniform } from '../../src/testing/gradcheck.ts'
 import { parameter, valuesOf } from './parameters.ts'
 
 const gpu = await openTestGpu()

@@ -6,7 +6,7 @@ import type { Optimizer } from '../../src/optim/optimizer.ts'
 import { radam } from '../../src/optim/radam.ts'
 import { sgd } from '../../src/optim/sgd.ts'
 import { item, read, upload } from '../../src/tensor/read-write.ts'
-import { hashUniform } from '../helpers/golden.ts'
+import { hashUniform } from '../../src/testing/hash-uniform.ts'
 import { openTestGpu } from '../helpers/gpu.ts'
 import { bits, ones, parameter, setGradient, valuesOf } from './parameters.ts'
 

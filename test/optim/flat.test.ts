@@ -6,10 +6,10 @@ import { BLOCK, ParameterBuffers } from '../../src/optim/flat.ts'
 import { LossScaler } from '../../src/optim/loss-scaler.ts'
 import { elementCount, type Shape } from '../../src/tensor/shape.ts'
 import { read, tensor, upload } from '../../src/tensor/read-write.ts'
-import { hashUniform } from '../helpers/golden.ts'
+import { hashUniform } from '../../src/testing/hash-uniform.ts'
 import { openTestGpu } from '../helpers/gpu.ts'
 import { ReferenceAdam } from './reference.ts'
-import { expectClose } from '../helpers/close.ts'
+import { expectClose } from '../../src/testing/close.ts'
 
 const gpu = await openTestGpu()
 const { limits } = gpu.device

@@ -3,7 +3,7 @@ import type { Hyperparameters } from '../../src/optim/optimizer.ts'
 import { roundToHalf } from '../../src/tensor/half.ts'
 import { elementCount, type Shape } from '../../src/tensor/shape.ts'
 import { read, upload } from '../../src/tensor/read-write.ts'
-import { hashUniform } from '../helpers/golden.ts'
+import { hashUniform } from '../../src/testing/hash-uniform.ts'
 
 /** A parameter with numbers of [-1, 1). */
 export function parameter(name: string, shape: Shape, kind: ParameterKind = 'weight', seed = 1): Parameter {

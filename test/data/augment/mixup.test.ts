@@ -3,7 +3,7 @@ import { rng } from '../../../src/base/rng.ts'
 import { empty, launch } from '../../../src/tensor/launch.ts'
 import { vectorCount } from '../../../src/tensor/shape.ts'
 import { read, tensor } from '../../../src/tensor/read-write.ts'
-import { expectClose } from '../../helpers/close.ts'
+import { expectClose } from '../../../src/testing/close.ts'
 import { openTestGpu } from '../../helpers/gpu.ts'
 import { roundToHalf } from '../../../src/tensor/half.ts'
 

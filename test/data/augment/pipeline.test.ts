@@ -9,7 +9,7 @@ import { BatchPipeline } from '../../../src/data/augment/pipeline.ts'
 import { augTransforms, type AugTransformsOptions, type BatchTransform } from '../../../src/data/augment/transforms.ts'
 import { scope } from '../../../src/tensor/scope.ts'
 import { read, tensor } from '../../../src/tensor/read-write.ts'
-import { expectClose } from '../../helpers/close.ts'
+import { expectClose } from '../../../src/testing/close.ts'
 import { openTestGpu } from '../../helpers/gpu.ts'
 import { reference } from './reference.ts'
 

@@ -20,8 +20,8 @@ import {
 import { empty } from '../../../src/tensor/launch.ts'
 import { elementCount, windowOutput } from '../../../src/tensor/shape.ts'
 import { read, tensor, zeros } from '../../../src/tensor/read-write.ts'
-import { expectClose } from '../../helpers/close.ts'
-import { hashUniform } from '../../helpers/golden.ts'
+import { expectClose } from '../../../src/testing/close.ts'
+import { hashUniform } from '../../../src/testing/hash-uniform.ts'
 import { openTestGpu } from '../../helpers/gpu.ts'
 
 const gpu = await openTestGpu()

@@ -19,8 +19,8 @@ import { nodePlatform } from '../../../src/platform/node/index.ts'
 import type { Files, Platform } from '../../../src/platform/platform.ts'
 import { scope } from '../../../src/tensor/scope.ts'
 import { read, tensor, zeros } from '../../../src/tensor/read-write.ts'
-import { expectClose } from '../../helpers/close.ts'
-import { hashUniform } from '../../helpers/golden.ts'
+import { expectClose } from '../../../src/testing/close.ts'
+import { hashUniform } from '../../../src/testing/hash-uniform.ts'
 
 const SIZES: ConvolutionSizes = {
   N: 2,

@@ -5,7 +5,7 @@ import { gradientAccumulation } from '../../../src/train/callbacks/gradient-accu
 import { gradientClip } from '../../../src/train/callbacks/gradient-clip.ts'
 import { terminateOnNaN } from '../../../src/train/callbacks/terminate-on-nan.ts'
 import { Learner } from '../../../src/train/learner.ts'
-import { expectClose, normOf } from '../../helpers/close.ts'
+import { expectClose, normOf } from '../../../src/testing/close.ts'
 import { openTestGpu } from '../../helpers/gpu.ts'
 import { tinyLoaders, tinyModel } from '../../helpers/tiny.ts'
 

@@ -8,8 +8,9 @@ import { crossEntropy, focalLoss, labelSmoothing, smoothedLabels, type Loss } fr
 import { mixUp } from '../../../src/train/callbacks/mixup.ts'
 import { LossReader } from '../../../src/train/fit/loss-reader.ts'
 import { backward } from '../../../src/tensor/backward.ts'
-import { expectClose, normOf } from '../../helpers/close.ts'
-import { golden, hashUniform } from '../../helpers/golden.ts'
+import { expectClose, normOf } from '../../../src/testing/close.ts'
+import { golden } from '../../helpers/golden.ts'
+import { hashUniform } from '../../../src/testing/hash-uniform.ts'
 import { tinyLearner } from '../../helpers/tiny.ts'
 import { openTestGpu } from '../../helpers/gpu.ts'
 

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { OptionError } from '../../../src/base/errors.ts'
 import { ClassificationInterpretation } from '../../../src/train/results/interpretation.ts'
-import { golden, hashUniform } from '../../helpers/golden.ts'
+import { golden } from '../../helpers/golden.ts'
+import { hashUniform } from '../../../src/testing/hash-uniform.ts'
 
 /** Probabilities with the largest at the predicted class. */
 function interpret(

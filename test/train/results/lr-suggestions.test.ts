@@ -10,7 +10,8 @@ import {
   valley,
   type LrCurve,
 } from '../../../src/train/results/lr-suggestions.ts'
-import { golden, hashUniform } from '../../helpers/golden.ts'
+import { golden } from '../../helpers/golden.ts'
+import { hashUniform } from '../../../src/testing/hash-uniform.ts'
 
 const rates = searchRates()
 const curveOf = (losses: readonly number[]): LrCurve => ({ lrs: losses.map((_, k) => rates(k)), losses })

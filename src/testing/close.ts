@@ -1,7 +1,9 @@
-import type { Shape } from '../../src/tensor/shape.ts'
+import { WgradError } from '../base/errors.ts'
+import { ANY, checkOptions, NUMBER, TEXT, type Kinds } from '../base/options.ts'
+import type { Shape } from '../tensor/shape.ts'
 
 /**
- * Tolerance of a result relative to the norm of the tensor.
+ * Returns the tolerance of a result relative to the norm of the tensor.
  *
  * f32: 1e-5. One rounding is 2^-24 = 6e-8; a sum of n products in any order strays by about √n of them, 4e-6 for the
  * 4608 products of the longest convolution here, and a sum of partial sums by less.
@@ -15,6 +17,7 @@ export function toleranceOf(dtype: 'f32' | 'f16', roundings = 1): number {
 /** A single element may be this many tolerances (of itself, or of a typical element where it is small) away. */
 const ELEMENT_SLACK = 8
 
+/** Options of `expectClose`. */
 export interface CloseOptions {
   /** Number of times the result was rounded to f16. Default 1 */
   readonly roundings?: number
@@ -25,10 +28,15 @@ export interface CloseOptions {
   readonly name?: string
 }
 
+const KINDS: Kinds<CloseOptions> = { roundings: NUMBER, norm: NUMBER, shape: ANY, name: TEXT }
+
 /**
  * Throws unless ‖actual - expected‖ ≤ tolerance · ‖expected‖ and no single element is far off; says which is worst.
  *
  *   y: 3.1e-4 of the norm is wrong, 1e-5 allowed; worst is [2,0,5,1]: 0.25, expected 0.75
+ *
+ * @param dtype  storage type of the result, which decides the tolerance (see `toleranceOf`)
+ * @throws WgradError
  */
 export function expectClose(
   actual: ArrayLike<number>,
@@ -36,9 +44,10 @@ export function expectClose(
   dtype: 'f32' | 'f16',
   options: CloseOptions = {},
 ): void {
+  checkOptions('expectClose', options, KINDS)
   const { roundings = 1, shape, name = 'tensor' } = options
   if (actual.length !== expected.length) {
-    throw new Error(`${name}: ${actual.length} elements, expected ${expected.length}`)
+    throw new WgradError(name, `${actual.length} elements, expected ${expected.length}`)
   }
   const norm = options.norm ?? normOf(expected)
   const typical = norm / Math.sqrt(expected.length)
@@ -56,20 +65,21 @@ export function expectClose(
   const wrong = norm > 0 ? Math.sqrt(squares) / norm : Math.sqrt(squares)
   if (wrong <= tolerance && worst.excess <= ELEMENT_SLACK * tolerance) return
   const { index } = worst
-  throw new Error(
-    `${name}: ${wrong.toExponential(1)} of the norm is wrong, ${tolerance.toExponential(1)} allowed; ` +
+  throw new WgradError(
+    name,
+    `${wrong.toExponential(1)} of the norm is wrong, ${tolerance.toExponential(1)} allowed; ` +
       `worst is [${place(index, shape)}]: ${actual[index]}, expected ${expected[index]}`,
   )
 }
 
-/** √Σx², in f64. */
+/** Returns √Σx², in f64. */
 export function normOf(values: ArrayLike<number>): number {
   let squares = 0
   for (let i = 0; i < values.length; i++) squares += values[i] * values[i]
   return Math.sqrt(squares)
 }
 
-/** Element number i of a tensor as its coordinates. */
+/** Formats the place of an element as its coordinates, for instance `2,0,5,1`. */
 export function place(index: number, shape: Shape | undefined): string {
   if (!shape) return String(index)
   const coordinates: number[] = []

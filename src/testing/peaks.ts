@@ -1,12 +1,13 @@
-import { formatBytes, formatRate, formatTime } from '../../src/base/format.ts'
-import type { Gpu } from '../../src/gpu/device.ts'
-import type { LaunchOptions } from '../../src/gpu/pipeline-cache.ts'
-import type { ShaderName } from '../../src/gpu/shader-source.ts'
-import { floatToHalf } from '../../src/tensor/half.ts'
-import { empty, launch } from '../../src/tensor/launch.ts'
-import { release } from '../../src/tensor/scope.ts'
-import type { Tensor } from '../../src/tensor/tensor.ts'
-import { tensor } from '../../src/tensor/read-write.ts'
+import { OptionError, WgradError } from '../base/errors.ts'
+import { formatBytes, formatRate, formatTime } from '../base/format.ts'
+import type { Gpu } from '../gpu/device.ts'
+import type { LaunchOptions } from '../gpu/pipeline-cache.ts'
+import type { ShaderName } from '../gpu/shader-source.ts'
+import { floatToHalf } from '../tensor/half.ts'
+import { empty, launch } from '../tensor/launch.ts'
+import { release } from '../tensor/scope.ts'
+import type { Tensor } from '../tensor/tensor.ts'
+import { tensor } from '../tensor/read-write.ts'
 
 /** Roofs of an adapter as measured by probes, not as specified by the manufacturer. */
 export interface Peaks {
@@ -27,7 +28,7 @@ export interface Peaks {
 export type Arithmetic = 'f32' | 'matrix'
 
 /** Least work that a kernel must do. */
-interface Work {
+export interface Work {
   readonly flops: number
   readonly bytes: number
   readonly arithmetic: Arithmetic
@@ -60,6 +61,7 @@ export function higherPeaks(a: Peaks, b: Peaks): Peaks {
   }
 }
 
+/** Formats peaks as one line. */
 export function peaksText({ f32, f16, matrix, copy, launchMs, recordMs }: Peaks): string {
   const rate = (peak: number, unit: string) => formatRate(peak, 1000, unit)
   return [
@@ -75,7 +77,7 @@ export function peaksText({ f32, f16, matrix, copy, launchMs, recordMs }: Peaks)
  * Measures the roofs of an adapter.
  *
  * @param gpu  GPU opened with { profile: true }
- * @throws Error  if a probe computes a wrong result
+ * @throws WgradError  if a probe computes a wrong result
  */
 export async function measurePeaks(gpu: Gpu, rounds = 5): Promise<Peaks> {
   const multiplyAdds = (shader: 'probe/fma' | 'probe/fma-half') => {
@@ -206,9 +208,9 @@ async function probeLaunch(gpu: Gpu): Promise<{ launchMs: number; recordMs: numb
   const launchMs = await fastest(gpu, 32, small)
   const times: number[] = []
   for (let round = 0; round < 5; round++) {
-    const begin = performance.now()
+    const begin = gpu.platform.now()
     for (let i = 0; i < RECORDED; i++) small()
-    times.push((performance.now() - begin) / RECORDED)
+    times.push((gpu.platform.now() - begin) / RECORDED)
     await gpu.queue.finished()
   }
   release(x)
@@ -233,7 +235,11 @@ async function longEnough(
 /** Returns the fastest of several rounds, after one that compiles. */
 async function fastest(gpu: Gpu, rounds: number, work: () => void): Promise<number> {
   const { profiler } = gpu
-  if (!profiler) throw new Error('measurePeaks: open the GPU with { profile: true }')
+  if (!profiler) {
+    throw new OptionError('measurePeaks', 'the GPU was opened without a profiler', {
+      fix: 'openGpu({ profile: true })',
+    })
+  }
   let best = Infinity
   for (let round = -1; round < rounds; round++) {
     profiler.reset()
@@ -266,5 +272,5 @@ function sumOf(count: number, term: (i: number) => number): number {
 function expectNumbers(probe: ShaderName, got: readonly number[], expected: readonly number[]): void {
   if (expected.every((value, i) => Math.abs(got[i] - value) <= 1e-5 * Math.max(1, Math.abs(value)))) return
   const [given, right] = [got, expected].map((values) => values.slice(0, 4).join(' '))
-  throw new Error(`${probe}: computed ${given} … instead of ${right} …, so its time says nothing`)
+  throw new WgradError(probe, `computed ${given} … instead of ${right} …, so its time says nothing`)
 }

@@ -1,15 +1,15 @@
-import { rng } from '../../src/base/rng.ts'
-import { currentGpu } from '../../src/gpu/device.ts'
-import { DTYPE_BYTES, type Dtype } from '../../src/tensor/dtype.ts'
-import { halfToFloat, roundToHalf } from '../../src/tensor/half.ts'
-import { clear, empty } from '../../src/tensor/launch.ts'
-import { release } from '../../src/tensor/scope.ts'
-import { elementCount, storedBytes, storedLastAxis, type Shape } from '../../src/tensor/shape.ts'
-import type { Tensor } from '../../src/tensor/tensor.ts'
-import { read, tensor } from '../../src/tensor/read-write.ts'
+import { rng } from '../base/rng.ts'
+import { currentGpu } from '../gpu/device.ts'
+import { DTYPE_BYTES, type Dtype } from '../tensor/dtype.ts'
+import { halfToFloat, roundToHalf } from '../tensor/half.ts'
+import { clear, empty } from '../tensor/launch.ts'
+import { release } from '../tensor/scope.ts'
+import { elementCount, storedBytes, storedLastAxis, type Shape } from '../tensor/shape.ts'
+import type { Tensor } from '../tensor/tensor.ts'
+import { read, tensor } from '../tensor/read-write.ts'
 
 /** Operand of a kernel: the tensor on the GPU, and its elements for the sums on the CPU. */
-export interface Operand {
+export interface KernelOperand {
   readonly tensor: Tensor
   /** Returns element number i in row-major order. */
   at(i: number): number
@@ -39,12 +39,12 @@ function rounded(value: number, dtype: 'f32' | 'f16'): number {
 }
 
 /** Tensors of one case, released together. */
-export class Operands {
+export class KernelOperands {
   private readonly made: Tensor[] = []
   private readonly endings: (() => void)[] = []
 
   /** Makes an operand of random numbers, which differ by name; `change` maps each of them. */
-  random(name: string, shape: Shape, dtype: 'f32' | 'f16', change?: (value: number) => number): Operand {
+  random(name: string, shape: Shape, dtype: 'f32' | 'f16', change?: (value: number) => number): KernelOperand {
     const source = period(name, dtype)
     const numbers = change === undefined ? source : source.map((value) => rounded(change(value), dtype))
     const at = (i: number) => numbers[i % PERIOD]
@@ -75,7 +75,7 @@ export class Operands {
   }
 
   /** Makes an operand of integers below a limit. */
-  labels(name: string, count: number, limit: number): Operand {
+  labels(name: string, count: number, limit: number): KernelOperand {
     const random = rng(0, `bench ${name}`)
     const numbers = Uint32Array.from({ length: count }, () => random.integer(0, limit - 1))
     return { tensor: this.own(tensor(numbers, [count], 'u32')), at: (i) => numbers[i] }

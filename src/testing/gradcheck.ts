@@ -1,67 +1,84 @@
-import { backward } from '../../src/tensor/backward.ts'
-import { roundToHalf } from '../../src/tensor/half.ts'
-import { noGrad } from '../../src/tensor/op.ts'
-import { release, scope } from '../../src/tensor/scope.ts'
-import { elementCount, type Shape } from '../../src/tensor/shape.ts'
-import type { Leaf, Tensor } from '../../src/tensor/tensor.ts'
-import { read, tensor } from '../../src/tensor/read-write.ts'
+import { WgradError } from '../base/errors.ts'
+import { checkOptions, listOf, NUMBER, TEXT, type Kinds } from '../base/options.ts'
+import { backward } from '../tensor/backward.ts'
+import { roundToHalf } from '../tensor/half.ts'
+import { noGrad } from '../tensor/op.ts'
+import { release, scope } from '../tensor/scope.ts'
+import { elementCount, type Shape } from '../tensor/shape.ts'
+import type { Leaf, Tensor } from '../tensor/tensor.ts'
+import { read, tensor } from '../tensor/read-write.ts'
 import { expectClose, normOf, place } from './close.ts'
-import { hashUniform } from './golden.ts'
+import { hashUniform } from './hash-uniform.ts'
 
-/** Numbers that become an input of the function under test. */
-export interface Operand {
+/** Numbers that become an input of a function under test. */
+export interface GradcheckInput {
   readonly shape: Shape
   readonly data: ArrayLike<number>
   /** f32 also where the others are f16, as the parameters of a batch norm are. */
   readonly always?: 'f32'
 }
 
-/** Uniform numbers of [low, high), each one a half, so that a test in f16 begins with the same numbers as one in f32. */
-export function uniform(shape: Shape, seed: number, low = -1, high = 1): Operand {
+/**
+ * Makes an input of `gradcheck`: numbers uniform in [low, high), each of them a number of f16, so that a check in f16 begins
+ * with the same ones as in f32.
+ *
+ * @param seed  the same numbers for the same seed
+ */
+export function uniform(shape: Shape, seed: number, low = -1, high = 1): GradcheckInput {
   return { shape, data: hashUniform(elementCount(shape), seed, low, high).map(roundToHalf) }
 }
 
+/** Options of `gradcheck`. */
 export interface GradcheckOptions {
   /** Half the distance of the central difference. Default 1/64 */
   readonly step?: number
   /** Elements tried in each input, spread over it. Default 24 */
   readonly samples?: number
-  /** Passed to `expectClose` for f16: how often a gradient is rounded to f16 on its way. Default 1 */
+  /** Number of times that a gradient is rounded to f16 on its way, where operations follow one another. Default 1 */
   readonly roundings?: number
-  /** What to check. Default both */
+  /** Storage types to check. Default both */
   readonly dtypes?: readonly ('f32' | 'f16')[]
 }
 
-type Function<Name extends string> = (inputs: Readonly<Record<Name, Tensor>>) => Tensor
+const KINDS: Kinds<GradcheckOptions> = { step: NUMBER, samples: NUMBER, roundings: NUMBER, dtypes: listOf(TEXT) }
+
+/** Function of named tensors that `gradcheck` checks. */
+export type CheckedFunction<Name extends string> = (inputs: Readonly<Record<Name, Tensor>>) => Tensor
 
 /**
- * Throws unless backward computes the gradient of L = Σ cᵢ·yᵢ, y = f(inputs). c is fixed and not uniform, since an
- * all-ones one hides transposed results.
+ * Throws unless the backward pass of a function of tensors computes the gradient of L = Σ cᵢ·yᵢ, y = f(inputs). The cᵢ are
+ * fixed and differ, since equal ones hide transposed results.
  *
- * In f32 against the central difference (L(x + h) - L(x - h)) / 2h. Its own error: h² of truncation (h²·L‴/6, and
- * functions under test have third derivatives about as large as first ones), and the rounding of y over h, for
- * h = 1/64 about √n·2^-24·64 of ‖c‖·‖y‖; the tolerance is the sum of both. In f16 against the gradient in f32. Choose
- * operands at least 2h away from kinks.
+ *   await gradcheck('swish', ({ x }) => swish(x), { x: uniform([3, 5], 1) })
  *
- *   relu: dL/dx[0,7] is 0, finite difference says 0.045
+ * In f32 the gradient is compared with the central difference (L(x + h) − L(x − h)) / 2h. Its own error is the sum of
+ * truncation, h²·L‴/6, where functions are expected to have third derivatives about as large as first ones, and the rounding
+ * of y over h; four times that is allowed. In f16 the gradient is compared with that in f32. Choose numbers that are at least
+ * 2h away from kinks, such as the 0 of a ReLU.
+ *
+ * @param name  name of the function in errors: `relu: dL/dx[0,7] is 0, finite difference says 0.045`
+ * @param f     function under test. Of its result any shape will do
+ * @throws WgradError  naming the first element whose gradient is wrong
+ * Source: PyTorch torch/autograd/gradcheck.py, gradcheck, which needs f64; WebGPU has none.
  */
 export async function gradcheck<Name extends string>(
   name: string,
-  f: Function<Name>,
-  given: Readonly<Record<Name, Operand>>,
+  f: CheckedFunction<Name>,
+  given: Readonly<Record<Name, GradcheckInput>>,
   options: GradcheckOptions = {},
 ): Promise<void> {
+  checkOptions('gradcheck', options, KINDS)
   const { step = 1 / 64, samples = 24, roundings = 1, dtypes = ['f32', 'f16'] } = options
   const names = Object.keys(given) as Name[]
   // Both types begin with the same numbers.
   const halves = names.map((input) => [input, { ...given[input], data: Array.from(given[input].data, roundToHalf) }])
-  const operands = Object.fromEntries(halves) as Record<Name, Operand>
-  const exact = await gradients(f, operands, names, 'f32')
+  const operands = Object.fromEntries(halves) as Record<Name, GradcheckInput>
+  const exact = await gradients(name, f, operands, names, 'f32')
   if (dtypes.includes('f32')) {
     for (const input of names) await compare(name, f, operands, input, exact[input], step, samples)
   }
   if (dtypes.includes('f16')) {
-    const half = await gradients(f, operands, names, 'f16')
+    const half = await gradients(name, f, operands, names, 'f16')
     for (const input of names) {
       expectClose(half[input], exact[input], operands[input].always ?? 'f16', {
         name: `${name}: dL/d${input} in f16`,
@@ -74,8 +91,8 @@ export async function gradcheck<Name extends string>(
 
 async function compare<Name extends string>(
   name: string,
-  f: Function<Name>,
-  operands: Readonly<Record<Name, Operand>>,
+  f: CheckedFunction<Name>,
+  operands: Readonly<Record<Name, GradcheckInput>>,
   input: Name,
   gradient: ArrayLike<number>,
   step: number,
@@ -98,16 +115,18 @@ async function compare<Name extends string>(
     const truncation = step * step * Math.max(Math.abs(difference), typical)
     const rounding = (2 ** -24 * above.size) / step
     if (!(Math.abs(gradient[index] - difference) <= 4 * (truncation + rounding))) {
-      throw new Error(
-        `${name}: dL/d${input}[${place(index, shape)}] is ${gradient[index]}, finite difference says ${difference}`,
+      throw new WgradError(
+        name,
+        `dL/d${input}[${place(index, shape)}] is ${gradient[index]}, finite difference says ${difference}`,
       )
     }
   }
 }
 
 async function gradients<Name extends string>(
-  f: Function<Name>,
-  operands: Readonly<Record<Name, Operand>>,
+  name: string,
+  f: CheckedFunction<Name>,
+  operands: Readonly<Record<Name, GradcheckInput>>,
   names: readonly Name[],
   dtype: 'f32' | 'f16',
 ): Promise<Record<Name, ArrayLike<number>>> {
@@ -122,7 +141,7 @@ async function gradients<Name extends string>(
   })
   const entries: [Name, ArrayLike<number>][] = []
   for (const [i, gradient] of made.entries()) {
-    if (!gradient) throw new Error(`no gradient reached ${names[i]}`)
+    if (!gradient) throw new WgradError(name, `no gradient reached ${names[i]}`)
     entries.push([names[i], await read(gradient)])
     release(gradient)
   }
@@ -131,8 +150,8 @@ async function gradients<Name extends string>(
 
 /** L, and ‖c‖·‖y‖ as the size that its rounding errors are relative to. */
 async function lossOf<Name extends string>(
-  f: Function<Name>,
-  operands: Readonly<Record<Name, Operand>>,
+  f: CheckedFunction<Name>,
+  operands: Readonly<Record<Name, GradcheckInput>>,
 ): Promise<{ loss: number; size: number }> {
   const y = scope(() => noGrad(() => f(tensors(operands, 'f32'))))
   const values = await read(y)
@@ -142,10 +161,10 @@ async function lossOf<Name extends string>(
 }
 
 function tensors<Name extends string>(
-  operands: Readonly<Record<Name, Operand>>,
+  operands: Readonly<Record<Name, GradcheckInput>>,
   dtype: 'f32' | 'f16',
 ): Record<Name, Tensor> {
-  const entries = Object.entries<Operand>(operands).map(([name, { shape, data, always }]) => [
+  const entries = Object.entries<GradcheckInput>(operands).map(([name, { shape, data, always }]) => [
     name,
     tensor(data, shape, always ?? dtype),
   ])
