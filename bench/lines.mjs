@@ -29,7 +29,7 @@ const BUDGETS = {
   'src/data': 3200,
   'src/data/augment': 670,
   'src/exports': 310,
-  'src/gpu': 1450,
+  'src/gpu': 1500,
   'src/image': 1650,
   'src/nn': 1810,
   'src/onnx': 490,
@@ -42,12 +42,13 @@ const BUDGETS = {
   'src/platform/node': 1000,
   'src/tensor': 750,
   'src/testing': 620,
-  'src/train': 620,
+  'src/train': 650,
   'src/train/callbacks': 870,
   'src/train/files': 680,
   'src/train/fit': 1130,
   'src/train/report': 660,
   'src/train/results': 1200,
+  'src/vendor': 35,
 }
 
 const counts = new Map()
@@ -57,7 +58,7 @@ for (const [folder, depth] of [
   ['bench', 2],
 ]) {
   for (const file of readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })) {
-    if (!/\.(ts|mjs|wgsl)$/.test(file) || /\.gen\.ts$|node_modules/.test(file)) continue
+    if (!/\.(ts|mjs|wgsl)$/.test(file) || /^gpu\/wgsl\/|node_modules/.test(file.split(sep).join('/'))) continue
     const room = [folder, ...file.split(sep).slice(0, -1)].slice(0, depth).join('/')
     counts.set(room, (counts.get(room) ?? 0) + linesOf(readFileSync(join(root, folder, file), 'utf8')))
   }

@@ -1,2 +1,2 @@
-/** Writes src/gpu/shaders.gen.ts from shaders/**\/*.wgsl; returns how many shaders it holds. */
+/** Writes src/gpu/wgsl/ from shaders/**\/*.wgsl; returns how many shaders it holds. */
 export function embed(): number

@@ -11,9 +11,9 @@ import { currentGpu, openGpuOn, type Gpu, type GpuOptions } from './gpu/device.t
 import type { PageSource } from './platform/browser/collect.ts'
 import { createBrowserPlatform, type BrowserPlatformOptions } from './platform/browser/index.ts'
 import { filesFrom, PageFiles } from './platform/browser/page-files.ts'
-import * as exported from './train/files/export.ts'
+import type { LoadLearnerOptions } from './train/files/export.ts'
 import type { ModelSource } from './train/files/model-file.ts'
-import * as pretrained from './train/files/pretrained.ts'
+import type { Pretrained } from './train/files/pretrained.ts'
 import type { Predictor } from './train/results/predictor.ts'
 
 export * from './index.ts'
@@ -42,14 +42,16 @@ export function openGpu(options: GpuOptions & BrowserPlatformOptions = {}): Prom
 }
 
 /** Loads a file that `learner.export` wrote, or its contents, ready to predict. See train/files/export.ts. */
-export const loadLearner = (
-  source: ModelSource,
-  options: Partial<exported.LoadLearnerOptions> = {},
-): Promise<Predictor> => exported.loadLearner(source, { platform: currentGpu().platform, ...options })
+export async function loadLearner(source: ModelSource, options: Partial<LoadLearnerOptions> = {}): Promise<Predictor> {
+  const exported = await import('./train/files/export.ts')
+  return exported.loadLearner(source, { platform: currentGpu().platform, ...options })
+}
 
 /** Weights from a file. See train/files/pretrained.ts. */
-export const readPretrained = (source: string, options: HubOptions = {}): Promise<pretrained.Pretrained> =>
-  pretrained.readPretrained(source, { platform: currentGpu().platform, ...options })
+export async function readPretrained(source: string, options: HubOptions = {}): Promise<Pretrained> {
+  const pretrained = await import('./train/files/pretrained.ts')
+  return pretrained.readPretrained(source, { platform: currentGpu().platform, ...options })
+}
 
 /**
  * Adds files that a visitor gave to the page (a FileList, a drop, a folder, a zip archive, samples in memory) to those of

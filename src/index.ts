@@ -30,8 +30,6 @@ export { exportOnnx } from './onnx/export-onnx.ts'
 // Training
 export { Learner } from './train/learner.ts'
 export { visionLearner } from './train/vision-learner.ts'
-export { readPretrained } from './train/files/pretrained.ts'
-export { loadLearner } from './train/files/export.ts'
 export { crossEntropy, labelSmoothing, type Loss } from './train/fit/losses.ts'
 export { accuracy, errorRate, topKAccuracy, type Metric } from './train/fit/metrics.ts'
 export { ClassificationInterpretation } from './train/results/interpretation.ts'

@@ -5,24 +5,28 @@ import { describe, expect, test } from 'vitest'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
-const BELOW_TRAIN = ['base', 'image', 'platform', 'tensor', 'ops', 'nn', 'onnx', 'optim', 'data']
+const BELOW_TRAIN = ['base', 'image', 'platform', 'gpu/wgsl', 'tensor', 'ops', 'nn', 'onnx', 'optim', 'data']
 const TRAIN = ['train/fit', 'train/results', 'train/report', 'train/files', 'train/callbacks', 'train']
 const CORE = [...BELOW_TRAIN, 'gpu', 'testing', ...TRAIN]
 
 /** Which rooms a room may import from, besides itself. Rooms only open downwards. */
 const ROOMS: Readonly<Record<string, readonly string[]>> = {
   base: [],
-  image: ['base'],
+  // Packages, bundled.
+  vendor: [],
+  image: ['base', 'vendor'],
   platform: ['base', 'image'],
-  gpu: ['base', 'platform'],
-  tensor: ['base', 'gpu'],
-  ops: ['base', 'gpu', 'tensor'],
-  nn: ['base', 'tensor', 'ops'],
+  gpu: ['base', 'platform', 'gpu/wgsl'],
+  // Generated: each module adds the text of a shader to a table, and is imported by what launches the shader.
+  'gpu/wgsl': ['gpu'],
+  tensor: ['base', 'gpu', 'gpu/wgsl'],
+  ops: ['base', 'gpu', 'gpu/wgsl', 'tensor'],
+  nn: ['base', 'gpu/wgsl', 'tensor', 'ops'],
   // Checks and measurements of operations.
-  testing: ['base', 'gpu', 'tensor'],
-  onnx: ['base', 'tensor', 'ops', 'nn'],
-  optim: ['base', 'gpu', 'tensor'],
-  data: ['base', 'image', 'platform', 'gpu', 'tensor'],
+  testing: ['base', 'gpu', 'gpu/wgsl', 'tensor'],
+  onnx: ['base', 'vendor', 'tensor', 'ops', 'nn'],
+  optim: ['base', 'gpu', 'gpu/wgsl', 'tensor'],
+  data: ['base', 'image', 'platform', 'gpu', 'gpu/wgsl', 'tensor'],
   'train/fit': BELOW_TRAIN,
   'train/results': [...BELOW_TRAIN, 'train/fit'],
   // Pages of figures and images, which nothing that trains needs.
@@ -46,7 +50,7 @@ const BENCH: Readonly<Record<string, readonly string[]>> = {
   bench: ['node', 'exports', 'cli', 'base', 'image', 'gpu', 'tensor', 'testing', 'platform/node'],
   'bench/fuzz': ['base', 'image', 'platform', 'platform/node', 'platform/browser', 'data', 'nn', 'train/files'],
   'bench/gpu-report': ['node', 'exports', 'base', 'gpu', 'ops', 'testing', 'platform/node', 'train/report'],
-  'bench/kernels': ['node', 'exports', 'base', 'gpu', 'tensor', 'testing', 'ops', 'nn', 'optim', 'data'],
+  'bench/kernels': ['node', 'exports', 'base', 'gpu', 'gpu/wgsl', 'tensor', 'testing', 'ops', 'nn', 'optim', 'data'],
   'bench/lesson': [
     'node',
     'exports',
@@ -148,6 +152,7 @@ function allowed(file: string, imported: string): boolean {
 function room(file: string): string {
   const [, first, second = ''] = file.split('/')
   const divided = first === 'platform' || first === 'train'
+  if (file.startsWith('src/gpu/wgsl/')) return 'gpu/wgsl'
   return divided && !second.endsWith('.ts') ? `${first}/${second}` : first.replace(/\.ts$/, '')
 }
 

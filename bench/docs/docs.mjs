@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { Application } from 'typedoc'
 
 process.chdir(fileURLToPath(new URL('../..', import.meta.url)))
-if (!existsSync('src/gpu/shaders.gen.ts')) (await import('../../shaders/embed.mjs')).embed()
+if (!existsSync('src/gpu/wgsl/names.ts')) (await import('../../shaders/embed.mjs')).embed()
 
 const app = await Application.bootstrapWithPlugins({ options: 'bench/docs/typedoc.json' })
 const project = await app.convert()

@@ -11,6 +11,7 @@ import { rounding } from '../../src/testing/measure-kernel.ts'
 import { type Case, type Use } from './harness.ts'
 import { unravel } from './conv2d.ts'
 import { bytesOf } from '../../src/testing/kernel-operands.ts'
+import '../../src/gpu/wgsl/mixup/lerp.ts'
 
 type Float = 'f32' | 'f16'
 

@@ -171,12 +171,12 @@ function build() {
 /** Returns a digest of path, size and time of all sources of dist/. */
 function fingerprint() {
   const digest = createHash('sha256')
-  const generated = join(root, 'src', 'gpu', 'shaders.gen.ts')
+  const generated = /[\\/]src[\\/](gpu[\\/]wgsl[\\/].*\.ts|vendor[\\/].*\.js)$/
   // Folders of which nothing is built by tsc.
   const apart = ['peers', 'docs', 'page'].map((name) => join(root, 'bench', name))
   const add = (path) => {
     const { size, mtimeMs } = statSync(path)
-    if (path !== generated) digest.update(`${relative(root, path)} ${size} ${mtimeMs}\n`)
+    if (!generated.test(path)) digest.update(`${relative(root, path)} ${size} ${mtimeMs}\n`)
   }
   const walk = (folder) => {
     for (const entry of readdirSync(folder, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1))) {

@@ -1,6 +1,6 @@
 import { DataError, DecodeError } from '../base/errors.ts'
 import type { DecodePool, FileGlance, Files, Platform } from '../platform/platform.ts'
-import { checkKind } from '../image/decode.ts'
+import { checkKind } from '../image/image-kind.ts'
 import type { Split } from './splitters.ts'
 
 /** Files that are looked at before training, at most: each is opened, which a network makes slow. */

@@ -1,36 +1,13 @@
-import { requireInteger, requireRange } from '../base/check.ts'
-import { DataError, OptionError } from '../base/errors.ts'
-import { formatShape } from '../base/format.ts'
-import { rng } from '../base/rng.ts'
-import {
-  checkArgument,
-  checkOptions,
-  FUNCTION,
-  listOf,
-  NUMBER,
-  objectWith,
-  TEXT,
-  type Kind,
-  type Kinds,
-} from '../base/options.ts'
-import { currentGpu } from '../gpu/device.ts'
+import { checkArgument, checkOptions, FUNCTION, listOf, NUMBER, objectWith, type Kinds } from '../base/options.ts'
 import type { Platform } from '../platform/platform.ts'
 import type { NormalizeByBatchTransform } from './augment/normalize.ts'
 import type { BatchTransform } from './augment/transforms.ts'
-import { categorizer, sameSpelling, vocabText, type CategoryBlock, type ImageBlock } from './blocks.ts'
-import { checkFiles } from './check-files.ts'
-import { printClassCounts, requireClasses } from './class-counts.ts'
+import type { CategoryBlock, ImageBlock } from './blocks.ts'
 import { sortItemTransforms, type ItemTransform } from './item-transforms.ts'
-import { Loader } from './loader.ts'
-import { Loaders } from './loaders.ts'
-import { Pictures } from './pictures.ts'
-import { cacheBudget, PixelCache } from './pixel-cache.ts'
-import { randomSplitter, type Split, type Splitter } from './splitters.ts'
-import { withBatchStats } from './statistics.ts'
-import { ITEM_WEIGHTS, itemWeightsOf, type ItemWeights } from './weights.ts'
-
-/** The seed of a run that names none; `randomSplitter` has the same. */
-const DEFAULT_SEED = 42
+import type { Loaders } from './loaders.ts'
+import type { PixelCache } from './pixel-cache.ts'
+import type { Splitter } from './splitters.ts'
+import { ITEM_WEIGHTS, type ItemWeights } from './weights.ts'
 
 /** The five questions that a data set answers. */
 export interface DataBlockOptions {
@@ -92,10 +69,6 @@ const DATA_BLOCK_KINDS: Kinds<DataBlockOptions> = {
   itemTransforms: TRANSFORMS,
   batchTransforms: TRANSFORMS,
 }
-const SPLIT: Kind = {
-  expected: '{ train, valid }, numbers of items, as randomSplitter() splits them',
-  is: (value) => value instanceof Object && 'train' in value && 'valid' in value,
-}
 /** Checks of the options of `DataBlock.loaders`. */
 export const LOADERS_KINDS: Kinds<LoadersOptions> = {
   batchSize: NUMBER,
@@ -108,16 +81,6 @@ export const LOADERS_KINDS: Kinds<LoadersOptions> = {
   platform: objectWith('a platform'),
 }
 
-/** Items, labels and the split: what a data block makes of a path. */
-interface Dataset {
-  readonly items: readonly string[]
-  /** Numbers of classes; 0 for an item of neither side. */
-  readonly labels: Uint32Array
-  readonly train: Uint32Array
-  readonly valid: Uint32Array
-  readonly vocab: readonly string[]
-}
-
 /**
  * A recipe that turns a path into loaders: what the items are, where they come from, how they are labelled, split and
  * transformed.
@@ -127,15 +90,13 @@ interface Dataset {
  */
 export class DataBlock {
   private readonly options: DataBlockOptions
-  private readonly itemTransforms: readonly ItemTransform[]
 
   constructor(options: DataBlockOptions) {
     checkOptions('DataBlock', options, DATA_BLOCK_KINDS)
     for (const name of ['blocks', 'getItems', 'getY'] as const) {
       checkArgument('DataBlock', name, options[name], DATA_BLOCK_KINDS[name])
     }
-    this.options = options
-    this.itemTransforms = sortItemTransforms(options.itemTransforms ?? [])
+    this.options = { ...options, itemTransforms: sortItemTransforms(options.itemTransforms ?? []) }
   }
 
   /**
@@ -151,176 +112,14 @@ export class DataBlock {
    * @throws OptionError  when an option is unknown or out of range, or `itemWeights` gives weights that are none
    */
   async loaders(path: string, options: LoadersOptions = {}): Promise<Loaders> {
-    checkArgument('loaders', 'path', path, TEXT)
-    checkOptions('loaders', options, LOADERS_KINDS)
-    const platform = options.platform ?? currentGpu().platform
-    const {
-      batchSize = 64,
-      seed = seedSetting(platform),
-      cache = new PixelCache(options.cacheBytes ?? cacheBudget(platform), { gpuBytes: options.gpuCacheBytes }),
-    } = options
-    for (const name of ['cacheBytes', 'gpuCacheBytes'] as const) {
-      if (!options.cache || options[name] === undefined) continue
-      throw new OptionError('loaders', `cache and ${name} are both given`, { fix: 'give it to the PixelCache' })
-    }
-    requireInteger('loaders', 'seed', seed, { from: 0 })
-    const { items, labels, vocab, ...split } = await this.dataset(path, platform, seed, options.limit)
-    const { train, valid } = await checkFiles(platform, items, split)
-    printClassCounts(platform, vocab, labels, { train, valid })
-    const { itemTransforms } = this
-    const pictures = new Pictures({ platform, items, cache, decoding: this.options.blocks[0].decoding })
-    const { itemWeights } = options
-    const weights = itemWeights && itemWeightsOf(itemWeights, { items, labels, vocab, train })
-    const shared = { platform, pictures, labels, vocab, batchSize, seed, itemTransforms }
-    const trainLoader = (batchTransforms: readonly BatchTransform[]) =>
-      new Loader({ ...shared, batchTransforms, split: 'train', items: train, itemWeights: weights })
-    const batchTransforms = await withBatchStats(this.options.batchTransforms ?? [], trainLoader)
-    return new Loaders({
-      train: trainLoader(batchTransforms),
-      valid: new Loader({ ...shared, batchTransforms, split: 'valid', items: valid }),
-      vocab,
-      batchSize,
-      seed,
-      platform,
-    })
+    // Loaded with the first data: a page that waits for a visitor's images is open before that.
+    const { makeLoaders } = await import('./make-loaders.ts')
+    return makeLoaders(this.options, path, options)
   }
 
   /** Tells what happens to the first item, step by step. @returns the text, which is also logged */
   async summary(path: string, options: LoadersOptions = {}): Promise<string> {
-    checkOptions('summary', options, LOADERS_KINDS)
-    const platform = options.platform ?? currentGpu().platform
-    const { batchSize = 64, seed = seedSetting(platform), limit } = options
-    const { items, labels, train, valid, vocab } = await this.dataset(path, platform, seed, limit)
-    const first = train[0]
-    const picture = await platform.decoder.decode({
-      path: items[first],
-      decoding: this.options.blocks[0].decoding,
-    })
-    const lines = [
-      `${items.length} items of ${path}`,
-      `split: ${train.length} to train on, ${valid.length} to measure on`,
-      `vocabulary: ${vocab.length} labels, ${vocabText(vocab)}`,
-      `one item: ${items[first]}`,
-      `  label: ${vocab[labels[first]]}, number ${labels[first]}`,
-      `  decoded: ${picture.width} × ${picture.height} pixels`,
-    ]
-    let [height, width] = [picture.height, picture.width]
-    for (const transform of this.itemTransforms) {
-      if (transform.order === 1) ({ height, width } = transform)
-      const how =
-        transform.kind === 'resize'
-          ? ` (${transform.method})`
-          : transform.kind === 'flipItem'
-            ? ` (p = ${transform.p})`
-            : ''
-      lines.push(`  ${transform.kind}${how}: ${width} × ${height} pixels`)
-    }
-    lines.push(
-      `a batch: ${batchSize} such pictures, ${formatShape({ shape: [batchSize, height, width], dtype: 'u32' })}, one RGBA pixel each`,
-    )
-    for (const transform of [...(this.options.batchTransforms ?? [])].sort((a, b) => a.order - b.order)) {
-      const size = 'size' in transform ? transform.size : undefined
-      if (size) [height, width] = size
-      lines.push(`  ${transform.kind}: ${formatShape([batchSize, height, width, 3])}`)
-    }
-    lines.push(`the network's input: ${formatShape([batchSize, height, width, 3])}, f32 or f16`)
-    const text = lines.join('\n')
-    for (const line of lines) platform.log(line)
-    return text
+    const { summarize } = await import('./make-loaders.ts')
+    return summarize(this.options, path, options)
   }
-
-  private async dataset(path: string, platform: Platform, seed: number, limit: number | undefined): Promise<Dataset> {
-    const { getItems, getY, blocks, splitter = randomSplitter({ seed }) } = this.options
-    const all = await getItems(path, { platform })
-    if (all.length === 0) throw new DataError(path, 'there are no items')
-    const items = limited(all, limit, seed)
-    requireOnce(path, items)
-    const split = splitter(items)
-    checkArgument('splitter', 'the split', split, SPLIT)
-    const { train, valid } = checkSplit(split, items)
-    const used = [...train, ...valid]
-    const labelNames: string[] = []
-    for (const item of used) labelNames[item] = checkedLabel(items[item], getY(items[item]))
-    const vocab = blocks[1].vocab?.map(sameSpelling) ?? vocabOf(Array.from(train, (item) => labelNames[item]))
-    const numberOf = categorizer(vocab, 'use another split or more items, or give the labels: CategoryBlock({ vocab })')
-    const labels = new Uint32Array(items.length)
-    for (const item of used) labels[item] = numberOf(items[item], labelNames[item])
-    return { items, labels, train, valid, vocab }
-  }
-}
-
-function requireOnce(path: string, items: readonly string[]): void {
-  const seen = new Set<string>()
-  const twice = items.find((item) => seen.size === seen.add(item).size)
-  if (twice === undefined) return
-  throw new DataError(path, 'an item is listed twice, so that it could be trained and measured on', {
-    given: { item: twice, items: items.length },
-    fix: 'see what getItems gives',
-  })
-}
-
-/** @throws DataError  when a side of the split is empty, or names something else than each item once */
-function checkSplit(split: Split, items: readonly string[]): Split {
-  const sideOf = new Map<number, 'train' | 'valid'>()
-  for (const side of ['train', 'valid'] as const) {
-    if (split[side].length === 0) {
-      throw new DataError('splitter', `no item is left to ${side === 'train' ? 'train' : 'measure'} on`, {
-        given: { items: items.length },
-        expected: 'at least one on either side',
-      })
-    }
-    for (const index of split[side]) {
-      if (!(index < items.length)) {
-        throw new DataError('splitter', 'there is no such item', {
-          given: { [side]: index, items: items.length },
-          expected: 'numbers of items, from 0 on',
-        })
-      }
-      const other = sideOf.get(index)
-      if (other !== undefined) {
-        throw new DataError(
-          'splitter',
-          other === side ? `an item is twice among those of '${side}'` : 'an item is on both sides of the split',
-          {
-            given: { index, item: items[index] },
-            expected: 'each item at most once, to train on or to measure on',
-          },
-        )
-      }
-      sideOf.set(index, side)
-    }
-  }
-  return split
-}
-
-function checkedLabel(item: string, label: unknown): string {
-  if (typeof label === 'string' && label !== '') return sameSpelling(label)
-  throw new DataError(item, 'getY gives it no label', { given: { label }, expected: 'a text' })
-}
-
-/** The labels that occur, in their order. */
-function vocabOf(labels: readonly string[]): string[] {
-  const vocab = [...new Set(labels)].sort()
-  requireClasses(vocab)
-  if (vocab.length > 1) return vocab
-  throw new DataError('data set', 'all training items have one label, so that there is nothing to learn', {
-    given: { label: vocab[0], items: labels.length },
-    fix: 'see what getY makes of an item, and whether the path is that of the folder around the class folders',
-  })
-}
-
-/** A random choice of the items, in their order. */
-function limited(items: readonly string[], limit: number | undefined, seed: number): readonly string[] {
-  if (limit === undefined || limit >= items.length) return items
-  requireInteger('loaders', 'limit', limit, { from: 1 })
-  return Array.from(rng(seed, 'limit').permutation(items.length).slice(0, limit).sort(), (item) => items[item])
-}
-
-/** Returns the setting SEED, or the default seed without it. @throws OptionError  if it is not a whole number */
-export function seedSetting(platform: Platform): number {
-  const text = platform.env('SEED')
-  if (text === undefined) return DEFAULT_SEED
-  const seed = Number(text)
-  requireRange('setting', { SEED: text }, Number.isInteger(seed) && seed >= 0, 'a whole number from 0 on')
-  return seed
 }

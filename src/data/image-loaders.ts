@@ -3,17 +3,11 @@ import { checkArgument, checkOptions, FUNCTION, listOf, NUMBER, PATH, TEXT, type
 import { currentGpu } from '../gpu/device.ts'
 import type { Platform } from '../platform/platform.ts'
 import { CategoryBlock, ImageBlock } from './blocks.ts'
-import {
-  DataBlock,
-  LOADERS_KINDS,
-  seedSetting,
-  TRANSFORMS,
-  type DataBlockOptions,
-  type LoadersOptions,
-} from './data-block.ts'
+import { DataBlock, LOADERS_KINDS, TRANSFORMS, type DataBlockOptions, type LoadersOptions } from './data-block.ts'
 import { columnSplitter, getImagesFromCsv } from './image-table.ts'
 import { getImageFiles, parentLabel } from './items.ts'
 import type { Loaders } from './loaders.ts'
+import { seedSetting } from './seed.ts'
 import { grandparentSplitter, randomSplitter, type Splitter } from './splitters.ts'
 
 /** Options of all functions of `ImageLoaders`: those of `DataBlock.loaders`, and the parts of the data block. */

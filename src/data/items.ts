@@ -1,7 +1,7 @@
 import { DataError } from '../base/errors.ts'
 import { ANY, checkArgument, checkOptions, FLAG, listOf, TEXT } from '../base/options.ts'
 import { currentGpu } from '../gpu/device.ts'
-import { imageKind } from '../image/decode.ts'
+import { imageKind } from '../image/image-kind.ts'
 import type { Files, Platform } from '../platform/platform.ts'
 
 /** Suffixes of the formats that some decoder reads: their files are listed without a look into them. */

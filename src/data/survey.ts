@@ -1,7 +1,7 @@
 import { DataError } from '../base/errors.ts'
 import { ANY, checkOptions, FUNCTION } from '../base/options.ts'
 import { currentGpu } from '../gpu/device.ts'
-import { imageKind } from '../image/decode.ts'
+import { imageKind } from '../image/image-kind.ts'
 import { DEFAULT_DECODING, type Decoding } from '../image/decode-options.ts'
 import type { Platform } from '../platform/platform.ts'
 import { lookAlikes } from './class-counts.ts'

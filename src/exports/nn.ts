@@ -12,7 +12,8 @@ export { Conv } from '../nn/conv.ts'
 export { ConvLayer } from '../nn/conv-layer.ts'
 export { BatchNorm, type BatchNormLayerOptions } from '../nn/batch-norm.ts'
 export { Linear, type LinearOptions } from '../nn/linear.ts'
-export { AvgPool, ConcatPool, GlobalAvgPool, MaxPool } from '../nn/pool.ts'
+export { AvgPool, GlobalAvgPool, MaxPool } from '../nn/pool.ts'
+export { ConcatPool } from '../nn/concat-pool.ts'
 export { MaxBlurPool } from '../nn/max-blur-pool.ts'
 export {
   ResBlock,

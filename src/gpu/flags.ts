@@ -20,3 +20,6 @@ export const MAP_MODE = { READ: 0x1 } as const
 
 /** Flags of the shader stages that see a binding. */
 export const SHADER_STAGE = { COMPUTE: 0x4 } as const
+
+/** Most workgroups per dimension of a dispatch (maxComputeWorkgroupsPerDimension, guaranteed by WebGPU). */
+export const GRID_LIMIT = 65535

@@ -1,6 +1,6 @@
 import { currentGpu } from './device.ts'
 import type { LaunchOptions } from './pipeline-cache.ts'
-import { GRID_LIMIT } from './prelude.ts'
+import { GRID_LIMIT } from './flags.ts'
 
 /**
  * Grid of a launch over a matrix of vectors of four, [rows, columns], such as [N·H·W, C/4], in the layout that suits

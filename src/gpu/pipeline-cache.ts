@@ -1,8 +1,8 @@
 import { ShaderError } from '../base/errors.ts'
 import { ALIGNMENT, type BufferView } from './buffers.ts'
-import { BUFFER_USAGE, SHADER_STAGE } from './flags.ts'
+import { BUFFER_USAGE, GRID_LIMIT, SHADER_STAGE } from './flags.ts'
 import type { Launch } from './launch.ts'
-import { GRID_LIMIT, specialise, type ConstantValue } from './prelude.ts'
+import { specialise, type ConstantValue } from './prelude.ts'
 import { shaderPlace, shaderSource, type ShaderName, type ShaderSource } from './shader-source.ts'
 
 /** Options of a launch. */

@@ -1,7 +1,10 @@
 import { ShaderError } from '../base/errors.ts'
+import { GRID_LIMIT } from './flags.ts'
 import { shaderPlace, type ShaderSource } from './shader-source.ts'
-import { shaderTexts } from './shaders.gen.ts'
+import { shaderTexts } from './shader-table.ts'
 import { keepRolled, unroll } from './unroll.ts'
+import './wgsl/lib/storage-f16.ts'
+import './wgsl/lib/storage-f32.ts'
 
 export type ConstantValue = number | boolean
 
@@ -22,9 +25,6 @@ export interface Specialisation {
    */
   readonly unroll?: boolean
 }
-
-/** Most workgroups per dimension of a dispatch (maxComputeWorkgroupsPerDimension, guaranteed by WebGPU). */
-export const GRID_LIMIT = 65535
 
 /** Returns the WGSL of a shader for the driver, and the number of `lines` before the text of its file. */
 export function specialise(

@@ -1,5 +1,6 @@
-import { OptionError, ShaderError } from '../base/errors.ts'
-import { shaderTexts, type BuiltInShader } from './shaders.gen.ts'
+import { ShaderError } from '../base/errors.ts'
+import { shaderTexts } from './shader-table.ts'
+import type { BuiltInShader } from './wgsl/names.ts'
 
 /** Name of a shader that was registered with `registerShader`. */
 export type RegisteredShader = string & { readonly __shader: 'registered' }
@@ -22,7 +23,7 @@ export interface ShaderSource {
   /** Fields of `shape`. */
   readonly shape: readonly string[]
   readonly bindings: readonly ShaderBinding[]
-  /** Constants and sizes with which tests compile the shader. */
+  /** Constants and sizes with which tests compile the shader; none in the embedded text. */
   readonly sample: Readonly<Record<string, number | boolean>>
 }
 
@@ -35,33 +36,9 @@ export interface ShaderBinding {
   readonly holds: 'storage' | 'f32' | 'u32' | 'struct'
 }
 
-/** Texts of registered shaders, by name. */
-const registered = new Map<string, string>()
+/** Names of registered shaders. */
+const registered = new Set<string>()
 const sources = new Map<string, ShaderSource>()
-
-/**
- * Registers a WGSL compute shader, so that `launch` can run it like those of the library. The text declares
- * its parameters in header lines, `// @shape COUNT`, `// @const STEP:u32`, `// @use lib/rows`, and its entry point is `main`;
- * see shaders/README.md.
- *
- * @param name  of the form 'mine/forward', unlike any shader of the library
- * @param text  WGSL, with its header lines
- * @returns     the name, for `launch`
- * @throws OptionError  if the name is taken
- * @throws ShaderError  if a header line cannot be read, no binding is declared or a library file does not exist
- */
-export function registerShader(name: string, text: string): RegisteredShader {
-  const known = shaderTexts[name] ?? registered.get(name)
-  if (!/^[\w-]+(\/[\w-]+)+$/.test(name) || name.startsWith('lib/') || (known !== undefined && known !== text)) {
-    throw new OptionError('registerShader', 'the name cannot be used', {
-      given: { name },
-      expected: "a name such as 'mine/forward' that no other shader has",
-    })
-  }
-  sources.set(name, parseShader(name, text))
-  registered.set(name, text)
-  return name as RegisteredShader
-}
 
 /** Returns a shader with its declarations. */
 export function shaderSource(name: ShaderName): ShaderSource {
@@ -69,16 +46,20 @@ export function shaderSource(name: ShaderName): ShaderSource {
   if (known) return known
   const text = shaderTexts[name]
   if (text === undefined) {
-    throw new ShaderError(name, 'there is no such shader', { fix: 'register your own shaders with registerShader' })
+    throw new ShaderError(name, 'no such shader is loaded', {
+      fix: 'register your own with registerShader; the library imports its own from gpu/wgsl where it launches them, and those of a family when openGpu({ family }) asks for it',
+    })
   }
   const source = parseShader(name, text)
   sources.set(name, source)
   return source
 }
 
-/** Names of the library's shaders. */
-export function builtInShaders(): BuiltInShader[] {
-  return Object.keys(shaderTexts).filter((name) => !name.startsWith('lib/')) as BuiltInShader[]
+/** Adds a shader to the table. @throws ShaderError  if its declarations are invalid */
+export function addShader(name: string, text: string): void {
+  sources.set(name, parseShader(name, text))
+  registered.add(name)
+  shaderTexts[name] = text
 }
 
 /** Returns the place that errors report: the file of one of the library's shaders, or the name of a registered one. */

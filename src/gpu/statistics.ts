@@ -1,8 +1,9 @@
 import type { Platform } from '../platform/platform.ts'
-import { BufferPool, type PoolBuffer } from './buffers.ts'
-import { PipelineCache } from './pipeline-cache.ts'
+import type { BufferPool, PoolBuffer } from './buffers.ts'
+import type { PipelineCache } from './pipeline-cache.ts'
 import type { Launch, TracedTensor } from './launch.ts'
 import { ReadBack } from './read-back.ts'
+import './wgsl/debug/index.ts'
 
 /** Statistics of a tensor at one moment. All except `others` refer to its finite numbers; NaN if there are none. */
 export interface Summary {
@@ -33,16 +34,16 @@ const MOST_LOOKS = 512
 /** Summaries of tensors between two launches, which are read after both are done. */
 export class Statistics {
   private readonly readBack: ReadBack
-  /** Cache of its own, so that looks change neither the pipelines nor the memory of the traced work. */
   private readonly pipelines: PipelineCache
   private readonly found: PoolBuffer
   /** Number of threads of each look. */
   private looks: number[] = []
 
-  constructor(device: GPUDevice, report: (error: Error) => void) {
+  /** @param own  pipelines and buffers of its own, so that looks change neither those nor the memory of the traced work */
+  constructor(device: GPUDevice, own: { readonly pipelines: PipelineCache; readonly buffers: BufferPool }) {
     this.readBack = new ReadBack(device, 'statistics')
-    this.pipelines = new PipelineCache(device, { shapeAsUniform: true, subgroupSize: 1, emulateMatrices: true }, report)
-    this.found = new BufferPool(device, () => {}).acquire(MOST_LOOKS * LOOK_BYTES, 'statistics')
+    this.pipelines = own.pipelines
+    this.found = own.buffers.acquire(MOST_LOOKS * LOOK_BYTES, 'statistics')
   }
 
   /** Number of looks that still fit before the next submit. */

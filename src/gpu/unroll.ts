@@ -67,14 +67,15 @@ export function unroll(name: string, text: string): string {
  * marked loops outside of it must not contain barriers.
  */
 export function keepRolled(text: string): string {
+  const lines = text.split('\n')
   // Loops in the body of a kernel contain barriers, which require uniform bounds.
-  return text.replace(BODY_OR_BOUND, (whole, before?: string, bound?: string, after?: string) =>
-    before === undefined ? whole : `${before}counted(${bound})${after}`,
-  )
+  const begin = lines.findIndex((line) => line.startsWith('fn compute('))
+  const end = begin < 0 ? -1 : closingLine('compute', lines, begin)
+  return lines.map((line, i) => (i >= begin && i <= end ? line : line.replace(BOUND, '$1counted($2)$3'))).join('\n')
 }
 
-/** Pattern of a whole function `compute`, or of the header of a marked loop in three groups: before the bound, bound, after it. */
-const BODY_OR_BOUND = /^fn compute\([^]*?^\}$|(; \w+ < )([^;]+)(; [^;]+ \{ \/\/ @unroll)$/gm
+/** Pattern of the header of a marked loop in three groups: before the bound, bound, after it. */
+const BOUND = /(; \w+ < )([^;]+)(; [^;]+ \{ \/\/ @unroll)$/
 
 function lastMark(lines: readonly string[]): number {
   return lines.findLastIndex((line) => line.endsWith('// @unroll'))

@@ -3,6 +3,7 @@ import { DataError, DecodeError, OptionError, WgradError } from '../base/errors.
 import { formatBytes } from '../base/format.ts'
 import { decodeBmp, readBmpHeader } from './bmp.ts'
 import { BUILT_IN_DECODING, type Decoding } from './decode-options.ts'
+import { checkKind, type ImageKind, type PlatformFormats } from './image-kind.ts'
 import { checkJpeg } from './jpeg.ts'
 import { upright, swapsSides, type Orientation } from './orientation.ts'
 import type { Pixels } from './pixels.ts'
@@ -18,12 +19,6 @@ const MAX_MEGAPIXELS_OF_PLATFORM = 268
 const MAX_SIDE = 1_000_000
 /** From this size on the free memory is asked for: 100 megapixels of a JPEG take 3.3 GB. */
 const LARGE_MEGAPIXELS = 20
-
-/** Formats that are told apart. */
-export type ImageKind = 'JPEG' | 'PNG' | 'GIF' | 'WebP' | 'TIFF' | 'AVIF' | 'HEIC' | 'HEIF' | 'BMP'
-
-/** Formats that are read without the platform's decoder. */
-export const BUILT_IN_KINDS: ReadonlySet<ImageKind> = new Set<ImageKind>(['JPEG', 'PNG', 'BMP'])
 
 /** An image on its way into the decoder of a platform. */
 export interface PlatformImage {
@@ -41,13 +36,6 @@ export interface PlatformImage {
    * @throws DataError  when the image is too large
    */
   shrink(width: number, height: number): number
-}
-
-/** Formats that a platform reads besides JPEG and PNG. */
-export interface PlatformFormats {
-  readonly kinds: ReadonlySet<ImageKind>
-  /** Formats that an optional package reads, where it is not installed. */
-  readonly absent?: { readonly package: string; readonly kinds: ReadonlySet<ImageKind> } | undefined
 }
 
 /** Decoder of a platform for the formats that are not built in, and on request for those that are. */
@@ -129,67 +117,6 @@ interface Context {
   readonly resize: ResizePlan | undefined
   readonly platform: PlatformDecoder | undefined
   readonly png: PngReader
-}
-
-/**
- * Format of an image by its first bytes.
- *
- * @param formats  those that are read besides JPEG and PNG
- * @throws DecodeError  when it is not one that is read here
- */
-export function checkKind(path: string, bytes: Uint8Array, formats?: PlatformFormats): ImageKind {
-  const kind = imageKind(bytes)
-  if (kind !== undefined && (BUILT_IN_KINDS.has(kind) || formats?.kinds.has(kind))) return kind
-  throw notAnImage(path, bytes, kind, formats?.absent)
-}
-
-function notAnImage(
-  path: string,
-  bytes: Uint8Array,
-  kind: ImageKind | undefined,
-  absent: PlatformFormats['absent'],
-): DecodeError {
-  if (bytes.length === 0) return new DecodeError(path, 'the file is empty', { expected: 'a JPEG or PNG' })
-  if (kind !== undefined && absent?.kinds.has(kind)) {
-    return new DecodeError(path, needsPackage(kind, absent.package))
-  }
-  if (kind !== undefined) {
-    return new DecodeError(path, `a ${kind} image, a format that is not read here`, {
-      fix:
-        kind === 'HEIC' || kind === 'HEIF'
-          ? 'convert it to JPEG, for instance by heif-convert; an iPhone takes JPEG with Settings, Camera, Formats, Most Compatible.'
-          : 'convert it to JPEG or PNG.',
-    })
-  }
-  const start = Array.from(bytes.subarray(0, 8), (byte) => byte.toString(16).padStart(2, '0')).join(' ')
-  return new DecodeError(path, `not an image (starts ${start})`, { expected: 'a JPEG or PNG' })
-}
-
-/** Complaint about an image whose decoder is not installed, with what to do in the same line: lists show only that. */
-export function needsPackage(kind: ImageKind, name: string): string {
-  return `a ${kind} image needs the package ${name}: npm install ${name}`
-}
-
-/** First bytes by which a format is known; `.` stands for any byte. */
-const SIGNATURES: readonly (readonly [kind: ImageKind, start: string])[] = [
-  ['JPEG', '\xff\xd8\xff'],
-  ['PNG', '\x89PNG\r\n\x1a\n'],
-  ['GIF', 'GIF8'],
-  ['WebP', 'RIFF....WEBP'],
-  ['TIFF', 'II*\0'],
-  ['TIFF', 'MM\0*'],
-  ['AVIF', '....ftypavi'],
-  ['HEIC', '....ftyphei'],
-  ['HEIF', '....ftypmif1'],
-  // Two letters say little; the four reserved bytes behind the file size are zero.
-  ['BMP', 'BM....\0\0\0\0'],
-]
-
-/** The image format that the bytes start like, whatever the file is called. */
-export function imageKind(bytes: Uint8Array): ImageKind | undefined {
-  const matches = (start: string): boolean =>
-    bytes.length >= start.length && Array.from(start).every((c, i) => c === '.' || bytes[i] === c.charCodeAt(0))
-  return SIGNATURES.find(([, start]) => matches(start))?.[0]
 }
 
 function checkSize(path: string, width: number, height: number, most = MAX_MEGAPIXELS): void {

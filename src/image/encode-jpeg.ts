@@ -1,4 +1,4 @@
-import { encode } from 'jpeg-js'
+import { encode } from '../vendor/jpeg-encoder.js'
 import type { Pixels } from './pixels.ts'
 
 /** Quality of a JPEG where none is asked for, as in Pillow. */

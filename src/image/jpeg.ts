@@ -1,6 +1,6 @@
 /** Bytes of a JPEG file to RGB pixels, by jpeg-js, behind the checks and repairs that it lacks. */
-import { decode as decodeJpegBytes } from 'jpeg-js'
 import { DecodeError } from '../base/errors.ts'
+import { decode as decodeJpegBytes } from '../vendor/jpeg-decoder.js'
 import { hasRestarts, jpegBytes, lacksRestarts, repairJpeg, restoreRestarts, withoutFill } from './jpeg-repair.ts'
 import { readJpeg, type JpegFile, type JpegFrame } from './jpeg-segments.ts'
 import type { Orientation } from './orientation.ts'

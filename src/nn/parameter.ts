@@ -7,6 +7,7 @@ import { keep, release } from '../tensor/scope.ts'
 import { elementCount, type Shape } from '../tensor/shape.ts'
 import type { Leaf, Tensor } from '../tensor/tensor.ts'
 import { tensor, upload } from '../tensor/read-write.ts'
+import '../gpu/wgsl/cast/to-f16.ts'
 
 /** Function that returns initial values in row-major order; called once, when they are first needed. */
 export type Initial = () => ArrayLike<number>

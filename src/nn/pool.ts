@@ -1,8 +1,6 @@
 import { checkArgument, checkOptions, NUMBER } from '../base/options.ts'
 import { avgPool } from '../ops/avg-pool.ts'
-import { concat } from '../ops/concat.ts'
 import { globalAvgPool } from '../ops/global-avg-pool.ts'
-import { globalMaxPool } from '../ops/global-max-pool.ts'
 import { maxPool } from '../ops/max-pool.ts'
 import { windowOutput, type Shape } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -71,21 +69,5 @@ export class GlobalAvgPool extends Module {
 
   describe([N, , , C]: Shape): readonly LayerRow[] {
     return [layerRow('global avg pool', [N, C], [])]
-  }
-}
-
-/**
- * Maximum and mean over height and width, side by side. x [N,H,W,C] → [N,2C], the maxima first.
- * Source: fastai layers.py, AdaptiveConcatPool2d.
- */
-export class ConcatPool extends Module {
-  static override readonly replayable: boolean = true
-
-  forward(x: Tensor): Tensor {
-    return concat(globalMaxPool(x), globalAvgPool(x))
-  }
-
-  describe([N, , , C]: Shape): readonly LayerRow[] {
-    return [layerRow('concat pool', [N, 2 * C], [])]
   }
 }

@@ -9,7 +9,7 @@ import type { Init } from './init.ts'
 import { Linear } from './linear.ts'
 import type { Module } from './module.ts'
 import type { Parameter } from './parameter.ts'
-import { ConcatPool } from './pool.ts'
+import { ConcatPool } from './concat-pool.ts'
 import { Relu } from './relu.ts'
 import { Sequential } from './sequential.ts'
 

@@ -4,7 +4,7 @@
  * Names and numbers of the fields are those of onnx/onnx.proto3 of ONNX 1.12 (https://github.com/onnx/onnx); a name here
  * is the one there, in camel case.
  */
-import { PbfWriter } from 'pbf'
+import { PbfWriter } from '../vendor/pbf-writer.js'
 
 /** A network with everything that a runtime needs to compute it. */
 export interface OnnxModel {

@@ -1,6 +1,7 @@
 import { elementwise, empty, launch } from '../tensor/launch.ts'
 import { defineOp, requireAlike } from '../tensor/op.ts'
 import type { Tensor } from '../tensor/tensor.ts'
+import '../gpu/wgsl/add/forward.ts'
 
 const op = defineOp<readonly [Tensor, Tensor], undefined, undefined>({
   name: 'add',

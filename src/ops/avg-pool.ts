@@ -8,6 +8,7 @@ import { parts } from '../tensor/parts.ts'
 import { padTo4, windowOutput, type Shape } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { imagePass, onGrid } from '../gpu/grid.ts'
+import '../gpu/wgsl/avg-pool/index.ts'
 
 export interface AvgPoolOptions {
   /** Height and width of the window, ≥ 1. */

@@ -9,6 +9,8 @@ import { release } from '../tensor/scope.ts'
 import { elementCount, storedLastAxis } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { columnPass, columnSums, onGrid } from '../gpu/grid.ts'
+import '../gpu/wgsl/batch-norm/index.ts'
+import '../gpu/wgsl/relu/backward.ts'
 
 export interface BatchNormOptions {
   /** Running statistics of the channels, [C] f32; updated in training. */

@@ -1,6 +1,7 @@
 import { elementwise, empty, launch } from '../tensor/launch.ts'
 import { defineOp } from '../tensor/op.ts'
 import type { Tensor } from '../tensor/tensor.ts'
+import '../gpu/wgsl/cast/index.ts'
 
 /** Type of a tensor of floats. */
 export type Float = 'f32' | 'f16'

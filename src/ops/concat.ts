@@ -3,6 +3,7 @@ import { empty, launch, storageDtype } from '../tensor/launch.ts'
 import { defineOp } from '../tensor/op.ts'
 import { elementCount, padTo4, sameShape, type Shape } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
+import '../gpu/wgsl/concat/index.ts'
 
 interface Plan {
   readonly output: Shape

@@ -8,6 +8,8 @@ import { release } from '../tensor/scope.ts'
 import { padTo4 } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { oneWorkgroup, rowPass, onGrid } from '../gpu/grid.ts'
+import '../gpu/wgsl/cross-entropy/index.ts'
+import '../gpu/wgsl/sum/total.ts'
 
 /** Class labels of the rows; two labels per row if images are mixed. */
 export interface ClassTargets {

@@ -5,6 +5,7 @@ import { elementwise, empty, launch } from '../tensor/launch.ts'
 import { defineOp } from '../tensor/op.ts'
 import { storedCount, type Spec } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
+import '../gpu/wgsl/dropout/index.ts'
 
 /** Options of `dropout`. */
 export interface DropoutOptions {

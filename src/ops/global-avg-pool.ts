@@ -2,6 +2,7 @@ import { empty, launch } from '../tensor/launch.ts'
 import { defineOp } from '../tensor/op.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { planGlobalPool, type GlobalPoolPlan } from './plans/global-pool.ts'
+import '../gpu/wgsl/global-avg-pool/index.ts'
 
 const op = defineOp<readonly [Tensor], undefined, GlobalPoolPlan>({
   name: 'globalAvgPool',

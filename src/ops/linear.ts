@@ -7,6 +7,8 @@ import { release } from '../tensor/scope.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { padTo4 } from '../tensor/shape.ts'
 import { convolve, convolveBackwardInput, convolveBackwardWeight, type ConvolutionSizes } from './convolution/passes.ts'
+import '../gpu/wgsl/add/accumulate.ts'
+import '../gpu/wgsl/linear/index.ts'
 
 /** A matrix product is the 1×1 convolution of 1×1 images: one set of kernels serves both. */
 const op = defineOp<readonly [Tensor, Tensor, Tensor | undefined], undefined, ConvolutionSizes>({

@@ -6,6 +6,7 @@ import { parts } from '../tensor/parts.ts'
 import { padTo4, type Shape } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { imagePass, onGrid } from '../gpu/grid.ts'
+import '../gpu/wgsl/max-blur-pool/index.ts'
 
 interface Plan {
   readonly output: Shape

@@ -1,6 +1,7 @@
 import { elementwise, empty, launch } from '../tensor/launch.ts'
 import { defineOp } from '../tensor/op.ts'
 import type { Tensor } from '../tensor/tensor.ts'
+import '../gpu/wgsl/mish/index.ts'
 
 const op = defineOp<readonly [Tensor], undefined, undefined>({
   name: 'mish',

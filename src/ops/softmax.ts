@@ -4,6 +4,7 @@ import { gradEnabled } from '../tensor/op.ts'
 import { padTo4 } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { rowPass } from '../gpu/grid.ts'
+import '../gpu/wgsl/softmax/index.ts'
 
 /**
  * Computes probabilities from logits, row by row, for predictions. It has no gradient: losses take logits.

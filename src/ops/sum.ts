@@ -4,6 +4,7 @@ import { release } from '../tensor/scope.ts'
 import { storedLastAxis, vectorCount } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { flatSum, onGrid } from '../gpu/grid.ts'
+import '../gpu/wgsl/sum/index.ts'
 
 const op = defineOp<readonly [Tensor], undefined, { readonly dtype: 'f32' | 'f16' }>({
   name: 'sum',

@@ -2,6 +2,8 @@ import { requireNumber } from '../base/check.ts'
 import { checkOptions, FLAG, NUMBER, type Kinds } from '../base/options.ts'
 import { checkHyperparameters, FlatOptimizer } from './flat-optimizer.ts'
 import type { OptimizerFactory } from './optimizer.ts'
+import '../gpu/wgsl/optim/adam.ts'
+import '../gpu/wgsl/optim/adam-factors.ts'
 
 /** Options of `adam`. Source of the defaults: fastai optimizer.py, Adam. */
 export interface AdamOptions {

@@ -5,6 +5,9 @@ import type { Tensor } from '../tensor/tensor.ts'
 import { clearGradient, buffersOf, overBlocks } from './flat.ts'
 import type { LossScaler } from './loss-scaler.ts'
 import type { Optimizer } from './optimizer.ts'
+import '../gpu/wgsl/optim/clip-factor.ts'
+import '../gpu/wgsl/optim/scale-gradients.ts'
+import '../gpu/wgsl/optim/square-sums.ts'
 
 /** Most workgroups that sum a chunk: enough to keep a large GPU busy, few enough for one more workgroup to add up their results. */
 const GROUPS = 512

@@ -9,6 +9,8 @@ import type { Tensor } from '../tensor/tensor.ts'
 import type { Track } from '../tensor/track.ts'
 import { tensor, zeros } from '../tensor/read-write.ts'
 import type { Trainable } from './optimizer.ts'
+import '../gpu/wgsl/cast/to-f16.ts'
+import '../gpu/wgsl/optim/check-overflow.ts'
 
 /**
  * Elements of a block, see shaders/lib/blocks.wgsl. Every parameter starts a block: at a multiple of 1024 bytes of f32 or

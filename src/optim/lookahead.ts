@@ -11,6 +11,8 @@ import { buffersOf, overBlocks, region, type ParameterBuffers, type Slot } from 
 import type { LossScaler } from './loss-scaler.ts'
 import type { Hyperparameters, Optimizer, OptimizerFactory, OptimizerState, Trainable } from './optimizer.ts'
 import { radam, RADAM_KINDS, type RAdamOptions } from './radam.ts'
+import '../gpu/wgsl/optim/lookahead.ts'
+import '../gpu/wgsl/optim/lookahead-count.ts'
 
 /** Options of `lookahead`. Source of the defaults: fastai optimizer.py, Lookahead. */
 export interface LookaheadOptions {

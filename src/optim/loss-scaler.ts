@@ -2,6 +2,7 @@ import { launch } from '../tensor/launch.ts'
 import { keep, release } from '../tensor/scope.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { item, tensor, upload } from '../tensor/read-write.ts'
+import '../gpu/wgsl/optim/advance-scale.ts'
 
 /** Scale of the first step. Source: defaults of torch.cuda.amp.GradScaler. */
 const FIRST_SCALE = 65536

@@ -2,6 +2,8 @@ import { requireNumber } from '../base/check.ts'
 import { checkOptions, FLAG, NUMBER, type Kinds } from '../base/options.ts'
 import { checkHyperparameters, FlatOptimizer } from './flat-optimizer.ts'
 import type { OptimizerFactory } from './optimizer.ts'
+import '../gpu/wgsl/optim/radam.ts'
+import '../gpu/wgsl/optim/radam-factors.ts'
 
 /** Options of `radam`. Source of the defaults: fastai optimizer.py, RAdam. */
 export interface RAdamOptions {

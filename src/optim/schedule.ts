@@ -1,6 +1,9 @@
 import { requireInteger, requireNumber, requireRange } from '../base/check.ts'
 import { OptionError } from '../base/errors.ts'
-import { checkOptions, listOf, NUMBER, type Kinds } from '../base/options.ts'
+import { checkOptions, NUMBER } from '../base/options.ts'
+import { FLAT_COS_KINDS, ONE_CYCLE_KINDS, type OneCycleOptions } from './schedule-options.ts'
+
+export type { OneCycleOptions } from './schedule-options.ts'
 
 /** Hyperparameter over the course of training, by position: 0 at the first batch, 1 just after the last. */
 export type Schedule = (position: number) => number
@@ -61,30 +64,6 @@ export function combineSchedules(fractions: readonly number[], schedules: readon
     const length = fround(begins[index + 1] - begins[index])
     return schedules[index](fround(fround(at - begins[index]) / length))
   }
-}
-
-/** Options of `oneCycle`. */
-export interface OneCycleOptions {
-  /** Divisor of lrMax for the first learning rate. Default 25 */
-  readonly div?: number
-  /** Divisor of lrMax for the limit of the last learning rates. Default 1e5 */
-  readonly divFinal?: number
-  /** Fraction of the training in which the learning rate rises. Default 0.25 */
-  readonly pctStart?: number
-  /** Momentum at the beginning, at the highest learning rate, and at the end. Default 0.95, 0.85, 0.95 */
-  readonly moms?: readonly [number, number, number]
-}
-
-export const ONE_CYCLE_KINDS: Kinds<OneCycleOptions> = {
-  div: NUMBER,
-  divFinal: NUMBER,
-  pctStart: NUMBER,
-  moms: listOf(NUMBER),
-}
-/** Checks of the options of `flatCos`. */
-export const FLAT_COS_KINDS: Kinds<{ readonly divFinal?: number; readonly pctStart?: number }> = {
-  divFinal: NUMBER,
-  pctStart: NUMBER,
 }
 
 /** Schedules of the learning rate and the momentum of one policy. */

@@ -1,6 +1,9 @@
 import { checkOptions, FLAG, NUMBER, type Kinds } from '../base/options.ts'
 import { checkHyperparameters, FlatOptimizer } from './flat-optimizer.ts'
 import type { OptimizerFactory } from './optimizer.ts'
+import '../gpu/wgsl/optim/sgd.ts'
+import '../gpu/wgsl/optim/sgd-factors.ts'
+import '../gpu/wgsl/optim/sgd-momentum.ts'
 
 /** Options of `sgd`. Source of the defaults: fastai optimizer.py, SGD. */
 export interface SgdOptions {

@@ -6,7 +6,7 @@ import { requireInteger } from '../base/check.ts'
 import { DataError, DecodeError, DeviceError, OptionError, WgradError } from '../base/errors.ts'
 import type { DecodePool, DecodeRequest } from './platform.ts'
 import type { Pixels } from '../image/pixels.ts'
-import { resizePixels } from '../image/resize.ts'
+import type { ResizePlan } from '../image/resize-plan.ts'
 
 /** Message to a worker. It reads the file itself where it can; where only the page can, the message holds the bytes. */
 export interface DecodeJob extends DecodeRequest {
@@ -143,6 +143,12 @@ function alone(bytes: Uint8Array | undefined): Uint8Array | undefined {
   return bytes && bytes.byteLength < bytes.buffer.byteLength ? bytes.slice() : bytes
 }
 
+/** Resizing is loaded when it is needed: a thread that only hands out jobs leaves it out. */
+async function resized(pixels: Pixels, plan: ResizePlan): Promise<Pixels> {
+  const { resizePixels } = await import('../image/resize.ts')
+  return resizePixels(pixels, plan)
+}
+
 /**
  * Does a job: decodes, or resizes what was decoded before.
  *
@@ -150,7 +156,7 @@ function alone(bytes: Uint8Array | undefined): Uint8Array | undefined {
  */
 export async function doJob(job: DecodeJob, decode: (job: DecodeJob) => Promise<Pixels>): Promise<Pixels> {
   const { from, resize, share = false } = job
-  const pixels = from ? (resize ? resizePixels(from, resize) : from) : await decode(job)
+  const pixels = from ? (resize ? await resized(from, resize) : from) : await decode(job)
   if (!share) return pixels
   const data = new Uint8Array(new SharedArrayBuffer(pixels.data.byteLength))
   data.set(pixels.data)

@@ -1,4 +1,4 @@
-import type { PlatformFormats } from '../image/decode.ts'
+import type { PlatformFormats } from '../image/image-kind.ts'
 import type { Decoding } from '../image/decode-options.ts'
 import type { CaptionRequest } from '../image/caption.ts'
 import type { Pixels } from '../image/pixels.ts'

@@ -5,6 +5,8 @@ import { hold, keep, unhold } from './scope.ts'
 import { sameShape } from './shape.ts'
 import type { Leaf, TapeNode, Target, Tensor } from './tensor.ts'
 import { onTrack } from './track.ts'
+import '../gpu/wgsl/add/index.ts'
+import '../gpu/wgsl/cast/to-f32.ts'
 
 /** Tensors whose tape node an earlier `backward` has used up. */
 const passed = new WeakSet<Tensor>()

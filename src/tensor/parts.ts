@@ -1,4 +1,4 @@
-import { GRID_LIMIT } from '../gpu/prelude.ts'
+import { GRID_LIMIT } from '../gpu/flags.ts'
 import { DTYPE_BYTES } from './dtype.ts'
 import { allocateWithin } from './scope.ts'
 import { elementCount, storedLastAxis, type Spec } from './shape.ts'

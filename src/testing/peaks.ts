@@ -8,6 +8,7 @@ import { empty, launch } from '../tensor/launch.ts'
 import { release } from '../tensor/scope.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { tensor } from '../tensor/read-write.ts'
+import '../gpu/wgsl/probe/index.ts'
 
 /** Roofs of an adapter as measured by probes, not as specified by the manufacturer. */
 export interface Peaks {

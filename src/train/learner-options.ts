@@ -1,16 +1,13 @@
 import { isRecord } from '../base/json.ts'
 import { ANY, FLAG, FUNCTION, listOf, NUMBER, objectWith, oneOf, PATH, type Kind, type Kinds } from '../base/options.ts'
-import { WEIGHT_PRECISION } from '../nn/weight-precision.ts'
-import { NAMES } from '../nn/weights.ts'
 import type { TuneOptions } from '../ops/convolution/tuner.ts'
 import type { OptimizerFactory } from '../optim/optimizer.ts'
-import { FLAT_COS_KINDS, ONE_CYCLE_KINDS, type flatCos, type OneCycleOptions } from '../optim/schedule.ts'
+import type { flatCos } from '../optim/schedule.ts'
+import { FLAT_COS_KINDS, ONE_CYCLE_KINDS, type OneCycleOptions } from '../optim/schedule-options.ts'
 import type { Callback } from './fit/callback.ts'
 import type { Loss } from './fit/losses.ts'
 import type { Metric, NamedMetrics } from './fit/metrics.ts'
 import type { Groups } from './parameter-groups.ts'
-import { THRESHOLD, type ExportOptions } from './files/export.ts'
-import type { SaveOptions } from './files/save-load.ts'
 
 /**
  * Learning rate: one for all parameters, or a range from the first to the last parameter group (see `learningRates`).
@@ -163,7 +160,3 @@ export const FIT_FLAT_COS_KINDS: Kinds<FitFlatCosOptions> = { ...FIT_KINDS, ...F
 export const FIT_SGDR_KINDS: Kinds<FitSgdrOptions> = { ...FIT_KINDS, lrMax: RATE, cycleMult: NUMBER }
 /** Checks of the options of `Learner.fineTune`. */
 export const FINE_TUNE_KINDS: Kinds<FineTuneOptions> = { ...FIT_ONE_CYCLE_KINDS, freezeEpochs: NUMBER, lrMult: NUMBER }
-/** Checks of the options of `Learner.export`. */
-export const EXPORT_KINDS: Kinds<ExportOptions> = { precision: WEIGHT_PRECISION, threshold: THRESHOLD }
-/** Checks of the options of `Learner.save` and `Learner.load`. */
-export const SAVE_KINDS: Kinds<SaveOptions> = { withOptimizer: FLAG, names: NAMES }

@@ -9,27 +9,19 @@ import type { Module } from '../nn/module.ts'
 import type { Parameter } from '../nn/parameter.ts'
 import type { TuneOptions } from '../ops/convolution/tuner.ts'
 import { adam } from '../optim/adam.ts'
-import { LossScaler } from '../optim/loss-scaler.ts'
+import type { LossScaler } from '../optim/loss-scaler.ts'
 import type { Optimizer, OptimizerFactory } from '../optim/optimizer.ts'
-import { FLAT_COS_KINDS, flatCos, learningRates, ONE_CYCLE_KINDS, oneCycle, sgdr } from '../optim/schedule.ts'
+import { FLAT_COS_KINDS, ONE_CYCLE_KINDS } from '../optim/schedule-options.ts'
 import type { Platform } from '../platform/platform.ts'
-import { requireBatchFits } from './fit/batch-fits.ts'
 import { sortCallbacks, type Callback } from './fit/callback.ts'
-import { checkpoints, isCheckpointOf } from './files/checkpoints.ts'
-import {
-  findLearningRate,
-  LR_FIND_KINDS,
-  type LrFindOptions,
-  type LrSearch,
-  type SuggestionName,
-} from './callbacks/lr-finder.ts'
+import { LR_FIND_KINDS, type LrFindOptions, type SuggestionName } from './callbacks/lr-find-options.ts'
+import type { LrSearch } from './callbacks/lr-finder.ts'
 import { Progress } from './callbacks/progress.ts'
-import { scheduler, type GroupSchedules } from './callbacks/scheduler.ts'
+import type { GroupSchedules } from './callbacks/scheduler.ts'
 import { trainEval } from './callbacks/train-eval.ts'
-import { exportLearner, type ExportOptions } from './files/export.ts'
-import { writeOnnx, type ExportOnnxOptions } from './results/export-onnx.ts'
+import type { ExportOptions } from './files/export.ts'
+import type { ExportOnnxOptions } from './results/export-onnx.ts'
 import {
-  EXPORT_KINDS,
   FINE_TUNE_KINDS,
   FIT_FLAT_COS_KINDS,
   FIT_KINDS,
@@ -37,7 +29,6 @@ import {
   FIT_SGDR_KINDS,
   LEARNER_KINDS,
   RATE,
-  SAVE_KINDS,
   type FineTuneOptions,
   type FitFlatCosOptions,
   type FitOneCycleOptions,
@@ -48,22 +39,17 @@ import {
 } from './learner-options.ts'
 import { LOADER, LOADERS, MODULE, OPTIMIZER } from './fit/kinds.ts'
 import { crossEntropy, type Loss } from './fit/losses.ts'
-import { evaluate, predictItems, requireLabels } from './fit/evaluate.ts'
 import type { Evaluation, ItemPredictions } from './fit/evaluation.ts'
 import type { RunningFit } from './fit/events.ts'
-import { runFit } from './fit/loop.ts'
-import { LossReader } from './fit/loss-reader.ts'
 import { checkedMetrics, type Metric } from './fit/metrics.ts'
 import { occupancyOf, type Occupancy } from './fit/occupancy.ts'
 import { parameterGroups, type Groups } from './parameter-groups.ts'
 import { Predictor, type Prediction, type PredictOptions } from './results/predictor.ts'
 import { Recorder } from './callbacks/recorder.ts'
-import { partsThatDecide } from './fit/replay.ts'
-import { MODEL_SOURCE, type ModelSource } from './files/model-file.ts'
-import { restoreLearner, saveLearner, type SaveOptions } from './files/save-load.ts'
+import type { ModelSource } from './files/model-file.ts'
+import type { SaveOptions } from './files/save-load.ts'
 import { loopText } from './fit/loop-text.ts'
-import { testTimeAugmentation, type TtaOptions, type TtaPair, type TtaPairOptions } from './results/tta.ts'
-import { tuneKernels } from './fit/tune-kernels.ts'
+import type { TtaOptions, TtaPair, TtaPairOptions } from './results/tta.ts'
 
 /** Options of a fit including those that only other methods of the learner pass. */
 interface InnerFitOptions extends FitOptions {
@@ -199,6 +185,9 @@ export class Learner implements RunningFit {
         fix: 'use a smaller batchSize, or more items',
       })
     }
+    // What trains is loaded with the first fit: a page that waits for a visitor's images is open before that.
+    const parts = await import('./running.ts')
+    const { requireBatchFits, requireLabels } = parts
     requireLabels('fit', train)
     await requireBatchFits(this)
     // Read before anything is changed: a checkpoint that cannot be resumed is refused here.
@@ -210,7 +199,7 @@ export class Learner implements RunningFit {
     const optimizer = this.openOptimizer(options.resetOptimizer)
     const { weightDecay = this.weightDecay } = options
     const decay = weightDecay === undefined ? {} : { weightDecay }
-    optimizer.setHyperparameters(this.ratesOf(lr, optimizer).map((rate) => ({ lr: rate, ...decay })))
+    optimizer.setHyperparameters(ratesOf(parts, lr, optimizer).map((rate) => ({ lr: rate, ...decay })))
     // A fit that ended within a step, or while accumulating, left gradients behind.
     optimizer.zeroGradients()
     if (this.precision === 'mixed') optimizer.keepF16Copies()
@@ -218,13 +207,13 @@ export class Learner implements RunningFit {
     const before = this.callbacks
     this.callbacks = sortCallbacks([...before, ...(options.callbacks ?? []), ...checkpointing])
     // Every fit begins with a new loss scale, as in fastai.
-    const scaler = new LossScaler({ mixed: this.precision === 'mixed' })
-    const losses = new LossReader()
+    const scaler = new parts.LossScaler({ mixed: this.precision === 'mixed' })
+    const losses = new parts.LossReader()
     this.scaler = scaler
     try {
       for (const callback of this.callbacks) callback.preparing?.(this)
-      await tuneKernels(this, this.tune)
-      await runFit(this, scaler, losses)
+      await parts.tuneKernels(this, this.tune)
+      await parts.runFit(this, scaler, losses)
     } finally {
       this.callbacks = before
       this.scaler = undefined
@@ -251,9 +240,10 @@ export class Learner implements RunningFit {
     lrMax: LearningRate,
     options: FitOneCycleOptions & InnerFitOptions,
   ): Promise<void> {
+    const parts = await import('./running.ts')
     const optimizer = this.openOptimizer()
-    const cycles = this.ratesOf(lrMax, optimizer).map((rate) =>
-      oneCycle(rate, { moms: this.momentums, ...only(ONE_CYCLE_KINDS, options) }),
+    const cycles = ratesOf(parts, lrMax, optimizer).map((rate) =>
+      parts.oneCycle(rate, { moms: this.momentums, ...only(ONE_CYCLE_KINDS, options) }),
     )
     await this.fitScheduled(epochs, lrMax, cycles, options)
   }
@@ -267,9 +257,10 @@ export class Learner implements RunningFit {
    */
   fitFlatCos(epochs: number, lr: LearningRate = this.lr, options: FitFlatCosOptions = {}): Promise<void> {
     return this.asFit('fitFlatCos', { lr, options }, FIT_FLAT_COS_KINDS, async () => {
+      const parts = await import('./running.ts')
       const optimizer = this.openOptimizer()
-      const schedules = this.ratesOf(lr, optimizer).map((rate) => ({
-        lr: flatCos(rate, only(FLAT_COS_KINDS, options)),
+      const schedules = ratesOf(parts, lr, optimizer).map((rate) => ({
+        lr: parts.flatCos(rate, only(FLAT_COS_KINDS, options)),
       }))
       await this.fitScheduled(epochs, lr, schedules, options)
     })
@@ -296,7 +287,10 @@ export class Learner implements RunningFit {
     const { freezeEpochs = 1, lrMult = 100, pctStart = 0.3, div = 5, ...both } = options
     const lr = { start: baseLr / 2 / lrMult, stop: baseLr / 2 }
     const { checkpoint, resume = false } = options
-    const pastFirst = resume && checkpoint !== undefined && (await isCheckpointOf(this, checkpoint, lr))
+    const pastFirst =
+      resume &&
+      checkpoint !== undefined &&
+      (await (await import('./files/checkpoints.ts')).isCheckpointOf(this, checkpoint, lr))
     if (!pastFirst) {
       if (this.openOptimizer().groups.length === 1) {
         this.platform.log(
@@ -327,9 +321,10 @@ export class Learner implements RunningFit {
   fitSgdr(cycles: number, cycleLength: number, options: FitSgdrOptions = {}): Promise<void> {
     return this.asFit('fitSgdr', { options }, FIT_SGDR_KINDS, async () => {
       const { lrMax = this.lr, cycleMult = 2 } = options
+      const parts = await import('./running.ts')
       const optimizer = this.openOptimizer()
-      const { epochs, at } = sgdr(cycles, cycleLength, cycleMult)
-      const schedules = this.ratesOf(lrMax, optimizer).map((rate) => ({ lr: at(rate) }))
+      const { epochs, at } = parts.sgdr(cycles, cycleLength, cycleMult)
+      const schedules = ratesOf(parts, lrMax, optimizer).map((rate) => ({ lr: at(rate) }))
       await this.fitScheduled(epochs, lrMax, schedules, options)
     })
   }
@@ -339,8 +334,9 @@ export class Learner implements RunningFit {
    * callbacks/lr-finder.ts).
    */
   lrFind<Name extends SuggestionName = 'valley'>(options: LrFindOptions<Name> = {}): Promise<LrSearch<Name>> {
-    return this.asFit('lrFind', { options }, LR_FIND_KINDS, () =>
-      findLearningRate(this, options, async (epochs, lr, finder) => {
+    return this.asFit('lrFind', { options }, LR_FIND_KINDS, async () => {
+      const { findLearningRate } = await import('./callbacks/lr-finder.ts')
+      return findLearningRate(this, options, async (epochs, lr, finder) => {
         const all = this.callbacks
         this.callbacks = all.filter(({ duringLrFind = true }) => duringLrFind)
         try {
@@ -348,8 +344,8 @@ export class Learner implements RunningFit {
         } finally {
           this.callbacks = all
         }
-      }),
-    )
+      })
+    })
   }
 
   /**
@@ -385,7 +381,8 @@ export class Learner implements RunningFit {
    * @throws OptionError  if the items have no labels (see `Loaders.test`), or during a step of a fit
    */
   validate(loader: Loader = this.loaders.valid): Promise<Evaluation> {
-    return this.asEvaluation('validate', () => {
+    return this.asEvaluation('validate', async () => {
+      const { evaluate } = await import('./running.ts')
       checkArgument('validate', 'loader', loader, LOADER)
       return evaluate(this, loader)
     })
@@ -398,7 +395,8 @@ export class Learner implements RunningFit {
    * @throws OptionError  during a step of a fit
    */
   getPredictions(options: { readonly loader?: Loader } = {}): Promise<ItemPredictions> {
-    return this.asEvaluation('getPredictions', () => {
+    return this.asEvaluation('getPredictions', async () => {
+      const { predictItems } = await import('./running.ts')
       checkOptions('getPredictions', options, { loader: LOADER })
       const { loader = this.loaders.valid } = options
       return predictItems(this, loader, {}, (outputs) => this.loss.probabilities(outputs))
@@ -412,7 +410,10 @@ export class Learner implements RunningFit {
   tta(options?: TtaOptions): Promise<ItemPredictions>
   tta(options: TtaPairOptions): Promise<TtaPair>
   tta(options: TtaOptions | TtaPairOptions = {}): Promise<ItemPredictions | TtaPair> {
-    return this.asEvaluation('tta', () => testTimeAugmentation(this, options))
+    return this.asEvaluation('tta', async () => {
+      const { testTimeAugmentation } = await import('./results/tta.ts')
+      return testTimeAugmentation(this, options)
+    })
   }
 
   /**
@@ -449,7 +450,8 @@ export class Learner implements RunningFit {
    * @throws OptionError  during a step of a fit, which could change part of the weights meanwhile
    */
   async save(path: string, options: SaveOptions = {}): Promise<void> {
-    await this.asEvaluation('save', () => {
+    await this.asEvaluation('save', async () => {
+      const { SAVE_KINDS, saveLearner } = await import('./files/save-load.ts')
       checkArgument('save', 'path', path, PATH)
       checkOptions('save', options, SAVE_KINDS)
       return saveLearner(this, path, options)
@@ -458,7 +460,8 @@ export class Learner implements RunningFit {
 
   /** Returns the bytes that `save` writes, for instance for a Blob. @throws  as `save` */
   saveBytes(options: SaveOptions = {}): Promise<Uint8Array> {
-    return this.asEvaluation('saveBytes', () => {
+    return this.asEvaluation('saveBytes', async () => {
+      const { SAVE_KINDS, saveLearner } = await import('./files/save-load.ts')
       checkOptions('saveBytes', options, SAVE_KINDS)
       return saveLearner(this, undefined, options)
     })
@@ -471,7 +474,8 @@ export class Learner implements RunningFit {
    * @throws DataError  if it does not fit the model; nothing is changed then
    */
   load(source: ModelSource, options: SaveOptions = {}): Promise<void> {
-    return this.asEvaluation('load', () => {
+    return this.asEvaluation('load', async () => {
+      const { MODEL_SOURCE, restoreLearner, SAVE_KINDS } = await import('./files/save-load.ts')
       checkArgument('load', 'source', source, MODEL_SOURCE)
       checkOptions('load', options, SAVE_KINDS)
       return restoreLearner(this, source, options)
@@ -483,7 +487,8 @@ export class Learner implements RunningFit {
    * files/export.ts).
    */
   async export(path: string, options: ExportOptions = {}): Promise<void> {
-    await this.asEvaluation('export', () => {
+    await this.asEvaluation('export', async () => {
+      const { EXPORT_KINDS, exportLearner } = await import('./files/export.ts')
       checkArgument('export', 'path', path, PATH)
       checkOptions('export', options, EXPORT_KINDS)
       return exportLearner(this, path, options)
@@ -492,7 +497,8 @@ export class Learner implements RunningFit {
 
   /** Returns the bytes that `export` writes, for instance for a download of a page. @throws  as `export` */
   exportBytes(options: ExportOptions = {}): Promise<Uint8Array> {
-    return this.asEvaluation('exportBytes', () => {
+    return this.asEvaluation('exportBytes', async () => {
+      const { EXPORT_KINDS, exportLearner } = await import('./files/export.ts')
       checkOptions('exportBytes', options, EXPORT_KINDS)
       return exportLearner(this, undefined, options)
     })
@@ -515,7 +521,8 @@ export class Learner implements RunningFit {
   }
 
   private writesOnnx(path: string | undefined, options: ExportOnnxOptions): Promise<Uint8Array> {
-    return this.asEvaluation('exportOnnx', () => {
+    return this.asEvaluation('exportOnnx', async () => {
+      const { writeOnnx } = await import('./results/export-onnx.ts')
       const { model, platform, loaders } = this
       const { vocab, valid } = loaders
       const { itemTransforms, batchTransforms } = valid
@@ -556,6 +563,7 @@ export class Learner implements RunningFit {
     const input = await loaders.inputShape()
     const parameters = model.parameters()
     const trainable = parameters.filter(({ leaf }) => leaf.trainable)
+    const { partsThatDecide } = await import('./running.ts')
     const deciding = partsThatDecide(this)
     const count = (some: readonly Parameter[]) => some.reduce((sum, parameter) => sum + parameter.count, 0)
     const text = [
@@ -584,12 +592,13 @@ export class Learner implements RunningFit {
     return this.optimizer
   }
 
-  private fitScheduled(
+  private async fitScheduled(
     epochs: number,
     lr: LearningRate,
     groups: readonly GroupSchedules[],
     options: FitOptions,
   ): Promise<void> {
+    const { scheduler } = await import('./running.ts')
     const callbacks = [scheduler(groups), ...(options.callbacks ?? [])]
     return this.fitAlone(epochs, lr, { ...options, callbacks })
   }
@@ -605,12 +614,8 @@ export class Learner implements RunningFit {
     }
     const fit = { epochs, lr: lr as Json, momentums: this.momentums, weightDecay: this.weightDecay, ...described }
     const callbacks = sortCallbacks([...this.callbacks, ...own])
+    const { checkpoints } = await import('./files/checkpoints.ts')
     return [await checkpoints(this, { file: checkpoint, resume, fit, epochs, callbacks })]
-  }
-
-  private ratesOf(lr: LearningRate, optimizer: Optimizer): number[] {
-    const { length } = optimizer.groups
-    return typeof lr === 'number' ? new Array<number>(length).fill(lr) : learningRates(lr, length)
   }
 
   private freezeGroups(n: number): void {
@@ -684,4 +689,11 @@ export class Learner implements RunningFit {
 /** Returns those options of a fit that its schedule has. */
 function only<Options extends object>(kinds: Kinds<Options>, options: Partial<Options>): Partial<Options> {
   return Object.fromEntries(Object.entries(options).filter(([name]) => Object.hasOwn(kinds, name))) as Partial<Options>
+}
+
+type Parts = typeof import('./running.ts')
+
+/** Returns the learning rate of each parameter group. */
+function ratesOf({ learningRates }: Parts, lr: LearningRate, { groups }: Optimizer): number[] {
+  return typeof lr === 'number' ? new Array<number>(groups.length).fill(lr) : learningRates(lr, groups.length)
 }

@@ -4,9 +4,9 @@ import { imagenetStats, normalize, type ChannelStats } from '../data/augment/nor
 import { HUB_KINDS, type HubOptions } from '../data/hub.ts'
 import { Loaders } from '../data/loaders.ts'
 import type { Backbone } from '../nn/backbone.ts'
-import { loadWeights, type LoadReport } from '../nn/load-weights.ts'
+import type { LoadReport } from '../nn/load-weights.ts'
 import { BACKBONE, visionGroups, visionModel, type VisionModelOptions } from '../nn/vision-model.ts'
-import { readPretrained, type Pretrained, type PretrainedConfig } from './files/pretrained.ts'
+import type { Pretrained, PretrainedConfig } from './files/pretrained.ts'
 import { LOADERS } from './fit/kinds.ts'
 import { LEARNER_KINDS, type LearnerOptions } from './learner-options.ts'
 import { Learner } from './learner.ts'
@@ -109,6 +109,10 @@ export async function visionLearner(
   const groups: LearnerOptions['groups'] = (whole) => visionGroups(whole, firstGroup)
   if (pretrained === undefined) return new VisionLearner(loaders, model, { ...learning, groups })
 
+  const [{ readPretrained }, { loadWeights }] = await Promise.all([
+    import('./files/pretrained.ts'),
+    import('../nn/load-weights.ts'),
+  ])
   const hub = { platform, ...defined({ sha256, revision }) }
   const read = typeof pretrained === 'object' ? pretrained : await readPretrained(sourceOf(pretrained, backbone), hub)
   const report = loadWeights(model, read.weights)

@@ -46,8 +46,8 @@ export function browserProjects(): TestProjectInlineConfiguration[] {
         },
       ],
       define: { 'process.env.TEST_FAMILIES': '"own"' },
-      // What Vite would find only on the way, and load the page once more for.
-      optimizeDeps: { include: ['fflate', 'jpeg-js', 'jpeg-js/lib/decoder.js', 'pbf'] },
+      // What Vite would find only on the way, and load the page once more for: packages that tests use.
+      optimizeDeps: { include: ['fflate', 'jpeg-js'] },
       test: {
         name: 'page',
         include: [...SHARED, 'test/browser/**/*.test.ts'],

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import { BufferPool } from '../../src/gpu/buffers.ts'
-import { debugLevel, inUseText, kernelWatch } from '../../src/gpu/debug.ts'
+import { inUseText, kernelWatch } from '../../src/gpu/debug.ts'
+import { debugLevel } from '../../src/gpu/debug-level.ts'
 import { openGpuOn, useGpu, type Gpu, type GpuOptions } from '../../src/gpu/device.ts'
 import { Profiler, profileShares, profileTrace } from '../../src/gpu/profile.ts'
 import type { ShaderName } from '../../src/gpu/shader-source.ts'
@@ -21,6 +22,7 @@ import { fakePlatform } from '../helpers/fake-platform.ts'
 import { openTestGpu } from '../helpers/gpu.ts'
 import { memoryFiles } from '../helpers/memory-files.ts'
 import { tinyModel } from '../helpers/tiny.ts'
+import '../../src/gpu/wgsl/all.ts'
 
 const gpu = await openTestGpu()
 const others: Gpu[] = []

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { DtypeError } from '../../src/base/errors.ts'
+import '../../src/gpu/wgsl/all.ts'
 import { elementwise, empty, launch } from '../../src/tensor/launch.ts'
 import { defineOp } from '../../src/tensor/op.ts'
 import type { Tensor } from '../../src/tensor/tensor.ts'

@@ -2,9 +2,12 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { specialise } from '../../src/gpu/prelude.ts'
-import { builtInShaders, shaderSource } from '../../src/gpu/shader-source.ts'
+import { shaderSource } from '../../src/gpu/shader-source.ts'
+import '../../src/gpu/wgsl/all.ts'
+import { BUILT_IN_SHADERS as names } from '../../src/gpu/wgsl/names.ts'
 import { createGpu } from '../../src/platform/node/gpu.ts'
 import { openTestGpu } from '../helpers/gpu.ts'
+import { shaderSample } from '../helpers/shader-sample.ts'
 
 /** The device features behind WGSL's `enable`. */
 const FEATURES: Readonly<Record<string, string>> = {
@@ -18,20 +21,20 @@ const gpu = await openTestGpu()
 /** Dawn's own adapter: it checks everything and runs nothing, and has every feature and the matrices of the samples. */
 const checker = await openChecker()
 
-const names = builtInShaders()
-
 describe.each(names)('%s', (name) => {
   const source = shaderSource(name)
+  const file = fileURLToPath(new URL(`../../shaders/${name}.wgsl`, import.meta.url))
+  const sample = shaderSample(name)
   const ofMatrices = source.enables.includes('chromium_experimental_subgroup_matrix')
   const device =
     !ofMatrices && source.enables.every((extension) => gpu.features.has(FEATURES[extension])) ? gpu.device : checker
 
   describe.each(['f32', 'f16'] as const)('%s', (dtype) => {
     test.each(['constant', 'uniform'] as const)('compiles with its sample, sizes %s', async (sizes) => {
-      const numbers = Object.entries(source.sample).map(([key, value]) => [key, Number(value)])
+      const numbers = Object.entries(sample).map(([key, value]) => [key, Number(value)])
       const { code } = specialise(name, source, {
         dtype,
-        constants: Object.fromEntries(source.constants.map(([constant]) => [constant, source.sample[constant]])),
+        constants: Object.fromEntries(source.constants.map(([constant]) => [constant, sample[constant]])),
         shape: sizes === 'constant' ? Object.fromEntries(numbers) : undefined,
         subgroupSize: Math.max(1, gpu.subgroupSize),
       })
@@ -46,7 +49,7 @@ describe.each(names)('%s', (name) => {
 
   test('its sample is of what it declares', () => {
     const declared = [...source.constants.map(([constant]) => constant), ...source.shape]
-    expect(Object.keys(source.sample).sort()).toEqual([...declared].sort())
+    expect(Object.keys(sample).sort()).toEqual([...declared].sort())
   })
 
   test('all of its buffers were found', () => {
@@ -54,7 +57,6 @@ describe.each(names)('%s', (name) => {
   })
 
   test('begins with what it computes', () => {
-    const file = fileURLToPath(new URL(`../../shaders/${name}.wgsl`, import.meta.url))
     expect(readFileSync(file, 'utf8')).toMatch(/^\/\/ \S/)
   })
 })
@@ -63,7 +65,7 @@ test('every shader is launched by something', () => {
   const textOf = (room: string) => {
     const folder = fileURLToPath(new URL(`../../${room}`, import.meta.url))
     const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter(
-      (file) => file.endsWith('.ts') && !file.endsWith('.gen.ts'),
+      (file) => file.endsWith('.ts') && !file.startsWith('gpu/wgsl/'),
     )
     return files
       .filter((file) => !file.includes('node_modules'))
@@ -73,6 +75,23 @@ test('every shader is launched by something', () => {
   // Probes measure what an adapter can do, for the benchmark.
   const [library, benchmark] = [textOf('src'), textOf('bench')]
   expect(names.filter((name) => !(name.startsWith('probe/') ? benchmark : library).includes(`'${name}'`))).toEqual([])
+})
+
+/** Modules whose shaders are loaded with their family (`shadersOfFamily`), or that only name one. */
+const ELSEWHERE = ['ops/convolution/families.ts', 'tensor/overflow.ts']
+
+test('a module that launches a shader imports it', () => {
+  const src = fileURLToPath(new URL('../../src', import.meta.url))
+  const missing = readdirSync(src, { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.ts') && !file.startsWith('gpu/wgsl/') && !ELSEWHERE.includes(file))
+    .flatMap((file) => {
+      const text = readFileSync(`${src}/${file}`, 'utf8')
+      const has = (path: string) => text.includes(`/wgsl/${path}.ts'`)
+      return names
+        .filter((name) => text.includes(`'${name}'`) && !has(name) && !has(`${name.split('/')[0]}/index`))
+        .map((name) => `${file} lacks an import of gpu/wgsl/${name}.ts or of gpu/wgsl/${name.split('/')[0]}/index.ts`)
+    })
+  expect(missing).toEqual([])
 })
 
 test('the table is that of the files', () => {

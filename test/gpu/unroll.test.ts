@@ -5,6 +5,8 @@ import { specialise } from '../../src/gpu/prelude.ts'
 import { shaderSource } from '../../src/gpu/shader-source.ts'
 import { keepRolled, unroll } from '../../src/gpu/unroll.ts'
 import { openTestGpu } from '../helpers/gpu.ts'
+import { shaderSample } from '../helpers/shader-sample.ts'
+import '../../src/gpu/wgsl/all.ts'
 
 const gpu = await openTestGpu()
 
@@ -84,7 +86,7 @@ test('keepRolled hides the bounds of marked loops, and of no others', () => {
 
 describe('an unrolled shader', () => {
   const special = { dtype: 'f16', subgroupSize: 32, emulateMatrices: true } as const
-  const { sample } = shaderSource('conv2d/forward-matrix')
+  const sample = shaderSample('conv2d/forward-matrix')
   const names = shaderSource('conv2d/forward-matrix').constants.map(([name]) => name)
   const constants = Object.fromEntries(names.map((name) => [name, sample[name]]))
   const shape = Object.fromEntries(

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { DecodeError } from '../../src/base/errors.ts'
-import { checkKind, decodeImage } from '../../src/image/decode.ts'
+import { decodeImage } from '../../src/image/decode.ts'
+import { checkKind } from '../../src/image/image-kind.ts'
 import { DEFAULT_DECODING } from '../../src/image/decode-options.ts'
 import { pngReader } from '../../src/platform/node/png.ts'
 import { golden } from '../helpers/golden.ts'

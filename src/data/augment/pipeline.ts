@@ -9,6 +9,7 @@ import type { BatchShape, Phase } from './draw.ts'
 import { erasingNoise, NOISE_PIXELS } from './erasing.ts'
 import { chain, drawBatch, ITEM_NUMBERS, plan, type BatchDraw, type BatchPlan, type TransformChain } from './plan.ts'
 import type { BatchTransform } from './transforms.ts'
+import '../../gpu/wgsl/augment/index.ts'
 
 /** Tensors that the launches for one batch size read; the same for every batch. */
 interface Parameters {

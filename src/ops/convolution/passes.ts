@@ -1,4 +1,5 @@
 import { currentGpu } from '../../gpu/device.ts'
+import { shadersOfFamily } from '../../gpu/kernel-families.ts'
 import type { LaunchOptions } from '../../gpu/pipeline-cache.ts'
 import type { ShaderName } from '../../gpu/shader-source.ts'
 import { empty, launch } from '../../tensor/launch.ts'
@@ -16,8 +17,12 @@ import {
   type ConvolutionSizes,
   type ConvolutionPass,
 } from './sizes.ts'
+import '../../gpu/wgsl/conv2d/index.ts'
 
 export type { ConvolutionSizes } from './sizes.ts'
+
+shadersOfFamily('broadcast', () => import('../../gpu/wgsl/conv2d/family-broadcast.ts'))
+shadersOfFamily('matrix', () => import('../../gpu/wgsl/conv2d/family-matrix.ts'))
 
 /** Computes y = x ∗ weight. */
 export function convolve(sizes: ConvolutionSizes, x: Tensor, weight: Tensor, y: Tensor): void {

@@ -2,15 +2,9 @@ import { DataError } from '../../base/errors.ts'
 import { isRecord, parseJson } from '../../base/json.ts'
 import { rng } from '../../base/rng.ts'
 import type { Gpu } from '../../gpu/device.ts'
-import { shaderTexts } from '../../gpu/shaders.gen.ts'
+import { convolutionShaders } from '../../gpu/wgsl/conv2d/version.ts'
 import { SHIPPED } from './shipped.ts'
 import type { TunedPass, TunedTable } from './tuned-table.ts'
-
-/** Returns a hash of the convolution shaders, the part of the engine's version that tuning depends on. */
-function kernelsVersion(): string {
-  const relevant = Object.entries(shaderTexts).filter(([name]) => /^(conv2d|lib)\//.test(name))
-  return fingerprint(JSON.stringify(relevant))
-}
 
 function fingerprint(text: string): string {
   return rng(0, text).bits().toString(16).padStart(8, '0')
@@ -18,7 +12,7 @@ function fingerprint(text: string): string {
 
 /** Makes an empty table for a GPU. */
 function emptyTable({ identity: { device, driver } }: Gpu): TunedTable {
-  return { device, driver, kernels: kernelsVersion(), passes: {} }
+  return { device, driver, kernels: convolutionShaders, passes: {} }
 }
 
 /**

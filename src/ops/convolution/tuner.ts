@@ -6,6 +6,7 @@ import { passLaunches } from './passes.ts'
 import { candidateKernels, defaultKernel, kernelName, type KernelVariant } from './families.ts'
 import { flopsOf, passKey, PASSES, type ConvolutionSizes, type ConvolutionPass } from './sizes.ts'
 import { difference, gpuStopwatch, Trial, type Stopwatch } from './trial.ts'
+import { tunes } from './tunes.ts'
 import { oneLine, readTable, shippedTable, tunedFile, writeTable } from './tuned-file.ts'
 import type { TunedPass, TunedTable } from './tuned-table.ts'
 
@@ -185,12 +186,6 @@ async function compileAll(
     await stopwatch.compile(batch)
   }
   return subjects.slice(0, begun)
-}
-
-/** Returns true if `tune` would measure kernels for which no choice exists. */
-export function tunes({ force = false }: Pick<TuneOptions, 'force'> = {}): boolean {
-  const { platform, software, familyGiven } = currentGpu()
-  return platform.env('TUNE') !== '0' && (force || !(software || familyGiven))
 }
 
 function wantedPasses(gpu: Gpu, { convolutions, gradients = false }: TuneOptions): readonly SizedPass[] {

@@ -1,13 +1,8 @@
-import { DataError } from '../../base/errors.ts'
-import { DEFAULT_DECODING } from '../../image/decode-options.ts'
-import { decodeImage } from '../../image/decode.ts'
 import { checkThreads, defaultThreads, inPlaceDecodePool, ThreadedDecodePool } from '../decode-pool.ts'
 import type { DecodeJob, DecodeReply, StartThread } from '../decode-pool.ts'
-import type { DecodePool } from '../platform.ts'
-import { bytesOf, type BlobFiles } from './blob-files.ts'
 import type { Pixels } from '../../image/pixels.ts'
-import { browserDecoder } from './image-bitmap.ts'
-import { pngReader } from './png.ts'
+import type { DecodePool } from '../platform.ts'
+import type { BlobFiles } from './blob-files.ts'
 
 /** Decodes images on Web Workers, which get the bytes with the request: only the page can reach every kind of file. */
 export function browserDecodePool(
@@ -15,7 +10,7 @@ export function browserDecodePool(
   threads = defaultThreads(navigator.hardwareConcurrency),
 ): DecodePool {
   checkThreads(threads)
-  const pool = threads === 0 ? inPlaceDecodePool(decodeBytes) : new ThreadedDecodePool(threads, startWorker)
+  const pool = threads === 0 ? inPlaceDecodePool(decodeHere) : new ThreadedDecodePool(threads, startWorker)
   return {
     threads,
     shares: globalThis.crossOriginIsolated,
@@ -31,17 +26,10 @@ export function browserDecodePool(
   }
 }
 
-/** Decodes the bytes that came with a job. */
-export async function decodeBytes({
-  path,
-  bytes: given,
-  blob,
-  resize,
-  decoding = DEFAULT_DECODING,
-}: DecodeJob): Promise<Pixels> {
-  const bytes = given ?? (blob instanceof Blob ? await bytesOf(path, blob) : undefined)
-  if (bytes === undefined) throw new DataError(path, 'arrived without its bytes')
-  return decodeImage(path, bytes, pngReader, { resize, decoding, platform: browserDecoder })
+/** Decodes on this thread. The decoders are loaded with the first image, as most pages decode on Workers, which have them. */
+async function decodeHere(job: DecodeJob): Promise<Pixels> {
+  const { decodeBytes } = await import('./decode-bytes.ts')
+  return decodeBytes(job)
 }
 
 const startWorker: StartThread = ({ reply, ended }) => {

@@ -1,5 +1,5 @@
 import { serveDecoding, type DecodeJob } from '../decode-pool.ts'
-import { decodeBytes } from './decode-pool.ts'
+import { decodeBytes } from './decode-bytes.ts'
 
 const serve = serveDecoding(decodeBytes, (reply, transfer) => postMessage(reply, { transfer }))
 addEventListener('message', ({ data }: MessageEvent<DecodeJob>) => serve(data))

@@ -1,4 +1,5 @@
-import type { ImageKind, PlatformDecoder } from '../../image/decode.ts'
+import type { PlatformDecoder } from '../../image/decode.ts'
+import type { ImageKind } from '../../image/image-kind.ts'
 import type { Pixels } from '../../image/pixels.ts'
 
 /** Media types of the formats that some browser reads. Source: IANA media types. */

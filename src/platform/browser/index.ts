@@ -5,8 +5,6 @@ import { storageFiles, urlFiles } from './files.ts'
 import { drawablePixels } from './drawable.ts'
 import { browserGpu } from './gpu.ts'
 import { PageFiles } from './page-files.ts'
-import { encodePng } from './png.ts'
-import { drawText } from './text.ts'
 
 /** Options of `createBrowserPlatform`. */
 export interface BrowserPlatformOptions {
@@ -34,8 +32,8 @@ export function createBrowserPlatform(options: BrowserPlatformOptions = {}): Pla
     files,
     availableBytes: freeMemory,
     decoder: browserDecodePool(files, options.threads),
-    encodePng,
-    drawText,
+    encodePng: async (picture) => (await import('./png.ts')).encodePng(picture),
+    drawText: async (request) => (await import('./text.ts')).drawText(request),
     drawablePixels,
     sha256,
     version: navigator.userAgent,

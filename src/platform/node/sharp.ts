@@ -1,6 +1,7 @@
 import type { Sharp } from 'sharp'
 import { DecodeError } from '../../base/errors.ts'
-import { needsPackage, type ImageKind, type PlatformDecoder, type PlatformImage } from '../../image/decode.ts'
+import type { PlatformDecoder, PlatformImage } from '../../image/decode.ts'
+import { needsPackage, type ImageKind } from '../../image/image-kind.ts'
 import { swapsSides, toOrientation, upright } from '../../image/orientation.ts'
 import type { Pixels } from '../../image/pixels.ts'
 

@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module'
-import type { ImageKind, PlatformDecoder, PlatformImage } from '../../image/decode.ts'
+import type { PlatformDecoder, PlatformImage } from '../../image/decode.ts'
+import type { ImageKind } from '../../image/image-kind.ts'
 import type { Pixels } from '../../image/pixels.ts'
 import { sharpDecoder } from './sharp.ts'
 

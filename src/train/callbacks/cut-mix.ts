@@ -5,6 +5,7 @@ import { empty, launch, storageDtype } from '../../tensor/launch.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import type { Callback } from '../fit/callback.ts'
 import { checkAlpha, mixing, type Mix, type MixShape, type MixTensors } from './mixing.ts'
+import '../../gpu/wgsl/mixup/cut.ts'
 
 /**
  * Makes the CutMix callback: in every training batch, one box of each image is replaced by the same box of another

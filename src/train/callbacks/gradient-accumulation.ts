@@ -1,6 +1,7 @@
 import { requireInteger } from '../../base/check.ts'
 import { empty, launch } from '../../tensor/launch.ts'
 import { Cancel, type Callback } from '../fit/callback.ts'
+import '../../gpu/wgsl/optim/part-of-scale.ts'
 
 /**
  * Makes a callback that accumulates gradients over several batches and updates the parameters once at least `items`

@@ -1,7 +1,7 @@
 import { OptionError } from '../../base/errors.ts'
-import { FLAG, NUMBER, type Kind, type Kinds } from '../../base/options.ts'
 import { Cancel, Interrupted, SMALLEST_LOSS_SCALE, type Callback, type StepLoss } from '../fit/callback.ts'
 import type { FitState } from '../fit/state.ts'
+import type { LrFindOptions, SuggestionName } from './lr-find-options.ts'
 import {
   minimum,
   searchCurve,
@@ -12,37 +12,11 @@ import {
   valley,
   type LrCurve,
   type Suggestion,
+  type SuggestionMethod,
 } from '../results/lr-suggestions.ts'
 import { SmoothLoss } from '../fit/smooth-loss.ts'
 
-const METHODS = { valley, slide, minimum, steep } as const
-
-/** Name of a rule that derives a learning rate from the curve of a search (see results/lr-suggestions.ts). */
-export type SuggestionName = keyof typeof METHODS
-
-/** Options of `Learner.lrFind`. */
-export interface LrFindOptions<Name extends SuggestionName = SuggestionName> {
-  /** First learning rate. Default 1e-7 */
-  readonly startLr?: number
-  /** Last learning rate. Default 10 */
-  readonly endLr?: number
-  /** Number of training steps. Default 100 */
-  readonly steps?: number
-  /** True to end the search when the smoothed loss exceeds four times its minimum. Default true */
-  readonly stopWhenDiverged?: boolean
-  /** Rules whose suggestions are returned. Default ['valley'] */
-  readonly suggest?: readonly Name[]
-}
-
-const LISTED: Kind = { expected: `a list of ${Object.keys(METHODS).join(', ')}`, is: Array.isArray }
-/** Checks of the options of `Learner.lrFind`. */
-export const LR_FIND_KINDS: Kinds<LrFindOptions> = {
-  startLr: NUMBER,
-  endLr: NUMBER,
-  steps: NUMBER,
-  stopWhenDiverged: FLAG,
-  suggest: LISTED,
-}
+const METHODS: Readonly<Record<SuggestionName, SuggestionMethod>> = { valley, slide, minimum, steep }
 
 /** Result of a learning rate search: its curve and the suggestions read off it. */
 export interface LrSearch<Name extends SuggestionName = SuggestionName> extends LrCurve {

@@ -5,6 +5,7 @@ import { vectorCount } from '../../tensor/shape.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import type { Callback } from '../fit/callback.ts'
 import { checkAlpha, mixing, type Mix, type MixTensors } from './mixing.ts'
+import '../../gpu/wgsl/mixup/lerp.ts'
 
 /**
  * Makes the mixup callback: every image of a training batch is blended with another one, and so are their losses (see

@@ -1,6 +1,6 @@
 import { DataError, OptionError } from '../../base/errors.ts'
 import { isRecord, jsonText, type Json } from '../../base/json.ts'
-import { ANY, checkOptions, type Kind as OptionKind } from '../../base/options.ts'
+import { ANY, checkOptions, type Kind as OptionKind, type Kinds } from '../../base/options.ts'
 import {
   batchTransformsFrom,
   decodingFrom,
@@ -53,10 +53,13 @@ export interface ExportOptions {
 }
 
 /** Check of a threshold for export. */
-export const THRESHOLD: OptionKind = {
+const THRESHOLD: OptionKind = {
   expected: "a number from 0 to 1, or 'suggest'",
   is: (value) => value === 'suggest' || (typeof value === 'number' && value >= 0 && value <= 1),
 }
+
+/** Checks of the options of `Learner.export`. */
+export const EXPORT_KINDS: Kinds<ExportOptions> = { precision: WEIGHT_PRECISION, threshold: THRESHOLD }
 
 /**
  * Writes one file, and returns its bytes, with everything that prediction needs: the weights, the architecture of the model, the labels, and

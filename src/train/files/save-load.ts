@@ -1,9 +1,11 @@
 import { OptionError } from '../../base/errors.ts'
+import { FLAG, type Kinds } from '../../base/options.ts'
 import type { Hyperparameters } from '../../optim/optimizer.ts'
 import type { FitState } from '../fit/state.ts'
 import { fittingNames } from '../../nn/load-weights.ts'
 import { checkStateDict } from '../../nn/state-dict.ts'
 import { timmNames } from '../../nn/weight-names.ts'
+import { NAMES } from '../../nn/weights.ts'
 import { checkHyperparameters } from '../../optim/flat-optimizer.ts'
 import {
   about,
@@ -15,6 +17,8 @@ import {
   type ModelSource,
 } from './model-file.ts'
 
+export { MODEL_SOURCE } from './model-file.ts'
+
 /** Options of saving and loading weights. */
 export interface SaveOptions {
   /** Include the state of the optimizer. Default true */
@@ -25,6 +29,9 @@ export interface SaveOptions {
    */
   readonly names?: 'own' | 'timm'
 }
+
+/** Checks of the options of `Learner.save` and `Learner.load`. */
+export const SAVE_KINDS: Kinds<SaveOptions> = { withOptimizer: FLAG, names: NAMES }
 
 /** Writes weights, running statistics and the optimizer's state to a file, and returns its bytes. Source: fastai learner.py, save_model. */
 export async function saveLearner(

@@ -2,6 +2,7 @@ import type { StateTensor } from '../../nn/parameter.ts'
 import { launch } from '../../tensor/launch.ts'
 import { allocateWithin, keep, release } from '../../tensor/scope.ts'
 import { read, zeros } from '../../tensor/read-write.ts'
+import '../../gpu/wgsl/optim/check-finite.ts'
 
 /** Distance from one flag to the next, in u32: 256 bytes, the alignment of a binding. */
 const FLAG_STRIDE = 64

@@ -1,4 +1,5 @@
-import { tune, tunes, type TuneOptions } from '../../ops/convolution/tuner.ts'
+import type { TuneOptions } from '../../ops/convolution/tuner.ts'
+import { tunes } from '../../ops/convolution/tunes.ts'
 import { noGrad } from '../../tensor/op.ts'
 import { scope } from '../../tensor/scope.ts'
 import type { FitState } from './state.ts'
@@ -20,5 +21,7 @@ export async function tuneKernels(state: FitState, options: TuneOptions): Promis
   } finally {
     batch.release()
   }
+  // Loaded when it is needed: software adapters do without.
+  const { tune } = await import('../../ops/convolution/tuner.ts')
   await tune({ gradients: true, stopped, ...options })
 }

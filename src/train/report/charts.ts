@@ -1,5 +1,5 @@
 import { lineChart, type Line } from '../results/line-chart.ts'
-import { shortly } from '../results/plot.ts'
+import { shortly } from '../results/draw-plot.ts'
 import type { EpochResult, FitFigures, StepFigures } from './figures.ts'
 import { percent } from './format.ts'
 import { Html, html } from './html.ts'

@@ -8,6 +8,7 @@ import type { BatchTransform } from '../../data/augment/transforms.ts'
 import { drawPlan, sortItemTransforms, type ItemTransform } from '../../data/item-transforms.ts'
 import { WEIGHT_PRECISION, type WeightPrecision } from '../../nn/weight-precision.ts'
 import type { Module } from '../../nn/module.ts'
+import { exportOnnx } from '../../onnx/export-onnx.ts'
 import type { Platform } from '../../platform/platform.ts'
 
 /** Options of `Learner.exportOnnx` and `Predictor.exportOnnx`. */
@@ -75,8 +76,6 @@ export async function writeOnnx(
       fix: 'give it: { size: [height, width] }',
     })
   }
-  // Loaded when it is needed: a page that trains and does not export leaves it out.
-  const { exportOnnx } = await import('../../onnx/export-onnx.ts')
   const bytes = await exportOnnx(model, {
     size,
     precision,

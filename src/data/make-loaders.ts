@@ -1,0 +1,207 @@
+import { requireInteger } from '../base/check.ts'
+import { DataError, OptionError } from '../base/errors.ts'
+import { formatShape } from '../base/format.ts'
+import { checkArgument, checkOptions, TEXT, type Kind } from '../base/options.ts'
+import { rng } from '../base/rng.ts'
+import { currentGpu } from '../gpu/device.ts'
+import type { Platform } from '../platform/platform.ts'
+import type { BatchTransform } from './augment/transforms.ts'
+import { categorizer, sameSpelling, vocabText } from './blocks.ts'
+import { checkFiles } from './check-files.ts'
+import { printClassCounts, requireClasses } from './class-counts.ts'
+import { LOADERS_KINDS, type DataBlockOptions, type LoadersOptions } from './data-block.ts'
+import { Loader } from './loader.ts'
+import { Loaders } from './loaders.ts'
+import { Pictures } from './pictures.ts'
+import { cacheBudget, PixelCache } from './pixel-cache.ts'
+import { seedSetting } from './seed.ts'
+import { randomSplitter, type Split } from './splitters.ts'
+import { withBatchStats } from './statistics.ts'
+import { itemWeightsOf } from './weights.ts'
+
+const SPLIT: Kind = {
+  expected: '{ train, valid }, numbers of items, as randomSplitter() splits them',
+  is: (value) => value instanceof Object && 'train' in value && 'valid' in value,
+}
+
+/** Items, labels and the split: what a data block makes of a path. */
+interface Dataset {
+  readonly items: readonly string[]
+  /** Numbers of classes; 0 for an item of neither side. */
+  readonly labels: Uint32Array
+  readonly train: Uint32Array
+  readonly valid: Uint32Array
+  readonly vocab: readonly string[]
+}
+
+/** Makes what `DataBlock.loaders` returns. @throws  as that */
+export async function makeLoaders(block: DataBlockOptions, path: string, options: LoadersOptions): Promise<Loaders> {
+  checkArgument('loaders', 'path', path, TEXT)
+  checkOptions('loaders', options, LOADERS_KINDS)
+  const platform = options.platform ?? currentGpu().platform
+  const {
+    batchSize = 64,
+    seed = seedSetting(platform),
+    cache = new PixelCache(options.cacheBytes ?? cacheBudget(platform), { gpuBytes: options.gpuCacheBytes }),
+  } = options
+  for (const name of ['cacheBytes', 'gpuCacheBytes'] as const) {
+    if (!options.cache || options[name] === undefined) continue
+    throw new OptionError('loaders', `cache and ${name} are both given`, { fix: 'give it to the PixelCache' })
+  }
+  requireInteger('loaders', 'seed', seed, { from: 0 })
+  const { items, labels, vocab, ...split } = await datasetOf(block, path, platform, seed, options.limit)
+  const { train, valid } = await checkFiles(platform, items, split)
+  printClassCounts(platform, vocab, labels, { train, valid })
+  const { itemTransforms = [] } = block
+  const pictures = new Pictures({ platform, items, cache, decoding: block.blocks[0].decoding })
+  const { itemWeights } = options
+  const weights = itemWeights && itemWeightsOf(itemWeights, { items, labels, vocab, train })
+  const shared = { platform, pictures, labels, vocab, batchSize, seed, itemTransforms }
+  const trainLoader = (batchTransforms: readonly BatchTransform[]) =>
+    new Loader({ ...shared, batchTransforms, split: 'train', items: train, itemWeights: weights })
+  const batchTransforms = await withBatchStats(block.batchTransforms ?? [], trainLoader)
+  return new Loaders({
+    train: trainLoader(batchTransforms),
+    valid: new Loader({ ...shared, batchTransforms, split: 'valid', items: valid }),
+    vocab,
+    batchSize,
+    seed,
+    platform,
+  })
+}
+
+/** Makes what `DataBlock.summary` returns. @throws  as that */
+export async function summarize(block: DataBlockOptions, path: string, options: LoadersOptions): Promise<string> {
+  checkOptions('summary', options, LOADERS_KINDS)
+  const platform = options.platform ?? currentGpu().platform
+  const { batchSize = 64, seed = seedSetting(platform), limit } = options
+  const { items, labels, train, valid, vocab } = await datasetOf(block, path, platform, seed, limit)
+  const first = train[0]
+  const picture = await platform.decoder.decode({
+    path: items[first],
+    decoding: block.blocks[0].decoding,
+  })
+  const lines = [
+    `${items.length} items of ${path}`,
+    `split: ${train.length} to train on, ${valid.length} to measure on`,
+    `vocabulary: ${vocab.length} labels, ${vocabText(vocab)}`,
+    `one item: ${items[first]}`,
+    `  label: ${vocab[labels[first]]}, number ${labels[first]}`,
+    `  decoded: ${picture.width} × ${picture.height} pixels`,
+  ]
+  let [height, width] = [picture.height, picture.width]
+  for (const transform of block.itemTransforms ?? []) {
+    if (transform.order === 1) ({ height, width } = transform)
+    const how =
+      transform.kind === 'resize'
+        ? ` (${transform.method})`
+        : transform.kind === 'flipItem'
+          ? ` (p = ${transform.p})`
+          : ''
+    lines.push(`  ${transform.kind}${how}: ${width} × ${height} pixels`)
+  }
+  lines.push(
+    `a batch: ${batchSize} such pictures, ${formatShape({ shape: [batchSize, height, width], dtype: 'u32' })}, one RGBA pixel each`,
+  )
+  for (const transform of [...(block.batchTransforms ?? [])].sort((a, b) => a.order - b.order)) {
+    const size = 'size' in transform ? transform.size : undefined
+    if (size) [height, width] = size
+    lines.push(`  ${transform.kind}: ${formatShape([batchSize, height, width, 3])}`)
+  }
+  lines.push(`the network's input: ${formatShape([batchSize, height, width, 3])}, f32 or f16`)
+  const text = lines.join('\n')
+  for (const line of lines) platform.log(line)
+  return text
+}
+
+async function datasetOf(
+  block: DataBlockOptions,
+  path: string,
+  platform: Platform,
+  seed: number,
+  limit: number | undefined,
+): Promise<Dataset> {
+  const { getItems, getY, blocks, splitter = randomSplitter({ seed }) } = block
+  const all = await getItems(path, { platform })
+  if (all.length === 0) throw new DataError(path, 'there are no items')
+  const items = limited(all, limit, seed)
+  requireOnce(path, items)
+  const split = splitter(items)
+  checkArgument('splitter', 'the split', split, SPLIT)
+  const { train, valid } = checkSplit(split, items)
+  const used = [...train, ...valid]
+  const labelNames: string[] = []
+  for (const item of used) labelNames[item] = checkedLabel(items[item], getY(items[item]))
+  const vocab = blocks[1].vocab?.map(sameSpelling) ?? vocabOf(Array.from(train, (item) => labelNames[item]))
+  const numberOf = categorizer(vocab, 'use another split or more items, or give the labels: CategoryBlock({ vocab })')
+  const labels = new Uint32Array(items.length)
+  for (const item of used) labels[item] = numberOf(items[item], labelNames[item])
+  return { items, labels, train, valid, vocab }
+}
+
+function requireOnce(path: string, items: readonly string[]): void {
+  const seen = new Set<string>()
+  const twice = items.find((item) => seen.size === seen.add(item).size)
+  if (twice === undefined) return
+  throw new DataError(path, 'an item is listed twice, so that it could be trained and measured on', {
+    given: { item: twice, items: items.length },
+    fix: 'see what getItems gives',
+  })
+}
+
+/** @throws DataError  when a side of the split is empty, or names something else than each item once */
+function checkSplit(split: Split, items: readonly string[]): Split {
+  const sideOf = new Map<number, 'train' | 'valid'>()
+  for (const side of ['train', 'valid'] as const) {
+    if (split[side].length === 0) {
+      throw new DataError('splitter', `no item is left to ${side === 'train' ? 'train' : 'measure'} on`, {
+        given: { items: items.length },
+        expected: 'at least one on either side',
+      })
+    }
+    for (const index of split[side]) {
+      if (!(index < items.length)) {
+        throw new DataError('splitter', 'there is no such item', {
+          given: { [side]: index, items: items.length },
+          expected: 'numbers of items, from 0 on',
+        })
+      }
+      const other = sideOf.get(index)
+      if (other !== undefined) {
+        throw new DataError(
+          'splitter',
+          other === side ? `an item is twice among those of '${side}'` : 'an item is on both sides of the split',
+          {
+            given: { index, item: items[index] },
+            expected: 'each item at most once, to train on or to measure on',
+          },
+        )
+      }
+      sideOf.set(index, side)
+    }
+  }
+  return split
+}
+
+function checkedLabel(item: string, label: unknown): string {
+  if (typeof label === 'string' && label !== '') return sameSpelling(label)
+  throw new DataError(item, 'getY gives it no label', { given: { label }, expected: 'a text' })
+}
+
+/** The labels that occur, in their order. */
+function vocabOf(labels: readonly string[]): string[] {
+  const vocab = [...new Set(labels)].sort()
+  requireClasses(vocab)
+  if (vocab.length > 1) return vocab
+  throw new DataError('data set', 'all training items have one label, so that there is nothing to learn', {
+    given: { label: vocab[0], items: labels.length },
+    fix: 'see what getY makes of an item, and whether the path is that of the folder around the class folders',
+  })
+}
+
+/** A random choice of the items, in their order. */
+function limited(items: readonly string[], limit: number | undefined, seed: number): readonly string[] {
+  if (limit === undefined || limit >= items.length) return items
+  requireInteger('loaders', 'limit', limit, { from: 1 })
+  return Array.from(rng(seed, 'limit').permutation(items.length).slice(0, limit).sort(), (item) => items[item])
+}

@@ -1,0 +1,333 @@
+import { DeviceError, OptionError } from '../base/errors.ts'
+import { checkOptions, FLAG, TEXT } from '../base/options.ts'
+import type { Platform } from '../platform/platform.ts'
+import { BufferPool } from './buffers.ts'
+import { debugLevel, type DebugLevel } from './debug-level.ts'
+import { PipelineCache, type OnCompile } from './pipeline-cache.ts'
+import { KERNEL_FAMILIES, loadShaders, type KernelFamily } from './kernel-families.ts'
+import { matricesOf, type Matrices } from './matrices.ts'
+import type { Profiler } from './profile.ts'
+import { Queue } from './queue.ts'
+import type { Tracer } from './trace.ts'
+
+/** Options of `openGpu`. */
+export interface GpuOptions {
+  /** Adapter to request. Default: that of the setting `GPU`, otherwise the fastest. */
+  readonly adapter?: (typeof ADAPTERS)[number]
+  /** True times every launch (see gpu/profile.ts). Default: true if the setting PROFILE is present */
+  readonly profile?: boolean
+  /** Form in which a shader receives the sizes of a launch. Default: a uniform on software adapters, constants elsewhere. */
+  readonly shapes?: (typeof SHAPES)[number]
+  /** Family of kernels to prefer. Default: see `Gpu.family`. */
+  readonly family?: KernelFamily
+}
+
+const ADAPTERS = ['software', 'discrete'] as const
+const SHAPES = ['uniform', 'constant'] as const
+
+/** Device features that are used if present. None is required: every kernel has a family that works without. */
+const WANTED_FEATURES = [
+  'subgroups',
+  'shader-f16',
+  'timestamp-query',
+  'chromium-experimental-subgroup-matrix',
+  'subgroup-size-control',
+]
+const WANTED_LIMITS = [
+  'maxStorageBufferBindingSize',
+  'maxBufferSize',
+  'maxStorageBuffersPerShaderStage',
+  'maxComputeWorkgroupStorageSize',
+  'maxComputeInvocationsPerWorkgroup',
+  'maxComputeWorkgroupSizeX',
+] as const
+
+/**
+ * Vendors on whose matrix units the family `matrix` is the default: NVIDIA (H200), where its kernels are right and a step
+ * of xresnet18 takes a quarter of the time of the family `tile` (bench/results/h200.md). For others the tuner decides.
+ */
+const MATRIX_VENDORS: readonly string[] = ['nvidia']
+
+/** Advice after an error of the GPU. */
+const ANEW =
+  'This GPU may have computed with stale numbers and cannot be used any more: gpu.close(), await openGpu(), and make loaders, model and learner again'
+
+type Instruments = typeof import('./instruments.ts')
+
+/** An open WebGPU device with its buffers, kernels and queue. Made by `openGpu`. */
+export class Gpu {
+  readonly platform: Platform
+  /** WebGPU instance, referenced because the device is lost without it: see platform/node/gpu.ts. */
+  readonly instance: GPU
+  readonly device: GPUDevice
+  /** Name that the adapter reports, e.g. `llvmpipe: Mesa 25.0.7`. */
+  readonly name: string
+  readonly vendor: string
+  /** Device and driver, which determine the fastest kernels. */
+  readonly identity: { readonly device: string; readonly driver: string }
+  /** True if the CPU does the arithmetic. */
+  readonly software: boolean
+  /** Number of lanes of a subgroup; 0 if the device lacks subgroups or their size varies. */
+  readonly subgroupSize: number
+  readonly matrices: Matrices
+  readonly features: ReadonlySet<string>
+  readonly buffers: BufferPool
+  readonly pipelines: PipelineCache
+  readonly queue: Queue
+  readonly profiler: Profiler | undefined
+  /** Tracer that prints every launch; undefined unless the setting DEBUG is 2 or above. */
+  readonly tracer: Tracer | undefined
+  /**
+   * Family of kernels to prefer on this adapter. Default: `broadcast` on software adapters with subgroups, `matrix` on the
+   * matrix units of vendors where it was measured, otherwise `tile`. Callers that measured a faster one may set it.
+   */
+  family: KernelFamily
+  /** True if the family was given as an option and callers should keep it. */
+  readonly familyGiven: boolean
+  private readonly shapeAsUniform: boolean
+  private readonly instruments: Instruments | undefined
+  private error: Error | undefined
+  /** True once `close` was called. */
+  closed = false
+
+  constructor(
+    platform: Platform,
+    instance: GPU,
+    adapter: GPUAdapter,
+    device: GPUDevice,
+    options: GpuOptions,
+    debug: DebugLevel,
+    instruments: Instruments | undefined,
+  ) {
+    const { info } = adapter
+    this.platform = platform
+    this.instruments = instruments
+    this.instance = instance
+    this.device = device
+    this.name = nameOf(info)
+    this.vendor = info.vendor
+    this.identity = {
+      device: [info.vendor, info.architecture, info.device].filter((part) => part !== '').join(' '),
+      // With Vulkan, this is the name and version of the driver.
+      driver: info.description || (platform.version ?? ''),
+    }
+    this.software = isSoftware(info)
+    this.features = new Set(device.features)
+    const uniformSubgroups = this.features.has('subgroups') && info.subgroupMinSize === info.subgroupMaxSize
+    this.subgroupSize = uniformSubgroups ? (info.subgroupMinSize ?? 0) : 0
+    this.matrices = matricesOf(info, this.features)
+    this.familyGiven = options.family !== undefined
+    this.family = options.family ?? this.fastestFamily()
+    if (this.family === 'broadcast' && this.subgroupSize === 0) {
+      throw new DeviceError(this.name, 'has no subgroups of one size, which the broadcast kernels need', {
+        fix: "use family 'tile'",
+      })
+    }
+    const report = (error: Error) => {
+      this.error ??= error
+    }
+    this.buffers = new BufferPool(device, () => this.pipelines.forgetBuffers(), debug >= 1)
+    this.shapeAsUniform = options.shapes === undefined ? this.software : options.shapes === 'uniform'
+    this.pipelines = this.newPipelineCache(
+      report,
+      debug >= 1 ? instruments?.kernelWatch(platform, debug, this.shapeAsUniform ? 'uniform' : 'constant') : undefined,
+    )
+    const looks = () => ({
+      pipelines: new PipelineCache(device, { shapeAsUniform: true, subgroupSize: 1, emulateMatrices: true }, report),
+      buffers: new BufferPool(device, () => {}),
+    })
+    const statistics = instruments && debug >= 3 ? new instruments.Statistics(device, looks()) : undefined
+    this.tracer = instruments && debug >= 2 ? new instruments.Tracer(platform, this.buffers, statistics) : undefined
+    const timed = options.profile || (this.tracer !== undefined && this.features.has('timestamp-query'))
+    // A trace reads each row at once and keeps none.
+    const timer =
+      instruments && timed
+        ? new instruments.Profiler(device, {
+            budget: options.profile ? undefined : 0,
+            always: this.tracer !== undefined,
+          })
+        : undefined
+    this.profiler = options.profile ? timer : undefined
+    const raiseErrors = async () => {
+      await this.tracer?.printed
+      await this.pipelines.compiled
+      this.check()
+    }
+    this.queue = new Queue(device, platform, this.software ? 0.5 : 0, timer, raiseErrors, this.tracer)
+    device.onuncapturederror = ({ error }) => {
+      // A consequence of a kernel that did not compile, whose own error arrives later and is more precise.
+      if (error.message.includes('due to a previous error')) return
+      const memory = error.constructor.name === 'GPUOutOfMemoryError'
+      report(
+        new DeviceError(this.name, memory ? `memory ran out: ${error.message}` : error.message, {
+          fix: memory ? `use a smaller batch, smaller images or mixed precision. ${ANEW}` : ANEW,
+        }),
+      )
+    }
+    void device.lost.then(({ reason, message }) => {
+      if (reason !== 'destroyed') {
+        report(
+          new DeviceError(this.name, `the device was lost: ${message}`, {
+            fix:
+              'gpu.close(), await openGpu(), and make loaders, model and learner again, from the last checkpoint if there is ' +
+              'one; with a smaller batch if memory ran out',
+          }),
+        )
+      }
+    })
+  }
+
+  /** Returns the family that is the fastest without having measured on this adapter. */
+  private fastestFamily(): KernelFamily {
+    if (this.software) return this.subgroupSize > 0 ? 'broadcast' : 'tile'
+    return !this.matrices.emulated && MATRIX_VENDORS.includes(this.vendor) ? 'matrix' : 'tile'
+  }
+
+  /** Returns a new pipeline cache, separate from `pipelines`. `report` receives the errors of compilation. */
+  newPipelineCache(report: (error: Error) => void, onCompile?: OnCompile): PipelineCache {
+    const { shapeAsUniform, subgroupSize, matrices } = this
+    return new PipelineCache(
+      this.device,
+      { shapeAsUniform, subgroupSize: Math.max(1, subgroupSize), emulateMatrices: matrices.emulated },
+      report,
+      onCompile,
+    )
+  }
+
+  /** Returns unused buffers to the driver. After a change of sizes, buffers of the old sizes would otherwise remain. */
+  trim(): void {
+    // Encoded work may still use them.
+    this.queue.submit()
+    this.buffers.trim()
+  }
+
+  /** Requires a GPU without errors. @throws the first error that it has reported, or DeviceError if it is closed */
+  check(): void {
+    if (this.error) throw this.error
+    this.requireOpen()
+  }
+
+  /** Requires an open GPU. @throws DeviceError  if it is closed */
+  requireOpen(): void {
+    if (!this.closed) return
+    throw new DeviceError(this.name, 'this GPU is closed, and its tensors are gone', {
+      fix: 'read results before `gpu.close()`; call `await openGpu()` to continue',
+    })
+  }
+
+  /**
+   * Writes the Chrome trace to the file of the setting PROFILE and logs the time per operation. Does nothing without it.
+   *
+   * @param tracks  labels by which launches are grouped, in order; other labels follow
+   */
+  async writeProfile(tracks: readonly string[]): Promise<void> {
+    const file = this.platform.env('PROFILE')
+    if (!this.profiler || !this.instruments || file === undefined) return
+    const { profileShares, profileTable, profileTrace } = this.instruments
+    await this.queue.finished()
+    const rows = await this.profiler.rows(this.platform)
+    await this.platform.files.write(file, profileTrace(rows, tracks))
+    this.platform.log(
+      `${profileTable(rows)}\n${profileShares(rows, tracks)}\n${rows.length} launches, as a Chrome trace in ${file}`,
+    )
+  }
+
+  /** Closes the GPU and destroys its buffers. */
+  close(): void {
+    if (this.buffers.inUse && this.instruments) this.platform.log(this.instruments.inUseText(this.buffers.inUse))
+    this.device.destroy()
+    this.closed = true
+  }
+}
+
+/** Opens what `openGpuOn` returns. @throws  as that */
+export async function open(platform: Platform, options: GpuOptions): Promise<Gpu> {
+  checkOptions('openGpu', options, { adapter: TEXT, profile: FLAG, shapes: TEXT, family: TEXT })
+  const asked = oneOf('adapter', options.adapter, ADAPTERS) ?? oneOf('GPU', platform.env('GPU') || undefined, ADAPTERS)
+  oneOf('shapes', options.shapes, SHAPES)
+  oneOf('family', options.family, KERNEL_FAMILIES)
+  const debug = debugLevel(platform.env('DEBUG'))
+  const instance = await platform.gpu(asked === 'software')
+  let cause: unknown
+  const adapter = await instance
+    .requestAdapter({
+      powerPreference: 'high-performance',
+      // Node's binding has an entry point for the software adapter instead.
+      forceFallbackAdapter: asked === 'software' && platform.name === 'browser',
+    })
+    .catch((error: unknown) => {
+      // Dawn's binding throws if an adapter that was requested by name does not exist.
+      cause = error
+      return null
+    })
+  if (!adapter || (asked === 'discrete' && isSoftware(adapter.info))) {
+    const kind = asked === 'software' ? 'software adapter' : 'WebGPU adapter'
+    throw new DeviceError('openGpu', adapter ? 'only a software adapter was found' : `no ${kind} was found`, {
+      given: {
+        asked: asked ?? 'the fastest there is',
+        ...(adapter ? { found: nameOf(adapter.info) } : {}),
+        ...(cause instanceof Error ? { reason: cause.message.split('\n')[0] } : {}),
+      },
+      fix: platform.adapterAdvice(asked),
+      cause,
+    })
+  }
+  const features = WANTED_FEATURES.filter((feature) => adapter.features.has(feature)) as GPUFeatureName[]
+  const device = await adapter.requestDevice({
+    requiredFeatures: features,
+    requiredLimits: Object.fromEntries(WANTED_LIMITS.map((limit) => [limit, adapter.limits[limit]])),
+  })
+  const profile = options.profile ?? platform.env('PROFILE') !== undefined
+  if (profile && !features.includes('timestamp-query')) {
+    throw new DeviceError('openGpu', 'this adapter has no timestamp queries, so nothing can be profiled')
+  }
+  const instruments = debug >= 1 || profile ? await import('./instruments.ts') : undefined
+  const gpu = new Gpu(platform, instance, adapter, device, { ...options, profile }, debug, instruments)
+  await loadShaders(familiesOf(gpu))
+  if (debug >= 1) {
+    platform.log(
+      `${gpu.name}${gpu.software ? ' (software)' : ''}, subgroups of ${gpu.subgroupSize}, kernels: ${gpu.family}`,
+    )
+    const sizes = gpu.matrices.emulated ? [] : gpu.matrices.sizes.map(({ M, N, K }) => `${M}×${N}×${K}`)
+    platform.log(`matrix units: ${sizes.join(' ') || 'none'}`)
+    platform.log(`features: ${features.join(' ') || 'none'}`)
+    for (const limit of WANTED_LIMITS) platform.log(`${limit}: ${device.limits[limit]}`)
+  }
+  return gpu
+}
+
+/** Returns the families that a GPU may use. Outside of a page loading costs nothing, and all of them can be tried out. */
+function familiesOf({ platform, family, matrices }: Gpu): readonly KernelFamily[] {
+  if (platform.name !== 'browser') return KERNEL_FAMILIES
+  return matrices.emulated ? [family] : [family, 'matrix']
+}
+
+function oneOf<Value extends string>(
+  name: string,
+  given: string | undefined,
+  values: readonly Value[],
+): Value | undefined {
+  const found = values.find((value) => value === given)
+  if (found !== undefined || given === undefined) return found
+  throw new OptionError('openGpu', `${name} is not one of its values`, {
+    given: { [name]: given },
+    expected: values.join(' or '),
+  })
+}
+
+/** Browsers tell vendor and architecture only. */
+function nameOf({ description, device, vendor, architecture }: GPUAdapterInfo): string {
+  return description || device || `${vendor} ${architecture}`.trim() || 'unnamed adapter'
+}
+
+/**
+ * Returns true for software adapters such as Mesa's llvmpipe, SwiftShader and WARP, by `isFallbackAdapter` or by name. Dawn
+ * reports the name in `description` with Vulkan and Direct3D, in `device` with OpenGL ES, and in a page only `architecture`.
+ */
+function isSoftware({ isFallbackAdapter, architecture, description, device }: GPUAdapterInfo): boolean {
+  return (
+    isFallbackAdapter ||
+    architecture === 'software' ||
+    /llvmpipe|swiftshader|basic render/i.test(`${architecture} ${description} ${device}`)
+  )
+}
