@@ -3,7 +3,7 @@
 // others. The names become a type, so that a misspelt one does not compile; src/gpu/shader-source.ts reads what the texts
 // say of themselves.
 import { createHash } from 'node:crypto'
-import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync, existsSync } from 'node:fs'
+import { mkdirSync, readFileSync, readdirSync, realpathSync, rmSync, writeFileSync, existsSync } from 'node:fs'
 import { dirname, join, posix, relative, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -108,4 +108,5 @@ function shaderName(file) {
     .replace(/\.wgsl$/, '')
 }
 
-if (process.argv[1] && fileURLToPath(import.meta.url) === process.argv[1]) embed()
+// By its real path, since Node resolves links in `import.meta.url`, but not in the argument.
+if (process.argv[1] && fileURLToPath(import.meta.url) === realpathSync(process.argv[1])) embed()

@@ -17,7 +17,7 @@
 // `--no-install`, or the variable WGRAD_INSTALL=0, refuses both packages and driver; `--help` never installs a driver.
 import { createHash } from 'node:crypto'
 import { existsSync, readFileSync, readdirSync, realpathSync, statSync, writeFileSync } from 'node:fs'
-import { dirname, join, relative } from 'node:path'
+import { basename, dirname, join, relative } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { chromium, installChromium } from './chromium.mjs'
 import { foreignDrivers, installLavapipe, lavapipeInstalled } from './lavapipe.mjs'
@@ -43,6 +43,21 @@ export function missingPackages(folder = root) {
 
 /** Flag and variable that refuse any installation. */
 const REFUSED = { flag: '--no-install', variable: 'WGRAD_INSTALL' }
+
+/**
+ * Requires a folder whose path Vite, which runs the tests and builds the page, can read: it takes `#` and `?` for parts of
+ * an address, and then misses every file.
+ *
+ * @throws SetUpError
+ */
+export function requirePlainPath(folder = root) {
+  const [odd] = /[#?]/.exec(folder) ?? []
+  if (odd === undefined) return
+  throw new SetUpError(
+    `this folder has a ${odd} in its path, with which Vite finds no file (tests and page; other commands work): ${folder}. ` +
+      `Move or rename it, to a path without ${odd}`,
+  )
+}
 
 function packages(mayInstall) {
   if (missingPackages().length === 0) return
@@ -191,10 +206,18 @@ function fingerprint() {
   return digest.digest('hex')
 }
 
+/**
+ * Returns the script of the npm that started the set-up; `undefined` means the npm on the path (a .cmd file on Windows), as
+ * under yarn, pnpm and others, which name themselves in the same variable and have other commands.
+ */
+export function npmScript(env = process.env) {
+  const path = env.npm_execpath
+  return path !== undefined && basename(path) === 'npm-cli.js' ? path : undefined
+}
+
 function npm(args, cwd = root) {
-  // Under `npm run` this is the npm that started the set-up; otherwise the one on the path (a .cmd file on Windows).
-  const own = process.env.npm_execpath
-  const result = own?.endsWith('.js')
+  const own = npmScript()
+  const result = own
     ? run(process.execPath, [own, ...args], { cwd })
     : run('npm', args, { cwd, shell: process.platform === 'win32' })
   const name = args.slice(0, args[0] === 'run' ? 2 : 1).join(' ')
@@ -212,6 +235,7 @@ function setUp(args, command) {
       if (!lavapipeInstalled()) installLavapipe('', mayInstall, '')
       return true
     }
+    if (args.includes('--browser') || command === 'bench/page') requirePlainPath()
     packages(mayInstall)
     if (!args.includes('--help') && !WITHOUT_ADAPTER.includes(command)) adapter(mayInstall)
     if (args.includes('--browser')) browser(mayInstall)

@@ -1,5 +1,5 @@
 import { execFile, spawnSync } from 'node:child_process'
-import { chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { aptSources, parseOsRelease } from '../../bench/set-up/apt.mjs'
 import { announcement as announcementOfChromium, chromium } from '../../bench/set-up/chromium.mjs'
 import { announcement, mesaMajor } from '../../bench/set-up/lavapipe.mjs'
-import { missingPackages, planFor, stateOf } from '../../bench/set-up/set-up.mjs'
+import { missingPackages, npmScript, planFor, requirePlainPath, stateOf } from '../../bench/set-up/set-up.mjs'
 
 const deb822 = `Types: deb deb-src
 # a comment
@@ -144,6 +144,39 @@ test('a binding that does not load is told with its cause, and nothing is instal
     expect(stderr).toMatch(/^set-up: Dawn's binding \(package webgpu\) does not load/)
     expect(stderr).toContain(`\n    ${cause}\n`)
     expect(stderr).not.toContain('Vulkan')
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+})
+
+test('packages are installed by npm, also where yarn or pnpm runs the command', () => {
+  const by = (npm_execpath?: string) => npmScript(npm_execpath === undefined ? {} : { npm_execpath })
+  expect(by('/usr/lib/node_modules/npm/bin/npm-cli.js')).toBe('/usr/lib/node_modules/npm/bin/npm-cli.js')
+  expect(by('/usr/share/yarn/bin/yarn.js')).toBeUndefined()
+  expect(by('/home/me/.yarn/releases/yarn-4.9.1.cjs')).toBeUndefined()
+  expect(by('/usr/lib/node_modules/pnpm/bin/pnpm.cjs')).toBeUndefined()
+  expect(by()).toBeUndefined()
+})
+
+test('a folder in which Vite would find no file is named before anything is tried', () => {
+  expect(() => requirePlainPath('/home/me/c#/wgrad')).toThrow(
+    'this folder has a # in its path, with which Vite finds no file (tests and page; other commands work): /home/me/c#/wgrad',
+  )
+  expect(() => requirePlainPath('/home/me/what?/wgrad')).toThrow('has a ? in its path')
+  expect(requirePlainPath('/home/me/ä b/wgrad')).toBeUndefined()
+})
+
+test.skipIf(process.platform === 'win32')('shaders are embedded in a clone behind a link', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'wgrad-embed-'))
+  try {
+    const shaders = fileURLToPath(new URL('../../shaders', import.meta.url))
+    for (const name of ['embed.mjs', 'relu']) {
+      cpSync(join(shaders, name), join(folder, 'clone', 'shaders', name), { recursive: true })
+    }
+    symlinkSync(join(folder, 'clone'), join(folder, 'link'))
+    const { status, stderr } = spawnSync(process.execPath, [join(folder, 'link', 'shaders', 'embed.mjs')])
+    expect([status, String(stderr)]).toEqual([0, ''])
+    expect(readFileSync(join(folder, 'clone', 'src', 'gpu', 'shaders.gen.ts'), 'utf8')).toContain('relu/forward')
   } finally {
     rmSync(folder, { recursive: true })
   }
