@@ -249,17 +249,21 @@ export async function open(platform: Platform, options: GpuOptions): Promise<Gpu
   const debug = debugLevel(platform.env('DEBUG'))
   const instance = await platform.gpu(asked === 'software')
   let cause: unknown
-  const adapter = await instance
-    .requestAdapter({
-      powerPreference: 'high-performance',
-      // Node's binding has an entry point for the software adapter instead.
-      forceFallbackAdapter: asked === 'software' && platform.name === 'browser',
-    })
-    .catch((error: unknown) => {
-      // Dawn's binding throws if an adapter that was requested by name does not exist.
-      cause = error
-      return null
-    })
+  const requestAdapter = async (featureLevel: 'core' | 'compatibility'): Promise<GPUAdapter | null> =>
+    instance
+      .requestAdapter({
+        featureLevel,
+        powerPreference: 'high-performance',
+        // Node's binding has an entry point for the software adapter instead.
+        forceFallbackAdapter: asked === 'software' && platform.name === 'browser',
+      })
+      .catch((error: unknown) => {
+        // Dawn's binding throws if an adapter that was requested by name does not exist.
+        cause ??= error
+        return null
+      })
+  // Where there is no Vulkan, Metal or Direct3D 12 (older phones), OpenGL ES does: no kernel needs more.
+  const adapter = (await requestAdapter('core')) ?? (await requestAdapter('compatibility'))
   if (!adapter || (asked === 'discrete' && isSoftware(adapter.info))) {
     const kind = asked === 'software' ? 'software adapter' : 'WebGPU adapter'
     throw new DeviceError('openGpu', adapter ? 'only a software adapter was found' : `no ${kind} was found`, {
@@ -272,11 +276,8 @@ export async function open(platform: Platform, options: GpuOptions): Promise<Gpu
       cause,
     })
   }
-  const features = WANTED_FEATURES.filter((feature) => adapter.features.has(feature)) as GPUFeatureName[]
-  const device = await adapter.requestDevice({
-    requiredFeatures: features,
-    requiredLimits: Object.fromEntries(WANTED_LIMITS.map((limit) => [limit, adapter.limits[limit]])),
-  })
+  const device = await requestDevice(adapter)
+  const features = WANTED_FEATURES.filter((feature) => device.features.has(feature))
   const profile = options.profile ?? platform.env('PROFILE') !== undefined
   if (profile && !features.includes('timestamp-query')) {
     throw new DeviceError('openGpu', 'this adapter has no timestamp queries, so nothing can be profiled')
@@ -300,6 +301,35 @@ export async function open(platform: Platform, options: GpuOptions): Promise<Gpu
 function familiesOf({ platform, family, matrices }: Gpu): readonly KernelFamily[] {
   if (platform.name !== 'browser') return KERNEL_FAMILIES
   return matrices.emulated ? [family] : [family, 'matrix']
+}
+
+/**
+ * Returns a device with the features and limits that kernels make use of, or, from an implementation that refuses what its
+ * own adapter offers, one with less: without features, with the default limits of WebGPU, or neither.
+ *
+ * @throws DeviceError  if that is refused as well, with the first reason
+ */
+async function requestDevice(adapter: GPUAdapter): Promise<GPUDevice> {
+  const requiredFeatures = WANTED_FEATURES.filter((feature) => adapter.features.has(feature)) as GPUFeatureName[]
+  const offered = WANTED_LIMITS.filter((limit) => typeof adapter.limits[limit] === 'number')
+  const requiredLimits = Object.fromEntries(offered.map((limit) => [limit, adapter.limits[limit]]))
+  const refusals: unknown[] = []
+  for (const wanted of [{ requiredFeatures, requiredLimits }, { requiredLimits }, { requiredFeatures }, {}]) {
+    try {
+      return await adapter.requestDevice(wanted)
+    } catch (error) {
+      refusals.push(error)
+    }
+  }
+  const [cause] = refusals
+  throw new DeviceError('openGpu', 'the adapter gives no device, not even one with the default limits of WebGPU', {
+    given: {
+      adapter: nameOf(adapter.info),
+      reason: cause instanceof Error ? cause.message.split('\n')[0] : String(cause),
+    },
+    fix: 'close other programs that use the GPU, update its driver, or use another browser or runtime',
+    cause,
+  })
 }
 
 function oneOf<Value extends string>(

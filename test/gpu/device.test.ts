@@ -547,6 +547,47 @@ describe('opening', () => {
     `)
   })
 
+  test('asks again, in compatibility mode, where no adapter has all of WebGPU', async () => {
+    const asked: (string | undefined)[] = []
+    const instance = await nodePlatform.gpu()
+    const requestAdapter = async (options: GPURequestAdapterOptions) => {
+      asked.push(options.featureLevel)
+      return options.featureLevel === 'compatibility' ? instance.requestAdapter() : null
+    }
+    const other = await openGpuOn({ ...nodePlatform, gpu: () => ({ requestAdapter, instance }) as unknown as GPU })
+    expect(asked).toEqual(['core', 'compatibility'])
+    other.close()
+    useGpu(gpu)
+  })
+
+  test('takes less where an implementation refuses what its adapter offers, and says why where it gives nothing', async () => {
+    const adapter = await (await nodePlatform.gpu()).requestAdapter()
+    const opening = (refuses: (wanted: GPUDeviceDescriptor) => boolean) => {
+      const { info, features, limits } = adapter!
+      const requestDevice = async (wanted: GPUDeviceDescriptor = {}) => {
+        if (refuses(wanted)) throw new TypeError('maxBufferSize is above the limit of this browser\nand more')
+        return (await (await nodePlatform.gpu()).requestAdapter())!.requestDevice(wanted)
+      }
+      const requestAdapter = async () => ({ info, features, limits, requestDevice })
+      return openGpuOn({ ...nodePlatform, gpu: () => ({ requestAdapter }) as unknown as GPU })
+    }
+    for (const refuses of [
+      ({ requiredLimits }: GPUDeviceDescriptor) => requiredLimits !== undefined,
+      ({ requiredFeatures }: GPUDeviceDescriptor) => requiredFeatures !== undefined,
+      ({ requiredLimits, requiredFeatures }: GPUDeviceDescriptor) => (requiredLimits ?? requiredFeatures) !== undefined,
+    ]) {
+      const other = await opening(refuses)
+      expect([...(await read(relu(tensor([-1, 2], [2]))))]).toEqual([0, 2])
+      other.close()
+    }
+    useGpu(gpu)
+    const nothing = opening(() => true)
+    await expect(nothing).rejects.toThrow(DeviceError)
+    await expect(nothing).rejects.toThrow(
+      /no device, not even one.*reason +maxBufferSize is above the limit of this browser\n/s,
+    )
+  })
+
   test('gives advice that fits system and adapter', () => {
     const advice = (['software', 'discrete', undefined] as const).map((kind) =>
       ['linux', 'darwin', 'win32', 'freebsd'].map((system) => adapterAdvice(kind, system)),
