@@ -362,3 +362,12 @@ test('the platform of a page', async () => {
   expect(() => platform.gpu()).toThrow('Old Browser 1.0')
   expect(platform.adapterAdvice()).toContain('a browser with WebGPU')
 })
+
+test('without a page, as in Deno, files are those in memory, and there are no settings', async () => {
+  vi.stubGlobal('location', undefined)
+  vi.stubGlobal('navigator', { hardwareConcurrency: 2, userAgent: 'Deno/2.9.6' })
+  const platform = createBrowserPlatform({ threads: 0 })
+  expect(platform.env('DEBUG')).toBeUndefined()
+  await platform.files.write('a/b.txt', 'kept')
+  expect(await platform.files.readText('a/b.txt')).toBe('kept')
+})

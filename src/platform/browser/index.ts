@@ -1,6 +1,7 @@
 import { ANY, checkOptions, NUMBER } from '../../base/options.ts'
 import type { Files, Platform } from '../platform.ts'
 import { browserDecodePool } from './decode-pool.ts'
+import { memoryFiles } from './blob-files.ts'
 import { storageFiles, urlFiles } from './files.ts'
 import { drawablePixels } from './drawable.ts'
 import { browserGpu } from './gpu.ts'
@@ -8,7 +9,7 @@ import { PageFiles } from './page-files.ts'
 
 /** Options of `createBrowserPlatform`. */
 export interface BrowserPlatformOptions {
-  /** Where files are read: `urlFiles(…)`, `folderFiles(…)` or `storageFiles()`. Default: beside the page */
+  /** Where files are read: `urlFiles(…)`, `folderFiles(…)` or `storageFiles()`. Default: beside the page, without a page in memory */
   readonly files?: Files
   /** Where files are written, and looked for first: `storageFiles()` or `folderFiles(…)`. Default: where they are read */
   readonly save?: Files
@@ -22,9 +23,11 @@ const CACHE = '.wgrad'
 /** A page (or a worker of it) as a platform. */
 export function createBrowserPlatform(options: BrowserPlatformOptions = {}): Platform & { readonly files: PageFiles } {
   checkOptions('createBrowserPlatform', options, { files: ANY, save: ANY, threads: NUMBER })
-  const files = new PageFiles(options.files ?? urlFiles(location.href), options.save)
+  // There is none in Deno, unless it is started with --location.
+  const page: Location | undefined = globalThis.location
+  const files = new PageFiles(options.files ?? (page ? urlFiles(page.href) : memoryFiles()), options.save)
   files.mount(storageFiles(CACHE), CACHE)
-  const settings = new URLSearchParams(location.search)
+  const settings = new URLSearchParams(page?.search)
   return {
     name: 'browser',
     gpu: browserGpu,
