@@ -7,7 +7,7 @@ import { DataError } from '../../src/base/errors.ts'
 import { datasets } from '../../src/platform/node/archive.ts'
 import { lock } from '../../src/platform/node/lock.ts'
 import { markOf, ownMark } from '../../src/platform/node/process-mark.ts'
-import { fileError, nodeFiles } from '../../src/platform/node/files.ts'
+import { fileError, nodeFiles, renameOver } from '../../src/platform/node/files.ts'
 
 let folder = ''
 beforeEach(() => {
@@ -28,6 +28,26 @@ const message = async (work: Promise<unknown>): Promise<string> => {
 }
 
 describe('writing', () => {
+  test('on Windows waits for programs that have the file open, elsewhere for none', async () => {
+    const trying = (codes: readonly string[], system: string) => {
+      const tries: string[] = []
+      const once = async (_from: string, to: string) => {
+        tries.push(to)
+        const code = codes[tries.length - 1]
+        if (code !== undefined) throw Object.assign(new Error(code), { code })
+      }
+      const done = renameOver('a', 'b', system, once).then(
+        () => 'done',
+        (error: Error) => error.message,
+      )
+      return done.then((end) => [end, tries.length])
+    }
+    expect(await trying(['EPERM', 'EBUSY', 'EACCES'], 'win32')).toEqual(['done', 4])
+    expect(await trying(['EPERM', 'EPERM', 'EPERM', 'EPERM', 'EPERM', 'EPERM'], 'win32')).toEqual(['EPERM', 6])
+    expect(await trying(['ENOSPC'], 'win32')).toEqual(['ENOSPC', 1])
+    expect(await trying(['EPERM'], 'linux')).toEqual(['EPERM', 1])
+  })
+
   test('makes folders, and what is written can be read', async () => {
     await nodeFiles.write(at('a', 'b', 'text.txt'), 'grün')
     await nodeFiles.write(at('a', 'bytes'), Uint8Array.of(1, 2, 255))

@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path'
 import { DataError } from '../../base/errors.ts'
 import { fileText } from '../../base/utf8.ts'
 import type { FileEntry, FileGlance, Files, WriteOptions } from '../platform.ts'
+import { isCode } from './error-code.ts'
 import { MARK, ownMark, stateOf } from './process-mark.ts'
 
 const REASONS: Readonly<Record<string, string>> = {
@@ -128,12 +129,38 @@ async function write(
     } finally {
       await file.close()
     }
-    await rename(temporary, path)
+    await renameOver(temporary, path)
     if (lasting) await syncFolder(folder)
   } catch (error) {
     await rm(temporary, { force: true })
     throw error
   }
+}
+
+/** Codes with which Windows refuses to replace a file that another program has open, such as a virus scanner. */
+const OPEN_ELSEWHERE = ['EPERM', 'EACCES', 'EBUSY']
+/** Pauses in milliseconds before a rename is tried again: 1.2 s in all, as scanners take some tenths. */
+const RENAME_PAUSES_MS = [10, 50, 150, 300, 700]
+
+/**
+ * Renames a file over another, on Windows again and again while another program has that one open. Elsewhere open files do
+ * not matter, and the same codes are final.
+ */
+export async function renameOver(
+  from: string,
+  to: string,
+  system: string = process.platform,
+  once: (from: string, to: string) => Promise<void> = rename,
+): Promise<void> {
+  for (const pauseMs of system === 'win32' ? RENAME_PAUSES_MS : []) {
+    try {
+      return await once(from, to)
+    } catch (error) {
+      if (!OPEN_ELSEWHERE.some((code) => isCode(error, code))) throw error
+      await new Promise((resolve) => setTimeout(resolve, pauseMs))
+    }
+  }
+  return once(from, to)
 }
 
 /** Codes of systems that have no second names for files, or none in another file system. */
