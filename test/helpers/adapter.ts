@@ -7,6 +7,7 @@ import type * as Webgpu from 'webgpu'
  * - `amd`: the machine's own under the name of an AMD GPU. It passes for hardware with subgroups of 32 to 64, so sizes
  * are constants, no kernel relies on the size of a subgroup, and every fit begins with the tuner.
  * - `opengles`: Dawn on OpenGL ES, in WebGPU's compatibility mode: no subgroups, no f16 and no timestamps.
+ * - `runtime`: the adapter of the runtime's own WebGPU, `navigator.gpu`: in Deno that of wgpu and naga, without subgroups.
  */
 const adapters: Readonly<Record<string, (create: Create, options: string[]) => GPU>> = {
   amd: (create, options) => withAdapter(create(options), {}, amdAdapter),
@@ -18,6 +19,12 @@ const adapters: Readonly<Record<string, (create: Create, options: string[]) => G
       { featureLevel: 'compatibility' },
       (adapter) => adapter,
     )
+  },
+  runtime() {
+    if (typeof navigator === 'undefined' || navigator.gpu === undefined) {
+      throw new Error('TEST_ADAPTER is runtime, and this runtime has no WebGPU: run Vitest by Deno')
+    }
+    return navigator.gpu
   },
 }
 

@@ -2,7 +2,7 @@ import { Worker } from 'node:worker_threads'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { DeviceError } from '../../src/base/errors.ts'
 import { openGpuOn } from '../../src/gpu/device.ts'
-import { createGpu, defaultGpuOptions, useWideVectors, waitFor } from '../../src/platform/node/gpu.ts'
+import { chooseGpu, createGpu, defaultGpuOptions, useWideVectors, waitFor } from '../../src/platform/node/gpu.ts'
 import { createNodePlatform } from '../../src/platform/node/index.ts'
 import { onInterrupt } from '../../src/platform/node/terminal.ts'
 
@@ -63,6 +63,42 @@ describe('the GPU', () => {
     expect(expected).toContain('glibc 2.34')
     expect(fix).toContain('npm ci')
     expect(fix).not.toContain('Vulkan')
+  })
+
+  test("is Dawn's, or the runtime's own where that is asked for or Dawn does not load", async () => {
+    const asked: unknown[] = []
+    const requestAdapter = async (options: unknown) => {
+      asked.push(options)
+      return null
+    }
+    const own = { requestAdapter } as unknown as GPU
+    const other = {} as GPU
+    const lines: string[] = []
+    const log = (line: string) => void lines.push(line)
+    const given: string[][] = []
+    const dawn = async (options: string[]) => {
+      given.push(options)
+      return other
+    }
+    const broken = () => Promise.reject(new DeviceError('openGpu', 'does not load', { cause: new Error('no glibc') }))
+    expect(await chooseGpu(undefined, false, { dawn, runtime: own, log })).toBe(other)
+    expect(await chooseGpu('dawn', true, { dawn, runtime: own, log })).toBe(other)
+    expect(given.map((options) => options.some((option) => option.startsWith('adapter=')))).toEqual([false, true])
+    expect(await chooseGpu('runtime', false, { dawn: broken, runtime: own, log })).toBe(own)
+    expect(lines).toEqual([])
+    expect(await chooseGpu(undefined, false, { dawn: broken, runtime: own, log })).toBe(own)
+    expect(lines).toEqual([expect.stringMatching(/own WebGPU computes: no glibc$/)])
+    // A software adapter is asked for as a page does.
+    await (await chooseGpu('runtime', true, { dawn, runtime: own, log })).requestAdapter({ featureLevel: 'core' })
+    expect(asked).toEqual([{ featureLevel: 'core', forceFallbackAdapter: true }])
+    await expect(chooseGpu('dawn', false, { dawn: broken, runtime: own, log })).rejects.toThrow('does not load')
+    await expect(chooseGpu(undefined, false, { dawn: broken, runtime: undefined, log })).rejects.toThrow(
+      'does not load',
+    )
+    const none = chooseGpu('runtime', false, { dawn, runtime: undefined, log })
+    await expect(none).rejects.toThrow('openGpu: this runtime has no WebGPU of its own')
+    vi.stubEnv('WEBGPU', 'wgpu')
+    expect(() => createNodePlatform({ threads: 0 }).gpu()).toThrow('WEBGPU is not one of its values')
   })
 
   test('options of Dawn: the null backend compiles and runs nothing', async () => {

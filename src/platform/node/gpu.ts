@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { DeviceError } from '../../base/errors.ts'
 
 /** Package `webgpu`: Dawn as a native module. */
@@ -46,10 +46,34 @@ export function useWideVectors(flags = processorFlags()): void {
   if (AVX512.every((flag) => flags.has(flag))) process.env['LP_NATIVE_VECTOR_WIDTH'] ??= '512'
 }
 
+/**
+ * Sets an environment variable where drivers read it. Bun's `process.env` is its own copy, which a driver does not see; that
+ * of Node is the process's, except in a worker thread that was started without `env: SHARE_ENV`.
+ */
+async function tellDriversInBun(name: string): Promise<void> {
+  const value = process.env[name]
+  if (value === undefined || !('Bun' in globalThis) || process.platform !== 'linux') return
+  // In a variable, since neither Node nor TypeScript has this module.
+  const ffi: string = 'bun:ffi'
+  const { dlopen } = (await import(ffi)) as {
+    dlopen(library: string, functions: object): { symbols: Record<string, (...args: unknown[]) => number> }
+  }
+  const { setenv } = dlopen('libc.so.6', { setenv: { args: ['cstring', 'cstring', 'i32'], returns: 'i32' } }).symbols
+  setenv(Buffer.from(`${name}\0`), Buffer.from(`${value}\0`), 1)
+}
+
 function processorFlags(): ReadonlySet<string> {
-  const file = '/proc/cpuinfo'
-  const [, line = ''] = (existsSync(file) ? readFileSync(file, 'latin1') : '').match(/^flags\s*:(.*)$/m) ?? []
+  const [, line = ''] = /^flags\s*:(.*)$/m.exec(textOf('/proc/cpuinfo')) ?? []
   return new Set(line.trim().split(/\s+/))
+}
+
+/** Returns the text of a file; '' where there is none, or where Deno was not allowed to read it. */
+function textOf(file: string): string {
+  try {
+    return readFileSync(file, 'latin1')
+  } catch {
+    return ''
+  }
 }
 
 /**
@@ -64,6 +88,7 @@ export async function createGpu(
   load = (): Promise<Binding> => import('webgpu'),
 ): Promise<GPU> {
   useWideVectors()
+  await tellDriversInBun('LP_NATIVE_VECTOR_WIDTH')
   const { create, globals } = await load().catch((cause: unknown) => {
     throw bindingError(cause)
   })
@@ -73,10 +98,66 @@ export async function createGpu(
   return gpu
 }
 
+/** Implementation of WebGPU that a platform uses: Dawn's binding for Node, or the one that Deno (wgpu) brings. */
+export const WEBGPUS = ['dawn', 'runtime'] as const
+export type WebGpuChoice = (typeof WEBGPUS)[number]
+
+/** Settings that `chooseGpu` reads and what it calls, for tests. */
+export interface GpuSource {
+  readonly dawn: (options: string[]) => Promise<GPU>
+  /** WebGPU of the runtime itself, `navigator.gpu`; undefined where there is none, as in Node and Bun. */
+  readonly runtime: GPU | undefined
+  readonly log: (line: string) => void
+}
+
+/**
+ * Returns the WebGPU entry point of a platform.
+ *
+ * @param choice  implementation to use. Default: Dawn's, or that of the runtime where Dawn's binding does not load
+ * @throws DeviceError  if the chosen one does not exist here, with the cause
+ */
+export async function chooseGpu(
+  choice: WebGpuChoice | undefined,
+  software: boolean,
+  { dawn, runtime, log }: GpuSource,
+): Promise<GPU> {
+  if (choice === 'runtime') {
+    if (runtime) return ownGpu(runtime, software)
+    throw new DeviceError('openGpu', 'this runtime has no WebGPU of its own', {
+      given: { WEBGPU: choice, runtime: runtimeName() },
+      expected: 'Deno, which has navigator.gpu',
+      fix: 'leave WEBGPU and the option `webgpu` unset',
+    })
+  }
+  try {
+    return await dawn([...defaultGpuOptions(), ...(software ? [SOFTWARE_ONLY] : [])])
+  } catch (error) {
+    if (choice === 'dawn' || !runtime) throw error
+    log(`Dawn's binding (package webgpu) does not load, so ${runtimeName()}'s own WebGPU computes: ${reasonOf(error)}`)
+    return ownGpu(runtime, software)
+  }
+}
+
+/** Returns WebGPU of the runtime; for a software adapter as one that offers no other. */
+function ownGpu(gpu: GPU, software: boolean): GPU {
+  if (!software) return gpu
+  const requestAdapter: GPU['requestAdapter'] = (options) => gpu.requestAdapter({ ...options, forceFallbackAdapter: true })
+  return { requestAdapter, gpu } as unknown as GPU
+}
+
+function runtimeName(): string {
+  return ['Deno', 'Bun'].find((name) => name in globalThis) ?? 'Node'
+}
+
+function reasonOf(error: unknown): string {
+  const cause = error instanceof Error && error.cause !== undefined ? error.cause : error
+  return (cause instanceof Error ? cause.message : String(cause)).split('\n')[0]
+}
+
 function bindingError(cause: unknown): DeviceError {
-  const [reason] = (cause instanceof Error ? cause.message : String(cause)).split('\n')
-  const { header } = process.report.getReport() as { header: { glibcVersionRuntime?: string } }
-  const { glibcVersionRuntime: glibc } = header
+  const reason = reasonOf(cause)
+  const { header } = process.report.getReport() as { header?: { glibcVersionRuntime?: string } }
+  const glibc = header?.glibcVersionRuntime
   const libc = process.platform === 'linux' ? `, ${glibc === undefined ? 'no glibc' : `glibc ${glibc}`}` : ''
   return new DeviceError('openGpu', "Dawn's binding (package webgpu) does not load", {
     given: { reason, system: `${process.platform} ${process.arch}${libc}` },

@@ -1,29 +1,36 @@
 import { createHash } from 'node:crypto'
-import { checkOptions, NUMBER } from '../../base/options.ts'
+import { OptionError } from '../../base/errors.ts'
+import { checkOptions, NUMBER, TEXT } from '../../base/options.ts'
 import type { Platform } from '../platform.ts'
 import { adapterAdvice } from './adapter-advice.ts'
 import { datasets } from './archive.ts'
 import { nodeDecodePool } from './decode-pool.ts'
 import { nodeFiles } from './files.ts'
-import { createGpu, defaultGpuOptions, SOFTWARE_ONLY, waitFor } from './gpu.ts'
+import { chooseGpu, createGpu, waitFor, WEBGPUS, type WebGpuChoice } from './gpu.ts'
 import { encodePng } from './png.ts'
 import { log, onInterrupt, terminalStatus } from './terminal.ts'
 import { drawText } from './text.ts'
 
 /**
- * Node as a platform. Nothing starts before it is asked for: Dawn with the first `gpu()`, threads with the first image.
+ * Node, Deno or Bun as a platform. Nothing starts before it is asked for: Dawn with the first `gpu()`, threads with the
+ * first image.
  *
  * @param options.threads  decoding threads; 0 decodes in place. Default: one fewer than processors, at most 16
+ * @param options.webgpu   implementation of WebGPU: `dawn`, the package webgpu, or `runtime`, that of the runtime itself,
+ *                         which Deno has. Default: the setting `WEBGPU`, otherwise `dawn`, and `runtime` where Dawn's binding
+ *                         does not load
  */
-export function createNodePlatform(options: { threads?: number } = {}): Platform {
-  checkOptions('createNodePlatform', options, { threads: NUMBER })
+export function createNodePlatform(options: { threads?: number; webgpu?: 'dawn' | 'runtime' } = {}): Platform {
+  checkOptions('createNodePlatform', options, { threads: NUMBER, webgpu: TEXT })
   const gpus = new Map<boolean, Promise<GPU>>()
+  const runtime = 'navigator' in globalThis ? (navigator as { readonly gpu?: GPU }).gpu : undefined
   return {
     name: 'node',
     gpu(software = false) {
       const known = gpus.get(software)
       if (known) return known
-      const made = createGpu([...defaultGpuOptions(), ...(software ? [SOFTWARE_ONLY] : [])])
+      const choice = webGpuChoice(options.webgpu)
+      const made = chooseGpu(choice, software, { dawn: createGpu, runtime, log })
       gpus.set(software, made)
       return made
     },
@@ -44,6 +51,16 @@ export function createNodePlatform(options: { threads?: number } = {}): Platform
     waitFor,
     onInterrupt,
   }
+}
+
+function webGpuChoice(option: string | undefined): WebGpuChoice | undefined {
+  const given = option ?? (process.env['WEBGPU'] || undefined)
+  const found = WEBGPUS.find((name) => name === given)
+  if (found !== undefined || given === undefined) return found
+  throw new OptionError('createNodePlatform', `${option === undefined ? 'WEBGPU' : 'webgpu'} is not one of its values`, {
+    given: { webgpu: given },
+    expected: WEBGPUS.join(' or '),
+  })
 }
 
 export const nodePlatform: Platform = createNodePlatform()
