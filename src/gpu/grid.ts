@@ -24,8 +24,8 @@ export interface SumGrids {
  * the narrowest feature maps of a network.
  */
 const LANES = 8
-/** Number of threads that share a column: one on llvmpipe, since shared sums need barriers; on a GPU, for a workgroup of 256. */
-const ROWS = { broadcast: 1, tile: 32 }
+/** Threads of a workgroup on a GPU, where the device allows as many: in compatibility mode there are 128. */
+const THREADS = 256
 /** Number of workgroups to aim for: some per core of a CPU, a few per multiprocessor (132) of the largest GPU. */
 const WANTED = { broadcast: 32, tile: 512 }
 /** Least number of rows per thread, if enough work remains for all threads: fewer do not repay the cost of a thread. */
@@ -41,12 +41,24 @@ function gridFamily(): 'broadcast' | 'tile' {
   return currentGpu().family === 'broadcast' ? 'broadcast' : 'tile'
 }
 
+/**
+ * Returns the number of threads that share a column: one on llvmpipe, since shared sums need barriers; on a GPU, a power of
+ * two for a workgroup of `THREADS`.
+ */
+function rowsOf(lanes: number): number {
+  if (gridFamily() === 'broadcast') return 1
+  const { maxComputeInvocationsPerWorkgroup, maxComputeWorkgroupSizeX } = currentGpu().device.limits
+  return (
+    2 ** Math.floor(Math.log2(Math.min(THREADS, maxComputeInvocationsPerWorkgroup, maxComputeWorkgroupSizeX) / lanes))
+  )
+}
+
 /** Returns the grids that sum each column; each lane has one column. */
 export function columnSums(rows: number, columns: number): SumGrids {
   const family = gridFamily()
-  const constants = { LANES, ROWS: ROWS[family] }
+  const constants = { LANES, ROWS: rowsOf(LANES) }
   const tiles = Math.ceil(columns / LANES)
-  const wanted = Math.min(Math.ceil(WANTED[family] / tiles), Math.ceil(rows / (ROWS[family] * SHORTEST)))
+  const wanted = Math.min(Math.ceil(WANTED[family] / tiles), Math.ceil(rows / (constants.ROWS * SHORTEST)))
   const RUN = Math.ceil(rows / wanted)
   // Computed from RUN, so that every run has at least one row.
   const SLICES = Math.ceil(rows / RUN)
@@ -66,7 +78,7 @@ export function flatSum(vectors: number): SumGrids & { readonly PARTS: number } 
 
 /** Returns the grid of a single workgroup, for one column. */
 export function oneWorkgroup(): Grid {
-  return { constants: { LANES: 1, ROWS: gridFamily() === 'tile' ? 256 : 1 }, groups: [1, 1, 1] }
+  return { constants: { LANES: 1, ROWS: rowsOf(1) }, groups: [1, 1, 1] }
 }
 
 /** Returns the grid of an element-wise pass: each lane has one column, each workgroup RUN rows. */
@@ -87,7 +99,7 @@ export function columnPass(rows: number, columns: number): Grid & { readonly RUN
  */
 function busyThreads(columns: number): Grid['constants'] {
   const family = gridFamily()
-  if (family === 'tile' || currentGpu().subgroupSize < 16) return { LANES, ROWS: ROWS[family] }
+  if (family === 'tile' || currentGpu().subgroupSize < 16) return { LANES, ROWS: rowsOf(LANES) }
   return columns < 16 ? { LANES, ROWS: 2 } : { LANES: 16, ROWS: 1 }
 }
 

@@ -1,24 +1,22 @@
 import { vi } from 'vitest'
 import type * as Webgpu from 'webgpu'
+import { limitedGpu } from './limited.ts'
 
 /**
  * Selects the adapter of the tests: the machine's own, or the one named by the variable TEST_ADAPTER.
  *
  * - `amd`: the machine's own under the name of an AMD GPU. It passes for hardware with subgroups of 32 to 64, so sizes
  * are constants, no kernel relies on the size of a subgroup, and every fit begins with the tuner.
- * - `opengles`: Dawn on OpenGL ES, in WebGPU's compatibility mode: no subgroups, no f16 and no timestamps.
+ * - `opengles`: Dawn on OpenGL ES, in WebGPU's compatibility mode: no subgroups, no f16 and no timestamps, and no more than
+ * the limits that are guaranteed there: 128 threads and 16 KiB per workgroup, 8 storage buffers, bindings of 128 MiB.
  * - `runtime`: the adapter of the runtime's own WebGPU, `navigator.gpu`: in Deno that of wgpu and naga, without subgroups.
  */
 const adapters: Readonly<Record<string, (create: Create, options: string[]) => GPU>> = {
-  amd: (create, options) => withAdapter(create(options), {}, amdAdapter),
+  amd: (create, options) => withAdapter(create(options), amdAdapter),
   opengles(create, options) {
     // Without a window system; read as the driver is loaded.
     process.env.EGL_PLATFORM ??= 'surfaceless'
-    return withAdapter(
-      create(['backend=opengles', ...options]),
-      { featureLevel: 'compatibility' },
-      (adapter) => adapter,
-    )
+    return limitedGpu(create(['backend=opengles', ...options]), 'compatibility')
   },
   runtime() {
     if (typeof navigator === 'undefined' || navigator.gpu === undefined) {
@@ -46,9 +44,9 @@ if (name !== '') {
   })
 }
 
-function withAdapter(gpu: GPU, asked: GPURequestAdapterOptions, change: (adapter: GPUAdapter) => GPUAdapter): GPU {
+function withAdapter(gpu: GPU, change: (adapter: GPUAdapter) => GPUAdapter): GPU {
   const requestAdapter: GPU['requestAdapter'] = async (options) => {
-    const adapter = await gpu.requestAdapter({ ...options, ...asked })
+    const adapter = await gpu.requestAdapter(options)
     return adapter && change(adapter)
   }
   // Holds the real one, with which its devices would die.

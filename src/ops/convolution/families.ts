@@ -59,7 +59,7 @@ const TILES: readonly Tile[] = [
   [128, 32, 16, 8, 4],
   [32, 128, 16, 4, 8],
 ]
-/** Tiles considered for the default variant, which uses the first that suits. */
+/** Tiles considered for the default variant, which uses the first that suits. All fit any device: 128 threads and 13 KiB at most. */
 const TILES_BY_RULE: readonly Tile[] = [TILES[0], TILES[4], TILES[1]]
 
 /**
@@ -160,9 +160,7 @@ function idleShare(kernel: KernelVariant, pass: ConvolutionPass, sizes: Convolut
  */
 export function candidateKernels(gpu: Gpu, pass: ConvolutionPass, sizes: ConvolutionSizes): readonly KernelVariant[] {
   const { rows, columns } = productOf(pass, sizes)
-  const tileKernels = TILES.map(tileKernel).filter(
-    (kernel) => tileBytes(kernel) <= gpu.device.limits.maxComputeWorkgroupStorageSize,
-  )
+  const tileKernels = TILES.map(tileKernel).filter((kernel) => tileKernelFits(gpu, kernel))
   const matrices = takesMatrices(pass, sizes) && !gpu.matrices.emulated ? matrixKernels(gpu) : []
   const all = matrices.length > 0 ? [defaultKernel(gpu, pass, sizes, 'tile'), ...matrices] : tileKernels
   const fitting = all.filter(
@@ -238,6 +236,18 @@ function tileKernel([TILE_M, TILE_N, TILE_K, THREAD_M, THREAD_N]: Tile): KernelV
   }
 }
 
+/** Returns true if a tile variant satisfies the limits of the device: small ones have 16 KiB and 128 threads. */
+function tileKernelFits({ device: { limits } }: Gpu, kernel: KernelVariant): boolean {
+  const { rows, columns, constants } = kernel
+  const threads = (rows / constants.THREAD_M) * (columns / constants.THREAD_N)
+  return tileBytes(kernel) <= limits.maxComputeWorkgroupStorageSize && threads <= mostThreads(limits)
+}
+
+/** Returns the largest number of threads of a workgroup of one dimension. */
+function mostThreads(limits: GPUSupportedLimits): number {
+  return Math.min(limits.maxComputeInvocationsPerWorkgroup, limits.maxComputeWorkgroupSizeX)
+}
+
 /**
  * Returns the workgroup memory in bytes of the largest of the three shaders: two tiles of vec4f, each row one vector
  * longer than the step.
@@ -297,8 +307,6 @@ export function matrixKernelFits({ device: { limits } }: Gpu, { constants }: Ker
   const tileOf = (side: number) => 2 * side * TILE_K + 16 * Math.max(side, TILE_K)
   const bytes = Math.max(tileOf(TILE_M), 4 * SUBGROUPS_M * MATRIX_M * TILE_N) + tileOf(TILE_N)
   return (
-    whole.every(Number.isInteger) &&
-    threads <= limits.maxComputeInvocationsPerWorkgroup &&
-    bytes <= limits.maxComputeWorkgroupStorageSize
+    whole.every(Number.isInteger) && threads <= mostThreads(limits) && bytes <= limits.maxComputeWorkgroupStorageSize
   )
 }

@@ -1,0 +1,133 @@
+import { afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { openGpuOn, useGpu, type Gpu } from '../../src/gpu/device.ts'
+import { onGrid, oneWorkgroup, columnPass, columnSums, rowPass } from '../../src/gpu/grid.ts'
+import { xresnet18 } from '../../src/nn/xresnet.ts'
+import { candidateKernels, defaultKernel, kernelName, type KernelVariant } from '../../src/ops/convolution/families.ts'
+import { runPass } from '../../src/ops/convolution/passes.ts'
+import { OPERANDS, operandSpec, PASSES, type ConvolutionSizes } from '../../src/ops/convolution/sizes.ts'
+import { adam } from '../../src/optim/adam.ts'
+import { nodePlatform } from '../../src/platform/node/index.ts'
+import { read, tensor } from '../../src/tensor/read-write.ts'
+import { empty } from '../../src/tensor/launch.ts'
+import { scope } from '../../src/tensor/scope.ts'
+import { elementCount } from '../../src/tensor/shape.ts'
+import { gradientClip } from '../../src/train/callbacks/gradient-clip.ts'
+import { accuracy } from '../../src/train/fit/metrics.ts'
+import { Learner } from '../../src/train/learner.ts'
+import { expectClose } from '../helpers/close.ts'
+import { hashUniform } from '../helpers/golden.ts'
+import { openTestGpu } from '../helpers/gpu.ts'
+import { DEFAULT_LIMITS, limitedGpu } from '../helpers/limited.ts'
+import { tinyLoaders, tinyModel } from '../helpers/tiny.ts'
+
+const usual = await openTestGpu({ poison: false })
+afterEach(() => useGpu(usual))
+
+const SIZES: ConvolutionSizes = {
+  N: 4,
+  H: 16,
+  W: 16,
+  C: 24,
+  P: 16,
+  Q: 16,
+  O: 40,
+  R: 3,
+  S: 3,
+  STRIDE: 1,
+  PAD: 1,
+  dtype: 'f16',
+}
+
+describe.each(['core', 'compatibility'] as const)('with the default limits and no features, %s', (level) => {
+  const limits = DEFAULT_LIMITS[level]
+  let gpu: Gpu
+  beforeAll(async () => {
+    const instance = limitedGpu(await nodePlatform.gpu(), level)
+    gpu = await openGpuOn({ ...nodePlatform, log: () => {}, gpu: () => instance })
+    return () => gpu.close()
+  })
+  const onSmall = () => useGpu(gpu)
+
+  test('the device has these limits, and no clock, subgroups, f16 or matrix units', () => {
+    expect(gpu.device.limits).toMatchObject(limits)
+    expect([gpu.family, gpu.subgroupSize, gpu.matrices.emulated]).toEqual(['tile', 0, true])
+    expect([...gpu.features].filter((name) => name !== 'core-features-and-limits')).toEqual([])
+  })
+
+  test('no workgroup of any grid is larger', () => {
+    onSmall()
+    const grids = [
+      columnPass(5000, 16),
+      columnSums(5000, 16).runs,
+      columnSums(5000, 16).total,
+      oneWorkgroup(),
+      rowPass(7),
+    ]
+    const threads = grids.map((grid) => {
+      const { LANES, ROWS } = onGrid(grid, {}).constants as { LANES: number; ROWS: number }
+      // Sums halve the rows again and again.
+      expect(Math.log2(ROWS) % 1).toBe(0)
+      return LANES * ROWS
+    })
+    expect(Math.max(...threads)).toBe(limits.maxComputeInvocationsPerWorkgroup)
+  })
+
+  test('candidates that do not fit are never tried, and those that fit are right', async () => {
+    onSmall()
+    const large = { ...SIZES, N: 64, C: 128, O: 128 }
+    for (const pass of PASSES) {
+      const names = (of: Gpu) => candidateKernels(of, pass, large).map(kernelName)
+      const [all, fitting] = [names(usual), names(gpu)]
+      expect(all).toContain('tile 128×128×16, 8×8 a thread')
+      // 20 KiB of workgroup memory.
+      expect(fitting).not.toContain('tile 128×128×16, 8×8 a thread')
+      // 256 threads.
+      expect(fitting.includes('tile 64×64×16, 4×4 a thread')).toBe(limits.maxComputeInvocationsPerWorkgroup >= 256)
+      expect(fitting.length).toBeGreaterThan(3)
+      const results: (Float32Array | Uint32Array)[] = []
+      const kernels: KernelVariant[] = [defaultKernel(gpu, pass, SIZES), ...candidateKernels(gpu, pass, SIZES)]
+      for (const kernel of kernels) results.push(await resultOf(pass, kernel))
+      const dtype = pass === 'backward-weight' ? 'f32' : 'f16'
+      for (const [i, result] of results.entries()) {
+        expectClose(result, results[0], dtype, { roundings: 2, name: `${pass} ${kernelName(kernels[i])}` })
+      }
+    }
+  })
+
+  async function resultOf(pass: (typeof PASSES)[number], kernel: KernelVariant): Promise<Float32Array | Uint32Array> {
+    const [left, right, result] = OPERANDS[pass].map((name, i) => {
+      const spec = operandSpec(name, SIZES)
+      const count = elementCount(spec.shape)
+      return i === 2 ? empty(spec) : tensor(hashUniform(count, 100 * i + 1, -1, 1), spec.shape, spec.dtype)
+    })
+    runPass(pass, SIZES, [left, right, result], kernel)
+    return read(result)
+  }
+
+  test.each(['f32', 'mixed'] as const)('training in %s has the losses of the usual device', async (precision) => {
+    const trained = async () => {
+      const loaders = await tinyLoaders({ train: 24, valid: 9, batchSize: 8 })
+      const callbacks = [gradientClip(1)]
+      const learner = new Learner(loaders, tinyModel({ seed: 1 }), {
+        metrics: [accuracy],
+        optimizer: adam(),
+        callbacks,
+      })
+      if (precision === 'mixed') learner.toFp16()
+      await learner.fitOneCycle(2, 1e-2)
+      return [...learner.recorder.rawLosses, ...(await learner.getPredictions()).losses]
+    }
+    const losses = await trained()
+    onSmall()
+    const small = await trained()
+    expect(small.length).toBe(losses.length)
+    expect(Math.max(...small.map((loss, i) => Math.abs(loss / losses[i] - 1)))).toBeLessThan(0.01)
+  })
+
+  test('a whole network runs forward', async () => {
+    onSmall()
+    const model = xresnet18({ outputs: 10, pool: 'maxBlur', activation: 'mish' })
+    const logits = scope(() => model.forward(tensor(hashUniform(2 * 64 * 64 * 3, 1, -1, 1), [2, 64, 64, 3], 'f16')))
+    expect([...(await read(logits))].every(Number.isFinite)).toBe(true)
+  })
+})

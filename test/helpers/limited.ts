@@ -1,0 +1,34 @@
+/**
+ * Limits that WebGPU guarantees, by `featureLevel`, and the rest of what a small device has. Source:
+ * https://www.w3.org/TR/webgpu/#limit-default, and Dawn's device in compatibility mode.
+ */
+const COMPATIBILITY = {
+  maxStorageBufferBindingSize: 2 ** 27,
+  maxBufferSize: 2 ** 28,
+  maxStorageBuffersPerShaderStage: 8,
+  maxComputeWorkgroupStorageSize: 16384,
+  maxComputeInvocationsPerWorkgroup: 128,
+  maxComputeWorkgroupSizeX: 128,
+} as const
+export const DEFAULT_LIMITS = {
+  core: { ...COMPATIBILITY, maxComputeInvocationsPerWorkgroup: 256, maxComputeWorkgroupSizeX: 256 },
+  compatibility: COMPATIBILITY,
+} as const
+
+/** WebGPU whose adapter offers nothing beyond what is guaranteed, and whose device refuses more: no feature, default limits. */
+export function limitedGpu(gpu: GPU, featureLevel: keyof typeof DEFAULT_LIMITS): GPU {
+  const requestAdapter: GPU['requestAdapter'] = async (options) => {
+    const adapter = await gpu.requestAdapter({ ...options, featureLevel })
+    if (!adapter) return adapter
+    const { vendor, architecture, device, description, isFallbackAdapter } = adapter.info
+    const requestDevice: GPUAdapter['requestDevice'] = (wanted = {}) => adapter.requestDevice(wanted)
+    return {
+      info: { vendor, architecture, device, description, isFallbackAdapter, subgroupMinSize: 4, subgroupMaxSize: 128 },
+      features: new Set<string>(),
+      limits: DEFAULT_LIMITS[featureLevel],
+      requestDevice,
+    } as unknown as GPUAdapter
+  }
+  // Holds the real one, with which its devices would die.
+  return { requestAdapter, gpu } as unknown as GPU
+}
