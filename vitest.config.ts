@@ -3,8 +3,13 @@ import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config
 import { browserProjects } from './test/browser/project.ts'
 
 const ALL = ['test/**/*.test.ts', '!test/browser/**']
-/** Test files whose kernels use no subgroups and are compiled by no other file. */
-const WITHOUT_SUBGROUPS = ['**/families.test.ts', '**/optim/radam.test.ts', '**/gpu/unroll.test.ts']
+/** Test files whose kernels use no subgroups, or emulated ones, and are compiled by no other file. */
+const WITHOUT_SUBGROUPS = [
+  '**/families.test.ts',
+  '**/optim/radam.test.ts',
+  '**/gpu/unroll.test.ts',
+  '**/gpu/subgroups.test.ts',
+]
 /** Test files that prove kernels family by family (test/helpers/families.ts). */
 const byFamily = readdirSync('test', { recursive: true, encoding: 'utf8' })
   .filter((file) => file.endsWith('.test.ts'))

@@ -8,6 +8,7 @@ import { KERNEL_FAMILIES, loadShaders, type KernelFamily } from './kernel-famili
 import { matricesOf, type Matrices } from './matrices.ts'
 import type { Profiler } from './profile.ts'
 import { Queue } from './queue.ts'
+import { subgroupsOf } from './subgroups.ts'
 import type { Tracer } from './trace.ts'
 
 /** Options of `openGpu`. */
@@ -67,8 +68,10 @@ export class Gpu {
   readonly identity: { readonly device: string; readonly driver: string }
   /** True if the CPU does the arithmetic. */
   readonly software: boolean
-  /** Number of lanes of a subgroup; 0 if the device lacks subgroups or their size varies. */
+  /** Number of lanes of a subgroup; 0 if the device lacks subgroups, or their size varies and cannot be chosen. */
   readonly subgroupSize: number
+  /** True if kernels that rely on subgroups ask for this size, since the device has several. */
+  private readonly pinSubgroups: boolean
   readonly matrices: Matrices
   readonly features: ReadonlySet<string>
   readonly buffers: BufferPool
@@ -113,13 +116,15 @@ export class Gpu {
     }
     this.software = isSoftware(info)
     this.features = new Set(device.features)
-    const uniformSubgroups = this.features.has('subgroups') && info.subgroupMinSize === info.subgroupMaxSize
-    this.subgroupSize = uniformSubgroups ? (info.subgroupMinSize ?? 0) : 0
+    const { size, pinned, refusal = '' } = subgroupsOf(info, this.features)
+    this.subgroupSize = size
+    this.pinSubgroups = pinned
     this.matrices = matricesOf(info, this.features)
     this.familyGiven = options.family !== undefined
     this.family = options.family ?? this.fastestFamily()
     if (this.family === 'broadcast' && this.subgroupSize === 0) {
-      throw new DeviceError(this.name, 'has no subgroups of one size, which the broadcast kernels need', {
+      throw new DeviceError(this.name, refusal, {
+        expected: 'subgroups of a known width, for the broadcast kernels',
         fix: "use family 'tile'",
       })
     }
@@ -179,16 +184,17 @@ export class Gpu {
 
   /** Returns the family that is the fastest without having measured on this adapter. */
   private fastestFamily(): KernelFamily {
-    if (this.software) return this.subgroupSize > 0 ? 'broadcast' : 'tile'
+    // Software adapters with several widths are not known, so nothing is known of their speed either.
+    if (this.software) return this.subgroupSize > 0 && !this.pinSubgroups ? 'broadcast' : 'tile'
     return !this.matrices.emulated && MATRIX_VENDORS.includes(this.vendor) ? 'matrix' : 'tile'
   }
 
   /** Returns a new pipeline cache, separate from `pipelines`. `report` receives the errors of compilation. */
   newPipelineCache(report: (error: Error) => void, onCompile?: OnCompile): PipelineCache {
-    const { shapeAsUniform, subgroupSize, matrices } = this
+    const { shapeAsUniform, subgroupSize, pinSubgroups, matrices } = this
     return new PipelineCache(
       this.device,
-      { shapeAsUniform, subgroupSize: Math.max(1, subgroupSize), emulateMatrices: matrices.emulated },
+      { shapeAsUniform, subgroupSize: Math.max(1, subgroupSize), pinSubgroups, emulateMatrices: matrices.emulated },
       report,
       onCompile,
     )

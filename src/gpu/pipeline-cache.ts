@@ -53,6 +53,7 @@ export class PipelineCache {
   /** True if sizes are a uniform, so that one pipeline serves every shape: for adapters on which compilation is slow. */
   private readonly shapeAsUniform: boolean
   private readonly subgroupSize: number
+  private readonly pinSubgroups: boolean
   /** See `Matrices.emulated`. */
   private readonly emulateMatrices: boolean
   private readonly report: (error: Error) => void
@@ -69,13 +70,19 @@ export class PipelineCache {
 
   constructor(
     device: GPUDevice,
-    adapter: { readonly shapeAsUniform: boolean; readonly subgroupSize: number; readonly emulateMatrices: boolean },
+    adapter: {
+      readonly shapeAsUniform: boolean
+      readonly subgroupSize: number
+      readonly pinSubgroups?: boolean
+      readonly emulateMatrices: boolean
+    },
     report: (error: Error) => void,
     onCompile?: OnCompile,
   ) {
     this.device = device
     this.shapeAsUniform = adapter.shapeAsUniform
     this.subgroupSize = adapter.subgroupSize
+    this.pinSubgroups = adapter.pinSubgroups ?? false
     this.emulateMatrices = adapter.emulateMatrices
     this.report = report
     this.onCompile = onCompile
@@ -193,6 +200,7 @@ export class PipelineCache {
       constants: options.constants ?? {},
       shape: this.shapeAsUniform ? undefined : (options.shape ?? {}),
       subgroupSize: this.subgroupSize,
+      pinSubgroups: this.pinSubgroups,
       emulateMatrices: this.emulateMatrices,
     })
     this.onCompile?.(name, options, code)

@@ -17,6 +17,8 @@ export interface Specialisation {
   readonly shape: Readonly<Record<string, number>> | undefined
   /** Number of lanes of a subgroup. */
   readonly subgroupSize: number
+  /** True makes kernels whose workgroup is one subgroup ask for this number of lanes. Default false */
+  readonly pinSubgroups?: boolean
   /** True replaces matrix units by plain WGSL: lib/matrix-emulated for lib/matrix, without extensions. Default false */
   readonly emulateMatrices?: boolean
   /**
@@ -26,6 +28,9 @@ export interface Specialisation {
   readonly unroll?: boolean
 }
 
+/** Attribute of the kernels whose workgroup is one subgroup (shaders/lib/broadcast-tile.wgsl). */
+const ONE_SUBGROUP = '@workgroup_size(SUBGROUP)'
+
 /** Returns the WGSL of a shader for the driver, and the number of `lines` before the text of its file. */
 export function specialise(
   name: string,
@@ -34,8 +39,10 @@ export function specialise(
 ): { code: string; lines: number } {
   const emulated = special.emulateMatrices === true && source.uses.includes('lib/matrix')
   const uses = emulated ? source.uses.map((use) => (use === 'lib/matrix' ? 'lib/matrix-emulated' : use)) : source.uses
+  const pinned = special.pinSubgroups === true && source.text.includes(ONE_SUBGROUP)
   const parts = [
     ...(emulated ? [] : source.enables).map((extension) => `enable ${extension};`),
+    ...(pinned ? ['enable subgroup_size_control;'] : []),
     ...['lib/storage-' + special.dtype, ...uses].map((library) => shaderTexts[library]),
     `const SUBGROUP: u32 = ${special.subgroupSize}u;`,
     `fn workgroupIndex(id: vec3u) -> u32 { return id.x + id.y * ${GRID_LIMIT}u; }`,
@@ -52,7 +59,8 @@ export function specialise(
   const libraryText = parts.join('\n') + '\n'
   const unrolled = special.unroll ?? (special.shape !== undefined && !emulated)
   const prelude = emulated && !unrolled ? keepRolled(libraryText) : libraryText
-  const code = prelude + source.text
+  const text = pinned ? source.text.replace(ONE_SUBGROUP, `${ONE_SUBGROUP} @subgroup_size(SUBGROUP)`) : source.text
+  const code = prelude + text
   return { code: unrolled ? unroll(name, code) : code, lines: prelude.split('\n').length - 1 }
 }
 

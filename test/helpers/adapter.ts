@@ -66,7 +66,8 @@ function amdAdapter(adapter: GPUAdapter): GPUAdapter {
   }
   return {
     info,
-    features: adapter.features,
+    // No kernel can choose the width of its subgroups.
+    features: new Set([...adapter.features].filter((feature) => feature !== 'subgroup-size-control')),
     limits: adapter.limits,
     requestDevice: adapter.requestDevice.bind(adapter),
   } as unknown as GPUAdapter
