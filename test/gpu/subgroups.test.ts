@@ -10,9 +10,9 @@ import { nodePlatform } from '../../src/platform/node/index.ts'
 import { empty } from '../../src/tensor/launch.ts'
 import { read, tensor } from '../../src/tensor/read-write.ts'
 import { elementCount } from '../../src/tensor/shape.ts'
-import { expectClose } from '../helpers/close.ts'
+import { expectClose } from '../../src/testing/close.ts'
 import { emulatedSubgroups, type Lanes } from '../helpers/emulated-subgroups.ts'
-import { hashUniform } from '../helpers/golden.ts'
+import { hashUniform } from '../../src/testing/hash-uniform.ts'
 import { openTestGpu } from '../helpers/gpu.ts'
 
 const usual = await openTestGpu({ poison: false })
