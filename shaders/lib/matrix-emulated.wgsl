@@ -4,7 +4,8 @@
 //
 // @use lib/matrix-tiles
 
-// Element [i,j] is half number first + i·row + j·column of the tile.
+// Element [i,j] is number first + i·row + j·column of the tile, of which a vector has EACH.
+const EACH = GROUP / WORDS;
 struct Place { first: u32, row: u32, column: u32 }
 
 alias Left = Place;
@@ -22,12 +23,15 @@ var<private> thisLane: u32;
 var<private> unknown: u32;
 fn counted(turns: u32) -> u32 { return min(turns, unknown); }
 
-fn leftRows(at: u32, pitch: u32) -> Left { return Place(GROUP * at, GROUP * pitch, 1u); }
-fn leftColumns(at: u32, pitch: u32) -> Left { return Place(GROUP * at, 1u, GROUP * pitch); }
-fn rightRows(at: u32, pitch: u32) -> Right { return Place(GROUP * at, GROUP * pitch, 1u); }
-fn rightColumns(at: u32, pitch: u32) -> Right { return Place(GROUP * at, 1u, GROUP * pitch); }
+fn leftRows(at: u32, pitch: u32) -> Left { return Place(EACH * at, EACH * pitch, 1u); }
+fn leftColumns(at: u32, pitch: u32) -> Left { return Place(EACH * at, 1u, EACH * pitch); }
+fn rightRows(at: u32, pitch: u32) -> Right { return Place(EACH * at, EACH * pitch, 1u); }
+fn rightColumns(at: u32, pitch: u32) -> Right { return Place(EACH * at, 1u, EACH * pitch); }
 
-fn halfOf(group: Group, index: u32) -> f32 { return unpack2x16float(group[index / 2u])[index % 2u]; }
+fn numberOf(vector: vec4u, index: u32) -> f32 {
+  if (MATRIX_F32) { return bitcast<f32>(vector[index]); }
+  return unpack2x16float(vector[index / 2u])[index % 2u];
+}
 
 fn rowOf(i: u32) -> u32 { return thisLane / MATRIX_N + i * (LANES / MATRIX_N); }
 
@@ -35,10 +39,10 @@ fn addProduct(left: Left, right: Right, sum: Sum) -> Sum {
   var total = sum;
   for (var k = 0u; k < counted(MATRIX_K); k++) {
     let b = right.first + k * right.row + thisLane % MATRIX_N * right.column;
-    let value = halfOf(rightTile[b / GROUP], b % GROUP);
+    let value = numberOf(rightTile[b / EACH], b % EACH);
     for (var i = 0u; i < counted(SHARE); i++) {
       let a = left.first + rowOf(i) * left.row + k * left.column;
-      total[i] += halfOf(leftTile[a / GROUP], a % GROUP) * value;
+      total[i] += numberOf(leftTile[a / EACH], a % EACH) * value;
     }
   }
   return total;

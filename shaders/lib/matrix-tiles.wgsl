@@ -12,6 +12,8 @@ const THREADS = SUBGROUPS * LANES;
 // the median over tiles and seven shapes of the networks.
 alias Group = vec4u;
 const GROUP = 8u;
+// Vectors of a staged group: its halves fill one, as f32 two. The second form is for units that multiply f32 only.
+const WORDS = select(1u, 2u, MATRIX_F32);
 const DOWN = TILE_M / (SUBGROUPS_M * MATRIX_M);
 const ACROSS = TILE_N / (SUBGROUPS_N * MATRIX_N);
 // Vectors of four across the part of one subgroup.
@@ -19,6 +21,13 @@ const WIDTH = ACROSS * MATRIX_N / 4u;
 
 const_assert DOWN * SUBGROUPS_M * MATRIX_M == TILE_M && ACROSS * SUBGROUPS_N * MATRIX_N == TILE_N;
 const_assert TILE_K % MATRIX_K == 0u && MATRIX_N % 4u == 0u && (SUBGROUPS_N & (SUBGROUPS_N - 1u)) == 0u;
+
+// Vector `word` of a group as it is staged.
+fn staged(value: Group, word: u32) -> vec4u {
+  if (!MATRIX_F32) { return value; }
+  let halves = select(value.xy, value.zw, word == 1u);
+  return bitcast<vec4u>(vec4f(unpack2x16float(halves.x), unpack2x16float(halves.y)));
+}
 
 // Number of vec4f of one staged row of matrices per subgroup, in leftTile, which is no longer needed then.
 const RESULTS = SUBGROUPS * MATRIX_M * WIDTH;

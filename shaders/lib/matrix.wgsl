@@ -1,13 +1,14 @@
-// Subgroup matrices: f16 operands, f32 sums, on the matrix units of a GPU. lib/matrix-emulated has the same names.
+// Subgroup matrices: operands of type MatrixComponent, f16 or f32, and f32 sums, on the matrix units of a GPU.
+// lib/matrix-emulated has the same names.
 //
-// Offsets and pitches count the elements of a tile, eight halves each, as rows of a matrix must begin at multiples of
+// Offsets and pitches count the elements of a tile, eight halves or four f32 each, as rows of a matrix must begin at multiples of
 // 16 bytes (Vulkan, SPV_KHR_cooperative_matrix).
 //
 // @enable f16 subgroups subgroup_size_control chromium_experimental_subgroup_matrix
 // @use lib/matrix-tiles
 
-alias Left = subgroup_matrix_left<f16, MATRIX_K, MATRIX_M>;
-alias Right = subgroup_matrix_right<f16, MATRIX_N, MATRIX_K>;
+alias Left = subgroup_matrix_left<MatrixComponent, MATRIX_K, MATRIX_M>;
+alias Right = subgroup_matrix_right<MatrixComponent, MATRIX_N, MATRIX_K>;
 alias Sum = subgroup_matrix_result<f32, MATRIX_N, MATRIX_M>;
 alias Sums = array<array<Sum, ACROSS>, DOWN>;
 

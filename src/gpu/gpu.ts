@@ -5,7 +5,7 @@ import { BufferPool } from './buffers.ts'
 import { debugLevel, type DebugLevel } from './debug-level.ts'
 import { PipelineCache, type OnCompile } from './pipeline-cache.ts'
 import { KERNEL_FAMILIES, loadShaders, type KernelFamily } from './kernel-families.ts'
-import { matricesOf, type Matrices } from './matrices.ts'
+import { describeMatrix, matricesOf, type Matrices } from './matrices.ts'
 import type { Profiler } from './profile.ts'
 import { Queue } from './queue.ts'
 import { subgroupsOf } from './subgroups.ts'
@@ -295,7 +295,7 @@ export async function open(platform: Platform, options: GpuOptions): Promise<Gpu
     platform.log(
       `${gpu.name}${gpu.software ? ' (software)' : ''}, subgroups of ${gpu.subgroupSize}, kernels: ${gpu.family}`,
     )
-    const sizes = gpu.matrices.emulated ? [] : gpu.matrices.sizes.map(({ M, N, K }) => `${M}×${N}×${K}`)
+    const sizes = gpu.matrices.emulated ? [] : gpu.matrices.sizes.map(describeMatrix)
     platform.log(`matrix units: ${sizes.join(' ') || 'none'}`)
     platform.log(`features: ${features.join(' ') || 'none'}`)
     for (const limit of WANTED_LIMITS) platform.log(`${limit}: ${device.limits[limit]}`)

@@ -43,6 +43,9 @@ export function specialise(
   const parts = [
     ...(emulated ? [] : source.enables).map((extension) => `enable ${extension};`),
     ...(pinned ? ['enable subgroup_size_control;'] : []),
+    ...(!emulated && source.uses.includes('lib/matrix')
+      ? [`alias MatrixComponent = ${special.constants.MATRIX_F32 ? 'f32' : 'f16'};`]
+      : []),
     ...['lib/storage-' + special.dtype, ...uses].map((library) => shaderTexts[library]),
     `const SUBGROUP: u32 = ${special.subgroupSize}u;`,
     `fn workgroupIndex(id: vec3u) -> u32 { return id.x + id.y * ${GRID_LIMIT}u; }`,

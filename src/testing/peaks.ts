@@ -87,7 +87,8 @@ export async function measurePeaks(gpu: Gpu, rounds = 5): Promise<Peaks> {
   const peaks = {
     f32: await multiplyAdds('probe/fma'),
     ...(gpu.features.has('shader-f16') ? { f16: await multiplyAdds('probe/fma-half') } : {}),
-    ...(gpu.matrices.emulated
+    // The probe has f16 operands.
+    ...(gpu.matrices.emulated || gpu.matrices.sizes[0].component === 'f32'
       ? {}
       : { matrix: await fastestOf(MATRIX_SUMS, (sums) => probeMatrix(gpu, sums, rounds)) }),
     copy: await fastestOf(COPIES, (shape) => probeCopy(gpu, shape, rounds)),

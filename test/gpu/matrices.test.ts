@@ -37,6 +37,38 @@ test('f16 operands and f32 sums, the largest first, by subgroups of 32 where the
   expect(matricesOf(adapter('GPU', [8, 16], configs), features).lanes).toBe(16)
 })
 
+test('f32 operands after f16, and no sums in f16', () => {
+  const single = { ...square(8), componentType: 'f32' }
+  const apple = [{ ...square(8), resultComponentType: 'f16' }, single]
+  expect(matricesOf(adapter('Apple', [32, 32], apple), features)).toEqual({
+    sizes: [{ M: 8, N: 8, K: 8, component: 'f32' }],
+    lanes: 32,
+    emulated: false,
+  })
+  expect(matricesOf(adapter('GPU', [32, 32], [{ ...single, M: 16 }, square(8)]), features).sizes).toEqual([
+    { M: 8, N: 8, K: 8 },
+    { M: 16, N: 8, K: 8, component: 'f32' },
+  ])
+})
+
+test('once for every width of subgroups that an adapter lets them have, or for the one that a configuration names', () => {
+  const intel = { ...square(16), M: 8 }
+  expect(matricesOf(adapter('Intel', [16, 32], [intel]), features)).toEqual({
+    sizes: [
+      { M: 8, N: 16, K: 16 },
+      { M: 8, N: 16, K: 16, lanes: 16 },
+    ],
+    lanes: 32,
+    emulated: false,
+  })
+  const own = [{ ...intel, subgroupSize: 16 }]
+  expect(matricesOf(adapter('Intel', [8, 32], own), features).sizes).toEqual([{ M: 8, N: 16, K: 16, lanes: 16 }])
+  expect(matricesOf(adapter('AMD', [32, 64], [square(16)]), features).sizes).toEqual([
+    { M: 16, N: 16, K: 16 },
+    { M: 16, N: 16, K: 16, lanes: 64 },
+  ])
+})
+
 test.each([...features])('emulated without the feature %s', (missing) => {
   const others = new Set([...features].filter((feature) => feature !== missing))
   expect(matricesOf(adapter('GPU', [32, 32], [square(16)]), others)).toEqual(emulated)

@@ -3,7 +3,7 @@ import { openGpuOn, type Gpu } from '../../src/gpu/device.ts'
 import type { MatrixSize } from '../../src/gpu/matrices.ts'
 import { specialise } from '../../src/gpu/prelude.ts'
 import { shaderSource } from '../../src/gpu/shader-source.ts'
-import { forgetChoices, unknownPasses } from '../../src/ops/convolution/choices.ts'
+import { exportChoices, forgetChoices, unknownPasses } from '../../src/ops/convolution/choices.ts'
 import {
   candidateKernels,
   kernelName,
@@ -12,12 +12,14 @@ import {
   takesMatrices,
   type KernelVariant,
 } from '../../src/ops/convolution/families.ts'
-import { passKey, type ConvolutionSizes, type ConvolutionPass } from '../../src/ops/convolution/sizes.ts'
+import { tune } from '../../src/ops/convolution/tuner.ts'
+import { flopsOf, passKey, type ConvolutionSizes, type ConvolutionPass } from '../../src/ops/convolution/sizes.ts'
 import type { Module } from '../../src/nn/module.ts'
 import { xresnet18, xresnet50 } from '../../src/nn/xresnet.ts'
 import { sgd } from '../../src/optim/sgd.ts'
 import { createGpu } from '../../src/platform/node/gpu.ts'
 import { nodePlatform } from '../../src/platform/node/index.ts'
+import type { Platform } from '../../src/platform/platform.ts'
 import { backward } from '../../src/tensor/backward.ts'
 import { scope } from '../../src/tensor/scope.ts'
 import { zeros } from '../../src/tensor/read-write.ts'
@@ -33,6 +35,7 @@ const MATRIX_SIZES: readonly MatrixSize[] = [
   { M: 16, N: 8, K: 8 },
   { M: 8, N: 16, K: 16 },
   { M: 8, N: 8, K: 8 },
+  { M: 8, N: 8, K: 8, component: 'f32' },
 ]
 /** Tiles within the null backend's 16 KiB of workgroup memory, and the largest, which it compiles but cannot launch. */
 const MATRIX_TILES = [
@@ -155,14 +158,67 @@ async function passesOf(gpu: Gpu, model: Module, size: number) {
   return unknownPasses(gpu)
 }
 
-async function openNull(): Promise<Gpu> {
+describe('the tuner before a first fit of xresnet18 at 128 px', () => {
+  /** Runs the tuner by a clock on which compiling takes 20 ms per kernel, and a measurement 5 ms. */
+  async function tuned(seconds: number) {
+    const clock = { ms: 0 }
+    const lines: string[] = []
+    const gpu = await openNull({ now: () => clock.ms, log: (line) => void lines.push(line), env: () => undefined })
+    const model = xresnet18({ outputs: 10 })
+    sgd()([model.parameters()]).keepF16Copies()
+    const passes = await passesOf(gpu, model, 128)
+    const measured: string[] = []
+    const found = await tune({
+      seconds,
+      stopwatch: {
+        async compile(launches) {
+          clock.ms += 20 * launches.length
+        },
+        async time(name) {
+          measured.push(name)
+          clock.ms += 5
+          return 1
+        },
+      },
+    })
+    const left = passes.filter(({ pass, sizes }) => !found.some((row) => row.pass === passKey(pass, sizes)))
+    const choices = exportChoices(gpu)
+    gpu.close()
+    return { passes, found, left, measured, choices, seconds: clock.ms / 1000, lines }
+  }
+  const flops = ({ sizes }: { readonly sizes: ConvolutionSizes }) => flopsOf(sizes)
+
+  test('measures the most expensive passes, within its budget, and settles the rest by rule', async () => {
+    const { passes, found, left, choices, seconds, lines } = await tuned(10)
+    expect(seconds).toBeLessThanOrEqual(10.5)
+    expect(found.length).toBeGreaterThan(5)
+    expect(left.length).toBeGreaterThan(5)
+    const done = passes.filter((subject) => !left.includes(subject))
+    // A shape that several layers have counts as often as they do, so a few cheaper ones come before dearer ones.
+    const mean = (subjects: typeof passes) => subjects.reduce((sum, one) => sum + flops(one), 0) / subjects.length
+    expect(mean(done)).toBeGreaterThan(2 * mean(left))
+    expect(Object.keys(choices).length).toBe(passes.length)
+    expect(lines[0]).toMatch(/^tuning \d+ kernels for null, once, for 10\.0 s at most \(TUNE=0: not at all\)$/)
+    expect(lines.at(-1)).toContain(`; ${left.length} with less arithmetic use default kernels until the next run`)
+  })
+
+  test('has enough time for all by default, and less for a shorter wait', async () => {
+    const [short, usual] = [await tuned(2), await tuned(60)]
+    expect(short.seconds).toBeLessThanOrEqual(2.5)
+    expect(short.found.length).toBeGreaterThan(0)
+    expect(usual.left).toEqual([])
+    expect(usual.seconds).toBeLessThan(60)
+  })
+})
+
+async function openNull(platform: Partial<Platform> = {}): Promise<Gpu> {
   const instance = await createGpu(['backend=null', 'enable-dawn-features=allow_unsafe_apis'])
   const requestAdapter = async (options?: GPURequestAdapterOptions) => {
     const adapter = await instance.requestAdapter(options)
     if (!adapter) return adapter
-    const subgroupMatrixConfigs = MATRIX_SIZES.map((size) => ({
+    const subgroupMatrixConfigs = MATRIX_SIZES.map(({ component, ...size }) => ({
       ...size,
-      componentType: 'f16',
+      componentType: component ?? 'f16',
       resultComponentType: 'f32',
     }))
     const info = {
@@ -180,5 +236,5 @@ async function openNull(): Promise<Gpu> {
       requestDevice: adapter.requestDevice.bind(adapter),
     }
   }
-  return openGpuOn({ ...nodePlatform, gpu: () => ({ requestAdapter }) as unknown as GPU })
+  return openGpuOn({ ...nodePlatform, ...platform, gpu: () => ({ requestAdapter }) as unknown as GPU })
 }

@@ -7,6 +7,7 @@ import { runPass } from '../../src/ops/convolution/passes.ts'
 import { OPERANDS, operandSpec, PASSES, type ConvolutionSizes } from '../../src/ops/convolution/sizes.ts'
 import { adam } from '../../src/optim/adam.ts'
 import { nodePlatform } from '../../src/platform/node/index.ts'
+import { backward } from '../../src/tensor/backward.ts'
 import { read, tensor } from '../../src/tensor/read-write.ts'
 import { empty } from '../../src/tensor/launch.ts'
 import { scope } from '../../src/tensor/scope.ts'
@@ -124,10 +125,18 @@ describe.each(['core', 'compatibility'] as const)('with the default limits and n
     expect(Math.max(...small.map((loss, i) => Math.abs(loss / losses[i] - 1)))).toBeLessThan(0.01)
   })
 
-  test('a whole network runs forward', async () => {
+  test('a whole network runs forward and backward', async () => {
     onSmall()
     const model = xresnet18({ outputs: 10, pool: 'maxBlur', activation: 'mish' })
-    const logits = scope(() => model.forward(tensor(hashUniform(2 * 64 * 64 * 3, 1, -1, 1), [2, 64, 64, 3], 'f16')))
-    expect([...(await read(logits))].every(Number.isFinite)).toBe(true)
+    const images = () => tensor(hashUniform(2 * 64 * 64 * 3, 1, -1, 1), [2, 64, 64, 3], 'f16')
+    const { logits } = scope(() => {
+      const logits = model.forward(images())
+      backward(logits, tensor(new Float32Array(20).fill(0.1), [2, 10], 'f16'))
+      return { logits }
+    })
+    const gradients = model.parameters().map(({ value }) => value.leaf?.gradient)
+    for (const numbers of [await read(logits), ...(await Promise.all(gradients.map((one) => read(one!))))]) {
+      expect([...numbers].every(Number.isFinite)).toBe(true)
+    }
   })
 })

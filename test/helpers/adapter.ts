@@ -1,6 +1,6 @@
 import { vi } from 'vitest'
 import type * as Webgpu from 'webgpu'
-import { limitedGpu } from './limited.ts'
+import { DEFAULT_LIMITS, limitedGpu } from './limited.ts'
 
 /**
  * Selects the adapter of the tests: the machine's own, or the one named by the variable TEST_ADAPTER.
@@ -8,7 +8,7 @@ import { limitedGpu } from './limited.ts'
  * - `amd`: the machine's own under the name of an AMD GPU. It passes for hardware with subgroups of 32 to 64, so sizes
  * are constants, no kernel relies on the size of a subgroup, and every fit begins with the tuner.
  * - `opengles`: Dawn on OpenGL ES, in WebGPU's compatibility mode: no subgroups, no f16 and no timestamps, and no more than
- * the limits that are guaranteed there: 128 threads and 16 KiB per workgroup, 8 storage buffers, bindings of 128 MiB.
+ * WebGPU's default limits: 256 threads and 16 KiB per workgroup, 8 storage buffers, bindings of 128 MiB.
  * - `runtime`: the adapter of the runtime's own WebGPU, `navigator.gpu`: in Deno that of wgpu and naga, without subgroups.
  */
 const adapters: Readonly<Record<string, (create: Create, options: string[]) => GPU>> = {
@@ -16,7 +16,7 @@ const adapters: Readonly<Record<string, (create: Create, options: string[]) => G
   opengles(create, options) {
     // Without a window system; read as the driver is loaded.
     process.env.EGL_PLATFORM ??= 'surfaceless'
-    return limitedGpu(create(['backend=opengles', ...options]), 'compatibility')
+    return limitedGpu(create(['backend=opengles', ...options]), 'compatibility', DEFAULT_LIMITS.core)
   },
   runtime() {
     if (typeof navigator === 'undefined' || navigator.gpu === undefined) {

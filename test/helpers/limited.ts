@@ -16,7 +16,11 @@ export const DEFAULT_LIMITS = {
 } as const
 
 /** WebGPU whose adapter offers nothing beyond what is guaranteed, and whose device refuses more: no feature, default limits. */
-export function limitedGpu(gpu: GPU, featureLevel: keyof typeof DEFAULT_LIMITS): GPU {
+export function limitedGpu(
+  gpu: GPU,
+  featureLevel: keyof typeof DEFAULT_LIMITS,
+  limits: Readonly<Record<string, number>> = DEFAULT_LIMITS[featureLevel],
+): GPU {
   const requestAdapter: GPU['requestAdapter'] = async (options) => {
     const adapter = await gpu.requestAdapter({ ...options, featureLevel })
     if (!adapter) return adapter
@@ -25,7 +29,7 @@ export function limitedGpu(gpu: GPU, featureLevel: keyof typeof DEFAULT_LIMITS):
     return {
       info: { vendor, architecture, device, description, isFallbackAdapter, subgroupMinSize: 4, subgroupMaxSize: 128 },
       features: new Set<string>(),
-      limits: DEFAULT_LIMITS[featureLevel],
+      limits,
       requestDevice,
     } as unknown as GPUAdapter
   }

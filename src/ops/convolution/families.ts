@@ -15,6 +15,8 @@ export interface KernelVariant {
   readonly constants: Readonly<Record<string, number>>
   /** In the broadcast family: twice as many rows and half as many columns. */
   readonly narrow?: boolean
+  /** In the matrix family: subgroups of another width than the adapter's usual one. */
+  readonly asksLanes?: boolean
   /** Number of slices of a weight gradient that has too few workgroups to fill the GPU. */
   readonly slices: 'many' | 'few'
 }
@@ -161,7 +163,7 @@ function idleShare(kernel: KernelVariant, pass: ConvolutionPass, sizes: Convolut
 export function candidateKernels(gpu: Gpu, pass: ConvolutionPass, sizes: ConvolutionSizes): readonly KernelVariant[] {
   const { rows, columns } = productOf(pass, sizes)
   const tileKernels = TILES.map(tileKernel).filter((kernel) => tileKernelFits(gpu, kernel))
-  const matrices = takesMatrices(pass, sizes) && !gpu.matrices.emulated ? matrixKernels(gpu) : []
+  const matrices = takesMatrices(pass, sizes) && !gpu.matrices.emulated ? matrixCandidates(gpu) : []
   const all = matrices.length > 0 ? [defaultKernel(gpu, pass, sizes, 'tile'), ...matrices] : tileKernels
   const fitting = all.filter(
     (kernel) => kernel.rows < 2 * Math.max(rows, 32) && kernel.columns < 2 * Math.max(columns, 32),
@@ -176,12 +178,14 @@ export function candidateKernels(gpu: Gpu, pass: ConvolutionPass, sizes: Convolu
  * Formats the name of a kernel variant, as used in tables of choices: `tile 64×64×16, 8×8 a thread`, `matrix
  * 128×128×32, 2×2 subgroups, 16×16×16`.
  */
-export function kernelName({ family, rows, columns, constants, slices }: KernelVariant): string {
-  const { TILE_K, THREAD_M, THREAD_N, SUBGROUPS_M, SUBGROUPS_N, MATRIX_M, MATRIX_N, MATRIX_K } = constants
+export function kernelName({ family, rows, columns, constants, slices, asksLanes = false }: KernelVariant): string {
+  const { TILE_K, THREAD_M, THREAD_N, LANES, SUBGROUPS_M, SUBGROUPS_N } = constants
+  const { MATRIX_M, MATRIX_N, MATRIX_K, MATRIX_F32 } = constants
+  const unit = `${MATRIX_M}×${MATRIX_N}×${MATRIX_K}${MATRIX_F32 ? ' f32' : ''}`
   const how = {
     broadcast: '',
     tile: `×${TILE_K}, ${THREAD_M}×${THREAD_N} a thread`,
-    matrix: `×${TILE_K}, ${SUBGROUPS_M}×${SUBGROUPS_N} subgroups, ${MATRIX_M}×${MATRIX_N}×${MATRIX_K}`,
+    matrix: `×${TILE_K}, ${SUBGROUPS_M}×${SUBGROUPS_N} subgroups${asksLanes ? ` of ${LANES}` : ''}, ${unit}`,
   }[family]
   return `${family} ${rows}×${columns}${how}${slices === 'few' ? ', few slices' : ''}`
 }
@@ -256,9 +260,21 @@ function tileBytes({ rows, columns, constants: { TILE_K } }: KernelVariant): num
   return (rows + columns) * (TILE_K / 4 + 1) * 16
 }
 
-/** Returns the matrix variants that this GPU can run, for the largest matrices it offers. */
-function matrixKernels(gpu: Gpu, tiles = MATRIX_TILES): readonly KernelVariant[] {
-  const [size] = gpu.matrices.sizes
+/**
+ * Returns the matrix variants of the tuner: all tiles for the preferred matrices, and for other operands or subgroups those
+ * that the rule considers.
+ */
+function matrixCandidates(gpu: Gpu): readonly KernelVariant[] {
+  const { sizes } = gpu.matrices
+  const first = ({ component, lanes }: MatrixSize, i: number) =>
+    i === sizes.findIndex((size) => size.component === component && size.lanes === lanes)
+  return sizes
+    .filter(first)
+    .flatMap((size, i) => matrixKernels(gpu, i === 0 ? MATRIX_TILES : MATRIX_TILES.slice(0, BY_RULE), size))
+}
+
+/** Returns the matrix variants that this GPU can run, by default for the preferred matrices that it offers. */
+function matrixKernels(gpu: Gpu, tiles = MATRIX_TILES, size = gpu.matrices.sizes[0]): readonly KernelVariant[] {
   return tiles.flatMap(([rows, columns, down, across]) => {
     const kernels = MATRIX_STEPS.map((step) => matrixKernel(gpu, [rows, columns, step, down, across], size))
     return kernels.find((kernel) => matrixKernelFits(gpu, kernel)) ?? []
@@ -269,10 +285,10 @@ function matrixKernels(gpu: Gpu, tiles = MATRIX_TILES): readonly KernelVariant[]
 export function matrixKernel(
   gpu: Gpu,
   [TILE_M, TILE_N, TILE_K, SUBGROUPS_M, SUBGROUPS_N]: Tile,
-  { M, N, K }: MatrixSize,
+  { M, N, K, component, lanes = gpu.matrices.lanes }: MatrixSize,
 ): KernelVariant {
   const constants = {
-    LANES: gpu.matrices.lanes,
+    LANES: lanes,
     TILE_M,
     TILE_N,
     TILE_K,
@@ -281,13 +297,16 @@ export function matrixKernel(
     MATRIX_M: M,
     MATRIX_N: N,
     MATRIX_K: K,
+    MATRIX_F32: component === 'f32' ? 1 : 0,
   }
-  return { family: 'matrix', rows: TILE_M, columns: TILE_N, constants, slices: 'many' }
+  const variant = { family: 'matrix', rows: TILE_M, columns: TILE_N, constants, slices: 'many' } as const
+  return lanes === gpu.matrices.lanes ? variant : { ...variant, asksLanes: true }
 }
 
 /** Returns true if a matrix variant satisfies the `const_assert`s of the shaders and the limits of the device. */
 export function matrixKernelFits({ device: { limits } }: Gpu, { constants }: KernelVariant): boolean {
-  const { LANES, TILE_M, TILE_N, TILE_K, SUBGROUPS_M, SUBGROUPS_N, MATRIX_M, MATRIX_N, MATRIX_K } = constants
+  const { LANES, TILE_M, TILE_N, TILE_K, SUBGROUPS_M, SUBGROUPS_N } = constants
+  const { MATRIX_M, MATRIX_N, MATRIX_K, MATRIX_F32 } = constants
   const threads = LANES * SUBGROUPS_M * SUBGROUPS_N
   const loaders = threads / (TILE_K / GROUP)
   const whole = [
@@ -302,9 +321,9 @@ export function matrixKernelFits({ device: { limits } }: Gpu, { constants }: Ker
     (TILE_K * TILE_N) / (GROUP * threads),
     threads / (TILE_N / GROUP),
   ]
-  // Two tiles of f16, each row 16 bytes longer than its contents; the first also has room for one row of results of
+  // Two tiles of f16 or f32, each row 16 bytes longer than its contents; the first also has room for one row of results of
   // every subgroup.
-  const tileOf = (side: number) => 2 * side * TILE_K + 16 * Math.max(side, TILE_K)
+  const tileOf = (side: number) => (MATRIX_F32 ? 4 : 2) * side * TILE_K + 16 * Math.max(side, TILE_K)
   const bytes = Math.max(tileOf(TILE_M), 4 * SUBGROUPS_M * MATRIX_M * TILE_N) + tileOf(TILE_N)
   return (
     whole.every(Number.isInteger) && threads <= mostThreads(limits) && bytes <= limits.maxComputeWorkgroupStorageSize
