@@ -4,9 +4,10 @@ import { requireExtension } from '../src/base/file-name.ts'
 import { openGpu, sampleData } from '../src/node.ts'
 import { KERNEL_FAMILIES } from '../src/gpu/device.ts'
 import { nodePlatform } from '../src/platform/node/index.ts'
-import { choice, parseCommand, runCommand } from '../src/cli/command.ts'
+import { choice, numberIn, parseCommand, runCommand } from '../src/cli/command.ts'
 import { gpuReport } from './gpu-report/gpu-report.ts'
 import { PARTS } from './gpu-report/parts.ts'
+import { CUT_SHORT, timedReport } from './gpu-report/timed-report.ts'
 import { measureAll } from './kernels/harness.ts'
 import { kernelTable, totals, totalsTable } from './kernels/kernel-table.ts'
 import { matmulCase } from './kernels/conv2d.ts'
@@ -43,6 +44,8 @@ report:
   --part A,B          of ${PARTS.join(', ')} (all)
   --torch FILE        what PyTorch's baseline printed on the same GPU, to be put beside
   --data DIR          as above
+  --minutes N         the most valuable first, as much as fits: correctness, steps, PyTorch, the lesson from files, kernels
+                      by their share of a step, the leaderboard's recipe; ends in time, and writes after each
   --tiny              the smallest of everything, to see on any adapter that it runs
 `
 
@@ -62,6 +65,7 @@ const OPTIONS = {
   images: { type: 'string' },
   out: { type: 'string' },
   torch: { type: 'string' },
+  minutes: { type: 'string' },
   tiny: { type: 'boolean' },
   help: { type: 'boolean' },
 } as const
@@ -171,15 +175,23 @@ async function report(given: Given): Promise<void> {
   if (given.out === undefined) {
     throw new OptionError('bench report', 'there is no folder to write to', { fix: 'give --out DIR' })
   }
-  console.log(machineText(await machineHere()))
-  const right = await gpuReport({
-    out: given.out,
-    tiny: given.tiny ?? false,
-    torch: given.torch,
-    data: dataOf(given),
+  const machine = await machineHere()
+  console.log(machineText(machine))
+  const options = { out: given.out, tiny: given.tiny ?? false, torch: given.torch, data: dataOf(given) }
+  if (given.minutes !== undefined) {
+    if (given.part !== undefined) throw new OptionError('bench report', '--minutes chooses the parts by itself')
+    const minutes = numberIn('--minutes', given.minutes, 15, 0, 600)
+    if (!(await timedReport({ ...options, minutes, software: machine.software }))) process.exitCode = 1
+    return
+  }
+  const until = nodePlatform.env('WGRAD_REPORT_UNTIL')
+  const { right, complete } = await gpuReport({
+    ...options,
+    ...(until === undefined ? {} : { until: Number(until) }),
     parts: choices('--part', given.part ?? PARTS.join(','), PARTS),
   })
   if (!right) process.exitCode = 1
+  else if (!complete) process.exitCode = CUT_SHORT
 }
 
 async function writeJson({ json }: Given, machine: Machine, content: object): Promise<void> {

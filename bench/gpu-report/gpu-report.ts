@@ -2,13 +2,18 @@ import { WgradError } from '../../src/base/errors.ts'
 import type { KernelFamily } from '../../src/gpu/device.ts'
 import { openGpu, sampleData, type Gpu } from '../../src/node.ts'
 import { candidateKernels, defaultKernel, kernelName, type KernelVariant } from '../../src/ops/convolution/families.ts'
-import { describeSizes, PASSES, type ConvolutionSizes, type ConvolutionPass } from '../../src/ops/convolution/sizes.ts'
+import {
+  describeSizes,
+  flopsOf,
+  PASSES,
+  type ConvolutionSizes,
+  type ConvolutionPass,
+} from '../../src/ops/convolution/sizes.ts'
 import { nodePlatform } from '../../src/platform/node/index.ts'
-import { PARTS, type Part, type PartFiles, type Proof } from './parts.ts'
-import { reportText } from './text.ts'
-import { readTorch } from './torch.ts'
+import type { Part, PartFiles, Proof } from './parts.ts'
 import { proveKernel } from '../../src/testing/measure-kernel.ts'
-import { measureAll, type Measured } from '../kernels/harness.ts'
+import { measureAll, type Case, type Measured } from '../kernels/harness.ts'
+import { writeReport } from './written.ts'
 import { conv2dCase, matmulCase } from '../kernels/conv2d.ts'
 import { kernelCases, networkShapes, type Selection } from '../kernels/index.ts'
 import { KernelOperands } from '../../src/testing/kernel-operands.ts'
@@ -28,6 +33,8 @@ export interface ReportOptions {
   readonly torch: string | undefined
   /** Folder of class folders for the loader. Default: a generated sample */
   readonly data: string | undefined
+  /** Time, in milliseconds since 1970, at which what is being measured is the last. Default: none */
+  readonly until?: number
 }
 
 /** Measurements at full size, and in the tiny version. */
@@ -63,8 +70,19 @@ const DTYPES = ['f16', 'f32'] as const
 /** Number of generated images for the loader, if no folder is given. */
 const SAMPLE = 1600
 
-/** Runs the requested parts. @returns true if all of them were right */
-export async function gpuReport(options: ReportOptions): Promise<boolean> {
+/** Returns true once the time of a report is over. */
+function isOver({ until = Infinity }: ReportOptions): boolean {
+  return Date.now() >= until
+}
+
+/**
+ * Runs the requested parts.
+ *
+ * @returns true if all of them were right; `complete` is false if the time was over before the end
+ */
+export async function gpuReport(
+  options: ReportOptions,
+): Promise<{ readonly right: boolean; readonly complete: boolean }> {
   const { files, log } = nodePlatform
   const plan = options.tiny ? TINY : FULL
   let right = true
@@ -82,17 +100,37 @@ export async function gpuReport(options: ReportOptions): Promise<boolean> {
     await writeReport(options)
   }
   log(`written: ${files.join(options.out, 'report.md')}`)
-  return right
+  return { right, complete: !isOver(options) }
+}
+
+/** Least time between two writes of one part: the file of all kernels has hundreds of lines. */
+const SAVING_MS = 2000
+
+/** Sorts cases by the arithmetic, or else the uses, of a step: matrix products without a network come first. */
+function byShare(cases: readonly Case[]): readonly Case[] {
+  const cost = ({ convolution, uses }: Case) => {
+    const count = uses.reduce((sum, use) => sum + use.count, 0)
+    return count === 0 ? Infinity : count * (convolution ? flopsOf(convolution) : 1)
+  }
+  return [...cases].sort((a, b) => cost(b) - cost(a) || 0)
 }
 
 type Save = (content: PartFiles[Part]) => Promise<void>
 
 const RUN: Readonly<Record<Part, (plan: Plan, options: ReportOptions, save: Save) => Promise<boolean>>> = {
-  async correctness(plan, _options, save) {
+  async correctness(plan, options, save) {
     const gpu = await openGpu({ profile: false })
     const proofs: Proof[] = []
+    let savedMs = performance.now()
     for (const { pass, sizes, kernels } of subjects(gpu, plan.selection)) {
-      for (const kernel of kernels) await addProof(proofs, gpu, pass, sizes, kernel)
+      if (isOver(options)) break
+      for (const kernel of kernels) {
+        if (!isOver(options)) await addProof(proofs, gpu, pass, sizes, kernel)
+      }
+      if (performance.now() > savedMs + SAVING_MS) {
+        await save({ machine: machineOf(gpu), proofs })
+        savedMs = performance.now()
+      }
       gpu.platform.status?.(`${pass} ${describeSizes(sizes)}`)
       gpu.trim()
     }
@@ -102,33 +140,43 @@ const RUN: Readonly<Record<Part, (plan: Plan, options: ReportOptions, save: Save
     return proofs.every(({ failures }) => failures.length === 0)
   },
 
-  async kernels({ selection, matmuls, rounds }, { out }, save) {
+  async kernels({ selection, matmuls, rounds }, options, save) {
     const gpu = await openGpu({ profile: true })
     const machine = machineOf(gpu)
     const products = matmuls.flatMap((side) => DTYPES.map((dtype) => matmulCase(side, dtype)))
-    const cases = [...products, ...kernelCases(selection)]
+    const all = [...products, ...kernelCases(selection)]
+    // Of a report with a time limit, the kernels with the largest share of a step come first.
+    const cases = options.until === undefined ? all : byShare(all)
     let saving = Promise.resolve()
+    let savedMs = performance.now()
     // Written from time to time, so that an aborted run leaves its results.
     const keep = (measured: Measured) => {
-      if (measured.rows.length % 25 === 0) saving = saving.then(() => save({ machine, ...measured }))
+      if (performance.now() < savedMs + SAVING_MS) return
+      savedMs = performance.now()
+      saving = saving.then(() => save({ machine, ...measured }))
     }
-    const measured = await measureAll(gpu, cases, { rounds }, keep)
+    const measured = await measureAll(gpu, cases, { rounds, over: () => isOver(options) }, keep)
     await saving
     await save({ machine, ...measured })
     const subtitle = `${machine.driver}, batch ${selection.batch}, ${machine.date.slice(0, 10)}`
     const svg = rooflineSvg({ ...measured, title: machine.device, subtitle })
-    await gpu.platform.files.write(gpu.platform.files.join(out, 'kernels.svg'), svg)
+    await gpu.platform.files.write(gpu.platform.files.join(options.out, 'kernels.svg'), svg)
     gpu.close()
     return measured.failures.length === 0
   },
 
-  async steps({ steps, rounds }, _options, save) {
+  async steps({ steps, rounds }, options, save) {
     const machine = await machineHere()
     const rows: StepRow[] = []
     const profiles: string[] = []
-    for (const item of steps) {
+    // The default kernels first: before the tuner has chosen any.
+    const cases = steps.flatMap((item) =>
+      (machine.software ? [false] : [false, true]).map((tuned) => ({ item, tuned })),
+    )
+    for (const { item, tuned } of cases) {
+      if (isOver(options)) break
       // Short steps are repeated more often: a stream of nine has hardly begun.
-      const { row, profile } = await measureStep(item, machine.software ? rounds : 4 * rounds)
+      const { row, profile } = await measureStep(item, machine.software ? rounds : 4 * rounds, tuned)
       rows.push(row)
       profiles.push(profile)
       await save({ machine, rows, profiles })
@@ -219,16 +267,4 @@ async function addProof(
   }
   if (at >= 0) proofs[at] = proof
   else proofs.push(proof)
-}
-
-/** Writes the report of all parts found in the folder, including those of earlier commands. */
-async function writeReport({ out, torch }: ReportOptions): Promise<void> {
-  const { files } = nodePlatform
-  const found: Partial<Record<Part, unknown>> = {}
-  for (const part of PARTS) {
-    const path = files.join(out, `${part}.json`)
-    if (await files.exists(path)) found[part] = JSON.parse(await files.readText(path))
-  }
-  const baseline = torch === undefined ? undefined : readTorch(await files.readText(torch))
-  await files.write(files.join(out, 'report.md'), reportText(found as Partial<PartFiles>, baseline))
 }

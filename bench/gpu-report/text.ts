@@ -1,6 +1,7 @@
 import { formatBytes, formatRate, formatTime } from '../../src/base/format.ts'
 import { memoryCells } from '../steps/memory.ts'
 import type { PartFiles, Proof } from './parts.ts'
+import type { TaskEnd } from './plan.ts'
 import type { TorchBaseline } from './torch.ts'
 import type { Row } from '../kernels/harness.ts'
 import { totals } from '../kernels/kernel-table.ts'
@@ -167,6 +168,7 @@ function steps({ rows, profiles }: PartFiles['steps'], torch: TorchBaseline | un
       ...table(
         [
           'step',
+          'kernels by',
           'images/s',
           ...(torch ? ["PyTorch's", 'times its speed'] : []),
           'step',
@@ -180,6 +182,7 @@ function steps({ rows, profiles }: PartFiles['steps'], torch: TorchBaseline | un
         ],
         rows.map((row) => [
           stepName(row),
+          row.tuned === false ? 'rule' : 'tuner',
           imagesPerSecond(row).toFixed(0),
           ...stepBeside(row, torch),
           formatTime(row.medianMs),
@@ -203,6 +206,23 @@ function steps({ rows, profiles }: PartFiles['steps'], torch: TorchBaseline | un
       '',
       '</details>',
     ]),
+  ]
+}
+
+/** Formats how the tasks of a report with a time limit ended, and the epochs that its trainings printed. */
+export function timedText(ends: readonly TaskEnd[], epochs: (name: string) => readonly string[]): string[] {
+  const trained = ends.map(({ name }) => [name, epochs(name)] as const).filter(([, lines]) => lines.length > 0)
+  return [
+    ...section('What was measured in the time', [
+      ...table(
+        ['task', 'seconds given', 'taken', 'ended'],
+        ends.map(({ name, slot, seconds, end, why }) => {
+          return [name, String(slot), seconds.toFixed(0), why === undefined ? end : `${end}: ${why}`]
+        }),
+      ),
+    ]),
+    ...trained.flatMap(([name, lines]) => section(`Epochs of ${name}, from image files`, ['```', ...lines, '```'])),
+    '',
   ]
 }
 

@@ -45,22 +45,24 @@ const TUNED = 24
  * before and after, and the higher ones count, since another process may have interfered.
  *
  * @param gpu    GPU opened with { profile: true }
+ * @param timing.over  asked between cases, ends the measurement when it returns true. Default: never
  * @param onRow  called after each case with all rows so far
  */
 export async function measureAll(
   gpu: Gpu,
   cases: readonly Case[],
-  timing: KernelTiming = {},
+  { over = () => false, ...timing }: KernelTiming & { readonly over?: () => boolean } = {},
   onRow: (soFar: Measured) => void = () => {},
 ): Promise<Measured> {
   const before = await measurePeaks(gpu)
   const convolutions = cases.flatMap(({ convolution }) => convolution ?? [])
-  for (let first = 0; first < convolutions.length; first += TUNED) {
-    await tune({ convolutions: convolutions.slice(first, first + TUNED) })
+  for (let first = 0; first < convolutions.length && !over(); first += TUNED) {
+    await tune({ convolutions: convolutions.slice(first, first + TUNED), stopped: over })
   }
   const timed: Timed[] = []
   const failures: string[] = []
   for (const [i, item] of cases.entries()) {
+    if (over()) break
     gpu.platform.status?.(`${i + 1}/${cases.length} ${item.name}`)
     try {
       timed.push({ ...(await measureKernel(gpu, item, timing)), uses: item.uses })
@@ -72,7 +74,7 @@ export async function measureAll(
     onRow({ peaks: before, rows: underRoofs(timed, before), failures })
   }
   gpu.platform.status?.('')
-  const peaks = higherPeaks(before, await measurePeaks(gpu))
+  const peaks = over() ? before : higherPeaks(before, await measurePeaks(gpu))
   return { peaks, rows: underRoofs(timed, peaks), failures }
 }
 

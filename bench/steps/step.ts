@@ -20,6 +20,8 @@ export interface StepCase {
 }
 
 export interface StepRow extends StepCase {
+  /** True if the tuner chose the kernels, where it does; false for the default kernels. */
+  readonly tuned?: boolean
   /** Time from an open device to the end of the first step, including compilation, in ms. */
   readonly firstMs: number
   /** Time of one step with the wait for its end, in ms. */
@@ -53,10 +55,15 @@ const WARM_UP = 2
 /** Number of steps that the CPU thread may be ahead of the GPU, as in training (data/loader.ts). */
 const AHEAD = 2
 
-/** Times one case on a device of its own, so that memory and pipelines belong to it alone. */
+/**
+ * Times one case on a device of its own, so that memory and pipelines belong to it alone.
+ *
+ * @param tuned  false keeps the default kernels, whatever the tuner has found before. Default true
+ */
 export async function measureStep(
   item: StepCase,
   rounds = 9,
+  tuned = true,
 ): Promise<{ readonly row: StepRow; readonly profile: string }> {
   const gpu = await openGpu({ profile: false })
   const begun = performance.now()
@@ -66,7 +73,7 @@ export async function measureStep(
   const firstMs = performance.now() - begun
   // A recording keeps all its buffers in use.
   const peakBytes = gpu.buffers.peakUsedBytes
-  await tune()
+  if (tuned) await tune()
   let launches = 0
   const timed = async (work: () => void) => {
     const whole: number[] = []
@@ -92,13 +99,14 @@ export async function measureStep(
   const pipelines = gpu.pipelines.count
   training.close()
   gpu.close()
-  const profiled = await profileStep(item, Math.min(3, rounds))
+  const profiled = await profileStep(item, Math.min(3, rounds), tuned)
   const perStep = (of: (row: ProfileRow) => number) => {
     return profiled.rows.reduce((total, row) => total + of(row), 0) / profiled.steps
   }
   return {
     row: {
       ...item,
+      tuned,
       firstMs,
       medianMs: median(times),
       fastestMs: times[0],
@@ -203,12 +211,16 @@ export function stepTable(rows: readonly StepRow[]): string {
   ])
 }
 
-async function profileStep(item: StepCase, steps: number): Promise<{ rows: readonly ProfileRow[]; steps: number }> {
+async function profileStep(
+  item: StepCase,
+  steps: number,
+  tuned: boolean,
+): Promise<{ rows: readonly ProfileRow[]; steps: number }> {
   const gpu = await openGpu({ profile: true })
   const { step, close } = prepareStep(gpu, item)
   step()
   await gpu.queue.finished()
-  await tune()
+  if (tuned) await tune()
   step()
   await gpu.queue.finished()
   await gpu.profiler?.rows(gpu.platform)
