@@ -14,6 +14,8 @@ import { expectClose } from '../../src/testing/close.ts'
 import { emulatedSubgroups, type Lanes } from '../helpers/emulated-subgroups.ts'
 import { hashUniform } from '../../src/testing/hash-uniform.ts'
 import { openTestGpu } from '../helpers/gpu.ts'
+import '../../src/gpu/wgsl/conv2d/index.ts'
+import '../../src/gpu/wgsl/relu/forward.ts'
 
 const usual = await openTestGpu({ poison: false })
 afterEach(() => useGpu(usual))

@@ -41,7 +41,8 @@ export function emulatedSubgroups(gpu: GPU, { least, most, control = true }: Lan
 
 /** Functions in place of those of subgroups, for a workgroup that is one: uniform results are loaded as such. */
 const FUNCTIONS = `
-var<workgroup> vectors: array<array<vec4f, SUBGROUP>, 4>;
+// Kernels name up to sixteen lanes, also in branches that narrower subgroups never take.
+var<workgroup> vectors: array<array<vec4f, max(SUBGROUP, 16)>, 4>;
 var<workgroup> words: array<u32, SUBGROUP>;
 var<workgroup> result: u32;
 var<private> ownLane: u32;
