@@ -47,7 +47,7 @@ const BUDGETS = {
   'src/train/files': 680,
   'src/train/fit': 1130,
   'src/train/report': 660,
-  'src/train/results': 1270,
+  'src/train/results': 1290,
   'src/vendor': 35,
 }
 
