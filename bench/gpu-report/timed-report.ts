@@ -151,11 +151,12 @@ function ended(
     child.on('close', (code) => {
       if (stopped || code === CUT_SHORT) close({ end: 'stopped', why: 'its time was over' })
       else if (code === 0) close({ end: 'done' })
-      else
+      else {
         close({
           end: 'failed',
           why: `exit code ${code}: ${lastLine(errors === output ? log : join(out, 'pytorch.log'))}`,
         })
+      }
     })
   })
 }

@@ -1,7 +1,7 @@
 // Packages that a page needs -> src/vendor/*.js, each one module of the standard: a page then needs no bundler, and a
 // bundler no settings. Only what is used of them is in it. Called by `npm run build`, which copies them to dist/, by
 // `npm run embed` and before tests.
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { buildSync } from 'esbuild'
@@ -36,4 +36,5 @@ export function bundle(to = here) {
   }
 }
 
-if (process.argv[1] && fileURLToPath(import.meta.url) === process.argv[1]) bundle(process.argv[2])
+// By its real path, since Node resolves links in `import.meta.url`, but not in the argument.
+if (process.argv[1] && fileURLToPath(import.meta.url) === realpathSync(process.argv[1])) bundle(process.argv[2])
