@@ -78,11 +78,11 @@ test('refuses what does not fit, before any work', () => {
       weight  [10,8] f32
       Fix: cast one of them]
   `)
-  expect(() => linear(zeros([2, 8, 1]), zeros([10, 8]))).toThrowErrorMatchingInlineSnapshot(`
-    [ShapeError: linear: x and the weight must be matrices
-      x       [2,8,1] f32
+  expect(() => linear(zeros([8]), zeros([10, 8]))).toThrowErrorMatchingInlineSnapshot(`
+    [ShapeError: linear: x must have rows and the weight must be a matrix
+      x       [8] f32
       weight  [10,8] f32
-      expected x as [N,C], the weight as [O,C]]
+      expected x as [N,C] or [N,…,C], the weight as [O,C]]
   `)
 })
 
