@@ -1,10 +1,13 @@
 import { describe, test } from 'vitest'
 import { avgPool } from '../src/ops/avg-pool.ts'
 import { batchNorm } from '../src/ops/batch-norm.ts'
+import { conv2d } from '../src/ops/conv2d.ts'
 import { softmaxCrossEntropy } from '../src/ops/cross-entropy.ts'
 import { globalAvgPool } from '../src/ops/global-avg-pool.ts'
 import { columnSums } from '../src/gpu/grid.ts'
+import { layerNorm } from '../src/ops/layer-norm.ts'
 import { linear } from '../src/ops/linear.ts'
+import { mul } from '../src/ops/mul.ts'
 import { softmax } from '../src/ops/softmax.ts'
 import { sum } from '../src/ops/sum.ts'
 import { backward } from '../src/tensor/backward.ts'
@@ -44,6 +47,38 @@ describe.each(families)('family %s: long sums of like numbers', (family) => {
   test('sum', async () => {
     gpu.family = family
     expectClose([await item(sum(like([2 ** 23])))], [LIKE * 2 ** 23], 'f32')
+  })
+
+  test('gradients of biases, factors and norms of many pixels', async () => {
+    gpu.family = family
+    const [N, H, W, C] = [2, 256, 256, 4]
+    const x = like([N, H, W, C])
+    const total = N * H * W * LIKE
+    const b = like([C])
+    const [db] = await gradients([b], () => linear(x, like([C, C]), b))
+    expectClose(db, Array(C).fill(total), 'f32', { name: 'bias' })
+    const factor = like([C])
+    const [df] = await gradients([factor], () => mul(x, factor))
+    expectClose(df, Array(C).fill(total * LIKE), 'f32', { name: 'factor' })
+    const gate = like([N, C])
+    const [dg] = await gradients([gate], () => mul(x, gate))
+    expectClose(dg, Array(N * C).fill((total * LIKE) / N), 'f32', { name: 'gate' })
+    const shift = like([C])
+    const [ds] = await gradients([shift], () => layerNorm(x, like([C]), shift))
+    expectClose(ds, Array(C).fill(total), 'f32', { name: 'shift of a norm' })
+  })
+
+  test('gradients of filters over many pixels', async () => {
+    gpu.family = family
+    const [N, H, W, C] = [4, 192, 192, 4]
+    const x = like([N, H, W, C])
+    for (const groups of [4, 2]) {
+      const weight = like([C, 1, 1, C / groups])
+      const [dw] = await gradients([weight], () => conv2d(x, weight, { groups }))
+      expectClose(dw, Array(weight.shape[0] * weight.shape[3]).fill(N * H * W * LIKE * LIKE), 'f32', {
+        name: `${groups} groups`,
+      })
+    }
   })
 
   test('the mean of losses', async () => {

@@ -40,8 +40,9 @@ export interface OnnxOptions {
  * under `labels`.
  *
  * The network is run once and its operations are written down, so that modules of one's own are exported as well, if
- * `forward` is made of operations of the library: conv2d, linear, batchNorm, relu, mish, add, maxPool, avgPool,
- * maxBlurPool, globalAvgPool, globalMaxPool, concat, reshape (flatten) and cast. What `forward` decides in TypeScript is decided once.
+ * `forward` is made of operations of the library: conv2d, linear, batchNorm, layerNorm, relu, mish, sigmoid, silu, gelu,
+ * hardSigmoid, hardSwish, relu6, add, mul, maxPool, avgPool, maxBlurPool, globalAvgPool, globalMaxPool, concat, reshape (flatten)
+ * and cast. What `forward` decides in TypeScript is decided once.
  *
  * @throws OptionError  that names operation and module, when there is another operation, or an option is out of range
  * @throws ShapeError   when the network does not turn each image into one row of outputs

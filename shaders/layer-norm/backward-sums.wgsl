@@ -1,0 +1,42 @@
+// The sums that the gradients of weight and bias of a layer norm are made of, of each of SLICES runs of RUN rows:
+//   sums[k,c] = Σ dy[p,c]   products[k,c] = Σ dy[p,c]·(x[p,c] - mean[p])·inverse[p]   over the rows p of run k
+//
+// x, dy: [PIXELS,C] storage type   means, inverses: [PIXELS] f32   sums, products: [SLICES,C] f32; C padded to 4·VECTORS
+// Grid: one lane per vector of channels, one row of workgroups per run.
+// @use lib/rows lib/long-sum lib/mask
+// @const LANES:u32 ROWS:u32
+// @shape PIXELS RUN C VECTORS
+// @sample LANES=8 ROWS=4 PIXELS=35 RUN=18 C=10 VECTORS=3
+
+@group(0) @binding(0) var<storage, read> x: array<T4>;
+@group(0) @binding(1) var<storage, read> dy: array<T4>;
+@group(0) @binding(2) var<storage, read> means: array<f32>;
+@group(0) @binding(3) var<storage, read> inverses: array<f32>;
+@group(0) @binding(4) var<storage, read_write> sums: array<vec4f>;
+@group(0) @binding(5) var<storage, read_write> products: array<vec4f>;
+
+// dy and dy·(x - mean)·inverse
+alias Sum = mat2x4f;
+
+fn term(i: u32) -> Sum {
+  let row = i / shape.VECTORS;
+  let g = load4(dy[i]);
+  return Sum(g, g * (load4(x[i]) - means[row]) * inverses[row]);
+}
+
+@compute @workgroup_size(LANES * ROWS)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
+  let channel = group.x * LANES + thread % LANES;
+  // No early return: every thread must reach the barriers.
+  let column = min(channel, shape.VECTORS - 1u);
+  let first = group.y * shape.RUN + thread / LANES;
+  let end = min((group.y + 1u) * shape.RUN, shape.PIXELS);
+  let own = longSum(first * shape.VECTORS + column, ROWS * shape.VECTORS, countOf(first, end, ROWS));
+  let sum = sumRows(own[0], thread);
+  let product = sumRows(own[1], thread);
+  if (thread < LANES && channel < shape.VECTORS) {
+    let place = group.y * shape.VECTORS + channel;
+    sums[place] = masked(sum, channel, shape.C, 0.0);
+    products[place] = masked(product, channel, shape.C, 0.0);
+  }
+}
