@@ -38,7 +38,13 @@ export type { Backbone, Body } from '../nn/backbone.ts'
 export { loadWeights, type LoadReport, type LoadWeightsOptions, type ShapeMismatch } from '../nn/load-weights.ts'
 export { fromTimm, timmNames, toTimm } from '../nn/weight-names.ts'
 export { Dropout } from '../nn/dropout.ts'
+export { StochasticDepth } from '../nn/stochastic-depth.ts'
+export { Elementwise, Gelu, HardSigmoid, HardSwish, Relu6, Sigmoid, Silu } from '../nn/activations.ts'
 export { Relu } from '../nn/relu.ts'
+export { Flatten } from '../nn/flatten.ts'
+export { LayerNorm, type LayerNormLayerOptions } from '../nn/layer-norm.ts'
+export { LayerScale, type LayerScaleOptions } from '../nn/layer-scale.ts'
+export { SqueezeExcite, type SqueezeExciteOptions } from '../nn/squeeze-excite.ts'
 export type { VisionModelOptions } from '../nn/vision-model.ts'
 
 // Types that the others are made of, so that all of them can be named

@@ -77,7 +77,7 @@ export class BatchNorm extends Module {
     })
   }
 
-  describe(input: Shape): readonly LayerRow[] {
+  override describe(input: Shape): readonly LayerRow[] {
     return [layerRow('batch norm', input, [this.weight, this.bias])]
   }
 }

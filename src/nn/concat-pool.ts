@@ -17,7 +17,7 @@ export class ConcatPool extends Module {
     return concat(globalMaxPool(x), globalAvgPool(x))
   }
 
-  describe([N, , , C]: Shape): readonly LayerRow[] {
+  override describe([N, , , C]: Shape): readonly LayerRow[] {
     return [layerRow('concat pool', [N, 2 * C], [])]
   }
 }

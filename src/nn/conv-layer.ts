@@ -1,5 +1,6 @@
 import { OptionError } from '../base/errors.ts'
 import { ANY, checkOptions, NUMBER, type Kinds } from '../base/options.ts'
+import { gelu, hardSwish, relu6, silu } from '../ops/activations.ts'
 import { mish } from '../ops/mish.ts'
 import type { Shape } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -9,7 +10,7 @@ import { Module } from './module.ts'
 import { rowsUnder, type LayerRow } from './summary.ts'
 
 /** Names of the activations a layer may end with, as in options and exported models. */
-export const ACTIVATIONS = ['relu', 'mish', 'none'] as const
+export const ACTIVATIONS = ['relu', 'mish', 'none', 'relu6', 'silu', 'gelu', 'hardSwish'] as const
 /** Name of an activation. */
 export type Activation = (typeof ACTIVATIONS)[number]
 
@@ -24,8 +25,8 @@ export interface ConvLayerOptions extends ConvOptions {
 const KINDS: Kinds<ConvLayerOptions> = { ...CONV_KINDS, activation: ANY, normWeight: NUMBER }
 
 /**
- * Convolution, batch norm and an optional activation. ReLU is fused into the pass of the norm; Mish is a pass of its
- * own, whose input is kept for backward.
+ * Convolution, batch norm and an optional activation. ReLU is fused into the pass of the norm; the others are a pass of
+ * their own, whose input is kept for backward.
  *
  * x [N,H,W,C] → [N,⌈H/stride⌉,⌈W/stride⌉,O]. Source: fastai layers.py, ConvLayer.
  *
@@ -61,13 +62,24 @@ export class ConvLayer extends Module {
     return this.finish(this.conv.forward(x), residual)
   }
 
-  describe(input: Shape): readonly LayerRow[] {
+  override describe(input: Shape): readonly LayerRow[] {
     const conv = rowsUnder('0', this.conv.describe(input))
     return [...conv, ...rowsUnder('1', this.norm.describe(conv[0].output))]
   }
 
   private finish(x: Tensor, residual?: Tensor): Tensor {
     const y = this.norm.forward(x, { relu: this.activation === 'relu', residual })
-    return this.activation === 'mish' ? mish(y) : y
+    return AFTER[this.activation](y)
   }
+}
+
+/** Activations after the norm; that of ReLU is in the norm. */
+const AFTER: Readonly<Record<Activation, (x: Tensor) => Tensor>> = {
+  none: (x) => x,
+  relu: (x) => x,
+  mish,
+  relu6,
+  silu,
+  gelu: (x) => gelu(x),
+  hardSwish,
 }

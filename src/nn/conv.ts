@@ -1,10 +1,10 @@
-import { requireRange } from '../base/check.ts'
+import { requireInteger, requireRange } from '../base/check.ts'
 import { ShapeError } from '../base/errors.ts'
-import { checkArgument, checkOptions, NUMBER, type Kinds } from '../base/options.ts'
-import { conv2d } from '../ops/conv2d.ts'
+import { checkArgument, checkOptions, FLAG, NUMBER, type Kinds } from '../base/options.ts'
+import { conv2d, type Conv2dOptions } from '../ops/conv2d.ts'
 import { elementCount, windowOutput, type Shape } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { INIT, type Fan, type Init } from './init.ts'
+import { filled, INIT, NORMAL_START, type Fan, type Init } from './init.ts'
 import { Module } from './module.ts'
 import { Parameter } from './parameter.ts'
 import { layerRow, type LayerRow } from './summary.ts'
@@ -15,14 +15,27 @@ export interface ConvOptions {
   readonly inChannels: number
   /** Channels of the output. */
   readonly outChannels: number
-  /** Rows and columns of the filter, an odd number. Default 3. */
+  /** Rows and columns of the filter. Default 3. */
   readonly kernelSize?: number
   /** Step of the filter in pixels. Default 1 */
   readonly stride?: number
+  /**
+   * Zero pixels added on each side. Default: as many as keep the size of the image at stride 1 for an odd filter, 0 for an
+   * even one, which cannot be padded alike on both sides
+   */
+  readonly padding?: number
+  /** Distance of the taps of the filter in pixels. Default 1 */
+  readonly dilation?: number
+  /** Groups that channels fall into; each output sees the channels of its own. `inChannels` for a depthwise convolution. Default 1 */
+  readonly groups?: number
+  /** Add a bias, which is 0 at first. Default false */
+  readonly bias?: boolean
   /** Source of the initial weights. */
   readonly init: Init
   /** Side whose variance the initial weights keep (see `kaimingNormal`). Default 'in' */
   readonly fan?: Fan
+  /** Initial weights: 'kaiming' for ReLU, by `fan`, 'normal' of deviation 0.02 (ConvNeXt's). Default 'kaiming' */
+  readonly start?: 'kaiming' | 'normal'
 }
 
 /** Checks of the options of `Conv`. */
@@ -31,22 +44,28 @@ export const CONV_KINDS: Kinds<ConvOptions> = {
   outChannels: NUMBER,
   kernelSize: NUMBER,
   stride: NUMBER,
+  padding: NUMBER,
+  dilation: NUMBER,
+  groups: NUMBER,
+  bias: FLAG,
   init: INIT,
   fan: { expected: "'in' or 'out'", is: (value) => value === 'in' || value === 'out' },
+  start: { expected: "'kaiming' or 'normal'", is: (value) => value === 'kaiming' || value === 'normal' },
 }
 
 /**
- * 2-D convolution without bias, padded with (kernelSize − 1) / 2 zeros on each side.
+ * 2-D convolution, padded with (kernelSize − 1)·dilation / 2 zeros on each side unless `padding` says otherwise. Filters of even
+ * size are padded with none: 2×2 of stride 2 and 4×4 of stride 4 divide an image into patches.
  *
- * x [N,H,W,C] f16 | f32 → [N,⌈H/stride⌉,⌈W/stride⌉,O]; weight [O,R,S,C]
- * @throws OptionError  when the window is even, so that it cannot be padded alike on both sides
- * Source: torch.nn.Conv2d as fastai layers.py, ConvLayer, makes it before a batch norm.
+ * x [N,H,W,C] f16 | f32 → [N,P,Q,O], [N,⌈H/stride⌉,⌈W/stride⌉,O] for odd filters without dilation; weight [O,R,S,C/groups], bias [O]
+ * @throws OptionError  when an option is out of range
+ * Source: torch.nn.Conv2d; without bias as fastai layers.py, ConvLayer, makes it before a batch norm.
  */
 export class Conv extends Module {
   static override readonly replayable: boolean = true
   readonly weight: Parameter
-  private readonly stride: number
-  private readonly padding: number
+  readonly bias: Parameter | undefined
+  private readonly options: Required<Pick<Conv2dOptions, 'stride' | 'padding' | 'dilation' | 'groups'>>
 
   constructor(options: ConvOptions) {
     super()
@@ -54,30 +73,45 @@ export class Conv extends Module {
     for (const name of ['inChannels', 'outChannels', 'init'] as const) {
       checkArgument('Conv', name, options[name], CONV_KINDS[name])
     }
-    const { inChannels, outChannels, kernelSize = 3, stride = 1, init, fan } = options
-    const odd = Number.isInteger(kernelSize) && kernelSize >= 1 && kernelSize % 2 === 1
-    requireRange('Conv', { kernelSize }, odd, 'an odd whole number')
-    const shape = [outChannels, kernelSize, kernelSize, inChannels]
-    this.weight = this.addParameter(new Parameter('weight', shape, 'weight', init.kaimingNormal(shape, fan)))
-    this.stride = stride
-    this.padding = (kernelSize - 1) / 2
+    const { inChannels, outChannels, kernelSize = 3, stride = 1, dilation = 1, groups = 1, init, fan } = options
+    requireInteger('Conv', 'kernelSize', kernelSize, { from: 1 })
+    requireInteger('Conv', 'dilation', dilation, { from: 1 })
+    requireInteger('Conv', 'groups', groups, { from: 1 })
+    const divides = inChannels % groups === 0 && outChannels % groups === 0
+    requireRange('Conv', { groups, inChannels, outChannels }, divides, 'a divisor of both')
+    const { padding = kernelSize % 2 === 1 ? ((kernelSize - 1) * dilation) / 2 : 0 } = options
+    requireInteger('Conv', 'padding', padding, { from: 0 })
+    const shape = [outChannels, kernelSize, kernelSize, inChannels / groups]
+    const weights = options.start === 'normal' ? init.normal(shape, NORMAL_START) : init.kaimingNormal(shape, fan)
+    this.weight = this.addParameter(new Parameter('weight', shape, 'weight', weights))
+    if (options.bias === true) {
+      this.bias = this.addParameter(new Parameter('bias', [outChannels], 'bias', filled([outChannels], 0)))
+    }
+    this.options = { stride, padding, dilation, groups }
   }
 
   forward(x: Tensor): Tensor {
-    return conv2d(x, this.weight.as(x.dtype), { stride: this.stride, padding: this.padding })
+    return conv2d(x, this.weight.as(x.dtype), { ...this.options, bias: this.bias?.value })
   }
 
-  describe(input: Shape): readonly LayerRow[] {
+  override describe(input: Shape): readonly LayerRow[] {
     const [N, H, W, C] = input
-    const [O, R, S, inChannels] = this.weight.shape
-    if (input.length !== 4 || C !== inChannels) {
+    const [O, R, S, channels] = this.weight.shape
+    const { stride, padding, dilation, groups } = this.options
+    if (input.length !== 4 || C !== channels * groups) {
       throw new ShapeError(this.weight.path, 'the input does not fit the convolution', {
         given: { input, weight: this.weight.shape },
-        expected: `[N,H,W,${inChannels}]`,
+        expected: `[N,H,W,${channels * groups}]`,
       })
     }
-    const output = [N, windowOutput(H, R, this.stride, this.padding), windowOutput(W, S, this.stride, this.padding), O]
-    const step = this.stride === 1 ? '' : ` / ${this.stride}`
-    return [layerRow(`conv ${R}×${S}${step}`, output, [this.weight], 2 * elementCount(output) * R * S * C)]
+    const [P, Q] = [
+      [H, R],
+      [W, S],
+    ].map(([size, taps]) => windowOutput(size, dilation * (taps - 1) + 1, stride, padding))
+    const output = [N, P, Q, O]
+    const kind = groups === 1 ? 'conv' : channels === 1 && groups === O ? 'depthwise conv' : `conv in ${groups} groups,`
+    const spread = dilation === 1 ? '' : `, dilation ${dilation}`
+    const layer = `${kind} ${R}×${S}${stride === 1 ? '' : ` / ${stride}`}${spread}`
+    return [layerRow(layer, output, this.parameters(), 2 * elementCount(output) * R * S * channels)]
   }
 }

@@ -51,7 +51,7 @@ export class Dropout extends Module {
     return dropout(x, this.maskFor(x), { p: this.p })
   }
 
-  describe(input: Shape): readonly LayerRow[] {
+  override describe(input: Shape): readonly LayerRow[] {
     return [layerRow(`dropout ${this.p}`, input, [])]
   }
 

@@ -32,7 +32,19 @@ export class Init {
       return Float32Array.from({ length: elementCount(shape) }, () => random.uniform(-bound, bound))
     }
   }
+
+  /** Numbers drawn from N(0, deviation²). */
+  normal(shape: Shape, deviation: number): Initial {
+    const index = this.made++
+    return () => {
+      const random = rng(this.seed, 'init', index)
+      return Float32Array.from({ length: elementCount(shape) }, () => random.normal(0, deviation))
+    }
+  }
 }
+
+/** Deviation of the initial weights of ConvNeXt and of transformers. Source: torchvision models/convnext.py, ConvNeXt.__init__. */
+export const NORMAL_START = 0.02
 
 /** Check of an option that must be an `Init`. */
 export const INIT = objectWith('an Init, which draws the initial weights', 'kaimingNormal')

@@ -12,7 +12,7 @@ export class MaxBlurPool extends Module {
     return maxBlurPool(x)
   }
 
-  describe(input: Shape): readonly LayerRow[] {
+  override describe(input: Shape): readonly LayerRow[] {
     return [layerRow('max blur pool 2×2 / 2', maxBlurPoolOutput(input), [])]
   }
 }

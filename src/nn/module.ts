@@ -1,9 +1,12 @@
 import type { Json } from '../base/json.ts'
-import type { Shape } from '../tensor/shape.ts'
+import { noGrad, observeOps, type ExecutedOp } from '../tensor/op.ts'
+import { zeros } from '../tensor/read-write.ts'
+import { scope } from '../tensor/scope.ts'
+import { elementCount, type Shape } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import type { Parameter, StateTensor } from './parameter.ts'
 import { loadStateDict, stateDict, type StateDict } from './state-dict.ts'
-import { summaryTable, type LayerRow } from './summary.ts'
+import { layerRow, rowsUnder, summaryTable, type LayerRow } from './summary.ts'
 
 /** Name and options that a model was made with, from which an equal one can be made (see architectures.ts). */
 export interface Architecture {
@@ -36,9 +39,20 @@ export abstract class Module {
 
   /**
    * Returns one row per layer that would run on an input of a shape, in order; the output of the last row is the output
-   * of this module. Needs no GPU.
+   * of this module. The library's layers need no GPU for it. A module that does not define it is run once on zeros, in
+   * evaluation, and described by what it calls: its layers, and itself last.
    */
-  abstract describe(input: Shape): readonly LayerRow[]
+  describe(input: Shape): readonly LayerRow[] {
+    const wasTraining = this.isTraining
+    this.eval()
+    try {
+      let rows: readonly LayerRow[] = []
+      scope(() => noGrad(() => void ({ rows } = describeRun(this, zeros(input)))))
+      return rows
+    } finally {
+      if (wasTraining) this.train()
+    }
+  }
 
   /**
    * True in training mode, in which normalization uses and records the statistics of the batch; false in evaluation
@@ -140,4 +154,45 @@ export abstract class Module {
     for (const [, child] of this.ownChildren) child.setTraining(training)
     return this
   }
+}
+
+/** Runs a module that has no `describe` of its own, and describes the layers that it calls and itself. */
+function describeRun(
+  module: Module,
+  x: Tensor,
+  run = () => module.forward(x),
+): { readonly rows: readonly LayerRow[]; readonly output: Tensor } {
+  const rows: LayerRow[] = []
+  const restore = module.children().map(([name, child]) => {
+    const own = Object.getOwnPropertyDescriptor(child, 'forward')
+    const forward = child.forward.bind(child)
+    child.forward = (given, ...more: []) => {
+      if (child.describe !== Module.prototype.describe) {
+        rows.push(...rowsUnder(name, child.describe(given.shape)))
+        return observeOps(
+          () => {},
+          () => forward(given, ...more),
+        )
+      }
+      const described = describeRun(child, given, () => forward(given, ...more))
+      rows.push(...rowsUnder(name, described.rows))
+      return described.output
+    }
+    return () => (own ? Object.defineProperty(child, 'forward', own) : delete (child as Partial<Module>).forward)
+  })
+  try {
+    let flops = 0
+    const output = observeOps((op) => (flops += flopsOf(op)), run)
+    const nested = new Set(module.children().flatMap(([, child]) => child.parameters()))
+    const parameters = module.parameters().filter((parameter) => !nested.has(parameter))
+    return { rows: [...rows, layerRow(module.constructor.name, output.shape, parameters, flops)], output }
+  } finally {
+    for (const each of restore) each()
+  }
+}
+
+/** Returns the operations of a convolution or matrix product that a module runs itself, 0 for any other operation. */
+function flopsOf({ name, inputs: [, weight], output }: ExecutedOp): number {
+  if ((name !== 'conv2d' && name !== 'linear') || !weight) return 0
+  return 2 * elementCount(output.shape) * elementCount(weight.shape.slice(1))
 }

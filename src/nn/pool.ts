@@ -28,7 +28,7 @@ export class MaxPool extends Module {
     return maxPool(x, this.options)
   }
 
-  describe([N, H, W, C]: Shape): readonly LayerRow[] {
+  override describe([N, H, W, C]: Shape): readonly LayerRow[] {
     const { kernelSize, stride, padding } = this.options
     const output = [N, windowOutput(H, kernelSize, stride, padding), windowOutput(W, kernelSize, stride, padding), C]
     return [layerRow(`max pool ${kernelSize}×${kernelSize} / ${stride}`, output, [])]
@@ -53,7 +53,7 @@ export class AvgPool extends Module {
     return avgPool(x, { kernelSize: this.stride, stride: this.stride, ceilMode: true })
   }
 
-  describe([N, H, W, C]: Shape): readonly LayerRow[] {
+  override describe([N, H, W, C]: Shape): readonly LayerRow[] {
     const output = [N, Math.ceil(H / this.stride), Math.ceil(W / this.stride), C]
     return [layerRow(`avg pool ${this.stride}×${this.stride} / ${this.stride}`, output, [])]
   }
@@ -67,7 +67,7 @@ export class GlobalAvgPool extends Module {
     return globalAvgPool(x)
   }
 
-  describe([N, , , C]: Shape): readonly LayerRow[] {
+  override describe([N, , , C]: Shape): readonly LayerRow[] {
     return [layerRow('global avg pool', [N, C], [])]
   }
 }

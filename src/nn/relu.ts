@@ -12,7 +12,7 @@ export class Relu extends Module {
     return relu(x)
   }
 
-  describe(input: Shape): readonly LayerRow[] {
+  override describe(input: Shape): readonly LayerRow[] {
     return [layerRow('relu', input, [])]
   }
 }

@@ -89,7 +89,7 @@ class ResNetBlock extends Module {
     return last.forward(runLayers(layers.slice(0, -1), x), { residual, relu: true })
   }
 
-  describe(input: Shape): readonly LayerRow[] {
+  override describe(input: Shape): readonly LayerRow[] {
     const rows: LayerRow[] = []
     for (const [name, layer] of this.children()) {
       const own = name === 'downsample' ? input : (rows.at(-1)?.output ?? input)

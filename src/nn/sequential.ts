@@ -51,7 +51,7 @@ export class Sequential extends Module {
     return runLayers(this.layers.slice(done), x)
   }
 
-  describe(input: Shape): readonly LayerRow[] {
+  override describe(input: Shape): readonly LayerRow[] {
     const rows: LayerRow[] = []
     for (const [name, layer] of this.children()) {
       rows.push(...rowsUnder(name, layer.describe(rows.at(-1)?.output ?? input)))

@@ -124,7 +124,7 @@ export class ResBlock extends Module {
     return this.last.forwardOnto(this.idpath.forward(x), runLayers(this.before, x))
   }
 
-  describe(input: Shape): readonly LayerRow[] {
+  override describe(input: Shape): readonly LayerRow[] {
     return [
       ...rowsUnder('idpath', this.idpath.describe(input)),
       ...rowsUnder('convpath', this.convpath.describe(input)),

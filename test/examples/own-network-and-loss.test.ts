@@ -40,7 +40,7 @@ class Residual extends Module {
     return relu(add(x, this.path.forward(x)))
   }
 
-  describe(input: Shape): readonly LayerRow[] {
+  override describe(input: Shape): readonly LayerRow[] {
     return [...rowsUnder('path', this.path.describe(input)), { ...layerRow('add, relu', input, []), path: 'add' }]
   }
 }

@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { ShapeError } from '../../src/base/errors.ts'
 import { BatchNorm } from '../../src/nn/batch-norm.ts'
-import { Conv } from '../../src/nn/conv.ts'
 import { ConvLayer } from '../../src/nn/conv-layer.ts'
 import { Init } from '../../src/nn/init.ts'
 import { Linear } from '../../src/nn/linear.ts'
@@ -71,13 +70,8 @@ describe('modules', () => {
     `)
   })
 
-  test('refuse a window that has no middle', () => {
+  test('refuse a window that is none', () => {
     const init = new Init(0)
-    expect(() => new Conv({ inChannels: 3, outChannels: 4, kernelSize: 2, init })).toThrowErrorMatchingInlineSnapshot(`
-      [OptionError: Conv: kernelSize is out of range
-        kernelSize  2
-        expected an odd whole number]
-    `)
     for (const kernelSize of [0, -1, 1.5, NaN]) {
       expect(() => new ConvLayer({ inChannels: 3, outChannels: 4, kernelSize, init })).toThrow(
         'Conv: kernelSize is out of range',

@@ -1,17 +1,25 @@
 import { BatchNorm } from '../../src/nn/batch-norm.ts'
-import { Conv } from '../../src/nn/conv.ts'
+import { Gelu, HardSigmoid, HardSwish, Relu6, Silu } from '../../src/nn/activations.ts'
+import { Conv, type ConvOptions } from '../../src/nn/conv.ts'
 import { ConvLayer } from '../../src/nn/conv-layer.ts'
 import { Init } from '../../src/nn/init.ts'
+import { LayerNorm } from '../../src/nn/layer-norm.ts'
+import { LayerScale } from '../../src/nn/layer-scale.ts'
 import { Linear } from '../../src/nn/linear.ts'
 import { MaxBlurPool } from '../../src/nn/max-blur-pool.ts'
 import { Module } from '../../src/nn/module.ts'
 import { AvgPool, GlobalAvgPool, MaxPool } from '../../src/nn/pool.ts'
 import { Sequential } from '../../src/nn/sequential.ts'
+import { SqueezeExcite } from '../../src/nn/squeeze-excite.ts'
+import { StochasticDepth } from '../../src/nn/stochastic-depth.ts'
 import { ResBlock } from '../../src/nn/xresnet.ts'
+import { sigmoid } from '../../src/ops/activations.ts'
 import { add } from '../../src/ops/add.ts'
 import { avgPool } from '../../src/ops/avg-pool.ts'
+import { globalAvgPool } from '../../src/ops/global-avg-pool.ts'
 import { maxPool } from '../../src/ops/max-pool.ts'
 import { mish } from '../../src/ops/mish.ts'
+import { mul } from '../../src/ops/mul.ts'
 import { relu } from '../../src/ops/relu.ts'
 import { concat } from '../../src/ops/concat.ts'
 import { flatten, reshape } from '../../src/ops/reshape.ts'
@@ -75,8 +83,48 @@ export class Branches extends Module {
     const joined = concat(turned, mish(turned))
     return this.head.forward(mish(this.norm.forward(flatten(joined))))
   }
+}
 
-  describe(): never {
-    throw new Error('not needed')
+/** Every layer that networks for telephones and of patches have, in groups, dilated and with even windows, for images of 16×20. */
+export class Modern extends Module {
+  readonly stem: Sequential
+  readonly blocks: Sequential
+  readonly scale: LayerScale
+  readonly wide: Linear
+  readonly gate: Linear
+  readonly head: Linear
+
+  constructor() {
+    super()
+    const init = new Init(0)
+    const conv = (inChannels: number, outChannels: number, more: Partial<ConvOptions>) =>
+      new Conv({ inChannels, outChannels, bias: true, init, ...more })
+    this.stem = this.addChild(
+      'stem',
+      new Sequential([conv(3, 10, { kernelSize: 2, stride: 2 }), new LayerNorm(10, { eps: 1e-3 }), new Gelu()]),
+    )
+    this.blocks = this.addChild(
+      'blocks',
+      new Sequential([
+        conv(10, 10, { groups: 10, kernelSize: 5 }),
+        new Silu(),
+        conv(10, 15, { groups: 5, stride: 2, padding: 2, dilation: 2 }),
+        new Gelu({ approximate: 'tanh' }),
+        new SqueezeExcite({ channels: 15, squeezed: 4, activation: new HardSwish(), gate: new HardSigmoid(), init }),
+        new Relu6(),
+        new StochasticDepth(0.5),
+      ]),
+    )
+    this.scale = this.addChild('scale', new LayerScale(15))
+    this.wide = this.addChild('wide', new Linear(15, 8, init))
+    this.gate = this.addChild('gate', new Linear(8, 8, init))
+    this.head = this.addChild('head', new Linear(8, 6, init))
+  }
+
+  forward(x: Tensor): Tensor {
+    const y = this.wide.forward(this.scale.forward(this.blocks.forward(this.stem.forward(x))))
+    const gated = mul(y, sigmoid(this.gate.forward(globalAvgPool(mul(y, y)))))
+    const norm = globalAvgPool(gated)
+    return this.head.forward(mul(norm, sigmoid(norm)))
   }
 }

@@ -14,7 +14,7 @@ import { hashUniform } from '../../src/testing/hash-uniform.ts'
 import { openTestGpu } from '../helpers/gpu.ts'
 import { decodeOnnx, faultsOf } from '../helpers/onnx.ts'
 import { runOnnx } from '../helpers/onnx-runtime.ts'
-import { Branches, oddLayers, scramble } from './networks.ts'
+import { Branches, Modern, oddLayers, scramble } from './networks.ts'
 
 await openTestGpu()
 
@@ -46,6 +46,7 @@ const networks: readonly (readonly [name: string, size: readonly [number, number
   ['xresnet18 with the head for transfer', [48, 40], () => visionModel(xresnet18, { outputs: 10 })],
   ['layers of odd sizes', [61, 47], oddLayers],
   ['a forward of its own', [13, 18], () => new Branches()],
+  ['layers of newer networks', [16, 20], () => new Modern()],
 ]
 
 /** Scales the last layer so that the largest logit is 3: probabilities that are neither all alike nor one of them 1. */

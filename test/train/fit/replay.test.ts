@@ -109,7 +109,7 @@ describe('code that may decide is called at every step', () => {
       return this.calls++ % 2 === 0 ? x : relu(x)
     }
 
-    describe(input: Shape) {
+    override describe(input: Shape) {
       return [{ path: '', layer: 'every', output: input, parameters: 0, flops: 0 }]
     }
   }

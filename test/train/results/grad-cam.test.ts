@@ -118,7 +118,7 @@ class Forked extends Module {
     return this.head.forward(new GlobalAvgPool().forward(joined))
   }
 
-  describe(input: Shape): readonly LayerRow[] {
+  override describe(input: Shape): readonly LayerRow[] {
     return rowsUnder('first', this.first.describe(input))
   }
 }
