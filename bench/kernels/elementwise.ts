@@ -58,7 +58,7 @@ function addCase(shape: Shape, dtype: Float, uses: readonly Use[]): Case {
 }
 
 /** Makes the cases of a function of one number, forward and backward. */
-function mapCases(
+export function mapCases(
   name: string,
   shape: Shape,
   dtype: Float,

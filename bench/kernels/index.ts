@@ -6,6 +6,7 @@ import { batchNormCases } from './batch-norm.ts'
 import { conv2dCases, yardstickCases } from './conv2d.ts'
 import { elementwiseCases } from './elementwise.ts'
 import { headCases } from './head.ts'
+import { layerCases } from './layers.ts'
 import { optimizerCases } from './optimizer.ts'
 import { poolCases } from './pools.ts'
 import { shapesOf, type Network, type NetworkShapes } from './shapes.ts'
@@ -53,6 +54,7 @@ export function kernelCases(selection: Selection): Case[] {
         augmentCases(batch, size, dtype, once(networks.filter(({ input }) => input[1] === size))),
       ),
       ...elementwiseCases(shapes, dtype),
+      ...sizes.flatMap((size) => layerCases(batch, size, dtype)),
       ...optimizers,
     ]
   })
