@@ -1,6 +1,13 @@
 // Trains a small network on drawn images with the built package, in whichever runtime it is started (Node, Deno, Bun), and
 // prints what a program there sees, as one line of JSON.
-import { CategoryBlock, DataBlock, getImageFiles, grandparentSplitter, ImageBlock, Learner } from '../../dist/src/node.js'
+import {
+  CategoryBlock,
+  DataBlock,
+  getImageFiles,
+  grandparentSplitter,
+  ImageBlock,
+  Learner,
+} from '../../dist/src/node.js'
 import { imagenetStats, normalize, openGpu, parentLabel, resize, sampleData } from '../../dist/src/node.js'
 import { ConvLayer, GlobalAvgPool, Init, Linear, Sequential } from '../../dist/src/exports/nn.js'
 
