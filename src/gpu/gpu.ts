@@ -7,7 +7,7 @@ import { PipelineCache, type OnCompile } from './pipeline-cache.ts'
 import { KERNEL_FAMILIES, loadShaders, type KernelFamily } from './kernel-families.ts'
 import { describeMatrix, matricesOf, type Matrices } from './matrices.ts'
 import type { Profiler } from './profile.ts'
-import { Queue } from './queue.ts'
+import { Queue, type RaiseErrors } from './queue.ts'
 import { subgroupsOf } from './subgroups.ts'
 import type { Tracer } from './trace.ts'
 
@@ -54,6 +54,26 @@ const ANEW =
   'This GPU may have computed with stale numbers and cannot be used any more: gpu.close(), await openGpu(), and make loaders, model and learner again'
 
 type Instruments = typeof import('./instruments.ts')
+
+/** Error about a device that is gone, as when the browser's GPU process ends. */
+function lost(name: string, message: string, cause?: unknown): DeviceError {
+  return new DeviceError(name, `the device was lost: ${message || 'no reason is given'}`, {
+    fix:
+      'gpu.close(), await openGpu(), and make loaders, model and learner again, from the last checkpoint if there is ' +
+      'one; with a smaller batch if memory ran out',
+    ...(cause === undefined ? {} : { cause }),
+  })
+}
+
+/** Answers of the device within which it says that it is lost, after work of it has been given up. */
+const ANSWERS = 3
+
+/** Waits until a device says that it is lost, or for a few answers if it does not. */
+async function lossKnown(device: GPUDevice): Promise<void> {
+  let known = false
+  void device.lost.then(() => (known = true))
+  for (let i = 0; i < ANSWERS && !known; i++) await device.queue.onSubmittedWorkDone().catch(() => undefined)
+}
 
 /** An open WebGPU device with its buffers, kernels and queue. Made by `openGpu`. */
 export class Gpu {
@@ -153,9 +173,13 @@ export class Gpu {
           })
         : undefined
     this.profiler = options.profile ? timer : undefined
-    const raiseErrors = async () => {
+    const raiseErrors: RaiseErrors = async (cause) => {
+      if (cause !== undefined) await lossKnown(device)
       await this.tracer?.printed
       await this.pipelines.compiled
+      this.check()
+      if (cause === undefined) return
+      report(lost(this.name, cause instanceof Error ? cause.message : String(cause), cause))
       this.check()
     }
     this.queue = new Queue(device, platform, this.software ? 0.5 : 0, timer, raiseErrors, this.tracer)
@@ -170,15 +194,7 @@ export class Gpu {
       )
     }
     void device.lost.then(({ reason, message }) => {
-      if (reason !== 'destroyed') {
-        report(
-          new DeviceError(this.name, `the device was lost: ${message}`, {
-            fix:
-              'gpu.close(), await openGpu(), and make loaders, model and learner again, from the last checkpoint if there is ' +
-              'one; with a smaller batch if memory ran out',
-          }),
-        )
-      }
+      if (reason !== 'destroyed') report(lost(this.name, message))
     })
   }
 

@@ -185,9 +185,13 @@ export class PipelineCache {
     device.pushErrorScope('validation')
     const { code, lines, layout, shapeLayout, descriptor } = this.describe(name, options)
     const pipeline = device.createComputePipeline(descriptor)
-    const checked = device.popErrorScope().then(async (error) => {
-      if (error) this.report(await compilationError(name, source, descriptor.compute.module, error, code, lines))
-    })
+    const checked = device
+      .popErrorScope()
+      .then(async (error) => {
+        if (error) this.report(await compilationError(name, source, descriptor.compute.module, error, code, lines))
+      })
+      // A lost device answers nothing, and says so itself.
+      .catch(() => undefined)
     this.compiled = Promise.all([this.compiled, checked])
     return { pipeline, layout, shapeLayout, groups: new Map() }
   }

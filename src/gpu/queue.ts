@@ -21,6 +21,13 @@ export interface CapturedCommands {
 }
 
 /**
+ * Function that throws the first error that the GPU has reported.
+ *
+ * @param cause  what work of the GPU rejected with: there is an error then in any case
+ */
+export type RaiseErrors = (cause?: unknown) => Promise<void>
+
+/**
  * Queue of GPU work, in order of encoding. Launches are collected in one compute pass of one command buffer and submitted
  * together, by `submit` (once per training step) or by `write` and `read`, which need them done.
  */
@@ -33,7 +40,7 @@ export class Queue {
   /** Pause between two checks of a pending read: on a software adapter it costs nothing and frees a core. */
   private readonly sleepMs: number
   private readonly profiler: Profiler | undefined
-  private readonly raiseErrors: () => Promise<void>
+  private readonly raiseErrors: RaiseErrors
   private readonly tracer: Tracer | undefined
   private encoder: GPUCommandEncoder | undefined
   private pass: GPUComputePassEncoder | undefined
@@ -45,7 +52,7 @@ export class Queue {
     platform: Platform,
     sleepMs: number,
     profiler: Profiler | undefined,
-    raiseErrors: () => Promise<void>,
+    raiseErrors: RaiseErrors,
     tracer?: Tracer,
   ) {
     this.device = device
@@ -129,18 +136,13 @@ export class Queue {
     this.endPass()
     const staged = this.readBack.stage(this.openEncoder(), view.buffer.buffer, view.offset, view.size)
     this.submit()
-    try {
-      return await staged(this.platform, { sleepMs: this.sleepMs })
-    } finally {
-      await this.raiseErrors()
-    }
+    return this.checked(staged(this.platform, { sleepMs: this.sleepMs }))
   }
 
   /** Submits and waits for all work. @throws the first error that the GPU has reported */
   async finished(): Promise<void> {
     this.submit()
-    await this.platform.waitFor(this.device.queue.onSubmittedWorkDone(), { sleepMs: this.sleepMs })
-    await this.raiseErrors()
+    await this.checked(this.platform.waitFor(this.device.queue.onSubmittedWorkDone(), { sleepMs: this.sleepMs }))
   }
 
   /** Submits all work so far. @returns a function that waits for this work and throws as `finished` does */
@@ -150,10 +152,17 @@ export class Queue {
     const done = this.platform.waitFor(this.device.queue.onSubmittedWorkDone(), { sleepMs: this.sleepMs })
     // A lost device is reported by the next check.
     done.catch(() => {})
-    return async () => {
-      await done
-      await this.raiseErrors()
-    }
+    return () => this.checked(done)
+  }
+
+  /** Waits for work. @throws the first error that the GPU has reported, in place of what the work rejects with */
+  private async checked<Result>(work: Promise<Result>): Promise<Result> {
+    const result = await work.catch(async (cause: unknown) => {
+      await this.raiseErrors(cause ?? 'it was given up')
+      throw cause
+    })
+    await this.raiseErrors()
+    return result
   }
 
   private launchTraced(launch: Launch, tracer: Tracer): void {
