@@ -45,19 +45,31 @@ interface Seat {
 /** Two jobs a thread: the next is already there when one is done. More would only bind images to a slow thread. */
 const JOBS_PER_THREAD = 2
 
+/** Decoding where no thread can be started. */
+export interface Instead {
+  decode(job: DecodeJob): Promise<Pixels>
+  /** Called once, with the reason. */
+  say(reason: string): void
+}
+
 /** Decodes on up to `threads` workers, which start with the first image and hold the program only while they work. */
 export class ThreadedDecodePool implements DecodePool {
   readonly threads: number
   private readonly start: StartThread
+  /** Decodes without threads, where none can be started; undefined makes that an error. */
+  private readonly instead: Instead | undefined
   private seats: Seat[] = []
   private queue: Task[] = []
+  private withoutThreads = false
 
-  constructor(threads: number, start: StartThread) {
+  constructor(threads: number, start: StartThread, instead?: Instead) {
     this.threads = threads
     this.start = start
+    this.instead = instead
   }
 
   decode(request: DecodeJob): Promise<Pixels> {
+    if (this.withoutThreads && this.instead) return this.instead.decode(request)
     const job = { ...request, bytes: alone(request.bytes) }
     return new Promise((resolve, reject) => {
       this.queue.push({ job, resolve, reject })
@@ -127,8 +139,15 @@ export class ThreadedDecodePool implements DecodePool {
       this.distribute()
       return
     }
-    // A worker that does not come up will not come up the next time either: everything waiting fails now.
-    for (const task of [...seat.jobs, ...this.queue.splice(0)]) {
+    // A worker that does not come up will not come up the next time either.
+    const waiting = [...seat.jobs, ...this.queue.splice(0)]
+    if (this.instead) {
+      if (!this.withoutThreads) this.instead.say(reason)
+      this.withoutThreads = true
+      for (const { job, resolve, reject } of waiting) this.instead.decode(job).then(resolve, reject)
+      return
+    }
+    for (const task of waiting) {
       task.reject(
         new DeviceError('decode', `a decoding thread cannot start (${reason})`, {
           fix: 'run the built package (workers are .js files beside it), or ask for threads: 0 to decode in place.',

@@ -1,5 +1,5 @@
 import { checkThreads, defaultThreads, inPlaceDecodePool, ThreadedDecodePool } from '../decode-pool.ts'
-import type { DecodeJob, DecodeReply, StartThread } from '../decode-pool.ts'
+import type { DecodeJob, DecodeReply, Instead, StartThread } from '../decode-pool.ts'
 import type { Pixels } from '../../image/pixels.ts'
 import type { DecodePool } from '../platform.ts'
 import type { BlobFiles } from './blob-files.ts'
@@ -10,7 +10,8 @@ export function browserDecodePool(
   threads = defaultThreads(navigator.hardwareConcurrency),
 ): DecodePool {
   checkThreads(threads)
-  const pool = threads === 0 ? inPlaceDecodePool(decodeHere) : new ThreadedDecodePool(threads, startWorker)
+  const pool =
+    threads === 0 ? inPlaceDecodePool(decodeHere) : new ThreadedDecodePool(threads, startWorker, onThisThread)
   return {
     threads,
     shares: globalThis.crossOriginIsolated,
@@ -30,6 +31,16 @@ export function browserDecodePool(
 async function decodeHere(job: DecodeJob): Promise<Pixels> {
   const { decodeBytes } = await import('./decode-bytes.ts')
   return decodeBytes(job)
+}
+
+/** A bundler that makes no file of the worker leaves a page without one. */
+const onThisThread: Instead = {
+  decode: (job) => inPlaceDecodePool(decodeHere).decode(job),
+  say: (reason) =>
+    console.log(
+      `images are decoded on this thread, which takes longer, as there is no worker for it (${reason}): ` +
+        'node_modules/wgrad/dist/src/platform/browser/decode-worker.js can be an entry of its own beside the page',
+    ),
 }
 
 const startWorker: StartThread = ({ reply, ended }) => {

@@ -160,20 +160,21 @@ export async function lineChart(options: LineChartOptions): Promise<string> {
  * dependencies. Training needs no charts, so it is loaded on first use, and the library works without it.
  */
 async function charts() {
-  try {
-    const [{ init, use }, { LineChart }, { GridComponent, LegendComponent, TitleComponent }, { SVGRenderer }] =
-      await Promise.all([
-        import('echarts/core'),
-        import('echarts/charts'),
-        import('echarts/components'),
-        import('echarts/renderers'),
-      ])
-    use([LineChart, GridComponent, LegendComponent, TitleComponent, SVGRenderer])
-    return { init }
-  } catch (cause) {
-    throw new OptionError('chart', 'the package echarts, which draws charts, cannot be loaded', {
-      fix: 'npm install echarts',
-      cause,
-    })
-  }
+  // Each is followed by a `catch`, by which bundlers know that the package may be absent.
+  const [{ init, use }, { LineChart }, { GridComponent, LegendComponent, TitleComponent }, { SVGRenderer }] =
+    await Promise.all([
+      import('echarts/core').catch(absent),
+      import('echarts/charts').catch(absent),
+      import('echarts/components').catch(absent),
+      import('echarts/renderers').catch(absent),
+    ])
+  use([LineChart, GridComponent, LegendComponent, TitleComponent, SVGRenderer])
+  return { init }
+}
+
+function absent(cause: unknown): never {
+  throw new OptionError('chart', 'the package echarts, which draws charts, cannot be loaded', {
+    fix: 'npm install echarts',
+    cause,
+  })
 }

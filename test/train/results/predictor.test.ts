@@ -236,8 +236,11 @@ describe('many images', () => {
   test('run one after the other on the GPU', async () => {
     const one = predictor()
     let running = 0
-    const inside = one as unknown as { pass: (...given: unknown[]) => Promise<Float32Array> }
-    const pass = inside.pass.bind(one)
+    const { loaded } = one as unknown as {
+      loaded: () => Promise<{ pass: (...given: unknown[]) => Promise<Float32Array> }>
+    }
+    const inside = await loaded.call(one)
+    const pass = inside.pass.bind(inside)
     inside.pass = async (...given) => {
       expect(++running).toBe(1)
       try {
