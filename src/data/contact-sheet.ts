@@ -14,6 +14,8 @@ export interface LabeledImage {
   readonly predicted?: string
   /** Line below, such as the loss. */
   readonly note?: string
+  /** Path of the file, which an HTML file shows when the image is pointed at. */
+  readonly path?: string
 }
 
 /** Format of a contact sheet. In 'svg' and 'html' labels are text, drawn by the fonts of whoever looks at it. */
@@ -236,11 +238,12 @@ async function sheetHtml(tiles: readonly LabeledImage[], { encodePng }: SheetPla
   const { columns, width, height } = gridOf(tiles)
   const figures: string[] = []
   for (const tile of tiles) {
-    const { label, predicted, image } = tile
+    const { label, predicted, image, path } = tile
+    const title = path === undefined ? '' : ` title="${escaped(path)}"`
     const source = await dataUrl(image, encodePng)
     const kind = predicted === undefined ? '' : predicted === label ? ' class="right"' : ' class="wrong"'
     figures.push(
-      `<figure${kind}><img src="${source}" width="${width}" height="${height}" alt="">` +
+      `<figure${kind}><img src="${source}" width="${width}" height="${height}" alt=""${title}>` +
         `<figcaption>${linesOf(tile)
           .map((line) => `<div dir="auto">${escaped(oneLine(line))}</div>`)
           .join('')}</figcaption></figure>`,

@@ -1,9 +1,9 @@
 import { checkArgument, checkOptions, FUNCTION, listOf, NUMBER, objectWith, type Kinds } from '../base/options.ts'
 import type { Platform } from '../platform/platform.ts'
 import type { NormalizeByBatchTransform } from './augment/normalize.ts'
-import type { BatchTransform } from './augment/transforms.ts'
+import { toBatchTransforms, type BatchTransform, type GivenBatchTransform } from './augment/transforms.ts'
 import type { CategoryBlock, ImageBlock } from './blocks.ts'
-import { sortItemTransforms, type ItemTransform } from './item-transforms.ts'
+import { sortItemTransforms, type GivenItemTransform, type ItemTransform } from './item-transforms.ts'
 import type { Loaders } from './loaders.ts'
 import type { PixelCache } from './pixel-cache.ts'
 import type { Splitter } from './splitters.ts'
@@ -22,10 +22,22 @@ export interface DataBlockOptions {
   readonly getY: (item: string) => string
   /** Which items are measured on? Default: a random fifth, chosen by the seed of the loaders */
   readonly splitter?: Splitter
-  /** Transforms of each image on the CPU, such as `[resize(224)]`. Default none, for images that all have one size */
-  readonly itemTransforms?: readonly ItemTransform[]
-  /** Transforms of each batch on the GPU, such as `[...augTransforms({ size: 128 }), normalize(imagenetStats)]`. Default none */
-  readonly batchTransforms?: readonly (BatchTransform | NormalizeByBatchTransform)[]
+  /**
+   * Transforms of each image on the CPU, such as `[resize(224)]`, and functions of your own. Default none, for images that
+   * all have one size
+   */
+  readonly itemTransforms?: readonly GivenItemTransform[]
+  /**
+   * Transforms of each batch on the GPU, such as `[...augTransforms({ size: 128 }), normalize(imagenetStats)]`, and
+   * functions of your own. Default none
+   */
+  readonly batchTransforms?: readonly (GivenBatchTransform | NormalizeByBatchTransform)[]
+}
+
+/** Options of a data block with all code from outside as transforms. */
+export interface PreparedOptions extends DataBlockOptions {
+  readonly itemTransforms: readonly ItemTransform[]
+  readonly batchTransforms: readonly (BatchTransform | NormalizeByBatchTransform)[]
 }
 
 export interface LoadersOptions {
@@ -53,11 +65,27 @@ export interface LoadersOptions {
   readonly platform?: Platform
 }
 
-/** Check of a list of transforms. */
+/**
+ * Check of a list of transforms, which may be functions, except those that make transforms and were not called. Those of
+ * one's own are checked where they are used.
+ */
 export const TRANSFORMS = listOf({
-  expected: 'made by a function such as resize(224)',
-  is: (value) => value instanceof Object && 'kind' in value,
+  expected: 'made by a function such as resize(224), or of your own: a function, or { name, runsOn, apply, … }',
+  is: (value) =>
+    typeof value === 'function'
+      ? !MAKERS.includes(value.name)
+      : value instanceof Object && ('kind' in value || 'apply' in value || 'name' in value),
 })
+
+/**
+ * Names of functions that make transforms: passed without being called, they would be taken for transforms. By name, so
+ * that a page holds only those that it uses.
+ */
+const MAKERS: readonly string[] = [
+  ...['resize', 'randomResizedCrop', 'randomCrop', 'cropPad', 'flipItem', 'dihedralItem', 'trivialAugment'],
+  ...['randAugment', 'normalize', 'augTransforms', 'randomResizedCropGpu', 'randomErasing', 'hue', 'saturation'],
+  ...['flip', 'dihedral', 'rotate', 'zoom', 'warp', 'brightness', 'contrast'],
+]
 const DATA_BLOCK_KINDS: Kinds<DataBlockOptions> = {
   blocks: listOf({
     expected: 'a block: ImageBlock(), CategoryBlock()',
@@ -89,14 +117,18 @@ export const LOADERS_KINDS: Kinds<LoadersOptions> = {
  * Source: fastai data/block.py, DataBlock.
  */
 export class DataBlock {
-  private readonly options: DataBlockOptions
+  private readonly options: PreparedOptions
 
   constructor(options: DataBlockOptions) {
     checkOptions('DataBlock', options, DATA_BLOCK_KINDS)
     for (const name of ['blocks', 'getItems', 'getY'] as const) {
       checkArgument('DataBlock', name, options[name], DATA_BLOCK_KINDS[name])
     }
-    this.options = { ...options, itemTransforms: sortItemTransforms(options.itemTransforms ?? []) }
+    this.options = {
+      ...options,
+      itemTransforms: sortItemTransforms(options.itemTransforms ?? []),
+      batchTransforms: toBatchTransforms<BatchTransform | NormalizeByBatchTransform>(options.batchTransforms ?? []),
+    }
   }
 
   /**

@@ -1,11 +1,14 @@
-import { requireNumber } from '../base/check.ts'
+import { requireInteger, requireNumber } from '../base/check.ts'
 import { OptionError } from '../base/errors.ts'
 import type { Rng } from '../base/rng.ts'
 import { ANY, checkOptions, NUMBER, TEXT } from '../base/options.ts'
-import type { FitPlan, ResizePlan } from '../image/resize-plan.ts'
+import type { FitPlan, PadMode, ResizePlan } from '../image/resize-plan.ts'
+import { checkPadMode } from '../image/resize.ts'
 import { checkRanges, toSize, type Size } from './augment/crop.ts'
 import { BOX_NUMBERS, type Range } from '../image/box.ts'
 import type { Phase } from './augment/draw.ts'
+import type { RandAugmentTransform, TrivialAugmentTransform } from './auto-augment.ts'
+import { toOwnItemTransform, type OwnItem, type OwnItemFunction, type OwnItemTransform } from './own-item-transform.ts'
 
 /** Brings pictures to one size; what is random about it is drawn anew for every picture. */
 export interface SizeTransform {
@@ -19,6 +22,8 @@ export interface SizeTransform {
 export interface ResizeTransform extends SizeTransform {
   readonly kind: 'resize'
   readonly method: FitPlan['method']
+  /** Values beyond the border, for the method 'pad'; `undefined`: the mirror image. */
+  readonly padMode: PadMode | undefined
 }
 
 export interface RandomResizedCropTransform extends SizeTransform, Required<RandomResizedCropOptions> {
@@ -32,8 +37,36 @@ export interface FlipItemTransform {
   readonly p: number
 }
 
+export interface RandomCropTransform extends SizeTransform, Required<RandomCropOptions> {
+  readonly kind: 'randomCrop'
+}
+
+export interface CropPadTransform extends SizeTransform {
+  readonly kind: 'cropPad'
+  readonly padMode: PadMode
+}
+
+/** Applies a random symmetry of the square to images in training. */
+export interface DihedralItemTransform {
+  readonly kind: 'dihedralItem'
+  readonly order: 0
+  readonly p: number
+}
+
+/** Transform that decides how an image is resized. */
+export type SizingTransform = ResizeTransform | RandomResizedCropTransform | RandomCropTransform | CropPadTransform
+
 /** Transform of a single image on the CPU, before batches are made. */
-export type ItemTransform = ResizeTransform | RandomResizedCropTransform | FlipItemTransform
+export type ItemTransform =
+  | SizingTransform
+  | FlipItemTransform
+  | DihedralItemTransform
+  | TrivialAugmentTransform
+  | RandAugmentTransform
+  | OwnItemTransform
+
+/** Item of a list of item transforms: a built-in one, or code from outside the package. */
+export type GivenItemTransform = ItemTransform | OwnItem | OwnItemFunction
 
 /** The middle of both axes. */
 const MIDDLE = [0.5, 0.5] as const
@@ -43,15 +76,27 @@ const MIDDLE = [0.5, 0.5] as const
  * side, in validation in the middle.
  *
  * @param size  pixels: one number for a square, or [height, width]
- * @param options.method  'crop' (default) keeps the shorter side whole, 'squish' all of it, 'pad' adds a mirror image
- * @throws OptionError  when the size is not whole pixels from 2 on, or there is no such method
- * Source: fastai vision/augment.py, Resize.
+ * @param options.method  'crop' (default) keeps the shorter side whole, 'squish' all of it, 'pad' adds to the shorter side
+ * @param options.padMode  what 'pad' adds: 'reflection' (default) the mirror image, 'border' the border repeated, 'zeros' black
+ * @throws OptionError  when the size is not whole pixels from 2 on, or there is no such method or mode, or a mode is given
+ *   without the method 'pad'
+ * Source: fastai vision/augment.py, Resize, ResizeMethod and PadMode.
  */
-export function resize(size: Size, options: { readonly method?: FitPlan['method'] } = {}): ResizeTransform {
-  checkOptions('resize', options, { method: TEXT })
-  const { method = 'crop' } = options
+export function resize(
+  size: Size,
+  options: { readonly method?: FitPlan['method']; readonly padMode?: PadMode } = {},
+): ResizeTransform {
+  checkOptions('resize', options, { method: TEXT, padMode: TEXT })
+  const { method = 'crop', padMode } = options
   if (!['crop', 'squish', 'pad'].includes(method)) {
     throw new OptionError('resize', `there is no method '${method}'`, { expected: "'crop', 'squish' or 'pad'" })
+  }
+  checkPadMode('resize', padMode)
+  if (padMode !== undefined && method !== 'pad') {
+    throw new OptionError('resize', `nothing is padded by the method '${method}'`, {
+      given: { method, padMode },
+      fix: "write { method: 'pad', padMode }, or leave padMode out",
+    })
   }
   const [height, width] = toSize('resize', size)
   return {
@@ -60,8 +105,10 @@ export function resize(size: Size, options: { readonly method?: FitPlan['method'
     width,
     height,
     method,
+    padMode,
     draw: (random, split) => ({
       method,
+      ...(padMode !== undefined && { padMode }),
       width,
       height,
       position: split === 'valid' ? MIDDLE : [random.uniform(), random.uniform()],
@@ -117,6 +164,65 @@ export function randomResizedCrop(size: Size, options: RandomResizedCropOptions 
   }
 }
 
+/** Options of `randomCrop`. */
+export interface RandomCropOptions {
+  /** Pixels added on every side in training, before the place is chosen. Default 0 */
+  readonly padding?: number
+  /** Values beyond the border. Default 'zeros' */
+  readonly padMode?: PadMode
+}
+
+/**
+ * Crops every image without resampling it: in training at a random place of the image and the padding around it, in
+ * validation in the middle of the image. `randomCrop(32, { padding: 4 })` is the usual recipe for CIFAR. Images that are
+ * smaller are padded.
+ *
+ * @param size  pixels: one number for a square, or [height, width]
+ * @throws OptionError  when an option is out of range
+ * Source: fastai vision/augment.py, RandomCrop; torchvision RandomCrop (padding).
+ */
+export function randomCrop(size: Size, options: RandomCropOptions = {}): RandomCropTransform {
+  checkOptions('randomCrop', options, { padding: NUMBER, padMode: TEXT })
+  const { padding = 0, padMode = 'zeros' } = options
+  const [height, width] = toSize('randomCrop', size)
+  requireInteger('randomCrop', 'padding', padding, { from: 0 })
+  checkPadMode('randomCrop', padMode)
+  const window = { method: 'window', width, height, padding, padMode } as const
+  return {
+    kind: 'randomCrop',
+    order: 1,
+    width,
+    height,
+    padding,
+    padMode,
+    draw: (random, split) =>
+      split === 'valid' ? window : { ...window, position: [random.uniform(), random.uniform()] },
+  }
+}
+
+/**
+ * Crops or pads every image to a size around its middle, without resampling it, in training and validation.
+ *
+ * @param size  pixels: one number for a square, or [height, width]
+ * @param options.padMode  values beyond the border. Default 'zeros'
+ * @throws OptionError  when the size is not whole pixels from 2 on, or there is no such mode
+ * Source: fastai vision/augment.py, CropPad.
+ */
+export function cropPad(size: Size, options: { readonly padMode?: PadMode } = {}): CropPadTransform {
+  checkOptions('cropPad', options, { padMode: TEXT })
+  const { padMode = 'zeros' } = options
+  const [height, width] = toSize('cropPad', size)
+  checkPadMode('cropPad', padMode)
+  return {
+    kind: 'cropPad',
+    order: 1,
+    width,
+    height,
+    padMode,
+    draw: () => ({ method: 'window', width, height, padding: 0, padMode }),
+  }
+}
+
 /**
  * Mirrors pictures left to right with probability p, in training only, and before they are cropped wherever it is listed.
  *
@@ -130,27 +236,66 @@ export function flipItem(p = 0.5): FlipItemTransform {
 }
 
 /**
- * Item transforms in the order of their work.
+ * Applies one of the eight symmetries of the square to images, each with the same probability, in training only, and before
+ * they are cropped wherever it is listed: for images without an up and down, such as of the ground or of tissue.
  *
- * @throws OptionError  for two that do the same work
+ * @param p  probability of a choice, which includes that of no change. Default 1
+ * @throws OptionError  when p is not a probability
+ * Source: fastai vision/augment.py, DihedralItem.
  */
-export function sortItemTransforms(transforms: readonly ItemTransform[]): readonly ItemTransform[] {
-  if (new Set(transforms.map(({ order }) => order)).size < transforms.length) {
+export function dihedralItem(p = 1): DihedralItemTransform {
+  requireNumber('dihedralItem', 'p', p, { from: 0, to: 1 })
+  return { kind: 'dihedralItem', order: 0, p }
+}
+
+const KINDS: ReadonlySet<string> = new Set<ItemTransform['kind']>([
+  'resize',
+  'randomResizedCrop',
+  'randomCrop',
+  'cropPad',
+  'flipItem',
+  'dihedralItem',
+  'trivialAugment',
+  'randAugment',
+  'own',
+])
+
+/**
+ * Returns item transforms in the order of their work: flips and turns, then the size, then changes of pixels.
+ *
+ * @throws OptionError  for two that do the same work, or for one that is neither built in nor code
+ */
+export function sortItemTransforms(given: readonly GivenItemTransform[]): readonly ItemTransform[] {
+  const transforms = given.map((one) => ('kind' in one ? one : toOwnItemTransform(one)))
+  const other = transforms.find(({ kind }) => !KINDS.has(kind))
+  if (other) {
+    throw new OptionError('item transforms', 'an item is not an item transform', {
+      given: { kind: other.kind },
+      expected: [...KINDS].join(', '),
+      fix: 'list transforms of batches, such as normalize, in batchTransforms',
+    })
+  }
+  const works = transforms.map((one) => (one.kind === 'own' ? `own ${one.name}` : one.order < 2 ? one.order : one.kind))
+  if (new Set(works).size < works.length) {
     throw new OptionError('item transforms', 'there are two item transforms for the same work', {
-      given: { itemTransforms: transforms.map(({ kind }) => kind).join(', ') },
+      given: { itemTransforms: transforms.map((one) => (one.kind === 'own' ? one.name : one.kind)).join(', ') },
       fix: 'leave one out',
     })
   }
   return transforms.toSorted((a, b) => a.order - b.order)
 }
 
-/** Draws what the transforms, sorted, make of one picture. */
+/** Draws how the transforms, sorted, bring one image to its size. */
 export function drawPlan(transforms: readonly ItemTransform[], random: Rng, split: Phase): ResizePlan {
   let plan: ResizePlan = { method: 'whole' }
-  let mirror = false
+  let turned: Pick<ResizePlan, 'mirror' | 'dihedral'> = {}
   for (const transform of transforms) {
-    if (transform.kind === 'flipItem') mirror = split === 'train' && random.bernoulli(transform.p)
-    else plan = transform.draw(random, split)
+    if (transform.kind === 'flipItem') {
+      if (split === 'train' && random.bernoulli(transform.p)) turned = { mirror: true }
+    } else if (transform.kind === 'dihedralItem') {
+      const dihedral = split === 'train' && random.bernoulli(transform.p) ? random.integer(0, 7) : 0
+      if (dihedral > 0) turned = { dihedral }
+    } else if ('draw' in transform) plan = transform.draw(random, split)
   }
-  return mirror ? { ...plan, mirror } : plan
+  return { ...plan, ...turned }
 }

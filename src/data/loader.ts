@@ -2,15 +2,16 @@ import { requireInteger } from '../base/check.ts'
 import { DataError, OptionError } from '../base/errors.ts'
 import { ANY, checkOptions, FLAG, NUMBER, type Kind, type Kinds } from '../base/options.ts'
 import { rng, type Rng } from '../base/rng.ts'
+import type { Pixels } from '../image/pixels.ts'
 import type { Platform } from '../platform/platform.ts'
-import type { ResizePlan } from '../image/resize-plan.ts'
 import { currentGpu } from '../gpu/device.ts'
 import { augmentStream, type Phase } from './augment/draw.ts'
 import type { ChannelStats } from './augment/normalize.ts'
 import { BatchPipeline } from './augment/pipeline.ts'
-import type { BatchTransform } from './augment/transforms.ts'
+import { toBatchTransforms, type BatchTransform, type GivenBatchTransform } from './augment/transforms.ts'
 import { assemble, assembleResident, BatchBuffers, type Batch, type HostBatch } from './batch.ts'
-import { drawPlan, sortItemTransforms, type ItemTransform } from './item-transforms.ts'
+import { sortItemTransforms, type GivenItemTransform, type ItemTransform } from './item-transforms.ts'
+import { doWork, drawWork, isPlanOnly, type ItemWork } from './item-work.ts'
 import type { Pictures } from './pictures.ts'
 import type { ResidentImages } from './resident-images.ts'
 
@@ -30,8 +31,8 @@ export interface LoaderOptions {
   /** 'train' shuffles, leaves out the last partial batch and draws at random; 'valid' does none of these. */
   readonly split: Phase
   readonly batchSize: number
-  readonly itemTransforms: readonly ItemTransform[]
-  readonly batchTransforms: readonly BatchTransform[]
+  readonly itemTransforms: readonly GivenItemTransform[]
+  readonly batchTransforms: readonly GivenBatchTransform[]
   readonly seed: number
   /** Batches prepared ahead. Default 2 */
   readonly depth?: number
@@ -103,7 +104,7 @@ export class Loader {
 
   constructor(options: LoaderOptions) {
     checkOptions('loader', options, LOADER_KINDS)
-    const { platform, pictures, labels, vocab, items, split, batchSize, batchTransforms, seed, depth = DEPTH } = options
+    const { platform, pictures, labels, vocab, items, split, batchSize, seed, depth = DEPTH } = options
     requireInteger('loader', 'batchSize', batchSize, { from: 1 })
     this.platform = platform
     this.pictures = pictures
@@ -113,6 +114,7 @@ export class Loader {
     this.split = split
     this.batchSize = batchSize
     this.itemTransforms = sortItemTransforms(options.itemTransforms)
+    const batchTransforms = toBatchTransforms<BatchTransform>(options.batchTransforms)
     this.batchTransforms = batchTransforms
     this.pipeline = new BatchPipeline(batchTransforms)
     this.stats = batchTransforms.find((transform) => transform.kind === 'normalize') ?? {
@@ -207,12 +209,14 @@ export class Loader {
   /** Draws what is random about a batch and puts it on the GPU. */
   private send(
     host: HostBatch,
-    { epoch = 0, draws = this.split, pass }: EpochOptions,
+    { epoch = 0, draws = this.split, pass = 0 }: EpochOptions,
     buffers: BatchBuffers,
     pipeline: BatchPipeline,
   ): Batch {
     const shape = { N: host.items.length, H: host.height, W: host.width }
-    const draw = pipeline.draw(augmentStream(this.seed, epoch, host.index, pass), shape, draws)
+    const stream = augmentStream(this.seed, epoch, host.index, pass)
+    const ownStream = (name: string) => rng(this.seed, `own batch ${name}`, epoch, host.index, pass)
+    const draw = pipeline.draw(stream, shape, draws, ownStream)
     return buffers.load(host, pipeline, draw)
   }
 
@@ -272,12 +276,14 @@ export class Loader {
     { images, staging }: { readonly images: ResidentImages | undefined; readonly staging: Uint32Array[] },
   ): Promise<HostBatch | undefined> {
     const { pictures, batchSize: N, labels } = this
-    const plans = Array.from(items, (item) => this.planItem(item, pass))
+    const works = Array.from(items, (item) => this.drawItem(item, pass))
     const repeats = this.dropsLast(pass) ? 'count' : 'pad'
-    const nameOf = (place: number) => pictures.finishedName(items[place], plans[place])
+    // An image that was changed after it was resized is not remembered anywhere.
+    const nameOf = (place: number) =>
+      isPlanOnly(works[place]) ? pictures.finishedName(items[place], works[place].plan) : undefined
     /** Pixels of the items in some places, `undefined` if none can be decoded. */
     const load = async (places: readonly number[], count: number): Promise<HostBatch | undefined> => {
-      const found = await Promise.all(places.map((place) => pictures.get(items[place], plans[place])))
+      const found = await Promise.all(places.map((place) => this.imageOf(items[place], works[place])))
       const host = assemble({
         index,
         N: count,
@@ -292,7 +298,7 @@ export class Loader {
       // Items that are missing move those behind them.
       return { ...host, names: places.filter((_, i) => found[i]).map(nameOf) }
     }
-    const all = [...plans.keys()]
+    const all = [...works.keys()]
     const resident = all.map((place) => (images?.count ? images.get(nameOf(place) ?? '') : undefined))
     const first = resident.find((image) => image !== undefined)
     if (!first) return load(all, N)
@@ -305,9 +311,15 @@ export class Loader {
     return isWhole ? assembleResident(parts, resident, sent, first) : load(all, N)
   }
 
-  /** Returns how the item transforms resize an item in that pass. */
-  private planItem(item: number, { epoch = 0, draws = this.split, pass = 0 }: EpochOptions): ResizePlan {
-    return drawPlan(this.itemTransforms, rng(this.seed, 'crop', epoch, item, pass), draws)
+  /** Draws what the item transforms do with an item in that pass. */
+  private drawItem(item: number, { epoch = 0, draws = this.split, pass = 0 }: EpochOptions): ItemWork {
+    return drawWork(this.itemTransforms, (name) => rng(this.seed, name, epoch, item, pass), draws)
+  }
+
+  /** Returns the image of an item; nothing where its file cannot be decoded. */
+  private imageOf(item: number, work: ItemWork): Promise<Pixels | undefined> {
+    const { pictures, platform } = this
+    return doWork(work, (plan) => pictures.get(item, plan), platform.decoder, pictures.items[item])
   }
 
   /** True if all batches are full and all their places count. */

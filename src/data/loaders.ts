@@ -78,6 +78,12 @@ export class Loaders {
     throw new DataError('loaders', 'there are no training items')
   }
 
+  /** Adapter that computes: its name, and true if it is the processor. */
+  get adapter(): { readonly name: string; readonly software: boolean } {
+    const { name, software } = currentGpu()
+    return { name, software }
+  }
+
   /** Returns unused GPU memory to the driver: when sizes change, buffers of the old ones would stay. */
   freeMemory(): void {
     currentGpu().trim()

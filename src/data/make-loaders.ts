@@ -9,7 +9,7 @@ import type { BatchTransform } from './augment/transforms.ts'
 import { categorizer, sameSpelling, vocabText } from './blocks.ts'
 import { checkFiles } from './check-files.ts'
 import { printClassCounts, requireClasses } from './class-counts.ts'
-import { LOADERS_KINDS, type DataBlockOptions, type LoadersOptions } from './data-block.ts'
+import { LOADERS_KINDS, type LoadersOptions, type PreparedOptions } from './data-block.ts'
 import { Loader } from './loader.ts'
 import { Loaders } from './loaders.ts'
 import { Pictures } from './pictures.ts'
@@ -35,7 +35,7 @@ interface Dataset {
 }
 
 /** Makes what `DataBlock.loaders` returns. @throws  as that */
-export async function makeLoaders(block: DataBlockOptions, path: string, options: LoadersOptions): Promise<Loaders> {
+export async function makeLoaders(block: PreparedOptions, path: string, options: LoadersOptions): Promise<Loaders> {
   checkArgument('loaders', 'path', path, TEXT)
   checkOptions('loaders', options, LOADERS_KINDS)
   const platform = options.platform ?? currentGpu().platform
@@ -52,14 +52,14 @@ export async function makeLoaders(block: DataBlockOptions, path: string, options
   const { items, labels, vocab, ...split } = await datasetOf(block, path, platform, seed, options.limit)
   const { train, valid } = await checkFiles(platform, items, split)
   printClassCounts(platform, vocab, labels, { train, valid })
-  const { itemTransforms = [] } = block
+  const { itemTransforms } = block
   const pictures = new Pictures({ platform, items, cache, decoding: block.blocks[0].decoding })
   const { itemWeights } = options
   const weights = itemWeights && itemWeightsOf(itemWeights, { items, labels, vocab, train })
   const shared = { platform, pictures, labels, vocab, batchSize, seed, itemTransforms }
   const trainLoader = (batchTransforms: readonly BatchTransform[]) =>
     new Loader({ ...shared, batchTransforms, split: 'train', items: train, itemWeights: weights })
-  const batchTransforms = await withBatchStats(block.batchTransforms ?? [], trainLoader)
+  const batchTransforms = await withBatchStats(block.batchTransforms, trainLoader)
   return new Loaders({
     train: trainLoader(batchTransforms),
     valid: new Loader({ ...shared, batchTransforms, split: 'valid', items: valid }),
@@ -71,7 +71,7 @@ export async function makeLoaders(block: DataBlockOptions, path: string, options
 }
 
 /** Makes what `DataBlock.summary` returns. @throws  as that */
-export async function summarize(block: DataBlockOptions, path: string, options: LoadersOptions): Promise<string> {
+export async function summarize(block: PreparedOptions, path: string, options: LoadersOptions): Promise<string> {
   checkOptions('summary', options, LOADERS_KINDS)
   const platform = options.platform ?? currentGpu().platform
   const { batchSize = 64, seed = seedSetting(platform), limit } = options
@@ -90,23 +90,20 @@ export async function summarize(block: DataBlockOptions, path: string, options: 
     `  decoded: ${picture.width} × ${picture.height} pixels`,
   ]
   let [height, width] = [picture.height, picture.width]
-  for (const transform of block.itemTransforms ?? []) {
-    if (transform.order === 1) ({ height, width } = transform)
-    const how =
-      transform.kind === 'resize'
-        ? ` (${transform.method})`
-        : transform.kind === 'flipItem'
-          ? ` (p = ${transform.p})`
-          : ''
-    lines.push(`  ${transform.kind}${how}: ${width} × ${height} pixels`)
+  for (const transform of block.itemTransforms) {
+    if ('width' in transform) ({ height, width } = transform)
+    const how = transform.kind === 'resize' ? ` (${transform.method})` : 'p' in transform ? ` (p = ${transform.p})` : ''
+    const name = transform.kind === 'own' ? transform.name : transform.kind
+    lines.push(`  ${name}${how}: ${width} × ${height} pixels`)
   }
   lines.push(
     `a batch: ${batchSize} such pictures, ${formatShape({ shape: [batchSize, height, width], dtype: 'u32' })}, one RGBA pixel each`,
   )
-  for (const transform of [...(block.batchTransforms ?? [])].sort((a, b) => a.order - b.order)) {
+  for (const transform of [...block.batchTransforms].sort((a, b) => a.order - b.order)) {
     const size = 'size' in transform ? transform.size : undefined
     if (size) [height, width] = size
-    lines.push(`  ${transform.kind}: ${formatShape([batchSize, height, width, 3])}`)
+    const name = transform.kind === 'own' ? transform.name : transform.kind
+    lines.push(`  ${name}: ${formatShape([batchSize, height, width, 3])}`)
   }
   lines.push(`the network's input: ${formatShape([batchSize, height, width, 3])}, f32 or f16`)
   const text = lines.join('\n')
@@ -115,7 +112,7 @@ export async function summarize(block: DataBlockOptions, path: string, options: 
 }
 
 async function datasetOf(
-  block: DataBlockOptions,
+  block: PreparedOptions,
   path: string,
   platform: Platform,
   seed: number,

@@ -6,7 +6,7 @@ import type { ResizePlan } from '../image/resize-plan.ts'
 import type { Pixels } from '../image/pixels.ts'
 import { requireReadable, tolerated as toleratedOf } from './check-files.ts'
 import type { PixelCache } from './pixel-cache.ts'
-import { dependsOnPlace, mirrored, resizePixels } from '../image/resize.ts'
+import { dependsOnPlace, resizePixels, turnedPixels } from '../image/resize.ts'
 
 /**
  * From this many decoding threads on, decoding a picture again there is cheaper than resizing a kept one here, where threads
@@ -98,7 +98,8 @@ export class Pictures {
   finishedName(item: number, plan: ResizePlan): string | undefined {
     const whole = this.nameOf(this.items[item])
     const name = plan.method === 'whole' ? whole : `${whole} ${planName(plan)}`
-    return (plan.method === 'whole' && plan.mirror) || !this.cache.get(name) ? undefined : name
+    const turnsWhole = plan.method === 'whole' && (plan.mirror === true || plan.dihedral !== undefined)
+    return turnsWhole || !this.cache.get(name) ? undefined : name
   }
 
   private nameOf(path: string): string {
@@ -117,7 +118,7 @@ export class Pictures {
     const kept = cache.get(name)
     if (plan.method === 'whole') {
       const whole = kept ?? this.remember(name, await decode())
-      return plan.mirror ? mirrored(whole) : whole
+      return turnedPixels(whole, plan)
     }
     const finishedName = `${name} ${planName(plan)}`
     const finished = cache.get(finishedName)
@@ -183,7 +184,10 @@ interface Unreadable {
 
 /** Returns a plan without its random place. */
 function planName(plan: Exclude<ResizePlan, { method: 'whole' }>): string {
-  const { method, width, height, mirror = false } = plan
+  const { method, width, height, mirror = false, dihedral = 0 } = plan
   const squished = method === 'middle' ? `+${plan.extra}` : ''
-  return `${mirror ? 'mirrored ' : ''}${method} ${width}x${height}${squished}`
+  const turned = dihedral > 0 ? `turned ${dihedral} ` : mirror ? 'mirrored ' : ''
+  const middle = method === 'window' && !plan.position ? ' middle' : ''
+  const padded = 'padMode' in plan && plan.padMode !== undefined ? ` ${plan.padMode}` : ''
+  return `${turned}${method} ${width}x${height}${squished}${middle}${padded}`
 }

@@ -5,7 +5,22 @@
  */
 
 export type { DataBlockOptions, LoadersOptions } from '../data/data-block.ts'
-export type { ItemTransform, RandomResizedCropOptions } from '../data/item-transforms.ts'
+export {
+  cropPad,
+  dihedralItem,
+  randomCrop,
+  type GivenItemTransform,
+  type ItemTransform,
+  type RandomCropOptions,
+  type RandomResizedCropOptions,
+} from '../data/item-transforms.ts'
+export {
+  randAugment,
+  trivialAugment,
+  type RandAugmentOptions,
+  type TrivialAugmentOptions,
+} from '../data/auto-augment.ts'
+export type { ItemContext, OwnItem, OwnItemFunction } from '../data/own-item-transform.ts'
 export type { GetImageFilesOptions } from '../data/items.ts'
 export type { BadImage } from '../data/decode-each.ts'
 export { ImageTable, type ImagesFromCsvOptions } from '../data/image-table.ts'
@@ -44,7 +59,24 @@ export { csvLine } from '../data/csv.ts'
 export type { UntarOptions } from '../data/untar-data.ts'
 export type { HubModel, HubOptions } from '../data/hub.ts'
 export { sampleClasses, type SampleOptions } from '../data/sample.ts'
-export type { AugTransformsOptions, BatchTransform } from '../data/augment/transforms.ts'
+export type { AugTransformsOptions, BatchTransform, GivenBatchTransform } from '../data/augment/transforms.ts'
+export {
+  brightness,
+  contrast,
+  dihedral,
+  flip,
+  rotate,
+  warp,
+  zoom,
+  type CoordinateOptions,
+  type LightOptions,
+  type RotateOptions,
+  type WarpOptions,
+  type ZoomOptions,
+} from '../data/augment/parts.ts'
+export { mnistStats } from '../data/augment/normalize.ts'
+export type { DrawnNumbers, DrawnTensors, OwnBatch, OwnBatchFunction } from '../data/augment/own.ts'
+export type { OwnTransforms } from '../data/transform-records.ts'
 export type { CropOptions } from '../data/augment/crop.ts'
 export type { HueOptions, SaturationOptions } from '../data/augment/colour.ts'
 export type { ErasingOptions } from '../data/augment/erasing.ts'
@@ -83,15 +115,31 @@ export type { BatchPipeline } from '../data/augment/pipeline.ts'
 export type { BatchDraw, BatchPlan } from '../data/augment/plan.ts'
 export type { HostBatch } from '../data/batch.ts'
 export type {
+  CropPadTransform,
+  DihedralItemTransform,
   FlipItemTransform,
+  RandomCropTransform,
   RandomResizedCropTransform,
   ResizeTransform,
   SizeTransform,
+  SizingTransform,
 } from '../data/item-transforms.ts'
+export type { RandAugmentTransform, TrivialAugmentTransform } from '../data/auto-augment.ts'
+export type { OwnItemTransform } from '../data/own-item-transform.ts'
+export type { OwnBatchTransform } from '../data/augment/own.ts'
 export type { Pictures, PicturesOptions } from '../data/pictures.ts'
 export type { ResidentImage, ResidentImages } from '../data/resident-images.ts'
 export type { Box, Range } from '../image/box.ts'
 export type { CaptionRequest } from '../image/caption.ts'
 export type { ImageKind, PlatformFormats } from '../image/image-kind.ts'
 export type { HeatMap } from '../image/heat-map.ts'
-export type { FitPlan, MiddlePlan, RandomCropPlan, ResizePlan, WholePlan } from '../image/resize-plan.ts'
+export type { PixelEdit, PixelOperation } from '../image/pixel-edits.ts'
+export type {
+  FitPlan,
+  MiddlePlan,
+  PadMode,
+  RandomCropPlan,
+  ResizePlan,
+  WholePlan,
+  WindowPlan,
+} from '../image/resize-plan.ts'

@@ -1,23 +1,24 @@
 /** Resizing of an image exactly as fastai's item transforms do it with Pillow: the same crop, the same 8-bit pixels. */
 import { OptionError } from '../base/errors.ts'
-import type { ResizePlan } from './resize-plan.ts'
+import { PAD_MODES, type PadMode, type ResizePlan, type WindowPlan } from './resize-plan.ts'
 import type { Pixels } from './pixels.ts'
 import { BOX_NUMBERS, middleBox, randomBox, type Box } from './box.ts'
 
 /**
- * Mirrors the image if asked to, takes a box of it (or squishes, or pads by reflection) and resamples that bilinearly.
+ * Mirrors or turns the image if asked to, takes a box of it (or squishes, or pads) and resamples that bilinearly.
  *
  * @param source  8-bit RGBA; its alpha is ignored
  * @returns       plan.width × plan.height, alpha 255; a copy where nothing changes
  * @throws OptionError  when the plan's numbers are out of range
  *
- * Source: fastai vision/augment.py, FlipItem, Resize.encodes, RandomResizedCrop and crop_pad.
+ * Source: fastai vision/augment.py, FlipItem, DihedralItem, Resize.encodes, RandomResizedCrop, RandomCrop and crop_pad.
  */
 export function resizePixels(source: Pixels, plan: ResizePlan): Pixels {
   const box = resizeBox(source.width, source.height, plan)
-  const turned = plan.mirror ? mirrored(source) : source
-  const { width, height } = plan.method === 'whole' ? source : plan
-  if (plan.method !== 'middle') return resample(turned, box, width, height)
+  const turned = turnedPixels(source, plan)
+  const { width, height } = plan.method === 'whole' ? turned : plan
+  const padMode = 'padMode' in plan ? plan.padMode : undefined
+  if (plan.method !== 'middle') return resample(turned, box, width, height, padMode)
   const larger = resample(turned, box, width + plan.extra, height + plan.extra)
   return resample(larger, { left: plan.extra / 2, top: plan.extra / 2, width, height }, width, height)
 }
@@ -33,6 +34,44 @@ export function mirrored({ width, height, data }: Pixels): Pixels {
   return { width, height, data: target }
 }
 
+/** Returns the image as the flips and turns of a plan leave it; the image itself if there are none. */
+export function turnedPixels(
+  source: Pixels,
+  { mirror, dihedral = 0 }: Pick<ResizePlan, 'mirror' | 'dihedral'>,
+): Pixels {
+  return dihedral > 0 ? dihedralPixels(source, dihedral) : mirror ? mirrored(source) : source
+}
+
+/** True if a symmetry exchanges width and height: those that turn by 90° and those that mirror at a diagonal. */
+function exchangesSides(dihedral = 0): boolean {
+  return dihedral === 3 || dihedral > 4
+}
+
+/**
+ * Applies a symmetry of the square: 0 none, 1 exchanges left and right, 2 top and bottom, 3 turns by 90° counterclockwise, 4
+ * by 180°, 5 by 270°, 6 exchanges rows and columns, 7 mirrors at the other diagonal.
+ *
+ * Source: fastai vision/core.py, PILImage.dihedral; Pillow Image.Transpose.
+ */
+export function dihedralPixels(source: Pixels, k: number): Pixels {
+  const exchanged = exchangesSides(k)
+  const [width, height] = exchanged ? [source.height, source.width] : [source.width, source.height]
+  const [lastX, lastY] = [source.width - 1, source.height - 1]
+  const target = new Uint8Array(source.data.length)
+  const from = new DataView(source.data.buffer, source.data.byteOffset, source.data.byteLength)
+  const to = new DataView(target.buffer)
+  const [flipsX, flipsY] = [[1, 3, 4, 7].includes(k), [2, 4, 5, 7].includes(k)]
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      const [u, v] = exchanged ? [y, x] : [x, y]
+      const column = flipsX ? lastX - u : u
+      const row = flipsY ? lastY - v : v
+      to.setUint32((y * width + x) * 4, from.getUint32((row * source.width + column) * 4))
+    }
+  }
+  return { width, height, data: target }
+}
+
 type ImageSize = Pick<Pixels, 'width' | 'height'>
 
 /**
@@ -43,6 +82,7 @@ export function dependsOnPlace(plan: ResizePlan, image: ImageSize): boolean
 export function dependsOnPlace(plan: ResizePlan): boolean | undefined
 export function dependsOnPlace(plan: ResizePlan, image?: ImageSize): boolean | undefined {
   if (plan.method === 'random-crop') return true
+  if (plan.method === 'window') return plan.position !== undefined
   if (plan.method !== 'crop' && plan.method !== 'pad') return false
   if (!image) return undefined
   const nearlyOne = 1 - Number.EPSILON / 2
@@ -53,7 +93,8 @@ export function dependsOnPlace(plan: ResizePlan, image?: ImageSize): boolean | u
 
 /**
  * The box of a width × height image that `plan` keeps, in its pixels: a random one, the largest inside the image with
- * the target's aspect ('crop'), the smallest around it ('pad', which reaches beyond), or all of it.
+ * the target's aspect ('crop'), the smallest around it ('pad', which reaches beyond), one of the target's size ('window',
+ * which may reach beyond), or all of it. Turns and flips of the plan come first: the box is in pixels of what they leave.
  *
  *   ratio = min(width / plan.width, height / plan.height), the maximum for 'pad'
  *   box   = ⌊ratio · plan.width⌋ × ⌊ratio · plan.height⌋ at ⌊position · (size − box)⌋
@@ -61,8 +102,10 @@ export function dependsOnPlace(plan: ResizePlan, image?: ImageSize): boolean | u
  * Both roundings are toward zero and both are fastai's: (453 / 224) · 224 comes out just below 453, so a shorter side
  * of 453 pixels loses one.
  */
-export function resizeBox(width: number, height: number, plan: ResizePlan): Box {
+export function resizeBox(givenWidth: number, givenHeight: number, plan: ResizePlan): Box {
   checkPlan(plan)
+  const [width, height] = exchangesSides(plan.dihedral) ? [givenHeight, givenWidth] : [givenWidth, givenHeight]
+  if (plan.method === 'window') return windowBox(width, height, plan)
   if (plan.method === 'random-crop') {
     let used = 0
     return (
@@ -83,6 +126,21 @@ export function resizeBox(width: number, height: number, plan: ResizePlan): Box 
   }
 }
 
+/** Box of a window. Source: fastai vision/augment.py, RandomCrop.before_call; torchvision RandomCrop (the padding). */
+function windowBox(imageWidth: number, imageHeight: number, { width, height, padding, position }: WindowPlan): Box {
+  if (!position) {
+    return { left: (imageWidth - width) >> 1, top: (imageHeight - height) >> 1, width, height }
+  }
+  // All places at which the window lies inside the padded image, or, if that is smaller, the image inside the window.
+  const place = (room: number, random: number) =>
+    Math.min(0, room) + Math.floor(random * (Math.abs(room) + 1)) - padding
+  const [left, top] = [
+    place(imageWidth + 2 * padding - width, position[0]),
+    place(imageHeight + 2 * padding - height, position[1]),
+  ]
+  return { left, top, width, height }
+}
+
 /**
  * Largest power of two, at most 8, by which both sides of a width × height image can be divided so that the box that `plan`
  * keeps still has at least as many pixels as are made of it.
@@ -90,7 +148,7 @@ export function resizeBox(width: number, height: number, plan: ResizePlan): Box 
  * Source: Pillow JpegImagePlugin.py, draft.
  */
 export function shrinkFor(width: number, height: number, plan: ResizePlan): number {
-  if (plan.method === 'whole') return 1
+  if (plan.method === 'whole' || plan.method === 'window') return 1
   const box = resizeBox(width, height, plan)
   const extra = plan.method === 'middle' ? plan.extra : 0
   const most = Math.min(box.width / (plan.width + extra), box.height / (plan.height + extra))
@@ -101,7 +159,7 @@ export function shrinkFor(width: number, height: number, plan: ResizePlan): numb
 export function checkPlan(plan: ResizePlan): void {
   if (plan.method === 'whole') return
   const { width, height, method } = plan
-  if (!['crop', 'squish', 'pad', 'random-crop', 'middle'].includes(method)) {
+  if (!['crop', 'squish', 'pad', 'random-crop', 'middle', 'window'].includes(method)) {
     throw new OptionError('resize', `there is no method '${method}'`, { expected: "'crop', 'squish' or 'pad'" })
   }
   if (!(Number.isInteger(width) && Number.isInteger(height) && width > 0 && height > 0)) {
@@ -110,7 +168,8 @@ export function checkPlan(plan: ResizePlan): void {
       expected: 'two positive integers',
     })
   }
-  if ('position' in plan && !plan.position.every((p) => p >= 0 && p <= 1)) {
+  if ('padMode' in plan) checkPadMode('resize', plan.padMode)
+  if ('position' in plan && plan.position && !plan.position.every((p) => p >= 0 && p <= 1)) {
     throw new OptionError('resize', 'the position is outside the image', {
       given: { position: [...plan.position] },
       expected: 'two numbers of 0 … 1, .5 being the centre',
@@ -130,14 +189,26 @@ export function checkPlan(plan: ResizePlan): void {
   }
 }
 
+/** @throws OptionError  for a pad mode that does not exist */
+export function checkPadMode(where: string, padMode: PadMode = 'reflection'): void {
+  if (PAD_MODES.includes(padMode)) return
+  throw new OptionError(where, `there is no pad mode '${padMode}'`, { expected: "'reflection', 'border' or 'zeros'" })
+}
+
 /**
  * Pillow's `crop(box).resize((width, height), BILINEAR)`, bit for bit: horizontal, then vertical, each rounded to 8
- * bits, a pass left out where the size stays. Beyond the image the box sees its reflection.
+ * bits, a pass left out where the size stays. Beyond the image the box sees what the pad mode says.
  */
-export function resample(source: Pixels, box: Box, width: number, height: number): Pixels {
+export function resample(
+  source: Pixels,
+  box: Box,
+  width: number,
+  height: number,
+  padMode: PadMode = 'reflection',
+): Pixels {
   const inside =
     box.left >= 0 && box.top >= 0 && box.left + box.width <= source.width && box.top + box.height <= source.height
-  if (!inside) return resample(reflect(source, box), { ...box, left: 0, top: 0 }, width, height)
+  if (!inside) return resample(padded(source, box, padMode), { ...box, left: 0, top: 0 }, width, height)
 
   let view: View = { data: source.data, first: (box.top * source.width + box.left) * 4, rowStep: source.width * 4 }
   if (width !== box.width) view = resampleRows(view, box.width, box.height, width)
@@ -266,23 +337,35 @@ export function coefficients(size: number, newSize: number): Coefficients {
   return table
 }
 
-/** The box of an image that continues as its mirror image, the edge pixel not repeated (numpy's pad mode 'reflect'). */
-function reflect(source: Pixels, box: Box): Pixels {
-  const columns = Array.from({ length: box.width }, (_, x) => mirror(box.left + x, source.width) * 4)
+/** The box of an image that continues beyond its border as the pad mode says. */
+function padded(source: Pixels, box: Box, padMode: PadMode): Pixels {
+  const place = PLACES[padMode]
+  const columns = Array.from({ length: box.width }, (_, x) => place(box.left + x, source.width) * 4)
   const data = new Uint8Array(box.width * box.height * 4)
   let out = 0
   for (let y = 0; y < box.height; y++) {
-    const row = mirror(box.top + y, source.height) * source.width * 4
+    const row = place(box.top + y, source.height) * source.width * 4
     for (const column of columns) {
-      for (let channel = 0; channel < 4; channel++) data[out++] = source.data[row + column + channel]
+      // What comes from nowhere stays black.
+      if (row >= 0 && column >= 0) {
+        for (let channel = 0; channel < 3; channel++) data[out + channel] = source.data[row + column + channel]
+      }
+      data[out + 3] = 255
+      out += 4
     }
   }
   return { width: box.width, height: box.height, data }
 }
 
-function mirror(index: number, size: number): number {
-  if (size === 1) return 0
-  const period = 2 * (size - 1)
-  const phase = ((index % period) + period) % period
-  return phase < size ? phase : period - phase
+/** Functions that return the pixel shown at a place along an axis; below 0: none. */
+const PLACES: Readonly<Record<PadMode, (index: number, size: number) => number>> = {
+  // The edge pixel is not repeated (numpy's pad mode 'reflect').
+  reflection(index, size) {
+    if (size === 1) return 0
+    const period = 2 * (size - 1)
+    const phase = ((index % period) + period) % period
+    return phase < size ? phase : period - phase
+  },
+  border: (index, size) => Math.max(0, Math.min(size - 1, index)),
+  zeros: (index, size) => (index >= 0 && index < size ? index : -1),
 }

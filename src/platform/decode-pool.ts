@@ -6,6 +6,7 @@ import { requireInteger } from '../base/check.ts'
 import { DataError, DecodeError, DeviceError, OptionError, WgradError } from '../base/errors.ts'
 import type { DecodePool, DecodeRequest } from './platform.ts'
 import type { Pixels } from '../image/pixels.ts'
+import type { PixelEdit } from '../image/pixel-edits.ts'
 import type { ResizePlan } from '../image/resize-plan.ts'
 
 /** Message to a worker. It reads the file itself where it can; where only the page can, the message holds the bytes. */
@@ -168,14 +169,21 @@ async function resized(pixels: Pixels, plan: ResizePlan): Promise<Pixels> {
   return resizePixels(pixels, plan)
 }
 
+/** Editing is loaded when it is needed, too. */
+async function edited(pixels: Pixels, edits: readonly PixelEdit[]): Promise<Pixels> {
+  const { editPixels } = await import('../image/pixel-edits.ts')
+  return editPixels(pixels, edits)
+}
+
 /**
  * Does a job: decodes, or resizes what was decoded before.
  *
  * @param decode  decodes the file of a job
  */
 export async function doJob(job: DecodeJob, decode: (job: DecodeJob) => Promise<Pixels>): Promise<Pixels> {
-  const { from, resize, share = false } = job
-  const pixels = from ? (resize ? await resized(from, resize) : from) : await decode(job)
+  const { from, resize, edits = [], share = false } = job
+  const sized = from ? (resize ? await resized(from, resize) : from) : await decode(job)
+  const pixels = edits.length > 0 ? await edited(sized, edits) : sized
   if (!share) return pixels
   const data = new Uint8Array(new SharedArrayBuffer(pixels.data.byteLength))
   data.set(pixels.data)

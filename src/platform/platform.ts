@@ -1,6 +1,7 @@
 import type { PlatformFormats } from '../image/image-kind.ts'
 import type { Decoding } from '../image/decode-options.ts'
 import type { CaptionRequest } from '../image/caption.ts'
+import type { PixelEdit } from '../image/pixel-edits.ts'
 import type { Pixels } from '../image/pixels.ts'
 import type { ResizePlan } from '../image/resize-plan.ts'
 
@@ -163,8 +164,10 @@ export interface DecodeRequest {
   readonly decoding?: Decoding | undefined
   /** Put the pixels into memory that all threads see; only where the pool `shares`. Default false */
   readonly share?: boolean
-  /** The whole image, decoded before with `share`: it is only resized, on a thread, and no file is read. */
+  /** An image that was decoded before: it is only resized and edited, on a thread, and no file is read. */
   readonly from?: Pixels
+  /** Changes of the pixels, after resizing. Default none */
+  readonly edits?: readonly PixelEdit[]
 }
 
 export interface DecodePool {

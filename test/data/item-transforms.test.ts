@@ -2,7 +2,16 @@ import { expect, test } from 'vitest'
 import { OptionError } from '../../src/base/errors.ts'
 import { rng } from '../../src/base/rng.ts'
 import { BOX_NUMBERS } from '../../src/image/box.ts'
-import { drawPlan, flipItem, randomResizedCrop, resize, sortItemTransforms } from '../../src/data/item-transforms.ts'
+import {
+  cropPad,
+  dihedralItem,
+  drawPlan,
+  flipItem,
+  randomCrop,
+  randomResizedCrop,
+  resize,
+  sortItemTransforms,
+} from '../../src/data/item-transforms.ts'
 
 const stream = (index = 0) => rng(1, 'crop', index)
 
@@ -89,4 +98,42 @@ test('what cannot be done is refused', () => {
       Fix: leave one out]
   `)
   expect(() => sortItemTransforms([flipItem(), flipItem()])).toThrow('two item transforms')
+})
+
+test('randomCrop places a window at random in training and in the middle in validation', () => {
+  const expected = stream()
+  const window = { method: 'window', width: 32, height: 24, padding: 4, padMode: 'zeros' }
+  const transform = randomCrop([24, 32], { padding: 4 })
+  expect(transform.draw(stream(), 'train')).toEqual({ ...window, position: [expected.uniform(), expected.uniform()] })
+  expect(transform.draw(stream(), 'valid')).toEqual(window)
+  for (const phase of ['train', 'valid'] as const) {
+    expect(cropPad(8, { padMode: 'border' }).draw(stream(), phase)).toEqual({
+      ...{ method: 'window', width: 8, height: 8, padding: 0, padMode: 'border' },
+    })
+  }
+})
+
+test('resize pads with what it is told to, and not without being told to pad', () => {
+  expect(resize(8, { method: 'pad', padMode: 'zeros' }).draw(stream(), 'valid')).toMatchObject({ padMode: 'zeros' })
+  expect(resize(8, { method: 'pad' }).draw(stream(), 'valid')).not.toHaveProperty('padMode')
+  expect(() => resize(8, { padMode: 'zeros' })).toThrow("nothing is padded by the method 'crop'")
+  expect(() => resize(8, { method: 'pad', padMode: 'wrap' as 'zeros' })).toThrow("there is no pad mode 'wrap'")
+})
+
+test('every symmetry is as frequent as the others, in training only', () => {
+  const drawn = (p?: number) =>
+    Array.from({ length: 4000 }, (_, i) => drawPlan([dihedralItem(p)], stream(i), 'train').dihedral ?? 0)
+  const counts = (of: number[]) => Array.from({ length: 8 }, (_, k) => of.filter((one) => one === k).length)
+  // Standard deviation 21.
+  for (const count of counts(drawn())) expect(Math.abs(count - 500)).toBeLessThan(84)
+  expect(counts(drawn(0.5))[0]).toBeGreaterThan(2000)
+  expect(drawPlan([dihedralItem()], stream(), 'valid')).toEqual({ method: 'whole' })
+})
+
+test('a flip and a turn, two crops, and transforms of batches are refused', () => {
+  expect(() => sortItemTransforms([flipItem(), dihedralItem()])).toThrow('two item transforms')
+  expect(() => sortItemTransforms([randomCrop(8), cropPad(8)])).toThrow('two item transforms')
+  expect(() => sortItemTransforms([{ kind: 'normalize' } as never])).toThrow('list transforms of batches')
+  expect(() => randomCrop(8, { padding: -1 })).toThrow('padding is out of range')
+  expect(() => dihedralItem(2)).toThrow('p is out of range')
 })

@@ -6,7 +6,18 @@ import { randomErasing } from '../../src/data/augment/erasing.ts'
 import { imagenetStats, normalize } from '../../src/data/augment/normalize.ts'
 import { chain, drawBatch } from '../../src/data/augment/plan.ts'
 import { augTransforms } from '../../src/data/augment/transforms.ts'
-import { drawPlan, flipItem, randomResizedCrop, resize } from '../../src/data/item-transforms.ts'
+import { brightness, contrast, flip, rotate, warp, zoom } from '../../src/data/augment/parts.ts'
+import { randAugment, trivialAugment } from '../../src/data/auto-augment.ts'
+import {
+  cropPad,
+  dihedralItem,
+  drawPlan,
+  flipItem,
+  randomCrop,
+  randomResizedCrop,
+  resize,
+  type ItemTransform,
+} from '../../src/data/item-transforms.ts'
 import {
   batchTransformsFrom,
   decodingFrom,
@@ -33,6 +44,10 @@ describe('transforms that were written down', () => {
         randomErasing({ p: 1, maxCount: 3 }),
       ],
     ],
+    [
+      'parts alone',
+      [flip(), rotate({ maxDeg: 45, padMode: 'zeros' }), zoom(), warp(), brightness(), contrast({ p: 0.5 })],
+    ],
     ['nothing', []],
   ])('draw the same batches: %s', (_name, transforms) => {
     const again = batchTransformsFrom(copied(transformRecords(transforms)))
@@ -46,6 +61,9 @@ describe('transforms that were written down', () => {
   test.each([
     ['resize', [resize(224)]],
     ['resize to a rectangle', [resize([20, 30], { method: 'squish' }), flipItem(0.3)]],
+    ['a padded one', [resize(20, { method: 'pad', padMode: 'zeros' }), dihedralItem(0.7)]],
+    ['a window', [randomCrop([8, 9], { padding: 4, padMode: 'border' })]],
+    ['the middle', [cropPad(8, { padMode: 'reflection' })]],
     ['a random crop', [flipItem(), randomResizedCrop(128, { minScale: 0.35, ratio: [0.5, 2], validExtra: 0.2 })]],
   ])('plan the same pictures: %s', (_name, transforms) => {
     const again = itemTransformsFrom(copied(transformRecords(transforms)))
@@ -55,6 +73,15 @@ describe('transforms that were written down', () => {
       )
       expect(plans[1]).toEqual(plans[0])
     }
+  })
+
+  test('make the same changes', () => {
+    const transforms = [trivialAugment({ bins: 11 }), randAugment({ count: 3, magnitude: 4 })]
+    const again = itemTransformsFrom(copied(transformRecords(transforms)))
+    const edits = (some: readonly ItemTransform[]) =>
+      some.map((one) => 'drawEdits' in one && one.drawEdits(rng(1, 'edits'), { width: 30, height: 20 }))
+    expect(edits(again)).toEqual(edits(transforms))
+    expect(transformRecords(again)).toEqual(transformRecords(transforms))
   })
 
   test('of another kind are refused', () => {

@@ -1,4 +1,5 @@
 import { DecodeError } from '../../src/base/errors.ts'
+import { editPixels } from '../../src/image/pixel-edits.ts'
 import { resizePixels } from '../../src/image/resize.ts'
 import type { DecodeRequest, Files, Platform } from '../../src/platform/platform.ts'
 import type { Pixels } from '../../src/image/pixels.ts'
@@ -53,7 +54,7 @@ export function fakePlatform(
         decoded.push(request)
         if (options.manual) await new Promise<void>((resolve) => waiting.push(resolve))
         const picture = request.from ?? (options.picture ?? fakePicture)(request.path)
-        return request.resize ? resizePixels(picture, request.resize) : picture
+        return editPixels(request.resize ? resizePixels(picture, request.resize) : picture, request.edits ?? [])
       },
       close: () => Promise.resolve(),
     },

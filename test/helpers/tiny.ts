@@ -20,6 +20,7 @@ export interface TinyOptions {
   readonly batchSize?: number
   readonly size?: number
   readonly seed?: number
+  readonly itemTransforms?: DataBlockOptions['itemTransforms']
   readonly batchTransforms?: DataBlockOptions['batchTransforms']
   readonly platform?: FakePlatform
   /** Path of an item, whose folder is its label. */
@@ -50,7 +51,15 @@ export function stripes(path: string, size: number): Pixels {
 
 /** Loaders of a few pictures of stripes in three classes, the first `train` of them to train on. */
 export async function tinyLoaders(options: TinyOptions = {}): Promise<Loaders & { readonly platform: FakePlatform }> {
-  const { train = 8, valid = 6, batchSize = 4, size = 16, seed = 1, batchTransforms = [] } = options
+  const {
+    train = 8,
+    valid = 6,
+    batchSize = 4,
+    size = 16,
+    seed = 1,
+    itemTransforms = [],
+    batchTransforms = [],
+  } = options
   const platform = options.platform ?? fakePlatform({ picture: (path) => stripes(path, size) })
   const { item = (i: number) => `set/${['across', 'slanted', 'upright'][i % 3]}/${i}.png` } = options
   const items = Array.from({ length: train + valid }, (_, i) => item(i))
@@ -62,6 +71,7 @@ export async function tinyLoaders(options: TinyOptions = {}): Promise<Loaders & 
       train: Uint32Array.from({ length: train }, (_, i) => i),
       valid: Uint32Array.from({ length: valid }, (_, i) => train + i),
     }),
+    itemTransforms,
     batchTransforms,
   })
   const loaders = await block.loaders('set', { batchSize, seed, platform })

@@ -3,7 +3,15 @@ import { crc32 } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
 import { OptionError } from '../../src/base/errors.ts'
 import { BOX_NUMBERS } from '../../src/image/box.ts'
-import { coefficients, dependsOnPlace, mirrored, resample, resizeBox, resizePixels } from '../../src/image/resize.ts'
+import {
+  coefficients,
+  dependsOnPlace,
+  dihedralPixels,
+  mirrored,
+  resample,
+  resizeBox,
+  resizePixels,
+} from '../../src/image/resize.ts'
 import type { FitPlan, ResizePlan } from '../../src/image/resize-plan.ts'
 import type { Pixels } from '../../src/image/pixels.ts'
 
@@ -261,4 +269,100 @@ test('a plan that makes no sense is refused', () => {
   expect(() => resizePixels(source, { ...crop(2), method: 'stretch' as 'crop' })).toThrow(
     "there is no method 'stretch'",
   )
+})
+
+describe('beyond the border', () => {
+  const box = { left: -2, top: 0, width: 7, height: 1 }
+
+  test.each([
+    ['reflection', [3, 2, 1, 2, 3, 2, 1]],
+    ['border', [1, 1, 1, 2, 3, 3, 3]],
+    ['zeros', [0, 0, 1, 2, 3, 0, 0]],
+  ] as const)('%s', (padMode, expected) => {
+    const padded = resample(row([1, 2, 3]), box, 7, 1, padMode)
+    expect(reds(padded)).toEqual(expected)
+    // Opaque everywhere.
+    expect(padded.data.filter((_, i) => i % 4 === 3)).toEqual(new Uint8Array(7).fill(255))
+  })
+
+  test('padding with zeros keeps the aspect, black above and below', () => {
+    const wide = { width: 4, height: 2, data: new Uint8Array(32).fill(255) }
+    const plan = { method: 'pad', width: 4, height: 4, position: [0.5, 0.5], padMode: 'zeros' } as const
+    expect(reds(resizePixels(wide, plan))).toEqual([0, 255, 255, 0].flatMap((value) => new Array(4).fill(value)))
+  })
+
+  test('a pad mode that does not exist is refused', () => {
+    const plan = { ...crop(2), method: 'pad', padMode: 'wrap' as 'zeros' } as const
+    expect(() => resizePixels(row([1, 2]), plan)).toThrow("there is no pad mode 'wrap'")
+  })
+})
+
+describe('a window', () => {
+  const window = { method: 'window', width: 4, height: 4, padding: 1, padMode: 'zeros' } as const
+  const source = picture(4, 4, 3)
+
+  test('is the middle in validation, without padding and resampling', () => {
+    expect(rgb(resizePixels(source, { method: 'window', width: 4, height: 4, padding: 1, padMode: 'zeros' }))).toEqual(
+      rgb(source),
+    )
+    // As fastai's (size - crop) // 2, which rounds down below zero too.
+    expect(resizeBox(7, 4, window)).toEqual({ left: 1, top: 0, width: 4, height: 4 })
+    expect(resizeBox(3, 2, window)).toEqual({ left: -1, top: -1, width: 4, height: 4 })
+    expect(dependsOnPlace(window)).toBe(false)
+  })
+
+  test('reaches every place of the padded image, and no other', () => {
+    const lefts = (width: number, padding: number) => [
+      ...new Set(
+        [0, 0.2, 0.4, 0.6, 0.8, 0.999].map((at) => resizeBox(width, 4, { ...window, padding, position: [at, 0] }).left),
+      ),
+    ]
+    expect(lefts(4, 1)).toEqual([-1, 0, 1])
+    expect(lefts(6, 0)).toEqual([0, 1, 2])
+    // A smaller image lies anywhere inside the window.
+    expect(lefts(2, 0)).toEqual([-2, -1, 0])
+    expect(dependsOnPlace({ ...window, position: [0, 0] })).toBe(true)
+  })
+
+  test('is black beyond the image', () => {
+    const moved = resizePixels(source, { ...window, position: [0, 0] })
+    expect(reds(moved).filter((_, i) => i < 4 || i % 4 === 0)).toEqual(new Array(7).fill(0))
+    expect(reds(moved).slice(5, 8)).toEqual(reds(source).slice(0, 3))
+  })
+})
+
+test('the symmetries of the square are those of Pillow', () => {
+  const [a, b, c, d, e, f] = [1, 2, 3, 4, 5, 6]
+  const source = { ...row([a, b, c, d, e, f]), width: 3, height: 2 }
+  const turned = Array.from({ length: 8 }, (_, k) => dihedralPixels(source, k))
+  expect(turned.map(({ width, height }) => `${width}x${height}`)).toEqual([
+    '3x2',
+    '3x2',
+    '3x2',
+    '2x3',
+    '3x2',
+    '2x3',
+    '2x3',
+    '2x3',
+  ])
+  expect(turned.map(reds)).toEqual([
+    [a, b, c, d, e, f],
+    [c, b, a, f, e, d],
+    [d, e, f, a, b, c],
+    [c, f, b, e, a, d],
+    [f, e, d, c, b, a],
+    [d, a, e, b, f, c],
+    [a, d, b, e, c, f],
+    [f, c, e, b, d, a],
+  ])
+  expect(turned[1]).toEqual(mirrored(source))
+})
+
+test('a turn comes before the crop', () => {
+  const source = { ...row([1, 2, 3, 4, 5, 6]), width: 3, height: 2 }
+  // Turned by 90°, the image is 2 × 3; its upper square is 3 6 / 2 5.
+  const plan = { method: 'crop', width: 2, height: 2, position: [0, 0], dihedral: 3 } as const
+  expect(reds(resizePixels(source, plan))).toEqual([3, 6, 2, 5])
+  expect(resizeBox(3, 2, plan)).toEqual({ left: 0, top: 0, width: 2, height: 2 })
+  expect(reds(resizePixels(source, { method: 'whole', dihedral: 4 }))).toEqual([6, 5, 4, 3, 2, 1])
 })

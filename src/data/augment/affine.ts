@@ -1,4 +1,5 @@
 import type { Rng } from '../../base/rng.ts'
+import type { PadMode } from '../../image/resize-plan.ts'
 import { drawMasked, type BatchShape } from './draw.ts'
 import { dihedral, flip, identity, multiply, rotate, transform, warp, zoom, type Matrix } from './matrix.ts'
 
@@ -14,8 +15,18 @@ export interface AffineOptions {
   readonly maxZoom: number
   /** Largest displacement of a corner by the perspective, as a fraction of half a side; 0 for none. */
   readonly maxWarp: number
-  /** Probability of each of rotation, zoom and the two tilts. */
+  /** Probability of each of rotation, zoom and the two tilts, where they have none of their own. */
   readonly p: number
+  /** Probability of a flip. Default 0.5 */
+  readonly pFlip?: number
+  /** Probability of a rotation. Default `p` */
+  readonly pRotate?: number
+  /** Probability of a zoom. Default `p` */
+  readonly pZoom?: number
+  /** Probability of each of the two tilts. Default `p` */
+  readonly pWarp?: number
+  /** Values beyond the border of an image. Default 'reflection' */
+  readonly padMode?: PadMode
   /** True for one draw for the whole batch. */
   readonly batch: boolean
   /** [height, width] of the output; `undefined` for that of the input. */
@@ -42,14 +53,15 @@ export function affine(options: AffineOptions): AffineTransform {
 
 function drawMatrices(options: AffineOptions, random: Rng, { N, H, W }: BatchShape): Matrix[] {
   const { flips, maxRotate, minZoom, maxZoom, maxWarp, p, batch } = options
-  const symmetric = { p: 0.5, neutral: 0, batch }
-  const shifted = { p, neutral: 0, batch }
+  const { pFlip = 0.5, pRotate = p, pZoom = p, pWarp = p } = options
+  const symmetric = { p: pFlip, neutral: 0, batch }
+  const shifted = { p: pWarp, neutral: 0, batch }
   const always = { p: 1, neutral: 0, batch }
   const between = (low: number, high: number) => () => random.uniform(low, high)
 
   const flipped = drawMasked(random, N, symmetric, () => (flips === 'dihedral' ? random.integer(0, 7) : 1))
-  const degrees = drawMasked(random, N, shifted, between(-maxRotate, maxRotate))
-  const magnifications = drawMasked(random, N, { p, neutral: 1, batch }, between(minZoom, maxZoom))
+  const degrees = drawMasked(random, N, { p: pRotate, neutral: 0, batch }, between(-maxRotate, maxRotate))
+  const magnifications = drawMasked(random, N, { p: pZoom, neutral: 1, batch }, between(minZoom, maxZoom))
   const columns = drawMasked(random, N, always, between(0, 1))
   const rows = drawMasked(random, N, always, between(0, 1))
   const tiltsX = drawMasked(random, N, shifted, between(-maxWarp, maxWarp))

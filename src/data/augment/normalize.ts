@@ -12,6 +12,9 @@ export const imagenetStats: ChannelStats = { mean: [0.485, 0.456, 0.406], std: [
 /** Statistics of CIFAR-10. Source: fastai vision/core.py, cifar_stats. */
 export const cifarStats: ChannelStats = { mean: [0.491, 0.482, 0.447], std: [0.247, 0.243, 0.261] }
 
+/** Statistics of MNIST, the same for the three channels of a gray image. Source: fastai vision/core.py, mnist_stats. */
+export const mnistStats: ChannelStats = { mean: [0.131, 0.131, 0.131], std: [0.308, 0.308, 0.308] }
+
 /** Transform that normalizes a batch; the last one, in training and validation. */
 export interface NormalizeTransform extends ChannelStats {
   readonly kind: 'normalize'

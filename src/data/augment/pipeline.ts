@@ -1,12 +1,22 @@
 import { DtypeError, ShapeError } from '../../base/errors.ts'
 import { formatShape } from '../../base/format.ts'
 import type { Rng } from '../../base/rng.ts'
-import { empty, launch } from '../../tensor/launch.ts'
-import { keep, release } from '../../tensor/scope.ts'
+import { PAD_MODES } from '../../image/resize-plan.ts'
+import { elementwise, empty, launch } from '../../tensor/launch.ts'
+import { keep, release, scope } from '../../tensor/scope.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import { tensor, upload, zeros } from '../../tensor/read-write.ts'
 import type { BatchShape, Phase } from './draw.ts'
 import { erasingNoise, NOISE_PIXELS } from './erasing.ts'
+import type { ChannelStats } from './normalize.ts'
+import {
+  applyOwnBatch,
+  checkNumbers,
+  NORMALIZED,
+  type DrawnNumbers,
+  type DrawnTensors,
+  type OwnBatchTransform,
+} from './own.ts'
 import { chain, drawBatch, ITEM_NUMBERS, plan, type BatchDraw, type BatchPlan, type TransformChain } from './plan.ts'
 import type { BatchTransform } from './transforms.ts'
 import '../../gpu/wgsl/augment/index.ts'
@@ -17,6 +27,8 @@ interface Parameters {
   readonly geometry: Tensor
   /** Rectangles and noise positions, as in `Erased`; `undefined` without erasing. */
   readonly erased: { readonly areas: Tensor; readonly starts: Tensor } | undefined
+  /** Numbers of transforms from outside, by their names; added by the first `write`. */
+  readonly own: Map<string, DrawnTensors>
 }
 
 /**
@@ -25,6 +37,8 @@ interface Parameters {
  *
  *   out = erase(normalize(hue(lighting(resize(crop(warp(pixels / 255)))))))
  *
+ * Transforms from outside run before the normalization, which then is a launch of its own, or last.
+ *
  * Random numbers are drawn on the CPU (`draw`), uploaded (`write`) and used (`launch`) separately, so that a recorded
  * step can be replayed with the numbers of the next batch. Transforms that are not requested cost nothing.
  */
@@ -32,6 +46,8 @@ export class BatchPipeline {
   private readonly transforms: TransformChain
   private readonly parameters = new Map<number, Parameters>()
   private normalization: Tensor | undefined
+  /** Normalization that changes nothing. */
+  private unchanged: Tensor | undefined
   private noise: Tensor | undefined
 
   /** @throws OptionError  if a kind of transform is repeated or the order cannot be run (see `chain`) */
@@ -44,9 +60,12 @@ export class BatchPipeline {
     return plan(this.transforms, shape, phase)
   }
 
-  /** Draws the random numbers of one batch from a stream such as `augmentStream`. */
-  draw(random: Rng, shape: BatchShape, phase: Phase): BatchDraw {
-    return drawBatch(this.transforms, random, shape, phase)
+  /**
+   * Draws the random numbers of one batch from a stream such as `augmentStream`, and those of transforms from outside from
+   * streams by their names.
+   */
+  draw(random: Rng, shape: BatchShape, phase: Phase, ownRandom?: (name: string) => Rng): BatchDraw {
+    return drawBatch(this.transforms, random, shape, phase, ownRandom)
   }
 
   /** Draws, uploads and launches. @returns the input of the network, as `launch` */
@@ -59,9 +78,15 @@ export class BatchPipeline {
 
   /** Uploads the numbers of a draw to the tensors that launches of its batch size read. */
   write(draw: BatchDraw): void {
-    const { items, geometry, erased } = this.parametersOf(draw.plan.shape.N)
+    const { items, geometry, erased, own } = this.parametersOf(draw.plan.shape.N)
     upload(items, draw.items)
     upload(geometry, draw.geometry)
+    for (const [name, numbers] of draw.own) {
+      const known = own.get(name)
+      checkNumbers(name, numbers, known)
+      if (known) for (const [key, values] of Object.entries(numbers)) upload(known[key], values)
+      else own.set(name, onGpu(numbers))
+    }
     if (!erased || !draw.erased) return
     upload(erased.areas, draw.erased.areas)
     upload(erased.starts, draw.erased.starts)
@@ -77,7 +102,29 @@ export class BatchPipeline {
    * @throws ShapeError, DtypeError  if the pixels differ from those that were planned
    */
   launch(pixels: Tensor, plan: BatchPlan, dtype: 'f32' | 'f16' = 'f32'): Tensor {
-    const { P, Q, warp, shrink, lighting, saturation, hue, areas } = plan
+    const { own } = plan
+    if (own.length === 0) return this.erase(this.fused(pixels, plan, dtype, this.normalizationOf()), plan)
+    const early = own.filter(({ order }) => order < NORMALIZED)
+    return scope(() => {
+      let images =
+        early.length === 0
+          ? this.fused(pixels, plan, dtype, this.normalizationOf())
+          : this.normalized(
+              this.throughOwn(this.fused(pixels, plan, 'f32', (this.unchanged ??= keep(meanAndScale()))), plan, early),
+              dtype,
+            )
+      images = this.erase(images, plan)
+      return this.throughOwn(
+        images,
+        plan,
+        own.filter(({ order }) => order >= NORMALIZED),
+      )
+    })
+  }
+
+  /** Launches everything up to the normalization at once. */
+  private fused(pixels: Tensor, plan: BatchPlan, dtype: 'f32' | 'f16', normalization: Tensor): Tensor {
+    const { P, Q, warp, padMode, shrink, lighting, saturation, hue } = plan
     const { N, H, W } = plan.shape
     if (pixels.dtype !== 'u32') {
       throw new DtypeError('batch transforms', 'pixels must be u32', { given: { pixels } })
@@ -89,52 +136,77 @@ export class BatchPipeline {
       })
     }
     const out = empty({ shape: [N, P, Q, 3], dtype }, 'augment')
-    const normalization = (this.normalization ??= keep(this.meanAndScale()))
-    const { items, geometry, erased } = this.parametersOf(N)
-    // A workgroup has 8 × 8 threads.
-    const groups = [Math.ceil(Q / 8), Math.ceil(P / 8), N] as const
+    const { items, geometry } = this.parametersOf(N)
+    const PAD = PAD_MODES.indexOf(padMode)
     launch(
       'augment/batch',
       { source: pixels, items, geometry, normalization, out },
       {
-        groups,
+        groups: pixelGroups(plan),
         shape: { H, W, P, Q },
-        constants: { WARP: warp, SHRINK: shrink, LIGHTING: lighting, SATURATION: saturation, HUE: hue },
+        constants: { WARP: warp, PAD, SHRINK: shrink, LIGHTING: lighting, SATURATION: saturation, HUE: hue },
         dtype,
         track: 'data',
         detail: `${formatShape([N, H, W])}→${formatShape(out.shape)}`,
       },
     )
-    if (erased && areas > 0) {
-      const noise = (this.noise ??= keep(tensor(erasingNoise(), [NOISE_PIXELS, 3])))
-      launch(
-        'augment/erase',
-        { ...erased, noise, x: out },
-        {
-          groups,
-          shape: { P, Q },
-          constants: { AREAS: areas, SIZE: NOISE_PIXELS },
-          dtype,
-          track: 'data',
-          detail: formatShape(out.shape),
-        },
-      )
-    }
     return out
+  }
+
+  /** Replaces rectangles of images by noise, where the plan has some. */
+  private erase(images: Tensor, plan: BatchPlan): Tensor {
+    const { P, Q, areas } = plan
+    const { erased } = this.parametersOf(plan.shape.N)
+    if (!erased || areas === 0) return images
+    const noise = (this.noise ??= keep(tensor(erasingNoise(), [NOISE_PIXELS, 3])))
+    launch(
+      'augment/erase',
+      { ...erased, noise, x: images },
+      {
+        groups: pixelGroups(plan),
+        shape: { P, Q },
+        constants: { AREAS: areas, SIZE: NOISE_PIXELS },
+        dtype: images.dtype === 'f16' ? 'f16' : 'f32',
+        track: 'data',
+        detail: formatShape(images.shape),
+      },
+    )
+    return images
+  }
+
+  /** Normalizes images of values from 0 to 1. */
+  private normalized(x: Tensor, dtype: 'f32' | 'f16'): Tensor {
+    const y = empty({ shape: x.shape, dtype }, 'augment')
+    launch(
+      'augment/normalize',
+      { x, normalization: this.normalizationOf(), y },
+      { ...elementwise(x), dtype, track: 'data', detail: formatShape(x.shape) },
+    )
+    return y
+  }
+
+  private throughOwn(images: Tensor, plan: BatchPlan, transforms: readonly OwnBatchTransform[]): Tensor {
+    const { own } = this.parametersOf(plan.shape.N)
+    return transforms.reduce(
+      (before, transform) => applyOwnBatch(transform, before, own.get(transform.name) ?? {}, plan.phase),
+      images,
+    )
   }
 
   /** Releases the tensors: a few kilobytes for each batch size, and the noise if there is any. */
   release(): void {
     const parameters = [...this.parameters.values()]
-    const tensors = parameters.flatMap(({ items, geometry, erased }) => [
+    const tensors = parameters.flatMap(({ items, geometry, erased, own }) => [
       items,
       geometry,
       erased?.areas,
       erased?.starts,
+      ...[...own.values()].flatMap((numbers) => Object.values(numbers)),
     ])
-    for (const one of [...tensors, this.normalization, this.noise]) if (one) release(one)
+    for (const one of [...tensors, this.normalization, this.unchanged, this.noise]) if (one) release(one)
     this.parameters.clear()
     this.normalization = undefined
+    this.unchanged = undefined
     this.noise = undefined
   }
 
@@ -146,13 +218,32 @@ export class BatchPipeline {
       items: keep(zeros([N, ITEM_NUMBERS])),
       geometry: keep(zeros([10], 'u32')),
       erased: erasing && { areas: keep(zeros([erasing.maxCount, 4], 'u32')), starts: keep(zeros([N], 'u32')) },
+      own: new Map<string, DrawnTensors>(),
     }
     this.parameters.set(N, made)
     return made
   }
 
-  private meanAndScale(): Tensor {
-    const { mean, std } = this.transforms.normalize ?? { mean: [0, 0, 0], std: [1, 1, 1] }
-    return tensor([...mean, ...std.map((deviation) => 1 / deviation)], [2, 3])
+  private normalizationOf(): Tensor {
+    return (this.normalization ??= keep(meanAndScale(this.transforms.normalize)))
   }
+}
+
+/** Uploads means and inverse deviations, [2,3]; by default those that change nothing. */
+function meanAndScale({ mean, std }: ChannelStats = { mean: [0, 0, 0], std: [1, 1, 1] }): Tensor {
+  return tensor([...mean, ...std.map((deviation) => 1 / deviation)], [2, 3])
+}
+
+/** Workgroups of 8 × 8 pixels that cover the output. */
+function pixelGroups({ P, Q, shape }: BatchPlan): readonly [number, number, number] {
+  return [Math.ceil(Q / 8), Math.ceil(P / 8), shape.N]
+}
+
+function onGpu(numbers: DrawnNumbers): DrawnTensors {
+  return Object.fromEntries(
+    Object.entries(numbers).map(([key, values]) => [
+      key,
+      keep(tensor(values, [values.length], values instanceof Uint32Array ? 'u32' : 'f32')),
+    ]),
+  )
 }

@@ -1,12 +1,15 @@
 import { requireNumber, requireRange } from '../../base/check.ts'
 import { OptionError } from '../../base/errors.ts'
 import { checkOptions, FLAG, listOf, NUMBER, oneOf, TEXT, type Kinds } from '../../base/options.ts'
+import type { PadMode } from '../../image/resize-plan.ts'
+import { checkPadMode } from '../../image/resize.ts'
 import { affine, type AffineTransform } from './affine.ts'
 import type { HueTransform, SaturationTransform } from './colour.ts'
 import { randomResizedCropGpu, toSize, type CropTransform, type Size } from './crop.ts'
 import type { ErasingTransform } from './erasing.ts'
 import { lighting, type LightingTransform } from './lighting.ts'
 import type { NormalizeTransform } from './normalize.ts'
+import { toOwnBatchTransform, type OwnBatch, type OwnBatchFunction, type OwnBatchTransform } from './own.ts'
 
 /** Transform of a batch of images: data, and a function that draws its parameters on the CPU. */
 export type BatchTransform =
@@ -17,6 +20,17 @@ export type BatchTransform =
   | HueTransform
   | NormalizeTransform
   | ErasingTransform
+  | OwnBatchTransform
+
+/** Item of a list of batch transforms: a built-in one, or code from outside the package. */
+export type GivenBatchTransform = BatchTransform | OwnBatch | OwnBatchFunction
+
+/** Returns a list with all code from outside as transforms. @throws OptionError  for code without a name or its parts */
+export function toBatchTransforms<Built extends { readonly kind: string }>(
+  given: readonly (Built | OwnBatch | OwnBatchFunction)[],
+): readonly (Built | OwnBatchTransform)[] {
+  return given.map((one) => ('kind' in one ? one : toOwnBatchTransform(one)))
+}
 
 /** Options of `augTransforms`. */
 export interface AugTransformsOptions {
@@ -44,8 +58,8 @@ export interface AugTransformsOptions {
   readonly size?: Size
   /** Interpolation; only 'bilinear' is supported. */
   readonly mode?: 'bilinear'
-  /** Values beyond an image's border; only its mirror image is supported. */
-  readonly padMode?: 'reflection'
+  /** Values beyond an image's border: its mirror image, the border repeated, or black. Default 'reflection' */
+  readonly padMode?: PadMode
   /**
    * Alignment of the corners: the centers of the border pixels of input and output coincide; only true is supported.
    */
@@ -112,14 +126,15 @@ export function augTransforms(options: AugTransformsOptions = {}): BatchTransfor
   requireNumber(where, 'pLighting', pLighting, { from: 0, to: 1 })
   const { mode = 'bilinear', padMode = 'reflection', alignCorners = true } = options
   requireRange(where, { mode }, mode === 'bilinear', "'bilinear', the only one there is")
-  requireRange(where, { padMode }, padMode === 'reflection', "'reflection', the only one there is")
+  checkPadMode(where, padMode)
   requireRange(where, { alignCorners }, alignCorners, 'true, the only one there is')
 
   const transforms: BatchTransform[] = []
+  const padded = padMode === 'reflection' ? {} : { padMode }
   const affineSize = crops ? undefined : size
   if (doFlip || maxRotate > 0 || maxWarp > 0 || minZoom < 1 || maxZoom > 1 || affineSize) {
     const flips = !doFlip ? 'none' : flipVert ? 'dihedral' : 'horizontal'
-    transforms.push(affine({ flips, maxRotate, minZoom, maxZoom, maxWarp, p, batch, size: affineSize }))
+    transforms.push(affine({ flips, maxRotate, minZoom, maxZoom, maxWarp, p, batch, size: affineSize, ...padded }))
   }
   if (maxLighting > 0) transforms.push(lighting({ maxLighting, p: pLighting, batch }))
   if (crops) {

@@ -4,8 +4,10 @@ import { ANY, checkOptions, type Kind as OptionKind, type Kinds } from '../../ba
 import {
   batchTransformsFrom,
   decodingFrom,
+  forPrediction,
   itemTransformsFrom,
   transformRecords,
+  type OwnTransforms,
 } from '../../data/transform-records.ts'
 import { architectures, type ModelMaker } from '../../nn/architectures.ts'
 import type { Architecture } from '../../nn/module.ts'
@@ -63,7 +65,8 @@ export const EXPORT_KINDS: Kinds<ExportOptions> = { precision: WEIGHT_PRECISION,
 
 /**
  * Writes one file, and returns its bytes, with everything that prediction needs: the weights, the architecture of the model, the labels, and
- * the transforms with the statistics used to normalize images. PyTorch can read its weights directly.
+ * the transforms with the statistics used to normalize images. PyTorch can read its weights directly. Transforms from
+ * outside the package are stored by name if predictions need them: `loadLearner` then takes their code.
  *
  * @throws OptionError  if the model has no `architecture`, so that it could not be made again; with 'suggest' as
  *   `suggestThreshold`
@@ -94,8 +97,8 @@ export async function exportLearner(
     architecture: { ...architecture },
     vocab,
     decoding: { ...train.pictures.decoding },
-    itemTransforms: transformRecords(train.itemTransforms),
-    batchTransforms: transformRecords(train.batchTransforms),
+    itemTransforms: transformRecords(forPrediction(train.itemTransforms)),
+    batchTransforms: transformRecords(forPrediction(train.batchTransforms)),
     loss: loss.name,
     ...(threshold === undefined
       ? {}
@@ -121,6 +124,8 @@ export interface LoadLearnerOptions {
   readonly platform: Platform
   /** Functions that make models not built into the library, by the names in their `architecture`. */
   readonly models?: Readonly<Record<string, ModelMaker>>
+  /** Transforms from outside the package that predictions need, by their names. */
+  readonly transforms?: OwnTransforms
 }
 
 /**
@@ -131,8 +136,8 @@ export interface LoadLearnerOptions {
  * Source: fastai learner.py, load_learner.
  */
 export async function loadLearner(source: ModelSource, options: LoadLearnerOptions): Promise<Predictor> {
-  checkOptions('loadLearner', options, { platform: ANY, models: ANY })
-  const { platform, models = {} } = options
+  checkOptions('loadLearner', options, { platform: ANY, models: ANY, transforms: ANY })
+  const { platform, models = {}, transforms = {} } = options
   const path = sourceName(source)
   const { weights, info } = await readModelFile(platform, source)
   requireExported(path, info)
@@ -153,8 +158,8 @@ export async function loadLearner(source: ModelSource, options: LoadLearnerOptio
       platform,
       vocab: info.vocab as readonly string[],
       decoding: decodingFrom(info.decoding),
-      itemTransforms: itemTransformsFrom(info.itemTransforms),
-      batchTransforms: batchTransformsFrom(info.batchTransforms),
+      itemTransforms: itemTransformsFrom(info.itemTransforms, transforms),
+      batchTransforms: batchTransformsFrom(info.batchTransforms, transforms),
       threshold: thresholdFrom(path, info.threshold),
     })
   })

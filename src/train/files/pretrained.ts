@@ -92,7 +92,11 @@ function statsOf(path: string, mean: unknown, std: unknown): ChannelStats {
 /** Statistics of the normalization among the transforms of an exported learner. */
 function normalizationOf(records: Json | undefined): ChannelStats | undefined {
   if (records === undefined) return undefined
-  const found = batchTransformsFrom(records).find(({ kind }) => kind === 'normalize')
+  // Others, such as those from outside, do not matter here.
+  const written = Array.isArray(records)
+    ? (records as readonly Json[]).filter((record) => isRecord(record) && record.kind === 'normalize')
+    : records
+  const found = batchTransformsFrom(written).find(({ kind }) => kind === 'normalize')
   if (found?.kind !== 'normalize') return undefined
   return { mean: found.mean, std: found.std }
 }

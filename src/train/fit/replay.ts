@@ -98,8 +98,11 @@ export class StepReplay {
  * work at each step.
  */
 export function partsThatDecide(state: RunningFit): string[] {
-  const { callbacks, loss, optimizer } = state
+  const { callbacks, loss, optimizer, loaders } = state
   return [
+    ...loaders.train.batchTransforms.flatMap((transform) =>
+      transform.kind === 'own' && !transform.replayable ? [`transform ${transform.name}`] : [],
+    ),
     ...new Set(
       state.model
         .modules()

@@ -4,7 +4,7 @@ import { checkOptions, FLAG, NUMBER, oneOf, type Kinds } from '../../base/option
 import { rng } from '../../base/rng.ts'
 import type { Phase } from '../../data/augment/draw.ts'
 import { BatchPipeline } from '../../data/augment/pipeline.ts'
-import { drawPlan } from '../../data/item-transforms.ts'
+import { doWork, drawWork } from '../../data/item-work.ts'
 import type { Decoding } from '../../image/decode-options.ts'
 import { openImage, type ImageSource, type OpenedImage } from '../../image/image-source.ts'
 import type { Pixels } from '../../image/pixels.ts'
@@ -127,12 +127,15 @@ export class Classifier {
     const draw = platform.drawablePixels
     const opened = await openImage(item, { where, name, draw })
     const made = new Map<string, Promise<Pixels>>()
-    const pixels = phases.map((phase, pass) => {
-      const plan = drawPlan(itemTransforms, rng(0, 'predict', index, pass), phase)
+    const load = (plan: ResizePlan) => {
       const key = JSON.stringify(plan)
       const known = made.get(key) ?? resized(opened, plan, platform, decoding)
       made.set(key, known)
       return known
+    }
+    const pixels = phases.map((phase, pass) => {
+      const streams = (stream: string) => rng(0, stream === 'crop' ? 'predict' : `predict ${stream}`, index, pass)
+      return doWork(drawWork(itemTransforms, streams, phase), load, platform.decoder, opened.path)
     })
     return Promise.all(pixels)
   }

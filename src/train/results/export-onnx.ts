@@ -1,5 +1,5 @@
 import { requireExtension } from '../../base/file-name.ts'
-import { DataError } from '../../base/errors.ts'
+import { DataError, OptionError } from '../../base/errors.ts'
 import { checkArgument, checkOptions, FLAG, listOf, NUMBER, oneOf, PATH, type Kinds } from '../../base/options.ts'
 import { rng } from '../../base/rng.ts'
 import type { CropTransform } from '../../data/augment/crop.ts'
@@ -48,10 +48,11 @@ export interface OnnxParts {
  * Normalization is that of the batch transforms and part of the graph. Resizing is not: unless `size` is given, the
  * file's metadata says how validation does it. `labels` is a JSON list; `resize` is how an item transform resizes one
  * image; `resizeBatch`, where batch transforms resize afterwards, has height, width and the part of each side that is
- * kept, from the middle.
+ * kept, from the middle; `transforms` has the names of item transforms from outside that the file does not do.
  *
  * @param images  finds the size of images where no transform says it; unless there is one, that is an error
- * @throws OptionError  as `exportOnnx`, and when the path does not end in .onnx
+ * @throws OptionError  as `exportOnnx`, when the path does not end in .onnx, and for a batch transform from outside that
+ *   predictions need
  * @throws DataError    when the size is not known
  */
 export async function writeOnnx(
@@ -66,8 +67,16 @@ export async function writeOnnx(
   }
   checkOptions('exportOnnx', options, KINDS)
   const { precision = 'f32', logits = false } = options
-  const { normalize, crop, affine } = chain(batchTransforms)
-  const resize = drawPlan(sortItemTransforms(itemTransforms), rng(0, 'predict'), 'valid')
+  const { normalize, crop, affine, own } = chain(batchTransforms)
+  const lost = own.find(({ runsOn }) => runsOn === 'both')
+  if (lost) {
+    throw new OptionError('exportOnnx', `the batch transform '${lost.name}' is code that an ONNX file cannot hold`, {
+      fix: "make it part of the model, or let it run in training only: runsOn: 'train'",
+    })
+  }
+  const items = sortItemTransforms(itemTransforms)
+  const ownItems = items.flatMap((one) => (one.kind === 'own' && one.runsOn === 'both' ? [one.name] : []))
+  const resize = drawPlan(items, rng(0, 'predict'), 'valid')
   const resizedBatch = crop?.size ?? affine?.size
   const resized = resize.method === 'whole' ? undefined : ([resize.height, resize.width] as const)
   const size = options.size ?? resizedBatch ?? resized ?? (await images?.())
@@ -83,6 +92,7 @@ export async function writeOnnx(
     labels: vocab,
     ...(normalize ? { normalize } : {}),
     metadata: {
+      ...(ownItems.length > 0 ? { transforms: JSON.stringify(ownItems) } : {}),
       ...(options.size === undefined && resized ? { resize: JSON.stringify(resize) } : {}),
       ...(options.size === undefined && resizedBatch ? { resizeBatch: batchResizeText(resizedBatch, crop) } : {}),
     },

@@ -116,6 +116,18 @@ const cases: Case[] = [
     out: [40, 40],
   },
   { name: 'without a size', shape: wide, transforms: augTransforms(), out: [37, 53] },
+  {
+    name: 'black beyond the border',
+    shape: square(24, 9),
+    transforms: augTransforms({ ...wild, padMode: 'zeros' }),
+    out: [24, 24],
+  },
+  {
+    name: 'the border repeated, averaged down',
+    shape: large,
+    transforms: augTransforms({ ...wild, size: 21, padMode: 'border' }),
+    out: [21, 21],
+  },
   { name: 'every symmetry, larger changes', shape: square(24, 9), transforms: augTransforms(wild), out: [24, 24] },
   { name: 'a size and a crop', shape: large, transforms: sizeAndCrop, out: [20, 20] },
   { name: 'a size and a crop in validation', shape: large, transforms: sizeAndCrop, split: 'valid', out: [20, 20] },

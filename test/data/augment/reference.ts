@@ -6,6 +6,7 @@ import type { BatchShape, Phase } from '../../../src/data/augment/draw.ts'
 import { erasingNoise, NOISE_PIXELS } from '../../../src/data/augment/erasing.ts'
 import type { Light } from '../../../src/data/augment/lighting.ts'
 import type { BatchTransform } from '../../../src/data/augment/transforms.ts'
+import type { PadMode } from '../../../src/image/resize-plan.ts'
 import type { Rng } from '../../../src/base/rng.ts'
 
 /** [height][width][channel] */
@@ -36,6 +37,7 @@ export function reference(
     batch = gridSample(
       batch,
       batch.map((_, n) => grid(P, Q, matrices?.[n] ?? [1, 0, 0, 0, 1, 0, 0, 0, 1])),
+      affine.padMode,
     )
   }
   if (crop) {
@@ -93,7 +95,7 @@ export function grid(P: number, Q: number, m: readonly number[]): Coordinates {
 }
 
 /** fastai's _grid_sample for a batch: averages down first where the output has less than half the pixels along both axes. */
-export function gridSample(batch: Picture[], coordinates: Coordinates[]): Picture[] {
+export function gridSample(batch: Picture[], coordinates: Coordinates[], padMode: PadMode = 'reflection'): Picture[] {
   const [H, W] = [batch[0].length, batch[0][0].length]
   const [P, Q] = [coordinates[0].length, coordinates[0][0].length]
   const all = coordinates.flat(3)
@@ -101,20 +103,23 @@ export function gridSample(batch: Picture[], coordinates: Coordinates[]): Pictur
   const d = Math.min(H / P, W / Q) / 2
   const [h, w] = [Math.floor(H * (1 / d)), Math.floor(W * (1 / d))]
   const source = d > 1 && d > z ? batch.map((picture) => areaInterpolate(picture, h, w)) : batch
-  return source.map((picture, n) => coordinates[n].map((row) => row.map(([x, y]) => sample(picture, x, y))))
+  return source.map((picture, n) => coordinates[n].map((row) => row.map(([x, y]) => sample(picture, x, y, padMode))))
 }
 
-/** torch's grid_sample at one place: bilinear, reflection, align_corners. */
-export function sample(picture: Picture, x: number, y: number): number[] {
+/** torch's grid_sample at one place: bilinear, align_corners. */
+export function sample(picture: Picture, x: number, y: number, padMode: PadMode = 'reflection'): number[] {
   const [H, W] = [picture.length, picture[0].length]
-  const px = reflect(((x + 1) / 2) * (W - 1), W)
-  const py = reflect(((y + 1) / 2) * (H - 1), H)
+  const place = (at: number, size: number) =>
+    padMode === 'reflection' ? reflect(at, size) : padMode === 'border' ? Math.min(Math.max(at, 0), size - 1) : at
+  const px = place(((x + 1) / 2) * (W - 1), W)
+  const py = place(((y + 1) / 2) * (H - 1), H)
   const [left, top] = [Math.floor(px), Math.floor(py)]
   return picture[0][0].map((_, c) => {
     let sum = 0
     for (const i of [top, top + 1]) {
       for (const j of [left, left + 1]) {
-        if (i < H && j < W) sum += (1 - Math.abs(px - j)) * (1 - Math.abs(py - i)) * picture[i][j][c]
+        const inside = i >= 0 && i < H && j >= 0 && j < W
+        if (inside) sum += (1 - Math.abs(px - j)) * (1 - Math.abs(py - i)) * picture[i][j][c]
       }
     }
     return sum

@@ -1,0 +1,121 @@
+import { DataError, OptionError, WgradError } from '../base/errors.ts'
+import type { Json } from '../base/json.ts'
+import { ANY, checkOptions, FUNCTION, NUMBER, PATH, type Kind } from '../base/options.ts'
+import type { Rng } from '../base/rng.ts'
+import type { Pixels } from '../image/pixels.ts'
+import type { Phase } from './augment/draw.ts'
+
+/** Circumstances of one image, for code that transforms it. */
+export interface ItemContext {
+  /** Random numbers of this image and epoch, from a stream with the name of the transform: the same in every run. */
+  readonly random: Rng
+  /** 'train' where transforms are random, as in training and test-time augmentation; otherwise 'valid'. */
+  readonly phase: Phase
+}
+
+/**
+ * Item transform as a function of its own: it may work in the pixels that it is given, 8-bit RGBA, or return others. It runs
+ * on the thread that trains, since functions cannot be sent to decoding threads, after resizing, in training and validation.
+ */
+export type OwnItemFunction = (image: Pixels, context: ItemContext) => Pixels | Promise<Pixels>
+
+/** Item transform from outside the package, with everything that a function alone does not say. */
+export interface OwnItem {
+  /** Name in messages and files, and of its stream of random numbers. */
+  readonly name: string
+  readonly apply: OwnItemFunction
+  /** 'train': only where transforms are random; 'both': in validation and prediction as well. */
+  readonly runsOn: 'train' | 'both'
+  /** Below 1: before resizing, on the whole image; otherwise after it. Default 2 */
+  readonly order?: number
+  /** Options that change what it does: a fit is resumed only with the same. Default none */
+  readonly options?: Json
+}
+
+/** Item transform from outside, as loaders hold it. */
+export interface OwnItemTransform extends Required<Omit<OwnItem, 'options'>>, Pick<OwnItem, 'options'> {
+  readonly kind: 'own'
+}
+
+const RUNS_ON: Kind = { expected: "'train' or 'both'", is: (value) => value === 'train' || value === 'both' }
+/** Stage at which transforms of one's own run where they do not say. */
+const ORDER = 2
+
+/**
+ * Returns code from outside as an item transform.
+ *
+ * @throws OptionError  unless it is a named function or an object as `OwnItem` says
+ */
+export function toOwnItemTransform(given: OwnItem | OwnItemFunction): OwnItemTransform {
+  if (typeof given === 'function') {
+    if (given.name === '') {
+      throw new OptionError('item transforms', 'a function has no name, from which its random numbers would be drawn', {
+        fix: "write function sharpen(image, { random }) { … }, or { name: 'sharpen', runsOn: 'train', apply }",
+      })
+    }
+    return { kind: 'own', name: given.name, order: ORDER, runsOn: 'both', apply: given }
+  }
+  checkOptions<OwnItem>('item transform', given, {
+    name: PATH,
+    apply: FUNCTION,
+    runsOn: RUNS_ON,
+    order: NUMBER,
+    options: ANY,
+  })
+  const { name, apply, runsOn, order = ORDER, options } = given
+  for (const [part, value] of Object.entries({ name, apply, runsOn })) {
+    if (value !== undefined) continue
+    throw new OptionError('item transform', `it has no ${part}`, {
+      given: { name },
+      expected: "{ name, runsOn: 'train' or 'both', apply: (image, { random, phase }) => image }",
+    })
+  }
+  return {
+    kind: 'own',
+    name,
+    order,
+    runsOn,
+    ...(options !== undefined && { options }),
+    apply: (image, context) => apply.call(given, image, context),
+  }
+}
+
+/**
+ * Runs a transform on a copy of an image, since the image may be kept for later epochs.
+ *
+ * @param path  named in errors
+ * @throws OptionError  if it does not return an image
+ */
+export async function applyOwn(
+  { name, apply }: OwnItemTransform,
+  image: Pixels,
+  context: ItemContext,
+  path: string,
+): Promise<Pixels> {
+  const { width, height, data } = image
+  let made: unknown
+  try {
+    made = await apply({ width, height, data: data.slice() }, context)
+  } catch (cause) {
+    if (cause instanceof WgradError && !(cause instanceof DataError)) throw cause
+    // A DataError would leave the image out, as if its file were damaged.
+    throw new OptionError(`item transform ${name}`, `it failed (${String(cause)})`, { given: { image: path }, cause })
+  }
+  if (isImage(made)) return made
+  throw new OptionError(`item transform ${name}`, 'it did not return an image', {
+    given: { image: path },
+    expected: '{ width, height, data: Uint8Array of 4 · width · height bytes, R G B A }',
+  })
+}
+
+function isImage(value: unknown): value is Pixels {
+  if (typeof value !== 'object' || value === null) return false
+  const { width, height, data } = value as Partial<Pixels>
+  const isSide = (side: unknown) => Number.isInteger(side) && Number(side) > 0
+  return (
+    isSide(width) &&
+    isSide(height) &&
+    (data instanceof Uint8Array || (data as unknown) instanceof Uint8ClampedArray) &&
+    data?.length === 4 * Number(width) * Number(height)
+  )
+}
