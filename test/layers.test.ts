@@ -34,7 +34,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   'train/files': [...BELOW_TRAIN, 'train/fit', 'train/results'],
   'train/callbacks': [...BELOW_TRAIN, 'train/fit', 'train/results', 'train/files'],
   // The learner, which nothing else knows: everything below it works on its `FitState`.
-  train: [...BELOW_TRAIN, 'train/fit', 'train/results', 'train/files', 'train/callbacks'],
+  train: [...BELOW_TRAIN, 'train/fit', 'train/results', 'train/report', 'train/files', 'train/callbacks'],
   'platform/node': ['base', 'image', 'platform'],
   'platform/browser': ['base', 'image', 'platform'],
   index: CORE,

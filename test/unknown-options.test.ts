@@ -24,6 +24,13 @@ const block = () =>
     getItems: () => ['a/1.png', 'b/2.png', 'a/3.png', 'b/4.png'],
     getY: wgrad.parentLabel,
   })
+const block2 = (transforms: object) =>
+  new library.DataBlock({
+    blocks: [wgrad.ImageBlock(), wgrad.CategoryBlock()],
+    getItems: () => [],
+    getY: wgrad.parentLabel,
+    ...transforms,
+  })
 const loader = () => library.Loader.prototype.with.bind(loaders.train)
 const init = new nn.Init(0)
 const zeros = (...shape: number[]) => tensors.zeros(shape)
@@ -51,6 +58,27 @@ const CALLS: Readonly<Record<string, readonly [suggested: string, call: (options
     normalize: ['std', (o) => library.normalize({ ...wgrad.imagenetStats, ...o }), 'sdt'],
     randomResizedCrop: ['minScale', (o) => library.randomResizedCrop(8, o), 'min_scale'],
     randomResizedCropGpu: ['minScale', (o) => library.randomResizedCropGpu(8, o), 'min_scale'],
+    randomCrop: ['padding', (o) => library.randomCrop(8, o), 'pad'],
+    cropPad: ['padMode', (o) => library.cropPad(8, o), 'pad_mode'],
+    trivialAugment: ['bins', (o) => library.trivialAugment(o), 'num_bins'],
+    randAugment: ['magnitude', (o) => library.randAugment(o), 'magnitud'],
+    flip: ['padMode', (o) => library.flip(o), 'pad_mode'],
+    dihedral: ['batch', (o) => library.dihedral(o), 'batchs'],
+    rotate: ['maxDeg', (o) => library.rotate(o), 'max_deg'],
+    zoom: ['maxZoom', (o) => library.zoom(o), 'max_zoom'],
+    warp: ['magnitude', (o) => library.warp(o), 'magnitud'],
+    brightness: ['maxLighting', (o) => library.brightness(o), 'max_lighting'],
+    contrast: ['maxLighting', (o) => library.contrast(o), 'max_lighting'],
+    'own item transform': [
+      'runsOn',
+      (o) => block2({ itemTransforms: [{ name: 'a', runsOn: 'both', apply: String, ...o }] }),
+      'runOn',
+    ],
+    'own batch transform': [
+      'replayable',
+      (o) => block2({ batchTransforms: [{ name: 'a', runsOn: 'both', apply: String, ...o }] }),
+      'replay',
+    ],
     augTransforms: ['maxRotate', (o) => library.augTransforms(o), 'max_rotate'],
     randomErasing: ['maxCount', (o) => library.randomErasing(o), 'max_count'],
     hue: ['maxHue', (o) => library.hue(o), 'max_hue'],
@@ -184,9 +212,11 @@ const CALLS: Readonly<Record<string, readonly [suggested: string, call: (options
     cleaningList: ['count', (o) => library.cleaningList(learner(), o), 'counts'],
     gradCam: ['layer', (o) => library.gradCam(learner(), 'a.png', o), 'layers'],
     showResults: ['count', (o) => library.showResults(learner(), undefined, o), 'counts'],
-    showTopLosses: ['count', (o) => library.showTopLosses(learner(), undefined, o), 'counts'],
+    plotTopLosses: ['count', (o) => library.plotTopLosses(learner(), undefined, o), 'counts'],
     topLosses: ['largest', async (o) => (await interpretation()).topLosses(2, o), 'larges'],
     'cleaningList of an interpretation': ['split', async (o) => (await interpretation()).cleaningList([], o), 'splits'],
+    report: ['suspects', (o) => learner().report(undefined, o), 'suspect'],
+    plotConfusionMatrix: ['normalize', async (o) => (await interpretation()).plotConfusionMatrix(o), 'normalise'],
     lrFindPlot: ['skipEnd', (o) => library.lrFindPlot({ lrs: [1, 2], losses: [1, 2], suggestions: {} }, o), 'skip_end'],
     lineChart: ['title', (o) => library.lineChart({ title: '', lines: [], ...o }), 'titel'],
     gradcheck: ['samples', (o) => library.gradcheck('f', () => zeros(1), {}, o), 'sample'],

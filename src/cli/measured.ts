@@ -1,41 +1,21 @@
 import type { Json } from '../base/json.ts'
 import { formatTable } from '../base/table.ts'
 import { ClassificationInterpretation } from '../node.ts'
-import type { ItemPredictions } from '../exports/train.ts'
-import { wilsonInterval } from '../train/report/confidence.ts'
+import type { ItemPredictions, MeasuredAccuracy } from '../exports/train.ts'
 
 /** Classes whose confusion matrix is printed; of more only the most confused pairs. */
 const MATRIX = 12
 const PAIRS = 5
 
 /** Figures of predictions for labeled images. */
-export interface Measured {
+export interface Measured extends MeasuredAccuracy {
   readonly interpretation: ClassificationInterpretation
-  /** Number of images, and of those that were classified correctly. */
-  readonly count: number
-  readonly right: number
-  readonly accuracy: number
-  /** Interval of 95% confidence. */
-  readonly interval: readonly [low: number, high: number]
-  /** Part of the images that are of the most frequent class. */
-  readonly baseline: number
 }
 
 /** Measures predictions. */
 export function measure(results: ItemPredictions, vocab: readonly string[]): Measured {
   const interpretation = new ClassificationInterpretation(results, vocab)
-  const { targets } = results
-  const count = targets.length
-  const right = targets.filter((target, row) => target === interpretation.predicted[row]).length
-  const most = Math.max(0, ...interpretation.classScores().map(({ support }) => support))
-  return {
-    interpretation,
-    count,
-    right,
-    accuracy: right / count,
-    interval: wilsonInterval(right, count),
-    baseline: most / count,
-  }
+  return { interpretation, ...interpretation.accuracy() }
 }
 
 /** Formats an accuracy: `accuracy 93.3% (28 of 30), with 95% confidence between 78.7% and 98.2%` */

@@ -26,7 +26,9 @@ export {
 export type { SaveOptions } from '../train/files/save-load.ts'
 export { focalLoss, smoothedLabels, type ClassLossOptions, type FocalLossOptions } from '../train/fit/losses.ts'
 export { argmax, type Predictions } from '../train/fit/metrics.ts'
-export type { ClassScores, Confusion, ItemLoss } from '../train/results/interpretation.ts'
+export { wilsonInterval } from '../train/results/confidence.ts'
+export type { ConfusionPlotOptions } from '../train/results/confusion-plot.ts'
+export type { ClassScores, Confusion, ItemLoss, MeasuredAccuracy } from '../train/results/interpretation.ts'
 export {
   minimum,
   slide,
@@ -38,6 +40,7 @@ export {
 } from '../train/results/lr-suggestions.ts'
 export { Cancel, type Level, type LossScaling, type StepLoss } from '../train/fit/callback.ts'
 export { progressEvents, type FitProgress, type ProgressEventsOptions } from '../train/callbacks/progress-events.ts'
+export { tensorBoard } from '../train/callbacks/tensor-board.ts'
 export type { SaveModelOptions } from '../train/callbacks/save-model.ts'
 export type { EarlyStoppingOptions } from '../train/callbacks/early-stopping.ts'
 export type { ReduceLrOnPlateauOptions } from '../train/callbacks/reduce-lr-on-plateau.ts'
@@ -46,14 +49,15 @@ export type { LrFindOptions, SuggestionName } from '../train/callbacks/lr-find-o
 export type { LrSearch } from '../train/callbacks/lr-finder.ts'
 export { scheduler, type GroupSchedules } from '../train/callbacks/scheduler.ts'
 export { Recorder } from '../train/callbacks/recorder.ts'
-export type { EpochRow, History } from '../train/fit/history.ts'
+export type { EpochRow, History, RecordedFit } from '../train/fit/history.ts'
+export type { LearnerReportOptions } from '../train/report/learner-report.ts'
 export { lineChart, type Line, type LineChartOptions } from '../train/results/line-chart.ts'
 export {
   resultImages,
-  showTopLosses,
+  plotTopLosses,
   topLossImages,
   type ShowResultsOptions,
-  type ShowTopLossesOptions,
+  type PlotTopLossesOptions,
 } from '../train/results/show-results.ts'
 export type { Evaluation, ItemPredictions } from '../train/fit/evaluation.ts'
 export { cleaningList, type CleaningListOptions, type LearnerCleaningOptions } from '../train/results/cleaning-list.ts'

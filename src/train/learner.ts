@@ -45,6 +45,7 @@ import { checkedMetrics, type Metric } from './fit/metrics.ts'
 import { occupancyOf, type Occupancy } from './fit/occupancy.ts'
 import { parameterGroups, type Groups } from './parameter-groups.ts'
 import { Predictor, type Prediction, type PredictOptions } from './results/predictor.ts'
+import type { LearnerReportOptions } from './report/learner-report.ts'
 import { Recorder } from './callbacks/recorder.ts'
 import type { ModelSource } from './files/model-file.ts'
 import type { SaveOptions } from './files/save-load.ts'
@@ -531,6 +532,20 @@ export class Learner implements RunningFit {
         return [height, width]
       })
     })
+  }
+
+  /**
+   * Renders a report of the learner as one page of HTML: accuracy with its interval, figures of each class, curves of all
+   * fits, confusion matrix, the most wrong images with their paths (see report/learner-report.ts).
+   *
+   * @param file  path of the HTML file to write, ending in .html. Without one nothing is written
+   * @returns  the text of the page
+   * @throws OptionError  if an option is unknown, the items have no labels, or during a step of a fit
+   */
+  async report(file?: string, options: LearnerReportOptions = {}): Promise<string> {
+    // Loaded when it is needed: a page that trains and shows figures of its own leaves it out.
+    const { learnerReport } = await import('./report/learner-report.ts')
+    return learnerReport(this, file, options)
   }
 
   /**

@@ -68,6 +68,7 @@ export async function reportOf({ measured, trained, cleaning, gpu, run, seconds 
     }),
     findings: lookedAt.findings as never,
     fits: log.fits,
+    layers: ['head', 'all'],
     search: search.search && suggestion ? { ...search.search, suggestion } : undefined,
     confusion: confusionOf(interpretation),
     mostWrong,

@@ -2,10 +2,10 @@ import { requireExtension } from '../../base/file-name.ts'
 import type { Json } from '../../base/json.ts'
 import type { Platform } from '../../platform/platform.ts'
 import type { Callback, LossScaling, Step, StepLoss } from '../fit/callback.ts'
-import type { EpochRow, History } from '../fit/history.ts'
+import type { EpochRow, History, RecordedFit } from '../fit/history.ts'
 import { SmoothLoss } from '../fit/smooth-loss.ts'
 import type { FitState } from '../fit/state.ts'
-import { trainingPlot } from '../results/plot.ts'
+import { lossPlot, metricsPlot, trainingPlot } from '../results/plot.ts'
 
 /**
  * Callback that records training: losses, learning rates and momentums of the steps, and the table of epochs.
@@ -29,6 +29,10 @@ export class Recorder implements Callback, History {
   momentums: number[] = []
   /** Rows of all fits, one per epoch. */
   history: EpochRow[] = []
+  /** Number of training steps of an epoch of this fit. */
+  stepsPerEpoch = 0
+  /** Fits of the learner before this one. */
+  private earlier: RecordedFit[] = []
   private smooth = new SmoothLoss()
   private epochStartMs = 0
   private trainMs = 0
@@ -43,7 +47,16 @@ export class Recorder implements Callback, History {
     return this.smooth.value
   }
 
-  beforeFit({ platform }: FitState): void {
+  /** All fits of the learner in their order, the one that is going on or was made last included. */
+  get fits(): readonly RecordedFit[] {
+    const { rows, rawLosses, losses, lrs, momentums, stepsPerEpoch } = this
+    const last = { rows, rawLosses, losses, lrs, momentums, stepsPerEpoch }
+    return rawLosses.length === 0 ? this.earlier : [...this.earlier, last]
+  }
+
+  beforeFit({ platform, loaders }: FitState): void {
+    this.earlier = [...this.fits]
+    this.stepsPerEpoch = loaders.train.batchCount
     this.platform = platform
     this.rows = []
     this.rawLosses = []
@@ -103,17 +116,46 @@ export class Recorder implements Callback, History {
    * @returns     text of the SVG
    * @throws OptionError  if the extension is another, there was no fit, or the package echarts is not installed
    */
-  async plot(file?: string): Promise<string> {
-    if (file !== undefined) requireExtension('plot', file, '.svg')
-    const svg = await trainingPlot(this)
-    // Nonempty losses imply that there was a fit, so `platform` is set.
+  plot(file?: string): Promise<string> {
+    return this.written('plot', file, () => trainingPlot(this))
+  }
+
+  /**
+   * Plots the smoothed training loss over the steps of the last fit, with the validation loss after each epoch.
+   *
+   * @param file  path of the SVG file to write, ending in .svg. Default: nothing is written
+   * @param skipStart  number of steps at the beginning that are left out. Default 5
+   * @returns     text of the SVG
+   * @throws OptionError  as `plot`
+   */
+  plotLoss(file?: string, skipStart?: number): Promise<string> {
+    return this.written('plotLoss', file, () => lossPlot(this, skipStart))
+  }
+
+  /**
+   * Plots losses and every metric over the epochs of all fits.
+   *
+   * @param file  path of the SVG file to write, ending in .svg. Default: nothing is written
+   * @returns     text of the SVG
+   * @throws OptionError  as `plot`, and if no epoch was finished
+   */
+  plotMetrics(file?: string): Promise<string> {
+    return this.written('plotMetrics', file, () => metricsPlot(this))
+  }
+
+  private async written(where: string, file: string | undefined, plot: () => Promise<string>): Promise<string> {
+    if (file !== undefined) requireExtension(where, file, '.svg')
+    const svg = await plot()
+    // There is something to plot, so there was a fit, and `platform` is set.
     if (file !== undefined) await this.platform?.files.write(file, svg)
     return svg
   }
 
   state(): Json {
-    const { rows, history, rawLosses, losses, lrs, momentums, smooth } = this
+    const { rows, history, rawLosses, losses, lrs, momentums, stepsPerEpoch, smooth } = this
     return {
+      stepsPerEpoch,
+      earlier: this.earlier.map((fit) => ({ ...fit, rows: fit.rows.map(asJson) })),
       rows: rows.map(asJson),
       history: history.map(asJson),
       rawLosses,
@@ -126,8 +168,8 @@ export class Recorder implements Callback, History {
 
   restore(saved: Json): void {
     const { smooth, ...figures } = saved as unknown as Figures
-    const { rows, history, rawLosses, losses, lrs, momentums } = figures
-    if (![rows, history].every(areRows) || ![rawLosses, losses, lrs, momentums, smooth].every(areNumbers)) {
+    const { history, earlier } = figures
+    if (![...earlier, figures].every(isFit) || !areRows(history) || !areNumbers(smooth)) {
       throw new TypeError('expected rows and lists of numbers')
     }
     Object.assign(this, figures)
@@ -136,8 +178,14 @@ export class Recorder implements Callback, History {
 }
 
 /** State of a recorder in a checkpoint. */
-type Figures = Pick<Recorder, 'rows' | 'history' | 'rawLosses' | 'losses' | 'lrs' | 'momentums'> & {
+type Figures = RecordedFit & {
+  readonly history: readonly EpochRow[]
+  readonly earlier: readonly RecordedFit[]
   readonly smooth: SmoothLoss['state']
+}
+
+function isFit({ rows, rawLosses, losses, lrs, momentums, stepsPerEpoch }: RecordedFit): boolean {
+  return areRows(rows) && [rawLosses, losses, lrs, momentums, [stepsPerEpoch]].every(areNumbers)
 }
 
 function areRows(rows: readonly EpochRow[]): boolean {

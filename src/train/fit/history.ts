@@ -20,6 +20,22 @@ export interface EpochRow {
   readonly lossScale?: number
 }
 
+/** Everything that is recorded of one fit. */
+export interface RecordedFit {
+  /** One row per finished epoch. */
+  readonly rows: readonly EpochRow[]
+  /** Loss of every training step, in order. */
+  readonly rawLosses: readonly number[]
+  /** Exponentially smoothed loss after every training step. */
+  readonly losses: readonly number[]
+  /** Learning rate of the last parameter group at every training step. */
+  readonly lrs: readonly number[]
+  /** Momentum of the last parameter group at every training step. */
+  readonly momentums: readonly number[]
+  /** Number of training steps of an epoch. */
+  readonly stepsPerEpoch: number
+}
+
 /** Figures of the fit that is going on or was made last, and of all fits of a learner. */
 export interface History {
   /** One row per finished epoch of this fit. */

@@ -54,14 +54,23 @@ export async function fitCharts(fits: readonly FitFigures[], beside: ChartsBesid
         ...loss,
       ],
     }),
-    lineChart({
-      title: 'Accuracy',
-      x,
-      y: [0, 1],
-      xName: 'epochs',
-      format: (value) => `${Math.round(100 * value)}%`,
-      lines: [{ name: 'validation', look: 'second', points: epochs(({ accuracy }) => accuracy) }, ...accuracy],
-    }),
+    ...metricNames(fits).map((name) =>
+      name === 'accuracy'
+        ? lineChart({
+            title: 'Accuracy',
+            x,
+            y: [0, 1],
+            xName: 'epochs',
+            format: (value) => `${Math.round(100 * value)}%`,
+            lines: [{ name: 'validation', look: 'second', points: epochs((row) => row.accuracy) }, ...accuracy],
+          })
+        : lineChart({
+            title: name,
+            x,
+            xName: 'epochs',
+            lines: [{ name: 'validation', look: 'second', points: epochs(({ metrics }) => metrics?.[name] ?? NaN) }],
+          }),
+    ),
     lineChart({
       ...small,
       title: 'Learning rate',
@@ -76,10 +85,17 @@ export async function fitCharts(fits: readonly FitFigures[], beside: ChartsBesid
     }),
   ])
   const last = fits.at(-1)?.epochs.at(-1)
-  const label = `Loss, accuracy (${percent(last?.accuracy ?? NaN)} at the end), learning rate and momentum`
+  const atEnd = last && Number.isFinite(last.accuracy) ? `, accuracy (${percent(last.accuracy)} at the end)` : ''
+  const label = `Loss${atEnd}, learning rate and momentum`
   return html`<div class="charts" role="img" aria-label="${label}">
     ${charts.map((svg) => new Html(`<div class="chart">${svg}</div>`))}
   </div>`
+}
+
+/** Returns the names of the metrics of an epoch: those that are reported by name, otherwise the accuracy alone. */
+export function metricNames(fits: readonly FitFigures[]): string[] {
+  const metrics = fits.flatMap(({ epochs }) => epochs).at(-1)?.metrics
+  return metrics ? Object.keys(metrics) : ['accuracy']
 }
 
 /** Returns a value of every step over the epochs done by its end, for all fits one after the other. */

@@ -7,6 +7,8 @@ export interface EpochResult {
   readonly trainLoss: number
   readonly validLoss: number
   readonly accuracy: number
+  /** All metrics by name, where others than the accuracy are reported. */
+  readonly metrics?: Readonly<Record<string, number>>
   readonly seconds: number
   readonly imagesPerSecond: number
   /** Number of training steps skipped because their gradients overflowed; only in mixed precision. */

@@ -1,21 +1,21 @@
+import { chartProperties } from '../results/chart-colors.ts'
+
 /** Style sheet of the report: one column, following the reader's light or dark mode on screen, light on paper. */
 export const STYLE = `
 :root {
   color-scheme: light dark;
+  ${chartProperties('light')}
   --ground: #f6f7f9; --card: #ffffff; --text: #1b1f27; --muted: #5f6877; --line: #e3e6eb; --soft: #eef1f5;
   --first: #2563eb; --second: #d9480f; --good: #15803d; --warn-ground: #fff4e0; --warn-text: #7a4300; --warn-line: #f0c27b;
   --fullest: 85%;
 }
 @media (prefers-color-scheme: dark) {
   :root {
+    ${chartProperties('dark')}
     --ground: #0f1216; --card: #171b21; --text: #e6e9ee; --muted: #98a2b3; --line: #2a303a; --soft: #1f252d;
     --first: #7aa2ff; --second: #ff9a62; --good: #5fd28a; --warn-ground: #33240c; --warn-text: #ffd999; --warn-line: #6f4e16;
     --fullest: 55%;
   }
-}
-:root {
-  --chart-text: var(--text); --chart-muted: var(--muted); --chart-grid: var(--line); --chart-ground: var(--card);
-  --chart-first: var(--first); --chart-second: var(--second);
 }
 * { box-sizing: border-box; }
 body {
@@ -53,12 +53,14 @@ tbody + tbody tr:first-child td { border-top: 2px solid var(--line); }
 .pairs { margin: 0; padding: 0; list-style: none; font-size: .85rem; }
 .pairs b { display: inline-block; min-width: 1rem; text-align: right; margin-right: .4rem; font-variant-numeric: tabular-nums; }
 .accuracy { font-weight: 600; }
-.bar { position: relative; display: block; width: 100%; min-width: 150px; height: 12px; background: var(--soft); border-radius: 3px; }
+.bar { position: relative; display: block; width: 100%; min-width: 100px; height: 12px; background: var(--soft); border-radius: 3px; }
 .bar i { position: absolute; inset: 0 auto 0 0; background: var(--first); border-radius: 3px; }
 .bar b { position: absolute; top: -3px; bottom: -3px; width: 2px; background: var(--second); }
+.bar u { position: absolute; top: 5px; height: 2px; background: var(--text); opacity: .75; }
 .legend { display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; font-size: .8rem; color: var(--muted); margin-top: .75rem; }
 .legend i, .legend b { display: inline-block; vertical-align: -1px; margin-right: .4rem; }
 .legend i { width: 14px; height: 10px; border-radius: 3px; background: var(--first); }
+.legend u { display: inline-block; width: 14px; height: 2px; vertical-align: 3px; margin-right: .4rem; background: var(--text); }
 .legend b { width: 2px; height: 14px; background: var(--second); }
 .head { display: flex; flex-wrap: wrap; align-items: baseline; justify-content: space-between; gap: .25rem 1.5rem; }
 .head strong { font-size: 1.5rem; font-weight: 650; letter-spacing: -.01em; }
@@ -88,6 +90,7 @@ tbody + tbody tr:first-child td { border-top: 2px solid var(--line); }
 @media print {
   :root {
     color-scheme: light;
+    ${chartProperties('light')}
     --ground: #fff; --card: #fff; --text: #000; --muted: #4b5563; --line: #d5d9e0; --soft: #eef1f5; --first: #2563eb; --second: #d9480f;
     --warn-ground: #fff; --warn-text: #7a4300; --fullest: 85%;
   }

@@ -2,8 +2,8 @@ import { OptionError } from '../../base/errors.ts'
 import { formatClock } from '../../base/format.ts'
 import { lineChart } from '../results/line-chart.ts'
 import { LAST_STEPS, type LrCurve, type Suggestion } from '../results/lr-suggestions.ts'
-import { fitCharts } from './charts.ts'
-import type { ConfusionResult, FitFigures, SuspectLabels, TileGroup, WrongTile } from './figures.ts'
+import { fitCharts, metricNames } from './charts.ts'
+import type { ConfusionResult, EpochResult, FitFigures, SuspectLabels, TileGroup, WrongTile } from './figures.ts'
 import { count, percent, rate, six } from './format.ts'
 import { Html, html } from './html.ts'
 import { confusionMatrix, mostConfused, suspectLabels, wrongest } from './parts.ts'
@@ -38,13 +38,16 @@ export interface TrainingReport {
   /** Remarks about the images, such as classes with few. */
   readonly findings: readonly { readonly severity: string; readonly text: string; readonly files: readonly string[] }[]
   readonly fits: readonly FitFigures[]
+  /** Layers that each fit trained, where the fits are parts of one training. */
+  readonly layers?: readonly string[]
   /** Learning rate search; `undefined` where the rate was given. */
   readonly search?: (LrCurve & { readonly suggestion: Suggestion }) | undefined
   readonly confusion: ConfusionResult
   readonly mostWrong: readonly WrongTile[]
   /** Reason why the misclassified images have no heat maps. */
   readonly mapsNote?: string | undefined
-  readonly suspects: SuspectLabels
+  /** Images whose labels look wrong; `undefined` where they were not looked for. */
+  readonly suspects?: SuspectLabels | undefined
   readonly images: readonly TileGroup[]
   /** Settings by name, as text. */
   readonly settings: readonly (readonly [name: string, value: string])[]
@@ -81,12 +84,12 @@ export async function renderTraining(
 <p class="muted">${dateText(run.started)}, ${formatClock(run.seconds * 1000)} on ${run.adapter}</p>
 ${notes(run)}
 ${overview(run)}
-<section class="card"><h2>Training</h2>${charts ?? html`<p class="caption">Curves take the package echarts: npm install echarts, then <code>--resume</code> this run.</p>`}
-${epochs(run.fits)}</section>
+<section class="card"><h2>Training</h2>${charts ?? html`<p class="caption">Curves take the package echarts: npm install echarts, then make this report again.</p>`}
+${epochs(run)}</section>
 <section class="card"><h2>What it gets right and wrong</h2>
 <div class="columns"><div>${confusionMatrix(run.confusion)}</div>
 <div class="wrong">${wrongest(run.mostWrong)}${run.mapsNote === undefined ? undefined : html`<p class="caption">Without maps of what it looks at: ${run.mapsNote}.</p>`}${mostConfused(run.confusion.pairs)}</div></div>
-${suspectLabels(run.suspects)}</section>
+${run.suspects && suspectLabels(run.suspects)}</section>
 ${images(run)}
 ${facts(run)}
 </main>
@@ -167,18 +170,24 @@ async function chartsOf({ fits, search }: TrainingReport): Promise<Html> {
   return html`${curves}<div class="charts"><div class="chart">${new Html(svg)}</div><div></div></div>`
 }
 
-function epochs(fits: readonly FitFigures[]): Html {
+/** Formats a metric of an epoch: the accuracy in percent, others as they are. */
+function metricText(row: EpochResult, name: string): string {
+  return name === 'accuracy' ? percent(row.accuracy) : (row.metrics?.[name] ?? NaN).toFixed(4)
+}
+
+function epochs({ fits, layers }: TrainingReport): Html {
   const phased = fits.length > 1
-  const phase = (fit: number) => (phased ? html`<td>${fit === 0 ? 'head' : 'all'}</td>` : undefined)
+  const names = metricNames(fits)
+  const phase = (fit: number) => (phased ? html`<td>${layers?.[fit] ?? fit + 1}</td>` : undefined)
   const rows = fits.map(
     (fit, i) =>
       html`<tbody>${fit.epochs.map(
         (row) => html`<tr><td>${row.epoch}</td>${phase(i)}<td>${six(row.trainLoss)}</td><td>${six(row.validLoss)}</td>
-      <td class="accuracy">${percent(row.accuracy)}</td><td>${formatClock(row.seconds * 1000)}</td><td>${rate(row.imagesPerSecond)}</td></tr>`,
+      ${names.map((name) => html`<td class="accuracy">${metricText(row, name)}</td>`)}<td>${formatClock(row.seconds * 1000)}</td><td>${rate(row.imagesPerSecond)}</td></tr>`,
       )}</tbody>`,
   )
   return html`<h3>Epochs</h3><div class="scroll"><table>
-    <thead><tr><th>epoch</th>${phased ? html`<th>layers</th>` : undefined}<th>train_loss</th><th>valid_loss</th><th>accuracy</th><th>time</th><th>images/s</th></tr></thead>
+    <thead><tr><th>epoch</th>${phased ? html`<th>${layers ? 'layers' : 'fit'}</th>` : undefined}<th>train_loss</th><th>valid_loss</th>${names.map((name) => html`<th>${name}</th>`)}<th>time</th><th>images/s</th></tr></thead>
     ${rows}</table></div>`
 }
 

@@ -1,8 +1,9 @@
 import { OptionError } from '../../base/errors.ts'
 import { checkOptions, NUMBER } from '../../base/options.ts'
-import { lineChart } from './line-chart.ts'
+import { chartProperties } from './chart-colors.ts'
+import { lineChart, type LineChartOptions } from './line-chart.ts'
 import { LAST_STEPS, type LrCurve, type Suggestion } from './lr-suggestions.ts'
-import type { History } from '../fit/history.ts'
+import type { EpochRow, History } from '../fit/history.ts'
 
 /**
  * Number of steps at the beginning whose loss is not plotted: they would flatten the rest. Source: fastai learner.py,
@@ -14,9 +15,7 @@ const HEIGHTS = { large: 300, small: 160 } as const
 
 /** Draws what `trainingPlot` returns. */
 export async function drawTraining({ rawLosses, losses, lrs, momentums }: History): Promise<string> {
-  if (losses.length === 0) {
-    throw new OptionError('plot', 'there is nothing to plot', { fix: 'train first: `await learner.fitOneCycle(5)`' })
-  }
+  requireFit('plot', losses)
   const skipped = losses.length > 2 * SKIPPED ? SKIPPED : 0
   const points = (values: readonly number[], from = 0) =>
     values.slice(from).map((value, i) => [from + i + 1, value] as const)
@@ -61,6 +60,70 @@ export async function drawTraining({ rawLosses, losses, lrs, momentums }: Histor
   ])
 }
 
+/** Draws what `lossPlot` returns. */
+export async function drawLoss({ rows, losses }: History, skipStart = SKIPPED): Promise<string> {
+  requireFit('plotLoss', losses)
+  const skipped = losses.length > 2 * skipStart ? skipStart : 0
+  const perEpoch = losses.length / Math.max(1, rows.length)
+  return chartsBelow([
+    {
+      title: 'Loss',
+      x: [0, losses.length],
+      xName: 'steps',
+      lines: [
+        {
+          name: 'training',
+          look: 'first',
+          points: losses.slice(skipped).map((value, i) => [skipped + i + 1, value] as const),
+        },
+        {
+          name: 'validation',
+          look: 'second',
+          points: rows.map(({ validLoss }, i) => [(i + 1) * perEpoch, validLoss] as const),
+        },
+      ],
+    },
+  ])
+}
+
+/** Draws what `metricsPlot` returns. */
+export async function drawMetrics({ history }: Pick<History, 'history'>): Promise<string> {
+  requireFit('plotMetrics', history)
+  const x = [1, Math.max(2, history.length)] as const
+  const line = (value: (row: EpochRow) => number) => history.map((row, i) => [i + 1, value(row)] as const)
+  const names = Object.keys(history.at(-1)?.metrics ?? {})
+  return chartsBelow([
+    {
+      title: 'Loss',
+      x,
+      lines: [
+        { name: 'training', look: 'first', points: line(({ trainLoss }) => trainLoss) },
+        { name: 'validation', look: 'second', points: line(({ validLoss }) => validLoss) },
+      ],
+    },
+    ...names.map((name, i) => ({
+      title: name,
+      x,
+      ...(i + 1 === names.length && { xName: 'epochs' }),
+      lines: [{ name, look: 'second' as const, points: line(({ metrics }) => metrics[name] ?? NaN) }],
+    })),
+  ])
+}
+
+function requireFit(where: string, values: readonly unknown[]): void {
+  if (values.length > 0) return
+  throw new OptionError(where, 'there is nothing to plot', { fix: 'train first: `await learner.fitOneCycle(5)`' })
+}
+
+async function chartsBelow(charts: readonly LineChartOptions[]): Promise<string> {
+  const height = HEIGHTS.large
+  return stacked(
+    await Promise.all(
+      charts.map(async (chart) => ({ height, svg: await lineChart({ ...chart, width: WIDTH, height }) })),
+    ),
+  )
+}
+
 /** Draws what `lrFindPlot` returns. */
 export async function drawLrFind(
   { lrs, losses, suggestions }: LrCurve & { readonly suggestions: Readonly<Record<string, Suggestion>> },
@@ -100,13 +163,8 @@ function stacked(charts: readonly { readonly svg: string; readonly height: numbe
   const [width, height] = [WIDTH + 2 * margin, (tops.at(-1) ?? 0) + (charts.at(-1)?.height ?? 0) + margin]
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}">
 <style>
-svg { --chart-ground: #fff; }
-@media (prefers-color-scheme: dark) {
-  svg {
-    --chart-ground: #171b21; --chart-text: #e6e9ee; --chart-muted: #98a2b3; --chart-grid: #2a303a;
-    --chart-first: #7aa2ff; --chart-second: #ff9a62;
-  }
-}
+svg { ${chartProperties('light')} }
+@media (prefers-color-scheme: dark) { svg { ${chartProperties('dark')} } }
 </style>
 <rect width="100%" height="100%" fill="var(--chart-ground)"/>
 ${charts.map(({ svg }, i) => `<g transform="translate(${margin} ${tops[i]})">\n${svg}\n</g>`).join('\n')}

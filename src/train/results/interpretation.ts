@@ -1,8 +1,10 @@
 import { requireRange } from '../../base/check.ts'
 import { OptionError } from '../../base/errors.ts'
-import { checkOptions, FLAG, TEXT } from '../../base/options.ts'
+import { checkOptions, FLAG, listOf, TEXT } from '../../base/options.ts'
 import { formatTable } from '../../base/table.ts'
 import type { CleaningList } from '../../data/cleaning.ts'
+import { wilsonInterval } from './confidence.ts'
+import { confusionPlot, type ConfusionPlotOptions } from './confusion-plot.ts'
 import { CLEANING_LIST_KINDS, cleaningListOf, type CleaningListOptions } from './cleaning-list.ts'
 import type { ItemPredictions } from '../fit/evaluation.ts'
 import { argmax, outputName } from '../fit/metrics.ts'
@@ -14,6 +16,18 @@ export interface Confusion {
   readonly count: number
 }
 
+/** Accuracy of a model on some items, and how far it can be trusted. */
+export interface MeasuredAccuracy {
+  /** Number of items, and of those that were classified correctly. */
+  readonly count: number
+  readonly right: number
+  readonly accuracy: number
+  /** Interval in which the accuracy on all such images lies with 95% confidence (see `wilsonInterval`). */
+  readonly interval: readonly [low: number, high: number]
+  /** Part of the items that are of the most frequent class: the accuracy of always naming it. */
+  readonly baseline: number
+}
+
 /** Loss and prediction of one item. */
 export interface ItemLoss {
   /** Number of the item in the data set. */
@@ -23,6 +37,8 @@ export interface ItemLoss {
   /** Probability of the predicted class. */
   readonly probability: number
   readonly loss: number
+  /** Path of its file, where the paths are given. */
+  readonly path?: string
 }
 
 /**
@@ -51,6 +67,15 @@ export class ClassificationInterpretation {
     this.results = results
     this.vocab = vocab
     this.predicted = argmax(results.predictions)
+  }
+
+  /** Computes the accuracy with its interval: on few items it says little. */
+  accuracy(): MeasuredAccuracy {
+    const { targets } = this.results
+    const count = targets.length
+    const right = targets.filter((target, row) => target === this.predicted[row]).length
+    const most = Math.max(0, ...this.classScores().map(({ support }) => support))
+    return { count, right, accuracy: right / count, interval: wilsonInterval(right, count), baseline: most / count }
   }
 
   /**
@@ -99,11 +124,15 @@ export class ClassificationInterpretation {
    * smallest first.
    *
    * @param k  number of items. Default all
+   * @param options.paths  paths by the number of an item, such as `loaders.valid.pictures.items`: each then has its own
    * @throws OptionError  if k is negative
    */
-  topLosses(k = Infinity, options: { readonly largest?: boolean } = {}): ItemLoss[] {
-    checkOptions('topLosses', options, { largest: FLAG })
-    const { largest = true } = options
+  topLosses(
+    k = Infinity,
+    options: { readonly largest?: boolean; readonly paths?: readonly string[] } = {},
+  ): ItemLoss[] {
+    checkOptions('topLosses', options, { largest: FLAG, paths: listOf(TEXT) })
+    const { largest = true, paths } = options
     requireRange('topLosses', { k }, k >= 0, 'at least 0')
     const { losses, targets, items, predictions } = this.results
     // NaN ranks above every loss.
@@ -115,7 +144,20 @@ export class ClassificationInterpretation {
       predicted: outputName(this.vocab, this.predicted[row]),
       probability: predictions.data[row * predictions.columns + this.predicted[row]],
       loss: losses[row],
+      ...(paths && { path: paths[items[row]] }),
     }))
+  }
+
+  /**
+   * Draws the confusion matrix as the text of an SVG: rows are the actual classes, columns the predicted ones, shaded by
+   * their part of the row.
+   *
+   * @param options.normalize  true for parts of each row in place of counts. Default false
+   * @param options.title  title above. Default 'Confusion matrix'
+   * Source: fastai interpret.py, ClassificationInterpretation.plot_confusion_matrix.
+   */
+  plotConfusionMatrix(options: ConfusionPlotOptions = {}): string {
+    return confusionPlot(this.vocab, this.confusionMatrix(), options)
   }
 
   /**

@@ -1,4 +1,5 @@
 import { OptionError } from '../../base/errors.ts'
+import { chartColor } from './chart-colors.ts'
 import { ANY, checkOptions, FLAG, FUNCTION, NUMBER, TEXT, type Kinds } from '../../base/options.ts'
 
 /** Line of a chart. It has a gap where y is not finite; a single point is labeled with the name. */
@@ -28,27 +29,25 @@ export interface LineChartOptions {
   readonly height?: number
 }
 
-/**
- * Colors of a chart as custom properties of CSS, so that a page can set them for light or dark mode. The fallbacks
- * after the commas suit a white background.
- */
+/** Colors of a chart as custom properties of CSS, so that a page can set them for light or dark mode. */
 const colour = {
-  text: 'var(--chart-text, #1f2430)',
-  muted: 'var(--chart-muted, #667085)',
-  grid: 'var(--chart-grid, #e4e7ec)',
-  ground: 'var(--chart-ground, #fff)',
-  first: 'var(--chart-first, #2563eb)',
-  second: 'var(--chart-second, #d9480f)',
+  text: chartColor('text'),
+  muted: chartColor('muted'),
+  grid: chartColor('grid'),
+  ground: chartColor('ground'),
+  first: chartColor('first'),
+  second: chartColor('second'),
+  faint: chartColor('faint'),
 }
 
 /**
  * Styles of lines: every value, a smooth curve, occasional measurements, and values of another source for comparison.
  */
 const LOOKS = {
-  faint: { color: colour.first, width: 1, opacity: 0.35, type: 'solid', marks: false },
-  first: { color: colour.first, width: 2, opacity: 1, type: 'solid', marks: false },
-  second: { color: colour.second, width: 2, opacity: 1, type: 'solid', marks: true },
-  other: { color: colour.muted, width: 1.5, opacity: 1, type: 'dashed', marks: true },
+  faint: { color: colour.faint, width: 1, type: 'solid', marks: false },
+  first: { color: colour.first, width: 2, type: 'solid', marks: false },
+  second: { color: colour.second, width: 2, type: 'solid', marks: true },
+  other: { color: colour.muted, width: 1.5, type: 'dashed', marks: true },
 } as const
 
 const KINDS: Kinds<LineChartOptions> = {
@@ -99,7 +98,7 @@ export async function lineChart(options: LineChartOptions): Promise<string> {
         icon: 'rect',
         selectedMode: false,
         textStyle: text,
-        data: curves.map(({ name, look }) => ({ name, itemStyle: { opacity: LOOKS[look].opacity } })),
+        data: curves.map(({ name }) => name),
       },
       grid: { left: 44, right: 10, top: 34, bottom: xName === '' ? 24 : 38 },
       xAxis: {
@@ -130,7 +129,7 @@ export async function lineChart(options: LineChartOptions): Promise<string> {
         splitLine: { lineStyle: { color: colour.grid } },
       },
       series: lines.map(({ name, points, look }) => {
-        const { color, width: thick, opacity, type, marks } = LOOKS[look]
+        const { color, width: thick, type, marks } = LOOKS[look]
         return {
           type: 'line',
           name,
@@ -142,7 +141,7 @@ export async function lineChart(options: LineChartOptions): Promise<string> {
           symbol: 'circle',
           symbolSize: 5,
           itemStyle: { color, borderColor: colour.ground },
-          lineStyle: { color, width: thick, opacity, type },
+          lineStyle: { color, width: thick, type },
           label: { show: points.length === 1, formatter: name, position: 'right', ...text, color: colour.text },
           data: points.map(([at, value]) => [at, Number.isFinite(value) ? value : null]),
         }

@@ -14,6 +14,30 @@ export async function trainingPlot(history: History): Promise<string> {
 }
 
 /**
+ * Plots the smoothed training loss over the steps of the last fit, and the loss on the validation set after each of its
+ * epochs, as SVG text.
+ *
+ * @param skipStart  number of steps at the beginning that are left out, where there are twice as many. Default 5
+ * @throws OptionError  if there was no fit, or the package echarts is not installed
+ * Source: fastai learner.py, Recorder.plot_loss.
+ */
+export async function lossPlot(history: History, skipStart?: number): Promise<string> {
+  const { drawLoss } = await import('./draw-plot.ts')
+  return drawLoss(history, skipStart)
+}
+
+/**
+ * Plots losses and every metric over the epochs of all fits, as SVG text.
+ *
+ * @throws OptionError  if no epoch was finished, or the package echarts is not installed
+ * Source: fastai's plot_metrics, a recipe for Recorder that its forum uses.
+ */
+export async function metricsPlot(history: Pick<History, 'history'>): Promise<string> {
+  const { drawMetrics } = await import('./draw-plot.ts')
+  return drawMetrics(history)
+}
+
+/**
  * Plots the curve of a learning rate search with its suggestions as SVG text.
  *
  * @param search  result of `learner.lrFind`

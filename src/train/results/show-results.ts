@@ -42,8 +42,8 @@ export async function showResults(
   return writeSheet(state.platform, file, await resultImages(state, options), 'showResults')
 }
 
-/** Options of `showTopLosses`. */
-export interface ShowTopLossesOptions {
+/** Options of `plotTopLosses`. */
+export interface PlotTopLossesOptions {
   /** Largest number of images shown. Default 9 */
   readonly count?: number
   /** Loader of the images, which must have labels. Default: the validation loader */
@@ -52,33 +52,33 @@ export interface ShowTopLossesOptions {
   readonly largest?: boolean
 }
 
-const TOP_KINDS: Kinds<ShowTopLossesOptions> = { count: NUMBER, loader: LOADER, largest: FLAG }
+const TOP_KINDS: Kinds<PlotTopLossesOptions> = { count: NUMBER, loader: LOADER, largest: FLAG }
 
 /**
  * Writes a contact sheet of the images with the largest losses, the largest first, each above its label, the predicted
- * class, and loss and probability of that (see `showResults`).
+ * class, and loss and probability of that (see `showResults`). In an HTML file each names its path when it is pointed at.
  *
  * @param file  path of the PNG, SVG or HTML file to write, ending in .png, .svg or .html. Without one nothing is written
  * @returns     without a path the bytes of a PNG
  * @throws OptionError  if the extension is another, `count` is out of range, or the images have no labels
  * Source: fastai interpret.py, Interpretation.plot_top_losses.
  */
-export function showTopLosses(state: FitState, file: string, options?: ShowTopLossesOptions): Promise<void>
-export function showTopLosses(state: FitState, file?: undefined, options?: ShowTopLossesOptions): Promise<Uint8Array>
-export async function showTopLosses(
+export function plotTopLosses(state: FitState, file: string, options?: PlotTopLossesOptions): Promise<void>
+export function plotTopLosses(state: FitState, file?: undefined, options?: PlotTopLossesOptions): Promise<Uint8Array>
+export async function plotTopLosses(
   state: FitState,
   file?: string,
-  options: ShowTopLossesOptions = {},
+  options: PlotTopLossesOptions = {},
 ): Promise<Uint8Array | void> {
-  if (file !== undefined) sheetFormat('showTopLosses', file)
-  return writeSheet(state.platform, file, await topLossImages(state, options), 'showTopLosses')
+  if (file !== undefined) sheetFormat('plotTopLosses', file)
+  return writeSheet(state.platform, file, await topLossImages(state, options), 'plotTopLosses')
 }
 
-/** Returns the images that `showTopLosses` shows. @throws OptionError  as `showTopLosses`, except for the extension */
-export async function topLossImages(state: FitState, options: ShowTopLossesOptions = {}): Promise<LabeledImage[]> {
-  checkOptions('showTopLosses', options, TOP_KINDS)
+/** Returns the images that `plotTopLosses` shows. @throws OptionError  as `plotTopLosses`, except for the extension */
+export async function topLossImages(state: FitState, options: PlotTopLossesOptions = {}): Promise<LabeledImage[]> {
+  checkOptions('plotTopLosses', options, TOP_KINDS)
   const { count = 9, loader = state.loaders.valid, largest = true } = options
-  requireCount('showTopLosses', count)
+  requireCount('plotTopLosses', count)
   const { vocab } = state.loaders
   const results = await state.getPredictions({ loader })
   const top = new ClassificationInterpretation(results, vocab).topLosses(count, { largest })
@@ -88,6 +88,7 @@ export async function topLossImages(state: FitState, options: ShowTopLossesOptio
   return images.map((image, i) => ({
     ...image,
     predicted: top[i].predicted,
+    path: loader.pictures.items[top[i].item],
     note: `${top[i].loss.toFixed(2)} / ${(100 * top[i].probability).toFixed(1)}%`,
   }))
 }

@@ -160,3 +160,42 @@ test('the report as it is read', () => {
     "
   `)
 })
+
+describe('the accuracy', () => {
+  test('has its interval, and what the most frequent class alone reaches', () => {
+    const { interval, ...rest } = interpret([0, 0, 1, 2, 2, 2], [0, 1, 1, 0, 0, 2], vocab).accuracy()
+    expect(rest).toEqual({ count: 6, right: 3, accuracy: 0.5, baseline: 0.5 })
+    // Wilson 1927 for 3 of 6.
+    expect(interval).toEqual([expect.closeTo(0.1876, 4), expect.closeTo(0.8124, 4)])
+  })
+})
+
+describe('the plot of the confusion matrix', () => {
+  const confused = interpret([0, 0, 1, 2, 2, 2], [0, 1, 1, 0, 0, 2], ['a & b', 'golf', 'tench'])
+
+  test('has every count but zeros, names once for each side, and a part of color for the part of a row', () => {
+    const svg = confused.plotConfusionMatrix({ title: 'Mine' })
+    expect([...svg.matchAll(/central">(\d+)<\/text>/g)].map(([, count]) => count)).toEqual(['1', '1', '1', '2', '1'])
+    expect(svg.match(/>a &amp; b</g)).toHaveLength(2)
+    expect(svg).toContain('>Mine<')
+    expect(svg).toContain('<title>tench taken for a &amp; b: 2</title>')
+    expect(svg).toContain('fill-opacity="0.400"')
+  })
+
+  test('has parts of rows where asked to', () => {
+    const svg = confused.plotConfusionMatrix({ normalize: true })
+    expect([...svg.matchAll(/central">(\d\.\d+)<\/text>/g)].map(([, share]) => share)).toEqual([
+      ...['0.50', '0.50', '1.00', '0.67', '0.33'],
+    ])
+    expect(() => confused.plotConfusionMatrix({ norm: true } as object)).toThrow("there is no option 'norm'")
+  })
+})
+
+test('the largest losses name their files where the paths are given', () => {
+  const paths = Array.from({ length: 103 }, (_, i) => `${i}.png`)
+  const top = interpret([0, 1, 2], [0, 1, 1], vocab, [1, 3, 2]).topLosses(2, { paths })
+  expect(top.map(({ item, path }) => [item, path])).toEqual([
+    [101, '101.png'],
+    [102, '102.png'],
+  ])
+})

@@ -1,7 +1,7 @@
 import { describe, expect, test, vi } from 'vitest'
 import { OptionError } from '../../../src/base/errors.ts'
 import { lineChart } from '../../../src/train/results/line-chart.ts'
-import { lrFindPlot, trainingPlot } from '../../../src/train/results/plot.ts'
+import { lossPlot, lrFindPlot, metricsPlot, trainingPlot } from '../../../src/train/results/plot.ts'
 import type { Learner } from '../../../src/train/learner.ts'
 import { Recorder } from '../../../src/train/callbacks/recorder.ts'
 
@@ -20,7 +20,7 @@ function expectWellFormed(svg: string): void {
 /** Where the lines of a chart go, without axes and marks: paths in the colour of its curves. */
 function curves(svg: string): string[] {
   return [
-    ...svg.matchAll(/<path d="([^"]*)"[^>]*stroke="var\(--chart-(?:first|second|muted)[^>]*stroke-linejoin/g),
+    ...svg.matchAll(/<path d="([^"]*)"[^>]*stroke="var\(--chart-(?:first|second|faint|muted)[^>]*stroke-linejoin/g),
   ].map(([, path]) => path)
 }
 
@@ -140,6 +140,41 @@ describe('the plot of a fit', () => {
 
   test('is refused before there was one', async () => {
     await expect(trainingPlot(new Recorder())).rejects.toThrow('there is nothing to plot')
+  })
+})
+
+describe('losses and metrics', () => {
+  const row = (epoch: number) => ({
+    epoch,
+    trainLoss: 2 - epoch / 2,
+    validLoss: 2.5 - epoch / 2,
+    metrics: { accuracy: 0.3 + epoch / 10, f1: 0.2 + epoch / 10 },
+    timeMs: 1000,
+    imagesPerSecond: 10,
+  })
+  const made = (): Recorder => {
+    const recorder = new Recorder()
+    const losses = Array.from({ length: 24 }, (_, i) => 3 - i / 12)
+    Object.assign(recorder, { losses, rows: [row(0), row(1), row(2)], history: [0, 1, 2, 3].map(row) })
+    return recorder
+  }
+
+  test('the loss over the steps, with that of validation after each epoch', async () => {
+    const svg = await lossPlot(made())
+    expectWellFormed(svg)
+    for (const text of ['>training<', '>validation<', '>steps<']) expect(svg).toContain(text)
+    const points = (text: string) => curves(text).map((path) => path.match(/[ML]/g)?.length)
+    expect(points(svg)).toEqual([19, 3])
+    expect(points(await made().plotLoss(undefined, 10))).toEqual([14, 3])
+    await expect(new Recorder().plotLoss()).rejects.toThrow('plotLoss: there is nothing to plot')
+  })
+
+  test('every metric over the epochs of all fits', async () => {
+    const svg = await metricsPlot(made())
+    expectWellFormed(svg)
+    for (const text of ['>Loss<', '>accuracy<', '>f1<', '>epochs<']) expect(svg).toContain(text)
+    expect(curves(svg).map((path) => path.match(/[ML]/g)?.length)).toEqual([4, 4, 4, 4])
+    await expect(new Recorder().plotMetrics()).rejects.toThrow('plotMetrics: there is nothing to plot')
   })
 })
 

@@ -6,7 +6,7 @@ import { decodePng, encodePng } from '../../../src/platform/node/png.ts'
 import { Learner } from '../../../src/train/learner.ts'
 import { argmax } from '../../../src/train/fit/metrics.ts'
 import { ClassificationInterpretation } from '../../../src/train/results/interpretation.ts'
-import { resultImages, showResults, showTopLosses, topLossImages } from '../../../src/train/results/show-results.ts'
+import { resultImages, showResults, plotTopLosses, topLossImages } from '../../../src/train/results/show-results.ts'
 import { fakePlatform } from '../../helpers/fake-platform.ts'
 import { openTestGpu } from '../../helpers/gpu.ts'
 import { memoryFiles } from '../../helpers/memory-files.ts'
@@ -85,10 +85,12 @@ test('the largest losses, in their order, with label, prediction, loss and proba
   )
   const [best] = await topLossImages(learner, { count: 1, largest: false })
   expect(best.note).toContain(interpretation.topLosses(1, { largest: false })[0].loss.toFixed(2))
-  await showTopLosses(learner, 'top.html', { count: 2 })
-  expect((await files.readText('top.html')).match(/<figure/g)).toHaveLength(2)
-  await expect(showTopLosses(learner, 'top.txt')).rejects.toThrow('showTopLosses: the extension does not match')
-  await expect(showTopLosses(learner, 'top.png', { k: 3 } as object)).rejects.toThrow("there is no option 'k'")
+  await plotTopLosses(learner, 'top.html', { count: 2 })
+  const html = await files.readText('top.html')
+  expect(html.match(/<figure/g)).toHaveLength(2)
+  expect(html).toContain(`title="${items[top[0].item]}"`)
+  await expect(plotTopLosses(learner, 'top.txt')).rejects.toThrow('plotTopLosses: the extension does not match')
+  await expect(plotTopLosses(learner, 'top.png', { k: 3 } as object)).rejects.toThrow("there is no option 'k'")
 })
 
 test('an output beyond the vocabulary has a number, and a batch is all that is shown', async () => {

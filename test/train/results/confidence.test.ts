@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { wilsonInterval } from '../../../src/train/report/confidence.ts'
+import { wilsonInterval } from '../../../src/train/results/confidence.ts'
 
 /** Quantile of the standard normal distribution for 95%. */
 const Z = 1.959964
