@@ -44,7 +44,7 @@ async function main(argv: readonly string[]): Promise<void> {
   }
   const gpu = await openGpu()
   const options = readOptions(argv, process.env, gpu.software)
-  const { size, thenSize, epochs, batchSize, firstBatchSize, seed, limit, split, fp32 } = options
+  const { size, thenSize, epochs, batchSize, firstBatchSize, seed, limit, valid, split, fp32 } = options
   const run = await LessonRun.open(gpu, options)
   if (!run) return gpu.close()
   const data = await chooseData(options, gpu.platform, sampleData)
@@ -60,7 +60,7 @@ async function main(argv: readonly string[]): Promise<void> {
       blocks: [ImageBlock(), CategoryBlock()],
       getItems: getImageFiles,
       getY: parentLabel,
-      splitter: randomSplitter({ seed: splitSeed }),
+      splitter: randomSplitter({ seed: splitSeed, validPercent: valid }),
       itemTransforms: [resize(224)],
       batchTransforms: [
         ...augTransforms({ size: pixels, minScale: 0.5 }),

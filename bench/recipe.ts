@@ -36,7 +36,7 @@ import {
   topKAccuracy,
   type Gpu,
 } from '../src/node.ts'
-import type { EpochRow } from '../src/exports/train.ts'
+import { wilsonInterval, type EpochRow } from '../src/exports/train.ts'
 import { architectures } from '../src/exports/nn.ts'
 import { PixelCache, type DataBlockOptions, type Loaders } from '../src/exports/data.ts'
 import { choice, numberIn, parseCommand, runCommand, whole } from '../src/cli/command.ts'
@@ -441,10 +441,19 @@ async function noisySource(path: string, noise: NonNullable<Recipe['noise']>): P
 async function measure({ tta }: Recipe, learner: Learner): Promise<Measured | undefined> {
   const { rows } = learner.recorder
   if (learner.interrupted) return undefined
+  const { platform, loaders } = learner
+  const count = loaders.valid.items.length
+  /** Formats the interval of an accuracy: of few images it is wide. */
+  const interval = (value: number) =>
+    wilsonInterval(Math.round(value * count), count)
+      .map((end) => end.toFixed(4))
+      .join(' to ')
+  const last = rows.at(-1)?.metrics.accuracy
+  if (last !== undefined) platform.log(`95% interval of the accuracy on ${count} images: ${interval(last)}`)
   if (!tta) return { rows }
   const { predictions, targets } = await learner.tta()
   const result = accuracy(predictions, targets)
-  learner.platform.log(`with test-time augmentation: ${result.toFixed(6)}`)
+  platform.log(`with test-time augmentation: ${result.toFixed(6)}, 95% interval ${interval(result)}`)
   return { rows, tta: result }
 }
 

@@ -7,6 +7,7 @@ import { rng } from '../src/base/rng.ts'
 import { choice, numberIn, parseCommand, runCommand, whole } from '../src/cli/command.ts'
 import { PixelCache } from '../src/exports/data.ts'
 import { backbones } from '../src/exports/nn.ts'
+import { wilsonInterval } from '../src/exports/train.ts'
 import {
   accuracy,
   CategoryBlock,
@@ -131,6 +132,7 @@ async function main(argv: readonly string[]): Promise<void> {
   await body.export(pretrained)
 
   const rows: { seed: number; pretrained: number; scratch: number }[] = []
+  let measured = 0
   for (const seed of seeds) {
     const choose = (all: readonly number[]) =>
       [...rng(seed, 'images').permutation(all.length).subarray(0, images)].map((place) => all[place])
@@ -143,6 +145,7 @@ async function main(argv: readonly string[]): Promise<void> {
     const scratch = await visionLearner(await loaders(), backbone, options)
     await scratch.toFp16().fitOneCycle(thenEpochs + 1, thenLr)
     const last = (learner: Learner) => learner.recorder.rows.at(-1)?.metrics.accuracy ?? NaN
+    measured = tuned.loaders.valid.items.length
     rows.push({ seed, pretrained: last(tuned), scratch: last(scratch) })
   }
   const mean = (of: (row: (typeof rows)[number]) => number) => rows.reduce((sum, row) => sum + of(row), 0) / rows.length
@@ -151,6 +154,8 @@ async function main(argv: readonly string[]): Promise<void> {
   log(`accuracy, mean and each seed`)
   log(`pretrained     ${text((row) => row.pretrained)}`)
   log(`from scratch   ${text((row) => row.scratch)}`)
+  const [low, high] = wilsonInterval(Math.round(mean((row) => row.pretrained) * measured), measured)
+  log(`95% interval of one seed, pretrained, on ${measured} images: ${low.toFixed(4)} to ${high.toFixed(4)}`)
   const result = { adapter: gpu.name, software: gpu.software, options: given, first, others, rows }
   await folder.write('results.json', `${JSON.stringify(result, null, 2)}\n`)
   await folder.close()

@@ -21,6 +21,8 @@ const LESSON = [
   '2',
   '--limit',
   '20',
+  '--valid',
+  '0.2',
   '--only',
   'larger-images',
 ]

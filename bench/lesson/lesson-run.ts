@@ -6,12 +6,13 @@ import type { ItemPredictions } from '../../src/exports/train.ts'
 import type { ChannelStats } from '../../src/exports/data.ts'
 import { TRACKS } from '../../src/tensor/track.ts'
 import type { DataSource } from './data-source.ts'
-import { NOTEBOOK } from './notebook.ts'
+import { NOTEBOOK, scaleOf } from './notebook.ts'
 import { OPTIONS_FILE, SECTIONS, type Options, type Section } from './options.ts'
 import { renderReport } from './report/report.ts'
 import {
   accuracyOf,
   guessing,
+  intervalOf,
   hasLearnt,
   historyCsv,
   parseResults,
@@ -193,6 +194,7 @@ export class LessonRun {
   async end(): Promise<void> {
     const { platform } = this.gpu
     if (this.sections.length > 1) platform.log(`\n${summary(this.sections)}`)
+    for (const line of scaleNotes(this.sections)) platform.log(line)
     if (this.data?.isSample) platform.log('Trained on the generated sample: these are not accuracies on Imagenette.')
     const { folder, interrupted } = this
     const { unwritten } = folder
@@ -321,10 +323,19 @@ function verdict(section: SectionResult): string {
     accuracy === undefined
       ? 'the notebook gives none'
       : `the notebook's, on all images at its own sizes in batches of ${batchSize}: ${(100 * accuracy).toFixed(1)}%`
-  const text = `accuracy ${(100 * accuracyOf(section)).toFixed(1)}%; ${beside}`
+  const [low, high] = intervalOf(section).map((end) => (100 * end).toFixed(1))
+  const text = `accuracy ${(100 * accuracyOf(section)).toFixed(1)}% (95% interval ${low} to ${high}%, ${section.images.valid} images); ${beside}`
   return hasLearnt(section)
     ? text
     : `THIS DID NOT LEARN: ${text}. Guessing reaches ${(100 * guessing(section).accuracy).toFixed(0)}%.`
+}
+
+/** Says how much less than the notebook a run has trained, so that its accuracies are not read as failures. */
+function scaleNotes(sections: readonly SectionResult[]): string[] {
+  const { text, isSmaller } = scaleOf(sections)
+  return isSmaller
+    ? [`${text} With so much less training it does not reach the notebook’s accuracies: compare the sections.`]
+    : []
 }
 
 function summary(sections: readonly SectionResult[]): string {
@@ -336,7 +347,8 @@ function summary(sections: readonly SectionResult[]): string {
         epochs,
         notebook: { accuracy },
       } = section
-      const reached = epochs.length > 0 ? accuracyOf(section).toFixed(4) : '–'
+      const [low, high] = intervalOf(section).map((end) => end.toFixed(2))
+      const reached = epochs.length > 0 ? `${accuracyOf(section).toFixed(4)} (${low} to ${high})` : '–'
       return `${name.padEnd(16)}  ${String(size).padStart(3)} px  accuracy ${reached}   notebook ${accuracy?.toFixed(4) ?? '–'}`
     })
     .join('\n')

@@ -100,6 +100,34 @@ export const NOTEBOOK: Readonly<Record<Section, NotebookSection>> = {
   },
 }
 
+/** Amount of training of the notebook. */
+export const NOTEBOOK_SCALE = { train: 10_716, valid: 2678, epochs: 5, size: 128 } as const
+
+/** Part of a section that tells how much it was trained. */
+interface Trained {
+  readonly images: { readonly train: number; readonly valid: number }
+  readonly size: number
+  readonly epochs: readonly unknown[]
+}
+
+/** Returns how much a run was trained beside the notebook, as a text; `isSmaller` if it was trained on far less. */
+export function scaleOf(sections: readonly Trained[]): { readonly text: string; readonly isSmaller: boolean } {
+  const trained = sections.filter(({ epochs }) => epochs.length > 0)
+  if (trained.length === 0) return { text: '', isSmaller: false }
+  const [{ images, size }] = trained
+  const epochs = Math.max(...trained.map((section) => section.epochs.length))
+  const count = (value: number) => value.toLocaleString('en')
+  const amount = (train: number, valid: number, each: number, pixels: number) =>
+    `${count(train)} images to train on and ${count(valid)} to measure on, ${each} epochs, ${pixels} px`
+  const { train, valid } = NOTEBOOK_SCALE
+  return {
+    text:
+      `This run: ${amount(images.train, images.valid, epochs, size)}. ` +
+      `The notebook: ${amount(train, valid, NOTEBOOK_SCALE.epochs, NOTEBOOK_SCALE.size)}.`,
+    isSmaller: images.train * epochs < (NOTEBOOK_SCALE.train * NOTEBOOK_SCALE.epochs) / 2,
+  }
+}
+
 function table(text: string): readonly NotebookRow[] {
   return text.split(/\s+/).map((line) => {
     const [trainLoss, validLoss, accuracy, time] = line.split(',')

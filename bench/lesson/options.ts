@@ -31,6 +31,8 @@ export interface Options {
   readonly firstBatchSize: number
   /** Largest number of images used, chosen at random. */
   readonly limit: number
+  /** Part of the images that is measured on. */
+  readonly valid: number
   readonly seed: number
   /** Validation split after resizing: a new one, as in the notebook, or the same. */
   readonly split: 'new' | 'shared'
@@ -41,13 +43,32 @@ export interface Options {
 }
 
 /**
- * Profiles: the notebook's own settings, and settings with which two cores finish all sections in five minutes.
- * Explicit options take precedence. Only the download differs from the notebook: it has larger files of the same
+ * Profiles: the notebook's own settings, and settings with which two cores finish all sections in five minutes. Of few
+ * images half are measured on: with a fifth of them, chance would be larger than what the sections differ by. The batches of
+ * the first two sections are smaller than those of the others, as in the notebook. Explicit options take precedence. Only the download differs from the notebook: it has larger files of the same
  * images, cropped to 224 pixels all the same.
  */
 const PROFILES = {
-  full: { size: 128, 'then-size': 224, epochs: 5, 'batch-size': 64, limit: Infinity, variant: '320' },
-  quick: { size: 64, 'then-size': 96, epochs: 3, 'batch-size': 16, limit: 600, variant: '160' },
+  full: {
+    size: 128,
+    'then-size': 224,
+    epochs: 5,
+    'batch-size': 64,
+    firstBatch: 1,
+    limit: Infinity,
+    valid: 0.2,
+    variant: '320',
+  },
+  quick: {
+    size: 64,
+    'then-size': 96,
+    epochs: 3,
+    'batch-size': 16,
+    firstBatch: 1 / 2,
+    limit: 800,
+    valid: 0.5,
+    variant: '160',
+  },
 } as const
 
 export const USAGE = `npm run imagenette -- [options]
@@ -63,8 +84,10 @@ export const USAGE = `npm run imagenette -- [options]
   --then-size N       pixels a side in larger-images (full 224, quick 96)
   --epochs N          (full 5, quick 3)
   --batch-size N      (full 64, quick 16)
-  --first-batch-size N  of baseline and normalize (--batch-size; the notebook has 4)
-  --limit N           use N images, chosen at random (quick 600)
+  --first-batch-size N  of baseline and normalize (full --batch-size, quick half of it; the notebook has 4)
+  --limit N           use N images, chosen at random (quick 800)
+  --valid P           part of them to measure on (full 0.2, as the notebook; quick 0.5, so that chance is smaller than
+                      what the sections differ by)
   --seed N            one seed for everything (0)
   --split S           new (default): the larger images are split anew, as the notebook does, so that most of those they
                       are measured on were trained on before; shared: the same split throughout
@@ -85,6 +108,7 @@ const DEFINITION = {
   'batch-size': { type: 'string' },
   'first-batch-size': { type: 'string' },
   limit: { type: 'string' },
+  valid: { type: 'string' },
   seed: { type: 'string' },
   split: { type: 'string' },
   fp32: { type: 'boolean' },
@@ -130,14 +154,29 @@ export function readOptions(
     thenSize: whole('--then-size', given['then-size'], defaults['then-size'], ...BOUNDS.thenSize),
     epochs: whole('--epochs', given.epochs, defaults.epochs, ...BOUNDS.epochs),
     batchSize,
-    firstBatchSize: whole('--first-batch-size', given['first-batch-size'], batchSize, ...BOUNDS.firstBatchSize),
+    firstBatchSize: whole(
+      '--first-batch-size',
+      given['first-batch-size'],
+      Math.max(2, Math.floor(batchSize * defaults.firstBatch)),
+      ...BOUNDS.firstBatchSize,
+    ),
     limit: whole('--limit', given.limit, defaults.limit, ...BOUNDS.limit),
+    valid: share('--valid', given.valid, defaults.valid),
     seed: whole('--seed', given.seed ?? (env.SEED || undefined), 0, ...BOUNDS.seed),
     split: choice('--split', given.split ?? 'new', SPLITS),
     fp32: given.fp32 ?? false,
     out: given.out,
     resume: false,
   }
+}
+
+/** Parses a part of a whole. @throws OptionError  unless it is between 0 and 1 */
+function share(name: string, given: string | undefined, absent: number): number {
+  const value = given === undefined ? absent : Number(given)
+  if (value > 0 && value < 1) return value
+  throw new OptionError(name, `'${given}' is out of range`, {
+    expected: 'a part of the images between 0 and 1, such as 0.2',
+  })
 }
 
 /** Name of the file in a run's folder that holds the options it was begun with. */
@@ -162,7 +201,13 @@ function optionsOf(folder: string, given: readonly string[]): Options {
   }
   const saved = parseRecord(file, readFileSync(file, 'utf8'), BEGIN_ANEW)
   // Older runs have one batch size for all sections. JSON has no infinity, which stands for all images.
-  const options = { ...saved, firstBatchSize: saved.firstBatchSize ?? saved.batchSize, limit: saved.limit ?? Infinity }
+  const options = {
+    ...saved,
+    firstBatchSize: saved.firstBatchSize ?? saved.batchSize,
+    limit: saved.limit ?? Infinity,
+    // Older runs measured on a fifth, as the notebook.
+    valid: saved.valid ?? PROFILES.full.valid,
+  }
   requireOptions(file, options)
   return { ...(options as unknown as Options), out: folder, resume: true }
 }
@@ -178,6 +223,7 @@ function requireOptions(file: string, options: Readonly<Record<string, Json | un
     profile: isOf(PROFILE_NAMES),
     variant: isOf(VARIANTS),
     split: isOf(SPLITS),
+    valid: (value) => typeof value === 'number' && value > 0 && value < 1,
     sections: (value) => Array.isArray(value) && value.length > 0 && value.every(isOf(SECTIONS)),
   }
   for (const [name, [low, high]] of Object.entries(BOUNDS)) {

@@ -2,6 +2,7 @@ import { DataError } from '../../src/base/errors.ts'
 import { isRecord, parseRecord } from '../../src/base/json.ts'
 import { csvLine } from '../../src/data/csv.ts'
 import type { ChannelStats, Decoding } from '../../src/exports/data.ts'
+import { wilsonInterval } from '../../src/exports/train.ts'
 import {
   EPOCH_COLUMNS,
   epochCells,
@@ -109,6 +110,12 @@ export type ReportedSection = SectionResult & SectionDetails
 /** Returns the accuracy of a section, with TTA that of the averaged predictions; NaN if no epoch was finished. */
 export function accuracyOf({ epochs, ttaAccuracy }: SectionResult): number {
   return ttaAccuracy ?? epochs.at(-1)?.accuracy ?? NaN
+}
+
+/** Returns the interval in which the accuracy of a section lies with 95% confidence, as far as its images tell. */
+export function intervalOf(section: SectionResult): readonly [low: number, high: number] {
+  const { valid } = section.images
+  return wilsonInterval(Math.round((accuracyOf(section) || 0) * valid), valid)
 }
 
 /** Returns the accuracy of guessing, and the largest accuracy that chance adds up to (3σ). */

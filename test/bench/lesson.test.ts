@@ -5,6 +5,7 @@ import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import jpeg from 'jpeg-js'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { scaleOf } from '../../bench/lesson/notebook.ts'
 import { readOptions } from '../../bench/lesson/options.ts'
 import type { Results } from '../../bench/lesson/results.ts'
 import { RunFolder } from '../../src/platform/node/run-folder.ts'
@@ -28,19 +29,36 @@ describe('the options of a run', () => {
       const { batchSize, firstBatchSize } = readOptions(args, {}, true)
       return [batchSize, firstBatchSize]
     }
-    expect(sizes('--batch-size', '8')).toEqual([8, 8])
+    expect(sizes('--batch-size', '8', '--profile', 'full')).toEqual([8, 8])
+    expect(sizes('--batch-size', '8')).toEqual([8, 4])
     expect(sizes('--batch-size', '8', '--first-batch-size', '4')).toEqual([8, 4])
     expect(() => sizes('--first-batch-size', '1')).toThrow("--first-batch-size: '1' is out of range")
     // Of a run that was begun before there was a choice.
     const { firstBatchSize, ...options } = readOptions(['--batch-size', '8'], {}, true)
     writeFileSync(join(folder, 'options.json'), JSON.stringify(options))
-    expect(firstBatchSize).toBe(8)
+    expect(firstBatchSize).toBe(4)
     expect(readOptions(['--resume', folder], {}, true)).toEqual({
       ...options,
-      firstBatchSize,
+      firstBatchSize: 8,
       out: folder,
       resume: true,
     })
+  })
+
+  test('the quick profile measures on half of its images, and begins with smaller batches, as the notebook does', () => {
+    const chosen = (...args: string[]) => {
+      const { batchSize, firstBatchSize, limit, valid } = readOptions(args, {}, true)
+      return { batchSize, firstBatchSize, limit, valid }
+    }
+    expect(chosen()).toEqual({ batchSize: 16, firstBatchSize: 8, limit: 800, valid: 0.5 })
+    expect(chosen('--profile', 'full')).toEqual({ batchSize: 64, firstBatchSize: 64, limit: Infinity, valid: 0.2 })
+    expect(chosen('--valid', '0.25')).toMatchObject({ valid: 0.25 })
+    expect(() => readOptions(['--valid', '1'], {}, true)).toThrow("--valid: '1' is out of range")
+    expect(() => readOptions(['--valid', 'half'], {}, true)).toThrow("--valid: 'half' is out of range")
+    // Of a run that was begun before there was a choice.
+    const { valid: _valid, ...options } = readOptions([], {}, true)
+    writeFileSync(join(folder, 'options.json'), JSON.stringify(options))
+    expect(readOptions(['--resume', folder], {}, true).valid).toBe(0.2)
   })
 
   test('a damaged file is named in one message', () => {
@@ -144,7 +162,8 @@ describe('the command imagenette', () => {
   }
   const text = (...parts: string[]) => readFileSync(join(folder, ...parts), 'utf8')
   const KINDS = { across: 'n01440764', slanted: 'n03028079', upright: 'n03888257' }
-  const SMALL = ['--data', 'set', '--size', '32', '--batch-size', '8']
+  // A fifth to measure on, so that there is something to learn from.
+  const SMALL = ['--data', 'set', '--size', '32', '--batch-size', '8', '--first-batch-size', '8', '--valid', '0.2']
 
   beforeAll(() => {
     if (!existsSync(built('imagenette'))) {
@@ -197,7 +216,8 @@ describe('the command imagenette', () => {
   const picturesOf = (out: string) => text(out, 'report.html').match(/data:image\/png;base64,[\w+/=]+/g) ?? []
 
   test('interrupted and continued, a run has the figures and the pictures of one that was not', async () => {
-    const options = [...SMALL, '--first-batch-size', '4', '--epochs', '2', '--only', 'normalize,label-smoothing']
+    const small = SMALL.map((word, i) => (SMALL[i - 1] === '--first-batch-size' ? '4' : word))
+    const options = [...small, '--epochs', '2', '--only', 'normalize,label-smoothing']
     await lesson(...options, '--out', 'whole')
     const interrupted = await run('imagenette', [...options, '--out', 'parts'], /\nlabel-smoothing\n[^]*\n0 /)
     expect(interrupted.code).toBe(130)
@@ -343,5 +363,24 @@ describe('the command imagenette', () => {
     const image = join('set', 'val', KINDS.across, '24.jpg')
     const { stdout: said } = await run('wgrad', ['predict', path, image, '--top', '1'])
     expect(said).toMatch(new RegExp(`^${image}  (tench|church|parachute) \\d+\\.\\d%\n$`))
+  })
+})
+
+describe('how much a run was trained', () => {
+  const section = (train: number, epochs: number) => ({
+    images: { train, valid: 400 },
+    size: 64,
+    epochs: Array.from({ length: epochs }),
+  })
+
+  test('stands beside the notebook, and a small run says that it is one', () => {
+    expect(scaleOf([section(400, 0), section(400, 3)])).toEqual({
+      text:
+        'This run: 400 images to train on and 400 to measure on, 3 epochs, 64 px. ' +
+        'The notebook: 10,716 images to train on and 2,678 to measure on, 5 epochs, 128 px.',
+      isSmaller: true,
+    })
+    expect(scaleOf([section(10_716, 5)]).isSmaller).toBe(false)
+    expect(scaleOf([section(400, 0)])).toEqual({ text: '', isSmaller: false })
   })
 })

@@ -143,13 +143,20 @@ describe('the report', () => {
       expectIn(page, text)
     }
     expectIn(page, 'my &lt;images&gt;')
+    // Wilson's interval for 28 of 40, in the table and in each section.
+    expectIn(page, '<td>54.6 – 81.9%</td>')
+    expectIn(page, '54.6% to 81.9% with 95% confidence; notebook')
     // Four charts a section.
     expect(page.match(/<div class="chart"><svg/g)?.length).toBe(4 * SECTIONS.length)
   })
 
   test('says what it was not trained on or not computed by, and what was not learnt', async () => {
-    const plain = await renderReport(runOf([sectionOf('normalize')]))
+    const whole = { images: { train: 10_716, valid: 2678 } }
+    const plain = await renderReport(runOf([sectionOf('normalize', whole)]))
     expect(plain.includes('class="note"')).toBe(false)
+    const small = await renderReport(runOf([sectionOf('normalize')]))
+    expectIn(small, 'A small run.')
+    expectIn(small, 'This run: 160 images to train on and 40 to measure on')
     const page = await renderReport(
       runOf([sectionOf('normalize', { ttaAccuracy: 0.12 }), sectionOf('mixup', { fits: [], epochs: [] })], {
         software: true,

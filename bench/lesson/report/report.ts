@@ -1,7 +1,7 @@
 import { formatBytes, formatClock } from '../../../src/base/format.ts'
-import { NOTEBOOK } from '../notebook.ts'
+import { NOTEBOOK, scaleOf } from '../notebook.ts'
 import type { Section } from '../options.ts'
-import { accuracyOf, type ReportedSection, type Results } from '../results.ts'
+import { accuracyOf, intervalOf, type ReportedSection, type Results } from '../results.ts'
 import { median, percent, rate } from '../../../src/train/report/format.ts'
 import { Html, html } from '../../../src/train/report/html.ts'
 import { sectionCard } from './section.ts'
@@ -26,7 +26,8 @@ export async function renderReport(run: ReportedRun): Promise<string> {
 <body>
 <main>
 <h1>The Imagenette lesson, trained with wgrad</h1>
-<p class="muted">${dateText(run.started)}. Beside each figure is that of the notebook: fastai on a GPU, 13,394 images, 5 epochs.</p>
+<p class="muted">${dateText(run.started)}. Beside each figure is that of the notebook, which is fastai on a GPU.</p>
+<p>${scaleOf(run.sections).text}</p>
 ${notes(run)}
 ${overview(run)}
 ${facts(run)}
@@ -37,12 +38,18 @@ ${cards}
 `.text
 }
 
-function notes({ isSample, software, adapter, interrupted }: ReportedRun): Html[] {
+function notes({ isSample, software, adapter, interrupted, sections }: ReportedRun): Html[] {
   return [
     ...(isSample
       ? [
           html`<p class="note"><b>Not Imagenette.</b> The images could not be had, so this was trained on a
       generated sample of drawn shapes. Its accuracies say that training works, and nothing about Imagenette.</p>`,
+        ]
+      : []),
+    ...(scaleOf(sections).isSmaller
+      ? [
+          html`<p class="note"><b>A small run.</b> With so much less training it does not reach the notebook's accuracies, and is
+      not meant to: compare its sections with each other. They differ by more than chance where their intervals hardly overlap.</p>`,
         ]
       : []),
     ...(software
@@ -57,24 +64,25 @@ function notes({ isSample, software, adapter, interrupted }: ReportedRun): Html[
 
 function overview({ sections }: ReportedRun): Html {
   return html`<div class="card"><div class="scroll"><table>
-    <thead><tr><th>section</th><th>accuracy</th><th>notebook</th><th></th><th>network</th><th>pixels</th><th>epochs</th>
+    <thead><tr><th>section</th><th>accuracy</th><th>95% interval</th><th>notebook</th><th></th><th>network</th><th>pixels</th><th>epochs</th>
       <th>train_loss</th><th>valid_loss</th><th>images/s</th><th>time</th></tr></thead>
     <tbody>${sections.map(overviewRow)}</tbody>
   </table></div>
-  <div class="legend"><span><i></i>accuracy</span><span><b></b>notebook</span></div></div>`
+  <div class="legend"><span><i></i>accuracy</span><span><u></u>95% interval</span><span><b></b>notebook</span></div></div>`
 }
 
 function overviewRow(section: ReportedSection): Html {
   const { name, model, size, fits, seconds } = section
   const accuracy = accuracyOf(section)
+  const [low, high] = intervalOf(section)
   const notebook = NOTEBOOK[name as Section].accuracy
   const epochs = fits.flatMap((fit) => fit.epochs)
   const last = epochs.at(-1)
   const speed = median(epochs.map(({ imagesPerSecond }) => imagesPerSecond))
   const mark = notebook === undefined ? undefined : html`<b style="left:${100 * notebook}%"></b>`
   return html`<tr>
-    <td><a href="#${name}">${name}</a></td><td class="accuracy">${percent(accuracy)}</td><td class="theirs">${percent(notebook ?? NaN)}</td>
-    <td><span class="bar"><i style="width:${100 * (accuracy || 0)}%"></i>${mark}</span></td>
+    <td><a href="#${name}">${name}</a></td><td class="accuracy">${percent(accuracy)}</td><td>${Number.isFinite(accuracy) ? `${(100 * low).toFixed(1)} – ${percent(high)}` : '–'}</td><td class="theirs">${percent(notebook ?? NaN)}</td>
+    <td><span class="bar"><i style="width:${100 * (accuracy || 0)}%"></i>${Number.isFinite(accuracy) ? html`<u style="left:${(100 * low).toFixed(1)}%;width:${(100 * (high - low)).toFixed(1)}%"></u>` : undefined}${mark}</span></td>
     <td>${model}</td><td>${size}</td><td>${fits.map((fit) => fit.epochs.length).join(' + ') || '–'}</td>
     <td>${last?.trainLoss.toFixed(3) ?? '–'}</td><td>${last?.validLoss.toFixed(3) ?? '–'}</td>
     <td>${epochs.length > 0 ? rate(speed) : '–'}</td><td>${formatClock(seconds * 1000)}</td>

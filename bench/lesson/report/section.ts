@@ -7,7 +7,7 @@ import { certainty, count, median, percent, rate, six, wholePercent } from '../.
 import { html, type Html } from '../../../src/train/report/html.ts'
 import { confusionMatrix, mostConfused, wrongest } from '../../../src/train/report/parts.ts'
 import type { Section } from '../options.ts'
-import { accuracyOf, guessing, hasLearnt, type BatchStats, type ReportedSection } from '../results.ts'
+import { accuracyOf, guessing, intervalOf, hasLearnt, type BatchStats, type ReportedSection } from '../results.ts'
 import { sectionCharts } from './charts.ts'
 
 /** Label smoothing of the notebook; also the default of `labelSmoothing`. */
@@ -16,11 +16,12 @@ const SMOOTHING = 0.1
 /** Renders one section of the report. @param earlier  sections before it, whose images are not repeated */
 export async function sectionCard(section: ReportedSection, earlier: readonly ReportedSection[]): Promise<Html> {
   const notebook = NOTEBOOK[section.name as Section]
-  const beside = notebook.accuracy === undefined ? '' : `notebook ${percent(notebook.accuracy)}`
+  const beside = notebook.accuracy === undefined ? '' : `; notebook ${percent(notebook.accuracy)}`
+  const [low, high] = intervalOf(section)
   return html`<section class="card" id="${section.name}">
     <div class="head">
       <h2>${notebook.title}</h2>
-      <p><strong>${percent(accuracyOf(section))}</strong> <span class="muted">${beside}</span></p>
+      <p><strong>${percent(accuracyOf(section))}</strong> <span class="muted">${percent(low)} to ${percent(high)} with 95% confidence${beside}</span></p>
     </div>
     <p>${notebook.text}</p>
     <p class="muted">${settings(section)}</p>
