@@ -1,3 +1,5 @@
+import { OptionError } from '../base/errors.ts'
+
 /** Plan for resizing an image whose size is not known yet, in numbers that can be sent to a thread. See image/resize.ts. */
 export type ResizePlan = (WholePlan | FitPlan | RandomCropPlan | MiddlePlan | WindowPlan) & {
   /** Left and right are exchanged before anything else is done. */
@@ -60,4 +62,10 @@ export interface MiddlePlan {
   readonly width: number
   readonly height: number
   readonly extra: number
+}
+
+/** @throws OptionError  for a pad mode that does not exist */
+export function checkPadMode(where: string, padMode: PadMode = 'reflection'): void {
+  if (PAD_MODES.includes(padMode)) return
+  throw new OptionError(where, `there is no pad mode '${padMode}'`, { expected: "'reflection', 'border' or 'zeros'" })
 }

@@ -1,6 +1,6 @@
 /** Resizing of an image exactly as fastai's item transforms do it with Pillow: the same crop, the same 8-bit pixels. */
 import { OptionError } from '../base/errors.ts'
-import { PAD_MODES, type PadMode, type ResizePlan, type WindowPlan } from './resize-plan.ts'
+import { checkPadMode, type PadMode, type ResizePlan, type WindowPlan } from './resize-plan.ts'
 import type { Pixels } from './pixels.ts'
 import { BOX_NUMBERS, middleBox, randomBox, type Box } from './box.ts'
 
@@ -187,12 +187,6 @@ export function checkPlan(plan: ResizePlan): void {
       expected: 'an even number of pixels',
     })
   }
-}
-
-/** @throws OptionError  for a pad mode that does not exist */
-export function checkPadMode(where: string, padMode: PadMode = 'reflection'): void {
-  if (PAD_MODES.includes(padMode)) return
-  throw new OptionError(where, `there is no pad mode '${padMode}'`, { expected: "'reflection', 'border' or 'zeros'" })
 }
 
 /**

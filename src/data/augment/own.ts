@@ -1,10 +1,8 @@
-import { OptionError, ShapeError } from '../../base/errors.ts'
-import { formatShape } from '../../base/format.ts'
+import { OptionError } from '../../base/errors.ts'
 import type { Json } from '../../base/json.ts'
 import { ANY, checkOptions, FLAG, FUNCTION, NUMBER, PATH, type Kind } from '../../base/options.ts'
 import type { Rng } from '../../base/rng.ts'
-import { noGrad } from '../../tensor/op.ts'
-import { Tensor } from '../../tensor/tensor.ts'
+import type { Tensor } from '../../tensor/tensor.ts'
 import type { BatchShape, Phase } from './draw.ts'
 
 /** Random numbers of one batch by name, drawn on the CPU. */
@@ -100,23 +98,6 @@ export function toOwnBatchTransform(given: OwnBatch | OwnBatchFunction): OwnBatc
     ...(draw && { draw: (random, shape, phase) => draw.call(given, random, shape, phase) }),
     apply: (images, drawn, phase) => apply.call(given, images, drawn, phase),
   }
-}
-
-/** Records the work of a transform. @throws ShapeError  if it does not return images of the same shape and type */
-export function applyOwnBatch(
-  { name, apply }: OwnBatchTransform,
-  images: Tensor,
-  drawn: DrawnTensors,
-  phase: Phase,
-): Tensor {
-  const made: unknown = noGrad(() => apply(images, drawn, phase))
-  if (made instanceof Tensor && made.dtype === images.dtype && made.shape.join() === images.shape.join()) return made
-  const fix = made instanceof Promise ? 'return it synchronously: steps are recorded without waiting' : undefined
-  throw new ShapeError(`batch transform ${name}`, 'its result differs from its input in shape or type', {
-    given: { result: made instanceof Tensor ? made : String(made) },
-    expected: formatShape(images),
-    ...(fix !== undefined && { fix }),
-  })
 }
 
 /** @throws OptionError  if numbers are missing or have another length than those of a batch of the same shape */

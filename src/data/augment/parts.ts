@@ -1,8 +1,7 @@
 /** The parts of `augTransforms` alone, under fastai's names. Listed together, they become one resampling and one change of light. */
 import { requireNumber, requireRange } from '../../base/check.ts'
 import { checkOptions, FLAG, listOf, NUMBER, oneOf, TEXT, type Kinds } from '../../base/options.ts'
-import type { PadMode } from '../../image/resize-plan.ts'
-import { checkPadMode } from '../../image/resize.ts'
+import { checkPadMode, type PadMode } from '../../image/resize-plan.ts'
 import { affine, type AffineOptions, type AffineTransform } from './affine.ts'
 import { toSize, type Size } from './crop.ts'
 import { lighting, type LightingTransform } from './lighting.ts'

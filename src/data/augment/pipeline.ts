@@ -8,15 +8,9 @@ import type { Tensor } from '../../tensor/tensor.ts'
 import { tensor, upload, zeros } from '../../tensor/read-write.ts'
 import type { BatchShape, Phase } from './draw.ts'
 import { erasingNoise, NOISE_PIXELS } from './erasing.ts'
+import { applyOwnBatch } from './apply-own.ts'
 import type { ChannelStats } from './normalize.ts'
-import {
-  applyOwnBatch,
-  checkNumbers,
-  NORMALIZED,
-  type DrawnNumbers,
-  type DrawnTensors,
-  type OwnBatchTransform,
-} from './own.ts'
+import { checkNumbers, NORMALIZED, type DrawnNumbers, type DrawnTensors, type OwnBatchTransform } from './own.ts'
 import { chain, drawBatch, ITEM_NUMBERS, plan, type BatchDraw, type BatchPlan, type TransformChain } from './plan.ts'
 import type { BatchTransform } from './transforms.ts'
 import '../../gpu/wgsl/augment/index.ts'

@@ -130,7 +130,7 @@ describe('the plot of a fit', () => {
     const files = { write: (path: string, text: string) => Promise.resolve(void written.push([path, text])) }
     const made = recorder(8)
     const { rawLosses, losses, lrs, momentums } = made
-    made.beforeFit({ platform: { files } } as unknown as Learner)
+    made.beforeFit({ platform: { files }, loaders: { train: { batchCount: 8 } } } as unknown as Learner)
     Object.assign(made, { rawLosses, losses, lrs, momentums })
     await expect(made.plot('run.png')).rejects.toThrow('plot: the extension does not match the format written')
     await made.plot('run.svg')
