@@ -179,7 +179,7 @@ export class Gpu {
       await this.pipelines.compiled
       this.check()
       if (cause === undefined) return
-      report(lost(this.name, cause instanceof Error ? cause.message : String(cause), cause))
+      report(lost(this.name, cause instanceof Error ? cause.message : 'for a reason that was not told', cause))
       this.check()
     }
     this.queue = new Queue(device, platform, this.software ? 0.5 : 0, timer, raiseErrors, this.tracer)
