@@ -2,7 +2,7 @@
 
 // Bytes to batches
 export { DataBlock } from './data/data-block.ts'
-export { ImageBlock, CategoryBlock } from './data/blocks.ts'
+export { ImageBlock, CategoryBlock, MultiCategoryBlock, RegressionBlock } from './data/blocks.ts'
 export { getImageFiles, parentLabel } from './data/items.ts'
 export { getImagesFromCsv, columnSplitter } from './data/image-table.ts'
 export { grandparentSplitter, randomSplitter } from './data/splitters.ts'
@@ -17,7 +17,7 @@ export { augTransforms } from './data/augment/transforms.ts'
 export { randomResizedCropGpu } from './data/augment/crop.ts'
 export { hue, saturation } from './data/augment/colour.ts'
 export { randomErasing } from './data/augment/erasing.ts'
-export { normalize, imagenetStats, cifarStats } from './data/augment/normalize.ts'
+export { normalize, imagenetStats, cifarStats, mnistStats } from './data/augment/normalize.ts'
 export { showBatch } from './data/show.ts'
 export { batchStats } from './data/statistics.ts'
 

@@ -11,6 +11,7 @@ import { scope } from '../src/tensor/scope.ts'
 import { storedCount, storedLastAxis, type Shape } from '../src/tensor/shape.ts'
 import type { Tensor } from '../src/tensor/tensor.ts'
 import { item, read, tensor, upload, zeros } from '../src/tensor/read-write.ts'
+import { hashUniform } from './helpers/golden.ts'
 import { once, testFamilies } from './helpers/families.ts'
 import { openTestGpu } from './helpers/gpu.ts'
 import { uniform, type GradcheckInput } from '../src/testing/gradcheck.ts'
@@ -19,6 +20,7 @@ const gpu = await openTestGpu()
 const families = testFamilies(gpu)
 
 const {
+  absoluteError,
   add,
   avgPool,
   batchNorm,
@@ -34,6 +36,7 @@ const {
   hardSigmoid,
   hardSwish,
   layerNorm,
+  huberError,
   linear,
   maxBlurPool,
   maxPool,
@@ -44,8 +47,10 @@ const {
   reshape,
   sigmoid,
   silu,
+  sigmoidCrossEntropy,
   softmax,
   softmaxCrossEntropy,
+  squaredError,
   sum,
 } = operations
 
@@ -79,7 +84,16 @@ const allKept = (x: Tensor) => {
   )
 }
 
+/** Numbers to compare outputs with. */
+const goals = () => tensor(hashUniform(15, 8), [3, 5])
+const matrix = { outputs: uniform([3, 5], 1) }
+
 const CASES: Readonly<Record<string, Case>> = {
+  absoluteError: {
+    operation: 'absoluteError',
+    inputs: matrix,
+    run: ({ outputs }) => absoluteError(outputs, goals(), { reduction: 'none' }),
+  },
   add: { operation: 'add', inputs: { a: images, b: uniform([2, 5, 6, 5], 2) }, run: ({ a, b }) => add(a, b) },
   avgPool: {
     operation: 'avgPool',
@@ -170,6 +184,10 @@ const CASES: Readonly<Record<string, Case>> = {
     operation: 'layerNorm',
     inputs: norm,
     run: ({ x, weight, bias }) => layerNorm(x, weight, bias),
+  huberError: {
+    operation: 'huberError',
+    inputs: matrix,
+    run: ({ outputs }) => huberError(outputs, goals(), { delta: 0.5, reduction: 'rows' }),
   },
   linear: {
     operation: 'linear',
@@ -196,6 +214,20 @@ const CASES: Readonly<Record<string, Case>> = {
   reshape: { operation: 'reshape', inputs: { x: images }, run: ({ x }) => reshape(x, [60, 5]) },
   sigmoid: { operation: 'sigmoid', inputs: { x: images }, run: ({ x }) => sigmoid(x) },
   silu: { operation: 'silu', inputs: { x: images }, run: ({ x }) => silu(x) },
+  sigmoidCrossEntropy: {
+    operation: 'sigmoidCrossEntropy',
+    inputs: matrix,
+    run: ({ outputs }) => sigmoidCrossEntropy(outputs, goals(), { reduction: 'none' }),
+  },
+  'sigmoidCrossEntropy with weights, its mean': {
+    operation: 'sigmoidCrossEntropy',
+    inputs: matrix,
+    run: ({ outputs }) =>
+      sigmoidCrossEntropy(outputs, goals(), {
+        weight: tensor([1, 2, 0.5, 0.25, 1], [5]),
+        posWeight: tensor([2, 1, 3, 0.5, 1], [5]),
+      }),
+  },
   softmax: { operation: 'softmax', inputs: { x: uniform([3, 5], 1) }, forwardOnly: true, run: ({ x }) => softmax(x) },
   softmaxCrossEntropy: {
     operation: 'softmaxCrossEntropy',
@@ -222,6 +254,11 @@ const CASES: Readonly<Record<string, Case>> = {
     inputs: { logits: uniform([3, 5], 1) },
     run: ({ logits }) =>
       softmaxCrossEntropy(logits, labels(), { gamma: 0.5, weight: tensor([1, 2, 0.5, 0.25, 1], [5]) }),
+  },
+  squaredError: {
+    operation: 'squaredError',
+    inputs: matrix,
+    run: ({ outputs }) => squaredError(outputs, goals(), { reduction: 'sum' }),
   },
   sum: { operation: 'sum', inputs: { x: images }, run: ({ x }) => sum(x) },
 }

@@ -8,6 +8,7 @@ import { tensor, upload, zeros } from '../tensor/read-write.ts'
 import type { BatchPipeline } from './augment/pipeline.ts'
 import type { BatchDraw } from './augment/plan.ts'
 import type { ResidentImage, ResidentImages } from './resident-images.ts'
+import { emptyNumbers, rowsOf, type TargetCodec, type TargetNumbers } from './targets.ts'
 
 /** Pictures of one size with their labels, in the memory of the CPU. */
 export interface HostBatch {
@@ -17,8 +18,8 @@ export interface HostBatch {
   readonly count: number
   /** The item in each of the N places, by its number in the data set. */
   readonly items: Uint32Array
-  /** Empty where they are not known. */
-  readonly labels: Uint32Array
+  /** Numbers of the targets of the N places, one after the other; empty where they are not known. */
+  readonly labels: TargetNumbers
   readonly height: number
   readonly width: number
   /** [N,H,W], a pixel's bytes R G B A from the lowest; with `resident` only the images that are sent, one after the other. */
@@ -31,9 +32,9 @@ export interface HostBatch {
 
 /** Targets that the loss compares outputs with: labels, and with mixup a second label and the share of the first. */
 export interface Targets {
-  /** [N] u32 */
+  /** Classes, [N] u32, or numbers, [N,columns] f32 */
   readonly a: Tensor
-  /** [N] u32 */
+  /** [N] u32; for classes only, as numbers are mixed themselves */
   readonly b?: Tensor
   /** [N] f32, in [0,1]: the target is mix·a + (1 − mix)·b */
   readonly mix?: Tensor
@@ -44,8 +45,8 @@ export interface Batch {
   readonly index: number
   readonly count: number
   readonly items: Uint32Array
-  /** The labels as they are on the CPU; empty where they are not known. */
-  readonly labels: Uint32Array
+  /** The targets as they are on the CPU: classes, or rows of numbers; empty where they are not known. */
+  readonly labels: TargetNumbers
   /** [N,H,W] u32 */
   readonly pixels: Tensor
   /** Labels of the batch; zeros where they are not known. */
@@ -53,7 +54,7 @@ export interface Batch {
   /** Random numbers of its augmentation. */
   readonly draw: BatchDraw
   /**
-   * Records the augmentation: the network's input, [N,h,w,3] of that type. Asked for twice, the pictures are the same.
+   * Records the augmentation: the network's input, [N,h,w,channels] of that type. Asked for twice, the pictures are the same.
    * Inside a scope it is released with the scope.
    */
   input(dtype: 'f32' | 'f16'): Tensor
@@ -71,8 +72,9 @@ export interface BatchParts {
   readonly items: Uint32Array
   /** Pixels of each item; missing where its file cannot be decoded. */
   readonly pictures: readonly (Pixels | undefined)[]
-  /** Labels of all items of the data set, by number; empty where they are not known. */
-  readonly labels: Uint32Array
+  /** Numbers of the targets of all items of the data set; empty where they are not known. */
+  readonly labels: TargetNumbers
+  readonly target: Pick<TargetCodec, 'columns'>
   readonly paths: readonly string[]
   /** 'count': repeated images are items like the others (training); 'pad': they only fill the batch. */
   readonly repeats: 'count' | 'pad'
@@ -92,6 +94,7 @@ export function assemble({
   items,
   pictures,
   labels,
+  target,
   paths,
   repeats,
   staging,
@@ -119,7 +122,7 @@ export function assemble({
     index,
     count,
     items: placed,
-    labels: labels.length > 0 ? placed.map((item) => labels[item]) : labels,
+    labels: labels.length > 0 ? rowsOf(labels, target, placed) : labels,
     height,
     width,
     pixels,
@@ -137,7 +140,7 @@ function sizeText({ width, height }: Pixels): string {
  * @param sent      pixels and names of the other items, in their order
  */
 export function assembleResident(
-  { index, N, items, labels, repeats }: Pick<BatchParts, 'index' | 'N' | 'items' | 'labels' | 'repeats'>,
+  { index, N, items, labels, target, repeats }: Omit<BatchParts, 'pictures' | 'paths' | 'staging'>,
   resident: readonly (ResidentImage | undefined)[],
   { pixels, names }: Pick<HostBatch, 'pixels' | 'names'>,
   { width, height }: Pick<HostBatch, 'width' | 'height'>,
@@ -147,7 +150,7 @@ export function assembleResident(
     index,
     count: repeats === 'count' ? N : items.length,
     items: placed,
-    labels: labels.length > 0 ? placed.map((item) => labels[item]) : labels,
+    labels: labels.length > 0 ? rowsOf(labels, target, placed) : labels,
     height,
     width,
     pixels,
@@ -162,6 +165,11 @@ export class BatchBuffers {
   private labels: Tensor | undefined
   /** Images of a batch that are not in the memory of the GPU. */
   private sent: Tensor | undefined
+  private readonly target: Pick<TargetCodec, 'columns'>
+
+  constructor(target: Pick<TargetCodec, 'columns'>) {
+    this.target = target
+  }
 
   /** Sends a batch to the GPU, after all work recorded so far. @throws DataError when its size is not the first one's */
   load(host: HostBatch, pipeline: BatchPipeline, draw: BatchDraw): Batch {
@@ -175,9 +183,11 @@ export class BatchBuffers {
     if (host.resident) this.pixels = this.gather(host, host.resident, shape)
     else if (this.pixels) upload(this.pixels, host.pixels)
     else this.pixels = tensor(host.pixels, shape, 'u32')
-    const known = host.labels.length > 0 ? host.labels : new Uint32Array(host.items.length)
+    const N = host.items.length
+    const { columns } = this.target
+    const known = host.labels.length > 0 ? host.labels : emptyNumbers(this.target, N)
     if (this.labels) upload(this.labels, known)
-    else this.labels = tensor(known, [known.length], 'u32')
+    else this.labels = columns === 'class' ? tensor(known, [N], 'u32') : tensor(known, [N, columns])
     const { pixels, labels } = this
     return {
       index: host.index,

@@ -1,6 +1,7 @@
 import { DataError } from '../base/errors.ts'
 import type { Platform } from '../platform/platform.ts'
 import type { Split } from './splitters.ts'
+import { rowOf, type TargetCodec, type TargetNumbers } from './targets.ts'
 import { countsOf } from './weights.ts'
 
 /** Classes that are listed one by one; of more, the smallest and the largest. */
@@ -11,18 +12,21 @@ const SHOWN_OF_MANY = 5
 const printed = new WeakMap<Platform, string>()
 
 /**
- * Prints how many images of each class there are to train and to measure on: what is wrong with labels is seen there.
+ * Prints how many images of each class or label there are to train and to measure on, or the range of numbers: what is wrong
+ * with labels is seen there.
  *
  *   480 images to train on, 120 to measure on: ring 48 + 12, disc 48 + 12, …
+ *   480 images to train on, 120 to measure on; targets from 3 to 58, mean 24.1
  */
-export function printClassCounts(
-  platform: Platform,
-  vocab: readonly string[],
-  labels: Uint32Array,
-  split: Split,
-): void {
-  const counts = (['train', 'valid'] as const).map((side) => countsOf(labels, split[side], vocab.length))
-  const [train, valid] = counts
+export function printTargets(platform: Platform, target: TargetCodec, labels: TargetNumbers, split: Split): void {
+  const { vocab, columns } = target
+  const start = `${split.train.length} images to train on, ${split.valid.length} to measure on`
+  if (columns !== 'class' && columns !== vocab.length) {
+    return printOnce(platform, `${start}; targets ${rangesText(target, labels, split.train)}`)
+  }
+  const [train, valid] = (['train', 'valid'] as const).map((side) =>
+    columns === 'class' ? countsOf(labels, split[side], vocab.length) : labelCounts(target, labels, split[side]),
+  )
   const text = (label: number) => `${vocab[label]} ${train[label]} + ${valid[label]}`
   const order = [...vocab.keys()]
   const bySize = order.toSorted((a, b) => train[a] - train[b])
@@ -31,13 +35,38 @@ export function printClassCounts(
       ? order.map(text).join(', ')
       : `${vocab.length} classes, the smallest ${bySize.slice(0, SHOWN_OF_MANY).map(text).join(', ')}, ` +
         `the largest ${bySize.slice(-SHOWN_OF_MANY).reverse().map(text).join(', ')}`
+  const unlabelled = columns === 'class' ? 0 : split.train.filter((item) => isEmpty(rowOf(labels, target, item))).length
   const lines = [
-    `${split.train.length} images to train on, ${split.valid.length} to measure on: ${listed}`,
+    `${start}: ${listed}${unlabelled > 0 ? `; ${unlabelled} to train on without any label` : ''}`,
     ...warnings(vocab, train),
   ].join('\n')
+  printOnce(platform, lines)
+}
+
+function printOnce(platform: Platform, lines: string): void {
   if (printed.get(platform) === lines) return
   printed.set(platform, lines)
   for (const line of lines.split('\n')) platform.log(line)
+}
+
+const isEmpty = (row: TargetNumbers) => row.every((value) => value === 0)
+
+/** Counts how many of some items have each label. */
+function labelCounts(target: TargetCodec, labels: TargetNumbers, items: Uint32Array): Uint32Array {
+  const counts = new Uint32Array(target.vocab.length)
+  for (const item of items) rowOf(labels, target, item).forEach((value, label) => (counts[label] += Number(value > 0)))
+  return counts
+}
+
+/** The range and mean of each number of the targets of some items. */
+function rangesText(target: TargetCodec, labels: TargetNumbers, items: Uint32Array): string {
+  const short = (value: number) => String(Number(value.toPrecision(3)))
+  return Array.from({ length: Number(target.columns) }, (_, column) => {
+    const values = Array.from(items, (item) => rowOf(labels, target, item)[column])
+    const [low, high] = [values.reduce((a, b) => Math.min(a, b)), values.reduce((a, b) => Math.max(a, b))]
+    const mean = values.reduce((sum, value) => sum + value, 0) / values.length
+    return `from ${short(low)} to ${short(high)}, mean ${short(mean)}`
+  }).join('; ')
 }
 
 function warnings(vocab: readonly string[], train: Uint32Array): string[] {
@@ -83,8 +112,8 @@ export function requireClasses(labels: readonly string[]): void {
   if (fraction === undefined) return
   throw new DataError('data set', 'the labels are numbers with fractions, which are values rather than classes', {
     given: { label: fraction, different: labels.length },
-    expected: 'names of classes; there is no regression here',
-    fix: 'see what getY makes of an item; where they are classes, list them: CategoryBlock({ vocab })',
+    expected: 'names of classes',
+    fix: 'to learn the values, take a RegressionBlock(); where they are classes, list them: CategoryBlock({ vocab })',
   })
 }
 

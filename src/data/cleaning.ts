@@ -4,7 +4,7 @@ import { isRecord, jsonText, parseRecord, type Json } from '../base/json.ts'
 import { ANY, checkArgument, checkOptions, FLAG, nearest, PATH, type Kind, type Kinds } from '../base/options.ts'
 import { currentGpu } from '../gpu/device.ts'
 import type { Files, Platform } from '../platform/platform.ts'
-import { sameSpelling } from './blocks.ts'
+import { sameSpelling } from './targets.ts'
 import { separatorOf } from './items.ts'
 
 /** Action for one image: leave it, move it into the folder of another label, or move it into the trash. */

@@ -2,7 +2,7 @@ import { checkArgument, checkOptions, FUNCTION, listOf, NUMBER, objectWith, type
 import type { Platform } from '../platform/platform.ts'
 import type { NormalizeByBatchTransform } from './augment/normalize.ts'
 import { toBatchTransforms, type BatchTransform, type GivenBatchTransform } from './augment/transforms.ts'
-import type { CategoryBlock, ImageBlock } from './blocks.ts'
+import { TARGET_BLOCK, type ImageBlock, type TargetBlock } from './blocks.ts'
 import { sortItemTransforms, type GivenItemTransform, type ItemTransform } from './item-transforms.ts'
 import type { Loaders } from './loaders.ts'
 import type { PixelCache } from './pixel-cache.ts'
@@ -12,14 +12,17 @@ import { ITEM_WEIGHTS, type ItemWeights } from './weights.ts'
 /** The five questions that a data set answers. */
 export interface DataBlockOptions {
   /** Blocks that say what the items and what the targets are, in this order. */
-  readonly blocks: readonly [ImageBlock, CategoryBlock]
+  readonly blocks: readonly [ImageBlock, TargetBlock]
   /** Which items are there? Such as `getImageFiles`. */
   readonly getItems: (
     path: string,
     options: { readonly platform: Platform },
   ) => readonly string[] | Promise<readonly string[]>
-  /** Function that returns the label of an item, such as `parentLabel`. */
-  readonly getY: (item: string) => string
+  /**
+   * Function that returns the label of an item, such as `parentLabel`: a text for a `CategoryBlock`, a list of texts for a
+   * `MultiCategoryBlock`, a number or a list of them for a `RegressionBlock`.
+   */
+  readonly getY: (item: string) => unknown
   /** Which items are measured on? Default: a random fifth, chosen by the seed of the loaders */
   readonly splitter?: Splitter
   /**
@@ -89,7 +92,7 @@ const MAKERS: readonly string[] = [
 const DATA_BLOCK_KINDS: Kinds<DataBlockOptions> = {
   blocks: listOf({
     expected: 'a block: ImageBlock(), CategoryBlock()',
-    is: (value) => value instanceof Object && 'kind' in value,
+    is: (value) => value instanceof Object && ('decoding' in value || TARGET_BLOCK.is(value)),
   }),
   getItems: FUNCTION,
   getY: FUNCTION,

@@ -2,7 +2,7 @@ import { DataError, OptionError } from '../base/errors.ts'
 import { ANY, checkArgument, checkOptions, PATH, TEXT } from '../base/options.ts'
 import { currentGpu } from '../gpu/device.ts'
 import type { Platform } from '../platform/platform.ts'
-import { sameSpelling } from './blocks.ts'
+import { sameSpelling } from './targets.ts'
 import { parseCsv, type CsvTable } from './csv.ts'
 import { getImageFiles } from './items.ts'
 

@@ -1,10 +1,30 @@
 import { OptionError } from '../base/errors.ts'
-import { checkArgument, checkOptions, FUNCTION, listOf, NUMBER, PATH, TEXT, type Kinds } from '../base/options.ts'
+import {
+  ANY,
+  checkArgument,
+  checkOptions,
+  FUNCTION,
+  listOf,
+  NUMBER,
+  objectWith,
+  oneOf,
+  PATH,
+  TEXT,
+  type Kinds,
+} from '../base/options.ts'
 import { currentGpu } from '../gpu/device.ts'
 import type { Platform } from '../platform/platform.ts'
-import { CategoryBlock, ImageBlock } from './blocks.ts'
+import {
+  blockFor,
+  CategoryBlock,
+  ImageBlock,
+  MultiCategoryBlock,
+  RegressionBlock,
+  TARGET_BLOCK,
+  type TargetBlock,
+} from './blocks.ts'
 import { DataBlock, LOADERS_KINDS, TRANSFORMS, type DataBlockOptions, type LoadersOptions } from './data-block.ts'
-import { columnSplitter, getImagesFromCsv } from './image-table.ts'
+import { columnSplitter, DELIMITER, getImagesFromCsv, type ImageTable } from './image-table.ts'
 import { getImageFiles, parentLabel } from './items.ts'
 import type { Loaders } from './loaders.ts'
 import { seedSetting } from './seed.ts'
@@ -18,8 +38,15 @@ export interface ImageLoadersOptions extends LoadersOptions {
   readonly batchTransforms?: DataBlockOptions['batchTransforms']
   /** Share of the images to measure on, chosen at random. Default 0.2, unless something else divides them */
   readonly validPercent?: number
-  /** Classes in their order. Default: the labels of the training images, sorted */
+  /** Classes, or labels, in their order. Default: those of the training images, sorted */
   readonly vocab?: readonly string[]
+  /**
+   * Block of the targets, such as `RegressionBlock()`. Default: what the labels look like, a text for a `CategoryBlock`, a list
+   * of texts for a `MultiCategoryBlock`, a number or a list of numbers for a `RegressionBlock`
+   */
+  readonly targetBlock?: TargetBlock
+  /** Block of the images, such as `ImageBlock({ channels: 1 })`. Default `ImageBlock()` */
+  readonly imageBlock?: ImageBlock
 }
 
 /** Options of `ImageLoaders.fromFolder`. */
@@ -36,8 +63,10 @@ export interface FromCsvOptions extends ImageLoadersOptions {
   readonly file?: string
   /** Column of the images' paths, relative to the folder. Default: the first */
   readonly pathColumn?: string
-  /** Column of the labels. Default: the second */
-  readonly labelColumn?: string
+  /** Column of the labels, or several columns of numbers for a `RegressionBlock`. Default: the second */
+  readonly labelColumn?: string | readonly string[]
+  /** What stands between the labels of one image, for a `MultiCategoryBlock`, such as ' '. Default: each image has one */
+  readonly labelDelim?: string
   /** Column that says True of images to measure on, in place of `validPercent`. Default none */
   readonly validColumn?: string
 }
@@ -48,6 +77,8 @@ const COMMON: Kinds<ImageLoadersOptions> = {
   batchTransforms: TRANSFORMS,
   validPercent: NUMBER,
   vocab: listOf(TEXT),
+  targetBlock: TARGET_BLOCK,
+  imageBlock: objectWith('ImageBlock()'),
 }
 
 /**
@@ -93,7 +124,7 @@ export const ImageLoaders = {
    */
   async fromNameFunction(
     path: string,
-    labelOf: (name: string) => string,
+    labelOf: (name: string) => unknown,
     options: ImageLoadersOptions = {},
   ): Promise<Loaders> {
     checkArgument('fromNameFunction', 'labelOf', labelOf, FUNCTION)
@@ -106,12 +137,21 @@ export const ImageLoaders = {
    * Makes loaders of the images that a table of comma-separated values lists.
    *
    * @param folder  of the table and of the images
+   *   ImageLoaders.fromCsv('planet', { file: 'train.csv', labelColumn: 'tags', labelDelim: ' ' })
+   *
+   * @throws OptionError  if `labelDelim` comes with several columns, and as `DataBlock.loaders`
    * @throws DataError  as `getImagesFromCsv`, `columnSplitter` and `DataBlock.loaders`
    */
   async fromCsv(folder: string, options: FromCsvOptions = {}): Promise<Loaders> {
-    const columns = { file: PATH, pathColumn: TEXT, labelColumn: TEXT, validColumn: TEXT }
+    const columns = {
+      file: PATH,
+      pathColumn: TEXT,
+      labelColumn: oneOf(TEXT, listOf(TEXT)),
+      labelDelim: DELIMITER,
+      validColumn: TEXT,
+    }
     checkOptions<FromCsvOptions>('fromCsv', options, { ...COMMON, ...columns })
-    const { file = 'labels.csv', pathColumn = 0, labelColumn, validColumn, ...others } = options
+    const { file = 'labels.csv', pathColumn = 0, labelColumn = 1, labelDelim, validColumn, ...others } = options
     if (validColumn !== undefined && others.validPercent !== undefined) {
       throw new OptionError('fromCsv', 'validPercent and validColumn are both given', {
         given: { validPercent: others.validPercent, validColumn },
@@ -119,15 +159,23 @@ export const ImageLoaders = {
       })
     }
     const table = await getImagesFromCsv(folder, { file, pathColumn, platform: platformOf(options) })
+    const { vocab } = others
+    const block =
+      typeof labelColumn === 'object'
+        ? RegressionBlock()
+        : labelDelim === undefined
+          ? CategoryBlock(vocab && { vocab })
+          : MultiCategoryBlock(vocab && { vocab })
     return loadersOf(folder, others, {
       getItems: () => table.items,
-      getY: table.column(labelColumn ?? 1),
+      getY: labelsIn(table, labelColumn, labelDelim),
+      block,
       ...(validColumn !== undefined && { splitter: columnSplitter(table, validColumn) }),
     })
   },
 
   /**
-   * Makes loaders of image files and their labels, in the same order.
+   * Makes loaders of image files and their labels, in the same order: texts, lists of texts, numbers, or lists of numbers.
    *
    * @param path   folder that the files are relative to; '' for paths as they are
    * @throws OptionError  if there are not as many labels as files
@@ -135,11 +183,11 @@ export const ImageLoaders = {
   async fromLists(
     path: string,
     files: readonly string[],
-    labels: readonly string[],
+    labels: readonly unknown[],
     options: ImageLoadersOptions = {},
   ): Promise<Loaders> {
     checkArgument('fromLists', 'files', files, listOf(TEXT))
-    checkArgument('fromLists', 'labels', labels, listOf(TEXT))
+    checkArgument('fromLists', 'labels', labels, listOf(ANY))
     checkOptions('fromLists', options, COMMON)
     if (files.length !== labels.length) {
       throw new OptionError('fromLists', 'there are not as many labels as files', {
@@ -150,8 +198,27 @@ export const ImageLoaders = {
     const { join } = platformOf(options).files
     const items = files.map((file) => (path === '' ? file : join(path, file)))
     const labelOf = new Map(items.map((item, i) => [item, labels[i]]))
-    return loadersOf(path, options, { getItems: () => items, getY: (item) => labelOf.get(item) ?? '' })
+    return loadersOf(path, options, { getItems: () => items, getY: (item) => labelOf.get(item) })
   },
+}
+
+/** Function that looks up the label of an image in a table. */
+function labelsIn(
+  table: ImageTable,
+  column: string | number | readonly string[],
+  delimiter: string | undefined,
+): (item: string) => unknown {
+  if (typeof column !== 'object') {
+    return delimiter === undefined ? table.column(column) : table.labels(column, delimiter)
+  }
+  if (delimiter !== undefined) {
+    throw new OptionError('fromCsv', 'labelDelim and several columns are both given', {
+      given: { labelColumn: column, labelDelim: delimiter },
+      expected: 'one column of labels, or columns of numbers',
+    })
+  }
+  const columns = column.map((name) => table.column(name))
+  return (item) => columns.map((cellOf) => cellOf(item))
 }
 
 const imagesBelow: DataBlockOptions['getItems'] = (path, { platform }) => getImageFiles(path, { platform })
@@ -162,13 +229,19 @@ function platformOf({ platform }: LoadersOptions): Platform {
 
 function loadersOf(
   path: string,
-  { itemTransforms, batchTransforms, validPercent, vocab, ...options }: ImageLoadersOptions,
-  parts: Pick<DataBlockOptions, 'getItems' | 'getY'> & { readonly splitter?: Splitter },
+  { itemTransforms, batchTransforms, validPercent, vocab, targetBlock, imageBlock, ...options }: ImageLoadersOptions,
+  parts: Pick<DataBlockOptions, 'getItems' | 'getY'> & { readonly splitter?: Splitter; readonly block?: TargetBlock },
 ): Promise<Loaders> {
+  if (vocab && targetBlock) {
+    throw new OptionError('ImageLoaders', 'vocab and targetBlock are both given', {
+      given: { vocab },
+      fix: 'give the vocabulary to the block: MultiCategoryBlock({ vocab })',
+    })
+  }
   const seed = options.seed ?? seedSetting(platformOf(options))
   const splitter = parts.splitter ?? (validPercent === undefined ? undefined : randomSplitter({ validPercent, seed }))
   return new DataBlock({
-    blocks: [ImageBlock(), CategoryBlock(vocab && { vocab })],
+    blocks: [imageBlock ?? ImageBlock(), targetBlock ?? parts.block ?? blockFor(vocab)],
     getItems: parts.getItems,
     getY: parts.getY,
     ...(splitter && { splitter }),

@@ -1,5 +1,5 @@
 import { DataError } from '../base/errors.ts'
-import { ANY, checkArgument, checkOptions, NUMBER, oneOf, PATH, TEXT } from '../base/options.ts'
+import { ANY, checkArgument, checkOptions, NUMBER, oneOf, PATH, TEXT, type Kind } from '../base/options.ts'
 import { currentGpu } from '../gpu/device.ts'
 import type { Platform } from '../platform/platform.ts'
 import { parseCsv } from './csv.ts'
@@ -12,6 +12,12 @@ export interface ImagesFromCsvOptions {
   readonly pathColumn?: string | number
   /** Default: that of the open GPU. */
   readonly platform?: Platform
+}
+
+/** Check of what stands between labels. */
+export const DELIMITER: Kind = {
+  expected: "a text that is not empty, such as ' '",
+  is: (value) => typeof value === 'string' && value !== '',
 }
 
 /** Images that a table lists, and what its columns say about each. */
@@ -38,16 +44,48 @@ export class ImageTable {
    * Source: fastai data/transforms.py, ColReader.
    */
   column(name: string | number): (item: string) => string {
+    const cellOf = this.cells(name)
     const index = columnIndex(this.path, this.columns, name)
     return (item) => {
-      const cell = this.rows.get(item)?.[index]
+      const cell = cellOf(item)
       const given = { table: this.path }
-      if (cell === undefined) throw new DataError(item, 'the table does not list this image', { given })
       const empty = `the column '${this.columns[index]}' is empty for this image`
       if (cell === '') throw new DataError(item, empty, { given })
       return cell
     }
   }
+
+  /**
+   * Returns a function that looks up the labels of an image in a column, for a `MultiCategoryBlock`; an empty cell has none.
+   *
+   *   getY: table.labels('tags', ' ')
+   *
+   * @param delimiter  what stands between two labels
+   * @throws DataError  when there is no such column, and from the function for an image that is not in the table
+   * Source: fastai data/transforms.py, ColReader(label_delim).
+   */
+  labels(name: string | number, delimiter: string): (item: string) => string[] {
+    checkArgument('labels', 'delimiter', delimiter, DELIMITER)
+    const cellOf = this.cells(name)
+    return (item) => labelsOf(cellOf(item), delimiter)
+  }
+
+  private cells(name: string | number): (item: string) => string {
+    const index = columnIndex(this.path, this.columns, name)
+    return (item) => {
+      const cell = this.rows.get(item)?.[index]
+      if (cell !== undefined) return cell
+      throw new DataError(item, 'the table does not list this image', { given: { table: this.path } })
+    }
+  }
+}
+
+/** Text of a cell as a list of labels. */
+function labelsOf(cell: string, delimiter: string): string[] {
+  return cell
+    .split(delimiter)
+    .map((label) => label.trim())
+    .filter((label) => label !== '')
 }
 
 /** Returns the number of a column. @throws DataError  naming the table, if there is no such column */

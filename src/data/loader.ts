@@ -4,9 +4,10 @@ import { ANY, checkOptions, FLAG, NUMBER, type Kind, type Kinds } from '../base/
 import { rng, type Rng } from '../base/rng.ts'
 import type { Pixels } from '../image/pixels.ts'
 import type { Platform } from '../platform/platform.ts'
+import { channelsOf } from '../image/decode-options.ts'
 import { currentGpu } from '../gpu/device.ts'
 import { augmentStream, type Phase } from './augment/draw.ts'
-import type { ChannelStats } from './augment/normalize.ts'
+import { identityStats, type ChannelStats } from './augment/normalize.ts'
 import { BatchPipeline } from './augment/pipeline.ts'
 import { toBatchTransforms, type BatchTransform, type GivenBatchTransform } from './augment/transforms.ts'
 import { assemble, assembleResident, BatchBuffers, type Batch, type HostBatch } from './batch.ts'
@@ -14,6 +15,7 @@ import { sortItemTransforms, type GivenItemTransform, type ItemTransform } from 
 import { doWork, drawWork, isPlanOnly, type ItemWork } from './item-work.ts'
 import type { Pictures } from './pictures.ts'
 import type { ResidentImages } from './resident-images.ts'
+import { categoryTarget, type TargetCodec, type TargetNumbers } from './targets.ts'
 
 /** Batches being decoded while the GPU works on earlier ones. */
 const DEPTH = 2
@@ -23,8 +25,10 @@ const STEPS_AHEAD = 2
 export interface LoaderOptions {
   readonly platform: Platform
   readonly pictures: Pictures
-  /** The class of every item of the data set; empty where that is not known. */
-  readonly labels: Uint32Array
+  /** Numbers of the target of every item of the data set, one after the other; empty where they are not known. */
+  readonly labels: TargetNumbers
+  /** Meaning of the targets. Default: one class of the vocabulary each */
+  readonly target?: TargetCodec
   readonly vocab: readonly string[]
   /** Which items of the data set this loader gives, in the order of an epoch that is not shuffled. */
   readonly items: Uint32Array
@@ -69,6 +73,7 @@ const LOADER_KINDS: Kinds<LoaderOptions> = {
   platform: ANY,
   pictures: ANY,
   labels: ANY,
+  target: ANY,
   vocab: ANY,
   items: ANY,
   split: PHASE,
@@ -87,8 +92,10 @@ export class Loader {
   readonly vocab: readonly string[]
   /** Items of the data set by number, as an unshuffled pass gives them. */
   readonly items: Uint32Array
-  /** Labels of all items of the data set, by number; empty where they are not known. */
-  readonly labels: Uint32Array
+  /** Meaning of the targets. */
+  readonly target: TargetCodec
+  /** Numbers of the targets of all items of the data set: of item i those from i·columns on; empty where they are not known. */
+  readonly labels: TargetNumbers
   readonly pictures: Pictures
   readonly itemTransforms: readonly ItemTransform[]
   readonly batchTransforms: readonly BatchTransform[]
@@ -110,17 +117,15 @@ export class Loader {
     this.pictures = pictures
     this.labels = labels
     this.vocab = vocab
+    this.target = options.target ?? categoryTarget(vocab)
     this.items = items
     this.split = split
     this.batchSize = batchSize
     this.itemTransforms = sortItemTransforms(options.itemTransforms)
     const batchTransforms = toBatchTransforms<BatchTransform>(options.batchTransforms)
     this.batchTransforms = batchTransforms
-    this.pipeline = new BatchPipeline(batchTransforms)
-    this.stats = batchTransforms.find((transform) => transform.kind === 'normalize') ?? {
-      mean: [0, 0, 0],
-      std: [1, 1, 1],
-    }
+    this.pipeline = new BatchPipeline(batchTransforms, this.channels)
+    this.stats = batchTransforms.find((transform) => transform.kind === 'normalize') ?? identityStats(this.channels)
     this.itemWeights = options.itemWeights
     if (this.itemWeights && this.itemWeights.length !== items.length) {
       throw new OptionError('loader', 'there are not as many weights as items', {
@@ -140,6 +145,11 @@ export class Loader {
   with(changes: Partial<LoaderOptions>): Loader {
     checkOptions('loader.with', changes, LOADER_KINDS)
     return new Loader({ ...this.options, ...(changes.items && { itemWeights: undefined }), ...changes })
+  }
+
+  /** Channels of the network's input: 3, or 1 for grey images. */
+  get channels(): 1 | 3 {
+    return channelsOf(this.pictures.decoding)
   }
 
   /** True if the labels of the images are known. */
@@ -165,9 +175,9 @@ export class Loader {
    */
   async *batches(pass: EpochOptions = {}): AsyncGenerator<Batch, void, undefined> {
     checkOptions('loader', pass, EPOCH_KINDS)
-    const buffers = new BatchBuffers()
+    const buffers = new BatchBuffers(this.target)
     // Its own, as the loader may be gone through by others at the same time.
-    const pipeline = new BatchPipeline(this.batchTransforms)
+    const pipeline = new BatchPipeline(this.batchTransforms, this.channels)
     const fences: (() => Promise<void>)[] = []
     const all = this.pictures.cache.onGpu(currentGpu())
     // Without a budget, the usual case on a software adapter, no image is looked for there.
@@ -192,8 +202,8 @@ export class Loader {
   async oneBatch(pass: EpochOptions = {}): Promise<Batch & { release(): void }> {
     checkOptions('oneBatch', pass, EPOCH_KINDS)
     for await (const { host } of this.hostBatches(pass)) {
-      const buffers = new BatchBuffers()
-      const pipeline = new BatchPipeline(this.batchTransforms)
+      const buffers = new BatchBuffers(this.target)
+      const pipeline = new BatchPipeline(this.batchTransforms, this.channels)
       const release = () => {
         buffers.release()
         pipeline.release()
@@ -275,7 +285,7 @@ export class Loader {
     pass: EpochOptions,
     { images, staging }: { readonly images: ResidentImages | undefined; readonly staging: Uint32Array[] },
   ): Promise<HostBatch | undefined> {
-    const { pictures, batchSize: N, labels } = this
+    const { pictures, batchSize: N, labels, target } = this
     const works = Array.from(items, (item) => this.drawItem(item, pass))
     const repeats = this.dropsLast(pass) ? 'count' : 'pad'
     // An image that was changed after it was resized is not remembered anywhere.
@@ -290,6 +300,7 @@ export class Loader {
         items: Uint32Array.from(places, (place) => items[place]),
         pictures: found,
         labels,
+        target,
         paths: pictures.items,
         staging: staging.pop(),
         repeats,
@@ -303,7 +314,7 @@ export class Loader {
     const first = resident.find((image) => image !== undefined)
     if (!first) return load(all, N)
     const missing = all.filter((place) => !resident[place])
-    const parts = { index, N, items, labels, repeats } as const
+    const parts = { index, N, items, labels, target, repeats } as const
     if (missing.length === 0) return assembleResident(parts, resident, { pixels: new Uint32Array(0) }, first)
     const sent = await load(missing, missing.length)
     const isWhole = sent?.names?.length === missing.length && sent.width === first.width && sent.height === first.height

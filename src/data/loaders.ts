@@ -1,22 +1,22 @@
 import { DataError, OptionError } from '../base/errors.ts'
-import { checkArgument, checkOptions, listOf, TEXT } from '../base/options.ts'
+import { ANY, checkArgument, checkOptions, listOf, TEXT } from '../base/options.ts'
 import { currentGpu } from '../gpu/device.ts'
 import type { Platform } from '../platform/platform.ts'
 import type { Batch } from './batch.ts'
-import { categorizer } from './blocks.ts'
 import type { Loader } from './loader.ts'
 import { Pictures } from './pictures.ts'
+import { encoded, outputsOf, type TargetCodec } from './targets.ts'
 
 export interface TestLoaderOptions {
-  /** The class of each file, by name. Default: not known */
-  readonly labels?: readonly string[]
+  /** The label of each file, as `getY` gives it: the name of its class. Default: not known */
+  readonly labels?: readonly unknown[]
 }
 
 /** The loaders of one data set: what to train on and what to measure on. */
 export class Loaders {
   readonly train: Loader
   readonly valid: Loader
-  /** The labels by their number. */
+  /** The labels by their number; empty for targets that are numbers. */
   readonly vocab: readonly string[]
   readonly batchSize: number
   readonly seed: number
@@ -29,6 +29,16 @@ export class Loaders {
     this.batchSize = parts.batchSize
     this.seed = parts.seed
     this.platform = parts.platform
+  }
+
+  /** Meaning of the targets. */
+  get target(): TargetCodec {
+    return this.train.target
+  }
+
+  /** Outputs that a model of these data needs: classes, labels, or numbers of a target. Source: fastai, dls.c */
+  get outputs(): number {
+    return outputsOf(this.target)
   }
 
   /**
@@ -45,9 +55,9 @@ export class Loaders {
    */
   test(paths: readonly string[], options: TestLoaderOptions = {}): Loader {
     checkArgument('test loader', 'paths', paths, listOf(TEXT))
-    checkOptions('test loader', options, { labels: listOf(TEXT) })
+    checkOptions('test loader', options, { labels: listOf(ANY) })
     const { labels } = options
-    const { valid, vocab, platform } = this
+    const { valid, target, platform } = this
     if (paths.length === 0) throw new OptionError('test loader', 'there are no files')
     if (labels && labels.length !== paths.length) {
       throw new OptionError('test loader', 'there are not as many labels as files', {
@@ -55,7 +65,6 @@ export class Loaders {
         expected: 'one for each, in their order, or none at all',
       })
     }
-    const numberOf = categorizer(vocab, 'leave the file out, or leave out the labels, and only ask for predictions')
     return valid.with({
       pictures: new Pictures({
         platform,
@@ -64,16 +73,20 @@ export class Loaders {
         decoding: valid.pictures.decoding,
         tolerated: Math.floor(paths.length / 100),
       }),
-      labels: Uint32Array.from(labels ?? [], (label, i) => numberOf(paths[i], label)),
+      labels: encoded(
+        target,
+        labels?.length ?? 0,
+        (labels ?? []).map((label, i) => [i, paths[i], label] as const),
+      ),
       items: Uint32Array.from(paths.keys()),
     })
   }
 
-  /** [N,h,w,3] of the network's input, as the first training batch has it. */
+  /** Shape of the network's input, [N,h,w,channels], as the first training batch has it. */
   async inputShape(): Promise<readonly number[]> {
     for await (const { host } of this.train.hostBatches({ dropLast: false })) {
       const { P, Q } = this.train.pipeline.plan({ N: host.items.length, H: host.height, W: host.width }, 'train')
-      return [host.items.length, P, Q, 3]
+      return [host.items.length, P, Q, this.train.channels]
     }
     throw new DataError('loaders', 'there are no training items')
   }

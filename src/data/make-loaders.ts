@@ -4,11 +4,12 @@ import { formatShape } from '../base/format.ts'
 import { checkArgument, checkOptions, TEXT, type Kind } from '../base/options.ts'
 import { rng } from '../base/rng.ts'
 import { currentGpu } from '../gpu/device.ts'
+import { channelsOf } from '../image/decode-options.ts'
 import type { Platform } from '../platform/platform.ts'
 import type { BatchTransform } from './augment/transforms.ts'
-import { categorizer, sameSpelling, vocabText } from './blocks.ts'
+import { checkedTarget } from './blocks.ts'
 import { checkFiles } from './check-files.ts'
-import { printClassCounts, requireClasses } from './class-counts.ts'
+import { printTargets } from './class-counts.ts'
 import { LOADERS_KINDS, type LoadersOptions, type PreparedOptions } from './data-block.ts'
 import { Loader } from './loader.ts'
 import { Loaders } from './loaders.ts'
@@ -17,6 +18,7 @@ import { cacheBudget, PixelCache } from './pixel-cache.ts'
 import { seedSetting } from './seed.ts'
 import { randomSplitter, type Split } from './splitters.ts'
 import { withBatchStats } from './statistics.ts'
+import { encoded, outputsOf, rowOf, vocabText, type TargetCodec, type TargetNumbers } from './targets.ts'
 import { itemWeightsOf } from './weights.ts'
 
 const SPLIT: Kind = {
@@ -27,11 +29,11 @@ const SPLIT: Kind = {
 /** Items, labels and the split: what a data block makes of a path. */
 interface Dataset {
   readonly items: readonly string[]
-  /** Numbers of classes; 0 for an item of neither side. */
-  readonly labels: Uint32Array
+  /** Numbers of the targets of all items; 0 for an item of neither side. */
+  readonly labels: TargetNumbers
   readonly train: Uint32Array
   readonly valid: Uint32Array
-  readonly vocab: readonly string[]
+  readonly target: TargetCodec
 }
 
 /** Makes what `DataBlock.loaders` returns. @throws  as that */
@@ -49,21 +51,21 @@ export async function makeLoaders(block: PreparedOptions, path: string, options:
     throw new OptionError('loaders', `cache and ${name} are both given`, { fix: 'give it to the PixelCache' })
   }
   requireInteger('loaders', 'seed', seed, { from: 0 })
-  const { items, labels, vocab, ...split } = await datasetOf(block, path, platform, seed, options.limit)
+  const { items, labels, target, ...split } = await datasetOf(block, path, platform, seed, options.limit)
   const { train, valid } = await checkFiles(platform, items, split)
-  printClassCounts(platform, vocab, labels, { train, valid })
+  printTargets(platform, target, labels, { train, valid })
   const { itemTransforms } = block
   const pictures = new Pictures({ platform, items, cache, decoding: block.blocks[0].decoding })
   const { itemWeights } = options
-  const weights = itemWeights && itemWeightsOf(itemWeights, { items, labels, vocab, train })
-  const shared = { platform, pictures, labels, vocab, batchSize, seed, itemTransforms }
+  const weights = itemWeights && itemWeightsOf(itemWeights, { items, labels, target, train })
+  const shared = { platform, pictures, labels, target, vocab: target.vocab, batchSize, seed, itemTransforms }
   const trainLoader = (batchTransforms: readonly BatchTransform[]) =>
     new Loader({ ...shared, batchTransforms, split: 'train', items: train, itemWeights: weights })
   const batchTransforms = await withBatchStats(block.batchTransforms, trainLoader)
   return new Loaders({
     train: trainLoader(batchTransforms),
     valid: new Loader({ ...shared, batchTransforms, split: 'valid', items: valid }),
-    vocab,
+    vocab: target.vocab,
     batchSize,
     seed,
     platform,
@@ -75,8 +77,10 @@ export async function summarize(block: PreparedOptions, path: string, options: L
   checkOptions('summary', options, LOADERS_KINDS)
   const platform = options.platform ?? currentGpu().platform
   const { batchSize = 64, seed = seedSetting(platform), limit } = options
-  const { items, labels, train, valid, vocab } = await datasetOf(block, path, platform, seed, limit)
+  const { items, labels, train, valid, target } = await datasetOf(block, path, platform, seed, limit)
   const first = train[0]
+  const row = rowOf(labels, target, first)
+  const channels = channelsOf(block.blocks[0].decoding)
   const picture = await platform.decoder.decode({
     path: items[first],
     decoding: block.blocks[0].decoding,
@@ -84,9 +88,11 @@ export async function summarize(block: PreparedOptions, path: string, options: L
   const lines = [
     `${items.length} items of ${path}`,
     `split: ${train.length} to train on, ${valid.length} to measure on`,
-    `vocabulary: ${vocab.length} labels, ${vocabText(vocab)}`,
+    target.vocab.length > 0
+      ? `vocabulary: ${target.vocab.length} labels, ${vocabText(target.vocab)}`
+      : `targets: ${outputsOf(target)} ${outputsOf(target) === 1 ? 'number' : 'numbers'} each`,
     `one item: ${items[first]}`,
-    `  label: ${vocab[labels[first]]}, number ${labels[first]}`,
+    `  label: ${target.text(row) || 'none'}, ${target.columns === 'class' ? `number ${row[0]}` : `numbers ${row.join(' ')}`}`,
     `  decoded: ${picture.width} × ${picture.height} pixels`,
   ]
   let [height, width] = [picture.height, picture.width]
@@ -103,9 +109,9 @@ export async function summarize(block: PreparedOptions, path: string, options: L
     const size = 'size' in transform ? transform.size : undefined
     if (size) [height, width] = size
     const name = transform.kind === 'own' ? transform.name : transform.kind
-    lines.push(`  ${name}: ${formatShape([batchSize, height, width, 3])}`)
+    lines.push(`  ${name}: ${formatShape([batchSize, height, width, channels])}`)
   }
-  lines.push(`the network's input: ${formatShape([batchSize, height, width, 3])}, f32 or f16`)
+  lines.push(`the network's input: ${formatShape([batchSize, height, width, channels])}, f32 or f16`)
   const text = lines.join('\n')
   for (const line of lines) platform.log(line)
   return text
@@ -126,14 +132,18 @@ async function datasetOf(
   const split = splitter(items)
   checkArgument('splitter', 'the split', split, SPLIT)
   const { train, valid } = checkSplit(split, items)
-  const used = [...train, ...valid]
-  const labelNames: string[] = []
-  for (const item of used) labelNames[item] = checkedLabel(items[item], getY(items[item]))
-  const vocab = blocks[1].vocab?.map(sameSpelling) ?? vocabOf(Array.from(train, (item) => labelNames[item]))
-  const numberOf = categorizer(vocab, 'use another split or more items, or give the labels: CategoryBlock({ vocab })')
-  const labels = new Uint32Array(items.length)
-  for (const item of used) labels[item] = numberOf(items[item], labelNames[item])
-  return { items, labels, train, valid, vocab }
+  const labelOf = new Map<number, unknown>()
+  for (const item of [...train, ...valid]) labelOf.set(item, getY(items[item]))
+  const target = checkedTarget(
+    blocks[1],
+    blocks[1].target(
+      Array.from(train, (item) => labelOf.get(item)),
+      Array.from(train, (item) => items[item]),
+    ),
+  )
+  const given = Array.from(labelOf, ([item, label]) => [item, items[item], label] as const)
+  const labels = encoded(target, items.length, given)
+  return { items, labels, train, valid, target }
 }
 
 function requireOnce(path: string, items: readonly string[]): void {
@@ -178,22 +188,6 @@ function checkSplit(split: Split, items: readonly string[]): Split {
     }
   }
   return split
-}
-
-function checkedLabel(item: string, label: unknown): string {
-  if (typeof label === 'string' && label !== '') return sameSpelling(label)
-  throw new DataError(item, 'getY gives it no label', { given: { label }, expected: 'a text' })
-}
-
-/** The labels that occur, in their order. */
-function vocabOf(labels: readonly string[]): string[] {
-  const vocab = [...new Set(labels)].sort()
-  requireClasses(vocab)
-  if (vocab.length > 1) return vocab
-  throw new DataError('data set', 'all training items have one label, so that there is nothing to learn', {
-    given: { label: vocab[0], items: labels.length },
-    fix: 'see what getY makes of an item, and whether the path is that of the folder around the class folders',
-  })
 }
 
 /** A random choice of the items, in their order. */

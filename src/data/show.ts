@@ -8,6 +8,7 @@ import type { Phase } from './augment/draw.ts'
 import type { ChannelStats } from './augment/normalize.ts'
 import { sheetFormat, writeSheet, type LabeledImage } from './contact-sheet.ts'
 import type { Loader, EpochOptions } from './loader.ts'
+import { rowOf } from './targets.ts'
 
 export interface ShowOptions {
   /** Pictures shown at most. Default 9 */
@@ -55,6 +56,7 @@ export function requireCount(where: string, count: number): void {
 }
 
 async function firstImages(loader: Loader, count: number, pass: EpochOptions): Promise<LabeledImage[]> {
+  const { target } = loader
   const batch = await loader.oneBatch(pass)
   const input = scope(() => batch.input('f32'))
   const values = await read(input)
@@ -62,26 +64,29 @@ async function firstImages(loader: Loader, count: number, pass: EpochOptions): P
   batch.release()
   return inputImages(values, input.shape, loader.stats)
     .slice(0, Math.min(count, batch.count))
-    .map((image, n) => ({ image, label: loader.vocab[batch.labels[n]] ?? '' }))
+    .map((image, n) => ({ image, label: batch.labels.length > 0 ? target.text(rowOf(batch.labels, target, n)) : '' }))
 }
 
-/** The images of a network's input, [N,H,W,3], normalized with `stats`. See `toImage`. */
+/** The images of a network's input, [N,H,W,3] or [N,H,W,1], normalized with `stats`. See `toImage`. */
 export function inputImages(values: Float32Array | Uint32Array, shape: Shape, stats: ChannelStats): Pixels[] {
-  const [N, height, width] = shape
-  const each = height * width * 3
+  const [N, height, width, channels] = shape
+  const each = height * width * channels
   return Array.from({ length: N }, (_, n) => toImage(values.subarray(n * each, (n + 1) * each), width, height, stats))
 }
 
 /**
- * Values of the network's input, [H,W,3], as 8-bit RGBA: ⌊255 · min(1, max(0, value · std + mean))⌋.
+ * Values of the network's input, [H,W,3] or [H,W,1], as 8-bit RGBA: ⌊255 · min(1, max(0, value · std + mean))⌋.
  *
  * Source: fastai data/transforms.py, Normalize.decodes and IntToFloatTensor.decodes.
  */
 export function toImage(values: ArrayLike<number>, width: number, height: number, { mean, std }: ChannelStats): Pixels {
+  const channels = values.length / (width * height)
   const data = new Uint8Array(width * height * 4)
   for (let i = 0; i < width * height; i++) {
     for (let c = 0; c < 3; c++) {
-      const value = values[i * 3 + c] * std[c] + mean[c]
+      // A grey image has one channel, which all three are.
+      const own = c % channels
+      const value = values[i * channels + own] * (std[own] ?? 1) + (mean[own] ?? 0)
       data[i * 4 + c] = Math.trunc(Math.min(1, Math.max(0, value)) * 255)
     }
     data[i * 4 + 3] = 255

@@ -6,30 +6,30 @@ import type { BatchTransform } from './augment/transforms.ts'
 import type { Loader, EpochOptions } from './loader.ts'
 
 /**
- * Mean and standard deviation of red, green and blue over all pixels of some pictures.
+ * Mean and standard deviation of red, green and blue, or of grey, over all pixels of some pictures.
  *
  *   mean[c] = Σ x[i,c] / n,  std[c] = √(Σ (x[i,c] − mean[c])² / (n − 1))
  *
- * @param values  [...,3], e.g. a batch [N,H,W,3]
- * @throws ShapeError  when it is not threes of numbers, two of them or more
+ * @param values  [...,channels], e.g. a batch [N,H,W,3]
+ * @param channels  3, or 1 for grey images. Default 3
+ * @throws ShapeError  when it is not as many numbers for each pixel, or of fewer than two pixels
  * Source: torch.Tensor.std, which divides by n − 1; the lesson's `x.mean(dim=[0,2,3]), x.std(dim=[0,2,3])`.
  */
-export function channelStats(values: ArrayLike<number>): ChannelStats {
-  const n = values.length / 3
+export function channelStats(values: ArrayLike<number>, channels: 1 | 3 = 3): ChannelStats {
+  const n = values.length / channels
   if (!Number.isInteger(n) || n < 2) {
     throw new ShapeError('channelStats', 'two pixels of three channels, or more, are needed', {
-      given: { numbers: values.length },
+      given: { numbers: values.length, channels },
     })
   }
-  const sumOver = (term: (value: number, c: number) => number): [number, number, number] => {
-    const sums: [number, number, number] = [0, 0, 0]
-    for (let i = 0; i < values.length; i++) sums[i % 3] += term(values[i], i % 3)
+  const sumOver = (term: (value: number, c: number) => number): number[] => {
+    const sums = new Array<number>(channels).fill(0)
+    for (let i = 0; i < values.length; i++) sums[i % channels] += term(values[i], i % channels)
     return sums
   }
-  const [red, green, blue] = sumOver((value) => value)
-  const mean: ChannelStats['mean'] = [red / n, green / n, blue / n]
-  const [r, g, b] = sumOver((value, c) => (value - mean[c]) ** 2)
-  return { mean, std: [Math.sqrt(r / (n - 1)), Math.sqrt(g / (n - 1)), Math.sqrt(b / (n - 1))] }
+  const mean = sumOver((value) => value).map((sum) => sum / n)
+  const std = sumOver((value, c) => (value - mean[c]) ** 2).map((sum) => Math.sqrt(sum / (n - 1)))
+  return { mean, std } as unknown as ChannelStats
 }
 
 /** Mean and standard deviation per channel of a first batch after all transforms: near 0 and 1 if it is normalized well. */
@@ -37,7 +37,7 @@ export async function batchStats(loader: Loader, pass: EpochOptions = {}): Promi
   const batch = await loader.oneBatch(pass)
   const input = scope(() => batch.input('f32'))
   try {
-    return channelStats(await read(input))
+    return channelStats(await read(input), loader.channels)
   } finally {
     release(input)
     batch.release()
@@ -59,10 +59,8 @@ export async function withBatchStats(
 ): Promise<readonly BatchTransform[]> {
   const others = transforms.filter((transform) => transform.kind !== 'normalizeByBatch')
   if (others.length === transforms.length) return others
-  const {
-    mean,
-    std: [r, g, b],
-  } = await batchStats(loaderOf(others))
-  const measured = normalize({ mean, std: [r + STD_FLOOR, g + STD_FLOOR, b + STD_FLOOR] })
+  const { mean, std } = await batchStats(loaderOf(others))
+  const floored = std.map((deviation) => deviation + STD_FLOOR) as unknown as ChannelStats['std']
+  const measured = normalize({ mean, std: floored })
   return transforms.map((transform) => (transform.kind === 'normalizeByBatch' ? measured : transform))
 }

@@ -1,6 +1,7 @@
 import { OptionError } from '../base/errors.ts'
 import type { Kind } from '../base/options.ts'
 import type { Loaders } from './loaders.ts'
+import { requireOneClass, rowOf, type TargetCodec, type TargetNumbers } from './targets.ts'
 
 /**
  * Weight of each item in the choice of training batches: a function of its path and label, or 'balanced', with which all
@@ -14,7 +15,7 @@ export const ITEM_WEIGHTS: Kind = {
 }
 
 /** Returns how many of some items have each label. */
-export function countsOf(labels: Uint32Array, items: Iterable<number>, classes: number): Uint32Array {
+export function countsOf(labels: TargetNumbers, items: Iterable<number>, classes: number): Uint32Array {
   const counts = new Uint32Array(classes)
   for (const item of items) counts[labels[item]]++
   return counts
@@ -26,9 +27,11 @@ export function countsOf(labels: Uint32Array, items: Iterable<number>, classes: 
  *
  *   weight[k] = N / (C·n[k])   N training items, n[k] of them of class k, C classes that occur; 0 for one that does not
  *
+ * @throws OptionError  if the targets are not one class each
  * Source: scikit-learn utils/class_weight.py, compute_class_weight('balanced').
  */
 export function classWeights({ train, vocab }: Pick<Loaders, 'train' | 'vocab'>): number[] {
+  requireOneClass('classWeights', train.target)
   const counts = countsOf(train.labels, train.items, vocab.length)
   const present = counts.filter((count) => count > 0).length
   return Array.from(counts, (count) => (count === 0 ? 0 : train.items.length / (present * count)))
@@ -38,29 +41,31 @@ export function classWeights({ train, vocab }: Pick<Loaders, 'train' | 'vocab'>)
  * Returns the weight of each training item, by its place among them.
  *
  * @param data.items   paths of all items
- * @param data.labels  classes of all items
+ * @param data.labels  targets of all items
  * @param data.train   numbers of the items to train on
- * @throws OptionError  if a weight is negative or not finite, or all are 0
+ * @throws OptionError  if a weight is negative or not finite, or all are 0, or 'balanced' is asked for where items have no
+ *   class
  */
 export function itemWeightsOf(
   weights: ItemWeights,
   {
     items,
     labels,
-    vocab,
+    target,
     train,
   }: {
     readonly items: readonly string[]
-    readonly labels: Uint32Array
-    readonly vocab: readonly string[]
+    readonly labels: TargetNumbers
+    readonly target: TargetCodec
     readonly train: Uint32Array
   },
 ): Float64Array {
-  const counts = countsOf(labels, train, vocab.length)
+  if (weights === 'balanced') requireOneClass('itemWeights', target, 'give a function: (item, label) => weight')
+  const counts = weights === 'balanced' ? countsOf(labels, train, target.vocab.length) : []
   const weightOf =
     weights === 'balanced'
       ? (item: number) => 1 / counts[labels[item]]
-      : (item: number) => weights(items[item], vocab[labels[item]])
+      : (item: number) => weights(items[item], target.text(rowOf(labels, target, item)))
   const found = Float64Array.from(train, weightOf)
   const wrong = found.findIndex((weight) => !(weight >= 0 && weight < Infinity))
   if (wrong >= 0) {

@@ -58,7 +58,7 @@ export {
 export { csvLine } from '../data/csv.ts'
 export type { UntarOptions } from '../data/untar-data.ts'
 export type { HubModel, HubOptions } from '../data/hub.ts'
-export { sampleClasses, type SampleOptions } from '../data/sample.ts'
+export { sampleClasses, sampleLabels, type SampleKind, type SampleOptions } from '../data/sample.ts'
 export type { AugTransformsOptions, BatchTransform, GivenBatchTransform } from '../data/augment/transforms.ts'
 export {
   brightness,
@@ -74,7 +74,6 @@ export {
   type WarpOptions,
   type ZoomOptions,
 } from '../data/augment/parts.ts'
-export { mnistStats } from '../data/augment/normalize.ts'
 export type { DrawnNumbers, DrawnTensors, OwnBatch, OwnBatchFunction } from '../data/augment/own.ts'
 export type { OwnTransforms } from '../data/transform-records.ts'
 export type { CropOptions } from '../data/augment/crop.ts'
@@ -98,6 +97,13 @@ export {
 } from '../data/cleaning.ts'
 export { channelStats } from '../data/statistics.ts'
 export type { Batch, Targets } from '../data/batch.ts'
+export type {
+  CategoryBlockOptions,
+  MultiCategoryBlockOptions,
+  RegressionBlockOptions,
+  TargetBlock,
+} from '../data/blocks.ts'
+export type { TargetCodec, TargetCodecMaker, TargetNumbers } from '../data/targets.ts'
 export type { DecodeOptions, Decoding } from '../image/decode-options.ts'
 export type { BlobLike, Drawable, ImageSource, PixelSource } from '../image/image-source.ts'
 export type { ResizeImagesOptions } from '../data/resize-images.ts'

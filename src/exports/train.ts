@@ -24,7 +24,34 @@ export {
   type PredictorParts,
 } from '../train/results/predictor.ts'
 export type { SaveOptions } from '../train/files/save-load.ts'
-export { focalLoss, smoothedLabels, type ClassLossOptions, type FocalLossOptions } from '../train/fit/losses.ts'
+export {
+  binaryCrossEntropy,
+  focalLoss,
+  huberLoss,
+  l1Loss,
+  mseLoss,
+  smoothedLabels,
+  smoothL1Loss,
+  type Activation,
+  type BinaryCrossEntropyOptions,
+  type ClassLossOptions,
+  type FocalLossOptions,
+} from '../train/fit/losses.ts'
+export {
+  accuracyMulti,
+  f1ScoreMulti,
+  fBetaMulti,
+  mae,
+  mse,
+  precisionMulti,
+  r2Score,
+  recallMulti,
+  rmse,
+  type MultiAverage,
+  type MultiAverageOptions,
+  type MultiFBetaOptions,
+  type MultiOptions,
+} from '../train/fit/target-metrics.ts'
 export { argmax, type Predictions } from '../train/fit/metrics.ts'
 export { wilsonInterval } from '../train/results/confidence.ts'
 export type { ConfusionPlotOptions } from '../train/results/confusion-plot.ts'

@@ -21,10 +21,20 @@ export interface DecodeOptions {
    * one pixel of the result aside. The built-in decoders always decode the whole image, as fastai does. Default 'exact'
    */
   readonly shrink?: 'exact' | 'fast'
+  /**
+   * Channels of an image as a network sees it: 3 for red, green and blue, 1 for grey, which is the luma of the color (fastai's
+   * PILImageBW). Default 3
+   */
+  readonly channels?: 1 | 3
 }
 
-/** Decode options, all of them given. */
-export type Decoding = Readonly<Required<DecodeOptions>>
+/** Decode options, all of them given; `channels` stands there only where it is 1, as files of before had no such choice. */
+export type Decoding = Readonly<Required<Omit<DecodeOptions, 'channels'>>> & { readonly channels?: 1 }
+
+/** Channels of the images that a decoding makes. */
+export function channelsOf(decoding?: Pick<Decoding, 'channels'>): 1 | 3 {
+  return decoding?.channels ?? 3
+}
 
 export const DEFAULT_DECODING: Decoding = { orientation: 'apply', decoder: 'turbo', shrink: 'exact' }
 
@@ -45,12 +55,14 @@ export function toDecoding(where: string, options: DecodeOptions): Decoding {
     orientation: choice('apply', 'ignore'),
     decoder: choice('built-in', 'turbo', 'sharp'),
     shrink: choice('exact', 'fast'),
+    channels: { expected: '1 or 3', is: (value) => value === 1 || value === 3 },
   })
   const { orientation, decoder, shrink } = DEFAULT_DECODING
   return {
     orientation: options.orientation ?? orientation,
     decoder: options.decoder ?? decoder,
     shrink: options.shrink ?? shrink,
+    ...(options.channels === 1 && { channels: 1 }),
   }
 }
 

@@ -4,6 +4,7 @@ import { formatBytes } from '../base/format.ts'
 import { decodeBmp, readBmpHeader } from './bmp.ts'
 import { BUILT_IN_DECODING, type Decoding } from './decode-options.ts'
 import { checkKind, type ImageKind, type PlatformFormats } from './image-kind.ts'
+import { inGrey } from './grey.ts'
 import { checkJpeg } from './jpeg.ts'
 import { upright, swapsSides, type Orientation } from './orientation.ts'
 import type { Pixels } from './pixels.ts'
@@ -73,7 +74,7 @@ export interface DecodeImageOptions {
  *
  * @param path  named in errors
  * @param png   the platform's part in reading a PNG
- * @returns     8-bit RGBA, alpha 255
+ * @returns     8-bit RGBA, alpha 255; in grey, where that is asked for, before it is resized
  * @throws DecodeError  when the bytes are not an image in a format that is read here, are cut short or damaged, hold more
  *                      than 100 megapixels or a million pixels on a side, or are too few for the size that their header says
  * @throws DataError    when there is no memory for it now
@@ -102,7 +103,8 @@ export async function decodeImage(
       : kind === 'BMP'
         ? fromBmp(context)
         : fromOther(context))
-  return resize === undefined ? pixels : resizePixels(pixels, resize)
+  const wanted = decoding.channels === 1 ? inGrey(pixels) : pixels
+  return resize === undefined ? wanted : resizePixels(wanted, resize)
 }
 
 /** @throws DataError  when an image of that size takes more memory than there is */

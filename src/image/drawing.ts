@@ -79,10 +79,55 @@ export function drawPicture(name: ThingName, draw: Rng): Pixels {
   drawGround(picture, ground, draw)
   for (let i = draw.integer(1, 3); i > 0; i--) drawStroke(picture, draw.uniform(0.005, 0.015) * short, draw)
   for (let i = draw.integer(0, 2); i > 0; i--) drawSmudge(picture, draw)
-  drawThing(picture, things[name](draw), ground, draw)
+  const thing = things[name](draw)
+  drawThing(picture, thing, placeIn(picture, draw), ground, draw)
   if (draw.bernoulli(0.2)) drawStroke(picture, draw.uniform(0.02, 0.04) * short, draw)
   addNoise(picture, draw)
   return picture
+}
+
+/** Things of a scene and the part of the picture that each covers. */
+export interface Scene {
+  readonly picture: Pixels
+  readonly areas: readonly number[]
+}
+
+/** Cells of a scene along each side: so many things next to each other. */
+const CELLS = 2
+
+/** Part of a color's light that the ground of a scene has. */
+const DARK = 0.3
+
+/** The most things that a scene can have. */
+export const mostThings = CELLS ** 2
+
+/**
+ * A picture of several things beside each other, or none, of random sizes, places, angles and colours, on a random ground.
+ *
+ * @param names  at most `mostThings`
+ * @param size   height and width in pixels
+ */
+export function drawScene(names: readonly ThingName[], size: number, draw: Rng): Scene {
+  const picture = { width: size, height: size, data: new Uint8Array(size * size * 4).fill(255) }
+  // Dark, so that the things stand out: a small network learns them in minutes.
+  const dark = (): Colour => {
+    const [red, green, blue] = colour(draw)
+    return [DARK * red, DARK * green, DARK * blue]
+  }
+  const ground = [dark(), dark()] as const
+  drawGround(picture, ground, draw)
+  const cells = draw.permutation(mostThings)
+  const side = size / CELLS
+  const areas = names.map((name, i) => {
+    const radius = draw.uniform(0.28, 0.44) * side
+    const reach = 0.5 * side - radius
+    const [column, row] = [cells[i] % CELLS, Math.floor(cells[i] / CELLS)]
+    const centreX = (column + 0.5) * side + draw.uniform(-reach, reach)
+    const centreY = (row + 0.5) * side + draw.uniform(-reach, reach)
+    return drawThing(picture, things[name](draw), { radius, centreX, centreY }, ground, draw) / size ** 2
+  })
+  addNoise(picture, draw)
+  return { picture, areas }
 }
 
 /** Two colours running into each other, with three waves of light and dark over them. */
@@ -109,14 +154,32 @@ function planeWave(width: number, height: number, perPixel: number, draw: Rng): 
   return (x, y) => strength * (sinX[x] * cosY[y] + cosX[x] * sinY[y])
 }
 
-function drawThing(picture: Pixels, { distance, blend }: Thing, ground: readonly Colour[], draw: Rng): void {
-  const { width, height, data } = picture
+/** Place of one thing in a picture. */
+interface Place {
+  readonly radius: number
+  readonly centreX: number
+  readonly centreY: number
+}
+
+function placeIn({ width, height }: Pixels, draw: Rng): Place {
   const short = Math.min(width, height)
   const radius = draw.uniform(0.34, 0.48) * short
   // Within the middle square and mostly whole, so that the centre crop of the longer side shows it.
   const reach = 0.5 * short - 0.75 * radius
   const centreX = width / 2 + draw.uniform(-reach, reach)
   const centreY = height / 2 + draw.uniform(-reach, reach)
+  return { radius, centreX, centreY }
+}
+
+/** @returns  the pixels that it covers, those of its edge in part */
+function drawThing(
+  { width, height, data }: Pixels,
+  { distance, blend }: Thing,
+  { radius, centreX, centreY }: Place,
+  ground: readonly Colour[],
+  draw: Rng,
+): number {
+  let covered = 0
   // Tilted and no more: turned any way round, the ten kinds take a network far more than a few minutes to learn.
   const turn = draw.uniform(-0.35, 0.35)
   const [cosine, sine] = [Math.cos(turn) / radius, Math.sin(turn) / radius]
@@ -128,11 +191,13 @@ function drawThing(picture: Pixels, { distance, blend }: Thing, ground: readonly
       const v = (y - centreY) * cosine - (x - centreX) * sine
       const cover = step(distance(u, v))
       if (cover === 0) continue
+      covered += cover
       const mix = blend(u, v)
       const at = (y * width + x) * 4
       for (let c = 0; c < 3; c++) data[at + c] += cover * (first[c] + (second[c] - first[c]) * mix - data[at + c])
     }
   }
+  return covered
 }
 
 function rowFrom(centre: number, radius: number): number {

@@ -20,6 +20,8 @@ export interface LoadReport {
   readonly missing: readonly string[]
   /** Names in the file of tensors that the model does not have. */
   readonly unexpected: readonly string[]
+  /** Names of filters that were added up over the colors, as the model has images of one channel. */
+  readonly summed: readonly string[]
   /** Tensors of both whose shapes differ; they stay as they were. */
   readonly mismatched: readonly ShapeMismatch[]
   /** All of it in one line. */
@@ -44,10 +46,12 @@ const LISTED = 4
 
 /**
  * Loads the weights of a file into a model, under the names of timm, torchvision or fastai alike: the naming is the one by
- * which most tensors fit. What does not fit stays as it was and is reported, such as a head of another number of classes.
+ * which most tensors fit. The first filters of a model of grey images are the sum of the file's over red, green and blue, by
+ * which a grey image makes the features that it made in colors. What does not fit stays as it was and is reported, such as a head of another number of classes.
  *
  * @param weights  as `readWeights` returns them
  * @throws DataError  when a tensor does not fit that must (see `strict`); the model is unchanged then
+ * Source: fastai vision/learner.py, _load_pretrained_weights; timm models/_manipulate.py, adapt_input_conv (the sum).
  */
 export function loadWeights(model: Module, weights: StateDict, options: LoadWeightsOptions = {}): LoadReport {
   checkOptions('loadWeights', options, KINDS)
@@ -79,6 +83,7 @@ export function loadWeights(model: Module, weights: StateDict, options: LoadWeig
     missing: best.missing,
     unexpected: best.unexpected.map(({ name }) => name),
     mismatched: best.mismatched,
+    summed: best.summed,
   }
   return { ...report, text: reportText(report, model.states().length) }
 }
@@ -112,14 +117,33 @@ function compare(model: Module, weights: StateDict, rename: (name: string) => st
   const matched: { readonly state: ReturnType<Module['states']>[number]; readonly entry: StateEntry }[] = []
   const missing: string[] = []
   const mismatched: ShapeMismatch[] = []
+  const summed: string[] = []
+  const first = model.states().find((state) => state.shape.length === 4)
   for (const state of model.states()) {
     const entry = renamed.get(state.path)
     const shape = torchShape(state.shape)
     if (!entry) missing.push(state.path)
     else if (sameShape(entry.shape, shape) && entry.data.length === elementCount(shape)) matched.push({ state, entry })
-    else mismatched.push({ name: state.path, file: entry.shape, model: shape })
+    else if (state === first && sameShape(entry.shape, withChannels(shape, 3)) && shape[1] === 1) {
+      matched.push({ state, entry: summedColors(entry) })
+      summed.push(state.path)
+    } else mismatched.push({ name: state.path, file: entry.shape, model: shape })
   }
-  return { matched, missing, unexpected, mismatched }
+  return { matched, missing, unexpected, mismatched, summed }
+}
+
+/** Shape of filters for images of that many channels, [O,C,R,S]. */
+function withChannels([O, , R, S]: Shape, channels: number): Shape {
+  return [O, channels, R, S]
+}
+
+/** Filters for grey images: the sum of those for red, green and blue. */
+function summedColors({ shape, data }: StateEntry): StateEntry {
+  const [, C, R, S] = shape
+  const size = R * S
+  const sums = new Float32Array(data.length / C)
+  data.forEach((value, i) => (sums[Math.floor(i / (C * size)) * size + (i % size)] += value))
+  return { shape: withChannels(shape, 1), data: sums }
 }
 
 /** Tells names of the head: the last layer of a model that has weights. */
@@ -128,10 +152,14 @@ function headOf(model: Module): (name: string) => boolean {
   return (name) => head !== undefined && name.startsWith(`${head}.`)
 }
 
-function reportText({ matched, missing, unexpected, mismatched }: Omit<LoadReport, 'text'>, count: number): string {
+function reportText(
+  { matched, missing, unexpected, mismatched, summed }: Omit<LoadReport, 'text'>,
+  count: number,
+): string {
   const parts: readonly (readonly [string, readonly string[]])[] = [
     ['left as initialised', [...mismatched.map(shapesText), ...missing]],
     ['not in the model', unexpected],
+    ['added up over the colors', summed],
   ]
   const others = parts.filter(([, names]) => names.length > 0).map(([what, names]) => `; ${what}: ${listed(names)}`)
   return `${matched.length} of ${count} tensors loaded${others.join('')}`

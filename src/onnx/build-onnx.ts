@@ -30,6 +30,10 @@ const KINDS: Kinds<OnnxOptions> = {
   normalize: objectWith('{ mean, std }, such as imagenetStats'),
   labels: listOf(TEXT),
   precision: WEIGHT_PRECISION,
+  activation: {
+    expected: "'softmax', 'sigmoid' or 'none'",
+    is: (value) => ['softmax', 'sigmoid', 'none'].includes(value as string),
+  },
   logits: FLAG,
   metadata: objectWith('texts by their names'),
 }
@@ -41,6 +45,7 @@ const IR_VERSION = 8
 /** Names of the graph's input and outputs. */
 const INPUT = 'image'
 const PROBABILITIES = 'probabilities'
+const VALUES = 'values'
 const LOGITS = 'logits'
 /** The axis of any size. */
 const BATCH = 'batch'
@@ -83,10 +88,21 @@ export async function buildOnnx(model: Module, options: OnnxOptions): Promise<Ui
       nodes: [...casts, ...graph.nodes],
       initializers,
       inputs: [{ name: INPUT, dims: [BATCH, C, H, W] }],
-      outputs: [{ name: PROBABILITIES, dims: rows }, ...(logits ? [{ name: LOGITS, dims: rows }] : [])],
+      outputs: [{ name: resultName(options), dims: rows }, ...(logits ? [{ name: LOGITS, dims: rows }] : [])],
     },
     metadata: { ...(labels ? { labels: JSON.stringify(labels) } : {}), ...metadata },
   })
+}
+
+/** Operators of the activations, and their attributes. */
+const ACTIVATIONS = {
+  softmax: ['Softmax', { axis: 1 }],
+  sigmoid: ['Sigmoid', {}],
+  none: ['Identity', {}],
+} as const
+
+function resultName({ activation }: OnnxOptions): string {
+  return activation === 'none' ? VALUES : PROBABILITIES
 }
 
 /** [H,W,C] of an image. @throws OptionError  when they are not positive whole numbers */
@@ -116,11 +132,13 @@ function graphOf(
       fix: 'end it with GlobalAvgPool (or flatten) and Linear',
     })
   }
-  const graph = new Graph(model.states(), [INPUT, PROBABILITIES, LOGITS])
+  const graph = new Graph(model.states(), [INPUT, PROBABILITIES, VALUES, LOGITS])
   graph.bind(input, normalized(graph, options))
   for (const operation of operations) addOperation(graph, operation)
   const outputs = graph.valueOf(output, { name: 'softmax', path: '' })
-  graph.add('Softmax', [outputs], { axis: 1 }, { output: PROBABILITIES })
+  const { activation = 'softmax' } = options
+  const [opType, attributes] = ACTIVATIONS[activation]
+  graph.add(opType, [outputs], attributes, { output: resultName(options) })
   if (options.logits === true) graph.add('Identity', [outputs], {}, { output: LOGITS })
   return { graph, outputs: output.shape[1] }
 }

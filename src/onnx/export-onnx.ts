@@ -22,7 +22,12 @@ export interface OnnxOptions {
    * in float32, with the rounded weights. Default 'f32'
    */
   readonly precision?: WeightPrecision
-  /** Adds a second output with the numbers before the softmax. Default false */
+  /**
+   * Function after the network: 'softmax' for one class per image, 'sigmoid' for several labels, 'none' for numbers. Default
+   * 'softmax'
+   */
+  readonly activation?: 'softmax' | 'sigmoid' | 'none'
+  /** Adds a second output with the numbers before the softmax or sigmoid. Default false */
   readonly logits?: boolean
   /** More texts for the file's metadata. Default: none */
   readonly metadata?: Readonly<Record<string, string>>
@@ -31,8 +36,9 @@ export interface OnnxOptions {
 /**
  * The bytes of an ONNX file that computes class probabilities of images, for ONNX Runtime and other programs.
  *
- *   input   `image`          float32 [batch,3,H,W], RGB in 0…1, the top row first
- *   output  `probabilities`  float32 [batch,outputs], with the sum 1 per image
+ *   input   `image`          float32 [batch,channels,H,W], RGB or grey in 0…1, the top row first
+ *   output  `probabilities`  float32 [batch,outputs], with the sum 1 per image; of several labels each by itself
+ *   output  `values`         float32 [batch,outputs], in place of probabilities with the activation 'none'
  *   output  `logits`         float32 [batch,outputs], where `logits` is asked for
  *
  * These are images as torchvision's ToTensor makes them; normalization is part of the graph, resizing is not. The batch

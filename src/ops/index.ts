@@ -3,6 +3,7 @@ export { gelu, hardSigmoid, hardSwish, relu6, sigmoid, silu, type GeluOptions } 
 export { add } from './add.ts'
 export { avgPool, type AvgPoolOptions } from './avg-pool.ts'
 export { batchNorm, type BatchNormOptions } from './batch-norm.ts'
+export { sigmoidCrossEntropy, type SigmoidCrossEntropyOptions } from './binary-cross-entropy.ts'
 export { cast } from './cast.ts'
 export { concat } from './concat.ts'
 export { conv2d, type Conv2dOptions } from './conv2d.ts'
@@ -17,6 +18,13 @@ export { maxBlurPool } from './max-blur-pool.ts'
 export { maxPool, type MaxPoolOptions } from './max-pool.ts'
 export { mish } from './mish.ts'
 export { mul } from './mul.ts'
+export {
+  absoluteError,
+  huberError,
+  squaredError,
+  type HuberErrorOptions,
+  type RegressionErrorOptions,
+} from './regression-errors.ts'
 export { relu } from './relu.ts'
 export { flatten, reshape } from './reshape.ts'
 export { softmax } from './softmax.ts'

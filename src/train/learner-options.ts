@@ -16,7 +16,7 @@ export type LearningRate = number | { readonly start?: number; readonly stop: nu
 
 /** Options of a `Learner`. */
 export interface LearnerOptions {
-  /** Loss that training minimizes. Default crossEntropy() */
+  /** Loss that training minimizes. Default: that of the targets, `crossEntropy()`, `binaryCrossEntropy()` or `mseLoss()` */
   readonly loss?: Loss
   /**
    * Metrics computed on the validation items after every epoch: functions with a name, or `{ hits }`, whose name a minifier
@@ -107,6 +107,11 @@ const METRIC_FACTORIES: readonly string[] = [
   'rocAuc',
   'cohenKappa',
   'matthewsCorrelation',
+  'accuracyMulti',
+  'precisionMulti',
+  'recallMulti',
+  'fBetaMulti',
+  'f1ScoreMulti',
 ]
 /** Check of a metric. It refuses `topKAccuracy` itself, which has no parameter that must be given. */
 const METRIC: Kind = {

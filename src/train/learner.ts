@@ -38,7 +38,7 @@ import {
   type LearningRate,
 } from './learner-options.ts'
 import { LOADER, LOADERS, MODULE, OPTIMIZER } from './fit/kinds.ts'
-import { crossEntropy, type Loss } from './fit/losses.ts'
+import { lossFor, type Loss } from './fit/losses.ts'
 import type { Evaluation, ItemPredictions } from './fit/evaluation.ts'
 import type { RunningFit } from './fit/events.ts'
 import { checkedMetrics, type Metric } from './fit/metrics.ts'
@@ -130,7 +130,7 @@ export class Learner implements RunningFit {
     this.loaders = loaders
     this.model = model
     this.occupancy = occupancyOf(model)
-    this.loss = options.loss ?? crossEntropy()
+    this.loss = options.loss ?? lossFor(loaders.target)
     this.metrics = checkedMetrics(options.metrics ?? [])
     this.makeOptimizer = options.optimizer ?? adam()
     this.lr = options.lr ?? 1e-3
@@ -433,13 +433,26 @@ export class Learner implements RunningFit {
       model,
       platform,
       precision,
+      loss: { activation, threshold },
       loaders: {
         vocab,
+        target,
         valid: { pictures, itemTransforms, batchTransforms },
       },
     } = this
     const { decoding } = pictures
-    return new Predictor({ model, platform, precision, vocab, decoding, itemTransforms, batchTransforms })
+    return new Predictor({
+      model,
+      platform,
+      precision,
+      vocab,
+      target,
+      activation,
+      decoding,
+      itemTransforms,
+      batchTransforms,
+      ...(target.columns === 'class' ? {} : { threshold }),
+    })
   }
 
   /**
@@ -524,10 +537,8 @@ export class Learner implements RunningFit {
   private writesOnnx(path: string | undefined, options: ExportOnnxOptions): Promise<Uint8Array> {
     return this.asEvaluation('exportOnnx', async () => {
       const { writeOnnx } = await import('./results/export-onnx.ts')
-      const { model, platform, loaders } = this
-      const { vocab, valid } = loaders
-      const { itemTransforms, batchTransforms } = valid
-      return writeOnnx(path, { model, vocab, platform, itemTransforms, batchTransforms }, options, async () => {
+      const { loaders } = this
+      return writeOnnx(path, this.predictor().onnxParts(), options, async () => {
         const [, height, width] = await loaders.inputShape()
         return [height, width]
       })

@@ -92,7 +92,7 @@ export async function visionLearner(
   checkArgument('visionLearner', 'backbone', backbone, BACKBONE)
   checkOptions('visionLearner', options, KINDS)
   const {
-    outputs = loaders.vocab.length,
+    outputs = loaders.outputs,
     hidden,
     dropout,
     body,
@@ -103,9 +103,12 @@ export async function visionLearner(
     ...learning
   } = options
   const { platform } = loaders
-  const sizes = { outputs, ...defined({ hidden, dropout, body }) }
+  const { channels } = loaders.train
+  // fastai's n_in: the network reads the channels that the images have.
+  const bodyOptions = channels === 3 ? body : { channels, ...body }
+  const sizes = { outputs, ...defined({ hidden, dropout, body: bodyOptions }) }
   const model = visionModel(backbone, sizes)
-  const { firstGroup } = backbone.body({ ...body })
+  const { firstGroup } = backbone.body({ ...bodyOptions })
   const groups: LearnerOptions['groups'] = (whole) => visionGroups(whole, firstGroup)
   if (pretrained === undefined) return new VisionLearner(loaders, model, { ...learning, groups })
 
@@ -137,13 +140,13 @@ function sourceOf(pretrained: string | true, { name }: Backbone): string {
 /** Loaders that normalize: as they do, or as the weights expect. */
 function normalized(loaders: Loaders, stats: ChannelStats | undefined, path: string): Loaders {
   const { train, valid, platform } = loaders
-  const wanted = stats ?? imagenetStats
+  const wanted = forChannels(stats ?? imagenetStats, train.channels)
   const own = train.batchTransforms.find(({ kind }) => kind === 'normalize')
   if (own) {
-    if (!sameStats(train.stats, wanted) && stats) {
+    if (stats && !sameStats(train.stats, wanted)) {
       platform.log(
         `warning: the loaders normalize with mean ${train.stats.mean.join(' ')}, std ${train.stats.std.join(' ')}, ` +
-          `but ${path} was trained with mean ${stats.mean.join(' ')}, std ${stats.std.join(' ')}`,
+          `but ${path} was trained with mean ${wanted.mean.join(' ')}, std ${wanted.std.join(' ')}`,
       )
     }
     return loaders
@@ -156,6 +159,13 @@ function normalized(loaders: Loaders, stats: ChannelStats | undefined, path: str
     train: train.with({ batchTransforms }),
     valid: valid.with({ batchTransforms: [...valid.batchTransforms, normalize(wanted)] }),
   })
+}
+
+/** Statistics of the colors, or of grey images their means. */
+function forChannels({ mean, std }: ChannelStats, channels: 1 | 3): ChannelStats {
+  if (mean.length === channels || channels === 3) return { mean, std }
+  const average = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length
+  return { mean: [average(mean)], std: [average(std)] }
 }
 
 function sameStats(a: ChannelStats, b: ChannelStats): boolean {

@@ -64,7 +64,7 @@ describe('loaders', () => {
       [DataError: set/val/pear/2.png: the label 'pear' is not in the vocabulary
         vocabulary  fig kiwi
         expected a label that occurs in the training items
-        Fix: use another split or more items, or give the labels: CategoryBlock({ vocab })]
+        Fix: use another split or more items, or give the labels: CategoryBlock({ vocab }); of a file to predict leave out the label]
     `)
     const given = block({
       blocks: [ImageBlock(), CategoryBlock({ vocab: ['pear', 'fig', 'kiwi'] })],
@@ -233,8 +233,8 @@ describe('labels', () => {
       [DataError: data set: the labels are numbers with fractions, which are values rather than classes
         label      0.5
         different  4
-        expected names of classes; there is no regression here
-        Fix: see what getY makes of an item; where they are classes, list them: CategoryBlock({ vocab })]
+        expected names of classes
+        Fix: to learn the values, take a RegressionBlock(); where they are classes, list them: CategoryBlock({ vocab })]
     `)
     const blocks = [ImageBlock(), CategoryBlock({ vocab: [...new Set(values)] })] as const
     expect((await counted(values, { blocks })).vocab).toEqual(['0.5', '1', '1.25', '3e-1'])

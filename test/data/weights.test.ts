@@ -67,7 +67,7 @@ describe('class weights', () => {
 })
 
 describe('weights of items', () => {
-  const countsIn = (labels: Uint32Array, order: Uint32Array) => {
+  const countsIn = (labels: ArrayLike<number>, order: Uint32Array) => {
     const counts = [0, 0, 0]
     for (const item of order) counts[labels[item]]++
     return counts

@@ -187,7 +187,16 @@ test('casts are left out: the graph is float throughout', async () => {
 })
 
 test('every operation that a network may have is exported', () => {
-  const training = ['cross-entropy', 'drop-images', 'dropout', 'index', 'softmax', 'sum']
+  const training = [
+    'binary-cross-entropy',
+    'cross-entropy',
+    'drop-images',
+    'dropout',
+    'index',
+    'regression-errors',
+    'softmax',
+    'sum',
+  ]
   // One file has them all.
   const activations = ['gelu', 'geluTanh', 'hardSigmoid', 'hardSwish', 'relu6', 'sigmoid', 'silu']
   const operations = readdirSync(new URL('../../src/ops', import.meta.url))

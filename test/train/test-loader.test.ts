@@ -147,7 +147,7 @@ describe('a loader of other files', () => {
       [DataError: x/wavy.png: the label 'wavy' is not in the vocabulary
         vocabulary  across slanted upright
         expected a label that occurs in the training items
-        Fix: leave the file out, or leave out the labels, and only ask for predictions]
+        Fix: use another split or more items, or give the labels: CategoryBlock({ vocab }); of a file to predict leave out the label]
     `)
   })
 })

@@ -1,10 +1,18 @@
 import { OptionError } from '../../base/errors.ts'
 import { ANY, checkOptions } from '../../base/options.ts'
 
-/** Mean and standard deviation of the red, green and blue channels, in [0,1]. */
+/** One number for each of red, green and blue, or one for grey. */
+export type PerChannel = readonly [number, number, number] | readonly [number]
+
+/** Mean and standard deviation of the red, green and blue channels, in [0,1], or of grey. */
 export interface ChannelStats {
-  readonly mean: readonly [number, number, number]
-  readonly std: readonly [number, number, number]
+  readonly mean: PerChannel
+  readonly std: PerChannel
+}
+
+/** Statistics that change nothing. */
+export function identityStats(channels: number): ChannelStats {
+  return channels === 1 ? { mean: [0], std: [1] } : { mean: [0, 0, 0], std: [1, 1, 1] }
 }
 
 /** Statistics of ImageNet. Source: fastai vision/core.py, imagenet_stats. */
@@ -12,8 +20,8 @@ export const imagenetStats: ChannelStats = { mean: [0.485, 0.456, 0.406], std: [
 /** Statistics of CIFAR-10. Source: fastai vision/core.py, cifar_stats. */
 export const cifarStats: ChannelStats = { mean: [0.491, 0.482, 0.447], std: [0.247, 0.243, 0.261] }
 
-/** Statistics of MNIST, the same for the three channels of a gray image. Source: fastai vision/core.py, mnist_stats. */
-export const mnistStats: ChannelStats = { mean: [0.131, 0.131, 0.131], std: [0.308, 0.308, 0.308] }
+/** Statistics of MNIST, whose images are grey. Source: fastai vision/core.py, mnist_stats. */
+export const mnistStats: ChannelStats = { mean: [0.131], std: [0.308] }
 
 /** Transform that normalizes a batch; the last one, in training and validation. */
 export interface NormalizeTransform extends ChannelStats {
@@ -34,7 +42,7 @@ export interface NormalizeByBatchTransform {
  * Makes a transform that normalizes every channel to about mean 0 and standard deviation 1: y = (x − mean) / std.
  * Without statistics, it uses those of the first training batch after the other transforms.
  *
- * @throws OptionError  if the statistics are not finite or a deviation is not above 0
+ * @throws OptionError  if the statistics are not finite, are neither three nor one, or a deviation is not above 0
  * Source: fastai data/transforms.py, Normalize.
  */
 export function normalize(): NormalizeByBatchTransform
@@ -43,8 +51,8 @@ export function normalize(stats?: ChannelStats): NormalizeTransform | NormalizeB
   if (!stats) return { kind: 'normalizeByBatch', order: 99 }
   checkOptions('normalize', stats, { mean: ANY, std: ANY })
   const { mean, std } = stats
-  if (!isTriple(mean) || !isTriple(std) || !std.every((deviation) => deviation > 0)) {
-    throw new OptionError('normalize', 'three means and three deviations are needed', {
+  if (!isPerChannel(mean) || !isPerChannel(std, mean.length) || !std.every((deviation) => deviation > 0)) {
+    throw new OptionError('normalize', 'three means and three deviations are needed, or one of grey images', {
       given: { mean, std },
       expected: 'finite numbers, std > 0',
     })
@@ -52,6 +60,7 @@ export function normalize(stats?: ChannelStats): NormalizeTransform | NormalizeB
   return { kind: 'normalize', order: 99, mean, std }
 }
 
-function isTriple(values: unknown): boolean {
-  return Array.isArray(values) && values.length === 3 && values.every(Number.isFinite)
+function isPerChannel(values: unknown, count?: number): values is readonly number[] {
+  if (!Array.isArray(values) || !values.every(Number.isFinite)) return false
+  return count === undefined ? values.length === 1 || values.length === 3 : values.length === count
 }

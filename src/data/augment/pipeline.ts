@@ -1,4 +1,4 @@
-import { DtypeError, ShapeError } from '../../base/errors.ts'
+import { DtypeError, OptionError, ShapeError } from '../../base/errors.ts'
 import { formatShape } from '../../base/format.ts'
 import type { Rng } from '../../base/rng.ts'
 import { PAD_MODES } from '../../image/resize-plan.ts'
@@ -9,7 +9,7 @@ import { tensor, upload, zeros } from '../../tensor/read-write.ts'
 import type { BatchShape, Phase } from './draw.ts'
 import { erasingNoise, NOISE_PIXELS } from './erasing.ts'
 import { applyOwnBatch } from './apply-own.ts'
-import type { ChannelStats } from './normalize.ts'
+import { identityStats, type ChannelStats } from './normalize.ts'
 import { checkNumbers, NORMALIZED, type DrawnNumbers, type DrawnTensors, type OwnBatchTransform } from './own.ts'
 import { chain, drawBatch, ITEM_NUMBERS, plan, type BatchDraw, type BatchPlan, type TransformChain } from './plan.ts'
 import type { BatchTransform } from './transforms.ts'
@@ -38,15 +38,23 @@ interface Parameters {
  */
 export class BatchPipeline {
   private readonly transforms: TransformChain
+  /** Channels of the output, 3 or 1, which is then the first of the source. */
+  private readonly channels: 1 | 3
   private readonly parameters = new Map<number, Parameters>()
   private normalization: Tensor | undefined
   /** Normalization that changes nothing. */
   private unchanged: Tensor | undefined
   private noise: Tensor | undefined
 
-  /** @throws OptionError  if a kind of transform is repeated or the order cannot be run (see `chain`) */
-  constructor(transforms: readonly BatchTransform[]) {
+  /**
+   * @param channels  1 for grey images, whose channels are alike
+   * @throws OptionError  if a kind of transform is repeated, the order cannot be run (see `chain`), or grey images would be
+   *   colored
+   */
+  constructor(transforms: readonly BatchTransform[], channels: 1 | 3 = 3) {
     this.transforms = chain(transforms)
+    this.channels = channels
+    requireChannels(this.transforms, channels)
   }
 
   /** Plans the launch for images of a shape: size of the output, [P,Q], and the stages that run. */
@@ -92,7 +100,7 @@ export class BatchPipeline {
    * @param pixels  [N,H,W] u32, bytes R G B A from the lowest
    * @param plan    plan of the batch
    * @param dtype   type of the output
-   * @returns [N,P,Q,3] of the dtype
+   * @returns [N,P,Q,channels] of the dtype
    * @throws ShapeError, DtypeError  if the pixels differ from those that were planned
    */
   launch(pixels: Tensor, plan: BatchPlan, dtype: 'f32' | 'f16' = 'f32'): Tensor {
@@ -104,7 +112,7 @@ export class BatchPipeline {
         early.length === 0
           ? this.fused(pixels, plan, dtype, this.normalizationOf())
           : this.normalized(
-              this.throughOwn(this.fused(pixels, plan, 'f32', (this.unchanged ??= keep(meanAndScale()))), plan, early),
+              this.throughOwn(this.fused(pixels, plan, 'f32', (this.unchanged ??= keep(meanAndScale(identityStats(this.channels))))), plan, early),
               dtype,
             )
       images = this.erase(images, plan)
@@ -129,7 +137,7 @@ export class BatchPipeline {
         expected: formatShape([N, H, W]),
       })
     }
-    const out = empty({ shape: [N, P, Q, 3], dtype }, 'augment')
+    const out = empty({ shape: [N, P, Q, this.channels], dtype }, 'augment')
     const { items, geometry } = this.parametersOf(N)
     const PAD = PAD_MODES.indexOf(padMode)
     launch(
@@ -152,7 +160,7 @@ export class BatchPipeline {
     const { P, Q, areas } = plan
     const { erased } = this.parametersOf(plan.shape.N)
     if (!erased || areas === 0) return images
-    const noise = (this.noise ??= keep(tensor(erasingNoise(), [NOISE_PIXELS, 3])))
+    const noise = (this.noise ??= keep(this.noiseOf()))
     launch(
       'augment/erase',
       { ...erased, noise, x: images },
@@ -219,13 +227,27 @@ export class BatchPipeline {
   }
 
   private normalizationOf(): Tensor {
-    return (this.normalization ??= keep(meanAndScale(this.transforms.normalize)))
+    return (this.normalization ??= keep(meanAndScale(this.transforms.normalize ?? identityStats(this.channels))))
+  }
+
+  private noiseOf(): Tensor {
+    const noise = erasingNoise()
+    return this.channels === 3
+      ? tensor(noise, [NOISE_PIXELS, 3])
+      : tensor(
+          noise.filter((_, i) => i % 3 === 0),
+          [NOISE_PIXELS, 1],
+        )
   }
 }
 
-/** Uploads means and inverse deviations, [2,3]; by default those that change nothing. */
-function meanAndScale({ mean, std }: ChannelStats = { mean: [0, 0, 0], std: [1, 1, 1] }): Tensor {
-  return tensor([...mean, ...std.map((deviation) => 1 / deviation)], [2, 3])
+
+/**
+ * Uploads means and inverse deviations, [2,C]. Of grey images the scale of the two other channels is padding, and zero: so
+ * are they.
+ */
+function meanAndScale({ mean, std }: ChannelStats): Tensor {
+  return tensor([...mean, ...std.map((deviation) => 1 / deviation)], [2, mean.length])
 }
 
 /** Workgroups of 8 × 8 pixels that cover the output. */
@@ -240,4 +262,21 @@ function onGpu(numbers: DrawnNumbers): DrawnTensors {
       keep(tensor(values, [values.length], values instanceof Uint32Array ? 'u32' : 'f32')),
     ]),
   )
+}
+
+/** @throws OptionError  if transforms are for images of other channels */
+function requireChannels({ normalize, hue, saturation }: TransformChain, channels: 1 | 3): void {
+  const colored = hue ?? saturation
+  if (channels === 1 && colored) {
+    throw new OptionError('batch transforms', `grey images have no ${colored.kind}`, {
+      given: { channels },
+      fix: `leave ${colored.kind}() out`,
+    })
+  }
+  if (!normalize || normalize.mean.length === channels) return
+  throw new OptionError('normalize', 'the statistics are of other channels than the images', {
+    given: { mean: normalize.mean, channels },
+    expected: `${channels} ${channels === 1 ? 'mean and deviation' : 'means and deviations'}`,
+    fix: channels === 1 ? 'normalize(mnistStats), or normalize() to measure them' : 'normalize(imagenetStats)',
+  })
 }

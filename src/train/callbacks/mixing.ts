@@ -32,7 +32,7 @@ export interface Mix {
 export interface MixTensors {
   /** Number of each image's partner, [N] u32. */
   readonly partner: Tensor
-  /** Label of each image's partner, [N] u32. */
+  /** Class of each image's partner, [N] u32, or mixed targets, [N,columns] f32. */
   readonly labels: Tensor
   /** Weight of each image itself, [N] f32. */
   readonly weight: Tensor
@@ -55,6 +55,10 @@ export interface Mixing {
  * losses of both labels:
  *
  *   loss[n] = weight[n]·L(label[n]) + (1 − weight[n])·L(label[partner[n]])
+ *
+ * Targets that are numbers, such as several labels per image, are mixed themselves:
+ *
+ *   target[n] ← target[partner] + weight·(target[n] − target[partner])
  *
  * Validation uses the images and the loss unchanged, so the training loss is the higher of the two.
  *
@@ -86,15 +90,13 @@ export function mixing({ name, options, draw, apply }: Mixing): Callback {
         shape: { N },
       } = batch.draw.plan
       const mix = draw(rng(seed, name, epochsBegun, batch.index), { N, P, Q })
+      const isClass = batch.labels instanceof Uint32Array
       if (tensors?.weight.shape[0] !== N) {
         forget()
-        tensors = makeTensors(N)
+        tensors = makeTensors(N, isClass ? undefined : batch.labels.length / N)
       }
       upload(tensors.partner, mix.partner)
-      upload(
-        tensors.labels,
-        mix.partner.map((other) => batch.labels[other]),
-      )
+      upload(tensors.labels, isClass ? mix.partner.map((other) => batch.labels[other]) : mixedRows(batch.labels, mix))
       upload(tensors.weight, mix.weight)
       if (mix.box) upload(tensors.box, mix.box)
     },
@@ -102,7 +104,8 @@ export function mixing({ name, options, draw, apply }: Mixing): Callback {
       if (!tensors) return
       const { input, targets } = step
       step.input = apply(input, tensors)
-      step.targets = { a: targets.a, b: tensors.labels, mix: tensors.weight }
+      const isClass = tensors.labels.dtype === 'u32'
+      step.targets = isClass ? { a: targets.a, b: tensors.labels, mix: tensors.weight } : { a: tensors.labels }
       release(input)
     },
     afterFit: forget,
@@ -115,10 +118,20 @@ export function checkAlpha(name: string, alpha: number): void {
   requireNumber(name, 'alpha', alpha, { above: 0 })
 }
 
-function makeTensors(N: number): MixTensors {
+/** Mixes rows of numbers. Source: fastai callback/mixup.py, MixUp.before_batch (torch.lerp). */
+function mixedRows(rows: ArrayLike<number>, { partner, weight }: Mix): Float32Array {
+  const columns = rows.length / partner.length
+  return Float32Array.from(rows, (own, i) => {
+    const n = Math.floor(i / columns)
+    const other = rows[partner[n] * columns + (i % columns)]
+    return other + weight[n] * (own - other)
+  })
+}
+
+function makeTensors(N: number, columns: number | undefined): MixTensors {
   return {
     partner: keep(zeros([N], 'u32')),
-    labels: keep(zeros([N], 'u32')),
+    labels: keep(columns === undefined ? zeros([N], 'u32') : zeros([N, columns])),
     weight: keep(zeros([N])),
     box: keep(zeros([4], 'u32')),
   }

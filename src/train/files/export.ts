@@ -9,6 +9,7 @@ import {
   transformRecords,
   type OwnTransforms,
 } from '../../data/transform-records.ts'
+import { categoryTarget, targetMakers, type TargetCodec, type TargetCodecMaker } from '../../data/targets.ts'
 import { architectures, type ModelMaker } from '../../nn/architectures.ts'
 import type { Architecture } from '../../nn/module.ts'
 import type { StateDict } from '../../nn/state-dict.ts'
@@ -16,6 +17,7 @@ import { WEIGHT_PRECISION, type WeightPrecision } from '../../nn/weight-precisio
 import type { Platform } from '../../platform/platform.ts'
 import { predictItems } from '../fit/evaluate.ts'
 import type { RunningFit } from '../fit/events.ts'
+import type { Activation } from '../fit/losses.ts'
 import {
   about,
   readModelFile,
@@ -90,7 +92,11 @@ export async function exportLearner(
       },
     )
   }
-  const { train, vocab } = loaders
+  const { train, vocab, target } = loaders
+  if (threshold !== undefined && loss.activation === 'none') {
+    throw new OptionError('export', 'numbers that are predicted have no threshold', { given: { threshold } })
+  }
+  const known = threshold ?? (target.columns === 'class' ? undefined : loss.threshold)
   const info = {
     kind: 'state',
     version: VERSION,
@@ -100,9 +106,11 @@ export async function exportLearner(
     itemTransforms: transformRecords(forPrediction(train.itemTransforms)),
     batchTransforms: transformRecords(forPrediction(train.batchTransforms)),
     loss: loss.name,
-    ...(threshold === undefined
+    ...(target.kind === 'category' && target.options === undefined
       ? {}
-      : { threshold: threshold === 'suggest' ? await suggestedThreshold(state) : threshold }),
+      : { target: { kind: target.kind, ...(target.options === undefined ? {} : { options: target.options }) } }),
+    ...(loss.activation === undefined || loss.activation === 'softmax' ? {} : { activation: loss.activation }),
+    ...(known === undefined ? {} : { threshold: known === 'suggest' ? await suggestedThreshold(state) : known }),
   }
   return writeModelFile(platform, path, { weights: await model.stateDict(), info, precision })
 }
@@ -126,6 +134,8 @@ export interface LoadLearnerOptions {
   readonly models?: Readonly<Record<string, ModelMaker>>
   /** Transforms from outside the package that predictions need, by their names. */
   readonly transforms?: OwnTransforms
+  /** Functions that make targets of blocks of one's own, by the names that are their `kind`. */
+  readonly targets?: Readonly<Record<string, TargetCodecMaker>>
 }
 
 /**
@@ -136,8 +146,8 @@ export interface LoadLearnerOptions {
  * Source: fastai learner.py, load_learner.
  */
 export async function loadLearner(source: ModelSource, options: LoadLearnerOptions): Promise<Predictor> {
-  checkOptions('loadLearner', options, { platform: ANY, models: ANY, transforms: ANY })
-  const { platform, models = {}, transforms = {} } = options
+  checkOptions('loadLearner', options, { platform: ANY, models: ANY, transforms: ANY, targets: ANY })
+  const { platform, models = {}, transforms = {}, targets = {} } = options
   const path = sourceName(source)
   const { weights, info } = await readModelFile(platform, source)
   requireExported(path, info)
@@ -157,11 +167,42 @@ export async function loadLearner(source: ModelSource, options: LoadLearnerOptio
       model,
       platform,
       vocab: info.vocab as readonly string[],
+      target: targetFrom(path, info, targets),
+      activation: activationFrom(path, info.activation),
       decoding: decodingFrom(info.decoding),
       itemTransforms: itemTransformsFrom(info.itemTransforms, transforms),
       batchTransforms: batchTransformsFrom(info.batchTransforms, transforms),
       threshold: thresholdFrom(path, info.threshold),
     })
+  })
+}
+
+/** Meaning of the outputs as a file holds it; files of one class per image have none. @throws DataError */
+function targetFrom(
+  path: string,
+  { target, vocab }: Info,
+  own: Readonly<Record<string, TargetCodecMaker>>,
+): TargetCodec {
+  const names = vocab as readonly string[]
+  if (target === undefined) return categoryTarget(names)
+  const known = { ...targetMakers, ...own }
+  const kind = isRecord(target) ? String(target.kind) : ''
+  if (isRecord(target) && Object.hasOwn(known, kind)) return known[kind](target.options as Json | undefined, names)
+  throw new DataError(path, `targets of the kind '${kind}' are unknown`, {
+    given: { known: Object.keys(known).join(', ') },
+    fix: `pass the function that makes them: loadLearner(path, { targets: { ${kind} } })`,
+  })
+}
+
+/** @throws DataError  if a file holds something else than an activation, or none */
+function activationFrom(path: string, activation: Json | undefined): Activation | undefined {
+  if (activation === undefined || activation === 'softmax' || activation === 'sigmoid' || activation === 'none') {
+    return activation
+  }
+  throw new DataError(path, 'a damaged file: its activation is invalid', {
+    given: { activation: jsonText(activation) },
+    expected: "'softmax', 'sigmoid' or 'none'",
+    fix: 'write it again, or use another file',
   })
 }
 

@@ -1,6 +1,7 @@
 import { OptionError } from '../../base/errors.ts'
 import { isRecord, jsonText, type Json } from '../../base/json.ts'
 import { transformRecords } from '../../data/transform-records.ts'
+import { rowOf } from '../../data/targets.ts'
 import type { Loader } from '../../data/loader.ts'
 import type { Optimizer } from '../../optim/optimizer.ts'
 import type { Callback } from '../fit/callback.ts'
@@ -26,7 +27,7 @@ export async function describeFit(
   fit: Info,
 ): Promise<Info> {
   const { loaders, precision, loss, seed, model, metrics, platform } = state
-  const { train, valid, vocab, batchSize } = loaders
+  const { train, valid, vocab, batchSize, target } = loaders
   const trainable = optimizer.groups.map((group) => group.filter(({ leaf }) => leaf.trainable).length)
   return {
     ...fit,
@@ -34,6 +35,7 @@ export async function describeFit(
     seed,
     batchSize,
     vocab,
+    targets: target.kind === 'category' ? target.options : described({ ...target, name: target.kind }),
     loss: described(loss),
     optimizer: described(optimizer),
     model: model.architecture && described(model.architecture),
@@ -92,9 +94,17 @@ function callbackOptions(callbacks: readonly Callback[]): Info {
 }
 
 /** Computes a digest of file names and labels in their order. Folders are left out, so that data may be moved. */
-async function dataDigest({ platform, pictures, items, labels, vocab }: Loader): Promise<string> {
-  const named = Array.from(items, (item) => [pictures.items[item].split(/[/\\]/).at(-1), vocab[labels[item]]])
+async function dataDigest(loader: Loader): Promise<string> {
+  const { platform, pictures, items } = loader
+  const named = Array.from(items, (item) => [pictures.items[item].split(/[/\\]/).at(-1), labelText(loader, item)])
   return (await platform.sha256(JSON.stringify(named))).slice(0, 16)
+}
+
+/** Label of an item as a text, for numbers with all their digits. */
+function labelText({ labels, target }: Loader, item: number): string | undefined {
+  if (labels.length === 0) return undefined
+  const row = rowOf(labels, target, item)
+  return target.columns === 'class' ? target.text(row) : row.join()
 }
 
 /** Flattens nested values to JSON texts by path; `optimizer.options.epsilon` is called `optimizer.epsilon`. */

@@ -3,6 +3,7 @@ import { joined } from '../../base/join.ts'
 import { checkArgument, NUMBER, type Kind } from '../../base/options.ts'
 import type { Batch } from '../../data/batch.ts'
 import type { Loader, EpochOptions } from '../../data/loader.ts'
+import type { TargetCodec, TargetNumbers } from '../../data/targets.ts'
 import { noGrad } from '../../tensor/op.ts'
 import { release, scope } from '../../tensor/scope.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
@@ -36,10 +37,11 @@ export async function evaluate(state: RunningFit, loader: Loader): Promise<Evalu
 }
 
 /** Computes the mean of the losses of items, weighted as the loss weights their labels. */
-function meanLoss({ classWeights }: Loss, losses: Float32Array, targets: Uint32Array): number {
+function meanLoss({ classWeights }: Loss, losses: Float32Array, targets: TargetNumbers): number {
   const total = losses.reduce((sum, value) => sum + value, 0)
   if (!classWeights) return total / losses.length
-  const weight = targets.reduce((sum, label) => sum + classWeights[label], 0)
+  let weight = 0
+  for (const label of targets) weight += classWeights[label]
   return weight === 0 ? 0 : total / weight
 }
 
@@ -70,7 +72,9 @@ export async function predictItems(
   state.model.eval()
   state.batchCount = Math.ceil(loader.items.length / loader.batchSize)
   state.completed = 0
-  const parts: Promise<{ outputs: Float32Array; losses: Float32Array; targets: Uint32Array; items: Uint32Array }>[] = []
+  const parts: Promise<{ outputs: Float32Array; losses: Float32Array; targets: TargetNumbers; items: Uint32Array }>[] =
+    []
+  const width = loader.target.columns === 'class' ? 1 : loader.target.columns
   let columns = 0
   const whole = { epoch: state.epochsBegun, shuffle: false, dropLast: false, draws: 'valid' } as const
   for await (const batch of loader.batches({ ...whole, ...pass })) {
@@ -86,7 +90,7 @@ export async function predictItems(
       return {
         outputs: Float32Array.from(rows.subarray(0, batch.count * columns)),
         losses: Float32Array.from(each?.subarray(0, batch.count) ?? []),
-        targets: batch.labels.slice(0, batch.count),
+        targets: batch.labels.slice(0, batch.count * width),
         items: batch.items.slice(0, batch.count),
       }
     })
@@ -110,8 +114,8 @@ export async function predictItems(
         all.map(({ outputs }) => outputs),
       ),
     },
-    targets: joined(
-      Uint32Array,
+    targets: joinedTargets(
+      loader.target,
       all.map(({ targets }) => targets),
     ),
     losses: joined(
@@ -120,6 +124,12 @@ export async function predictItems(
     ),
     items,
   }
+}
+
+function joinedTargets({ columns }: TargetCodec, parts: readonly TargetNumbers[]): TargetNumbers {
+  return columns === 'class'
+    ? joined(Uint32Array, parts as readonly Uint32Array[])
+    : joined(Float32Array, parts as readonly Float32Array[])
 }
 
 type EvaluationStep = { readonly outputs: Tensor; readonly losses: Tensor | undefined }

@@ -1,3 +1,4 @@
+import type { TargetNumbers } from '../../data/targets.ts'
 import type { Predictions } from './metrics.ts'
 
 /** Loss and metrics of a validation. */
@@ -11,8 +12,11 @@ export interface Evaluation {
 /** Outputs or probabilities of the model for some items, one row per item in the order of the loader. */
 export interface ItemPredictions {
   readonly predictions: Predictions
-  /** Label of each item, as its number in the vocabulary; empty where labels are not known (see `Loaders.test`). */
-  readonly targets: Uint32Array
+  /**
+   * Class of each item, as its number in the vocabulary, or a row of numbers for each, row by row (see
+   * `loaders.target.columns`); empty where labels are not known (see `Loaders.test`).
+   */
+  readonly targets: TargetNumbers
   /** Loss of each item; empty where labels are not known. */
   readonly losses: Float32Array
   /** Number of each item in the data set. */

@@ -3,11 +3,18 @@ import { OptionError } from '../../base/errors.ts'
 import type { Json } from '../../base/json.ts'
 import { checkArgument, checkOptions, listOf, NUMBER, type Kinds } from '../../base/options.ts'
 import type { Targets } from '../../data/batch.ts'
+import { outputsOf, type TargetCodec } from '../../data/targets.ts'
+import { absoluteError, huberError, squaredError } from '../../ops/regression-errors.ts'
+import { sigmoid } from '../../ops/activations.ts'
+import { sigmoidCrossEntropy } from '../../ops/binary-cross-entropy.ts'
 import { softmax } from '../../ops/softmax.ts'
 import { softmaxCrossEntropy } from '../../ops/cross-entropy.ts'
 import { constant } from '../../tensor/constant.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import { replayable } from './replayable.ts'
+
+/** Function from outputs to predictions. */
+export type Activation = 'softmax' | 'sigmoid' | 'none'
 
 /** Loss function: the scalar that training minimizes, and the conversion of outputs to probabilities. */
 export interface Loss {
@@ -27,6 +34,18 @@ export interface Loss {
    * of one size, divides the sum over all items by it. Default: every item counts the same
    */
   readonly classWeights?: readonly number[]
+  /**
+   * Targets that it takes: 'classes', one number per image ([N] u32), or 'numbers', a row of them ([N,columns] f32). A
+   * `Learner` refuses loaders of the other kind. Default: whatever the loaders have
+   */
+  readonly takes?: 'classes' | 'numbers'
+  /**
+   * Function that `probabilities` computes, which exported models and ONNX files compute as well: 'softmax', 'sigmoid', or
+   * 'none' for outputs that are the prediction. Default 'softmax'
+   */
+  readonly activation?: Activation
+  /** Probability above which a label counts, where an image may have several. Default 0.5 */
+  readonly threshold?: number
   /** Computes the mean loss of a batch, [] f32, which training minimizes, from outputs [N,K] f32. */
   mean(outputs: Tensor, targets: Targets): Tensor
   /**
@@ -34,7 +53,7 @@ export interface Loss {
    * multiplied by that of its label.
    */
   each(outputs: Tensor, targets: Targets): Tensor
-  /** Computes probabilities, [N,K] f32 with rows that sum to 1, from outputs [N,K] f32. */
+  /** Computes predictions, [N,K] f32, from outputs [N,K] f32: probabilities, of classes with the sum 1; or numbers. */
   probabilities(outputs: Tensor): Tensor
 }
 
@@ -51,6 +70,19 @@ export interface ClassLossOptions {
 export interface FocalLossOptions extends ClassLossOptions {
   /** Exponent: the larger it is, the less count items that are right anyway; 0 is the cross-entropy. Default 2 */
   readonly gamma?: number
+}
+
+/** Options of `binaryCrossEntropy`. */
+export interface BinaryCrossEntropyOptions {
+  /** Factor of the loss of each label, in the order of the vocabulary, at least 0. Default: 1 for all */
+  readonly weight?: readonly number[]
+  /**
+   * Factor of the part that an image with the label has, for each label, at least 0: above 1 for labels that few have, such as
+   * the number of images without it by that of images with it. Default: 1 for all
+   */
+  readonly posWeight?: readonly number[]
+  /** Probability above which a label counts in predictions, in [0,1]. Default 0.5 */
+  readonly threshold?: number
 }
 
 const WEIGHT: Kinds<ClassLossOptions> = { weight: listOf(NUMBER) }
@@ -107,6 +139,125 @@ export function focalLoss(options: FocalLossOptions = {}): Loss {
 }
 
 /**
+ * Makes the loss of several labels per image: the binary cross-entropy of the logistic function of each output, and the mean
+ * over all labels of all images. Loaders with a `MultiCategoryBlock` have it by default.
+ *
+ *   loss = −mean(weight·(posWeight·y·log σ(output) + (1 − y)·log(1 − σ(output))))
+ *
+ * @throws OptionError  if a weight is negative or not finite, or the threshold is out of range
+ * Source: fastai losses.py, BCEWithLogitsLossFlat; PyTorch nn.BCEWithLogitsLoss.
+ */
+export function binaryCrossEntropy(options: BinaryCrossEntropyOptions = {}): Loss {
+  checkOptions('binaryCrossEntropy', options, { weight: listOf(NUMBER), posWeight: listOf(NUMBER), threshold: NUMBER })
+  const { weight, posWeight, threshold = 0.5 } = options
+  if (weight) checkWeights('binaryCrossEntropy', weight)
+  if (posWeight) checkWeights('binaryCrossEntropy', posWeight, 'posWeight')
+  requireNumber('binaryCrossEntropy', 'threshold', threshold, { from: 0, to: 1 })
+  const [weights, positives] = [weight && constant([...weight]), posWeight && constant([...posWeight])]
+  const loss = (outputs: Tensor, { a }: Targets, reduction: 'mean' | 'rows') =>
+    sigmoidCrossEntropy(outputs, a, { reduction, weight: weights?.(), posWeight: positives?.() })
+  return replayable({
+    name: 'binaryCrossEntropy',
+    takes: 'numbers',
+    activation: 'sigmoid',
+    threshold,
+    options: { ...(weight && { weight: [...weight] }), ...(posWeight && { posWeight: [...posWeight] }) },
+    mean: (outputs, targets) => loss(outputs, targets, 'mean'),
+    each: (outputs, targets) => loss(outputs, targets, 'rows'),
+    probabilities: sigmoid,
+  })
+}
+
+/**
+ * Makes the loss mean squared error, of targets that are numbers. Loaders with a `RegressionBlock` have it by default.
+ *
+ * Source: fastai losses.py, MSELossFlat; PyTorch nn.MSELoss.
+ */
+export function mseLoss(): Loss {
+  return numberLoss('mseLoss', {}, squaredError)
+}
+
+/**
+ * Makes the loss mean absolute error, which single wrong targets move less than `mseLoss`.
+ *
+ * Source: fastai losses.py, L1LossFlat; PyTorch nn.L1Loss.
+ */
+export function l1Loss(): Loss {
+  return numberLoss('l1Loss', {}, absoluteError)
+}
+
+/**
+ * Makes Huber's loss, the mean of d²/2 where the distance d is below delta, otherwise of delta·(d − delta/2).
+ *
+ * @param options.delta  above 0. Default 1
+ * @throws OptionError  if delta is out of range
+ * Source: PyTorch nn.HuberLoss.
+ */
+export function huberLoss(options: { readonly delta?: number } = {}): Loss {
+  checkOptions('huberLoss', options, { delta: NUMBER })
+  const { delta = 1 } = options
+  requireNumber('huberLoss', 'delta', delta, { above: 0 })
+  return numberLoss('huberLoss', { delta }, (outputs, targets, how) => huberError(outputs, targets, { ...how, delta }))
+}
+
+/**
+ * Makes the smooth L1 loss, which is `huberLoss({ delta: beta })` divided by beta.
+ *
+ * @param options.beta  above 0. Default 1
+ * @throws OptionError  if beta is out of range
+ * Source: PyTorch nn.SmoothL1Loss.
+ */
+export function smoothL1Loss(options: { readonly beta?: number } = {}): Loss {
+  checkOptions('smoothL1Loss', options, { beta: NUMBER })
+  const { beta = 1 } = options
+  requireNumber('smoothL1Loss', 'beta', beta, { above: 0 })
+  return numberLoss('smoothL1Loss', { beta }, (outputs, targets, how) =>
+    huberError(outputs, targets, { ...how, delta: beta, smooth: true }),
+  )
+}
+
+function numberLoss(
+  name: string,
+  options: { readonly [name: string]: number },
+  error: (outputs: Tensor, targets: Tensor, how: { readonly reduction: 'mean' | 'rows' }) => Tensor,
+): Loss {
+  return replayable({
+    name,
+    takes: 'numbers',
+    activation: 'none',
+    options,
+    mean: (outputs, { a }) => error(outputs, a, { reduction: 'mean' }),
+    each: (outputs, { a }) => error(outputs, a, { reduction: 'rows' }),
+    probabilities: (outputs) => outputs,
+  })
+}
+
+/**
+ * Returns the loss of targets where none is given: the cross-entropy of classes, the binary cross-entropy of labels, the
+ * squared error of numbers.
+ */
+export function lossFor({ kind, columns }: TargetCodec): Loss {
+  return columns === 'class' ? crossEntropy() : kind === 'multiCategory' ? binaryCrossEntropy() : mseLoss()
+}
+
+/**
+ * Requires a loss to take the targets of loaders.
+ *
+ * @throws OptionError  that names losses for them
+ */
+export function requireTakes({ name, takes }: Loss, target: TargetCodec): void {
+  const given = target.columns === 'class' ? 'classes' : 'numbers'
+  if (takes === undefined || takes === given) return
+  throw new OptionError(`loss ${name}`, `it compares outputs with ${takes}, and the loaders have ${given}`, {
+    given: { targets: target.kind, outputs: outputsOf(target) },
+    fix:
+      given === 'classes'
+        ? 'use crossEntropy(), or a block of numbers: MultiCategoryBlock(), RegressionBlock()'
+        : 'use binaryCrossEntropy() for labels, mseLoss() or l1Loss() for numbers, or leave the loss out',
+  })
+}
+
+/**
  * Returns the target distribution that label smoothing uses for one item: a probability per class, with sum 1.
  *
  *   eps/K for every class, and 1 − eps more for the label:  0.01 and 0.91 for ten classes and eps = 0.1
@@ -135,6 +286,8 @@ function classLoss(
     softmaxCrossEntropy(outputs, targets, { ...options, reduction, weight: onGpu?.() })
   return replayable({
     name,
+    takes: 'classes',
+    activation: 'softmax',
     options: { ...options, ...(weight && { weight: [...weight] }) },
     ...(weight && { classWeights: [...weight] }),
     mean: (outputs, targets) => loss(outputs, targets, 'mean'),
@@ -144,11 +297,11 @@ function classLoss(
 }
 
 /** @throws OptionError  if a weight is negative or not finite, or all are 0 */
-function checkWeights(where: string, weight: readonly number[]): void {
-  for (const [label, value] of weight.entries()) requireNumber(where, `weight[${label}]`, value, { from: 0 })
+function checkWeights(where: string, weight: readonly number[], name = 'weight'): void {
+  for (const [label, value] of weight.entries()) requireNumber(where, `${name}[${label}]`, value, { from: 0 })
   if (weight.some((value) => value > 0)) return
   throw new OptionError(where, 'no class has a weight, so there is nothing to learn', {
-    given: { weight },
+    given: { [name]: weight },
     expected: 'at least one weight above 0',
   })
 }

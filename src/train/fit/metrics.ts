@@ -77,6 +77,24 @@ export function argmax({ rows, columns, data }: Predictions): Uint32Array {
 }
 
 /**
+ * Refuses predictions for targets that are not one class each.
+ *
+ * @param fix  what there is instead
+ */
+export function requireClassTargets(
+  where: string,
+  results: { readonly targets: ArrayLike<number> },
+  fix?: string,
+): void {
+  if (!(results.targets instanceof Float32Array)) return
+  throw new OptionError(where, 'this is for targets of one class per image', {
+    given: { targets: `${results.targets.length} numbers` },
+    expected: 'predictions for loaders with a CategoryBlock',
+    fix,
+  })
+}
+
+/**
  * Returns the name of a class, or `output N` for an output beyond the vocabulary: a model may have more outputs than
  * there are classes.
  */
@@ -85,7 +103,10 @@ export function outputName(vocab: readonly string[], output: number): string {
 }
 
 /** Sets the name of a function explicitly, because a minifier would change it. */
-function metric(name: string, compute: (predictions: Predictions, targets: ArrayLike<number>) => number): Metric {
+export function metric(
+  name: string,
+  compute: (predictions: Predictions, targets: ArrayLike<number>) => number,
+): Metric {
   return Object.defineProperty(compute, 'name', { value: name })
 }
 
@@ -95,6 +116,10 @@ function meanOver({ rows, columns, data }: Predictions, targets: ArrayLike<numbe
   if (targets.length !== rows) {
     throw new ShapeError('metric', 'targets and predictions differ in number', {
       given: { predictions: rows, targets: targets.length },
+      fix:
+        targets.length === data.length
+          ? 'for several labels per image use accuracyMulti(), for numbers mae or rmse'
+          : undefined,
     })
   }
   let count = 0

@@ -1,11 +1,12 @@
 import { ShapeError } from '../../base/errors.ts'
 import { checkArgument, type Kind } from '../../base/options.ts'
 import type { Batch } from '../../data/batch.ts'
-import { vocabText } from '../../data/blocks.ts'
+import { outputsOf, vocabText } from '../../data/targets.ts'
 import { cast } from '../../ops/cast.ts'
 import { Tensor } from '../../tensor/tensor.ts'
 import { Interrupted, type Step } from './callback.ts'
 import { announceStep, type RunningFit } from './events.ts'
+import { requireTakes } from './losses.ts'
 
 const TENSOR: Kind = {
   expected: 'a tensor',
@@ -54,10 +55,20 @@ export function compare(state: RunningFit, step: Step, loss: Tensor): Tensor {
   return step.loss
 }
 
-/** @throws ShapeError  if the model has fewer outputs than there are labels */
-function checkOutputs({ loaders }: RunningFit, outputs: Tensor): void {
-  const { vocab } = loaders
-  if (outputs.shape.length === 2 && outputs.shape[1] >= vocab.length) return
+/** @throws ShapeError, OptionError  if the model has fewer outputs than there are labels, or the loss takes other targets */
+function checkOutputs({ loaders, loss }: RunningFit, outputs: Tensor): void {
+  const { vocab, target } = loaders
+  requireTakes(loss, target)
+  const wanted = outputsOf(target)
+  if (target.columns !== 'class') {
+    if (outputs.shape.length === 2 && outputs.shape[1] === wanted) return
+    throw new ShapeError('learner', 'the model has not as many outputs as a target has numbers', {
+      given: { outputs, targets: `${target.kind}, ${wanted} each` },
+      expected: `[N,${wanted}]`,
+      fix: `build the model with as many outputs: xresnet18({ outputs: loaders.outputs })`,
+    })
+  }
+  if (outputs.shape.length === 2 && outputs.shape[1] >= wanted) return
   throw new ShapeError('learner', 'the model has fewer outputs than the data have labels', {
     given: { outputs, labels: `${vocab.length}, ${vocabText(vocab)}` },
     expected: `[N,K] with K ≥ ${vocab.length}`,

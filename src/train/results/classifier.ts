@@ -5,20 +5,22 @@ import { rng } from '../../base/rng.ts'
 import type { Phase } from '../../data/augment/draw.ts'
 import { BatchPipeline } from '../../data/augment/pipeline.ts'
 import { doWork, drawWork } from '../../data/item-work.ts'
-import type { Decoding } from '../../image/decode-options.ts'
+import { categoryTarget } from '../../data/targets.ts'
+import { channelsOf, type Decoding } from '../../image/decode-options.ts'
+import { inGrey } from '../../image/grey.ts'
 import { openImage, type ImageSource, type OpenedImage } from '../../image/image-source.ts'
 import type { Pixels } from '../../image/pixels.ts'
 import { resizePixels } from '../../image/resize.ts'
 import type { ResizePlan } from '../../image/resize-plan.ts'
 import { inEvaluation } from '../../nn/in-evaluation.ts'
 import { cast } from '../../ops/cast.ts'
-import { softmax } from '../../ops/softmax.ts'
 import type { Platform } from '../../platform/platform.ts'
 import { noGrad } from '../../tensor/op.ts'
 import { read, tensor } from '../../tensor/read-write.ts'
 import { release, scope } from '../../tensor/scope.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import { outputName } from '../fit/metrics.ts'
+import { activated } from './activated.ts'
 import {
   checkedThreshold,
   type PredictAllOptions,
@@ -48,7 +50,7 @@ export class Classifier {
   /** @param parts  those of the predictor, with item transforms in their order */
   constructor(parts: PredictorParts) {
     this.parts = parts
-    this.pipeline = new BatchPipeline(parts.batchTransforms)
+    this.pipeline = new BatchPipeline(parts.batchTransforms, channelsOf(parts.decoding))
     this.dtype = parts.precision === 'mixed' ? 'f16' : 'f32'
   }
 
@@ -178,13 +180,30 @@ export class Classifier {
   }
 
   private prediction(probabilities: Float32Array, topK: number, threshold: number): Prediction {
+    const { vocab, activation, target = categoryTarget(vocab) } = this.parts
+    const values = target.columns === 'class' ? undefined : Float32Array.from(target.decode(probabilities, threshold))
+    if (values && activation === 'none') {
+      const none = { label: undefined, labels: [], isKnown: true, index: 0, probability: NaN, top: [] }
+      return { ...none, values, text: target.text(values), probabilities: new Float32Array(0) }
+    }
     const top = Array.from(probabilities.keys())
       .sort((a, b) => probabilities[b] - probabilities[a])
       .slice(0, topK)
-      .map((index) => ({ label: outputName(this.parts.vocab, index), index, probability: probabilities[index] }))
+      .map((index) => ({ label: outputName(vocab, index), index, probability: probabilities[index] }))
     const [{ label, index, probability }] = top
-    const isKnown = probability >= threshold
-    return { label: isKnown ? label : undefined, isKnown, index, probability, top, probabilities }
+    const labels = values ? vocab.filter((_, i) => values[i] > 0.5) : probability >= threshold ? [label] : []
+    const isKnown = labels.length > 0
+    return {
+      label: isKnown ? label : undefined,
+      labels,
+      values,
+      text: values ? target.text(values) : labels.join(),
+      isKnown,
+      index,
+      probability,
+      top,
+      probabilities,
+    }
   }
 
   /** Computes the probabilities of images of one size, row by row. @throws DataError  if they are not finite */
@@ -214,7 +233,7 @@ export class Classifier {
   ): Tensor {
     const run = () => {
       const input = this.pipeline.run(tensor(pixels, shape, 'u32'), rng(0, 'predict', ...stream), phase, this.dtype)
-      return softmax(cast(this.parts.model.forward(input), 'f32'))
+      return activated(this.parts, cast(this.parts.model.forward(input), 'f32'))
     }
     try {
       return inEvaluation(this.parts.model, () => scope(() => noGrad(run)))
@@ -246,7 +265,7 @@ async function resized(
   { decoder }: Pick<Platform, 'decoder'>,
   decoding: Decoding | undefined,
 ): Promise<Pixels> {
-  if (image.pixels) return resizePixels(image.pixels, resize)
+  if (image.pixels) return resizePixels(channelsOf(decoding) === 1 ? inGrey(image.pixels) : image.pixels, resize)
   return decoder.decode({ ...image, resize, decoding })
 }
 

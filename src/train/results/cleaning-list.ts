@@ -2,6 +2,7 @@ import { requireInteger } from '../../base/check.ts'
 import { OptionError } from '../../base/errors.ts'
 import { ANY, checkOptions, NUMBER, type Kinds } from '../../base/options.ts'
 import { makeCleaningList, type CleaningItem, type CleaningList } from '../../data/cleaning.ts'
+import { requireOneClass } from '../../data/targets.ts'
 import type { ItemPredictions } from '../fit/evaluation.ts'
 import { argmax, outputName } from '../fit/metrics.ts'
 import type { FitState } from '../fit/state.ts'
@@ -45,7 +46,8 @@ export interface SplitPredictions {
 export async function cleaningList(learner: FitState, given: LearnerCleaningOptions = {}): Promise<CleaningList> {
   checkOptions('cleaningList', given, { ...CLEANING_LIST_KINDS, valid: ANY })
   const { valid: known, ...options } = given
-  const { train, valid, vocab } = learner.loaders
+  const { train, valid, vocab, target } = learner.loaders
+  requireOneClass('cleaningList', target)
   if (known !== undefined && known.items.length !== valid.items.length) {
     throw new OptionError('cleaningList', 'these are not predictions for the validation set of the learner', {
       given: { predictions: known.items.length, images: valid.items.length },

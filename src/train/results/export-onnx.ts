@@ -10,6 +10,7 @@ import { WEIGHT_PRECISION, type WeightPrecision } from '../../nn/weight-precisio
 import type { Module } from '../../nn/module.ts'
 import { exportOnnx } from '../../onnx/export-onnx.ts'
 import type { Platform } from '../../platform/platform.ts'
+import type { Activation } from '../fit/losses.ts'
 
 /** Options of `Learner.exportOnnx` and `Predictor.exportOnnx`. */
 export interface ExportOnnxOptions {
@@ -34,6 +35,10 @@ const KINDS: Kinds<ExportOnnxOptions> = {
 export interface OnnxParts {
   readonly model: Module
   readonly vocab: readonly string[]
+  /** Function after the network. */
+  readonly activation: Activation
+  /** Channels of an image. */
+  readonly channels: number
   readonly itemTransforms: readonly ItemTransform[]
   readonly batchTransforms: readonly BatchTransform[]
   readonly platform: Pick<Platform, 'files'>
@@ -57,7 +62,7 @@ export interface OnnxParts {
  */
 export async function writeOnnx(
   path: string | undefined,
-  { model, vocab, itemTransforms, batchTransforms, platform }: OnnxParts,
+  { model, vocab, activation, channels, itemTransforms, batchTransforms, platform }: OnnxParts,
   options: ExportOnnxOptions = {},
   images?: () => Promise<readonly [height: number, width: number]>,
 ): Promise<Uint8Array> {
@@ -89,7 +94,9 @@ export async function writeOnnx(
     size,
     precision,
     logits,
-    labels: vocab,
+    activation,
+    channels,
+    ...(vocab.length > 0 ? { labels: vocab } : {}),
     ...(normalize ? { normalize } : {}),
     metadata: {
       ...(ownItems.length > 0 ? { transforms: JSON.stringify(ownItems) } : {}),

@@ -12,6 +12,7 @@ import {
   type Kinds,
 } from '../../base/options.ts'
 import { rng } from '../../base/rng.ts'
+import { identityStats } from '../../data/augment/normalize.ts'
 import { BatchPipeline } from '../../data/augment/pipeline.ts'
 import { toImage } from '../../data/show.ts'
 import { heatOverlay, type HeatMap } from '../../image/heat-map.ts'
@@ -20,7 +21,6 @@ import type { Pixels } from '../../image/pixels.ts'
 import { Module } from '../../nn/module.ts'
 import { inEvaluation } from '../../nn/in-evaluation.ts'
 import { aroundForwards, modulePaths, type ForwardCall } from '../../nn/module-paths.ts'
-import { softmax } from '../../ops/softmax.ts'
 import { backward } from '../../tensor/backward.ts'
 import { copy, empty } from '../../tensor/launch.ts'
 import { noGrad, remember } from '../../tensor/op.ts'
@@ -30,6 +30,7 @@ import { keep, release, scope } from '../../tensor/scope.ts'
 import type { Shape } from '../../tensor/shape.ts'
 import { Tensor } from '../../tensor/tensor.ts'
 import { outputName } from '../fit/metrics.ts'
+import { activated } from './activated.ts'
 import type { Predictor } from './predictor.ts'
 
 /** Options of `gradCam`. */
@@ -101,7 +102,8 @@ export async function gradCam(
     const layer = wanted ?? lastWithPlaces(shapes)
     requirePlaces(layer, shapes.get(layer))
     const map = await mapOf(model, { input, layer, seed: oneHot(index, probabilities.length) })
-    const stats = batchTransforms.find((transform) => transform.kind === 'normalize') ?? UNCHANGED
+    const stats =
+      batchTransforms.find((transform) => transform.kind === 'normalize') ?? identityStats(predictor.channels)
     const [, H, W] = input.shape
     const image = toImage(await read(input), W, H, stats)
     const overlay = heatOverlay(image, map)
@@ -113,9 +115,6 @@ export async function gradCam(
   }
 }
 
-/** Statistics of an input that is not normalized. */
-const UNCHANGED = { mean: [0, 0, 0], std: [1, 1, 1] } as const
-
 interface FirstPass {
   /** Input of the network, [1,H,W,C] f32; the caller releases it. */
   readonly input: Tensor
@@ -124,9 +123,10 @@ interface FirstPass {
   readonly shapes: ReadonlyMap<string, Shape>
 }
 
-async function firstPass({ model, batchTransforms }: Predictor, { width, height, data }: Pixels): Promise<FirstPass> {
+async function firstPass(predictor: Predictor, { width, height, data }: Pixels): Promise<FirstPass> {
+  const { model, batchTransforms, channels } = predictor
   const shapes = new Map<string, Shape>()
-  const pipeline = new BatchPipeline(batchTransforms)
+  const pipeline = new BatchPipeline(batchTransforms, channels)
   const run = () => {
     const pixels = tensor(new Uint32Array(data.slice().buffer), [1, height, width], 'u32')
     const input = pipeline.run(pixels, rng(0, 'gradCam'), 'valid')
@@ -137,7 +137,7 @@ async function firstPass({ model, batchTransforms }: Predictor, { width, height,
       return output
     }
     const outputs = aroundForwards(model, watch, () => model.forward(input))
-    return { input, probabilities: softmax(outputs) }
+    return { input, probabilities: activated(predictor, outputs) }
   }
   const { input, probabilities } = inEvaluation(model, () => scope(() => noGrad(run)))
   pipeline.release()

@@ -7,7 +7,7 @@ import { wilsonInterval } from './confidence.ts'
 import { confusionPlot, type ConfusionPlotOptions } from './confusion-plot.ts'
 import { CLEANING_LIST_KINDS, cleaningListOf, type CleaningListOptions } from './cleaning-list.ts'
 import type { ItemPredictions } from '../fit/evaluation.ts'
-import { argmax, outputName } from '../fit/metrics.ts'
+import { argmax, outputName, requireClassTargets } from '../fit/metrics.ts'
 
 /** Number of items of one class that were predicted as another class. */
 export interface Confusion {
@@ -55,9 +55,10 @@ export class ClassificationInterpretation {
   /**
    * @param results  predictions, such as those of `learner.getPredictions()`
    * @param vocab    names of the classes, such as `loaders.vocab`
-   * @throws OptionError  if the items have no labels
+   * @throws OptionError  if the items have no labels, or several each
    */
   constructor(results: ItemPredictions, vocab: readonly string[]) {
+    requireClassTargets('interpretation', results, 'showTopLosses and showResults are for every kind of targets')
     if (results.targets.length !== results.predictions.rows) {
       throw new OptionError('interpretation', 'there are no labels to compare predictions with', {
         given: { predictions: results.predictions.rows, labels: results.targets.length },
@@ -135,17 +136,16 @@ export class ClassificationInterpretation {
     const { largest = true, paths } = options
     requireRange('topLosses', { k }, k >= 0, 'at least 0')
     const { losses, targets, items, predictions } = this.results
-    // NaN ranks above every loss.
-    const size = (row: number) => (Number.isNaN(losses[row]) ? Infinity : losses[row])
-    const rows = Array.from(losses.keys()).sort((a, b) => (largest ? size(b) - size(a) : size(a) - size(b)))
-    return rows.slice(0, k).map((row) => ({
-      item: items[row],
-      actual: outputName(this.vocab, targets[row]),
-      predicted: outputName(this.vocab, this.predicted[row]),
-      probability: predictions.data[row * predictions.columns + this.predicted[row]],
-      loss: losses[row],
-      ...(paths && { path: paths[items[row]] }),
-    }))
+    return rowsByLoss(losses, largest)
+      .slice(0, k)
+      .map((row) => ({
+        item: items[row],
+        actual: outputName(this.vocab, targets[row]),
+        predicted: outputName(this.vocab, this.predicted[row]),
+        probability: predictions.data[row * predictions.columns + this.predicted[row]],
+        loss: losses[row],
+        ...(paths && { path: paths[items[row]] }),
+      }))
   }
 
   /**
@@ -234,6 +234,12 @@ export class ClassificationInterpretation {
     ]
     return formatTable(lines)
   }
+}
+
+/** Returns the rows of losses in their order, the largest first or last; NaN ranks above every loss. */
+export function rowsByLoss(losses: Float32Array, largest: boolean): number[] {
+  const size = (row: number) => (Number.isNaN(losses[row]) ? Infinity : losses[row])
+  return Array.from(losses.keys()).sort((a, b) => (largest ? size(b) - size(a) : size(a) - size(b)))
 }
 
 /** Scores of one class. */

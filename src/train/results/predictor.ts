@@ -3,11 +3,13 @@ import type { DataError } from '../../base/errors.ts'
 import { checkArgument, PATH } from '../../base/options.ts'
 import type { BatchTransform } from '../../data/augment/transforms.ts'
 import { sortItemTransforms, type ItemTransform } from '../../data/item-transforms.ts'
-import type { Decoding } from '../../image/decode-options.ts'
+import { categoryTarget, type TargetCodec } from '../../data/targets.ts'
+import { channelsOf, type Decoding } from '../../image/decode-options.ts'
 import type { ImageSource } from '../../image/image-source.ts'
 import type { Pixels } from '../../image/pixels.ts'
 import type { Module } from '../../nn/module.ts'
 import type { Platform } from '../../platform/platform.ts'
+import type { Activation } from '../fit/losses.ts'
 import type { ExportOnnxOptions, OnnxParts } from './export-onnx.ts'
 
 type Classifier = import('./classifier.ts').Classifier
@@ -25,18 +27,27 @@ export interface LabelProbability {
 export interface Prediction {
   /**
    * Label with the largest probability, or `undefined` if that is below the threshold: the answer is then "none of
-   * these" (see `suggestThreshold`). Without a threshold there always is a label.
+   * these" (see `suggestThreshold`). Without a threshold there always is a label, except where numbers are predicted.
    */
   readonly label: string | undefined
-  /** False if the largest probability is below the threshold. */
+  /** All labels: where an image may have several, those whose probability is above the threshold; otherwise one or none. */
+  readonly labels: readonly string[]
+  /** Numbers that are predicted, where targets are numbers: of several labels 0 or 1 for each. */
+  readonly values: Float32Array | undefined
+  /** The prediction as a text: the label, the labels with `;` between them, or the numbers. */
+  readonly text: string
+  /** False if the largest probability is below the threshold, or no label is above it. */
   readonly isKnown: boolean
   /** Number of the output with the largest probability, whether or not it reaches the threshold. */
   readonly index: number
-  /** Largest probability. */
+  /** Largest probability; NaN where numbers are predicted. */
   readonly probability: number
-  /** The likeliest labels, the likeliest first (see `topK`). */
+  /** The likeliest labels, the likeliest first (see `topK`); empty where numbers are predicted. */
   readonly top: readonly LabelProbability[]
-  /** Probabilities of all outputs of the model, with sum 1. */
+  /**
+   * Probabilities of all outputs of the model: with the sum 1, or each by itself where an image may have several labels;
+   * empty where numbers are predicted.
+   */
   readonly probabilities: Float32Array
 }
 
@@ -50,7 +61,10 @@ export interface PredictOptions {
   readonly tta?: boolean | number
   /** Number of labels in `top`. Default 5 */
   readonly topK?: number
-  /** Smallest probability with which an image is known, in [0,1]; 0 for always. Default: the threshold of the model */
+  /**
+   * Smallest probability with which an image is known, in [0,1]; 0 for always. Where an image may have several labels, the
+   * probability above which each counts. Default: the threshold of the model
+   */
   readonly threshold?: number
 }
 
@@ -74,6 +88,10 @@ export type PredictionOutcome = {
 export interface PredictorParts {
   readonly model: Module
   readonly vocab: readonly string[]
+  /** Meaning of the outputs. Default: one class of the vocabulary */
+  readonly target?: TargetCodec
+  /** Function from the outputs of the model to predictions. Default 'softmax' */
+  readonly activation?: Activation | undefined
   /** Way in which files become pixels. Default: that of `ImageBlock()` */
   readonly decoding?: Decoding
   readonly itemTransforms: readonly ItemTransform[]
@@ -81,7 +99,7 @@ export interface PredictorParts {
   readonly platform: Platform
   /** Precision of the forward pass. Default f32 */
   readonly precision?: 'f32' | 'mixed'
-  /** Smallest probability with which an image is known. Default 0: every image is */
+  /** Smallest probability with which an image is known. Default 0: every image is; of labels, 0.5 */
   readonly threshold?: number | undefined
 }
 
@@ -94,7 +112,12 @@ export interface PredictorParts {
 export class Predictor {
   readonly model: Module
   readonly vocab: readonly string[]
-  /** Smallest probability with which an image is known; 0 if every image is. */
+  /** Meaning of the outputs. */
+  readonly target: TargetCodec
+  readonly activation: Activation
+  /** Channels of the network's input: 3, or 1 for grey images. */
+  readonly channels: 1 | 3
+  /** Smallest probability with which an image is known; 0 if every image is. Of labels, above which each counts. */
   readonly threshold: number
   readonly batchTransforms: readonly BatchTransform[]
   readonly platform: Platform
@@ -104,10 +127,18 @@ export class Predictor {
   constructor(parts: PredictorParts) {
     this.model = parts.model
     this.vocab = parts.vocab
-    this.threshold = checkedThreshold('Predictor', parts.threshold ?? 0)
+    this.target = parts.target ?? categoryTarget(parts.vocab)
+    this.activation = parts.activation ?? 'softmax'
+    this.channels = channelsOf(parts.decoding)
+    this.threshold = checkedThreshold('Predictor', parts.threshold ?? (this.activation === 'sigmoid' ? 0.5 : 0))
     this.batchTransforms = parts.batchTransforms
     this.platform = parts.platform
-    this.parts = { ...parts, itemTransforms: sortItemTransforms(parts.itemTransforms), threshold: this.threshold }
+    this.parts = {
+      ...parts,
+      target: this.target,
+      itemTransforms: sortItemTransforms(parts.itemTransforms),
+      threshold: this.threshold,
+    }
   }
 
   /**
@@ -175,9 +206,11 @@ export class Predictor {
     return writeOnnx(undefined, this.onnxParts(), options)
   }
 
-  private onnxParts(): OnnxParts {
+  /** Returns what `writeOnnx` writes down. */
+  onnxParts(): OnnxParts {
+    const { activation, channels } = this
     const { model, vocab, itemTransforms, batchTransforms, platform } = this.parts
-    return { model, vocab, itemTransforms, batchTransforms, platform }
+    return { model, vocab, activation, channels, itemTransforms, batchTransforms, platform }
   }
 
   /** Decodes an image and resizes it as in validation. @throws DataError  naming it, if it cannot be decoded */

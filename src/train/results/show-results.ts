@@ -4,8 +4,9 @@ import { sheetFormat, writeSheet, type LabeledImage } from '../../data/contact-s
 import { batchImages, requireCount } from '../../data/show.ts'
 import type { FitState } from '../fit/state.ts'
 import { LOADER } from '../fit/kinds.ts'
-import { argmax, outputName } from '../fit/metrics.ts'
-import { ClassificationInterpretation } from './interpretation.ts'
+import { requireLabels } from '../fit/evaluate.ts'
+import type { Predictions } from '../fit/metrics.ts'
+import { rowsByLoss } from './interpretation.ts'
 
 /** Options of `showResults`. */
 export interface ShowResultsOptions {
@@ -23,7 +24,7 @@ const KINDS: Kinds<ShowResultsOptions> = { count: NUMBER, loader: LOADER, shuffl
 
 /**
  * Writes a contact sheet of images with their labels and the predicted classes below, green where both are the same and
- * red otherwise, in any script and at full length (see data/contact-sheet.ts). Transforms act as in validation.
+ * red otherwise, in any script and at full length (see data/contact-sheet.ts); several labels have `;` between them. Transforms act as in validation.
  * The images come from one batch, so there are at most as many as the loader's batch size.
  *
  * @param file  path of the PNG, SVG or HTML file to write, ending in .png, .svg or .html. Without one nothing is written
@@ -79,18 +80,23 @@ export async function topLossImages(state: FitState, options: PlotTopLossesOptio
   checkOptions('plotTopLosses', options, TOP_KINDS)
   const { count = 9, loader = state.loaders.valid, largest = true } = options
   requireCount('plotTopLosses', count)
-  const { vocab } = state.loaders
-  const results = await state.getPredictions({ loader })
-  const top = new ClassificationInterpretation(results, vocab).topLosses(count, { largest })
+  const { predictions, losses, items } = await state.getPredictions({ loader })
+  if (losses.length === 0) requireLabels('plotTopLosses', loader)
+  const top = rowsByLoss(losses, largest).slice(0, count)
   // One batch holds them all, in their order.
-  const shown = loader.with({ items: Uint32Array.from(top, ({ item }) => item), split: 'valid', batchSize: top.length })
+  const shown = loader.with({
+    items: Uint32Array.from(top, (row) => items[row]),
+    split: 'valid',
+    batchSize: top.length,
+  })
   const images = await batchImages(shown, { count: top.length })
-  return images.map((image, i) => ({
-    ...image,
-    predicted: top[i].predicted,
-    path: loader.pictures.items[top[i].item],
-    note: `${top[i].loss.toFixed(2)} / ${(100 * top[i].probability).toFixed(1)}%`,
-  }))
+  return images.map((image, i) => {
+    const outputs = rowOfPredictions(predictions, top[i])
+    const loss = losses[top[i]].toFixed(2)
+    const isClass = loader.target.columns === 'class'
+    const share = isClass ? ` / ${(100 * outputs[loader.target.decode(outputs, 0)[0]]).toFixed(1)}%` : ''
+    return { ...withPrediction(state, image, outputs, loss + share), path: loader.pictures.items[items[top[i]]] }
+  })
 }
 
 /** Returns the images that `showResults` shows. @throws OptionError  if `count` is out of range */
@@ -104,6 +110,26 @@ export async function resultImages(state: FitState, options: ShowResultsOptions 
   // Both calls skip undecodable files, so their rows are the same items. `getPredictions` also frees the tensors of
   // `shown`.
   const { predictions } = await state.getPredictions({ loader: shown })
-  const predicted = argmax(predictions)
-  return images.map((image, row) => ({ ...image, predicted: outputName(state.loaders.vocab, predicted[row]) }))
+  return images.map((image, row) => withPrediction(state, image, rowOfPredictions(predictions, row)))
+}
+
+function rowOfPredictions({ columns, data }: Predictions, row: number): Float32Array {
+  return data.subarray(row * columns, (row + 1) * columns)
+}
+
+/** Adds what is predicted for an image: below its label, or, for numbers, which are never quite right, on a line of its own. */
+function withPrediction(
+  { loaders: { target }, loss }: FitState,
+  image: LabeledImage,
+  outputs: Float32Array,
+  note?: string,
+): LabeledImage {
+  const predicted = target.text(target.decode(outputs, loss.threshold ?? 0.5))
+  const isNumber = target.columns !== 'class' && target.vocab.length === 0
+  const lines = [...(isNumber ? [`predicted ${predicted}`] : []), ...(note === undefined ? [] : [note])]
+  return {
+    ...image,
+    ...(isNumber ? {} : { predicted }),
+    ...(lines.length > 0 ? { note: lines.join(', ') } : {}),
+  }
 }

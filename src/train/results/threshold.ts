@@ -2,7 +2,7 @@ import { requireRange } from '../../base/check.ts'
 import { OptionError } from '../../base/errors.ts'
 import { checkOptions, NUMBER, type Kinds } from '../../base/options.ts'
 import type { ItemPredictions } from '../fit/evaluation.ts'
-import { argmax } from '../fit/metrics.ts'
+import { argmax, requireClassTargets } from '../fit/metrics.ts'
 
 /** Options of `suggestThreshold`. */
 export interface ThresholdOptions {
@@ -40,7 +40,7 @@ export interface SuggestedThreshold {
  * mistakes); the rate of 95% as in Liang et al. 2018, arXiv:1706.02690, §4.
  *
  * @param results  probabilities and labels, such as those of `learner.getPredictions()`
- * @throws OptionError  if the items have no labels, none is classified correctly, or the rate is out of range
+ * @throws OptionError  if the items have no labels or several each, none is classified correctly, or the rate is out of range
  */
 export function suggestThreshold(results: ItemPredictions, options: ThresholdOptions = {}): SuggestedThreshold {
   checkOptions('suggestThreshold', options, KINDS)
@@ -52,6 +52,11 @@ export function suggestThreshold(results: ItemPredictions, options: ThresholdOpt
     'above 0, at most 1',
   )
   const { predictions, targets } = results
+  requireClassTargets(
+    'suggestThreshold',
+    results,
+    'give a threshold yourself: learner.export(path, { threshold: 0.5 })',
+  )
   const { rows, columns, data } = predictions
   if (rows === 0 || targets.length !== rows) {
     throw new OptionError('suggestThreshold', 'there are no labels to compare predictions with', {
