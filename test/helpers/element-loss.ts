@@ -5,8 +5,9 @@ import { scope } from '../../src/tensor/scope.ts'
 import type { Shape } from '../../src/tensor/shape.ts'
 import type { Tensor } from '../../src/tensor/tensor.ts'
 import { roundToHalf } from '../../src/tensor/half.ts'
-import { expectClose } from './close.ts'
-import { golden, hashUniform } from './golden.ts'
+import { expectClose } from '../../src/testing/close.ts'
+import { golden } from './golden.ts'
+import { hashUniform } from '../../src/testing/hash-uniform.ts'
 
 /** Loss of single outputs as PyTorch has it (test/golden/make_element_losses.py). */
 export interface ElementCase {

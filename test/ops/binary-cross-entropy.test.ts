@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest'
 import { sigmoidCrossEntropy } from '../../src/ops/binary-cross-entropy.ts'
 import { item, read, tensor, zeros } from '../../src/tensor/read-write.ts'
-import { expectClose } from '../helpers/close.ts'
+import { expectClose } from '../../src/testing/close.ts'
 import { elementCases, expectElementLoss, lossAndGradient } from '../helpers/element-loss.ts'
 import { testFamilies } from '../helpers/families.ts'
-import { hashUniform } from '../helpers/golden.ts'
+import { hashUniform } from '../../src/testing/hash-uniform.ts'
 import { openTestGpu } from '../helpers/gpu.ts'
-import { gradcheck, uniform } from '../helpers/gradcheck.ts'
+import { gradcheck, uniform } from '../../src/testing/gradcheck.ts'
 
 const gpu = await openTestGpu()
 

@@ -2,9 +2,9 @@ import { describe, expect, test } from 'vitest'
 import { absoluteError, huberError, squaredError } from '../../src/ops/regression-errors.ts'
 import { tensor, zeros } from '../../src/tensor/read-write.ts'
 import { elementCases, expectElementLoss, lossAndGradient } from '../helpers/element-loss.ts'
-import { hashUniform } from '../helpers/golden.ts'
+import { hashUniform } from '../../src/testing/hash-uniform.ts'
 import { openTestGpu } from '../helpers/gpu.ts'
-import { gradcheck, uniform } from '../helpers/gradcheck.ts'
+import { gradcheck, uniform } from '../../src/testing/gradcheck.ts'
 
 await openTestGpu()
 

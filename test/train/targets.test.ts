@@ -33,7 +33,7 @@ import { visionLearner } from '../../src/train/vision-learner.ts'
 import { fakePlatform } from '../helpers/fake-platform.ts'
 import { memoryFiles } from '../helpers/memory-files.ts'
 import { openTestGpu } from '../helpers/gpu.ts'
-import { expectClose } from '../helpers/close.ts'
+import { expectClose } from '../../src/testing/close.ts'
 import { rng } from '../../src/base/rng.ts'
 
 await openTestGpu()

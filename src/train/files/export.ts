@@ -186,8 +186,8 @@ function targetFrom(
   const names = vocab as readonly string[]
   if (target === undefined) return categoryTarget(names)
   const known = { ...targetMakers, ...own }
-  const kind = isRecord(target) ? String(target.kind) : ''
-  if (isRecord(target) && Object.hasOwn(known, kind)) return known[kind](target.options as Json | undefined, names)
+  const kind = isRecord(target) && typeof target.kind === 'string' ? target.kind : ''
+  if (isRecord(target) && Object.hasOwn(known, kind)) return known[kind](target.options, names)
   throw new DataError(path, `targets of the kind '${kind}' are unknown`, {
     given: { known: Object.keys(known).join(', ') },
     fix: `pass the function that makes them: loadLearner(path, { targets: { ${kind} } })`,
