@@ -1,7 +1,7 @@
 import { OptionError } from '../base/errors.ts'
 import type { Json } from '../base/json.ts'
 import { openGpuOn } from '../exports/gpu.ts'
-import { getImageFiles, nodePlatform } from '../node.ts'
+import { getImageFiles, nodePlatform, type Prediction } from '../node.ts'
 import { className } from './class-names.ts'
 import { numberIn, parseCommand, whole } from './command.ts'
 import { EXIT } from './exit-codes.ts'
@@ -20,7 +20,8 @@ Says what is on images, with a model that \`wgrad train\`, the lesson or learner
   --threshold P  smallest probability with which an image is known; below it the answer is "none of these" (that of the
              model, which has none unless it was trained with --threshold)
   --json     one JSON document on stdout: { model, labels, images: [{ file, label, probability, top: [{ label,
-             probability }] }], errors: [{ file, message }] }; label is null for none of these
+             probability }] }], errors: [{ file, message }] }; label is null for none of these; a model of several labels or
+             of numbers gives each image also labels and values
   --help
 
 Exit code 0: all were classified; 2: wrong options; 3: the model or an image cannot be read (the others are classified);
@@ -67,15 +68,24 @@ export async function main(argv: readonly string[]): Promise<void> {
       }
       const best = prediction.top.map(({ label, probability }) => ({ label: className(label), probability }))
       const text = best.map(({ label, probability }) => `${label} ${(100 * probability).toFixed(1)}%`).join(', ')
-      if (!output.json) output.say(`${file}  ${prediction.isKnown ? text : `none of these (${text})`}`)
+      const { values } = prediction
+      const labels = prediction.labels.map(className)
+      if (!output.json) output.say(`${file}  ${saidOf(prediction, labels, text)}`)
       const label = prediction.label === undefined ? null : className(prediction.label)
-      images.push({ file, label, probability: prediction.probability, top: best })
+      const more = values ? { labels, values: [...values] } : {}
+      images.push({ file, label, probability: prediction.probability, top: best, ...more })
     }
     output.document({ model: path, labels: [...predictor.vocab], images, errors })
   } finally {
     await nodePlatform.decoder.close()
     gpu.close()
   }
+}
+
+/** Returns what is printed of an image: its class, its labels, or its numbers. */
+function saidOf({ values, isKnown, text }: Prediction, labels: readonly string[], likeliest: string): string {
+  if (!values) return isKnown ? likeliest : `none of these (${likeliest})`
+  return likeliest === '' ? text : `${labels.join(', ') || 'no label'} (${likeliest})`
 }
 
 /** Returns the files of an argument: itself, or the images of a folder. */
