@@ -10,7 +10,7 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 
 /** Most lines of each room: what it had on 2026-11-26, and 5% more. */
 const BUDGETS = {
-  bench: 1120,
+  bench: 1190,
   'bench/docs': 10,
   'bench/fuzz': 430,
   'bench/gpu-report': 690,
@@ -26,9 +26,9 @@ const BUDGETS = {
   'src/base': 410,
   'src/cli': 825,
   'src/cli/train': 800,
-  'src/data': 3640,
+  'src/data': 3990,
   'src/data/augment': 1010,
-  'src/exports': 375,
+  'src/exports': 430,
   'src/gpu': 1620,
   'src/image': 1860,
   'src/nn': 2170,

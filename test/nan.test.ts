@@ -184,6 +184,7 @@ const CASES: Readonly<Record<string, Case>> = {
     operation: 'layerNorm',
     inputs: norm,
     run: ({ x, weight, bias }) => layerNorm(x, weight, bias),
+  },
   huberError: {
     operation: 'huberError',
     inputs: matrix,

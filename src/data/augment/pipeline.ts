@@ -112,7 +112,11 @@ export class BatchPipeline {
         early.length === 0
           ? this.fused(pixels, plan, dtype, this.normalizationOf())
           : this.normalized(
-              this.throughOwn(this.fused(pixels, plan, 'f32', (this.unchanged ??= keep(meanAndScale(identityStats(this.channels))))), plan, early),
+              this.throughOwn(
+                this.fused(pixels, plan, 'f32', (this.unchanged ??= keep(meanAndScale(identityStats(this.channels))))),
+                plan,
+                early,
+              ),
               dtype,
             )
       images = this.erase(images, plan)
@@ -240,7 +244,6 @@ export class BatchPipeline {
         )
   }
 }
-
 
 /**
  * Uploads means and inverse deviations, [2,C]. Of grey images the scale of the two other channels is padding, and zero: so
