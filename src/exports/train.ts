@@ -132,6 +132,7 @@ export {
 // Types that the others are made of, so that all of them can be named
 export type { OptimizerState } from '../optim/optimizer.ts'
 export type { Cycle } from '../optim/schedule.ts'
+export type { OnnxParts } from '../train/results/export-onnx.ts'
 export type { ModelSource } from '../train/files/model-file.ts'
 export type { LoopEvent, StepEvent } from '../train/fit/callback.ts'
 export type { RunningFit } from '../train/fit/events.ts'
