@@ -23,7 +23,7 @@ export interface SumGrids {
  * Neighbouring columns of a workgroup: a subgroup of llvmpipe, or half of one; on a GPU 64 bytes of f16, the width of
  * the narrowest feature maps of a network.
  */
-const LANES = 8
+export const LANES = 8
 /** Threads of a workgroup on a GPU, where the device allows as many: in compatibility mode there are 128. */
 const THREADS = 256
 /** Number of workgroups to aim for: some per core of a CPU, a few per multiprocessor (132) of the largest GPU. */
@@ -109,38 +109,10 @@ export function imagePass(images: number, rows: number, vectors: number): Grid {
   return { constants, groups: [Math.ceil(vectors / constants.LANES), rows, images] }
 }
 
-/**
- * Returns the grid of a pass over [images, rows, strips, vectors], where a strip is several pixels: each lane has one vector of
- * channels, each workgroup one row, whose strips the rows of threads share. On a GPU as many of these as there are strips, and
- * lanes of which few are idle.
- */
-export function stripPass(images: number, rows: number, strips: number, vectors: number): Grid {
-  if (gridFamily() === 'broadcast') return imagePass(images, rows, vectors)
-  const ROWS_OF_GPU = Math.min(16, 2 ** Math.ceil(Math.log2(strips)))
-  const idle = (lanes: number) => Math.ceil(vectors / lanes) * lanes
-  const lanes = [64, 32, 16, 8].filter((count) => count * ROWS_OF_GPU >= 32 && count * ROWS_OF_GPU <= 128)
-  const best = lanes.reduce((one, other) => (idle(other) < idle(one) ? other : one))
-  const constants = { LANES: best, ROWS: ROWS_OF_GPU }
-  return { constants, groups: [Math.ceil(vectors / best), rows, images] }
-}
-
 /** Returns the grid that reduces each row: each lane has one row of the matrix, whose columns its threads share. */
 export function rowPass(rows: number): Grid {
   const constants = gridFamily() === 'tile' ? { LANES: 1, ROWS: 64 } : { LANES, ROWS: 1 }
   return { constants, groups: [Math.ceil(rows / constants.LANES), 1, 1] }
-}
-
-/**
- * Returns the threads that normalize each row of a matrix, [rows, vectors], and the count of their workgroups: on a GPU some
- * four vectors per thread, whose neighbours in a row are eight threads at least, so that they load whole sectors of memory.
- */
-export function sharedRows(
-  rows: number,
-  vectors: number,
-): { readonly constants: Grid['constants']; readonly groups: number } {
-  const ROWS_OF_GPU = vectors <= 32 ? 8 : vectors <= 64 ? 16 : 32
-  const constants = gridFamily() === 'tile' ? { LANES: 128 / ROWS_OF_GPU, ROWS: ROWS_OF_GPU } : { LANES, ROWS: 1 }
-  return { constants, groups: Math.ceil(rows / constants.LANES) }
 }
 
 /** Returns options of a launch completed with a grid. */

@@ -1,6 +1,5 @@
 import { OptionError } from '../base/errors.ts'
 import { ANY, checkOptions, NUMBER, type Kinds } from '../base/options.ts'
-import { gelu, hardSwish, relu6, silu } from '../ops/activations.ts'
 import { mish } from '../ops/mish.ts'
 import type { Shape } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -10,14 +9,14 @@ import { Module } from './module.ts'
 import { rowsUnder, type LayerRow } from './summary.ts'
 
 /** Names of the activations a layer may end with, as in options and exported models. */
-export const ACTIVATIONS = ['relu', 'mish', 'none', 'relu6', 'silu', 'gelu', 'hardSwish'] as const
+export const ACTIVATIONS = ['relu', 'mish', 'none'] as const
 /** Name of an activation. */
 export type Activation = (typeof ACTIVATIONS)[number]
 
 /** Options of a `ConvLayer`. */
 export interface ConvLayerOptions extends ConvOptions {
-  /** Activation at the end. Default 'relu' */
-  readonly activation?: Activation
+  /** Activation at the end, by its name, or as a layer such as `new Relu6()`. Default 'relu' */
+  readonly activation?: Activation | Module
   /** Initial weight of the batch norm. Default 1 */
   readonly normWeight?: 0 | 1
 }
@@ -37,20 +36,23 @@ export class ConvLayer extends Module {
   readonly conv: Conv
   readonly norm: BatchNorm
   private readonly activation: Activation
+  private readonly after: Module | undefined
 
   constructor(options: ConvLayerOptions) {
     super()
     checkOptions('ConvLayer', options, KINDS)
     const { activation = 'relu', normWeight = 1, ...conv } = options
-    if (!ACTIVATIONS.includes(activation)) {
+    const isLayer = activation instanceof Module
+    if (!isLayer && !ACTIVATIONS.includes(activation)) {
       throw new OptionError('ConvLayer', 'unknown activation', {
         given: { activation },
-        expected: ACTIVATIONS.join(', '),
+        expected: `${ACTIVATIONS.join(', ')}, or a layer`,
       })
     }
     this.conv = this.addChild('0', new Conv(conv))
     this.norm = this.addChild('1', new BatchNorm(conv.outChannels, { weight: normWeight }))
-    this.activation = activation
+    this.activation = isLayer ? 'none' : activation
+    if (isLayer) this.after = this.addChild('2', activation)
   }
 
   forward(x: Tensor): Tensor {
@@ -64,22 +66,13 @@ export class ConvLayer extends Module {
 
   override describe(input: Shape): readonly LayerRow[] {
     const conv = rowsUnder('0', this.conv.describe(input))
-    return [...conv, ...rowsUnder('1', this.norm.describe(conv[0].output))]
+    const norm = rowsUnder('1', this.norm.describe(conv[0].output))
+    return [...conv, ...norm, ...(this.after ? rowsUnder('2', this.after.describe(conv[0].output)) : [])]
   }
 
   private finish(x: Tensor, residual?: Tensor): Tensor {
     const y = this.norm.forward(x, { relu: this.activation === 'relu', residual })
-    return AFTER[this.activation](y)
+    if (this.after) return this.after.forward(y)
+    return this.activation === 'mish' ? mish(y) : y
   }
-}
-
-/** Activations after the norm; that of ReLU is in the norm. */
-const AFTER: Readonly<Record<Activation, (x: Tensor) => Tensor>> = {
-  none: (x) => x,
-  relu: (x) => x,
-  mish,
-  relu6,
-  silu,
-  gelu: (x) => gelu(x),
-  hardSwish,
 }

@@ -6,6 +6,7 @@ import { keep } from '../tensor/scope.ts'
 import { elementCount, storedLastAxis, type Shape } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { upload, zeros } from '../tensor/read-write.ts'
+import type { DrawnLayer } from './drawn.ts'
 import { Module } from './module.ts'
 import { layerRow, type LayerRow } from './summary.ts'
 
@@ -24,7 +25,7 @@ interface Mask {
  *
  * @throws OptionError  when p is out of range
  */
-export class Dropout extends Module {
+export class Dropout extends Module implements DrawnLayer {
   static override readonly replayable: boolean = true
   readonly p: number
   /** Mask for each size of the first axis of x. */

@@ -1,12 +1,21 @@
 import type { Json } from '../base/json.ts'
-import { noGrad, observeOps, type ExecutedOp } from '../tensor/op.ts'
+import { loadWithGpu } from '../tensor/load-with-gpu.ts'
+import { noGrad } from '../tensor/op.ts'
 import { zeros } from '../tensor/read-write.ts'
 import { scope } from '../tensor/scope.ts'
-import { elementCount, type Shape } from '../tensor/shape.ts'
+import type { Shape } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import type { Parameter, StateTensor } from './parameter.ts'
 import { loadStateDict, stateDict, type StateDict } from './state-dict.ts'
-import { layerRow, rowsUnder, summaryTable, type LayerRow } from './summary.ts'
+import type * as Describing from './describe-run.ts'
+import { summaryTable, type LayerRow } from './summary.ts'
+
+/** Description by a run, which needs a GPU; undefined until one has been opened. */
+let describing: typeof Describing | undefined
+
+loadWithGpu(async () => {
+  describing = await import('./describe-run.ts')
+})
 
 /** Name and options that a model was made with, from which an equal one can be made (see architectures.ts). */
 export interface Architecture {
@@ -47,7 +56,10 @@ export abstract class Module {
     this.eval()
     try {
       let rows: readonly LayerRow[] = []
-      scope(() => noGrad(() => void ({ rows } = describeRun(this, zeros(input)))))
+      scope(() => {
+        const x = zeros(input)
+        noGrad(() => void (rows = describing?.describeRun(this, Module.prototype.describe, x).rows ?? []))
+      })
       return rows
     } finally {
       if (wasTraining) this.train()
@@ -154,45 +166,4 @@ export abstract class Module {
     for (const [, child] of this.ownChildren) child.setTraining(training)
     return this
   }
-}
-
-/** Runs a module that has no `describe` of its own, and describes the layers that it calls and itself. */
-function describeRun(
-  module: Module,
-  x: Tensor,
-  run = () => module.forward(x),
-): { readonly rows: readonly LayerRow[]; readonly output: Tensor } {
-  const rows: LayerRow[] = []
-  const restore = module.children().map(([name, child]) => {
-    const own = Object.getOwnPropertyDescriptor(child, 'forward')
-    const forward = child.forward.bind(child)
-    child.forward = (given, ...more: []) => {
-      if (child.describe !== Module.prototype.describe) {
-        rows.push(...rowsUnder(name, child.describe(given.shape)))
-        return observeOps(
-          () => {},
-          () => forward(given, ...more),
-        )
-      }
-      const described = describeRun(child, given, () => forward(given, ...more))
-      rows.push(...rowsUnder(name, described.rows))
-      return described.output
-    }
-    return () => (own ? Object.defineProperty(child, 'forward', own) : delete (child as Partial<Module>).forward)
-  })
-  try {
-    let flops = 0
-    const output = observeOps((op) => (flops += flopsOf(op)), run)
-    const nested = new Set(module.children().flatMap(([, child]) => child.parameters()))
-    const parameters = module.parameters().filter((parameter) => !nested.has(parameter))
-    return { rows: [...rows, layerRow(module.constructor.name, output.shape, parameters, flops)], output }
-  } finally {
-    for (const each of restore) each()
-  }
-}
-
-/** Returns the operations of a convolution or matrix product that a module runs itself, 0 for any other operation. */
-function flopsOf({ name, inputs: [, weight], output }: ExecutedOp): number {
-  if ((name !== 'conv2d' && name !== 'linear') || !weight) return 0
-  return 2 * elementCount(output.shape) * elementCount(weight.shape.slice(1))
 }

@@ -6,6 +6,7 @@ import { upload, zeros } from '../tensor/read-write.ts'
 import { keep } from '../tensor/scope.ts'
 import type { Shape } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
+import type { DrawnLayer } from './drawn.ts'
 import { Module } from './module.ts'
 import { layerRow, type LayerRow } from './summary.ts'
 
@@ -19,7 +20,7 @@ import { layerRow, type LayerRow } from './summary.ts'
  *
  * @throws OptionError  when p is out of range
  */
-export class StochasticDepth extends Module {
+export class StochasticDepth extends Module implements DrawnLayer {
   static override readonly replayable: boolean = true
   readonly p: number
   /** Factors of the images of a batch, by its size, always in the same tensor. */

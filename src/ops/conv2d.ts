@@ -1,16 +1,14 @@
 import { requireInteger, requireRange } from '../base/check.ts'
-import { DeviceError, DtypeError, ShapeError } from '../base/errors.ts'
+import { DtypeError, ShapeError } from '../base/errors.ts'
 import { ANY, NUMBER } from '../base/options.ts'
-import { KERNEL_FAMILIES, shadersOfFamily } from '../gpu/kernel-families.ts'
 import { defineOp } from '../tensor/op.ts'
 import { empty, storageDtype } from '../tensor/launch.ts'
 import { windowOutput } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import type { GroupedSizes } from './convolution/grouped.ts'
-import type * as Others from './convolution/others.ts'
+import { loaded } from './convolution/loaded.ts'
 import { convolve, convolveBackwardInput, convolveBackwardWeight } from './convolution/passes.ts'
 import { addBias, requireBias } from './plans/bias.ts'
-import { columnTotals } from './plans/column-totals.ts'
 
 export interface Conv2dOptions {
   /** Step in pixels, ≥ 1. Default 1. */
@@ -28,24 +26,7 @@ export interface Conv2dOptions {
   readonly bias?: Tensor | undefined
 }
 
-/** Convolutions with groups or dilation; undefined until a GPU has been opened. */
-let others: typeof Others | undefined
-
-for (const family of KERNEL_FAMILIES) {
-  shadersOfFamily(family, async () => {
-    others = await import('./convolution/others.ts')
-  })
-}
-
-/** Kernels that compute a convolution. */
-type Kind = 'dense' | 'depthwise' | 'grouped'
-
-interface Plan {
-  readonly sizes: GroupedSizes
-  readonly kind: Kind
-}
-
-const op = defineOp<readonly [Tensor, Tensor, Tensor | undefined], Conv2dOptions, Plan>({
+const op = defineOp<readonly [Tensor, Tensor, Tensor | undefined], Conv2dOptions, GroupedSizes>({
   name: 'conv2d',
   required: 2,
   options: { stride: NUMBER, padding: NUMBER, dilation: NUMBER, groups: NUMBER, bias: ANY },
@@ -89,56 +70,32 @@ const op = defineOp<readonly [Tensor, Tensor, Tensor | undefined], Conv2dOptions
     }
     if (bias) requireBias('conv2d', bias, O, given)
     const dtype = storageDtype(x)
-    const sizes = { N, H, W, C, P, Q, O, R, S, STRIDE: stride, PAD: padding, DILATION: dilation, GROUPS: groups, dtype }
-    return { sizes, kind: kindOf(sizes) }
+    return { N, H, W, C, P, Q, O, R, S, STRIDE: stride, PAD: padding, DILATION: dilation, GROUPS: groups, dtype }
   },
 
-  forward({ sizes, kind }, [x, weight, bias]) {
+  forward(sizes, [x, weight, bias]) {
     const y = empty({ shape: [sizes.N, sizes.P, sizes.Q, sizes.O], dtype: x.dtype }, 'conv2d')
-    if (kind === 'depthwise') {
-      const packed = loaded().packFilters(sizes, weight)
-      loaded().convolveDepthwise(sizes, x, packed, bias, y)
-      return { output: y, extras: [packed] }
-    }
-    if (kind === 'dense') convolve(sizes, x, weight, y)
-    else loaded().convolveGroups(sizes, x, weight, y)
+    if (isDense(sizes)) convolve(sizes, x, weight, y)
+    const { packed } = isDense(sizes) ? {} : loaded('conv2d').convolveOthers(sizes, x, weight, bias, y)
+    if (packed) return { output: y, extras: [packed] }
     if (bias) addBias(bias, y)
     return y
   },
 
-  backward({ sizes, kind }, dy, { inputs: [x, weight], extras: [packed] }, [needsX, needsWeight, needsBias], target) {
+  backward(sizes, dy, { inputs: [x, weight], extras: [packed] }, [needsX, needsWeight, needsBias], target) {
     const dw = needsWeight ? target(1, 'f32') : undefined
-    if (dw) weightGradientOf(kind)(sizes, x, dy, dw)
+    if (dw) (isDense(sizes) ? convolveBackwardWeight : loaded('conv2d').convolveOthersBackwardWeight)(sizes, x, dy, dw)
     const dbias = needsBias ? target(2, 'f32') : undefined
-    if (dbias) columnTotals(dy, dbias)
+    if (dbias) loaded('conv2d').columnTotals(dy, dbias)
     const dx = needsX ? target(0) : undefined
-    if (dx) inputGradientOf(kind)(sizes, dy, kind === 'depthwise' ? packed : weight, dx)
+    if (dx && isDense(sizes)) convolveBackwardInput(sizes, dy, weight, dx)
+    else if (dx) loaded('conv2d').convolveOthersBackwardInput(sizes, dy, weight, packed, dx)
     return [dx, dw, dbias]
   },
 })
 
-function weightGradientOf(kind: Kind): (sizes: GroupedSizes, x: Tensor, dy: Tensor, dw: Tensor) => void {
-  if (kind === 'dense') return convolveBackwardWeight
-  return kind === 'depthwise' ? loaded().convolveDepthwiseBackwardWeight : loaded().convolveGroupsBackwardWeight
-}
-
-/** Returns a function that takes the weight, or, for a depthwise convolution, its packed filters. */
-function inputGradientOf(kind: Kind): (sizes: GroupedSizes, dy: Tensor, weight: Tensor, dx: Tensor) => void {
-  if (kind === 'dense') return convolveBackwardInput
-  return kind === 'depthwise' ? loaded().convolveDepthwiseBackwardInput : loaded().convolveGroupsBackwardInput
-}
-
-/** @throws DeviceError  if they have not arrived */
-function loaded(): typeof Others {
-  if (others) return others
-  throw new DeviceError('conv2d', 'the kernels for groups and dilation are not loaded yet', {
-    fix: 'import conv2d before the GPU is opened, or wait until the next task',
-  })
-}
-
-function kindOf(sizes: GroupedSizes): Kind {
-  if (sizes.GROUPS === 1 && sizes.DILATION === 1) return 'dense'
-  return loaded().isDepthwise(sizes) ? 'depthwise' : 'grouped'
+function isDense({ GROUPS, DILATION }: GroupedSizes): boolean {
+  return GROUPS === 1 && DILATION === 1
 }
 
 /**

@@ -2,7 +2,8 @@ import { requireNumber } from '../base/check.ts'
 import { DtypeError, ShapeError } from '../base/errors.ts'
 import { formatShape } from '../base/format.ts'
 import { NUMBER } from '../base/options.ts'
-import { columnSums, onGrid, sharedRows } from '../gpu/grid.ts'
+import { currentGpu } from '../gpu/device.ts'
+import { columnSums, LANES, onGrid, type Grid } from '../gpu/grid.ts'
 import { empty, launch, storageDtype } from '../tensor/launch.ts'
 import { defineOp } from '../tensor/op.ts'
 import { release } from '../tensor/scope.ts'
@@ -97,6 +98,17 @@ function parameterGradients(
   if (dbias) totalOf(sums, dbias, SLICES, VECTORS, total)
   release(sums)
   release(products)
+}
+
+/**
+ * Returns the threads that normalize each row of a matrix, [rows, vectors], and the count of their workgroups: on a GPU some
+ * four vectors per thread, whose neighbours in a row are eight threads at least, so that they load whole sectors of memory.
+ */
+function sharedRows(rows: number, vectors: number): { readonly constants: Grid['constants']; readonly groups: number } {
+  const ROWS_OF_GPU = vectors <= 32 ? 8 : vectors <= 64 ? 16 : 32
+  const constants =
+    currentGpu().family !== 'broadcast' ? { LANES: 128 / ROWS_OF_GPU, ROWS: ROWS_OF_GPU } : { LANES, ROWS: 1 }
+  return { constants, groups: Math.ceil(rows / constants.LANES) }
 }
 
 /**

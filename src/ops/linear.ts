@@ -5,9 +5,9 @@ import { parts } from '../tensor/parts.ts'
 import { release } from '../tensor/scope.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { elementCount, padTo4, type Shape } from '../tensor/shape.ts'
+import { loaded } from './convolution/loaded.ts'
 import { convolve, convolveBackwardInput, convolveBackwardWeight, type ConvolutionSizes } from './convolution/passes.ts'
 import { addBias, requireBias } from './plans/bias.ts'
-import { columnTotals } from './plans/column-totals.ts'
 import '../gpu/wgsl/add/accumulate.ts'
 import '../gpu/wgsl/linear/index.ts'
 
@@ -60,7 +60,7 @@ const op = defineOp<readonly [Tensor, Tensor, Tensor | undefined], undefined, Co
         { dy, dbias },
         { groups: Math.ceil(columns / 64), shape: { N: sizes.N, COLUMNS: columns }, dtype: sizes.dtype },
       )
-    } else if (dbias) columnTotals(dy, dbias)
+    } else if (dbias) loaded('linear').columnTotals(dy, dbias)
     const dx = needsX ? target(0) : undefined
     if (dx) convolveBackwardInput(sizes, dy, weight, dx)
     return [dx, dw, dbias]

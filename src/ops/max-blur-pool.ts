@@ -1,4 +1,3 @@
-import { ShapeError } from '../base/errors.ts'
 import { formatShape } from '../base/format.ts'
 import { empty, launch, storageDtype } from '../tensor/launch.ts'
 import { defineOp } from '../tensor/op.ts'
@@ -6,6 +5,7 @@ import { parts } from '../tensor/parts.ts'
 import { padTo4, type Shape } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { imagePass, onGrid } from '../gpu/grid.ts'
+import { maxBlurPoolOutput } from './plans/max-blur-pool.ts'
 import '../gpu/wgsl/max-blur-pool/index.ts'
 
 interface Plan {
@@ -57,16 +57,6 @@ const op = defineOp<readonly [Tensor], undefined, Plan>({
     return [dx]
   },
 })
-
-/** Returns the shape of the result of `maxBlurPool`: [N,⌊H/2⌋,⌊W/2⌋,C]. @throws ShapeError  if x is not a batch of images of at least 2×2 */
-export function maxBlurPoolOutput(shape: Shape): Shape {
-  const [N, H, W, C] = shape
-  if (shape.length === 4 && H >= 2 && W >= 2) return [N, Math.floor(H / 2), Math.floor(W / 2), C]
-  throw new ShapeError('maxBlurPool', 'x must be a batch of images of at least 2×2', {
-    given: { x: shape },
-    expected: 'x as [N,H,W,C], with H and W ≥ 2',
-  })
-}
 
 /**
  * Pools without aliasing: the maximum of every 2×2 pixels, blurred and then subsampled by 2.

@@ -111,19 +111,19 @@ describe('Conv', () => {
   })
 })
 
-test.each([
-  ['relu', relu],
-  ['relu6', relu6],
-  ['silu', silu],
-  ['gelu', (x: Tensor) => gelu(x)],
-  ['hardSwish', hardSwish],
-] as const)('ConvLayer ends with %s', async (activation, operation) => {
+test('ConvLayer ends with a layer', async () => {
   const sizes = { inChannels: 5, outChannels: 5, groups: 5, init: init() }
   const x = images([2, 4, 4, 5])
   const plain = new ConvLayer({ ...sizes, activation: 'none' }).eval()
-  const layer = new ConvLayer({ ...sizes, activation }).eval()
+  const layer = new ConvLayer({ ...sizes, activation: new HardSwish() }).eval()
   layer.loadStateDict(await plain.stateDict())
-  expectClose(await read(layer.forward(x)), [...(await read(operation(plain.forward(x))))], 'f32')
+  expectClose(await read(layer.forward(x)), [...(await read(hardSwish(plain.forward(x))))], 'f32')
+  expect(layer.describe([2, 4, 4, 5]).map(({ path, layer: name }) => [path, name])).toEqual([
+    ['0', 'depthwise conv 3×3'],
+    ['1', 'batch norm'],
+    ['2', 'hard swish'],
+  ])
+  expect(() => new ConvLayer({ ...sizes, activation: 'gelu' } as never)).toThrow('relu, mish, none, or a layer')
 })
 
 test('activations as layers are the operations', async () => {

@@ -1,11 +1,10 @@
 import { rng } from '../../base/rng.ts'
-import { Dropout } from '../../nn/dropout.ts'
-import { StochasticDepth } from '../../nn/stochastic-depth.ts'
+import { drawsNumbers } from '../../nn/drawn.ts'
 import type { Callback } from '../fit/callback.ts'
 
 /**
  * Callback that maintains the position in the fit, switches the model between training and evaluation mode, and draws the
- * random numbers of its layers for dropout and stochastic depth.
+ * random numbers of its layers that draw some, such as those of dropout.
  *
  * `progress` is the fraction of the fit that is done, from 0 at the first batch to 1 − 1/batches at the last one.
  * Schedules are functions of it.
@@ -26,7 +25,7 @@ export const trainEval: Callback = {
     state.model.train()
   },
   prepareBatch({ model, seed, epochsBegun }, batch) {
-    const layers = model.modules().filter((layer) => layer instanceof Dropout || layer instanceof StochasticDepth)
+    const layers = model.modules().filter(drawsNumbers)
     const { N } = batch.draw.plan.shape
     for (const [i, layer] of layers.entries()) layer.draw(rng(seed, 'dropout', i, epochsBegun, batch.index), N)
   },

@@ -2,7 +2,7 @@
  * MobileNetV2 (Sandler et al. 2018, arXiv:1801.04381), written with the package's layers: depthwise convolutions between narrow
  * ones. The names of its state are torchvision's, so that weights of mobilenet_v2 load as they are.
  */
-import { Conv, ConvLayer, BatchNorm, Dropout, GlobalAvgPool, Init, Linear, Module, Sequential } from 'wgrad/nn'
+import { Conv, ConvLayer, BatchNorm, Dropout, GlobalAvgPool, Init, Linear, Module, Relu6, Sequential } from 'wgrad/nn'
 import { add, type Tensor } from 'wgrad/tensor'
 
 /** Residual blocks of one width: expansion, channels, number, and step of the first. */
@@ -42,13 +42,13 @@ class InvertedResidual extends Module {
   constructor(inChannels: number, outChannels: number, stride: number, expansion: number, init: Init) {
     super()
     const wide = inChannels * expansion
-    const common = { init, fan: 'out', activation: 'relu6' } as const
-    const widen = new ConvLayer({ ...common, inChannels, outChannels: wide, kernelSize: 1 })
+    const common = () => ({ init, fan: 'out' as const, activation: new Relu6() })
+    const widen = new ConvLayer({ ...common(), inChannels, outChannels: wide, kernelSize: 1 })
     this.path = this.addChild(
       'conv',
       new Sequential([
         ...(expansion === 1 ? [] : [widen]),
-        new ConvLayer({ ...common, inChannels: wide, outChannels: wide, stride, groups: wide }),
+        new ConvLayer({ ...common(), inChannels: wide, outChannels: wide, stride, groups: wide }),
         new Conv({ inChannels: wide, outChannels, kernelSize: 1, init, fan: 'out' }),
         new BatchNorm(outChannels),
       ]),
@@ -68,7 +68,7 @@ export function mobileNetV2(options: MobileNetV2Options = {}): Sequential {
   const init = new Init(seed)
   let channels = multipleOf8(32 * width)
   const features: Module[] = [
-    new ConvLayer({ inChannels: 3, outChannels: channels, stride: 2, activation: 'relu6', init, fan: 'out' }),
+    new ConvLayer({ inChannels: 3, outChannels: channels, stride: 2, activation: new Relu6(), init, fan: 'out' }),
   ]
   for (const [expansion, given, blocks, stride] of stages) {
     const out = multipleOf8(given * width)
@@ -79,7 +79,14 @@ export function mobileNetV2(options: MobileNetV2Options = {}): Sequential {
   }
   const last = multipleOf8(1280 * Math.max(1, width))
   features.push(
-    new ConvLayer({ inChannels: channels, outChannels: last, kernelSize: 1, activation: 'relu6', init, fan: 'out' }),
+    new ConvLayer({
+      inChannels: channels,
+      outChannels: last,
+      kernelSize: 1,
+      activation: new Relu6(),
+      init,
+      fan: 'out',
+    }),
   )
   const model = new Sequential([
     ['features', new Sequential(features)],
