@@ -76,7 +76,7 @@ const CALLS: Readonly<Record<string, readonly [suggested: string, call: (options
     ],
     'own batch transform': [
       'replayable',
-      (o) => block2({ batchTransforms: [{ name: 'a', runsOn: 'both', apply: String, ...o }] }),
+      (o) => loader()({ batchTransforms: [{ name: 'a', runsOn: 'both', apply: String, ...o }] }),
       'replay',
     ],
     augTransforms: ['maxRotate', (o) => library.augTransforms(o), 'max_rotate'],

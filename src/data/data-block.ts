@@ -1,7 +1,7 @@
 import { checkArgument, checkOptions, FUNCTION, listOf, NUMBER, objectWith, type Kinds } from '../base/options.ts'
 import type { Platform } from '../platform/platform.ts'
 import type { NormalizeByBatchTransform } from './augment/normalize.ts'
-import { toBatchTransforms, type BatchTransform, type GivenBatchTransform } from './augment/transforms.ts'
+import type { GivenBatchTransform } from './augment/transforms.ts'
 import { TARGET_BLOCK, type ImageBlock, type TargetBlock } from './blocks.ts'
 import { sortItemTransforms, type GivenItemTransform, type ItemTransform } from './item-transforms.ts'
 import type { Loaders } from './loaders.ts'
@@ -37,10 +37,9 @@ export interface DataBlockOptions {
   readonly batchTransforms?: readonly (GivenBatchTransform | NormalizeByBatchTransform)[]
 }
 
-/** Options of a data block with all code from outside as transforms. */
+/** Options of a data block with the item transforms in the order of their work. */
 export interface PreparedOptions extends DataBlockOptions {
   readonly itemTransforms: readonly ItemTransform[]
-  readonly batchTransforms: readonly (BatchTransform | NormalizeByBatchTransform)[]
 }
 
 export interface LoadersOptions {
@@ -130,7 +129,6 @@ export class DataBlock {
     this.options = {
       ...options,
       itemTransforms: sortItemTransforms(options.itemTransforms ?? []),
-      batchTransforms: toBatchTransforms<BatchTransform | NormalizeByBatchTransform>(options.batchTransforms ?? []),
     }
   }
 

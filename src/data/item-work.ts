@@ -6,7 +6,8 @@ import { resizePixels } from '../image/resize.ts'
 import type { DecodePool } from '../platform/platform.ts'
 import type { Phase } from './augment/draw.ts'
 import { drawPlan, type ItemTransform } from './item-transforms.ts'
-import { applyOwn, type OwnItemTransform } from './own-item-transform.ts'
+import { applyOwn } from './apply-own-item.ts'
+import type { OwnItemTransform } from './own-item-transform.ts'
 
 /** Change of an image after it was resized: edits that any thread can make, or code of one's own. */
 type Change =

@@ -6,7 +6,8 @@ import { rng } from '../base/rng.ts'
 import { currentGpu } from '../gpu/device.ts'
 import { channelsOf } from '../image/decode-options.ts'
 import type { Platform } from '../platform/platform.ts'
-import type { BatchTransform } from './augment/transforms.ts'
+import type { NormalizeByBatchTransform } from './augment/normalize.ts'
+import { toBatchTransforms, type BatchTransform } from './augment/transforms.ts'
 import { checkedTarget } from './blocks.ts'
 import { checkFiles } from './check-files.ts'
 import { printTargets } from './class-counts.ts'
@@ -61,7 +62,7 @@ export async function makeLoaders(block: PreparedOptions, path: string, options:
   const shared = { platform, pictures, labels, target, vocab: target.vocab, batchSize, seed, itemTransforms }
   const trainLoader = (batchTransforms: readonly BatchTransform[]) =>
     new Loader({ ...shared, batchTransforms, split: 'train', items: train, itemWeights: weights })
-  const batchTransforms = await withBatchStats(block.batchTransforms, trainLoader)
+  const batchTransforms = await withBatchStats(batchTransformsOf(block), trainLoader)
   return new Loaders({
     train: trainLoader(batchTransforms),
     valid: new Loader({ ...shared, batchTransforms, split: 'valid', items: valid }),
@@ -105,7 +106,7 @@ export async function summarize(block: PreparedOptions, path: string, options: L
   lines.push(
     `a batch: ${batchSize} such pictures, ${formatShape({ shape: [batchSize, height, width], dtype: 'u32' })}, one RGBA pixel each`,
   )
-  for (const transform of [...block.batchTransforms].sort((a, b) => a.order - b.order)) {
+  for (const transform of batchTransformsOf(block).toSorted((a, b) => a.order - b.order)) {
     const size = 'size' in transform ? transform.size : undefined
     if (size) [height, width] = size
     const name = transform.kind === 'own' ? transform.name : transform.kind
@@ -115,6 +116,10 @@ export async function summarize(block: PreparedOptions, path: string, options: L
   const text = lines.join('\n')
   for (const line of lines) platform.log(line)
   return text
+}
+
+function batchTransformsOf({ batchTransforms = [] }: PreparedOptions) {
+  return toBatchTransforms<BatchTransform | NormalizeByBatchTransform>(batchTransforms)
 }
 
 async function datasetOf(

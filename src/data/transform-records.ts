@@ -11,16 +11,14 @@ import { toOwnBatchTransform, type OwnBatch, type OwnBatchFunction } from './aug
 import type { BatchTransform } from './augment/transforms.ts'
 import { randAugment, trivialAugment, type RandAugmentOptions, type TrivialAugmentOptions } from './auto-augment.ts'
 import {
-  cropPad,
-  dihedralItem,
   flipItem,
-  randomCrop,
   randomResizedCrop,
   resize,
   type ItemTransform,
   type RandomCropOptions,
   type RandomResizedCropOptions,
 } from './item-transforms.ts'
+import { cropPad, dihedralItem, randomCrop } from './window-transforms.ts'
 import { toOwnItemTransform, type OwnItem, type OwnItemFunction } from './own-item-transform.ts'
 
 /**

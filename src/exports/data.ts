@@ -6,14 +6,12 @@
 
 export type { DataBlockOptions, LoadersOptions } from '../data/data-block.ts'
 export {
-  cropPad,
-  dihedralItem,
-  randomCrop,
   type GivenItemTransform,
   type ItemTransform,
   type RandomCropOptions,
   type RandomResizedCropOptions,
 } from '../data/item-transforms.ts'
+export { cropPad, dihedralItem, randomCrop } from '../data/window-transforms.ts'
 export {
   randAugment,
   trivialAugment,

@@ -2,16 +2,8 @@ import { expect, test } from 'vitest'
 import { OptionError } from '../../src/base/errors.ts'
 import { rng } from '../../src/base/rng.ts'
 import { BOX_NUMBERS } from '../../src/image/box.ts'
-import {
-  cropPad,
-  dihedralItem,
-  drawPlan,
-  flipItem,
-  randomCrop,
-  randomResizedCrop,
-  resize,
-  sortItemTransforms,
-} from '../../src/data/item-transforms.ts'
+import { drawPlan, flipItem, randomResizedCrop, resize, sortItemTransforms } from '../../src/data/item-transforms.ts'
+import { cropPad, dihedralItem, randomCrop } from '../../src/data/window-transforms.ts'
 
 const stream = (index = 0) => rng(1, 'crop', index)
 

@@ -8,16 +8,8 @@ import { chain, drawBatch } from '../../src/data/augment/plan.ts'
 import { augTransforms } from '../../src/data/augment/transforms.ts'
 import { brightness, contrast, flip, rotate, warp, zoom } from '../../src/data/augment/parts.ts'
 import { randAugment, trivialAugment } from '../../src/data/auto-augment.ts'
-import {
-  cropPad,
-  dihedralItem,
-  drawPlan,
-  flipItem,
-  randomCrop,
-  randomResizedCrop,
-  resize,
-  type ItemTransform,
-} from '../../src/data/item-transforms.ts'
+import { drawPlan, flipItem, randomResizedCrop, resize, type ItemTransform } from '../../src/data/item-transforms.ts'
+import { cropPad, dihedralItem, randomCrop } from '../../src/data/window-transforms.ts'
 import {
   batchTransformsFrom,
   decodingFrom,

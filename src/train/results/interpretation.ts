@@ -4,7 +4,7 @@ import { checkOptions, FLAG, listOf, TEXT } from '../../base/options.ts'
 import { formatTable } from '../../base/table.ts'
 import type { CleaningList } from '../../data/cleaning.ts'
 import { wilsonInterval } from './confidence.ts'
-import { confusionPlot, type ConfusionPlotOptions } from './confusion-plot.ts'
+import type { ConfusionPlotOptions } from './confusion-plot.ts'
 import { CLEANING_LIST_KINDS, cleaningListOf, type CleaningListOptions } from './cleaning-list.ts'
 import type { ItemPredictions } from '../fit/evaluation.ts'
 import { argmax, outputName, requireClassTargets } from '../fit/metrics.ts'
@@ -156,7 +156,9 @@ export class ClassificationInterpretation {
    * @param options.title  title above. Default 'Confusion matrix'
    * Source: fastai interpret.py, ClassificationInterpretation.plot_confusion_matrix.
    */
-  plotConfusionMatrix(options: ConfusionPlotOptions = {}): string {
+  async plotConfusionMatrix(options: ConfusionPlotOptions = {}): Promise<string> {
+    // Loaded when it is needed, as all that draws.
+    const { confusionPlot } = await import('./confusion-plot.ts')
     return confusionPlot(this.vocab, this.confusionMatrix(), options)
   }
 

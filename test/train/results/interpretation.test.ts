@@ -173,8 +173,8 @@ describe('the accuracy', () => {
 describe('the plot of the confusion matrix', () => {
   const confused = interpret([0, 0, 1, 2, 2, 2], [0, 1, 1, 0, 0, 2], ['a & b', 'golf', 'tench'])
 
-  test('has every count but zeros, names once for each side, and a part of color for the part of a row', () => {
-    const svg = confused.plotConfusionMatrix({ title: 'Mine' })
+  test('has every count but zeros, names once for each side, and a part of color for the part of a row', async () => {
+    const svg = await confused.plotConfusionMatrix({ title: 'Mine' })
     expect([...svg.matchAll(/central">(\d+)<\/text>/g)].map(([, count]) => count)).toEqual(['1', '1', '1', '2', '1'])
     expect(svg.match(/>a &amp; b</g)).toHaveLength(2)
     expect(svg).toContain('>Mine<')
@@ -182,12 +182,12 @@ describe('the plot of the confusion matrix', () => {
     expect(svg).toContain('fill-opacity="0.400"')
   })
 
-  test('has parts of rows where asked to', () => {
-    const svg = confused.plotConfusionMatrix({ normalize: true })
+  test('has parts of rows where asked to', async () => {
+    const svg = await confused.plotConfusionMatrix({ normalize: true })
     expect([...svg.matchAll(/central">(\d\.\d+)<\/text>/g)].map(([, share]) => share)).toEqual([
       ...['0.50', '0.50', '1.00', '0.67', '0.33'],
     ])
-    expect(() => confused.plotConfusionMatrix({ norm: true } as object)).toThrow("there is no option 'norm'")
+    await expect(confused.plotConfusionMatrix({ norm: true } as object)).rejects.toThrow("there is no option 'norm'")
   })
 })
 
