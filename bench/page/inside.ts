@@ -141,23 +141,39 @@ export function lookInside(trainer: TrainerClient, facts: AdapterFacts): void {
     await trainer.call.stop()
     const rows: (readonly [name: string, stepMs: number | undefined, text: string])[] = []
     for (const { name, start } of PEERS) {
-      say(status, `${name}: compiling its first step …`)
+      const minutes = facts.software ? MINUTES.software : MINUTES.gpu
+      const late = AbortSignal.timeout(60_000 * minutes)
+      const begin = performance.now()
+      let doing = 'compiling its first step'
+      const tellTime = (): void =>
+        say(
+          status,
+          `${name}: ${doing}, ${Math.round((performance.now() - begin) / 1000)} s of ${60 * minutes} at most …`,
+        )
+      tellTime()
+      const ticking = setInterval(tellTime, 1000)
       try {
-        const { stepMs } = await answers<PeerMessage, { stepMs: number }>(start(), signal, (message) => {
+        const both = AbortSignal.any([signal, late])
+        const { stepMs } = await answers<PeerMessage, { stepMs: number }>(start(), both, (message) => {
           if ('stepMs' in message) return message
-          if ('steps' in message) say(status, `${name}: ${message.steps} steps done …`)
+          if ('steps' in message) doing = `${message.steps} steps done`
           return undefined
         })
         rows.push([name, stepMs, ''])
       } catch (error) {
         signal.throwIfAborted()
-        rows.push([name, undefined, messageOf(error)])
+        rows.push([name, undefined, late.aborted ? `not done after ${minutes} min (${doing})` : messageOf(error)])
+      } finally {
+        clearInterval(ticking)
       }
       show(comparison(rows), element('div', { class: 'row' }, copyButton(comparisonText(facts.name, rows), status)))
     }
     return 'The losses of the first three steps were compared with those of PyTorch in double precision: who computes something else has no time.'
   })
 }
+
+/** Minutes that a library has for its steps: a processor compiles and computes them slowly. */
+const MINUTES = { software: 4, gpu: 1 }
 
 type Rows = readonly (readonly [name: string, stepMs: number | undefined, text: string])[]
 

@@ -8,42 +8,21 @@ import {
   openGpu,
   removeFiles,
   storageFiles,
-  type Callback,
   type Gpu,
-  type Learner,
 } from 'wgrad'
-import { readSafetensors, type Architecture } from 'wgrad/nn'
-import { currentGpu, rng, useGpu } from 'wgrad/gpu'
-import { gradCam, type Predictor, type VisionLearnerOptions } from 'wgrad/train'
-import type { AdapterFacts, Calls, KernelTime, ModelFacts, Part, Reply, Request, TrainingEvent } from './protocol.ts'
-import { everyFifth } from './split.ts'
+import { currentGpu } from 'wgrad/gpu'
+import { gradCam, type Predictor } from 'wgrad/train'
+import { guess, NONE, shownOf } from './guesses.ts'
+import { bodyIn, factsIn, type Body } from './model-facts.ts'
+import type { AdapterFacts, Calls, Request } from './protocol.ts'
 import { firstLearner } from './recipes/first.ts'
 import { ownLearner } from './recipes/own.ts'
-import { stepByHand } from './recipes/step.ts'
+import { reporter } from './reporter.ts'
+import { missing, ownSession, sessions, type Session } from './sessions.ts'
+import { everyFifth } from './split.ts'
+import { send, tell } from './telling.ts'
+import { timedLaunches } from './timed-launches.ts'
 
-/** Caption of a picture whose likeliest label is below the model's threshold. */
-const NONE = 'none of these'
-
-/** Architecture of a network without its head. */
-interface Body {
-  readonly backbone: string
-  readonly body: NonNullable<VisionLearnerOptions['body']>
-}
-
-/** Learner with what the page shows of it. */
-interface Session {
-  readonly part: Part
-  readonly learner: Learner
-  /** Validation pictures on the page. */
-  readonly shown: readonly string[]
-  readonly batchSize: number
-  readonly size: number
-  epochsLeft: number
-  /** True until the first loss is known. */
-  fresh: boolean
-}
-
-const SHOWN = 12
 /** Training of the bundled pictures: shorter on a processor, so that something happens there too. */
 const FIRST = {
   gpu: { size: 64, batchSize: 16, epochs: 24 },
@@ -60,7 +39,6 @@ const FROM_NOTHING: Body = { backbone: 'xresnet18', body: { widen: 0.5 } }
 const written = memoryFiles()
 /** Models that stay in the browser until the visitor forgets them. */
 const kept = storageFiles('models')
-const sessions = new Map<Part, Session>()
 let base = ''
 let opened: Gpu | undefined
 let running: Session | undefined
@@ -68,11 +46,6 @@ let stopping = false
 /** Model of the visitor: trained here, or opened from a file. */
 let predictor: Predictor | undefined
 let modelBytes: Uint8Array | undefined
-
-const send = (reply: Reply, transfer: Transferable[] = []): void => {
-  ;(self as unknown as Worker).postMessage(reply, transfer)
-}
-const tell = (event: TrainingEvent): void => send({ event })
 
 const calls: {
   readonly [Name in keyof Calls]: (
@@ -92,7 +65,10 @@ const calls: {
     await bundledPictures()
     const { size, batchSize, epochs } = currentGpu().software ? FIRST.software : FIRST.gpu
     // Trying out kernels takes seconds that a first visit does not have.
-    const learner = await firstLearner(size, batchSize, { callbacks: [reporter('first')], tune: { seconds: 0.5 } })
+    const learner = await firstLearner(size, batchSize, {
+      callbacks: [reporter('first', () => stopping)],
+      tune: { seconds: 0.5 },
+    })
     const shown = await shownOf('first', learner)
     const session: Session = { part: 'first', learner, shown, batchSize, size, epochsLeft: epochs, fresh: true }
     sessions.set('first', session)
@@ -139,7 +115,7 @@ const calls: {
       body,
       splitter: everyFifth,
       ...(pretrained ? { pretrained: `weights/${PRETRAINED}` } : {}),
-      callbacks: [reporter('own')],
+      callbacks: [reporter('own', () => stopping)],
       tune: { seconds: 5 },
     })
     const frozen = pretrained ? 1 : 0
@@ -225,7 +201,10 @@ const calls: {
     }))
   },
 
-  kernels: () => timedLaunches(),
+  async kernels() {
+    await calls.stop()
+    return timedLaunches()
+  },
 }
 
 /** Settles when the fit that is going on has ended. */
@@ -258,47 +237,6 @@ async function fit(session: Session, work: () => Promise<void>): Promise<void> {
   )
 }
 
-/** Reports losses as the GPU finishes their steps, and figures of every epoch. */
-function reporter(part: Part): Callback {
-  let times: number[] = []
-  return {
-    name: 'page',
-    order: 70,
-    replayable: true,
-    duringLrFind: false,
-    beforeFit: (state) => {
-      times = []
-      if (stopping) state.interrupt()
-      const steps = state.loaders.train.batchCount * state.epochs
-      tell({ kind: 'planned', part, steps, epochs: state.epochs })
-    },
-    lossKnown: (_state, { loss }) => {
-      const session = sessions.get(part)
-      if (session?.fresh) {
-        session.fresh = false
-        tell({ kind: 'phase', part, phase: 'training', text: 'Training' })
-      }
-      // Steps that are done, over the last few seconds: work that was only handed over is no speed.
-      const now = performance.now()
-      times.push(now)
-      while (times.length > 4 && now - times[0] > RATE_WINDOW_MS) times.shift()
-      const seconds = (now - times[0]) / 1000
-      const rate = seconds > 0 ? ((times.length - 1) * (session?.batchSize ?? 0)) / seconds : undefined
-      tell({ kind: 'step', part, loss, rate })
-    },
-    beforeEpoch: () => void (times = []),
-    afterEpoch: (state) => {
-      const row = state.recorder.rows.at(-1)
-      const session = sessions.get(part)
-      if (row === undefined || row.epoch !== state.epoch) return
-      if (session) session.epochsLeft = Math.max(0, session.epochsLeft - 1)
-      const { epoch, trainLoss, validLoss, metrics } = row
-      tell({ kind: 'epoch', part, epoch, epochs: state.epochs, trainLoss, validLoss, accuracy: metrics['accuracy'] })
-    },
-  }
-}
-
-const RATE_WINDOW_MS = 4000
 /** Pause between two rounds of guesses: on a processor they take time from training. */
 const GUESS_EVERY_MS = { gpu: 600, software: 2500 }
 
@@ -309,36 +247,6 @@ async function keepGuessing(session: Session): Promise<void> {
     if (!session.fresh) await guess(session)
     await new Promise((resolve) => setTimeout(resolve, session.fresh ? 50 : pause))
   }
-}
-
-async function guess({ part, learner, shown }: Session): Promise<void> {
-  try {
-    const predictions = await learner.predictor().predictAll(shown)
-    const guesses = predictions.map(({ label = NONE, probability }) => ({ label, probability }))
-    tell({ kind: 'guesses', part, guesses })
-  } catch {
-    // Outputs that are not finite: the fit itself reports that.
-  }
-}
-
-/** Some validation pictures, of all classes in turn. */
-async function shownOf(part: Part, { loaders }: Learner): Promise<string[]> {
-  const { valid, vocab } = loaders
-  const byClass = vocab.map((_, label) => Array.from(valid.items).filter((item) => valid.labels[item] === label))
-  const most = Math.max(...byClass.map(({ length }) => length))
-  const items = Array.from({ length: most }, (_, round) => byClass.flatMap((own) => own.slice(round, round + 1)))
-    .flat()
-    .slice(0, SHOWN)
-  const paths = items.map((item) => valid.pictures.items[item])
-  const shown = await Promise.all(
-    paths.map(async (path, i) => ({
-      path,
-      label: vocab[valid.labels[items[i]]],
-      picture: new Blob([new Uint8Array(await loaders.platform.files.read(path))]),
-    })),
-  )
-  tell({ kind: 'shown', part, shown, vocab })
-  return paths
 }
 
 /** Loads the weights that the page ships, once. @returns their architecture */
@@ -371,90 +279,10 @@ function factsOf({ name, software, features }: Gpu): AdapterFacts {
   return { name, software, timestamps: features.has('timestamp-query'), features: [...features] }
 }
 
-function missing(): never {
-  throw new Error('Nothing has been trained yet.')
-}
-
-function ownSession(): Session {
-  return sessions.get('own') ?? missing()
-}
-
 async function exportedModel(): Promise<Uint8Array> {
   const session = sessions.get('own')
   if (!session) return modelBytes ?? missing()
   return session.learner.exportBytes({ precision: 'f16' })
-}
-
-/** Metadata that `learner.export` writes into a file of weights: labels, architecture, transforms. */
-function metadataOf(bytes: Uint8Array): Record<string, unknown> {
-  const { metadata } = readSafetensors('weights', bytes)
-  return JSON.parse(metadata['wgrad'] ?? '{}') as Record<string, unknown>
-}
-
-function factsIn(bytes: Uint8Array): ModelFacts {
-  const { vocab } = metadataOf(bytes) as { vocab?: string[] }
-  if (vocab === undefined) throw new Error('This file is not a model that this page, or learner.export, has written.')
-  return { vocab }
-}
-
-/** Architecture of the body in a file of weights, which is that of a whole network or of one for transfer learning. */
-function bodyIn(bytes: Uint8Array): Body {
-  const { architecture } = metadataOf(bytes) as { architecture?: Architecture }
-  if (architecture === undefined) return { backbone: 'xresnet18', body: {} }
-  const { name, options } = architecture
-  const {
-    backbone = name,
-    body,
-    outputs: _outputs,
-    ...whole
-  } = options as { backbone?: string; outputs?: number } & Partial<Body>
-  return { backbone, body: body ?? whole }
-}
-
-/** Steps that are timed after one that compiles. */
-const TIMED_STEPS = 3
-
-async function timedLaunches(): Promise<readonly KernelTime[]> {
-  await calls.stop()
-  const before = currentGpu()
-  if (!before.features.has('timestamp-query')) return []
-  const { size, batchSize } = before.software ? { size: 32, batchSize: 4 } : { size: 64, batchSize: 32 }
-  const gpu = await openGpu({ profile: true })
-  try {
-    const step = stepByHand(noise(batchSize * size * size * 3), [batchSize, size, size, 3], classes(batchSize))
-    await step()
-    await gpu.profiler?.rows(gpu.platform)
-    gpu.profiler?.reset()
-    for (let i = 0; i < TIMED_STEPS; i++) await step()
-    const rows = (await gpu.profiler?.rows(gpu.platform)) ?? []
-    const totalMs = rows.reduce((sum, { timeMs }) => sum + timeMs, 0)
-    const groups = new Map<string, KernelTime>()
-    for (const { label, timeMs, flops, bytes } of rows) {
-      const operation = label.split(' ')[0]
-      const sum = groups.get(operation) ?? { operation, launches: 0, timeMs: 0, share: 0, flops: 0, bytes: 0 }
-      groups.set(operation, {
-        operation,
-        launches: sum.launches + 1 / TIMED_STEPS,
-        timeMs: sum.timeMs + timeMs / TIMED_STEPS,
-        share: sum.share + timeMs / totalMs,
-        flops: sum.flops + flops / TIMED_STEPS,
-        bytes: sum.bytes + bytes / TIMED_STEPS,
-      })
-    }
-    return [...groups.values()].sort((a, b) => b.timeMs - a.timeMs)
-  } finally {
-    gpu.close()
-    useGpu(before)
-  }
-}
-
-function noise(count: number): Float32Array {
-  const random = rng(0, 'page')
-  return Float32Array.from({ length: count }, () => random.normal())
-}
-
-function classes(count: number): Uint32Array {
-  return Uint32Array.from({ length: count }, (_, i) => i % 10)
 }
 
 /** Time in which a browser says that a device is lost, after work on it has failed. */

@@ -1,0 +1,36 @@
+/** Facts that a file of a model states. */
+import { readSafetensors, type Architecture } from 'wgrad/nn'
+import type { VisionLearnerOptions } from 'wgrad/train'
+import type { ModelFacts } from './protocol.ts'
+
+/** Architecture of a network without its head. */
+export interface Body {
+  readonly backbone: string
+  readonly body: NonNullable<VisionLearnerOptions['body']>
+}
+
+/** Metadata that `learner.export` writes into a file of weights: labels, architecture, transforms. */
+function metadataOf(bytes: Uint8Array): Record<string, unknown> {
+  const { metadata } = readSafetensors('weights', bytes)
+  return JSON.parse(metadata['wgrad'] ?? '{}') as Record<string, unknown>
+}
+
+export function factsIn(bytes: Uint8Array): ModelFacts {
+  const { vocab } = metadataOf(bytes) as { vocab?: string[] }
+  if (vocab === undefined) throw new Error('This file is not a model that this page, or learner.export, has written.')
+  return { vocab }
+}
+
+/** Architecture of the body in a file of weights, which is that of a whole network or of one for transfer learning. */
+export function bodyIn(bytes: Uint8Array): Body {
+  const { architecture } = metadataOf(bytes) as { architecture?: Architecture }
+  if (architecture === undefined) return { backbone: 'xresnet18', body: {} }
+  const { name, options } = architecture
+  const {
+    backbone = name,
+    body,
+    outputs: _outputs,
+    ...whole
+  } = options as { backbone?: string; outputs?: number } & Partial<Body>
+  return { backbone, body: body ?? whole }
+}
