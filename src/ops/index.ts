@@ -3,7 +3,6 @@ export { gelu, hardSigmoid, hardSwish, relu6, sigmoid, silu, type GeluOptions } 
 export { add } from './add.ts'
 export { avgPool, type AvgPoolOptions } from './avg-pool.ts'
 export { batchNorm, type BatchNormOptions } from './batch-norm.ts'
-export type { ElementReduction } from './plans/element-loss.ts'
 export { sigmoidCrossEntropy, type SigmoidCrossEntropyOptions } from './binary-cross-entropy.ts'
 export { cast } from './cast.ts'
 export { concat } from './concat.ts'

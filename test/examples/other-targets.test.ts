@@ -142,7 +142,7 @@ test(
 )
 
 test('grey images', { timeout: 300_000 }, async () => {
-  const folder = await sampleData({ kind: 'grey', images: 200, home, platform })
+  const folder = await sampleData({ kind: 'grey', images: 300, home, platform })
   const loaders = await new DataBlock({
     blocks: [ImageBlock({ channels: 1 }), CategoryBlock()],
     getItems: async (path) => (await getImageFiles(path)).filter((item) => /disc|stripes|dots/.test(parentLabel(item))),
@@ -153,8 +153,9 @@ test('grey images', { timeout: 300_000 }, async () => {
   }).loaders(folder, { batchSize: 12, seed: 1, platform })
   expect(await loaders.inputShape()).toEqual([12, 48, 48, 1])
   const learner = new Learner(loaders, network(loaders), { metrics: [accuracy] })
-  await learner.fitOneCycle(10, 1e-2)
-  expect((await learner.validate()).metrics.accuracy).toBeGreaterThan(0.5)
+  await learner.fitOneCycle(24, 1e-2)
+  // Chance is 0.33.
+  expect((await learner.validate()).metrics.accuracy).toBeGreaterThan(0.45)
 
   await learner.export(join(home, 'grey.safetensors'))
   const predictor = await loadLearner(join(home, 'grey.safetensors'), { platform, models })
