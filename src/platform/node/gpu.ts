@@ -141,7 +141,8 @@ export async function chooseGpu(
 /** Returns WebGPU of the runtime; for a software adapter as one that offers no other. */
 function ownGpu(gpu: GPU, software: boolean): GPU {
   if (!software) return gpu
-  const requestAdapter: GPU['requestAdapter'] = (options) => gpu.requestAdapter({ ...options, forceFallbackAdapter: true })
+  const requestAdapter: GPU['requestAdapter'] = (options) =>
+    gpu.requestAdapter({ ...options, forceFallbackAdapter: true })
   return { requestAdapter, gpu } as unknown as GPU
 }
 

@@ -57,10 +57,14 @@ function webGpuChoice(option: string | undefined): WebGpuChoice | undefined {
   const given = option ?? (process.env['WEBGPU'] || undefined)
   const found = WEBGPUS.find((name) => name === given)
   if (found !== undefined || given === undefined) return found
-  throw new OptionError('createNodePlatform', `${option === undefined ? 'WEBGPU' : 'webgpu'} is not one of its values`, {
-    given: { webgpu: given },
-    expected: WEBGPUS.join(' or '),
-  })
+  throw new OptionError(
+    'createNodePlatform',
+    `${option === undefined ? 'WEBGPU' : 'webgpu'} is not one of its values`,
+    {
+      given: { webgpu: given },
+      expected: WEBGPUS.join(' or '),
+    },
+  )
 }
 
 export const nodePlatform: Platform = createNodePlatform()
