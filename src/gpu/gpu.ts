@@ -53,7 +53,8 @@ const MATRIX_VENDORS: readonly string[] = ['nvidia']
 const ANEW =
   'This GPU may have computed with stale numbers and cannot be used any more: gpu.close(), await openGpu(), and make loaders, model and learner again'
 
-type Instruments = typeof import('./instruments.ts')
+/** Module of the profiler, the tracer and other instruments, which a `Gpu` is given where a setting asks for them. */
+export type Instruments = typeof import('./instruments.ts')
 
 /** Error about a device that is gone, as when the browser's GPU process ends. */
 function lost(name: string, message: string, cause?: unknown): DeviceError {

@@ -211,7 +211,7 @@ describe('several labels per image', () => {
       [OptionError: interpretation: this is for targets of one class per image
         targets  24 numbers
         expected predictions for loaders with a CategoryBlock
-        Fix: showTopLosses and showResults are for every kind of targets]
+        Fix: plotTopLosses and showResults are for every kind of targets]
     `)
     await expect(cleaningList(learner)).rejects.toThrow('cleaningList: this is for targets of one class per image')
     expect(() => suggestThreshold(results)).toThrow('give a threshold yourself')

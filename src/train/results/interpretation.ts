@@ -58,7 +58,7 @@ export class ClassificationInterpretation {
    * @throws OptionError  if the items have no labels, or several each
    */
   constructor(results: ItemPredictions, vocab: readonly string[]) {
-    requireClassTargets('interpretation', results, 'showTopLosses and showResults are for every kind of targets')
+    requireClassTargets('interpretation', results, 'plotTopLosses and showResults are for every kind of targets')
     if (results.targets.length !== results.predictions.rows) {
       throw new OptionError('interpretation', 'there are no labels to compare predictions with', {
         given: { predictions: results.predictions.rows, labels: results.targets.length },

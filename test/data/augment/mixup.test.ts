@@ -6,6 +6,7 @@ import { read, tensor } from '../../../src/tensor/read-write.ts'
 import { expectClose } from '../../../src/testing/close.ts'
 import { openTestGpu } from '../../helpers/gpu.ts'
 import { roundToHalf } from '../../../src/tensor/half.ts'
+import '../../../src/gpu/wgsl/mixup/lerp.ts'
 
 await openTestGpu()
 
