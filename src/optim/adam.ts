@@ -1,21 +1,11 @@
 import { requireNumber } from '../base/check.ts'
 import { checkOptions, FLAG, NUMBER, type Kinds } from '../base/options.ts'
-import { checkHyperparameters, FlatOptimizer } from './flat-optimizer.ts'
+import { partWithGpu } from '../tensor/load-with-gpu.ts'
+import type { AdamOptions } from './adam-optimizer.ts'
+import { checkHyperparameters } from './hyperparameters.ts'
 import type { OptimizerFactory } from './optimizer.ts'
-import '../gpu/wgsl/optim/adam.ts'
-import '../gpu/wgsl/optim/adam-factors.ts'
 
-/** Options of `adam`. Source of the defaults: fastai optimizer.py, Adam. */
-export interface AdamOptions {
-  /** Decay factor of the average of squared gradients. Default 0.99 */
-  readonly squareMomentum?: number
-  /** Number added to the root of the average of squared gradients. Default 1e-5 */
-  readonly eps?: number
-  /** Fraction of lr by which weights shrink at each step. Default 0.01 */
-  readonly weightDecay?: number
-  /** True applies weight decay to biases and normalization too. Default false */
-  readonly decayNormAndBias?: boolean
-}
+export type { AdamOptions }
 
 const KINDS: Kinds<AdamOptions> = {
   squareMomentum: NUMBER,
@@ -26,6 +16,8 @@ const KINDS: Kinds<AdamOptions> = {
 
 /** Hyperparameters until a schedule sets them. */
 const FIRST_HYPERPARAMETERS = { lr: 1e-3, momentum: 0.9 }
+
+const optimizer = partWithGpu(() => import('./adam-optimizer.ts'))
 
 /**
  * Adam with decoupled weight decay. For every parameter p with gradient g, t counting its steps:
@@ -47,27 +39,6 @@ export function adam(options: AdamOptions = {}): OptimizerFactory {
   requireNumber('adam', 'squareMomentum', squareMomentum, { from: 0, below: 1 })
   requireNumber('adam', 'eps', eps, { above: 0 })
   checkHyperparameters('adam', firstHyperparameters)
-  return (groups) =>
-    new FlatOptimizer(groups, {
-      name: 'adam',
-      // `epsilon` is the name in checkpoints, including those of earlier versions.
-      options: { squareMomentum, epsilon: eps, weightDecay, decayNormAndBias },
-      factorShader: 'optim/adam-factors',
-      updateShader: 'optim/adam',
-      factorCount: 8,
-      countsSteps: true,
-      moments: { means: 'grad_avg', squares: 'sqr_avg' },
-      decayNormAndBias,
-      firstHyperparameters,
-      hyperparameterRow: ({ lr, momentum, weightDecay }) => [
-        lr,
-        1 - lr * weightDecay,
-        momentum,
-        1 - momentum,
-        squareMomentum,
-        1 - squareMomentum,
-        eps,
-        0,
-      ],
-    })
+  const settings = { squareMomentum, eps, weightDecay, decayNormAndBias }
+  return (groups) => optimizer('adam').adamOptimizer(groups, settings, firstHyperparameters)
 }

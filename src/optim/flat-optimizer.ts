@@ -1,4 +1,4 @@
-import { requireNumber, requireRange } from '../base/check.ts'
+import { requireRange } from '../base/check.ts'
 import { DataError, OptionError } from '../base/errors.ts'
 import { formatShape } from '../base/format.ts'
 import type { Json } from '../base/json.ts'
@@ -10,6 +10,7 @@ import { elementCount, sameShape, type Shape } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { read, upload, zeros } from '../tensor/read-write.ts'
 import { clearGradient, ParameterBuffers, overBlocks, region, type Slot } from './flat.ts'
+import { checkHyperparameters } from './hyperparameters.ts'
 import type { LossScaler } from './loss-scaler.ts'
 import type { Hyperparameters, Optimizer, OptimizerState, Trainable } from './optimizer.ts'
 
@@ -306,11 +307,4 @@ function requireNoOther(state: OptimizerState, names: readonly string[]): void {
     given: { entry: other },
     fix: 'create the optimizer with which it was saved, or load only the weights: { withOptimizer: false }',
   })
-}
-
-/** Requires hyperparameters in range. @throws OptionError  if one is out of range */
-export function checkHyperparameters(where: string, { lr, momentum, weightDecay }: Hyperparameters): void {
-  requireNumber(where, 'lr', lr, { from: 0 })
-  requireNumber(where, 'momentum', momentum, { from: 0, below: 1 })
-  requireNumber(where, 'weightDecay', weightDecay, { from: 0 })
 }

@@ -6,7 +6,7 @@ import { fittingNames } from '../../nn/load-weights.ts'
 import { checkStateDict } from '../../nn/state-dict.ts'
 import { timmNames } from '../../nn/weight-names.ts'
 import { NAMES } from '../../nn/weights.ts'
-import { checkHyperparameters } from '../../optim/flat-optimizer.ts'
+import { checkHyperparameters } from '../../optim/hyperparameters.ts'
 import {
   about,
   HYPERS,
