@@ -2,7 +2,7 @@ import { DataError, OptionError } from '../base/errors.ts'
 import { checkArgument, checkOptions, FLAG, listOf, NUMBER, objectWith, TEXT } from '../base/options.ts'
 import { requireInteger } from '../base/check.ts'
 import { toDecoding, type DecodeOptions, type Decoding } from '../image/decode-options.ts'
-import { requireClasses } from './class-counts.ts'
+import { requireClasses } from './require-classes.ts'
 import {
   categoryTarget,
   multiCategoryTarget,

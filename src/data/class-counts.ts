@@ -1,5 +1,5 @@
-import { DataError } from '../base/errors.ts'
 import type { Platform } from '../platform/platform.ts'
+import { isNumber } from './require-classes.ts'
 import type { Split } from './splitters.ts'
 import { rowOf, type TargetCodec, type TargetNumbers } from './targets.ts'
 import { countsOf } from './weights.ts'
@@ -103,20 +103,4 @@ export function lookAlikes(vocab: readonly string[]): string[][] {
     else groups.set(seen, [name])
   }
   return [...groups.values()].filter((names) => names.length > 1)
-}
-
-/** @throws DataError  when labels are measurements: a classifier would learn each value as a class of its own */
-export function requireClasses(labels: readonly string[]): void {
-  if (!labels.every(isNumber)) return
-  const fraction = labels.find((label) => !Number.isInteger(Number(label)))
-  if (fraction === undefined) return
-  throw new DataError('data set', 'the labels are numbers with fractions, which are values rather than classes', {
-    given: { label: fraction, different: labels.length },
-    expected: 'names of classes',
-    fix: 'to learn the values, take a RegressionBlock(); where they are classes, list them: CategoryBlock({ vocab })',
-  })
-}
-
-function isNumber(label: string): boolean {
-  return label.trim() !== '' && Number.isFinite(Number(label))
 }

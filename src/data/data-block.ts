@@ -7,7 +7,7 @@ import { sortItemTransforms, type GivenItemTransform, type ItemTransform } from 
 import type { Loaders } from './loaders.ts'
 import type { PixelCache } from './pixel-cache.ts'
 import type { Splitter } from './splitters.ts'
-import { ITEM_WEIGHTS, type ItemWeights } from './weights.ts'
+import { ITEM_WEIGHTS, type ItemWeights } from './item-weights.ts'
 
 /** The five questions that a data set answers. */
 export interface DataBlockOptions {

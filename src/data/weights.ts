@@ -1,18 +1,7 @@
 import { OptionError } from '../base/errors.ts'
-import type { Kind } from '../base/options.ts'
+import type { ItemWeights } from './item-weights.ts'
 import type { Loaders } from './loaders.ts'
 import { requireOneClass, rowOf, type TargetCodec, type TargetNumbers } from './targets.ts'
-
-/**
- * Weight of each item in the choice of training batches: a function of its path and label, or 'balanced', with which all
- * classes come equally often.
- */
-export type ItemWeights = 'balanced' | ((item: string, label: string) => number)
-
-export const ITEM_WEIGHTS: Kind = {
-  expected: "'balanced', or a function of an item and its label that returns its weight",
-  is: (value) => value === 'balanced' || typeof value === 'function',
-}
 
 /** Returns how many of some items have each label. */
 export function countsOf(labels: TargetNumbers, items: Iterable<number>, classes: number): Uint32Array {

@@ -36,7 +36,8 @@ export {
   type FromFolderOptions,
   type ImageLoadersOptions,
 } from '../data/image-loaders.ts'
-export { classWeights, type ItemWeights } from '../data/weights.ts'
+export type { ItemWeights } from '../data/item-weights.ts'
+export { classWeights } from '../data/weights.ts'
 export {
   readImageFolder,
   type FolderImage,
