@@ -4,7 +4,7 @@ import { defineOp } from '../tensor/op.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import type { BatchNormOptions } from './plans/batch-norm-passes.ts'
 
-export type { BatchNormOptions }
+export type { BatchNormOptions } from './plans/batch-norm-passes.ts'
 
 const KINDS: Kinds<BatchNormOptions> = {
   runningMean: ANY,

@@ -4,7 +4,7 @@ import { defineOp } from '../tensor/op.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import type { CrossEntropyOptions } from './plans/cross-entropy-passes.ts'
 
-export type { CrossEntropyOptions }
+export type { CrossEntropyOptions } from './plans/cross-entropy-passes.ts'
 
 /** Class labels of the rows; two labels per row if images are mixed. */
 export interface ClassTargets {

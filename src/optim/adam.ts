@@ -5,7 +5,7 @@ import type { AdamOptions } from './adam-optimizer.ts'
 import { checkHyperparameters } from './hyperparameters.ts'
 import type { OptimizerFactory } from './optimizer.ts'
 
-export type { AdamOptions }
+export type { AdamOptions } from './adam-optimizer.ts'
 
 const KINDS: Kinds<AdamOptions> = {
   squareMomentum: NUMBER,

@@ -5,7 +5,7 @@ import type { LookaheadOptions } from './lookahead-optimizer.ts'
 import type { OptimizerFactory } from './optimizer.ts'
 import { radam, RADAM_KINDS, type RAdamOptions } from './radam.ts'
 
-export type { LookaheadOptions }
+export type { LookaheadOptions } from './lookahead-optimizer.ts'
 
 const KINDS: Kinds<LookaheadOptions> = { k: NUMBER, alpha: NUMBER }
 

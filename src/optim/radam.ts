@@ -5,7 +5,7 @@ import type { RAdamOptions } from './radam-optimizer.ts'
 import { checkHyperparameters } from './hyperparameters.ts'
 import type { OptimizerFactory } from './optimizer.ts'
 
-export type { RAdamOptions }
+export type { RAdamOptions } from './radam-optimizer.ts'
 
 export const RADAM_KINDS: Kinds<RAdamOptions> = {
   momentum: NUMBER,

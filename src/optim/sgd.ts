@@ -4,7 +4,7 @@ import type { SgdOptions } from './sgd-optimizer.ts'
 import { checkHyperparameters } from './hyperparameters.ts'
 import type { OptimizerFactory } from './optimizer.ts'
 
-export type { SgdOptions }
+export type { SgdOptions } from './sgd-optimizer.ts'
 
 const KINDS: Kinds<SgdOptions> = {
   momentum: NUMBER,
