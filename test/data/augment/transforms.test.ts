@@ -105,7 +105,7 @@ test('options out of range are refused', () => {
   expect(() => augTransforms({ maxZoom: Infinity })).toThrow('minZoom … maxZoom is out of range')
   expect(() => augTransforms({ maxRotate: Infinity })).toThrow('mult · maxRotate is out of range')
   expect(() => normalize({ mean: [0, 0, 0], std: [1, 0, 1] })).toThrowErrorMatchingInlineSnapshot(`
-    [OptionError: normalize: three means and three deviations are needed
+    [OptionError: normalize: three means and three deviations are needed, or one of grey images
       mean  [0,0,0]
       std   [1,0,1]
       expected finite numbers, std > 0]
