@@ -176,7 +176,7 @@ test.skipIf(process.platform === 'win32')('shaders are embedded in a clone behin
     symlinkSync(join(folder, 'clone'), join(folder, 'link'))
     const { status, stderr } = spawnSync(process.execPath, [join(folder, 'link', 'shaders', 'embed.mjs')])
     expect([status, String(stderr)]).toEqual([0, ''])
-    expect(readFileSync(join(folder, 'clone', 'src', 'gpu', 'shaders.gen.ts'), 'utf8')).toContain('relu/forward')
+    expect(readFileSync(join(folder, 'clone', 'src', 'gpu', 'wgsl', 'names.ts'), 'utf8')).toContain('relu/forward')
   } finally {
     rmSync(folder, { recursive: true })
   }
