@@ -32,7 +32,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   // Pages of figures and images, which nothing that trains needs.
   'train/report': [...BELOW_TRAIN, 'train/fit', 'train/results'],
   'train/files': [...BELOW_TRAIN, 'train/fit', 'train/results'],
-  'train/callbacks': [...BELOW_TRAIN, 'train/fit', 'train/results', 'train/files'],
+  'train/callbacks': [...BELOW_TRAIN, 'vendor', 'train/fit', 'train/results', 'train/files'],
   // The learner, which nothing else knows: everything below it works on its `FitState`.
   train: [...BELOW_TRAIN, 'train/fit', 'train/results', 'train/report', 'train/files', 'train/callbacks'],
   'platform/node': ['base', 'image', 'platform'],
@@ -88,6 +88,30 @@ describe('rooms', () => {
 
   test('no import circle exists, types included', () => {
     expect(circles(new Map(files.map((file) => [file, imports(file)])))).toEqual([])
+  })
+
+  test('no package is imported that an installation of this one would not have', () => {
+    const { dependencies, peerDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+      dependencies: object
+      peerDependencies: object
+    }
+    const installed = [...Object.keys(dependencies), ...Object.keys(peerDependencies)]
+    const allowed = (name: string) =>
+      name.startsWith('node:') || installed.some((one) => name === one || name.startsWith(`${one}/`))
+    // Types are gone once compiled, and what src/vendor names is bundled.
+    const missing = files
+      .filter((file) => !file.endsWith('.d.ts'))
+      .flatMap((file) =>
+        [
+          ...readFileSync(join(root, file), 'utf8').matchAll(
+            /^(?:import|export)(?! type\b)(?:[\w\s{},*]*\bfrom)? '([^.'][^']*)'|\bimport\('([^.'][^']*)'\)/gm,
+          ),
+        ]
+          .map(([, fixed, later]) => fixed ?? later)
+          .filter((name) => !allowed(name))
+          .map((name) => `${file} imports ${name}`),
+      )
+    expect(missing).toEqual([])
   })
 
   test('a circle is seen', () => {

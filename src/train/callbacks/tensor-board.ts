@@ -1,4 +1,4 @@
-import { PbfWriter } from 'pbf'
+import { PbfWriter } from '../../vendor/pbf-writer.js'
 import { crc32c } from '../../base/crc32.ts'
 import { joined } from '../../base/join.ts'
 import { checkArgument, PATH } from '../../base/options.ts'
