@@ -62,19 +62,12 @@ describe.each(names)('%s', (name) => {
 })
 
 test('every shader is launched by something', () => {
-  const textOf = (room: string) => {
-    const folder = fileURLToPath(new URL(`../../${room}`, import.meta.url))
-    const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter(
-      (file) => file.endsWith('.ts') && !file.startsWith('gpu/wgsl/'),
-    )
-    return files
-      .filter((file) => !file.includes('node_modules'))
-      .map((file) => readFileSync(`${folder}/${file}`, 'utf8'))
-      .join('\n')
-  }
-  // Probes measure what an adapter can do, for the benchmark.
-  const [library, benchmark] = [textOf('src'), textOf('bench')]
-  expect(names.filter((name) => !(name.startsWith('probe/') ? benchmark : library).includes(`'${name}'`))).toEqual([])
+  const folder = fileURLToPath(new URL('../../src', import.meta.url))
+  const library = readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.ts') && !file.startsWith('gpu/wgsl/'))
+    .map((file) => readFileSync(`${folder}/${file}`, 'utf8'))
+    .join('\n')
+  expect(names.filter((name) => !library.includes(`'${name}'`))).toEqual([])
 })
 
 /** Modules whose shaders are loaded with their family (`shadersOfFamily`), or that only name one. */

@@ -7,6 +7,7 @@ import { padTo4 } from '../../tensor/shape.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import { groupedFlops, type GroupedSizes } from './grouped.ts'
 import { describeSizes } from './sizes.ts'
+import '../../gpu/wgsl/depthwise/index.ts'
 
 /** Widest filter, in pixels that it spans, of which a thread keeps a row of inputs in registers. */
 const WIDEST = 32

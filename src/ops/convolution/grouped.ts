@@ -4,6 +4,8 @@ import { release } from '../../tensor/scope.ts'
 import { padTo4, vectorCount } from '../../tensor/shape.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import { describeSizes, type ConvolutionSizes } from './sizes.ts'
+import '../../gpu/wgsl/conv2d/reduce-slices.ts'
+import '../../gpu/wgsl/grouped-conv/index.ts'
 
 /** Sizes of a convolution with groups and dilation: weight [O,R,S,C/GROUPS]. */
 export interface GroupedSizes extends ConvolutionSizes {

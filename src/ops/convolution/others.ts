@@ -13,9 +13,6 @@ import {
   convolveGroupsBackwardWeight,
   type GroupedSizes,
 } from './grouped.ts'
-import '../../gpu/wgsl/conv2d/reduce-slices.ts'
-import '../../gpu/wgsl/depthwise/index.ts'
-import '../../gpu/wgsl/grouped-conv/index.ts'
 
 export { columnTotals } from '../plans/column-totals.ts'
 
