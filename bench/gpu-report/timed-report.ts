@@ -106,7 +106,7 @@ function commandsOf({ out, data, small, baseline }: Commands): Readonly<Record<N
   const part = (name: string) =>
     node('bench.js', 'report', '--out', out, '--part', name, '--data', data, ...(small ? ['--tiny'] : []))
   const lesson = small
-    ? ['--profile', 'quick', '--limit', '60', '--size', '32', '--epochs', '1', '--batch-size', '8']
+    ? ['--profile', 'quick', '--valid', '0.2', '--limit', '60', '--size', '32', '--epochs', '1', '--batch-size', '8']
     : ['--profile', 'full', '--epochs', '5']
   const recipe = small
     ? ['--limit', '120', '--size', '32', '--epochs', '1', '--batch-size', '8']
