@@ -4,6 +4,7 @@ import { defineOp } from '../../src/tensor/op.ts'
 import type { Tensor } from '../../src/tensor/tensor.ts'
 import { gradcheck, uniform } from '../../src/testing/gradcheck.ts'
 import { openTestGpu } from '../helpers/gpu.ts'
+import '../../src/gpu/wgsl/relu/forward.ts'
 
 await openTestGpu()
 
