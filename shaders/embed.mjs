@@ -108,5 +108,5 @@ function shaderName(file) {
     .replace(/\.wgsl$/, '')
 }
 
-// By its real path, since Node resolves links in `import.meta.url`, but not in the argument.
+// The argument is compared by its real path, since Node resolves links in `import.meta.url` only.
 if (process.argv[1] && fileURLToPath(import.meta.url) === realpathSync(process.argv[1])) embed()

@@ -145,7 +145,7 @@ const RUN: Readonly<Record<Part, (plan: Plan, options: ReportOptions, save: Save
     const machine = machineOf(gpu)
     const products = matmuls.flatMap((side) => DTYPES.map((dtype) => matmulCase(side, dtype)))
     const all = [...products, ...kernelCases(selection)]
-    // Of a report with a time limit, the kernels with the largest share of a step come first.
+    // With a time limit the kernels with the largest share of a step come first, as the last ones may not be reached.
     const cases = options.until === undefined ? all : byShare(all)
     let saving = Promise.resolve()
     let savedMs = performance.now()

@@ -7,7 +7,7 @@ export interface Task {
   readonly absent?: string
 }
 
-/** How a task ended. */
+/** Outcome of a task of the report. */
 export interface TaskEnd {
   readonly name: string
   /** Seconds that it was given, and seconds that it took. */

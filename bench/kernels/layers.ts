@@ -304,7 +304,7 @@ function geluSlope(x: number): number {
   return normal(x) + x * density(x)
 }
 
-/** Of operands between −1 and 1. */
+/** Returns the hard swish of a number between −1 and 1, where it is the parabola x·(x + 3) / 6. */
 function hardSwishOf(x: number): number {
   return (x * (x + 3)) / 6
 }

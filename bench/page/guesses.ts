@@ -1,4 +1,4 @@
-/** What a model makes of some validation pictures. */
+/** Guesses of a model about some validation pictures, which the page shows as their captions. */
 import type { Learner } from 'wgrad'
 import type { Part } from './protocol.ts'
 import type { Session } from './sessions.ts'

@@ -65,7 +65,7 @@ export interface FromCsvOptions extends ImageLoadersOptions {
   readonly pathColumn?: string
   /** Column of the labels, or several columns of numbers for a `RegressionBlock`. Default: the second */
   readonly labelColumn?: string | readonly string[]
-  /** What stands between the labels of one image, for a `MultiCategoryBlock`, such as ' '. Default: each image has one */
+  /** Separator of the labels of one image in the table, such as ' ', for a `MultiCategoryBlock`. Default: each image has one label */
   readonly labelDelim?: string
   /** Column that says True of images to measure on, in place of `validPercent`. Default none */
   readonly validColumn?: string

@@ -47,7 +47,7 @@ const MOST_LABELS = 3
 export interface SampleOptions {
   /** Default 'classes' */
   readonly kind?: SampleKind
-  /** How many, over all classes. Default 1,600 */
+  /** Number of images, over all classes. Default 1,600 */
   readonly images?: number
   /** As of `untarData`. */
   readonly home?: string

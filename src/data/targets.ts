@@ -43,7 +43,7 @@ export type TargetCodecMaker = (options: Json | undefined, vocab: readonly strin
 /** Class of the labels that the training items do not have, with `addNa`. Source: fastai data/transforms.py, CategoryMap. */
 export const NOT_AVAILABLE = '#na#'
 
-/** What stands between labels of one item. Source: fastai data/transforms.py, MultiCategory.show. */
+/** Separator of the labels of one item in captions. Source: fastai data/transforms.py, MultiCategory.show. */
 const SEPARATOR = ';'
 
 /** A label with letters such as ü in one of their two spellings, which look the same: as one sign, not as u and a mark. */
@@ -65,7 +65,7 @@ export function categoryTarget(vocab: readonly string[], options: { readonly add
     vocab,
     columns: 'class',
     encode: (item, label) => [numberOf(item, requireText(item, label))],
-    // As torch.argmax: the first of equal ones, and NaN counts as the largest.
+    // The first of equal numbers, and NaN counts as the largest, as in torch.argmax.
     decode: (outputs) => [outputs.reduce((best, value, i) => (exceeds(value, outputs[best]) ? i : best), 0)],
     text: (target) => vocab[target[0]] ?? `output ${target[0]}`,
   }

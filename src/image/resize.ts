@@ -340,7 +340,7 @@ function padded(source: Pixels, box: Box, padMode: PadMode): Pixels {
   for (let y = 0; y < box.height; y++) {
     const row = place(box.top + y, source.height) * source.width * 4
     for (const column of columns) {
-      // What comes from nowhere stays black.
+      // Pixels from beyond the source stay black.
       if (row >= 0 && column >= 0) {
         for (let channel = 0; channel < 3; channel++) data[out + channel] = source.data[row + column + channel]
       }

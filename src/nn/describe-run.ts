@@ -4,7 +4,7 @@ import type { Tensor } from '../tensor/tensor.ts'
 import type { Parameter } from './parameter.ts'
 import { layerRow, rowsUnder, type LayerRow } from './summary.ts'
 
-/** What describing needs of a module, whose class imports this file. */
+/** Members of a module that describing it needs; the class itself imports this file. */
 interface Described {
   forward(x: Tensor, ...more: unknown[]): Tensor
   describe(input: Shape): readonly LayerRow[]

@@ -1,4 +1,4 @@
-/** What a run is made of: its loaders and its learner, as the settings in its folder say. */
+/** Makes the loaders and the learner of a run from the settings in its folder. */
 import { readImageFolder, type Loaders, type Side } from '../../exports/data.ts'
 import { architectures, backbones } from '../../exports/nn.ts'
 import type { Pretrained } from '../../exports/train.ts'

@@ -12,7 +12,7 @@ import type { Settings } from './options.ts'
 import { reportOf, suspectsOf, type Trained } from './report.ts'
 import { historyCsv, layersOf } from './run-log.ts'
 
-/** Where the results of a run go. */
+/** Output, adapter and folder of a run, to which its results are written. */
 interface Destination {
   readonly output: Output
   readonly gpu: Gpu

@@ -1,4 +1,4 @@
-/** What convolutions with groups, dilation or bias need besides, which a page loads as it opens a GPU: see loaded.ts. */
+/** Kernels of convolutions with groups, dilation or bias, which a page loads as it opens a GPU (see loaded.ts). */
 import type { Tensor } from '../../tensor/tensor.ts'
 import {
   convolveDepthwise,

@@ -23,7 +23,7 @@ export interface AverageOptions {
 
 /** Options of `fBeta`. */
 export interface FBetaOptions extends AverageOptions {
-  /** How much more recall counts than precision, above 0. Default 1 */
+  /** Weight of recall relative to precision, above 0. Default 1 */
   readonly beta?: number
 }
 

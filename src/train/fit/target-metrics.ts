@@ -5,7 +5,7 @@ import { checkOptions, FLAG, NUMBER, type Kind, type Kinds } from '../../base/op
 import { metric, type Metric, type Predictions } from './metrics.ts'
 
 /**
- * How the scores of several labels per image become one:
+ * Averages that make one score of those of several labels per image:
  *
  *   'macro'     mean of the scores of the labels
  *   'weighted'  their mean, weighted by the number of images with each label
@@ -33,7 +33,7 @@ export interface MultiAverageOptions extends MultiOptions {
 
 /** Options of `fBetaMulti`. */
 export interface MultiFBetaOptions extends MultiAverageOptions {
-  /** How much more recall counts than precision, above 0. Default 1 */
+  /** Weight of recall relative to precision, above 0. Default 1 */
   readonly beta?: number
 }
 
