@@ -1,6 +1,7 @@
 /** Targets: numbers that a loss compares the outputs of a network with, and the labels that they stand for. */
 import { DataError, OptionError } from '../base/errors.ts'
 import type { Json } from '../base/json.ts'
+import { placeOfLargest } from '../base/largest.ts'
 
 /** Numbers of the targets of some items: one class each, or a row of numbers each. */
 export type TargetNumbers = Uint32Array | Float32Array
@@ -56,6 +57,14 @@ export function vocabText(vocab: readonly string[]): string {
   return vocab.slice(0, 12).join(' ') + (vocab.length > 12 ? ' …' : '')
 }
 
+/**
+ * Returns the name of a class, or `output N` for an output beyond the vocabulary: a model may have more outputs than
+ * there are classes.
+ */
+export function outputName(vocab: readonly string[], output: number): string {
+  return vocab[output] ?? `output ${output}`
+}
+
 /** Targets that are one class each. */
 export function categoryTarget(vocab: readonly string[], options: { readonly addNa?: boolean } = {}): TargetCodec {
   const numberOf = categorizer('CategoryBlock', vocab, options.addNa === true)
@@ -65,15 +74,9 @@ export function categoryTarget(vocab: readonly string[], options: { readonly add
     vocab,
     columns: 'class',
     encode: (item, label) => [numberOf(item, requireText(item, label))],
-    // The first of equal numbers, and NaN counts as the largest, as in torch.argmax.
-    decode: (outputs) => [outputs.reduce((best, value, i) => (exceeds(value, outputs[best]) ? i : best), 0)],
-    text: (target) => vocab[target[0]] ?? `output ${target[0]}`,
+    decode: (outputs) => [placeOfLargest(outputs)],
+    text: (target) => outputName(vocab, target[0]),
   }
-}
-
-/** True if a is larger than b, where NaN is larger than every number. */
-function exceeds(a: number, b: number): boolean {
-  return a > b || (Number.isNaN(a) && !Number.isNaN(b))
 }
 
 /** Targets that are any number of labels each: a row of 0 and 1. */

@@ -1,7 +1,8 @@
 import { requireNumber } from '../../base/check.ts'
 import { OptionError, ShapeError } from '../../base/errors.ts'
 import { checkOptions, NUMBER, type Kind } from '../../base/options.ts'
-import { argmax, type Metric, type Predictions } from './metrics.ts'
+import { argmax, metric, type Metric, type Predictions } from './metrics.ts'
+import { fScore, part, precisionScore, recallScore, type Counts, type Score } from './scores.ts'
 
 /**
  * How the scores of classes become one:
@@ -68,7 +69,7 @@ const AVERAGE_KINDS = { average: oneOfTexts('binary', 'macro', 'weighted', 'micr
  */
 export function precision(options: AverageOptions = {}): Metric {
   checkOptions('precision', options, AVERAGE_KINDS)
-  return averaged('precision', options, ({ right, predicted }) => part(right, predicted))
+  return averaged('precision', options, precisionScore)
 }
 
 /**
@@ -77,7 +78,7 @@ export function precision(options: AverageOptions = {}): Metric {
  */
 export function recall(options: AverageOptions = {}): Metric {
   checkOptions('recall', options, AVERAGE_KINDS)
-  return averaged('recall', options, ({ right, support }) => part(right, support))
+  return averaged('recall', options, recallScore)
 }
 
 /**
@@ -110,7 +111,7 @@ export function balancedAccuracy(options: BalancedAccuracyOptions = {}): Metric 
   const adjustedKind: Kind = { expected: 'true or false', is: (value) => typeof value === 'boolean' }
   checkOptions('balancedAccuracy', options, { adjusted: adjustedKind })
   const { adjusted = false } = options
-  return named(adjusted ? 'adjusted_balanced_accuracy' : 'balanced_accuracy', (predictions, targets) => {
+  return metric(adjusted ? 'adjusted_balanced_accuracy' : 'balanced_accuracy', (predictions, targets) => {
     const present = countsOf(predictions, targets).filter(({ support }) => support > 0)
     const mean = sumOf(present, ({ right, support }) => right / support) / present.length
     const chance = 1 / present.length
@@ -141,7 +142,7 @@ export function rocAuc(options: RocAucOptions = {}): Metric {
       expected: "'macro' or 'weighted' with 'ovo'",
     })
   }
-  return named('roc_auc', (predictions, targets) => {
+  return metric('roc_auc', (predictions, targets) => {
     requireAlike(predictions, targets)
     const { columns } = predictions
     const scores = probabilitiesOf(predictions)
@@ -179,7 +180,7 @@ export function rocAuc(options: RocAucOptions = {}): Metric {
 export function cohenKappa(options: KappaOptions = {}): Metric {
   checkOptions('cohenKappa', options, { weights: oneOfTexts('linear', 'quadratic') })
   const { weights } = options
-  return named(weights ? `kappa_${weights}` : 'kappa', (predictions, targets) => {
+  return metric(weights ? `kappa_${weights}` : 'kappa', (predictions, targets) => {
     const { matrix, actual, predicted, total } = confusionOf(predictions, targets)
     let [observed, expected] = [0, 0]
     for (const i of actual.keys()) {
@@ -200,7 +201,7 @@ export function cohenKappa(options: KappaOptions = {}): Metric {
  * Source: scikit-learn metrics/_classification.py, matthews_corrcoef; fastai metrics.py, MatthewsCorrCoef; Gorodkin 2004.
  */
 export function matthewsCorrelation(): Metric {
-  return named('mcc', (predictions, targets) => {
+  return metric('mcc', (predictions, targets) => {
     const { matrix, actual, predicted, total } = confusionOf(predictions, targets)
     const dot = (a: readonly number[], b: readonly number[]) => a.reduce((sum, value, i) => sum + value * b[i], 0)
     const right = matrix.reduce((sum, row, i) => sum + row[i], 0)
@@ -210,29 +211,17 @@ export function matthewsCorrelation(): Metric {
 }
 
 /** Numbers of items of one class. */
-interface Counts {
+interface ClassCounts extends Counts {
   readonly label: number
-  readonly right: number
-  readonly predicted: number
-  readonly support: number
-}
-
-type Score = (counts: Omit<Counts, 'label'>) => number
-
-const part = (of: number, whole: number) => (whole === 0 ? 0 : of / whole)
-
-function fScore(beta: number): Score {
-  // The formula in counts, which needs no case for precision and recall of 0.
-  return ({ right, predicted, support }) => part((1 + beta ** 2) * right, beta ** 2 * support + predicted)
 }
 
 function averaged(name: string, options: AverageOptions, score: Score): Metric {
   const { average, positive = 1 } = options
   requireNumber(name, 'positive', positive, { from: 0 })
-  return named(average === undefined ? name : `${name}_${average}`, (predictions, targets) => {
+  return metric(average === undefined ? name : `${name}_${average}`, (predictions, targets) => {
     const counts = countsOf(predictions, targets)
     const kind = average ?? (predictions.columns === 2 ? 'binary' : 'macro')
-    const total = (of: (one: Counts) => number) => sumOf(counts, of)
+    const total = (of: (one: ClassCounts) => number) => sumOf(counts, of)
     switch (kind) {
       case 'binary': {
         const others = counts.filter(({ label }) => label !== positive)
@@ -262,7 +251,7 @@ function averaged(name: string, options: AverageOptions, score: Score): Metric {
 }
 
 /** Counts the items of each class that has items or is predicted, in the order of classes. */
-function countsOf(predictions: Predictions, targets: ArrayLike<number>): Counts[] {
+function countsOf(predictions: Predictions, targets: ArrayLike<number>): ClassCounts[] {
   const predicted = predictedClasses(predictions, targets)
   const size = Math.max(predictions.columns, ...present(targets).map((label) => label + 1))
   const [right, chosen, support] = [0, 1, 2].map(() => new Float64Array(size))
@@ -384,9 +373,4 @@ function requireAlike({ rows }: Predictions, targets: ArrayLike<number>): void {
   throw new ShapeError('metric', 'targets and predictions differ in number', {
     given: { predictions: rows, targets: targets.length },
   })
-}
-
-/** Sets the name of a function explicitly, because a minifier would change it. */
-function named(name: string, compute: (predictions: Predictions, targets: ArrayLike<number>) => number): Metric {
-  return Object.defineProperty(compute, 'name', { value: name })
 }

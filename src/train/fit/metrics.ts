@@ -1,5 +1,6 @@
 import { requireInteger } from '../../base/check.ts'
 import { OptionError, ShapeError } from '../../base/errors.ts'
+import { exceeds, placeOfLargest } from '../../base/largest.ts'
 
 /** Outputs or probabilities of a model for some items: `rows` items with `columns` numbers each, in row-major order. */
 export interface Predictions {
@@ -66,14 +67,7 @@ export function topKAccuracy(k = 5): Metric {
  * torch.argmax.
  */
 export function argmax({ rows, columns, data }: Predictions): Uint32Array {
-  return Uint32Array.from({ length: rows }, (_, row) => {
-    let best = 0
-    const start = row * columns
-    for (let column = 1; column < columns; column++) {
-      if (exceeds(data[start + column], data[start + best])) best = column
-    }
-    return best
-  })
+  return Uint32Array.from({ length: rows }, (_, row) => placeOfLargest(data, row * columns, columns))
 }
 
 /**
@@ -92,14 +86,6 @@ export function requireClassTargets(
     expected: 'predictions for loaders with a CategoryBlock',
     fix,
   })
-}
-
-/**
- * Returns the name of a class, or `output N` for an output beyond the vocabulary: a model may have more outputs than
- * there are classes.
- */
-export function outputName(vocab: readonly string[], output: number): string {
-  return vocab[output] ?? `output ${output}`
 }
 
 /** Sets the name of a function explicitly, because a minifier would change it. */
@@ -128,11 +114,6 @@ function meanOver({ rows, columns, data }: Predictions, targets: ArrayLike<numbe
 }
 
 const isLargest: Judge = (data, start, columns, target) => placeOf(data, start, columns, target) === 0
-
-/** Returns true if a is larger than b, where NaN is larger than every number. */
-function exceeds(a: number, b: number): boolean {
-  return a > b || (Number.isNaN(a) && !Number.isNaN(b))
-}
 
 /**
  * Returns the number of predictions that rank before the target's, with NaN first, then in descending order, equal ones

@@ -3,6 +3,7 @@ import { requireNumber } from '../../base/check.ts'
 import { ShapeError } from '../../base/errors.ts'
 import { checkOptions, FLAG, NUMBER, type Kind, type Kinds } from '../../base/options.ts'
 import { metric, type Metric, type Predictions } from './metrics.ts'
+import { fScore, part, precisionScore, recallScore, type Counts, type Score } from './scores.ts'
 
 /**
  * Averages that make one score of those of several labels per image:
@@ -76,7 +77,7 @@ export function accuracyMulti(options: MultiOptions = {}): Metric {
  */
 export function precisionMulti(options: MultiAverageOptions = {}): Metric {
   checkOptions('precisionMulti', options, AVERAGE_KINDS)
-  return averaged('precision_multi', options, ({ right, predicted }) => part(right, predicted))
+  return averaged('precision_multi', options, precisionScore)
 }
 
 /**
@@ -85,7 +86,7 @@ export function precisionMulti(options: MultiAverageOptions = {}): Metric {
  */
 export function recallMulti(options: MultiAverageOptions = {}): Metric {
   checkOptions('recallMulti', options, AVERAGE_KINDS)
-  return averaged('recall_multi', options, ({ right, support }) => part(right, support))
+  return averaged('recall_multi', options, recallScore)
 }
 
 /**
@@ -147,20 +148,8 @@ export const r2Score: Metric = metric('r2_score', (predictions, targets) => {
   return scores.reduce((total, score) => total + score, 0) / columns
 })
 
-/** Counts of decisions: right ones among those predicted and those that hold. */
-interface Counts {
-  right: number
-  predicted: number
-  support: number
-}
-
-type Score = (counts: Counts) => number
-
-const part = (of: number, whole: number) => (whole === 0 ? 0 : of / whole)
-
-function fScore(beta: number): Score {
-  return ({ right, predicted, support }) => part((1 + beta ** 2) * right, beta ** 2 * support + predicted)
-}
+/** Counts while they grow. */
+type Tally = { -readonly [Name in keyof Counts]: number }
 
 /** Returns whether a prediction is above the threshold. */
 function decider(where: string, { threshold = 0.5, sigmoid = true }: MultiOptions): (value: number) => boolean {
@@ -173,7 +162,7 @@ function averaged(name: string, { average, ...options }: MultiAverageOptions, sc
   return metric(average === undefined ? name : `${name}_${average}`, (predictions, targets) => {
     requireRows(name, predictions, targets)
     const { rows, columns, data } = predictions
-    const none = (): Counts => ({ right: 0, predicted: 0, support: 0 })
+    const none = (): Tally => ({ right: 0, predicted: 0, support: 0 })
     const [ofLabels, ofImages] = [columns, rows].map((length) => Array.from({ length }, none))
     const all = none()
     for (let i = 0; i < data.length; i++) {

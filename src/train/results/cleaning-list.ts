@@ -4,7 +4,8 @@ import { ANY, checkOptions, NUMBER, type Kinds } from '../../base/options.ts'
 import { makeCleaningList, type CleaningItem, type CleaningList } from '../../data/cleaning.ts'
 import { requireOneClass } from '../../data/targets.ts'
 import type { ItemPredictions } from '../fit/evaluation.ts'
-import { argmax, outputName } from '../fit/metrics.ts'
+import { outputName } from '../../data/targets.ts'
+import { argmax } from '../fit/metrics.ts'
 import type { FitState } from '../fit/state.ts'
 
 /** Options of `cleaningList`. */

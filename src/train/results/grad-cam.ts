@@ -29,7 +29,7 @@ import { withoutRecompute } from '../../tensor/recompute.ts'
 import { keep, release, scope } from '../../tensor/scope.ts'
 import type { Shape } from '../../tensor/shape.ts'
 import { Tensor } from '../../tensor/tensor.ts'
-import { outputName } from '../fit/metrics.ts'
+import { outputName } from '../../data/targets.ts'
 import { activated } from './activated.ts'
 import type { Predictor } from './predictor.ts'
 

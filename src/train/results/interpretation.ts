@@ -7,7 +7,8 @@ import { wilsonInterval } from './confidence.ts'
 import type { ConfusionPlotOptions } from './confusion-plot.ts'
 import { CLEANING_LIST_KINDS, cleaningListOf, type CleaningListOptions } from './cleaning-list.ts'
 import type { ItemPredictions } from '../fit/evaluation.ts'
-import { argmax, outputName, requireClassTargets } from '../fit/metrics.ts'
+import { outputName } from '../../data/targets.ts'
+import { argmax, requireClassTargets } from '../fit/metrics.ts'
 
 /** Number of items of one class that were predicted as another class. */
 export interface Confusion {
