@@ -1,6 +1,4 @@
-import { requireInteger } from '../base/check.ts'
 import { OptionError } from '../base/errors.ts'
-import type { Json } from '../base/json.ts'
 import { checkArgument, checkOptions, NUMBER, PATH, type Kinds } from '../base/options.ts'
 import type { Loader } from '../data/loader.ts'
 import type { Loaders } from '../data/loaders.ts'
@@ -11,13 +9,11 @@ import type { TuneOptions } from '../ops/convolution/tuner.ts'
 import { adam } from '../optim/adam.ts'
 import type { LossScaler } from '../optim/loss-scaler.ts'
 import type { Optimizer, OptimizerFactory } from '../optim/optimizer.ts'
-import { FLAT_COS_KINDS, ONE_CYCLE_KINDS } from '../optim/schedule-options.ts'
 import type { Platform } from '../platform/platform.ts'
 import { sortCallbacks, type Callback } from './fit/callback.ts'
 import { LR_FIND_KINDS, type LrFindOptions, type SuggestionName } from './callbacks/lr-find-options.ts'
 import type { LrSearch } from './callbacks/lr-finder.ts'
 import { Progress } from './callbacks/progress.ts'
-import type { GroupSchedules } from './callbacks/scheduler.ts'
 import { trainEval } from './callbacks/train-eval.ts'
 import type { ExportOptions } from './files/export.ts'
 import type { ExportOnnxOptions } from './results/export-onnx.ts'
@@ -40,11 +36,12 @@ import {
 import { LOADER, LOADERS, MODULE, OPTIMIZER } from './fit/kinds.ts'
 import { lossFor, type Loss } from './fit/losses.ts'
 import type { Evaluation, ItemPredictions } from './fit/evaluation.ts'
-import type { RunningFit } from './fit/events.ts'
+import { Interruption } from './fit/interruption.ts'
 import { checkedMetrics, type Metric } from './fit/metrics.ts'
 import { occupancyOf, type Occupancy } from './fit/occupancy.ts'
-import { parameterGroups, type Groups } from './parameter-groups.ts'
+import { freezeGroups, parameterGroups, type Groups } from './parameter-groups.ts'
 import { Predictor, type Prediction, type PredictOptions } from './results/predictor.ts'
+import type { FittingState } from './fits.ts'
 import type { LearnerReportOptions } from './report/learner-report.ts'
 import { Recorder } from './callbacks/recorder.ts'
 import type { ModelSource } from './files/model-file.ts'
@@ -52,18 +49,12 @@ import type { SaveOptions } from './files/save-load.ts'
 import { loopText } from './fit/loop-text.ts'
 import type { TtaOptions, TtaPair, TtaPairOptions } from './results/tta.ts'
 
-/** Options of a fit including those that only other methods of the learner pass. */
-interface InnerFitOptions extends FitOptions {
-  /** Parameter groups to freeze, as in `Learner.freezeTo`; applied after the checks of the fit. */
-  readonly freezeTo?: number
-}
-
 /**
  * Trainer of a model: holds the model, its data, the loss, the optimizer and the callbacks.
  *
  * Source: fastai learner.py, Learner, including its defaults.
  */
-export class Learner implements RunningFit {
+export class Learner implements FittingState {
   /** Data of the learner; may be replaced between fits, as progressive resizing does. */
   loaders: Loaders
   readonly model: Module
@@ -106,8 +97,6 @@ export class Learner implements RunningFit {
   epochsBegun = 0
   /** Result of the last validation of this fit; `undefined` until an epoch has been validated. */
   evaluation: Evaluation | undefined
-  /** True once the user has asked to stop (`interrupt` or Ctrl-C): the fit then ends within one step. */
-  interrupted = false
   /** True during predictions other than the validation of a fit. */
   evaluating = false
   readonly occupancy: Occupancy
@@ -116,12 +105,7 @@ export class Learner implements RunningFit {
   private readonly groupsOf: Groups
   /** Loaders of the last fit. */
   private fitted: Loaders | undefined
-  /** True if the user has asked to stop while nothing was running. */
-  private held = false
-  /** Number of nested calls that Ctrl-C interrupts. */
-  private interruptible = 0
-  /** Function that stops listening for Ctrl-C. */
-  private stopListening: (() => void) | undefined
+  private readonly interruption = new Interruption(() => this.platform)
 
   constructor(loaders: Loaders, model: Module, options: LearnerOptions = {}) {
     checkArgument('Learner', 'loaders', loaders, LOADERS)
@@ -146,6 +130,11 @@ export class Learner implements RunningFit {
 
   get platform(): Platform {
     return this.loaders.platform
+  }
+
+  /** True once the user has asked to stop (`interrupt` or Ctrl-C): the fit then ends within one step. */
+  get interrupted(): boolean {
+    return this.interruption.requested
   }
 
   /** Selects mixed precision: later fits store activations in f16. @throws OptionError  during a fit */
@@ -174,53 +163,7 @@ export class Learner implements RunningFit {
    *   that fits
    */
   fit(epochs: number, lr: LearningRate = this.lr, options: FitOptions = {}): Promise<void> {
-    return this.asFit('fit', { lr, options }, FIT_KINDS, () => this.fitAlone(epochs, lr, options))
-  }
-
-  private async fitAlone(epochs: number, lr: LearningRate, options: InnerFitOptions): Promise<void> {
-    requireInteger('fit', 'epochs', epochs, { from: 0 })
-    const { train } = this.loaders
-    if (train.batchCount === 0) {
-      throw new OptionError('fit', 'a batch is larger than the training set, so there is no batch', {
-        given: { batchSize: train.batchSize, 'training items': train.items.length },
-        fix: 'use a smaller batchSize, or more items',
-      })
-    }
-    // What trains is loaded with the first fit: a page that waits for a visitor's images is open before that.
-    const parts = await import('./running.ts')
-    const { requireBatchFits, requireLabels } = parts
-    requireLabels('fit', train)
-    await requireBatchFits(this)
-    // Read before anything is changed: a checkpoint that cannot be resumed is refused here.
-    const checkpointing = await this.checkpointsOf(epochs, lr, options)
-    if (options.freezeTo !== undefined) this.freezeGroups(options.freezeTo)
-    // Tensors that were kept for the previous loaders have other sizes.
-    if (this.fitted && this.fitted !== this.loaders) this.loaders.freeMemory()
-    this.fitted = this.loaders
-    const optimizer = this.openOptimizer(options.resetOptimizer)
-    const { weightDecay = this.weightDecay } = options
-    const decay = weightDecay === undefined ? {} : { weightDecay }
-    optimizer.setHyperparameters(ratesOf(parts, lr, optimizer).map((rate) => ({ lr: rate, ...decay })))
-    // A fit that ended within a step, or while accumulating, left gradients behind.
-    optimizer.zeroGradients()
-    if (this.precision === 'mixed') optimizer.keepF16Copies()
-    this.epochs = epochs
-    const before = this.callbacks
-    this.callbacks = sortCallbacks([...before, ...(options.callbacks ?? []), ...checkpointing])
-    // Every fit begins with a new loss scale, as in fastai.
-    const scaler = new parts.LossScaler({ mixed: this.precision === 'mixed' })
-    const losses = new parts.LossReader()
-    this.scaler = scaler
-    try {
-      for (const callback of this.callbacks) callback.preparing?.(this)
-      await parts.tuneKernels(this, this.tune)
-      await parts.runFit(this, scaler, losses)
-    } finally {
-      this.callbacks = before
-      this.scaler = undefined
-      scaler.close()
-      losses.close()
-    }
+    return this.asFit('fit', { lr, options }, FIT_KINDS, ({ fit }) => fit(this, epochs, lr, options))
   }
 
   /**
@@ -231,22 +174,9 @@ export class Learner implements RunningFit {
    * @throws  as `fit`
    */
   fitOneCycle(epochs: number, lrMax: LearningRate = this.lr, options: FitOneCycleOptions = {}): Promise<void> {
-    return this.asFit('fitOneCycle', { lrMax, options }, FIT_ONE_CYCLE_KINDS, () =>
-      this.oneCycleAlone(epochs, lrMax, options),
+    return this.asFit('fitOneCycle', { lrMax, options }, FIT_ONE_CYCLE_KINDS, ({ fitOneCycle }) =>
+      fitOneCycle(this, epochs, lrMax, options),
     )
-  }
-
-  private async oneCycleAlone(
-    epochs: number,
-    lrMax: LearningRate,
-    options: FitOneCycleOptions & InnerFitOptions,
-  ): Promise<void> {
-    const parts = await import('./running.ts')
-    const optimizer = this.openOptimizer()
-    const cycles = ratesOf(parts, lrMax, optimizer).map((rate) =>
-      parts.oneCycle(rate, { moms: this.momentums, ...only(ONE_CYCLE_KINDS, options) }),
-    )
-    await this.fitScheduled(epochs, lrMax, cycles, options)
   }
 
   /**
@@ -257,14 +187,9 @@ export class Learner implements RunningFit {
    * @throws  as `fit`
    */
   fitFlatCos(epochs: number, lr: LearningRate = this.lr, options: FitFlatCosOptions = {}): Promise<void> {
-    return this.asFit('fitFlatCos', { lr, options }, FIT_FLAT_COS_KINDS, async () => {
-      const parts = await import('./running.ts')
-      const optimizer = this.openOptimizer()
-      const schedules = ratesOf(parts, lr, optimizer).map((rate) => ({
-        lr: parts.flatCos(rate, only(FLAT_COS_KINDS, options)),
-      }))
-      await this.fitScheduled(epochs, lr, schedules, options)
-    })
+    return this.asFit('fitFlatCos', { lr, options }, FIT_FLAT_COS_KINDS, ({ fitFlatCos }) =>
+      fitFlatCos(this, epochs, lr, options),
+    )
   }
 
   /**
@@ -279,36 +204,9 @@ export class Learner implements RunningFit {
    * Source: fastai callback/schedule.py, fine_tune.
    */
   fineTune(epochs: number, baseLr = 2e-3, options: FineTuneOptions = {}): Promise<void> {
-    return this.asFit('fineTune', { baseLr, options }, FINE_TUNE_KINDS, () =>
-      this.fineTuneAlone(epochs, baseLr, options),
+    return this.asFit('fineTune', { baseLr, options }, FINE_TUNE_KINDS, ({ fineTune }) =>
+      fineTune(this, epochs, baseLr, options),
     )
-  }
-
-  private async fineTuneAlone(epochs: number, baseLr: number, options: FineTuneOptions): Promise<void> {
-    const { freezeEpochs = 1, lrMult = 100, pctStart = 0.3, div = 5, ...both } = options
-    const lr = { start: baseLr / 2 / lrMult, stop: baseLr / 2 }
-    const { checkpoint, resume = false } = options
-    const pastFirst =
-      resume &&
-      checkpoint !== undefined &&
-      (await (await import('./files/checkpoints.ts')).isCheckpointOf(this, checkpoint, lr))
-    if (!pastFirst) {
-      if (this.openOptimizer().groups.length === 1) {
-        this.platform.log(
-          'fineTune: the learner has one parameter group, so nothing is frozen; to train the head first: { groups: xresnetGroups } or resnetGroups, or a learner of visionLearner',
-        )
-      }
-      await this.oneCycleAlone(freezeEpochs, { stop: baseLr }, { pctStart: 0.99, ...both, freezeTo: -1 })
-      if (this.interrupted) return
-    }
-    await this.oneCycleAlone(epochs, lr, {
-      pctStart,
-      div,
-      ...both,
-      resetOptimizer: false,
-      resume: pastFirst,
-      freezeTo: 0,
-    })
   }
 
   /**
@@ -320,14 +218,9 @@ export class Learner implements RunningFit {
    * @throws  as `fit`, and OptionError if an argument is not a positive integer
    */
   fitSgdr(cycles: number, cycleLength: number, options: FitSgdrOptions = {}): Promise<void> {
-    return this.asFit('fitSgdr', { options }, FIT_SGDR_KINDS, async () => {
-      const { lrMax = this.lr, cycleMult = 2 } = options
-      const parts = await import('./running.ts')
-      const optimizer = this.openOptimizer()
-      const { epochs, at } = parts.sgdr(cycles, cycleLength, cycleMult)
-      const schedules = ratesOf(parts, lrMax, optimizer).map((rate) => ({ lr: at(rate) }))
-      await this.fitScheduled(epochs, lrMax, schedules, options)
-    })
+    return this.asFit('fitSgdr', { options }, FIT_SGDR_KINDS, ({ fitSgdr }) =>
+      fitSgdr(this, cycles, cycleLength, options.lrMax ?? this.lr, options),
+    )
   }
 
   /**
@@ -335,13 +228,13 @@ export class Learner implements RunningFit {
    * callbacks/lr-finder.ts).
    */
   lrFind<Name extends SuggestionName = 'valley'>(options: LrFindOptions<Name> = {}): Promise<LrSearch<Name>> {
-    return this.asFit('lrFind', { options }, LR_FIND_KINDS, async () => {
+    return this.asFit('lrFind', { options }, LR_FIND_KINDS, async ({ fit }) => {
       const { findLearningRate } = await import('./callbacks/lr-finder.ts')
       return findLearningRate(this, options, async (epochs, lr, finder) => {
         const all = this.callbacks
         this.callbacks = all.filter(({ duringLrFind = true }) => duringLrFind)
         try {
-          await this.fitAlone(epochs, lr, { callbacks: [finder] })
+          await fit(this, epochs, lr, { callbacks: [finder] })
         } finally {
           this.callbacks = all
         }
@@ -357,7 +250,7 @@ export class Learner implements RunningFit {
    */
   freezeTo(n: number): void {
     this.occupancy.requireFree('freezeTo')
-    this.freezeGroups(n)
+    freezeGroups(this.openOptimizer(), n)
   }
 
   /** Freezes all parameter groups but the last. @throws OptionError  if there is only one, and as `freezeTo` */
@@ -567,8 +460,7 @@ export class Learner implements RunningFit {
    * Before a fit, while a program still prepares, it holds for the next fit or search, which then ends before its first step.
    */
   interrupt(): void {
-    this.interrupted = true
-    if (this.interruptible === 0) this.held = true
+    this.interruption.request()
   }
 
   /**
@@ -618,38 +510,6 @@ export class Learner implements RunningFit {
     return this.optimizer
   }
 
-  private async fitScheduled(
-    epochs: number,
-    lr: LearningRate,
-    groups: readonly GroupSchedules[],
-    options: FitOptions,
-  ): Promise<void> {
-    const { scheduler } = await import('./running.ts')
-    const callbacks = [scheduler(groups), ...(options.callbacks ?? [])]
-    return this.fitAlone(epochs, lr, { ...options, callbacks })
-  }
-
-  private async checkpointsOf(epochs: number, lr: LearningRate, options: InnerFitOptions): Promise<Callback[]> {
-    const { callbacks: own = [], checkpoint, resume = false, resetOptimizer: _reset, ...described } = options
-    if (checkpoint === undefined) {
-      if (!resume) return []
-      throw new OptionError('fit', 'there is no checkpoint to resume from', {
-        given: { resume },
-        fix: 'name the file: { checkpoint: path, resume: true }',
-      })
-    }
-    const fit = { epochs, lr: lr as Json, momentums: this.momentums, weightDecay: this.weightDecay, ...described }
-    const callbacks = sortCallbacks([...this.callbacks, ...own])
-    const { checkpoints } = await import('./files/checkpoints.ts')
-    return [await checkpoints(this, { file: checkpoint, resume, fit, epochs, callbacks })]
-  }
-
-  private freezeGroups(n: number): void {
-    const optimizer = this.openOptimizer()
-    optimizer.freezeTo(n)
-    optimizer.clearState()
-  }
-
   /**
    * Runs a fit after checking its options.
    *
@@ -659,16 +519,20 @@ export class Learner implements RunningFit {
     where: string,
     given: { readonly options: Options; readonly [rate: string]: unknown },
     kinds: Kinds<Options>,
-    work: () => Promise<Result>,
+    work: (running: typeof import('./running.ts')) => Promise<Result>,
   ): Promise<Result> {
-    return this.untilInterrupted('fit', () =>
-      this.occupancy.fits(where, () => {
+    return this.interruption.during('fit', () =>
+      this.occupancy.fits(where, async () => {
         const { options, ...rates } = given
         checkOptions(where, options, kinds)
         for (const [name, rate] of Object.entries(rates)) {
           checkArgument(where, name, rate, name === 'baseLr' ? NUMBER : RATE)
         }
-        return work()
+        // Tensors that were kept for the previous loaders have other sizes.
+        if (this.fitted && this.fitted !== this.loaders) this.loaders.freeMemory()
+        this.fitted = this.loaders
+        // What trains is loaded with the first fit: a page that waits for a visitor's images is open before that.
+        return work(await import('./running.ts'))
       }),
     )
   }
@@ -678,7 +542,7 @@ export class Learner implements RunningFit {
    * mode.
    */
   private asEvaluation<Result>(where: string, work: () => Promise<Result>): Promise<Result> {
-    return this.untilInterrupted('evaluation', () =>
+    return this.interruption.during('evaluation', () =>
       this.occupancy.evaluates(where, async () => {
         const { training, batchCount, iteration, completed, model } = this
         const modelTraining = model.training
@@ -696,30 +560,4 @@ export class Learner implements RunningFit {
       }),
     )
   }
-
-  /** Interrupts the work on Ctrl-C; nested calls share one listener. */
-  private async untilInterrupted<Result>(what: 'fit' | 'evaluation', work: () => Promise<Result>): Promise<Result> {
-    if (this.interruptible++ === 0) {
-      this.interrupted = what === 'fit' && this.held
-      if (what === 'fit') this.held = false
-      this.stopListening = this.platform.onInterrupt(() => this.interrupt())
-    }
-    try {
-      return await work()
-    } finally {
-      if (--this.interruptible === 0) this.stopListening?.()
-    }
-  }
-}
-
-/** Returns those options of a fit that its schedule has. */
-function only<Options extends object>(kinds: Kinds<Options>, options: Partial<Options>): Partial<Options> {
-  return Object.fromEntries(Object.entries(options).filter(([name]) => Object.hasOwn(kinds, name))) as Partial<Options>
-}
-
-type Parts = typeof import('./running.ts')
-
-/** Returns the learning rate of each parameter group. */
-function ratesOf({ learningRates }: Parts, lr: LearningRate, { groups }: Optimizer): number[] {
-  return typeof lr === 'number' ? new Array<number>(groups.length).fill(lr) : learningRates(lr, groups.length)
 }

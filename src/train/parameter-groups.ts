@@ -1,6 +1,7 @@
 import { OptionError } from '../base/errors.ts'
 import type { Module } from '../nn/module.ts'
 import type { Parameter } from '../nn/parameter.ts'
+import type { Optimizer } from '../optim/optimizer.ts'
 
 /**
  * Function that divides the parameters of a model into groups with their own hyperparameters, in the order of the
@@ -29,4 +30,10 @@ export function parameterGroups(model: Module, groupsOf: Groups): readonly (read
     },
     fix: 'collect parameters that are not to be trained in a group of their own and freeze it: freezeTo(1)',
   })
+}
+
+/** Freezes the parameter groups before number n (a negative n counts from the end) and clears the optimizer's state. */
+export function freezeGroups(optimizer: Optimizer, n: number): void {
+  optimizer.freezeTo(n)
+  optimizer.clearState()
 }

@@ -1,10 +1,4 @@
 /** Parts of a learner that train and evaluate, loaded with the first fit: a page is open before that. */
-export { LossScaler } from '../optim/loss-scaler.ts'
-export { flatCos, learningRates, oneCycle, sgdr } from '../optim/schedule.ts'
-export { scheduler } from './callbacks/scheduler.ts'
-export { requireBatchFits } from './fit/batch-fits.ts'
-export { evaluate, predictItems, requireLabels } from './fit/evaluate.ts'
-export { runFit } from './fit/loop.ts'
-export { LossReader } from './fit/loss-reader.ts'
+export { evaluate, predictItems } from './fit/evaluate.ts'
 export { partsThatDecide } from './fit/replay.ts'
-export { tuneKernels } from './fit/tune-kernels.ts'
+export { fineTune, fit, fitFlatCos, fitOneCycle, fitSgdr } from './fits.ts'
