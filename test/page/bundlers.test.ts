@@ -10,6 +10,7 @@ import * as esbuild from 'esbuild'
 import type { Browser } from 'playwright-core'
 import * as vite from 'vite'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { webpack } from 'webpack'
 import { executablePath, openBrowser, openTab } from './site.ts'
 
 const run = promisify(execFile)
@@ -53,8 +54,8 @@ const IN_WORKER = `
 const worker = new Worker(new URL('./main.js', import.meta.url), { type: 'module' })
 worker.onmessage = ({ data }) => (globalThis.result = data)
 `
-const PAGE = (script: string, head = '') =>
-  `<!doctype html><html lang="en"><title>a page</title><link rel="icon" href="data:,">${head}<script type="module" src="${script}"></script></html>`
+const PAGE = (script: string, head = '', kind = 'type="module"') =>
+  `<!doctype html><html lang="en"><title>a page</title><link rel="icon" href="data:,">${head}<script ${kind} src="${script}"></script></html>`
 
 describe.skipIf(executablePath === undefined)('a page of the package as npm installs it, without settings', () => {
   let folder = ''
@@ -121,8 +122,6 @@ describe.skipIf(executablePath === undefined)('a page of the package as npm inst
       configFile: false,
       logLevel: 'error',
       build: { outDir: 'vite', rolldownOptions: { input } },
-      // Written as a script, the Worker would lack the beginning of modules that are imported at once and later as well.
-      worker: { format: 'es' },
     })
     const url = await served('vite')
     for (const address of [url, `${url}worker.html`]) {
@@ -138,6 +137,28 @@ describe.skipIf(executablePath === undefined)('a page of the package as npm inst
     await server.listen()
     const [url = ''] = server.resolvedUrls?.local ?? []
     for (const address of [url, `${url}worker.html`]) expectTrained(await resultAt(address))
+  })
+
+  test('webpack', async () => {
+    const path = join(folder, 'webpack')
+    const entries = { main: './main.js', 'in-worker': './in-worker.js' }
+    const compiler = webpack({ mode: 'production', context: folder, entry: entries, output: { path } })
+    const stats = await promisify(compiler.run.bind(compiler))()
+    await promisify(compiler.close.bind(compiler))()
+    const { errors = [], warnings = [] } = stats?.toJson({ all: false, errors: true, warnings: true }) ?? {}
+    expect(errors.map(({ message }) => message)).toEqual([])
+    // It warns of the page's size, and of the package for charts, which is optional and not installed here.
+    const others = warnings.filter(({ message }) => !/size|Can't resolve 'echarts\/\w+'/.test(message))
+    expect(others.map(({ message }) => message)).toEqual([])
+    // Pages load what it writes as scripts.
+    writeFileSync(join(path, 'index.html'), PAGE('main.js', '', 'defer'))
+    writeFileSync(join(path, 'worker.html'), PAGE('in-worker.js', '', 'defer'))
+    const url = await served('webpack')
+    for (const address of [url, `${url}worker.html`]) {
+      const made = await resultAt(address)
+      expectTrained(made)
+      expect(made.logged.join('\n')).not.toContain('on this thread')
+    }
   })
 
   test('esbuild, one file', async () => {

@@ -159,21 +159,18 @@ export async function lineChart(options: LineChartOptions): Promise<string> {
  * dependencies. Training needs no charts, so it is loaded on first use, and the library works without it.
  */
 async function charts() {
-  // Each is followed by a `catch`, by which bundlers know that the package may be absent.
-  const [{ init, use }, { LineChart }, { GridComponent, LegendComponent, TitleComponent }, { SVGRenderer }] =
-    await Promise.all([
-      import('echarts/core').catch(absent),
-      import('echarts/charts').catch(absent),
-      import('echarts/components').catch(absent),
-      import('echarts/renderers').catch(absent),
-    ])
-  use([LineChart, GridComponent, LegendComponent, TitleComponent, SVGRenderer])
-  return { init }
-}
-
-function absent(cause: unknown): never {
-  throw new OptionError('chart', 'the package echarts, which draws charts, cannot be loaded', {
-    fix: 'npm install echarts',
-    cause,
-  })
+  try {
+    // Awaited within `try`, by which every bundler knows that the package may be absent.
+    const { init, use } = await import('echarts/core')
+    const { LineChart } = await import('echarts/charts')
+    const { GridComponent, LegendComponent, TitleComponent } = await import('echarts/components')
+    const { SVGRenderer } = await import('echarts/renderers')
+    use([LineChart, GridComponent, LegendComponent, TitleComponent, SVGRenderer])
+    return { init }
+  } catch (cause) {
+    throw new OptionError('chart', 'the package echarts, which draws charts, cannot be loaded', {
+      fix: 'npm install echarts',
+      cause,
+    })
+  }
 }
