@@ -1,33 +1,10 @@
+import { answers } from './answers.ts'
 import type { TrainerClient } from './client.ts'
+import { compare, comparison, comparisonText } from './compare.ts'
 import { byId, element, messageOf, say } from './dom.ts'
 import type { AdapterFacts } from './protocol.ts'
 import type { RooflineMessage } from './roofline.ts'
-
-/** Peers in the order of their turns: wgrad first, so that a visitor sees something soon. */
-const PEERS = [
-  {
-    name: 'wgrad, mixed precision',
-    start: () => new Worker(new URL('./peers/wgrad.mjs', import.meta.url), { type: 'module', name: 'wgrad-mixed' }),
-  },
-  {
-    name: 'wgrad, float32',
-    start: () => new Worker(new URL('./peers/wgrad.mjs', import.meta.url), { type: 'module', name: 'wgrad-f32' }),
-  },
-  {
-    name: 'jax-js 0.1.25, float32',
-    start: () => new Worker(new URL('./peers/jaxjs.mjs', import.meta.url), { type: 'module' }),
-  },
-  {
-    name: 'TensorFlow.js 4.22, float32',
-    start: () => new Worker(new URL('./peers/tfjs.mjs', import.meta.url), { type: 'module' }),
-  },
-] as const
-
-type PeerMessage =
-  { readonly steps: number } | { readonly firstMs: number; readonly stepMs: number } | { readonly error: string }
-
-/** Images of a step of the peers. */
-const BATCH = 16
+import { bar, table } from './table.ts'
 
 /** The part of the page that shows the layers and measures the visitor's GPU. */
 export function lookInside(trainer: TrainerClient, facts: AdapterFacts): void {
@@ -139,90 +116,18 @@ export function lookInside(trainer: TrainerClient, facts: AdapterFacts): void {
 
   attempt('compare', 'Starting …', async (signal) => {
     await trainer.call.stop()
-    const rows: (readonly [name: string, stepMs: number | undefined, text: string])[] = []
-    for (const { name, start } of PEERS) {
-      const minutes = facts.software ? MINUTES.software : MINUTES.gpu
-      const late = AbortSignal.timeout(60_000 * minutes)
-      const begin = performance.now()
-      let doing = 'compiling its first step'
-      const tellTime = (): void =>
-        say(
-          status,
-          `${name}: ${doing}, ${Math.round((performance.now() - begin) / 1000)} s of ${60 * minutes} at most …`,
-        )
-      tellTime()
-      const ticking = setInterval(tellTime, 1000)
-      try {
-        const both = AbortSignal.any([signal, late])
-        const { stepMs } = await answers<PeerMessage, { stepMs: number }>(start(), both, (message) => {
-          if ('stepMs' in message) return message
-          if ('steps' in message) doing = `${message.steps} steps done`
-          return undefined
-        })
-        rows.push([name, stepMs, ''])
-      } catch (error) {
-        signal.throwIfAborted()
-        rows.push([name, undefined, late.aborted ? `not done after ${minutes} min (${doing})` : messageOf(error)])
-      } finally {
-        clearInterval(ticking)
-      }
-      show(comparison(rows), element('div', { class: 'row' }, copyButton(comparisonText(facts.name, rows), status)))
-    }
+    await compare({
+      software: facts.software,
+      signal,
+      onProgress: (text) => say(status, text),
+      onTurn: (turns) =>
+        show(
+          comparison(facts.software, turns),
+          element('div', { class: 'row' }, copyButton(comparisonText(facts.name, turns), status)),
+        ),
+    })
     return 'The losses of the first three steps were compared with those of PyTorch in double precision: who computes something else has no time.'
   })
-}
-
-/** Minutes that a library has for its steps: a processor compiles and computes them slowly. */
-const MINUTES = { software: 4, gpu: 1 }
-
-type Rows = readonly (readonly [name: string, stepMs: number | undefined, text: string])[]
-
-function comparison(rows: Rows): HTMLElement {
-  const [, ours] = rows[0]
-  const slowest = Math.max(...rows.map(([, stepMs]) => stepMs ?? 0))
-  return table(
-    `A training step of xresnet18, ${BATCH} images of 64 px, Adam`,
-    ['library', 'time of a step', 'images per second', 'wgrad is so many times as fast', ''],
-    rows.map(([name, stepMs, text]) =>
-      stepMs === undefined
-        ? [name, text, '', '', '']
-        : [
-            name,
-            `${stepMs.toFixed(1)} ms`,
-            ((1000 * BATCH) / stepMs).toFixed(1),
-            ours === undefined ? '' : `${(stepMs / ours).toFixed(1)}×`,
-            bar(stepMs / slowest),
-          ],
-    ),
-  )
-}
-
-function comparisonText(adapter: string, rows: Rows): string {
-  return [
-    adapter,
-    ...rows.map(([name, stepMs, text]) => `${name}: ${stepMs === undefined ? text : `${stepMs.toFixed(1)} ms`}`),
-  ].join('\n')
-}
-
-/** Waits for the last message of a worker, and ends it. @throws Error  of a message that is one, or of a worker that does not start */
-async function answers<Message, Last>(
-  worker: Worker,
-  signal: AbortSignal,
-  each: (message: Message) => Last | undefined,
-): Promise<Last> {
-  try {
-    return await new Promise<Last>((resolve, reject) => {
-      worker.onmessage = ({ data }: MessageEvent<Message & { readonly error?: string }>) => {
-        if (data.error !== undefined) reject(new Error(data.error))
-        const last = each(data)
-        if (last !== undefined) resolve(last)
-      }
-      signal.addEventListener('abort', () => reject(signal.reason as Error))
-      worker.onerror = (event) => reject(new Error(event.message || 'its program does not load'))
-    })
-  } finally {
-    worker.terminate()
-  }
 }
 
 function copyButton(text: string, status: HTMLElement): HTMLElement {
@@ -232,28 +137,4 @@ function copyButton(text: string, status: HTMLElement): HTMLElement {
       () => say(status, 'The browser does not let this page copy: select the table instead.', true),
     )
   return element('button', { type: 'button', class: 'small', onclick: () => void copy() }, 'Copy the result')
-}
-
-function bar(share: number, text = ''): HTMLElement {
-  const width = Math.round(100 * Math.min(1, Math.max(0, share)))
-  return element(
-    'div',
-    {},
-    text,
-    element('span', { class: 'bar', 'aria-hidden': 'true' }, element('span', { style: `width:${width}%` })),
-  )
-}
-
-function table(caption: string, head: readonly string[], rows: readonly (readonly (string | Node)[])[]): HTMLElement {
-  return element(
-    'div',
-    { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': caption },
-    element(
-      'table',
-      {},
-      element('caption', {}, caption),
-      element('thead', {}, element('tr', {}, ...head.map((text) => element('th', { scope: 'col' }, text)))),
-      element('tbody', {}, ...rows.map((cells) => element('tr', {}, ...cells.map((cell) => element('td', {}, cell))))),
-    ),
-  )
 }

@@ -35,6 +35,9 @@ const benchmarks = {
   },
 }
 
+/** Warnings that say nothing about this page: the benchmarks import at once what the package loads later. */
+const checks = { pluginTimings: false, ineffectiveDynamicImport: false }
+
 export default defineConfig({
   root: here,
   // Any folder of any server.
@@ -51,13 +54,13 @@ export default defineConfig({
       { find: /^echarts(\/.*)?$/, replacement: join(here, 'without.ts') },
     ],
   },
-  worker: { format: 'es', plugins: () => [benchmarks], rolldownOptions: { checks: { pluginTimings: false } } },
+  worker: { format: 'es', plugins: () => [benchmarks], rolldownOptions: { checks } },
   build: {
     outDir: join(dist, 'page'),
     emptyOutDir: true,
     target: 'es2022',
     chunkSizeWarningLimit: 4000,
     assetsInlineLimit: 0,
-    rolldownOptions: { checks: { pluginTimings: false } },
+    rolldownOptions: { checks },
   },
 })

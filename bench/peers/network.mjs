@@ -1,8 +1,6 @@
 // The training step: xresnet18 for ten classes, its initial weights, its batch, and the losses of the first steps.
 import { count } from './numbers.mjs'
 
-const BATCH = 16
-const SIZE = 64
 const CLASSES = 10
 
 /**
@@ -22,6 +20,13 @@ export const optimizers = {
 }
 
 /**
+ * A step for a software adapter in a browser: an eighth of the arithmetic. From so few pixels Adam learns so fast that rounded
+ * weights would change the third loss by a sixth, hence the smaller learning rate.
+ */
+export const small = { batch: 8, size: 32 }
+export const smallOptimizer = { ...optimizers.adam, learningRate: 1e-5, losses: [2.4390027, 1.8008192, 1.3475452] }
+
+/**
  * Returns xresnet18 as built by wgrad and fastai, as a description sent to the peers as JSON.
  *
  * A unit is a 3×3 or 1×1 convolution, batch normalization and, unless `relu` is false, ReLU: parameters `<conv>`,
@@ -30,10 +35,10 @@ export const optimizers = {
  * and `<head>.weight`, `<head>.bias`.
  * Source: fastai vision/models/xresnet.py; He et al. 2018, arXiv:1812.01187.
  */
-export function network() {
+export function network({ batch = 16, size = 64 } = {}) {
   const parameters = []
   let flops = 0
-  let side = SIZE
+  let side = size
   const add = (path, shape, numbers) => parameters.push({ path, shape, seed: 100 + parameters.length, ...numbers })
   const unit = (path, inChannels, outChannels, window, stride, relu = true) => {
     const fanIn = inChannels * window * window
@@ -41,7 +46,7 @@ export function network() {
     add(`${path}.1.weight`, [outChannels], { centre: 1, spread: 0.2 })
     add(`${path}.1.bias`, [outChannels], { spread: 0.1 })
     // Forward and two gradients; the images need no gradient.
-    flops += (path === '0' ? 2 : 3) * 2 * BATCH * (side / stride) ** 2 * outChannels * fanIn
+    flops += (path === '0' ? 2 : 3) * 2 * batch * (side / stride) ** 2 * outChannels * fanIn
     return { conv: `${path}.0.weight`, norm: `${path}.1`, pad: (window - 1) / 2, stride, relu }
   }
   const stem = [
@@ -69,15 +74,15 @@ export function network() {
   const spread = 1 / Math.sqrt(512)
   add('11.weight', [CLASSES, 512], { spread })
   add('11.bias', [CLASSES], { spread })
-  flops += 3 * 2 * BATCH * CLASSES * 512
+  flops += 3 * 2 * batch * CLASSES * 512
   return {
-    name: `step, xresnet18, batch ${BATCH} at ${SIZE} px`,
+    name: `step, xresnet18, batch ${batch} at ${size} px`,
     flops,
     parameterCount: parameters.reduce((sum, { shape }) => sum + count(shape), 0),
-    batch: BATCH,
+    batch,
     classes: CLASSES,
-    x: { shape: [BATCH, SIZE, SIZE, 3], seed: 6, spread: 1 },
-    labels: Array.from({ length: BATCH }, (_, i) => i % CLASSES),
+    x: { shape: [batch, size, size, 3], seed: 6, spread: 1 },
+    labels: Array.from({ length: batch }, (_, i) => i % CLASSES),
     parameters,
     stem,
     blocks,

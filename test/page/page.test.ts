@@ -242,6 +242,56 @@ describe.skipIf(executablePath === undefined)('the page', () => {
     await close()
   })
 
+  test('compares itself with others: one answers, one fails, one takes too long, and says so', async () => {
+    const { page, errors, close } = await openTab(browser)
+    // Minutes that a library has pass sixty times as fast.
+    await page.addInitScript(() => {
+      const real = AbortSignal.timeout.bind(AbortSignal)
+      AbortSignal.timeout = (ms) => real(ms / 60)
+    })
+    const programs = {
+      wgrad: "postMessage({ steps: 1 }); postMessage({ firstMs: 90, stepMs: name.startsWith('mixed') ? 40 : 60 })",
+      jaxjs: "postMessage({ error: 'no room for its arrays' })",
+      tfjs: 'postMessage({ steps: 1 })',
+    }
+    for (const [library, program] of Object.entries(programs)) {
+      await page.route(new RegExp(`/assets/${library}-[^/]*\\.js$`), (route) =>
+        route.fulfill({ contentType: 'text/javascript', body: `if (!name.endsWith(' small')) throw 1\n${program}` }),
+      )
+    }
+    await page.goto(site.url)
+    await firstLoss(page, first)
+    await page.locator('#compare').click()
+    await page.getByText('TensorFlow.js 4.22, float32: 1 step done').waitFor(PATIENCE)
+    await page.getByText('were compared with those of PyTorch').waitFor(PATIENCE)
+    const cells = await page
+      .locator('#inside-result tbody tr')
+      .evaluateAll((rows) => rows.map((row) => [...row.children].slice(0, 4).map(({ textContent }) => textContent)))
+    expect(cells).toEqual([
+      ['wgrad, mixed precision', '40.0 ms', '200.0', '1.0×'],
+      ['wgrad, float32', '60.0 ms', '133.3', '1.5×'],
+      ['jax-js 0.1.25, float32', 'no room for its arrays', '', ''],
+      ['TensorFlow.js 4.22, float32', 'did not finish within 4 min on this software adapter: 1 step done', '', ''],
+    ])
+    expect(await page.locator('#compare').isEnabled()).toBe(true)
+    expect(errors).toEqual([])
+    await close()
+  })
+
+  test('makes a training step of its own for the comparison, which can be cancelled', async () => {
+    const { page, errors, close } = await openTab(browser)
+    await page.goto(site.url)
+    await firstLoss(page, first)
+    await page.locator('#compare').click()
+    await page.locator('#inside-result tbody tr').first().waitFor(PATIENCE)
+    expect(await textOf(page, '#inside-result tbody tr')).toMatch(/^wgrad, mixed precision[\d.]+ m?s[\d.]+1\.0×$/)
+    await page.locator('#inside-cancel').click()
+    await page.getByText('Cancelled.').waitFor(PATIENCE)
+    expect(await page.locator('#compare').isEnabled()).toBe(true)
+    expect(errors).toEqual([])
+    await close()
+  })
+
   test.each(['light', 'dark'] as const)('fits a phone and has a name for everything, %s', async (colorScheme) => {
     const { page, close } = await openTab(browser, {
       colorScheme,

@@ -1,14 +1,17 @@
 // Takes the place of bench/peers/serve.mjs in the page: a peer in a worker, which makes some training steps when asked.
-import { network, optimizers, proveTraining } from '../../peers/network.mjs'
+import { network, optimizers, proveTraining, small, smallOptimizer } from '../../peers/network.mjs'
 
-export const settings = { patient: false, precision: self.name === 'wgrad-mixed' ? 'mixed' : 'f32' }
+/** The page says by the name of the worker which step it wants, such as 'f32' or 'mixed small'. */
+const asked = self.name.split(' ')
+export const settings = { patient: false, precision: asked[0] }
+const [described, optimizer] = asked.includes('small') ? [network(small), smallOptimizer] : [network(), optimizers.adam]
 
 export async function serve({ training }) {
   try {
-    const step = await training(network(), optimizers.adam)
+    const step = await training(described, optimizer)
     const losses = []
     const times = []
-    const { length: proving } = optimizers.adam.losses
+    const { length: proving } = optimizer.losses
     const begin = performance.now()
     // Some steps more where they are short: at least a second of them.
     for (let i = 0; i < proving || (i < 40 && performance.now() - begin < 1500); i++) {
@@ -16,7 +19,7 @@ export async function serve({ training }) {
       losses.push(await step())
       times.push(performance.now() - start)
       postMessage({ steps: times.length })
-      if (i === proving - 1) proveTraining(losses, settings.precision, optimizers.adam)
+      if (i === proving - 1) proveTraining(losses, settings.precision, optimizer)
     }
     const later = times.slice(1).sort((a, b) => a - b)
     postMessage({ firstMs: times[0], stepMs: later[Math.floor(later.length / 2)], losses: losses.slice(0, proving) })
