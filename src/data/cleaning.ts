@@ -188,7 +188,7 @@ export async function applyCleaning(list: CleaningList, options: ApplyCleaningOp
   const { files } = options.platform ?? currentGpu().platform
   if (!files.move) {
     throw new OptionError('applyCleaning', 'files cannot be moved here', {
-      fix: 'save the list, cleaningListText(list), and apply it in Node: wgrad applies it to a folder on a disk',
+      fix: 'save the list, cleaningListText(list), and apply it where the files are',
     })
   }
   const planned = await plan(list, files, options)

@@ -15,6 +15,7 @@ import {
   storageFiles,
   urlFiles,
 } from '../../src/browser.ts'
+import { applyCleaning, type CleaningItem, type CleaningList } from '../../src/exports/data.ts'
 import { base64, colours, draw, imageFile, imageFolder, openPageGpu } from './helpers/images.ts'
 
 const { gpu, lines } = await openPageGpu({ save: storageFiles('test-files') })
@@ -237,5 +238,96 @@ describe('writing', () => {
     for (const work of [() => files.write(`${path}/y`, ''), () => files.requireWritable!(`${path}/y`)]) {
       await expect(work()).rejects.toThrow('openGpu({ save: storageFiles() })')
     }
+  })
+})
+
+describe('a cleaning list', () => {
+  const listOf = (vocab: readonly string[], items: readonly Partial<CleaningItem>[]): CleaningList => ({
+    kind: 'wgrad cleaning list',
+    version: 1,
+    vocab,
+    items: items.map((item) => ({
+      path: '',
+      split: 'train',
+      label: 'red',
+      predicted: 'blue',
+      probability: 0.9,
+      loss: 3,
+      action: 'keep',
+      ...item,
+    })),
+  })
+  /** Paths of six images of two classes, below a folder. */
+  const images = async (): Promise<Map<string, Blob>> => {
+    const all = new Map<string, Blob>()
+    for (const label of ['blue', 'red'] as const) {
+      for (const i of [1, 2, 3]) all.set(`${label}/${label[0]}${i}.png`, await imageFile(label, i))
+    }
+    return all
+  }
+  const changes = (folder: string) =>
+    listOf(
+      ['blue', 'red'],
+      [
+        { path: `${folder}/red/r1.png`, action: 'relabel', to: 'blue' },
+        { path: `${folder}/red/r2.png`, action: 'delete' },
+        { path: `${folder}/red/r3.png` },
+      ],
+    )
+  const left = (folder: string) =>
+    ['blue/b1', 'blue/b2', 'blue/b3', 'blue/r1', 'red/r3'].map((path) => `${folder}/${path}.png`)
+
+  test('of files that a visitor gave: the next loaders see them where they were moved to', async () => {
+    const folder = await addFiles(await images())
+    const before = await files.read(`${folder}/red/r1.png`)
+    const planned = await applyCleaning(changes(folder), { folder, dryRun: true })
+    expect((await getImageFiles(folder)).length).toBe(6)
+    expect(await applyCleaning(changes(folder), { folder })).toEqual(planned)
+    expect((await getImageFiles(folder)).sort()).toEqual(left(folder))
+    expect(await files.read(`${folder}/blue/r1.png`)).toEqual(before)
+    expect(await files.exists(`${folder}/.trash/red/r2.png`)).toBe(true)
+    const loaders = await block.loaders(folder, { batchSize: 2 })
+    expect([loaders.vocab, loaders.train.items.length + loaders.valid.items.length]).toEqual([['blue', 'red'], 5])
+    // What was moved already is left out.
+    expect(await applyCleaning(changes(folder), { folder })).toEqual([])
+  })
+
+  test('of files that the browser keeps, also below what else it keeps', async () => {
+    for (const [path, image] of await images()) {
+      await files.write(`kept/${path}`, new Uint8Array(await image.arrayBuffer()))
+    }
+    await applyCleaning(changes('kept'), { folder: 'kept' })
+    expect((await getImageFiles('kept')).sort()).toEqual(left('kept'))
+    const root = await navigator.storage.getDirectory()
+    const onDisk = folderFiles(await root.getDirectoryHandle('test-files'))
+    expect((await onDisk.list('kept/red')).map(({ name }) => name)).toEqual(['r3.png'])
+    expect(await onDisk.list('kept/.trash/red')).toEqual([{ name: 'r2.png', kind: 'file' }])
+    await applyCleaning(listOf(['blue', 'red'], [{ path: 'kept/red/r3.png', action: 'delete' }]), {
+      folder: 'kept',
+      platform: { files: { ...onDisk, join: files.join } },
+    })
+    expect(await files.exists('kept/.trash/red/r3.png')).toBe(true)
+  })
+
+  test('overwrites nothing, and says so before anything is moved', async () => {
+    const own = await images()
+    own.set('blue/r1.png', own.get('blue/b1.png')!)
+    const folder = await addFiles(own)
+    await expect(applyCleaning(changes(folder), { folder })).rejects.toThrow('exist already, so nothing was moved')
+    expect((await getImageFiles(folder)).length).toBe(7)
+    await expect(files.move!(`${folder}/red/r1.png`, `${folder}/blue/r1.png`)).rejects.toThrow('of that name already')
+    await files.write('a.txt', 'a')
+    await files.write('b.txt', 'b')
+    await expect(files.move!('a.txt', 'b.txt')).rejects.toThrow('a.txt: cannot be moved to b.txt')
+    expect([await files.readText('a.txt'), await files.readText('b.txt')]).toEqual(['a', 'b'])
+    await applyCleaning(changes(folder), { folder, onConflict: 'number' })
+    expect(await files.exists(`${folder}/blue/r1 (2).png`)).toBe(true)
+  })
+
+  test('needs files that can be moved, in one place', async () => {
+    const folder = await addFiles(await images())
+    await expect(files.move!(`${folder}/red/r1.png`, 'elsewhere.png')).rejects.toThrow('which is another place')
+    await expect(files.move!('package.json', 'b.json')).rejects.toThrow('a page cannot move this file')
+    await expect(files.move!(`${folder}/red/r9.png`, `${folder}/red/r8.png`)).rejects.toThrow('no such file')
   })
 })

@@ -12,10 +12,86 @@ export interface BlobFiles extends Files {
 /** A file, or a function that unpacks it. */
 export type Packed = Blob | (() => Promise<Blob>)
 
-/** Files in memory or on the visitor's disk, by their paths. Read only. */
-export function blobFiles(blobs: ReadonlyMap<string, Packed>): BlobFiles {
+/**
+ * Files in memory or on the visitor's disk, by their paths. Read only, except that a file may get another path here, which
+ * changes nothing on the disk.
+ */
+export function blobFiles(given: ReadonlyMap<string, Packed>): BlobFiles {
+  const { put: _put, ...files } = heldFiles(new Map(given))
+  return { ...files, ...readOnly('files that a visitor gave to the page cannot be written') }
+}
+
+/**
+ * Files that are written to memory, for `openGpu({ save })` where nothing is to be kept: checkpoints, tables and charts are
+ * read from there by their paths.
+ */
+export function memoryFiles(): BlobFiles {
+  const { put, ...files } = heldFiles(new Map())
+  return {
+    ...files,
+    write: async (path, content) => {
+      const place = placeOf(path)
+      if (place === '') throw new DataError(path, 'no name for a file')
+      put(place, new Blob([typeof content === 'string' ? content : new Uint8Array(content)]))
+    },
+    requireWritable: () => Promise.resolve(),
+  }
+}
+
+type HeldFiles = Omit<BlobFiles, 'write' | 'requireWritable'> & { put(place: string, file: Packed): void }
+
+const placeOf = (path: string): string => names(path).join('/')
+
+/** Files in a map, which changes as they are put into it and moved. */
+function heldFiles(blobs: Map<string, Packed>): HeldFiles {
+  let known: Folders | undefined
+  const folders = (): Folders => (known ??= foldersOf(blobs.keys()))
+  const fileAt = (path: string): Packed => {
+    const file = blobs.get(placeOf(path))
+    if (!file) throw new DataError(path, 'no such file or folder')
+    return file
+  }
+  const blob = async (path: string): Promise<Blob> => {
+    const file = fileAt(path)
+    return file instanceof Blob ? file : file()
+  }
+  const read = async (path: string): Promise<Uint8Array> => bytesOf(path, await blob(path))
+  const has = (path: string): boolean => blobs.has(placeOf(path)) || folders().has(placeOf(path))
+  const put = (place: string, file: Packed): void => {
+    blobs.set(place, file)
+    known = undefined
+  }
+  return {
+    join,
+    blob,
+    read,
+    put,
+    list: async (folder) => {
+      const entries = folders().get(placeOf(folder))
+      if (!entries) throw new DataError(folder, 'no such file or folder')
+      return [...entries.values()].sort(byName)
+    },
+    exists: (path) => Promise.resolve(has(path)),
+    readText: async (path) => fileText(path, await read(path)),
+    glance: async (path, byteCount) => {
+      const file = blobs.get(placeOf(path))
+      return file instanceof Blob ? glanceAt(path, file, byteCount) : undefined
+    },
+    move: async (from, to) => {
+      const file = fileAt(from)
+      if (has(to)) throw alreadyThere(from, to)
+      blobs.delete(placeOf(from))
+      put(placeOf(to), file)
+    },
+  }
+}
+
+type Folders = ReadonlyMap<string, ReadonlyMap<string, FileEntry>>
+
+/** Entries of each folder, by name. */
+function foldersOf(paths: Iterable<string>): Folders {
   const folders = new Map<string, Map<string, FileEntry>>([['', new Map()]])
-  for (const path of blobs.keys()) {
+  for (const path of paths) {
     const parts = path.split('/')
     parts.forEach((name, depth) => {
       const above = parts.slice(0, depth).join('/')
@@ -24,53 +100,12 @@ export function blobFiles(blobs: ReadonlyMap<string, Packed>): BlobFiles {
       folder.set(name, { name, kind: depth < parts.length - 1 ? 'folder' : 'file' })
     })
   }
-  const place = (path: string): string => names(path).join('/')
-  const blob = async (path: string): Promise<Blob> => {
-    const file = blobs.get(place(path))
-    if (!file) throw new DataError(path, 'no such file or folder')
-    return file instanceof Blob ? file : file()
-  }
-  const read = async (path: string): Promise<Uint8Array> => bytesOf(path, await blob(path))
-  return {
-    join,
-    blob,
-    read,
-    list: async (folder) => {
-      const entries = folders.get(place(folder))
-      if (!entries) throw new DataError(folder, 'no such file or folder')
-      return [...entries.values()].sort(byName)
-    },
-    exists: (path) => Promise.resolve(blobs.has(place(path)) || folders.has(place(path))),
-    readText: async (path) => fileText(path, await read(path)),
-    glance: async (path, byteCount) => {
-      const file = blobs.get(place(path))
-      return file instanceof Blob ? glanceAt(path, file, byteCount) : undefined
-    },
-    ...readOnly('files that a visitor gave to the page cannot be written'),
-  }
+  return folders
 }
 
-/**
- * Files that are written to memory, for `openGpu({ save })` where nothing is to be kept: checkpoints, tables and charts are
- * read from there by their paths.
- */
-export function memoryFiles(): BlobFiles {
-  const blobs = new Map<string, Blob>()
-  const now = (): BlobFiles => blobFiles(blobs)
-  return {
-    join,
-    blob: (path) => now().blob?.(path) ?? Promise.resolve(undefined),
-    list: (folder) => now().list(folder),
-    exists: (path) => now().exists(path),
-    read: (path) => now().read(path),
-    readText: (path) => now().readText(path),
-    write: async (path, content) => {
-      const place = names(path).join('/')
-      if (place === '') throw new DataError(path, 'no name for a file')
-      blobs.set(place, new Blob([typeof content === 'string' ? content : new Uint8Array(content)]))
-    },
-    requireWritable: () => Promise.resolve(),
-  }
+/** Refusal to overwrite a file by moving another. */
+export function alreadyThere(from: string, to: string): DataError {
+  return new DataError(from, `cannot be moved to ${to}, as there is a file of that name already`)
 }
 
 /** The first bytes of a file, and its size. */

@@ -3,7 +3,7 @@ import { requireShallow } from '../../base/json.ts'
 import { fileText } from '../../base/utf8.ts'
 import type { FileEntry, Files } from '../platform.ts'
 import { byName, join, names, ORIGIN } from './paths.ts'
-import { glanceAt, readOnly, type BlobFiles } from './blob-files.ts'
+import { alreadyThere, glanceAt, readOnly, type BlobFiles } from './blob-files.ts'
 
 /**
  * The files below a URL, read only. A server does not list folders, so `manifest.json` beside them does: an array of
@@ -209,8 +209,26 @@ export function folderFiles(root: FileSystemDirectoryHandle): BlobFiles {
     return (await folderOf(parts.slice(0, -1), create)).getFileHandle(parts.at(-1) ?? '', { create })
   }
   const file = (path: string): Promise<File> => named(path, async () => (await fileOf(path, false)).getFile())
+  const exists = (path: string): Promise<boolean> =>
+    fileOf(path, false)
+      .catch(() => folderOf(names(path), false))
+      .then(
+        () => true,
+        () => false,
+      )
+  // Closing the stream replaces the file, and nothing before does (File System specification).
+  const write = async (path: string, content: FileSystemWriteChunkType): Promise<void> => {
+    const stream = await (await fileOf(path, true)).createWritable()
+    await stream.write(content)
+    await stream.close()
+  }
+  const remove = async (path: string): Promise<void> => {
+    const parts = names(path)
+    await (await folderOf(parts.slice(0, -1), false)).removeEntry(parts.at(-1) ?? '')
+  }
   return {
     join,
+    exists,
     list: (folder) =>
       named(folder, async () => {
         const entries: FileEntry[] = []
@@ -219,13 +237,6 @@ export function folderFiles(root: FileSystemDirectoryHandle): BlobFiles {
         }
         return entries.sort(byName)
       }),
-    exists: (path) =>
-      fileOf(path, false)
-        .catch(() => folderOf(names(path), false))
-        .then(
-          () => true,
-          () => false,
-        ),
     blob: file,
     glance: async (path, byteCount) => glanceAt(path, await file(path), byteCount),
     requireWritable: (path) =>
@@ -241,12 +252,18 @@ export function folderFiles(root: FileSystemDirectoryHandle): BlobFiles {
     read: async (path) => new Uint8Array(await (await file(path)).arrayBuffer()),
     readText: async (path) => fileText(path, new Uint8Array(await (await file(path)).arrayBuffer())),
     write: (path, content) =>
-      named(path, async () => {
-        // Closing the stream replaces the file, and nothing before does (File System specification).
-        const stream = await (await fileOf(path, true)).createWritable()
-        await stream.write(typeof content === 'string' ? content : new Uint8Array(content))
-        await stream.close()
-      }),
+      named(path, () => write(path, typeof content === 'string' ? content : new Uint8Array(content))),
+    // A copy, as only some browsers let a page rename, and only what they keep for it.
+    move: async (from, to) => {
+      const content = await file(from)
+      if (await exists(to)) throw alreadyThere(from, to)
+      await named(to, () => write(to, content)).catch(async (error: unknown) => {
+        // Of a copy that was not finished there is an empty file.
+        await remove(to).catch(() => undefined)
+        throw error
+      })
+      await named(from, () => remove(from))
+    },
   }
 }
 
@@ -279,6 +296,7 @@ export function storageFiles(folder = ''): BlobFiles {
     readText: async (path) => (await files()).readText(path),
     write: async (path, content) => (await files()).write(path, content),
     requireWritable: async (path) => (await files()).requireWritable?.(path),
+    move: async (from, to) => (await files()).move?.(from, to),
   }
 }
 

@@ -106,6 +106,23 @@ export class PageFiles implements BlobFiles {
     await target.requireWritable?.(path)
   }
 
+  /** @throws DataError  where files cannot be moved, or not from one place to the other */
+  async move(from: string, to: string): Promise<void> {
+    const [files, inside] = await this.holderOf(from)
+    const [other, target] = this.placeOf(to)
+    if (!files.move) {
+      throw new DataError(from, 'a page cannot move this file', {
+        fix: 'move files that a visitor gave (addFiles) or that the page keeps (storageFiles, folderFiles)',
+      })
+    }
+    if (this.placeOf(from)[0] !== other) {
+      throw new DataError(from, `cannot be moved to ${to}, which is another place`, {
+        fix: 'move it below the name that its files were added under',
+      })
+    }
+    await files.move(inside, other ? target : to)
+  }
+
   /** Added files that a path leads to, and the path among them. */
   private placeOf(path: string): readonly [files: BlobFiles | undefined, inside: string] {
     const [first = '', ...rest] = names(path)
