@@ -22,6 +22,7 @@ import { measureMemory, measureStep, stepCases, stepTable, type StepCase, type S
 const USAGE = `npm run bench -- [FILTER] [options]     kernels whose name contains the text, each proven, then timed
 npm run bench -- step [options]         whole training steps, and the loader beside them
 npm run bench -- decode                 image files to pixels, by the decoders that there are
+npm run bench -- frames                 frames of a page per second while it trains, in Chromium on a software adapter
 npm run bench -- report --out DIR       everything that is wanted of a real GPU, as JSON and tables
 
   --model A,B         ${Object.keys(MODELS).join(', ')} (kernels: both; step: xresnet18)
@@ -77,14 +78,15 @@ async function main(argv: readonly string[]): Promise<void> {
   const [command = '', ...others] = positionals
   if (others.length > 0) {
     throw new OptionError('bench', `'${others.join(' ')}' is one word too many`, {
-      expected: 'step, decode, report, or a part of a name',
+      expected: 'step, decode, frames, report, or a part of a name',
     })
   }
   if (given.help) console.log(USAGE)
   else if (command === 'report') await report(given)
   else if (command === 'step') await steps(given)
-  // Loaded here, since it needs decoders that only a checkout has.
+  // Loaded here, since they need decoders, and a driver of browsers, that only a checkout has.
   else if (command === 'decode') console.log(await (await import('./steps/decode.ts')).decodeTable())
+  else if (command === 'frames') console.log(await (await import('./frames/frames.ts')).framesTable())
   else await kernels(command, given)
 }
 

@@ -13,6 +13,7 @@ const BUDGETS = {
   bench: 1190,
   'bench/docs': 10,
   'bench/fuzz': 430,
+  'bench/frames': 210,
   'bench/gpu-report': 690,
   'bench/kernels': 1990,
   'bench/lesson': 1180,

@@ -49,6 +49,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
 const BENCH: Readonly<Record<string, readonly string[]>> = {
   bench: ['node', 'exports', 'cli', 'base', 'image', 'gpu', 'tensor', 'testing', 'platform/node'],
   'bench/fuzz': ['base', 'image', 'platform', 'platform/node', 'platform/browser', 'data', 'nn', 'train/files'],
+  'bench/frames': ['browser', 'exports', 'base'],
   'bench/gpu-report': ['node', 'exports', 'base', 'gpu', 'ops', 'testing', 'platform/node', 'train/report'],
   'bench/kernels': ['node', 'exports', 'base', 'gpu', 'gpu/wgsl', 'tensor', 'testing', 'ops', 'nn', 'optim', 'data'],
   'bench/lesson': [
