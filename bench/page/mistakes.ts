@@ -1,6 +1,7 @@
 import type { Classes } from './classes.ts'
 import type { TrainerClient } from './client.ts'
-import { byId, element, say } from './dom.ts'
+import { byId, element, messageOf, say } from './dom.ts'
+import type { Suspect } from './protocol.ts'
 import { ready } from './try.ts'
 
 /** Loss from which a right answer counts as hard: that of a probability of 70%. */
@@ -14,6 +15,8 @@ export class Mistakes {
   private readonly trainer: TrainerClient
   private readonly classes: Classes
   private readonly status = byId('mistakes-status')
+  /** Called when a picture was moved or removed: a training that goes on would not find it. */
+  onClean: () => void = () => undefined
 
   constructor(trainer: TrainerClient, classes: Classes) {
     this.trainer = trainer
@@ -26,7 +29,7 @@ export class Mistakes {
   }
 
   async show(): Promise<void> {
-    const { vocab, confusion, worst, accuracy } = await this.trainer.call.results()
+    const { vocab, confusion, hardest, accuracy } = await this.trainer.call.results()
     ready('mistakes')
     byId('train-again').hidden = true
     const count = confusion.flat().reduce((sum, value) => sum + value, 0)
@@ -34,44 +37,60 @@ export class Mistakes {
     const table = byId<HTMLTableElement>('confusion')
     for (const part of table.querySelectorAll('thead, tbody')) part.remove()
     if (vocab.length <= MOST_CLASSES) table.append(...matrix(vocab, confusion))
-    const hard = worst.filter(({ actual, predicted, loss }) => actual !== predicted || loss > HARD).slice(0, MOST_SHOWN)
+    const hard = hardest.filter(({ label, predicted, loss }) => label !== predicted || loss > HARD).slice(0, MOST_SHOWN)
     byId('none-hard').hidden = hard.length > 0
-    byId('worst').replaceChildren(
-      ...hard.map(({ path, actual, predicted, probability, loss }) => {
-        const right = actual === predicted
-        const row = element(
-          'li',
-          {},
-          element('img', {
-            src: this.classes.find(path)?.url ?? '',
-            alt: `A picture of ${actual}`,
-            width: 56,
-            height: 56,
-          }),
-          element(
-            'p',
-            {},
-            right
-              ? `${actual}: right, but only ${Math.round(100 * probability)}% sure`
-              : `${actual}, taken for ${predicted} (${Math.round(100 * probability)}% sure)`,
-            element('br'),
-            element('span', { class: 'hint' }, `loss ${loss.toFixed(2)}`),
-          ),
-        )
-        const act = (text: string, label: string, work: () => void) => {
-          const done = () => {
-            work()
-            row.remove()
-            say(this.status, `${text} Train again to see the difference.`)
-            byId('train-again').hidden = false
-          }
-          row.append(element('button', { type: 'button', class: 'small', onclick: done }, label))
-        }
-        if (!right) act(`Moved to ${predicted}.`, `It is ${predicted}`, () => this.classes.move(path, predicted))
-        act('Picture removed.', 'Remove', () => this.classes.move(path))
-        return row
+    byId('worst').replaceChildren(...hard.map((one) => this.row(one)))
+  }
+
+  /** A hard picture, with what can be done with it. */
+  private row({ path, split, label, predicted, probability, loss, suggested }: Suspect): HTMLElement {
+    const percent = Math.round(100 * probability)
+    const row = element(
+      'li',
+      {},
+      element('img', {
+        src: this.classes.find(path)?.url ?? '',
+        alt: `A picture of ${label}`,
+        width: 56,
+        height: 56,
       }),
+      element(
+        'p',
+        {},
+        label === predicted
+          ? `${label}: right, but only ${percent}% sure`
+          : `${label}, taken for ${predicted} (${percent}% sure)`,
+        element('br'),
+        element(
+          'span',
+          { class: 'hint' },
+          `loss ${loss.toFixed(2)}${split === 'train' ? ', trained on' : ''}${suggested === undefined ? '' : '; the label looks wrong'}`,
+        ),
+      ),
     )
+    const act = (text: string, name: string, to?: string) => {
+      const done = async () => {
+        try {
+          await this.trainer.call.clean(path, to)
+        } catch (error) {
+          say(this.status, messageOf(error), true)
+          return
+        }
+        this.classes.move(path, to)
+        this.onClean()
+        // The keyboard goes on with the next picture.
+        const next = row.nextElementSibling ?? row.previousElementSibling
+        row.remove()
+        say(this.status, `${text} Train again to see the difference.`)
+        const again = byId('train-again')
+        again.hidden = false
+        ;(next?.querySelector('button') ?? again).focus()
+      }
+      row.append(element('button', { type: 'button', class: 'small', onclick: () => void done() }, name))
+    }
+    if (label !== predicted) act(`Moved to ${predicted}.`, `It is ${predicted}`, predicted)
+    act('Picture removed.', 'Remove')
+    return row
   }
 }
 

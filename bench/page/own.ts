@@ -36,6 +36,10 @@ export function ownPictures(trainer: TrainerClient, view: TrainingView, facts: A
     keep.open()
   }
   classes.onChange = refresh
+  mistakes.onClean = () => {
+    trained = false
+    view.offerAgain(() => form.requestSubmit())
+  }
   view.onPhase = (phase) => {
     refresh()
     // More epochs change what it gets wrong. Where the GPU was lost there is nothing to ask.

@@ -64,18 +64,25 @@ export interface Explanation {
   readonly overlay: { readonly width: number; readonly height: number; readonly data: Uint8Array }
 }
 
-/** Results on the visitor's validation pictures. */
+/** A picture whose label may be wrong. */
+export interface Suspect {
+  readonly path: string
+  readonly split: 'train' | 'valid'
+  readonly label: string
+  readonly predicted: string
+  readonly probability: number
+  readonly loss: number
+  /** Label that the predictions suggest in place of its own. */
+  readonly suggested?: string | undefined
+}
+
+/** Results on the visitor's validation pictures, and the hardest of all pictures. */
 export interface Results {
   readonly vocab: readonly string[]
   readonly accuracy: number
   readonly confusion: readonly (readonly number[])[]
-  readonly worst: readonly {
-    readonly path: string
-    readonly actual: string
-    readonly predicted: string
-    readonly probability: number
-    readonly loss: number
-  }[]
+  /** By loss, the largest first. */
+  readonly hardest: readonly Suspect[]
 }
 
 export interface LayerFacts {
@@ -111,6 +118,8 @@ export interface Calls {
   /** Where the model looks (Grad-CAM): the image below a heat map. */
   explain(image: ImageBitmap): Explanation
   results(): Results
+  /** Moves a picture to another class, or into the trash where no class is given. @returns its new path */
+  clean(path: string, to?: string): string
   exported(format: 'safetensors' | 'onnx'): Uint8Array
   openModel(bytes: Uint8Array): ModelFacts
   /** Keeps the model in the browser's own files (OPFS). */

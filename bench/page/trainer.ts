@@ -10,8 +10,9 @@ import {
   storageFiles,
   type Gpu,
 } from 'wgrad'
+import { applyCleaning, type CleaningList } from 'wgrad/data'
 import { currentGpu } from 'wgrad/gpu'
-import { gradCam, type Predictor } from 'wgrad/train'
+import { cleaningList, gradCam, type Predictor } from 'wgrad/train'
 import { guess, NONE, shownOf } from './guesses.ts'
 import { bodyIn, factsIn, type Body } from './model-facts.ts'
 import type { AdapterFacts, Calls, Request } from './protocol.ts'
@@ -35,6 +36,11 @@ const PRETRAINED = 'weights.safetensors'
 /** Network that begins with random numbers: half as wide, as it has few pictures to learn from. */
 const FROM_NOTHING: Body = { backbone: 'xresnet18', body: { widen: 0.5 } }
 
+/** Folder of the visitor's pictures. */
+const OWN = 'own/'
+/** Pictures that may have a wrong label, of which the page hears. */
+const HARDEST = 24
+
 /** Files that the library writes in this tab, such as caches; nothing of them is kept. */
 const written = memoryFiles()
 /** Models that stay in the browser until the visitor forgets them. */
@@ -46,6 +52,8 @@ let stopping = false
 /** Model of the visitor: trained here, or opened from a file. */
 let predictor: Predictor | undefined
 let modelBytes: Uint8Array | undefined
+/** The visitor's pictures as the model of the last training finds them. */
+let cleaning: CleaningList | undefined
 
 const calls: {
   readonly [Name in keyof Calls]: (
@@ -131,6 +139,7 @@ const calls: {
     sessions.set('own', session)
     predictor = learner.predictor()
     modelBytes = undefined
+    cleaning = undefined
     await fit(session, () => (pretrained ? learner.fineTune(epochs) : learner.fitOneCycle(epochs, OWN_RATE)))
     return { vocab: learner.loaders.vocab }
   },
@@ -150,17 +159,30 @@ const calls: {
   async results() {
     const { learner } = ownSession()
     const { loaders } = learner
-    const { items } = loaders.valid.pictures
     const predictions = await learner.getPredictions()
     const interpretation = new ClassificationInterpretation(predictions, loaders.vocab)
+    cleaning = await cleaningList(learner, { valid: predictions })
     return {
       vocab: loaders.vocab,
       accuracy: accuracy(predictions.predictions, predictions.targets),
       confusion: interpretation.confusionMatrix(),
-      worst: interpretation
-        .topLosses(12)
-        .map(({ item, ...loss }) => ({ ...loss, path: items[item].replace(/^own\//, '') })),
+      hardest: cleaning.items
+        .toSorted((a, b) => b.loss - a.loss)
+        .slice(0, HARDEST)
+        .map((item) => ({ ...item, path: item.path.slice(OWN.length) })),
     }
+  },
+
+  async clean(path, to) {
+    const item = cleaning?.items.find((one) => one.path === OWN + path)
+    if (!cleaning || !item) throw new Error('This picture is not among those that were trained on.')
+    const change = {
+      ...item,
+      ...(to === undefined ? { action: 'delete' as const } : { action: 'relabel' as const, to }),
+    }
+    const [{ to: moved }] = await applyCleaning({ ...cleaning, items: [change] }, { folder: 'own' })
+    cleaning = { ...cleaning, items: cleaning.items.filter((one) => one !== item) }
+    return moved.slice(OWN.length)
   },
 
   async exported(format) {

@@ -29,6 +29,8 @@ export class TrainingView {
   private work: () => Promise<unknown> = () => Promise.resolve()
   /** The GPU was lost, and with it the model. */
   private lost = false
+  /** Begins anew, as its pictures have changed. */
+  private again: (() => void) | undefined
   /** Called as training begins and ends. */
   onPhase: (phase: Phase) => void = () => undefined
 
@@ -92,6 +94,7 @@ export class TrainingView {
   start(work: () => Promise<unknown>): Promise<boolean> {
     this.work = work
     this.lost = false
+    this.again = undefined
     this.root.hidden = false
     this.loss.clear()
     this.accuracy.clear()
@@ -123,6 +126,12 @@ export class TrainingView {
     }
   }
 
+  /** Takes the place of going on, when pictures of this training were moved or removed. */
+  offerAgain(again: () => void): void {
+    this.again = again
+    this.enter(this.phase, this.status.textContent)
+  }
+
   get training(): boolean {
     return ['preparing', 'compiling', 'training'].includes(this.phase)
   }
@@ -134,7 +143,8 @@ export class TrainingView {
       void this.trainer.call.stop()
     } else {
       this.button.disabled = true
-      if (this.lost) void this.start(this.work)
+      if (this.again) this.again()
+      else if (this.lost) void this.start(this.work)
       else void this.run(() => this.trainer.call.more(this.part, MORE))
     }
   }
@@ -145,11 +155,13 @@ export class TrainingView {
     this.button.disabled = false
     this.button.textContent = this.training
       ? 'Stop'
-      : this.lost
-        ? 'Start again'
-        : phase === 'finished'
-          ? `Train ${MORE} more epochs`
-          : 'Continue'
+      : this.again
+        ? 'Train again'
+        : this.lost
+          ? 'Start again'
+          : phase === 'finished'
+            ? `Train ${MORE} more epochs`
+            : 'Continue'
     say(this.status, this.training ? `${text} …` : text)
     this.onPhase(phase)
   }

@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { join } from 'node:path'
+import type { AxeResults } from 'axe-core'
 import { unzipSync, zipSync } from 'fflate'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -113,6 +115,21 @@ describe.skipIf(executablePath === undefined)('the page', () => {
     const cells = await page.locator('#confusion td').allTextContents()
     expect(cells.map(Number).reduce((sum, count) => sum + count, 0)).toBe(2)
     expect((await page.locator('#worst li').count()) > 0).toBe(!(await page.locator('#none-hard').isVisible()))
+
+    // After one epoch it is sure of little, of those that it was trained on neither.
+    const hard = page.locator('#worst li')
+    expect(await hard.filter({ hasText: 'trained on' }).count()).toBeGreaterThan(0)
+    await hard.first().getByRole('button', { name: 'Remove' }).click()
+    await page.getByText('Picture removed. Train again').waitFor(PATIENCE)
+    const counts = await page.locator('#classes .count').allTextContents()
+    expect(counts.map((text) => parseInt(text, 10)).reduce((sum, count) => sum + count, 0)).toBe(15)
+    // Going on would need the picture that is gone.
+    const again = page.locator('[data-training=own] .controls button')
+    expect(await again.textContent()).toBe('Train again')
+    await again.click()
+    await page.locator('#mistakes .ready').waitFor({ ...PATIENCE, state: 'hidden' })
+    await page.locator('#mistakes .ready').waitFor(PATIENCE)
+    expect(await again.textContent()).toMatch(/^Train 4 more epochs|^Continue/)
 
     const saved = async (format: string): Promise<Uint8Array> => {
       const [download] = await Promise.all([
@@ -313,6 +330,93 @@ describe.skipIf(executablePath === undefined)('the page', () => {
     await close()
   })
 
+  test('breaks no rule of axe in any of its parts, light and dark', async () => {
+    const { page, errors, close } = await openTab(browser, { reducedMotion: 'reduce' })
+    const look = async () => {
+      for (const colorScheme of ['light', 'dark'] as const) {
+        await page.emulateMedia({ colorScheme })
+        expect(await violations(page), colorScheme).toEqual([])
+        expect(await contrasts(page), colorScheme).toEqual([])
+      }
+    }
+    await page.goto(site.url)
+    await firstLoss(page, first)
+    await look()
+    await page.locator('#webcam').click()
+    await page.locator('#classes li').nth(1).waitFor(PATIENCE)
+    await page.locator('#webcam').click()
+    await page.locator('#borrow').click()
+    await page.getByText(/\d+ pictures added/).waitFor(PATIENCE)
+    await page
+      .locator('#classes li')
+      .first()
+      .getByRole('button', { name: /^Remove/ })
+      .click()
+    await page
+      .locator('#classes li')
+      .first()
+      .getByRole('button', { name: /^Remove/ })
+      .click()
+    await page.locator('input[value=nothing]').check()
+    await page.locator('input[name=epochs]').fill('1')
+    await page.locator('#train').click()
+    await page.locator('#mistakes .ready').waitFor(PATIENCE)
+    for (const id of ['show-layers', 'time-kernels']) {
+      await page.locator(`#${id}`).click()
+      await page.locator('#inside-result table').waitFor(PATIENCE)
+      await page.locator('#inside-cancel').waitFor({ ...PATIENCE, state: 'hidden' })
+    }
+    for (const source of await page.locator('details').all()) {
+      await source.evaluate((details) => ((details as HTMLDetailsElement).open = true))
+    }
+    await look()
+    expect(errors).toEqual([])
+    await close()
+  })
+
+  test('is used by keyboard alone: from the first link to a model of its own', async () => {
+    const { page, errors, close } = await openTab(browser)
+    await page.goto(site.url)
+    await firstLoss(page, first)
+    /** Presses Tab until something has the focus, which has to be seen. */
+    const tabTo = async (selector: string, most = 80) => {
+      for (let i = 0; i < most; i++) {
+        await page.keyboard.press('Tab')
+        if (await page.evaluate((wanted) => document.activeElement?.matches(wanted) ?? false, selector)) {
+          const outline = await page.evaluate(() => getComputedStyle(document.activeElement!).outlineStyle)
+          expect(outline, selector).not.toBe('none')
+          return
+        }
+      }
+      throw new Error(`Tab does not lead to ${selector}`)
+    }
+    await tabTo('.skip', 1)
+    await page.keyboard.press('Enter')
+    expect(new URL(page.url()).hash).toBe('#first')
+    await tabTo(`${first} .controls button`, 3)
+    await page.keyboard.press('Enter')
+    await phase(page, first, 'stopped')
+    await tabTo('#borrow')
+    await page.keyboard.press('Enter')
+    await page.getByText(/\d+ pictures added/).waitFor(PATIENCE)
+    await tabTo('input[value=pretrained]')
+    await page.keyboard.press('ArrowDown')
+    await tabTo('input[name=epochs]', 2)
+    await page.keyboard.press('Control+A')
+    await page.keyboard.type('1')
+    await page.keyboard.press('Enter')
+    await page.locator('#mistakes .ready').waitFor(PATIENCE)
+    expect(await figure(page, '[data-training=own]', 'epoch')).toBe('1 of 1')
+    await tabTo('#save-onnx')
+    const [download] = await Promise.all([page.waitForEvent('download', PATIENCE), page.keyboard.press('Space')])
+    expect(download.suggestedFilename()).toBe('model.onnx')
+    await tabTo('#show-layers')
+    await page.keyboard.press('Enter')
+    await page.locator('#inside-result table').waitFor(PATIENCE)
+    expect(errors).toEqual([])
+    await close()
+  })
+
   test('says what to do where there is no WebGPU, and where there is no adapter', async () => {
     const { page, close } = await openTab(browser)
     await page.addInitScript(() => Object.defineProperty(Navigator.prototype, 'gpu', { get: () => undefined }))
@@ -329,6 +433,15 @@ describe.skipIf(executablePath === undefined)('the page', () => {
     await without.close()
   })
 })
+
+/** Violations of accessibility rules that axe-core calls serious or critical, in what the page shows now. */
+async function violations(page: Page): Promise<string[]> {
+  await page.addScriptTag({ path: createRequire(import.meta.url).resolve('axe-core/axe.min.js') })
+  const results = (await page.evaluate('axe.run()')) as AxeResults
+  return results.violations
+    .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+    .flatMap(({ id, nodes }) => nodes.map(({ html }) => `${id}: ${html.slice(0, 120)}`))
+}
 
 /** Texts whose contrast with what is behind them is below 4.5:1. Source: WCAG 2.2, 1.4.3. */
 function contrasts(page: Page): Promise<string[]> {
