@@ -4,7 +4,7 @@ import { csvLine } from '../../src/data/csv.ts'
 import type { ChannelStats, Decoding } from '../../src/exports/data.ts'
 import { wilsonInterval } from '../../src/exports/train.ts'
 import {
-  EPOCH_COLUMNS,
+  epochColumns,
   epochCells,
   type ConfusionResult,
   type EpochResult,
@@ -140,7 +140,7 @@ export function historyCsv(sections: readonly ReportedSection[]): string {
   const rows = sections.flatMap(({ name, fits }) =>
     fits.flatMap(({ epochs }, fit) => epochs.map((row) => [name, fit, ...epochCells(row)])),
   )
-  return [['section', 'fit', ...EPOCH_COLUMNS], ...rows].map(csvLine).join('')
+  return [['section', 'fit', ...epochColumns()], ...rows].map(csvLine).join('')
 }
 
 /** Formats the training steps of all sections as JSON, one object per line; NaN becomes null. */

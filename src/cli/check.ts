@@ -6,8 +6,8 @@ import {
   countsOf,
   FOLDER_DEFINITION,
   FOLDER_OPTIONS_USAGE,
+  folderOptions,
   FOLDER_USAGE,
-  labelFrom,
   look,
   lookJson,
   lookText,
@@ -28,7 +28,7 @@ Options
   --valid V            as in \`wgrad train\`
 ${FOLDER_OPTIONS_USAGE}
   --seed N             seed of the split (42)
-  --json               one JSON document on stdout: { folder, layout, images, classes, leftOut, findings }
+  --json               one JSON document on stdout: { folder, layout, images, targets, classes, numbers, leftOut, findings }
   --help
 
 Exit code 0: nothing to complain about; 1: something was found; 3: this cannot be trained on.
@@ -55,10 +55,7 @@ export async function main(argv: readonly string[]): Promise<void> {
   }
   const output = new Output(values.json ?? false)
   const valid = validOption(values.valid)
-  const options = {
-    labelFrom: labelFrom(values['label-from']),
-    ...(values.csv === undefined ? {} : { csv: values.csv }),
-  }
+  const options = folderOptions(values)
   try {
     const survey = await look(output, path, {
       ...options,

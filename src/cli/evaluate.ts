@@ -1,13 +1,19 @@
 import { DataError, OptionError } from '../base/errors.ts'
-import type { FolderImage } from '../exports/data.ts'
-import { readImageFolder } from '../exports/data.ts'
+import {
+  labelsOf,
+  readImageFolder,
+  type FolderImage,
+  type ImageFolder,
+  type ImageFolderOptions,
+  type TargetKind,
+} from '../exports/data.ts'
 import { openGpuOn } from '../exports/gpu.ts'
 import type { ItemPredictions, Predictor } from '../exports/train.ts'
 import { nodePlatform } from '../node.ts'
 import { numberIn, parseCommand, whole } from './command.ts'
 import { EXIT } from './exit-codes.ts'
-import { FOLDER_DEFINITION, FOLDER_OPTIONS_USAGE, FOLDER_USAGE, labelFrom } from './look.ts'
-import { measure, measuredJson, measuredText } from './measured.ts'
+import { FOLDER_DEFINITION, FOLDER_OPTIONS_USAGE, folderOptions, FOLDER_USAGE } from './look.ts'
+import { measureTargets, type AnyMeasured } from './measured.ts'
 import { loadModel } from './model.ts'
 import { invocation, Output } from './output.ts'
 
@@ -16,7 +22,7 @@ export const SUMMARY = 'measure a model on labeled images'
 const USAGE = `wgrad evaluate MODEL FOLDER [options]
 
 Measures a model on labeled images: accuracy with its 95% interval, precision and recall of every class, what is taken for
-what, and the most wrong pictures. Where FOLDER or its table has a side to measure on (val/, test/), only that is used.
+what, and the most wrong pictures; of several labels F1, precision and recall, of numbers errors and R². Where FOLDER or its table has a side to measure on (val/, test/), only that is used.
 
   MODEL      model.safetensors, or the folder of a run
 
@@ -25,10 +31,10 @@ ${FOLDER_USAGE}
 Options
   --all                also the images that FOLDER has to train on
   --wrong N            number of most wrong images (10)
-  --at-least X         exit code 1 if the accuracy is below X, such as 0.9
+  --at-least X         exit code 1 if the accuracy (of labels F1, of numbers R²) is below X, such as 0.9
 ${FOLDER_OPTIONS_USAGE}
   --json               one JSON document on stdout: { model, folder, accuracy, interval, count, right, perClass, confusion,
-                       mostWrong, errors }
+                       mostWrong, errors }; of labels f1, f1Micro, exact, perLabel, of numbers mae, rmse, r2, perNumber
   --help
 
 Exit code 0: measured; 1: the accuracy is below --at-least; 2: wrong options; 3: the model or the images cannot be used;
@@ -53,8 +59,9 @@ export async function main(argv: readonly string[]): Promise<void> {
   }
   const [path, folder, ...others] = positionals
   const wrong = whole('--wrong', values.wrong, 10, 0, Infinity)
-  const atLeast = numberIn('--at-least', values['at-least'], 0, 0, 1)
-  const from = { labelFrom: labelFrom(values['label-from']), ...(values.csv === undefined ? {} : { csv: values.csv }) }
+  const given = values['at-least']
+  const atLeast = given === undefined ? undefined : numberIn('--at-least', given, 0, 0, 1)
+  const from = folderOptions(values)
   if (path === undefined || folder === undefined || others.length > 0) {
     throw new OptionError('evaluate', 'a model and one folder of images are needed', {
       fix: `\`${help}\` explains its use`,
@@ -62,37 +69,37 @@ export async function main(argv: readonly string[]): Promise<void> {
   }
   const output = new Output(values.json ?? false)
   const { platform } = output
-  const found = await readImageFolder(folder, { ...from, platform })
-  const measured = found.images.filter(({ side }) => values.all || side !== 'train')
+  // Errors of the folder come before those of the machine.
+  await readImageFolder(folder, { ...from, platform })
   const gpu = await openGpuOn(platform)
   try {
     const predictor = await loadModel(platform, path)
+    const found = await folderFor(predictor, folder, { ...from, platform })
+    const measured = found.images.filter(({ side }) => values.all || side !== 'train')
     const images = known(folder, measured, predictor, output)
     const { results, items, errors } = await predictAll(output, predictor, images)
     if (items.length === 0) throw new DataError(folder, 'none of the images can be read')
-    const figures = measure(results, predictor.vocab)
-    const worst = figures.interpretation.topLosses(wrong).filter(({ actual, predicted }) => actual !== predicted)
+    const figures = measureTargets(results, predictor.target, predictor.threshold)
+    const worst = mostWrong(figures, wrong)
     output.say(
       [
         `${items.length} images: ${found.description} in ${folder}`,
         '',
-        measuredText(figures),
+        figures.text,
         ...(worst.length > 0 ? ['', 'most wrong'] : []),
-        ...worst.map(
-          ({ item, actual, predicted, probability }) =>
-            `  ${items[item].path}  ${predicted} ${(100 * probability).toFixed(1)}%, is ${actual}`,
-        ),
+        ...worst.map(({ item, said, actual }) => `  ${items[item].path}  ${said}, is ${actual}`),
       ].join('\n'),
     )
     output.document({
       model: path,
       folder,
-      ...measuredJson(figures),
-      mostWrong: worst.map(({ item, ...rest }) => ({ file: items[item].path, ...rest })),
+      ...figures.json,
+      mostWrong: worst.map(({ item, said: _, ...rest }) => ({ file: items[item].path, ...rest })),
       errors,
     })
-    if (figures.accuracy < atLeast) {
-      output.say(`the accuracy is below ${atLeast}`)
+    const [name, reached] = headline(figures)
+    if (atLeast !== undefined && !(reached >= atLeast)) {
+      output.say(`${name} is below ${atLeast}`)
       process.exitCode = EXIT.notGood
     }
   } finally {
@@ -101,10 +108,56 @@ export async function main(argv: readonly string[]): Promise<void> {
   }
 }
 
-/** Returns the images whose class the model knows; the others are named. @throws DataError  if it knows none */
+/** Kinds of targets of models, as folders have them. */
+const KIND_OF: ReadonlyMap<string, TargetKind> = new Map([
+  ['category', 'class'],
+  ['multiCategory', 'labels'],
+  ['regression', 'numbers'],
+])
+
+/** Reads the labels of a folder as targets of the model. @throws DataError  if they cannot be that */
+async function folderFor({ target }: Predictor, folder: string, options: ImageFolderOptions): Promise<ImageFolder> {
+  const kind = KIND_OF.get(target.kind)
+  if (kind === undefined) {
+    throw new DataError('MODEL', 'its targets are made by a program, which has to measure it', {
+      given: { targets: target.kind },
+      fix: 'use learner.validate(loaders.test(paths, { labels })) there',
+    })
+  }
+  const first = await readImageFolder(folder, options)
+  const isOther = first.targets.kind !== kind && first.layout === 'table' && options.targets === undefined
+  const found = isOther ? await readImageFolder(folder, { ...options, targets: kind }) : first
+  const { columns } = found.targets
+  if (found.targets.kind !== kind || (kind === 'numbers' && columns.length !== target.columns)) {
+    throw new DataError(folder, 'its labels are not what the model predicts', {
+      given: { labels: found.targets.description, model: kind, ...(kind === 'numbers' && { numbers: target.columns }) },
+      fix: 'name the table and its columns: --csv, --label-column',
+    })
+  }
+  return found
+}
+
+/** Returns the score that `--at-least` is compared with, and its name. */
+function headline({ measured, interpretation }: AnyMeasured): readonly [name: string, value: number] {
+  if (measured) return ['the accuracy', measured.accuracy]
+  const { f1, r2 } = interpretation.scores()
+  return interpretation.isLabels ? ['F1', f1] : ['R²', r2]
+}
+
+/** Returns the images with the largest losses; of classes, those that are classified wrongly. */
+function mostWrong({ measured, interpretation }: AnyMeasured, count: number) {
+  if (!measured) return interpretation.topLosses(count).map((one) => ({ ...one, said: one.predicted }))
+  return measured.interpretation
+    .topLosses(count)
+    .filter(({ actual, predicted }) => actual !== predicted)
+    .map((one) => ({ ...one, said: `${one.predicted} ${(100 * one.probability).toFixed(1)}%` }))
+}
+
+/** Returns the images whose labels the model knows; the others are named. @throws DataError  if it knows none */
 function known(folder: string, images: readonly FolderImage[], { vocab }: Predictor, output: Output): FolderImage[] {
-  const kept = images.filter(({ label }) => vocab.includes(label))
-  const unknown = [...new Set(images.map(({ label }) => label))].filter((label) => !vocab.includes(label))
+  const isKnown = (image: FolderImage) => labelsOf(image).every((label) => vocab.includes(label))
+  const kept = images.filter(isKnown)
+  const unknown = [...new Set(images.flatMap(labelsOf))].filter((label) => !vocab.includes(label))
   if (kept.length === 0) {
     throw new DataError(folder, 'the model knows none of the classes of these images', {
       given: { 'classes of the images': unknown.slice(0, 12).join(', ') || 'none' },
@@ -120,7 +173,7 @@ function known(folder: string, images: readonly FolderImage[], { vocab }: Predic
 
 /** Predicts every image that can be read. */
 async function predictAll(output: Output, predictor: Predictor, images: readonly FolderImage[]) {
-  const { vocab } = predictor
+  const { target } = predictor
   const { status } = output.platform
   const rows: Float32Array[] = []
   const items: FolderImage[] = []
@@ -129,7 +182,8 @@ async function predictAll(output: Output, predictor: Predictor, images: readonly
   for await (const { index, prediction, error } of predictor.predictEach(paths)) {
     const image = images[index]
     if (prediction) {
-      rows.push(prediction.probabilities)
+      const isNumbers = predictor.activation === 'none' && prediction.values !== undefined
+      rows.push(isNumbers ? (prediction.values ?? prediction.probabilities) : prediction.probabilities)
       items.push(image)
     } else {
       output.say(`left out: ${error.message}`)
@@ -141,12 +195,23 @@ async function predictAll(output: Output, predictor: Predictor, images: readonly
   const columns = rows[0]?.length ?? 0
   const data = new Float32Array(rows.length * columns)
   rows.forEach((row, i) => data.set(row, i * columns))
-  const targets = Uint32Array.from(items, ({ label }) => vocab.indexOf(label))
+  const encoded = items.map((image) => target.encode(image.path, image.target))
+  const numbers = encoded.flatMap((each) => Array.from(each))
   const results: ItemPredictions = {
     predictions: { rows: rows.length, columns, data },
-    targets,
-    losses: Float32Array.from(targets, (target, row) => -Math.log(rows[row][target])),
+    targets: target.columns === 'class' ? Uint32Array.from(numbers) : Float32Array.from(numbers),
+    losses: Float32Array.from(encoded, (each, row) => lossOf(predictor, rows[row], each)),
     items: Uint32Array.from(items.keys()),
   }
   return { results, items, errors }
+}
+
+/** Returns the loss of an image from its prediction: that of the kind of targets (see `lossFor`). */
+function lossOf({ target, activation }: Predictor, row: Float32Array, actual: ArrayLike<number>): number {
+  if (target.columns === 'class') return -Math.log(row[actual[0]])
+  const each =
+    activation === 'none'
+      ? (value: number, i: number) => (value - actual[i]) ** 2
+      : (value: number, i: number) => -Math.log(actual[i] > 0.5 ? value : 1 - value)
+  return Array.from(row, each).reduce((sum, loss) => sum + loss, 0) / row.length
 }

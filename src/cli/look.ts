@@ -4,6 +4,7 @@ import { formatTable } from '../base/table.ts'
 import { ImageBlock } from '../node.ts'
 import type { Platform } from '../platform/platform.ts'
 import {
+  labelsOf,
   readImageFolder,
   surveyImages,
   type Decoding,
@@ -12,6 +13,7 @@ import {
   type Side,
   type Survey,
 } from '../exports/data.ts'
+import { choice } from './command.ts'
 import type { Output } from './output.ts'
 
 /** Files that a finding names at most. */
@@ -20,20 +22,38 @@ const NAMED = 3
 /** Options of a command that reads a folder of images, as they are typed. */
 export interface FolderOptions {
   readonly csv?: string | undefined
+  readonly 'image-column'?: string | undefined
+  readonly 'label-column'?: readonly string[] | undefined
+  readonly separator?: string | undefined
+  readonly targets?: string | undefined
   readonly 'label-from'?: string | undefined
 }
 
 /** Definitions of these options, for `parseCommand`. */
-export const FOLDER_DEFINITION = { csv: { type: 'string' }, 'label-from': { type: 'string' } } as const
+export const FOLDER_DEFINITION = {
+  csv: { type: 'string' },
+  'image-column': { type: 'string' },
+  'label-column': { type: 'string', multiple: true },
+  separator: { type: 'string' },
+  targets: { type: 'string' },
+  'label-from': { type: 'string' },
+} as const
 
 /** Explanation of the layouts and these options, for `--help`. */
 export const FOLDER_USAGE = `FOLDER is one of
   pictures/cat/1.jpg, pictures/dog/2.jpg         one folder per class, with any folders below
   pictures/train/cat/1.jpg, pictures/val/cat/…   the same below train/ and valid/, val/ or test/
   pictures/1.jpg and pictures/labels.csv         a table with a column path and a column label (and maybe
-                                                 a column is_valid or split); other usual names do too`
+                                                 a column is_valid or split); other usual names do too.
+                                                 A label may be a class, several labels (cat;outdoors), or
+                                                 numbers (columns such as x and y)`
 
 export const FOLDER_OPTIONS_USAGE = `  --csv FILE           the table of labels, where it is not in FOLDER or there are several
+  --image-column NAME  its column of files (one called path, file, image, id or the like)
+  --label-column NAME  its column of labels (one called label, class, tags or the like); for several columns of numbers, or
+                       of 0 and 1, one per label, once for each, or NAME,NAME
+  --separator TEXT     text between the labels of one image, such as ' ' (| or ; where a cell has it)
+  --targets KIND       class, labels (several of an image, or none) or numbers (what the cells look like)
   --label-from WHICH   top (default): the class is the folder directly below FOLDER; parent: the folder around the file`
 
 /** Decoder of images: the one that is named, otherwise sharp where it is installed, which is many times as fast for photographs. */
@@ -65,8 +85,23 @@ export async function look(
   return survey
 }
 
-/** Returns the option `labelFrom`. @throws OptionError  if it is neither of its values */
-export function labelFrom(given: string | undefined): 'top' | 'parent' {
+/** Returns the options of `readImageFolder` that were typed. @throws OptionError  if one has not one of its values */
+export function folderOptions(values: FolderOptions): ImageFolderOptions {
+  const { csv, separator, targets } = values
+  const columns = values['label-column']?.flatMap((names) => names.split(',')).map((name) => name.trim())
+  const labelColumn = columns?.length === 1 ? columns[0] : columns
+  const given = {
+    csv,
+    separator,
+    imageColumn: values['image-column'],
+    labelColumn,
+    targets: targets === undefined ? undefined : choice('--targets', targets, ['class', 'labels', 'numbers'] as const),
+    labelFrom: labelFrom(values['label-from']),
+  }
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
+}
+
+function labelFrom(given: string | undefined): 'top' | 'parent' {
   if (given === undefined || given === 'top') return 'top'
   if (given === 'parent') return 'parent'
   throw new OptionError('--label-from', `'${given}' is not one of its values`, { expected: 'top, parent' })
@@ -81,16 +116,34 @@ export interface ClassCount {
 }
 
 /**
- * Counts the images of every class.
+ * Counts the images of every class, or label.
  *
  * @param sideOf  side of an image; without it all of them count as to train on
  */
 export function countsOf(survey: Survey, sideOf: (path: string) => Side | undefined): ClassCount[] {
   return survey.classes.map((name) => {
-    const own = survey.images.filter(({ label }) => label === name)
+    const own = survey.images.filter((image) => labelsOf(image).includes(name))
     const valid = own.filter(({ path }) => sideOf(path) === 'valid').length
-    const leftOut = survey.leftOut.filter(({ label }) => label === name).length
+    const leftOut = survey.leftOut.filter((image) => labelsOf(image).includes(name)).length
     return { name, train: own.length - valid, valid, leftOut }
+  })
+}
+
+/** Range of the numbers of a column over all images. */
+export interface NumberRange {
+  readonly name: string
+  readonly lowest: number
+  readonly mean: number
+  readonly highest: number
+}
+
+/** Ranges of the numbers of the images; empty where targets are labels. */
+export function rangesOf({ folder: { targets }, images }: Survey): NumberRange[] {
+  if (targets.kind !== 'numbers' || images.length === 0) return []
+  return targets.columns.map((name, column) => {
+    const values = images.map(({ target }) => Number(target[column])).sort((a, b) => a - b)
+    const mean = values.reduce((sum, value) => sum + value, 0) / values.length
+    return { name, lowest: values[0], mean, highest: values[values.length - 1] }
   })
 }
 
@@ -106,10 +159,20 @@ export function lookText(survey: Survey, counts: readonly ClassCount[], split: s
     .map((format) => [format, images.filter((image) => image.format === format).length] as const)
     .sort(([, a], [, b]) => b - a)
   const size = (at: number) => widths[at]?.join(' × ') ?? '–'
+  const { kind, description } = folder.targets
+  const ranges = rangesOf(survey).map(({ name, ...range }) => [
+    name,
+    ...Object.values(range).map((value) => String(Number(value.toPrecision(5)))),
+  ])
+  const what = kind === 'numbers' ? 'with numbers' : `of ${classes.length} ${kind === 'class' ? 'classes' : 'labels'}`
   return [
-    `${images.length} images of ${classes.length} classes: ${folder.description} in ${folder.path}`,
+    `${images.length} images ${what}: ${folder.description} in ${folder.path}`,
     '',
-    ...(rows.length > 0 ? [formatTable([['class', 'images', 'train', 'measure', 'left out'], ...rows]), ''] : []),
+    ...(rows.length > 0
+      ? [formatTable([[kind === 'class' ? 'class' : 'label', 'images', 'train', 'measure', 'left out'], ...rows]), '']
+      : []),
+    ...(ranges.length > 0 ? [formatTable([['column', 'lowest', 'mean', 'highest'], ...ranges]), ''] : []),
+    ...(folder.layout === 'table' ? [`targets  ${description} (--targets, if they are something else)`] : []),
     ...(split === '' ? [] : [split]),
     `sizes    ${size(0)} to ${size(widths.length - 1)} pixels, half of them ${size(widths.length >> 1)} or larger`,
     `formats  ${formats.map(([format, count]) => `${format} ${count}`).join(', ') || '–'}`,
@@ -131,7 +194,9 @@ export function lookJson(survey: Survey, counts: readonly ClassCount[]): { reado
     folder: folder.path,
     layout: folder.layout,
     images: images.length,
+    targets: { ...folder.targets },
     classes: counts.map((count) => ({ ...count })),
+    ...(folder.targets.kind === 'numbers' && { numbers: rangesOf(survey).map((range) => ({ ...range })) }),
     leftOut: leftOut.map(({ name, label, reason }) => ({ file: name, label, reason })),
     findings: findings.map((finding) => ({ ...finding })),
   }

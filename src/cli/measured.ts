@@ -1,7 +1,8 @@
 import type { Json } from '../base/json.ts'
 import { formatTable } from '../base/table.ts'
 import { ClassificationInterpretation } from '../node.ts'
-import type { ItemPredictions, MeasuredAccuracy } from '../exports/train.ts'
+import type { TargetCodec } from '../exports/data.ts'
+import { TargetInterpretation, type ItemPredictions, type MeasuredAccuracy } from '../exports/train.ts'
 
 /** Classes whose confusion matrix is printed; of more only the most confused pairs. */
 const MATRIX = 12
@@ -12,19 +13,46 @@ export interface Measured extends MeasuredAccuracy {
   readonly interpretation: ClassificationInterpretation
 }
 
-/** Measures predictions. */
-export function measure(results: ItemPredictions, vocab: readonly string[]): Measured {
+/** Measures predictions for targets of any kind. @param threshold  probability above which one of several labels counts */
+export function measureTargets(
+  results: ItemPredictions,
+  target: TargetCodec,
+  threshold: number | undefined,
+): AnyMeasured {
+  if (target.columns === 'class') {
+    const measured = measure(results, target.vocab)
+    return { text: measuredText(measured), json: measuredJson(measured), measured }
+  }
+  const interpretation = new TargetInterpretation(results, target, threshold === undefined ? {} : { threshold })
+  const json = {
+    ...interpretation.scores(),
+    count: results.predictions.rows,
+    ...(interpretation.isLabels
+      ? { perLabel: interpretation.labelScores().map((one) => ({ ...one })) }
+      : { perNumber: interpretation.numberErrors().map((one) => ({ ...one })) }),
+  }
+  return { text: interpretation.report(), json, interpretation }
+}
+
+/** Figures of predictions: in words, as a document, and as they are. */
+export type AnyMeasured = { readonly text: string; readonly json: { readonly [name: string]: Json } } & (
+  | { readonly measured: Measured; readonly interpretation?: undefined }
+  | { readonly measured?: undefined; readonly interpretation: TargetInterpretation }
+)
+
+/** Measures predictions of classes. */
+function measure(results: ItemPredictions, vocab: readonly string[]): Measured {
   const interpretation = new ClassificationInterpretation(results, vocab)
   return { interpretation, ...interpretation.accuracy() }
 }
 
 /** Formats an accuracy: `accuracy 93.3% (28 of 30), with 95% confidence between 78.7% and 98.2%` */
-export function accuracyText({ accuracy, right, count, interval: [low, high] }: Measured): string {
+function accuracyText({ accuracy, right, count, interval: [low, high] }: Measured): string {
   return `accuracy ${percent(accuracy)} (${right} of ${count}), with 95% confidence between ${percent(low)} and ${percent(high)}`
 }
 
 /** Formats accuracy, the figures of each class, and what is confused with what. */
-export function measuredText(measured: Measured): string {
+function measuredText(measured: Measured): string {
   const { interpretation } = measured
   const { vocab } = interpretation
   const pairs = interpretation.mostConfused().slice(0, PAIRS)
@@ -48,7 +76,7 @@ export function measuredText(measured: Measured): string {
 }
 
 /** Returns the same figures as a document. */
-export function measuredJson(measured: Measured): { readonly [name: string]: Json } {
+function measuredJson(measured: Measured): { readonly [name: string]: Json } {
   const { interpretation, accuracy, interval, baseline, count, right } = measured
   return {
     accuracy,

@@ -72,6 +72,8 @@ export interface MultiCategoryBlockOptions {
 export interface RegressionBlockOptions {
   /** Numbers of each target. Default: as many as the first training item has */
   readonly columns?: number
+  /** Names of the numbers, which predictions and captions have before each: `['x', 'y']`. Default none */
+  readonly names?: readonly string[]
 }
 
 /**
@@ -136,18 +138,21 @@ export function MultiCategoryBlock(options: MultiCategoryBlockOptions = {}): Tar
  *
  * A `Learner` of such loaders trains with `mseLoss`; its predictions have `values`.
  *
- * @throws OptionError  if columns is not a positive integer
+ * @throws OptionError  if columns is not a positive integer, or there are more or fewer names
  * Source: fastai data/block.py, RegressionBlock.
  */
 export function RegressionBlock(options: RegressionBlockOptions = {}): TargetBlock {
-  checkOptions('RegressionBlock', options, { columns: NUMBER })
-  const { columns } = options
+  checkOptions('RegressionBlock', options, { columns: NUMBER, names: listOf(TEXT) })
+  const { names, columns = names?.length } = options
+  if (names && names.length !== columns) {
+    throw new OptionError('RegressionBlock', 'there is not one name for each number', { given: { columns, names } })
+  }
   if (columns !== undefined) requireInteger('RegressionBlock', 'columns', columns, { from: 1 })
   return {
     kind: 'regression',
     target([first]) {
       const isList = Array.isArray(first) || ArrayBuffer.isView(first)
-      return regressionTarget(columns ?? (isList ? Math.max(1, (first as ArrayLike<number>).length) : 1))
+      return regressionTarget(columns ?? (isList ? Math.max(1, (first as ArrayLike<number>).length) : 1), names)
     },
   }
 }

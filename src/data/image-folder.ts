@@ -1,10 +1,18 @@
 import { DataError, OptionError } from '../base/errors.ts'
-import { ANY, checkArgument, checkOptions, PATH, TEXT } from '../base/options.ts'
+import { ANY, checkArgument, checkOptions, listOf, oneOf, PATH, TEXT, type Kind } from '../base/options.ts'
 import { currentGpu } from '../gpu/device.ts'
 import type { Platform } from '../platform/platform.ts'
-import { sameSpelling } from './targets.ts'
-import { parseCsv, type CsvTable } from './csv.ts'
+import {
+  findTable,
+  FOLDER_CLASSES,
+  type FolderTargets,
+  type ImageTarget,
+  type LabelTable,
+  type LabelTableOptions,
+} from './label-table.ts'
+import { DELIMITER } from './image-table.ts'
 import { getImageFiles } from './items.ts'
+import { sameSpelling } from './targets.ts'
 
 /** Part of a data set that an image belongs to. */
 export type Side = 'train' | 'valid'
@@ -15,7 +23,9 @@ export interface FolderImage {
   readonly path: string
   /** Path relative to the folder, with `/` between names. */
   readonly name: string
+  /** Class, or other target as a text. */
   readonly label: string
+  readonly target: ImageTarget
   /** Side that the folder or its table gives the image; `undefined` where it says nothing. */
   readonly side: Side | undefined
 }
@@ -39,12 +49,14 @@ export interface ImageFolder {
   readonly layout: 'classes' | 'sides' | 'table'
   /** Layout in words, such as `class folders below train/ and val/`. */
   readonly description: string
+  /** Meaning of the labels. */
+  readonly targets: FolderTargets
   readonly images: readonly FolderImage[]
   readonly apart: readonly LeftApart[]
 }
 
 /** Options of `readImageFolder`. */
-export interface ImageFolderOptions {
+export interface ImageFolderOptions extends LabelTableOptions {
   /** Path of the table of labels. Default: the only suitable CSV file in the folder, or `<folder>.csv`, where there are no class folders */
   readonly csv?: string
   /**
@@ -62,26 +74,6 @@ const TRAIN: readonly string[] = ['train', 'training']
 /** Names of the folder that is measured on; an earlier one wins. */
 const VALID: readonly string[] = ['valid', 'val', 'validation', 'dev', 'test', 'testing']
 
-/** Names of columns, in small letters and without `_`, `-` and spaces; an earlier one wins. */
-const COLUMNS = {
-  path: [
-    'path',
-    'filepath',
-    'imagepath',
-    'file',
-    'filename',
-    'fname',
-    'image',
-    'imagename',
-    'img',
-    'imageid',
-    'name',
-    'id',
-  ],
-  label: ['label', 'labelname', 'class', 'classname', 'category', 'target', 'species', 'breed', 'tag'],
-  side: ['side', 'split', 'isvalid', 'set', 'subset', 'part'],
-} as const
-
 /**
  * Finds the images of a folder and their labels, in one of the layouts that people have:
  *
@@ -96,14 +88,42 @@ const COLUMNS = {
  */
 export async function readImageFolder(path: string, options: ImageFolderOptions = {}): Promise<ImageFolder> {
   checkArgument('readImageFolder', 'path', path, PATH)
-  checkOptions('readImageFolder', options, { csv: PATH, labelFrom: TEXT, valid: TEXT, platform: ANY })
+  checkOptions<ImageFolderOptions>('readImageFolder', options, {
+    csv: PATH,
+    labelFrom: TEXT,
+    valid: TEXT,
+    platform: ANY,
+    imageColumn: TEXT,
+    labelColumn: oneOf(TEXT, listOf(TEXT)),
+    separator: DELIMITER,
+    targets: TARGETS,
+  })
   const platform = options.platform ?? currentGpu().platform
   const found = await findFiles(platform, path)
-  const folders = options.csv === undefined ? byFolders(path, found, options) : undefined
+  // Options of a table ask for one.
+  const asked = ASKS_FOR_TABLE.some((name) => options[name] !== undefined)
+  const folders = asked ? undefined : byFolders(path, found, options)
   if (folders && new Set(folders.images.map(({ label }) => label)).size > 1) return folders
-  const table = await findTable(platform, path, options.csv)
+  const table = await findTable(platform, path, options.csv, options)
   if (table) return byTable(platform, path, found, table)
-  return folders ?? { path, layout: 'classes', description: 'class folders', images: [], apart: [] }
+  if (folders) return folders
+  throw new DataError(path, 'there is no table of labels in this folder', {
+    expected: 'a CSV file with a column such as path or file, and one such as label',
+    fix: 'name it: --csv FILE, or the option csv',
+  })
+}
+
+/** Options that only a table of labels has. */
+const ASKS_FOR_TABLE = ['csv', 'imageColumn', 'labelColumn', 'separator', 'targets'] as const
+const TARGETS: Kind = {
+  expected: "'class', 'labels' or 'numbers'",
+  is: (value) => ['class', 'labels', 'numbers'].includes(value as string),
+}
+
+/** Labels of an image: its class, or all it has; none where its target is numbers. */
+export function labelsOf({ target }: Pick<FolderImage, 'target'>): readonly string[] {
+  if (typeof target === 'string') return [target]
+  return target.filter((one) => typeof one === 'string')
 }
 
 /** File by its path, and by its names below the folder. */
@@ -147,7 +167,7 @@ function byFolders(
     } else if (parts.length < level + 2) outside.push(file)
     else {
       const label = sameSpelling(labelFrom === 'top' ? parts[level] : (parts.at(-2) ?? ''))
-      images.push({ path: file.path, name: nameOf(file), label, side })
+      images.push({ path: file.path, name: nameOf(file), label, target: label, side })
     }
   }
   const apart: LeftApart[] = [...others].map(([folder, names]) => ({
@@ -163,6 +183,7 @@ function byFolders(
   return {
     path,
     layout: sides ? 'sides' : 'classes',
+    targets: FOLDER_CLASSES,
     description: named ? `class folders below ${named}${around}` : `class folders${around}`,
     images,
     apart,
@@ -205,61 +226,6 @@ function sidesOf(path: string, tops: readonly string[], valid: string | undefine
   ])
 }
 
-/** Table whose columns are known. */
-interface LabelTable extends CsvTable {
-  readonly file: string
-  readonly path: number
-  readonly label: number
-  readonly side: number
-}
-
-/** @throws DataError  if a table that was named cannot be used, or there are several */
-async function findTable(
-  platform: Platform,
-  folder: string,
-  given: string | undefined,
-): Promise<LabelTable | undefined> {
-  const { files } = platform
-  if (given !== undefined) {
-    const table = labelTable(given, parseCsv(given, await files.readText(given)))
-    if (table) return table
-    throw new DataError(given, 'the table has no column of paths or none of labels', {
-      given: { columns: parseCsv(given, await files.readText(given)).columns },
-      expected: 'a column such as path or file, and one such as label or class',
-    })
-  }
-  const entries = await files.list(folder)
-  const inside = entries.filter(({ kind, name }) => kind === 'file' && /\.csv$/i.test(name))
-  const candidates = [...inside.map(({ name }) => files.join(folder, name)), `${folder.replace(/[/\\]+$/, '')}.csv`]
-  const tables: LabelTable[] = []
-  for (const file of candidates) {
-    if (!(await files.exists(file))) continue
-    // Any other table may lie there too.
-    const table = await files
-      .readText(file)
-      .then((text) => labelTable(file, parseCsv(file, text)))
-      .catch(() => undefined)
-    if (table) tables.push(table)
-  }
-  if (tables.length > 1) {
-    throw new DataError(folder, 'there are several tables of labels', {
-      given: { tables: tables.map(({ file }) => file) },
-      fix: 'name the one to use: --csv FILE, or the option csv',
-    })
-  }
-  return tables[0]
-}
-
-function labelTable(file: string, table: CsvTable): LabelTable | undefined {
-  const plain = table.columns.map((name) => name.toLowerCase().replace(/[\s_-]/g, ''))
-  const column = (names: readonly string[]) => {
-    const name = names.find((one) => plain.includes(one))
-    return name === undefined ? -1 : plain.indexOf(name)
-  }
-  const [path, label, side] = [column(COLUMNS.path), column(COLUMNS.label), column(COLUMNS.side)]
-  return path < 0 || label < 0 ? undefined : { ...table, file, path, label, side }
-}
-
 function byTable(platform: Platform, path: string, found: readonly Found[], table: LabelTable): ImageFolder {
   const lookUp = finder(found)
   const images: FolderImage[] = []
@@ -276,10 +242,11 @@ function byTable(platform: Platform, path: string, found: readonly Found[], tabl
       throw new DataError(`${table.file}:${line}`, 'the table lists this image twice', { given: { image: cell } })
     }
     used.add(file.path)
-    const side = table.side < 0 ? undefined : sideOf(`${table.file}:${line}`, cells[table.side])
-    const label = sameSpelling(cells[table.label].trim())
-    if (label === '' || side === 'none') apart['no-label'].push(nameOf(file))
-    else images.push({ path: file.path, name: nameOf(file), label, side })
+    const where = `${table.file}:${line}`
+    const side = table.side < 0 ? undefined : sideOf(where, cells[table.side])
+    const target = side === 'none' ? undefined : table.targetOf(where, cells)
+    if (target === undefined || side === 'none') apart['no-label'].push(nameOf(file))
+    else images.push({ path: file.path, name: nameOf(file), label: targetText(target), target, side })
   }
   for (const file of found) if (!used.has(file.path)) apart['not-in-table'].push(nameOf(file))
   const texts = {
@@ -299,12 +266,18 @@ function byTable(platform: Platform, path: string, found: readonly Found[], tabl
   return {
     path,
     layout: 'table',
+    targets: table.targets,
     description: `labels of ${platform.files.join(table.file)}`,
     images,
     apart: kinds
       .filter((kind) => apart[kind].length > 0)
       .map((kind) => ({ kind, text: texts[kind], names: apart[kind] })),
   }
+}
+
+/** Returns a target as a text. */
+function targetText(target: ImageTarget): string {
+  return typeof target === 'string' ? target : target.join('; ')
 }
 
 function sideOf(where: string, cell: string): Side | 'none' {

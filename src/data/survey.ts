@@ -6,7 +6,7 @@ import { DEFAULT_DECODING, type Decoding } from '../image/decode-options.ts'
 import type { Platform } from '../platform/platform.ts'
 import { lookAlikes } from './class-counts.ts'
 import { decodeEach } from './decode-each.ts'
-import type { FolderImage, ImageFolder } from './image-folder.ts'
+import { labelsOf, type FolderImage, type ImageFolder } from './image-folder.ts'
 
 /** Length of the longest signature of an image format, rounded up. */
 const SIGNATURE_BYTES = 16
@@ -36,8 +36,8 @@ export interface LeftOutImage extends FolderImage {
 export interface Finding {
   /**
    * 'unreadable' files, classes with 'few-images', 'unequal-classes', 'small-images', a 'copy-across' both sides, a
-   * 'copy-with-two-labels', 'copies' on one side, 'similar-names' of classes, an 'unseen-class', 'one-class', and the kinds
-   * of `LeftApart`.
+   * 'copy-with-two-labels', 'copies' on one side, 'similar-names' of classes, an 'unseen-class', 'one-class', 'one-number'
+   * where all targets are equal, and the kinds of `LeftApart`.
    */
   readonly kind: string
   /** 'error': training is not possible; 'warning': results suffer; 'note': something was done about it, or nothing is wrong. */
@@ -54,7 +54,7 @@ export interface Survey {
   readonly images: readonly SurveyedImage[]
   /** Images that cannot be decoded, or whose class is not trained on. */
   readonly leftOut: readonly LeftOutImage[]
-  /** Names of the classes that can be trained on, sorted. */
+  /** Names of the classes, or labels, that can be trained on, sorted; empty where targets are numbers. */
   readonly classes: readonly string[]
   readonly findings: readonly Finding[]
 }
@@ -97,12 +97,20 @@ export async function surveyImages(folder: ImageFolder, options: SurveyOptions =
     .filter((_, i) => !sizes.has(i))
     .map((image) => ({ ...image, reason: shortReason(image, reasons.get(image.path)) }))
   const split = readable.some(({ side }) => side !== undefined)
-  const classes = [...new Set(readable.filter(({ side }) => side !== 'valid').map(({ label }) => label))].sort()
-  const unseen = readable.filter(({ label }) => !classes.includes(label))
-  const used = readable.filter(({ label }) => classes.includes(label))
+  const classes = [...new Set(readable.filter(({ side }) => side !== 'valid').flatMap(labelsOf))].sort()
+  const known = new Set(classes)
+  const isUnseen = (image: FolderImage) => labelsOf(image).some((label) => !known.has(label))
+  const unseen = readable.filter(isUnseen)
+  const used = readable.filter((image) => !isUnseen(image))
   const leftOut = [
     ...unreadable,
-    ...unseen.map((image) => ({ ...image, reason: `its class ${image.label} has no image to train on` })),
+    ...unseen.map((image) => ({
+      ...image,
+      reason:
+        folder.targets.kind === 'class'
+          ? `its class ${image.label} has no image to train on`
+          : `no image to train on has one of its labels, ${image.label}`,
+    })),
   ]
   return {
     folder,
@@ -165,9 +173,15 @@ function findingsOf(folder: ImageFolder, { used, unreadable, unseen, classes, sp
   const add = (severity: Finding['severity'], kind: string, text: string, files: readonly string[] = []) =>
     found.push({ kind, severity, text, files })
   const names = (images: readonly FolderImage[]) => images.map(({ name }) => name)
-  if (classes.length < 2) {
+  const { kind: targetKind } = folder.targets
+  if (targetKind === 'class' && classes.length < 2) {
     const one = classes.length === 1 ? `all images are of the class ${classes[0]}` : 'there is no image of any class'
-    add('error', 'one-class', `${one}: at least two class folders are needed`)
+    const needed = folder.layout === 'table' ? 'labels' : 'class folders'
+    add('error', 'one-class', `${one}: at least two ${needed} are needed`)
+  }
+  if (targetKind === 'labels' && classes.length === 0) add('error', 'one-class', 'no image has any label')
+  if (targetKind === 'numbers' && new Set(used.map(({ label }) => label)).size < 2) {
+    add('error', 'one-number', 'all images have the same numbers, so that there is nothing to learn')
   }
   const reasons = groupBy(unreadable, ({ reason }) => reason)
   for (const [reason, images] of reasons) {
@@ -186,7 +200,9 @@ function findingsOf(folder: ImageFolder, { used, unreadable, unseen, classes, sp
     add('warning', 'unseen-class', `${label} has images to measure on and none to train on: left out`, names(images))
   }
   const training = used.filter(({ side }) => side !== 'valid')
-  const sizes = classes.map((label) => ({ label, count: training.filter((image) => image.label === label).length }))
+  const counts = new Map<string, number>()
+  for (const label of training.flatMap(labelsOf)) counts.set(label, (counts.get(label) ?? 0) + 1)
+  const sizes = classes.map((label) => ({ label, count: counts.get(label) ?? 0 }))
   for (const { label, count } of sizes) {
     if (count >= FEW) continue
     const measured = split ? '' : ', of which a fifth is measured on'
@@ -197,7 +213,7 @@ function findingsOf(folder: ImageFolder, { used, unreadable, unseen, classes, sp
     )
   }
   const [least, most] = [Math.min(...sizes.map(({ count }) => count)), Math.max(...sizes.map(({ count }) => count))]
-  if (classes.length > 1 && most > UNEQUAL * least) {
+  if (targetKind === 'class' && classes.length > 1 && most > UNEQUAL * least) {
     const nameFor = (wanted: number) => sizes.find(({ count }) => count === wanted)?.label ?? ''
     add(
       'warning',
@@ -214,7 +230,7 @@ function findingsOf(folder: ImageFolder, { used, unreadable, unseen, classes, sp
       names(small),
     )
   }
-  copies(used, add)
+  copies(used, add, targetKind === 'class' ? 'in two classes' : 'with two targets')
   for (const alike of lookAlikes(classes)) {
     add('warning', 'similar-names', `classes whose names look alike: ${alike.map((name) => `'${name}'`).join(' and ')}`)
   }
@@ -224,6 +240,7 @@ function findingsOf(folder: ImageFolder, { used, unreadable, unseen, classes, sp
 function copies(
   used: readonly SurveyedImage[],
   add: (severity: Finding['severity'], kind: string, text: string, files: readonly string[]) => void,
+  twice: string,
 ): void {
   const kinds = { labels: [] as string[], across: [] as string[], same: [] as string[] }
   for (const group of groupBy(used, ({ content }) => content).values()) {
@@ -236,7 +253,7 @@ function copies(
   }
   const { labels, across, same } = kinds
   if (labels.length > 0) {
-    add('warning', 'copy-with-two-labels', `${counted(labels, 'image')} in two classes: one label is wrong`, labels)
+    add('warning', 'copy-with-two-labels', `${counted(labels, 'image')} ${twice}: one label is wrong`, labels)
   }
   if (across.length > 0) {
     add(

@@ -17,6 +17,8 @@ export interface TargetCodec {
   readonly options?: Json
   /** Names of the outputs: the classes in their order; empty where outputs have no names. */
   readonly vocab: readonly string[]
+  /** Names of the numbers of a target that are quantities, where they have some. Default none */
+  readonly names?: readonly string[]
   /**
    * Numbers of one target: 'class' for the number of a class (u32, for losses such as `crossEntropy`), otherwise how many
    * numbers (f32, for losses such as `mseLoss`), which are then the outputs of a model.
@@ -103,11 +105,12 @@ export function multiCategoryTarget(
 }
 
 /** Targets that are numbers. */
-export function regressionTarget(columns: number): TargetCodec {
+export function regressionTarget(columns: number, names?: readonly string[]): TargetCodec {
   return {
     kind: 'regression',
-    options: { columns },
+    options: { columns, ...(names && { names: [...names] }) },
     vocab: [],
+    ...(names && { names }),
     columns,
     encode(item, label) {
       const row = Array.isArray(label) || ArrayBuffer.isView(label) ? label : [label]
@@ -120,8 +123,14 @@ export function regressionTarget(columns: number): TargetCodec {
       )
     },
     decode: (outputs) => outputs,
-    text: (target) => Array.from(target, numberText).join(', '),
+    text: (target) =>
+      Array.from(target, (value, i) => (names ? `${names[i]} ${numberText(value)}` : numberText(value))).join(', '),
   }
+}
+
+/** Returns the names of the numbers of a target that are quantities, or `value`, or `value 1`, `value 2` and so on. */
+export function numberNames({ names, columns }: Pick<TargetCodec, 'names' | 'columns'>): readonly string[] {
+  return names ?? Array.from({ length: Number(columns) || 0 }, (_, i) => (columns === 1 ? 'value' : `value ${i + 1}`))
 }
 
 /** A number with the digits that an f32 of a network has to say. */
@@ -133,7 +142,10 @@ function numberText(value: number): string {
 export const targetMakers: Readonly<Record<string, TargetCodecMaker>> = {
   category: (options, vocab) => categoryTarget(vocab, options as { readonly addNa?: boolean } | undefined),
   multiCategory: (options, vocab) => multiCategoryTarget(vocab, options as { readonly addNa?: boolean } | undefined),
-  regression: (options) => regressionTarget((options as { readonly columns: number }).columns),
+  regression(options) {
+    const { columns, names } = options as { readonly columns: number; readonly names?: readonly string[] }
+    return regressionTarget(columns, names)
+  },
 }
 
 /** Outputs that a model needs, at least, for a target. */

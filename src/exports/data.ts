@@ -39,6 +39,7 @@ export {
 export type { ItemWeights } from '../data/item-weights.ts'
 export { classWeights } from '../data/weights.ts'
 export {
+  labelsOf,
   readImageFolder,
   type FolderImage,
   type ImageFolder,
@@ -46,6 +47,13 @@ export {
   type LeftApart,
   type Side,
 } from '../data/image-folder.ts'
+export {
+  separatorFor,
+  type FolderTargets,
+  type ImageTarget,
+  type LabelTableOptions,
+  type TargetKind,
+} from '../data/label-table.ts'
 export {
   surveyImages,
   type Finding,
@@ -102,7 +110,7 @@ export type {
   RegressionBlockOptions,
   TargetBlock,
 } from '../data/blocks.ts'
-export type { TargetCodec, TargetCodecMaker, TargetNumbers } from '../data/targets.ts'
+export { numberNames, type TargetCodec, type TargetCodecMaker, type TargetNumbers } from '../data/targets.ts'
 export type { DecodeOptions, Decoding } from '../image/decode-options.ts'
 export type { BlobLike, Drawable, ImageSource, PixelSource } from '../image/image-source.ts'
 export type { ResizeImagesOptions } from '../data/resize-images.ts'

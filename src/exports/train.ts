@@ -30,6 +30,7 @@ export {
   huberLoss,
   l1Loss,
   mseLoss,
+  type NumberLossOptions,
   smoothedLabels,
   smoothL1Loss,
   type Activation,
@@ -55,6 +56,12 @@ export {
 export { argmax, type Predictions } from '../train/fit/metrics.ts'
 export { wilsonInterval } from '../train/results/confidence.ts'
 export type { ConfusionPlotOptions } from '../train/results/confusion-plot.ts'
+export {
+  TargetInterpretation,
+  type LabelScores,
+  type NumberErrors,
+  type TargetLoss,
+} from '../train/results/target-interpretation.ts'
 export type { ClassScores, Confusion, ItemLoss, MeasuredAccuracy } from '../train/results/interpretation.ts'
 export {
   minimum,

@@ -12,6 +12,7 @@ import type { Parameter } from './parameter.ts'
 import { ConcatPool } from './concat-pool.ts'
 import { Relu } from './relu.ts'
 import { Sequential } from './sequential.ts'
+import { SigmoidRange, type OutputRange } from './sigmoid-range.ts'
 
 /** Options of `visionModel`. */
 export interface VisionModelOptions {
@@ -21,11 +22,23 @@ export interface VisionModelOptions {
   readonly hidden?: number
   /** Probability of dropout before the last layer; half of it before the hidden one. Default 0.5 */
   readonly dropout?: number
+  /**
+   * Range of the outputs where they are numbers, such as `[0, 100]`, or `[[0, 0], [224, 180]]` of two: see `SigmoidRange`. Default:
+   * the outputs are any numbers
+   */
+  readonly yRange?: OutputRange
   /** Options of the backbone, such as `{ channels: 1, seed: 3 }`. Default none */
   readonly body?: Readonly<Record<string, Json | undefined>>
 }
 
-const KINDS: Kinds<VisionModelOptions> = { outputs: NUMBER, hidden: NUMBER, dropout: NUMBER, body: objectWith('{ … }') }
+/** Checks of the options of `visionModel`. */
+export const VISION_MODEL_KINDS: Kinds<VisionModelOptions> = {
+  outputs: NUMBER,
+  hidden: NUMBER,
+  dropout: NUMBER,
+  yRange: { expected: 'a range, such as [0, 100]', is: (value) => Array.isArray(value) && value.length === 2 },
+  body: objectWith('{ … }'),
+}
 
 /** A backbone, as an argument. */
 export const BACKBONE: Kind = {
@@ -41,6 +54,7 @@ const NORM_BIAS = 1e-3
  * A network for transfer learning: the body of an architecture, and fastai's head.
  *
  *   head: maximum and mean of each channel → batch norm → dropout p/2 → linear (hidden) → ReLU → batch norm → dropout p → linear
+ *         → with `yRange` the logistic function, stretched to it
  *
  * x [N,H,W,channels] f16 | f32 → logits [N,outputs] as x. The names of its state are those of fastai's `vision_learner`:
  * `0.…` the body, `1.2`, `1.4`, `1.6`, `1.8` the layers of the head that have weights.
@@ -51,15 +65,15 @@ const NORM_BIAS = 1e-3
  */
 export function visionModel(backbone: Backbone, options: VisionModelOptions): Sequential {
   checkArgument('visionModel', 'backbone', backbone, BACKBONE)
-  checkOptions('visionModel', options, KINDS)
-  const { outputs, hidden = 512, dropout = 0.5, body: bodyOptions = {} } = options
+  checkOptions('visionModel', options, VISION_MODEL_KINDS)
+  const { outputs, hidden = 512, dropout = 0.5, yRange, body: bodyOptions = {} } = options
   requireInteger('visionModel', 'outputs', outputs, { from: 1 })
   requireInteger('visionModel', 'hidden', hidden, { from: 1 })
   const { body, features, init } = backbone.body(bodyOptions)
-  const model = new Sequential([body, visionHead(features, { outputs, hidden, dropout }, init)])
+  const model = new Sequential([body, visionHead(features, { outputs, hidden, dropout, yRange }, init)])
   model.architecture = {
     name: 'visionModel',
-    options: { backbone: backbone.name, outputs, hidden, dropout, body: bodyOptions },
+    options: { backbone: backbone.name, outputs, hidden, dropout, ...(yRange && { yRange }), body: bodyOptions },
   }
   return model
 }
@@ -67,7 +81,12 @@ export function visionModel(backbone: Backbone, options: VisionModelOptions): Se
 /** The head, its layers numbered as fastai's, where flattening has a number too. */
 function visionHead(
   features: number,
-  { outputs, hidden, dropout }: Required<Omit<VisionModelOptions, 'body'>>,
+  {
+    outputs,
+    hidden,
+    dropout,
+    yRange,
+  }: Required<Omit<VisionModelOptions, 'body' | 'yRange'>> & { readonly yRange: OutputRange | undefined },
   init: Init,
 ): Sequential {
   return new Sequential([
@@ -79,6 +98,7 @@ function visionHead(
     ['6', new BatchNorm(hidden, { bias: NORM_BIAS })],
     ['7', new Dropout(dropout)],
     ['8', new Linear(hidden, outputs, init, { bias: false })],
+    ...(yRange ? [['9', new SigmoidRange(outputs, yRange)] as const] : []),
   ])
 }
 

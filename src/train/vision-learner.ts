@@ -1,11 +1,11 @@
 import { DataError } from '../base/errors.ts'
-import { checkArgument, checkOptions, FLAG, NUMBER, objectWith, type Kind, type Kinds } from '../base/options.ts'
+import { checkArgument, checkOptions, FLAG, type Kind, type Kinds } from '../base/options.ts'
 import { imagenetStats, normalize, type ChannelStats } from '../data/augment/normalize.ts'
 import { HUB_KINDS, type HubOptions } from '../data/hub.ts'
 import { Loaders } from '../data/loaders.ts'
 import type { Backbone } from '../nn/backbone.ts'
 import type { LoadReport } from '../nn/load-weights.ts'
-import { BACKBONE, visionGroups, visionModel, type VisionModelOptions } from '../nn/vision-model.ts'
+import { BACKBONE, VISION_MODEL_KINDS, visionGroups, visionModel, type VisionModelOptions } from '../nn/vision-model.ts'
 import type { Pretrained, PretrainedConfig } from './files/pretrained.ts'
 import { LOADERS } from './fit/kinds.ts'
 import { LEARNER_KINDS, type LearnerOptions } from './learner-options.ts'
@@ -33,10 +33,7 @@ const KINDS: Kinds<VisionLearnerOptions> = {
   ...LEARNER,
   sha256: HUB_KINDS.sha256,
   revision: HUB_KINDS.revision,
-  outputs: NUMBER,
-  hidden: NUMBER,
-  dropout: NUMBER,
-  body: objectWith('{ … }'),
+  ...VISION_MODEL_KINDS,
   pretrained: PRETRAINED,
   normalize: FLAG,
 }
@@ -95,6 +92,7 @@ export async function visionLearner(
     outputs = loaders.outputs,
     hidden,
     dropout,
+    yRange,
     body,
     pretrained,
     normalize: normalizes = true,
@@ -106,7 +104,7 @@ export async function visionLearner(
   const { channels } = loaders.train
   // fastai's n_in: the network reads the channels that the images have.
   const bodyOptions = channels === 3 ? body : { channels, ...body }
-  const sizes = { outputs, ...defined({ hidden, dropout, body: bodyOptions }) }
+  const sizes = { outputs, ...defined({ hidden, dropout, yRange, body: bodyOptions }) }
   const model = visionModel(backbone, sizes)
   const { firstGroup } = backbone.body({ ...bodyOptions })
   const groups: LearnerOptions['groups'] = (whole) => visionGroups(whole, firstGroup)

@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { separatorFor } from '../../src/data/label-table.ts'
 import { readImageFolder, type ImageFolderOptions } from '../../src/data/image-folder.ts'
 import { fakePlatform } from '../helpers/fake-platform.ts'
 import { nodePlatform } from '../../src/platform/node/index.ts'
@@ -26,6 +27,13 @@ function put(files: Readonly<Record<string, string>> | readonly string[]): void 
     mkdirSync(dirname(join(path, name)), { recursive: true })
     writeFileSync(join(path, name), text)
   }
+}
+
+/** Returns the meaning of labels, and the targets of the images. */
+async function targets(options: ImageFolderOptions = {}) {
+  const { targets: found, images } = await readImageFolder(path, { platform, ...options })
+  const { description: _, ...rest } = found
+  return [rest, images.map(({ target }) => target)]
 }
 
 async function read(options: ImageFolderOptions = {}, from = path) {
@@ -163,7 +171,7 @@ describe('a table', () => {
     await expect(read()).rejects.toThrow('there are several tables of labels')
     put({
       'c.csv': 'path,label\n1.jpg,cat\n1.jpg,dog\n',
-      'd.csv': 'path,size\n1.jpg,3\n',
+      'd.csv': 'path,size\n1.jpg,large\n',
       'e.csv': 'path,label,split\n1.jpg,cat,left\n',
     })
     await expect(read({ csv: join(path, 'c.csv') })).rejects.toThrow('c.csv:3: the table lists this image twice')
@@ -171,5 +179,75 @@ describe('a table', () => {
     await expect(read({ csv: join(path, 'e.csv') })).rejects.toThrow('neither train nor valid')
     put({ 'f.csv': 'path,label,split\n1.jpg,cat,train\n2.jpg,cat,train\n' })
     await expect(read({ csv: join(path, 'f.csv') })).rejects.toThrow('does not divide its images into both sides')
+  })
+})
+
+describe('targets of a table', () => {
+  const files = { '1.jpg': '', '2.jpg': '', '3.jpg': '' }
+  const table = (header: string, ...cells: readonly string[]) =>
+    put({ ...files, 'labels.csv': [`image,${header}`, ...cells.map((cell, i) => `${i + 1},${cell}`), ''].join('\n') })
+
+  test.each([
+    ['label', ['cat', 'hot dog', 'fire truck'], 'class'],
+    ['digit', ['7', '1', '7'], undefined],
+    ['label', ['7', '1', '7'], 'class'],
+    ['label', ['7.5', '1', '7'], 'numbers'],
+    ['label', ['-7', '7', '7'], 'numbers'],
+    ['label', ['1', '2', '3'], 'numbers'],
+    ['tags', ['clear road', 'clear', 'road'], 'labels'],
+    ['tags', ['hot dog', 'fire truck', 'cat'], 'class'],
+    ['tags', ['a b', 'a', 'b a'], 'labels'],
+    ['label', ['cat;dog', 'dog', ''], 'labels'],
+    ['label', ['cat|dog', 'dog', 'cat'], 'labels'],
+  ])('of the column %s with %j', async (header, cells, kind) => {
+    table(header, ...cells)
+    if (kind === undefined) {
+      // A single column of numbers is taken, whatever its name.
+      expect(await targets()).toEqual([{ kind: 'class', columns: ['digit'] }, cells])
+      return
+    }
+    expect((await targets())[0]).toMatchObject({ kind, columns: [header] })
+  })
+
+  test('of columns: numbers, or 0 and 1 for a label each', async () => {
+    table('x,y', '0.5,1', '2,-3', ',4')
+    expect(await targets()).toEqual([
+      { kind: 'numbers', columns: ['x', 'y'] },
+      [
+        [0.5, 1],
+        [2, -3],
+      ],
+    ])
+    expect((await read()).apart).toEqual(['no-label: 3.jpg'])
+    put({ 'labels.csv': 'image,cat,dog\n1,1,0\n2,0,0\n3,1,1\n' })
+    expect(await targets()).toEqual([{ kind: 'labels', columns: ['cat', 'dog'] }, [['cat'], [], ['cat', 'dog']]])
+    expect((await targets({ targets: 'numbers' }))[1]).toEqual([
+      [1, 0],
+      [0, 0],
+      [1, 1],
+    ])
+    expect((await targets({ labelColumn: 'dog', targets: 'class' }))[1]).toEqual(['0', '0', '1'])
+  })
+
+  test('as they are asked for', async () => {
+    table('kind,sort', 'a b,7', 'b,8', ',7')
+    const asked = { labelColumn: 'kind', separator: ' ' } as const
+    expect(await targets(asked)).toEqual([
+      { kind: 'labels', columns: ['kind'], separator: ' ' },
+      [['a', 'b'], ['b'], []],
+    ])
+    expect((await read(asked)).images).toEqual(['1.jpg | a; b', '2.jpg | b', '3.jpg | '])
+    expect((await targets({ labelColumn: 'kind', targets: 'labels' }))[0]).toMatchObject({ separator: ' ' })
+    expect((await targets({ labelColumn: 'sort' }))[0]).toMatchObject({ kind: 'class' })
+    await expect(targets({ labelColumn: 'kind', targets: 'numbers' })).rejects.toThrow(
+      'labels.csv:2: the cell is no target',
+    )
+    await expect(targets({ ...asked, targets: 'numbers' })).rejects.toThrow('a separator is for several labels')
+  })
+
+  test('separators are in none of the labels', () => {
+    expect(separatorFor(['cat', 'hot dog'])).toBe('|')
+    expect(separatorFor(['a|b', 'c;d', 'e,f', 'g\th'])).toBe(' ')
+    expect(separatorFor(['a|b', 'c;d', 'e,f', 'g\th i'])).toBe('\n')
   })
 })

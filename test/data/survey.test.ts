@@ -95,6 +95,29 @@ test('a class that is only measured on is left out', async () => {
   expect(leftOut.map(({ reason }) => reason)).toEqual(new Array(2).fill('its class c has no image to train on'))
 })
 
+test('labels and numbers of a table: few, unseen, all the same', async () => {
+  for (let i = 0; i < 12; i++) put(`${i}.jpg`, 10 * i)
+  const table = (header: string, row: (i: number) => string) =>
+    writeFileSync(
+      join(path, 'labels.csv'),
+      [header, ...Array.from({ length: 12 }, (_, i) => `${i},${row(i)}`), ''].join('\n'),
+    )
+  table('id,label,split', (i) => `${['a|b', 'a', 'a|c'][i < 10 ? i % 2 : i - 9]},${i < 10 ? 'train' : 'valid'}`)
+  const several = await survey()
+  expect(several.classes).toEqual(['a', 'b'])
+  expect(several.found).toEqual([
+    { kind: 'unseen-class', severity: 'warning', files: ['11.jpg'] },
+    { kind: 'few-images', severity: 'warning', files: [] },
+  ])
+  expect(several.leftOut.map(({ reason }) => reason)).toEqual(['no image to train on has one of its labels, a; c'])
+  table('id,x,y', (i) => `${i},2`)
+  expect(await survey()).toMatchObject({ classes: [], found: [] })
+  table('id,x,y', () => '1,2')
+  expect((await survey()).found).toEqual([{ kind: 'one-number', severity: 'error', files: [] }])
+  table('id,label', () => '')
+  expect((await survey()).found.map(({ kind }) => kind)).toContain('one-class')
+})
+
 test('a stratified split has a part of every class, the same for a seed, with copies on one side', () => {
   const items = [
     ...Array.from({ length: 20 }, (_, i) => `a/${i}`),

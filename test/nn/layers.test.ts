@@ -13,6 +13,7 @@ import { Parameter } from '../../src/nn/parameter.ts'
 import { GlobalAvgPool } from '../../src/nn/pool.ts'
 import { Relu } from '../../src/nn/relu.ts'
 import { Sequential } from '../../src/nn/sequential.ts'
+import { SigmoidRange } from '../../src/nn/sigmoid-range.ts'
 import { SqueezeExcite } from '../../src/nn/squeeze-excite.ts'
 import { StochasticDepth } from '../../src/nn/stochastic-depth.ts'
 import { gelu, hardSwish, relu6, silu } from '../../src/ops/activations.ts'
@@ -28,7 +29,7 @@ import type { Tensor } from '../../src/tensor/tensor.ts'
 import { expectClose, normOf } from '../../src/testing/close.ts'
 import { channelsFirst, channelsLast, expectGolden, golden, type Summary } from '../helpers/golden.ts'
 import { hashUniform } from '../../src/testing/hash-uniform.ts'
-import { uniform } from '../../src/testing/gradcheck.ts'
+import { gradcheck, uniform } from '../../src/testing/gradcheck.ts'
 import { openTestGpu } from '../helpers/gpu.ts'
 
 await openTestGpu()
@@ -47,6 +48,7 @@ describe('rows say what forward does', () => {
     ['pixels', 'linear', new Linear(6, 5, init())],
     ['layer norm', 'layer norm', new LayerNorm(6)],
     ['layer scale', 'layer scale', new LayerScale(6)],
+    ['sigmoid range', 'sigmoid range', new Sequential([new GlobalAvgPool(), new SigmoidRange(6, [0, 1])])],
     ['stochastic depth', 'stochastic depth 0.25', new StochasticDepth(0.25)],
     ['sigmoid', 'sigmoid', new Sigmoid()],
     ['gelu', 'gelu by tanh', new Gelu({ approximate: 'tanh' })],
@@ -291,3 +293,42 @@ interface Squeeze {
   readonly dx: Summary
   readonly grads: readonly Summary[]
 }
+
+describe('SigmoidRange', () => {
+  const numbers = [-30, -1, 0, 2, 0.5, 30]
+  const range = [
+    [-1, 100],
+    [1, 300],
+  ] as const
+
+  test.each(['f32', 'f16'] as const)(
+    'stretches the logistic function over the range of each output, %s',
+    async (dtype) => {
+      const y = scope(() => noGrad(() => new SigmoidRange(2, range).forward(tensor(numbers, [3, 2], dtype))))
+      expect(y.dtype).toBe('f32')
+      const of = (x: number, i: number) => range[0][i % 2] + (range[1][i % 2] - range[0][i % 2]) / (1 + Math.exp(-x))
+      expectClose(await read(y), numbers.map(of), dtype)
+    },
+  )
+
+  test('has the gradient of its formula, and a range that is saved', async () => {
+    const layer = new SigmoidRange(2, range)
+    expect([...(await layer.stateDict()).keys()]).toEqual(['span', 'low'])
+    const x = uniform([3, 2], 3)
+    await gradcheck('SigmoidRange', ({ x }) => layer.forward(x), { x }, { roundings: 2 })
+  })
+
+  test.each([
+    [[1, 1]],
+    [[0, Infinity]],
+    [[[0], [1]]],
+    [
+      [
+        [0, 5],
+        [1, 5],
+      ],
+    ],
+  ])('refuses %j', (wrong) => {
+    expect(() => new SigmoidRange(2, wrong as never)).toThrow('this is not the range of the outputs')
+  })
+})

@@ -8,7 +8,8 @@ import { augTransforms } from '../../src/data/augment/transforms.ts'
 import { DataBlock, type DataBlockOptions } from '../../src/data/data-block.ts'
 import { batchImages } from '../../src/data/show.ts'
 import { batchStats } from '../../src/data/statistics.ts'
-import { regressionTarget } from '../../src/data/targets.ts'
+import type { Targets } from '../../src/data/batch.ts'
+import { categoryTarget, regressionTarget } from '../../src/data/targets.ts'
 import { inGrey } from '../../src/image/grey.ts'
 import type { Pixels } from '../../src/image/pixels.ts'
 import { ConvLayer } from '../../src/nn/conv-layer.ts'
@@ -17,10 +18,18 @@ import { Linear } from '../../src/nn/linear.ts'
 import { GlobalAvgPool } from '../../src/nn/pool.ts'
 import { Sequential } from '../../src/nn/sequential.ts'
 import { xresnet18 } from '../../src/nn/xresnet.ts'
-import { read } from '../../src/tensor/read-write.ts'
+import { read, tensor } from '../../src/tensor/read-write.ts'
+import { scope } from '../../src/tensor/scope.ts'
 import { mixUp } from '../../src/train/callbacks/mixup.ts'
 import { loadLearner } from '../../src/train/files/export.ts'
-import { binaryCrossEntropy, crossEntropy, huberLoss, l1Loss, smoothL1Loss } from '../../src/train/fit/losses.ts'
+import {
+  binaryCrossEntropy,
+  crossEntropy,
+  huberLoss,
+  l1Loss,
+  mseLoss,
+  smoothL1Loss,
+} from '../../src/train/fit/losses.ts'
 import { accuracy } from '../../src/train/fit/metrics.ts'
 import { accuracyMulti, f1ScoreMulti, mae, r2Score, rmse } from '../../src/train/fit/target-metrics.ts'
 import { Learner } from '../../src/train/learner.ts'
@@ -28,6 +37,7 @@ import type { LearnerOptions } from '../../src/train/learner-options.ts'
 import { cleaningList } from '../../src/train/results/cleaning-list.ts'
 import { ClassificationInterpretation } from '../../src/train/results/interpretation.ts'
 import { resultImages, topLossImages } from '../../src/train/results/show-results.ts'
+import { TargetInterpretation } from '../../src/train/results/target-interpretation.ts'
 import { suggestThreshold } from '../../src/train/results/threshold.ts'
 import { visionLearner } from '../../src/train/vision-learner.ts'
 import { fakePlatform } from '../helpers/fake-platform.ts'
@@ -60,6 +70,12 @@ function light(path: string): Pixels {
   return picture(() => 20 + 200 * lightOf(path) + random.uniform(-15, 15))
 }
 
+function deviation(values: ArrayLike<number>): number {
+  const all = Array.from(values)
+  const mean = all.reduce((sum, value) => sum + value, 0) / all.length
+  return Math.sqrt(all.reduce((sum, value) => sum + (value - mean) ** 2, 0) / all.length)
+}
+
 function picture(value: (channel: number) => number): Pixels {
   const data = Uint8Array.from({ length: 12 * 12 * 4 }, (_, i) => (i % 4 === 3 ? 255 : value(i % 4)))
   return { width: 12, height: 12, data }
@@ -71,7 +87,8 @@ async function loadersOf(
   draw: (path: string) => Pixels,
   changes: Partial<DataBlockOptions> = {},
 ) {
-  const platform = fakePlatform({ picture: draw, files: memoryFiles() })
+  const encodePng = async () => Uint8Array.of(1)
+  const platform = { ...fakePlatform({ picture: draw, files: memoryFiles() }), encodePng }
   const loaders = await new DataBlock({
     blocks: [ImageBlock(), block],
     getItems: () => Array.from({ length: COUNT }, (_, i) => `set/${i}.png`),
@@ -233,6 +250,39 @@ describe('several labels per image', () => {
     `)
   })
 
+  test('are evaluated and reported', async () => {
+    const { learner, loaders } = await labelLearner({ metrics: [accuracyMulti()] })
+    await learner.fitOneCycle(4, 3e-2)
+    const results = await learner.getPredictions()
+    const evaluated = new TargetInterpretation(results, loaders.target, { threshold: 0.4 })
+    const how = { sigmoid: false, threshold: 0.4 }
+    const { accuracy: all, f1, f1Micro, exact, exactLow, exactHigh } = evaluated.scores()
+    const { predictions, targets } = results
+    expect(all).toBe(accuracyMulti(how)(predictions, targets))
+    expect(f1).toBe(f1ScoreMulti(how)(predictions, targets))
+    expect(f1Micro).toBe(f1ScoreMulti({ ...how, average: 'micro' })(predictions, targets))
+    const rights = Array.from({ length: 8 }, (_, row) =>
+      COLORS.every((_, i) => predictions.data[3 * row + i] > 0.4 === targets[3 * row + i] > 0.5),
+    )
+    expect(exact).toBe(rights.filter(Boolean).length / 8)
+    expect(exactLow <= exact && exact <= exactHigh).toBe(true)
+    const scores = evaluated.labelScores()
+    expect(scores.map(({ name }) => name)).toEqual(COLORS)
+    expect(scores.reduce((sum, one) => sum + one.f1, 0) / 3).toBeCloseTo(f1, 6)
+    expect(evaluated.topLosses(2).map(({ loss }) => loss)).toEqual(
+      [...results.losses].sort((a, b) => b - a).slice(0, 2),
+    )
+    expect(evaluated.report()).toMatch(/\nblue +\d/)
+    const report = await learner.report()
+    for (const part of ['3 labels', 'All labels right in', '>blue<', 'accuracy_multi']) expect(report).toContain(part)
+    expect(() => new TargetInterpretation({ ...results, targets: new Float32Array(0) }, loaders.target)).toThrow(
+      'no targets to compare predictions with',
+    )
+    expect(() => new TargetInterpretation(results, categoryTarget(['a', 'b']))).toThrow(
+      'use ClassificationInterpretation',
+    )
+  })
+
   test('a fit is resumed, and not with other labels', async () => {
     const { learner, loaders, platform } = await labelLearner()
     await learner.fit(2, 1e-3, { checkpoint: 'fit.safetensors' })
@@ -265,6 +315,43 @@ describe('numbers', () => {
     const [first] = await resultImages(learner, { shuffle: false })
     expect(first.predicted).toBeUndefined()
     expect(first.note).toMatch(/^predicted -?\d/)
+  })
+
+  test('with units and names of their own: loss, range of the outputs, evaluation and report', async () => {
+    const points = (item: string) => [1000 * lightOf(item), lightOf(item) / 100]
+    const { loaders, platform } = await loadersOf(RegressionBlock({ names: ['far', 'near'] }), points, light)
+    const loss = mseLoss({ scale: [1000, 0.01] })
+    const outputs = tensor([1, 2, 500, 0.005], [2, 2])
+    const targets = { a: tensor([1, 1, 0, 0], [2, 2]) } as Targets
+    const each = scope(() => loss.each(outputs, targets))
+    expectClose(await read(each), [(0 + 1e4) / 2, (0.25 + 0.25) / 2], 'f32')
+    expect(() => mseLoss({ scale: [0] })).toThrow('scale[0] is out of range')
+    const yRange = [
+      [-100, -0.001],
+      [1100, 0.011],
+    ] as const
+    const learner = await visionLearner(loaders, xresnet18, {
+      loss,
+      yRange,
+      hidden: 16,
+      dropout: 0,
+      body: { widen: 0.125 },
+    })
+    await learner.toFp16().fitOneCycle(6, 1e-2)
+    const results = await learner.getPredictions()
+    const interpretation = new TargetInterpretation(results, loaders.target)
+    const [far, near] = interpretation.numberErrors()
+    expect([far.name, near.name]).toEqual(['far', 'near'])
+    expect(far.r2).toBeGreaterThan(0.5)
+    expect(interpretation.scores().mae).toBeCloseTo((far.mae + near.mae) / 2, 3)
+    expect(far.baseline).toBeCloseTo(deviation(results.targets.filter((_, i) => i % 2 === 0)), 2)
+    expect(interpretation.topLosses(1)[0].actual).toMatch(/^far \d+, near [\d.]+$/)
+    expect(interpretation.report()).toMatch(/^mean absolute error .*\n\n.*\nfar +/)
+    const report = await learner.report()
+    for (const part of ['visionModel, numbers', 'Largest losses', '>near<', 'mseLoss']) expect(report).toContain(part)
+    const predictor = await loadLearner(await learner.exportBytes(), { platform })
+    expect((await predictor.predict('set/5.png')).text).toMatch(/^far -?[\d.]+, near -?[\d.e-]+$/)
+    expect(() => RegressionBlock({ columns: 3, names: ['a'] })).toThrow('there is not one name for each number')
   })
 
   test('of a target of one’s own are exported with its kind', async () => {

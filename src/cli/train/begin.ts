@@ -1,6 +1,6 @@
 import { DataError, OptionError } from '../../base/errors.ts'
 import { jsonText } from '../../base/json.ts'
-import { csvLine, type Side, type Survey } from '../../exports/data.ts'
+import { csvLine, type FolderImage, type ImageFolderOptions, type Side, type Survey } from '../../exports/data.ts'
 import type { Pretrained } from '../../exports/train.ts'
 import type { Gpu } from '../../node.ts'
 import { RunFolder } from '../../platform/node/run-folder.ts'
@@ -8,7 +8,7 @@ import { requireTrainable } from '../check.ts'
 import { countsOf, decoderOf, lookJson, lookText } from '../look.ts'
 import { invocation, quoted, type Output } from '../output.ts'
 import { FILES } from './files.ts'
-import { OPTIONS_FILE, settingsOf, type Begun, type TrainOptions } from './options.ts'
+import { OPTIONS_FILE, settingsOf, type Begun, type Settings, type TrainOptions } from './options.ts'
 import { splitOf } from './split.ts'
 
 /** Options of a new run, the images that were found for it, and its pretrained weights. */
@@ -51,7 +51,7 @@ export async function begin(output: Output, gpu: Gpu, beginning: Beginning): Pro
   const begun: Begun = { settings, started: new Date().toISOString(), look: lookedAt }
   await run.write(
     FILES.images,
-    imagesCsv(survey, (path) => split.sideOf(path)),
+    imagesCsv(survey, settings, (path) => split.sideOf(path)),
   )
   await run.write(OPTIONS_FILE, `${jsonText({ ...begun, settings: { ...settings } })}\n`)
   output.keepLog(run.file(FILES.log))
@@ -59,14 +59,35 @@ export async function begin(output: Output, gpu: Gpu, beginning: Beginning): Pro
   return run
 }
 
+/** Column of the images in the table of a run. */
+const PATH_COLUMN = 'path'
+
+/** Returns the options of `readImageFolder` for the table of a run. */
+export function runTable(run: RunFolder, { targets, numbers, separator }: Settings): ImageFolderOptions {
+  return {
+    csv: run.file(FILES.images),
+    imageColumn: PATH_COLUMN,
+    labelColumn: numbers.length > 0 ? numbers : 'label',
+    targets,
+    ...(separator === null ? {} : { separator }),
+  }
+}
+
 /** Formats which image belongs where; it is read again as the table of a continued run. */
-function imagesCsv(survey: Survey, sideOf: (path: string) => Side | undefined): string {
+function imagesCsv(
+  survey: Survey,
+  { numbers, separator }: Settings,
+  sideOf: (path: string) => Side | undefined,
+): string {
+  const labels = numbers.length > 0 ? numbers : ['label']
+  const cells = ({ target }: FolderImage) =>
+    typeof target === 'string' ? [target] : separator === null ? target : [target.join(separator)]
   const rows = [
-    ...survey.images.map(({ name, path, label }) => [name, label, sideOf(path), '']),
-    ...survey.leftOut.map(({ name, label, reason }) => [name, label, 'left out', reason]),
+    ...survey.images.map((image) => [image.name, ...cells(image), sideOf(image.path), '']),
+    ...survey.leftOut.map((image) => [image.name, ...cells(image), 'left out', image.reason]),
     ...survey.folder.apart
       .filter(({ kind }) => kind !== 'no-file')
-      .flatMap(({ names, text }) => names.map((name) => [name, '', 'left out', text])),
+      .flatMap(({ names, text }) => names.map((name) => [name, ...labels.map(() => ''), 'left out', text])),
   ]
-  return [['path', 'label', 'side', 'reason'], ...rows].map(csvLine).join('')
+  return [[PATH_COLUMN, ...labels, 'side', 'reason'], ...rows].map(csvLine).join('')
 }

@@ -1,23 +1,41 @@
 /** Makes the loaders and the learner of a run from the settings in its folder. */
-import { readImageFolder, type Loaders, type Side } from '../../exports/data.ts'
+import {
+  labelsOf,
+  readImageFolder,
+  type FolderImage,
+  type Loaders,
+  type Side,
+  type TargetBlock,
+} from '../../exports/data.ts'
 import { architectures, backbones } from '../../exports/nn.ts'
-import type { Pretrained } from '../../exports/train.ts'
+import {
+  accuracyMulti,
+  binaryCrossEntropy,
+  f1ScoreMulti,
+  mae,
+  mseLoss,
+  r2Score,
+  type Pretrained,
+} from '../../exports/train.ts'
 import {
   accuracy,
   augTransforms,
   CategoryBlock,
+  crossEntropy,
   DataBlock,
   ImageBlock,
   imagenetStats,
   Learner,
+  MultiCategoryBlock,
   normalize,
+  RegressionBlock,
   resize,
   visionLearner,
   type Callback,
 } from '../../node.ts'
 import type { RunFolder } from '../../platform/node/run-folder.ts'
 import type { Output } from '../output.ts'
-import { FILES } from './files.ts'
+import { runTable } from './begin.ts'
 import type { Settings } from './options.ts'
 
 /** Size of images before they are varied and cropped at random, in parts of the network's. Source: fastai's lessons, 460 for 224 and so on; smaller here, as every pixel is resampled. */
@@ -26,14 +44,14 @@ const ROOM = 1.25
 export async function loadersOf(output: Output, run: RunFolder, settings: Settings): Promise<Loaders> {
   const { platform } = output
   const { size, batchSize, flip, augment, decoder, shrink, seed, pretrained } = settings
-  const { images } = await readImageFolder(settings.folder, { csv: run.file(FILES.images), platform })
+  const { images } = await readImageFolder(settings.folder, { ...runTable(run, settings), platform })
   const byPath = new Map(images.map((image) => [image.path, image]))
   const indices = (wanted: Side) => Uint32Array.from(images.flatMap(({ side }, i) => (side === wanted ? [i] : [])))
   const varied = augment ? augTransforms({ size, doFlip: flip, minScale: 0.75 }) : []
   const block = new DataBlock({
-    blocks: [ImageBlock({ decoder, shrink }), CategoryBlock()],
+    blocks: [ImageBlock({ decoder, shrink }), targetBlock(settings, images)],
     getItems: () => images.map(({ path }) => path),
-    getY: (path) => byPath.get(path)?.label ?? '',
+    getY: (path) => byPath.get(path)?.target,
     splitter: () => ({ train: indices('train'), valid: indices('valid') }),
     itemTransforms: [resize(augment ? Math.round((size * ROOM) / 8) * 8 : size)],
     // The weights bring their own normalization.
@@ -43,17 +61,56 @@ export async function loadersOf(output: Output, run: RunFolder, settings: Settin
   return output.quietly(() => block.loaders(settings.folder, { batchSize, seed, platform }))
 }
 
+/** Returns the block of the targets of a run. */
+function targetBlock({ targets, numbers }: Settings, images: readonly FolderImage[]): TargetBlock {
+  if (targets === 'class') return CategoryBlock()
+  if (targets === 'numbers') return RegressionBlock({ names: numbers })
+  // All of them, as those of a few images may be on one side only.
+  return MultiCategoryBlock({ vocab: [...new Set(images.flatMap(labelsOf))].sort() })
+}
+
+/** Part of the range of the numbers that the outputs of a network may go beyond it. Source: fastai's course, lesson 6: "a bit more". */
+const BEYOND = 0.1
+
+/** Returns the loss and metrics of a run, and the range of its outputs where they are numbers. */
+function aimOf({ targets, threshold }: Settings, { train }: Loaders) {
+  if (targets === 'class') return { loss: crossEntropy(), metrics: [accuracy] }
+  if (targets === 'labels') {
+    const how = typeof threshold === 'number' ? { threshold } : {}
+    return { loss: binaryCrossEntropy(how), metrics: [accuracyMulti(how), f1ScoreMulti(how)] }
+  }
+  const columns = Number(train.target.columns)
+  const [low, high, scale] = [[], [], []] as number[][]
+  for (let column = 0; column < columns; column++) {
+    const values = Array.from(train.items, (item) => train.labels[item * columns + column])
+    const [lowest, highest] = [Math.min(...values), Math.max(...values)]
+    const mean = values.reduce((sum, value) => sum + value, 0) / values.length
+    const deviation = Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length)
+    // A number that is always the same is learnt by any range around it.
+    const span = highest - lowest || 1
+    low.push(lowest - BEYOND * span)
+    high.push(highest + BEYOND * span)
+    scale.push(deviation || 1)
+  }
+  return { loss: mseLoss({ scale }), metrics: [mae, r2Score], yRange: [low, high] as const }
+}
+
 /** Makes the learner of a run: with the weights that it begins from, or random ones. */
 export async function learnerOf(
-  { model, seed, fp32 }: Settings,
+  settings: Settings,
   loaders: Loaders,
   pretrained: Pretrained | undefined,
   callbacks: readonly Callback[],
 ): Promise<Learner> {
-  const shared = { metrics: [accuracy], callbacks, seed }
-  const outputs = loaders.vocab.length
-  const learner = pretrained
-    ? await visionLearner(loaders, backbones[model], { ...shared, pretrained, body: { seed } })
-    : new Learner(loaders, architectures[model]({ outputs, seed }), shared)
+  const { model, seed, fp32 } = settings
+  const { yRange, ...aim } = aimOf(settings, loaders)
+  const shared = { ...aim, callbacks, seed }
+  const { outputs } = loaders
+  // Numbers take the head of transfer learning, which knows their range.
+  const head = { ...shared, body: { seed }, ...(pretrained && { pretrained }), ...(yRange && { yRange }) }
+  const learner =
+    pretrained || yRange
+      ? await visionLearner(loaders, backbones[model], head)
+      : new Learner(loaders, architectures[model]({ outputs, seed }), shared)
   return fp32 ? learner : learner.toFp16()
 }

@@ -1,10 +1,10 @@
 import { OptionError } from '../../base/errors.ts'
-import { cleaningListText } from '../../exports/data.ts'
+import { cleaningListText, type CleaningList } from '../../exports/data.ts'
 import { cleaningList, suggestThreshold, type ItemPredictions } from '../../exports/train.ts'
-import type { Gpu } from '../../node.ts'
+import type { Gpu, Learner } from '../../node.ts'
 import type { RunFolder } from '../../platform/node/run-folder.ts'
 import { EXIT } from '../exit-codes.ts'
-import { measure, measuredJson, measuredText } from '../measured.ts'
+import { measureTargets } from '../measured.ts'
 import { invocation, quoted, type Output } from '../output.ts'
 import { wgradVersion } from '../version.ts'
 import { FILES } from './files.ts'
@@ -24,20 +24,19 @@ export async function conclude({ output, gpu, run }: Destination, trained: Train
   const { platform } = output
   const { begun, learner, log, startMs } = trained
   const results = await learner.getPredictions()
-  const measured = measure(results, learner.loaders.vocab)
-  output.say(`\n${measuredText(measured)}`)
-  const threshold = thresholdFor(begun.settings.threshold, results, output)
+  const { target } = learner.loaders
+  const isClass = target.columns === 'class'
+  const measured = measureTargets(results, target, learner.loss.threshold)
+  output.say(`\n${measured.text}`)
+  // Of labels the loss has the threshold.
+  const threshold = isClass ? thresholdFor(begun.settings.threshold, results, output) : undefined
   await run.attempt(FILES.model, () =>
     learner.export(run.file(FILES.model), threshold === undefined ? {} : { threshold }),
   )
   await run.attempt(FILES.onnx, () => learner.exportOnnx(run.file(FILES.onnx)))
   const fineTuned = begun.settings.pretrained !== null
   await run.attempt(FILES.history, () => run.write(FILES.history, historyCsv(log.fits, fineTuned)))
-  output.say('\nlooking for wrong labels')
-  const cleaning = await cleaningList(learner, { valid: results })
-  await run.attempt(FILES.cleaning, () => run.write(FILES.cleaning, `${cleaningListText(cleaning)}\n`))
-  const suspects = suspectsOf(cleaning).length
-  output.say(`another label is suggested for ${suspects} of ${cleaning.items.length} images`)
+  const cleaning = isClass ? await wrongLabels(learner, results, { output, run }) : undefined
   const seconds = (Date.now() - Date.parse(begun.started)) / 1000
   const computing = (platform.now() - startMs) / 1000
   const report = await reportOf({ measured, trained, cleaning, gpu, run, seconds })
@@ -51,8 +50,8 @@ export async function conclude({ output, gpu, run }: Destination, trained: Train
     seconds: computing,
     settings: { ...begun.settings },
     lr: trained.search.lr,
-    ...measuredJson(measured),
-    suggestedLabels: suspects,
+    ...measured.json,
+    ...(cleaning && { suggestedLabels: suspectsOf(cleaning).length }),
     epochs: log.fits.flatMap(({ epochs }, fit) => epochs.map((row) => ({ layers: layersOf(fit, fineTuned), ...row }))),
     look: begun.look,
   }
@@ -65,7 +64,7 @@ export async function conclude({ output, gpu, run }: Destination, trained: Train
       ...(unwritten.length > 0
         ? [`NOT written: ${unwritten.join(', ')}; to write them: ${invocation()} train --resume ${quoted(run.path)}`]
         : []),
-      `written: ${run.file(FILES.report)}, and beside it ${FILES.model}, ${FILES.onnx}, ${FILES.history}, ${FILES.images}, ${FILES.cleaning}`,
+      `written: ${run.file(FILES.report)}, and beside it ${FILES.model}, ${FILES.onnx}, ${FILES.history}, ${FILES.images}${cleaning ? `, ${FILES.cleaning}` : ''}`,
       `to use it: ${invocation()} predict ${quoted(run.file(FILES.model))} picture.jpg`,
     ].join('\n'),
   )
@@ -73,6 +72,19 @@ export async function conclude({ output, gpu, run }: Destination, trained: Train
   const last = log.fits.at(-1)?.epochs.at(-1)
   const finite = last !== undefined && Number.isFinite(last.trainLoss) && Number.isFinite(last.validLoss)
   process.exitCode = finite && unwritten.length === 0 ? EXIT.good : EXIT.notGood
+}
+
+/** Lists images by loss, with the labels that they probably should have, and writes that. */
+async function wrongLabels(
+  learner: Learner,
+  valid: ItemPredictions,
+  { output, run }: Pick<Destination, 'output' | 'run'>,
+): Promise<CleaningList> {
+  output.say('\nlooking for wrong labels')
+  const cleaning = await cleaningList(learner, { valid })
+  await run.attempt(FILES.cleaning, () => run.write(FILES.cleaning, `${cleaningListText(cleaning)}\n`))
+  output.say(`another label is suggested for ${suspectsOf(cleaning).length} of ${cleaning.items.length} images`)
+  return cleaning
 }
 
 /** Returns the probability below which the model answers "none of these", found from predictions if it is not given. */

@@ -2,25 +2,25 @@ import { resolve } from 'node:path'
 import { DataError, OptionError } from '../../base/errors.ts'
 import { isRecord, parseRecord, type Json } from '../../base/json.ts'
 import { backbones } from '../../exports/nn.ts'
-import type { Survey } from '../../exports/data.ts'
+import { separatorFor, type ImageFolderOptions, type Survey, type TargetKind } from '../../exports/data.ts'
 import { pretrainedNames, type Pretrained } from '../../exports/train.ts'
 import type { Files } from '../../platform/platform.ts'
 import { choice, numberIn, parseCommand, whole } from '../command.ts'
-import { FOLDER_DEFINITION, FOLDER_OPTIONS_USAGE, FOLDER_USAGE, labelFrom, type DecoderName } from '../look.ts'
+import { FOLDER_DEFINITION, FOLDER_OPTIONS_USAGE, folderOptions, FOLDER_USAGE, type DecoderName } from '../look.ts'
 import { seedOption, validOption, type Valid } from './split.ts'
 
 export const USAGE = `wgrad train FOLDER [options]
 wgrad train --resume DIR
 
-Trains a network that tells the classes of your images apart. It looks at the images first, leaves out what cannot be
-read, holds a fifth of every class back to measure on, finds a learning rate, trains, and leaves a folder:
+Trains a network that tells the classes, labels or numbers of your images. It looks at the images first, leaves out what cannot be
+read, holds a fifth of every class (or of all) back to measure on, finds a learning rate, trains, and leaves a folder:
 
-  report.html         accuracy, curves, confusion, the most wrong images: open it in a browser
+  report.html         results, curves, confusion, the most wrong images: open it in a browser
   model.safetensors   for \`wgrad predict\`, \`wgrad evaluate\`, \`wgrad export\` and loadLearner
   model.onnx          for ONNX Runtime and other programs
   history.csv         figures of every epoch
   images.csv          which image was trained on, measured on, or left out, and why
-  cleaning.json       images by loss, with labels that they should perhaps have, for \`wgrad clean\`
+  cleaning.json       images by loss, with the class that they should perhaps have, for \`wgrad clean\`
   results.json        all figures
   train.log           everything that was printed
 
@@ -45,7 +45,8 @@ Options
   --no-flip            do not mirror images, where left and right matter, as for letters or hands
   --no-augment         do not vary images at all
   --threshold P        smallest probability with which the model knows an image, or suggest, which finds it on the images
-                       measured on; below it predict answers "none of these" (none)
+                       measured on; below it predict answers "none of these" (none).
+                       Of several labels, the probability above which one counts (0.5)
   --fp32               single instead of mixed precision
   --decoder NAME       built-in, turbo or sharp (sharp where it is installed)
   --seed N             seed of everything random (42)
@@ -89,8 +90,8 @@ export interface TrainOptions {
   readonly folder: string
   readonly resume: string | undefined
   readonly out: string | undefined
-  readonly csv: string | undefined
-  readonly labelFrom: 'top' | 'parent'
+  /** Options of `readImageFolder`. */
+  readonly reading: ImageFolderOptions
   readonly valid: Valid
   readonly pretrained: string | undefined
   readonly model: string | undefined
@@ -136,8 +137,7 @@ export function readTrainOptions(argv: readonly string[], help: string): TrainOp
     folder,
     resume,
     out: values.out,
-    csv: values.csv,
-    labelFrom: labelFrom(values['label-from']),
+    reading: folderOptions(values),
     valid: validOption(values.valid),
     pretrained: values.pretrained,
     model: values.model === undefined ? undefined : choice('--model', values.model, Object.keys(backbones)),
@@ -167,6 +167,11 @@ function thresholdOption(given: string | undefined): number | 'suggest' | null {
 export interface Settings {
   /** Absolute path of the pictures. */
   readonly folder: string
+  readonly targets: TargetKind
+  /** Names of the numbers, where targets are numbers. */
+  readonly numbers: readonly string[]
+  /** Text between labels in the table of the run, where an image may have several; otherwise null. */
+  readonly separator: string | null
   readonly model: string
   /** File or name on the hub; null without pretrained weights. */
   readonly pretrained: string | null
@@ -217,8 +222,13 @@ export function settingsOf(options: TrainOptions, circumstances: Circumstances):
   const batchSize = options.batchSize ?? Math.min(BATCH, trainingImages, Math.max(SMALLEST_BATCH, fitting))
   const areas = survey.images.map(({ width, height }) => width * height).sort((a, b) => a - b)
   const large = (areas[areas.length >> 1] ?? 0) > LARGE * size * size
+  const { kind: targets, columns } = survey.folder.targets
+  requireThresholdFor(targets, options.threshold)
   return {
     folder: resolve(options.folder),
+    targets,
+    numbers: targets === 'numbers' ? columns : [],
+    separator: targets === 'labels' ? separatorFor(survey.classes) : null,
     model: modelOf(options, circumstances.pretrained),
     pretrained: circumstances.pretrained ? (sourceOf(options) ?? null) : null,
     size,
@@ -234,6 +244,16 @@ export function settingsOf(options: TrainOptions, circumstances: Circumstances):
     shrink: decoder === 'sharp' && large ? 'fast' : 'exact',
     seed: options.seed,
   }
+}
+
+/** @throws OptionError  if a threshold cannot be that of these targets */
+function requireThresholdFor(targets: TargetKind, threshold: TrainOptions['threshold']): void {
+  if (targets === 'class' || threshold === null) return
+  if (targets === 'labels' && threshold !== 'suggest') return
+  throw new OptionError('--threshold', `the targets are ${targets}, which have no such threshold`, {
+    given: { threshold },
+    fix: targets === 'labels' ? 'give the probability above which a label counts, such as 0.5' : 'leave it out',
+  })
 }
 
 const HUB = 'hub'
@@ -304,6 +324,9 @@ export async function begunBefore(files: Files, folder: string): Promise<Begun> 
       values.includes(value as string)
   const kinds: { readonly [Name in keyof Settings]: (value: unknown) => boolean } = {
     folder: (value) => typeof value === 'string',
+    targets: oneOf('class', 'labels', 'numbers'),
+    numbers: Array.isArray,
+    separator: (value) => value === null || typeof value === 'string',
     model: oneOf(...Object.keys(backbones)),
     pretrained: (value) => value === null || typeof value === 'string',
     size: isNumber,

@@ -1,10 +1,10 @@
 import { batchImages, type CleaningList } from '../../exports/data.ts'
 import type { Gpu, Learner } from '../../node.ts'
 import type { RunFolder } from '../../platform/node/run-folder.ts'
-import { confusionOf, pngUri, suspectTiles, withMaps, wrongTiles } from '../../train/report/images.ts'
+import { confusionOf, pngUri, suspectTiles, targetResults, withMaps, wrongTiles } from '../../train/report/images.ts'
 import { renderTraining } from '../../train/report/training-report.ts'
 import type { ClassCount } from '../look.ts'
-import type { Measured } from '../measured.ts'
+import type { AnyMeasured, Measured } from '../measured.ts'
 import { invocation, quoted } from '../output.ts'
 import { wgradVersion } from '../version.ts'
 import { FILES } from './files.ts'
@@ -27,9 +27,10 @@ export interface Trained {
 
 /** Facts of a finished run that its report shows. */
 interface Reported {
-  readonly measured: Measured
+  readonly measured: AnyMeasured
   readonly trained: Trained
-  readonly cleaning: CleaningList
+  /** Undefined where targets are no classes. */
+  readonly cleaning: CleaningList | undefined
   readonly gpu: Gpu
   readonly run: RunFolder
   readonly seconds: number
@@ -40,9 +41,6 @@ export async function reportOf({ measured, trained, cleaning, gpu, run, seconds 
   const { begun, learner, log, search } = trained
   const { settings, look: lookedAt, started } = begun
   const { platform, loaders, model } = learner
-  const { interpretation, accuracy: reached, interval, baseline } = measured
-  const counts = new Map((lookedAt.classes as unknown as ClassCount[]).map((one) => [one.name, one]))
-  const scores = interpretation.classScores()
   const first = await batchImages(loaders.train, { count: SHOWN })
   const tiles = await Promise.all(
     first.map(async ({ image, label }) => ({ uri: await pngUri(platform, image), label })),
@@ -50,40 +48,25 @@ export async function reportOf({ measured, trained, cleaning, gpu, run, seconds 
   const name = platform.files.join(settings.folder).split(/[/\\]/).at(-1) ?? settings.folder
   const command = (rest: string) => `${invocation()} ${rest}`
   const suggestion = search.search?.suggestions.valley
-  const wrong = await wrongTiles(platform, interpretation.topLosses(WRONG), loaders.valid.pictures)
-  const { tiles: mostWrong, note: mapsNote } = await withMaps(learner, wrong)
-  const isTable = lookedAt.layout === 'table'
+  const results = measured.measured
+    ? await classResults(measured.measured, trained, { cleaning, run })
+    : { target: await targetResults(platform, measured.interpretation, loaders.valid.pictures, WRONG) }
+  const what = {
+    class: `${loaders.vocab.length} classes`,
+    labels: `${loaders.vocab.length} labels`,
+    numbers: 'numbers',
+  }
   return renderTraining({
-    title: `${name}: ${loaders.vocab.length} classes, ${settings.model}`,
+    title: `${name}: ${what[settings.targets]}, ${settings.model}`,
     started,
     seconds,
     adapter: gpu.name,
     software: gpu.software,
-    accuracy: reached,
-    interval,
-    baseline,
-    classes: scores.map(({ name: label, precision, recall, f1, support }) => {
-      const { train: trainCount = 0, leftOut = 0 } = counts.get(label) ?? {}
-      return { name: label, train: trainCount, valid: support, leftOut, precision, recall, f1 }
-    }),
+    ...results,
     findings: lookedAt.findings as never,
     fits: log.fits,
     layers: ['head', 'all'],
     search: search.search && suggestion ? { ...search.search, suggestion } : undefined,
-    confusion: confusionOf(interpretation),
-    mostWrong,
-    mapsNote,
-    suspects: {
-      suggested: suspectsOf(cleaning).length,
-      count: cleaning.items.length,
-      tiles: await suspectTiles(platform, cleaning.items, loaders.valid.pictures),
-      advice: isTable
-        ? `Labels come from a table, so correct those that are wrong there; ${FILES.cleaning} lists all`
-        : `The network is wrong about images, too, so look before you move any. ${FILES.cleaning} lists all; this prints where those that are accepted would be moved, and moves them with --apply`,
-      command: isTable
-        ? undefined
-        : command(`clean ${quoted(settings.folder)} ${quoted(run.file(FILES.cleaning))} --accept`),
-    },
     images: [{ title: 'As the network sees them in training', tiles }],
     settings: [
       ['Images', settings.folder],
@@ -117,6 +100,43 @@ export async function reportOf({ measured, trained, cleaning, gpu, run, seconds 
       ['Half the size', command(`export ${quoted(run.file(FILES.model))} small.onnx --f16`)],
     ],
   })
+}
+
+/** Returns what the report says about classes. */
+async function classResults(
+  measured: Measured,
+  { begun: { settings, look: lookedAt }, learner }: Trained,
+  { cleaning, run }: Pick<Reported, 'cleaning' | 'run'>,
+) {
+  const { platform, loaders } = learner
+  const { interpretation, accuracy, interval, baseline } = measured
+  const counts = new Map((lookedAt.classes as unknown as ClassCount[]).map((one) => [one.name, one]))
+  const wrong = await wrongTiles(platform, interpretation.topLosses(WRONG), loaders.valid.pictures)
+  const { tiles: mostWrong, note: mapsNote } = await withMaps(learner, wrong)
+  const isTable = lookedAt.layout === 'table'
+  return {
+    accuracy,
+    interval,
+    baseline,
+    classes: interpretation.classScores().map(({ name: label, precision, recall, f1, support }) => {
+      const { train: trainCount = 0, leftOut = 0 } = counts.get(label) ?? {}
+      return { name: label, train: trainCount, valid: support, leftOut, precision, recall, f1 }
+    }),
+    confusion: confusionOf(interpretation),
+    mostWrong,
+    mapsNote,
+    suspects: cleaning && {
+      suggested: suspectsOf(cleaning).length,
+      count: cleaning.items.length,
+      tiles: await suspectTiles(platform, cleaning.items, loaders.valid.pictures),
+      advice: isTable
+        ? `Labels come from a table, so correct those that are wrong there; ${FILES.cleaning} lists all`
+        : `The network is wrong about images, too, so look before you move any. ${FILES.cleaning} lists all; this prints where those that are accepted would be moved, and moves them with --apply`,
+      command: isTable
+        ? undefined
+        : `${invocation()} clean ${quoted(settings.folder)} ${quoted(run.file(FILES.cleaning))} --accept`,
+    },
+  }
 }
 
 /** Images of a cleaning list for which another label is suggested. */

@@ -1,7 +1,8 @@
 import { csvLine } from '../../exports/data.ts'
 import type { FitState } from '../../node.ts'
 import { FitLog } from '../../train/report/fit-log.ts'
-import { EPOCH_COLUMNS, epochCells, type EpochResult, type FitFigures } from '../../train/report/figures.ts'
+import { metricNames } from '../../train/report/charts.ts'
+import { epochCells, epochColumns, type EpochResult, type FitFigures } from '../../train/report/figures.ts'
 
 /** Log of a run's fits that tells of every epoch as it ends. */
 export class RunLog extends FitLog {
@@ -27,6 +28,9 @@ export function layersOf(fit: number, fineTuned: boolean): 'head' | 'all' {
 
 /** Formats all epochs as CSV with all digits. */
 export function historyCsv(fits: readonly FitFigures[], fineTuned: boolean): string {
-  const rows = fits.flatMap(({ epochs }, fit) => epochs.map((row) => [layersOf(fit, fineTuned), ...epochCells(row)]))
-  return [['layers', ...EPOCH_COLUMNS], ...rows].map(csvLine).join('')
+  const metrics = metricNames(fits)
+  const rows = fits.flatMap(({ epochs }, fit) =>
+    epochs.map((row) => [layersOf(fit, fineTuned), ...epochCells(row, metrics)]),
+  )
+  return [['layers', ...epochColumns(metrics)], ...rows].map(csvLine).join('')
 }

@@ -36,11 +36,11 @@ export interface SplitSides {
 }
 
 /**
- * Divides the images of a survey: as their folders or table say, otherwise at random by class, with copies of an image on one
- * side.
+ * Divides the images of a survey: as their folders or table say, otherwise at random, of each class where there are classes,
+ * with copies of an image on one side.
  */
 export function splitOf(
-  { images }: Survey,
+  { images, folder }: Survey,
   { valid, seed }: { readonly valid: number; readonly seed: string | undefined },
 ): SplitSides {
   const given = images.some(({ side }) => side !== undefined)
@@ -49,8 +49,9 @@ export function splitOf(
     return { sideOf: (path) => sides.get(path), text: 'split    as the folders or the table say' }
   }
   const byPath = new Map(images.map((image) => [image.path, image]))
+  const byClass = folder.targets.kind === 'class'
   const splitter = stratifiedSplitter({
-    labelOf: (path) => byPath.get(path)?.label ?? '',
+    labelOf: (path) => (byClass ? (byPath.get(path)?.label ?? '') : ''),
     together: (path) => byPath.get(path)?.content ?? path,
     validPercent: valid,
     seed: seedOption(seed),
@@ -59,6 +60,6 @@ export function splitOf(
   const measured = new Set(Array.from(splitter(paths).valid, (item) => paths[item]))
   return {
     sideOf: (path) => (byPath.has(path) ? (measured.has(path) ? 'valid' : 'train') : undefined),
-    text: `split    ${Math.round(100 * valid)}% of every class to measure on, chosen at random by seed ${seedOption(seed)}`,
+    text: `split    ${Math.round(100 * valid)}% of ${byClass ? 'every class' : 'the images'} to measure on, chosen at random by seed ${seedOption(seed)}`,
   }
 }

@@ -28,8 +28,8 @@ export async function main(argv: readonly string[]): Promise<void> {
   let run: RunFolder | undefined
   try {
     if (options.resume === undefined) {
-      const folder = { csv: options.csv, labelFrom: options.labelFrom, valid: options.valid.folder }
-      const given = Object.fromEntries(Object.entries(folder).filter(([, value]) => value !== undefined))
+      const { folder } = options.valid
+      const given = { ...options.reading, ...(folder === undefined ? {} : { valid: folder }) }
       // Errors of the folder come before those of the machine, and both before the long work.
       await readImageFolder(options.folder, { ...given, platform })
       gpu = await openGpuOn(platform)
@@ -135,10 +135,11 @@ function settingsText(settings: Settings, gpu: Gpu): string {
 /** Images per class below which weights that know images pay most. Source: Kornblith et al. 2019, arXiv:1805.08974, figure 8. */
 const FEW = 200
 
-function hint({ look: { classes } }: Begun): string | undefined {
+function hint({ settings, look: { classes } }: Begun): string | undefined {
   const counts = (classes as unknown as ClassCount[]).map(({ train: count }) => count)
+  if (counts.length === 0) return undefined
   const mean = counts.reduce((sum, count) => sum + count, 0) / counts.length
   return mean < FEW
-    ? `with so few images, ${Math.round(mean)} of a class, weights that know images already do much better: --pretrained hub`
+    ? `with so few images, ${Math.round(mean)} of a ${settings.targets === 'labels' ? 'label' : 'class'}, weights that know images already do much better: --pretrained hub`
     : undefined
 }

@@ -5,6 +5,7 @@ import { checkArgument, checkOptions, listOf, NUMBER, type Kinds } from '../../b
 import type { Targets } from '../../data/batch.ts'
 import { outputsOf, type TargetCodec } from '../../data/targets.ts'
 import { absoluteError, huberError, squaredError } from '../../ops/regression-errors.ts'
+import { mul } from '../../ops/mul.ts'
 import { sigmoid } from '../../ops/activations.ts'
 import { sigmoidCrossEntropy } from '../../ops/binary-cross-entropy.ts'
 import { softmax } from '../../ops/softmax.ts'
@@ -168,22 +169,33 @@ export function binaryCrossEntropy(options: BinaryCrossEntropyOptions = {}): Los
   })
 }
 
+/** Options of `mseLoss` and `l1Loss`. */
+export interface NumberLossOptions {
+  /**
+   * Unit of each number of a target, above 0, by which its errors are divided, such as its deviation in the training set: numbers
+   * with different units then count alike, and gradients fit half precision. Default: 1 for all
+   */
+  readonly scale?: readonly number[]
+}
+
 /**
  * Makes the loss mean squared error, of targets that are numbers. Loaders with a `RegressionBlock` have it by default.
  *
+ * @throws OptionError  if a scale is not above 0
  * Source: fastai losses.py, MSELossFlat; PyTorch nn.MSELoss.
  */
-export function mseLoss(): Loss {
-  return numberLoss('mseLoss', {}, squaredError)
+export function mseLoss(options: NumberLossOptions = {}): Loss {
+  return scaledLoss('mseLoss', options, squaredError)
 }
 
 /**
  * Makes the loss mean absolute error, which single wrong targets move less than `mseLoss`.
  *
+ * @throws OptionError  if a scale is not above 0
  * Source: fastai losses.py, L1LossFlat; PyTorch nn.L1Loss.
  */
-export function l1Loss(): Loss {
-  return numberLoss('l1Loss', {}, absoluteError)
+export function l1Loss(options: NumberLossOptions = {}): Loss {
+  return scaledLoss('l1Loss', options, absoluteError)
 }
 
 /**
@@ -216,11 +228,20 @@ export function smoothL1Loss(options: { readonly beta?: number } = {}): Loss {
   )
 }
 
-function numberLoss(
-  name: string,
-  options: { readonly [name: string]: number },
-  error: (outputs: Tensor, targets: Tensor, how: { readonly reduction: 'mean' | 'rows' }) => Tensor,
-): Loss {
+type NumberError = (outputs: Tensor, targets: Tensor, how: { readonly reduction: 'mean' | 'rows' }) => Tensor
+
+function scaledLoss(name: string, options: NumberLossOptions, error: NumberError): Loss {
+  checkOptions(name, options, { scale: listOf(NUMBER) })
+  const { scale } = options
+  if (!scale) return numberLoss(name, {}, error)
+  for (const [i, one] of scale.entries()) requireNumber(name, `scale[${i}]`, one, { above: 0 })
+  const factors = constant(scale.map((one) => 1 / one))
+  return numberLoss(name, { scale: [...scale] }, (outputs, targets, how) =>
+    error(mul(outputs, factors()), mul(targets, factors()), how),
+  )
+}
+
+function numberLoss(name: string, options: Readonly<Record<string, Json>>, error: NumberError): Loss {
   return replayable({
     name,
     takes: 'numbers',

@@ -1,5 +1,6 @@
 /** Figures and images that a report shows, as data: what training collects and the pages render. */
 import type { Confusion } from '../results/interpretation.ts'
+import type { LabelScores, NumberErrors } from '../results/target-interpretation.ts'
 
 /** Results of one epoch. */
 export interface EpochResult {
@@ -16,22 +17,22 @@ export interface EpochResult {
   readonly lossScale?: number
 }
 
-/** Columns of an epoch in a CSV file, for `epochCells`. */
-export const EPOCH_COLUMNS = [
-  'epoch',
-  'train_loss',
-  'valid_loss',
-  'accuracy',
-  'seconds',
-  'images_per_second',
-  'skipped_steps',
-  'loss_scale',
-] as const
+/** Returns the columns of an epoch in a CSV file, for `epochCells`. @param metrics  names. Default the accuracy */
+export function epochColumns(metrics: readonly string[] = ['accuracy']): readonly string[] {
+  const after = ['seconds', 'images_per_second', 'skipped_steps', 'loss_scale']
+  return ['epoch', 'train_loss', 'valid_loss', ...metrics, ...after]
+}
 
-/** Returns the cells of an epoch under `EPOCH_COLUMNS`, with all digits; the last two are empty in f32. */
-export function epochCells(row: EpochResult): readonly (number | string)[] {
-  const { epoch, trainLoss, validLoss, accuracy, seconds, imagesPerSecond, skippedSteps = '', lossScale = '' } = row
-  return [epoch, trainLoss, validLoss, accuracy, seconds, imagesPerSecond, skippedSteps, lossScale]
+/** Returns the cells of an epoch under `epochColumns`, with all digits; the last two are empty in f32. */
+export function epochCells(row: EpochResult, metrics: readonly string[] = ['accuracy']): readonly (number | string)[] {
+  const { epoch, trainLoss, validLoss, seconds, imagesPerSecond, skippedSteps = '', lossScale = '' } = row
+  const values = metrics.map((name) => metricOf(row, name))
+  return [epoch, trainLoss, validLoss, ...values, seconds, imagesPerSecond, skippedSteps, lossScale]
+}
+
+/** Returns a metric of an epoch; NaN where it was not computed. */
+export function metricOf({ accuracy, metrics }: EpochResult, name: string): number {
+  return metrics?.[name] ?? (name === 'accuracy' ? accuracy : NaN)
 }
 
 /** Figures of one training step. */
@@ -75,6 +76,28 @@ export interface ConfusionResult {
   readonly counts: readonly (readonly number[])[]
   /** Most frequent confusions, the most frequent first. */
   readonly pairs: readonly Confusion[]
+}
+
+/** Results for targets that are labels, any number of an image, or numbers. */
+export interface TargetResults {
+  readonly isLabels: boolean
+  /** Number of images that were measured on. */
+  readonly count: number
+  /** Scores of all images by name, those of `TargetInterpretation.scores`. */
+  readonly scores: Readonly<Record<string, number>>
+  readonly labels: readonly LabelScores[]
+  readonly numbers: readonly NumberErrors[]
+  /** Images with the largest losses, the largest first. */
+  readonly mostWrong: readonly TargetTile[]
+}
+
+/** Image with its target and what was predicted, as texts. */
+export interface TargetTile {
+  readonly uri: string
+  readonly path: string
+  readonly actual: string
+  readonly predicted: string
+  readonly loss: number
 }
 
 /** Misclassified image. */

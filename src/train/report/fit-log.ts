@@ -63,7 +63,7 @@ export class FitLog implements Callback {
   }
 }
 
-/** Converts a row of the recorder to its form in a report; the accuracy is NaN without that metric. */
+/** Converts a row of the recorder to its form in a report; the accuracy is NaN without that metric, others are there by name. */
 export function epochResult({
   epoch,
   trainLoss,
@@ -80,6 +80,7 @@ export function epochResult({
     trainLoss,
     validLoss,
     accuracy: metrics.accuracy ?? NaN,
+    ...(Object.keys(metrics).join() === 'accuracy' ? {} : { metrics }),
     seconds: timeMs / 1000,
     imagesPerSecond,
     ...scaling,

@@ -7,7 +7,8 @@ import type { Platform } from '../../platform/platform.ts'
 import { gradCam } from '../results/grad-cam.ts'
 import type { ClassificationInterpretation, ItemLoss } from '../results/interpretation.ts'
 import type { Predictor } from '../results/predictor.ts'
-import type { ConfusionResult, SuspectTile, WrongTile } from './figures.ts'
+import type { TargetInterpretation } from '../results/target-interpretation.ts'
+import type { ConfusionResult, SuspectTile, TargetResults, WrongTile } from './figures.ts'
 
 /** Number of confused pairs of classes that a report lists. */
 const PAIRS = 5
@@ -58,6 +59,31 @@ export function wrongTiles(
         path: items[item],
       })),
   )
+}
+
+/** Results of targets that are labels or numbers for a report, with the images of the largest losses. */
+export async function targetResults(
+  platform: Pick<Platform, 'decoder' | 'encodePng'>,
+  interpretation: TargetInterpretation,
+  { items, decoding }: Pick<Pictures, 'items' | 'decoding'>,
+  shown: number,
+): Promise<TargetResults> {
+  const worst = interpretation.topLosses(shown)
+  const mostWrong = await Promise.all(
+    worst.map(async ({ item, ...rest }) => ({
+      ...rest,
+      uri: await fileUri(platform, items[item], decoding),
+      path: items[item],
+    })),
+  )
+  return {
+    isLabels: interpretation.isLabels,
+    count: interpretation.results.predictions.rows,
+    scores: interpretation.scores(),
+    labels: interpretation.labelScores(),
+    numbers: interpretation.numberErrors(),
+    mostWrong,
+  }
 }
 
 /**

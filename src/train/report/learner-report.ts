@@ -3,13 +3,14 @@ import { checkArgument, checkOptions, FLAG, objectWith, PATH, TEXT, type Kinds }
 import { batchImages } from '../../data/show.ts'
 import { cleaningList } from '../results/cleaning-list.ts'
 import { ClassificationInterpretation } from '../results/interpretation.ts'
+import { TargetInterpretation } from '../results/target-interpretation.ts'
 import type { Predictor } from '../results/predictor.ts'
 import type { ItemPredictions } from '../fit/evaluation.ts'
 import type { RecordedFit } from '../fit/history.ts'
 import type { FitState } from '../fit/state.ts'
 import type { FitFigures, SuspectLabels } from './figures.ts'
 import { epochResult } from './fit-log.ts'
-import { confusionOf, pngUri, suspectTiles, withMaps, wrongTiles } from './images.ts'
+import { confusionOf, pngUri, suspectTiles, targetResults, withMaps, wrongTiles } from './images.ts'
 import { renderTraining } from './training-report.ts'
 
 /** Options of `Learner.report`. */
@@ -60,15 +61,12 @@ export async function learnerReport(
     requireExtension('report', file, '.html')
   }
   const { loaders, model, platform, precision, loss, recorder } = learner
-  const { vocab, train, valid } = loaders
-  const { predictions = await learner.getPredictions(), maps = true, suspects = false } = options
-  const interpretation = new ClassificationInterpretation(predictions, vocab)
-  const { accuracy, interval, baseline } = interpretation.accuracy()
+  const { vocab, target, train } = loaders
+  const { predictions = await learner.getPredictions() } = options
   const network = model.architecture?.name ?? 'network'
-  const wrong = await wrongTiles(platform, interpretation.topLosses(WRONG), valid.pictures)
-  const { tiles: mostWrong, note: mapsNote } = maps ? await withMaps(learner, wrong) : { tiles: wrong }
-  const trained = new Uint32Array(vocab.length)
-  for (const item of train.items) trained[train.labels[item]]++
+  const isClass = target.columns === 'class'
+  const results = isClass ? await classResults(learner, predictions, options) : await targets(learner, predictions)
+  const outputs = isClass ? `${vocab.length} classes` : vocab.length > 0 ? `${vocab.length} labels` : 'numbers'
   const first = await batchImages(train, { count: SHOWN })
   const parameters = model.parameters().reduce((sum, { count }) => sum + count, 0)
   const fits = recorder.fits.map(figuresOf)
@@ -76,23 +74,14 @@ export async function learnerReport(
   const { name: adapter, software } = loaders.adapter
   const [, height, width] = await loaders.inputShape()
   const { page } = await renderTraining({
-    title: options.title ?? `${network}, ${vocab.length} classes`,
+    title: options.title ?? `${network}, ${outputs}`,
     started: new Date().toISOString(),
     seconds,
     adapter,
     software,
-    accuracy,
-    interval,
-    baseline,
-    classes: interpretation.classScores().map(({ name, precision, recall, f1, support }, label) => ({
-      ...{ name, train: trained[label], valid: support, leftOut: 0, precision, recall, f1 },
-    })),
+    ...results,
     findings: [],
     fits,
-    confusion: confusionOf(interpretation),
-    mostWrong,
-    mapsNote,
-    ...(suspects && { suspects: await suspectsOf(learner, predictions) }),
     images: [
       {
         title: 'As the network sees them in training',
@@ -116,6 +105,38 @@ export async function learnerReport(
   })
   if (file !== undefined) await platform.files.write(file, page)
   return page
+}
+
+/** Returns what a report says about classes. */
+async function classResults(learner: Reported, predictions: ItemPredictions, options: LearnerReportOptions) {
+  const { vocab, train, valid } = learner.loaders
+  const { maps = true, suspects = false } = options
+  const interpretation = new ClassificationInterpretation(predictions, vocab)
+  const { accuracy, interval, baseline } = interpretation.accuracy()
+  const wrong = await wrongTiles(learner.platform, interpretation.topLosses(WRONG), valid.pictures)
+  const { tiles: mostWrong, note: mapsNote } = maps ? await withMaps(learner, wrong) : { tiles: wrong }
+  const trained = new Uint32Array(vocab.length)
+  for (const item of train.items) trained[train.labels[item]]++
+  return {
+    accuracy,
+    interval,
+    baseline,
+    classes: interpretation.classScores().map(({ name, precision, recall, f1, support }, label) => ({
+      ...{ name, train: trained[label], valid: support, leftOut: 0, precision, recall, f1 },
+    })),
+    confusion: confusionOf(interpretation),
+    mostWrong,
+    mapsNote,
+    ...(suspects && { suspects: await suspectsOf(learner, predictions) }),
+  }
+}
+
+/** Returns what a report says about labels or numbers. */
+async function targets({ loaders, loss, platform }: Reported, predictions: ItemPredictions) {
+  const { threshold } = loss
+  const { target, valid } = loaders
+  const interpretation = new TargetInterpretation(predictions, target, threshold === undefined ? {} : { threshold })
+  return { target: await targetResults(platform, interpretation, valid.pictures, WRONG) }
 }
 
 /** Converts a recorded fit to its form in a report. */

@@ -3,7 +3,16 @@ import { formatClock } from '../../base/format.ts'
 import { lineChart } from '../results/line-chart.ts'
 import { LAST_STEPS, type LrCurve, type Suggestion } from '../results/lr-suggestions.ts'
 import { fitCharts, metricNames } from './charts.ts'
-import type { ConfusionResult, EpochResult, FitFigures, SuspectLabels, TileGroup, WrongTile } from './figures.ts'
+import {
+  metricOf,
+  type ConfusionResult,
+  type EpochResult,
+  type FitFigures,
+  type SuspectLabels,
+  type TargetResults,
+  type TileGroup,
+  type WrongTile,
+} from './figures.ts'
 import { count, percent, rate, six } from './format.ts'
 import { Html, html } from './html.ts'
 import { confusionMatrix, mostConfused, suspectLabels, wrongest } from './parts.ts'
@@ -22,19 +31,33 @@ export interface ReportedClass {
 }
 
 /** Everything that a report of a training run shows. */
-export interface TrainingReport {
-  readonly title: string
-  /** Start of the run, as ISO 8601. */
-  readonly started: string
-  readonly seconds: number
-  readonly adapter: string
-  readonly software: boolean
+export type TrainingReport = ReportedRun & (ClassResults | { readonly target: TargetResults })
+
+/** Results of a network that tells classes apart. */
+interface ClassResults {
+  readonly target?: undefined
   /** Part of the measured images that were classified correctly, and its 95% interval. */
   readonly accuracy: number
   readonly interval: readonly [low: number, high: number]
   /** Part of the measured images that are of the most frequent class: the accuracy of always naming it. */
   readonly baseline: number
   readonly classes: readonly ReportedClass[]
+  readonly confusion: ConfusionResult
+  readonly mostWrong: readonly WrongTile[]
+  /** Reason why the misclassified images have no heat maps. */
+  readonly mapsNote?: string | undefined
+  /** Images whose labels look wrong; `undefined` where they were not looked for. */
+  readonly suspects?: SuspectLabels | undefined
+}
+
+/** Parts of a report that all runs have. */
+interface ReportedRun {
+  readonly title: string
+  /** Start of the run, as ISO 8601. */
+  readonly started: string
+  readonly seconds: number
+  readonly adapter: string
+  readonly software: boolean
   /** Remarks about the images, such as classes with few. */
   readonly findings: readonly { readonly severity: string; readonly text: string; readonly files: readonly string[] }[]
   readonly fits: readonly FitFigures[]
@@ -42,12 +65,6 @@ export interface TrainingReport {
   readonly layers?: readonly string[]
   /** Learning rate search; `undefined` where the rate was given. */
   readonly search?: (LrCurve & { readonly suggestion: Suggestion }) | undefined
-  readonly confusion: ConfusionResult
-  readonly mostWrong: readonly WrongTile[]
-  /** Reason why the misclassified images have no heat maps. */
-  readonly mapsNote?: string | undefined
-  /** Images whose labels look wrong; `undefined` where they were not looked for. */
-  readonly suspects?: SuspectLabels | undefined
   readonly images: readonly TileGroup[]
   /** Settings by name, as text. */
   readonly settings: readonly (readonly [name: string, value: string])[]
@@ -82,14 +99,11 @@ export async function renderTraining(
 <main>
 <h1>${run.title}</h1>
 <p class="muted">${dateText(run.started)}, ${formatClock(run.seconds * 1000)} on ${run.adapter}</p>
-${notes(run)}
-${overview(run)}
+${run.target ? undefined : classNotes(run)}${softwareNote(run)}
+${run.target ? targetOverview(run.target, run) : overview(run)}
 <section class="card"><h2>Training</h2>${charts ?? html`<p class="caption">Curves take the package echarts: npm install echarts, then make this report again.</p>`}
 ${epochs(run)}</section>
-<section class="card"><h2>What it gets right and wrong</h2>
-<div class="columns"><div>${confusionMatrix(run.confusion)}</div>
-<div class="wrong">${wrongest(run.mostWrong)}${run.mapsNote === undefined ? undefined : html`<p class="caption">Without maps of what it looks at: ${run.mapsNote}.</p>`}${mostConfused(run.confusion.pairs)}</div></div>
-${run.suspects && suspectLabels(run.suspects)}</section>
+${run.target ? targetsWrong(run.target) : rightAndWrong(run)}
 ${images(run)}
 ${facts(run)}
 </main>
@@ -99,7 +113,14 @@ ${facts(run)}
   return { page, hasCharts: charts !== undefined }
 }
 
-function notes({ software, adapter, accuracy, baseline, interval, classes }: TrainingReport): Html[] {
+function rightAndWrong({ confusion, mostWrong, mapsNote, suspects }: ClassResults): Html {
+  return html`<section class="card"><h2>What it gets right and wrong</h2>
+<div class="columns"><div>${confusionMatrix(confusion)}</div>
+<div class="wrong">${wrongest(mostWrong)}${mapsNote === undefined ? undefined : html`<p class="caption">Without maps of what it looks at: ${mapsNote}.</p>`}${mostConfused(confusion.pairs)}</div></div>
+${suspects && suspectLabels(suspects)}</section>`
+}
+
+function classNotes({ accuracy, baseline, interval, classes }: ClassResults): Html[] {
   const measured = classes.reduce((sum, { valid }) => sum + valid, 0)
   return [
     ...(accuracy <= baseline
@@ -114,13 +135,15 @@ function notes({ software, adapter, accuracy, baseline, interval, classes }: Tra
     ${percent(interval[1])}.</p>`,
         ]
       : []),
-    ...(software
-      ? [html`<p class="note"><b>Software adapter.</b> ${adapter} computes on the processor, not on a GPU.</p>`]
-      : []),
   ]
 }
 
-function overview({ accuracy, interval, baseline, classes, findings }: TrainingReport): Html {
+function softwareNote({ software, adapter }: ReportedRun): Html | undefined {
+  if (!software) return undefined
+  return html`<p class="note"><b>Software adapter.</b> ${adapter} computes on the processor, not on a GPU.</p>`
+}
+
+function overview({ accuracy, interval, baseline, classes, findings }: ClassResults & ReportedRun): Html {
   const sum = (of: (one: ReportedClass) => number) => classes.reduce((total, one) => total + of(one), 0)
   const row = ({ name, train, valid, leftOut, precision, recall, f1 }: ReportedClass) => html`<tr><td>${name}</td>
     <td>${count(train)}</td><td>${count(valid)}</td><td>${leftOut === 0 ? '' : count(leftOut)}</td>
@@ -137,15 +160,70 @@ function overview({ accuracy, interval, baseline, classes, findings }: TrainingR
       <td></td><td></td><td></td><td></td></tr></tbody>
   </table></div>
   <p class="caption">Precision: of the images that it calls so, the part that are. Recall: of the images of the class, the part that it finds.</p>
-  ${
-    findings.length === 0
-      ? undefined
-      : html`<h3>About the images</h3><ul class="pairs">${findings.map(
-          ({ text, files }) =>
-            html`<li>${text}${files.slice(0, NAMED).map((file) => html`<br><code>${file}</code>`)}${files.length > NAMED ? html`<br>… and ${files.length - NAMED} more` : undefined}</li>`,
-        )}</ul>`
-  }
+  ${remarks(findings)}
 </section>`
+}
+
+function remarks(findings: ReportedRun['findings']): Html | undefined {
+  if (findings.length === 0) return undefined
+  return html`<h3>About the images</h3><ul class="pairs">${findings.map(
+    ({ text, files }) =>
+      html`<li>${text}${files.slice(0, NAMED).map((file) => html`<br><code>${file}</code>`)}${files.length > NAMED ? html`<br>… and ${files.length - NAMED} more` : undefined}</li>`,
+  )}</ul>`
+}
+
+function targetOverview({ isLabels, count: measured, scores, labels, numbers }: TargetResults, run: ReportedRun): Html {
+  const digits = (value: number) => String(Number(value.toPrecision(4)))
+  const rows = isLabels
+    ? labels.map(
+        ({
+          name,
+          precision,
+          recall,
+          f1,
+          support,
+        }) => html`<tr><td>${name}</td><td>${count(support)}</td><td>${percent(precision)}</td>
+    <td>${percent(recall)}</td><td class="accuracy">${percent(f1)}</td><td><span class="bar"><i style="width:${100 * f1}%"></i></span></td></tr>`,
+      )
+    : numbers.map(
+        ({
+          name,
+          mae,
+          rmse,
+          r2,
+          baseline,
+        }) => html`<tr><td>${name}</td><td>${digits(mae)}</td><td>${digits(rmse)}</td><td class="accuracy">${r2.toFixed(3)}</td>
+    <td>${digits(baseline)}</td></tr>`,
+      )
+  const head = isLabels
+    ? ['label', 'measured on', 'precision', 'recall', 'F1', '']
+    : ['number', 'mean absolute error', 'root of mean squared error', 'R²', 'the mean alone']
+  const summary = isLabels
+    ? html`<strong>F1 ${percent(scores.f1)}</strong> <span class="muted">mean of the labels; ${percent(scores.f1Micro)} of all decisions. All labels right in
+    ${percent(scores.exact)} of ${count(measured)} images, 95% interval ${percent(scores.exactLow)} to ${percent(scores.exactHigh)}</span>`
+    : html`<strong>${digits(scores.mae)}</strong> <span class="muted">mean absolute error of ${count(measured)} images; R² ${scores.r2.toFixed(3)}</span>`
+  const caption = isLabels
+    ? 'Precision: of the images that it gives the label, the part that have it. Recall: of the images with the label, the part that it finds. F1: both.'
+    : 'R² is 1 where all numbers are right and 0 where they are no better than always the mean, whose error stands in the last column.'
+  return html`<section class="card">
+  <div class="head"><h2>${isLabels ? 'Labels' : 'Numbers'}</h2><p>${summary}</p></div>
+  <div class="scroll"><table><thead><tr>${head.map((name) => html`<th>${name}</th>`)}</tr></thead><tbody>${rows}</tbody></table></div>
+  <p class="caption">${caption}</p>
+  ${remarks(run.findings)}
+</section>`
+}
+
+function targetsWrong({ mostWrong }: TargetResults): Html {
+  return html`<section class="card"><h2>What it gets wrong</h2><h3>Largest losses</h3><ul class="tiles">${mostWrong.map(
+    ({
+      uri,
+      path,
+      actual,
+      predicted,
+      loss,
+    }) => html`<li><img src="${uri}" alt="${actual}" title="${path}"><span>${predicted}</span>
+    <span class="muted">is ${actual}</span><span class="muted">loss ${loss.toFixed(2)}</span></li>`,
+  )}</ul></section>`
 }
 
 async function chartsOf({ fits, search }: TrainingReport): Promise<Html> {
@@ -172,7 +250,7 @@ async function chartsOf({ fits, search }: TrainingReport): Promise<Html> {
 
 /** Formats a metric of an epoch: the accuracy in percent, others as they are. */
 function metricText(row: EpochResult, name: string): string {
-  return name === 'accuracy' ? percent(row.accuracy) : (row.metrics?.[name] ?? NaN).toFixed(4)
+  return name === 'accuracy' ? percent(row.accuracy) : metricOf(row, name).toFixed(4)
 }
 
 function epochs({ fits, layers }: TrainingReport): Html {

@@ -1,0 +1,269 @@
+/** Tables of labels: which columns they have, and what the labels are: classes, lists of labels, or numbers. */
+import { DataError, OptionError } from '../base/errors.ts'
+import type { Platform } from '../platform/platform.ts'
+import { parseCsv, type CsvTable } from './csv.ts'
+import { sameSpelling, toNumber } from './targets.ts'
+
+/** Kinds of targets that labels are: one class each, any number of labels each, or one or several numbers each. */
+export type TargetKind = 'class' | 'labels' | 'numbers'
+
+/** Target of an image: a class, a list of labels, or a list of numbers. */
+export type ImageTarget = string | readonly string[] | readonly number[]
+
+/** Meaning of the labels of a folder. */
+export interface FolderTargets {
+  readonly kind: TargetKind
+  /** Columns of the table that they come from; empty where folders are the classes. */
+  readonly columns: readonly string[]
+  /** Text between two labels in a cell, where there may be several. */
+  readonly separator?: string
+  /** Meaning in words, such as `numbers of the columns x, y`. */
+  readonly description: string
+}
+
+/** Options of a table of labels. */
+export interface LabelTableOptions {
+  /** Column of the images. Default: one called path, file, image, id or the like */
+  readonly imageColumn?: string | undefined
+  /**
+   * Column of the labels, or several: of numbers, or of 0 and 1 for one label each. Default: one called label, class, tags or the
+   * like, otherwise all other columns if they hold numbers
+   */
+  readonly labelColumn?: string | readonly string[] | undefined
+  /** Text between two labels of one image, such as ' '. Default: | or ; if a cell has it, in a column called labels or tags another */
+  readonly separator?: string | undefined
+  /** Kind of targets. Default: what the cells look like */
+  readonly targets?: TargetKind | undefined
+}
+
+/** Table whose columns are known. */
+export interface LabelTable extends CsvTable {
+  readonly file: string
+  /** Numbers of the columns; −1 where there is none. */
+  readonly path: number
+  readonly side: number
+  readonly targets: FolderTargets
+  /** Returns the target of a row; `undefined` where it has none. @throws DataError  if a cell cannot be one */
+  targetOf(where: string, cells: readonly string[]): ImageTarget | undefined
+}
+
+/** Names of columns, in small letters and without `_`, `-` and spaces; an earlier one wins. */
+const COLUMNS = {
+  path: [
+    'path',
+    'filepath',
+    'imagepath',
+    'file',
+    'filename',
+    'fname',
+    'image',
+    'imagename',
+    'img',
+    'imageid',
+    'name',
+    'id',
+  ],
+  label: [
+    'label',
+    'labelname',
+    'class',
+    'classname',
+    'category',
+    'target',
+    'species',
+    'breed',
+    'tag',
+    'labels',
+    'tags',
+    'classes',
+    'categories',
+  ],
+  side: ['side', 'split', 'isvalid', 'set', 'subset', 'part'],
+  /** Columns of `images.csv` of a run that are no labels. */
+  remark: ['reason'],
+} as const
+/** Names of columns whose whole numbers are quantities rather than names of classes. */
+const QUANTITIES = ['age', 'count', 'number', 'value', 'score', 'rating', 'price', 'weight', 'size', 'temperature']
+/** Names of tables that are taken for one of numbers though no column is called label. */
+const USUAL = /(^|[/\\])(labels|targets|train)\.csv$/i
+/** Names of columns that say that there are several labels. */
+const SEVERAL = /^(labels|tags|classes|categories)$/i
+/** Texts between labels that are found by themselves, as hardly any name of a class has them. */
+const CLEAR_SEPARATORS = ['|', ';']
+/** Texts between labels, where a cell is known to have several; an earlier one wins. */
+const SEPARATORS = [...CLEAR_SEPARATORS, ',', '\t', ' ']
+
+/** Returns a text that separates labels and is in none of them. */
+export function separatorFor(labels: Iterable<string>): string {
+  const all = [...labels]
+  return [...SEPARATORS, '\n'].find((one) => all.every((label) => !label.includes(one))) ?? '\n'
+}
+
+/** Meaning of labels that are names of folders. */
+export const FOLDER_CLASSES: FolderTargets = { kind: 'class', columns: [], description: 'classes' }
+
+/** Finds the table of labels of a folder. @throws DataError  if one that was named cannot be used, or there are several */
+export async function findTable(
+  { files }: Platform,
+  folder: string,
+  given: string | undefined,
+  options: LabelTableOptions,
+): Promise<LabelTable | undefined> {
+  const read = async (file: string) => parseCsv(file, await files.readText(file))
+  if (given !== undefined) {
+    const parsed = await read(given)
+    const table = labelTable(given, parsed, options, true)
+    if (table) return table
+    throw new DataError(given, 'the table has no column of paths or none of labels', {
+      given: { columns: parsed.columns },
+      expected: 'a column such as path or file, and one such as label or class',
+      fix: 'name them: --image-column and --label-column, or the options imageColumn and labelColumn',
+    })
+  }
+  const entries = await files.list(folder)
+  const inside = entries.filter(({ kind, name }) => kind === 'file' && /\.csv$/i.test(name))
+  const beside = `${folder.replace(/[/\\]+$/, '')}.csv`
+  const found: { readonly file: string; readonly table: CsvTable }[] = []
+  for (const file of [...inside.map(({ name }) => files.join(folder, name)), beside]) {
+    if (!(await files.exists(file))) continue
+    // Any other table may lie there too.
+    const table = await read(file).catch(() => undefined)
+    if (table && columnsOf(table, options, file === beside || USUAL.test(file))) found.push({ file, table })
+  }
+  if (found.length > 1) {
+    throw new DataError(folder, 'there are several tables of labels', {
+      given: { tables: found.map(({ file }) => file) },
+      fix: 'name the one to use: --csv FILE, or the option csv',
+    })
+  }
+  return found[0] && labelTable(found[0].file, found[0].table, options, true)
+}
+
+/** Numbers of the columns of a table. */
+interface Columns {
+  readonly path: number
+  readonly side: number
+  readonly labels: readonly number[]
+}
+
+/**
+ * Finds the columns of a table.
+ *
+ * @param anyNumbers  true to take all other columns for labels, if they hold numbers and none is called a label
+ */
+function columnsOf(table: CsvTable, options: LabelTableOptions, anyNumbers: boolean): Columns | undefined {
+  const { columns, rows } = table
+  const plain = columns.map((name) => name.toLowerCase().replace(/[\s_-]/g, ''))
+  const called = (names: readonly string[]) => {
+    const name = names.find((one) => plain.includes(one))
+    return name === undefined ? -1 : plain.indexOf(name)
+  }
+  const { imageColumn, labelColumn } = options
+  const path = imageColumn === undefined ? called(COLUMNS.path) : columns.indexOf(imageColumn)
+  const given = labelColumn === undefined ? undefined : [labelColumn].flat().map((name) => columns.indexOf(name))
+  const side = called(COLUMNS.side.filter((name) => !given?.includes(plain.indexOf(name))))
+  if (path < 0 || given?.includes(-1)) return undefined
+  if (given) return { path, side, labels: given }
+  const label = called(COLUMNS.label)
+  if (label >= 0) return { path, side, labels: [label] }
+  const used = [path, side, called(COLUMNS.remark)]
+  const others = [...columns.keys()].filter((column) => !used.includes(column))
+  const areNumbers = rows.every(({ cells }) => others.every((i) => cells[i].trim() === '' || isNumber(cells[i])))
+  return anyNumbers && others.length > 0 && areNumbers ? { path, side, labels: others } : undefined
+}
+
+const isNumber = (cell: string): boolean => Number.isFinite(toNumber(cell))
+
+function labelTable(
+  file: string,
+  table: CsvTable,
+  options: LabelTableOptions,
+  anyNumbers: boolean,
+): LabelTable | undefined {
+  const places = columnsOf(table, options, anyNumbers)
+  if (!places) {
+    for (const name of [options.imageColumn ?? [], options.labelColumn ?? []].flat()) {
+      if (table.columns.includes(name)) continue
+      throw new DataError(file, `there is no column '${name}'`, { given: { columns: table.columns } })
+    }
+    return undefined
+  }
+  const { labels, ...columns } = places
+  const names = labels.map((column) => table.columns[column])
+  const rows = table.rows.map(({ cells }) => labels.map((column) => cells[column].trim()))
+  const targets = targetsOf(names, rows, options)
+  const targetOf = targetReader(targets, labels)
+  return { ...table, file, ...columns, targets, targetOf }
+}
+
+/** Finds out what cells are. @param rows  cells of the columns of labels */
+function targetsOf(
+  columns: readonly string[],
+  rows: readonly (readonly string[])[],
+  { separator, targets: wanted }: LabelTableOptions,
+): FolderTargets {
+  const cells = rows.flat().filter((cell) => cell !== '')
+  const where = `${columns.length > 1 ? 'columns' : 'column'} ${columns.join(', ')}`
+  const refuse = (problem: string) => {
+    throw new OptionError('readImageFolder', problem, { given: { labelColumn: columns, separator, targets: wanted } })
+  }
+  if (separator !== undefined && (columns.length > 1 || (wanted !== undefined && wanted !== 'labels'))) {
+    refuse('a separator is for several labels in one column')
+  }
+  if (wanted === 'class' && columns.length > 1) refuse('a class is one column')
+  const kind = wanted ?? (separator === undefined ? kindOf(columns, cells) : 'labels')
+  if (kind !== 'labels') {
+    return { kind, columns, description: `${kind === 'class' ? 'classes' : 'numbers'} of the ${where}` }
+  }
+  if (columns.length > 1) return { kind, columns, description: `labels, one in each of the ${where}` }
+  const between = separator ?? SEPARATORS.find((one) => cells.some((cell) => cell.includes(one))) ?? SEPARATORS[0]
+  const text = between === ' ' ? 'spaces' : JSON.stringify(between)
+  return { kind, columns, separator: between, description: `labels of the ${where}, with ${text} between them` }
+}
+
+function kindOf(columns: readonly string[], cells: readonly string[]): TargetKind {
+  if (columns.length > 1) return cells.every((cell) => cell === '0' || cell === '1') ? 'labels' : 'numbers'
+  if (cells.length > 0 && cells.every(isNumber)) {
+    const isQuantity = QUANTITIES.some((name) =>
+      columns[0]
+        .toLowerCase()
+        .split(/[\s_-]/)
+        .includes(name),
+    )
+    // Whole numbers are usually those of classes; where most occur once there would be no class to learn.
+    const counts = new Map<string, number>()
+    for (const cell of cells) counts.set(cell, (counts.get(cell) ?? 0) + 1)
+    const once = [...counts.values()].filter((count) => count === 1).length
+    return isQuantity || once > cells.length / 2 || cells.some((cell) => !/^\+?\d+$/.test(cell)) ? 'numbers' : 'class'
+  }
+  const separator = SEPARATORS.find((one) => cells.some((cell) => cell.includes(one)))
+  if (separator === undefined) return 'class'
+  if (CLEAR_SEPARATORS.includes(separator)) return 'labels'
+  // Labels occur in many combinations; the words of names, such as hot dog, do not.
+  const parts = new Set(cells.flatMap((cell) => cell.split(separator)))
+  return SEVERAL.test(columns[0]) && parts.size < new Set(cells).size ? 'labels' : 'class'
+}
+
+function targetReader(
+  { kind, columns, separator }: FolderTargets,
+  places: readonly number[],
+): (where: string, cells: readonly string[]) => ImageTarget | undefined {
+  const refuse = (where: string, cell: string, expected: string): never => {
+    throw new DataError(where, 'the cell is no target', { given: { cell }, expected })
+  }
+  return (where, row) => {
+    const cells = places.map((place) => row[place].trim())
+    if (kind === 'class') return cells[0] === '' ? undefined : sameSpelling(cells[0])
+    if (kind === 'numbers') {
+      if (cells.includes('')) return undefined
+      return cells.map((cell) => (isNumber(cell) ? toNumber(cell) : refuse(where, cell, 'a number')))
+    }
+    if (separator === undefined) {
+      const holds = (cell: string) =>
+        cell === '1' ? true : cell === '0' || cell === '' ? false : refuse(where, cell, '0 or 1')
+      return columns.filter((_, i) => holds(cells[i])).map(sameSpelling)
+    }
+    const labels = cells[0].split(separator).map((label) => sameSpelling(label.trim()))
+    return [...new Set(labels.filter((label) => label !== ''))]
+  }
+}
