@@ -3,6 +3,7 @@ import { playwright } from '@vitest/browser-playwright'
 import type { TestProjectInlineConfiguration } from 'vitest/config'
 import { chromium } from '../../bench/set-up/chromium.mjs'
 import { commands } from './commands.ts'
+import { firefox, firefoxProvider } from './firefox.ts'
 
 /** Flags of Chromium: the root user may start it, WebGPU computes on the processor, and the camera shows a test image. */
 const FLAGS = [
@@ -23,49 +24,64 @@ const INSTEAD: Readonly<Record<string, string>> = {
   '../../src/platform/node/index.ts': './node/platform.ts',
 }
 
-/**
- * Project of the tests that run in a page of a real browser, on its software adapter; none where there is no Chromium, except
- * that TEST_BROWSER=required makes its absence an error.
- */
-export function browserProjects(): TestProjectInlineConfiguration[] {
-  const executablePath = chromium()
-  if (executablePath === undefined) {
-    if (process.env.TEST_BROWSER !== 'required') return []
-    throw new Error('the tests in a page need Chromium (Debian: apt-get install chromium), or CHROMIUM=PATH')
-  }
-  return [
-    {
-      plugins: [
-        {
-          name: 'page-instead-of-node',
-          enforce: 'pre',
-          resolveId: (source) => {
-            const other = INSTEAD[source]
-            return other && fileURLToPath(new URL(other, import.meta.url))
-          },
-        },
-      ],
-      define: { 'process.env.TEST_FAMILIES': '"own"' },
-      // What Vite would find only on the way, and load the page once more for: packages that tests use.
-      optimizeDeps: { include: ['fflate', 'jpeg-js'] },
-      test: {
-        name: 'page',
-        include: [...SHARED, 'test/browser/**/*.test.ts'],
-        globalSetup: ['test/global-setup.ts'],
-        fileParallelism: false,
-        // After the other projects: a software adapter uses every core.
-        sequence: { groupOrder: 1 },
-        testTimeout: 600_000,
-        hookTimeout: 600_000,
-        browser: {
-          enabled: true,
-          headless: true,
-          screenshotFailures: false,
-          provider: playwright({ launchOptions: { executablePath, args: FLAGS } }),
-          instances: [{ browser: 'chromium' }],
-          commands,
+/** Test files of a page that need nothing of the process that drives Chromium. */
+const UNDRIVEN = ['parity', 'training', 'inference', 'worker'].map((name) => `test/browser/${name}.test.ts`)
+
+type Options = NonNullable<TestProjectInlineConfiguration['test']>
+
+/** Project of tests in a page of one browser. */
+function pageProject(name: string, include: string[], browser: Options['browser']): TestProjectInlineConfiguration {
+  return {
+    plugins: [
+      {
+        name: 'page-instead-of-node',
+        enforce: 'pre',
+        resolveId: (source) => {
+          const other = INSTEAD[source]
+          return other && fileURLToPath(new URL(other, import.meta.url))
         },
       },
+    ],
+    define: { 'process.env.TEST_FAMILIES': '"own"' },
+    // What Vite would find only on the way, and load the page once more for: packages that tests use.
+    optimizeDeps: { include: ['fflate', 'jpeg-js'] },
+    test: {
+      name,
+      include: [...SHARED, ...include],
+      globalSetup: ['test/global-setup.ts'],
+      fileParallelism: false,
+      // After the other projects: a software adapter uses every core.
+      sequence: { groupOrder: 1 },
+      testTimeout: 600_000,
+      hookTimeout: 600_000,
+      browser: { enabled: true, headless: true, screenshotFailures: false, commands, ...browser },
     },
-  ]
+  }
+}
+
+/**
+ * Projects of the tests that run in a page of a real browser, on its software adapter: `page` in Chromium, where there is one,
+ * except that TEST_BROWSER=required makes its absence an error; and `firefox` if TEST_FIREFOX=required asks for it.
+ */
+export function browserProjects(): TestProjectInlineConfiguration[] {
+  const projects: TestProjectInlineConfiguration[] = []
+  const executablePath = chromium()
+  if (executablePath !== undefined) {
+    const provider = playwright({ launchOptions: { executablePath, args: FLAGS } })
+    projects.push(
+      pageProject('page', ['test/browser/**/*.test.ts'], { provider, instances: [{ browser: 'chromium' }] }),
+    )
+  } else if (process.env.TEST_BROWSER === 'required') {
+    throw new Error('the tests in a page need Chromium (Debian: apt-get install chromium), or CHROMIUM=PATH')
+  }
+  if (process.env.TEST_FIREFOX === 'required') {
+    const executable = firefox()
+    if (executable === undefined) {
+      throw new Error('the tests in Firefox need it (Debian: apt-get install firefox-esr), or FIREFOX=PATH')
+    }
+    projects.push(
+      pageProject('firefox', UNDRIVEN, { provider: firefoxProvider(executable), instances: [{ browser: 'firefox' }] }),
+    )
+  }
+  return projects
 }
