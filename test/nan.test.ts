@@ -280,7 +280,11 @@ test.each(Object.entries({ f32: [0x7fc00000, 0xffc00000], f16: [0x7e00, 0xfe00] 
   async (dtype, bits) => {
     const numbers = new Float32Array(Uint32Array.from(NANS).buffer)
     const stored = await gpu.queue.read(tensor(numbers, [2], dtype as 'f32' | 'f16').view)
-    expect([...(dtype === 'f32' ? new Uint32Array(stored) : new Uint16Array(stored))].slice(0, 2)).toEqual(bits)
+    // Firefox's JavaScript has one NaN, so that a number that it copies has no sign; there the other cases are of that NaN.
+    const signs = new Uint32Array(Float32Array.from(numbers, (value) => value).buffer).map((word) => word >>> 31)
+    expect([...signs]).toEqual('mozInnerScreenX' in globalThis ? [0, 0] : [0, 1])
+    const expected = Array.from(signs, (sign) => bits[sign])
+    expect([...(dtype === 'f32' ? new Uint32Array(stored) : new Uint16Array(stored))].slice(0, 2)).toEqual(expected)
   },
 )
 
