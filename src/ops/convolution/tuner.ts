@@ -9,6 +9,7 @@ import { difference, gpuStopwatch, Trial, type Stopwatch } from './trial.ts'
 import { tunes } from './tunes.ts'
 import { oneLine, readTable, shippedTable, tunedFile, writeTable } from './tuned-file.ts'
 import type { TunedPass, TunedTable } from './tuned-table.ts'
+import { keepWhatPays, type Change } from './whole-step.ts'
 
 /** Options of `tune`. */
 export interface TuneOptions {
@@ -26,6 +27,11 @@ export interface TuneOptions {
   readonly candidates?: (gpu: Gpu, pass: ConvolutionPass, sizes: ConvolutionSizes) => readonly KernelVariant[]
   /** Timer of the candidates. Default: the GPU's clock */
   readonly stopwatch?: Stopwatch
+  /**
+   * Function that records a whole training step of the chosen variants. With it, a choice is kept only if the step gets
+   * faster. Default: choices are kept by the times of the kernels alone
+   */
+  readonly step?: () => void
 }
 
 const TUNE_KINDS: Kinds<TuneOptions> = {
@@ -36,6 +42,7 @@ const TUNE_KINDS: Kinds<TuneOptions> = {
   stopped: FUNCTION,
   candidates: FUNCTION,
   stopwatch: ANY,
+  step: FUNCTION,
 }
 
 /** Result of tuning one pass. */
@@ -74,7 +81,7 @@ const read = new WeakMap<Gpu, TunedTable>()
  * Chooses kernel variants for convolutions and matrix products by measuring, where none is chosen yet.
  *
  * All candidates (family and tile) are timed in turns; the fastest is chosen if it beats the default variant and its
- * result agrees with that of the family `tile`. Choices are stored on disk by adapter, driver and version of the
+ * result agrees with that of the family `tile`, and kept if a whole step gets faster by it (whole-step.ts). Choices are stored on disk by adapter, driver and version of the
  * shaders, so that later runs use the same variants; a table may be shipped as well (shipped.ts). If the time limit
  * ends the search, the passes with the least arithmetic use the default variant: of the matrix family if matrix kernels
  * proved right in every pass, of the family `tile` if one of them was wrong.
@@ -115,22 +122,36 @@ export async function tune(options: TuneOptions = {}): Promise<readonly Tuned[]>
   const { stopped = () => false } = options
   const leftMs = () => begin + budgetMs - platform.now()
   const ready = await compileAll(gpu, subjects, stopwatch, () => leftMs() > (1 - COMPILING) * budgetMs && !stopped())
-  const found: Tuned[] = []
+  const measured: Measured[] = []
   for (const { subject, candidates } of ready) {
     if (leftMs() <= 0 || stopped()) break
-    platform.status?.(`measuring ${found.length + 1}/${ready.length} ${passKey(subject.pass, subject.sizes)}`)
-    found.push(await tunePass(gpu, subject, candidates, stopwatch))
+    platform.status?.(`measuring ${measured.length + 1}/${ready.length} ${passKey(subject.pass, subject.sizes)}`)
+    measured.push(await tunePass(gpu, subject, candidates, stopwatch))
   }
-  platform.status?.('')
   // The operands were large and are not needed again.
   gpu.trim()
-  const rows = found.map(({ pass, kernel, timeMs, ruleMs }) => [pass, { kernel, timeMs, ruleMs }])
-  const matrices = table.matrices ?? provesMatrices(found)
-  if (matrices) gpu.family = 'matrix'
-  else if (found.some(({ refused }) => refused.some((line) => line.startsWith('matrix ')))) gpu.family = 'tile'
+  const wrong = measured.some(({ row }) => row.refused.some((line) => line.startsWith('matrix ')))
+  const family = wrong ? 'tile' : gpu.family
+  if (table.matrices ?? provesMatrices(measured)) gpu.family = 'matrix'
+  else gpu.family = family
   // The remaining passes are fixed too, so that a checkpoint lists the variants of every pass.
-  const left = stopped() ? [] : subjects.slice(found.length).map(({ subject }) => subject)
-  for (const subject of left) chooseKernel(gpu, subject, defaultKernel(gpu, subject.pass, subject.sizes))
+  const left = stopped() ? [] : subjects.slice(measured.length).map(({ subject }) => subject)
+  const fixed = left.map((subject): Change => {
+    const [before, after] = [family, gpu.family].map((one) => defaultKernel(gpu, subject.pass, subject.sizes, one))
+    return { subject, before, after }
+  })
+  for (const { subject, after } of fixed) chooseKernel(gpu, subject, after)
+  const changes = [...measured.map(({ change }) => change), ...fixed].filter(
+    ({ before, after }) => kernelName(before) !== kernelName(after),
+  )
+  if (options.step && changes.length > 0 && !stopped()) {
+    platform.status?.('comparing whole steps')
+    takeBack(measured, await keepWhatPays(gpu, changes, options.step, family, () => leftMs() > 0 && !stopped()))
+  }
+  platform.status?.('')
+  const found = measured.map(({ row }) => row)
+  const rows = found.map(({ pass, kernel, timeMs, ruleMs }) => [pass, { kernel, timeMs, ruleMs }])
+  const matrices = table.matrices ?? (gpu.family === 'matrix' && provesMatrices(measured))
   const grown: TunedTable = {
     ...table,
     ...(matrices ? { matrices } : {}),
@@ -146,10 +167,26 @@ export async function tune(options: TuneOptions = {}): Promise<readonly Tuned[]>
   return found
 }
 
+/** Result of tuning one pass, and the variants between which the whole step decides. */
+interface Measured {
+  row: Tuned
+  readonly change: Change
+}
+
+/** Writes into the results that changes were taken back. */
+function takeBack(measured: readonly Measured[], changes: readonly Change[]): void {
+  for (const one of measured) {
+    if (!changes.includes(one.change)) continue
+    const { before, after } = one.change
+    const refused = [...one.row.refused, `${kernelName(after)} makes no step faster`]
+    one.row = { ...one.row, kernel: kernelName(before), timeMs: one.row.ruleMs, refused }
+  }
+}
+
 /** Returns true if matrix kernels were right and faster than those of the family `tile` in each of the three passes. */
-function provesMatrices(found: readonly Tuned[]): boolean {
+function provesMatrices(measured: readonly Measured[]): boolean {
   return PASSES.every((name) =>
-    found.some(({ pass, kernel }) => pass.startsWith(`${name} `) && kernel.startsWith('matrix ')),
+    measured.some(({ row: { pass, kernel } }) => pass.startsWith(`${name} `) && kernel.startsWith('matrix ')),
   )
 }
 
@@ -202,7 +239,7 @@ async function tunePass(
   subject: SizedPass,
   candidates: readonly KernelVariant[],
   stopwatch: Stopwatch,
-): Promise<Tuned> {
+): Promise<Measured> {
   const pass = passKey(subject.pass, subject.sizes)
   const rule = defaultKernel(gpu, subject.pass, subject.sizes)
   const refused: string[] = []
@@ -222,7 +259,12 @@ async function tunePass(
     chooseKernel(gpu, subject, chosen)
     // The proven variant need not be among the candidates.
     if (!times.has(chosen)) times.set(chosen, await trial.time(chosen))
-    return { pass, kernel: kernelName(chosen), timeMs: timeOf(times, chosen), ruleMs: timeOf(times, rule), refused }
+    const [timeMs, ruleMs] = [chosen, rule].map((kernel) => timeOf(times, kernel))
+    return {
+      row: { pass, kernel: kernelName(chosen), timeMs, ruleMs, refused },
+      // Matrix kernels are proven on this adapter before they are used, by default as well.
+      change: { subject, before: (await isRight(trial, rule)) ? rule : chosen, after: chosen },
+    }
   } finally {
     trial.close()
   }
@@ -283,4 +325,17 @@ async function fastestRight(trial: Trial, rule: KernelVariant, times: Times, ref
     }
   }
   return rule.family === 'matrix' ? proven : rule
+}
+
+/** Returns true if the default variant may be used after another one was chosen. */
+async function isRight(trial: Trial, rule: KernelVariant): Promise<boolean> {
+  if (rule.family !== 'matrix') return true
+  const { gpu, subject } = trial
+  try {
+    const reference = await trial.compute(defaultKernel(gpu, subject.pass, subject.sizes, 'tile'))
+    return difference(await trial.compute(rule), reference) === undefined
+  } catch {
+    gpu.check()
+    return false
+  }
 }

@@ -10,7 +10,7 @@ import {
   unknownPasses,
 } from '../../../src/ops/convolution/choices.ts'
 import { defaultKernel, kernelName, type KernelVariant } from '../../../src/ops/convolution/families.ts'
-import { passKey, type ConvolutionSizes } from '../../../src/ops/convolution/sizes.ts'
+import { passKey, PASSES, type ConvolutionSizes } from '../../../src/ops/convolution/sizes.ts'
 import { gpuStopwatch, type Stopwatch } from '../../../src/ops/convolution/trial.ts'
 import { tunedFile } from '../../../src/ops/convolution/tuned-file.ts'
 import type { TunedTable } from '../../../src/ops/convolution/tuned-table.ts'
@@ -167,6 +167,70 @@ describe('tune', () => {
     expect(again.asked).toEqual([])
     expect(next.lines).toEqual([])
     expect(kernelName(kernelFor('forward', SIZES))).toBe(SMALL)
+  })
+
+  describe('keeps a choice only if a whole step gets faster', () => {
+    /** Tunes the three passes of SIZES, where each kernel SMALL wins alone; a step takes what `stepMs` says of the kernels. */
+    async function tuned(stepMs: (kernels: Readonly<Record<string, string>>) => number) {
+      let nowMs = 0
+      const disk = new Map<string, string>()
+      const { gpu, lines, file } = await openOn(disk, {}, () => nowMs)
+      launchOnce(gpu)
+      let steps = 0
+      const found = await tune({
+        force: true,
+        gradients: true,
+        candidates,
+        stopwatch: fakeStopwatch(gpu, { [SMALL]: 4 }),
+        step() {
+          steps++
+          const kernels = PASSES.map((pass) => [pass, kernelName(kernelFor(pass, SIZES))])
+          nowMs += stepMs(Object.fromEntries(kernels) as Record<string, string>)
+        },
+      })
+      const kernels = found.map(({ pass, kernel }) => [pass.split(' ')[0], kernel] as const)
+      const rules = PASSES.map((pass) => [pass, kernelName(defaultKernel(gpu, pass, SIZES))] as const)
+      const told = lines.filter((line) => line.startsWith('tune: a step'))
+      const { passes } = JSON.parse(disk.get(file) ?? '') as TunedTable
+      for (const { pass, kernel } of found) expect(passes[pass].kernel).toBe(kernel)
+      for (const pass of PASSES) {
+        expect(kernelName(kernelFor(pass, SIZES))).toBe(Object.fromEntries(kernels)[pass])
+      }
+      return { gpu, found, kernels: Object.fromEntries(kernels), rules: Object.fromEntries(rules), told, steps }
+    }
+
+    test('with all of them', async () => {
+      const { kernels, told, steps } = await tuned((now) => (now.forward === SMALL ? 20 : 30))
+      expect(kernels).toEqual(Object.fromEntries(PASSES.map((pass) => [pass, SMALL])))
+      expect(told).toEqual(['tune: a step takes 20.0 ms with 3 kernels, 30.0 ms without; kept'])
+      // Two turns of one step, in which it is known how long it takes, then four of three (50 ms).
+      expect(steps).toBe(2 * (1 + 1 + 4 * 3))
+    })
+
+    test('with none of them', async () => {
+      const { found, kernels, rules, told } = await tuned((now) => (Object.values(now).includes(SMALL) ? 29.8 : 30))
+      expect(kernels).toEqual(rules)
+      expect(told).toEqual([
+        'tune: a step takes 29.8 ms with 3 kernels, 30.0 ms without; taken back',
+        'tune: a step takes 29.8 ms with those of forward, 30.0 ms without; taken back',
+        'tune: a step takes 29.8 ms with those of backward-input, 30.0 ms without; taken back',
+        'tune: a step takes 29.8 ms with those of backward-weight, 30.0 ms without; taken back',
+      ])
+      for (const { timeMs, ruleMs, refused } of found) {
+        expect({ timeMs, ruleMs, refused }).toEqual({
+          timeMs: 10,
+          ruleMs: 10,
+          refused: [`${SMALL} makes no step faster`],
+        })
+      }
+    })
+
+    test('with those of the passes that gain', async () => {
+      const { kernels, rules } = await tuned(
+        (now) => 30 + (now.forward === SMALL ? 20 : 0) - (now['backward-weight'] === SMALL ? 10 : 0),
+      )
+      expect(kernels).toEqual({ ...rules, 'backward-weight': SMALL })
+    })
   })
 
   test('tries what matters most while there is time, and settles the rest by rule', async () => {

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest'
+import { afterAll, describe, expect, test, vi } from 'vitest'
 import { augTransforms } from '../../../src/data/augment/transforms.ts'
 import { imagenetStats, normalize } from '../../../src/data/augment/normalize.ts'
 import { ConvLayer } from '../../../src/nn/conv-layer.ts'
@@ -8,7 +8,6 @@ import { Linear } from '../../../src/nn/linear.ts'
 import { Module } from '../../../src/nn/module.ts'
 import { GlobalAvgPool } from '../../../src/nn/pool.ts'
 import { Sequential } from '../../../src/nn/sequential.ts'
-import { tunes } from '../../../src/ops/convolution/tunes.ts'
 import { relu } from '../../../src/ops/relu.ts'
 import { adam } from '../../../src/optim/adam.ts'
 import { lookahead } from '../../../src/optim/lookahead.ts'
@@ -28,8 +27,9 @@ import { openTestGpu } from '../../helpers/gpu.ts'
 import { tinyLoaders, tinyModel } from '../../helpers/tiny.ts'
 
 const gpu = await openTestGpu()
-/** Forward passes before a fit: one on a GPU, whose tuner asks for the shapes. */
-const TUNING = tunes() ? 1 : 0
+// The tuner of a GPU runs the model before a fit as well.
+vi.stubEnv('TUNE', '0')
+afterAll(() => vi.unstubAllEnvs())
 
 /** A loss scale that overflows every gradient, for one step: the optimizer has to leave it out. */
 const OVERFLOW_AT = 17
@@ -144,18 +144,18 @@ describe('code that may decide is called at every step', () => {
   test('a module that somebody wrote', async () => {
     const every = new Every()
     await train(withLayer(every))
-    expect(every.calls).toBe(TUNING + 30 + 3)
+    expect(every.calls).toBe(30 + 3)
   })
 
   test('a built-in layer with a forward of its own, in its class or on the object', async () => {
     const overridden = new Overridden(conv)
     await train(withLayer(new ConvLayer({ ...conv, inChannels: 8 }), overridden))
-    expect(overridden.calls).toBe(TUNING + 30 + 3)
+    expect(overridden.calls).toBe(30 + 3)
     const [patched, { forward }] = [new ConvLayer(conv), ConvLayer.prototype]
     let calls = 0
     patched.forward = (x) => (calls++, forward.call(patched, x))
     await train(withLayer(new ConvLayer({ ...conv, inChannels: 8 }), patched))
-    expect(calls).toBe(TUNING + 30 + 3)
+    expect(calls).toBe(30 + 3)
   })
 
   test('a loss that somebody wrote, also as a copy of a built-in one', async () => {
@@ -224,7 +224,7 @@ describe('code that may decide is called at every step', () => {
         Fix: remove \`replayable\` from parts that decide in TypeScript or change within an epoch, or switch replay off: new Learner(loaders, model, { replay: false })]
     `)
     // One step without, one for the recording, three replays, and one compared with it.
-    expect(promised.calls).toBe(TUNING + 3)
+    expect(promised.calls).toBe(3)
   })
 
   test('buffers given back to the driver within an epoch, and bind groups with them, are no change', async () => {
