@@ -140,3 +140,58 @@ describe.each(['core', 'compatibility'] as const)('with the default limits and n
     }
   })
 })
+
+describe('the rule of a vendor that was not measured', () => {
+  /** Sums per thread that the registers of a vendor hold: see families.ts. */
+  const SUMS = { apple: 64, amd: 64, arm: 16, intel: 32, qualcomm: 32, '': 64 } as const
+  const LIMITS = {
+    ...DEFAULT_LIMITS,
+    // Apple's M-series in Dawn on Metal, and most others at least.
+    large: {
+      ...DEFAULT_LIMITS.core,
+      maxComputeWorkgroupStorageSize: 32768,
+      maxComputeInvocationsPerWorkgroup: 1024,
+      maxComputeWorkgroupSizeX: 1024,
+    },
+  } as const
+  /** Convolutions and the linear layer of xresnet18 at 128 px, of one image to 64. */
+  const shapes = [1, 16, 64].flatMap((N) =>
+    (['f32', 'f16'] as const).flatMap((dtype): ConvolutionSizes[] => [
+      { N, H: 128, W: 128, C: 3, P: 64, Q: 64, O: 32, R: 3, S: 3, STRIDE: 2, PAD: 1, dtype },
+      { N, H: 64, W: 64, C: 32, P: 64, Q: 64, O: 64, R: 3, S: 3, STRIDE: 1, PAD: 1, dtype },
+      { N, H: 32, W: 32, C: 64, P: 32, Q: 32, O: 64, R: 3, S: 3, STRIDE: 1, PAD: 1, dtype },
+      { N, H: 16, W: 16, C: 64, P: 16, Q: 16, O: 128, R: 1, S: 1, STRIDE: 1, PAD: 0, dtype },
+      { N, H: 4, W: 4, C: 512, P: 4, Q: 4, O: 512, R: 3, S: 3, STRIDE: 1, PAD: 1, dtype },
+      { N, H: 1, W: 1, C: 512, P: 1, Q: 1, O: 10, R: 1, S: 1, STRIDE: 1, PAD: 0, dtype },
+    ]),
+  )
+  const cases = Object.keys(LIMITS).flatMap((level) => Object.keys(SUMS).map((vendor) => [vendor, level] as const))
+
+  test.each(cases)('%s, %s: every kernel fits the device and its registers', (vendor, level) => {
+    const limits = LIMITS[level as keyof typeof LIMITS]
+    const gpu = { ...usual, vendor, software: false, device: { limits } } as unknown as Gpu
+    const used = new Set<string>()
+    for (const pass of PASSES) {
+      for (const sizes of shapes) {
+        const kernel = defaultKernel(gpu, pass, sizes, 'tile')
+        const { TILE_K, THREAD_M, THREAD_N } = kernel.constants
+        const threads = (kernel.rows / THREAD_M) * (kernel.columns / THREAD_N)
+        expect(threads).toBeLessThanOrEqual(limits.maxComputeInvocationsPerWorkgroup)
+        // Two tiles of vec4f, each row a vector longer.
+        const bytes = (kernel.rows + kernel.columns) * (TILE_K / 4 + 1) * 16
+        expect(bytes).toBeLessThanOrEqual(limits.maxComputeWorkgroupStorageSize)
+        expect(THREAD_M * THREAD_N).toBeLessThanOrEqual(SUMS[vendor as keyof typeof SUMS])
+        // One of those that are compared with others above, and by the tuner.
+        expect(
+          candidateKernels({ ...gpu, matrices: { ...usual.matrices, emulated: true } } as Gpu, pass, sizes).map(
+            kernelName,
+          ),
+        ).toContain(kernelName(kernel))
+        used.add(kernelName(kernel))
+      }
+    }
+    // A tile of 64×64 with 4×4 sums per thread has 256 threads.
+    const only = vendor === 'arm' && limits.maxComputeInvocationsPerWorkgroup < 256
+    expect(used.size > 1).toBe(!only)
+  })
+})

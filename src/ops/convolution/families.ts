@@ -61,8 +61,37 @@ const TILES: readonly Tile[] = [
   [128, 32, 16, 8, 4],
   [32, 128, 16, 4, 8],
 ]
-/** Tiles considered for the default variant, which uses the first that suits. All fit any device: 128 threads and 13 KiB at most. */
-const TILES_BY_RULE: readonly Tile[] = [TILES[0], TILES[4], TILES[1]]
+/**
+ * Tiles considered for the default variant, which uses the first that suits, and the smallest number of workgroups for which
+ * that is one of the larger tiles.
+ */
+interface TileRule {
+  readonly tiles: readonly Tile[]
+  readonly enough: number
+}
+
+/**
+ * Rule of adapters without one of their own, measured on an H200 (see `ENOUGH_MATRICES`): with 132 multiprocessors, 512
+ * workgroups of 32×32 are faster than 128 of 64×64. All of the tiles fit any device: 128 threads and 13 KiB at most.
+ */
+const TILE_RULE: TileRule = { tiles: [TILES[0], TILES[4], TILES[1]], enough: 256 }
+
+/**
+ * Rules by vendor, as the adapter reports it, from data sheets and not from measurements; the tuner replaces what they choose.
+ *
+ * - The sums of a thread must stay in registers, beside operands and indices. A thread of Arm has 64 registers of 32 bits,
+ * beyond which the compiler uses memory: 4×4 sums (Arm Mali GPU OpenCL Developer Guide 101574, 9.6). One of Intel has 128
+ * of 32 bytes, which are 64 numbers for each of 16 lanes, and runs with fewer lanes if that is too little: 8×4 sums (Intel
+ * oneAPI GPU Optimization Guide, "Registers and Performance"). Qualcomm publishes none; 8×4 sums are half of the usual.
+ * - `enough` is two workgroups for each core of the vendor's largest GPU, as on an H200: 80 cores of Apple (M3 Ultra), 32 of
+ * Intel (Arc A770), 24 of Arm (Immortalis-G925), and not more for Qualcomm.
+ */
+const TILE_RULES: Readonly<Record<string, TileRule>> = {
+  apple: { ...TILE_RULE, enough: 160 },
+  arm: { tiles: [TILES[3], TILES[1]], enough: 48 },
+  intel: { tiles: [TILES[4], TILES[1]], enough: 64 },
+  qualcomm: { tiles: [TILES[4], TILES[1]], enough: 48 },
+}
 
 /**
  * TILE_M and TILE_N of a workgroup, and the number of subgroups along each. The first `BY_RULE` of them are considered
@@ -125,23 +154,27 @@ export function defaultKernel(
 ): KernelVariant {
   const family = familyFor(gpu, pass, wanted, sizes)
   if (family === 'broadcast') return broadcastKernel(gpu, pass, sizes)
+  const { tiles, enough } = TILE_RULES[gpu.vendor] ?? TILE_RULE
   const kernels =
-    family === 'matrix' ? matrixKernels(gpu, MATRIX_TILES.slice(0, BY_RULE)) : TILES_BY_RULE.map(tileKernel)
+    family === 'matrix'
+      ? matrixKernels(gpu, MATRIX_TILES.slice(0, BY_RULE))
+      : tiles.map(tileKernel).filter((kernel) => tileKernelFits(gpu, kernel))
   const suits = (kernel: KernelVariant) =>
     idleShare(kernel, pass, sizes) <= IDLE &&
-    (pass === 'backward-weight' || workgroupsOf(kernel, pass, sizes) >= ENOUGH[family])
+    (pass === 'backward-weight' ||
+      workgroupsOf(kernel, pass, sizes) >= (family === 'matrix' ? ENOUGH_MATRICES : enough))
   const kernel = kernels.find(suits) ?? kernels[kernels.length - 1]
   return family === 'matrix' && pass === 'backward-weight' ? { ...kernel, slices: 'few' } : kernel
 }
 
 /**
- * Smallest number of workgroups for which a tile is used. Large tiles reuse loaded values more often; small ones are
- * better where large ones would leave most of a GPU idle. An H200 has 132 multiprocessors, on whose matrix units 128
- * workgroups of 128×128, or of 64×64, are faster than more of the next smaller tile, and 64 are not; without matrix
- * units, 512 workgroups of 32×32 are faster than 128 of 64×64. A weight gradient is split into slices until there are
- * enough workgroups, in matrix kernels into few: 0.7 to 0.9 of the time of many at most shapes of xresnet18.
+ * Smallest number of workgroups for which a tile of matrix kernels is used. Large tiles reuse loaded values more often;
+ * small ones are better where large ones would leave most of a GPU idle. An H200 has 132 multiprocessors, on whose matrix
+ * units 128 workgroups of 128×128, or of 64×64, are faster than more of the next smaller tile, and 64 are not. A weight
+ * gradient is split into slices until there are enough workgroups, in matrix kernels into few: 0.7 to 0.9 of the time of
+ * many at most shapes of xresnet18.
  */
-const ENOUGH = { matrix: 128, tile: 256 }
+const ENOUGH_MATRICES = 128
 
 /**
  * Largest fraction of the tiles that may lie beyond the product: with 32 columns in tiles of 64, half of the work is
