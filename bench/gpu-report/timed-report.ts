@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { sampleData } from '../../src/node.ts'
 import { nodePlatform } from '../../src/platform/node/index.ts'
 import type { ReportOptions } from './gpu-report.ts'
-import { runPlan, type Task } from './plan.ts'
+import { reportTasks, runPlan, type TaskName } from './plan.ts'
 import { readTorch } from './torch.ts'
 import { timedText } from './text.ts'
 import { writeReport } from './written.ts'
@@ -32,10 +32,6 @@ const UNTAUGHT = 'DID NOT LEARN'
 /** File that PyTorch's figures are collected in. */
 export const TORCH_FILE = 'torch.jsonl'
 
-/** Weights of the tasks, in the order of their value: see `runPlan`. */
-const WEIGHTS = { correctness: 14, steps: 20, pytorch: 22, lesson: 20, kernels: 14, recipe: 10 } as const
-type Name = keyof typeof WEIGHTS
-
 /**
  * Runs the report within a number of minutes: correctness, training steps with the default kernels and the tuned, PyTorch's
  * figures, the lesson from image files, kernels by their share of a step, and the leaderboard's recipe. Each is a process
@@ -51,25 +47,19 @@ export async function timedReport(options: TimedOptions): Promise<boolean> {
   const torch = options.torch ?? join(out, TORCH_FILE)
   const small = options.tiny || options.software
   const commands = commandsOf({ ...options, out, torch, data, small, baseline })
-  const absent = {
-    pytorch: options.torch
-      ? 'its figures were given'
-      : options.software
-        ? 'there is no GPU that it could be compared on'
-        : baseline === undefined
-          ? 'torch_gpu_baseline.py is not here'
-          : undefined,
-  }
-  const tasks = (Object.keys(WEIGHTS) as Name[]).map((name): Task => {
-    const why = name === 'pytorch' ? absent.pytorch : undefined
-    return { name, weight: WEIGHTS[name], ...(why === undefined ? {} : { absent: why }) }
-  })
-  const ends = await runPlan(tasks, 60_000 * options.minutes, {
+  const pytorch = options.torch
+    ? 'its figures were given'
+    : options.software
+      ? 'there is no GPU that it could be compared on'
+      : baseline === undefined
+        ? 'torch_gpu_baseline.py is not here'
+        : undefined
+  const ends = await runPlan(reportTasks({ pytorch }), 60_000 * options.minutes, {
     // Since this program was started.
     now: () => performance.now(),
     async run(name, seconds) {
       nodePlatform.log(`report: ${name}, ${seconds} s at most`)
-      const result = await ended(commands[name as Name], {
+      const result = await ended(commands[name as TaskName], {
         out,
         name,
         seconds,
@@ -101,7 +91,7 @@ interface Commands extends Omit<TimedOptions, 'torch'> {
   readonly baseline: string | undefined
 }
 
-function commandsOf({ out, data, small, baseline }: Commands): Readonly<Record<Name, readonly string[]>> {
+function commandsOf({ out, data, small, baseline }: Commands): Readonly<Record<TaskName, readonly string[]>> {
   const node = (program: string, ...args: string[]) => [process.execPath, join(programs, program), ...args]
   const part = (name: string) =>
     node('bench.js', 'report', '--out', out, '--part', name, '--data', data, ...(small ? ['--tiny'] : []))

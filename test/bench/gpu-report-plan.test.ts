@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
-import { runPlan, type Task, type TaskEnd } from '../../bench/gpu-report/plan.ts'
+import { reportTasks, runPlan, type Task, type TaskEnd } from '../../bench/gpu-report/plan.ts'
 import { timedText } from '../../bench/gpu-report/text.ts'
 
 describe('a plan with a time limit', () => {
@@ -58,6 +58,66 @@ describe('a plan with a time limit', () => {
     const { ends, seconds } = await planned(tasks, 0.2, { first: 900, second: 900, third: 900 })
     expect(ends.map(({ end }) => end)).toEqual(['left out', 'left out', 'stopped', 'left out'])
     expect(seconds).toBeLessThanOrEqual(12)
+  })
+
+  test('gives what is left in the end to the first that was stopped and may run again', async () => {
+    const { ends, written, seconds } = await planned(
+      [
+        { name: 'lesson', weight: 1 },
+        { name: 'steps', weight: 1, repeats: true },
+        { name: 'kernels', weight: 1, repeats: true },
+        { name: 'recipe', weight: 3 },
+      ],
+      4,
+      { lesson: 900, steps: 100, kernels: 80, recipe: 5 },
+    )
+    expect(ends.map(brief)).toEqual([
+      ['lesson', 39, 39, 'stopped'],
+      ['steps', 115, 100, 'done'],
+      // What is left then, 15 s, is less than it had.
+      ['kernels', 39, 39, 'stopped'],
+      ['recipe', 120, 5, 'done'],
+    ])
+    expect(written.length).toBe(5)
+    expect(seconds).toBeLessThanOrEqual(240)
+  })
+
+  describe('of the report with eight minutes', () => {
+    const all = ['correctness', 'steps', 'pytorch', 'lesson', 'kernels', 'recipe']
+
+    test('uses them, where everything would take longer', async () => {
+      const { ends, written, seconds } = await planned(
+        reportTasks({}),
+        8,
+        Object.fromEntries(all.map((name) => [name, 9000])),
+      )
+      expect(ends.map(brief)).toEqual([
+        ['correctness', 66, 66, 'stopped'],
+        ['steps', 95, 95, 'stopped'],
+        ['pytorch', 105, 105, 'stopped'],
+        ['lesson', 95, 95, 'stopped'],
+        ['kernels', 67, 67, 'stopped'],
+        ['recipe', 49, 49, 'stopped'],
+      ])
+      expect(seconds).toBe(477)
+      // After every part, with all so far.
+      expect(written).toEqual(all.map((_, i) => all.slice(0, i + 1)))
+    })
+
+    test('ends sooner where everything is done, as on a software adapter', async () => {
+      const wants = { correctness: 20, steps: 30, lesson: 40, kernels: 20, recipe: 60 }
+      const { ends, seconds } = await planned(reportTasks({ pytorch: 'there is no GPU' }), 8, wants)
+      expect(ends.map(({ end }) => end)).toEqual(['done', 'done', 'left out', 'done', 'done', 'done'])
+      expect(seconds).toBe(170)
+    })
+
+    test('uses what quick parts leave for one that was cut short', async () => {
+      const wants = { correctness: 300, steps: 30, pytorch: 40, lesson: 15, kernels: 40, recipe: 60 }
+      const { ends, seconds } = await planned(reportTasks({}), 8, wants)
+      expect(ends.map(({ end }) => end)).toEqual(['stopped', 'done', 'done', 'done', 'done', 'done'])
+      expect(ends[0]).toMatchObject({ slot: 226, seconds: 226 })
+      expect(seconds).toBe(477)
+    })
   })
 
   test('and its tables say what was given, taken, and why something is missing', () => {
