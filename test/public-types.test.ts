@@ -8,13 +8,14 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
 const run = promisify(execFile)
 const root = fileURLToPath(new URL('..', import.meta.url))
-const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc')
 
 let folder = ''
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'wgrad-types-'))
   mkdirSync(join(folder, 'node_modules'))
   symlinkSync(root, join(folder, 'node_modules', 'wgrad'))
+  mkdirSync(join(folder, 'node_modules', '@webgpu'))
+  symlinkSync(join(root, 'node_modules', '@webgpu', 'types'), join(folder, 'node_modules', '@webgpu', 'types'))
   writeFileSync(join(folder, 'package.json'), '{ "type": "module" }')
 })
 afterAll(() => rmSync(folder, { recursive: true }))
@@ -63,10 +64,17 @@ export const launched: Launch[] = []
 export const opened = async (): Promise<Gpu> => (await openGpu()) ?? currentGpu()
 `
 
-describe('a program against dist, with TypeScript 7', () => {
+/** TypeScript before 6 has no types of WebGPU of its own; the README names the package that has them. */
+const webgpu = ['--types', '@webgpu/types']
+
+describe.each<[name: string, compiler: string, types: readonly string[]]>([
+  ['TypeScript 7', 'typescript', []],
+  ['TypeScript 5.9', 'typescript-5.9', webgpu],
+])('a program against dist, with %s', (_name, compiler, types) => {
+  const tsc = join(root, 'node_modules', compiler, 'bin', 'tsc')
   const check = async (name: string, text: string, options: readonly string[]) => {
     writeFileSync(join(folder, `${name}.ts`), text)
-    return run(process.execPath, [tsc, ...options, `${name}.ts`], { cwd: folder }).then(
+    return run(process.execPath, [tsc, ...options, ...types, `${name}.ts`], { cwd: folder }).then(
       () => '',
       (error: { stdout: string }) => error.stdout,
     )
@@ -89,7 +97,7 @@ describe('a program against dist, with TypeScript 7', () => {
   })
 
   test('compiles in a project of tsc --init', async () => {
-    const project = join(folder, 'project')
+    const project = join(folder, `project-${compiler}`)
     mkdirSync(project)
     await run(process.execPath, [tsc, '--init'], { cwd: project })
     const config = readFileSync(join(project, 'tsconfig.json'), 'utf8')
@@ -97,7 +105,7 @@ describe('a program against dist, with TypeScript 7', () => {
     writeFileSync(join(project, 'tsconfig.json'), config.replace(/"skipLibCheck": true/, '"skipLibCheck": false'))
     writeFileSync(join(project, 'package.json'), '{ "type": "module" }')
     writeFileSync(join(project, 'program.ts'), PROGRAM)
-    const said = await run(process.execPath, [tsc, '--noEmit'], { cwd: project }).then(
+    const said = await run(process.execPath, [tsc, '--noEmit', ...types], { cwd: project }).then(
       () => '',
       (error: { stdout: string }) => error.stdout,
     )
