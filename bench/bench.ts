@@ -1,4 +1,5 @@
 /** `npm run bench`: kernels, each proven before it is timed; whole training steps and the loader; the report on a GPU. */
+import { pathToFileURL } from 'node:url'
 import { OptionError } from '../src/base/errors.ts'
 import { requireExtension } from '../src/base/file-name.ts'
 import { openGpu, sampleData } from '../src/node.ts'
@@ -34,6 +35,7 @@ kernels:
   --all               at 224 pixels too
   --dtype f16,f32     storage types (f16)
   --family NAME       broadcast, tile or matrix, instead of what is chosen for the adapter
+  --own FILE          a module that registers kernels of its own (registerConvolutionKernel), timed beside the others
   --picture FILE.svg  the roofline
 step:
   --precision P       mixed or f32 (both, on a GPU mixed)
@@ -59,6 +61,7 @@ const OPTIONS = {
   all: { type: 'boolean' },
   dtype: { type: 'string' },
   family: { type: 'string' },
+  own: { type: 'string' },
   picture: { type: 'string' },
   precision: { type: 'string' },
   part: { type: 'string' },
@@ -94,6 +97,7 @@ type Given = ReturnType<typeof parseCommand<typeof OPTIONS>>['values']
 
 async function kernels(filter: string, given: Given): Promise<void> {
   if (given.picture !== undefined) requireExtension('--picture', given.picture, '.svg')
+  if (given.own !== undefined) await import(pathToFileURL(given.own).href)
   const family = given.family === undefined ? undefined : choices('--family', given.family, KERNEL_FAMILIES)[0]
   const gpu = await openGpu({ profile: true, ...(family ? { family } : {}) })
   const machine = machineOf(gpu)

@@ -9,7 +9,7 @@ import { empty, launch } from '../../src/tensor/launch.ts'
 import { tensor } from '../../src/tensor/read-write.ts'
 import { rounding } from '../../src/testing/measure-kernel.ts'
 import { type Case, type Use } from './harness.ts'
-import { unravel } from './conv2d.ts'
+import { unravel } from '../../src/testing/convolution-case.ts'
 import { bytesOf } from '../../src/testing/kernel-operands.ts'
 import '../../src/gpu/wgsl/mixup/lerp.ts'
 

@@ -3,10 +3,13 @@ import { kernelFor } from '../../src/ops/convolution/choices.ts'
 import type { ConvolutionSizes } from '../../src/ops/convolution/passes.ts'
 import { kernelName } from '../../src/ops/convolution/families.ts'
 import { cast } from '../../src/ops/cast.ts'
+import { sigmoidCrossEntropy } from '../../src/ops/binary-cross-entropy.ts'
+import { absoluteError, huberError, squaredError } from '../../src/ops/regression-errors.ts'
 import { linear } from '../../src/ops/linear.ts'
 import { softmax } from '../../src/ops/softmax.ts'
 import { noGrad } from '../../src/tensor/op.ts'
 import { tensor } from '../../src/tensor/read-write.ts'
+import type { Tensor } from '../../src/tensor/tensor.ts'
 import { rounding, summing } from '../../src/testing/measure-kernel.ts'
 import { type Case, type Use } from './harness.ts'
 import { bytesOf, type KernelOperand } from '../../src/testing/kernel-operands.ts'
@@ -30,6 +33,7 @@ export function headCases({ linear: linears }: NetworkShapes, dtype: Float): Cas
     ...linears.flatMap(({ sizes: { N, C, O }, uses }) => linearCases(N, C, O, dtype, uses)),
     ...[...logits.values()].flatMap(({ N, K, uses }) => [
       ...lossCases(N, K, uses),
+      ...elementLosses.flatMap((loss) => elementLossCases(loss, N, K)),
       softmaxCase(N, K),
       logitsCase(N, K, uses),
     ]),
@@ -110,6 +114,97 @@ function dot(count: number, product: (i: number) => number): number {
   let sum = 0
   for (let i = 0; i < count; i++) sum += product(i)
   return sum
+}
+
+/** Loss of targets that are numbers, with its formula and slope in an output. */
+interface ElementLoss {
+  readonly name: string
+  readonly loss: (outputs: Tensor, targets: Tensor) => Tensor
+  readonly of: (output: number, target: number) => number
+  readonly slope: (output: number, target: number) => number
+}
+
+const elementLosses: readonly ElementLoss[] = [
+  {
+    name: 'binary-cross-entropy',
+    loss: (outputs, targets) => sigmoidCrossEntropy(outputs, targets),
+    of: (x, y) => Math.log1p(Math.exp(x)) - x * y,
+    slope: (x, y) => 1 / (1 + Math.exp(-x)) - y,
+  },
+  {
+    name: 'squared-error',
+    loss: (outputs, targets) => squaredError(outputs, targets),
+    of: (x, y) => (x - y) ** 2,
+    slope: (x, y) => 2 * (x - y),
+  },
+  {
+    name: 'absolute-error',
+    loss: (outputs, targets) => absoluteError(outputs, targets),
+    of: (x, y) => Math.abs(x - y),
+    slope: (x, y) => Math.sign(x - y),
+  },
+  {
+    name: 'huber-error',
+    loss: (outputs, targets) => huberError(outputs, targets),
+    of: (x, y) => (Math.abs(x - y) < 1 ? (x - y) ** 2 / 2 : Math.abs(x - y) - 0.5),
+    slope: (x, y) => Math.max(-1, Math.min(1, x - y)),
+  },
+]
+
+/** Returns the cases of the mean of a loss over [N,K] numbers, and of its gradient. No network of the lesson runs them. */
+function elementLossCases({ name, loss, of, slope }: ElementLoss, N: number, K: number): Case[] {
+  const what = `[${N},${K}] f32`
+  const share = (value: number) => (value + 1) / 2
+  return [
+    {
+      name: `${name}/forward ${what}`,
+      uses: [],
+      prepare(operands) {
+        const outputs = operands.random('logits', [N, K], 'f32')
+        // Targets of the binary cross-entropy are probabilities; the others take any number.
+        const targets = operands.random('targets', [N, K], 'f32', share)
+        return {
+          flops: 0,
+          bytes: bytesOf(outputs.tensor, targets.tensor),
+          run: () => ({ loss: noGrad(() => loss(outputs.tensor, targets.tensor)) }),
+          checks: {
+            loss: {
+              at: () => dot(N * K, (i) => of(outputs.at(i), targets.at(i))) / (N * K),
+              allowed: summing(N * K, 'f32'),
+              terms: N * K,
+            },
+          },
+        }
+      },
+    },
+    {
+      name: `${name}/backward ${what}`,
+      uses: [],
+      prepare(operands) {
+        const outputs = operands.random('logits', [N, K], 'f32')
+        const targets = operands.random('targets', [N, K], 'f32', share)
+        trainable(outputs.tensor)
+        const { backward } = taped(operands, () => loss(outputs.tensor, targets.tensor))
+        const dloss = operands.own(tensor([1], []))
+        return {
+          flops: 0,
+          bytes: bytesOf(outputs.tensor, targets.tensor, outputs.tensor),
+          run() {
+            const [dx] = backward(dloss)
+            if (!dx) throw new Error(`${name} gives no gradient`)
+            return { dx }
+          },
+          checks: {
+            dx: {
+              at: (i) => slope(outputs.at(i), targets.at(i)) / (N * K),
+              allowed: rounding('f32'),
+              size: 1 / (N * K),
+            },
+          },
+        }
+      },
+    },
+  ]
 }
 
 function lossCases(N: number, K: number, uses: readonly Use[]): Case[] {

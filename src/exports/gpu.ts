@@ -5,6 +5,7 @@
  */
 
 export { tune, type Tuned, type TuneOptions } from '../ops/convolution/tuner.ts'
+export { registerConvolutionKernel, type ConvolutionKernel } from '../ops/convolution/own-kernels.ts'
 export { exportChoices, importChoices } from '../ops/convolution/choices.ts'
 export { currentGpu, openGpuOn, useGpu, type GpuOptions } from '../gpu/device.ts'
 export type { Files, Platform } from '../platform/platform.ts'

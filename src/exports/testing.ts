@@ -26,5 +26,6 @@ export {
   type PreparedKernel,
   type UnderRoof,
 } from '../testing/measure-kernel.ts'
+export { convolutionCase } from '../testing/convolution-case.ts'
 export { bytesOf, KernelOperands, type KernelOperand } from '../testing/kernel-operands.ts'
 export { measurePeaks, peaksText, type Arithmetic, type Peaks } from '../testing/peaks.ts'

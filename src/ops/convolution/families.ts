@@ -17,9 +17,22 @@ export interface KernelVariant {
   readonly narrow?: boolean
   /** In the matrix family: subgroups of another width than the adapter's usual one. */
   readonly asksLanes?: boolean
+  /** Kernel that a program has registered (see own-kernels.ts), and its shader. */
+  readonly own?: { readonly name: string; readonly shader: ShaderName }
   /** Number of slices of a weight gradient that has too few workgroups to fill the GPU. */
   readonly slices: 'many' | 'few'
 }
+
+/** Kernel of a program for one pass. */
+export interface OwnKernel {
+  readonly pass: ConvolutionPass
+  readonly variant: KernelVariant
+  /** Returns true for sizes that it can compute. */
+  readonly takes: (sizes: ConvolutionSizes) => boolean
+}
+
+/** Kernels that programs have registered. */
+export const ownKernels: OwnKernel[] = []
 
 const SHADERS: Readonly<Record<KernelFamily, Readonly<Record<ConvolutionPass, ShaderName>>>> = {
   broadcast: {
@@ -46,8 +59,8 @@ const NARROW_SHADERS: Partial<Readonly<Record<ConvolutionPass, ShaderName>>> = {
 }
 
 /** Returns the shader of a kernel variant. */
-export function shaderOf({ family, narrow }: KernelVariant, pass: ConvolutionPass): ShaderName {
-  return (narrow ? NARROW_SHADERS[pass] : undefined) ?? SHADERS[family][pass]
+export function shaderOf({ family, narrow, own }: KernelVariant, pass: ConvolutionPass): ShaderName {
+  return own?.shader ?? (narrow ? NARROW_SHADERS[pass] : undefined) ?? SHADERS[family][pass]
 }
 
 type Tile = readonly [number, number, number, number, number]
@@ -191,7 +204,7 @@ function idleShare(kernel: KernelVariant, pass: ConvolutionPass, sizes: Convolut
 /**
  * Returns the candidates of the tuner: every tile that this GPU can run and that is not far larger than the product.
  * Where there are matrix units, only the default variant of the family `tile` is included, since matrix kernels were
- * four to nine times as fast at every shape of xresnet18 (H200).
+ * four to nine times as fast at every shape of xresnet18 (H200). Kernels that programs have registered come last.
  */
 export function candidateKernels(gpu: Gpu, pass: ConvolutionPass, sizes: ConvolutionSizes): readonly KernelVariant[] {
   const { rows, columns } = productOf(pass, sizes)
@@ -201,8 +214,10 @@ export function candidateKernels(gpu: Gpu, pass: ConvolutionPass, sizes: Convolu
   const fitting = all.filter(
     (kernel) => kernel.rows < 2 * Math.max(rows, 32) && kernel.columns < 2 * Math.max(columns, 32),
   )
-  if (pass !== 'backward-weight') return fitting
-  return fitting.flatMap((kernel) =>
+  const own = ownKernels.filter((one) => one.pass === pass && one.takes(sizes)).map(({ variant }) => variant)
+  const candidates = [...fitting, ...own]
+  if (pass !== 'backward-weight') return candidates
+  return candidates.flatMap((kernel) =>
     slicesWanted(gpu, kernel, sizes) > 1 ? [kernel, { ...kernel, slices: 'few' as const }] : [kernel],
   )
 }
@@ -211,7 +226,17 @@ export function candidateKernels(gpu: Gpu, pass: ConvolutionPass, sizes: Convolu
  * Formats the name of a kernel variant, as used in tables of choices: `tile 64×64×16, 8×8 a thread`, `matrix
  * 128×128×32, 2×2 subgroups, 16×16×16`.
  */
-export function kernelName({ family, rows, columns, constants, slices, asksLanes = false }: KernelVariant): string {
+export function kernelName({
+  family,
+  rows,
+  columns,
+  constants,
+  slices,
+  own,
+  asksLanes = false,
+}: KernelVariant): string {
+  const few = slices === 'few' ? ', few slices' : ''
+  if (own) return `${own.name} ${rows}×${columns}${few}`
   const { TILE_K, THREAD_M, THREAD_N, LANES, SUBGROUPS_M, SUBGROUPS_N } = constants
   const { MATRIX_M, MATRIX_N, MATRIX_K, MATRIX_F32 } = constants
   const unit = `${MATRIX_M}×${MATRIX_N}×${MATRIX_K}${MATRIX_F32 ? ' f32' : ''}`
@@ -220,7 +245,7 @@ export function kernelName({ family, rows, columns, constants, slices, asksLanes
     tile: `×${TILE_K}, ${THREAD_M}×${THREAD_N} a thread`,
     matrix: `×${TILE_K}, ${SUBGROUPS_M}×${SUBGROUPS_N} subgroups${asksLanes ? ` of ${LANES}` : ''}, ${unit}`,
   }[family]
-  return `${family} ${rows}×${columns}${how}${slices === 'few' ? ', few slices' : ''}`
+  return `${family} ${rows}×${columns}${how}${few}`
 }
 
 /** Returns the number of workgroups of a pass before it is split into slices. */

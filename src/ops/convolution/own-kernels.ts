@@ -1,0 +1,76 @@
+import { requireInteger } from '../../base/check.ts'
+import { OptionError } from '../../base/errors.ts'
+import { checkOptions, FUNCTION, NUMBER, objectWith, TEXT, type Kinds } from '../../base/options.ts'
+import { rng } from '../../base/rng.ts'
+import { shaderSource, type RegisteredShader } from '../../gpu/shader-source.ts'
+import { ownKernels } from './families.ts'
+import { PASSES, type ConvolutionPass, type ConvolutionSizes } from './sizes.ts'
+
+/** Convolution kernel of a program, for one pass. */
+export interface ConvolutionKernel {
+  /** Name in tables of choices and in messages. */
+  readonly name: string
+  readonly pass: ConvolutionPass
+  /** Shader, as `registerShader` returned it. */
+  readonly shader: RegisteredShader
+  /** Rows and columns of the product (see `ConvolutionPass`) that a workgroup computes, which say how many are launched. */
+  readonly rows: number
+  readonly columns: number
+  /** Values of the shader's `@const` constants. Default none */
+  readonly constants?: Readonly<Record<string, number>>
+  /** Returns true for sizes that the kernel can compute. Default: all */
+  readonly takes?: (sizes: ConvolutionSizes) => boolean
+}
+
+const KINDS: Kinds<ConvolutionKernel> = {
+  name: TEXT,
+  pass: { expected: PASSES.map((pass) => `'${pass}'`).join(', '), is: (value) => PASSES.includes(value as never) },
+  shader: TEXT,
+  rows: NUMBER,
+  columns: NUMBER,
+  constants: objectWith('{ … }'),
+  takes: FUNCTION,
+}
+
+/**
+ * Registers a kernel for one pass of convolutions and matrix products as a variant beside the library's: the tuner times it with
+ * them, and uses it for the sizes where it is fastest and its results are those of the family `tile`. Before the tuner runs
+ * nothing changes; `tune({ force: true })` runs it on any adapter.
+ *
+ *   const shader = registerShader('mine/forward', wgsl)
+ *   registerConvolutionKernel({ name: 'mine', pass: 'forward', shader, rows: 16, columns: 64 })
+ *
+ * The shader has the bindings of the pass, `x weight y`, `dy weight dx` or `x dy dw`, in this order, and the lines `@shape N H W C
+ * P Q O R S STRIDE PAD`, for 'backward-weight' also `SLICES`. Tensors are those of `ConvolutionSizes`, their last axis padded to a
+ * multiple of four with zeros, in the storage type `T4` (see shaders/README.md); dw is f32. It is launched with a workgroup for
+ * each tile of the product: ⌈rows of the product / rows⌉ · ⌈columns of the product / columns⌉, in one dimension, times the STRIDE²
+ * classes of 'backward-input'; for 'backward-weight' columns, rows and slices are the three dimensions, and each slice is a
+ * partial sum [SLICES,O,R,S,C].
+ *
+ * @throws OptionError  if an option is not of its kind, the shader is not registered, or the name is taken
+ */
+export function registerConvolutionKernel(kernel: ConvolutionKernel): void {
+  checkOptions('registerConvolutionKernel', kernel, KINDS)
+  const { name, pass, shader, rows, columns, constants = {}, takes = () => true } = kernel
+  requireInteger('registerConvolutionKernel', 'rows', rows, { from: 1 })
+  requireInteger('registerConvolutionKernel', 'columns', columns, { from: 1 })
+  if (name === '' || ownKernels.some(({ variant }) => variant.own?.name === name)) {
+    throw new OptionError('registerConvolutionKernel', 'the name cannot be used', {
+      given: { name },
+      expected: 'a name that no other kernel has',
+    })
+  }
+  // Refuses a shader that does not exist, with its name.
+  shaderSource(shader)
+  const variant = { family: 'tile', own: { name, shader }, rows, columns, constants, slices: 'many' } as const
+  ownKernels.push({ pass, variant, takes })
+}
+
+/** Returns a fingerprint of the registered kernels, which what the tuner found depends on; '' without any. */
+export function ownKernelsVersion(): string {
+  if (ownKernels.length === 0) return ''
+  const texts = ownKernels.map(({ pass, variant: { own, rows, columns, constants } }) =>
+    JSON.stringify([own?.name, pass, rows, columns, constants, own && shaderSource(own.shader).text]),
+  )
+  return `+${rng(0, texts.sort().join()).bits().toString(16)}`
+}
