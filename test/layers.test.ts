@@ -23,7 +23,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   ops: ['base', 'gpu', 'gpu/wgsl', 'tensor'],
   nn: ['base', 'gpu/wgsl', 'tensor', 'ops'],
   // Checks and measurements of operations.
-  testing: ['base', 'gpu', 'gpu/wgsl', 'tensor'],
+  testing: ['base', 'gpu', 'gpu/wgsl', 'tensor', 'ops'],
   onnx: ['base', 'vendor', 'tensor', 'ops', 'nn'],
   optim: ['base', 'gpu', 'gpu/wgsl', 'tensor'],
   data: ['base', 'image', 'platform', 'gpu', 'gpu/wgsl', 'tensor'],
