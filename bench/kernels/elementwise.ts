@@ -1,6 +1,6 @@
 import { add } from '../../src/ops/add.ts'
 import { cast } from '../../src/ops/cast.ts'
-import { mish } from '../../src/ops/mish.ts'
+import { mish } from '../../src/ops/activations.ts'
 import { relu } from '../../src/ops/relu.ts'
 import { sum } from '../../src/ops/sum.ts'
 import { roundToHalf } from '../../src/tensor/half.ts'

@@ -1,12 +1,13 @@
 // Values and slopes of the activations, by KIND (src/ops/activations.ts). A NaN passes; nothing overflows on the way.
-// @use lib/nan
+// @use lib/nan lib/mish
 const SIGMOID = 0u;
 const SILU = 1u;
 const GELU = 2u;
 const GELU_TANH = 3u;
-const HARD_SIGMOID = 4u;
-const HARD_SWISH = 5u;
-const RELU6 = 6u;
+const MISH = 4u;
+const HARD_SIGMOID = 5u;
+const HARD_SWISH = 6u;
+const RELU6 = 7u;
 
 // |x|, at most `limit`, from which on a function has reached its end in f32.
 fn magnitude(x: vec4f, limit: f32) -> vec4f {
@@ -53,6 +54,7 @@ fn valueOf(kind: u32, x: vec4f) -> vec4f {
     case SILU: { return x * logistic(x)[0]; }
     case GELU: { return x * normal(x); }
     case GELU_TANH: { return x * logistic(geluArgument(x))[0]; }
+    case MISH: { return mishOf(x); }
     case HARD_SIGMOID: { return upToSix(x + 3.0) / 6.0; }
     case HARD_SWISH: { return x * (upToSix(x + 3.0) / 6.0); }
     default: { return upToSix(x); }
@@ -79,6 +81,7 @@ fn slopeOf(kind: u32, x: vec4f) -> vec4f {
       let near = select(clamp(x, vec4f(-30.0), vec4f(30.0)), x, isNan(x));
       return s[0] + s[0] * s[1] * (GELU_SLOPE * near * (1.0 + 3.0 * GELU_CUBE * near * near));
     }
+    case MISH: { return mishSlope(x); }
     case HARD_SIGMOID: { return select(vec4f(), vec4f(1.0 / 6.0), (x > vec4f(-3.0)) & (x < vec4f(3.0))); }
     case HARD_SWISH: {
       let inside = select(x / 3.0 + 0.5, vec4f(1.0), (x > vec4f(3.0)) | isNan(x));

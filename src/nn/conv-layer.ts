@@ -1,6 +1,6 @@
 import { OptionError } from '../base/errors.ts'
 import { ANY, checkOptions, NUMBER, type Kinds } from '../base/options.ts'
-import { mish } from '../ops/mish.ts'
+import { mish } from '../ops/activations.ts'
 import type { Shape } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { BatchNorm } from './batch-norm.ts'

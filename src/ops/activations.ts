@@ -5,7 +5,7 @@ import type { Tensor } from '../tensor/tensor.ts'
 import '../gpu/wgsl/activation/index.ts'
 
 /** Numbers of the activations, as in shaders/lib/activations.wgsl. */
-const KINDS = { sigmoid: 0, silu: 1, gelu: 2, geluTanh: 3, hardSigmoid: 4, hardSwish: 5, relu6: 6 } as const
+const KINDS = { sigmoid: 0, silu: 1, gelu: 2, geluTanh: 3, mish: 4, hardSigmoid: 5, hardSwish: 6, relu6: 7 } as const
 
 /** Makes the operation of an activation. Backward keeps x. */
 function activation(name: keyof typeof KINDS): (x: Tensor) => Tensor {
@@ -34,6 +34,7 @@ const ops = {
   silu: activation('silu'),
   gelu: activation('gelu'),
   geluTanh: activation('geluTanh'),
+  mish: activation('mish'),
   hardSigmoid: activation('hardSigmoid'),
   hardSwish: activation('hardSwish'),
   relu6: activation('relu6'),
@@ -93,6 +94,20 @@ export function silu(x: Tensor): Tensor {
 export function gelu(x: Tensor, options: GeluOptions = {}): Tensor {
   checkOptions('gelu', options, GELU_KINDS)
   return options.approximate === 'tanh' ? ops.geluTanh(x) : ops.gelu(x)
+}
+
+/**
+ * Computes the Mish activation, a smooth relative of ReLU that passes small negative values.
+ *
+ *   y = x·tanh(ln(1 + exp(x)))
+ *
+ * @param x  any shape, f16 | f32
+ * @returns  shape and type of x
+ *
+ * Source: Misra 2019, arXiv:1908.08681; torch.nn.Mish.
+ */
+export function mish(x: Tensor): Tensor {
+  return ops.mish(x)
 }
 
 /**

@@ -1,5 +1,5 @@
 /** All operations, by name. */
-export { gelu, hardSigmoid, hardSwish, relu6, sigmoid, silu, type GeluOptions } from './activations.ts'
+export { gelu, hardSigmoid, hardSwish, mish, relu6, sigmoid, silu, type GeluOptions } from './activations.ts'
 export { add } from './add.ts'
 export { avgPool, type AvgPoolOptions } from './avg-pool.ts'
 export { batchNorm, type BatchNormOptions } from './batch-norm.ts'
@@ -16,7 +16,6 @@ export { layerNorm, type LayerNormOptions } from './layer-norm.ts'
 export { linear } from './linear.ts'
 export { maxBlurPool } from './max-blur-pool.ts'
 export { maxPool, type MaxPoolOptions } from './max-pool.ts'
-export { mish } from './mish.ts'
 export { mul } from './mul.ts'
 export {
   absoluteError,

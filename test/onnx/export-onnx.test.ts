@@ -198,7 +198,7 @@ test('every operation that a network may have is exported', () => {
     'sum',
   ]
   // One file has them all.
-  const activations = ['gelu', 'geluTanh', 'hardSigmoid', 'hardSwish', 'relu6', 'sigmoid', 'silu']
+  const activations = ['gelu', 'geluTanh', 'hardSigmoid', 'hardSwish', 'mish', 'relu6', 'sigmoid', 'silu']
   const operations = readdirSync(new URL('../../src/ops', import.meta.url))
     .filter((file) => file.endsWith('.ts'))
     .map((file) => file.slice(0, -3))
