@@ -1,7 +1,7 @@
 /** The same training step in wgrad and in other libraries, each in a Worker of its own, one after the other. */
 import { answers } from './answers.ts'
 import { messageOf } from './dom.ts'
-import { bar, table } from './table.ts'
+import { bar, milliseconds, table } from './table.ts'
 
 interface Library {
   readonly name: string
@@ -126,10 +126,6 @@ export function comparisonText(adapter: string, turns: readonly Turn[]): string 
     stepMs === undefined ? `${name}: ${failure}` : `${name}: ${milliseconds(stepMs)} ${ratio(stepMs, ours)}`.trimEnd(),
   )
   return [adapter, ...rows].join('\n')
-}
-
-function milliseconds(timeMs: number): string {
-  return timeMs < 1000 ? `${timeMs.toFixed(1)} ms` : `${(timeMs / 1000).toFixed(1)} s`
 }
 
 /** How many times as long as that of wgrad a step takes. */

@@ -2,9 +2,12 @@ import { answers } from './answers.ts'
 import type { TrainerClient } from './client.ts'
 import { compare, comparison, comparisonText } from './compare.ts'
 import { byId, element, messageOf, say } from './dom.ts'
-import type { AdapterFacts } from './protocol.ts'
+import type { AdapterFacts, KernelTime } from './protocol.ts'
 import type { RooflineMessage } from './roofline.ts'
-import { bar, table } from './table.ts'
+import { bar, milliseconds, table } from './table.ts'
+
+/** Kernels that take less of a step are one row together. */
+const LEAST_SHARE = 0.002
 
 /** The part of the page that shows the layers and measures the visitor's GPU. */
 export function lookInside(trainer: TrainerClient, facts: AdapterFacts): void {
@@ -70,23 +73,24 @@ export function lookInside(trainer: TrainerClient, facts: AdapterFacts): void {
     if (!facts.timestamps) throw new Error('This adapter, or this browser, does not let pages read the GPU’s clock.')
     const kernels = await trainer.call.kernels()
     const totalMs = kernels.reduce((sum, { timeMs }) => sum + timeMs, 0)
-    const text = (rate: number, unit: string) =>
-      rate > 0 && Number.isFinite(rate) ? `${(rate / 1e9).toFixed(1)} G${unit}/s` : ''
+    const [large, small] = [true, false].map((most) => kernels.filter(({ share }) => share >= LEAST_SHARE === most))
     show(
       table(
         'Kernels of one training step of xresnet18, by the GPU’s clock',
         ['kernel', 'launches', 'time', 'share', 'arithmetic', 'memory'],
-        kernels.map(({ operation, launches, timeMs, share, flops, bytes }) => [
-          operation,
-          String(Math.round(launches)),
-          `${timeMs.toFixed(timeMs < 1 ? 3 : 1)} ms`,
-          bar(share, `${(100 * share).toFixed(1)}%`),
-          text(flops / (timeMs / 1000), 'FLOP'),
-          text(bytes / (timeMs / 1000), 'B'),
-        ]),
+        [...large, ...(small.length > 0 ? [together(small)] : [])].map(
+          ({ operation, launches, timeMs, share, flops, bytes }) => [
+            operation,
+            String(Math.round(launches)),
+            milliseconds(timeMs),
+            bar(share, `${(100 * share).toFixed(1)}%`),
+            perSecond(flops / (timeMs / 1000), 'FLOP'),
+            perSecond(bytes / (timeMs / 1000), 'B'),
+          ],
+        ),
       ),
     )
-    return `One step takes ${totalMs.toFixed(1)} ms on the GPU.`
+    return `One step takes ${milliseconds(totalMs)} on ${facts.software ? 'this software adapter' : 'the GPU'}.`
   })
 
   attempt('measure-roofline', 'Starting …', async (signal) => {
@@ -137,4 +141,24 @@ function copyButton(text: string, status: HTMLElement): HTMLElement {
       () => say(status, 'The browser does not let this page copy: select the table instead.', true),
     )
   return element('button', { type: 'button', class: 'small', onclick: () => void copy() }, 'Copy the result')
+}
+
+/** One row of many kernels. */
+function together(kernels: readonly KernelTime[]): KernelTime {
+  const sum = (of: (kernel: KernelTime) => number) => kernels.reduce((total, kernel) => total + of(kernel), 0)
+  return {
+    operation: `${kernels.length} others`,
+    launches: sum(({ launches }) => launches),
+    timeMs: sum(({ timeMs }) => timeMs),
+    share: sum(({ share }) => share),
+    flops: sum(({ flops }) => flops),
+    bytes: sum(({ bytes }) => bytes),
+  }
+}
+
+/** A rate in the unit that leaves it a few digits; nothing where there is none. */
+function perSecond(rate: number, unit: string): string {
+  if (!(rate > 0) || !Number.isFinite(rate)) return ''
+  const [scale, prefix] = rate >= 1e11 ? [1e12, 'T'] : rate >= 1e8 ? [1e9, 'G'] : [1e6, 'M']
+  return `${(rate / scale).toFixed(1)} ${prefix}${unit}/s`
 }

@@ -68,6 +68,7 @@ export class Mistakes {
         ),
       ),
     )
+    const actions = element('div', { class: 'row' })
     const act = (text: string, name: string, to?: string) => {
       const done = async () => {
         try {
@@ -86,10 +87,11 @@ export class Mistakes {
         again.hidden = false
         ;(next?.querySelector('button') ?? again).focus()
       }
-      row.append(element('button', { type: 'button', class: 'small', onclick: () => void done() }, name))
+      actions.append(element('button', { type: 'button', class: 'small', onclick: () => void done() }, name))
     }
     if (label !== predicted) act(`Moved to ${predicted}.`, `It is ${predicted}`, predicted)
     act('Picture removed.', 'Remove')
+    row.append(actions)
     return row
   }
 }

@@ -5,6 +5,8 @@ import { tell } from './telling.ts'
 
 /** Time over which the speed is measured. */
 const RATE_WINDOW_MS = 4000
+/** Shortest time of which a speed is told: losses of several steps are read at once. */
+const SHORTEST_MS = 200
 
 /**
  * Reports losses as the GPU finishes their steps, and figures of every epoch.
@@ -12,6 +14,7 @@ const RATE_WINDOW_MS = 4000
  * @param stopped  true once Stop was pressed, which may be before the fit begins
  */
 export function reporter(part: Part, stopped: () => boolean): Callback {
+  /** Begin of what is measured, and ends of its steps. */
   let times: number[] = []
   return {
     name: 'page',
@@ -34,11 +37,20 @@ export function reporter(part: Part, stopped: () => boolean): Callback {
       const now = performance.now()
       times.push(now)
       while (times.length > 4 && now - times[0] > RATE_WINDOW_MS) times.shift()
-      const seconds = (now - times[0]) / 1000
-      const rate = seconds > 0 ? ((times.length - 1) * (session?.batchSize ?? 0)) / seconds : undefined
+      const elapsedMs = now - times[0]
+      const rate =
+        elapsedMs < SHORTEST_MS ? undefined : ((times.length - 1) * (session?.batchSize ?? 0) * 1000) / elapsedMs
       tell({ kind: 'step', part, loss, rate })
     },
-    beforeEpoch: () => void (times = []),
+    beforeEpoch: ({ epoch }) => {
+      const now = performance.now()
+      const last = times.at(-1) ?? now
+      // The first epoch begins with compiling, so its first step has no time of its own: of few steps that is too much.
+      if (epoch === 0) times = []
+      else if (epoch === 1 && last - times[0] < SHORTEST_MS) times = [now]
+      // Validation took no time from training.
+      else times = times.map((time) => time + now - last)
+    },
     afterEpoch: (state) => {
       const row = state.recorder.rows.at(-1)
       const session = sessions.get(part)

@@ -29,3 +29,9 @@ export function table(
     ),
   )
 }
+
+/** A time in the unit that leaves it a few digits. */
+export function milliseconds(timeMs: number): string {
+  if (timeMs >= 1000) return `${(timeMs / 1000).toFixed(1)} s`
+  return `${timeMs.toFixed(timeMs < 1 ? 3 : 1)} ms`
+}

@@ -22,6 +22,8 @@ export class TrainingView {
   private readonly tilesTitle: HTMLElement
   private readonly status: HTMLElement
   private readonly button: HTMLButtonElement
+  /** Leads on where this training has shown what there is to see. */
+  private readonly next = element('a', { href: '#own', class: 'next', hidden: true }, 'Now teach it yours')
   private shown: readonly Shown[] = []
   private epochsBefore = 0
   private epochs = 0
@@ -81,7 +83,7 @@ export class TrainingView {
           element('span', {}, element('i', { class: 'green' }), 'accuracy after each epoch'),
         ),
         this.accuracySvg,
-        element('div', { class: 'controls' }, this.button, this.status),
+        element('div', { class: 'controls' }, this.button, this.status, ...(part === 'first' ? [this.next] : [])),
       ),
       element('div', {}, this.tilesTitle, this.tiles),
     )
@@ -149,6 +151,12 @@ export class TrainingView {
     }
   }
 
+  /** A sentence about the end of a training. */
+  private get outcome(): string {
+    const { textContent } = this.figures.accuracy
+    return textContent === '–' ? 'Finished' : `Finished: ${textContent} right`
+  }
+
   private enter(phase: Phase, text: string): void {
     this.phase = phase
     this.root.dataset['phase'] = phase
@@ -162,6 +170,7 @@ export class TrainingView {
           : phase === 'finished'
             ? `Train ${MORE} more epochs`
             : 'Continue'
+    this.next.hidden = phase !== 'finished'
     say(this.status, this.training ? `${text} …` : text)
     this.onPhase(phase)
   }
@@ -169,7 +178,7 @@ export class TrainingView {
   private receive(event: TrainingEvent): void {
     switch (event.kind) {
       case 'phase':
-        this.enter(event.phase, event.text)
+        this.enter(event.phase, event.phase === 'finished' ? this.outcome : event.text)
         break
       case 'planned':
         this.loss.plan(event.steps)
@@ -237,8 +246,8 @@ export class TrainingView {
       if (hit) right++
       tile.className = hit ? 'right' : 'wrong'
       tile.querySelector('figcaption')!.textContent = hit
-        ? `✓ ${label} ${percent(probability)}`
-        : `✗ ${label}, but it is ${truth}`
+        ? `${label} ${percent(probability)}`
+        : `${label}, but it is ${truth}`
     }
     this.tilesTitle.textContent = `Pictures that it never trains on: ${right} of ${guesses.length} right`
   }

@@ -183,6 +183,10 @@ describe.skipIf(executablePath === undefined)('the page', () => {
     await page.locator('#mistakes .ready').waitFor(PATIENCE)
     // One epoch of the head, and the one that was asked for.
     expect(await figure(page, '[data-training=own]', 'epoch')).toBe('2 of 2')
+    // Losses of many steps are read at once, which is no speed.
+    const speed = Number(await figure(page, '[data-training=own]', 'images per second'))
+    expect(speed).toBeGreaterThan(0)
+    expect(speed).toBeLessThan(2000)
     expect(errors).toEqual([])
     await close()
   })
