@@ -144,9 +144,9 @@ function headline({ measured, interpretation }: AnyMeasured): readonly [name: st
   return interpretation.isLabels ? ['F1', f1] : ['R²', r2]
 }
 
-/** Returns the images with the largest losses; of classes, those that are classified wrongly. */
+/** Returns the images that are wrong among those with the largest losses. */
 function mostWrong({ measured, interpretation }: AnyMeasured, count: number) {
-  if (!measured) return interpretation.topLosses(count).map((one) => ({ ...one, said: one.predicted }))
+  if (!measured) return interpretation.mostWrong(count).map((one) => ({ ...one, said: one.predicted }))
   return measured.interpretation
     .topLosses(count)
     .filter(({ actual, predicted }) => actual !== predicted)

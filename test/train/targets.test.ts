@@ -272,6 +272,12 @@ describe('several labels per image', () => {
     expect(evaluated.topLosses(2).map(({ loss }) => loss)).toEqual(
       [...results.losses].sort((a, b) => b - a).slice(0, 2),
     )
+    // Those with every label right are not among the most wrong.
+    expect(evaluated.mostWrong(8)).toHaveLength(rights.filter((right) => !right).length)
+    const strict = new TargetInterpretation(results, loaders.target, { threshold: 0.999 })
+    expect(strict.mostWrong(8).map(({ item }) => item)).toEqual(
+      strict.topLosses(8).flatMap(({ item, actual }) => (actual === 'no label' ? [] : [item])),
+    )
     expect(evaluated.report()).toMatch(/\nblue +\d/)
     const report = await learner.report()
     for (const part of ['3 labels', 'All labels right in', '>blue<', 'accuracy_multi']) expect(report).toContain(part)

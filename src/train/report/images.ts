@@ -61,16 +61,15 @@ export function wrongTiles(
   )
 }
 
-/** Results of targets that are labels or numbers for a report, with the images of the largest losses. */
+/** Results of targets that are labels or numbers for a report, with the most wrong images. */
 export async function targetResults(
   platform: Pick<Platform, 'decoder' | 'encodePng'>,
   interpretation: TargetInterpretation,
   { items, decoding }: Pick<Pictures, 'items' | 'decoding'>,
   shown: number,
 ): Promise<TargetResults> {
-  const worst = interpretation.topLosses(shown)
   const mostWrong = await Promise.all(
-    worst.map(async ({ item, ...rest }) => ({
+    interpretation.mostWrong(shown).map(async ({ item, ...rest }) => ({
       ...rest,
       uri: await fileUri(platform, items[item], decoding),
       path: items[item],

@@ -214,6 +214,8 @@ function targetOverview({ isLabels, count: measured, scores, labels, numbers }: 
 }
 
 function targetsWrong({ mostWrong }: TargetResults): Html {
+  // As of classes: where nothing is wrong there is nothing to show.
+  if (mostWrong.length === 0) return html``
   return html`<section class="card"><h2>What it gets wrong</h2><h3>Largest losses</h3><ul class="tiles">${mostWrong.map(
     ({
       uri,

@@ -147,6 +147,14 @@ export class TargetInterpretation {
       }))
   }
 
+  /**
+   * Returns the items with the largest losses that are wrong, the largest first: of labels those with a label too many or too
+   * few; a number is never quite right. @param k  number of items with the largest losses to look at
+   */
+  mostWrong(k: number): TargetLoss[] {
+    return this.topLosses(k).filter(({ actual, predicted }) => actual !== predicted)
+  }
+
   /** Formats the scores of all items, and a table of those of every label or number. */
   report(): string {
     const scores = this.scores()
