@@ -81,10 +81,10 @@ const read = new WeakMap<Gpu, TunedTable>()
  * Chooses kernel variants for convolutions and matrix products by measuring, where none is chosen yet.
  *
  * All candidates (family and tile) are timed in turns; the fastest is chosen if it beats the default variant and its
- * result agrees with that of the family `tile`, and kept if a whole step gets faster by it (whole-step.ts). Choices are stored on disk by adapter, driver and version of the
- * shaders, so that later runs use the same variants; a table may be shipped as well (shipped.ts). If the time limit
- * ends the search, the passes with the least arithmetic use the default variant: of the matrix family if matrix kernels
- * proved right in every pass, of the family `tile` if one of them was wrong.
+ * result agrees with that of the family `tile`, and kept if a whole step gets faster by it (whole-step.ts). Choices are
+ * stored on disk by adapter, driver and version of the shaders, so that later runs use the same variants; a table may be
+ * shipped as well (shipped.ts). If the time limit ends the search, the passes with the least arithmetic use the default
+ * variant: of the matrix family if matrix kernels proved right in every pass, of the family `tile` if one of them was wrong.
  *
  * Asynchronous, so it cannot be part of a step: call it before training, when the shapes have been launched once, and
  * again when they change. Nothing else may be recorded meanwhile; steps recorded before keep their variants. It does
@@ -262,8 +262,8 @@ async function tunePass(
     const [timeMs, ruleMs] = [chosen, rule].map((kernel) => timeOf(times, kernel))
     return {
       row: { pass, kernel: kernelName(chosen), timeMs, ruleMs, refused },
-      // Matrix kernels are proven on this adapter before they are used, by default as well.
-      change: { subject, before: (await isRight(trial, rule)) ? rule : chosen, after: chosen },
+      // Matrix kernels are proven on this adapter before they are used, by default as well; what was chosen is proven.
+      change: { subject, before: chosen === rule || (await isRight(trial, rule)) ? rule : chosen, after: chosen },
     }
   } finally {
     trial.close()
