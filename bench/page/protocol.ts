@@ -1,5 +1,7 @@
 /** Conversation of the page with its training worker: calls with one answer each, and events in between. */
 
+import type { CleaningItem } from 'wgrad/data'
+
 /** Facts about the open adapter. */
 export interface AdapterFacts {
   readonly name: string
@@ -65,23 +67,14 @@ export interface Explanation {
 }
 
 /** A picture whose label may be wrong. */
-export interface Suspect {
-  readonly path: string
-  readonly split: 'train' | 'valid'
-  readonly label: string
-  readonly predicted: string
-  readonly probability: number
-  readonly loss: number
-  /** Label that the predictions suggest in place of its own. */
-  readonly suggested?: string | undefined
-}
+export type Suspect = Omit<CleaningItem, 'action' | 'to'>
 
 /** Results on the visitor's validation pictures, and the hardest of all pictures. */
 export interface Results {
   readonly vocab: readonly string[]
   readonly accuracy: number
   readonly confusion: readonly (readonly number[])[]
-  /** By loss, the largest first. */
+  /** Pictures with the largest losses, the largest first. */
   readonly hardest: readonly Suspect[]
 }
 

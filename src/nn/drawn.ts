@@ -25,8 +25,9 @@ interface Drawn {
 }
 
 /**
- * Random numbers of a layer, drawn on the CPU: for each size of a batch always in the same tensor, which a recorded step reads.
- * What was not drawn before a forward pass is drawn in it, from a stream of the layer; a pass that is done again takes the same.
+ * Random numbers of a layer, drawn on the CPU. Batches of one size always have theirs in the same tensor, from which a recorded
+ * step reads them. A forward pass for which no numbers were drawn draws them itself, from a stream of the layer; a forward
+ * pass that is recomputed for its gradients uses the numbers of the original one.
  */
 export class DrawnTensor {
   private readonly stream: string

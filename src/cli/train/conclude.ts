@@ -28,7 +28,7 @@ export async function conclude({ output, gpu, run }: Destination, trained: Train
   const isClass = target.columns === 'class'
   const measured = measureTargets(results, target, learner.loss.threshold)
   output.say(`\n${measured.text}`)
-  // Of labels the loss has the threshold.
+  // Several labels per image have a threshold already, that of the loss.
   const threshold = isClass ? thresholdFor(begun.settings.threshold, results, output) : undefined
   await run.attempt(FILES.model, () =>
     learner.export(run.file(FILES.model), threshold === undefined ? {} : { threshold }),

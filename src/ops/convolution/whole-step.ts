@@ -58,7 +58,7 @@ export async function keepWhatPays(
   const sets = [new Set(changes), ...PASSES.map((name) => new Set(changes.filter((one) => one.subject.pass === name)))]
   let kept: ReadonlySet<Change> = new Set()
   for (const [i, set] of sets.entries()) {
-    // Of one pass only, the first set has been all of it.
+    // If all changes are of one pass, trying them together has decided about that pass.
     if (set.size === 0 || (i > 0 && (set.size === changes.length || !goOn()))) continue
     const wanted = new Set([...kept, ...set])
     const [beforeMs, afterMs] = await timeInTurns(gpu, step, [() => use(kept), () => use(wanted)])
@@ -79,7 +79,7 @@ async function timeInTurns(gpu: Gpu, step: () => void, prepare: readonly (() => 
   const { platform, queue } = gpu
   const best = prepare.map(() => Infinity)
   let steps = 1
-  // What is compiled in the first turn is not counted.
+  // The first turn, −1, compiles kernels that are not ready yet, and its time is not counted.
   for (let turn = -1; turn < TURNS; turn++) {
     for (const [i, choose] of prepare.entries()) {
       choose()

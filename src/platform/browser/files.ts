@@ -258,7 +258,7 @@ export function folderFiles(root: FileSystemDirectoryHandle): BlobFiles {
       const content = await file(from)
       if (await exists(to)) throw alreadyThere(from, to)
       await named(to, () => write(to, content)).catch(async (error: unknown) => {
-        // Of a copy that was not finished there is an empty file.
+        // A copy that fails leaves an empty file at its destination.
         await remove(to).catch(() => undefined)
         throw error
       })
