@@ -7,6 +7,7 @@ import { Tensor } from '../../tensor/tensor.ts'
 import { Interrupted, type Step } from './callback.ts'
 import { announceStep, type RunningFit } from './events.ts'
 import { requireTakes } from './losses.ts'
+import type { FitState } from './state.ts'
 
 const TENSOR: Kind = {
   expected: 'a tensor',
@@ -38,25 +39,39 @@ export function beginStep(state: RunningFit, batch: Batch, seed?: Tensor): Step 
  * @throws ShapeError  if the model has fewer outputs than there are labels
  */
 export function forward(state: RunningFit, step: Step): Tensor {
-  const made = state.model.forward(step.input)
-  checkArgument(`model ${state.model.constructor.name}`, 'its output', made, TENSOR)
-  const outputs = cast(made, 'f32')
-  checkOutputs(state, outputs)
-  step.outputs = outputs
+  step.outputs = modelOutputs(state, step.input)
   announceStep(state, 'afterPrediction', step)
   return step.outputs
 }
 
 /** Stores the loss of a step and announces `afterLoss`. */
 export function compare(state: RunningFit, step: Step, loss: Tensor): Tensor {
-  checkArgument(`loss ${state.loss.name}`, 'its result', loss, TENSOR)
-  step.loss = loss
+  step.loss = requireLoss(state, loss)
   announceStep(state, 'afterLoss', step)
   return step.loss
 }
 
+/**
+ * Returns the outputs of the model for one input, converted to f32, as the loss takes them.
+ *
+ * @throws ShapeError, OptionError  if they are not what the targets of the loaders need
+ */
+export function modelOutputs(state: FitState, input: Tensor): Tensor {
+  const made = state.model.forward(input)
+  checkArgument(`model ${state.model.constructor.name}`, 'its output', made, TENSOR)
+  const outputs = cast(made, 'f32')
+  checkOutputs(state, outputs)
+  return outputs
+}
+
+/** Returns what a loss function returned, once it is known to be a tensor. */
+export function requireLoss({ loss: { name } }: FitState, result: Tensor): Tensor {
+  checkArgument(`loss ${name}`, 'its result', result, TENSOR)
+  return result
+}
+
 /** @throws ShapeError, OptionError  if the model has fewer outputs than there are labels, or the loss takes other targets */
-function checkOutputs({ loaders, loss }: RunningFit, outputs: Tensor): void {
+function checkOutputs({ loaders, loss }: FitState, outputs: Tensor): void {
   const { vocab, target } = loaders
   requireTakes(loss, target)
   const wanted = outputsOf(target)

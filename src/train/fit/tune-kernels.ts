@@ -1,17 +1,19 @@
 import type { TuneOptions } from '../../ops/convolution/tuner.ts'
 import { tunes } from '../../ops/convolution/tunes.ts'
-import { cast } from '../../ops/cast.ts'
 import { backward } from '../../tensor/backward.ts'
 import { noGrad } from '../../tensor/op.ts'
 import { tensor } from '../../tensor/read-write.ts'
 import { keep, release, scope } from '../../tensor/scope.ts'
 import type { FitState } from './state.ts'
+import { modelOutputs, requireLoss } from './step.ts'
 
 /**
  * Times kernel variants for the model's convolutions, forward and both gradients, before a fit on a GPU. One forward
  * pass collects the shapes; if all of them have been tuned before, that pass is the only cost. Choices are kept if forward
  * and backward pass of a whole batch get faster. Weights, running statistics and random numbers stay as they are. An
  * interrupted fit tunes no further.
+ *
+ * @throws ShapeError, OptionError  if outputs, targets and loss do not fit together, as the first step of the fit would
  */
 export async function tuneKernels(state: FitState, options: TuneOptions): Promise<void> {
   const { loaders, loss, model } = state
@@ -24,14 +26,14 @@ export async function tuneKernels(state: FitState, options: TuneOptions): Promis
   // The loss scale of mixed precision changes no kernel.
   const step = (): void =>
     scope(() => {
-      backward(loss.mean(cast(model.forward(batch.augment(dtype)), 'f32'), batch.targets), one)
+      backward(requireLoss(state, loss.mean(modelOutputs(state, batch.augment(dtype)), batch.targets)), one)
       // With the flag of an overflow, which is none of the fit.
       optimizer.zeroGradients()
     })
   try {
     // Keeps the running statistics unchanged; the fit itself calls `train()`.
     model.eval()
-    scope(() => noGrad(() => void model.forward(batch.input(dtype))))
+    scope(() => noGrad(() => void modelOutputs(state, batch.input(dtype))))
     // Loaded when it is needed: software adapters do without.
     const { tune } = await import('../../ops/convolution/tuner.ts')
     await tune({ gradients: true, stopped, step, ...options })

@@ -91,3 +91,13 @@ test('steps that are compared leave weights, statistics and losses of the fit as
   now.mockRestore()
   log.mockRestore()
 })
+
+test('a model that does not fit the targets is refused as by a step, before anything is timed', async () => {
+  const log = vi.spyOn(gpu.platform, 'log').mockImplementation(() => {})
+  const learner = new Learner(await tinyLoaders({ train: 12, batchSize: 4 }), tinyModel({ outputs: 2 }), {
+    tune: { force: true },
+  })
+  await expect(learner.fit(1)).rejects.toThrow('the model has fewer outputs than the data have labels')
+  expect(log).not.toHaveBeenCalled()
+  log.mockRestore()
+})
