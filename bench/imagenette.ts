@@ -44,7 +44,7 @@ async function main(argv: readonly string[]): Promise<void> {
   }
   const gpu = await openGpu()
   const options = readOptions(argv, process.env, gpu.software)
-  const { size, thenSize, epochs, batchSize, firstBatchSize, seed, limit, valid, split, fp32 } = options
+  const { size, thenSize, epochs, batchSize, firstBatchSize, seed, widen, limit, valid, split, fp32 } = options
   const run = await LessonRun.open(gpu, options)
   if (!run) return gpu.close()
   const data = await chooseData(options, gpu.platform, sampleData)
@@ -69,7 +69,11 @@ async function main(argv: readonly string[]): Promise<void> {
     }).loaders(data.path, { batchSize: batch, seed, limit, cache })
 
   /** Makes a learner with the settings that all learners of the notebook share. */
-  const newLearner = (loaders: Loaders, options: LearnerOptions = {}, model: Module = xresnet18({ seed })): Learner => {
+  const newLearner = (
+    loaders: Loaders,
+    options: LearnerOptions = {},
+    model: Module = xresnet18({ seed, widen }),
+  ): Learner => {
     const callbacks = [...(options.callbacks ?? []), run.sectionLog]
     const learner = new Learner(loaders, model, { loss: crossEntropy(), metrics: [accuracy], ...options, callbacks })
     return fp32 ? learner : learner.toFp16()

@@ -9,7 +9,7 @@ import { nodePlatform } from '../../src/platform/node/index.ts'
 import { OPTIONS_FILE } from './options.ts'
 import type { Results } from './results.ts'
 
-/** Arguments of a small lesson with every kind of fit: one alone, and one that continues another. */
+/** Arguments of a small lesson of a narrow network, with every kind of fit: one alone, and one that continues another. */
 const LESSON = [
   '--size',
   '32',
@@ -25,6 +25,8 @@ const LESSON = [
   '0.2',
   '--only',
   'larger-images',
+  '--widen',
+  '0.25',
 ]
 /** Number of generated images: few, because the test concerns what happens between them. */
 const IMAGES = 50

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { DataError, OptionError } from '../../src/base/errors.ts'
 import { jsonText, parseRecord, type Json } from '../../src/base/json.ts'
-import { choice, parseCommand, whole } from '../../src/cli/command.ts'
+import { choice, numberIn, parseCommand, whole } from '../../src/cli/command.ts'
 
 export const SECTIONS = [
   'baseline',
@@ -34,6 +34,8 @@ export interface Options {
   /** Part of the images that is measured on. */
   readonly valid: number
   readonly seed: number
+  /** Factor of the widths of the network's stages. */
+  readonly widen: number
   /** Validation split after resizing: a new one, as in the notebook, or the same. */
   readonly split: 'new' | 'shared'
   readonly fp32: boolean
@@ -89,6 +91,7 @@ export const USAGE = `npm run imagenette -- [options]
   --valid P           part of them to measure on (full 0.2, as the notebook; quick 0.5, so that chance is smaller than
                       what the sections differ by)
   --seed N            one seed for everything (0)
+  --widen X           factor of the widths of the network's stages (1, the notebook's)
   --split S           new (default): the larger images are split anew, as the notebook does, so that most of those they
                       are measured on were trained on before; shared: the same split throughout
   --fp32              train in single precision instead of mixed
@@ -110,6 +113,7 @@ const DEFINITION = {
   limit: { type: 'string' },
   valid: { type: 'string' },
   seed: { type: 'string' },
+  widen: { type: 'string' },
   split: { type: 'string' },
   fp32: { type: 'boolean' },
   out: { type: 'string' },
@@ -131,6 +135,9 @@ const BOUNDS = {
   limit: [20, Infinity],
   seed: [0, 2 ** 31],
 } as const
+
+/** Bounds of --widen: the lower one is excluded. */
+const WIDEN = [0, 16] as const
 
 /** Parses the command line. @throws OptionError  naming the option, the given value and the accepted values */
 export function readOptions(
@@ -163,6 +170,7 @@ export function readOptions(
     limit: whole('--limit', given.limit, defaults.limit, ...BOUNDS.limit),
     valid: share('--valid', given.valid, defaults.valid),
     seed: whole('--seed', given.seed ?? (env.SEED || undefined), 0, ...BOUNDS.seed),
+    widen: numberIn('--widen', given.widen, 1, ...WIDEN),
     split: choice('--split', given.split ?? 'new', SPLITS),
     fp32: given.fp32 ?? false,
     out: given.out,
@@ -207,6 +215,7 @@ function optionsOf(folder: string, given: readonly string[]): Options {
     limit: saved.limit ?? Infinity,
     // Older runs measured on a fifth, as the notebook.
     valid: saved.valid ?? PROFILES.full.valid,
+    widen: saved.widen ?? 1,
   }
   requireOptions(file, options)
   return { ...(options as unknown as Options), out: folder, resume: true }
@@ -224,6 +233,7 @@ function requireOptions(file: string, options: Readonly<Record<string, Json | un
     variant: isOf(VARIANTS),
     split: isOf(SPLITS),
     valid: (value) => typeof value === 'number' && value > 0 && value < 1,
+    widen: (value) => typeof value === 'number' && value > WIDEN[0] && value <= WIDEN[1],
     sections: (value) => Array.isArray(value) && value.length > 0 && value.every(isOf(SECTIONS)),
   }
   for (const [name, [low, high]] of Object.entries(BOUNDS)) {

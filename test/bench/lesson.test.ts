@@ -163,7 +163,20 @@ describe('the command imagenette', () => {
   const text = (...parts: string[]) => readFileSync(join(folder, ...parts), 'utf8')
   const KINDS = { across: 'n01440764', slanted: 'n03028079', upright: 'n03888257' }
   // A fifth to measure on, so that there is something to learn from.
-  const SMALL = ['--data', 'set', '--size', '32', '--batch-size', '8', '--first-batch-size', '8', '--valid', '0.2']
+  const SMALL = [
+    '--data',
+    'set',
+    '--size',
+    '32',
+    '--batch-size',
+    '8',
+    '--first-batch-size',
+    '8',
+    '--valid',
+    '0.2',
+    '--widen',
+    '0.25',
+  ]
 
   beforeAll(() => {
     if (!existsSync(built('imagenette'))) {
@@ -346,6 +359,9 @@ describe('the command imagenette', () => {
       ...SMALL,
       '--then-size',
       '40',
+      // As wide as it is: it learns in one epoch that there are three classes, of 1,000 outputs.
+      '--widen',
+      '1',
       '--epochs',
       '1',
       '--only',

@@ -42,7 +42,20 @@ interface Result {
   }[]
 }
 
-const SMALL = ['--data', 'set', '--size', '32', '--epochs', '1', '--batch-size', '8', '--outputs', '4']
+const SMALL = [
+  '--data',
+  'set',
+  '--size',
+  '32',
+  '--epochs',
+  '1',
+  '--batch-size',
+  '8',
+  '--outputs',
+  '4',
+  '--widen',
+  '0.25',
+]
 
 test('one recipe for each seed: what was measured is printed and written', async () => {
   const { stdout, stderr } = await recipe(

@@ -55,7 +55,19 @@ afterAll(() => {
   if (folder) rmSync(folder, { recursive: true })
 })
 
-const SMALL = ['--size', String(SIZE), '--epochs', '1', '--batch-size', '8', '--lr', '0.003', '--no-augment']
+const SMALL = [
+  '--size',
+  String(SIZE),
+  '--epochs',
+  '1',
+  '--batch-size',
+  '8',
+  '--lr',
+  '0.003',
+  '--no-augment',
+  '--widen',
+  '0.25',
+]
 const TAGS = ['--csv', 'tags.csv', '--image-column', 'picture', '--label-column', 'tags', '--separator', ' ']
 const picture = join('pictures', '2.jpg')
 

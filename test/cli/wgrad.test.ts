@@ -54,7 +54,9 @@ afterAll(() => {
   if (folder) rmSync(folder, { recursive: true })
 })
 
-const SMALL = ['--size', '32', '--epochs', '2', '--batch-size', '8']
+// Narrow, as the tests are of what is around the network.
+const NARROW = ['--size', '32', '--batch-size', '8', '--widen', '0.25']
+const SMALL = [...NARROW, '--epochs', '2']
 
 describe('help and misuse', () => {
   test('each command explains itself; the version is that of the package', async () => {
@@ -86,7 +88,13 @@ describe('help and misuse', () => {
     [['train', 'set', '--model', 'xresnet19'], 2, 'Fix: write xresnet18'],
     [['train'], 2, 'OptionError: train: a folder of images is needed'],
     [['train', 'set', '--size', '8'], 2, "OptionError: --size: '8' is out of range"],
+    [['train', 'set', '--widen', '0'], 2, "OptionError: --widen: '0' is out of range"],
     [['train', 'set', '--valid', '1.5'], 2, "OptionError: --valid: '1.5' is out of range"],
+    [
+      ['train', 'set', '--model', 'resnet18', '--widen', '0.5'],
+      2,
+      'OptionError: --widen: this network has one width only',
+    ],
     [['train', '--resume', 'set', '--lr', '1'], 2, 'leave out --lr'],
     [['train', '--resume', 'set'], 3, 'DataError: set: there is no run to continue'],
     [['train', 'nowhere'], 3, 'DataError: nowhere: no such file or folder'],
@@ -281,8 +289,7 @@ describe('train', () => {
   })
 
   test('from pretrained weights the head is trained first: those of the hub, or the same in a file, continued', async () => {
-    const size = ['--size', '32', '--epochs', '1', '--batch-size', '8']
-    const shared = ['train', 'set', ...size, '--lr', '0.002', '--threshold', 'suggest']
+    const shared = ['train', 'set', ...NARROW, '--epochs', '1', '--lr', '0.002', '--threshold', 'suggest']
     const options = [...shared, '--pretrained', join('whole', 'model.safetensors'), '--model', 'xresnet18']
     const requests: string[] = []
     const hub = createServer((request, response) => {

@@ -102,15 +102,17 @@ export async function learnerOf(
   pretrained: Pretrained | undefined,
   callbacks: readonly Callback[],
 ): Promise<Learner> {
-  const { model, seed, fp32 } = settings
+  const { model, widen, seed, fp32 } = settings
   const { yRange, ...aim } = aimOf(settings, loaders)
   const shared = { ...aim, callbacks, seed }
   const { outputs } = loaders
+  // Only xresnets have widths to choose.
+  const body = { seed, ...(widen !== 1 && { widen }) }
   // Numbers take the head of transfer learning, which knows their range.
-  const head = { ...shared, body: { seed }, ...(pretrained && { pretrained }), ...(yRange && { yRange }) }
+  const head = { ...shared, body, ...(pretrained && { pretrained }), ...(yRange && { yRange }) }
   const learner =
     pretrained || yRange
       ? await visionLearner(loaders, backbones[model], head)
-      : new Learner(loaders, architectures[model]({ outputs, seed }), shared)
+      : new Learner(loaders, architectures[model]({ outputs, ...body }), shared)
   return fp32 ? learner : learner.toFp16()
 }

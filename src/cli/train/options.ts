@@ -35,6 +35,8 @@ Options
     .join(', ')
     .replace(/(.{60}[^,]*,) /g, '$1\n                       ')}
                        (what the weights are of; resnet18 with --pretrained hub; xresnet18 without weights)
+  --widen X            factor of the widths of an xresnet's stages: 0.5 has a quarter of the parameters and of most of
+                       the arithmetic (1; with pretrained weights, the factor that they were trained with)
   --size N             pixels a side that the network sees (224 with pretrained weights, 128 without; on a software
                        adapter 128 and 64)
   --epochs N           passes over the images (5 with pretrained weights, 20 without)
@@ -65,6 +67,7 @@ const DEFINITION = {
   ...FOLDER_DEFINITION,
   pretrained: { type: 'string' },
   model: { type: 'string' },
+  widen: { type: 'string' },
   size: { type: 'string' },
   epochs: { type: 'string' },
   'freeze-epochs': { type: 'string' },
@@ -95,6 +98,7 @@ export interface TrainOptions {
   readonly valid: Valid
   readonly pretrained: string | undefined
   readonly model: string | undefined
+  readonly widen: number | undefined
   readonly size: number | undefined
   readonly epochs: number | undefined
   readonly freezeEpochs: number
@@ -141,6 +145,7 @@ export function readTrainOptions(argv: readonly string[], help: string): TrainOp
     valid: validOption(values.valid),
     pretrained: values.pretrained,
     model: values.model === undefined ? undefined : choice('--model', values.model, Object.keys(backbones)),
+    widen: values.widen === undefined ? undefined : numberIn('--widen', values.widen, 1, ...WIDEN),
     size: optional('size', 32, 1024),
     epochs: optional('epochs', 1, 10_000),
     freezeEpochs: whole('--freeze-epochs', values['freeze-epochs'], 1, 1, 10_000),
@@ -173,6 +178,8 @@ export interface Settings {
   /** Text between labels in the table of the run, where an image may have several; otherwise null. */
   readonly separator: string | null
   readonly model: string
+  /** Factor of the widths of an xresnet's stages; 1 for other networks. */
+  readonly widen: number
   /** File or name on the hub; null without pretrained weights. */
   readonly pretrained: string | null
   readonly size: number
@@ -224,12 +231,14 @@ export function settingsOf(options: TrainOptions, circumstances: Circumstances):
   const large = (areas[areas.length >> 1] ?? 0) > LARGE * size * size
   const { kind: targets, columns } = survey.folder.targets
   requireThresholdFor(targets, options.threshold)
+  const model = modelOf(options, circumstances.pretrained)
   return {
     folder: resolve(options.folder),
     targets,
     numbers: targets === 'numbers' ? columns : [],
     separator: targets === 'labels' ? separatorFor(survey.classes) : null,
-    model: modelOf(options, circumstances.pretrained),
+    model,
+    widen: widenOf(options, model),
     pretrained: circumstances.pretrained ? (sourceOf(options) ?? null) : null,
     size,
     epochs: options.epochs ?? defaults.epochs,
@@ -256,6 +265,8 @@ function requireThresholdFor(targets: TargetKind, threshold: TrainOptions['thres
   })
 }
 
+/** Bounds of --widen: the lower one is excluded. */
+const WIDEN = [0, 16] as const
 const HUB = 'hub'
 const DEFAULT_MODEL = { scratch: 'xresnet18', hub: 'resnet18' } as const
 
@@ -293,6 +304,16 @@ function modelOf(options: TrainOptions, pretrained: Pretrained | undefined): str
   })
 }
 
+/** @throws OptionError  if the network of a run has one width only */
+function widenOf({ widen }: TrainOptions, model: string): number {
+  if (widen === undefined || model.startsWith('x')) return widen ?? 1
+  throw new OptionError('--widen', 'this network has one width only', {
+    given: { widen, model },
+    expected: 'an xresnet',
+    fix: 'leave it out, or name one: --model xresnet18',
+  })
+}
+
 /** Name of the file in a run's folder that holds what it was begun with. */
 export const OPTIONS_FILE = 'options.json'
 const BEGIN_ANEW = 'begin the run anew, without --resume'
@@ -315,7 +336,11 @@ export async function begunBefore(files: Files, folder: string): Promise<Begun> 
     })
   }
   const begun = parseRecord(file, await files.readText(file), BEGIN_ANEW)
-  const { settings, started, look } = begun
+  const { started, look } = begun
+  // Older runs had no choice of the width.
+  const settings: Record<string, unknown> | undefined = isRecord(begun.settings)
+    ? { widen: 1, ...begun.settings }
+    : undefined
   const isNumber = (value: unknown) => typeof value === 'number'
   const isFlag = (value: unknown) => typeof value === 'boolean'
   const oneOf =
@@ -328,6 +353,7 @@ export async function begunBefore(files: Files, folder: string): Promise<Begun> 
     numbers: Array.isArray,
     separator: (value) => value === null || typeof value === 'string',
     model: oneOf(...Object.keys(backbones)),
+    widen: isNumber,
     pretrained: (value) => value === null || typeof value === 'string',
     size: isNumber,
     epochs: isNumber,
@@ -342,9 +368,9 @@ export async function begunBefore(files: Files, folder: string): Promise<Begun> 
     shrink: oneOf('exact', 'fast'),
     seed: isNumber,
   }
-  const wrong = isRecord(settings) && Object.entries(kinds).find(([name, is]) => !is(settings[name]))
-  if (!isRecord(settings) || wrong || typeof started !== 'string' || !isRecord(look)) {
+  const wrong = settings && Object.entries(kinds).find(([name, is]) => !is(settings[name]))
+  if (!settings || wrong || typeof started !== 'string' || !isRecord(look)) {
     throw new DataError(file, `a damaged file: its ${wrong ? wrong[0] : 'contents'} is invalid`, { fix: BEGIN_ANEW })
   }
-  return begun as unknown as Begun
+  return { ...begun, settings } as unknown as Begun
 }

@@ -72,7 +72,7 @@ export async function reportOf({ measured, trained, cleaning, gpu, run, seconds 
       ['Images', settings.folder],
       [
         'Network',
-        `${settings.model}, ${model
+        `${settings.model}${settings.widen === 1 ? '' : `, ${settings.widen} times as wide`}, ${model
           .parameters()
           .reduce((sum, { count }) => sum + count, 0)
           .toLocaleString('en')} parameters`,

@@ -120,12 +120,12 @@ async function train({ output, gpu, run, resume }: Going): Promise<void> {
 }
 
 function settingsText(settings: Settings, gpu: Gpu): string {
-  const { model, pretrained, size, epochs, freezeEpochs, batchSize, fp32, decoder, shrink, seed } = settings
+  const { model, widen, pretrained, size, epochs, freezeEpochs, batchSize, fp32, decoder, shrink, seed } = settings
   const begun = pretrained === null ? 'random weights' : `the weights of ${pretrained}`
   const passes = freezeEpochs > 0 ? `${freezeEpochs} + ${epochs}` : String(epochs)
   return [
     `${gpu.name}${gpu.software ? ': a software adapter, which computes on the processor' : ''}`,
-    `${model} from ${begun}, ${size} px, ${passes} epochs in batches of ${batchSize}, ${fp32 ? 'single' : 'mixed'} precision, seed ${seed}`,
+    `${model}${widen === 1 ? '' : `, ${widen} times as wide,`} from ${begun}, ${size} px, ${passes} epochs in batches of ${batchSize}, ${fp32 ? 'single' : 'mixed'} precision, seed ${seed}`,
     ...(decoder === 'built-in'
       ? []
       : [`decoded by ${decoder}${shrink === 'fast' ? ' at the size that is needed' : ''}`]),
