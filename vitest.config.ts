@@ -3,24 +3,25 @@ import { availableParallelism } from 'node:os'
 import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config'
 import { browserProjects } from './test/browser/project.ts'
 
-const ALL = ['test/**/*.test.ts', '!test/browser/**']
-/** Test files whose kernels use no subgroups, or emulated ones, and are compiled by no other file. */
-const WITHOUT_SUBGROUPS = [
-  '**/families.test.ts',
-  '**/optim/radam.test.ts',
-  '**/gpu/unroll.test.ts',
-  '**/gpu/subgroups.test.ts',
-]
-/** Test files that prove kernels family by family (test/helpers/families.ts). */
-const byFamily = readdirSync('test', { recursive: true, encoding: 'utf8' })
-  .filter((file) => file.endsWith('.test.ts'))
+const files = readdirSync('test', { recursive: true, encoding: 'utf8' })
   .map((file) => `test/${file}`)
-  .filter((file) => readFileSync(file, 'utf8').includes(' testFamilies('))
+  .filter((file) => file.endsWith('.test.ts') && !file.startsWith('test/browser/'))
+/** Test files that prove kernels family by family (test/helpers/families.ts). */
+const byFamily = new Set(files.filter((file) => readFileSync(file, 'utf8').includes(' testFamilies(')))
+/** Operations whose kernels use no subgroups, or emulated ones. */
+const WITHOUT_SUBGROUPS = 'test/ops/convolution/families.test.ts'
+/** Test files of what the width of vectors may change: operations, and training by them as a whole. */
+const ofVectors = (file: string): boolean =>
+  file !== WITHOUT_SUBGROUPS &&
+  (byFamily.has(file) ||
+    file.startsWith('test/ops/') ||
+    ['test/learns.test.ts', 'test/nn/golden.test.ts'].includes(file))
 
 /**
- * Mesa's software adapter reads the width of its vectors, which are its subgroups, as it is loaded. The adapter's own family
- * and all else is proven on vectors as wide as the processor has them. The other families use no subgroups, so the width
- * changes nothing of what they compute; for 128 bits their kernels compile in a fifth of the time that they take for 512.
+ * Mesa's software adapter reads the width of its vectors, which are its subgroups, as it is loaded. Operations of the
+ * adapter's own family, and training by them, are proven on vectors as wide as the processor has them; everything else,
+ * which is about something other than kernels, and the other families, which use no subgroups, on those of 128 bits: their
+ * kernels compile in a fifth of the time that they take for 512.
  */
 const projects: readonly TestProjectInlineConfiguration[] = [
   {
@@ -28,7 +29,7 @@ const projects: readonly TestProjectInlineConfiguration[] = [
     // No `exclude`, which would take the place of the command line's.
     test: {
       name: 'native',
-      include: [...ALL, ...WITHOUT_SUBGROUPS.map((files) => `!${files}`)],
+      include: files.filter(ofVectors),
       env: { TEST_FAMILIES: 'own' },
     },
   },
@@ -36,7 +37,7 @@ const projects: readonly TestProjectInlineConfiguration[] = [
     extends: true,
     test: {
       name: 'short vectors',
-      include: [...byFamily, ...WITHOUT_SUBGROUPS],
+      include: files.filter((file) => !ofVectors(file) || byFamily.has(file)),
       env: { TEST_FAMILIES: 'others', LP_NATIVE_VECTOR_WIDTH: '128' },
     },
   },
@@ -45,7 +46,7 @@ const projects: readonly TestProjectInlineConfiguration[] = [
 export default defineConfig({
   test: {
     // Another adapter has vectors of 128 bits for everything (test/helpers/adapter.ts).
-    ...(process.env.TEST_ADAPTER ? { include: ALL } : { projects: [...projects, ...browserProjects()] }),
+    ...(process.env.TEST_ADAPTER ? { include: files } : { projects: [...projects, ...browserProjects()] }),
     globalSetup: ['test/global-setup.ts'],
     setupFiles: ['test/helpers/adapter.ts'],
     // A file of tests keeps little more than one core busy, on a software adapter as well: it compiles, reads back and

@@ -27,19 +27,13 @@ export class Init {
   /** Numbers spread evenly over [−bound, bound). */
   uniform(shape: Shape, bound: number): Initial {
     const index = this.made++
-    return () => {
-      const random = rng(this.seed, 'init', index)
-      return Float32Array.from({ length: elementCount(shape) }, () => random.uniform(-bound, bound))
-    }
+    return () => rng(this.seed, 'init', index).uniforms(elementCount(shape), -bound, bound)
   }
 
   /** Numbers drawn from N(0, deviation²). */
   normal(shape: Shape, deviation: number): Initial {
     const index = this.made++
-    return () => {
-      const random = rng(this.seed, 'init', index)
-      return Float32Array.from({ length: elementCount(shape) }, () => random.normal(0, deviation))
-    }
+    return () => rng(this.seed, 'init', index).normals(elementCount(shape), 0, deviation)
   }
 }
 
@@ -59,7 +53,7 @@ export const INIT = objectWith('an Init, which draws the initial weights', 'kaim
  */
 export function kaimingNormal(shape: Shape, random: Rng, fan: Fan = 'in'): Float32Array {
   const deviation = Math.sqrt(2 / elementCount(fan === 'in' ? shape.slice(1) : shape.slice(0, -1)))
-  return Float32Array.from({ length: elementCount(shape) }, () => random.normal(0, deviation))
+  return random.normals(elementCount(shape), 0, deviation)
 }
 
 /** Returns an initializer that sets every element to one value. */

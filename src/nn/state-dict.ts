@@ -26,7 +26,9 @@ export function isCounter(name: string): boolean {
 export async function stateDict(states: readonly StateTensor[]): Promise<StateDict> {
   const dict = new Map<string, StateEntry>()
   for (const { path, shape, value } of states) {
-    dict.set(path, { shape: torchShape(shape), data: toTorch(Float32Array.from(await read(value)), shape) })
+    const numbers = await read(value)
+    const data = numbers instanceof Float32Array ? numbers : Float32Array.from(numbers)
+    dict.set(path, { shape: torchShape(shape), data: toTorch(data, shape) })
   }
   return dict
 }
@@ -90,6 +92,7 @@ function reordered(
   if (shape.length !== 4) return data
   const [O, R, S, C] = shape
   const taps = R * S
+  if (taps === 1) return data
   const out = new Float32Array(data.length)
   for (let o = 0; o < O; o++) {
     for (let tap = 0; tap < taps; tap++) {

@@ -64,6 +64,7 @@ function pack(data: ArrayLike<number>, spec: Spec): Float32Array | Uint16Array |
     padded.set(data)
     return padded
   }
+  if (spec.dtype === 'f32' && data instanceof Float32Array && data.byteLength === stored) return data
   const out = spec.dtype === 'f16' ? new Uint16Array(stored / 2) : new Float32Array(stored / 4)
   const last = spec.shape.at(-1) ?? 1
   const row = storedLastAxis(spec)
@@ -79,6 +80,7 @@ function unpack(bytes: ArrayBuffer, spec: Spec): Float32Array | Uint32Array {
   const stored = spec.dtype === 'f16' ? new Uint16Array(bytes) : new Float32Array(bytes)
   const last = spec.shape.at(-1) ?? 1
   const row = storedLastAxis(spec)
+  if (stored instanceof Float32Array && row === last) return stored.subarray(0, count)
   const out = new Float32Array(count)
   for (let i = 0, at = 0; at < storedCount(spec) && i < count; i += last, at += row) {
     for (let j = 0; j < last; j++) out[i + j] = spec.dtype === 'f16' ? halfToFloat(stored[at + j]) : stored[at + j]

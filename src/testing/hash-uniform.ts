@@ -4,10 +4,12 @@
  */
 export function hashUniform(count: number, seed: number, low = 0, high = 1): Float32Array {
   const offset = Math.imul(seed, 0x9e3779b9)
-  return Float32Array.from({ length: count }, (_, i) => {
+  const numbers = new Float32Array(count)
+  for (let i = 0; i < count; i++) {
     let x = (i + offset) >>> 0
     x = Math.imul(x ^ (x >>> 16), 0x7feb352d)
     x = Math.imul(x ^ (x >>> 15), 0x846ca68b)
-    return low + ((high - low) * ((x ^ (x >>> 16)) >>> 0)) / 2 ** 32
-  })
+    numbers[i] = low + ((high - low) * ((x ^ (x >>> 16)) >>> 0)) / 2 ** 32
+  }
+  return numbers
 }

@@ -101,9 +101,6 @@ let noise: Float32Array | undefined
  * of each batch would take too long; every item of every batch starts at another position.
  */
 export function erasingNoise(): Float32Array {
-  if (!noise) {
-    const random = rng(0, 'erasing')
-    noise = Float32Array.from({ length: 3 * NOISE_PIXELS }, () => random.normal())
-  }
+  noise ??= rng(0, 'erasing').normals(3 * NOISE_PIXELS)
   return noise
 }

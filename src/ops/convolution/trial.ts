@@ -139,14 +139,8 @@ function random(gpu: Gpu, spec: Spec, name: string): Tensor {
   const last = spec.shape[spec.shape.length - 1]
   const rows = elementCount(spec.shape) / last
   const blockRows = Math.min(rows, BLOCK_ROWS)
-  const draws = rng(0, `tune ${name}`)
-  const block = keep(
-    tensor(
-      Float32Array.from({ length: blockRows * last }, () => draws.uniform(-1, 1)),
-      [blockRows, last],
-      spec.dtype,
-    ),
-  )
+  const numbers = rng(0, `tune ${name}`).uniforms(blockRows * last, -1, 1)
+  const block = keep(tensor(numbers, [blockRows, last], spec.dtype))
   const made = keep(empty(spec, `tuned ${name}`))
   const rowBytes = storedLastAxis(spec) * DTYPE_BYTES[spec.dtype]
   for (let row = 0; row < rows; row += blockRows) {
