@@ -16,8 +16,8 @@ import {
 import { choice } from './command.ts'
 import type { Output } from './output.ts'
 
-/** Files that a finding names at most. */
-const NAMED = 3
+/** Files that a finding or an error names at most. */
+export const NAMED = 3
 
 /** Options of a command that reads a folder of images, as they are typed. */
 export interface FolderOptions {

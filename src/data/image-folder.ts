@@ -51,6 +51,8 @@ export interface ImageFolder {
   readonly description: string
   /** Meaning of the labels. */
   readonly targets: FolderTargets
+  /** Path of the table of labels; `undefined` where folders are the classes. */
+  readonly table?: string
   readonly images: readonly FolderImage[]
   readonly apart: readonly LeftApart[]
 }
@@ -235,7 +237,7 @@ function byTable(platform: Platform, path: string, found: readonly Found[], tabl
     const cell = cells[table.path]
     const file = lookUp(cell)
     if (!file) {
-      apart['no-file'].push(cell)
+      if (table.side < 0 || !isLeftOut(cells[table.side])) apart['no-file'].push(cell)
       continue
     }
     if (used.has(file.path)) {
@@ -267,6 +269,7 @@ function byTable(platform: Platform, path: string, found: readonly Found[], tabl
     path,
     layout: 'table',
     targets: table.targets,
+    table: table.file,
     description: `labels of ${platform.files.join(table.file)}`,
     images,
     apart: kinds
@@ -280,11 +283,16 @@ function targetText(target: ImageTarget): string {
   return typeof target === 'string' ? target : target.join('; ')
 }
 
+/** True if a table of a run says that an image is left out. */
+function isLeftOut(cell: string): boolean {
+  return cell.trim().toLowerCase() === 'left out'
+}
+
 function sideOf(where: string, cell: string): Side | 'none' {
   const text = cell.trim().toLowerCase()
   if ([...VALID, 'true', '1'].includes(text)) return 'valid'
   if ([...TRAIN, 'false', '0'].includes(text)) return 'train'
-  if (text === '' || text === 'left out') return 'none'
+  if (text === '' || isLeftOut(text)) return 'none'
   throw new DataError(where, 'the side of the image is neither train nor valid', { given: { side: cell } })
 }
 

@@ -11,6 +11,7 @@ import type { Results } from '../../bench/lesson/results.ts'
 import { RunFolder } from '../../src/platform/node/run-folder.ts'
 import { DataError } from '../../src/base/errors.ts'
 import { markOf } from '../../src/platform/node/process-mark.ts'
+import { pressing } from '../helpers/command.ts'
 import { stripes } from '../helpers/tiny.ts'
 
 let folder = ''
@@ -199,14 +200,11 @@ describe('the command imagenette', () => {
 
   /** Runs a command to its end, or until it prints that: then Ctrl-C is pressed. */
   function run(name: string, args: readonly string[], pressAt?: RegExp, cwd = folder): Promise<Ended> {
-    const child = spawn(process.execPath, [built(name), ...args], { cwd })
+    const env = pressAt ? pressing(pressAt) : process.env
+    const child = spawn(process.execPath, [built(name), ...args], { cwd, env })
     const printed = { stdout: '', stderr: '' }
-    let pressed = false
     child.stdout.on('data', (data: Buffer) => {
       printed.stdout += data.toString()
-      if (pressed || !pressAt?.test(printed.stdout)) return
-      pressed = true
-      child.kill('SIGINT')
     })
     child.stderr.on('data', (data: Buffer) => {
       printed.stderr += data.toString()

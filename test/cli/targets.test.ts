@@ -1,19 +1,31 @@
 import { execFile } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import jpeg from 'jpeg-js'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { pressing } from '../helpers/command.ts'
 import { runOnnx } from '../helpers/onnx-runtime.ts'
 
 const command = fileURLToPath(new URL('../../dist/src/cli/wgrad.js', import.meta.url))
 
 /** The built command `wgrad` on images whose labels are in a table; `npm test` builds first. */
 let folder = ''
-const wgrad = (...args: string[]) =>
-  promisify(execFile)(process.execPath, [command, ...args], { cwd: folder }).then(
+const wgrad = (...args: string[]) => wgradIn(process.env, ...args)
+const wgradIn = (env: NodeJS.ProcessEnv, ...args: string[]) =>
+  promisify(execFile)(process.execPath, [command, ...args], { cwd: folder, env }).then(
     ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
     (failed: { code: number; stdout: string; stderr: string }) => failed,
   )
@@ -59,7 +71,7 @@ const SMALL = [
   '--size',
   String(SIZE),
   '--epochs',
-  '1',
+  '2',
   '--batch-size',
   '8',
   '--lr',
@@ -237,4 +249,110 @@ describe('numbers', () => {
     expect(code).toBe(2)
     expect(stderr).toContain('the targets are numbers, which have no such threshold')
   })
+})
+
+describe('a run on a table that was interrupted', () => {
+  const parts = { labels: 'tagged-parts', numbers: 'shaded-parts' }
+  const begin = (out: string, ...args: string[]) =>
+    wgradIn(pressing(/\n0 {9}/), 'train', 'pictures', ...args, ...SMALL, '--out', out)
+  const resume = async (run: string) => {
+    const { code, stdout, stderr } = await wgrad('train', '--resume', run)
+    return { code, stdout, stderr: stderr.replaceAll(/^Warning: .*\n/gm, '') }
+  }
+  /** Changes a file, and returns how to undo that. */
+  const change = (from: string | RegExp, to: string, ...parts: string[]) => {
+    const before = text(...parts)
+    expect(before).toMatch(from)
+    writeFileSync(join(folder, ...parts), before.replace(from, to))
+    return () => writeFileSync(join(folder, ...parts), before)
+  }
+
+  beforeAll(async () => {
+    const begun = [
+      await begin(parts.labels, ...TAGS, '--threshold', '0.4'),
+      await begin(parts.numbers, '--csv', 'shades.csv'),
+    ]
+    for (const { code, stdout, stderr } of begun) {
+      if (code !== 130 || !stdout.includes('1 of 2 epochs are done and kept')) throw new Error(stderr + stdout)
+    }
+  })
+
+  test.each([
+    ['a label', 'labels', /^2\.jpg,red\|green,/m, '2.jpg,green,'],
+    ['a number', 'numbers', /^3\.jpg,67,/m, '3.jpg,76,'],
+    ['the name of a column of labels', 'labels', 'path,label', 'path,tags'],
+    ['the name of a column of numbers', 'numbers', 'path,grey', 'path,light'],
+    ['a side', 'labels', ',train,', ',valid,'],
+  ] as const)('is not continued where %s has changed in its table', async (_, kind, from, to) => {
+    const run = `${parts[kind]}-changed`
+    cpSync(join(folder, parts[kind]), join(folder, run), { recursive: true })
+    change(from, to, run, 'images.csv')
+    const { code, stderr } = await resume(run)
+    const table = join(run, 'images.csv')
+    expect(stderr).toBe(
+      [
+        `DataError: ${table}: the table has changed since the run was begun`,
+        '  expected the images and labels that the interrupted run was trained on',
+        `  Fix: restore it, or begin a run with it as it is: npx wgrad train FOLDER --csv ${table}`,
+        '',
+      ].join('\n'),
+    )
+    expect(code).toBe(3)
+    rmSync(join(folder, run), { recursive: true })
+  })
+
+  test('of an older version, which kept no digest of its table, is continued as it was', async () => {
+    const run = `${parts.numbers}-older`
+    cpSync(join(folder, parts.numbers), join(folder, run), { recursive: true })
+    const { images, table, ...begun } = json(text(run, 'options.json'))
+    expect([images, table]).toEqual([
+      expect.stringMatching(/^[0-9a-f]{64}$/),
+      { file: join(folder, 'shades.csv'), sha256: expect.stringMatching(/^[0-9a-f]{64}$/) },
+    ])
+    writeFileSync(join(folder, run, 'options.json'), JSON.stringify(begun))
+    change(/^3\.jpg,67,/m, '3.jpg,76,', run, 'images.csv')
+    const { code, stderr } = await resume(run)
+    // What the checkpoint knows of the labels holds.
+    expect(stderr).toContain('this is the checkpoint of another fit')
+    expect(code).toBe(2)
+    rmSync(join(folder, run), { recursive: true })
+  })
+
+  test('is not continued without one of its images', async () => {
+    const [there, elsewhere] = [join(folder, 'pictures', '3.jpg'), join(folder, '3.jpg')]
+    renameSync(there, elsewhere)
+    const { code, stderr } = await resume(parts.labels)
+    renameSync(elsewhere, there)
+    expect(stderr).toContain('images that the run was begun with are not there any more')
+    expect(stderr).toMatch(/^ +images +1\n +named +3\.jpg$/m)
+    expect(code).toBe(3)
+  })
+
+  test.each(['labels', 'numbers'] as const)(
+    'comes to the same by its %s, and says so if they have changed',
+    async (kind) => {
+      const [run, whole] = [parts[kind], kind === 'labels' ? 'tagged' : 'shaded']
+      const undo = kind === 'labels' ? change(/^2\.jpg,red green$/m, '2.jpg,red', 'tags.csv') : () => {}
+      const { code, stdout, stderr } = await resume(run)
+      undo()
+      expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+      expect(stdout).toContain('1 of 2 epochs done')
+      const said = `${join(folder, 'tags.csv')} has changed since the run was begun, which goes on with the labels of then (images.csv)`
+      expect(stdout.includes(said)).toBe(kind === 'labels')
+      expect(stdout.includes('since the run was begun')).toBe(kind === 'labels')
+      for (const name of ['model.safetensors', 'model.onnx', 'images.csv']) {
+        expect(readFileSync(join(folder, run, name)).equals(readFileSync(join(folder, whole, name)))).toBe(true)
+      }
+      const figures = (of: string) => {
+        const { epochs, ...results } = json(text(of, 'results.json'))
+        const { started, seconds, ...measured } = results
+        const rows = (epochs as { seconds: number; imagesPerSecond: number }[]).map((row) => {
+          const { seconds: own, imagesPerSecond, ...figures } = row
+          return figures
+        })
+        return { measured, rows }
+      }
+      expect(figures(run)).toEqual(figures(whole))
+    },
+  )
 })

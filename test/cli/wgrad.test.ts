@@ -1,4 +1,4 @@
-import { execFile, spawn } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import jpeg from 'jpeg-js'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { pressing } from '../helpers/command.ts'
 import { runOnnx } from '../helpers/onnx-runtime.ts'
 import { stripes } from '../helpers/tiny.ts'
 
@@ -21,8 +22,9 @@ interface Ended {
 
 /** The built command `wgrad`; `npm test` builds first. */
 let folder = ''
-const wgrad = (...args: string[]): Promise<Ended> =>
-  promisify(execFile)(process.execPath, [command, ...args], { cwd: folder }).then(
+const wgrad = (...args: string[]): Promise<Ended> => wgradIn(process.env, ...args)
+const wgradIn = (env: NodeJS.ProcessEnv, ...args: string[]): Promise<Ended> =>
+  promisify(execFile)(process.execPath, [command, ...args], { cwd: folder, env }).then(
     ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
     (failed: Ended) => failed,
   )
@@ -255,16 +257,11 @@ describe('train', () => {
   })
 
   test('interrupted and continued, it comes to the same', async () => {
-    const child = spawn(process.execPath, [command, 'train', 'set', ...SMALL, '--out', 'parts'], { cwd: folder })
-    let said = ''
-    let pressed = false
-    child.stdout.on('data', (data: Buffer) => {
-      said += data.toString()
-      if (pressed || !/\n0 {9}/.test(said)) return
-      pressed = true
-      child.kill('SIGINT')
-    })
-    expect(await new Promise((ended) => child.on('close', ended))).toBe(130)
+    const { code: ended, stdout: said } = await wgradIn(
+      pressing(/\n0 {9}/),
+      ...['train', 'set', ...SMALL, '--out', 'parts'],
+    )
+    expect(ended).toBe(130)
     expect(said).toMatch(/\nto continue: npx wgrad train --resume parts\n$/)
     const again = await wgrad('train', 'set', ...SMALL, '--out', 'parts')
     expect(again).toMatchObject({ code: 2, stdout: '' })
@@ -319,16 +316,8 @@ describe('train', () => {
       /"none of these" below a probability of 0\.\d{3}; .* right and \d of \d wrong/,
     )
     expect(text('tuned', 'history.csv')).toMatch(/\nhead,0,.*\nall,0,/)
-    const child = spawn(process.execPath, [command, ...options, '--out', 'tuned-parts'], { cwd: folder })
-    let said = ''
-    let pressed = false
-    child.stdout.on('data', (data: Buffer) => {
-      said += data.toString()
-      if (pressed || !/\n0 {9}[^]*\nepoch/.test(said)) return
-      pressed = true
-      child.kill('SIGTERM')
-    })
-    expect(await new Promise((ended) => child.on('close', ended))).toBe(130)
+    const stopped = await wgradIn(pressing(/\n0 {9}[^]*\nepoch/, 'SIGTERM'), ...options, '--out', 'tuned-parts')
+    expect(stopped.code).toBe(130)
     expect((await wgrad('train', '--resume', 'tuned-parts', '--json')).code).toBe(0)
     const model = (run: string) => readFileSync(join(folder, run, 'model.safetensors'))
     expect(model('tuned-parts').equals(model('tuned'))).toBe(true)

@@ -1,8 +1,10 @@
+import { resolve } from 'node:path'
 import { DataError, OptionError } from '../../base/errors.ts'
 import { jsonText } from '../../base/json.ts'
 import { csvLine, type FolderImage, type ImageFolderOptions, type Side, type Survey } from '../../exports/data.ts'
 import type { Pretrained } from '../../exports/train.ts'
 import type { Gpu } from '../../node.ts'
+import type { Platform } from '../../platform/platform.ts'
 import { RunFolder } from '../../platform/node/run-folder.ts'
 import { requireTrainable } from '../check.ts'
 import { countsOf, decoderOf, lookJson, lookText } from '../look.ts'
@@ -48,15 +50,46 @@ export async function begin(output: Output, gpu: Gpu, beginning: Beginning): Pro
     })
   }
   const run = await RunFolder.open(options.out, platform.log)
-  const begun: Begun = { settings, started: new Date().toISOString(), look: lookedAt }
-  await run.write(
-    FILES.images,
-    imagesCsv(survey, settings, (path) => split.sideOf(path)),
-  )
+  const images = imagesCsv(survey, settings, (path) => split.sideOf(path))
+  const { table } = survey.folder
+  const begun: Begun = {
+    settings,
+    started: new Date().toISOString(),
+    look: lookedAt,
+    images: await platform.sha256(images),
+    ...(table !== undefined && { table: { file: resolve(table), sha256: await fileDigest(platform, table) } }),
+  }
+  await run.write(FILES.images, images)
   await run.write(OPTIONS_FILE, `${jsonText({ ...begun, settings: { ...settings } })}\n`)
   output.keepLog(run.file(FILES.log))
   output.say(text)
   return run
+}
+
+async function fileDigest({ files, sha256 }: Platform, file: string): Promise<string> {
+  return sha256(await files.read(file))
+}
+
+/**
+ * Requires the table of a run's images as it was written; tells if the table of labels has changed, which is not read again.
+ *
+ * @throws DataError  if the table of the run has changed
+ */
+export async function requireSameTable(output: Output, run: RunFolder, { images, table }: Begun): Promise<void> {
+  const { platform } = output
+  const file = run.file(FILES.images)
+  if (images !== undefined && (await fileDigest(platform, file)) !== images) {
+    throw new DataError(file, 'the table has changed since the run was begun', {
+      expected: 'the images and labels that the interrupted run was trained on',
+      fix: `restore it, or begin a run with it as it is: ${invocation()} train FOLDER --csv ${quoted(file)}`,
+    })
+  }
+  if (table === undefined) return
+  const now = await fileDigest(platform, table.file).catch(() => undefined)
+  if (now === table.sha256) return
+  output.say(
+    `${table.file} has ${now === undefined ? 'gone' : 'changed'} since the run was begun, which goes on with the labels of then (${FILES.images}); a new run takes those of now`,
+  )
 }
 
 /** Column of the images in the table of a run. */

@@ -1,4 +1,5 @@
 /** Makes the loaders and the learner of a run from the settings in its folder. */
+import { DataError } from '../../base/errors.ts'
 import {
   labelsOf,
   readImageFolder,
@@ -34,17 +35,26 @@ import {
   type Callback,
 } from '../../node.ts'
 import type { RunFolder } from '../../platform/node/run-folder.ts'
+import { NAMED } from '../look.ts'
 import type { Output } from '../output.ts'
 import { runTable } from './begin.ts'
 import type { Settings } from './options.ts'
 
 /** Size of images before they are varied and cropped at random, in parts of the network's. Source: fastai's lessons, 460 for 224 and so on; smaller here, as every pixel is resampled. */
 const ROOM = 1.25
+
 /** Makes the loaders of a run, from the table of its images. */
 export async function loadersOf(output: Output, run: RunFolder, settings: Settings): Promise<Loaders> {
   const { platform } = output
   const { size, batchSize, flip, augment, decoder, shrink, seed, pretrained } = settings
-  const { images } = await readImageFolder(settings.folder, { ...runTable(run, settings), platform })
+  const { images, apart } = await readImageFolder(settings.folder, { ...runTable(run, settings), platform })
+  const gone = apart.find(({ kind }) => kind === 'no-file')
+  if (gone) {
+    throw new DataError(settings.folder, 'images that the run was begun with are not there any more', {
+      given: { images: gone.names.length, named: gone.names.slice(0, NAMED).join(', ') },
+      fix: 'put them back, or begin a new run with those that are left',
+    })
+  }
   const byPath = new Map(images.map((image) => [image.path, image]))
   const indices = (wanted: Side) => Uint32Array.from(images.flatMap(({ side }, i) => (side === wanted ? [i] : [])))
   const varied = augment ? augTransforms({ size, doFlip: flip, minScale: 0.75 }) : []

@@ -54,7 +54,8 @@ Options
   --seed N             seed of everything random (42)
 ${FOLDER_OPTIONS_USAGE}
   --out DIR            folder of the results (runs/<time>)
-  --resume DIR         continue the interrupted run of that folder, to the same numbers
+  --resume DIR         continue the interrupted run of that folder, to the same numbers: by the labels it was begun with,
+                       which its images.csv has
   --json               one JSON document per line on stdout, each with an "event": look, start, search, epoch and last end,
                        interrupted or error; what people read goes to stderr
   --help
@@ -325,6 +326,10 @@ export interface Begun {
   readonly started: string
   /** Folder as the look printed it, for the report. */
   readonly look: { readonly [name: string]: Json }
+  /** SHA-256 of the table of the run's images; absent in older runs. */
+  readonly images?: string
+  /** Table of labels that the run was begun with; absent where folders are the classes. */
+  readonly table?: { readonly file: string; readonly sha256: string }
 }
 
 /** Reads what a run was begun with. @throws DataError  if there is no such run, or its file is damaged */
@@ -336,11 +341,12 @@ export async function begunBefore(files: Files, folder: string): Promise<Begun> 
     })
   }
   const begun = parseRecord(file, await files.readText(file), BEGIN_ANEW)
-  const { started, look } = begun
+  const { started, look, images, table } = begun
   // Older runs had no choice of the width.
   const settings: Record<string, unknown> | undefined = isRecord(begun.settings)
     ? { widen: 1, ...begun.settings }
     : undefined
+  const isText = (value: unknown) => typeof value === 'string'
   const isNumber = (value: unknown) => typeof value === 'number'
   const isFlag = (value: unknown) => typeof value === 'boolean'
   const oneOf =
@@ -348,13 +354,13 @@ export async function begunBefore(files: Files, folder: string): Promise<Begun> 
     (value: unknown) =>
       values.includes(value as string)
   const kinds: { readonly [Name in keyof Settings]: (value: unknown) => boolean } = {
-    folder: (value) => typeof value === 'string',
+    folder: isText,
     targets: oneOf('class', 'labels', 'numbers'),
     numbers: Array.isArray,
-    separator: (value) => value === null || typeof value === 'string',
+    separator: (value) => value === null || isText(value),
     model: oneOf(...Object.keys(backbones)),
     widen: isNumber,
-    pretrained: (value) => value === null || typeof value === 'string',
+    pretrained: (value) => value === null || isText(value),
     size: isNumber,
     epochs: isNumber,
     freezeEpochs: isNumber,
@@ -369,7 +375,10 @@ export async function begunBefore(files: Files, folder: string): Promise<Begun> 
     seed: isNumber,
   }
   const wrong = settings && Object.entries(kinds).find(([name, is]) => !is(settings[name]))
-  if (!settings || wrong || typeof started !== 'string' || !isRecord(look)) {
+  const hasDigests =
+    (images === undefined || isText(images)) &&
+    (table === undefined || (isRecord(table) && isText(table.file) && isText(table.sha256)))
+  if (!settings || wrong || !isText(started) || !isRecord(look) || !hasDigests) {
     throw new DataError(file, `a damaged file: its ${wrong ? wrong[0] : 'contents'} is invalid`, { fix: BEGIN_ANEW })
   }
   return { ...begun, settings } as unknown as Begun

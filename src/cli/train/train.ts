@@ -6,7 +6,7 @@ import { RunFolder } from '../../platform/node/run-folder.ts'
 import { EXIT } from '../exit-codes.ts'
 import { look, type ClassCount } from '../look.ts'
 import { invocation, Output, quoted } from '../output.ts'
-import { begin } from './begin.ts'
+import { begin, requireSameTable } from './begin.ts'
 import { learnerOf, loadersOf } from './build.ts'
 import { conclude } from './conclude.ts'
 import { FILES } from './files.ts'
@@ -52,6 +52,7 @@ export async function main(argv: readonly string[]): Promise<void> {
       gpu = await openGpuOn(platform)
       output.keepLog(run.file(FILES.log))
       output.say(`continuing ${run.path}, begun ${begun.started}`)
+      await requireSameTable(output, run, begun)
     }
     await train({ output, gpu, run, resume: options.resume !== undefined })
   } finally {
