@@ -40,12 +40,23 @@ const KINDS: Kinds<ConvolutionKernel> = {
  *   const shader = registerShader('mine/forward', wgsl)
  *   registerConvolutionKernel({ name: 'mine', pass: 'forward', shader, rows: 16, columns: 64 })
  *
- * The shader has the bindings of the pass, `x weight y`, `dy weight dx` or `x dy dw`, in this order, and the lines `@shape N H W C
- * P Q O R S STRIDE PAD`, for 'backward-weight' also `SLICES`. Tensors are those of `ConvolutionSizes`, their last axis padded to a
- * multiple of four with zeros, in the storage type `T4` (see shaders/README.md); dw is f32. It is launched with a workgroup for
- * each tile of the product: ⌈rows of the product / rows⌉ · ⌈columns of the product / columns⌉, in one dimension, times the STRIDE²
- * classes of 'backward-input'; for 'backward-weight' columns, rows and slices are the three dimensions, and each slice is a
- * partial sum [SLICES,O,R,S,C].
+ * The shader has the bindings of the pass, in this order, and the line `@shape N H W C P Q O R S STRIDE PAD`, for
+ * 'backward-weight' with `SLICES` as well. Tensors are those of `ConvolutionSizes`, their last axis padded to a multiple of four
+ * with zeros, in the storage type `T4` (see shaders/README.md); dw is f32. It is launched with a workgroup for each tile of the
+ * product, ⌈rows of the product / rows⌉ · ⌈columns of the product / columns⌉ of them:
+ *
+ *   pass             bindings      product, rows × columns              workgroups
+ *   forward          x weight y    N·P·Q × O                            a count, see `workgroupIndex`
+ *   backward-input   dy weight dx  N·⌈H/STRIDE⌉·⌈W/STRIDE⌉ × C          a count, once for each of STRIDE² classes of pixels
+ *   backward-weight  x dy dw       O × 4·R·S·⌈C/4⌉                      [columns, rows, SLICES]
+ *
+ * A pixel of dx belongs to the class of its row and column modulo STRIDE, as those of a class have the same taps; a kernel may
+ * number pixels in another way. The library divides the gradient of the weight into SLICES where there are too few workgroups
+ * to fill the GPU, and adds them up: each slice writes a dw of its own, all of it, into dw [SLICES,O,R,S,C]. There the pixels of
+ * a 1×1 convolution may lie in other rows and images than those of `takes`. A binding `foundInfinity` (lib/overflow) is
+ * optional.
+ *
+ * test/examples/own-convolution.mjs has a plain kernel of each pass.
  *
  * @throws OptionError  if an option is not of its kind, the shader is not registered, or the name is taken
  */

@@ -52,8 +52,7 @@ export class Trial {
     const bytes = Math.ceil(storedBytes(result) / ALIGNMENT) * ALIGNMENT + 2 * ALIGNMENT
     this.guarded = keep(empty({ shape: [bytes / 4], dtype: 'u32' }, 'tuned result'))
     this.result = allocateWithin(this.guarded, result, ALIGNMENT)
-    this.nan = keep(empty({ shape: [PART_BYTES / 4], dtype: 'u32' }, 'NaN'))
-    gpu.queue.write(this.nan.view.buffer, this.nan.view.offset, NAN_BYTES)
+    this.nan = keep(blockOfNaN(gpu))
   }
 
   /**
@@ -71,11 +70,11 @@ export class Trial {
     return timeMs
   }
 
-  private run(kernel: KernelVariant, runs: number): Promise<number> {
+  private run(kernel: KernelVariant, runs: number, change = (record: typeof launch) => record): Promise<number> {
     const { pass, sizes } = this.subject
     const [left, right] = this.operands
     return this.stopwatch.time(kernelName(kernel), (record) => {
-      for (let i = 0; i < runs; i++) runPass(pass, sizes, [left, right, this.result], kernel, record)
+      for (let i = 0; i < runs; i++) runPass(pass, sizes, [left, right, this.result], kernel, change(record))
     })
   }
 
@@ -91,10 +90,8 @@ export class Trial {
       nan,
       result,
     } = this
-    for (const { offset, size } of cut(guarded.view)) {
-      queue.copy({ ...nan.view, size }, { ...guarded.view, offset, size })
-    }
-    await this.run(kernel, 1)
+    fillWithNaN(queue, nan, guarded.view)
+    await this.run(kernel, 1, (record) => overNaN(queue, nan, record))
     const { buffer, offset: begin } = result.view
     // The view's size is rounded up, so it cannot be used here.
     const written = { buffer, offset: begin, size: storedCount(result) * DTYPE_BYTES[result.dtype] }
@@ -123,6 +120,30 @@ export class Trial {
 
   close(): void {
     for (const made of [...this.operands, this.guarded, this.nan]) release(made)
+  }
+}
+
+/** Makes a block of NaN for `overNaN`, which the caller releases. */
+export function blockOfNaN({ queue }: Gpu): Tensor {
+  const made = empty({ shape: [PART_BYTES / 4], dtype: 'u32' }, 'NaN')
+  queue.write(made.view.buffer, made.view.offset, NAN_BYTES)
+  return made
+}
+
+function fillWithNaN(queue: Gpu['queue'], nan: Tensor, view: BufferView): void {
+  for (const { offset, size } of cut(view)) queue.copy({ ...nan.view, size }, { ...view, offset, size })
+}
+
+/**
+ * Returns a function that records the launches of a pass on slices of dw that are NaN: new memory holds zeros, so a kernel that
+ * leaves a slice unwritten would be right by chance.
+ *
+ * @param nan  as of `blockOfNaN`
+ */
+export function overNaN(queue: Gpu['queue'], nan: Tensor, record: typeof launch): typeof launch {
+  return (shader, bindings, options) => {
+    if (bindings.dw) fillWithNaN(queue, nan, bindings.dw.view)
+    record(shader, bindings, options)
   }
 }
 
