@@ -1,5 +1,5 @@
 import { currentGpu, type Gpu } from '../../gpu/device.ts'
-import { candidateKernels, defaultKernel, kernelName, type KernelVariant } from './families.ts'
+import { candidateKernels, defaultKernel, kernelName, ownKernels, type KernelVariant } from './families.ts'
 import { passKey, PASSES, type ConvolutionSizes, type ConvolutionPass } from './sizes.ts'
 
 /** One pass of a convolution of certain sizes. */
@@ -10,12 +10,14 @@ export interface SizedPass {
 
 /** Kernel variants chosen for the passes of one GPU. */
 interface Choices {
-  /** Names of chosen variants by `passKey`, from the tuner, a file or a checkpoint. */
-  names: Readonly<Record<string, string>>
-  /** The same variants by `passKey`, resolved from their names on first use. */
-  readonly kernels: Map<string, KernelVariant>
-  /** Passes that ran the default variant because none was chosen, and how often each was launched. */
-  readonly unknown: Map<string, { readonly subject: SizedPass; uses: number }>
+  /** Names of variants by `passKey` that are given, as by a checkpoint. */
+  readonly given: Map<string, string>
+  /** Names of variants by `comparisonKey`, from tables of the tuner. */
+  readonly found: Map<string, string>
+  /** Variants that run by `passKey`, and the `comparisonKey` of their choice. */
+  readonly kernels: Map<string, { readonly kernel: KernelVariant; readonly comparison: string }>
+  /** Passes that were launched or chosen for, and how often each ran the default variant because none was chosen. */
+  readonly launched: Map<string, { readonly subject: SizedPass; uses: number }>
 }
 
 const choices = new WeakMap<Gpu, Choices>()
@@ -23,9 +25,18 @@ const choices = new WeakMap<Gpu, Choices>()
 function choicesOf(gpu: Gpu): Choices {
   const known = choices.get(gpu)
   if (known) return known
-  const made: Choices = { names: {}, kernels: new Map(), unknown: new Map() }
+  const made: Choices = { given: new Map(), found: new Map(), kernels: new Map(), launched: new Map() }
   choices.set(gpu, made)
   return made
+}
+
+/**
+ * Returns the key of a pass in tables of the tuner: its `passKey`, and the kernels of programs that take part in the comparison,
+ * as another kernel may win beside another set of them.
+ */
+export function comparisonKey({ pass, sizes }: SizedPass): string {
+  const own = ownKernels.filter((one) => one.pass === pass && one.takes(sizes)).map(({ version }) => version)
+  return passKey(pass, sizes) + (own.length > 0 ? ` beside ${own.sort().join(', ')}` : '')
 }
 
 /**
@@ -34,30 +45,36 @@ function choicesOf(gpu: Gpu): Choices {
  */
 export function kernelFor(pass: ConvolutionPass, sizes: ConvolutionSizes): KernelVariant {
   const gpu = currentGpu()
-  const { kernels, unknown } = choicesOf(gpu)
+  const { kernels, launched } = choicesOf(gpu)
   const key = passKey(pass, sizes)
   const known = kernels.get(key)
-  if (known) return known
-  const chosen = chosenKernel(gpu, { pass, sizes })
-  if (chosen) kernels.set(key, chosen)
-  else {
-    const seen = unknown.get(key)
-    if (seen) seen.uses++
-    else unknown.set(key, { subject: { pass, sizes }, uses: 1 })
-  }
+  if (known) return known.kernel
+  const subject = { pass, sizes }
+  const seen = launched.get(key) ?? { subject, uses: 0 }
+  launched.set(key, seen)
+  const chosen = settledKernel(gpu, subject)
+  if (chosen) kernels.set(key, { kernel: chosen, comparison: comparisonKey(subject) })
+  else seen.uses++
   return chosen ?? defaultKernel(gpu, pass, sizes)
 }
 
 /** Sets the kernel variant of a pass on a GPU. */
-export function chooseKernel(gpu: Gpu, { pass, sizes }: SizedPass, kernel: KernelVariant): void {
-  choicesOf(gpu).kernels.set(passKey(pass, sizes), kernel)
+export function chooseKernel(gpu: Gpu, subject: SizedPass, kernel: KernelVariant): void {
+  const { given, kernels, launched } = choicesOf(gpu)
+  const key = passKey(subject.pass, subject.sizes)
+  given.delete(key)
+  if (!launched.has(key)) launched.set(key, { subject, uses: 0 })
+  kernels.set(key, { kernel, comparison: comparisonKey(subject) })
 }
 
-/** Returns the passes launched so far for which no kernel variant is chosen. */
+/** Returns the passes that were launched or chosen for so far. */
+export function launchedPasses(gpu: Gpu): readonly SizedPass[] {
+  return [...choicesOf(gpu).launched.values()].map(({ subject }) => subject)
+}
+
+/** Returns those of them for which no kernel variant is settled. */
 export function unknownPasses(gpu: Gpu): readonly SizedPass[] {
-  return [...choicesOf(gpu).unknown.values()]
-    .map(({ subject }) => subject)
-    .filter((subject) => !chosenKernel(gpu, subject))
+  return launchedPasses(gpu).filter((subject) => !settledKernel(gpu, subject))
 }
 
 /**
@@ -65,8 +82,8 @@ export function unknownPasses(gpu: Gpu): readonly SizedPass[] {
  * since a first forward pass stands for both gradients too.
  */
 export function usesOf(gpu: Gpu, sizes: ConvolutionSizes): number {
-  const { unknown } = choicesOf(gpu)
-  return Math.max(...PASSES.map((pass) => unknown.get(passKey(pass, sizes))?.uses ?? 0))
+  const { launched } = choicesOf(gpu)
+  return Math.max(...PASSES.map((pass) => launched.get(passKey(pass, sizes))?.uses ?? 0))
 }
 
 /**
@@ -74,29 +91,53 @@ export function usesOf(gpu: Gpu, sizes: ConvolutionSizes): number {
  * run is bit-identical only with the same choices.
  */
 export function exportChoices(gpu: Gpu = currentGpu()): Readonly<Record<string, string>> {
-  const { names, kernels } = choicesOf(gpu)
-  return { ...names, ...Object.fromEntries([...kernels].map(([key, kernel]) => [key, kernelName(kernel)])) }
+  const { given, kernels } = choicesOf(gpu)
+  const names = [...kernels].map(([key, { kernel }]) => [key, kernelName(kernel)] as const)
+  return Object.fromEntries([...given, ...names])
+}
+
+/** Restores choices, for instance from a checkpoint, over others. A name for which this GPU has no variant is ignored. */
+export function importChoices(names: Readonly<Record<string, string>>, gpu: Gpu = currentGpu()): void {
+  const { given, kernels } = choicesOf(gpu)
+  for (const [key, name] of Object.entries(names)) {
+    given.set(key, name)
+    kernels.delete(key)
+  }
+}
+
+/** Takes the choices of a table of the tuner, by `comparisonKey`, where nothing else is chosen. */
+export function importTable(gpu: Gpu, names: Iterable<readonly [key: string, name: string]>): void {
+  const { found, kernels, launched } = choicesOf(gpu)
+  for (const [key, name] of names) found.set(key, name)
+  // A kernel that was registered after the choice may be in the table.
+  for (const [key, { subject }] of launched) {
+    const kernel = settledKernel(gpu, subject)
+    if (kernel) kernels.set(key, { kernel, comparison: comparisonKey(subject) })
+  }
+}
+
+/** Returns the kernel variant that is chosen for a pass, also if other kernels have been registered since; `undefined` if none is. */
+export function chosenKernel(gpu: Gpu, subject: SizedPass): KernelVariant | undefined {
+  return choicesOf(gpu).kernels.get(passKey(subject.pass, subject.sizes))?.kernel ?? settledKernel(gpu, subject)
 }
 
 /**
- * Restores choices, for instance from a checkpoint. A name for which this GPU has no variant is ignored.
- *
- * @param replace  true to override existing choices. Default true
+ * Returns the kernel variant of a pass that is given, or was chosen beside the kernels that are registered now; `undefined` if
+ * there is none.
  */
-export function importChoices(names: Readonly<Record<string, string>>, gpu: Gpu = currentGpu(), replace = true): void {
-  const known = choicesOf(gpu)
-  known.names = replace ? { ...known.names, ...names } : { ...names, ...known.names }
-  if (replace) for (const key of Object.keys(names)) known.kernels.delete(key)
-}
-
-/** Returns the chosen kernel variant of a pass; `undefined` if none is chosen. */
-export function chosenKernel(gpu: Gpu, { pass, sizes }: SizedPass): KernelVariant | undefined {
-  const { names, kernels } = choicesOf(gpu)
+export function settledKernel(gpu: Gpu, subject: SizedPass): KernelVariant | undefined {
+  const { given, found, kernels } = choicesOf(gpu)
+  const { pass, sizes } = subject
   const key = passKey(pass, sizes)
   const known = kernels.get(key)
-  if (known || names[key] === undefined) return known
+  // Most adapters tune nothing, and look at every launch.
+  if (!known && found.size === 0 && !given.has(key)) return undefined
+  const comparison = comparisonKey(subject)
+  if (known && (given.has(key) || known.comparison === comparison)) return known.kernel
+  const name = given.get(key) ?? found.get(comparison)
+  if (name === undefined) return undefined
   const possible = [defaultKernel(gpu, pass, sizes), ...candidateKernels(gpu, pass, sizes)]
-  return possible.find((kernel) => kernelName(kernel) === names[key])
+  return possible.find((kernel) => kernelName(kernel) === name)
 }
 
 /** Discards all choices of a GPU, so that the default variants run. */

@@ -29,6 +29,8 @@ export interface OwnKernel {
   readonly variant: KernelVariant
   /** Returns true for sizes that it can compute. */
   readonly takes: (sizes: ConvolutionSizes) => boolean
+  /** Name and fingerprint of its text, tile and constants. */
+  readonly version: string
 }
 
 /** Kernels that programs have registered. */

@@ -37,6 +37,10 @@ const KINDS: Kinds<ConvolutionKernel> = {
  * them, and uses it for the sizes where it is fastest and its results are those of the family `tile`. Before the tuner runs
  * nothing changes; `tune({ force: true })` runs it on any adapter.
  *
+ * It is tried for every pass that it takes, at the next fit or `tune`, also for those that the tuner has chosen a kernel for:
+ * choices are stored with the kernels of programs that were compared, and a kernel whose text, tile or constants have changed is
+ * a new one. A fit that is resumed from a checkpoint keeps the kernels of the checkpoint.
+ *
  *   const shader = registerShader('mine/forward', wgsl)
  *   registerConvolutionKernel({ name: 'mine', pass: 'forward', shader, rows: 16, columns: 64 })
  *
@@ -72,16 +76,10 @@ export function registerConvolutionKernel(kernel: ConvolutionKernel): void {
     })
   }
   // Refuses a shader that does not exist, with its name.
-  shaderSource(shader)
+  const { text } = shaderSource(shader)
+  const fingerprint = rng(0, JSON.stringify([text, rows, columns, constants]))
+    .bits()
+    .toString(16)
   const variant = { family: 'tile', own: { name, shader }, rows, columns, constants, slices: 'many' } as const
-  ownKernels.push({ pass, variant, takes })
-}
-
-/** Returns a fingerprint of the registered kernels, which what the tuner found depends on; '' without any. */
-export function ownKernelsVersion(): string {
-  if (ownKernels.length === 0) return ''
-  const texts = ownKernels.map(({ pass, variant: { own, rows, columns, constants } }) =>
-    JSON.stringify([own?.name, pass, rows, columns, constants, own && shaderSource(own.shader).text]),
-  )
-  return `+${rng(0, texts.sort().join()).bits().toString(16)}`
+  ownKernels.push({ pass, variant, takes, version: `${name} ${fingerprint}` })
 }

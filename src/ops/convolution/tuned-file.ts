@@ -3,7 +3,6 @@ import { isRecord, parseJson } from '../../base/json.ts'
 import { rng } from '../../base/rng.ts'
 import type { Gpu } from '../../gpu/device.ts'
 import { convolutionShaders } from '../../gpu/wgsl/conv2d/version.ts'
-import { ownKernelsVersion } from './own-kernels.ts'
 import { SHIPPED } from './shipped.ts'
 import type { TunedPass, TunedTable } from './tuned-table.ts'
 
@@ -13,7 +12,7 @@ function fingerprint(text: string): string {
 
 /** Makes an empty table for a GPU. */
 function emptyTable({ identity: { device, driver } }: Gpu): TunedTable {
-  return { device, driver, kernels: convolutionShaders + ownKernelsVersion(), passes: {} }
+  return { device, driver, kernels: convolutionShaders, passes: {} }
 }
 
 /**

@@ -24,6 +24,6 @@ export interface TunedTable {
    * too.
    */
   readonly matrices?: boolean
-  /** Result for each pass, by its `passKey`. */
+  /** Result for each pass, by its `comparisonKey`. */
   readonly passes: Readonly<Record<string, TunedPass>>
 }

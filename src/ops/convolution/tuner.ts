@@ -1,7 +1,16 @@
 import { formatTime } from '../../base/format.ts'
 import { ANY, checkOptions, FLAG, FUNCTION, NUMBER, type Kinds } from '../../base/options.ts'
 import { currentGpu, type Gpu } from '../../gpu/device.ts'
-import { chooseKernel, chosenKernel, importChoices, unknownPasses, usesOf, type SizedPass } from './choices.ts'
+import {
+  chooseKernel,
+  chosenKernel,
+  comparisonKey,
+  importTable,
+  launchedPasses,
+  settledKernel,
+  usesOf,
+  type SizedPass,
+} from './choices.ts'
 import { passLaunches } from './passes.ts'
 import { candidateKernels, defaultKernel, kernelName, type KernelVariant } from './families.ts'
 import { flopsOf, passKey, PASSES, type ConvolutionSizes, type ConvolutionPass } from './sizes.ts'
@@ -104,8 +113,11 @@ export async function tune(options: TuneOptions = {}): Promise<readonly Tuned[]>
   const shipped = shippedTable(gpu)
   if (table.matrices || shipped?.matrices) gpu.family = 'matrix'
   const known = Object.entries({ ...shipped?.passes, ...table.passes })
-  importChoices(Object.fromEntries(known.map(([pass, { kernel }]) => [pass, kernel])), gpu, false)
-  const unknown = wantedPasses(gpu, options).filter((subject) => !chosenKernel(gpu, subject))
+  importTable(
+    gpu,
+    known.map(([key, { kernel }]) => [key, kernel]),
+  )
+  const unknown = wantedPasses(gpu, options).filter((subject) => !settledKernel(gpu, subject))
   if (unknown.length === 0) return []
   const begin = platform.now()
   const budgetMs = 1000 * (options.seconds ?? SECONDS)
@@ -136,7 +148,9 @@ export async function tune(options: TuneOptions = {}): Promise<readonly Tuned[]>
   else gpu.family = family
   // The remaining passes are fixed too, so that a checkpoint lists the variants of every pass.
   const left = stopped() ? [] : subjects.slice(measured.length).map(({ subject }) => subject)
-  const fixed = left.map((subject): Change => {
+  const fixed = left.flatMap((subject): Change | readonly [] => {
+    // What was chosen before another kernel was registered goes on.
+    if (chosenKernel(gpu, subject)) return []
     const [before, after] = [family, gpu.family].map((one) => defaultKernel(gpu, subject.pass, subject.sizes, one))
     return { subject, before, after }
   })
@@ -150,7 +164,9 @@ export async function tune(options: TuneOptions = {}): Promise<readonly Tuned[]>
   }
   platform.status?.('')
   const found = measured.map(({ row }) => row)
-  const rows = found.map(({ pass, kernel, timeMs, ruleMs }) => [pass, { kernel, timeMs, ruleMs }])
+  const rows = measured.map(({ row: { kernel, timeMs, ruleMs }, change: { subject } }) => {
+    return [comparisonKey(subject), { kernel, timeMs, ruleMs }]
+  })
   const matrices = table.matrices ?? (gpu.family === 'matrix' && provesMatrices(measured))
   const grown: TunedTable = {
     ...table,
@@ -171,6 +187,8 @@ export async function tune(options: TuneOptions = {}): Promise<readonly Tuned[]>
 interface Measured {
   row: Tuned
   readonly change: Change
+  /** Milliseconds of the kernel before. */
+  readonly beforeMs: number
 }
 
 /** Writes into the results that changes were taken back. */
@@ -179,7 +197,7 @@ function takeBack(measured: readonly Measured[], changes: readonly Change[]): vo
     if (!changes.includes(one.change)) continue
     const { before, after } = one.change
     const refused = [...one.row.refused, `${kernelName(after)} makes no step faster`]
-    one.row = { ...one.row, kernel: kernelName(before), timeMs: one.row.ruleMs, refused }
+    one.row = { ...one.row, kernel: kernelName(before), timeMs: one.beforeMs, refused }
   }
 }
 
@@ -226,7 +244,7 @@ async function compileAll(
 }
 
 function wantedPasses(gpu: Gpu, { convolutions, gradients = false }: TuneOptions): readonly SizedPass[] {
-  const seen = unknownPasses(gpu)
+  const seen = launchedPasses(gpu)
   const sizes = convolutions ?? (gradients ? seen.map((subject) => subject.sizes) : undefined)
   if (!sizes) return seen
   const all = sizes.flatMap((one) => PASSES.map((pass) => ({ pass, sizes: one })))
@@ -256,14 +274,20 @@ async function tunePass(
       refuse,
     )
     const chosen = await fastestRight(trial, rule, times, refuse)
+    // A choice from before another kernel was registered; otherwise the default. Matrix kernels are proven on this adapter
+    // before they are used, by default as well; what was chosen is proven.
+    const before = chosenKernel(gpu, subject) ?? (chosen === rule || (await isRight(trial, rule)) ? rule : chosen)
     chooseKernel(gpu, subject, chosen)
-    // The proven variant need not be among the candidates.
-    if (!times.has(chosen)) times.set(chosen, await trial.time(chosen))
-    const [timeMs, ruleMs] = [chosen, rule].map((kernel) => timeOf(times, kernel))
+    // The proven variant, or the one before, need not be among the candidates.
+    const timed = new Map([...times].map(([kernel, timeMs]) => [kernelName(kernel), timeMs]))
+    for (const kernel of [chosen, before]) {
+      if (!timed.has(kernelName(kernel))) timed.set(kernelName(kernel), await trial.time(kernel))
+    }
+    const [timeMs, ruleMs, beforeMs] = [chosen, rule, before].map((kernel) => timed.get(kernelName(kernel)) ?? Infinity)
     return {
       row: { pass, kernel: kernelName(chosen), timeMs, ruleMs, refused },
-      // Matrix kernels are proven on this adapter before they are used, by default as well; what was chosen is proven.
-      change: { subject, before: chosen === rule || (await isRight(trial, rule)) ? rule : chosen, after: chosen },
+      change: { subject, before, after: chosen },
+      beforeMs,
     }
   } finally {
     trial.close()

@@ -471,7 +471,6 @@ describe('choices', () => {
     expect(saved).toEqual({ [passKey('forward', SIZES)]: SMALL })
     const { gpu } = await openOn(new Map())
     chooseKernel(gpu, FORWARD, TILES[0])
-    importChoices(saved, gpu, false)
     expect(kernelName(kernelFor('forward', SIZES))).toBe(LARGE)
     importChoices(saved, gpu)
     expect(kernelName(kernelFor('forward', SIZES))).toBe(SMALL)

@@ -3,10 +3,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test, vi } from 'vitest'
 import { exportChoices, forgetChoices } from '../../../src/ops/convolution/choices.ts'
-import { candidateKernels, defaultKernel, kernelName } from '../../../src/ops/convolution/families.ts'
-import { passKey } from '../../../src/ops/convolution/sizes.ts'
-import { gpuStopwatch } from '../../../src/ops/convolution/trial.ts'
+import { registerShader } from '../../../src/gpu/register-shader.ts'
+import { candidateKernels, defaultKernel, kernelName, ownKernels } from '../../../src/ops/convolution/families.ts'
+import { registerConvolutionKernel } from '../../../src/ops/convolution/own-kernels.ts'
+import { passKey, type ConvolutionSizes } from '../../../src/ops/convolution/sizes.ts'
+import { gpuStopwatch, type Stopwatch } from '../../../src/ops/convolution/trial.ts'
 import type { TuneOptions } from '../../../src/ops/convolution/tuner.ts'
+import { launch } from '../../../src/tensor/launch.ts'
+import { scope } from '../../../src/tensor/scope.ts'
 import { Learner } from '../../../src/train/learner.ts'
 import { openTestGpu } from '../../helpers/gpu.ts'
 import { tinyLoaders, tinyModel } from '../../helpers/tiny.ts'
@@ -89,6 +93,48 @@ test('steps that are compared leave weights, statistics and losses of the fit as
   expect(tuned.state).toEqual(plain.state)
   forgetChoices()
   now.mockRestore()
+  log.mockRestore()
+})
+
+test('a kernel that is registered between two fits is tried at the second', async () => {
+  const log = vi.spyOn(gpu.platform, 'log').mockImplementation(() => {})
+  const asked: string[] = []
+  const stopwatch: Stopwatch = {
+    compile: async () => {},
+    async time(name, work) {
+      asked.push(name)
+      scope(() => work(launch))
+      return 1
+    },
+  }
+  const tune: TuneOptions = {
+    force: true,
+    stopwatch,
+    candidates: (...of) => candidateKernels(...of).filter((one) => one.own),
+  }
+  const learner = new Learner(await tinyLoaders({ train: 12, batchSize: 4 }), tinyModel(), { tune })
+  await learner.fit(1)
+  log.mockClear()
+  const shader = registerShader(
+    'test/between',
+    /* wgsl */ `
+// @shape N H W C P Q O R S STRIDE PAD
+@group(0) @binding(0) var<storage, read> dy: array<T4>;
+@group(0) @binding(1) var<storage, read> weight: array<T4>;
+@group(0) @binding(2) var<storage, read_write> dx: array<T4>;
+@compute @workgroup_size(64)
+fn main(@builtin(local_invocation_index) thread: u32) {
+  if (thread < shape.N * 0u) { dx[0] = store4(load4(dy[0]) + load4(weight[0])); }
+}`,
+  )
+  const takes = ({ R }: ConvolutionSizes) => R === 3
+  registerConvolutionKernel({ name: 'between', pass: 'backward-input', shader, rows: 64, columns: 64, takes })
+  asked.length = 0
+  await learner.fit(1)
+  expect(log).toHaveBeenCalledWith(expect.stringMatching(/^tuning 2 kernels/))
+  expect(asked).toContain('between 64×64')
+  ownKernels.pop()
+  forgetChoices()
   log.mockRestore()
 })
 
