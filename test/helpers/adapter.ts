@@ -6,7 +6,8 @@ import { DEFAULT_LIMITS, limitedGpu } from './limited.ts'
  * Selects the adapter of the tests: the machine's own, or the one named by the variable TEST_ADAPTER.
  *
  * - `amd`: the machine's own under the name of an AMD GPU. It passes for hardware with subgroups of 32 to 64, so sizes
- * are constants, no kernel relies on the size of a subgroup, and every fit begins with the tuner.
+ * are constants, no kernel relies on the size of a subgroup, and every fit begins with the tuner, by the clock of the test's
+ * platform alone: it has no timestamps.
  * - `opengles`: Dawn on OpenGL ES, in WebGPU's compatibility mode: no subgroups, no f16 and no timestamps, and no more than
  * WebGPU's default limits: 256 threads and 16 KiB per workgroup, 8 storage buffers, bindings of 128 MiB.
  * - `runtime`: the adapter of the runtime's own WebGPU, `navigator.gpu`: in Deno that of wgpu and naga, without subgroups.
@@ -66,8 +67,10 @@ function amdAdapter(adapter: GPUAdapter): GPUAdapter {
   }
   return {
     info,
-    // No kernel can choose the width of its subgroups.
-    features: new Set([...adapter.features].filter((feature) => feature !== 'subgroup-size-control')),
+    // No kernel can choose the width of its subgroups, and no kernel is chosen for what this processor takes.
+    features: new Set(
+      [...adapter.features].filter((name) => !['subgroup-size-control', 'timestamp-query'].includes(name)),
+    ),
     limits: adapter.limits,
     requestDevice: adapter.requestDevice.bind(adapter),
   } as unknown as GPUAdapter

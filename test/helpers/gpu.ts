@@ -1,4 +1,7 @@
+import { randomUUID } from 'node:crypto'
+import { join } from 'node:path'
 import { afterAll, afterEach } from 'vitest'
+import { rng } from '../../src/base/rng.ts'
 import { openGpuOn, type Gpu, type GpuOptions } from '../../src/gpu/device.ts'
 import { nodePlatform } from '../../src/platform/node/index.ts'
 import type { Platform } from '../../src/platform/platform.ts'
@@ -14,15 +17,38 @@ export interface TestGpuOptions extends GpuOptions {
  * late fails the test during which it came.
  */
 export async function openTestGpu({ poison = true, ...options }: TestGpuOptions = {}): Promise<Gpu> {
-  const gpu = await openGpuOn(quietPlatform, options)
+  const gpu = await openGpuOn(testPlatform(), options)
   if (poison) poisonBuffers(gpu)
   afterEach(() => gpu.queue.finished())
   afterAll(() => gpu.close())
   return gpu
 }
 
-/** Silences the tuner's lines before a fit on a GPU, which are no stray output; tests of the tuner read their own platform's log. */
-const quietPlatform: Platform = { ...nodePlatform, log: () => {}, status: undefined }
+/** Time that the tuner's first thirty kernels take to compile by the clock of the tests: half of what it has, after which it compiles no more. */
+const COMPILING_MS = 10_000
+
+/**
+ * Platform on which nothing depends on how fast the machine is. Where fits begin with the tuner, which kernels it tries in its
+ * time, takes and keeps is told by a clock that goes on by 10 to 70 ms whenever it is looked at, in one and the same sequence,
+ * and its table is not that of other test files. Its lines are no stray output: tests of the tuner read their own platform's log.
+ */
+export function testPlatform(): Platform {
+  const steps = rng(0, 'clock of the tests')
+  const cache = randomUUID()
+  let nowMs = 0
+  return {
+    ...nodePlatform,
+    now: () => (nowMs += steps.uniform(10, 70)),
+    env(name) {
+      const value = nodePlatform.env(name)
+      return name === 'WGRAD_CACHE' && value !== undefined ? join(value, cache) : value
+    },
+    log: () => {},
+    status(text) {
+      if (text.startsWith('compiling')) nowMs += COMPILING_MS
+    },
+  }
+}
 
 /** Bytes that are NaN as f32 and as f16, and the largest u32. */
 const POISON = new Uint8Array(1 << 20).fill(0xff)

@@ -3,7 +3,10 @@ import { join } from 'node:path'
 import { describe, expect, test, vi } from 'vitest'
 import { channelsFirst, channelsLast, expectGolden } from './golden.ts'
 import { hashUniform } from '../../src/testing/hash-uniform.ts'
-import { openTestGpu } from './gpu.ts'
+import { openGpuOn, useGpu } from '../../src/gpu/device.ts'
+import { candidateKernels } from '../../src/ops/convolution/families.ts'
+import { tune } from '../../src/ops/convolution/tuner.ts'
+import { openTestGpu, testPlatform } from './gpu.ts'
 
 const gpu = await openTestGpu()
 
@@ -26,6 +29,24 @@ describe('the suite', () => {
       undefined,
       undefined,
     ])
+  })
+
+  test('lets a fit on a GPU choose by no clock of the machine', async () => {
+    const sizes = { N: 2, H: 6, W: 6, C: 8, P: 6, Q: 6, O: 8, R: 3, S: 3, STRIDE: 1, PAD: 1, dtype: 'f32' } as const
+    const chosen = async () => {
+      const own = await openGpuOn(testPlatform())
+      // Timestamps are those of the machine; the adapter that is taken for a GPU has none.
+      Object.assign(own, { features: new Set() })
+      const candidates = (...of: Parameters<typeof candidateKernels>) => candidateKernels(...of).slice(0, 2)
+      const found = await tune({ force: true, convolutions: [sizes], candidates })
+      own.close()
+      return found
+    }
+    const first = await chosen()
+    expect(first.length).toBeGreaterThan(0)
+    expect(await chosen()).toEqual(first)
+    if (process.env.TEST_ADAPTER === 'amd') expect(gpu.features.has('timestamp-query')).toBe(false)
+    useGpu(gpu)
   })
 
   test('takes what the engine logs for no stray output', () => {

@@ -121,12 +121,13 @@ describe('a lock', () => {
     expect(await lock(at('run'), { waitMs: 0 })).toEqual({ holder: 'this process' })
     const told: string[] = []
     const waiting = lock(at('run'), { onWait: (holder) => told.push(holder) })
-    await new Promise((resolve) => setTimeout(resolve, 250))
+    while (told.length === 0) await new Promise((resolve) => setTimeout(resolve, 1))
     expect(told).toEqual(['this process'])
     await first()
     const second = await waiting
     if (typeof second !== 'function') throw new Error('it was given back')
     await second()
+    expect(told).toEqual(['this process'])
     expect(claims()).toEqual([])
   })
 

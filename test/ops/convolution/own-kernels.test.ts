@@ -67,8 +67,8 @@ function favouring(name: string, seen: string[] = []): Stopwatch {
 const open: Gpu[] = []
 afterAll(() => open.forEach((gpu) => gpu.close()))
 
-/** A GPU as of a new process, on a disk in memory. */
-async function openOn(disk: Map<string, string>, now = nodePlatform.now): Promise<Gpu> {
+/** A GPU as of a new process, on a disk in memory, by a clock that stands still unless `now` is another. */
+async function openOn(disk: Map<string, string>, now = () => 0): Promise<Gpu> {
   const files: Files = {
     ...nodePlatform.files,
     exists: async (path) => disk.has(path),

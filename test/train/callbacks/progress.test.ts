@@ -40,7 +40,8 @@ describe('without a terminal', () => {
     const lines = long.lines.filter((line) => line.startsWith('epoch 1/1 '))
     expect(lines.length).toBeGreaterThan(1)
     expect(lines.length).toBeLessThan(10)
-    expect(lines[0]).toMatch(/^epoch 1\/1 {2}\d+% \[\d+\/60 \d\d:\d\d<\d\d:\d\d \d\.\d{4}\] {2}\S+ images\/s$/)
+    // The losses of 32 steps are held at most, so those of the first are known by now, however slow the GPU is.
+    expect(lines.at(-1)).toMatch(/^epoch 1\/1 {2}\d+% \[\d+\/60 \d\d:\d\d<\d\d:\d\d \d\.\d{4}\] {2}\S+ images\/s$/)
     const short = await tinyLearner()
     await short.learner.fit(1)
     expect(short.lines.length).toBe(2)

@@ -1,6 +1,3 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { afterAll, expect, test, vi } from 'vitest'
 import { exportChoices, forgetChoices } from '../../../src/ops/convolution/choices.ts'
 import { registerShader } from '../../../src/gpu/register-shader.ts'
@@ -15,13 +12,7 @@ import { Learner } from '../../../src/train/learner.ts'
 import { openTestGpu } from '../../helpers/gpu.ts'
 import { tinyLoaders, tinyModel } from '../../helpers/tiny.ts'
 
-// Choices are remembered on disk: in a folder of our own.
-const folder = mkdtempSync(join(tmpdir(), 'wgrad-tuning-'))
-vi.stubEnv('WGRAD_CACHE', folder)
-afterAll(() => {
-  vi.unstubAllEnvs()
-  rmSync(folder, { recursive: true })
-})
+afterAll(() => vi.unstubAllEnvs())
 
 const gpu = await openTestGpu()
 // No adapter for which a table is shipped, wherever the tests run.
