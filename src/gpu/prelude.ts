@@ -23,7 +23,7 @@ export interface Specialisation {
   readonly emulateMatrices?: boolean
   /**
    * True unrolls the loops that a shader marks, see `unroll`. Default: on a GPU, whose compiler needs it, except in emulated
-   * matrices, whose loops stay loops (`keepRolled`).
+   * matrices, whose loops stay loops (`keepRolled`), and in shaders that ask for it.
    */
   readonly unroll?: boolean
 }
@@ -60,7 +60,7 @@ export function specialise(
     }
   }
   const libraryText = parts.join('\n') + '\n'
-  const unrolled = special.unroll ?? (special.shape !== undefined && !emulated)
+  const unrolled = special.unroll ?? (source.unrolled || (special.shape !== undefined && !emulated))
   const prelude = emulated && !unrolled ? keepRolled(libraryText) : libraryText
   const text = pinned ? source.text.replace(ONE_SUBGROUP, `${ONE_SUBGROUP} @subgroup_size(SUBGROUP)`) : source.text
   const code = prelude + text

@@ -22,6 +22,8 @@ export interface ShaderSource {
   readonly constants: readonly (readonly [name: string, type: (typeof CONSTANT_TYPES)[number]])[]
   /** Fields of `shape`. */
   readonly shape: readonly string[]
+  /** True if the loops that it marks are unrolled on every adapter, not only where sizes are constants. */
+  readonly unrolled: boolean
   readonly bindings: readonly ShaderBinding[]
   /** Constants and sizes with which tests compile the shader; none in the embedded text. */
   readonly sample: Readonly<Record<string, number | boolean>>
@@ -94,7 +96,17 @@ export function parseShader(name: string, text: string): ShaderSource {
     return [key, value === 'true' ? true : value === 'false' ? false : Number(value)] as const
   })
   const constants = headers('const').map((word) => constantOf(name, word))
-  return { text, uses, enables, constants, shape: headers('shape'), bindings, sample: Object.fromEntries(sample) }
+  const unrolled = headers('unroll').includes('everywhere')
+  return {
+    text,
+    uses,
+    enables,
+    constants,
+    shape: headers('shape'),
+    unrolled,
+    bindings,
+    sample: Object.fromEntries(sample),
+  }
 }
 
 function constantOf(name: string, word: string): ShaderSource['constants'][number] {

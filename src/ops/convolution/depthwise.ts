@@ -5,8 +5,8 @@ import { parts } from '../../tensor/parts.ts'
 import { release } from '../../tensor/scope.ts'
 import { padTo4 } from '../../tensor/shape.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
-import { groupedFlops, type GroupedSizes } from './grouped.ts'
-import { describeSizes } from './sizes.ts'
+import { depthwiseLaunch, walkBackwardInput, walkBackwardWeight, walkForward, walks } from './depthwise-walk.ts'
+import type { GroupedSizes } from './grouped.ts'
 import '../../gpu/wgsl/depthwise/index.ts'
 
 /** Widest filter, in pixels that it spans, of which a thread keeps a row of inputs in registers. */
@@ -50,11 +50,15 @@ export function convolveDepthwiseBackwardInput(sizes: GroupedSizes, dy: Tensor, 
     slide(sizes, { H: P, W: Q, P: H, Q: W, PAD, STRIDE, FLIPPED: 1 }, dy, packed, undefined, dx)
     return
   }
+  if (walks(sizes)) {
+    walkBackwardInput(sizes, dy, packed, dx)
+    return
+  }
   const VECTORS = padTo4(C) / 4
   const TILE = tileOf(sizes, 1, Math.ceil(W / STRIDE))
   const strips = STRIDE * Math.ceil(W / (STRIDE * TILE))
   const options = {
-    ...common(sizes),
+    ...depthwiseLaunch(sizes),
     shape: { H, W, P, Q, R, S, PAD: sizes.PAD, DILATION, VECTORS },
     constants: { STRIDE, TILE },
   }
@@ -66,6 +70,15 @@ export function convolveDepthwiseBackwardInput(sizes: GroupedSizes, dy: Tensor, 
 
 /** Computes dw, in f32, from x and dy. */
 export function convolveDepthwiseBackwardWeight(sizes: GroupedSizes, x: Tensor, dy: Tensor, dw: Tensor): void {
+  const slices = walks(sizes) ? walkBackwardWeight(sizes, x, dy) : slicesOfWeight(sizes, x, dy)
+  const { C } = sizes
+  const [SLICES, TAPS] = slices.shape
+  launch('depthwise/finish', { slices, dw }, { groups: groupsOf((TAPS * padTo4(C)) / 4), shape: { C, TAPS, SLICES } })
+  release(slices)
+}
+
+/** Launches depthwise/backward-weight and returns the slices of dw that it computes, in f32. */
+function slicesOfWeight(sizes: GroupedSizes, x: Tensor, dy: Tensor): Tensor {
   const { N, H, W, P, Q, R, S, C, STRIDE, DILATION, PAD } = sizes
   const VECTORS = padTo4(C) / 4
   const TILE = tileOf(sizes, STRIDE, Q)
@@ -82,18 +95,16 @@ export function convolveDepthwiseBackwardWeight(sizes: GroupedSizes, x: Tensor, 
     onGrid(
       { ...runs, groups },
       {
-        ...common(sizes),
+        ...depthwiseLaunch(sizes),
         shape: { N, H, W, P, Q, R, PAD, VECTORS, RUN },
         constants: { S, STRIDE, DILATION, TILE },
       },
     ),
   )
-  const TAPS = R * S
-  launch('depthwise/finish', { slices, dw }, { groups: groupsOf(TAPS * VECTORS), shape: { C, TAPS, SLICES } })
-  release(slices)
+  return slices
 }
 
-/** Launches depthwise/forward, which serves two passes. */
+/** Launches depthwise/forward or the kernel that walks, which serve two passes. */
 function slide(
   sizes: GroupedSizes,
   { STRIDE, ...own }: Readonly<Record<'H' | 'W' | 'P' | 'Q' | 'PAD' | 'STRIDE' | 'FLIPPED', number>>,
@@ -102,11 +113,15 @@ function slide(
   bias: Tensor | undefined,
   y: Tensor,
 ): void {
+  if (walks(sizes)) {
+    walkForward(sizes, { ...own, STRIDE }, { x, packed, bias, y })
+    return
+  }
   const { R, S, C, DILATION } = sizes
   const VECTORS = padTo4(C) / 4
   const TILE = tileOf(sizes, STRIDE, own.Q)
   const options = {
-    ...common(sizes),
+    ...depthwiseLaunch(sizes),
     shape: { ...own, R, VECTORS, BIAS: Number(bias !== undefined) },
     constants: { S, STRIDE, DILATION, TILE },
   }
@@ -124,10 +139,6 @@ function tileOf({ S, DILATION }: GroupedSizes, stride: number, columns: number):
   const onProcessor = currentGpu().family === 'broadcast'
   const tiles = [8, 4, 2, 1].filter((tile) => (onProcessor ? tile <= 4 : tile < 2 * columns))
   return tiles.find((tile) => (tile - 1) * stride + (S - 1) * DILATION < MOST_INPUTS) ?? 1
-}
-
-function common(sizes: GroupedSizes) {
-  return { dtype: sizes.dtype, detail: `${describeSizes(sizes)} depthwise`, flops: groupedFlops(sizes) }
 }
 
 function groupsOf(threads: number): number {

@@ -54,6 +54,11 @@ const SHAPES: readonly Sizes[] = [
   size({ N: 1, H: 40, W: 70, C: 4, R: 3, dilation: 17, padding: 17, groups: 4 }),
   // Enough strips for several slices, and for blocks within a slice.
   size({ N: 6, H: 33, W: 32, C: 10, groups: 10 }),
+  // On a processor: several strips of rows per thread, filters of one tap and with more columns than rows, padding beyond a filter.
+  size({ N: 16, H: 33, W: 6, C: 10, groups: 10 }),
+  size({ N: 2, H: 5, W: 6, C: 20, R: 1, stride: 2, padding: 0, groups: 20 }),
+  size({ N: 3, H: 9, W: 11, C: 5, R: 3, S: 5, stride: 2, padding: 2, groups: 5 }),
+  size({ N: 1, H: 6, W: 4, C: 4, R: 2, stride: 2, padding: 3, groups: 4 }),
   // Groups in vectors of four, and across them.
   size({ N: 2, H: 6, W: 7, C: 16, O: 24, groups: 2 }),
   size({ N: 2, H: 7, W: 6, C: 32, O: 32, stride: 2, groups: 8 }),
