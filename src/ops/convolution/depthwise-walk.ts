@@ -1,32 +1,21 @@
-import { currentGpu } from '../../gpu/device.ts'
-import type { Grid } from '../../gpu/grid.ts'
 import { empty, launch } from '../../tensor/launch.ts'
 import { padTo4 } from '../../tensor/shape.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import { groupedFlops, type GroupedSizes } from './grouped.ts'
 import { describeSizes } from './sizes.ts'
+import { mayWalk, rowsEach, walkGrid } from './walk.ts'
 import '../../gpu/wgsl/depthwise/index.ts'
 
-/**
- * Largest filter, in rows and columns, and stride of the kernels that walk: they keep a filter in registers, and their code
- * grows with both.
- */
-const LARGEST = { filter: 7, stride: 2 }
+/** Largest filter, in rows and columns, of the kernels that walk: they keep it in registers, and their code grows with it. */
+const LARGEST = 7
 /** Most rows of a filter of which a thread sums the gradient: more have no registers left, and take seconds to compile. */
 const MOST_ROWS = 5
-/** Number of workgroups to aim for, some per core: each loads the filters anew. */
-const WANTED = 32
-
 /** Sizes of a convolution that a kernel computes, which may be the gradient of another. */
 type Walk = Readonly<Record<'H' | 'W' | 'P' | 'Q' | 'PAD', number>>
 
-/**
- * Returns true if the kernels that walk along the rows of an image compute a convolution: on a processor, where what counts is
- * how many numbers are loaded, and how much code is run through.
- */
-export function walks({ R, S, STRIDE, DILATION }: GroupedSizes): boolean {
-  const { filter, stride } = LARGEST
-  return currentGpu().family === 'broadcast' && DILATION === 1 && R <= filter && S <= filter && STRIDE <= stride
+/** Returns true if the kernels that walk compute a depthwise convolution. */
+export function walks(sizes: GroupedSizes): boolean {
+  return mayWalk(sizes) && sizes.R <= LARGEST && sizes.S <= LARGEST
 }
 
 /** Computes y = x ∗ filters + bias; with FLIPPED = 1 the filters are read from their end. */
@@ -38,7 +27,7 @@ export function walkForward(
   const { STRIDE, ...shape } = own
   const EACH = rowsEach(STRIDE)
   const N = x.shape[0]
-  const { RUN, groups, constants } = walkGrid(N * Math.ceil(own.P / EACH), sizes)
+  const { RUN, groups, constants } = walkGrid(N * Math.ceil(own.P / EACH), padTo4(sizes.C) / 4)
   launch(
     'depthwise/forward-walk',
     { x, packed, bias: bias ?? packed, y },
@@ -55,7 +44,7 @@ export function walkForward(
 export function walkBackwardInput(sizes: GroupedSizes, dy: Tensor, packed: Tensor, dx: Tensor): void {
   const { N, H, W, P, Q, R, S, STRIDE, PAD } = sizes
   const EACH = rowsEach(STRIDE)
-  const { RUN, groups, constants } = walkGrid(N * Math.ceil((H + PAD) / (EACH * STRIDE)), sizes)
+  const { RUN, groups, constants } = walkGrid(N * Math.ceil((H + PAD) / (EACH * STRIDE)), padTo4(sizes.C) / 4)
   launch(
     'depthwise/backward-input-walk',
     { dy, packed, dx },
@@ -73,7 +62,7 @@ export function walkBackwardWeight(sizes: GroupedSizes, x: Tensor, dy: Tensor): 
   const { N, H, W, P, Q, R, S, C, STRIDE, PAD } = sizes
   const EACH = rowsEach(STRIDE)
   const TAPS = Math.ceil(R / Math.ceil(R / MOST_ROWS))
-  const { RUN, groups, constants } = walkGrid(N * Math.ceil(P / EACH), sizes)
+  const { RUN, groups, constants } = walkGrid(N * Math.ceil(P / EACH), padTo4(sizes.C) / 4)
   const slices = empty({ shape: [groups[1] * constants.ROWS, R * S, C], dtype: 'f32' }, 'slices of dw')
   launch(
     'depthwise/backward-weight-walk',
@@ -86,26 +75,6 @@ export function walkBackwardWeight(sizes: GroupedSizes, x: Tensor, dy: Tensor): 
     },
   )
   return slices
-}
-
-/**
- * Returns the number of rows that a thread walks along at once. Two share what they load; with a stride they share little, and
- * the code grows beyond the cache of decoded instructions.
- */
-function rowsEach(stride: number): number {
-  return stride === 1 ? 2 : 1
-}
-
-/** Returns the grid of threads that have RUN strips each: of lanes in a subgroup, as few as possible are idle. */
-function walkGrid(strips: number, { C }: GroupedSizes): Grid & { readonly RUN: number } {
-  const vectors = padTo4(C) / 4
-  const threads = currentGpu().subgroupSize < 16 ? 8 : 16
-  const idle = (lanes: number) => Math.ceil(vectors / lanes) * lanes
-  const LANES = [threads, threads / 2, threads / 4].reduce((one, other) => (idle(other) < idle(one) ? other : one))
-  const ROWS = threads / LANES
-  const columns = Math.ceil(vectors / LANES)
-  const RUN = Math.max(1, Math.floor(strips / (ROWS * Math.ceil(WANTED / columns))))
-  return { RUN, constants: { LANES, ROWS }, groups: [columns, Math.ceil(strips / (ROWS * RUN)), 1] }
 }
 
 function filterShape({ R, C }: GroupedSizes) {

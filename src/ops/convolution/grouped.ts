@@ -4,6 +4,7 @@ import { release } from '../../tensor/scope.ts'
 import { padTo4, vectorCount } from '../../tensor/shape.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import { describeSizes, type ConvolutionSizes } from './sizes.ts'
+import { mayWalk, rowsEach, walkGrid } from './walk.ts'
 import '../../gpu/wgsl/conv2d/reduce-slices.ts'
 import '../../gpu/wgsl/grouped-conv/index.ts'
 
@@ -15,9 +16,14 @@ export interface GroupedSizes extends ConvolutionSizes {
 
 /** Pixels per thread, which share the filters that it loads. */
 const TILE = 4
-
+/** Widest filter of grouped-conv/backward-weight-walk. */
+const WIDEST = 7
 /** Computes y = x ∗ weight. */
 export function convolveGroups(sizes: GroupedSizes, x: Tensor, weight: Tensor, y: Tensor): void {
+  if (walks(sizes, sizes.C)) {
+    walk(sizes, sizes, x, weight, y)
+    return
+  }
   const { N, P, Q, O } = sizes
   const threads = (N * P * Math.ceil(Q / TILE) * padTo4(O)) / 4
   launch('grouped-conv/forward', { x, weight, y }, options(sizes, threads))
@@ -25,13 +31,30 @@ export function convolveGroups(sizes: GroupedSizes, x: Tensor, weight: Tensor, y
 
 /** Computes dx from dy. Every pixel of dx is written, with zero where no tap reaches it. */
 export function convolveGroupsBackwardInput(sizes: GroupedSizes, dy: Tensor, weight: Tensor, dx: Tensor): void {
-  const { N, H, W, C, STRIDE } = sizes
+  const { N, H, W, P, Q, C, O, R, S, STRIDE, PAD } = sizes
+  if (STRIDE === 1 && R === S && PAD < R && walks(sizes, O)) {
+    walk(sizes, { H: P, W: Q, C: O, P: H, Q: W, O: C, PAD: R - 1 - PAD, BACKWARD: 1 }, dy, weight, dx)
+    return
+  }
   const strips = STRIDE * Math.ceil(Math.ceil(W / STRIDE) / TILE)
   launch('grouped-conv/backward-input', { dy, weight, dx }, options(sizes, (N * H * strips * padTo4(C)) / 4))
 }
 
 /** Computes dw, in f32, from x and dy. */
 export function convolveGroupsBackwardWeight(sizes: GroupedSizes, x: Tensor, dy: Tensor, dw: Tensor): void {
+  const slices = walksToWeight(sizes) ? walkToWeight(sizes, x, dy, dw) : slicesOfWeight(sizes, x, dy, dw)
+  const COUNT = vectorCount(dw)
+  const [SLICES] = slices.shape
+  launch(
+    'conv2d/reduce-slices',
+    { slices, total: dw },
+    { groups: Math.ceil(COUNT / 64), shape: { COUNT, SLICES }, flops: SLICES * COUNT * 4 },
+  )
+  release(slices)
+}
+
+/** Launches grouped-conv/backward-weight and returns the slices of dw that it computes, in f32. */
+function slicesOfWeight(sizes: GroupedSizes, x: Tensor, dy: Tensor, dw: Tensor): Tensor {
   const { N, P, Q, C, O, R, S, GROUPS } = sizes
   const { shape, constants, dtype, detail, flops } = options(sizes, 0)
   const columns = (padTo4(O) / 4) * R * S * (padTo4(C / GROUPS) / 4)
@@ -47,13 +70,78 @@ export function convolveGroupsBackwardWeight(sizes: GroupedSizes, x: Tensor, dy:
       { shape: { ...shape, RUN }, constants: { ALIGNED: constants.ALIGNED }, dtype, detail, flops },
     ),
   )
-  const COUNT = vectorCount(dw)
+  return slices
+}
+
+/** Returns true if grouped-conv/backward-weight-walk computes a gradient: it keeps the sums of a row of four filters. */
+function walksToWeight(sizes: GroupedSizes): boolean {
+  return mayWalk(sizes) && sizes.GROUPS > 1 && isAligned(sizes) && sizes.S <= WIDEST
+}
+
+/** Launches grouped-conv/backward-weight-walk and returns the slices of dw that it computes, in f32. */
+function walkToWeight(sizes: GroupedSizes, x: Tensor, dy: Tensor, dw: Tensor): Tensor {
+  const { N, H, W, C, P, Q, O, R, S, STRIDE, PAD, GROUPS } = sizes
+  const [DEPTH, OWN] = [C, O].map((channels) => channels / 4 / GROUPS)
+  const EACH = 2
+  const COLUMNS = OWN * GROUPS * DEPTH
+  const { RUN, groups, constants } = walkGrid(N * Math.ceil(P / EACH), COLUMNS)
+  const slices = empty({ shape: [groups[1] * constants.ROWS, ...dw.shape], dtype: 'f32' }, 'slices of dw')
+  const { dtype, detail, flops } = options(sizes, 0)
   launch(
-    'conv2d/reduce-slices',
-    { slices, total: dw },
-    { groups: Math.ceil(COUNT / 64), shape: { COUNT, SLICES }, flops: SLICES * COUNT * 4 },
+    'grouped-conv/backward-weight-walk',
+    { x, dy, slices },
+    {
+      groups: [groups[0], groups[1], R],
+      shape: { N, H, W, P, Q, R, PAD, COLUMNS, DEPTH, OWN, GROUPS, RUN, FILTER_COLUMNS: S },
+      constants: { ...constants, S, STRIDE, EACH },
+      dtype,
+      detail,
+      flops,
+    },
   )
-  release(slices)
+  return slices
+}
+
+/**
+ * Returns true if grouped-conv/forward-walk computes a pass over inputs of a number of channels: it keeps filters in registers, a
+ * 3×3 one of eight channels at most.
+ */
+function walks(sizes: GroupedSizes, channels: number): boolean {
+  const { R, S, GROUPS } = sizes
+  return mayWalk(sizes) && GROUPS > 1 && isAligned(sizes) && Math.max(R, S) <= 3 && channels / GROUPS <= 8
+}
+
+/** Launches grouped-conv/forward-walk, which serves two passes: each input pixel is loaded once, and filters are in registers. */
+function walk(
+  sizes: GroupedSizes,
+  own: Readonly<Record<'H' | 'W' | 'C' | 'P' | 'Q' | 'O' | 'PAD', number>> & { readonly BACKWARD?: number },
+  x: Tensor,
+  weight: Tensor,
+  y: Tensor,
+): void {
+  const { N, R, S, STRIDE, GROUPS } = sizes
+  const { H, W, C, P, Q, O, PAD, BACKWARD = 0 } = own
+  const EACH = rowsEach(STRIDE)
+  const VECTORS = O / 4
+  const { RUN, groups, constants } = walkGrid(N * Math.ceil(P / EACH), VECTORS)
+  const { dtype, detail, flops } = options(sizes, 0)
+  launch(
+    'grouped-conv/forward-walk',
+    { x, weight, y },
+    {
+      groups,
+      shape: { N, H, W, P, Q, PAD, VECTORS, OWN: VECTORS / GROUPS, GROUPS, RUN, FILTER_ROWS: R, BACKWARD },
+      constants: { ...constants, R, S, STRIDE, EACH, DEPTH: C / 4 / GROUPS },
+      dtype,
+      detail,
+      flops,
+    },
+  )
+}
+
+/** Returns true if vectors of four channels are in one group. */
+function isAligned({ C, O, GROUPS }: GroupedSizes): boolean {
+  return GROUPS === 1 || ((C / GROUPS) % 4 === 0 && (O / GROUPS) % 4 === 0)
 }
 
 /** Returns the number of arithmetic operations of each of the three passes, including those on padding. */
@@ -66,7 +154,7 @@ function options(sizes: GroupedSizes, threads: number) {
   return {
     groups: Math.ceil(threads / 64),
     shape: { N, H, W, C, P, Q, O, R, S, STRIDE, PAD, DILATION, GROUPS },
-    constants: { TILE, ALIGNED: GROUPS === 1 || ((C / GROUPS) % 4 === 0 && (O / GROUPS) % 4 === 0) },
+    constants: { TILE, ALIGNED: isAligned(sizes) },
     dtype,
     detail: `${describeSizes(sizes)} in ${GROUPS}`,
     flops: groupedFlops(sizes),

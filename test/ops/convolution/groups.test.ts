@@ -67,6 +67,8 @@ const SHAPES: readonly Sizes[] = [
   size({ N: 1, H: 5, W: 6, C: 3, O: 12, groups: 3 }),
   size({ N: 1, H: 5, W: 6, C: 8, O: 2, groups: 2 }),
   size({ N: 3, H: 4, W: 5, C: 12, O: 8, groups: 4, R: 1, padding: 0 }),
+  size({ N: 3, H: 9, W: 6, C: 16, O: 32, groups: 4 }),
+  size({ N: 1, H: 9, W: 8, C: 32, O: 16, stride: 2, groups: 4 }),
   // Dilation without groups.
   size({ N: 2, H: 9, W: 10, C: 5, O: 7, dilation: 2, padding: 2 }),
   size({ N: 1, H: 11, W: 9, C: 8, O: 12, dilation: 3, padding: 2, stride: 2 }),
