@@ -1,5 +1,3 @@
-import { randomUUID } from 'node:crypto'
-import { join } from 'node:path'
 import { afterAll, afterEach } from 'vitest'
 import { rng } from '../../src/base/rng.ts'
 import { openGpuOn, type Gpu, type GpuOptions } from '../../src/gpu/device.ts'
@@ -34,14 +32,14 @@ const COMPILING_MS = 10_000
  */
 export function testPlatform(): Platform {
   const steps = rng(0, 'clock of the tests')
-  const cache = randomUUID()
+  const cache = crypto.randomUUID()
   let nowMs = 0
   return {
     ...nodePlatform,
     now: () => (nowMs += steps.uniform(10, 70)),
     env(name) {
       const value = nodePlatform.env(name)
-      return name === 'WGRAD_CACHE' && value !== undefined ? join(value, cache) : value
+      return name === 'WGRAD_CACHE' && value !== undefined ? nodePlatform.files.join(value, cache) : value
     },
     log: () => {},
     status(text) {
