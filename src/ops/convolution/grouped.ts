@@ -18,6 +18,7 @@ export interface GroupedSizes extends ConvolutionSizes {
 const TILE = 4
 /** Widest filter of grouped-conv/backward-weight-walk. */
 const WIDEST = 7
+
 /** Computes y = x ∗ weight. */
 export function convolveGroups(sizes: GroupedSizes, x: Tensor, weight: Tensor, y: Tensor): void {
   if (walks(sizes, sizes.C)) {
