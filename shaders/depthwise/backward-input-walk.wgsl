@@ -30,13 +30,11 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   let channel = group.x * LANES + thread % LANES;
   if (channel >= shape.VECTORS) { return; }
   var filters = array<vec4f, R * S>();
-  for (var r = 0u; r < shape.FILTER_ROWS; r++) {
-    for (var i = 0u; i < R * S - S; i++) { // @unroll
-      filters[i] = filters[i + S];
+  for (var i = 0u; i < shape.FILTER_ROWS * S; i++) {
+    for (var t = 0u; t < R * S - 1u; t++) { // @unroll
+      filters[t] = filters[t + 1u];
     }
-    for (var s = 0u; s < S; s++) { // @unroll
-      filters[R * S - S + s] = packed[(r * S + s) * shape.VECTORS + channel];
-    }
+    filters[R * S - 1u] = packed[i * shape.VECTORS + channel];
   }
   let strips = (shape.H + shape.PAD + HIGH - 1u) / HIGH;
   let first = (group.y * ROWS + thread / LANES) * shape.RUN;

@@ -83,13 +83,11 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
       totals[i] += sums[i];
     }
   }
-  // Row by row, as the filters are loaded in depthwise/forward-walk.
-  for (var r = top; r < min(top + TAPS, shape.R); r++) {
-    for (var s = 0u; s < S; s++) { // @unroll
-      slices[((slice * shape.R + r) * S + s) * shape.VECTORS + channel] = totals[s];
-    }
-    for (var i = 0u; i < TAPS * S - S; i++) { // @unroll
-      totals[i] = totals[i + S];
+  // Moved on as they are stored, as the filters are in depthwise/forward-walk.
+  for (var tap = top * S; tap < min(top + TAPS, shape.R) * S; tap++) {
+    slices[(slice * shape.R * S + tap) * shape.VECTORS + channel] = totals[0];
+    for (var i = 0u; i < TAPS * S - 1u; i++) { // @unroll
+      totals[i] = totals[i + 1u];
     }
   }
 }
