@@ -1,16 +1,16 @@
 // The two sums that the gradients of a batch norm need, of each of SLICES runs of RUN pixels:
 //
 //   sums[s,c] = Σ g[p,c]   products[s,c] = Σ g[p,c]·(x[p,c] - mean[c])   over the pixels p of run s
-//   g = dy, with RELU 0 where (x - mean)·scale + bias ≤ 0
+//   g = dy, with RELU = 1 it is 0 where (x - mean)·scale + bias ≤ 0
 //
 // x, dy: [PIXELS,C] storage type   channels: [3,C] f32, rows mean, -, scale   bias: [C] f32
 // sums, products: [SLICES,C] f32; C = 4·VECTORS
 // The sign of the output is computed again rather than read: arithmetic costs less than memory.
 // Grid: one lane per vector of channels, one row of workgroups per run.
 // @use lib/rows lib/long-sum lib/nan
-// @const LANES:u32 ROWS:u32 RELU:bool
-// @shape PIXELS RUN VECTORS
-// @sample LANES=8 ROWS=4 RELU=true PIXELS=35 RUN=18 VECTORS=3
+// @const LANES:u32 ROWS:u32
+// @shape PIXELS RUN VECTORS RELU
+// @sample LANES=8 ROWS=4 PIXELS=35 RUN=18 VECTORS=3 RELU=1
 
 @group(0) @binding(0) var<storage, read> x: array<T4>;
 @group(0) @binding(1) var<storage, read> dy: array<T4>;
@@ -30,7 +30,7 @@ alias Sum = mat2x4f;
 fn term(i: u32) -> Sum {
   let distance = load4(x[i]) - mean;
   var g = load4(dy[i]);
-  if (RELU) { g = select(vec4f(), g, isPositive(distance * scale + offset)); }
+  if (shape.RELU == 1u) { g = select(vec4f(), g, isPositive(distance * scale + offset)); }
   return Sum(g, g * distance);
 }
 

@@ -1,12 +1,12 @@
-// y[p,c] = (x[p,c] - mean[c])·scale[c] + bias[c],  with RESIDUAL + residual[p,c],  with RELU max(·, 0); NaN stays
+// y[p,c] = (x[p,c] - mean[c])·scale[c] + bias[c],  with RESIDUAL + residual[p,c],  with RELU = 1 max(·, 0); NaN stays
 //
 // x, residual, y: [PIXELS,C] storage type   channels: [3,C] f32, rows mean, -, scale   bias: [C] f32; C = 4·VECTORS
 // Without RESIDUAL its buffer is not read.
 // Grid: one lane per vector of channels, one row of workgroups per run of RUN pixels, which the rows of threads share.
 // @use lib/nan
-// @const LANES:u32 ROWS:u32 RESIDUAL:bool RELU:bool
-// @shape PIXELS RUN VECTORS
-// @sample LANES=8 ROWS=4 RESIDUAL=true RELU=true PIXELS=35 RUN=18 VECTORS=3
+// @const LANES:u32 ROWS:u32 RESIDUAL:bool
+// @shape PIXELS RUN VECTORS RELU
+// @sample LANES=8 ROWS=4 RESIDUAL=true PIXELS=35 RUN=18 VECTORS=3 RELU=1
 
 @group(0) @binding(0) var<storage, read> x: array<T4>;
 @group(0) @binding(1) var<storage, read> residual: array<T4>;
@@ -27,7 +27,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
     let i = p * shape.VECTORS + channel;
     var value = (load4(x[i]) - mean) * scale + offset;
     if (RESIDUAL) { value += load4(residual[i]); }
-    if (RELU) { value = rectified(value); }
+    if (shape.RELU == 1u) { value = rectified(value); }
     y[i] = store4(value);
   }
 }

@@ -1,7 +1,7 @@
 import { requireNumber } from '../../base/check.ts'
 import { DtypeError, ShapeError } from '../../base/errors.ts'
 import { formatShape } from '../../base/format.ts'
-import { columnPass, columnSums, onGrid } from '../../gpu/grid.ts'
+import { columnPass, columnSums, onGrid, type Grid } from '../../gpu/grid.ts'
 import { elementwise, empty, launch, storageDtype } from '../../tensor/launch.ts'
 import type { Passes } from '../../tensor/load-with-gpu.ts'
 import { requireAlike } from '../../tensor/op.ts'
@@ -89,26 +89,23 @@ export const batchNormPasses: Passes<BatchNormInputs, BatchNormOptions, BatchNor
   forward(plan, [x, weight, bias, residual]) {
     const channels = plan.training ? batchStatistics(plan, x, weight) : runningStatistics(plan, weight)
     const y = empty(x, 'batchNorm')
-    overPixels(
-      plan,
-      'batch-norm/forward',
-      { x, residual: residual ?? x, channels, bias, y },
-      { RESIDUAL: residual !== undefined, RELU: plan.relu },
-    )
+    overPixels(plan, 'batch-norm/forward', { x, residual: residual ?? x, channels, bias, y }, plan.relu, {
+      RESIDUAL: residual !== undefined,
+    })
     return { output: y, extras: [channels] }
   },
 
   backward(plan, dy, { inputs: [x, , bias, residual], output: y, extras: [channels] }, needs, target) {
     // The mask after the sum with the residual applies to both: masked once, dy is also the gradient of the residual.
     const g = residual && plan.relu ? masked(y, dy, needs[3] ? target(3) : empty(residual)) : dy
-    const RELU = plan.relu && !residual
+    const relu = plan.relu && !residual
     const perChannel = { shape: [plan.channels], dtype: 'f32' } as const
     const dweight = needs[1] ? target(1, 'f32') : empty(perChannel)
     const dbias = needs[2] ? target(2, 'f32') : empty(perChannel)
     const coefficients = empty({ shape: [2, plan.channels], dtype: 'f32' }, 'coefficients of dx')
-    parameterGradients(plan, { x, dy: g, channels, bias }, { dweight, dbias, coefficients }, RELU)
+    parameterGradients(plan, { x, dy: g, channels, bias }, { dweight, dbias, coefficients }, relu)
     const dx = needs[0] ? target(0) : undefined
-    if (dx) overPixels(plan, 'batch-norm/backward-input', { x, dy: g, channels, coefficients, bias, dx }, { RELU })
+    if (dx) overPixels(plan, 'batch-norm/backward-input', { x, dy: g, channels, coefficients, bias, dx }, relu)
     release(coefficients)
     if (!needs[1]) release(dweight)
     if (!needs[2]) release(dbias)
@@ -119,7 +116,7 @@ export const batchNormPasses: Passes<BatchNormInputs, BatchNormOptions, BatchNor
 
 /** Computes [mean, 1/√(variance + eps), scale] of the batch, [3,C] f32, and updates the running statistics. */
 function batchStatistics({ pixels, vectors, ...plan }: BatchNormPlan, x: Tensor, weight: Tensor): Tensor {
-  const { RUN, SLICES, runs, total } = columnSums(pixels, vectors)
+  const { RUN, SLICES, runs } = columnSums(pixels, vectors)
   const partial = { shape: [SLICES, plan.channels], dtype: 'f32' } as const
   const means = empty(partial, 'means of runs')
   const deviations = empty(partial, 'deviations of runs')
@@ -137,9 +134,9 @@ function batchStatistics({ pixels, vectors, ...plan }: BatchNormPlan, x: Tensor,
   launch(
     'batch-norm/finish',
     { means, deviations, weight, runningMean, runningVar, channels },
-    onGrid(total, {
+    onGrid(perChannel(vectors), {
       constants: { MOMENTUM: plan.momentum, EPSILON: plan.eps },
-      shape: { PIXELS: pixels, RUN, SLICES, VECTORS: vectors },
+      shape: { PIXELS: pixels, RUN, SLICES, CHANNELS: 4 * vectors },
     }),
   )
   release(means)
@@ -165,9 +162,9 @@ function parameterGradients(
   { pixels, vectors, training, ...plan }: BatchNormPlan,
   given: Readonly<Record<'x' | 'dy' | 'channels' | 'bias', Tensor>>,
   made: Readonly<Record<'dweight' | 'dbias' | 'coefficients', Tensor>>,
-  RELU: boolean,
+  relu: boolean,
 ): void {
-  const { RUN, SLICES, runs, total } = columnSums(pixels, vectors)
+  const { RUN, SLICES, runs } = columnSums(pixels, vectors)
   const partial = { shape: [SLICES, plan.channels], dtype: 'f32' } as const
   const sums = empty(partial, 'sums of runs')
   const products = empty(partial, 'products of runs')
@@ -175,8 +172,7 @@ function parameterGradients(
     'batch-norm/backward-sums',
     { ...given, sums, products },
     onGrid(runs, {
-      constants: { RELU },
-      shape: { PIXELS: pixels, RUN, VECTORS: vectors },
+      shape: { PIXELS: pixels, RUN, VECTORS: vectors, RELU: Number(relu) },
       dtype: plan.dtype,
       detail: plan.detail,
     }),
@@ -184,13 +180,18 @@ function parameterGradients(
   launch(
     'batch-norm/backward-finish',
     { sums, products, channels: given.channels, ...made },
-    onGrid(total, {
+    onGrid(perChannel(vectors), {
       constants: { TRAINING: training },
-      shape: { PIXELS: pixels, SLICES, VECTORS: vectors },
+      shape: { PIXELS: pixels, SLICES, CHANNELS: 4 * vectors },
     }),
   )
   release(sums)
   release(products)
+}
+
+/** Returns the grid of a sum of few runs, in which each lane has one channel of those that are stored. */
+function perChannel(vectors: number): Grid {
+  return columnSums(1, 4 * vectors).total
 }
 
 /** Launches an element-wise kernel over x. */
@@ -198,13 +199,19 @@ function overPixels(
   { pixels, vectors, dtype, detail }: BatchNormPlan,
   name: 'batch-norm/forward' | 'batch-norm/backward-input',
   bindings: Readonly<Record<string, Tensor>>,
-  constants: Readonly<Record<string, boolean>>,
+  relu: boolean,
+  constants: Readonly<Record<string, boolean>> = {},
 ): void {
   const pass = columnPass(pixels, vectors)
   launch(
     name,
     bindings,
-    onGrid(pass, { constants, shape: { PIXELS: pixels, RUN: pass.RUN, VECTORS: vectors }, dtype, detail }),
+    onGrid(pass, {
+      constants,
+      shape: { PIXELS: pixels, RUN: pass.RUN, VECTORS: vectors, RELU: Number(relu) },
+      dtype,
+      detail,
+    }),
   )
 }
 
