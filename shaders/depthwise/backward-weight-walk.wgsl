@@ -8,8 +8,8 @@
 // last columns of dy, and the sums of the taps in TAPS rows of the filter. The sums of EACH rows are made by themselves, so that
 // few numbers are added to one sum (lib/long-sum).
 //
-// Measured in turns with depthwise/backward-weight, llvmpipe, Mesa 25.0.7, f16, batch 16: 2.2 times as fast for 3×3 at 64×64×32,
-// 2.6 at 32×32×144, 1.5 with stride 2; for 7×7 at 32×32×96 1.7 times with four rows of taps, 1.4 with all seven.
+// Measured in turns with depthwise/backward-weight, llvmpipe, Mesa 25.0.7, f16, batch 16: 1.7 times as fast for 3×3 at 64×64×32,
+// 1.9 at 32×32×144, 1.4 with stride 2; for 7×7 at 32×32×96 1.7 times with four rows of taps, 1.4 with all seven.
 //
 // Grid: as of depthwise/forward-walk; each thread has a slice of its own, of RUN times EACH rows of dy. Along the third axis
 // TAPS rows of the filter.

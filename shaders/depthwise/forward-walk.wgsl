@@ -30,8 +30,8 @@ const WINDOW = (S + STRIDE - 1u) / STRIDE;
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
   let channel = group.x * LANES + thread % LANES;
   if (channel >= shape.VECTORS) { return; }
-  // Moved on as they are loaded, by a loop that ends at a number of the uniform: with 49 places that load, or seven, the kernel
-  // takes several times or twice as long to compile.
+  // Moved on as they are loaded in one place, by a loop that ends at a number of the uniform, which no compiler unrolls: with seven
+  // places a kernel of 7×7 takes twice as long to compile.
   var filters = array<vec4f, R * S>();
   for (var i = 0u; i < shape.FILTER_ROWS * S; i++) {
     for (var t = 0u; t < R * S - 1u; t++) { // @unroll

@@ -8,7 +8,7 @@ import '../../gpu/wgsl/depthwise/index.ts'
 
 /** Largest filter, in rows and columns, of the kernels that walk: they keep it in registers, and their code grows with it. */
 const LARGEST = 7
-/** Most rows of a filter of which a thread sums the gradient: more have no registers left, and take seconds to compile. */
+/** Most rows of a filter of which a thread sums the gradient: with seven the kernel runs and compiles longer than with four. */
 const MOST_ROWS = 5
 /** Sizes of a convolution that a kernel computes, which may be the gradient of another. */
 type Walk = Readonly<Record<'H' | 'W' | 'P' | 'Q' | 'PAD', number>>
