@@ -8,14 +8,12 @@ const files = readdirSync('test', { recursive: true, encoding: 'utf8' })
   .filter((file) => file.endsWith('.test.ts') && !file.startsWith('test/browser/'))
 /** Test files that prove kernels family by family (test/helpers/families.ts). */
 const byFamily = new Set(files.filter((file) => readFileSync(file, 'utf8').includes(' testFamilies(')))
-/** Operations whose kernels use no subgroups, or emulated ones. */
-const WITHOUT_SUBGROUPS = 'test/ops/convolution/families.test.ts'
+/** Test files below test/ops of kernels that use no subgroups, or emulated ones, and of what chooses among kernels. */
+const NOT_OF_VECTORS = ['families', 'tuner', 'own-kernels'].map((name) => `test/ops/convolution/${name}.test.ts`)
 /** Test files of what the width of vectors may change: operations, and training by them as a whole. */
+const OF_VECTORS = ['test/learns.test.ts', 'test/nn/golden.test.ts']
 const ofVectors = (file: string): boolean =>
-  file !== WITHOUT_SUBGROUPS &&
-  (byFamily.has(file) ||
-    file.startsWith('test/ops/') ||
-    ['test/learns.test.ts', 'test/nn/golden.test.ts'].includes(file))
+  byFamily.has(file) || OF_VECTORS.includes(file) || (file.startsWith('test/ops/') && !NOT_OF_VECTORS.includes(file))
 
 /**
  * Mesa's software adapter reads the width of its vectors, which are its subgroups, as it is loaded. Operations of the

@@ -38,6 +38,8 @@ export type TrainingEvent =
       readonly trainLoss: number
       readonly validLoss: number
       readonly accuracy: number
+      /** Images per second of the epoch's training. */
+      readonly rate: number
     }
   | { readonly kind: 'shown'; readonly part: Part; readonly shown: readonly Shown[]; readonly vocab: readonly string[] }
   | { readonly kind: 'guesses'; readonly part: Part; readonly guesses: readonly Guess[] }

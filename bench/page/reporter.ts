@@ -56,8 +56,9 @@ export function reporter(part: Part, stopped: () => boolean): Callback {
       const session = sessions.get(part)
       if (row === undefined || row.epoch !== state.epoch) return
       if (session) session.epochsLeft = Math.max(0, session.epochsLeft - 1)
-      const { epoch, trainLoss, validLoss, metrics } = row
-      tell({ kind: 'epoch', part, epoch, epochs: state.epochs, trainLoss, validLoss, accuracy: metrics['accuracy'] })
+      const { epoch, trainLoss, validLoss, metrics, imagesPerSecond: rate } = row
+      const accuracy = metrics['accuracy']
+      tell({ kind: 'epoch', part, epoch, epochs: state.epochs, trainLoss, validLoss, accuracy, rate })
     },
   }
 }

@@ -5,6 +5,11 @@ import type { Guess, Part, Phase, Shown, TrainingEvent } from './protocol.ts'
 
 const percent = (share: number): string => `${Math.round(100 * share)}%`
 
+/** Stands for a figure that is not known yet. */
+const NOTHING = '–'
+
+const rateText = (rate: number): string => (rate < 10 ? rate.toFixed(1) : String(Math.round(rate)))
+
 /** Epochs of another round, after a training has come to its end. */
 const MORE = 4
 
@@ -48,7 +53,7 @@ export class TrainingView {
       return made
     }
     const figure = (name: string) => {
-      const value = element('dd', { 'data-figure': name }, '–')
+      const value = element('dd', { 'data-figure': name }, NOTHING)
       return { value, block: element('div', {}, element('dt', {}, name), value) }
     }
     const [accuracy, speed, loss, epoch] = ['accuracy', 'images per second', 'loss', 'epoch'].map(figure)
@@ -103,7 +108,7 @@ export class TrainingView {
     this.epochsBefore = 0
     this.epochs = 0
     this.show([])
-    for (const value of Object.values(this.figures)) value.textContent = '–'
+    for (const value of Object.values(this.figures)) value.textContent = NOTHING
     this.enter('preparing', 'Getting ready')
     return this.run(work)
   }
@@ -190,15 +195,15 @@ export class TrainingView {
       case 'step':
         this.loss.add(event.loss)
         this.figures.loss.textContent = (this.loss.last ?? event.loss).toFixed(2)
-        if (event.rate !== undefined) {
-          this.figures.speed.textContent = event.rate < 10 ? event.rate.toFixed(1) : String(Math.round(event.rate))
-        }
+        if (event.rate !== undefined) this.figures.speed.textContent = rateText(event.rate)
         break
       case 'epoch': {
         const done = this.epochsBefore + event.epoch + 1
         this.loss.mark(event.validLoss)
         this.accuracy.add(event.accuracy)
         this.figures.accuracy.textContent = percent(event.accuracy)
+        // Of epochs too short to measure within.
+        if (this.figures.speed.textContent === NOTHING) this.figures.speed.textContent = rateText(event.rate)
         this.figures.epoch.textContent = `${Math.min(done + 1, this.epochs)} of ${this.epochs}`
         const what = `Epoch ${done} of ${this.epochs}: ${percent(event.accuracy)} right`
         this.lossSvg.setAttribute(
