@@ -4,7 +4,7 @@ import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config
 import { browserProjects } from './test/browser/project.ts'
 
 const files = readdirSync('test', { recursive: true, encoding: 'utf8' })
-  .map((file) => `test/${file}`)
+  .map((file) => `test/${file.replaceAll('\\', '/')}`)
   .filter((file) => file.endsWith('.test.ts') && !file.startsWith('test/browser/'))
 /** Test files that prove kernels family by family (test/helpers/families.ts). */
 const byFamily = new Set(files.filter((file) => readFileSync(file, 'utf8').includes(' testFamilies(')))

@@ -39,7 +39,7 @@ import {
 import { wilsonInterval, type EpochRow } from '../src/exports/train.ts'
 import { architectures } from '../src/exports/nn.ts'
 import { PixelCache, type DataBlockOptions, type Loaders } from '../src/exports/data.ts'
-import { choice, numberIn, parseCommand, runCommand, whole } from '../src/cli/command.ts'
+import { choice, numberIn, parseCommand, runCommand, whole, widenOption } from '../src/cli/command.ts'
 import { TRACKS } from '../src/tensor/track.ts'
 import { chooseData } from './lesson/data-source.ts'
 import { nextSplit, OPTIONS_FILE } from './lesson/options.ts'
@@ -347,7 +347,7 @@ function readRecipe(given: Given): Recipe {
     ),
     modelOptions: {
       outputs: whole('--outputs', given.outputs, defaults.outputs, 2, 100_000),
-      widen: numberIn('--widen', given.widen, 1, 0, 16),
+      widen: widenOption(given.widen),
       activation: choice('--activation', given.activation ?? defaults.activation, ['relu', 'mish']),
       pool: choice('--pool', given.pool ?? defaults.pool, ['max', 'maxBlur']),
     },

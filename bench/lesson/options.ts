@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { DataError, OptionError } from '../../src/base/errors.ts'
 import { jsonText, parseRecord, type Json } from '../../src/base/json.ts'
-import { choice, numberIn, parseCommand, whole } from '../../src/cli/command.ts'
+import { choice, parseCommand, whole, WIDEN, widenOption } from '../../src/cli/command.ts'
 
 export const SECTIONS = [
   'baseline',
@@ -136,9 +136,6 @@ const BOUNDS = {
   seed: [0, 2 ** 31],
 } as const
 
-/** Bounds of --widen: the lower one is excluded. */
-const WIDEN = [0, 16] as const
-
 /** Parses the command line. @throws OptionError  naming the option, the given value and the accepted values */
 export function readOptions(
   argv: readonly string[],
@@ -170,7 +167,7 @@ export function readOptions(
     limit: whole('--limit', given.limit, defaults.limit, ...BOUNDS.limit),
     valid: share('--valid', given.valid, defaults.valid),
     seed: whole('--seed', given.seed ?? (env.SEED || undefined), 0, ...BOUNDS.seed),
-    widen: numberIn('--widen', given.widen, 1, ...WIDEN),
+    widen: widenOption(given.widen),
     split: choice('--split', given.split ?? 'new', SPLITS),
     fp32: given.fp32 ?? false,
     out: given.out,

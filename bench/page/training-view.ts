@@ -202,7 +202,7 @@ export class TrainingView {
         this.loss.mark(event.validLoss)
         this.accuracy.add(event.accuracy)
         this.figures.accuracy.textContent = percent(event.accuracy)
-        // Of epochs too short to measure within.
+        // The steps of a short epoch tell no speed, so the whole epoch does.
         if (this.figures.speed.textContent === NOTHING) this.figures.speed.textContent = rateText(event.rate)
         this.figures.epoch.textContent = `${Math.min(done + 1, this.epochs)} of ${this.epochs}`
         const what = `Epoch ${done} of ${this.epochs}: ${percent(event.accuracy)} right`

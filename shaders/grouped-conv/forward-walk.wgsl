@@ -31,7 +31,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   if (channel >= shape.VECTORS) { return; }
   let backward = shape.BACKWARD == 1u;
   let g = channel / shape.OWN;
-  // What each channel of x adds to the four of y, tap by tap: moved on as they are loaded, since a loop compiles faster.
+  // Tap by tap, the weights by which each channel of x is added to the four of y. The array moves on by a tap for each that is
+  // loaded, since a loop compiles faster than a load for every tap.
   var filters = array<vec4f, R * ACROSS>();
   for (var i = 0u; i < shape.FILTER_ROWS * S * DEPTH; i++) {
     for (var r = 0u; r < R; r++) { // @unroll

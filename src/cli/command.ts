@@ -143,6 +143,14 @@ export function numberIn(
   throw new OptionError(option, `'${given}' is out of range`, { expected: `a number above ${low}, at most ${high}` })
 }
 
+/** Bounds of the option --widen, the factor of the widths of an xresnet's stages; the lower one is excluded. */
+export const WIDEN = [0, 16] as const
+
+/** Returns the value of the option --widen, 1 if it is not given. @throws OptionError  if it is out of range */
+export function widenOption(given: string | undefined): number {
+  return numberIn('--widen', given, 1, ...WIDEN)
+}
+
 /** Converts text to a number; unlike `Number`, empty text becomes NaN. */
 function numberOf(text: string): number {
   return text.trim() === '' ? NaN : Number(text)

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { rng } from '../../src/base/rng.ts'
 
 test('a stream is that of its seed, name and indices, in every version', () => {
-  // Of xoshiro128**, so that a seed makes the same model and the same batches as before.
+  // These are bits of xoshiro128**: with others, a seed would make another model and other batches than in earlier versions.
   const bits = (...stream: Parameters<typeof rng>) => {
     const random = rng(...stream)
     return [random.bits(), random.bits(), random.bits()]

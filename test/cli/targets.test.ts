@@ -312,7 +312,7 @@ describe('a run on a table that was interrupted', () => {
     writeFileSync(join(folder, run, 'options.json'), JSON.stringify(begun))
     change(/^3\.jpg,67,/m, '3.jpg,76,', run, 'images.csv')
     const { code, stderr } = await resume(run)
-    // What the checkpoint knows of the labels holds.
+    // The checkpoint has a digest of the labels, by which the edited table is found out.
     expect(stderr).toContain('this is the checkpoint of another fit')
     expect(code).toBe(2)
     rmSync(join(folder, run), { recursive: true })

@@ -21,7 +21,7 @@ import { openQuietGpu } from './drawn-images.ts'
 import './own-convolution.mjs'
 
 await openQuietGpu()
-// What the tuner finds here is written nowhere, and it takes no time by this clock, however slowly a machine compiles.
+// The tuner writes no file here, and its time never runs out, however slowly a machine compiles: this clock stands still.
 const platform = { ...currentGpu().platform, log: () => {}, env: () => undefined, now: () => 0 }
 const gpu: Gpu = await openGpuOn(platform)
 afterAll(() => gpu.close())

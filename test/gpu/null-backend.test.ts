@@ -3,7 +3,7 @@ import { openGpuOn, type Gpu } from '../../src/gpu/device.ts'
 import type { MatrixSize } from '../../src/gpu/matrices.ts'
 import { specialise } from '../../src/gpu/prelude.ts'
 import { shaderSource } from '../../src/gpu/shader-source.ts'
-import { exportChoices, forgetChoices, unknownPasses } from '../../src/ops/convolution/choices.ts'
+import { exportChoices, forgetChoices } from '../../src/ops/convolution/choices.ts'
 import {
   candidateKernels,
   kernelName,
@@ -23,6 +23,7 @@ import type { Platform } from '../../src/platform/platform.ts'
 import { backward } from '../../src/tensor/backward.ts'
 import { scope } from '../../src/tensor/scope.ts'
 import { zeros } from '../../src/tensor/read-write.ts'
+import { unknownPasses } from '../helpers/unknown-passes.ts'
 
 /**
  * Dawn's null backend checks everything and runs nothing. It offers subgroup matrices, so the kernels for matrix units,

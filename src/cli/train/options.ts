@@ -5,7 +5,7 @@ import { backbones } from '../../exports/nn.ts'
 import { separatorFor, type ImageFolderOptions, type Survey, type TargetKind } from '../../exports/data.ts'
 import { pretrainedNames, type Pretrained } from '../../exports/train.ts'
 import type { Files } from '../../platform/platform.ts'
-import { choice, numberIn, parseCommand, whole } from '../command.ts'
+import { choice, numberIn, parseCommand, whole, widenOption } from '../command.ts'
 import { FOLDER_DEFINITION, FOLDER_OPTIONS_USAGE, folderOptions, FOLDER_USAGE, type DecoderName } from '../look.ts'
 import { seedOption, validOption, type Valid } from './split.ts'
 
@@ -146,7 +146,7 @@ export function readTrainOptions(argv: readonly string[], help: string): TrainOp
     valid: validOption(values.valid),
     pretrained: values.pretrained,
     model: values.model === undefined ? undefined : choice('--model', values.model, Object.keys(backbones)),
-    widen: values.widen === undefined ? undefined : numberIn('--widen', values.widen, 1, ...WIDEN),
+    widen: values.widen === undefined ? undefined : widenOption(values.widen),
     size: optional('size', 32, 1024),
     epochs: optional('epochs', 1, 10_000),
     freezeEpochs: whole('--freeze-epochs', values['freeze-epochs'], 1, 1, 10_000),
@@ -266,8 +266,6 @@ function requireThresholdFor(targets: TargetKind, threshold: TrainOptions['thres
   })
 }
 
-/** Bounds of --widen: the lower one is excluded. */
-const WIDEN = [0, 16] as const
 const HUB = 'hub'
 const DEFAULT_MODEL = { scratch: 'xresnet18', hub: 'resnet18' } as const
 

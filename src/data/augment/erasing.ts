@@ -101,6 +101,5 @@ let noise: Float32Array | undefined
  * of each batch would take too long; every item of every batch starts at another position.
  */
 export function erasingNoise(): Float32Array {
-  noise ??= rng(0, 'erasing').normals(3 * NOISE_PIXELS)
-  return noise
+  return (noise ??= rng(0, 'erasing').normals(3 * NOISE_PIXELS))
 }

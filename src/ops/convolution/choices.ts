@@ -72,11 +72,6 @@ export function launchedPasses(gpu: Gpu): readonly SizedPass[] {
   return [...choicesOf(gpu).launched.values()].map(({ subject }) => subject)
 }
 
-/** Returns those of them for which no kernel variant is settled. */
-export function unknownPasses(gpu: Gpu): readonly SizedPass[] {
-  return launchedPasses(gpu).filter((subject) => !settledKernel(gpu, subject))
-}
-
 /**
  * Returns how often passes of these sizes were launched with the default variant: the maximum over the three passes,
  * since a first forward pass stands for both gradients too.

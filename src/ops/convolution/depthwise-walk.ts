@@ -10,6 +10,7 @@ import '../../gpu/wgsl/depthwise/index.ts'
 const LARGEST = 7
 /** Most rows of a filter of which a thread sums the gradient: with seven the kernel runs and compiles longer than with four. */
 const MOST_ROWS = 5
+
 /** Sizes of a convolution that a kernel computes, which may be the gradient of another. */
 type Walk = Readonly<Record<'H' | 'W' | 'P' | 'Q' | 'PAD', number>>
 
@@ -81,7 +82,7 @@ function filterShape({ R, C }: GroupedSizes) {
   return { FILTER_ROWS: R, VECTORS: padTo4(C) / 4 }
 }
 
-/** Returns the storage type of a launch, and its text in profiles. */
+/** Returns the storage type of a launch, its text in profiles and its arithmetic. */
 export function depthwiseLaunch(sizes: GroupedSizes) {
   return { dtype: sizes.dtype, detail: `${describeSizes(sizes)} depthwise`, flops: groupedFlops(sizes) }
 }

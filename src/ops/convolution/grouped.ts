@@ -57,7 +57,7 @@ export function convolveGroupsBackwardWeight(sizes: GroupedSizes, x: Tensor, dy:
 /** Launches grouped-conv/backward-weight and returns the slices of dw that it computes, in f32. */
 function slicesOfWeight(sizes: GroupedSizes, x: Tensor, dy: Tensor, dw: Tensor): Tensor {
   const { N, P, Q, C, O, R, S, GROUPS } = sizes
-  const { shape, constants, dtype, detail, flops } = options(sizes, 0)
+  const { shape, constants } = options(sizes, 0)
   const columns = (padTo4(O) / 4) * R * S * (padTo4(C / GROUPS) / 4)
   const { SLICES: wanted, runs } = columnSums(N * P * Q, columns)
   const RUN = Math.ceil((N * P) / wanted)
@@ -68,7 +68,7 @@ function slicesOfWeight(sizes: GroupedSizes, x: Tensor, dy: Tensor, dw: Tensor):
     { x, dy, slices },
     onGrid(
       { ...runs, groups: [runs.groups[0], SLICES, 1] },
-      { shape: { ...shape, RUN }, constants: { ALIGNED: constants.ALIGNED }, dtype, detail, flops },
+      { ...groupedLaunch(sizes), shape: { ...shape, RUN }, constants: { ALIGNED: constants.ALIGNED } },
     ),
   )
   return slices
@@ -87,17 +87,14 @@ function walkToWeight(sizes: GroupedSizes, x: Tensor, dy: Tensor, dw: Tensor): T
   const COLUMNS = OWN * GROUPS * DEPTH
   const { RUN, groups, constants } = walkGrid(N * Math.ceil(P / EACH), COLUMNS)
   const slices = empty({ shape: [groups[1] * constants.ROWS, ...dw.shape], dtype: 'f32' }, 'slices of dw')
-  const { dtype, detail, flops } = options(sizes, 0)
   launch(
     'grouped-conv/backward-weight-walk',
     { x, dy, slices },
     {
+      ...groupedLaunch(sizes),
       groups: [groups[0], groups[1], R],
       shape: { N, H, W, P, Q, R, PAD, COLUMNS, DEPTH, OWN, GROUPS, RUN, FILTER_COLUMNS: S },
       constants: { ...constants, S, STRIDE, EACH },
-      dtype,
-      detail,
-      flops,
     },
   )
   return slices
@@ -125,17 +122,14 @@ function walk(
   const EACH = rowsEach(STRIDE)
   const VECTORS = O / 4
   const { RUN, groups, constants } = walkGrid(N * Math.ceil(P / EACH), VECTORS)
-  const { dtype, detail, flops } = options(sizes, 0)
   launch(
     'grouped-conv/forward-walk',
     { x, weight, y },
     {
+      ...groupedLaunch(sizes),
       groups,
       shape: { N, H, W, P, Q, PAD, VECTORS, OWN: VECTORS / GROUPS, GROUPS, RUN, FILTER_ROWS: R, BACKWARD },
       constants: { ...constants, R, S, STRIDE, EACH, DEPTH: C / 4 / GROUPS },
-      dtype,
-      detail,
-      flops,
     },
   )
 }
@@ -150,14 +144,17 @@ export function groupedFlops({ N, P, Q, O, R, S, C, GROUPS }: GroupedSizes): num
   return (2 * N * P * Q * O * R * S * C) / GROUPS
 }
 
+/** Returns the storage type of a launch, its text in profiles and its arithmetic. */
+function groupedLaunch(sizes: GroupedSizes) {
+  return { dtype: sizes.dtype, detail: `${describeSizes(sizes)} in ${sizes.GROUPS}`, flops: groupedFlops(sizes) }
+}
+
 function options(sizes: GroupedSizes, threads: number) {
-  const { dtype, N, H, W, C, P, Q, O, R, S, STRIDE, PAD, DILATION, GROUPS } = sizes
+  const { N, H, W, C, P, Q, O, R, S, STRIDE, PAD, DILATION, GROUPS } = sizes
   return {
+    ...groupedLaunch(sizes),
     groups: Math.ceil(threads / 64),
     shape: { N, H, W, C, P, Q, O, R, S, STRIDE, PAD, DILATION, GROUPS },
     constants: { TILE, ALIGNED: isAligned(sizes) },
-    dtype,
-    detail: `${describeSizes(sizes)} in ${GROUPS}`,
-    flops: groupedFlops(sizes),
   }
 }

@@ -149,7 +149,7 @@ export async function tune(options: TuneOptions = {}): Promise<readonly Tuned[]>
   // The remaining passes are fixed too, so that a checkpoint lists the variants of every pass.
   const left = stopped() ? [] : subjects.slice(measured.length).map(({ subject }) => subject)
   const fixed = left.flatMap((subject): Change | readonly [] => {
-    // What was chosen before another kernel was registered goes on.
+    // A pass whose kernel was chosen before another one was registered keeps that kernel.
     if (chosenKernel(gpu, subject)) return []
     const [before, after] = [family, gpu.family].map((one) => defaultKernel(gpu, subject.pass, subject.sizes, one))
     return { subject, before, after }

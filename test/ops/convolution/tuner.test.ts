@@ -2,13 +2,7 @@ import { afterAll, describe, expect, test } from 'vitest'
 import { DataError } from '../../../src/base/errors.ts'
 import { openGpuOn, useGpu, type Gpu } from '../../../src/gpu/device.ts'
 import { conv2d } from '../../../src/ops/conv2d.ts'
-import {
-  chooseKernel,
-  exportChoices,
-  importChoices,
-  kernelFor,
-  unknownPasses,
-} from '../../../src/ops/convolution/choices.ts'
+import { chooseKernel, exportChoices, importChoices, kernelFor } from '../../../src/ops/convolution/choices.ts'
 import { defaultKernel, kernelName, type KernelVariant } from '../../../src/ops/convolution/families.ts'
 import { passKey, PASSES, type ConvolutionSizes } from '../../../src/ops/convolution/sizes.ts'
 import { gpuStopwatch, type Stopwatch } from '../../../src/ops/convolution/trial.ts'
@@ -21,6 +15,7 @@ import { scope } from '../../../src/tensor/scope.ts'
 import { read, tensor, zeros } from '../../../src/tensor/read-write.ts'
 import { expectClose } from '../../../src/testing/close.ts'
 import { hashUniform } from '../../../src/testing/hash-uniform.ts'
+import { unknownPasses } from '../../helpers/unknown-passes.ts'
 
 const SIZES: ConvolutionSizes = {
   N: 2,
