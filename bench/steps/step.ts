@@ -1,6 +1,7 @@
 import { formatBytes, formatRate, formatTime } from '../../src/base/format.ts'
 import { formatTable } from '../../src/base/table.ts'
 import { profileTable, type ProfileRow } from '../../src/gpu/profile.ts'
+import { warmUpOf } from '../../src/gpu/warm-up.ts'
 import { capture } from '../../src/tensor/capture.ts'
 import { adam, crossEntropy, openGpu, type Gpu } from '../../src/node.ts'
 import { rng, tune } from '../../src/exports/gpu.ts'
@@ -78,6 +79,7 @@ export async function measureStep(
   const timed = async (work: () => void) => {
     const whole: number[] = []
     const own: number[] = []
+    await warmUpSteps(gpu, work)
     for (let round = -WARM_UP; round < rounds; round++) {
       const before = gpu.queue.counts.launches
       const start = performance.now()
@@ -89,6 +91,7 @@ export async function measureStep(
       own.push(given - start)
       launches = gpu.queue.counts.launches - before
     }
+    warmUpOf(gpu).worked()
     return { whole: whole.sort((a, b) => a - b), own: own.sort((a, b) => a - b) }
   }
   const plain = await timed(training.step)
@@ -151,10 +154,20 @@ function memoryRow({ buffers }: Gpu, item: StepCase, network: Module, peakBytes:
   }
 }
 
-/** Measures milliseconds per step in a stream of steps. */
+/** Repeats steps until an idle GPU has raised its clock. @param drain  called after each, when it is done */
+async function warmUpSteps(gpu: Gpu, step: () => void, drain?: () => Promise<void>): Promise<void> {
+  await warmUpOf(gpu).before(async () => {
+    step()
+    await gpu.queue.finished()
+    await drain?.()
+  })
+}
+
+/** Measures milliseconds per step in a stream of steps, on a GPU whose clock is high. */
 export async function timeStream(gpu: Gpu, step: () => void, count: number): Promise<number> {
   const fences: (() => Promise<void>)[] = []
   await gpu.queue.finished()
+  await warmUpSteps(gpu, step)
   const start = performance.now()
   for (let i = 0; i < count; i++) {
     step()
@@ -162,7 +175,9 @@ export async function timeStream(gpu: Gpu, step: () => void, count: number): Pro
     if (fences.length > AHEAD) await fences.shift()?.()
   }
   await gpu.queue.finished()
-  return (performance.now() - start) / count
+  const timeMs = (performance.now() - start) / count
+  warmUpOf(gpu).worked()
+  return timeMs
 }
 
 export function stepName({ model, batchSize, size, precision }: StepCase): string {
@@ -223,8 +238,12 @@ async function profileStep(
   if (tuned) await tune()
   step()
   await gpu.queue.finished()
-  await gpu.profiler?.rows(gpu.platform)
-  gpu.profiler?.reset()
+  const drain = async () => {
+    await gpu.profiler?.rows(gpu.platform)
+    gpu.profiler?.reset()
+  }
+  await drain()
+  await warmUpSteps(gpu, step, drain)
   for (let i = 0; i < steps; i++) step()
   await gpu.queue.finished()
   const rows = [...((await gpu.profiler?.rows(gpu.platform)) ?? [])]

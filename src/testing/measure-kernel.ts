@@ -2,6 +2,7 @@ import { OptionError, WgradError } from '../base/errors.ts'
 import { checkOptions, NUMBER, type Kinds } from '../base/options.ts'
 import { rng } from '../base/rng.ts'
 import type { Gpu } from '../gpu/device.ts'
+import { HELD_MS, warmUpOf } from '../gpu/warm-up.ts'
 import { scope } from '../tensor/scope.ts'
 import { elementCount } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -86,8 +87,6 @@ export interface KernelTiming {
 
 const TIMING_KINDS: Kinds<KernelTiming> = { rounds: NUMBER, patienceMs: NUMBER }
 
-/** Number of warm-up rounds that are not counted: the first compiles, the second warms the caches. */
-const WARM_UP = 2
 const FEWEST_ROUNDS = 3
 
 /** Largest number of elements checked per result, and the number of additions this may cost in total. */
@@ -234,22 +233,33 @@ async function time(
       fix: 'openGpu({ profile: true })',
     })
   }
+  const warmUp = warmUpOf(gpu)
   const times: number[] = []
   let [runs, launches, spentMs] = [1, 0, 0]
-  for (let round = -WARM_UP; round < rounds; round++) {
-    if (round >= FEWEST_ROUNDS && spentMs > patienceMs) break
+  const timeRound = async () => {
     profiler.reset()
     for (let i = 0; i < runs; i++) scope(() => void run())
     await gpu.queue.finished()
     const rows = await profiler.rows(gpu.platform)
-    const timeMs = rows.reduce((sum, row) => sum + row.timeMs, 0) / runs
     launches = rows.length / runs
-    if (round >= 0) {
-      times.push(timeMs)
-      spentMs += timeMs * runs
-    } else {
-      runs = Math.min(MOST_RUNS, Math.max(1, Math.ceil(ROUND_MS / Math.max(timeMs, 1e-3))))
-    }
+    return rows.reduce((sum, row) => sum + row.timeMs, 0) / runs
+  }
+  const chooseRuns = async () => {
+    const timeMs = await timeRound()
+    runs = Math.min(MOST_RUNS, Math.max(1, Math.ceil(ROUND_MS / Math.max(timeMs, 1e-3))))
+  }
+  // Neither of these rounds counts: the first compiles, the second warms the caches. Its clock decides how many runs fill a
+  // round, so the GPU is warmed up before it.
+  await chooseRuns()
+  await warmUp.before(chooseRuns, HELD_MS)
+  await chooseRuns()
+  for (let round = 0; round < rounds; round++) {
+    if (round >= FEWEST_ROUNDS && spentMs > patienceMs) break
+    await warmUp.before(chooseRuns, HELD_MS)
+    const timeMs = await timeRound()
+    warmUp.worked()
+    times.push(timeMs)
+    spentMs += timeMs * runs
   }
   return { times: times.sort((a, b) => a - b), launches }
 }

@@ -1,6 +1,7 @@
 import { OptionError, WgradError } from '../base/errors.ts'
 import { formatBytes, formatRate, formatTime } from '../base/format.ts'
 import type { Gpu } from '../gpu/device.ts'
+import { HELD_MS, warmUpOf } from '../gpu/warm-up.ts'
 import type { LaunchOptions } from '../gpu/pipeline-cache.ts'
 import type { ShaderName } from '../gpu/shader-source.ts'
 import { floatToHalf } from '../tensor/half.ts'
@@ -234,7 +235,7 @@ async function longEnough(
   return { count, timeMs: await fastest(gpu, rounds, () => work(count)) }
 }
 
-/** Returns the fastest of several rounds, after one that compiles. */
+/** Returns the fastest of several rounds, after one that compiles, on a GPU whose clock is high. */
 async function fastest(gpu: Gpu, rounds: number, work: () => void): Promise<number> {
   const { profiler } = gpu
   if (!profiler) {
@@ -242,19 +243,19 @@ async function fastest(gpu: Gpu, rounds: number, work: () => void): Promise<numb
       fix: 'openGpu({ profile: true })',
     })
   }
-  let best = Infinity
-  for (let round = -1; round < rounds; round++) {
+  const warmUp = warmUpOf(gpu)
+  const timeRound = async () => {
     profiler.reset()
     work()
     await gpu.queue.finished()
     const rows = await profiler.rows(gpu.platform)
-    if (round >= 0) {
-      best = Math.min(
-        best,
-        rows.reduce((sum, row) => sum + row.timeMs, 0),
-      )
-    }
+    return rows.reduce((sum, row) => sum + row.timeMs, 0)
   }
+  await timeRound()
+  await warmUp.before(timeRound, HELD_MS)
+  let best = Infinity
+  for (let round = 0; round < rounds; round++) best = Math.min(best, await timeRound())
+  warmUp.worked()
   return best
 }
 

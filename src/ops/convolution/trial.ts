@@ -4,6 +4,7 @@ import type { Gpu } from '../../gpu/device.ts'
 import { ALIGNMENT, type BufferView } from '../../gpu/buffers.ts'
 import type { LaunchOptions } from '../../gpu/pipeline-cache.ts'
 import { PassClock } from '../../gpu/pass-clock.ts'
+import { warmUpOf } from '../../gpu/warm-up.ts'
 import { encodeLaunch, type Launch } from '../../gpu/launch.ts'
 import type { ShaderName } from '../../gpu/shader-source.ts'
 import { DTYPE_BYTES } from '../../tensor/dtype.ts'
@@ -190,14 +191,6 @@ export interface Stopwatch {
 }
 
 /**
- * Idle time after which the GPU is warmed up again. An H200 lowers its clock after 3 s of little work and needs 0.5 s
- * of work to raise it again.
- */
-const IDLE_MS = 100
-/** Duration of a warm-up. */
-const WARM_MS = 700
-
-/**
  * Makes a timer that uses the GPU's timestamps if available, otherwise the platform's clock. It compiles separately
  * from `gpu.pipelines`.
  */
@@ -207,16 +200,9 @@ export function gpuStopwatch(gpu: Gpu): Stopwatch {
   const pipelines = gpu.newPipelineCache((error) => broken.push(error))
   const clock = gpu.features.has('timestamp-query') ? new PassClock(device) : undefined
   const sleepMs = gpu.software ? 0.5 : 0
-  let busyUntil = -Infinity
-  const warmUp: Stopwatch['warmUp'] = async (work) => {
-    const begin = platform.now()
-    if (begin < busyUntil + IDLE_MS) return
-    while (platform.now() < begin + WARM_MS) await work()
-    busyUntil = platform.now()
-  }
+  const warmUp = warmUpOf(gpu)
   return {
-    // A software adapter needs no warm-up.
-    ...(gpu.software ? {} : { warmUp }),
+    warmUp: (work) => warmUp.before(work),
     async compile(launches) {
       await Promise.all(launches.map(({ shader, options }) => pipelines.compileAhead(shader, options)))
     },
@@ -240,7 +226,7 @@ export function gpuStopwatch(gpu: Gpu): Stopwatch {
       const invalid = device.popErrorScope()
       await platform.waitFor(device.queue.onSubmittedWorkDone(), { sleepMs })
       const end = platform.now()
-      busyUntil = Math.max(busyUntil, end)
+      warmUp.worked(end)
       await pipelines.compiled
       const error = await invalid
       const [first = error && new ShaderError(name, error.message)] = broken.splice(0)
