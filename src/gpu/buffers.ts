@@ -124,13 +124,17 @@ export class BufferPool {
     for (const list of arena.free.values()) for (const buffer of list) this.release(buffer)
   }
 
-  /** Destroys every unused buffer. Work that uses them must have been submitted, see `Gpu.trim`. */
-  trim(): void {
+  /**
+   * Gives up every unused buffer.
+   *
+   * @param destroy  destroys one, when all work that uses it has been submitted (see `Gpu.trim`). Default: at once
+   */
+  trim(destroy = (buffer: GPUBuffer): void => buffer.destroy()): void {
     for (const list of this.free.values()) {
       for (const buffer of list) {
         this.allocatedBytes -= buffer.byteLength
         this.onDestroy(buffer)
-        buffer.buffer.destroy()
+        destroy(buffer.buffer)
       }
     }
     this.free.clear()

@@ -157,9 +157,15 @@ export class Gpu {
     this.pipelines = this.newPipelineCache(
       report,
       debug >= 1 ? instruments?.kernelWatch(platform, debug, this.shapeAsUniform ? 'uniform' : 'constant') : undefined,
+      // A trace prints the memory in use when a launch is encoded.
+      debug >= 2,
     )
     const looks = () => ({
-      pipelines: new PipelineCache(device, { shapeAsUniform: true, subgroupSize: 1, emulateMatrices: true }, report),
+      pipelines: new PipelineCache(
+        device,
+        { shapeAsUniform: true, subgroupSize: 1, emulateMatrices: true, atOnce: true },
+        report,
+      ),
       buffers: new BufferPool(device, () => {}),
     })
     const statistics = instruments && debug >= 3 ? new instruments.Statistics(device, looks()) : undefined
@@ -177,6 +183,8 @@ export class Gpu {
     const raiseErrors: RaiseErrors = async (cause) => {
       if (cause !== undefined) await lossKnown(device)
       await this.tracer?.printed
+      // What a closed GPU was compiling tells nothing more.
+      if (this.closed) this.check()
       await this.pipelines.compiled
       this.check()
       if (cause === undefined) return
@@ -207,11 +215,12 @@ export class Gpu {
   }
 
   /** Returns a new pipeline cache, separate from `pipelines`. `report` receives the errors of compilation. */
-  newPipelineCache(report: (error: Error) => void, onCompile?: OnCompile): PipelineCache {
-    const { shapeAsUniform, subgroupSize, pinSubgroups, matrices } = this
+  newPipelineCache(report: (error: Error) => void, onCompile?: OnCompile, atOnce = false): PipelineCache {
+    const { shapeAsUniform, pinSubgroups, matrices } = this
+    const subgroupSize = Math.max(1, this.subgroupSize)
     return new PipelineCache(
       this.device,
-      { shapeAsUniform, subgroupSize: Math.max(1, subgroupSize), pinSubgroups, emulateMatrices: matrices.emulated },
+      { shapeAsUniform, subgroupSize, pinSubgroups, emulateMatrices: matrices.emulated, atOnce },
       report,
       onCompile,
     )
@@ -221,7 +230,7 @@ export class Gpu {
   trim(): void {
     // Encoded work may still use them.
     this.queue.submit()
-    this.buffers.trim()
+    this.buffers.trim((buffer) => this.queue.inOrder(() => buffer.destroy()))
   }
 
   /** Requires a GPU without errors. @throws the first error that it has reported, or DeviceError if it is closed */
@@ -258,6 +267,7 @@ export class Gpu {
   /** Closes the GPU and destroys its buffers. */
   close(): void {
     if (this.buffers.inUse && this.instruments) this.platform.log(this.instruments.inUseText(this.buffers.inUse))
+    this.queue.close()
     this.device.destroy()
     this.closed = true
   }

@@ -16,11 +16,19 @@ export interface Operand {
   readonly tensor: TracedTensor
 }
 
-/** One dispatch of a shader, ready to be encoded. */
+/** Compiled shader, or one that is being compiled. */
+export interface Kernel {
+  /** Undefined until it is compiled. */
+  pipeline: GPUComputePipeline | undefined
+  /** Promise that is settled once there is a pipeline, which is invalid if the shader did not compile. */
+  readonly ready: Promise<void>
+}
+
+/** One dispatch of a shader, to be encoded once its kernel is ready. */
 export interface Launch {
   /** Name of the shader, and after a space the detail of the caller. */
   readonly label: string
-  readonly pipeline: GPUComputePipeline
+  readonly kernel: Kernel
   readonly groups: readonly GPUBindGroup[]
   /** Key of the bound buffers: two launches with the same key bind the same buffers. */
   readonly buffers: string
@@ -35,9 +43,10 @@ export interface Launch {
   readonly operands?: readonly Operand[]
 }
 
-/** Encodes one dispatch in a pass. */
-export function encodeLaunch(pass: GPUComputePassEncoder, { pipeline, groups, grid }: Launch): void {
-  pass.setPipeline(pipeline)
+/** Encodes one dispatch of a kernel that is ready in a pass. */
+export function encodeLaunch(pass: GPUComputePassEncoder, { label, kernel, groups, grid }: Launch): void {
+  if (!kernel.pipeline) throw new Error(`encodeLaunch: ${label} is not compiled yet`)
+  pass.setPipeline(kernel.pipeline)
   for (let i = 0; i < groups.length; i++) pass.setBindGroup(i, groups[i])
   pass.dispatchWorkgroups(grid[0], grid[1], grid[2])
 }

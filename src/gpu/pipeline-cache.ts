@@ -1,7 +1,7 @@
 import { ShaderError } from '../base/errors.ts'
 import { ALIGNMENT, type BufferView } from './buffers.ts'
 import { BUFFER_USAGE, GRID_LIMIT, SHADER_STAGE } from './flags.ts'
-import type { Launch } from './launch.ts'
+import type { Kernel, Launch } from './launch.ts'
 import { specialise, type ConstantValue } from './prelude.ts'
 import { shaderPlace, shaderSource, type ShaderName, type ShaderSource } from './shader-source.ts'
 
@@ -27,7 +27,7 @@ export interface LaunchOptions {
 export type OnCompile = (shader: ShaderName, options: LaunchOptions, code: string) => void
 
 interface Pipeline {
-  readonly pipeline: GPUComputePipeline
+  readonly kernel: Kernel
   readonly layout: GPUBindGroupLayout
   readonly shapeLayout: GPUBindGroupLayout | undefined
   readonly groups: Map<string, BindGroup>
@@ -47,7 +47,12 @@ const FEWEST_TO_SWEEP = 2048
 
 const BINDING_TYPES = { read: 'read-only-storage', read_write: 'storage', uniform: 'uniform' } as const
 
-/** Cache of the pipelines of shaders and of the bind groups of buffers, each made once. */
+/**
+ * Cache of the pipelines of shaders and of the bind groups of buffers, each made once.
+ *
+ * Kernels are compiled while the thread goes on, as many at a time as the driver can: the queue holds launches back until
+ * theirs is ready (see `Queue`), so that a first step, which needs some 130 kernels, asks for all of them at once.
+ */
 export class PipelineCache {
   private readonly device: GPUDevice
   /** True if sizes are a uniform, so that one pipeline serves every shape: for adapters on which compilation is slow. */
@@ -56,6 +61,8 @@ export class PipelineCache {
   private readonly pinSubgroups: boolean
   /** See `Matrices.emulated`. */
   private readonly emulateMatrices: boolean
+  /** True if kernels are compiled before `prepare` returns, for callers that encode launches at once. */
+  private readonly atOnce: boolean
   private readonly report: (error: Error) => void
   private readonly onCompile: OnCompile | undefined
   /** Number of launches that were prepared; a replay prepares none. */
@@ -75,6 +82,7 @@ export class PipelineCache {
       readonly subgroupSize: number
       readonly pinSubgroups?: boolean
       readonly emulateMatrices: boolean
+      readonly atOnce?: boolean
     },
     report: (error: Error) => void,
     onCompile?: OnCompile,
@@ -84,6 +92,7 @@ export class PipelineCache {
     this.subgroupSize = adapter.subgroupSize
     this.pinSubgroups = adapter.pinSubgroups ?? false
     this.emulateMatrices = adapter.emulateMatrices
+    this.atOnce = adapter.atOnce ?? false
     this.report = report
     this.onCompile = onCompile
   }
@@ -105,7 +114,7 @@ export class PipelineCache {
     for (const binding of source.bindings) bytes += bindings[binding.name].size
     return {
       label: options.detail === undefined ? name : `${name} ${options.detail}`,
-      pipeline: pipeline.pipeline,
+      kernel: pipeline.kernel,
       groups,
       buffers,
       grid: grid(name, options.groups),
@@ -152,7 +161,8 @@ export class PipelineCache {
     await this.device.popErrorScope()
     const pipeline = await compiling
     if (pipeline && !this.pipelines.has(key)) {
-      this.pipelines.set(key, { pipeline, layout, shapeLayout, groups: new Map() })
+      const kernel = { pipeline, ready: Promise.resolve() }
+      this.pipelines.set(key, { kernel, layout, shapeLayout, groups: new Map() })
     }
   }
 
@@ -184,16 +194,27 @@ export class PipelineCache {
     const { device } = this
     device.pushErrorScope('validation')
     const { code, lines, layout, shapeLayout, descriptor } = this.describe(name, options)
-    const pipeline = device.createComputePipeline(descriptor)
-    const checked = device
-      .popErrorScope()
-      .then(async (error) => {
-        if (error) this.report(await compilationError(name, source, descriptor.compute.module, error, code, lines))
-      })
-      // A lost device answers nothing, and says so itself.
-      .catch(() => undefined)
-    this.compiled = Promise.all([this.compiled, checked])
-    return { pipeline, layout, shapeLayout, groups: new Map() }
+    let pipeline = this.atOnce ? device.createComputePipeline(descriptor) : undefined
+    const compiling = pipeline ?? device.createComputePipelineAsync(descriptor).catch(() => undefined)
+    // A lost device answers nothing, and says so itself.
+    const scope = device.popErrorScope().catch(() => null)
+    const finish = async (): Promise<void> => {
+      pipeline = await compiling
+      let error = await scope
+      if (!pipeline) {
+        // Again, for an error with the place in the shader, and so that there is a pipeline, invalid as it is.
+        device.pushErrorScope('validation')
+        pipeline = device.createComputePipeline(descriptor)
+        error ??= await device.popErrorScope().catch(() => null)
+      }
+      kernel.pipeline = pipeline
+      if (error) this.report(await compilationError(name, source, descriptor.compute.module, error, code, lines))
+    }
+    const kernel: { -readonly [Key in keyof Kernel]: Kernel[Key] } = { pipeline, ready: Promise.resolve() }
+    // What a lost device does not answer is reported as its loss.
+    kernel.ready = finish().catch(() => undefined)
+    this.compiled = Promise.all([this.compiled, kernel.ready])
+    return { kernel, layout, shapeLayout, groups: new Map() }
   }
 
   private describe(name: ShaderName, options: LaunchOptions) {

@@ -1,8 +1,8 @@
 import type { Platform } from '../platform/platform.ts'
 import type { BufferView, PoolBuffer } from './buffers.ts'
-import { encodeLaunch, type Launch } from './launch.ts'
+import { encodeLaunch, type Kernel, type Launch } from './launch.ts'
 import type { Profiler } from './profile.ts'
-import { ReadBack } from './read-back.ts'
+import { ReadBack, type StagedRead } from './read-back.ts'
 import type { Tracer } from './trace.ts'
 
 export type Command =
@@ -20,6 +20,9 @@ export interface CapturedCommands {
   readonly broken: boolean
 }
 
+/** Reason of a wait for work that was held back when the GPU was closed. */
+const DROPPED = 'the GPU was closed before this work was submitted'
+
 /**
  * Function that throws the first error that the GPU has reported.
  *
@@ -30,6 +33,9 @@ export type RaiseErrors = (cause?: unknown) => Promise<void>
 /**
  * Queue of GPU work, in order of encoding. Launches are collected in one compute pass of one command buffer and submitted
  * together, by `submit` (once per training step) or by `write` and `read`, which need them done.
+ *
+ * A launch whose kernel is still being compiled is held back, and so is everything after it, until the kernel is ready; the
+ * thread goes on meanwhile. The order of all work is that of the calls.
  */
 export class Queue {
   /** Numbers of launches and submits so far. */
@@ -46,6 +52,14 @@ export class Queue {
   private pass: GPUComputePassEncoder | undefined
   private readonly readBack: ReadBack
   private captured: { commands: Command[]; broken: boolean } | undefined
+  /** Work in order that waits for kernels; undefined if nothing waits. */
+  private held: (() => void)[] | undefined
+  /** Kernels that held launches wait for. */
+  private readonly compiling = new Set<Kernel>()
+  /** Promise that is settled once no work is held back. */
+  private released: Promise<void> = Promise.resolve()
+  /** Ends the wait for what is dropped. */
+  private drop = (): void => {}
 
   constructor(
     device: GPUDevice,
@@ -89,26 +103,33 @@ export class Queue {
   launch(launch: Launch): void {
     this.captured?.commands.push({ kind: 'launch', launch })
     this.counts.launches++
-    if (this.tracer) this.launchTraced(launch, this.tracer)
-    else this.launchTimed(launch)
+    if (!launch.kernel.pipeline) this.hold(launch.kernel)
+    this.inOrder(() => {
+      if (this.tracer) this.launchTraced(launch, this.tracer)
+      else this.launchTimed(launch)
+    })
   }
 
   copy(source: BufferView, target: BufferView): void {
     this.captured?.commands.push({ kind: 'copy', source, target })
-    this.endPass()
-    this.openEncoder().copyBufferToBuffer(
-      source.buffer.buffer,
-      source.offset,
-      target.buffer.buffer,
-      target.offset,
-      source.size,
-    )
+    this.inOrder(() => {
+      this.endPass()
+      this.openEncoder().copyBufferToBuffer(
+        source.buffer.buffer,
+        source.offset,
+        target.buffer.buffer,
+        target.offset,
+        source.size,
+      )
+    })
   }
 
   clear(view: BufferView): void {
     this.captured?.commands.push({ kind: 'clear', view })
-    this.endPass()
-    this.openEncoder().clearBuffer(view.buffer.buffer, view.offset, view.size)
+    this.inOrder(() => {
+      this.endPass()
+      this.openEncoder().clearBuffer(view.buffer.buffer, view.offset, view.size)
+    })
   }
 
   /** Writes data into a buffer, after all commands encoded so far and before all later ones. */
@@ -116,10 +137,57 @@ export class Queue {
     if (this.captured) this.captured.broken = true
     // A write overtakes launches that are encoded but not submitted, so these are submitted first.
     this.submit()
-    this.device.queue.writeBuffer(target.buffer, offset, data.buffer, data.byteOffset, data.byteLength)
+    const { buffer, byteOffset, byteLength } = data
+    // The caller may change its numbers as soon as this returns.
+    const bytes = this.held ? buffer.slice(byteOffset, byteOffset + byteLength) : buffer
+    const from = this.held ? 0 : byteOffset
+    this.inOrder(() => this.device.queue.writeBuffer(target.buffer, offset, bytes, from, byteLength))
   }
 
   submit(): void {
+    this.inOrder(() => this.submitEncoded())
+  }
+
+  /** Submits all work so far, and waits until none of it is held back. */
+  async ready(): Promise<void> {
+    this.submit()
+    await this.released
+  }
+
+  /** Does work after everything so far: at once, or when what is held back is released. */
+  inOrder(work: () => void): void {
+    if (this.held) this.held.push(work)
+    else work()
+  }
+
+  /** Drops what is held back, before the device is destroyed. */
+  close(): void {
+    this.held = undefined
+    this.drop()
+  }
+
+  /** Holds back all further work until a kernel is ready. */
+  private hold(kernel: Kernel): void {
+    this.compiling.add(kernel)
+    if (this.held) return
+    this.held = []
+    const dropped = new Promise<void>((resolve) => (this.drop = resolve))
+    this.released = Promise.race([this.release(), dropped])
+  }
+
+  /** Waits for all kernels, also those that are asked for meanwhile, and does what was held back. */
+  private async release(): Promise<void> {
+    while (this.compiling.size > 0) {
+      const kernels = [...this.compiling]
+      await this.platform.waitFor(Promise.all(kernels.map(({ ready }) => ready)), { sleepMs: this.sleepMs })
+      for (const kernel of kernels) this.compiling.delete(kernel)
+    }
+    const work = this.held ?? []
+    this.held = undefined
+    for (const one of work) one()
+  }
+
+  private submitEncoded(): void {
     if (!this.encoder) return
     this.endPass()
     const readRows = this.profiler?.resolve(this.encoder)
@@ -133,26 +201,37 @@ export class Queue {
   /** Returns the bytes of a view after all earlier work is done. @throws the first error that the GPU has reported */
   async read(view: BufferView): Promise<ArrayBuffer> {
     if (this.captured) this.captured.broken = true
-    this.endPass()
-    const staged = this.readBack.stage(this.openEncoder(), view.buffer.buffer, view.offset, view.size)
-    this.submit()
-    return this.checked(staged(this.platform, { sleepMs: this.sleepMs }))
+    let staged: StagedRead | undefined
+    this.inOrder(() => {
+      this.endPass()
+      staged = this.readBack.stage(this.openEncoder(), view.buffer.buffer, view.offset, view.size)
+      this.submitEncoded()
+    })
+    await this.released
+    return this.checked(staged?.(this.platform, { sleepMs: this.sleepMs }) ?? Promise.reject(new Error(DROPPED)))
   }
 
   /** Submits and waits for all work. @throws the first error that the GPU has reported */
   async finished(): Promise<void> {
-    this.submit()
+    await this.ready()
     await this.checked(this.platform.waitFor(this.device.queue.onSubmittedWorkDone(), { sleepMs: this.sleepMs }))
   }
 
   /** Submits all work so far. @returns a function that waits for this work and throws as `finished` does */
   fence(): () => Promise<void> {
     this.submit()
-    // Waited for from now on: a pending promise without a waiter keeps the binding spinning (platform/node/gpu.ts).
-    const done = this.platform.waitFor(this.device.queue.onSubmittedWorkDone(), { sleepMs: this.sleepMs })
-    // A lost device is reported by the next check.
-    done.catch(() => {})
-    return () => this.checked(done)
+    let done: Promise<unknown> | undefined
+    this.inOrder(() => {
+      // Waited for from now on: a pending promise without a waiter keeps the binding spinning (platform/node/gpu.ts).
+      done = this.platform.waitFor(this.device.queue.onSubmittedWorkDone(), { sleepMs: this.sleepMs })
+      // A lost device is reported by the next check.
+      done.catch(() => {})
+    })
+    const { released } = this
+    return async () => {
+      await released
+      await this.checked(done ?? Promise.reject(new Error(DROPPED)))
+    }
   }
 
   /** Waits for work. @throws the first error that the GPU has reported, in place of what the work rejects with */

@@ -100,7 +100,7 @@ function sameCommand(a: Command | undefined, b: Command | undefined): boolean {
     const [one, other] = [a.launch, b.launch]
     // The first bind group may have been evicted and made again; the second, of sizes, is made once.
     return (
-      one.pipeline === other.pipeline &&
+      one.kernel === other.kernel &&
       one.buffers === other.buffers &&
       one.groups[1] === other.groups[1] &&
       sameItems(one.grid, other.grid)

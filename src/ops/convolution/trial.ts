@@ -215,7 +215,8 @@ export function gpuStopwatch(gpu: Gpu): Stopwatch {
         })
       })
       // Uploads that the launches read have been recorded there.
-      gpu.queue.submit()
+      await gpu.queue.ready()
+      await Promise.all(launches.map(({ kernel }) => kernel.ready))
       const begin = platform.now()
       const encoder = device.createCommandEncoder()
       const pass = encoder.beginComputePass(clock?.descriptor)

@@ -1,0 +1,160 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { openGpuOn, useGpu, type Gpu } from '../../src/gpu/device.ts'
+import { registerShader } from '../../src/gpu/register-shader.ts'
+import { LossScaler } from '../../src/optim/loss-scaler.ts'
+import { adam } from '../../src/optim/adam.ts'
+import { add } from '../../src/ops/add.ts'
+import { relu } from '../../src/ops/relu.ts'
+import { backward } from '../../src/tensor/backward.ts'
+import { capture } from '../../src/tensor/capture.ts'
+import { copy, elementwise, empty, launch } from '../../src/tensor/launch.ts'
+import { noGrad } from '../../src/tensor/op.ts'
+import { keep, release, scope } from '../../src/tensor/scope.ts'
+import { read, tensor, upload, zeros } from '../../src/tensor/read-write.ts'
+import { crossEntropy } from '../../src/train/fit/losses.ts'
+import { testPlatform } from '../helpers/gpu.ts'
+import { tinyModel } from '../helpers/tiny.ts'
+
+/** A GPU whose compiler finishes nothing until the gate is opened. */
+let gpu: Gpu
+let asked: string[]
+let open: () => void
+
+beforeEach(async () => {
+  gpu = await openGpuOn(testPlatform())
+  useGpu(gpu)
+  asked = []
+  const gate = new Promise<void>((resolve) => (open = resolve))
+  const compile = gpu.device.createComputePipelineAsync.bind(gpu.device)
+  gpu.device.createComputePipelineAsync = async (descriptor) => {
+    asked.push(descriptor.label ?? '')
+    await gate
+    return compile(descriptor)
+  }
+})
+afterEach(() => {
+  open()
+  gpu.close()
+})
+
+/** Returns true if a promise is settled after some turns of the event loop. */
+async function isSettled(promise: Promise<unknown>): Promise<boolean> {
+  let settled = false
+  void promise.catch(() => undefined).then(() => (settled = true))
+  for (let i = 0; i < 20; i++) await new Promise((resolve) => setTimeout(resolve, 1))
+  return settled
+}
+
+describe('work that follows a kernel which is being compiled', () => {
+  test('waits for it in order, while the thread goes on', async () => {
+    const results = noGrad(() => {
+      const numbers = Float32Array.of(-1, 2, -3, 4)
+      const x = keep(tensor(numbers, [4]))
+      const before = keep(relu(x))
+      const again = Float32Array.of(5, -6, 7, -8)
+      upload(x, again)
+      // What was given may change at once.
+      again.fill(0)
+      const after = keep(relu(x))
+      const sum = keep(add(before, after))
+      const copied = keep(zeros([4]))
+      copy(sum, copied)
+      upload(sum, Float32Array.of(9, 9, 9, 9))
+      return [before, after, copied, sum]
+    })
+    const numbers = Promise.all(results.map((result) => read(result)))
+    expect(asked).toEqual(['relu/forward', 'add/forward'])
+    expect(await isSettled(numbers)).toBe(false)
+    open()
+    expect((await numbers).map((each) => [...each])).toEqual([
+      [0, 2, 0, 4],
+      [5, 0, 7, 0],
+      [5, 2, 7, 4],
+      [9, 9, 9, 9],
+    ])
+  })
+
+  test('fences and `finished` wait too', async () => {
+    noGrad(() => scope(() => void relu(tensor([1, -1], [2]))))
+    const [fence, finished] = [gpu.queue.fence()(), gpu.queue.finished()]
+    expect(await isSettled(fence)).toBe(false)
+    expect(await isSettled(finished)).toBe(false)
+    open()
+    await Promise.all([fence, finished])
+    // Later work is encoded at once.
+    noGrad(() => scope(() => void relu(tensor([1, -1], [2]))))
+    const { submits } = gpu.queue.counts
+    gpu.queue.submit()
+    expect(gpu.queue.counts.submits).toBe(submits + 1)
+  })
+
+  test('buffers that it uses are given up after it', async () => {
+    const y = noGrad(() => {
+      const x = keep(tensor(new Float32Array(1000).fill(3), [1000]))
+      const y = keep(relu(x))
+      release(x)
+      return y
+    })
+    const held = gpu.buffers.allocatedBytes
+    gpu.trim()
+    expect(gpu.buffers.allocatedBytes).toBeLessThan(held)
+    const result = read(y)
+    open()
+    expect(new Set(await result)).toEqual(new Set([3]))
+  })
+
+  test('is captured and replayed', async () => {
+    const x = keep(tensor([1, -1], [2]))
+    const total = keep(zeros([2]))
+    const { captured } = capture(() => noGrad(() => scope(() => copy(add(total, relu(x)), total))))
+    for (let i = 0; i < 3; i++) captured?.replay()
+    const result = read(total)
+    open()
+    expect([...(await result)]).toEqual([4, 0])
+  })
+
+  test('fails with the place in the shader if the kernel does not compile', async () => {
+    const shader = registerShader(
+      'mine/broken-while-compiling',
+      `// @shape VECTORS
+@group(0) @binding(0) var<storage, read> x: array<T4>;
+@group(0) @binding(1) var<storage, read_write> y: array<T4>;
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u) { y[id.x] = missing(x[id.x]); }
+`,
+    )
+    const x = tensor([1, -1], [2])
+    const y = empty(x)
+    launch(shader, { x, y }, elementwise(x))
+    const result = read(y)
+    open()
+    await expect(result).rejects.toThrow(/mine\/broken-while-compiling[^\n]*:5:.*missing/s)
+  })
+
+  test('is dropped when the GPU is closed, and whoever waits is told', async () => {
+    const result = read(noGrad(() => keep(relu(tensor([1, -1], [2])))))
+    gpu.close()
+    await expect(result).rejects.toThrow('this GPU is closed')
+    open()
+  })
+})
+
+test('a step asks for all its kernels before it waits for the first', async () => {
+  const network = tinyModel({ seed: 1 })
+  const optimizer = adam()([network.parameters()])
+  const scaler = new LossScaler({ mixed: false })
+  const loss = scope(() => {
+    const x = tensor(new Float32Array(4 * 8 * 8 * 3).fill(0.5), [4, 8, 8, 3])
+    const labels = tensor(Uint32Array.of(0, 1, 2, 0), [4], 'u32')
+    const loss = crossEntropy().mean(network.forward(x), { a: labels })
+    backward(loss, scaler.scale)
+    return keep(loss)
+  })
+  optimizer.step(scaler)
+  const result = read(loss)
+  expect(await isSettled(result)).toBe(false)
+  expect(asked.length).toBeGreaterThan(15)
+  expect(new Set(asked)).toContain('optim/adam')
+  open()
+  expect((await result)[0]).toBeGreaterThan(0)
+})
