@@ -83,8 +83,15 @@ fn loadsOf(tile: Tile, thread: u32) -> Loads {
   return loads;
 }
 
-// Stages the groups from k on, without branches, see lib/forward-tiles.
-fn stageOperands(tile: Tile, loads: ptr<function, Loads>, thread: u32, k: u32) {
+// The groups that a thread loads for one step.
+struct Operands {
+  left: array<Group, LOADS_DY>,
+  right: array<Group, LOADS_WEIGHT>,
+}
+
+// Loads the groups from k on, beyond the last zero, without branches, see lib/forward-tiles.
+fn loadOperands(tile: Tile, loads: ptr<function, Loads>, thread: u32, k: u32) -> Operands {
+  var operands: Operands;
   let columns = (shape.C + GROUP - 1u) / GROUP;
   let perTap = (shape.O + GROUP - 1u) / GROUP;
   let group = k + (*loads).group;
@@ -96,7 +103,7 @@ fn stageOperands(tile: Tile, loads: ptr<function, Loads>, thread: u32, k: u32) {
     // An index below zero wraps to a huge number.
     let inside = group < tile.groups && (*loads).bottom[i] - up < shape.P && (*loads).right[i] - back < shape.Q;
     let value = dy[select(0u, (*loads).corner[i] + step, inside)];
-    stageLeft((*loads).loader + i * LOADERS, (*loads).group, select(Group(), value, inside));
+    operands.left[i] = select(Group(), value, inside);
   }
   for (var i = 0u; i < LOADS_WEIGHT; i++) { // @unroll
     let slot = thread + i * THREADS;
@@ -108,7 +115,19 @@ fn stageOperands(tile: Tile, loads: ptr<function, Loads>, thread: u32, k: u32) {
     let o = (k + row / GROUP) % perTap * GROUP + row % GROUP;
     let inside = k + row / GROUP < tile.groups && o < shape.O && column < columns;
     let value = weight[select(0u, ((o * shape.R + r) * shape.S + s) * columns + column, inside)];
-    stageRight(row, slot % (TILE_N / GROUP), select(Group(), value, inside));
+    operands.right[i] = select(Group(), value, inside);
+  }
+  return operands;
+}
+
+// Stores a step in workgroup memory.
+fn stageOperands(operands: Operands, loads: ptr<function, Loads>, thread: u32) {
+  for (var i = 0u; i < LOADS_DY; i++) { // @unroll
+    stageLeft((*loads).loader + i * LOADERS, (*loads).group, operands.left[i]);
+  }
+  for (var i = 0u; i < LOADS_WEIGHT; i++) { // @unroll
+    let slot = thread + i * THREADS;
+    stageRight(slot / (TILE_N / GROUP), slot % (TILE_N / GROUP), operands.right[i]);
   }
 }
 

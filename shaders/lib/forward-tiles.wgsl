@@ -57,10 +57,18 @@ fn loadsOf(tile: Tile, thread: u32) -> Loads {
   return loads;
 }
 
-// Stages the groups from k on. Values outside are read at index 0 and replaced by zero: with a branch around each load, AMD's
-// compiler for RDNA3 (Mesa 25.0.7) waits for one before it asks for the next. Its estimates of a workgroup's latency are 0.6
-// (tile) and 0.4 (matrix) of those with branches, in the median of the networks' shapes. On an H200 both take the same time.
-fn stageOperands(tile: Tile, loads: ptr<function, Loads>, thread: u32, k: u32) {
+// The groups that a thread loads for one step.
+struct Operands {
+  left: array<Group, LOADS_X>,
+  right: array<Group, LOADS_WEIGHT>,
+}
+
+// Loads the groups from k on; beyond the last they are zero. Values outside are read at index 0 and replaced by zero: with a branch
+// around each load, AMD's compiler for RDNA3 (Mesa 25.0.7) waits for one before it asks for the next. Its estimates of a workgroup's
+// latency are 0.6 (tile) and 0.4 (matrix) of those with branches, in the median of the networks' shapes. On an H200 both take the
+// same time.
+fn loadOperands(tile: Tile, loads: ptr<function, Loads>, thread: u32, k: u32) -> Operands {
+  var operands: Operands;
   let perTap = (shape.C + GROUP - 1u) / GROUP;
   let loader = (*loads).loader;
   let group = k + (*loads).group;
@@ -72,13 +80,24 @@ fn stageOperands(tile: Tile, loads: ptr<function, Loads>, thread: u32, k: u32) {
     // Above or left of the image wraps to a huge number.
     let inside = group < tile.groups && (*loads).top[i] + r < shape.H && (*loads).left[i] + s < shape.W;
     let value = x[select(0u, (*loads).corner[i] + step, inside)];
-    stageLeft(loader + i * LOADERS, (*loads).group, select(Group(), value, inside));
+    operands.left[i] = select(Group(), value, inside);
   }
   for (var i = 0u; i < LOADS_WEIGHT; i++) { // @unroll
     let channel = loader + i * LOADERS;
     let inside = group < tile.groups && tile.firstChannel + channel < shape.O;
     let value = weight[select(0u, (tile.firstChannel + channel) * tile.groups + group, inside)];
-    stageRight(channel, (*loads).group, select(Group(), value, inside));
+    operands.right[i] = select(Group(), value, inside);
+  }
+  return operands;
+}
+
+// Stores a step in workgroup memory.
+fn stageOperands(operands: Operands, loads: ptr<function, Loads>, thread: u32) {
+  for (var i = 0u; i < LOADS_X; i++) { // @unroll
+    stageLeft((*loads).loader + i * LOADERS, (*loads).group, operands.left[i]);
+  }
+  for (var i = 0u; i < LOADS_WEIGHT; i++) { // @unroll
+    stageRight((*loads).loader + i * LOADERS, (*loads).group, operands.right[i]);
   }
 }
 

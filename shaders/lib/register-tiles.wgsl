@@ -37,7 +37,7 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) threa
   var loads = loadsOf(tile, thread);
   var sums: Sums;
   for (var k = 0u; k < tile.groups; k += STEP) {
-    stageOperands(tile, &loads, thread, k);
+    stageOperands(loadOperands(tile, &loads, thread, k), &loads, thread);
     workgroupBarrier();
     addTiles(&sums, thread);
     workgroupBarrier();

@@ -110,10 +110,12 @@ const TILE_RULES: Readonly<Record<string, TileRule>> = {
 
 /**
  * TILE_M and TILE_N of a workgroup, and the number of subgroups along each. The first `BY_RULE` of them are considered
- * for the default variant, which uses the first that suits.
+ * for the default variant, which uses the first that suits. Tiles of 256×64 are for products of 64 columns: a 3×3 convolution
+ * [256,32,32,64]→64 takes 129 instead of 138 µs with those of 64×64, its gradient of the input 137 instead of 157 µs (H200).
  */
 const MATRIX_TILES: readonly (readonly [number, number, number, number])[] = [
   [128, 128, 2, 4],
+  [256, 64, 4, 2],
   [64, 64, 2, 2],
   [128, 32, 4, 1],
   [32, 32, 1, 2],
@@ -122,7 +124,7 @@ const MATRIX_TILES: readonly (readonly [number, number, number, number])[] = [
   [32, 128, 1, 4],
   [32, 64, 1, 2],
 ]
-const BY_RULE = 4
+const BY_RULE = 5
 
 /**
  * TILE_K: the first that fits into workgroup memory is used. Steps of 64 take 0.7 of the time of steps of 32: a 3×3
