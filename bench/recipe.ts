@@ -1,7 +1,7 @@
 /**
  * `npm run recipe`: one recipe for several seeds. The lesson switches its techniques on one after the other; here they
  * are options, so that the effect of a technique or a network can be separated from that of the seed. With
- * `--leaderboard` it is the recipe of Imagenette's leaderboard.
+ * `--leaderboard` it is the recipe of Imagenette's leaderboard, which `bench/peers/torch_recipe.py` trains in PyTorch.
  */
 import { resolve } from 'node:path'
 import { isRecord, jsonText, parseRecord } from '../src/base/json.ts'
