@@ -16,6 +16,9 @@ const FAMILIES = ['broadcast', 'matrix']
 /** Library files that the prelude takes in place of others: see src/gpu/prelude.ts. */
 const IN_PLACE = { 'lib/matrix': 'lib/matrix-emulated' }
 
+/** Library files that kernels of most operations use: the prelude imports them, so that a page loads them with the GPU. */
+const OF_PRELUDE = ['elements', 'long-sum', 'mask', 'nan', 'overflow', 'rows'].map((name) => `lib/${name}`)
+
 /** Reads every shader and writes the generated modules; leaves alone those that do not change, and removes old ones. */
 export function embed() {
   const texts = new Map(wgslFiles(folder).map((file) => [shaderName(file), compact(readFileSync(file, 'utf8'))]))
@@ -32,7 +35,7 @@ export function embed() {
     const used = [...text.matchAll(/^\/\/ @use (.*)$/gm)]
       .flatMap(([, words]) => words.trim().split(/\s+/))
       .concat(IN_PLACE[name] ?? [])
-      .filter((use) => texts.has(use))
+      .filter((use) => texts.has(use) && !OF_PRELUDE.includes(use))
     add(name, [
       ...used.map((use) => `import '${imported(own, use)}'`),
       `import { shaderTexts } from '${imported(own, '../shader-table')}'`,

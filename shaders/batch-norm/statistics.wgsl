@@ -34,7 +34,21 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   for (var block = begin; block < end; block += BLOCK * ROWS) {
     var sum = vec4f();
     var squares = vec4f();
-    for (var p = block; p < min(block + BLOCK * ROWS, end); p += ROWS) {
+    var p = block;
+    if (AT_ONCE > 1u) {
+      for (; p + (AT_ONCE - 1u) * ROWS < min(block + BLOCK * ROWS, end); p += AT_ONCE * ROWS) {
+        var distances: array<vec4f, AT_ONCE>;
+        for (var k = 0u; k < AT_ONCE; k++) { // @unroll
+          distances[k] = load4(x[(p + k * ROWS) * shape.VECTORS + column]) - origin - mean;
+        }
+        for (var k = 0u; k < AT_ONCE; k++) { // @unroll
+          sum += distances[k];
+          squares += distances[k] * distances[k];
+        }
+        count += f32(AT_ONCE);
+      }
+    }
+    for (; p < min(block + BLOCK * ROWS, end); p += ROWS) {
       let distance = load4(x[p * shape.VECTORS + column]) - origin - mean;
       sum += distance;
       squares += distance * distance;

@@ -1,18 +1,17 @@
 // dx[i] = dy[i] where y[i] is above 0 or NaN, otherwise 0
 //
-// y, dy, dx: [VECTORS] storage type; one thread per vector of four
-// @use lib/nan
+// y, dy, dx: [VECTORS] storage type
+// @use lib/nan lib/elements
+// @const THREADS:u32 EACH:u32
 // @shape VECTORS
-// @sample VECTORS=5
+// @sample THREADS=64 EACH=2 VECTORS=5
 
 @group(0) @binding(0) var<storage, read> y: array<T4>;
 @group(0) @binding(1) var<storage, read> dy: array<T4>;
 @group(0) @binding(2) var<storage, read_write> dx: array<T4>;
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
-  let i = workgroupIndex(group) * 64u + thread;
-  if (i < shape.VECTORS) {
-    dx[i] = store4(select(vec4f(0.0), load4(dy[i]), isPositive(load4(y[i]))));
-  }
-}
+alias Element = T4;
+
+fn element(i: u32) -> Element { return store4(select(vec4f(0.0), load4(dy[i]), isPositive(load4(y[i])))); }
+
+fn put(i: u32, value: Element) { dx[i] = value; }

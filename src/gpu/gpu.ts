@@ -2,6 +2,7 @@ import { DeviceError, OptionError } from '../base/errors.ts'
 import { checkOptions, FLAG, TEXT } from '../base/options.ts'
 import type { Platform } from '../platform/platform.ts'
 import { BufferPool } from './buffers.ts'
+import { chosenGrid } from './chosen-grids.ts'
 import { debugLevel, type DebugLevel } from './debug-level.ts'
 import { PipelineCache, type OnCompile } from './pipeline-cache.ts'
 import { KERNEL_FAMILIES, loadShaders, type KernelFamily } from './kernel-families.ts'
@@ -220,7 +221,14 @@ export class Gpu {
     const subgroupSize = Math.max(1, this.subgroupSize)
     return new PipelineCache(
       this.device,
-      { shapeAsUniform, subgroupSize, pinSubgroups, emulateMatrices: matrices.emulated, atOnce },
+      {
+        shapeAsUniform,
+        subgroupSize,
+        pinSubgroups,
+        emulateMatrices: matrices.emulated,
+        atOnce,
+        chooseGrid: (name, source, shape) => chosenGrid(this, name, source, shape),
+      },
       report,
       onCompile,
     )

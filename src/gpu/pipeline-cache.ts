@@ -26,6 +26,13 @@ export interface LaunchOptions {
 /** Function that is called for every kernel that is compiled. */
 export type OnCompile = (shader: ShaderName, options: LaunchOptions, code: string) => void
 
+/** Function that chooses the grid of a kernel that leaves it to the adapter. */
+type ChooseGrid = (
+  name: ShaderName,
+  source: ShaderSource,
+  shape: Readonly<Record<string, number>>,
+) => Pick<LaunchOptions, 'groups' | 'constants'> | undefined
+
 interface Pipeline {
   readonly kernel: Kernel
   readonly layout: GPUBindGroupLayout
@@ -63,6 +70,7 @@ export class PipelineCache {
   private readonly emulateMatrices: boolean
   /** True if kernels are compiled before `prepare` returns, for callers that encode launches at once. */
   private readonly atOnce: boolean
+  private readonly chooseGrid: ChooseGrid | undefined
   private readonly report: (error: Error) => void
   private readonly onCompile: OnCompile | undefined
   /** Number of launches that were prepared; a replay prepares none. */
@@ -83,6 +91,8 @@ export class PipelineCache {
       readonly pinSubgroups?: boolean
       readonly emulateMatrices: boolean
       readonly atOnce?: boolean
+      /** See `chosenGrid`. Default: every launch has its own grid */
+      readonly chooseGrid?: ChooseGrid
     },
     report: (error: Error) => void,
     onCompile?: OnCompile,
@@ -93,6 +103,7 @@ export class PipelineCache {
     this.pinSubgroups = adapter.pinSubgroups ?? false
     this.emulateMatrices = adapter.emulateMatrices
     this.atOnce = adapter.atOnce ?? false
+    this.chooseGrid = adapter.chooseGrid
     this.report = report
     this.onCompile = onCompile
   }
@@ -103,9 +114,10 @@ export class PipelineCache {
   }
 
   /** Returns a launch of a shader on buffers, matched to its bindings by name. @throws ShaderError  if they do not match */
-  prepare(name: ShaderName, bindings: Readonly<Record<string, BufferView>>, options: LaunchOptions): Launch {
+  prepare(name: ShaderName, bindings: Readonly<Record<string, BufferView>>, given: LaunchOptions): Launch {
     this.prepared++
     const source = shaderSource(name)
+    const options = this.completed(name, source, given)
     const pipeline = this.pipeline(name, source, options)
     const buffers = buffersKey(name, source, bindings)
     const groups = [this.bindGroup(name, source, pipeline, bindings, buffers)]
@@ -151,7 +163,8 @@ export class PipelineCache {
    * Compiles the kernel of a launch without blocking the thread, several at a time if the driver can. A kernel that does
    * not compile is reported when it is launched.
    */
-  async compileAhead(name: ShaderName, options: LaunchOptions): Promise<void> {
+  async compileAhead(name: ShaderName, given: LaunchOptions): Promise<void> {
+    const options = this.completed(name, shaderSource(name), given)
     const key = this.keyOf(name, options)
     if (this.pipelines.has(key)) return
     // `prepare` finds an error again and reports it in full.
@@ -164,6 +177,16 @@ export class PipelineCache {
       const kernel = { pipeline, ready: Promise.resolve() }
       this.pipelines.set(key, { kernel, layout, shapeLayout, groups: new Map() })
     }
+  }
+
+  /** Returns the options of a launch with the grid that the adapter chooses, unless the launch gives constants or a grid of its own. */
+  private completed(name: ShaderName, source: ShaderSource, options: LaunchOptions): LaunchOptions {
+    const { shape = {}, constants = {} } = options
+    if (constants.EACH !== undefined || constants.ROWS !== undefined) return options
+    const chosen = this.chooseGrid?.(name, source, shape)
+    if (!chosen) return options
+    const groups = typeof options.groups === 'number' ? chosen.groups : options.groups
+    return { ...options, groups, constants: { ...chosen.constants, ...constants } }
   }
 
   private pipeline(name: ShaderName, source: ShaderSource, options: LaunchOptions): Pipeline {

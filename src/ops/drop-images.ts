@@ -1,5 +1,5 @@
 import { DtypeError, ShapeError } from '../base/errors.ts'
-import { empty, launch, storageDtype } from '../tensor/launch.ts'
+import { elementwise, empty, launch } from '../tensor/launch.ts'
 import { defineOp } from '../tensor/op.ts'
 import { vectorCount } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -36,9 +36,9 @@ const op = defineOp<readonly [x: Tensor, factors: Tensor], undefined, undefined>
 })
 
 function apply(x: Tensor, factors: Tensor, y: Tensor): void {
-  const COUNT = vectorCount(x)
-  const shape = { COUNT, EACH: COUNT / x.shape[0] }
-  launch('drop-images/apply', { x, factors, y }, { groups: Math.ceil(COUNT / 64), shape, dtype: storageDtype(x) })
+  const VECTORS = vectorCount(x)
+  const shape = { VECTORS, PER_IMAGE: VECTORS / x.shape[0] }
+  launch('drop-images/apply', { x, factors, y }, { ...elementwise(x), shape })
 }
 
 /**

@@ -1,5 +1,5 @@
 import { DtypeError, ShapeError } from '../base/errors.ts'
-import { empty, launch, storageDtype } from '../tensor/launch.ts'
+import { elementwise, empty, launch, storageDtype } from '../tensor/launch.ts'
 import { defineOp } from '../tensor/op.ts'
 import { elementCount, sameShape, storedLastAxis, vectorCount } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -10,9 +10,9 @@ interface Plan {
   /** How b is repeated: not at all, for every pixel of its image, or for every row of a. */
   readonly kind: 'alike' | 'gate' | 'channels'
   /** Number of vectors of a, pixels of an image, and vectors of a row. */
-  readonly COUNT: number
-  readonly PIXELS: number
   readonly VECTORS: number
+  readonly PIXELS: number
+  readonly COLUMNS: number
   readonly dtype: 'f32' | 'f16'
 }
 
@@ -35,7 +35,7 @@ const op = defineOp<readonly [Tensor, Tensor], undefined, Plan>({
       )
     }
     const PIXELS = kind === 'gate' ? elementCount(a.shape.slice(1, -1)) : 1
-    return { kind, COUNT: vectorCount(a), PIXELS, VECTORS: storedLastAxis(a) / 4, dtype: storageDtype(a) }
+    return { kind, VECTORS: vectorCount(a), PIXELS, COLUMNS: storedLastAxis(a) / 4, dtype: storageDtype(a) }
   },
 
   forward(plan, [a, b]) {
@@ -67,15 +67,14 @@ function kindOf(a: Tensor, b: Tensor): Plan['kind'] {
 }
 
 /** Computes y = a·b. */
-function multiply({ kind, dtype, ...shape }: Plan, a: Tensor, b: Tensor, y: Tensor): void {
-  const { COUNT, VECTORS } = shape
-  const options = { groups: Math.ceil(COUNT / 64), dtype }
-  if (kind === 'channels') launch('mul/channels', { x: a, scale: b, y }, { ...options, shape: { COUNT, VECTORS } })
-  else launch('mul/forward', { a, b, y }, { ...options, shape })
+function multiply({ kind, VECTORS, PIXELS, COLUMNS }: Plan, a: Tensor, b: Tensor, y: Tensor): void {
+  const options = elementwise(y)
+  if (kind === 'channels') launch('mul/channels', { x: a, scale: b, y }, { ...options, shape: { VECTORS, COLUMNS } })
+  else launch('mul/forward', { a, b, y }, { ...options, shape: { VECTORS, PIXELS, COLUMNS } })
 }
 
 function gradientOfB(plan: Plan, a: Tensor, dy: Tensor, db: Tensor): void {
-  const { kind, PIXELS, VECTORS, dtype } = plan
+  const { kind, PIXELS, COLUMNS: VECTORS, dtype } = plan
   if (kind === 'channels') columnTotals(dy, db, a)
   else if (kind === 'alike') multiply(plan, dy, a, db)
   else {

@@ -1,4 +1,4 @@
-import { empty, launch, storageDtype } from '../tensor/launch.ts'
+import { elementwise, empty, launch, storageDtype } from '../tensor/launch.ts'
 import { defineOp } from '../tensor/op.ts'
 import { release } from '../tensor/scope.ts'
 import { storedLastAxis, vectorCount } from '../tensor/shape.ts'
@@ -20,10 +20,10 @@ const op = defineOp<readonly [Tensor], undefined, { readonly dtype: 'f32' | 'f16
     return total
   },
 
-  backward({ dtype }, dy, { inputs: [x] }, _needs, target) {
+  backward(_plan, dy, { inputs: [x] }, _needs, target) {
     const dx = target(0)
     const shape = { VECTORS: vectorCount(x), COLUMNS: storedLastAxis(x) / 4, C: x.shape.at(-1) ?? 1 }
-    launch('sum/backward', { dy, dx }, { groups: Math.ceil(shape.VECTORS / 64), shape, dtype })
+    launch('sum/backward', { dy, dx }, { ...elementwise(dx), shape })
     return [dx]
   },
 })

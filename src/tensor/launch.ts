@@ -97,7 +97,10 @@ export function clear(target: Tensor): void {
   currentGpu().queue.clear(target.view)
 }
 
-/** Returns launch options of an element-wise kernel: one thread per vector of four, 64 threads per workgroup. */
+/**
+ * Returns launch options of an element-wise kernel: one thread per vector of four, 64 threads per workgroup. Kernels of the
+ * library have several vectors per thread on a GPU.
+ */
 export function elementwise(over: Spec): LaunchOptions {
   const vectors = vectorCount(over)
   return { groups: Math.ceil(vectors / 64), shape: { VECTORS: vectors }, dtype: storageDtype(over) }

@@ -372,7 +372,7 @@ test('DEBUG=4 prints each kernel once, as the driver gets it', async () => {
   await other.queue.finished()
   const kernels = lines.filter((line) => line.startsWith('// kernel'))
   expect(kernels).toHaveLength(1)
-  expect(kernels[0]).toMatch(/^\/\/ kernel 1: relu\/forward f16\n/)
+  expect(kernels[0]).toMatch(/^\/\/ kernel 1: relu\/forward f16 THREADS=\d+ EACH=1\n/)
   for (const part of ['unpack2x16float', 'const SUBGROUP', 'struct Shape', '@compute']) {
     expect(kernels[0]).toContain(part)
   }

@@ -49,7 +49,7 @@ describe('buffers', () => {
     const pipelineKernels = gpu.newPipelineCache(() => {})
     const pool = new BufferPool(gpu.device, () => {})
     const view = () => ({ buffer: pool.acquire(256, 'x'), offset: 0, size: 256 })
-    const options = { groups: 1, shape: { VECTORS: 16 }, dtype: 'f32' } as const
+    const options = { groups: 1, shape: { VECTORS: 16 }, constants: { THREADS: 64, EACH: 1 }, dtype: 'f32' } as const
     const prepare = (x: ReturnType<typeof view>, y: ReturnType<typeof view>) =>
       pipelineKernels.prepare('relu/forward', { x, y }, options).groups[0]
     const [x, y] = [view(), view()]
@@ -341,7 +341,7 @@ describe('launches', () => {
     expect(() => launch('relu/forward', { x, y }, { ...elementwise(x), constants: { SPEED: 9 } }))
       .toThrowErrorMatchingInlineSnapshot(`
       [ShaderError: shaders/relu/forward.wgsl: does not declare the constant SPEED
-        declared  none]
+        declared  THREADS EACH]
     `)
     expect(() => launch('relu/forward', { x, y }, { ...elementwise(x), groups: [70000, 1, 1] }))
       .toThrowErrorMatchingInlineSnapshot(`

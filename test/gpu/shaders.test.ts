@@ -71,7 +71,7 @@ test('every shader is launched by something', () => {
 })
 
 /** Modules whose shaders are loaded with their family (`shadersOfFamily`), or that only name one. */
-const ELSEWHERE = ['ops/convolution/families.ts', 'tensor/overflow.ts']
+const ELSEWHERE = ['gpu/chosen-grids.ts', 'ops/convolution/families.ts', 'tensor/overflow.ts']
 
 test('a module that launches a shader imports it', () => {
   const src = fileURLToPath(new URL('../../src', import.meta.url))
