@@ -3,7 +3,7 @@ import { DtypeError, ShapeError } from '../base/errors.ts'
 import { formatShape } from '../base/format.ts'
 import { NUMBER } from '../base/options.ts'
 import { currentGpu } from '../gpu/device.ts'
-import { columnSums, LANES, onGrid, type Grid } from '../gpu/grid.ts'
+import { columnSums, LANES, onGrid, workgroupThreads } from '../gpu/grid.ts'
 import { empty, launch, storageDtype } from '../tensor/launch.ts'
 import { defineOp } from '../tensor/op.ts'
 import { release } from '../tensor/scope.ts'
@@ -57,9 +57,9 @@ const op = defineOp<readonly [x: Tensor, weight: Tensor, bias: Tensor], LayerNor
   forward({ shape, eps, dtype, detail }, [x, weight, bias]) {
     const y = empty(x, 'layerNorm')
     const [means, inverses] = ['means', 'inverses'].map((name) => empty({ shape: [shape.PIXELS], dtype: 'f32' }, name))
-    const { groups, constants } = sharedRows(shape.PIXELS, shape.VECTORS)
+    const { kept, groups, constants } = sharedRows(shape.PIXELS, shape.VECTORS)
     launch(
-      'layer-norm/forward',
+      kept ? 'layer-norm/forward-kept' : 'layer-norm/forward',
       { x, weight, bias, means, inverses, y },
       { groups, shape, constants: { ...constants, EPSILON: eps }, dtype, detail },
     )
@@ -72,8 +72,12 @@ const op = defineOp<readonly [x: Tensor, weight: Tensor, bias: Tensor], LayerNor
     if (dweight || dbias) parameterGradients(plan, { x, dy, means, inverses }, dweight, dbias)
     const dx = needs[0] ? target(0) : undefined
     if (dx) {
-      const grid = sharedRows(shape.PIXELS, shape.VECTORS)
-      launch('layer-norm/backward-input', { x, dy, weight, means, inverses, dx }, { ...grid, shape, dtype, detail })
+      const { kept, ...grid } = sharedRows(shape.PIXELS, shape.VECTORS)
+      launch(
+        kept ? 'layer-norm/backward-input-kept' : 'layer-norm/backward-input',
+        { x, dy, weight, means, inverses, dx },
+        { ...grid, shape, dtype, detail },
+      )
     }
     return [dx, dweight, dbias]
   },
@@ -101,14 +105,31 @@ function parameterGradients(
 }
 
 /**
- * Returns the threads that normalize each row of a matrix, [rows, vectors], and the count of their workgroups: on a GPU some
- * four vectors per thread, whose neighbours in a row are eight threads at least, so that they load whole sectors of memory.
+ * Numbers that only a GPU can decide: threads of a workgroup, the vectors of a row that each of them should keep in registers, and
+ * those that it keeps at most: 64 numbers, and in the backward pass as many again.
  */
-function sharedRows(rows: number, vectors: number): { readonly constants: Grid['constants']; readonly groups: number } {
-  const ROWS_OF_GPU = vectors <= 32 ? 8 : vectors <= 64 ? 16 : 32
-  const constants =
-    currentGpu().family !== 'broadcast' ? { LANES: 128 / ROWS_OF_GPU, ROWS: ROWS_OF_GPU } : { LANES, ROWS: 1 }
-  return { constants, groups: Math.ceil(rows / constants.LANES) }
+export const NORM = { threads: 128, vectors: 4, kept: 16 }
+
+/**
+ * Returns the threads that normalize each row of a matrix, [rows, vectors], and the count of their workgroups. On a GPU a row has
+ * as many as keep some `NORM.vectors` vectors each, eight at least, which load whole sectors of memory, where it has as
+ * many vectors, and 32 at most; a row that is too long for them is read again and again, as on a processor.
+ */
+function sharedRows(
+  rows: number,
+  vectors: number,
+): { readonly kept: boolean; readonly constants: Readonly<Record<string, number>>; readonly groups: number } {
+  if (currentGpu().family === 'broadcast') {
+    return { kept: false, constants: { LANES, ROWS: 1 }, groups: Math.ceil(rows / LANES) }
+  }
+  const threads = workgroupThreads(NORM.threads)
+  const wanted = Math.max(Math.min(8, vectors), vectors / NORM.vectors)
+  const PARTS = Math.min(32, threads, 2 ** Math.ceil(Math.log2(wanted)))
+  const EACH = Math.ceil(vectors / PARTS)
+  const shared = threads / PARTS
+  const groups = Math.ceil(rows / shared)
+  if (EACH > NORM.kept) return { kept: false, constants: { LANES: shared, ROWS: PARTS }, groups }
+  return { kept: true, constants: { PARTS, ROWS: shared, EACH }, groups }
 }
 
 /**
