@@ -25,7 +25,20 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   let channel = group.x * LANES + thread % LANES;
   let column = min(channel, shape.CHANNELS - 1u);
   var own = vec4f();
-  for (var s = thread / LANES; s < shape.SLICES; s += ROWS) {
+  var s = thread / LANES;
+  if (AT_ONCE > 1u) {
+    for (; s + (AT_ONCE - 1u) * ROWS < shape.SLICES; s += AT_ONCE * ROWS) {
+      var loaded: array<vec2f, AT_ONCE>;
+      for (var k = 0u; k < AT_ONCE; k++) { // @unroll
+        let at = (s + k * ROWS) * shape.CHANNELS + column;
+        loaded[k] = vec2f(sums[at], products[at]);
+      }
+      for (var k = 0u; k < AT_ONCE; k++) { // @unroll
+        own += vec4f(loaded[k], 0.0, 0.0);
+      }
+    }
+  }
+  for (; s < shape.SLICES; s += ROWS) {
     own.x += sums[s * shape.CHANNELS + column];
     own.y += products[s * shape.CHANNELS + column];
   }

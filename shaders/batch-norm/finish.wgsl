@@ -27,12 +27,38 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   // Means are summed as distances to the first, for the same reason as pixels are.
   let origin = means[column];
   var sum = 0.0;
-  for (var s = row; s < shape.SLICES; s += ROWS) {
+  var s = row;
+  if (AT_ONCE > 1u) {
+    for (; s + (AT_ONCE - 1u) * ROWS < shape.SLICES; s += AT_ONCE * ROWS) {
+      var loaded: array<f32, AT_ONCE>;
+      for (var k = 0u; k < AT_ONCE; k++) { // @unroll
+        loaded[k] = means[(s + k * ROWS) * shape.CHANNELS + column];
+      }
+      for (var k = 0u; k < AT_ONCE; k++) { // @unroll
+        sum += pixelsOf(s + k * ROWS) * (loaded[k] - origin);
+      }
+    }
+  }
+  for (; s < shape.SLICES; s += ROWS) {
     sum += pixelsOf(s) * (means[s * shape.CHANNELS + column] - origin);
   }
   let mean = origin + sumRows(vec4f(sum), thread).x / f32(shape.PIXELS);
   var squares = 0.0;
-  for (var s = row; s < shape.SLICES; s += ROWS) {
+  s = row;
+  if (AT_ONCE > 1u) {
+    for (; s + (AT_ONCE - 1u) * ROWS < shape.SLICES; s += AT_ONCE * ROWS) {
+      var loaded: array<vec2f, AT_ONCE>;
+      for (var k = 0u; k < AT_ONCE; k++) { // @unroll
+        let at = (s + k * ROWS) * shape.CHANNELS + column;
+        loaded[k] = vec2f(means[at], deviations[at]);
+      }
+      for (var k = 0u; k < AT_ONCE; k++) { // @unroll
+        let distance = loaded[k].x - mean;
+        squares += loaded[k].y + pixelsOf(s + k * ROWS) * distance * distance;
+      }
+    }
+  }
+  for (; s < shape.SLICES; s += ROWS) {
     let distance = means[s * shape.CHANNELS + column] - mean;
     squares += deviations[s * shape.CHANNELS + column] + pixelsOf(s) * distance * distance;
   }
