@@ -11,6 +11,9 @@
 @group(0) @binding(1) var<storage, read> places: array<u32>;
 @group(0) @binding(2) var<storage, read_write> dx: array<T4>;
 
+// Windows per axis that a pixel may be in.
+const REACH = (WINDOW + STRIDE - 1u) / STRIDE;
+
 @compute @workgroup_size(LANES * ROWS)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
   let channel = group.x * LANES + thread % LANES;
@@ -20,17 +23,37 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
     let w = column + PAD;
     var sum = vec4f();
     // Position of the pixel in a window, and the window; one that would begin below zero wraps around.
-    for (var r = h % STRIDE; r < WINDOW; r += STRIDE) {
-      for (var s = w % STRIDE; s < WINDOW; s += STRIDE) {
-        let p = (h - r) / STRIDE;
-        let q = (w - s) / STRIDE;
-        if (p < shape.P && q < shape.Q) {
-          let at = ((group.z * shape.P + p) * shape.Q + q) * shape.VECTORS + channel;
-          let place = (vec4u(places[at]) >> vec4u(0u, 8u, 16u, 24u)) & vec4u(255u);
-          sum += select(vec4f(), load4(dy[at]), place == vec4u(r * WINDOW + s));
+    if (AT_ONCE > 1u) {
+      // Without a branch, behind which the loads of other windows would have to wait.
+      for (var i = 0u; i < REACH; i++) {
+        for (var j = 0u; j < REACH; j++) {
+          let r = h % STRIDE + i * STRIDE;
+          let s = w % STRIDE + j * STRIDE;
+          let p = (h - r) / STRIDE;
+          let q = (w - s) / STRIDE;
+          let inside = r < WINDOW && s < WINDOW && p < shape.P && q < shape.Q;
+          sum += gradientAt(group.z, min(p, shape.P - 1u), min(q, shape.Q - 1u), channel, select(NOWHERE, r * WINDOW + s, inside));
+        }
+      }
+    } else {
+      for (var r = h % STRIDE; r < WINDOW; r += STRIDE) {
+        for (var s = w % STRIDE; s < WINDOW; s += STRIDE) {
+          let p = (h - r) / STRIDE;
+          let q = (w - s) / STRIDE;
+          if (p < shape.P && q < shape.Q) { sum += gradientAt(group.z, p, q, channel, r * WINDOW + s); }
         }
       }
     }
     dx[((group.z * shape.H + group.y) * shape.W + column) * shape.VECTORS + channel] = store4(sum);
   }
+}
+
+// No place in a window: those have eight bits.
+const NOWHERE = 256u;
+
+// dy of a window where its maximum is at this place, otherwise 0.
+fn gradientAt(n: u32, p: u32, q: u32, channel: u32, place: u32) -> vec4f {
+  let at = ((n * shape.P + p) * shape.Q + q) * shape.VECTORS + channel;
+  let maxima = (vec4u(places[at]) >> vec4u(0u, 8u, 16u, 24u)) & vec4u(255u);
+  return select(vec4f(), load4(dy[at]), maxima == vec4u(place));
 }

@@ -113,10 +113,21 @@ function busyThreads(): Grid['constants'] {
   return { LANES, ROWS: 2 }
 }
 
-/** Returns the grid of a pass over [images, rows, …, vectors]: each lane has one vector of channels, each workgroup one row. */
-export function imagePass(images: number, rows: number, vectors: number): Grid {
-  const constants = busyThreads()
+/**
+ * Returns the grid of a pass over [images, rows, columns, vectors], whose columns may be strips of several pixels: each lane has
+ * one vector of channels, each workgroup one row, whose columns the rows of threads share.
+ */
+export function imagePass(images: number, rows: number, columns: number, vectors: number): Grid {
+  const constants = gridFamily() === 'broadcast' ? busyThreads() : fittingThreads(columns, vectors)
   return { constants, groups: [Math.ceil(vectors / constants.LANES), rows, images] }
+}
+
+/** Returns threads for columns and vectors on a GPU: as many rows of threads as there are columns, and lanes of which few are idle. */
+function fittingThreads(columns: number, vectors: number): Grid['constants'] {
+  const ROWS = Math.min(16, 2 ** Math.ceil(Math.log2(columns)))
+  const idle = (lanes: number) => Math.ceil(vectors / lanes) * lanes
+  const lanes = [64, 32, 16, 8].filter((count) => count * ROWS >= 32 && count * ROWS <= 128)
+  return { LANES: lanes.reduce((one, other) => (idle(other) < idle(one) ? other : one)), ROWS }
 }
 
 /** Returns the grid that reduces each row: each lane has one row of the matrix, whose columns its threads share. */

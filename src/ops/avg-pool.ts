@@ -64,21 +64,21 @@ const op = defineOp<readonly [Tensor], AvgPoolOptions, Plan>({
 
   forward(plan, [x]) {
     const {
-      output: [, P],
+      output: [, P, Q],
       shape: { VECTORS },
     } = plan
     const y = empty({ shape: plan.output, dtype: x.dtype }, 'avgPool')
     for (const part of parts({ x, y })) {
-      launch('avg-pool/forward', part, onGrid(imagePass(part.y.shape[0], P, VECTORS), plan))
+      launch('avg-pool/forward', part, onGrid(imagePass(part.y.shape[0], P, Q, VECTORS), plan))
     }
     return y
   },
 
   backward(plan, dy, _saved, _needs, target) {
-    const { H, VECTORS } = plan.shape
+    const { H, W, VECTORS } = plan.shape
     const dx = target(0)
     for (const part of parts({ dy, dx })) {
-      launch('avg-pool/backward', part, onGrid(imagePass(part.dy.shape[0], H, VECTORS), plan))
+      launch('avg-pool/backward', part, onGrid(imagePass(part.dy.shape[0], H, W, VECTORS), plan))
     }
     return [dx]
   },

@@ -38,21 +38,21 @@ const op = defineOp<readonly [Tensor], undefined, Plan>({
 
   forward(plan, [x]) {
     const {
-      output: [, P],
+      output: [, P, Q],
       shape: { VECTORS },
     } = plan
     const y = empty({ shape: plan.output, dtype: x.dtype }, 'maxBlurPool')
     for (const part of parts({ x, y })) {
-      launch('max-blur-pool/forward', part, onGrid(imagePass(part.y.shape[0], P, VECTORS), plan))
+      launch('max-blur-pool/forward', part, onGrid(imagePass(part.y.shape[0], P, Q, VECTORS), plan))
     }
     return y
   },
 
   backward(plan, dy, { inputs: [x] }, _needs, target) {
-    const { H, VECTORS } = plan.shape
+    const { H, W, VECTORS } = plan.shape
     const dx = target(0)
     for (const part of parts({ x, dy, dx })) {
-      launch('max-blur-pool/backward', part, onGrid(imagePass(part.dy.shape[0], H, VECTORS), plan))
+      launch('max-blur-pool/backward', part, onGrid(imagePass(part.dy.shape[0], H, W, VECTORS), plan))
     }
     return [dx]
   },

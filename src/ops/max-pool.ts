@@ -76,16 +76,16 @@ const op = defineOp<readonly [Tensor], MaxPoolOptions, Plan>({
     const y = empty({ shape: output, dtype: x.dtype }, 'maxPool')
     const places = empty({ shape: [N, P, Q, VECTORS], dtype: 'u32' }, 'places of maxima')
     for (const part of parts({ x, y, places })) {
-      launch('max-pool/forward', part, onGrid(imagePass(part.y.shape[0], P, VECTORS), plan))
+      launch('max-pool/forward', part, onGrid(imagePass(part.y.shape[0], P, Q, VECTORS), plan))
     }
     return { output: y, extras: [places] }
   },
 
   backward(plan, dy, { extras: [places] }, _needs, target) {
-    const { H, VECTORS } = plan.shape
+    const { H, W, VECTORS } = plan.shape
     const dx = target(0)
     for (const part of parts({ dy, places, dx })) {
-      launch('max-pool/backward', part, onGrid(imagePass(part.dy.shape[0], H, VECTORS), plan))
+      launch('max-pool/backward', part, onGrid(imagePass(part.dy.shape[0], H, W, VECTORS), plan))
     }
     return [dx]
   },

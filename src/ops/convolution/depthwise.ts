@@ -1,5 +1,5 @@
 import { currentGpu } from '../../gpu/device.ts'
-import { columnSums, imagePass, onGrid, type Grid } from '../../gpu/grid.ts'
+import { columnSums, imagePass, onGrid } from '../../gpu/grid.ts'
 import { empty, launch } from '../../tensor/launch.ts'
 import { parts } from '../../tensor/parts.ts'
 import { release } from '../../tensor/scope.ts'
@@ -63,7 +63,7 @@ export function convolveDepthwiseBackwardInput(sizes: GroupedSizes, dy: Tensor, 
     constants: { STRIDE, TILE },
   }
   for (const { dy: given, dx: made } of parts({ dy, dx })) {
-    const grid = stripPass(made.shape[0], H, strips, VECTORS)
+    const grid = imagePass(made.shape[0], H, strips, VECTORS)
     launch('depthwise/backward-input', { dy: given, packed, dx: made }, onGrid(grid, options))
   }
 }
@@ -126,7 +126,7 @@ function slide(
     constants: { S, STRIDE, DILATION, TILE },
   }
   for (const part of parts({ x, y })) {
-    const grid = stripPass(part.y.shape[0], own.P, Math.ceil(own.Q / TILE), VECTORS)
+    const grid = imagePass(part.y.shape[0], own.P, Math.ceil(own.Q / TILE), VECTORS)
     launch('depthwise/forward', { ...part, packed, bias: bias ?? packed }, onGrid(grid, options))
   }
 }
@@ -143,19 +143,4 @@ function tileOf({ S, DILATION }: GroupedSizes, stride: number, columns: number):
 
 function groupsOf(threads: number): number {
   return Math.ceil(threads / 64)
-}
-
-/**
- * Returns the grid of a pass over [images, rows, strips, vectors], where a strip is several pixels: each lane has one vector of
- * channels, each workgroup one row, whose strips the rows of threads share. On a GPU as many of these as there are strips, and
- * lanes of which few are idle.
- */
-function stripPass(images: number, rows: number, strips: number, vectors: number): Grid {
-  if (currentGpu().family === 'broadcast') return imagePass(images, rows, vectors)
-  const ROWS_OF_GPU = Math.min(16, 2 ** Math.ceil(Math.log2(strips)))
-  const idle = (lanes: number) => Math.ceil(vectors / lanes) * lanes
-  const lanes = [64, 32, 16, 8].filter((count) => count * ROWS_OF_GPU >= 32 && count * ROWS_OF_GPU <= 128)
-  const best = lanes.reduce((one, other) => (idle(other) < idle(one) ? other : one))
-  const constants = { LANES: best, ROWS: ROWS_OF_GPU }
-  return { constants, groups: [Math.ceil(vectors / best), rows, images] }
 }
