@@ -14,7 +14,7 @@ const target = join(folder, '..', 'src', 'gpu', 'wgsl')
 const FAMILIES = ['broadcast', 'matrix']
 
 /** Library files that the prelude takes in place of others: see src/gpu/prelude.ts. */
-const IN_PLACE = { 'lib/matrix': 'lib/matrix-emulated' }
+const IN_PLACE = { 'lib/matrix': 'lib/matrix-emulated', 'lib/chunk-four': 'lib/chunk-eight' }
 
 /** Library files that kernels of most operations use: the prelude imports them, so that a page loads them with the GPU. */
 const OF_PRELUDE = ['elements', 'long-sum', 'mask', 'nan', 'overflow', 'rows'].map((name) => `lib/${name}`)

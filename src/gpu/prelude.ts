@@ -50,7 +50,11 @@ export function specialise(
   special: Specialisation,
 ): { code: string; lines: number } {
   const emulated = special.emulateMatrices === true && source.uses.includes('lib/matrix')
-  const uses = emulated ? source.uses.map((use) => (use === 'lib/matrix' ? 'lib/matrix-emulated' : use)) : source.uses
+  const inPlace: Readonly<Record<string, string>> = {
+    ...(emulated ? { 'lib/matrix': 'lib/matrix-emulated' } : {}),
+    ...(special.constants.EACH === 2 ? { 'lib/chunk-four': 'lib/chunk-eight' } : {}),
+  }
+  const uses = source.uses.map((use) => inPlace[use] ?? use)
   const pinned = special.pinSubgroups === true && source.text.includes(ONE_SUBGROUP)
   const parts = [
     ...(emulated ? [] : source.enables).map((extension) => `enable ${extension};`),

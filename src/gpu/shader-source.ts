@@ -121,7 +121,7 @@ function constantOf(name: string, word: string): ShaderSource['constants'][numbe
 /** Returns the type of the numbers that a binding holds, by the WGSL type of the binding. */
 function contentOf(type: string): ShaderBinding['holds'] {
   const element = (type.match(/\w+/g) ?? []).find((word) => word !== 'array' && word !== 'atomic') ?? ''
-  if (['T4', 'T2', 'Pair', 'Group'].includes(element)) return 'storage'
+  if (['T4', 'T2', 'Pair', 'Group', 'Chunk'].includes(element)) return 'storage'
   const scalar = element.match(/^(?:vec[234])?([fu])(?:32)?$/)?.[1]
   return scalar === 'f' ? 'f32' : scalar === 'u' ? 'u32' : 'struct'
 }

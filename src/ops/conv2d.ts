@@ -76,10 +76,11 @@ const op = defineOp<readonly [Tensor, Tensor, Tensor | undefined], Conv2dOptions
   forward(sizes, [x, weight, bias]) {
     const y = empty({ shape: [sizes.N, sizes.P, sizes.Q, sizes.O], dtype: x.dtype }, 'conv2d')
     if (isDense(sizes)) convolve(sizes, x, weight, y)
-    const { packed } = isDense(sizes) ? {} : loaded('conv2d').convolveOthers(sizes, x, weight, bias, y)
-    if (packed) return { output: y, extras: [packed] }
-    if (bias) addBias(bias, y)
-    return y
+    const { biased, packed } = isDense(sizes)
+      ? { biased: false }
+      : loaded('conv2d').convolveOthers(sizes, x, weight, bias, y)
+    if (bias && !biased) addBias(bias, y)
+    return packed ? { output: y, extras: [packed] } : y
   },
 
   backward(sizes, dy, { inputs: [x, weight], extras: [packed] }, [needsX, needsWeight, needsBias], target) {

@@ -15,6 +15,7 @@ import {
 import { tune } from '../../src/ops/convolution/tuner.ts'
 import { flopsOf, passKey, type ConvolutionSizes, type ConvolutionPass } from '../../src/ops/convolution/sizes.ts'
 import type { Module } from '../../src/nn/module.ts'
+import { conv2d } from '../../src/ops/conv2d.ts'
 import { xresnet18, xresnet50 } from '../../src/nn/xresnet.ts'
 import { sgd } from '../../src/optim/sgd.ts'
 import { createGpu } from '../../src/platform/node/gpu.ts'
@@ -93,6 +94,44 @@ describe.each([
     })
   })
 })
+
+/** Convolutions in groups of MobileNetV2, ConvNeXt-Tiny and ResNeXt-50 at 128 px: side, channels, filter, stride, groups. */
+const IN_GROUPS = [
+  [64, 32, 3, 1, 32],
+  [64, 96, 3, 2, 96],
+  [32, 144, 3, 1, 144],
+  [8, 384, 3, 1, 384],
+  [7, 960, 3, 2, 960],
+  [32, 96, 7, 1, 96],
+  [8, 384, 7, 1, 384],
+  [32, 36, 5, 2, 36],
+  [32, 128, 3, 1, 32],
+  [32, 256, 3, 2, 32],
+  [8, 1024, 3, 1, 32],
+] as const
+
+test.each(['f16', 'f32'] as const)(
+  'kernels of convolutions in groups compile at the shapes of networks, %s',
+  async (dtype) => {
+    const gpu = await openNull()
+    gpu.family = 'tile'
+    for (const [side, C, R, stride, groups] of IN_GROUPS) {
+      for (const N of [4, 64]) {
+        scope(() => {
+          const [x, weight] = [zeros([N, side, side, C], dtype), zeros([C, R, R, C / groups], dtype)]
+          for (const one of [x, weight]) one.leaf = { trainable: true, gradient: undefined, hasGradient: false }
+          const y = conv2d(x, weight, { stride, padding: R >> 1, groups })
+          backward(y, zeros(y.shape, dtype))
+        })
+        await gpu.queue.finished()
+        gpu.trim()
+      }
+    }
+    const compiled = gpu.pipelines.count
+    gpu.close()
+    expect(compiled).toBeGreaterThan(3 * IN_GROUPS.length)
+  },
+)
 
 test('a kernel that is wrong is seen', async () => {
   const sizes: ConvolutionSizes = {

@@ -5,6 +5,7 @@ import { parts } from '../../tensor/parts.ts'
 import { release } from '../../tensor/scope.ts'
 import { padTo4 } from '../../tensor/shape.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
+import { blockBackwardWeight, computesBlocks } from './depthwise-block.ts'
 import { depthwiseLaunch, walkBackwardInput, walkBackwardWeight, walkForward, walks } from './depthwise-walk.ts'
 import type { GroupedSizes } from './grouped.ts'
 import '../../gpu/wgsl/depthwise/index.ts'
@@ -70,10 +71,15 @@ export function convolveDepthwiseBackwardInput(sizes: GroupedSizes, dy: Tensor, 
 
 /** Computes dw, in f32, from x and dy. */
 export function convolveDepthwiseBackwardWeight(sizes: GroupedSizes, x: Tensor, dy: Tensor, dw: Tensor): void {
-  const slices = walks(sizes) ? walkBackwardWeight(sizes, x, dy) : slicesOfWeight(sizes, x, dy)
+  const slices = walks(sizes)
+    ? walkBackwardWeight(sizes, x, dy)
+    : computesBlocks(sizes)
+      ? blockBackwardWeight(sizes, x, dy)
+      : slicesOfWeight(sizes, x, dy)
   const { C } = sizes
   const [SLICES, TAPS] = slices.shape
-  launch('depthwise/finish', { slices, dw }, { groups: groupsOf((TAPS * padTo4(C)) / 4), shape: { C, TAPS, SLICES } })
+  const { total } = columnSums(SLICES, (TAPS * padTo4(C)) / 4)
+  launch('depthwise/finish', { slices, dw }, onGrid(total, { shape: { C, TAPS, SLICES } }))
   release(slices)
 }
 

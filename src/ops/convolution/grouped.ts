@@ -3,7 +3,8 @@ import { empty, launch } from '../../tensor/launch.ts'
 import { release } from '../../tensor/scope.ts'
 import { padTo4, vectorCount } from '../../tensor/shape.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
-import { describeSizes, type ConvolutionSizes } from './sizes.ts'
+import { blockCount, blockGroups, lanesOf, mayBlock, rowsOf, slicesOf, type Block } from './block.ts'
+import { describeSizes, type ConvolutionPass, type ConvolutionSizes } from './sizes.ts'
 import { mayWalk, rowsEach, walkGrid } from './walk.ts'
 import '../../gpu/wgsl/conv2d/reduce-slices.ts'
 import '../../gpu/wgsl/grouped-conv/index.ts'
@@ -18,11 +19,19 @@ export interface GroupedSizes extends ConvolutionSizes {
 const TILE = 4
 /** Widest filter of grouped-conv/backward-weight-walk. */
 const WIDEST = 7
+/** Largest filter, in rows and columns, of the kernels that compute blocks of pixels: a thread keeps all that it loads. */
+const LARGEST_OF_BLOCKS = 3
+/** Most slices of a gradient: a thread of conv2d/reduce-slices adds up all. */
+const MOST_SLICES = 64
 
 /** Computes y = x ∗ weight. */
 export function convolveGroups(sizes: GroupedSizes, x: Tensor, weight: Tensor, y: Tensor): void {
   if (walks(sizes, sizes.C)) {
     walk(sizes, sizes, x, weight, y)
+    return
+  }
+  if (computesBlocks(sizes)) {
+    slideBlocks(sizes, sizes, x, weight, y)
     return
   }
   const { N, P, Q, O } = sizes
@@ -33,8 +42,10 @@ export function convolveGroups(sizes: GroupedSizes, x: Tensor, weight: Tensor, y
 /** Computes dx from dy. Every pixel of dx is written, with zero where no tap reaches it. */
 export function convolveGroupsBackwardInput(sizes: GroupedSizes, dy: Tensor, weight: Tensor, dx: Tensor): void {
   const { N, H, W, P, Q, C, O, R, S, STRIDE, PAD } = sizes
-  if (STRIDE === 1 && R === S && PAD < R && walks(sizes, O)) {
-    walk(sizes, { H: P, W: Q, C: O, P: H, Q: W, O: C, PAD: R - 1 - PAD, BACKWARD: 1 }, dy, weight, dx)
+  if (STRIDE === 1 && R === S && PAD < R && (walks(sizes, O) || computesBlocks(sizes))) {
+    const own = { H: P, W: Q, C: O, P: H, Q: W, O: C, PAD: R - 1 - PAD, BACKWARD: 1 }
+    const slide = walks(sizes, O) ? walk : slideBlocks
+    slide(sizes, own, dy, weight, dx)
     return
   }
   const strips = STRIDE * Math.ceil(Math.ceil(W / STRIDE) / TILE)
@@ -43,7 +54,11 @@ export function convolveGroupsBackwardInput(sizes: GroupedSizes, dy: Tensor, wei
 
 /** Computes dw, in f32, from x and dy. */
 export function convolveGroupsBackwardWeight(sizes: GroupedSizes, x: Tensor, dy: Tensor, dw: Tensor): void {
-  const slices = walksToWeight(sizes) ? walkToWeight(sizes, x, dy, dw) : slicesOfWeight(sizes, x, dy, dw)
+  const slices = walksToWeight(sizes)
+    ? walkToWeight(sizes, x, dy, dw)
+    : computesBlocks(sizes)
+      ? blocksToWeight(sizes, x, dy, dw)
+      : slicesOfWeight(sizes, x, dy, dw)
   const COUNT = vectorCount(dw)
   const [SLICES] = slices.shape
   launch(
@@ -132,6 +147,74 @@ function walk(
       constants: { ...constants, R, S, STRIDE, EACH, DEPTH: C / 4 / GROUPS },
     },
   )
+}
+
+/** Returns true if the kernels that compute blocks of pixels compute a convolution in groups; that of dx at stride 1. */
+function computesBlocks(sizes: GroupedSizes): boolean {
+  const { R, S, GROUPS } = sizes
+  return mayBlock(sizes) && GROUPS > 1 && isAligned(sizes) && Math.max(R, S) <= LARGEST_OF_BLOCKS
+}
+
+/**
+ * Returns the block of a thread of a pass, by a count of registers: 24 vectors of pixels, 8 of sums and 4 of weights at a time, or
+ * 36 vectors of sums for the gradient of four 3×3 filters.
+ */
+export function groupedBlock(pass: ConvolutionPass, { C, O, R, GROUPS, STRIDE }: GroupedSizes): Block {
+  const common = { EACH: 1, TURNS: 1, TAPS: R, THREADS: 128, ACROSS: 2 }
+  if (pass === 'backward-weight') return { ...common, DOWN: 16, LANES: lanesOf((O * C) / GROUPS / 16, 8) }
+  return { ...common, DOWN: STRIDE === 1 ? 4 : 2, LANES: lanesOf((pass === 'forward' ? O : C) / 4, 8) }
+}
+
+/** Launches grouped-conv/forward-block, which serves two passes. */
+export function slideBlocks(
+  sizes: GroupedSizes,
+  own: Readonly<Record<'H' | 'W' | 'C' | 'P' | 'Q' | 'O' | 'PAD', number>> & { readonly BACKWARD?: number },
+  x: Tensor,
+  weight: Tensor,
+  y: Tensor,
+  block: Block = groupedBlock(own.BACKWARD ? 'backward-input' : 'forward', sizes),
+): void {
+  const { N, R, S, STRIDE, GROUPS } = sizes
+  const { H, W, C, P, Q, O, PAD, BACKWARD = 0 } = own
+  const { LANES, DOWN, ACROSS } = block
+  const VECTORS = O / 4
+  launch(
+    'grouped-conv/forward-block',
+    { x, weight, y },
+    {
+      ...groupedLaunch(sizes),
+      groups: blockGroups(VECTORS, blockCount(N, P, Q, block), block),
+      shape: { N, H, W, P, Q, PAD, VECTORS, OWN: VECTORS / GROUPS, DEPTH: C / 4 / GROUPS, GROUPS, BACKWARD },
+      constants: { LANES, ROWS: rowsOf(block), R, S, STRIDE, DOWN, ACROSS },
+    },
+  )
+}
+
+/** Launches grouped-conv/backward-weight-block and returns the slices of dw that it computes, in f32. */
+export function blocksToWeight(
+  sizes: GroupedSizes,
+  x: Tensor,
+  dy: Tensor,
+  dw: Tensor,
+  block: Block = groupedBlock('backward-weight', sizes),
+): Tensor {
+  const { N, H, W, C, P, Q, O, R, S, STRIDE, PAD, GROUPS } = sizes
+  const [DEPTH, OWN] = [C, O].map((channels) => channels / 4 / GROUPS)
+  const { LANES, TAPS, DOWN, ACROSS } = block
+  const COLUMNS = OWN * GROUPS * DEPTH
+  const { RUN, SLICES } = slicesOf(sizes, block, MOST_SLICES)
+  const slices = empty({ shape: [SLICES, ...dw.shape], dtype: 'f32' }, 'slices of dw')
+  launch(
+    'grouped-conv/backward-weight-block',
+    { x, dy, slices },
+    {
+      ...groupedLaunch(sizes),
+      groups: [Math.ceil(COLUMNS / LANES), SLICES, Math.ceil(R / TAPS)],
+      shape: { N, H, W, P, Q, R, PAD, COLUMNS, DEPTH, OWN, GROUPS, DOWN, RUN },
+      constants: { LANES, ROWS: rowsOf(block), TAPS, S, STRIDE, ACROSS },
+    },
+  )
+  return slices
 }
 
 /** Returns true if vectors of four channels are in one group. */

@@ -7,6 +7,7 @@ import {
   isDepthwise,
   packFilters,
 } from './depthwise.ts'
+import { blockBackwardInput, blockForward, computesBlocks } from './depthwise-block.ts'
 import {
   convolveGroups,
   convolveGroupsBackwardInput,
@@ -17,8 +18,8 @@ import {
 export { columnTotals } from '../plans/column-totals.ts'
 
 /**
- * Computes y = x ∗ weight with groups or dilation. Depthwise kernels add the bias as well, and make the packed filters that
- * their backward pass reads.
+ * Computes y = x ∗ weight with groups or dilation. Depthwise kernels add the bias as well; some make packed filters that their
+ * backward pass reads.
  */
 export function convolveOthers(
   sizes: GroupedSizes,
@@ -26,14 +27,18 @@ export function convolveOthers(
   weight: Tensor,
   bias: Tensor | undefined,
   y: Tensor,
-): { readonly packed?: Tensor } {
+): { readonly biased: boolean; readonly packed?: Tensor } {
   if (!isDepthwise(sizes)) {
     convolveGroups(sizes, x, weight, y)
-    return {}
+    return { biased: false }
+  }
+  if (computesBlocks(sizes)) {
+    blockForward(sizes, { x, weight, bias, y })
+    return { biased: true }
   }
   const packed = packFilters(sizes, weight)
   convolveDepthwise(sizes, x, packed, bias, y)
-  return { packed }
+  return { biased: true, packed }
 }
 
 /** Computes dx from dy and the weight, or its packed filters if there are some. */
@@ -45,6 +50,7 @@ export function convolveOthersBackwardInput(
   dx: Tensor,
 ): void {
   if (packed) convolveDepthwiseBackwardInput(sizes, dy, packed, dx)
+  else if (isDepthwise(sizes)) blockBackwardInput(sizes, dy, weight, dx)
   else convolveGroupsBackwardInput(sizes, dy, weight, dx)
 }
 

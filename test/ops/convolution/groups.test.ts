@@ -43,7 +43,9 @@ const size = (given: Partial<Sizes> & Pick<Sizes, 'N' | 'H' | 'W' | 'C'>): Sizes
 
 const SHAPES: readonly Sizes[] = [
   // Depthwise: odd sizes, strides, windows that are even, not square, wider than the image, and as wide as a network's.
+  size({ N: 3, H: 9, W: 7, C: 24, groups: 24 }),
   size({ N: 3, H: 5, W: 7, C: 3, groups: 3 }),
+  size({ N: 3, H: 9, W: 7, C: 40, stride: 2, groups: 40 }),
   size({ N: 2, H: 9, W: 8, C: 13, stride: 2, groups: 13 }),
   size({ N: 2, H: 14, W: 14, C: 36, R: 7, padding: 3, groups: 36 }),
   size({ N: 1, H: 4, W: 3, C: 8, R: 7, padding: 3, groups: 8 }),

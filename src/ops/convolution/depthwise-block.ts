@@ -1,0 +1,152 @@
+import { empty, launch } from '../../tensor/launch.ts'
+import { release } from '../../tensor/scope.ts'
+import { padTo4 } from '../../tensor/shape.ts'
+import type { Tensor } from '../../tensor/tensor.ts'
+import { blockCount, blockGroups, lanesOf, mayBlock, rowsOf, slicesOf, turnsOf, type Block } from './block.ts'
+import { depthwiseLaunch } from './depthwise-walk.ts'
+import type { GroupedSizes } from './grouped.ts'
+import type { ConvolutionPass } from './sizes.ts'
+import '../../gpu/wgsl/depthwise/index.ts'
+
+/** Largest filter, in rows and columns, of the kernels that compute blocks: the code of a row of taps is written out. */
+const LARGEST = 7
+/** Number of threads to aim for: some 256 for each of the 132 multiprocessors of the largest GPU, each with many sums. */
+const WANTED = 32768
+/** Most slices of a gradient: a thread of depthwise/finish adds up 1 in 32. */
+const MOST_SLICES = 512
+
+/** Returns true if the kernels that compute blocks of pixels compute a depthwise convolution. */
+export function computesBlocks(sizes: GroupedSizes): boolean {
+  return mayBlock(sizes) && sizes.R <= LARGEST && sizes.S <= LARGEST
+}
+
+/**
+ * Returns the block of a thread of a pass, by a count of instructions and registers: eight channels where they are stored as
+ * whole eights, as a load then has 16 bytes and one address; about 64 sums; for large filters wide blocks, as each weight that
+ * is loaded from workgroup memory serves a row of pixels; smaller blocks for small images.
+ */
+export function depthwiseBlock(pass: ConvolutionPass, sizes: GroupedSizes): Block {
+  const { N, H, W, P, Q, C, R, S, STRIDE, dtype } = sizes
+  const small = Math.max(R, S) <= 3
+  const EACH = small && dtype === 'f16' && padTo4(C) % 8 === 0 ? 2 : 1
+  const chunks = padTo4(C) / 4 / EACH
+  const LANES = lanesOf(chunks, 8)
+  const [rows, columns] = pass === 'backward-input' ? [H, W] : [P, Q]
+  const strided = pass === 'backward-input' && STRIDE > 1
+  const threads = (down: number, across: number) =>
+    chunks * blockCount(N, rows, columns, { DOWN: down, ACROSS: across })
+  const ACROSS = pass !== 'backward-weight' && !small ? 8 : 2
+  const DOWN = [32, 16, 8, 4, 2, 1].find((down, i, all) => {
+    if (pass === 'backward-weight') return down <= 8 || threads(down, ACROSS) >= WANTED
+    return down <= 4 && (threads(down, ACROSS) >= WANTED || i === all.length - 1)
+  })!
+  const block = {
+    EACH,
+    DOWN: strided ? Math.max(1, DOWN / (2 * STRIDE)) : DOWN,
+    ACROSS: strided ? ACROSS / STRIDE : ACROSS,
+    TAPS: Math.ceil(R / Math.ceil(R / 4)),
+    LANES,
+    THREADS: pass === 'backward-weight' && small ? 256 : 128,
+  }
+  return { ...block, TURNS: small ? turnsOf(pass, sizes, block) : 1 }
+}
+
+/** Computes y = x ∗ weight + bias. */
+export function blockForward(
+  sizes: GroupedSizes,
+  tensors: { readonly x: Tensor; readonly weight: Tensor; readonly bias: Tensor | undefined; readonly y: Tensor },
+  block: Block = depthwiseBlock('forward', sizes),
+): void {
+  const { H, W, P, Q, PAD, STRIDE } = sizes
+  slide(sizes, { H, W, P, Q, PAD, STRIDE, FLIPPED: 0 }, tensors, block)
+}
+
+/** Computes dx from dy. Every pixel of dx is written, with zero where no tap reaches it. */
+export function blockBackwardInput(
+  sizes: GroupedSizes,
+  dy: Tensor,
+  weight: Tensor,
+  dx: Tensor,
+  block: Block = depthwiseBlock('backward-input', sizes),
+): void {
+  const { N, H, W, P, Q, C, R, S, STRIDE, PAD } = sizes
+  if (STRIDE === 1 && R === S && PAD < R) {
+    const own = { H: P, W: Q, P: H, Q: W, PAD: R - 1 - PAD, STRIDE, FLIPPED: 1 }
+    slide(sizes, own, { x: dy, weight, bias: undefined, y: dx }, block)
+    return
+  }
+  const { EACH, DOWN, ACROSS } = block
+  // These have the same taps as long as the block, but other rows.
+  const TURNS = block.TURNS === 1 ? 1 : Math.floor((R - 1) / STRIDE) + DOWN
+  const CHUNKS = padTo4(C) / 4 / EACH
+  const blocks = blockCount(N, H + PAD, W + PAD, { DOWN: DOWN * STRIDE, ACROSS: ACROSS * STRIDE })
+  launch(
+    'depthwise/backward-input-block',
+    { dy, weight, dx },
+    {
+      ...depthwiseLaunch(sizes),
+      groups: blockGroups(CHUNKS, blocks, block),
+      shape: { N, H, W, C, P, Q, PAD, CHUNKS },
+      constants: { ...threadsOf(block), EACH, R, S, STRIDE, DOWN, ACROSS, TURNS },
+    },
+  )
+}
+
+/** Returns slices of dw, in f32, which depthwise/finish adds up. */
+export function blockBackwardWeight(
+  sizes: GroupedSizes,
+  x: Tensor,
+  dy: Tensor,
+  block: Block = depthwiseBlock('backward-weight', sizes),
+): Tensor {
+  const { N, H, W, P, Q, R, S, C, STRIDE, PAD } = sizes
+  const { EACH, DOWN, ACROSS, TAPS, LANES } = block
+  const CHUNKS = padTo4(C) / 4 / EACH
+  const { RUN, SLICES } = slicesOf(sizes, block, MOST_SLICES)
+  const slices = empty({ shape: [SLICES, R * S, C], dtype: 'f32' }, 'slices of dw')
+  launch(
+    'depthwise/backward-weight-block',
+    { x, dy, slices },
+    {
+      ...depthwiseLaunch(sizes),
+      groups: [Math.ceil(CHUNKS / LANES), SLICES, Math.ceil(R / TAPS)],
+      shape: { N, H, W, P, Q, R, PAD, CHUNKS, DOWN, RUN },
+      constants: { ...threadsOf(block), EACH, TAPS, S, STRIDE, ACROSS },
+    },
+  )
+  return slices
+}
+
+/** Launches depthwise/forward-block, which serves two passes. */
+function slide(
+  sizes: GroupedSizes,
+  { STRIDE, ...own }: Readonly<Record<'H' | 'W' | 'P' | 'Q' | 'PAD' | 'STRIDE' | 'FLIPPED', number>>,
+  {
+    x,
+    weight,
+    bias,
+    y,
+  }: { readonly x: Tensor; readonly weight: Tensor; readonly bias: Tensor | undefined; readonly y: Tensor },
+  block: Block,
+): void {
+  const { N, C, R, S } = sizes
+  const { EACH, DOWN, ACROSS, TURNS } = block
+  const CHUNKS = padTo4(C) / 4 / EACH
+  // A binding needs a tensor, of which nothing is read.
+  const start = bias ?? empty({ shape: [4], dtype: 'f32' }, 'no bias')
+  launch(
+    'depthwise/forward-block',
+    { x, weight, bias: start, y },
+    {
+      ...depthwiseLaunch(sizes),
+      groups: blockGroups(CHUNKS, blockCount(N, own.P, own.Q, block), block),
+      shape: { ...own, N, C, CHUNKS, BIAS: Number(bias !== undefined) },
+      constants: { ...threadsOf(block), EACH, R, S, STRIDE, DOWN, ACROSS, TURNS },
+    },
+  )
+  if (!bias) release(start)
+}
+
+function threadsOf(block: Block) {
+  return { LANES: block.LANES, ROWS: rowsOf(block) }
+}
