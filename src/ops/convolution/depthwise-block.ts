@@ -10,7 +10,7 @@ import '../../gpu/wgsl/depthwise/index.ts'
 
 /** Largest filter, in rows and columns, of the kernels that compute blocks: the code of a row of taps is written out. */
 const LARGEST = 7
-/** Number of threads to aim for: some 256 for each of the 132 multiprocessors of the largest GPU, each with many sums. */
+/** Number of threads to aim for: some 256 for each of the 132 multiprocessors of the largest GPU; half with large filters. */
 const WANTED = 32768
 /** Most slices of a gradient: a thread of depthwise/finish adds up 1 in 32. */
 const MOST_SLICES = 512
@@ -33,17 +33,18 @@ export function depthwiseBlock(pass: ConvolutionPass, sizes: GroupedSizes): Bloc
   const LANES = lanesOf(chunks, 8)
   const [rows, columns] = pass === 'backward-input' ? [H, W] : [P, Q]
   const strided = pass === 'backward-input' && STRIDE > 1
+  const wanted = small ? WANTED : WANTED / 2
   const threads = (down: number, across: number) =>
     chunks * blockCount(N, rows, columns, { DOWN: down, ACROSS: across })
   const ACROSS = pass !== 'backward-weight' && !small ? 8 : 2
   const DOWN = [32, 16, 8, 4, 2, 1].find((down, i, all) => {
-    if (pass === 'backward-weight') return down <= 8 || threads(down, ACROSS) >= WANTED
-    return down <= 4 && (threads(down, ACROSS) >= WANTED || i === all.length - 1)
+    if (pass === 'backward-weight') return down <= 8 || threads(down, ACROSS) >= wanted
+    return down <= 4 && (threads(down, ACROSS) >= wanted || i === all.length - 1)
   })!
   const block = {
     EACH,
     DOWN: strided ? Math.max(1, DOWN / (2 * STRIDE)) : DOWN,
-    ACROSS: strided ? ACROSS / STRIDE : ACROSS,
+    ACROSS: strided && !small ? ACROSS / STRIDE : ACROSS,
     TAPS: Math.ceil(R / Math.ceil(R / 4)),
     LANES,
     THREADS: pass === 'backward-weight' && small ? 256 : 128,

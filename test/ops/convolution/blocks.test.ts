@@ -44,7 +44,7 @@ const cases = [
   [9, 16, 3, 1, 4],
 ] as const
 
-describe.each(cases)('%i px, %i channels, %i×%i', (...given) => {
+describe.each(cases)('%i px, %i channels, filters of %i px, stride %i', (...given) => {
   const sizes = sizesOf(...given)
   const { N, H, W, P, Q, C, R, S, STRIDE, GROUPS, PAD } = sizes
   const shapes = { x: [N, H, W, C], dy: [N, P, Q, C], weight: [C, R, S, C / GROUPS] } as const
