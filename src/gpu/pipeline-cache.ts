@@ -68,6 +68,8 @@ export class PipelineCache {
   private readonly pinSubgroups: boolean
   /** See `Matrices.emulated`. */
   private readonly emulateMatrices: boolean
+  /** See `Specialisation.nativeHalves`. */
+  private readonly nativeHalves: boolean
   /** True if kernels are compiled before `prepare` returns, for callers that encode launches at once. */
   private readonly atOnce: boolean
   private readonly chooseGrid: ChooseGrid | undefined
@@ -90,6 +92,7 @@ export class PipelineCache {
       readonly subgroupSize: number
       readonly pinSubgroups?: boolean
       readonly emulateMatrices: boolean
+      readonly nativeHalves?: boolean
       readonly atOnce?: boolean
       /** See `chosenGrid`. Default: every launch has its own grid */
       readonly chooseGrid?: ChooseGrid
@@ -102,6 +105,7 @@ export class PipelineCache {
     this.subgroupSize = adapter.subgroupSize
     this.pinSubgroups = adapter.pinSubgroups ?? false
     this.emulateMatrices = adapter.emulateMatrices
+    this.nativeHalves = adapter.nativeHalves ?? false
     this.atOnce = adapter.atOnce ?? false
     this.chooseGrid = adapter.chooseGrid
     this.report = report
@@ -250,6 +254,7 @@ export class PipelineCache {
       subgroupSize: this.subgroupSize,
       pinSubgroups: this.pinSubgroups,
       emulateMatrices: this.emulateMatrices,
+      nativeHalves: this.nativeHalves,
     })
     this.onCompile?.(name, options, code)
     const layout = device.createBindGroupLayout({

@@ -16,7 +16,7 @@ import './wgsl/lib/storage-f32.ts'
  * Number of loads that a thread of a sum issues on a GPU before it uses the first. With one, 512 workgroups of 256 threads had
  * 8 KB per multiprocessor of an H200 on their way, and the sums of batch norm 1.2 TB/s; 21 KB would fill its memory.
  */
-export const LOADS = { atOnce: 4 }
+export const LOADS = { atOnce: 8 }
 
 export type ConstantValue = number | boolean
 
@@ -33,6 +33,8 @@ export interface Specialisation {
   readonly pinSubgroups?: boolean
   /** True replaces matrix units by plain WGSL: lib/matrix-emulated for lib/matrix, without extensions. Default false */
   readonly emulateMatrices?: boolean
+  /** True if WGSL's pack2x16float rounds as `store4` of lib/storage-f16 has to. Default false */
+  readonly nativeHalves?: boolean
   /**
    * True unrolls the loops that a shader marks, see `unroll`. Default: on a GPU, whose compiler needs it, except in emulated
    * matrices, whose loops stay loops (`keepRolled`), and in shaders that ask for it.
@@ -64,6 +66,7 @@ export function specialise(
       : []),
     ...['lib/storage-' + special.dtype, ...uses].map((library) => shaderTexts[library]),
     `const SUBGROUP: u32 = ${special.subgroupSize}u;`,
+    `const NATIVE_HALVES: bool = ${special.nativeHalves === true};`,
     `const AT_ONCE: u32 = ${special.shape ? LOADS.atOnce : 1}u;`,
     `fn workgroupIndex(id: vec3u) -> u32 { return id.x + id.y * ${GRID_LIMIT}u; }`,
     ...source.constants.map(([constant, type]) => declaration(name, constant, type, special.constants[constant])),

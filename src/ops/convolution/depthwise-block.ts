@@ -15,31 +15,45 @@ const WANTED = 32768
 /** Most slices of a gradient: a thread of depthwise/finish adds up 1 in 32. */
 const MOST_SLICES = 512
 
-/** Returns true if the kernels that compute blocks of pixels compute a depthwise convolution. */
-export function computesBlocks(sizes: GroupedSizes): boolean {
-  return mayBlock(sizes) && sizes.R <= LARGEST && sizes.S <= LARGEST
+/** Largest filter whose rows are written out in the code. */
+const SMALL = 3
+/** Number of pixels from which an image is large, between the two that were measured: 8×8 and 32×32. */
+const LARGE_IMAGE = 16 * 16
+
+/**
+ * Returns true if the kernels that compute blocks of pixels compute a pass of a depthwise convolution; the gradient of the input
+ * goes with the forward pass, which packs the filters for the others. With large filters they are not always faster (H200, f16,
+ * 7×7): [64,32,32,96] takes 40 µs instead of 64, but 143 instead of 113 for the gradient of the weight; [64,8,8,384] 35 µs instead
+ * of 28, but 58 instead of 79.
+ */
+export function computesBlocks(sizes: GroupedSizes, pass: 'forward' | 'backward-weight'): boolean {
+  const { P, Q, R, S } = sizes
+  if (!mayBlock(sizes) || Math.max(R, S) > LARGEST) return false
+  return Math.max(R, S) <= SMALL || P * Q >= LARGE_IMAGE === (pass === 'forward')
 }
 
 /**
- * Returns the block of a thread of a pass, by a count of instructions and registers: eight channels where they are stored as
- * whole eights, as a load then has 16 bytes and one address; about 64 sums; for large filters wide blocks, as each weight that
- * is loaded from workgroup memory serves a row of pixels; smaller blocks for small images.
+ * Returns the block of a thread of a pass. Measured for 3×3 at stride 1: 2×4 pixels of four channels were the fastest of 19 at two
+ * shapes of MobileNetV2, a tenth faster than eight channels in a load of 16 bytes, and 0.65 of the time of 4×2 pixels (H200). By a
+ * count of instructions and registers for the others: about 64 sums; for large filters wide blocks, as each weight that is loaded
+ * from workgroup memory serves a row of pixels; smaller blocks for small images.
  */
 export function depthwiseBlock(pass: ConvolutionPass, sizes: GroupedSizes): Block {
   const { N, H, W, P, Q, C, R, S, STRIDE, dtype } = sizes
-  const small = Math.max(R, S) <= 3
-  const EACH = small && dtype === 'f16' && padTo4(C) % 8 === 0 ? 2 : 1
+  const small = Math.max(R, S) <= SMALL
+  const strided = pass === 'backward-input' && STRIDE > 1
+  const EACH = small && strided && dtype === 'f16' && padTo4(C) % 8 === 0 ? 2 : 1
   const chunks = padTo4(C) / 4 / EACH
   const LANES = lanesOf(chunks, 8)
   const [rows, columns] = pass === 'backward-input' ? [H, W] : [P, Q]
-  const strided = pass === 'backward-input' && STRIDE > 1
   const wanted = small ? WANTED : WANTED / 2
   const threads = (down: number, across: number) =>
     chunks * blockCount(N, rows, columns, { DOWN: down, ACROSS: across })
-  const ACROSS = pass !== 'backward-weight' && !small ? 8 : 2
+  const ACROSS = small ? (strided ? 2 : 4) : pass === 'backward-weight' ? 2 : 8
+  const highest = small && !strided ? 2 : 4
   const DOWN = [32, 16, 8, 4, 2, 1].find((down, i, all) => {
     if (pass === 'backward-weight') return down <= 8 || threads(down, ACROSS) >= wanted
-    return down <= 4 && (threads(down, ACROSS) >= wanted || i === all.length - 1)
+    return down <= highest && (threads(down, ACROSS) >= wanted || i === all.length - 1)
   })!
   const block = {
     EACH,

@@ -73,7 +73,7 @@ export function convolveDepthwiseBackwardInput(sizes: GroupedSizes, dy: Tensor, 
 export function convolveDepthwiseBackwardWeight(sizes: GroupedSizes, x: Tensor, dy: Tensor, dw: Tensor): void {
   const slices = walks(sizes)
     ? walkBackwardWeight(sizes, x, dy)
-    : computesBlocks(sizes)
+    : computesBlocks(sizes, 'backward-weight')
       ? blockBackwardWeight(sizes, x, dy)
       : slicesOfWeight(sizes, x, dy)
   const { C } = sizes

@@ -32,7 +32,7 @@ export function convolveOthers(
     convolveGroups(sizes, x, weight, y)
     return { biased: false }
   }
-  if (computesBlocks(sizes)) {
+  if (computesBlocks(sizes, 'forward')) {
     blockForward(sizes, { x, weight, bias, y })
     return { biased: true }
   }
