@@ -9,7 +9,9 @@ const files = readdirSync('test', { recursive: true, encoding: 'utf8' })
 /** Test files that prove kernels family by family (test/helpers/families.ts). */
 const byFamily = new Set(files.filter((file) => readFileSync(file, 'utf8').includes(' testFamilies(')))
 /** Test files below test/ops of kernels that use no subgroups, or emulated ones, and of what chooses among kernels. */
-const NOT_OF_VECTORS = ['blocks', 'families', 'tuner', 'own-kernels'].map((name) => `test/ops/convolution/${name}.test.ts`)
+const NOT_OF_VECTORS = ['blocks', 'families', 'tuner', 'own-kernels'].map(
+  (name) => `test/ops/convolution/${name}.test.ts`,
+)
 /** Test files of what the width of vectors may change: operations, and training by them as a whole. */
 const OF_VECTORS = ['test/learns.test.ts', 'test/nn/golden.test.ts']
 const ofVectors = (file: string): boolean =>
