@@ -6,7 +6,7 @@
 // multiples of eight channels: a thread loads eight at once.
 //
 // Grid: a count, STRIDE² · ceil(N·ceil(H/STRIDE)·ceil(W/STRIDE) / TILE_M) · ceil(C / TILE_N).
-// 92 to 125 TFLOP/s in a step of xresnet18 at 128 px, batch 256 (H200, bench/results/h200.md). Also checked with
+// 148 TFLOP/s on average in a step of xresnet18 at 128 px, batch 256 (H200, bench/results/h200-kernels.md). Also checked with
 // lib/matrix-emulated and on the 8×8×8 matrices of Mesa 26.1's software adapter.
 //
 // @use lib/matrix lib/backward-input-tiles lib/matrix-product

@@ -6,7 +6,7 @@
 // eight channels: a thread loads eight at once.
 //
 // Grid: a count, ceil(N·P·Q / TILE_M) · ceil(O / TILE_N).
-// 103 to 134 TFLOP/s in a step of xresnet18 at 128 px, batch 256 (H200, bench/results/h200.md). Also checked with
+// 164 TFLOP/s on average in a step of xresnet18 at 128 px, batch 256 (H200, bench/results/h200-kernels.md). Also checked with
 // lib/matrix-emulated and on the 8×8×8 matrices of Mesa 26.1's software adapter.
 //
 // @use lib/matrix lib/forward-tiles lib/matrix-product

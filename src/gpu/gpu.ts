@@ -68,8 +68,9 @@ function lost(name: string, message: string, cause?: unknown): DeviceError {
 }
 
 /**
- * Name of NVIDIA's driver for Vulkan, as Dawn reports it (VkPhysicalDeviceDriverProperties). Its pack2x16float rounds every
- * float as shaders/lib/storage-f16.wgsl wants it: all of them were compared on an H200, driver 580.159, 65,536 left out.
+ * Name of NVIDIA's driver for Vulkan, as Dawn reports it (VkPhysicalDeviceDriverProperties). Its pack2x16float does with every
+ * number, infinity and NaN what shaders/lib/storage-f16.wgsl wants: all were tried on an H200, driver 580.159
+ * (bench/results/h200-kernels.md).
  */
 const NVIDIA_ON_VULKAN = /^NVIDIA: \d/
 
