@@ -22,7 +22,7 @@ const BUDGETS = {
   'bench/peers': 1030,
   'bench/set-up': 480,
   'bench/steps': 500,
-  shaders: 3560,
+  shaders: 3680,
   src: 170,
   'src/base': 430,
   'src/cli': 940,
