@@ -97,7 +97,9 @@ export async function measureStep(
   const plain = await timed(training.step)
   const replay = training.record()
   const { whole: times, own } = await timed(replay)
-  const streamMs = await timeStream(gpu, replay, rounds)
+  // On a GPU nine short steps are over before the thread is far enough ahead of it.
+  const long = gpu.software ? rounds : Math.max(rounds, Math.ceil(STREAM_MS / median(times)))
+  const streamMs = await timeStream(gpu, replay, long)
   const memory = memoryRow(gpu, item, training.network, peakBytes)
   const pipelines = gpu.pipelines.count
   training.close()
@@ -153,6 +155,9 @@ function memoryRow({ buffers }: Gpu, item: StepCase, network: Module, peakBytes:
     residentBytes: process.memoryUsage().rss,
   }
 }
+
+/** Least time of a stream of steps on a GPU. */
+const STREAM_MS = 500
 
 /** Repeats steps until an idle GPU has raised its clock. @param drain  called after each, when it is done */
 async function warmUpSteps(gpu: Gpu, step: () => void, drain?: () => Promise<void>): Promise<void> {

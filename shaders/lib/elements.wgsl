@@ -1,7 +1,7 @@
 // An element-wise pass over VECTORS vectors of four. A workgroup has THREADS · EACH vectors side by side, EACH per thread, and
 // neighbouring threads have neighbours. A thread computes all of its vectors before it stores the first, so that the loads of
 // all are on their way at once: memory answers after some 0.7 µs, and a GPU fills it only if every thread asks for enough.
-// The launch chooses THREADS and EACH by the number of vectors (src/gpu/grid.ts).
+// The launch chooses THREADS and EACH by the number of vectors (src/gpu/chosen-grids.ts).
 //
 // A kernel declares what it stores, alias Element, and the functions element(i) -> Element and put(i, Element).
 @compute @workgroup_size(THREADS)
