@@ -27,7 +27,7 @@ export interface LaunchOptions {
 export type OnCompile = (shader: ShaderName, options: LaunchOptions, code: string) => void
 
 /** Function that chooses the grid of a kernel that leaves it to the adapter. */
-type ChooseGrid = (
+export type ChooseGrid = (
   name: ShaderName,
   source: ShaderSource,
   shape: Readonly<Record<string, number>>,

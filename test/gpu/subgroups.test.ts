@@ -63,7 +63,7 @@ async function open(lanes: Lanes, family?: 'broadcast'): Promise<Gpu> {
 test('a kernel asks for the width that was chosen, and only one that relies on it', () => {
   const code = (name: 'conv2d/forward-broadcast' | 'relu/forward', pinSubgroups: boolean) => {
     const source = shaderSource(name)
-    const constants: Record<string, number> = name === 'relu/forward' ? {} : { STEP: 4 }
+    const constants: Record<string, number> = name === 'relu/forward' ? { THREADS: 64, EACH: 1 } : { STEP: 4 }
     return specialise(name, source, { dtype: 'f32', constants, shape: undefined, subgroupSize: 32, pinSubgroups }).code
   }
   const pinned = code('conv2d/forward-broadcast', true)
