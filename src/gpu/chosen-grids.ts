@@ -1,6 +1,6 @@
 import type { KernelFamily } from './kernel-families.ts'
 import type { LaunchOptions } from './pipeline-cache.ts'
-import type { ShaderSource } from './shader-source.ts'
+import { shaderSource, type ShaderName } from './shader-source.ts'
 
 /** Adapter for which grids are chosen. */
 interface Adapter {
@@ -36,11 +36,10 @@ export const SLICES = { threads: 256, lanes: 32, each: 8 }
  */
 export function chosenGrid(
   adapter: Adapter,
-  name: string,
-  source: ShaderSource,
+  name: ShaderName,
   shape: Readonly<Record<string, number>>,
 ): ChosenGrid | undefined {
-  if (source.uses.includes('lib/elements')) return elementPass(adapter, shape.VECTORS)
+  if (shaderSource(name).uses.includes('lib/elements')) return elementPass(adapter, shape.VECTORS)
   return name === 'conv2d/reduce-slices' ? sliceSum(adapter, shape.COUNT, shape.SLICES) : undefined
 }
 

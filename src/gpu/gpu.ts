@@ -235,7 +235,7 @@ export class Gpu {
         emulateMatrices: matrices.emulated,
         nativeHalves: NVIDIA_ON_VULKAN.test(this.identity.driver),
         atOnce,
-        chooseGrid: (name, source, shape) => chosenGrid(this, name, source, shape),
+        chooseGrid: (name, shape) => chosenGrid(this, name, shape),
       },
       report,
       onCompile,

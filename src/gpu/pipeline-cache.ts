@@ -29,7 +29,6 @@ export type OnCompile = (shader: ShaderName, options: LaunchOptions, code: strin
 /** Function that chooses the grid of a kernel that leaves it to the adapter. */
 export type ChooseGrid = (
   name: ShaderName,
-  source: ShaderSource,
   shape: Readonly<Record<string, number>>,
 ) => Pick<LaunchOptions, 'groups' | 'constants'> | undefined
 
@@ -121,7 +120,7 @@ export class PipelineCache {
   prepare(name: ShaderName, bindings: Readonly<Record<string, BufferView>>, given: LaunchOptions): Launch {
     this.prepared++
     const source = shaderSource(name)
-    const options = this.completed(name, source, given)
+    const options = this.completed(name, given)
     const pipeline = this.pipeline(name, source, options)
     const buffers = buffersKey(name, source, bindings)
     const groups = [this.bindGroup(name, source, pipeline, bindings, buffers)]
@@ -168,7 +167,7 @@ export class PipelineCache {
    * not compile is reported when it is launched.
    */
   async compileAhead(name: ShaderName, given: LaunchOptions): Promise<void> {
-    const options = this.completed(name, shaderSource(name), given)
+    const options = this.completed(name, given)
     const key = this.keyOf(name, options)
     if (this.pipelines.has(key)) return
     // `prepare` finds an error again and reports it in full.
@@ -184,10 +183,10 @@ export class PipelineCache {
   }
 
   /** Returns the options of a launch with the grid that the adapter chooses, unless the launch gives constants or a grid of its own. */
-  private completed(name: ShaderName, source: ShaderSource, options: LaunchOptions): LaunchOptions {
+  private completed(name: ShaderName, options: LaunchOptions): LaunchOptions {
     const { shape = {}, constants = {} } = options
     if (constants.EACH !== undefined || constants.ROWS !== undefined) return options
-    const chosen = this.chooseGrid?.(name, source, shape)
+    const chosen = this.chooseGrid?.(name, shape)
     if (!chosen) return options
     const groups = typeof options.groups === 'number' ? chosen.groups : options.groups
     return { ...options, groups, constants: { ...chosen.constants, ...constants } }
