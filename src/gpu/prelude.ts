@@ -14,9 +14,10 @@ import './wgsl/lib/storage-f32.ts'
 
 /**
  * Number of loads that a thread of a sum issues on a GPU before it uses the first. With one, 512 workgroups of 256 threads had
- * 8 KB per multiprocessor of an H200 on their way, and the sums of batch norm 1.2 TB/s; 21 KB would fill its memory.
+ * 8 KB per multiprocessor of an H200 on their way, and the sums of batch norm 1.2 TB/s; 21 KB would fill its memory. With
+ * eight they are no faster than with four (0.98 and 0.99 ms, 1.52 and 1.55 in a step), and compile longer.
  */
-export const LOADS = { atOnce: 8 }
+export const LOADS = { atOnce: 4 }
 
 export type ConstantValue = number | boolean
 
