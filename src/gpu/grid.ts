@@ -32,7 +32,7 @@ const THREADS = 256
  */
 export const SUMS = {
   broadcast: { threads: LANES, groups: 32, rows: 16 },
-  tile: { threads: 256, groups: 512, rows: 8 },
+  tile: { threads: 256, groups: 512, rows: 16 },
 }
 /** Number of workgroups to aim for in a pass. */
 const WANTED = { broadcast: 32, tile: 512 }
