@@ -191,7 +191,7 @@ export class Gpu {
     const raiseErrors: RaiseErrors = async (cause) => {
       if (cause !== undefined) await lossKnown(device)
       await this.tracer?.printed
-      // What a closed GPU was compiling tells nothing more.
+      // Errors of compilation no longer matter to a closed GPU, which may never finish it.
       if (this.closed) this.check()
       await this.pipelines.compiled
       this.check()

@@ -1,6 +1,7 @@
 import { currentGpu } from './device.ts'
 import type { LaunchOptions } from './pipeline-cache.ts'
 import { GRID_LIMIT } from './flags.ts'
+import { mostThreads } from './workgroup.ts'
 
 /**
  * Grid of a launch over a matrix of vectors of four, [rows, columns], such as [N·H·W, C/4], in the layout that suits
@@ -24,19 +25,11 @@ export interface SumGrids {
  * the narrowest feature maps of a network.
  */
 export const LANES = 8
-/** Threads of a workgroup of an element-wise pass over columns on a GPU. */
+/** Threads of a workgroup on a GPU, where the device allows as many. */
 const THREADS = 256
-/**
- * Numbers of sums: threads of a workgroup; workgroups to aim for, some per core of a CPU and four per multiprocessor (132) of the
- * largest GPU; and the least number of rows per thread, if enough work remains for all threads: fewer do not repay its cost.
- */
-export const SUMS = {
-  broadcast: { threads: LANES, groups: 32, rows: 16 },
-  tile: { threads: 256, groups: 512, rows: 16 },
-}
-/** Number of workgroups to aim for in a pass. */
-const WANTED = { broadcast: 32, tile: 512 }
-/** Least number of rows per thread of a pass, if enough work remains for all threads: fewer do not repay the cost of a thread. */
+/** Number of workgroups to aim for: some per core of a CPU, a few per multiprocessor (132) of the largest GPU. */
+export const WANTED = { broadcast: 32, tile: 512 }
+/** Least number of rows per thread, if enough work remains for all threads: fewer do not repay the cost of a thread. */
 const SHORTEST = 16
 /**
  * Most rows per thread, if each row has a result of its own. On llvmpipe a loop of 128 took 2.8 ms for 4 Mi f16
@@ -49,26 +42,24 @@ function gridFamily(): 'broadcast' | 'tile' {
   return currentGpu().family === 'broadcast' ? 'broadcast' : 'tile'
 }
 
-/** Returns the wanted number of threads of a workgroup, or as many as the device allows: in compatibility mode there are 128. */
+/** Returns the wanted number of threads of a workgroup, or as many as the device allows. */
 export function workgroupThreads(wanted: number): number {
-  const { maxComputeInvocationsPerWorkgroup, maxComputeWorkgroupSizeX } = currentGpu().device.limits
-  return Math.min(wanted, maxComputeInvocationsPerWorkgroup, maxComputeWorkgroupSizeX)
+  return Math.min(wanted, mostThreads(currentGpu().device.limits))
 }
 
 /**
  * Returns the number of threads that share a column: one on llvmpipe, since shared sums need barriers; on a GPU, a power of
- * two for a workgroup of as many threads.
+ * two for a workgroup of `THREADS`.
  */
-function rowsOf(lanes: number, threads: number): number {
-  return gridFamily() === 'broadcast' ? 1 : 2 ** Math.floor(Math.log2(workgroupThreads(threads) / lanes))
+function rowsOf(lanes: number): number {
+  return gridFamily() === 'broadcast' ? 1 : 2 ** Math.floor(Math.log2(workgroupThreads(THREADS) / lanes))
 }
 
 /** Returns the grids that sum each column; each lane has one column. */
 export function columnSums(rows: number, columns: number): SumGrids {
-  const { groups, rows: shortest, threads } = SUMS[gridFamily()]
-  const constants = { LANES, ROWS: rowsOf(LANES, threads) }
+  const constants = { LANES, ROWS: rowsOf(LANES) }
   const tiles = Math.ceil(columns / LANES)
-  const wanted = Math.min(Math.ceil(groups / tiles), Math.ceil(rows / (constants.ROWS * shortest)))
+  const wanted = Math.min(Math.ceil(WANTED[gridFamily()] / tiles), Math.ceil(rows / (constants.ROWS * SHORTEST)))
   const RUN = Math.ceil(rows / wanted)
   // Computed from RUN, so that every run has at least one row.
   const SLICES = Math.ceil(rows / RUN)
@@ -88,7 +79,7 @@ export function flatSum(vectors: number): SumGrids & { readonly PARTS: number } 
 
 /** Returns the grid of a single workgroup, for one column. */
 export function oneWorkgroup(): Grid {
-  return { constants: { LANES: 1, ROWS: rowsOf(1, SUMS.tile.threads) }, groups: [1, 1, 1] }
+  return { constants: { LANES: 1, ROWS: rowsOf(1) }, groups: [1, 1, 1] }
 }
 
 /** Returns the grid of an element-wise pass: each lane has one column, each workgroup RUN rows. */
@@ -109,7 +100,7 @@ export function columnPass(rows: number, columns: number): Grid & { readonly RUN
  */
 function busyThreads(): Grid['constants'] {
   const family = gridFamily()
-  if (family === 'tile' || currentGpu().subgroupSize < 16) return { LANES, ROWS: rowsOf(LANES, THREADS) }
+  if (family === 'tile' || currentGpu().subgroupSize < 16) return { LANES, ROWS: rowsOf(LANES) }
   return { LANES, ROWS: 2 }
 }
 

@@ -182,10 +182,10 @@ export class PipelineCache {
     }
   }
 
-  /** Returns the options of a launch with the grid that the adapter chooses, unless the launch gives constants or a grid of its own. */
+  /** Returns the options of a launch with the grid that the adapter chooses, unless the launch says how many vectors a thread has. */
   private completed(name: ShaderName, options: LaunchOptions): LaunchOptions {
     const { shape = {}, constants = {} } = options
-    if (constants.EACH !== undefined || constants.ROWS !== undefined) return options
+    if (constants.EACH !== undefined) return options
     const chosen = this.chooseGrid?.(name, shape)
     if (!chosen) return options
     const groups = typeof options.groups === 'number' ? chosen.groups : options.groups
@@ -237,7 +237,7 @@ export class PipelineCache {
       if (error) this.report(await compilationError(name, source, descriptor.compute.module, error, code, lines))
     }
     const kernel: { -readonly [Key in keyof Kernel]: Kernel[Key] } = { pipeline, ready: Promise.resolve() }
-    // What a lost device does not answer is reported as its loss.
+    // A lost device may answer nothing here; `device.lost` reports it.
     kernel.ready = finish().catch(() => undefined)
     this.compiled = Promise.all([this.compiled, kernel.ready])
     return { kernel, layout, shapeLayout, groups: new Map() }

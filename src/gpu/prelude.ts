@@ -17,7 +17,7 @@ import './wgsl/lib/storage-f32.ts'
  * 8 KB per multiprocessor of an H200 on their way, and the sums of batch norm 1.2 TB/s; 21 KB would fill its memory. With
  * eight they are no faster than with four (0.98 and 0.99 ms, 1.52 and 1.55 in a step), and compile longer.
  */
-export const LOADS = { atOnce: 4 }
+const AT_ONCE = 4
 
 export type ConstantValue = number | boolean
 
@@ -68,7 +68,7 @@ export function specialise(
     ...['lib/storage-' + special.dtype, ...uses].map((library) => shaderTexts[library]),
     `const SUBGROUP: u32 = ${special.subgroupSize}u;`,
     `const NATIVE_HALVES: bool = ${special.nativeHalves === true};`,
-    `const AT_ONCE: u32 = ${special.shape ? LOADS.atOnce : 1}u;`,
+    `const AT_ONCE: u32 = ${special.shape ? AT_ONCE : 1}u;`,
     `fn workgroupIndex(id: vec3u) -> u32 { return id.x + id.y * ${GRID_LIMIT}u; }`,
     ...source.constants.map(([constant, type]) => declaration(name, constant, type, special.constants[constant])),
     ...shapeDeclaration(source.shape, special.shape),

@@ -53,7 +53,7 @@ describe('work that follows a kernel which is being compiled', () => {
       const before = keep(relu(x))
       const again = Float32Array.of(5, -6, 7, -8)
       upload(x, again)
-      // What was given may change at once.
+      // An upload copies its numbers, so that the caller may change them as soon as it returns.
       again.fill(0)
       const after = keep(relu(x))
       const sum = keep(add(before, after))

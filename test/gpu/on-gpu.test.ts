@@ -1,8 +1,9 @@
 import { afterAll, describe, expect, test } from 'vitest'
-import { elementPass, ELEMENTS, sliceSum } from '../../src/gpu/chosen-grids.ts'
+import { elementPass, ELEMENTS } from '../../src/gpu/chosen-grids.ts'
 import { openGpuOn, useGpu } from '../../src/gpu/device.ts'
-import { SUMS } from '../../src/gpu/grid.ts'
+import { WANTED } from '../../src/gpu/grid.ts'
 import { dropoutWords } from '../../src/ops/dropout.ts'
+import { sliceSum } from '../../src/ops/convolution/slice-sum.ts'
 import * as ops from '../../src/ops/index.ts'
 import { nodePlatform } from '../../src/platform/node/index.ts'
 import { backward } from '../../src/tensor/backward.ts'
@@ -22,6 +23,7 @@ import { openTestGpu } from '../helpers/gpu.ts'
  */
 const usual = await openTestGpu({ family: 'tile' })
 const { groups } = ELEMENTS
+const wanted = WANTED.tile
 const gpu = await openGpuOn(nodePlatform, { family: 'tile', shapes: 'constant' })
 afterAll(() => gpu.close())
 
@@ -62,10 +64,10 @@ async function results(
 async function both(run: () => Promise<Results>): Promise<readonly [Results, Results]> {
   useGpu(gpu)
   ELEMENTS.groups = 1
-  SUMS.tile.groups = 1
+  WANTED.tile = 1
   const small = await run().finally(() => {
     ELEMENTS.groups = groups
-    SUMS.tile.groups = groups
+    WANTED.tile = wanted
     useGpu(usual)
   })
   return [small, await run()]
@@ -124,7 +126,7 @@ test('threads and vectors of an element-wise pass follow the number of vectors',
 })
 
 test.each([1, 2, 3, 7, 8, 100])('%i slices have no more rows of threads', (slices) => {
-  const { ROWS } = sliceSum(usual, 1000, slices).constants as { ROWS: number }
+  const { ROWS } = sliceSum(usual, { shape: [4000], dtype: 'f32' }, slices).options.constants as { ROWS: number }
   expect(ROWS).toBeLessThanOrEqual(slices)
   expect(Math.log2(ROWS) % 1).toBe(0)
 })

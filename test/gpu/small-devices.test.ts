@@ -96,7 +96,7 @@ describe.each(['core', 'compatibility'] as const)('with the default limits and n
     const large = { ...SIZES, N: 64, C: 128, O: 128 }
     for (const pass of PASSES) {
       const names = (of: Gpu) => candidateKernels(of, pass, large).map(kernelName)
-      // Of the same device with room for all, since the usual one may have matrix units, with few tiles beside them.
+      // The same device with larger limits: the usual one may have matrix units, for which few tiles are candidates.
       const roomy = { ...gpu, device: { limits: LARGE_LIMITS } } as unknown as Gpu
       const [all, fitting] = [names(roomy), names(gpu)]
       expect(fitting).toEqual(

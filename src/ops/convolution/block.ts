@@ -1,4 +1,5 @@
 import { currentGpu } from '../../gpu/device.ts'
+import { workgroupThreads } from '../../gpu/grid.ts'
 import type { ConvolutionPass, ConvolutionSizes } from './sizes.ts'
 
 /** Largest stride of the kernels that compute blocks: neighbouring pixels of a larger one share little. */
@@ -36,8 +37,7 @@ export function lanesOf(columns: number, most: number): number {
 
 /** Returns the rows of threads of a workgroup. */
 export function rowsOf({ LANES, THREADS }: Pick<Block, 'LANES' | 'THREADS'>): number {
-  const { maxComputeInvocationsPerWorkgroup, maxComputeWorkgroupSizeX } = currentGpu().device.limits
-  return Math.floor(Math.min(THREADS, maxComputeInvocationsPerWorkgroup, maxComputeWorkgroupSizeX) / LANES)
+  return Math.floor(workgroupThreads(THREADS) / LANES)
 }
 
 /** Returns the number of blocks of some images. */

@@ -90,9 +90,7 @@ export function blockBackwardInput(
     slide(sizes, own, { x: dy, weight, bias: undefined, y: dx }, block)
     return
   }
-  const { EACH, DOWN, ACROSS } = block
-  // These have the same taps as long as the block, but other rows.
-  const TURNS = block.TURNS === 1 ? 1 : Math.floor((R - 1) / STRIDE) + DOWN
+  const { EACH, DOWN, ACROSS, TURNS } = block
   const CHUNKS = padTo4(C) / 4 / EACH
   const blocks = blockCount(N, H + PAD, W + PAD, { DOWN: DOWN * STRIDE, ACROSS: ACROSS * STRIDE })
   launch(

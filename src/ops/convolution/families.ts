@@ -1,6 +1,7 @@
 import type { Gpu, KernelFamily } from '../../gpu/device.ts'
 import type { MatrixSize } from '../../gpu/matrices.ts'
 import type { ShaderName } from '../../gpu/shader-source.ts'
+import { mostThreads } from '../../gpu/workgroup.ts'
 import { padTo4 } from '../../tensor/shape.ts'
 import { productOf, type ConvolutionSizes, type ConvolutionPass } from './sizes.ts'
 
@@ -307,11 +308,6 @@ function tileKernelFits({ device: { limits } }: Gpu, kernel: KernelVariant): boo
   const { rows, columns, constants } = kernel
   const threads = (rows / constants.THREAD_M) * (columns / constants.THREAD_N)
   return tileBytes(kernel) <= limits.maxComputeWorkgroupStorageSize && threads <= mostThreads(limits)
-}
-
-/** Returns the largest number of threads of a workgroup of one dimension. */
-function mostThreads(limits: GPUSupportedLimits): number {
-  return Math.min(limits.maxComputeInvocationsPerWorkgroup, limits.maxComputeWorkgroupSizeX)
 }
 
 /**

@@ -1,12 +1,13 @@
+import { currentGpu } from '../../gpu/device.ts'
 import { columnSums, onGrid } from '../../gpu/grid.ts'
 import { empty, launch } from '../../tensor/launch.ts'
 import { release } from '../../tensor/scope.ts'
-import { padTo4, vectorCount } from '../../tensor/shape.ts'
+import { padTo4 } from '../../tensor/shape.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import { blockCount, blockGroups, lanesOf, mayBlock, rowsOf, slicesOf, type Block } from './block.ts'
 import { describeSizes, type ConvolutionPass, type ConvolutionSizes } from './sizes.ts'
+import { sliceSum } from './slice-sum.ts'
 import { mayWalk, rowsEach, walkGrid } from './walk.ts'
-import '../../gpu/wgsl/conv2d/reduce-slices.ts'
 import '../../gpu/wgsl/grouped-conv/index.ts'
 
 /** Sizes of a convolution with groups and dilation: weight [O,R,S,C/GROUPS]. */
@@ -59,13 +60,8 @@ export function convolveGroupsBackwardWeight(sizes: GroupedSizes, x: Tensor, dy:
     : computesBlocks(sizes)
       ? blocksToWeight(sizes, x, dy, dw)
       : slicesOfWeight(sizes, x, dy, dw)
-  const COUNT = vectorCount(dw)
-  const [SLICES] = slices.shape
-  launch(
-    'conv2d/reduce-slices',
-    { slices, total: dw },
-    { groups: Math.ceil(COUNT / 64), shape: { COUNT, SLICES }, flops: SLICES * COUNT * 4 },
-  )
+  const { shader, options: sum } = sliceSum(currentGpu(), dw, slices.shape[0])
+  launch(shader, { slices, total: dw }, sum)
   release(slices)
 }
 

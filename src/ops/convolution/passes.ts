@@ -4,7 +4,7 @@ import type { LaunchOptions } from '../../gpu/pipeline-cache.ts'
 import type { ShaderName } from '../../gpu/shader-source.ts'
 import { empty, launch } from '../../tensor/launch.ts'
 import { release } from '../../tensor/scope.ts'
-import { elementCount, storedBytes, vectorCount, type Spec } from '../../tensor/shape.ts'
+import { storedBytes, type Spec } from '../../tensor/shape.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import { kernelFor } from './choices.ts'
 import { shaderOf, slicesWanted, workgroupsOf, type KernelVariant } from './families.ts'
@@ -17,6 +17,7 @@ import {
   type ConvolutionSizes,
   type ConvolutionPass,
 } from './sizes.ts'
+import { sliceSum } from './slice-sum.ts'
 import '../../gpu/wgsl/conv2d/index.ts'
 
 export type { ConvolutionSizes } from './sizes.ts'
@@ -95,9 +96,7 @@ export function passLaunches(
   const groups = [Math.ceil(columns / kernel.columns), Math.ceil(rows / kernel.rows), SLICES] as const
   const product: PassLaunch = { shader, options: { ...options, shape: { ...shape, SLICES }, groups } }
   if (SLICES === 1) return [product]
-  const COUNT = vectorCount(dw)
-  const sum = { groups: Math.ceil(COUNT / 64), shape: { COUNT, SLICES }, flops: SLICES * elementCount(dw.shape) }
-  return [product, { shader: 'conv2d/reduce-slices', options: sum }]
+  return [product, sliceSum(currentGpu(), dw, SLICES)]
 }
 
 /** Largest number of pixels in a row, so that there are several rows for each slice. */
