@@ -587,8 +587,15 @@ function serve({
       ...(start > 0 ? { 'content-range': `bytes ${start}-${body.length - 1}/${body.length}` } : {}),
     })
     if (cut === undefined) response.end(body.subarray(start))
-    else response.write(body.subarray(start, cut), () => setTimeout(() => response.destroy(), 20))
+    else response.write(body.subarray(start, cut), () => void cutOnce(response, cut))
   }
+}
+
+/** Destroys a response once its reader has stored that many bytes: what is still on the way would be lost with it. */
+async function cutOnce(response: ServerResponse, storedBytes: number): Promise<void> {
+  await vi.waitFor(() => expect(statSync(part()).size).toBe(storedBytes), { timeout: 20_000, interval: 5 })
+  // Time for the headers, where nothing follows them.
+  setTimeout(() => response.destroy(), 20)
 }
 
 function checkOf(content: Buffer): ArchiveCheck {

@@ -36,3 +36,19 @@ export function limitedGpu(
   // Holds the real one, with which its devices would die.
   return { requestAdapter, gpu } as unknown as GPU
 }
+
+const ownLimits = new WeakMap<GPUDevice, GPUSupportedLimits>()
+
+/**
+ * Makes a device report other limits, as a smaller one would, without refusing more itself; without changes its own are
+ * back. All others stay: a partial object would leave kernels without a number of threads.
+ */
+export function reportLimits(device: GPUDevice, changes: Partial<Record<keyof GPUSupportedLimits, number>> = {}): void {
+  const own = ownLimits.get(device) ?? device.limits
+  ownLimits.set(device, own)
+  // Limits are getters of their class: a spread would copy none of them, and they refuse any other `this`.
+  const value = new Proxy(own, {
+    get: (_, name) => (name in changes ? changes[name as keyof typeof changes] : Reflect.get(own, name)),
+  })
+  Object.defineProperty(device, 'limits', { configurable: true, value })
+}

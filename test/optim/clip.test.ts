@@ -11,13 +11,13 @@ import { item, read } from '../../src/tensor/read-write.ts'
 import { expectClose, normOf } from '../../src/testing/close.ts'
 import { hashUniform } from '../../src/testing/hash-uniform.ts'
 import { openTestGpu } from '../helpers/gpu.ts'
+import { reportLimits } from '../helpers/limited.ts'
 import { bits, ones, parameter, parameterGroups, setGradient, valuesOf } from './parameters.ts'
 
 const gpu = await openTestGpu()
-const { limits } = gpu.device
 const f32 = new LossScaler({ mixed: false })
 
-afterEach(() => Object.defineProperty(gpu.device, 'limits', { configurable: true, value: limits }))
+afterEach(() => reportLimits(gpu.device))
 
 const gradientsOf = (parameters: readonly Parameter[]) =>
   Promise.all(parameters.map(({ leaf }) => read(leaf.gradient!)))
@@ -115,10 +115,7 @@ test('many numbers, in several bindings', async () => {
     }
   }
   const one = await sizes()
-  Object.defineProperty(gpu.device, 'limits', {
-    configurable: true,
-    value: { maxStorageBufferBindingSize: 400_000, maxBufferSize: limits.maxBufferSize },
-  })
+  reportLimits(gpu.device, { maxStorageBufferBindingSize: 400_000 })
   const several = await sizes()
   expect([one.chunks, several.chunks]).toEqual([1, 2])
   expectClose([one.found, several.found], [one.norm, one.norm], 'f32')

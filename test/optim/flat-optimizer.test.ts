@@ -8,13 +8,13 @@ import { sgd } from '../../src/optim/sgd.ts'
 import { item, read, upload } from '../../src/tensor/read-write.ts'
 import { hashUniform } from '../../src/testing/hash-uniform.ts'
 import { openTestGpu } from '../helpers/gpu.ts'
+import { reportLimits } from '../helpers/limited.ts'
 import { bits, ones, parameter, setGradient, valuesOf } from './parameters.ts'
 
 const gpu = await openTestGpu()
-const { limits } = gpu.device
 const f32 = new LossScaler({ mixed: false })
 
-afterEach(() => Object.defineProperty(gpu.device, 'limits', { configurable: true, value: limits }))
+afterEach(() => reportLimits(gpu.device))
 
 /** Tests of properties that do not depend on the formula of the optimizer. */
 describe.each([
@@ -164,10 +164,7 @@ describe.each([
       return { buffers, all: await everything(optimizer) }
     }
     const one = await run()
-    Object.defineProperty(gpu.device, 'limits', {
-      configurable: true,
-      value: { maxStorageBufferBindingSize: 5 * BLOCK * 4 + 100, maxBufferSize: limits.maxBufferSize },
-    })
+    reportLimits(gpu.device, { maxStorageBufferBindingSize: 5 * BLOCK * 4 + 100 })
     const several = await run()
     expect([one.buffers, several.buffers]).toEqual([1, 3])
     expect(several.all).toEqual(one.all)

@@ -8,20 +8,12 @@ import { elementCount, type Shape } from '../../src/tensor/shape.ts'
 import { read, tensor, upload } from '../../src/tensor/read-write.ts'
 import { hashUniform } from '../../src/testing/hash-uniform.ts'
 import { openTestGpu } from '../helpers/gpu.ts'
+import { reportLimits } from '../helpers/limited.ts'
 import { ReferenceAdam } from './reference.ts'
 import { expectClose } from '../../src/testing/close.ts'
 
 const gpu = await openTestGpu()
-const { limits } = gpu.device
-
-/** A device that binds no more than that. */
-function limitBindings(bytes: number): void {
-  Object.defineProperty(gpu.device, 'limits', {
-    configurable: true,
-    value: { maxStorageBufferBindingSize: bytes, maxBufferSize: limits.maxBufferSize },
-  })
-}
-afterEach(() => limitBindings(limits.maxStorageBufferBindingSize))
+afterEach(() => reportLimits(gpu.device))
 
 function parameters(...shapes: Shape[]): Parameter[] {
   return shapes.map(
@@ -50,7 +42,7 @@ test('every parameter begins where a binding may, and keeps its numbers and grad
 })
 
 test('more than one binding holds', async () => {
-  limitBindings(5 * BLOCK * 4 + 100)
+  reportLimits(gpu.device, { maxStorageBufferBindingSize: 5 * BLOCK * 4 + 100 })
   const all = parameters([3, BLOCK], [BLOCK + 72], [BLOCK], [4, BLOCK], [1])
   const optimizer = adam()([all.slice(0, 2), all.slice(2)])
   const flat = all.map(({ value }) => value.storage.buffer.id)
