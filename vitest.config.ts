@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config'
 import { browserProjects } from './test/browser/project.ts'
+import { swiftShader } from './test/helpers/swift-shader.ts'
 
 const files = readdirSync('test', { recursive: true, encoding: 'utf8' })
   .map((file) => `test/${file.replaceAll('\\', '/')}`)
@@ -17,11 +18,25 @@ const OF_VECTORS = ['test/learns.test.ts', 'test/nn/golden.test.ts']
 const ofVectors = (file: string): boolean =>
   byFamily.has(file) || OF_VECTORS.includes(file) || (file.startsWith('test/ops/') && !NOT_OF_VECTORS.includes(file))
 
+/** Test files that compile hundreds of kernels, or matrix units emulated by loops, and compute little with each. */
+const OF_MANY_KERNELS = [
+  'test/nan.test.ts',
+  'test/gpu/on-gpu.test.ts',
+  'test/gpu/subgroups.test.ts',
+  'test/ops/convolution/families.test.ts',
+  'test/ops/convolution/groups.test.ts',
+]
+const compiler = process.env.TEST_ADAPTER ? undefined : swiftShader()
+const ofCompiler = (file: string): boolean => compiler !== undefined && OF_MANY_KERNELS.includes(file)
+const others = files.filter((file) => !ofVectors(file) || byFamily.has(file))
+
 /**
  * Mesa's software adapter reads the width of its vectors, which are its subgroups, as it is loaded. Operations of the
  * adapter's own family, and training by them, are proven on vectors as wide as the processor has them; everything else,
  * which is about something other than kernels, and the other families, which use no subgroups, on those of 128 bits: their
- * kernels compile in a fifth of the time that they take for 512.
+ * kernels compile in a fifth of the time that they take for 512. What mostly compiles even so is for the software adapter of
+ * Chromium, where that is at hand: with an empty cache of shaders test/ops/convolution/families takes 21 s there in place of
+ * 97, test/gpu/subgroups 26 in place of 67, and training, which computes, up to three times as long (2 cores of a Xeon).
  */
 const projects: readonly TestProjectInlineConfiguration[] = [
   {
@@ -37,8 +52,16 @@ const projects: readonly TestProjectInlineConfiguration[] = [
     extends: true,
     test: {
       name: 'short vectors',
-      include: files.filter((file) => !ofVectors(file) || byFamily.has(file)),
+      include: others.filter((file) => !ofCompiler(file)),
       env: { TEST_FAMILIES: 'others', LP_NATIVE_VECTOR_WIDTH: '128' },
+    },
+  },
+  {
+    extends: true,
+    test: {
+      name: 'SwiftShader',
+      include: others.filter(ofCompiler),
+      env: { TEST_FAMILIES: 'others', ...compiler },
     },
   },
 ]

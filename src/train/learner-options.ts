@@ -46,7 +46,8 @@ export interface LearnerOptions {
   /** True to record training steps once and replay them where they are all alike (see fit/replay.ts). Default true */
   readonly replay?: boolean
   /**
-   * Options for timing kernel variants on a GPU before a fit (see ops/convolution/tuner.ts). Default: those of `tune`
+   * Options for timing kernel variants on a GPU before a fit (see ops/convolution/tuner.ts). Default: those of `tune`, for
+   * half the time of the fit at most
    */
   readonly tune?: TuneOptions
 }

@@ -239,7 +239,7 @@ describe('the tuner before a first fit of xresnet18 at 128 px', () => {
     expect(mean(done)).toBeGreaterThan(2 * mean(left))
     expect(Object.keys(choices).length).toBe(passes.length)
     expect(lines[0]).toMatch(/^tuning \d+ kernels for null, once, for 10\.0 s at most \(TUNE=0: not at all\)$/)
-    expect(lines.at(-1)).toContain(`; ${left.length} with less arithmetic use default kernels until the next run`)
+    expect(lines.at(-1)).toContain(`; ${left.length} with less arithmetic use default kernels until a later search`)
   })
 
   test('has enough time for all by default, and less for a shorter wait', async () => {

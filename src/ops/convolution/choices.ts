@@ -14,8 +14,8 @@ interface Choices {
   readonly given: Map<string, string>
   /** Names of variants by `comparisonKey`, from tables of the tuner. */
   readonly found: Map<string, string>
-  /** Variants that run by `passKey`, and the `comparisonKey` of their choice. */
-  readonly kernels: Map<string, { readonly kernel: KernelVariant; readonly comparison: string }>
+  /** Variants that run by `passKey`, and the `comparisonKey` of their choice: `undefined` if nothing was compared. */
+  readonly kernels: Map<string, { readonly kernel: KernelVariant; readonly comparison: string | undefined }>
   /** Passes that were launched or chosen for, and how often each ran the default variant because none was chosen. */
   readonly launched: Map<string, { readonly subject: SizedPass; uses: number }>
 }
@@ -58,13 +58,17 @@ export function kernelFor(pass: ConvolutionPass, sizes: ConvolutionSizes): Kerne
   return chosen ?? defaultKernel(gpu, pass, sizes)
 }
 
-/** Sets the kernel variant of a pass on a GPU. */
-export function chooseKernel(gpu: Gpu, subject: SizedPass, kernel: KernelVariant): void {
+/**
+ * Sets the kernel variant of a pass on a GPU.
+ *
+ * @param settled  false for a variant that was not compared with others: the tuner may still do so
+ */
+export function chooseKernel(gpu: Gpu, subject: SizedPass, kernel: KernelVariant, settled = true): void {
   const { given, kernels, launched } = choicesOf(gpu)
   const key = passKey(subject.pass, subject.sizes)
   given.delete(key)
   if (!launched.has(key)) launched.set(key, { subject, uses: 0 })
-  kernels.set(key, { kernel, comparison: comparisonKey(subject) })
+  kernels.set(key, { kernel, comparison: settled ? comparisonKey(subject) : undefined })
 }
 
 /** Returns the passes that were launched or chosen for so far. */
@@ -111,7 +115,10 @@ export function importTable(gpu: Gpu, names: Iterable<readonly [key: string, nam
   }
 }
 
-/** Returns the kernel variant that is chosen for a pass, also if other kernels have been registered since; `undefined` if none is. */
+/**
+ * Returns the kernel variant that is chosen for a pass, also if it was compared with no other, or other kernels have been
+ * registered since; `undefined` if none is.
+ */
 export function chosenKernel(gpu: Gpu, subject: SizedPass): KernelVariant | undefined {
   return choicesOf(gpu).kernels.get(passKey(subject.pass, subject.sizes))?.kernel ?? settledKernel(gpu, subject)
 }

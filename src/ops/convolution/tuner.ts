@@ -18,7 +18,7 @@ import { difference, gpuStopwatch, Trial, type Stopwatch } from './trial.ts'
 import { tunes } from './tunes.ts'
 import { oneLine, readTable, shippedTable, tunedFile, writeTable } from './tuned-file.ts'
 import type { TunedPass, TunedTable } from './tuned-table.ts'
-import { keepWhatPays, type Change } from './whole-step.ts'
+import { keepWhatPays, timeStep, type Change } from './whole-step.ts'
 
 /** Options of `tune`. */
 export interface TuneOptions {
@@ -26,9 +26,12 @@ export interface TuneOptions {
   readonly convolutions?: readonly ConvolutionSizes[]
   /** Tune all three passes of what was launched so far, for a network that has only run forward. Default false */
   readonly gradients?: boolean
-  /** Tune even where a search does not pay: on a software adapter, or where a family was requested. Default false */
+  /**
+   * Tune even where a search does not pay: on a software adapter, where a family was requested, or before a few steps.
+   * Default false
+   */
   readonly force?: boolean
-  /** Time limit in seconds; remaining passes use the default variant. Default 20 */
+  /** Time limit in seconds; remaining passes use the default variant. Default 20; with `steps`, less */
   readonly seconds?: number
   /** Function that is asked between measurements and ends the search when it returns true. Default: never */
   readonly stopped?: () => boolean
@@ -41,6 +44,12 @@ export interface TuneOptions {
    * faster. Default: choices are kept by the times of the kernels alone
    */
   readonly step?: () => void
+  /**
+   * Number of training steps that follow, each like `step`. Without `seconds`, the search then takes half the time that they
+   * would take as it is at most, and all such searches of a GPU together 20 s; it does not begin if that is too little to
+   * find anything. Default: any number
+   */
+  readonly steps?: number
 }
 
 const TUNE_KINDS: Kinds<TuneOptions> = {
@@ -52,6 +61,7 @@ const TUNE_KINDS: Kinds<TuneOptions> = {
   candidates: FUNCTION,
   stopwatch: ANY,
   step: FUNCTION,
+  steps: NUMBER,
 }
 
 /** Result of tuning one pass. */
@@ -67,6 +77,13 @@ export interface Tuned extends TunedPass {
  * wait for.
  */
 const SECONDS = 20
+/** Largest part of the time of the steps that follow, unless a limit is given: nobody waits twice as long for a short fit. */
+const PART_OF_STEPS = 0.5
+/**
+ * Time limit in milliseconds below which no search begins: on an H200 with 16 cores the first kernels compile for about a
+ * second, and measuring them takes as long.
+ */
+const SHORTEST_MS = 2000
 /** Fraction of the time limit after which no further compilation is started: measuring takes about as long. */
 const COMPILING = 0.5
 /**
@@ -85,6 +102,8 @@ const GAIN = 0.95
 
 /** Tables of adapters whose file has been read. */
 const read = new WeakMap<Gpu, TunedTable>()
+/** Milliseconds that searches before fits have taken so far. */
+const spentMs = new WeakMap<Gpu, number>()
 
 /**
  * Chooses kernel variants for convolutions and matrix products by measuring, where none is chosen yet.
@@ -93,7 +112,8 @@ const read = new WeakMap<Gpu, TunedTable>()
  * result agrees with that of the family `tile`, and kept if a whole step gets faster by it (whole-step.ts). Choices are
  * stored on disk by adapter, driver and version of the shaders, so that later runs use the same variants; a table may be
  * shipped as well (shipped.ts). If the time limit ends the search, the passes with the least arithmetic use the default
- * variant: of the matrix family if matrix kernels proved right in every pass, of the family `tile` if one of them was wrong.
+ * variant, until a later call goes on with them: of the matrix family if matrix kernels proved right in every pass, of the
+ * family `tile` if one of them was wrong.
  *
  * Asynchronous, so it cannot be part of a step: call it before training, when the shapes have been launched once, and
  * again when they change. Nothing else may be recorded meanwhile; steps recorded before keep their variants. It does
@@ -119,8 +139,15 @@ export async function tune(options: TuneOptions = {}): Promise<readonly Tuned[]>
   )
   const unknown = wantedPasses(gpu, options).filter((subject) => !settledKernel(gpu, subject))
   if (unknown.length === 0) return []
+  const budgetMs = await budgetOf(gpu, options)
   const begin = platform.now()
-  const budgetMs = 1000 * (options.seconds ?? SECONDS)
+  if (budgetMs === 0) {
+    // A checkpoint lists these as well, and a fit that is continued keeps them.
+    for (const subject of unknown) {
+      chooseKernel(gpu, subject, chosenKernel(gpu, subject) ?? defaultKernel(gpu, subject.pass, subject.sizes), false)
+    }
+    return []
+  }
   platform.log(
     `tuning ${unknown.length} kernels for ${gpu.name}, once, for ${formatTime(budgetMs)} at most (TUNE=0: not at all)`,
   )
@@ -144,7 +171,7 @@ export async function tune(options: TuneOptions = {}): Promise<readonly Tuned[]>
   gpu.trim()
   const wrong = measured.some(({ row }) => row.refused.some((line) => line.startsWith('matrix ')))
   const family = wrong ? 'tile' : gpu.family
-  if (table.matrices ?? provesMatrices(measured)) gpu.family = 'matrix'
+  if (table.matrices ?? provesMatrices(table, measured)) gpu.family = 'matrix'
   else gpu.family = family
   // The remaining passes are fixed too, so that a checkpoint lists the variants of every pass.
   const left = stopped() ? [] : subjects.slice(measured.length).map(({ subject }) => subject)
@@ -152,9 +179,9 @@ export async function tune(options: TuneOptions = {}): Promise<readonly Tuned[]>
     // A pass whose kernel was chosen before another one was registered keeps that kernel.
     if (chosenKernel(gpu, subject)) return []
     const [before, after] = [family, gpu.family].map((one) => defaultKernel(gpu, subject.pass, subject.sizes, one))
-    return { subject, before, after }
+    return { subject, before, after, timed: false }
   })
-  for (const { subject, after } of fixed) chooseKernel(gpu, subject, after)
+  for (const { subject, after } of fixed) chooseKernel(gpu, subject, after, false)
   const changes = [...measured.map(({ change }) => change), ...fixed].filter(
     ({ before, after }) => kernelName(before) !== kernelName(after),
   )
@@ -167,7 +194,7 @@ export async function tune(options: TuneOptions = {}): Promise<readonly Tuned[]>
   const rows = measured.map(({ row: { kernel, timeMs, ruleMs }, change: { subject } }) => {
     return [comparisonKey(subject), { kernel, timeMs, ruleMs }]
   })
-  const matrices = table.matrices ?? (gpu.family === 'matrix' && provesMatrices(measured))
+  const matrices = table.matrices ?? (gpu.family === 'matrix' && provesMatrices(table, measured))
   const grown: TunedTable = {
     ...table,
     ...(matrices ? { matrices } : {}),
@@ -175,10 +202,11 @@ export async function tune(options: TuneOptions = {}): Promise<readonly Tuned[]>
   }
   read.set(gpu, grown)
   if (file !== undefined) await writeTable(gpu, file, grown)
+  if (options.steps !== undefined) spentMs.set(gpu, (spentMs.get(gpu) ?? 0) + platform.now() - begin)
   const [timeMs, ruleMs] = (['timeMs', 'ruleMs'] as const).map((name) => found.reduce((sum, row) => sum + row[name], 0))
   platform.log(
     `tuned in ${formatTime(platform.now() - begin)}: one run of each takes ${formatTime(timeMs)}, with default kernels ${formatTime(ruleMs)}` +
-      (left.length > 0 ? `; ${left.length} with less arithmetic use default kernels until the next run` : ''),
+      (left.length > 0 ? `; ${left.length} with less arithmetic use default kernels until a later search` : ''),
   )
   return found
 }
@@ -201,11 +229,27 @@ function takeBack(measured: readonly Measured[], changes: readonly Change[]): vo
   }
 }
 
-/** Returns true if matrix kernels were right and faster than those of the family `tile` in each of the three passes. */
-function provesMatrices(measured: readonly Measured[]): boolean {
+/**
+ * Returns true if matrix kernels were right and faster than those of the family `tile` in each of the three passes, now or in
+ * an earlier search that a time limit ended.
+ */
+function provesMatrices(before: TunedTable, measured: readonly Measured[]): boolean {
+  const rows = [
+    ...Object.entries(before.passes).map(([pass, { kernel }]) => ({ pass, kernel })),
+    ...measured.map(({ row }) => row),
+  ]
   return PASSES.every((name) =>
-    measured.some(({ row: { pass, kernel } }) => pass.startsWith(`${name} `) && kernel.startsWith('matrix ')),
+    rows.some(({ pass, kernel }) => pass.startsWith(`${name} `) && kernel.startsWith('matrix ')),
   )
+}
+
+/** Returns the time limit of a search in milliseconds; 0 if there is too little time for one. */
+async function budgetOf(gpu: Gpu, { seconds, force = false, step, steps }: TuneOptions): Promise<number> {
+  if (seconds !== undefined) return 1000 * seconds
+  if (force || !step || steps === undefined) return 1000 * SECONDS
+  const leftMs = 1000 * SECONDS - (spentMs.get(gpu) ?? 0)
+  const budgetMs = leftMs < SHORTEST_MS ? 0 : Math.min(leftMs, PART_OF_STEPS * steps * (await timeStep(gpu, step)))
+  return budgetMs < SHORTEST_MS ? 0 : budgetMs
 }
 
 interface Subject {
@@ -286,7 +330,7 @@ async function tunePass(
     const [timeMs, ruleMs, beforeMs] = [chosen, rule, before].map((kernel) => timed.get(kernelName(kernel)) ?? Infinity)
     return {
       row: { pass, kernel: kernelName(chosen), timeMs, ruleMs, refused },
-      change: { subject, before, after: chosen },
+      change: { subject, before, after: chosen, timed: true },
       beforeMs,
     }
   } finally {

@@ -10,6 +10,8 @@ export interface Change {
   readonly subject: SizedPass
   readonly before: KernelVariant
   readonly after: KernelVariant
+  /** False if `after` is a default that the tuner has not timed. */
+  readonly timed: boolean
 }
 
 /** Number of turns in which steps with different kernels are timed. */
@@ -47,7 +49,9 @@ export async function keepWhatPays(
   const tuned = gpu.family
   const use = (kept: ReadonlySet<Change>): void => {
     gpu.family = kept.size > 0 ? tuned : family
-    for (const change of changes) chooseKernel(gpu, change.subject, kept.has(change) ? change.after : change.before)
+    for (const change of changes) {
+      chooseKernel(gpu, change.subject, kept.has(change) ? change.after : change.before, change.timed)
+    }
   }
   // Several at a time, in place of one by one in the first step of each.
   const launches = changes.flatMap(({ subject: { pass, sizes }, before, after }) =>
@@ -61,7 +65,7 @@ export async function keepWhatPays(
     // If all changes are of one pass, trying them together has decided about that pass.
     if (set.size === 0 || (i > 0 && (set.size === changes.length || !goOn()))) continue
     const wanted = new Set([...kept, ...set])
-    const [beforeMs, afterMs] = await timeInTurns(gpu, step, [() => use(kept), () => use(wanted)])
+    const [beforeMs, afterMs] = await timeInTurns(gpu, step, TURNS, [() => use(kept), () => use(wanted)])
     const pays = afterMs < GAIN * beforeMs
     const what = i === 0 ? `${changes.length} kernels` : `those of ${PASSES[i - 1]}`
     platform.log(
@@ -74,13 +78,30 @@ export async function keepWhatPays(
   return changes.filter((change) => !kept.has(change))
 }
 
+/**
+ * Returns about how long a whole training step takes with the kernels that are chosen now, in milliseconds. It takes a few
+ * steps itself, of which the first compiles.
+ *
+ * @param step  function that records a step; its work is waited for here
+ */
+export async function timeStep(gpu: Gpu, step: () => void): Promise<number> {
+  // One step, and then as many as are long enough to be timed.
+  const [timeMs] = await timeInTurns(gpu, step, 2, [() => {}])
+  return timeMs
+}
+
 /** Returns the shortest time of one step after each of several preparations, in milliseconds. */
-async function timeInTurns(gpu: Gpu, step: () => void, prepare: readonly (() => void)[]): Promise<readonly number[]> {
+async function timeInTurns(
+  gpu: Gpu,
+  step: () => void,
+  turns: number,
+  prepare: readonly (() => void)[],
+): Promise<readonly number[]> {
   const { platform, queue } = gpu
   const best = prepare.map(() => Infinity)
   let steps = 1
   // The first turn, −1, compiles kernels that are not ready yet, and its time is not counted.
-  for (let turn = -1; turn < TURNS; turn++) {
+  for (let turn = -1; turn < turns; turn++) {
     for (const [i, choose] of prepare.entries()) {
       choose()
       const begin = platform.now()

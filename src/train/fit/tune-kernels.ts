@@ -9,9 +9,10 @@ import { modelOutputs, requireLoss } from './step.ts'
 
 /**
  * Times kernel variants for the model's convolutions, forward and both gradients, before a fit on a GPU. One forward
- * pass collects the shapes; if all of them have been tuned before, that pass is the only cost. Choices are kept if forward
- * and backward pass of a whole batch get faster. Weights, running statistics and random numbers stay as they are. An
- * interrupted fit tunes no further.
+ * pass collects the shapes; if all of them have been tuned before, that pass is the only cost. Otherwise it takes half as
+ * long as the steps of the fit at most, which a few of them show, and 20 s for all fits of a GPU together; with `seconds`,
+ * that long. Choices are kept if forward and backward pass of a whole batch get faster. Weights, running statistics and
+ * random numbers stay as they are. An interrupted fit tunes no further.
  *
  * @throws ShapeError, OptionError  if outputs, targets and loss do not fit together, as the first step of the fit would
  */
@@ -36,7 +37,7 @@ export async function tuneKernels(state: FitState, options: TuneOptions): Promis
     scope(() => noGrad(() => void modelOutputs(state, batch.input(dtype))))
     // Loaded when it is needed: software adapters do without.
     const { tune } = await import('../../ops/convolution/tuner.ts')
-    await tune({ gradients: true, stopped, step, ...options })
+    await tune({ gradients: true, stopped, step, steps: state.epochs * loaders.train.batchCount, ...options })
   } finally {
     batch.release()
     release(one)

@@ -250,12 +250,71 @@ describe('tune', () => {
     // After two seconds nothing more is compiled, after four nothing more measured.
     expect(new Set(compiled)).toEqual(new Set(['[3,6,5,10]→[3,6,5,40] 3×3']))
     expect(found.map(({ pass, kernel }) => [pass, kernel])).toEqual([[passKey('forward', larger), SMALL]])
-    expect(lines[lines.length - 1]).toMatch(/; 5 with less arithmetic use default kernels until the next run$/)
+    expect(lines[lines.length - 1]).toMatch(/; 5 with less arithmetic use default kernels until a later search$/)
     // A checkpoint has them all, the file only what was measured.
     expect(Object.keys(exportChoices(gpu))).toHaveLength(6)
     expect(kernelName(kernelFor('forward', SIZES))).toBe(kernelName(defaultKernel(gpu, 'forward', SIZES)))
-    expect(unknownPasses(gpu)).toEqual([])
     expect(file).not.toBe('')
+    // Until a later search, which goes on with them.
+    expect(unknownPasses(gpu)).toHaveLength(5)
+    expect(await tune({ force: true, candidates, stopwatch, seconds: 1000 })).toHaveLength(5)
+    expect(unknownPasses(gpu)).toEqual([])
+  })
+
+  describe('before a fit', () => {
+    /** Searches before fits of so many steps of 10 ms; compiling takes a second, and a measurement 0.1. */
+    async function searches(...fits: readonly number[]) {
+      let nowMs = 0
+      const { gpu, lines } = await openOn(new Map(), {}, () => nowMs)
+      Object.assign(gpu, { software: false })
+      launchOnce(gpu)
+      const real = fakeStopwatch(gpu, { [SMALL]: 4 })
+      const stopwatch: Stopwatch = {
+        async compile() {
+          nowMs += 1000
+        },
+        async time(name, work) {
+          nowMs += 100
+          return real.time(name, work)
+        },
+      }
+      const step = () => void (nowMs += 10)
+      const found: number[] = []
+      for (const steps of fits) {
+        found.push((await tune({ gradients: true, candidates, stopwatch, step, steps })).length)
+      }
+      return { gpu, found, limits: lines.flatMap((line) => /for ([\d.]+ s) at most/.exec(line)?.[1] ?? []) }
+    }
+
+    test('takes half the time of its steps, and none before a few', async () => {
+      expect(await searches(399)).toMatchObject({ found: [0], limits: [] })
+      expect(await searches(400)).toMatchObject({ found: [1], limits: ['2.00 s'] })
+      expect(await searches(3000)).toMatchObject({ found: [3], limits: ['15.0 s'] })
+    })
+
+    test('goes on before the next, all together for 20 s', async () => {
+      const { gpu, found, limits } = await searches(10, 400, 100_000)
+      expect(found.slice(0, 2)).toEqual([0, 1])
+      expect(found[2]).toBe(2)
+      expect(limits).toEqual(['2.00 s', expect.stringMatching(/^1[5-8]\.\d s$/)])
+      expect(unknownPasses(gpu)).toEqual([])
+    })
+
+    test('leaves default kernels where it does not begin, which a checkpoint lists', async () => {
+      const { gpu } = await searches(10)
+      const names = PASSES.map((pass) => [passKey(pass, SIZES), kernelName(defaultKernel(gpu, pass, SIZES))])
+      expect(exportChoices(gpu)).toEqual(Object.fromEntries(names))
+      // A fit that is continued from one has them for good.
+      importChoices(exportChoices(gpu), gpu)
+      expect(unknownPasses(gpu)).toEqual([])
+    })
+
+    test('takes as long as it is told', async () => {
+      const { gpu } = await searches(10)
+      const stopwatch = fakeStopwatch(gpu, { [SMALL]: 4 })
+      const options = { gradients: true, candidates, stopwatch, step: () => {}, steps: 10 }
+      expect(await tune({ ...options, seconds: PATIENT })).toHaveLength(3)
+    })
   })
 
   test('keeps what the rule says unless something is clearly faster', async () => {

@@ -129,6 +129,24 @@ fn main(@builtin(local_invocation_index) thread: u32) {
   log.mockRestore()
 })
 
+test('a fit of a few steps begins at once', async () => {
+  const log = vi.spyOn(gpu.platform, 'log').mockImplementation(() => {})
+  const { software } = gpu
+  // As on hardware, which alone is tuned without being forced.
+  Object.assign(gpu, { software: false })
+  const stopwatch: Stopwatch = {
+    compile: () => Promise.reject(new Error('compiled for a search')),
+    time: () => Promise.reject(new Error('measured')),
+  }
+  const learner = new Learner(await tinyLoaders({ train: 12, batchSize: 4 }), tinyModel(), { tune: { stopwatch } })
+  await learner.fit(1)
+  expect(log).not.toHaveBeenCalled()
+  await expect(learner.fit(100_000)).rejects.toThrow('compiled for a search')
+  Object.assign(gpu, { software })
+  forgetChoices()
+  log.mockRestore()
+})
+
 test('a model that does not fit the targets is refused as by a step, before anything is timed', async () => {
   const log = vi.spyOn(gpu.platform, 'log').mockImplementation(() => {})
   const learner = new Learner(await tinyLoaders({ train: 12, batchSize: 4 }), tinyModel({ outputs: 2 }), {
