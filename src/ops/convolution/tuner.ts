@@ -202,7 +202,7 @@ export async function tune(options: TuneOptions = {}): Promise<readonly Tuned[]>
   }
   read.set(gpu, grown)
   if (file !== undefined) await writeTable(gpu, file, grown)
-  if (options.steps !== undefined) spentMs.set(gpu, (spentMs.get(gpu) ?? 0) + platform.now() - begin)
+  if (isBeforeSteps(options)) spentMs.set(gpu, (spentMs.get(gpu) ?? 0) + platform.now() - begin)
   const [timeMs, ruleMs] = (['timeMs', 'ruleMs'] as const).map((name) => found.reduce((sum, row) => sum + row[name], 0))
   platform.log(
     `tuned in ${formatTime(platform.now() - begin)}: one run of each takes ${formatTime(timeMs)}, with default kernels ${formatTime(ruleMs)}` +
@@ -243,10 +243,15 @@ function provesMatrices(before: TunedTable, measured: readonly Measured[]): bool
   )
 }
 
+/** Returns true if the steps that follow limit a search, and nothing else was asked for. */
+function isBeforeSteps({ seconds, force = false, step, steps }: TuneOptions): boolean {
+  return seconds === undefined && !force && step !== undefined && steps !== undefined
+}
+
 /** Returns the time limit of a search in milliseconds; 0 if there is too little time for one. */
-async function budgetOf(gpu: Gpu, { seconds, force = false, step, steps }: TuneOptions): Promise<number> {
-  if (seconds !== undefined) return 1000 * seconds
-  if (force || !step || steps === undefined) return 1000 * SECONDS
+async function budgetOf(gpu: Gpu, options: TuneOptions): Promise<number> {
+  const { seconds = SECONDS, step = () => {}, steps = 0 } = options
+  if (!isBeforeSteps(options)) return 1000 * seconds
   const leftMs = 1000 * SECONDS - (spentMs.get(gpu) ?? 0)
   const budgetMs = leftMs < SHORTEST_MS ? 0 : Math.min(leftMs, PART_OF_STEPS * steps * (await timeStep(gpu, step)))
   return budgetMs < SHORTEST_MS ? 0 : budgetMs
