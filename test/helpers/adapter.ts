@@ -6,8 +6,8 @@ import { DEFAULT_LIMITS, limitedGpu } from './limited.ts'
  * Selects the adapter of the tests: the machine's own, or the one named by the variable TEST_ADAPTER.
  *
  * - `amd`: the machine's own under the name of an AMD GPU. It passes for hardware with subgroups of 32 to 64, so sizes
- * are constants, no kernel relies on the size of a subgroup, and every fit begins with the tuner, by the clock of the test's
- * platform alone: it has no timestamps.
+ * are constants, no kernel relies on the size of a subgroup, and fits begin with the tuner where they are long enough, by the
+ * clock of the test's platform alone: it has no timestamps.
  * - `opengles`: Dawn on OpenGL ES, in WebGPU's compatibility mode: no subgroups, no f16 and no timestamps, and no more than
  * WebGPU's default limits: 256 threads and 16 KiB per workgroup, 8 storage buffers, bindings of 128 MiB.
  * - `runtime`: the adapter of the runtime's own WebGPU, `navigator.gpu`: in Deno that of wgpu and naga, without subgroups.
