@@ -403,8 +403,10 @@ async function loadersOf(recipe: Recipe, { path, seed, cache, pixels, split }: L
   const splitter = leaderboard ? grandparentSplitter({ valid: 'val' }) : randomSplitter({ seed: split })
   const source =
     noise === undefined ? { getItems: getImageFiles, getY: parentLabel, splitter } : await noisySource(path, noise)
+  // Images chosen at random may leave a class without any to train on.
+  const vocab = Number.isFinite(limit) ? [...new Set((await getImageFiles(path)).map(parentLabel))].sort() : undefined
   return new DataBlock({
-    blocks: [ImageBlock(), CategoryBlock()],
+    blocks: [ImageBlock(), CategoryBlock(vocab && { vocab })],
     ...source,
     itemTransforms: leaderboard ? [randomResizedCrop(pixels, { minScale: 0.35 }), flipItem()] : [resize(224)],
     batchTransforms: [...(leaderboard ? [] : augTransforms({ size: pixels, minScale: 0.5 })), normalize(imagenetStats)],

@@ -157,7 +157,7 @@ function ended(
       else {
         close({
           end: 'failed',
-          why: `exit code ${code}: ${lastLine(errors === output ? log : join(out, 'pytorch.log'))}`,
+          why: `exit code ${code}: ${reasonIn(errors === output ? log : join(out, 'pytorch.log'))}`,
         })
       }
     })
@@ -167,8 +167,10 @@ function ended(
 /** Exit code of a part of the report that stopped by itself when its time was over. */
 export const CUT_SHORT = 75
 
-function lastLine(file: string): string {
-  return readFileSync(file, 'utf8').trimEnd().split('\n').at(-1) ?? ''
+/** Returns the line of a log that says why the program ended: that of its last error, whose message goes on below. */
+function reasonIn(file: string): string {
+  const lines = readFileSync(file, 'utf8').trimEnd().split('\n')
+  return lines.findLast((line) => /^\w*Error: /.test(line)) ?? lines.at(-1) ?? ''
 }
 
 /** Returns the tables of epochs that a program printed. */

@@ -1,5 +1,5 @@
 import { execFile, spawn } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -141,6 +141,16 @@ test('the leaderboard’s recipe measures on the folder val', async () => {
     },
   ] = (JSON.parse(readFileSync(join(folder, 'board.json'), 'utf8')) as Result).runs
   expect(row.metrics.accuracy * 12).toBeCloseTo(Math.round(row.metrics.accuracy * 12), 6)
+})
+
+test('a few images may leave a class without any to train on', async () => {
+  cpSync(join(folder, 'set'), join(folder, 'gaps'), { recursive: true })
+  rmSync(join(folder, 'gaps', 'train', 'upright'), { recursive: true })
+  const gaps = [...SMALL, '--data', 'gaps', '--leaderboard', '--model', 'xresnet18', '--json', 'gaps.json']
+  const { stderr, stdout } = await recipe(...gaps, '--limit', '100')
+  expect(stderr).not.toContain('Error')
+  expect(stdout).toContain('upright 0 + 4')
+  expect((await recipe(...gaps)).stderr).toContain("the label 'upright' is not in the vocabulary")
 })
 
 /** Imagenette's table of wrong labels, for the pictures: `wrong` says which label a picture has in the column of 50 percent. */
