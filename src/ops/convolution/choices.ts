@@ -116,11 +116,12 @@ export function importTable(gpu: Gpu, names: Iterable<readonly [key: string, nam
 }
 
 /**
- * Returns the kernel variant that is chosen for a pass, also if it was compared with no other, or other kernels have been
- * registered since; `undefined` if none is.
+ * Returns the kernel variant that is chosen for a pass, also if other kernels have been registered since; `undefined` if none
+ * is, or only one that was compared with no other, which proves nothing about it.
  */
 export function chosenKernel(gpu: Gpu, subject: SizedPass): KernelVariant | undefined {
-  return choicesOf(gpu).kernels.get(passKey(subject.pass, subject.sizes))?.kernel ?? settledKernel(gpu, subject)
+  const known = choicesOf(gpu).kernels.get(passKey(subject.pass, subject.sizes))
+  return known?.comparison === undefined ? settledKernel(gpu, subject) : known.kernel
 }
 
 /**

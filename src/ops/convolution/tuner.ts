@@ -1,6 +1,6 @@
 import { formatTime } from '../../base/format.ts'
 import { ANY, checkOptions, FLAG, FUNCTION, NUMBER, type Kinds } from '../../base/options.ts'
-import { currentGpu, type Gpu } from '../../gpu/device.ts'
+import { currentGpu, type Gpu, type KernelFamily } from '../../gpu/device.ts'
 import {
   chooseKernel,
   chosenKernel,
@@ -139,13 +139,11 @@ export async function tune(options: TuneOptions = {}): Promise<readonly Tuned[]>
   )
   const unknown = wantedPasses(gpu, options).filter((subject) => !settledKernel(gpu, subject))
   if (unknown.length === 0) return []
-  const budgetMs = await budgetOf(gpu, options)
+  const following = followingSteps(options)
+  const budgetMs = following ? await budgetOf(gpu, following) : 1000 * (options.seconds ?? SECONDS)
   const begin = platform.now()
-  if (budgetMs === 0) {
-    // A checkpoint lists these as well, and a fit that is continued keeps them.
-    for (const subject of unknown) {
-      chooseKernel(gpu, subject, chosenKernel(gpu, subject) ?? defaultKernel(gpu, subject.pass, subject.sizes), false)
-    }
+  if (budgetMs < SHORTEST_MS && following) {
+    chooseDefaults(gpu, unknown, gpu.family)
     return []
   }
   platform.log(
@@ -173,15 +171,8 @@ export async function tune(options: TuneOptions = {}): Promise<readonly Tuned[]>
   const family = wrong ? 'tile' : gpu.family
   if (table.matrices ?? provesMatrices(table, measured)) gpu.family = 'matrix'
   else gpu.family = family
-  // The remaining passes are fixed too, so that a checkpoint lists the variants of every pass.
   const left = stopped() ? [] : subjects.slice(measured.length).map(({ subject }) => subject)
-  const fixed = left.flatMap((subject): Change | readonly [] => {
-    // A pass whose kernel was chosen before another one was registered keeps that kernel.
-    if (chosenKernel(gpu, subject)) return []
-    const [before, after] = [family, gpu.family].map((one) => defaultKernel(gpu, subject.pass, subject.sizes, one))
-    return { subject, before, after, timed: false }
-  })
-  for (const { subject, after } of fixed) chooseKernel(gpu, subject, after, false)
+  const fixed = chooseDefaults(gpu, left, family)
   const changes = [...measured.map(({ change }) => change), ...fixed].filter(
     ({ before, after }) => kernelName(before) !== kernelName(after),
   )
@@ -202,7 +193,7 @@ export async function tune(options: TuneOptions = {}): Promise<readonly Tuned[]>
   }
   read.set(gpu, grown)
   if (file !== undefined) await writeTable(gpu, file, grown)
-  if (isBeforeSteps(options)) spentMs.set(gpu, (spentMs.get(gpu) ?? 0) + platform.now() - begin)
+  if (following) spentMs.set(gpu, (spentMs.get(gpu) ?? 0) + platform.now() - begin)
   const [timeMs, ruleMs] = (['timeMs', 'ruleMs'] as const).map((name) => found.reduce((sum, row) => sum + row[name], 0))
   platform.log(
     `tuned in ${formatTime(platform.now() - begin)}: one run of each takes ${formatTime(timeMs)}, with default kernels ${formatTime(ruleMs)}` +
@@ -243,18 +234,34 @@ function provesMatrices(before: TunedTable, measured: readonly Measured[]): bool
   )
 }
 
-/** Returns true if the steps that follow limit a search, and nothing else was asked for. */
-function isBeforeSteps({ seconds, force = false, step, steps }: TuneOptions): boolean {
-  return seconds === undefined && !force && step !== undefined && steps !== undefined
+/** Returns the steps whose time limits a search; `undefined` where they are not known, or something else was asked for. */
+function followingSteps({ seconds, force = false, step, steps }: TuneOptions): Following | undefined {
+  return seconds !== undefined || force || !step || steps === undefined ? undefined : { step, steps }
 }
 
-/** Returns the time limit of a search in milliseconds; 0 if there is too little time for one. */
-async function budgetOf(gpu: Gpu, options: TuneOptions): Promise<number> {
-  const { seconds = SECONDS, step = () => {}, steps = 0 } = options
-  if (!isBeforeSteps(options)) return 1000 * seconds
+type Following = Required<Pick<TuneOptions, 'step' | 'steps'>>
+
+/** Returns the milliseconds that a search before some steps may take. */
+async function budgetOf(gpu: Gpu, { step, steps }: Following): Promise<number> {
   const leftMs = 1000 * SECONDS - (spentMs.get(gpu) ?? 0)
-  const budgetMs = leftMs < SHORTEST_MS ? 0 : Math.min(leftMs, PART_OF_STEPS * steps * (await timeStep(gpu, step)))
-  return budgetMs < SHORTEST_MS ? 0 : budgetMs
+  return leftMs < SHORTEST_MS ? leftMs : Math.min(leftMs, PART_OF_STEPS * steps * (await timeStep(gpu, step)))
+}
+
+/**
+ * Chooses the default variants of passes that are not tuned now, so that a checkpoint lists them as well. A pass whose variant
+ * was chosen before another kernel was registered keeps that.
+ *
+ * @param family  family before this search, whose default variants were used so far
+ */
+function chooseDefaults(gpu: Gpu, passes: readonly SizedPass[], family: KernelFamily): readonly Change[] {
+  const changes = passes
+    .filter((subject) => !chosenKernel(gpu, subject))
+    .map((subject) => {
+      const [before, after] = [family, gpu.family].map((one) => defaultKernel(gpu, subject.pass, subject.sizes, one))
+      return { subject, before, after, timed: false }
+    })
+  for (const { subject, after, timed } of changes) chooseKernel(gpu, subject, after, timed)
+  return changes
 }
 
 interface Subject {

@@ -309,6 +309,15 @@ describe('tune', () => {
       expect(unknownPasses(gpu)).toEqual([])
     })
 
+    test('follows a family that is proven meanwhile', async () => {
+      const { gpu } = await searches(10)
+      const other = gpu.family === 'tile' ? 'broadcast' : 'tile'
+      gpu.family = other
+      expect(await tune({ gradients: true, candidates, step: () => {}, steps: 10 })).toEqual([])
+      const names = PASSES.map((pass) => [passKey(pass, SIZES), kernelName(defaultKernel(gpu, pass, SIZES, other))])
+      expect(exportChoices(gpu)).toEqual(Object.fromEntries(names))
+    })
+
     test('takes as long as it is told', async () => {
       const { gpu } = await searches(10)
       const stopwatch = fakeStopwatch(gpu, { [SMALL]: 4 })
