@@ -170,7 +170,7 @@ export const CUT_SHORT = 75
 /** Returns the line of a log that says why the program ended: that of its last error, whose message goes on below. */
 function reasonIn(file: string): string {
   const lines = readFileSync(file, 'utf8').trimEnd().split('\n')
-  return lines.findLast((line) => /^\w*Error: /.test(line)) ?? lines.at(-1) ?? ''
+  return lines.findLast((line) => /^[\w.]*Error: /.test(line)) ?? lines.at(-1) ?? ''
 }
 
 /** Returns the tables of epochs that a program printed. */

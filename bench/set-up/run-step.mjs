@@ -26,6 +26,10 @@ export function step(what, work) {
 /**
  * Runs a command to its end. An interrupt reaches the command instead of this process, so that partial work is tidied
  * up.
+ *
+ * @param {string} command
+ * @param {readonly string[]} args
+ * @param {{ cwd?: string, env?: NodeJS.ProcessEnv, shell?: boolean, timeoutMs?: number }} [options]
  */
 export function run(command, args, { cwd, env, shell = false, timeoutMs } = {}) {
   const wait = () => {}

@@ -1,15 +1,14 @@
-import { execFileSync } from 'node:child_process'
 import { existsSync, realpathSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { chromium } from '../../bench/set-up/chromium.mjs'
+import { run } from '../../bench/set-up/run-step.mjs'
 
 const MANIFEST = 'vk_swiftshader_icd.json'
 
-/** Prints the adapter that Dawn chooses by itself. A process of its own: drivers stay loaded in the one that asks. */
+/** Prints the adapter that Dawn chooses by itself. A process of its own: drivers stay loaded in the one that asks, or crash it. */
 const ASK = `
   import { create } from 'webgpu'
-  const { description = '', device = '' } = (await create([]).requestAdapter())?.info ?? {}
-  console.log(description, device)
+  console.log('adapter', (await create([]).requestAdapter())?.info.description)
 `
 
 /**
@@ -26,10 +25,7 @@ export function swiftShader(env = process.env): Record<string, string> | undefin
     .map((folder) => join(folder, MANIFEST))
     .find((path) => existsSync(path))
   if (manifest === undefined) return
-  const adapter = execFileSync(process.execPath, ['--input-type=module', '--eval', ASK], {
-    encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'ignore'],
-  })
+  const { output } = run(process.execPath, ['--input-type=module', '--eval', ASK], { timeoutMs: 60_000 })
   // The second is the name that loaders before 1.3.207 read.
-  return adapter.includes('llvmpipe') ? { VK_DRIVER_FILES: manifest, VK_ICD_FILENAMES: manifest } : undefined
+  return /^adapter llvmpipe/m.test(output) ? { VK_DRIVER_FILES: manifest, VK_ICD_FILENAMES: manifest } : undefined
 }
