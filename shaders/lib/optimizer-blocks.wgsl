@@ -10,5 +10,5 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   if (block >= shape.BLOCKS) { return; }
   let factor = factorsIn(factors[owners[block]]);
   if (factor.unscale == 0.0) { return; }
-  for (var turn = 0u; turn < TURNS; turn++) { update(vectorOf(block, thread, turn), factor); }
+  for (var turn = 0u; turn < shape.TURNS; turn++) { update(vectorOf(block, thread, turn), factor); }
 }

@@ -5,9 +5,9 @@
 // Grid: one lane per vector of channels, whose rows share the columns of y; rows of y along the second axis, images along
 // the third.
 // @use lib/nan
-// @const LANES:u32 ROWS:u32 WINDOW:u32 STRIDE:u32 PAD:u32
-// @shape H W P Q VECTORS
-// @sample LANES=8 ROWS=4 WINDOW=3 STRIDE=2 PAD=1 H=5 W=7 P=3 Q=4 VECTORS=3
+// @const LANES:u32 ROWS:u32 STRIDE:u32 PAD:u32
+// @shape H W P Q VECTORS WINDOW
+// @sample LANES=8 ROWS=4 STRIDE=2 PAD=1 H=5 W=7 P=3 Q=4 VECTORS=3 WINDOW=3
 
 @group(0) @binding(0) var<storage, read> x: array<T4>;
 @group(0) @binding(1) var<storage, read_write> y: array<T4>;
@@ -21,8 +21,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
     var best = vec4f();
     var place = vec4u();
     var found = false;
-    for (var r = 0u; r < WINDOW; r++) {
-      for (var s = 0u; s < WINDOW; s++) {
+    for (var r = 0u; r < shape.WINDOW; r++) {
+      for (var s = 0u; s < shape.WINDOW; s++) {
         // Below zero wraps around to far beyond the last pixel.
         let h = group.y * STRIDE + r - PAD;
         let w = q * STRIDE + s - PAD;
@@ -30,7 +30,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
           let value = load4(x[((group.z * shape.H + h) * shape.W + w) * shape.VECTORS + channel]);
           let better = exceeds(value, best) | vec4<bool>(!found);
           best = select(best, value, better);
-          place = select(place, vec4u(r * WINDOW + s), better);
+          place = select(place, vec4u(r * shape.WINDOW + s), better);
           found = true;
         }
       }

@@ -3,8 +3,8 @@
 //
 // gradients: [BLOCKS·256] f32   foundInfinity: [] u32
 // @use lib/blocks lib/overflow
-// @shape BLOCKS
-// @sample BLOCKS=3
+// @shape BLOCKS TURNS
+// @sample BLOCKS=3 TURNS=4
 
 @group(0) @binding(0) var<storage, read> gradients: array<vec4f>;
 @group(0) @binding(1) var<storage, read_write> foundInfinity: atomic<u32>;
@@ -14,6 +14,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   let block = blockOf(group, thread);
   if (block >= shape.BLOCKS) { return; }
   var overflow = false;
-  for (var turn = 0u; turn < TURNS; turn++) { overflow |= isOverflow(gradients[vectorOf(block, thread, turn)]); }
+  for (var turn = 0u; turn < shape.TURNS; turn++) { overflow |= isOverflow(gradients[vectorOf(block, thread, turn)]); }
   checkOverflow(overflow);
 }

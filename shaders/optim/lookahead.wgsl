@@ -7,8 +7,8 @@
 // values (p), slow (s): [BLOCKS·256] f32   f16Copies: the same in storage type   due: [] u32
 // @use lib/blocks
 // @const ALPHA:f32 F16_COPIES:bool
-// @shape BLOCKS
-// @sample ALPHA=0.5 F16_COPIES=true BLOCKS=3
+// @shape BLOCKS TURNS
+// @sample ALPHA=0.5 F16_COPIES=true BLOCKS=3 TURNS=4
 
 @group(0) @binding(0) var<storage, read> due: u32;
 @group(0) @binding(1) var<storage, read_write> values: array<vec4f>;
@@ -19,7 +19,7 @@
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
   let block = blockOf(group, thread);
   if (block >= shape.BLOCKS || due == 0u) { return; }
-  for (var turn = 0u; turn < TURNS; turn++) { meet(vectorOf(block, thread, turn)); }
+  for (var turn = 0u; turn < shape.TURNS; turn++) { meet(vectorOf(block, thread, turn)); }
 }
 
 fn meet(i: u32) {

@@ -11,8 +11,8 @@
 // factors: [P] FactorRow
 // @use lib/sgd-factors lib/optimizer-blocks
 // @const F16_COPIES:bool
-// @shape BLOCKS
-// @sample F16_COPIES=true BLOCKS=3
+// @shape BLOCKS TURNS
+// @sample F16_COPIES=true BLOCKS=3 TURNS=4
 
 @group(0) @binding(0) var<storage, read> gradients: array<vec4f>;
 @group(0) @binding(1) var<storage, read> owners: array<u32>;

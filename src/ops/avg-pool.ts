@@ -55,8 +55,8 @@ const op = defineOp<readonly [Tensor], AvgPoolOptions, Plan>({
     }
     return {
       output: [N, P, Q, C],
-      constants: { WINDOW: kernelSize, STRIDE: stride },
-      shape: { H, W, P, Q, VECTORS: padTo4(C) / 4 },
+      constants: { STRIDE: stride },
+      shape: { H, W, P, Q, VECTORS: padTo4(C) / 4, WINDOW: kernelSize },
       dtype: storageDtype(x),
       detail: `${formatShape(x.shape)}→${formatShape([P, Q])}`,
     }

@@ -60,8 +60,8 @@ const op = defineOp<readonly [Tensor], MaxPoolOptions, Plan>({
     }
     return {
       output: [N, P, Q, C],
-      constants: { WINDOW: kernelSize, STRIDE: stride, PAD: padding },
-      shape: { H, W, P, Q, VECTORS: padTo4(C) / 4 },
+      constants: { STRIDE: stride, PAD: padding },
+      shape: { H, W, P, Q, VECTORS: padTo4(C) / 4, WINDOW: kernelSize },
       dtype: storageDtype(x),
       detail: `${formatShape(x.shape)}→${formatShape([P, Q])}`,
     }

@@ -18,13 +18,13 @@ import '../gpu/wgsl/optim/check-overflow.ts'
  */
 export const BLOCK = 256
 
-/** Options of a launch over blocks, see shaders/lib/blocks.wgsl: four blocks per workgroup. */
+/** Options of a launch over blocks, see shaders/lib/blocks.wgsl: four blocks per workgroup, four vectors per thread. */
 export function overBlocks(blocks: number): {
   readonly groups: number
-  readonly shape: { readonly BLOCKS: number }
+  readonly shape: { readonly BLOCKS: number; readonly TURNS: number }
   readonly track: Track
 } {
-  return { groups: Math.ceil(blocks / 4), shape: { BLOCKS: blocks }, track: 'optimizer' }
+  return { groups: Math.ceil(blocks / 4), shape: { BLOCKS: blocks, TURNS: 4 }, track: 'optimizer' }
 }
 
 /** Position of a parameter in the buffers. */

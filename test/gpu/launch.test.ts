@@ -47,8 +47,12 @@ test('what a shader declares as f32 or u32 has to be that', () => {
       Fix: cast the tensor]
   `)
   const places = { dy: zeros([1, 1, 1, 4]), places: zeros([1, 1, 1, 1]), dx: zeros([1, 1, 1, 4]) }
-  const constants = { LANES: 8, ROWS: 1, WINDOW: 1, STRIDE: 1, PAD: 0 }
+  const constants = { LANES: 8, ROWS: 1, STRIDE: 1, PAD: 0 }
   const launchPlaces = () =>
-    launch('max-pool/backward', places, { groups: [1, 1, 1], constants, shape: { H: 1, W: 1, P: 1, Q: 1, VECTORS: 1 } })
+    launch('max-pool/backward', places, {
+      groups: [1, 1, 1],
+      constants,
+      shape: { H: 1, W: 1, P: 1, Q: 1, VECTORS: 1, WINDOW: 1 },
+    })
   expect(launchPlaces).toThrow('places has the wrong type')
 })
