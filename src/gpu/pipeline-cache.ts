@@ -1,5 +1,6 @@
 import { ShaderError } from '../base/errors.ts'
 import { ALIGNMENT, type BufferView } from './buffers.ts'
+import { inErrorScope } from './error-scope.ts'
 import { BUFFER_USAGE, GRID_LIMIT, SHADER_STAGE } from './flags.ts'
 import type { Kernel, Launch } from './launch.ts'
 import { specialise, type ConstantValue } from './prelude.ts'
@@ -168,17 +169,21 @@ export class PipelineCache {
    */
   async compileAhead(name: ShaderName, given: LaunchOptions): Promise<void> {
     const options = this.completed(name, given)
-    const key = this.keyOf(name, options)
-    if (this.pipelines.has(key)) return
-    // `prepare` finds an error again and reports it in full.
-    this.device.pushErrorScope('validation')
-    const { layout, shapeLayout, descriptor } = this.describe(name, options)
-    const compiling = this.device.createComputePipelineAsync(descriptor).catch(() => undefined)
-    await this.device.popErrorScope()
-    const pipeline = await compiling
-    if (pipeline && !this.pipelines.has(key)) {
-      const kernel = { pipeline, ready: Promise.resolve() }
-      this.pipelines.set(key, { kernel, layout, shapeLayout, groups: new Map() })
+    try {
+      const key = this.keyOf(name, options)
+      if (this.pipelines.has(key)) return
+      const [{ compiling, layout, shapeLayout }] = inErrorScope(this.device, () => {
+        const { descriptor, ...layouts } = this.describe(name, options)
+        return { ...layouts, compiling: this.device.createComputePipelineAsync(descriptor).catch(() => undefined) }
+      })
+      const pipeline = await compiling
+      if (pipeline && !this.pipelines.has(key)) {
+        const kernel = { pipeline, ready: Promise.resolve() }
+        this.pipelines.set(key, { kernel, layout, shapeLayout, groups: new Map() })
+      }
+    } catch (error) {
+      // `prepare` finds it again and reports it in full.
+      if (!(error instanceof ShaderError)) throw error
     }
   }
 
@@ -218,25 +223,30 @@ export class PipelineCache {
 
   private compile(name: ShaderName, source: ShaderSource, options: LaunchOptions): Pipeline {
     const { device } = this
-    device.pushErrorScope('validation')
-    const { code, lines, layout, shapeLayout, descriptor } = this.describe(name, options)
-    let pipeline = this.atOnce ? device.createComputePipeline(descriptor) : undefined
-    const compiling = pipeline ?? device.createComputePipelineAsync(descriptor).catch(() => undefined)
-    // A lost device answers nothing, and says so itself.
-    const scope = device.popErrorScope().catch(() => null)
+    const [{ described, made, compiling }, scope] = inErrorScope(device, () => {
+      const described = this.describe(name, options)
+      const { descriptor } = described
+      const made = this.atOnce ? device.createComputePipeline(descriptor) : undefined
+      return {
+        described,
+        made,
+        compiling: made ?? device.createComputePipelineAsync(descriptor).catch(() => undefined),
+      }
+    })
+    const { code, lines, layout, shapeLayout, descriptor } = described
     const finish = async (): Promise<void> => {
-      pipeline = await compiling
+      let pipeline = await compiling
       let error = await scope
       if (!pipeline) {
         // Again, for an error with the place in the shader, and so that there is a pipeline, invalid as it is.
-        device.pushErrorScope('validation')
-        pipeline = device.createComputePipeline(descriptor)
-        error ??= await device.popErrorScope().catch(() => null)
+        const [invalid, found] = inErrorScope(device, () => device.createComputePipeline(descriptor))
+        pipeline = invalid
+        error ??= await found
       }
       kernel.pipeline = pipeline
       if (error) this.report(await compilationError(name, source, descriptor.compute.module, error, code, lines))
     }
-    const kernel: { -readonly [Key in keyof Kernel]: Kernel[Key] } = { pipeline, ready: Promise.resolve() }
+    const kernel: { -readonly [Key in keyof Kernel]: Kernel[Key] } = { pipeline: made, ready: Promise.resolve() }
     // A lost device may answer nothing here; `device.lost` reports it.
     kernel.ready = finish().catch(() => undefined)
     this.compiled = Promise.all([this.compiled, kernel.ready])

@@ -447,6 +447,16 @@ describe('errors of the GPU', () => {
     `)
   })
 
+  test('are seen after a launch that was refused before the driver saw it', async () => {
+    const other = await open()
+    const x = zeros([8])
+    const launchWith = () =>
+      launch('relu/forward', { x, y: zeros([8]) }, { ...elementwise(x), constants: { SPEED: 9 } })
+    expect(launchWith).toThrow('does not declare the constant SPEED')
+    other.device.createBuffer({ size: 16, usage: BUFFER_USAGE.MAP_READ | BUFFER_USAGE.STORAGE })
+    await expect(read(x)).rejects.toThrow(WgradError)
+  })
+
   test('stay: nothing is read after one', async () => {
     const other = await open()
     const x = zeros([4])

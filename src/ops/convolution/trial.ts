@@ -3,6 +3,7 @@ import { rng } from '../../base/rng.ts'
 import type { Gpu } from '../../gpu/device.ts'
 import { ALIGNMENT, type BufferView } from '../../gpu/buffers.ts'
 import type { LaunchOptions } from '../../gpu/pipeline-cache.ts'
+import { inErrorScope } from '../../gpu/error-scope.ts'
 import { PassClock } from '../../gpu/pass-clock.ts'
 import { warmUpOf } from '../../gpu/warm-up.ts'
 import { encodeLaunch, type Launch } from '../../gpu/launch.ts'
@@ -207,29 +208,31 @@ export function gpuStopwatch(gpu: Gpu): Stopwatch {
       await Promise.all(launches.map(({ shader, options }) => pipelines.compileAhead(shader, options)))
     },
     async time(name, work) {
-      device.pushErrorScope('validation')
       const launches: Launch[] = []
-      work((shader, bindings, options) => {
-        withOverflowFlag(shader, bindings, (complete) => {
-          launches.push(prepareLaunch(pipelines, shader, complete, options))
+      const [, unprepared] = inErrorScope(device, () => {
+        work((shader, bindings, options) => {
+          withOverflowFlag(shader, bindings, (complete) => {
+            launches.push(prepareLaunch(pipelines, shader, complete, options))
+          })
         })
       })
       // Uploads that the launches read have been recorded there.
       await gpu.queue.ready()
       await Promise.all(launches.map(({ kernel }) => kernel.ready))
       const begin = platform.now()
-      const encoder = device.createCommandEncoder()
-      const pass = encoder.beginComputePass(clock?.descriptor)
-      for (const launched of launches) encodeLaunch(pass, launched)
-      pass.end()
-      clock?.resolve(encoder)
-      device.queue.submit([encoder.finish()])
-      const invalid = device.popErrorScope()
+      const [, invalid] = inErrorScope(device, () => {
+        const encoder = device.createCommandEncoder()
+        const pass = encoder.beginComputePass(clock?.descriptor)
+        for (const launched of launches) encodeLaunch(pass, launched)
+        pass.end()
+        clock?.resolve(encoder)
+        device.queue.submit([encoder.finish()])
+      })
       await platform.waitFor(device.queue.onSubmittedWorkDone(), { sleepMs })
       const end = platform.now()
       warmUp.worked(end)
       await pipelines.compiled
-      const error = await invalid
+      const error = (await unprepared) ?? (await invalid)
       const [first = error && new ShaderError(name, error.message)] = broken.splice(0)
       if (first) throw first
       gpu.check()

@@ -1,6 +1,7 @@
 import { afterAll, describe, expect, test } from 'vitest'
-import { DataError } from '../../../src/base/errors.ts'
+import { DataError, WgradError } from '../../../src/base/errors.ts'
 import { openGpuOn, useGpu, type Gpu } from '../../../src/gpu/device.ts'
+import { BUFFER_USAGE } from '../../../src/gpu/flags.ts'
 import { conv2d } from '../../../src/ops/conv2d.ts'
 import { chooseKernel, exportChoices, importChoices, kernelFor } from '../../../src/ops/convolution/choices.ts'
 import { defaultKernel, kernelName, type KernelVariant } from '../../../src/ops/convolution/families.ts'
@@ -368,6 +369,21 @@ describe('tune', () => {
     const told = lines.filter((line) => line.startsWith('tune: '))
     expect(told.length).toBe(3)
     expect(told[1]).toContain(`${kernelName(half)} is not used for ${passKey('forward', SIZES)}: it computes NaN`)
+  })
+
+  test('refuses what cannot even be given to the driver, and later errors of the GPU are seen', async () => {
+    const { gpu } = await openOn(new Map())
+    launchOnce(gpu)
+    const unknown: KernelVariant = { ...TILES[0], constants: { ...TILES[0].constants, TILE_X: 1 } }
+    const [found] = await tune({
+      force: true,
+      candidates: () => [unknown, ...TILES],
+      stopwatch: fakeStopwatch(gpu, { [LARGE]: 2, [SMALL]: 3 }),
+    })
+    expect(found.kernel).toBe(LARGE)
+    expect(found.refused).toEqual([expect.stringMatching(/ does not run: .*does not declare the constant TILE_X/)])
+    gpu.device.createBuffer({ size: 16, usage: BUFFER_USAGE.MAP_READ | BUFFER_USAGE.STORAGE })
+    await expect(gpu.queue.finished()).rejects.toThrow(WgradError)
   })
 
   test('takes the family tile where the default of the family matrix is wrong', async () => {
