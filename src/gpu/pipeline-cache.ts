@@ -396,7 +396,7 @@ async function compilationError(
   const quoted = line > 0 ? source.text.split('\n')[line - 1] : code.split('\n')[message.lineNum - 1]
   return new ShaderError(where, message.message, {
     given: {
-      [String(Math.max(line, message.lineNum - lines))]: quoted ?? '',
+      [String(line > 0 ? line : message.lineNum)]: quoted ?? '',
       '': ' '.repeat(Math.max(0, message.linePos - 1)) + '^',
     },
   })

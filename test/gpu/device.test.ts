@@ -388,11 +388,11 @@ describe('errors of the GPU', () => {
 
   let registrations = 0
   /** Runs a shader that is none of the library's. @returns the error that a read meets */
-  async function failing(text: string): Promise<Error> {
+  async function failing(text: string, SLOPE = 2): Promise<Error> {
     const other = await open()
     const shader = registerShader(`test/broken-${++registrations}`, `// @const SLOPE:f32\n${text}`)
     try {
-      launch(shader, { x: zeros([4]), y: empty({ shape: [4], dtype: 'f32' }) }, { groups: 1, constants: { SLOPE: 2 } })
+      launch(shader, { x: zeros([4]), y: empty({ shape: [4], dtype: 'f32' }) }, { groups: 1, constants: { SLOPE } })
       await other.queue.finished()
     } catch (error) {
       return error as Error
@@ -412,6 +412,17 @@ describe('errors of the GPU', () => {
     expect(error).toBeInstanceOf(WgradError)
     expect(error.message.split('\n')[0]).toMatch(/^shader test\/broken-\d+:5:\d+: no matching overload for/)
     expect(error.message).toContain('  y[0] = x[0] * SLOPE + 1u;')
+  })
+
+  test('of what stands before a shader quote its line, counted from the first of all', async () => {
+    const text = [
+      '@group(0) @binding(0) var<storage, read> x: array<vec4f>;',
+      '@group(0) @binding(1) var<storage, read_write> y: array<vec4f>;',
+      '@compute @workgroup_size(1) fn main() { y[0] = x[0] * SLOPE; }',
+    ].join('\n')
+    const { message } = await failing(text, NaN)
+    expect(message).toMatch(/^shader test\/broken-\d+, prelude: /)
+    expect(message).toMatch(/^ +[1-9]\d*  const SLOPE: f32 = NaN/m)
   })
 
   test('of a pipeline name its shader', async () => {
