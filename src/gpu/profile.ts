@@ -90,9 +90,10 @@ export class Profiler {
     return this.measured
   }
 
-  /** Discards all rows and restores the budget. */
+  /** Discards the rows of all launches that were submitted, and restores the budget. */
   reset(): void {
     this.measured.length = 0
+    this.pending = []
     this.left = this.budget
   }
 }

@@ -665,6 +665,12 @@ test('a profile has a row for every launch, with its own time, or is refused whe
     expect(row.bytes).toBeGreaterThanOrEqual(2 * 4096)
   }
   expect(profileTable(rows).split('\n')).toHaveLength(3)
+  noGrad(() => scope(() => relu(x)))
+  other.queue.submit()
+  other.profiler!.reset()
+  noGrad(() => scope(() => add(x, x)))
+  await other.queue.finished()
+  expect((await other.profiler!.rows(nodePlatform)).map(({ label }) => label)).toEqual(['add/forward'])
   other.close()
   useGpu(gpu)
 })
