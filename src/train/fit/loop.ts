@@ -3,7 +3,7 @@ import type { Batch } from '../../data/batch.ts'
 import type { LossScaler } from '../../optim/loss-scaler.ts'
 import { backward } from '../../tensor/backward.ts'
 import { scope } from '../../tensor/scope.ts'
-import { SMALLEST_LOSS_SCALE, type Step, type StepLoss } from './callback.ts'
+import { Cancel, SMALLEST_LOSS_SCALE, type Step, type StepLoss } from './callback.ts'
 import { evaluate } from './evaluate.ts'
 import { announceBatch, announceLosses, announceStep, attempt, within, withinStep, type RunningFit } from './events.ts'
 import type { LossReader } from './loss-reader.ts'
@@ -34,6 +34,7 @@ async function trainEpoch(state: RunningFit, scaler: LossScaler, losses: LossRea
   state.completed = 0
   const epoch = state.epochsBegun++
   const replay = new StepReplay(state)
+  let failed = false
   try {
     for await (const batch of train.batches({ epoch })) {
       stopIfAsked(state)
@@ -41,9 +42,14 @@ async function trainEpoch(state: RunningFit, scaler: LossScaler, losses: LossRea
       trainStep(state, batch, scaler, losses, replay)
       learnLosses(state, await losses.collect(state.platform.now()))
     }
+  } catch (error) {
+    failed = !(error instanceof Cancel)
+    throw error
   } finally {
     replay.close()
-    learnLosses(state, await losses.flush())
+    const learnt = losses.flush().then((rest) => learnLosses(state, rest))
+    // What a callback makes of these losses, such as the end of the fit, must not take the place of an error.
+    await (failed ? learnt.catch(() => undefined) : learnt)
   }
 }
 

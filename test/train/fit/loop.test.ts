@@ -3,7 +3,7 @@ import { augTransforms } from '../../../src/data/augment/transforms.ts'
 import { oneCycle } from '../../../src/optim/schedule.ts'
 import { roundToHalf } from '../../../src/tensor/half.ts'
 import { read, upload } from '../../../src/tensor/read-write.ts'
-import type { Callback } from '../../../src/train/fit/callback.ts'
+import { Cancel, type Callback } from '../../../src/train/fit/callback.ts'
 import { Learner } from '../../../src/train/learner.ts'
 import type { LearnerOptions } from '../../../src/train/learner-options.ts'
 import { openTestGpu } from '../../helpers/gpu.ts'
@@ -89,6 +89,25 @@ describe('a fit', () => {
     await learner.fit(1)
     expect(learner.callbacks.map(({ name }) => name)).toEqual(callbacks)
     expect(callbacks).not.toContain('scheduler')
+  })
+
+  test('that fails in a step says so, whatever callbacks make of the losses before it', async () => {
+    let failed = false
+    const failing: Callback = {
+      name: 'failing',
+      order: 70,
+      runsOn: 'train',
+      afterBatch({ iteration }) {
+        if (iteration !== 1) return
+        failed = true
+        throw new Error('mine')
+      },
+      lossKnown() {
+        if (failed) throw new Cancel('fit')
+      },
+    }
+    const { learner } = await tinyLearner({ callbacks: [failing] }, { train: 20 })
+    await expect(learner.fit(1)).rejects.toThrow('mine')
   })
 
   test('can take new loaders of another size', async () => {
