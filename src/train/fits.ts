@@ -199,9 +199,10 @@ async function checkpointsOf(
   return [await checkpoints(state, { file: checkpoint, resume, fit: description, epochs, callbacks })]
 }
 
-/** Returns those options of a fit that its schedule has. */
+/** Returns those options of a fit that its schedule has and that are given: undefined stands for a default. */
 function only<Options extends object>(kinds: Kinds<Options>, options: Partial<Options>): Partial<Options> {
-  return Object.fromEntries(Object.entries(options).filter(([name]) => Object.hasOwn(kinds, name))) as Partial<Options>
+  const given = Object.entries(options).filter(([name, value]) => value !== undefined && Object.hasOwn(kinds, name))
+  return Object.fromEntries(given) as Partial<Options>
 }
 
 /** Returns the learning rate of each parameter group. */

@@ -33,6 +33,12 @@ describe('a fit', () => {
     expect(Math.min(...momentums)).toBeLessThan(0.87)
   })
 
+  test('takes undefined as not given: the momentum is the learner’s', async () => {
+    const { learner } = await tinyLearner({ momentums: [0.5, 0.4, 0.5] }, { train: 4 })
+    await learner.fitOneCycle(1, 3e-3, { moms: undefined })
+    expect(learner.recorder.momentums[0]).toBe(0.5)
+  })
+
   test('has the weight decay it was asked for, and the next one the learner’s again', async () => {
     const seen: number[] = []
     const look: Callback = {
