@@ -44,13 +44,13 @@ export function openGpu(options: GpuOptions & BrowserPlatformOptions = {}): Prom
 /** Loads a file that `learner.export` wrote, or its contents, ready to predict. See train/files/export.ts. */
 export async function loadLearner(source: ModelSource, options: Partial<LoadLearnerOptions> = {}): Promise<Predictor> {
   const exported = await import('./train/files/export.ts')
-  return exported.loadLearner(source, { platform: currentGpu().platform, ...options })
+  return exported.loadLearner(source, { ...options, platform: options.platform ?? currentGpu().platform })
 }
 
 /** Weights from a file. See train/files/pretrained.ts. */
 export async function readPretrained(source: string, options: HubOptions = {}): Promise<Pretrained> {
   const pretrained = await import('./train/files/pretrained.ts')
-  return pretrained.readPretrained(source, { platform: currentGpu().platform, ...options })
+  return pretrained.readPretrained(source, { ...options, platform: options.platform ?? currentGpu().platform })
 }
 
 /**

@@ -11,6 +11,7 @@ import * as sample from './data/sample.ts'
 import * as untar from './data/untar-data.ts'
 import * as verify from './data/verify-images.ts'
 import { nodePlatform } from './platform/node/index.ts'
+import type { Platform } from './platform/platform.ts'
 import * as exported from './train/files/export.ts'
 import type { ModelSource } from './train/files/model-file.ts'
 import * as pretrained from './train/files/pretrained.ts'
@@ -26,36 +27,35 @@ export function openGpu(options: GpuOptions = {}): Promise<Gpu> {
 
 // The same as in index.ts, but that they need no open GPU to know the platform.
 
+const inNode = <Options extends { readonly platform?: Platform }>(options = {} as Options) => ({
+  ...options,
+  platform: options?.platform ?? nodePlatform,
+})
+
 /** The folder of a data set, fetched and unpacked when it is not there yet. See data/untar-data.ts. */
-export const untarData: typeof untar.untarData = (url, options) =>
-  untar.untarData(url, { platform: nodePlatform, ...options })
+export const untarData: typeof untar.untarData = (url, options) => untar.untarData(url, inNode(options))
 
 /** The folder of a generated data set, for where none can be fetched. See data/sample.ts. */
-export const sampleData: typeof sample.sampleData = (options) =>
-  sample.sampleData({ platform: nodePlatform, ...options })
+export const sampleData: typeof sample.sampleData = (options) => sample.sampleData(inNode(options))
 
 /** The paths of all images below a folder. See data/items.ts. */
-export const getImageFiles: typeof items.getImageFiles = (path, options) =>
-  items.getImageFiles(path, { platform: nodePlatform, ...options })
+export const getImageFiles: typeof items.getImageFiles = (path, options) => items.getImageFiles(path, inNode(options))
 
 /** The files that cannot be decoded. See data/verify-images.ts. */
-export const verifyImages: typeof verify.verifyImages = (paths, options) =>
-  verify.verifyImages(paths, { platform: nodePlatform, ...options })
+export const verifyImages: typeof verify.verifyImages = (paths, options) => verify.verifyImages(paths, inNode(options))
 
 /** The files of a model on the hub, fetched when they are not there yet. See data/hub.ts. */
-export const hubModel: typeof hub.hubModel = (name, options) =>
-  hub.hubModel(name, { platform: nodePlatform, ...options })
+export const hubModel: typeof hub.hubModel = (name, options) => hub.hubModel(name, inNode(options))
 
 /** Weights from a file or from the hub. See train/files/pretrained.ts. */
 export const readPretrained = (source: string, options: hub.HubOptions = {}): Promise<pretrained.Pretrained> =>
-  pretrained.readPretrained(source, { platform: nodePlatform, ...options })
+  pretrained.readPretrained(source, inNode(options))
 
 /** Smaller copies of all images below a folder. See data/resize-images.ts. */
-export const resizeImages: typeof resized.resizeImages = (path, options) =>
-  resized.resizeImages(path, { platform: nodePlatform, ...options })
+export const resizeImages: typeof resized.resizeImages = (path, options) => resized.resizeImages(path, inNode(options))
 
 /** Loads a file that `learner.export` wrote, ready to predict. See train/files/export.ts. */
 export const loadLearner = (
   source: ModelSource,
   options: Partial<exported.LoadLearnerOptions> = {},
-): Promise<Predictor> => exported.loadLearner(source, { platform: nodePlatform, ...options })
+): Promise<Predictor> => exported.loadLearner(source, inNode(options))

@@ -1,7 +1,8 @@
 import { Worker } from 'node:worker_threads'
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import { DeviceError } from '../../src/base/errors.ts'
+import { DataError, DeviceError } from '../../src/base/errors.ts'
 import { openGpuOn } from '../../src/gpu/device.ts'
+import { getImageFiles, loadLearner } from '../../src/node.ts'
 import { chooseGpu, createGpu, defaultGpuOptions, useWideVectors, waitFor } from '../../src/platform/node/gpu.ts'
 import { createNodePlatform } from '../../src/platform/node/index.ts'
 import { onInterrupt } from '../../src/platform/node/terminal.ts'
@@ -240,4 +241,9 @@ test('a setting that is empty is not set', () => {
   vi.stubEnv('WGRAD_TEST_SETTING', '')
   expect(env('WGRAD_TEST_SETTING')).toBeUndefined()
   vi.unstubAllEnvs()
+})
+
+test('a platform that is undefined is not given, so that no GPU has to be open', async () => {
+  await expect(getImageFiles('no-such-folder', { platform: undefined })).rejects.toThrow(DataError)
+  await expect(loadLearner('no-such-file', { platform: undefined })).rejects.toThrow(DataError)
 })
