@@ -16,27 +16,31 @@ export function csvLogger(file = 'history.csv', options: { readonly append?: boo
   checkArgument('csvLogger', 'file', file, PATH)
   checkOptions('csvLogger', options, { append: FLAG })
   const { append = false } = options
-  let text = ''
+  let text: string | null = null
+  /** Contents of the file that a fit appends to. */
+  let before = ''
   return {
     name: 'csvLogger',
     order: 60,
     duringLrFind: false,
     async beforeFit(state) {
       const { files } = state.platform
-      const before = append && (await files.exists(file)) ? await files.readText(file) : ''
+      before = append && (await files.exists(file)) ? await files.readText(file) : ''
       text = before + csvLine(columnNames(state))
       await files.write(file, text)
     },
     async afterEpoch({ platform: { files }, recorder }) {
       const row = recorder.rows.at(-1)
       if (!row) return
-      text += line(row)
+      text = (text ?? before) + line(row)
       await files.write(file, text)
     },
     state: () => text,
     async restore(saved, { platform: { files } }) {
+      // Null is the state before the first fit, to which a checkpoint that is refused returns.
+      if (saved === null) text = before
       if (typeof saved === 'string') text = saved
-      await files.write(file, text)
+      await files.write(file, text ?? before)
     },
   }
 }

@@ -9,7 +9,7 @@ import { ranger } from '../../../src/optim/lookahead.ts'
 import { radam } from '../../../src/optim/radam.ts'
 import { sgd } from '../../../src/optim/sgd.ts'
 import { DataError, OptionError } from '../../../src/base/errors.ts'
-import type { Json } from '../../../src/base/json.ts'
+import { parseJson, type Json } from '../../../src/base/json.ts'
 import { upload } from '../../../src/tensor/read-write.ts'
 import type { Callback } from '../../../src/train/fit/callback.ts'
 import { csvLogger } from '../../../src/train/callbacks/csv-logger.ts'
@@ -427,6 +427,21 @@ describe('what is refused', () => {
       await expect(resuming).rejects.toThrow(DataError)
       await expect(resuming).rejects.toThrow(`${FILE}: a damaged file: ${name} cannot be restored from its state`)
     }
+  })
+
+  test('leaves a file that epochs are appended to as it was', async () => {
+    const files = memoryFiles()
+    const callbacks = () => ({ callbacks: [csvLogger('all.csv', { append: true }), earlyStopping({ patience: 5 })] })
+    await run({ ...setting, files, learner: callbacks }, { checkpoint: FILE })
+    const before = await files.readText('all.csv')
+    expect(before.split('\n').length).toBeGreaterThan(2)
+    const { metadata } = readWeights(FILE, await files.read(FILE))
+    const { states } = parseJson(metadata.wgrad) as { readonly states: readonly Json[] }
+    // That of earlyStopping is a list.
+    await changeInfo(files, FILE, { states: states.map((state) => (Array.isArray(state) ? null : state)) })
+    const resuming = run({ ...setting, files, learner: callbacks }, { checkpoint: FILE, resume: true })
+    await expect(resuming).rejects.toThrow('earlyStopping cannot be restored from its state')
+    expect(await files.readText('all.csv')).toBe(before)
   })
 
   test('to go on from nowhere', async () => {
