@@ -23,11 +23,18 @@ export async function applyOwn(
     // A DataError would leave the image out, as if its file were damaged.
     throw new OptionError(`item transform ${name}`, `it failed (${String(cause)})`, { given: { image: path }, cause })
   }
-  if (isImage(made)) return made
+  if (isImage(made)) return plain(made)
   throw new OptionError(`item transform ${name}`, 'it did not return an image', {
     given: { image: path },
     expected: '{ width, height, data: Uint8Array of 4 · width · height bytes, R G B A }',
   })
+}
+
+/** Returns an image whose bytes are a Uint8Array and nothing derived from it: what `slice` makes of a Buffer is no copy. */
+function plain(image: Pixels): Pixels {
+  const { width, height, data } = image
+  if (data.constructor === Uint8Array) return image
+  return { width, height, data: new Uint8Array(data.buffer, data.byteOffset, data.byteLength) }
 }
 
 function isImage(value: unknown): value is Pixels {

@@ -160,6 +160,15 @@ describe('item transforms from outside', () => {
     expect(await pixels(make({ itemTransforms: twice }).loader)).toEqual(await pixels(make({}).loader))
   })
 
+  test('each works on a copy of its own, also of what comes as a Buffer', async () => {
+    const kept = Buffer.alloc(4 * 6 * 6, 10)
+    const constant = ({ width, height }: Pixels) => ({ width, height, data: kept })
+    const { loader } = make({ itemTransforms: [constant, brighten] })
+    const first = await pixels(loader)
+    expect(new Set(kept)).toEqual(new Set([10]))
+    expect(await pixels(loader)).toEqual(first)
+  })
+
   test('mistakes are named', async () => {
     const failing = (name: string, apply: OwnItem['apply']) =>
       pixels(make({ itemTransforms: [{ name, runsOn: 'both', apply }] }).loader)
