@@ -160,7 +160,8 @@ export class ThreadedDecodePool implements DecodePool {
 
 /** The bytes in memory of their own: a message copies all of the memory that they are a part of. */
 function alone(bytes: Uint8Array | undefined): Uint8Array | undefined {
-  return bytes && bytes.byteLength < bytes.buffer.byteLength ? bytes.slice() : bytes
+  // Not `slice`, which of a Buffer is the same memory.
+  return bytes && bytes.byteLength < bytes.buffer.byteLength ? new Uint8Array(bytes) : bytes
 }
 
 /** Resizing is loaded when it is needed: a thread that only hands out jobs leaves it out. */
