@@ -35,7 +35,11 @@ export async function decodeEach(
       await use(pixels, i)
     }
   }
+  const end = (error: unknown) => {
+    next = requests.length
+    throw error
+  }
   // Two for each thread: the next is there when one is done.
-  await Promise.all(Array.from({ length: Math.max(1, 2 * decoder.threads) }, work))
+  await Promise.all(Array.from({ length: Math.max(1, 2 * decoder.threads) }, () => work().catch(end)))
   return [...reasons].sort(([a], [b]) => a - b).map(([i, reason]) => ({ path: requests[i].path, reason }))
 }
