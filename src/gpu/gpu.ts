@@ -246,6 +246,7 @@ export class Gpu {
   trim(): void {
     // Encoded work may still use them.
     this.queue.submit()
+    this.queue.trim()
     this.buffers.trim((buffer) => this.queue.inOrder(() => buffer.destroy()))
   }
 

@@ -211,6 +211,11 @@ export class Queue {
     return this.checked(staged?.(this.platform, { sleepMs: this.sleepMs }) ?? Promise.reject(new Error(DROPPED)))
   }
 
+  /** Destroys the buffers of reads that are over. */
+  trim(): void {
+    this.readBack.trim()
+  }
+
   /** Submits and waits for all work. @throws the first error that the GPU has reported */
   async finished(): Promise<void> {
     await this.ready()

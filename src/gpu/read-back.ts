@@ -35,9 +35,18 @@ export class ReadBack {
     }
   }
 
+  /** Destroys the buffers that no read uses. */
+  trim(): void {
+    for (const buffer of this.unused.splice(0)) buffer.destroy()
+  }
+
+  /** Returns the smallest unused buffer that is large enough: with any, small reads would leave large ones none. */
   private take(size: number): GPUBuffer {
-    const index = this.unused.findIndex((buffer) => buffer.size >= size)
-    if (index >= 0) return this.unused.splice(index, 1)[0]
+    const fitting = this.unused.filter((buffer) => buffer.size >= size)
+    if (fitting.length > 0) {
+      const smallest = fitting.reduce((least, buffer) => (buffer.size < least.size ? buffer : least))
+      return this.unused.splice(this.unused.indexOf(smallest), 1)[0]
+    }
     const usage = BUFFER_USAGE.MAP_READ | BUFFER_USAGE.COPY_DST
     return this.device.createBuffer({ size: Math.max(LEAST_BYTES, size), usage, label: this.label })
   }
