@@ -39,7 +39,7 @@ export async function fitCharts(fits: readonly FitFigures[], beside: ChartsBesid
     ...validation,
     ...loss.flatMap(({ points }) => points),
   ]
-  const x: Point = [0, Math.max(1, ...smooth.map(([at]) => at))]
+  const x: Point = [0, smooth.reduce((end, [at]) => Math.max(end, at), 1)]
   const small = { x, height: 150 }
   const charts = await Promise.all([
     lineChart({
@@ -113,7 +113,7 @@ export function epochPoints<Row>(fits: readonly (readonly Row[])[], value: (row:
 
 /** Returns a round upper end of an axis for some values. */
 function roundedUp(values: readonly number[]): number {
-  const largest = Math.max(1, ...values.filter(Number.isFinite))
+  const largest = values.filter(Number.isFinite).reduce((most, value) => Math.max(most, value), 1)
   const step = largest > 10 ? 5 : largest > 4 ? 2 : largest > 2 ? 1 : 0.5
   return Math.ceil(largest / step) * step
 }
