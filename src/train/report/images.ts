@@ -1,3 +1,4 @@
+import { base64 } from '../../base/base64.ts'
 import { DataError, OptionError } from '../../base/errors.ts'
 import type { CleaningItem } from '../../data/cleaning.ts'
 import type { Pictures } from '../../data/pictures.ts'
@@ -155,19 +156,4 @@ async function fileUri(
 /** Returns an image as a `data:` address, which a page shows without another file. */
 export async function pngUri({ encodePng }: Pick<Platform, 'encodePng'>, image: Pixels): Promise<string> {
   return `data:image/png;base64,${base64(await encodePng(image))}`
-}
-
-const DIGITS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'
-
-/** Encodes bytes in base 64, with neither Node nor a page at hand. Source: RFC 4648, section 4. */
-function base64(bytes: Uint8Array): string {
-  const parts: string[] = []
-  for (let i = 0; i < bytes.length; i += 3) {
-    const [a, b = 0, c = 0] = bytes.subarray(i, i + 3)
-    const group = (a << 16) | (b << 8) | c
-    const digits = [18, 12, 6, 0].map((shift) => DIGITS[(group >> shift) & 63])
-    const given = Math.min(3, bytes.length - i)
-    parts.push(digits.slice(0, given + 1).join('') + '='.repeat(3 - given))
-  }
-  return parts.join('')
 }
