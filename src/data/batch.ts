@@ -12,7 +12,7 @@ import { emptyNumbers, rowsOf, type TargetCodec, type TargetNumbers } from './ta
 
 /** Pictures of one size with their labels, in the memory of the CPU. */
 export interface HostBatch {
-  /** Its number within the epoch. */
+  /** Number of the batch within the epoch, from 0. */
   readonly index: number
   /** Places that hold an item; those behind it repeat one, to keep the size. */
   readonly count: number
@@ -58,9 +58,9 @@ export interface Batch {
    * Inside a scope it is released with the scope.
    */
   input(dtype: 'f32' | 'f16'): Tensor
-  /** The two halves of `input`, for steps that are recorded once: puts what was drawn where the launches read it … */
+  /** First half of `input`, for steps that are recorded once: uploads what was drawn to where the launches of `augment` read it. */
   write(): void
-  /** … and records them. */
+  /** Second half of `input`: records the augmentation, of what `write` uploads. */
   augment(dtype: 'f32' | 'f16'): Tensor
 }
 

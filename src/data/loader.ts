@@ -55,9 +55,12 @@ export interface EpochOptions {
   readonly draws?: Phase
   /** Number of the pass within its epoch; passes draw different random numbers. Default 0 */
   readonly pass?: number
-  /** Default: as the loader's split says */
+  /** Take the items in a random order. Default: as the loader's split says */
   readonly shuffle?: boolean
-  /** Leave out a partial last batch, and fill the place of an item that cannot be decoded with another; likewise */
+  /**
+   * Leave out a partial last batch, and fill the place of an item that cannot be decoded with another. Default: as the
+   * loader's split says
+   */
   readonly dropLast?: boolean
 }
 

@@ -27,9 +27,9 @@ export interface BatchNormLayerOptions {
 
 const KINDS: Kinds<BatchNormLayerOptions> = { weight: NUMBER, bias: NUMBER, relu: FLAG }
 
-/** Source: the defaults of torch.nn.BatchNorm2d. */
-/** Weight of the new batch in the running averages. */
+/** Weight of the new batch in the running averages. Source: default of torch.nn.BatchNorm2d. */
 const MOMENTUM = 0.1
+/** Added to the variance under the root. Source: default of torch.nn.BatchNorm2d. */
 const EPSILON = 1e-5
 
 /**
