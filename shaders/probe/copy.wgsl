@@ -3,7 +3,7 @@
 //   y[i] = x[i]
 //
 // x, y: [VECTORS] vectors of 16 bytes; a workgroup of THREADS has THREADS·EACH of them side by side, EACH per thread
-// Launched by the benchmark only (bench/kernels/peaks.ts).
+// Launched by src/testing/peaks.ts only.
 // @const THREADS:u32 EACH:u32
 // @shape VECTORS
 // @sample THREADS=64 EACH=2 VECTORS=300

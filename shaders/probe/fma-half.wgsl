@@ -3,7 +3,7 @@
 //   sum[i] ← factor · sum[i] + addend,  8·ROUNDS times;  sums[thread] = Σ sum[i]
 //
 // numbers: [2] vec4f, factor and addend   sums: one vec4f per thread; 8·4·2·CHAINS·ROUNDS operations per thread
-// Launched by the benchmark only (bench/kernels/peaks.ts).
+// Launched by src/testing/peaks.ts only.
 // @enable f16
 // @const CHAINS:u32
 // @shape ROUNDS

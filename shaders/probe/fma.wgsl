@@ -6,7 +6,7 @@
 // begins as (thread mod 16 + 16·i + 64·j) / 64.
 //
 // numbers: [2] vec4f, factor and addend   sums: one vec4f per thread; 8·4·2·CHAINS·ROUNDS operations per thread
-// Launched by the benchmark only (bench/kernels/peaks.ts).
+// Launched by src/testing/peaks.ts only.
 // @const CHAINS:u32
 // @shape ROUNDS
 // @sample CHAINS=3 ROUNDS=5

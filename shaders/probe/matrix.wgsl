@@ -4,7 +4,7 @@
 //
 // f16 operands, f32 sums. numbers: left [MATRIX_M,MATRIX_K], then right [MATRIX_K,MATRIX_N], f16, four to an element
 // sums: [subgroups,DOWN,ACROSS,MATRIX_M,MATRIX_N] f32; 2·M·N·K·DOWN·ACROSS·ROUNDS operations per subgroup, four subgroups per workgroup
-// Launched by the benchmark only (bench/kernels/peaks.ts).
+// Launched by src/testing/peaks.ts only.
 // @enable f16 subgroups subgroup_size_control chromium_experimental_subgroup_matrix
 // @const LANES:u32 MATRIX_M:u32 MATRIX_N:u32 MATRIX_K:u32 DOWN:u32 ACROSS:u32
 // @shape ROUNDS

@@ -17,7 +17,7 @@ export interface TunedTable {
   readonly device: string
   /** Driver for which the table holds, from `gpu.identity`. */
   readonly driver: string
-  /** Version of the shaders for which the table holds (see `kernelsVersion`). */
+  /** Version of the shaders for which the table holds (see `convolutionShaders`). */
   readonly kernels: string
   /**
    * True if matrix kernels were right and faster in each of the three passes; passes without an entry then use them
