@@ -138,7 +138,7 @@ export interface NumberRange {
 }
 
 /** Ranges of the numbers of the images; empty where targets are labels. */
-export function rangesOf({ folder: { targets }, images }: Survey): NumberRange[] {
+function rangesOf({ folder: { targets }, images }: Survey): NumberRange[] {
   if (targets.kind !== 'numbers' || images.length === 0) return []
   return targets.columns.map((name, column) => {
     const values = images.map(({ target }) => Number(target[column])).sort((a, b) => a - b)

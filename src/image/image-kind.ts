@@ -5,7 +5,7 @@ import { DecodeError } from '../base/errors.ts'
 export type ImageKind = 'JPEG' | 'PNG' | 'GIF' | 'WebP' | 'TIFF' | 'AVIF' | 'HEIC' | 'HEIF' | 'BMP'
 
 /** Formats that are read without the platform's decoder. */
-export const BUILT_IN_KINDS: ReadonlySet<ImageKind> = new Set<ImageKind>(['JPEG', 'PNG', 'BMP'])
+const BUILT_IN_KINDS: ReadonlySet<ImageKind> = new Set<ImageKind>(['JPEG', 'PNG', 'BMP'])
 
 /** Formats that a platform reads besides JPEG and PNG. */
 export interface PlatformFormats {

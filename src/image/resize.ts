@@ -156,7 +156,7 @@ export function shrinkFor(width: number, height: number, plan: ResizePlan): numb
 }
 
 /** @throws OptionError  for a plan that no image could satisfy */
-export function checkPlan(plan: ResizePlan): void {
+function checkPlan(plan: ResizePlan): void {
   if (plan.method === 'whole') return
   const { width, height, method } = plan
   if (!['crop', 'squish', 'pad', 'random-crop', 'middle', 'window'].includes(method)) {

@@ -108,7 +108,7 @@ function parameterGradients(
  * Numbers that only a GPU can decide: threads of a workgroup, the vectors of a row that each of them should keep in registers, and
  * those that it keeps at most: 64 numbers, and in the backward pass as many again.
  */
-export const NORM = { threads: 128, vectors: 4, kept: 16 }
+const NORM = { threads: 128, vectors: 4, kept: 16 }
 
 /**
  * Returns the threads that normalize each row of a matrix, [rows, vectors], and the count of their workgroups. On a GPU a row has

@@ -181,7 +181,7 @@ async function edited(pixels: Pixels, edits: readonly PixelEdit[]): Promise<Pixe
  *
  * @param decode  decodes the file of a job
  */
-export async function doJob(job: DecodeJob, decode: (job: DecodeJob) => Promise<Pixels>): Promise<Pixels> {
+async function doJob(job: DecodeJob, decode: (job: DecodeJob) => Promise<Pixels>): Promise<Pixels> {
   const { from, resize, edits = [], share = false } = job
   const sized = from ? (resize ? await resized(from, resize) : from) : await decode(job)
   const pixels = edits.length > 0 ? await edited(sized, edits) : sized
