@@ -1,13 +1,13 @@
 import { requireInteger } from '../base/check.ts'
 import { ShapeError } from '../base/errors.ts'
-import { formatShape } from '../base/format.ts'
 import { FLAG, NUMBER } from '../base/options.ts'
-import { empty, launch, storageDtype } from '../tensor/launch.ts'
+import { empty, launch } from '../tensor/launch.ts'
 import { defineOp } from '../tensor/op.ts'
 import { parts } from '../tensor/parts.ts'
-import { padTo4, windowOutput, type Shape } from '../tensor/shape.ts'
+import { windowOutput } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { imagePass, onGrid } from '../gpu/grid.ts'
+import { planWindowPool, type WindowPoolPlan } from './plans/window-pool.ts'
 import '../gpu/wgsl/avg-pool/index.ts'
 
 export interface AvgPoolOptions {
@@ -19,21 +19,7 @@ export interface AvgPoolOptions {
   readonly ceilMode?: boolean
 }
 
-interface Plan {
-  readonly output: Shape
-  readonly constants: Readonly<Record<string, number>>
-  readonly shape: {
-    readonly H: number
-    readonly W: number
-    readonly P: number
-    readonly Q: number
-    readonly VECTORS: number
-  }
-  readonly dtype: 'f32' | 'f16'
-  readonly detail: string
-}
-
-const op = defineOp<readonly [Tensor], AvgPoolOptions, Plan>({
+const op = defineOp<readonly [Tensor], AvgPoolOptions, WindowPoolPlan>({
   name: 'avgPool',
   options: { kernelSize: NUMBER, stride: NUMBER, ceilMode: FLAG },
 
@@ -43,7 +29,7 @@ const op = defineOp<readonly [Tensor], AvgPoolOptions, Plan>({
     }
     requireInteger('avgPool', 'kernelSize', kernelSize, { from: 1 })
     requireInteger('avgPool', 'stride', stride, { from: 1 })
-    const [N, H, W, C] = x.shape
+    const [, H, W] = x.shape
     const [P, Q] = [H, W].map((size) =>
       ceilMode ? overhangingOutput(size, kernelSize, stride) : windowOutput(size, kernelSize, stride, 0),
     )
@@ -53,13 +39,7 @@ const op = defineOp<readonly [Tensor], AvgPoolOptions, Plan>({
         fix: 'use a smaller kernelSize, or ceilMode',
       })
     }
-    return {
-      output: [N, P, Q, C],
-      constants: { STRIDE: stride },
-      shape: { H, W, P, Q, VECTORS: padTo4(C) / 4, WINDOW: kernelSize },
-      dtype: storageDtype(x),
-      detail: `${formatShape(x.shape)}→${formatShape([P, Q])}`,
-    }
+    return planWindowPool(x, P, Q, { WINDOW: kernelSize, constants: { STRIDE: stride } })
   },
 
   forward(plan, [x]) {

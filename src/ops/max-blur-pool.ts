@@ -1,39 +1,18 @@
-import { formatShape } from '../base/format.ts'
-import { empty, launch, storageDtype } from '../tensor/launch.ts'
+import { empty, launch } from '../tensor/launch.ts'
 import { defineOp } from '../tensor/op.ts'
 import { parts } from '../tensor/parts.ts'
-import { padTo4, type Shape } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { imagePass, onGrid } from '../gpu/grid.ts'
 import { maxBlurPoolOutput } from './plans/max-blur-pool.ts'
+import { planWindowPool, type WindowPoolPlan } from './plans/window-pool.ts'
 import '../gpu/wgsl/max-blur-pool/index.ts'
 
-interface Plan {
-  readonly output: Shape
-  readonly shape: {
-    readonly H: number
-    readonly W: number
-    readonly P: number
-    readonly Q: number
-    readonly VECTORS: number
-  }
-  readonly dtype: 'f32' | 'f16'
-  readonly detail: string
-}
-
-const op = defineOp<readonly [Tensor], undefined, Plan>({
+const op = defineOp<readonly [Tensor], undefined, WindowPoolPlan>({
   name: 'maxBlurPool',
 
   plan([x]) {
-    const output = maxBlurPoolOutput(x.shape)
-    const [, H, W, C] = x.shape
-    const [, P, Q] = output
-    return {
-      output,
-      shape: { H, W, P, Q, VECTORS: padTo4(C) / 4 },
-      dtype: storageDtype(x),
-      detail: `${formatShape(x.shape)}→${formatShape([P, Q])}`,
-    }
+    const [, P, Q] = maxBlurPoolOutput(x.shape)
+    return planWindowPool(x, P, Q)
   },
 
   forward(plan, [x]) {

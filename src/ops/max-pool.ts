@@ -1,13 +1,13 @@
 import { requireInteger, requireRange } from '../base/check.ts'
 import { ShapeError } from '../base/errors.ts'
-import { formatShape } from '../base/format.ts'
 import { NUMBER } from '../base/options.ts'
-import { empty, launch, storageDtype } from '../tensor/launch.ts'
+import { empty, launch } from '../tensor/launch.ts'
 import { defineOp } from '../tensor/op.ts'
 import { parts } from '../tensor/parts.ts'
-import { padTo4, windowOutput, type Shape } from '../tensor/shape.ts'
+import { windowOutput } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { imagePass, onGrid } from '../gpu/grid.ts'
+import { planWindowPool, type WindowPoolPlan } from './plans/window-pool.ts'
 import '../gpu/wgsl/max-pool/index.ts'
 
 export interface MaxPoolOptions {
@@ -19,21 +19,7 @@ export interface MaxPoolOptions {
   readonly padding?: number
 }
 
-interface Plan {
-  readonly output: Shape
-  readonly constants: Readonly<Record<string, number>>
-  readonly shape: {
-    readonly H: number
-    readonly W: number
-    readonly P: number
-    readonly Q: number
-    readonly VECTORS: number
-  }
-  readonly dtype: 'f32' | 'f16'
-  readonly detail: string
-}
-
-const op = defineOp<readonly [Tensor], MaxPoolOptions, Plan>({
+const op = defineOp<readonly [Tensor], MaxPoolOptions, WindowPoolPlan>({
   name: 'maxPool',
   options: { kernelSize: NUMBER, stride: NUMBER, padding: NUMBER },
 
@@ -50,7 +36,7 @@ const op = defineOp<readonly [Tensor], MaxPoolOptions, Plan>({
       Number.isInteger(padding) && padding >= 0 && 2 * padding <= kernelSize,
       mostPad,
     )
-    const [N, H, W, C] = x.shape
+    const [, H, W] = x.shape
     const P = windowOutput(H, kernelSize, stride, padding)
     const Q = windowOutput(W, kernelSize, stride, padding)
     if (P < 1 || Q < 1) {
@@ -58,13 +44,7 @@ const op = defineOp<readonly [Tensor], MaxPoolOptions, Plan>({
         given: { x, kernelSize, padding },
       })
     }
-    return {
-      output: [N, P, Q, C],
-      constants: { STRIDE: stride, PAD: padding },
-      shape: { H, W, P, Q, VECTORS: padTo4(C) / 4, WINDOW: kernelSize },
-      dtype: storageDtype(x),
-      detail: `${formatShape(x.shape)}→${formatShape([P, Q])}`,
-    }
+    return planWindowPool(x, P, Q, { WINDOW: kernelSize, constants: { STRIDE: stride, PAD: padding } })
   },
 
   forward(plan, [x]) {
