@@ -139,8 +139,14 @@ async function firstPass(predictor: Predictor, { width, height, data }: Pixels):
     const outputs = aroundForwards(model, watch, () => model.forward(input))
     return { input, probabilities: activated(predictor, outputs) }
   }
-  const { input, probabilities } = inEvaluation(model, () => scope(() => noGrad(run)))
-  pipeline.release()
+  const runOnce = () => {
+    try {
+      return inEvaluation(model, () => scope(() => noGrad(run)))
+    } finally {
+      pipeline.release()
+    }
+  }
+  const { input, probabilities } = runOnce()
   const reading = read(probabilities)
   release(probabilities)
   return { input, probabilities: Float32Array.from(await reading), shapes }

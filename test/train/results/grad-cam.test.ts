@@ -254,6 +254,20 @@ describe('nothing else changes', () => {
     expect(gpu.buffers.usedBytes).toBe(usedBytes)
   })
 
+  test('nothing is left behind by a model that fails', async () => {
+    class Failing extends Module {
+      forward(): Tensor {
+        throw new Error('mine')
+      }
+    }
+    const predictor = predictorOf(new Failing(), 16)
+    await gpu.queue.finished()
+    const { usedBytes } = gpu.buffers
+    await expect(gradCam(predictor, image(16, 16))).rejects.toThrow('mine')
+    await gpu.queue.finished()
+    expect(gpu.buffers.usedBytes).toBe(usedBytes)
+  })
+
   test('gradients that are accumulated stay as they are, frozen parameters frozen', async () => {
     const model = tinyModel().train()
     const [first, ...rest] = model.parameters()
