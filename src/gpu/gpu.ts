@@ -78,7 +78,7 @@ const NVIDIA_ON_VULKAN = /^NVIDIA: \d/
 const ANSWERS = 3
 
 /** Waits until a device says that it is lost, or for a few answers if it does not. */
-async function lossKnown(device: GPUDevice): Promise<void> {
+async function untilLost(device: GPUDevice): Promise<void> {
   let known = false
   void device.lost.then(() => (known = true))
   for (let i = 0; i < ANSWERS && !known; i++) await device.queue.onSubmittedWorkDone().catch(() => undefined)
@@ -189,7 +189,7 @@ export class Gpu {
         : undefined
     this.profiler = options.profile ? timer : undefined
     const raiseErrors: RaiseErrors = async (cause) => {
-      if (cause !== undefined) await lossKnown(device)
+      if (cause !== undefined) await untilLost(device)
       await this.tracer?.printed
       // Errors of compilation no longer matter to a closed GPU, which may never finish it.
       if (this.closed) this.check()
