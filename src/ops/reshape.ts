@@ -1,13 +1,14 @@
 import { ShapeError } from '../base/errors.ts'
 import { formatShape } from '../base/format.ts'
 import { defineOp } from '../tensor/op.ts'
-import { elementCount, type Shape } from '../tensor/shape.ts'
+import { checkShape, elementCount, type Shape } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 
 const op = defineOp<readonly [Tensor], Shape, { readonly shape: Shape }>({
   name: 'reshape',
 
   plan([x], shape) {
+    checkShape('reshape', shape)
     const { dtype } = x
     const given = { from: formatShape(x), to: formatShape({ shape, dtype }) }
     if (elementCount(shape) !== elementCount(x.shape)) {

@@ -51,6 +51,13 @@ test('refuses what does not fit, before any work', () => {
       to    [2,5] f32
       expected 12 elements]
   `)
+  // As many elements, but no shape.
+  for (const shape of [
+    [-3, -4],
+    [1.5, 8],
+  ]) {
+    expect(() => reshape(zeros([3, 4]), shape)).toThrow('reshape: a shape must consist of positive integers')
+  }
   // As many bytes, but the padding lies elsewhere.
   expect(() => reshape(zeros([4, 3]), [2, 6])).toThrowErrorMatchingInlineSnapshot(`
     [ShapeError: reshape: the last axis is stored padded to a multiple of four, so the elements would have to move
