@@ -10,7 +10,7 @@ import type { BatchDraw } from './augment/plan.ts'
 import type { ResidentImage, ResidentImages } from './resident-images.ts'
 import { emptyNumbers, rowsOf, type TargetCodec, type TargetNumbers } from './targets.ts'
 
-/** Pictures of one size with their labels, in the memory of the CPU. */
+/** Images of one size with their labels, in the memory of the CPU. */
 export interface HostBatch {
   /** Number of the batch within the epoch, from 0. */
   readonly index: number
@@ -54,7 +54,7 @@ export interface Batch {
   /** Random numbers of its augmentation. */
   readonly draw: BatchDraw
   /**
-   * Records the augmentation: the network's input, [N,h,w,channels] of that type. Asked for twice, the pictures are the same.
+   * Records the augmentation: the network's input, [N,h,w,channels] of that type. Asked for twice, the images are the same.
    * Inside a scope it is released with the scope.
    */
   input(dtype: 'f32' | 'f16'): Tensor
@@ -83,10 +83,10 @@ export interface BatchParts {
 }
 
 /**
- * Puts pictures side by side into one array. Those that are there come first, and are repeated to fill all places.
+ * Puts images side by side into one array. Those that are there come first, and are repeated to fill all places.
  *
- * @returns  nothing where all pictures are missing
- * @throws DataError  when the pictures differ in size
+ * @returns  nothing where all images are missing
+ * @throws DataError  when the images differ in size
  */
 export function assemble({
   index,
@@ -104,7 +104,7 @@ export function assemble({
   const { width, height } = present[0].picture
   const different = present.find(({ picture }) => picture.width !== width || picture.height !== height)
   if (different) {
-    throw new DataError(paths[different.item], 'another size than the first picture of its batch', {
+    throw new DataError(paths[different.item], 'another size than the first image of its batch', {
       given: { size: sizeText(different.picture), first: sizeText(present[0].picture) },
       fix: 'give `itemTransforms: [resize(224)]` to the DataBlock',
     })
@@ -175,7 +175,7 @@ export class BatchBuffers {
   load(host: HostBatch, pipeline: BatchPipeline, draw: BatchDraw): Batch {
     const shape = [host.items.length, host.height, host.width]
     if (this.pixels && this.pixels.shape.join() !== shape.join()) {
-      throw new DataError('batch', 'the pictures of this batch have another size than those before', {
+      throw new DataError('batch', 'the images of this batch have another size than those before', {
         given: { size: `${host.width} × ${host.height}`, before: `${this.pixels.shape[2]} × ${this.pixels.shape[1]}` },
         fix: 'give `itemTransforms: [resize(224)]` to the DataBlock',
       })

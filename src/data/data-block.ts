@@ -54,14 +54,14 @@ export interface LoadersOptions {
    * or a function of an item and its label. An epoch stays as long as it is. Default: every item once
    */
   readonly itemWeights?: ItemWeights
-  /** Memory for decoded pictures. Default: a quarter of what is free on the machine */
+  /** Memory for decoded images. Default: a quarter of what is free on the machine */
   readonly cacheBytes?: number
   /**
    * GPU memory for images of finished size, which are then sent to it once and not in every epoch. Default: 1 GiB, 0 on a
    * software adapter
    */
   readonly gpuCacheBytes?: number
-  /** Decoded pictures shared with other loaders, instead of `cacheBytes` and `gpuCacheBytes`. */
+  /** Decoded images shared with other loaders, instead of `cacheBytes` and `gpuCacheBytes`. */
   readonly cache?: PixelCache
   /** Default: that of the open GPU. */
   readonly platform?: Platform

@@ -9,7 +9,7 @@ import type { Phase } from './augment/draw.ts'
 import type { RandAugmentTransform, TrivialAugmentTransform } from './auto-augment.ts'
 import { toOwnItemTransform, type OwnItem, type OwnItemFunction, type OwnItemTransform } from './own-item-transform.ts'
 
-/** Brings pictures to one size; what is random about it is drawn anew for every picture. */
+/** Brings images to one size; what is random about it is drawn anew for every image. */
 export interface SizeTransform {
   readonly order: 1
   readonly width: number
@@ -29,7 +29,7 @@ export interface RandomResizedCropTransform extends SizeTransform, Required<Rand
   readonly kind: 'randomResizedCrop'
 }
 
-/** Exchanges left and right of some pictures in training. */
+/** Exchanges left and right of some images in training. */
 export interface FlipItemTransform {
   readonly kind: 'flipItem'
   readonly order: 0
@@ -79,7 +79,7 @@ export type GivenItemTransform = ItemTransform | OwnItem | OwnItemFunction
 const MIDDLE = [0.5, 0.5] as const
 
 /**
- * Crops every picture to the aspect of the target and resamples it: in training at a random place along its longer
+ * Crops every image to the aspect of the target and resamples it: in training at a random place along its longer
  * side, in validation in the middle.
  *
  * @param size  pixels: one number for a square, or [height, width]
@@ -129,13 +129,13 @@ export interface RandomResizedCropOptions {
   readonly maxScale?: number
   /** Smallest and largest width / height of what is kept. Default 3/4 and 4/3 */
   readonly ratio?: Range
-  /** How much larger pictures are made in validation before their middle is kept, in parts of the size. Default 0.14 */
+  /** How much larger images are made in validation before their middle is kept, in parts of the size. Default 0.14 */
   readonly validExtra?: number
 }
 
 /**
- * In training a box of random area, shape and place of every picture, brought to `size`; in validation all of the
- * picture, squished to ⌈max(size)·validExtra / 8⌉·8 pixels more, of which the middle is kept.
+ * In training a box of random area, shape and place of every image, brought to `size`; in validation all of the
+ * image, squished to ⌈max(size)·validExtra / 8⌉·8 pixels more, of which the middle is kept.
  *
  * @param size  pixels: one number for a square, or [height, width]
  * @throws OptionError  when the size, a scale or the ratio is out of range
@@ -172,7 +172,7 @@ export function randomResizedCrop(size: Size, options: RandomResizedCropOptions 
 }
 
 /**
- * Mirrors pictures left to right with probability p, in training only, and before they are cropped wherever it is listed.
+ * Mirrors images left to right with probability p, in training only, and before they are cropped wherever it is listed.
  *
  * @param p  Default 0.5
  * @throws OptionError  when p is no probability

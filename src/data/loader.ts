@@ -88,7 +88,7 @@ const LOADER_KINDS: Kinds<LoaderOptions> = {
   itemWeights: ANY,
 }
 
-/** The items of one subset as batches of pictures and labels. */
+/** The items of one subset as batches of images and labels. */
 export class Loader {
   readonly split: Phase
   readonly batchSize: number
@@ -174,7 +174,7 @@ export class Loader {
    * The batches of one pass. The next ones are decoded while the consumer and the GPU work, and the GPU is never more
    * than two batches behind. The tensors of a batch are released, or written anew, when the next is asked for.
    *
-   * @throws DataError  when more than one item in a hundred cannot be decoded, or pictures differ in size
+   * @throws DataError  when more than one item in a hundred cannot be decoded, or images differ in size
    */
   async *batches(pass: EpochOptions = {}): AsyncGenerator<Batch, void, undefined> {
     checkOptions('loader', pass, EPOCH_KINDS)

@@ -104,7 +104,7 @@ export async function summarize(block: PreparedOptions, path: string, options: L
     lines.push(`  ${name}${how}: ${width} × ${height} pixels`)
   }
   lines.push(
-    `a batch: ${batchSize} such pictures, ${formatShape({ shape: [batchSize, height, width], dtype: 'u32' })}, one RGBA pixel each`,
+    `a batch: ${batchSize} such images, ${formatShape({ shape: [batchSize, height, width], dtype: 'u32' })}, one RGBA pixel each`,
   )
   for (const transform of batchTransformsOf(block).toSorted((a, b) => a.order - b.order)) {
     const size = 'size' in transform ? transform.size : undefined

@@ -9,12 +9,12 @@ import type { PixelCache } from './pixel-cache.ts'
 import { dependsOnPlace, resizePixels, turnedPixels } from '../image/resize.ts'
 
 /**
- * From this many decoding threads on, decoding a picture again there is cheaper than resizing a kept one here, where threads
+ * From this many decoding threads on, decoding an image again there is cheaper than resizing a kept one here, where threads
  * cannot share it.
  */
 const MANY_THREADS = 4
 /**
- * A whole picture is kept where it has at most so many times the pixels that are needed of it. ImageNet's usual
+ * A whole image is kept where it has at most so many times the pixels that are needed of it. ImageNet's usual
  * 500 × 375 are 46 times 64 × 64; the 12 megapixels of a telephone are 240 times 224 × 224.
  */
 const MOST_TIMES_KEPT = 64
@@ -31,7 +31,7 @@ export interface PicturesOptions {
 }
 
 /**
- * The pictures of a data set by item number: decoded, brought to size, and remembered while there is room, so that
+ * The images of a data set by item number: decoded, brought to size, and remembered while there is room, so that
  * later epochs decode nothing.
  *
  * It remembers the finished image if that does not depend on the random place of its crop, and otherwise the whole image,
@@ -44,9 +44,9 @@ export class Pictures {
   private readonly platform: PicturesOptions['platform']
   private readonly tolerated: number
   private readonly unreadable = new Map<number, Unreadable>()
-  /** Pictures that are too large to be kept whole. */
+  /** Images that are too large to be kept whole. */
   private readonly large = new Set<string>()
-  /** Where the size of a picture decides: how many depended on the place of the crop, and how many did not. */
+  /** Where the size of an image decides: how many depended on the place of the crop, and how many did not. */
   private readonly seen = { varying: 0, fixed: 0 }
   private saidFull = false
 
@@ -70,7 +70,7 @@ export class Pictures {
   }
 
   /**
-   * Pixels that the plan makes of an item's picture, or nothing where its file cannot be decoded, which is reported once. A
+   * Pixels that the plan makes of an item's image, or nothing where its file cannot be decoded, which is reported once. A
    * file that could not be read is tried again the next time: the reason may have passed.
    *
    * @throws DataError  when more items cannot be read than are tolerated
@@ -151,7 +151,7 @@ export class Pictures {
     if (!cache.put(name, pixels) && !this.saidFull && cache.limitBytes > 0) {
       this.saidFull = true
       this.platform.log(
-        `the first ${cache.count} decoded pictures fill the ${formatBytes(cache.limitBytes)} set aside for them (cacheBytes); ` +
+        `the first ${cache.count} decoded images fill the ${formatBytes(cache.limitBytes)} set aside for them (cacheBytes); ` +
           'the others are decoded anew each epoch',
       )
     }

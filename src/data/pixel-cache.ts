@@ -5,19 +5,19 @@ import type { Platform } from '../platform/platform.ts'
 import type { Pixels } from '../image/pixels.ts'
 import { ResidentImages, residentBudget } from './resident-images.ts'
 
-/** Part of the free memory. Of 10 GiB it holds all of Imagenette at 224 × 224: 13 394 pictures of 196 KiB, 2.5 GiB. */
+/** Part of the free memory. Of 10 GiB it holds all of Imagenette at 224 × 224: 13 394 images of 196 KiB, 2.5 GiB. */
 const DEFAULT_PART = 1 / 4
 /** Budget in a page that cannot tell how much memory there is. */
 const UNKNOWN_BYTES = 2 ** 30
 
-/** Bytes for decoded pictures on a machine, by the memory that is free there now. */
+/** Bytes for decoded images on a machine, by the memory that is free there now. */
 export function cacheBudget({ availableBytes }: Pick<Platform, 'availableBytes'>): number {
   const free = availableBytes?.()
   return free === undefined ? UNKNOWN_BYTES : Math.floor(DEFAULT_PART * free)
 }
 
 /**
- * Decoded pictures by name, as many as fit a budget; what has come first stays. Decoding a JPEG costs milliseconds, so
+ * Decoded images by name, as many as fit a budget; what has come first stays. Decoding a JPEG costs milliseconds, so
  * from the second epoch on a data set that fits is only copied.
  *
  * Loaders can share one (the `cache` of DataBlock.loaders), as those of one data set at several batch sizes do.
@@ -25,7 +25,7 @@ export function cacheBudget({ availableBytes }: Pick<Platform, 'availableBytes'>
 export class PixelCache {
   readonly limitBytes: number
   usedBytes = 0
-  /** A picture did not fit. */
+  /** An image did not fit. */
   full = false
   private readonly pictures = new Map<string, Pixels>()
   private readonly gpuBytes: number | undefined
@@ -60,7 +60,7 @@ export class PixelCache {
     return this.pictures.get(name)
   }
 
-  /** Remembers a picture where it fits. @returns whether it did */
+  /** Remembers an image where it fits. @returns whether it did */
   put(name: string, pixels: Pixels): boolean {
     if (this.pictures.has(name)) return true
     if (this.usedBytes + pixels.data.byteLength > this.limitBytes) {
@@ -80,6 +80,6 @@ export class PixelCache {
   }
 
   toString(): string {
-    return `${this.count} decoded pictures, ${formatBytes(this.usedBytes)} of ${formatBytes(this.limitBytes)}`
+    return `${this.count} decoded images, ${formatBytes(this.usedBytes)} of ${formatBytes(this.limitBytes)}`
   }
 }

@@ -9,24 +9,24 @@ import { inGrey } from '../image/grey.ts'
 import { csvLine } from './csv.ts'
 import { dataHome, datasetsOf } from './untar-data.ts'
 
-/** Goes up when the pictures change, so that an old sample is not taken for a new one. */
+/** Goes up when the images change, so that an old sample is not taken for a new one. */
 const VERSION = 2
-/** Every fifth picture of a class is there to measure on. */
+/** Every fifth image of a class is there to measure on. */
 const VALID_EVERY = 5
 
 /** The classes of `sampleData`, which are the names of its folders. */
 export const sampleClasses: readonly string[] = thingNames
 
-/** Labels of the kind 'labels': things that a picture may show together. */
+/** Labels of the kind 'labels': things that an image may show together. */
 export const sampleLabels: readonly string[] = ['cross', 'disc', 'dots', 'stripes', 'triangle'] satisfies ThingName[]
 
 /**
  * Kind of a generated data set:
  *
- *   'classes'  one thing per picture, in folders of classes
+ *   'classes'  one thing per image, in folders of classes
  *   'grey'     the same in grey
- *   'labels'   none to three things per picture, named in the table `labels.csv`
- *   'numbers'  one to four discs per picture; `labels.csv` has their `count` and the `area` that they cover, in parts of it
+ *   'labels'   none to three things per image, named in the table `labels.csv`
+ *   'numbers'  one to four discs per image; `labels.csv` has their `count` and the `area` that they cover, in parts of it
  */
 export type SampleKind = 'classes' | 'grey' | 'labels' | 'numbers'
 
@@ -39,9 +39,9 @@ const KINDS: Kind = {
   expected: "'classes', 'grey', 'labels' or 'numbers'",
   is: (value) => ['classes', 'grey', 'labels', 'numbers'].includes(value as string),
 }
-/** Side in pixels of pictures with several things. */
+/** Side in pixels of images with several things. */
 const SCENE_SIZE = 64
-/** The most labels of a picture. */
+/** The most labels of an image. */
 const MOST_LABELS = 3
 
 export interface SampleOptions {
@@ -62,12 +62,12 @@ export interface SampleOptions {
  *   <home>/data/wgrad-sample-2-1600/train/ring/0001.jpg       four of five
  *   <home>/data/wgrad-sample-2-1600/val/ring/0004.jpg         every fifth
  *
- * Other kinds are several things per picture, numbers, and grey pictures (see `SampleKind`):
+ * Other kinds are several things per image, numbers, and grey images (see `SampleKind`):
  *
  *   const folder = await sampleData({ kind: 'labels', images: 400 })
  *   await ImageLoaders.fromCsv(folder, { labelDelim: ' ', validColumn: 'is_valid' })
  *
- * The same pictures for the same number everywhere; drawn once, and found again.
+ * The same images for the same number everywhere; drawn once, and found again.
  *
  * @returns the path of the folder
  * @throws OptionError  for fewer images than put one of every class into `val`
@@ -128,7 +128,7 @@ function drawJpeg(name: ThingName, image: number, grey: boolean): Uint8Array {
   return encodeJpeg(grey ? inGrey(picture) : picture, draw.integer(60, 92))
 }
 
-/** Draws a picture of several things. @returns  its file, and the cells of its row in the table */
+/** Draws an image of several things. @returns  its file, and the cells of its row in the table */
 function drawTargets(kind: SampleKind, image: number) {
   const draw = rng(0, `sample ${kind}`, VERSION, image)
   const names = kind === 'labels' ? someLabels(draw) : new Array<ThingName>(draw.integer(1, mostThings)).fill('disc')

@@ -11,7 +11,7 @@ import type { Loader, EpochOptions } from './loader.ts'
 import { rowOf } from './targets.ts'
 
 export interface ShowOptions {
-  /** Pictures shown at most. Default 9 */
+  /** Images shown at most. Default 9 */
   readonly count?: number
   /** Chooses the batch. Default 0 */
   readonly epoch?: number

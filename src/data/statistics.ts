@@ -6,7 +6,7 @@ import type { BatchTransform } from './augment/transforms.ts'
 import type { Loader, EpochOptions } from './loader.ts'
 
 /**
- * Mean and standard deviation of red, green and blue, or of grey, over all pixels of some pictures.
+ * Mean and standard deviation of red, green and blue, or of grey, over all pixels of some images.
  *
  *   mean[c] = Σ x[i,c] / n,  std[c] = √(Σ (x[i,c] − mean[c])² / (n − 1))
  *

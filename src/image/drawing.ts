@@ -1,4 +1,4 @@
-/** Pictures of shapes and textures, drawn from random numbers: what data/sample.ts is made of. */
+/** Images of shapes and textures, drawn from random numbers: what data/sample.ts is made of. */
 import type { Rng } from '../base/rng.ts'
 import type { Pixels } from './pixels.ts'
 
@@ -65,7 +65,7 @@ export const thingNames = Object.keys(things) as readonly ThingName[]
 const EDGE = 0.02
 
 /**
- * A picture of one thing, of random size, place, angle and colours, on a random ground with things in the way.
+ * An image of one thing, of random size, place, angle and colours, on a random ground with things in the way.
  *
  * @returns 8-bit RGBA, the shorter side 120 … 208 pixels, the longer up to 1.6 times as long
  */
@@ -86,7 +86,7 @@ export function drawPicture(name: ThingName, draw: Rng): Pixels {
   return picture
 }
 
-/** Things of a scene and the part of the picture that each covers. */
+/** Things of a scene and the part of the image that each covers. */
 export interface Scene {
   readonly picture: Pixels
   readonly areas: readonly number[]
@@ -102,7 +102,7 @@ const DARK = 0.3
 export const mostThings = CELLS ** 2
 
 /**
- * A picture of several things beside each other, or none, of random sizes, places, angles and colours, on a random ground.
+ * An image of several things beside each other, or none, of random sizes, places, angles and colours, on a random ground.
  *
  * @param names  at most `mostThings`
  * @param size   height and width in pixels
@@ -154,7 +154,7 @@ function planeWave(width: number, height: number, perPixel: number, draw: Rng): 
   return (x, y) => strength * (sinX[x] * cosY[y] + cosX[x] * sinY[y])
 }
 
-/** Place of one thing in a picture. */
+/** Place of one thing in an image. */
 interface Place {
   readonly radius: number
   readonly centreX: number

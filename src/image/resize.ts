@@ -210,7 +210,7 @@ export function resample(
   return { width, height, data: view.data === source.data ? copyRows(view, width, height) : view.data }
 }
 
-/** Pixels inside a larger picture: where they start and how far apart their rows are, in bytes. */
+/** Pixels inside a larger image: where they start and how far apart their rows are, in bytes. */
 interface View {
   readonly data: Uint8Array
   readonly first: number

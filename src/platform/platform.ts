@@ -27,7 +27,7 @@ export interface Platform {
   readonly decoder: DecodePool
   /** Downloads and unpacks data sets; absent where there is no disk to put them on (a page). */
   readonly datasets?: Datasets
-  /** PNG file bytes of an 8-bit RGBA picture. */
+  /** PNG file bytes of an 8-bit RGBA image. */
   encodePng(picture: Pixels): Promise<Uint8Array>
   /**
    * Draws a text with fonts, wrapped to a width: RGBA, as wide as it is but not wider, transparent around the letters;

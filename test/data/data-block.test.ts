@@ -150,7 +150,7 @@ test('summary tells the way of one item', async () => {
       label: apple, number 0
       decoded: 16 × 8 pixels
       resize (crop): 8 × 8 pixels
-    a batch: 4 such pictures, [4,8,8] u32, one RGBA pixel each
+    a batch: 4 such images, [4,8,8] u32, one RGBA pixel each
       affine: [4,8,8,3]
       crop: [4,4,4,3]
       lighting: [4,4,4,3]
@@ -167,7 +167,7 @@ test('summary tells of every item transform, in the order of their work', async 
     '  decoded: 16 × 8 pixels',
     '  flipItem (p = 0.3): 16 × 8 pixels',
     '  randomResizedCrop: 6 × 4 pixels',
-    'a batch: 4 such pictures, [4,4,6] u32, one RGBA pixel each',
+    'a batch: 4 such images, [4,4,6] u32, one RGBA pixel each',
   ])
 })
 

@@ -127,7 +127,7 @@ describe('the pixels', () => {
   test('pictures of different sizes are refused, with the way out', async () => {
     await expect(all(make(['a-4x4', 'b-4x4', 'c-5x4', 'd-4x4'], { split: 'valid' }))).rejects
       .toThrowErrorMatchingInlineSnapshot(`
-      [DataError: c-5x4: another size than the first picture of its batch
+      [DataError: c-5x4: another size than the first image of its batch
         size   5 × 4
         first  4 × 4
         Fix: give \`itemTransforms: [resize(224)]\` to the DataBlock]
@@ -295,7 +295,7 @@ describe('decoding once', () => {
     for (const epoch of [0, 1]) expect(await all(small, { epoch })).toEqual(await all(large, { epoch }))
     expect(small.pictures.cache.usedBytes).toBeLessThanOrEqual(200)
     expect(small.platform.lines).toEqual([
-      'the first 3 decoded pictures fill the 200 B set aside for them (cacheBytes); the others are decoded anew each epoch',
+      'the first 3 decoded images fill the 200 B set aside for them (cacheBytes); the others are decoded anew each epoch',
     ])
     expect(large.platform.lines).toEqual([])
   })

@@ -171,7 +171,7 @@ function thresholdOption(given: string | undefined): number | 'suggest' | null {
 
 /** Everything that a training run depends on, with all defaults filled in: it is stored, so that the run can be continued. */
 export interface Settings {
-  /** Absolute path of the pictures. */
+  /** Absolute path of the images. */
   readonly folder: string
   readonly targets: TargetKind
   /** Names of the numbers, where targets are numbers. */

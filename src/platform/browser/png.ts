@@ -2,7 +2,7 @@ import type { PngReader } from '../../image/png.ts'
 import type { Pixels } from '../../image/pixels.ts'
 import { bitmapPixels, context } from './image-bitmap.ts'
 
-/** PNG file bytes of an 8-bit RGBA picture, by the browser's own encoder. */
+/** PNG file bytes of an 8-bit RGBA image, by the browser's own encoder. */
 export async function encodePng({ width, height, data }: Pixels): Promise<Uint8Array> {
   const canvas = new OffscreenCanvas(width, height)
   context(canvas).putImageData(new ImageData(new Uint8ClampedArray(data), width, height), 0, 0)

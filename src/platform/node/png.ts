@@ -3,7 +3,7 @@ import { PNG } from 'pngjs'
 import type { CheckedPng, PngReader } from '../../image/png.ts'
 import type { Pixels } from '../../image/pixels.ts'
 
-/** PNG file bytes of an 8-bit RGBA picture. */
+/** PNG file bytes of an 8-bit RGBA image. */
 export function encodePng({ width, height, data }: Pixels): Promise<Uint8Array> {
   const png = new PNG({ width, height })
   png.data.set(data)
