@@ -86,8 +86,9 @@ function step(node: TapeNode, dy: Tensor, gradients: Map<Tensor, Tensor>): void 
     const input = node.inputs[index]
     if (!input) throw new RangeError(`${node.name}: input ${index} was omitted and has no gradient`)
     const spec = { shape: input.shape, dtype: dtype ?? input.dtype }
-    const free = input.leaf !== undefined && !input.leaf.hasGradient && spec.dtype === 'f32'
-    return free && input.leaf ? leafGradient(input, input.leaf) : empty(spec, `d(${node.name})`)
+    const { leaf } = input
+    const free = leaf && !leaf.hasGradient && spec.dtype === 'f32' && occursOnce(leaf, node)
+    return free ? leafGradient(input, leaf) : empty(spec, `d(${node.name})`)
   }
   // Gradients that are replaced; a summand of an existing gradient is computed in a tensor of its own.
   const replaced = node.inputs.flatMap((input) => {
@@ -101,6 +102,11 @@ function step(node: TapeNode, dy: Tensor, gradients: Map<Tensor, Tensor>): void 
     if (input.leaf) addToLeaf(input, input.leaf, gradient)
     else addTo(gradients, input, gradient)
   })
+}
+
+/** Returns false for a parameter that an operation has as several inputs, such as the square p·p: its gradient is the sum of theirs. */
+function occursOnce(leaf: Leaf, { inputs }: TapeNode): boolean {
+  return inputs.filter((input) => input?.leaf === leaf).length === 1
 }
 
 function leafGradient(input: Tensor, leaf: Leaf): Tensor {

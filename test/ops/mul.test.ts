@@ -98,6 +98,11 @@ describe.each(families)('family %s', (family) => {
     await gradcheck('mul', (given) => mul(given.a, given.b), { a: uniform([2, 4, 3, 5], 1), b })
   })
 
+  test('the square of a tensor has the sum of both gradients', async () => {
+    gpu.family = family
+    await gradcheck('a·a', ({ a }) => mul(a, a), { a: uniform([2, 3, 5], 1) })
+  })
+
   test.each(golden<{ scale: readonly Golden[] }>('layers').scale)('a layer scale is that of PyTorch', async (item) => {
     gpu.family = family
     const { shape } = item.y
