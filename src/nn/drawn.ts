@@ -1,7 +1,7 @@
 import { rng, type Rng } from '../base/rng.ts'
-import { isRecomputing } from '../tensor/recompute.ts'
+import { drawnOnce } from '../tensor/recompute.ts'
 import { keep } from '../tensor/scope.ts'
-import type { Shape } from '../tensor/shape.ts'
+import { sameShape, type Shape } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { zeros } from '../tensor/read-write.ts'
 import type { Dtype } from '../tensor/dtype.ts'
@@ -9,7 +9,7 @@ import type { Module } from './module.ts'
 
 /** Layer with random numbers, which a learner draws before every training step, so that a step can be recorded and replayed. */
 export interface DrawnLayer extends Module {
-  /** Draws the numbers of the next forward pass in training, for batches of N. They go to where a recorded step reads them. */
+  /** Draws the numbers of the next step in training, for batches of N. They go to where a recorded step reads them. */
   draw(random: Rng, N: number): void
 }
 
@@ -24,18 +24,26 @@ interface Drawn {
   readonly numbers: Tensor
 }
 
+/** Numbers of the passes of one step, in their order, and how many of them have been used. */
+interface Passes {
+  readonly drawn: Drawn[]
+  used: number
+}
+
 /**
- * Random numbers of a layer, drawn on the CPU. Batches of one size always have theirs in the same tensor, from which a recorded
- * step reads them. A forward pass for which no numbers were drawn draws them itself, from a stream of the layer; a forward
- * pass that is recomputed for its gradients uses the numbers of the original one.
+ * Random numbers of a layer, drawn on the CPU. Batches of one size always have theirs in the same tensors, from which a recorded
+ * step reads them: one for each pass of the layer within a step, since the backward pass needs them again. A forward pass for
+ * which no numbers were drawn draws them itself, from a stream of the layer; a forward pass that is recomputed for its
+ * gradients uses the numbers of the original one.
  */
 export class DrawnTensor {
   private readonly stream: string
   private readonly spec: (x: Tensor) => readonly [shape: Shape, dtype: Dtype]
   private readonly fill: (numbers: Tensor, random: Rng, shape: Shape) => void
   /** Numbers for each size of the first axis of x. */
-  private readonly known = new Map<number, Drawn>()
-  private drawn: Rng | undefined
+  private readonly known = new Map<number, Passes>()
+  /** Stream of the step whose numbers were drawn last. */
+  private told: Rng | undefined
   private calls = 0
 
   /**
@@ -53,24 +61,43 @@ export class DrawnTensor {
     this.fill = fill
   }
 
-  /** Draws the numbers of the next forward pass in training, for batches of N. */
+  /** Draws the numbers of the next step in training, for batches of N. */
   draw(random: Rng, N: number): void {
-    this.drawn = random
-    const known = this.known.get(N)
-    if (known) this.fill(known.numbers, random, known.shape)
+    this.told = random
+    const passes = this.passesOf(N)
+    passes.used = 0
+    for (const { shape, numbers } of passes.drawn) this.fill(numbers, random, shape)
   }
 
   /** Returns the numbers for an input. */
   for(x: Tensor): Tensor {
-    const last = this.known.get(x.shape[0])
-    const known = last?.shape.join() === x.shape.join() ? last : undefined
-    const isReady = known !== undefined && (this.drawn !== undefined || isRecomputing())
-    const { shape, numbers } = known ?? { shape: x.shape, numbers: keep(zeros(...this.spec(x))) }
-    if (!isReady) {
-      this.known.set(x.shape[0], { shape, numbers })
-      this.fill(numbers, this.drawn ?? rng(0, this.stream, this.calls++), shape)
+    return drawnOnce(() => this.next(x))
+  }
+
+  private next(x: Tensor): Tensor {
+    const passes = this.passesOf(x.shape[0])
+    const before = passes.drawn[passes.used - 1]
+    // The pass before awaits no gradients, so that its numbers may be drawn anew.
+    const isOver = before !== undefined && before.numbers.storage.holds === 0
+    const { told } = this
+    if (isOver || told === undefined) {
+      // Nothing tells where a step ends, so numbers that await gradients are left to the tape.
+      if (!isOver) passes.drawn.splice(0, passes.used)
+      passes.used = 0
     }
-    this.drawn = undefined
+    const place = passes.used++
+    const known = passes.drawn[place]
+    const fits = known !== undefined && sameShape(known.shape, x.shape)
+    const { shape, numbers } = fits ? known : { shape: x.shape, numbers: keep(zeros(...this.spec(x))) }
+    passes.drawn[place] = { shape, numbers }
+    if (isOver || told === undefined) this.fill(numbers, rng(0, this.stream, this.calls++), shape)
+    else if (!fits) this.fill(numbers, told, shape)
     return numbers
+  }
+
+  private passesOf(N: number): Passes {
+    const known = this.known.get(N) ?? { drawn: [], used: 0 }
+    this.known.set(N, known)
+    return known
   }
 }

@@ -34,7 +34,7 @@ export class Dropout extends Module implements DrawnLayer {
     )
   }
 
-  /** Draws the mask of the next forward pass in training, for batches of N. It goes to where a recorded step reads it. */
+  /** Draws the masks of the next step in training, for batches of N. They go to where a recorded step reads them. */
   draw(random: Rng, N: number): void {
     this.mask.draw(random, N)
   }

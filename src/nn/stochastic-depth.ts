@@ -43,7 +43,7 @@ export class StochasticDepth extends Module implements DrawnLayer {
     )
   }
 
-  /** Draws the images of the next forward pass in training, for batches of N. They go to where a recorded step reads them. */
+  /** Draws the images of the next step in training, for batches of N. They go to where a recorded step reads them. */
   draw(random: Rng, N: number): void {
     this.factors.draw(random, N)
   }

@@ -14,9 +14,12 @@ import { timmNames } from '../../src/nn/weight-names.ts'
 import { visionGroups, visionModel } from '../../src/nn/vision-model.ts'
 import { xresnet18, xresnet50 } from '../../src/nn/xresnet.ts'
 import type { Module } from '../../src/nn/module.ts'
+import { add } from '../../src/ops/add.ts'
 import { backward } from '../../src/tensor/backward.ts'
 import { recompute } from '../../src/tensor/recompute.ts'
+import { scope } from '../../src/tensor/scope.ts'
 import { elementCount } from '../../src/tensor/shape.ts'
+import type { Tensor } from '../../src/tensor/tensor.ts'
 import { read, tensor } from '../../src/tensor/read-write.ts'
 import { channelsFirst, channelsLast, expectGolden, golden, type Summary } from '../helpers/golden.ts'
 import { hashUniform } from '../../src/testing/hash-uniform.ts'
@@ -139,11 +142,70 @@ describe('dropout', () => {
     expect([...(await read(x.leaf.gradient!))]).toEqual(values)
   })
 
+  describe.each(['told', 'not told'])('a layer that runs twice before its gradients, %s', (told) => {
+    const begin = (layer: Dropout, seed = 1) => void (told === 'told' && layer.draw(rng(seed, 'a'), 4))
+    const trained = () => {
+      const x = ones()
+      x.leaf = { trainable: true, gradient: undefined, hasGradient: false }
+      return x
+    }
+    /** Values of y and gradient of x, which are alike if each pass is differentiated with its own mask. */
+    async function run(layer: Dropout, f: (x: Tensor) => Tensor, seed?: number) {
+      begin(layer, seed)
+      const x = trained()
+      const y = scope(() => {
+        const made = f(x)
+        backward(made, ones())
+        return made
+      })
+      return { y: [...(await read(y))], dx: [...(await read(x.leaf!.gradient!))] }
+    }
+
+    test.each([
+      ['one after the other', (layer: Dropout, x: Tensor) => layer.forward(layer.forward(x))],
+      ['side by side', (layer: Dropout, x: Tensor) => add(layer.forward(x), layer.forward(x))],
+      ['computed again', (layer: Dropout, x: Tensor) => recompute(x, (from) => layer.forward(layer.forward(from)))],
+      [
+        'in parts that are computed again',
+        (layer: Dropout, x: Tensor) => {
+          const part = (from: Tensor) => recompute(from, (start) => layer.forward(start))
+          return part(part(x))
+        },
+      ],
+    ])('%s', async (_how, f) => {
+      const layer = new Dropout(0.5)
+      for (const seed of [1, 2]) {
+        const { y, dx } = await run(layer, (x) => f(layer, x), seed)
+        expect(dx).toEqual(y)
+        expect(new Set(y).size).toBeGreaterThan(1)
+      }
+    })
+
+    test('leaves out the same in both passes only by chance', async () => {
+      const { y } = await run(new Dropout(0.5), (x) => layerTwice(x, new Dropout(0.5)))
+      // Four times 1 in a quarter of the places: five standard deviations of the count.
+      expect(Math.abs(y.filter((value) => value === 4).length / 40_000 - 0.25)).toBeLessThan(
+        5 * Math.sqrt(0.1875 / 40_000),
+      )
+    })
+
+    test('draws both passes of a step anew', async () => {
+      const layer = new Dropout(0.5)
+      const twice = (seed: number) => run(layer, (x) => layerTwice(x, layer), seed)
+      const [first, second, again] = [await twice(1), await twice(2), await twice(1)]
+      expect(second.y).not.toEqual(first.y)
+      if (told === 'told') expect(again).toEqual(first)
+      else expect(again.y).not.toEqual(first.y)
+    })
+  })
+
   test('refuses what is no probability', () => {
     expect(() => new Dropout(1)).toThrow('p is out of range')
     expect(() => new Dropout('0.5' as never)).toThrow('p is out of range')
   })
 })
+
+const layerTwice = (x: Tensor, layer: Dropout) => layer.forward(layer.forward(x))
 
 /** Weights of a model's shapes, every number of tensor i being i. */
 function numbered(model: Module): StateDict {
