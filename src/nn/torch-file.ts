@@ -13,17 +13,20 @@ import { PickleGlobal, readPickle, type PickleValue } from './pickle.ts'
 import type { StateDict, StateEntry } from './state-dict.ts'
 import { readStoredZip, type ZipEntries } from './zip.ts'
 
-/** Types of numbers: bytes of one, and how many are read from a copy of their bytes; integers are left out. */
-const STORAGES: ReadonlyMap<string, { readonly bytes: number; readonly read?: (copy: ArrayBuffer) => Float32Array }> =
-  new Map([
-    ['torch.FloatStorage', { bytes: 4, read: (copy: ArrayBuffer) => new Float32Array(copy) }],
-    [
-      'torch.HalfStorage',
-      { bytes: 2, read: (copy: ArrayBuffer) => Float32Array.from(new Uint16Array(copy), halfToFloat) },
-    ],
-    ['torch.BFloat16Storage', { bytes: 2, read: (copy: ArrayBuffer) => bfloatsToFloats(new Uint16Array(copy)) }],
-    ['torch.LongStorage', { bytes: 8 }],
-  ])
+/** A type of weights: bytes of one number, and how many are read from a copy of their bytes. */
+interface WeightType {
+  readonly bytes: number
+  read(copy: ArrayBuffer): Float32Array
+}
+
+/** Types of tensors. Counters, masks, indices and states of random generators are no weights, and left out. */
+const STORAGES: ReadonlyMap<string, WeightType | undefined> = new Map<string, WeightType | undefined>([
+  ['torch.FloatStorage', { bytes: 4, read: (copy) => new Float32Array(copy) }],
+  ['torch.DoubleStorage', { bytes: 8, read: (copy) => Float32Array.from(new Float64Array(copy)) }],
+  ['torch.HalfStorage', { bytes: 2, read: (copy) => Float32Array.from(new Uint16Array(copy), halfToFloat) }],
+  ['torch.BFloat16Storage', { bytes: 2, read: (copy) => bfloatsToFloats(new Uint16Array(copy)) }],
+  ...['Long', 'Int', 'Short', 'Char', 'Byte', 'Bool'].map((type) => [`torch.${type}Storage`, undefined] as const),
+])
 
 const TENSOR = 'torch._utils._rebuild_tensor_v2'
 const PARAMETER = 'torch._utils._rebuild_parameter'
@@ -86,7 +89,7 @@ function isLegacy([a, b, c]: Uint8Array): boolean {
 
 /**
  * The weights of a file that torch.save wrote of a state dictionary, or of a checkpoint that has one under `model`, as
- * fastai's, or under `state_dict`. Whole numbers are counters and left out.
+ * fastai's, or under `state_dict`. Whole numbers and truth values are no weights and left out.
  *
  * @param path  named in errors
  * @throws DataError  that names a function or class that the file asks for, and for damaged files and other formats
@@ -145,7 +148,8 @@ function storageOf(path: string, id: PickleValue): Storage {
 }
 
 function weightsOf(path: string, value: PickleValue, numbers: Numbers): StateDict {
-  const candidates = value instanceof Map ? [value, ...WEIGHTS.map((name) => value.get(name) as PickleValue)] : []
+  // A checkpoint may have tensors of its own beside the weights, such as the best loss so far.
+  const candidates = value instanceof Map ? [...WEIGHTS.map((name) => value.get(name) as PickleValue), value] : []
   for (const candidate of candidates) {
     if (!(candidate instanceof Map)) continue
     const named = [...(candidate as Map<PickleValue, PickleValue>)].filter(
@@ -182,10 +186,11 @@ class Numbers {
     this.left = most
   }
 
-  /** Row by row; nothing for integers. */
+  /** Row by row; nothing for tensors that are no weights. */
   of(name: string, { storage, offset, shape, stride }: TorchTensor): Float32Array | undefined {
-    const { bytes, read } = STORAGES.get(storage.type) ?? { bytes: 0 }
-    if (!read) return undefined
+    const type = STORAGES.get(storage.type)
+    if (!type) return undefined
+    const { bytes, read } = type
     const count = elementCount(shape)
     const last = shape.reduce((at, size, axis) => at + (size - 1) * stride[axis], offset)
     const content = this.contentOf(storage.key)

@@ -75,7 +75,11 @@ def make():
         'legacy': saved(weights, _use_new_zipfile_serialization=False),
         'whole model': saved(model),
         'evil': saved({'model': weights, 'extra': Evil()}),
-        'double': saved({'x': torch.zeros(2).double()}),
+        'other types': saved({'double': torch.tensor([.1, -1e300, 2.]).double(), 'mask': torch.tensor([True, False]),
+                              'bytes': torch.arange(3).byte(), 'index': torch.arange(3).int(), 'short': torch.arange(3).short(),
+                              'char': torch.arange(3).char()}),
+        'checkpoint': saved({'model': weights, 'best_loss': torch.tensor(.5), 'rng': torch.arange(9).byte(),
+                             'optimizer': {'state': {0: {'step': torch.tensor(3.)}}}}),
         'no weights': saved({'epoch': 3}),
     }
     path = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'torch_files.json')
