@@ -80,7 +80,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
     } else {
       var chosen = logit(a[row]);
       if (MIXED) { chosen = mix[row] * chosen + (1.0 - mix[row]) * logit(b[row]); }
-      losses[n] = logSum - (1.0 - SMOOTHING) * chosen - SMOOTHING * mean;
+      losses[n] = logSum - (1.0 - SMOOTHING) * chosen;
+      // Otherwise a logit of -Inf, which leaves its class out, would make 0·Inf of it.
+      if (SMOOTHING > 0.0) { losses[n] -= SMOOTHING * mean; }
       rows[n] = vec4f(largest, logSum, 0.0, 0.0);
     }
   } else if (thread < LANES && n < (shape.N + 3u) / 4u * 4u) {

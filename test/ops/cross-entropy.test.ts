@@ -99,6 +99,27 @@ describe.each(families)('family %s', (family) => {
     expectClose(await read(loss), [Math.log(2), 60000], 'f32')
   })
 
+  test('PyTorch: classes whose logit is -Infinity are left out, unless it is the label', async () => {
+    gpu.family = family
+    // z = torch.tensor([[1, -inf, 2], [-inf, .5, -inf], [0, -inf, 0]], requires_grad=True)
+    // loss = F.cross_entropy(z, torch.tensor([2, 1, 1]), reduction='none'); loss[:2].sum().backward()
+    const masked = [1, -Infinity, 2, -Infinity, 0.5, -Infinity]
+    const logits = tensor(masked, [2, 3])
+    logits.leaf = { trainable: true, gradient: undefined, hasGradient: false }
+    const a = tensor([2, 1], [2], 'u32')
+    const loss = softmaxCrossEntropy(logits, { a }, { reduction: 'none' })
+    expectClose(await read(loss), [0.31326169, 0], 'f32')
+    backward(loss, tensor([1, 1], [2]))
+    expectClose(await read(logits.leaf.gradient!), [0.26894143, 0, -0.26894143, 0, 0, 0], 'f32')
+    const other = { a: tensor([1], [1], 'u32') }
+    const none = tensor([0, -Infinity, 0], [1, 3])
+    expect(await item(softmaxCrossEntropy(none, other))).toBe(Infinity)
+    // Smoothing asks for a part of every class.
+    expect(await item(softmaxCrossEntropy(tensor(masked.slice(0, 3), [1, 3]), other, { smoothing: 0.1 }))).toBe(
+      Infinity,
+    )
+  })
+
   test('mixed losses are the mix of the losses, as fastai interpolates them', async () => {
     gpu.family = family
     const logits = tensor(hashUniform(20, 1, -3, 3), [2, 10])
