@@ -1,6 +1,6 @@
 import { OptionError } from './errors.ts'
 
-/** Range of accepted numbers; infinities are never accepted. */
+/** Range of accepted numbers; infinities are never accepted, nor what would become one in f32. */
 export interface Range {
   /** Smallest accepted number. */
   readonly from?: number
@@ -18,10 +18,15 @@ export function requireInteger(where: string, name: string, value: unknown, rang
   throw outOfRange(where, { [name]: value }, rangeText('a whole number', range))
 }
 
-/** Requires a finite number in a range. @throws OptionError  that names the argument, its value and the range */
+/** Largest number of f32, in which the GPU computes: 3.4e38. Source: IEEE 754, binary32. */
+const LARGEST = (2 - 2 ** -23) * 2 ** 127
+
+/** Requires a number in a range that is finite in f32. @throws OptionError  that names the argument, its value and the range */
 export function requireNumber(where: string, name: string, value: unknown, range: Range = {}): void {
-  if (Number.isFinite(value) && isWithin(Number(value), range)) return
-  throw outOfRange(where, { [name]: value }, rangeText('', range))
+  const inRange = typeof value === 'number' && isWithin(value, range)
+  if (inRange && Math.abs(value) <= LARGEST) return
+  const limit = inRange ? `, up to ${LARGEST.toPrecision(3)} as in f32` : ''
+  throw outOfRange(where, { [name]: value }, rangeText('', range) + limit)
 }
 
 /**
@@ -40,8 +45,9 @@ export function requireRange(
   if (!condition) throw outOfRange(where, given, expected)
 }
 
-function isWithin(value: number, { from = -Infinity, to = Infinity, above = -Infinity, below = Infinity }: Range) {
-  return value >= from && value <= to && value > above && value < below
+function isWithin(value: number, { from = -Infinity, to = Infinity, above, below }: Range) {
+  const within = value >= from && value <= to
+  return within && (above === undefined || value > above) && (below === undefined || value < below)
 }
 
 function outOfRange(where: string, given: Readonly<Record<string, unknown>>, expected: string): OptionError {

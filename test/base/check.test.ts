@@ -25,6 +25,7 @@ test.each([
   [0, MOMENTUM],
   [0.99, MOMENTUM],
   [1e-30, POSITIVE],
+  [3.4028234663852886e38, POSITIVE],
   [1, RATIO],
 ])('the number %s is accepted in %j', (value, range) => {
   expect(() => requireNumber('f', 'x', value, range)).not.toThrow()
@@ -48,7 +49,11 @@ test.each([
   [1, MOMENTUM, 'at least 0 and below 1'],
   [NaN, MOMENTUM, 'at least 0 and below 1'],
   [0, POSITIVE, 'above 0'],
-  [Infinity, POSITIVE, 'above 0'],
+  [Infinity, POSITIVE, 'above 0, up to 3.40e+38 as in f32'],
+  [1e39, POSITIVE, 'above 0, up to 3.40e+38 as in f32'],
+  [-1e39, {}, 'a finite number, up to 3.40e+38 as in f32'],
+  [Infinity, SHARE, '0 to 1'],
+  ['1', SHARE, '0 to 1'],
   [0, RATIO, 'above 0 and at most 1'],
   [-1, { from: 0 }, 'at least 0'],
   [Infinity, {}, 'a finite number'],

@@ -142,5 +142,9 @@ test('what is wrong is refused', () => {
       maxNorm  0
       expected above 0]
   `)
+  // The idioms of PyTorch for a norm without clipping.
+  for (const unlimited of [Infinity, Number.MAX_VALUE]) {
+    expect(() => clipGradients(second, unlimited, f32)).toThrow('expected above 0, up to 3.40e+38 as in f32')
+  }
   expect(() => clipGradients(first, 1, f32)).toThrow(OptionError)
 })
