@@ -3,6 +3,7 @@ import { augTransforms } from '../../../src/data/augment/transforms.ts'
 import { imagenetStats, normalize } from '../../../src/data/augment/normalize.ts'
 import { ConvLayer } from '../../../src/nn/conv-layer.ts'
 import { useGpu } from '../../../src/gpu/device.ts'
+import { Dropout } from '../../../src/nn/dropout.ts'
 import { Init } from '../../../src/nn/init.ts'
 import { Linear } from '../../../src/nn/linear.ts'
 import { Module } from '../../../src/nn/module.ts'
@@ -67,6 +68,28 @@ async function trained(replay: boolean, precision: 'f32' | 'mixed', callbacks: r
   await learner.fitOneCycle(3, 1e-2)
   return { learner, prepared: gpu.pipelines.prepared - before, state: await learner.model.stateDict() }
 }
+
+test('a layer that runs several times in a step draws anew for each pass of every replayed step', async () => {
+  const forward = vi.spyOn(Dropout.prototype, 'forward')
+  const trainedWith = async (replay: boolean) => {
+    forward.mockClear()
+    const init = new Init(0)
+    const drop = new Dropout(0.3)
+    const conv = (inChannels: number, outChannels: number) =>
+      new ConvLayer({ inChannels, outChannels, stride: 2, init })
+    const layers = [conv(3, 8), drop, drop, conv(8, 8), drop, new GlobalAvgPool(), drop, new Linear(8, 3, init)]
+    const learner = new Learner(await tinyLoaders({ train: 32 }), new Sequential(layers), { replay })
+    await learner.fit(2, 1e-3)
+    const passes = forward.mock.contexts.filter((layer) => layer === drop).length
+    return { losses: learner.recorder.rawLosses, passes }
+  }
+  const [plain, replayed] = [await trainedWith(false), await trainedWith(true)]
+  forward.mockRestore()
+  expect(replayed.losses).toEqual(plain.losses)
+  // Four passes in each of eight steps of two epochs, and in two batches of each validation.
+  expect(plain.passes).toBe(4 * 2 * (8 + 2))
+  expect(replayed.passes).toBeLessThan(plain.passes / 1.5)
+})
 
 describe.each(['f32', 'mixed'] as const)('%s', (precision) => {
   test('30 replayed steps end bit for bit where 30 recorded ones end: learning rates, augmentation, in mixed precision a skipped step, validation between', async () => {
