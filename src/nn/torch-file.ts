@@ -83,8 +83,13 @@ export function isTorchFile(bytes: Uint8Array): boolean {
   return (a === 0x50 && b === 0x4b && c === 3 && d === 4) || isLegacy(bytes)
 }
 
-function isLegacy([a, b, c]: Uint8Array): boolean {
-  return a === 0x80 && b === 2 && c === 0x8a
+/** A pickled number with which files of torch.save before version 1.6 begin. Source: PyTorch torch/serialization.py, MAGIC_NUMBER. */
+const MAGIC = [0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19]
+
+function isLegacy(bytes: Uint8Array): boolean {
+  // Behind the protocol, from number 4 on also behind the length of a frame.
+  const at = bytes[2] === 0x95 ? 11 : 2
+  return bytes[0] === 0x80 && MAGIC.every((byte, i) => bytes[at + i] === byte)
 }
 
 /**

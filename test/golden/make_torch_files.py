@@ -72,7 +72,7 @@ def make():
             'hypers': fastai_list([{'lr': np.float64(1e-3), 'mom': np.float64(.9), 'eps': 1e-5}])}}),
         'lightning': saved({'epoch': 3, 'state_dict': collections.OrderedDict(('module.' + k, v) for k, v in weights.items())}),
         'odd': saved(odd),
-        'legacy': saved(weights, _use_new_zipfile_serialization=False),
+        **{f'legacy, protocol {n}': saved(weights, _use_new_zipfile_serialization=False, pickle_protocol=n) for n in (2, 3, 4, 5)},
         'whole model': saved(model),
         'evil': saved({'model': weights, 'extra': Evil()}),
         'other types': saved({'double': torch.tensor([.1, -1e300, 2.]).double(), 'mask': torch.tensor([True, False]),

@@ -71,8 +71,9 @@ describe('files of torch.save', () => {
     expect(() => read('whole model')).toThrow('asks for torch.nn.modules.container.Sequential')
   })
 
-  test('the format before is refused with advice', () => {
-    expect(() => read('legacy')).toThrowErrorMatchingInlineSnapshot(`
+  test.each([2, 3, 4, 5])('the format before is refused with advice, protocol %i', (protocol) => {
+    expect(() => readWeights('legacy.pth', bytesOf(`legacy, protocol ${protocol}`)))
+      .toThrowErrorMatchingInlineSnapshot(`
       [DataError: legacy.pth: the format of torch.save before version 1.6, which is not read
         Fix: in Python, save it again: torch.save(torch.load(path), path)]
     `)
