@@ -8,6 +8,7 @@ import type { Tensor } from '../tensor/tensor.ts'
 import type { Parameter, StateTensor } from './parameter.ts'
 import { loadStateDict, stateDict, type StateDict } from './state-dict.ts'
 import type * as Describing from './describe-run.ts'
+import { inEvaluation } from './in-evaluation.ts'
 import { summaryTable, type LayerRow } from './summary.ts'
 
 /** Description by a run, which needs a GPU; undefined until one has been opened. */
@@ -52,18 +53,14 @@ export abstract class Module {
    * evaluation, and described by what it calls: its layers, and itself last.
    */
   describe(input: Shape): readonly LayerRow[] {
-    const wasTraining = this.isTraining
-    this.eval()
-    try {
+    return inEvaluation(this, () => {
       let rows: readonly LayerRow[] = []
       scope(() => {
         const x = zeros(input)
         noGrad(() => void (rows = describing?.describeRun(this, Module.prototype.describe, x).rows ?? []))
       })
       return rows
-    } finally {
-      if (wasTraining) this.train()
-    }
+    })
   }
 
   /**

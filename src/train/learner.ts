@@ -3,6 +3,7 @@ import { checkArgument, checkOptions, NUMBER, PATH, type Kinds } from '../base/o
 import type { Loader } from '../data/loader.ts'
 import type { Loaders } from '../data/loaders.ts'
 import type { ImageSource } from '../image/image-source.ts'
+import { rememberModes } from '../nn/in-evaluation.ts'
 import type { Module } from '../nn/module.ts'
 import type { Parameter } from '../nn/parameter.ts'
 import type { TuneOptions } from '../ops/convolution/tuner.ts'
@@ -545,7 +546,7 @@ export class Learner implements FittingState {
     return this.interruption.during('evaluation', () =>
       this.occupancy.evaluates(where, async () => {
         const { training, batchCount, iteration, completed, model } = this
-        const modelTraining = model.training
+        const restoreModes = rememberModes(model)
         this.evaluating = true
         try {
           return await work()
@@ -553,8 +554,7 @@ export class Learner implements FittingState {
           this.evaluating = false
           if (this.occupancy.fitting) {
             Object.assign(this, { training, batchCount, iteration, completed })
-            if (modelTraining) model.train()
-            else model.eval()
+            restoreModes()
           }
         }
       }),

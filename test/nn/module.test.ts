@@ -4,13 +4,17 @@ import { BatchNorm } from '../../src/nn/batch-norm.ts'
 import { ConvLayer } from '../../src/nn/conv-layer.ts'
 import { Init } from '../../src/nn/init.ts'
 import { Linear } from '../../src/nn/linear.ts'
+import { Module } from '../../src/nn/module.ts'
+import { GlobalAvgPool } from '../../src/nn/pool.ts'
 import { Sequential } from '../../src/nn/sequential.ts'
+import { exportOnnx } from '../../src/onnx/export-onnx.ts'
 import { adam } from '../../src/optim/adam.ts'
 import { backward } from '../../src/tensor/backward.ts'
 import { roundToHalf } from '../../src/tensor/half.ts'
 import { noGrad } from '../../src/tensor/op.ts'
 import { release, scope } from '../../src/tensor/scope.ts'
 import { read, tensor } from '../../src/tensor/read-write.ts'
+import type { Tensor } from '../../src/tensor/tensor.ts'
 import { expectClose } from '../../src/testing/close.ts'
 import { channelsFirst } from '../helpers/golden.ts'
 import { hashUniform } from '../../src/testing/hash-uniform.ts'
@@ -107,6 +111,33 @@ describe('modules', () => {
     release(y)
     // What went in is the caller's.
     expect(x.view.size).toBe(bytes)
+  })
+
+  test.each([
+    ['summary', (model: Module) => model.summary([1, 9, 7, 3])],
+    ['exportOnnx', (model: Module) => exportOnnx(model, { size: [9, 7] })],
+  ])('%s leaves each module in its mode', async (_name, use) => {
+    /** A network without a description of its own. */
+    class Own extends Module {
+      readonly layers = this.addChild('layers', network())
+      readonly pool = this.addChild('pool', new GlobalAvgPool())
+
+      forward(x: Tensor): Tensor {
+        return this.pool.forward(this.layers.forward(x))
+      }
+    }
+    const model = new Own()
+    const modes = () => model.modules().map(({ training }) => training)
+    const [norm] = model.modules().filter((module) => module instanceof BatchNorm)
+    norm.eval()
+    const frozen = modes()
+    await use(model)
+    expect(modes()).toEqual(frozen)
+    model.eval()
+    norm.train()
+    const adapting = modes()
+    await use(model)
+    expect(modes()).toEqual(adapting)
   })
 
   test('of which a sequence of none gives back what it was given', () => {

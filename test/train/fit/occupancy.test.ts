@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { OptionError } from '../../../src/base/errors.ts'
 import { augTransforms } from '../../../src/data/augment/transforms.ts'
 import { batchStats } from '../../../src/data/statistics.ts'
+import { BatchNorm } from '../../../src/nn/batch-norm.ts'
 import type { Callback } from '../../../src/train/fit/callback.ts'
 import { Interrupted } from '../../../src/train/fit/callback.ts'
 import { Learner } from '../../../src/train/learner.ts'
@@ -143,6 +144,21 @@ describe('while a fit waits for a handler', () => {
       if (event !== 'beforeTrain') expect(losses.slice(0, 2)).toEqual(plain.valid)
     },
   )
+
+  test('norms that a handler has put into evaluation stay there where it measures', async () => {
+    const freeze: Callback = {
+      name: 'freeze',
+      order: 99,
+      async beforeTrain(learner) {
+        for (const module of learner.model.modules()) if (module instanceof BatchNorm) module.eval()
+        await learner.validate()
+      },
+    }
+    const { learner } = await fitted([freeze])
+    for (const [name, { data }] of await learner.model.stateDict()) {
+      if (name.endsWith('running_mean')) expect([name, ...new Set(data)]).toEqual([name, 0])
+    }
+  })
 
   test('a handler that measures does not make the fit forget that it was interrupted', async () => {
     const stop: Callback = {
