@@ -13,8 +13,9 @@ export interface CsvRow {
 }
 
 /**
- * A table of comma-separated values, its first line the names of the columns. Cells may be quoted ("" within quotes is a
- * quote), lines end with LF or CR LF, and empty lines are passed over.
+ * Parses a table of comma-separated values, its first line the names of the columns. Cells may be quoted ("" within quotes is a
+ * quote), lines end with LF or CR LF, and empty lines are passed over. Where the first line has no comma, cells are separated
+ * by the semicolon or tab that it has: spreadsheets write semicolons where numbers have a decimal comma.
  *
  * @param path  named in errors
  * @throws DataError  when there is no header or it names a column twice, rows differ in length, or a quote stays open
@@ -25,7 +26,8 @@ export function parseCsv(path: string, text: string): CsvTable {
   if (!header) throw new DataError(path, 'the table is empty', { expected: 'a line with the names of its columns' })
   const columns = header.cells
   const seen = new Set<string>()
-  const twice = columns.find((name) => seen.size === seen.add(name).size)
+  // Columns without a name are left over beside a table in a spreadsheet.
+  const twice = columns.find((name) => name !== '' && seen.size === seen.add(name).size)
   if (twice !== undefined) throw new DataError(path, `two columns are called '${twice}'`, { given: { columns } })
   const ragged = rows.find(({ cells }) => cells.length !== columns.length)
   if (ragged) {
@@ -42,30 +44,38 @@ export function csvLine(cells: readonly unknown[]): string {
   return `${quoted.join(',')}\n`
 }
 
-/** A cell that is not quoted; quotes that are not at its beginning belong to it. */
-const PLAIN = /[^",\r\n][^,\r\n]*|/y
-/** The end of a cell: `$` is that of the text. */
-const END = /,|\r?\n|$/y
+/** Separators of cells and their names in messages; an earlier one wins. */
+const SEPARATORS = [
+  [',', 'a comma'],
+  [';', 'a semicolon'],
+  ['\t', 'a tab'],
+] as const
 
 function readRows(path: string, text: string): CsvRow[] {
   const rows: CsvRow[] = []
   // Spreadsheets begin a file in UTF-8 with a byte order mark.
   let at = text.startsWith('\ufeff') ? 1 : 0
+  const header = /[^\r\n]+/.exec(text)?.[0].replace(/"[^"]*"/g, '') ?? ''
+  const [separator, called] = SEPARATORS.find(([one]) => header.includes(one)) ?? SEPARATORS[0]
+  /** A cell that is not quoted; quotes that are not at its beginning belong to it. */
+  const plain = new RegExp(`[^"${separator}\\r\\n][^${separator}\\r\\n]*|`, 'y')
+  /** The end of a cell: `$` is that of the text. */
+  const ending = new RegExp(`${separator}|\\r?\\n|$`, 'y')
   let line = 1
   while (at < text.length) {
     const first = line
     const cells: string[] = []
-    for (let end = ','; end === ',';) {
+    for (let end: string = separator; end === separator;) {
       const start = at
       const quote = text[at] === '"' ? closingQuote(text, at) : undefined
       const cell =
-        quote === undefined ? (matchAt(PLAIN, text, at) ?? '') : text.slice(at + 1, quote).replaceAll('""', '"')
+        quote === undefined ? (matchAt(plain, text, at) ?? '') : text.slice(at + 1, quote).replaceAll('""', '"')
       at = quote === undefined ? at + cell.length : quote + 1
-      const ended = quote === -1 ? undefined : matchAt(END, text, at)
+      const ended = quote === -1 ? undefined : matchAt(ending, text, at)
       if (ended === undefined) {
         throw new DataError(`${path}:${line}`, 'a cell does not end as it should', {
           given: { cell: text.slice(start, start + 40).split(/\r?\n/)[0] },
-          expected: 'a quote where it begins with one, then a comma or the end of the line (LF or CR LF)',
+          expected: `a quote where it begins with one, then ${called} or the end of the line (LF or CR LF)`,
         })
       }
       cells.push(cell)

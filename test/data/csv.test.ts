@@ -46,6 +46,10 @@ test.each([
   ['quotes within a cell that does not begin with one', 'a,b\n5" disk,2\n', [['5" disk', '2']]],
   ['spaces and other letters', 'a,b\n  x , ä图 \n', [['  x ', ' ä图 ']]],
   ['one column', 'a\n1\n2', [['1'], ['2']]],
+  ['semicolons, as spreadsheets write them where 0,5 is a half', 'a;b\r\n0,5;"x; y"\r\n', [['0,5', 'x; y']]],
+  ['tabs', 'a\tb\n1, 5\t2\n', [['1, 5', '2']]],
+  ['semicolons behind a quoted name with a comma', '"a, mm";b\n1;2\n', [['1', '2']]],
+  ['semicolons within cells, where commas separate them', 'a,b\n1,x;y\n', [['1', 'x;y']]],
   ['no rows', 'a,b\n', []],
   ['a long quoted cell', `a\n"${'x""'.repeat(50_000)}"\n`, [['x"'.repeat(50_000)]]],
 ])('%s', (_name, text, expected) => {
@@ -54,6 +58,13 @@ test.each([
 
 test('a byte order mark belongs to no column', () => {
   expect(parseCsv('x', '\ufeffpath,label\n').columns).toEqual(['path', 'label'])
+})
+
+test('columns without a name, which spreadsheets leave beside a table, may be several', () => {
+  expect(parseCsv('x', 'path,label,,\n1.jpg,cat,,\n')).toEqual({
+    columns: ['path', 'label', '', ''],
+    rows: [{ line: 2, cells: ['1.jpg', 'cat', '', ''] }],
+  })
 })
 
 test('a row knows its line, also behind quoted line ends and empty lines', () => {
@@ -72,6 +83,7 @@ test('damaged tables are refused with file and line', () => {
   refusal('a,b\n1,2,3\n').toThrow('table.csv:2: the row has not as many cells')
   refusal('a,b\n1,"2\n3,4\n').toThrow('table.csv:2: a cell does not end as it should')
   refusal('a,b\n1,2\rx,3\n').toThrow('table.csv:2: a cell does not end as it should')
+  refusal('a;b\n1;"2"x\n').toThrow('then a semicolon or the end of the line')
   refusal('a,b\n1,"2"x\n').toThrowErrorMatchingInlineSnapshot(`
     [DataError: table.csv:2: a cell does not end as it should
       cell  "2"x
