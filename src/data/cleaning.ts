@@ -4,7 +4,7 @@ import { isRecord, jsonText, parseRecord, type Json } from '../base/json.ts'
 import { ANY, checkArgument, checkOptions, FLAG, nearest, PATH, type Kind, type Kinds } from '../base/options.ts'
 import { currentGpu } from '../gpu/device.ts'
 import type { Files, Platform } from '../platform/platform.ts'
-import { sameSpelling } from './targets.ts'
+import { folderLabel, sameSpelling } from './targets.ts'
 import { separatorOf } from './items.ts'
 
 /** Action for one image: leave it, move it into the folder of another label, or move it into the trash. */
@@ -260,7 +260,7 @@ function requireOnce(items: readonly CleaningItem[]): void {
 
 /** @throws OptionError  if the label is missing or unknown, or the present one is not the name of the folder */
 function newLabel({ path, label, to }: CleaningItem, folder: string, vocab: readonly string[]): string {
-  if (sameSpelling(folder) !== sameSpelling(label)) {
+  if (folderLabel(folder) !== folderLabel(label)) {
     throw new OptionError(
       'applyCleaning',
       'the label of an image is not the name of its folder, so moving it would not change it',
@@ -280,7 +280,7 @@ function newLabel({ path, label, to }: CleaningItem, folder: string, vocab: read
   })
 }
 
-/** Finds the folder of a label, whose name may be spelled with other code points (see `sameSpelling`). */
+/** Finds the folder of a label, whose name may be spelled with other code points, or have spaces around it (see `folderLabel`). */
 function folderFinder(files: Files): (parent: string, label: string) => Promise<string> {
   const known = new Map<string, Promise<string[]>>()
   const list = async (parent: string) => {
@@ -290,7 +290,7 @@ function folderFinder(files: Files): (parent: string, label: string) => Promise<
   return async (parent, label) => {
     const folders = known.get(parent) ?? list(parent)
     known.set(parent, folders)
-    return (await folders).find((name) => sameSpelling(name) === sameSpelling(label)) ?? label
+    return (await folders).find((name) => folderLabel(name) === folderLabel(label)) ?? label
   }
 }
 
@@ -319,7 +319,7 @@ function requireWithin(root: string, items: readonly CleaningItem[]): void {
  */
 function placeBelow(root: string, { path, label }: CleaningItem): Place {
   const folders = below(root, path).slice(0, -1)
-  const named = folders.filter((folder) => sameSpelling(folder) === sameSpelling(label)).length
+  const named = folders.filter((folder) => folderLabel(folder) === folderLabel(label)).length
   if (named > 1) {
     throw new OptionError('applyCleaning', 'several folders around an image have the name of its label', {
       given: { path, label },
@@ -328,7 +328,7 @@ function placeBelow(root: string, { path, label }: CleaningItem): Place {
   }
   let { parent, folder, name } = placeOf(path)
   if (named === 0) return { parent, folder, name }
-  while (sameSpelling(folder) !== sameSpelling(label)) {
+  while (folderLabel(folder) !== folderLabel(label)) {
     name = path.slice(parent.length + 1)
     ;[parent, folder] = cut(parent)
   }

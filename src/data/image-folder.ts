@@ -12,7 +12,7 @@ import {
 } from './label-table.ts'
 import { DELIMITER } from './image-table.ts'
 import { getImageFiles } from './items.ts'
-import { sameSpelling } from './targets.ts'
+import { folderLabel } from './targets.ts'
 
 /** Part of a data set that an image belongs to. */
 export type Side = 'train' | 'valid'
@@ -168,7 +168,7 @@ function byFolders(
       others.set(parts[depth], [...(others.get(parts[depth]) ?? []), nameOf(file)])
     } else if (parts.length < level + 2) outside.push(file)
     else {
-      const label = sameSpelling(labelFrom === 'top' ? parts[level] : (parts.at(-2) ?? ''))
+      const label = folderLabel(labelFrom === 'top' ? parts[level] : (parts.at(-2) ?? ''))
       images.push({ path: file.path, name: nameOf(file), label, target: label, side })
     }
   }

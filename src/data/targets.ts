@@ -54,6 +54,11 @@ export function sameSpelling(label: string): string {
   return label.normalize('NFC')
 }
 
+/** Label that the name of a folder stands for: without spaces around it, which are not seen, and which tables lose. */
+export function folderLabel(name: string): string {
+  return sameSpelling(name.trim() || name)
+}
+
 /** The first labels of a vocabulary, for messages. */
 export function vocabText(vocab: readonly string[]): string {
   return vocab.slice(0, 12).join(' ') + (vocab.length > 12 ? ' …' : '')

@@ -163,8 +163,10 @@ describe('applying a list', () => {
     expect(move.to).toBe(join(root, 'train', '.trash', 'cat', '1.jpg'))
   })
 
-  test('a folder spelled with other code points is the folder of the label', async () => {
-    const folder = 'café'.normalize('NFD')
+  test.each([
+    ['spelled with other code points', 'café'.normalize('NFD')],
+    ['with spaces around its name', ' café '],
+  ])('a folder %s is the folder of the label', async (_, folder) => {
     mkdirSync(join(root, 'train', folder))
     const clean = makeCleaningList(['café', 'cat'], [item('train/cat/1.jpg', { action: 'relabel', to: 'café' })])
     const [{ to }] = await applyCleaning(clean, { ...options, dryRun: true })

@@ -62,6 +62,11 @@ describe('class folders', () => {
     ])
   })
 
+  test('are one class with and without spaces around their names', async () => {
+    put([' cat/1.jpg', 'cat/2.jpg', 'dog /3.jpg'])
+    expect((await read()).images).toEqual([' cat/1.jpg | cat', 'cat/2.jpg | cat', 'dog /3.jpg | dog'])
+  })
+
   test('may lie within a folder around all of them', async () => {
     put(['download/my pictures/cat/1.jpg', 'download/my pictures/dog/2.jpg', 'download/cover.jpg'])
     expect(await read()).toEqual({
