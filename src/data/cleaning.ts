@@ -240,7 +240,7 @@ async function plan(list: CleaningList, files: Files, options: ApplyCleaningOpti
   if (missing.length > 0) {
     throw new DataError(missing[0], 'the file is not there', {
       given: { missing: shown(missing) },
-      fix: 'make the list again, or pass it with paths as they are from here',
+      fix: 'make the list again, pass it with paths as they are from here, or name the trash that they are in already',
     })
   }
   if (occupied.length > 0) {

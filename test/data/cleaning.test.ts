@@ -210,7 +210,13 @@ describe('moving a file', () => {
       `cannot be moved to ${to}, as there is a file of that name already`,
     )
     expect(there()).toHaveLength(5)
-    await expect(nodeFiles.move?.(join(root, 'no.jpg'), join(root, 'new.jpg'))).rejects.toThrow('no.jpg: no such file')
+    const gone = nodeFiles.move?.(join(root, 'no.jpg'), join(root, 'new.jpg'))
+    await expect(gone).rejects.toThrow(/no\.jpg: cannot be moved to .*new\.jpg: no such file or folder$/)
+    // The name that is too long is that of the place.
+    const long = join(root, 'x'.repeat(300))
+    await expect(nodeFiles.move?.(from, long)).rejects.toThrow(
+      `1.jpg: cannot be moved to ${long}: the name is too long`,
+    )
     await nodeFiles.move?.(from, join(root, 'new/folder/1.jpg'))
     expect(readFileSync(join(root, 'new/folder/1.jpg'), 'utf8')).toBe('train/cat/1.jpg')
     expect(there()).toHaveLength(5)

@@ -24,10 +24,12 @@ const REASONS: Readonly<Record<string, string>> = {
 
 /** Returns a DataError that names the path and repeats what the system reported. */
 export function fileError(path: string, error: unknown): DataError {
+  return new DataError(path, reasonOf(error), { cause: error })
+}
+
+function reasonOf(error: unknown): string {
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-  return new DataError(path, REASONS[code] ?? (error instanceof Error ? error.message : String(error)), {
-    cause: error,
-  })
+  return REASONS[code] ?? (error instanceof Error ? error.message : String(error))
 }
 
 async function named<T>(path: string, work: () => Promise<T>): Promise<T> {
@@ -55,7 +57,11 @@ export const nodeFiles: Files = {
   requireWritable: (path) => named(path, () => requireWritable(path)),
   move: async (from, to) => {
     await named(to, () => mkdir(dirname(to), { recursive: true }))
-    await named(from, () => move(from, to))
+    await move(from, to).catch((error: unknown) => {
+      if (error instanceof DataError) throw error
+      // Either of the two may be on a disk that is full, or not permitted.
+      throw new DataError(from, `cannot be moved to ${to}: ${reasonOf(error)}`, { cause: error })
+    })
   },
 }
 
@@ -175,22 +181,22 @@ async function move(from: string, to: string): Promise<void> {
     await link(from, to)
   } catch (error) {
     const { code = '' } = error as NodeJS.ErrnoException
-    if (code === 'EEXIST') throw alreadyThere(to)
+    if (code === 'EEXIST') throw alreadyThere(from, to)
     if (!NO_LINK.has(code)) throw error
     await copyTo(from, to)
   }
   await unlink(from)
 }
 
-function alreadyThere(path: string): Error {
-  return new Error(`cannot be moved to ${path}, as there is a file of that name already`)
+function alreadyThere(from: string, to: string): DataError {
+  return new DataError(from, `cannot be moved to ${to}, as there is a file of that name already`)
 }
 
 async function copyTo(from: string, to: string): Promise<void> {
   const temporary = `${to}.${ownMark}-${written++}.tmp`
   try {
     await copyFile(from, temporary, constants.COPYFILE_EXCL)
-    if (await nodeFiles.exists(to)) throw alreadyThere(to)
+    if (await nodeFiles.exists(to)) throw alreadyThere(from, to)
     await rename(temporary, to)
   } catch (error) {
     await rm(temporary, { force: true })
