@@ -29,6 +29,7 @@ what, and the most wrong pictures; of several labels F1, precision and recall, o
 ${FOLDER_USAGE}
 
 Options
+  --valid NAME         folder below FOLDER, or part in its table, to measure on (the first of valid, val, dev and test there)
   --all                also the images that FOLDER has to train on
   --wrong N            number of most wrong images (10)
   --at-least X         exit code 1 if the accuracy (of labels F1, of numbers R²) is below X, such as 0.9
@@ -43,11 +44,12 @@ Exit code 0: measured; 1: the accuracy is below --at-least; 2: wrong options; 3:
 
 const DEFINITION = {
   ...FOLDER_DEFINITION,
+  valid: { type: 'string' },
   all: { type: 'boolean' },
   wrong: { type: 'string' },
   'at-least': { type: 'string' },
   json: { type: 'boolean' },
-  help: { type: 'boolean' },
+  help: { type: 'boolean', short: 'h' },
 } as const
 
 export async function main(argv: readonly string[]): Promise<void> {
@@ -61,7 +63,7 @@ export async function main(argv: readonly string[]): Promise<void> {
   const wrong = whole('--wrong', values.wrong, 10, 0, Infinity)
   const given = values['at-least']
   const atLeast = given === undefined ? undefined : numberIn('--at-least', given, 0, 0, 1)
-  const from = folderOptions(values)
+  const from = { ...folderOptions(values), ...(values.valid !== undefined && { valid: values.valid }) }
   if (path === undefined || folder === undefined || others.length > 0) {
     throw new OptionError('evaluate', 'a model and one folder of images are needed', {
       fix: `\`${help}\` explains its use`,

@@ -1,4 +1,3 @@
-import { OptionError } from '../base/errors.ts'
 import type { Json } from '../base/json.ts'
 import { formatTable } from '../base/table.ts'
 import { ImageBlock } from '../node.ts'
@@ -87,7 +86,7 @@ export async function look(
 
 /** Returns the options of `readImageFolder` that were typed. @throws OptionError  if one has not one of its values */
 export function folderOptions(values: FolderOptions): ImageFolderOptions {
-  const { csv, separator, targets } = values
+  const { csv, separator, targets, 'label-from': from } = values
   const columns = values['label-column']?.flatMap((names) => names.split(',')).map((name) => name.trim())
   const labelColumn = columns?.length === 1 ? columns[0] : columns
   const given = {
@@ -96,15 +95,9 @@ export function folderOptions(values: FolderOptions): ImageFolderOptions {
     imageColumn: values['image-column'],
     labelColumn,
     targets: targets === undefined ? undefined : choice('--targets', targets, ['class', 'labels', 'numbers'] as const),
-    labelFrom: labelFrom(values['label-from']),
+    labelFrom: from === undefined ? undefined : choice('--label-from', from, ['top', 'parent'] as const),
   }
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
-}
-
-function labelFrom(given: string | undefined): 'top' | 'parent' {
-  if (given === undefined || given === 'top') return 'top'
-  if (given === 'parent') return 'parent'
-  throw new OptionError('--label-from', `'${given}' is not one of its values`, { expected: 'top, parent' })
 }
 
 /** Counts of a class: images to train on, to measure on, and left out. */

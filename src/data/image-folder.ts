@@ -12,7 +12,7 @@ import {
 } from './label-table.ts'
 import { DELIMITER } from './image-table.ts'
 import { getImageFiles } from './items.ts'
-import { folderLabel } from './targets.ts'
+import { folderLabel, sameSpelling } from './targets.ts'
 
 /** Part of a data set that an image belongs to. */
 export type Side = 'train' | 'valid'
@@ -66,7 +66,7 @@ export interface ImageFolderOptions extends LabelTableOptions {
    * ImageFolder; 'parent' the one around the file, as fastai's parent_label. Default 'top'
    */
   readonly labelFrom?: 'top' | 'parent'
-  /** Name of the folder to measure on. Default: valid, val, validation or dev, otherwise test */
+  /** Name of the folder, or of the part in a table, to measure on. Default: valid, val, validation or dev, otherwise test */
   readonly valid?: string
   /** Default: that of the open GPU */
   readonly platform?: Platform
@@ -86,7 +86,7 @@ const VALID: readonly string[] = ['valid', 'val', 'validation', 'dev', 'test', '
  * A folder around all others is passed over. Nothing is decoded: see `surveyImages`.
  *
  * @throws DataError  if the folder does not exist or has no images, or the table cannot be used
- * @throws OptionError  if the folder to measure on does not exist
+ * @throws OptionError  if the folder or part to measure on does not exist, or an option is not for such a folder
  */
 export async function readImageFolder(path: string, options: ImageFolderOptions = {}): Promise<ImageFolder> {
   checkArgument('readImageFolder', 'path', path, PATH)
@@ -106,8 +106,8 @@ export async function readImageFolder(path: string, options: ImageFolderOptions 
   const asked = ASKS_FOR_TABLE.some((name) => options[name] !== undefined)
   const folders = asked ? undefined : byFolders(path, found, options)
   if (folders && new Set(folders.images.map(({ label }) => label)).size > 1) return folders
-  const table = await findTable(platform, path, options.csv, options)
-  if (table) return byTable(platform, path, found, table)
+  const table = await findTable(platform, path, options.csv, options, !folders || folders.images.length === 0)
+  if (table) return byTable(platform, path, found, table, options)
   if (folders) return folders
   throw new DataError(path, 'there is no table of labels in this folder', {
     expected: 'a CSV file with a column such as path or file, and one such as label',
@@ -228,29 +228,64 @@ function sidesOf(path: string, tops: readonly string[], valid: string | undefine
   ])
 }
 
-function byTable(platform: Platform, path: string, found: readonly Found[], table: LabelTable): ImageFolder {
-  const lookUp = finder(found)
+function byTable(
+  platform: Platform,
+  path: string,
+  found: readonly Found[],
+  table: LabelTable,
+  { labelFrom, valid }: ImageFolderOptions,
+): ImageFolder {
+  if (labelFrom !== undefined) {
+    throw new OptionError('readImageFolder', 'labelFrom is for class folders, and these labels are those of a table', {
+      given: { labelFrom, table: table.file },
+      fix: 'leave it out',
+    })
+  }
+  const lookUp = finder(
+    found,
+    table.rows.map(({ cells }) => cells[table.path]),
+  )
+  const sideOf = sideReader(table, valid)
   const images: FolderImage[] = []
-  const used = new Set<string>()
+  const lines = new Map<string, number>()
   const apart = { 'no-file': [] as string[], 'no-label': [] as string[], 'not-in-table': [] as string[] }
+  const others: string[] = []
   for (const { line, cells } of table.rows) {
+    // Rows without anything end many a table of a spreadsheet.
+    if (cells.every((one) => one.trim() === '')) continue
+    const where = `${table.file}:${line}`
     const cell = cells[table.path]
     const file = lookUp(cell)
+    const side = sideOf(where, cells)
     if (!file) {
-      if (table.side < 0 || !isLeftOut(cells[table.side])) apart['no-file'].push(cell)
+      if (side !== 'left out') apart['no-file'].push(cell)
       continue
     }
-    if (used.has(file.path)) {
-      throw new DataError(`${table.file}:${line}`, 'the table lists this image twice', { given: { image: cell } })
+    const before = lines.get(file.path)
+    if (before !== undefined) {
+      throw new DataError(where, 'the table lists this image twice', {
+        given: { image: cell, file: file.path, 'line before': before },
+        fix: 'keep one of the rows',
+      })
     }
-    used.add(file.path)
-    const where = `${table.file}:${line}`
-    const side = table.side < 0 ? undefined : sideOf(where, cells[table.side])
-    const target = side === 'none' ? undefined : table.targetOf(where, cells)
-    if (target === undefined || side === 'none') apart['no-label'].push(nameOf(file))
+    lines.set(file.path, line)
+    if (side === 'other') {
+      others.push(nameOf(file))
+      continue
+    }
+    const target = side === 'left out' ? undefined : table.targetOf(where, cells)
+    if (target === undefined || side === 'left out') apart['no-label'].push(nameOf(file))
     else images.push({ path: file.path, name: nameOf(file), label: targetText(target), target, side })
   }
-  for (const file of found) if (!used.has(file.path)) apart['not-in-table'].push(nameOf(file))
+  for (const file of found) if (!lines.has(file.path)) apart['not-in-table'].push(nameOf(file))
+  const missing = apart['no-file']
+  if (lines.size === 0 && missing.length > 0) {
+    throw new DataError(table.file, 'no row names an image of the folder', {
+      given: { folder: path, 'a row': missing[0], 'an image': nameOf(found[0]), column: table.columns[table.path] },
+      expected: 'paths below the folder, or names of files, with or without suffix',
+      fix: 'name the folder of the images, or the column that has their names: --image-column, or the option imageColumn',
+    })
+  }
   const texts = {
     'no-file': 'rows of the table name no image of the folder',
     'no-label': 'the table gives no label, or leaves the image out',
@@ -272,9 +307,14 @@ function byTable(platform: Platform, path: string, found: readonly Found[], tabl
     table: table.file,
     description: `labels of ${platform.files.join(table.file)}`,
     images,
-    apart: kinds
-      .filter((kind) => apart[kind].length > 0)
-      .map((kind) => ({ kind, text: texts[kind], names: apart[kind] })),
+    apart: [
+      ...(others.length > 0
+        ? [{ kind: 'other-part' as const, text: 'the table has them in a part that is not used', names: others }]
+        : []),
+      ...kinds
+        .filter((kind) => apart[kind].length > 0)
+        .map((kind) => ({ kind, text: texts[kind], names: apart[kind] })),
+    ],
   }
 }
 
@@ -283,36 +323,78 @@ function targetText(target: ImageTarget): string {
   return typeof target === 'string' ? target : target.join('; ')
 }
 
-/** True if a table of a run says that an image is left out. */
-function isLeftOut(cell: string): boolean {
-  return cell.trim().toLowerCase() === 'left out'
-}
+/** Side that a table gives an image: none, or that of a part which is neither trained nor measured on. */
+type TableSide = Side | 'left out' | 'other' | undefined
 
-function sideOf(where: string, cell: string): Side | 'none' {
-  const text = cell.trim().toLowerCase()
-  if ([...VALID, 'true', '1'].includes(text)) return 'valid'
-  if ([...TRAIN, 'false', '0'].includes(text)) return 'train'
-  if (text === '' || isLeftOut(text)) return 'none'
-  throw new DataError(where, 'the side of the image is neither train nor valid', { given: { side: cell } })
+/**
+ * Returns a function that reads the side of a row.
+ *
+ * @param valid  name of the part to measure on. Default: as of folders, the first of valid, val and so on that the table has
+ * @throws OptionError  if the table has no such part
+ */
+function sideReader(
+  { file, side, columns, rows }: LabelTable,
+  valid: string | undefined,
+): (where: string, cells: readonly string[]) => TableSide {
+  const textOf = (cells: readonly string[]) => (cells[side] ?? '').trim().toLowerCase()
+  const parts = new Set(rows.map(({ cells }) => textOf(cells)))
+  const measured = valid?.toLowerCase() ?? VALID.find((name) => parts.has(name))
+  if (valid !== undefined && !parts.has(valid.toLowerCase())) {
+    throw new OptionError('readImageFolder', `${file} has no part ${valid}`, {
+      given: { 'parts there': side < 0 ? 'none' : [...parts].slice(0, 12).join(', ') },
+      expected: 'a column such as split or side, which has that name in the rows to measure on',
+    })
+  }
+  return (where, cells) => {
+    if (side < 0) return undefined
+    const text = textOf(cells)
+    if (text === measured || (valid === undefined && ['true', '1'].includes(text))) return 'valid'
+    if ([...TRAIN, 'false', '0'].includes(text)) return 'train'
+    if (text === '' || text === 'left out') return 'left out'
+    if (VALID.includes(text)) return 'other'
+    throw new DataError(where, 'the side of the image is neither train nor valid', {
+      given: { [columns[side]]: cells[side] },
+      expected: `train or ${measured ?? 'valid'}, False or True, or nothing for an image that is left out`,
+    })
+  }
 }
 
 /**
  * Returns a function that finds the file of a table's cell: by its path below the folder, with or without its suffix, or by
- * its name alone where no other file has it.
+ * its name alone where no other file has it. A file that one of the cells names exactly is that of no other cell.
  */
-function finder(found: readonly Found[]): (cell: string) => Found | undefined {
+function finder(found: readonly Found[], cells: readonly string[]): (cell: string) => Found | undefined {
+  const named = new Set(cells.flatMap((cell) => [cell, plainName(cell)]))
+  const exact = new Map(found.map((file) => [nameOf(file), file]))
+  const others = found.filter((file) => !named.has(nameOf(file)))
   const maps = [nameOf, (file: Found) => stem(nameOf(file)), lastOf, (file: Found) => stem(lastOf(file))].map((key) => {
     const map = new Map<string, Found | undefined>()
     // Two files of one name are told apart by their path only.
-    for (const file of found) map.set(key(file), map.has(key(file)) ? undefined : file)
+    for (const file of others) {
+      const name = sameSpelling(key(file))
+      map.set(name, map.has(name) ? undefined : file)
+    }
     return map
   })
   return (cell) => {
-    const name = cell.trim().replaceAll('\\', '/').replace(/^\.\//, '')
-    const last = name.slice(name.lastIndexOf('/') + 1)
+    const name = plainName(cell)
+    const same = sameSpelling(name)
+    const last = same.slice(same.lastIndexOf('/') + 1)
     const [byName, byStem, byLast, byLastStem] = maps
-    return byName.get(cell.trim()) ?? byName.get(name) ?? byStem.get(name) ?? byLast.get(last) ?? byLastStem.get(last)
+    return (
+      exact.get(cell) ??
+      exact.get(name) ??
+      byName.get(same) ??
+      byStem.get(same) ??
+      byLast.get(last) ??
+      byLastStem.get(last)
+    )
   }
+}
+
+/** Returns the name in a cell without what people and other systems write around it. */
+function plainName(cell: string): string {
+  return cell.trim().replaceAll('\\', '/').replace(/^\.\//, '')
 }
 
 const lastOf = ({ parts }: Found): string => parts.at(-1) ?? ''

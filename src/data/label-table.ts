@@ -102,33 +102,36 @@ export function separatorFor(labels: Iterable<string>): string {
 /** Meaning of labels that are names of folders. */
 export const FOLDER_CLASSES: FolderTargets = { kind: 'class', columns: [], description: 'classes' }
 
-/** Finds the table of labels of a folder. @throws DataError  if one that was named cannot be used, or there are several */
+/**
+ * Finds the table of labels of a folder.
+ *
+ * @param isNeeded  true where labels can only come from a table: the one that lies there must then be theirs
+ * @throws DataError  if the table that is named, needed or called labels.csv or the like cannot be used, or there are several
+ */
 export async function findTable(
   { files }: Platform,
   folder: string,
   given: string | undefined,
   options: LabelTableOptions,
+  isNeeded: boolean,
 ): Promise<LabelTable | undefined> {
-  const read = async (file: string) => parseCsv(file, await files.readText(file))
-  if (given !== undefined) {
-    const parsed = await read(given)
-    const table = labelTable(given, parsed, options, true)
-    if (table) return table
-    throw new DataError(given, 'the table has no column of paths or none of labels', {
-      given: { columns: parsed.columns },
-      expected: 'a column such as path or file, and one such as label or class',
-      fix: 'name them: --image-column and --label-column, or the options imageColumn and labelColumn',
-    })
-  }
+  const read = async (file: string, anyNumbers: boolean) =>
+    labelTable(file, parseCsv(file, await files.readText(file)), options, anyNumbers)
+  if (given !== undefined) return read(given, true)
   const entries = await files.list(folder)
   const inside = entries.filter(({ kind, name }) => kind === 'file' && /\.csv$/i.test(name))
   const beside = `${folder.replace(/[/\\]+$/, '')}.csv`
-  const found: { readonly file: string; readonly table: CsvTable }[] = []
+  const found: LabelTable[] = []
+  const refused: { readonly isUsual: boolean; readonly error: DataError }[] = []
   for (const file of [...inside.map(({ name }) => files.join(folder, name)), beside]) {
     if (!(await files.exists(file))) continue
-    // Any other table may lie there too.
-    const table = await read(file).catch(() => undefined)
-    if (table && columnsOf(table, options, file === beside || USUAL.test(file))) found.push({ file, table })
+    const isUsual = file === beside || USUAL.test(file)
+    try {
+      found.push(await read(file, isUsual))
+    } catch (error) {
+      if (!(error instanceof DataError)) throw error
+      refused.push({ isUsual, error })
+    }
   }
   if (found.length > 1) {
     throw new DataError(folder, 'there are several tables of labels', {
@@ -136,7 +139,10 @@ export async function findTable(
       fix: 'name the one to use: --csv FILE, or the option csv',
     })
   }
-  return found[0] && labelTable(found[0].file, found[0].table, options, true)
+  // Tables of something else may lie there too.
+  const meant = refused.find(({ isUsual }) => isUsual) ?? (isNeeded && refused.length === 1 ? refused[0] : undefined)
+  if (found.length === 0 && meant) throw meant.error
+  return found[0]
 }
 
 /** Numbers of the columns of a table. */
@@ -151,45 +157,58 @@ interface Columns {
  *
  * @param anyNumbers  true to take all other columns for labels, if they hold numbers and none is called a label
  */
-function columnsOf(table: CsvTable, options: LabelTableOptions, anyNumbers: boolean): Columns | undefined {
-  const { columns, rows } = table
+function columnsOf(
+  { columns, rows }: CsvTable,
+  { imageColumn, labelColumn }: LabelTableOptions,
+  anyNumbers: boolean,
+): Columns | undefined {
   const plain = columns.map((name) => name.toLowerCase().replace(/[\s_-]/g, ''))
   const called = (names: readonly string[]) => {
     const name = names.find((one) => plain.includes(one))
     return name === undefined ? -1 : plain.indexOf(name)
   }
-  const { imageColumn, labelColumn } = options
-  const path = imageColumn === undefined ? called(COLUMNS.path) : columns.indexOf(imageColumn)
-  const given = labelColumn === undefined ? undefined : [labelColumn].flat().map((name) => columns.indexOf(name))
+  const path = imageColumn === undefined ? called(COLUMNS.path) : placeOf(columns, imageColumn)
+  const given = labelColumn === undefined ? undefined : [labelColumn].flat().map((name) => placeOf(columns, name))
   const side = called(COLUMNS.side.filter((name) => !given?.includes(plain.indexOf(name))))
   if (path < 0 || given?.includes(-1)) return undefined
   if (given) return { path, side, labels: given }
   const label = called(COLUMNS.label)
   if (label >= 0) return { path, side, labels: [label] }
   const used = [path, side, called(COLUMNS.remark)]
-  const others = [...columns.keys()].filter((column) => !used.includes(column))
+  const others = [...columns.keys()].filter((column) => !used.includes(column) && columns[column] !== '')
   const areNumbers = rows.every(({ cells }) => others.every((i) => cells[i].trim() === '' || isNumber(cells[i])))
   return anyNumbers && others.length > 0 && areNumbers ? { path, side, labels: others } : undefined
 }
 
+/** Returns the number of a column; −1 if there is none. People write spaces behind the commas of a header. */
+function placeOf(columns: readonly string[], name: string): number {
+  return columns.findIndex((column) => column.trim() === name.trim())
+}
+
 const isNumber = (cell: string): boolean => Number.isFinite(toNumber(cell))
 
-function labelTable(
-  file: string,
-  table: CsvTable,
-  options: LabelTableOptions,
-  anyNumbers: boolean,
-): LabelTable | undefined {
+/** Finds the columns of a table and what they mean. @throws DataError  if it is not a table of labels */
+function labelTable(file: string, table: CsvTable, options: LabelTableOptions, anyNumbers: boolean): LabelTable {
   const places = columnsOf(table, options, anyNumbers)
+  const given = { columns: table.columns }
   if (!places) {
-    for (const name of [options.imageColumn ?? [], options.labelColumn ?? []].flat()) {
-      if (table.columns.includes(name)) continue
-      throw new DataError(file, `there is no column '${name}'`, { given: { columns: table.columns } })
-    }
-    return undefined
+    const named = [options.imageColumn ?? [], options.labelColumn ?? []].flat()
+    const missing = named.find((name) => placeOf(table.columns, name) < 0)
+    if (missing !== undefined) throw new DataError(file, `there is no column '${missing}'`, { given })
+    throw new DataError(file, 'the table has no column of paths or none of labels', {
+      given,
+      expected: 'a column such as path or file, and one such as label or class',
+      fix: 'name them: --image-column and --label-column, or the options imageColumn and labelColumn',
+    })
+  }
+  if (table.rows.length === 0) {
+    throw new DataError(file, 'the table has no rows', {
+      given,
+      expected: 'a row per image below the names of the columns',
+    })
   }
   const { labels, ...columns } = places
-  const names = labels.map((column) => table.columns[column])
+  const names = labels.map((column) => table.columns[column].trim())
   const rows = table.rows.map(({ cells }) => labels.map((column) => cells[column].trim()))
   const targets = targetsOf(names, rows, options)
   const targetOf = targetReader(targets, labels)
@@ -256,7 +275,7 @@ function targetReader(
     if (kind === 'class') return cells[0] === '' ? undefined : sameSpelling(cells[0])
     if (kind === 'numbers') {
       if (cells.includes('')) return undefined
-      return cells.map((cell) => (isNumber(cell) ? toNumber(cell) : refuse(where, cell, 'a number')))
+      return cells.map((cell) => (isNumber(cell) ? toNumber(cell) : refuse(where, cell, 'a number, such as 0.5')))
     }
     if (separator === undefined) {
       const holds = (cell: string) =>

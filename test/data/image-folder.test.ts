@@ -171,6 +171,69 @@ describe('a table', () => {
     expect(apart).toEqual(['not-in-table: test/3.jpg'])
   })
 
+  test('finds files with spaces around their names, and letters in either of their spellings', async () => {
+    const [composed, decomposed] = ['Käse.jpg', 'Käse.jpg'.normalize('NFD')]
+    put({
+      ' cat/ 1.jpg': '',
+      [decomposed]: '',
+      'labels.csv': `path , label\n cat/ 1.jpg,cat\n${composed},cheese\n`,
+    })
+    const { images, apart } = await read({ csv: join(path, 'labels.csv'), imageColumn: 'path', labelColumn: 'label' })
+    expect(images).toEqual([' cat/ 1.jpg | cat', `${decomposed} | cheese`])
+    expect(apart).toEqual([])
+  })
+
+  test('a file that a row names exactly is that of no other row', async () => {
+    put({ 'b/1.jpg': '', 'b/2.jpg': '', 'labels.csv': 'path,label\na/1.jpg,cat\nb/1.jpg,dog\nb/1,cat\nx/2,cat\n' })
+    expect(await read({ csv: join(path, 'labels.csv') })).toMatchObject({
+      images: ['b/1.jpg | dog', 'b/2.jpg | cat'],
+      apart: ['no-file: a/1.jpg, b/1'],
+    })
+  })
+
+  test('may end with empty rows, and have columns without a name beside it', async () => {
+    put({ '1.jpg': '', '2.jpg': '', 'labels.csv': 'path;x;;\n1.jpg;1;;\n2.jpg;2;;\n;;;\n' })
+    const { targets: found, images, apart } = await readImageFolder(path, { platform })
+    expect(found.columns).toEqual(['x'])
+    expect([images.length, apart]).toEqual([2, []])
+  })
+
+  test('with a part to test on: it is left alone where there is another to measure on, unless it is named', async () => {
+    const rows = ['1.jpg,cat,train', '2.jpg,dog,Val', '3.jpg,cat,test', '4.jpg,dog,train', '']
+    put({ '1.jpg': '', '2.jpg': '', '3.jpg': '', '4.jpg': '', 'labels.csv': ['path,label,split', ...rows].join('\n') })
+    expect(await read()).toMatchObject({
+      images: ['1.jpg | cat | train', '2.jpg | dog | valid', '4.jpg | dog | train'],
+      apart: ['other-part: 3.jpg'],
+    })
+    expect((await read({ csv: join(path, 'labels.csv'), valid: 'test' })).images).toEqual([
+      '1.jpg | cat | train',
+      '3.jpg | cat | valid',
+      '4.jpg | dog | train',
+    ])
+    const asked = read({ csv: join(path, 'labels.csv'), valid: 'holdout' })
+    await expect(asked).rejects.toThrow(/has no part holdout\n +parts there +train, val, test\n/)
+  })
+
+  test('that lies where labels can come from no other is told why it cannot be used', async () => {
+    put({ 'images/1.jpg': '', 'images/2.jpg': '', 'labels.csv': 'path,label\n1.jpg,cat\n2.jpg\n' })
+    await expect(read()).rejects.toThrow('labels.csv:3: the row has not as many cells')
+    writeFileSync(join(path, 'labels.csv'), Buffer.from('path,label\n1.jpg,K\xe4se\n', 'latin1'))
+    await expect(read()).rejects.toThrow('labels.csv: not UTF-8 text')
+    put({ 'labels.csv': 'path,label\n' })
+    await expect(read()).rejects.toThrow('labels.csv: the table has no rows')
+    put({ 'labels.csv': 'path,label\n7.jpg,cat\n8.jpg,dog\n' })
+    await expect(read()).rejects.toThrow(
+      /labels\.csv: no row names an image of the folder\n +folder .*\n +a row +7\.jpg\n +an image +images\/1\.jpg\n/,
+    )
+    rmSync(join(path, 'labels.csv'))
+    // A table of any other name may be that of something else, where there is a class folder.
+    put({ 'prices.csv': 'item,price\ncat,1\n' })
+    expect((await read()).layout).toBe('classes')
+    put({ '3.jpg': '' })
+    rmSync(join(path, 'images'), { recursive: true })
+    await expect(read()).rejects.toThrow('prices.csv: the table has no column of paths or none of labels')
+  })
+
   test('that cannot be used is refused', async () => {
     put({ '1.jpg': '', '2.jpg': '', 'a.csv': 'path,label\n1.jpg,cat\n', 'b.csv': 'path,label\n2.jpg,dog\n' })
     await expect(read()).rejects.toThrow('there are several tables of labels')
@@ -182,6 +245,9 @@ describe('a table', () => {
     await expect(read({ csv: join(path, 'c.csv') })).rejects.toThrow('c.csv:3: the table lists this image twice')
     await expect(read({ csv: join(path, 'd.csv') })).rejects.toThrow('no column of paths or none of labels')
     await expect(read({ csv: join(path, 'e.csv') })).rejects.toThrow('neither train nor valid')
+    await expect(read({ csv: join(path, 'a.csv'), labelFrom: 'parent' })).rejects.toThrow(
+      'labelFrom is for class folders',
+    )
     put({ 'f.csv': 'path,label,split\n1.jpg,cat,train\n2.jpg,cat,train\n' })
     await expect(read({ csv: join(path, 'f.csv') })).rejects.toThrow('does not divide its images into both sides')
   })
