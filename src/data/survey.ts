@@ -12,6 +12,8 @@ import { labelsOf, type FolderImage, type ImageFolder } from './image-folder.ts'
 const SIGNATURE_BYTES = 16
 /** A class with fewer images is named: a fifth of them is a single one, on which nothing can be measured. */
 const FEW = 10
+/** Classes with few images that are named one by one; of more, the smallest together. */
+const LISTED = 5
 /** Ratio of the largest class to the smallest that is named. Source: Johnson & Khoshgoftaar 2019, J. Big Data 6:27, §1. */
 const UNEQUAL = 10
 /** Images whose shorter side has fewer pixels are named: the lesson's smallest network input is 64. */
@@ -203,14 +205,22 @@ function findingsOf(folder: ImageFolder, { used, unreadable, unseen, classes, sp
   const counts = new Map<string, number>()
   for (const label of training.flatMap(labelsOf)) counts.set(label, (counts.get(label) ?? 0) + 1)
   const sizes = classes.map((label) => ({ label, count: counts.get(label) ?? 0 }))
-  for (const { label, count } of sizes) {
-    if (count >= FEW) continue
-    const measured = split ? '' : ', of which a fifth is measured on'
+  const few = sizes.filter(({ count }) => count < FEW).sort((a, b) => a.count - b.count)
+  const measured = split ? '' : ', of which a fifth is measured on'
+  const addFew = (what: string, whose: string) =>
     add(
       'warning',
       'few-images',
-      `${label} has only ${count} image${count === 1 ? '' : 's'}${measured}: its results will be a matter of chance. More images help most`,
+      `${what}${measured}: ${whose} results will be a matter of chance. More images help most`,
     )
+  if (few.length > LISTED) {
+    const smallest = few.slice(0, LISTED).map(({ label, count }) => `${label}: ${count}`)
+    addFew(
+      `${few.length} of ${classes.length} classes have fewer than ${FEW} images (${smallest.join(', ')}, …)`,
+      'their',
+    )
+  } else {
+    for (const { label, count } of few) addFew(`${label} has only ${count} image${count === 1 ? '' : 's'}`, 'its')
   }
   const [least, most] = [Math.min(...sizes.map(({ count }) => count)), Math.max(...sizes.map(({ count }) => count))]
   if (targetKind === 'class' && classes.length > 1 && most > UNEQUAL * least) {

@@ -63,6 +63,15 @@ test('leaves out what cannot be read, by reason, and names classes with few imag
   expect(findings.find(({ kind }) => kind === 'few-images')?.text).toMatch(/^rare has only 1 image, /)
 })
 
+test('many classes with few images are told together', async () => {
+  for (let i = 0; i < 7; i++) classOf(`class ${i}`, i === 3 ? 1 : 2, 10 * i)
+  const { findings } = await survey()
+  expect(findings.map(({ kind }) => kind)).toEqual(['few-images'])
+  expect(findings[0].text).toBe(
+    '7 of 7 classes have fewer than 10 images (class 3: 1, class 0: 2, class 1: 2, class 2: 2, class 4: 2, …), of which a fifth is measured on: their results will be a matter of chance. More images help most',
+  )
+})
+
 test('one class cannot be trained on', async () => {
   classOf('a', 10, 0)
   expect((await survey()).found).toEqual([{ kind: 'one-class', severity: 'error', files: [] }])
