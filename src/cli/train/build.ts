@@ -93,7 +93,9 @@ function aimOf({ targets, threshold }: Settings, { train }: Loaders) {
   const [low, high, scale] = [[], [], []] as number[][]
   for (let column = 0; column < columns; column++) {
     const values = Array.from(train.items, (item) => train.labels[item * columns + column])
-    const [lowest, highest] = [Math.min, Math.max].map((end) => values.reduce((some, value) => end(some, value)))
+    // Not as arguments of a call, of which there are no more than some 100,000.
+    const lowest = values.reduce((least, value) => Math.min(least, value))
+    const highest = values.reduce((most, value) => Math.max(most, value))
     const mean = values.reduce((sum, value) => sum + value, 0) / values.length
     const deviation = Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length)
     // A number that is always the same is learnt by any range around it.

@@ -39,7 +39,7 @@ export async function fitCharts(fits: readonly FitFigures[], beside: ChartsBesid
     ...validation,
     ...loss.flatMap(({ points }) => points),
   ]
-  const x: Point = [0, smooth.reduce((end, [at]) => Math.max(end, at), 1)]
+  const x: Point = [0, largest(smooth.map(([at]) => at))]
   const small = { x, height: 150 }
   const charts = await Promise.all([
     lineChart({
@@ -113,7 +113,12 @@ export function epochPoints<Row>(fits: readonly (readonly Row[])[], value: (row:
 
 /** Returns a round upper end of an axis for some values. */
 function roundedUp(values: readonly number[]): number {
-  const largest = values.filter(Number.isFinite).reduce((most, value) => Math.max(most, value), 1)
-  const step = largest > 10 ? 5 : largest > 4 ? 2 : largest > 2 ? 1 : 0.5
-  return Math.ceil(largest / step) * step
+  const top = largest(values.filter(Number.isFinite))
+  const step = top > 10 ? 5 : top > 4 ? 2 : top > 2 ? 1 : 0.5
+  return Math.ceil(top / step) * step
+}
+
+/** Returns the largest of some values, at least 1. A long run has more steps than a call has arguments. */
+function largest(values: readonly number[]): number {
+  return values.reduce((most, value) => Math.max(most, value), 1)
 }

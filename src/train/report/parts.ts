@@ -3,8 +3,14 @@ import type { ConfusionResult, SuspectLabels, SuspectTile, WrongTile } from './f
 import { count, wholePercent } from './format.ts'
 import { html, type Html } from './html.ts'
 
+/** Most classes of a confusion matrix in a page: their cells take 1 MB; those of 1,000 classes would take 100. */
+const MOST_CLASSES = 100
+
 /** Confusion matrix with counts, shaded by their part of each row, and the recall of each class. */
 export function confusionMatrix({ classes, counts }: ConfusionResult): Html {
+  if (classes.length > MOST_CLASSES) {
+    return html`<h3>Confusion matrix</h3><p class="caption">That of ${count(classes.length)} classes is too large for a page: see what is confused most often, and the figures of each class.</p>`
+  }
   const line = (row: readonly number[], actual: number) => {
     const sum = row.reduce((total, value) => total + value, 0)
     const cell = (value: number, predicted: number) => html`<td
