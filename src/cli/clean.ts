@@ -2,6 +2,7 @@ import { resolve, sep } from 'node:path'
 import { OptionError } from '../base/errors.ts'
 import { applyCleaning, parseCleaningList, type CleaningItem, type CleaningMove } from '../exports/data.ts'
 import { parseCommand } from './command.ts'
+import { fileOfRun } from './model.ts'
 import { invocation, Output } from './output.ts'
 
 export const SUMMARY = 'move images with wrong labels where they belong, as a cleaning list says'
@@ -35,7 +36,7 @@ const DEFINITION = {
   apply: { type: 'boolean' },
   trash: { type: 'string' },
   json: { type: 'boolean' },
-  help: { type: 'boolean' },
+  help: { type: 'boolean', short: 'h' },
 } as const
 
 export async function main(argv: readonly string[]): Promise<void> {
@@ -57,8 +58,8 @@ export async function main(argv: readonly string[]): Promise<void> {
   const { files } = platform
   await files.list(given)
   const folder = resolve(given)
-  const inside = files.join(path, CLEANING_FILE)
-  const file = (await files.exists(inside)) ? inside : path
+  const fix = 'name the folder of a run that learnt classes and is over, or the file'
+  const file = await fileOfRun(platform, path, CLEANING_FILE, fix)
   const list = parseCleaningList(await files.readText(file), file)
   const items = list.items.map((item) => chosen({ ...item, path: placed(folder, item.path) }, accept))
   const suggested = items.filter((item) => item.suggested !== undefined).length

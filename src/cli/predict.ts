@@ -7,7 +7,8 @@ import { getImageFiles, nodePlatform, type Prediction } from '../node.ts'
 import { className } from './class-names.ts'
 import { numberIn, parseCommand, whole } from './command.ts'
 import { EXIT } from './exit-codes.ts'
-import { loadModel } from './model.ts'
+import type { Platform } from '../platform/platform.ts'
+import { isFolder, loadModel } from './model.ts'
 import { invocation, Output } from './output.ts'
 
 export const SUMMARY = 'say what is on images'
@@ -37,7 +38,7 @@ const DEFINITION = {
   threshold: { type: 'string' },
   csv: { type: 'boolean' },
   json: { type: 'boolean' },
-  help: { type: 'boolean' },
+  help: { type: 'boolean', short: 'h' },
 } as const
 
 export async function main(argv: readonly string[]): Promise<void> {
@@ -57,7 +58,7 @@ export async function main(argv: readonly string[]): Promise<void> {
   if (csv && json) throw new OptionError('predict', '--csv and --json are both given', { fix: 'choose one' })
   const output = new Output(csv || json)
   const { platform } = output
-  const files = (await Promise.all(given.map(expand))).flat()
+  const files = (await Promise.all(given.map((one) => expand(platform, one)))).flat()
   const gpu = await openGpuOn(platform)
   if (gpu.software) console.error(`${gpu.name}: a software adapter`)
   try {
@@ -121,10 +122,6 @@ function csvCells(prediction: Prediction, labels: readonly string[]): readonly (
 }
 
 /** Returns the files of an argument: itself, or the images of a folder. */
-async function expand(given: string): Promise<readonly string[]> {
-  const isFolder = await nodePlatform.files.list(given).then(
-    () => true,
-    () => false,
-  )
-  return isFolder ? getImageFiles(given) : [given]
+async function expand(platform: Platform, given: string): Promise<readonly string[]> {
+  return (await isFolder(platform.files, given)) ? getImageFiles(given, { platform }) : [given]
 }

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -49,7 +49,10 @@ describe('the command predict', () => {
   })
 
   test('--json prints one document and nothing else, also of a folder; a file that cannot be read is exit code 3', async () => {
+    // Lines about the folder go elsewhere.
+    mkdirSync(join(folder, 'without images'))
     const failed = await predict('model.safetensors', '.', 'text.jpg', '--json')
+    expect(failed.stderr).toContain('no image in without images, left out')
     const document = JSON.parse(failed.stdout) as {
       labels: string[]
       images: { file: string; label: string; probability: number; top: { probability: number }[] }[]
@@ -71,6 +74,7 @@ describe('the command predict', () => {
     for (const [args, message] of [
       [[], 'OptionError: predict: a model and image files are needed'],
       [['grey.jpg', 'grey.jpg'], 'DataError: grey.jpg: not a safetensors file'],
+      [['without images', 'grey.jpg'], 'DataError: without images: there is no model.safetensors in this folder'],
       [['model.safetensors', 'grey.jpg', '--top', 'x'], "OptionError: --top: 'x' is out of range"],
     ] as const) {
       const { stderr } = await predict(...args)

@@ -108,6 +108,11 @@ describe('help and misuse', () => {
     [['clean', 'set', 'cleaning.json', '--aply'], 2, 'Fix: write --apply;'],
     [['clean', 'nowhere', 'cleaning.json'], 3, 'DataError: nowhere: no such file or folder'],
     [['clean', 'set', 'cleaning.json'], 3, 'DataError: cleaning.json: no such file or folder'],
+    [
+      ['clean', 'set', 'set'],
+      3,
+      'DataError: set: there is no cleaning.json in this folder\n  Fix: name the folder of a run',
+    ],
     [['clean', 'set', join('set', 'поперёк', '1.jpg')], 3, `DataError: ${join('set', 'поперёк', '1.jpg')}: `],
   ] as const)('%j is refused with exit code %i', async (args, code, message) => {
     const ended = await wgrad(...args)

@@ -78,10 +78,14 @@ async function fileDigest({ files, sha256 }: Platform, file: string): Promise<st
 export async function requireSameTable(output: Output, run: RunFolder, { images, table }: Begun): Promise<void> {
   const { platform } = output
   const file = run.file(FILES.images)
-  if (images !== undefined && (await fileDigest(platform, file)) !== images) {
-    throw new DataError(file, 'the table has changed since the run was begun', {
+  const kept = await fileDigest(platform, file).catch(() => undefined)
+  if (kept === undefined || (images !== undefined && kept !== images)) {
+    throw new DataError(file, `the table has ${kept === undefined ? 'gone' : 'changed'} since the run was begun`, {
       expected: 'the images and labels that the interrupted run was trained on',
-      fix: `restore it, or begin a run with it as it is: ${invocation()} train FOLDER --csv ${quoted(file)}`,
+      fix:
+        kept === undefined
+          ? 'restore it, or begin a run anew, without --resume'
+          : `restore it, or begin a run with it as it is: ${invocation()} train FOLDER --csv ${quoted(file)}`,
     })
   }
   if (table === undefined) return
