@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { parseArgs, type ParseArgsConfig } from 'node:util'
 import { OptionError, WgradError } from '../base/errors.ts'
 import { nearest } from '../base/options.ts'
+import { fileError } from '../platform/node/files.ts'
 
 /** Options of `parseCommand`. */
 export interface ParseOptions {
@@ -54,11 +55,20 @@ export async function runCommand(
   })
 }
 
-/** Ignores write errors of a closed terminal or pipe (`| head`), so that the run can end in order. */
+/**
+ * Outlives its output, so that the run can end in order: a closed terminal or pipe (`| head`) is ignored; where a file cannot
+ * be written, as on a full disk, the exit code is not that of success.
+ */
 function outliveTerminal(): void {
-  for (const stream of [process.stdout, process.stderr]) {
+  let isTold = false
+  for (const [name, stream] of Object.entries({ stdout: process.stdout, stderr: process.stderr })) {
     stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EIO' && error.code !== 'EPIPE') throw error
+      if (error.code === 'EIO' || error.code === 'EPIPE' || isTold) return
+      isTold = true
+      console.error(`${name} is cut short: ${fileError(name, error).message}`)
+      process.on('exit', () => {
+        process.exitCode ||= 1
+      })
     })
   }
 }

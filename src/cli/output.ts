@@ -3,6 +3,7 @@ import { nodePlatform } from '../node.ts'
 import type { Json } from '../base/json.ts'
 import { printable } from '../base/printable.ts'
 import type { Platform } from '../platform/platform.ts'
+import { fileError } from '../platform/node/files.ts'
 import { logToStderr } from '../platform/node/terminal.ts'
 
 /** Output of a command: lines for people, and with `--json` documents for programs, which then have stdout to themselves. */
@@ -12,6 +13,8 @@ export class Output {
   readonly platform: Platform
   private file: string | undefined
   private silent = false
+  /** True if the file lacks a line. */
+  private isCut = false
 
   constructor(json: boolean) {
     this.json = json
@@ -21,7 +24,7 @@ export class Output {
       log: (line) => {
         if (this.silent) return
         say(line)
-        if (this.file !== undefined) appendFileSync(this.file, `${printable(line)}\n`)
+        this.keep(line)
       },
     }
   }
@@ -39,6 +42,17 @@ export class Output {
   /** Writes all further lines to the end of a file as well. */
   keepLog(path: string): void {
     this.file = path
+  }
+
+  /** Writes a line to the end of the file as well; a failure is told once, as the work is worth more than its log. */
+  private keep(line: string): void {
+    if (this.file === undefined) return
+    try {
+      appendFileSync(this.file, `${printable(line)}\n`)
+    } catch (error) {
+      if (!this.isCut) logToStderr(`lines are missing from a log: ${fileError(this.file, error).message}`)
+      this.isCut = true
+    }
   }
 
   /** Runs work whose lines are not printed, as they repeat earlier ones. */

@@ -1,5 +1,16 @@
-import { execFile } from 'node:child_process'
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { execFile, spawnSync } from 'node:child_process'
+import {
+  closeSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { dirname, join, relative } from 'node:path'
@@ -179,6 +190,14 @@ describe('check', () => {
     expect(one.code).toBe(3)
     expect(one.stdout).toContain('at least two class folders are needed')
   })
+
+  test.runIf(existsSync('/dev/full'))('output that cannot be written is told, and is no success', () => {
+    const full = openSync('/dev/full', 'w')
+    const { status, stderr } = spawnSync(process.execPath, [command, '--help'], { stdio: ['ignore', full, 'pipe'] })
+    closeSync(full)
+    expect(String(stderr)).toBe('stdout is cut short: stdout: no space left on the device\n')
+    expect(status).toBe(1)
+  })
 })
 
 interface Event {
@@ -323,7 +342,17 @@ describe('train', () => {
     expect(text('tuned', 'history.csv')).toMatch(/\nhead,0,.*\nall,0,/)
     const stopped = await wgradIn(pressing(/\n0 {9}[^]*\nepoch/, 'SIGTERM'), ...options, '--out', 'tuned-parts')
     expect(stopped.code).toBe(130)
+    // A folder where the report should be: the run ends with all else.
+    mkdirSync(join(folder, 'tuned-parts', 'report.html'))
+    const without = await wgrad('train', '--resume', 'tuned-parts')
+    expect(without.code).toBe(1)
+    expect(without.stdout).toContain('NOT written: report.html; to write them: npx wgrad train --resume tuned-parts\n')
+    expect(without.stdout).toContain(
+      `\nwritten: ${join('tuned-parts', 'model.safetensors')}, and beside it model.onnx, history.csv, images.csv, cleaning.json\n`,
+    )
+    rmSync(join(folder, 'tuned-parts', 'report.html'), { recursive: true })
     expect((await wgrad('train', '--resume', 'tuned-parts', '--json')).code).toBe(0)
+    expect(text('tuned-parts', 'report.html')).toContain('Confusion matrix')
     const model = (run: string) => readFileSync(join(folder, run, 'model.safetensors'))
     expect(model('tuned-parts').equals(model('tuned'))).toBe(true)
   })

@@ -39,9 +39,6 @@ export async function conclude({ output, gpu, run }: Destination, trained: Train
   const cleaning = isClass ? await wrongLabels(learner, results, { output, run }) : undefined
   const seconds = (Date.now() - Date.parse(begun.started)) / 1000
   const computing = (platform.now() - startMs) / 1000
-  const report = await reportOf({ measured, trained, cleaning, gpu, run, seconds })
-  if (!report.hasCharts) output.say('the report has no curves, which take the package echarts: npm install echarts')
-  await run.attempt(FILES.report, () => run.write(FILES.report, report.page))
   const document = {
     wgrad: wgradVersion(),
     adapter: gpu.name,
@@ -56,7 +53,21 @@ export async function conclude({ output, gpu, run }: Destination, trained: Train
     look: begun.look,
   }
   await run.attempt(FILES.results, () => run.write(FILES.results, `${JSON.stringify(document, null, 2)}\n`))
+  await run.attempt(FILES.report, async () => {
+    const { page, hasCharts } = await reportOf({ measured, trained, cleaning, gpu, run, seconds })
+    if (!hasCharts) output.say('the report has no curves, which take the package echarts: npm install echarts')
+    await run.write(FILES.report, page)
+  })
   const { unwritten } = run
+  const wanted = [
+    FILES.report,
+    FILES.model,
+    FILES.onnx,
+    FILES.history,
+    FILES.images,
+    ...(cleaning ? [FILES.cleaning] : []),
+  ]
+  const written = wanted.filter((name) => !unwritten.includes(name))
   if (unwritten.length === 0) await run.remove([FILES.checkpoint])
   output.say(
     [
@@ -64,8 +75,10 @@ export async function conclude({ output, gpu, run }: Destination, trained: Train
       ...(unwritten.length > 0
         ? [`NOT written: ${unwritten.join(', ')}; to write them: ${invocation()} train --resume ${quoted(run.path)}`]
         : []),
-      `written: ${run.file(FILES.report)}, and beside it ${FILES.model}, ${FILES.onnx}, ${FILES.history}, ${FILES.images}${cleaning ? `, ${FILES.cleaning}` : ''}`,
-      `to use it: ${invocation()} predict ${quoted(run.file(FILES.model))} picture.jpg`,
+      `written: ${run.file(written[0])}${written.length > 1 ? `, and beside it ${written.slice(1).join(', ')}` : ''}`,
+      ...(written.includes(FILES.model)
+        ? [`to use it: ${invocation()} predict ${quoted(run.file(FILES.model))} picture.jpg`]
+        : []),
     ].join('\n'),
   )
   output.document({ event: 'end', folder: run.path, ...document })
