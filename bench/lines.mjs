@@ -26,7 +26,7 @@ const BUDGETS = {
   src: 170,
   'src/base': 430,
   'src/cli': 985,
-  'src/cli/train': 970,
+  'src/cli/train': 1010,
   'src/data': 4120,
   'src/data/augment': 1010,
   'src/exports': 430,

@@ -13,7 +13,7 @@ import {
   lookText,
 } from './look.ts'
 import { invocation, Output } from './output.ts'
-import { splitOf, validOption } from './train/split.ts'
+import { requireShareFor, splitOf, validOption } from './train/split.ts'
 
 export const SUMMARY = 'look at a folder of images: what can be read, and what would harm a training'
 
@@ -39,7 +39,7 @@ const DEFINITION = {
   valid: { type: 'string' },
   seed: { type: 'string' },
   json: { type: 'boolean' },
-  help: { type: 'boolean' },
+  help: { type: 'boolean', short: 'h' },
 } as const
 
 export async function main(argv: readonly string[]): Promise<void> {
@@ -61,8 +61,9 @@ export async function main(argv: readonly string[]): Promise<void> {
       ...options,
       ...(valid.folder === undefined ? {} : { valid: valid.folder }),
     })
+    requireShareFor(survey.folder, valid)
     const fatal = survey.findings.find(({ severity }) => severity === 'error')
-    const split = fatal ? undefined : splitOf(survey, { valid: valid.share, seed: values.seed })
+    const split = fatal ? undefined : splitOf(survey, { valid, seed: values.seed })
     const counts = countsOf(survey, (image) => split?.sideOf(image))
     output.document(lookJson(survey, counts))
     output.say(lookText(survey, counts, split?.text ?? ''))

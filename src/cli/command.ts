@@ -24,17 +24,38 @@ export function parseCommand<const Options extends NonNullable<ParseArgsConfig['
   { positionals: allowPositionals = false, help = `npm run ${command} -- --help` }: ParseOptions = {},
 ): ReturnType<typeof parseArgs<{ args: string[]; options: Options; allowPositionals: boolean }>> {
   try {
-    return parseArgs({ args: [...argv], options, allowPositionals })
+    const parsed = parseArgs({ args: [...argv], options, allowPositionals })
+    requireTexts(command, parsed)
+    return parsed
   } catch (cause) {
+    if (cause instanceof OptionError) throw cause
     const [message] = (cause as Error).message.split('\n')
     const unknown = /^Unknown option '-*([^']+)'/.exec(message)?.[1]
     const near = unknown === undefined ? undefined : nearest(unknown, Object.keys(options))
     const list = `\`${help}\` lists the options`
-    throw new OptionError(command, message.replace(/ To specify a positional.*/, ''), {
-      fix: near === undefined ? list : `write --${near}; ${list}`,
-      cause,
-    })
+    const dashed = /^Option '.*(--[^ ']+)[^']*' argument is ambiguous/.exec(message)?.[1]
+    const advice = [
+      ...(near === undefined ? [] : [`write --${near}`]),
+      ...(dashed === undefined ? [] : [`write ${dashed}=VALUE where a value begins with a dash`]),
+      ...(allowPositionals && /^Unknown option '-[^-]'/.test(message)
+        ? ['write ./ before the name of a file that begins with a dash']
+        : []),
+      list,
+    ]
+    throw new OptionError(command, message.replace(/ To specify a positional.*/, ''), { fix: advice.join('; '), cause })
   }
+}
+
+/** @throws OptionError  for an empty text, which a shell makes of a variable that is not set */
+function requireTexts(
+  command: string,
+  { values, positionals }: { readonly values: object; readonly positionals: readonly string[] },
+): void {
+  const empty = Object.entries(values).find(([, value]) => [value].flat().includes(''))
+  if (empty === undefined && !positionals.includes('')) return
+  throw new OptionError(empty === undefined ? command : `--${empty[0]}`, 'the text is empty', {
+    fix: empty === undefined ? 'leave the argument out, or write it' : 'leave the option out, or give it a value',
+  })
 }
 
 /**

@@ -31,7 +31,7 @@ const DEFINITION = {
   logits: { type: 'boolean' },
   size: { type: 'string' },
   json: { type: 'boolean' },
-  help: { type: 'boolean' },
+  help: { type: 'boolean', short: 'h' },
 } as const
 
 export async function main(argv: readonly string[]): Promise<void> {

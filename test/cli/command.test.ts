@@ -23,6 +23,10 @@ test('what a command does not know is refused', () => {
   expect(() => choice('--precision', 'f64', ['mixed', 'f32'])).toThrow("'f64' is not one of its values")
   expect(() => parseCommand('bench', ['--speed'], { size: { type: 'string' } })).toThrow('npm run bench -- --help')
   expect(() => parseCommand('recipe', ['word'], {})).toThrow(OptionError)
+  const rate = (...argv: string[]) => parseCommand('train', argv, { lr: { type: 'string' } }, { positionals: true })
+  expect(() => rate('--lr', '-1')).toThrow('Fix: write --lr=VALUE where a value begins with a dash; `')
+  expect(() => rate('-pictures')).toThrow('Fix: write ./ before the name of a file that begins with a dash; `')
+  expect(rate('--lr=-1', './-pictures')).toMatchObject({ values: { lr: '-1' }, positionals: ['./-pictures'] })
   expect(parseCommand('bench', ['word'], {}, { positionals: true }).positionals).toEqual(['word'])
 })
 

@@ -83,6 +83,7 @@ describe('help and misuse', () => {
       expect(help.stdout).toContain('--json')
       expect(help.stdout).toMatch(/Exit code/)
       expect((await wgrad('help', name)).stdout).toBe(help.stdout)
+      expect((await wgrad(name, '-h')).stdout).toBe(help.stdout)
     }
     expect(stdout).toContain('130  interrupted')
     const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
@@ -108,6 +109,14 @@ describe('help and misuse', () => {
       2,
       'OptionError: --widen: this network has one width only',
     ],
+    [['train', 'set', '--freeze-epochs', '2'], 2, 'random weights have no head that is trained first'],
+    [['train', 'set', '--out', ''], 2, 'OptionError: --out: the text is empty'],
+    [
+      ['train', 'set', '--label-column', 'x', '--label-column', ''],
+      2,
+      'OptionError: --label-column: the text is empty',
+    ],
+    [['check', ''], 2, 'OptionError: check: the text is empty'],
     [['train', '--resume', 'set', '--lr', '1'], 2, 'leave out --lr'],
     [['train', '--resume', 'set'], 3, 'DataError: set: there is no run to continue'],
     [['train', 'nowhere'], 3, 'DataError: nowhere: no such file or folder'],
@@ -189,6 +198,15 @@ describe('check', () => {
     const one = await wgrad('check', join('good', 'across'))
     expect(one.code).toBe(3)
     expect(one.stdout).toContain('at least two class folders are needed')
+  })
+
+  test('a share to measure on is refused where folders say that already', async () => {
+    for (const side of ['train', 'val']) {
+      for (const kind of ['across', 'upright'] as const) draw(`divided/${side}/${kind}/1.jpg`, kind, 1)
+    }
+    const { code, stdout, stderr } = await wgrad('check', 'divided', '--valid', '0.3')
+    expect(stderr).toContain('OptionError: --valid: the folders or the table say already what is measured on')
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
   })
 
   test.runIf(existsSync('/dev/full'))('output that cannot be written is told, and is no success', () => {

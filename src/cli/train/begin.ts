@@ -1,17 +1,31 @@
 import { resolve } from 'node:path'
 import { DataError, OptionError } from '../../base/errors.ts'
 import { jsonText } from '../../base/json.ts'
-import { csvLine, type FolderImage, type ImageFolderOptions, type Side, type Survey } from '../../exports/data.ts'
+import {
+  csvLine,
+  type FolderImage,
+  type ImageFolder,
+  type ImageFolderOptions,
+  type Side,
+  type Survey,
+} from '../../exports/data.ts'
 import type { Pretrained } from '../../exports/train.ts'
 import type { Gpu } from '../../node.ts'
-import type { Platform } from '../../platform/platform.ts'
+import type { Files, Platform } from '../../platform/platform.ts'
 import { RunFolder } from '../../platform/node/run-folder.ts'
 import { requireTrainable } from '../check.ts'
 import { countsOf, decoderOf, lookJson, lookText } from '../look.ts'
 import { invocation, quoted, type Output } from '../output.ts'
 import { FILES } from './files.ts'
-import { OPTIONS_FILE, settingsOf, type Begun, type Settings, type TrainOptions } from './options.ts'
-import { splitOf } from './split.ts'
+import {
+  OPTIONS_FILE,
+  requireThresholdFor,
+  settingsOf,
+  type Begun,
+  type Settings,
+  type TrainOptions,
+} from './options.ts'
+import { requireShareFor, splitOf } from './split.ts'
 
 /** Options of a new run, the images that were found for it, and its pretrained weights. */
 export interface Beginning {
@@ -20,12 +34,32 @@ export interface Beginning {
   readonly pretrained: Pretrained | undefined
 }
 
+/**
+ * Requires the options to fit the images and the folder of the results, before the long work.
+ *
+ * @throws OptionError  if an option is not for such images, or there is a run in the folder
+ */
+export async function requireFitting(files: Files, options: TrainOptions, folder: ImageFolder): Promise<void> {
+  requireShareFor(folder, options.valid)
+  requireThresholdFor(folder.targets.kind, options.threshold)
+  await requireNoRun(files, options)
+}
+
+/** @throws OptionError  if there is a run in the folder of the results */
+async function requireNoRun(files: Files, { out }: TrainOptions): Promise<void> {
+  if (out === undefined || !(await files.exists(files.join(out, OPTIONS_FILE)))) return
+  throw new OptionError('--out', 'there is a run in this folder already', {
+    given: { out },
+    fix: `name another folder, or continue that run: ${invocation()} train --resume ${quoted(out)}`,
+  })
+}
+
 /** Begins a run: prints the look, fills in the defaults, and writes what the run is made of. */
 export async function begin(output: Output, gpu: Gpu, beginning: Beginning): Promise<RunFolder> {
   const { platform } = output
   const { options, survey, pretrained } = beginning
   requireTrainable(options.folder, survey.findings)
-  const split = splitOf(survey, { valid: options.valid.share, seed: String(options.seed) })
+  const split = splitOf(survey, { valid: options.valid, seed: String(options.seed) })
   const counts = countsOf(survey, (path) => split.sideOf(path))
   const lookedAt = lookJson(survey, counts)
   output.document({ event: 'look', ...lookedAt })
@@ -43,12 +77,8 @@ export async function begin(output: Output, gpu: Gpu, beginning: Beginning): Pro
     decoder: await decoderOf(platform, options.decoder),
     pretrained,
   })
-  if (options.out !== undefined && (await platform.files.exists(platform.files.join(options.out, OPTIONS_FILE)))) {
-    throw new OptionError('--out', 'there is a run in this folder already', {
-      given: { out: options.out },
-      fix: `name another folder, or continue that run: ${invocation()} train --resume ${quoted(options.out)}`,
-    })
-  }
+  // Another one may have begun there meanwhile.
+  await requireNoRun(platform.files, options)
   const run = await RunFolder.open(options.out, platform.log)
   const images = imagesCsv(survey, settings, (path) => split.sideOf(path))
   const { table } = survey.folder

@@ -43,7 +43,8 @@ Options
   --freeze-epochs N    passes before them that train the head only, with pretrained weights (1)
   --batch-size N       images per step (64, fewer where that would leave less than 8 steps per epoch)
   --lr X               highest learning rate (found by a search)
-  --valid V            what to measure on: a share of every class (0.2), or the name of a folder beside train/
+  --valid V            what to measure on: a share of every class (0.2), or the name of a folder beside train/, or
+                       of a part in the table
   --no-flip            do not mirror images, where left and right matter, as for letters or hands
   --no-augment         do not vary images at all
   --threshold P        smallest probability with which the model knows an image, or suggest, which finds it on the images
@@ -84,7 +85,7 @@ const DEFINITION = {
   out: { type: 'string' },
   resume: { type: 'string' },
   json: { type: 'boolean' },
-  help: { type: 'boolean' },
+  help: { type: 'boolean', short: 'h' },
 } as const
 
 /** Options as they were typed, checked. */
@@ -133,6 +134,12 @@ export function readTrainOptions(argv: readonly string[], help: string): TrainOp
       what,
       others.length > 0 ? { given: { folders: positionals }, ...explained } : explained,
     )
+  }
+  if (values['freeze-epochs'] !== undefined && values.pretrained === undefined) {
+    throw new OptionError('--freeze-epochs', 'random weights have no head that is trained first', {
+      given: { 'freeze-epochs': values['freeze-epochs'] },
+      fix: 'begin with weights that know images, --pretrained hub, or leave it out',
+    })
   }
   const optional = (name: 'size' | 'epochs' | 'batch-size', low: number, high: number) =>
     values[name] === undefined ? undefined : whole(`--${name}`, values[name], 0, low, high)
@@ -231,7 +238,6 @@ export function settingsOf(options: TrainOptions, circumstances: Circumstances):
   const areas = survey.images.map(({ width, height }) => width * height).sort((a, b) => a - b)
   const large = (areas[areas.length >> 1] ?? 0) > LARGE * size * size
   const { kind: targets, columns } = survey.folder.targets
-  requireThresholdFor(targets, options.threshold)
   const model = modelOf(options, circumstances.pretrained)
   return {
     folder: resolve(options.folder),
@@ -257,7 +263,7 @@ export function settingsOf(options: TrainOptions, circumstances: Circumstances):
 }
 
 /** @throws OptionError  if a threshold cannot be that of these targets */
-function requireThresholdFor(targets: TargetKind, threshold: TrainOptions['threshold']): void {
+export function requireThresholdFor(targets: TargetKind, threshold: TrainOptions['threshold']): void {
   if (targets === 'class' || threshold === null) return
   if (targets === 'labels' && threshold !== 'suggest') return
   throw new OptionError('--threshold', `the targets are ${targets}, which have no such threshold`, {

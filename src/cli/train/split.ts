@@ -1,25 +1,34 @@
 import { OptionError } from '../../base/errors.ts'
-import { stratifiedSplitter, type Side, type Survey } from '../../exports/data.ts'
+import { stratifiedSplitter, type ImageFolder, type Side, type Survey } from '../../exports/data.ts'
 import { whole } from '../command.ts'
 
 const DEFAULT_SHARE = 0.2
 const DEFAULT_SEED = 42
 
-/** Option `--valid`: a share of every class, or the name of a folder. */
+/** Option `--valid`: a share of every class, or the name of a folder or part; neither where it is not given. */
 export interface Valid {
-  readonly share: number
-  readonly folder: string | undefined
+  readonly share?: number
+  readonly folder?: string
 }
 
 /** Returns the option `--valid`. @throws OptionError  if it is a number out of range */
 export function validOption(given: string | undefined): Valid {
-  if (given === undefined) return { share: DEFAULT_SHARE, folder: undefined }
+  if (given === undefined) return {}
   const percent = /^([\d.]+)\s*%$/.exec(given)?.[1]
   const share = percent === undefined ? Number(given) : Number(percent) / 100
-  if (given.trim() === '' || Number.isNaN(share)) return { share: DEFAULT_SHARE, folder: given }
-  if (share > 0 && share < 1) return { share, folder: undefined }
+  if (given.trim() === '' || Number.isNaN(share)) return { folder: given }
+  if (share > 0 && share < 1) return { share }
   throw new OptionError('--valid', `'${given}' is out of range`, {
     expected: 'a share between 0 and 1, such as 0.2 or 20%, or the name of a folder',
+  })
+}
+
+/** @throws OptionError  if a share is asked for of images that are divided already */
+export function requireShareFor({ images }: Pick<ImageFolder, 'images'>, { share }: Valid): void {
+  if (share === undefined || images.every(({ side }) => side === undefined)) return
+  throw new OptionError('--valid', 'the folders or the table say already what is measured on', {
+    given: { valid: share },
+    fix: 'leave it out, or name one of several folders or parts to measure on',
   })
 }
 
@@ -41,7 +50,7 @@ export interface SplitSides {
  */
 export function splitOf(
   { images, folder }: Survey,
-  { valid, seed }: { readonly valid: number; readonly seed: string | undefined },
+  { valid: { share = DEFAULT_SHARE }, seed }: { readonly valid: Valid; readonly seed: string | undefined },
 ): SplitSides {
   const given = images.some(({ side }) => side !== undefined)
   if (given) {
@@ -53,13 +62,13 @@ export function splitOf(
   const splitter = stratifiedSplitter({
     labelOf: (path) => (byClass ? (byPath.get(path)?.label ?? '') : ''),
     together: (path) => byPath.get(path)?.content ?? path,
-    validPercent: valid,
+    validPercent: share,
     seed: seedOption(seed),
   })
   const paths = images.map(({ path }) => path)
   const measured = new Set(Array.from(splitter(paths).valid, (item) => paths[item]))
   return {
     sideOf: (path) => (byPath.has(path) ? (measured.has(path) ? 'valid' : 'train') : undefined),
-    text: `split    ${Math.round(100 * valid)}% of ${byClass ? 'every class' : 'the images'} to measure on, chosen at random by seed ${seedOption(seed)}`,
+    text: `split    ${Math.round(100 * share)}% of ${byClass ? 'every class' : 'the images'} to measure on, chosen at random by seed ${seedOption(seed)}`,
   }
 }

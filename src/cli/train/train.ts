@@ -6,7 +6,7 @@ import { RunFolder } from '../../platform/node/run-folder.ts'
 import { EXIT } from '../exit-codes.ts'
 import { look, type ClassCount } from '../look.ts'
 import { invocation, Output, quoted } from '../output.ts'
-import { begin, requireSameTable } from './begin.ts'
+import { begin, requireFitting, requireSameTable } from './begin.ts'
 import { learnerOf, loadersOf } from './build.ts'
 import { conclude } from './conclude.ts'
 import { FILES } from './files.ts'
@@ -31,7 +31,7 @@ export async function main(argv: readonly string[]): Promise<void> {
       const { folder } = options.valid
       const given = { ...options.reading, ...(folder === undefined ? {} : { valid: folder }) }
       // Errors of the folder come before those of the machine, and both before the long work.
-      await readImageFolder(options.folder, { ...given, platform })
+      await requireFitting(platform.files, options, await readImageFolder(options.folder, { ...given, platform }))
       gpu = await openGpuOn(platform)
       const source = sourceOf(options)
       const pretrained = source === undefined ? undefined : await readPretrained(source, { platform })
@@ -45,7 +45,7 @@ export async function main(argv: readonly string[]): Promise<void> {
         output.document({
           event: 'end',
           folder: run.path,
-          ...parseRecord(run.file(FILES.results), await platform.files.readText(run.file(FILES.results)), ''),
+          ...parseRecord(run.file(FILES.results), await platform.files.readText(run.file(FILES.results)), 'remove it'),
         })
         return
       }
