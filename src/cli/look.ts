@@ -64,12 +64,17 @@ export async function decoderOf({ decoder }: Platform, given?: DecoderName): Pro
 /** Name of a decoder, as of `ImageBlock`. */
 export type DecoderName = Decoding['decoder']
 
-/** Reads and decodes the images of a folder, with progress in a terminal. @param decoder  as of `decoderOf` */
+/**
+ * Reads and decodes the images of a folder, with progress in a terminal.
+ *
+ * @param how.decoder  as of `decoderOf`
+ * @param how.onImage  called after each image; its errors end the work
+ */
 export async function look(
   output: Output,
   path: string,
   options: ImageFolderOptions,
-  decoder?: DecoderName,
+  { decoder, onImage }: { readonly decoder?: DecoderName | undefined; readonly onImage?: () => void } = {},
 ): Promise<Survey> {
   const { platform } = output
   const folder = await readImageFolder(path, { ...options, platform })
@@ -78,7 +83,10 @@ export async function look(
   const survey = await surveyImages(folder, {
     platform,
     decoding,
-    onImage: (done, count) => status?.(`looking at the images: ${done} of ${count}`),
+    onImage: (done, count) => {
+      status?.(`looking at the images: ${done} of ${count}`)
+      onImage?.()
+    },
   })
   status?.('')
   return survey

@@ -327,6 +327,24 @@ describe('train', () => {
     expect(over.code).toBe(0)
   })
 
+  test('interrupted before the first epoch it says so too, and is continued', async () => {
+    const events = (stdout: string) =>
+      stdout
+        .trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line) as Event)
+    const stopped = await wgradIn(pressing(/"look"/), ...['train', 'set', ...SMALL, '--out', 'early', '--json'])
+    expect(stopped.code).toBe(130)
+    expect(events(stopped.stdout).map(({ event, folder: of }) => [event, of])).toEqual([
+      ['look', 'set'],
+      ['interrupted', 'early'],
+    ])
+    expect(stopped.stderr).toContain('\nto continue: npx wgrad train --resume early\n')
+    const { code, stdout } = await wgradIn(pressing(/"search"/), 'train', '--resume', 'early', '--json')
+    expect(code).toBe(130)
+    expect(events(stdout).map(({ event }) => event)).toEqual(['start', 'search', 'interrupted'])
+  })
+
   test('from pretrained weights the head is trained first: those of the hub, or the same in a file, continued', async () => {
     const shared = ['train', 'set', ...NARROW, '--epochs', '1', '--lr', '0.002', '--threshold', 'suggest']
     const options = [...shared, '--pretrained', join('whole', 'model.safetensors'), '--model', 'xresnet18']

@@ -26,6 +26,17 @@ export async function main(argv: readonly string[]): Promise<void> {
   const { platform } = output
   let gpu: Gpu | undefined
   let run: RunFolder | undefined
+  let isAsked = false
+  let stopListening = () => {}
+  /** From here on Ctrl-C ends the work in order: a fit listens by itself, and between fits the work looks here. */
+  const listen = () => {
+    stopListening = platform.onInterrupt(() => {
+      isAsked = true
+    })
+  }
+  const stopIfAsked = () => {
+    if (isAsked) throw new Interrupted()
+  }
   try {
     if (options.resume === undefined) {
       const { folder } = options.valid
@@ -35,7 +46,8 @@ export async function main(argv: readonly string[]): Promise<void> {
       gpu = await openGpuOn(platform)
       const source = sourceOf(options)
       const pretrained = source === undefined ? undefined : await readPretrained(source, { platform })
-      const survey = await look(output, options.folder, given, options.decoder)
+      listen()
+      const survey = await look(output, options.folder, given, { decoder: options.decoder, onImage: stopIfAsked })
       run = await begin(output, gpu, { options, survey, pretrained })
     } else {
       const begun = await begunBefore(platform.files, options.resume)
@@ -50,19 +62,30 @@ export async function main(argv: readonly string[]): Promise<void> {
         return
       }
       gpu = await openGpuOn(platform)
+      listen()
       output.keepLog(run.file(FILES.log))
       output.say(`continuing ${run.path}, begun ${begun.started}`)
       await requireSameTable(output, run, begun)
     }
-    await train({ output, gpu, run, resume: options.resume !== undefined })
+    await train({ output, gpu, run, resume: options.resume !== undefined, stopIfAsked })
+  } catch (error) {
+    if (!(error instanceof Interrupted)) throw error
+    output.say(
+      run === undefined
+        ? '\ninterrupted before there was a run'
+        : `\nto continue: ${invocation()} train --resume ${quoted(run.path)}`,
+    )
+    output.document({ event: 'interrupted', ...(run && { folder: run.path }) })
+    process.exitCode = EXIT.interrupted
   } finally {
+    stopListening()
     await run?.close()
     await platform.decoder.close()
     gpu?.close()
   }
 }
 
-/** True if the results of a run are written, which is done last. */
+/** True if a run is over: its results are written, and its checkpoint is removed, which is done last. */
 async function isOver(run: RunFolder): Promise<boolean> {
   const { files } = nodePlatform
   return (await files.exists(run.file(FILES.results))) && !(await files.exists(run.file(FILES.checkpoint)))
@@ -74,14 +97,17 @@ interface Going {
   readonly gpu: Gpu
   readonly run: RunFolder
   readonly resume: boolean
+  /** @throws Interrupted  if Ctrl-C was pressed */
+  readonly stopIfAsked: () => void
 }
 
-/** Trains, and writes the results; an interrupted run keeps its checkpoint. */
-async function train({ output, gpu, run, resume }: Going): Promise<void> {
+/** Trains, and writes the results. @throws Interrupted  if Ctrl-C was pressed; the run keeps its checkpoint */
+async function train({ output, gpu, run, resume, stopIfAsked }: Going): Promise<void> {
   const { platform } = output
   const start = platform.now()
   const begun = await begunBefore(platform.files, run.path)
   const { settings } = begun
+  stopIfAsked()
   const loaders = await loadersOf(output, run, settings)
   const pretrained = settings.pretrained === null ? undefined : await readPretrained(settings.pretrained, { platform })
   const fineTuned = pretrained !== undefined
@@ -102,22 +128,17 @@ async function train({ output, gpu, run, resume }: Going): Promise<void> {
     isMade = true
     return learner
   }
-  try {
-    const search = await learningRate(output, run, settings, make)
-    const learner = await make([log])
-    const checkpoint = { checkpoint: run.file(FILES.checkpoint), resume }
-    if (fineTuned) {
-      output.say(`\nthe head alone (epochs: ${settings.freezeEpochs}), then all layers (epochs: ${settings.epochs})`)
-      await learner.fineTune(settings.epochs, search.lr, { freezeEpochs: settings.freezeEpochs, ...checkpoint })
-    } else await learner.fitOneCycle(settings.epochs, search.lr, checkpoint)
-    if (learner.interrupted) throw new Interrupted()
-    await conclude({ output, gpu, run }, { begun, learner, log, search, startMs: start })
-  } catch (error) {
-    if (!(error instanceof Interrupted)) throw error
-    output.say(`\nto continue: ${invocation()} train --resume ${quoted(run.path)}`)
-    output.document({ event: 'interrupted', folder: run.path })
-    process.exitCode = EXIT.interrupted
-  }
+  stopIfAsked()
+  const search = await learningRate(output, run, settings, make)
+  const learner = await make([log])
+  stopIfAsked()
+  const checkpoint = { checkpoint: run.file(FILES.checkpoint), resume }
+  if (fineTuned) {
+    output.say(`\nthe head alone (epochs: ${settings.freezeEpochs}), then all layers (epochs: ${settings.epochs})`)
+    await learner.fineTune(settings.epochs, search.lr, { freezeEpochs: settings.freezeEpochs, ...checkpoint })
+  } else await learner.fitOneCycle(settings.epochs, search.lr, checkpoint)
+  if (learner.interrupted) throw new Interrupted()
+  await conclude({ output, gpu, run }, { begun, learner, log, search, startMs: start })
 }
 
 function settingsText(settings: Settings, gpu: Gpu): string {
