@@ -72,7 +72,8 @@ export async function begin(output: Output, gpu: Gpu, beginning: Beginning): Pro
   }
   const settings = settingsOf(options, {
     survey,
-    trainingImages: counts.reduce((sum, { train }) => sum + train, 0),
+    // Not those of the classes, as an image may have several labels, and numbers have none.
+    trainingImages: survey.images.filter(({ path }) => split.sideOf(path) === 'train').length,
     software: gpu.software,
     decoder: await decoderOf(platform, options.decoder),
     pretrained,
