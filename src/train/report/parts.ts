@@ -16,10 +16,10 @@ export function confusionMatrix({ classes, counts }: ConfusionResult): Html {
     const cell = (value: number, predicted: number) => html`<td
       class="${actual === predicted ? 'right' : ''}${value === 0 ? ' none' : ''}" style="--share:${(sum === 0 ? 0 : value / sum).toFixed(3)}"
       title="${classes[actual]} taken for ${classes[predicted]}: ${value}">${value}</td>`
-    return html`<tr><th scope="row">${classes[actual]}</th>${row.map(cell)}<td class="sum">${wholePercent(row[actual] / sum)}</td></tr>`
+    return html`<tr><th scope="row" title="${classes[actual]}">${classes[actual]}</th>${row.map(cell)}<td class="sum">${wholePercent(row[actual] / sum)}</td></tr>`
   }
   return html`<h3>Confusion matrix</h3><div class="scroll"><table class="confusion">
-    <thead><tr><th></th>${classes.map((name) => html`<th scope="col"><span>${name}</span></th>`)}<th></th></tr></thead>
+    <thead><tr><th></th>${classes.map((name) => html`<th scope="col" title="${name}"><span>${name}</span></th>`)}<th></th></tr></thead>
     <tbody>${counts.map(line)}</tbody>
   </table></div><p class="caption">Rows: actual classes. Columns: predicted classes.</p>`
 }

@@ -78,7 +78,8 @@ tbody + tbody tr:first-child td { border-top: 2px solid var(--line); }
 .confusion th { padding: .15rem .35rem; }
 .confusion thead th { height: 7.2rem; vertical-align: bottom; padding: 0; }
 .confusion thead th span { display: inline-block; writing-mode: vertical-rl; transform: rotate(180deg); padding: .35rem 0; }
-.confusion tbody th { text-align: right; color: var(--text); }
+.confusion tbody th { position: sticky; left: 0; text-align: right; color: var(--text); background: var(--card); }
+.confusion th, .confusion th span { max-width: 11rem; max-height: 11rem; overflow: hidden; text-overflow: ellipsis; }
 .confusion td { width: 2rem; min-width: 2rem; height: 2rem; padding: 0; text-align: center; border: 0; border-radius: 4px; background: color-mix(in srgb, var(--second) calc(var(--share) * var(--fullest)), var(--soft)); }
 .confusion td.right { background: color-mix(in srgb, var(--first) calc(var(--share) * var(--fullest)), var(--soft)); }
 .confusion td.none { color: transparent; }
