@@ -200,6 +200,13 @@ describe('check', () => {
     expect(one.stdout).toContain('at least two class folders are needed')
   })
 
+  test('one image of each class leaves none to measure on', async () => {
+    for (const kind of ['across', 'upright'] as const) draw(`single/${kind}/1.jpg`, kind, 1)
+    const { code, stderr } = await wgrad('check', 'single')
+    expect(stderr).toContain('DataError: single: there are too few images to train and to measure on')
+    expect(code).toBe(3)
+  })
+
   test('a share to measure on is refused where folders say that already', async () => {
     for (const side of ['train', 'val']) {
       for (const kind of ['across', 'upright'] as const) draw(`divided/${side}/${kind}/1.jpg`, kind, 1)

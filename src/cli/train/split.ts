@@ -1,4 +1,4 @@
-import { OptionError } from '../../base/errors.ts'
+import { DataError, OptionError } from '../../base/errors.ts'
 import { stratifiedSplitter, type ImageFolder, type Side, type Survey } from '../../exports/data.ts'
 import { whole } from '../command.ts'
 
@@ -66,9 +66,23 @@ export function splitOf(
     seed: seedOption(seed),
   })
   const paths = images.map(({ path }) => path)
-  const measured = new Set(Array.from(splitter(paths).valid, (item) => paths[item]))
+  const measured = new Set(measuredOf(folder.path, () => splitter(paths).valid).map((item) => paths[item]))
   return {
     sideOf: (path) => (byPath.has(path) ? (measured.has(path) ? 'valid' : 'train') : undefined),
     text: `split    ${Math.round(100 * share)}% of ${byClass ? 'every class' : 'the images'} to measure on, chosen at random by seed ${seedOption(seed)}`,
+  }
+}
+
+/** Returns the items to measure on. @throws DataError  that names the folder, if none is left for either side */
+function measuredOf(path: string, split: () => Uint32Array): number[] {
+  try {
+    return Array.from(split())
+  } catch (cause) {
+    if (!(cause instanceof DataError)) throw cause
+    throw new DataError(path, 'there are too few images to train and to measure on', {
+      expected: 'two images of one class at least, which are no copies',
+      fix: 'put more images into it',
+      cause,
+    })
   }
 }
