@@ -36,7 +36,7 @@ Options
     .replace(/(.{60}[^,]*,) /g, '$1\n                       ')}
                        (what the weights are of; resnet18 with --pretrained hub; xresnet18 without weights)
   --widen X            factor of the widths of an xresnet's stages: 0.5 has a quarter of the parameters and of most of
-                       the arithmetic (1; with pretrained weights, the factor that they were trained with)
+                       the arithmetic (1, or that of the pretrained weights where their file says it)
   --size N             pixels a side that the network sees (224 with pretrained weights, 128 without; on a software
                        adapter 128 and 64)
   --epochs N           passes over the images (5 with pretrained weights, 20 without)
@@ -245,7 +245,7 @@ export function settingsOf(options: TrainOptions, circumstances: Circumstances):
     numbers: targets === 'numbers' ? columns : [],
     separator: targets === 'labels' ? separatorFor(survey.classes) : null,
     model,
-    widen: widenOf(options, model),
+    widen: widenOf(options, model, circumstances.pretrained),
     pretrained: circumstances.pretrained ? (sourceOf(options) ?? null) : null,
     size,
     epochs: options.epochs ?? defaults.epochs,
@@ -298,8 +298,10 @@ function modelOf(options: TrainOptions, pretrained: Pretrained | undefined): str
   if (options.model !== undefined) return options.model
   if (pretrained === undefined) return DEFAULT_MODEL.scratch
   if (options.pretrained === HUB) return DEFAULT_MODEL.hub
+  const { architecture } = pretrained.config
+  if (architecture !== undefined && Object.hasOwn(backbones, architecture)) return architecture
   // timm's resnet18d is the xresnet18 here.
-  for (const text of [pretrained.config.architecture, options.pretrained, pretrained.path]) {
+  for (const text of [architecture, options.pretrained, pretrained.path]) {
     const [, x = '', name, d = ''] = /(x?)(resnet(?:18|34|50|101|152))(d?)(?![0-9])/i.exec(text ?? '') ?? []
     if (name !== undefined) return `${x || d ? 'x' : ''}${name.toLowerCase()}`
   }
@@ -310,8 +312,8 @@ function modelOf(options: TrainOptions, pretrained: Pretrained | undefined): str
 }
 
 /** @throws OptionError  if the network of a run has one width only */
-function widenOf({ widen }: TrainOptions, model: string): number {
-  if (widen === undefined || model.startsWith('x')) return widen ?? 1
+function widenOf({ widen }: TrainOptions, model: string, pretrained: Pretrained | undefined): number {
+  if (widen === undefined || model.startsWith('x')) return widen ?? pretrained?.config.widen ?? 1
   throw new OptionError('--widen', 'this network has one width only', {
     given: { widen, model },
     expected: 'an xresnet',

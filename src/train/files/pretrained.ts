@@ -9,8 +9,10 @@ import { about, readModelFile } from './model-file.ts'
 
 /** Facts about weights that their file, or the `config.json` beside it, states. */
 export interface PretrainedConfig {
-  /** Name of the architecture: `resnet18d`. */
+  /** Name of the architecture: `resnet18d`, as timm has it, or `xresnet18`. */
   readonly architecture?: string
+  /** Factor of the widths of an xresnet's stages, of weights that were exported here. */
+  readonly widen?: number
   /** Mean and deviation that images were normalized with. */
   readonly stats?: ChannelStats
   /** Height and width of the images, in pixels. */
@@ -59,7 +61,20 @@ export async function readPretrained(
     ? pretrainedConfig(found.config, await files.readText(found.config))
     : {}
   const own = about(found.weights, () => normalizationOf(info.batchTransforms))
-  return { path: found.weights, weights, config: { ...beside, ...(own ? { stats: own } : {}) } }
+  return {
+    path: found.weights,
+    weights,
+    config: { ...beside, ...networkOf(info.architecture), ...(own ? { stats: own } : {}) },
+  }
+}
+
+/** Network of an exported learner; one for transfer learning names that of its body. */
+function networkOf(architecture: Json | undefined): Pick<PretrainedConfig, 'architecture' | 'widen'> {
+  if (!isRecord(architecture) || typeof architecture.name !== 'string') return {}
+  const options = isRecord(architecture.options) ? architecture.options : {}
+  const [name, made] =
+    typeof options.backbone === 'string' ? [options.backbone, options.body] : [architecture.name, options]
+  return { architecture: name, ...(isRecord(made) && typeof made.widen === 'number' && { widen: made.widen }) }
 }
 
 /**
