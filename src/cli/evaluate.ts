@@ -128,7 +128,13 @@ async function folderFor({ target }: Predictor, folder: string, options: ImageFo
   }
   const first = await readImageFolder(folder, options)
   const isOther = first.targets.kind !== kind && first.layout === 'table' && options.targets === undefined
-  const found = isOther ? await readImageFolder(folder, { ...options, targets: kind }) : first
+  // Columns that cannot be such targets are told below as what they are.
+  const found = isOther
+    ? await readImageFolder(folder, { ...options, targets: kind }).catch((error: unknown) => {
+        if (error instanceof OptionError) return first
+        throw error
+      })
+    : first
   const { columns } = found.targets
   if (found.targets.kind !== kind || (kind === 'numbers' && columns.length !== target.columns)) {
     throw new DataError(folder, 'its labels are not what the model predicts', {

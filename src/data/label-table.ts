@@ -224,7 +224,13 @@ function targetsOf(
   const cells = rows.flat().filter((cell) => cell !== '')
   const where = `${columns.length > 1 ? 'columns' : 'column'} ${columns.join(', ')}`
   const refuse = (problem: string) => {
-    throw new OptionError('readImageFolder', problem, { given: { labelColumn: columns, separator, targets: wanted } })
+    throw new OptionError('readImageFolder', problem, {
+      given: {
+        labelColumn: columns,
+        ...(separator !== undefined && { separator }),
+        ...(wanted !== undefined && { targets: wanted }),
+      },
+    })
   }
   if (separator !== undefined && (columns.length > 1 || (wanted !== undefined && wanted !== 'labels'))) {
     refuse('a separator is for several labels in one column')

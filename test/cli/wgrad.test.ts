@@ -512,6 +512,11 @@ describe('evaluate and export', () => {
     const none = await wgrad('evaluate', 'whole', 'others')
     expect(none).toMatchObject({ code: 3 })
     expect(none.stderr).toContain('the model knows none of the classes of these images')
+    writeFileSync(join(folder, 'numbers.csv'), 'path,x,y\nпоперёк/1.jpg,1,2\nпоперёк/2.jpg,3,4\n')
+    const numbers = await wgrad('evaluate', 'whole', 'set', '--csv', 'numbers.csv')
+    expect(numbers).toMatchObject({ code: 3 })
+    expect(numbers.stderr).toContain('its labels are not what the model predicts')
+    expect(numbers.stderr).toMatch(/^ +labels +numbers of the columns x, y$/m)
   })
 
   test('export writes ONNX in f32 and f16, and safetensors in f16, which predict alike', async () => {
