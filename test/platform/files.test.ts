@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { DataError } from '../../src/base/errors.ts'
 import { datasets } from '../../src/platform/node/archive.ts'
 import { lock } from '../../src/platform/node/lock.ts'
+import { makeFolder } from '../../src/platform/node/make-folder.ts'
 import { markOf, ownMark } from '../../src/platform/node/process-mark.ts'
 import { fileError, nodeFiles, renameOver } from '../../src/platform/node/files.ts'
 
@@ -221,6 +222,18 @@ describe('a failure names the path and the reason', () => {
     expect(await message(nodeFiles.readText(folder))).toBe('…: a folder, not a file')
     expect(await message(nodeFiles.list(at('gone')))).toBe('…/gone: no such file or folder')
     expect(await message(nodeFiles.list(at('file')))).toBe('…/file: not a folder')
+  })
+
+  test('of making folders where the file system is read-only, of which Node says that they are not there', async () => {
+    const made: string[] = []
+    const readOnly = (path: string, options?: object) => {
+      made.push(path)
+      return Promise.reject(Object.assign(new Error('no'), { code: options ? 'ENOENT' : 'EROFS' }))
+    }
+    await expect(makeFolder(at('a/b/c'), readOnly)).rejects.toMatchObject({ code: 'EROFS' })
+    expect(made).toEqual([at('a/b/c'), at('a')])
+    await makeFolder(at('a/b/c'))
+    expect(readdirSync(at('a/b'))).toEqual(['c'])
   })
 
   test('for what cannot be provoked here', () => {

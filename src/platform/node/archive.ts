@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
+import { readdir, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { x as unpackTar } from 'tar'
@@ -9,6 +9,7 @@ import type { Datasets, ExtractOptions } from '../platform.ts'
 import { checkFile, download, headersOf, requireRoom, storeError } from './download.ts'
 import { isCode } from './error-code.ts'
 import { lock } from './lock.ts'
+import { makeFolder } from './make-folder.ts'
 import { MARK, ownMark, stateOf } from './process-mark.ts'
 
 /** Kinds of entries that are written; links and devices are not. */
@@ -124,7 +125,7 @@ async function create(folder: string, fill: (temporary: string) => Promise<void>
   const temporary = `${partPrefix(folder)}${ownMark}.part`
   try {
     await removeAbandoned(folder)
-    await mkdir(temporary, { recursive: true })
+    await makeFolder(temporary)
     await fill(temporary)
     await rm(folder, { recursive: true, force: true })
     await rename(temporary, folder)

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { mkdir, open, readFile, rename, rm, stat, statfs, writeFile } from 'node:fs/promises'
+import { open, readFile, rename, rm, stat, statfs, writeFile } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { DataError } from '../../base/errors.ts'
@@ -8,6 +8,7 @@ import { formatBytes } from '../../base/format.ts'
 import type { ArchiveCheck, DownloadOptions } from '../platform.ts'
 import { isCode } from './error-code.ts'
 import { syncFolder } from './files.ts'
+import { makeFolder } from './make-folder.ts'
 
 /** fastai's check reads this much (fastdownload, path_stats). */
 const CHECKED_BYTES = 2 ** 20
@@ -27,7 +28,7 @@ const MAKE_ROOM = 'make room, or set FASTAI_HOME to a folder on another disk'
  */
 export async function download(url: string, path: string, options: DownloadOptions = {}): Promise<void> {
   const transfer: Transfer = { url, path, part: `${path}.part`, note: `${path}.part.json`, answered: false, options }
-  await mkdir(dirname(path), { recursive: true }).catch((error: unknown) => {
+  await makeFolder(dirname(path)).catch((error: unknown) => {
     throw storeError(dirname(path), error)
   })
   for (let failures = 0; ;) {

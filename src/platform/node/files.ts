@@ -1,10 +1,11 @@
 import { closeSync, constants, fstatSync, openSync, readSync, statSync } from 'node:fs'
-import { access, copyFile, link, mkdir, open, readdir, readFile, rename, rm, stat, unlink } from 'node:fs/promises'
+import { access, copyFile, link, open, readdir, readFile, rename, rm, stat, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { DataError } from '../../base/errors.ts'
 import { fileText } from '../../base/utf8.ts'
 import type { FileEntry, FileGlance, Files, WriteOptions } from '../platform.ts'
 import { isCode } from './error-code.ts'
+import { makeFolder } from './make-folder.ts'
 import { MARK, ownMark, stateOf } from './process-mark.ts'
 
 const REASONS: Readonly<Record<string, string>> = {
@@ -56,7 +57,7 @@ export const nodeFiles: Files = {
   write: (path, content, options) => named(path, () => write(path, content, options)),
   requireWritable: (path) => named(path, () => requireWritable(path)),
   move: async (from, to) => {
-    await named(to, () => mkdir(dirname(to), { recursive: true }))
+    await named(to, () => makeFolder(dirname(to)))
     await move(from, to).catch((error: unknown) => {
       if (error instanceof DataError) throw error
       // Either of the two may be on a disk that is full, or not permitted.
@@ -68,7 +69,7 @@ export const nodeFiles: Files = {
 /** Makes the folder, and a file beside the one in question, which is removed again. */
 async function requireWritable(path: string): Promise<void> {
   const folder = dirname(path)
-  await mkdir(folder, { recursive: true })
+  await makeFolder(folder)
   const there = await stat(path).catch(() => undefined)
   if (there?.isDirectory()) throw Object.assign(new Error('a folder'), { code: 'EISDIR' })
   const temporary = `${path}.${ownMark}-${written++}.tmp`
@@ -123,7 +124,7 @@ async function write(
   { lasting = false }: WriteOptions = {},
 ): Promise<void> {
   const folder = dirname(path)
-  await mkdir(folder, { recursive: true })
+  await makeFolder(folder)
   await removeLeft(folder)
   // In the same folder, as a rename is at once only within one file system.
   const temporary = `${path}.${ownMark}-${written++}.tmp`

@@ -1,7 +1,8 @@
-import { mkdir, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises'
+import { readdir, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { isCode } from './error-code.ts'
+import { makeFolder } from './make-folder.ts'
 import { MARK, ownMark, pidOf, stateOf } from './process-mark.ts'
 
 /** How often a held lock is touched, and for how long one of another machine counts without that. */
@@ -31,7 +32,7 @@ export async function lock(
   const folder = dirname(path)
   const claim = join(folder, `.${basename(path)}.${ownMark}.lock`)
   const end = performance.now() + waitMs
-  await mkdir(folder, { recursive: true })
+  await makeFolder(folder)
   for (let told = false; ;) {
     let holder = await otherHolder(path)
     if (holder === undefined && (await writeClaim(claim))) {

@@ -4,6 +4,7 @@ import { DataError, WgradError } from '../../base/errors.ts'
 import { fileError, nodeFiles } from './files.ts'
 import { isCode } from './error-code.ts'
 import { lock, type Release } from './lock.ts'
+import { makeFolder } from './make-folder.ts'
 
 /** Time that a run waits for a folder that another run uses, in case that run is just ending. */
 const WAIT_MS = 1000
@@ -81,7 +82,7 @@ export class RunFolder {
 
 /** Creates a folder of a name, with a number appended if it exists. */
 async function newFolder(name: string): Promise<string> {
-  await mkdir(dirname(name), { recursive: true }).catch((error: unknown) => {
+  await makeFolder(dirname(name)).catch((error: unknown) => {
     throw fileError(dirname(name), error)
   })
   for (let number = 1; ; number++) {
