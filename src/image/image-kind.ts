@@ -50,7 +50,7 @@ function notAnImage(
 
 /** Complaint about an image whose decoder is not installed, with what to do in the same line: lists show only that. */
 export function needsPackage(kind: ImageKind, name: string): string {
-  return `a ${kind} image needs the package ${name}: npm install ${name}`
+  return `${kind.startsWith('A') ? 'an' : 'a'} ${kind} image needs the package ${name}: npm install ${name}`
 }
 
 /** First bytes by which a format is known; `.` stands for any byte. */
