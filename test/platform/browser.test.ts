@@ -4,7 +4,7 @@ import { DataError, DeviceError, OptionError } from '../../src/base/errors.ts'
 import { decodeImage } from '../../src/image/decode.ts'
 import { crc32 } from '../../src/base/crc32.ts'
 import { getImageFiles, parentLabel } from '../../src/data/items.ts'
-import { folderFiles, urlFiles } from '../../src/platform/browser/files.ts'
+import { folderFiles, storageFiles, urlFiles } from '../../src/platform/browser/files.ts'
 import { browserGpu } from '../../src/platform/browser/gpu.ts'
 import { createBrowserPlatform } from '../../src/platform/browser/index.ts'
 import { pngReader } from '../../src/platform/browser/png.ts'
@@ -230,6 +230,10 @@ class Folder {
   async *values(): AsyncGenerator<Folder | Leaf> {
     yield* this.entries.values()
   }
+  removeEntry(name: string): Promise<void> {
+    this.entries.delete(name)
+    return Promise.resolve()
+  }
 
   private get<T extends Folder | Leaf>(
     name: string,
@@ -253,18 +257,23 @@ class Leaf {
   constructor(name: string) {
     this.name = name
   }
+  /** Thrown by the part of writing that it is given for. */
+  static fault: Partial<Record<'createWritable' | 'write' | 'close', DOMException>> = {}
 
   getFile(): Promise<Blob> {
     return Promise.resolve(this.content)
   }
   createWritable(): Promise<{ write(part: BlobPart): Promise<void>; close(): Promise<void> }> {
     const parts: BlobPart[] = []
+    const { createWritable, write, close } = Leaf.fault
+    if (createWritable) return Promise.reject(createWritable)
     return Promise.resolve({
       write: (part) => {
         parts.push(part)
-        return Promise.resolve()
+        return write ? Promise.reject(write) : Promise.resolve()
       },
       close: () => {
+        if (close) return Promise.reject(close)
         this.content = new Blob(parts)
         return Promise.resolve()
       },
@@ -347,6 +356,41 @@ test('files of a folder handle', async () => {
   ])
   expect(await rejection(files.read('runs/c'))).toBe('runs/c: no such file or folder')
   expect(await rejection(files.read('runs/a'))).toBe('runs/a: a folder where a file is expected, or the reverse')
+})
+
+describe('a file that cannot be written', () => {
+  afterEach(() => {
+    Leaf.fault = {}
+  })
+
+  test.each(['createWritable', 'write', 'close'] as const)('leaves what there was, as %s fails', async (part) => {
+    const files = folderFiles(new Folder('') as unknown as FileSystemDirectoryHandle)
+    await files.write('runs/old', 'old')
+    Leaf.fault = { [part]: new DOMException('full', 'QuotaExceededError') }
+    expect(await rejection(files.write('runs/old', 'new'))).toMatch(/^runs\/old: no space left for this page: remove/)
+    expect(await rejection(files.write('runs/new', 'new'))).toContain('runs/new: no space left')
+    if (part !== 'write') expect(await rejection(files.requireWritable!('runs/new'))).toContain('no space left')
+    expect(await rejection(files.move!('runs/old', 'runs/new'))).toContain('runs/new: no space left')
+    expect(await files.list('runs')).toEqual([{ name: 'old', kind: 'file' }])
+    expect(await files.readText('runs/old')).toBe('old')
+  })
+
+  test('has a reason also where a browser keeps nothing', async () => {
+    const refused = () => Promise.reject(new DOMException('Security error when calling GetDirectory', 'SecurityError'))
+    vi.stubGlobal('navigator', { storage: { getDirectory: refused } })
+    expect(await rejection(storageFiles('models').list(''))).toMatch(
+      /^models: this browser keeps no files for this page/,
+    )
+    expect(await rejection(storageFiles().write('a', ''))).toMatch(
+      /^the files of this page: this browser keeps no files/,
+    )
+    const full = new Folder('')
+    full.getDirectoryHandle = () => Promise.reject(new DOMException('full', 'QuotaExceededError'))
+    vi.stubGlobal('navigator', { storage: { getDirectory: () => Promise.resolve(full) } })
+    expect(await rejection(storageFiles('models').list(''))).toMatch(/^models: no space left for this page/)
+    vi.stubGlobal('navigator', {})
+    expect(await rejection(storageFiles().list(''))).toMatch(/^the files of this page: this browser keeps no files/)
+  })
 })
 
 test('the platform of a page', async () => {

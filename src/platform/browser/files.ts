@@ -216,11 +216,19 @@ export function folderFiles(root: FileSystemDirectoryHandle): BlobFiles {
         () => true,
         () => false,
       )
-  // Closing the stream replaces the file, and nothing before does (File System specification).
+  // Closing the stream replaces the file, and nothing before does (File System specification). Where there was none, one
+  // without content is there from the beginning: it goes again when nothing can be written to it.
   const write = async (path: string, content: FileSystemWriteChunkType): Promise<void> => {
-    const stream = await (await fileOf(path, true)).createWritable()
-    await stream.write(content)
-    await stream.close()
+    const isNew = !(await exists(path))
+    const handle = await fileOf(path, true)
+    try {
+      const stream = await handle.createWritable()
+      await stream.write(content)
+      await stream.close()
+    } catch (error) {
+      if (isNew) await remove(path).catch(() => undefined)
+      throw error
+    }
   }
   const remove = async (path: string): Promise<void> => {
     const parts = names(path)
@@ -244,10 +252,13 @@ export function folderFiles(root: FileSystemDirectoryHandle): BlobFiles {
         const parts = names(path)
         const folder = await folderOf(parts.slice(0, -1), true)
         const probe = `${parts.at(-1) ?? ''}.probe`
-        // Asks for the permission to write, too.
-        const stream = await (await folder.getFileHandle(probe, { create: true })).createWritable()
-        await stream.close()
-        await folder.removeEntry(probe)
+        const handle = await folder.getFileHandle(probe, { create: true })
+        try {
+          // Asks for the permission to write, too.
+          await (await handle.createWritable()).close()
+        } finally {
+          await folder.removeEntry(probe)
+        }
       }),
     read: async (path) => new Uint8Array(await (await file(path)).arrayBuffer()),
     readText: async (path) => fileText(path, new Uint8Array(await (await file(path)).arrayBuffer())),
@@ -257,11 +268,7 @@ export function folderFiles(root: FileSystemDirectoryHandle): BlobFiles {
     move: async (from, to) => {
       const content = await file(from)
       if (await exists(to)) throw alreadyThere(from, to)
-      await named(to, () => write(to, content)).catch(async (error: unknown) => {
-        // A copy that fails leaves an empty file at its destination.
-        await remove(to).catch(() => undefined)
-        throw error
-      })
+      await named(to, () => write(to, content))
       await named(from, () => remove(from))
     },
   }
@@ -277,13 +284,15 @@ export function storageFiles(folder = ''): BlobFiles {
   const files = async (): Promise<BlobFiles> => {
     const { storage } = navigator as { readonly storage?: StorageManager }
     if (storage?.getDirectory === undefined) {
-      throw new DataError(folder, 'this browser keeps no files for a page', {
+      throw new DataError(folder || 'the files of this page', 'this browser keeps no files for a page', {
         fix: 'serve the page by https or from localhost, and update the browser; or openGpu({ save: folderFiles(…) })',
       })
     }
-    let root = await named(folder, () => storage.getDirectory())
-    for (const name of names(folder)) root = await root.getDirectoryHandle(name, { create: true })
-    return folderFiles(root)
+    return named(folder || 'the files of this page', async () => {
+      let root = await storage.getDirectory()
+      for (const name of names(folder)) root = await root.getDirectoryHandle(name, { create: true })
+      return folderFiles(root)
+    })
   }
   return {
     join,
@@ -304,7 +313,9 @@ const REASONS: Readonly<Record<string, string>> = {
   NotFoundError: 'no such file or folder',
   TypeMismatchError: 'a folder where a file is expected, or the reverse',
   NotAllowedError: 'permission denied',
-  QuotaExceededError: 'no space left for this page',
+  QuotaExceededError: 'no space left for this page: remove files that it keeps, or make room on the disk',
+  NoModificationAllowedError: 'the file is being written, perhaps by another tab of this page',
+  SecurityError: 'this browser keeps no files for this page, as in a private window or where cookies are blocked',
 }
 
 async function named<T>(path: string, work: () => Promise<T>): Promise<T> {
