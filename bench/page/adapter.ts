@@ -1,21 +1,25 @@
 import { byId } from './dom.ts'
 
 /** Graphics adapter of the browser: none, a fast one, or a slow one in software, with the sentence about it on the page. */
-export type Found =
-  { readonly kind: 'none'; readonly text: string } | { readonly kind: 'ok' | 'slow'; readonly text: string }
+export interface Found {
+  readonly kind: 'none' | 'ok' | 'slow'
+  readonly text: string
+}
 
 const SOFTWARE = /swiftshader|llvmpipe|basic render/i
 
-/** Asks the browser for an adapter, and says on the page which one it is, or what to do where there is none. */
-export async function showAdapter(): Promise<Found> {
-  const found = await ask()
+/** Says on the page which adapter there is, or what to do where there is none, and then shows only what needs none. */
+export function showAdapter({ kind, text }: Found): void {
   const status = byId('adapter')
-  status.textContent = found.text
-  status.classList.add(found.kind)
-  return found
+  status.textContent = text
+  status.className = `adapter ${kind}`
+  if (kind !== 'none') return
+  document.body.dataset['gpu'] = 'none'
+  byId('nothing').hidden = false
 }
 
-async function ask(): Promise<Found> {
+/** Asks the browser for an adapter. */
+export async function findAdapter(): Promise<Found> {
   // Old browsers, and pages that came over plain http, have no `gpu`.
   const gpu = (navigator as { readonly gpu?: GPU }).gpu
   if (gpu === undefined) {

@@ -5,6 +5,7 @@ export async function answers<Message, Last>(
   each: (message: Message) => Last | undefined,
 ): Promise<Last> {
   try {
+    signal.throwIfAborted()
     return await new Promise<Last>((resolve, reject) => {
       worker.onmessage = ({ data }: MessageEvent<Message & { readonly error?: string }>) => {
         if (data.error !== undefined) reject(new Error(data.error))

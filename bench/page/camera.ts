@@ -1,11 +1,18 @@
 import { byId } from './dom.ts'
 
 let stream: MediaStream | undefined
+let opening: Promise<HTMLVideoElement> | undefined
 
 /** Opens the webcam into the page's video, once. @throws Error  in words for the visitor */
-export async function openCamera(): Promise<HTMLVideoElement> {
+export function openCamera(): Promise<HTMLVideoElement> {
+  return (opening ??= open().catch((error: unknown) => {
+    closeCamera()
+    throw error
+  }))
+}
+
+async function open(): Promise<HTMLVideoElement> {
   const video = byId<HTMLVideoElement>('video')
-  if (stream?.active) return video
   const media = (navigator as { readonly mediaDevices?: MediaDevices }).mediaDevices
   if (!media) throw new Error('This page may not use a webcam: it needs https, or localhost.')
   try {
@@ -19,21 +26,26 @@ export async function openCamera(): Promise<HTMLVideoElement> {
       { cause: error },
     )
   }
+  // It was unplugged, or the browser was told to close it.
+  for (const track of stream.getTracks()) track.addEventListener('ended', closeCamera)
   video.srcObject = stream
   await video.play()
   byId('camera').hidden = false
+  byId('webcam').textContent = 'Close the webcam'
   return video
 }
 
 export function closeCamera(): void {
   for (const track of stream?.getTracks() ?? []) track.stop()
   stream = undefined
+  opening = undefined
+  byId('webcam').textContent = 'Use the webcam'
   byId<HTMLVideoElement>('video').srcObject = null
   byId('camera').hidden = true
 }
 
 export function cameraOpen(): boolean {
-  return stream?.active ?? false
+  return stream !== undefined
 }
 
 /** Draws the middle square of a video or a picture. */

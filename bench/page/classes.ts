@@ -1,7 +1,8 @@
 import { cameraOpen, drawMiddle, openCamera } from './camera.ts'
+import { className } from './class-name.ts'
 import type { Given } from './collect.ts'
 import { byId, element, messageOf, say } from './dom.ts'
-import { shrink } from './shrinker.ts'
+import { shrink, unread } from './shrinker.ts'
 
 interface Picture {
   readonly id: number
@@ -22,6 +23,8 @@ const STRIP = 8
 const RECORD_MS = 120
 const RECORD_SIDE = 160
 const ENOUGH = 2
+/** Pictures that are read at once: a photograph of 12 megapixels takes 48 MB meanwhile. */
+const READ_AT_ONCE = 4
 
 /** The visitor's classes and their pictures: what is trained on. */
 export class Classes {
@@ -29,13 +32,14 @@ export class Classes {
   private readonly status = byId('pictures-status')
   private readonly all: Class[] = []
   private count = 0
+  /** True once there are pictures of the webcam, which are nowhere else. */
+  recorded = false
   /** Called after every change. */
   onChange: () => void = () => undefined
 
   get pictures(): readonly { readonly path: string; readonly picture: Blob }[] {
     return this.all.flatMap(({ name, pictures }) =>
-      // A slash would be a folder of its own.
-      pictures.map(({ id, blob }) => ({ path: `${name.replaceAll('/', '∕')}/${id}.jpg`, picture: blob })),
+      pictures.map(({ id, blob }) => ({ path: `${name}/${id}.jpg`, picture: blob })),
     )
   }
 
@@ -44,36 +48,44 @@ export class Classes {
     const filled = this.all.filter(({ pictures }) => pictures.length > 0)
     if (filled.length < ENOUGH) return 'Training needs pictures of at least two classes.'
     const names = filled.map(({ name }) => name)
-    if (new Set(names).size < names.length) return 'Two classes have the same name: give one another name.'
+    const twice = names.find((name, place) => names.indexOf(name) < place)
+    if (twice !== undefined) return `Two classes have the name “${twice}”: give one of them another.`
     const poor = filled.find(({ pictures }) => pictures.length < ENOUGH)
     if (poor) return `“${poor.name}” needs at least two pictures: one to learn from, one to measure on.`
     return undefined
   }
 
-  /** Adds what a visitor gave; files without a folder belong to `label`, or to a new class. */
-  async add(given: readonly Given[], label?: string): Promise<void> {
+  /** Adds what a visitor gives; files without a folder belong to `label`, or to a new class. */
+  async add(collect: () => Promise<readonly Given[]>, label?: string): Promise<void> {
+    say(this.status, 'Looking through the files …')
+    try {
+      await this.addAll(await collect(), label)
+    } catch (error) {
+      say(this.status, `That cannot be read: ${messageOf(error)}`, true)
+    }
+    this.onChange()
+  }
+
+  private async addAll(given: readonly Given[], label?: string): Promise<void> {
     if (given.length === 0) {
       say(this.status, 'There are no pictures in that. JPEG, PNG, WebP, GIF and AVIF are read.', true)
       return
     }
     const loose = label ?? (given.some((one) => one.label === undefined) ? this.freeName() : '')
-    const unread: string[] = []
+    const failed: string[] = []
     let done = 0
-    await Promise.all(
-      given.map(async ({ name, label: folder, file }) => {
+    const left = given.values()
+    const reading = async () => {
+      for (const { name, label: folder, file } of left) {
         const copy = await shrink(file)
         if (copy) this.put(this.named(label ?? folder ?? loose), copy)
-        else unread.push(name)
+        else failed.push(name)
         say(this.status, `Reading pictures: ${++done} of ${given.length}`)
-      }),
-    )
-    const added = `${given.length - unread.length} pictures added.`
-    const failed =
-      unread.length === 0
-        ? ''
-        : ` This browser cannot read ${unread.slice(0, 3).join(', ')}${unread.length > 3 ? ` and ${unread.length - 3} more` : ''}.`
-    say(this.status, added + failed, unread.length > 0)
-    this.onChange()
+      }
+    }
+    await Promise.all(Array.from({ length: READ_AT_ONCE }, reading))
+    const added = `${given.length - failed.length} pictures added.`
+    say(this.status, failed.length > 0 ? `${added} ${unread(failed)}` : added, failed.length > 0)
   }
 
   /** Adds an empty class, whose name waits to be typed. */
@@ -96,7 +108,8 @@ export class Classes {
       if (place < 0) continue
       const [picture] = one.pictures.splice(place, 1)
       this.show(one)
-      if (to !== undefined) {
+      if (to === undefined) URL.revokeObjectURL(picture.url)
+      else {
         const target = this.named(to)
         target.pictures.push(picture)
         this.show(target)
@@ -117,7 +130,8 @@ export class Classes {
     this.show(one)
   }
 
-  private named(name: string): Class {
+  private named(given: string): Class {
+    const name = className(given) || this.freeName()
     return this.all.find((one) => one.name === name) ?? this.make(name)
   }
 
@@ -128,6 +142,7 @@ export class Classes {
       'aria-label': 'Name of the class',
       maxlength: 60,
       autocomplete: 'off',
+      dir: 'auto',
     })
     const files = element('input', { type: 'file', multiple: true, accept: 'image/*', hidden: true })
     const record = element('button', { type: 'button', class: 'small record' }, 'Record')
@@ -142,19 +157,22 @@ export class Classes {
     }
     describe()
     input.addEventListener('input', () => {
-      made.name = input.value.trim() || name
+      made.name = className(input.value) || name
       describe()
       this.onChange()
     })
     files.addEventListener('change', () => {
       const given = Array.from(files.files ?? [], (file) => ({ name: file.name, label: undefined, file }))
-      void this.add(given, made.name)
+      void this.add(() => Promise.resolve(given), made.name)
       files.value = ''
     })
     remove.addEventListener('click', () => {
       this.all.splice(this.all.indexOf(made), 1)
       for (const { url } of made.pictures) URL.revokeObjectURL(url)
+      // The keyboard goes on with the next class.
+      const next = (row.nextElementSibling ?? row.previousElementSibling)?.querySelector('input')
       row.remove()
+      ;(next ?? byId('add-class')).focus()
       say(this.status, `${made.name} removed.`)
       this.onChange()
     })
@@ -178,6 +196,7 @@ export class Classes {
           drawMiddle(canvas, video, video.videoWidth, video.videoHeight)
           const blob = await new Promise<Blob | null>((resolve) => canvas.toBlob(resolve, 'image/jpeg', 0.92))
           if (blob) this.put(one, blob)
+          this.recorded = true
           await new Promise((resolve) => setTimeout(resolve, RECORD_MS))
         }
       } catch (error) {

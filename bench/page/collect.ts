@@ -1,4 +1,4 @@
-import { collectFiles, type PageSource } from 'wgrad'
+import { collectFiles, OptionError, type PageSource } from 'wgrad/browser'
 
 /** A file that a visitor gave, with the name of the folder that it lay in. */
 export interface Given {
@@ -15,8 +15,13 @@ const ZIP = /\.zip$/i
  * event is handled.
  */
 export async function imagesOf(source: PageSource): Promise<Given[]> {
+  const files = await collectFiles(source).catch((error: unknown) => {
+    // A folder without files, or a text that was dropped.
+    if (error instanceof OptionError) return []
+    throw error
+  })
   const given: Given[] = []
-  for (const [path, file] of await collectFiles(source)) given.push(...(await ofPath(path, file)))
+  for (const [path, file] of files) given.push(...(await ofPath(path, file)))
   return given
 }
 

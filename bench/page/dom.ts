@@ -17,6 +17,8 @@ export function element<K extends keyof HTMLElementTagNameMap>(
   const made = document.createElement(name)
   for (const [key, value] of Object.entries(attributes)) {
     if (typeof value === 'function') made.addEventListener(key.slice(2), value)
+    // A Content-Security-Policy may forbid the attribute.
+    else if (key === 'style') made.style.cssText = String(value)
     else if (value === true) made.setAttribute(key, '')
     else if (value !== undefined && value !== false) made.setAttribute(key, String(value))
   }
@@ -28,6 +30,11 @@ export function element<K extends keyof HTMLElementTagNameMap>(
 export function say(status: HTMLElement, text: string, bad = false): void {
   status.classList.toggle('bad', bad)
   if (status.textContent !== text) status.textContent = text
+}
+
+/** A name of the visitor's within a sentence: it is written in its own direction, and turns nothing around it. */
+export function isolated(name: string): string {
+  return `\u2068${name}\u2069`
 }
 
 export function messageOf(error: unknown): string {

@@ -2,9 +2,10 @@ import { answers } from './answers.ts'
 import type { TrainerClient } from './client.ts'
 import { compare, comparison, comparisonText } from './compare.ts'
 import { byId, element, messageOf, say } from './dom.ts'
-import type { AdapterFacts, KernelTime } from './protocol.ts'
+import type { AdapterFacts } from './protocol.ts'
 import type { RooflineMessage } from './roofline.ts'
 import { bar, milliseconds, table } from './table.ts'
+import type { KernelTime, TimedMessage } from './timed-launches.ts'
 
 /** Kernels that take less of a step are one row together. */
 const LEAST_SHARE = 0.002
@@ -25,7 +26,8 @@ export function lookInside(trainer: TrainerClient, facts: AdapterFacts): void {
 
   const show = (...parts: readonly Node[]) => {
     result.replaceChildren(...parts)
-    result.focus({ preventScroll: true })
+    // The button that was pressed lost the keyboard as it was disabled. What the visitor does elsewhere keeps it.
+    if (document.activeElement === document.body) result.focus({ preventScroll: true })
   }
   const cancel = byId<HTMLButtonElement>('inside-cancel')
   const attempt = (id: string, before: string, work: (signal: AbortSignal) => Promise<string>) => {
@@ -42,6 +44,7 @@ export function lookInside(trainer: TrainerClient, facts: AdapterFacts): void {
         )
         .finally(() => {
           for (const button of buttons) button.disabled = false
+          if (document.activeElement === cancel) byId(id).focus()
           cancel.hidden = true
         })
     })
@@ -69,9 +72,13 @@ export function lookInside(trainer: TrainerClient, facts: AdapterFacts): void {
     return `${layers.length} layers, ${parameters.toLocaleString('en')} numbers learnt, ${(flops / 1e6).toFixed(0)} million operations for an image.`
   })
 
-  attempt('time-kernels', 'Timing three training steps …', async () => {
+  attempt('time-kernels', 'Timing three training steps …', async (signal) => {
     if (!facts.timestamps) throw new Error('This adapter, or this browser, does not let pages read the GPU’s clock.')
-    const kernels = await trainer.call.kernels()
+    await trainer.call.stop()
+    const worker = new Worker(new URL('./timed-launches.ts', import.meta.url), { type: 'module' })
+    const kernels = await answers<TimedMessage, readonly KernelTime[]>(worker, signal, (message) =>
+      'kernels' in message ? message.kernels : undefined,
+    )
     const totalMs = kernels.reduce((sum, { timeMs }) => sum + timeMs, 0)
     const [large, small] = [true, false].map((most) => kernels.filter(({ share }) => share >= LEAST_SHARE === most))
     show(

@@ -1,34 +1,38 @@
 import type { TrainerClient } from './client.ts'
-import { byId, download, element, messageOf, say } from './dom.ts'
-import type { ModelFacts } from './protocol.ts'
+import { byId, download, element, isolated, messageOf, say } from './dom.ts'
 
 /** The part of the page that saves a model: as a file, or in the browser; and opens it again. */
 export class Keep {
   private readonly trainer: TrainerClient
-  private readonly onOpen: (facts: ModelFacts) => void
   private readonly status = byId('keep-status')
   private readonly buttons = ['save-safetensors', 'save-onnx', 'keep'].map((id) => byId<HTMLButtonElement>(id))
+  /** True if the model was trained here and is nowhere else. */
+  unsaved = false
 
-  constructor(trainer: TrainerClient, onOpen: (facts: ModelFacts) => void) {
+  constructor(trainer: TrainerClient) {
     this.trainer = trainer
-    this.onOpen = onOpen
     for (const format of ['safetensors', 'onnx'] as const) {
       byId(`save-${format}`).addEventListener('click', () =>
         this.attempt('Writing the file …', async () => {
           const bytes = await trainer.call.exported(format)
           download(`model.${format}`, bytes)
+          this.unsaved = false
           return `model.${format}, ${(bytes.length / 1e6).toFixed(1)} MB, is among your downloads.`
         }),
       )
     }
     const form = byId<HTMLFormElement>('keep-form')
+    const field = form.querySelector('input')!
     form.addEventListener('submit', (event) => {
       event.preventDefault()
-      const name = form.querySelector('input')!.value.trim().replaceAll('/', '∕')
+      const name = field.value.trim().replaceAll('/', '∕') || field.defaultValue
       void this.attempt('Keeping it …', async () => {
-        await trainer.call.keep(name)
-        await this.list()
-        return `“${name}” is kept in this browser, for this page only.`
+        const kept = await trainer.call.keep(name)
+        this.unsaved = false
+        // Where the disk is full, a browser asks the visitor, or clears what it did not promise to keep.
+        void navigator.storage.persist()
+        const why = kept === name ? '' : `, as there is a model “${isolated(name)}” already`
+        return `“${isolated(kept)}” is kept in this browser, for this page only${why}.`
       })
     })
     const input = byId<HTMLInputElement>('open-input')
@@ -38,15 +42,16 @@ export class Keep {
       input.value = ''
       if (!file) return
       void this.attempt('Opening the file …', async () => {
-        this.onOpen(await trainer.call.openModel(new Uint8Array(await file.arrayBuffer())))
-        return `${file.name} is open: try it above.`
+        await trainer.call.openModel(new Uint8Array(await file.arrayBuffer()))
+        return `${isolated(file.name)} is open: try it above.`
       })
     })
     void this.list()
   }
 
-  /** There is a model to save. */
-  open(): void {
+  /** There is another model to save. */
+  open(unsaved: boolean): void {
+    this.unsaved = unsaved
     for (const button of this.buttons) button.disabled = false
   }
 
@@ -57,40 +62,49 @@ export class Keep {
     } catch (error) {
       say(this.status, messageOf(error), true)
     }
+    await this.list()
   }
 
   private async list(): Promise<void> {
     // Browsers keep no files for pages in private windows.
     const names = await this.trainer.call.kept().catch(() => [])
-    byId('kept').replaceChildren(
+    const list = byId('kept')
+    const pressed = list.contains(document.activeElement) ? document.activeElement?.textContent : undefined
+    const button = (what: string, name: string, style: string, act: (name: string) => void) =>
+      element(
+        'button',
+        { type: 'button', class: style, onclick: () => act(name) },
+        `${what} `,
+        element('bdi', {}, name),
+      )
+    list.replaceChildren(
       ...names.map((name) =>
         element(
           'li',
           {},
-          element('span', {}, name),
-          element('button', { type: 'button', class: 'small', onclick: () => this.openKept(name) }, `Open ${name}`),
-          element(
-            'button',
-            { type: 'button', class: 'small quiet', onclick: () => this.forget(name) },
-            `Forget ${name}`,
-          ),
+          element('bdi', {}, name),
+          button('Open', name, 'small', (kept) => this.openKept(kept)),
+          button('Forget', name, 'small quiet', (kept) => this.forget(kept)),
         ),
       ),
     )
+    if (pressed === undefined) return
+    // The keyboard stays where it was, or goes on among what is left.
+    const buttons = [...list.querySelectorAll('button')]
+    ;(buttons.find(({ textContent }) => textContent === pressed) ?? buttons[0] ?? byId('open-file')).focus()
   }
 
   private openKept(name: string): void {
     void this.attempt('Opening it …', async () => {
-      this.onOpen(await this.trainer.call.openKept(name))
-      return `“${name}” is open: try it above.`
+      await this.trainer.call.openKept(name)
+      return `“${isolated(name)}” is open: try it above.`
     })
   }
 
   private forget(name: string): void {
     void this.attempt('Forgetting it …', async () => {
       await this.trainer.call.forget(name)
-      await this.list()
-      return `“${name}” is forgotten.`
+      return `“${isolated(name)}” is forgotten.`
     })
   }
 }

@@ -1,7 +1,7 @@
 /** The page: adapter, a training at once, then the visitor's pictures, then a look inside. */
-import { showAdapter } from './adapter.ts'
+import { findAdapter, showAdapter } from './adapter.ts'
 import { TrainerClient } from './client.ts'
-import { byId, highlighted } from './dom.ts'
+import { byId, highlighted, messageOf } from './dom.ts'
 import { lookInside } from './inside.ts'
 import { ownPictures } from './own.ts'
 import { TrainingView } from './training-view.ts'
@@ -12,27 +12,25 @@ for (const [file, source] of Object.entries(SOURCES)) {
   const name = /(\w+)\.ts$/.exec(file)?.[1]
   document.querySelector(`[data-source=${name}]`)?.replaceChildren(highlighted(source.trimEnd()))
 }
-// Beside the curve where there is room, a tap away on a phone.
-if (innerWidth < 820) for (const source of document.querySelectorAll('details')) source.open = false
+// Beside the curve where there is room, a tap away on a phone (style.css hides it there until this is done).
+if (innerWidth <= 820) for (const source of document.querySelectorAll('details')) source.open = false
+document.body.dataset['ready'] = ''
 
 const place = (part: string) => document.querySelector<HTMLElement>(`[data-training=${part}]`)!
 
 async function start(): Promise<void> {
-  const found = await showAdapter()
-  if (found.kind === 'none') {
-    document.body.dataset['gpu'] = 'none'
-    byId('nothing').hidden = false
-    return
-  }
   const trainer = new TrainerClient()
   const first = new TrainingView(place('first'), 'first', trainer)
+  const found = await findAdapter()
+  showAdapter(found)
+  if (found.kind === 'none') return
   const own = new TrainingView(place('own'), 'own', trainer)
   const opened = trainer.call.open(document.baseURI)
-  void first.start(async () => {
-    await opened
-    await trainer.call.first()
+  void first.start(() => trainer.call.first())
+  const facts = await opened.catch((error: unknown) => {
+    showAdapter({ kind: 'none', text: `The graphics adapter does not open. ${messageOf(error)}` })
   })
-  const facts = await opened
+  if (!facts) return
   ownPictures(trainer, own, facts)
   lookInside(trainer, facts)
 }

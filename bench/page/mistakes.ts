@@ -1,14 +1,15 @@
 import type { Classes } from './classes.ts'
 import type { TrainerClient } from './client.ts'
-import { byId, element, messageOf, say } from './dom.ts'
-import type { Suspect } from './protocol.ts'
+import { byId, element, isolated, messageOf, say } from './dom.ts'
+import type { Results, Suspect } from './protocol.ts'
 import { ready } from './try.ts'
 
 /** Loss from which a right answer counts as hard: that of a probability of 70%. */
 const HARD = -Math.log(0.7)
 const MOST_SHOWN = 8
-/** Beyond this many classes a matrix is no longer looked at. */
+/** Beyond this many classes the most frequent confusions are listed in place of a matrix. */
 const MOST_CLASSES = 20
+const MOST_PAIRS = 20
 
 /** The part of the page that shows what a model takes for what, and the pictures that it finds hardest. */
 export class Mistakes {
@@ -28,16 +29,18 @@ export class Mistakes {
     ready('mistakes', false)
   }
 
-  async show(): Promise<void> {
-    const { vocab, confusion, hardest, accuracy } = await this.trainer.call.results()
+  show({ vocab, confusion, hardest, accuracy }: Results): void {
     ready('mistakes')
     byId('train-again').hidden = true
     const count = confusion.flat().reduce((sum, value) => sum + value, 0)
     say(this.status, `${Math.round(100 * accuracy)}% of ${count} pictures that it was not trained on are right.`)
     const table = byId<HTMLTableElement>('confusion')
-    for (const part of table.querySelectorAll('thead, tbody')) part.remove()
-    if (vocab.length <= MOST_CLASSES) table.append(...matrix(vocab, confusion))
-    const hard = hardest.filter(({ label, predicted, loss }) => label !== predicted || loss > HARD).slice(0, MOST_SHOWN)
+    table.replaceChildren(...(vocab.length <= MOST_CLASSES ? matrix(vocab, confusion) : pairs(vocab, confusion)))
+    const hard = hardest
+      // Some may have been removed while they were trained on.
+      .filter(({ path }) => this.classes.find(path) !== undefined)
+      .filter(({ label, predicted, loss }) => label !== predicted || loss > HARD)
+      .slice(0, MOST_SHOWN)
     byId('none-hard').hidden = hard.length > 0
     byId('worst').replaceChildren(...hard.map((one) => this.row(one)))
   }
@@ -58,8 +61,8 @@ export class Mistakes {
         'p',
         {},
         label === predicted
-          ? `${label}: right, but only ${percent}% sure`
-          : `${label}, taken for ${predicted} (${percent}% sure)`,
+          ? `${isolated(label)}: right, but only ${percent}% sure`
+          : `${isolated(label)}, taken for ${isolated(predicted)} (${percent}% sure)`,
         element('br'),
         element(
           'span',
@@ -96,21 +99,42 @@ export class Mistakes {
   }
 }
 
-function matrix(vocab: readonly string[], confusion: readonly (readonly number[])[]): HTMLElement[] {
-  const head = element(
-    'thead',
-    {},
-    element('tr', {}, element('td'), ...vocab.map((name) => element('th', { scope: 'col' }, name))),
+function matrix(vocab: readonly string[], confusion: Results['confusion']): HTMLElement[] {
+  const rows = confusion.map((counts, actual) => [
+    element('th', { scope: 'row', dir: 'auto' }, vocab[actual]),
+    ...counts.map((count, predicted) =>
+      element('td', { class: count === 0 ? '' : actual === predicted ? 'hit' : 'miss' }, String(count)),
+    ),
+  ])
+  return parts('Rows are what a picture shows, columns what it was taken for', ['', ...vocab], rows)
+}
+
+function pairs(vocab: readonly string[], confusion: Results['confusion']): HTMLElement[] {
+  const wrong = confusion
+    .flatMap((counts, actual) => counts.map((count, predicted) => ({ actual, predicted, count })))
+    .filter(({ actual, predicted, count }) => count > 0 && actual !== predicted)
+    .sort((a, b) => b.count - a.count)
+    .slice(0, MOST_PAIRS)
+  const rows = wrong.map(({ actual, predicted, count }) =>
+    [vocab[actual], vocab[predicted], String(count)].map((text) => element('td', { dir: 'auto' }, text)),
   )
-  const rows = confusion.map((counts, actual) =>
+  return parts('The most frequent mistakes', ['A picture of', 'was taken for', 'times'], rows)
+}
+
+/** Parts of a table. */
+function parts(caption: string, head: readonly string[], rows: readonly (readonly HTMLElement[])[]): HTMLElement[] {
+  return [
+    element('caption', {}, caption),
     element(
-      'tr',
+      'thead',
       {},
-      element('th', { scope: 'row' }, vocab[actual]),
-      ...counts.map((count, predicted) =>
-        element('td', { class: count === 0 ? '' : actual === predicted ? 'hit' : 'miss' }, String(count)),
+      // A corner without a name heads nothing.
+      element(
+        'tr',
+        {},
+        ...head.map((name) => (name ? element('th', { scope: 'col', dir: 'auto' }, name) : element('td'))),
       ),
     ),
-  )
-  return [head, element('tbody', {}, ...rows)]
+    element('tbody', {}, ...rows.map((cells) => element('tr', {}, ...cells))),
+  ]
 }

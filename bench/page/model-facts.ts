@@ -1,7 +1,6 @@
 /** Facts that a file of a model states. */
 import { readSafetensors, type Architecture } from 'wgrad/nn'
 import type { VisionLearnerOptions } from 'wgrad/train'
-import type { ModelFacts } from './protocol.ts'
 
 /** Architecture of a network without its head. */
 export interface Body {
@@ -15,10 +14,10 @@ function metadataOf(bytes: Uint8Array): Record<string, unknown> {
   return JSON.parse(metadata['wgrad'] ?? '{}') as Record<string, unknown>
 }
 
-export function factsIn(bytes: Uint8Array): ModelFacts {
-  const { vocab } = metadataOf(bytes) as { vocab?: string[] }
-  if (vocab === undefined) throw new Error('This file is not a model that this page, or learner.export, has written.')
-  return { vocab }
+/** @throws Error  for a file that is no model */
+export function requireModel(bytes: Uint8Array): void {
+  if (metadataOf(bytes)['vocab'] !== undefined) return
+  throw new Error('This file is not a model that this page, or learner.export, has written.')
 }
 
 /** Architecture of the body in a file of weights, which is that of a whole network or of one for transfer learning. */

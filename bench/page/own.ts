@@ -3,11 +3,12 @@ import { Classes } from './classes.ts'
 import type { TrainerClient } from './client.ts'
 import { imagesOf, type Given } from './collect.ts'
 import { byId, messageOf, say } from './dom.ts'
+import { fetched } from './fetched.ts'
 import { Keep } from './keep.ts'
 import { Mistakes } from './mistakes.ts'
-import type { AdapterFacts, ModelFacts } from './protocol.ts'
+import type { AdapterFacts } from './protocol.ts'
 import type { TrainingView } from './training-view.ts'
-import { Try } from './try.ts'
+import { ready, Try } from './try.ts'
 
 /** Side of the images that the visitor's pictures are trained at. */
 const SIDES = { gpu: 96, software: 48 }
@@ -17,53 +18,49 @@ const BORROWED = { classes: 3, pictures: 20 }
 /** The part of the page that trains on the visitor's pictures. */
 export function ownPictures(trainer: TrainerClient, view: TrainingView, facts: AdapterFacts): void {
   const classes = new Classes()
-  const trying = new Try(trainer)
   const mistakes = new Mistakes(trainer, classes)
-  const keep = new Keep(trainer, (model) => open(model))
+  const keep = new Keep(trainer)
+  new Try(trainer)
   const status = byId('pictures-status')
   const train = byId<HTMLButtonElement>('train')
   const form = byId<HTMLFormElement>('train-form')
+  const shipped = trainer.call.pretrained()
   let pretrained = false
-  let trained = false
 
   const refresh = () => {
     const { missing } = classes
     train.disabled = missing !== undefined || view.training
     say(byId('train-hint'), missing ?? hintOf(pretrained))
   }
-  const open = (model: ModelFacts) => {
-    trying.open(model)
-    keep.open()
+  trainer.onModel = ({ unsaved }) => {
+    ready('try')
+    keep.open(unsaved)
   }
   classes.onChange = refresh
-  mistakes.onClean = () => {
-    trained = false
-    view.offerAgain(() => form.requestSubmit())
+  mistakes.onClean = () => view.offer('Train again', () => form.requestSubmit())
+  const showMistakes = async () => {
+    const results = await trainer.call.results()
+    if (!view.training) mistakes.show(results)
   }
-  view.onPhase = (phase) => {
+  view.onPhase = () => {
     refresh()
-    // More epochs change what it gets wrong. Where the GPU was lost there is nothing to ask.
-    if (trained && (phase === 'finished' || phase === 'stopped')) void mistakes.show().catch(() => mistakes.close())
+    if (view.training) mistakes.close()
+    // Where nothing was trained, or the GPU was lost, there is nothing to show.
+    else void showMistakes().catch(() => mistakes.close())
   }
+  addEventListener('beforeunload', (event) => {
+    if (view.training || keep.unsaved || classes.recorded) event.preventDefault()
+  })
 
-  void trainer.call.pretrained().then((shipped) => {
-    pretrained = shipped
-    if (!shipped) {
+  void shipped.then((known) => {
+    pretrained = known
+    if (!pretrained) {
       const [known, nothing] = form.querySelectorAll<HTMLInputElement>('input[name=start]')
       known.disabled = true
       nothing.checked = true
     }
     refresh()
   })
-
-  const add = async (collect: () => Promise<Given[]>) => {
-    say(status, 'Looking through the files …')
-    try {
-      await classes.add(await collect())
-    } catch (error) {
-      say(status, `That cannot be read: ${messageOf(error)}`, true)
-    }
-  }
 
   const drop = byId('drop')
   for (const kind of ['dragenter', 'dragover'] as const) {
@@ -77,7 +74,7 @@ export function ownPictures(trainer: TrainerClient, view: TrainingView, facts: A
     event.preventDefault()
     drop.classList.remove('over')
     const { dataTransfer } = event
-    if (dataTransfer) void add(() => imagesOf(dataTransfer))
+    if (dataTransfer) void classes.add(() => imagesOf(dataTransfer))
   })
   // A drop beside its place would leave the page.
   for (const kind of ['dragover', 'drop'] as const) addEventListener(kind, (event) => event.preventDefault())
@@ -91,20 +88,14 @@ export function ownPictures(trainer: TrainerClient, view: TrainingView, facts: A
     picker.addEventListener('change', () => {
       const files = Array.from(picker.files ?? [])
       picker.value = ''
-      void add(() => imagesOf(files))
+      void classes.add(() => imagesOf(files))
     })
   }
 
-  const webcam = byId('webcam')
-  webcam.addEventListener('click', () => {
-    if (cameraOpen()) {
-      closeCamera()
-      webcam.textContent = 'Use the webcam'
-      return
-    }
+  byId('webcam').addEventListener('click', () => {
+    if (cameraOpen()) return closeCamera()
     openCamera().then(
       () => {
-        webcam.textContent = 'Close the webcam'
         if (classes.pictures.length === 0) for (let i = 0; i < 2; i++) classes.addClass()
         say(status, 'The webcam is open. Name two classes, and hold Record beside each.')
       },
@@ -112,25 +103,22 @@ export function ownPictures(trainer: TrainerClient, view: TrainingView, facts: A
     )
   })
   byId('add-class').addEventListener('click', () => classes.addClass())
-  byId('borrow').addEventListener('click', () => void add(borrowed))
+  byId('borrow').addEventListener('click', () => void classes.add(borrowed))
 
   form.addEventListener('submit', (event) => {
     event.preventDefault()
     const { epochs, start } = Object.fromEntries(new FormData(form)) as Record<string, string>
-    mistakes.close()
-    trained = false
     void view.start(async () => {
-      const model = await trainer.call.own({
+      if (classes.missing !== undefined) throw new Error(classes.missing)
+      await trainer.call.own({
         pictures: classes.pictures,
         epochs: Number(epochs),
         size: facts.software ? SIDES.software : SIDES.gpu,
-        pretrained: start === 'pretrained' && pretrained,
+        pretrained: start === 'pretrained' && (await shipped),
       })
-      open(model)
-      await mistakes.show()
-      trained = true
     })
-    document.querySelector('[data-training=own]')?.scrollIntoView({ block: 'nearest' })
+    // What was pressed is disabled or hidden now.
+    view.focus()
   })
   refresh()
 }
@@ -142,8 +130,7 @@ function hintOf(pretrained: boolean): string {
 }
 
 async function borrowed(): Promise<Given[]> {
-  const response = await fetch(new URL('pictures.zip', document.baseURI))
-  const all = await imagesOf([new File([await response.blob()], 'pictures.zip')])
+  const all = await imagesOf([new File([await fetched('pictures.zip', document.baseURI)], 'pictures.zip')])
   const labels = [...new Set(all.map(({ label }) => label))].slice(0, BORROWED.classes)
   return labels.flatMap((label) => all.filter((one) => one.label === label).slice(0, BORROWED.pictures))
 }

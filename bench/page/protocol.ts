@@ -43,6 +43,7 @@ export type TrainingEvent =
     }
   | { readonly kind: 'shown'; readonly part: Part; readonly shown: readonly Shown[]; readonly vocab: readonly string[] }
   | { readonly kind: 'guesses'; readonly part: Part; readonly guesses: readonly Guess[] }
+  | { readonly kind: 'lost'; readonly part: Part }
 
 export type Phase = 'preparing' | 'compiling' | 'training' | 'stopped' | 'finished'
 
@@ -54,13 +55,19 @@ export interface OwnRequest {
   readonly pretrained: boolean
 }
 
-export interface ModelFacts {
-  readonly vocab: readonly string[]
+/** A model that can be tried and saved from now on, as a safetensors file. */
+export interface ModelEvent {
+  readonly kind: 'model'
+  readonly bytes: Uint8Array
+  /** True if it was trained here, and is nowhere else yet. */
+  readonly unsaved: boolean
 }
 
 export interface Answer {
+  /** The label, or labels, or numbers that the model says. */
   readonly label: string
-  readonly probabilities: readonly number[]
+  /** The likeliest labels, the likeliest first; none where it says numbers. */
+  readonly top: readonly Guess[]
 }
 
 export interface Explanation {
@@ -88,15 +95,6 @@ export interface LayerFacts {
   readonly flops: number
 }
 
-export interface KernelTime {
-  readonly operation: string
-  readonly launches: number
-  readonly timeMs: number
-  readonly share: number
-  readonly flops: number
-  readonly bytes: number
-}
-
 /** Calls that the worker answers. */
 export interface Calls {
   open(base: string): AdapterFacts
@@ -108,7 +106,7 @@ export interface Calls {
   stop(): void
   /** True if the page ships pretrained weights. */
   pretrained(): boolean
-  own(request: OwnRequest): ModelFacts
+  own(request: OwnRequest): void
   predict(image: ImageBitmap): Answer
   /** Where the model looks (Grad-CAM): the image below a heat map. */
   explain(image: ImageBitmap): Explanation
@@ -116,22 +114,20 @@ export interface Calls {
   /** Moves a picture to another class, or into the trash where no class is given. @returns its new path */
   clean(path: string, to?: string): string
   exported(format: 'safetensors' | 'onnx'): Uint8Array
-  openModel(bytes: Uint8Array): ModelFacts
-  /** Keeps the model in the browser's own files (OPFS). */
-  keep(name: string): void
+  openModel(bytes: Uint8Array, unsaved?: boolean): void
+  /** Keeps the model in the browser's own files (OPFS). @returns its name there, which is a new one if that one is taken */
+  keep(name: string): string
   kept(): readonly string[]
-  openKept(name: string): ModelFacts
+  openKept(name: string): void
   forget(name: string): void
   layers(): readonly LayerFacts[]
-  /** Times every launch of some training steps by the GPU's clock. */
-  kernels(): readonly KernelTime[]
 }
 
 export type Request = { readonly id: number; readonly call: keyof Calls; readonly args: readonly unknown[] }
 export type Reply =
   | { readonly id: number; readonly result: unknown }
-  | { readonly id: number; readonly error: string; readonly name: string }
-  | { readonly event: TrainingEvent }
+  | { readonly id: number; readonly error: string; readonly lost: boolean }
+  | { readonly event: TrainingEvent | ModelEvent }
 
 type Asked<Call extends (...args: never[]) => unknown> = (...args: Parameters<Call>) => Promise<ReturnType<Call>>
 export type Trainer = { readonly [Name in keyof Calls]: Asked<Calls[Name]> }

@@ -8,12 +8,8 @@ const RATE_WINDOW_MS = 4000
 /** Shortest time of which a speed is told: losses of several steps are read at once. */
 const SHORTEST_MS = 200
 
-/**
- * Reports losses as the GPU finishes their steps, and figures of every epoch.
- *
- * @param stopped  true once Stop was pressed, which may be before the fit begins
- */
-export function reporter(part: Part, stopped: () => boolean): Callback {
+/** Reports losses as the GPU finishes their steps, and figures of every epoch. */
+export function reporter(part: Part): Callback {
   /** Begin of what is measured, and ends of its steps. */
   let times: number[] = []
   return {
@@ -23,7 +19,6 @@ export function reporter(part: Part, stopped: () => boolean): Callback {
     duringLrFind: false,
     beforeFit: (state) => {
       times = []
-      if (stopped()) state.interrupt()
       const steps = state.loaders.train.batchCount * state.epochs
       tell({ kind: 'planned', part, steps, epochs: state.epochs })
     },

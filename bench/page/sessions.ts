@@ -9,8 +9,11 @@ export interface Session {
   /** Validation pictures on the page. */
   readonly shown: readonly string[]
   readonly batchSize: number
-  readonly size: number
+  /** True if the body of the network began with weights that know images. */
+  readonly pretrained?: boolean
   epochsLeft: number
+  /** Aborted when the training is to end, which may be before its fit begins. */
+  signal: AbortSignal
   /** True until the first loss is known. */
   fresh: boolean
 }

@@ -10,6 +10,9 @@ async function shrunk(picture: Blob): Promise<Blob> {
   const [width, height] = [bitmap.width, bitmap.height].map((side) => Math.max(1, Math.round(side * scale)))
   const canvas = new OffscreenCanvas(width, height)
   const drawing = canvas.getContext('2d')!
+  // A JPEG file has no transparency: a black drawing on nothing would become all black.
+  drawing.fillStyle = 'white'
+  drawing.fillRect(0, 0, width, height)
   drawing.imageSmoothingQuality = 'high'
   drawing.drawImage(bitmap, 0, 0, width, height)
   bitmap.close()

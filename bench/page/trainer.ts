@@ -13,8 +13,9 @@ import {
 import { applyCleaning, type CleaningList } from 'wgrad/data'
 import { currentGpu } from 'wgrad/gpu'
 import { cleaningList, gradCam, type Predictor } from 'wgrad/train'
+import { fetched } from './fetched.ts'
 import { guess, NONE, shownOf } from './guesses.ts'
-import { bodyIn, factsIn, type Body } from './model-facts.ts'
+import { bodyIn, requireModel, type Body } from './model-facts.ts'
 import type { AdapterFacts, Calls, Request } from './protocol.ts'
 import { firstLearner } from './recipes/first.ts'
 import { ownLearner } from './recipes/own.ts'
@@ -22,7 +23,6 @@ import { reporter } from './reporter.ts'
 import { missing, ownSession, sessions, type Session } from './sessions.ts'
 import { everyFifth } from './split.ts'
 import { send, tell } from './telling.ts'
-import { timedLaunches } from './timed-launches.ts'
 
 /** Training of the bundled pictures: shorter on a processor, so that something happens there too. */
 const FIRST = {
@@ -32,6 +32,8 @@ const FIRST = {
 const FIRST_RATE = 1e-2
 /** Highest learning rate of the visitor's pictures where no weights are pretrained. */
 const OWN_RATE = 3e-3
+/** Ratio of the learning rate of the head to that of a pretrained body's first layers, as in `fineTune`. */
+const LR_MULT = 100
 const PRETRAINED = 'weights.safetensors'
 /** Network that begins with random numbers: half as wide, as it has few pictures to learn from. */
 const FROM_NOTHING: Body = { backbone: 'xresnet18', body: { widen: 0.5 } }
@@ -40,18 +42,20 @@ const FROM_NOTHING: Body = { backbone: 'xresnet18', body: { widen: 0.5 } }
 const OWN = 'own/'
 /** Pictures that may have a wrong label, of which the page hears. */
 const HARDEST = 24
+/** Classes with the largest probabilities, of which the page hears. */
+const MOST_LABELS = 8
 
 /** Files that the library writes in this tab, such as caches; nothing of them is kept. */
 const written = memoryFiles()
 /** Models that stay in the browser until the visitor forgets them. */
 const kept = storageFiles('models')
 let base = ''
-let opened: Gpu | undefined
+let opening: Promise<Gpu> | undefined
 let running: Session | undefined
-let stopping = false
-/** Model of the visitor: trained here, or opened from a file. */
-let predictor: Predictor | undefined
-let modelBytes: Uint8Array | undefined
+/** Ends the training that goes on, and one that still gets ready. */
+let halt = new AbortController()
+/** Model of the visitor, trained here or opened from a file: the last of those that were finished. */
+let model: { readonly predictor: Predictor; readonly bytes: Uint8Array } | undefined
 /** The visitor's pictures as the model of the last training finds them. */
 let cleaning: CleaningList | undefined
 
@@ -62,42 +66,45 @@ const calls: {
 } = {
   async open(address) {
     base = address
-    // Here and not in `first`, which comes later than a Stop that is pressed while the adapter answers.
-    stopping = false
-    opened = await openGpu({ save: written })
-    return factsOf(opened)
+    opening = openGpu({ save: written })
+    return factsOf(await opening)
   },
 
   async first() {
+    const { signal } = halt
+    await opening
     tell({ kind: 'phase', part: 'first', phase: 'preparing', text: 'Reading the pictures' })
     await bundledPictures()
     const { size, batchSize, epochs } = currentGpu().software ? FIRST.software : FIRST.gpu
     // Trying out kernels takes seconds that a first visit does not have.
     const learner = await firstLearner(size, batchSize, {
-      callbacks: [reporter('first', () => stopping)],
+      callbacks: [reporter('first')],
       tune: { seconds: 0.5 },
     })
     const shown = await shownOf('first', learner)
-    const session: Session = { part: 'first', learner, shown, batchSize, size, epochsLeft: epochs, fresh: true }
+    const session: Session = { part: 'first', learner, shown, batchSize, epochsLeft: epochs, signal, fresh: true }
     sessions.set('first', session)
     await fit(session, () => learner.fitOneCycle(epochs, FIRST_RATE))
   },
 
   async more(part, epochs) {
-    stopping = false
-    const session = sessions.get(part)
-    if (session === undefined) throw new Error('There is nothing to go on with yet.')
-    const { learner } = session
+    const session = sessions.get(part) ?? missing()
+    const { learner, pretrained } = session
+    session.signal = halt.signal
+    // Stopped while the head alone was trained, the body is frozen.
+    if (pretrained) learner.unfreeze()
     const most = part === 'first' ? FIRST_RATE : OWN_RATE
     const rate = Math.max(learner.recorder.lrs.at(-1) ?? most, most / 10)
     const count = session.epochsLeft > 0 ? session.epochsLeft : epochs
     session.epochsLeft = count
     // Neither a new warm-up nor the end of the old cycle: the rate of before, falling to nothing again.
-    await fit(session, () => learner.fitFlatCos(count, rate, { pctStart: 0.3 }))
+    const rates = pretrained ? { start: rate / LR_MULT, stop: rate } : rate
+    await fit(session, () => learner.fitFlatCos(count, rates, { pctStart: 0.3 }))
   },
 
   async stop() {
-    stopping = true
+    halt.abort()
+    halt = new AbortController()
     running?.learner.interrupt()
     await finished
   },
@@ -110,7 +117,7 @@ const calls: {
 
   async own({ pictures, epochs, size, pretrained }) {
     await calls.stop()
-    stopping = false
+    const { signal } = halt
     removeFiles('own')
     await addFiles(new Map(pictures.map(({ path, picture }) => [path, picture])), { name: 'own' })
     tell({ kind: 'phase', part: 'own', phase: 'preparing', text: 'Reading your pictures' })
@@ -123,7 +130,7 @@ const calls: {
       body,
       splitter: everyFifth,
       ...(pretrained ? { pretrained: `weights/${PRETRAINED}` } : {}),
-      callbacks: [reporter('own', () => stopping)],
+      callbacks: [reporter('own')],
       tune: { seconds: 5 },
     })
     const frozen = pretrained ? 1 : 0
@@ -132,27 +139,23 @@ const calls: {
       learner,
       shown: await shownOf('own', learner),
       batchSize,
-      size,
+      pretrained,
       epochsLeft: epochs + frozen,
+      signal,
       fresh: true,
     }
     sessions.set('own', session)
-    predictor = learner.predictor()
-    modelBytes = undefined
     cleaning = undefined
     await fit(session, () => (pretrained ? learner.fineTune(epochs) : learner.fitOneCycle(epochs, OWN_RATE)))
-    return { vocab: learner.loaders.vocab }
   },
 
   async predict(image) {
-    if (!predictor) throw new Error('There is no model yet: train one, or open one.')
-    const { label = NONE, probabilities } = await predictor.predict(image)
-    return { label, probabilities: Array.from(probabilities) }
+    const { text, top } = await ofImage(image, (predictor) => predictor.predict(image, { topK: MOST_LABELS }))
+    return { label: text || NONE, top }
   },
 
   async explain(image) {
-    if (!predictor) throw new Error('There is no model yet: train one, or open one.')
-    const { label, overlay } = await gradCam(predictor, image)
+    const { label, overlay } = await ofImage(image, (predictor) => gradCam(predictor, image))
     return { label, overlay }
   },
 
@@ -186,21 +189,25 @@ const calls: {
   },
 
   async exported(format) {
-    if (format === 'safetensors') return (await exportedModel()).slice()
-    const source = sessions.get('own')?.learner ?? predictor ?? missing()
-    return source.exportOnnxBytes({ precision: 'f16' })
+    const { predictor, bytes } = model ?? missing()
+    return format === 'safetensors' ? bytes : predictor.exportOnnxBytes({ precision: 'f16' })
   },
 
-  async openModel(bytes) {
-    const { vocab } = factsIn(bytes)
+  async openModel(bytes, unsaved = false) {
+    requireModel(bytes)
+    const predictor = await loadLearner(bytes)
     await calls.stop()
-    predictor = await loadLearner(bytes)
-    sessions.delete('own')
-    modelBytes = bytes
-    return { vocab }
+    use({ predictor, bytes }, unsaved)
   },
 
-  keep: async (name) => kept.write(`${name}.safetensors`, await exportedModel()),
+  async keep(name) {
+    const { bytes } = model ?? missing()
+    const names = await calls.kept()
+    let free = name
+    for (let number = 2; names.includes(free); number++) free = `${name} (${number})`
+    await kept.write(`${free}.safetensors`, bytes)
+    return free
+  },
   async kept() {
     const entries = await kept.list('')
     return entries.map((entry) => entry.name.replace(/\.safetensors$/, ''))
@@ -208,7 +215,11 @@ const calls: {
   openKept: async (name) => calls.openModel(await kept.read(`${name}.safetensors`)),
   async forget(name) {
     const root = await navigator.storage.getDirectory()
-    await (await root.getDirectoryHandle('models')).removeEntry(`${name}.safetensors`)
+    const folder = await root.getDirectoryHandle('models')
+    await folder.removeEntry(`${name}.safetensors`).catch((error: unknown) => {
+      // Another tab forgot it.
+      if (!(error instanceof DOMException && error.name === 'NotFoundError')) throw error
+    })
   },
 
   async layers() {
@@ -222,11 +233,6 @@ const calls: {
       flops,
     }))
   },
-
-  async kernels() {
-    await calls.stop()
-    return timedLaunches()
-  },
 }
 
 /** Settles when the fit that is going on has ended. */
@@ -234,11 +240,14 @@ let finished: Promise<unknown> = Promise.resolve()
 
 /** Runs a fit of a session, with guesses about the pictures on the page meanwhile. */
 async function fit(session: Session, work: () => Promise<void>): Promise<void> {
-  await finished
-  const { part, learner } = session
+  const { part, learner, signal } = session
+  // What was stopped while it got ready waits for nothing.
+  if (!signal.aborted) await finished
+  if (signal.aborted) return tell({ kind: 'phase', part, phase: 'stopped', text: 'Stopped' })
   running = session
   session.fresh = true
   tell({ kind: 'phase', part, phase: 'compiling', text: 'Compiling kernels for this adapter' })
+  let interrupted = false
   const whole = (async () => {
     const done = work()
     void keepGuessing(session)
@@ -247,13 +256,17 @@ async function fit(session: Session, work: () => Promise<void>): Promise<void> {
     } finally {
       running = undefined
     }
+    // The next operation of the learner forgets it.
+    interrupted = learner.interrupted
     await guess(session)
+    if (part !== 'own') return
+    use({ predictor: learner.predictor(), bytes: await learner.exportBytes({ precision: 'f16' }) }, true)
   })()
   // The last guesses belong to it: what waits may open another device.
   finished = whole.catch(() => undefined)
   await whole
   tell(
-    learner.interrupted
+    interrupted
       ? { kind: 'phase', part, phase: 'stopped', text: 'Stopped' }
       : { kind: 'phase', part, phase: 'finished', text: 'Finished' },
   )
@@ -275,7 +288,7 @@ async function keepGuessing(session: Session): Promise<void> {
 async function loadPretrained(): Promise<Body> {
   if (weights === undefined) {
     tell({ kind: 'phase', part: 'own', phase: 'preparing', text: 'Loading the weights' })
-    const blob = await fetched(PRETRAINED)
+    const blob = await fetched(PRETRAINED, base)
     weights = bodyIn(new Uint8Array(await blob.arrayBuffer()))
     await addFiles(new Map([[PRETRAINED, blob]]), { name: 'weights' })
   }
@@ -286,40 +299,42 @@ let weights: Body | undefined
 
 async function bundledPictures(): Promise<void> {
   if (bundled) return
-  await addFiles(new File([await fetched('pictures.zip')], 'pictures.zip'), { name: 'pictures' })
+  await addFiles(new File([await fetched('pictures.zip', base)], 'pictures.zip'), { name: 'pictures' })
   bundled = true
 }
 let bundled = false
-
-async function fetched(name: string): Promise<Blob> {
-  const response = await fetch(new URL(name, base))
-  if (response.ok) return response.blob()
-  throw new Error(`${name} cannot be read: the server answered ${response.status}.`)
-}
 
 function factsOf({ name, software, features }: Gpu): AdapterFacts {
   return { name, software, timestamps: features.has('timestamp-query'), features: [...features] }
 }
 
-async function exportedModel(): Promise<Uint8Array> {
-  const session = sessions.get('own')
-  if (!session) return modelBytes ?? missing()
-  return session.learner.exportBytes({ precision: 'f16' })
+/** Makes a model the one that is tried and saved. The page has its bytes, which outlast the GPU. */
+function use(next: NonNullable<typeof model>, unsaved: boolean): void {
+  model = next
+  tell({ kind: 'model', bytes: next.bytes, unsaved })
+}
+
+/** Does something with an image, whose memory is free at once: a webcam gives ten a second. */
+async function ofImage<Result>(image: ImageBitmap, work: (predictor: Predictor) => Promise<Result>): Promise<Result> {
+  try {
+    return await work((model ?? missing()).predictor)
+  } finally {
+    image.close()
+  }
 }
 
 /** Time in which a browser says that a device is lost, after work on it has failed. */
 const LOST_MS = 500
 
 /** An error as the page hears it: where the GPU is lost, that is the cause of whatever failed. */
-async function failureOf(error: unknown): Promise<{ readonly error: string; readonly name: string }> {
-  const { name, message } = error instanceof Error ? error : new Error(String(error))
-  const lost = await Promise.race([
-    opened?.device.lost.then(({ message: reason }) => reason || 'the browser gives no reason'),
+async function failureOf(error: unknown): Promise<{ readonly error: string; readonly lost: boolean }> {
+  const gpu = await opening?.catch(() => undefined)
+  const reason = await Promise.race([
+    gpu?.device.lost.then(({ message }) => message || 'the browser gives no reason'),
     new Promise<undefined>((resolve) => setTimeout(resolve, LOST_MS)),
   ])
-  return lost === undefined
-    ? { error: message, name }
-    : { error: `The GPU was lost, and the model with it (${lost}).`, name: 'DeviceError' }
+  if (reason !== undefined) return { error: `The GPU was lost (${reason}).`, lost: true }
+  return { error: error instanceof Error ? error.message : String(error), lost: false }
 }
 
 addEventListener('message', ({ data }: MessageEvent<Request>) => {

@@ -1,6 +1,6 @@
 import { AccuracyChart, LossChart } from './chart.ts'
-import type { TrainerClient } from './client.ts'
-import { element, messageOf, say } from './dom.ts'
+import { GpuLost, type TrainerClient } from './client.ts'
+import { element, isolated, messageOf, say } from './dom.ts'
 import type { Guess, Part, Phase, Shown, TrainingEvent } from './protocol.ts'
 
 const percent = (share: number): string => `${Math.round(100 * share)}%`
@@ -12,6 +12,9 @@ const rateText = (rate: number): string => (rate < 10 ? rate.toFixed(1) : String
 
 /** Epochs of another round, after a training has come to its end. */
 const MORE = 4
+
+/** Pictures of the first training on the page: as many are there before they are known, so that nothing moves. */
+const FIRST_SHOWN = 12
 
 /** A training as the page shows it: its figures, curves, pictures with the guesses about them, and what stops it. */
 export class TrainingView {
@@ -30,14 +33,12 @@ export class TrainingView {
   /** Leads on where this training has shown what there is to see. */
   private readonly next = element('a', { href: '#own', class: 'next', hidden: true }, 'Now teach it yours')
   private shown: readonly Shown[] = []
-  private epochsBefore = 0
+  private epochsDone = 0
   private epochs = 0
   private phase: Phase = 'stopped'
-  private work: () => Promise<unknown> = () => Promise.resolve()
-  /** The GPU was lost, and with it the model. */
-  private lost = false
-  /** Begins anew, as its pictures have changed. */
-  private again: (() => void) | undefined
+  private work: (() => Promise<unknown>) | undefined
+  /** What the button does where there is nothing to go on with. */
+  private anew: { readonly text: string; readonly begin: () => void } | undefined
   /** Called as training begins and ends. */
   onPhase: (phase: Phase) => void = () => undefined
 
@@ -94,49 +95,50 @@ export class TrainingView {
     )
     this.loss = new LossChart(this.lossSvg)
     this.accuracy = new AccuracyChart(this.accuracySvg)
+    this.show([])
     trainer.on(part, (event) => this.receive(event))
   }
 
-  /** Begins a training and shows it from its beginning. @returns true if it went to its end, or was stopped */
-  start(work: () => Promise<unknown>): Promise<boolean> {
+  /** Begins a training and shows it from its beginning. */
+  async start(work: () => Promise<unknown>): Promise<void> {
     this.work = work
-    this.lost = false
-    this.again = undefined
+    this.anew = undefined
     this.root.hidden = false
     this.loss.clear()
     this.accuracy.clear()
-    this.epochsBefore = 0
+    this.epochsDone = 0
     this.epochs = 0
     this.show([])
     for (const value of Object.values(this.figures)) value.textContent = NOTHING
-    this.enter('preparing', 'Getting ready')
-    return this.run(work)
+    await this.run(work, () => this.offer('Start again', () => void this.start(work)))
   }
 
-  /** Runs a call that trains, and shows its failure. */
-  private async run(work: () => Promise<unknown>): Promise<boolean> {
+  /** Runs a call that trains, and shows its failure. @param failed  called before that */
+  private async run(work: () => Promise<unknown>, failed?: () => void): Promise<void> {
+    this.enter('preparing', 'Getting ready')
     try {
       await work()
-      return true
     } catch (error) {
-      this.lost = error instanceof Error && error.name === 'DeviceError'
-      // All that used the lost GPU is gone with it; the visitor's pictures are not.
-      const renewed =
-        this.lost &&
-        (await this.trainer.renew().then(
-          () => true,
-          () => false,
-        ))
+      failed?.()
       this.enter('stopped', '')
-      say(this.status, `${messageOf(error)}${renewed ? ' The GPU is open again: press Start again.' : ''}`, true)
-      return false
+      say(
+        this.status,
+        `${messageOf(error)}${error instanceof GpuLost && error.reopened ? ' Press Start again.' : ''}`,
+        true,
+      )
     }
   }
 
-  /** Takes the place of going on, when pictures of this training were moved or removed. */
-  offerAgain(again: () => void): void {
-    this.again = again
-    this.enter(this.phase, this.status.textContent)
+  /** Takes the place of going on: the pictures of this training have changed, or the training is gone. */
+  offer(text: string, begin: () => void): void {
+    this.anew = { text, begin }
+    this.nameButton()
+  }
+
+  /** Moves the keyboard to the button that stops this training. */
+  focus(): void {
+    this.button.focus({ preventScroll: true })
+    this.root.scrollIntoView({ block: 'nearest' })
   }
 
   get training(): boolean {
@@ -145,15 +147,21 @@ export class TrainingView {
 
   private press(): void {
     if (this.training) {
-      this.button.disabled = true
       say(this.status, 'Stopping after this step')
       void this.trainer.call.stop()
+    } else if (this.anew) {
+      this.anew.begin()
     } else {
-      this.button.disabled = true
-      if (this.again) this.again()
-      else if (this.lost) void this.start(this.work)
-      else void this.run(() => this.trainer.call.more(this.part, MORE))
+      void this.run(() => this.trainer.call.more(this.part, MORE))
     }
+  }
+
+  /** Names the button by what it does. It is not disabled again, as it would lose the keyboard. */
+  private nameButton(): void {
+    this.button.disabled = false
+    this.button.textContent = this.training
+      ? 'Stop'
+      : (this.anew?.text ?? (this.phase === 'finished' ? `Train ${MORE} more epochs` : 'Continue'))
   }
 
   /** A sentence about the end of a training. */
@@ -165,16 +173,7 @@ export class TrainingView {
   private enter(phase: Phase, text: string): void {
     this.phase = phase
     this.root.dataset['phase'] = phase
-    this.button.disabled = false
-    this.button.textContent = this.training
-      ? 'Stop'
-      : this.again
-        ? 'Train again'
-        : this.lost
-          ? 'Start again'
-          : phase === 'finished'
-            ? `Train ${MORE} more epochs`
-            : 'Continue'
+    this.nameButton()
     this.next.hidden = phase !== 'finished'
     say(this.status, this.training ? `${text} …` : text)
     this.onPhase(phase)
@@ -188,9 +187,8 @@ export class TrainingView {
       case 'planned':
         this.loss.plan(event.steps)
         this.accuracy.plan(event.epochs)
-        this.epochsBefore = this.epochs
-        this.epochs += event.epochs
-        this.figures.epoch.textContent = `${this.epochsBefore + 1} of ${this.epochs}`
+        this.epochs = this.epochsDone + event.epochs
+        this.figures.epoch.textContent = `${this.epochsDone + 1} of ${this.epochs}`
         break
       case 'step':
         this.loss.add(event.loss)
@@ -198,7 +196,7 @@ export class TrainingView {
         if (event.rate !== undefined) this.figures.speed.textContent = rateText(event.rate)
         break
       case 'epoch': {
-        const done = this.epochsBefore + event.epoch + 1
+        const done = ++this.epochsDone
         this.loss.mark(event.validLoss)
         this.accuracy.add(event.accuracy)
         this.figures.accuracy.textContent = percent(event.accuracy)
@@ -220,39 +218,41 @@ export class TrainingView {
       case 'guesses':
         this.guess(event.guesses)
         break
+      case 'lost': {
+        const { work } = this
+        if (work === undefined) break
+        this.offer('Start again', () => void this.start(work))
+        if (!this.training) say(this.status, 'The GPU was lost, and this training with it.', true)
+      }
     }
   }
 
   private show(shown: readonly Shown[]): void {
     this.shown = shown
     for (const image of this.tiles.querySelectorAll('img')) URL.revokeObjectURL(image.src)
-    this.tiles.replaceChildren(
-      ...shown.map(({ label, picture }) =>
-        element(
-          'li',
-          {},
-          element(
-            'figure',
-            {},
-            element('img', { src: URL.createObjectURL(picture), alt: label, width: 96, height: 96 }),
-            element('figcaption', {}, '…'),
-          ),
-        ),
-      ),
+    const tile = (picture: HTMLElement, caption: string) =>
+      element('li', {}, element('figure', {}, picture, element('figcaption', {}, caption)))
+    const tiles = shown.map(({ label, picture }) =>
+      tile(element('img', { src: URL.createObjectURL(picture), alt: label, width: 96, height: 96 }), '…'),
     )
+    const blanks = this.part === 'first' && shown.length === 0 ? FIRST_SHOWN : 0
+    for (let i = 0; i < blanks; i++) tiles.push(tile(element('div', { class: 'blank' }), ''))
+    this.tiles.replaceChildren(...tiles)
   }
 
   private guess(guesses: readonly Guess[]): void {
+    // Those of a training that another one has taken the place of.
+    if (guesses.length !== this.shown.length) return
     let right = 0
     for (const [i, { label, probability }] of guesses.entries()) {
       const tile = this.tiles.children[i]
-      const truth = this.shown[i]?.label
+      const truth = this.shown[i].label
       const hit = label === truth
       if (hit) right++
       tile.className = hit ? 'right' : 'wrong'
       tile.querySelector('figcaption')!.textContent = hit
-        ? `${label} ${percent(probability)}`
-        : `${label}, but it is ${truth}`
+        ? `${isolated(label)} ${percent(probability)}`
+        : `${isolated(label)}, but it is ${isolated(truth)}`
     }
     this.tilesTitle.textContent = `Pictures that it never trains on: ${right} of ${guesses.length} right`
   }

@@ -1,10 +1,9 @@
-import { cameraOpen, drawMiddle, openCamera } from './camera.ts'
+import { cameraOpen, closeCamera, drawMiddle, openCamera } from './camera.ts'
 import type { TrainerClient } from './client.ts'
-import { byId, element, messageOf, say } from './dom.ts'
-import type { ModelFacts } from './protocol.ts'
+import { byId, element, isolated, messageOf, say } from './dom.ts'
+import type { Answer } from './protocol.ts'
+import { shrink, unread } from './shrinker.ts'
 
-/** Classes with the largest probabilities that are shown. */
-const MOST_BARS = 8
 /** Least pause between two guesses about the webcam. */
 const PAUSE_MS = 100
 
@@ -15,12 +14,12 @@ export class Try {
   private readonly bars = byId<HTMLOListElement>('bars')
   private readonly canvas = byId<HTMLCanvasElement>('try-canvas')
   private readonly webcam = byId('try-webcam')
-  private vocab: readonly string[] = []
   private readonly look = byId<HTMLInputElement>('try-look')
-  private opened = false
   private watching = false
   /** Picture that was looked at last, to be explained when the visitor asks. */
   private last: ImageBitmap | undefined
+  /** Settles when the last picture so far was looked at: each waits for the one before, which it closes. */
+  private turn: Promise<unknown> = Promise.resolve()
 
   constructor(trainer: TrainerClient) {
     this.trainer = trainer
@@ -42,29 +41,35 @@ export class Try {
     })
     this.webcam.addEventListener('click', () => void (this.watching ? this.stop() : this.watch()))
     this.look.addEventListener('change', () => {
-      if (!this.watching && this.last) void this.show(this.last).catch((error: unknown) => this.complain(error))
+      if (this.watching) return
+      this.inTurn(async () => this.last && this.show(this.last)).catch((error: unknown) => this.complain(error))
     })
   }
 
-  open({ vocab }: ModelFacts): void {
-    this.vocab = vocab
-    this.opened = true
-    ready('try')
+  private inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
+    const done = this.turn.then(work)
+    this.turn = done.catch(() => undefined)
+    return done
   }
 
   private async watch(): Promise<void> {
+    // Whatever opened it closes it.
+    const own = !cameraOpen()
     try {
       const video = await openCamera()
       this.watching = true
       this.webcam.textContent = 'Stop watching'
       say(this.status, 'Watching the webcam')
       while (this.watching && cameraOpen()) {
-        await this.guess(await createImageBitmap(video))
+        const frame = await createImageBitmap(video)
+        await this.inTurn(() => this.guess(frame))
         await new Promise((resolve) => setTimeout(resolve, PAUSE_MS))
       }
     } catch (error) {
+      this.stop()
       this.complain(error)
     }
+    if (own) closeCamera()
     this.stop()
   }
 
@@ -73,45 +78,46 @@ export class Try {
   }
 
   private stop(): void {
+    if (!this.watching) return
     this.watching = false
     this.webcam.textContent = 'Watch the webcam'
+    say(this.status, '')
   }
 
   private async file(file: File): Promise<void> {
     this.stop()
     try {
-      const { label, probability } = await this.guess(await createImageBitmap(file))
-      say(this.status, `${file.name}: ${label}, ${Math.round(100 * probability)}% sure`)
+      // As small as the pictures that are trained on: a photograph would take its whole size twice.
+      const copy = await shrink(file)
+      if (copy === undefined) throw new Error(unread([file.name]))
+      const bitmap = await createImageBitmap(copy)
+      const { label, top } = await this.inTurn(() => this.guess(bitmap))
+      const sure = top.length === 0 ? '' : `, ${Math.round(100 * top[0].probability)}% sure`
+      say(this.status, `${isolated(file.name)}: ${isolated(label)}${sure}`)
     } catch (error) {
-      const unread = error instanceof Error && error.name === 'InvalidStateError'
-      say(this.status, unread ? `This browser cannot read ${file.name}.` : messageOf(error), true)
+      this.complain(error)
     }
   }
 
-  private async guess(bitmap: ImageBitmap): Promise<{ readonly label: string; readonly probability: number }> {
-    if (!this.opened) throw new Error('There is no model yet.')
+  private async guess(bitmap: ImageBitmap): Promise<Answer> {
     this.last?.close()
     this.last = bitmap
-    const { label, probabilities } = await this.trainer.call.predict(await createImageBitmap(bitmap))
+    const answer = await this.trainer.call.predict(await createImageBitmap(bitmap))
     await this.show(bitmap)
-    const ranked = probabilities
-      .map((probability, i) => ({ label: this.vocab[i] ?? `output ${i}`, probability }))
-      .sort((a, b) => b.probability - a.probability)
-      .slice(0, MOST_BARS)
     this.bars.replaceChildren(
-      ...ranked.map((one) => {
-        const percent = Math.round(100 * one.probability)
+      ...answer.top.map(({ label, probability }) => {
+        const percent = Math.round(100 * probability)
         return element(
           'li',
           {},
-          element('span', {}, one.label),
+          element('span', { dir: 'auto' }, label),
           element('b', {}, `${percent}%`),
           element('span', { class: 'bar', 'aria-hidden': 'true' }, element('span', { style: `width:${percent}%` })),
         )
       }),
     )
-    this.canvas.setAttribute('aria-label', `The picture to classify, taken for ${label}`)
-    return { label, probability: ranked[0]?.probability ?? 0 }
+    this.canvas.setAttribute('aria-label', `The picture to classify, taken for ${answer.label}`)
+    return answer
   }
 
   /** Draws a picture, or where the model looks in it. */

@@ -48,7 +48,7 @@ export default defineConfig({
   plugins: [benchmarks],
   resolve: {
     alias: [
-      { find: /^wgrad$/, replacement: join(dist, 'src', 'browser.js') },
+      { find: /^wgrad(\/browser)?$/, replacement: join(dist, 'src', 'browser.js') },
       { find: /^wgrad\/(\w+)$/, replacement: join(dist, 'src', 'exports', '$1.js') },
       // Draws the charts of reports, which this page does not make.
       { find: /^echarts(\/.*)?$/, replacement: join(here, 'without.ts') },

@@ -18,8 +18,9 @@ const FLAGS = [
 /** Test files that were written for Node and hold in a page as well. */
 const SHARED = ['test/ops/*.test.ts', 'test/optim/*.test.ts', 'test/nan.test.ts', 'test/long-sums.test.ts']
 
-/** Modules of Node, and ours of Node, and the modules that stand for them in a page. */
+/** Modules of Node, and ours of Node, and the modules that stand for them in a page; and the package by its name. */
 const INSTEAD: Readonly<Record<string, string>> = {
+  'wgrad/browser': '../../src/browser.ts',
   'node:fs': './node/fs.ts',
   '../../src/platform/node/index.ts': './node/platform.ts',
 }

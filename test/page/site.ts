@@ -10,7 +10,7 @@ import { chromium as launcher, type Browser, type BrowserContextOptions, type Pa
 import { chromium } from '../../bench/set-up/chromium.mjs'
 
 const run = promisify(execFile)
-const root = fileURLToPath(new URL('../..', import.meta.url))
+export const root = fileURLToPath(new URL('../..', import.meta.url))
 
 /** Executable of Chromium; undefined where there is none. @throws Error  if TEST_BROWSER=required asks for one */
 export const executablePath = chromium()

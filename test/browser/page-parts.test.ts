@@ -1,0 +1,398 @@
+/** Parts of the page of `npm run page`, without its training: a GPU is not needed for what they say and do. */
+import { beforeEach, describe, expect, test, vi } from 'vitest'
+import { page } from 'vitest/browser'
+import { Classes } from '../../bench/page/classes.ts'
+import type { TrainerClient } from '../../bench/page/client.ts'
+import { GpuLost } from '../../bench/page/client.ts'
+import { imagesOf } from '../../bench/page/collect.ts'
+import { lookInside } from '../../bench/page/inside.ts'
+import { Keep } from '../../bench/page/keep.ts'
+import { Mistakes } from '../../bench/page/mistakes.ts'
+import { ownPictures } from '../../bench/page/own.ts'
+import type { Guess, LayerFacts, Part, Suspect, Trainer, TrainingEvent } from '../../bench/page/protocol.ts'
+import { TrainingView } from '../../bench/page/training-view.ts'
+import { Try } from '../../bench/page/try.ts'
+
+const address = '/bench/page/index.html?raw'
+const { default: html } = (await import(/* @vite-ignore */ address)) as { readonly default: string }
+
+const $ = <E extends HTMLElement = HTMLElement>(selector: string): E => {
+  const found = document.querySelector<E>(selector)
+  if (!found) throw new Error(`there is no ${selector}`)
+  return found
+}
+const texts = (selector: string) => [...document.querySelectorAll(selector)].map(({ textContent }) => textContent)
+const textOf = (selector: string) => $(selector).textContent
+/** A name within a sentence, as the page writes it. */
+const quoted = (name: string) => `\u2068${name}\u2069`
+
+/** Calls that the training worker would answer. */
+function trainerOf(call: Partial<Trainer> = {}) {
+  const listeners: ((event: TrainingEvent) => void)[] = []
+  const asked = { kept: () => Promise.resolve([]), stop: () => Promise.resolve(), ...call }
+  const client = { call: asked, on: (_: Part, listener: (typeof listeners)[0]) => listeners.push(listener) }
+  const tell = (event: TrainingEvent) => listeners.forEach((listener) => listener(event))
+  return { trainer: client as unknown as TrainerClient, tell }
+}
+
+async function picture(colour: string, type = 'image/png', size = 40): Promise<Blob> {
+  const canvas = new OffscreenCanvas(size, size)
+  const drawing = canvas.getContext('2d')!
+  drawing.fillStyle = colour
+  drawing.fillRect(0, 0, size / 2, size)
+  return canvas.convertToBlob({ type })
+}
+
+const given = (label: string | undefined, file: Blob, name = 'a.png') => ({ name, label, file })
+
+/** Classes with some pictures of each name. */
+async function classesOf(names: readonly string[], count = 2): Promise<Classes> {
+  const classes = new Classes()
+  const file = await picture('black')
+  await classes.add(async () => names.flatMap((name) => Array.from({ length: count }, () => given(name, file))))
+  return classes
+}
+
+const facts = { name: 'none', software: true, timestamps: false, features: [] }
+
+beforeEach(() => {
+  document.body.replaceChildren(...new DOMParser().parseFromString(html, 'text/html').body.children)
+})
+
+describe('classes', () => {
+  test('have white where a picture has nothing, so that a black drawing can be seen', async () => {
+    const classes = await classesOf(['ink'])
+    const bitmap = await createImageBitmap(classes.pictures[0].picture)
+    const drawing = new OffscreenCanvas(40, 40).getContext('2d')!
+    drawing.drawImage(bitmap, 0, 0)
+    const [drawn] = drawing.getImageData(10, 20, 1, 1).data
+    const [nothing] = drawing.getImageData(30, 20, 1, 1).data
+    expect(drawn).toBeLessThan(10)
+    expect(nothing).toBeGreaterThan(245)
+  })
+
+  test('say what was not read, and what to do', async () => {
+    const classes = new Classes()
+    await classes.add(async () => [given('a', await picture('red')), given('a', new Blob(['?']), 'b.heic')])
+    expect(textOf('#pictures-status')).toBe(
+      `1 pictures added. This browser cannot read ${quoted('b.heic')}: open them in a program for pictures, and save them as JPEG or PNG.`,
+    )
+    await classes.add(() => imagesOf([]))
+    expect(textOf('#pictures-status')).toMatch(/^There are no pictures in that\./)
+    await classes.add(() => Promise.reject(new Error('the folder is gone')))
+    expect(textOf('#pictures-status')).toBe('That cannot be read: the folder is gone')
+  })
+
+  test('keep a picture in the class that the network names, whatever is in the name', async () => {
+    const classes = await classesOf(['and/or', '.hidden'])
+    const [{ path }] = classes.pictures
+    const vocab = [...new Set(classes.pictures.map((one) => one.path.split('/').slice(0, -1).join('/')))]
+    expect(vocab).toHaveLength(2)
+    classes.move(path, vocab[1])
+    expect(texts('#classes .count')).toEqual(['1 picture', '3 pictures'])
+  })
+
+  test('forget pictures, and leave the keyboard where it can go on', async () => {
+    const forgotten = vi.spyOn(URL, 'revokeObjectURL')
+    const classes = await classesOf(['a', 'b', 'c'])
+    classes.move(classes.pictures[0].path)
+    expect(forgotten).toHaveBeenCalledTimes(1)
+    $('#classes li [aria-label="Remove b"]').click()
+    expect(forgotten).toHaveBeenCalledTimes(3)
+    expect((document.activeElement as HTMLInputElement).value).toBe('c')
+    for (const button of document.querySelectorAll<HTMLElement>('#classes [aria-label^=Remove]')) button.click()
+    expect(document.activeElement?.id).toBe('add-class')
+    forgotten.mockRestore()
+  })
+
+  test('say which name two of them have', async () => {
+    const classes = await classesOf(['cat', 'dog'])
+    expect(classes.missing).toBeUndefined()
+    const field = $<HTMLInputElement>('#classes li:last-child input')
+    field.value = ' cat '
+    field.dispatchEvent(new Event('input'))
+    expect(classes.missing).toBe('Two classes have the name “cat”: give one of them another.')
+  })
+})
+
+describe('what a training gets wrong', () => {
+  const suspect: Suspect = { path: '', split: 'valid', label: 'a', predicted: 'b', probability: 0.9, loss: 3 }
+  const show = async (vocab: readonly string[], confusion: number[][], path = '') => {
+    const mistakes = new Mistakes(trainerOf().trainer, await classesOf(['a', 'b']))
+    mistakes.show({ vocab, confusion, accuracy: 0.5, hardest: path ? [{ ...suspect, path }] : [] })
+  }
+
+  test('is a matrix, or of many classes a list of the most frequent mistakes', async () => {
+    await show(
+      ['a', 'b'],
+      [
+        [3, 1],
+        [0, 4],
+      ],
+    )
+    expect(texts('#confusion caption')).toEqual(['Rows are what a picture shows, columns what it was taken for'])
+    expect(texts('#confusion td')).toEqual(['', '3', '1', '0', '4'])
+    const vocab = Array.from({ length: 30 }, (_, i) => `class ${i}`)
+    await show(
+      vocab,
+      vocab.map((_, i) => vocab.map((__, j) => (i === j ? 5 : i === 7 && j < 2 ? 1 + j : 0))),
+    )
+    expect(texts('#confusion caption')).toEqual(['The most frequent mistakes'])
+    expect(texts('#confusion th')).toEqual(['A picture of', 'was taken for', 'times'])
+    expect(texts('#confusion td')).toEqual(['class 7', 'class 1', '2', 'class 7', 'class 0', '1'])
+  })
+
+  test('is no wider than a phone, however long the names are', async () => {
+    const style = document.createElement('link')
+    Object.assign(style, { rel: 'stylesheet', href: '/bench/page/style.css' })
+    const loaded = new Promise((resolve) => (style.onload = resolve))
+    document.head.append(style)
+    await loaded
+    const width = 360
+    await page.viewport(width, 740)
+    const long = 'Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft'
+    const classes = await classesOf([long, 'b'])
+    const [{ path }] = classes.pictures
+    const mistakes = new Mistakes(trainerOf().trainer, classes)
+    const hardest = ['b', long].map((label) => ({ ...suspect, path, label, predicted: long }))
+    mistakes.show({
+      vocab: [long, 'b'],
+      confusion: [
+        [1, 1],
+        [0, 1],
+      ],
+      accuracy: 0.5,
+      hardest,
+    })
+    new Keep(trainerOf({ kept: async () => [long] }).trainer)
+    await expect.poll(() => texts('#kept li')).toHaveLength(1)
+    expect(document.documentElement.scrollWidth).toBeLessThanOrEqual(width)
+    expect($('.confusion').offsetWidth).toBeLessThan(2 * width)
+    style.remove()
+  })
+
+  test('shows no picture that was removed meanwhile', async () => {
+    await show(['a', 'b'], [[1, 1]], 'a/999.jpg')
+    expect($('#none-hard').hidden).toBe(false)
+    expect(texts('#worst li')).toEqual([])
+  })
+})
+
+describe('trying a model', () => {
+  const choose = async (files: readonly File[]) => {
+    const input = $<HTMLInputElement>('#try-input')
+    for (const file of files) {
+      const list = new DataTransfer()
+      list.items.add(file)
+      input.files = list.files
+      input.dispatchEvent(new Event('change'))
+    }
+  }
+
+  test('looks at one picture after the other, and names what it says by its own labels', async () => {
+    const top: Guess[] = [{ label: 'own label', probability: 0.75 }]
+    let busy = 0
+    let most = 0
+    const predict = async (image: ImageBitmap) => {
+      most = Math.max(most, ++busy)
+      await new Promise((resolve) => setTimeout(resolve, image.width > 100 ? 100 : 0))
+      busy--
+      image.close()
+      return { label: top[0].label, top }
+    }
+    new Try(trainerOf({ predict }).trainer)
+    await choose([
+      new File([await picture('red', 'image/png', 200)], 'slow.png'),
+      new File([await picture('red')], 'fast.png'),
+    ])
+    await expect.poll(() => textOf('#try-status')).toBe(`${quoted('fast.png')}: ${quoted('own label')}, 75% sure`)
+    expect(most).toBe(1)
+    expect(texts('#bars li')).toEqual(['own label75%'])
+    expect($('#bars .bar span').style.width).toBe('75%')
+  })
+
+  test('says what cannot be read, and what to do', async () => {
+    new Try(trainerOf().trainer)
+    await choose([new File(['?'], 'a.heic')])
+    await expect.poll(() => textOf('#try-status')).toMatch(/^This browser cannot read .a\.heic.: .* save them as JPEG/)
+  })
+})
+
+describe('keeping a model', () => {
+  test('overwrites none, and says the name that it has', async () => {
+    const keep = vi.fn<Trainer['keep']>((name) => Promise.resolve(name === 'my model' ? 'my model (2)' : name))
+    const keeping = new Keep(trainerOf({ keep }).trainer)
+    keeping.open(true)
+    const [form, field] = [$<HTMLFormElement>('#keep-form'), $<HTMLInputElement>('#keep-form input')]
+    field.value = '   '
+    form.requestSubmit()
+    await expect
+      .poll(() => textOf('#keep-status'))
+      .toBe(
+        `“${quoted('my model (2)')}” is kept in this browser, for this page only, as there is a model “${quoted('my model')}” already.`,
+      )
+    expect(keeping.unsaved).toBe(false)
+  })
+
+  test('leaves the keyboard in the list when one is forgotten, also one that another tab forgot', async () => {
+    let names = ['a', 'b']
+    const forget = async (name: string) => {
+      names = names.filter((one) => one !== name)
+    }
+    new Keep(trainerOf({ forget, kept: async () => names }).trainer)
+    await expect.poll(() => texts('#kept button')).toEqual(['Open a', 'Forget a', 'Open b', 'Forget b'])
+    const button = $('#kept li:last-child button:last-child')
+    button.focus()
+    button.click()
+    await expect.poll(() => texts('#kept button')).toEqual(['Open a', 'Forget a'])
+    expect(document.activeElement?.textContent).toBe('Open a')
+  })
+})
+
+describe('a training', () => {
+  const control = () => $('[data-training=first] .controls button')
+  const figure = (name: string) => textOf(`[data-training=first] [data-figure="${name}"]`)
+  const open = (call: Partial<Trainer> = {}) => {
+    const { trainer, tell } = trainerOf(call)
+    const view = new TrainingView($('[data-training=first]'), 'first', trainer)
+    const epoch = (number: number) =>
+      tell({
+        kind: 'epoch',
+        part: 'first',
+        epoch: number,
+        epochs: 8,
+        trainLoss: 1,
+        validLoss: 1,
+        accuracy: 0.5,
+        rate: 100,
+      })
+    return { view, tell, epoch }
+  }
+
+  test('that was stopped counts the epochs that it has left', async () => {
+    const { view, tell, epoch } = open({ more: () => Promise.resolve() })
+    await view.start(() => Promise.resolve())
+    tell({ kind: 'planned', part: 'first', steps: 80, epochs: 8 })
+    epoch(0)
+    epoch(1)
+    expect(figure('epoch')).toBe('3 of 8')
+    tell({ kind: 'phase', part: 'first', phase: 'stopped', text: 'Stopped' })
+    control().click()
+    tell({ kind: 'planned', part: 'first', steps: 60, epochs: 6 })
+    expect(figure('epoch')).toBe('3 of 8')
+  })
+
+  test('that fails before it begins can be started again, with the keyboard where it was', async () => {
+    const { view } = open()
+    let tries = 0
+    const work = () => (tries++ === 0 ? Promise.reject(new Error('no connection')) : new Promise(() => undefined))
+    const starting = view.start(work)
+    control().focus()
+    await starting
+    expect(textOf('[data-training=first] .status[role=status]')).toBe('no connection')
+    expect(control().textContent).toBe('Start again')
+    control().click()
+    expect([tries, control().textContent]).toEqual([2, 'Stop'])
+    expect(document.activeElement).toBe(control())
+  })
+
+  test('is gone with the GPU, also one that had ended', async () => {
+    const { view, tell } = open()
+    await view.start(() => Promise.resolve())
+    tell({ kind: 'phase', part: 'first', phase: 'finished', text: 'Finished' })
+    expect(control().textContent).toBe('Train 4 more epochs')
+    tell({ kind: 'lost', part: 'first' })
+    expect(control().textContent).toBe('Start again')
+    expect(textOf('[data-training=first] .status[role=status]')).toContain('The GPU was lost')
+    await view.start(() => Promise.reject(new GpuLost('The GPU was lost (why).', true)))
+    expect(textOf('[data-training=first] .status[role=status]')).toBe('The GPU was lost (why). Press Start again.')
+  })
+
+  test('takes no guesses of the one before it', async () => {
+    const { view, tell } = open()
+    await view.start(() => Promise.resolve())
+    const guesses = [{ label: 'a', probability: 1 }]
+    tell({ kind: 'guesses', part: 'first', guesses })
+    tell({
+      kind: 'shown',
+      part: 'first',
+      vocab: ['a'],
+      shown: [{ path: '', label: 'a', picture: await picture('red') }],
+    })
+    tell({ kind: 'guesses', part: 'first', guesses })
+    expect(texts('[data-training=first] figcaption')).toEqual([`${quoted('a')} 100%`])
+  })
+})
+
+describe("a training on the visitor's pictures", () => {
+  const open = (call: Partial<Trainer>, shipped: Promise<boolean> = Promise.resolve(true)) => {
+    const { trainer, tell } = trainerOf({ pretrained: () => shipped, ...call })
+    ownPictures(trainer, new TrainingView($('[data-training=own]'), 'own', trainer), facts)
+    return { trainer, tell }
+  }
+  const add = async (paths: readonly string[]) => {
+    const drop = new DataTransfer()
+    for (const path of paths) drop.items.add(new File([await picture('red')], path))
+    $('#drop').dispatchEvent(new DragEvent('drop', { dataTransfer: drop, bubbles: true, cancelable: true }))
+    await expect.poll(() => textOf('#pictures-status')).toMatch(/added\./)
+  }
+  const leaves = () => dispatchEvent(new Event('beforeunload', { cancelable: true }))
+
+  test('is not left by accident, until its model is saved', async () => {
+    const { trainer, tell } = open({ own: () => Promise.resolve(), keep: (name) => Promise.resolve(name) })
+    expect(leaves()).toBe(true)
+    tell({ kind: 'phase', part: 'own', phase: 'training', text: 'Training' })
+    expect(leaves()).toBe(false)
+    trainer.onModel({ kind: 'model', bytes: new Uint8Array(1), unsaved: true })
+    tell({ kind: 'phase', part: 'own', phase: 'finished', text: 'Finished' })
+    expect(leaves()).toBe(false)
+    expect($('#try .ready').hidden).toBe(false)
+    $<HTMLFormElement>('#keep-form').requestSubmit()
+    await expect.poll(() => textOf('#keep-status')).toContain('is kept')
+    expect(leaves()).toBe(true)
+  })
+
+  test('is not begun without pictures of two classes, and says why', async () => {
+    const own = vi.fn<Trainer['own']>()
+    open({ own })
+    await add(['a.png', 'b.png'])
+    $<HTMLFormElement>('#train-form').requestSubmit()
+    await expect
+      .poll(() => textOf('[data-training=own] .status[role=status]'))
+      .toBe('Training needs pictures of at least two classes.')
+    expect(own).not.toHaveBeenCalled()
+    expect($<HTMLInputElement>('input[name=epochs]').required).toBe(true)
+  })
+
+  test('waits for word of the weights that it is to begin with', async () => {
+    const own = vi.fn<Trainer['own']>(() => new Promise<void>(() => undefined))
+    let answer: (shipped: boolean) => void = () => undefined
+    open({ own }, new Promise((resolve) => (answer = resolve)))
+    await add(['a.png', 'b.png'])
+    await add(['c.png', 'd.png'])
+    $<HTMLFormElement>('#train-form').requestSubmit()
+    answer(true)
+    await expect.poll(() => own.mock.calls).toHaveLength(1)
+    expect(own).toHaveBeenCalledWith(expect.objectContaining({ pretrained: true }))
+  })
+})
+
+test('a look inside leaves the keyboard where the visitor has gone meanwhile', async () => {
+  let answer: (layers: readonly LayerFacts[]) => void = () => undefined
+  lookInside(trainerOf({ layers: () => new Promise((resolve) => (answer = resolve)) }).trainer, facts)
+  const show = async () => {
+    $('#show-layers').focus()
+    $('#show-layers').click()
+    await new Promise((resolve) => requestAnimationFrame(resolve))
+  }
+  await show()
+  const field = $('input[name=epochs]')
+  field.focus()
+  answer([])
+  await expect.poll(() => texts('#inside-result table')).toHaveLength(1)
+  expect(document.activeElement).toBe(field)
+  $('#inside-result').replaceChildren()
+  await show()
+  answer([])
+  await expect.poll(() => document.activeElement?.id).toBe('inside-result')
+})
