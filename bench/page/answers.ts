@@ -1,3 +1,5 @@
+import { NO_ANSWER } from './dom.ts'
+
 /** Waits for the last message of a worker, and ends it. @throws Error  of a message that is one, or of a worker that does not start */
 export async function answers<Message, Last>(
   worker: Worker,
@@ -13,7 +15,7 @@ export async function answers<Message, Last>(
         if (last !== undefined) resolve(last)
       }
       signal.addEventListener('abort', () => reject(signal.reason as Error))
-      worker.onerror = (event) => reject(new Error(event.message || 'its program does not load'))
+      worker.onerror = (event) => reject(new Error(event.message || `Its program ${NO_ANSWER}`))
     })
   } finally {
     worker.terminate()

@@ -37,8 +37,15 @@ export function isolated(name: string): string {
   return `\u2068${name}\u2069`
 }
 
+/** End of a sentence about something that did not arrive. */
+export const NO_ANSWER = 'cannot be loaded: this page’s server does not answer. Try again when there is a connection.'
+
+/** Words of Chromium and Firefox, and of Safari, for a part of a program that did not arrive. */
+const NOT_LOADED = /dynamically imported module|importing a module script failed/i
+
 export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
+  const message = error instanceof Error ? error.message : String(error)
+  return NOT_LOADED.test(message) ? `A part of the program ${NO_ANSWER}` : message
 }
 
 /** Saves bytes as a file of the visitor's. */

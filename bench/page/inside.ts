@@ -114,6 +114,11 @@ export function lookInside(trainer: TrainerClient, facts: AdapterFacts): void {
     })
     const { svg, peaks, table: text, failures } = measured
     const drawing = new DOMParser().parseFromString(svg, 'image/svg+xml').documentElement
+    // A Content-Security-Policy may forbid the element.
+    const style = new CSSStyleSheet()
+    style.replaceSync(drawing.querySelector('style')?.textContent ?? '')
+    drawing.querySelector('style')?.remove()
+    document.adoptedStyleSheets = [style]
     const whole = [facts.name, peaks, '', text, ...failures].join('\n')
     show(
       document.importNode(drawing, true),

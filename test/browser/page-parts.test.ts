@@ -5,6 +5,7 @@ import { Classes } from '../../bench/page/classes.ts'
 import type { TrainerClient } from '../../bench/page/client.ts'
 import { GpuLost } from '../../bench/page/client.ts'
 import { imagesOf } from '../../bench/page/collect.ts'
+import { messageOf } from '../../bench/page/dom.ts'
 import { lookInside } from '../../bench/page/inside.ts'
 import { Keep } from '../../bench/page/keep.ts'
 import { Mistakes } from '../../bench/page/mistakes.ts'
@@ -15,6 +16,8 @@ import { Try } from '../../bench/page/try.ts'
 
 const address = '/bench/page/index.html?raw'
 const { default: html } = (await import(/* @vite-ignore */ address)) as { readonly default: string }
+
+const SVG = 'http://www.w3.org/2000/svg'
 
 const $ = <E extends HTMLElement = HTMLElement>(selector: string): E => {
   const found = document.querySelector<E>(selector)
@@ -375,6 +378,30 @@ describe("a training on the visitor's pictures", () => {
     await expect.poll(() => own.mock.calls).toHaveLength(1)
     expect(own).toHaveBeenCalledWith(expect.objectContaining({ pretrained: true }))
   })
+})
+
+test('a part of the program that did not arrive is said to be one', () => {
+  const said = messageOf(new TypeError('Failed to fetch dynamically imported module: http://localhost/a.js'))
+  expect(said).toMatch(/^A part of the program cannot be loaded: .* Try again when there is a connection\.$/)
+  expect(messageOf(new Error('anything else'))).toBe('anything else')
+})
+
+test('a roofline is drawn in its colours below a policy that forbids styles in the page', async () => {
+  const svg = `<svg xmlns="${SVG}"><style>.s1 { fill: rgb(1, 2, 3) }</style><circle class="s1" r="1"/></svg>`
+  class Measured {
+    onmessage: ((event: unknown) => void) | undefined
+    terminate = () => undefined
+    constructor() {
+      setTimeout(() => this.onmessage?.({ data: { svg, peaks: '', table: '', failures: [] } }))
+    }
+  }
+  vi.stubGlobal('Worker', Measured)
+  lookInside(trainerOf().trainer, { ...facts, timestamps: true })
+  $('#measure-roofline').click()
+  await expect.poll(() => document.querySelectorAll('#inside-result svg')).toHaveLength(1)
+  vi.unstubAllGlobals()
+  expect(document.querySelector('#inside-result style')).toBe(null)
+  expect(getComputedStyle($('#inside-result circle')).fill).toBe('rgb(1, 2, 3)')
 })
 
 test('a look inside leaves the keyboard where the visitor has gone meanwhile', async () => {
