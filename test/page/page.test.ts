@@ -47,17 +47,20 @@ async function without(page: Page, file: string): Promise<() => Promise<void>> {
   return () => page.unroute(pattern)
 }
 
-/** Gives the page a zip of eight pictures of each of two classes. @returns  one of the pictures */
-async function giveZip(page: Page, { folder }: Site): Promise<Uint8Array> {
+/** A zip of eight pictures of each of two classes, as a file to choose, and one of them. */
+function someOwn({ folder }: Site) {
   const pictures = unzipSync(readFileSync(join(folder, 'pictures.zip')))
   const paths = Object.keys(pictures)
   const some = ['ring', 'stripes'].flatMap((kind) => paths.filter((path) => path.includes(`/${kind}/`)).slice(0, 8))
   const zip = zipSync(Object.fromEntries(some.map((path) => [`mine/${path}`, pictures[path]])), { level: 0 })
-  await page
-    .locator('#files')
-    .setInputFiles({ name: 'mine.zip', mimeType: 'application/zip', buffer: Buffer.from(zip) })
+  const file = { name: 'mine.zip', mimeType: 'application/zip', buffer: Buffer.from(zip) }
+  return { file, ring: Buffer.from(pictures[some[0]]) }
+}
+
+/** Gives the page those pictures. */
+async function giveSomeOwn(page: Page, site: Site): Promise<void> {
+  await page.locator('#files').setInputFiles(someOwn(site).file)
   await page.getByText('16 pictures added.').waitFor(PATIENCE)
-  return pictures[some[0]]
 }
 
 describe.skipIf(executablePath === undefined)('the page', () => {
@@ -133,7 +136,7 @@ describe.skipIf(executablePath === undefined)('the page', () => {
     const { page, errors, close } = await openTab(browser)
     await page.goto(site.url)
     await stopFirst(page)
-    const ring = await giveZip(page, site)
+    await giveSomeOwn(page, site)
     const names = await page
       .locator('#classes li > input')
       .evaluateAll((inputs) => inputs.map((input) => (input as HTMLInputElement).value))
@@ -198,7 +201,7 @@ describe.skipIf(executablePath === undefined)('the page', () => {
     await page.getByText('is open: try it above').waitFor(PATIENCE)
     await page
       .locator('#try-input')
-      .setInputFiles({ name: 'ring.jpg', mimeType: 'image/jpeg', buffer: Buffer.from(ring) })
+      .setInputFiles({ name: 'ring.jpg', mimeType: 'image/jpeg', buffer: someOwn(site).ring })
     await page.locator('#bars li').nth(1).waitFor(PATIENCE)
     const percents = await page.locator('#bars b').allTextContents()
     expect(Math.abs(percents.map(parseFloat).reduce((sum, value) => sum + value, 0) - 100)).toBeLessThanOrEqual(1)
@@ -226,7 +229,7 @@ describe.skipIf(executablePath === undefined)('the page', () => {
     })
     await page.goto(site.url)
     await stopFirst(page)
-    await giveZip(page, site)
+    await giveSomeOwn(page, site)
     expect(await page.locator('input[value=pretrained]').isChecked()).toBe(true)
     expect(await textOf(page, '#train-hint')).toContain('trained with wgrad')
     await page.locator('input[name=epochs]').fill('1')
@@ -299,6 +302,9 @@ describe.skipIf(executablePath === undefined)('the page', () => {
     await expect.poll(() => page.locator('#train').isEnabled(), PATIENCE).toBe(true)
     await page.locator('#webcam').click()
     expect(await page.locator('#webcam').textContent()).toBe('Use the webcam')
+    await page.locator('#borrow').click()
+    await page.getByText('60 pictures added.').waitFor(PATIENCE)
+    expect(await rows.count()).toBe(6)
     expect(errors).toEqual([])
     await close()
   })
@@ -421,9 +427,10 @@ describe.skipIf(executablePath === undefined)('the page', () => {
     await tabTo(`${first} .controls button`, 3)
     await page.keyboard.press('Enter')
     await phase(page, first, 'stopped')
-    await tabTo('#borrow')
-    await page.keyboard.press('Enter')
-    await page.getByText(/\d+ pictures added/).waitFor(PATIENCE)
+    await tabTo('#pick-files')
+    const [chooser] = await Promise.all([page.waitForEvent('filechooser'), page.keyboard.press('Enter')])
+    await chooser.setFiles(someOwn(site).file)
+    await page.getByText('16 pictures added.').waitFor(PATIENCE)
     await tabTo('input[value=pretrained]')
     await page.keyboard.press('ArrowDown')
     await tabTo('input[name=epochs]', 2)
