@@ -382,11 +382,21 @@ describe.skipIf(executablePath === undefined)('the page', () => {
     await close()
   })
 
-  test('fits a phone, has a name for everything, and breaks no rule of axe, light and dark', async () => {
+  test('fits a phone, stays in place, has a name for everything, and breaks no rule of axe, light and dark', async () => {
     const viewport = { width: 360, height: 740 }
     const { page, errors, close } = await openTab(browser, { viewport, reducedMotion: 'reduce' })
+    await page.addInitScript(() => {
+      const shifts: number[] = []
+      const seen = (list: PerformanceObserverEntryList) =>
+        void shifts.push(...list.getEntries().map((entry) => (entry as unknown as { value: number }).value))
+      new PerformanceObserver(seen).observe({ type: 'layout-shift', buffered: true })
+      Object.assign(globalThis, { shifts })
+    })
     await page.goto(site.url)
     await firstLoss(page, first)
+    // A good page moves its content by less than a tenth. Source: web.dev, Cumulative Layout Shift.
+    const shifts = await page.evaluate(() => (globalThis as unknown as { shifts: number[] }).shifts)
+    expect(shifts.reduce((sum, value) => sum + value, 0)).toBeLessThan(0.1)
     await page.locator(`${first} .controls button`).click()
     await page.locator('#webcam').click()
     await page.locator('#classes li').nth(1).waitFor(PATIENCE)
