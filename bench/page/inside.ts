@@ -37,6 +37,8 @@ export function lookInside(trainer: TrainerClient, facts: AdapterFacts): void {
       cancel.hidden = false
       cancel.onclick = () => control.abort(new Error('Cancelled.'))
       say(status, before)
+      // On a phone it is far below what was pressed, and so is what follows.
+      if (status.getBoundingClientRect().bottom > innerHeight) status.scrollIntoView({ block: 'center' })
       void work(control.signal)
         .then(
           (text) => say(status, text),

@@ -386,6 +386,16 @@ test('a part of the program that did not arrive is said to be one', () => {
   expect(messageOf(new Error('anything else'))).toBe('anything else')
 })
 
+test('what is measured can be seen on a phone, below what was pressed', async () => {
+  await page.viewport(360, 740)
+  for (const card of document.querySelectorAll<HTMLElement>('.card')) card.style.height = '400px'
+  lookInside(trainerOf({ layers: async () => [] }).trainer, facts)
+  $('#show-layers').scrollIntoView({ block: 'center' })
+  $('#show-layers').click()
+  await expect.poll(() => texts('#inside-result table')).toHaveLength(1)
+  await expect.poll(() => $('#inside-status').getBoundingClientRect().bottom).toBeLessThan(innerHeight)
+})
+
 test('a roofline is drawn in its colours below a policy that forbids styles in the page', async () => {
   const svg = `<svg xmlns="${SVG}"><style>.s1 { fill: rgb(1, 2, 3) }</style><circle class="s1" r="1"/></svg>`
   class Measured {
