@@ -81,6 +81,7 @@ export function checkOptions<Options extends object>(where: string, options: Opt
 /** Requires an argument to be of its kind. @throws OptionError  if it is not */
 export function checkArgument(where: string, name: string, value: unknown, kind: Kind): void {
   if (kind.is(value)) return
+  ignoreRejection(value)
   throw new OptionError(where, `${name} is not of the right kind`, {
     given: { [name]: described(value) },
     expected: kind.expected,
@@ -93,6 +94,17 @@ export function checkArgument(where: string, name: string, value: unknown, kind:
           )
         : fixFor(value)),
   })
+}
+
+/**
+ * Prevents that a rejection of a promise goes unhandled, for a caller that refuses promises: its own error reports the mistake.
+ *
+ * @returns  true if the value is a promise
+ */
+export function ignoreRejection(value: unknown): value is Promise<unknown> {
+  if (!(value instanceof Promise)) return false
+  value.catch(() => {})
+  return true
 }
 
 /** Returns a fix for a common mistake, such as a factory that was not called, in a value or in an item of a list (`listed`). */

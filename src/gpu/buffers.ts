@@ -36,6 +36,8 @@ export const ALIGNMENT = 256
  * after its last reader. With four classes per power of two a buffer is at most a quarter larger than requested.
  */
 export class BufferPool {
+  /** True once the GPU of the buffers is closed. */
+  closed = false
   /** Bytes of all buffers that exist. */
   allocatedBytes = 0
   /** Bytes of the buffers in use. */

@@ -9,10 +9,10 @@ let current: Gpu | undefined
 
 /** Returns the GPU that operations run on. @throws DeviceError  if none is open */
 export function currentGpu(): Gpu {
-  if (!current || current.closed) {
-    throw new DeviceError('wgrad', 'no GPU is open', { fix: 'call `await openGpu()` first' })
-  }
-  return current
+  if (current && !current.closed) return current
+  throw new DeviceError('wgrad', current ? 'the GPU that operations ran on is closed' : 'no GPU is open', {
+    fix: 'call `await openGpu()` first',
+  })
 }
 
 /** Makes an open GPU the one that operations run on. @throws DeviceError  if it is closed */

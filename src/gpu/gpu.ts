@@ -286,6 +286,7 @@ export class Gpu {
     if (this.buffers.inUse && this.instruments) this.platform.log(this.instruments.inUseText(this.buffers.inUse))
     this.queue.close()
     this.device.destroy()
+    this.buffers.closed = true
     this.closed = true
   }
 }

@@ -211,9 +211,10 @@ export class PipelineCache {
     const { shape } = shaderSource(name)
     const constants = options.constants ?? {}
     for (const field of shape) {
-      if (options.shape?.[field] === undefined) {
-        throw new ShaderError(name, `the launch gives no value for shape.${field}`)
-      }
+      const size = options.shape?.[field]
+      if (size !== undefined && Number.isInteger(size) && size >= 0) continue
+      const what = size === undefined ? 'gives no value' : `gives ${size}, which is no whole number from 0 on,`
+      throw new ShaderError(name, `the launch ${what} for shape.${field}`)
     }
     let key = `${name}|${options.dtype ?? 'f32'}`
     for (const constant in constants) key += `|${constant}=${constants[constant]}`
@@ -314,6 +315,7 @@ export class PipelineCache {
         )
       }
     }
+    requireDistinct(name, source, bindings)
     const group = this.device.createBindGroup({
       label: name,
       layout: pipeline.layout,
@@ -365,6 +367,31 @@ function buffersKey(name: string, source: ShaderSource, bindings: Readonly<Recor
     key += `${view.buffer.id}:${view.offset}:${view.size} `
   }
   return key
+}
+
+/**
+ * Requires that a buffer which a kernel writes is bound once: the device would refuse the launch, and with it everything after
+ * it.
+ *
+ * @throws ShaderError  if it is not
+ */
+function requireDistinct(
+  name: string,
+  { bindings: all }: ShaderSource,
+  views: Readonly<Record<string, BufferView>>,
+): void {
+  for (const written of all.filter(({ access }) => access === 'read_write')) {
+    const own = views[written.name]
+    const other = all.find((one) => {
+      const { buffer, offset, size } = views[one.name]
+      const overlaps = offset < own.offset + own.size && own.offset < offset + size
+      return one !== written && buffer === own.buffer && (overlaps || one.access !== 'read_write')
+    })
+    if (!other) continue
+    throw new ShaderError(name, `'${other.name}' and '${written.name}', which is written, are in one buffer`, {
+      fix: "give the result a tensor of its own, empty(…), or declare one 'read_write' binding that is read and written",
+    })
+  }
 }
 
 function grid(name: string, groups: LaunchOptions['groups']): readonly [number, number, number] {

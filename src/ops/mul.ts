@@ -30,7 +30,10 @@ const op = defineOp<readonly [Tensor, Tensor], undefined, Plan>({
         {
           given: { a, b },
           expected: `b in ${type}`,
-          fix: 'cast one of them',
+          fix:
+            kind === 'channels'
+              ? 'pass a parameter as parameter.value, which is f32, whatever the type of a'
+              : 'cast one of them',
         },
       )
     }

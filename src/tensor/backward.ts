@@ -1,9 +1,10 @@
 import { DtypeError, ShapeError } from '../base/errors.ts'
+import { checkArgument, type Kind } from '../base/options.ts'
 import { copy, elementwise, empty, launch } from './launch.ts'
 import { raisingFlagOf } from './overflow.ts'
 import { hold, keep, unhold } from './scope.ts'
 import { sameShape } from './shape.ts'
-import type { Leaf, TapeNode, Target, Tensor } from './tensor.ts'
+import { TENSOR, type Leaf, type TapeNode, type Target, type Tensor } from './tensor.ts'
 import { onTrack } from './track.ts'
 import '../gpu/wgsl/add/index.ts'
 import '../gpu/wgsl/cast/to-f32.ts'
@@ -55,7 +56,19 @@ export function backward(loss: Tensor, seed: Tensor): void {
   loss.storage.holds--
 }
 
+const GRADIENTS: Kind = {
+  expected: 'a list of tensors, one for each input, in their order; undefined for one that needs none',
+  is: (value) => Array.isArray(value) && value.every((one) => one === undefined || TENSOR.is(one)),
+}
+const SEED: Kind = {
+  ...TENSOR,
+  expected: 'dL/dloss, a tensor of the shape of the loss',
+  fix: 'backward(loss, scaler.scale) with the LossScaler of the step, or backward(loss, tensor([1], []))',
+}
+
 function requireSeed(loss: Tensor, seed: Tensor): void {
+  checkArgument('backward', 'loss', loss, TENSOR)
+  checkArgument('backward', 'seed', seed, SEED)
   if (!sameShape(loss.shape, seed.shape)) {
     throw new ShapeError('backward', 'the seed is dL/dloss, but has another shape than the loss', {
       given: { loss, seed },
@@ -96,6 +109,7 @@ function step(node: TapeNode, dy: Tensor, gradients: Map<Tensor, Tensor>): void 
     return leaf?.gradient && !leaf.hasGradient ? [leaf.gradient] : []
   })
   const results = raisingFlagOf(dy, replaced, () => node.backward(dy, target))
+  checkGradients(node, results)
   node.inputs.forEach((input, i) => {
     const gradient = results[i]
     if (!input || !gradient || !node.needs[i]) return
@@ -107,6 +121,20 @@ function step(node: TapeNode, dy: Tensor, gradients: Map<Tensor, Tensor>): void 
 /** Returns false for a parameter that an operation has as several inputs, such as the square p·p: its gradient is the sum of theirs. */
 function occursOnce(leaf: Leaf, { inputs }: TapeNode): boolean {
   return inputs.filter((input) => input?.leaf === leaf).length === 1
+}
+
+/** @throws OptionError, ShapeError  unless an operation returned the gradient of each input that needs one */
+function checkGradients({ name, inputs, needs }: TapeNode, gradients: readonly (Tensor | undefined)[]): void {
+  checkArgument(name, 'the result of backward', gradients, GRADIENTS)
+  inputs.forEach((input, i) => {
+    const gradient = gradients[i]
+    const isThere = i < gradients.length && (!input || !gradient || sameShape(gradient.shape, input.shape))
+    if (isThere || !needs[i]) return
+    throw new ShapeError(name, `backward did not return a gradient in the shape of input ${i + 1}`, {
+      given: { input, gradient: gradient ?? 'none' },
+      expected: 'a list with one gradient for each input, in their order',
+    })
+  })
 }
 
 function leafGradient(input: Tensor, leaf: Leaf): Tensor {

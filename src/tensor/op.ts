@@ -1,8 +1,8 @@
 import { DtypeError, ShapeError } from '../base/errors.ts'
-import { ANY, checkArgument, checkOptions, FUNCTION, NUMBER, TEXT, type Kind, type Kinds } from '../base/options.ts'
-import { hold } from './scope.ts'
+import { ANY, checkArgument, checkOptions, FUNCTION, NUMBER, TEXT, type Kinds } from '../base/options.ts'
+import { finished, hold } from './scope.ts'
 import { sameShape } from './shape.ts'
-import { Tensor, type Inputs, type TapeNode, type Target } from './tensor.ts'
+import { RESULT, Tensor, TENSOR, type Inputs, type TapeNode, type Target } from './tensor.ts'
 
 /** Tensors that backward may read besides the gradient of the output. */
 export interface Saved<I extends Inputs> {
@@ -43,8 +43,6 @@ export interface ExecutedOp {
   readonly output: Tensor
 }
 
-const TENSOR: Kind = { expected: 'a tensor, such as tensor(data, shape)', is: (value) => value instanceof Tensor }
-
 const DEFINITION: Kinds<OpDefinition<Inputs, unknown, unknown>> = {
   name: TEXT,
   required: NUMBER,
@@ -58,8 +56,16 @@ let enabled = true
 let nextId = 1
 let observer: ((executed: ExecutedOp) => void) | undefined
 
-/** Runs work without recording its operations on the tape, so it cannot be differentiated. */
+/**
+ * Runs work without recording its operations on the tape, so it cannot be differentiated.
+ *
+ * @throws OptionError  if the work is async: its operations after the first await would be recorded
+ */
 export function noGrad<Result>(work: () => Result): Result {
+  return finished('noGrad', unrecorded(work))
+}
+
+function unrecorded<Result>(work: () => Result): Result {
   const before = enabled
   enabled = false
   try {
@@ -103,13 +109,19 @@ export function defineOp<I extends Inputs, Options, Plan>(
     })
     if (kinds) checkOptions(name, options as Options & object, kinds)
     const plan = definition.plan(inputs, options)
-    const result = definition.forward(plan, inputs)
-    const { output, extras } = result instanceof Tensor ? { output: result, extras: [] } : result
+    // Operations that they call are parts of this one, whose gradient is that of its own backward.
+    const result = unrecorded(() => definition.forward(plan, inputs))
+    const given = result instanceof Tensor ? { output: result, extras: [] } : result
+    checkArgument(name, 'the result of forward', (given as Partial<typeof given> | undefined)?.output ?? given, RESULT)
+    const { output: made, extras } = given
+    // An input that is handed on keeps its own place on the tape.
+    const output = inputs.includes(made) ? made.viewAs(made.shape) : made
     observer?.({ name, inputs, options, output })
     const needs = inputs.map((input) => enabled && input !== undefined && input.needsGrad)
     if (needs.some(Boolean)) {
       const saved = { inputs, output, extras }
-      const backward: TapeNode['backward'] = (dy, target) => definition.backward(plan, dy, saved, needs, target)
+      const backward: TapeNode['backward'] = (dy, target) =>
+        unrecorded(() => definition.backward(plan, dy, saved, needs, target))
       remember({ name, inputs, output, extras, needs, backward })
     }
     return output

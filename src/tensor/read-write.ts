@@ -1,18 +1,23 @@
-import { ShapeError } from '../base/errors.ts'
+import { OptionError, ShapeError } from '../base/errors.ts'
 import { checkArgument, listOf, NUMBER, type Kind } from '../base/options.ts'
 import { currentGpu } from '../gpu/device.ts'
 import { halfToFloat, floatToHalf } from './half.ts'
 import { markChecked } from './overflow.ts'
 import { allocate } from './scope.ts'
 import { elementCount, storedBytes, storedCount, storedLastAxis, type Shape, type Spec } from './shape.ts'
-import type { Tensor } from './tensor.ts'
+import { TENSOR, type Tensor } from './tensor.ts'
 import type { Dtype } from './dtype.ts'
 
 const NUMBERS: Kind = {
   expected: 'a list of numbers, row by row in one list',
-  is: (value) => ArrayBuffer.isView(value) || (Array.isArray(value) && value.every(NUMBER.is)),
+  // Those of a BigInt64Array are no numbers.
+  is: (value) =>
+    ArrayBuffer.isView(value)
+      ? NUMBER.is((value as unknown as ArrayLike<unknown>)[0] ?? 0)
+      : Array.isArray(value) && value.every(NUMBER.is),
 }
-const SHAPE: Kind = { ...listOf(NUMBER), expected: 'a list of whole numbers, such as [2,3]' }
+/** Check of a shape. */
+export const SHAPE: Kind = { ...listOf(NUMBER), expected: 'a list of whole numbers, such as [2,3]' }
 
 /** Returns a tensor with the given numbers, row by row. Default type f32. @throws ShapeError  if their count does not fit the shape */
 export function tensor(data: ArrayLike<number>, shape: Shape, dtype: Dtype = 'f32'): Tensor {
@@ -45,15 +50,15 @@ export function upload(target: Tensor, data: ArrayLike<number>): void {
 
 /** Reads the numbers of a tensor, without padding: a Uint32Array for u32, otherwise a Float32Array. */
 export async function read(source: Tensor): Promise<Float32Array | Uint32Array> {
+  checkArgument('read', 'source', source, TENSOR)
   return unpack(await currentGpu().queue.read(source.view), source)
 }
 
 /** Reads the number of a tensor of one element. @throws ShapeError  if it has more */
 export async function item(source: Tensor): Promise<number> {
-  if (elementCount(source.shape) !== 1) {
-    throw new ShapeError('item', 'the tensor must have one element', { given: { tensor: source } })
-  }
-  return (await read(source))[0]
+  const numbers = await read(source)
+  if (numbers.length === 1) return numbers[0]
+  throw new ShapeError('item', 'the tensor must have one element', { given: { tensor: source } })
 }
 
 function pack(data: ArrayLike<number>, spec: Spec): Float32Array | Uint16Array | Uint32Array {
@@ -62,6 +67,9 @@ function pack(data: ArrayLike<number>, spec: Spec): Float32Array | Uint16Array |
     if (data instanceof Uint32Array && data.byteLength === stored) return data
     const padded = new Uint32Array(stored / 4)
     padded.set(data)
+    for (let i = 0; i < data.length; i++) {
+      if (padded[i] !== data[i]) throw new OptionError('tensor', `${data[i]} is not a number of u32`)
+    }
     return padded
   }
   if (spec.dtype === 'f32' && data instanceof Float32Array && data.byteLength === stored) return data

@@ -1,7 +1,8 @@
 import { currentGpu } from '../gpu/device.ts'
 import { ALIGNMENT, type PoolBuffer } from '../gpu/buffers.ts'
-import { DeviceError } from '../base/errors.ts'
+import { DeviceError, OptionError } from '../base/errors.ts'
 import { formatBytes, formatShape } from '../base/format.ts'
+import { ignoreRejection } from '../base/options.ts'
 import { checkDtype } from './dtype.ts'
 import { Tensor, type Storage } from './tensor.ts'
 import { checkShape, storedBytes, type Spec } from './shape.ts'
@@ -54,12 +55,14 @@ export type Kept = Tensor | readonly Kept[] | { readonly [key: string]: Kept } |
  * Runs work and releases every tensor made in it, except those that it returns, which pass to the enclosing scope (or to
  * the caller, if there is none), and those passed to `keep`. This is safe while the GPU still works: one queue executes in
  * order, so the next writer of a buffer runs after its last reader.
+ *
+ * @throws OptionError  if the work is async: what it makes after the first await would belong to no scope, or to another one
  */
 export function scope<Result extends Kept>(work: () => Result): Result {
   const own = new Set<Storage>()
   scopes.push(own)
   try {
-    const result = work()
+    const result = finished('scope', work())
     const outer = scopes.at(-2)
     for (const storage of storagesOf(result)) {
       if (!own.delete(storage)) continue
@@ -71,6 +74,12 @@ export function scope<Result extends Kept>(work: () => Result): Result {
     scopes.pop()
     for (const storage of own) releaseStorage(storage)
   }
+}
+
+/** Returns what work returned. @throws OptionError  if that is a promise: the work is not done */
+export function finished<Result>(where: string, result: Result): Result {
+  if (!ignoreRejection(result)) return result
+  throw new OptionError(where, 'its work is async', { fix: 'read results behind it, without await in it' })
 }
 
 /** Removes a tensor from all scopes, so that it stays allocated until `release`. */

@@ -1,6 +1,7 @@
 import type { BufferView, PoolBuffer } from '../gpu/buffers.ts'
 import { DeviceError, ShapeError } from '../base/errors.ts'
 import { formatShape } from '../base/format.ts'
+import type { Kind } from '../base/options.ts'
 import { currentGpu } from '../gpu/device.ts'
 import type { Dtype } from './dtype.ts'
 import { elementCount, storedBytes, storedCount, type Shape, type Spec } from './shape.ts'
@@ -47,6 +48,19 @@ export interface TapeNode {
   backward(dy: Tensor, target: Target): readonly (Tensor | undefined)[]
 }
 
+/** Check of a tensor. */
+export const TENSOR: Kind = {
+  expected: 'a tensor, such as tensor(data, shape) or parameter.value',
+  is: (value) => value instanceof Tensor,
+}
+
+/** Check of what a function such as `forward` of a module returns. */
+export const RESULT: Kind = {
+  expected: 'a tensor',
+  fix: 'return it synchronously: steps are recorded without waiting',
+  is: (value) => value instanceof Tensor,
+}
+
 /** Numbers on the GPU with a shape and a storage type, which never change; operations return new tensors. */
 export class Tensor implements Spec {
   readonly shape: Shape
@@ -77,10 +91,15 @@ export class Tensor implements Spec {
       })
     }
     // Each GPU numbers its buffers from 1, so a buffer of another GPU would be mistaken for one of this.
-    if (this.storage.buffer.pool !== currentGpu().buffers) {
-      throw new DeviceError(this.name ?? 'tensor', 'it is on another GPU than the one that operations run on', {
+    const { pool } = this.storage.buffer
+    if (pool !== currentGpu().buffers) {
+      const { closed } = pool
+      const where = closed ? 'a GPU that is closed' : 'another GPU than the one that operations run on'
+      throw new DeviceError(this.name ?? 'tensor', `it is on ${where}`, {
         given: { tensor: formatShape(this) },
-        fix: 'call useGpu(gpu) with the GPU of the tensor, or read it there and upload it here',
+        fix: closed
+          ? 'make it again, or load it: learner.load(path)'
+          : 'call useGpu(gpu) with the GPU of the tensor, or read it there and upload it here',
       })
     }
     return { buffer: this.storage.buffer, offset: this.storage.offset, size: storedBytes(this) }

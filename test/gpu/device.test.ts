@@ -1,10 +1,12 @@
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import { DeviceError, WgradError } from '../../src/base/errors.ts'
+import { DeviceError, OptionError, WgradError } from '../../src/base/errors.ts'
 import { BufferPool, sizeClass } from '../../src/gpu/buffers.ts'
 import { currentGpu, openGpuOn, useGpu, type Gpu } from '../../src/gpu/device.ts'
 import { profileTable } from '../../src/gpu/profile.ts'
 import { BUFFER_USAGE } from '../../src/gpu/flags.ts'
 import { registerShader } from '../../src/gpu/register-shader.ts'
+import { filled } from '../../src/nn/init.ts'
+import { Parameter } from '../../src/nn/parameter.ts'
 import { add } from '../../src/ops/add.ts'
 import { relu } from '../../src/ops/relu.ts'
 import { sum } from '../../src/ops/sum.ts'
@@ -151,6 +153,24 @@ describe('scopes', () => {
     scope(() => zeros([4]))
   })
 
+  test('refuse work that waits, and give everything back', async () => {
+    const before = used()
+    const late = async () => {
+      const x = zeros([100])
+      await Promise.resolve()
+      // Of a scope that has ended by now.
+      return relu(x)
+    }
+    expect(() => scope(late as never)).toThrowErrorMatchingInlineSnapshot(`
+      [OptionError: scope: its work is async
+        Fix: read results behind it, without await in it]
+    `)
+    expect(() => noGrad(() => Promise.reject(new Error('late')))).toThrow('noGrad: its work is async')
+    expect(used()).toBe(before)
+    // Rejections of their own are not unhandled.
+    await Promise.resolve()
+  })
+
   test('let many passes share a few buffers', () => {
     const before = gpu.buffers.allocatedBytes
     const x = tensor(new Float32Array(4096), [4096])
@@ -239,6 +259,20 @@ describe('backward', () => {
     backward(y, zeros([3]))
   })
 
+  test('says what is no tensor', () => {
+    const [loss, seed] = [sum(leafOf([1, 2])), tensor([1], [])]
+    const untyped = backward as (...given: unknown[]) => void
+    expect(() => untyped(loss)).toThrowErrorMatchingInlineSnapshot(`
+      [OptionError: backward: seed is not of the right kind
+        seed  undefined
+        expected dL/dloss, a tensor of the shape of the loss
+        Fix: backward(loss, scaler.scale) with the LossScaler of the step, or backward(loss, tensor([1], []))]
+    `)
+    expect(() => untyped(loss, 1)).toThrow(OptionError)
+    expect(() => untyped(undefined, seed)).toThrow(OptionError)
+    backward(loss, seed)
+  })
+
   test('goes through a tape once, and says so', async () => {
     const x = leafOf([1, 2, 3])
     const [h, seed] = [relu(x), tensor([1], [])]
@@ -315,11 +349,26 @@ describe('transfer', () => {
         dtype  f64
         expected f32, f16, u32]
     `)
+    expect(() => tensor([0, -1], [2], 'u32')).toThrowErrorMatchingInlineSnapshot(
+      `[OptionError: tensor: -1 is not a number of u32]`,
+    )
+    expect(() => tensor(new Float32Array([0.5]), [1], 'u32')).toThrow(OptionError)
+    expect(() => tensor(new BigInt64Array(2) as never, [2])).toThrow('expected a list of numbers')
     await expect(item(zeros([2]))).rejects.toThrowErrorMatchingInlineSnapshot(`
       [ShapeError: item: the tensor must have one element
         tensor  [2] f32]
     `)
   })
+})
+
+test('what is no tensor is not read', async () => {
+  const parameter = new Parameter('scale', [1], 'weight', filled([1], 1))
+  await expect(read(parameter as never)).rejects.toThrowErrorMatchingInlineSnapshot(`
+    [OptionError: read: source is not of the right kind
+      source  of class Parameter
+      expected a tensor, such as tensor(data, shape) or parameter.value]
+  `)
+  await expect(item(Promise.resolve(parameter.value) as never)).rejects.toThrow('Fix: await it')
 })
 
 describe('launches', () => {
@@ -499,7 +548,11 @@ describe('of several GPUs', () => {
     expect([...(await read(relu(x)))]).toEqual([0, 2])
     expect(() => relu(y)).toThrow(refused)
     other.close()
-    expect(() => relu(y)).toThrow(refused)
+    expect(() => relu(y)).toThrowErrorMatchingInlineSnapshot(`
+      [DeviceError: tensor: it is on a GPU that is closed
+        tensor  [2] f32
+        Fix: make it again, or load it: learner.load(path)]
+    `)
   })
 
   test('one that is closed is not used again, and a read that was under way says why it has failed', async () => {
@@ -520,7 +573,7 @@ describe('opening', () => {
     expect(currentGpu()).toBe(other)
     other.close()
     expect(() => currentGpu()).toThrowErrorMatchingInlineSnapshot(`
-      [DeviceError: wgrad: no GPU is open
+      [DeviceError: wgrad: the GPU that operations ran on is closed
         Fix: call \`await openGpu()\` first]
     `)
     useGpu(gpu)

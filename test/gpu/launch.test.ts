@@ -1,8 +1,15 @@
 import { expect, test } from 'vitest'
-import { DtypeError } from '../../src/base/errors.ts'
+import { DtypeError, ShapeError } from '../../src/base/errors.ts'
+import { registerShader } from '../../src/gpu/register-shader.ts'
 import '../../src/gpu/wgsl/all.ts'
+import { Parameter } from '../../src/nn/parameter.ts'
+import { add } from '../../src/ops/add.ts'
+import { relu } from '../../src/ops/relu.ts'
+import { sum } from '../../src/ops/sum.ts'
+import { backward } from '../../src/tensor/backward.ts'
 import { elementwise, empty, launch } from '../../src/tensor/launch.ts'
 import { defineOp } from '../../src/tensor/op.ts'
+import { scope } from '../../src/tensor/scope.ts'
 import type { Tensor } from '../../src/tensor/tensor.ts'
 import { read, tensor, zeros } from '../../src/tensor/read-write.ts'
 import { openTestGpu } from '../helpers/gpu.ts'
@@ -55,4 +62,80 @@ test('what a shader declares as f32 or u32 has to be that', () => {
       shape: { H: 1, W: 1, P: 1, Q: 1, VECTORS: 1, WINDOW: 1 },
     })
   expect(launchPlaces).toThrow('places has the wrong type')
+})
+
+/** An operation whose result is twice its input, with some of its functions replaced. */
+const twice = (parts: object) =>
+  defineOp<readonly [Tensor], undefined, undefined>({
+    name: 'twice',
+    plan: () => undefined,
+    forward: (_plan, [x]) => add(x, x),
+    backward: (_plan, dy) => [add(dy, dy)],
+    ...parts,
+  })
+
+/** The gradient of 1 · sum(op(x)) where it arrives. */
+async function gradientThrough(parts: object): Promise<number[] | undefined> {
+  const p = new Parameter('p', [3], 'weight', () => [1, 2, 3])
+  scope(() => backward(sum(twice(parts)([relu(p.value)], undefined)), tensor([1], [])))
+  return p.leaf.gradient && [...(await read(p.leaf.gradient))]
+}
+
+test('an operation of other operations has its own gradient, and its own place on the tape', async () => {
+  expect(await gradientThrough({})).toEqual([2, 2, 2])
+  const x = relu(new Parameter('p', [3], 'weight', () => [1, 2, 3]).value)
+  const y = twice({})([x], undefined)
+  expect(y.node?.name).toBe('twice')
+  // Once as the input of this operation; those within hold nothing.
+  expect(x.storage.holds).toBe(2)
+  // What hands its input on leaves the tape before it as it is.
+  const same = { forward: (_plan: undefined, [given]: readonly [Tensor]) => given }
+  expect(await gradientThrough({ ...same, backward: (_plan: undefined, dy: Tensor) => [dy] })).toEqual([1, 1, 1])
+})
+
+test('an operation whose functions return something else says so', async () => {
+  const dy = (_plan: undefined, gradient: Tensor) => gradient
+  await expect(gradientThrough({ backward: dy })).rejects.toThrowErrorMatchingInlineSnapshot(`
+    [OptionError: twice: the result of backward is not of the right kind
+      the result of backward  of class Tensor
+      expected a list of tensors, one for each input, in their order; undefined for one that needs none]
+  `)
+  await expect(gradientThrough({ backward: () => [] })).rejects.toThrowErrorMatchingInlineSnapshot(`
+    [ShapeError: twice: backward did not return a gradient in the shape of input 1
+      input     [3] f32
+      gradient  none
+      expected a list with one gradient for each input, in their order]
+  `)
+  for (const backward of [() => undefined, () => [1], async () => Promise.reject(new Error('late'))]) {
+    await expect(gradientThrough({ backward })).rejects.toThrow(
+      'twice: the result of backward is not of the right kind',
+    )
+  }
+  await expect(gradientThrough({ backward: () => [tensor([1, 2], [2])] })).rejects.toThrow(ShapeError)
+  // A gradient that is left out on purpose ends there.
+  expect(await gradientThrough({ backward: () => [undefined] })).toBeUndefined()
+  for (const forward of [() => undefined, () => ({ output: 1 }), async () => Promise.reject(new Error('late'))]) {
+    await expect(gradientThrough({ forward })).rejects.toThrow('twice: the result of forward is not of the right kind')
+  }
+})
+
+test('a launch that the device would refuse is refused before, and the GPU goes on', async () => {
+  const double = registerShader(
+    'launch-test/double',
+    `// @shape COUNT
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+@compute @workgroup_size(4) fn main(@builtin(local_invocation_index) i: u32) { if (i < shape.COUNT) { y[i] = 2.0 * x[i]; } }`,
+  )
+  const [x, y] = [tensor([1, 2, 3, 4], [4]), zeros([4])]
+  const of = (COUNT: number) => ({ groups: 1, shape: { COUNT } })
+  expect(() => launch(double, { x, y: x }, of(4))).toThrowErrorMatchingInlineSnapshot(`
+    [ShaderError: launch-test/double: 'x' and 'y', which is written, are in one buffer
+      Fix: give the result a tensor of its own, empty(…), or declare one 'read_write' binding that is read and written]
+  `)
+  for (const count of [NaN, 2.5, -1]) {
+    expect(() => launch(double, { x, y }, of(count))).toThrow(`gives ${count}, which is no whole number from 0 on,`)
+  }
+  launch(double, { x, y }, of(4))
+  expect([...(await read(y))]).toEqual([2, 4, 6, 8])
 })

@@ -147,7 +147,7 @@ test('refuses what does not fit', () => {
       a  [2,3] f16
       b  [3] f16
       expected b in f32
-      Fix: cast one of them]
+      Fix: pass a parameter as parameter.value, which is f32, whatever the type of a]
   `)
 })
 

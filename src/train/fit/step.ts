@@ -1,19 +1,13 @@
 import { ShapeError } from '../../base/errors.ts'
-import { checkArgument, type Kind } from '../../base/options.ts'
+import { checkArgument } from '../../base/options.ts'
 import type { Batch } from '../../data/batch.ts'
 import { outputsOf, vocabText } from '../../data/targets.ts'
 import { cast } from '../../ops/cast.ts'
-import { Tensor } from '../../tensor/tensor.ts'
+import { RESULT, type Tensor } from '../../tensor/tensor.ts'
 import { Interrupted, type Step } from './callback.ts'
 import { announceStep, type RunningFit } from './events.ts'
 import { requireTakes } from './losses.ts'
 import type { FitState } from './state.ts'
-
-const TENSOR: Kind = {
-  expected: 'a tensor',
-  fix: 'return it synchronously: steps are recorded without waiting',
-  is: (value) => value instanceof Tensor,
-}
 
 /**
  * Begins a step: augments the batch into the input of the model.
@@ -58,7 +52,7 @@ export function compare(state: RunningFit, step: Step, loss: Tensor): Tensor {
  */
 export function modelOutputs(state: FitState, input: Tensor): Tensor {
   const made = state.model.forward(input)
-  checkArgument(`model ${state.model.constructor.name}`, 'its output', made, TENSOR)
+  checkArgument(`model ${state.model.constructor.name}`, 'its output', made, RESULT)
   const outputs = cast(made, 'f32')
   checkOutputs(state, outputs)
   return outputs
@@ -66,7 +60,7 @@ export function modelOutputs(state: FitState, input: Tensor): Tensor {
 
 /** Returns what a loss function returned, once it is known to be a tensor. */
 export function requireLoss({ loss: { name } }: FitState, result: Tensor): Tensor {
-  checkArgument(`loss ${name}`, 'its result', result, TENSOR)
+  checkArgument(`loss ${name}`, 'its result', result, RESULT)
   return result
 }
 
