@@ -1,6 +1,7 @@
+import { checkArgument } from '../base/options.ts'
 import { observeOps, type ExecutedOp } from '../tensor/op.ts'
 import { elementCount, type Shape } from '../tensor/shape.ts'
-import type { Tensor } from '../tensor/tensor.ts'
+import { RESULT, type Tensor } from '../tensor/tensor.ts'
 import type { Parameter } from './parameter.ts'
 import { layerRow, rowsUnder, type LayerRow } from './summary.ts'
 
@@ -44,6 +45,7 @@ export function describeRun(
   try {
     let flops = 0
     const output = observeOps((op) => (flops += flopsOf(op)), run)
+    checkArgument(`module ${module.constructor.name}`, 'its output', output, RESULT)
     const nested = new Set(module.children().flatMap(([, child]) => child.parameters()))
     const parameters = module.parameters().filter((parameter) => !nested.has(parameter))
     return { rows: [...rows, layerRow(module.constructor.name, output.shape, parameters, flops)], output }

@@ -1,11 +1,13 @@
+import { OptionError } from '../base/errors.ts'
 import type { Json } from '../base/json.ts'
+import { checkArgument } from '../base/options.ts'
 import { loadWithGpu } from '../tensor/load-with-gpu.ts'
 import { noGrad } from '../tensor/op.ts'
-import { zeros } from '../tensor/read-write.ts'
+import { SHAPE, zeros } from '../tensor/read-write.ts'
 import { scope } from '../tensor/scope.ts'
 import type { Shape } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import type { Parameter, StateTensor } from './parameter.ts'
+import { StateTensor, type Parameter } from './parameter.ts'
 import { loadStateDict, stateDict, type StateDict } from './state-dict.ts'
 import type * as Describing from './describe-run.ts'
 import { inEvaluation } from './in-evaluation.ts'
@@ -28,7 +30,8 @@ export interface Architecture {
  * Layer, or a model of layers: it holds parameters and computes an output from an input.
  *
  * A module declares its contents once, in its constructor, with `addParameter`, `addBuffer` and `addChild`; the names
- * given there, joined with dots, are the paths in a checkpoint.
+ * given there, joined with dots, are the paths in a checkpoint. A field alone, `this.conv = new Conv(…)`, does not declare a
+ * layer, and is refused.
  */
 export abstract class Module {
   /**
@@ -42,6 +45,8 @@ export abstract class Module {
   private readonly ownParameters: Parameter[] = []
   private readonly ownBuffers: StateTensor[] = []
   private readonly ownChildren: (readonly [string, Module])[] = []
+  /** Names of what was declared. */
+  private readonly names = new Set<string>()
   private isTraining = true
 
   /** Launches the work that computes the output from x. Must be synchronous. */
@@ -106,19 +111,23 @@ export abstract class Module {
     return this.ownChildren
   }
 
-  /** Returns the parameters of this module and all below, in the order of a PyTorch checkpoint. */
+  /**
+   * Returns the parameters of this module and all below, each once, in the order of a PyTorch checkpoint.
+   *
+   * @throws OptionError  if a field holds a layer, a parameter or a buffer that was not declared
+   */
   parameters(): readonly Parameter[] {
-    return [...this.ownParameters, ...this.ownChildren.flatMap(([, child]) => child.parameters())]
+    return this.collect(({ ownParameters }) => ownParameters)
   }
 
-  /** Returns the running statistics of this module and all below. */
+  /** Returns the running statistics of this module and all below. @throws  as `parameters` */
   buffers(): readonly StateTensor[] {
-    return [...this.ownBuffers, ...this.ownChildren.flatMap(([, child]) => child.buffers())]
+    return this.collect(({ ownBuffers }) => ownBuffers)
   }
 
-  /** Returns parameters and running statistics, in the order of a PyTorch checkpoint. */
+  /** Returns parameters and running statistics, in the order of a PyTorch checkpoint. @throws  as `parameters` */
   states(): readonly StateTensor[] {
-    return [...this.ownParameters, ...this.ownBuffers, ...this.ownChildren.flatMap(([, child]) => child.states())]
+    return this.collect(({ ownStates }) => ownStates)
   }
 
   /** Reads all weights and running statistics by path, in PyTorch's layouts. */
@@ -139,23 +148,64 @@ export abstract class Module {
    * Formats a table of the layers: path, output shape, parameters, and MFLOP of a forward pass on an input [N,H,W,C].
    */
   summary(input: Shape): string {
+    checkArgument('summary', 'input', input, SHAPE)
     return summaryTable(this.describe(input))
   }
 
+  /** Declares a parameter of this module. @throws OptionError  if something was declared under its name before */
   protected addParameter(parameter: Parameter): Parameter {
+    this.claim(parameter.path)
     this.ownParameters.push(parameter)
     return parameter
   }
 
+  /**
+   * Declares a tensor that is saved with this module but not trained, such as a running statistic.
+   *
+   * @throws  as `addParameter`
+   */
   protected addBuffer(buffer: StateTensor): StateTensor {
+    this.claim(buffer.path)
     this.ownBuffers.push(buffer)
     return buffer
   }
 
+  /** Declares a layer of this module; the paths of what it holds then begin with the name. @throws  as `addParameter` */
   protected addChild<Child extends Module>(name: string, child: Child): Child {
+    this.claim(name)
     this.ownChildren.push([name, child])
-    for (const state of child.states()) state.putUnder(name)
+    child.putUnder(name)
     return child
+  }
+
+  private get ownStates(): readonly StateTensor[] {
+    return [...this.ownParameters, ...this.ownBuffers]
+  }
+
+  /** Gives everything that this module holds its path, which begins with the path of this module. */
+  private putUnder(path: string): void {
+    for (const state of this.ownStates) state.putUnder(path)
+    for (const [name, child] of this.ownChildren) child.putUnder(`${path}.${name}`)
+  }
+
+  /** @throws OptionError  if something was declared under this name: a checkpoint would hold one of both */
+  private claim(name: string): void {
+    if (this.names.has(name)) throw new OptionError(this.constructor.name, `${name} is declared twice`)
+    this.names.add(name)
+  }
+
+  /** Returns something of each module, each once: a layer may stand in several places. @throws  as `parameters` */
+  private collect<Of>(of: (module: Module) => readonly Of[]): readonly Of[] {
+    const all = this.modules()
+    const declared = new Set<unknown>(all.flatMap((one) => [one, ...one.ownStates]))
+    for (const one of all) {
+      for (const [field, value] of Object.entries(one)) {
+        const held: readonly unknown[] = Array.isArray(value) ? value : [value]
+        const lost = held.find((part) => isContent(part) && !declared.has(part))
+        if (lost !== undefined) throw undeclared(one, field, lost)
+      }
+    }
+    return [...new Set(all.flatMap(of))]
   }
 
   private setTraining(training: boolean): this {
@@ -163,4 +213,16 @@ export abstract class Module {
     for (const [, child] of this.ownChildren) child.setTraining(training)
     return this
   }
+}
+
+function isContent(value: unknown): boolean {
+  return value instanceof Module || value instanceof StateTensor
+}
+
+function undeclared({ constructor: { name } }: Module, field: string, lost: unknown): OptionError {
+  const how =
+    lost instanceof Module ? `addChild('${field}', layer), a list as a Sequential` : 'addParameter or addBuffer'
+  return new OptionError(name, `the field ${field} is not declared, so it would not be trained and saved`, {
+    fix: `this.${how}; or #${field} for what is not a part of it`,
+  })
 }

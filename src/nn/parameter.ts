@@ -4,7 +4,7 @@ import { copy, elementwise, launch } from '../tensor/launch.ts'
 import type { Dtype } from '../tensor/dtype.ts'
 import { noGrad } from '../tensor/op.ts'
 import { keep, release } from '../tensor/scope.ts'
-import { elementCount, type Shape } from '../tensor/shape.ts'
+import { checkShape, elementCount, type Shape } from '../tensor/shape.ts'
 import type { Leaf, Tensor } from '../tensor/tensor.ts'
 import { tensor, upload } from '../tensor/read-write.ts'
 import '../gpu/wgsl/cast/to-f16.ts'
@@ -18,11 +18,18 @@ export type Initial = () => ArrayLike<number>
  */
 export class StateTensor {
   readonly shape: Shape
+  private readonly ownName: string
   private location: string
   private readonly initial: Initial
   private tensor: Tensor | undefined
 
+  /**
+   * @param name     name within its module, such as 'weight'
+   * @param initial  function that returns the first numbers, such as `filled(shape, 0)` or `() => numbers`
+   */
   constructor(name: string, shape: Shape, initial: Initial) {
+    checkShape(name, shape)
+    this.ownName = name
     this.location = name
     this.shape = shape
     this.initial = initial
@@ -40,27 +47,21 @@ export class StateTensor {
 
   /** Tensor on the GPU, f32; allocated on first use. */
   get value(): Tensor {
-    this.tensor ??= this.adopt(keep(tensor(this.initial(), this.shape)))
+    this.tensor ??= this.adopt(keep(tensor(this.counted(this.initial()), this.shape)))
     return this.tensor
   }
 
-  /**
-   * Prefixes the path with the name of a module. Modules call it when they are added to one another, innermost first.
-   */
-  putUnder(name: string): void {
-    this.location = `${name}.${this.location}`
+  /** Sets the path to that of its module and its own name. Modules call it when they are added to one another. */
+  putUnder(path: string): void {
+    this.location = `${path}.${this.ownName}`
     if (this.tensor) this.tensor.name = this.location
   }
 
   /** Replaces the values. @throws ShapeError  if their number differs */
   write(data: ArrayLike<number>): void {
-    if (data.length !== this.count) {
-      throw new ShapeError(this.location, 'the number of values differs from the number of elements', {
-        given: { shape: this.shape, numbers: data.length },
-      })
-    }
-    if (this.tensor) upload(this.tensor, data)
-    else this.tensor = this.adopt(keep(tensor(data, this.shape)))
+    const numbers = this.counted(data)
+    if (this.tensor) upload(this.tensor, numbers)
+    else this.tensor = this.adopt(keep(tensor(numbers, this.shape)))
   }
 
   /** Moves the numbers to another tensor of the same shape; the tensor that held them is released. */
@@ -69,7 +70,7 @@ export class StateTensor {
       copy(this.tensor, target)
       release(this.tensor)
     } else {
-      upload(target, this.initial())
+      upload(target, this.counted(this.initial()))
     }
     this.tensor = this.adopt(target)
   }
@@ -77,6 +78,14 @@ export class StateTensor {
   protected adopt(made: Tensor): Tensor {
     made.name = this.location
     return made
+  }
+
+  /** Returns numbers that are as many as there are elements. @throws ShapeError  that names the tensor, if they are not */
+  private counted(data: ArrayLike<number>): ArrayLike<number> {
+    if (data.length === this.count) return data
+    throw new ShapeError(this.location, 'the number of values differs from the number of elements', {
+      given: { shape: this.shape, numbers: data.length },
+    })
   }
 }
 
@@ -93,6 +102,7 @@ export class Parameter extends StateTensor {
   readonly leaf: Leaf = { trainable: true, gradient: undefined, hasGradient: false }
   private copy: Tensor | undefined
 
+  /** @param kind  'weight' for numbers that weight decay makes smaller */
   constructor(name: string, shape: Shape, kind: ParameterKind, initial: Initial) {
     super(name, shape, initial)
     this.kind = kind
@@ -131,8 +141,8 @@ export class Parameter extends StateTensor {
     return super.adopt(made)
   }
 
-  override putUnder(name: string): void {
-    super.putUnder(name)
+  override putUnder(path: string): void {
+    super.putUnder(path)
     if (this.copy) this.copy.name = this.path
   }
 }

@@ -2,19 +2,23 @@ import { describe, expect, test } from 'vitest'
 import { ShapeError } from '../../src/base/errors.ts'
 import { BatchNorm } from '../../src/nn/batch-norm.ts'
 import { ConvLayer } from '../../src/nn/conv-layer.ts'
-import { Init } from '../../src/nn/init.ts'
+import { filled, Init } from '../../src/nn/init.ts'
 import { Linear } from '../../src/nn/linear.ts'
 import { Module } from '../../src/nn/module.ts'
 import { GlobalAvgPool } from '../../src/nn/pool.ts'
+import { Parameter, StateTensor } from '../../src/nn/parameter.ts'
+import { Relu } from '../../src/nn/relu.ts'
 import { Sequential } from '../../src/nn/sequential.ts'
 import { exportOnnx } from '../../src/onnx/export-onnx.ts'
 import { adam } from '../../src/optim/adam.ts'
 import { backward } from '../../src/tensor/backward.ts'
 import { roundToHalf } from '../../src/tensor/half.ts'
 import { noGrad } from '../../src/tensor/op.ts'
+import { LossScaler } from '../../src/optim/loss-scaler.ts'
+import { sum } from '../../src/ops/sum.ts'
 import { release, scope } from '../../src/tensor/scope.ts'
-import { read, tensor } from '../../src/tensor/read-write.ts'
 import type { Tensor } from '../../src/tensor/tensor.ts'
+import { read, tensor } from '../../src/tensor/read-write.ts'
 import { expectClose } from '../../src/testing/close.ts'
 import { channelsFirst } from '../helpers/golden.ts'
 import { hashUniform } from '../../src/testing/hash-uniform.ts'
@@ -32,6 +36,20 @@ function network(seed = 1): Sequential {
       new Sequential([new ConvLayer({ inChannels: 6, outChannels: 5, kernelSize: 1, activation: 'none', init })]),
     ],
   ])
+}
+/** Module that declares what it is told to, from outside. */
+class Own extends Module {
+  field: unknown
+
+  forward(x: Tensor): Tensor {
+    return x
+  }
+  put(name: string, child: Module): void {
+    this.addChild(name, child)
+  }
+  give(parameter: Parameter): void {
+    this.addParameter(parameter)
+  }
 }
 const pictures = () => tensor(hashUniform(2 * 9 * 7 * 3, 5, -1, 1), [2, 9, 7, 3])
 
@@ -72,6 +90,96 @@ describe('modules', () => {
         shape    [6,3,3,3]
         numbers  2]
     `)
+  })
+
+  test('refuse a field with a layer, a list of layers or a parameter that is not declared', async () => {
+    const model = new Own()
+    expect(model.parameters()).toEqual([])
+    const held: [value: unknown, how: string][] = [
+      [new Linear(2, 2, new Init(0)), "Fix: this.addChild('field', layer)"],
+      [[new Relu(), new BatchNorm(2)], 'a list as a Sequential'],
+      [new Parameter('scale', [2], 'weight', filled([2], 1)), 'Fix: this.addParameter'],
+      [new StateTensor('mean', [2], filled([2], 0)), 'or addBuffer'],
+    ]
+    for (const [value, how] of held) {
+      model.field = value
+      // Within another model as well, in training and where it is saved.
+      const outer = new Sequential([model])
+      for (const of of [model, outer]) {
+        expect(() => of.parameters()).toThrow(
+          'Own: the field field is not declared, so it would not be trained and saved',
+        )
+        expect(() => of.buffers()).toThrow(how)
+        expect(() => of.stateDict()).toThrow('Own: ')
+      }
+    }
+    model.field = new Linear(2, 2, new Init(0))
+    expect(() => model.parameters()).toThrowErrorMatchingInlineSnapshot(`
+      [OptionError: Own: the field field is not declared, so it would not be trained and saved
+        Fix: this.addChild('field', layer), a list as a Sequential; or #field for what is not a part of it]
+    `)
+    // Further down, and in a list, they are declared.
+    const relu = new Relu()
+    model.field = [relu]
+    model.put('body', new Sequential([relu]))
+    expect(model.modules()).toContain(relu)
+    expect(model.parameters()).toEqual([])
+  })
+
+  test('refuse a name that is taken', () => {
+    const model = new Own()
+    const linear = () => new Linear(2, 2, new Init(0))
+    model.put('a', linear())
+    expect(() => model.put('a', linear())).toThrowErrorMatchingInlineSnapshot(`[OptionError: Own: a is declared twice]`)
+    expect(() => model.give(new Parameter('a', [1], 'weight', filled([1], 0)))).toThrow('a is declared twice')
+    model.give(new Parameter('b', [1], 'weight', filled([1], 0)))
+    expect(() => model.give(new Parameter('b', [1], 'weight', filled([1], 0)))).toThrow('b is declared twice')
+  })
+
+  test('that stand in two places have their parameters once', () => {
+    const shared = new Linear(2, 2, new Init(0))
+    const model = new Sequential([shared, new Relu(), shared])
+    expect(model.states().map(({ path }) => path)).toEqual(['2.weight', '2.bias'])
+    const optimizer = adam()([model.parameters()])
+    const scaler = new LossScaler({ mixed: false })
+    scope(() => backward(sum(model.forward(tensor([1, 1], [1, 2]))), scaler.scale))
+    optimizer.step(scaler)
+    optimizer.close()
+    scaler.close()
+  })
+
+  test('that get a place in another model have the paths of that one', () => {
+    const body = new Sequential([new Linear(2, 2, new Init(0))])
+    const first = new Sequential([['body', body]])
+    expect(first.parameters().map(({ path }) => path)).toEqual(['body.0.weight', 'body.0.bias'])
+    const second = new Sequential([new Relu(), ['trunk', body]])
+    expect(second.parameters().map(({ path }) => path)).toEqual(['trunk.0.weight', 'trunk.0.bias'])
+  })
+
+  test('have parameters of a shape and numbers that fit', () => {
+    const scale = (...of: unknown[]) =>
+      new (Parameter as unknown as new (...of: unknown[]) => Parameter)('scale', ...of)
+    expect(() => scale([2.5], 'weight', () => [1, 2])).toThrow('scale: a shape must consist of positive integers')
+    expect(() => new Linear(0, 2, new Init(0))).toThrow('weight: a shape must consist of positive integers')
+    expect(() => scale([2], 'weight', () => [1, 2, 3]).value).toThrowErrorMatchingInlineSnapshot(`
+      [ShapeError: scale: the number of values differs from the number of elements
+        shape    [2]
+        numbers  3]
+    `)
+  })
+
+  test('that return no tensor are named', () => {
+    const model = new Own()
+    model.forward = (() => undefined) as never
+    expect(() => new Sequential([model]).summary([1, 2])).toThrowErrorMatchingInlineSnapshot(`
+      [OptionError: module Own: its output is not of the right kind
+        its output  undefined
+        expected a tensor
+        Fix: return it synchronously: steps are recorded without waiting]
+    `)
+    model.forward = (() => Promise.reject(new Error('late'))) as never
+    expect(() => model.summary([1, 2])).toThrow('Fix: return it synchronously')
+    expect(() => (model.summary as (input: unknown) => string)(224)).toThrow('summary: input is not of the right kind')
   })
 
   test('refuse a window that is none', () => {
