@@ -1,7 +1,7 @@
 import { requireInteger } from '../base/check.ts'
 import { DataError, OptionError } from '../base/errors.ts'
 import { formatShape } from '../base/format.ts'
-import { checkArgument, checkOptions, TEXT, type Kind } from '../base/options.ts'
+import { checkArgument, checkOptions, listOf, NUMBER, oneOf, TEXT, type Kind } from '../base/options.ts'
 import { rng } from '../base/rng.ts'
 import { currentGpu } from '../gpu/device.ts'
 import { channelsOf } from '../image/decode-options.ts'
@@ -17,14 +17,21 @@ import { Loaders } from './loaders.ts'
 import { Pictures } from './pictures.ts'
 import { cacheBudget, PixelCache } from './pixel-cache.ts'
 import { seedSetting } from './seed.ts'
-import { randomSplitter, type Split } from './splitters.ts'
+import { randomSplitter, type Split, type Splitter } from './splitters.ts'
 import { withBatchStats } from './statistics.ts'
 import { encoded, outputsOf, rowOf, vocabText, type TargetCodec, type TargetNumbers } from './targets.ts'
 import { itemWeightsOf } from './weights.ts'
 
+const ITEMS: Kind = { ...listOf(TEXT), expected: 'a list of the paths of image files, such as getImageFiles returns' }
+const INDICES = oneOf(listOf(NUMBER), {
+  expected: 'a Uint32Array',
+  is: (value) => value instanceof Uint32Array,
+})
 const SPLIT: Kind = {
-  expected: '{ train, valid }, numbers of items, as randomSplitter() splits them',
-  is: (value) => value instanceof Object && 'train' in value && 'valid' in value,
+  expected: '{ train, valid }, lists of numbers of items, as randomSplitter() splits them',
+  fix: 'return it synchronously from the splitter',
+  is: (value) =>
+    value instanceof Object && 'train' in value && 'valid' in value && [value.train, value.valid].every(INDICES.is),
 }
 
 /** Items, labels and the split: what a data block makes of a path. */
@@ -131,6 +138,7 @@ async function datasetOf(
 ): Promise<Dataset> {
   const { getItems, getY, blocks, splitter = randomSplitter({ seed }) } = block
   const all = await getItems(path, { platform })
+  checkArgument('getItems', 'its result', all, ITEMS)
   if (all.length === 0) throw new DataError(path, 'there are no items')
   const items = limited(all, limit, seed)
   requireOnce(path, items)
@@ -162,8 +170,8 @@ function requireOnce(path: string, items: readonly string[]): void {
 }
 
 /** @throws DataError  when a side of the split is empty, or names something else than each item once */
-function checkSplit(split: Split, items: readonly string[]): Split {
-  const sideOf = new Map<number, 'train' | 'valid'>()
+function checkSplit(split: ReturnType<Splitter>, items: readonly string[]): Split {
+  const sideOf = new Map<number, keyof Split>()
   for (const side of ['train', 'valid'] as const) {
     if (split[side].length === 0) {
       throw new DataError('splitter', `no item is left to ${side === 'train' ? 'train' : 'measure'} on`, {
@@ -172,7 +180,7 @@ function checkSplit(split: Split, items: readonly string[]): Split {
       })
     }
     for (const index of split[side]) {
-      if (!(index < items.length)) {
+      if (!(index in items)) {
         throw new DataError('splitter', 'there is no such item', {
           given: { [side]: index, items: items.length },
           expected: 'numbers of items, from 0 on',
@@ -192,7 +200,7 @@ function checkSplit(split: Split, items: readonly string[]): Split {
       sideOf.set(index, side)
     }
   }
-  return split
+  return { train: Uint32Array.from(split.train), valid: Uint32Array.from(split.valid) }
 }
 
 /** A random choice of the items, in their order. */

@@ -12,8 +12,13 @@ export interface Split {
 
 const FOLDERS = oneOf(TEXT, listOf(TEXT))
 
-/** Decides for every item whether it is trained or measured on. */
-export type Splitter = (items: readonly string[]) => Split
+/**
+ * Decides for every item whether it is trained or measured on, by its index; those on neither side are left out. A program's
+ * own may return lists: `(items) => ({ train: [0, 1, 2], valid: [3] })`.
+ */
+export type Splitter = (items: readonly string[]) => {
+  readonly [Side in keyof Split]: Uint32Array | readonly number[]
+}
 
 /**
  * A random share of the items to measure on, the same for the same seed and number of items.

@@ -1,7 +1,7 @@
 import { requireInteger } from '../base/check.ts'
 import { OptionError } from '../base/errors.ts'
 import type { Json } from '../base/json.ts'
-import type { Kinds } from '../base/options.ts'
+import { checkArgument, type Kind, type Kinds } from '../base/options.ts'
 import type { TuneOptions } from '../ops/convolution/tuner.ts'
 import { LossScaler } from '../optim/loss-scaler.ts'
 import type { Optimizer } from '../optim/optimizer.ts'
@@ -11,7 +11,7 @@ import { scheduler, type GroupSchedules } from './callbacks/scheduler.ts'
 import { requireBatchFits } from './fit/batch-fits.ts'
 import { sortCallbacks, type Callback } from './fit/callback.ts'
 import { requireLabels } from './fit/evaluate.ts'
-import type { RunningFit } from './fit/events.ts'
+import { requireDone, type RunningFit } from './fit/events.ts'
 import { LossReader } from './fit/loss-reader.ts'
 import { runFit } from './fit/loop.ts'
 import { tuneKernels } from './fit/tune-kernels.ts'
@@ -24,6 +24,12 @@ import type {
   LearningRate,
 } from './learner-options.ts'
 import { freezeGroups } from './parameter-groups.ts'
+
+/** Kinds of batches for which a callback may run; for another it would never. */
+const RUNS_ON: Kind = {
+  expected: "'train', 'valid' or 'both'",
+  is: (value) => ['train', 'valid', 'both', undefined].includes(value as Callback['runsOn']),
+}
 
 /** State of a learner that its fits read and set. `Learner` implements it. */
 export interface FittingState extends RunningFit {
@@ -80,7 +86,10 @@ export async function fit(
   const losses = new LossReader()
   state.scaler = scaler
   try {
-    for (const callback of state.callbacks) callback.preparing?.(state)
+    for (const callback of state.callbacks) {
+      checkArgument(`callback ${callback.name}`, 'runsOn', callback.runsOn, RUNS_ON)
+      requireDone(callback, 'preparing', callback.preparing?.(state))
+    }
     await tuneKernels(state, state.tune)
     await runFit(state, scaler, losses)
   } finally {

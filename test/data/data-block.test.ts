@@ -7,7 +7,7 @@ import { DataBlock, type DataBlockOptions } from '../../src/data/data-block.ts'
 import { flipItem, randomResizedCrop, resize } from '../../src/data/item-transforms.ts'
 import { parentLabel } from '../../src/data/items.ts'
 import { PixelCache } from '../../src/data/pixel-cache.ts'
-import { grandparentSplitter } from '../../src/data/splitters.ts'
+import { grandparentSplitter, type Splitter } from '../../src/data/splitters.ts'
 import { fakePlatform } from '../helpers/fake-platform.ts'
 
 const items = (count: number) =>
@@ -96,6 +96,33 @@ describe('loaders', () => {
         valid  60
         items  60
         expected numbers of items, from 0 on]
+    `)
+  })
+
+  test('a split may be lists; numbers that are none, and a splitter that waits, are refused', async () => {
+    const splitBy = (splitter: unknown) =>
+      block({ splitter: splitter as Splitter }).loaders('set', { platform: fakePlatform() })
+    const { train, valid } = await splitBy(() => ({ train: [0, 1, 20, 21, 40, 41], valid: [2, 22] }))
+    expect([train.items, valid.items]).toEqual([Uint32Array.of(0, 1, 20, 21, 40, 41), Uint32Array.of(2, 22)])
+    for (const index of [-1, 0.5, NaN]) {
+      await expect(splitBy(() => ({ train: [0, 20, 40], valid: [index] }))).rejects.toThrow('there is no such item')
+    }
+    await expect(splitBy(() => ({ train: ['0'], valid: ['1'] }))).rejects.toThrow(OptionError)
+    await expect(splitBy(() => Promise.reject(new Error('late')))).rejects.toThrowErrorMatchingInlineSnapshot(`
+      [OptionError: splitter: the split is not of the right kind
+        the split  a promise
+        expected { train, valid }, lists of numbers of items, as randomSplitter() splits them
+        Fix: return it synchronously from the splitter]
+    `)
+  })
+
+  test('items that are no paths are refused', async () => {
+    const images = [{ width: 1, height: 1, data: new Uint8Array(4) }]
+    await expect(block({ getItems: () => images as never }).loaders('set', { platform: fakePlatform() })).rejects
+      .toThrowErrorMatchingInlineSnapshot(`
+      [OptionError: getItems: its result is not of the right kind
+        its result  a list: [{ width, height, data }]
+        expected a list of the paths of image files, such as getImageFiles returns]
     `)
   })
 

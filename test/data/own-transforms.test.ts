@@ -307,6 +307,8 @@ describe('batch transforms from outside', () => {
     )
     await expect(failing({ draw: () => ({ steps: [1, 2] as never }) })).rejects.toThrow('steps of draw is not a list')
     await expect(failing({ draw: () => undefined as never })).rejects.toThrow('draw did not return numbers')
+    const late = () => Promise.reject(new Error('late')) as never
+    await expect(failing({ draw: late })).rejects.toThrow('draw did not return numbers')
     let count = 4
     const growing = make({
       batchTransforms: [{ ...lift, draw: () => ({ steps: new Float32Array(count++) }) }],

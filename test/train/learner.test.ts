@@ -1,4 +1,5 @@
 import { describe, expect, test, vi } from 'vitest'
+import { OptionError } from '../../src/base/errors.ts'
 import { normalize } from '../../src/data/augment/normalize.ts'
 import { augTransforms } from '../../src/data/augment/transforms.ts'
 import type { EpochOptions } from '../../src/data/loader.ts'
@@ -136,23 +137,39 @@ describe('callbacks', () => {
   test('that are none are refused', async () => {
     await expect(tinyLearner({ callbacks: [mixUp as unknown as Callback] })).rejects
       .toThrowErrorMatchingInlineSnapshot(`
-      [OptionError: callbacks: an item is not a callback
-        position  3
-        name      mixUp
-        expected objects with a name and an order
-        Fix: call the function that makes the callback, such as mixUp()]
+      [OptionError: callbacks: an item is not of the right kind
+        an item  the function mixUp
+        expected a callback, such as mixUp(), with a name and an order
+        Fix: call it: mixUp()]
+    `)
+    const handlers = { afterEpoch: () => {} }
+    for (const other of [false, undefined, handlers, { ...handlers, name: 'a' }, { name: 'a', order: NaN }]) {
+      await expect(tinyLearner({ callbacks: [other as unknown as Callback] })).rejects.toThrow(OptionError)
+    }
+  })
+
+  test('for no kind of batch are refused: they would never run', async () => {
+    const { learner } = await tinyLearner()
+    const callback = { name: 'clip', order: 0, runsOn: 'training' as 'train', afterBatch: () => {} }
+    await expect(learner.fit(1, 1e-3, { callbacks: [callback] })).rejects.toThrowErrorMatchingInlineSnapshot(`
+      [OptionError: callback clip: runsOn is not of the right kind
+        runsOn  'training'
+        expected 'train', 'valid' or 'both']
     `)
   })
 
-  test('that wait within a step are refused, their own failure is not in the way', async () => {
-    const { learner } = await tinyLearner()
-    const afterBatch = async () => Promise.reject(new Error('lost'))
-    await expect(learner.fit(1, 1e-3, { callbacks: [{ name: 'waits', order: 0, afterBatch }] })).rejects
-      .toThrowErrorMatchingInlineSnapshot(`
-      [OptionError: callback waits: afterBatch is async, but a step is recorded without waiting
-        Fix: move asynchronous work to an event between steps, such as afterEpoch, or read losses in lossKnown]
-    `)
-  })
+  test.each(['afterBatch', 'prepareBatch', 'lossKnown', 'preparing'] as const)(
+    'whose %s waits are refused, their own failure is not in the way',
+    async (event) => {
+      const { learner } = await tinyLearner()
+      const late = async () => Promise.reject(new Error('lost'))
+      await expect(learner.fit(1, 1e-3, { callbacks: [{ name: 'waits', order: 0, [event]: late }] })).rejects.toThrow(
+        `callback waits: ${event} is async, but nothing waits for it\n` +
+          '  Fix: move that to an event between steps, such as afterEpoch',
+      )
+      await learner.fit(1)
+    },
+  )
 })
 
 describe('cancelling', () => {

@@ -1,6 +1,6 @@
 import { OptionError } from '../../base/errors.ts'
 import type { Json } from '../../base/json.ts'
-import { ANY, checkOptions, FLAG, FUNCTION, NUMBER, PATH, type Kind } from '../../base/options.ts'
+import { ANY, checkOptions, FLAG, FUNCTION, ignoreRejection, NUMBER, PATH, type Kind } from '../../base/options.ts'
 import type { Rng } from '../../base/rng.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import type { BatchShape, Phase } from './draw.ts'
@@ -103,7 +103,7 @@ export function toOwnBatchTransform(given: OwnBatch | OwnBatchFunction): OwnBatc
 /** @throws OptionError  if numbers are missing or have another length than those of a batch of the same shape */
 export function checkNumbers(name: string, drawn: unknown, before?: DrawnTensors): asserts drawn is DrawnNumbers {
   const where = `batch transform ${name}`
-  if (typeof drawn !== 'object' || drawn === null) {
+  if (ignoreRejection(drawn) || typeof drawn !== 'object' || drawn === null) {
     throw new OptionError(where, 'draw did not return numbers by name', { expected: '{ angles: Float32Array, … }' })
   }
   for (const [key, numbers] of Object.entries(drawn) as [string, unknown][]) {

@@ -1,6 +1,6 @@
 import { OptionError } from '../../base/errors.ts'
 import type { Json } from '../../base/json.ts'
-import { nearest } from '../../base/options.ts'
+import { checkArgument, nearest, type Kind } from '../../base/options.ts'
 import type { Batch, Targets } from '../../data/batch.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import type { FitState } from './state.ts'
@@ -164,6 +164,13 @@ export class Interrupted extends Cancel {
   }
 }
 
+/** Check of a callback. NaN as its order would leave that of all of them to chance. */
+const CALLBACK: Kind = {
+  expected: 'a callback, such as mixUp(), with a name and an order',
+  is: (value) =>
+    typeof (value as Callback | undefined)?.name === 'string' && Number.isFinite((value as Callback).order),
+}
+
 /**
  * @throws OptionError  if a handler has the form of an event name but no such event exists, so that it would never run
  */
@@ -189,15 +196,10 @@ function checkEvents(callback: Callback): void {
  * @throws OptionError  if an item is not a callback or has a handler for an event that does not exist
  */
 export function sortCallbacks(callbacks: readonly Callback[]): Callback[] {
-  const other = callbacks.findIndex((callback) => typeof callback.order !== 'number')
-  if (other >= 0) {
-    throw new OptionError('callbacks', 'an item is not a callback', {
-      given: { position: other, name: callbacks[other].name },
-      expected: 'objects with a name and an order',
-      fix: 'call the function that makes the callback, such as mixUp()',
-    })
+  for (const callback of callbacks) {
+    checkArgument('callbacks', 'an item', callback, CALLBACK)
+    checkEvents(callback)
   }
-  for (const callback of callbacks) checkEvents(callback)
   return [...callbacks].sort((a, b) => a.order - b.order)
 }
 

@@ -1,4 +1,5 @@
 import { OptionError } from '../../base/errors.ts'
+import { ignoreRejection } from '../../base/options.ts'
 import type { Batch } from '../../data/batch.ts'
 import { Cancel, hears, type Callback, type LoopEvent, type Step, type StepEvent, type StepLoss } from './callback.ts'
 import type { FitState } from './state.ts'
@@ -37,28 +38,35 @@ export async function announce(state: RunningFit, event: LoopEvent): Promise<voi
  */
 export function announceStep(state: RunningFit, event: StepEvent, step: Step): void {
   for (const callback of state.callbacks) {
-    if (!hears(callback, step.training)) continue
-    const said: unknown = callback[event]?.(state, step)
-    if (said instanceof Promise) refuseToWait(said, callback.name, event)
+    if (hears(callback, step.training)) requireDone(callback, event, callback[event]?.(state, step))
   }
 }
 
-function refuseToWait(said: Promise<unknown>, name: string, event: StepEvent): never {
-  // The error below reports the mistake; a rejection of the handler's own promise would go unhandled.
-  said.catch(() => {})
-  throw new OptionError(`callback ${name}`, `${event} is async, but a step is recorded without waiting`, {
-    fix: 'move asynchronous work to an event between steps, such as afterEpoch, or read losses in lossKnown',
-  })
-}
-
-/** Calls `prepareBatch` of the callbacks that run on this kind of batch. */
+/** Calls `prepareBatch` of the callbacks that run on this kind of batch. @throws  as `announceStep` */
 export function announceBatch(state: RunningFit, batch: Batch, training: boolean): void {
-  for (const callback of state.callbacks) if (hears(callback, training)) callback.prepareBatch?.(state, batch)
+  for (const callback of state.callbacks) {
+    if (hears(callback, training)) requireDone(callback, 'prepareBatch', callback.prepareBatch?.(state, batch))
+  }
 }
 
-/** Calls `lossKnown` of every callback for losses that have been read from the GPU. */
+/** Calls `lossKnown` of every callback for losses that have been read from the GPU. @throws  as `announceStep` */
 export function announceLosses(state: RunningFit, losses: readonly StepLoss[]): void {
-  for (const known of losses) for (const callback of state.callbacks) callback.lossKnown?.(state, known)
+  for (const known of losses) {
+    for (const callback of state.callbacks) requireDone(callback, 'lossKnown', callback.lossKnown?.(state, known))
+  }
+}
+
+/**
+ * Requires a handler that nothing waits for to have done its work.
+ *
+ * @param said  what it returned
+ * @throws OptionError  if that is a promise
+ */
+export function requireDone({ name }: Callback, event: string, said: unknown): void {
+  if (!ignoreRejection(said)) return
+  throw new OptionError(`callback ${name}`, `${event} is async, but nothing waits for it`, {
+    fix: 'move that to an event between steps, such as afterEpoch',
+  })
 }
 
 /** Runs a part of the loop and the events around it. Source: fastai learner.py, Learner._with_events. */
