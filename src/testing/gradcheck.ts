@@ -1,11 +1,11 @@
 import { WgradError } from '../base/errors.ts'
-import { checkOptions, listOf, NUMBER, TEXT, type Kinds } from '../base/options.ts'
+import { checkArgument, checkOptions, NUMBER, type Kind, type Kinds } from '../base/options.ts'
 import { backward } from '../tensor/backward.ts'
 import { roundToHalf } from '../tensor/half.ts'
 import { noGrad } from '../tensor/op.ts'
 import { release, scope } from '../tensor/scope.ts'
 import { elementCount, type Shape } from '../tensor/shape.ts'
-import type { Leaf, Tensor } from '../tensor/tensor.ts'
+import { RESULT, type Leaf, type Tensor } from '../tensor/tensor.ts'
 import { read, tensor } from '../tensor/read-write.ts'
 import { expectClose, normOf, place } from './close.ts'
 import { hashUniform } from './hash-uniform.ts'
@@ -40,7 +40,11 @@ export interface GradcheckOptions {
   readonly dtypes?: readonly ('f32' | 'f16')[]
 }
 
-const KINDS: Kinds<GradcheckOptions> = { step: NUMBER, samples: NUMBER, roundings: NUMBER, dtypes: listOf(TEXT) }
+const DTYPES: Kind = {
+  expected: "a list of 'f32', 'f16' or both",
+  is: (value) => Array.isArray(value) && value.length > 0 && value.every((one) => one === 'f32' || one === 'f16'),
+}
+const KINDS: Kinds<GradcheckOptions> = { step: NUMBER, samples: NUMBER, roundings: NUMBER, dtypes: DTYPES }
 
 /** Function of named tensors that `gradcheck` checks. */
 export type CheckedFunction<Name extends string> = (inputs: Readonly<Record<Name, Tensor>>) => Tensor
@@ -136,6 +140,7 @@ async function gradients<Name extends string>(
       inputs[input].leaf = { trainable: true, gradient: undefined, hasGradient: false } satisfies Leaf
     }
     const y = f(inputs)
+    checkArgument(name, 'the result of the function', y, RESULT)
     backward(y, tensor(cotangent(elementCount(y.shape)), y.shape, y.dtype))
     return names.map((input) => inputs[input].leaf?.gradient)
   })

@@ -36,4 +36,19 @@ describe('gradcheck', () => {
       gradcheck('half', ({ x }) => wrong([x], undefined), { x, y }),
     ).rejects.toThrowErrorMatchingInlineSnapshot(`[WgradError: half: no gradient reached y]`)
   })
+
+  test('checks something, in types that there are, of a function that returns a tensor', async () => {
+    const x = uniform([3], 1, 0.5, 1)
+    const check = (dtypes: readonly string[], f: (x: Tensor) => Tensor) =>
+      gradcheck('wrong', (given) => f(given.x), { x }, { dtypes: dtypes as never })
+    await expect(check(['f64'], (given) => wrong([given], undefined))).rejects.toThrowErrorMatchingInlineSnapshot(`
+      [OptionError: gradcheck: dtypes is not of the right kind
+        dtypes  a list: ['f64']
+        expected a list of 'f32', 'f16' or both]
+    `)
+    await expect(check([], (given) => wrong([given], undefined))).rejects.toThrow('dtypes is not of the right kind')
+    await expect(check(['f32'], () => undefined as never)).rejects.toThrow('wrong: the result of the function is not')
+    const late = () => Promise.reject(new Error('late')) as never
+    await expect(check(['f32'], late)).rejects.toThrow('Fix: return it synchronously')
+  })
 })

@@ -8,6 +8,7 @@ import type { Tensor } from '../../tensor/tensor.ts'
 import { upload, zeros } from '../../tensor/read-write.ts'
 import type { Callback } from '../fit/callback.ts'
 import { replayable } from '../fit/replayable.ts'
+import type { FitState } from '../fit/state.ts'
 
 /** Shape of a batch of N images of P × Q pixels, as the network receives them. */
 export interface MixShape {
@@ -62,15 +63,19 @@ export interface Mixing {
  *
  * Validation uses the images and the loss unchanged, so the training loss is the higher of the two.
  *
- * @throws OptionError  at the beginning of a fit with a batch size of 1, since mixing needs two images
+ * @throws OptionError  at the beginning of a fit with a batch size of 1, since mixing needs two images; in its first step, if
+ *   the loss leaves the second labels out, or the batch is mixed already
  * Source: fastai callback/mixup.py, MixHandler.
  */
 export function mixing({ name, options, draw, apply }: Mixing): Callback {
-  let tensors: MixTensors | undefined
-  const forget = () => {
-    if (tensors) for (const made of Object.values(tensors)) release(made)
-    tensors = undefined
+  // By fit: one callback may be given to several learners, and a fit that failed leaves its tensors on a GPU that may be gone.
+  const kept = new WeakMap<FitState, MixTensors>()
+  const forget = (state: FitState) => {
+    for (const made of Object.values(kept.get(state) ?? {})) release(made as Tensor)
+    kept.delete(state)
   }
+  /** True once the loss has looked at the second labels of the step. */
+  let seen = true
   return replayable({
     name,
     options,
@@ -83,7 +88,8 @@ export function mixing({ name, options, draw, apply }: Mixing): Callback {
         expected: 'a batchSize of 2 or more',
       })
     },
-    prepareBatch({ seed, epochsBegun }, batch) {
+    prepareBatch(state, batch) {
+      const { seed, epochsBegun } = state
       const {
         P,
         Q,
@@ -91,22 +97,48 @@ export function mixing({ name, options, draw, apply }: Mixing): Callback {
       } = batch.draw.plan
       const mix = draw(rng(seed, name, epochsBegun, batch.index), { N, P, Q })
       const isClass = batch.labels instanceof Uint32Array
-      if (tensors?.weight.shape[0] !== N) {
-        forget()
-        tensors = makeTensors(N, isClass ? undefined : batch.labels.length / N)
+      if (kept.get(state)?.weight.shape[0] !== N) {
+        forget(state)
+        kept.set(state, makeTensors(N, isClass ? undefined : batch.labels.length / N))
       }
+      const tensors = kept.get(state)
+      if (!tensors) return
       upload(tensors.partner, mix.partner)
       upload(tensors.labels, isClass ? mix.partner.map((other) => batch.labels[other]) : mixedRows(batch.labels, mix))
       upload(tensors.weight, mix.weight)
       if (mix.box) upload(tensors.box, mix.box)
     },
-    beforeBatch(_state, step) {
+    beforeBatch(state, step) {
+      const tensors = kept.get(state)
       if (!tensors) return
-      const { input, targets } = step
+      const { input, targets, batch } = step
+      if (targets !== batch.targets) {
+        throw new OptionError(name, 'another callback has changed the targets of the batch', {
+          fix: 'use one of mixUp() and cutMix()',
+        })
+      }
       step.input = apply(input, tensors)
       const isClass = tensors.labels.dtype === 'u32'
-      step.targets = isClass ? { a: targets.a, b: tensors.labels, mix: tensors.weight } : { a: tensors.labels }
+      seen = !isClass
+      const { labels, weight: mix } = tensors
+      step.targets = isClass
+        ? {
+            a: targets.a,
+            mix,
+            get b() {
+              seen = true
+              return labels
+            },
+          }
+        : { a: labels }
       release(input)
+    },
+    afterLoss({ loss }) {
+      if (seen) return
+      throw new OptionError(name, `the loss ${loss.name} does not look at the second labels of mixed images`, {
+        expected: 'mix·L(outputs, a) + (1 − mix)·L(outputs, b), where the targets { a, b, mix } of a batch have b',
+        fix: 'compute that in its `mean`, or pass the targets on to softmaxCrossEntropy',
+      })
     },
     afterFit: forget,
   })

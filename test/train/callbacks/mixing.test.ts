@@ -1,14 +1,16 @@
 import { describe, expect, test, vi } from 'vitest'
 import { rng } from '../../../src/base/rng.ts'
-import { currentGpu } from '../../../src/gpu/device.ts'
+import type { Targets } from '../../../src/data/batch.ts'
+import { currentGpu, openGpuOn, useGpu } from '../../../src/gpu/device.ts'
 import { softmaxCrossEntropy } from '../../../src/ops/cross-entropy.ts'
 import { read, tensor } from '../../../src/tensor/read-write.ts'
 import type { Callback, Step } from '../../../src/train/fit/callback.ts'
 import { cutBox, cutMix, drawCutMix } from '../../../src/train/callbacks/cut-mix.ts'
 import { drawMixUp, mixUp } from '../../../src/train/callbacks/mixup.ts'
 import { Learner } from '../../../src/train/learner.ts'
+import { crossEntropy, type Loss } from '../../../src/train/fit/losses.ts'
 import { accuracy } from '../../../src/train/fit/metrics.ts'
-import { openTestGpu } from '../../helpers/gpu.ts'
+import { openTestGpu, testPlatform } from '../../helpers/gpu.ts'
 import { tinyLoaders, tinyModel } from '../../helpers/tiny.ts'
 
 await openTestGpu()
@@ -179,6 +181,65 @@ describe.each([
     expect(await losses()).toEqual(first)
     expect(new Set(first).size).toBe(first.length)
   })
+})
+
+test('a loss that leaves the second labels out, and a second mixture, are refused', async () => {
+  const loaders = await tinyLoaders()
+  const { mean, ...others } = crossEntropy()
+  const own = (targets: (given: Targets) => Targets): Loss => ({
+    ...others,
+    name: 'own',
+    mean: (outputs, given) => mean(outputs, targets(given)),
+  })
+  const fit = (loss: Loss, callbacks: Callback[]) => new Learner(loaders, tinyModel(), { loss, callbacks }).fit(1)
+  await expect(
+    fit(
+      own(({ a }) => ({ a })),
+      [mixUp()],
+    ),
+  ).rejects.toThrowErrorMatchingInlineSnapshot(`
+    [OptionError: mixUp: the loss own does not look at the second labels of mixed images
+      expected mix·L(outputs, a) + (1 − mix)·L(outputs, b), where the targets { a, b, mix } of a batch have b
+      Fix: compute that in its \`mean\`, or pass the targets on to softmaxCrossEntropy]
+  `)
+  await fit(
+    own(({ a }) => ({ a })),
+    [],
+  )
+  await fit(
+    own(({ a, b, mix }) => ({ a, ...(b && mix && { b, mix }) })),
+    [cutMix()],
+  )
+  await expect(fit(crossEntropy(), [mixUp(), cutMix()])).rejects.toThrowErrorMatchingInlineSnapshot(`
+    [OptionError: cutMix: another callback has changed the targets of the batch
+      Fix: use one of mixUp() and cutMix()]
+  `)
+})
+
+test('one callback serves several learners at the same time, and the next GPU after a fit that failed', async () => {
+  const loaders = await tinyLoaders({ train: 40 })
+  const callback = mixUp()
+  const losses = async (seed: number, epochs: number, callbacks: Callback[]) => {
+    const learner = new Learner(loaders, tinyModel(), { seed, callbacks })
+    await learner.fit(epochs, 1e-3)
+    return learner.recorder.rawLosses
+  }
+  // The first ends earlier, with the other's steps being replayed.
+  const alone = [await losses(1, 1, [mixUp()]), await losses(2, 3, [mixUp()])]
+  expect(await Promise.all([losses(1, 1, [callback]), losses(2, 3, [callback])])).toEqual(alone)
+
+  const before = currentGpu()
+  const fails: Callback = {
+    ...{ name: 'fails', order: 70 },
+    afterBatch() {
+      throw new Error('failed')
+    },
+  }
+  const other = await openGpuOn(testPlatform())
+  await expect(losses(1, 1, [callback, fails])).rejects.toThrow('failed')
+  other.close()
+  useGpu(before)
+  expect(await losses(1, 1, [callback])).toEqual(alone[0])
 })
 
 test('the loss is that of both labels by their weights, for every item, and then its mean', async () => {
