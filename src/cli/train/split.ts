@@ -74,7 +74,7 @@ export function splitOf(
 }
 
 /** Returns the items to measure on. @throws DataError  that names the folder, if none is left for either side */
-function measuredOf(path: string, split: () => Uint32Array): number[] {
+function measuredOf(path: string, split: () => ArrayLike<number>): number[] {
   try {
     return Array.from(split())
   } catch (cause) {

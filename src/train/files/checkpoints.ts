@@ -1,5 +1,6 @@
-import { DataError } from '../../base/errors.ts'
+import { DataError, OptionError } from '../../base/errors.ts'
 import { isRecord, jsonText, type Json } from '../../base/json.ts'
+import { checkArgument, type Kind as OptionKind } from '../../base/options.ts'
 import { checkStateDict } from '../../nn/state-dict.ts'
 import { exportChoices, importChoices } from '../../ops/convolution/choices.ts'
 import { checkHyperparameters } from '../../optim/hyperparameters.ts'
@@ -24,6 +25,12 @@ import { cells, columnNames, tableLine } from '../fit/epoch-table.ts'
 /** Version of the checkpoint format; it changes when older checkpoints can no longer be resumed. */
 const VERSION = 3
 
+/** Check of what `state` of a callback returns. */
+const STATE: OptionKind = {
+  expected: 'JSON: numbers, texts, true, false and null, lists and { … } of them',
+  fix: 'return that from its `state`, without waiting: [...map], Array.from(numbers)',
+  is: isJson,
+}
 const RECORD: Kind = [isRecord, '{ … }']
 const KERNELS: Kind = [
   (value) => isRecord(value) && Object.values(value).every((name) => typeof name === 'string'),
@@ -64,10 +71,20 @@ export interface CheckpointOptions {
  *   then
  */
 export async function checkpoints(state: RunningFit, options: CheckpointOptions): Promise<Callback> {
-  const { file, resume } = options
+  const { file, resume, callbacks } = options
   const { files } = state.platform
+  const forgetful = callbacks.find((callback) => callback.state && !callback.restore)
+  if (forgetful) {
+    throw new OptionError(
+      `callback ${forgetful.name}`,
+      'it has a state for checkpoints, but no `restore` to get it back',
+      {
+        fix: 'give it restore(saved) { … }, or leave state out',
+      },
+    )
+  }
   const optimizer = state.openOptimizer()
-  const fit = await describeFit(state, optimizer, options.callbacks, options.fit)
+  const fit = await describeFit(state, optimizer, callbacks, options.fit)
   let saved = resume && (await files.exists(file)) ? await readCheckpoint(state, optimizer, fit, options) : undefined
   let over = false
   return {
@@ -129,7 +146,7 @@ async function write(state: RunningFit, file: string, fit: Info, epochsDone: num
     trainIteration,
     hypers: optimizer?.hyperparameters ?? [],
     scaler: await scaler?.state(),
-    states: callbacks.filter(({ state }) => state).map((callback) => callback.state?.() ?? null),
+    states: callbacks.filter(({ state }) => state).map(stateOf),
     kernels: exportChoices(),
   }
   await writeModelFile(platform, file, {
@@ -138,6 +155,20 @@ async function write(state: RunningFit, file: string, fit: Info, epochsDone: num
     gradients: await pendingGradients(state),
     info: info as unknown as Info,
   })
+}
+
+/** @throws OptionError  if the state of a callback would not come back from JSON as it is, as that of a Map or a promise */
+function stateOf(callback: Callback): Json {
+  const state = callback.state?.() ?? null
+  checkArgument(`callback ${callback.name}`, 'its state', state, STATE)
+  return state
+}
+
+function isJson(value: unknown): boolean {
+  if (value === null || ['number', 'string', 'boolean'].includes(typeof value)) return true
+  if (Array.isArray(value)) return value.every(isJson)
+  const isPlain = typeof value === 'object' && Object.getPrototypeOf(value) === Object.prototype
+  return isPlain && Object.values(value).every((one) => one === undefined || isJson(one))
 }
 
 /**

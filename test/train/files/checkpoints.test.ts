@@ -444,6 +444,33 @@ describe('what is refused', () => {
     expect(await files.readText('all.csv')).toBe(before)
   })
 
+  test('states that would not come back, before the first step', async () => {
+    const withState = (state: unknown, more: Partial<Callback> = { restore: () => {} }) =>
+      run(
+        {
+          ...setting,
+          learner: () => ({ callbacks: [{ name: 'own', order: 5, state: () => state as Json, ...more }] }),
+        },
+        { checkpoint: FILE },
+      )
+    const late = () => Promise.reject(new Error('late')) as never
+    await expect(withState(undefined, { state: late, restore: () => {} })).rejects.toThrow('its state  a promise')
+    for (const state of [new Map([['a', 1]]), new Float32Array(2), [{ of: new Set() }]]) {
+      await expect(withState(state)).rejects.toThrow('callback own: its state is not of the right kind')
+    }
+    await expect(withState(1n)).rejects.toThrowErrorMatchingInlineSnapshot(`
+      [OptionError: callback own: its state is not of the right kind
+        its state  1
+        expected JSON: numbers, texts, true, false and null, lists and { … } of them
+        Fix: return that from its \`state\`, without waiting: [...map], Array.from(numbers)]
+    `)
+    await expect(withState(1, {})).rejects.toThrowErrorMatchingInlineSnapshot(`
+      [OptionError: callback own: it has a state for checkpoints, but no \`restore\` to get it back
+        Fix: give it restore(saved) { … }, or leave state out]
+    `)
+    await withState({ list: [1, NaN, 'a', null, true], none: undefined })
+  })
+
   test('to go on from nowhere', async () => {
     await expect(run(setting, { resume: true })).rejects.toThrow(OptionError)
   })
