@@ -22,14 +22,14 @@ import { withBatchStats } from './statistics.ts'
 import { encoded, outputsOf, rowOf, vocabText, type TargetCodec, type TargetNumbers } from './targets.ts'
 import { itemWeightsOf } from './weights.ts'
 
-const ITEMS: Kind = { ...listOf(TEXT), expected: 'a list of the paths of image files, such as getImageFiles returns' }
+const ITEMS: Kind = { ...listOf(TEXT), expected: 'a list of paths, as of getImageFiles' }
 const INDICES = oneOf(listOf(NUMBER), {
   expected: 'a Uint32Array',
   is: (value) => value instanceof Uint32Array,
 })
 const SPLIT: Kind = {
   expected: '{ train, valid }, lists of numbers of items, as randomSplitter() splits them',
-  fix: 'return it synchronously from the splitter',
+  fix: 'return it synchronously',
   is: (value) =>
     value instanceof Object && 'train' in value && 'valid' in value && [value.train, value.valid].every(INDICES.is),
 }

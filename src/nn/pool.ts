@@ -7,21 +7,20 @@ import type { Tensor } from '../tensor/tensor.ts'
 import { Module } from './module.ts'
 import { layerRow, type LayerRow } from './summary.ts'
 
-/** Checks of the options of `MaxPool`. */
-const WINDOW_KINDS = { kernelSize: NUMBER, stride: NUMBER, padding: NUMBER }
-
-/** Maximum of each window. x [N,H,W,C] → [N,H′,W′,C], H′ = ⌊(H + 2·padding − kernelSize) / stride⌋ + 1. */
+/**
+ * Maximum of each window. x [N,H,W,C] → [N,H′,W′,C], H′ = ⌊(H + 2·padding − kernelSize) / stride⌋ + 1. Default stride: the
+ * kernelSize; padding: 0. Source: torch.nn.MaxPool2d.
+ */
 export class MaxPool extends Module {
   static override readonly replayable: boolean = true
   private readonly options: { readonly kernelSize: number; readonly stride: number; readonly padding: number }
 
-  constructor(options: { readonly kernelSize: number; readonly stride: number; readonly padding: number }) {
+  constructor(options: { readonly kernelSize: number; readonly stride?: number; readonly padding?: number }) {
     super()
-    checkOptions('MaxPool', options, WINDOW_KINDS)
-    for (const [name, kind] of Object.entries(WINDOW_KINDS)) {
-      checkArgument('MaxPool', name, options[name as 'padding'], kind)
-    }
-    this.options = options
+    checkOptions('MaxPool', options, { kernelSize: NUMBER, stride: NUMBER, padding: NUMBER })
+    checkArgument('MaxPool', 'kernelSize', options.kernelSize, NUMBER)
+    const { kernelSize, stride = kernelSize, padding = 0 } = options
+    this.options = { kernelSize, stride, padding }
   }
 
   forward(x: Tensor): Tensor {

@@ -57,7 +57,7 @@ export function backward(loss: Tensor, seed: Tensor): void {
 }
 
 const GRADIENTS: Kind = {
-  expected: 'a list of tensors, one for each input, in their order; undefined for one that needs none',
+  expected: 'a list of tensors, one for each input, in their order',
   is: (value) => Array.isArray(value) && value.every((one) => one === undefined || TENSOR.is(one)),
 }
 const SEED: Kind = {

@@ -112,7 +112,7 @@ describe('loaders', () => {
       [OptionError: splitter: the split is not of the right kind
         the split  a promise
         expected { train, valid }, lists of numbers of items, as randomSplitter() splits them
-        Fix: return it synchronously from the splitter]
+        Fix: return it synchronously]
     `)
   })
 
@@ -122,7 +122,7 @@ describe('loaders', () => {
       .toThrowErrorMatchingInlineSnapshot(`
       [OptionError: getItems: its result is not of the right kind
         its result  a list: [{ width, height, data }]
-        expected a list of the paths of image files, such as getImageFiles returns]
+        expected a list of paths, as of getImageFiles]
     `)
   })
 

@@ -7,6 +7,7 @@ import { Linear } from '../../src/nn/linear.ts'
 import { Module } from '../../src/nn/module.ts'
 import { GlobalAvgPool } from '../../src/nn/pool.ts'
 import { Parameter, StateTensor } from '../../src/nn/parameter.ts'
+import { MaxPool } from '../../src/nn/pool.ts'
 import { Relu } from '../../src/nn/relu.ts'
 import { Sequential } from '../../src/nn/sequential.ts'
 import { exportOnnx } from '../../src/onnx/export-onnx.ts'
@@ -166,6 +167,12 @@ describe('modules', () => {
         shape    [2]
         numbers  3]
     `)
+  })
+
+  test('pool windows side by side unless they are told otherwise, as in PyTorch', () => {
+    expect(new MaxPool({ kernelSize: 3 }).describe([1, 9, 7, 2])[0].output).toEqual([1, 3, 2, 2])
+    expect(new MaxPool({ kernelSize: 3, stride: 2, padding: 1 }).describe([1, 9, 7, 2])[0].output).toEqual([1, 5, 4, 2])
+    expect(() => new MaxPool({} as { kernelSize: number })).toThrow('MaxPool: kernelSize is not of the right kind')
   })
 
   test('that return no tensor are named', () => {

@@ -1,6 +1,6 @@
 import { requireInteger } from '../../base/check.ts'
 import { DataError } from '../../base/errors.ts'
-import { checkOptions, FLAG, NUMBER, oneOf, type Kinds } from '../../base/options.ts'
+import { checkArgument, checkOptions, FLAG, NUMBER, oneOf, type Kind, type Kinds } from '../../base/options.ts'
 import { rng } from '../../base/rng.ts'
 import type { Phase } from '../../data/augment/draw.ts'
 import { BatchPipeline } from '../../data/augment/pipeline.ts'
@@ -32,6 +32,16 @@ import { combinePasses } from './tta.ts'
 
 const KINDS: Kinds<PredictOptions> = { tta: oneOf(FLAG, NUMBER), topK: NUMBER, threshold: NUMBER }
 const ALL_KINDS: Kinds<PredictAllOptions> = { ...KINDS, batchSize: NUMBER }
+
+/** Check of many images. A path and the bytes of a file are iterable as well: by letter and by number. */
+const ITEMS: Kind = {
+  expected: 'several images: a list, or another iterable, of paths, bytes or pixels',
+  fix: 'pass one image to predict, or in a list',
+  is: (value) =>
+    value instanceof Object &&
+    !ArrayBuffer.isView(value) &&
+    (Symbol.iterator in value || Symbol.asyncIterator in value),
+}
 
 /** Source: fastai learner.py, Learner.tta. */
 const TTA_PASSES = 4
@@ -68,6 +78,7 @@ export class Classifier {
     options: PredictAllOptions = {},
   ): AsyncGenerator<PredictionOutcome, void, undefined> {
     checkOptions('predictAll', options, ALL_KINDS)
+    checkArgument('predictAll', 'items', items, ITEMS)
     const { batchSize = 32 } = options
     requireInteger('predictAll', 'batchSize', batchSize, { from: 1 })
     const request = this.request('predictAll', options)

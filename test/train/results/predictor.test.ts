@@ -204,6 +204,9 @@ describe('many images', () => {
     }
     await expect(one.predictAll(items)).rejects.toThrow('image 2: not an image')
     expect(await one.predictAll([])).toEqual([])
+    for (const single of ['a.png', new Uint8Array(4), items[0], undefined]) {
+      await expect(one.predictAll(single as never)).rejects.toThrow('predictAll: items is not of the right kind')
+    }
   })
 
   test('are asked for one batch ahead only, from any iterable', async () => {
