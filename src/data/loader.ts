@@ -246,11 +246,14 @@ export class Loader {
     const count = this.countBatches(this.dropsLast(pass))
     const unused: Uint32Array[] = []
     const ahead: Promise<HostBatch | undefined>[] = []
+    /** How often each item of the data set has come up: weights may choose one several times. */
+    const times = new Uint32Array(this.pictures.items.length)
     let next = 0
     const prepare = () => {
       while (next < count && ahead.length < this.depth) {
         const items = order.slice(next * this.batchSize, (next + 1) * this.batchSize)
-        const batch = this.prepare(next, items, pass, { images, staging: unused })
+        const works = Array.from(items, (item) => this.drawItem(item, times[item]++, pass))
+        const batch = this.prepare(next, items, works, pass, { images, staging: unused })
         // Its failure is thrown when its turn comes, not as an unhandled rejection before that.
         batch.catch(() => {})
         ahead.push(batch)
@@ -285,11 +288,11 @@ export class Loader {
   private async prepare(
     index: number,
     items: Uint32Array,
+    works: readonly ItemWork[],
     pass: EpochOptions,
     { images, staging }: { readonly images: ResidentImages | undefined; readonly staging: Uint32Array[] },
   ): Promise<HostBatch | undefined> {
     const { pictures, batchSize: N, labels, target } = this
-    const works = Array.from(items, (item) => this.drawItem(item, pass))
     const repeats = this.dropsLast(pass) ? 'count' : 'pad'
     // An image that was changed after it was resized is not remembered anywhere.
     const nameOf = (place: number) =>
@@ -325,9 +328,11 @@ export class Loader {
     return isWhole ? assembleResident(parts, resident, sent, first) : load(all, N)
   }
 
-  /** Draws what the item transforms do with an item in that pass. */
-  private drawItem(item: number, { epoch = 0, draws = this.split, pass = 0 }: EpochOptions): ItemWork {
-    return drawWork(this.itemTransforms, (name) => rng(this.seed, name, epoch, item, pass), draws)
+  /** Draws what the item transforms do with an item in that pass; `time` counts its earlier appearances there. */
+  private drawItem(item: number, time: number, { epoch = 0, draws = this.split, pass = 0 }: EpochOptions): ItemWork {
+    // The stream of a first appearance has no such number, so that passes without weights keep their draws.
+    const again = time === 0 ? [] : [time]
+    return drawWork(this.itemTransforms, (name) => rng(this.seed, name, epoch, item, pass, ...again), draws)
   }
 
   /** Returns the image of an item; nothing where its file cannot be decoded. */

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { CategoryBlock, ImageBlock } from '../../src/data/blocks.ts'
 import { DataBlock } from '../../src/data/data-block.ts'
-import type { LoadersOptions } from '../../src/data/data-block.ts'
+import type { DataBlockOptions, LoadersOptions } from '../../src/data/data-block.ts'
+import { flipItem, randomResizedCrop } from '../../src/data/item-transforms.ts'
 import { parentLabel } from '../../src/data/items.ts'
 import { classWeights } from '../../src/data/weights.ts'
 import { crossEntropy } from '../../src/train/fit/losses.ts'
@@ -15,7 +16,11 @@ import { stripes, tinyModel } from '../helpers/tiny.ts'
 await openTestGpu()
 
 /** Loaders of images whose labels these are; the last of each class is measured on. */
-async function loadersOf(labels: readonly string[], options: Partial<LoadersOptions> = {}) {
+async function loadersOf(
+  labels: readonly string[],
+  options: Partial<LoadersOptions> = {},
+  itemTransforms: DataBlockOptions['itemTransforms'] = [],
+) {
   const items = labels.map((label, i) => `set/${label}/${i}.png`)
   const valid = [...new Set(labels)].map((label) => labels.lastIndexOf(label))
   return new DataBlock({
@@ -26,6 +31,7 @@ async function loadersOf(labels: readonly string[], options: Partial<LoadersOpti
       train: Uint32Array.from(items.keys()).filter((item) => !valid.includes(item)),
       valid: Uint32Array.from(valid),
     }),
+    itemTransforms,
   }).loaders('set', { batchSize: 4, seed: 3, platform: fakePlatform(), ...options })
 }
 
@@ -117,6 +123,25 @@ describe('weights of items', () => {
     expect(await order(3, 1)).toEqual(await order(3, 1))
     expect(await order(3, 1)).not.toEqual(await order(3, 2))
     expect(await order(3, 1)).not.toEqual(await order(4, 1))
+  })
+
+  test('an item that comes several times in an epoch is cropped and mirrored anew each time', async () => {
+    const platform = fakePlatform({ picture: (path) => stripes(path, 40) })
+    const labels = ['across', 'across', 'across', 'across', 'across', 'slanted', 'slanted']
+    const itemWeights = (_item: string, label: string) => (label === 'slanted' ? 1 : 0)
+    const transforms = [randomResizedCrop(12, { minScale: 0.1 }), flipItem()]
+    const loaders = await loadersOf(labels, { itemWeights, platform }, transforms)
+    const seen = async () => {
+      const images: string[] = []
+      for await (const { host } of loaders.train.hostBatches({ epoch: 1 })) {
+        expect([...host.items]).toEqual([5, 5, 5, 5])
+        for (let i = 0; i < 4; i++) images.push(host.pixels.slice(144 * i, 144 * (i + 1)).join())
+      }
+      return images
+    }
+    const images = await seen()
+    expect(new Set(images).size).toBe(4)
+    expect(await seen()).toEqual(images)
   })
 
   test('other items have no weights of these', async () => {
