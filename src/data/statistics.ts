@@ -2,6 +2,7 @@ import { ShapeError } from '../base/errors.ts'
 import { release, scope } from '../tensor/scope.ts'
 import { read } from '../tensor/read-write.ts'
 import { normalize, type ChannelStats, type NormalizeByBatchTransform } from './augment/normalize.ts'
+import { NORMALIZED } from './augment/own.ts'
 import type { BatchTransform } from './augment/transforms.ts'
 import type { Loader, EpochOptions } from './loader.ts'
 
@@ -48,7 +49,8 @@ export async function batchStats(loader: Loader, pass: EpochOptions = {}): Promi
 const STD_FLOOR = 1e-7
 
 /**
- * Gives a `normalize()` that has no statistics those of a first batch, as the other transforms leave it.
+ * Gives a `normalize()` that has no statistics those of a first batch, as the transforms before it leave it: the noise of
+ * `randomErasing`, which comes after it, does not count.
  *
  * @param loaderOf  a loader with these transforms
  * Source: fastai data/transforms.py, Normalize.setups.
@@ -59,7 +61,7 @@ export async function withBatchStats(
 ): Promise<readonly BatchTransform[]> {
   const others = transforms.filter((transform) => transform.kind !== 'normalizeByBatch')
   if (others.length === transforms.length) return others
-  const { mean, std } = await batchStats(loaderOf(others))
+  const { mean, std } = await batchStats(loaderOf(others.filter(({ order }) => order < NORMALIZED)))
   const floored = std.map((deviation) => deviation + STD_FLOOR) as unknown as ChannelStats['std']
   const measured = normalize({ mean, std: floored })
   return transforms.map((transform) => (transform.kind === 'normalizeByBatch' ? measured : transform))

@@ -1,7 +1,10 @@
 import { expect, test } from 'vitest'
+import { randomErasing } from '../../src/data/augment/erasing.ts'
+import type { OwnBatch } from '../../src/data/augment/own.ts'
 import { imagenetStats, normalize, type NormalizeTransform } from '../../src/data/augment/normalize.ts'
-import { augTransforms } from '../../src/data/augment/transforms.ts'
+import { augTransforms, type BatchTransform } from '../../src/data/augment/transforms.ts'
 import { batchStats, channelStats } from '../../src/data/statistics.ts'
+import { mul } from '../../src/ops/mul.ts'
 import { openTestGpu } from '../helpers/gpu.ts'
 import { tinyLoaders } from '../helpers/tiny.ts'
 
@@ -61,7 +64,7 @@ test('a normalize() without statistics takes those of the first batch, which are
   }
 })
 
-test('measured on what the other transforms make of the batch', async () => {
+test('measured on what the transforms before it make of the batch', async () => {
   const light = augTransforms({ doFlip: false, maxRotate: 0, maxZoom: 1, maxWarp: 0, maxLighting: 0.9, pLighting: 1 })
   const { train } = await tinyLoaders({ train: 9, batchSize: 8, batchTransforms: [normalize(), ...light] })
   const [measured] = train.batchTransforms as NormalizeTransform[]
@@ -69,6 +72,18 @@ test('measured on what the other transforms make of the batch', async () => {
     (await batchStats((await tinyLoaders({ train: 9, batchSize: 8, batchTransforms: light })).train)).mean,
   )
   expect((await batchStats(train)).mean[0]).toBeCloseTo(0, 4)
+})
+
+test('what comes after the normalization does not count: erased rectangles are noise of deviation 1', async () => {
+  const square: OwnBatch = { name: 'square', runsOn: 'both', order: 100, apply: (images) => mul(images, images) }
+  const statsOf = async (...after: readonly (BatchTransform | OwnBatch)[]) => {
+    const { train } = await tinyLoaders({ train: 9, batchSize: 8, batchTransforms: [normalize(), ...after] })
+    const [{ mean, std }] = train.batchTransforms as NormalizeTransform[]
+    return { mean, std }
+  }
+  const plain = await statsOf()
+  expect(await statsOf(randomErasing({ p: 1, minScale: 0.3 }))).toEqual(plain)
+  expect(await statsOf(square)).toEqual(plain)
 })
 
 test('there is nothing to measure on', async () => {

@@ -40,7 +40,7 @@ export interface NormalizeByBatchTransform {
 
 /**
  * Makes a transform that normalizes every channel to about mean 0 and standard deviation 1: y = (x − mean) / std.
- * Without statistics, it uses those of the first training batch after the other transforms.
+ * Without statistics, it uses those of the first training batch after the transforms before it.
  *
  * @throws OptionError  if the statistics are not finite, are neither three nor one, or a deviation is not above 0
  * Source: fastai data/transforms.py, Normalize.
