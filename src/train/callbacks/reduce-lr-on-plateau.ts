@@ -9,7 +9,7 @@ export interface ReduceLrOnPlateauOptions extends TrackerOptions {
   readonly patience?: number
   /** Divisor of the learning rate, above 1. Default 10 */
   readonly factor?: number
-  /** Lower bound of the learning rate. Default 0 */
+  /** Lower bound of a reduction; a learning rate that is below it already stays as it is. Default 0 */
   readonly minLr?: number
 }
 
@@ -46,7 +46,7 @@ export function reduceLrOnPlateau(options: ReduceLrOnPlateauOptions = {}): Callb
       if (wait < patience || !optimizer) return
       wait = 0
       const before = optimizer.hyperparameters.map(({ lr }) => lr)
-      const after = before.map((lr) => Math.max(lr / factor, minLr))
+      const after = before.map((lr) => Math.min(lr, Math.max(lr / factor, minLr)))
       optimizer.setHyperparameters(after.map((lr) => ({ lr })))
       const last = after.length - 1
       if (after[last] < before[last]) platform.log(`Epoch ${epoch}: reducing lr to ${after[last]}`)

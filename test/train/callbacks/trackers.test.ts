@@ -125,6 +125,12 @@ describe('reduceLrOnPlateau', () => {
     ])
   })
 
+  test('raises no rate that is below the smallest', async () => {
+    const { learner } = await scripted([1, 1], [reduceLrOnPlateau({ monitor: 'score', minLr: 1e-4 })])
+    await learner.fit(2, 1e-5)
+    expect(learner.optimizer!.hyperparameters.map(({ lr }) => lr)).toEqual([1e-5])
+  })
+
   test('waits from anew after each reduction', async () => {
     const { learner, lines } = await scripted([1, 1, 1, 1, 1], [reduceLrOnPlateau({ monitor: 'score', patience: 2 })])
     await learner.fit(5, 1e-3)
