@@ -8,6 +8,11 @@ import '../../gpu/wgsl/optim/part-of-scale.ts'
  * items have contributed: the gradients then equal those of one large batch, which need not fit into memory. Batch
  * normalization still normalizes over the small batches.
  *
+ *   gradients = Σ count·(gradients of the mean loss of a batch of count items) / items
+ *
+ * Where `items` is no multiple of the batch size, more items contribute, and the gradients are larger by as much, as in
+ * fastai: those of batches of 64 are doubled by 32 items.
+ *
  * @param items  number of items per update, counted across epochs; gradients left over at the end of a fit are
  *   discarded. Default 32
  * @throws OptionError  unless items is a positive integer
