@@ -4,7 +4,7 @@ import type { Platform } from '../platform/platform.ts'
 import { BufferPool } from './buffers.ts'
 import { chosenGrid } from './chosen-grids.ts'
 import { debugLevel, type DebugLevel } from './debug-level.ts'
-import { PipelineCache, type OnCompile } from './pipeline-cache.ts'
+import { ANEW, PipelineCache, type OnCompile } from './pipeline-cache.ts'
 import { KERNEL_FAMILIES, loadShaders, type KernelFamily } from './kernel-families.ts'
 import { describeMatrix, matricesOf, type Matrices } from './matrices.ts'
 import type { Profiler } from './profile.ts'
@@ -49,10 +49,6 @@ const WANTED_LIMITS = [
  * of xresnet18 takes a quarter of the time of the family `tile` (bench/results/h200.md). For others the tuner decides.
  */
 const MATRIX_VENDORS: readonly string[] = ['nvidia']
-
-/** Advice after an error of the GPU. */
-const ANEW =
-  'This GPU may have computed with stale numbers and cannot be used any more: gpu.close(), await openGpu(), and make loaders, model and learner again'
 
 /** Module of the profiler, the tracer and other instruments, which a `Gpu` is given where a setting asks for them. */
 export type Instruments = typeof import('./instruments.ts')

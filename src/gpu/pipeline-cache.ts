@@ -52,6 +52,10 @@ interface BindGroup {
  */
 const FEWEST_TO_SWEEP = 2048
 
+/** Advice after an error of the GPU. */
+export const ANEW =
+  'This GPU may have computed with stale numbers and cannot be used any more: gpu.close(), await openGpu(), and make loaders, model and learner again'
+
 const BINDING_TYPES = { read: 'read-only-storage', read_write: 'storage', uniform: 'uniform' } as const
 
 /**
@@ -212,9 +216,14 @@ export class PipelineCache {
     const constants = options.constants ?? {}
     for (const field of shape) {
       const size = options.shape?.[field]
-      if (size !== undefined && Number.isInteger(size) && size >= 0) continue
-      const what = size === undefined ? 'gives no value' : `gives ${size}, which is no whole number from 0 on,`
-      throw new ShaderError(name, `the launch ${what} for shape.${field}`)
+      if (size === undefined) throw new ShaderError(name, `the launch gives no value for shape.${field}`)
+      // Another number would become a different one in a uniform, and no number of WGSL as a constant.
+      if (size >>> 0 !== size) {
+        throw new ShaderError(name, `shape.${field} is not a size`, {
+          given: { [field]: size },
+          expected: 'a whole number from 0 to 4294967295',
+        })
+      }
     }
     let key = `${name}|${options.dtype ?? 'f32'}`
     for (const constant in constants) key += `|${constant}=${constants[constant]}`
@@ -397,13 +406,12 @@ function requireDistinct(
 function grid(name: string, groups: LaunchOptions['groups']): readonly [number, number, number] {
   const sizes =
     typeof groups === 'number' ? ([Math.min(groups, GRID_LIMIT), Math.ceil(groups / GRID_LIMIT), 1] as const) : groups
-  if (sizes.some((size) => size > GRID_LIMIT || size < 1 || !Number.isInteger(size))) {
-    throw new ShaderError(name, 'the grid does not fit a dispatch', {
-      given: { groups: String(groups) },
-      expected: `1 to ${GRID_LIMIT} workgroups per dimension`,
-    })
-  }
-  return sizes
+  const fits = (size: unknown) => Number.isInteger(size) && Number(size) >= 1 && Number(size) <= GRID_LIMIT
+  if (Array.isArray(sizes) && sizes.length === 3 && sizes.every(fits)) return sizes
+  throw new ShaderError(name, 'the grid does not fit a dispatch', {
+    given: { groups: String(groups) },
+    expected: `a number of workgroups or [x, y, z], 1 to ${GRID_LIMIT} workgroups per dimension`,
+  })
 }
 
 /** Returns an error with the compiler's message and the line of the `.wgsl` file that it is about. */
@@ -417,14 +425,15 @@ async function compilationError(
 ): Promise<Error> {
   const info = await module.getCompilationInfo()
   const message = info.messages.find(({ type }) => type === 'error')
-  if (!message) return new ShaderError(shaderPlace(name), error.message)
+  if (!message) return new ShaderError(shaderPlace(name), error.message.trimEnd(), { fix: ANEW })
   const line = message.lineNum - lines
   const where = line > 0 ? `${shaderPlace(name)}:${line}:${message.linePos}` : `${shaderPlace(name)}, prelude`
   const quoted = line > 0 ? source.text.split('\n')[line - 1] : code.split('\n')[message.lineNum - 1]
-  return new ShaderError(where, message.message, {
+  return new ShaderError(where, message.message.trimEnd(), {
     given: {
       [String(line > 0 ? line : message.lineNum)]: quoted ?? '',
       '': ' '.repeat(Math.max(0, message.linePos - 1)) + '^',
     },
+    fix: ANEW,
   })
 }

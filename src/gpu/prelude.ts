@@ -1,6 +1,6 @@
 import { ShaderError } from '../base/errors.ts'
 import { GRID_LIMIT } from './flags.ts'
-import { shaderPlace, type ShaderSource } from './shader-source.ts'
+import { shaderPlace, type ConstantType, type ShaderSource } from './shader-source.ts'
 import { shaderTexts } from './shader-table.ts'
 import { keepRolled, unroll } from './unroll.ts'
 import './wgsl/lib/elements.ts'
@@ -88,9 +88,20 @@ export function specialise(
   return { code: unrolled ? unroll(name, code) : code, lines: prelude.split('\n').length - 1 }
 }
 
-function declaration(name: string, constant: string, type: string, value: ConstantValue | undefined): string {
+function declaration(name: string, constant: string, type: ConstantType, value: ConstantValue | undefined): string {
   if (value === undefined) throw new ShaderError(shaderPlace(name), `the launch gives no value for ${constant}`)
+  if (!HOLDS[type](Number(value))) {
+    throw new ShaderError(shaderPlace(name), `${constant} is no number of ${type}`, { given: { [constant]: value } })
+  }
   return `const ${constant}: ${type} = ${literal(type, value)};`
+}
+
+/** Functions that return true for a number that a constant of a type can hold. */
+const HOLDS: Readonly<Record<ConstantType, (value: number) => boolean>> = {
+  u32: (value) => value >>> 0 === value,
+  i32: (value) => (value | 0) === value,
+  f32: (value) => Number.isFinite(Math.fround(value)),
+  bool: () => true,
 }
 
 function literal(type: string, value: ConstantValue): string {

@@ -1,9 +1,19 @@
-import { OptionError } from '../base/errors.ts'
-import { addShader, type RegisteredShader } from './shader-source.ts'
+import { OptionError, ShaderError } from '../base/errors.ts'
+import { checkArgument, nearest, TEXT } from '../base/options.ts'
+import {
+  addShader,
+  shaderPlace,
+  type RegisteredShader,
+  type ShaderBinding,
+  type ShaderSource,
+} from './shader-source.ts'
 import { shaderTexts } from './shader-table.ts'
 // A shader may use every library file.
 import './wgsl/lib/index.ts'
 import { BUILT_IN_SHADERS } from './wgsl/names.ts'
+
+/** Words of the header lines, see shaders/README.md. */
+const HEADERS = ['enable', 'use', 'const', 'shape', 'unroll', 'sample']
 
 /**
  * Registers a WGSL compute shader, so that `launch` can run it like those of the library. The text declares
@@ -14,9 +24,10 @@ import { BUILT_IN_SHADERS } from './wgsl/names.ts'
  * @param text  WGSL, with its header lines
  * @returns     the name, for `launch`
  * @throws OptionError  if the name is taken
- * @throws ShaderError  if a header line cannot be read, no binding is declared or a library file does not exist
+ * @throws ShaderError  if a header line or a binding cannot be read, no binding is declared or a library file does not exist
  */
 export function registerShader(name: string, text: string): RegisteredShader {
+  checkArgument('registerShader', 'text', text, TEXT)
   const known = (BUILT_IN_SHADERS as readonly string[]).includes(name) || (shaderTexts[name] ?? text) !== text
   if (!/^[\w-]+(\/[\w-]+)+$/.test(name) || name.startsWith('lib/') || known) {
     throw new OptionError('registerShader', 'the name cannot be used', {
@@ -24,6 +35,36 @@ export function registerShader(name: string, text: string): RegisteredShader {
       expected: "a name such as 'mine/forward' that no other shader has",
     })
   }
-  addShader(name, text)
+  addShader(name, text, requireReadable)
   return name as RegisteredShader
+}
+
+/**
+ * Requires every declaration of a shader to be one that was read: another would be missing from the prelude or from the launch,
+ * and the compiler's message would be about its consequences.
+ */
+function requireReadable(name: string, { text, bindings, shape }: ShaderSource): void {
+  for (const [line, word] of text.matchAll(/^[ \t]*\/\/[ \t]*@(\w+).*$/gm)) {
+    const near = nearest(word, HEADERS)
+    if (near === undefined || HEADERS.includes(word)) continue
+    throw new ShaderError(shaderPlace(name), `there is no header line '@${word}'`, {
+      given: { line: line.trim() },
+      expected: HEADERS.map((known) => `@${known}`).join(', '),
+      fix: `write @${near}`,
+    })
+  }
+  const field = shape.find((one, i) => !/^[A-Z][A-Z0-9_]*$/.test(one) || shape.indexOf(one) !== i)
+  if (field !== undefined) {
+    throw new ShaderError(shaderPlace(name), `'@shape ${field}' cannot be read`, {
+      given: { shape: shape.join(' ') },
+      expected: 'different names in capitals with spaces between them, such as N H W',
+    })
+  }
+  const declared = text.replace(/\/\/.*/g, '').match(/@binding\b.*/g) ?? []
+  const distinct = (of: (binding: ShaderBinding) => unknown) => new Set(bindings.map(of)).size === declared.length
+  if (distinct(({ index }) => index) && distinct((binding) => binding.name)) return
+  throw new ShaderError(shaderPlace(name), 'a binding cannot be read, or is declared twice', {
+    given: { declared: declared.join('  '), read: bindings.map((one) => `${one.index} ${one.name}`).join(', ') },
+    expected: '@group(0) @binding(0) var<storage, read> name: type; read_write in place of read, or var<uniform>',
+  })
 }

@@ -10,6 +10,7 @@ export type ShaderName = BuiltInShader | RegisteredShader
 
 /** Types that a `@const` may have. */
 const CONSTANT_TYPES = ['u32', 'i32', 'f32', 'bool'] as const
+export type ConstantType = (typeof CONSTANT_TYPES)[number]
 
 /** Text of a shader together with what its header lines and bindings declare (see shaders/README.md). */
 export interface ShaderSource {
@@ -19,7 +20,7 @@ export interface ShaderSource {
   /** Extensions of WGSL, those of the library files included. */
   readonly enables: readonly string[]
   /** Name and WGSL type of every `@const`. */
-  readonly constants: readonly (readonly [name: string, type: (typeof CONSTANT_TYPES)[number]])[]
+  readonly constants: readonly (readonly [name: string, type: ConstantType])[]
   /** Fields of `shape`. */
   readonly shape: readonly string[]
   /** True if the loops that it marks are unrolled on every adapter, not only where sizes are constants. */
@@ -57,10 +58,13 @@ export function shaderSource(name: ShaderName): ShaderSource {
   return source
 }
 
-/** Adds a shader to the table. @throws ShaderError  if its declarations are invalid */
-export function addShader(name: string, text: string): void {
-  sources.set(name, parseShader(name, text))
+/** Adds a shader to the table. @throws ShaderError  if its declarations are invalid, or `check` throws */
+export function addShader(name: string, text: string, check: (name: string, source: ShaderSource) => void): void {
+  // First, since errors name its place.
   registered.add(name)
+  const source = parseShader(name, text)
+  check(name, source)
+  sources.set(name, source)
   shaderTexts[name] = text
 }
 
@@ -126,9 +130,11 @@ function contentOf(type: string): ShaderBinding['holds'] {
   return scalar === 'f' ? 'f32' : scalar === 'u' ? 'u32' : 'struct'
 }
 
-/** Returns the words of the lines `// @word …`. */
+/** Returns the words of the lines `// @word …`, which may be indented as the code around a template literal is. */
 function headersOf(text: string, word: string): string[] {
-  return [...text.matchAll(new RegExp(`^// @${word} (.*)$`, 'gm'))].flatMap((match) => match[1].trim().split(/\s+/))
+  return [...text.matchAll(new RegExp(`^[ \\t]*//[ \\t]*@${word}[ \\t](.*)$`, 'gm'))].flatMap((match) =>
+    match[1].trim().split(/\s+/),
+  )
 }
 
 /** Returns a library file and those that it uses itself, dependencies first. */

@@ -61,7 +61,9 @@ export function prepareLaunch(
   options: LaunchOptions,
 ): Launch {
   requireTypes(name, bindings, options.dtype ?? 'f32')
-  const views = Object.fromEntries(Object.entries(bindings).map(([binding, bound]) => [binding, bound.view]))
+  const views = Object.fromEntries(
+    Object.entries(bindings).flatMap(([binding, bound]) => (bound ? [[binding, bound.view]] : [])),
+  )
   return pipelines.prepare(name, views, { track: currentTrack(), ...options })
 }
 

@@ -394,10 +394,10 @@ describe('launches', () => {
     `)
     expect(() => launch('relu/forward', { x, y }, { ...elementwise(x), groups: [70000, 1, 1] }))
       .toThrowErrorMatchingInlineSnapshot(`
-      [ShaderError: relu/forward: the grid does not fit a dispatch
-        groups  70000,1,1
-        expected 1 to 65535 workgroups per dimension]
-    `)
+        [ShaderError: relu/forward: the grid does not fit a dispatch
+          groups  70000,1,1
+          expected a number of workgroups or [x, y, z], 1 to 65535 workgroups per dimension]
+      `)
     expect(() => elementwise(zeros([3], 'u32'))).toThrowErrorMatchingInlineSnapshot(`
       [DtypeError: launch: the tensor must hold floats
         tensor  [3] u32]
@@ -437,11 +437,12 @@ describe('errors of the GPU', () => {
 
   let registrations = 0
   /** Runs a shader that is none of the library's. @returns the error that a read meets */
-  async function failing(text: string, SLOPE = 2): Promise<Error> {
+  async function failing(text: string, constant = 'SLOPE'): Promise<Error> {
     const other = await open()
-    const shader = registerShader(`test/broken-${++registrations}`, `// @const SLOPE:f32\n${text}`)
+    const shader = registerShader(`test/broken-${++registrations}`, `// @const ${constant}:f32\n${text}`)
+    const constants = { [constant]: 2 }
     try {
-      launch(shader, { x: zeros([4]), y: empty({ shape: [4], dtype: 'f32' }) }, { groups: 1, constants: { SLOPE } })
+      launch(shader, { x: zeros([4]), y: empty({ shape: [4], dtype: 'f32' }) }, { groups: 1, constants })
       await other.queue.finished()
     } catch (error) {
       return error as Error
@@ -461,17 +462,18 @@ describe('errors of the GPU', () => {
     expect(error).toBeInstanceOf(WgradError)
     expect(error.message.split('\n')[0]).toMatch(/^shader test\/broken-\d+:5:\d+: no matching overload for/)
     expect(error.message).toContain('  y[0] = x[0] * SLOPE + 1u;')
+    expect(error.message).toMatch(/Fix: This GPU .* cannot be used any more: gpu.close\(\), await openGpu\(\)/)
   })
 
   test('of what stands before a shader quote its line, counted from the first of all', async () => {
     const text = [
       '@group(0) @binding(0) var<storage, read> x: array<vec4f>;',
       '@group(0) @binding(1) var<storage, read_write> y: array<vec4f>;',
-      '@compute @workgroup_size(1) fn main() { y[0] = x[0] * SLOPE; }',
+      '@compute @workgroup_size(1) fn main() { y[0] = x[0] * T4; }',
     ].join('\n')
-    const { message } = await failing(text, NaN)
+    const { message } = await failing(text, 'T4')
     expect(message).toMatch(/^shader test\/broken-\d+, prelude: /)
-    expect(message).toMatch(/^ +[1-9]\d*  const SLOPE: f32 = NaN/m)
+    expect(message).toMatch(/^ +[1-9]\d*  const T4: f32 = 2/m)
   })
 
   test('of a pipeline name its shader', async () => {

@@ -1,5 +1,5 @@
-import { expect, test } from 'vitest'
-import { DtypeError, ShapeError } from '../../src/base/errors.ts'
+import { describe, expect, test } from 'vitest'
+import { DtypeError, ShaderError, ShapeError } from '../../src/base/errors.ts'
 import { registerShader } from '../../src/gpu/register-shader.ts'
 import '../../src/gpu/wgsl/all.ts'
 import { Parameter } from '../../src/nn/parameter.ts'
@@ -14,7 +14,7 @@ import type { Tensor } from '../../src/tensor/tensor.ts'
 import { read, tensor, zeros } from '../../src/tensor/read-write.ts'
 import { openTestGpu } from '../helpers/gpu.ts'
 
-await openTestGpu()
+const gpu = await openTestGpu()
 
 /** An operation of a user's, who forgot that launches have a type; or gave it. */
 const unit = (dtype?: 'f32' | 'f16') =>
@@ -134,8 +134,83 @@ test('a launch that the device would refuse is refused before, and the GPU goes 
       Fix: give the result a tensor of its own, empty(…), or declare one 'read_write' binding that is read and written]
   `)
   for (const count of [NaN, 2.5, -1]) {
-    expect(() => launch(double, { x, y }, of(count))).toThrow(`gives ${count}, which is no whole number from 0 on,`)
+    expect(() => launch(double, { x, y }, of(count))).toThrow('shape.COUNT is not a size')
   }
   launch(double, { x, y }, of(4))
   expect([...(await read(y))]).toEqual([2, 4, 6, 8])
+})
+
+describe('mistakes of a first shader', () => {
+  const wgsl = `
+    // @shape VECTORS
+    // @const FACTOR:f32 COUNT:u32
+    @group(0) @binding(0) var<storage, read> x: array<T4>;
+    @group(0) @binding(1) var<storage, read_write> y: array<T4>;
+
+    @compute @workgroup_size(64)
+    fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
+      let i = workgroupIndex(group) * 64u + thread;
+      if (i < shape.VECTORS) { y[i] = store4(load4(x[i]) * FACTOR * f32(COUNT)); }
+    }`
+  let count = 0
+  const register = (text: string) => registerShader(`mine/first-${++count}`, text)
+  const shader = register(wgsl)
+
+  test('a shader may be indented with the code around it', async () => {
+    const [x, y] = [tensor([1, -2], [2]), zeros([2])]
+    launch(shader, { x, y }, { ...elementwise(y), constants: { FACTOR: 3, COUNT: 2 } })
+    expect([...(await read(y))]).toEqual([6, -12])
+  })
+
+  test.each([
+    ['a header line misspelt', '@shape VECTORS', '@shapes VECTORS', "there is no header line '@shapes'"],
+    ['sizes with commas', '@shape VECTORS', '@shape VECTORS, N', "'@shape VECTORS,' cannot be read"],
+    ['a size named twice', '@shape VECTORS', '@shape VECTORS VECTORS', "'@shape VECTORS' cannot be read"],
+    ['attributes in another order', '@group(0) @binding(0)', '@binding(0) @group(0)', 'a binding cannot be read'],
+    ['a binding without access', 'var<storage, read>', 'var<storage>', 'a binding cannot be read'],
+    ['a number given to two bindings', '@binding(1)', '@binding(0)', 'declared twice'],
+  ])('%s is refused where it is registered', (_mistake, right, wrong, message) => {
+    const register = () => registerShader('mine/refused', wgsl.replace(right, wrong))
+    expect(register).toThrow(ShaderError)
+    expect(register).toThrow(/^shader mine\/refused: /)
+    expect(register).toThrow(message)
+  })
+
+  test('a comment about other attributes is no header line', () => {
+    register(`// @group(1) @binding(0) var<uniform> old: vec4f;\n// @param x\n${wgsl}`)
+  })
+
+  test('a missing text is refused', () => {
+    expect(() => register(undefined as never)).toThrow('registerShader: text is not of the right kind')
+  })
+
+  const right = { groups: 1, shape: { VECTORS: 1 }, constants: { FACTOR: 2, COUNT: 1 } }
+  test.each([
+    [{ shape: { VECTORS: NaN } }, 'shape.VECTORS is not a size'],
+    [{ shape: { VECTORS: 1.5 } }, 'shape.VECTORS is not a size'],
+    [{ shape: { VECTORS: -1 } }, 'shape.VECTORS is not a size'],
+    [{ shape: { VECTORS: 2 ** 32 } }, 'shape.VECTORS is not a size'],
+    [{ constants: { FACTOR: NaN, COUNT: 1 } }, 'FACTOR is no number of f32'],
+    [{ constants: { FACTOR: 1e39, COUNT: 1 } }, 'FACTOR is no number of f32'],
+    [{ constants: { FACTOR: 'two' as never, COUNT: 1 } }, 'FACTOR is no number of f32'],
+    [{ constants: { FACTOR: 2, COUNT: 1.5 } }, 'COUNT is no number of u32'],
+    [{ constants: { FACTOR: 2, COUNT: -1 } }, 'COUNT is no number of u32'],
+    [{ groups: undefined as never }, 'the grid does not fit a dispatch'],
+    [{ groups: '1' as never }, 'the grid does not fit a dispatch'],
+    [{ groups: [1, 1] as never }, 'the grid does not fit a dispatch'],
+  ])('a launch with %o is refused, and the GPU goes on', async (wrong, message) => {
+    const [x, y] = [tensor([1, 2], [2]), zeros([2])]
+    expect(() => launch(shader, { x, y }, { ...right, ...wrong })).toThrow(ShaderError)
+    expect(() => launch(shader, { x, y }, { ...right, ...wrong })).toThrow(message)
+    launch(shader, { x, y }, right)
+    expect([...(await read(y))]).toEqual([2, 4])
+    gpu.check()
+  })
+
+  test('a tensor that is read and written is refused, and the GPU goes on', async () => {
+    const x = tensor([1, 2], [2])
+    expect(() => launch(shader, { x, y: x }, right)).toThrow("'x' and 'y', which is written, are in one buffer")
+    expect(() => launch(shader, { x: undefined as never, y: x }, right)).toThrow("no buffer for 'x'")
+    expect([...(await read(x))]).toEqual([1, 2])
+  })
 })
