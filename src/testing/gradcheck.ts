@@ -1,11 +1,13 @@
+import { requireInteger, requireNumber } from '../base/check.ts'
 import { WgradError } from '../base/errors.ts'
-import { checkArgument, checkOptions, NUMBER, type Kind, type Kinds } from '../base/options.ts'
+import { checkArgument, checkOptions, FUNCTION, NUMBER, type Kind, type Kinds } from '../base/options.ts'
+import { currentGpu } from '../gpu/device.ts'
 import { backward } from '../tensor/backward.ts'
-import { roundToHalf } from '../tensor/half.ts'
+import { halfToFloat, roundToHalf } from '../tensor/half.ts'
 import { noGrad } from '../tensor/op.ts'
 import { release, scope } from '../tensor/scope.ts'
-import { elementCount, type Shape } from '../tensor/shape.ts'
-import { RESULT, type Leaf, type Tensor } from '../tensor/tensor.ts'
+import { elementCount, storedCount, storedLastAxis, type Shape } from '../tensor/shape.ts'
+import { RESULT, Tensor, type Leaf } from '../tensor/tensor.ts'
 import { read, tensor } from '../tensor/read-write.ts'
 import { expectClose, normOf, place } from './close.ts'
 import { hashUniform } from './hash-uniform.ts'
@@ -46,6 +48,14 @@ const DTYPES: Kind = {
 }
 const KINDS: Kinds<GradcheckOptions> = { step: NUMBER, samples: NUMBER, roundings: NUMBER, dtypes: DTYPES }
 
+const INPUT: Kind = {
+  expected: '{ shape, data }, such as uniform([3, 5], 1)',
+  is: (value) => {
+    const { shape, data } = (value ?? {}) as Partial<GradcheckInput>
+    return !(value instanceof Tensor) && Array.isArray(shape) && data !== undefined
+  },
+}
+
 /** Function of named tensors that `gradcheck` checks. */
 export type CheckedFunction<Name extends string> = (inputs: Readonly<Record<Name, Tensor>>) => Tensor
 
@@ -60,9 +70,13 @@ export type CheckedFunction<Name extends string> = (inputs: Readonly<Record<Name
  * of y over h; four times that is allowed. In f16 the gradient is compared with that in f32. Choose numbers that are at least
  * 2h away from kinks, such as the 0 of a ReLU.
  *
+ * The padding of the last axis has to be zero in the result and in the gradients, as the kernels of the library read it: give
+ * an input a last axis that is no multiple of four.
+ *
  * @param name  name of the function in errors: `relu: dL/dx[0,7] is 0, finite difference says 0.045`
  * @param f     function under test. Of its result any shape will do
- * @throws WgradError  naming the first element whose gradient is wrong
+ * @throws WgradError   naming the first element whose gradient is wrong, or whose padding is not zero
+ * @throws OptionError  if an argument or option is not of its kind
  * Source: PyTorch torch/autograd/gradcheck.py, gradcheck, which needs f64; WebGPU has none.
  */
 export async function gradcheck<Name extends string>(
@@ -71,9 +85,14 @@ export async function gradcheck<Name extends string>(
   given: Readonly<Record<Name, GradcheckInput>>,
   options: GradcheckOptions = {},
 ): Promise<void> {
+  checkArgument('gradcheck', 'f', f, FUNCTION)
   checkOptions('gradcheck', options, KINDS)
   const { step = 1 / 64, samples = 24, roundings = 1, dtypes = ['f32', 'f16'] } = options
+  requireNumber('gradcheck', 'step', step, { above: 0 })
+  requireInteger('gradcheck', 'samples', samples, { from: 1 })
+  requireNumber('gradcheck', 'roundings', roundings, { above: 0 })
   const names = Object.keys(given) as Name[]
+  for (const input of names) checkArgument('gradcheck', input, given[input], INPUT)
   // Both types begin with the same numbers.
   const halves = names.map((input) => [input, { ...given[input], data: Array.from(given[input].data, roundToHalf) }])
   const operands = Object.fromEntries(halves) as Record<Name, GradcheckInput>
@@ -134,7 +153,7 @@ async function gradients<Name extends string>(
   names: readonly Name[],
   dtype: 'f32' | 'f16',
 ): Promise<Record<Name, ArrayLike<number>>> {
-  const made = scope(() => {
+  const [y, ...made] = scope(() => {
     const inputs = tensors(operands, dtype)
     for (const input of names) {
       inputs[input].leaf = { trainable: true, gradient: undefined, hasGradient: false } satisfies Leaf
@@ -142,15 +161,47 @@ async function gradients<Name extends string>(
     const y = f(inputs)
     checkArgument(name, 'the result of the function', y, RESULT)
     backward(y, tensor(cotangent(elementCount(y.shape)), y.shape, y.dtype))
-    return names.map((input) => inputs[input].leaf?.gradient)
+    return [y, ...names.map((input) => inputs[input].leaf?.gradient)]
   })
+  if (y) await requireWritten(name, y)
   const entries: [Name, ArrayLike<number>][] = []
   for (const [i, gradient] of made.entries()) {
     if (!gradient) throw new WgradError(name, `no gradient reached ${names[i]}`)
+    await requireZeroPadding(name, `dL/d${names[i]}`, gradient)
     entries.push([names[i], await read(gradient)])
     release(gradient)
   }
   return Object.fromEntries(entries) as Record<Name, ArrayLike<number>>
+}
+
+/** Requires zeros in the padding of a result of f, which is released, and numbers elsewhere. */
+async function requireWritten(name: string, y: Tensor): Promise<void> {
+  await requireZeroPadding(name, 'the result', y)
+  // Unused memory holds zeros: where no kernel writes anything, the gradient of 0 would be right.
+  const written = (await read(y)).some((value) => value !== 0)
+  release(y)
+  if (written) return
+  throw new WgradError(name, 'the result is 0 everywhere', {
+    given: { result: y },
+    expected: 'numbers that depend on the inputs',
+    fix: 'check that the kernel writes them, and that workgroups are launched for all of them',
+  })
+}
+
+async function requireZeroPadding(name: string, what: string, made: Tensor): Promise<void> {
+  const row = storedLastAxis(made)
+  const last = made.shape.at(-1) ?? 1
+  if (row === last) return
+  const bytes = await currentGpu().queue.read(made.view)
+  const stored =
+    made.dtype === 'f16' ? Array.from(new Uint16Array(bytes), halfToFloat) : Array.from(new Float32Array(bytes))
+  const value = stored.slice(0, storedCount(made)).find((one, i) => i % row >= last && one !== 0)
+  if (value === undefined) return
+  throw new WgradError(name, `the padding of ${what} is not zero`, {
+    given: { [what]: made, 'its padding': value },
+    expected: `zeros, as each row of ${last} is stored as ${row} numbers`,
+    fix: "store masked(value, vector, size, 0.0) of '// @use lib/mask', which keeps the elements of the row",
+  })
 }
 
 /** L, and ‖c‖·‖y‖ as the size that its rounding errors are relative to. */

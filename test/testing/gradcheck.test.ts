@@ -1,4 +1,7 @@
 import { describe, expect, test } from 'vitest'
+import { openGpuOn, useGpu } from '../../src/gpu/device.ts'
+import { registerShader } from '../../src/gpu/register-shader.ts'
+import { nodePlatform } from '../../src/platform/node/index.ts'
 import { elementwise, empty, launch } from '../../src/tensor/launch.ts'
 import { defineOp } from '../../src/tensor/op.ts'
 import type { Tensor } from '../../src/tensor/tensor.ts'
@@ -6,7 +9,7 @@ import { gradcheck, uniform } from '../../src/testing/gradcheck.ts'
 import { openTestGpu } from '../helpers/gpu.ts'
 import '../../src/gpu/wgsl/relu/forward.ts'
 
-await openTestGpu()
+const gpu = await openTestGpu()
 
 /** The tests of the tests: each must be able to fail. */
 describe('gradcheck', () => {
@@ -50,5 +53,90 @@ describe('gradcheck', () => {
     await expect(check(['f32'], () => undefined as never)).rejects.toThrow('wrong: the result of the function is not')
     const late = () => Promise.reject(new Error('late')) as never
     await expect(check(['f32'], late)).rejects.toThrow('Fix: return it synchronously')
+  })
+
+  /** y = x + ADDED in every stored number, so that 1 makes the padding of the last axis 1. */
+  const added = (forward: number, gradient: number) => {
+    const add = (x: Tensor, y: Tensor, ADDED: number) =>
+      launch(shader, { x, y }, { ...elementwise(y), constants: { ADDED } })
+    return defineOp<readonly [Tensor], undefined, undefined>({
+      name: 'added',
+      plan: () => undefined,
+      forward(_plan, [x]) {
+        const y = empty(x)
+        add(x, y, forward)
+        return y
+      },
+      backward(_plan, dy, _saved, _needs, target) {
+        const dx = target(0)
+        add(dy, dx, gradient)
+        return [dx]
+      },
+    })
+  }
+  const shader = registerShader(
+    'test/added',
+    `// @shape VECTORS
+// @const ADDED:f32
+@group(0) @binding(0) var<storage, read> x: array<T4>;
+@group(0) @binding(1) var<storage, read_write> y: array<T4>;
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
+  let i = workgroupIndex(group) * 64u + thread;
+  if (i < shape.VECTORS) { y[i] = store4(load4(x[i]) + ADDED); }
+}`,
+  )
+  const check = (op: ReturnType<typeof added>, options?: object) =>
+    gradcheck('added', ({ x }) => op([x], undefined), { x: uniform([2, 5], 1) }, options)
+
+  test('sees padding that is not zero, of the result and of a gradient', async () => {
+    await check(added(0, 0))
+    await expect(check(added(1, 0))).rejects.toThrowErrorMatchingInlineSnapshot(`
+      [WgradError: added: the padding of the result is not zero
+        the result   [2,5] f32
+        its padding  1
+        expected zeros, as each row of 5 is stored as 8 numbers
+        Fix: store masked(value, vector, size, 0.0) of '// @use lib/mask', which keeps the elements of the row]
+    `)
+    await expect(check(added(1, 0), { dtypes: ['f16'] })).rejects.toThrow('the padding of the result is not zero')
+    await expect(check(added(0, 1))).rejects.toThrow('the padding of dL/dx is not zero')
+  })
+
+  test('sees a result that is never written, in memory that holds zeros', async () => {
+    const unwritten = defineOp<readonly [Tensor], undefined, undefined>({
+      name: 'unwritten',
+      plan: () => undefined,
+      forward: (_plan, [x]) => empty(x),
+      backward: (_plan, _dy, _saved, _needs, target) => [target(0)],
+    })
+    // The memory of a GPU that was just opened; that of the tests holds NaN.
+    const fresh = await openGpuOn(nodePlatform)
+    try {
+      await expect(check(unwritten)).rejects.toThrow('added: the result is 0 everywhere')
+    } finally {
+      fresh.close()
+      useGpu(gpu)
+    }
+  })
+
+  test.each([
+    [{ dtypes: [] }, 'gradcheck: dtypes is not of the right kind'],
+    [{ dtypes: ['f64'] }, 'gradcheck: dtypes is not of the right kind'],
+    [{ samples: 0 }, 'gradcheck: samples is out of range'],
+    [{ step: 0 }, 'gradcheck: step is out of range'],
+    [{ roundings: NaN }, 'gradcheck: roundings is out of range'],
+  ])('refuses %o, with which nothing would be checked', async (options, message) => {
+    await expect(check(added(0, 0), options)).rejects.toThrow(message)
+  })
+
+  test('refuses inputs and functions of another kind', async () => {
+    const x = uniform([2], 1)
+    const f = ({ x }: { x: Tensor }) => x
+    await expect(gradcheck('mine', f, { x: [1, 2] as never })).rejects.toThrow('gradcheck: x is not of the right kind')
+    await expect(gradcheck('mine', undefined as never, { x })).rejects.toThrow('gradcheck: f is not of the right kind')
+    await expect(gradcheck('mine', (() => {}) as never, { x })).rejects.toThrow(
+      'mine: the result of the function is not of the right kind',
+    )
+    await expect(gradcheck('mine', (async () => {}) as never, { x })).rejects.toThrow('Fix: return it synchronously')
   })
 })
