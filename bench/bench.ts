@@ -1,4 +1,5 @@
 /** `npm run bench`: kernels, each proven before it is timed; whole training steps and the loader; the report on a GPU. */
+import { existsSync } from 'node:fs'
 import { pathToFileURL } from 'node:url'
 import { OptionError } from '../src/base/errors.ts'
 import { requireExtension } from '../src/base/file-name.ts'
@@ -97,7 +98,12 @@ type Given = ReturnType<typeof parseCommand<typeof OPTIONS>>['values']
 
 async function kernels(filter: string, given: Given): Promise<void> {
   if (given.picture !== undefined) requireExtension('--picture', given.picture, '.svg')
-  if (given.own !== undefined) await import(pathToFileURL(given.own).href)
+  if (given.own !== undefined) {
+    if (!existsSync(given.own)) {
+      throw new OptionError('bench', 'there is no such module', { given: { '--own': given.own } })
+    }
+    await import(pathToFileURL(given.own).href)
+  }
   const family = given.family === undefined ? undefined : choices('--family', given.family, KERNEL_FAMILIES)[0]
   const gpu = await openGpu({ profile: true, ...(family ? { family } : {}) })
   const machine = machineOf(gpu)

@@ -30,12 +30,14 @@ test('what a command does not know is refused', () => {
   expect(parseCommand('bench', ['word'], {}, { positionals: true }).positionals).toEqual(['word'])
 })
 
-test('the roofline is drawn as an SVG, and into no file of another kind', async () => {
+test.each([
+  ['--picture', 'roof.png', 'OptionError: --picture: the extension does not match the format written'],
+  ['--own', 'missing.mjs', 'OptionError: bench: there is no such module\n  --own  missing.mjs'],
+])('`npm run bench -- %s %s` is refused before a GPU is opened', async (option, file, message) => {
   const bench = fileURLToPath(new URL('../../dist/bench/bench.js', import.meta.url))
-  // Refused before a GPU is opened.
-  const failed = await promisify(execFile)(process.execPath, [bench, 'conv', '--picture', 'roof.png']).catch(
+  const failed = await promisify(execFile)(process.execPath, [bench, 'conv', option, file]).catch(
     (error: { stdout: string; stderr: string }) => error,
   )
   expect(failed).toMatchObject({ stdout: '', code: 1 })
-  expect(failed.stderr).toContain('OptionError: --picture: the extension does not match the format written')
+  expect(failed.stderr).toContain(message)
 })
