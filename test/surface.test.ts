@@ -36,13 +36,14 @@ const TRAINING = [
 
 /**
  * Most bytes, minified and gzipped, of what a page loads that imports these names: before it runs, and by the end of the
- * README's program, whose parts are loaded as they are used. 15 and 60 kB are the most that a page should take; the others
- * are 5% above what they took on 2026-11-27.
+ * README's program, whose parts are loaded as they are used. 15 and 61 kB are the most that a page should take (60 until
+ * layers, callbacks and tensors refused mistakes that trained wrongly in silence); the others are some per cent above what they
+ * took on 2026-11-27.
  */
 const BUDGETS = [
   ['tensors and one operation', 'exports/tensor.js', 'conv2d, tensor', [], 15_000],
-  ["the README's page", 'browser.js', README_PAGE, [], 60_000],
-  ["the README's page that has trained", 'browser.js', README_PAGE, TRAINING, 134_000],
+  ["the README's page", 'browser.js', README_PAGE, [], 61_000],
+  ["the README's page that has trained", 'browser.js', README_PAGE, TRAINING, 138_000],
   ['the whole root', 'browser.js', '* as all', [], 108_000],
 ] as const
 

@@ -398,7 +398,7 @@ function requireDistinct(
     })
     if (!other) continue
     throw new ShaderError(name, `'${other.name}' and '${written.name}', which is written, are in one buffer`, {
-      fix: "give the result a tensor of its own, empty(…), or declare one 'read_write' binding that is read and written",
+      fix: 'give the result a tensor of its own: empty(…)',
     })
   }
 }

@@ -160,7 +160,7 @@ export class ThreadedDecodePool implements DecodePool {
 
 /** The bytes in memory of their own: a message copies all of the memory that they are a part of. */
 function alone(bytes: Uint8Array | undefined): Uint8Array | undefined {
-  // Not `slice`, which of a Buffer is the same memory.
+  // Not `slice`, which of Node's own byte arrays is the same memory.
   return bytes && bytes.byteLength < bytes.buffer.byteLength ? new Uint8Array(bytes) : bytes
 }
 

@@ -50,14 +50,14 @@ export interface TapeNode {
 
 /** Check of a tensor. */
 export const TENSOR: Kind = {
-  expected: 'a tensor, such as tensor(data, shape) or parameter.value',
+  expected: 'a tensor, such as tensor(data, shape)',
   is: (value) => value instanceof Tensor,
 }
 
 /** Check of what a function such as `forward` of a module returns. */
 export const RESULT: Kind = {
   expected: 'a tensor',
-  fix: 'return it synchronously: steps are recorded without waiting',
+  fix: 'return it synchronously, as steps are recorded',
   is: (value) => value instanceof Tensor,
 }
 
@@ -98,7 +98,7 @@ export class Tensor implements Spec {
       throw new DeviceError(this.name ?? 'tensor', `it is on ${where}`, {
         given: { tensor: formatShape(this) },
         fix: closed
-          ? 'make it again, or load it: learner.load(path)'
+          ? 'make it again, or learner.load(path)'
           : 'call useGpu(gpu) with the GPU of the tensor, or read it there and upload it here',
       })
     }

@@ -366,7 +366,7 @@ test('what is no tensor is not read', async () => {
   await expect(read(parameter as never)).rejects.toThrowErrorMatchingInlineSnapshot(`
     [OptionError: read: source is not of the right kind
       source  of class Parameter
-      expected a tensor, such as tensor(data, shape) or parameter.value]
+      expected a tensor, such as tensor(data, shape)]
   `)
   await expect(item(Promise.resolve(parameter.value) as never)).rejects.toThrow('Fix: await it')
 })
@@ -553,7 +553,7 @@ describe('of several GPUs', () => {
     expect(() => relu(y)).toThrowErrorMatchingInlineSnapshot(`
       [DeviceError: tensor: it is on a GPU that is closed
         tensor  [2] f32
-        Fix: make it again, or load it: learner.load(path)]
+        Fix: make it again, or learner.load(path)]
     `)
   })
 

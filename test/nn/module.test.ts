@@ -182,7 +182,7 @@ describe('modules', () => {
       [OptionError: module Own: its output is not of the right kind
         its output  undefined
         expected a tensor
-        Fix: return it synchronously: steps are recorded without waiting]
+        Fix: return it synchronously, as steps are recorded]
     `)
     model.forward = (() => Promise.reject(new Error('late'))) as never
     expect(() => model.summary([1, 2])).toThrow('Fix: return it synchronously')

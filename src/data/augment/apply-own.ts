@@ -15,7 +15,7 @@ export function applyOwnBatch(
 ): Tensor {
   const made: unknown = noGrad(() => apply(images, drawn, phase))
   if (made instanceof Tensor && made.dtype === images.dtype && made.shape.join() === images.shape.join()) return made
-  const fix = ignoreRejection(made) ? 'return it synchronously: steps are recorded without waiting' : undefined
+  const fix = ignoreRejection(made) ? 'return it synchronously, as steps are recorded' : undefined
   throw new ShapeError(`batch transform ${name}`, 'its result differs from its input in shape or type', {
     given: { result: made instanceof Tensor ? made : String(made) },
     expected: formatShape(images),
