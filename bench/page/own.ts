@@ -117,7 +117,7 @@ export function ownPictures(trainer: TrainerClient, view: TrainingView, facts: A
         pretrained: start === 'pretrained' && (await shipped),
       })
     })
-    // What was pressed is disabled or hidden now.
+    // The button that was pressed is disabled or hidden now, and would lose the keyboard.
     view.focus()
   })
   refresh()

@@ -241,7 +241,7 @@ let finished: Promise<unknown> = Promise.resolve()
 /** Runs a fit of a session, with guesses about the pictures on the page meanwhile. */
 async function fit(session: Session, work: () => Promise<void>): Promise<void> {
   const { part, learner, signal } = session
-  // What was stopped while it got ready waits for nothing.
+  // A training that was stopped while it got ready need not wait for the one before.
   if (!signal.aborted) await finished
   if (signal.aborted) return tell({ kind: 'phase', part, phase: 'stopped', text: 'Stopped' })
   running = session

@@ -37,7 +37,7 @@ export class TrainingView {
   private epochs = 0
   private phase: Phase = 'stopped'
   private work: (() => Promise<unknown>) | undefined
-  /** What the button does where there is nothing to go on with. */
+  /** Text and action of the Continue button where no training can be continued. */
   private anew: { readonly text: string; readonly begin: () => void } | undefined
   /** Called as training begins and ends. */
   onPhase: (phase: Phase) => void = () => undefined

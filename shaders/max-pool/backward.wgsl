@@ -21,7 +21,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
     var sum = vec4f();
     // Position of the pixel in a window, and the window; one that would begin below zero wraps around.
     if (AT_ONCE > 1u) {
-      // Without a branch, behind which the loads of other windows would have to wait: windows per axis that a pixel may be in.
+      // Windows per axis that a pixel may be in, without a branch, behind which the loads of other windows would have to wait.
       let reach = (shape.WINDOW + STRIDE - 1u) / STRIDE;
       for (var i = 0u; i < reach; i++) {
         for (var j = 0u; j < reach; j++) {

@@ -15,7 +15,7 @@ test('an error of whoever uses the images ends the work', async () => {
   const requests = Array.from({ length: 1000 }, (_, i) => ({ path: `${i}.png` }))
   const full = () => Promise.reject(new Error('the disk is full'))
   await expect(decodeEach(decoder, requests, (_pixels, i) => (i === 3 ? full() : undefined))).rejects.toThrow('disk')
-  // What is under way comes to its end.
+  // Images whose decoding has begun are decoded to the end.
   await new Promise((resolve) => setTimeout(resolve, 10))
   expect(decoded).toBeLessThan(20)
 })

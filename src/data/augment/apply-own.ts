@@ -2,7 +2,7 @@ import { ShapeError } from '../../base/errors.ts'
 import { formatShape } from '../../base/format.ts'
 import { ignoreRejection } from '../../base/options.ts'
 import { noGrad } from '../../tensor/op.ts'
-import { Tensor } from '../../tensor/tensor.ts'
+import { RESULT, Tensor } from '../../tensor/tensor.ts'
 import type { Phase } from './draw.ts'
 import type { DrawnTensors, OwnBatchTransform } from './own.ts'
 
@@ -15,7 +15,7 @@ export function applyOwnBatch(
 ): Tensor {
   const made: unknown = noGrad(() => apply(images, drawn, phase))
   if (made instanceof Tensor && made.dtype === images.dtype && made.shape.join() === images.shape.join()) return made
-  const fix = ignoreRejection(made) ? 'return it synchronously, as steps are recorded' : undefined
+  const fix = ignoreRejection(made) ? RESULT.fix : undefined
   throw new ShapeError(`batch transform ${name}`, 'its result differs from its input in shape or type', {
     given: { result: made instanceof Tensor ? made : String(made) },
     expected: formatShape(images),

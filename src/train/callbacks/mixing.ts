@@ -68,7 +68,7 @@ export interface Mixing {
  * Source: fastai callback/mixup.py, MixHandler.
  */
 export function mixing({ name, options, draw, apply }: Mixing): Callback {
-  // By fit: one callback may be given to several learners, and a fit that failed leaves its tensors on a GPU that may be gone.
+  // Tensors of each learner's fit: several may share one callback, and a fit that failed leaves its own on a GPU that may be gone.
   const kept = new WeakMap<FitState, MixTensors>()
   const forget = (state: FitState) => {
     for (const made of Object.values(kept.get(state) ?? {})) release(made as Tensor)

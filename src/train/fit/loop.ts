@@ -48,7 +48,7 @@ async function trainEpoch(state: RunningFit, scaler: LossScaler, losses: LossRea
   } finally {
     replay.close()
     const learnt = losses.flush().then((rest) => learnLosses(state, rest))
-    // What a callback makes of these losses, such as the end of the fit, must not take the place of an error.
+    // A callback may end the fit as it learns these losses; the error of a step that failed must not be lost by that.
     await (failed ? learnt.catch(() => undefined) : learnt)
   }
 }
