@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config'
-import { browserProjects } from './test/browser/project.ts'
+import { browserProjects, PATIENCE } from './test/browser/project.ts'
 import { swiftShader } from './test/helpers/swift-shader.ts'
 
 const files = readdirSync('test', { recursive: true, encoding: 'utf8' })
@@ -76,9 +76,7 @@ export default defineConfig({
     // checks. Two at a time on two cores took 193 s where one after the other took 318 (test/train, nn and optim, nothing
     // cached, a Xeon). No more than four: each has a GPU device and up to a gigabyte of memory of its own.
     maxWorkers: Math.min(4, availableParallelism()),
-    // Only a hang takes this long: a slow machine with nothing cached compiles for minutes, and runs the lesson for two.
-    testTimeout: 600_000,
-    hookTimeout: 600_000,
+    ...PATIENCE,
     // A test that prints is a test that hides something.
     onConsoleLog(log) {
       throw new Error(`stray output in a test: ${log}`)

@@ -28,6 +28,9 @@ const INSTEAD: Readonly<Record<string, string>> = {
 /** Test files of a page that need nothing of the process that drives Chromium. */
 const UNDRIVEN = ['parity', 'training', 'inference', 'worker'].map((name) => `test/browser/${name}.test.ts`)
 
+/** Only a hang takes this long: a slow machine with nothing cached compiles for minutes, and runs the lesson for two. */
+export const PATIENCE = { testTimeout: 600_000, hookTimeout: 600_000, expect: { poll: { timeout: 240_000 } } }
+
 type Options = NonNullable<TestProjectInlineConfiguration['test']>
 
 /** Project of tests in a page of one browser. */
@@ -53,8 +56,7 @@ function pageProject(name: string, include: string[], browser: Options['browser'
       fileParallelism: false,
       // After the other projects: a software adapter uses every core.
       sequence: { groupOrder: 1 },
-      testTimeout: 600_000,
-      hookTimeout: 600_000,
+      ...PATIENCE,
       browser: { enabled: true, headless: true, screenshotFailures: false, commands, ...browser },
     },
   }

@@ -593,7 +593,7 @@ function serve({
 
 /** Destroys a response once its reader has stored that many bytes: what is still on the way would be lost with it. */
 async function cutOnce(response: ServerResponse, storedBytes: number): Promise<void> {
-  await vi.waitFor(() => expect(statSync(part()).size).toBe(storedBytes), { timeout: 20_000, interval: 5 })
+  await vi.waitFor(() => expect(statSync(part()).size).toBe(storedBytes), { timeout: 240_000, interval: 5 })
   // Time for the headers, where nothing follows them.
   setTimeout(() => response.destroy(), 20)
 }

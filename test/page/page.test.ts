@@ -9,16 +9,13 @@ import { readSafetensors } from '../../src/exports/nn.ts'
 import { runOnnx } from '../helpers/onnx-runtime.ts'
 import { executablePath, openBrowser, openSite, openTab, root, textOf, type Site } from './site.ts'
 
-/** What a busy machine with a software adapter may take for a few steps. */
-const PATIENCE = { timeout: 240_000 }
-
 const first = '[data-training=first]'
 
 /** Weights that the page ships. */
 const weights = join(root, 'bench', 'page', 'public', 'weights.safetensors')
 
 /** Waits for a training to be in a phase. */
-const phase = (page: Page, part: string, name: string) => page.locator(`${part}[data-phase=${name}]`).waitFor(PATIENCE)
+const phase = (page: Page, part: string, name: string) => page.locator(`${part}[data-phase=${name}]`).waitFor()
 
 const figure = async (page: Page, part: string, name: string): Promise<string> =>
   textOf(page, `${part} [data-figure="${name}"]`)
@@ -28,14 +25,13 @@ async function firstLoss(page: Page, part: string): Promise<number> {
   await page.waitForFunction(
     (selector) => /\d/.test(document.querySelector(`${selector} [data-figure=loss]`)?.textContent ?? ''),
     part,
-    PATIENCE,
   )
   return Number(await figure(page, part, 'loss'))
 }
 
 /** Stops the first training before its first step, for tests of something else: its kernels take long to compile. */
 async function stopFirst(page: Page): Promise<void> {
-  await page.locator(`${first}[data-phase]`).waitFor(PATIENCE)
+  await page.locator(`${first}[data-phase]`).waitFor()
   await page.locator(`${first} .controls button`).click()
   await phase(page, first, 'stopped')
 }
@@ -60,7 +56,7 @@ function someOwn({ folder }: Site) {
 /** Gives the page those pictures. */
 async function giveSomeOwn(page: Page, site: Site): Promise<void> {
   await page.locator('#files').setInputFiles(someOwn(site).file)
-  await page.getByText('16 pictures added.').waitFor(PATIENCE)
+  await page.getByText('16 pictures added.').waitFor()
 }
 
 describe.skipIf(executablePath === undefined)('the page', () => {
@@ -78,14 +74,14 @@ describe.skipIf(executablePath === undefined)('the page', () => {
   test('trains by itself: the loss falls, captions turn right, nothing comes from elsewhere', async () => {
     const { page, errors, addresses, close } = await openTab(browser)
     await page.goto(site.url)
-    await page.locator('#adapter.slow').waitFor(PATIENCE)
+    await page.locator('#adapter.slow').waitFor()
     expect(await textOf(page, '#adapter')).toMatch(/swiftshader.*software adapter/i)
     const begin = await firstLoss(page, first)
     // ln 6 for six classes, and what random outputs add.
     expect(begin).toBeGreaterThan(1.2)
     expect(begin).toBeLessThan(3)
     expect(await page.locator(`${first} .tiles img`).count()).toBe(12)
-    await page.locator(`${first} .tiles .right, ${first} .tiles .wrong`).first().waitFor(PATIENCE)
+    await page.locator(`${first} .tiles .right, ${first} .tiles .wrong`).first().waitFor()
     const before = await page.locator(`${first} figcaption`).allTextContents()
     await phase(page, first, 'finished')
     expect(Number(await figure(page, first, 'loss'))).toBeLessThan(0.75 * begin)
@@ -97,7 +93,7 @@ describe.skipIf(executablePath === undefined)('the page', () => {
     expect(await textOf(page, '[data-source=first]')).toContain('new DataBlock({')
     expect(await textOf(page, '#origin')).toContain('drawings')
     await page.locator('#show-layers').click()
-    await page.locator('#inside-result table').waitFor(PATIENCE)
+    await page.locator('#inside-result table').waitFor()
     expect(await textOf(page, '#inside-result')).toContain('conv 3×3 / 2')
     expect(await textOf(page, '#inside-status')).toContain('10 layers')
     expect(addresses.filter((address) => !address.startsWith(site.url) && !/^(blob|data):/.test(address))).toEqual([])
@@ -110,7 +106,7 @@ describe.skipIf(executablePath === undefined)('the page', () => {
     const giveBack = await without(page, 'pictures.zip')
     await page.goto(site.url)
     const button = page.locator(`${first} .controls button`)
-    await page.getByText('pictures.zip cannot be loaded').waitFor(PATIENCE)
+    await page.getByText('pictures.zip cannot be loaded').waitFor()
     expect(await button.textContent()).toBe('Start again')
     await giveBack()
     await button.press('Enter')
@@ -144,7 +140,7 @@ describe.skipIf(executablePath === undefined)('the page', () => {
     await page.locator('input[value=nothing]').check()
     await page.locator('input[name=epochs]').fill('1')
     await page.locator('#train').click()
-    await page.locator('#mistakes .ready').waitFor(PATIENCE)
+    await page.locator('#mistakes .ready').waitFor()
     expect(await textOf(page, '#mistakes-status')).toMatch(/^\d+% of 2 pictures/)
     const cells = await page.locator('#confusion td').allTextContents()
     expect(cells.map(Number).reduce((sum, count) => sum + count, 0)).toBe(2)
@@ -152,8 +148,8 @@ describe.skipIf(executablePath === undefined)('the page', () => {
 
     for (const id of ['show-layers', 'time-kernels']) {
       await page.locator(`#${id}`).click()
-      await page.locator('#inside-result table').waitFor(PATIENCE)
-      await page.locator('#inside-cancel').waitFor({ ...PATIENCE, state: 'hidden' })
+      await page.locator('#inside-result table').waitFor()
+      await page.locator('#inside-cancel').waitFor({ state: 'hidden' })
     }
     for (const source of await page.locator('details').all()) {
       await source.evaluate((details) => ((details as HTMLDetailsElement).open = true))
@@ -164,22 +160,19 @@ describe.skipIf(executablePath === undefined)('the page', () => {
     const hard = page.locator('#worst li')
     expect(await hard.filter({ hasText: 'trained on' }).count()).toBeGreaterThan(0)
     await hard.first().getByRole('button', { name: 'Remove' }).click()
-    await page.getByText('Picture removed. Train again').waitFor(PATIENCE)
+    await page.getByText('Picture removed. Train again').waitFor()
     const counts = await page.locator('#classes .count').allTextContents()
     expect(counts.map((text) => parseInt(text, 10)).reduce((sum, count) => sum + count, 0)).toBe(15)
     // Going on would need the picture that is gone.
     const again = page.locator('[data-training=own] .controls button')
     expect(await again.textContent()).toBe('Train again')
     await again.click()
-    await page.locator('#mistakes .ready').waitFor({ ...PATIENCE, state: 'hidden' })
-    await page.locator('#mistakes .ready').waitFor(PATIENCE)
+    await page.locator('#mistakes .ready').waitFor({ state: 'hidden' })
+    await page.locator('#mistakes .ready').waitFor()
     expect(await again.textContent()).toMatch(/^Train 4 more epochs|^Continue/)
 
     const saved = async (format: string): Promise<Uint8Array> => {
-      const [download] = await Promise.all([
-        page.waitForEvent('download', PATIENCE),
-        page.locator(`#save-${format}`).click(),
-      ])
+      const [download] = await Promise.all([page.waitForEvent('download'), page.locator(`#save-${format}`).click()])
       expect(download.suggestedFilename()).toBe(`model.${format}`)
       return readFileSync(await download.path())
     }
@@ -193,24 +186,24 @@ describe.skipIf(executablePath === undefined)('the page', () => {
 
     for (const name of ['my model', 'my model (2)']) {
       await page.locator('#keep').click()
-      await page.getByText(`“\u2068${name}\u2069” is kept in this browser`).waitFor(PATIENCE)
+      await page.getByText(`“\u2068${name}\u2069” is kept in this browser`).waitFor()
     }
     await page.reload()
     await stopFirst(page)
     await page.locator('#kept button').first().click()
-    await page.getByText('is open: try it above').waitFor(PATIENCE)
+    await page.getByText('is open: try it above').waitFor()
     await page
       .locator('#try-input')
       .setInputFiles({ name: 'ring.jpg', mimeType: 'image/jpeg', buffer: someOwn(site).ring })
-    await page.locator('#bars li').nth(1).waitFor(PATIENCE)
+    await page.locator('#bars li').nth(1).waitFor()
     const percents = await page.locator('#bars b').allTextContents()
     expect(Math.abs(percents.map(parseFloat).reduce((sum, value) => sum + value, 0) - 100)).toBeLessThanOrEqual(1)
     const drawn = () => page.locator('#try-canvas').evaluate((canvas) => (canvas as HTMLCanvasElement).toDataURL())
     const plain = await drawn()
     await page.locator('#try-look').check()
-    await expect.poll(drawn, PATIENCE).not.toBe(plain)
+    await expect.poll(drawn).not.toBe(plain)
     await page.getByRole('button', { name: 'Forget my model', exact: true }).click()
-    await expect.poll(() => page.locator('#kept li > bdi').allTextContents(), PATIENCE).toEqual(['my model (2)'])
+    await expect.poll(() => page.locator('#kept li > bdi').allTextContents()).toEqual(['my model (2)'])
     expect(errors).toEqual([])
     await close()
   })
@@ -241,7 +234,7 @@ describe.skipIf(executablePath === undefined)('the page', () => {
     await phase(page, own, 'stopped')
     await page.keyboard.press('Enter')
     await phase(page, own, 'finished')
-    await page.locator('#mistakes .ready').waitFor(PATIENCE)
+    await page.locator('#mistakes .ready').waitFor()
     // One epoch of the head, and the one that was asked for.
     expect(await figure(page, own, 'epoch')).toBe('2 of 2')
     // Losses of many steps are read at once, which is no speed.
@@ -253,10 +246,7 @@ describe.skipIf(executablePath === undefined)('the page', () => {
     expect(trained.length).toBeGreaterThan(5)
     expect(trained.filter((one) => shipped.some((other) => one.equals(other)))).toEqual([])
     await page.locator('#show-layers').click()
-    await page
-      .locator('#inside-result .bar span')
-      .first()
-      .waitFor({ ...PATIENCE, state: 'attached' })
+    await page.locator('#inside-result .bar span').first().waitFor({ state: 'attached' })
     const widths = await page
       .locator('#inside-result .bar span')
       .evaluateAll((bars) => bars.map((bar) => (bar as HTMLElement).style.width))
@@ -271,17 +261,17 @@ describe.skipIf(executablePath === undefined)('the page', () => {
     await stopFirst(page)
     await page.locator('#webcam').click()
     const rows = page.locator('#classes li')
-    await rows.nth(1).waitFor(PATIENCE)
+    await rows.nth(1).waitFor()
     const record = (row: number) => rows.nth(row).getByRole('button', { name: /^Hold to record/ })
     const count = async (row: number) => parseInt((await rows.nth(row).locator('.count').textContent()) ?? '', 10)
     await record(0).scrollIntoViewIfNeeded()
     await record(0).hover()
     await page.mouse.down()
-    await expect.poll(() => count(0), PATIENCE).toBeGreaterThan(3)
+    await expect.poll(() => count(0)).toBeGreaterThan(3)
     await page.mouse.up()
     await record(1).focus()
     await page.keyboard.down(' ')
-    await expect.poll(() => count(1), PATIENCE).toBeGreaterThan(3)
+    await expect.poll(() => count(1)).toBeGreaterThan(3)
     await page.keyboard.up(' ')
     await page.waitForTimeout(500)
     const held = [await count(0), await count(1)]
@@ -297,13 +287,13 @@ describe.skipIf(executablePath === undefined)('the page', () => {
       drop.items.add(new File(['no picture'], 'c.png'))
       place.dispatchEvent(new DragEvent('drop', { dataTransfer: drop, bubbles: true, cancelable: true }))
     })
-    await page.getByText(/2 pictures added\. This browser cannot read .c\.png/).waitFor(PATIENCE)
+    await page.getByText(/2 pictures added\. This browser cannot read .c\.png/).waitFor()
     expect(await count(2)).toBe(2)
-    await expect.poll(() => page.locator('#train').isEnabled(), PATIENCE).toBe(true)
+    await expect.poll(() => page.locator('#train').isEnabled()).toBe(true)
     await page.locator('#webcam').click()
     expect(await page.locator('#webcam').textContent()).toBe('Use the webcam')
     await page.locator('#borrow').click()
-    await page.getByText('60 pictures added.').waitFor(PATIENCE)
+    await page.getByText('60 pictures added.').waitFor()
     expect(await rows.count()).toBe(6)
     expect(errors).toEqual([])
     await close()
@@ -316,7 +306,7 @@ describe.skipIf(executablePath === undefined)('the page', () => {
     await page.goto(site.url)
     await stopFirst(page)
     await page.locator('#open-input').setInputFiles(weights)
-    await page.getByText('is open: try it above').waitFor(PATIENCE)
+    await page.getByText('is open: try it above').waitFor()
     await page.locator(`${first} .controls button`).click()
     await firstLoss(page, first)
     const { processInfo } = await (await alone.newBrowserCDPSession()).send('SystemInfo.getProcessInfo')
@@ -325,7 +315,7 @@ describe.skipIf(executablePath === undefined)('the page', () => {
     process.kill(gpuProcess.id, 'SIGKILL')
     await phase(page, first, 'stopped')
     const button = page.locator(`${first} .controls button`)
-    await page.getByText('press Start again').waitFor(PATIENCE)
+    await page.getByText('press Start again').waitFor()
     expect(await textOf(page, `${first} .controls .status`)).toContain('lost')
     expect(await button.textContent()).toBe('Start again')
     const [download] = await Promise.all([page.waitForEvent('download'), page.locator('#save-safetensors').click()])
@@ -356,8 +346,8 @@ describe.skipIf(executablePath === undefined)('the page', () => {
     await page.goto(site.url)
     await stopFirst(page)
     await page.locator('#compare').click()
-    await page.getByText('TensorFlow.js 4.22, float32: 1 step done').waitFor(PATIENCE)
-    await page.getByText('were compared with those of PyTorch').waitFor(PATIENCE)
+    await page.getByText('TensorFlow.js 4.22, float32: 1 step done').waitFor()
+    await page.getByText('were compared with those of PyTorch').waitFor()
     const cells = await page
       .locator('#inside-result tbody tr')
       .evaluateAll((rows) => rows.map((row) => [...row.children].slice(0, 4).map(({ textContent }) => textContent)))
@@ -373,10 +363,10 @@ describe.skipIf(executablePath === undefined)('the page', () => {
     await page.unrouteAll()
     await page.locator('#compare').click()
     await expect
-      .poll(() => textOf(page, '#inside-result tbody tr'), PATIENCE)
+      .poll(() => textOf(page, '#inside-result tbody tr'))
       .toMatch(/^wgrad, mixed precision[\d.]+ m?s[\d.]+1\.0×$/)
     await page.locator('#inside-cancel').click()
-    await page.getByText('Cancelled.').waitFor(PATIENCE)
+    await page.getByText('Cancelled.').waitFor()
     expect(await page.locator('#compare').isEnabled()).toBe(true)
     expect(errors).toEqual([])
     await close()
@@ -399,7 +389,7 @@ describe.skipIf(executablePath === undefined)('the page', () => {
     expect(shifts.reduce((sum, value) => sum + value, 0)).toBeLessThan(0.1)
     await page.locator(`${first} .controls button`).click()
     await page.locator('#webcam').click()
-    await page.locator('#classes li').nth(1).waitFor(PATIENCE)
+    await page.locator('#classes li').nth(1).waitFor()
     await page.locator('#classes input').first().fill('a'.repeat(60))
     expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(360)
     for (const landmark of ['banner', 'navigation', 'main', 'contentinfo'] as const) {
@@ -441,21 +431,21 @@ describe.skipIf(executablePath === undefined)('the page', () => {
     await phase(page, first, 'stopped')
     await tabTo('#pick-files')
     await page.keyboard.press('Enter')
-    await page.getByText('16 pictures added.').waitFor(PATIENCE)
+    await page.getByText('16 pictures added.').waitFor()
     await tabTo('input[value=pretrained]')
     await page.keyboard.press('ArrowDown')
     await tabTo('input[name=epochs]', 2)
     await page.keyboard.press('Control+A')
     await page.keyboard.type('1')
     await page.keyboard.press('Enter')
-    await page.locator('#mistakes .ready').waitFor(PATIENCE)
+    await page.locator('#mistakes .ready').waitFor()
     expect(await figure(page, '[data-training=own]', 'epoch')).toBe('1 of 1')
     await tabTo('#save-onnx')
-    const [download] = await Promise.all([page.waitForEvent('download', PATIENCE), page.keyboard.press('Space')])
+    const [download] = await Promise.all([page.waitForEvent('download'), page.keyboard.press('Space')])
     expect(download.suggestedFilename()).toBe('model.onnx')
     await tabTo('#show-layers')
     await page.keyboard.press('Enter')
-    await page.locator('#inside-result table').waitFor(PATIENCE)
+    await page.locator('#inside-result table').waitFor()
     expect(errors).toEqual([])
     await close()
   })
@@ -468,7 +458,7 @@ describe.skipIf(executablePath === undefined)('the page', () => {
       await route.fulfill({ contentType: 'text/javascript', body: `${refusal}${body}` })
     })
     await broken.goto(site.url)
-    await broken.locator('#adapter.none').waitFor(PATIENCE)
+    await broken.locator('#adapter.none').waitFor()
     expect(await textOf(broken, '#adapter')).toMatch(/^The graphics adapter does not open\.[^]*the driver is too old/)
     expect(await broken.locator('#own').isVisible()).toBe(false)
     expect(errors).toEqual([])
@@ -476,14 +466,14 @@ describe.skipIf(executablePath === undefined)('the page', () => {
     const { page, close } = await openTab(browser)
     await page.addInitScript(() => Object.defineProperty(Navigator.prototype, 'gpu', { get: () => undefined }))
     await page.goto(site.url)
-    await page.locator('#adapter.none').waitFor(PATIENCE)
+    await page.locator('#adapter.none').waitFor()
     expect(await textOf(page, '#adapter')).toContain('no WebGPU')
     expect(await page.locator('#own').isVisible()).toBe(false)
     await close()
     const without = await openBrowser({ gpu: false })
     const { page: bare } = await openTab(without)
     await bare.goto(site.url)
-    await bare.locator('#adapter.none').waitFor(PATIENCE)
+    await bare.locator('#adapter.none').waitFor()
     expect(await textOf(bare, '#adapter')).toContain('no graphics adapter')
     await without.close()
   })

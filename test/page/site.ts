@@ -85,9 +85,13 @@ export function openBrowser({ gpu = true } = {}): Promise<Browser> {
   })
 }
 
-/** A tab, with everything that went wrong in it and every address that it asked for. */
+/** What a busy machine with a software adapter may take for a few steps, in milliseconds. */
+const PATIENCE_MS = 240_000
+
+/** A tab, patient in every wait and action, with everything that went wrong in it and every address that it asked for. */
 export async function openTab(browser: Browser, options: BrowserContextOptions = {}) {
   const context = await browser.newContext({ permissions: ['camera'], acceptDownloads: true, ...options })
+  context.setDefaultTimeout(PATIENCE_MS)
   const addresses: string[] = []
   context.on('request', (request) => addresses.push(request.url()))
   const page = await context.newPage()
