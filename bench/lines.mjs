@@ -10,16 +10,17 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 
 /** Most lines of each room: what it had on 2026-11-26, and 5% more. */
 const BUDGETS = {
-  bench: 1190,
+  bench: 960,
   'bench/docs': 10,
   'bench/fuzz': 430,
   'bench/frames': 210,
   'bench/gpu-report': 690,
-  'bench/kernels': 1990,
+  'bench/kernels': 1570,
   'bench/lesson': 1180,
   'bench/machine': 50,
   'bench/page': 2150,
   'bench/peers': 1030,
+  'bench/recipe': 260,
   'bench/set-up': 480,
   'bench/steps': 500,
   shaders: 3680,
