@@ -282,6 +282,8 @@ export class Gpu {
     if (this.buffers.inUse && this.instruments) this.platform.log(this.instruments.inUseText(this.buffers.inUse))
     this.queue.close()
     this.device.destroy()
+    // Dawn's binding for Node holds on to a listener for good, and this one to everything the GPU made.
+    this.device.onuncapturederror = null
     this.buffers.closed = true
     this.closed = true
   }
