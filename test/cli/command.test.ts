@@ -4,6 +4,9 @@ import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
 import { OptionError } from '../../src/base/errors.ts'
 import { choice, numberIn, parseCommand, whole } from '../../src/cli/command.ts'
+import { decoderOf } from '../../src/cli/look.ts'
+import { ImageBlock } from '../../src/node.ts'
+import type { Platform } from '../../src/platform/platform.ts'
 
 test('numbers are taken within their bounds, and an empty text is none', () => {
   expect([undefined, '0', '7', '1e2'].map((given) => whole('--seeds', given, 3, 0, 100))).toEqual([3, 0, 7, 100])
@@ -28,6 +31,14 @@ test('what a command does not know is refused', () => {
   expect(() => rate('-pictures')).toThrow('Fix: write ./ before the name of a file that begins with a dash; `')
   expect(rate('--lr=-1', './-pictures')).toMatchObject({ values: { lr: '-1' }, positionals: ['./-pictures'] })
   expect(parseCommand('bench', ['word'], {}, { positionals: true }).positionals).toEqual(['word'])
+})
+
+test('images are decoded by sharp where it is installed, otherwise as by a program', async () => {
+  const having = (...kinds: string[]) =>
+    ({ decoder: { formats: () => Promise.resolve({ kinds: new Set(kinds) }) } }) as unknown as Platform
+  expect(await decoderOf(having('WebP'))).toBe('sharp')
+  expect(await decoderOf(having())).toBe(ImageBlock().decoding.decoder)
+  expect(await decoderOf(having('WebP'), 'built-in')).toBe('built-in')
 })
 
 test.each([

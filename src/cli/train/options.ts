@@ -51,7 +51,7 @@ Options
                        measured on; below it predict answers "none of these" (none).
                        Of several labels, the probability above which one counts (0.5)
   --fp32               single instead of mixed precision
-  --decoder NAME       built-in, turbo or sharp (sharp where it is installed)
+  --decoder NAME       sharp, turbo or built-in (sharp where it is installed, otherwise turbo)
   --seed N             seed of everything random (42)
 ${FOLDER_OPTIONS_USAGE}
   --out DIR            folder of the results (runs/<time>)
@@ -166,7 +166,7 @@ export function readTrainOptions(argv: readonly string[], help: string): TrainOp
     decoder:
       values.decoder === undefined
         ? undefined
-        : choice('--decoder', values.decoder, ['built-in', 'turbo', 'sharp'] as const),
+        : choice('--decoder', values.decoder, ['sharp', 'turbo', 'built-in'] as const),
     seed: seedOption(values.seed),
   }
 }

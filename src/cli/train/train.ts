@@ -148,9 +148,7 @@ function settingsText(settings: Settings, gpu: Gpu): string {
   return [
     `${gpu.name}${gpu.software ? ': a software adapter, which computes on the processor' : ''}`,
     `${model}${widen === 1 ? '' : `, ${widen} times as wide,`} from ${begun}, ${size} px, ${passes} epochs in batches of ${batchSize}, ${fp32 ? 'single' : 'mixed'} precision, seed ${seed}`,
-    ...(decoder === 'built-in'
-      ? []
-      : [`decoded by ${decoder}${shrink === 'fast' ? ' at the size that is needed' : ''}`]),
+    ...(decoder === 'turbo' ? [] : [`decoded by ${decoder}${shrink === 'fast' ? ' at the size that is needed' : ''}`]),
   ].join('\n')
 }
 
