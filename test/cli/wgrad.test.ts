@@ -216,6 +216,17 @@ describe('check', () => {
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
   })
 
+  test('a side of which no image can be read is told, with advice that is not refused in turn', async () => {
+    for (const kind of ['across', 'upright'] as const) draw(`half/train/${kind}/1.jpg`, kind, 1)
+    mkdirSync(join(folder, 'half/val/across'), { recursive: true })
+    writeFileSync(join(folder, 'half/val/across/2.jpg'), 'no image')
+    const { code, stderr } = await wgrad('train', 'half')
+    expect(stderr).toContain(
+      'DataError: half: there is no image to measure on\n  Fix: put images that can be read into',
+    )
+    expect(code).toBe(3)
+  })
+
   test.runIf(existsSync('/dev/full'))('output that cannot be written is told, and is no success', () => {
     const full = openSync('/dev/full', 'w')
     const { status, stderr } = spawnSync(process.execPath, [command, '--help'], { stdio: ['ignore', full, 'pipe'] })

@@ -67,7 +67,7 @@ export async function begin(output: Output, gpu: Gpu, beginning: Beginning): Pro
   for (const side of ['train', 'valid'] as const) {
     if (survey.images.some(({ path }) => split.sideOf(path) === side)) continue
     throw new DataError(options.folder, `there is no image to ${side === 'train' ? 'train' : 'measure'} on`, {
-      fix: 'put images into both folders, or leave the division to --valid 0.2',
+      fix: 'put images that can be read into its folder, or into its part of the table',
     })
   }
   const settings = settingsOf(options, {
