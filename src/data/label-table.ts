@@ -274,7 +274,7 @@ function targetReader(
   places: readonly number[],
 ): (where: string, cells: readonly string[]) => ImageTarget | undefined {
   const refuse = (where: string, cell: string, expected: string): never => {
-    throw new DataError(where, 'the cell is no target', { given: { cell }, expected })
+    throw new DataError(where, 'the cell is not a target', { given: { cell }, expected })
   }
   return (where, row) => {
     const cells = places.map((place) => row[place].trim())

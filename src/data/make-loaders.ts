@@ -139,7 +139,7 @@ async function datasetOf(
   const { getItems, getY, blocks, splitter = randomSplitter({ seed }) } = block
   const all = await getItems(path, { platform })
   checkArgument('getItems', 'its result', all, ITEMS)
-  if (all.length === 0) throw new DataError(path, 'there are no items')
+  if (all.length === 0) throw new DataError(path, 'there are no items', { fix: 'see what getItems gives' })
   const items = limited(all, limit, seed)
   requireOnce(path, items)
   const split = splitter(items)

@@ -117,7 +117,7 @@ function revived<Transform>(
   makers: Readonly<Record<string, (record: never) => Transform>>,
   ownOf: (name: string, record: WrittenTransform) => Transform,
 ): Transform[] {
-  if (!Array.isArray(records)) throw new DataError('transforms', 'they are no list')
+  if (!Array.isArray(records)) throw new DataError('transforms', 'they are not a list')
   return records.map((record: WrittenTransform | null) => {
     const { kind: written, order: _order, ...options } = record ?? {}
     const kind = String(written)

@@ -49,7 +49,7 @@ export async function untarData(url: string, options: UntarOptions = {}): Promis
   const fileName = /([^/?#]+\.(?:tgz|tar\.gz))(?:[?#].*)?$/.exec(url)?.[1]
   if (fileName === undefined) {
     const expected = 'one of `urls`, or the address of a .tgz'
-    throw new OptionError('untarData', 'this is no address of an archive', { given: { url }, expected })
+    throw new OptionError('untarData', 'this is not the address of an archive', { given: { url }, expected })
   }
   const home = await dataHome(platform, options.home)
   const folder = files.join(home.data, fileName.replace(/\.(tgz|tar\.gz)$/, ''))

@@ -91,7 +91,7 @@ export function specialise(
 function declaration(name: string, constant: string, type: ConstantType, value: ConstantValue | undefined): string {
   if (value === undefined) throw new ShaderError(shaderPlace(name), `the launch gives no value for ${constant}`)
   if (!HOLDS[type](Number(value))) {
-    throw new ShaderError(shaderPlace(name), `${constant} is no number of ${type}`, { given: { [constant]: value } })
+    throw new ShaderError(shaderPlace(name), `${constant} is not a number of ${type}`, { given: { [constant]: value } })
   }
   return `const ${constant}: ${type} = ${literal(type, value)};`
 }

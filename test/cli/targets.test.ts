@@ -180,7 +180,7 @@ describe('several labels per image', () => {
     expect(hot.code).toBe(hot.stdout.includes('F1 is below 1') ? 1 : 0)
     const shades = await wgrad('evaluate', 'tagged', 'pictures', '--csv', 'shades.csv')
     expect(shades.code).toBe(3)
-    expect(shades.stderr).toContain('the cell is no target')
+    expect(shades.stderr).toContain('the cell is not a target')
   })
 })
 

@@ -311,7 +311,7 @@ describe('targets of a table', () => {
     expect((await targets({ labelColumn: 'kind', targets: 'labels' }))[0]).toMatchObject({ separator: ' ' })
     expect((await targets({ labelColumn: 'sort' }))[0]).toMatchObject({ kind: 'class' })
     await expect(targets({ labelColumn: 'kind', targets: 'numbers' })).rejects.toThrow(
-      'labels.csv:2: the cell is no target',
+      'labels.csv:2: the cell is not a target',
     )
     await expect(targets({ ...asked, targets: 'numbers' })).rejects.toThrow('a separator is for several labels')
   })

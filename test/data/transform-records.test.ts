@@ -78,7 +78,7 @@ describe('transforms that were written down', () => {
 
   test('of another kind are refused', () => {
     expect(() => batchTransformsFrom([{ kind: 'rotate' }])).toThrow("there is no transform 'rotate'")
-    expect(() => itemTransformsFrom({})).toThrow('they are no list')
+    expect(() => itemTransformsFrom({})).toThrow('they are not a list')
     expect(() => itemTransformsFrom([null])).toThrow("there is no transform 'undefined'")
     expect(() => itemTransformsFrom([{ kind: 'resize', width: 0, height: 3 }])).toThrow('size is out of range')
   })

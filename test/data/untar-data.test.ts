@@ -143,7 +143,7 @@ describe('untarData', () => {
 
   test('refuses an address that is no archive', async () => {
     await expect(untarData('https://example.org/images.zip', { platform: platform() })).rejects.toThrow(
-      'untarData: this is no address of an archive',
+      'untarData: this is not the address of an archive',
     )
   })
 

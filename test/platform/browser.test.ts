@@ -110,7 +110,9 @@ describe('addresses of a server', () => {
     expect(await urlFiles('images/').readText('a.jpg')).toBe('https://host/train/images/a.jpg')
     expect(await urlFiles('/images/').readText('a.jpg')).toBe('https://host/images/a.jpg')
     vi.unstubAllGlobals()
-    expect(() => urlFiles('images/')).toThrow("urlFiles: this is no address\n  address  images/\n  expected 'images/'")
+    expect(() => urlFiles('images/')).toThrow(
+      "urlFiles: this is not an address\n  address  images/\n  expected 'images/'",
+    )
     expect(() => urlFiles('http://:99')).toThrow(OptionError)
   })
 

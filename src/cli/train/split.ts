@@ -80,7 +80,7 @@ function measuredOf(path: string, split: () => ArrayLike<number>): number[] {
   } catch (cause) {
     if (!(cause instanceof DataError)) throw cause
     throw new DataError(path, 'there are too few images to train and to measure on', {
-      expected: 'two images of one class at least, which are no copies',
+      expected: 'two images of one class at least, which are not copies of each other',
       fix: 'put more images into it',
       cause,
     })

@@ -11,7 +11,7 @@ import { alreadyThere, glanceAt, readOnly, type BlobFiles } from './blob-files.t
  * `"/images/cat/1.jpg"`, as in a link of a page there.
  *
  * @param address  of a folder, ending in /, or of a page that lies beside the files; relative ones begin at this page
- * @throws OptionError  for a text that is no address
+ * @throws OptionError  for a text that is not an address
  */
 export function urlFiles(address: string | URL): Files {
   const base = baseOf(address)
@@ -81,11 +81,11 @@ export function urlFiles(address: string | URL): Files {
   }
 }
 
-/** @throws OptionError  for a text that is no address, also not a relative one */
+/** @throws OptionError  for a text that is not an address, not even a relative one */
 function baseOf(address: string | URL): URL {
   const page = globalThis.location?.href
   if (URL.canParse(String(address), page)) return new URL(address, page)
-  throw new OptionError('urlFiles', 'this is no address', {
+  throw new OptionError('urlFiles', 'this is not an address', {
     given: { address: String(address) },
     expected: "'images/', relative to the page, or 'https://example.org/images/'",
   })
