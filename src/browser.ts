@@ -41,13 +41,25 @@ export function openGpu(options: GpuOptions & BrowserPlatformOptions = {}): Prom
   )
 }
 
-/** Loads a file that `learner.export` wrote, or its contents, ready to predict. See train/files/export.ts. */
+/**
+ * Loads a file that `learner.export` wrote, or its contents, and returns a predictor, which computes in f32.
+ *
+ * @param source  path of the file, or its contents: bytes, a Blob or a File
+ * @throws DataError  that names the file, if it has another format, is damaged, or holds a model of an unknown architecture
+ * @throws DeviceError  if no GPU is open, unless `platform` is given
+ */
 export async function loadLearner(source: ModelSource, options: Partial<LoadLearnerOptions> = {}): Promise<Predictor> {
   const exported = await import('./train/files/export.ts')
   return exported.loadLearner(source, { ...options, platform: options.platform ?? currentGpu().platform })
 }
 
-/** Weights from a file. See train/files/pretrained.ts. */
+/**
+ * Reads weights from a file, `.safetensors` or a `.pth` of which nothing is executed.
+ *
+ * @param source  path of the file among those of the page
+ * @throws DataError  that names the file, if it is missing, damaged or of another format
+ * @throws DeviceError  if no GPU is open, unless `platform` is given
+ */
 export async function readPretrained(source: string, options: HubOptions = {}): Promise<Pretrained> {
   const pretrained = await import('./train/files/pretrained.ts')
   return pretrained.readPretrained(source, { ...options, platform: options.platform ?? currentGpu().platform })

@@ -42,6 +42,7 @@ export interface PreparedOptions extends DataBlockOptions {
   readonly itemTransforms: readonly ItemTransform[]
 }
 
+/** Options of `DataBlock.loaders`. */
 export interface LoadersOptions {
   /** Items of a batch, in training and in validation. Default 64 */
   readonly batchSize?: number

@@ -10,9 +10,9 @@ export interface HubOptions {
   readonly sha256?: string
   /** Version of the model: a branch, a tag or a commit. Default 'main' */
   readonly revision?: string
-  /** Address of the hub. Default: the setting `HF_ENDPOINT`, else https://huggingface.co */
+  /** Address of the hub. Default: the setting `HF_ENDPOINT`, otherwise https://huggingface.co */
   readonly endpoint?: string
-  /** Folder that holds `models/`. Default: the setting `FASTAI_HOME`, else `~/.fastai` */
+  /** Folder that holds `models/`. Default: the setting `FASTAI_HOME`, otherwise `~/.fastai` */
   readonly home?: string
   /** Fetch again what is already there. Default false */
   readonly force?: boolean

@@ -5,6 +5,7 @@ import type { Platform } from '../platform/platform.ts'
 import { parseCsv } from './csv.ts'
 import type { Splitter } from './splitters.ts'
 
+/** Options of `getImagesFromCsv`. */
 export interface ImagesFromCsvOptions {
   /** The name of the table in the folder. Default 'noisy_imagenette.csv' */
   readonly file?: string

@@ -18,6 +18,7 @@ export interface SizeTransform {
   draw(random: Rng, split: Phase): ResizePlan
 }
 
+/** Resizes images to one size: crops, squishes or pads them. Made by `resize`. */
 export interface ResizeTransform extends SizeTransform {
   readonly kind: 'resize'
   readonly method: FitPlan['method']
@@ -25,6 +26,7 @@ export interface ResizeTransform extends SizeTransform {
   readonly padMode: PadMode | undefined
 }
 
+/** Resizes a random box of each image in training, the middle in validation. Made by `randomResizedCrop`. */
 export interface RandomResizedCropTransform extends SizeTransform, Required<RandomResizedCropOptions> {
   readonly kind: 'randomResizedCrop'
 }
@@ -44,10 +46,12 @@ export interface RandomCropOptions {
   readonly padMode?: PadMode
 }
 
+/** Crops images without resampling, at a random place in training. Made by `randomCrop`. */
 export interface RandomCropTransform extends SizeTransform, Required<RandomCropOptions> {
   readonly kind: 'randomCrop'
 }
 
+/** Crops or pads images around their middle, without resampling. Made by `cropPad`. */
 export interface CropPadTransform extends SizeTransform {
   readonly kind: 'cropPad'
   readonly padMode: PadMode
@@ -123,6 +127,7 @@ export function resize(
   }
 }
 
+/** Options of `randomResizedCrop`. */
 export interface RandomResizedCropOptions {
   /** Smallest and largest part of the area to keep in training. Default 0.08 and 1 */
   readonly minScale?: number
@@ -175,7 +180,7 @@ export function randomResizedCrop(size: Size, options: RandomResizedCropOptions 
  * Mirrors images left to right with probability p, in training only, and before they are cropped wherever it is listed.
  *
  * @param p  Default 0.5
- * @throws OptionError  when p is no probability
+ * @throws OptionError  if p is not a probability
  * Source: fastai vision/augment.py, FlipItem.
  */
 export function flipItem(p = 0.5): FlipItemTransform {

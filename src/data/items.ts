@@ -40,6 +40,7 @@ const systemFolders: ReadonlySet<string> = new Set([
   'lost+found',
 ])
 
+/** Options of `getImageFiles`. */
 export interface GetImageFilesOptions {
   /** Only these folders of `path`, e.g. `['train']`. Default: all, and the images of `path` itself. */
   readonly folders?: readonly string[]

@@ -22,6 +22,7 @@ const DEPTH = 2
 /** Batches given out before the GPU has to be done with the first of them: more would only fill memory. */
 const STEPS_AHEAD = 2
 
+/** Parts that a `Loader` is made of; `DataBlock.loaders` puts them together. */
 export interface LoaderOptions {
   readonly platform: Platform
   readonly pictures: Pictures

@@ -7,6 +7,7 @@ import type { Loader } from './loader.ts'
 import { Pictures } from './pictures.ts'
 import { encoded, outputsOf, type TargetCodec } from './targets.ts'
 
+/** Options of `Loaders.test`. */
 export interface TestLoaderOptions {
   /** The label of each file, as `getY` gives it: the name of its class. Default: not known */
   readonly labels?: readonly unknown[]

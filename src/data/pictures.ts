@@ -19,6 +19,7 @@ const MANY_THREADS = 4
  */
 const MOST_TIMES_KEPT = 64
 
+/** Parts that `Pictures` are made of. */
 export interface PicturesOptions {
   readonly platform: Pick<Platform, 'decoder' | 'drawsPage' | 'log'>
   /** Paths of the image files. */

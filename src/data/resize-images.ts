@@ -11,6 +11,7 @@ import type { Platform } from '../platform/platform.ts'
 import { decodeEach, type BadImage } from './decode-each.ts'
 import { getImageFiles } from './items.ts'
 
+/** Options of `resizeImages`. */
 export interface ResizeImagesOptions {
   /** Length of the longer side in pixels; smaller images stay as large as they are. */
   readonly size: number

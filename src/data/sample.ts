@@ -44,12 +44,13 @@ const SCENE_SIZE = 64
 /** The most labels of an image. */
 const MOST_LABELS = 3
 
+/** Options of `sampleData`. */
 export interface SampleOptions {
   /** Default 'classes' */
   readonly kind?: SampleKind
   /** Number of images, over all classes. Default 1,600 */
   readonly images?: number
-  /** As of `untarData`. */
+  /** Folder that holds `data/`. Default: the setting `FASTAI_HOME`, otherwise `~/.fastai` */
   readonly home?: string
   /** Default: that of the open GPU. */
   readonly platform?: Platform

@@ -10,6 +10,7 @@ import { sheetFormat, writeSheet, type LabeledImage } from './contact-sheet.ts'
 import type { Loader, EpochOptions } from './loader.ts'
 import { rowOf } from './targets.ts'
 
+/** Options of `showBatch`: which images are shown. */
 export interface ShowOptions {
   /** Images shown at most. Default 9 */
   readonly count?: number
@@ -29,7 +30,7 @@ export interface ShowOptions {
  * @param file    path of a PNG, SVG or HTML file, which ends in .png, .svg or .html; labels are text in the latter two. Without
  *   one nothing is written
  * @returns       without a path the bytes of a PNG
- * @throws OptionError  when it does not, or `count` is no number of images
+ * @throws OptionError  if the path has another suffix, or `count` is not a positive integer
  * Source: fastai data/core.py, TfmdDL.show_batch.
  */
 export function showBatch(loader: Loader, file: string, options?: ShowOptions): Promise<void>
@@ -39,7 +40,7 @@ export async function showBatch(loader: Loader, file?: string, options: ShowOpti
   return writeSheet(loader.platform, file, await batchImages(loader, options), 'showBatch')
 }
 
-/** The images that `showBatch` shows. @throws OptionError  when `count` is no number of images */
+/** The images that `showBatch` shows. @throws OptionError  if `count` is not a positive integer */
 export async function batchImages(loader: Loader, options: ShowOptions = {}): Promise<LabeledImage[]> {
   checkOptions('showBatch', options, { count: NUMBER, epoch: NUMBER, draws: TEXT, unique: FLAG })
   const { count = 9, unique = false, ...pass } = options
@@ -50,7 +51,7 @@ export async function batchImages(loader: Loader, options: ShowOptions = {}): Pr
   return drawn
 }
 
-/** @throws OptionError  when `count` is no number of images */
+/** @throws OptionError  if `count` is not a positive integer */
 export function requireCount(where: string, count: number): void {
   requireInteger(where, 'count', count, { from: 1 })
 }

@@ -5,10 +5,11 @@ import { currentGpu } from '../gpu/device.ts'
 import type { ArchiveCheck, Datasets, DownloadOptions, OnBytes, Platform } from '../platform/platform.ts'
 import { archiveChecks } from './urls.ts'
 
+/** Options of `untarData`. */
 export interface UntarOptions {
   /** Fetch and unpack again what is already there. Default false. */
   readonly force?: boolean
-  /** The folder that holds `archive/` and `data/`. Default: the setting `FASTAI_HOME`, else `~/.fastai`. */
+  /** The folder that holds `archive/` and `data/`. Default: the setting `FASTAI_HOME`, otherwise `~/.fastai`. */
   readonly home?: string
   /** Size and hashes that the archive must have. Default: those of `archiveChecks`; an archive that is not listed there is not checked. */
   readonly expected?: ArchiveCheck
@@ -24,7 +25,7 @@ export interface UntarOptions {
  * The folder of a data set, fetched and unpacked when it is not there yet.
  *
  *   <home>/data/imagenette2            is returned as it is when it exists
- *   <home>/archive/imagenette2.tgz     is unpacked when it exists and is the expected one, else fetched first
+ *   <home>/archive/imagenette2.tgz     is unpacked when it exists and is the expected one, otherwise fetched first
  *
  * Both folders are shared with fastai: what one has fetched, the other finds.
  *

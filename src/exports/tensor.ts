@@ -21,7 +21,7 @@ export type { OpDefinition, Saved } from '../tensor/op.ts'
 // Types that the others are made of, so that all of them can be named
 export type { Kind, Kinds } from '../base/options.ts'
 export type { Float } from '../ops/cast.ts'
-export type { ElementReduction } from '../ops/plans/element-loss.ts'
+export type { ElementReduction } from '../ops/plans/element-passes.ts'
 export type { Kept } from '../tensor/scope.ts'
 export type { Spec } from '../tensor/shape.ts'
 export type { Inputs, Leaf, Storage, TapeNode, Target } from '../tensor/tensor.ts'

@@ -19,6 +19,7 @@ import './wgsl/lib/storage-f32.ts'
  */
 const AT_ONCE = 4
 
+/** Value of a `@const` of a shader. */
 export type ConstantValue = number | boolean
 
 /** Values with which a shader is compiled. */

@@ -19,6 +19,7 @@ export interface ProfileRow {
 /** Function that waits for the times of the launches of one submit. */
 export type ReadRows = (platform: Platform) => Promise<readonly ProfileRow[]>
 
+/** Options of a `Profiler`. */
 export interface ProfilerOptions {
   /** Number of rows to keep. Default 50,000: some 250 training steps, so that a long run ends with a file that a browser can open. */
   readonly budget?: number

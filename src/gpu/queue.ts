@@ -5,6 +5,7 @@ import type { Profiler } from './profile.ts'
 import { ReadBack, type StagedRead } from './read-back.ts'
 import type { Tracer } from './trace.ts'
 
+/** Launch, copy or clear as it was captured, which a replay encodes again. */
 export type Command =
   | { readonly kind: 'launch'; readonly launch: Launch }
   | { readonly kind: 'copy'; readonly source: BufferView; readonly target: BufferView }

@@ -6,6 +6,7 @@ export interface Box {
   readonly width: number
 }
 
+/** Range of numbers, both ends included. */
 export type Range = readonly [smallest: number, largest: number]
 
 /** Number of boxes that are drawn before the one in the middle is taken. */

@@ -1,6 +1,6 @@
 import { OptionError } from '../base/errors.ts'
 
-/** Plan for resizing an image whose size is not known yet, in numbers that can be sent to a thread. See image/resize.ts. */
+/** Plan for resizing an image whose size is not known yet, in numbers that can be sent to a thread. */
 export type ResizePlan = (WholePlan | FitPlan | RandomCropPlan | MiddlePlan | WindowPlan) & {
   /** Left and right are exchanged before anything else is done. */
   readonly mirror?: boolean

@@ -10,6 +10,7 @@ import { imagePass, onGrid } from '../gpu/grid.ts'
 import { planWindowPool, type WindowPoolPlan } from './plans/window-pool.ts'
 import '../gpu/wgsl/avg-pool/index.ts'
 
+/** Options of `avgPool`. */
 export interface AvgPoolOptions {
   /** Height and width of the window, ≥ 1. */
   readonly kernelSize: number

@@ -2,6 +2,7 @@ import { defineOp } from '../tensor/op.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { elementLoss, type ElementReduction } from './plans/element-loss.ts'
 
+/** Options of `sigmoidCrossEntropy`. */
 export interface SigmoidCrossEntropyOptions {
   /** Reduction of the losses: one number by their 'mean' or 'sum', [N] by the mean of each of the 'rows', or 'none'. Default mean */
   readonly reduction?: ElementReduction

@@ -10,6 +10,7 @@ import { loaded } from './convolution/loaded.ts'
 import { convolve, convolveBackwardInput, convolveBackwardWeight } from './convolution/passes.ts'
 import { addBias, requireBias } from './plans/bias.ts'
 
+/** Options of `conv2d`. */
 export interface Conv2dOptions {
   /** Step in pixels, ≥ 1. Default 1. */
   readonly stride?: number

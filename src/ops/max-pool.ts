@@ -10,6 +10,7 @@ import { imagePass, onGrid } from '../gpu/grid.ts'
 import { planWindowPool, type WindowPoolPlan } from './plans/window-pool.ts'
 import '../gpu/wgsl/max-pool/index.ts'
 
+/** Options of `maxPool`. */
 export interface MaxPoolOptions {
   /** Height and width of the window, ≥ 1; at most 16, since positions in it are stored as bytes. */
   readonly kernelSize: number

@@ -2,11 +2,13 @@ import { defineOp } from '../tensor/op.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { elementLoss, type ElementReduction } from './plans/element-loss.ts'
 
+/** Options of `squaredError` and `absoluteError`. */
 export interface RegressionErrorOptions {
   /** Reduction of the errors: one number by their 'mean' or 'sum', [N] by the mean of each of the 'rows', or 'none'. Default mean */
   readonly reduction?: ElementReduction
 }
 
+/** Options of `huberError`. */
 export interface HuberErrorOptions extends RegressionErrorOptions {
   /** Distance up to which the error is quadratic, above 0. Default 1 */
   readonly delta?: number

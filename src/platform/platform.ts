@@ -58,6 +58,7 @@ export interface Platform {
   onInterrupt(stop: () => void): () => void
 }
 
+/** Entry of a folder. */
 export interface FileEntry {
   readonly name: string
   readonly kind: 'file' | 'folder'
@@ -99,6 +100,7 @@ export interface Files {
   move?(from: string, to: string): Promise<void>
 }
 
+/** Options of `Files.write`. */
 export interface WriteOptions {
   /** Wait until the disk has it, so that it outlasts a power failure (fsync). Default false */
   readonly lasting?: boolean
@@ -116,6 +118,7 @@ export interface ArchiveCheck {
 /** Bytes done, and bytes in all where that is known. */
 export type OnBytes = (doneBytes: number, totalBytes: number | undefined) => void
 
+/** Options of `Datasets.download`. */
 export interface DownloadOptions {
   /** Checked before the file gets its name; a file of another size is refused before it is fetched. */
   readonly expected?: Partial<ArchiveCheck>
@@ -126,6 +129,7 @@ export interface DownloadOptions {
   readonly pauseMs?: number
 }
 
+/** Options of `Datasets.extract`. */
 export interface ExtractOptions {
   readonly onBytes?: OnBytes
   /** SHA-256 of the archive, checked before the folder gets its name. */
@@ -170,6 +174,7 @@ export interface DecodeRequest {
   readonly edits?: readonly PixelEdit[]
 }
 
+/** Decoder of image files, on threads where the platform has them. */
 export interface DecodePool {
   /** Decodes one image, converted to RGB (alpha 255). A DataError names the path and says what is wrong with it. */
   decode(request: DecodeRequest): Promise<Pixels>

@@ -49,6 +49,7 @@ export function allocateWithin(whole: Tensor, spec: Spec, byteOffset: number): T
   return new Tensor(spec, { buffer, offset: offset + byteOffset, part: whole.storage, holds: 0, state: 'kept' })
 }
 
+/** Result of work in a `scope`: the tensors in it outlast the scope. */
 export type Kept = Tensor | readonly Kept[] | { readonly [key: string]: Kept } | number | undefined | void
 
 /**

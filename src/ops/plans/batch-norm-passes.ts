@@ -12,6 +12,7 @@ import type { Tensor } from '../../tensor/tensor.ts'
 import '../../gpu/wgsl/batch-norm/index.ts'
 import '../../gpu/wgsl/relu/backward.ts'
 
+/** Options of `batchNorm`. */
 export interface BatchNormOptions {
   /** Running statistics of the channels, [C] f32; updated in training. */
   readonly runningMean: Tensor

@@ -10,6 +10,7 @@ import type { Tensor } from '../../tensor/tensor.ts'
 import '../../gpu/wgsl/cross-entropy/index.ts'
 import '../../gpu/wgsl/sum/total.ts'
 
+/** Options of `softmaxCrossEntropy`. */
 export interface CrossEntropyOptions {
   /** Fraction of the target distributed evenly over all K classes, 0 … 1. Default 0 */
   readonly smoothing?: number

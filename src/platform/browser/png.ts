@@ -9,7 +9,7 @@ export async function encodePng({ width, height, data }: Pixels): Promise<Uint8A
   return new Uint8Array(await (await canvas.convertToBlob({ type: 'image/png' })).arrayBuffer())
 }
 
-/** See image/png.ts. */
+/** Decompresses the first `byteCount` bytes of image data of a PNG file, by the browser. */
 async function inflate(data: Uint8Array, byteCount: number): Promise<Uint8Array> {
   const reader = new Blob([new Uint8Array(data)]).stream().pipeThrough(new DecompressionStream('deflate')).getReader()
   const bytes = new Uint8Array(byteCount)

@@ -67,4 +67,5 @@ function webGpuChoice(option: string | undefined): WebGpuChoice | undefined {
   )
 }
 
+/** Platform of this process: files, decoding threads, WebGPU and terminal. Everything in Node uses it unless another is given. */
 export const nodePlatform: Platform = createNodePlatform()

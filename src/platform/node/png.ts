@@ -24,7 +24,7 @@ export function decodePng(bytes: Uint8Array): Pixels {
 /** More than was asked for, for files with bytes behind their last row; what goes far beyond it is no image. */
 const BEYOND = 2 ** 16
 
-/** See image/png.ts. */
+/** Decompresses image data of a PNG file, by zlib. More than `byteCount` bytes may be returned where there are more. */
 function inflate(data: Uint8Array, byteCount: number): Uint8Array {
   // Flushed where it ends: whether enough is there is for the check to say.
   const all = inflateSync(data, { finishFlush: constants.Z_SYNC_FLUSH, maxOutputLength: byteCount + BEYOND })
