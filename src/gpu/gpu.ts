@@ -263,9 +263,9 @@ export class Gpu {
   /**
    * Writes the Chrome trace to the file of the setting PROFILE and logs the time per operation. Does nothing without it.
    *
-   * @param tracks  labels by which launches are grouped, in order; other labels follow
+   * @param tracks  labels by which launches are grouped, in order; others follow as they first occur. Default: all of them do
    */
-  async writeProfile(tracks: readonly string[]): Promise<void> {
+  async writeProfile(tracks: readonly string[] = []): Promise<void> {
     const file = this.platform.env('PROFILE')
     if (!this.profiler || !this.instruments || file === undefined) return
     const { profileShares, profileTable, profileTrace } = this.instruments

@@ -449,6 +449,9 @@ describe('a profile', () => {
     const shares = [...(report.at(-2) ?? '').matchAll(/([\d.]+)%/g)].map(([, share]) => Number(share))
     expect(report.at(-2)).toMatch(/^data 0\.0% {2}forward [\d.]+% {2}backward [\d.]+% {2}optimizer [\d.]+%$/)
     expect(shares.reduce((sum, share) => sum + share, 0)).toBeCloseTo(100, 0)
+    // As the README has it: the tracks as they occur.
+    await other.writeProfile()
+    expect(lines.at(-1)).toMatch(/\nforward [\d.]+% {2}backward [\d.]+% {2}optimizer [\d.]+%\n/)
     captured?.close()
     release(x)
   })
