@@ -41,7 +41,7 @@ kernels:
 step:
   --precision P       mixed or f32 (both, on a GPU mixed)
   --part A,B          of steps, loader, memory (steps, loader)
-  --data DIR          class folders for the loader (IMAGENETTE_PATH, else a generated sample)
+  --data DIR          class folders for the loader (IMAGENETTE_PATH, otherwise a generated sample)
   --images N          of them, at most (400, on a GPU 13394)
 report:
   --out DIR           gets a file for each part, and report.md

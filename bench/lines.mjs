@@ -71,9 +71,10 @@ const over = rooms.filter((room) => !(counts.get(room) <= BUDGETS[room]))
 const gone = Object.keys(BUDGETS).filter((room) => !counts.has(room))
 console.log(`lines: ${rooms.map((room) => `${room} ${counts.get(room)}/${BUDGETS[room] ?? 0}`).join(', ')}`)
 if (over.length > 0 || gone.length > 0) {
-  console.error(
-    `over budget or without one: ${over.join(', ') || 'none'}; gone: ${gone.join(', ') || 'none'} (${relative(process.cwd(), fileURLToPath(import.meta.url))})`,
-  )
+  const here = relative(process.cwd(), fileURLToPath(import.meta.url))
+  for (const room of over) console.error(`${room} has ${counts.get(room)} lines, its budget is ${BUDGETS[room] ?? 0}`)
+  for (const room of gone) console.error(`${room} has a budget, and no lines any more`)
+  console.error(`Take lines away, or change the budget in ${here} in the commit that needs it`)
   process.exitCode = 1
 }
 

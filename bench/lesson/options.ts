@@ -76,10 +76,10 @@ const PROFILES = {
 export const USAGE = `npm run imagenette -- [options]
 
   --data DIR          class folders to train on, below train/ and val/ or any other two folders
-                      (default: IMAGENETTE_PATH, else the cached download, else the download)
+                      (default: IMAGENETTE_PATH, otherwise the cached download, otherwise the download)
   --variant V         which download: full (the notebook's), 320 (default), 160 (default of quick)
   --profile P         full: all images, which the network sees at the notebook's sizes; quick: a few minutes on a
-                      processor (default: quick on a software adapter, full else)
+                      processor (default: quick on a software adapter, otherwise full)
   --only A,B          sections to run, and what they continue (all):
                       ${SECTIONS.join(', ')}
   --size N            pixels a side (full 128, quick 64)

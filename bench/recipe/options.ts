@@ -8,13 +8,13 @@ import { OPTIONS_FILE } from '../lesson/options.ts'
 
 export const USAGE = `npm run recipe -- [options]
 
-  --data DIR          class folders below train/ and val/ (IMAGENETTE_PATH, else the download)
+  --data DIR          class folders below train/ and val/ (IMAGENETTE_PATH, otherwise the download)
   --variant V         which download: full, 320 (default), 160
   --limit N           use N images, chosen at random
   --noise N           train on labels of which N percent are wrong (1, 5, 25 or 50), by the table in the folder of the images;
                       measured on the official split, whose labels are right
   --seeds A,B         one run each (0)
-  --size N            pixels a side (64)
+  --size N            pixels a side (64; --leaderboard 128)
   --then-size N       afterwards fine-tune on such images, on a new split, as the lesson does
   --epochs N          of each size (5)
   --batch-size N      (64)

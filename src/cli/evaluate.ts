@@ -22,7 +22,8 @@ export const SUMMARY = 'measure a model on labeled images'
 const USAGE = `wgrad evaluate MODEL FOLDER [options]
 
 Measures a model on labeled images: accuracy with its 95% interval, precision and recall of every class, what is taken for
-what, and the most wrong pictures; of several labels F1, precision and recall, of numbers errors and R². Where FOLDER or its table has a side to measure on (val/, test/), only that is used.
+what, and the most wrong pictures; of several labels F1, precision and recall, of numbers errors and R². Where FOLDER or its
+table has a side to measure on (val/, test/), only that is used.
 
   MODEL      model.safetensors, or the folder of a run
 
@@ -34,8 +35,8 @@ Options
   --wrong N            number of most wrong images (10)
   --at-least X         exit code 1 if the accuracy (of labels F1, of numbers R²) is below X, such as 0.9
 ${FOLDER_OPTIONS_USAGE}
-  --json               one JSON document on stdout: { model, folder, accuracy, interval, count, right, perClass, confusion,
-                       mostWrong, errors }; of labels f1, f1Micro, exact, perLabel, of numbers mae, rmse, r2, perNumber
+  --json               one JSON document on stdout: { model, folder, accuracy, interval, baseline, count, right, perClass,
+                       confusion, mostWrong, errors }; of labels f1, f1Micro, exact, perLabel, of numbers mae, rmse, r2, perNumber
   --help
 
 Exit code 0: measured; 1: the accuracy is below --at-least; 2: wrong options; 3: the model or the images cannot be used;

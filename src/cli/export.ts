@@ -15,10 +15,10 @@ Writes a model for other programs, or once more in half the size.
 
   MODEL      model.safetensors, or the folder of a run
   OUT        model.onnx: ONNX, opset 17, for ONNX Runtime and others: images [N,3,height,width] with values from 0 to 1 in,
-             probabilities out; normalization is inside, the labels are in the metadata
+             probabilities out, or of a model of numbers values; normalization is inside, the labels are in the metadata
              model.safetensors: for wgrad, PyTorch and others
   --f16      store weights in half precision: half the size
-  --logits   ONNX: a second output with the numbers before the softmax
+  --logits   ONNX: a second output with the numbers before the softmax (of several labels the sigmoid)
   --size N   ONNX: pixels a side of the input (as it was trained)
   --json     one JSON document on stdout: { model, file, bytes, precision, labels }
   --help

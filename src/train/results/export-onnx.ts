@@ -19,7 +19,7 @@ export interface ExportOnnxOptions {
    * in float32. Default 'f32'
    */
   readonly precision?: WeightPrecision
-  /** Adds a second output with the numbers before the softmax. Default false */
+  /** Adds a second output with the numbers before the softmax or sigmoid. Default false */
   readonly logits?: boolean
   /** Height and width of the network's input in pixels. Default: the size that the transforms make in validation */
   readonly size?: number | readonly [height: number, width: number]
