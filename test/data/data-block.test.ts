@@ -1,14 +1,26 @@
 import { describe, expect, test } from 'vitest'
 import { OptionError } from '../../src/base/errors.ts'
-import { augTransforms } from '../../src/data/augment/transforms.ts'
-import { imagenetStats, normalize } from '../../src/data/augment/normalize.ts'
+import * as autoAugment from '../../src/data/auto-augment.ts'
+import * as colour from '../../src/data/augment/colour.ts'
+import * as crop from '../../src/data/augment/crop.ts'
+import * as erasing from '../../src/data/augment/erasing.ts'
+import * as normalization from '../../src/data/augment/normalize.ts'
+import * as augmentParts from '../../src/data/augment/parts.ts'
+import * as augmentation from '../../src/data/augment/transforms.ts'
 import { CategoryBlock, ImageBlock } from '../../src/data/blocks.ts'
 import { DataBlock, type DataBlockOptions } from '../../src/data/data-block.ts'
-import { flipItem, randomResizedCrop, resize } from '../../src/data/item-transforms.ts'
+import * as itemTransforms from '../../src/data/item-transforms.ts'
 import { parentLabel } from '../../src/data/items.ts'
 import { PixelCache } from '../../src/data/pixel-cache.ts'
 import { grandparentSplitter, type Splitter } from '../../src/data/splitters.ts'
+import * as windowTransforms from '../../src/data/window-transforms.ts'
+import * as exported from '../../src/exports/data.ts'
+import * as root from '../../src/index.ts'
 import { fakePlatform } from '../helpers/fake-platform.ts'
+
+const { augTransforms } = augmentation
+const { imagenetStats, normalize } = normalization
+const { flipItem, randomResizedCrop, resize } = itemTransforms
 
 const items = (count: number) =>
   Array.from({ length: count }, (_, i) => `set/${['pear', 'apple', 'fig'][i % 3]}/${i}-16x8.png`)
@@ -72,6 +84,16 @@ describe('loaders', () => {
       splitter: grandparentSplitter({ valid: 'val' }),
     })
     expect([...(await given.loaders('set', { platform: fakePlatform() })).train.labels]).toEqual([1, 2, 0])
+  })
+
+  const names = new Set(Object.keys({ ...root, ...exported }))
+  const modules = [itemTransforms, windowTransforms, autoAugment, colour, crop, erasing, normalization, augmentParts]
+  const makers = Object.entries(Object.assign({}, augmentation, ...modules) as Record<string, unknown>).filter(
+    ([name, value]) => names.has(name) && typeof value === 'function',
+  )
+  test.each(makers)('%s that was not called is no transform of its own', (name, maker) => {
+    const [transform] = [maker] as never[]
+    expect(() => block({ itemTransforms: [transform] })).toThrow(`Fix: call it: ${name}()`)
   })
 
   test('no items, two transforms of a kind, two caches: refused', async () => {

@@ -1,22 +1,20 @@
 import { describe, expect, test } from 'vitest'
 import { OptionError, ShapeError } from '../../../src/base/errors.ts'
-import {
-  balancedAccuracy,
-  cohenKappa,
-  f1Score,
-  fBeta,
-  matthewsCorrelation,
-  precision,
-  recall,
-  rocAuc,
-  type Average,
-} from '../../../src/train/fit/class-metrics.ts'
-import type { Metric, Predictions } from '../../../src/train/fit/metrics.ts'
+import * as train from '../../../src/exports/train.ts'
+import * as root from '../../../src/index.ts'
+import * as classMetrics from '../../../src/train/fit/class-metrics.ts'
+import * as metrics from '../../../src/train/fit/metrics.ts'
+import * as targetMetrics from '../../../src/train/fit/target-metrics.ts'
 import { golden } from '../../helpers/golden.ts'
 import { openTestGpu } from '../../helpers/gpu.ts'
 import { tinyLearner } from '../../helpers/tiny.ts'
 
 await openTestGpu()
+
+type Average = classMetrics.Average
+type Metric = metrics.Metric
+type Predictions = metrics.Predictions
+const { balancedAccuracy, cohenKappa, f1Score, fBeta, matthewsCorrelation, precision, recall, rocAuc } = classMetrics
 
 interface Case {
   readonly name: string
@@ -197,6 +195,10 @@ test('all of them are columns of the table of epochs', async () => {
   for (const metric of metrics) expect(metric(probabilities, targets)).toBeCloseTo(values[metric.name], 6)
 })
 
-test('a factory that was not called is refused before a fit', async () => {
-  await expect(tinyLearner({ metrics: [precision as unknown as Metric] })).rejects.toThrow('call it: precision()')
+// A metric itself has two parameters; a function that makes one needs none.
+const factories = Object.entries({ ...metrics, ...classMetrics, ...targetMetrics } as Record<string, unknown>).filter(
+  ([name, value]) => (name in root || name in train) && typeof value === 'function' && value.length === 0,
+)
+test.each(factories)('%s that was not called is refused before a fit', async (name, factory) => {
+  await expect(tinyLearner({ metrics: [factory as Metric] })).rejects.toThrow(`call it: ${name}()`)
 })
