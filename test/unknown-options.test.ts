@@ -51,6 +51,7 @@ const CALLS: Readonly<Record<string, readonly [suggested: string, call: (options
     'Loader.hostBatches': ['epoch', (o) => loaders.train.hostBatches(o).next(), 'epochs'],
     'Loader.oneBatch': ['draws', (o) => loaders.train.oneBatch(o), 'draw'],
     'Loader.order': ['shuffle', (o) => loaders.train.order(o), 'shufle'],
+    PixelCache: ['gpuBytes', (o) => new library.PixelCache(0, o), 'gpuByte'],
     batchStats: ['epoch', (o) => library.batchStats(loaders.train, o), 'epochs'],
     showBatch: ['count', (o) => library.showBatch(loaders.train, undefined, o), 'counts'],
     batchImages: ['count', (o) => library.batchImages(loaders.train, o), 'counts'],

@@ -1,5 +1,6 @@
 import { formatBytes } from '../base/format.ts'
 import { requireRange } from '../base/check.ts'
+import { checkOptions, NUMBER } from '../base/options.ts'
 import { currentGpu, type Gpu } from '../gpu/device.ts'
 import type { Platform } from '../platform/platform.ts'
 import type { Pixels } from '../image/pixels.ts'
@@ -36,7 +37,9 @@ export class PixelCache {
    * @param options.gpuBytes  for images of finished size in the memory of the GPU, those of other caches counted in. Default: 1 GiB, 0 on a
    *                          software adapter
    */
-  constructor(limitBytes = cacheBudget(currentGpu().platform), { gpuBytes }: { readonly gpuBytes?: number } = {}) {
+  constructor(limitBytes = cacheBudget(currentGpu().platform), options: { readonly gpuBytes?: number } = {}) {
+    checkOptions('PixelCache', options, { gpuBytes: NUMBER })
+    const { gpuBytes } = options
     requireRange('PixelCache', { limitBytes }, limitBytes >= 0, 'at least 0')
     if (gpuBytes !== undefined) requireRange('PixelCache', { gpuBytes }, gpuBytes >= 0, 'at least 0')
     this.limitBytes = limitBytes

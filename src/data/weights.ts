@@ -29,9 +29,6 @@ export function classWeights({ train, vocab }: Pick<Loaders, 'train' | 'vocab'>)
 /**
  * Returns the weight of each training item, by its place among them.
  *
- * @param data.items   paths of all items
- * @param data.labels  targets of all items
- * @param data.train   numbers of the items to train on
  * @throws OptionError  if a weight is negative or not finite, or all are 0, or 'balanced' is asked for where items have no
  *   class
  */
@@ -43,9 +40,12 @@ export function itemWeightsOf(
     target,
     train,
   }: {
+    /** Paths of all items. */
     readonly items: readonly string[]
+    /** Targets of all items. */
     readonly labels: TargetNumbers
     readonly target: TargetCodec
+    /** Numbers of the items to train on. */
     readonly train: Uint32Array
   },
 ): Float64Array {

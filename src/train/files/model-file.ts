@@ -89,8 +89,7 @@ async function contentsOf({ files }: Store, source: ModelSource): Promise<Uint8A
 /**
  * Writes a model file atomically, and returns its bytes.
  *
- * @param path             undefined writes nothing
- * @param parts.precision  storage type of all tensors. Default 'f32'
+ * @param path  undefined writes nothing
  * @throws NotFiniteError  if a weight is out of the range of f16
  */
 export async function writeModelFile(
@@ -102,7 +101,11 @@ export async function writeModelFile(
     gradients = new Map(),
     info,
     precision = 'f32',
-  }: Pick<ModelFile, 'weights' | 'info'> & Partial<ModelFile> & { readonly precision?: WeightPrecision },
+  }: Pick<ModelFile, 'weights' | 'info'> &
+    Partial<ModelFile> & {
+      /** Storage type of all tensors. Default 'f32' */
+      readonly precision?: WeightPrecision
+    },
 ): Promise<Uint8Array> {
   const all = new Map([...weights, ...renamed(optimizer, OPTIMIZER), ...renamed(gradients, GRADIENT)])
   // The checksum covers the rounded values, as they are read back.

@@ -173,11 +173,11 @@ export class ClassificationInterpretation {
    */
   cleaningList(
     paths: readonly string[],
-    given: CleaningListOptions & { readonly split?: 'train' | 'valid' } = {},
+    options: CleaningListOptions & { readonly split?: 'train' | 'valid' } = {},
   ): CleaningList {
-    checkOptions('cleaningList', given, { ...CLEANING_LIST_KINDS, split: TEXT })
-    const { split = 'valid', ...options } = given
-    return cleaningListOf(this.vocab, [{ split, results: this.results, paths }], options)
+    checkOptions('cleaningList', options, { ...CLEANING_LIST_KINDS, split: TEXT })
+    const { split = 'valid', ...others } = options
+    return cleaningListOf(this.vocab, [{ split, results: this.results, paths }], others)
   }
 
   /** Computes precision, recall and F1 score of every class, in the order of the vocabulary. */
