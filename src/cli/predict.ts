@@ -91,7 +91,7 @@ export async function main(argv: readonly string[]): Promise<void> {
       const label = prediction.label === undefined ? null : className(prediction.label)
       images.push({ file, label, probability: prediction.probability, top: best, ...(values && { labels }) })
     }
-    if (json) output.document({ model: path, labels: [...predictor.vocab], images, errors })
+    if (json) output.document({ model: path, labels: predictor.vocab.map(className), images, errors })
   } finally {
     await nodePlatform.decoder.close()
     gpu.close()

@@ -48,6 +48,19 @@ describe('the command predict', () => {
     expect(stderr).toContain('DecodeError: text.jpg: not an image')
   })
 
+  test('--json names the classes of Imagenette alike in its list of labels and of each image', async () => {
+    const platform = fakePlatform({ picture: () => stripes('across/1.jpg', 32), files: nodePlatform.files })
+    const item = (i: number) => `set/${['n01440764', 'n02102040'][i % 2]}/${i}.png`
+    const loaders = await tinyLoaders({ platform, item, batchTransforms: [normalize(imagenetStats)] })
+    await new Learner(loaders, xresnet18({ outputs: 2, widen: 0.25 })).export(join(folder, 'imagenette.safetensors'))
+    const { labels, images } = JSON.parse((await predict('imagenette.safetensors', 'grey.jpg', '--json')).stdout) as {
+      labels: string[]
+      images: { label: string }[]
+    }
+    expect(labels).toEqual(['tench', 'English springer'])
+    expect(labels).toContain(images[0].label)
+  })
+
   test('--json prints one document and nothing else, also of a folder; a file that cannot be read is exit code 3', async () => {
     // Lines about the folder go elsewhere.
     mkdirSync(join(folder, 'without images'))
