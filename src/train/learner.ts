@@ -225,8 +225,14 @@ export class Learner implements FittingState {
   }
 
   /**
-   * Searches for a good learning rate: trains while it rises, then restores the model and the optimizer (see
-   * callbacks/lr-finder.ts).
+   * Searches for a good learning rate: trains for 100 steps in which it rises from 1e-7 to 10, unless options say otherwise,
+   * then restores the model, the optimizer and the random numbers.
+   *
+   * @returns  the curve, and what each rule of `suggest` reads off it: `suggestions.valley.lr`, unless others are asked for
+   * @throws OptionError  if the range is empty, a rule does not exist, the search ended too early for a suggestion, or a fit
+   *   is going on
+   * @throws Interrupted  if the user stopped the search
+   * Source: fastai callback/schedule.py, lr_find.
    */
   lrFind<Name extends SuggestionName = 'valley'>(options: LrFindOptions<Name> = {}): Promise<LrSearch<Name>> {
     return this.asFit('lrFind', { options }, LR_FIND_KINDS, async ({ fit }) => {
@@ -284,8 +290,8 @@ export class Learner implements FittingState {
   }
 
   /**
-   * Computes probabilities for the validation items or those of another loader, each item once, in the loader's order
-   * and transformed as by `validate`.
+   * Computes predictions for the validation items or those of another loader, each item once, in the loader's order and
+   * transformed as by `validate`: probabilities of classes or labels, or numbers.
    *
    * @throws OptionError  during a step of a fit
    */
@@ -299,8 +305,13 @@ export class Learner implements FittingState {
   }
 
   /**
-   * Computes probabilities averaged over random transforms (see results/tta.ts). @throws OptionError  during a step of
-   * a fit
+   * Computes predictions with test-time augmentation:
+   *
+   *   p = (1 − beta)·mean of n passes with the random transforms of training + beta·the pass of validation
+   *
+   * @param options  `n`, by default 4, and `beta`, by default 0.25; `beta: null` returns the two as a pair
+   * @throws OptionError  if n or beta is out of range, or during a step of a fit
+   * Source: fastai learner.py, Learner.tta.
    */
   tta(options?: TtaOptions): Promise<ItemPredictions>
   tta(options: TtaPairOptions): Promise<TtaPair>
@@ -350,7 +361,7 @@ export class Learner implements FittingState {
   }
 
   /**
-   * Writes weights, running statistics and, by default, the optimizer's state to a file (see files/save-load.ts).
+   * Writes weights, running statistics and, by default, the optimizer's state to a file of safetensors, which `load` reads.
    *
    * For PyTorch's load_state_dict(strict=True), write with `{ withOptimizer: false }`, or drop the names that begin
    * with `optimizer.` there: test/golden/load_weights.py does.
@@ -391,8 +402,13 @@ export class Learner implements FittingState {
   }
 
   /**
-   * Writes one file with everything that prediction needs, for `loadLearner` and the command `predict` (see
-   * files/export.ts).
+   * Writes one file with everything that prediction needs, for `loadLearner` and the command `wgrad predict`: weights,
+   * architecture, labels, and transforms with their statistics. PyTorch reads its weights too.
+   *
+   * @param path  of the file, a safetensors file under any name
+   * @throws OptionError  if the model has no `architecture`, so that it could not be made again; if no threshold can be
+   *   suggested; or during a step of a fit
+   * @throws NotFiniteError  if a weight is out of the range of f16, with `precision: 'f16'`
    */
   async export(path: string, options: ExportOptions = {}): Promise<void> {
     await this.asEvaluation('export', async () => {
@@ -413,7 +429,8 @@ export class Learner implements FittingState {
   }
 
   /**
-   * Writes an ONNX file for ONNX Runtime and other programs: images in, probabilities out (see results/export-onnx.ts).
+   * Writes an ONNX file for ONNX Runtime and other programs: images in, probabilities out, or
+   * `values` of a model of numbers. Normalization is part of it, resizing is not.
    *
    * @param path  ends in .onnx
    * @throws OptionError  as the function `exportOnnx`, and in the middle of a fit
@@ -441,7 +458,7 @@ export class Learner implements FittingState {
 
   /**
    * Renders a report of the learner as one page of HTML: accuracy with its interval, figures of each class, curves of all
-   * fits, confusion matrix, the most wrong images with their paths (see report/learner-report.ts).
+   * fits, confusion matrix, the most wrong images with their paths.
    *
    * @param file  path of the HTML file to write, ending in .html. Without one nothing is written
    * @returns  the text of the page

@@ -1,5 +1,5 @@
 /**
- * A callback that reports to a service such as Weights & Biases, in ten lines: what a run is, the loss of every step, the
+ * A callback that reports to a service such as Weights & Biases, in fifteen lines: what a run is, the loss of every step, the
  * metrics of every epoch, and its end. The client is any object with these functions; `npm install @wandb/sdk` has one.
  */
 import { accuracy, Learner, type Callback } from 'wgrad'
