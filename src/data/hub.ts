@@ -18,7 +18,7 @@ export interface HubOptions {
   readonly force?: boolean
   /** Called with the progress of the download, in place of lines in the terminal. */
   readonly onBytes?: OnBytes
-  /** Patience of the download. */
+  /** Silence after which a connection is made again, and the pause before the second try. Default 30,000 and 1,000 ms */
   readonly patience?: Pick<DownloadOptions, 'stallMs' | 'pauseMs'>
   /** Default: that of the open GPU */
   readonly platform?: Platform

@@ -129,8 +129,9 @@ export function resize(
 
 /** Options of `randomResizedCrop`. */
 export interface RandomResizedCropOptions {
-  /** Smallest and largest part of the area to keep in training. Default 0.08 and 1 */
+  /** Smallest part of the area to keep in training. Default 0.08 */
   readonly minScale?: number
+  /** Largest part of the area to keep in training. Default 1 */
   readonly maxScale?: number
   /** Smallest and largest width / height of what is kept. Default 3/4 and 4/3 */
   readonly ratio?: Range

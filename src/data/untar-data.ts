@@ -13,9 +13,9 @@ export interface UntarOptions {
   readonly home?: string
   /** Size and hashes that the archive must have. Default: those of `archiveChecks`; an archive that is not listed there is not checked. */
   readonly expected?: ArchiveCheck
-  /** Told instead of the terminal. */
+  /** Called with the progress of downloading and unpacking, in place of lines in the terminal. */
   readonly onBytes?: (what: 'download' | 'extract', ...bytes: Parameters<OnBytes>) => void
-  /** How patient the download is. */
+  /** Silence after which a connection is made again, and the pause before the second try. Default 30,000 and 1,000 ms */
   readonly patience?: Pick<DownloadOptions, 'stallMs' | 'pauseMs'>
   /** Default: that of the open GPU. */
   readonly platform?: Platform

@@ -122,15 +122,17 @@ export type OnBytes = (doneBytes: number, totalBytes: number | undefined) => voi
 export interface DownloadOptions {
   /** Checked before the file gets its name; a file of another size is refused before it is fetched. */
   readonly expected?: Partial<ArchiveCheck>
+  /** Called with the progress. */
   readonly onBytes?: OnBytes
-  /** Silence after which a connection is given up and made again. Default 30,000. */
+  /** Milliseconds of silence after which a connection is given up and made again. Default 30,000 */
   readonly stallMs?: number
-  /** The pause before the second try; doubled before each further one. Default 1,000. */
+  /** Milliseconds before the second try, doubled before each further one. Default 1,000 */
   readonly pauseMs?: number
 }
 
 /** Options of `Datasets.extract`. */
 export interface ExtractOptions {
+  /** Called with the progress. */
   readonly onBytes?: OnBytes
   /** SHA-256 of the archive, checked before the folder gets its name. */
   readonly sha256?: string | undefined

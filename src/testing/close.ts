@@ -25,6 +25,7 @@ export interface CloseOptions {
   readonly norm?: number
   /** Shape of the tensor, so that the message can name [n,h,w,c] instead of an index. */
   readonly shape?: Shape
+  /** Name of the tensor in the message. Default 'tensor' */
   readonly name?: string
 }
 
