@@ -83,7 +83,7 @@ test('what was forgotten is said', async () => {
   expect(await refusal(() => from({ batchTransforms: [wgrad.augTransforms()] }))).toMatchInlineSnapshot(`
     "OptionError: DataBlock: batchTransforms is not of the right kind
       batchTransforms  a list: [a list: [{ kind, order, flips, maxRotate }, { kind, order, maxLighting, p }]]
-      expected a list, each made by a function such as resize(224), or of your own: a function, or { name, runsOn, apply, … }
+      expected a list, each made by a function such as resize(224), or of your own: a function under another name than those, or { name, runsOn, apply, … }
       Fix: spread the inner list into the outer one: [...list]"
   `)
 })

@@ -73,7 +73,8 @@ export interface LoadersOptions {
  * one's own are checked where they are used.
  */
 export const TRANSFORMS = listOf({
-  expected: 'made by a function such as resize(224), or of your own: a function, or { name, runsOn, apply, … }',
+  expected:
+    'made by a function such as resize(224), or of your own: a function under another name than those, or { name, runsOn, apply, … }',
   is: (value) =>
     typeof value === 'function'
       ? !MAKERS.includes(value.name)

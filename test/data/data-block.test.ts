@@ -15,6 +15,7 @@ import { PixelCache } from '../../src/data/pixel-cache.ts'
 import { grandparentSplitter, type Splitter } from '../../src/data/splitters.ts'
 import * as windowTransforms from '../../src/data/window-transforms.ts'
 import * as exported from '../../src/exports/data.ts'
+import type { Pixels } from '../../src/image/pixels.ts'
 import * as root from '../../src/index.ts'
 import { fakePlatform } from '../helpers/fake-platform.ts'
 
@@ -94,6 +95,11 @@ describe('loaders', () => {
   test.each(makers)('%s that was not called is no transform of its own', (name, maker) => {
     const [transform] = [maker] as never[]
     expect(() => block({ itemTransforms: [transform] })).toThrow(`Fix: call it: ${name}()`)
+  })
+
+  test('a transform of your own under the name of one that is made is told to have another', () => {
+    const zoom = (image: Pixels) => image
+    expect(() => block({ itemTransforms: [zoom] })).toThrow('of your own: a function under another name than those')
   })
 
   test('no items, two transforms of a kind, two caches: refused', async () => {
