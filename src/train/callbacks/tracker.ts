@@ -8,7 +8,10 @@ import type { EpochRow } from '../fit/history.ts'
 export interface TrackerOptions {
   /** Column of the table of epochs: train_loss, valid_loss or the name of a metric. Default valid_loss */
   readonly monitor?: string
-  /** Direction of an improvement. Default: 'less' for names that contain 'loss' or 'error', otherwise 'greater' */
+  /**
+   * Direction of an improvement. Default: 'less' for `mae`, `mse`, `rmse` and names that contain 'loss' or 'error', otherwise
+   * 'greater', which is fastai's default for the three as well
+   */
   readonly better?: 'less' | 'greater'
   /** Smallest change that counts as an improvement. Default 0 */
   readonly minDelta?: number
@@ -44,7 +47,7 @@ export class Tracker {
     requireNumber(where, 'minDelta', minDelta, { from: 0 })
     this.where = where
     this.monitor = monitor
-    this.sign = (better ?? (/loss|error/.test(monitor) ? 'less' : 'greater')) === 'less' ? -1 : 1
+    this.sign = (better ?? (/loss|error|^(mae|r?mse)$/.test(monitor) ? 'less' : 'greater')) === 'less' ? -1 : 1
     this.best = -this.sign * Infinity
     this.minDelta = minDelta
     this.resetOnFit = resetOnFit

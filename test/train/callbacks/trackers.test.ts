@@ -44,6 +44,11 @@ describe('earlyStopping', () => {
     })
     await learner.fit(5, 0)
     expect(epochsOf(learner)).toBe(4)
+    for (const name of ['mae', 'mse', 'rmse']) {
+      const { learner: ofNumbers } = await scripted([5, 4, 3, 3, 1], [earlyStopping({ monitor: name })], { name })
+      await ofNumbers.fit(5, 0)
+      expect(epochsOf(ofNumbers)).toBe(4)
+    }
     const other = await scripted([5, 4, 3, 3, 1], [earlyStopping({ monitor: 'score', better: 'less' })])
     await other.learner.fit(5, 0)
     expect(epochsOf(other.learner)).toBe(4)
