@@ -56,7 +56,10 @@ import type { TtaOptions, TtaPair, TtaPairOptions } from './results/tta.ts'
  * Source: fastai learner.py, Learner, including its defaults.
  */
 export class Learner implements FittingState {
-  /** Data of the learner; may be replaced between fits, as progressive resizing does. */
+  /**
+   * Data of the learner; may be replaced between fits, as progressive resizing does. The next fit warns where the new ones
+   * normalize images or number classes otherwise.
+   */
   loaders: Loaders
   readonly model: Module
   readonly metrics: readonly Metric[]
@@ -104,8 +107,8 @@ export class Learner implements FittingState {
 
   private readonly makeOptimizer: OptimizerFactory
   private readonly groupsOf: Groups
-  /** Loaders of the last fit. */
-  private fitted: Loaders | undefined
+  /** Loaders of the last fit, before the first those that the learner was made with. */
+  private fitted: Loaders
   private readonly interruption = new Interruption(() => this.platform)
 
   constructor(loaders: Loaders, model: Module, options: LearnerOptions = {}) {
@@ -113,6 +116,7 @@ export class Learner implements FittingState {
     checkArgument('Learner', 'model', model, MODULE)
     checkOptions('Learner', options, LEARNER_KINDS)
     this.loaders = loaders
+    this.fitted = loaders
     this.model = model
     this.occupancy = occupancyOf(model)
     this.loss = options.loss ?? lossFor(loaders.target)
@@ -277,7 +281,8 @@ export class Learner implements FittingState {
 
   /**
    * Computes loss and metrics on the validation items or those of another loader. Transforms act as in validation, also
-   * on `loaders.train`, where fastai would draw at random as in training.
+   * on `loaders.train`, where fastai would draw at random as in training. A loader that does not normalize images, such as
+   * one of the loaders given to `visionLearner`, gets the normalization of the learner's own.
    *
    * @throws OptionError  if the items have no labels (see `Loaders.test`), or during a step of a fit
    */
@@ -546,11 +551,17 @@ export class Learner implements FittingState {
         for (const [name, rate] of Object.entries(rates)) {
           checkArgument(where, name, rate, name === 'baseLr' ? NUMBER : RATE)
         }
-        // Tensors that were kept for the previous loaders have other sizes.
-        if (this.fitted && this.fitted !== this.loaders) this.loaders.freeMemory()
-        this.fitted = this.loaders
         // What trains is loaded with the first fit: a page that waits for a visitor's images is open before that.
-        return work(await import('./running.ts'))
+        const running = await import('./running.ts')
+        const { fitted, loaders } = this
+        if (fitted !== loaders) {
+          const fix = 'give both the same normalize(…), and the same vocab to their blocks'
+          running.warnOfOtherData(fitted.train, loaders.train, 'in the loaders before', fix)
+          // Tensors that were kept for the previous loaders have other sizes.
+          loaders.freeMemory()
+        }
+        this.fitted = loaders
+        return work(running)
       }),
     )
   }

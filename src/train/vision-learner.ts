@@ -1,6 +1,6 @@
 import { DataError } from '../base/errors.ts'
 import { checkArgument, checkOptions, FLAG, type Kind, type Kinds } from '../base/options.ts'
-import { imagenetStats, normalize, type ChannelStats } from '../data/augment/normalize.ts'
+import { imagenetStats, normalize, sameStats, statsText, type ChannelStats } from '../data/augment/normalize.ts'
 import { HUB_KINDS, type HubOptions } from '../data/hub.ts'
 import { Loaders } from '../data/loaders.ts'
 import type { Backbone } from '../nn/backbone.ts'
@@ -141,16 +141,15 @@ function normalized(loaders: Loaders, stats: ChannelStats | undefined, path: str
   const wanted = forChannels(stats ?? imagenetStats, train.channels)
   const own = train.batchTransforms.find(({ kind }) => kind === 'normalize')
   if (own) {
-    if (stats && !sameStats(train.stats, wanted)) {
+    if (stats && !sameStats(train.stats, wanted, SAME_STATS)) {
       platform.log(
-        `warning: the loaders normalize with mean ${train.stats.mean.join(' ')}, std ${train.stats.std.join(' ')}, ` +
-          `but ${path} was trained with mean ${wanted.mean.join(' ')}, std ${wanted.std.join(' ')}`,
+        `warning: the loaders normalize with ${statsText(train.stats)}, but ${path} was trained with ${statsText(wanted)}`,
       )
     }
     return loaders
   }
   const source = stats ? 'as the weights were trained' : "ImageNet's, as the weights' file states none"
-  platform.log(`images are normalized with mean ${wanted.mean.join(' ')}, std ${wanted.std.join(' ')} (${source})`)
+  platform.log(`images are normalized with ${statsText(wanted)} (${source})`)
   const batchTransforms = [...train.batchTransforms, normalize(wanted)]
   return new Loaders({
     ...loaders,
@@ -164,11 +163,6 @@ function forChannels({ mean, std }: ChannelStats, channels: 1 | 3): ChannelStats
   if (mean.length === channels || channels === 3) return { mean, std }
   const average = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length
   return { mean: [average(mean)], std: [average(std)] }
-}
-
-function sameStats(a: ChannelStats, b: ChannelStats): boolean {
-  const far = (x: number, i: number, others: readonly number[]) => Math.abs(x - others[i]) > SAME_STATS
-  return !a.mean.some((x, i) => far(x, i, b.mean)) && !a.std.some((x, i) => far(x, i, b.std))
 }
 
 /** The options that are given. */

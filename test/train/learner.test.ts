@@ -1,6 +1,6 @@
 import { describe, expect, test, vi } from 'vitest'
 import { OptionError } from '../../src/base/errors.ts'
-import { normalize } from '../../src/data/augment/normalize.ts'
+import { imagenetStats, normalize } from '../../src/data/augment/normalize.ts'
 import { augTransforms } from '../../src/data/augment/transforms.ts'
 import type { EpochOptions } from '../../src/data/loader.ts'
 import type { Parameter } from '../../src/nn/parameter.ts'
@@ -480,6 +480,54 @@ describe('measuring', () => {
       ),
     ).toBe(true)
     await expect(learner.tta({ n: 0 })).rejects.toThrow('n is out of range')
+  })
+})
+
+describe('other data', () => {
+  const half = { mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] } as const
+  const two = (i: number) => `set/${['across', 'upright'][i % 2]}/${i}.png`
+  const warnings = (lines: readonly string[]) => lines.filter((line) => line.startsWith('warning'))
+
+  test('are told where a loader normalizes images or numbers classes otherwise', async () => {
+    const { learner, loaders, lines } = await tinyLearner({}, { batchTransforms: [normalize(imagenetStats)] })
+    const { platform } = loaders
+    const other = await tinyLoaders({ platform, item: two, batchTransforms: [normalize(half)] })
+    await learner.tta({ loader: other.valid })
+    expect(warnings(lines)).toEqual([
+      "warning: images are normalized with mean 0.5 0.5 0.5, std 0.5 0.5 0.5 here, and with mean 0.485 0.456 0.406, std 0.229 0.224 0.225 in the learner's loaders: learner.loaders.test(…) gives one alike",
+      "warning: class 1 is 'upright' here, and 'slanted' in the learner's loaders: learner.loaders.test(…) gives one alike",
+    ])
+    lines.length = 0
+    // Statistics that are measured differ a little, and images without labels have no classes.
+    const measured = await tinyLoaders({ platform, batchTransforms: [normalize({ ...imagenetStats, std: half.std })] })
+    learner.loaders = await tinyLoaders({
+      platform,
+      batchTransforms: [normalize({ ...imagenetStats, std: [0.45, 0.5, 0.55] })],
+    })
+    await learner.validate(measured.valid)
+    await learner.getPredictions({ loader: learner.loaders.test(['set/across/0.png']) })
+    // Nor do classes at the end that are missing change anything.
+    const item = (i: number) => `set/${['across', 'slanted'][i % 2]}/${i}.png`
+    await learner.validate((await tinyLoaders({ platform, item })).valid)
+    expect(lines).toEqual([])
+  })
+
+  test('are told of by the next fit, once', async () => {
+    const { learner, loaders, lines } = await tinyLearner({}, { batchTransforms: [normalize(half)] })
+    const { platform } = loaders
+    await learner.fit(1)
+    learner.loaders = await tinyLoaders({ platform, size: 24, batchTransforms: [normalize(half)] })
+    await learner.fit(1)
+    expect(warnings(lines)).toEqual([])
+    learner.loaders = await tinyLoaders({ platform, item: two })
+    await learner.fit(1)
+    const said = warnings(lines)
+    expect(said).toEqual([
+      'warning: images are normalized with mean 0 0 0, std 1 1 1 here, and with mean 0.5 0.5 0.5, std 0.5 0.5 0.5 in the loaders before: give both the same normalize(…), and the same vocab to their blocks',
+      "warning: class 1 is 'upright' here, and 'slanted' in the loaders before: give both the same normalize(…), and the same vocab to their blocks",
+    ])
+    await learner.fit(1)
+    expect(warnings(lines)).toEqual(said)
   })
 })
 

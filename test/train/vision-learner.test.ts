@@ -96,6 +96,20 @@ describe('pretrained weights', () => {
     expect(plain.loaders).toBe(loaders)
   })
 
+  test('other loaders are normalized alike, such as those that the learner was made of', async () => {
+    const { loaders, lines } = await setting()
+    const learner = await visionLearner(loaders, resnet18, OPTIONS)
+    lines.length = 0
+    const loader = loaders.test(Array.from(loaders.valid.items, (item) => loaders.valid.pictures.items[item]))
+    const { predictions } = await learner.getPredictions()
+    expect((await learner.getPredictions({ loader })).predictions).toEqual(predictions)
+    expect(await learner.validate(loaders.valid)).toEqual(await learner.validate())
+    expect((await learner.tta({ loader })).predictions).toEqual((await learner.tta()).predictions)
+    expect(lines).toEqual([])
+    // For another learner they are as they were.
+    expect(loaders.valid.stats.mean).toEqual([0, 0, 0])
+  })
+
   test('of another architecture are refused', async () => {
     const { loaders } = await setting()
     await expect(visionLearner(loaders, resnet34, OPTIONS)).rejects.toThrow('these are not the weights of this model')

@@ -64,3 +64,14 @@ function isPerChannel(values: unknown, count?: number): values is readonly numbe
   if (!Array.isArray(values) || !values.every(Number.isFinite)) return false
   return count === undefined ? values.length === 1 || values.length === 3 : values.length === count
 }
+
+/** True if two statistics of the same channels differ by no more than a tolerance. */
+export function sameStats(a: ChannelStats, b: ChannelStats, tolerance: number): boolean {
+  const far = (x: number, i: number, others: readonly number[]) => Math.abs(x - others[i]) > tolerance
+  return !a.mean.some((x, i) => far(x, i, b.mean)) && !a.std.some((x, i) => far(x, i, b.std))
+}
+
+/** Formats statistics for a message. */
+export function statsText({ mean, std }: ChannelStats): string {
+  return `mean ${mean.join(' ')}, std ${std.join(' ')}`
+}

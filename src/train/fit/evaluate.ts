@@ -12,6 +12,7 @@ import { Cancel } from './callback.ts'
 import type { Evaluation, ItemPredictions } from './evaluation.ts'
 import { announceBatch, withinStep, type RunningFit } from './events.ts'
 import type { Loss } from './losses.ts'
+import { normalizedAs, warnOfOtherData } from './other-data.ts'
 import { beginStep, compare, forward, stopIfAsked } from './step.ts'
 
 const METRIC_VALUE: Kind = {
@@ -56,7 +57,8 @@ export function requireLabels(where: string, { labelled, items }: Loader): void 
 
 /**
  * Computes the outputs of the model and the losses for every item of a loader: each item once, in the loader's order,
- * transformed as in validation, whether it is a training or a validation loader.
+ * transformed as in validation, whether it is a training or a validation loader. Where it does not normalize, images are
+ * normalized as those that the model learns from.
  *
  * @param pass        options of the pass over the loader that differ from this, such as random transforms (`draws:
  *   'train'`)
@@ -68,6 +70,10 @@ export async function predictItems(
   pass: EpochOptions = {},
   activation: (outputs: Tensor) => Tensor = (outputs) => outputs,
 ): Promise<ItemPredictions> {
+  const { valid } = state.loaders
+  const used = normalizedAs(valid, loader)
+  // Once for all passes of test-time augmentation.
+  if (!pass.draws) warnOfOtherData(valid, used, "in the learner's loaders", 'learner.loaders.test(…) gives one alike')
   state.training = false
   state.model.eval()
   state.batchCount = Math.ceil(loader.items.length / loader.batchSize)
@@ -77,7 +83,7 @@ export async function predictItems(
   const width = loader.target.columns === 'class' ? 1 : loader.target.columns
   let columns = 0
   const whole = { epoch: state.epochsBegun, shuffle: false, dropLast: false, draws: 'valid' } as const
-  for await (const batch of loader.batches({ ...whole, ...pass })) {
+  for await (const batch of used.batches({ ...whole, ...pass })) {
     stopIfAsked(state)
     state.iteration = batch.index
     announceBatch(state, batch, false)
