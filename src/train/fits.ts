@@ -31,6 +31,9 @@ const RUNS_ON: Kind = {
   is: (value) => ['train', 'valid', 'both', undefined].includes(value as Callback['runsOn']),
 }
 
+/** Callbacks that remember something of a fit that is going on. */
+const remembering = new WeakSet<Callback>()
+
 /** State of a learner that its fits read and set. `Learner` implements it. */
 export interface FittingState extends RunningFit {
   /** Callbacks of the fit that is going on; between fits those of every fit. */
@@ -85,7 +88,9 @@ export async function fit(
   const scaler = new LossScaler({ mixed: state.precision === 'mixed' })
   const losses = new LossReader()
   state.scaler = scaler
+  let own: readonly Callback[] = []
   try {
+    own = takeRemembering(state.callbacks)
     for (const callback of state.callbacks) {
       checkArgument(`callback ${callback.name}`, 'runsOn', callback.runsOn, RUNS_ON)
       requireDone(callback, 'preparing', callback.preparing?.(state))
@@ -93,6 +98,7 @@ export async function fit(
     await tuneKernels(state, state.tune)
     await runFit(state, scaler, losses)
   } finally {
+    for (const callback of own) remembering.delete(callback)
     state.callbacks = before
     state.scaler = undefined
     scaler.close()
@@ -206,6 +212,23 @@ async function checkpointsOf(
   const callbacks = sortCallbacks([...state.callbacks, ...own])
   const { checkpoints } = await import('./files/checkpoints.ts')
   return [await checkpoints(state, { file: checkpoint, resume, fit: description, epochs, callbacks })]
+}
+
+/**
+ * Takes the callbacks that have a state for one fit, and returns them.
+ *
+ * @throws OptionError  if one of them is in another fit that is going on: it would take the figures of both for those of one
+ */
+function takeRemembering(callbacks: readonly Callback[]): readonly Callback[] {
+  const own = callbacks.filter((callback) => callback.state)
+  const shared = own.find((callback) => remembering.has(callback))
+  if (shared) {
+    throw new OptionError(`callback ${shared.name}`, 'it is in the fit of another learner that is going on', {
+      fix: 'make one for each learner, as it remembers figures of its fit, or await the other fit first',
+    })
+  }
+  for (const callback of own) remembering.add(callback)
+  return own
 }
 
 /** Returns those options of a fit that its schedule has and that are given: undefined stands for a default. */

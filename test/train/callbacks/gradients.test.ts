@@ -163,6 +163,14 @@ describe('terminateOnNaN', () => {
     ])
   })
 
+  test('ends no fit of another learner', async () => {
+    const loaders = await tinyLoaders({ train: 160, batchSize: 4 })
+    const callbacks = [terminateOnNaN()]
+    const [bad, good] = [1, 2].map((seed) => new Learner(loaders, tinyModel({ seed }), { callbacks }))
+    await Promise.all([bad.fit(1, 1e38), good.fit(1, 1e-3)])
+    expect([bad, good].map(({ recorder }) => recorder.rows.length)).toEqual([0, 1])
+  })
+
   test('does nothing otherwise', async () => {
     const learner = new Learner(await tinyLoaders(), tinyModel(), { callbacks: [terminateOnNaN()] })
     await learner.fit(1)

@@ -28,6 +28,14 @@ async function scripted(
   return { learner, files, lines: platform.lines }
 }
 
+const fails: Callback = {
+  name: 'fails',
+  order: 0,
+  beforeTrain() {
+    throw new Error('mine')
+  },
+}
+
 const epochsOf = ({ recorder }: Learner) => recorder.rows.length
 
 describe('earlyStopping', () => {
@@ -89,6 +97,22 @@ describe('earlyStopping', () => {
     expect(() => earlyStopping({ patience: 0 })).toThrow('patience is out of range')
     expect(() => earlyStopping({ minDelta: -1 })).toThrow('minDelta is out of range')
   })
+})
+
+test('what remembers figures of a fit is in one at a time', async () => {
+  const shared = earlyStopping({ monitor: 'score' })
+  const [first, second] = [await scripted([1, 2, 3, 4], [shared]), await scripted([1, 2], [shared])]
+  const fitting = first.learner.fit(2, 0)
+  await expect(second.learner.fit(2, 0)).rejects.toThrowErrorMatchingInlineSnapshot(`
+    [OptionError: callback earlyStopping: it is in the fit of another learner that is going on
+      Fix: make one for each learner, as it remembers figures of its fit, or await the other fit first]
+  `)
+  await fitting
+  expect(epochsOf(first.learner)).toBe(2)
+  // After it, also one that failed, the callback is free.
+  await expect(first.learner.fit(1, 0, { callbacks: [fails] })).rejects.toThrow('mine')
+  await second.learner.fit(2, 0)
+  expect(epochsOf(second.learner)).toBe(2)
 })
 
 describe('reduceLrOnPlateau', () => {
