@@ -20,7 +20,7 @@ const KINDS: Kinds<LayerScaleOptions> = { start: NUMBER }
  *
  *   y[…,c] = x[…,c]·gamma[c]
  *
- * x […,C] f16 | f32 → as x; gamma [C] f32.
+ * x […,C] f16 | f32 → as x; gamma [C] f32, without weight decay, frozen with its group.
  * Source: Touvron et al. 2021, arXiv:2103.17239; timm layers/layer_scale.py.
  */
 export class LayerScale extends Module {
@@ -32,7 +32,7 @@ export class LayerScale extends Module {
     checkArgument('LayerScale', 'channels', channels, NUMBER)
     checkOptions('LayerScale', options, KINDS)
     const { start = 1e-6 } = options
-    this.gamma = this.addParameter(new Parameter('gamma', [channels], 'norm', filled([channels], start)))
+    this.gamma = this.addParameter(new Parameter('gamma', [channels], 'bias', filled([channels], start)))
   }
 
   forward(x: Tensor): Tensor {

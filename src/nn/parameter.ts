@@ -91,7 +91,7 @@ export class StateTensor {
 
 /**
  * Kind of a parameter. Weight decay applies to 'weight' only, neither to biases nor to the scale and shift of a
- * normalization.
+ * normalization. Those of a 'norm' are trained in frozen groups too.
  */
 export type ParameterKind = 'weight' | 'bias' | 'norm'
 

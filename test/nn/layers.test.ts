@@ -18,6 +18,7 @@ import { SqueezeExcite } from '../../src/nn/squeeze-excite.ts'
 import { StochasticDepth } from '../../src/nn/stochastic-depth.ts'
 import { gelu, hardSwish, relu6, silu } from '../../src/ops/activations.ts'
 import { conv2d } from '../../src/ops/conv2d.ts'
+import { adam } from '../../src/optim/adam.ts'
 import { relu } from '../../src/ops/relu.ts'
 import { backward } from '../../src/tensor/backward.ts'
 import { noGrad } from '../../src/tensor/op.ts'
@@ -63,6 +64,12 @@ describe('rows say what forward does', () => {
   test('operations are those of a group, and parameters count the bias', () => {
     const [row] = conv({ groups: 3, bias: true }).describe([1, 4, 5, 6])
     expect(row).toMatchObject({ parameters: 12 * 9 * 2 + 12, flops: 2 * 4 * 5 * 12 * 9 * 2 })
+  })
+
+  test('a layer scale is frozen with its group, unlike a norm', () => {
+    const body = new Sequential([new LayerNorm(4), new LayerScale(4)])
+    adam()([body.parameters(), new LayerNorm(4).parameters()]).freezeTo(-1)
+    expect(body.parameters().map(({ leaf }) => leaf.trainable)).toEqual([true, true, false])
   })
 
   test('flatten', () => {

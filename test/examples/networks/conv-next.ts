@@ -44,7 +44,7 @@ class Block extends Module {
   constructor(channels: number, layerScale: number, dropPath: number, init: Init) {
     super()
     this.scale = this.addParameter(
-      new Parameter('layer_scale', [channels], 'norm', () => Array(channels).fill(layerScale)),
+      new Parameter('layer_scale', [channels], 'bias', () => Array(channels).fill(layerScale)),
     )
     this.block = this.addChild(
       'block',
