@@ -55,6 +55,51 @@ test('an option that does not exist is refused with the name that was meant', as
   `)
 })
 
+test('what a user of fastai writes is refused with how it is written here', async () => {
+  const predictions = await learner().getPredictions()
+  const said = async (call: () => unknown) => (await refusal(call)).split('\n').at(-1)?.trim()
+  for (const [call, fix] of [
+    [() => learner({ metrics: wgrad.accuracy }), 'Fix: put it into a list'],
+    [() => learner({ metrics: library.f1Score }), 'Fix: call it: f1Score()'],
+    [() => learner({ callbacks: wgrad.mixUp() }), 'Fix: put it into a list'],
+    [() => from({ itemTransforms: wgrad.resize(8) }), 'Fix: put it into a list'],
+    [() => learner().fit(1, { callbacks: [] }), 'Fix: options come after it: fit(epochs, lr, { … })'],
+    [() => learner().fineTune(1, { freezeEpochs: 2 }), 'Fix: options come after it: fineTune(epochs, baseLr, { … })'],
+    [
+      () => new library.ClassificationInterpretation(learner(), loaders.vocab),
+      'expected predictions, such as `await learner.getPredictions()`',
+    ],
+    [() => new library.ClassificationInterpretation(predictions), 'expected the names of the classes: `loaders.vocab`'],
+    [() => library.suggestThreshold(learner().getPredictions()), 'Fix: await it'],
+    [
+      () => new library.TargetInterpretation(predictions, loaders.vocab),
+      'expected the meaning of the targets: `loaders.target`',
+    ],
+  ] as const) {
+    expect(await said(call)).toBe(fix)
+  }
+  expect(await refusal(() => library.gradientAccumulation({ items: 8 }))).toContain('items  { items }')
+})
+
+test('parts of a learner that are replaced by something else are refused by name', async () => {
+  const replaced = (name: string, value: unknown) => Object.assign(learner(), { [name]: value })
+  for (const [name, value, fix] of [
+    ['loaders', loaders.train, 'expected loaders, such as `await block.loaders(path)`'],
+    ['loss', wgrad.labelSmoothing, 'Fix: call it: labelSmoothing()'],
+    ['callbacks', wgrad.mixUp(), 'Fix: put it into a list'],
+  ] as const) {
+    for (const call of [
+      () => replaced(name, value).fit(1),
+      () => replaced(name, value).validate(),
+      () => replaced(name, value).predict('a/1.png'),
+    ]) {
+      const message = await refusal(call)
+      expect(message).toContain(`learner: ${name} is not of the right kind`)
+      expect(message).toContain(fix)
+    }
+  }
+})
+
 test('what was forgotten is said', async () => {
   expect(await refusal(() => new library.Learner(Promise.resolve(loaders), tinyModel()))).toMatchInlineSnapshot(`
     "OptionError: Learner: loaders is not of the right kind
@@ -84,7 +129,7 @@ test('what was forgotten is said', async () => {
     "OptionError: DataBlock: batchTransforms is not of the right kind
       batchTransforms  a list: [a list: [{ kind, order, flips, maxRotate }, { kind, order, maxLighting, p }]]
       expected a list, each made by a function such as resize(224), or of your own: a function under another name than those, or { name, runsOn, apply, … }
-      Fix: spread the inner list into the outer one: [...list]"
+      Fix: spread the inner list: [...list]"
   `)
 })
 

@@ -85,14 +85,7 @@ export function checkArgument(where: string, name: string, value: unknown, kind:
   throw new OptionError(where, `${name} is not of the right kind`, {
     given: { [name]: described(value) },
     expected: kind.expected,
-    fix:
-      kind.fix ??
-      (Array.isArray(value) && kind.items
-        ? fixFor(
-            value.find((one) => !kind.items?.is(one)),
-            true,
-          )
-        : fixFor(value)),
+    fix: kind.fix ?? fixFor(value, kind.items),
   })
 }
 
@@ -107,11 +100,19 @@ export function ignoreRejection(value: unknown): value is Promise<unknown> {
   return true
 }
 
-/** Returns a fix for a common mistake, such as a factory that was not called, in a value or in an item of a list (`listed`). */
-function fixFor(value: unknown, listed = false): string | undefined {
+/**
+ * Returns a fix for a common mistake, such as a factory that was not called.
+ *
+ * @param items  kind of the items, if the value should be a list
+ */
+function fixFor(value: unknown, items?: Kind): string | undefined {
   if (value instanceof Promise) return 'await it'
+  if (items && Array.isArray(value)) {
+    const one: unknown = value.find((item) => !items.is(item))
+    return Array.isArray(one) ? 'spread the inner list: [...list]' : fixFor(one)
+  }
+  if (items?.is(value)) return 'put it into a list'
   if (typeof value === 'function' && value.name !== '') return `call it: ${value.name}()`
-  if (Array.isArray(value) && listed) return 'spread the inner list into the outer one: [...list]'
   return undefined
 }
 

@@ -124,7 +124,8 @@ function isMetric(value: unknown): boolean {
   return typeof value === 'function' && !(value.length === 0 && METRIC_FACTORIES.includes(value.name))
 }
 
-const LIST: Kind = { expected: 'a list', is: Array.isArray }
+/** Check of callbacks; `sortCallbacks` checks each. */
+const LIST: Kind = { expected: 'a list', items: objectWith('a callback'), is: Array.isArray }
 /** Check of a learning rate. */
 export const RATE: Kind = oneOf(NUMBER, {
   expected: '{ start, stop }',

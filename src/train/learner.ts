@@ -339,6 +339,7 @@ export class Learner implements FittingState {
 
   /** Returns a predictor with the model, labels and transforms of this learner. It sees what training changes later. */
   predictor(): Predictor {
+    this.requireParts()
     const {
       model,
       platform,
@@ -547,10 +548,13 @@ export class Learner implements FittingState {
     return this.interruption.during('fit', () =>
       this.occupancy.fits(where, async () => {
         const { options, ...rates } = given
-        checkOptions(where, options, kinds)
         for (const [name, rate] of Object.entries(rates)) {
-          checkArgument(where, name, rate, name === 'baseLr' ? NUMBER : RATE)
+          const early = rate instanceof Object && Object.keys(rate).some((key) => Object.hasOwn(kinds, key))
+          const fix = early && { fix: `options come after it: ${where}(epochs, ${name}, { … })` }
+          checkArgument(where, name, rate, { ...(name === 'baseLr' ? NUMBER : RATE), ...fix })
         }
+        checkOptions(where, options, kinds)
+        this.requireParts()
         // What trains is loaded with the first fit: a page that waits for a visitor's images is open before that.
         const running = await import('./running.ts')
         const { fitted, loaders } = this
@@ -566,6 +570,13 @@ export class Learner implements FittingState {
     )
   }
 
+  /** @throws OptionError  if a part that may be replaced between fits is something else */
+  private requireParts(): void {
+    checkArgument('learner', 'loaders', this.loaders, LOADERS)
+    checkArgument('learner', 'loss', this.loss, LEARNER_KINDS.loss)
+    checkArgument('learner', 'callbacks', this.callbacks, LEARNER_KINDS.callbacks)
+  }
+
   /**
    * Runs work that reads the model or replaces its weights; a fit that waits for it then continues in its previous
    * mode.
@@ -573,6 +584,7 @@ export class Learner implements FittingState {
   private asEvaluation<Result>(where: string, work: () => Promise<Result>): Promise<Result> {
     return this.interruption.during('evaluation', () =>
       this.occupancy.evaluates(where, async () => {
+        this.requireParts()
         const { training, batchCount, iteration, completed, model } = this
         const restoreModes = rememberModes(model)
         this.evaluating = true

@@ -1,4 +1,5 @@
 import { requireInteger } from '../../base/check.ts'
+import { checkArgument, NUMBER } from '../../base/options.ts'
 import { empty, launch } from '../../tensor/launch.ts'
 import { Cancel, type Callback } from '../fit/callback.ts'
 import '../../gpu/wgsl/optim/part-of-scale.ts'
@@ -19,6 +20,7 @@ import '../../gpu/wgsl/optim/part-of-scale.ts'
  * Source: fastai callback/training.py, GradientAccumulation.
  */
 export function gradientAccumulation(items = 32): Callback {
+  checkArgument('gradientAccumulation', 'items', items, NUMBER)
   requireInteger('gradientAccumulation', 'items', items, { from: 1 })
   let count = 0
   return {

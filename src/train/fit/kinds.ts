@@ -16,3 +16,8 @@ export const OPTIMIZER: Kind = objectWith(
   'setHyperparameters',
   'zeroGradients',
 )
+/** Check of an argument that must be predictions for items. */
+export const PREDICTIONS: Kind = {
+  expected: 'predictions, such as `await learner.getPredictions()`',
+  is: (value) => value instanceof Object && 'predictions' in value && 'targets' in value,
+}

@@ -1,6 +1,8 @@
 import { requireInteger } from '../../base/check.ts'
 import { OptionError, ShapeError } from '../../base/errors.ts'
 import { exceeds, placeOfLargest } from '../../base/largest.ts'
+import { checkArgument } from '../../base/options.ts'
+import { PREDICTIONS } from './kinds.ts'
 
 /** Outputs or probabilities of a model for some items: `rows` items with `columns` numbers each, in row-major order. */
 export interface Predictions {
@@ -80,6 +82,7 @@ export function requireClassTargets(
   results: { readonly targets: ArrayLike<number> },
   fix?: string,
 ): void {
+  checkArgument(where, 'results', results, PREDICTIONS)
   if (!(results.targets instanceof Float32Array)) return
   throw new OptionError(where, 'this is for targets of one class per image', {
     given: { targets: `${results.targets.length} numbers` },

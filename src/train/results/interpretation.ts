@@ -1,6 +1,6 @@
 import { requireRange } from '../../base/check.ts'
 import { OptionError } from '../../base/errors.ts'
-import { checkOptions, FLAG, listOf, TEXT } from '../../base/options.ts'
+import { checkArgument, checkOptions, FLAG, listOf, TEXT } from '../../base/options.ts'
 import { formatTable } from '../../base/table.ts'
 import type { CleaningList } from '../../data/cleaning.ts'
 import { wilsonInterval } from './confidence.ts'
@@ -9,6 +9,8 @@ import { CLEANING_LIST_KINDS, cleaningListOf, type CleaningListOptions } from '.
 import type { ItemPredictions } from '../fit/evaluation.ts'
 import { outputName } from '../../data/targets.ts'
 import { argmax, requireClassTargets } from '../fit/metrics.ts'
+
+const VOCAB = { ...listOf(TEXT), expected: 'the names of the classes: `loaders.vocab`' }
 
 /** Number of items of one class that were predicted as another class. */
 export interface Confusion {
@@ -56,10 +58,11 @@ export class ClassificationInterpretation {
   /**
    * @param results  predictions, such as those of `learner.getPredictions()`
    * @param vocab    names of the classes, such as `loaders.vocab`
-   * @throws OptionError  if the items have no labels, or several each
+   * @throws OptionError  if an argument is missing, or the items have no labels, or several each
    */
   constructor(results: ItemPredictions, vocab: readonly string[]) {
     requireClassTargets('interpretation', results, 'plotTopLosses and showResults are for every kind of targets')
+    checkArgument('interpretation', 'vocab', vocab, VOCAB)
     if (results.targets.length !== results.predictions.rows) {
       throw new OptionError('interpretation', 'there are no labels to compare predictions with', {
         given: { predictions: results.predictions.rows, labels: results.targets.length },

@@ -1,13 +1,16 @@
 import { OptionError } from '../../base/errors.ts'
-import { checkOptions, NUMBER } from '../../base/options.ts'
+import { checkArgument, checkOptions, NUMBER, objectWith } from '../../base/options.ts'
 import { formatTable } from '../../base/table.ts'
 import { numberNames, rowOf, type TargetCodec } from '../../data/targets.ts'
 import type { ItemPredictions } from '../fit/evaluation.ts'
+import { PREDICTIONS } from '../fit/kinds.ts'
 import type { Predictions } from '../fit/metrics.ts'
 import { fScore, precisionScore, recallScore } from '../fit/scores.ts'
 import { accuracyMulti, f1ScoreMulti, mae, r2Score, rmse } from '../fit/target-metrics.ts'
 import { wilsonInterval } from './confidence.ts'
 import { rowsByLoss } from './interpretation.ts'
+
+const TARGET = objectWith('the meaning of the targets: `loaders.target`', 'decode', 'text')
 
 /** Scores of one label of several. */
 export interface LabelScores {
@@ -60,6 +63,8 @@ export class TargetInterpretation {
    * @throws OptionError  if targets are one class each, or not known
    */
   constructor(results: ItemPredictions, target: TargetCodec, options: { readonly threshold?: number } = {}) {
+    checkArgument('TargetInterpretation', 'results', results, PREDICTIONS)
+    checkArgument('TargetInterpretation', 'target', target, TARGET)
     checkOptions('TargetInterpretation', options, { threshold: NUMBER })
     if (target.columns === 'class') {
       throw new OptionError('TargetInterpretation', 'the targets are one class each', {
