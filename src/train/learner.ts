@@ -58,7 +58,7 @@ import type { TtaOptions, TtaPair, TtaPairOptions } from './results/tta.ts'
 export class Learner implements FittingState {
   /**
    * Data of the learner; may be replaced between fits, as progressive resizing does. The next fit warns where the new ones
-   * normalize images or number classes otherwise.
+   * normalize images or number classes otherwise, or measure on images that the fit before has trained on.
    */
   loaders: Loaders
   readonly model: Module
@@ -561,6 +561,7 @@ export class Learner implements FittingState {
         if (fitted !== loaders) {
           const fix = 'give both the same normalize(…), and the same vocab to their blocks'
           running.warnOfOtherData(fitted.train, loaders.train, 'in the loaders before', fix)
+          if (this.epochsBegun > 0) running.warnOfLeak(fitted.train, loaders.valid)
           // Tensors that were kept for the previous loaders have other sizes.
           loaders.freeMemory()
         }

@@ -529,6 +529,23 @@ describe('other data', () => {
     await learner.fit(1)
     expect(warnings(lines)).toEqual(said)
   })
+
+  test('are told of where images to measure on were trained on before', async () => {
+    const { learner, loaders, lines } = await tinyLearner()
+    const { platform } = loaders
+    const split = (train: number) => tinyLoaders({ platform, train, valid: 14 - train })
+    // Nothing was trained on yet.
+    learner.loaders = await split(4)
+    await learner.fit(1)
+    learner.loaders = await split(8)
+    await learner.fit(1)
+    expect(warnings(lines)).toEqual([])
+    learner.loaders = await split(5)
+    await learner.fit(1)
+    expect(warnings(lines)).toEqual([
+      'warning: the model was trained on 3 of the 9 images to measure on: give all loaders of a learner the same seed, or the same splitter',
+    ])
+  })
 })
 
 describe('telling', () => {

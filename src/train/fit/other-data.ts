@@ -39,3 +39,14 @@ export function warnOfOtherData(learnt: Loader, loader: Loader, there: string, f
   const known = other < learnt.vocab.length ? `'${learnt.vocab[other]}'` : 'missing'
   say(`class ${other} is '${loader.vocab[other]}' here, and ${known}`)
 }
+
+/** Logs a warning if images to measure on are among those that the model was trained on in the fit before. */
+export function warnOfLeak(trained: Loader, valid: Loader): void {
+  const known = new Set(Array.from(trained.items, (item) => trained.pictures.items[item]))
+  const seen = valid.items.filter((item) => known.has(valid.pictures.items[item])).length
+  if (seen === 0) return
+  const fix = 'give all loaders of a learner the same seed, or the same splitter'
+  valid.platform.log(
+    `warning: the model was trained on ${seen} of the ${valid.items.length} images to measure on: ${fix}`,
+  )
+}
