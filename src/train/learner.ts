@@ -255,7 +255,8 @@ export class Learner implements FittingState {
 
   /**
    * Freezes the parameter groups before number n (a negative n counts from the end) and clears the state of the
-   * optimizer.
+   * optimizer. Normalization in frozen groups goes on learning; the rest stays as it is (in fastai, what was trained before
+   * goes on shrinking by weight decay).
    *
    * @throws OptionError  during a step of a fit
    */

@@ -127,7 +127,7 @@ export const mae: Metric = metric('mae', (predictions, targets) => meanOf('mae',
  *   1 − Σ (target − predicted)² / Σ (target − mean of targets)²
  *
  * It is 1 if all is right and 0 for predicting the mean; where all targets of a column are equal, 1 if all is right and
- * otherwise 0; NaN with fewer than two images.
+ * otherwise 0; NaN with fewer than two images. (fastai takes the numbers of all columns as one column.)
  *
  * Source: scikit-learn metrics/_regression.py, r2_score; fastai metrics.py, R2Score.
  */
