@@ -107,6 +107,12 @@ export class Lookahead implements Optimizer {
 
   clearState(): void {
     this.fast.clearState()
+    this.forgetWeights()
+  }
+
+  /** Lets the slow weights begin anew, as those that they are at the next step. */
+  forgetWeights(): void {
+    this.fast.forgetWeights?.()
     clear(this.count)
     this.started = false
   }

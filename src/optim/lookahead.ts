@@ -17,7 +17,8 @@ const optimizer = partWithGpu(() => import('./lookahead-optimizer.ts'))
  *
  *   s ← s + alpha·(p − s),  p ← s
  *
- * Steps that the inner optimizer skips because of Inf or NaN do not count.
+ * Steps that the inner optimizer skips because of Inf or NaN do not count. Where weights are loaded without the state of the
+ * optimizer, the slow ones begin anew with them. (In fastai those of before pull the loaded weights back.)
  *
  * @throws OptionError  if an option is out of range
  * Source: Zhang et al. 2019, arXiv:1907.08610; fastai optimizer.py, Lookahead.

@@ -67,6 +67,9 @@ export interface Optimizer {
   /** Clears all moments and counts of steps. */
   clearState(): void
 
+  /** Forgets copies of the weights, when others have been loaded in their place. Default: there are none */
+  forgetWeights?(): void
+
   /** Keeps f16 copies of the parameters up to date from now on. Called before training in mixed precision. */
   keepF16Copies(): void
 

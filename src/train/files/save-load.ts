@@ -80,5 +80,6 @@ export async function restoreLearner(
     if (hypers.length === own.groups.length) own.setHyperparameters(hypers)
   })
   model.loadStateDict(weights)
+  if (!hypers) state.optimizer?.forgetWeights?.()
   if (withOptimizer && !hypers) platform.log(`${path} contains no optimizer state: the optimizer is unchanged`)
 }

@@ -43,6 +43,25 @@ async function everything({ model, optimizer }: Learner) {
 }
 
 describe('save and load', () => {
+  test('slow weights of ranger do not pull back weights that were loaded without them', async () => {
+    const platform = fakePlatform({ picture: (path) => stripes(path, 16), files: memoryFiles() })
+    // Six steps per epoch, after which slow and fast weights meet.
+    const loaders = await tinyLoaders({ platform, train: 24 })
+    const learner = new Learner(loaders, tinyModel(), { optimizer: ranger() })
+    const weights = async () => [...(await learner.model.stateDict()).get('3.weight')!.data]
+    await learner.fit(1, 1e-2)
+    await learner.save(FILE, { withOptimizer: false })
+    const saved = await weights()
+    await learner.fit(1, 1e-2)
+    await learner.load(FILE, { withOptimizer: false })
+    // A rate of 0 leaves the fast weights where they are.
+    await learner.fit(1, 0)
+    expect(await weights()).toEqual(saved)
+    // What is saved then can be loaded.
+    await learner.save(FILE)
+    await learner.load(FILE)
+  })
+
   test.each([
     ['adam', adam()],
     ['sgd with momentum', sgd({ momentum: 0.9 })],
