@@ -25,7 +25,7 @@ const BUDGETS = {
   'bench/steps': 500,
   shaders: 3680,
   src: 170,
-  'src/base': 430,
+  'src/base': 440,
   'src/cli': 985,
   'src/cli/train': 1010,
   'src/data': 4120,
@@ -33,7 +33,7 @@ const BUDGETS = {
   'src/exports': 430,
   'src/gpu': 1800,
   'src/image': 1860,
-  'src/nn': 2240,
+  'src/nn': 2260,
   'src/onnx': 510,
   'src/ops': 920,
   'src/ops/convolution': 1700,
@@ -49,7 +49,7 @@ const BUDGETS = {
   'src/train/files': 745,
   'src/train/fit': 1390,
   'src/train/report': 880,
-  'src/train/results': 1590,
+  'src/train/results': 1600,
   'src/vendor': 35,
 }
 

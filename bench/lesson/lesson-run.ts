@@ -22,7 +22,7 @@ import {
   type SectionResult,
 } from './results.ts'
 import { RunFolder } from '../../src/platform/node/run-folder.ts'
-import { epochResult } from '../../src/train/report/fit-log.ts'
+import { epochResult } from '../../src/train/report/figures.ts'
 import { SectionLog, withOwnLosses } from './section-log.ts'
 import { versions } from '../machine/versions.ts'
 

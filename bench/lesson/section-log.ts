@@ -1,11 +1,18 @@
 import { ClassificationInterpretation, type Callback, type FitState, type Learner, type Step } from '../../src/node.ts'
+import type { Json } from '../../src/base/json.ts'
 import type { Platform } from '../../src/exports/gpu.ts'
 import { read, release, scope } from '../../src/exports/tensor.ts'
 import type { ItemPredictions } from '../../src/exports/train.ts'
 import { batchImages, channelStats, inputImages, type ChannelStats, type LabeledImage } from '../../src/exports/data.ts'
-import { hears } from '../../src/train/fit/callback.ts'
-import type { Tile, TileGroup } from '../../src/train/report/figures.ts'
-import { FitLog } from '../../src/train/report/fit-log.ts'
+import { hears, type StepLoss } from '../../src/train/fit/callback.ts'
+import {
+  epochResult,
+  type EpochResult,
+  type FitFigures,
+  type StepFigures,
+  type Tile,
+  type TileGroup,
+} from '../../src/train/report/figures.ts'
 import { confusionOf, pngUri, wrongTiles } from '../../src/train/report/images.ts'
 import { className } from '../../src/cli/class-names.ts'
 import type { BatchStats, SectionDetails } from './results.ts'
@@ -20,9 +27,22 @@ interface ShownBatch {
   readonly stats: BatchStats
 }
 
-/** Callback that collects what the report shows of a section. Every learner of the section must have it. */
-export class SectionLog extends FitLog {
-  override readonly name = 'sectionLog'
+interface Growing extends FitFigures {
+  readonly epochs: EpochResult[]
+  readonly steps: StepFigures[]
+}
+
+/**
+ * Callback that collects what the report shows of a section. Every learner of the section must have it; a resumed fit
+ * restores the figures of the fits before it.
+ */
+export class SectionLog implements Callback {
+  readonly name = 'sectionLog'
+  /** Position after the recorder. */
+  readonly order = 55
+  readonly duringLrFind = false
+  /** Fits of the section so far, in their order. */
+  private fits: readonly Growing[] = []
   private section = ''
   /** First epoch of the section, counted over all fits of the learner. */
   private firstEpoch = 0
@@ -32,10 +52,40 @@ export class SectionLog extends FitLog {
     this.fits = []
   }
 
-  override beforeFit(state: FitState): void {
+  beforeFit({ epochsBegun, loaders }: FitState): void {
     // A fit that continues a checkpoint restores it only after this event, so this is the first epoch there too.
-    if (this.fits.length === 0) this.firstEpoch = state.epochsBegun
-    super.beforeFit(state)
+    if (this.fits.length === 0) this.firstEpoch = epochsBegun
+    this.fits = [...this.fits, { epochs: [], steps: [], stepsPerEpoch: loaders.train.batchCount }]
+  }
+
+  lossKnown({ recorder }: FitState, { iteration, loss, scaling }: StepLoss): void {
+    const at = recorder.losses.length - 1
+    const { losses, lrs, momentums } = recorder
+    this.fits.at(-1)?.steps.push({
+      iteration,
+      loss,
+      smoothLoss: losses[at],
+      lr: lrs[at],
+      momentum: momentums[at],
+      ...scaling,
+    })
+  }
+
+  afterEpoch({ recorder }: FitState): void {
+    const row = recorder.rows.at(-1)
+    if (row) this.fits.at(-1)?.epochs.push(epochResult(row))
+  }
+
+  state(): Json {
+    return this.fits.map(({ epochs, steps, stepsPerEpoch }) => ({
+      epochs: epochs.map((row) => ({ ...row })),
+      steps: steps.map((step) => ({ ...step })),
+      stepsPerEpoch,
+    }))
+  }
+
+  restore(saved: Json): void {
+    this.fits = saved as unknown as Growing[]
   }
 
   /**

@@ -1,5 +1,6 @@
 import { DataError } from '../base/errors.ts'
 import { checkOptions, type Kind } from '../base/options.ts'
+import { fileText, utf8Bytes } from '../base/utf8.ts'
 import { readSafetensors, writeSafetensors, type Safetensors, type StoredTensor } from './safetensors.ts'
 import type { StateDict, StateEntry } from './state-dict.ts'
 import { isTorchFile, readTorchFile } from './torch-file.ts'
@@ -23,6 +24,14 @@ export interface WriteWeightsOptions {
 /** Kind of the option `names`. */
 export const NAMES: Kind = { expected: "'own' or 'timm'", is: (value) => value === 'own' || value === 'timm' }
 
+/** Beginning of the name of a tensor that holds a text of the metadata, 8 bytes of its UTF-8 in each integer. */
+const TEXT = '__metadata__.'
+/**
+ * Length of a text from which it is stored so. A header of more than 100 MB is refused by every reader, and a letter that is
+ * escaped there takes six bytes; what a checkpoint remembers of a million steps is as long.
+ */
+const LONG_TEXT = 2 ** 24
+
 /**
  * Encodes weights as the bytes of a safetensors file, in PyTorch's layouts.
  *
@@ -41,7 +50,19 @@ export function writeWeights(
   for (const [name, { shape, data }] of roundWeights(named, precision)) {
     tensors.set(name, { dtype: isStoredInHalf(shape, precision) ? 'F16' : 'F32', shape, data })
   }
-  return writeSafetensors(tensors, metadata)
+  const short: Record<string, string> = {}
+  for (const [name, text] of Object.entries(metadata)) {
+    if (text.length < LONG_TEXT) short[name] = text
+    else tensors.set(`${TEXT}${name}`, storedText(text))
+  }
+  return writeSafetensors(tensors, short)
+}
+
+function storedText(text: string): StoredTensor {
+  const bytes = utf8Bytes(text)
+  const data = new BigInt64Array(Math.ceil(bytes.length / BigInt64Array.BYTES_PER_ELEMENT))
+  new Uint8Array(data.buffer).set(bytes)
+  return { dtype: 'I64', shape: [data.length], data }
 }
 
 /**
@@ -54,10 +75,15 @@ export function writeWeights(
  */
 export function readWeights(path: string, bytes: Uint8Array): WeightsFile {
   if (isTorchFile(bytes)) return { weights: readTorchFile(path, bytes), metadata: {} }
-  const { tensors, metadata } = readSafetensors(path, bytes)
+  const { tensors, metadata: short } = readSafetensors(path, bytes)
+  const metadata = { ...short }
   const weights = new Map<string, StateEntry>()
   for (const [name, { dtype, shape, data }] of tensors) {
     if (dtype === 'F32' || dtype === 'F16' || dtype === 'BF16') weights.set(name, { shape, data })
+    else if (name.startsWith(TEXT)) {
+      const text = fileText(path, new Uint8Array(data.buffer, data.byteOffset, data.byteLength))
+      metadata[name.slice(TEXT.length)] = text.replace(/\0+$/, '')
+    }
   }
   if (weights.size === 0) {
     throw new DataError(path, 'there are no weights in this file', { given: { tensors: tensors.size } })

@@ -19,6 +19,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import jpeg from 'jpeg-js'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { readWeights } from '../../src/nn/weights.ts'
 import { pressing } from '../helpers/command.ts'
 import { runOnnx } from '../helpers/onnx-runtime.ts'
 import { stripes } from '../helpers/tiny.ts'
@@ -323,6 +324,11 @@ describe('train', () => {
     )
     expect(ended).toBe(130)
     expect(said).toMatch(/\nto continue: npx wgrad train --resume parts\n$/)
+    // What a checkpoint remembers of each step is most of it in a long run.
+    const { metadata } = readWeights('checkpoint', readFileSync(join(folder, 'parts', 'training.checkpoint')))
+    const { states } = JSON.parse(metadata.wgrad) as { readonly states: readonly { readonly rawLosses: number[] }[] }
+    const lastLoss = String(states[0].rawLosses.at(-1))
+    expect(metadata.wgrad.split(lastLoss)).toHaveLength(2)
     const again = await wgrad('train', 'set', ...SMALL, '--out', 'parts')
     expect(again).toMatchObject({ code: 2, stdout: '' })
     expect(again.stderr).toContain('there is a run in this folder already')

@@ -70,6 +70,18 @@ describe('a file of PyTorch', () => {
   })
 })
 
+test('metadata that is too long for a header is kept beside the weights', () => {
+  const weights = new Map([['weight', { shape: [1], data: Float32Array.of(0.5) }]])
+  // Escaped in a header it takes 102 MB, of which every reader refuses more than 100.
+  const metadata = { log: 'ü'.repeat(17_000_001), note: 'short' }
+  const read = readWeights('x', writeWeights(weights, metadata))
+  expect(read.weights).toEqual(weights)
+  expect(Object.keys(read.metadata).sort()).toEqual(['log', 'note'])
+  expect(read.metadata.note).toBe('short')
+  // Not `toBe`, which would print both texts.
+  expect(read.metadata.log === metadata.log).toBe(true)
+})
+
 test('what is written is read again', () => {
   const tensors = new Map<string, StoredTensor>([
     ['b', { dtype: 'F16', shape: [3], data: Float32Array.of(0.1, 70000, Number.NaN) }],

@@ -10,7 +10,7 @@ import { wgradVersion } from '../version.ts'
 import { FILES } from './files.ts'
 import type { Settings } from './options.ts'
 import { reportOf, suspectsOf, type Trained } from './report.ts'
-import { historyCsv, layersOf } from './run-log.ts'
+import { epochsOf, historyCsv, layersOf } from './run-log.ts'
 
 /** Output, adapter and folder of a run, to which its results are written. */
 interface Destination {
@@ -22,7 +22,8 @@ interface Destination {
 /** Measures, and writes all files. */
 export async function conclude({ output, gpu, run }: Destination, trained: Trained): Promise<void> {
   const { platform } = output
-  const { begun, learner, log, startMs } = trained
+  const { begun, learner, startMs } = trained
+  const fits = epochsOf(learner.recorder.fits)
   const results = await learner.getPredictions()
   const { target } = learner.loaders
   const isClass = target.columns === 'class'
@@ -35,7 +36,7 @@ export async function conclude({ output, gpu, run }: Destination, trained: Train
   )
   await run.attempt(FILES.onnx, () => learner.exportOnnx(run.file(FILES.onnx)))
   const fineTuned = begun.settings.pretrained !== null
-  await run.attempt(FILES.history, () => run.write(FILES.history, historyCsv(log.fits, fineTuned)))
+  await run.attempt(FILES.history, () => run.write(FILES.history, historyCsv(fits, fineTuned)))
   const cleaning = isClass ? await wrongLabels(learner, results, { output, run }) : undefined
   const seconds = (Date.now() - Date.parse(begun.started)) / 1000
   const computing = (platform.now() - startMs) / 1000
@@ -49,7 +50,7 @@ export async function conclude({ output, gpu, run }: Destination, trained: Train
     lr: trained.search.lr,
     ...measured.json,
     ...(cleaning && { suggestedLabels: suspectsOf(cleaning).length }),
-    epochs: log.fits.flatMap(({ epochs }, fit) => epochs.map((row) => ({ layers: layersOf(fit, fineTuned), ...row }))),
+    epochs: fits.flatMap(({ epochs }, fit) => epochs.map((row) => ({ layers: layersOf(fit, fineTuned), ...row }))),
     look: begun.look,
   }
   await run.attempt(FILES.results, () => run.write(FILES.results, `${JSON.stringify(document, null, 2)}\n`))
@@ -82,7 +83,7 @@ export async function conclude({ output, gpu, run }: Destination, trained: Train
     ].join('\n'),
   )
   output.document({ event: 'end', folder: run.path, ...document })
-  const last = log.fits.at(-1)?.epochs.at(-1)
+  const last = fits.at(-1)?.epochs.at(-1)
   const finite = last !== undefined && Number.isFinite(last.trainLoss) && Number.isFinite(last.validLoss)
   process.exitCode = finite && unwritten.length === 0 ? EXIT.good : EXIT.notGood
 }

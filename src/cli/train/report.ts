@@ -2,6 +2,7 @@ import { batchImages, type CleaningList } from '../../exports/data.ts'
 import type { Gpu, Learner } from '../../node.ts'
 import type { RunFolder } from '../../platform/node/run-folder.ts'
 import { confusionOf, pngUri, suspectTiles, targetResults, withMaps, wrongTiles } from '../../train/report/images.ts'
+import { figuresOf } from '../../train/report/learner-report.ts'
 import { renderTraining } from '../../train/report/training-report.ts'
 import type { ClassCount } from '../look.ts'
 import type { AnyMeasured, Measured } from '../measured.ts'
@@ -10,7 +11,6 @@ import { wgradVersion } from '../version.ts'
 import { FILES } from './files.ts'
 import type { Rate } from './learning-rate.ts'
 import type { Begun } from './options.ts'
-import type { RunLog } from './run-log.ts'
 
 /** Images of each kind that the report shows. */
 const SHOWN = 8
@@ -20,7 +20,6 @@ const WRONG = 16
 export interface Trained {
   readonly begun: Begun
   readonly learner: Learner
-  readonly log: RunLog
   readonly search: Rate
   readonly startMs: number
 }
@@ -38,7 +37,7 @@ interface Reported {
 
 /** Makes the report of a run as one page. */
 export async function reportOf({ measured, trained, cleaning, gpu, run, seconds }: Reported) {
-  const { begun, learner, log, search } = trained
+  const { begun, learner, search } = trained
   const { settings, look: lookedAt, started } = begun
   const { platform, loaders, model } = learner
   const first = await batchImages(loaders.train, { count: SHOWN })
@@ -64,7 +63,7 @@ export async function reportOf({ measured, trained, cleaning, gpu, run, seconds 
     software: gpu.software,
     ...results,
     findings: lookedAt.findings as never,
-    fits: log.fits,
+    fits: learner.recorder.fits.map(figuresOf),
     layers: ['head', 'all'],
     search: search.search && suggestion ? { ...search.search, suggestion } : undefined,
     images: [{ title: 'As the network sees them in training', tiles }],

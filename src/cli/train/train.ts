@@ -12,7 +12,7 @@ import { conclude } from './conclude.ts'
 import { FILES } from './files.ts'
 import { learningRate } from './learning-rate.ts'
 import { begunBefore, readTrainOptions, sourceOf, USAGE, type Begun, type Settings } from './options.ts'
-import { historyCsv, layersOf, RunLog } from './run-log.ts'
+import { epochsOf, historyCsv, layersOf } from './run-log.ts'
 
 export const SUMMARY = 'train a network on a folder of images'
 
@@ -116,10 +116,17 @@ async function train({ output, gpu, run, resume, stopIfAsked }: Going): Promise<
   const advice = fineTuned ? undefined : hint(begun)
   if (advice !== undefined) output.say(advice)
 
-  const log = new RunLog(async (row, fits) => {
-    output.document({ event: 'epoch', layers: layersOf(fits.length - 1, fineTuned), ...row })
-    await run.attempt(FILES.history, () => run.write(FILES.history, historyCsv(fits, fineTuned)))
-  })
+  const tellEpoch: Callback = {
+    name: 'tellEpoch',
+    // Position after the recorder.
+    order: 55,
+    async afterEpoch() {
+      const fits = epochsOf(learner.recorder.fits)
+      const row = fits.at(-1)?.epochs.at(-1)
+      output.document({ event: 'epoch', layers: layersOf(fits.length - 1, fineTuned), ...row })
+      await run.attempt(FILES.history, () => run.write(FILES.history, historyCsv(fits, fineTuned)))
+    },
+  }
   let isMade = false
   const make = async (callbacks: readonly Callback[]): Promise<Learner> => {
     const work = () => learnerOf(settings, loaders, pretrained, callbacks)
@@ -130,7 +137,7 @@ async function train({ output, gpu, run, resume, stopIfAsked }: Going): Promise<
   }
   stopIfAsked()
   const search = await learningRate(output, run, settings, make)
-  const learner = await make([log])
+  const learner = await make([tellEpoch])
   stopIfAsked()
   const checkpoint = { checkpoint: run.file(FILES.checkpoint), resume }
   if (fineTuned) {
@@ -138,7 +145,7 @@ async function train({ output, gpu, run, resume, stopIfAsked }: Going): Promise<
     await learner.fineTune(settings.epochs, search.lr, { freezeEpochs: settings.freezeEpochs, ...checkpoint })
   } else await learner.fitOneCycle(settings.epochs, search.lr, checkpoint)
   if (learner.interrupted) throw new Interrupted()
-  await conclude({ output, gpu, run }, { begun, learner, log, search, startMs: start })
+  await conclude({ output, gpu, run }, { begun, learner, search, startMs: start })
 }
 
 function settingsText(settings: Settings, gpu: Gpu): string {

@@ -23,7 +23,7 @@ import {
 import { cells, columnNames, tableLine } from '../fit/epoch-table.ts'
 
 /** Version of the checkpoint format; it changes when older checkpoints can no longer be resumed. */
-const VERSION = 3
+const VERSION = 4
 
 /** Check of what `state` of a callback returns. */
 const STATE: OptionKind = {

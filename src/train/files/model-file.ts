@@ -5,7 +5,7 @@
  *   5.0.convpath.0.0.weight                      a weight, or a running statistic
  *   optimizer.5.0.convpath.0.0.weight.grad_avg   state of the optimizer for that weight
  *   gradient.5.0.convpath.0.0.weight             a gradient that is being accumulated
- *   __metadata__.wgrad                           everything other than tensors, as JSON
+ *   __metadata__.wgrad                           everything other than tensors, as JSON (of a long run a tensor of this name)
  *   __metadata__.wgrad.sha256                    checksum of all of it (see `checksum`)
  */
 import { DataError, OptionError } from '../../base/errors.ts'

@@ -93,7 +93,7 @@ export async function fitCharts(fits: readonly FitFigures[], beside: ChartsBesid
 }
 
 /** Returns the names of the metrics of an epoch: those that are reported by name, otherwise the accuracy alone. */
-export function metricNames(fits: readonly FitFigures[]): string[] {
+export function metricNames(fits: readonly Pick<FitFigures, 'epochs'>[]): string[] {
   const metrics = fits.flatMap(({ epochs }) => epochs).at(-1)?.metrics
   return metrics ? Object.keys(metrics) : ['accuracy']
 }

@@ -1,4 +1,5 @@
 /** Figures and images that a report shows, as data: what training collects and the pages render. */
+import type { EpochRow } from '../fit/history.ts'
 import type { Confusion } from '../results/interpretation.ts'
 import type { LabelScores, NumberErrors } from '../results/target-interpretation.ts'
 
@@ -15,6 +16,30 @@ export interface EpochResult {
   /** Number of training steps skipped because their gradients overflowed; only in mixed precision. */
   readonly skippedSteps?: number
   readonly lossScale?: number
+}
+
+/** Converts a row of the recorder to its form in a report; the accuracy is NaN without that metric, others are there by name. */
+export function epochResult({
+  epoch,
+  trainLoss,
+  validLoss,
+  metrics,
+  timeMs,
+  imagesPerSecond,
+  skippedSteps,
+  lossScale,
+}: EpochRow): EpochResult {
+  const scaling = skippedSteps === undefined ? {} : { skippedSteps, lossScale }
+  return {
+    epoch,
+    trainLoss,
+    validLoss,
+    accuracy: metrics.accuracy ?? NaN,
+    ...(Object.keys(metrics).join() === 'accuracy' ? {} : { metrics }),
+    seconds: timeMs / 1000,
+    imagesPerSecond,
+    ...scaling,
+  }
 }
 
 /** Returns the columns of an epoch in a CSV file, for `epochCells`. @param metrics  names. Default the accuracy */
