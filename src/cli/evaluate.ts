@@ -164,9 +164,9 @@ function mostWrong({ measured, interpretation }: AnyMeasured, count: number) {
 
 /** Returns the images whose labels the model knows; the others are named. @throws DataError  if it knows none */
 function known(folder: string, images: readonly FolderImage[], { vocab }: Predictor, output: Output): FolderImage[] {
-  const isKnown = (image: FolderImage) => labelsOf(image).every((label) => vocab.includes(label))
-  const kept = images.filter(isKnown)
-  const unknown = [...new Set(images.flatMap(labelsOf))].filter((label) => !vocab.includes(label))
+  const labels = new Set(vocab)
+  const kept = images.filter((image) => labelsOf(image).every((label) => labels.has(label)))
+  const unknown = [...new Set(images.flatMap(labelsOf))].filter((label) => !labels.has(label))
   if (kept.length === 0) {
     throw new DataError(folder, 'the model knows none of the classes of these images', {
       given: { 'classes of the images': unknown.slice(0, 12).join(', ') || 'none' },

@@ -8,6 +8,7 @@ import {
   surveyImages,
   type Decoding,
   type Finding,
+  type FolderImage,
   type ImageFolderOptions,
   type Side,
   type Survey,
@@ -122,12 +123,16 @@ export interface ClassCount {
  * @param sideOf  side of an image; without it all of them count as to train on
  */
 export function countsOf(survey: Survey, sideOf: (path: string) => Side | undefined): ClassCount[] {
-  return survey.classes.map((name) => {
-    const own = survey.images.filter((image) => labelsOf(image).includes(name))
-    const valid = own.filter(({ path }) => sideOf(path) === 'valid').length
-    const leftOut = survey.leftOut.filter((image) => labelsOf(image).includes(name)).length
-    return { name, train: own.length - valid, valid, leftOut }
-  })
+  const counts = new Map(survey.classes.map((name) => [name, { name, train: 0, valid: 0, leftOut: 0 }]))
+  const add = (image: FolderImage, where: 'train' | 'valid' | 'leftOut') => {
+    for (const label of labelsOf(image)) {
+      const count = counts.get(label)
+      if (count) count[where]++
+    }
+  }
+  for (const image of survey.images) add(image, sideOf(image.path) === 'valid' ? 'valid' : 'train')
+  for (const image of survey.leftOut) add(image, 'leftOut')
+  return [...counts.values()]
 }
 
 /** Range of the numbers of a column over all images. */

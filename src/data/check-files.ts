@@ -8,7 +8,7 @@ const MOST_LOOKED_AT = 100_000
 /** Length of the longest signature that `checkKind` knows, rounded up. */
 const SIGNATURE_BYTES = 16
 /** Files of one size that begin with the same bytes are compared to their end. */
-const COMPARED_BYTES = 4096
+export const COMPARED_BYTES = 4096
 /** Pairs of equal files that are looked for, at most. */
 const MOST_PAIRS = 1000
 
@@ -95,8 +95,10 @@ async function findTwins(
   const [trainSizes, validSizes] = [sizesOf(train), sizesOf(valid)]
   const byId = new Map<string, number>()
   const byBegin = new Map<string, number[]>()
-  const beginOf = async (item: number, size: number) =>
-    `${size} ${hash((await files.glance?.(items[item], COMPARED_BYTES))?.start ?? new Uint8Array())}`
+  const beginOf = async (item: number, size: number) => {
+    const glance = await files.glance?.(items[item], COMPARED_BYTES)
+    return glance ? beginKey(glance) : `${size}`
+  }
   for (const item of train) {
     const glance = seen.get(item)
     if (!glance || !validSizes.has(glance.sizeBytes)) continue
@@ -119,6 +121,11 @@ async function findTwins(
     if (twin !== undefined) twins.push([item, twin])
   }
   return twins
+}
+
+/** Key of a file by its size and its first bytes: files with different keys differ. */
+export function beginKey({ sizeBytes, start }: Pick<FileGlance, 'sizeBytes' | 'start'>): string {
+  return `${sizeBytes} ${hash(start)}`
 }
 
 /** Source: Fowler, Noll & Vo, "The FNV Non-Cryptographic Hash Algorithm", FNV-1a of 32 bits. */

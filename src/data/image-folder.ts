@@ -1,4 +1,5 @@
 import { DataError, OptionError } from '../base/errors.ts'
+import { groupBy } from '../base/group-by.ts'
 import { ANY, checkArgument, checkOptions, listOf, oneOf, PATH, TEXT, type Kind } from '../base/options.ts'
 import { currentGpu } from '../gpu/device.ts'
 import type { Platform } from '../platform/platform.ts'
@@ -160,22 +161,21 @@ function byFolders(
   const sides = sidesOf(path, tops, valid)
   const level = depth + (sides ? 1 : 0)
   const images: FolderImage[] = []
-  const others = new Map<string, string[]>()
+  const others: Found[] = []
   for (const file of inFolders) {
     const { parts } = file
     const side = sides?.get(parts[depth])
-    if (sides && side === undefined) {
-      others.set(parts[depth], [...(others.get(parts[depth]) ?? []), nameOf(file)])
-    } else if (parts.length < level + 2) outside.push(file)
+    if (sides && side === undefined) others.push(file)
+    else if (parts.length < level + 2) outside.push(file)
     else {
       const label = folderLabel(labelFrom === 'top' ? parts[level] : (parts.at(-2) ?? ''))
       images.push({ path: file.path, name: nameOf(file), label, target: label, side })
     }
   }
-  const apart: LeftApart[] = [...others].map(([folder, names]) => ({
+  const apart = [...groupBy(others, ({ parts }) => parts[depth])].map(([folder, files]): LeftApart => ({
     kind: 'other-part',
     text: `the folder ${folder} is neither trained nor measured on`,
-    names,
+    names: files.map(nameOf),
   }))
   if (outside.length > 0) {
     apart.push({ kind: 'no-class', text: 'not in a class folder', names: outside.map(nameOf) })

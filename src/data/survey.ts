@@ -1,15 +1,15 @@
 import { DataError } from '../base/errors.ts'
+import { groupBy } from '../base/group-by.ts'
 import { ANY, checkOptions, FUNCTION } from '../base/options.ts'
 import { currentGpu } from '../gpu/device.ts'
 import { imageKind } from '../image/image-kind.ts'
 import { DEFAULT_DECODING, type Decoding } from '../image/decode-options.ts'
 import type { Platform } from '../platform/platform.ts'
+import { beginKey, COMPARED_BYTES } from './check-files.ts'
 import { lookAlikes } from './class-counts.ts'
 import { decodeEach } from './decode-each.ts'
 import { labelsOf, type FolderImage, type ImageFolder } from './image-folder.ts'
 
-/** Length of the longest signature of an image format, rounded up. */
-const SIGNATURE_BYTES = 16
 /** A class with fewer images is named: a fifth of them is a single one, on which nothing can be measured. */
 const FEW = 10
 /** Classes with few images that are named one by one; of more, the smallest together. */
@@ -138,17 +138,21 @@ async function factsOf(
 ): Promise<{ readonly format: string; readonly content: string }[]> {
   const { glance } = files
   if (!glance) return images.map(({ path }) => ({ format: 'image', content: path }))
-  const glances = await Promise.all(images.map(({ path }) => glance(path, SIGNATURE_BYTES).catch(() => undefined)))
-  const count = new Map<number, number>()
-  for (const one of glances) if (one) count.set(one.sizeBytes, (count.get(one.sizeBytes) ?? 0) + 1)
+  const begins: { readonly format: string; readonly begin: string | undefined }[] = []
+  const count = new Map<string, number>()
+  for (const { path } of images) {
+    const one = await glance(path, COMPARED_BYTES).catch(() => undefined)
+    const begin = one && beginKey(one)
+    if (begin !== undefined) count.set(begin, (count.get(begin) ?? 0) + 1)
+    begins.push({ format: (one && imageKind(one.start)) ?? 'unknown', begin })
+  }
   const first = new Map<string, string>()
   const facts: { readonly format: string; readonly content: string }[] = []
   for (const [i, { path }] of images.entries()) {
-    const one = glances[i]
-    const format = (one && imageKind(one.start)) ?? 'unknown'
+    const { format, begin } = begins[i]
     let content = path
-    // Only files of the same size can be equal.
-    if (one && (count.get(one.sizeBytes) ?? 0) > 1) {
+    // Only files of one size that begin alike can be equal: of many photographs hardly any others have to be read.
+    if (begin !== undefined && (count.get(begin) ?? 0) > 1) {
       const bytes = await files.read(path).catch((error: unknown) => {
         if (!(error instanceof DataError)) throw error
         return undefined
@@ -280,15 +284,4 @@ function copies(
 
 function counted(things: readonly unknown[], noun: string): string {
   return `${things.length} ${noun}${things.length === 1 ? '' : 's'}`
-}
-
-/** Groups things by a key, in the order of their first. Source: ECMAScript 2024, Map.groupBy, which Node 20 lacks. */
-function groupBy<Thing>(things: readonly Thing[], keyOf: (thing: Thing) => string): Map<string, Thing[]> {
-  const groups = new Map<string, Thing[]>()
-  for (const thing of things) {
-    const group = groups.get(keyOf(thing))
-    if (group) group.push(thing)
-    else groups.set(keyOf(thing), [thing])
-  }
-  return groups
 }

@@ -6,6 +6,7 @@ import { separatorFor } from '../../src/data/label-table.ts'
 import { readImageFolder, type ImageFolderOptions } from '../../src/data/image-folder.ts'
 import { fakePlatform } from '../helpers/fake-platform.ts'
 import { nodePlatform } from '../../src/platform/node/index.ts'
+import { memoryFiles } from '../helpers/memory-files.ts'
 
 let root = ''
 let path = ''
@@ -45,6 +46,37 @@ async function read(options: ImageFolderOptions = {}, from = path) {
     apart: apart.map(({ kind, names }) => `${kind}: ${names.join(', ')}`),
   }
 }
+
+test('a part that is not used may have very many images', async () => {
+  const listing = (count: number): Readonly<Record<string, readonly string[]>> => ({
+    set: ['test', 'train', 'val'],
+    'set/test': ['a'],
+    'set/test/a': Array.from({ length: count }, (_, i) => `${i}.jpg`),
+    'set/train': ['a', 'b'],
+    'set/train/a': ['1.jpg'],
+    'set/train/b': ['2.jpg'],
+    'set/val': ['a'],
+    'set/val/a': ['3.jpg'],
+  })
+  const processorTimeOf = async (count: number) => {
+    const folders = listing(count)
+    const list = (folder: string) =>
+      Promise.resolve(
+        folders[folder].map((name) => ({
+          name,
+          kind: name.endsWith('.jpg') ? ('file' as const) : ('folder' as const),
+        })),
+      )
+    const start = process.cpuUsage()
+    const files = { ...memoryFiles(), list }
+    const { apart } = await readImageFolder('set', { platform: fakePlatform({ files }) })
+    expect(apart.map(({ kind, names }) => [kind, names.length])).toEqual([['other-part', count]])
+    return process.cpuUsage(start).user
+  }
+  const few = await processorTimeOf(20_000)
+  // Eight times as many: with the square of their number it would take 64 times as long.
+  expect(await processorTimeOf(160_000)).toBeLessThan(24 * few)
+})
 
 describe('class folders', () => {
   test('are those directly below the folder, in any script, with anything below', async () => {

@@ -1,6 +1,6 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import jpeg from 'jpeg-js'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { readImageFolder } from '../../src/data/image-folder.ts'
@@ -39,6 +39,26 @@ test('finds nothing in a folder without faults, and knows sizes and formats', as
   expect(findings).toEqual([])
   expect(classes).toEqual(['a', 'b'])
   expect(images[0]).toMatchObject({ name: 'a/0.jpg', width: 40, height: 40, format: 'JPEG' })
+})
+
+test('reads no file to its end that begins otherwise than all of its size', async () => {
+  classOf('a', 10, 0)
+  classOf('b', 10, 100)
+  const read: string[] = []
+  const { files } = platform
+  const counting = {
+    ...platform,
+    files: { ...files, read: (file: string) => (read.push(basename(file)), files.read(file)) },
+  }
+  const look = async () => surveyImages(await readImageFolder(path, { platform }), { platform: counting })
+  expect((await look()).findings).toEqual([])
+  expect(read).toEqual([])
+  copyFileSync(join(path, 'a/1.jpg'), join(path, 'b/copy.jpg'))
+  const { findings } = await look()
+  expect(findings.map(({ kind, files: found }) => [kind, found])).toEqual([
+    ['copy-with-two-labels', ['a/1.jpg = b/copy.jpg']],
+  ])
+  expect(read.sort()).toEqual(['1.jpg', 'copy.jpg'])
 })
 
 test('leaves out what cannot be read, by reason, and names classes with few images and unequal ones', async () => {

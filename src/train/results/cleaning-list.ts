@@ -1,5 +1,6 @@
 import { requireInteger } from '../../base/check.ts'
 import { OptionError } from '../../base/errors.ts'
+import { groupBy } from '../../base/group-by.ts'
 import { ANY, checkOptions, NUMBER, type Kinds } from '../../base/options.ts'
 import { makeCleaningList, type CleaningItem, type CleaningList } from '../../data/cleaning.ts'
 import { requireOneClass } from '../../data/targets.ts'
@@ -72,10 +73,10 @@ export function cleaningListOf(
   checkOptions('cleaningList', options, CLEANING_LIST_KINDS)
   const { count = Infinity } = options
   if (count !== Infinity) requireInteger('cleaningList', 'count', count, { from: 1 })
-  const sorted = splits.map((split) => itemsOf(vocab, split).sort(byLoss))
+  const byLabel = splits.map((split) => groupBy(itemsOf(vocab, split).sort(byLoss), ({ label }) => label))
   return makeCleaningList(
     vocab,
-    vocab.flatMap((label) => sorted.flatMap((items) => items.filter((item) => item.label === label).slice(0, count))),
+    vocab.flatMap((label) => byLabel.flatMap((items) => (items.get(label) ?? []).slice(0, count))),
   )
 }
 
