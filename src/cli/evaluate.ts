@@ -36,7 +36,8 @@ Options
   --at-least X         exit code 1 if the accuracy (of labels F1, of numbers R²) is below X, such as 0.9
 ${FOLDER_OPTIONS_USAGE}
   --json               one JSON document on stdout: { model, folder, accuracy, interval, baseline, count, right, perClass,
-                       confusion, mostWrong, errors }; of labels f1, f1Micro, exact, perLabel, of numbers mae, rmse, r2, perNumber
+                       confusion, mostWrong, errors }; confusion is { classes, counts }, of more than 1,000 classes
+                       { classes, pairs }; of labels f1, f1Micro, exact, perLabel, of numbers mae, rmse, r2, perNumber
   --help
 
 Exit code 0: measured; 1: the accuracy is below --at-least; 2: wrong options; 3: the model or the images cannot be used;

@@ -6,6 +6,11 @@ import { TargetInterpretation, type ItemPredictions, type MeasuredAccuracy } fro
 
 /** Classes whose confusion matrix is printed; of more only the most confused pairs. */
 const MATRIX = 12
+/**
+ * Classes whose confusion matrix is in the document, nearly all of it zeros; of more only the pairs that were confused. That of
+ * 1,000 takes 11 MB in `results.json`, that of 7,000 more than a text can be long.
+ */
+const JSON_MATRIX = 1000
 const PAIRS = 5
 
 /** Figures of predictions for labeled images. */
@@ -56,14 +61,8 @@ function measuredText(measured: Measured): string {
   const { interpretation } = measured
   const { vocab } = interpretation
   const pairs = interpretation.mostConfused().slice(0, PAIRS)
-  const matrix = interpretation.confusionMatrix()
-  const confusion =
-    vocab.length > MATRIX
-      ? []
-      : [
-          '',
-          formatTable([['actual \\ predicted', ...vocab], ...matrix.map((row, i) => [vocab[i], ...row.map(String)])]),
-        ]
+  const matrix = () => interpretation.confusionMatrix().map((row, i) => [vocab[i], ...row.map(String)])
+  const confusion = vocab.length > MATRIX ? [] : ['', formatTable([['actual \\ predicted', ...vocab], ...matrix()])]
   return [
     accuracyText(measured),
     '',
@@ -91,8 +90,14 @@ function measuredJson(measured: Measured): { readonly [name: string]: Json } {
       f1,
       support,
     })),
-    confusion: { classes: interpretation.vocab, counts: interpretation.confusionMatrix() },
+    confusion: confusionJson(interpretation),
   }
+}
+
+function confusionJson(interpretation: ClassificationInterpretation): Json {
+  const { vocab: classes } = interpretation
+  if (classes.length <= JSON_MATRIX) return { classes, counts: interpretation.confusionMatrix() }
+  return { classes, pairs: interpretation.mostConfused().map((pair) => ({ ...pair })) }
 }
 
 function percent(share: number): string {

@@ -1,5 +1,6 @@
 import { requireNumber } from '../../base/check.ts'
 import { OptionError, ShapeError } from '../../base/errors.ts'
+import { groupBy } from '../../base/group-by.ts'
 import { checkOptions, NUMBER, type Kind } from '../../base/options.ts'
 import { argmax, metric, type Metric, type Predictions } from './metrics.ts'
 import { fScore, part, precisionScore, recallScore, type Counts, type Score } from './scores.ts'
@@ -144,29 +145,31 @@ export function rocAuc(options: RocAucOptions = {}): Metric {
   }
   return metric('roc_auc', (predictions, targets) => {
     requireAlike(predictions, targets)
-    const { columns } = predictions
     const scores = probabilitiesOf(predictions)
     if (scores.some(Number.isNaN)) return NaN
-    const labels = Array.from(targets)
-    const column = (label: number) => (row: number) => scores[row * columns + label]
-    if (columns === 2) {
-      const isPositive = labels.map((label) => label === 1)
-      return areaOf(isPositive, column(1))
-    }
-    const present = [...new Set(labels)].filter((label) => label < columns).sort((a, b) => a - b)
+    const { rows, columns } = predictions
+    const areaOfClass = (label: number) =>
+      areaOf(
+        rows,
+        (row) => targets[row] === label,
+        (row) => scores[row * columns + label],
+      )
+    if (columns === 2) return areaOfClass(1)
+    const rowsOf = groupBy(Array.from({ length: rows }).keys(), (row) => targets[row])
+    const present = [...rowsOf.keys()].filter((label) => label < columns).sort((a, b) => a - b)
     if (present.length < 2) return NaN
-    if (multiClass === 'ovo') return pairs(labels, present, column, average)
+    if (multiClass === 'ovo') return pairs(rowsOf, present, (row, label) => scores[row * columns + label], average)
     if (average === 'micro') {
       // Every probability is a decision of its own.
-      const right = Array.from(scores, (_, i) => labels[Math.floor(i / columns)] === i % columns)
-      return areaOf(right, (i) => scores[i])
+      return areaOf(
+        rows * columns,
+        (i) => targets[Math.floor(i / columns)] === i % columns,
+        (i) => scores[i],
+      )
     }
     return meanOf(present, average, (label) => ({
-      score: areaOf(
-        labels.map((own) => own === label),
-        column(label),
-      ),
-      weight: labels.filter((own) => own === label).length,
+      score: areaOfClass(label),
+      weight: rowsOf.get(label)?.length ?? 0,
     }))
   })
 }
@@ -181,14 +184,13 @@ export function cohenKappa(options: KappaOptions = {}): Metric {
   checkOptions('cohenKappa', options, { weights: oneOfTexts('linear', 'quadratic') })
   const { weights } = options
   return metric(weights ? `kappa_${weights}` : 'kappa', (predictions, targets) => {
-    const { matrix, actual, predicted, total } = confusionOf(predictions, targets)
-    let [observed, expected] = [0, 0]
+    const { places, actual, predicted } = marginsOf(predictions, targets)
+    const distance = (i: number, j: number) =>
+      weights === undefined ? Number(i !== j) : Math.abs(i - j) ** (weights === 'linear' ? 1 : 2)
+    const observed = sumOf(places, ([i, j]) => distance(i, j))
+    let expected = 0
     for (const i of actual.keys()) {
-      for (const j of actual.keys()) {
-        const distance = weights === undefined ? Number(i !== j) : Math.abs(i - j) ** (weights === 'linear' ? 1 : 2)
-        observed += distance * matrix[i][j]
-        expected += (distance * actual[i] * predicted[j]) / total
-      }
+      for (const j of actual.keys()) expected += (distance(i, j) * actual[i] * predicted[j]) / places.length
     }
     return 1 - observed / expected
   })
@@ -202,9 +204,10 @@ export function cohenKappa(options: KappaOptions = {}): Metric {
  */
 export function matthewsCorrelation(): Metric {
   return metric('mcc', (predictions, targets) => {
-    const { matrix, actual, predicted, total } = confusionOf(predictions, targets)
-    const dot = (a: readonly number[], b: readonly number[]) => a.reduce((sum, value, i) => sum + value * b[i], 0)
-    const right = matrix.reduce((sum, row, i) => sum + row[i], 0)
+    const { places, actual, predicted } = marginsOf(predictions, targets)
+    const total = places.length
+    const dot = (a: Float64Array, b: Float64Array) => a.reduce((sum, value, i) => sum + value * b[i], 0)
+    const right = sumOf(places, ([i, j]) => Number(i === j))
     const spread = (total ** 2 - dot(predicted, predicted)) * (total ** 2 - dot(actual, actual))
     return spread === 0 ? 0 : (right * total - dot(actual, predicted)) / Math.sqrt(spread)
   })
@@ -278,19 +281,21 @@ function predictedClasses(predictions: Predictions, targets: ArrayLike<number>):
   return Array.from(argmax(predictions), (label, row) => (Number.isNaN(data[row * columns + label]) ? Infinity : label))
 }
 
-/** Counts pairs of classes: one row per actual class and one column per predicted one, of the classes that occur. */
-function confusionOf(predictions: Predictions, targets: ArrayLike<number>) {
-  const predicted = predictedClasses(predictions, targets)
-  const labels = [...new Set([...Array.from(targets), ...predicted])].sort((a, b) => (a === b ? 0 : a - b))
+/**
+ * Sums of the rows and of the columns of the confusion matrix of the classes that occur, by the place of a class among them,
+ * and the places of both classes of each item. The matrix itself would be too large for many classes.
+ */
+function marginsOf(predictions: Predictions, targets: ArrayLike<number>) {
+  const chosen = predictedClasses(predictions, targets)
+  const labels = [...new Set([...Array.from(targets), ...chosen])].sort((a, b) => (a === b ? 0 : a - b))
   const place = new Map(labels.map((label, i) => [label, i]))
-  const matrix = labels.map(() => new Array<number>(labels.length).fill(0))
-  for (const [row, label] of predicted.entries()) matrix[place.get(targets[row])!][place.get(label)!]++
-  return {
-    matrix,
-    actual: matrix.map((row) => row.reduce((sum, count) => sum + count, 0)),
-    predicted: labels.map((_, j) => matrix.reduce((sum, row) => sum + row[j], 0)),
-    total: predicted.length,
+  const places = chosen.map((label, row) => [place.get(targets[row])!, place.get(label)!] as const)
+  const [actual, predicted] = [0, 1].map(() => new Float64Array(labels.length))
+  for (const [i, j] of places) {
+    actual[i]++
+    predicted[j]++
   }
+  return { places, actual, predicted }
 }
 
 /** Returns predictions as they are if all rows are probabilities, otherwise their softmax. */
@@ -317,41 +322,60 @@ interface Numbers {
 
 /**
  * Computes the area under the ROC curve: the probability that an item that is right has a larger score than one that is not,
- * by the sum of its ranks, where equal scores share theirs. NaN if all are right, or none.
+ * equal ones counting half. NaN if all are right, or none.
+ *
+ * Only the scores that are right are sorted: of many classes each has few items.
  *
  * Source: Mann & Whitney 1947.
  */
-function areaOf(isRight: readonly boolean[], score: (item: number) => number): number {
-  const order = [...isRight.keys()].sort((a, b) => score(a) - score(b))
-  let [ranks, right] = [0, 0]
-  for (let start = 0; start < order.length;) {
-    let end = start
-    while (end < order.length && score(order[end]) === score(order[start])) end++
-    const count = order.slice(start, end).filter((item) => isRight[item]).length
-    ranks += (count * (start + end + 1)) / 2
-    right += count
-    start = end
+function areaOf(count: number, isRight: (item: number) => boolean, score: (item: number) => number): number {
+  let rights = 0
+  for (let item = 0; item < count; item++) if (isRight(item)) rights++
+  const sorted = new Float64Array(rights)
+  for (let item = 0, at = 0; item < count; item++) if (isRight(item)) sorted[at++] = score(item)
+  sorted.sort()
+  let above = 0
+  for (let item = 0; item < count; item++) {
+    if (isRight(item)) continue
+    const own = score(item)
+    const smaller = countUntil(sorted, (value) => value >= own)
+    above += rights - (smaller + countUntil(sorted, (value) => value > own)) / 2
   }
-  return (ranks - (right * (right + 1)) / 2) / (right * (order.length - right))
+  return above / (rights * (count - rights))
+}
+
+/** Counts the values before the first that has reached something, as have all after it. */
+function countUntil(sorted: Float64Array, hasReached: (value: number) => boolean): number {
+  let [low, high] = [0, sorted.length]
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (hasReached(sorted[middle])) high = middle
+    else low = middle + 1
+  }
+  return low
 }
 
 /** Averages the areas of all pairs of classes, among the items of both. Source: Hand & Till 2001, equation 7. */
 function pairs(
-  labels: readonly number[],
+  rowsOf: ReadonlyMap<number, readonly number[]>,
   classes: readonly number[],
-  column: (label: number) => (row: number) => number,
+  score: (row: number, label: number) => number,
   average: 'macro' | 'weighted' | 'micro',
 ): number {
   const all = classes.flatMap((a, i) => classes.slice(i + 1).map((b) => [a, b] as const))
-  return meanOf(all, average, ([a, b]) => {
-    const rows = [...labels.keys()].filter((row) => labels[row] === a || labels[row] === b)
-    const area = (label: number) =>
-      areaOf(
-        rows.map((row) => labels[row] === label),
-        (i) => column(label)(rows[i]),
-      )
-    return { score: (area(a) + area(b)) / 2, weight: rows.length }
-  })
+  const area = (label: number, other: number) => {
+    const [own = [], others = []] = [rowsOf.get(label), rowsOf.get(other)]
+    const rows = [...own, ...others]
+    return areaOf(
+      rows.length,
+      (i) => i < own.length,
+      (i) => score(rows[i], label),
+    )
+  }
+  return meanOf(all, average, ([a, b]) => ({
+    score: (area(a, b) + area(b, a)) / 2,
+    weight: (rowsOf.get(a)?.length ?? 0) + (rowsOf.get(b)?.length ?? 0),
+  }))
 }
 
 function meanOf<Item>(

@@ -95,9 +95,12 @@ export interface TileGroup {
   readonly tiles: readonly Tile[]
 }
 
+/** Most classes of a confusion matrix in a page: their cells take 1 MB; those of 1,000 classes would take 100. */
+export const MOST_CLASSES = 100
+
 export interface ConfusionResult {
   readonly classes: readonly string[]
-  /** Confusion matrix: one row per actual class, one column per predicted class. */
+  /** Confusion matrix: one row per actual class, one column per predicted class; empty of more than `MOST_CLASSES`. */
   readonly counts: readonly (readonly number[])[]
   /** Most frequent confusions, the most frequent first. */
   readonly pairs: readonly Confusion[]

@@ -9,7 +9,7 @@ import { gradCam } from '../results/grad-cam.ts'
 import type { ClassificationInterpretation, ItemLoss } from '../results/interpretation.ts'
 import type { Predictor } from '../results/predictor.ts'
 import type { TargetInterpretation } from '../results/target-interpretation.ts'
-import type { ConfusionResult, SuspectTile, TargetResults, WrongTile } from './figures.ts'
+import { MOST_CLASSES, type ConfusionResult, type SuspectTile, type TargetResults, type WrongTile } from './figures.ts'
 
 /** Number of confused pairs of classes that a report lists. */
 const PAIRS = 5
@@ -28,7 +28,7 @@ export function confusionOf(
   const pairs = interpretation.mostConfused().slice(0, PAIRS)
   return {
     classes: interpretation.vocab.map(nameOf),
-    counts: interpretation.confusionMatrix(),
+    counts: interpretation.vocab.length > MOST_CLASSES ? [] : interpretation.confusionMatrix(),
     pairs: pairs.map(({ actual, predicted, count }) => ({
       actual: nameOf(actual),
       predicted: nameOf(predicted),

@@ -1,10 +1,7 @@
 /** Parts that the reports of a lesson and of a training run share, as HTML. */
-import type { ConfusionResult, SuspectLabels, SuspectTile, WrongTile } from './figures.ts'
+import { MOST_CLASSES, type ConfusionResult, type SuspectLabels, type SuspectTile, type WrongTile } from './figures.ts'
 import { count, wholePercent } from './format.ts'
 import { html, type Html } from './html.ts'
-
-/** Most classes of a confusion matrix in a page: their cells take 1 MB; those of 1,000 classes would take 100. */
-const MOST_CLASSES = 100
 
 /** Confusion matrix with counts, shaded by their part of each row, and the recall of each class. */
 export function confusionMatrix({ classes, counts }: ConfusionResult): Html {

@@ -202,3 +202,46 @@ const factories = Object.entries({ ...metrics, ...classMetrics, ...targetMetrics
 test.each(factories)('%s that was not called is refused before a fit', async (name, factory) => {
   await expect(tinyLearner({ metrics: [factory as Metric] })).rejects.toThrow(`call it: ${name}()`)
 })
+
+test('agreement of tens of thousands of classes takes no matrix of them', () => {
+  const rows = 30_000
+  // Every image has a class of its own; half are taken for class 0 and half for class 1.
+  const data = Float32Array.from({ length: 2 * rows }, (_, i) => Number(i % 4 === 0 || i % 4 === 3))
+  const targets = Uint32Array.from({ length: rows }, (_, row) => row)
+  const right = 2
+  const expected = (right * rows - rows) / Math.sqrt((rows ** 2 - rows ** 2 / 2) * (rows ** 2 - rows))
+  expect(matthewsCorrelation()({ rows, columns: 2, data }, targets)).toBeCloseTo(expected, 12)
+})
+
+test('the area under the curve is that of all pairs of items, equal scores counting half', () => {
+  const [rows, columns] = [300, 5]
+  // Few different numbers, so that many are equal; rows of probabilities.
+  const data = new Float32Array(rows * columns)
+  const targets = Uint32Array.from({ length: rows }, (_, row) => (row * row + 3 * row) % 5)
+  for (let row = 0; row < rows; row++) {
+    const own = Array.from({ length: columns }, (_, k) => 1 + ((row * 7 + k * 11 + (targets[row] === k ? 3 : 0)) % 6))
+    const sum = own.reduce((a, b) => a + b, 0)
+    own.forEach((value, k) => (data[row * columns + k] = value / sum))
+  }
+  const items = [...targets.keys()]
+  const area = (label: number, among: readonly number[]) => {
+    const [own, others] = [true, false].map((side) => among.filter((row) => (targets[row] === label) === side))
+    const wins = own.flatMap((a) =>
+      others.map((b) => {
+        const difference = data[a * columns + label] - data[b * columns + label]
+        return difference > 0 ? 1 : difference === 0 ? 0.5 : 0
+      }),
+    )
+    return wins.reduce((sum: number, win) => sum + win, 0) / wins.length
+  }
+  const classes = [...new Set(targets)].sort((a, b) => a - b)
+  const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length
+  const given = { rows, columns, data }
+  expect(rocAuc()(given, targets)).toBeCloseTo(mean(classes.map((label) => area(label, items))), 12)
+  const pairs = classes.flatMap((a) => classes.filter((b) => b > a).map((b) => [a, b] as const))
+  const ofPair = ([a, b]: readonly [number, number]) => {
+    const both = items.filter((row) => targets[row] === a || targets[row] === b)
+    return (area(a, both) + area(b, both)) / 2
+  }
+  expect(rocAuc({ multiClass: 'ovo' })(given, targets)).toBeCloseTo(mean(pairs.map(ofPair)), 12)
+})
