@@ -14,7 +14,7 @@ export { rng, type Rng } from '../base/rng.ts'
 export type { Json } from '../base/json.ts'
 
 // Types that the others are made of, so that all of them can be named
-export type { Arena, BufferPool, BufferView, FreeLists, PoolBuffer } from '../gpu/buffers.ts'
+export type { Arena, BufferOwner, BufferPool, BufferView, FreeLists, PoolBuffer } from '../gpu/buffers.ts'
 export type { DebugLevel } from '../gpu/debug-level.ts'
 export type { KernelFamily } from '../gpu/device.ts'
 export type { Kernel, Launch, Operand, TracedTensor } from '../gpu/launch.ts'

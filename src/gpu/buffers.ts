@@ -1,3 +1,4 @@
+import type { Platform } from '../platform/platform.ts'
 import { BUFFER_USAGE } from './flags.ts'
 
 /** GPU buffer of the pool. `id` identifies it in caches; its size is that of its size class, at least the requested one. */
@@ -15,6 +16,16 @@ export interface BufferView {
   readonly offset: number
   readonly size: number
 }
+
+/** Object to which a buffer belongs. */
+export interface BufferOwner {
+  readonly buffer: PoolBuffer
+  /** Object by which the garbage collector knows how large it is (see `Platform.weigh`). */
+  weight?: object | undefined
+}
+
+/** Registry that returns the buffer of an owner to the pool once the owner is garbage. */
+const abandoned = new FinalizationRegistry<PoolBuffer>((buffer) => buffer.pool.release(buffer))
 
 /** Unused buffers by size in bytes. */
 export type FreeLists = Map<number, PoolBuffer[]>
@@ -54,10 +65,12 @@ export class BufferPool {
   private arena: Arena | undefined
   private nextId = 1
   private readonly onDestroy: (buffer: PoolBuffer) => void
+  private readonly weigh: Platform['weigh']
 
-  constructor(device: GPUDevice, onDestroy: (buffer: PoolBuffer) => void, watched = false) {
+  constructor(device: GPUDevice, onDestroy: (buffer: PoolBuffer) => void, watched = false, weigh?: Platform['weigh']) {
     this.device = device
     this.onDestroy = onDestroy
+    this.weigh = weigh
     this.inUse = watched ? new Map() : undefined
   }
 
@@ -90,6 +103,17 @@ export class BufferPool {
     }
     this.usedBytes -= buffer.byteLength
     addTo(this.free, buffer)
+  }
+
+  /** Makes the pool return the buffer of an owner once the owner is garbage, unless it is detached before. */
+  attach(owner: BufferOwner): void {
+    owner.weight = this.weigh?.(owner.buffer.byteLength)
+    abandoned.register(owner, owner.buffer, owner)
+  }
+
+  detach(owner: BufferOwner): void {
+    owner.weight = undefined
+    abandoned.unregister(owner)
   }
 
   /**

@@ -156,7 +156,7 @@ export class Gpu {
     const report = (error: Error) => {
       this.error ??= error
     }
-    this.buffers = new BufferPool(device, () => this.pipelines.forgetBuffers(), debug >= 1)
+    this.buffers = new BufferPool(device, () => this.pipelines.forgetBuffers(), debug >= 1, platform.weigh)
     this.shapeAsUniform = options.shapes === undefined ? this.software : options.shapes === 'uniform'
     this.pipelines = this.newPipelineCache(
       report,

@@ -23,6 +23,11 @@ export interface Platform {
   readonly files: Files
   /** Memory that can still be taken; absent where nothing is known of it. */
   availableBytes?(): number | undefined
+  /**
+   * Returns an object that weighs as much as a buffer of the GPU with the garbage collector, which does not know what the GPU
+   * holds: it then looks for models that were dropped before dozens of them fill the GPU. Undefined for small buffers.
+   */
+  weigh?(byteLength: number): object | undefined
   /** Decodes images on other threads. */
   readonly decoder: DecodePool
   /** Downloads and unpacks data sets; absent where there is no disk to put them on (a page). */

@@ -1,5 +1,5 @@
 import { currentGpu } from '../gpu/device.ts'
-import { ALIGNMENT, type PoolBuffer } from '../gpu/buffers.ts'
+import { ALIGNMENT } from '../gpu/buffers.ts'
 import { DeviceError, OptionError } from '../base/errors.ts'
 import { formatBytes, formatShape } from '../base/format.ts'
 import { ignoreRejection } from '../base/options.ts'
@@ -111,20 +111,15 @@ export function unhold(storage: Storage): void {
 
 function releaseStorage(storage: Storage): void {
   if (storage.state === 'released') return
-  if (storage.state === 'kept') abandoned.unregister(storage)
+  if (storage.state === 'kept') storage.buffer.pool.detach(storage)
   storage.state = 'released'
   if (!storage.part) storage.buffer.pool.release(storage.buffer)
 }
 
-/**
- * Registry that returns the buffer of a kept storage to the pool once the storage is garbage. A model or an optimizer
- * therefore needs no `dispose`; `release` frees the memory at once.
- */
-const abandoned = new FinalizationRegistry<PoolBuffer>((buffer) => buffer.pool.release(buffer))
-
+/** Marks a storage as kept. Once it is garbage its buffer is returned, so that a model or an optimizer needs no `dispose`. */
 function markKept(storage: Storage): void {
   storage.state = 'kept'
-  abandoned.register(storage, storage.buffer, storage)
+  storage.buffer.pool.attach(storage)
 }
 
 function* storagesOf(value: Kept): Generator<Storage> {

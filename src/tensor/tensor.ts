@@ -1,4 +1,4 @@
-import type { BufferView, PoolBuffer } from '../gpu/buffers.ts'
+import type { BufferOwner, BufferView } from '../gpu/buffers.ts'
 import { DeviceError, ShapeError } from '../base/errors.ts'
 import { formatShape } from '../base/format.ts'
 import type { Kind } from '../base/options.ts'
@@ -10,8 +10,7 @@ import { elementCount, storedBytes, storedCount, type Shape, type Spec } from '.
  * Bytes of a tensor on the GPU. A storage belongs to the scope in which it was made, until `keep` removes it or it is
  * released; `holds` counts the tape nodes that will read it in backward.
  */
-export interface Storage {
-  readonly buffer: PoolBuffer
+export interface Storage extends BufferOwner {
   readonly offset: number
   /** Storage that this one is a part of, which owns the buffer; undefined if it owns the buffer itself. */
   readonly part: Storage | undefined

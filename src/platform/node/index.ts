@@ -10,6 +10,7 @@ import { chooseGpu, createGpu, waitFor, WEBGPUS, type WebGpuChoice } from './gpu
 import { encodePng } from './png.ts'
 import { log, onInterrupt, terminalStatus } from './terminal.ts'
 import { drawText } from './text.ts'
+import { weigh } from './weigh.ts'
 
 /**
  * Node, Deno or Bun as a platform. Nothing starts before it is asked for: Dawn with the first `gpu()`, threads with the
@@ -38,6 +39,7 @@ export function createNodePlatform(options: { threads?: number; webgpu?: 'dawn' 
     files: nodeFiles,
     // Also what a container allows.
     availableBytes: () => process.availableMemory(),
+    weigh,
     decoder: nodeDecodePool(options.threads),
     datasets,
     encodePng,
