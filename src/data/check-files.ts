@@ -130,8 +130,9 @@ export function beginKey({ sizeBytes, start }: Pick<FileGlance, 'sizeBytes' | 's
 
 /** Source: Fowler, Noll & Vo, "The FNV Non-Cryptographic Hash Algorithm", FNV-1a of 32 bits. */
 function hash(bytes: Uint8Array): number {
-  let value = 0x811c9dc5
-  for (const byte of bytes) value = Math.imul(value ^ byte, 0x01000193)
+  // From a signed number, and not by `for … of`: 4 KB take 6 µs of Node 20 so, otherwise 20 to 45.
+  let value = 0x811c9dc5 | 0
+  for (let i = 0; i < bytes.length; i++) value = Math.imul(value ^ bytes[i], 0x01000193)
   return value
 }
 

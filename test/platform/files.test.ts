@@ -191,6 +191,20 @@ describe('listing', () => {
   })
 })
 
+test('looking at very many files leaves others their turn, such as Ctrl-C', async () => {
+  await nodeFiles.write(at('file'), 'text')
+  let turns = 0
+  let next = setImmediate(function turn() {
+    turns++
+    next = setImmediate(turn)
+  })
+  await new Promise((resolve) => setImmediate(resolve))
+  const before = turns
+  for (let i = 0; i < 1000; i++) await nodeFiles.glance?.(at('file'), 4)
+  expect(turns - before).toBeGreaterThan(5)
+  clearImmediate(next)
+})
+
 test('a file and a folder are the same by whatever links they are reached', async () => {
   mkdirSync(at('folder'))
   writeFileSync(at('folder', 'file'), 'abcdef')

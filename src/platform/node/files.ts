@@ -53,7 +53,11 @@ export const nodeFiles: Files = {
   read: (path) => named(path, async () => new Uint8Array(await readFile(path))),
   readText: async (path) => fileText(path, await named(path, () => readFile(path))),
   identify: (path) => named(path, async () => idOf(statSync(path, { bigint: true }))),
-  glance: (path, byteCount) => named(path, async () => glance(path, byteCount)),
+  glance: (path, byteCount) =>
+    named(path, async () => {
+      if (++glanced % GLANCES === 0) await new Promise((resolve) => setImmediate(resolve))
+      return glance(path, byteCount)
+    }),
   write: (path, content, options) => named(path, () => write(path, content, options)),
   requireWritable: (path) => named(path, () => requireWritable(path)),
   move: async (from, to) => {
@@ -81,6 +85,10 @@ async function requireWritable(path: string): Promise<void> {
 function idOf({ dev, ino }: { readonly dev: bigint; readonly ino: bigint }): string {
   return `${dev}:${ino}`
 }
+
+/** Glances after which what waits for the thread has its turn, such as Ctrl-C: some milliseconds, where a disk is near. */
+const GLANCES = 100
+let glanced = 0
 
 /** At once, not by turns: of many thousand files each is a matter of microseconds, which waiting would multiply. */
 function glance(path: string, byteCount: number): FileGlance {
