@@ -1,3 +1,4 @@
+import { OptionError } from '../../base/errors.ts'
 import { checkOptions, FLAG, TEXT } from '../../base/options.ts'
 import { chartColor, chartProperties } from './chart-colors.ts'
 
@@ -18,19 +19,29 @@ const TITLE = 28
 /** Most part of the color in a cell, so that black or white text on it stays readable. */
 const FULLEST = 0.6
 
-/** Draws counts as the text of an SVG. @throws OptionError  for an unknown option */
+/** Most classes: the text of 1,000 takes 340 MB, that of 1,300 would be longer than a text can be. */
+const MOST_CLASSES = 1000
+
+/** Draws counts as the text of an SVG. @throws OptionError  for an unknown option, or too many classes */
 export function confusionPlot(
   classes: readonly string[],
-  counts: readonly (readonly number[])[],
+  counts: () => readonly (readonly number[])[],
   options: ConfusionPlotOptions,
 ): string {
   checkOptions('plotConfusionMatrix', options, { normalize: FLAG, title: TEXT })
+  if (classes.length > MOST_CLASSES) {
+    throw new OptionError('plotConfusionMatrix', 'there are too many classes for a plot', {
+      given: { classes: classes.length },
+      expected: `at most ${MOST_CLASSES}`,
+      fix: 'list what is confused most often: mostConfused()',
+    })
+  }
   const { normalize = false, title = 'Confusion matrix' } = options
   const names = Math.ceil(Math.max(0, ...classes.map(({ length }) => length)) * FONT * LETTER) + 8
   const [left, top] = [MARGIN + FONT + 8 + names, MARGIN + TITLE + FONT + 8 + names]
   const side = CELL * classes.length
   const [width, height] = [left + side + MARGIN, top + side + MARGIN]
-  const cells = counts.flatMap((row, i) => {
+  const cells = counts().flatMap((row, i) => {
     const sum = row.reduce((total, value) => total + value, 0)
     return row.map((value, j) => {
       const share = sum === 0 ? 0 : value / sum

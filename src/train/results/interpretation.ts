@@ -158,12 +158,13 @@ export class ClassificationInterpretation {
    *
    * @param options.normalize  true for parts of each row in place of counts. Default false
    * @param options.title  title above. Default 'Confusion matrix'
+   * @throws OptionError  if there are more than 1,000 classes
    * Source: fastai interpret.py, ClassificationInterpretation.plot_confusion_matrix.
    */
   async plotConfusionMatrix(options: ConfusionPlotOptions = {}): Promise<string> {
     // Loaded when it is needed, as all that draws.
     const { confusionPlot } = await import('./confusion-plot.ts')
-    return confusionPlot(this.vocab, this.confusionMatrix(), options)
+    return confusionPlot(this.vocab, () => this.confusionMatrix(), options)
   }
 
   /**

@@ -189,6 +189,19 @@ describe('the plot of the confusion matrix', () => {
     ])
     await expect(confused.plotConfusionMatrix({ norm: true } as object)).rejects.toThrow("there is no option 'norm'")
   })
+
+  test('is refused for so many classes that no text could hold them', async () => {
+    const vocab = Array.from({ length: 30_000 }, (_, i) => `class ${i}`)
+    const one = { rows: 1, columns: 2, data: Float32Array.of(1, 0) }
+    const results = {
+      predictions: one,
+      targets: Uint32Array.of(1),
+      losses: Float32Array.of(9),
+      items: Uint32Array.of(0),
+    }
+    const many = new ClassificationInterpretation(results, vocab)
+    await expect(many.plotConfusionMatrix()).rejects.toThrow('there are too many classes for a plot')
+  })
 })
 
 test('the largest losses name their files where the paths are given', () => {
