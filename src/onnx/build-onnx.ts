@@ -82,7 +82,7 @@ export async function buildOnnx(model: Module, options: OnnxOptions): Promise<Ui
     irVersion: IR_VERSION,
     opset: OPSET,
     producerName: 'wgrad',
-    docString: `${INPUT}: float32 [${BATCH},${C},${H},${W}], values in 0 to 1; the graph normalizes them`,
+    docString: description([H, W, C], outputs, options),
     graph: {
       name: model.architecture?.name ?? 'network',
       nodes: [...casts, ...graph.nodes],
@@ -94,12 +94,21 @@ export async function buildOnnx(model: Module, options: OnnxOptions): Promise<Ui
   })
 }
 
-/** Operators of the activations, and their attributes. */
+/** Operators of the activations, their attributes, and the meaning of their results. */
 const ACTIVATIONS = {
-  softmax: ['Softmax', { axis: 1 }],
-  sigmoid: ['Sigmoid', {}],
-  none: ['Identity', {}],
+  softmax: ['Softmax', { axis: 1 }, 'of one class per image: their sum is 1'],
+  sigmoid: ['Sigmoid', {}, 'of several labels per image: each by itself'],
+  none: ['Identity', {}, 'the numbers that the network was trained for'],
 } as const
+
+/** What a program that has only the file needs to know of its input and output. */
+function description([H, W, C]: readonly number[], outputs: number, options: OnnxOptions): string {
+  const { normalize, activation = 'softmax' } = options
+  const colors = C === 3 ? 'RGB' : C === 1 ? 'grey' : 'channels'
+  const input = `${INPUT}: float32 [${BATCH},${C},${H},${W}], ${colors} from 0 to 1`
+  const result = `${resultName(options)}: float32 [${BATCH},${outputs}], ${ACTIVATIONS[activation][2]}`
+  return `${input}${normalize ? ', which the graph normalizes' : ''}; ${result}`
+}
 
 function resultName({ activation }: OnnxOptions): string {
   return activation === 'none' ? VALUES : PROBABILITIES

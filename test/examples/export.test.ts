@@ -2,14 +2,18 @@
  * A trained network in other programs: as an ONNX file, which takes pixels from 0 to 1 and has the labels in its metadata,
  * for ONNX Runtime in any language; and as safetensors, which PyTorch reads.
  */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { execFile } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import * as ort from 'onnxruntime-web'
 import { Learner } from 'wgrad'
 import { batchImages } from 'wgrad/data'
 import { readSafetensors } from 'wgrad/nn'
 import { afterAll, expect, test } from 'vitest'
+import sharp from 'sharp'
 import { drawnImages, openQuietGpu, smallNetwork } from './drawn-images.ts'
 
 const platform = await openQuietGpu()
@@ -39,6 +43,38 @@ test('ONNX Runtime gives the same probabilities', async () => {
     // The pixels here were rounded to a 255th.
     expect(theirs[loaders.vocab.indexOf(label)]).toBeCloseTo(probability, 2)
   }
+})
+
+test("the README's classify.mjs prints what the network says of a photograph, turned and resized as in training", async () => {
+  const root = fileURLToPath(new URL('../..', import.meta.url))
+  const [program] = readFileSync(join(root, 'README.md'), 'utf8').split('```js\n// classify.mjs\n')[1].split('```')
+  writeFileSync(join(folder, 'classify.mjs'), program)
+  symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'))
+  // On its side, longer than high, and of squares some pixels of the network wide, whose edges tell filters apart.
+  const [width, height] = [320, 200]
+  const isLight = (x: number, y: number, c: number) => (Math.floor(x / 13) + Math.floor(y / (11 + c))) % 2 === 1
+  const data = Uint8Array.from({ length: 3 * width * height }, (_, i) => {
+    const at = Math.floor(i / 3)
+    return isLight(at % width, Math.floor(at / width), i % 3) ? 188 : 68
+  })
+  const raw = { width, height, channels: 3 } as const
+  const photograph = join(folder, 'photograph.jpg')
+  await sharp(data, { raw }).withMetadata({ orientation: 6 }).jpeg({ quality: 95 }).toFile(photograph)
+
+  const learner = new Learner(await drawnImages(platform), smallNetwork())
+  await learner.fit(3, 1e-2)
+  await learner.exportOnnx(join(folder, 'photographs.onnx'))
+  const { probabilities } = await learner.predict(photograph)
+  const { stdout } = await promisify(execFile)(
+    process.execPath,
+    ['classify.mjs', 'photographs.onnx', 'photograph.jpg'],
+    {
+      cwd: folder,
+    },
+  )
+  const printed = Array.from(stdout.matchAll(/\d\.\d+(e-\d+)?/g), ([number]) => Number(number))
+  expect(printed).toHaveLength(10)
+  for (const [i, probability] of probabilities.entries()) expect(Math.abs(printed[i] - probability)).toBeLessThan(0.01)
 })
 
 test('PyTorch finds the weights by their names', async () => {

@@ -78,7 +78,10 @@ describe('the file', () => {
       ['logits', 'batch', 3],
     ])
     expect(model.producerName).toBe('wgrad')
-    expect(model.docString).toBe('image: float32 [batch,3,16,20], values in 0 to 1; the graph normalizes them')
+    expect(model.docString).toBe(
+      'image: float32 [batch,3,16,20], RGB from 0 to 1; ' +
+        'probabilities: float32 [batch,3], of one class per image: their sum is 1',
+    )
     expect(model.metadataProps.map(({ key, value }) => [key, value])).toEqual([['labels', '["a","größer","犬"]']])
   })
 
@@ -99,6 +102,7 @@ describe('the file', () => {
     expect(numbersOf(model, 'mean')).toEqual(imagenetStats.mean.map(Math.fround))
     expect(numbersOf(model, 'std')).toEqual(imagenetStats.std.map(Math.fround))
     expect(model.metadataProps).toMatchObject([{ key: 'made', value: 'today' }])
+    expect(model.docString).toContain('RGB from 0 to 1, which the graph normalizes; ')
   })
 
   test("has the weights under their paths, in PyTorch's layouts", async () => {

@@ -34,7 +34,10 @@ const KINDS: Kinds<ExportOnnxOptions> = {
 /** A network and the transforms that images go through before it. */
 export interface OnnxParts {
   readonly model: Module
-  readonly vocab: readonly string[]
+  /** Names of the outputs: classes, labels, or numbers; empty where they have none. */
+  readonly names: readonly string[]
+  /** Smallest probability with which an image is known, or above which a label counts; 0 where there is none. */
+  readonly threshold: number
   /** Function after the network. */
   readonly activation: Activation
   /** Channels of an image. */
@@ -51,9 +54,10 @@ export interface OnnxParts {
  * @param path  undefined writes nothing
  *
  * Normalization is that of the batch transforms and part of the graph. Resizing is not: unless `size` is given, the
- * file's metadata says how validation does it. `labels` is a JSON list; `resize` is how an item transform resizes one
- * image; `resizeBatch`, where batch transforms resize afterwards, has height, width and the part of each side that is
- * kept, from the middle; `transforms` has the names of item transforms from outside that the file does not do.
+ * file's metadata says how validation does it. `labels` is a JSON list of the names of the outputs; `threshold` is that of
+ * the predictor, where it has one; `resize` is how an item transform resizes one image; `resizeBatch`, where batch
+ * transforms resize afterwards, has height, width and the part of each side that is kept, from the middle; `transforms`
+ * has the names of item transforms from outside that the file does not do.
  *
  * @param images  finds the size of images where no transform says it; unless there is one, that is an error
  * @throws OptionError  as `exportOnnx`, when the path does not end in .onnx, and for a batch transform from outside that
@@ -62,7 +66,7 @@ export interface OnnxParts {
  */
 export async function writeOnnx(
   path: string | undefined,
-  { model, vocab, activation, channels, itemTransforms, batchTransforms, platform }: OnnxParts,
+  { model, names, threshold, activation, channels, itemTransforms, batchTransforms, platform }: OnnxParts,
   options: ExportOnnxOptions = {},
   images?: () => Promise<readonly [height: number, width: number]>,
 ): Promise<Uint8Array> {
@@ -96,9 +100,10 @@ export async function writeOnnx(
     logits,
     activation,
     channels,
-    ...(vocab.length > 0 ? { labels: vocab } : {}),
+    ...(names.length > 0 ? { labels: names } : {}),
     ...(normalize ? { normalize } : {}),
     metadata: {
+      ...(threshold > 0 ? { threshold: String(threshold) } : {}),
       ...(ownItems.length > 0 ? { transforms: JSON.stringify(ownItems) } : {}),
       ...(options.size === undefined && resized ? { resize: JSON.stringify(resize) } : {}),
       ...(options.size === undefined && resizedBatch ? { resizeBatch: batchResizeText(resizedBatch, crop) } : {}),

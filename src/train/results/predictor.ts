@@ -208,9 +208,10 @@ export class Predictor {
 
   /** Returns what `writeOnnx` writes down. */
   onnxParts(): OnnxParts {
-    const { activation, channels } = this
-    const { model, vocab, itemTransforms, batchTransforms, platform } = this.parts
-    return { model, vocab, activation, channels, itemTransforms, batchTransforms, platform }
+    const { vocab, target, threshold, activation, channels } = this
+    const { model, itemTransforms, batchTransforms, platform } = this.parts
+    const names = vocab.length > 0 ? vocab : (target.names ?? [])
+    return { model, names, threshold, activation, channels, itemTransforms, batchTransforms, platform }
   }
 
   /** Decodes an image and resizes it as in validation. @throws DataError  naming it, if it cannot be decoded */

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { normalize } from '../../../src/data/augment/normalize.ts'
 import { augTransforms } from '../../../src/data/augment/transforms.ts'
 import { randomResizedCrop, resize } from '../../../src/data/item-transforms.ts'
+import { multiCategoryTarget, regressionTarget } from '../../../src/data/targets.ts'
 import { Learner } from '../../../src/train/learner.ts'
 import type { ExportOnnxOptions } from '../../../src/train/results/export-onnx.ts'
 import { Predictor, type PredictorParts } from '../../../src/train/results/predictor.ts'
@@ -96,6 +97,22 @@ test('the input is as large as the transforms make images, and the metadata says
   ])
   // Another size is resized by the program that asks for it.
   expect(await written(cropped, { size: [12, 20] })).toEqual([[12, 20], { labels: ['a', 'b', 'c'] }])
+})
+
+test('the metadata has what else a prediction is made of: the threshold, and the names of numbers', async () => {
+  const written = async (parts: Partial<PredictorParts>, outputs: number) => {
+    const transforms = { itemTransforms: [], batchTransforms: [] }
+    const made = { model: tinyModel({ outputs }), vocab: [], platform: fakePlatform(), ...transforms, ...parts }
+    return metadataOf(await new Predictor(made).exportOnnxBytes({ size: 8 }))
+  }
+  const vocab = ['a', 'b', 'c']
+  expect(await written({ vocab, threshold: 0.4 }, 3)).toEqual({ labels: vocab, threshold: 0.4 })
+  // That of labels is 0.5 where nothing else is said.
+  const labels = { vocab, target: multiCategoryTarget(vocab), activation: 'sigmoid' } as const
+  expect(await written(labels, 3)).toEqual({ labels: vocab, threshold: 0.5 })
+  const numbers = { target: regressionTarget(2, ['x', 'y']), activation: 'none' } as const
+  expect(await written(numbers, 2)).toEqual({ labels: ['x', 'y'] })
+  expect(await written({ ...numbers, target: regressionTarget(2) }, 2)).toEqual({})
 })
 
 test('a predictor without transforms needs the size', async () => {
