@@ -104,14 +104,20 @@ export class ThreadedDecodePool implements DecodePool {
     }
   }
 
-  private open(): Seat {
-    const thread = this.start({
-      reply: (reply) => this.answered(seat, reply),
-      ended: (reason) => this.ended(seat, reason),
-    })
-    const seat: Seat = { thread, jobs: [], started: false }
-    this.seats.push(seat)
-    return seat
+  private open(): Seat | undefined {
+    try {
+      const thread = this.start({
+        reply: (reply) => this.answered(seat, reply),
+        ended: (reason) => this.ended(seat, reason),
+      })
+      const seat: Seat = { thread, jobs: [], started: false }
+      this.seats.push(seat)
+      return seat
+    } catch (error) {
+      // A bundle that is no module has no address to find the worker by; a script from another origin may start none.
+      this.cannotStart([], error instanceof Error ? error.message : String(error))
+      return undefined
+    }
   }
 
   private answered(seat: Seat, reply: DecodeReply): void {
@@ -140,8 +146,12 @@ export class ThreadedDecodePool implements DecodePool {
       this.distribute()
       return
     }
-    // A worker that does not come up will not come up the next time either.
-    const waiting = [...seat.jobs, ...this.queue.splice(0)]
+    this.cannotStart(seat.jobs, reason)
+  }
+
+  /** A worker that does not come up will not come up the next time either. */
+  private cannotStart(jobs: readonly Task[], reason: string): void {
+    const waiting = [...jobs, ...this.queue.splice(0)]
     if (this.instead) {
       if (!this.withoutThreads) this.instead.say(reason)
       this.withoutThreads = true
@@ -151,7 +161,9 @@ export class ThreadedDecodePool implements DecodePool {
     for (const task of waiting) {
       task.reject(
         new DeviceError('decode', `a decoding thread cannot start (${reason})`, {
-          fix: 'run the built package (workers are .js files beside it), or ask for threads: 0 to decode in place.',
+          fix:
+            'let a bundler leave wgrad out of what it makes for Node (esbuild --packages=external), as workers are .js ' +
+            'files beside the built package; or decode in place: createNodePlatform({ threads: 0 })',
         }),
       )
     }

@@ -161,18 +161,24 @@ describe.skipIf(executablePath === undefined)('a page of the package as npm inst
     }
   })
 
-  test('esbuild, one file', async () => {
-    mkdirSync(join(folder, 'esbuild'))
+  // A script is what esbuild makes by itself; it has no address to find the worker by.
+  test.each([
+    ['esm', 'type="module"'],
+    ['iife', 'defer'],
+  ] as const)('esbuild, one file as %s', async (format, kind) => {
+    const outdir = join(folder, `esbuild-${format}`)
+    mkdirSync(outdir)
     await esbuild.build({
       entryPoints: [join(folder, 'main.js')],
       bundle: true,
       minify: true,
-      format: 'esm',
-      outdir: join(folder, 'esbuild'),
+      format,
+      outdir,
+      logOverride: { 'empty-import-meta': 'silent' },
       logLevel: 'error',
     })
-    writeFileSync(join(folder, 'esbuild', 'index.html'), PAGE('main.js'))
-    const made = await resultAt(await served('esbuild'))
+    writeFileSync(join(outdir, 'index.html'), PAGE('main.js', '', kind))
+    const made = await resultAt(await served(`esbuild-${format}`))
     expectTrained(made)
     // The worker is no part of that file.
     expect(made.logged.join('\n')).toContain('on this thread')

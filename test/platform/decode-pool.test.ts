@@ -69,7 +69,7 @@ test('threads from the sources: they cannot start, and the message says what to 
   const pool = nodeDecodePool(1)
   const error = await rejection(pool.decode({ path: join(folder, 'image.png') }))
   expect(String(error)).toContain('a decoding thread cannot start (Cannot find module')
-  expect(String(error)).toContain('or ask for threads: 0 to decode in place')
+  expect(String(error)).toContain('or decode in place: createNodePlatform({ threads: 0 })')
   await pool.close()
 })
 
@@ -222,6 +222,21 @@ describe('the pool', () => {
     workers[0].ended('no such module')
     expect(workers).toHaveLength(1)
     for (const task of tasks) expect(String(await rejection(task))).toContain('cannot start (no such module)')
+  })
+
+  test.each([1, 3])('%i threads that cannot even be asked to start are as those that never start', async (threads) => {
+    const invalid = () => {
+      throw new TypeError('Invalid URL')
+    }
+    const pool = new ThreadedDecodePool(threads, invalid)
+    const tasks = ['a', 'b'].map((path) => pool.decode({ path }))
+    for (const task of tasks) expect(String(await rejection(task))).toContain('cannot start (Invalid URL)')
+    const said: string[] = []
+    const pixels: Pixels = { width: 1, height: 1, data: new Uint8Array(4) }
+    const instead = { decode: () => Promise.resolve(pixels), say: (reason: string) => void said.push(reason) }
+    const here = new ThreadedDecodePool(threads, invalid, instead)
+    expect(await Promise.all(['a', 'b'].map((path) => here.decode({ path })))).toEqual([pixels, pixels])
+    expect(said).toEqual(['Invalid URL'])
   })
 
   test('closing stops the threads and refuses what is unfinished; a later image starts anew', async () => {

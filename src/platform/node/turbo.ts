@@ -8,7 +8,6 @@ interface TurboPackage {
   decode(bytes: Uint8Array): { readonly width: number; readonly height: number; readonly data: Uint8ClampedArray }
 }
 
-const require = createRequire(import.meta.url)
 /** Its types name one of the browser, which a program in Node may lack. */
 const PACKAGE = '@cwasm/jpeg-turbo'
 
@@ -40,6 +39,7 @@ async function load(): Promise<PlatformDecoder> {
 
 /** Loads a new instance of the package. */
 function newInstance(): TurboPackage {
+  const require = createRequire(import.meta.url)
   const file = require.resolve(PACKAGE)
   delete require.cache[file]
   return require(file) as TurboPackage
