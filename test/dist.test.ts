@@ -1,9 +1,10 @@
 import { execFile } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { build } from 'esbuild'
 import jpeg from 'jpeg-js'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
@@ -98,6 +99,20 @@ describe('the built package', () => {
     const bundler = ['--module', 'esnext', '--moduleResolution', 'bundler']
     expect(await check('bundled', bundled, [...bundler, '--customConditions', 'browser'])).toBe('')
     expect(await check('node', bundled, bundler)).toContain("no exported member 'urlFiles'")
+  })
+
+  test('the worker that decodes in a page is one file, which Vite before version 8 asks for', async () => {
+    const worker = join(root, 'dist', 'src', 'platform', 'browser', 'decode-worker.js')
+    const outdir = join(folder, 'worker')
+    const { outputFiles } = await build({
+      entryPoints: [worker],
+      bundle: true,
+      splitting: true,
+      format: 'esm',
+      outdir,
+      write: false,
+    })
+    expect(outputFiles.map(({ path }) => basename(path))).toEqual(['decode-worker.js'])
   })
 
   test('a page gets nothing of Node', () => {

@@ -3,11 +3,9 @@
  * `DecodeThread`; who gets which image, in which order, and what happens when a worker dies is decided here.
  */
 import { requireInteger } from '../base/check.ts'
-import { DataError, DecodeError, DeviceError, OptionError, WgradError } from '../base/errors.ts'
+import { DataError, DecodeError, DeviceError, OptionError, type WgradError } from '../base/errors.ts'
 import type { DecodePool, DecodeRequest } from './platform.ts'
 import type { Pixels } from '../image/pixels.ts'
-import type { PixelEdit } from '../image/pixel-edits.ts'
-import type { ResizePlan } from '../image/resize-plan.ts'
 
 /** Message to a worker. It reads the file itself where it can; where only the page can, the message holds the bytes. */
 export interface DecodeJob extends DecodeRequest {
@@ -176,61 +174,8 @@ function alone(bytes: Uint8Array | undefined): Uint8Array | undefined {
   return bytes && bytes.byteLength < bytes.buffer.byteLength ? new Uint8Array(bytes) : bytes
 }
 
-/** Resizing is loaded when it is needed: a thread that only hands out jobs leaves it out. */
-async function resized(pixels: Pixels, plan: ResizePlan): Promise<Pixels> {
-  const { resizePixels } = await import('../image/resize.ts')
-  return resizePixels(pixels, plan)
-}
-
-/** Editing is loaded when it is needed, too. */
-async function edited(pixels: Pixels, edits: readonly PixelEdit[]): Promise<Pixels> {
-  const { editPixels } = await import('../image/pixel-edits.ts')
-  return editPixels(pixels, edits)
-}
-
-/**
- * Does a job: decodes, or resizes what was decoded before.
- *
- * @param decode  decodes the file of a job
- */
-async function doJob(job: DecodeJob, decode: (job: DecodeJob) => Promise<Pixels>): Promise<Pixels> {
-  const { from, resize, edits = [], share = false } = job
-  const sized = from ? (resize ? await resized(from, resize) : from) : await decode(job)
-  const pixels = edits.length > 0 ? await edited(sized, edits) : sized
-  if (!share) return pixels
-  const data = new Uint8Array(new SharedArrayBuffer(pixels.data.byteLength))
-  data.set(pixels.data)
-  return { ...pixels, data }
-}
-
-/**
- * The worker's side: decodes the jobs one after the other and sends the pixels without copying them.
- *
- * @returns what to call with each message
- */
-export function serveDecoding(
-  decode: (job: DecodeJob) => Promise<Pixels>,
-  send: (reply: DecodeReply, transfer: ArrayBuffer[]) => void,
-): (job: DecodeJob) => void {
-  let last = Promise.resolve()
-  const serve = async (job: DecodeJob): Promise<void> => {
-    try {
-      const pixels = await doJob(job, decode)
-      send(pixels, pixels.data.buffer instanceof ArrayBuffer ? [pixels.data.buffer] : [])
-    } catch (error) {
-      const known =
-        error instanceof WgradError ? error : new DataError(job.path, `could not be decoded (${String(error)})`)
-      send({ error: known.message, kind: KINDS.find(([, Kind]) => known instanceof Kind)?.[0] ?? 'DataError' }, [])
-    }
-  }
-  send('ready', [])
-  return (job) => {
-    last = last.then(() => serve(job))
-  }
-}
-
 /** Errors by names of their own: those of classes differ between a page and a worker that are minified apart. */
-const KINDS = [
+export const DECODE_ERRORS = [
   ['DecodeError', DecodeError],
   ['OptionError', OptionError],
   ['DataError', DataError],
@@ -240,13 +185,8 @@ const KINDS = [
 function rebuild({ error, kind }: { readonly error: string; readonly kind: string }): WgradError {
   const colon = error.indexOf(': ')
   const [where, what] = [error.slice(0, colon), error.slice(colon + 2)]
-  const [, Kind] = KINDS.find(([name]) => name === kind) ?? [kind, DataError]
+  const [, Kind] = DECODE_ERRORS.find(([name]) => name === kind) ?? [kind, DataError]
   return new Kind(where, what)
-}
-
-/** A pool without threads, for tests and for running from the sources: decodes where it is called. */
-export function inPlaceDecodePool(decode: (job: DecodeJob) => Promise<Pixels>): DecodePool {
-  return { threads: 0, decode: (job) => doJob(job, decode), close: () => Promise.resolve() }
 }
 
 /** @throws OptionError  unless the number of threads is a whole number from 0 (decode in place) on */

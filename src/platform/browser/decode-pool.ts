@@ -1,4 +1,4 @@
-import { checkThreads, defaultThreads, inPlaceDecodePool, ThreadedDecodePool } from '../decode-pool.ts'
+import { checkThreads, defaultThreads, ThreadedDecodePool } from '../decode-pool.ts'
 import type { DecodeJob, DecodeReply, Instead, StartThread } from '../decode-pool.ts'
 import type { Pixels } from '../../image/pixels.ts'
 import type { DecodePool } from '../platform.ts'
@@ -11,7 +11,9 @@ export function browserDecodePool(
 ): DecodePool {
   checkThreads(threads)
   const pool =
-    threads === 0 ? inPlaceDecodePool(decodeHere) : new ThreadedDecodePool(threads, startWorker, onThisThread)
+    threads === 0
+      ? { decode: decodeHere, close: () => Promise.resolve() }
+      : new ThreadedDecodePool(threads, startWorker, onThisThread)
   return {
     threads,
     shares: globalThis.crossOriginIsolated,
@@ -29,13 +31,13 @@ export function browserDecodePool(
 
 /** Decodes on this thread. The decoders are loaded with the first image, as most pages decode on Workers, which have them. */
 async function decodeHere(job: DecodeJob): Promise<Pixels> {
-  const { decodeBytes } = await import('./decode-bytes.ts')
-  return decodeBytes(job)
+  const [{ doJob }, { decodeBytes }] = await Promise.all([import('../decode-jobs.ts'), import('./decode-bytes.ts')])
+  return doJob(job, decodeBytes)
 }
 
 /** A bundler that makes no file of the worker leaves a page without one. */
 const onThisThread: Instead = {
-  decode: (job) => inPlaceDecodePool(decodeHere).decode(job),
+  decode: decodeHere,
   say: (reason) =>
     console.log(
       `images are decoded on this thread, which takes longer, as there is no worker for it (${reason}): ` +

@@ -1,6 +1,6 @@
 import { parentPort } from 'node:worker_threads'
 import { DeviceError } from '../../base/errors.ts'
-import { serveDecoding } from '../decode-pool.ts'
+import { serveDecoding } from '../decode-jobs.ts'
 import { decodeFile } from './decode-pool.ts'
 
 const port = parentPort
