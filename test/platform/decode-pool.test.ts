@@ -1,13 +1,15 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { runInNewContext } from 'node:vm'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { DataError, DecodeError, OptionError } from '../../src/base/errors.ts'
 import { serveDecoding } from '../../src/platform/decode-jobs.ts'
 import { defaultThreads, ThreadedDecodePool } from '../../src/platform/decode-pool.ts'
 import type { DecodeJob, DecodeReply, DecodeThread, StartThread } from '../../src/platform/decode-pool.ts'
 import { nodeDecodePool } from '../../src/platform/node/decode-pool.ts'
 import { encodePng } from '../../src/platform/node/png.ts'
+import { absentDecoder } from '../../src/platform/node/sharp.ts'
 import type { Pixels } from '../../src/image/pixels.ts'
 
 let folder = ''
@@ -72,6 +74,18 @@ test('threads from the sources: they cannot start, and the message says what to 
   expect(String(error)).toContain('a decoding thread cannot start (Cannot find module')
   expect(String(error)).toContain('or decode in place: createNodePlatform({ threads: 0 })')
   await pool.close()
+})
+
+test('only a sharp that is there and does not load is worth a line', () => {
+  const warn = vi.spyOn(console, 'warn').mockImplementation(() => {})
+  // Of import, of the require of bundlers, and of Jest, whose errors are those of another realm.
+  const absent = [new Error('no'), new Error('no'), runInNewContext('new Error()') as Error]
+  const codes = ['ERR_MODULE_NOT_FOUND', 'MODULE_NOT_FOUND', 'MODULE_NOT_FOUND']
+  for (const [i, error] of absent.entries()) absentDecoder(Object.assign(error, { code: codes[i] }))
+  expect(warn).not.toHaveBeenCalled()
+  absentDecoder(new Error('Could not load the "sharp" module'))
+  expect(warn).toHaveBeenCalledWith(expect.stringContaining('sharp is installed and does not load: Error: Could not'))
+  warn.mockRestore()
 })
 
 /** Workers played by the test: what they were sent, and their answers when the test says so. */

@@ -24,10 +24,14 @@ export function sharpDecoder(): Promise<PlatformDecoder> {
   return (loaded ??= import('sharp').then(({ default: sharp }) => decoderOf(sharp), absentDecoder))
 }
 
+/** Codes of a package that is not there: of `import`, and of `require`, which bundlers and Jest may make of it. */
+const NOT_THERE: readonly unknown[] = ['ERR_MODULE_NOT_FOUND', 'MODULE_NOT_FOUND']
+
 /** A package that is there and does not load is as absent, except that the reason is worth a line. */
-function absentDecoder(error: unknown): PlatformDecoder {
-  const missing = error instanceof Error && 'code' in error && error.code === 'ERR_MODULE_NOT_FOUND'
-  if (!missing) console.warn(`sharp is installed and does not load: ${String(error)}`)
+export function absentDecoder(error: unknown): PlatformDecoder {
+  // Of any class: Jest's errors come from another realm than its tests.
+  const { code } = new Object(error) as { readonly code?: unknown }
+  if (!NOT_THERE.includes(code)) console.warn(`sharp is installed and does not load: ${String(error)}`)
   return ABSENT
 }
 
