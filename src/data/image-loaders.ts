@@ -162,7 +162,7 @@ export const ImageLoaders = {
     const { vocab } = others
     const block =
       typeof labelColumn === 'object'
-        ? RegressionBlock()
+        ? RegressionBlock({ names: labelColumn })
         : labelDelim === undefined
           ? CategoryBlock(vocab && { vocab })
           : MultiCategoryBlock(vocab && { vocab })

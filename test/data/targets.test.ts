@@ -199,6 +199,7 @@ describe('loaders in one line', () => {
   test('numbers of columns', async () => {
     const loaders = await ImageLoaders.fromCsv('set', { ...given, labelColumn: ['x', 'y'] })
     expect([loaders.outputs, ...loaders.train.labels]).toEqual([2, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10])
+    expect([loaders.target.names, loaders.target.text([1, 2])]).toEqual([['x', 'y'], 'x 1, y 2'])
     const one = await ImageLoaders.fromCsv('set', { ...given, labelColumn: 'y', targetBlock: RegressionBlock() })
     expect([one.outputs, ...one.train.labels]).toEqual([1, 2, 4, 6, 8, 10])
     await expect(ImageLoaders.fromCsv('set', { ...given, labelColumn: ['x'], labelDelim: ' ' })).rejects.toThrow(
