@@ -45,7 +45,16 @@ function notAnImage(
     })
   }
   const start = Array.from(bytes.subarray(0, 8), (byte) => byte.toString(16).padStart(2, '0')).join(' ')
-  return new DecodeError(path, `not an image (starts ${start})`, { expected: 'a JPEG or PNG' })
+  return new DecodeError(path, `not an image (starts ${start}${startingText(bytes)})`, { expected: 'a JPEG or PNG' })
+}
+
+/** Characters of a text that are shown: enough for `<!doctype html>`, a form's boundary or an error in JSON. */
+const SHOWN = 32
+
+/** The beginning of a file that is a text, such as a server's answer that was stored as an image; '' for any other. */
+function startingText(bytes: Uint8Array): string {
+  const text = String.fromCharCode(...bytes.subarray(0, SHOWN)).trim()
+  return /^[\s\x20-\x7e]+$/.test(text) ? `, the text ${JSON.stringify(text)}` : ''
 }
 
 /** Complaint about an image whose decoder is not installed, with what to do in the same line: lists show only that. */

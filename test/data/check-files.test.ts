@@ -61,7 +61,7 @@ describe('files are looked at when loaders are made', () => {
     const { train, valid } = await loaders()
     expect([train.items.length, valid.items.length]).toEqual([10, 9])
     expect(lines[0]).toBe(
-      'left out: …/valid/cat/0.png: not an image (starts 3c 68 74 6d 6c 3e 34 30)\n  expected a JPEG or PNG',
+      'left out: …/valid/cat/0.png: not an image (starts 3c 68 74 6d 6c 3e 34 30, the text "<html>404 Not Fo")\n  expected a JPEG or PNG',
     )
     expect(lines[1]).toContain('cat 5 + 4, dog 5 + 5')
   })
@@ -161,7 +161,7 @@ test('verifyImages decodes all of them', async () => {
     bad.map(({ path, reason }) => [path.slice(folder.length + 1), reason.slice(path.length + 2).split('\n')[0]]),
   ).toEqual([
     ['train/cat/1.png', 'a PNG that is cut short or damaged (it does not end with an IEND chunk)'],
-    ['train/dog/1.png', 'not an image (starts 78)'],
+    ['train/dog/1.png', 'not an image (starts 78, the text "x")'],
     ['gone.png', 'no such file or folder'],
   ])
   expect(await verifyImages([], { platform })).toEqual([])

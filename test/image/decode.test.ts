@@ -203,7 +203,7 @@ describe('what cannot be read is refused', () => {
 
   test('text and nothing', async () => {
     expect(await refusal(new TextEncoder().encode('hello there'))).toMatchInlineSnapshot(`
-      "train/x.JPEG: not an image (starts 68 65 6c 6c 6f 20 74 68)
+      "train/x.JPEG: not an image (starts 68 65 6c 6c 6f 20 74 68, the text "hello there")
         expected a JPEG or PNG"
     `)
     expect(await refusal(new Uint8Array())).toMatchInlineSnapshot(`
@@ -211,6 +211,9 @@ describe('what cannot be read is refused', () => {
         expected a JPEG or PNG"
     `)
     expect(await refusal(new TextEncoder().encode('BMX riders'))).toContain('not an image (starts 42 4d 58 20')
+    const form = new TextEncoder().encode('------WebKitFormBoundary7MA4YWxk\r\nContent-Disposition: form-data')
+    expect(await refusal(form)).toContain('the text "------WebKitFormBoundary7MA4YWxk")')
+    expect(await refusal(Uint8Array.of(0x68, 0x69, 0))).toContain('not an image (starts 68 69 00)')
   })
 
   test('other formats, where sharp is not installed', () => {
