@@ -97,7 +97,7 @@ export class Tensor implements Spec {
       throw new DeviceError(this.name ?? 'tensor', `it is on ${where}`, {
         given: { tensor: formatShape(this) },
         fix: closed
-          ? 'make it again, or learner.load(path)'
+          ? 'make it again, or load the model again'
           : 'call useGpu(gpu) with the GPU of the tensor, or read it there and upload it here',
       })
     }

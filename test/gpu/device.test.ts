@@ -566,7 +566,7 @@ describe('of several GPUs', () => {
     expect(() => relu(y)).toThrowErrorMatchingInlineSnapshot(`
       [DeviceError: tensor: it is on a GPU that is closed
         tensor  [2] f32
-        Fix: make it again, or learner.load(path)]
+        Fix: make it again, or load the model again]
     `)
   })
 
