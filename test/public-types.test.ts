@@ -59,6 +59,10 @@ export const batch: readonly (BatchTransform | NormalizeTransform)[] = []
 export function learner(loaders: Loaders, metrics: readonly Metric[] = [precision()]) {
   return new Learner(loaders, xresnet18({ outputs: 3 }), { loss: focalLoss(), metrics })
 }
+// Options that a program passes on, of which some may be missing.
+export function passedOn(loaders: Loaders, { seed, lr }: { seed?: number; lr?: number }) {
+  return new Learner(loaders, xresnet18({ seed }), { seed, lr })
+}
 export const occupied = (of: Learner): Occupancy => of.occupancy
 export const launched: Launch[] = []
 export const opened = async (): Promise<Gpu> => (await openGpu()) ?? currentGpu()
