@@ -4,6 +4,8 @@ import { DataError } from '../base/errors.ts'
 export interface CsvTable {
   readonly columns: readonly string[]
   readonly rows: readonly CsvRow[]
+  /** Text between its cells: a comma, a semicolon or a tab. */
+  readonly separator: string
 }
 
 export interface CsvRow {
@@ -22,7 +24,8 @@ export interface CsvRow {
  * Source: RFC 4180.
  */
 export function parseCsv(path: string, text: string): CsvTable {
-  const [header, ...rows] = readRows(path, text)
+  const separator = separatorOf(text)
+  const [header, ...rows] = readRows(path, text, separator)
   if (!header) throw new DataError(path, 'the table is empty', { expected: 'a line with the names of its columns' })
   const columns = header.cells
   const seen = new Set<string>()
@@ -35,7 +38,7 @@ export function parseCsv(path: string, text: string): CsvTable {
       given: { row: ragged.cells, columns },
     })
   }
-  return { columns, rows }
+  return { columns, rows, separator: separator[0] }
 }
 
 /** A row as a line of a table, quoted where a cell holds what ends cells: a name may have a comma, a quote or a line end. */
@@ -50,13 +53,17 @@ const SEPARATORS = [
   [';', 'a semicolon'],
   ['\t', 'a tab'],
 ] as const
+type Separator = (typeof SEPARATORS)[number]
 
-function readRows(path: string, text: string): CsvRow[] {
+function separatorOf(text: string): Separator {
+  const header = /[^\r\n]+/.exec(text)?.[0].replace(/"[^"]*"/g, '') ?? ''
+  return SEPARATORS.find(([one]) => header.includes(one)) ?? SEPARATORS[0]
+}
+
+function readRows(path: string, text: string, [separator, called]: Separator): CsvRow[] {
   const rows: CsvRow[] = []
   // Spreadsheets begin a file in UTF-8 with a byte order mark.
   let at = text.startsWith('\ufeff') ? 1 : 0
-  const header = /[^\r\n]+/.exec(text)?.[0].replace(/"[^"]*"/g, '') ?? ''
-  const [separator, called] = SEPARATORS.find(([one]) => header.includes(one)) ?? SEPARATORS[0]
   /** A cell that is not quoted; quotes that are not at its beginning belong to it. */
   const plain = new RegExp(`[^"${separator}\\r\\n][^${separator}\\r\\n]*|`, 'y')
   /** The end of a cell: `$` is that of the text. */

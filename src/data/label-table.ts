@@ -158,10 +158,11 @@ interface Columns {
  * @param anyNumbers  true to take all other columns for labels, if they hold numbers and none is called a label
  */
 function columnsOf(
-  { columns, rows }: CsvTable,
+  table: CsvTable,
   { imageColumn, labelColumn }: LabelTableOptions,
   anyNumbers: boolean,
 ): Columns | undefined {
+  const { columns, rows } = table
   const plain = columns.map((name) => name.toLowerCase().replace(/[\s_-]/g, ''))
   const called = (names: readonly string[]) => {
     const name = names.find((one) => plain.includes(one))
@@ -176,7 +177,7 @@ function columnsOf(
   if (label >= 0) return { path, side, labels: [label] }
   const used = [path, side, called(COLUMNS.remark)]
   const others = [...columns.keys()].filter((column) => !used.includes(column) && columns[column] !== '')
-  const areNumbers = rows.every(({ cells }) => others.every((i) => cells[i].trim() === '' || isNumber(cells[i])))
+  const areNumbers = rows.every(({ cells }) => others.every((i) => cells[i].trim() === '' || isNumber(table, cells[i])))
   return anyNumbers && others.length > 0 && areNumbers ? { path, side, labels: others } : undefined
 }
 
@@ -185,7 +186,12 @@ function placeOf(columns: readonly string[], name: string): number {
   return columns.findIndex((column) => column.trim() === name.trim())
 }
 
-const isNumber = (cell: string): boolean => Number.isFinite(toNumber(cell))
+/** Number in a cell, NaN if there is none. Where semicolons are between cells, a comma is taken for a decimal point. */
+function numberOf({ separator }: Pick<CsvTable, 'separator'>, cell: string): number {
+  return toNumber(separator === ';' ? cell.replace(',', '.') : cell)
+}
+
+const isNumber = (table: Pick<CsvTable, 'separator'>, cell: string): boolean => Number.isFinite(numberOf(table, cell))
 
 /** Finds the columns of a table and what they mean. @throws DataError  if it is not a table of labels */
 function labelTable(file: string, table: CsvTable, options: LabelTableOptions, anyNumbers: boolean): LabelTable {
@@ -210,13 +216,14 @@ function labelTable(file: string, table: CsvTable, options: LabelTableOptions, a
   const { labels, ...columns } = places
   const names = labels.map((column) => table.columns[column].trim())
   const rows = table.rows.map(({ cells }) => labels.map((column) => cells[column].trim()))
-  const targets = targetsOf(names, rows, options)
-  const targetOf = targetReader(targets, labels)
+  const targets = targetsOf(table, names, rows, options)
+  const targetOf = targetReader(table, targets, labels)
   return { ...table, file, ...columns, targets, targetOf }
 }
 
 /** Finds out what cells are. @param rows  cells of the columns of labels */
 function targetsOf(
+  table: CsvTable,
   columns: readonly string[],
   rows: readonly (readonly string[])[],
   { separator, targets: wanted }: LabelTableOptions,
@@ -236,7 +243,7 @@ function targetsOf(
     refuse('a separator is for several labels in one column')
   }
   if (wanted === 'class' && columns.length > 1) refuse('a class is one column')
-  const kind = wanted ?? (separator === undefined ? kindOf(columns, cells) : 'labels')
+  const kind = wanted ?? (separator === undefined ? kindOf(table, columns, cells) : 'labels')
   if (kind !== 'labels') {
     return { kind, columns, description: `${kind === 'class' ? 'classes' : 'numbers'} of the ${where}` }
   }
@@ -246,9 +253,12 @@ function targetsOf(
   return { kind, columns, separator: between, description: `labels of the ${where}, with ${text} between them` }
 }
 
-function kindOf(columns: readonly string[], cells: readonly string[]): TargetKind {
+function kindOf(table: CsvTable, columns: readonly string[], cells: readonly string[]): TargetKind {
   if (columns.length > 1) return cells.every((cell) => cell === '0' || cell === '1') ? 'labels' : 'numbers'
-  if (cells.length > 0 && cells.every(isNumber)) {
+  const isSeveral = SEVERAL.test(columns[0])
+  // 1,2 in a column called tags is two labels, and elsewhere the number that has a comma for its point.
+  const areLists = isSeveral && cells.some((cell) => cell.includes(','))
+  if (cells.length > 0 && !areLists && cells.every((cell) => isNumber(table, cell))) {
     const isQuantity = QUANTITIES.some((name) =>
       columns[0]
         .toLowerCase()
@@ -266,10 +276,11 @@ function kindOf(columns: readonly string[], cells: readonly string[]): TargetKin
   if (CLEAR_SEPARATORS.includes(separator)) return 'labels'
   // Labels occur in many combinations; the words of names, such as hot dog, do not.
   const parts = new Set(cells.flatMap((cell) => cell.split(separator)))
-  return SEVERAL.test(columns[0]) && parts.size < new Set(cells).size ? 'labels' : 'class'
+  return isSeveral && parts.size < new Set(cells).size ? 'labels' : 'class'
 }
 
 function targetReader(
+  table: CsvTable,
   { kind, columns, separator }: FolderTargets,
   places: readonly number[],
 ): (where: string, cells: readonly string[]) => ImageTarget | undefined {
@@ -281,7 +292,9 @@ function targetReader(
     if (kind === 'class') return cells[0] === '' ? undefined : sameSpelling(cells[0])
     if (kind === 'numbers') {
       if (cells.includes('')) return undefined
-      return cells.map((cell) => (isNumber(cell) ? toNumber(cell) : refuse(where, cell, 'a number, such as 0.5')))
+      return cells.map((cell) =>
+        isNumber(table, cell) ? numberOf(table, cell) : refuse(where, cell, 'a number, such as 0.5'),
+      )
     }
     if (separator === undefined) {
       const holds = (cell: string) =>

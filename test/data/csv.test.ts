@@ -11,6 +11,7 @@ test('columns and rows', () => {
       { line: 2, cells: ['a.png', 'tench'] },
       { line: 3, cells: ['b.png', 'church'] },
     ],
+    separator: ',',
   })
 })
 
@@ -64,6 +65,7 @@ test('columns without a name, which spreadsheets leave beside a table, may be se
   expect(parseCsv('x', 'path,label,,\n1.jpg,cat,,\n')).toEqual({
     columns: ['path', 'label', '', ''],
     rows: [{ line: 2, cells: ['1.jpg', 'cat', '', ''] }],
+    separator: ',',
   })
 })
 

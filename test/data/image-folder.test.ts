@@ -332,6 +332,25 @@ describe('targets of a table', () => {
     expect((await targets({ labelColumn: 'dog', targets: 'class' }))[1]).toEqual(['0', '0', '1'])
   })
 
+  test('between semicolons, whose numbers have a comma for their point, except in lists of labels', async () => {
+    const semicolons = (...rows: readonly string[]) => put({ ...files, 'labels.csv': `${rows.join('\r\n')}\r\n` })
+    semicolons('image;x;y', '1;0,5;-1,25', '2;3;,5', '3;1,0;7')
+    expect(await targets()).toEqual([
+      { kind: 'numbers', columns: ['x', 'y'] },
+      [
+        [0.5, -1.25],
+        [3, 0.5],
+        [1, 7],
+      ],
+    ])
+    semicolons('image;label', '1;0,5', '2;0,5', '3;2')
+    expect((await targets())[1]).toEqual([[0.5], [0.5], [2]])
+    semicolons('image;x;y', '1;1.234,5;1', '2;1;1', '3;1;1')
+    await expect(targets({ labelColumn: ['x', 'y'], targets: 'numbers' })).rejects.toThrow('the cell is no target')
+    semicolons('image;tags', '1;1,2', '2;1', '3;2')
+    expect((await targets())[1]).toEqual([['1', '2'], ['1'], ['2']])
+  })
+
   test('as they are asked for', async () => {
     table('kind,sort', 'a b,7', 'b,8', ',7')
     const asked = { labelColumn: 'kind', separator: ' ' } as const
