@@ -205,6 +205,16 @@ test('looking at very many files leaves others their turn, such as Ctrl-C', asyn
   clearImmediate(next)
 })
 
+test.runIf(process.platform === 'linux')('names that are not UTF-8 are listed once, and said to be that', async () => {
+  for (const last of [0xe4, 0xe5]) {
+    writeFileSync(Buffer.concat([Buffer.from(`${folder}/b`), Buffer.of(last), Buffer.from('r.jpg')]), '')
+  }
+  expect(await nodeFiles.list(folder)).toEqual([{ name: 'b\ufffdr.jpg', kind: 'file' }])
+  expect(await message(nodeFiles.read(at('b\ufffdr.jpg')))).toBe(
+    '…/b\ufffdr.jpg: no such file or folder: a name that is not UTF-8, rename it',
+  )
+})
+
 test('a file and a folder are the same by whatever links they are reached', async () => {
   mkdirSync(at('folder'))
   writeFileSync(at('folder', 'file'), 'abcdef')

@@ -25,7 +25,11 @@ const REASONS: Readonly<Record<string, string>> = {
 
 /** Returns a DataError that names the path and repeats what the system reported. */
 export function fileError(path: string, error: unknown): DataError {
-  return new DataError(path, reasonOf(error), { cause: error })
+  // Node reads a name that is not UTF-8 with this sign in it, and the system has no file of the name as it was read.
+  const isMisread = isCode(error, 'ENOENT') && path.includes('\ufffd')
+  return new DataError(path, reasonOf(error) + (isMisread ? ': a name that is not UTF-8, rename it' : ''), {
+    cause: error,
+  })
 }
 
 function reasonOf(error: unknown): string {
@@ -107,16 +111,17 @@ function glance(path: string, byteCount: number): FileGlance {
 
 /** Files and folders, links followed; a broken link is a file, whose reading then says so. Sockets and such are not. */
 async function list(folder: string): Promise<FileEntry[]> {
-  const entries: FileEntry[] = []
+  // By name, as two that are not UTF-8 may be read as the same.
+  const entries = new Map<string, FileEntry>()
   for (const entry of await readdir(folder, { withFileTypes: true })) {
     const { name } = entry
     const link = entry.isSymbolicLink()
     const target = link ? await stat(join(folder, name)).catch(() => undefined) : entry
-    if (target?.isDirectory() === true) entries.push(link ? { name, kind: 'folder', link } : { name, kind: 'folder' })
-    else if (target === undefined || target.isFile()) entries.push({ name, kind: 'file' })
+    if (target?.isDirectory() === true) entries.set(name, { name, kind: 'folder', ...(link && { link }) })
+    else if (target === undefined || target.isFile()) entries.set(name, { name, kind: 'file' })
   }
   // By code units: the same order on every machine, whatever its language.
-  return entries.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0))
+  return [...entries.values()].sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0))
 }
 
 let written = 0
