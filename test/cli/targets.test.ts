@@ -234,6 +234,21 @@ describe('numbers', () => {
     expect(Math.abs((mae as number) - (json(text('shaded', 'results.json')).mae as number))).toBeLessThan(0.5)
   })
 
+  test('may be called as a column of the table of a run', async () => {
+    const columns = ['path', 'Side', 'reason']
+    writeFileSync(
+      join(folder, 'named.csv'),
+      [['file', ...columns], ...Array.from({ length: IMAGES }, (_, i) => [`${i}.jpg`, i, 2 * i, -i])].join('\n'),
+    )
+    const named = ['--csv', 'named.csv', '--image-column', 'file', '--label-column', columns.join()]
+    const { code, stderr } = await wgrad('train', 'pictures', ...named, ...SMALL, '--epochs', '1', '--out', 'named')
+    expect(code, stderr).toBe(0)
+    expect(text('named', 'images.csv')).toMatch(
+      /^path,number path,number Side,number reason,side,reason\n0\.jpg,0,0,0,/,
+    )
+    expect(json(text('named', 'results.json')).perNumber).toMatchObject(columns.map((name) => ({ name })))
+  })
+
   test('have no threshold', async () => {
     const { code, stderr } = await wgrad('train', 'pictures', '--csv', 'shades.csv', '--threshold', '0.5')
     expect(code).toBe(2)

@@ -155,15 +155,23 @@ describe('help and misuse', () => {
   })
 })
 
-test('without a graphics adapter it says how to get one', async () => {
-  // Vulkan's loader then finds no driver, as on a machine without one.
+describe('on a machine without a graphics adapter', () => {
+  // Vulkan's loader then finds no driver.
   const env = { ...process.env, VK_DRIVER_FILES: '/none', VK_ICD_FILENAMES: '/none' }
-  const ended = await promisify(execFile)(process.execPath, [command, 'train', 'set'], { cwd: folder, env }).catch(
-    (failed: Ended) => failed,
-  )
-  expect(ended).toMatchObject({ code: 4, stdout: '' })
-  expect(ended.stderr).toContain('DeviceError: openGpu: no WebGPU adapter was found')
-  expect(ended.stderr).toContain('  Fix: install ')
+
+  test('it says how to get one', async () => {
+    const ended = await wgradIn(env, 'train', 'set')
+    expect(ended).toMatchObject({ code: 4, stdout: '' })
+    expect(ended.stderr).toContain('DeviceError: openGpu: no WebGPU adapter was found')
+    expect(ended.stderr).toContain('  Fix: install ')
+  })
+
+  test('a folder for the results that cannot be written to is told before that, and before the images are decoded', async () => {
+    const out = join('set', 'up & right', '1.jpg')
+    const { code, stderr } = await wgradIn(env, 'train', 'set', '--out', out)
+    expect(stderr).toBe(`DataError: ${join(out, 'options.json')}: a file is where a folder should be\n`)
+    expect(code).toBe(3)
+  })
 })
 
 describe('check', () => {

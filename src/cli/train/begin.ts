@@ -12,7 +12,7 @@ import {
 import type { Pretrained } from '../../exports/train.ts'
 import type { Gpu } from '../../node.ts'
 import type { Files, Platform } from '../../platform/platform.ts'
-import { RunFolder } from '../../platform/node/run-folder.ts'
+import { RunFolder, RUNS } from '../../platform/node/run-folder.ts'
 import { requireTrainable } from '../check.ts'
 import { countsOf, decoderOf, lookJson, lookText } from '../look.ts'
 import { invocation, quoted, type Output } from '../output.ts'
@@ -38,11 +38,13 @@ export interface Beginning {
  * Requires the options to fit the images and the folder of the results, before the long work.
  *
  * @throws OptionError  if an option is not for such images, or there is a run in the folder
+ * @throws DataError  if the folder cannot be written to
  */
 export async function requireFitting(files: Files, options: TrainOptions, folder: ImageFolder): Promise<void> {
   requireShareFor(folder, options.valid)
   requireThresholdFor(folder.targets.kind, options.threshold)
   await requireNoRun(files, options)
+  await files.requireWritable?.(files.join(options.out ?? RUNS, OPTIONS_FILE))
 }
 
 /** @throws OptionError  if there is a run in the folder of the results */
@@ -127,15 +129,21 @@ export async function requireSameTable(output: Output, run: RunFolder, { images,
   )
 }
 
-/** Column of the images in the table of a run. */
-const PATH_COLUMN = 'path'
+/** Columns of the table of a run beside those of the labels. */
+const [PATH_COLUMN, SIDE_COLUMN, REASON_COLUMN] = ['path', 'side', 'reason']
+
+/** Returns the column of some numbers in the table of a run: their name, unless another column would be taken for it. */
+function columnOf(name: string): string {
+  const plain = name.toLowerCase().replace(/[\s_-]/g, '')
+  return [PATH_COLUMN, SIDE_COLUMN, REASON_COLUMN].includes(plain) ? `number ${name}` : name
+}
 
 /** Returns the options of `readImageFolder` for the table of a run. */
 export function runTable(run: RunFolder, { targets, numbers, separator }: Settings): ImageFolderOptions {
   return {
     csv: run.file(FILES.images),
     imageColumn: PATH_COLUMN,
-    labelColumn: numbers.length > 0 ? numbers : 'label',
+    labelColumn: numbers.length > 0 ? numbers.map(columnOf) : 'label',
     targets,
     ...(separator === null ? {} : { separator }),
   }
@@ -147,7 +155,7 @@ function imagesCsv(
   { numbers, separator }: Settings,
   sideOf: (path: string) => Side | undefined,
 ): string {
-  const labels = numbers.length > 0 ? numbers : ['label']
+  const labels = numbers.length > 0 ? numbers.map(columnOf) : ['label']
   const cells = ({ target }: FolderImage) =>
     typeof target === 'string' ? [target] : separator === null ? target : [target.join(separator)]
   const rows = [
@@ -157,5 +165,5 @@ function imagesCsv(
       .filter(({ kind }) => kind !== 'no-file')
       .flatMap(({ names, text }) => names.map((name) => [name, ...labels.map(() => ''), 'left out', text])),
   ]
-  return [[PATH_COLUMN, ...labels, 'side', 'reason'], ...rows].map(csvLine).join('')
+  return [[PATH_COLUMN, ...labels, SIDE_COLUMN, REASON_COLUMN], ...rows].map(csvLine).join('')
 }

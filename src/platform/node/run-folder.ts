@@ -9,6 +9,9 @@ import { makeFolder } from './make-folder.ts'
 /** Time that a run waits for a folder that another run uses, in case that run is just ending. */
 const WAIT_MS = 1000
 
+/** Folder of the runs that are given none of their own. */
+export const RUNS = 'runs'
+
 /** Folder of the files of one run, to which no other run writes at the same time. */
 export class RunFolder {
   readonly path: string
@@ -30,7 +33,7 @@ export class RunFolder {
    * @throws DataError  if another run writes to it, or it cannot be written to
    */
   static async open(given: string | undefined, log: (line: string) => void): Promise<RunFolder> {
-    const path = given ?? (await newFolder(`runs/${new Date().toISOString().slice(0, 19).replace(/:/g, '-')}`))
+    const path = given ?? (await newFolder(`${RUNS}/${new Date().toISOString().slice(0, 19).replace(/:/g, '-')}`))
     const taken = await lock(join(path, 'run'), { waitMs: WAIT_MS }).catch((error: unknown) => {
       throw fileError(path, error)
     })
