@@ -216,6 +216,13 @@ describe('check', () => {
     expect(code).toBe(3)
   })
 
+  test('a batch of more images than there are to train on is refused before there is a run', async () => {
+    const { code, stderr } = await wgrad('train', 'set', '--batch-size', '64', '--out', 'too-large')
+    expect(stderr).toContain('OptionError: --batch-size: there are fewer images to train on, so that there is no batch')
+    expect(code).toBe(2)
+    expect(readdirSync(join(folder, 'too-large'))).toEqual([])
+  })
+
   test('a share to measure on is refused where folders say that already', async () => {
     for (const side of ['train', 'val']) {
       for (const kind of ['across', 'upright'] as const) draw(`divided/${side}/${kind}/1.jpg`, kind, 1)

@@ -228,13 +228,19 @@ export interface Circumstances {
   readonly pretrained: Pretrained | undefined
 }
 
-/** Fills in the defaults. @throws OptionError  if the architecture of the weights is not known */
+/** Fills in the defaults. @throws OptionError  if the architecture of the weights is not known, or a batch has more images than there are */
 export function settingsOf(options: TrainOptions, circumstances: Circumstances): Settings {
   const { survey, trainingImages, software, decoder } = circumstances
   const defaults = DEFAULTS[options.pretrained === undefined ? 'scratch' : 'pretrained']
   const size = options.size ?? (software ? defaults.softwareSize : defaults.size)
   const fitting = 2 ** Math.floor(Math.log2(Math.max(1, trainingImages / STEPS)))
   const batchSize = options.batchSize ?? Math.min(BATCH, trainingImages, Math.max(SMALLEST_BATCH, fitting))
+  if (batchSize > trainingImages) {
+    throw new OptionError('--batch-size', 'there are fewer images to train on, so that there is no batch', {
+      given: { 'batch-size': batchSize, images: trainingImages },
+      fix: 'name a smaller one, or leave it out',
+    })
+  }
   const areas = survey.images.map(({ width, height }) => width * height).sort((a, b) => a - b)
   const large = (areas[areas.length >> 1] ?? 0) > LARGE * size * size
   const { kind: targets, columns } = survey.folder.targets
