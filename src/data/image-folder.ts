@@ -360,36 +360,42 @@ function sideReader(
 }
 
 /**
- * Returns a function that finds the file of a table's cell: by its path below the folder, with or without its suffix, or by
- * its name alone where no other file has it. A file that one of the cells names exactly is that of no other cell.
+ * Returns a function that finds the file of a table's cell, with or without its suffix: by its path below the folder, or by one
+ * of which the other is the end, where no other file has it. So `1.jpg` and `photos/cat/1.jpg` name `cat/1.jpg`, and `dog/1.jpg`
+ * does not. A file that one of the cells names exactly is that of no other cell.
  */
 function finder(found: readonly Found[], cells: readonly string[]): (cell: string) => Found | undefined {
   const named = new Set(cells.flatMap((cell) => [cell, plainName(cell)]))
   const exact = new Map(found.map((file) => [nameOf(file), file]))
   const others = found.filter((file) => !named.has(nameOf(file)))
-  const maps = [nameOf, (file: Found) => stem(nameOf(file)), lastOf, (file: Found) => stem(lastOf(file))].map((key) => {
-    const map = new Map<string, Found | undefined>()
-    // Two files of one name are told apart by their path only.
+  const maps = [(name: string) => name, stem].map((key) => {
+    const whole = new Map<string, Found | undefined>()
+    const ends = new Map<string, Found | undefined>()
     for (const file of others) {
-      const name = sameSpelling(key(file))
-      map.set(name, map.has(name) ? undefined : file)
+      const names = endsOf(key(sameSpelling(nameOf(file))))
+      // Two files of one name are told apart by more of their path only.
+      for (const name of names) ends.set(name, ends.has(name) ? undefined : file)
+      whole.set(names[0], whole.has(names[0]) ? undefined : file)
     }
-    return map
+    return { whole, ends }
   })
   return (cell) => {
     const name = plainName(cell)
-    const same = sameSpelling(name)
-    const last = same.slice(same.lastIndexOf('/') + 1)
-    const [byName, byStem, byLast, byLastStem] = maps
-    return (
-      exact.get(cell) ??
-      exact.get(name) ??
-      byName.get(same) ??
-      byStem.get(same) ??
-      byLast.get(last) ??
-      byLastStem.get(last)
-    )
+    const known = exact.get(cell) ?? exact.get(name)
+    if (known) return known
+    const names = endsOf(sameSpelling(name))
+    for (const { whole, ends } of maps) {
+      const file = ends.get(names[0]) ?? names.map((end) => whole.get(end)).find((one) => one !== undefined)
+      if (file) return file
+    }
+    return undefined
   }
+}
+
+/** Returns a path, and what is left of it without its first folders: `a/b/1`, `b/1` and `1`. */
+function endsOf(path: string): string[] {
+  const parts = path.split('/')
+  return parts.map((_, i) => parts.slice(i).join('/'))
 }
 
 /** Returns the name in a cell without what people and other systems write around it. */
@@ -397,5 +403,4 @@ function plainName(cell: string): string {
   return cell.trim().replaceAll('\\', '/').replace(/^\.\//, '')
 }
 
-const lastOf = ({ parts }: Found): string => parts.at(-1) ?? ''
 const stem = (name: string): string => name.replace(/\.[^./]*$/, '')

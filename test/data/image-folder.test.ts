@@ -216,10 +216,28 @@ describe('a table', () => {
   })
 
   test('a file that a row names exactly is that of no other row', async () => {
-    put({ 'b/1.jpg': '', 'b/2.jpg': '', 'labels.csv': 'path,label\na/1.jpg,cat\nb/1.jpg,dog\nb/1,cat\nx/2,cat\n' })
+    put({ 'b/1.jpg': '', 'b/2.jpg': '', 'labels.csv': 'path,label\na/1.jpg,cat\nb/1.jpg,dog\nb/1,cat\n2,cat\n' })
     expect(await read({ csv: join(path, 'labels.csv') })).toMatchObject({
       images: ['b/1.jpg | dog', 'b/2.jpg | cat'],
       apart: ['no-file: a/1.jpg, b/1'],
+    })
+  })
+
+  test('names files by paths from elsewhere, but none in another folder than it says', async () => {
+    const rows = [
+      'C:\\data\\cat\\1.jpg,a',
+      'data/dog/1.jpg,b',
+      'dog/2,c',
+      '/data/3.jpg,d',
+      '4.jpg,e',
+      'dog/5.jpg,f',
+      '6.jpg,g',
+    ]
+    put({ 'labels.csv': `path,label\n${rows.join('\n')}\n` })
+    put(['cat/1.jpg', 'dog/1.jpg', 'deep/dog/2.png', '3.jpg', 'cat/4.jpg', 'cat/5.jpg', 'cat/6.jpg', 'dog/6.jpg'])
+    expect(await read({ csv: join(path, 'labels.csv') })).toMatchObject({
+      images: ['cat/1.jpg | a', 'dog/1.jpg | b', 'deep/dog/2.png | c', '3.jpg | d', 'cat/4.jpg | e'],
+      apart: ['no-file: dog/5.jpg, 6.jpg', 'not-in-table: cat/5.jpg, cat/6.jpg, dog/6.jpg'],
     })
   })
 
