@@ -191,7 +191,9 @@ function numberOf({ separator }: Pick<CsvTable, 'separator'>, cell: string): num
   return toNumber(separator === ';' ? cell.replace(',', '.') : cell)
 }
 
-const isNumber = (table: Pick<CsvTable, 'separator'>, cell: string): boolean => Number.isFinite(numberOf(table, cell))
+/** True if a cell has a number, and one that a network can be given: f32 ends at 3.4e38. */
+const isNumber = (table: Pick<CsvTable, 'separator'>, cell: string): boolean =>
+  Number.isFinite(Math.fround(numberOf(table, cell)))
 
 /** Finds the columns of a table and what they mean. @throws DataError  if it is not a table of labels */
 function labelTable(file: string, table: CsvTable, options: LabelTableOptions, anyNumbers: boolean): LabelTable {
@@ -293,7 +295,9 @@ function targetReader(
     if (kind === 'numbers') {
       if (cells.includes('')) return undefined
       return cells.map((cell) =>
-        isNumber(table, cell) ? numberOf(table, cell) : refuse(where, cell, 'a number, such as 0.5'),
+        isNumber(table, cell)
+          ? numberOf(table, cell)
+          : refuse(where, cell, 'a number from -3.4e38 to 3.4e38, such as 0.5'),
       )
     }
     if (separator === undefined) {

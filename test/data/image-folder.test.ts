@@ -382,6 +382,11 @@ describe('targets of a table', () => {
     await expect(targets({ labelColumn: 'kind', targets: 'numbers' })).rejects.toThrow(
       'labels.csv:2: the cell is not a target',
     )
+    table('x', '1', '2.5', '-1e39')
+    await expect(targets({ labelColumn: 'x', targets: 'numbers' })).rejects.toThrow(
+      /labels\.csv:4: the cell is no target\n {2}cell {2}-1e39\n {2}expected a number from -3\.4e38 to 3\.4e38, such as 0\.5/,
+    )
+    table('kind,sort', 'a b,7', 'b,8', ',7')
     await expect(targets({ ...asked, targets: 'numbers' })).rejects.toThrow('a separator is for several labels')
   })
 
