@@ -41,6 +41,23 @@ const decode = (bytes: Uint8Array, path = 'train/x.JPEG', options: DecodeImageOp
   decodeImage(path, bytes, pngReader, options)
 const stored = { decoding: FORMER_DECODING } as const
 const byTurbo = { decoding: { ...DEFAULT_DECODING, decoder: 'turbo' }, platform: await turboDecoder() } as const
+/**
+ * A grey TIFF of 2 × 2 samples of 32 bits. Source: TIFF 6.0, sections 2 and 8.
+ *
+ * @param format  2 for signed integers, 3 for floats (SampleFormat)
+ */
+function tiffOf32Bits(format: 2 | 3): Uint8Array {
+  const tags = [256, 257, 258, 259, 262, 273, 277, 278, 279, 339]
+  const data = 8 + 2 + 12 * tags.length + 4
+  // Width, height, bits, no compression, black is zero, place of the data, samples of a pixel, rows, bytes, format.
+  const values = [2, 2, 32, 1, 1, data, 1, 2, 16, format]
+  const view = new DataView(new ArrayBuffer(data + 16))
+  const header = [0x4949, 42, 8, 0, tags.length, ...tags.flatMap((tag, i) => [tag, 3, 1, 0, values[i], 0]), 0, 0]
+  header.forEach((value, i) => view.setUint16(2 * i, value, true))
+  for (let i = 0; i < 4; i++) view.setFloat32(data + 4 * i, i / 3, true)
+  return new Uint8Array(view.buffer)
+}
+
 const bySharp = { decoding: { ...DEFAULT_DECODING, decoder: 'sharp' }, platform: await sharpDecoder() } as const
 
 /** The message, of a DataError only. */
@@ -214,6 +231,17 @@ describe('what cannot be read is refused', () => {
     const form = new TextEncoder().encode('------WebKitFormBoundary7MA4YWxk\r\nContent-Disposition: form-data')
     expect(await refusal(form)).toContain('the text "------WebKitFormBoundary7MA4YWxk")')
     expect(await refusal(Uint8Array.of(0x68, 0x69, 0))).toContain('not an image (starts 68 69 00)')
+  })
+
+  test('a TIFF of floats or signed integers, which came out black where they are from 0 to 1', async () => {
+    for (const [format, depth] of [
+      [3, 'float'],
+      [2, 'int'],
+    ] as const) {
+      await expect(decodeImage('scan.tif', tiffOf32Bits(format), pngReader, bySharp)).rejects.toThrow(
+        `scan.tif: a TIFF whose samples (${depth}) do not say which are black and which white\n  expected unsigned integers`,
+      )
+    }
   })
 
   test('other formats, where sharp is not installed', () => {

@@ -44,10 +44,21 @@ function decoderOf(sharp: SharpPackage): PlatformDecoder {
   return { kinds: new Set([...KINDS, ...heic]), decode: (image) => decode(sharp, image) }
 }
 
-async function decode(sharp: SharpPackage, { bytes, turn, size, shrink }: PlatformImage): Promise<Pixels> {
+/** Types of samples of which the lowest is black and the highest is white; libvips cuts others off at 0 and 255. */
+const SHADES: ReadonlySet<string | undefined> = new Set(['uchar', 'ushort'])
+
+async function decode(sharp: SharpPackage, { path, kind, bytes, turn, size, shrink }: PlatformImage): Promise<Pixels> {
   // The size is checked below, with a message that says so. Colours stay those of the file.
   const open = (): Sharp => sharp(bytes, { limitInputPixels: false, ignoreIcc: true })
-  const { width, height, orientation: stated } = size ? { ...size, orientation: 1 } : await open().metadata()
+  // What is taken apart here, JPEG and PNG, has no others.
+  const known = size && { ...size, orientation: 1, depth: 'uchar' }
+  const { width, height, orientation: stated, depth } = known ?? (await open().metadata())
+  if (!SHADES.has(depth)) {
+    throw new DecodeError(path, `a ${kind} whose samples (${depth}) do not say which are black and which white`, {
+      expected: 'unsigned integers of 8 or 16 bits',
+      fix: 'store it as these, with the range that is to be seen from 0 to 255 or 65535',
+    })
+  }
   const orientation = turn ? toOrientation(stated) : 1
   const divisor = swapsSides(orientation) ? shrink(height, width) : shrink(width, height)
   const image = open().toColourspace('srgb').ensureAlpha()
