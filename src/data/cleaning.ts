@@ -223,7 +223,11 @@ async function plan(list: CleaningList, files: Files, options: ApplyCleaningOpti
     const action = item.action as CleaningMove['action']
     if (target === item.path) continue
     if (!(await files.exists(item.path))) {
-      if (await files.exists(target)) moves.push({ action, from: item.path, to: target, done: true })
+      let to = target
+      // It may have been given a number for the sake of a file that has been moved itself since.
+      const most = onConflict === 'number' ? chosen.length : 0
+      for (let n = 2; n < most + 2 && !(await files.exists(to)); n++) to = numbered(target, n)
+      if (await files.exists(to)) moves.push({ action, from: item.path, to, done: true })
       else missing.push(item.path)
       continue
     }

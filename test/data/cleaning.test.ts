@@ -110,6 +110,16 @@ describe('applying a list', () => {
     expect(readFileSync(moves[1].to, 'utf8')).toBe('train/cat/1.jpg')
   })
 
+  test('may be applied again where names were numbered and are free by now', async () => {
+    const exchanged = list(
+      item('train/cat/1.jpg', { action: 'relabel', to: 'dog' }),
+      item('train/dog/1.jpg', { action: 'relabel', to: 'cat' }),
+    )
+    const moves = await applyCleaning(exchanged, { ...options, onConflict: 'number' })
+    expect(moves.map(({ to }) => to.slice(root.length))).toEqual(['/train/dog/1 (2).jpg', '/train/cat/1 (2).jpg'])
+    expect(await applyCleaning(exchanged, { ...options, onConflict: 'number' })).toEqual([])
+  })
+
   test('two images of one name do not meet in one folder', async () => {
     mkdirSync(join(root, 'train/bird'))
     writeFileSync(join(root, 'train/bird/2.jpg'), 'a bird')
