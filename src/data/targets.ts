@@ -278,8 +278,8 @@ function requireRow(
   throw new DataError(item, 'getY gives it no target', { given: { target: row }, expected })
 }
 
-/** A number, or the text of one, as tables have them; NaN for anything else. */
+/** A number, or the decimal text of one, as tables have them; NaN for anything else, such as the code `0x1f`. */
 export function toNumber(value: unknown): number {
   if (typeof value === 'number') return value
-  return typeof value === 'string' && value.trim() !== '' ? Number(value) : NaN
+  return typeof value === 'string' && /^[\s\d.eE+-]+$/.test(value) && value.trim() !== '' ? Number(value) : NaN
 }

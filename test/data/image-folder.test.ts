@@ -315,6 +315,8 @@ describe('targets of a table', () => {
     ['label', ['7.5', '1', '7'], 'numbers'],
     ['label', ['-7', '7', '7'], 'numbers'],
     ['label', ['1', '2', '3'], 'numbers'],
+    ['label', [' +1.5e-3 ', '.5', '2.'], 'numbers'],
+    ['label', ['0x1f', '0b1', '0x1f'], 'class'],
     ['tags', ['clear road', 'clear', 'road'], 'labels'],
     ['tags', ['hot dog', 'fire truck', 'cat'], 'class'],
     ['tags', ['a b', 'a', 'b a'], 'labels'],
