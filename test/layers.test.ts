@@ -68,6 +68,7 @@ const BENCH: Readonly<Record<string, readonly string[]>> = {
   'bench/machine': ['node', 'exports', 'gpu'],
   // As any page: only by the names of the package.
   'bench/page': [],
+  'bench/recipe': ['node', 'exports', 'cli', 'base', 'platform/node'],
   'bench/steps': ['node', 'exports', 'base', 'image', 'gpu', 'tensor', 'nn', 'platform/node', 'train/report'],
 }
 

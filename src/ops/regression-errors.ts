@@ -1,6 +1,7 @@
 import { defineOp } from '../tensor/op.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { elementLoss, type ElementReduction } from './plans/element-loss.ts'
+import { elementLoss } from './plans/element-loss.ts'
+import type { ElementReduction } from './plans/element-passes.ts'
 
 /** Options of `squaredError` and `absoluteError`. */
 export interface RegressionErrorOptions {

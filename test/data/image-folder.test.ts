@@ -366,7 +366,7 @@ describe('targets of a table', () => {
     semicolons('image;label', '1;0,5', '2;0,5', '3;2')
     expect((await targets())[1]).toEqual([[0.5], [0.5], [2]])
     semicolons('image;x;y', '1;1.234,5;1', '2;1;1', '3;1;1')
-    await expect(targets({ labelColumn: ['x', 'y'], targets: 'numbers' })).rejects.toThrow('the cell is no target')
+    await expect(targets({ labelColumn: ['x', 'y'], targets: 'numbers' })).rejects.toThrow('the cell is not a target')
     semicolons('image;tags', '1;1,2', '2;1', '3;2')
     expect((await targets())[1]).toEqual([['1', '2'], ['1'], ['2']])
   })
@@ -386,7 +386,7 @@ describe('targets of a table', () => {
     )
     table('x', '1', '2.5', '-1e39')
     await expect(targets({ labelColumn: 'x', targets: 'numbers' })).rejects.toThrow(
-      /labels\.csv:4: the cell is no target\n {2}cell {2}-1e39\n {2}expected a number from -3\.4e38 to 3\.4e38, such as 0\.5/,
+      /labels\.csv:4: the cell is not a target\n {2}cell {2}-1e39\n {2}expected a number from -3\.4e38 to 3\.4e38, such as 0\.5/,
     )
     table('kind,sort', 'a b,7', 'b,8', ',7')
     await expect(targets({ ...asked, targets: 'numbers' })).rejects.toThrow('a separator is for several labels')

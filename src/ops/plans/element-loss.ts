@@ -1,9 +1,7 @@
 import { FLAG, NUMBER, type Kind } from '../../base/options.ts'
 import { passesWithGpu } from '../../tensor/load-with-gpu.ts'
 import type { OpDefinition } from '../../tensor/op.ts'
-import type { ElementInputs, ElementOptions, ElementPlan, elementPasses, ElementReduction } from './element-passes.ts'
-
-export type { ElementReduction }
+import type { ElementInputs, ElementOptions, ElementPlan, elementPasses } from './element-passes.ts'
 
 const REDUCTION: Kind = {
   expected: "'mean', 'sum', 'rows' or 'none'",
