@@ -74,9 +74,9 @@ export default defineConfig({
     setupFiles: ['test/helpers/adapter.ts'],
     // A file of tests keeps little more than one core busy, on a software adapter as well: it compiles, reads back and
     // checks. Two at a time on two cores took 193 s where one after the other took 318 (test/train, nn and optim, nothing
-    // cached, a Xeon), and still left a tenth of both idle, as files wait for programs and pages that they start: so one
-    // more than cores. No more than four: each has a GPU device and up to a gigabyte of memory of its own.
-    maxWorkers: Math.min(4, availableParallelism() + 1),
+    // cached, a Xeon); three are no faster than two (301 and 302 s, the tests of 124 files). No more than four: each has a
+    // GPU device and up to a gigabyte of memory of its own.
+    maxWorkers: Math.min(4, availableParallelism()),
     ...PATIENCE,
     // A test that prints is a test that hides something.
     onConsoleLog(log) {
