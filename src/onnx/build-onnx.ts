@@ -101,7 +101,7 @@ const ACTIVATIONS = {
   none: ['Identity', {}, 'the numbers that the network was trained for'],
 } as const
 
-/** What a program that has only the file needs to know of its input and output. */
+/** Describes input and output of the graph in words, for programs that have only the file: shape, channels, range, meaning. */
 function description([H, W, C]: readonly number[], outputs: number, options: OnnxOptions): string {
   const { normalize, activation = 'softmax' } = options
   const colors = C === 3 ? 'RGB' : C === 1 ? 'grey' : 'channels'

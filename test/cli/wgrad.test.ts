@@ -339,7 +339,7 @@ describe('train', () => {
     )
     expect(ended).toBe(130)
     expect(said).toMatch(/\nto continue: npx wgrad train --resume parts\n$/)
-    // What a checkpoint remembers of each step is most of it in a long run.
+    // Most of a long run's checkpoint is figures of its steps, so each of them should be stored once.
     const { metadata } = readWeights('checkpoint', readFileSync(join(folder, 'parts', 'training.checkpoint')))
     const { states } = JSON.parse(metadata.wgrad) as { readonly states: readonly { readonly rawLosses: number[] }[] }
     const lastLoss = String(states[0].rawLosses.at(-1))

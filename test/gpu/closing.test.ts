@@ -6,8 +6,8 @@ import { relu } from '../../src/ops/relu.ts'
 import { read, tensor } from '../../src/tensor/read-write.ts'
 import { testPlatform } from '../helpers/gpu.ts'
 
-/** What Node offers as `gc()` with --expose-gc. */
 setFlagsFromString('--expose-gc')
+/** Collects garbage at once: `gc()`, which Node has with --expose-gc. */
 const collectGarbage = runInNewContext('gc') as () => void
 
 test('a GPU that is closed is no longer held once another is open', async () => {

@@ -111,7 +111,7 @@ function glance(path: string, byteCount: number): FileGlance {
 
 /** Files and folders, links followed; a broken link is a file, whose reading then says so. Sockets and such are not. */
 async function list(folder: string): Promise<FileEntry[]> {
-  // By name, as two that are not UTF-8 may be read as the same.
+  // Keyed by name: Node may read two names that are not UTF-8 as the same one.
   const entries = new Map<string, FileEntry>()
   for (const entry of await readdir(folder, { withFileTypes: true })) {
     const { name } = entry

@@ -29,7 +29,7 @@ const NOT_THERE: readonly unknown[] = ['ERR_MODULE_NOT_FOUND', 'MODULE_NOT_FOUND
 
 /** A package that is there and does not load is as absent, except that the reason is worth a line. */
 export function absentDecoder(error: unknown): PlatformDecoder {
-  // Of any class: Jest's errors come from another realm than its tests.
+  // Not `instanceof Error`: in Jest errors of the system are of another realm than the code under test.
   const { code } = new Object(error) as { readonly code?: unknown }
   if (!NOT_THERE.includes(code)) console.warn(`sharp is installed and does not load: ${String(error)}`)
   return ABSENT
@@ -50,7 +50,7 @@ const SHADES: ReadonlySet<string | undefined> = new Set(['uchar', 'ushort'])
 async function decode(sharp: SharpPackage, { path, kind, bytes, turn, size, shrink }: PlatformImage): Promise<Pixels> {
   // The size is checked below, with a message that says so. Colours stay those of the file.
   const open = (): Sharp => sharp(bytes, { limitInputPixels: false, ignoreIcc: true })
-  // What is taken apart here, JPEG and PNG, has no others.
+  // The size is known of JPEG and PNG only, whose samples are unsigned integers.
   const known = size && { ...size, orientation: 1, depth: 'uchar' }
   const { width, height, orientation: stated, depth } = known ?? (await open().metadata())
   if (!SHADES.has(depth)) {

@@ -1,5 +1,6 @@
 import { requireInteger } from '../../base/check.ts'
 import { DataError } from '../../base/errors.ts'
+import { groupBy } from '../../base/group-by.ts'
 import { checkArgument, checkOptions, FLAG, NUMBER, oneOf, type Kind, type Kinds } from '../../base/options.ts'
 import { rng } from '../../base/rng.ts'
 import type { Phase } from '../../data/augment/draw.ts'
@@ -300,15 +301,7 @@ async function* chunked(
 
 /** Groups images by their size, which differs where no item transform resizes them. */
 function bySize(images: readonly Readable[]): Iterable<readonly Readable[]> {
-  const groups = new Map<string, Readable[]>()
-  for (const image of images) {
-    const [{ width, height }] = image.pixels
-    const size = `${width} ${height}`
-    const group = groups.get(size) ?? []
-    group.push(image)
-    groups.set(size, group)
-  }
-  return groups.values()
+  return groupBy(images, ({ pixels: [{ width, height }] }) => `${width} ${height}`).values()
 }
 
 /**
