@@ -6,10 +6,10 @@
 //
 // x: [N,H,W,C]   y: [N,P,Q,C] storage type; C = 4·VECTORS, P = ⌊H/2⌋, Q = ⌊W/2⌋
 // Grid: one lane per vector of channels, whose rows share the columns of y; rows of y along the second axis, images along
-// the third.
+// the third. WINDOW is 2, the side of a maximum's window.
 // @const LANES:u32 ROWS:u32
-// @shape H W P Q VECTORS
-// @sample LANES=8 ROWS=4 H=5 W=7 P=2 Q=3 VECTORS=3
+// @shape H W P Q VECTORS WINDOW
+// @sample LANES=8 ROWS=4 H=5 W=7 P=2 Q=3 VECTORS=3 WINDOW=2
 
 @group(0) @binding(0) var<storage, read> x: array<T4>;
 @group(0) @binding(1) var<storage, read_write> y: array<T4>;
@@ -30,7 +30,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
     var first = vec4f();
     var middle = vec4f();
     var last = vec4f();
-    for (var r = 0u; r < 4u; r++) {
+    for (var r = 0u; r < shape.WINDOW + 2u; r++) {
       // Below zero wraps around to far beyond the last pixel.
       let h = 2u * group.y + r - 1u;
       if (h < shape.H) {

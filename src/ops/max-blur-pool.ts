@@ -12,7 +12,7 @@ const op = defineOp<readonly [Tensor], undefined, WindowPoolPlan>({
 
   plan([x]) {
     const [, P, Q] = maxBlurPoolOutput(x.shape)
-    return planWindowPool(x, P, Q)
+    return planWindowPool(x, P, Q, { WINDOW: 2 })
   },
 
   forward(plan, [x]) {
