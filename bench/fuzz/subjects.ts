@@ -74,14 +74,20 @@ export async function subjects(): Promise<Readonly<Record<Kind, Subject>>> {
       seeds: [MANIFEST, ADDRESSES].map((list) => encoded(JSON.stringify(list))),
       mutate: textMutation,
       async read(bytes) {
-        const files = served(bytes)
-        const platform = { files, log: () => {} } as unknown as Platform
+        const { fetch } = globalThis
+        // A server that answers every request with these bytes.
+        globalThis.fetch = async () => new Response(new Uint8Array(bytes))
+        const platform = { files: urlFiles('https://host/data/'), log: () => {} } as unknown as Platform
         // A list without images is not a fault.
         const nothing = (error: unknown): string[] => {
           if (String(error).includes('there is no image')) return []
           throw error
         }
-        return (await getImageFiles('', { platform }).catch(nothing)).join('\n')
+        try {
+          return (await getImageFiles('', { platform }).catch(nothing)).join('\n')
+        } finally {
+          globalThis.fetch = fetch
+        }
       },
     },
     csv: {
@@ -213,10 +219,4 @@ function oneFile(path: string, bytes: Uint8Array): Files {
     read: async (asked: string) => (asked === path ? bytes : Promise.reject(new DataError(asked, 'no such file'))),
     readText: async (asked: string) => fileText(asked, bytes),
   } as unknown as Files
-}
-
-/** Makes files of a server that answers every request with these bytes. */
-function served(bytes: Uint8Array): Files {
-  globalThis.fetch = async () => new Response(new Uint8Array(bytes))
-  return urlFiles('https://host/data/')
 }
