@@ -162,14 +162,16 @@ function kernelsFor(gpu: Gpu, pass: ConvolutionPass, sizes: ConvolutionSizes): K
   return [...tiles, ...MATRIX_SIZES.map((size, i) => matrixKernel(gpu, MATRIX_TILES[i % MATRIX_TILES.length], size))]
 }
 
+/** Messages of the compiler, by text: convolutions of several images, and of both networks, are the same kernel. */
+const messages = new Map<string, Promise<string | undefined>>()
+
 /** Returns the compiler's messages about a kernel. */
-async function compile(
+function compile(
   gpu: Gpu,
   pass: ConvolutionPass,
   sizes: ConvolutionSizes,
   kernel: KernelVariant,
 ): Promise<string | undefined> {
-  const { device } = gpu
   const { dtype, ...shape } = sizes
   const name = shaderOf(kernel, pass)
   const { code } = specialise(name, shaderSource(name), {
@@ -178,9 +180,19 @@ async function compile(
     shape: { ...shape, SLICES: 2 },
     subgroupSize: gpu.subgroupSize,
   })
+  const message = messages.get(code) ?? compileText(gpu, code, kernel)
+  messages.set(code, message)
+  return message
+}
+
+async function compileText(
+  { device }: Gpu,
+  code: string,
+  { rows, columns }: KernelVariant,
+): Promise<string | undefined> {
   device.pushErrorScope('validation')
   const module = device.createShaderModule({ code })
-  const fits = kernel.rows * kernel.columns < 128 * 128
+  const fits = rows * columns < 128 * 128
   if (fits) device.createComputePipeline({ layout: 'auto', compute: { module, entryPoint: 'main' } })
   return (await device.popErrorScope())?.message
 }
