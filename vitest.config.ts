@@ -21,6 +21,7 @@ const ofVectors = (file: string): boolean =>
 /** Test files that compile hundreds of kernels, or matrix units emulated by loops, and compute little with each. */
 const OF_MANY_KERNELS = [
   'test/nan.test.ts',
+  'test/gpu/null-backend.test.ts',
   'test/gpu/on-gpu.test.ts',
   'test/gpu/subgroups.test.ts',
   'test/ops/convolution/families.test.ts',
@@ -60,6 +61,8 @@ const projects: readonly TestProjectInlineConfiguration[] = [
     extends: true,
     test: {
       name: 'SwiftShader',
+      // What a process has compiled, up to two gigabytes, comes back with its end.
+      isolate: true,
       include: others.filter(ofCompiler),
       env: { TEST_FAMILIES: 'others', ...compiler },
     },
@@ -71,7 +74,11 @@ export default defineConfig({
     // Another adapter has vectors of 128 bits for everything (test/helpers/adapter.ts).
     ...(process.env.TEST_ADAPTER ? { include: files } : { projects: [...projects, ...browserProjects()] }),
     globalSetup: ['test/global-setup.ts'],
-    setupFiles: ['test/helpers/adapter.ts'],
+    setupFiles: ['test/helpers/adapter.ts', 'test/helpers/restore.ts'],
+    // A worker goes from file to file with the modules that it has loaded, since to start one for each took 0.27 s of processor
+    // time, a tenth of all; test/helpers/restore.ts puts back what a file changes for the next. Not with another adapter, which
+    // takes the place of a module.
+    isolate: process.env.TEST_ADAPTER !== undefined,
     // A file of tests keeps little more than one core busy, on a software adapter as well: it compiles, reads back and
     // checks. Two at a time on two cores took 193 s where one after the other took 318 (test/train, nn and optim, nothing
     // cached, a Xeon); three are no faster than two (301 and 302 s, the tests of 124 files). No more than four: each has a

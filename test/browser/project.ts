@@ -53,12 +53,16 @@ function pageProject(name: string, include: string[], browser: Options['browser'
       name,
       include: [...SHARED, ...include],
       globalSetup: ['test/global-setup.ts'],
-      // One after the other: pages share the browser's GPU process, and a test ends it.
-      fileParallelism: false,
-      // After the other projects: a software adapter uses every core.
-      sequence: { groupOrder: 1 },
       ...PATIENCE,
-      browser: { enabled: true, headless: true, screenshotFailures: false, commands, ...browser },
+      browser: {
+        enabled: true,
+        headless: true,
+        // One after the other, beside those of Node: pages share the browser's GPU process, and a test ends it.
+        fileParallelism: false,
+        screenshotFailures: false,
+        commands,
+        ...browser,
+      },
     },
   }
 }
