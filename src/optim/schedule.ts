@@ -158,11 +158,13 @@ export function sgdr(
  * Returns the learning rate of each parameter group: with `start`, geometric from start to stop; without, stop for the last
  * group and a tenth of it for the others. One group always gets `stop`.
  *
+ * @throws OptionError  if start is not above 0
  * Source: fastai learner.py, Learner with slice(start, stop); fastcore even_mults.
  */
 export function learningRates(range: { readonly start?: number; readonly stop: number }, groups: number): number[] {
   checkOptions('learningRates', range, { start: NUMBER, stop: NUMBER })
   const { start, stop } = range
+  if (start !== undefined) requireNumber('learningRates', 'start', start, { above: 0 })
   return Array.from({ length: groups }, (_, i) => {
     if (i === groups - 1) return stop
     return start === undefined ? stop / 10 : start * (stop / start) ** (i / (groups - 1))

@@ -115,4 +115,6 @@ test('learning rates of groups', () => {
   ])
   expect(learningRates({ start: 1e-5, stop: 1e-3 }, 1)).toEqual([1e-3])
   expect(learningRates({ stop: 1e-3 }, 1)).toEqual([1e-3])
+  // From 0 no rate rises geometrically: the middle one would be NaN.
+  expect(() => learningRates({ start: 0, stop: 1e-3 }, 3)).toThrow('learningRates: start is out of range')
 })
