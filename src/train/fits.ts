@@ -173,7 +173,7 @@ export function fitSgdr(
   lrMax: LearningRate,
   options: FitSgdrOptions,
 ): Promise<void> {
-  const { epochs, at } = sgdr(cycles, cycleLength, options.cycleMult ?? 2)
+  const { epochs, at } = sgdr(cycles, cycleLength, options.cycleMult)
   const schedules = ratesOf(lrMax, state.openOptimizer()).map((rate) => ({ lr: at(rate) }))
   return fitScheduled(state, epochs, lrMax, schedules, options)
 }

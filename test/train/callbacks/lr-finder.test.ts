@@ -109,7 +109,7 @@ describe('lrFind', () => {
 describe('fitSgdr', () => {
   test('makes cycles, each longer than the one before, from the highest rate to almost nothing', async () => {
     const { learner } = await tinyLearner()
-    await learner.fitSgdr(2, 1, { lrMax: 1e-2, cycleMult: 2 })
+    await learner.fitSgdr(2, 1, { lrMax: 1e-2 })
     // 6 batches an epoch: a cycle of one epoch, and one of two.
     const { lrs } = learner.recorder
     expect(lrs).toHaveLength(18)
