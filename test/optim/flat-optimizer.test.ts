@@ -1,8 +1,10 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import { OptionError } from '../../src/base/errors.ts'
+import { adam } from '../../src/optim/adam.ts'
 import { BLOCK } from '../../src/optim/flat.ts'
+import { ranger } from '../../src/optim/lookahead.ts'
 import { LossScaler } from '../../src/optim/loss-scaler.ts'
-import type { Optimizer } from '../../src/optim/optimizer.ts'
+import type { Optimizer, OptimizerFactory } from '../../src/optim/optimizer.ts'
 import { radam } from '../../src/optim/radam.ts'
 import { sgd } from '../../src/optim/sgd.ts'
 import { item, read, upload } from '../../src/tensor/read-write.ts'
@@ -15,6 +17,19 @@ const gpu = await openTestGpu()
 const f32 = new LossScaler({ mixed: false })
 
 afterEach(() => reportLimits(gpu.device))
+
+test('the defaults are fastai’s', () => {
+  const options = (factory: OptimizerFactory) => factory([[parameter('a', [1])]]).options
+  const radams = { squareMomentum: 0.99, beta: 0, decoupleWeightDecay: true, decayNormAndBias: false }
+  expect(options(adam())).toEqual({ squareMomentum: 0.99, epsilon: 1e-5, weightDecay: 0.01, decayNormAndBias: false })
+  expect(options(sgd())).toEqual({ momentum: 0, weightDecay: 0, decoupleWeightDecay: true, decayNormAndBias: false })
+  expect(options(radam())).toEqual({ ...radams, momentum: 0.9, epsilon: 1e-5, weightDecay: 0 })
+  expect(options(ranger())).toEqual({
+    k: 6,
+    alpha: 0.5,
+    around: { name: 'radam', options: { ...radams, momentum: 0.95, epsilon: 1e-6, weightDecay: 0.01 } },
+  })
+})
 
 /** Tests of properties that do not depend on the formula of the optimizer. */
 describe.each([
@@ -93,6 +108,8 @@ describe.each([
     optimizer.step(f32)
     const [before] = await valuesOf([b])
     setGradient(b, ones(6).fill(1000))
+    // Twice, as by the end of one fit and the beginning of the next.
+    optimizer.zeroGradients()
     optimizer.zeroGradients()
     setGradient(a, new Float32Array(6))
     optimizer.step(f32)

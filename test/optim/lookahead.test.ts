@@ -130,6 +130,22 @@ describe('around any optimizer', () => {
     expect(cleared).not.toEqual(await run((optimizer) => optimizer))
   })
 
+  test('where others are loaded, one around another begins anew with them as well', async () => {
+    const p = parameter('p', [3])
+    const optimizer = lookahead(lookahead(sgd(), { k: 2, alpha: 0 }), { k: 5 })([[p]])
+    const step = () => {
+      setGradient(p, ones(3))
+      optimizer.step(f32)
+    }
+    step()
+    p.write([7, 8, 9])
+    optimizer.forgetWeights!()
+    step()
+    step()
+    // Two steps from there, after which the inner one is back where it began.
+    expect([...(await read(p.value))]).toEqual([7, 8, 9])
+  })
+
   test("passes on what is the other one's", async () => {
     const [a, b] = [parameter('a', [6]), parameter('b', [6])]
     const optimizer = factory([[a], [b]])

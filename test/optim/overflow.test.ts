@@ -139,8 +139,13 @@ describe.each(families)('family %s', (each) => {
   })
 })
 
-test('what was found in gradients that are thrown away does not count', async () => {
+test.each([0, 1])('what was found in gradients that are thrown away after %i steps does not count', async (steps) => {
   const { optimizer, scaler, differentiate } = prepare(LAYERS['a linear layer'])
+  for (let step = 0; step < steps; step++) {
+    differentiate()
+    optimizer.step(scaler)
+    optimizer.zeroGradients()
+  }
   differentiate(Infinity)
   optimizer.zeroGradients()
   differentiate()
@@ -175,6 +180,24 @@ test.each(['written by hand', 'added to'])(
     expect(wasChecked()).toBe(true)
   },
 )
+
+test('a step in f32 is never skipped, whatever a layer in f16 has found', async () => {
+  const { optimizer, parameters, foundInfinity, differentiate } = prepare(LAYERS['a linear layer'])
+  differentiate(Infinity)
+  expect(await item(foundInfinity)).toBe(1)
+  optimizer.step(new LossScaler({ mixed: false }))
+  const all = (await valuesOf(parameters)).flatMap((values) => [...values])
+  expect(all.every(Number.isFinite)).toBe(false)
+})
+
+test('a parameter without a gradient, such as a frozen one, costs no look through those that were checked', async () => {
+  const { parameters, scaler, differentiate } = prepare(LAYERS['a linear layer'])
+  const optimizer = sgd()([[...parameters, parameter('frozen', [3])]])
+  optimizer.keepF16Copies()
+  differentiate()
+  optimizer.step(scaler)
+  expect(wasChecked()).toBe(false)
+})
 
 test('gradients of f32 layers are looked through by the optimizer in mixed precision, and by nobody without', async () => {
   const { optimizer, scaler, foundInfinity, differentiate } = prepare(LAYERS['a linear layer'], 'f32')
