@@ -99,6 +99,15 @@ describe('earlyStopping', () => {
   })
 })
 
+test('epochs without an improvement are counted anew in every fit', async () => {
+  const options = { monitor: 'score', resetOnFit: false, patience: 2 }
+  const { learner, lines } = await scripted([9, 1, 1, 1], [earlyStopping(options), reduceLrOnPlateau(options)])
+  await learner.fit(2, 1e-3)
+  await learner.fit(2, 1e-3)
+  expect(epochsOf(learner)).toBe(2)
+  expect(lines.filter((line) => line.includes('reducing'))).toEqual(['Epoch 1: reducing lr to 0.0001'])
+})
+
 test('what remembers figures of a fit is in one at a time', async () => {
   const shared = earlyStopping({ monitor: 'score' })
   const [first, second] = [await scripted([1, 2, 3, 4], [shared]), await scripted([1, 2], [shared])]
@@ -192,6 +201,18 @@ describe('saveModel', () => {
     expect([...files.contents.keys()]).toEqual(['models/best.safetensors'])
   })
 
+  test.each([
+    [false, 4],
+    [true, 2],
+  ])('saves and loads the state of the optimizer only where asked: %s', async (withOptimizer, steps) => {
+    const { learner, files } = await scripted([5, 1], [saveModel({ monitor: 'score', withOptimizer })])
+    await learner.fit(2, 1e-2)
+    const file = new TextDecoder('latin1').decode(files.contents.get('models/model.safetensors'))
+    expect(file.includes('"optimizer.')).toBe(withOptimizer)
+    // Two steps an epoch, of which the first is the better one.
+    expect((await learner.optimizer!.state()).get('3.weight.step')!.data[0]).toBe(steps)
+  })
+
   test('after every epoch, or every so many, and then nothing is loaded', async () => {
     const { learner, files } = await scripted([1, 2, 3, 4], [saveModel({ everyEpoch: 2, file: 'a.b/net.safetensors' })])
     await learner.fit(4, 1e-2)
@@ -232,8 +253,13 @@ describe('saveModel', () => {
   test('an older file is not taken for that of a fit which saved none', async () => {
     const files = memoryFiles()
     await files.write('models/model.safetensors', 'something else')
-    const { learner } = await scripted([NaN], [saveModel({ monitor: 'score' })], { files })
+    const { learner } = await scripted([NaN, 1, NaN], [saveModel({ monitor: 'score' })], { files })
     await learner.fit(1, 1e-2)
+    // Nor is that of the fit before.
+    await learner.fit(1, 1e-2)
+    const best = await weightsOf(learner)
+    await learner.fit(1, 1e-2)
+    expect(await weightsOf(learner)).not.toEqual(best)
     expect(() => saveModel({ everyEpoch: 1, atEnd: true })).toThrow(
       'everyEpoch and atEnd contradict each other or are out of range',
     )

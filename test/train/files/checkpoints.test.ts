@@ -146,6 +146,15 @@ describe('an interrupted fit that is continued ends with the same numbers, to th
     expect(await table(resumed)).toBe(await table(whole))
   })
 
+  test('the epochs that callbacks have waited for an improvement', async () => {
+    const learner = () => ({
+      callbacks: [reduceLrOnPlateau({ minDelta: 10, patience: 2 }), earlyStopping({ minDelta: 10, patience: 3 })],
+    })
+    const { resumed } = await expectSame({ train: (each, fit) => each.fit(5, 1e-2, fit), learner }, 2)
+    expect(resumed.learner.recorder.rows).toHaveLength(4)
+    expect(resumed.learner.recorder.lrs.at(-1)).toBeCloseTo(1e-3, 10)
+  })
+
   test('the best model of before the interruption', async () => {
     const learner = () => ({ callbacks: [saveModel({ monitor: 'accuracy', file: 'best.safetensors' })] })
     await expectSame({ train: oneCycle, learner }, 2)
