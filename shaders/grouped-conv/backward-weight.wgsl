@@ -5,7 +5,8 @@
 // x: [N,H,W,C]   dy: [N,P,Q,O] storage type   slices: [SLICES,O,R,S,C/GROUPS] f32. ALIGNED as in grouped-conv/forward.
 //
 // Grid: one lane per four filters, tap and vector of four of their channels, whose rows share the rows of a slice; slices
-// along the second axis.
+// along the second axis. A dispatch has too few workgroups along the first for 3×3 filters of a thousand channels: lanes go on
+// along the third.
 // @use lib/rows lib/mask
 // @const LANES:u32 ROWS:u32 ALIGNED:bool
 // @shape N H W C P Q O R S STRIDE PAD DILATION GROUPS RUN
@@ -43,7 +44,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   let vectors = (shape.C + 3u) / 4u;
   let outVectors = (shape.O + 3u) / 4u;
   let count = outVectors * shape.R * shape.S * depth;
-  let id = group.x * LANES + thread % LANES;
+  let begin = workgroupIndex(group.xzy) * LANES;
+  if (begin >= count) { return; }
+  let id = begin + thread % LANES;
   // No early return: every thread must reach the barriers.
   let column = min(id, count - 1u);
   let v = column % depth;

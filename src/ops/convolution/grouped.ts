@@ -1,4 +1,5 @@
 import { currentGpu } from '../../gpu/device.ts'
+import { GRID_LIMIT } from '../../gpu/flags.ts'
 import { columnSums, onGrid } from '../../gpu/grid.ts'
 import { empty, launch } from '../../tensor/launch.ts'
 import { release } from '../../tensor/scope.ts'
@@ -74,11 +75,12 @@ function slicesOfWeight(sizes: GroupedSizes, x: Tensor, dy: Tensor, dw: Tensor):
   const RUN = Math.ceil((N * P) / wanted)
   const SLICES = Math.ceil((N * P) / RUN)
   const slices = empty({ shape: [SLICES, ...dw.shape], dtype: 'f32' }, 'slices of dw')
+  const [tiles] = runs.groups
   launch(
     'grouped-conv/backward-weight',
     { x, dy, slices },
     onGrid(
-      { ...runs, groups: [runs.groups[0], SLICES, 1] },
+      { ...runs, groups: [Math.min(tiles, GRID_LIMIT), SLICES, Math.ceil(tiles / GRID_LIMIT)] },
       { ...groupedLaunch(sizes), shape: { ...shape, RUN }, constants: { ALIGNED: constants.ALIGNED } },
     ),
   )

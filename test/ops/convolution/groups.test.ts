@@ -166,6 +166,25 @@ describe.each(families)('family %s', (family) => {
   })
 })
 
+// Workgroups of a GPU have threads that share rows, of which there is one here: a software adapter would take minutes.
+test.each(families.filter((family) => family === 'broadcast'))(
+  'the gradient of more filters than a dispatch has workgroups along one axis, family %s',
+  async (family) => {
+    gpu.family = family
+    const [C, O] = [1024, 1024]
+    const [x, dy] = [uniform([1, 1, 1, C], 1), uniform([1, 1, 1, O], 2)]
+    const options = { stride: 1, padding: 2, dilation: 2, groups: 1 }
+    const got = run(tensor(x.data, x.shape), zeros([O, 3, 3, C]), zeros([O]), tensor(dy.data, dy.shape), options)
+    const dw = await read(got.dw)
+    // Only the tap in the middle meets the pixel.
+    const wrong = dw.findIndex((value, i) => {
+      const [o, tap, c] = [Math.floor(i / (9 * C)), Math.floor(i / C) % 9, i % C]
+      return value !== (tap === 4 ? Math.fround(x.data[c] * dy.data[o]) : 0)
+    })
+    expect(wrong).toBe(-1)
+  },
+)
+
 test('refuses what does not fit, before any work', () => {
   const x = zeros([2, 8, 8, 6])
   expect(() => conv2d(x, zeros([8, 3, 3, 2]), { groups: 4 })).toThrowErrorMatchingInlineSnapshot(`
