@@ -1,11 +1,10 @@
-import { afterAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { elementPass, ELEMENTS } from '../../src/gpu/chosen-grids.ts'
-import { openGpuOn, useGpu } from '../../src/gpu/device.ts'
+import { useGpu } from '../../src/gpu/device.ts'
 import { WANTED } from '../../src/gpu/grid.ts'
 import { dropoutWords } from '../../src/ops/dropout.ts'
 import { sliceSum } from '../../src/ops/convolution/slice-sum.ts'
 import * as ops from '../../src/ops/index.ts'
-import { nodePlatform } from '../../src/platform/node/index.ts'
 import { backward } from '../../src/tensor/backward.ts'
 import { noGrad } from '../../src/tensor/op.ts'
 import { scope } from '../../src/tensor/scope.ts'
@@ -21,11 +20,10 @@ import { openTestGpu } from '../helpers/gpu.ts'
  * those of this adapter. A GPU has several vectors per thread only where it has enough for all of its threads: here it is taken
  * for a small one.
  */
+const gpu = await openTestGpu({ family: 'tile', shapes: 'constant' })
 const usual = await openTestGpu({ family: 'tile' })
 const { groups } = ELEMENTS
 const wanted = WANTED.tile
-const gpu = await openGpuOn(nodePlatform, { family: 'tile', shapes: 'constant' })
-afterAll(() => gpu.close())
 
 /** Sizes that no workgroup, run or thread divides. */
 const SHAPE: Shape = [3, 37, 41, 10]
@@ -60,11 +58,11 @@ async function results(
   )
 }
 
-/** Computes on the small GPU, and on the adapter as it is. */
-async function both(run: () => Promise<Results>): Promise<readonly [Results, Results]> {
+/** Computes on the small GPU, whose sums have up to `runs` workgroups, and on the adapter as it is. */
+async function both(run: () => Promise<Results>, runs = 1): Promise<readonly [Results, Results]> {
   useGpu(gpu)
   ELEMENTS.groups = 1
-  WANTED.tile = 1
+  WANTED.tile = runs
   const small = await run().finally(() => {
     ELEMENTS.groups = groups
     WANTED.tile = wanted
@@ -115,6 +113,18 @@ describe.each(['f32', 'f16'] as const)('%s', (dtype) => {
       expectClose(values, usually[name], name === 'y' || name === 'gradient 0' ? dtype : 'f32', { name })
     }
   })
+})
+
+test('a batch norm of so many pixels that a thread adds up several runs at once', async () => {
+  const specs = [
+    [[98 * 507 + 1, 4], 'f32'],
+    [[4], 'f32'],
+    [[4], 'f32'],
+  ] as const
+  const run: Parameters<typeof results>[0] = (a, w, b) =>
+    ops.batchNorm(a, w, b, { runningMean: zeros([4]), runningVar: zeros([4]), training: true })
+  const [small, usually] = await both(() => results(run, specs), wanted)
+  for (const [name, values] of Object.entries(small)) expectClose(values, usually[name], 'f32', { name })
 })
 
 test('threads and vectors of an element-wise pass follow the number of vectors', () => {
