@@ -7,7 +7,7 @@
 // Σx² - (Σx)²/n would lose every digit where the mean is large against the deviation. So a thread sums distances, from its
 // first pixel in its first BLOCK, then from the mean of all before: an odd first pixel costs digits in one block only.
 // Grid: one lane per vector of channels, one row of workgroups per run.
-// @use lib/rows lib/nan
+// @use lib/rows
 // @const LANES:u32 ROWS:u32
 // @shape PIXELS RUN VECTORS
 // @sample LANES=8 ROWS=4 PIXELS=35 RUN=18 VECTORS=3
@@ -64,7 +64,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   let place = origin - base + mean;
   let total = sumRows(count / f32(end - first) * place, thread);
   let distance = place - total;
-  let squares = sumRows(rectified(deviation) + count * distance * distance, thread);
+  let squares = sumRows(deviation + count * distance * distance, thread);
   if (thread < LANES && channel < shape.VECTORS) {
     let at = group.y * shape.VECTORS + channel;
     means[at] = base + total;

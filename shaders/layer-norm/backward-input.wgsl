@@ -30,7 +30,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
     // Zero in the padding, since dy is.
     let g = load4(dy[place + v]) * weight[v];
     sum += g;
-    product += masked(g * (load4(x[place + v]) - mean), v, shape.C, 0.0);
+    product += g * (load4(x[place + v]) - mean);
   }
   let meanOfG = dot(sumRows(sum, thread), vec4f(1.0)) / f32(shape.C);
   let meanOfProduct = dot(sumRows(product, thread), vec4f(1.0)) / f32(shape.C) * inverse;

@@ -36,7 +36,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   let product = sumRows(own[1], thread);
   if (thread < LANES && channel < shape.VECTORS) {
     let place = group.y * shape.VECTORS + channel;
-    sums[place] = masked(sum, channel, shape.C, 0.0);
+    sums[place] = sum;
+    // Where a mean is Inf or NaN, so is its product with the zeros in the padding of dy.
     products[place] = masked(product, channel, shape.C, 0.0);
   }
 }

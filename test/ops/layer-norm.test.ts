@@ -103,6 +103,19 @@ describe.each(families)('family %s', (family) => {
     )
     const stored = new Float32Array(await gpu.queue.read(y.view))
     expect([stored[3], stored[7]]).toEqual([0, 0])
+    const { dx, dweight, dbias } = run(
+      [1, 2, 3, 4, Infinity, 6],
+      [1, 1, 1],
+      [1, 1, 1],
+      [1, 2, 3, 4, 5, 6],
+      [2, 3],
+      'f32',
+      1e-5,
+    )
+    const gradients = await Promise.all(
+      [dx, dweight, dbias].map(async ({ view }) => new Float32Array(await gpu.queue.read(view))),
+    )
+    expect(gradients.flatMap((one) => [...one.filter((_, i) => i % 4 === 3)])).toEqual([0, 0, 0, 0])
   })
 })
 
