@@ -26,7 +26,7 @@ async function start(): Promise<void> {
   if (found.kind === 'none') return
   const own = new TrainingView(place('own'), 'own', trainer)
   const opened = trainer.call.open(document.baseURI)
-  void first.start(() => trainer.call.first())
+  void first.start((saved) => trainer.call.first(saved))
   const facts = await opened.catch((error: unknown) => {
     showAdapter({ kind: 'none', text: `The graphics adapter does not open. ${messageOf(error)}` })
   })

@@ -6,7 +6,7 @@ import { byId, messageOf, say } from './dom.ts'
 import { fetched } from './fetched.ts'
 import { Keep } from './keep.ts'
 import { Mistakes } from './mistakes.ts'
-import type { AdapterFacts } from './protocol.ts'
+import type { AdapterFacts, OwnRequest } from './protocol.ts'
 import type { TrainingView } from './training-view.ts'
 import { ready, Try } from './try.ts'
 
@@ -108,14 +108,18 @@ export function ownPictures(trainer: TrainerClient, view: TrainingView, facts: A
   form.addEventListener('submit', (event) => {
     event.preventDefault()
     const { epochs, start } = Object.fromEntries(new FormData(form)) as Record<string, string>
-    void view.start(async () => {
-      if (classes.missing !== undefined) throw new Error(classes.missing)
-      await trainer.call.own({
+    let begun: OwnRequest | undefined
+    void view.start(async (saved) => {
+      if (!saved && classes.missing !== undefined) throw new Error(classes.missing)
+      // What is saved goes on with the pictures that it was begun with.
+      const request = (saved && begun) ?? {
         pictures: classes.pictures,
         epochs: Number(epochs),
         size: facts.software ? SIDES.software : SIDES.gpu,
         pretrained: start === 'pretrained' && (await shipped),
-      })
+      }
+      begun = request
+      await trainer.call.own(request, saved)
     })
     // The button that was pressed is disabled or hidden now, and would lose the keyboard.
     view.focus()

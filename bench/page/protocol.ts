@@ -40,10 +40,18 @@ export type TrainingEvent =
       readonly accuracy: number
       /** Images per second of the epoch's training. */
       readonly rate: number
+      readonly saved: Saved
     }
   | { readonly kind: 'shown'; readonly part: Part; readonly shown: readonly Shown[]; readonly vocab: readonly string[] }
   | { readonly kind: 'guesses'; readonly part: Part; readonly guesses: readonly Guess[] }
   | { readonly kind: 'lost'; readonly part: Part }
+
+/** A training as it is after an epoch, which outlasts the GPU and the worker that it ran on. */
+export interface Saved {
+  /** Weights, and what the optimizer remembers, as `learner.save` writes them. */
+  readonly bytes: Uint8Array
+  readonly epochsLeft: number
+}
 
 export type Phase = 'preparing' | 'compiling' | 'training' | 'stopped' | 'finished'
 
@@ -98,15 +106,15 @@ export interface LayerFacts {
 /** Calls that the worker answers. */
 export interface Calls {
   open(base: string): AdapterFacts
-  /** Trains on the bundled pictures; answers when the fit has ended. */
-  first(): void
+  /** Trains on the bundled pictures, or goes on with what was saved of that; answers when the fit has ended. */
+  first(saved?: Saved): void
   /** Goes on with a fit that was stopped, or trains for some epochs more. */
   more(part: Part, epochs: number): void
   /** Stops the fit that is going on within a step. */
   stop(): void
   /** True if the page ships pretrained weights. */
   pretrained(): boolean
-  own(request: OwnRequest): void
+  own(request: OwnRequest, saved?: Saved): void
   predict(image: ImageBitmap): Answer
   /** Where the model looks (Grad-CAM): the image below a heat map. */
   explain(image: ImageBitmap): Explanation

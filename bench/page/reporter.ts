@@ -46,14 +46,15 @@ export function reporter(part: Part): Callback {
       // Validation took no time from training.
       else times = times.map((time) => time + now - last)
     },
-    afterEpoch: (state) => {
+    afterEpoch: async (state) => {
       const row = state.recorder.rows.at(-1)
       const session = sessions.get(part)
-      if (row === undefined || row.epoch !== state.epoch) return
-      if (session) session.epochsLeft = Math.max(0, session.epochsLeft - 1)
+      if (row === undefined || row.epoch !== state.epoch || !session) return
       const { epoch, trainLoss, validLoss, metrics, imagesPerSecond: rate } = row
       const accuracy = metrics['accuracy']
-      tell({ kind: 'epoch', part, epoch, epochs: state.epochs, trainLoss, validLoss, accuracy, rate })
+      session.epochsLeft = Math.max(0, session.epochsLeft - 1)
+      const saved = { bytes: await session.learner.saveBytes(), epochsLeft: session.epochsLeft }
+      tell({ kind: 'epoch', part, epoch, epochs: state.epochs, trainLoss, validLoss, accuracy, rate, saved })
     },
   }
 }

@@ -70,7 +70,7 @@ const calls: {
     return factsOf(await opening)
   },
 
-  async first() {
+  async first(saved) {
     const { signal } = halt
     await opening
     tell({ kind: 'phase', part: 'first', phase: 'preparing', text: 'Reading the pictures' })
@@ -84,22 +84,14 @@ const calls: {
     const shown = await shownOf('first', learner)
     const session: Session = { part: 'first', learner, shown, batchSize, epochsLeft: epochs, signal, fresh: true }
     sessions.set('first', session)
+    if (saved) return goOn(session, saved.epochsLeft, saved.bytes)
     await fit(session, () => learner.fitOneCycle(epochs, FIRST_RATE))
   },
 
   async more(part, epochs) {
     const session = sessions.get(part) ?? missing()
-    const { learner, pretrained } = session
     session.signal = halt.signal
-    // Stopped while the head alone was trained, the body is frozen.
-    if (pretrained) learner.unfreeze()
-    const most = part === 'first' ? FIRST_RATE : OWN_RATE
-    const rate = Math.max(learner.recorder.lrs.at(-1) ?? most, most / 10)
-    const count = session.epochsLeft > 0 ? session.epochsLeft : epochs
-    session.epochsLeft = count
-    // Neither a new warm-up nor the end of the old cycle: the rate of before, falling to nothing again.
-    const rates = pretrained ? { start: rate / LR_MULT, stop: rate } : rate
-    await fit(session, () => learner.fitFlatCos(count, rates, { pctStart: 0.3 }))
+    await goOn(session, session.epochsLeft || epochs)
   },
 
   async stop() {
@@ -115,7 +107,7 @@ const calls: {
     return response !== undefined && response.ok && !response.headers.get('content-type')?.startsWith('text/html')
   },
 
-  async own({ pictures, epochs, size, pretrained }) {
+  async own({ pictures, epochs, size, pretrained }, saved) {
     await calls.stop()
     const { signal } = halt
     removeFiles('own')
@@ -146,6 +138,7 @@ const calls: {
     }
     sessions.set('own', session)
     cleaning = undefined
+    if (saved) return goOn(session, saved.epochsLeft, saved.bytes)
     await fit(session, () => (pretrained ? learner.fineTune(epochs) : learner.fitOneCycle(epochs, OWN_RATE)))
   },
 
@@ -233,6 +226,20 @@ const calls: {
       flops,
     }))
   },
+}
+
+/** Goes on with a training, or with what was saved of one whose GPU was lost. */
+async function goOn(session: Session, epochs: number, saved?: Uint8Array): Promise<void> {
+  const { part, learner, pretrained } = session
+  if (saved) await learner.load(saved)
+  // Stopped while the head alone was trained, the body is frozen.
+  if (pretrained) learner.unfreeze()
+  const most = part === 'first' ? FIRST_RATE : OWN_RATE
+  const rate = Math.max(learner.optimizer?.hyperparameters.at(-1)?.lr ?? most, most / 10)
+  session.epochsLeft = epochs
+  // Neither a new warm-up nor the end of the old cycle: the rate of before, falling to nothing again.
+  const rates = pretrained ? { start: rate / LR_MULT, stop: rate } : rate
+  await fit(session, () => learner.fitFlatCos(epochs, rates, { pctStart: 0.3 }))
 }
 
 /** Settles when the fit that is going on has ended. */

@@ -1,7 +1,7 @@
 import { AccuracyChart, LossChart } from './chart.ts'
 import { GpuLost, type TrainerClient } from './client.ts'
 import { element, isolated, messageOf, say } from './dom.ts'
-import type { Guess, Part, Phase, Shown, TrainingEvent } from './protocol.ts'
+import type { Guess, Part, Phase, Saved, Shown, TrainingEvent } from './protocol.ts'
 
 const percent = (share: number): string => `${Math.round(100 * share)}%`
 
@@ -12,6 +12,16 @@ const rateText = (rate: number): string => (rate < 10 ? rate.toFixed(1) : String
 
 /** Epochs of another round, after a training has come to its end. */
 const MORE = 4
+const MORE_TEXT = `Train ${MORE} more epochs`
+
+/** Text of the Continue button where no training can be continued, and what it does. */
+interface Anew {
+  readonly text: string
+  readonly begin: () => void
+}
+
+/** Call that trains: from the beginning, or going on with what was saved. */
+type Work = (saved?: Saved) => Promise<unknown>
 
 /** Pictures of the first training on the page: as many are there before they are known, so that nothing moves. */
 const FIRST_SHOWN = 12
@@ -36,9 +46,10 @@ export class TrainingView {
   private epochsDone = 0
   private epochs = 0
   private phase: Phase = 'stopped'
-  private work: (() => Promise<unknown>) | undefined
-  /** Text and action of the Continue button where no training can be continued. */
-  private anew: { readonly text: string; readonly begin: () => void } | undefined
+  private work: Work | undefined
+  /** What this training had learnt after its last whole epoch. */
+  private saved: Saved | undefined
+  private anew: Anew | undefined
   /** Called as training begins and ends. */
   onPhase: (phase: Phase) => void = () => undefined
 
@@ -100,9 +111,9 @@ export class TrainingView {
   }
 
   /** Begins a training and shows it from its beginning. */
-  async start(work: () => Promise<unknown>): Promise<void> {
+  async start(work: Work): Promise<void> {
     this.work = work
-    this.anew = undefined
+    this.saved = undefined
     this.root.hidden = false
     this.loss.clear()
     this.accuracy.clear()
@@ -110,26 +121,42 @@ export class TrainingView {
     this.epochs = 0
     this.show([])
     for (const value of Object.values(this.figures)) value.textContent = NOTHING
-    await this.run(work, () => this.offer('Start again', () => void this.start(work)))
+    await this.run(work, this.anewOf(work))
   }
 
-  /** Runs a call that trains, and shows its failure. @param failed  called before that */
-  private async run(work: () => Promise<unknown>, failed?: () => void): Promise<void> {
+  /** Runs a call that trains, and shows its failure. @param again  what the button does after that */
+  private async run(work: () => Promise<unknown>, again?: Anew): Promise<void> {
+    this.anew = undefined
     this.enter('preparing', 'Getting ready')
     try {
       await work()
     } catch (error) {
-      failed?.()
+      const lost = error instanceof GpuLost
+      if (!lost) this.anew = again
       this.enter('stopped', '')
-      say(
-        this.status,
-        `${messageOf(error)}${error instanceof GpuLost && error.reopened ? ' Press Start again.' : ''}`,
-        true,
-      )
+      say(this.status, `${messageOf(error)}${lost && error.reopened ? this.nextStep : ''}`, true)
     }
   }
 
-  /** Takes the place of going on: the pictures of this training have changed, or the training is gone. */
+  /** How a worker that has nothing of this training begins: with what was saved of it, or from its beginning. */
+  private anewOf(work: Work): Anew {
+    const { saved } = this
+    if (saved === undefined) return { text: 'Start again', begin: () => void this.start(work) }
+    const { bytes, epochsLeft } = saved
+    const again: Anew = {
+      text: epochsLeft > 0 ? 'Continue' : MORE_TEXT,
+      begin: () => void this.run(() => work({ bytes, epochsLeft: epochsLeft || MORE }), again),
+    }
+    return again
+  }
+
+  /** A sentence about what to do after the GPU was lost. */
+  private get nextStep(): string {
+    const { textContent } = this.button
+    return this.saved ? ` Press ${textContent}: it goes on after epoch ${this.epochsDone}.` : ` Press ${textContent}.`
+  }
+
+  /** Takes the place of going on: the pictures of this training have changed. */
   offer(text: string, begin: () => void): void {
     this.anew = { text, begin }
     this.nameButton()
@@ -161,7 +188,7 @@ export class TrainingView {
     this.button.disabled = false
     this.button.textContent = this.training
       ? 'Stop'
-      : (this.anew?.text ?? (this.phase === 'finished' ? `Train ${MORE} more epochs` : 'Continue'))
+      : (this.anew?.text ?? (this.phase === 'finished' ? MORE_TEXT : 'Continue'))
   }
 
   /** A sentence about the end of a training. */
@@ -197,6 +224,7 @@ export class TrainingView {
         break
       case 'epoch': {
         const done = ++this.epochsDone
+        this.saved = event.saved
         this.loss.mark(event.validLoss)
         this.accuracy.add(event.accuracy)
         this.figures.accuracy.textContent = percent(event.accuracy)
@@ -218,12 +246,12 @@ export class TrainingView {
       case 'guesses':
         this.guess(event.guesses)
         break
-      case 'lost': {
-        const { work } = this
-        if (work === undefined) break
-        this.offer('Start again', () => void this.start(work))
-        if (!this.training) say(this.status, 'The GPU was lost, and this training with it.', true)
-      }
+      case 'lost':
+        // One whose pictures have changed begins with them as they are now.
+        if (this.work === undefined || this.anew) break
+        this.anew = this.anewOf(this.work)
+        this.nameButton()
+        if (!this.training && !this.saved) say(this.status, 'The GPU was lost, and this training with it.', true)
     }
   }
 

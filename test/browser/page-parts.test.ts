@@ -10,7 +10,7 @@ import { lookInside } from '../../bench/page/inside.ts'
 import { Keep } from '../../bench/page/keep.ts'
 import { Mistakes } from '../../bench/page/mistakes.ts'
 import { ownPictures } from '../../bench/page/own.ts'
-import type { Guess, LayerFacts, Part, Suspect, Trainer, TrainingEvent } from '../../bench/page/protocol.ts'
+import type { Guess, LayerFacts, Part, Saved, Suspect, Trainer, TrainingEvent } from '../../bench/page/protocol.ts'
 import { TrainingView } from '../../bench/page/training-view.ts'
 import { Try } from '../../bench/page/try.ts'
 
@@ -252,23 +252,26 @@ describe('keeping a model', () => {
   })
 })
 
+/** The event at the end of one of eight epochs. */
+const epochOf = (part: Part, epoch = 0) => ({
+  kind: 'epoch' as const,
+  part,
+  epoch,
+  epochs: 8,
+  trainLoss: 1,
+  validLoss: 1,
+  accuracy: 0.5,
+  rate: 100,
+  saved: { bytes: new Uint8Array([epoch]), epochsLeft: 7 - epoch },
+})
+
 describe('a training', () => {
   const control = () => $('[data-training=first] .controls button')
   const figure = (name: string) => textOf(`[data-training=first] [data-figure="${name}"]`)
   const open = (call: Partial<Trainer> = {}) => {
     const { trainer, tell } = trainerOf(call)
     const view = new TrainingView($('[data-training=first]'), 'first', trainer)
-    const epoch = (number: number) =>
-      tell({
-        kind: 'epoch',
-        part: 'first',
-        epoch: number,
-        epochs: 8,
-        trainLoss: 1,
-        validLoss: 1,
-        accuracy: 0.5,
-        rate: 100,
-      })
+    const epoch = (number: number) => tell(epochOf('first', number))
     return { view, tell, epoch }
   }
 
@@ -299,16 +302,46 @@ describe('a training', () => {
     expect(document.activeElement).toBe(control())
   })
 
-  test('is gone with the GPU, also one that had ended', async () => {
-    const { view, tell } = open()
-    await view.start(() => Promise.resolve())
+  test('goes on with what it had learnt after the GPU was lost, or starts again where that is nothing', async () => {
+    const { view, tell, epoch } = open()
+    const lose = () => tell({ kind: 'lost', part: 'first' })
+    const said = () => textOf('[data-training=first] .status[role=status]')
+    const lost = new GpuLost('The GPU was lost (why).', true)
+    const work = vi.fn<(saved?: Saved) => Promise<void>>(async () => {
+      lose()
+      throw lost
+    })
+    await view.start(work)
+    expect([control().textContent, said()]).toEqual(['Start again', 'The GPU was lost (why). Press Start again.'])
+    work.mockImplementation(async () => {
+      tell({ kind: 'planned', part: 'first', steps: 80, epochs: 8 })
+      epoch(0)
+      epoch(1)
+      lose()
+      throw lost
+    })
+    control().click()
+    await expect.poll(said).toBe('The GPU was lost (why). Press Continue: it goes on after epoch 2.')
+    expect([control().textContent, figure('epoch')]).toEqual(['Continue', '3 of 8'])
+
+    // The server of the page does not answer: what was saved is there still.
+    work.mockRejectedValueOnce(new Error('no connection'))
+    control().click()
+    await expect.poll(said).toBe('no connection')
+    work.mockImplementation(async () => {
+      tell({ kind: 'planned', part: 'first', steps: 60, epochs: 6 })
+      for (let number = 2; number < 8; number++) epoch(number)
+    })
+    control().click()
+    await expect.poll(() => figure('epoch')).toBe('8 of 8')
+    expect(work.mock.calls.slice(-2)).toEqual(Array(2).fill([{ bytes: new Uint8Array([1]), epochsLeft: 6 }]))
     tell({ kind: 'phase', part: 'first', phase: 'finished', text: 'Finished' })
-    expect(control().textContent).toBe('Train 4 more epochs')
-    tell({ kind: 'lost', part: 'first' })
-    expect(control().textContent).toBe('Start again')
-    expect(textOf('[data-training=first] .status[role=status]')).toContain('The GPU was lost')
-    await view.start(() => Promise.reject(new GpuLost('The GPU was lost (why).', true)))
-    expect(textOf('[data-training=first] .status[role=status]')).toBe('The GPU was lost (why). Press Start again.')
+
+    // One that had ended loses nothing.
+    lose()
+    expect([control().textContent, said()]).toEqual(['Train 4 more epochs', 'Finished: 50% right'])
+    control().click()
+    await expect.poll(() => work.mock.lastCall).toEqual([{ bytes: new Uint8Array([7]), epochsLeft: 4 }])
   })
 
   test('takes no guesses of the one before it', async () => {
@@ -376,7 +409,30 @@ describe("a training on the visitor's pictures", () => {
     $<HTMLFormElement>('#train-form').requestSubmit()
     answer(true)
     await expect.poll(() => own.mock.calls).toHaveLength(1)
-    expect(own).toHaveBeenCalledWith(expect.objectContaining({ pretrained: true }))
+    expect(own).toHaveBeenCalledWith(expect.objectContaining({ pretrained: true }), undefined)
+  })
+
+  test('goes on after a lost GPU with the pictures that it was begun with', async () => {
+    const saved = { bytes: new Uint8Array(1), epochsLeft: 3 }
+    const own = vi.fn<Trainer['own']>(async () => {
+      if (own.mock.calls.length > 1) return
+      tell({ ...epochOf('own'), saved })
+      tell({ kind: 'lost', part: 'own' })
+      throw new GpuLost('The GPU was lost (why).', true)
+    })
+    const { tell } = open({ own })
+    await add(['a.png', 'b.png'])
+    await add(['c.png', 'd.png'])
+    $<HTMLFormElement>('#train-form').requestSubmit()
+    const button = $('[data-training=own] .controls button')
+    await expect.poll(() => button.textContent).toBe('Continue')
+    await add(['e.png', 'f.png'])
+    button.click()
+    await expect.poll(() => own.mock.calls).toHaveLength(2)
+    const [[begun], [request, given]] = own.mock.calls
+    expect(begun.pictures).toHaveLength(4)
+    expect(request).toBe(begun)
+    expect(given).toEqual(saved)
   })
 })
 
