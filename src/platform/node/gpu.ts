@@ -155,17 +155,28 @@ function reasonOf(error: unknown): string {
   return (cause instanceof Error ? cause.message : String(cause)).split('\n')[0]
 }
 
+/** Address of this module, unless a bundler has put it into another file. */
+const OWN_FILE = /\/platform\/node\/gpu\.[jt]s$/
+
 function bindingError(cause: unknown): DeviceError {
   const reason = reasonOf(cause)
   const { header } = process.report.getReport() as { header?: { glibcVersionRuntime?: string } }
   const glibc = header?.glibcVersionRuntime
   const libc = process.platform === 'linux' ? `, ${glibc === undefined ? 'no glibc' : `glibc ${glibc}`}` : ''
+  const advice = OWN_FILE.test(String(import.meta.url))
+    ? {
+        // Source: the symbol versions that dawn.node of webgpu 0.6.2 asks for, and the folders of its dist/.
+        expected:
+          'Linux with glibc 2.34 or later (Debian 12, Ubuntu 22.04, RHEL 9; not Alpine), macOS or Windows, on x64 or arm64',
+        fix: 'on such a system remove node_modules and run `npm ci`; on another one use a container of such a system. A graphics driver does not help',
+      }
+    : {
+        expected: 'the package webgpu in node_modules, not in a bundle, as the binding is a file of its own',
+        fix: 'let the bundler leave packages out of what it makes for Node (esbuild --packages=external)',
+      }
   return new DeviceError('openGpu', "Dawn's binding (package webgpu) does not load", {
     given: { reason, system: `${process.platform} ${process.arch}${libc}` },
-    // Source: the symbol versions that dawn.node of webgpu 0.6.2 asks for, and the folders of its dist/.
-    expected:
-      'Linux with glibc 2.34 or later (Debian 12, Ubuntu 22.04, RHEL 9; not Alpine), macOS or Windows, on x64 or arm64',
-    fix: 'on such a system remove node_modules and run `npm ci`; on another one use a container of such a system. A graphics driver does not help',
+    ...advice,
     cause,
   })
 }

@@ -39,7 +39,8 @@ async function load(): Promise<PlatformDecoder> {
 
 /** Loads a new instance of the package. */
 function newInstance(): TurboPackage {
-  const require = createRequire(import.meta.url)
+  // A module that a bundler has made CommonJS has no address: its program's stands for it.
+  const require = createRequire(import.meta.url ?? process.argv[1])
   const file = require.resolve(PACKAGE)
   delete require.cache[file]
   return require(file) as TurboPackage
