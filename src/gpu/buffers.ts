@@ -55,6 +55,8 @@ export class BufferPool {
   usedBytes = 0
   /** Most bytes that were in use at once. */
   peakUsedBytes = 0
+  /** Function that is called with each buffer as it is handed out. Default: none */
+  onAcquire: ((buffer: PoolBuffer) => void) | undefined
   /** Labels of the buffers in use; undefined unless `watched`. */
   readonly inUse: Map<PoolBuffer, string> | undefined
 
@@ -86,10 +88,12 @@ export class BufferPool {
     const own = this.arena?.free.get(size)?.pop()
     const buffer = own ?? this.free.get(size)?.pop() ?? this.create(size, label)
     this.inUse?.set(buffer, label)
-    if (own) return own
-    this.arena?.owned.add(buffer)
-    this.usedBytes += buffer.byteLength
-    this.peakUsedBytes = Math.max(this.peakUsedBytes, this.usedBytes)
+    if (!own) {
+      this.arena?.owned.add(buffer)
+      this.usedBytes += buffer.byteLength
+      this.peakUsedBytes = Math.max(this.peakUsedBytes, this.usedBytes)
+    }
+    this.onAcquire?.(buffer)
     return buffer
   }
 

@@ -2,6 +2,7 @@ import { requireInteger, requireNumber } from '../base/check.ts'
 import { WgradError } from '../base/errors.ts'
 import { checkArgument, checkOptions, FUNCTION, NUMBER, type Kind, type Kinds } from '../base/options.ts'
 import { currentGpu } from '../gpu/device.ts'
+import { overNaN } from '../gpu/over-nan.ts'
 import { backward } from '../tensor/backward.ts'
 import { halfToFloat, roundToHalf } from '../tensor/half.ts'
 import { noGrad } from '../tensor/op.ts'
@@ -71,7 +72,7 @@ export type CheckedFunction<Name extends string> = (inputs: Readonly<Record<Name
  * 2h away from kinks, such as the 0 of a ReLU.
  *
  * The padding of the last axis has to be zero in the result and in the gradients, as the kernels of the library read it: give
- * an input a last axis that is no multiple of four.
+ * an input a last axis that is no multiple of four. Kernels run on memory that is NaN, so that what they do not write is found.
  *
  * @param name  name of the function in errors: `relu: dL/dx[0,7] is 0, finite difference says 0.045`
  * @param f     function under test. Of its result any shape will do
@@ -138,9 +139,10 @@ async function compare<Name extends string>(
     const truncation = step * step * Math.max(Math.abs(difference), typical)
     const rounding = (2 ** -24 * above.size) / step
     if (!(Math.abs(gradient[index] - difference) <= 4 * (truncation + rounding))) {
+      const unwritten = Number.isNaN(gradient[index]) ? ' or was never written' : ''
       throw new WgradError(
         name,
-        `dL/d${input}[${place(index, shape)}] is ${gradient[index]}, finite difference says ${difference}`,
+        `dL/d${input}[${place(index, shape)}] is ${gradient[index]}${unwritten}, finite difference says ${difference}`,
       )
     }
   }
@@ -153,7 +155,7 @@ async function gradients<Name extends string>(
   names: readonly Name[],
   dtype: 'f32' | 'f16',
 ): Promise<Record<Name, ArrayLike<number>>> {
-  const [y, ...made] = scope(() => {
+  const compute = () => {
     const inputs = tensors(operands, dtype)
     for (const input of names) {
       inputs[input].leaf = { trainable: true, gradient: undefined, hasGradient: false } satisfies Leaf
@@ -162,7 +164,8 @@ async function gradients<Name extends string>(
     checkArgument(name, 'the result of the function', y, RESULT)
     backward(y, tensor(cotangent(elementCount(y.shape)), y.shape, y.dtype))
     return [y, ...names.map((input) => inputs[input].leaf?.gradient)]
-  })
+  }
+  const [y, ...made] = overNaN(currentGpu(), () => scope(compute))
   if (y) await requireWritten(name, y)
   const entries: [Name, ArrayLike<number>][] = []
   for (const [i, gradient] of made.entries()) {
@@ -176,16 +179,17 @@ async function gradients<Name extends string>(
 
 /** Requires zeros in the padding of a result of f, which is released, and numbers elsewhere. */
 async function requireWritten(name: string, y: Tensor): Promise<void> {
+  const values = await read(y)
+  const index = values.findIndex((value) => Number.isNaN(value))
+  const [what, fix] =
+    index >= 0
+      ? [`[${place(index, y.shape)}] is NaN or was never written`, 'workgroups are launched for all elements']
+      : ['is 0 everywhere', 'it depends on the inputs']
+  if (index >= 0 || values.every((value) => value === 0)) {
+    throw new WgradError(name, `the result ${what}`, { given: { result: y }, fix: `check the kernel, and that ${fix}` })
+  }
   await requireZeroPadding(name, 'the result', y)
-  // Unused memory holds zeros: where no kernel writes anything, the gradient of 0 would be right.
-  const written = (await read(y)).some((value) => value !== 0)
   release(y)
-  if (written) return
-  throw new WgradError(name, 'the result is 0 everywhere', {
-    given: { result: y },
-    expected: 'numbers that depend on the inputs',
-    fix: 'check that the kernel writes them, and that workgroups are launched for all of them',
-  })
 }
 
 async function requireZeroPadding(name: string, what: string, made: Tensor): Promise<void> {
@@ -200,7 +204,7 @@ async function requireZeroPadding(name: string, what: string, made: Tensor): Pro
   throw new WgradError(name, `the padding of ${what} is not zero`, {
     given: { [what]: made, 'its padding': value },
     expected: `zeros, as each row of ${last} is stored as ${row} numbers`,
-    fix: "store masked(value, vector, size, 0.0) of '// @use lib/mask', which keeps the elements of the row",
+    fix: "write the whole of each vector: masked(value, vector, size, 0.0) of '// @use lib/mask' keeps the elements of the row",
   })
 }
 

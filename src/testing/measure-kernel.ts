@@ -1,13 +1,15 @@
-import { OptionError, WgradError } from '../base/errors.ts'
-import { checkOptions, NUMBER, type Kinds } from '../base/options.ts'
+import { WgradError } from '../base/errors.ts'
+import { requireInteger } from '../base/check.ts'
+import { checkArgument, checkOptions, FUNCTION, NUMBER, type Kinds } from '../base/options.ts'
 import { rng } from '../base/rng.ts'
-import type { Gpu } from '../gpu/device.ts'
+import { currentGpu, type Gpu } from '../gpu/device.ts'
+import { overNaN } from '../gpu/over-nan.ts'
 import { HELD_MS, warmUpOf } from '../gpu/warm-up.ts'
 import { scope } from '../tensor/scope.ts'
 import { elementCount } from '../tensor/shape.ts'
-import type { Tensor } from '../tensor/tensor.ts'
+import { RESULT, type Tensor } from '../tensor/tensor.ts'
 import { KernelOperands, readElements } from './kernel-operands.ts'
-import { leastTime, type Arithmetic, type Peaks } from './peaks.ts'
+import { leastTime, requireProfiler, type Arithmetic, type Peaks } from './peaks.ts'
 
 /** A kernel to verify and then to time. */
 export interface KernelCase {
@@ -87,6 +89,19 @@ export interface KernelTiming {
 
 const TIMING_KINDS: Kinds<KernelTiming> = { rounds: NUMBER, patienceMs: NUMBER }
 
+const PREPARED_KINDS = {
+  flops: NUMBER,
+  bytes: NUMBER,
+  run: FUNCTION,
+  checks: {
+    expected: 'at least one result by name, such as { y: { at: (i) => x.at(i), allowed: rounding(dtype) } }',
+    is: (value: unknown) => {
+      const checks = Object.values((value ?? {}) as Readonly<Record<string, Partial<KernelCheck>>>)
+      return checks.length > 0 && checks.every(({ at, allowed }) => FUNCTION.is(at) && NUMBER.is(allowed))
+    },
+  },
+}
+
 const FEWEST_ROUNDS = 3
 
 /** Largest number of elements checked per result, and the number of additions this may cost in total. */
@@ -130,15 +145,18 @@ const HALF_ROUNDING = 2 ** -11
  *   const { share, roof } = underRoof(time, await measurePeaks(gpu))
  *
  * @throws WgradError   if the kernel is wrong: a wrong kernel has no speed
- * @throws OptionError  unless the GPU was opened with { profile: true }
+ * @throws OptionError  unless the GPU was opened with { profile: true } and is the one that operations run on
  */
 export async function measureKernel(gpu: Gpu, item: KernelCase, timing: KernelTiming = {}): Promise<KernelTime> {
   checkOptions('measureKernel', timing, TIMING_KINDS)
+  requireInteger('measureKernel', 'rounds', timing.rounds ?? FEWEST_ROUNDS, { from: 1 })
+  requireProfiler('measureKernel', gpu)
   const operands = new KernelOperands()
   try {
     const prepared = item.prepare(operands)
     const deviation = await proveKernel(item.name, prepared, operands)
     const { times, launches } = await time(gpu, prepared, timing)
+    if (launches === 0) throw new WgradError(item.name, 'nothing is launched, so there is nothing to time')
     const { flops, bytes, arithmetic = 'f32', kernel = '' } = prepared
     return {
       name: item.name,
@@ -162,16 +180,22 @@ export async function measureKernel(gpu: Gpu, item: KernelCase, timing: KernelTi
 const SPARE_BYTES = 2 ** 30
 
 /**
- * Returns the deviation of a kernel's results relative to the largest number checked. @throws WgradError  if it exceeds the
- * tolerance
+ * Returns the deviation of a kernel's results relative to the largest number checked. The kernel runs on memory that is NaN, so
+ * that numbers which it does not write are wrong.
+ *
+ * @throws WgradError   if the deviation exceeds the tolerance
+ * @throws OptionError  if nothing is checked, or a part of the case is not of its kind
  */
-export async function proveKernel(
-  name: string,
-  { run, checks }: PreparedKernel,
-  operands: KernelOperands,
-): Promise<number> {
-  const results = scope(run)
-  for (const result of Object.values(results)) operands.own(result)
+export async function proveKernel(name: string, prepared: PreparedKernel, operands: KernelOperands): Promise<number> {
+  for (const part of Object.keys(PREPARED_KINDS) as (keyof typeof PREPARED_KINDS)[]) {
+    checkArgument(name, part, prepared[part], PREPARED_KINDS[part])
+  }
+  const { run, checks } = prepared
+  const results = overNaN(currentGpu(), () => scope(run))
+  for (const [what, result] of Object.entries(results)) {
+    checkArgument(name, what, result, RESULT)
+    operands.own(result)
+  }
   let worst = 0
   for (const [what, check] of Object.entries(checks)) {
     const result = results[what]
@@ -207,9 +231,10 @@ async function deviationOf(
   let [deviation, text] = [0, '']
   expected.forEach((value, i) => {
     const off = value === undefined ? 0 : Math.abs(got[i] - value) / (largest || 1)
-    if (off <= deviation) return
+    // The first NaN stays, as nothing is larger.
+    if (!(off > deviation) && (!Number.isNaN(off) || Number.isNaN(deviation))) return
     deviation = off
-    text = `element ${places[i]} is ${got[i]}, not ${value}`
+    text = `element ${places[i]} is ${got[i]}${Number.isNaN(got[i]) ? ' or was never written' : ''}, not ${value}`
   })
   return { deviation, text }
 }
@@ -227,12 +252,7 @@ async function time(
   { run }: PreparedKernel,
   { rounds = 9, patienceMs = 1000 }: KernelTiming,
 ): Promise<{ times: number[]; launches: number }> {
-  const { profiler } = gpu
-  if (!profiler) {
-    throw new OptionError('measureKernel', 'the GPU was opened without a profiler', {
-      fix: 'openGpu({ profile: true })',
-    })
-  }
+  const profiler = requireProfiler('measureKernel', gpu)
   const warmUp = warmUpOf(gpu)
   const times: number[] = []
   let [runs, launches, spentMs] = [1, 0, 0]

@@ -1,6 +1,8 @@
+import { requireInteger } from '../base/check.ts'
 import { OptionError, WgradError } from '../base/errors.ts'
 import { formatBytes, formatRate, formatTime } from '../base/format.ts'
-import type { Gpu } from '../gpu/device.ts'
+import { currentGpu, type Gpu } from '../gpu/device.ts'
+import type { Profiler } from '../gpu/profile.ts'
 import { HELD_MS, warmUpOf } from '../gpu/warm-up.ts'
 import type { LaunchOptions } from '../gpu/pipeline-cache.ts'
 import type { ShaderName } from '../gpu/shader-source.ts'
@@ -75,13 +77,27 @@ export function peaksText({ f32, f16, matrix, copy, launchMs, recordMs }: Peaks)
   ].join(', ')
 }
 
+/** Returns the profiler of a GPU. @throws OptionError  if it has none, or operations run on another GPU, whose launches it would miss */
+export function requireProfiler(where: string, gpu: Gpu): Profiler {
+  if (gpu !== currentGpu()) {
+    throw new OptionError(where, 'operations do not run on the GPU that was given', {
+      fix: 'give the one that was opened last, or call useGpu(gpu) of wgrad/gpu before',
+    })
+  }
+  if (gpu.profiler) return gpu.profiler
+  throw new OptionError(where, 'the GPU was opened without a profiler', { fix: 'openGpu({ profile: true })' })
+}
+
 /**
  * Measures the roofs of an adapter.
  *
- * @param gpu  GPU opened with { profile: true }
- * @throws WgradError  if a probe computes a wrong result
+ * @param gpu  GPU opened with { profile: true }, the one that operations run on
+ * @param rounds  number of times that each probe is timed, of which the fastest counts
+ * @throws WgradError   if a probe computes a wrong result
+ * @throws OptionError  if the GPU has no profiler or is another one
  */
 export async function measurePeaks(gpu: Gpu, rounds = 5): Promise<Peaks> {
+  requireInteger('measurePeaks', 'rounds', rounds, { from: 1 })
   const multiplyAdds = (shader: 'probe/fma' | 'probe/fma-half') => {
     return fastestOf(CHAINS, (chains) => probeFma(gpu, shader, chains, rounds))
   }
@@ -237,12 +253,7 @@ async function longEnough(
 
 /** Returns the fastest of several rounds, after one that compiles, on a GPU whose clock is high. */
 async function fastest(gpu: Gpu, rounds: number, work: () => void): Promise<number> {
-  const { profiler } = gpu
-  if (!profiler) {
-    throw new OptionError('measurePeaks', 'the GPU was opened without a profiler', {
-      fix: 'openGpu({ profile: true })',
-    })
-  }
+  const profiler = requireProfiler('measurePeaks', gpu)
   const warmUp = warmUpOf(gpu)
   const timeRound = async () => {
     profiler.reset()

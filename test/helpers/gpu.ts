@@ -1,6 +1,7 @@
 import { afterAll, afterEach } from 'vitest'
 import { rng } from '../../src/base/rng.ts'
 import { openGpuOn, type Gpu, type GpuOptions } from '../../src/gpu/device.ts'
+import { nanFiller } from '../../src/gpu/over-nan.ts'
 import { nodePlatform } from '../../src/platform/node/index.ts'
 import type { Platform } from '../../src/platform/platform.ts'
 
@@ -16,7 +17,7 @@ export interface TestGpuOptions extends GpuOptions {
  */
 export async function openTestGpu({ poison = true, ...options }: TestGpuOptions = {}): Promise<Gpu> {
   const gpu = await openGpuOn(testPlatform(), options)
-  if (poison) poisonBuffers(gpu)
+  if (poison) nanFiller(gpu).fillAcquired()
   afterEach(() => gpu.queue.finished())
   afterAll(() => gpu.close())
   return gpu
@@ -45,24 +46,5 @@ export function testPlatform(): Platform {
     status(text) {
       if (text.startsWith('compiling')) nowMs += COMPILING_MS
     },
-  }
-}
-
-/** Bytes that are NaN as f32 and as f16, and the largest u32. */
-const POISON = new Uint8Array(1 << 20).fill(0xff)
-
-function poisonBuffers(gpu: Gpu): void {
-  const { buffers, queue } = gpu
-  const acquire = buffers.acquire.bind(buffers)
-  const poison = acquire(POISON.length, 'poison')
-  gpu.device.queue.writeBuffer(poison.buffer, 0, POISON)
-  buffers.acquire = (byteLength, label) => {
-    const buffer = acquire(byteLength, label)
-    // Copies, since they keep their place among the launches recorded before and after.
-    for (let offset = 0; offset < buffer.byteLength; offset += POISON.length) {
-      const size = Math.min(POISON.length, buffer.byteLength - offset)
-      queue.copy({ buffer: poison, offset: 0, size }, { buffer, offset, size })
-    }
-    return buffer
   }
 }

@@ -96,23 +96,35 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
         the result   [2,5] f32
         its padding  1
         expected zeros, as each row of 5 is stored as 8 numbers
-        Fix: store masked(value, vector, size, 0.0) of '// @use lib/mask', which keeps the elements of the row]
+        Fix: write the whole of each vector: masked(value, vector, size, 0.0) of '// @use lib/mask' keeps the elements of the row]
     `)
     await expect(check(added(1, 0), { dtypes: ['f16'] })).rejects.toThrow('the padding of the result is not zero')
     await expect(check(added(0, 1))).rejects.toThrow('the padding of dL/dx is not zero')
   })
 
-  test('sees a result that is never written, in memory that holds zeros', async () => {
-    const unwritten = defineOp<readonly [Tensor], undefined, undefined>({
-      name: 'unwritten',
-      plan: () => undefined,
-      forward: (_plan, [x]) => empty(x),
-      backward: (_plan, _dy, _saved, _needs, target) => [target(0)],
-    })
+  test('sees what is never written, in memory that holds zeros or what was computed before', async () => {
+    const partly = (forward: boolean, gradient: boolean) => {
+      const whole = added(0, 0)
+      return defineOp<readonly [Tensor], undefined, undefined>({
+        name: 'partly',
+        plan: () => undefined,
+        forward: (_plan, [x]) => (forward ? whole([x], undefined) : empty(x)),
+        backward(_plan, dy, _saved, _needs, target) {
+          const dx = target(0)
+          const options = { ...elementwise(dx), constants: { ADDED: 0 } }
+          if (gradient) launch(shader, { x: dy, y: dx }, options)
+          return [dx]
+        },
+      })
+    }
     // The memory of a GPU that was just opened; that of the tests holds NaN.
     const fresh = await openGpuOn(nodePlatform)
     try {
-      await expect(check(unwritten)).rejects.toThrow('added: the result is 0 everywhere')
+      await expect(check(partly(false, false))).rejects.toThrow('added: the result [0,0] is NaN or was never written')
+      await expect(check(partly(true, false))).rejects.toThrow('added: the padding of dL/dx is not zero')
+      // Now that memory holds the right gradients.
+      await check(partly(true, true))
+      await expect(check(partly(true, false))).rejects.toThrow('added: the padding of dL/dx is not zero')
     } finally {
       fresh.close()
       useGpu(gpu)

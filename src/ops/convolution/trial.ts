@@ -5,6 +5,7 @@ import { ALIGNMENT, type BufferView } from '../../gpu/buffers.ts'
 import type { LaunchOptions } from '../../gpu/pipeline-cache.ts'
 import { inErrorScope } from '../../gpu/error-scope.ts'
 import { PassClock } from '../../gpu/pass-clock.ts'
+import { nanFiller, type NaNFiller } from '../../gpu/over-nan.ts'
 import { warmUpOf } from '../../gpu/warm-up.ts'
 import { encodeLaunch, type Launch } from '../../gpu/launch.ts'
 import type { ShaderName } from '../../gpu/shader-source.ts'
@@ -29,8 +30,8 @@ const PART_BYTES = 2 ** 20
 const LONG_MS = 2
 /** Largest number of runs in one measurement. */
 const MOST_RUNS = 64
-/** Bytes that are NaN both as f16 and as f32. */
-const NAN_BYTES = new Uint8Array(PART_BYTES).fill(0xff)
+/** Byte of the NaN of `nanFiller`. */
+const NAN_BYTE = 0xff
 
 /** Pass of a convolution with operands of random numbers, on which kernel variants are timed and checked. */
 export class Trial {
@@ -43,7 +44,7 @@ export class Trial {
   /** Result with ALIGNMENT guard bytes before and after it that no kernel may change. */
   private readonly guarded: Tensor
   private readonly result: Tensor
-  private readonly nan: Tensor
+  private readonly nan: NaNFiller
 
   constructor(gpu: Gpu, subject: SizedPass, stopwatch: Stopwatch) {
     this.gpu = gpu
@@ -54,7 +55,7 @@ export class Trial {
     const bytes = Math.ceil(storedBytes(result) / ALIGNMENT) * ALIGNMENT + 2 * ALIGNMENT
     this.guarded = keep(empty({ shape: [bytes / 4], dtype: 'u32' }, 'tuned result'))
     this.result = allocateWithin(this.guarded, result, ALIGNMENT)
-    this.nan = keep(blockOfNaN(gpu))
+    this.nan = nanFiller(gpu)
   }
 
   /**
@@ -72,11 +73,11 @@ export class Trial {
     return timeMs
   }
 
-  private run(kernel: KernelVariant, runs: number, change = (record: typeof launch) => record): Promise<number> {
+  private run(kernel: KernelVariant, runs: number): Promise<number> {
     const { pass, sizes } = this.subject
     const [left, right] = this.operands
     return this.stopwatch.time(kernelName(kernel), (record) => {
-      for (let i = 0; i < runs; i++) runPass(pass, sizes, [left, right, this.result], kernel, change(record))
+      for (let i = 0; i < runs; i++) runPass(pass, sizes, [left, right, this.result], kernel, record)
     })
   }
 
@@ -92,8 +93,10 @@ export class Trial {
       nan,
       result,
     } = this
-    fillWithNaN(queue, nan, guarded.view)
-    await this.run(kernel, 1, (record) => overNaN(queue, nan, record))
+    nan.fill(guarded.view)
+    // Slices of dw are acquired within the run.
+    const endFilling = nan.fillAcquired()
+    await this.run(kernel, 1).finally(endFilling)
     const { buffer, offset: begin } = result.view
     // The view's size is rounded up, so it cannot be used here.
     const written = { buffer, offset: begin, size: storedCount(result) * DTYPE_BYTES[result.dtype] }
@@ -104,7 +107,7 @@ export class Trial {
       [end, before + guarded.view.size - end],
     ]) {
       const bytes = new Uint8Array(await queue.read({ buffer, offset, size }))
-      if (bytes.some((byte) => byte !== NAN_BYTES[0])) {
+      if (bytes.some((byte) => byte !== NAN_BYTE)) {
         throw new ShaderError(kernelName(kernel), 'writes beyond its result')
       }
     }
@@ -121,31 +124,8 @@ export class Trial {
   }
 
   close(): void {
-    for (const made of [...this.operands, this.guarded, this.nan]) release(made)
-  }
-}
-
-/** Makes a block of NaN for `overNaN`, which the caller releases. */
-export function blockOfNaN({ queue }: Gpu): Tensor {
-  const made = empty({ shape: [PART_BYTES / 4], dtype: 'u32' }, 'NaN')
-  queue.write(made.view.buffer, made.view.offset, NAN_BYTES)
-  return made
-}
-
-function fillWithNaN(queue: Gpu['queue'], nan: Tensor, view: BufferView): void {
-  for (const { offset, size } of cut(view)) queue.copy({ ...nan.view, size }, { ...view, offset, size })
-}
-
-/**
- * Returns a function that records the launches of a pass on slices of dw that are NaN: new memory holds zeros, so a kernel that
- * leaves a slice unwritten would be right by chance.
- *
- * @param nan  as of `blockOfNaN`
- */
-export function overNaN(queue: Gpu['queue'], nan: Tensor, record: typeof launch): typeof launch {
-  return (shader, bindings, options) => {
-    if (bindings.dw) fillWithNaN(queue, nan, bindings.dw.view)
-    record(shader, bindings, options)
+    for (const made of [...this.operands, this.guarded]) release(made)
+    this.nan.release()
   }
 }
 

@@ -103,7 +103,7 @@ test('a gradient of the weight that leaves slices unwritten is refused, though n
     registerConvolutionKernel({ name, pass: 'backward-weight', shader, rows: 16, columns: 16 })
   }
   expect(await prove('all-slices')).toBeLessThan(1e-3)
-  await expect(prove('one-slice')).rejects.toThrow('is NaN, not')
+  await expect(prove('one-slice')).rejects.toThrow('is NaN or was never written, not')
   const [, , weight] = await tune({ convolutions: [SIZES], force: true, stopwatch: favouring('one-slice') })
   expect(weight.refused.join('; ')).toMatch(/one-slice 16×16 computes NaN where [\d.-]+ is right/)
   expect(weight.kernel).not.toContain('one-slice')
