@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { readdir, rename, rm, stat } from 'node:fs/promises'
+import { readdir, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { x as unpackTar } from 'tar'
@@ -8,6 +8,7 @@ import { DataError } from '../../base/errors.ts'
 import type { Datasets, ExtractOptions } from '../platform.ts'
 import { checkFile, download, headersOf, requireRoom, storeError } from './download.ts'
 import { isCode } from './error-code.ts'
+import { renameOver } from './files.ts'
 import { lock } from './lock.ts'
 import { makeFolder } from './make-folder.ts'
 import { MARK, ownMark, stateOf } from './process-mark.ts'
@@ -103,9 +104,9 @@ async function liftOnlyFolder(folder: string, archive: string): Promise<void> {
   const [only] = entries
   if (entries.length > 1 || !only?.isDirectory()) return
   const lifted = `${folder}.only`
-  await rename(join(folder, only.name), lifted)
+  await renameOver(join(folder, only.name), lifted)
   await rm(folder, { recursive: true })
-  await rename(lifted, folder)
+  await renameOver(lifted, folder)
 }
 
 async function exclusively<T>(path: string, work: () => Promise<T>, onWait?: (holder: string) => void): Promise<T> {
@@ -128,7 +129,7 @@ async function create(folder: string, fill: (temporary: string) => Promise<void>
     await makeFolder(temporary)
     await fill(temporary)
     await rm(folder, { recursive: true, force: true })
-    await rename(temporary, folder)
+    await renameOver(temporary, folder)
   } catch (error) {
     await rm(temporary, { recursive: true, force: true })
     throw storeError(folder, error)

@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { open, readFile, rename, rm, stat, statfs, writeFile } from 'node:fs/promises'
+import { open, readFile, rm, stat, statfs, writeFile } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { DataError } from '../../base/errors.ts'
 import { formatBytes } from '../../base/format.ts'
 import type { ArchiveCheck, DownloadOptions } from '../platform.ts'
 import { isCode } from './error-code.ts'
-import { syncFolder } from './files.ts'
+import { renameOver, syncFolder } from './files.ts'
 import { makeFolder } from './make-folder.ts'
 
 /** fastai's check reads this much (fastdownload, path_stats). */
@@ -214,10 +214,10 @@ async function acceptPart({ url, path, part, note, options: { expected } }: Tran
       fix: 'run again; if it stays so, something between here and the server changes the file (a proxy, a sign-in page)',
     })
   }
-  // Here for good before it has its name.
-  const file = await open(part)
+  // Here for good before it has its name. Opened to be written to, without which Windows refuses `sync` (EPERM).
+  const file = await open(part, 'r+')
   await file.sync().finally(() => file.close())
-  await rename(part, path)
+  await renameOver(part, path)
   await syncFolder(dirname(path))
   await rm(note, { force: true })
 }

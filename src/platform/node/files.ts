@@ -157,14 +157,14 @@ async function write(
   }
 }
 
-/** Codes with which Windows refuses to replace a file that another program has open, such as a virus scanner. */
+/** Codes with which Windows refuses to rename what another program has open, such as a virus scanner. */
 const OPEN_ELSEWHERE = ['EPERM', 'EACCES', 'EBUSY']
 /** Pauses in milliseconds before a rename is tried again: 1.2 s in all, as scanners take some tenths. */
 const RENAME_PAUSES_MS = [10, 50, 150, 300, 700]
 
 /**
- * Renames a file over another, on Windows again and again while another program has that one open. Elsewhere open files do
- * not matter, and the same codes are final.
+ * Renames a file over another, or a folder, on Windows again and again while another program has it, the other or a file in
+ * the folder open. Elsewhere open files do not matter, and the same codes are final.
  */
 export async function renameOver(
   from: string,
@@ -184,7 +184,11 @@ export async function renameOver(
 }
 
 /** Codes of systems that have no second names for files, or none in another file system. */
-const NO_LINK: ReadonlySet<string> = new Set(['EPERM', 'EXDEV', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP', 'EMLINK'])
+const NO_LINK: ReadonlySet<string> = new Set([
+  ...['EPERM', 'EXDEV', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP', 'EMLINK'],
+  // Windows, of exFAT and FAT32, as cards of cameras have. Source: libuv, src/win/error.c, ERROR_INVALID_FUNCTION.
+  'EISDIR',
+])
 
 /**
  * Moves a file without overwriting another: a second name for it is refused by the system where there is a file, which a
@@ -199,7 +203,12 @@ async function move(from: string, to: string): Promise<void> {
     if (!NO_LINK.has(code)) throw error
     await copyTo(from, to)
   }
-  await unlink(from)
+  await unlink(from).catch(async (error: unknown) => {
+    if (isCode(error, 'ENOENT')) return
+    // It stays where it was, and must not be in two folders.
+    await rm(to, { force: true })
+    throw error
+  })
 }
 
 function alreadyThere(from: string, to: string): DataError {
@@ -211,7 +220,7 @@ async function copyTo(from: string, to: string): Promise<void> {
   try {
     await copyFile(from, temporary, constants.COPYFILE_EXCL)
     if (await nodeFiles.exists(to)) throw alreadyThere(from, to)
-    await rename(temporary, to)
+    await renameOver(temporary, to)
   } catch (error) {
     await rm(temporary, { force: true })
     throw error
