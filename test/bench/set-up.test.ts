@@ -1,5 +1,15 @@
 import { execFile, spawnSync } from 'node:child_process'
-import { chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -179,6 +189,15 @@ test.skipIf(process.platform === 'win32')('shaders are embedded in a clone behin
     expect(readFileSync(join(folder, 'clone', 'src', 'gpu', 'wgsl', 'names.ts'), 'utf8')).toContain('relu/forward')
   } finally {
     rmSync(folder, { recursive: true })
+  }
+})
+
+test.runIf(existsSync('.git'))('a clone has the same line ends by the settings of Git for Windows', () => {
+  for (const file of ['README.md', 'src/node.ts', '.ci/run']) {
+    const { stdout, stderr } = spawnSync('git', ['-c', 'core.autocrlf=true', 'cat-file', '--filters', `HEAD:${file}`])
+    expect(String(stderr)).toBe('')
+    expect(String(stdout)).toContain('\n')
+    expect(String(stdout)).not.toContain('\r')
   }
 })
 
