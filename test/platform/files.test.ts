@@ -149,6 +149,17 @@ describe('a lock', () => {
     expect(claims()).toEqual([])
   })
 
+  test('counts as long as it is touched where the number may be that of another process by now', async () => {
+    // Without its start, as on Windows and macOS.
+    const claim = at(`.run.${markOf(process.ppid).replace(/\d+$/, '0')}.lock`)
+    writeFileSync(claim, '')
+    expect(await lock(at('run'), { waitMs: 0 })).toEqual({ holder: `process ${process.ppid}` })
+    utimesSync(claim, new Date(0), new Date(0))
+    const release = await lock(at('run'), { waitMs: 0 })
+    expect(claims()).toEqual([`.run.${ownMark}.lock`])
+    if (typeof release === 'function') await release()
+  })
+
   test('of many that want it at once each gets it, none together with another', async () => {
     let inside = 0
     let most = 0

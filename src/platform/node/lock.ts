@@ -3,9 +3,9 @@ import { basename, dirname, join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { isCode } from './error-code.ts'
 import { makeFolder } from './make-folder.ts'
-import { MARK, ownMark, pidOf, stateOf } from './process-mark.ts'
+import { isHere, MARK, ownMark, pidOf, stateOf } from './process-mark.ts'
 
-/** How often a held lock is touched, and for how long one of another machine counts without that. */
+/** How often a held lock is touched, and for how long one counts without that, of a process that may be gone. */
 const TOUCH_MS = 10_000
 const FORGOTTEN_MS = 60_000
 /** Pause between two looks at a lock that another process holds, up to twice as long at random. */
@@ -68,10 +68,9 @@ async function otherHolder(path: string): Promise<string | undefined> {
     const mark = CLAIM.exec(name.slice(prefix.length))?.[1]
     if (mark === undefined || mark === ownMark) continue
     const state = stateOf(mark)
-    if (state === 'running') return `process ${pidOf(mark)}`
     const file = join(folder, name)
-    if (state === 'unknown' && Date.now() - (await touchedAt(file)) < FORGOTTEN_MS) {
-      return `process ${pidOf(mark)} of another machine`
+    if (state === 'running' || (state === 'unknown' && Date.now() - (await touchedAt(file)) < FORGOTTEN_MS)) {
+      return `process ${pidOf(mark)}${isHere(mark) ? '' : ' of another machine'}`
     }
     await rm(file, { force: true })
   }
@@ -89,7 +88,7 @@ async function touchedAt(file: string): Promise<number> {
 
 function held(claim: string): Release {
   const timer = setInterval(() => {
-    // What cannot be touched is forgotten by other machines only.
+    // Not touched it may be forgotten, but only where others do not see whether this process runs.
     utimes(claim, new Date(), new Date()).catch(() => {})
   }, TOUCH_MS)
   timer.unref()

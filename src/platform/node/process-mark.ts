@@ -23,14 +23,22 @@ export function markOf(pid: number): string {
   return `${host}-${pid}-${startOf(pid) ?? 0}`
 }
 
-/** State of the process that a mark names; `unknown` for those of other machines. */
+/**
+ * State of the process that a mark names. It is `unknown` for those of other machines, and where one has its number of which
+ * it is not known when it started, as on Windows and macOS: numbers are given again, there soon.
+ */
 export function stateOf(mark: string): 'running' | 'gone' | 'unknown' {
-  const [itsHost, pid, start] = mark.split('-')
-  if (itsHost !== host) return 'unknown'
+  const [, pid, start] = mark.split('-')
+  if (!isHere(mark)) return 'unknown'
   if (mark === ownMark) return 'running'
-  const now = startOf(Number(pid))
-  if (now === undefined) return isRunning(Number(pid)) && Number(pid) !== process.pid ? 'running' : 'gone'
+  const now = Number(start) === 0 ? undefined : startOf(Number(pid))
+  if (now === undefined) return isRunning(Number(pid)) && Number(pid) !== process.pid ? 'unknown' : 'gone'
   return now === Number(start) ? 'running' : 'gone'
+}
+
+/** True if the process that a mark names is one of this machine. */
+export function isHere(mark: string): boolean {
+  return mark.split('-')[0] === host
 }
 
 /** Number of the process that a mark names. */
