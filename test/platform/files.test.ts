@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { DataError } from '../../src/base/errors.ts'
 import { datasets } from '../../src/platform/node/archive.ts'
+import { requireRoom } from '../../src/platform/node/download.ts'
 import { lock } from '../../src/platform/node/lock.ts'
 import { makeFolder } from '../../src/platform/node/make-folder.ts'
 import { markOf, ownMark } from '../../src/platform/node/process-mark.ts'
@@ -271,6 +272,14 @@ describe('a failure names the path and the reason', () => {
     expect(readdirSync(at('a/b'))).toEqual(['c'])
   })
 
+  test('of making a folder, unless it is there, of which Windows says EPERM where it is a drive', async () => {
+    const refused = () => Promise.reject(Object.assign(new Error('no'), { code: 'EPERM' }))
+    await makeFolder(folder, refused)
+    await expect(makeFolder(at('new'), refused)).rejects.toMatchObject({ code: 'EPERM' })
+    writeFileSync(at('file'), '')
+    await expect(makeFolder(at('file'), refused)).rejects.toMatchObject({ code: 'EPERM' })
+  })
+
   test('for what cannot be provoked here', () => {
     const system = (code: string): Error => Object.assign(new Error('EXYZ: as the system says'), { code })
     expect(fileError('a/b', system('ENOSPC')).message).toBe('a/b: no space left on the device')
@@ -279,3 +288,12 @@ describe('a failure names the path and the reason', () => {
     expect(fileError('a/b', system('EACCES')).cause).toBeInstanceOf(Error)
   })
 })
+
+test.runIf(process.platform === 'linux')(
+  'room on a disk is required where its file system says how much it has',
+  async () => {
+    await expect(requireRoom(folder, 2 ** 60)).rejects.toThrow('too little room on the disk')
+    // It has no blocks, as some file systems of networks say of theirs.
+    await requireRoom('/proc', 2 ** 60)
+  },
+)

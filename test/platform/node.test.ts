@@ -219,6 +219,8 @@ describe('the terminal', () => {
       Object.defineProperty(process.stderr, 'columns', { value: 10, configurable: true })
       const { status, log } = createNodePlatform({ threads: 0 })
       status?.('0123456789abc')
+      Object.defineProperty(process.stderr, 'columns', { value: 0, configurable: true })
+      status?.('of unknown width')
       log('done')
       log('again \x1b[2J')
     } finally {
@@ -230,7 +232,9 @@ describe('the terminal', () => {
         else Object.defineProperty(process.stderr, name, was)
       }
     }
-    expect(written).toEqual(['\r012345678\x1b[K', '\r\x1b[K', 'done\n', 'again \\x1b[2J\n'])
+    expect(written).toEqual([
+      ...['\r012345678\x1b[K', '\rof unknown width\x1b[K', '\r\x1b[K', 'done\n', 'again \\x1b[2J\n'],
+    ])
   })
 })
 

@@ -233,10 +233,11 @@ async function checkRoom({ part, options }: Transfer, total: number | undefined,
   await requireRoom(dirname(part), needed)
 }
 
-/** @throws DataError when less than `neededBytes` are free where `folder` lies */
+/** @throws DataError when less than `neededBytes` are free where `folder` lies, if its file system says how many are */
 export async function requireRoom(folder: string, neededBytes: number): Promise<void> {
-  const { bavail, bsize } = await statfs(folder)
-  if (bavail * bsize >= neededBytes) return
+  const { bavail, bsize, blocks } = await statfs(folder)
+  // Without blocks at all it does not say, as some of networks and clouds.
+  if (blocks === 0 || bavail * bsize >= neededBytes) return
   throw new DataError(folder, 'too little room on the disk', {
     given: { needed: formatBytes(neededBytes), free: formatBytes(bavail * bsize) },
     fix: MAKE_ROOM,

@@ -25,8 +25,8 @@ export function terminalStatus(): Platform['status'] {
 }
 
 function writeStatus(text: string): void {
-  // A text that wraps could not be overwritten.
-  const cut = printable(text).slice(0, Math.max(0, (process.stderr.columns ?? 80) - 1))
+  // A text that wraps could not be overwritten. Terminals that do not know their width say 0, such as some of containers.
+  const cut = printable(text).slice(0, (process.stderr.columns || 80) - 1)
   process.stderr.write(toLineStart + cut + eraseLine)
   statusShown = text !== ''
 }
