@@ -72,6 +72,7 @@ beforeEach(async () => {
   requests = []
   printed = []
   answer = serve()
+  for (const name of ['HTTPS_PROXY', 'https_proxy', 'HTTP_PROXY', 'http_proxy']) vi.stubEnv(name, '')
   server = createServer((request, response) => {
     requests.push(request.headers)
     answer(request, response)
@@ -81,6 +82,8 @@ beforeEach(async () => {
 })
 
 afterEach(() => {
+  vi.unstubAllEnvs()
+  vi.unstubAllGlobals()
   server.closeAllConnections()
   server.close()
   rmSync(home, { recursive: true, force: true })
@@ -264,6 +267,20 @@ describe('what cannot be had', () => {
     await expect(untar()).rejects.toThrow(`${address}/shapes.tgz: could not be downloaded
   tried  2 times in a row; the last time: connect ECONNREFUSED ${address.slice('http://'.length)}
   Fix: check the network, or put shapes.tgz into ${dirname(kept())} yourself, or use images that are here (--data DIR of the commands)`)
+  })
+
+  test.each([
+    ['behind a proxy that Node does not use', 'getaddrinfo ENOTFOUND', 'ENOTFOUND', 'set NODE_USE_ENV_PROXY=1'],
+    ['a certificate of a company', 'self-signed', 'SELF_SIGNED_CERT_IN_CHAIN', 'set NODE_EXTRA_CA_CERTS to the file'],
+  ])('%s: what Node needs', async (_, message, code, fix) => {
+    vi.stubEnv('HTTPS_PROXY', 'http://proxy.example:3128')
+    // As undici reports it.
+    const cause = Object.assign(new Error(message), { code })
+    vi.stubGlobal('fetch', () => Promise.reject(new TypeError('fetch failed', { cause })))
+    await expect(untar()).rejects.toThrow(fix)
+    await expect(datasets.headers('https://hub.example/file')).rejects.toThrow(fix)
+    vi.stubEnv('NODE_USE_ENV_PROXY', '1')
+    if (code === 'ENOTFOUND') await expect(untar()).rejects.toThrow('Fix: check the network, or put')
   })
 
   test('a missing file is not asked for twice', async () => {

@@ -8,6 +8,7 @@ import { formatBytes } from '../../base/format.ts'
 import type { ArchiveCheck, DownloadOptions } from '../platform.ts'
 import { isCode } from './error-code.ts'
 import { renameOver, syncFolder } from './files.ts'
+import { runtimeName } from './gpu.ts'
 import { makeFolder } from './make-folder.ts'
 
 /** fastai's check reads this much (fastdownload, path_stats). */
@@ -67,7 +68,7 @@ export async function checkFile(path: string): Promise<ArchiveCheck | undefined>
 export async function headersOf(url: string): Promise<ReadonlyMap<string, string>> {
   const failed = (cause: unknown) =>
     new DataError(url, `the server says nothing of this file: ${reason(cause)}`, {
-      fix: 'check the address and the network',
+      fix: `check the address, or ${networkAdvice(cause)}`,
       cause,
     })
   const signal = AbortSignal.timeout(HEADERS_MS)
@@ -268,7 +269,7 @@ async function gaveUp({ url, path, part }: Transfer, failures: number, error: un
       tried: `${failures} times in a row; the last time: ${reason(error)}`,
       ...(kept > 0 ? { kept: `${formatBytes(kept)} in ${part}; the next run goes on from there` } : {}),
     },
-    fix: `check the network, or put ${basename(path)} into ${dirname(path)} yourself, ${instead}`,
+    fix: `${networkAdvice(error)}, or put ${basename(path)} into ${dirname(path)} yourself, ${instead}`,
     cause: error,
   })
 }
@@ -277,6 +278,23 @@ async function gaveUp({ url, path, part }: Transfer, failures: number, error: un
 function reason(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   return error.cause instanceof Error ? error.cause.message || String(error.cause) : error.message
+}
+
+/** Settings that name a proxy, for every program or for those that read small letters only. */
+const PROXIES = ['HTTPS_PROXY', 'https_proxy', 'HTTP_PROXY', 'http_proxy']
+/** Codes of certificates that are not trusted. Source: OpenSSL, X509_verify_cert_error_string; Node, errors of tls. */
+const UNTRUSTED = /SELF_SIGNED_CERT|ISSUER_CERT|LEAF_SIGNATURE/
+
+/** Advice on a connection that fails, first that for networks of companies, which Node does not take from the system. */
+function networkAdvice(error: unknown): string {
+  if ([error, (error as Error).cause].some((one) => UNTRUSTED.test((one as NodeJS.ErrnoException)?.code ?? ''))) {
+    return 'if the network is that of a company, set NODE_EXTRA_CA_CERTS to the file of its certificates (PEM)'
+  }
+  const proxy = PROXIES.find((name) => process.env[name])
+  if (proxy === undefined || process.env['NODE_USE_ENV_PROXY'] === '1' || runtimeName() !== 'Node') {
+    return 'check the network'
+  }
+  return `set NODE_USE_ENV_PROXY=1, without which Node (22.21, 24 or later; older ones not at all) does not use ${proxy}`
 }
 
 async function sizeOf(path: string): Promise<number> {

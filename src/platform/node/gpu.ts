@@ -146,7 +146,8 @@ function ownGpu(gpu: GPU, software: boolean): GPU {
   return { requestAdapter, gpu } as unknown as GPU
 }
 
-function runtimeName(): string {
+/** Name of the runtime of this program. */
+export function runtimeName(): string {
   return ['Deno', 'Bun'].find((name) => name in globalThis) ?? 'Node'
 }
 
