@@ -100,6 +100,21 @@ test('parts of a learner that are replaced by something else are refused by name
   }
 })
 
+test('a loader in the place of options is told where it goes', async () => {
+  expect(await refusal(() => learner().getPredictions(loaders.valid))).toMatchInlineSnapshot(`
+    "OptionError: getPredictions: there is no option 'split'
+      split  'valid'
+      expected loader
+      Fix: write { loader: … }"
+  `)
+  const fix = async (call: () => unknown) => (await refusal(call)).split('\n').at(-1)?.trim()
+  expect(await fix(() => learner().tta(loaders.valid))).toBe('Fix: write { loader: … }')
+  expect(await fix(() => wgrad.showResults(learner(), 'a.png', loaders.valid as object))).toBe(
+    'Fix: write { loader: … }',
+  )
+  expect(await fix(() => learner().predictor().predictAll(loaders.valid))).toMatch('learner.getPredictions({ loader })')
+})
+
 test('what was forgotten is said', async () => {
   expect(await refusal(() => new library.Learner(Promise.resolve(loaders), tinyModel()))).toMatchInlineSnapshot(`
     "OptionError: Learner: loaders is not of the right kind
@@ -123,7 +138,7 @@ test('what was forgotten is said', async () => {
     "OptionError: adam: options must be given by name
       options  a list: [a list: [of class Parameter, of class Parameter, of class Parameter, of class Parameter, …]]
       expected { squareMomentum, eps, weightDecay, decayNormAndBias }, or none of them
-      Fix: give them by name; if adam itself was passed, pass adam()"
+      Fix: if adam itself was passed, pass adam()"
   `)
   expect(await refusal(() => from({ batchTransforms: [wgrad.augTransforms()] }))).toMatchInlineSnapshot(`
     "OptionError: DataBlock: batchTransforms is not of the right kind

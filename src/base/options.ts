@@ -56,22 +56,24 @@ export function oneOf(...kinds: readonly Kind[]): Kind {
  * @throws OptionError  that suggests the closest known name, or a fix
  */
 export function checkOptions<Options extends object>(where: string, options: Options, kinds: Kinds<Options>): void {
-  const names = Object.keys(kinds)
+  const names = Object.keys(kinds) as (keyof Options & string)[]
   if (!isObject(options) || Array.isArray(options)) {
     throw new OptionError(where, 'options must be given by name', {
       given: { options: described(options) },
       expected: `{ ${names.join(', ')} }, or none of them`,
       // A factory that was passed without being called receives the arguments of its product.
-      fix: Array.isArray(options) ? `give them by name; if ${where} itself was passed, pass ${where}()` : undefined,
+      fix: Array.isArray(options) ? `if ${where} itself was passed, pass ${where}()` : undefined,
     })
   }
   for (const [name, value] of Object.entries(options)) {
     if (!Object.hasOwn(kinds, name)) {
+      // What was given may be the value of one option, such as a loader, in place of all of them.
+      const place = names.find((known) => kinds[known] !== ANY && kinds[known].is(options))
       const near = nearest(name, names) ?? names.find((known) => standsFor(name, known))
       throw new OptionError(where, `there is no option '${name}'`, {
         given: { [name]: described(value) },
         expected: names.join(', '),
-        fix: near && `write ${near}`,
+        fix: place ? `write { ${place}: … }` : near && `write ${near}`,
       })
     }
     if (value !== undefined) checkArgument(where, name, value, kinds[name as keyof Options])

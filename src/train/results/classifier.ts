@@ -37,7 +37,7 @@ const ALL_KINDS: Kinds<PredictAllOptions> = { ...KINDS, batchSize: NUMBER }
 /** Check of many images. A path and the bytes of a file are iterable as well: by letter and by number. */
 const ITEMS: Kind = {
   expected: 'several images: a list, or another iterable, of paths, bytes or pixels',
-  fix: 'pass one image to predict, or in a list',
+  fix: 'pass one image to predict, or in a list; for the images of a loader call learner.getPredictions({ loader })',
   is: (value) =>
     value instanceof Object &&
     !ArrayBuffer.isView(value) &&
