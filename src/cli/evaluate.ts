@@ -10,6 +10,7 @@ import {
 import { openGpuOn } from '../exports/gpu.ts'
 import type { ItemPredictions, Predictor } from '../exports/train.ts'
 import { nodePlatform } from '../node.ts'
+import { className } from './class-names.ts'
 import { numberIn, parseCommand, whole } from './command.ts'
 import { EXIT } from './exit-codes.ts'
 import { FOLDER_DEFINITION, FOLDER_OPTIONS_USAGE, folderOptions, FOLDER_USAGE } from './look.ts'
@@ -83,7 +84,9 @@ export async function main(argv: readonly string[]): Promise<void> {
     const images = known(folder, measured, predictor, output)
     const { results, items, errors } = await predictAll(output, predictor, images)
     if (items.length === 0) throw new DataError(folder, 'none of the images can be read')
-    const figures = measureTargets(results, predictor.target, predictor.threshold)
+    // Classes have the names that `predict` prints.
+    const target = { ...predictor.target, vocab: predictor.vocab.map(className) }
+    const figures = measureTargets(results, target, predictor.threshold)
     const worst = mostWrong(figures, wrong)
     output.say(
       [

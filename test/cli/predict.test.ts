@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -22,10 +22,11 @@ const command = fileURLToPath(new URL('../../dist/src/cli/wgrad.js', import.meta
 /** Tests of the built command `wgrad predict`; `npm test` builds first. */
 describe('the command predict', () => {
   let folder = ''
-  const predict = (...args: string[]) =>
-    run(process.execPath, [command, 'predict', ...args], { cwd: folder }).catch(
+  const wgrad = (...args: string[]) =>
+    run(process.execPath, [command, ...args], { cwd: folder }).catch(
       (failed: { stdout: string; stderr: string }) => failed,
     )
+  const predict = (...args: string[]) => wgrad('predict', ...args)
 
   beforeAll(async () => {
     if (!existsSync(command)) throw new Error('dist/ is not there, or old: run `npm run build`, as `npm test` does')
@@ -95,5 +96,20 @@ describe('the command predict', () => {
       expect(stderr).not.toContain('    at ')
     }
     expect((await predict('--help')).stdout).toContain('MODEL FILE')
+  })
+
+  test('evaluate names the classes of Imagenette as predict does, in words and in its document', async () => {
+    for (const label of ['n01440764', 'n02102040']) {
+      mkdirSync(join(folder, 'fish-and-dogs', label), { recursive: true })
+      copyFileSync(join(folder, 'grey.jpg'), join(folder, 'fish-and-dogs', label, '1.jpg'))
+    }
+    const said = await wgrad('evaluate', 'imagenette.safetensors', 'fish-and-dogs')
+    expect(said.stdout).toMatch(/n0\d+\/1\.jpg  (tench|English springer) \d+\.\d%, is (tench|English springer)\n/)
+    expect(said.stdout).toMatch(/^English springer +\d/m)
+    const json = await wgrad('evaluate', 'imagenette.safetensors', 'fish-and-dogs', '--json')
+    expect(JSON.parse(json.stdout)).toMatchObject({
+      perClass: [{ name: 'tench' }, { name: 'English springer' }],
+      confusion: { classes: ['tench', 'English springer'] },
+    })
   })
 })
