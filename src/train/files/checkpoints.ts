@@ -13,7 +13,7 @@ import type { RunningFit } from '../fit/events.ts'
 import {
   about,
   HYPERS,
-  readModelFile,
+  parseModelFile,
   requireEntries,
   writeModelFile,
   type Info,
@@ -178,9 +178,29 @@ function isJson(value: unknown): boolean {
  */
 export async function isCheckpointOf({ platform }: RunningFit, path: string, lr: Json): Promise<boolean> {
   if (!(await platform.files.exists(path))) return false
-  const { info } = await readModelFile(platform, path)
+  const { info } = await readFile(platform, path)
   const { fit } = info as unknown as Partial<Checkpoint>
   return jsonText(fit?.lr ?? null) === jsonText(lr)
+}
+
+/** Advice about a damaged checkpoint: no program has another of it to get or to save again. */
+const BEGIN_ANEW = 'put a copy of it back, or remove it: the fit then begins anew'
+
+/** Returns the result of some work on a checkpoint, whose errors end with the advice that is for checkpoints. */
+async function advising<Result>(file: string, work: () => Result | Promise<Result>): Promise<Result> {
+  try {
+    return await work()
+  } catch (cause) {
+    if (!(cause instanceof DataError)) throw cause
+    const what = cause.message.replace(`${file}: `, '').replace(/\n {2}Fix: .*$/s, '')
+    throw new DataError(file, what, { fix: BEGIN_ANEW, cause })
+  }
+}
+
+/** Reads the file of a checkpoint. @throws DataError  if it cannot be read, or is damaged */
+async function readFile(platform: RunningFit['platform'], file: string): Promise<ModelFile> {
+  const bytes = await platform.files.read(file)
+  return advising(file, () => parseModelFile(platform, file, bytes))
 }
 
 /** Checkpoint whose parts have all been checked against the learner, and the present states of its callbacks. */
@@ -202,39 +222,50 @@ async function readCheckpoint(
   fit: Info,
   { file, epochs, callbacks }: CheckpointOptions,
 ): Promise<Readable> {
-  const model = await readModelFile(state.platform, file)
+  const model = await readFile(state.platform, file)
   const { info } = model
   const saved = info as unknown as Checkpoint
   if (saved.kind !== 'checkpoint' || saved.version !== VERSION) {
     throw new DataError(file, 'this file is not a checkpoint that can be resumed', {
       given: { kind: saved.kind ?? 'weights', version: saved.version ?? 'none' },
       expected: `a checkpoint of version ${VERSION}`,
+      fix:
+        saved.kind === 'checkpoint'
+          ? 'continue it with the version of wgrad that wrote it, or remove it: the fit then begins anew'
+          : 'name another file: the checkpoint would be written over this one',
     })
   }
-  requireEntries(file, info, { fit: RECORD })
-  requireSameFit(file, saved.fit, fit)
-  const remembering = callbacks.filter(({ state }) => state).map((callback) => [callback, callback.state?.()] as const)
-  requireEntries(file, info, {
-    epochsDone: [(value) => isCount(value) && value <= epochs, `an integer from 0 to ${epochs}`],
-    epochsBegun: COUNT,
-    trainIteration: COUNT,
-    hypers: HYPERS,
-    scaler: SCALER,
-    kernels: KERNELS,
-    states: [(value) => Array.isArray(value) && value.length === remembering.length, `a list of ${remembering.length}`],
+  return advising(file, () => {
+    requireEntries(file, info, { fit: RECORD })
+    requireSameFit(file, saved.fit, fit)
+    const remembering = callbacks
+      .filter(({ state }) => state)
+      .map((callback) => [callback, callback.state?.()] as const)
+    requireEntries(file, info, {
+      epochsDone: [(value) => isCount(value) && value <= epochs, `an integer from 0 to ${epochs}`],
+      epochsBegun: COUNT,
+      trainIteration: COUNT,
+      hypers: HYPERS,
+      scaler: SCALER,
+      kernels: KERNELS,
+      states: [
+        (value) => Array.isArray(value) && value.length === remembering.length,
+        `a list of ${remembering.length}`,
+      ],
+    })
+    about(file, () => {
+      checkStateDict(state.model.states(), model.weights)
+      optimizer.checkState(model.optimizer)
+      checkGradients(state, model.gradients)
+      if (saved.hypers.length !== optimizer.groups.length) {
+        throw new DataError('hypers', 'their number differs from that of the parameter groups', {
+          given: { hypers: saved.hypers.length, groups: optimizer.groups.length },
+        })
+      }
+      for (const hypers of saved.hypers) checkHyperparameters('hypers', hypers)
+    })
+    return { model, saved, remembering }
   })
-  about(file, () => {
-    checkStateDict(state.model.states(), model.weights)
-    optimizer.checkState(model.optimizer)
-    checkGradients(state, model.gradients)
-    if (saved.hypers.length !== optimizer.groups.length) {
-      throw new DataError('hypers', 'their number differs from that of the parameter groups', {
-        given: { hypers: saved.hypers.length, groups: optimizer.groups.length },
-      })
-    }
-    for (const hypers of saved.hypers) checkHyperparameters('hypers', hypers)
-  })
-  return { model, saved, remembering }
 }
 
 /** Restores the state of a checkpoint. @returns true if the fit of the checkpoint is finished */
@@ -272,7 +303,7 @@ async function restoreState(path: string, callback: Callback, saved: Json, state
     if (!(cause instanceof TypeError)) throw cause
     throw new DataError(path, `a damaged file: ${callback.name} cannot be restored from its state`, {
       given: { [callback.name]: cause.message },
-      fix: 'start again without `resume`',
+      fix: BEGIN_ANEW,
       cause,
     })
   }

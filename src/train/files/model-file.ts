@@ -119,8 +119,12 @@ export async function writeModelFile(
 
 /** Reads a model file. @throws DataError  naming the file, if it is missing, damaged or of another format */
 export async function readModelFile(platform: Store, source: ModelSource): Promise<ModelFile> {
-  const path = sourceName(source)
-  const { weights: tensors, metadata } = readWeights(path, await contentsOf(platform, source))
+  return parseModelFile(platform, sourceName(source), await contentsOf(platform, source))
+}
+
+/** Parses the bytes of a model file. @throws DataError  naming the file, if it is damaged or of another format */
+export async function parseModelFile(platform: Store, path: string, bytes: Uint8Array): Promise<ModelFile> {
+  const { weights: tensors, metadata } = readWeights(path, bytes)
   await requireChecksum(platform, path, tensors, metadata)
   const weights = new Map<string, StateEntry>()
   const optimizer = new Map<string, StateEntry>()

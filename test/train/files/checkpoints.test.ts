@@ -33,6 +33,7 @@ import { stripes, tinyLoaders, tinyModel, type TinyOptions } from '../../helpers
 await openTestGpu()
 
 const FILE = 'run/normalize.safetensors'
+const ADVICE = 'Fix: put a copy of it back, or remove it: the fit then begins anew'
 
 interface Setting {
   readonly files?: ReturnType<typeof memoryFiles>
@@ -371,7 +372,7 @@ describe('what is refused', () => {
     ]) {
       await damage()
       const resuming = learner.fitOneCycle(2, 1e-2, { checkpoint: FILE, resume: true })
-      await expect(resuming).rejects.toThrow(new RegExp(`^${FILE}: `))
+      await expect(resuming).rejects.toThrow(new RegExp(`^${FILE}: [^]*${ADVICE}$`))
       const { hyperparameters } = learner.optimizer!
       expect({ ...(await outcome(learner)), tracked: callbacks[0].state!() }).toEqual({
         ...before,
@@ -398,6 +399,7 @@ describe('what is refused', () => {
     await expect(learner.fitOneCycle(2, 1e-2, { checkpoint: FILE, resume: true })).rejects.toThrow(
       `${FILE}: a damaged safetensors file`,
     )
+    await expect(learner.fineTune(2, 1e-2, { checkpoint: FILE, resume: true })).rejects.toThrow(ADVICE)
     expect((await outcome(learner)).tensors).toEqual(before.tensors)
   })
 
@@ -418,6 +420,9 @@ describe('what is refused', () => {
     const resuming = run({ ...setting, files }, { checkpoint: FILE, resume: true })
     await expect(resuming).rejects.toThrow(DataError)
     await expect(resuming).rejects.toThrow(`${FILE}: a damaged file: its ${name} is invalid`)
+    await expect(resuming).rejects.toThrow(ADVICE)
+    files.contents.delete(FILE)
+    expect((await run({ ...setting, files }, { checkpoint: FILE, resume: true })).learner.recorder.rows).toHaveLength(2)
   })
 
   test('damaged checkpoints: what a callback had written', async () => {
