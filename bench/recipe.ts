@@ -23,8 +23,8 @@ import { PixelCache } from '../src/exports/data.ts'
 import { parseCommand, runCommand } from '../src/cli/command.ts'
 import { TRACKS } from '../src/tensor/track.ts'
 import { chooseData } from './lesson/data-source.ts'
-import { nextSplit, OPTIONS_FILE } from './lesson/options.ts'
-import { RunFolder } from '../src/platform/node/run-folder.ts'
+import { nextSplit } from './lesson/options.ts'
+import { OPTIONS_FILE, requireNoRun, RunFolder } from '../src/platform/node/run-folder.ts'
 import { versions } from './machine/versions.ts'
 import { loadersOf } from './recipe/loaders.ts'
 import { begunWith, DEFINITION, givenBefore, readRecipe, USAGE, type Recipe } from './recipe/options.ts'
@@ -39,6 +39,7 @@ async function main(argv: readonly string[]): Promise<void> {
   const resume = typed.resume !== undefined
   const given = typed.resume === undefined ? begunWith(typed) : await givenBefore(typed.resume, Object.keys(typed))
   const recipe = readRecipe(given)
+  if (!resume) await requireNoRun(given.out, 'npm run recipe -- --resume')
   const gpu = await openGpu()
   const { log, files, decoder } = gpu.platform
   log(`${gpu.name}${gpu.software ? ': a software adapter' : ''}`)
@@ -60,13 +61,11 @@ async function main(argv: readonly string[]): Promise<void> {
     if (json !== undefined) await folder.attempt(json, () => files.write(json, text, { lasting: true }))
   }
   if (!resume) {
-    await folder.write(OPTIONS_FILE, `${JSON.stringify(given, null, 2)}\n`)
-    // Files of an earlier run in this folder are removed: only the new run can be resumed.
-    await folder.remove(recipe.seeds.flatMap(checkpointsOf))
     await write()
     if (folder.unwritten.length > 0) {
       throw new DataError(folder.unwritten.join(', '), 'cannot be written', { fix: 'name another file or folder' })
     }
+    await folder.write(OPTIONS_FILE, `${JSON.stringify(given, null, 2)}\n`)
   }
   const left = recipe.seeds.filter((seed) => !runs.some((run) => run.seed === seed))
   if (left.length === 0) log(`${folder.path} is the folder of a recipe that is over: there is nothing to continue`)

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from 'node:fs'
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { sampleData } from '../../src/node.ts'
@@ -44,6 +44,8 @@ export async function timedReport(options: TimedOptions): Promise<boolean> {
   const baseline = BASELINES.map((file) => join(root, file)).find(existsSync)
   const data = options.data ?? (await sampleData({ images: options.software ? 100 : 1600, platform: nodePlatform }))
   mkdirSync(out, { recursive: true })
+  // A run refuses the folder of another, and this report is written in place of one before.
+  for (const name of ['lesson', 'recipe']) rmSync(join(out, name), { recursive: true, force: true })
   const torch = options.torch ?? join(out, TORCH_FILE)
   const small = options.tiny || options.software
   const commands = commandsOf({ ...options, out, torch, data, small, baseline })

@@ -6,7 +6,7 @@ import { DataError } from '../../src/base/errors.ts'
 import { rng } from '../../src/base/rng.ts'
 import { sampleData } from '../../src/data/sample.ts'
 import { nodePlatform } from '../../src/platform/node/index.ts'
-import { OPTIONS_FILE } from './options.ts'
+import { OPTIONS_FILE } from '../../src/platform/node/run-folder.ts'
 import type { Results } from './results.ts'
 
 /** Arguments of a small lesson of a narrow network, with every kind of fit: one alone, and one that continues another. */

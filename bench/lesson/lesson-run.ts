@@ -7,7 +7,7 @@ import type { ChannelStats } from '../../src/exports/data.ts'
 import { TRACKS } from '../../src/tensor/track.ts'
 import type { DataSource } from './data-source.ts'
 import { NOTEBOOK, scaleOf } from './notebook.ts'
-import { OPTIONS_FILE, SECTIONS, type Options, type Section } from './options.ts'
+import { SECTIONS, type Options, type Section } from './options.ts'
 import { renderReport } from './report/report.ts'
 import {
   accuracyOf,
@@ -21,7 +21,8 @@ import {
   type Results,
   type SectionResult,
 } from './results.ts'
-import { RunFolder } from '../../src/platform/node/run-folder.ts'
+import { OPTIONS_FILE, requireNoRun, RunFolder } from '../../src/platform/node/run-folder.ts'
+import { quoted } from '../../src/platform/node/terminal.ts'
 import { epochResult } from '../../src/train/report/figures.ts'
 import { SectionLog, withOwnLosses } from './section-log.ts'
 import { versions } from '../machine/versions.ts'
@@ -74,10 +75,12 @@ export class LessonRun {
    * Opens the folder of a run, before anything else, since this is what would fail first.
    *
    * @returns `undefined` if the run to resume is finished
+   * @throws OptionError  if there is a run in the folder of a new one
    * @throws DataError  if the folder cannot be written to, or another run writes to it
    */
   static async open(gpu: Gpu, options: Options): Promise<LessonRun | undefined> {
     const { log } = gpu.platform
+    if (!options.resume) await requireNoRun(options.out, 'npm run imagenette -- --resume')
     const folder = await RunFolder.open(options.out, log)
     const wanted = withNeeds(options.sections)
     const before = options.resume ? await resultsBefore(folder) : undefined
@@ -89,11 +92,7 @@ export class LessonRun {
       await folder.close()
       return undefined
     }
-    if (!options.resume) {
-      await folder.write(OPTIONS_FILE, `${JSON.stringify(options, null, 2)}\n`)
-      // Files of an earlier run in this folder are removed: only the new run can be resumed.
-      await folder.remove([...SECTIONS.map(checkpointOf), RESULTS_FILE])
-    }
+    if (!options.resume) await folder.write(OPTIONS_FILE, `${JSON.stringify(options, null, 2)}\n`)
     return new LessonRun(gpu, options, folder, wanted, before)
   }
 
@@ -311,8 +310,7 @@ function withNeeds(sections: readonly Section[]): ReadonlySet<Section> {
 
 /** Returns the command line that repeats a run. */
 function commandLine(argv: readonly string[]): string {
-  const quoted = argv.map((word) => (/^[\w.,:/=@+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`))
-  return ['npm run imagenette', ...(quoted.length > 0 ? ['--', ...quoted] : [])].join(' ')
+  return ['npm run imagenette', ...(argv.length > 0 ? ['--', ...argv.map(quoted)] : [])].join(' ')
 }
 
 function verdict(section: SectionResult): string {

@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { DataError, OptionError } from '../../src/base/errors.ts'
 import { jsonText, parseRecord, type Json } from '../../src/base/json.ts'
+import { OPTIONS_FILE } from '../../src/platform/node/run-folder.ts'
 import { choice, parseCommand, whole, WIDEN, widenOption } from '../../src/cli/command.ts'
 
 export const SECTIONS = [
@@ -183,9 +184,6 @@ function share(name: string, given: string | undefined, absent: number): number 
     expected: 'a part of the images between 0 and 1, such as 0.2',
   })
 }
-
-/** Name of the file in a run's folder that holds the options it was begun with. */
-export const OPTIONS_FILE = 'options.json'
 
 /**
  * Reads the options of an interrupted run. @throws OptionError  if others are given as well; DataError  if there is no

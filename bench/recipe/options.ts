@@ -4,7 +4,7 @@ import { architectures } from '../../src/exports/nn.ts'
 import { choice, numberIn, type parseCommand, whole, widenOption } from '../../src/cli/command.ts'
 import { DataError, nodePlatform, OptionError } from '../../src/node.ts'
 import type { chooseData } from '../lesson/data-source.ts'
-import { OPTIONS_FILE } from '../lesson/options.ts'
+import { OPTIONS_FILE } from '../../src/platform/node/run-folder.ts'
 
 export const USAGE = `npm run recipe -- [options]
 

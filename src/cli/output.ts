@@ -70,8 +70,3 @@ export class Output {
 export function invocation(): string {
   return process.env.npm_lifecycle_event === 'wgrad' ? 'npm run wgrad --' : 'npx wgrad'
 }
-
-/** Formats a word for a shell. */
-export function quoted(word: string): string {
-  return /^[\w.,:/=@+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
-}

@@ -233,6 +233,9 @@ describe('the command imagenette', () => {
     const interrupted = await run('imagenette', [...options, '--out', 'parts'], /\nlabel-smoothing\n[^]*\n0 /)
     expect(interrupted.code).toBe(130)
     expect(interrupted.stdout).toContain('to continue: npm run imagenette -- --resume parts\n')
+    const again = await lesson(...options, '--out', 'parts')
+    expect(again.stderr).toContain('OptionError: --out: there is a run in this folder already')
+    expect(again.stderr).toContain('continue that run: npm run imagenette -- --resume parts\n')
     const before = resultsOf('parts')
     expect(before.interrupted).toBe(true)
     expect(before.sections.map(({ name, batchSize }) => [name, batchSize])).toEqual([

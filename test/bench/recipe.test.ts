@@ -100,6 +100,9 @@ test('ended by a signal and continued, it comes to the same, and leaves its mode
   expect(await new Promise((ended) => child.on('close', ended))).toBe(130)
   expect(said).toMatch(/to continue: npm run recipe -- --resume parts\n$/)
   expect(existsSync(join(folder, 'parts', 'seed-3.checkpoint'))).toBe(true)
+  const again = await recipe(...options, '--out', 'parts')
+  expect(again.stderr).toContain('OptionError: --out: there is a run in this folder already')
+  expect(again.stderr).toContain('continue that run: npm run recipe -- --resume parts\n')
 
   const { stdout } = await recipe('--resume', 'parts')
   expect(stdout).not.toContain('seed 0\n')

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import { DataError, OptionError } from '../../base/errors.ts'
+import { DataError } from '../../base/errors.ts'
 import { jsonText } from '../../base/json.ts'
 import {
   csvLine,
@@ -12,19 +12,13 @@ import {
 import type { Pretrained } from '../../exports/train.ts'
 import type { Gpu } from '../../node.ts'
 import type { Files, Platform } from '../../platform/platform.ts'
-import { RunFolder, RUNS } from '../../platform/node/run-folder.ts'
+import { OPTIONS_FILE, requireNoRun, RunFolder, RUNS } from '../../platform/node/run-folder.ts'
+import { quoted } from '../../platform/node/terminal.ts'
 import { requireTrainable } from '../check.ts'
 import { countsOf, decoderOf, lookJson, lookText } from '../look.ts'
-import { invocation, quoted, type Output } from '../output.ts'
+import { invocation, type Output } from '../output.ts'
 import { FILES } from './files.ts'
-import {
-  OPTIONS_FILE,
-  requireThresholdFor,
-  settingsOf,
-  type Begun,
-  type Settings,
-  type TrainOptions,
-} from './options.ts'
+import { requireThresholdFor, settingsOf, type Begun, type Settings, type TrainOptions } from './options.ts'
 import { requireShareFor, splitOf } from './split.ts'
 
 /** Options of a new run, the images that were found for it, and its pretrained weights. */
@@ -43,17 +37,8 @@ export interface Beginning {
 export async function requireFitting(files: Files, options: TrainOptions, folder: ImageFolder): Promise<void> {
   requireShareFor(folder, options.valid)
   requireThresholdFor(folder.targets.kind, options.threshold)
-  await requireNoRun(files, options)
+  await requireNoRun(options.out, `${invocation()} train --resume`)
   await files.requireWritable?.(files.join(options.out ?? RUNS, OPTIONS_FILE))
-}
-
-/** @throws OptionError  if there is a run in the folder of the results */
-async function requireNoRun(files: Files, { out }: TrainOptions): Promise<void> {
-  if (out === undefined || !(await files.exists(files.join(out, OPTIONS_FILE)))) return
-  throw new OptionError('--out', 'there is a run in this folder already', {
-    given: { out },
-    fix: `name another folder, or continue that run: ${invocation()} train --resume ${quoted(out)}`,
-  })
 }
 
 /** Begins a run: prints the look, fills in the defaults, and writes what the run is made of. */
@@ -81,7 +66,7 @@ export async function begin(output: Output, gpu: Gpu, beginning: Beginning): Pro
     pretrained,
   })
   // Another one may have begun there meanwhile.
-  await requireNoRun(platform.files, options)
+  await requireNoRun(options.out, `${invocation()} train --resume`)
   const run = await RunFolder.open(options.out, platform.log)
   const images = imagesCsv(survey, settings, (path) => split.sideOf(path))
   const { table } = survey.folder

@@ -4,6 +4,7 @@ import { isRecord, parseRecord, type Json } from '../../base/json.ts'
 import { backbones } from '../../exports/nn.ts'
 import { separatorFor, type ImageFolderOptions, type Survey, type TargetKind } from '../../exports/data.ts'
 import { pretrainedNames, type Pretrained } from '../../exports/train.ts'
+import { OPTIONS_FILE } from '../../platform/node/run-folder.ts'
 import type { Files } from '../../platform/platform.ts'
 import { choice, numberIn, parseCommand, whole, widenOption } from '../command.ts'
 import { FOLDER_DEFINITION, FOLDER_OPTIONS_USAGE, folderOptions, FOLDER_USAGE, type DecoderName } from '../look.ts'
@@ -327,11 +328,9 @@ function widenOf({ widen }: TrainOptions, model: string, pretrained: Pretrained 
   })
 }
 
-/** Name of the file in a run's folder that holds what it was begun with. */
-export const OPTIONS_FILE = 'options.json'
 const BEGIN_ANEW = 'begin the run anew, without --resume'
 
-/** Contents of that file. */
+/** Contents of the file of a run that holds what it was begun with. */
 export interface Begun {
   readonly settings: Settings
   /** Start of the run, as ISO 8601. */

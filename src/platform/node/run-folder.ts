@@ -1,16 +1,35 @@
 import { mkdir, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { DataError, WgradError } from '../../base/errors.ts'
+import { DataError, OptionError, WgradError } from '../../base/errors.ts'
 import { fileError, nodeFiles } from './files.ts'
 import { isCode } from './error-code.ts'
 import { lock, type Release } from './lock.ts'
 import { makeFolder } from './make-folder.ts'
+import { quoted } from './terminal.ts'
 
 /** Time that a run waits for a folder that another run uses, in case that run is just ending. */
 const WAIT_MS = 1000
 
 /** Folder of the runs that are given none of their own. */
 export const RUNS = 'runs'
+
+/** Name of the file that holds what a run was begun with. */
+export const OPTIONS_FILE = 'options.json'
+
+/**
+ * Requires the folder of a new run to have none.
+ *
+ * @param out     folder, as option --out names it
+ * @param resume  command that continues the run that is there, before its folder
+ * @throws OptionError  if there is a run, whose results and checkpoints would be lost
+ */
+export async function requireNoRun(out: string | undefined, resume: string): Promise<void> {
+  if (out === undefined || !(await nodeFiles.exists(join(out, OPTIONS_FILE)))) return
+  throw new OptionError('--out', 'there is a run in this folder already', {
+    given: { out },
+    fix: `name another folder, or continue that run: ${resume} ${quoted(out)}`,
+  })
+}
 
 /** Folder of the files of one run, to which no other run writes at the same time. */
 export class RunFolder {

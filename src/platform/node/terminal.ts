@@ -53,3 +53,8 @@ export function onInterrupt(stop: () => void): () => void {
     for (const signal of signals) process.off(signal, handler)
   }
 }
+
+/** Formats a word for a shell. */
+export function quoted(word: string): string {
+  return /^[\w.,:/=@+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
+}
