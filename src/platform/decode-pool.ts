@@ -19,7 +19,7 @@ export type DecodeReply = 'ready' | Pixels | { readonly error: string; readonly 
 /** A worker as the pool sees it. */
 export interface DecodeThread {
   post(job: DecodeJob): void
-  /** True if the program has to stay alive for it: only while it has work. */
+  /** True while it has work: the program has to stay alive for it, and afterwards it may end. */
   hold(busy: boolean): void
   stop(): Promise<void>
 }

@@ -1,7 +1,8 @@
-import { afterEach, describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import {
   addFiles,
   CategoryBlock,
+  createBrowserPlatform,
   DataBlock,
   getImageFiles,
   ImageBlock,
@@ -96,4 +97,26 @@ describe('photographs in a tab', () => {
     expect(gpu.platform.availableBytes!()).toBe((deviceMemory ?? 2) * 2 ** 29)
     expect(gpu.platform.drawsPage).toBe(true)
   })
+})
+
+test('a worker that decodes ends after a while without images, and another one starts with the next', async () => {
+  const end = vi.spyOn(Worker.prototype, 'terminate')
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  const { decoder } = createBrowserPlatform({ threads: 1 })
+  try {
+    const bytes = new Uint8Array(await (await imageFile('red', 1, 8)).arrayBuffer())
+    const decode = async () => (await decoder.decode({ path: 'red.png', bytes })).width
+    expect(await decode()).toBe(8)
+    vi.advanceTimersByTime(29_000)
+    expect(await decode()).toBe(8)
+    vi.advanceTimersByTime(29_000)
+    expect(end).not.toHaveBeenCalled()
+    vi.advanceTimersByTime(1000)
+    expect(end).toHaveBeenCalledOnce()
+    expect(await decode()).toBe(8)
+  } finally {
+    vi.useRealTimers()
+    end.mockRestore()
+    await decoder.close()
+  }
 })

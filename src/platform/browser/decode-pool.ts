@@ -45,6 +45,12 @@ const onThisThread: Instead = {
     ),
 }
 
+/**
+ * Time without an image after which a worker ends, and its memory is the page's again: a training that has all images in
+ * memory needs none, nor does a page whose GPU is closed. Longer than most pauses between two passes over the images.
+ */
+const IDLE_MS = 30_000
+
 const startWorker: StartThread = ({ reply, ended }) => {
   // Written so that bundlers find the worker.
   const worker = new Worker(new URL('./decode-worker.js', import.meta.url), { type: 'module' })
@@ -53,9 +59,17 @@ const startWorker: StartThread = ({ reply, ended }) => {
     worker.terminate()
     ended(event.message || 'the worker file does not load')
   }
+  let idle: ReturnType<typeof setTimeout> | undefined
+  const leave = () => {
+    worker.terminate()
+    ended('it had nothing to do')
+  }
   return {
     post: (job) => worker.postMessage(job),
-    hold: () => undefined,
+    hold: (busy) => {
+      clearTimeout(idle)
+      if (!busy) idle = setTimeout(leave, IDLE_MS)
+    },
     stop: () => Promise.resolve(worker.terminate()),
   }
 }
