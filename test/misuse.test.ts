@@ -35,6 +35,34 @@ async function refusal(call: () => unknown): Promise<string> {
   throw new Error('it was accepted')
 }
 
+test('another argument in the place of options is refused as such', async () => {
+  const [x, labels] = [library.tensor([1, 2, 3], [1, 3]), library.tensor([0], [1], 'u32')]
+  expect(await refusal(() => wgrad.crossEntropy().mean(x, labels))).toMatchInlineSnapshot(`
+    "OptionError: softmaxCrossEntropy: options must be given by name
+      options  of class Tensor
+      expected { a, b, mix }, or none of them"
+  `)
+})
+
+test('an operation or a kernel of a program has all its parts', async () => {
+  const forward = () => {}
+  expect(await refusal(() => library.defineOp({ name: 'mine', plan: forward, forward }))).toMatchInlineSnapshot(`
+    "OptionError: defineOp: backward is not of the right kind
+      backward  undefined
+      expected a function"
+  `)
+  const same = library.defineOp({
+    name: 'mine',
+    plan: forward,
+    forward: (_: unknown, [x]: unknown[]) => x,
+    backward: forward,
+  })
+  expect(await refusal(() => same(library.zeros([2]), {}))).toContain('Fix: put it into a list')
+  const kernel = { name: 'mine', pass: 'forward', rows: 1, columns: 1 }
+  expect(await refusal(() => library.registerConvolutionKernel(kernel))).toContain('shader is not of the right kind')
+  expect(await refusal(() => library.tune({ convolutions: kernel }))).toContain('convolutions is not of the right kind')
+})
+
 test('an option that does not exist is refused with the name that was meant', async () => {
   expect(await refusal(() => learner({ metric: [wgrad.accuracy] }))).toMatchInlineSnapshot(`
     "OptionError: Learner: there is no option 'metric'
@@ -102,9 +130,9 @@ test('parts of a learner that are replaced by something else are refused by name
 
 test('a loader in the place of options is told where it goes', async () => {
   expect(await refusal(() => learner().getPredictions(loaders.valid))).toMatchInlineSnapshot(`
-    "OptionError: getPredictions: there is no option 'split'
-      split  'valid'
-      expected loader
+    "OptionError: getPredictions: options must be given by name
+      options  of class Loader
+      expected { loader }, or none of them
       Fix: write { loader: … }"
   `)
   const fix = async (call: () => unknown) => (await refusal(call)).split('\n').at(-1)?.trim()

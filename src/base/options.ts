@@ -53,31 +53,39 @@ export function oneOf(...kinds: readonly Kind[]): Kind {
 /**
  * Requires options to have known names and values of their kinds.
  *
+ * @param required  names of options that may not be left out. Default: none
  * @throws OptionError  that suggests the closest known name, or a fix
  */
-export function checkOptions<Options extends object>(where: string, options: Options, kinds: Kinds<Options>): void {
+export function checkOptions<Options extends object>(
+  where: string,
+  options: Options,
+  kinds: Kinds<Options>,
+  required: readonly (keyof Options & string)[] = [],
+): void {
   const names = Object.keys(kinds) as (keyof Options & string)[]
-  if (!isObject(options) || Array.isArray(options)) {
+  // An object of a class is refused for a field that is no option, as it is probably another argument, or the value of one.
+  const isOther = () => className(options) !== '' && Object.keys(options).some((name) => !Object.hasOwn(kinds, name))
+  if (!isObject(options) || Array.isArray(options) || isOther()) {
+    const place = isObject(options) ? names.find((name) => kinds[name] !== ANY && kinds[name].is(options)) : undefined
     throw new OptionError(where, 'options must be given by name', {
       given: { options: described(options) },
       expected: `{ ${names.join(', ')} }, or none of them`,
       // A factory that was passed without being called receives the arguments of its product.
-      fix: Array.isArray(options) ? `if ${where} itself was passed, pass ${where}()` : undefined,
+      fix: Array.isArray(options) ? `if ${where} itself was passed, pass ${where}()` : place && `write { ${place}: … }`,
     })
   }
   for (const [name, value] of Object.entries(options)) {
     if (!Object.hasOwn(kinds, name)) {
-      // What was given may be the value of one option, such as a loader, in place of all of them.
-      const place = names.find((known) => kinds[known] !== ANY && kinds[known].is(options))
       const near = nearest(name, names) ?? names.find((known) => standsFor(name, known))
       throw new OptionError(where, `there is no option '${name}'`, {
         given: { [name]: described(value) },
         expected: names.join(', '),
-        fix: place ? `write { ${place}: … }` : near && `write ${near}`,
+        fix: near && `write ${near}`,
       })
     }
     if (value !== undefined) checkArgument(where, name, value, kinds[name as keyof Options])
   }
+  for (const name of required) checkArgument(where, name, options[name], kinds[name])
 }
 
 /** Requires an argument to be of its kind. @throws OptionError  if it is not */
@@ -131,9 +139,14 @@ function described(value: unknown): string {
   }
   if (value instanceof Promise) return 'a promise'
   if (!isObject(value)) return String(value)
-  const prototype = Object.getPrototypeOf(value) as object | null
-  const name = prototype === null || prototype === Object.prototype ? '' : prototype.constructor.name
+  const name = className(value)
   return name === '' ? `{ ${Object.keys(value).slice(0, 4).join(', ')} }` : `of class ${name}`
+}
+
+/** Returns the name of the class of an object; '' for one without, as `{ … }` makes. */
+function className(value: object): string {
+  const prototype = Object.getPrototypeOf(value) as object | null
+  return prototype === null || prototype === Object.prototype ? '' : prototype.constructor.name
 }
 
 /** Returns the closest of the names by edit distance, if at most a third of the characters differ. */

@@ -196,9 +196,10 @@ export class Gpu {
       this.check()
     }
     this.queue = new Queue(device, platform, this.software ? 0.5 : 0, timer, raiseErrors, this.tracer)
-    device.onuncapturederror = ({ error }) => {
-      // A consequence of a kernel that did not compile, whose own error arrives later and is more precise.
-      if (error.message.includes('due to a previous error')) return
+    device.onuncapturederror = (event) => {
+      const { error } = event
+      // A consequence of a kernel that did not compile, whose own error arrives later and is more precise: nor is it printed.
+      if (error.message.includes('due to a previous error')) return event.preventDefault()
       const memory = error.constructor.name === 'GPUOutOfMemoryError'
       report(
         new DeviceError(this.name, memory ? `memory ran out: ${error.message}` : error.message, {

@@ -43,11 +43,11 @@ export function registerShader(name: string, text: string): RegisteredShader {
  * Requires every declaration of a shader to be one that was read: another would be missing from the prelude or from the launch,
  * and the compiler's message would be about its consequences.
  */
-function requireReadable(name: string, { text, bindings, shape }: ShaderSource): void {
-  for (const [line, word] of text.matchAll(/^[ \t]*\/\/[ \t]*@(\w+).*$/gm)) {
+function requireReadable(name: string, { text, bindings, shape, constants }: ShaderSource): void {
+  for (const [line, word, next] of text.matchAll(/^[ \t]*\/\/[ \t]*@(\w+)(\S?).*$/gm)) {
     const near = nearest(word, HEADERS)
-    if (near === undefined || HEADERS.includes(word)) continue
-    throw new ShaderError(shaderPlace(name), `there is no header line '@${word}'`, {
+    if (near === undefined || (HEADERS.includes(word) && next === '')) continue
+    throw new ShaderError(shaderPlace(name), `there is no header line '@${word}${next}'`, {
       given: { line: line.trim() },
       expected: HEADERS.map((known) => `@${known}`).join(', '),
       fix: `write @${near}`,
@@ -60,7 +60,20 @@ function requireReadable(name: string, { text, bindings, shape }: ShaderSource):
       expected: 'different names in capitals with spaces between them, such as N H W',
     })
   }
-  const declared = text.replace(/\/\/.*/g, '').match(/@binding\b.*/g) ?? []
+  const twice = constants.find(([constant], i) => constants.findIndex(([other]) => other === constant) !== i)?.[0]
+  if (twice !== undefined) throw new ShaderError(shaderPlace(name), `'@const ${twice}' is declared twice`)
+  const code = text.replace(/\/\/.*/g, '')
+  const [directive, what, extension] = /^\s*(enable|requires|diagnostic)\b([^;]*);/m.exec(code) ?? []
+  if (directive !== undefined) {
+    throw new ShaderError(shaderPlace(name), 'a directive would come after the prelude, where WGSL allows none', {
+      given: { directive: directive.trim() },
+      fix:
+        what === 'enable'
+          ? `write the header line // @enable ${extension.trim()}`
+          : 'leave it out; a diagnostic may be an attribute of a function, @diagnostic(…)',
+    })
+  }
+  const declared = code.match(/@binding\b.*/g) ?? []
   const distinct = (of: (binding: ShaderBinding) => unknown) => new Set(bindings.map(of)).size === declared.length
   if (distinct(({ index }) => index) && distinct((binding) => binding.name)) return
   throw new ShaderError(shaderPlace(name), 'a binding cannot be read, or is declared twice', {

@@ -36,7 +36,7 @@ export interface ShaderBinding {
   readonly access: 'read' | 'read_write' | 'uniform'
   readonly name: string
   /** Type of its numbers; `storage` is that of the launch. */
-  readonly holds: 'storage' | 'f32' | 'u32' | 'struct'
+  readonly holds: 'storage' | 'f32' | 'f16' | 'u32' | 'struct'
 }
 
 /** Names of registered shaders. */
@@ -124,10 +124,10 @@ function constantOf(name: string, word: string): ShaderSource['constants'][numbe
 
 /** Returns the type of the numbers that a binding holds, by the WGSL type of the binding. */
 function contentOf(type: string): ShaderBinding['holds'] {
-  const element = (type.match(/\w+/g) ?? []).find((word) => word !== 'array' && word !== 'atomic') ?? ''
+  const element = (type.match(/\w+/g) ?? []).find((word) => !/^(array|atomic|vec[234])$/.test(word)) ?? ''
   if (['T4', 'T2', 'Pair', 'Group', 'Chunk'].includes(element)) return 'storage'
-  const scalar = element.match(/^(?:vec[234])?([fu])(?:32)?$/)?.[1]
-  return scalar === 'f' ? 'f32' : scalar === 'u' ? 'u32' : 'struct'
+  const scalar = element.match(/^(?:vec[234](?=[fhu]$))?(f32|f16|u32|f|h|u)$/)?.[1]
+  return ({ f: 'f32', f32: 'f32', h: 'f16', f16: 'f16', u: 'u32', u32: 'u32' } as const)[scalar ?? ''] ?? 'struct'
 }
 
 /** Returns the words of the lines `// @word …`, which may be indented as the code around a template literal is. */

@@ -41,7 +41,7 @@ export class Init {
 export const NORMAL_START = 0.02
 
 /** Check of an option that must be an `Init`. */
-export const INIT = objectWith('an Init, which draws the initial weights', 'kaimingNormal')
+export const INIT = objectWith('an Init, which draws the initial weights: new Init(seed)', 'kaimingNormal')
 
 /**
  * Draws initial weights that preserve the variance of activations (or of gradients, with `fan` 'out') through ReLU.

@@ -1,6 +1,6 @@
 import { DtypeError } from '../base/errors.ts'
 import { formatShape } from '../base/format.ts'
-import { ANY, checkOptions, nearest, type Kinds } from '../base/options.ts'
+import { ANY, checkArgument, checkOptions, nearest, type Kinds } from '../base/options.ts'
 import { currentGpu } from '../gpu/device.ts'
 import type { PipelineCache, LaunchOptions } from '../gpu/pipeline-cache.ts'
 import type { Launch } from '../gpu/launch.ts'
@@ -8,7 +8,7 @@ import { shaderSource, type ShaderName } from '../gpu/shader-source.ts'
 import { markChecked, withOverflowFlag } from './overflow.ts'
 import { allocate } from './scope.ts'
 import { vectorCount, type Spec } from './shape.ts'
-import type { Tensor } from './tensor.ts'
+import { TENSOR, type Tensor } from './tensor.ts'
 import { currentTrack } from './track.ts'
 
 /**
@@ -43,8 +43,10 @@ export function empty(spec: Spec, label?: string): Tensor {
  *
  * @throws DtypeError   if a tensor has another type than the shader declares, or than the `dtype` of the launch
  * @throws ShaderError  if bindings, sizes or constants are not those of the shader
+ * @throws OptionError  if something else than a tensor is bound, or an option is misspelt
  */
 export function launch(name: ShaderName, bindings: Readonly<Record<string, Tensor>>, options: LaunchOptions): void {
+  if (!(options instanceof Object)) checkOptions(name, options, LAUNCH_KINDS)
   for (const option in options) if (!harmless.has(option)) checkOption(name, option, options)
   const { pipelines, queue, tracer } = currentGpu()
   withOverflowFlag(name, bindings, (complete) => {
@@ -73,6 +75,7 @@ function requireTypes(name: ShaderName, bindings: Readonly<Record<string, Tensor
     const bound = bindings[binding]
     // A missing one is reported by the pipeline cache. The numbers of a struct have 32 bits each.
     const expected = holds === 'storage' ? storage : holds
+    if (bound) checkArgument(name, binding, bound, TENSOR)
     if (!bound || bound.dtype === expected || (expected === 'struct' && bound.dtype !== 'f16')) continue
     throw new DtypeError(name, `${binding} has the wrong type`, {
       given: { [binding]: bound, 'dtype of the launch': storage },

@@ -1,5 +1,5 @@
 import { DtypeError, ShapeError } from '../base/errors.ts'
-import { ANY, checkArgument, checkOptions, FUNCTION, NUMBER, TEXT, type Kinds } from '../base/options.ts'
+import { ANY, checkArgument, checkOptions, FUNCTION, listOf, NUMBER, TEXT, type Kinds } from '../base/options.ts'
 import { finished, hold } from './scope.ts'
 import { sameShape } from './shape.ts'
 import { RESULT, Tensor, TENSOR, type Inputs, type TapeNode, type Target } from './tensor.ts'
@@ -52,6 +52,8 @@ const DEFINITION: Kinds<OpDefinition<Inputs, unknown, unknown>> = {
   backward: FUNCTION,
 }
 
+const REQUIRED = ['name', 'plan', 'forward', 'backward'] as const
+
 let enabled = true
 let nextId = 1
 let observer: ((executed: ExecutedOp) => void) | undefined
@@ -101,9 +103,10 @@ export function observeOps<Result>(report: (executed: ExecutedOp) => void, work:
 export function defineOp<I extends Inputs, Options, Plan>(
   definition: OpDefinition<I, Options, Plan>,
 ): (inputs: I, options: Options) => Tensor {
-  checkOptions<object>('defineOp', definition, DEFINITION)
+  checkOptions<OpDefinition<Inputs, unknown, unknown>>('defineOp', definition, DEFINITION, REQUIRED)
   return (inputs, options) => {
     const { name, required = 1, options: kinds } = definition
+    if (!Array.isArray(inputs)) checkArgument(name, 'inputs', inputs, listOf(TENSOR))
     inputs.forEach((input, i) => {
       if (i < required || input !== undefined) checkArgument(name, `input ${i + 1}`, input, TENSOR)
     })

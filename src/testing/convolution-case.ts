@@ -1,4 +1,5 @@
 import { currentGpu } from '../gpu/device.ts'
+import { PASS } from '../ops/convolution/own-kernels.ts'
 import { kernelFor } from '../ops/convolution/choices.ts'
 import { kernelName, ownKernels, type KernelVariant } from '../ops/convolution/families.ts'
 import { runPass } from '../ops/convolution/passes.ts'
@@ -14,6 +15,7 @@ import {
 import { empty } from '../tensor/launch.ts'
 import { storedBytes } from '../tensor/shape.ts'
 import { OptionError } from '../base/errors.ts'
+import { checkArgument } from '../base/options.ts'
 import type { KernelOperand } from './kernel-operands.ts'
 import { summing, type KernelCase } from './measure-kernel.ts'
 
@@ -27,6 +29,7 @@ import { summing, type KernelCase } from './measure-kernel.ts'
  * @throws OptionError  if no registered kernel has the name, or it does not take these sizes
  */
 export function convolutionCase(pass: ConvolutionPass, sizes: ConvolutionSizes, kernel?: string): KernelCase {
+  checkArgument('convolutionCase', 'pass', pass, PASS)
   return variantCase(pass, sizes, kernel === undefined ? undefined : ownKernel(pass, sizes, kernel))
 }
 

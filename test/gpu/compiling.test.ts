@@ -123,12 +123,17 @@ describe('work that follows a kernel which is being compiled', () => {
 fn main(@builtin(global_invocation_id) id: vec3u) { y[id.x] = missing(x[id.x]); }
 `,
     )
+    // An event that nothing prevents is printed by Dawn, and by the console of a page.
+    const prevented: boolean[] = []
+    gpu.device.addEventListener('uncapturederror', (event) => prevented.push(event.defaultPrevented))
     const x = tensor([1, -1], [2])
     const y = empty(x)
     launch(shader, { x, y }, elementwise(x))
     const result = read(y)
     open()
     await expect(result).rejects.toThrow(/mine\/broken-while-compiling[^\n]*:5:.*missing/s)
+    // The invalid pipeline, and the commands with it.
+    expect(prevented).toEqual([true, true])
   })
 
   test('is dropped when the GPU is closed, and whoever waits is told', async () => {

@@ -169,11 +169,51 @@ describe('mistakes of a first shader', () => {
     ['attributes in another order', '@group(0) @binding(0)', '@binding(0) @group(0)', 'a binding cannot be read'],
     ['a binding without access', 'var<storage, read>', 'var<storage>', 'a binding cannot be read'],
     ['a number given to two bindings', '@binding(1)', '@binding(0)', 'declared twice'],
+    ['a header line with a colon', '@shape VECTORS', '@shape: VECTORS', "there is no header line '@shape:'"],
+    ['a constant named twice', 'COUNT:u32', 'COUNT:u32 COUNT:u32', "'@const COUNT' is declared twice"],
+    ['a directive', '@group(0)', 'enable f16;\n@group(0)', 'Fix: write the header line // @enable f16'],
+    ['another directive', '@group(0)', 'diagnostic(off, subgroup_uniformity);\n@group(0)', 'Fix: leave it out'],
   ])('%s is refused where it is registered', (_mistake, right, wrong, message) => {
     const register = () => registerShader('mine/refused', wgsl.replace(right, wrong))
     expect(register).toThrow(ShaderError)
     expect(register).toThrow(/^shader mine\/refused: /)
     expect(register).toThrow(message)
+  })
+
+  test('halves are bound as halves, in arrays of vectors too', async () => {
+    const doubled = (element: string, enable: string) =>
+      register(`// @shape VECTORS
+${enable}
+@group(0) @binding(0) var<storage, read> x: array<${element}>;
+@group(0) @binding(1) var<storage, read_write> y: array<${element}>;
+@compute @workgroup_size(64)
+fn main(@builtin(local_invocation_index) i: u32) { if (i < shape.VECTORS) { y[i] = x[i] + x[i]; } }`)
+    const run = async (dtype: 'f32' | 'f16' | 'u32', element: string, enable = '') => {
+      const x = tensor([1, 2, 3], [3], dtype)
+      const y = zeros([3], dtype)
+      launch(doubled(element, enable), { x, y }, { groups: 1, shape: { VECTORS: 1 } })
+      return [...(await read(y))]
+    }
+    await expect(run('f32', 'vec4<f32>')).resolves.toEqual([2, 4, 6])
+    for (const element of ['vec4h', 'vec4<f16>', 'f16']) {
+      await expect(run('f32', element)).rejects.toThrow('expected f16, whatever the dtype of the launch')
+    }
+    await expect(run('u32', 'vec4<f32>')).rejects.toThrow('expected f32, whatever the dtype of the launch')
+    if (!gpu.features.has('shader-f16')) return
+    await expect(run('f16', 'vec4h', '// @enable f16')).resolves.toEqual([2, 4, 6])
+    await expect(run('f16', 'vec4<f16>', '// @enable f16')).resolves.toEqual([2, 4, 6])
+  })
+
+  test('bindings that are no tensors and options that are none are refused by name', () => {
+    const y = zeros([4])
+    const shader = register(wgsl)
+    const options = { ...elementwise(y), constants: { FACTOR: 2, COUNT: 1 } }
+    expect(() => launch(shader, { x: [1, 2] as never, y }, options)).toThrowErrorMatchingInlineSnapshot(`
+      [OptionError: mine/first-9: x is not of the right kind
+        x  a list: [1, 2]
+        expected a tensor, such as tensor(data, shape)]
+    `)
+    expect(() => launch(shader, { x: y, y }, undefined as never)).toThrow('options must be given by name')
   })
 
   test('a comment about other attributes is no header line', () => {

@@ -1,6 +1,6 @@
 import { requireInteger } from '../../base/check.ts'
 import { OptionError } from '../../base/errors.ts'
-import { checkOptions, FUNCTION, NUMBER, objectWith, TEXT, type Kinds } from '../../base/options.ts'
+import { checkOptions, FUNCTION, NUMBER, objectWith, TEXT, type Kind, type Kinds } from '../../base/options.ts'
 import { rng } from '../../base/rng.ts'
 import { shaderSource, type RegisteredShader } from '../../gpu/shader-source.ts'
 import { ownKernels } from './families.ts'
@@ -22,9 +22,14 @@ export interface ConvolutionKernel {
   readonly takes?: (sizes: ConvolutionSizes) => boolean
 }
 
+export const PASS: Kind = {
+  expected: PASSES.map((pass) => `'${pass}'`).join(', '),
+  is: (value) => PASSES.includes(value as never),
+}
+
 const KINDS: Kinds<ConvolutionKernel> = {
   name: TEXT,
-  pass: { expected: PASSES.map((pass) => `'${pass}'`).join(', '), is: (value) => PASSES.includes(value as never) },
+  pass: PASS,
   shader: TEXT,
   rows: NUMBER,
   columns: NUMBER,
@@ -65,7 +70,7 @@ const KINDS: Kinds<ConvolutionKernel> = {
  * @throws OptionError  if an option is not of its kind, the shader is not registered, or the name is taken
  */
 export function registerConvolutionKernel(kernel: ConvolutionKernel): void {
-  checkOptions('registerConvolutionKernel', kernel, KINDS)
+  checkOptions('registerConvolutionKernel', kernel, KINDS, ['name', 'pass', 'shader'])
   const { name, pass, shader, rows, columns, constants = {}, takes = () => true } = kernel
   requireInteger('registerConvolutionKernel', 'rows', rows, { from: 1 })
   requireInteger('registerConvolutionKernel', 'columns', columns, { from: 1 })

@@ -1,5 +1,5 @@
 import { formatTime } from '../../base/format.ts'
-import { ANY, checkOptions, FLAG, FUNCTION, NUMBER, type Kinds } from '../../base/options.ts'
+import { ANY, checkOptions, FLAG, FUNCTION, listOf, NUMBER, objectWith, type Kinds } from '../../base/options.ts'
 import { currentGpu, type Gpu, type KernelFamily } from '../../gpu/device.ts'
 import {
   chooseKernel,
@@ -53,7 +53,7 @@ export interface TuneOptions {
 }
 
 const TUNE_KINDS: Kinds<TuneOptions> = {
-  convolutions: ANY,
+  convolutions: listOf(objectWith('the sizes of a convolution')),
   gradients: FLAG,
   force: FLAG,
   seconds: NUMBER,
