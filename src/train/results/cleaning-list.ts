@@ -83,7 +83,7 @@ export function cleaningListOf(
 /** The largest first; NaN ranks above every loss. */
 function byLoss(a: CleaningItem, b: CleaningItem): number {
   const size = ({ loss }: CleaningItem) => (Number.isNaN(loss) ? Infinity : loss)
-  return size(b) === size(a) ? 0 : size(b) - size(a)
+  return size(b) - size(a)
 }
 
 function itemsOf(vocab: readonly string[], { split, results, paths }: SplitPredictions): CleaningItem[] {

@@ -53,6 +53,24 @@ test('an uncertain wrong prediction is no suggestion, and a label without images
   expect(items.filter(({ suggested }) => suggested !== undefined).map(({ path }) => path)).toEqual(['set/5.jpg'])
 })
 
+test('the only image with a label reaches what is expected of it', () => {
+  const rows = [
+    [0, 0.6, 0.4, 0],
+    [1, 0.7, 0.3, 0],
+  ]
+  const { items } = cleaningListOf(VOCAB, [{ split: 'valid', results: results(rows), paths }])
+  expect(items.map(({ label, suggested }) => [label, suggested])).toEqual([
+    ['cat', undefined],
+    ['dog', 'cat'],
+  ])
+})
+
+test('a label is expected as often as its images have it, not as they have the likeliest', () => {
+  // Of cats 0.6, and of their likeliest labels 0.83.
+  const { items } = cleaningListOf(VOCAB, [{ split: 'valid', results: results([...ROWS, [1, 0.7, 0.2, 0.1]]), paths }])
+  expect(items.map(({ suggested }) => suggested)).toEqual(['dog', undefined, undefined, 'cat', undefined, undefined])
+})
+
 test('the largest losses of each label and split, NaN first', () => {
   const broken = results([[0, NaN, NaN, NaN], ...ROWS])
   const list = cleaningListOf(
