@@ -66,8 +66,16 @@ describe('rows say what forward does', () => {
     expect(row).toMatchObject({ parameters: 12 * 9 * 2 + 12, flops: 2 * 4 * 5 * 12 * 9 * 2 })
   })
 
-  test('a layer scale is frozen with its group, unlike a norm', () => {
-    const body = new Sequential([new LayerNorm(4), new LayerScale(4)])
+  test('a squeeze has a ReLU and a logistic function unless it is given others', () => {
+    const rows = new SqueezeExcite({ channels: 6, squeezed: 2, init: init() }).describe([1, 4, 5, 6])
+    expect(rows.map(({ layer }) => layer)).toEqual(['conv 1×1', 'relu', 'conv 1×1', 'sigmoid', 'squeeze and excite'])
+  })
+
+  test('a layer scale begins small, does not decay, and is frozen with its group, unlike a norm', async () => {
+    const scale = new LayerScale(4)
+    expect([...(await read(scale.gamma.value))]).toEqual(Array(4).fill(Math.fround(1e-6)))
+    expect(scale.gamma.kind).toBe('bias')
+    const body = new Sequential([new LayerNorm(4), scale])
     adam()([body.parameters(), new LayerNorm(4).parameters()]).freezeTo(-1)
     expect(body.parameters().map(({ leaf }) => leaf.trainable)).toEqual([true, true, false])
   })

@@ -1,6 +1,9 @@
 import { describe, expect, test } from 'vitest'
+import { Conv } from '../../src/nn/conv.ts'
+import { Init } from '../../src/nn/init.ts'
 import { loadWeights } from '../../src/nn/load-weights.ts'
 import { resnet18 } from '../../src/nn/resnet.ts'
+import { Sequential } from '../../src/nn/sequential.ts'
 import type { StateDict } from '../../src/nn/state-dict.ts'
 import { torchShape } from '../../src/nn/state-dict.ts'
 import { fromTimm, timmNames, toTimm } from '../../src/nn/weight-names.ts'
@@ -105,6 +108,18 @@ describe('loadWeights', () => {
     `)
     expect(() => loadWeights(model, numbered(resnet18()))).toThrow('these are not the weights of this model')
     expect(await firstOf(model, '0.0.weight')).toBe(before)
+  })
+
+  test('only the first filters are added up over the colors', () => {
+    const sizes = { kernelSize: 1, init: new Init(0) }
+    const model = (inner: number) =>
+      new Sequential([
+        new Conv({ ...sizes, inChannels: 3, outChannels: 3 }),
+        new Conv({ ...sizes, inChannels: inner, outChannels: 3 }),
+      ])
+    const { summed, mismatched } = loadWeights(model(1), numbered(model(3)), { strict: false })
+    expect(summed).toEqual([])
+    expect(mismatched.map(({ name }) => name)).toEqual(['1.weight'])
   })
 
   test('without strict whatever fits is loaded, if anything', async () => {

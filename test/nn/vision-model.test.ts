@@ -99,6 +99,10 @@ describe("fastai's head", () => {
     const rows = model.describe([4, 3, 3, 300])
     expect(rows.map(({ path, output }) => `${path} [${output.join()}]`)).toContain('1.0 [4,600]')
     expect(rows.at(-1)!.output).toEqual([4, 7])
+    expect(rows.map(({ layer }) => layer).filter((layer) => layer.startsWith('dropout'))).toEqual([
+      'dropout 0.25',
+      'dropout 0.5',
+    ])
   })
 })
 

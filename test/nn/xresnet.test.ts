@@ -50,6 +50,11 @@ test('widen multiplies the widths of the stages', () => {
   expect(shapes).toContainEqual(['4.0.convpath.0.0.weight', [32, 3, 3, 64]])
   expect(shapes).toContainEqual(['7.1.convpath.1.0.weight', [256, 3, 3, 256]])
   expect(count(half)).toBe(2_836_778)
+  // 16.64, rounded down as fastai's int(o*widen).
+  const [block] = xresnet18({ widen: 0.26 })
+    .parameters()
+    .filter(({ path }) => path === '4.0.convpath.0.0.weight')
+  expect(block.shape).toEqual([16, 3, 3, 64])
   expect(() => xresnet18({ widen: 0 })).toThrow(OptionError)
 })
 
