@@ -2,6 +2,8 @@ import { describe, expect, test } from 'vitest'
 import { accuracy } from '../../../src/train/fit/metrics.ts'
 import { cells, columnNames, tableLine } from '../../../src/train/fit/epoch-table.ts'
 import { SmoothLoss } from '../../../src/train/fit/smooth-loss.ts'
+import type { FitState } from '../../../src/train/fit/state.ts'
+import { Recorder } from '../../../src/train/callbacks/recorder.ts'
 import { statusLine } from '../../../src/train/callbacks/progress.ts'
 
 describe('the smoothed loss', () => {
@@ -28,6 +30,31 @@ describe('the smoothed loss', () => {
     for (const loss of [1, NaN, 1]) smooth.add(loss)
     expect(smooth.value).toBeNaN()
   })
+})
+
+test('a fit that makes no step is not among the fits', () => {
+  const state = { loaders: { train: { batchCount: 1 } } } as FitState
+  const recorder = new Recorder()
+  recorder.beforeFit(state)
+  expect(recorder.fits).toEqual([])
+  recorder.lossKnown(state, { iteration: 0, loss: 2 })
+  recorder.beforeFit(state)
+  expect(recorder.fits.map(({ rawLosses }) => rawLosses)).toEqual([[2]])
+})
+
+test('images per second are those of the training alone, without the items that are left out of whole batches', () => {
+  const times = [1000, 3000, 5000]
+  const state = {
+    platform: { now: () => times.shift() },
+    loaders: { train: { batchCount: 2, itemCount: 8, items: Array(10) } },
+    metrics: [],
+  } as unknown as FitState
+  const recorder = new Recorder()
+  recorder.beforeFit(state)
+  recorder.beforeEpoch(state)
+  recorder.afterTrain(state)
+  recorder.afterEpoch(state)
+  expect(recorder.rows[0]).toMatchObject({ imagesPerSecond: 4, timeMs: 4000 })
 })
 
 describe('the table', () => {

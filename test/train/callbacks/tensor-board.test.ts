@@ -143,12 +143,14 @@ describe('an event file', () => {
         if (epoch === 0) platform.interrupt()
       },
     }
+    await learner.fit(1, 1e-3)
     await learner.fit(3, 1e-3, { checkpoint: 'run.safetensors', callbacks: [stop] })
+    // In another process, without the fit before it.
     const again = await trained(files)
     const idle = { name: 'stop', order: -100 }
     await again.learner.fit(3, 1e-3, { checkpoint: 'run.safetensors', resume: true, callbacks: [idle] })
     const all = (await eventFiles(files)).flat().filter(({ scalars }) => 'lr' in scalars)
-    expect(all.map(({ step }) => step)).toEqual([1, 2, 3, 4, 5, 6])
+    expect(all.map(({ step }) => step)).toEqual([1, 2, 3, 4, 5, 6, 7, 8])
   })
 
   test('a folder without a name is refused', () => {

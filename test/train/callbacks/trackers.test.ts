@@ -213,6 +213,13 @@ describe('saveModel', () => {
     expect((await learner.optimizer!.state()).get('3.weight.step')!.data[0]).toBe(steps)
   })
 
+  test('by the training loss of the table', async () => {
+    const { learner, lines } = await scripted([1], [saveModel({ monitor: 'train_loss' })])
+    await learner.fit(1, 1e-2)
+    const [{ trainLoss }] = learner.recorder.rows
+    expect(lines).toContain(`Better model found at epoch 0 with train_loss value: ${trainLoss}.`)
+  })
+
   test('after every epoch, or every so many, and then nothing is loaded', async () => {
     const { learner, files } = await scripted([1, 2, 3, 4], [saveModel({ everyEpoch: 2, file: 'a.b/net.safetensors' })])
     await learner.fit(4, 1e-2)
