@@ -120,6 +120,22 @@ describe('events', () => {
     expect([learner.progress, learner.trainIteration]).toEqual([1, 4])
   })
 
+  test('tell how many batches of a pass are finished, a last one of few items among them', async () => {
+    const counts: number[][] = []
+    const count: Callback['afterTrain'] = ({ completed, batchCount }) => void counts.push([completed, batchCount])
+    const { learner } = await tinyLearner(
+      { callbacks: [{ name: 'count', order: 60, afterTrain: count, afterValidate: count }] },
+      { train: 12, valid: 6, batchSize: 4 },
+    )
+    await learner.fit(2)
+    expect(counts).toEqual([
+      [3, 3],
+      [2, 2],
+      [3, 3],
+      [2, 2],
+    ])
+  })
+
   test('losses become known for every step, in order', async () => {
     const known: number[] = []
     const { learner } = await tinyLearner(
@@ -224,6 +240,21 @@ describe('cancelling', () => {
     ])
   })
 
+  test('a batch before its loss: it has no learning rate in the records either', async () => {
+    const cancel: Callback = {
+      name: 'cancel',
+      order: 1,
+      runsOn: 'train',
+      beforeBatch: ({ trainIteration }) => {
+        if (trainIteration === 0) throw new Cancel('batch')
+      },
+    }
+    const { learner } = await tinyLearner({ callbacks: [cancel] })
+    await learner.fit(1)
+    const { rawLosses, lrs, momentums } = learner.recorder
+    expect([rawLosses, lrs, momentums].map(({ length }) => length)).toEqual([1, 1, 1])
+  })
+
   test('the training of an epoch', async () => {
     const heard = await eventsWhenCancelled('train', 'afterBatch')
     expect(heard.slice(10, 14)).toEqual(['afterBatch t', 'afterCancelTrain', 'afterTrain', 'beforeValidate'])
@@ -239,16 +270,19 @@ describe('cancelling', () => {
     expect(heard.slice(10)).toEqual(['afterBatch t', 'afterCancelFit', 'afterFit'])
   })
 
-  test('a batch that was cancelled after its backward adds its gradients to those of the next', async () => {
+  test.each([
+    ['batch', true],
+    ['step', false],
+  ] as const)('a %s after its backward: its gradients add to those of the next: %s', async (level, adds) => {
     const gradients = async (cancelFirst: boolean) => {
       const { learner } = await tinyLearner(
         {
           callbacks: [
             {
-              name: 'accumulate',
+              name: 'cancel',
               order: 1,
               beforeStep: (now) => {
-                if (cancelFirst && now.trainIteration === 0) throw new Cancel('batch')
+                if (cancelFirst && now.trainIteration === 0) throw new Cancel(level)
               },
             },
           ],
@@ -260,8 +294,8 @@ describe('cancelling', () => {
       return [...(await read(parameter.leaf.gradient!))]
     }
     // With a learning rate of 0 the weights stand still, so the gradients of the second batch are the same in both.
-    const [both, second] = [await gradients(true), await gradients(false)]
-    expect(Math.max(...both.map((value, i) => Math.abs(value - second[i])))).toBeGreaterThan(1e-3)
+    const [first, second] = [await gradients(true), await gradients(false)]
+    expect(Math.max(...first.map((value, i) => Math.abs(value - second[i]))) > 1e-3).toBe(adds)
   })
 
   test('an error is not swallowed, and the callbacks of that fit are gone', async () => {
@@ -405,6 +439,23 @@ describe('measuring', () => {
     const { predictions: averaged } = await learner.tta({ n: 1, beta: 0, loader: train })
     expect(batches.mock.calls.map(([pass]) => pass?.draws)).toEqual(['train', 'valid'])
     expect(averaged.data).not.toEqual(predictions.data)
+  })
+
+  test('is not training, where a fit waits for it, which then goes on training', async () => {
+    const seen: boolean[][] = []
+    const look: Callback = {
+      name: 'look',
+      order: 0,
+      beforeTrain: async (state) => void (await state.getPredictions()),
+      beforeBatch: (state, step) => void seen.push([step.training, state.training]),
+    }
+    const { learner } = await tinyLearner({ callbacks: [look] }, { train: 4, valid: 4 })
+    await learner.fit(1)
+    expect(seen).toEqual([
+      [false, false],
+      [true, true],
+      [false, false],
+    ])
   })
 
   test('changes nothing: not the statistics, not the weights', async () => {

@@ -99,7 +99,23 @@ describe('what scikit-learn has no answer to', () => {
 
   test('the area of one class is NaN', () => {
     expect(rocAuc()(predictions([0.5, 0.5], [0.2, 0.8]), [1, 1])).toBeNaN()
-    expect(rocAuc()(predictions([0.5, 0.3, 0.2], [0.2, 0.6, 0.2]), [1, 1])).toBeNaN()
+    for (const average of ['macro', 'weighted', 'micro'] as const) {
+      expect(rocAuc({ average })(predictions([0.5, 0.3, 0.2], [0.2, 0.6, 0.2]), [1, 1])).toBeNaN()
+    }
+  })
+
+  test('outputs that add up to 1 are no probabilities where one is negative', () => {
+    // Of class 1 the softmax is larger in the first row, and the output in the second.
+    const rows = [
+      [0.9, 1.1, -1],
+      [-2.2, 1.2, 2],
+    ]
+    const softmax = rows.map((row) => {
+      const sum = row.reduce((total, value) => total + Math.exp(value), 0)
+      return row.map((value) => Math.exp(value) / sum)
+    })
+    expect(rocAuc()(predictions(...rows), [1, 0])).toBe(rocAuc()(predictions(...softmax), [1, 0]))
+    expect(rocAuc()(predictions(...rows), [1, 0])).toBe(0.5)
   })
 
   test('a prediction of NaN is never right', () => {

@@ -116,6 +116,25 @@ describe('a fit', () => {
     await expect(learner.fit(1)).rejects.toThrow('mine')
   })
 
+  test('that is cancelled in a step fails where callbacks make an error of the losses before it', async () => {
+    let cancelled = false
+    const cancelling: Callback = {
+      name: 'cancelling',
+      order: 70,
+      runsOn: 'train',
+      afterBatch({ iteration }) {
+        if (iteration !== 1) return
+        cancelled = true
+        throw new Cancel('train')
+      },
+      lossKnown() {
+        if (cancelled) throw new Error('mine')
+      },
+    }
+    const { learner } = await tinyLearner({ callbacks: [cancelling] }, { train: 20 })
+    await expect(learner.fit(1)).rejects.toThrow('mine')
+  })
+
   test('can take new loaders of another size', async () => {
     const { learner } = await tinyLearner()
     await learner.fit(1)
@@ -153,6 +172,11 @@ describe('a fit', () => {
     expect(lrs[0][1]).toBeCloseTo(1e-2 / 25, 10)
     expect(lrs[10][0]).toBeCloseTo(5e-5 / 5, 10)
     expect(lrs[10][1]).toBeCloseTo(5e-3 / 5, 10)
+    const [first, second] = [oneCycle(1e-2, { pctStart: 0.99 }), oneCycle(5e-3, { pctStart: 0.3, div: 5 })]
+    const course = lrs.map((_, i) => (i < 10 ? first.lr(i / 10) : second.lr((i - 10) / 20)))
+    lrs.forEach(([, lr], i) => expect(lr).toBeCloseTo(course[i], 8))
+    // Those of the last group are recorded.
+    expect(learner.recorder.lrs).toEqual(lrs.slice(10).map(([, lr]) => lr))
     expect(lines.filter((line) => line.startsWith('epoch'))).toHaveLength(2)
   })
 

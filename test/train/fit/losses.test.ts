@@ -109,6 +109,9 @@ describe('weights of classes', () => {
       each.map((value, i) => weight[targets[i]] * value),
       'f32',
     )
+    // Where no item counts it is 0, as that of a batch in training.
+    const none = await tinyLearner({ loss: crossEntropy({ weight }) }, { valid: 1 })
+    expect((await none.learner.validate()).loss).toBe(0)
   })
 
   test('a fit replays its steps with them, also with mixed images', async () => {
