@@ -21,6 +21,7 @@ const ofVectors = (file: string): boolean =>
 /** Test files that compile hundreds of kernels, or matrix units emulated by loops, and compute little with each. */
 const OF_MANY_KERNELS = [
   'test/nan.test.ts',
+  'test/gpu/bounds.test.ts',
   'test/gpu/null-backend.test.ts',
   'test/gpu/on-gpu.test.ts',
   'test/gpu/subgroups.test.ts',

@@ -14,9 +14,10 @@
 // @use lib/broadcast-tile lib/pixel-order
 
 const NOWHERE = 0xffffffffu;
-// Pairs of words in a step.
+// Pairs of words in a step, and the last of them, which is the first again where a step has one.
 const ADVANCE = STEP * PAIRS / 4u;
 const_assert ADVANCE > 0u;
+const LAST = ADVANCE - 1u;
 
 // Pixels of the same row and column modulo STRIDE.
 struct Parity {
@@ -52,7 +53,7 @@ fn sourceOf(pixel: Pixel, up: u32, left: u32, pairs: u32) -> u32 {
 
 // A select, not a product with zero: the value at index 0 may be Inf.
 fn loadOperand(at: u32, inside: bool) -> vec4f {
-  return loadPairs(select(Pair(), dy[at], inside), select(Pair(), dy[at + 1u], inside));
+  return loadPairs(select(Pair(), dy[at], inside), select(Pair(), dy[at + LAST], inside));
 }
 
 // Pixels of the class outside the image have no place.

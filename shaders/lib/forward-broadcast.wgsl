@@ -10,9 +10,10 @@
 //
 // @use lib/broadcast-tile lib/pixel-order
 
-// Pairs of words in a step.
+// Pairs of words in a step, and the last of them, which is the first again where a step has one.
 const ADVANCE = STEP * PAIRS / 4u;
 const_assert ADVANCE > 0u;
+const LAST = ADVANCE - 1u;
 
 // An output pixel, and the row and column of the input pixel under the kernel's corner.
 struct Pixel { n: u32, p: u32, q: u32, top: u32, left: u32 }
@@ -36,7 +37,7 @@ fn sourceOf(pixel: Pixel, r: u32, s: u32, pairs: u32) -> u32 {
 
 // A select, not a product with zero: the value at index 0 may be Inf.
 fn loadOperand(at: u32, inside: bool) -> vec4f {
-  return loadPairs(select(Pair(), x[at], inside), select(Pair(), x[at + 1u], inside));
+  return loadPairs(select(Pair(), x[at], inside), select(Pair(), x[at + LAST], inside));
 }
 
 fn placeOf(pixel: Pixel) -> u32 { return (pixel.n * shape.P + pixel.p) * shape.Q + pixel.q; }
@@ -85,15 +86,15 @@ fn compute(id: vec3u, lane: u32) {
       loop {
         let a = loadOperand(atA + k, insideA);
         let b = loadOperand(atB + k, insideB);
-        let w0 = loadPairs(weight[at.x + k], weight[at.x + k + 1u]);
-        let w1 = loadPairs(weight[at.y + k], weight[at.y + k + 1u]);
+        let w0 = loadPairs(weight[at.x + k], weight[at.x + k + LAST]);
+        let w1 = loadPairs(weight[at.y + k], weight[at.y + k + LAST]);
         if (NARROW) {
           let c = loadOperand(atC + k, insideC);
           let d = loadOperand(atD + k, insideD);
           addStep(&tile, Rows(a, b, c, d), transpose(mat4x4f(w0, w1, w0, w1)));
         } else {
-          let w2 = loadPairs(weight[at.z + k], weight[at.z + k + 1u]);
-          let w3 = loadPairs(weight[at.w + k], weight[at.w + k + 1u]);
+          let w2 = loadPairs(weight[at.z + k], weight[at.z + k + LAST]);
+          let w3 = loadPairs(weight[at.w + k], weight[at.w + k + LAST]);
           addStep(&tile, Rows(a, b, a, b), transpose(mat4x4f(w0, w1, w2, w3)));
         }
         continuing {
