@@ -1,7 +1,7 @@
 import { cameraOpen, drawMiddle, openCamera } from './camera.ts'
 import { className } from './class-name.ts'
 import type { Given } from './collect.ts'
-import { byId, element, messageOf, say } from './dom.ts'
+import { byId, element, messageOf, pictures, say } from './dom.ts'
 import { shrink, unread } from './shrinker.ts'
 
 interface Picture {
@@ -84,8 +84,8 @@ export class Classes {
       }
     }
     await Promise.all(Array.from({ length: READ_AT_ONCE }, reading))
-    const added = `${given.length - failed.length} pictures added.`
-    say(this.status, failed.length > 0 ? `${added} ${unread(failed)}` : added, failed.length > 0)
+    const added = failed.length < given.length ? `${pictures(given.length - failed.length)} added.` : ''
+    say(this.status, failed.length > 0 ? `${added} ${unread(failed)}`.trim() : added, failed.length > 0)
   }
 
   /** Adds an empty class, whose name waits to be typed. */
@@ -206,7 +206,7 @@ export class Classes {
       this.onChange()
     }
     const stop = () => {
-      if (held) say(this.status, `${one.name}: ${one.pictures.length} pictures.`)
+      if (held) say(this.status, `${one.name}: ${pictures(one.pictures.length)}.`)
       held = false
     }
     button.addEventListener('pointerdown', (event) => {
@@ -223,11 +223,10 @@ export class Classes {
     button.addEventListener('contextmenu', (event) => event.preventDefault())
   }
 
-  private show({ pictures, strip }: Class): void {
-    const count = pictures.length === 1 ? '1 picture' : `${pictures.length} pictures`
+  private show({ pictures: own, strip }: Class): void {
     strip.replaceChildren(
-      element('span', { class: 'count' }, count),
-      ...pictures.slice(-STRIP).map(({ url }) => element('img', { src: url, alt: '', width: 40, height: 40 })),
+      element('span', { class: 'count' }, pictures(own.length)),
+      ...own.slice(-STRIP).map(({ url }) => element('img', { src: url, alt: '', width: 40, height: 40 })),
     )
   }
 }

@@ -1,4 +1,5 @@
 import { collectFiles, OptionError, type PageSource } from 'wgrad/browser'
+import { isolated } from './dom.ts'
 
 /** A file that a visitor gave, with the name of the folder that it lay in. */
 export interface Given {
@@ -26,20 +27,26 @@ export async function imagesOf(source: PageSource): Promise<Given[]> {
 }
 
 async function ofPath(path: string, file: Blob): Promise<Given[]> {
-  if (ZIP.test(path)) return ofZip(file)
   const parts = path.split('/')
   const name = parts.at(-1) ?? ''
-  if (!IMAGE.test(name) || parts.some((part) => part.startsWith('.') || part === '__MACOSX')) return []
-  return [{ name, label: parts.at(-2), file }]
+  // What systems keep beside files, such as ._a.zip and ._a.jpg.
+  if (parts.some((part) => part.startsWith('.') || part === '__MACOSX')) return []
+  if (ZIP.test(name)) return ofZip(name, file)
+  return IMAGE.test(name) ? [{ name, label: parts.at(-2), file }] : []
 }
 
-async function ofZip(zip: Blob): Promise<Given[]> {
+/** @throws Error  in words for the visitor */
+async function ofZip(archive: string, zip: Blob): Promise<Given[]> {
   const { unzip } = await import('fflate')
   const bytes = new Uint8Array(await zip.arrayBuffer())
   const entries = await new Promise<Record<string, Uint8Array>>((resolve, reject) =>
     // Another thread unpacks.
     unzip(bytes, { filter: ({ name }) => IMAGE.test(name) }, (error, files) =>
-      error ? reject(error) : resolve(files),
+      error
+        ? reject(
+            new Error(`${isolated(archive)} is damaged, or no zip. Unpack it, and drop its folder.`, { cause: error }),
+          )
+        : resolve(files),
     ),
   )
   const given: Given[] = []

@@ -37,6 +37,11 @@ export function isolated(name: string): string {
   return `\u2068${name}\u2069`
 }
 
+/** A number of pictures, in words. */
+export function pictures(count: number): string {
+  return count === 1 ? '1 picture' : `${count} pictures`
+}
+
 /** End of a sentence about something that did not arrive. */
 export const NO_ANSWER = 'cannot be loaded: this page’s server does not answer. Try again when there is a connection.'
 

@@ -1,6 +1,6 @@
 import type { Classes } from './classes.ts'
 import type { TrainerClient } from './client.ts'
-import { byId, element, isolated, messageOf, say } from './dom.ts'
+import { byId, element, isolated, messageOf, pictures, say } from './dom.ts'
 import type { Results, Suspect } from './protocol.ts'
 import { ready } from './try.ts'
 
@@ -33,7 +33,10 @@ export class Mistakes {
     ready('mistakes')
     byId('train-again').hidden = true
     const count = confusion.flat().reduce((sum, value) => sum + value, 0)
-    say(this.status, `${Math.round(100 * accuracy)}% of ${count} pictures that it was not trained on are right.`)
+    say(
+      this.status,
+      `${Math.round(100 * accuracy)}% of ${pictures(count)} that it was not trained on ${count === 1 ? 'is' : 'are'} right.`,
+    )
     const table = byId<HTMLTableElement>('confusion')
     table.replaceChildren(...(vocab.length <= MOST_CLASSES ? matrix(vocab, confusion) : pairs(vocab, confusion)))
     const hard = hardest

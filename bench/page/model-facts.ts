@@ -14,10 +14,17 @@ function metadataOf(bytes: Uint8Array): Record<string, unknown> {
   return JSON.parse(metadata['wgrad'] ?? '{}') as Record<string, unknown>
 }
 
-/** @throws Error  for a file that is no model */
+/** @throws Error  for a file that is no model, in words for the visitor */
 export function requireModel(bytes: Uint8Array): void {
-  if (metadataOf(bytes)['vocab'] !== undefined) return
-  throw new Error('This file is not a model that this page, or learner.export, has written.')
+  let cause: unknown
+  try {
+    if (metadataOf(bytes)['vocab'] !== undefined) return
+  } catch (error) {
+    cause = error
+  }
+  throw new Error('This file is not a model that this page, or learner.export, has written, or it is damaged.', {
+    cause,
+  })
 }
 
 /** Architecture of the body in a file of weights, which is that of a whole network or of one for transfer learning. */

@@ -45,5 +45,6 @@ export function shrink(picture: Blob): Promise<Blob | undefined> {
 export function unread(names: readonly string[]): string {
   const some = names.slice(0, 3).map(isolated).join(', ')
   const others = names.length > 3 ? ` and ${names.length - 3} more` : ''
-  return `This browser cannot read ${some}${others}: open them in a program for pictures, and save them as JPEG or PNG.`
+  const them = names.length === 1 ? 'it' : 'them'
+  return `This browser cannot read ${some}${others}: open ${them} in a program for pictures, and save ${them} as JPEG or PNG.`
 }

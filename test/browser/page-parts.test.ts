@@ -9,6 +9,7 @@ import { messageOf } from '../../bench/page/dom.ts'
 import { lookInside } from '../../bench/page/inside.ts'
 import { Keep } from '../../bench/page/keep.ts'
 import { Mistakes } from '../../bench/page/mistakes.ts'
+import { requireModel } from '../../bench/page/model-facts.ts'
 import { ownPictures } from '../../bench/page/own.ts'
 import type { Guess, LayerFacts, Part, Saved, Suspect, Trainer, TrainingEvent } from '../../bench/page/protocol.ts'
 import { TrainingView } from '../../bench/page/training-view.ts'
@@ -78,7 +79,17 @@ describe('classes', () => {
     const classes = new Classes()
     await classes.add(async () => [given('a', await picture('red')), given('a', new Blob(['?']), 'b.heic')])
     expect(textOf('#pictures-status')).toBe(
-      `1 pictures added. This browser cannot read ${quoted('b.heic')}: open them in a program for pictures, and save them as JPEG or PNG.`,
+      `1 picture added. This browser cannot read ${quoted('b.heic')}: open it in a program for pictures, and save it as JPEG or PNG.`,
+    )
+    await classes.add(async () => ['b.heic', 'c.heic'].map((name) => given('a', new Blob(['?']), name)))
+    expect(textOf('#pictures-status')).toBe(
+      `This browser cannot read ${quoted('b.heic')}, ${quoted('c.heic')}: open them in a program for pictures, and save them as JPEG or PNG.`,
+    )
+    await classes.add(() => imagesOf([new File(['AppleDouble'], '._all.zip')]))
+    expect(textOf('#pictures-status')).toMatch(/^There are no pictures in that\./)
+    await classes.add(() => imagesOf([new File(['PK no zip'], 'all.zip')]))
+    expect(textOf('#pictures-status')).toBe(
+      `That cannot be read: ${quoted('all.zip')} is damaged, or no zip. Unpack it, and drop its folder.`,
     )
     await classes.add(() => imagesOf([]))
     expect(textOf('#pictures-status')).toMatch(/^There are no pictures in that\./)
@@ -217,7 +228,7 @@ describe('trying a model', () => {
   test('says what cannot be read, and what to do', async () => {
     new Try(trainerOf().trainer)
     await choose([new File(['?'], 'a.heic')])
-    await expect.poll(() => textOf('#try-status')).toMatch(/^This browser cannot read .a\.heic.: .* save them as JPEG/)
+    await expect.poll(() => textOf('#try-status')).toMatch(/^This browser cannot read .a\.heic.: .* save it as JPEG/)
   })
 })
 
@@ -434,6 +445,13 @@ describe("a training on the visitor's pictures", () => {
     expect(request).toBe(begun)
     expect(given).toEqual(saved)
   })
+})
+
+test.each([
+  ['another file', 'RIFF'],
+  ['weights without labels', '\x02\0\0\0\0\0\0\0{}'],
+])('%s that is opened as a model is said to be none', (_, content) => {
+  expect(() => requireModel(new TextEncoder().encode(content))).toThrow(/^This file is not a model that this page,/)
 })
 
 test('a part of the program that did not arrive is said to be one', () => {
