@@ -1,8 +1,8 @@
 /** `npm run bench`: kernels, each proven before it is timed; whole training steps and the loader; the report on a GPU. */
 import { existsSync } from 'node:fs'
-import { pathToFileURL } from 'node:url'
 import { OptionError } from '../src/base/errors.ts'
 import { requireExtension } from '../src/base/file-name.ts'
+import { nearest } from '../src/base/options.ts'
 import { openGpu, sampleData } from '../src/node.ts'
 import { KERNEL_FAMILIES } from '../src/gpu/device.ts'
 import { nodePlatform } from '../src/platform/node/index.ts'
@@ -14,6 +14,7 @@ import { measureAll } from './kernels/harness.ts'
 import { kernelTable, totals, totalsTable } from './kernels/kernel-table.ts'
 import { matmulCase } from './kernels/conv2d.ts'
 import { kernelCases, MODELS, type Selection } from './kernels/index.ts'
+import { loadOwnKernels } from './kernels/own-kernels.ts'
 import { loaderTable, measureLoader } from './steps/loader.ts'
 import { machineHere, machineOf, machineText, type Machine } from './machine/machine.ts'
 import { memoryTable } from './steps/memory.ts'
@@ -75,6 +76,15 @@ const OPTIONS = {
   help: { type: 'boolean' },
 } as const
 
+/** Options of each command; those of kernels have no command in front. */
+const TAKES: Readonly<Record<string, readonly (keyof typeof OPTIONS)[]>> = {
+  '': ['model', 'size', 'batch', 'rounds', 'json', 'all', 'dtype', 'family', 'own', 'picture'],
+  step: ['model', 'size', 'batch', 'rounds', 'json', 'precision', 'part', 'data', 'images'],
+  decode: [],
+  frames: [],
+  report: ['out', 'part', 'torch', 'data', 'minutes', 'tiny'],
+}
+
 const STEP_PARTS = ['steps', 'loader', 'memory'] as const
 
 async function main(argv: readonly string[]): Promise<void> {
@@ -85,8 +95,9 @@ async function main(argv: readonly string[]): Promise<void> {
       expected: 'step, decode, frames, report, or a part of a name',
     })
   }
-  if (given.help) console.log(USAGE)
-  else if (command === 'report') await report(given)
+  if (given.help) return console.log(USAGE)
+  requireOptions(command, given)
+  if (command === 'report') await report(given)
   else if (command === 'step') await steps(given)
   // Loaded here, since they need decoders, and a driver of browsers, that only a checkout has.
   else if (command === 'decode') console.log(await (await import('./steps/decode.ts')).decodeTable())
@@ -96,14 +107,25 @@ async function main(argv: readonly string[]): Promise<void> {
 
 type Given = ReturnType<typeof parseCommand<typeof OPTIONS>>['values']
 
+/** Requires options of a command to be its own: those of another would change nothing. */
+function requireOptions(command: string, given: Given): void {
+  const takes = TAKES[command] ?? TAKES['']
+  const other = (Object.keys(given) as (keyof Given)[]).find((option) => option !== 'help' && !takes.includes(option))
+  if (other === undefined) return
+  const commands = Object.keys(TAKES).filter((one) => TAKES[one].includes(other as never))
+  throw new OptionError(
+    'bench',
+    `--${other} is an option of ${commands.map((one) => one || 'kernels').join(' and ')}`,
+    {
+      given: { command: command || 'kernels' },
+      expected: takes.map((one) => `--${one}`).join(' ') || 'no options',
+    },
+  )
+}
+
 async function kernels(filter: string, given: Given): Promise<void> {
   if (given.picture !== undefined) requireExtension('--picture', given.picture, '.svg')
-  if (given.own !== undefined) {
-    if (!existsSync(given.own)) {
-      throw new OptionError('bench', 'there is no such module', { given: { '--own': given.own } })
-    }
-    await import(pathToFileURL(given.own).href)
-  }
+  if (given.own !== undefined) await loadOwnKernels(given.own)
   const family = given.family === undefined ? undefined : choices('--family', given.family, KERNEL_FAMILIES)[0]
   const gpu = await openGpu({ profile: true, ...(family ? { family } : {}) })
   const machine = machineOf(gpu)
@@ -112,12 +134,19 @@ async function kernels(filter: string, given: Given): Promise<void> {
     models: choices('--model', given.model ?? Object.keys(MODELS).join(','), Object.keys(MODELS)),
     sizes: numbers('--size', given.size ?? (gpu.software && !given.all ? '128' : '128,224')),
     dtypes: choices('--dtype', given.dtype ?? 'f16', ['f16', 'f32'] as const),
-    batch: numbers('--batch', given.batch ?? (gpu.software ? '16' : '64'))[0],
+    batch: number('--batch', given.batch ?? (gpu.software ? '16' : '64')),
   }
   const sides = gpu.software ? [512] : [1024, 4096]
   const matmuls = sides.flatMap((side) => selection.dtypes.map((dtype) => matmulCase(side, dtype)))
-  const cases = [...matmuls, ...kernelCases(selection)].filter(({ name }) => name.includes(filter))
-  if (cases.length === 0) throw new OptionError('bench', `no kernel's name contains '${filter}'`)
+  const all = [...matmuls, ...kernelCases(selection)]
+  const cases = all.filter(({ name }) => name.includes(filter))
+  if (cases.length === 0) {
+    const near = nearest(filter, Object.keys(TAKES))
+    throw new OptionError('bench', `no kernel's name contains '${filter}'`, {
+      expected: `a command, or a part of a name such as ${[...new Set(all.map(({ name }) => name.split(/[ /]/)[0]))].join(', ')}`,
+      fix: near && `write ${near}`,
+    })
+  }
   const { peaks, rows, failures } = await measureAll(gpu, cases, { rounds: roundsOf(given) })
   console.log(`${peaksText(peaks)}\n`)
   console.log(kernelTable(rows))
@@ -153,7 +182,7 @@ async function steps(given: Given): Promise<void> {
   if (memory.length > 0) console.log(`\n${memoryTable(memory)}`)
   const loader = []
   if (parts.includes('loader')) {
-    const images = numbers('--images', given.images ?? (machine.software ? '400' : '13394'))[0]
+    const images = number('--images', given.images ?? (machine.software ? '400' : '13394'))
     const path = dataOf(given) ?? (await sampleData({ images: Math.min(images, 1600), platform: nodePlatform }))
     loader.push(await measureLoader(cases[0], { path, images }))
     console.log(`\nimages: ${path}\n${loaderTable(loader)}`)
@@ -187,6 +216,15 @@ async function report(given: Given): Promise<void> {
   if (given.out === undefined) {
     throw new OptionError('bench report', 'there is no folder to write to', { fix: 'give --out DIR' })
   }
+  // Before hours of work, not after.
+  for (const [option, path] of [
+    ['--torch', given.torch],
+    ['--data', dataOf(given)],
+  ]) {
+    if (path !== undefined && !existsSync(path)) {
+      throw new OptionError('bench report', 'there is no such file or folder', { given: { [option as string]: path } })
+    }
+  }
   const machine = await machineHere()
   console.log(machineText(machine))
   const options = { out: given.out, tiny: given.tiny ?? false, torch: given.torch, data: dataOf(given) }
@@ -215,7 +253,7 @@ function dataOf({ data }: Given): string | undefined {
 }
 
 function roundsOf({ rounds }: Given): number {
-  return numbers('--rounds', rounds ?? '9')[0]
+  return number('--rounds', rounds ?? '9')
 }
 
 function choices<Choice extends string>(option: string, given: string, known: readonly Choice[]): Choice[] {
@@ -223,11 +261,13 @@ function choices<Choice extends string>(option: string, given: string, known: re
 }
 
 function numbers(option: string, given: string): number[] {
-  return given.split(',').map((text) => {
-    const value = Number(text)
-    if (!Number.isInteger(value) || value < 1) throw new OptionError(option, `'${text}' is no whole number from 1 on`)
-    return value
-  })
+  return given.split(',').map((text) => number(option, text))
+}
+
+function number(option: string, text: string): number {
+  const value = Number(text)
+  if (!Number.isInteger(value) || value < 1) throw new OptionError(option, `'${text}' is no whole number from 1 on`)
+  return value
 }
 
 await runCommand(main)

@@ -42,13 +42,20 @@ test('images are decoded by sharp where it is installed, otherwise as by a progr
 })
 
 test.each([
-  ['--picture', 'roof.png', 'OptionError: --picture: the extension does not match the format written'],
-  ['--own', 'missing.mjs', 'OptionError: bench: there is no such module\n  --own  missing.mjs'],
-])('`npm run bench -- %s %s` is refused before a GPU is opened', async (option, file, message) => {
+  ['conv --picture roof.png', 'OptionError: --picture: the extension does not match the format written'],
+  ['conv --own missing.mjs', 'OptionError: bench: there is no such module\n  --own  missing.mjs'],
+  ['conv --own README.md', 'OptionError: bench: the module cannot be loaded\n  --own   README.md'],
+  ['conv --own bench/lines.mjs', 'OptionError: bench: the module registers no convolution kernel here'],
+  ['conv --tiny', 'OptionError: bench: --tiny is an option of report\n  command  conv\n'],
+  ['step --picture roof.svg', 'OptionError: bench: --picture is an option of kernels'],
+  ['decode --json out.json', 'OptionError: bench: --json is an option of kernels and step\n  command  decode\n'],
+  ['report --out . --torch missing', 'OptionError: bench report: there is no such file or folder\n  --torch  missing'],
+])('`npm run bench -- %s` is refused before a GPU is opened', async (line, message) => {
   const bench = fileURLToPath(new URL('../../dist/bench/bench.js', import.meta.url))
-  const failed = await promisify(execFile)(process.execPath, [bench, 'conv', option, file]).catch(
+  const failed = await promisify(execFile)(process.execPath, [bench, ...line.split(' ')]).catch(
     (error: { stdout: string; stderr: string }) => error,
   )
-  expect(failed).toMatchObject({ stdout: '', code: 1 })
+  expect(failed.stdout).not.toContain('adapter')
+  expect(failed).toMatchObject({ code: 1 })
   expect(failed.stderr).toContain(message)
 })
