@@ -101,3 +101,11 @@ async function openChecker(): Promise<GPUDevice> {
   const features = Object.values(FEATURES).filter((feature) => adapter.features.has(feature)) as GPUFeatureName[]
   return adapter.requestDevice({ requiredFeatures: features })
 }
+
+test('the library files that shaders/README.md names are there', () => {
+  const folder = fileURLToPath(new URL('../../shaders/', import.meta.url))
+  const text = readFileSync(`${folder}README.md`, 'utf8')
+  const named = [...text.matchAll(/`(?:\/\/ @use )?lib\/([\w-]+)(?:\.wgsl)?`/g)].map(([, name]) => `${name}.wgsl`)
+  expect(named.length).toBeGreaterThan(10)
+  expect(readdirSync(`${folder}lib`)).toEqual(expect.arrayContaining(named))
+})
