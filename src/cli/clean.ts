@@ -1,4 +1,4 @@
-import { resolve, sep } from 'node:path'
+import nodePath, { resolve, type PlatformPath } from 'node:path'
 import { OptionError } from '../base/errors.ts'
 import { applyCleaning, parseCleaningList, type CleaningItem, type CleaningMove } from '../exports/data.ts'
 import { parseCommand } from './command.ts'
@@ -73,16 +73,21 @@ export async function main(argv: readonly string[]): Promise<void> {
       ...(trash === undefined ? {} : { trash: resolve(trash) }),
     },
   )
-  const shown = (one: string) => (one.startsWith(folder + sep) ? one.slice(folder.length + 1) : one)
+  const shown = (one: string) => below(folder, one) ?? one
   for (const { action, from, to } of moves) output.say(`${action.padEnd(8)} ${shown(from)} → ${shown(to)}`)
   output.say(summary(moves, { apply, accept, suggested }))
   output.document({ folder: given, list: file, applied: apply, suggested, moves: moves.map((move) => ({ ...move })) })
 }
 
 /** Returns the place of an image: a relative path is one from here if it leads into the folder, otherwise one below it. */
-function placed(folder: string, path: string): string {
-  const fromHere = resolve(path)
-  return fromHere.startsWith(folder + sep) ? fromHere : resolve(folder, path)
+export function placed(folder: string, path: string, paths: PlatformPath = nodePath): string {
+  return paths.resolve(folder, below(folder, paths.resolve(path), paths) ?? path)
+}
+
+/** Returns the way from a folder to a path below it; on Windows names differ by more than their case. */
+function below(folder: string, path: string, paths: PlatformPath = nodePath): string | undefined {
+  const way = paths.relative(folder, path)
+  return paths.isAbsolute(way) || way.split(paths.sep)[0] === '..' ? undefined : way
 }
 
 function chosen(item: CleaningItem, accept: boolean): CleaningItem {

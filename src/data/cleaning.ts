@@ -204,7 +204,8 @@ type PlannedMove = CleaningMove & { readonly done: boolean }
 async function plan(list: CleaningList, files: Files, options: ApplyCleaningOptions): Promise<PlannedMove[]> {
   const chosen = list.items.filter(({ action }) => action !== 'keep')
   requireOnce(chosen)
-  const within = options.folder?.replace(/(?<=.)[/\\]+$/, '')
+  // As `getImageFiles` writes it in the paths of images: `./photos` and `.` are no part of them, and Windows has backslashes.
+  const within = options.folder === undefined ? undefined : files.join(options.folder).replace(/^\.[/\\]?$/, '')
   if (within !== undefined) requireWithin(within, list.items)
   const root = within ?? commonFolder(list.items.map(({ path }) => placeOf(path).parent))
   const { trash = files.join(root, '.trash'), onConflict = 'refuse' } = options
@@ -333,7 +334,7 @@ function placeBelow(root: string, { path, label }: CleaningItem): Place {
   let { parent, folder, name } = placeOf(path)
   if (named === 0) return { parent, folder, name }
   while (folderLabel(folder) !== folderLabel(label)) {
-    name = path.slice(parent.length + 1)
+    name = `${folder}/${name}`
     ;[parent, folder] = cut(parent)
   }
   return { parent, folder, name }
@@ -345,22 +346,26 @@ function placeOf(path: string): Place {
   return { parent, folder, name }
 }
 
-/** Splits a path before its last name. */
+/** Splits a path before its last name. The root stays a separator, as '' is the current folder. */
 function cut(path: string): readonly [before: string, last: string] {
   const at = Math.max(...[...path.matchAll(separatorOf(path))].map(({ index }) => index), -1)
-  return [path.slice(0, Math.max(0, at)), path.slice(at + 1)]
+  return [path.slice(0, at === 0 ? 1 : Math.max(0, at)), path.slice(at + 1)]
 }
 
 /** Longest folder that all folders are in, or the same as. */
 function commonFolder(folders: readonly string[]): string {
   const [first = '', ...rest] = new Set(folders)
   let common = first
-  while (rest.some((other) => !isWithin(common, other))) [common] = cut(common)
-  return common === '' && first.startsWith('/') ? '/' : common
+  while (rest.some((other) => !isWithin(common, other))) {
+    const [around] = cut(common)
+    common = around === common ? '' : around
+  }
+  return common
 }
 
 function isWithin(folder: string, other: string): boolean {
-  return folder === '' || other === folder || (other.startsWith(folder) && /^[/\\]/.test(other.slice(folder.length)))
+  const named = folder.replace(/[/\\]$/, '')
+  return folder === '' || other === folder || (other.startsWith(named) && /^[/\\]/.test(other.slice(named.length)))
 }
 
 /** Names of the folders between a folder and another within it. */

@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname, join, posix, win32 } from 'node:path'
 import { tmpdir } from 'node:os'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { DataError, OptionError } from '../../src/base/errors.ts'
@@ -160,6 +160,47 @@ describe('applying a list', () => {
     await expect(apply(item('train/dog/1.jpg', relabel))).rejects.toThrow('is not the name of its folder')
     const outside = apply(item('train/dog/1.jpg', relabel), join(root, 'valid'))
     await expect(outside).rejects.toThrow('an image of the list is not in the folder')
+  })
+
+  test.each([
+    ['./photos', posix, ['photos/cat/1.jpg', 'photos/dog/1.jpg', 'photos/.trash/cat/2.jpg']],
+    ['.', posix, ['cat/1.jpg', 'dog/1.jpg', '.trash/cat/2.jpg']],
+    ['/', posix, ['/cat/1.jpg', '/dog/1.jpg', '/.trash/cat/2.jpg']],
+    [
+      'data/photos',
+      win32,
+      ['data\\photos\\cat\\1.jpg', 'data\\photos\\dog\\1.jpg', 'data\\photos\\.trash\\cat\\2.jpg'],
+    ],
+    ['E:/', win32, ['E:\\cat\\1.jpg', 'E:\\dog\\1.jpg', 'E:\\.trash\\cat\\2.jpg']],
+  ])('in the folder %s, as it was named to getImageFiles', async (given, { join }, [from, to, trash]) => {
+    const files = {
+      ...nodeFiles,
+      join,
+      exists: (path: string) => Promise.resolve(!path.includes('dog') && !path.includes('.trash')),
+      list: () =>
+        Promise.resolve([
+          { name: 'cat', kind: 'folder' as const },
+          { name: 'dog', kind: 'folder' as const },
+        ]),
+    }
+    const relabel = { ...item('cat/1.jpg', { action: 'relabel', to: 'dog' }), path: join(given, 'cat', '1.jpg') }
+    const remove = { ...item('cat/2.jpg', { action: 'delete' }), path: join(given, 'cat', '2.jpg') }
+    const other = { ...item('dog/3.jpg'), path: join(given, 'dog', '3.jpg') }
+    for (const folder of [{ folder: given }, {}]) {
+      const moves = await applyCleaning(list(relabel, remove, other), { platform: { files }, dryRun: true, ...folder })
+      expect(moves.map((move) => move.to)).toEqual([to, trash])
+      expect(moves[0].from).toBe(from)
+    }
+  })
+
+  test('of images that have no folder in common, by trash in the folder of the program', async () => {
+    const parts = ['/cat/1.jpg', 'photos/cat/2.jpg'].map((path) => ({
+      ...item('cat/1.jpg', { action: 'delete' }),
+      path,
+    }))
+    const files = { ...nodeFiles, exists: (path: string) => Promise.resolve(!path.startsWith('.trash')) }
+    const moves = await applyCleaning(list(...parts), { platform: { files }, dryRun: true })
+    expect(moves.map(({ to }) => to)).toEqual(['.trash/cat/1.jpg', '.trash/photos/cat/2.jpg'])
   })
 
   test('into another trash', async () => {
