@@ -127,7 +127,7 @@ describe('the folder of a run', () => {
     const path = join(folder, 'taken')
     const first = await RunFolder.open(path, () => {})
     await expect(RunFolder.open(path, () => {})).rejects.toThrow(
-      `${path}: another run writes to this folder\n  run  this process\n  Fix: wait for its end`,
+      `${path}: another run writes to this folder\n  run  this process\n  Fix: wait for its end (for a minute, if it was killed), or`,
     )
     await first.close()
     writeFileSync(join(path, `.run.${markOf(999_999_999)}.lock`), '')

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { expect, test, vi } from 'vitest'
 import { Output } from '../../src/cli/output.ts'
+import { quoted } from '../../src/platform/node/terminal.ts'
 
 test.runIf(existsSync('/dev/full'))('a log that cannot be written is told once, and nothing ends by it', () => {
   const said = vi.spyOn(console, 'error').mockImplementation(() => {})
@@ -13,4 +14,18 @@ test.runIf(existsSync('/dev/full'))('a log that cannot be written is told once, 
     'two',
   ])
   said.mockRestore()
+})
+
+test('a word of a command is written as shells of its system read it', () => {
+  expect(['runs/1', 'my run', "it's"].map((word) => quoted(word, 'linux'))).toEqual([
+    'runs/1',
+    "'my run'",
+    "'it'\\''s'",
+  ])
+  expect(['runs\\1', 'C:\\runs', 'my run\\é', "it's"].map((word) => quoted(word, 'win32'))).toEqual([
+    'runs\\1',
+    'C:\\runs',
+    '"my run\\é"',
+    '"it\'s"',
+  ])
 })

@@ -1,5 +1,6 @@
 // File operations with the refusals of Windows, on whichever system runs the tests.
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import type * as SyncFileSystem from 'node:fs'
 import type * as FileSystem from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -7,11 +8,29 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { create } from 'tar'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { getImageFiles } from '../../src/data/items.ts'
 import { datasets } from '../../src/platform/node/archive.ts'
 import { nodeFiles } from '../../src/platform/node/files.ts'
+import { nodePlatform } from '../../src/platform/node/index.ts'
 
 /** Codes with which each function refuses its next calls. */
 const refusals = vi.hoisted(() => ({ rename: [] as string[], link: [] as string[], unlink: [] as string[] }))
+
+/** True while files have no numbers. */
+const unnumbered = vi.hoisted(() => ({ on: false }))
+
+vi.mock('node:fs', async (original) => {
+  const system = await original<typeof SyncFileSystem>()
+  const withoutNumber = <Stats extends object>(stats: Stats): Stats => {
+    if (unnumbered.on) Object.assign(stats, { ino: 0n })
+    return stats
+  }
+  return {
+    ...system,
+    statSync: (path: string, options: { bigint: true }) => withoutNumber(system.statSync(path, options)),
+    fstatSync: (file: number, options: { bigint: true }) => withoutNumber(system.fstatSync(file, options)),
+  }
+})
 
 vi.mock('node:fs/promises', async (original) => {
   const system = await original<typeof FileSystem>()
@@ -45,6 +64,7 @@ beforeEach(() => {
 afterEach(() => {
   Object.defineProperty(process, 'platform', { value: platform })
   for (const codes of Object.values(refusals)) codes.length = 0
+  unnumbered.on = false
   rmSync(folder, { recursive: true })
 })
 
@@ -75,6 +95,28 @@ test('an image moves on a card of a camera, whose file system has no second name
   await nodeFiles.move?.(join(folder, '1.jpg'), join(folder, 'cat', '1.jpg'))
   expect(readFileSync(join(folder, 'cat', '1.jpg'), 'utf8')).toBe('image')
   expect(readdirSync(folder)).toEqual(['cat'])
+})
+
+test('a file that another program keeps open is not replaced, with the likely reason', async () => {
+  refusals.rename.push(...Array.from({ length: 6 }, () => 'EPERM'))
+  const history = join(folder, 'history.csv')
+  await expect(nodeFiles.write(history, 'text')).rejects.toThrow(
+    `${history}: not permitted, or another program has it open`,
+  )
+  expect(readdirSync(folder)).toEqual([])
+})
+
+test('files and folders of a file system that numbers none are not taken for one', async () => {
+  for (const name of ['cat', 'dog']) {
+    mkdirSync(join(folder, name))
+    writeFileSync(join(folder, name, '1.jpg'), 'image')
+  }
+  unnumbered.on = true
+  const { identify, glance } = nodeFiles
+  expect(await identify?.(join(folder, 'cat'))).not.toBe(await identify?.(join(folder, 'dog')))
+  const ids = ['cat', 'dog'].map(async (name) => (await glance?.(join(folder, name, '1.jpg'), 4))?.id)
+  expect(new Set(await Promise.all(ids)).size).toBe(2)
+  expect(await getImageFiles(folder, { platform: nodePlatform })).toHaveLength(2)
 })
 
 test.each(['linked', 'copied'])('an image that was %s and cannot be removed is in no second folder', async (how) => {

@@ -14,6 +14,7 @@ const REASONS: Readonly<Record<string, string>> = {
   EISDIR: 'a folder, not a file',
   EEXIST: 'a file is where a folder should be',
   EACCES: 'permission denied',
+  EBUSY: 'another program has it open',
   EPERM: 'not permitted',
   EROFS: 'the file system is read-only',
   ENOSPC: 'no space left on the device',
@@ -34,7 +35,9 @@ export function fileError(path: string, error: unknown): DataError {
 
 function reasonOf(error: unknown): string {
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-  return REASONS[code] ?? (error instanceof Error ? error.message : String(error))
+  const reason = REASONS[code] ?? (error instanceof Error ? error.message : String(error))
+  const mayBeOpen = process.platform === 'win32' && ['EPERM', 'EACCES'].includes(code)
+  return mayBeOpen ? `${reason}, or another program has it open` : reason
 }
 
 async function named<T>(path: string, work: () => Promise<T>): Promise<T> {
@@ -56,7 +59,7 @@ export const nodeFiles: Files = {
     ),
   read: (path) => named(path, async () => new Uint8Array(await readFile(path))),
   readText: async (path) => fileText(path, await named(path, () => readFile(path))),
-  identify: (path) => named(path, async () => idOf(statSync(path, { bigint: true }))),
+  identify: (path) => named(path, async () => idOf(path, statSync(path, { bigint: true }))),
   glance: (path, byteCount) =>
     named(path, async () => {
       if (++glanced % GLANCES === 0) await new Promise((resolve) => setImmediate(resolve))
@@ -86,8 +89,9 @@ async function requireWritable(path: string): Promise<void> {
   await rm(temporary, { force: true })
 }
 
-function idOf({ dev, ino }: { readonly dev: bigint; readonly ino: bigint }): string {
-  return `${dev}:${ino}`
+/** Identity of a file or folder, which is its path where the file system numbers none. Source: MS-FSCC 2.4.22, IndexNumber. */
+function idOf(path: string, { dev, ino }: { readonly dev: bigint; readonly ino: bigint }): string {
+  return ino === 0n ? path : `${dev}:${ino}`
 }
 
 /** Glances after which what waits for the thread has its turn, such as Ctrl-C: some milliseconds, where a disk is near. */
@@ -103,7 +107,7 @@ function glance(path: string, byteCount: number): FileGlance {
     if (stats.isDirectory()) throw Object.assign(new Error('a folder'), { code: 'EISDIR' })
     if (!stats.isFile()) throw new Error('not a file')
     const start = new Uint8Array(byteCount)
-    return { id: idOf(stats), sizeBytes: Number(stats.size), start: start.subarray(0, readSync(file, start)) }
+    return { id: idOf(path, stats), sizeBytes: Number(stats.size), start: start.subarray(0, readSync(file, start)) }
   } finally {
     closeSync(file)
   }

@@ -59,7 +59,7 @@ export class RunFolder {
     if (typeof taken === 'function') return new RunFolder(path, taken, log)
     throw new DataError(path, 'another run writes to this folder', {
       given: { run: taken.holder },
-      fix: 'wait for its end, or give this run another folder (--out)',
+      fix: 'wait for its end (for a minute, if it was killed), or give this run another folder (--out)',
     })
   }
 

@@ -54,7 +54,8 @@ export function onInterrupt(stop: () => void): () => void {
   }
 }
 
-/** Formats a word for a shell. */
-export function quoted(word: string): string {
+/** Formats a word for a shell. Those of Windows have double quotes in common, which no name of a file has there. */
+export function quoted(word: string, system: string = process.platform): string {
+  if (system === 'win32') return /^[\w.:/\\=+-]+$/.test(word) ? word : `"${word}"`
   return /^[\w.,:/=@+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
 }
