@@ -4,12 +4,15 @@ import { csvLine } from '../../data/csv.ts'
 import type { Callback } from '../fit/callback.ts'
 import { columnNames } from '../fit/epoch-table.ts'
 import type { EpochRow } from '../fit/history.ts'
+import { tryToWrite } from '../fit/try-to-write.ts'
 
 /**
- * Makes a callback that writes the table of epochs to a CSV file after every epoch, with all digits.
+ * Makes a callback that writes the table of epochs to a CSV file after every epoch, with all digits. While the file cannot be
+ * written, as one that another program has open, the fit goes on; the next epoch writes all rows.
  *
  * @param file            path of the CSV file. Default history.csv
  * @param options.append  true to append to an existing file, false to overwrite it in every fit. Default false
+ * @throws DataError  at the beginning of a fit, if the file cannot be written
  * Source: fastai callback/progress.py, CSVLogger.
  */
 export function csvLogger(file = 'history.csv', options: { readonly append?: boolean } = {}): Callback {
@@ -29,11 +32,12 @@ export function csvLogger(file = 'history.csv', options: { readonly append?: boo
       text = before + csvLine(columnNames(state))
       await files.write(file, text)
     },
-    async afterEpoch({ platform: { files }, recorder }) {
+    async afterEpoch({ platform, recorder }) {
       const row = recorder.rows.at(-1)
       if (!row) return
-      text = (text ?? before) + line(row)
-      await files.write(file, text)
+      const all = (text ?? before) + line(row)
+      text = all
+      await tryToWrite(platform, 'table of epochs', () => platform.files.write(file, all))
     },
     state: () => text,
     async restore(saved, { platform: { files } }) {

@@ -2,6 +2,7 @@ import { OptionError } from '../../base/errors.ts'
 import { checkOptions, FLAG, NUMBER, oneOf, PATH, type Kinds } from '../../base/options.ts'
 import type { Callback } from '../fit/callback.ts'
 import type { FitState } from '../fit/state.ts'
+import { tryToWrite } from '../fit/try-to-write.ts'
 import { Tracker, TRACKER_KINDS, type TrackerOptions } from './tracker.ts'
 
 /** Options of `saveModel`. */
@@ -29,11 +30,12 @@ const KINDS: Kinds<SaveModelOptions> = {
 
 /**
  * Makes a callback that saves the model whenever a monitored figure improves, and loads the best model again at the end
- * of the fit.
+ * of the fit. A model that cannot be saved after its epoch, as on a disk that is full, is told and does not count as the
+ * best; the fit goes on.
  *
  * @throws OptionError  if options contradict each other; at the beginning of a fit, if the table of epochs has no such
  *   figure
- * @throws DataError  at the beginning of a fit, if the file cannot be written
+ * @throws DataError  at the beginning of a fit, if the file cannot be written, and at its end with `atEnd`
  * Source: fastai callback/tracker.py, SaveModelCallback.
  */
 export function saveModel(options: SaveModelOptions = {}): Callback {
@@ -67,11 +69,13 @@ export function saveModel(options: SaveModelOptions = {}): Callback {
     async afterEpoch(state) {
       const { epoch, platform } = state
       if (every > 0) {
-        if (epoch % every === 0) await save(state, numbered(file, epoch))
-      } else if (tracker.improves(state)) {
-        platform.log(`Better model found at epoch ${epoch} with ${tracker.monitor} value: ${tracker.best}.`)
-        await save(state, file)
+        if (epoch % every === 0) await tryToWrite(platform, 'model', () => save(state, numbered(file, epoch)))
+        return
       }
+      const { best } = tracker
+      if (!tracker.improves(state)) return
+      platform.log(`Better model found at epoch ${epoch} with ${tracker.monitor} value: ${tracker.best}.`)
+      if (!(await tryToWrite(platform, 'model', () => save(state, file)))) tracker.best = best
     },
     async afterFit(state) {
       if (atEnd) await save(state, file)

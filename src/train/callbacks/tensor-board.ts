@@ -3,7 +3,9 @@ import { crc32c } from '../../base/crc32.ts'
 import { joined } from '../../base/join.ts'
 import { checkArgument, PATH } from '../../base/options.ts'
 import type { Callback } from '../fit/callback.ts'
+import type { Platform } from '../../platform/platform.ts'
 import type { FitState } from '../fit/state.ts'
+import { tryToWrite } from '../fit/try-to-write.ts'
 
 /** One number at one step. */
 interface Scalar {
@@ -11,12 +13,18 @@ interface Scalar {
   readonly value: number
 }
 
+/** Bytes from which on a file is not written once more. An event of a step has about 100, so that most fits have one file. */
+const FULL = 2 ** 22
+
 /**
  * Makes a callback that writes an event file for TensorBoard (`tensorboard --logdir runs`): smoothed loss, learning rate and
  * momentum of every training step, and after every epoch the validation loss and all metrics, at the step that they were
- * computed after. Steps are counted over all fits of a learner, each of which writes a file of its own after every epoch.
+ * computed after. Steps are counted over all fits of a learner, each of which writes a file of its own after every epoch, and
+ * a long one several, so that it takes no more and more memory. While none can be written the fit goes on; the next epoch
+ * writes all figures.
  *
  * @param folder  folder of the run, which TensorBoard names it by. Default 'runs/tensorboard'
+ * @throws DataError  at the beginning of a fit, if the file cannot be written
  * Source: fastai callback/tensorboard.py, TensorBoardCallback (the names of the figures).
  */
 export function tensorBoard(folder = 'runs/tensorboard'): Callback {
@@ -29,17 +37,25 @@ export function tensorBoard(folder = 'runs/tensorboard'): Callback {
   const add = (step: number, scalars: readonly Scalar[]) => {
     records.push(tfRecord(event({ wallTime: Date.now() / 1000, step, scalars })))
   }
-  const write = ({ platform: { files } }: FitState) => files.write(file, joined(Uint8Array, records))
+  const beginFile = ({ files }: Platform) => {
+    // TensorBoard reads the files of a folder in the order of their names.
+    const time = String(Date.now()).padStart(13, '0')
+    file = files.join(folder, `events.out.tfevents.${time}.${String(steps).padStart(8, '0')}.wgrad`)
+    records = [tfRecord(event({ wallTime: Date.now() / 1000, version: 'brain.Event:2' }))]
+  }
+  const write = async ({ platform }: FitState) => {
+    const bytes = joined(Uint8Array, records)
+    const isWritten = await tryToWrite(platform, 'event file', () => platform.files.write(file, bytes))
+    if (isWritten && bytes.length >= FULL) beginFile(platform)
+  }
   return {
     name: 'tensorBoard',
     order: 60,
     duringLrFind: false,
-    beforeFit({ platform: { files } }) {
+    async beforeFit({ platform }) {
       offset = steps
-      // TensorBoard reads the files of a folder in the order of their names.
-      const time = String(Date.now()).padStart(13, '0')
-      file = files.join(folder, `events.out.tfevents.${time}.${String(offset).padStart(8, '0')}.wgrad`)
-      records = [tfRecord(event({ wallTime: Date.now() / 1000, version: 'brain.Event:2' }))]
+      beginFile(platform)
+      await platform.files.requireWritable?.(file)
     },
     lossKnown({ recorder }, { iteration, loss }) {
       const at = recorder.losses.length - 1
@@ -59,7 +75,10 @@ export function tensorBoard(folder = 'runs/tensorboard'): Callback {
       }
       await write(state)
     },
-    afterFit: write,
+    async afterFit(state) {
+      // The one record of a file that was just begun is the version of the format.
+      if (records.length > 1) await write(state)
+    },
     state: () => ({ offset, steps }),
     restore(saved) {
       const { offset: before, steps: all } = saved as { readonly offset: number; readonly steps: number }

@@ -21,6 +21,7 @@ import {
   type ModelFile,
 } from './model-file.ts'
 import { cells, columnNames, tableLine } from '../fit/epoch-table.ts'
+import { tryToWrite } from '../fit/try-to-write.ts'
 
 /** Version of the checkpoint format; it changes when older checkpoints can no longer be resumed. */
 const VERSION = 4
@@ -87,6 +88,8 @@ export async function checkpoints(state: RunningFit, options: CheckpointOptions)
   const fit = await describeFit(state, optimizer, callbacks, options.fit)
   let saved = resume && (await files.exists(file)) ? await readCheckpoint(state, optimizer, fit, options) : undefined
   let over = false
+  const writeAfter = (epochsDone: number) =>
+    tryToWrite(state.platform, 'checkpoint', () => write(state, file, fit, epochsDone))
   return {
     name: 'checkpoints',
     // After all callbacks that update their state after an epoch.
@@ -100,21 +103,11 @@ export async function checkpoints(state: RunningFit, options: CheckpointOptions)
     },
     async afterEpoch() {
       // After the last epoch, `afterFit` writes the checkpoint.
-      if (state.epoch + 1 < state.epochs) await tryToWrite(state, file, fit, state.epoch + 1)
+      if (state.epoch + 1 < state.epochs) await writeAfter(state.epoch + 1)
     },
     async afterFit() {
-      if (!over && !state.interrupted) await tryToWrite(state, file, fit, state.epochs)
+      if (!over && !state.interrupted) await writeAfter(state.epochs)
     },
-  }
-}
-
-/** Writes a checkpoint; a failure is only logged, because the training itself is worth more. */
-async function tryToWrite(state: RunningFit, file: string, fit: Info, epochsDone: number): Promise<void> {
-  try {
-    await write(state, file, fit, epochsDone)
-  } catch (error) {
-    if (!(error instanceof DataError)) throw error
-    state.platform.log(`no checkpoint was written, and training goes on: ${error.message}`)
   }
 }
 

@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { crc32c } from '../../../src/base/crc32.ts'
+import { DataError } from '../../../src/base/errors.ts'
 import { tensorBoard } from '../../../src/train/callbacks/tensor-board.ts'
+import type { FitState } from '../../../src/train/fit/state.ts'
 import { fakePlatform } from '../../helpers/fake-platform.ts'
 import { openTestGpu } from '../../helpers/gpu.ts'
 import { memoryFiles } from '../../helpers/memory-files.ts'
@@ -151,6 +153,43 @@ describe('an event file', () => {
     await again.learner.fit(3, 1e-3, { checkpoint: 'run.safetensors', resume: true, callbacks: [idle] })
     const all = (await eventFiles(files)).flat().filter(({ scalars }) => 'lr' in scalars)
     expect(all.map(({ step }) => step)).toEqual([1, 2, 3, 4, 5, 6, 7, 8])
+  })
+
+  test('a long fit goes on in another file, and figures that could not be written follow', async () => {
+    const files = memoryFiles()
+    const write = files.write.bind(files)
+    const sizes: number[] = []
+    const platform = fakePlatform({
+      picture: (path) => stripes(path, 16),
+      files: Object.assign(files, {
+        write(path: string, content: Uint8Array) {
+          sizes.push(content.length)
+          return sizes.length === 1 ? Promise.reject(new DataError(path, 'the disk is full')) : write(path, content)
+        },
+      }),
+    })
+    const callback = tensorBoard('runs/mine')
+    const state = {
+      platform,
+      recorder: { losses: [1], lrs: [1], momentums: [1], rows: [] },
+    } as unknown as FitState
+    const epoch = async (first: number, steps: number) => {
+      for (let i = 0; i < steps; i++) callback.lossKnown!(state, { iteration: first + i, loss: 1 })
+      await callback.afterEpoch!(state)
+    }
+    await callback.beforeFit!(state)
+    await epoch(0, 30_000)
+    await epoch(30_000, 30_000)
+    await epoch(60_000, 5)
+    await callback.afterFit!(state)
+    expect(platform.lines).toEqual([expect.stringMatching(/^no event file was written, and training goes on: runs/)])
+    const [first, second, ...others] = await eventFiles(files)
+    expect(others).toEqual([])
+    const steps = (events: Read[]) => events.map(({ step }) => step)
+    expect(steps(first)).toEqual(Array.from({ length: 60_001 }, (_, i) => i))
+    expect(steps(second)).toEqual([0, 60_001, 60_002, 60_003, 60_004, 60_005])
+    expect(second[0].version).toBe('brain.Event:2')
+    expect(sizes.at(-1)).toBeLessThan(2000)
   })
 
   test('a folder without a name is refused', () => {

@@ -28,6 +28,17 @@ async function scripted(
   return { learner, files, lines: platform.lines }
 }
 
+/** Files in memory of which these writes fail, counted from 0. */
+function fullAt(...failing: readonly number[]) {
+  const files = memoryFiles()
+  const write = files.write.bind(files)
+  let writes = 0
+  return Object.assign(files, {
+    write: (path: string, content: string | Uint8Array) =>
+      failing.includes(writes++) ? Promise.reject(new DataError(path, 'the disk is full')) : write(path, content),
+  })
+}
+
 const fails: Callback = {
   name: 'fails',
   order: 0,
@@ -257,6 +268,30 @@ describe('saveModel', () => {
     expect(asked).toEqual(['x/net.st', 'x/net.st', 'x/net_0.st'])
   })
 
+  test('what cannot be saved for a moment does not end the fit, and is not taken for the best', async () => {
+    const files = fullAt(1, 2)
+    const kept: number[][] = []
+    const { learner, lines } = await scripted(
+      [1, 5, 4, 3],
+      [
+        saveModel({ monitor: 'score' }),
+        { name: 'look', order: 10, afterEpoch: async (each) => void kept.push(await weightsOf(each)) },
+      ],
+      { files },
+    )
+    await learner.fit(4, 1e-2)
+    expect(lines.filter((line) => line.startsWith('no '))).toEqual(
+      Array<string>(2).fill('no model was written, and training goes on: models/model.safetensors: the disk is full'),
+    )
+    // That of 5 and of 4 were not saved, so that 3 is the best that can be loaded.
+    expect(await weightsOf(learner)).toEqual(kept[3])
+    const each = await scripted([1, 2], [saveModel({ everyEpoch: true, file: 'net' })], { files: fullAt(0) })
+    await each.learner.fit(2, 1e-2)
+    expect([...each.files.contents.keys()]).toEqual(['net_1'])
+    const last = await scripted([1], [saveModel({ atEnd: true })], { files: fullAt(0, 1) })
+    await expect(last.learner.fit(1, 1e-2)).rejects.toThrow('the disk is full')
+  })
+
   test('an older file is not taken for that of a fit which saved none', async () => {
     const files = memoryFiles()
     await files.write('models/model.safetensors', 'something else')
@@ -290,6 +325,17 @@ describe('csvLogger', () => {
     expect(lines[2]).toMatch(/^1,.*,NaN,/)
     expect(lines.slice(3)).toEqual([''])
     expect(sizes[1]).toBeGreaterThan(sizes[0])
+  })
+
+  test('misses no epoch where it could not be written after each', async () => {
+    // The first write is that of the line of names.
+    const { learner, files, lines } = await scripted([1, 2, 3], [csvLogger('h.csv')], { files: fullAt(1, 2) })
+    await learner.fit(3, 0)
+    expect((await files.readText('h.csv')).match(/^\d/gm)).toEqual(['0', '1', '2'])
+    expect(lines.filter((line) => line.startsWith('no table of epochs was written'))).toHaveLength(2)
+    await expect((await scripted([1], [csvLogger('h.csv')], { files: fullAt(0) })).learner.fit(1, 0)).rejects.toThrow(
+      'h.csv: the disk is full',
+    )
   })
 
   test('begins anew with every fit, or appends', async () => {
