@@ -1,5 +1,6 @@
 /** Tables of labels: which columns they have, and what the labels are: classes, lists of labels, or numbers. */
 import { DataError, OptionError } from '../base/errors.ts'
+import { plainName } from '../base/plain-name.ts'
 import type { Platform } from '../platform/platform.ts'
 import { parseCsv, type CsvTable } from './csv.ts'
 import { sameSpelling, toNumber } from './targets.ts'
@@ -47,7 +48,7 @@ export interface LabelTable extends CsvTable {
   targetOf(where: string, cells: readonly string[]): ImageTarget | undefined
 }
 
-/** Names of columns, in small letters and without `_`, `-` and spaces; an earlier one wins. */
+/** Plain names of columns; an earlier one wins. */
 const COLUMNS = {
   path: [
     'path',
@@ -163,7 +164,7 @@ function columnsOf(
   anyNumbers: boolean,
 ): Columns | undefined {
   const { columns, rows } = table
-  const plain = columns.map((name) => name.toLowerCase().replace(/[\s_-]/g, ''))
+  const plain = columns.map(plainName)
   const called = (names: readonly string[]) => {
     const name = names.find((one) => plain.includes(one))
     return name === undefined ? -1 : plain.indexOf(name)

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 import { DataError } from '../../base/errors.ts'
 import { jsonText } from '../../base/json.ts'
+import { plainName } from '../../base/plain-name.ts'
 import {
   csvLine,
   type FolderImage,
@@ -119,8 +120,7 @@ const [PATH_COLUMN, SIDE_COLUMN, REASON_COLUMN] = ['path', 'side', 'reason']
 
 /** Returns the column of some numbers in the table of a run: their name, unless another column would be taken for it. */
 function columnOf(name: string): string {
-  const plain = name.toLowerCase().replace(/[\s_-]/g, '')
-  return [PATH_COLUMN, SIDE_COLUMN, REASON_COLUMN].includes(plain) ? `number ${name}` : name
+  return [PATH_COLUMN, SIDE_COLUMN, REASON_COLUMN].includes(plainName(name)) ? `number ${name}` : name
 }
 
 /** Returns the options of `readImageFolder` for the table of a run. */
