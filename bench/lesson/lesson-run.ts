@@ -310,7 +310,7 @@ function withNeeds(sections: readonly Section[]): ReadonlySet<Section> {
 
 /** Returns the command line that repeats a run. */
 function commandLine(argv: readonly string[]): string {
-  return ['npm run imagenette', ...(argv.length > 0 ? ['--', ...argv.map(quoted)] : [])].join(' ')
+  return ['npm run imagenette', ...(argv.length > 0 ? ['--', ...argv.map((word) => quoted(word))] : [])].join(' ')
 }
 
 function verdict(section: SectionResult): string {

@@ -53,6 +53,9 @@ const MATRIX_VENDORS: readonly string[] = ['nvidia']
 /** Module of the profiler, the tracer and other instruments, which a `Gpu` is given where a setting asks for them. */
 export type Instruments = typeof import('./instruments.ts')
 
+/** An event of any page, of which the types of WebGPU know nothing where there is no DOM. */
+type PreventableEvent = GPUUncapturedErrorEvent & { preventDefault(): void }
+
 /** Error about a device that is gone, as when the browser's GPU process ends. */
 function lost(name: string, message: string, cause?: unknown): DeviceError {
   return new DeviceError(name, `the device was lost: ${message || 'no reason is given'}`, {
@@ -199,7 +202,7 @@ export class Gpu {
     device.onuncapturederror = (event) => {
       const { error } = event
       // A consequence of a kernel that did not compile, whose own error arrives later and is more precise: nor is it printed.
-      if (error.message.includes('due to a previous error')) return event.preventDefault()
+      if (error.message.includes('due to a previous error')) return (event as PreventableEvent).preventDefault()
       const memory = error.constructor.name === 'GPUOutOfMemoryError'
       report(
         new DeviceError(this.name, memory ? `memory ran out: ${error.message}` : error.message, {

@@ -49,7 +49,18 @@ const CASES: Readonly<
   globalAvgPool: [(a) => ops.globalAvgPool(a), [SHAPE]],
   globalMaxPool: [(a) => ops.globalMaxPool(a), [SHAPE]],
   softmax: [(a) => noGrad(() => ops.softmax(a)), [[11, 10]]],
-  softmaxCrossEntropy: [(a) => ops.softmaxCrossEntropy(a, { a: tensor([0, 9, 10], [3], 'u32') }), [[3, 10]]],
+  // A label of 99 is none of the ten classes.
+  softmaxCrossEntropy: [
+    (x) => {
+      const [a, b] = [
+        [0, 9, 99],
+        [99, 1, 2],
+      ].map((labels) => tensor(labels, [3], 'u32'))
+      const weight = tensor(hashUniform(10, 4, 0, 1), [10])
+      return ops.softmaxCrossEntropy(x, { a, b, mix: tensor([0.5, 1, 0], [3]) }, { weight })
+    },
+    [[3, 10]],
+  ],
   squaredError: [(a) => ops.squaredError(a, zeros([3, 10]), { reduction: 'rows' }), [[3, 10]]],
   linear: [(a, w, b) => ops.linear(a, w, b), [[5, 10]], [[7, 10]], [[7], 'f32']],
   conv2d: [(a, w) => ops.conv2d(a, w, { padding: 1 }), [SHAPE], [[7, 3, 3, 10]]],
@@ -78,8 +89,8 @@ function differentiate(
   run: (...operands: readonly Tensor[]) => Tensor,
   specs: readonly (readonly [Shape, 'f32'?])[],
 ): void {
-  const operands = specs.map(([shape, dtype = 'f16'], i) => {
-    const made = tensor(hashUniform(elementCount(shape), i + 1, -1, 1), shape, dtype)
+  const operands = specs.map(([shape, dtype], i) => {
+    const made = tensor(hashUniform(elementCount(shape), i + 1, -1, 1), shape, dtype ?? 'f16')
     made.leaf = { trainable: true, gradient: undefined, hasGradient: false }
     return made
   })
