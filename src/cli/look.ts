@@ -170,13 +170,12 @@ export function lookText(survey: Survey, counts: readonly ClassCount[], split: s
     name,
     ...Object.values(range).map((value) => String(Number(value.toPrecision(5)))),
   ])
-  const what = kind === 'numbers' ? 'with numbers' : `of ${classes.length} ${kind === 'class' ? 'classes' : 'labels'}`
+  const [one, several] = kind === 'class' ? ['class', 'classes'] : ['label', 'labels']
+  const what = kind === 'numbers' ? 'with numbers' : `of ${classes.length} ${classes.length === 1 ? one : several}`
   return [
     `${images.length} images ${what}: ${folder.description} in ${folder.path}`,
     '',
-    ...(rows.length > 0
-      ? [formatTable([[kind === 'class' ? 'class' : 'label', 'images', 'train', 'measure', 'left out'], ...rows]), '']
-      : []),
+    ...(rows.length > 0 ? [formatTable([[one, 'images', 'train', 'measure', 'left out'], ...rows]), ''] : []),
     ...(ranges.length > 0 ? [formatTable([['column', 'lowest', 'mean', 'highest'], ...ranges]), ''] : []),
     ...(folder.layout === 'table' ? [`targets  ${description} (--targets, if they are something else)`] : []),
     ...(split === '' ? [] : [split]),

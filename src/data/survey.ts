@@ -224,7 +224,16 @@ function findingsOf(folder: ImageFolder, { used, unreadable, unseen, classes, sp
       'their',
     )
   } else {
-    for (const { label, count } of few) addFew(`${label} has only ${count} image${count === 1 ? '' : 's'}`, 'its')
+    for (const { label, count } of few) {
+      // A class of one image has none to hold back.
+      if (count === 1 && !split && targetKind === 'class') {
+        add(
+          'warning',
+          'few-images',
+          `${label} has only 1 image, so that nothing is measured of it. More images help most`,
+        )
+      } else addFew(`${label} has only ${count} image${count === 1 ? '' : 's'}`, 'its')
+    }
   }
   const [least, most] = [Math.min(...sizes.map(({ count }) => count)), Math.max(...sizes.map(({ count }) => count))]
   if (targetKind === 'class' && classes.length > 1 && most > UNEQUAL * least) {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { countsOf } from '../../src/cli/look.ts'
+import { countsOf, lookText } from '../../src/cli/look.ts'
 import type { Side } from '../../src/data/image-folder.ts'
 import type { Survey } from '../../src/data/survey.ts'
 
@@ -33,4 +33,10 @@ test('an image of several labels counts for each', () => {
     { name: 'a', train: 1, valid: 0, leftOut: 0 },
     { name: 'b', train: 1, valid: 0, leftOut: 1 },
   ])
+})
+
+test('one class is called a class', () => {
+  const folder = { path: 'set', description: 'class folders', layout: 'folders', targets: { kind: 'class' } }
+  const survey = { folder, images: [], classes: ['a'], findings: [] } as unknown as Survey
+  expect(lookText(survey, [], '')).toMatch(/^0 images of 1 class: class folders in set\n/)
 })
