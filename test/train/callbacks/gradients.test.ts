@@ -77,10 +77,12 @@ describe('gradientAccumulation', () => {
   })
 
   test('what a fit leaves over is not part of the next one', async () => {
-    const { learner } = await train([gradientAccumulation(16)])
+    const { learner, steps } = await train([gradientAccumulation(16)])
     // Six batches of four: the last two are left over.
     const gradients = gradientReader('afterBackward')
     await learner.fit(1, 0, { weightDecay: 0, callbacks: [gradients.callback] })
+    // Nor do the items of before count: twelve are too few for a step.
+    expect((await learner.optimizer!.state()).get('3.weight.step')!.data[0]).toBe(steps)
     const alone = gradientReader('afterBackward')
     const plain = new Learner(learner.loaders, learner.model)
     plain.epochsBegun = 2

@@ -3,6 +3,7 @@ import { augTransforms } from '../../../src/data/augment/transforms.ts'
 import { ranger } from '../../../src/optim/lookahead.ts'
 import { csvLogger } from '../../../src/train/callbacks/csv-logger.ts'
 import { earlyStopping } from '../../../src/train/callbacks/early-stopping.ts'
+import { gradientAccumulation } from '../../../src/train/callbacks/gradient-accumulation.ts'
 import { mixUp } from '../../../src/train/callbacks/mixup.ts'
 import { Learner } from '../../../src/train/learner.ts'
 import type { LearnerOptions } from '../../../src/train/learner-options.ts'
@@ -75,6 +76,12 @@ describe('lrFind', () => {
       return learner.recorder.rawLosses
     }
     expect(await lossesOf(searched)).toEqual(await lossesOf(plain))
+  })
+
+  test('leaves no gradients that were adding up', async () => {
+    const { learner } = await tinyLearner({ callbacks: [gradientAccumulation(1000)] })
+    await learner.lrFind({ steps: 10 })
+    expect(learner.model.parameters().some(({ leaf }) => leaf.hasGradient)).toBe(false)
   })
 
   test('before the first fit as well, in mixed precision', async () => {

@@ -216,8 +216,9 @@ describe('saveModel', () => {
     [false, 4],
     [true, 2],
   ])('saves and loads the state of the optimizer only where asked: %s', async (withOptimizer, steps) => {
-    const { learner, files } = await scripted([5, 1], [saveModel({ monitor: 'score', withOptimizer })])
+    const { learner, files, lines } = await scripted([5, 1], [saveModel({ monitor: 'score', withOptimizer })])
     await learner.fit(2, 1e-2)
+    expect(lines.filter((line) => line.includes('no optimizer state'))).toEqual([])
     const file = new TextDecoder('latin1').decode(files.contents.get('models/model.safetensors'))
     expect(file.includes('"optimizer.')).toBe(withOptimizer)
     // Two steps an epoch, of which the first is the better one.
