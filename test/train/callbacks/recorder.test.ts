@@ -57,6 +57,22 @@ test('images per second are those of the training alone, without the items that 
   expect(recorder.rows[0]).toMatchObject({ imagesPerSecond: 4, timeMs: 4000 })
 })
 
+test('steps that were skipped in the fit before are not subtracted', () => {
+  const state = {
+    platform: { now: () => 0 },
+    loaders: { train: { batchCount: 1, itemCount: 4 } },
+    metrics: [],
+  } as unknown as FitState
+  const recorder = new Recorder()
+  for (const skippedSteps of [3, 1]) {
+    recorder.beforeFit(state)
+    recorder.beforeEpoch(state)
+    recorder.lossKnown(state, { iteration: 0, loss: 2, scaling: { lossScale: 1024, skippedSteps } })
+    recorder.afterEpoch(state)
+    expect(recorder.rows.map((row) => row.skippedSteps)).toEqual([skippedSteps])
+  }
+})
+
 describe('the table', () => {
   const row = {
     epoch: 0,
