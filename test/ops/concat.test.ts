@@ -19,6 +19,8 @@ describe.each(['f32', 'f16'] as const)('%s', (dtype) => {
     [[5], 4, 8],
     [[3], 1, 1],
     [[7], 5, 6],
+    // Rows of b without padding, and one of y with some.
+    [[3], 5, 4],
     [[2, 3, 5], 7, 130],
     [[3], 13, 2],
   ] as const)('[%o, %i and %i]', async (rows, A, B) => {

@@ -18,4 +18,8 @@ test.for(['f32', 'f16'] as const)('is max(x, 0), %s', async (dtype) => {
   expect(await read(y)).toEqual(Float32Array.from(data, (value) => Math.max(value, 0)))
 })
 
+test('of infinities and the negative zero', async () => {
+  expect(await read(relu(tensor([-Infinity, Infinity, -0, -3e38], [4])))).toEqual(new Float32Array([0, Infinity, 0, 0]))
+})
+
 test('gradient', () => gradcheck('relu', ({ x }) => relu(x), { x: awayFromZero(uniform([3, 5, 4, 10], 2)) }))
