@@ -31,6 +31,8 @@ const OF_MANY_KERNELS = [
 const compiler = process.env.TEST_ADAPTER ? undefined : swiftShader()
 const ofCompiler = (file: string): boolean => compiler !== undefined && OF_MANY_KERNELS.includes(file)
 const others = files.filter((file) => !ofVectors(file) || byFamily.has(file))
+/** Test files that put another module in the place of one, which earlier files of the same process may have loaded. */
+const mocking = new Set(files.filter((file) => /\bvi\.(mock|doMock)\(/.test(readFileSync(file, 'utf8'))))
 
 /**
  * Mesa's software adapter reads the width of its vectors, which are its subgroups, as it is loaded. Operations of the
@@ -54,8 +56,17 @@ const projects: readonly TestProjectInlineConfiguration[] = [
     extends: true,
     test: {
       name: 'short vectors',
-      include: others.filter((file) => !ofCompiler(file)),
+      include: others.filter((file) => !ofCompiler(file) && !mocking.has(file)),
       env: { TEST_FAMILIES: 'others', LP_NATIVE_VECTOR_WIDTH: '128' },
+    },
+  },
+  {
+    extends: true,
+    test: {
+      name: 'own process',
+      isolate: true,
+      include: [...mocking],
+      env: { LP_NATIVE_VECTOR_WIDTH: '128' },
     },
   },
   {

@@ -126,8 +126,9 @@ function constantOf(name: string, word: string): ShaderSource['constants'][numbe
 function contentOf(type: string): ShaderBinding['holds'] {
   const element = (type.match(/\w+/g) ?? []).find((word) => !/^(array|atomic|vec[234])$/.test(word)) ?? ''
   if (['T4', 'T2', 'Pair', 'Group', 'Chunk'].includes(element)) return 'storage'
-  const scalar = element.match(/^(?:vec[234](?=[fhu]$))?(f32|f16|u32|f|h|u)$/)?.[1]
-  return ({ f: 'f32', f32: 'f32', h: 'f16', f16: 'f16', u: 'u32', u32: 'u32' } as const)[scalar ?? ''] ?? 'struct'
+  const [, letter, bits] = element.match(/^(?:vec[234])?([fhu])(16|32)?$/) ?? []
+  if (letter === undefined) return 'struct'
+  return letter === 'u' ? 'u32' : letter === 'h' || bits === '16' ? 'f16' : 'f32'
 }
 
 /** Returns the words of the lines `// @word …`, which may be indented as the code around a template literal is. */
