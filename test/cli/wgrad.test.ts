@@ -415,6 +415,10 @@ describe('train', () => {
     expect(text('tuned', 'train.log')).toMatch(
       /"none of these" below a probability of 0\.\d{3}; .* right and \d of \d wrong/,
     )
+    // Both files of the model have it.
+    for (const name of ['model.safetensors', 'model.onnx']) {
+      expect(readFileSync(join(folder, 'tuned', name), 'latin1')).toMatch(/threshold.{1,4}0\.\d{3}/)
+    }
     expect(text('tuned', 'history.csv')).toMatch(/\nhead,0,.*\nall,0,/)
     const stopped = await wgradIn(pressing(/\n0 {9}[^]*\nepoch/, 'SIGTERM'), ...options, '--out', 'tuned-parts')
     expect(stopped.code).toBe(130)

@@ -31,11 +31,10 @@ export async function conclude({ output, gpu, run }: Destination, trained: Train
   const measured = measureTargets(results, target, learner.loss.threshold)
   output.say(`\n${measured.text}`)
   // Several labels per image have a threshold already, that of the loss.
-  const threshold = isClass ? thresholdFor(begun.settings.threshold, results, output) : undefined
-  await run.attempt(FILES.model, () =>
-    learner.export(run.file(FILES.model), threshold === undefined ? {} : { threshold }),
-  )
-  await run.attempt(FILES.onnx, () => learner.exportOnnx(run.file(FILES.onnx)))
+  const found = isClass ? thresholdFor(begun.settings.threshold, results, output) : undefined
+  const known = found === undefined ? {} : { threshold: found }
+  await run.attempt(FILES.model, () => learner.export(run.file(FILES.model), known))
+  await run.attempt(FILES.onnx, () => learner.exportOnnx(run.file(FILES.onnx), known))
   const fineTuned = begun.settings.pretrained !== null
   await run.attempt(FILES.history, () => run.write(FILES.history, historyCsv(fits, fineTuned)))
   const cleaning = isClass ? await wrongLabels(learner, results, { output, run }) : undefined

@@ -1,3 +1,4 @@
+import { requireRange } from '../../base/check.ts'
 import { requireExtension } from '../../base/file-name.ts'
 import { DataError, OptionError } from '../../base/errors.ts'
 import { checkArgument, checkOptions, FLAG, listOf, NUMBER, oneOf, PATH, type Kinds } from '../../base/options.ts'
@@ -23,12 +24,18 @@ export interface ExportOnnxOptions {
   readonly logits?: boolean
   /** Height and width of the network's input in pixels. Default: the size that the transforms make in validation */
   readonly size?: number | readonly [height: number, width: number]
+  /**
+   * Smallest probability with which an image is known, or above which a label counts, for the file's metadata. Default: that of
+   * the model, if it has one
+   */
+  readonly threshold?: number
 }
 
 const KINDS: Kinds<ExportOnnxOptions> = {
   precision: WEIGHT_PRECISION,
   logits: FLAG,
   size: oneOf(NUMBER, listOf(NUMBER)),
+  threshold: NUMBER,
 }
 
 /** A network and the transforms that images go through before it. */
@@ -55,18 +62,18 @@ export interface OnnxParts {
  *
  * Normalization is that of the batch transforms and part of the graph. Resizing is not: unless `size` is given, the
  * file's metadata says how validation does it. `labels` is a JSON list of the names of the outputs; `threshold` is that of
- * the predictor, where it has one; `resize` is how an item transform resizes one image; `resizeBatch`, where batch
+ * the options or of the predictor, where there is one; `resize` is how an item transform resizes one image; `resizeBatch`, where batch
  * transforms resize afterwards, has height, width and the part of each side that is kept, from the middle; `transforms`
  * has the names of item transforms from outside that the file does not do.
  *
  * @param images  finds the size of images where no transform says it; unless there is one, that is an error
- * @throws OptionError  as `exportOnnx`, when the path does not end in .onnx, and for a batch transform from outside that
+ * @throws OptionError  as `exportOnnx`, when the path does not end in .onnx, for a threshold that is none, and for a batch transform from outside that
  *   predictions need
  * @throws DataError    when the size is not known
  */
 export async function writeOnnx(
   path: string | undefined,
-  { model, names, threshold, activation, channels, itemTransforms, batchTransforms, platform }: OnnxParts,
+  { model, names, activation, channels, itemTransforms, batchTransforms, platform, ...parts }: OnnxParts,
   options: ExportOnnxOptions = {},
   images?: () => Promise<readonly [height: number, width: number]>,
 ): Promise<Uint8Array> {
@@ -75,7 +82,11 @@ export async function writeOnnx(
     requireExtension('exportOnnx', path, '.onnx')
   }
   checkOptions('exportOnnx', options, KINDS)
-  const { precision = 'f32', logits = false } = options
+  const { precision = 'f32', logits = false, threshold = parts.threshold } = options
+  requireRange('exportOnnx', { threshold }, threshold >= 0 && threshold <= 1, '0 to 1')
+  if (options.threshold !== undefined && activation === 'none') {
+    throw new OptionError('exportOnnx', 'numbers that are predicted have no threshold', { given: { threshold } })
+  }
   const { normalize, crop, affine, own } = chain(batchTransforms)
   const lost = own.find(({ runsOn }) => runsOn === 'both')
   if (lost) {

@@ -100,17 +100,20 @@ test('the input is as large as the transforms make images, and the metadata says
 })
 
 test('the metadata has what else a prediction is made of: the threshold, and the names of numbers', async () => {
-  const written = async (parts: Partial<PredictorParts>, outputs: number) => {
+  const written = async (parts: Partial<PredictorParts>, outputs: number, options?: ExportOnnxOptions) => {
     const transforms = { itemTransforms: [], batchTransforms: [] }
     const made = { model: tinyModel({ outputs }), vocab: [], platform: fakePlatform(), ...transforms, ...parts }
-    return metadataOf(await new Predictor(made).exportOnnxBytes({ size: 8 }))
+    return metadataOf(await new Predictor(made).exportOnnxBytes({ size: 8, ...options }))
   }
   const vocab = ['a', 'b', 'c']
   expect(await written({ vocab, threshold: 0.4 }, 3)).toEqual({ labels: vocab, threshold: 0.4 })
+  expect(await written({ vocab }, 3, { threshold: 0.7 })).toEqual({ labels: vocab, threshold: 0.7 })
+  await expect(written({ vocab }, 3, { threshold: 70 })).rejects.toThrow('exportOnnx: threshold is out of range')
   // That of labels is 0.5 where nothing else is said.
   const labels = { vocab, target: multiCategoryTarget(vocab), activation: 'sigmoid' } as const
   expect(await written(labels, 3)).toEqual({ labels: vocab, threshold: 0.5 })
   const numbers = { target: regressionTarget(2, ['x', 'y']), activation: 'none' } as const
+  await expect(written(numbers, 2, { threshold: 0.5 })).rejects.toThrow('numbers that are predicted have no threshold')
   expect(await written(numbers, 2)).toEqual({ labels: ['x', 'y'] })
   expect(await written({ ...numbers, target: regressionTarget(2) }, 2)).toEqual({})
 })
