@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { runInNewContext } from 'node:vm'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { DataError, DecodeError, OptionError } from '../../src/base/errors.ts'
@@ -75,6 +77,22 @@ test('threads from the sources: they cannot start, and the message says what to 
   expect(String(error)).toContain('or decode in place: createNodePlatform({ threads: 0 })')
   await pool.close()
 })
+
+test.each([['--input-type=module'], ['--input-type', 'module']])(
+  'threads of a program on the command line, %s',
+  async (...type) => {
+    const built = JSON.stringify(new URL('../../dist/src/platform/node/decode-pool.js', import.meta.url).href)
+    const program = `
+    import { nodeDecodePool } from ${built}
+    const pool = nodeDecodePool(1)
+    const { width, height } = await pool.decode({ path: 'image.png' })
+    await pool.close()
+    console.log(width, height)
+  `
+    const { stdout } = await promisify(execFile)(process.execPath, [...type, '-e', program], { cwd: folder })
+    expect(stdout).toBe('6 4\n')
+  },
+)
 
 test('only a sharp that is there and does not load is worth a line', () => {
   const warn = vi.spyOn(console, 'warn').mockImplementation(() => {})

@@ -55,8 +55,13 @@ function readBytes(path: string): Uint8Array {
   }
 }
 
+/** Option of Node for programs on its command line (`node --input-type=module -e …`), which no thread may have. */
+const INPUT_TYPE = '--input-type'
+
 const startWorker: StartThread = ({ reply, ended }) => {
-  const worker = new Worker(new URL('./decode-worker.js', import.meta.url))
+  const worker = new Worker(new URL('./decode-worker.js', import.meta.url), {
+    execArgv: process.execArgv.filter((word, i, all) => !word.startsWith(INPUT_TYPE) && all[i - 1] !== INPUT_TYPE),
+  })
   let reason = ''
   worker.on('message', (message: DecodeReply) => reply(message))
   worker.on('error', (error: Error) => {
