@@ -5,11 +5,18 @@ import { backward } from '../../src/tensor/backward.ts'
 import { noGrad } from '../../src/tensor/op.ts'
 import { scope } from '../../src/tensor/scope.ts'
 import { elementCount, type Shape } from '../../src/tensor/shape.ts'
+import { adam } from '../../src/optim/adam.ts'
+import { clipGradients } from '../../src/optim/clip.ts'
+import { lookahead } from '../../src/optim/lookahead.ts'
+import { LossScaler } from '../../src/optim/loss-scaler.ts'
+import { radam } from '../../src/optim/radam.ts'
+import { sgd } from '../../src/optim/sgd.ts'
 import { tensor, zeros } from '../../src/tensor/read-write.ts'
 import type { Tensor } from '../../src/tensor/tensor.ts'
 import { hashUniform } from '../../src/testing/hash-uniform.ts'
 import { watchBounds } from '../helpers/bounds.ts'
 import { openTestGpu } from '../helpers/gpu.ts'
+import { parameterGroups, setGradient } from '../optim/parameters.ts'
 
 /** Sizes that no workgroup, strip or tile divides. */
 const SHAPE: Shape = [3, 7, 9, 10]
@@ -65,6 +72,16 @@ const CASES: Readonly<
   linear: [(a, w, b) => ops.linear(a, w, b), [[5, 10]], [[7, 10]], [[7], 'f32']],
   conv2d: [(a, w) => ops.conv2d(a, w, { padding: 1 }), [SHAPE], [[7, 3, 3, 10]]],
   'conv2d with a stride': [(a, w) => ops.conv2d(a, w, { stride: 2, padding: 2 }), [SHAPE], [[18, 5, 3, 10]]],
+  'conv2d with a stride, of odd sides': [
+    (a, w) => ops.conv2d(a, w, { stride: 2, padding: 1 }),
+    [SHAPE],
+    [[7, 3, 3, 10]],
+  ],
+  'conv2d with a filter wider than the image': [
+    (a, w) => ops.conv2d(a, w, { padding: 3 }),
+    [[2, 3, 3, 10]],
+    [[7, 9, 9, 10]],
+  ],
   'conv2d with dilation': [(a, w) => ops.conv2d(a, w, { dilation: 2, padding: 1 }), [SHAPE], [[7, 3, 3, 10]]],
   'conv2d in groups': [(a, w) => ops.conv2d(a, w, { groups: 2, padding: 1 }), [[3, 7, 9, 24]], [[8, 3, 3, 12]]],
   'conv2d in groups across vectors': [(a, w) => ops.conv2d(a, w, { groups: 5, padding: 1 }), [SHAPE], [[15, 3, 3, 2]]],
@@ -83,6 +100,23 @@ test.each(Object.keys(CASES))('%s', async (name) => {
     scope(() => differentiate(run, operands))
     expect(await beyond(), `family ${family}`).toEqual([])
   }
+})
+
+test.each([
+  ['adam', adam()],
+  ['radam', radam()],
+  ['sgd', sgd()],
+  ['sgd with momentum', sgd({ momentum: 0.9 })],
+  ['lookahead', lookahead(sgd(), { k: 1 })],
+])('a step of %s, its gradients clipped, in mixed precision', async (_name, make) => {
+  const parameters = parameterGroups()
+  const optimizer = make(parameters)
+  const scaler = new LossScaler({ mixed: true })
+  optimizer.keepF16Copies()
+  for (const [i, each] of parameters.flat().entries()) setGradient(each, hashUniform(each.count, i, -1, 1))
+  scope(() => clipGradients(optimizer, 1, scaler))
+  optimizer.step(scaler)
+  expect(await beyond()).toEqual([])
 })
 
 function differentiate(
