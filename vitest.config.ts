@@ -31,8 +31,12 @@ const OF_MANY_KERNELS = [
 const compiler = process.env.TEST_ADAPTER ? undefined : swiftShader()
 const ofCompiler = (file: string): boolean => compiler !== undefined && OF_MANY_KERNELS.includes(file)
 const others = files.filter((file) => !ofVectors(file) || byFamily.has(file))
-/** Test files that put another module in the place of one, which earlier files of the same process may have loaded. */
-const mocking = new Set(files.filter((file) => /\bvi\.(mock|doMock)\(/.test(readFileSync(file, 'utf8'))))
+/**
+ * Test files with a process of their own: those that put another module in the place of one, which earlier files may have loaded,
+ * and those of what the garbage collector finds, which takes its time where there is much to look through.
+ */
+const ofOwnProcess = (file: string): boolean =>
+  file === 'test/gpu/garbage.test.ts' || /\bvi\.(mock|doMock)\(/.test(readFileSync(file, 'utf8'))
 
 /**
  * Mesa's software adapter reads the width of its vectors, which are its subgroups, as it is loaded. Operations of the
@@ -56,7 +60,7 @@ const projects: readonly TestProjectInlineConfiguration[] = [
     extends: true,
     test: {
       name: 'short vectors',
-      include: others.filter((file) => !ofCompiler(file) && !mocking.has(file)),
+      include: others.filter((file) => !ofCompiler(file) && !ofOwnProcess(file)),
       env: { TEST_FAMILIES: 'others', LP_NATIVE_VECTOR_WIDTH: '128' },
     },
   },
@@ -65,7 +69,7 @@ const projects: readonly TestProjectInlineConfiguration[] = [
     test: {
       name: 'own process',
       isolate: true,
-      include: [...mocking],
+      include: files.filter(ofOwnProcess),
       env: { LP_NATIVE_VECTOR_WIDTH: '128' },
     },
   },

@@ -3,8 +3,23 @@ import { runInNewContext } from 'node:vm'
 import { expect, test } from 'vitest'
 import { openGpuOn } from '../../src/gpu/device.ts'
 import { relu } from '../../src/ops/relu.ts'
+import { empty } from '../../src/tensor/launch.ts'
 import { read, tensor } from '../../src/tensor/read-write.ts'
-import { testPlatform } from '../helpers/gpu.ts'
+import { openTestGpu, testPlatform } from '../helpers/gpu.ts'
+
+test('the memory of models that were dropped is used again before dozens of them hold it', async () => {
+  const [models, tensors, bytes] = [60, 8, 4 * 2 ** 20]
+  const { buffers } = await openTestGpu()
+  const before = buffers.usedBytes
+  let most = 0
+  for (let model = 0; model < models; model++) {
+    for (let i = 0; i < tensors; i++) empty({ shape: [bytes / 4], dtype: 'f32' })
+    most = Math.max(most, buffers.usedBytes - before)
+    // What the collector has found is told between two tasks.
+    await new Promise((resolve) => setTimeout(resolve))
+  }
+  expect(most).toBeLessThan((models * tensors * bytes) / 2)
+})
 
 setFlagsFromString('--expose-gc')
 /** Collects garbage at once: `gc()`, which Node has with --expose-gc. */
