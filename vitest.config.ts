@@ -92,13 +92,13 @@ export default defineConfig({
     globalSetup: ['test/global-setup.ts'],
     setupFiles: ['test/helpers/adapter.ts', 'test/helpers/restore.ts'],
     // A worker goes from file to file with the modules that it has loaded, since to start one for each took 0.27 s of processor
-    // time, a tenth of all; test/helpers/restore.ts puts back what a file changes for the next. Not with another adapter, which
+    // time (with an empty cache of shaders the tests of 124 files took 289 s so, and take 259); test/helpers/restore.ts puts back what a file changes for the next. Not with another adapter, which
     // takes the place of a module.
     isolate: process.env.TEST_ADAPTER !== undefined,
     // A file of tests keeps little more than one core busy, on a software adapter as well: it compiles, reads back and
     // checks. Two at a time on two cores took 193 s where one after the other took 318 (test/train, nn and optim, nothing
-    // cached, a Xeon); three are no faster than two (301 and 302 s, the tests of 124 files). No more than four: each has a
-    // GPU device and up to a gigabyte of memory of its own.
+    // cached, a Xeon); three are no faster than two (289 s each, the tests of 124 files). No more than four: each has a GPU device
+    // and up to a gigabyte of memory of its own.
     maxWorkers: Math.min(4, availableParallelism()),
     ...PATIENCE,
     // A test that prints is a test that hides something.

@@ -57,7 +57,8 @@ function pageProject(name: string, include: string[], browser: Options['browser'
       browser: {
         enabled: true,
         headless: true,
-        // One after the other, beside those of Node: pages share the browser's GPU process, and a test ends it.
+        // One after the other: pages share the browser's GPU process, and a test ends it. Beside the tests of Node, since alone
+        // they keep two cores busy for 70% of their time.
         fileParallelism: false,
         screenshotFailures: false,
         commands,
