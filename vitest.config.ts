@@ -32,11 +32,13 @@ const compiler = process.env.TEST_ADAPTER ? undefined : swiftShader()
 const ofCompiler = (file: string): boolean => compiler !== undefined && OF_MANY_KERNELS.includes(file)
 const others = files.filter((file) => !ofVectors(file) || byFamily.has(file))
 /**
- * Test files with a process of their own: those that put another module in the place of one, which earlier files may have loaded,
- * and those of what the garbage collector finds, which takes its time where there is much to look through.
+ * Test files with a process of their own: those that put another module in the place of one, which earlier files may have loaded;
+ * those that register convolution kernels, which every later search would try; and those of what the garbage collector finds,
+ * which takes its time where there is much to look through.
  */
 const ofOwnProcess = (file: string): boolean =>
-  file === 'test/gpu/garbage.test.ts' || /\bvi\.(mock|doMock)\(/.test(readFileSync(file, 'utf8'))
+  file === 'test/gpu/garbage.test.ts' ||
+  /\b(vi\.(mock|doMock)|registerConvolutionKernel)\(/.test(readFileSync(file, 'utf8'))
 
 /**
  * Mesa's software adapter reads the width of its vectors, which are its subgroups, as it is loaded. Operations of the
@@ -69,8 +71,8 @@ const projects: readonly TestProjectInlineConfiguration[] = [
     test: {
       name: 'own process',
       isolate: true,
-      include: files.filter(ofOwnProcess),
-      env: { LP_NATIVE_VECTOR_WIDTH: '128' },
+      include: others.filter(ofOwnProcess),
+      env: { TEST_FAMILIES: 'others', LP_NATIVE_VECTOR_WIDTH: '128' },
     },
   },
   {
