@@ -5,11 +5,11 @@
 //
 // x, dx: [N,H,W,C]   dy: [N,P,Q,C] storage type; C = 4·VECTORS
 // Grid: one lane per vector of channels, whose rows share the columns of dx; rows of dx along the second axis, images along
-// the third. WINDOW is 2, the side of a maximum's window.
+// the third.
 // @use lib/nan
 // @const LANES:u32 ROWS:u32
-// @shape H W P Q VECTORS WINDOW
-// @sample LANES=8 ROWS=4 H=5 W=7 P=2 Q=3 VECTORS=3 WINDOW=2
+// @shape H W P Q VECTORS
+// @sample LANES=8 ROWS=4 H=5 W=7 P=2 Q=3 VECTORS=3
 
 @group(0) @binding(0) var<storage, read> x: array<T4>;
 @group(0) @binding(1) var<storage, read> dy: array<T4>;
@@ -24,8 +24,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   for (var w = thread / LANES; w < shape.W; w += ROWS) {
     let own = pixel(n, h, w, channel);
     var sum = vec4f();
-    for (var a = 0u; a < shape.WINDOW; a++) {
-      for (var b = 0u; b < shape.WINDOW; b++) {
+    for (var a = 0u; a < 2u; a++) {
+      for (var b = 0u; b < 2u; b++) {
         // Below zero wraps around to far beyond the last window.
         let i = h + a - 1u;
         let j = w + b - 1u;

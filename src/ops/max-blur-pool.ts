@@ -12,7 +12,7 @@ const op = defineOp<readonly [Tensor], undefined, WindowPoolPlan>({
 
   plan([x]) {
     const [, P, Q] = maxBlurPoolOutput(x.shape)
-    return planWindowPool(x, P, Q, { WINDOW: 2 })
+    return planWindowPool(x, P, Q)
   },
 
   forward(plan, [x]) {
@@ -21,8 +21,9 @@ const op = defineOp<readonly [Tensor], undefined, WindowPoolPlan>({
       shape: { VECTORS },
     } = plan
     const y = empty({ shape: plan.output, dtype: x.dtype }, 'maxBlurPool')
+    const sized = { ...plan, shape: { ...plan.shape, WINDOW: 2 } }
     for (const part of parts({ x, y })) {
-      launch('max-blur-pool/forward', part, onGrid(imagePass(part.y.shape[0], P, Q, VECTORS), plan))
+      launch('max-blur-pool/forward', part, onGrid(imagePass(part.y.shape[0], P, Q, VECTORS), sized))
     }
     return y
   },
