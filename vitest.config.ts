@@ -36,9 +36,13 @@ const others = files.filter((file) => !ofVectors(file) || byFamily.has(file))
  * those that register convolution kernels, which every later search would try; and those of what the garbage collector finds,
  * which takes its time where there is much to look through.
  */
-const ofOwnProcess = (file: string): boolean =>
-  file === 'test/gpu/garbage.test.ts' ||
-  /\b(vi\.(mock|doMock)|registerConvolutionKernel)\(/.test(readFileSync(file, 'utf8'))
+const ofOwnProcess = new Set(
+  others.filter(
+    (file) =>
+      file === 'test/gpu/garbage.test.ts' ||
+      /\b(vi\.(mock|doMock)|registerConvolutionKernel)\(/.test(readFileSync(file, 'utf8')),
+  ),
+)
 
 /**
  * Mesa's software adapter reads the width of its vectors, which are its subgroups, as it is loaded. Operations of the
@@ -62,7 +66,7 @@ const projects: readonly TestProjectInlineConfiguration[] = [
     extends: true,
     test: {
       name: 'short vectors',
-      include: others.filter((file) => !ofCompiler(file) && !ofOwnProcess(file)),
+      include: others.filter((file) => !ofCompiler(file) && !ofOwnProcess.has(file)),
       env: { TEST_FAMILIES: 'others', LP_NATIVE_VECTOR_WIDTH: '128' },
     },
   },
@@ -71,7 +75,7 @@ const projects: readonly TestProjectInlineConfiguration[] = [
     test: {
       name: 'own process',
       isolate: true,
-      include: others.filter(ofOwnProcess),
+      include: [...ofOwnProcess],
       env: { TEST_FAMILIES: 'others', LP_NATIVE_VECTOR_WIDTH: '128' },
     },
   },

@@ -29,7 +29,7 @@ export async function imagesOf(source: PageSource): Promise<Given[]> {
 async function ofPath(path: string, file: Blob): Promise<Given[]> {
   const parts = path.split('/')
   const name = parts.at(-1) ?? ''
-  // What systems keep beside files, such as ._a.zip and ._a.jpg.
+  // macOS writes a hidden file beside each file of a zip or a disk: ._a.zip, ._a.jpg.
   if (parts.some((part) => part.startsWith('.') || part === '__MACOSX')) return []
   if (ZIP.test(name)) return ofZip(name, file)
   return IMAGE.test(name) ? [{ name, label: parts.at(-2), file }] : []

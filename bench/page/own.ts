@@ -111,7 +111,7 @@ export function ownPictures(trainer: TrainerClient, view: TrainingView, facts: A
     let begun: OwnRequest | undefined
     void view.start(async (saved) => {
       if (!saved && classes.missing !== undefined) throw new Error(classes.missing)
-      // What is saved goes on with the pictures that it was begun with.
+      // A saved training continues on the pictures that it began with, also where the visitor has changed them since.
       const request = (saved && begun) ?? {
         pictures: classes.pictures,
         epochs: Number(epochs),

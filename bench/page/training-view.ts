@@ -47,7 +47,7 @@ export class TrainingView {
   private epochs = 0
   private phase: Phase = 'stopped'
   private work: Work | undefined
-  /** What this training had learnt after its last whole epoch. */
+  /** Weights and optimizer of this training after its last whole epoch; undefined before the first has ended. */
   private saved: Saved | undefined
   private anew: Anew | undefined
   /** Called as training begins and ends. */

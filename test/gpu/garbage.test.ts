@@ -15,7 +15,7 @@ test('the memory of models that were dropped is used again before dozens of them
   for (let model = 0; model < models; model++) {
     for (let i = 0; i < tensors; i++) empty({ shape: [bytes / 4], dtype: 'f32' })
     most = Math.max(most, buffers.usedBytes - before)
-    // What the collector has found is told between two tasks.
+    // Callbacks of a FinalizationRegistry run between two tasks.
     await new Promise((resolve) => setTimeout(resolve))
   }
   expect(most).toBeLessThan((models * tensors * bytes) / 2)

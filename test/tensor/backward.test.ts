@@ -112,7 +112,7 @@ describe('backward', () => {
         input of sum  [3] f32
         Fix: run the forward pass again; add up several losses of one pass and call backward once]
     `)
-    // What was kept is a constant to whoever uses it later.
+    // Operations take a tensor as a constant once `keep` has been called on it.
     const kept = relu(leafOf([1, 2, 3]))
     keep(kept)
     backward(sum(kept), seed)

@@ -77,7 +77,7 @@ describe('scopes', () => {
     const late = async () => {
       const x = zeros([100])
       await Promise.resolve()
-      // Of a scope that has ended by now.
+      // The scope that owns the tensor has ended.
       return relu(x)
     }
     expect(() => scope(late as never)).toThrowErrorMatchingInlineSnapshot(`
