@@ -43,6 +43,15 @@ export function listOf(kind: Kind): Kind {
   }
 }
 
+/** Returns the kind of one of several texts, such as the names of modes. */
+export function oneOfTexts(...texts: readonly string[]): Kind {
+  const quoted = texts.map((text) => `'${text}'`)
+  return {
+    expected: [quoted.slice(0, -1).join(', '), ...quoted.slice(-1)].join(' or '),
+    is: (value) => texts.includes(value as string),
+  }
+}
+
 export function oneOf(...kinds: readonly Kind[]): Kind {
   return {
     expected: kinds.map(({ expected }) => expected).join(', or '),

@@ -1,7 +1,17 @@
 /** Cleaning list: what is to be done with the images of a data set, as data that a report, a page or a person fills in. */
 import { DataError, OptionError } from '../base/errors.ts'
 import { isRecord, jsonText, parseRecord, type Json } from '../base/json.ts'
-import { ANY, checkArgument, checkOptions, FLAG, nearest, PATH, type Kind, type Kinds } from '../base/options.ts'
+import {
+  ANY,
+  checkArgument,
+  checkOptions,
+  FLAG,
+  nearest,
+  oneOfTexts,
+  PATH,
+  type Kind,
+  type Kinds,
+} from '../base/options.ts'
 import { currentGpu } from '../gpu/device.ts'
 import type { Files, Platform } from '../platform/platform.ts'
 import { folderLabel, sameSpelling } from './targets.ts'
@@ -142,12 +152,11 @@ export interface ApplyCleaningOptions {
   readonly platform?: Pick<Platform, 'files'>
 }
 
-const CONFLICT: Kind = { expected: "'refuse' or 'number'", is: (value) => value === 'refuse' || value === 'number' }
 const KINDS: Kinds<ApplyCleaningOptions> = {
   trash: PATH,
   folder: PATH,
   dryRun: FLAG,
-  onConflict: CONFLICT,
+  onConflict: oneOfTexts('refuse', 'number'),
   platform: ANY,
 }
 const LIST: Kind = {

@@ -1,6 +1,6 @@
 import { DataError, OptionError } from '../base/errors.ts'
 import { groupBy } from '../base/group-by.ts'
-import { ANY, checkArgument, checkOptions, listOf, oneOf, PATH, TEXT, type Kind } from '../base/options.ts'
+import { ANY, checkArgument, checkOptions, listOf, oneOf, oneOfTexts, PATH, TEXT } from '../base/options.ts'
 import { currentGpu } from '../gpu/device.ts'
 import type { Platform } from '../platform/platform.ts'
 import {
@@ -118,10 +118,7 @@ export async function readImageFolder(path: string, options: ImageFolderOptions 
 
 /** Options that only a table of labels has. */
 const ASKS_FOR_TABLE = ['csv', 'imageColumn', 'labelColumn', 'separator', 'targets'] as const
-const TARGETS: Kind = {
-  expected: "'class', 'labels' or 'numbers'",
-  is: (value) => ['class', 'labels', 'numbers'].includes(value as string),
-}
+const TARGETS = oneOfTexts('class', 'labels', 'numbers')
 
 /** Labels of an image: its class, or all it has; none where its target is numbers. */
 export function labelsOf({ target }: Pick<FolderImage, 'target'>): readonly string[] {

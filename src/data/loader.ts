@@ -1,6 +1,6 @@
 import { requireInteger } from '../base/check.ts'
 import { DataError, OptionError } from '../base/errors.ts'
-import { ANY, checkOptions, FLAG, NUMBER, type Kind, type Kinds } from '../base/options.ts'
+import { ANY, checkOptions, FLAG, NUMBER, oneOfTexts, type Kinds } from '../base/options.ts'
 import { rng, type Rng } from '../base/rng.ts'
 import type { Pixels } from '../image/pixels.ts'
 import type { Platform } from '../platform/platform.ts'
@@ -65,7 +65,7 @@ export interface EpochOptions {
   readonly dropLast?: boolean
 }
 
-const PHASE: Kind = { expected: "'train' or 'valid'", is: (value) => value === 'train' || value === 'valid' }
+const PHASE = oneOfTexts('train', 'valid')
 const EPOCH_KINDS: Kinds<EpochOptions> = {
   epoch: NUMBER,
   draws: PHASE,

@@ -1,6 +1,6 @@
 import { OptionError } from '../base/errors.ts'
 import type { Json } from '../base/json.ts'
-import { ANY, checkOptions, FUNCTION, NUMBER, PATH, type Kind } from '../base/options.ts'
+import { ANY, checkOptions, FUNCTION, NUMBER, oneOfTexts, PATH } from '../base/options.ts'
 import type { Rng } from '../base/rng.ts'
 import type { Pixels } from '../image/pixels.ts'
 import type { Phase } from './augment/draw.ts'
@@ -37,7 +37,6 @@ export interface OwnItemTransform extends Required<Omit<OwnItem, 'options'>>, Pi
   readonly kind: 'own'
 }
 
-const RUNS_ON: Kind = { expected: "'train' or 'both'", is: (value) => value === 'train' || value === 'both' }
 /** Stage at which transforms of one's own run where they do not say. */
 const ORDER = 2
 
@@ -58,7 +57,7 @@ export function toOwnItemTransform(given: OwnItem | OwnItemFunction): OwnItemTra
   checkOptions<OwnItem>('item transform', given, {
     name: PATH,
     apply: FUNCTION,
-    runsOn: RUNS_ON,
+    runsOn: oneOfTexts('train', 'both'),
     order: NUMBER,
     options: ANY,
   })

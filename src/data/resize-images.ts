@@ -1,6 +1,6 @@
 import { requireInteger } from '../base/check.ts'
 import { DataError, OptionError } from '../base/errors.ts'
-import { ANY, checkArgument, checkOptions, FLAG, NUMBER, objectWith, PATH } from '../base/options.ts'
+import { ANY, checkArgument, checkOptions, FLAG, NUMBER, objectWith, oneOfTexts, PATH } from '../base/options.ts'
 import { currentGpu } from '../gpu/device.ts'
 import { toDecoding, type DecodeOptions } from '../image/decode-options.ts'
 import { encodeJpeg } from '../image/encode-jpeg.ts'
@@ -48,7 +48,7 @@ export async function resizeImages(
   checkOptions('resizeImages', options, {
     size: NUMBER,
     dest: PATH,
-    format: { expected: "'jpg' or 'png'", is: (value) => value === 'jpg' || value === 'png' },
+    format: oneOfTexts('jpg', 'png'),
     resume: FLAG,
     decoding: objectWith('options of decoding'),
     platform: ANY,

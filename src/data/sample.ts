@@ -1,6 +1,6 @@
 import { requireInteger } from '../base/check.ts'
 import { rng, type Rng } from '../base/rng.ts'
-import { ANY, checkOptions, NUMBER, PATH, type Kind } from '../base/options.ts'
+import { ANY, checkOptions, NUMBER, oneOfTexts, PATH } from '../base/options.ts'
 import { currentGpu } from '../gpu/device.ts'
 import type { Platform } from '../platform/platform.ts'
 import { encodeJpeg } from '../image/encode-jpeg.ts'
@@ -35,10 +35,7 @@ const TABLES: Readonly<Partial<Record<SampleKind, readonly string[]>>> = {
   labels: ['labels'],
   numbers: ['count', 'area'],
 }
-const KINDS: Kind = {
-  expected: "'classes', 'grey', 'labels' or 'numbers'",
-  is: (value) => ['classes', 'grey', 'labels', 'numbers'].includes(value as string),
-}
+const KINDS = oneOfTexts('classes', 'grey', 'labels', 'numbers')
 /** Side in pixels of images with several things. */
 const SCENE_SIZE = 64
 /** The most labels of an image. */

@@ -1,4 +1,4 @@
-import { checkOptions, type Kind } from '../base/options.ts'
+import { checkOptions, oneOfTexts } from '../base/options.ts'
 
 /** Ways in which an image file becomes pixels, the same for all files of a data set. */
 export interface DecodeOptions {
@@ -44,17 +44,12 @@ export const BUILT_IN_DECODING: Decoding = { ...DEFAULT_DECODING, decoder: 'buil
 /** Decoding of models and checkpoints that were written before there was a choice. */
 export const FORMER_DECODING: Decoding = { ...BUILT_IN_DECODING, orientation: 'ignore' }
 
-const choice = (...values: readonly string[]): Kind => ({
-  expected: values.map((value) => `'${value}'`).join(' or '),
-  is: (value) => values.includes(value as string),
-})
-
 /** Options completed by the defaults. @throws OptionError  for an option or a value that does not exist */
 export function toDecoding(where: string, options: DecodeOptions): Decoding {
   checkOptions(where, options, {
-    orientation: choice('apply', 'ignore'),
-    decoder: choice('built-in', 'turbo', 'sharp'),
-    shrink: choice('exact', 'fast'),
+    orientation: oneOfTexts('apply', 'ignore'),
+    decoder: oneOfTexts('built-in', 'turbo', 'sharp'),
+    shrink: oneOfTexts('exact', 'fast'),
     channels: { expected: '1 or 3', is: (value) => value === 1 || value === 3 },
   })
   const { orientation, decoder, shrink } = DEFAULT_DECODING

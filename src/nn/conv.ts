@@ -1,6 +1,6 @@
 import { requireInteger, requireRange } from '../base/check.ts'
 import { ShapeError } from '../base/errors.ts'
-import { checkArgument, checkOptions, FLAG, NUMBER, type Kinds } from '../base/options.ts'
+import { checkArgument, checkOptions, FLAG, NUMBER, oneOfTexts, type Kinds } from '../base/options.ts'
 import { conv2d, type Conv2dOptions } from '../ops/conv2d.ts'
 import { elementCount, windowOutput, type Shape } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -49,8 +49,8 @@ export const CONV_KINDS: Kinds<ConvOptions> = {
   groups: NUMBER,
   bias: FLAG,
   init: INIT,
-  fan: { expected: "'in' or 'out'", is: (value) => value === 'in' || value === 'out' },
-  start: { expected: "'kaiming' or 'normal'", is: (value) => value === 'kaiming' || value === 'normal' },
+  fan: oneOfTexts('in', 'out'),
+  start: oneOfTexts('kaiming', 'normal'),
 }
 
 /**

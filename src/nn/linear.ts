@@ -1,5 +1,5 @@
 import { ShapeError } from '../base/errors.ts'
-import { checkArgument, checkOptions, FLAG, NUMBER, type Kinds } from '../base/options.ts'
+import { checkArgument, checkOptions, FLAG, NUMBER, oneOfTexts, type Kinds } from '../base/options.ts'
 import { linear } from '../ops/linear.ts'
 import { elementCount, type Shape } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -19,13 +19,7 @@ export interface LinearOptions {
   readonly start?: 'kaiming' | 'uniform' | 'normal'
 }
 
-const KINDS: Kinds<LinearOptions> = {
-  bias: FLAG,
-  start: {
-    expected: "'kaiming', 'uniform' or 'normal'",
-    is: (value) => value === 'kaiming' || value === 'uniform' || value === 'normal',
-  },
-}
+const KINDS: Kinds<LinearOptions> = { bias: FLAG, start: oneOfTexts('kaiming', 'uniform', 'normal') }
 
 /**
  * Fully connected layer, of every pixel where x has more axes.

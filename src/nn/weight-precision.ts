@@ -1,5 +1,5 @@
 import { NotFiniteError } from '../base/errors.ts'
-import type { Kind } from '../base/options.ts'
+import { oneOfTexts } from '../base/options.ts'
 import { floatToHalf, halfToFloat } from '../tensor/half.ts'
 import type { Shape } from '../tensor/shape.ts'
 import type { StateDict } from './state-dict.ts'
@@ -14,10 +14,7 @@ export type WeightPrecision = 'f32' | 'f16'
 const HALF_INFINITY = 0x7c00
 
 /** Check of an option that must be a `WeightPrecision`. */
-export const WEIGHT_PRECISION: Kind = {
-  expected: "'f32' or 'f16'",
-  is: (value) => value === 'f32' || value === 'f16',
-}
+export const WEIGHT_PRECISION = oneOfTexts('f32', 'f16')
 
 /** Returns true if a tensor of this shape is stored in half precision. */
 export function isStoredInHalf(shape: Shape, precision: WeightPrecision): boolean {

@@ -1,5 +1,5 @@
 import { DataError } from '../base/errors.ts'
-import { checkOptions, type Kind } from '../base/options.ts'
+import { checkOptions, oneOfTexts } from '../base/options.ts'
 import { fileText, utf8Bytes } from '../base/utf8.ts'
 import { readSafetensors, writeSafetensors, type Safetensors, type StoredTensor } from './safetensors.ts'
 import type { StateDict, StateEntry } from './state-dict.ts'
@@ -22,7 +22,7 @@ export interface WriteWeightsOptions {
 }
 
 /** Kind of the option `names`. */
-export const NAMES: Kind = { expected: "'own' or 'timm'", is: (value) => value === 'own' || value === 'timm' }
+export const NAMES = oneOfTexts('own', 'timm')
 
 /** Beginning of the name of a tensor that holds a text of the metadata, 8 bytes of its UTF-8 in each integer. */
 const TEXT = '__metadata__.'

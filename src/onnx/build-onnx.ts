@@ -7,6 +7,7 @@ import {
   NUMBER,
   objectWith,
   oneOf,
+  oneOfTexts,
   TEXT,
   type Kind,
   type Kinds,
@@ -30,10 +31,7 @@ const KINDS: Kinds<OnnxOptions> = {
   normalize: objectWith('{ mean, std }, such as imagenetStats'),
   labels: listOf(TEXT),
   precision: WEIGHT_PRECISION,
-  activation: {
-    expected: "'softmax', 'sigmoid' or 'none'",
-    is: (value) => ['softmax', 'sigmoid', 'none'].includes(value as string),
-  },
+  activation: oneOfTexts('softmax', 'sigmoid', 'none'),
   logits: FLAG,
   metadata: objectWith('texts by their names'),
 }

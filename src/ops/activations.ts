@@ -1,4 +1,4 @@
-import { checkOptions, type Kinds } from '../base/options.ts'
+import { checkOptions, oneOfTexts, type Kinds } from '../base/options.ts'
 import { elementwise, empty, launch } from '../tensor/launch.ts'
 import { defineOp } from '../tensor/op.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -47,9 +47,7 @@ export interface GeluOptions {
 }
 
 /** Checks of the options of `gelu`. */
-export const GELU_KINDS: Kinds<GeluOptions> = {
-  approximate: { expected: "'none' or 'tanh'", is: (value) => value === 'none' || value === 'tanh' },
-}
+export const GELU_KINDS: Kinds<GeluOptions> = { approximate: oneOfTexts('none', 'tanh') }
 
 /**
  * Computes the logistic function.

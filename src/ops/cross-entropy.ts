@@ -1,4 +1,4 @@
-import { ANY, checkOptions, NUMBER, type Kind, type Kinds } from '../base/options.ts'
+import { ANY, checkOptions, NUMBER, oneOfTexts, type Kinds } from '../base/options.ts'
 import { passesWithGpu } from '../tensor/load-with-gpu.ts'
 import { defineOp } from '../tensor/op.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -17,12 +17,11 @@ export interface ClassTargets {
 
 // defineOp checks that they are tensors.
 const TARGETS: Kinds<ClassTargets> = { a: ANY, b: ANY, mix: ANY }
-const REDUCTION: Kind = { expected: "'mean' or 'none'", is: (value) => value === 'mean' || value === 'none' }
 
 const op = defineOp({
   name: 'softmaxCrossEntropy',
   required: 2,
-  options: { smoothing: NUMBER, gamma: NUMBER, reduction: REDUCTION },
+  options: { smoothing: NUMBER, gamma: NUMBER, reduction: oneOfTexts('mean', 'none') },
   ...passesWithGpu(
     'softmaxCrossEntropy',
     async () => (await import('./plans/cross-entropy-passes.ts')).crossEntropyPasses,

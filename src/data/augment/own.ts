@@ -1,6 +1,6 @@
 import { OptionError } from '../../base/errors.ts'
 import type { Json } from '../../base/json.ts'
-import { ANY, checkOptions, FLAG, FUNCTION, ignoreRejection, NUMBER, PATH, type Kind } from '../../base/options.ts'
+import { ANY, checkOptions, FLAG, FUNCTION, ignoreRejection, NUMBER, oneOfTexts, PATH } from '../../base/options.ts'
 import type { Rng } from '../../base/rng.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import type { BatchShape, Phase } from './draw.ts'
@@ -54,7 +54,7 @@ export const NORMALIZED = 99
 /** Default place: after light and color, which have 40. */
 const ORDER = 50
 
-const RUNS_ON: Kind = { expected: "'train' or 'both'", is: (value) => value === 'train' || value === 'both' }
+const RUNS_ON = oneOfTexts('train', 'both')
 
 /**
  * Returns code from outside as a batch transform.

@@ -1,6 +1,6 @@
 import { requireInteger } from '../../base/check.ts'
 import { OptionError } from '../../base/errors.ts'
-import { checkOptions, FUNCTION, NUMBER, objectWith, TEXT, type Kind, type Kinds } from '../../base/options.ts'
+import { checkOptions, FUNCTION, NUMBER, objectWith, oneOfTexts, TEXT, type Kinds } from '../../base/options.ts'
 import { rng } from '../../base/rng.ts'
 import { shaderSource, type RegisteredShader } from '../../gpu/shader-source.ts'
 import { ownKernels } from './families.ts'
@@ -22,10 +22,7 @@ export interface ConvolutionKernel {
   readonly takes?: (sizes: ConvolutionSizes) => boolean
 }
 
-export const PASS: Kind = {
-  expected: PASSES.map((pass) => `'${pass}'`).join(', '),
-  is: (value) => PASSES.includes(value as never),
-}
+export const PASS = oneOfTexts(...PASSES)
 
 const KINDS: Kinds<ConvolutionKernel> = {
   name: TEXT,

@@ -1,6 +1,6 @@
 import { requireNumber } from '../../base/check.ts'
 import { OptionError } from '../../base/errors.ts'
-import { FLAG, NUMBER, TEXT, type Kinds } from '../../base/options.ts'
+import { FLAG, NUMBER, oneOfTexts, TEXT, type Kinds } from '../../base/options.ts'
 import type { FitState } from '../fit/state.ts'
 import type { EpochRow } from '../fit/history.ts'
 
@@ -22,7 +22,7 @@ export interface TrackerOptions {
 /** Checks of the options of callbacks that monitor a figure. */
 export const TRACKER_KINDS: Kinds<TrackerOptions> = {
   monitor: TEXT,
-  better: { expected: "'less' or 'greater'", is: (value) => value === 'less' || value === 'greater' },
+  better: oneOfTexts('less', 'greater'),
   minDelta: NUMBER,
   resetOnFit: FLAG,
 }

@@ -1,7 +1,7 @@
 import { requireNumber } from '../../base/check.ts'
 import { OptionError, ShapeError } from '../../base/errors.ts'
 import { groupBy } from '../../base/group-by.ts'
-import { checkOptions, NUMBER, type Kind } from '../../base/options.ts'
+import { checkOptions, NUMBER, oneOfTexts, type Kind } from '../../base/options.ts'
 import { argmax, metric, type Metric, type Predictions } from './metrics.ts'
 import { fScore, part, precisionScore, recallScore, type Counts, type Score } from './scores.ts'
 
@@ -47,13 +47,6 @@ export interface RocAucOptions {
 export interface KappaOptions {
   /** Weight of a disagreement by the distance of the two classes. Default: all weigh the same */
   readonly weights?: 'linear' | 'quadratic'
-}
-
-function oneOfTexts(...texts: readonly string[]): Kind {
-  return {
-    expected: texts.map((text) => `'${text}'`).join(' or '),
-    is: (value) => typeof value === 'string' && texts.includes(value),
-  }
 }
 
 const AVERAGE_KINDS = { average: oneOfTexts('binary', 'macro', 'weighted', 'micro'), positive: NUMBER }

@@ -1,7 +1,7 @@
 /** Metrics of targets that are rows of numbers: several labels per image, and values. */
 import { requireNumber } from '../../base/check.ts'
 import { ShapeError } from '../../base/errors.ts'
-import { checkOptions, FLAG, NUMBER, type Kind, type Kinds } from '../../base/options.ts'
+import { checkOptions, FLAG, NUMBER, oneOfTexts, type Kinds } from '../../base/options.ts'
 import { metric, type Metric, type Predictions } from './metrics.ts'
 import { fScore, part, precisionScore, recallScore, type Counts, type Score } from './scores.ts'
 
@@ -38,10 +38,7 @@ export interface MultiFBetaOptions extends MultiAverageOptions {
   readonly beta?: number
 }
 
-const AVERAGE: Kind = {
-  expected: "'macro', 'weighted', 'micro' or 'samples'",
-  is: (value) => ['macro', 'weighted', 'micro', 'samples'].includes(value as string),
-}
+const AVERAGE = oneOfTexts('macro', 'weighted', 'micro', 'samples')
 const KINDS: Kinds<MultiOptions> = { threshold: NUMBER, sigmoid: FLAG }
 const AVERAGE_KINDS: Kinds<MultiAverageOptions> = { ...KINDS, average: AVERAGE }
 

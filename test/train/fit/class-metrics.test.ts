@@ -174,7 +174,9 @@ describe('averages', () => {
   })
 
   test('options out of range are refused', () => {
-    expect(() => precision({ average: 'makro' as 'macro' })).toThrow("expected 'binary' or 'macro'")
+    expect(() => precision({ average: 'makro' as 'macro' })).toThrow(
+      "expected 'binary', 'macro', 'weighted' or 'micro'",
+    )
     expect(() => precision({ averages: 'macro' } as object)).toThrow('Fix: write average')
     expect(() => fBeta({ beta: 0 })).toThrow(OptionError)
     expect(() => rocAuc({ average: 'micro', multiClass: 'ovo' })).toThrow("there is no 'micro' average")
