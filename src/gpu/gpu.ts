@@ -167,15 +167,14 @@ export class Gpu {
       // A trace prints the memory in use when a launch is encoded.
       debug >= 2,
     )
-    const looks = () => ({
-      pipelines: new PipelineCache(
-        device,
-        { shapeAsUniform: true, subgroupSize: 1, emulateMatrices: true, atOnce: true },
-        report,
-      ),
-      buffers: new BufferPool(device, () => {}),
-    })
-    const statistics = instruments && debug >= 3 ? new instruments.Statistics(device, looks()) : undefined
+    const ofLooks = { shapeAsUniform: true, subgroupSize: 1, emulateMatrices: true, atOnce: true }
+    const statistics =
+      instruments && debug >= 3
+        ? new instruments.Statistics(device, {
+            pipelines: new PipelineCache(device, ofLooks, report),
+            buffers: new BufferPool(device, () => {}),
+          })
+        : undefined
     this.tracer = instruments && debug >= 2 ? new instruments.Tracer(platform, this.buffers, statistics) : undefined
     const timed = options.profile || (this.tracer !== undefined && this.features.has('timestamp-query'))
     // A trace reads each row at once and keeps none.

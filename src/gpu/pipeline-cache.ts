@@ -33,6 +33,24 @@ export type ChooseGrid = (
   shape: Readonly<Record<string, number>>,
 ) => Pick<LaunchOptions, 'groups' | 'constants'> | undefined
 
+/** Properties of an adapter on which its kernels depend. */
+export interface PipelineAdapter {
+  /** True if sizes are a uniform, so that one pipeline serves every shape: for adapters on which compilation is slow. */
+  readonly shapeAsUniform: boolean
+  /** See `Specialisation.subgroupSize`. */
+  readonly subgroupSize: number
+  /** See `Specialisation.pinSubgroups`. */
+  readonly pinSubgroups?: boolean
+  /** See `Matrices.emulated`. */
+  readonly emulateMatrices: boolean
+  /** See `Specialisation.nativeHalves`. */
+  readonly nativeHalves?: boolean
+  /** True if kernels are compiled before `prepare` returns, for callers that encode launches at once. Default false */
+  readonly atOnce?: boolean
+  /** See `chosenGrid`. Default: every launch has its own grid */
+  readonly chooseGrid?: ChooseGrid
+}
+
 interface Pipeline {
   readonly kernel: Kernel
   readonly layout: GPUBindGroupLayout
@@ -66,17 +84,7 @@ const BINDING_TYPES = { read: 'read-only-storage', read_write: 'storage', unifor
  */
 export class PipelineCache {
   private readonly device: GPUDevice
-  /** True if sizes are a uniform, so that one pipeline serves every shape: for adapters on which compilation is slow. */
-  private readonly shapeAsUniform: boolean
-  private readonly subgroupSize: number
-  private readonly pinSubgroups: boolean
-  /** See `Matrices.emulated`. */
-  private readonly emulateMatrices: boolean
-  /** See `Specialisation.nativeHalves`. */
-  private readonly nativeHalves: boolean
-  /** True if kernels are compiled before `prepare` returns, for callers that encode launches at once. */
-  private readonly atOnce: boolean
-  private readonly chooseGrid: ChooseGrid | undefined
+  private readonly adapter: PipelineAdapter
   private readonly report: (error: Error) => void
   private readonly onCompile: OnCompile | undefined
   /** Number of launches that were prepared; a replay prepares none. */
@@ -89,29 +97,9 @@ export class PipelineCache {
   private sweeps = 0
   private sweepAt = FEWEST_TO_SWEEP
 
-  constructor(
-    device: GPUDevice,
-    adapter: {
-      readonly shapeAsUniform: boolean
-      readonly subgroupSize: number
-      readonly pinSubgroups?: boolean
-      readonly emulateMatrices: boolean
-      readonly nativeHalves?: boolean
-      readonly atOnce?: boolean
-      /** See `chosenGrid`. Default: every launch has its own grid */
-      readonly chooseGrid?: ChooseGrid
-    },
-    report: (error: Error) => void,
-    onCompile?: OnCompile,
-  ) {
+  constructor(device: GPUDevice, adapter: PipelineAdapter, report: (error: Error) => void, onCompile?: OnCompile) {
     this.device = device
-    this.shapeAsUniform = adapter.shapeAsUniform
-    this.subgroupSize = adapter.subgroupSize
-    this.pinSubgroups = adapter.pinSubgroups ?? false
-    this.emulateMatrices = adapter.emulateMatrices
-    this.nativeHalves = adapter.nativeHalves ?? false
-    this.atOnce = adapter.atOnce ?? false
-    this.chooseGrid = adapter.chooseGrid
+    this.adapter = adapter
     this.report = report
     this.onCompile = onCompile
   }
@@ -195,7 +183,7 @@ export class PipelineCache {
   private completed(name: ShaderName, options: LaunchOptions): LaunchOptions {
     const { shape = {}, constants = {} } = options
     if (constants.EACH !== undefined) return options
-    const chosen = this.chooseGrid?.(name, shape)
+    const chosen = this.adapter.chooseGrid?.(name, shape)
     if (!chosen) return options
     const groups = typeof options.groups === 'number' ? chosen.groups : options.groups
     return { ...options, groups, constants: { ...chosen.constants, ...constants } }
@@ -227,7 +215,7 @@ export class PipelineCache {
     }
     let key = `${name}|${options.dtype ?? 'f32'}`
     for (const constant in constants) key += `|${constant}=${constants[constant]}`
-    if (!this.shapeAsUniform) for (const field of shape) key += `|${options.shape?.[field]}`
+    if (!this.adapter.shapeAsUniform) for (const field of shape) key += `|${options.shape?.[field]}`
     return key
   }
 
@@ -236,7 +224,7 @@ export class PipelineCache {
     const [{ described, made, compiling }, scope] = inErrorScope(device, () => {
       const described = this.describe(name, options)
       const { descriptor } = described
-      const made = this.atOnce ? device.createComputePipeline(descriptor) : undefined
+      const made = this.adapter.atOnce ? device.createComputePipeline(descriptor) : undefined
       return {
         described,
         made,
@@ -264,16 +252,13 @@ export class PipelineCache {
   }
 
   private describe(name: ShaderName, options: LaunchOptions) {
-    const { device } = this
+    const { device, adapter } = this
     const source = shaderSource(name)
     const { code, lines } = specialise(name, source, {
+      ...adapter,
       dtype: options.dtype ?? 'f32',
       constants: options.constants ?? {},
-      shape: this.shapeAsUniform ? undefined : (options.shape ?? {}),
-      subgroupSize: this.subgroupSize,
-      pinSubgroups: this.pinSubgroups,
-      emulateMatrices: this.emulateMatrices,
-      nativeHalves: this.nativeHalves,
+      shape: adapter.shapeAsUniform ? undefined : (options.shape ?? {}),
     })
     this.onCompile?.(name, options, code)
     const layout = device.createBindGroupLayout({
@@ -285,7 +270,7 @@ export class PipelineCache {
       })),
     })
     const shapeLayout =
-      this.shapeAsUniform && source.shape.length > 0
+      adapter.shapeAsUniform && source.shape.length > 0
         ? device.createBindGroupLayout({
             label: `${name} shape`,
             entries: [{ binding: 0, visibility: SHADER_STAGE.COMPUTE, buffer: { type: 'uniform' } }],

@@ -37,11 +37,6 @@ export interface Specialisation {
   readonly emulateMatrices?: boolean
   /** True if WGSL's pack2x16float rounds as `store4` of lib/storage-f16 has to. Default false */
   readonly nativeHalves?: boolean
-  /**
-   * True unrolls the loops that a shader marks, see `unroll`. Default: on a GPU, whose compiler needs it, except in emulated
-   * matrices, whose loops stay loops (`keepRolled`), and in shaders that ask for it.
-   */
-  readonly unroll?: boolean
 }
 
 /** Attribute of the kernels whose workgroup is one subgroup (shaders/lib/broadcast-tile.wgsl). */
@@ -82,7 +77,8 @@ export function specialise(
     }
   }
   const libraryText = parts.join('\n') + '\n'
-  const unrolled = special.unroll ?? (source.unrolled || (special.shape !== undefined && !emulated))
+  // A GPU's compiler needs it; emulated matrices compile faster as loops.
+  const unrolled = source.unrolled || (special.shape !== undefined && !emulated)
   const prelude = emulated && !unrolled ? keepRolled(libraryText) : libraryText
   const text = pinned ? source.text.replace(ONE_SUBGROUP, `${ONE_SUBGROUP} @subgroup_size(SUBGROUP)`) : source.text
   const code = prelude + text

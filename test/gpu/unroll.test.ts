@@ -105,12 +105,8 @@ describe('an unrolled shader', () => {
     const bytes = 3 * 3 * 3 * 24 * 2
     const results = []
     for (const inLoops of [true, false]) {
-      const { code } = specialise('conv2d/forward-matrix', shaderSource('conv2d/forward-matrix'), {
-        ...special,
-        constants,
-        shape,
-        unroll: !inLoops,
-      })
+      const source = { ...shaderSource('conv2d/forward-matrix'), unrolled: !inLoops }
+      const { code } = specialise('conv2d/forward-matrix', source, { ...special, constants, shape })
       expect(code.includes('for (var i = 0u; i < DOWN')).toBe(inLoops)
       expect(code.includes('< counted(ACROSS); j++')).toBe(inLoops)
       // STORAGE | COPY_SRC, and MAP_READ | COPY_DST
