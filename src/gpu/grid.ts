@@ -66,17 +66,6 @@ export function columnSums(rows: number, columns: number): SumGrids {
   return { RUN, SLICES, runs: { constants, groups: [tiles, SLICES, 1] }, total: { constants, groups: [tiles, 1, 1] } }
 }
 
-/** Returns the grids that sum all vectors: first the columns of a matrix as wide as a workgroup, then their totals. */
-export function flatSum(vectors: number): SumGrids & { readonly PARTS: number } {
-  const sums = columnSums(Math.ceil(vectors / LANES), LANES)
-  return {
-    ...sums,
-    PARTS: sums.SLICES * LANES,
-    runs: { ...sums.runs, groups: [sums.SLICES, 1, 1] },
-    total: oneWorkgroup(),
-  }
-}
-
 /** Returns the grid of a single workgroup, for one column. */
 export function oneWorkgroup(): Grid {
   return { constants: { LANES: 1, ROWS: rowsOf(1) }, groups: [1, 1, 1] }
@@ -121,13 +110,19 @@ function fittingThreads(columns: number, vectors: number): Grid['constants'] {
   return { LANES: lanes.reduce((one, other) => (idle(other) < idle(one) ? other : one)), ROWS }
 }
 
-/** Returns the grid that reduces each row: each lane has one row of the matrix, whose columns its threads share. */
-export function rowPass(rows: number): Grid {
+/**
+ * Returns the grid that reduces each row, as a count of workgroups: each lane has one row of the matrix, whose columns its threads
+ * share.
+ */
+export function rowPass(rows: number): Pick<Grid, 'constants'> & { readonly groups: number } {
   const constants = gridFamily() === 'tile' ? { LANES: 1, ROWS: 64 } : { LANES, ROWS: 1 }
-  return { constants, groups: [Math.ceil(rows / constants.LANES), 1, 1] }
+  return { constants, groups: Math.ceil(rows / constants.LANES) }
 }
 
 /** Returns options of a launch completed with a grid. */
-export function onGrid({ constants, groups }: Grid, options: Omit<LaunchOptions, 'groups'>): LaunchOptions {
+export function onGrid(
+  { constants, groups }: Pick<LaunchOptions, 'constants' | 'groups'>,
+  options: Omit<LaunchOptions, 'groups'>,
+): LaunchOptions {
   return { ...options, groups, constants: { ...constants, ...options.constants } }
 }

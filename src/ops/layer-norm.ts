@@ -1,5 +1,5 @@
 import { requireNumber } from '../base/check.ts'
-import { DtypeError, ShapeError } from '../base/errors.ts'
+import { ShapeError } from '../base/errors.ts'
 import { formatShape } from '../base/format.ts'
 import { NUMBER } from '../base/options.ts'
 import { currentGpu } from '../gpu/device.ts'
@@ -10,6 +10,7 @@ import { release } from '../tensor/scope.ts'
 import { elementCount, storedLastAxis } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { totalOf } from './plans/column-totals.ts'
+import { requirePerChannel } from './plans/per-channel.ts'
 import '../gpu/wgsl/layer-norm/index.ts'
 
 /** Options of `layerNorm`. */
@@ -36,19 +37,7 @@ const op = defineOp<readonly [x: Tensor, weight: Tensor, bias: Tensor], LayerNor
       throw new ShapeError('layerNorm', 'x must have rows', { given: { x }, expected: 'x as [N,C] or [N,…,C]' })
     }
     const C = x.shape[x.shape.length - 1]
-    for (const [name, given] of Object.entries({
-      [weight.name ?? 'weight']: weight,
-      [bias.name ?? 'bias']: bias,
-    })) {
-      const wrong = {
-        given: { x, [name]: given },
-        expected: `${formatShape({ shape: [C], dtype: 'f32' })}, one number per channel of x`,
-      }
-      if (given.shape.length !== 1 || given.shape[0] !== C) {
-        throw new ShapeError('layerNorm', `${name} does not fit the channels of x`, wrong)
-      }
-      if (given.dtype !== 'f32') throw new DtypeError('layerNorm', `${name} is not f32`, wrong)
-    }
+    requirePerChannel('layerNorm', x, { [weight.name ?? 'weight']: weight, [bias.name ?? 'bias']: bias })
     requireNumber('layerNorm', 'eps', eps, { above: 0 })
     const shape = { PIXELS: elementCount(x.shape.slice(0, -1)), C, VECTORS: storedLastAxis(x) / 4 }
     return { shape, eps, dtype: storageDtype(x), detail: formatShape(x.shape) }

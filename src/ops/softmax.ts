@@ -3,7 +3,7 @@ import { empty, launch } from '../tensor/launch.ts'
 import { gradEnabled } from '../tensor/op.ts'
 import { padTo4 } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { rowPass } from '../gpu/grid.ts'
+import { onGrid, rowPass } from '../gpu/grid.ts'
 import '../gpu/wgsl/softmax/index.ts'
 
 /**
@@ -31,10 +31,6 @@ export function softmax(x: Tensor): Tensor {
   const [N, K] = x.shape
   const VECTORS = padTo4(K) / 4
   const y = empty({ shape: [N, K], dtype: 'f32' }, 'softmax')
-  const {
-    constants,
-    groups: [groups],
-  } = rowPass(N)
-  launch('softmax/forward', { x, y }, { groups, constants, shape: { N, K, VECTORS }, dtype: x.dtype })
+  launch('softmax/forward', { x, y }, onGrid(rowPass(N), { shape: { N, K, VECTORS }, dtype: x.dtype }))
   return y
 }

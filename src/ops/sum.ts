@@ -1,22 +1,17 @@
 import { elementwise, empty, launch, storageDtype } from '../tensor/launch.ts'
 import { defineOp } from '../tensor/op.ts'
-import { release } from '../tensor/scope.ts'
 import { storedLastAxis, vectorCount } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { flatSum, onGrid } from '../gpu/grid.ts'
-import '../gpu/wgsl/sum/index.ts'
+import { sumInto } from './plans/sum-into.ts'
+import '../gpu/wgsl/sum/backward.ts'
 
-const op = defineOp<readonly [Tensor], undefined, { readonly dtype: 'f32' | 'f16' }>({
+const op = defineOp<readonly [Tensor], undefined, undefined>({
   name: 'sum',
-  plan: ([x]) => ({ dtype: storageDtype(x) }),
+  plan: ([x]) => void storageDtype(x),
 
-  forward({ dtype }, [x]) {
-    const { RUN, PARTS, runs, total: all } = flatSum(vectorCount(x))
-    const partial = empty({ shape: [4 * PARTS], dtype: 'f32' }, 'partial sums')
+  forward(_plan, [x]) {
     const total = empty({ shape: [], dtype: 'f32' }, 'sum')
-    launch('sum/runs', { x, partial }, onGrid(runs, { shape: { VECTORS: vectorCount(x), RUN }, dtype }))
-    launch('sum/total', { partial, total }, onGrid(all, { shape: { COUNT: PARTS, DIVISOR: 1 } }))
-    release(partial)
+    sumInto(total, x)
     return total
   },
 

@@ -1,5 +1,5 @@
 import { requireNumber } from '../../base/check.ts'
-import { DtypeError, ShapeError } from '../../base/errors.ts'
+import { ShapeError } from '../../base/errors.ts'
 import { formatShape } from '../../base/format.ts'
 import { columnPass, columnSums, onGrid, type Grid } from '../../gpu/grid.ts'
 import { elementwise, empty, launch, storageDtype } from '../../tensor/launch.ts'
@@ -9,6 +9,7 @@ import { isRecomputing } from '../../tensor/recompute.ts'
 import { release } from '../../tensor/scope.ts'
 import { elementCount, storedLastAxis } from '../../tensor/shape.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
+import { requirePerChannel } from './per-channel.ts'
 import '../../gpu/wgsl/batch-norm/index.ts'
 import '../../gpu/wgsl/relu/backward.ts'
 
@@ -51,16 +52,7 @@ export const batchNormPasses: Passes<BatchNormInputs, BatchNormOptions, BatchNor
     }
     const channels = x.shape[x.shape.length - 1]
     const perChannel = { [weight.name ?? 'weight']: weight, [bias.name ?? 'bias']: bias, runningMean, runningVar }
-    for (const [name, given] of Object.entries(perChannel)) {
-      const wrong = {
-        given: { x, [name]: given },
-        expected: `${formatShape({ shape: [channels], dtype: 'f32' })}, one number per channel of x`,
-      }
-      if (given.shape.length !== 1 || given.shape[0] !== channels) {
-        throw new ShapeError('batchNorm', `${name} does not fit the channels of x`, wrong)
-      }
-      if (given.dtype !== 'f32') throw new DtypeError('batchNorm', `${name} is not f32`, wrong)
-    }
+    requirePerChannel('batchNorm', x, perChannel)
     if (residual) requireAlike('batchNorm', { x, residual })
     requireNumber('batchNorm', 'momentum', momentum, { from: 0, to: 1 })
     requireNumber('batchNorm', 'eps', eps, { above: 0 })

@@ -107,15 +107,11 @@ export const crossEntropyPasses: Passes<CrossEntropyInputs, Omit<CrossEntropyOpt
     const { MIXED, WEIGHTED } = constants
     const losses = empty({ shape: [N], dtype: 'f32' }, 'losses')
     const rows = empty({ shape: [WEIGHTED ? N + 1 : N, 4], dtype: 'f32' }, 'normalizers of rows')
-    // Threads for the padding of the losses write its zeros.
-    const {
-      constants: threads,
-      groups: [groups],
-    } = rowPass(padTo4(N))
     launch(
       'cross-entropy/forward',
       { logits, a, b, mix, weight, losses, rows },
-      { groups, constants: { ...threads, ...constants }, shape, dtype, detail },
+      // Threads for the padding of the losses write its zeros.
+      onGrid(rowPass(padTo4(N)), { constants, shape, dtype, detail }),
     )
     if (!mean) return { output: losses, extras: [rows] }
     const loss = empty({ shape: [], dtype: 'f32' }, 'loss')

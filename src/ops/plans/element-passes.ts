@@ -1,14 +1,14 @@
 import { requireNumber } from '../../base/check.ts'
 import { DtypeError, ShapeError } from '../../base/errors.ts'
 import { formatShape } from '../../base/format.ts'
-import { flatSum, onGrid } from '../../gpu/grid.ts'
 import { empty, launch, storageDtype } from '../../tensor/launch.ts'
 import { release } from '../../tensor/scope.ts'
-import { padTo4 } from '../../tensor/shape.ts'
+import { padTo4, sameShape } from '../../tensor/shape.ts'
 import type { Passes } from '../../tensor/load-with-gpu.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
+import { sumInto } from './sum-into.ts'
 import '../../gpu/wgsl/element-loss/index.ts'
-import '../../gpu/wgsl/sum/index.ts'
+import '../../gpu/wgsl/sum/rows.ts'
 
 /** Reduction of the losses of single outputs: 'rows' is the mean of each row, [N]; 'none' leaves them, [N,K]. */
 export type ElementReduction = 'mean' | 'sum' | 'rows' | 'none'
@@ -93,12 +93,7 @@ export function elementPasses(
       if (reduction === 'rows') {
         launch('sum/rows', { x: losses, y: reduced }, { groups: Math.ceil(padTo4(N) / 64), shape: { N, K, COLUMNS } })
       } else {
-        const { RUN, PARTS, runs, total } = flatSum(VECTORS)
-        const partial = empty({ shape: [4 * PARTS], dtype: 'f32' }, 'partial sums')
-        launch('sum/runs', { x: losses, partial }, onGrid(runs, { shape: { VECTORS, RUN } }))
-        const DIVISOR = reduction === 'mean' ? N * K : 1
-        launch('sum/total', { partial, total: reduced }, onGrid(total, { shape: { COUNT: PARTS, DIVISOR } }))
-        release(partial)
+        sumInto(reduced, losses, reduction === 'mean' ? N * K : 1)
       }
       release(losses)
       return reduced
@@ -143,7 +138,7 @@ function requireMatrices(where: string, outputs: Tensor, targets: Tensor): reado
     given: { outputs, targets },
     expected: `${formatShape({ shape: [N, K], dtype: 'f32' })}, one number per output`,
   }
-  if (targets.shape.join() !== outputs.shape.join()) {
+  if (!sameShape(targets.shape, outputs.shape)) {
     throw new ShapeError(where, 'the targets do not fit the outputs', wrong)
   }
   if (targets.dtype !== 'f32') throw new DtypeError(where, 'the targets have the wrong type', wrong)
