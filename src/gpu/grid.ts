@@ -105,9 +105,14 @@ export function imagePass(images: number, rows: number, columns: number, vectors
 /** Returns threads for columns and vectors on a GPU: as many rows of threads as there are columns, and lanes of which few are idle. */
 function fittingThreads(columns: number, vectors: number): Grid['constants'] {
   const ROWS = Math.min(16, 2 ** Math.ceil(Math.log2(columns)))
-  const idle = (lanes: number) => Math.ceil(vectors / lanes) * lanes
-  const lanes = [64, 32, 16, 8].filter((count) => count * ROWS >= 32 && count * ROWS <= 128)
-  return { LANES: lanes.reduce((one, other) => (idle(other) < idle(one) ? other : one)), ROWS }
+  const counts = [64, 32, 16, 8].filter((lanes) => lanes * ROWS >= 32 && lanes * ROWS <= 128)
+  return { LANES: fewestIdle(vectors, counts), ROWS }
+}
+
+/** Returns the count of lanes, the first of equal ones, of which the fewest are idle when they share columns. */
+export function fewestIdle(columns: number, counts: readonly number[]): number {
+  const needed = (lanes: number) => Math.ceil(columns / lanes) * lanes
+  return counts.reduce((best, lanes) => (needed(lanes) < needed(best) ? lanes : best))
 }
 
 /**

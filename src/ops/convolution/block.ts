@@ -1,5 +1,5 @@
 import { currentGpu } from '../../gpu/device.ts'
-import { workgroupThreads } from '../../gpu/grid.ts'
+import { fewestIdle, workgroupThreads } from '../../gpu/grid.ts'
 import type { ConvolutionPass, ConvolutionSizes } from './sizes.ts'
 
 /** Largest stride of the kernels that compute blocks: neighbouring pixels of a larger one share little. */
@@ -27,12 +27,12 @@ export function mayBlock({ STRIDE, DILATION }: ConvolutionSizes & { readonly DIL
   return currentGpu().family !== 'broadcast' && DILATION === 1 && STRIDE <= LARGEST_STRIDE
 }
 
-/** Returns how many lanes, `most` at most and half of it at least if there are as many columns, leave the fewest idle. */
-export function lanesOf(columns: number, most: number): number {
-  const idle = (lanes: number) => Math.ceil(columns / lanes) * lanes
-  const counts = Array.from({ length: Math.ceil(most / 2) + 1 }, (_, i) => most - i).filter((lanes) => lanes >= 1)
-  if (columns <= most) return columns
-  return counts.reduce((best, lanes) => (idle(lanes) < idle(best) ? lanes : best))
+/** Counts of lanes to choose from: eight threads with neighbouring vectors load 64 bytes of f16. */
+const LANE_COUNTS = [8, 7, 6, 5, 4]
+
+/** Returns how many lanes leave the fewest idle, as many as columns if these are few. */
+export function lanesOf(columns: number): number {
+  return columns <= LANE_COUNTS[0] ? columns : fewestIdle(columns, LANE_COUNTS)
 }
 
 /** Returns the rows of threads of a workgroup. */

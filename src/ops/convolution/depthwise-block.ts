@@ -44,7 +44,7 @@ export function depthwiseBlock(pass: ConvolutionPass, sizes: GroupedSizes): Bloc
   const strided = pass === 'backward-input' && STRIDE > 1
   const EACH = small && strided && dtype === 'f16' && padTo4(C) % 8 === 0 ? 2 : 1
   const chunks = padTo4(C) / 4 / EACH
-  const LANES = lanesOf(chunks, 8)
+  const LANES = lanesOf(chunks)
   const [rows, columns] = pass === 'backward-input' ? [H, W] : [P, Q]
   const wanted = small ? WANTED : WANTED / 2
   const threads = (down: number, across: number) =>

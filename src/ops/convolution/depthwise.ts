@@ -27,7 +27,8 @@ export function isDepthwise({ C, O, S, DILATION, GROUPS }: GroupedSizes): boolea
 export function packFilters({ C, R, S, dtype }: GroupedSizes, weight: Tensor): Tensor {
   const TAPS = R * S
   const packed = empty({ shape: [TAPS, C], dtype: 'f32' }, 'packed filters')
-  launch('depthwise/pack', { weight, packed }, { groups: groupsOf((TAPS * padTo4(C)) / 4), shape: { C, TAPS }, dtype })
+  const groups = Math.ceil((TAPS * padTo4(C)) / 4 / 64)
+  launch('depthwise/pack', { weight, packed }, { groups, shape: { C, TAPS }, dtype })
   return packed
 }
 
@@ -145,8 +146,4 @@ function tileOf({ S, DILATION }: GroupedSizes, stride: number, columns: number):
   const onProcessor = currentGpu().family === 'broadcast'
   const tiles = [8, 4, 2, 1].filter((tile) => (onProcessor ? tile <= 4 : tile < 2 * columns))
   return tiles.find((tile) => (tile - 1) * stride + (S - 1) * DILATION < MOST_INPUTS) ?? 1
-}
-
-function groupsOf(threads: number): number {
-  return Math.ceil(threads / 64)
 }

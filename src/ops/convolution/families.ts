@@ -109,23 +109,29 @@ const TILE_RULES: Readonly<Record<string, TileRule>> = {
   qualcomm: { tiles: [TILES[4], TILES[1]], enough: 48 },
 }
 
+/** TILE_M and TILE_N of a workgroup, and the number of subgroups along each. */
+type MatrixTile = readonly [number, number, number, number]
+
 /**
- * TILE_M and TILE_N of a workgroup, and the number of subgroups along each. The first `BY_RULE` of them are considered
- * for the default variant, which uses the first that suits. Tiles of 256×64 are for products of 64 columns: a 3×3 convolution
- * [256,32,32,64]→64 takes 129 instead of 138 µs with those of 64×64, its gradient of the input 137 instead of 157 µs (H200).
+ * Tiles considered for the default variant, which uses the first that suits. Tiles of 256×64 are for products of 64 columns: a
+ * 3×3 convolution [256,32,32,64]→64 takes 129 instead of 138 µs with those of 64×64, its gradient of the input 137 instead of
+ * 157 µs (H200).
  */
-const MATRIX_TILES: readonly (readonly [number, number, number, number])[] = [
+const RULE_TILES: readonly MatrixTile[] = [
   [128, 128, 2, 4],
   [256, 64, 4, 2],
   [64, 64, 2, 2],
   [128, 32, 4, 1],
   [32, 32, 1, 2],
+]
+/** Tiles that the tuner tries. */
+const MATRIX_TILES: readonly MatrixTile[] = [
+  ...RULE_TILES,
   [128, 64, 2, 2],
   [64, 128, 2, 2],
   [32, 128, 1, 4],
   [32, 64, 1, 2],
 ]
-const BY_RULE = 5
 
 /**
  * TILE_K: the first that fits into workgroup memory is used. Steps of 64 take 0.7 of the time of steps of 32: a 3×3
@@ -156,7 +162,7 @@ export function takesMatrices(pass: ConvolutionPass, { C, O, dtype }: Convolutio
 
 /** Returns the family of a pass when `wanted` is requested: `tile` if matrix kernels cannot compute it. */
 function familyFor(gpu: Gpu, pass: ConvolutionPass, wanted: KernelFamily, sizes: ConvolutionSizes): KernelFamily {
-  const matrices = takesMatrices(pass, sizes) && matrixKernels(gpu, MATRIX_TILES.slice(0, BY_RULE)).length > 0
+  const matrices = takesMatrices(pass, sizes) && matrixKernels(gpu, RULE_TILES).length > 0
   return wanted === 'matrix' && !matrices ? 'tile' : wanted
 }
 
@@ -175,7 +181,7 @@ export function defaultKernel(
   const { tiles, enough } = TILE_RULES[gpu.vendor] ?? TILE_RULE
   const kernels =
     family === 'matrix'
-      ? matrixKernels(gpu, MATRIX_TILES.slice(0, BY_RULE))
+      ? matrixKernels(gpu, RULE_TILES)
       : tiles.map(tileKernel).filter((kernel) => tileKernelFits(gpu, kernel))
   const suits = (kernel: KernelVariant) =>
     idleShare(kernel, pass, sizes) <= IDLE &&
@@ -326,13 +332,11 @@ function matrixCandidates(gpu: Gpu): readonly KernelVariant[] {
   const { sizes } = gpu.matrices
   const first = ({ component, lanes }: MatrixSize, i: number) =>
     i === sizes.findIndex((size) => size.component === component && size.lanes === lanes)
-  return sizes
-    .filter(first)
-    .flatMap((size, i) => matrixKernels(gpu, i === 0 ? MATRIX_TILES : MATRIX_TILES.slice(0, BY_RULE), size))
+  return sizes.filter(first).flatMap((size, i) => matrixKernels(gpu, i === 0 ? MATRIX_TILES : RULE_TILES, size))
 }
 
-/** Returns the matrix variants that this GPU can run, by default for the preferred matrices that it offers. */
-function matrixKernels(gpu: Gpu, tiles = MATRIX_TILES, size = gpu.matrices.sizes[0]): readonly KernelVariant[] {
+/** Returns the matrix variants of some tiles that this GPU can run, by default for the preferred matrices that it offers. */
+function matrixKernels(gpu: Gpu, tiles: readonly MatrixTile[], size = gpu.matrices.sizes[0]): readonly KernelVariant[] {
   return tiles.flatMap(([rows, columns, down, across]) => {
     const kernels = MATRIX_STEPS.map((step) => matrixKernel(gpu, [rows, columns, step, down, across], size))
     return kernels.find((kernel) => matrixKernelFits(gpu, kernel)) ?? []

@@ -159,8 +159,8 @@ function computesBlocks(sizes: GroupedSizes): boolean {
  */
 export function groupedBlock(pass: ConvolutionPass, { C, O, R, GROUPS, STRIDE }: GroupedSizes): Block {
   const common = { EACH: 1, TURNS: 1, TAPS: R, THREADS: 128, ACROSS: 2 }
-  if (pass === 'backward-weight') return { ...common, DOWN: 16, LANES: lanesOf((O * C) / GROUPS / 16, 8) }
-  return { ...common, DOWN: STRIDE === 1 ? 4 : 2, LANES: lanesOf((pass === 'forward' ? O : C) / 4, 8) }
+  if (pass === 'backward-weight') return { ...common, DOWN: 16, LANES: lanesOf((O * C) / GROUPS / 16) }
+  return { ...common, DOWN: STRIDE === 1 ? 4 : 2, LANES: lanesOf((pass === 'forward' ? O : C) / 4) }
 }
 
 /** Launches grouped-conv/forward-block, which serves two passes. */

@@ -56,16 +56,13 @@ export function runPass(
   const [left, right, result] = operands
   const [leftName, rightName, resultName] = OPERANDS[pass]
   const [product, sum] = passLaunches(pass, sizes, kernel)
-  if (pass !== 'backward-weight') {
-    record(product.shader, { [leftName]: left, [rightName]: right, [resultName]: result }, product.options)
-    return
-  }
-  const { SLICES } = product.options.shape
-  const partial = sum === undefined ? result : empty({ shape: [SLICES, ...result.shape], dtype: 'f32' }, 'slices of dw')
-  record(product.shader, { [leftName]: left, [rightName]: right, [resultName]: partial }, product.options)
-  if (sum === undefined) return
-  record(sum.shader, { slices: partial, total: result }, sum.options)
-  release(partial)
+  const made = sum
+    ? empty({ shape: [sum.options.shape.SLICES, ...result.shape], dtype: 'f32' }, 'slices of dw')
+    : result
+  record(product.shader, { [leftName]: left, [rightName]: right, [resultName]: made }, product.options)
+  if (!sum) return
+  record(sum.shader, { slices: made, total: result }, sum.options)
+  release(made)
 }
 
 interface PassLaunch {

@@ -1,5 +1,5 @@
 import { currentGpu } from '../../gpu/device.ts'
-import type { Grid } from '../../gpu/grid.ts'
+import { fewestIdle, type Grid } from '../../gpu/grid.ts'
 import type { ConvolutionSizes } from './sizes.ts'
 
 /** Largest stride of the kernels that walk: a column of the image that they load belongs to fewer columns of the result. */
@@ -35,8 +35,7 @@ function isWide(): boolean {
  */
 export function walkGrid(strips: number, vectors: number): Grid & { readonly RUN: number } {
   const threads = isWide() ? 16 : 8
-  const idle = (lanes: number) => Math.ceil(vectors / lanes) * lanes
-  const LANES = [threads, threads / 2, threads / 4].reduce((one, other) => (idle(other) < idle(one) ? other : one))
+  const LANES = fewestIdle(vectors, [threads, threads / 2, threads / 4])
   const ROWS = threads / LANES
   const columns = Math.ceil(vectors / LANES)
   const RUN = Math.max(1, Math.floor(strips / (ROWS * Math.ceil(WANTED / columns))))
