@@ -76,7 +76,7 @@ export class ParameterBuffers {
     this.count = parameters.length
     this.attached = parameters.length
     this.foundInfinity = keep(zeros([], 'u32'))
-    const limit = Math.floor(currentGpu().device.limits.maxStorageBufferBindingSize / 4 / BLOCK) * BLOCK
+    const limit = Math.floor(currentGpu().buffers.limitBytes / 4 / BLOCK) * BLOCK
     this.chunks = layOut(parameters, limit).map((slots) => this.makeChunk(slots))
   }
 

@@ -41,7 +41,7 @@ export class Trial {
   /** Number of runs of each variant in one measurement, by its name. */
   private readonly runs = new Map<string, number>()
   private readonly operands: readonly Tensor[]
-  /** Result with ALIGNMENT guard bytes before and after it that no kernel may change. */
+  /** Result with guard bytes before and after it that no kernel may change: ALIGNMENT of them, none where they do not fit. */
   private readonly guarded: Tensor
   private readonly result: Tensor
   private readonly nan: NaNFiller
@@ -52,9 +52,10 @@ export class Trial {
     this.stopwatch = stopwatch
     const [left, right, result] = OPERANDS[subject.pass].map((name) => operandSpec(name, subject.sizes))
     this.operands = [random(gpu, left, 'left'), random(gpu, right, 'right')]
-    const bytes = Math.ceil(storedBytes(result) / ALIGNMENT) * ALIGNMENT + 2 * ALIGNMENT
-    this.guarded = keep(empty({ shape: [bytes / 4], dtype: 'u32' }, 'tuned result'))
-    this.result = allocateWithin(this.guarded, result, ALIGNMENT)
+    const bytes = Math.ceil(storedBytes(result) / ALIGNMENT) * ALIGNMENT
+    const guard = bytes + 2 * ALIGNMENT <= gpu.buffers.limitBytes ? ALIGNMENT : 0
+    this.guarded = keep(empty({ shape: [(bytes + 2 * guard) / 4], dtype: 'u32' }, 'tuned result'))
+    this.result = allocateWithin(this.guarded, result, guard)
     this.nan = nanFiller(gpu)
   }
 

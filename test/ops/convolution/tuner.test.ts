@@ -16,6 +16,7 @@ import { scope } from '../../../src/tensor/scope.ts'
 import { read, tensor, zeros } from '../../../src/tensor/read-write.ts'
 import { expectClose } from '../../../src/testing/close.ts'
 import { hashUniform } from '../../../src/testing/hash-uniform.ts'
+import { reportLimits } from '../../helpers/limited.ts'
 import { unknownPasses } from '../../helpers/unknown-passes.ts'
 
 const SIZES: ConvolutionSizes = {
@@ -436,6 +437,20 @@ describe('tune', () => {
       force: true,
       candidates,
       convolutions: [odd],
+      stopwatch: fakeStopwatch(gpu, { [LARGE]: 1 }),
+    })
+    expect(found.map(({ kernel, refused }) => [kernel, refused])).toEqual(Array(3).fill([LARGE, []]))
+  })
+
+  test('tries results as large as a binding may be', async () => {
+    const { gpu } = await openOn(new Map())
+    // y and dy of 2 MiB.
+    const sizes: ConvolutionSizes = { ...SIZES, N: 4, H: 64, W: 64, P: 64, Q: 64, C: 4, O: 64, R: 1, S: 1, PAD: 0 }
+    reportLimits(gpu.device, { maxStorageBufferBindingSize: 2 ** 21 })
+    const found = await tune({
+      force: true,
+      candidates,
+      convolutions: [sizes],
       stopwatch: fakeStopwatch(gpu, { [LARGE]: 1 }),
     })
     expect(found.map(({ kernel, refused }) => [kernel, refused])).toEqual(Array(3).fill([LARGE, []]))
