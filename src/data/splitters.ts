@@ -1,5 +1,6 @@
 import { requireInteger, requireNumber } from '../base/check.ts'
 import { DataError } from '../base/errors.ts'
+import { groupBy } from '../base/group-by.ts'
 import { checkArgument, checkOptions, FUNCTION, listOf, NUMBER, oneOf, TEXT } from '../base/options.ts'
 import { rng } from '../base/rng.ts'
 import { ancestor } from './items.ts'
@@ -60,7 +61,10 @@ export interface StratifiedOptions {
   readonly validPercent?: number
   /** Default 42 */
   readonly seed?: number
-  /** Key of an item: those with equal keys, such as copies of one image, come to the same side. Default: the item itself */
+  /**
+   * Key of an item: those with equal keys, such as copies of one image, come to the same side, also where their labels differ.
+   * Default: the item itself
+   */
   readonly together?: (item: string) => string
 }
 
@@ -107,7 +111,10 @@ export interface KFoldOptions {
   readonly stratified?: (item: string) => string
   /** Default 42 */
   readonly seed?: number
-  /** Key of an item: those with equal keys, such as images of one patient, come to the same fold. Default: the item itself */
+  /**
+   * Key of an item: those with equal keys, such as images of one patient, come to the same fold, also where their labels differ.
+   * Default: the item itself
+   */
   readonly together?: (item: string) => string
 }
 
@@ -147,22 +154,21 @@ export function kFold(n: number, options: KFoldOptions = {}): Splitter[] {
   })
 }
 
-/** Returns the items of each class as units that stay together, in the order in which they come. */
+/**
+ * Returns the units of items that stay together, by class, in the order in which they come. A unit with items of several
+ * classes counts for the one that has the fewest items, since that one has the fewest units to share out.
+ */
 function unitsOf(
   items: readonly string[],
   labelOf: (item: string) => string,
   together: (item: string) => string,
 ): Map<string, number[][]> {
-  const classes = new Map<string, Map<string, number[]>>()
-  for (const [i, item] of items.entries()) {
-    const label = labelOf(item)
-    const units = classes.get(label) ?? new Map<string, number[]>()
-    classes.set(label, units)
-    const unit = units.get(together(item))
-    if (unit) unit.push(i)
-    else units.set(together(item), [i])
-  }
-  return new Map([...classes].map(([label, units]) => [label, [...units.values()]]))
+  const labels = items.map((item) => labelOf(item))
+  const sizes = new Map([...groupBy(labels, (label) => label)].map(([label, same]) => [label, same.length]))
+  const sizeOf = (label: string) => sizes.get(label) ?? 0
+  const classOf = (unit: readonly number[]) =>
+    unit.map((item) => labels[item]).reduce((least, label) => (sizeOf(label) < sizeOf(least) ? label : least))
+  return groupBy(groupBy(items.keys(), (item) => together(items[item])).values(), classOf)
 }
 
 function splitBy(items: readonly string[], isValid: (item: number) => boolean): Split {

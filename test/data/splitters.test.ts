@@ -127,6 +127,17 @@ describe('kFold', () => {
     }
   })
 
+  test('items that belong together stay so where their labels differ', () => {
+    const all = Array.from({ length: 60 }, (_, i) => `set/${i % 3 === 0 ? 'benign' : 'malignant'}/${i}.jpg`)
+    const patient = (item: string) => String(Number(/\d+/.exec(item)) >> 2)
+    for (const splitter of kFold(3, { stratified: parentLabel, together: patient })) {
+      const { train, valid } = splitter(all)
+      const there = new Set(Array.from(train, (item) => patient(all[item])))
+      expect(Array.from(valid, (item) => patient(all[item])).filter((key) => there.has(key))).toEqual([])
+      expect(valid.length).toBe(20)
+    }
+  })
+
   test('what cannot be divided is refused', () => {
     expect(() => kFold(1)).toThrow(OptionError)
     expect(() => kFold(2.5)).toThrow('n is out of range')
@@ -149,6 +160,17 @@ describe('stratifiedSplitter', () => {
     const count = (label: string) => [...valid].filter((item) => parentLabel(all[item]) === label).length
     expect(['many', 'some', 'few', 'two'].map(count)).toEqual([10, 3, 2, 1])
     expect([...train, ...valid].sort((a, b) => a - b)).toEqual([...all.keys()])
+  })
+
+  test('copies of an image stay on one side where their labels differ, and a class of copies is still divided', () => {
+    const all = Array.from({ length: 40 }, (_, i) => `set/${i < 30 ? 'many' : 'few'}/${i % 30}.jpg`)
+    const content = (item: string) => item.slice(item.lastIndexOf('/'))
+    for (let seed = 0; seed < 10; seed++) {
+      const { train, valid } = stratifiedSplitter({ labelOf: parentLabel, together: content, seed })(all)
+      const there = new Set(Array.from(train, (item) => content(all[item])))
+      expect(Array.from(valid, (item) => content(all[item])).filter((key) => there.has(key))).toEqual([])
+      expect(Array.from(valid).filter((item) => item >= 30)).toHaveLength(2)
+    }
   })
 
   test('leaves a single item to train on, and says when nothing is left to measure on', () => {
