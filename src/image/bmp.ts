@@ -56,7 +56,6 @@ export function readBmpHeader(bytes: Uint8Array): BmpHeader {
   // Behind the shortest header the masks follow; the longer ones begin with them.
   const masksAt = FILE_HEADER + INFO_HEADER
   if (fields && bytes.length < masksAt + 12) throw new Error('its header is cut short')
-  const behind = fields && length === INFO_HEADER ? (compression === BITFIELDS ? 12 : 16) : 0
   const used = core ? 0 : view.getUint32(at + 28, true)
   return {
     width,
@@ -66,7 +65,7 @@ export function readBmpHeader(bytes: Uint8Array): BmpHeader {
     compression,
     dataAt: view.getUint32(10, true),
     palette: {
-      at: FILE_HEADER + length + behind,
+      at: FILE_HEADER + length,
       entry: core ? 3 : 4,
       count: bits > 8 ? 0 : Math.min(used || 2 ** bits, 2 ** bits),
     },

@@ -80,6 +80,6 @@ const SIGNATURES: readonly (readonly [kind: ImageKind, start: string])[] = [
 /** The image format that the bytes start like, whatever the file is called. */
 export function imageKind(bytes: Uint8Array): ImageKind | undefined {
   const matches = (start: string): boolean =>
-    bytes.length >= start.length && Array.from(start).every((c, i) => c === '.' || bytes[i] === c.charCodeAt(0))
+    Array.from(start).every((c, i) => c === '.' || bytes[i] === c.charCodeAt(0))
   return SIGNATURES.find(([, start]) => matches(start))?.[0]
 }

@@ -2,14 +2,15 @@ import { readFileSync } from 'node:fs'
 import sharp from 'sharp'
 import { describe, expect, test } from 'vitest'
 import { DataError, DecodeError } from '../../src/base/errors.ts'
-import { decodeImage, type DecodeImageOptions } from '../../src/image/decode.ts'
+import { decodeImage, type DecodeImageOptions, type PlatformDecoder } from '../../src/image/decode.ts'
+import { inGrey } from '../../src/image/grey.ts'
 import { checkKind, imageKind } from '../../src/image/image-kind.ts'
 import { decodePng, encodePng, pngReader } from '../../src/platform/node/png.ts'
 import { sharpDecoder } from '../../src/platform/node/sharp.ts'
 import { turboDecoder } from '../../src/platform/node/turbo.ts'
 import { DEFAULT_DECODING, FORMER_DECODING } from '../../src/image/decode-options.ts'
 import type { Pixels } from '../../src/image/pixels.ts'
-import { shrinkFor } from '../../src/image/resize.ts'
+import { resizePixels, shrinkFor } from '../../src/image/resize.ts'
 import { pngFile } from '../helpers/png-file.ts'
 
 interface Case {
@@ -130,6 +131,15 @@ describe('the pixels are those of Pillow', () => {
     }
   })
 
+  test('components called R, G and B are colours of YCbCr in a JFIF file, as libjpeg says', async () => {
+    const file = fileOf('jpeg rgb')
+    const jfif = [0xff, 0xe0, 0, 16, ...Buffer.from('JFIF\0'), 1, 1, 0, 0, 1, 0, 1, 0, 0]
+    const marked = Uint8Array.from([...file.subarray(0, 2), ...jfif, ...file.subarray(2)])
+    const [byJpegJs, byLibjpeg] = [await decode(marked), await decode(marked, 'x', byTurbo)]
+    expect(Math.max(...byJpegJs.data.map((value, i) => Math.abs(value - byLibjpeg.data[i])))).toBeLessThanOrEqual(3)
+    expect(byJpegJs).not.toEqual(await decode(file))
+  })
+
   test('a decoder that is not installed is named', async () => {
     const without = { kinds: new Set<never>(), decode: () => Promise.reject(new Error('not there')) }
     for (const [decoder, name] of [
@@ -201,12 +211,90 @@ describe('the pixels are those of Pillow', () => {
     expect([pixels.width, pixels.height, pixels.data.length]).toEqual([10, 10, 400])
   })
 
+  test('grey comes before the resize, as of a grey image that fastai opens', async () => {
+    const resize = { width: 10, height: 10, method: 'squish', position: [0.5, 0.5] } as const
+    const file = fileOf('png rgb')
+    const grey = await decode(file, 'x', { decoding: { ...DEFAULT_DECODING, channels: 1 }, resize })
+    const color = await decode(file)
+    expect(grey).toEqual(resizePixels(inGrey(color), resize))
+    expect(grey).not.toEqual(inGrey(resizePixels(color, resize)))
+  })
+
   test('bytes behind the end are ignored', async () => {
     for (const name of ['jpeg 420', 'png rgb']) {
       const file = fileOf(name)
       const longer = new Uint8Array([...file, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13])
       expect((await decode(longer)).data).toEqual((await decode(file)).data)
     }
+  })
+})
+
+describe('an orientation', () => {
+  const size = async (...exif: readonly (readonly number[])[]) => {
+    const { width, height } = await decode(withExif(fileOf('jpeg 444'), ...exif))
+    return [width, height]
+  }
+
+  test('in metadata that are cut short counts where it is whole, and the image is read in any case', async () => {
+    const whole = orientationOf(6)
+    for (let length = 0; length <= whole.length; length++) {
+      expect(await size(whole.slice(0, length)), String(length)).toEqual(length < 22 ? [29, 23] : [23, 29])
+    }
+  })
+
+  test('is that of the first metadata that state one', async () => {
+    const none = orientationOf(6).map((byte) => (byte === 0x12 ? 0x13 : byte))
+    expect(await size(orientationOf(6), none)).toEqual([23, 29])
+    expect(await size(none, orientationOf(6))).toEqual([23, 29])
+    expect(await size(orientationOf(6), orientationOf(3))).toEqual([23, 29])
+  })
+})
+
+describe('a decoder of the platform', () => {
+  const decoding = { ...DEFAULT_DECODING, shrink: 'fast' } as const
+  /** A decoder that refuses every file once it knows how far it may be shrunk. */
+  const refusing = (divisors: number[]): PlatformDecoder => ({
+    kinds: new Set(['JPEG'] as const),
+    decode({ size, shrink }) {
+      divisors.push(shrink(size?.width ?? 0, size?.height ?? 0))
+      return Promise.reject(new Error('not for me'))
+    },
+  })
+
+  test('may shrink by the upright image, and needs as much less memory', async () => {
+    // 8000 × 6000 as stored, on its side as its metadata say.
+    const file = withExif(fileOf('jpeg 444'), orientationOf(6))
+    new DataView(file.buffer).setUint32(frameOf(file) + 5, (6000 << 16) | 8000)
+    const large = Uint8Array.from([...file.subarray(0, -2), ...new Uint8Array(300_000).fill(1), ...file.subarray(-2)])
+    const resize = { method: 'crop', width: 600, height: 800, position: [0.5, 0.5] } as const
+    const divisorOf = async (orientation: 'apply' | 'ignore') => {
+      const divisors: number[] = []
+      const free = 8 * 8000 * 6000
+      const options = { resize, decoding: { ...decoding, orientation }, platform: refusing(divisors) }
+      await decode(large, 'x', { ...options, availableBytes: () => free / 16 }).catch(() => undefined)
+      return divisors
+    }
+    expect(await divisorOf('apply')).toEqual([8])
+    expect(await divisorOf('ignore')).toEqual([4])
+  })
+
+  test('that refuses a JPEG leaves it to jpeg-js only by default', async () => {
+    const file = fileOf('jpeg 444')
+    const by = (decoder: 'turbo' | 'sharp') =>
+      decode(file, 'x', { platform: refusing([]), decoding: { ...decoding, decoder } })
+    expect(await by('turbo')).toEqual(await decode(file))
+    await expect(by('sharp')).rejects.toThrow('a damaged JPEG (not for me)')
+  })
+
+  test('reads more than 100 megapixels, which jpeg-js is not left with', async () => {
+    const file = fileOf('jpeg 444')
+    new DataView(file.buffer).setUint32(frameOf(file) + 5, (10_000 << 16) | 12_000)
+    const large = Uint8Array.from([...file.subarray(0, -2), ...new Uint8Array(800_000).fill(1), ...file.subarray(-2)])
+    const divisors: number[] = []
+    await expect(
+      decode(large, 'x', { platform: refusing(divisors), decoding, availableBytes: () => 1e9 }),
+    ).rejects.toThrow('an image of 12000 × 10000 is too large')
+    expect(divisors).toEqual([1])
   })
 })
 
@@ -466,6 +554,17 @@ test('a large image is decoded only where there is memory for it; the reason may
   expect((await decodeImage('a.jpg', fileOf('jpeg 444'), pngReader, { availableBytes: free(0) })).width).toBe(29)
   expect(asked).toEqual(['100000000', '1000000000'])
 })
+
+/** Exif metadata of one directory, whose one entry is an orientation. */
+function orientationOf(orientation: number): readonly number[] {
+  return [...Buffer.from('MM\0*'), 0, 0, 0, 8, 0, 1, 1, 0x12, 0, 3, 0, 0, 0, 1, 0, orientation, 0, 0, 0, 0, 0, 0]
+}
+
+/** A JPEG with Exif metadata in front of its other segments. */
+function withExif(file: Uint8Array, ...all: readonly (readonly number[])[]): Uint8Array {
+  const segments = all.map((exif) => [0xff, 0xe1, 0, 8 + exif.length, ...Buffer.from('Exif\0\0'), ...exif])
+  return Uint8Array.from([...file.subarray(0, 2), ...segments.flat(), ...file.subarray(2)])
+}
 
 /** Where the FF C0 segment of a baseline file begins. */
 function frameOf(file: Uint8Array): number {
