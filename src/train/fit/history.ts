@@ -50,6 +50,8 @@ export interface History {
   readonly lrs: readonly number[]
   /** Momentum of the last parameter group at every training step of this fit. */
   readonly momentums: readonly number[]
+  /** Number of training steps of an epoch of this fit. */
+  readonly stepsPerEpoch: number
   /** Smoothed loss that is shown; it lags some steps behind, NaN before the first. */
   readonly smoothLoss: number
 }

@@ -61,10 +61,9 @@ export async function drawTraining({ rawLosses, losses, lrs, momentums }: Histor
 }
 
 /** Draws what `lossPlot` returns. */
-export async function drawLoss({ rows, losses }: History, skipStart = SKIPPED): Promise<string> {
+export async function drawLoss({ rows, losses, stepsPerEpoch }: History, skipStart = SKIPPED): Promise<string> {
   requireFit('plotLoss', losses)
   const skipped = losses.length > 2 * skipStart ? skipStart : 0
-  const perEpoch = losses.length / Math.max(1, rows.length)
   return chartsBelow([
     {
       title: 'Loss',
@@ -79,7 +78,7 @@ export async function drawLoss({ rows, losses }: History, skipStart = SKIPPED): 
         {
           name: 'validation',
           look: 'second',
-          points: rows.map(({ validLoss }, i) => [(i + 1) * perEpoch, validLoss] as const),
+          points: rows.map(({ validLoss }, i) => [(i + 1) * stepsPerEpoch, validLoss] as const),
         },
       ],
     },

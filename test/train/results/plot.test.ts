@@ -155,7 +155,7 @@ describe('losses and metrics', () => {
   const made = (): Recorder => {
     const recorder = new Recorder()
     const losses = Array.from({ length: 24 }, (_, i) => 3 - i / 12)
-    Object.assign(recorder, { losses, rows: [row(0), row(1), row(2)], history: [0, 1, 2, 3].map(row) })
+    Object.assign(recorder, { losses, stepsPerEpoch: 8, rows: [0, 1, 2].map(row), history: [0, 1, 2, 3].map(row) })
     return recorder
   }
 
