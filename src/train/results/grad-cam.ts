@@ -182,16 +182,15 @@ function differentiated(
   model: Module,
   { input, layer, seed }: MapParts,
 ): { readonly activation: Tensor; readonly gradient: Tensor } {
-  let activation: Tensor | undefined
+  // Activations of every call of the layer, of which the last counts.
+  const made: Tensor[] = []
   let gradient: Tensor | undefined
-  // Those of earlier calls of a layer that is used several times, of which the last counts.
-  const earlier: Tensor[] = []
   const begin = ({ path, run }: ForwardCall): Tensor => {
     const output = run()
     if (path !== layer) return output
-    if (activation) earlier.push(activation)
     // A copy, as a layer may return its input or tensors that it keeps.
-    activation = keep(copied(output))
+    const activation = keep(copied(output))
+    made.push(activation)
     const start = new Tensor(activation, activation.storage)
     remember({
       name: 'gradCam',
@@ -200,21 +199,28 @@ function differentiated(
       extras: [],
       needs: [],
       backward: (dy) => {
-        gradient = keep(dy)
+        if (activation === made.at(-1)) gradient = keep(dy)
         return []
       },
     })
     return start
   }
-  scope(() =>
-    withoutRecompute(() => {
-      const outputs = aroundForwards(model, begin, () => model.forward(input))
-      backward(outputs, tensor(seed, outputs.shape))
-    }),
-  )
-  for (const unused of earlier) release(unused)
-  if (activation && gradient) return { activation, gradient }
-  if (activation) release(activation)
+  try {
+    scope(() =>
+      withoutRecompute(() => {
+        const outputs = aroundForwards(model, begin, () => model.forward(input))
+        // Parameters are frozen: the tape begins at the layer, or nowhere.
+        if (outputs.needsGrad) backward(outputs, tensor(seed, outputs.shape))
+      }),
+    )
+    const activation = made.at(-1)
+    if (activation && gradient) {
+      made.pop()
+      return { activation, gradient }
+    }
+  } finally {
+    for (const unused of made) release(unused)
+  }
   throw new OptionError('gradCam', `the outputs do not depend on layer '${layer}'`, {
     fix: 'name a layer that the outputs are computed from',
   })

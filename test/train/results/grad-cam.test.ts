@@ -123,7 +123,61 @@ class Forked extends Module {
   }
 }
 
+/**
+ * A network of which one layer runs twice, with a way around the second time; the last has an output of 1 × 1 for images of
+ * 2 × 2, and one is not used.
+ */
+class Winding extends Module {
+  private readonly first: Module
+  private readonly again: Module
+  private readonly between: Module
+  private readonly small: Module
+  private readonly unused: Module
+  private readonly head: Module
+
+  /** @param isShared  false for two layers with the same weights in place of the one that runs twice */
+  constructor(isShared = true) {
+    super()
+    const conv = (seed: number, stride = 1) =>
+      new ConvLayer({ inChannels: 3, outChannels: 3, stride, init: new Init(seed) })
+    this.again = this.addChild('again', conv(1))
+    this.first = isShared ? this.again : this.addChild('first', conv(1))
+    this.between = this.addChild('between', conv(2))
+    this.small = this.addChild('small', conv(3, 2))
+    this.unused = this.addChild('unused', conv(4))
+    this.head = this.addChild('head', new Linear(3, 3, new Init(5)))
+  }
+
+  forward(x: Tensor): Tensor {
+    this.unused.forward(x)
+    const y = this.between.forward(this.first.forward(x))
+    const sum = add(y, this.again.forward(y))
+    return this.head.forward(new GlobalAvgPool().forward(this.small.forward(sum)))
+  }
+
+  override describe(input: Shape): readonly LayerRow[] {
+    return rowsUnder('again', this.again.describe(input))
+  }
+}
+
 describe('networks', () => {
+  test('of a layer that runs several times the last counts, and nothing of the others is left behind', async () => {
+    const predictor = predictorOf(new Winding(), 2)
+    const mapOf = () => gradCam(predictor, image(2, 2), { label: 1 })
+    const { layer, values, width, height } = await mapOf()
+    expect({ layer, width, height }).toEqual({ layer: 'again', width: 2, height: 2 })
+    expect(values.some((value) => value > 0)).toBe(true)
+    expectNear(values, (await gradCam(predictorOf(new Winding(false), 2), image(2, 2), { label: 1 })).values)
+    await gpu.queue.finished()
+    const { usedBytes } = gpu.buffers
+    await mapOf()
+    await expect(gradCam(predictor, image(2, 2), { layer: 'unused' })).rejects.toThrow(
+      "gradCam: the outputs do not depend on layer 'unused'",
+    )
+    await gpu.queue.finished()
+    expect(gpu.buffers.usedBytes).toBe(usedBytes)
+  })
+
   test.each([
     ['resnet18', resnet18({ outputs: 3 }), 'layer4', 2],
     ['xresnet18', xresnet18({ outputs: 3 }), '7', 2],
