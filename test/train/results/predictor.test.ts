@@ -179,6 +179,13 @@ describe('the same numbers as validation', () => {
       probabilities,
       plain.probabilities.map((value, i) => 0.25 * value + 0.75 * flipped.probabilities[i]),
     )
+    // Each time anew: the mean of two crops is not one of them.
+    const cropping = predictor({ itemTransforms: [randomResizedCrop(16)] })
+    const [one, two] = [
+      await cropping.predict(image(40, 40), { tta: 1 }),
+      await cropping.predict(image(40, 40), { tta: 2 }),
+    ]
+    expect(one.probabilities).not.toEqual(two.probabilities)
   })
 })
 
@@ -220,6 +227,33 @@ describe('many images', () => {
     expect(await one.predictAll(new Set([image(16, 16)]))).toHaveLength(1)
   })
 
+  test('their source is told that no more are wanted, and its failure comes after the predictions before it', async () => {
+    let isClosed = false
+    async function* camera(images: number) {
+      try {
+        for (let i = 0; i < images; i++) yield image(16, 16, i)
+        throw new Error('the camera is gone')
+      } finally {
+        isClosed = true
+      }
+    }
+    const one = predictor()
+    for await (const { index } of one.predictEach(camera(9), { batchSize: 1 })) if (index === 1) break
+    expect(isClosed).toBe(true)
+    const found: number[] = []
+    const all = async () => {
+      for await (const { index } of one.predictEach(camera(3), { batchSize: 1 })) found.push(index)
+    }
+    await expect(all()).rejects.toThrow('the camera is gone')
+    expect(found).toEqual([0, 1, 2])
+  })
+
+  test('what is not about an image ends them all, and is no outcome of one', async () => {
+    const decode = () => Promise.reject(new TypeError('a mistake in a decoder'))
+    const platform = { ...nodePlatform, decoder: { threads: 0, decode, close: () => Promise.resolve() } }
+    await expect(outcomes(predictor({ platform }).predictEach(['a.png']))).rejects.toThrow('a mistake in a decoder')
+  })
+
   test('and calls at the same time give what they give alone, and leave nothing behind', async () => {
     const one = predictor()
     const images = Array.from({ length: 12 }, (_, seed) => image(24, 24, seed))
@@ -229,11 +263,20 @@ describe('many images', () => {
     const { usedBytes } = gpu.buffers
     const together = await Promise.all(images.map((each) => one.predict(each)))
     together.forEach(({ probabilities }, i) => expectEqual(probabilities, alone[i]))
+    // A batch of another size has tensors of its own.
+    await one.predictAll(images)
     await gpu.queue.finished()
     expect(gpu.buffers.usedBytes).toBe(usedBytes)
     // A call that fails does not hold up those behind it.
     const [bad, good] = await Promise.allSettled([one.predict(Uint8Array.of(1)), one.predict(images[0])])
     expect([bad.status, good.status]).toEqual(['rejected', 'fulfilled'])
+    const model = tinyModel()
+    const broken = predictor({ model })
+    const weights = await model.stateDict()
+    for (const parameter of model.parameters()) parameter.write(new Float32Array(parameter.count).fill(NaN))
+    await expect(broken.predict(images[0])).rejects.toThrow("the model's outputs are not finite")
+    model.loadStateDict(weights)
+    expectEqual((await broken.predict(images[0])).probabilities, alone[0])
   })
 
   test('run one after the other on the GPU', async () => {
