@@ -182,6 +182,36 @@ describe('the plot of the confusion matrix', () => {
     expect(svg).toContain('fill-opacity="0.400"')
   })
 
+  test('has a row of cells beside the name of what it is, a column below the name of what was said', async () => {
+    const svg = await confused.plotConfusionMatrix()
+    const cells = svg.matchAll(
+      /<rect x="(\d+)" y="(\d+)"[^>]*fill="var\(--chart-(\w+)[^>]*><title>(.*) taken for (.*): \d+</g,
+    )
+    const rows = new Map(
+      [...svg.matchAll(/<text x="\d+" y="(\d+)" text-anchor="end"[^>]*>([^<]*)</g)].map(([, y, name]) => [
+        name,
+        Number(y),
+      ]),
+    )
+    const columns = new Map(
+      [...svg.matchAll(/<text transform="translate\((\d+) [^>]*central">([^<]*)</g)].map(([, x, name]) => [
+        name,
+        Number(x),
+      ]),
+    )
+    let count = 0
+    for (const [, x, y, color, actual, predicted] of cells) {
+      // From the corner of a cell to its middle.
+      expect([Number(x) + 16, Number(y) + 16]).toEqual([columns.get(predicted), rows.get(actual)])
+      expect(color).toBe(actual === predicted ? 'first' : 'second')
+      count++
+    }
+    expect(count).toBe(9)
+    // The words of the axes: above the columns, and upright beside the rows.
+    expect(svg).toMatch(/<text class="axis" x="\d+" y="\d+" text-anchor="middle">predicted</)
+    expect(svg).toMatch(/<text class="axis" transform="[^"]* rotate\(-90\)" text-anchor="middle">actual</)
+  })
+
   test('has parts of rows where asked to', async () => {
     const svg = await confused.plotConfusionMatrix({ normalize: true })
     expect([...svg.matchAll(/central">(\d\.\d+)<\/text>/g)].map(([, share]) => share)).toEqual([
