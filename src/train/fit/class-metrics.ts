@@ -1,8 +1,8 @@
 import { requireNumber } from '../../base/check.ts'
-import { OptionError, ShapeError } from '../../base/errors.ts'
+import { OptionError } from '../../base/errors.ts'
 import { groupBy } from '../../base/group-by.ts'
-import { checkOptions, NUMBER, oneOfTexts, type Kind } from '../../base/options.ts'
-import { argmax, metric, type Metric, type Predictions } from './metrics.ts'
+import { checkOptions, FLAG, NUMBER, oneOfTexts } from '../../base/options.ts'
+import { argmax, metric, requireOneTarget, type Metric, type Predictions } from './metrics.ts'
 import { fScore, part, precisionScore, recallScore, type Counts, type Score } from './scores.ts'
 
 /**
@@ -102,8 +102,7 @@ export function f1Score(options: AverageOptions = {}): Metric {
  * Source: scikit-learn metrics/_classification.py, balanced_accuracy_score; fastai metrics.py, BalancedAccuracy.
  */
 export function balancedAccuracy(options: BalancedAccuracyOptions = {}): Metric {
-  const adjustedKind: Kind = { expected: 'true or false', is: (value) => typeof value === 'boolean' }
-  checkOptions('balancedAccuracy', options, { adjusted: adjustedKind })
+  checkOptions('balancedAccuracy', options, { adjusted: FLAG })
   const { adjusted = false } = options
   return metric(adjusted ? 'adjusted_balanced_accuracy' : 'balanced_accuracy', (predictions, targets) => {
     const present = countsOf(predictions, targets).filter(({ support }) => support > 0)
@@ -137,7 +136,7 @@ export function rocAuc(options: RocAucOptions = {}): Metric {
     })
   }
   return metric('roc_auc', (predictions, targets) => {
-    requireAlike(predictions, targets)
+    requireOneTarget(predictions, targets)
     const scores = probabilitiesOf(predictions)
     if (scores.some(Number.isNaN)) return NaN
     const { rows, columns } = predictions
@@ -249,7 +248,7 @@ function averaged(name: string, options: AverageOptions, score: Score): Metric {
 /** Counts the items of each class that has items or is predicted, in the order of classes. */
 function countsOf(predictions: Predictions, targets: ArrayLike<number>): ClassCounts[] {
   const predicted = predictedClasses(predictions, targets)
-  const size = Math.max(predictions.columns, ...present(targets).map((label) => label + 1))
+  const size = Array.from(targets).reduce((most, label) => Math.max(most, label + 1), predictions.columns)
   const [right, chosen, support] = [0, 1, 2].map(() => new Float64Array(size))
   for (const [row, label] of predicted.entries()) {
     support[targets[row]]++
@@ -265,11 +264,9 @@ function countsOf(predictions: Predictions, targets: ArrayLike<number>): ClassCo
   })).filter(({ predicted: count, support: items }) => count + items > 0)
 }
 
-const present = (targets: ArrayLike<number>) => [...new Set(Array.from(targets))]
-
 /** Returns the predicted class of each row; for a row with a NaN, which is never right, Infinity. */
 function predictedClasses(predictions: Predictions, targets: ArrayLike<number>): number[] {
-  requireAlike(predictions, targets)
+  requireOneTarget(predictions, targets)
   const { columns, data } = predictions
   return Array.from(argmax(predictions), (label, row) => (Number.isNaN(data[row * columns + label]) ? Infinity : label))
 }
@@ -292,7 +289,7 @@ function marginsOf(predictions: Predictions, targets: ArrayLike<number>) {
 }
 
 /** Returns predictions as they are if all rows are probabilities, otherwise their softmax. */
-function probabilitiesOf({ rows, columns, data }: Predictions): ArrayLike<number> & Iterable<number> & Numbers {
+function probabilitiesOf({ rows, columns, data }: Predictions): Float32Array | Float64Array {
   const isProbability = Array.from({ length: rows }, (_, row) => {
     const own = data.subarray(row * columns, (row + 1) * columns)
     return own.every((value) => value >= 0) && Math.abs(own.reduce((sum, value) => sum + value, 0) - 1) < 1e-3
@@ -307,10 +304,6 @@ function probabilitiesOf({ rows, columns, data }: Predictions): ArrayLike<number
     for (let k = 0; k < columns; k++) own[k] /= sum
   }
   return scores
-}
-
-interface Numbers {
-  some(test: (value: number) => boolean): boolean
 }
 
 /**
@@ -383,11 +376,4 @@ function meanOf<Item>(
 
 function sumOf<Item>(items: readonly Item[], value: (item: Item) => number): number {
   return items.reduce((sum, item) => sum + value(item), 0)
-}
-
-function requireAlike({ rows }: Predictions, targets: ArrayLike<number>): void {
-  if (targets.length === rows) return
-  throw new ShapeError('metric', 'targets and predictions differ in number', {
-    given: { predictions: rows, targets: targets.length },
-  })
 }

@@ -45,7 +45,7 @@ export function checkedMetrics(given: readonly (Metric | NamedMetrics)[]): reado
 /**
  * Computes the fraction of items whose largest prediction is that of their label. Source: fastai metrics.py, accuracy.
  */
-export const accuracy: Metric = metric('accuracy', (predictions, targets) => meanOver(predictions, targets, isLargest))
+export const accuracy: Metric = metric('accuracy', (predictions, targets) => rightAmong(1, predictions, targets))
 
 /** Computes 1 − accuracy. Source: fastai metrics.py, error_rate. */
 export const errorRate: Metric = metric('error_rate', (predictions, targets) => 1 - accuracy(predictions, targets))
@@ -59,9 +59,7 @@ export const errorRate: Metric = metric('error_rate', (predictions, targets) => 
  */
 export function topKAccuracy(k = 5): Metric {
   requireInteger('topKAccuracy', 'k', k, { from: 1 })
-  return metric(`top_${k}_accuracy`, (predictions, targets) =>
-    meanOver(predictions, targets, (data, start, columns, target) => placeOf(data, start, columns, target) < k),
-  )
+  return metric(`top_${k}_accuracy`, (predictions, targets) => rightAmong(k, predictions, targets))
 }
 
 /**
@@ -99,24 +97,26 @@ export function metric(
   return Object.defineProperty(compute, 'name', { value: name })
 }
 
-type Judge = (data: Float32Array, start: number, columns: number, target: number) => boolean
-
-function meanOver({ rows, columns, data }: Predictions, targets: ArrayLike<number>, right: Judge): number {
-  if (targets.length !== rows) {
-    throw new ShapeError('metric', 'targets and predictions differ in number', {
-      given: { predictions: rows, targets: targets.length },
-      fix:
-        targets.length === data.length
-          ? 'for several labels per image use accuracyMulti(), for numbers mae or rmse'
-          : undefined,
-    })
-  }
+/** Computes the fraction of items whose label is among the k largest predictions. */
+function rightAmong(k: number, predictions: Predictions, targets: ArrayLike<number>): number {
+  requireOneTarget(predictions, targets)
+  const { rows, columns, data } = predictions
   let count = 0
-  for (let row = 0; row < rows; row++) if (right(data, row * columns, columns, targets[row])) count++
+  for (let row = 0; row < rows; row++) if (placeOf(data, row * columns, columns, targets[row]) < k) count++
   return count / rows
 }
 
-const isLargest: Judge = (data, start, columns, target) => placeOf(data, start, columns, target) === 0
+/** @throws ShapeError  unless there is one target per item */
+export function requireOneTarget({ rows, data }: Predictions, targets: ArrayLike<number>): void {
+  if (targets.length === rows) return
+  throw new ShapeError('metric', 'targets and predictions differ in number', {
+    given: { predictions: rows, targets: targets.length },
+    fix:
+      targets.length === data.length
+        ? 'for several labels per image use accuracyMulti(), for numbers mae or rmse'
+        : undefined,
+  })
+}
 
 /**
  * Returns the number of predictions that rank before the target's, with NaN first, then in descending order, equal ones
