@@ -24,9 +24,16 @@ export interface ErrorDetails {
 export class WgradError extends Error {
   // Written out, as minifiers change the names of classes.
   override name = 'WgradError'
+  readonly #parts: WgradError['parts']
 
   constructor(where: string, what: string, details: ErrorDetails = {}) {
     super(layout(where, what, details), details.cause === undefined ? undefined : { cause: details.cause })
+    this.#parts = { where, what, details }
+  }
+
+  /** Parts that the message was laid out from, for an error that repeats it about another place or with other advice. */
+  get parts(): { readonly where: string; readonly what: string; readonly details: ErrorDetails } {
+    return this.#parts
   }
 }
 
@@ -66,11 +73,11 @@ export class DecodeError extends DataError {
 /** Most characters of a given value that are printed: a shape or name in a damaged file can have millions. */
 const SHOWN = 2000
 
-function layout(where: string, what: string, { given, expected, fix }: ErrorDetails): string {
+function layout(where: string, what: string, { given = {}, expected, fix }: ErrorDetails): string {
   const lines = [`${printable(where).replaceAll('\n', '\\x0a')}: ${printable(what)}`]
-  const names = Object.keys(given ?? {})
+  const names = Object.keys(given)
   const width = Math.max(0, ...names.map((name) => name.length))
-  for (const name of names) lines.push(`  ${name.padEnd(width)}  ${shortened(printable(text(given?.[name])))}`)
+  for (const name of names) lines.push(`  ${name.padEnd(width)}  ${shortened(printable(text(given[name])))}`)
   if (expected !== undefined) lines.push(`  expected ${expected}`)
   if (fix !== undefined) lines.push(`  Fix: ${fix}`)
   return lines.join('\n')
@@ -81,16 +88,7 @@ function shortened(value: string): string {
 }
 
 function text(value: unknown): string {
-  if (typeof value === 'string') return value
   if (Array.isArray(value)) return `[${value.join(',')}]`
-  if (
-    typeof value === 'object' &&
-    value !== null &&
-    'shape' in value &&
-    'dtype' in value &&
-    Array.isArray(value.shape)
-  ) {
-    return formatShape({ shape: value.shape, dtype: String(value.dtype) })
-  }
-  return String(value)
+  const { shape, dtype } = Object(value) as { readonly shape?: unknown; readonly dtype?: string }
+  return Array.isArray(shape) && dtype ? formatShape({ shape, dtype }) : String(value)
 }

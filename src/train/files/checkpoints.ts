@@ -12,6 +12,7 @@ import { describeFit, requireSameFit } from './fit-description.ts'
 import type { RunningFit } from '../fit/events.ts'
 import {
   about,
+  aboutFile,
   HYPERS,
   parseModelFile,
   requireEntries,
@@ -179,21 +180,12 @@ export async function isCheckpointOf({ platform }: RunningFit, path: string, lr:
 /** Advice about a damaged checkpoint: no program has another of it to get or to save again. */
 const BEGIN_ANEW = 'put a copy of it back, or remove it: the fit then begins anew'
 
-/** Returns the result of some work on a checkpoint, whose errors end with the advice that is for checkpoints. */
-async function advising<Result>(file: string, work: () => Result | Promise<Result>): Promise<Result> {
-  try {
-    return await work()
-  } catch (cause) {
-    if (!(cause instanceof DataError)) throw cause
-    const what = cause.message.replace(`${file}: `, '').replace(/\n {2}Fix: .*$/s, '')
-    throw new DataError(file, what, { fix: BEGIN_ANEW, cause })
-  }
-}
-
 /** Reads the file of a checkpoint. @throws DataError  if it cannot be read, or is damaged */
 async function readFile(platform: RunningFit['platform'], file: string): Promise<ModelFile> {
   const bytes = await platform.files.read(file)
-  return advising(file, () => parseModelFile(platform, file, bytes))
+  return parseModelFile(platform, file, bytes).catch((error: unknown) => {
+    throw aboutFile(file, error, BEGIN_ANEW)
+  })
 }
 
 /** Checkpoint whose parts have all been checked against the learner, and the present states of its callbacks. */
@@ -228,12 +220,10 @@ async function readCheckpoint(
           : 'name another file: the checkpoint would be written over this one',
     })
   }
-  return advising(file, () => {
-    requireEntries(file, info, { fit: RECORD })
-    requireSameFit(file, saved.fit, fit)
-    const remembering = callbacks
-      .filter(({ state }) => state)
-      .map((callback) => [callback, callback.state?.()] as const)
+  about(file, () => requireEntries(file, info, { fit: RECORD }), BEGIN_ANEW)
+  requireSameFit(file, saved.fit, fit)
+  const remembering = callbacks.filter(({ state }) => state).map((callback) => [callback, callback.state?.()] as const)
+  const checkContents = () => {
     requireEntries(file, info, {
       epochsDone: [(value) => isCount(value) && value <= epochs, `an integer from 0 to ${epochs}`],
       epochsBegun: COUNT,
@@ -246,19 +236,18 @@ async function readCheckpoint(
         `a list of ${remembering.length}`,
       ],
     })
-    about(file, () => {
-      checkStateDict(state.model.states(), model.weights)
-      optimizer.checkState(model.optimizer)
-      checkGradients(state, model.gradients)
-      if (saved.hypers.length !== optimizer.groups.length) {
-        throw new DataError('hypers', 'their number differs from that of the parameter groups', {
-          given: { hypers: saved.hypers.length, groups: optimizer.groups.length },
-        })
-      }
-      for (const hypers of saved.hypers) checkHyperparameters('hypers', hypers)
-    })
-    return { model, saved, remembering }
-  })
+    checkStateDict(state.model.states(), model.weights)
+    optimizer.checkState(model.optimizer)
+    checkGradients(state, model.gradients)
+    if (saved.hypers.length !== optimizer.groups.length) {
+      throw new DataError('hypers', 'their number differs from that of the parameter groups', {
+        given: { hypers: saved.hypers.length, groups: optimizer.groups.length },
+      })
+    }
+    for (const hypers of saved.hypers) checkHyperparameters('hypers', hypers)
+  }
+  about(file, checkContents, BEGIN_ANEW)
+  return { model, saved, remembering }
 }
 
 /** Restores the state of a checkpoint. @returns true if the fit of the checkpoint is finished */

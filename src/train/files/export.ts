@@ -1,5 +1,5 @@
 import { DataError, OptionError } from '../../base/errors.ts'
-import { isRecord, jsonText, type Json } from '../../base/json.ts'
+import { isRecord } from '../../base/json.ts'
 import { ANY, checkOptions, type Kind as OptionKind, type Kinds } from '../../base/options.ts'
 import {
   batchTransformsFrom,
@@ -44,6 +44,10 @@ const ARCHITECTURE: Kind = [
   (value) => isRecord(value) && typeof value.name === 'string' && value.options !== undefined,
   "{ name, options }, such as { name: 'xresnet18', options: {} }",
 ]
+const ACTIVATION: Kind = [
+  (value) => [undefined, 'softmax', 'sigmoid', 'none'].includes(value as string | undefined),
+  "'softmax', 'sigmoid' or 'none'",
+]
 
 /** Options of `Learner.export`. */
 export interface ExportOptions {
@@ -59,7 +63,13 @@ export interface ExportOptions {
 /** Check of a threshold for export. */
 const THRESHOLD: OptionKind = {
   expected: "a number from 0 to 1, or 'suggest'",
-  is: (value) => value === 'suggest' || (typeof value === 'number' && value >= 0 && value <= 1),
+  is: (value) => value === 'suggest' || isProbability(value),
+}
+/** Check of the threshold of a file, which it need not have. */
+const STORED_THRESHOLD: Kind = [(value) => value === undefined || isProbability(value), 'a number from 0 to 1']
+
+function isProbability(value: unknown): boolean {
+  return typeof value === 'number' && value >= 0 && value <= 1
 }
 
 /** Checks of the options of `Learner.export`. */
@@ -168,11 +178,11 @@ export async function loadLearner(source: ModelSource, options: LoadLearnerOptio
       platform,
       vocab: info.vocab as readonly string[],
       target: targetFrom(path, info, targets),
-      activation: activationFrom(path, info.activation),
+      activation: info.activation as Activation | undefined,
       decoding: decodingFrom(info.decoding),
       itemTransforms: itemTransformsFrom(info.itemTransforms, transforms),
       batchTransforms: batchTransformsFrom(info.batchTransforms, transforms),
-      threshold: thresholdFrom(path, info.threshold),
+      threshold: info.threshold as number | undefined,
     })
   })
 }
@@ -194,30 +204,6 @@ function targetFrom(
   })
 }
 
-/** @throws DataError  if a file holds something else than an activation, or none */
-function activationFrom(path: string, activation: Json | undefined): Activation | undefined {
-  if (activation === undefined || activation === 'softmax' || activation === 'sigmoid' || activation === 'none') {
-    return activation
-  }
-  throw new DataError(path, 'a damaged file: its activation is invalid', {
-    given: { activation: jsonText(activation) },
-    expected: "'softmax', 'sigmoid' or 'none'",
-    fix: 'write it again, or use another file',
-  })
-}
-
-/** Threshold as a file holds it; files from before there was one have none. @throws DataError  if it is something else */
-function thresholdFrom(path: string, threshold: Json | undefined): number | undefined {
-  if (threshold === undefined || (threshold !== 'suggest' && THRESHOLD.is(threshold))) {
-    return threshold as number | undefined
-  }
-  throw new DataError(path, 'a damaged file: its threshold is invalid', {
-    given: { threshold: jsonText(threshold) },
-    expected: 'a number from 0 to 1',
-    fix: 'write it again, or use another file',
-  })
-}
-
 /** @throws DataError  naming the file, unless `exportLearner` wrote it */
 function requireExported(path: string, info: Info): void {
   if (info.kind !== 'state' || info.version !== VERSION) {
@@ -231,7 +217,12 @@ function requireExported(path: string, info: Info): void {
       },
     )
   }
-  requireEntries(path, info, { architecture: ARCHITECTURE, vocab: VOCAB })
+  requireEntries(path, info, {
+    architecture: ARCHITECTURE,
+    vocab: VOCAB,
+    activation: ACTIVATION,
+    threshold: STORED_THRESHOLD,
+  })
 }
 
 /**

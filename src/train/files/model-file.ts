@@ -178,14 +178,26 @@ async function requireChecksum(
   })
 }
 
-/** Runs a function on the contents of a file and reports its errors as errors of the file. */
-export function about<Result>(path: string, work: () => Result): Result {
+/** Runs a function on the contents of a file and reports its errors as errors of the file. @param fix  as of `aboutFile` */
+export function about<Result>(path: string, work: () => Result, fix?: string): Result {
   try {
     return work()
   } catch (error) {
-    const foreseen = error instanceof DataError || error instanceof OptionError
-    throw foreseen ? new DataError(path, error.message, { cause: error }) : error
+    throw aboutFile(path, error, fix)
   }
+}
+
+/**
+ * Returns an error in the contents of a file as an error of the file; one that is a fault of the program stays as it is.
+ *
+ * @param fix  advice in place of that of the error
+ */
+export function aboutFile(path: string, error: unknown, fix?: string): unknown {
+  if (!(error instanceof DataError || error instanceof OptionError)) return error
+  const { where, what, details } = error.parts
+  const isOfFile = where === path || where.startsWith(`${path}, `)
+  const [place, said] = isOfFile ? [where, what] : [path, `${where}: ${what}`]
+  return new DataError(place, said, { ...details, ...(fix !== undefined && { fix }), cause: error })
 }
 
 /** @throws DataError  naming the file, if an entry of the metadata is missing or invalid */

@@ -404,6 +404,25 @@ describe('what is refused', () => {
     expect((await outcome(learner)).tensors).toEqual(before.tensors)
   })
 
+  test('damaged checkpoints are named once, with one advice', async () => {
+    const named = 'run/\x07.safetensors'
+    const { files, learner } = await run(setting, { checkpoint: named })
+    const whole = await files.read(named)
+    const refused = async (message: string) => {
+      const error: Error = await learner.fitOneCycle(2, 1e-2, { checkpoint: named, resume: true }).catch((one) => one)
+      expect(error).toBeInstanceOf(DataError)
+      expect(error.message.split('\n')[0]).toBe(`run/\\x07.safetensors${message}`)
+      expect(error.message.split('  Fix: ').slice(1)).toEqual([ADVICE.slice(5)])
+    }
+    files.contents.set(named, whole.slice(0, 4))
+    await refused(': not a safetensors file (starts 20 1a 00 00)')
+    const { weights, metadata } = readWeights(named, whole)
+    files.contents.set(named, writeWeights(weights, { format: metadata.format, wgrad: '[1' }))
+    await refused(", metadata 'wgrad': a damaged file: not JSON, or not { … }")
+    files.contents.set(named, writeWeights(new Map([...weights].slice(1)), { format: 'pt', wgrad: metadata.wgrad }))
+    await refused(': loadStateDict: the names in the checkpoint differ from those of the model')
+  })
+
   test.each<[string, Json | undefined]>([
     ['fit', undefined],
     ['epochsDone', 1.5],

@@ -453,6 +453,9 @@ describe('export', () => {
     ],
     ['no labels', { vocab: undefined }, 'its vocab is invalid'],
     ['a label that is no text', { vocab: ['across', 5, 'upright'] }, 'its vocab is invalid'],
+    ['an activation that is none', { activation: 'relu' }, 'its activation is invalid'],
+    ['a threshold that is none', { threshold: 'suggest' }, 'its threshold is invalid'],
+    ['targets that are none', { target: { kind: 'boxes' } }, "targets of the kind 'boxes' are unknown"],
     [
       'statistics that are no list',
       { batchTransforms: [{ ...transform, mean: 5 }] },
@@ -479,7 +482,7 @@ describe('export', () => {
     await changeInfo(files, 'net', changes)
     const loading = loadLearner('net', { platform, models: { tiny } })
     await expect(loading).rejects.toThrow(DataError)
-    await expect(loading).rejects.toThrow(/^net: /)
+    await expect(loading).rejects.toThrow(/^net: (?!net: )/)
     await expect(loading).rejects.toThrow(message)
   })
 
