@@ -3,6 +3,7 @@ import { observeOps, type ExecutedOp } from '../tensor/op.ts'
 import { elementCount, type Shape } from '../tensor/shape.ts'
 import { RESULT, type Tensor } from '../tensor/tensor.ts'
 import type { Parameter } from './parameter.ts'
+import { replaceForward } from './replace-forward.ts'
 import { layerRow, rowsUnder, type LayerRow } from './summary.ts'
 
 /** Members of a module that describing it needs; the class itself imports this file. */
@@ -25,10 +26,8 @@ export function describeRun(
   run = () => module.forward(x),
 ): { readonly rows: readonly LayerRow[]; readonly output: Tensor } {
   const rows: LayerRow[] = []
-  const restore = module.children().map(([name, child]) => {
-    const own = Object.getOwnPropertyDescriptor(child, 'forward')
-    const forward = child.forward.bind(child)
-    child.forward = (given, ...more: []) => {
+  const restore = module.children().map(([name, child]) =>
+    replaceForward(child, (forward) => (given, ...more) => {
       if (child.describe !== inherited) {
         rows.push(...rowsUnder(name, child.describe(given.shape)))
         return observeOps(
@@ -39,9 +38,8 @@ export function describeRun(
       const described = describeRun(child, inherited, given, () => forward(given, ...more))
       rows.push(...rowsUnder(name, described.rows))
       return described.output
-    }
-    return () => (own ? Object.defineProperty(child, 'forward', own) : delete (child as Partial<Described>).forward)
-  })
+    }),
+  )
   try {
     let flops = 0
     const output = observeOps((op) => (flops += flopsOf(op)), run)

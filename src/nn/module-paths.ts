@@ -1,5 +1,6 @@
 import type { Tensor } from '../tensor/tensor.ts'
 import type { Module } from './module.ts'
+import { replaceForward } from './replace-forward.ts'
 
 /** Returns the paths of a module ('' unless given) and of all below it. A module that is used in several places has the last one. */
 export function modulePaths(module: Module, path = ''): Map<Module, string> {
@@ -30,17 +31,14 @@ export function aroundForwards<Result>(
   around: (call: ForwardCall) => Tensor,
   work: () => Result,
 ): Result {
-  const restore: (() => void)[] = []
-  for (const [module, path] of modulePaths(model)) {
-    const own = Object.getOwnPropertyDescriptor(module, 'forward')
-    const forward = module.forward.bind(module)
-    // Some take more than the input, such as BatchNorm.
-    module.forward = (...given) => around({ module, path, run: () => forward(...given) })
-    restore.push(() => {
-      if (own) Object.defineProperty(module, 'forward', own)
-      else delete (module as Partial<Module>).forward
-    })
-  }
+  const restore = [...modulePaths(model)].map(([module, path]) =>
+    replaceForward(
+      module,
+      (forward) =>
+        (...given) =>
+          around({ module, path, run: () => forward(...given) }),
+    ),
+  )
   try {
     return work()
   } finally {

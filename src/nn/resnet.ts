@@ -11,7 +11,7 @@ import { Linear } from './linear.ts'
 import { Module } from './module.ts'
 import type { Parameter } from './parameter.ts'
 import { GlobalAvgPool, MaxPool } from './pool.ts'
-import { runLayers, Sequential } from './sequential.ts'
+import { describeLayers, runLayers, Sequential } from './sequential.ts'
 import { rowsUnder, type LayerRow } from './summary.ts'
 
 /** Options of `resnet18` and its siblings. */
@@ -90,14 +90,10 @@ class ResNetBlock extends Module {
   }
 
   override describe(input: Shape): readonly LayerRow[] {
-    const rows: LayerRow[] = []
-    for (const [name, layer] of this.children()) {
-      const own = name === 'downsample' ? input : (rows.at(-1)?.output ?? input)
-      rows.push(...rowsUnder(name, layer.describe(own)))
-    }
+    const path = this.children().filter(([, layer]) => layer !== this.downsample)
     // The shortcut first, so that the last row has the shape of the block's output.
-    const isShortcut = ({ path }: LayerRow) => path.startsWith('downsample')
-    return [...rows.filter(isShortcut), ...rows.filter((row) => !isShortcut(row))]
+    const shortcut = this.downsample ? rowsUnder('downsample', this.downsample.describe(input)) : []
+    return [...shortcut, ...describeLayers(path, input)]
   }
 }
 

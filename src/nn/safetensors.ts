@@ -11,7 +11,7 @@ import { DataError, OptionError, ShapeError } from '../base/errors.ts'
 import { isRecord, requireShallow } from '../base/json.ts'
 import { utf8Text } from '../base/utf8.ts'
 import { bfloatsToFloats, floatsToBfloats, floatToHalf, halfToFloat } from '../tensor/half.ts'
-import { elementCount, type Shape } from '../tensor/shape.ts'
+import { elementCount, isCounts, type Shape } from '../tensor/shape.ts'
 
 /** Tensor of a safetensors file. F16 and BF16 data are rounded on writing and exact on reading. */
 export type StoredTensor = { readonly shape: Shape } & (
@@ -90,8 +90,7 @@ export function readSafetensors(path: string, bytes: Uint8Array): Safetensors {
   checkRanges(path, layouts, bytes.length - dataStart)
   const tensors = new Map(
     layouts.map((layout) => {
-      const copied = new Uint8Array(layout.end - layout.begin)
-      copied.set(bytes.subarray(dataStart + layout.begin, dataStart + layout.end))
+      const copied = new Uint8Array(bytes.subarray(dataStart + layout.begin, dataStart + layout.end))
       return [layout.name, tensorOf(layout, copied.buffer)]
     }),
   )
@@ -238,10 +237,6 @@ function byteCount({ dtype, data }: StoredTensor): number {
 /** Escapes non-ASCII characters in JSON, so that characters and bytes coincide. */
 function ascii(json: string): string {
   return json.replace(/[^\x20-\x7e]/g, (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}`)
-}
-
-function isCounts(value: unknown): value is readonly number[] {
-  return Array.isArray(value) && value.every((count) => Number.isSafeInteger(count) && count >= 0)
 }
 
 function isDtype(dtype: string): dtype is StoredTensor['dtype'] {

@@ -52,12 +52,17 @@ export class Sequential extends Module {
   }
 
   override describe(input: Shape): readonly LayerRow[] {
-    const rows: LayerRow[] = []
-    for (const [name, layer] of this.children()) {
-      rows.push(...rowsUnder(name, layer.describe(rows.at(-1)?.output ?? input)))
-    }
-    return rows
+    return describeLayers(this.children(), input)
   }
+}
+
+/** Returns the rows of layers that run one after the other. */
+export function describeLayers(layers: ReturnType<Module['children']>, input: Shape): readonly LayerRow[] {
+  const rows: LayerRow[] = []
+  for (const [name, layer] of layers) {
+    rows.push(...rowsUnder(name, layer.describe(rows.at(-1)?.output ?? input)))
+  }
+  return rows
 }
 
 /**

@@ -9,7 +9,8 @@ import { Conv } from './conv.ts'
 import { INIT, type Init } from './init.ts'
 import { Module } from './module.ts'
 import { Relu } from './relu.ts'
-import { layerRow, rowsUnder, type LayerRow } from './summary.ts'
+import { describeLayers, runLayers } from './sequential.ts'
+import { layerRow, type LayerRow } from './summary.ts'
 
 /** Options of a `SqueezeExcite`. */
 export interface SqueezeExciteOptions {
@@ -65,18 +66,12 @@ export class SqueezeExcite extends Module {
   forward(x: Tensor): Tensor {
     const [N, , , C] = x.shape
     const means = reshape(globalAvgPool(x), [N, 1, 1, C])
-    return mul(
-      x,
-      this.layers.reduce((y, layer) => layer.forward(y), means),
-    )
+    return mul(x, runLayers(this.layers, means))
   }
 
   override describe(input: Shape): readonly LayerRow[] {
-    const rows: LayerRow[] = []
-    for (const [name, layer] of this.children()) {
-      const [N, , , C] = input
-      rows.push(...rowsUnder(name, layer.describe(rows.at(-1)?.output ?? [N, 1, 1, C])))
-    }
+    const [N, , , C] = input
+    const rows = describeLayers(this.children(), [N, 1, 1, C])
     return [...rows, { ...layerRow('squeeze and excite', input, []), path: 'mul' }]
   }
 }

@@ -8,7 +8,7 @@
  */
 import { DataError } from '../base/errors.ts'
 import { bfloatsToFloats, halfToFloat } from '../tensor/half.ts'
-import { elementCount, type Shape } from '../tensor/shape.ts'
+import { elementCount, isCounts, type Shape } from '../tensor/shape.ts'
 import { PickleGlobal, readPickle, type PickleValue } from './pickle.ts'
 import type { StateDict, StateEntry } from './state-dict.ts'
 import { readStoredZip, type ZipEntries } from './zip.ts'
@@ -207,8 +207,9 @@ class Numbers {
       })
     }
     if (count === 0) return new Float32Array(0)
-    if (isDense(shape, stride)) return read(copyOf(content.subarray(offset * bytes, (offset + count) * bytes)))
-    const numbers = read(copyOf(content.subarray(0, (last + 1) * bytes)))
+    const copied = (from: number, to: number) => new Uint8Array(content.subarray(from * bytes, to * bytes)).buffer
+    if (isDense(shape, stride)) return read(copied(offset, offset + count))
+    const numbers = read(copied(0, last + 1))
     const steps = shape.map((_, axis) => elementCount(shape.slice(axis + 1)))
     return Float32Array.from({ length: count }, (_, i) => {
       return numbers[steps.reduce((at, step, axis) => at + (Math.floor(i / step) % shape[axis]) * stride[axis], offset)]
@@ -242,14 +243,4 @@ function requireLittleEndian(path: string, entries: ZipEntries, folder: string):
 /** True if numbers lie row by row without gaps; the stride of an axis of one number says nothing. */
 function isDense(shape: Shape, stride: readonly number[]): boolean {
   return shape.every((size, axis) => size === 1 || stride[axis] === elementCount(shape.slice(axis + 1)))
-}
-
-function isCounts(values: PickleValue): values is readonly number[] {
-  return Array.isArray(values) && values.every((value) => Number.isSafeInteger(value) && value >= 0)
-}
-
-function copyOf(bytes: Uint8Array): ArrayBuffer {
-  const copy = new Uint8Array(bytes.length)
-  copy.set(bytes)
-  return copy.buffer
 }

@@ -47,6 +47,11 @@ export function sameShape(a: Shape, b: Shape): boolean {
   return a.length === b.length && a.every((axis, i) => axis === b[i])
 }
 
+/** Returns true for a list of whole numbers from 0 on, such as a shape or offsets in a file should be. */
+export function isCounts(value: unknown): value is readonly number[] {
+  return Array.isArray(value) && value.every((count) => Number.isSafeInteger(count) && count >= 0)
+}
+
 /** Requires a shape of positive integers. @throws ShapeError  if an axis is not one */
 export function checkShape(where: string, shape: Shape): void {
   if (shape.some((axis) => !Number.isInteger(axis) || axis < 1)) {
