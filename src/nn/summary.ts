@@ -1,3 +1,5 @@
+import { formatShape } from '../base/format.ts'
+import { formatTable } from '../base/table.ts'
 import type { Shape } from '../tensor/shape.ts'
 import type { StateTensor } from './parameter.ts'
 
@@ -34,19 +36,10 @@ export function summaryTable(rows: readonly LayerRow[]): string {
   const flops = rows.reduce((sum, row) => sum + row.flops, 0)
   const table = [
     ['path', 'layer', 'output', 'parameters', 'MFLOP'],
-    ...rows.map((row) => [
-      row.path,
-      row.layer,
-      `[${row.output.join(',')}]`,
-      grouped(row.parameters),
-      megaflops(row.flops),
-    ]),
+    ...rows.map((row) => [row.path, row.layer, formatShape(row.output), grouped(row.parameters), megaflops(row.flops)]),
     ['total', '', '', grouped(parameters), megaflops(flops)],
   ]
-  const widths = table[0].map((_, column) => Math.max(...table.map((line) => line[column].length)))
-  const pad = (cell: string, column: number) =>
-    column < 3 ? cell.padEnd(widths[column]) : cell.padStart(widths[column])
-  return table.map((line) => line.map(pad).join('  ')).join('\n')
+  return formatTable(table, 3)
 }
 
 /** Formats a count with separators of thousands: 11708744 → `11,708,744`; 0 → ''. */

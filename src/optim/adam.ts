@@ -2,7 +2,7 @@ import { requireNumber } from '../base/check.ts'
 import { checkOptions, FLAG, NUMBER, type Kinds } from '../base/options.ts'
 import { partWithGpu } from '../tensor/load-with-gpu.ts'
 import type { AdamOptions } from './adam-optimizer.ts'
-import { checkHyperparameters } from './hyperparameters.ts'
+import { checkHyperparameters, FIRST_LR } from './hyperparameters.ts'
 import type { OptimizerFactory } from './optimizer.ts'
 
 export type { AdamOptions } from './adam-optimizer.ts'
@@ -14,8 +14,8 @@ const KINDS: Kinds<AdamOptions> = {
   decayNormAndBias: FLAG,
 }
 
-/** Hyperparameters until a schedule sets them. */
-const FIRST_HYPERPARAMETERS = { lr: 1e-3, momentum: 0.9 }
+/** Momentum until a schedule sets it. Source: fastai optimizer.py, Adam. */
+const FIRST_MOMENTUM = 0.9
 
 const optimizer = partWithGpu(() => import('./adam-optimizer.ts'))
 
@@ -35,7 +35,7 @@ const optimizer = partWithGpu(() => import('./adam-optimizer.ts'))
 export function adam(options: AdamOptions = {}): OptimizerFactory {
   checkOptions('adam', options, KINDS)
   const { squareMomentum = 0.99, eps = 1e-5, weightDecay = 0.01, decayNormAndBias = false } = options
-  const firstHyperparameters = { ...FIRST_HYPERPARAMETERS, weightDecay }
+  const firstHyperparameters = { lr: FIRST_LR, momentum: FIRST_MOMENTUM, weightDecay }
   requireNumber('adam', 'squareMomentum', squareMomentum, { from: 0, below: 1 })
   requireNumber('adam', 'eps', eps, { above: 0 })
   checkHyperparameters('adam', firstHyperparameters)

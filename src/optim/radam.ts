@@ -2,7 +2,7 @@ import { requireNumber } from '../base/check.ts'
 import { checkOptions, FLAG, NUMBER, type Kinds } from '../base/options.ts'
 import { partWithGpu } from '../tensor/load-with-gpu.ts'
 import type { RAdamOptions } from './radam-optimizer.ts'
-import { checkHyperparameters } from './hyperparameters.ts'
+import { checkHyperparameters, FIRST_LR } from './hyperparameters.ts'
 import type { OptimizerFactory } from './optimizer.ts'
 
 export type { RAdamOptions } from './radam-optimizer.ts'
@@ -16,9 +16,6 @@ export const RADAM_KINDS: Kinds<RAdamOptions> = {
   decoupleWeightDecay: FLAG,
   decayNormAndBias: FLAG,
 }
-
-/** Learning rate until a schedule sets it. Source: fastai learner.py, Learner. */
-const FIRST_LR = 1e-3
 
 const optimizer = partWithGpu(() => import('./radam-optimizer.ts'))
 

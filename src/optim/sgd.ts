@@ -1,7 +1,7 @@
 import { checkOptions, FLAG, NUMBER, type Kinds } from '../base/options.ts'
 import { partWithGpu } from '../tensor/load-with-gpu.ts'
 import type { SgdOptions } from './sgd-optimizer.ts'
-import { checkHyperparameters } from './hyperparameters.ts'
+import { checkHyperparameters, FIRST_LR } from './hyperparameters.ts'
 import type { OptimizerFactory } from './optimizer.ts'
 
 export type { SgdOptions } from './sgd-optimizer.ts'
@@ -12,9 +12,6 @@ const KINDS: Kinds<SgdOptions> = {
   decoupleWeightDecay: FLAG,
   decayNormAndBias: FLAG,
 }
-
-/** Learning rate until a schedule sets it. Source: fastai learner.py, Learner. */
-const FIRST_LR = 1e-3
 
 const optimizer = partWithGpu(() => import('./sgd-optimizer.ts'))
 

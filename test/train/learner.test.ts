@@ -652,10 +652,10 @@ describe('telling', () => {
       "input [4,16,16,3], f32
       path   layer            output      parameters  MFLOP
       0.0    conv 3×3 / 2     [4,8,8,8]          216    0.1
-      0.1    batch norm       [4,8,8,8]           16       
+      0.1    batch norm       [4,8,8,8]           16
       1.0    conv 3×3 / 2     [4,4,4,16]       1,152    0.1
-      1.1    batch norm       [4,4,4,16]          32       
-      2      global avg pool  [4,16]                       
+      1.1    batch norm       [4,4,4,16]          32
+      2      global avg pool  [4,16]
       3      linear           [4,3]               51    0.0
       total                                    1,467    0.3
       1467 of 1467 parameters are trainable
