@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { randomErasing } from '../../src/data/augment/erasing.ts'
 import { augTransforms } from '../../src/data/augment/transforms.ts'
 import { DataError } from '../../src/base/errors.ts'
 import { release, scope } from '../../src/tensor/scope.ts'
@@ -33,6 +34,41 @@ test('a batch is pixels, labels and what the network sees of them', async () => 
     seen.push(...Array.from(batch.labels.slice(0, batch.count), (label) => vocab[label]))
   }
   expect(seen).toEqual(['upright', 'across', 'slanted', 'upright', 'across', 'slanted'])
+})
+
+test('the GPU is never more than two batches behind', async () => {
+  const { valid } = await tinyLoaders({ valid: 12, batchSize: 2 })
+  const { fence } = gpu.queue
+  let behind = 0
+  const seen: number[] = []
+  gpu.queue.fence = () => {
+    behind++
+    const done = fence.call(gpu.queue)
+    return () => {
+      behind--
+      return done()
+    }
+  }
+  try {
+    for await (const _ of valid.batches()) seen.push(behind)
+  } finally {
+    gpu.queue.fence = fence
+  }
+  expect(seen).toEqual([1, 2, 2, 2, 2, 2])
+})
+
+test('a pass leaves no memory of the GPU behind, also one that is given up', async () => {
+  const batchTransforms = [...augTransforms(), randomErasing({ p: 1 })]
+  const { train } = await tinyLoaders({ train: 12, batchSize: 4, batchTransforms })
+  for (const most of [3, 1]) {
+    const before = gpu.buffers.usedBytes
+    let count = 0
+    for await (const batch of train.batches()) {
+      await inputOf(batch)
+      if (++count === most) break
+    }
+    expect(gpu.buffers.usedBytes).toBe(before)
+  }
 })
 
 test('random transforms are the same for the same epoch and batch, and drawn for training only', async () => {

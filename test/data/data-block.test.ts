@@ -127,6 +127,17 @@ describe('loaders', () => {
     `)
   })
 
+  test('an item of neither side needs no label', async () => {
+    const { train, valid } = await block({
+      splitter: (all) => ({ train: [0, 1, 2, 3], valid: [4, all.length - 1] }),
+      getY(item) {
+        if (!/\/([0-4]|59)-/.test(item)) throw new Error(`${item} has no label`)
+        return parentLabel(item)
+      },
+    }).loaders('set', { batchSize: 2, platform: fakePlatform() })
+    expect([train.items.length, valid.items.length]).toEqual([4, 2])
+  })
+
   test('a split may be lists; numbers that are none, and a splitter that waits, are refused', async () => {
     const splitBy = (splitter: unknown) =>
       block({ splitter: splitter as Splitter }).loaders('set', { platform: fakePlatform() })

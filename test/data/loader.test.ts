@@ -4,6 +4,8 @@ import { flipItem, randomResizedCrop, resize, type ItemTransform } from '../../s
 import { Loader, type EpochOptions } from '../../src/data/loader.ts'
 import { Pictures } from '../../src/data/pictures.ts'
 import { PixelCache } from '../../src/data/pixel-cache.ts'
+import { DEFAULT_DECODING, type Decoding } from '../../src/image/decode-options.ts'
+import type { ResizePlan } from '../../src/image/resize-plan.ts'
 import { resizePixels } from '../../src/image/resize.ts'
 import { fakePicture, fakePlatform, type FakePlatform } from '../helpers/fake-platform.ts'
 
@@ -179,6 +181,35 @@ describe('preparing ahead', () => {
     expect((await result).map(({ index }) => index)).toEqual([0, 1, 2])
   })
 
+  test('a pass that is given up ends when nothing is being decoded for it any more', async () => {
+    const platform = fakePlatform({ manual: true })
+    const batches = make(names(40), { split: 'valid', platform }).loader.hostBatches()
+    const first = batches.next()
+    await turns()
+    platform.release()
+    await first
+    await batches.next()
+    let hasEnded = false
+    const end = batches.return().then(() => (hasEnded = true))
+    await turns()
+    expect(hasEnded).toBe(false)
+    platform.release()
+    await end
+  })
+
+  test('a batch that fails before its turn fails the pass at its turn, and nothing else', async () => {
+    const platform = fakePlatform({
+      picture: (path) => {
+        if (path.includes('/5-')) throw new OptionError('picture', 'fails')
+        return fakePicture(path)
+      },
+    })
+    const batches = make(names(12), { split: 'valid', platform }).loader.hostBatches()
+    expect((await batches.next()).value?.host.index).toBe(0)
+    await turns()
+    await expect(batches.next()).rejects.toThrow('fails')
+  })
+
   test('staging memory is used again once it is free', async () => {
     const made = make(names(40), { split: 'valid', depth: 1 })
     const arrays = new Set<Uint32Array>()
@@ -286,6 +317,71 @@ describe('decoding once', () => {
     expect(
       made.platform.decoded.slice(8).map(({ path, resize: plan }) => [path.slice(0, 6), plan !== undefined]),
     ).toEqual(new Array(8).fill(['folder', true]))
+  })
+
+  test('plans that differ in anything have images of their own in one memory', async () => {
+    const turns: Pick<ResizePlan, 'mirror' | 'dihedral'>[] = [{}, { mirror: true }, { dihedral: 3 }, { dihedral: 5 }]
+    const window = { method: 'window', width: 8, height: 8, padding: 1, padMode: 'zeros' } as const
+    const square = { width: 4, height: 4, position: [0.5, 0.5] } as const
+    const fixed: ResizePlan[] = [
+      ...turns.flatMap((turned) => [
+        { ...window, ...turned },
+        { method: 'squish' as const, ...square, height: 3, ...turned },
+      ]),
+      { ...window, padMode: 'border' },
+      { ...window, padMode: 'reflection' },
+      ...[0, 2, 4].map((extra) => ({ method: 'middle' as const, width: 8, height: 8, extra })),
+      { method: 'crop', ...square },
+    ]
+    const others: ResizePlan[] = [
+      ...[0, 0.9].map((place) => ({ ...window, position: [place, place] as const })),
+      { method: 'pad', ...square, height: 3 },
+      ...turns.map((turned) => ({ method: 'whole' as const, ...turned })),
+    ]
+    const [item] = names(1, '6x6')
+    const { pictures, platform } = make([item])
+    const expectPixels = async (plan: ResizePlan) =>
+      expect(await pictures.get(0, plan), JSON.stringify(plan)).toEqual(resizePixels(fakePicture(item), plan))
+    for (const plan of [...fixed, ...fixed]) await expectPixels(plan)
+    expect(platform.decoded).toHaveLength(fixed.length)
+    expect(new Set(fixed.map((plan) => pictures.finishedName(0, plan))).size).toBe(fixed.length)
+    // From here on the whole image is there as well.
+    for (const plan of [...others, ...fixed]) await expectPixels(plan)
+    expect(others.map((plan) => pictures.finishedName(0, plan) !== undefined)).toEqual(
+      others.map(({ method, mirror, dihedral }) => method === 'whole' && !mirror && !dihedral),
+    )
+  })
+
+  test('data sets that decode in different ways share a memory and no image', async () => {
+    const platform = fakePlatform()
+    const [cache, items] = [new PixelCache(2 ** 20), names(1)]
+    const ways: Decoding[] = [
+      DEFAULT_DECODING,
+      { ...DEFAULT_DECODING, channels: 1 },
+      { ...DEFAULT_DECODING, orientation: 'ignore' },
+    ]
+    for (const decoding of [...ways, ...ways]) {
+      await new Pictures({ platform, items, cache, decoding }).get(0, { method: 'whole' })
+    }
+    expect(platform.decoded.map(({ decoding }) => decoding)).toEqual(ways)
+  })
+
+  test('an image that may be shrunk while it is decoded is not kept whole, which would give other pixels', async () => {
+    const platform = fakePlatform()
+    const decoding = { ...DEFAULT_DECODING, shrink: 'fast' } as const
+    const pictures = new Pictures({ platform, items: names(1, '12x6'), cache: new PixelCache(2 ** 20), decoding })
+    const plan = { method: 'crop', width: 4, height: 4, position: [0.2, 0.5] } as const
+    for (let epoch = 0; epoch < 2; epoch++) await pictures.get(0, plan)
+    expect(platform.decoded.map(({ resize: asked }) => asked)).toEqual([plan, plan])
+  })
+
+  test('an image counts once however often it is put, and a memory that was cleared takes images again', () => {
+    const cache = new PixelCache(100)
+    const pixels = fakePicture('4x4')
+    expect([cache.put('a', pixels), cache.put('a', pixels), cache.usedBytes]).toEqual([true, true, 64])
+    expect([cache.put('b', pixels), cache.full]).toEqual([false, true])
+    cache.clear()
+    expect([cache.full, cache.put('b', pixels), cache.get('a')]).toEqual([false, true, undefined])
   })
 
   test('a budget that is too small is said once, and changes no pixel', async () => {

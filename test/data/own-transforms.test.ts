@@ -126,9 +126,9 @@ describe('item transforms from outside', () => {
         return Promise.resolve(image)
       },
     })
-    const { loader } = make({ itemTransforms: [look(2), resize(3), look(0)] })
+    const { loader } = make({ itemTransforms: [look(2), look(1), resize(3), look(0)] })
     const found = await pixels(loader)
-    expect(new Set(sizes)).toEqual(new Set(['0: 6 × 6', '2: 3 × 3']))
+    expect(new Set(sizes)).toEqual(new Set(['0: 6 × 6', '1: 3 × 3', '2: 3 × 3']))
     expect(found).toEqual(await pixels(make({ itemTransforms: [resize(3)] }).loader))
   })
 

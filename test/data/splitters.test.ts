@@ -173,6 +173,16 @@ describe('stratifiedSplitter', () => {
     }
   })
 
+  test('leaves an item of each class to train on, however large the share', () => {
+    const { train } = stratifiedSplitter({ labelOf: parentLabel, validPercent: 0.9 })([
+      's/a/1',
+      's/a/2',
+      's/b/3',
+      's/b/4',
+    ])
+    expect([...train].map((item) => item >> 1)).toEqual([0, 1])
+  })
+
   test('leaves a single item to train on, and says when nothing is left to measure on', () => {
     const splitter = stratifiedSplitter({ labelOf: parentLabel })
     expect([...splitter(['s/a/1', 's/a/2', 's/b/3']).train]).toContain(2)
