@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import sharp from 'sharp'
+import sharp, { type SharpOptions } from 'sharp'
 import { describe, expect, test } from 'vitest'
 import { DataError, DecodeError } from '../../src/base/errors.ts'
 import { decodeImage, type DecodeImageOptions, type PlatformDecoder } from '../../src/image/decode.ts'
@@ -175,6 +175,28 @@ describe('the pixels are those of Pillow', () => {
     expect(fast.data).not.toEqual(exact.data)
     expect(Math.max(...fast.data.map((value, i) => Math.abs(value - exact.data[i])))).toBeLessThanOrEqual(8)
     expect([shrinkFor(600, 800, resize), shrinkFor(479, 800, resize), shrinkFor(119, 800, resize)]).toEqual([8, 4, 1])
+  })
+
+  test('shrunk on load, a WebP on its side has the pixels of the upright one', async () => {
+    const raw = { width: 800, height: 600, channels: 3 } as const
+    const stored = Buffer.from(Array.from({ length: 800 * 600 * 3 }, (_, i) => (i * i) >> 7))
+    const turned = await sharp(stored, { raw }).rotate(90).webp({ lossless: true }).toBuffer()
+    const onItsSide = await sharp(stored, { raw }).withMetadata({ orientation: 6 }).webp({ lossless: true }).toBuffer()
+    const resize = { method: 'crop', width: 60, height: 80, position: [0.5, 0.5] } as const
+    const options = { ...bySharp, resize, decoding: { ...bySharp.decoding, shrink: 'fast' } } as const
+    expect(await decode(onItsSide, 'x', options)).toEqual(await decode(turned, 'x', options))
+    const ignoring = { ...bySharp, decoding: { ...bySharp.decoding, orientation: 'ignore' } } as const
+    expect((await decode(onItsSide, 'x', ignoring)).width).toBe(800)
+  })
+
+  test('a color profile changes no pixel', async () => {
+    const raw = { width: 16, height: 16, channels: 3 } as const
+    const pixels = Buffer.from(Array.from({ length: 16 * 16 * 3 }, (_, i) => (i * 37) % 256))
+    const file = await sharp(pixels, { raw }).withIccProfile('p3').webp({ lossless: true }).toBuffer()
+    const rgb = async (options?: SharpOptions) => [...(await sharp(file, options).raw().toBuffer())]
+    const { data } = await decode(file, 'x', bySharp)
+    expect(Array.from(data).filter((_, i) => i % 4 < 3)).toEqual(await rgb({ ignoreIcc: true }))
+    expect(await rgb({ ignoreIcc: true })).not.toEqual([...pixels])
   })
 
   test('damaged data are refused by every decoder', async () => {

@@ -251,10 +251,25 @@ describe('the pool', () => {
   })
 
   test('a thread that never starts is not tried for ever', async () => {
-    const { workers, tasks } = begin(1, 4)
+    const { workers, pool, tasks } = begin(1, 4)
     workers[0].ended('no such module')
     expect(workers).toHaveLength(1)
     for (const task of tasks) expect(String(await rejection(task))).toContain('cannot start (no such module)')
+    // Images that were refused are not decoded behind the back of whoever asked.
+    void pool.decode({ path: 'p9' })
+    expect(workers[1].jobs).toEqual(['p9'])
+  })
+
+  test('that no thread starts is said once, and all images are decoded without', async () => {
+    const { all, start } = new Workers()
+    const said: string[] = []
+    const decode = ({ path }: DecodeJob) =>
+      Promise.resolve({ width: Number(path.slice(1)), height: 1, data: new Uint8Array() })
+    const pool = new ThreadedDecodePool(2, start, { decode, say: (reason) => void said.push(reason) })
+    const tasks = Array.from({ length: 6 }, (_, i) => pool.decode({ path: `p${i}` }))
+    for (const worker of [...all]) worker.ended('no such file')
+    expect(await widths([...tasks, pool.decode({ path: 'p6' })])).toEqual([0, 1, 2, 3, 4, 5, 6])
+    expect([said, all.length]).toEqual([['no such file'], 2])
   })
 
   test.each([1, 3])('%i threads that cannot even be asked to start are as those that never start', async (threads) => {
@@ -277,11 +292,14 @@ describe('the pool', () => {
     await pool.close()
     expect(workers.map((worker) => worker.stopped)).toEqual([true, true])
     for (const task of tasks) expect(String(await rejection(task))).toContain('closed before this image was done')
+    const paths = ['p3', 'p4', 'p5', 'p6', 'p7']
+    const again = paths.map((path) => pool.decode({ path }))
+    expect(workers).toHaveLength(4)
+    // What becomes of the former threads concerns nobody any more.
     workers[0].ended('exit code 1')
-    const again = pool.decode({ path: 'p3' })
-    expect(workers).toHaveLength(3)
-    workers[2].finish()
-    expect((await again).width).toBe(3)
+    for (let i = 0; i < 3; i++) workers[2].finish()
+    for (let i = 0; i < 2; i++) workers[3].finish()
+    expect(await widths(again)).toEqual([3, 4, 5, 6, 7])
   })
 })
 
