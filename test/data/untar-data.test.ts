@@ -201,17 +201,23 @@ describe('a connection that is cut', () => {
     expect(readFileSync(kept()).equals(archive)).toBe(true)
   })
 
-  test('begins anew where the server names no version of the file', async () => {
-    answer = serve({ cutAt: [500_000], etag: '' })
-    await untar()
-    expect(requests.map(({ range }) => range)).toEqual([undefined, undefined])
-    expect(readFileSync(kept()).equals(archive)).toBe(true)
-  })
+  test.each(['', 'W/"v1"'])(
+    'begins anew where the server names no version of the file to the bit: %o',
+    async (etag) => {
+      answer = serve({ cutAt: [500_000], etag })
+      await untar()
+      expect(requests.map(({ range }) => range)).toEqual([undefined, undefined])
+      expect(readFileSync(kept()).equals(archive)).toBe(true)
+    },
+  )
 
-  test('begins anew when the note of the version is broken', async () => {
+  test.each([
+    ['the note of the version is broken', '{"url":'],
+    ['the part is of another address', '{"url":"https://example.org/shapes.tgz","validator":"\\"v1\\""}'],
+  ])('begins anew when %s', async (_name, note) => {
     answer = serve({ cutAt: [500_000, 500_000, 500_000, 500_000, 500_000] })
     await untar().catch(() => {})
-    writeFileSync(`${part()}.json`, '{"url":')
+    writeFileSync(`${part()}.json`, note)
     requests = []
     answer = serve()
     await untar()
@@ -470,13 +476,13 @@ describe('unpacking', () => {
     expect(tree(folder())).toEqual(['train/a.jpg', 'val/b.jpg'])
   })
 
-  test('removes what a killed process has left, and nothing of a living one', async () => {
+  test('removes what a killed process has left, and nothing of a living one or of another machine', async () => {
     const left = join(home, 'data', `.shapes.${markOf(999_999_999)}.part`)
     const inUse = join(home, 'data', `.shapes.${markOf(process.ppid)}.part`)
-    mkdirSync(left, { recursive: true })
-    mkdirSync(inUse)
+    const elsewhere = join(home, 'data', '.shapes.00000000-12-34.part')
+    for (const one of [left, inUse, elsewhere]) mkdirSync(one, { recursive: true })
     await untar()
-    expect([existsSync(left), existsSync(inUse)]).toEqual([false, true])
+    expect([left, inUse, elsewhere].map((one) => existsSync(one))).toEqual([false, true, true])
   })
 })
 
