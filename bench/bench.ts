@@ -230,7 +230,7 @@ async function report(given: Given): Promise<void> {
   const options = { out: given.out, tiny: given.tiny ?? false, torch: given.torch, data: dataOf(given) }
   if (given.minutes !== undefined) {
     if (given.part !== undefined) throw new OptionError('bench report', '--minutes chooses the parts by itself')
-    const minutes = numberIn('--minutes', given.minutes, 15, 0, 600)
+    const minutes = numberIn('--minutes', given.minutes, 0, 600)
     if (!(await timedReport({ ...options, minutes, software: machine.software }))) process.exitCode = 1
     return
   }

@@ -54,8 +54,8 @@ async function main(argv: readonly string[]): Promise<void> {
     return
   }
   const kinds = values.kind === undefined ? KINDS : [choice('--kind', values.kind, KINDS)]
-  const seed = whole('--seed', values.seed, 0, 0, Infinity)
-  const each = Math.ceil(whole('--count', values.count, 10_000, 1, Infinity) / kinds.length)
+  const seed = whole('--seed', values.seed, 0, Infinity) ?? 0
+  const each = Math.ceil((whole('--count', values.count, 1, Infinity) ?? 10_000) / kinds.length)
   const tallies: Tally[] = []
   for (const kind of kinds) tallies.push(await fuzz(kind, seed, each))
   const rows = tallies.map(({ kind, files, accepted, seconds, bytes, faults }) => [

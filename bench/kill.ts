@@ -20,8 +20,8 @@ async function main(argv: readonly string[]): Promise<void> {
     console.log(USAGE)
     return
   }
-  const count = whole('--count', given.count, 100, 1, 1_000_000)
-  const seed = whole('--seed', given.seed, 0, 0, 2 ** 31)
+  const count = whole('--count', given.count, 1, 1_000_000) ?? 100
+  const seed = whole('--seed', given.seed, 0, 2 ** 31) ?? 0
   const folder = await mkdtemp(join(tmpdir(), 'wgrad-kill-'))
   const { kills, runs } = await killAndResume({ count, seed, folder, log: (line) => console.log(line) })
   await rm(folder, { recursive: true })

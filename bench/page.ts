@@ -60,8 +60,8 @@ async function main(argv: readonly string[]): Promise<void> {
     console.log(USAGE)
     return
   }
-  const images = whole('--images', given.images, 576, 60, 20_000)
-  const port = whole('--port', given.port, 5173, 1, 65_535)
+  const images = whole('--images', given.images, 60, 20_000) ?? 576
+  const port = whole('--port', given.port, 1, 65_535) ?? 5173
   const out = given.out ?? join(root, 'dist', 'page')
   const temporary = await mkdtemp(join(tmpdir(), 'wgrad-page-'))
   try {

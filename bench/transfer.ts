@@ -79,15 +79,18 @@ async function main(argv: readonly string[]): Promise<void> {
     throw new DataError('transfer', 'no images are named', { fix: 'give --data DIR, with train/ and val/ below it' })
   }
   const [classes, images, size, epochs, thenEpochs] = [
-    whole('--classes', given.classes, 7, 1, 1000),
-    whole('--images', given.images, 30, 1, Infinity),
-    whole('--size', given.size, 64, 32, 1024),
-    whole('--epochs', given.epochs, 10, 1, 10_000),
-    whole('--then-epochs', given['then-epochs'], 20, 1, 10_000),
+    whole('--classes', given.classes, 1, 1000) ?? 7,
+    whole('--images', given.images, 1, Infinity) ?? 30,
+    whole('--size', given.size, 32, 1024) ?? 64,
+    whole('--epochs', given.epochs, 1, 10_000) ?? 10,
+    whole('--then-epochs', given['then-epochs'], 1, 10_000) ?? 20,
   ]
-  const [lr, thenLr] = [numberIn('--lr', given.lr, 3e-3, 0, 10), numberIn('--then-lr', given['then-lr'], 2e-3, 0, 10)]
+  const [lr, thenLr] = [
+    numberIn('--lr', given.lr, 0, 10) ?? 3e-3,
+    numberIn('--then-lr', given['then-lr'], 0, 10) ?? 2e-3,
+  ]
   const backbone = backbones[choice('--model', given.model ?? 'resnet18', Object.keys(backbones))]
-  const seeds = (given.seeds ?? '0,1,2').split(',').map((seed) => whole('--seeds', seed, 0, 0, 2 ** 31))
+  const seeds = (given.seeds ?? '0,1,2').split(',').map((seed) => whole('--seeds', seed, 0, 2 ** 31))
 
   const gpu = await openGpu()
   const { log, decoder } = gpu.platform

@@ -147,7 +147,7 @@ export function readOptions(
   if (given.resume !== undefined) return optionsOf(given.resume, Object.keys(given))
   const profile = choice('--profile', given.profile ?? (software ? 'quick' : 'full'), PROFILE_NAMES)
   const defaults = PROFILES[profile]
-  const batchSize = whole('--batch-size', given['batch-size'], defaults['batch-size'], ...BOUNDS.batchSize)
+  const batchSize = whole('--batch-size', given['batch-size'], ...BOUNDS.batchSize) ?? defaults['batch-size']
   const data = given.data ?? env.IMAGENETTE_PATH
   return {
     // Absolute, because a run may be resumed from another folder.
@@ -155,20 +155,17 @@ export function readOptions(
     variant: choice('--variant', given.variant ?? defaults.variant, VARIANTS),
     profile,
     sections: given.only?.split(',').map((name) => choice('--only', name.trim(), SECTIONS)) ?? SECTIONS,
-    size: whole('--size', given.size, defaults.size, ...BOUNDS.size),
-    thenSize: whole('--then-size', given['then-size'], defaults['then-size'], ...BOUNDS.thenSize),
-    epochs: whole('--epochs', given.epochs, defaults.epochs, ...BOUNDS.epochs),
+    size: whole('--size', given.size, ...BOUNDS.size) ?? defaults.size,
+    thenSize: whole('--then-size', given['then-size'], ...BOUNDS.thenSize) ?? defaults['then-size'],
+    epochs: whole('--epochs', given.epochs, ...BOUNDS.epochs) ?? defaults.epochs,
     batchSize,
-    firstBatchSize: whole(
-      '--first-batch-size',
-      given['first-batch-size'],
+    firstBatchSize:
+      whole('--first-batch-size', given['first-batch-size'], ...BOUNDS.firstBatchSize) ??
       Math.max(2, Math.floor(batchSize * defaults.firstBatch)),
-      ...BOUNDS.firstBatchSize,
-    ),
-    limit: whole('--limit', given.limit, defaults.limit, ...BOUNDS.limit),
+    limit: whole('--limit', given.limit, ...BOUNDS.limit) ?? defaults.limit,
     valid: share('--valid', given.valid, defaults.valid),
-    seed: whole('--seed', given.seed ?? (env.SEED || undefined), 0, ...BOUNDS.seed),
-    widen: widenOption(given.widen),
+    seed: whole('--seed', given.seed ?? (env.SEED || undefined), ...BOUNDS.seed) ?? 0,
+    widen: widenOption(given.widen) ?? 1,
     split: choice('--split', given.split ?? 'new', SPLITS),
     fp32: given.fp32 ?? false,
     out: given.out,

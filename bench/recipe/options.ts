@@ -166,20 +166,20 @@ export async function givenBefore(folder: string, typed: readonly string[]): Pro
 export function readRecipe(given: Given): Recipe {
   const { leaderboard = false, fp32 = false, tta = false } = given
   const defaults = RECIPES[leaderboard ? 'leaderboard' : 'lesson']
-  const size = whole('--size', given.size, defaults.size, 32, 1024)
+  const size = whole('--size', given.size, 32, 1024) ?? defaults.size
   return {
     data: { data: given.data, variant: choice('--variant', given.variant ?? '320', ['full', '320', '160']) },
-    limit: whole('--limit', given.limit, Infinity, 20, Infinity),
-    noise: given.noise === undefined ? undefined : choice('--noise', given.noise, NOISE.percents),
-    seeds: (given.seeds ?? '0').split(',').map((seed) => whole('--seeds', seed, 0, 0, 2 ** 31)),
+    limit: whole('--limit', given.limit, 20, Infinity) ?? Infinity,
+    noise: choice('--noise', given.noise, NOISE.percents),
+    seeds: (given.seeds ?? '0').split(',').map((seed) => whole('--seeds', seed, 0, 2 ** 31)),
     leaderboard,
     fp32,
     tta,
     size,
-    thenSize: given['then-size'] === undefined ? undefined : whole('--then-size', given['then-size'], size, 32, 1024),
-    epochs: whole('--epochs', given.epochs, 5, 1, 10_000),
-    batchSize: whole('--batch-size', given['batch-size'], 64, 2, 4096),
-    lr: numberIn('--lr', given.lr, defaults.lr, 0, 10),
+    thenSize: whole('--then-size', given['then-size'], 32, 1024),
+    epochs: whole('--epochs', given.epochs, 1, 10_000) ?? 5,
+    batchSize: whole('--batch-size', given['batch-size'], 2, 4096) ?? 64,
+    lr: numberIn('--lr', given.lr, 0, 10) ?? defaults.lr,
     // The options of a recipe, such as the activation, are those of xresnets.
     model: choice(
       '--model',
@@ -187,12 +187,12 @@ export function readRecipe(given: Given): Recipe {
       Object.keys(architectures).filter((name) => name.startsWith('xresnet')),
     ),
     modelOptions: {
-      outputs: whole('--outputs', given.outputs, defaults.outputs, 2, 100_000),
-      widen: widenOption(given.widen),
+      outputs: whole('--outputs', given.outputs, 2, 100_000) ?? defaults.outputs,
+      widen: widenOption(given.widen) ?? 1,
       activation: choice('--activation', given.activation ?? defaults.activation, ['relu', 'mish']),
       pool: choice('--pool', given.pool ?? defaults.pool, ['max', 'maxBlur']),
     },
     loss: choice('--loss', given.loss ?? defaults.loss, ['cross-entropy', 'label-smoothing']),
-    mixup: given.mixup === undefined ? undefined : numberIn('--mixup', given.mixup, 0.4, 0, 100),
+    mixup: numberIn('--mixup', given.mixup, 0, 100),
   }
 }

@@ -1,4 +1,4 @@
-import { DataError, OptionError } from '../base/errors.ts'
+import { OptionError } from '../base/errors.ts'
 import { nodePlatform } from '../node.ts'
 import { parseCommand } from './command.ts'
 import { EXIT } from './exit-codes.ts'
@@ -13,7 +13,7 @@ import {
   lookText,
 } from './look.ts'
 import { invocation, Output } from './output.ts'
-import { requireShareFor, splitOf, validOption } from './train/split.ts'
+import { requireShareFor, seedOption, splitOf, validOption } from './train/split.ts'
 
 export const SUMMARY = 'look at a folder of images: what can be read, and what would harm a training'
 
@@ -55,6 +55,7 @@ export async function main(argv: readonly string[]): Promise<void> {
   }
   const output = new Output(values.json ?? false)
   const valid = validOption(values.valid)
+  const seed = seedOption(values.seed)
   const options = folderOptions(values)
   try {
     const survey = await look(output, path, {
@@ -63,7 +64,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     })
     requireShareFor(survey.folder, valid)
     const fatal = survey.findings.find(({ severity }) => severity === 'error')
-    const split = fatal ? undefined : splitOf(survey, { valid, seed: values.seed })
+    const split = fatal ? undefined : splitOf(survey, { valid, seed })
     const counts = countsOf(survey, (image) => split?.sideOf(image))
     output.document(lookJson(survey, counts))
     output.say(lookText(survey, counts, split?.text ?? ''))
@@ -72,13 +73,4 @@ export async function main(argv: readonly string[]): Promise<void> {
   } finally {
     await nodePlatform.decoder.close()
   }
-}
-
-/** @throws DataError  if the images cannot be trained on */
-export function requireTrainable(
-  path: string,
-  findings: readonly { readonly severity: string; readonly text: string }[],
-): void {
-  const fatal = findings.find(({ severity }) => severity === 'error')
-  if (fatal) throw new DataError(path, fatal.text)
 }

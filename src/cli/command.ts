@@ -135,9 +135,18 @@ function procText(pid: number, name: string): string {
   }
 }
 
-/** Returns an option whose value must be one of some choices. @throws OptionError  if it is not, naming the nearest */
-export function choice<Choice extends string>(option: string, given: string, choices: readonly Choice[]): Choice {
-  const found = choices.find((known) => known === given)
+type Text = string | undefined
+/** Value of an option; undefined only where the option may be left out. */
+type Or<Value, Given extends Text> = Value | Extract<Given, undefined>
+
+/** Returns an option whose value, if it is given, must be one of some choices. @throws OptionError  if it is not, naming the nearest */
+export function choice<const Choice extends string, Given extends Text>(
+  option: string,
+  given: Given,
+  choices: readonly Choice[],
+): Or<Choice, Given> {
+  if (given === undefined) return undefined as Or<never, Given>
+  const found = choices.find((known: string) => known === given)
   if (found === undefined) {
     const near = nearest(given, choices)
     throw new OptionError(option, `'${given}' is not one of its values`, {
@@ -148,9 +157,9 @@ export function choice<Choice extends string>(option: string, given: string, cho
   return found
 }
 
-/** Returns an option that must be an integer from `low` to `high`. @throws OptionError  if it is not */
-export function whole(option: string, given: string | undefined, otherwise: number, low: number, high: number): number {
-  if (given === undefined) return otherwise
+/** Returns an option that, if it is given, must be an integer from `low` to `high`. @throws OptionError  if it is not */
+export function whole<Given extends Text>(option: string, given: Given, low: number, high: number): Or<number, Given> {
+  if (given === undefined) return undefined as Or<never, Given>
   const value = numberOf(given)
   if (!Number.isInteger(value) || value < low || value > high) {
     throw new OptionError(option, `'${given}' is out of range`, {
@@ -160,15 +169,14 @@ export function whole(option: string, given: string | undefined, otherwise: numb
   return value
 }
 
-/** Returns an option that must be a number above `low` and at most `high`. @throws OptionError  if it is not */
-export function numberIn(
+/** Returns an option that, if it is given, must be a number above `low` and at most `high`. @throws OptionError  if it is not */
+export function numberIn<Given extends Text>(
   option: string,
-  given: string | undefined,
-  otherwise: number,
+  given: Given,
   low: number,
   high: number,
-): number {
-  if (given === undefined) return otherwise
+): Or<number, Given> {
+  if (given === undefined) return undefined as Or<never, Given>
   const value = numberOf(given)
   if (value > low && value <= high) return value
   throw new OptionError(option, `'${given}' is out of range`, { expected: `a number above ${low}, at most ${high}` })
@@ -177,9 +185,9 @@ export function numberIn(
 /** Bounds of the option --widen, the factor of the widths of an xresnet's stages; the lower one is excluded. */
 export const WIDEN = [0, 16] as const
 
-/** Returns the value of the option --widen, 1 if it is not given. @throws OptionError  if it is out of range */
-export function widenOption(given: string | undefined): number {
-  return numberIn('--widen', given, 1, ...WIDEN)
+/** Returns the value of the option --widen, if it is given. @throws OptionError  if it is out of range */
+export function widenOption(given: string | undefined): number | undefined {
+  return numberIn('--widen', given, ...WIDEN)
 }
 
 /** Converts text to a number; unlike `Number`, empty text becomes NaN. */

@@ -63,9 +63,8 @@ export async function main(argv: readonly string[]): Promise<void> {
     return
   }
   const [path, folder, ...others] = positionals
-  const wrong = whole('--wrong', values.wrong, 10, 0, Infinity)
-  const given = values['at-least']
-  const atLeast = given === undefined ? undefined : numberIn('--at-least', given, 0, 0, 1)
+  const wrong = whole('--wrong', values.wrong, 0, Infinity) ?? 10
+  const atLeast = numberIn('--at-least', values['at-least'], 0, 1)
   const from = { ...folderOptions(values), ...(values.valid !== undefined && { valid: values.valid }) }
   if (path === undefined || folder === undefined || others.length > 0) {
     throw new OptionError('evaluate', 'a model and one folder of images are needed', {

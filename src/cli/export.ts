@@ -56,7 +56,7 @@ export async function main(argv: readonly string[]): Promise<void> {
   if (!onnx && onlyOnnx !== undefined) {
     throw new OptionError(`--${onlyOnnx}`, 'this is an option of ONNX files', { given: { OUT: out } })
   }
-  const size = values.size === undefined ? {} : { size: whole('--size', values.size, 0, 8, 4096) }
+  const size = values.size === undefined ? {} : { size: whole('--size', values.size, 8, 4096) }
   const precision = values.f16 ? 'f16' : 'f32'
   const output = new Output(values.json ?? false)
   const { platform } = output

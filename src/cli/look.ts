@@ -95,7 +95,7 @@ export async function look(
 
 /** Returns the options of `readImageFolder` that were typed. @throws OptionError  if one has not one of its values */
 export function folderOptions(values: FolderOptions): ImageFolderOptions {
-  const { csv, separator, targets, 'label-from': from } = values
+  const { csv, separator } = values
   const columns = values['label-column']?.flatMap((names) => names.split(',')).map((name) => name.trim())
   const labelColumn = columns?.length === 1 ? columns[0] : columns
   const given = {
@@ -103,8 +103,8 @@ export function folderOptions(values: FolderOptions): ImageFolderOptions {
     separator,
     imageColumn: values['image-column'],
     labelColumn,
-    targets: targets === undefined ? undefined : choice('--targets', targets, ['class', 'labels', 'numbers'] as const),
-    labelFrom: from === undefined ? undefined : choice('--label-from', from, ['top', 'parent'] as const),
+    targets: choice('--targets', values.targets, ['class', 'labels', 'numbers']),
+    labelFrom: choice('--label-from', values['label-from'], ['top', 'parent']),
   }
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
 }

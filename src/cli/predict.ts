@@ -49,8 +49,8 @@ export async function main(argv: readonly string[]): Promise<void> {
     return
   }
   const [path, ...given] = positionals
-  const top = whole('--top', values.top, 3, 1, Infinity)
-  const threshold = values.threshold === undefined ? undefined : numberIn('--threshold', values.threshold, 0, 0, 1)
+  const top = whole('--top', values.top, 1, Infinity) ?? 3
+  const threshold = numberIn('--threshold', values.threshold, 0, 1)
   if (path === undefined || given.length === 0) {
     throw new OptionError('predict', 'a model and image files are needed', { fix: `\`${help}\` explains its use` })
   }

@@ -9,20 +9,21 @@ import { ImageBlock } from '../../src/node.ts'
 import type { Platform } from '../../src/platform/platform.ts'
 
 test('numbers are taken within their bounds, and an empty text is none', () => {
-  expect([undefined, '0', '7', '1e2'].map((given) => whole('--seeds', given, 3, 0, 100))).toEqual([3, 0, 7, 100])
+  expect([undefined, '0', '7', '1e2'].map((given) => whole('--seeds', given, 0, 100))).toEqual([undefined, 0, 7, 100])
   for (const given of ['', ' ', '-1', '101', '1.5', 'one']) {
-    expect(() => whole('--seeds', given, 3, 0, 100)).toThrow(OptionError)
+    expect(() => whole('--seeds', given, 0, 100)).toThrow(OptionError)
   }
-  expect(() => whole('--seeds', '', 0, 0, Infinity)).toThrowErrorMatchingInlineSnapshot(`
+  expect(() => whole('--seeds', '', 0, Infinity)).toThrowErrorMatchingInlineSnapshot(`
     [OptionError: --seeds: '' is out of range
       expected a whole number from 0 on]
   `)
-  expect([undefined, '0.5', '10'].map((given) => numberIn('--lr', given, 1, 0, 10))).toEqual([1, 0.5, 10])
-  for (const given of ['', ' ', '-1', '11', 'x']) expect(() => numberIn('--lr', given, 1, -1, 10)).toThrow(OptionError)
+  expect([undefined, '0.5', '10'].map((given) => numberIn('--lr', given, 0, 10))).toEqual([undefined, 0.5, 10])
+  for (const given of ['', ' ', '-1', '11', 'x']) expect(() => numberIn('--lr', given, -1, 10)).toThrow(OptionError)
 })
 
 test('what a command does not know is refused', () => {
   expect(choice('--precision', 'f32', ['mixed', 'f32'])).toBe('f32')
+  expect(choice('--precision', undefined, ['mixed', 'f32'])).toBeUndefined()
   expect(() => choice('--precision', 'f64', ['mixed', 'f32'])).toThrow("'f64' is not one of its values")
   expect(() => parseCommand('bench', ['--speed'], { size: { type: 'string' } })).toThrow('npm run bench -- --help')
   expect(() => parseCommand('recipe', ['word'], {})).toThrow(OptionError)

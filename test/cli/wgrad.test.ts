@@ -122,6 +122,7 @@ describe('help and misuse', () => {
     [['train', '--resume', 'set'], 3, 'DataError: set: there is no run to continue'],
     [['train', 'nowhere'], 3, 'DataError: nowhere: no such file or folder'],
     [['check', 'set', '--valid', 'val'], 2, 'set has no folder val'],
+    [['check', 'nowhere', '--seed', 'x'], 2, "OptionError: --seed: 'x' is out of range"],
     [['export', 'model.safetensors', 'model.pb'], 2, 'the suffix of the file says nothing about its format'],
     [['export', 'model.safetensors', 'half.safetensors', '--logits'], 2, 'this is an option of ONNX files'],
     [['evaluate', 'model.safetensors'], 2, 'a model and one folder of images are needed'],

@@ -15,7 +15,6 @@ import type { Gpu } from '../../node.ts'
 import type { Files, Platform } from '../../platform/platform.ts'
 import { OPTIONS_FILE, requireNoRun, RunFolder, RUNS } from '../../platform/node/run-folder.ts'
 import { quoted } from '../../platform/node/terminal.ts'
-import { requireTrainable } from '../check.ts'
 import { countsOf, decoderOf, lookJson, lookText } from '../look.ts'
 import { invocation, type Output } from '../output.ts'
 import { FILES } from './files.ts'
@@ -46,8 +45,9 @@ export async function requireFitting(files: Files, options: TrainOptions, folder
 export async function begin(output: Output, gpu: Gpu, beginning: Beginning): Promise<RunFolder> {
   const { platform } = output
   const { options, survey, pretrained } = beginning
-  requireTrainable(options.folder, survey.findings)
-  const split = splitOf(survey, { valid: options.valid, seed: String(options.seed) })
+  const fatal = survey.findings.find(({ severity }) => severity === 'error')
+  if (fatal) throw new DataError(options.folder, fatal.text)
+  const split = splitOf(survey, options)
   const counts = countsOf(survey, (path) => split.sideOf(path))
   const lookedAt = lookJson(survey, counts)
   output.document({ event: 'look', ...lookedAt })

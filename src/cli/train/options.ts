@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 import { DataError, OptionError } from '../../base/errors.ts'
 import { isRecord, parseRecord, type Json } from '../../base/json.ts'
+import { FLAG, listOf, NUMBER, oneOf, oneOfTexts, TEXT, type Kind, type Kinds } from '../../base/options.ts'
 import { backbones } from '../../exports/nn.ts'
 import { separatorFor, type ImageFolderOptions, type Survey, type TargetKind } from '../../exports/data.ts'
 import { pretrainedNames, type Pretrained } from '../../exports/train.ts'
@@ -142,8 +143,6 @@ export function readTrainOptions(argv: readonly string[], help: string): TrainOp
       fix: 'begin with weights that know images, --pretrained hub, or leave it out',
     })
   }
-  const optional = (name: 'size' | 'epochs' | 'batch-size', low: number, high: number) =>
-    values[name] === undefined ? undefined : whole(`--${name}`, values[name], 0, low, high)
   return {
     help: values.help ?? false,
     json: values.json ?? false,
@@ -153,28 +152,20 @@ export function readTrainOptions(argv: readonly string[], help: string): TrainOp
     reading: folderOptions(values),
     valid: validOption(values.valid),
     pretrained: values.pretrained,
-    model: values.model === undefined ? undefined : choice('--model', values.model, Object.keys(backbones)),
-    widen: values.widen === undefined ? undefined : widenOption(values.widen),
-    size: optional('size', 32, 1024),
-    epochs: optional('epochs', 1, 10_000),
-    freezeEpochs: whole('--freeze-epochs', values['freeze-epochs'], 1, 1, 10_000),
-    batchSize: optional('batch-size', 2, 4096),
-    lr: values.lr === undefined ? undefined : numberIn('--lr', values.lr, 0, 0, 10),
+    model: choice('--model', values.model, Object.keys(backbones)),
+    widen: widenOption(values.widen),
+    size: whole('--size', values.size, 32, 1024),
+    epochs: whole('--epochs', values.epochs, 1, 10_000),
+    freezeEpochs: whole('--freeze-epochs', values['freeze-epochs'], 1, 10_000) ?? 1,
+    batchSize: whole('--batch-size', values['batch-size'], 2, 4096),
+    lr: numberIn('--lr', values.lr, 0, 10),
     flip: !values['no-flip'],
     augment: !values['no-augment'],
-    threshold: thresholdOption(values.threshold),
+    threshold: values.threshold === 'suggest' ? 'suggest' : (numberIn('--threshold', values.threshold, 0, 1) ?? null),
     fp32: values.fp32 ?? false,
-    decoder:
-      values.decoder === undefined
-        ? undefined
-        : choice('--decoder', values.decoder, ['sharp', 'turbo', 'built-in'] as const),
+    decoder: choice('--decoder', values.decoder, ['sharp', 'turbo', 'built-in']),
     seed: seedOption(values.seed),
   }
-}
-
-function thresholdOption(given: string | undefined): number | 'suggest' | null {
-  if (given === undefined) return null
-  return given === 'suggest' ? 'suggest' : numberIn('--threshold', given, 0, 0, 1)
 }
 
 /** Everything that a training run depends on, with all defaults filled in: it is stored, so that the run can be continued. */
@@ -343,6 +334,29 @@ export interface Begun {
   readonly table?: { readonly file: string; readonly sha256: string }
 }
 
+const NULL: Kind = { expected: 'null', is: (value) => value === null }
+const SETTINGS: Kinds<Settings> = {
+  folder: TEXT,
+  targets: oneOfTexts('class', 'labels', 'numbers'),
+  numbers: listOf(TEXT),
+  separator: oneOf(NULL, TEXT),
+  model: oneOfTexts(...Object.keys(backbones)),
+  widen: NUMBER,
+  pretrained: oneOf(NULL, TEXT),
+  size: NUMBER,
+  epochs: NUMBER,
+  freezeEpochs: NUMBER,
+  batchSize: NUMBER,
+  lr: oneOf(NULL, NUMBER),
+  flip: FLAG,
+  augment: FLAG,
+  threshold: oneOf(NULL, oneOfTexts('suggest'), NUMBER),
+  fp32: FLAG,
+  decoder: oneOfTexts('built-in', 'turbo', 'sharp'),
+  shrink: oneOfTexts('exact', 'fast'),
+  seed: NUMBER,
+}
+
 /** Reads what a run was begun with. @throws DataError  if there is no such run, or its file is damaged */
 export async function begunBefore(files: Files, folder: string): Promise<Begun> {
   const file = files.join(folder, OPTIONS_FILE)
@@ -357,39 +371,11 @@ export async function begunBefore(files: Files, folder: string): Promise<Begun> 
   const settings: Record<string, unknown> | undefined = isRecord(begun.settings)
     ? { widen: 1, ...begun.settings }
     : undefined
-  const isText = (value: unknown) => typeof value === 'string'
-  const isNumber = (value: unknown) => typeof value === 'number'
-  const isFlag = (value: unknown) => typeof value === 'boolean'
-  const oneOf =
-    (...values: readonly string[]) =>
-    (value: unknown) =>
-      values.includes(value as string)
-  const kinds: { readonly [Name in keyof Settings]: (value: unknown) => boolean } = {
-    folder: isText,
-    targets: oneOf('class', 'labels', 'numbers'),
-    numbers: Array.isArray,
-    separator: (value) => value === null || isText(value),
-    model: oneOf(...Object.keys(backbones)),
-    widen: isNumber,
-    pretrained: (value) => value === null || isText(value),
-    size: isNumber,
-    epochs: isNumber,
-    freezeEpochs: isNumber,
-    batchSize: isNumber,
-    lr: (value) => value === null || isNumber(value),
-    flip: isFlag,
-    augment: isFlag,
-    threshold: (value) => value === null || value === 'suggest' || isNumber(value),
-    fp32: isFlag,
-    decoder: oneOf('built-in', 'turbo', 'sharp'),
-    shrink: oneOf('exact', 'fast'),
-    seed: isNumber,
-  }
-  const wrong = settings && Object.entries(kinds).find(([name, is]) => !is(settings[name]))
+  const wrong = settings && Object.entries(SETTINGS).find(([name, kind]) => !kind.is(settings[name]))
   const hasDigests =
-    (images === undefined || isText(images)) &&
-    (table === undefined || (isRecord(table) && isText(table.file) && isText(table.sha256)))
-  if (!settings || wrong || !isText(started) || !isRecord(look) || !hasDigests) {
+    (images === undefined || TEXT.is(images)) &&
+    (table === undefined || (isRecord(table) && TEXT.is(table.file) && TEXT.is(table.sha256)))
+  if (!settings || wrong || !TEXT.is(started) || !isRecord(look) || !hasDigests) {
     throw new DataError(file, `a damaged file: its ${wrong ? wrong[0] : 'contents'} is invalid`, { fix: BEGIN_ANEW })
   }
   return { ...begun, settings } as unknown as Begun

@@ -34,7 +34,7 @@ export function requireShareFor({ images }: Pick<ImageFolder, 'images'>, { share
 
 /** Returns the option `--seed`. @throws OptionError  if it is not an integer in range */
 export function seedOption(given: string | undefined): number {
-  return whole('--seed', given, DEFAULT_SEED, 0, 2 ** 31)
+  return whole('--seed', given, 0, 2 ** 31) ?? DEFAULT_SEED
 }
 
 /** Division of the surveyed images into those to train on and those to measure on. */
@@ -50,7 +50,7 @@ export interface SplitSides {
  */
 export function splitOf(
   { images, folder }: Survey,
-  { valid: { share = DEFAULT_SHARE }, seed }: { readonly valid: Valid; readonly seed: string | undefined },
+  { valid: { share = DEFAULT_SHARE }, seed }: { readonly valid: Valid; readonly seed: number },
 ): SplitSides {
   const given = images.some(({ side }) => side !== undefined)
   if (given) {
@@ -63,13 +63,13 @@ export function splitOf(
     labelOf: (path) => (byClass ? (byPath.get(path)?.label ?? '') : ''),
     together: (path) => byPath.get(path)?.content ?? path,
     validPercent: share,
-    seed: seedOption(seed),
+    seed,
   })
   const paths = images.map(({ path }) => path)
   const measured = new Set(measuredOf(folder.path, () => splitter(paths).valid).map((item) => paths[item]))
   return {
     sideOf: (path) => (byPath.has(path) ? (measured.has(path) ? 'valid' : 'train') : undefined),
-    text: `split    ${Math.round(100 * share)}% of ${byClass ? 'every class' : 'the images'} to measure on, chosen at random by seed ${seedOption(seed)}`,
+    text: `split    ${Math.round(100 * share)}% of ${byClass ? 'every class' : 'the images'} to measure on, chosen at random by seed ${seed}`,
   }
 }
 
