@@ -83,7 +83,9 @@ export class Tensor implements Spec {
 
   /** Part of a buffer that kernels bind. @throws ShapeError  if the tensor was released  @throws DeviceError  if it is on another GPU */
   get view(): BufferView {
-    if (this.storage.state === 'released') {
+    // The numbers of a part go with those of the whole.
+    for (let storage: Storage | undefined = this.storage; storage; storage = storage.part) {
+      if (storage.state !== 'released') continue
       throw new ShapeError(this.name ?? 'tensor', 'its numbers were released, by backward or at the end of a scope', {
         given: { tensor: formatShape(this) },
         fix: 'call keep(tensor) before that',

@@ -77,10 +77,12 @@ test('places are given back when all have moved to another optimizer', () => {
     optimizer.close()
   }
   expect(gpu.buffers.usedBytes - used).toBe(all[0].f16Copy?.storage.buffer.byteLength)
+  const copy = all[0].f16Copy
   new ParameterBuffers(all)
   expect(gpu.buffers.usedBytes).toBe(used)
   // Their copies are gone with the buffers: layers in f16 round the numbers themselves.
   expect(all[0].f16Copy).toBeUndefined()
+  expect(() => copy?.view).toThrow('its numbers were released')
 })
 
 test('no parameter at all, or one twice, is refused', () => {

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { add } from '../../src/ops/add.ts'
 import { relu } from '../../src/ops/relu.ts'
 import { noGrad } from '../../src/tensor/op.ts'
-import { keep, release, scope } from '../../src/tensor/scope.ts'
+import { allocateWithin, keep, release, scope } from '../../src/tensor/scope.ts'
 import { read, tensor, zeros } from '../../src/tensor/read-write.ts'
 import type { Tensor } from '../../src/tensor/tensor.ts'
 import { openTestGpu } from '../helpers/gpu.ts'
@@ -45,6 +45,14 @@ describe('scopes', () => {
         tensor  [4] f32
         Fix: call keep(tensor) before that]
     `)
+  })
+
+  test('take the parts of a tensor along', () => {
+    const part = scope(() => {
+      const whole = allocateWithin(zeros([256]), { shape: [128], dtype: 'f32' }, 256)
+      return allocateWithin(whole, { shape: [64], dtype: 'f32' }, 256)
+    })
+    expect(() => part.view).toThrow('its numbers were released')
   })
 
   test('let keep take something out, through every scope', () => {
