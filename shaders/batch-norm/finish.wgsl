@@ -24,7 +24,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   let channel = group.x * LANES + thread % LANES;
   let column = min(channel, shape.CHANNELS - 1u);
   let row = thread / LANES;
-  // Means are summed as distances to the first, for the same reason as pixels are.
+  // Means are summed as distances to the first, since a large mean would cost digits, as in statistics.wgsl.
   let origin = means[column];
   var sum = 0.0;
   var s = row;

@@ -59,7 +59,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
     mean += step;
     deviation += squares - sum * step;
   }
-  // Means of the threads are summed as distances to one pixel, for the same reason as pixels are.
+  // Means of the threads are summed as distances to one pixel, since a large mean would cost digits.
   let base = load4(x[first * shape.VECTORS + column]);
   let place = origin - base + mean;
   let total = sumRows(count / f32(end - first) * place, thread);

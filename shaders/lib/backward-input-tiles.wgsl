@@ -1,7 +1,7 @@
 // The gradient of a convolution's input as a matrix product: pixels by in-channels, along K the taps and out-channels
 // (r, s, o). Selects the tile of a workgroup, the values that its threads stage in workgroup memory in a step of TILE_K,
 // and the place of a sum. Pixels are taken class by class of their row and column modulo STRIDE, and a class has its own taps
-// only, see conv2d/backward-input-broadcast.
+// only, see lib/backward-input-broadcast.
 //
 // A kernel binds dy, weight and dx, has THREADS, and declares where a Group of values, which a thread loads at once, is staged in
 // workgroup memory: with stageLeft(m, group, value) GROUP of them along K, with stageRight(k, group, value) as many columns.

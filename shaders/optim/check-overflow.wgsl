@@ -1,5 +1,4 @@
-// foundInfinity = 1 if any gradient is Inf or NaN. For gradients that were not checked as they
-// were written.
+// foundInfinity = 1 if any gradient is Inf or NaN, for gradients that were not checked as they were written
 //
 // gradients: [BLOCKS·256] f32   foundInfinity: [] u32
 // @use lib/blocks lib/overflow

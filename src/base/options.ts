@@ -35,6 +35,7 @@ export function objectWith(expected: string, ...functions: readonly string[]): K
   }
 }
 
+/** Returns the kind of a list whose items are of a kind. */
 export function listOf(kind: Kind): Kind {
   return {
     expected: `a list, each ${kind.expected}`,
@@ -52,6 +53,7 @@ export function oneOfTexts(...texts: readonly string[]): Kind {
   }
 }
 
+/** Returns the kind of a value that is of one of several kinds. */
 export function oneOf(...kinds: readonly Kind[]): Kind {
   return {
     expected: kinds.map(({ expected }) => expected).join(', or '),

@@ -332,7 +332,10 @@ export async function open(platform: Platform, options: GpuOptions): Promise<Gpu
   const features = WANTED_FEATURES.filter((feature) => device.features.has(feature))
   const profile = options.profile ?? platform.env('PROFILE') !== undefined
   if (profile && !features.includes('timestamp-query')) {
-    throw new DeviceError('openGpu', 'this adapter has no timestamp queries, so nothing can be profiled')
+    throw new DeviceError('openGpu', 'this adapter has no timestamp queries, so nothing can be profiled', {
+      given: { adapter: nameOf(adapter.info) },
+      fix: 'open it without { profile: true } and the setting PROFILE',
+    })
   }
   const instruments = debug >= 1 || profile ? await import('./instruments.ts') : undefined
   const gpu = new Gpu(platform, instance, adapter, device, { ...options, profile }, debug, instruments)

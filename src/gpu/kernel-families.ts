@@ -1,3 +1,4 @@
+/** Names of the families of kernels, see `KernelFamily`. */
 export const KERNEL_FAMILIES = ['broadcast', 'tile', 'matrix'] as const
 
 /**

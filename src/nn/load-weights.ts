@@ -146,7 +146,7 @@ function summedColors({ shape, data }: StateEntry): StateEntry {
   return { shape: withChannels(shape, 1), data: sums }
 }
 
-/** Tells names of the head: the last layer of a model that has weights. */
+/** Returns a function that is true for names in the head: the last layer of a model that has weights. */
 function headOf(model: Module): (name: string) => boolean {
   const head = model.children().findLast(([, child]) => child.states().length > 0)?.[0]
   return (name) => head !== undefined && name.startsWith(`${head}.`)

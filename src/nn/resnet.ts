@@ -37,7 +37,7 @@ const FIRST_GROUP = STEM_LAYERS + 2
 
 /** Sizes of a residual block, and the stream of its initial weights. */
 interface BlockOptions {
-  /** How much wider the output is than the middle: 1, or 4 for a bottleneck. */
+  /** Ratio of the width of the output to that of the middle: 1, or 4 for a bottleneck. */
   readonly expansion: 1 | 4
   readonly inChannels: number
   readonly width: number
@@ -129,7 +129,7 @@ const recomputedStem = ({ recompute }: ResNetOptions) => (recompute === true ? (
  * the linear layer uniform.
  * Source: He et al. 2015, arXiv:1512.03385; torchvision models/resnet.py, ResNet.
  *
- * @param expansion  how much wider the output of a block is than its middle: 1, or 4 for bottlenecks
+ * @param expansion  ratio of a block's output width to its inner width: 1, or 4 for bottlenecks
  * @param blocks     number of residual blocks in each of the (at most four) stages
  * @throws OptionError  when an option is out of range
  */

@@ -28,7 +28,7 @@ export interface Safetensors {
 
 const ELEMENT_BYTES: Readonly<Record<StoredTensor['dtype'], number>> = { I64: 8, F32: 4, U32: 4, F16: 2, BF16: 2 }
 const LENGTH_BYTES = 8
-/** Source: huggingface/safetensors, safetensors/src/tensor.rs, MAX_HEADER_SIZE. */
+/** Most bytes of a header that readers accept. Source: huggingface/safetensors, safetensors/src/tensor.rs, MAX_HEADER_SIZE. */
 const MOST_HEADER_BYTES = 100_000_000
 const METADATA = '__metadata__'
 /** Number of characters of an entry that an error shows. */

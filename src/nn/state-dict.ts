@@ -23,6 +23,7 @@ export function isCounter(name: string): boolean {
   return name.endsWith(IGNORED)
 }
 
+/** Reads the numbers of parameters and running statistics by path, in PyTorch's layouts. */
 export async function stateDict(states: readonly StateTensor[]): Promise<StateDict> {
   const dict = new Map<string, StateEntry>()
   for (const { path, shape, value } of states) {

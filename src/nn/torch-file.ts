@@ -46,7 +46,7 @@ const ALLOWED: ReadonlySet<string> = new Set([TENSOR, PARAMETER, DICTIONARY, ...
 
 /** Entries under which a checkpoint keeps the weights beside other things. Source: fastai learner.py, save_model; timm models/_helpers.py, load_state_dict. */
 const WEIGHTS = ['model', 'state_dict', 'model_state_dict']
-/** Begins every name where the model was wrapped for several devices. Source: torch.nn.DataParallel. */
+/** Beginning of every name where the model was wrapped for several devices. Source: torch.nn.DataParallel. */
 const WRAPPED = 'module.'
 /** Numbers of all tensors at most, for each byte of the file: tensors may share numbers, but not by the thousand. */
 const MOST_NUMBERS_PER_BYTE = 4
@@ -191,7 +191,7 @@ class Numbers {
     this.left = most
   }
 
-  /** Row by row; nothing for tensors that are no weights. */
+  /** Returns the numbers of a tensor, row by row; undefined for one that holds no weights. */
   of(name: string, { storage, offset, shape, stride }: TorchTensor): Float32Array | undefined {
     const type = STORAGES.get(storage.type)
     if (!type) return undefined

@@ -40,7 +40,7 @@ export const VISION_MODEL_KINDS: Kinds<VisionModelOptions> = {
   body: objectWith('{ … }'),
 }
 
-/** A backbone, as an argument. */
+/** Check of an argument that must be a backbone. */
 export const BACKBONE: Kind = {
   expected: 'an architecture, such as resnet34 or xresnet50',
   fix: 'hand over the function itself, resnet34, and not a model that it made',

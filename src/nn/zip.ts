@@ -40,7 +40,7 @@ export function readStoredZip(path: string, bytes: Uint8Array): ZipEntries {
   return entries
 }
 
-/** Where the record is that ends the archive. */
+/** Returns the offset of the record that ends the archive. @throws DataError  if there is none */
 function endOfDirectory(path: string, view: DataView): number {
   const last = view.byteLength - END.bytes
   for (let at = last; at >= Math.max(0, last - END.mostComment); at--) {

@@ -52,7 +52,7 @@ export class Graph {
     return name
   }
 
-  /** Says which value of the graph a tensor of the trace is. */
+  /** Sets the value of the graph that a tensor of the trace is. */
   bind(tensor: Tensor, value: string): void {
     this.values.set(tensor, value)
   }

@@ -67,6 +67,7 @@ const op = defineOp<readonly [Tensor, Tensor, Tensor | undefined], Conv2dOptions
     if (P < 1 || Q < 1) {
       throw new ShapeError('conv2d', 'the filter is larger than the padded image', {
         given: { ...given, padding, ...(dilation === 1 ? {} : { dilation }) },
+        fix: 'use larger images, a smaller filter, or more padding',
       })
     }
     if (bias) requireBias('conv2d', bias, O, given)

@@ -43,6 +43,7 @@ const op = defineOp<readonly [Tensor], MaxPoolOptions, WindowPoolPlan>({
     if (P < 1 || Q < 1) {
       throw new ShapeError('maxPool', 'the window is larger than the padded image', {
         given: { x, kernelSize, padding },
+        fix: 'use larger images, or a smaller kernelSize',
       })
     }
     return planWindowPool(x, P, Q, { WINDOW: kernelSize, constants: { STRIDE: stride, PAD: padding } })

@@ -7,6 +7,7 @@ import type { OptimizerFactory } from './optimizer.ts'
 
 export type { RAdamOptions } from './radam-optimizer.ts'
 
+/** Checks of the options of `radam`. */
 export const RADAM_KINDS: Kinds<RAdamOptions> = {
   momentum: NUMBER,
   squareMomentum: NUMBER,

@@ -12,6 +12,7 @@ export interface OneCycleOptions {
   readonly moms?: readonly [number, number, number]
 }
 
+/** Checks of the options of `oneCycle`. */
 export const ONE_CYCLE_KINDS: Kinds<OneCycleOptions> = {
   div: NUMBER,
   divFinal: NUMBER,

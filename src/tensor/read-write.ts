@@ -16,6 +16,7 @@ const NUMBERS: Kind = {
       ? NUMBER.is((value as unknown as ArrayLike<unknown>)[0] ?? 0)
       : Array.isArray(value) && value.every(NUMBER.is),
 }
+const U32 = { expected: 'whole numbers from 0 to 4294967295', fix: "tensor(data, shape, 'f32') for any others" }
 /** Check of a shape. */
 export const SHAPE: Kind = { ...listOf(NUMBER), expected: 'a list of whole numbers, such as [2,3]' }
 
@@ -58,7 +59,10 @@ export async function read(source: Tensor): Promise<Float32Array | Uint32Array> 
 export async function item(source: Tensor): Promise<number> {
   const numbers = await read(source)
   if (numbers.length === 1) return numbers[0]
-  throw new ShapeError('item', 'the tensor must have one element', { given: { tensor: source } })
+  throw new ShapeError('item', 'the tensor must have one element', {
+    given: { tensor: source },
+    fix: 'read(tensor) returns all of them',
+  })
 }
 
 function pack(data: ArrayLike<number>, spec: Spec): Float32Array | Uint16Array | Uint32Array {
@@ -68,7 +72,7 @@ function pack(data: ArrayLike<number>, spec: Spec): Float32Array | Uint16Array |
     const padded = new Uint32Array(stored / 4)
     padded.set(data)
     for (let i = 0; i < data.length; i++) {
-      if (padded[i] !== data[i]) throw new OptionError('tensor', `${data[i]} is not a number of u32`)
+      if (padded[i] !== data[i]) throw new OptionError('tensor', `${data[i]} is not a number of u32`, U32)
     }
     return padded
   }

@@ -75,7 +75,7 @@ export type CheckedFunction<Name extends string> = (inputs: Readonly<Record<Name
  * an input a last axis that is no multiple of four. Kernels run on memory that is NaN, so that what they do not write is found.
  *
  * @param name  name of the function in errors: `relu: dL/dx[0,7] is 0, finite difference says 0.045`
- * @param f     function under test. Of its result any shape will do
+ * @param f     function under test, whose result may have any shape
  * @throws WgradError   naming the first element whose gradient is wrong, or whose padding is not zero
  * @throws OptionError  if an argument or option is not of its kind
  * Source: PyTorch torch/autograd/gradcheck.py, gradcheck, which needs f64; WebGPU has none.

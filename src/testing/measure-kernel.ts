@@ -102,6 +102,7 @@ const PREPARED_KINDS = {
   },
 }
 
+/** Number of rounds that are done however long they take. */
 const FEWEST_ROUNDS = 3
 
 /** Largest number of elements checked per result, and the number of additions this may cost in total. */
@@ -149,13 +150,14 @@ const HALF_ROUNDING = 2 ** -11
  */
 export async function measureKernel(gpu: Gpu, item: KernelCase, timing: KernelTiming = {}): Promise<KernelTime> {
   checkOptions('measureKernel', timing, TIMING_KINDS)
-  requireInteger('measureKernel', 'rounds', timing.rounds ?? FEWEST_ROUNDS, { from: 1 })
+  const { rounds = 9, patienceMs = 1000 } = timing
+  requireInteger('measureKernel', 'rounds', rounds, { from: 1 })
   requireProfiler('measureKernel', gpu)
   const operands = new KernelOperands()
   try {
     const prepared = item.prepare(operands)
     const deviation = await proveKernel(item.name, prepared, operands)
-    const { times, launches } = await time(gpu, prepared, timing)
+    const { times, launches } = await time(gpu, prepared, { rounds, patienceMs })
     if (launches === 0) throw new WgradError(item.name, 'nothing is launched, so there is nothing to time')
     const { flops, bytes, arithmetic = 'f32', kernel = '' } = prepared
     return {
@@ -240,8 +242,8 @@ async function deviationOf(
 }
 
 /**
- * Shortest duration of a round, filled with repeated runs: clocks are too coarse for less, and the GPU would idle in
- * between.
+ * Shortest duration of a round, filled with repeated runs, and most of these: clocks are too coarse for less, and the GPU would
+ * idle in between.
  */
 const ROUND_MS = 2
 const MOST_RUNS = 64
@@ -250,7 +252,7 @@ const MOST_RUNS = 64
 async function time(
   gpu: Gpu,
   { run }: PreparedKernel,
-  { rounds = 9, patienceMs = 1000 }: KernelTiming,
+  { rounds, patienceMs }: Required<KernelTiming>,
 ): Promise<{ times: number[]; launches: number }> {
   const profiler = requireProfiler('measureKernel', gpu)
   const warmUp = warmUpOf(gpu)

@@ -237,6 +237,7 @@ async function probeLaunch(gpu: Gpu): Promise<{ launchMs: number; recordMs: numb
   return { launchMs, recordMs: Math.min(...times) }
 }
 
+/** Number of launches that are recorded for one time, as a clock is too coarse for one. */
 const RECORDED = 256
 
 /** Chooses the number of iterations for which a probe takes about PROBE_MS, then times it. */

@@ -138,7 +138,8 @@ test('refuses what does not fit, before any work', () => {
     [ShapeError: conv2d: the filter is larger than the padded image
       x        [2,8,8,4] f32
       weight   [8,9,9,4] f32
-      padding  0]
+      padding  0
+      Fix: use larger images, a smaller filter, or more padding]
   `)
   expect(() => conv2d(x, zeros([8, 3, 3, 4]), { stride: 0 })).toThrowErrorMatchingInlineSnapshot(`
     [OptionError: conv2d: stride is out of range

@@ -86,7 +86,8 @@ test('refuses what does not fit, before any work', () => {
     [ShapeError: maxPool: the window is larger than the padded image
       x           [2,4,4,3] f32
       kernelSize  5
-      padding     0]
+      padding     0
+      Fix: use larger images, or a smaller kernelSize]
   `)
   expect(() => maxPool(x, { kernelSize: 17, stride: 2 })).toThrowErrorMatchingInlineSnapshot(`
     [OptionError: maxPool: kernelSize is out of range

@@ -53,13 +53,18 @@ describe('transfer', () => {
         expected f32, f16, u32]
     `)
     expect(() => tensor([0, -1], [2], 'u32')).toThrowErrorMatchingInlineSnapshot(
-      `[OptionError: tensor: -1 is not a number of u32]`,
+      `
+      [OptionError: tensor: -1 is not a number of u32
+        expected whole numbers from 0 to 4294967295
+        Fix: tensor(data, shape, 'f32') for any others]
+    `,
     )
     expect(() => tensor(new Float32Array([0.5]), [1], 'u32')).toThrow(OptionError)
     expect(() => tensor(new BigInt64Array(2) as never, [2])).toThrow('expected a list of numbers')
     await expect(item(zeros([2]))).rejects.toThrowErrorMatchingInlineSnapshot(`
       [ShapeError: item: the tensor must have one element
-        tensor  [2] f32]
+        tensor  [2] f32
+        Fix: read(tensor) returns all of them]
     `)
   })
 })

@@ -22,6 +22,7 @@ export interface ConvolutionKernel {
   readonly takes?: (sizes: ConvolutionSizes) => boolean
 }
 
+/** Check of the name of a pass. */
 export const PASS = oneOfTexts(...PASSES)
 
 const KINDS: Kinds<ConvolutionKernel> = {

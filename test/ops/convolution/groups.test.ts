@@ -207,7 +207,8 @@ test('refuses what does not fit, before any work', () => {
       x         [2,8,8,6] f32
       weight    [6,3,3,6] f32
       padding   0
-      dilation  4]
+      dilation  4
+      Fix: use larger images, a smaller filter, or more padding]
   `)
   expect(() => conv2d(x, zeros([6, 3, 3, 6]), { bias: zeros([5]) })).toThrowErrorMatchingInlineSnapshot(`
     [ShapeError: conv2d: there must be one bias per output
