@@ -92,6 +92,23 @@ test.each([0.9, 0.99, 0.9999, 0.99999])('the bias corrections are exact, squareM
   }
 })
 
+test.each([
+  ['after very many bad steps', 2 ** -126, 0, NaN],
+  ['after very many good ones', 2 ** 127, 1999, 0],
+])('the loss scale has an inverse in f32 %s', async (_when, scale, goodSteps, gradient) => {
+  const p = parameter('p', [4])
+  const optimizer = adam()([[p]])
+  const scaler = new LossScaler({ mixed: true })
+  scaler.loadState({ scale, goodSteps })
+  for (const each of [gradient, 0]) {
+    setGradient(p, new Float32Array(4).fill(each))
+    optimizer.step(scaler)
+  }
+  const left = await item(scaler.scale)
+  expect([left, 1 / left].map(Math.fround).every((value) => Number.isFinite(value) && value >= 2 ** -126)).toBe(true)
+  expect((await read(p.value)).every(Number.isFinite)).toBe(true)
+})
+
 describe('a bad step', () => {
   test.each([
     [Infinity, 0],
