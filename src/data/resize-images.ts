@@ -58,7 +58,11 @@ export async function resizeImages(
   requireInteger('resizeImages', 'size', size, { from: 1 })
   checkArgument('resizeImages', 'dest', dest, PATH)
   const { files, decoder } = platform
-  if (files.join(dest, 'x') === files.join(path, 'x')) {
+  // A relative path may name the folder of an absolute one, or a link lead to it.
+  const idOf = async (folder: string) =>
+    files.identify && (await files.exists(folder)) ? files.identify(folder) : undefined
+  const id = await idOf(dest)
+  if (files.join(dest, 'x') === files.join(path, 'x') || (id !== undefined && id === (await idOf(path)))) {
     throw new OptionError('resizeImages', 'dest is the folder of the images', { given: { dest } })
   }
   const images = await getImageFiles(path, { platform })

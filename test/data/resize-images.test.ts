@@ -1,6 +1,6 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import sharp from 'sharp'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { OptionError } from '../../src/base/errors.ts'
@@ -54,6 +54,14 @@ test('png keeps every pixel, and resume keeps copies that are there', async () =
 
 test('what would write over an image is refused', async () => {
   await expect(resizeImages(at('in'), { size: 30, dest: `${at('in')}/`, platform })).rejects.toThrow(OptionError)
+  symlinkSync(at('in'), at('link'))
+  const before = readFileSync(at('in', 'dog', 'turned.jpg'))
+  for (const dest of [at('link'), relative('.', at('in'))]) {
+    await expect(resizeImages(at('in'), { size: 30, dest, platform })).rejects.toThrow(
+      'dest is the folder of the images',
+    )
+  }
+  expect(readFileSync(at('in', 'dog', 'turned.jpg')).equals(before)).toBe(true)
   await expect(resizeImages(at('in'), { size: 0, dest: at('out'), platform })).rejects.toThrow('size')
   writeFileSync(at('in', 'cat', 'wide.jpg'), await image(8, 8).jpeg().toBuffer())
   await expect(resizeImages(at('in'), { size: 30, dest: at('out'), platform })).rejects.toThrow(
