@@ -96,9 +96,17 @@ export class ThreadedDecodePool implements DecodePool {
       if (seat === undefined || seat.jobs.length >= JOBS_PER_THREAD) return
       const task = this.queue.shift()
       if (task === undefined) return
+      try {
+        seat.thread.post(task.job)
+      } catch (cause) {
+        // No memory for the copy of its pixels, for instance. The thread answers in order, and knows nothing of this job.
+        task.reject(
+          new DataError(task.job.path, `could not be given to a decoding thread (${String(cause)})`, { cause }),
+        )
+        continue
+      }
       seat.jobs.push(task)
       seat.thread.hold(true)
-      seat.thread.post(task.job)
     }
   }
 

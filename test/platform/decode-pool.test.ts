@@ -236,6 +236,26 @@ describe('the pool', () => {
     expect(await rejection(tasks[2])).toBeInstanceOf(DecodeError)
   })
 
+  test('an image that cannot be sent to a thread costs itself only, and is not taken for another', async () => {
+    const {
+      workers: [a],
+      pool,
+      tasks,
+    } = begin(1, 3)
+    const { post } = a
+    a.post = (job) => {
+      if (job.path === 'p2' || job.path === 'p4') throw new Error('out of memory')
+      post.call(a, job)
+    }
+    for (const path of ['p3', 'p4', 'p5']) tasks.push(pool.decode({ path }))
+    for (let i = 0; i < 4; i++) a.finish()
+    expect(a.held).toBe(false)
+    expect(await widths([0, 1, 3, 5].map((i) => tasks[i]))).toEqual([0, 1, 3, 5])
+    for (const i of [2, 4]) {
+      expect(String(await rejection(tasks[i]))).toContain(`p${i}: could not be given to a decoding thread`)
+    }
+  })
+
   test('a thread that breaks down costs the image it was on, and is replaced', async () => {
     const { workers, tasks } = begin(1, 4)
     workers[0].reply('ready')
