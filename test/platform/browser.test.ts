@@ -360,6 +360,33 @@ test('files of a folder handle', async () => {
   expect(await rejection(files.read('runs/a'))).toBe('runs/a: a folder where a file is expected, or the reverse')
 })
 
+test('a file of a folder handle that has changed since is refused with its path', async () => {
+  const root = new Folder('')
+  const files = folderFiles(root as unknown as FileSystemDirectoryHandle)
+  await files.write('cat.txt', 'a cat')
+  const changed = new Blob(['a dog'])
+  changed.arrayBuffer = () => Promise.reject(new DOMException('it has changed', 'NotReadableError'))
+  const leaf = await root.getFileHandle('cat.txt')
+  leaf.getFile = () => Promise.resolve(changed)
+  for (const reading of [files.read('cat.txt'), files.readText('cat.txt')]) {
+    const error: unknown = await reading.catch((thrown: unknown) => thrown)
+    expect(error).toBeInstanceOf(DataError)
+    expect(String(error)).toContain('cat.txt: the file cannot be read\n  reason  it has changed')
+  }
+})
+
+test('a file of a folder handle that cannot be removed from its folder is not moved to another', async () => {
+  const root = new Folder('')
+  const files = folderFiles(root as unknown as FileSystemDirectoryHandle)
+  await files.write('cat/1.txt', 'a cat')
+  await files.write('dog/2.txt', 'a dog')
+  const cats = await root.getDirectoryHandle('cat')
+  cats.removeEntry = () => Promise.reject(new DOMException('locked', 'NoModificationAllowedError'))
+  expect(await rejection(files.move!('cat/1.txt', 'dog/1.txt'))).toContain('cat/1.txt: the file is being written')
+  expect(await files.list('dog')).toEqual([{ name: '2.txt', kind: 'file' }])
+  expect(await files.readText('cat/1.txt')).toBe('a cat')
+})
+
 describe('a file that cannot be written', () => {
   afterEach(() => {
     Leaf.fault = {}

@@ -3,7 +3,7 @@ import { requireShallow } from '../../base/json.ts'
 import { fileText } from '../../base/utf8.ts'
 import type { FileEntry, Files } from '../platform.ts'
 import { byName, join, names, ORIGIN } from './paths.ts'
-import { alreadyThere, glanceAt, readOnly, type BlobFiles } from './blob-files.ts'
+import { alreadyThere, bytesOf, glanceAt, readOnly, type BlobFiles } from './blob-files.ts'
 
 /**
  * The files below a URL, read only. A server does not list folders, so `manifest.json` beside them does: an array of
@@ -209,6 +209,7 @@ export function folderFiles(root: FileSystemDirectoryHandle): BlobFiles {
     return (await folderOf(parts.slice(0, -1), create)).getFileHandle(parts.at(-1) ?? '', { create })
   }
   const file = (path: string): Promise<File> => named(path, async () => (await fileOf(path, false)).getFile())
+  const read = async (path: string): Promise<Uint8Array> => bytesOf(path, await file(path))
   const exists = (path: string): Promise<boolean> =>
     fileOf(path, false)
       .catch(() => folderOf(names(path), false))
@@ -260,8 +261,8 @@ export function folderFiles(root: FileSystemDirectoryHandle): BlobFiles {
           await folder.removeEntry(probe)
         }
       }),
-    read: async (path) => new Uint8Array(await (await file(path)).arrayBuffer()),
-    readText: async (path) => fileText(path, new Uint8Array(await (await file(path)).arrayBuffer())),
+    read,
+    readText: async (path) => fileText(path, await read(path)),
     write: (path, content) =>
       named(path, () => write(path, typeof content === 'string' ? content : new Uint8Array(content))),
     // A copy, as only some browsers let a page rename, and only what they keep for it.
@@ -269,7 +270,11 @@ export function folderFiles(root: FileSystemDirectoryHandle): BlobFiles {
       const content = await file(from)
       if (await exists(to)) throw alreadyThere(from, to)
       await named(to, () => write(to, content))
-      await named(from, () => remove(from))
+      await named(from, () => remove(from)).catch(async (error: unknown) => {
+        // It stays where it was, and must not be in two folders.
+        await remove(to).catch(() => undefined)
+        throw error
+      })
     },
   }
 }
