@@ -136,12 +136,11 @@ async function factsOf(
   { files, sha256 }: Platform,
   images: readonly FolderImage[],
 ): Promise<{ readonly format: string; readonly content: string }[]> {
-  const { glance } = files
-  if (!glance) return images.map(({ path }) => ({ format: 'image', content: path }))
+  if (!files.glance) return images.map(({ path }) => ({ format: 'image', content: path }))
   const begins: { readonly format: string; readonly begin: string | undefined }[] = []
   const count = new Map<string, number>()
   for (const { path } of images) {
-    const one = await glance(path, COMPARED_BYTES).catch(() => undefined)
+    const one = await files.glance(path, COMPARED_BYTES).catch(() => undefined)
     const begin = one && beginKey(one)
     if (begin !== undefined) count.set(begin, (count.get(begin) ?? 0) + 1)
     begins.push({ format: (one && imageKind(one.start)) ?? 'unknown', begin })

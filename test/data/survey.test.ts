@@ -6,6 +6,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import { readImageFolder } from '../../src/data/image-folder.ts'
 import { stratifiedSplitter } from '../../src/data/splitters.ts'
 import { surveyImages } from '../../src/data/survey.ts'
+import { PageFiles } from '../../src/platform/browser/page-files.ts'
 import { createNodePlatform } from '../../src/platform/node/index.ts'
 
 const platform = { ...createNodePlatform({ threads: 0 }), log: () => {}, status: undefined }
@@ -39,6 +40,16 @@ test('finds nothing in a folder without faults, and knows sizes and formats', as
   expect(findings).toEqual([])
   expect(classes).toEqual(['a', 'b'])
   expect(images[0]).toMatchObject({ name: 'a/0.jpg', width: 40, height: 40, format: 'JPEG' })
+})
+
+test('knows formats and copies in a page, whose files are an object of a class', async () => {
+  put('a/1.jpg', 10)
+  put('b/2.jpg', 20)
+  copyFileSync(join(path, 'a/1.jpg'), join(path, 'a/copy.jpg'))
+  const page = { ...platform, files: new PageFiles(platform.files) }
+  const { images, findings } = await surveyImages(await readImageFolder(path, { platform: page }), { platform: page })
+  expect(images.map(({ format }) => format)).toEqual(['JPEG', 'JPEG', 'JPEG'])
+  expect(findings.filter(({ kind }) => kind === 'copies').map(({ files }) => files)).toEqual([['a/1.jpg = a/copy.jpg']])
 })
 
 test('reads no file to its end that begins otherwise than all of its size', async () => {
