@@ -24,6 +24,21 @@ test.each(cases)('$name: the pixels of Pillow', async ({ file, rgb }) => {
   expect(pixels.data.every((value, i) => i % 4 !== 3 || value === 255)).toBe(true)
 })
 
+test('run-length codes may go on some columns to the right and some rows up', async () => {
+  const file = fileOf('runs of 8 bits')
+  const dataAt = new DataView(file.buffer).getUint32(10, true)
+  const [index, x, row] = [1, 3, 2]
+  const codes = [0, 2, x, row, 1, index, 0, 1]
+  const { data } = await decode(Uint8Array.from([...file.subarray(0, dataAt), ...codes]))
+  // The palette, behind headers of 54 bytes: blue, green, red and a byte that means nothing.
+  const colorOf = (entry: number) => [...file.subarray(54 + 4 * entry, 57 + 4 * entry)].reverse()
+  expect(colorOf(index)).not.toEqual(colorOf(0))
+  for (let at = 0; at < width * height; at++) {
+    const isThere = at === (height - 1 - row) * width + x
+    expect([...data.subarray(4 * at, 4 * at + 3)], String(at)).toEqual(colorOf(isThere ? index : 0))
+  }
+})
+
 test('is read whichever decoder is asked for, and resized', async () => {
   const resize = { width: 4, height: 4, method: 'crop', position: [0.5, 0.5] } as const
   const plain = await decode(fileOf('24 bits'), { resize })

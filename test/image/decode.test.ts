@@ -175,6 +175,9 @@ describe('the pixels are those of Pillow', () => {
     expect(fast.data).not.toEqual(exact.data)
     expect(Math.max(...fast.data.map((value, i) => Math.abs(value - exact.data[i])))).toBeLessThanOrEqual(8)
     expect([shrinkFor(600, 800, resize), shrinkFor(479, 800, resize), shrinkFor(119, 800, resize)]).toEqual([8, 4, 1])
+    // All of the image becomes 80 pixels on a side, of which 64 are kept.
+    const middle = { method: 'middle', width: 64, height: 64, extra: 16 } as const
+    expect([shrinkFor(640, 640, middle), shrinkFor(639, 640, middle)]).toEqual([8, 4])
   })
 
   test('shrunk on load, a WebP on its side has the pixels of the upright one', async () => {

@@ -46,6 +46,13 @@ test('images of one color and of one pixel stay as they are where there is nothi
   }
 })
 
+test('an image whose brightest color fills all but a few pixels is not equalized', () => {
+  // 300 pixels, 200 of them of the brightest color: the step is ⌊(300 − 200) / 255⌋ = 0.
+  const data = Uint8Array.from({ length: 300 * 4 }, (_, i) => (i % 4 === 3 ? 255 : i < 100 * 4 ? 40 : 200))
+  const image = { width: 300, height: 1, data }
+  expect(editPixels(image, [{ op: 'equalize', by: 0 }])).toEqual(image)
+})
+
 test('an operation that does not exist is refused', () => {
   expect(() => editPixels(source, [{ op: 'blur' as 'rotate', by: 1 }])).toThrow(OptionError)
 })
