@@ -234,7 +234,7 @@ export function requireOneClass(
 function categorizer(block: string, vocab: readonly string[], addNa: boolean): (item: string, label: string) => number {
   const numbers = new Map(vocab.map((label, i) => [sameSpelling(label), i]))
   return (item, label) => {
-    const number = numbers.get(sameSpelling(label)) ?? (addNa ? 0 : undefined)
+    const number = numbers.get(label) ?? (addNa ? 0 : undefined)
     if (number !== undefined) return number
     throw new DataError(item, `the label '${label}' is not in the vocabulary`, {
       given: { vocabulary: vocabText(vocab) },

@@ -98,6 +98,7 @@ test('a line of a table is read as it was written, whatever is in its cells', ()
     ['a', 'b'],
     ['x, y', 'say "hi"'],
     ['two\r\nlines', '"'],
+    ['a carriage\rreturn', ''],
     ['plain', 'ä 图'],
     ['', '1'],
   ]

@@ -99,6 +99,16 @@ describe('class folders', () => {
     expect((await read()).images).toEqual([' cat/1.jpg | cat', 'cat/2.jpg | cat', 'dog /3.jpg | dog'])
   })
 
+  test('may be called train and test beside others, as of vehicles and signs', async () => {
+    put(['bus/1.jpg', 'test/2.jpg', 'train/3.jpg', 'train/4.jpg'])
+    expect(await read()).toEqual({
+      layout: 'classes',
+      description: 'class folders',
+      images: ['bus/1.jpg | bus', 'test/2.jpg | test', 'train/3.jpg | train', 'train/4.jpg | train'],
+      apart: [],
+    })
+  })
+
   test('may lie within a folder around all of them', async () => {
     put(['download/my pictures/cat/1.jpg', 'download/my pictures/dog/2.jpg', 'download/cover.jpg'])
     expect(await read()).toEqual({
