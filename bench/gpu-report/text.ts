@@ -7,7 +7,7 @@ import type { Row } from '../kernels/harness.ts'
 import { totals } from '../kernels/kernel-table.ts'
 import type { Machine } from '../machine/machine.ts'
 import { arithmeticPeak, type Peaks } from '../../src/testing/peaks.ts'
-import { percent } from '../../src/train/report/format.ts'
+import { percent } from '../../src/base/format.ts'
 import { imagesPerSecond, stepName, type StepRow } from '../steps/step.ts'
 
 /** Formats the parts as tables in Markdown, for bench/results. */

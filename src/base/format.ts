@@ -53,3 +53,8 @@ function significant(value: number, digits: number): string {
 function two(value: number): string {
   return String(value).padStart(2, '0')
 }
+
+/** Formats a fraction: `81.1%`, or `–` where it is not finite. */
+export function percent(share: number): string {
+  return Number.isFinite(share) ? `${(100 * share).toFixed(1)}%` : '–'
+}

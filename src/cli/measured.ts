@@ -1,3 +1,4 @@
+import { percent } from '../base/format.ts'
 import type { Json } from '../base/json.ts'
 import { formatTable } from '../base/table.ts'
 import { ClassificationInterpretation } from '../node.ts'
@@ -25,7 +26,8 @@ export function measureTargets(
   threshold: number | undefined,
 ): AnyMeasured {
   if (target.columns === 'class') {
-    const measured = measure(results, target.vocab)
+    const classes = new ClassificationInterpretation(results, target.vocab)
+    const measured = { interpretation: classes, ...classes.accuracy() }
     return { text: measuredText(measured), json: measuredJson(measured), measured }
   }
   const interpretation = new TargetInterpretation(results, target, threshold === undefined ? {} : { threshold })
@@ -45,26 +47,14 @@ export type AnyMeasured = { readonly text: string; readonly json: { readonly [na
   | { readonly measured?: undefined; readonly interpretation: TargetInterpretation }
 )
 
-/** Measures predictions of classes. */
-function measure(results: ItemPredictions, vocab: readonly string[]): Measured {
-  const interpretation = new ClassificationInterpretation(results, vocab)
-  return { interpretation, ...interpretation.accuracy() }
-}
-
-/** Formats an accuracy: `accuracy 93.3% (28 of 30), with 95% confidence between 78.7% and 98.2%` */
-function accuracyText({ accuracy, right, count, interval: [low, high] }: Measured): string {
-  return `accuracy ${percent(accuracy)} (${right} of ${count}), with 95% confidence between ${percent(low)} and ${percent(high)}`
-}
-
 /** Formats accuracy, the figures of each class, and what is confused with what. */
-function measuredText(measured: Measured): string {
-  const { interpretation } = measured
+function measuredText({ interpretation, accuracy, right, count, interval: [low, high] }: Measured): string {
   const { vocab } = interpretation
   const pairs = interpretation.mostConfused().slice(0, PAIRS)
   const matrix = () => interpretation.confusionMatrix().map((row, i) => [vocab[i], ...row.map(String)])
   const confusion = vocab.length > MATRIX ? [] : ['', formatTable([['actual \\ predicted', ...vocab], ...matrix()])]
   return [
-    accuracyText(measured),
+    `accuracy ${percent(accuracy)} (${right} of ${count}), with 95% confidence between ${percent(low)} and ${percent(high)}`,
     '',
     interpretation.classificationReport(),
     ...confusion,
@@ -75,8 +65,9 @@ function measuredText(measured: Measured): string {
 }
 
 /** Returns the same figures as a document. */
-function measuredJson(measured: Measured): { readonly [name: string]: Json } {
-  const { interpretation, accuracy, interval, baseline, count, right } = measured
+function measuredJson({ interpretation, accuracy, interval, baseline, count, right }: Measured): {
+  readonly [name: string]: Json
+} {
   return {
     accuracy,
     interval: [...interval],
@@ -98,8 +89,4 @@ function confusionJson(interpretation: ClassificationInterpretation): Json {
   const { vocab: classes } = interpretation
   if (classes.length <= JSON_MATRIX) return { classes, counts: interpretation.confusionMatrix() }
   return { classes, pairs: interpretation.mostConfused().map((pair) => ({ ...pair })) }
-}
-
-function percent(share: number): string {
-  return Number.isFinite(share) ? `${(100 * share).toFixed(1)}%` : '–'
 }

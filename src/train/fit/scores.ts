@@ -24,6 +24,11 @@ export const precisionScore: Score = ({ right, predicted }) => part(right, predi
 /** Computes recall: of those that should be positive the fraction that is. */
 export const recallScore: Score = ({ right, support }) => part(right, support)
 
+/** Computes the three scores of one class or label. */
+export function scoresOf(counts: Counts): { readonly precision: number; readonly recall: number; readonly f1: number } {
+  return { precision: precisionScore(counts), recall: recallScore(counts), f1: fScore(1)(counts) }
+}
+
 /** Makes the score F-beta. Its formula is that in counts, which needs no case for precision and recall of 0. */
 export function fScore(beta: number): Score {
   return ({ right, predicted, support }) => part((1 + beta ** 2) * right, beta ** 2 * support + predicted)

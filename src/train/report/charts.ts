@@ -1,7 +1,7 @@
 import { lineChart, type Line } from '../results/line-chart.ts'
 import { shortly } from '../results/draw-plot.ts'
 import type { EpochResult, FitFigures, StepFigures } from './figures.ts'
-import { percent } from './format.ts'
+import { percent } from '../../base/format.ts'
 import { Html, html } from './html.ts'
 
 type Point = readonly [x: number, y: number]

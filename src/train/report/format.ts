@@ -1,8 +1,3 @@
-/** Formats a fraction: `81.1%` */
-export function percent(share: number): string {
-  return Number.isFinite(share) ? `${(100 * share).toFixed(1)}%` : '–'
-}
-
 /** Formats a fraction without decimal places: `81%` */
 export function wholePercent(share: number): string {
   return Number.isFinite(share) ? `${Math.round(100 * share)}%` : '–'

@@ -5,6 +5,7 @@ import type { Pictures } from '../../data/pictures.ts'
 import type { Pixels } from '../../image/pixels.ts'
 import { resample } from '../../image/resize.ts'
 import type { Platform } from '../../platform/platform.ts'
+import { byLoss } from '../results/cleaning-list.ts'
 import { gradCam } from '../results/grad-cam.ts'
 import type { ClassificationInterpretation, ItemLoss } from '../results/interpretation.ts'
 import type { Predictor } from '../results/predictor.ts'
@@ -125,13 +126,12 @@ export function suspectTiles(
   items: readonly CleaningItem[],
   { decoding }: Pick<Pictures, 'decoding'>,
 ): Promise<SuspectTile[]> {
-  const size = ({ loss }: CleaningItem) => (Number.isNaN(loss) ? Infinity : loss)
   const suspects = items.flatMap((item) =>
     item.suggested === undefined ? [] : [{ ...item, suggested: item.suggested }],
   )
   return Promise.all(
     suspects
-      .sort((a, b) => size(b) - size(a) || 0)
+      .sort(byLoss)
       .slice(0, SUSPECTS)
       .map(async ({ path, label, suggested, loss }) => ({
         uri: await fileUri(platform, path, decoding),

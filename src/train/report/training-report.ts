@@ -1,5 +1,5 @@
 import { OptionError } from '../../base/errors.ts'
-import { formatClock } from '../../base/format.ts'
+import { formatClock, percent } from '../../base/format.ts'
 import { lineChart } from '../results/line-chart.ts'
 import { LAST_STEPS, type LrCurve, type Suggestion } from '../results/lr-suggestions.ts'
 import { fitCharts, metricNames } from './charts.ts'
@@ -13,7 +13,7 @@ import {
   type TileGroup,
   type WrongTile,
 } from './figures.ts'
-import { count, percent, rate, six } from './format.ts'
+import { count, rate, six } from './format.ts'
 import { Html, html } from './html.ts'
 import { confusionMatrix, mostConfused, suspectLabels, wrongest } from './parts.ts'
 import { STYLE } from './style.ts'

@@ -80,8 +80,8 @@ export function cleaningListOf(
   )
 }
 
-/** The largest first; NaN ranks above every loss. */
-function byLoss(a: CleaningItem, b: CleaningItem): number {
+/** Compares items by their losses, for the largest first; NaN ranks above every loss. */
+export function byLoss(a: CleaningItem, b: CleaningItem): number {
   const size = ({ loss }: CleaningItem) => (Number.isNaN(loss) ? Infinity : loss)
   return size(b) - size(a)
 }

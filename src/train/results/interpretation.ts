@@ -9,6 +9,7 @@ import { CLEANING_LIST_KINDS, cleaningListOf, type CleaningListOptions } from '.
 import type { ItemPredictions } from '../fit/evaluation.ts'
 import { outputName } from '../../data/targets.ts'
 import { argmax, requireClassTargets } from '../fit/metrics.ts'
+import { scoresOf } from '../fit/scores.ts'
 
 const VOCAB = { ...listOf(TEXT), expected: 'the names of the classes: `loaders.vocab`' }
 
@@ -194,7 +195,10 @@ export class ClassificationInterpretation {
       predicted[this.predicted[row]]++
       if (actual === this.predicted[row]) right[actual]++
     }
-    return this.vocab.map((name, label) => scores(name, right[label], predicted[label], support[label]))
+    return this.vocab.map((name, label) => {
+      const counts = { right: right[label], predicted: predicted[label], support: support[label] }
+      return { name, ...counts, ...scoresOf(counts) }
+    })
   }
 
   /**
@@ -212,12 +216,11 @@ export class ClassificationInterpretation {
       recall: total((one) => one.recall * weight(one)),
       f1: total((one) => one.f1 * weight(one)),
     })
-    const micro = scores(
-      '',
-      total((one) => one.right),
-      total((one) => one.predicted),
-      all,
-    )
+    const micro = scoresOf({
+      right: total((one) => one.right),
+      predicted: total((one) => one.predicted),
+      support: all,
+    })
     const line = (name: string, { precision, recall, f1 }: ReturnType<typeof mean>, items = all) => [
       name,
       ...[precision, recall, f1].map((score) => score.toFixed(2)),
@@ -261,11 +264,4 @@ export interface ClassScores {
   readonly precision: number
   readonly recall: number
   readonly f1: number
-}
-
-/** Computes the scores of one class; a score with a denominator of 0 is 0. */
-function scores(name: string, right: number, predicted: number, support: number): ClassScores {
-  const part = (of: number, whole: number) => (whole === 0 ? 0 : of / whole)
-  const [precision, recall, f1] = [part(right, predicted), part(right, support), part(2 * right, predicted + support)]
-  return { name, right, predicted, support, precision, recall, f1 }
 }

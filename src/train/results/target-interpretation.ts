@@ -1,11 +1,12 @@
 import { OptionError } from '../../base/errors.ts'
+import { percent } from '../../base/format.ts'
 import { checkArgument, checkOptions, NUMBER, objectWith } from '../../base/options.ts'
 import { formatTable } from '../../base/table.ts'
 import { numberNames, rowOf, type TargetCodec } from '../../data/targets.ts'
 import type { ItemPredictions } from '../fit/evaluation.ts'
 import { PREDICTIONS } from '../fit/kinds.ts'
 import type { Predictions } from '../fit/metrics.ts'
-import { fScore, precisionScore, recallScore } from '../fit/scores.ts'
+import { scoresOf } from '../fit/scores.ts'
 import { accuracyMulti, f1ScoreMulti, mae, r2Score, rmse } from '../fit/target-metrics.ts'
 import { wilsonInterval } from './confidence.ts'
 import { rowsByLoss } from './interpretation.ts'
@@ -118,8 +119,7 @@ export class TargetInterpretation {
         counts.support += Number(holds)
         counts.right += Number(isPredicted && holds)
       }
-      const scores = { precision: precisionScore(counts), recall: recallScore(counts), f1: fScore(1)(counts) }
-      return { name, ...scores, support: counts.support }
+      return { name, ...scoresOf(counts), support: counts.support }
     })
   }
 
@@ -195,8 +195,4 @@ export class TargetInterpretation {
     const targets = rowOf(this.results.targets, this.target, row)
     return Array.from(this.decoded(row)).every((value, i) => value > 0.5 === targets[i] > 0.5)
   }
-}
-
-function percent(share: number): string {
-  return Number.isFinite(share) ? `${(100 * share).toFixed(1)}%` : '–'
 }
