@@ -4,28 +4,23 @@ const BETA = 0.98
 /**
  * Exponentially weighted mean with bias correction:
  *
- *   v ← loss + beta·(v − loss),  value = v / (1 − beta^count)
+ *   v ← loss + beta·(v − loss),  value = v / (1 − beta^count),  beta = 0.98
  *
  * Source: fastai learner.py, AvgSmoothLoss.
  */
 export class SmoothLoss {
   private sum = 0
   private count = 0
-  private readonly beta: number
-
-  constructor(beta = BETA) {
-    this.beta = beta
-  }
 
   /** Adds the loss of one step. */
   add(loss: number): void {
-    this.sum = loss + this.beta * (this.sum - loss)
+    this.sum = loss + BETA * (this.sum - loss)
     this.count++
   }
 
   /** Smoothed loss; NaN before the first loss. */
   get value(): number {
-    return this.sum / (1 - this.beta ** this.count)
+    return this.sum / (1 - BETA ** this.count)
   }
 
   /** Internal sum and count, for checkpoints. */

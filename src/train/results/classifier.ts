@@ -6,7 +6,7 @@ import { rng } from '../../base/rng.ts'
 import type { Phase } from '../../data/augment/draw.ts'
 import { BatchPipeline } from '../../data/augment/pipeline.ts'
 import { doWork, drawWork } from '../../data/item-work.ts'
-import { categoryTarget, outputName } from '../../data/targets.ts'
+import { outputName } from '../../data/targets.ts'
 import { channelsOf, type Decoding } from '../../image/decode-options.ts'
 import { inGrey } from '../../image/grey.ts'
 import { openImage, type ImageSource, type OpenedImage } from '../../image/image-source.ts'
@@ -23,11 +23,11 @@ import type { Tensor } from '../../tensor/tensor.ts'
 import { activated } from './activated.ts'
 import {
   checkedThreshold,
+  type CompleteParts,
   type PredictAllOptions,
   type Prediction,
   type PredictionOutcome,
   type PredictOptions,
-  type PredictorParts,
 } from './predictor.ts'
 import { combinePasses } from './tta.ts'
 
@@ -51,14 +51,13 @@ const TTA_BETA = 0.25
 
 /** Work behind a `Predictor`. */
 export class Classifier {
-  private readonly parts: PredictorParts
+  private readonly parts: CompleteParts
   private readonly pipeline: BatchPipeline
   private readonly dtype: 'f32' | 'f16'
   /** Promise that is fulfilled when the last call that was queued is done. */
   private last: Promise<unknown> = Promise.resolve()
 
-  /** @param parts  those of the predictor, with item transforms in their order */
-  constructor(parts: PredictorParts) {
+  constructor(parts: CompleteParts) {
     this.parts = parts
     this.pipeline = new BatchPipeline(parts.batchTransforms, channelsOf(parts.decoding))
     this.dtype = parts.precision === 'mixed' ? 'f16' : 'f32'
@@ -118,10 +117,7 @@ export class Classifier {
     return pixels
   }
 
-  private request(
-    where: string,
-    { tta = false, topK = 5, threshold = this.parts.threshold ?? 0 }: PredictOptions,
-  ): Request {
+  private request(where: string, { tta = false, topK = 5, threshold = this.parts.threshold }: PredictOptions): Request {
     const passes = tta === true ? TTA_PASSES : Number(tta)
     requireInteger(where, 'tta', passes, { from: 0 })
     requireInteger(where, 'topK', topK, { from: 1 })
@@ -191,7 +187,7 @@ export class Classifier {
   }
 
   private prediction(probabilities: Float32Array, topK: number, threshold: number): Prediction {
-    const { vocab, activation, target = categoryTarget(vocab) } = this.parts
+    const { vocab, activation, target } = this.parts
     const values = target.columns === 'class' ? undefined : Float32Array.from(target.decode(probabilities, threshold))
     if (values && activation === 'none') {
       const none = { label: undefined, labels: [], isKnown: true, index: 0, probability: NaN, top: [] }

@@ -1,7 +1,7 @@
 import { requireRange } from '../../base/check.ts'
 import { requireExtension } from '../../base/file-name.ts'
 import { DataError, OptionError } from '../../base/errors.ts'
-import { checkArgument, checkOptions, FLAG, listOf, NUMBER, oneOf, PATH, type Kinds } from '../../base/options.ts'
+import { checkOptions, FLAG, listOf, NUMBER, oneOf, type Kinds } from '../../base/options.ts'
 import { rng } from '../../base/rng.ts'
 import type { CropTransform } from '../../data/augment/crop.ts'
 import { chain } from '../../data/augment/plan.ts'
@@ -77,10 +77,7 @@ export async function writeOnnx(
   options: ExportOnnxOptions = {},
   images?: () => Promise<readonly [height: number, width: number]>,
 ): Promise<Uint8Array> {
-  if (path !== undefined) {
-    checkArgument('exportOnnx', 'path', path, PATH)
-    requireExtension('exportOnnx', path, '.onnx')
-  }
+  if (path !== undefined) requireExtension('exportOnnx', path, '.onnx')
   checkOptions('exportOnnx', options, KINDS)
   const { precision = 'f32', logits = false, threshold = parts.threshold } = options
   requireRange('exportOnnx', { threshold }, threshold >= 0 && threshold <= 1, '0 to 1')

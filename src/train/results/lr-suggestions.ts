@@ -34,13 +34,13 @@ export type SuggestionMethod = (curve: LrCurve) => Suggestion
 /**
  * Returns the learning rate of step k as a function: start · (end/start)^(k/steps).
  *
- * @param startLr  first learning rate, above 0. Default 1e-7
- * @param endLr    last learning rate, above startLr. Default 10
- * @param steps    number of steps. Default 100
+ * @param startLr  first learning rate, above 0
+ * @param endLr    last learning rate, above startLr
+ * @param steps    number of steps
  * @throws OptionError  if a learning rate or the number of steps is out of range
  * Source: fastai callback/schedule.py, LRFinder; Smith 2015, arXiv:1506.01186.
  */
-export function searchRates(startLr = 1e-7, endLr = 10, steps = 100): (k: number) => number {
+export function searchRates(startLr: number, endLr: number, steps: number): (k: number) => number {
   if (!(startLr > 0 && startLr < endLr && endLr < Infinity) || !Number.isInteger(steps) || steps < FEWEST_STEPS) {
     throw new OptionError('lrFind', 'the range of the search is empty', {
       given: { startLr, endLr, steps },

@@ -103,6 +103,9 @@ export interface PredictorParts {
   readonly threshold?: number | undefined
 }
 
+/** Parts with their defaults filled in, and item transforms in their order. */
+export type CompleteParts = PredictorParts & { readonly target: TargetCodec; readonly threshold: number }
+
 /**
  * Model with everything needed to classify images. Transforms act as in validation.
  *
@@ -121,7 +124,7 @@ export class Predictor {
   readonly threshold: number
   readonly batchTransforms: readonly BatchTransform[]
   readonly platform: Platform
-  private readonly parts: PredictorParts
+  private readonly parts: CompleteParts
   private classifier: Promise<Classifier> | undefined
 
   constructor(parts: PredictorParts) {

@@ -13,7 +13,7 @@ import {
 import { golden } from '../../helpers/golden.ts'
 import { hashUniform } from '../../../src/testing/hash-uniform.ts'
 
-const rates = searchRates()
+const rates = searchRates(1e-7, 10, 100)
 const curveOf = (losses: readonly number[]): LrCurve => ({ lrs: losses.map((_, k) => rates(k)), losses })
 
 test('the learning rate grows by the same factor at every step', () => {
