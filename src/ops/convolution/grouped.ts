@@ -17,6 +17,9 @@ export interface GroupedSizes extends ConvolutionSizes {
   readonly GROUPS: number
 }
 
+/** Sizes of a convolution that a forward kernel computes; with BACKWARD it is the gradient of another. */
+type ForwardSizes = Readonly<Record<'H' | 'W' | 'C' | 'P' | 'Q' | 'O' | 'PAD', number>> & { readonly BACKWARD?: number }
+
 /** Pixels per thread, which share the filters that it loads. */
 const TILE = 4
 /** Widest filter of grouped-conv/backward-weight-walk. */
@@ -123,13 +126,7 @@ function walks(sizes: GroupedSizes, channels: number): boolean {
 }
 
 /** Launches grouped-conv/forward-walk, which serves two passes: each input pixel is loaded once, and filters are in registers. */
-function walk(
-  sizes: GroupedSizes,
-  own: Readonly<Record<'H' | 'W' | 'C' | 'P' | 'Q' | 'O' | 'PAD', number>> & { readonly BACKWARD?: number },
-  x: Tensor,
-  weight: Tensor,
-  y: Tensor,
-): void {
+function walk(sizes: GroupedSizes, own: ForwardSizes, x: Tensor, weight: Tensor, y: Tensor): void {
   const { N, R, S, STRIDE, GROUPS } = sizes
   const { H, W, C, P, Q, O, PAD, BACKWARD = 0 } = own
   const EACH = rowsEach(STRIDE)
@@ -166,7 +163,7 @@ export function groupedBlock(pass: ConvolutionPass, { C, O, R, GROUPS, STRIDE }:
 /** Launches grouped-conv/forward-block, which serves two passes. */
 export function slideBlocks(
   sizes: GroupedSizes,
-  own: Readonly<Record<'H' | 'W' | 'C' | 'P' | 'Q' | 'O' | 'PAD', number>> & { readonly BACKWARD?: number },
+  own: ForwardSizes,
   x: Tensor,
   weight: Tensor,
   y: Tensor,

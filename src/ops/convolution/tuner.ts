@@ -353,10 +353,6 @@ async function tunePass(
 type Refuse = (kernel: KernelVariant, why: string) => void
 type Times = Map<KernelVariant, number>
 
-function timeOf(times: Times, kernel: KernelVariant): number {
-  return times.get(kernel) ?? Infinity
-}
-
 /** Returns the shortest time of each variant that runs. @throws ShaderError  if the default variant does not run */
 async function timeInTurns(
   trial: Trial,
@@ -390,7 +386,9 @@ async function timeInTurns(
  */
 async function fastestRight(trial: Trial, rule: KernelVariant, times: Times, refuse: Refuse): Promise<KernelVariant> {
   const { gpu, subject } = trial
-  const faster = [...times].filter(([, timeMs]) => timeMs < GAIN * timeOf(times, rule)).sort(([, a], [, b]) => a - b)
+  const faster = [...times]
+    .filter(([, timeMs]) => timeMs < GAIN * (times.get(rule) ?? Infinity))
+    .sort(([, a], [, b]) => a - b)
   const proven = defaultKernel(gpu, subject.pass, subject.sizes, 'tile')
   if (faster.length === 0 && rule.family !== 'matrix') return rule
   const reference = await trial.compute(proven)
