@@ -1,13 +1,11 @@
 import { requireInteger } from '../base/check.ts'
 import { ShapeError } from '../base/errors.ts'
 import { FLAG, NUMBER } from '../base/options.ts'
-import { empty, launch } from '../tensor/launch.ts'
+import { empty } from '../tensor/launch.ts'
 import { defineOp } from '../tensor/op.ts'
-import { parts } from '../tensor/parts.ts'
 import { windowOutput } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { imagePass, onGrid } from '../gpu/grid.ts'
-import { planWindowPool, type WindowPoolPlan } from './plans/window-pool.ts'
+import { launchPool, planWindowPool, type WindowPoolPlan } from './plans/window-pool.ts'
 import '../gpu/wgsl/avg-pool/index.ts'
 
 /** Options of `avgPool`. */
@@ -44,23 +42,14 @@ const op = defineOp<readonly [Tensor], AvgPoolOptions, WindowPoolPlan>({
   },
 
   forward(plan, [x]) {
-    const {
-      output: [, P, Q],
-      shape: { VECTORS },
-    } = plan
     const y = empty({ shape: plan.output, dtype: x.dtype }, 'avgPool')
-    for (const part of parts({ x, y })) {
-      launch('avg-pool/forward', part, onGrid(imagePass(part.y.shape[0], P, Q, VECTORS), plan))
-    }
+    launchPool('avg-pool/forward', plan, { x, y }, 'y')
     return y
   },
 
   backward(plan, dy, _saved, _needs, target) {
-    const { H, W, VECTORS } = plan.shape
     const dx = target(0)
-    for (const part of parts({ dy, dx })) {
-      launch('avg-pool/backward', part, onGrid(imagePass(part.dy.shape[0], H, W, VECTORS), plan))
-    }
+    launchPool('avg-pool/backward', plan, { dy, dx }, 'dx')
     return [dx]
   },
 })

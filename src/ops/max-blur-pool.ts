@@ -1,10 +1,8 @@
-import { empty, launch } from '../tensor/launch.ts'
+import { empty } from '../tensor/launch.ts'
 import { defineOp } from '../tensor/op.ts'
-import { parts } from '../tensor/parts.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { imagePass, onGrid } from '../gpu/grid.ts'
 import { maxBlurPoolOutput } from './plans/max-blur-pool.ts'
-import { planWindowPool, type WindowPoolPlan } from './plans/window-pool.ts'
+import { launchPool, planWindowPool, type WindowPoolPlan } from './plans/window-pool.ts'
 import '../gpu/wgsl/max-blur-pool/index.ts'
 
 const op = defineOp<readonly [Tensor], undefined, WindowPoolPlan>({
@@ -16,24 +14,14 @@ const op = defineOp<readonly [Tensor], undefined, WindowPoolPlan>({
   },
 
   forward(plan, [x]) {
-    const {
-      output: [, P, Q],
-      shape: { VECTORS },
-    } = plan
     const y = empty({ shape: plan.output, dtype: x.dtype }, 'maxBlurPool')
-    const sized = { ...plan, shape: { ...plan.shape, WINDOW: 2 } }
-    for (const part of parts({ x, y })) {
-      launch('max-blur-pool/forward', part, onGrid(imagePass(part.y.shape[0], P, Q, VECTORS), sized))
-    }
+    launchPool('max-blur-pool/forward', { ...plan, shape: { ...plan.shape, WINDOW: 2 } }, { x, y }, 'y')
     return y
   },
 
   backward(plan, dy, { inputs: [x] }, _needs, target) {
-    const { H, W, VECTORS } = plan.shape
     const dx = target(0)
-    for (const part of parts({ x, dy, dx })) {
-      launch('max-blur-pool/backward', part, onGrid(imagePass(part.dy.shape[0], H, W, VECTORS), plan))
-    }
+    launchPool('max-blur-pool/backward', plan, { x, dy, dx }, 'dx')
     return [dx]
   },
 })

@@ -1,13 +1,11 @@
 import { requireInteger, requireRange } from '../base/check.ts'
 import { ShapeError } from '../base/errors.ts'
 import { NUMBER } from '../base/options.ts'
-import { empty, launch } from '../tensor/launch.ts'
+import { empty } from '../tensor/launch.ts'
 import { defineOp } from '../tensor/op.ts'
-import { parts } from '../tensor/parts.ts'
 import { windowOutput } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { imagePass, onGrid } from '../gpu/grid.ts'
-import { planWindowPool, type WindowPoolPlan } from './plans/window-pool.ts'
+import { launchPool, planWindowPool, type WindowPoolPlan } from './plans/window-pool.ts'
 import '../gpu/wgsl/max-pool/index.ts'
 
 /** Options of `maxPool`. */
@@ -50,25 +48,16 @@ const op = defineOp<readonly [Tensor], MaxPoolOptions, WindowPoolPlan>({
   },
 
   forward(plan, [x]) {
-    const {
-      output,
-      shape: { VECTORS },
-    } = plan
-    const [N, P, Q] = output
-    const y = empty({ shape: output, dtype: x.dtype }, 'maxPool')
-    const places = empty({ shape: [N, P, Q, VECTORS], dtype: 'u32' }, 'places of maxima')
-    for (const part of parts({ x, y, places })) {
-      launch('max-pool/forward', part, onGrid(imagePass(part.y.shape[0], P, Q, VECTORS), plan))
-    }
+    const [N, P, Q] = plan.output
+    const y = empty({ shape: plan.output, dtype: x.dtype }, 'maxPool')
+    const places = empty({ shape: [N, P, Q, plan.shape.VECTORS], dtype: 'u32' }, 'places of maxima')
+    launchPool('max-pool/forward', plan, { x, y, places }, 'y')
     return { output: y, extras: [places] }
   },
 
   backward(plan, dy, { extras: [places] }, _needs, target) {
-    const { H, W, VECTORS } = plan.shape
     const dx = target(0)
-    for (const part of parts({ dy, places, dx })) {
-      launch('max-pool/backward', part, onGrid(imagePass(part.dy.shape[0], H, W, VECTORS), plan))
-    }
+    launchPool('max-pool/backward', plan, { dy, places, dx }, 'dx')
     return [dx]
   },
 })

@@ -1,5 +1,8 @@
 import { formatShape } from '../../base/format.ts'
-import { storageDtype } from '../../tensor/launch.ts'
+import { imagePass, onGrid } from '../../gpu/grid.ts'
+import type { ShaderName } from '../../gpu/shader-source.ts'
+import { launch, storageDtype } from '../../tensor/launch.ts'
+import { parts } from '../../tensor/parts.ts'
 import { padTo4, type Shape } from '../../tensor/shape.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 
@@ -31,5 +34,22 @@ export function planWindowPool(
     ...(constants && { constants }),
     dtype: storageDtype(x),
     detail: `${formatShape(x.shape)}→${formatShape([P, Q])}`,
+  }
+}
+
+/**
+ * Launches a kernel of a pool on images and their windows, as many images at a time as a dispatch has workgroups.
+ *
+ * @param result  name of the tensor that it writes pixel by pixel
+ */
+export function launchPool<Result extends 'y' | 'dx'>(
+  shader: ShaderName,
+  plan: WindowPoolPlan,
+  tensors: Readonly<Record<string, Tensor> & Record<Result, Tensor>>,
+  result: Result,
+): void {
+  for (const part of parts(tensors)) {
+    const [N, rows, columns] = part[result].shape
+    launch(shader, part, onGrid(imagePass(N, rows, columns, plan.shape.VECTORS), plan))
   }
 }
