@@ -1,5 +1,14 @@
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, mkdirSync, readdirSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdtempSync,
+  mkdirSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -215,6 +224,18 @@ test('looking at very many files leaves others their turn, such as Ctrl-C', asyn
   for (let i = 0; i < 1000; i++) await nodeFiles.glance?.(at('file'), 4)
   expect(turns - before).toBeGreaterThan(5)
   clearImmediate(next)
+})
+
+test('looking at a file, a folder or nothing leaves no file open', async () => {
+  await nodeFiles.write(at('file'), 'text')
+  // Linux lists the files that a process has open.
+  const open = () => (existsSync('/proc/self/fd') ? readdirSync('/proc/self/fd').length : 0)
+  const before = open()
+  for (let i = 0; i < 20; i++) {
+    await nodeFiles.glance?.(at('file'), 4)
+    for (const name of ['', 'gone']) await nodeFiles.glance?.(at(name), 4).catch(() => undefined)
+  }
+  expect(open()).toBeLessThan(before + 20)
 })
 
 test.runIf(process.platform === 'linux')('names that are not UTF-8 are listed once, and said to be that', async () => {

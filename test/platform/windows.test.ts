@@ -97,6 +97,29 @@ test('an image moves on a card of a camera, whose file system has no second name
   expect(readdirSync(folder)).toEqual(['cat'])
 })
 
+test('an image moves over no other one, also where there are no second names', async () => {
+  for (const name of ['1.jpg', 'cat/1.jpg']) {
+    mkdirSync(join(folder, 'cat'), { recursive: true })
+    writeFileSync(join(folder, name), name)
+  }
+  refusals.link.push('EISDIR')
+  await expect(nodeFiles.move?.(join(folder, '1.jpg'), join(folder, 'cat', '1.jpg'))).rejects.toThrow(
+    'as there is a file of that name already',
+  )
+  expect(readFileSync(join(folder, 'cat', '1.jpg'), 'utf8')).toBe('cat/1.jpg')
+  expect(readFileSync(join(folder, '1.jpg'), 'utf8')).toBe('1.jpg')
+  expect(new Set(readdirSync(folder, { recursive: true, encoding: 'utf8' }))).toEqual(
+    new Set(['1.jpg', 'cat', join('cat', '1.jpg')]),
+  )
+})
+
+test('an image that somebody else has taken away while it moved is where it was moved to', async () => {
+  writeFileSync(join(folder, '1.jpg'), 'image')
+  refusals.unlink.push('ENOENT')
+  await nodeFiles.move?.(join(folder, '1.jpg'), join(folder, 'cat', '1.jpg'))
+  expect(readFileSync(join(folder, 'cat', '1.jpg'), 'utf8')).toBe('image')
+})
+
 test('a file that another program keeps open is not replaced, with the likely reason', async () => {
   refusals.rename.push(...Array.from({ length: 6 }, () => 'EPERM'))
   const history = join(folder, 'history.csv')
