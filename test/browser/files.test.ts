@@ -1,4 +1,4 @@
-import { zipSync } from 'fflate'
+import { zipSync, type Zippable } from 'fflate'
 import { afterEach, describe, expect, test } from 'vitest'
 import { commands } from 'vitest/browser'
 import {
@@ -117,6 +117,21 @@ describe('files of a visitor', () => {
     const both = await addFiles([zipped(entries), new File([entries['red/0.png'] as BlobPart], 'own.png')])
     expect((await getImageFiles(both)).length).toBe(7)
     expect(await files.exists(`${both}/photographs/green/1.png`)).toBe(true)
+  })
+
+  test('are a zip archive with times, owners and comments beside its files, stored or deflated', async () => {
+    const text = (letter: string) => new TextEncoder().encode(letter.repeat(500))
+    // As Info-ZIP and macOS write them. Source: PKWARE APPNOTE.TXT, section 4.6.1.
+    const extra = { 0x5455: new Uint8Array(9), 0x7875: new Uint8Array(11) }
+    const entries = {
+      'cat/1.txt': [text('a'), { extra, comment: 'the first' }],
+      'cat/2.txt': [text('b'), { extra, comment: 'the second', level: 0 }],
+      'dog/3.txt': [text('c'), {}],
+    } satisfies Zippable
+    const path = await addFiles(new File([zipSync(entries, { comment: 'of all' })], 'notes.zip'))
+    for (const [name, [bytes]] of Object.entries(entries)) {
+      expect(await files.read(`${path}/${name}`), name).toEqual(bytes)
+    }
   })
 
   test('are samples in memory: pixels, canvases, bitmaps, bytes', async () => {

@@ -109,6 +109,8 @@ describe('addresses of a server', () => {
     vi.stubGlobal('fetch', (url: URL) => Promise.resolve(new Response(url.href)))
     expect(await urlFiles('images/').readText('a.jpg')).toBe('https://host/train/images/a.jpg')
     expect(await urlFiles('/images/').readText('a.jpg')).toBe('https://host/images/a.jpg')
+    // What has a meaning in an address has none in a name.
+    expect(await urlFiles('images/').readText('a/50%20?#2.jpg')).toBe('https://host/train/images/a/50%2520%3F%232.jpg')
     vi.unstubAllGlobals()
     expect(() => urlFiles('images/')).toThrow(
       "urlFiles: this is not an address\n  address  images/\n  expected 'images/'",
