@@ -108,6 +108,17 @@ describe('hubModel', () => {
     expect(requests).toHaveLength(4)
   })
 
+  test('fetches once for two that ask at once', async () => {
+    expect(await Promise.all([model(), model()])).toHaveLength(2)
+    expect(requests).toHaveLength(4)
+  })
+
+  test('a tag that is the digest of git, of 40 digits, says nothing of the weights', async () => {
+    tag = `"${'ab'.repeat(20)}"`
+    await model()
+    expect(readFileSync(path('model.safetensors')).equals(weights)).toBe(true)
+  })
+
   test('refuses what is not the stated file, and keeps nothing of it', async () => {
     content = Buffer.from(weights.map((byte, i) => (i === weights.length - 1 ? byte ^ 1 : byte)))
     await expect(model()).rejects.toThrow('what arrived is not the expected archive; it was deleted')

@@ -52,6 +52,17 @@ test('knows formats and copies in a page, whose files are an object of a class',
   expect(findings.filter(({ kind }) => kind === 'copies').map(({ files }) => files)).toEqual([['a/1.jpg = a/copy.jpg']])
 })
 
+test('files of one size that differ only far behind their beginning are no copies', async () => {
+  put('a/1.jpg', 10)
+  put('b/2.jpg', 20)
+  const bytes = readFileSync(join(path, 'a/1.jpg'))
+  for (const tail of [1, 2]) {
+    writeFileSync(join(path, `a/tail ${tail}.jpg`), Buffer.concat([bytes, Buffer.alloc(8192, 0), Buffer.of(tail)]))
+  }
+  const { found } = await survey()
+  expect(found.filter(({ kind }) => kind.startsWith('cop'))).toEqual([])
+})
+
 test('reads no file to its end that begins otherwise than all of its size', async () => {
   classOf('a', 10, 0)
   classOf('b', 10, 100)

@@ -127,6 +127,20 @@ describe('untarData', () => {
     expect(readFileSync(kept()).equals(archive)).toBe(true)
   })
 
+  test('replaces an archive of the same size that begins otherwise', async () => {
+    mkdirSync(dirname(kept()))
+    writeFileSync(kept(), Buffer.from(archive).fill(1, 500, 600))
+    await untar({ expected: { sizeBytes: expected.sizeBytes, md5: expected.md5 } })
+    expect(requests.length).toBe(1)
+    expect(readFileSync(kept()).equals(archive)).toBe(true)
+  })
+
+  test('fetches and unpacks once for two that ask at once', async () => {
+    expect(await Promise.all([untar(), untar()])).toEqual([folder(), folder()])
+    expect(printed.filter((line) => line.startsWith('unpacked to'))).toHaveLength(1)
+    expect(requests).toHaveLength(1)
+  })
+
   test('fetches and unpacks again when forced', async () => {
     await untar()
     writeFileSync(join(folder(), 'mine.txt'), 'x')

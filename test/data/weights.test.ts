@@ -54,6 +54,11 @@ describe('class weights', () => {
     got.forEach((weight, label) => expect(weight).toBeCloseTo(want[label], 12))
   })
 
+  test('count only classes that occur', async () => {
+    const { train, vocab } = await loadersOf([...Array<string>(4).fill('a'), ...Array<string>(3).fill('b')])
+    expect(classWeights({ train, vocab: [...vocab, 'c'] })).toEqual([5 / (2 * 3), 5 / (2 * 2), 0])
+  })
+
   test('make the weight of a training item 1 on average', async () => {
     const loaders = await loadersOf(unbalanced)
     const each = Array.from(loaders.train.items, (item) => classWeights(loaders)[loaders.train.labels[item]])

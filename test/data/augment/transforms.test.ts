@@ -99,6 +99,7 @@ test('options out of range are refused', () => {
   for (const stats of [
     { mean: [NaN, 0, 0], std: [1, 1, 1] },
     { mean: [0, 0, 0], std: [1, Infinity, 1] },
+    { mean: [0.5, 0.5, 0.5], std: [0.2] },
   ] as const) {
     expect(() => normalize(stats)).toThrow('three means and three deviations are needed')
   }
