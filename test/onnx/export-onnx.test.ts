@@ -4,9 +4,11 @@ import { imagenetStats } from '../../src/data/augment/normalize.ts'
 import { OptionError, WgradError } from '../../src/base/errors.ts'
 import { BatchNorm } from '../../src/nn/batch-norm.ts'
 import { Conv } from '../../src/nn/conv.ts'
-import { Init } from '../../src/nn/init.ts'
+import { filled, Init } from '../../src/nn/init.ts'
+import { LayerNorm } from '../../src/nn/layer-norm.ts'
 import { Linear } from '../../src/nn/linear.ts'
 import { Module } from '../../src/nn/module.ts'
+import { Parameter } from '../../src/nn/parameter.ts'
 import { GlobalAvgPool } from '../../src/nn/pool.ts'
 import { Sequential } from '../../src/nn/sequential.ts'
 import { exportOnnx, type OnnxOptions } from '../../src/onnx/export-onnx.ts'
@@ -15,6 +17,7 @@ import { add } from '../../src/ops/add.ts'
 import { batchNorm } from '../../src/ops/batch-norm.ts'
 import { cast } from '../../src/ops/cast.ts'
 import { globalAvgPool } from '../../src/ops/global-avg-pool.ts'
+import { mul } from '../../src/ops/mul.ts'
 import { relu } from '../../src/ops/relu.ts'
 import { reshape } from '../../src/ops/reshape.ts'
 import { softmax } from '../../src/ops/softmax.ts'
@@ -170,6 +173,35 @@ test('a layer that stands in two places has one weight', async () => {
   const model = await exported(new Sequential([conv, conv, new GlobalAvgPool(), head()]))
   expect(model.graph?.node?.slice(0, 2).map(({ name }) => name)).toEqual(['1/Conv', '1/Conv_1'])
   expect(model.graph?.initializer).toHaveLength(3)
+})
+
+/** A module that computes by itself between its children, with a parameter that is called as an output of the graph. */
+class Between extends Module {
+  private readonly conv = this.addChild('conv', new Conv({ inChannels: 3, outChannels: 3, init: new Init(0) }))
+  private readonly scale = this.addParameter(new Parameter('probabilities', [3], 'norm', filled([3], 1)))
+  private readonly head = this.addChild('head', head())
+
+  forward(x: Tensor): Tensor {
+    return this.head.forward(mul(globalAvgPool(relu(this.conv.forward(x))), this.scale.value))
+  }
+
+  override describe(): never {
+    throw new Error('not needed')
+  }
+}
+
+test('what a module does itself after another is its own, and no name stands for two things', async () => {
+  const { graph } = await exported(new Between())
+  const names = graph?.node?.map(({ name }) => name)
+  expect(names).toEqual([...['conv/Conv', 'Relu', 'GlobalAveragePool', 'Flatten', 'Mul', 'head/Gemm', 'probabilities']])
+  expect(graph?.node?.[4].input).toEqual(['Flatten', 'probabilities_1'])
+  expect(graph?.initializer?.map(({ name }) => name)).toContain('probabilities_1')
+})
+
+test('a layer norm keeps its eps, which is not that of ONNX', async () => {
+  const model = await exported(new Sequential([new LayerNorm(3, { eps: 0.25 }), new GlobalAvgPool(), head()]))
+  const norm = model.graph?.node?.find(({ opType }) => opType === 'LayerNormalization')
+  expect(norm?.attribute?.find(({ name }) => name === 'epsilon')?.f).toBe(0.25)
 })
 
 test('a network that computes parts again in training has the same graph', async () => {
