@@ -26,6 +26,7 @@ import { xresnet18 } from '../../src/nn/xresnet.ts'
 import { fakePicture, fakePlatform } from '../helpers/fake-platform.ts'
 import { openTestGpu } from '../helpers/gpu.ts'
 import { memoryFiles } from '../helpers/memory-files.ts'
+import { decodeOnnx } from '../helpers/onnx.ts'
 import { stripes, tinyLearner, tinyLoaders, tinyModel } from '../helpers/tiny.ts'
 
 const gpu = await openTestGpu()
@@ -346,6 +347,15 @@ describe('a model that was trained with them', () => {
     const { predictions } = await learner.getPredictions({ loader: loaders.test(['set/across/0.png']) })
     expect(before.probability).toBeCloseTo(Math.max(...predictions.data), 5)
     await expect(learner.exportOnnx('model.onnx')).rejects.toThrow("the batch transform 'cut' is code")
+  })
+
+  test('names in an ONNX file those of images that the program around it has to do', async () => {
+    const learner = new Learner(
+      await tinyLoaders({ itemTransforms: [halve, brighten], batchTransforms: [lift] }),
+      tinyModel(),
+    )
+    const { metadataProps } = decodeOnnx(await learner.exportOnnxBytes())
+    expect(metadataProps.find(({ key }) => key === 'transforms')?.value).toBe('["halve"]')
   })
 
   test('is resumed with the same only, to the same numbers', async () => {

@@ -169,6 +169,9 @@ describe('several labels per image', () => {
     expect(others.every(({ note }) => Number(note) <= Number(worst.note))).toBe(true)
     const { predictions } = await learner.tta({ n: 2 })
     expect(predictions.data.every((value) => value >= 0 && value <= 1)).toBe(true)
+    // By the threshold of the loss.
+    const { learner: any } = await labelLearner({ loss: binaryCrossEntropy({ threshold: 1e-9 }) })
+    expect((await resultImages(any, { count: 1 })).map(({ predicted }) => predicted)).toEqual([COLORS.join(';')])
   })
 
   test('the threshold of the loss is that of predictions and of the file', async () => {

@@ -72,7 +72,7 @@ test('a label is expected as often as its images have it, not as they have the l
 })
 
 test('the largest losses of each label and split, NaN first', () => {
-  const broken = results([[0, NaN, NaN, NaN], ...ROWS])
+  const broken = results([...ROWS.slice(0, 2), [0, NaN, NaN, NaN], ...ROWS.slice(2)])
   const list = cleaningListOf(
     VOCAB,
     [
@@ -83,7 +83,7 @@ test('the largest losses of each label and split, NaN first', () => {
   )
   expect(list.items.map(({ label, split, path }) => [label, split, path])).toEqual([
     ['cat', 'train', 'set/3.jpg'],
-    ['cat', 'valid', 'set/5.jpg'],
+    ['cat', 'valid', 'set/3.jpg'],
     ['dog', 'train', 'set/1.jpg'],
     ['dog', 'valid', 'set/1.jpg'],
   ])

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { normalize } from '../../../src/data/augment/normalize.ts'
+import { randomResizedCropGpu } from '../../../src/data/augment/crop.ts'
 import { augTransforms } from '../../../src/data/augment/transforms.ts'
 import { randomResizedCrop, resize } from '../../../src/data/item-transforms.ts'
 import { multiCategoryTarget, regressionTarget } from '../../../src/data/targets.ts'
@@ -94,6 +95,11 @@ test('the input is as large as the transforms make images, and the metadata says
       resize: { method: 'middle', width: 32, height: 32, extra: 8 },
       resizeBatch: { height: 16, width: 16, kept: 1 },
     },
+  ])
+  const middle = { itemTransforms: [], batchTransforms: [randomResizedCropGpu(16, { validScale: 0.8 })] }
+  expect(await written(middle)).toEqual([
+    [16, 16],
+    { labels: ['a', 'b', 'c'], resizeBatch: { height: 16, width: 16, kept: 0.8 } },
   ])
   // Another size is resized by the program that asks for it.
   expect(await written(cropped, { size: [12, 20] })).toEqual([[12, 20], { labels: ['a', 'b', 'c'] }])

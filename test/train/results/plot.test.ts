@@ -55,22 +55,31 @@ describe('a chart', () => {
     expect(curves(svg)[0].match(/[ML]/g)).toEqual(['M', 'L', 'L'])
   })
 
-  test('has a gap where there is no number', async () => {
-    const [path] = curves(
-      await lineChart({
+  test('has a gap where there is no number, or none that is finite', async () => {
+    const chart = (gap: number) =>
+      lineChart({
         title: '',
         lines: [
           line([
             [0, 1],
             [1, 2],
-            [2, NaN],
+            [2, gap],
             [3, 1],
             [4, 2],
           ]),
         ],
-      }),
-    )
+      })
+    const [path] = curves(await chart(NaN))
     expect(path.match(/M/g)?.length).toBe(2)
+    // The others stand where they stood.
+    expect(curves(await chart(Infinity))).toEqual([path])
+  })
+
+  test('leaves no timer behind, which would keep a program alive', async () => {
+    await lineChart({ title: '', lines: [line([[0, 1]])] })
+    // A last one still fires.
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    expect(process.getActiveResourcesInfo()).not.toContain('Timeout')
   })
 
   test('has the axes that it is told to', async () => {
@@ -133,8 +142,8 @@ describe('the plot of a fit', () => {
     made.beforeFit({ platform: { files }, loaders: { train: { batchCount: 8 } } } as unknown as Learner)
     Object.assign(made, { rawLosses, losses, lrs, momentums })
     await expect(made.plot('run.png')).rejects.toThrow('plot: the extension does not match the format written')
-    await made.plot('run.svg')
-    expect(written.map(([path]) => path)).toEqual(['run.svg'])
+    for (const file of ['run.svg', 'RUN.SVG']) await made.plot(file)
+    expect(written.map(([path]) => path)).toEqual(['run.svg', 'RUN.SVG'])
     expectWellFormed(written[0][1])
   })
 
