@@ -137,6 +137,8 @@ describe('terminateOnNaN', () => {
   test('ends the fit within some steps; what is not finite is not written down', async () => {
     const loaders = await tinyLoaders({ train: 160, batchSize: 4 })
     const learner = new Learner(loaders, tinyModel(), { callbacks: [terminateOnNaN()] })
+    await learner.fit(1)
+    const before = await learner.saveBytes()
     await learner.fit(3, 1e38)
     expect(learner.trainIteration).toBeLessThan(40)
     expect(learner.recorder.rows).toEqual([])
@@ -145,7 +147,9 @@ describe('terminateOnNaN', () => {
     const said = loaders.platform.lines.filter((line) => line.includes('the fit ends'))
     expect(said).toEqual([expect.stringMatching(/^the loss of step \d is (NaN|-?Infinity): the fit ends$/)])
     // A later fit is not ended by what was before.
-    await learner.fit(0)
+    await learner.load(before)
+    await learner.fit(1)
+    expect(learner.recorder.rows).toHaveLength(1)
   })
 
   test.each(['f32', 'f16'])('ends the fit where one weight is NaN, %s', async (dtype) => {

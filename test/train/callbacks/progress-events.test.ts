@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { progressEvents, type FitProgress } from '../../../src/train/callbacks/progress-events.ts'
-import type { Callback } from '../../../src/train/fit/callback.ts'
+import type { Callback, Step } from '../../../src/train/fit/callback.ts'
+import type { FitState } from '../../../src/train/fit/state.ts'
 import { openTestGpu } from '../../helpers/gpu.ts'
 import { tinyLearner } from '../../helpers/tiny.ts'
 
@@ -72,6 +73,28 @@ describe('progress for a display', () => {
       'row',
       'end',
     ])
+  })
+
+  test('has the speed of the last seconds, and the time that is left at that; a later fit begins anew', async () => {
+    const seen: FitProgress[] = []
+    const callback = progressEvents((progress) => seen.push(progress), { everyMs: 0 })
+    const loaders = { batchSize: 4, train: { batchCount: 100 } }
+    const begun = { epoch: 0, epochs: 1, completed: 0, batchCount: 100, loaders, recorder: { smoothLoss: 2 } }
+    const at = (seconds: number, completed = 0) =>
+      ({ ...begun, completed, platform: { now: () => 1000 * seconds } }) as unknown as FitState
+    callback.preparing?.(at(0))
+    await callback.beforeTrain?.(at(0))
+    // The first batch compiles for ten seconds, then each takes one, and the twelfth three.
+    for (let batch = 1; batch <= 11; batch++) callback.afterBatch?.(at(9 + batch, batch), {} as Step)
+    expect(seen.at(-1)).toMatchObject({ batch: 11, imagesPerSecond: 4, remainingMs: 89_000 })
+    callback.lossKnown?.(at(20, 11), { iteration: 10, loss: 1 })
+    callback.afterBatch?.(at(23, 12), {} as Step)
+    expect(seen.at(-1)).toMatchObject({ batch: 12, step: 11, loss: 1, smoothLoss: 2 })
+    expect(seen.at(-1)?.imagesPerSecond).toBeCloseTo((4 * 4) / 6)
+    expect(seen.at(-1)?.remainingMs).toBeCloseTo((88 / 4) * 6000)
+    callback.preparing?.(at(30))
+    expect(seen.at(-1)).toMatchObject({ phase: 'prepare', step: 0 })
+    expect(seen.at(-1)).not.toHaveProperty('loss')
   })
 
   test('says that a fit was stopped', async () => {

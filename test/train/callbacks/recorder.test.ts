@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { accuracy } from '../../../src/train/fit/metrics.ts'
 import { cells, columnNames, tableLine } from '../../../src/train/fit/epoch-table.ts'
 import { SmoothLoss } from '../../../src/train/fit/smooth-loss.ts'
+import type { Step } from '../../../src/train/fit/callback.ts'
 import type { FitState } from '../../../src/train/fit/state.ts'
 import { Recorder } from '../../../src/train/callbacks/recorder.ts'
 import { statusLine } from '../../../src/train/callbacks/progress.ts'
@@ -40,6 +41,17 @@ test('a fit that makes no step is not among the fits', () => {
   recorder.lossKnown(state, { iteration: 0, loss: 2 })
   recorder.beforeFit(state)
   expect(recorder.fits.map(({ rawLosses }) => rawLosses)).toEqual([[2]])
+})
+
+test('a step has the rate and momentum of the last group, and none if it was cancelled before its loss', () => {
+  const recorder = new Recorder()
+  const groups = [
+    { lr: 1, momentum: 0.1 },
+    { lr: 2, momentum: 0.2 },
+  ]
+  const state = { optimizer: { hyperparameters: groups } } as unknown as FitState
+  for (const loss of [{}, undefined]) recorder.afterBatch(state, { loss } as Step)
+  expect([recorder.lrs, recorder.momentums]).toEqual([[2], [0.2]])
 })
 
 test('images per second are those of the training alone, without the items that are left out of whole batches', () => {

@@ -178,8 +178,12 @@ describe('an event file', () => {
       await callback.afterEpoch!(state)
     }
     await callback.beforeFit!(state)
-    await epoch(0, 30_000)
-    await epoch(30_000, 30_000)
+    await epoch(0, 45_000)
+    await epoch(45_000, 15_000)
+    // A fit that ended here would leave no file without figures.
+    await callback.afterFit!(state)
+    expect(sizes).toHaveLength(2)
+    expect(sizes[0]).toBeGreaterThan(2 ** 22)
     await epoch(60_000, 5)
     await callback.afterFit!(state)
     expect(platform.lines).toEqual([expect.stringMatching(/^no event file was written, and training goes on: runs/)])
