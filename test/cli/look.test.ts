@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { countsOf, lookText } from '../../src/cli/look.ts'
+import { countsOf, lookJson, lookText } from '../../src/cli/look.ts'
 import type { Side } from '../../src/data/image-folder.ts'
 import type { Survey } from '../../src/data/survey.ts'
 
@@ -39,4 +39,71 @@ test('one class is called a class', () => {
   const folder = { path: 'set', description: 'class folders', layout: 'folders', targets: { kind: 'class' } }
   const survey = { folder, images: [], classes: ['a'], findings: [] } as unknown as Survey
   expect(lookText(survey, [], '')).toMatch(/^0 images of 1 class: class folders in set\n/)
+})
+
+test('counts, sizes and formats are below and beside their names, and a finding names few files', () => {
+  const image = (width: number, height: number, format: string) => ({ width, height, format })
+  const images = [
+    image(10, 10, 'PNG'),
+    image(40, 30, 'JPEG'),
+    image(20, 10, 'JPEG'),
+    image(5, 90, 'JPEG'),
+    image(9, 9, 'GIF'),
+  ]
+  const folder = {
+    path: 'set',
+    description: 'labels of a.csv',
+    layout: 'table',
+    targets: { kind: 'class', description: 'classes' },
+  }
+  const findings = [{ severity: 'warning', text: 'copies', files: ['1', '2', '3', '4', '5'] }]
+  const survey = { folder, images, classes: ['a', 'b'], findings, leftOut: [] } as unknown as Survey
+  const counts = [
+    { name: 'a', train: 30, valid: 7, leftOut: 2 },
+    { name: 'b', train: 1, valid: 0, leftOut: 0 },
+  ]
+  expect(`\n${lookText(survey, counts, 'split    at random')}\n`).toMatchInlineSnapshot(`
+    "
+    5 images of 2 classes: labels of a.csv in set
+
+    class  images  train  measure  left out
+    a          37     30        7         2
+    b           1      1        0         0
+
+    targets  classes (--targets, if they are something else)
+    split    at random
+    sizes    9 × 9 to 40 × 30 pixels, half of them 20 × 10 or larger
+    formats  JPEG 3, PNG 1, GIF 1
+
+      ! copies
+          1
+          2
+          3
+          … and 2 more
+    "
+  `)
+})
+
+test('numbers have their range by the names of their columns, in words and as a document', () => {
+  const targets = { kind: 'numbers', columns: ['x', 'y'], description: 'numbers of the columns x, y' }
+  const folder = { path: 'set', description: 'labels of a.csv', layout: 'table', targets }
+  const images = ['1 40', '2 20', '6 30'].map((cells) => ({
+    width: 1,
+    height: 1,
+    format: 'PNG',
+    target: cells.split(' '),
+  }))
+  const leftOut = [{ name: 'b.png', target: ['1', '2'], label: '1, 2', reason: 'damaged' }]
+  const survey = { folder, images, classes: [], findings: [], leftOut } as unknown as Survey
+  expect(lookJson(survey, [])).toMatchObject({
+    images: 3,
+    numbers: [
+      { name: 'x', lowest: 1, mean: 3, highest: 6 },
+      { name: 'y', lowest: 20, mean: 30, highest: 40 },
+    ],
+    leftOut: [{ file: 'b.png', label: '1, 2', reason: 'damaged' }],
+  })
+  const text = lookText(survey, [], '')
+  expect(text).toMatch(/^column  lowest  mean  highest\nx            1     3        6\ny           20    30       40$/m)
+  expect(text).toContain('3 images with numbers: labels of a.csv in set')
 })

@@ -84,6 +84,13 @@ describe('the command predict', () => {
     expect(top.reduce((sum, one) => sum + one.probability, 0)).toBeCloseTo(1, 5)
   })
 
+  test('says "none of these" of an image below the threshold, null in JSON and nothing in CSV', async () => {
+    const strict = (...args: string[]) => predict('model.safetensors', 'grey.jpg', '--threshold', '1', ...args)
+    expect((await strict()).stdout).toMatch(/^grey\.jpg  none of these \((across|slanted|upright) \d/)
+    expect((await strict('--csv')).stdout).toMatch(/^file,label,probability\ngrey\.jpg,,0\.\d+\n$/)
+    expect(JSON.parse((await strict('--json')).stdout)).toMatchObject({ images: [{ label: null }] })
+  })
+
   test('says what is missing or wrong in one message', async () => {
     for (const [args, message] of [
       [[], 'OptionError: predict: a model and image files are needed'],
@@ -101,15 +108,25 @@ describe('the command predict', () => {
   test('evaluate names the classes of Imagenette as predict does, in words and in its document', async () => {
     for (const label of ['n01440764', 'n02102040']) {
       mkdirSync(join(folder, 'fish-and-dogs', label), { recursive: true })
-      copyFileSync(join(folder, 'grey.jpg'), join(folder, 'fish-and-dogs', label, '1.jpg'))
+      for (const name of ['1.jpg', '2.jpg']) {
+        copyFileSync(join(folder, 'grey.jpg'), join(folder, 'fish-and-dogs', label, name))
+      }
     }
     const said = await wgrad('evaluate', 'imagenette.safetensors', 'fish-and-dogs')
-    expect(said.stdout).toMatch(/n0\d+\/1\.jpg  (tench|English springer) \d+\.\d%, is (tench|English springer)\n/)
     expect(said.stdout).toMatch(/^English springer +\d/m)
     const json = await wgrad('evaluate', 'imagenette.safetensors', 'fish-and-dogs', '--json')
-    expect(JSON.parse(json.stdout)).toMatchObject({
+    const document = JSON.parse(json.stdout) as { mostWrong: { file: string; actual: string; predicted: string }[] }
+    expect(document).toMatchObject({
       perClass: [{ name: 'tench' }, { name: 'English springer' }],
       confusion: { classes: ['tench', 'English springer'] },
     })
+    // The same picture in both folders is right in one of them.
+    const isFish = document.mostWrong[0].file.includes('n01440764')
+    const [actual, predicted] = isFish ? ['tench', 'English springer'] : ['English springer', 'tench']
+    const files = ['1.jpg', '2.jpg'].map((name) => join('fish-and-dogs', isFish ? 'n01440764' : 'n02102040', name))
+    expect(document.mostWrong).toMatchObject(files.map((file) => ({ file, actual, predicted })))
+    for (const file of files) {
+      expect(said.stdout).toMatch(new RegExp(`^  ${file}  ${predicted} \\d+\\.\\d%, is ${actual}$`, 'm'))
+    }
   })
 })
