@@ -1,10 +1,13 @@
 /** Parts of the page of `npm run page`, without its training: a GPU is not needed for what they say and do. */
+import { zipSync } from 'fflate'
 import { beforeEach, describe, expect, test, vi } from 'vitest'
 import { page } from 'vitest/browser'
+import { AccuracyChart, LossChart } from '../../bench/page/chart.ts'
 import { Classes } from '../../bench/page/classes.ts'
 import type { TrainerClient } from '../../bench/page/client.ts'
 import { GpuLost } from '../../bench/page/client.ts'
 import { imagesOf } from '../../bench/page/collect.ts'
+import { comparison, comparisonText } from '../../bench/page/compare.ts'
 import { messageOf } from '../../bench/page/dom.ts'
 import { lookInside } from '../../bench/page/inside.ts'
 import { Keep } from '../../bench/page/keep.ts'
@@ -119,6 +122,17 @@ describe('classes', () => {
     forgotten.mockRestore()
   })
 
+  test('are the folders around pictures, also in a zip, and nothing that a system writes beside them', async () => {
+    const file = new Uint8Array([1])
+    const names = ['all/cat/1.jpg', 'all/cat/._1.jpg', '__MACOSX/cat/2.jpg', 'all/.git/3.jpg', 'notes.txt', '4.PNG']
+    const zip = zipSync(Object.fromEntries(names.map((name) => [name, file])))
+    const found = await imagesOf([new File([zip], 'mine.ZIP')])
+    expect(found.map(({ name, label }) => [name, label])).toEqual([
+      ['1.jpg', 'cat'],
+      ['4.PNG', undefined],
+    ])
+  })
+
   test('say which name two of them have', async () => {
     const classes = await classesOf(['cat', 'dog'])
     expect(classes.missing).toBeUndefined()
@@ -183,6 +197,35 @@ describe('what a training gets wrong', () => {
     expect(document.documentElement.scrollWidth).toBeLessThanOrEqual(width)
     expect($('.confusion').offsetWidth).toBeLessThan(2 * width)
     style.remove()
+  })
+
+  test('is marked apart from what is right, and beside a picture stands what can be done with it', async () => {
+    const clean = vi.fn<Trainer['clean']>((path) => Promise.resolve(path))
+    const classes = await classesOf(['a', 'b'])
+    const [{ path }, { path: sure }] = classes.pictures
+    const hard = { ...suspect, path, predicted: 'a', probability: 0.5, loss: 0.7 }
+    new Mistakes(trainerOf({ clean }).trainer, classes).show({
+      vocab: ['a', 'b'],
+      confusion: [
+        [3, 1],
+        [0, 4],
+      ],
+      accuracy: 7 / 8,
+      // The last one is right with a probability of 90%.
+      hardest: [{ ...suspect, path }, hard, { ...hard, path: sure, probability: 0.9, loss: 0.1 }],
+    })
+    expect(textOf('#mistakes-status')).toBe('88% of 8 pictures that it was not trained on are right.')
+    expect([...document.querySelectorAll('#confusion tbody td')].map(({ className }) => className)).toEqual([
+      ...['hit', 'miss', '', 'hit'],
+    ])
+    expect(texts('#worst p')).toEqual([
+      `${quoted('a')}, taken for ${quoted('b')} (90% sure)loss 3.00`,
+      `${quoted('a')}: right, but only 50% sureloss 0.70`,
+    ])
+    expect(texts('#worst button')).toEqual(['It is b', 'Remove', 'Remove'])
+    $('#worst button').click()
+    await expect.poll(() => texts('#classes .count')).toEqual(['1 picture', '3 pictures'])
+    expect(clean).toHaveBeenCalledWith(path, 'b')
   })
 
   test('shows no picture that was removed meanwhile', async () => {
@@ -355,6 +398,27 @@ describe('a training', () => {
     await expect.poll(() => work.mock.lastCall).toEqual([{ bytes: new Uint8Array([7]), epochsLeft: 4 }])
   })
 
+  test('says beside each picture whether it is right, and forgets the pictures of before', async () => {
+    const forgotten = vi.spyOn(URL, 'revokeObjectURL')
+    const { view, tell } = open()
+    await view.start(() => Promise.resolve())
+    const file = await picture('red')
+    const shown = ['a', 'b'].map((label) => ({ path: '', label, picture: file }))
+    tell({ kind: 'shown', part: 'first', vocab: ['a', 'b'], shown })
+    const guesses = [0.9, 0.8].map((probability) => ({ label: 'a', probability }))
+    tell({ kind: 'guesses', part: 'first', guesses })
+    const tiles = [...document.querySelectorAll('[data-training=first] .tiles li')]
+    expect(tiles.map(({ className, textContent }) => [className, textContent])).toEqual([
+      ['right', `${quoted('a')} 90%`],
+      ['wrong', `${quoted('a')}, but it is ${quoted('b')}`],
+    ])
+    expect(textOf('[data-training=first] .tiles-title')).toBe('Pictures that it never trains on: 1 of 2 right')
+    expect(forgotten).not.toHaveBeenCalled()
+    tell({ kind: 'shown', part: 'first', vocab: ['a', 'b'], shown })
+    expect(forgotten).toHaveBeenCalledTimes(2)
+    forgotten.mockRestore()
+  })
+
   test('takes no guesses of the one before it', async () => {
     const { view, tell } = open()
     await view.start(() => Promise.resolve())
@@ -369,6 +433,81 @@ describe('a training', () => {
     tell({ kind: 'guesses', part: 'first', guesses })
     expect(texts('[data-training=first] figcaption')).toEqual([`${quoted('a')} 100%`])
   })
+})
+
+describe('curves', () => {
+  /** A chart of 348 × 168 pixels within its margins, and what is drawn of it with the next frame. */
+  const opened = <Chart>(Kind: new (svg: SVGSVGElement) => Chart) => {
+    const svg = document.createElementNS(SVG, 'svg')
+    svg.style.cssText = 'display: block; width: 400px; height: 200px'
+    document.body.append(svg)
+    const drawn = async () => {
+      await new Promise((resolve) => requestAnimationFrame(resolve))
+      const places = (style: string) =>
+        svg
+          .querySelector(`.${style}`)
+          ?.getAttribute('d')
+          ?.match(/[\d.]+ /g)
+          ?.map(Number)
+      const marks = [...svg.querySelectorAll('circle')].map((mark) =>
+        ['cx', 'cy'].map((at) => Number(mark.getAttribute(at))),
+      )
+      return { places, marks }
+    }
+    return { chart: new Kind(svg), drawn }
+  }
+
+  test('of losses have every step in its place, and validation where its epoch has ended', async () => {
+    const { chart, drawn } = opened(LossChart)
+    chart.plan(4)
+    for (const loss of [2, 1]) chart.add(loss)
+    // (0.9 · 0.1 · 2 + 0.1 · 1) / (1 − 0.9²)
+    expect(chart.last).toBeCloseTo(0.28 / 0.19, 12)
+    chart.mark(1.5)
+    for (const loss of [1, 2]) chart.add(loss)
+    chart.mark(0)
+    const { places, marks } = await drawn()
+    expect(places('raw')).toEqual([127, 214, 301, 388])
+    expect(places('smooth')).toEqual([127, 214, 301, 388])
+    expect(marks.map(([x]) => x)).toEqual([214, 388])
+    expect(marks[1][1]).toBe(176)
+    // Another training begins with nothing of this one.
+    chart.clear()
+    chart.add(4)
+    expect(chart.last).toBeCloseTo(4, 12)
+    expect((await drawn()).marks).toEqual([])
+  })
+
+  test('of accuracy have every epoch in its place, from none to all', async () => {
+    const { chart, drawn } = opened(AccuracyChart)
+    chart.plan(3)
+    for (const accuracy of [0, 0.5, 1]) chart.add(accuracy)
+    expect((await drawn()).marks).toEqual([
+      [156, 190],
+      [272, 99],
+      [388, 8],
+    ])
+  })
+})
+
+test('a comparison says how many times as long as wgrad the others take, and why one has no time', () => {
+  const turns = [
+    { name: 'wgrad', stepMs: 20 },
+    { name: 'other', stepMs: 50 },
+    { name: 'broken', failure: 'no WebGPU' },
+  ]
+  expect(comparisonText('a GPU', turns).split('\n')).toEqual([
+    'a GPU',
+    'wgrad: 20.0 ms 1.0×',
+    'other: 50.0 ms 2.5×',
+    'broken: no WebGPU',
+  ])
+  document.body.append(comparison(false, turns))
+  expect(texts('body > .scroll tbody tr').map((text) => text?.trim())).toEqual([
+    'wgrad20.0 ms800.01.0×',
+    'other50.0 ms320.02.5×',
+    'brokenno WebGPU',
+  ])
 })
 
 describe("a training on the visitor's pictures", () => {
