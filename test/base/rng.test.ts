@@ -32,3 +32,11 @@ test('many numbers at once are those of single draws, rounded to f32', () => {
     expect(one.bits()).toBe(other.bits())
   }
 })
+
+test('Beta of small parameters is a coin with the odds of both, never NaN', () => {
+  const random = rng(0, 'coin')
+  const draws = Array.from({ length: 2000 }, () => random.beta(1e-5, 3e-5))
+  expect(draws.every((draw) => draw >= 0 && draw <= 1)).toBe(true)
+  // A quarter of them, whose deviation is 0.01.
+  expect(draws.reduce((sum, draw) => sum + draw, 0) / 2000).toBeCloseTo(0.25, 1)
+})

@@ -106,16 +106,18 @@ test('bfloat16, as PyTorch rounds it', () => {
   // torch.tensor([…]).bfloat16().view(torch.int16), PyTorch 1.13.
   const values = [0.1, 1 / 3, 65504, 3.4028234e38, -1e-40, 1 + 2 ** -8, 1 + 3 * 2 ** -8, Infinity, -0]
   const bits = [0x3dcd, 0x3eab, 0x4780, 0x7f80, 0x8001, 0x3f80, 0x3f82, 0x7f80, 0x8000]
-  const shape = [values.length + 1]
-  const data = Float32Array.of(...values, NaN)
+  const shape = [values.length + 2]
+  const data = Float32Array.of(...values, NaN, NaN)
+  // A NaN whose upper bits are those of infinity.
+  new Uint32Array(data.buffer)[values.length + 1] = 0x7f800001
   const bytes = writeSafetensors(new Map([['a.weight', { dtype: 'BF16', shape, data }]]))
   const stored = new Uint16Array(bytes.slice(-2 * shape[0]).buffer)
-  expect([...stored.subarray(0, -1)]).toEqual(bits)
+  expect([...stored.subarray(0, -2)]).toEqual(bits)
   const { weights } = readWeights('x', bytes)
   const read = [...weights.get('a.weight')!.data]
   expect(read.slice(0, 3)).toEqual([0.10009765625, 0.333984375, 65536])
   expect(read[4]).toBeCloseTo(-1e-40, 40)
-  expect([read[3], ...read.slice(5)]).toEqual([Infinity, 1, 1.015625, Infinity, -0, NaN])
+  expect([read[3], ...read.slice(5)]).toEqual([Infinity, 1, 1.015625, Infinity, -0, NaN, NaN])
 })
 
 test('part of a larger array is written', () => {
