@@ -10,7 +10,7 @@ import { invocation, type Output } from '../output.ts'
 import { wgradVersion } from '../version.ts'
 import { FILES } from './files.ts'
 import type { Settings } from './options.ts'
-import { reportOf, suspectsOf, type Trained } from './report.ts'
+import { reportOf, type Trained } from './report.ts'
 import { epochsOf, historyCsv, layersOf } from './run-log.ts'
 
 /** Output, adapter and folder of a run, to which its results are written. */
@@ -49,7 +49,7 @@ export async function conclude({ output, gpu, run }: Destination, trained: Train
     settings: { ...begun.settings },
     lr: trained.search.lr,
     ...measured.json,
-    ...(cleaning && { suggestedLabels: suspectsOf(cleaning).length }),
+    ...(cleaning && { suggestedLabels: suggestedIn(cleaning) }),
     epochs: fits.flatMap(({ epochs }, fit) => epochs.map((row) => ({ layers: layersOf(fit, fineTuned), ...row }))),
     look: begun.look,
   }
@@ -88,6 +88,10 @@ export async function conclude({ output, gpu, run }: Destination, trained: Train
   process.exitCode = finite && unwritten.length === 0 ? EXIT.good : EXIT.notGood
 }
 
+function suggestedIn({ items }: CleaningList): number {
+  return items.filter(({ suggested }) => suggested !== undefined).length
+}
+
 /** Lists images by loss, with the labels that they probably should have, and writes that. */
 async function wrongLabels(
   learner: Learner,
@@ -97,7 +101,7 @@ async function wrongLabels(
   output.say('\nlooking for wrong labels')
   const cleaning = await cleaningList(learner, { valid })
   await run.attempt(FILES.cleaning, () => run.write(FILES.cleaning, `${cleaningListText(cleaning)}\n`))
-  output.say(`another label is suggested for ${suspectsOf(cleaning).length} of ${cleaning.items.length} images`)
+  output.say(`another label is suggested for ${suggestedIn(cleaning)} of ${cleaning.items.length} images`)
   return cleaning
 }
 

@@ -2,8 +2,8 @@ import { batchImages, type CleaningList } from '../../exports/data.ts'
 import type { Gpu, Learner } from '../../node.ts'
 import type { RunFolder } from '../../platform/node/run-folder.ts'
 import { quoted } from '../../platform/node/terminal.ts'
-import { confusionOf, pngUri, suspectTiles, targetResults, withMaps, wrongTiles } from '../../train/report/images.ts'
-import { figuresOf } from '../../train/report/learner-report.ts'
+import { pngUri, suspectsOf, targetResults } from '../../train/report/images.ts'
+import { classResults, figuresOf } from '../../train/report/learner-report.ts'
 import { renderTraining } from '../../train/report/training-report.ts'
 import type { ClassCount } from '../look.ts'
 import type { AnyMeasured, Measured } from '../measured.ts'
@@ -49,7 +49,7 @@ export async function reportOf({ measured, trained, cleaning, gpu, run, seconds 
   const command = (rest: string) => `${invocation()} ${rest}`
   const suggestion = search.search?.suggestions.valley
   const results = measured.measured
-    ? await classResults(measured.measured, trained, { cleaning, run })
+    ? await classes(measured.measured, trained, { cleaning, run })
     : { target: await targetResults(platform, measured.interpretation, loaders.valid.pictures, WRONG) }
   const what = {
     class: `${loaders.vocab.length} classes`,
@@ -103,43 +103,24 @@ export async function reportOf({ measured, trained, cleaning, gpu, run, seconds 
 }
 
 /** Returns what the report says about classes. */
-async function classResults(
-  measured: Measured,
+async function classes(
+  { interpretation }: Measured,
   { begun: { settings, look: lookedAt }, learner }: Trained,
   { cleaning, run }: Pick<Reported, 'cleaning' | 'run'>,
 ) {
-  const { platform, loaders } = learner
-  const { interpretation, accuracy, interval, baseline } = measured
-  const counts = new Map((lookedAt.classes as unknown as ClassCount[]).map((one) => [one.name, one]))
-  const wrong = await wrongTiles(platform, interpretation.topLosses(WRONG), loaders.valid.pictures)
-  const { tiles: mostWrong, note: mapsNote } = await withMaps(learner, wrong)
-  const isTable = lookedAt.layout === 'table'
-  return {
-    accuracy,
-    interval,
-    baseline,
-    classes: interpretation.classScores().map(({ name: label, precision, recall, f1, support }) => {
-      const { train: trainCount = 0, leftOut = 0 } = counts.get(label) ?? {}
-      return { name: label, train: trainCount, valid: support, leftOut, precision, recall, f1 }
-    }),
-    confusion: confusionOf(interpretation),
-    mostWrong,
-    mapsNote,
-    suspects: cleaning && {
-      suggested: suspectsOf(cleaning).length,
-      count: cleaning.items.length,
-      tiles: await suspectTiles(platform, cleaning.items, loaders.valid.pictures),
-      advice: isTable
-        ? `Labels come from a table, so correct those that are wrong there; ${FILES.cleaning} lists all`
-        : `The network is wrong about images, too, so look before you move any. ${FILES.cleaning} lists all; this prints where those that are accepted would be moved, and moves them with --apply`,
-      command: isTable
-        ? undefined
-        : `${invocation()} clean ${quoted(settings.folder)} ${quoted(run.file(FILES.cleaning))} --accept`,
-    },
+  const byName = new Map((lookedAt.classes as unknown as ClassCount[]).map((one) => [one.name, one]))
+  const counts = (label: number) => {
+    const { train = 0, leftOut = 0 } = byName.get(interpretation.vocab[label]) ?? {}
+    return { train, leftOut }
   }
-}
-
-/** Images of a cleaning list for which another label is suggested. */
-export function suspectsOf({ items }: CleaningList): CleaningList['items'] {
-  return items.filter(({ suggested }) => suggested !== undefined)
+  const results = await classResults(learner, interpretation, { shown: WRONG, maps: true, counts })
+  if (!cleaning) return results
+  const suspects = await suspectsOf(learner.platform, cleaning, learner.loaders.valid.pictures)
+  if (lookedAt.layout === 'table') {
+    const advice = `Labels come from a table, so correct those that are wrong there; ${FILES.cleaning} lists all`
+    return { ...results, suspects: { ...suspects, advice } }
+  }
+  const advice = `The network is wrong about images, too, so look before you move any. ${FILES.cleaning} lists all; this prints where those that are accepted would be moved, and moves them with --apply`
+  const command = `${invocation()} clean ${quoted(settings.folder)} ${quoted(run.file(FILES.cleaning))} --accept`
+  return { ...results, suspects: { ...suspects, advice, command } }
 }

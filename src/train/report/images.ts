@@ -1,6 +1,6 @@
 import { base64 } from '../../base/base64.ts'
 import { DataError, OptionError } from '../../base/errors.ts'
-import type { CleaningItem } from '../../data/cleaning.ts'
+import type { CleaningList } from '../../data/cleaning.ts'
 import type { Pictures } from '../../data/pictures.ts'
 import type { Pixels } from '../../image/pixels.ts'
 import { resample } from '../../image/resize.ts'
@@ -10,7 +10,13 @@ import { gradCam } from '../results/grad-cam.ts'
 import type { ClassificationInterpretation, ItemLoss } from '../results/interpretation.ts'
 import type { Predictor } from '../results/predictor.ts'
 import type { TargetInterpretation } from '../results/target-interpretation.ts'
-import { MOST_CLASSES, type ConfusionResult, type SuspectTile, type TargetResults, type WrongTile } from './figures.ts'
+import {
+  MOST_CLASSES,
+  type ConfusionResult,
+  type SuspectLabels,
+  type TargetResults,
+  type WrongTile,
+} from './figures.ts'
 
 /** Number of confused pairs of classes that a report lists. */
 const PAIRS = 5
@@ -120,27 +126,26 @@ function small(image: Pixels): Pixels {
   return resample(image, { left: 0, top: 0, width, height }, newWidth, newHeight)
 }
 
-/** Images for which another label is suggested, those with the largest losses, decoded for human readers. */
-export function suspectTiles(
+/** Images of a cleaning list for which another label is suggested, those with the largest losses decoded for human readers. */
+export async function suspectsOf(
   platform: Pick<Platform, 'decoder' | 'encodePng'>,
-  items: readonly CleaningItem[],
+  { items }: CleaningList,
   { decoding }: Pick<Pictures, 'decoding'>,
-): Promise<SuspectTile[]> {
+): Promise<Omit<SuspectLabels, 'advice' | 'command'>> {
   const suspects = items.flatMap((item) =>
     item.suggested === undefined ? [] : [{ ...item, suggested: item.suggested }],
   )
-  return Promise.all(
-    suspects
-      .sort(byLoss)
-      .slice(0, SUSPECTS)
-      .map(async ({ path, label, suggested, loss }) => ({
-        uri: await fileUri(platform, path, decoding),
-        path,
-        actual: label,
-        suggested,
-        loss,
-      })),
-  )
+  const tiles = suspects
+    .sort(byLoss)
+    .slice(0, SUSPECTS)
+    .map(async ({ path, label, suggested, loss }) => ({
+      uri: await fileUri(platform, path, decoding),
+      path,
+      actual: label,
+      suggested,
+      loss,
+    }))
+  return { suggested: suspects.length, count: items.length, tiles: await Promise.all(tiles) }
 }
 
 /** Returns the center of an image file as a `data:` address. */

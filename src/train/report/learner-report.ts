@@ -8,9 +8,9 @@ import type { Predictor } from '../results/predictor.ts'
 import type { ItemPredictions } from '../fit/evaluation.ts'
 import type { RecordedFit } from '../fit/history.ts'
 import type { FitState } from '../fit/state.ts'
-import { epochResult, type FitFigures, type SuspectLabels } from './figures.ts'
-import { confusionOf, pngUri, suspectTiles, targetResults, withMaps, wrongTiles } from './images.ts'
-import { renderTraining } from './training-report.ts'
+import { epochResult, type FitFigures } from './figures.ts'
+import { confusionOf, pngUri, suspectsOf, targetResults, withMaps, wrongTiles } from './images.ts'
+import { renderTraining, type ReportedClass } from './training-report.ts'
 
 /** Options of `Learner.report`. */
 export interface LearnerReportOptions {
@@ -64,7 +64,7 @@ export async function learnerReport(
   const { predictions = await learner.getPredictions() } = options
   const network = model.architecture?.name ?? 'network'
   const isClass = target.columns === 'class'
-  const results = isClass ? await classResults(learner, predictions, options) : await targets(learner, predictions)
+  const results = isClass ? await classes(learner, predictions, options) : await targets(learner, predictions)
   const outputs = isClass ? `${vocab.length} classes` : vocab.length > 0 ? `${vocab.length} labels` : 'numbers'
   const first = await batchImages(train, { count: SHOWN })
   const parameters = model.parameters().reduce((sum, { count }) => sum + count, 0)
@@ -106,28 +106,44 @@ export async function learnerReport(
   return page
 }
 
-/** Returns what a report says about classes. */
-async function classResults(learner: Reported, predictions: ItemPredictions, options: LearnerReportOptions) {
+/** Parts of the results of classes that reports differ in. */
+export interface ClassResultsOptions {
+  /** Number of items with the largest losses among which the misclassified ones are shown. */
+  readonly shown: number
+  /** True to show what the network looked at. */
+  readonly maps: boolean
+  /** Returns the numbers of images of a class to train on and left out. */
+  counts(label: number): Pick<ReportedClass, 'train' | 'leftOut'>
+}
+
+/** Returns what a report says about classes, except suspect labels. */
+export async function classResults(
+  learner: Pick<Reported, 'platform' | 'loaders' | 'predictor'>,
+  interpretation: ClassificationInterpretation,
+  { shown, maps, counts }: ClassResultsOptions,
+) {
+  const { accuracy, interval, baseline } = interpretation.accuracy()
+  const { pictures } = learner.loaders.valid
+  const wrong = await wrongTiles(learner.platform, interpretation.topLosses(shown), pictures)
+  const { tiles: mostWrong, note: mapsNote } = maps ? await withMaps(learner, wrong) : { tiles: wrong }
+  const classes = interpretation.classScores().map(({ name, precision, recall, f1, support }, label) => {
+    return { name, ...counts(label), valid: support, precision, recall, f1 }
+  })
+  return { accuracy, interval, baseline, classes, confusion: confusionOf(interpretation), mostWrong, mapsNote }
+}
+
+async function classes(learner: Reported, predictions: ItemPredictions, options: LearnerReportOptions) {
   const { vocab, train, valid } = learner.loaders
   const { maps = true, suspects = false } = options
-  const interpretation = new ClassificationInterpretation(predictions, vocab)
-  const { accuracy, interval, baseline } = interpretation.accuracy()
-  const wrong = await wrongTiles(learner.platform, interpretation.topLosses(WRONG), valid.pictures)
-  const { tiles: mostWrong, note: mapsNote } = maps ? await withMaps(learner, wrong) : { tiles: wrong }
   const trained = new Uint32Array(vocab.length)
   for (const item of train.items) trained[train.labels[item]]++
-  return {
-    accuracy,
-    interval,
-    baseline,
-    classes: interpretation.classScores().map(({ name, precision, recall, f1, support }, label) => ({
-      ...{ name, train: trained[label], valid: support, leftOut: 0, precision, recall, f1 },
-    })),
-    confusion: confusionOf(interpretation),
-    mostWrong,
-    mapsNote,
-    ...(suspects && { suspects: await suspectsOf(learner, predictions) }),
-  }
+  const counts = (label: number) => ({ train: trained[label], leftOut: 0 })
+  const interpretation = new ClassificationInterpretation(predictions, vocab)
+  const results = await classResults(learner, interpretation, { shown: WRONG, maps, counts })
+  if (!suspects) return results
+  const list = await cleaningList(learner, { valid: predictions })
+  const advice = 'The network is wrong about images, too. cleaningList(learner) lists all, and applyCleaning moves them'
+  return { ...results, suspects: { ...(await suspectsOf(learner.platform, list, valid.pictures)), advice } }
 }
 
 /** Returns what a report says about labels or numbers. */
@@ -155,14 +171,4 @@ export function figuresOf({ rows, rawLosses, losses, lrs, momentums, stepsPerEpo
 
 function nameOf(transform: { readonly kind: string } | { readonly kind: 'own'; readonly name: string }): string {
   return 'name' in transform ? transform.name : transform.kind
-}
-
-async function suspectsOf(learner: Reported, valid: ItemPredictions): Promise<SuspectLabels> {
-  const { items } = await cleaningList(learner, { valid })
-  return {
-    suggested: items.filter(({ suggested }) => suggested !== undefined).length,
-    count: items.length,
-    tiles: await suspectTiles(learner.platform, items, learner.loaders.valid.pictures),
-    advice: 'The network is wrong about images, too. cleaningList(learner) lists all, and applyCleaning moves them',
-  }
 }

@@ -5,9 +5,9 @@ import { GlobalAvgPool } from '../../../src/nn/pool.ts'
 import { Sequential } from '../../../src/nn/sequential.ts'
 import { decodePng } from '../../../src/platform/node/png.ts'
 import { nodePlatform } from '../../../src/platform/node/index.ts'
-import type { CleaningItem } from '../../../src/data/cleaning.ts'
+import { makeCleaningList, type CleaningItem } from '../../../src/data/cleaning.ts'
 import { Learner } from '../../../src/train/learner.ts'
-import { suspectTiles, withMaps, wrongTiles } from '../../../src/train/report/images.ts'
+import { suspectsOf, withMaps, wrongTiles } from '../../../src/train/report/images.ts'
 import { suspectLabels, wrongest } from '../../../src/train/report/parts.ts'
 import { gradCam } from '../../../src/train/results/grad-cam.ts'
 import { ClassificationInterpretation } from '../../../src/train/results/interpretation.ts'
@@ -86,9 +86,12 @@ test('suspect labels: a dozen with the largest losses, NaN first', async () => {
       ...suggested,
     }
   })
-  const tiles = await suspectTiles(platformOf(16), items, { decoding: undefined as never })
+  const list = makeCleaningList(['across', 'slanted'], items)
+  const suspects = await suspectsOf(platformOf(16), list, { decoding: undefined as never })
+  expect(suspects).toMatchObject({ suggested: 15, count: 20 })
+  const { tiles } = suspects
   expect(tiles.map(({ path }) => Number(/\d+/.exec(path)))).toEqual([5, 18, 17, 16, 14, 13, 12, 10, 9, 8, 6, 4])
-  const page = suspectLabels({ suggested: 15, count: 20, tiles, advice: 'Do this', command: 'clean it' }).text
+  const page = suspectLabels({ ...suspects, advice: 'Do this', command: 'clean it' }).text
   for (const part of [
     'For 15 of 20 images the network suggests another label, here the 12 with the largest losses.',
     'slanted &amp; &lt;b&gt;?',
