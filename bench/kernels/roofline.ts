@@ -1,3 +1,4 @@
+import { escaped } from '../../src/base/escape.ts'
 import { formatRate, formatTime } from '../../src/base/format.ts'
 import type { Row } from './harness.ts'
 import { arithmeticPeak, type Peaks } from '../../src/testing/peaks.ts'
@@ -236,8 +237,4 @@ function tickText(value: number, unit: string): string {
 function text(x: number, y: number, content: string, style = '', anchor: 'start' | 'middle' | 'end' = 'start'): string {
   const attributes = `${style === '' ? '' : ` class="${style}"`}${anchor === 'start' ? '' : ` text-anchor="${anchor}"`}`
   return `<text x="${round(x)}" y="${round(y)}"${attributes}>${escaped(content)}</text>`
-}
-
-function escaped(content: string): string {
-  return content.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;')
 }

@@ -1,6 +1,7 @@
 /** Contact sheets: images in a grid, each above its label, and above what was predicted for it where that is known. */
 import { base64 } from '../base/base64.ts'
 import { OptionError } from '../base/errors.ts'
+import { escaped } from '../base/escape.ts'
 import { drawLetters, hasLetters, type CaptionRequest } from '../image/caption.ts'
 import type { Pixels } from '../image/pixels.ts'
 import { estimatedWidth, wrapText } from '../image/wrap-text.ts'
@@ -273,9 +274,4 @@ async function dataUrl(image: Pixels, encodePng: SheetPlatform['encodePng']): Pr
 
 function css(color: Color): string {
   return `#${color.map((value) => value.toString(16).padStart(2, '0')).join('')}`
-}
-
-/** Escapes a text for HTML and SVG. */
-function escaped(text: string): string {
-  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;')
 }

@@ -1,3 +1,5 @@
+import { escaped } from '../../base/escape.ts'
+
 /** Text that is already HTML. */
 export class Html {
   readonly text: string
@@ -18,9 +20,5 @@ function textOf(part: Part): string {
   if (part === undefined) return ''
   if (part instanceof Html) return part.text
   if (typeof part === 'object') return part.map(textOf).join('')
-  return escape(String(part))
-}
-
-function escape(text: string): string {
-  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;')
+  return escaped(String(part))
 }

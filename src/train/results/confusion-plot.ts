@@ -1,4 +1,5 @@
 import { OptionError } from '../../base/errors.ts'
+import { escaped } from '../../base/escape.ts'
 import { checkOptions, FLAG, TEXT } from '../../base/options.ts'
 import { chartColor, chartProperties } from './chart-colors.ts'
 
@@ -76,8 +77,4 @@ text { font: ${FONT}px system-ui, sans-serif; fill: ${chartColor('text')} }
 ${[...cells, ...labels].join('\n')}
 </svg>
 `
-}
-
-function escaped(text: string): string {
-  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')
 }
