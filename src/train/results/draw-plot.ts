@@ -11,7 +11,7 @@ import type { EpochRow, History } from '../fit/history.ts'
  */
 const SKIPPED = 5
 const WIDTH = 640
-const HEIGHTS = { large: 300, small: 160 } as const
+const [LARGE, SMALL] = [300, 160]
 
 /** Draws what `trainingPlot` returns. */
 export async function drawTraining({ rawLosses, losses, lrs, momentums }: History): Promise<string> {
@@ -20,42 +20,29 @@ export async function drawTraining({ rawLosses, losses, lrs, momentums }: Histor
   const points = (values: readonly number[], from = 0) =>
     values.slice(from).map((value, i) => [from + i + 1, value] as const)
   const x = [0, losses.length] as const
-  return stacked([
+  return chartsBelow([
     {
-      height: HEIGHTS.large,
-      svg: await lineChart({
-        title: 'Loss',
-        x,
-        width: WIDTH,
-        height: HEIGHTS.large,
-        lines: [
-          { name: 'each step', look: 'faint', points: points(rawLosses, skipped) },
-          { name: 'smoothed', look: 'first', points: points(losses, skipped) },
-        ],
-      }),
+      title: 'Loss',
+      x,
+      lines: [
+        { name: 'each step', look: 'faint', points: points(rawLosses, skipped) },
+        { name: 'smoothed', look: 'first', points: points(losses, skipped) },
+      ],
     },
     {
-      height: HEIGHTS.small,
-      svg: await lineChart({
-        title: 'Learning rate',
-        x,
-        width: WIDTH,
-        height: HEIGHTS.small,
-        format: shortly,
-        lines: [{ name: 'lr', look: 'first', points: points(lrs) }],
-      }),
+      title: 'Learning rate',
+      x,
+      height: SMALL,
+      format: shortly,
+      lines: [{ name: 'lr', look: 'first', points: points(lrs) }],
     },
     {
-      height: HEIGHTS.small,
-      svg: await lineChart({
-        title: 'Momentum',
-        x,
-        xName: 'steps',
-        width: WIDTH,
-        height: HEIGHTS.small,
-        format: (value) => value.toFixed(2),
-        lines: [{ name: 'momentum', look: 'first', points: points(momentums) }],
-      }),
+      title: 'Momentum',
+      x,
+      xName: 'steps',
+      height: SMALL,
+      format: (value) => value.toFixed(2),
+      lines: [{ name: 'momentum', look: 'first', points: points(momentums) }],
     },
   ])
 }
@@ -114,15 +101,6 @@ function requireFit(where: string, values: readonly unknown[]): void {
   throw new OptionError(where, 'there is nothing to plot', { fix: 'train first: `await learner.fitOneCycle(5)`' })
 }
 
-async function chartsBelow(charts: readonly LineChartOptions[]): Promise<string> {
-  const height = HEIGHTS.large
-  return stacked(
-    await Promise.all(
-      charts.map(async (chart) => ({ height, svg: await lineChart({ ...chart, width: WIDTH, height }) })),
-    ),
-  )
-}
-
 /** Draws what `lrFindPlot` returns. */
 export async function drawLrFind(
   { lrs, losses, suggestions }: LrCurve & { readonly suggestions: Readonly<Record<string, Suggestion>> },
@@ -145,9 +123,8 @@ export async function drawLrFind(
         points: [[point.lr, point.loss]],
       }) as const,
   )
-  const chart = { title: 'Loss', xName: 'learning rate', logX: true, width: WIDTH, height: HEIGHTS.large }
-  const svg = await lineChart({ ...chart, lines: [{ name: 'loss', look: 'first', points: curve }, ...marks] })
-  return stacked([{ svg, height: HEIGHTS.large }])
+  const lines = [{ name: 'loss', look: 'first', points: curve } as const, ...marks]
+  return chartsBelow([{ title: 'Loss', xName: 'learning rate', logX: true, lines }])
 }
 
 /** Formats a learning rate with one digit: `3e-3`. */
@@ -155,8 +132,12 @@ export function shortly(lr: number): string {
   return lr === 0 ? '0' : lr.toExponential(0)
 }
 
-/** Stacks charts into one SVG whose colors follow the reader's light or dark mode. */
-function stacked(charts: readonly { readonly svg: string; readonly height: number }[]): string {
+/** Draws charts below each other as one SVG whose colors follow the reader's light or dark mode. */
+async function chartsBelow(plots: readonly LineChartOptions[]): Promise<string> {
+  const drawn = plots.map(async ({ height = LARGE, ...plot }) => {
+    return { height, svg: await lineChart({ ...plot, width: WIDTH, height }) }
+  })
+  const charts = await Promise.all(drawn)
   const margin = 12
   const tops = charts.map((_, i) => margin + charts.slice(0, i).reduce((sum, { height }) => sum + height + margin, 0))
   const [width, height] = [WIDTH + 2 * margin, (tops.at(-1) ?? 0) + (charts.at(-1)?.height ?? 0) + margin]

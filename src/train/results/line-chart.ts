@@ -29,25 +29,14 @@ export interface LineChartOptions {
   readonly height?: number
 }
 
-/** Colors of a chart as custom properties of CSS, so that a page can set them for light or dark mode. */
-const colour = {
-  text: chartColor('text'),
-  muted: chartColor('muted'),
-  grid: chartColor('grid'),
-  ground: chartColor('ground'),
-  first: chartColor('first'),
-  second: chartColor('second'),
-  faint: chartColor('faint'),
-}
-
 /**
  * Styles of lines: every value, a smooth curve, occasional measurements, and values of another source for comparison.
  */
 const LOOKS = {
-  faint: { color: colour.faint, width: 1, type: 'solid', marks: false },
-  first: { color: colour.first, width: 2, type: 'solid', marks: false },
-  second: { color: colour.second, width: 2, type: 'solid', marks: true },
-  other: { color: colour.muted, width: 1.5, type: 'dashed', marks: true },
+  faint: { color: chartColor('faint'), width: 1, type: 'solid', marks: false },
+  first: { color: chartColor('first'), width: 2, type: 'solid', marks: false },
+  second: { color: chartColor('second'), width: 2, type: 'solid', marks: true },
+  other: { color: chartColor('muted'), width: 1.5, type: 'dashed', marks: true },
 } as const
 
 const KINDS: Kinds<LineChartOptions> = {
@@ -76,7 +65,7 @@ export async function lineChart(options: LineChartOptions): Promise<string> {
   const chart = init(null, null, { renderer: 'svg', ssr: true, width, height })
   const curves = lines.filter(({ points }) => points.length !== 1)
   const ticks = height < 200 ? 2 : 4
-  const text = { fontFamily: FONT, fontSize: 11, color: colour.muted }
+  const text = { fontFamily: FONT, fontSize: 11, color: chartColor('muted') }
   try {
     chart.setOption({
       animation: false,
@@ -85,7 +74,7 @@ export async function lineChart(options: LineChartOptions): Promise<string> {
         left: 0,
         top: 0,
         padding: 0,
-        textStyle: { ...text, fontSize: 13, fontWeight: 600, color: colour.text },
+        textStyle: { ...text, fontSize: 13, fontWeight: 600, color: chartColor('text') },
       },
       legend: {
         // Without a page the width of text is only estimated; the gap leaves room for wider text.
@@ -113,8 +102,8 @@ export async function lineChart(options: LineChartOptions): Promise<string> {
         nameTextStyle: text,
         axisLabel: logX ? { ...text, formatter: (value: number) => value.toExponential(0) } : text,
         splitLine: { show: false },
-        axisTick: { lineStyle: { color: colour.muted } },
-        axisLine: { lineStyle: { color: colour.muted } },
+        axisTick: { lineStyle: { color: chartColor('muted') } },
+        axisLine: { lineStyle: { color: chartColor('muted') } },
       },
       yAxis: {
         type: 'value',
@@ -126,7 +115,7 @@ export async function lineChart(options: LineChartOptions): Promise<string> {
         axisLabel: { ...text, formatter: format },
         axisLine: { show: false },
         axisTick: { show: false },
-        splitLine: { lineStyle: { color: colour.grid } },
+        splitLine: { lineStyle: { color: chartColor('grid') } },
       },
       series: lines.map(({ name, points, look }) => {
         const { color, width: thick, type, marks } = LOOKS[look]
@@ -140,9 +129,9 @@ export async function lineChart(options: LineChartOptions): Promise<string> {
           showSymbol: marks,
           symbol: 'circle',
           symbolSize: 5,
-          itemStyle: { color, borderColor: colour.ground },
+          itemStyle: { color, borderColor: chartColor('ground') },
           lineStyle: { color, width: thick, type },
-          label: { show: points.length === 1, formatter: name, position: 'right', ...text, color: colour.text },
+          label: { show: points.length === 1, formatter: name, position: 'right', ...text, color: chartColor('text') },
           data: points.map(([at, value]) => [at, Number.isFinite(value) ? value : null]),
         }
       }),
