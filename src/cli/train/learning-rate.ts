@@ -12,6 +12,7 @@ const LOWEST_LR = 1e-4
 const HIGHEST_LR = 1e-2
 /** Learning rate where a search finds none. Source: the lesson's, and fastai's default of fine_tune. */
 const DEFAULT_LR = { scratch: 3e-3, pretrained: 2e-3 } as const
+
 /** Learning rate of a run, and the search that found it. */
 export interface Rate {
   readonly lr: number

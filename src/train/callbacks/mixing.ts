@@ -47,7 +47,7 @@ export interface Mixing {
   readonly options: Json
   /** Draws the mixture of one batch. */
   draw(random: Rng, batch: MixShape): Mix
-  /** Launches the mixing of the input, [N,P,Q,3], and returns a new tensor of the same shape. */
+  /** Launches the mixing of the input, [N,P,Q,C], and returns a new tensor of the same shape. */
   apply(input: Tensor, tensors: MixTensors): Tensor
 }
 

@@ -76,10 +76,11 @@ function isProbability(value: unknown): boolean {
 export const EXPORT_KINDS: Kinds<ExportOptions> = { precision: WEIGHT_PRECISION, threshold: THRESHOLD }
 
 /**
- * Writes one file, and returns its bytes, with everything that prediction needs: the weights, the architecture of the model, the labels, and
- * the transforms with the statistics used to normalize images. PyTorch can read its weights directly. Transforms from
- * outside the package are stored by name if predictions need them: `loadLearner` then takes their code.
+ * Writes one file with everything that prediction needs, and returns its bytes: the weights, the architecture of the model,
+ * the labels, and the transforms with the statistics used to normalize images. PyTorch can read its weights directly.
+ * Transforms from outside the package are stored by name if predictions need them: `loadLearner` then takes their code.
  *
+ * @param path  undefined writes nothing
  * @throws OptionError  if the model has no `architecture`, so that it could not be made again; with 'suggest' as
  *   `suggestThreshold`
  * @throws NotFiniteError  if a weight is out of the range of f16

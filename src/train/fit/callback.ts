@@ -10,7 +10,7 @@ export interface Step {
   /** True in a training step, false in a validation step. */
   readonly training: boolean
   readonly batch: Batch
-  /** Input of the model, [N,H,W,3]; a callback may replace it before the forward pass. */
+  /** Input of the model, [N,H,W,C]; a callback may replace it before the forward pass. */
   input: Tensor
   /** Targets of the loss; a callback may replace them before the forward pass. */
   targets: Targets

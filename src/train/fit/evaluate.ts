@@ -13,7 +13,7 @@ import type { Evaluation, ItemPredictions } from './evaluation.ts'
 import { announceBatch, withinStep, type RunningFit } from './events.ts'
 import type { Loss } from './losses.ts'
 import { normalizedAs, warnOfOtherData } from './other-data.ts'
-import { beginStep, compare, forward, stopIfAsked } from './step.ts'
+import { beginStep, forward, setLoss, stopIfAsked } from './step.ts'
 
 const METRIC_VALUE: Kind = {
   expected: 'a number',
@@ -146,7 +146,7 @@ function evaluationStep(state: RunningFit, batch: Batch, activation: (outputs: T
   withinStep(state, 'batch', step, () => {
     const outputs = forward(state, step)
     const labelled = batch.labels.length > 0
-    const losses = labelled ? compare(state, step, state.loss.each(outputs, step.targets)) : undefined
+    const losses = labelled ? setLoss(state, step, state.loss.each(outputs, step.targets)) : undefined
     result = { outputs: activation(outputs), losses }
   })
   if (!result) throw new Cancel('validate', 'a callback cancelled a batch, so the result would be incomplete')

@@ -8,7 +8,7 @@ import { evaluate } from './evaluate.ts'
 import { announceBatch, announceLosses, announceStep, attempt, within, withinStep, type RunningFit } from './events.ts'
 import type { LossReader } from './loss-reader.ts'
 import { StepReplay } from './replay.ts'
-import { beginStep, compare, forward, stopIfAsked } from './step.ts'
+import { beginStep, forward, setLoss, stopIfAsked } from './step.ts'
 
 /** Runs the training loop: fit > epoch > train, validate > batches. Everything beyond the loop is done by callbacks. */
 export async function runFit(state: RunningFit, scaler: LossScaler, losses: LossReader): Promise<void> {
@@ -94,7 +94,7 @@ function recordStep(
   const optimizer = state.openOptimizer()
   const step = beginStep(state, batch, scaler.scale)
   const complete = attempt(state, 'batch', step, () => {
-    const loss = compare(state, step, state.loss.mean(forward(state, step), step.targets))
+    const loss = setLoss(state, step, state.loss.mean(forward(state, step), step.targets))
     withinStep(state, 'backward', step, () => backward(loss, step.seed ?? scaler.scale))
     withinStep(state, 'step', step, () => optimizer.step(scaler))
     optimizer.zeroGradients()

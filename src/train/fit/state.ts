@@ -23,7 +23,7 @@ export interface FitState {
   readonly recorder: History
   /** Seed of the random choices that training makes, such as mixup's. */
   readonly seed: number
-  /** Loss that training descends; a callback may replace it for the duration of a fit. */
+  /** Loss that training minimizes; a callback may replace it for the duration of a fit. */
   loss: Loss
   /** Precision of the forward and backward pass; 'mixed' stores activations in f16 and accumulates in f32. */
   readonly precision: 'f32' | 'mixed'
@@ -69,8 +69,8 @@ export interface FitState {
    */
   validate(loader?: Loader): Promise<Evaluation>
   /**
-   * Computes probabilities for the validation items or those of another loader. In a fit, await it in a handler between
-   * steps.
+   * Computes predictions for the validation items or those of another loader: probabilities of classes or labels, or
+   * numbers. In a fit, await it in a handler between steps.
    */
   getPredictions(options?: { readonly loader?: Loader }): Promise<ItemPredictions>
   /** Writes weights, running statistics and the optimizer's state to a file. */

@@ -38,8 +38,8 @@ export function forward(state: RunningFit, step: Step): Tensor {
   return step.outputs
 }
 
-/** Stores the loss of a step and announces `afterLoss`. */
-export function compare(state: RunningFit, step: Step, loss: Tensor): Tensor {
+/** Stores the loss of a step, announces `afterLoss`, and returns what callbacks have left as the loss. */
+export function setLoss(state: RunningFit, step: Step, loss: Tensor): Tensor {
   step.loss = requireLoss(state, loss)
   announceStep(state, 'afterLoss', step)
   return step.loss

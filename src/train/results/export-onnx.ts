@@ -58,17 +58,16 @@ export interface OnnxParts {
  * Writes an ONNX file that computes the probabilities of a predictor (see onnx/export-onnx.ts), whole or not at all, and
  * returns its bytes.
  *
- * @param path  undefined writes nothing
- *
  * Normalization is that of the batch transforms and part of the graph. Resizing is not: unless `size` is given, the
  * file's metadata says how validation does it. `labels` is a JSON list of the names of the outputs; `threshold` is that of
- * the options or of the predictor, where there is one; `resize` is how an item transform resizes one image; `resizeBatch`, where batch
- * transforms resize afterwards, has height, width and the part of each side that is kept, from the middle; `transforms`
- * has the names of item transforms from outside that the file does not do.
+ * the options or of the predictor, where there is one; `resize` is how an item transform resizes one image; `resizeBatch`,
+ * where batch transforms resize afterwards, has height, width and the part of each side that is kept, from the middle;
+ * `transforms` has the names of item transforms from outside that the file does not do.
  *
- * @param images  finds the size of images where no transform says it; unless there is one, that is an error
- * @throws OptionError  as `exportOnnx`, when the path does not end in .onnx, for a threshold that is none, and for a batch transform from outside that
- *   predictions need
+ * @param path    undefined writes nothing
+ * @param images  finds the size of images where no transform says it; without it that is an error
+ * @throws OptionError  as `exportOnnx`, when the path does not end in .onnx, for a threshold that is none, and for a batch
+ *   transform from outside that predictions need
  * @throws DataError    when the size is not known
  */
 export async function writeOnnx(

@@ -24,8 +24,8 @@ const KINDS: Kinds<ShowResultsOptions> = { count: NUMBER, loader: LOADER, shuffl
 
 /**
  * Writes a contact sheet of images with their labels and the predicted classes below, green where both are the same and
- * red otherwise, in any script and at full length (see data/contact-sheet.ts); several labels have `;` between them. Transforms act as in validation.
- * The images come from one batch, so there are at most as many as the loader's batch size.
+ * red otherwise, in any script and at full length (see data/contact-sheet.ts); several labels have `;` between them.
+ * Transforms act as in validation. The images come from one batch, so there are at most as many as the loader's batch size.
  *
  * @param file  path of the PNG, SVG or HTML file to write, ending in .png, .svg or .html. Without one nothing is written
  * @returns     without a path the bytes of a PNG
