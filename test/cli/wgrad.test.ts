@@ -19,6 +19,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import jpeg from 'jpeg-js'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { formatClock } from '../../src/base/format.ts'
 import { readWeights } from '../../src/nn/weights.ts'
 import { pressing } from '../helpers/command.ts'
 import { runOnnx } from '../helpers/onnx-runtime.ts'
@@ -349,6 +350,10 @@ describe('train', () => {
     expect(again).toMatchObject({ code: 2, stdout: '' })
     expect(again.stderr).toContain('there is a run in this folder already')
 
+    // The next day
+    const begun = JSON.parse(text('parts', 'options.json')) as { readonly started: string }
+    const started = new Date(Date.parse(begun.started) - 86_400_000).toISOString()
+    writeFileSync(join(folder, 'parts', 'options.json'), JSON.stringify({ ...begun, started }))
     const { code, stderr } = await wgrad('train', '--resume', 'parts')
     expect({ code, stderr: stderr.replaceAll(/^Warning: .*\n/gm, '') }).toEqual({ code: 0, stderr: '' })
     for (const name of ['model.safetensors', 'model.onnx', 'images.csv']) {
@@ -361,6 +366,13 @@ describe('train', () => {
       )
     }
     expect(figures('parts')).toBe(figures('whole'))
+    // Neither the pause, nor the last part alone.
+    const { seconds, epochs } = JSON.parse(text('parts', 'results.json')) as {
+      readonly seconds: number
+      readonly epochs: readonly { readonly seconds: number }[]
+    }
+    expect(seconds).toBeGreaterThan(epochs[0].seconds + epochs[1].seconds)
+    expect(text('parts', 'report.html')).toContain(`, ${formatClock(seconds * 1000)} on `)
     expect(existsSync(join(folder, 'parts', 'training.checkpoint'))).toBe(false)
     const over = await wgrad('train', '--resume', 'parts')
     expect(over.stdout).toContain('parts is the folder of a run that is over')

@@ -38,14 +38,13 @@ export async function conclude({ output, gpu, run }: Destination, trained: Train
   const fineTuned = begun.settings.pretrained !== null
   await run.attempt(FILES.history, () => run.write(FILES.history, historyCsv(fits, fineTuned)))
   const cleaning = isClass ? await wrongLabels(learner, results, { output, run }) : undefined
-  const seconds = (Date.now() - Date.parse(begun.started)) / 1000
-  const computing = (platform.now() - startMs) / 1000
+  const seconds = (platform.now() - startMs) / 1000
   const document = {
     wgrad: wgradVersion(),
     adapter: gpu.name,
     software: gpu.software,
     started: begun.started,
-    seconds: computing,
+    seconds,
     settings: { ...begun.settings },
     lr: trained.search.lr,
     ...measured.json,

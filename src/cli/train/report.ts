@@ -22,6 +22,7 @@ export interface Trained {
   readonly begun: Begun
   readonly learner: Learner
   readonly search: Rate
+  /** Time at which the work began; of a continued run earlier, by the time of the epochs that were done before. */
   readonly startMs: number
 }
 

@@ -117,11 +117,13 @@ async function train({ output, gpu, run, resume, stopIfAsked }: Going): Promise<
   const advice = fineTuned ? undefined : hint(begun)
   if (advice !== undefined) output.say(advice)
 
+  let epochsHere = 0
   const tellEpoch: Callback = {
     name: 'tellEpoch',
     // Position after the recorder.
     order: 55,
     async afterEpoch() {
+      epochsHere++
       const fits = epochsOf(learner.recorder.fits)
       const row = fits.at(-1)?.epochs.at(-1)
       output.document({ event: 'epoch', layers: layersOf(fits.length - 1, fineTuned), ...row })
@@ -146,7 +148,10 @@ async function train({ output, gpu, run, resume, stopIfAsked }: Going): Promise<
     await learner.fineTune(settings.epochs, search.lr, { freezeEpochs: settings.freezeEpochs, ...checkpoint })
   } else await learner.fitOneCycle(settings.epochs, search.lr, checkpoint)
   if (learner.interrupted) throw new Interrupted()
-  await conclude({ output, gpu, run }, { begun, learner, search, startMs: start })
+  // The epochs before an interruption count, not the time until the run was continued.
+  const { history } = learner.recorder
+  const before = history.slice(0, history.length - epochsHere).reduce((sum, { timeMs }) => sum + timeMs, 0)
+  await conclude({ output, gpu, run }, { begun, learner, search, startMs: start - before })
 }
 
 function settingsText(settings: Settings, gpu: Gpu): string {
