@@ -7,6 +7,8 @@ import { LossScaler } from '../../src/optim/loss-scaler.ts'
 import { sgd } from '../../src/optim/sgd.ts'
 import type { Dtype } from '../../src/tensor/dtype.ts'
 import { backward } from '../../src/tensor/backward.ts'
+import { copy } from '../../src/tensor/launch.ts'
+import { isChecked, markChecked } from '../../src/tensor/overflow.ts'
 import { scope } from '../../src/tensor/scope.ts'
 import { elementCount, type Shape } from '../../src/tensor/shape.ts'
 import type { Tensor } from '../../src/tensor/tensor.ts'
@@ -211,4 +213,11 @@ test('gradients of f32 layers are looked through by the optimizer in mixed preci
   differentiate(Infinity)
   optimizer.step(new LossScaler({ mixed: false }))
   expect(wasChecked()).toBe(false)
+})
+
+test('a gradient that another was copied to has not been looked at', () => {
+  const gradient = zeros([4])
+  markChecked(gradient, true)
+  copy(tensor([NaN, 0, 0, 0], [4]), gradient)
+  expect(isChecked(gradient)).toBe(false)
 })
