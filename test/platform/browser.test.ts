@@ -4,9 +4,11 @@ import { DataError, DeviceError, OptionError } from '../../src/base/errors.ts'
 import { decodeImage } from '../../src/image/decode.ts'
 import { crc32 } from '../../src/base/crc32.ts'
 import { getImageFiles, parentLabel } from '../../src/data/items.ts'
+import { blobFiles, memoryFiles } from '../../src/platform/browser/blob-files.ts'
 import { folderFiles, storageFiles, urlFiles } from '../../src/platform/browser/files.ts'
 import { browserGpu } from '../../src/platform/browser/gpu.ts'
 import { createBrowserPlatform } from '../../src/platform/browser/index.ts'
+import { PageFiles } from '../../src/platform/browser/page-files.ts'
 import { pngReader } from '../../src/platform/browser/png.ts'
 import { pngReader as nodeReader } from '../../src/platform/node/png.ts'
 import type { Platform } from '../../src/platform/platform.ts'
@@ -360,6 +362,13 @@ test('files of a folder handle', async () => {
   ])
   expect(await rejection(files.read('runs/c'))).toBe('runs/c: no such file or folder')
   expect(await rejection(files.read('runs/a'))).toBe('runs/a: a folder where a file is expected, or the reverse')
+})
+
+test('files of one path that were added under two names are two files', async () => {
+  const files = new PageFiles(memoryFiles())
+  const names = ['a', 'b'].map((name) => files.mount(blobFiles(new Map([['cat/1.jpg', new Blob([name])]])), name))
+  const ids = await Promise.all(names.map(async (name) => (await files.glance(`${name}/cat/1.jpg`, 4))?.id))
+  expect(ids).toEqual(['a/cat/1.jpg', 'b/cat/1.jpg'])
 })
 
 test('a file of a folder handle that has changed since is refused with its path', async () => {
