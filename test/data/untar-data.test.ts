@@ -183,6 +183,27 @@ describe('a connection that is cut', () => {
     expect(readFileSync(kept()).equals(archive)).toBe(true)
   })
 
+  test('is made again as often as it brings something', async () => {
+    answer = serve({ cutAt: [100_000, 200_000, 300_000, 400_000, 500_000, 600_000, 700_000] })
+    await untar()
+    expect(requests).toHaveLength(8)
+    expect(readFileSync(kept()).equals(archive)).toBe(true)
+  })
+
+  test('counts as silent only while nothing arrives, however long all of it takes', async () => {
+    const send = async (response: ServerResponse) => {
+      response.writeHead(200, { 'content-length': archive.length, etag: '"v1"' })
+      for (let at = 0; at < archive.length; at += 100_000) {
+        response.write(archive.subarray(at, at + 100_000))
+        await new Promise((resolve) => setTimeout(resolve, 100))
+      }
+      response.end()
+    }
+    answer = (_request, response) => void send(response)
+    await untar({ patience: { stallMs: 700, pauseMs: 1 } })
+    expect(requests).toHaveLength(1)
+  })
+
   test('leaves its part for the next run', async () => {
     answer = serve({ cutAt: [500_000, 500_000, 500_000, 500_000, 500_000] })
     const error = await untar().catch((e: unknown) => e)
