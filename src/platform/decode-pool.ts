@@ -100,9 +100,7 @@ export class ThreadedDecodePool implements DecodePool {
         seat.thread.post(task.job)
       } catch (cause) {
         // No memory for the copy of its pixels, for instance. The thread answers in order, and knows nothing of this job.
-        task.reject(
-          new DataError(task.job.path, `could not be given to a decoding thread (${String(cause)})`, { cause }),
-        )
+        task.reject(new DataError(task.job.path, `a decoding thread cannot take it (${String(cause)})`))
         continue
       }
       seat.jobs.push(task)

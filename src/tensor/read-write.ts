@@ -16,7 +16,6 @@ const NUMBERS: Kind = {
       ? NUMBER.is((value as unknown as ArrayLike<unknown>)[0] ?? 0)
       : Array.isArray(value) && value.every(NUMBER.is),
 }
-const U32 = { expected: 'whole numbers from 0 to 4294967295', fix: "tensor(data, shape, 'f32') for any others" }
 /** Check of a shape. */
 export const SHAPE: Kind = { ...listOf(NUMBER), expected: 'a list of whole numbers, such as [2,3]' }
 
@@ -72,7 +71,10 @@ function pack(data: ArrayLike<number>, spec: Spec): Float32Array | Uint16Array |
     const padded = new Uint32Array(stored / 4)
     padded.set(data)
     for (let i = 0; i < data.length; i++) {
-      if (padded[i] !== data[i]) throw new OptionError('tensor', `${data[i]} is not a number of u32`, U32)
+      if (padded[i] === data[i]) continue
+      throw new OptionError('tensor', `${data[i]} is not a number of u32`, {
+        expected: 'whole numbers from 0 to 2^32 − 1',
+      })
     }
     return padded
   }

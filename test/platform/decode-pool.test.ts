@@ -252,7 +252,9 @@ describe('the pool', () => {
     expect(a.held).toBe(false)
     expect(await widths([0, 1, 3, 5].map((i) => tasks[i]))).toEqual([0, 1, 3, 5])
     for (const i of [2, 4]) {
-      expect(String(await rejection(tasks[i]))).toContain(`p${i}: could not be given to a decoding thread`)
+      expect(String(await rejection(tasks[i]))).toContain(
+        `p${i}: a decoding thread cannot take it (Error: out of memory)`,
+      )
     }
   })
 
