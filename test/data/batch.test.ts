@@ -6,7 +6,7 @@ import { release, scope } from '../../src/tensor/scope.ts'
 import { read } from '../../src/tensor/read-write.ts'
 import type { Batch } from '../../src/data/batch.ts'
 import { expectClose } from '../../src/testing/close.ts'
-import { openTestGpu } from '../helpers/gpu.ts'
+import { expectNothingLeft, openTestGpu } from '../helpers/gpu.ts'
 import { stripes, tinyLoaders } from '../helpers/tiny.ts'
 
 const gpu = await openTestGpu()
@@ -67,7 +67,7 @@ test('a pass leaves no memory of the GPU behind, also one that is given up', asy
       await inputOf(batch)
       if (++count === most) break
     }
-    expect(gpu.buffers.usedBytes).toBe(before)
+    await expectNothingLeft(gpu, before)
   }
 })
 

@@ -1,4 +1,4 @@
-import { afterAll, afterEach } from 'vitest'
+import { afterAll, afterEach, expect } from 'vitest'
 import { rng } from '../../src/base/rng.ts'
 import { openGpuOn, type Gpu, type GpuOptions } from '../../src/gpu/device.ts'
 import { nanFiller } from '../../src/gpu/over-nan.ts'
@@ -21,6 +21,15 @@ export async function openTestGpu({ poison = true, ...options }: TestGpuOptions 
   afterEach(() => gpu.queue.finished())
   afterAll(() => gpu.close())
   return gpu
+}
+
+/**
+ * Expects that no more GPU memory is in use than before. There may be less: what earlier tests of the file dropped is collected
+ * at any time, while a test waits.
+ */
+export async function expectNothingLeft(gpu: Gpu, usedBytesBefore: number): Promise<void> {
+  await gpu.queue.finished()
+  expect(gpu.buffers.usedBytes).toBeLessThanOrEqual(usedBytesBefore)
 }
 
 /** Time that the tuner's first thirty kernels take to compile by the clock of the tests: half of what it has, after which it compiles no more. */

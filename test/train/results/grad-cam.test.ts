@@ -27,7 +27,7 @@ import { gradCam } from '../../../src/train/results/grad-cam.ts'
 import { Predictor } from '../../../src/train/results/predictor.ts'
 import { golden, hashParameter } from '../../helpers/golden.ts'
 import { hashUniform } from '../../../src/testing/hash-uniform.ts'
-import { openTestGpu } from '../../helpers/gpu.ts'
+import { expectNothingLeft, openTestGpu } from '../../helpers/gpu.ts'
 import { tinyLearner, tinyModel } from '../../helpers/tiny.ts'
 
 const gpu = await openTestGpu()
@@ -174,8 +174,7 @@ describe('networks', () => {
     await expect(gradCam(predictor, image(2, 2), { layer: 'unused' })).rejects.toThrow(
       "gradCam: the outputs do not depend on layer 'unused'",
     )
-    await gpu.queue.finished()
-    expect(gpu.buffers.usedBytes).toBe(usedBytes)
+    await expectNothingLeft(gpu, usedBytes)
   })
 
   test.each([
@@ -304,8 +303,7 @@ describe('nothing else changes', () => {
     const { usedBytes } = gpu.buffers
     await gradCam(learner, 'set/across/0.png')
     await expect(gradCam(learner, 'set/across/0.png', { layer: '3' })).rejects.toThrow(OptionError)
-    await gpu.queue.finished()
-    expect(gpu.buffers.usedBytes).toBe(usedBytes)
+    await expectNothingLeft(gpu, usedBytes)
   })
 
   test('nothing is left behind by a model that fails', async () => {
@@ -318,8 +316,7 @@ describe('nothing else changes', () => {
     await gpu.queue.finished()
     const { usedBytes } = gpu.buffers
     await expect(gradCam(predictor, image(16, 16))).rejects.toThrow('mine')
-    await gpu.queue.finished()
-    expect(gpu.buffers.usedBytes).toBe(usedBytes)
+    await expectNothingLeft(gpu, usedBytes)
   })
 
   test('gradients that are accumulated stay as they are, frozen parameters frozen', async () => {

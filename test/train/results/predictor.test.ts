@@ -13,7 +13,7 @@ import { Learner } from '../../../src/train/learner.ts'
 import type { PredictionOutcome } from '../../../src/train/results/predictor.ts'
 import { Predictor, type PredictorParts } from '../../../src/train/results/predictor.ts'
 import { fakePlatform } from '../../helpers/fake-platform.ts'
-import { openTestGpu } from '../../helpers/gpu.ts'
+import { expectNothingLeft, openTestGpu } from '../../helpers/gpu.ts'
 import { stripes, tinyLoaders, tinyModel } from '../../helpers/tiny.ts'
 
 const gpu = await openTestGpu()
@@ -265,8 +265,7 @@ describe('many images', () => {
     together.forEach(({ probabilities }, i) => expectEqual(probabilities, alone[i]))
     // A batch of another size has tensors of its own.
     await one.predictAll(images)
-    await gpu.queue.finished()
-    expect(gpu.buffers.usedBytes).toBe(usedBytes)
+    await expectNothingLeft(gpu, usedBytes)
     // A call that fails does not hold up those behind it.
     const [bad, good] = await Promise.allSettled([one.predict(Uint8Array.of(1)), one.predict(images[0])])
     expect([bad.status, good.status]).toEqual(['rejected', 'fulfilled'])

@@ -8,7 +8,7 @@ import { argmax } from '../../../src/train/fit/metrics.ts'
 import { ClassificationInterpretation } from '../../../src/train/results/interpretation.ts'
 import { resultImages, showResults, plotTopLosses, topLossImages } from '../../../src/train/results/show-results.ts'
 import { fakePlatform } from '../../helpers/fake-platform.ts'
-import { openTestGpu } from '../../helpers/gpu.ts'
+import { expectNothingLeft, openTestGpu } from '../../helpers/gpu.ts'
 import { memoryFiles } from '../../helpers/memory-files.ts'
 import { stripes, tinyLoaders, tinyModel } from '../../helpers/tiny.ts'
 
@@ -113,7 +113,7 @@ test('pictures of the training loader are not transformed at random, and nothing
   const shown = await resultImages(learner, { loader: train })
   for (const { image } of shown) itemOf(image.data, train.pictures.items)
   expect(shown.length).toBe(8)
-  expect(gpu.buffers.usedBytes).toBe(usedBytes)
+  await expectNothingLeft(gpu, usedBytes)
 })
 
 test('refuses what is no count, and a file of another kind', async () => {
