@@ -234,14 +234,16 @@ function findingsOf(folder: ImageFolder, { used, unreadable, unseen, classes, sp
       } else addFew(`${label} has only ${count} image${count === 1 ? '' : 's'}`, 'its')
     }
   }
-  const [least, most] = [Math.min(...sizes.map(({ count }) => count)), Math.max(...sizes.map(({ count }) => count))]
-  if (targetKind === 'class' && classes.length > 1 && most > UNEQUAL * least) {
-    const nameFor = (wanted: number) => sizes.find(({ count }) => count === wanted)?.label ?? ''
-    add(
-      'warning',
-      'unequal-classes',
-      `${nameFor(most)} has ${most} images and ${nameFor(least)} ${least}: accuracy will say little about ${nameFor(least)}, see its recall`,
-    )
+  if (targetKind === 'class' && classes.length > 1) {
+    const least = sizes.reduce((a, b) => (b.count < a.count ? b : a))
+    const most = sizes.reduce((a, b) => (b.count > a.count ? b : a))
+    if (most.count > UNEQUAL * least.count) {
+      add(
+        'warning',
+        'unequal-classes',
+        `${most.label} has ${most.count} images and ${least.label} ${least.count}: accuracy will say little about ${least.label}, see its recall`,
+      )
+    }
   }
   const small = used.filter(({ width, height }) => Math.min(width, height) < SMALL_SIDE)
   if (small.length > 0) {

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import jpeg from 'jpeg-js'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { readImageFolder } from '../../src/data/image-folder.ts'
+import { readImageFolder, type ImageFolder } from '../../src/data/image-folder.ts'
 import { stratifiedSplitter } from '../../src/data/splitters.ts'
 import { surveyImages } from '../../src/data/survey.ts'
 import { PageFiles } from '../../src/platform/browser/page-files.ts'
@@ -114,6 +114,20 @@ test('many classes with few images are told together', async () => {
   expect(findings[0].text).toBe(
     '7 of 7 classes have fewer than 10 images (class 3: 1, class 0: 2, class 1: 2, class 2: 2, class 4: 2, …), of which a fifth is measured on: their results will be a matter of chance. More images help most',
   )
+})
+
+test('hundreds of thousands of classes are told together', async () => {
+  const images = Array.from({ length: 150_000 }, (_, i) => ({ path: `${i}.jpg`, label: `${i}`, target: `${i}` }))
+  const folder = { images, apart: [], targets: { kind: 'class' } } as unknown as ImageFolder
+  const pixels = { width: 32, height: 32, data: new Uint8Array(4 * 32 * 32) }
+  const { findings } = await surveyImages(folder, {
+    platform: {
+      ...platform,
+      files: { ...platform.files, glance: undefined },
+      decoder: { ...platform.decoder, decode: () => Promise.resolve(pixels) },
+    },
+  })
+  expect(findings.map(({ text }) => text.slice(0, 27))).toEqual(['150000 of 150000 classes ha'])
 })
 
 test('one class cannot be trained on', async () => {

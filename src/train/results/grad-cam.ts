@@ -249,7 +249,7 @@ function oneHot(index: number, length: number): number[] {
 }
 
 function largest(probabilities: Float32Array): number {
-  const index = probabilities.indexOf(Math.max(...probabilities))
+  const index = probabilities.indexOf(probabilities.reduce((most, value) => Math.max(most, value)))
   if (index >= 0) return index
   throw new DataError('gradCam', "the model's outputs are not finite, so there is nothing to explain", {
     fix: 'its training has diverged: train it again with a lower learning rate',

@@ -80,7 +80,7 @@ export class ClassificationInterpretation {
     const { targets } = this.results
     const count = targets.length
     const right = targets.filter((target, row) => target === this.predicted[row]).length
-    const most = this.classScores().reduce((count, { support }) => Math.max(count, support), 0)
+    const most = this.classScores().reduce((largest, { support }) => Math.max(largest, support), 0)
     return { count, right, accuracy: right / count, interval: wilsonInterval(right, count), baseline: most / count }
   }
 

@@ -12,6 +12,7 @@ import { Linear } from '../../../src/nn/linear.ts'
 import { Module } from '../../../src/nn/module.ts'
 import { modulePaths } from '../../../src/nn/module-paths.ts'
 import { GlobalAvgPool } from '../../../src/nn/pool.ts'
+import { Sequential } from '../../../src/nn/sequential.ts'
 import { resnet18 } from '../../../src/nn/resnet.ts'
 import { rowsUnder, type LayerRow } from '../../../src/nn/summary.ts'
 import { visionModel } from '../../../src/nn/vision-model.ts'
@@ -44,8 +45,12 @@ function image(width: number, height: number, seed = 1): Pixels {
   return { width, height, data: Uint8Array.from({ length: 4 * width * height }, () => draw.integer(0, 255)) }
 }
 
-function predictorOf(model: Module, size: number, stats = normalize({ mean: [0.5, 0.4, 0.3], std: [0.2, 0.3, 0.4] })) {
-  const vocab = ['a', 'b', 'c']
+function predictorOf(
+  model: Module,
+  size: number,
+  stats = normalize({ mean: [0.5, 0.4, 0.3], std: [0.2, 0.3, 0.4] }),
+  vocab: readonly string[] = ['a', 'b', 'c'],
+) {
   return new Predictor({
     model,
     vocab,
@@ -175,6 +180,16 @@ describe('networks', () => {
       "gradCam: the outputs do not depend on layer 'unused'",
     )
     await expectNothingLeft(gpu, usedBytes)
+  })
+
+  test('the label is found among more classes than a call takes arguments', async () => {
+    const vocab = Array.from({ length: 150_000 }, (_, i) => `${i}`)
+    const init = new Init(1)
+    const conv = new ConvLayer({ inChannels: 3, outChannels: 4, init })
+    const model = new Sequential([conv, new GlobalAvgPool(), new Linear(4, vocab.length, init)])
+    const predictor = predictorOf(model, 4, undefined, vocab)
+    const { index } = await predictor.predict(image(4, 4))
+    expect(await gradCam(predictor, image(4, 4))).toMatchObject({ index, label: `${index}` })
   })
 
   test.each([
