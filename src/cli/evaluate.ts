@@ -1,4 +1,5 @@
 import { DataError, OptionError } from '../base/errors.ts'
+import { percent } from '../base/format.ts'
 import {
   labelsOf,
   readImageFolder,
@@ -162,7 +163,7 @@ function mostWrong({ measured, interpretation }: AnyMeasured, count: number) {
   return measured.interpretation
     .topLosses(count)
     .filter(({ actual, predicted }) => actual !== predicted)
-    .map((one) => ({ ...one, said: `${one.predicted} ${(100 * one.probability).toFixed(1)}%` }))
+    .map((one) => ({ ...one, said: `${one.predicted} ${percent(one.probability)}` }))
 }
 
 /** Returns the images whose labels the model knows; the others are named. @throws DataError  if it knows none */

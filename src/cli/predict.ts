@@ -1,4 +1,5 @@
 import { OptionError } from '../base/errors.ts'
+import { percent } from '../base/format.ts'
 import type { Json } from '../base/json.ts'
 import { csvLine, numberNames } from '../exports/data.ts'
 import { openGpuOn } from '../exports/gpu.ts'
@@ -78,7 +79,7 @@ export async function main(argv: readonly string[]): Promise<void> {
         continue
       }
       const best = prediction.top.map(({ label, probability }) => ({ label: className(label), probability }))
-      const text = best.map(({ label, probability }) => `${label} ${(100 * probability).toFixed(1)}%`).join(', ')
+      const text = best.map(({ label, probability }) => `${label} ${percent(probability)}`).join(', ')
       const { values } = prediction
       const labels = prediction.labels.map(className)
       if (csv) process.stdout.write(csvLine([file, ...csvCells(prediction, labels)]))
@@ -106,7 +107,7 @@ function saidOf(
 ): string {
   if (!values) return isKnown ? likeliest : `none of these (${likeliest})`
   if (likeliest === '') return text
-  const said = labels.map((label) => `${className(label)} ${(100 * probabilities[vocab.indexOf(label)]).toFixed(1)}%`)
+  const said = labels.map((label) => `${className(label)} ${percent(probabilities[vocab.indexOf(label)])}`)
   return said.length > 0 ? said.join(', ') : `no label above ${100 * threshold}% (${likeliest})`
 }
 

@@ -111,7 +111,7 @@ describe('addresses of a server', () => {
     vi.stubGlobal('fetch', (url: URL) => Promise.resolve(new Response(url.href)))
     expect(await urlFiles('images/').readText('a.jpg')).toBe('https://host/train/images/a.jpg')
     expect(await urlFiles('/images/').readText('a.jpg')).toBe('https://host/images/a.jpg')
-    // What has a meaning in an address has none in a name.
+    // Characters that have a meaning in an address, such as ? and #, are escaped in the name of a file.
     expect(await urlFiles('images/').readText('a/50%20?#2.jpg')).toBe('https://host/train/images/a/50%2520%3F%232.jpg')
     vi.unstubAllGlobals()
     expect(() => urlFiles('images/')).toThrow(

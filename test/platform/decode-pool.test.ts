@@ -317,7 +317,7 @@ describe('the pool', () => {
     const paths = ['p3', 'p4', 'p5', 'p6', 'p7']
     const again = paths.map((path) => pool.decode({ path }))
     expect(workers).toHaveLength(4)
-    // What becomes of the former threads concerns nobody any more.
+    // A thread of before that ends late leaves the images of the new threads alone.
     workers[0].ended('exit code 1')
     for (let i = 0; i < 3; i++) workers[2].finish()
     for (let i = 0; i < 2; i++) workers[3].finish()

@@ -169,7 +169,7 @@ describe('several labels per image', () => {
     expect(others.every(({ note }) => Number(note) <= Number(worst.note))).toBe(true)
     const { predictions } = await learner.tta({ n: 2 })
     expect(predictions.data.every((value) => value >= 0 && value <= 1)).toBe(true)
-    // By the threshold of the loss.
+    // Labels are shown that are above the threshold of the loss, here all of them.
     const { learner: any } = await labelLearner({ loss: binaryCrossEntropy({ threshold: 1e-9 }) })
     expect((await resultImages(any, { count: 1 })).map(({ predicted }) => predicted)).toEqual([COLORS.join(';')])
   })

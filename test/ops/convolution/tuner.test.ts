@@ -101,6 +101,13 @@ function launchOnce(gpu: Gpu): void {
 
 const candidates = () => TILES
 
+/** Expects that the faster of two variants is chosen for each pass of a convolution, and that none is refused. */
+async function expectLargeChosen(gpu: Gpu, sizes: ConvolutionSizes): Promise<void> {
+  const stopwatch = fakeStopwatch(gpu, { [LARGE]: 1 })
+  const found = await tune({ force: true, candidates, convolutions: [sizes], stopwatch })
+  expect(found.map(({ kernel, refused }) => [kernel, refused])).toEqual(Array(3).fill([LARGE, []]))
+}
+
 /** Time for everything that is wanted, on a processor that compiles slowly too. */
 const PATIENT = 600
 
@@ -433,13 +440,7 @@ describe('tune', () => {
   test('checks results that do not fill their buffers', async () => {
     const { gpu } = await openOn(new Map())
     const odd: ConvolutionSizes = { ...SIZES, N: 1, H: 3, W: 3, P: 3, Q: 3, C: 3, O: 3 }
-    const found = await tune({
-      force: true,
-      candidates,
-      convolutions: [odd],
-      stopwatch: fakeStopwatch(gpu, { [LARGE]: 1 }),
-    })
-    expect(found.map(({ kernel, refused }) => [kernel, refused])).toEqual(Array(3).fill([LARGE, []]))
+    await expectLargeChosen(gpu, odd)
   })
 
   test('tries results as large as a binding may be', async () => {
@@ -447,13 +448,7 @@ describe('tune', () => {
     // y and dy of 2 MiB.
     const sizes: ConvolutionSizes = { ...SIZES, N: 4, H: 64, W: 64, P: 64, Q: 64, C: 4, O: 64, R: 1, S: 1, PAD: 0 }
     reportLimits(gpu.device, { maxStorageBufferBindingSize: 2 ** 21 })
-    const found = await tune({
-      force: true,
-      candidates,
-      convolutions: [sizes],
-      stopwatch: fakeStopwatch(gpu, { [LARGE]: 1 }),
-    })
-    expect(found.map(({ kernel, refused }) => [kernel, refused])).toEqual(Array(3).fill([LARGE, []]))
+    await expectLargeChosen(gpu, sizes)
   })
 
   test('adds the gradients of what only went forward', async () => {
