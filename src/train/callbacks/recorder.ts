@@ -35,7 +35,10 @@ export class Recorder implements Callback, History {
   private earlier: RecordedFit[] = []
   private smooth = new SmoothLoss()
   private epochStartMs = 0
+  /** Milliseconds of the current epoch's training pass. */
   private trainMs = 0
+  /** Images whose loss that pass computed. */
+  private imageCount = 0
   /** State of loss scaling after the last step whose loss has been read. */
   private scaling: LossScaling | undefined
   /** Number of skipped steps before the current epoch. */
@@ -69,12 +72,15 @@ export class Recorder implements Callback, History {
 
   beforeEpoch({ platform }: FitState): void {
     this.epochStartMs = platform.now()
+    this.trainMs = 0
+    this.imageCount = 0
     this.skippedBefore = this.scaling?.skippedSteps ?? 0
   }
 
-  /** Records learning rate and momentum of a step, unless it was cancelled before its loss. */
-  afterBatch({ optimizer }: FitState, { loss }: Step): void {
+  /** Records images, learning rate and momentum of a step, unless it was cancelled before its loss. */
+  afterBatch({ optimizer }: FitState, { loss, batch }: Step): void {
     if (!loss || !optimizer) return
+    this.imageCount += batch.count
     const { lr, momentum } = optimizer.hyperparameters[optimizer.hyperparameters.length - 1]
     this.lrs.push(lr)
     this.momentums.push(momentum)
@@ -92,14 +98,14 @@ export class Recorder implements Callback, History {
   }
 
   afterEpoch(state: FitState): void {
-    const { platform, epoch, evaluation, loaders, metrics } = state
+    const { platform, epoch, evaluation, metrics } = state
     const row: EpochRow = {
       epoch,
       trainLoss: this.smooth.value,
       validLoss: evaluation?.loss ?? NaN,
       metrics: Object.fromEntries(metrics.map(({ name }) => [name, evaluation?.metrics[name] ?? NaN])),
       timeMs: platform.now() - this.epochStartMs,
-      imagesPerSecond: (loaders.train.itemCount / this.trainMs) * 1000,
+      imagesPerSecond: (this.imageCount / this.trainMs) * 1000,
       ...(this.scaling && {
         skippedSteps: this.scaling.skippedSteps - this.skippedBefore,
         lossScale: this.scaling.lossScale,

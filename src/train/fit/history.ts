@@ -10,7 +10,7 @@ export interface EpochRow {
   readonly metrics: Readonly<Record<string, number>>
   /** Milliseconds from the beginning of the epoch to the end of its validation. */
   readonly timeMs: number
-  /** Images per second of the training pass alone. */
+  /** Images per second of the training pass alone; NaN where a callback cancelled the epoch before it. */
   readonly imagesPerSecond: number
   /**
    * Number of training steps of the epoch skipped because their gradients overflowed; present only in mixed precision.

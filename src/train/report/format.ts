@@ -8,8 +8,9 @@ export function six(value: number | undefined): string {
   return value === undefined ? '' : value.toFixed(6)
 }
 
-/** Formats images per second: `48.8`, `412` */
+/** Formats images per second: `48.8`, `412`, or `–` where they are not finite. */
 export function rate(imagesPerSecond: number): string {
+  if (!Number.isFinite(imagesPerSecond)) return '–'
   return imagesPerSecond >= 100 ? imagesPerSecond.toFixed(0) : imagesPerSecond.toFixed(1)
 }
 

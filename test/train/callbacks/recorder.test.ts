@@ -50,29 +50,45 @@ test('a step has the rate and momentum of the last group, and none if it was can
     { lr: 2, momentum: 0.2 },
   ]
   const state = { optimizer: { hyperparameters: groups } } as unknown as FitState
-  for (const loss of [{}, undefined]) recorder.afterBatch(state, { loss } as Step)
+  for (const loss of [{}, undefined]) recorder.afterBatch(state, { loss, batch: { count: 4 } } as Step)
   expect([recorder.lrs, recorder.momentums]).toEqual([[2], [0.2]])
 })
 
-test('images per second are those of the training alone, without the items that are left out of whole batches', () => {
-  const times = [1000, 3000, 5000]
-  const state = {
-    platform: { now: () => times.shift() },
-    loaders: { train: { batchCount: 2, itemCount: 8, items: Array(10) } },
-    metrics: [],
-  } as unknown as FitState
-  const recorder = new Recorder()
-  recorder.beforeFit(state)
-  recorder.beforeEpoch(state)
-  recorder.afterTrain(state)
-  recorder.afterEpoch(state)
-  expect(recorder.rows[0]).toMatchObject({ imagesPerSecond: 4, timeMs: 4000 })
+describe('images per second', () => {
+  /** The row of an epoch in which the clock shows these times, in ms, and batches of these sizes have a loss. */
+  function rowOf(times: number[], counts: readonly number[]) {
+    const optimizer = { hyperparameters: [{ lr: 1, momentum: 0 }] }
+    const state = { platform: { now: () => times.shift() }, loaders: { train: {} }, metrics: [], optimizer }
+    const recorder = new Recorder()
+    recorder.beforeFit(state as unknown as FitState)
+    for (let epoch = 0; times.length > 0; epoch++) {
+      recorder.beforeEpoch(state as unknown as FitState)
+      for (const count of epoch === 0 ? counts : []) {
+        recorder.afterBatch(state as unknown as FitState, { loss: {}, batch: { count } } as Step)
+      }
+      if (epoch === 0) recorder.afterTrain(state as unknown as FitState)
+      recorder.afterEpoch(state as unknown as FitState)
+    }
+    return recorder.rows.at(-1)
+  }
+
+  test('are those of the training alone', () => {
+    expect(rowOf([1000, 3000, 5000], [4, 4])).toMatchObject({ imagesPerSecond: 4, timeMs: 4000 })
+  })
+
+  test('count the steps that were taken, where a callback ended the training early', () => {
+    expect(rowOf([1000, 2000, 5000], [4])).toMatchObject({ imagesPerSecond: 4 })
+  })
+
+  test('are not known of an epoch that was cancelled before its training', () => {
+    expect(rowOf([1000, 3000, 5000, 6000, 7000], [4, 4])).toMatchObject({ imagesPerSecond: NaN, timeMs: 1000 })
+  })
 })
 
 test('steps that were skipped in the fit before are not subtracted', () => {
   const state = {
     platform: { now: () => 0 },
-    loaders: { train: { batchCount: 1, itemCount: 4 } },
+    loaders: { train: { batchCount: 1 } },
     metrics: [],
   } as unknown as FitState
   const recorder = new Recorder()
