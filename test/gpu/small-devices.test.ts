@@ -168,7 +168,7 @@ describe.each(['core', 'compatibility'] as const)('with the default limits and n
 
 describe('the rule of a vendor that was not measured', () => {
   /** Sums per thread that the registers of a vendor hold: see families.ts. */
-  const SUMS = { apple: 64, amd: 64, arm: 16, intel: 32, qualcomm: 32, '': 64 } as const
+  const SUMS = { apple: 64, amd: 64, arm: 16, intel: 16, qualcomm: 32, '': 64 } as const
   const LIMITS = { ...DEFAULT_LIMITS, large: LARGE_LIMITS } as const
   /** Convolutions and the linear layer of xresnet18 at 128 px, of one image to 64. */
   const shapes = [1, 16, 64].flatMap((N) =>
@@ -203,7 +203,7 @@ describe('the rule of a vendor that was not measured', () => {
       }
     }
     // A tile of 64×64 with 4×4 sums per thread has 256 threads.
-    const only = vendor === 'arm' && limits.maxComputeInvocationsPerWorkgroup < 256
+    const only = SUMS[vendor as keyof typeof SUMS] === 16 && limits.maxComputeInvocationsPerWorkgroup < 256
     expect(used.size > 1).toBe(!only)
   })
 })

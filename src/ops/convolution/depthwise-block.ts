@@ -5,6 +5,7 @@ import type { Tensor } from '../../tensor/tensor.ts'
 import { blockCount, blockGroups, lanesOf, mayBlock, rowsOf, slicesOf, turnsOf, type Block } from './block.ts'
 import { depthwiseLaunch } from './depthwise-walk.ts'
 import type { GroupedSizes } from './grouped.ts'
+import { hasFewRegisters } from '../../gpu/registers.ts'
 import type { ConvolutionPass } from './sizes.ts'
 import '../../gpu/wgsl/depthwise/index.ts'
 
@@ -24,23 +25,38 @@ const LARGE_IMAGE = 16 * 16
  * Returns true if the kernels that compute blocks of pixels compute a pass of a depthwise convolution; the gradient of the input
  * goes with the forward pass, which packs the filters for the others. With large filters they are not always faster (H200, f16,
  * 7×7): [64,32,32,96] takes 40 µs instead of 64, but 143 instead of 113 for the gradient of the weight; [64,8,8,384] 35 µs instead
- * of 28, but 58 instead of 79.
+ * of 28, but 58 instead of 79. With few registers they are, by a count of instructions: the others have a row of inputs there.
  */
 export function computesBlocks(sizes: GroupedSizes, pass: 'forward' | 'backward-weight'): boolean {
   const { P, Q, R, S } = sizes
   if (!mayBlock(sizes) || Math.max(R, S) > LARGEST) return false
-  return Math.max(R, S) <= SMALL || P * Q >= LARGE_IMAGE === (pass === 'forward')
+  return hasFewRegisters() || Math.max(R, S) <= SMALL || P * Q >= LARGE_IMAGE === (pass === 'forward')
 }
 
 /**
  * Returns the block of a thread of a pass. Measured for 3×3 at stride 1: 2×4 pixels of four channels were the fastest of 19 at two
  * shapes of MobileNetV2, a tenth faster than eight channels in a load of 16 bytes, and 0.65 of the time of 4×2 pixels (H200). By a
  * count of instructions and registers for the others: about 64 sums; for large filters wide blocks, as each weight that is loaded
- * from workgroup memory serves a row of pixels; smaller blocks for small images.
+ * from workgroup memory serves a row of pixels; smaller blocks for small images. With few registers, those with the fewest
+ * instructions for a multiplication that Intel's compiler keeps there, or nearly so.
  */
 export function depthwiseBlock(pass: ConvolutionPass, sizes: GroupedSizes): Block {
-  const { N, H, W, P, Q, C, R, S, STRIDE, dtype } = sizes
-  const small = Math.max(R, S) <= SMALL
+  const small = Math.max(sizes.R, sizes.S) <= SMALL
+  const block = hasFewRegisters() ? blockOfFew(pass, sizes, small) : blockOfMany(pass, sizes, small)
+  return { ...block, TURNS: small ? turnsOf(pass, sizes, block) : 1 }
+}
+
+/** Returns the block of a thread with few registers, without its turns. */
+function blockOfFew(pass: ConvolutionPass, { C, STRIDE }: GroupedSizes, small: boolean): Omit<Block, 'TURNS'> {
+  const shared = { EACH: 1, TAPS: 1, LANES: lanesOf(padTo4(C) / 4), THREADS: 128 }
+  if (pass === 'backward-weight') return { ...shared, DOWN: 8, ACROSS: small ? 4 : 2 }
+  if (pass === 'backward-input' && STRIDE > 1) return { ...shared, DOWN: 1, ACROSS: small ? 2 : 1 }
+  return small ? { ...shared, DOWN: 1, ACROSS: 4 / STRIDE } : { ...shared, DOWN: 2, ACROSS: 2 }
+}
+
+/** Returns the block of a thread with many registers, without its turns. */
+function blockOfMany(pass: ConvolutionPass, sizes: GroupedSizes, small: boolean): Omit<Block, 'TURNS'> {
+  const { N, H, W, P, Q, C, R, STRIDE, dtype } = sizes
   const strided = pass === 'backward-input' && STRIDE > 1
   const EACH = small && strided && dtype === 'f16' && padTo4(C) % 8 === 0 ? 2 : 1
   const chunks = padTo4(C) / 4 / EACH
@@ -55,7 +71,7 @@ export function depthwiseBlock(pass: ConvolutionPass, sizes: GroupedSizes): Bloc
     if (pass === 'backward-weight') return down <= 8 || threads(down, ACROSS) >= wanted
     return down <= highest && (threads(down, ACROSS) >= wanted || i === all.length - 1)
   })!
-  const block = {
+  return {
     EACH,
     DOWN: strided ? Math.max(1, DOWN / (2 * STRIDE)) : DOWN,
     ACROSS: strided && !small ? ACROSS / STRIDE : ACROSS,
@@ -63,7 +79,6 @@ export function depthwiseBlock(pass: ConvolutionPass, sizes: GroupedSizes): Bloc
     LANES,
     THREADS: pass === 'backward-weight' && small ? 256 : 128,
   }
-  return { ...block, TURNS: small ? turnsOf(pass, sizes, block) : 1 }
 }
 
 /** Computes y = x ∗ weight + bias. */

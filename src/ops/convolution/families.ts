@@ -95,17 +95,15 @@ const TILE_RULE: TileRule = { tiles: [TILES[0], TILES[4], TILES[1]], enough: 256
 /**
  * Rules by vendor, as the adapter reports it, from data sheets and not from measurements; the tuner replaces what they choose.
  *
- * - The sums of a thread must stay in registers, beside operands and indices. A thread of Arm has 64 registers of 32 bits,
- * beyond which the compiler uses memory: 4×4 sums (Arm Mali GPU OpenCL Developer Guide 101574, 9.6). One of Intel has 128
- * of 32 bytes, which are 64 numbers for each of 16 lanes, and runs with fewer lanes if that is too little: 8×4 sums (Intel
- * oneAPI GPU Optimization Guide, "Registers and Performance"). Qualcomm publishes none; 8×4 sums are half of the usual.
+ * - The sums of a thread must stay in registers, beside operands and indices: 4×4 where there are few (`hasFewRegisters`).
+ * Qualcomm publishes no number; 8×4 sums are half of the usual.
  * - `enough` is two workgroups for each core of the vendor's largest GPU, as on an H200: 80 cores of Apple (M3 Ultra), 32 of
  * Intel (Arc A770), 24 of Arm (Immortalis-G925), and not more for Qualcomm.
  */
 const TILE_RULES: Readonly<Record<string, TileRule>> = {
   apple: { ...TILE_RULE, enough: 160 },
   arm: { tiles: [TILES[3], TILES[1]], enough: 48 },
-  intel: { tiles: [TILES[4], TILES[1]], enough: 64 },
+  intel: { tiles: [TILES[3], TILES[1]], enough: 64 },
   qualcomm: { tiles: [TILES[4], TILES[1]], enough: 48 },
 }
 

@@ -6,6 +6,7 @@ import { release } from '../../tensor/scope.ts'
 import { padTo4 } from '../../tensor/shape.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import { blockCount, blockGroups, lanesOf, mayBlock, rowsOf, slicesOf, type Block } from './block.ts'
+import { hasFewRegisters } from '../../gpu/registers.ts'
 import { describeSizes, type ConvolutionPass, type ConvolutionSizes } from './sizes.ts'
 import { sliceSum } from './slice-sum.ts'
 import { mayWalk, rowsEach, walkGrid } from './walk.ts'
@@ -152,12 +153,21 @@ function computesBlocks(sizes: GroupedSizes): boolean {
 
 /**
  * Returns the block of a thread of a pass, by a count of registers: 24 vectors of pixels, 8 of sums and 4 of weights at a time, or
- * 36 vectors of sums for the gradient of four 3×3 filters.
+ * 36 vectors of sums for the gradient of four 3×3 filters. With few registers, blocks that Intel's compiler keeps there, or nearly
+ * so: a third of the instructions for a multiplication.
  */
 export function groupedBlock(pass: ConvolutionPass, { C, O, R, GROUPS, STRIDE }: GroupedSizes): Block {
-  const common = { EACH: 1, TURNS: 1, TAPS: R, THREADS: 128, ACROSS: 2 }
-  if (pass === 'backward-weight') return { ...common, DOWN: 16, LANES: lanesOf((O * C) / GROUPS / 16) }
-  return { ...common, DOWN: STRIDE === 1 ? 4 : 2, LANES: lanesOf((pass === 'forward' ? O : C) / 4) }
+  const few = hasFewRegisters()
+  const common = { EACH: 1, TURNS: 1, TAPS: few ? 1 : R, THREADS: 128 }
+  if (pass === 'backward-weight') {
+    return { ...common, DOWN: 16, ACROSS: few ? 1 : 2, LANES: lanesOf((O * C) / GROUPS / 16) }
+  }
+  return {
+    ...common,
+    DOWN: few ? 1 : STRIDE === 1 ? 4 : 2,
+    ACROSS: 2,
+    LANES: lanesOf((pass === 'forward' ? O : C) / 4),
+  }
 }
 
 /** Launches grouped-conv/forward-block, which serves two passes. */
