@@ -78,6 +78,12 @@ export async function openImage(
   })
 }
 
+/** True for the path or the bytes of a file; false for pixels, and for what a page draws. */
+export function isImageFile(source: ImageSource): boolean {
+  const isBytes = source instanceof Uint8Array || source instanceof ArrayBuffer
+  return typeof source === 'string' || isBytes || isBlob(new Object(source))
+}
+
 function isBlob(source: object): source is BlobLike {
   return 'arrayBuffer' in source && typeof source.arrayBuffer === 'function'
 }

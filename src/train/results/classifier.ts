@@ -9,7 +9,7 @@ import { doWork, drawWork } from '../../data/item-work.ts'
 import { outputName } from '../../data/targets.ts'
 import { channelsOf, type Decoding } from '../../image/decode-options.ts'
 import { inGrey } from '../../image/grey.ts'
-import { openImage, type ImageSource, type OpenedImage } from '../../image/image-source.ts'
+import { isImageFile, openImage, type ImageSource, type OpenedImage } from '../../image/image-source.ts'
 import type { Pixels } from '../../image/pixels.ts'
 import { resizePixels } from '../../image/resize.ts'
 import type { ResizePlan } from '../../image/resize-plan.ts'
@@ -82,10 +82,13 @@ export class Classifier {
     const { batchSize = 32 } = options
     requireInteger('predictAll', 'batchSize', batchSize, { from: 1 })
     const request = this.request('predictAll', options)
-    const chunks = chunked(items, batchSize)
+    const chunks = chunked(items, batchSize, (one) => this.decodeSafely(one, request))
+    let isAsking = false
     const next = async (): Promise<readonly Decoded[] | undefined> => {
+      isAsking = true
       const { value, done } = await chunks.next()
-      return done === true ? undefined : Promise.all(value.map((one) => this.decodeSafely(one, request)))
+      isAsking = false
+      return done === true ? undefined : Promise.all(value)
     }
     let ahead = next()
     try {
@@ -106,8 +109,10 @@ export class Classifier {
         }
       }
     } finally {
-      await ahead.catch(() => {})
-      await chunks.return()
+      const ended = ahead.catch(() => {}).then(() => chunks.return())
+      // Not waited for while it has no next image to give, as a camera or a queue may have none for long.
+      if (isAsking) ended.catch(() => {})
+      else await ended
     }
   }
 
@@ -279,15 +284,23 @@ async function resized(
   return decoder.decode({ ...image, resize, decoding })
 }
 
-/** Collects items into lists of a length; the last may be shorter. */
+/**
+ * Begins to decode each item as it comes, and collects them into lists of a length; the last may be shorter. The next item is
+ * asked for when pixels and drawables have been read: what makes them may use their memory, canvas or video for it.
+ */
 async function* chunked(
   items: Iterable<ImageSource> | AsyncIterable<ImageSource>,
   length: number,
-): AsyncGenerator<Numbered[], void, undefined> {
-  let chunk: Numbered[] = []
+  decode: (one: Numbered) => Promise<Decoded>,
+): AsyncGenerator<Promise<Decoded>[], void, undefined> {
+  let chunk: Promise<Decoded>[] = []
   let index = 0
   for await (const item of items) {
-    chunk.push({ index: index++, item })
+    const decoded = decode({ index: index++, item })
+    // Its failure is thrown with its list, not as an unhandled rejection before that.
+    decoded.catch(() => {})
+    if (!isImageFile(item)) await decoded
+    chunk.push(decoded)
     if (chunk.length < length) continue
     yield chunk
     chunk = []

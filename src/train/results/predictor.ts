@@ -181,7 +181,8 @@ export class Predictor {
   /**
    * Classifies many images in batches and yields the outcome of each, in their order, as soon as its batch is done. An
    * image that cannot be read or decoded has an `error` in place of a prediction. The next batch is decoded while the
-   * model runs; no more of the items are asked for than that.
+   * model runs; no more of the items are asked for than that. A generator may yield the same canvas, video or array of pixels
+   * again and again: each image is read before the next is asked for.
    */
   async *predictEach(
     items: Iterable<ImageSource> | AsyncIterable<ImageSource>,

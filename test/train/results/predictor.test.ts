@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { DataError, DecodeError, OptionError } from '../../../src/base/errors.ts'
 import { rng } from '../../../src/base/rng.ts'
 import { normalize } from '../../../src/data/augment/normalize.ts'
@@ -246,6 +246,43 @@ describe('many images', () => {
     }
     await expect(all()).rejects.toThrow('the camera is gone')
     expect(found).toEqual([0, 1, 2])
+  })
+
+  test('may be in the same memory, one after the other', async () => {
+    const one = predictor({ itemTransforms: [] })
+    const images = [image(16, 16), image(16, 16, 2), image(16, 16, 3)]
+    const frame = { ...images[0], data: new Uint8Array(images[0].data.length) }
+    async function* camera() {
+      for (const { data } of images) {
+        frame.data.set(data)
+        yield frame
+        // As a VideoFrame that is closed when the next one comes.
+        await Promise.resolve()
+        frame.data.fill(0)
+      }
+    }
+    const found = await one.predictAll(camera())
+    for (const [i, each] of images.entries()) {
+      expectEqual(found[i].probabilities, (await one.predict(each)).probabilities)
+    }
+  })
+
+  test('that do not come are not waited for by a loop that has ended', async () => {
+    let come = (): void => {}
+    let isClosed = false
+    async function* camera() {
+      try {
+        yield image(16, 16)
+        await new Promise<void>((resolve) => (come = resolve))
+        yield image(16, 16)
+      } finally {
+        isClosed = true
+      }
+    }
+    for await (const { index } of predictor().predictEach(camera(), { batchSize: 1 })) if (index === 0) break
+    expect(isClosed).toBe(false)
+    come()
+    await vi.waitFor(() => expect(isClosed).toBe(true))
   })
 
   test('what is not about an image ends them all, and is no outcome of one', async () => {
