@@ -14,27 +14,29 @@ export async function applyOwn(
   context: ItemContext,
   path: string,
 ): Promise<Pixels> {
-  const { width, height, data } = image
+  const data = image.data.slice()
   let made: unknown
   try {
-    made = await apply({ width, height, data: data.slice() }, context)
+    made = apply({ ...image, data }, context)
+    if (!isImage(made)) made = await made
   } catch (cause) {
     if (cause instanceof WgradError && !(cause instanceof DataError)) throw cause
     // A DataError would leave the image out, as if its file were damaged.
     throw new OptionError(`item transform ${name}`, `it failed (${String(cause)})`, { given: { image: path }, cause })
   }
-  if (isImage(made)) return plain(made)
+  if (isImage(made)) return made.data === data ? made : copied(made)
   throw new OptionError(`item transform ${name}`, 'it did not return an image', {
     given: { image: path },
     expected: '{ width, height, data: Uint8Array of 4 · width · height bytes, R G B A }',
   })
 }
 
-/** Returns an image whose bytes are a Uint8Array and nothing derived from it: what `slice` makes of a Buffer is no copy. */
-function plain(image: Pixels): Pixels {
-  const { width, height, data } = image
-  if (data.constructor === Uint8Array) return image
-  return { width, height, data: new Uint8Array(data.buffer, data.byteOffset, data.byteLength) }
+/**
+ * Returns an image in memory of its own, as code from outside may use its memory anew for the next image. Its bytes are a
+ * Uint8Array and nothing derived from it: what `slice` makes of a Buffer is no copy.
+ */
+function copied({ width, height, data }: Pixels): Pixels {
+  return { width, height, data: new Uint8Array(data) }
 }
 
 function isImage(value: unknown): value is Pixels {

@@ -170,6 +170,15 @@ describe('item transforms from outside', () => {
     expect(await pixels(loader)).toEqual(first)
   })
 
+  test('may return all images in the same memory', async () => {
+    const memory = new Uint8Array(4 * 6 * 6)
+    const through = (image: Pixels): Pixels => {
+      memory.set(image.data)
+      return { ...image, data: memory }
+    }
+    expect(await pixels(make({ itemTransforms: [through] }).loader)).toEqual(await pixels(make({}).loader))
+  })
+
   test('mistakes are named', async () => {
     const failing = (name: string, apply: OwnItem['apply']) =>
       pixels(make({ itemTransforms: [{ name, runsOn: 'both', apply }] }).loader)
