@@ -26,7 +26,9 @@ export function describeRun(
   run = () => module.forward(x),
 ): { readonly rows: readonly LayerRow[]; readonly output: Tensor } {
   const rows: LayerRow[] = []
-  const restore = module.children().map(([name, child]) =>
+  // A child that has several names is called by the last one, once for each call.
+  const children = new Map(module.children().map(([name, child]) => [child, name]))
+  const restore = [...children].map(([child, name]) =>
     replaceForward(child, (forward) => (given, ...more) => {
       if (child.describe !== inherited) {
         rows.push(...rowsUnder(name, child.describe(given.shape)))

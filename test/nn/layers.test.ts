@@ -295,6 +295,20 @@ describe('a module without describe', () => {
     expect(Object.hasOwn(model.inner, 'forward') || Object.hasOwn(model.head, 'forward')).toBe(false)
     expect(new Sequential([model]).summary([2, 5, 6, 3])).toContain('Outer')
   })
+
+  test('has a row for each call of a child that has several names, and its own forward again', () => {
+    class Twice extends Module {
+      readonly first = this.addChild('first', new Relu())
+      readonly again = this.addChild('again', this.first)
+
+      forward(x: Tensor): Tensor {
+        return this.again.forward(this.first.forward(x))
+      }
+    }
+    const model = new Twice()
+    expect(model.describe([2, 4]).map(({ path }) => path)).toEqual(['again', 'again', ''])
+    expect(Object.hasOwn(model.first, 'forward')).toBe(false)
+  })
 })
 
 interface Squeeze {
