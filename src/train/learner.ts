@@ -109,7 +109,10 @@ export class Learner implements FittingState {
   private readonly groupsOf: Groups
   /** Loaders of the last fit, before the first those that the learner was made with. */
   private fitted: Loaders
-  private readonly interruption = new Interruption(() => this.platform)
+  private readonly interruption = new Interruption(() => {
+    this.requireParts()
+    return this.platform
+  })
 
   constructor(loaders: Loaders, model: Module, options: LearnerOptions = {}) {
     checkArgument('Learner', 'loaders', loaders, LOADERS)

@@ -15,7 +15,7 @@ export class Interruption {
   private stopListening: (() => void) | undefined
   private readonly platform: () => Platform
 
-  /** @param platform  returns the platform whose Ctrl-C counts: loaders, which bring it, may be replaced */
+  /** @param platform  returns the platform whose Ctrl-C counts, or throws: loaders, which bring it, may be replaced */
   constructor(platform: () => Platform) {
     this.platform = platform
   }
@@ -28,12 +28,13 @@ export class Interruption {
 
   /** Runs work that Ctrl-C interrupts; nested calls share one listener. */
   async during<Result>(what: 'fit' | 'evaluation', work: () => Promise<Result>): Promise<Result> {
-    if (this.depth++ === 0) {
-      this.requested = what === 'fit' && this.held
-      if (what === 'fit') this.held = false
-      this.stopListening = this.platform().onInterrupt(() => this.request())
-    }
+    const isOutermost = this.depth++ === 0
     try {
+      if (isOutermost) {
+        this.stopListening = this.platform().onInterrupt(() => this.request())
+        this.requested = what === 'fit' && this.held
+        if (what === 'fit') this.held = false
+      }
       return await work()
     } finally {
       if (--this.depth === 0) this.stopListening?.()

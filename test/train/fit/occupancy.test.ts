@@ -240,4 +240,17 @@ describe('an interruption while a fit prepares', () => {
     learner.interrupt()
     await expect(learner.lrFind()).rejects.toThrow(Interrupted)
   })
+
+  test('is heard again after what could not begin, and holds for nothing later', async () => {
+    const { learner, loaders } = await tinyLearner({}, DATA)
+    learner.loaders = {} as never
+    for (const work of [() => learner.fit(1), () => learner.validate()]) {
+      await expect(work()).rejects.toThrow('learner: loaders is not of the right kind')
+    }
+    learner.loaders = loaders
+    await learner.fit(200, 1e-3, { callbacks: [{ name: 'stop', order: 0, beforeTrain: loaders.platform.interrupt }] })
+    expect([learner.interrupted, learner.recorder.rows.length]).toEqual([true, 0])
+    await learner.fit(1)
+    expect([learner.interrupted, learner.recorder.rows.length]).toEqual([false, 1])
+  })
 })
