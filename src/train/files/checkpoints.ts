@@ -88,7 +88,8 @@ export async function checkpoints(state: RunningFit, options: CheckpointOptions)
   const optimizer = state.openOptimizer()
   const fit = await describeFit(state, optimizer, callbacks, options.fit)
   let saved = resume && (await files.exists(file)) ? await readCheckpoint(state, optimizer, fit, options) : undefined
-  let over = false
+  // Also while it has not begun: a fit that is cancelled before this callback has restored nothing that is worth a file.
+  let over = true
   const writeAfter = (epochsDone: number) =>
     tryToWrite(state.platform, 'checkpoint', () => write(state, file, fit, epochsDone))
   return {
@@ -99,8 +100,8 @@ export async function checkpoints(state: RunningFit, options: CheckpointOptions)
       const found = saved
       // Released before the fit goes on: it is three times as large as the model.
       saved = undefined
-      if (found) over = await restore(state, file, found)
-      else if (!(await files.exists(file))) await write(state, file, fit, 0)
+      over = found !== undefined && (await restore(state, file, found))
+      if (!found && !(await files.exists(file))) await write(state, file, fit, 0)
     },
     async afterEpoch() {
       // After the last epoch, `afterFit` writes the checkpoint.

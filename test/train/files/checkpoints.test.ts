@@ -11,7 +11,7 @@ import { sgd } from '../../../src/optim/sgd.ts'
 import { DataError, OptionError } from '../../../src/base/errors.ts'
 import { parseJson, type Json } from '../../../src/base/json.ts'
 import { upload } from '../../../src/tensor/read-write.ts'
-import type { Callback } from '../../../src/train/fit/callback.ts'
+import { Cancel, type Callback } from '../../../src/train/fit/callback.ts'
 import { csvLogger } from '../../../src/train/callbacks/csv-logger.ts'
 import { earlyStopping } from '../../../src/train/callbacks/early-stopping.ts'
 import { gradientClip } from '../../../src/train/callbacks/gradient-clip.ts'
@@ -192,6 +192,25 @@ describe('an interrupted fit that is continued ends with the same numbers, to th
     expect(ended.recorder.rows).toHaveLength(3)
     const again = await run({ ...setting, files }, { checkpoint: FILE, resume: true })
     expect(await outcome(again.learner)).toEqual(await outcome(ended))
+  })
+
+  test('a fit that a callback cancels before it began leaves the checkpoint as it was', async () => {
+    let isOverTime = false
+    const budget: Callback = {
+      name: 'budget',
+      order: 0,
+      beforeFit() {
+        if (isOverTime) throw new Cancel('fit')
+      },
+    }
+    const setting = { train: oneCycle, learner: () => ({ callbacks: [budget] }) }
+    const whole = await run(setting, { checkpoint: FILE })
+    const { files } = await run(setting, { checkpoint: FILE }, 1)
+    isOverTime = true
+    await run({ ...setting, files }, { checkpoint: FILE, resume: true })
+    isOverTime = false
+    const resumed = await run({ ...setting, files }, { checkpoint: FILE, resume: true })
+    expect(await outcome(resumed.learner)).toEqual(await outcome(whole.learner))
   })
 
   test('without a file there is nothing to go on from, and without resume it begins anew', async () => {
