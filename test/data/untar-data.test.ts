@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { createHash } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
@@ -156,6 +156,16 @@ describe('untarData', () => {
       expect(seen.filter(([what]) => what === stage).at(-1)).toEqual([stage, archive.length, archive.length])
     }
     expect(printed).toEqual([])
+  })
+
+  test.each(['download', 'extract'])('ends with the failure of the function that is told of the %s', async (stage) => {
+    const onBytes = (what: string): void => {
+      if (what === stage) throw new Error('no more of it')
+    }
+    await expect(untar({ onBytes })).rejects.toThrow('onBytes: the function failed (Error: no more of it)')
+    expect([requests.length, existsSync(join(home, 'data')) ? readdirSync(join(home, 'data')) : []]).toEqual([1, []])
+    await untar()
+    expect(tree(folder())).toHaveLength(3)
   })
 
   test('refuses an address that is no archive', async () => {
@@ -416,6 +426,16 @@ describe('an archive that is not unpacked', () => {
 
   test('cut off', async () => {
     expect(await unpack(archive.subarray(0, 900_000))).toContain(`${kept()}: cannot be unpacked`)
+  })
+
+  test('cut off while many of its files are being written', async () => {
+    const files = Array.from({ length: 600 }, (_, i): Entry => [`shapes/${i % 20}/${i}.jpg`, randomBytes(4000)])
+    const many = tgz(files)
+    for (const part of [0.3, 0.6, 0.9]) {
+      rmSync(home, { recursive: true })
+      mkdirSync(home)
+      expect(await unpack(many.subarray(0, part * many.length))).toContain(`${kept()}: cannot be unpacked`)
+    }
   })
 
   test('cut off between two of its files', async () => {

@@ -6,7 +6,7 @@ import { pipeline } from 'node:stream/promises'
 import { x as unpackTar } from 'tar'
 import { DataError } from '../../base/errors.ts'
 import type { Datasets, ExtractOptions } from '../platform.ts'
-import { checkFile, download, headersOf, requireRoom, storeError } from './download.ts'
+import { checkFile, download, headersOf, requireRoom, storeError, tellBytes } from './download.ts'
 import { isCode } from './error-code.ts'
 import { renameOver } from './files.ts'
 import { lock } from './lock.ts'
@@ -57,10 +57,15 @@ async function extract(archive: string, folder: string, { onBytes, sha256 }: Ext
     let done = 0
     packed.on('data', (chunk) => {
       digest.update(chunk)
-      onBytes?.((done += chunk.length), size)
+      try {
+        tellBytes(onBytes, (done += chunk.length), size)
+      } catch (error) {
+        // Thrown here, it would end the program.
+        packed.destroy(error as DataError)
+      }
     })
     await pipeline(packed, unpack).catch((error: unknown) => {
-      throw isCode(error, 'ENOSPC')
+      throw error instanceof DataError || isCode(error, 'ENOSPC')
         ? storeError(temporary, error)
         : new DataError(archive, 'cannot be unpacked', {
             given: { reason: error instanceof Error ? error.message : String(error) },
@@ -126,14 +131,21 @@ async function create(folder: string, fill: (temporary: string) => Promise<void>
   const temporary = `${partPrefix(folder)}${ownMark}.part`
   try {
     await removeAbandoned(folder)
+    await removeFolder(temporary)
     await makeFolder(temporary)
     await fill(temporary)
-    await rm(folder, { recursive: true, force: true })
+    await removeFolder(folder)
     await renameOver(temporary, folder)
   } catch (error) {
-    await rm(temporary, { recursive: true, force: true })
+    // What stays is removed when this process is gone, or unpacks again.
+    await removeFolder(temporary).catch(() => undefined)
     throw storeError(folder, error)
   }
+}
+
+/** Removes a folder, again while something is still written to it: tar goes on for a while with what it has read. */
+function removeFolder(folder: string): Promise<void> {
+  return rm(folder, { recursive: true, force: true, maxRetries: 10 })
 }
 
 function partPrefix(folder: string): string {

@@ -5,7 +5,7 @@ import { basename, dirname } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { DataError } from '../../base/errors.ts'
 import { formatBytes } from '../../base/format.ts'
-import type { ArchiveCheck, DownloadOptions } from '../platform.ts'
+import type { ArchiveCheck, DownloadOptions, OnBytes } from '../platform.ts'
 import { isCode } from './error-code.ts'
 import { renameOver, syncFolder } from './files.ts'
 import { runtimeName } from './gpu.ts'
@@ -122,7 +122,7 @@ async function fetchRest(transfer: Transfer): Promise<void> {
         })
         done += chunk.byteLength
         timer.refresh()
-        options.onBytes?.(done, total)
+        tellBytes(options.onBytes, done, total)
       }
       if (total !== undefined && done !== total) throw new Error(`the connection ended after ${done} of ${total} bytes`)
     } finally {
@@ -131,6 +131,19 @@ async function fetchRest(transfer: Transfer): Promise<void> {
   } finally {
     clearTimeout(timer)
     silence.abort()
+  }
+}
+
+/**
+ * Calls the caller's function of the progress.
+ *
+ * @throws DataError  if it fails, which is no fault of the connection, to be made again, nor of the archive
+ */
+export function tellBytes(onBytes: OnBytes | undefined, ...bytes: Parameters<OnBytes>): void {
+  try {
+    onBytes?.(...bytes)
+  } catch (cause) {
+    throw new DataError('onBytes', `the function failed (${String(cause)})`, { cause })
   }
 }
 
