@@ -121,6 +121,17 @@ describe('what killed processes have left', () => {
     await nodeFiles.write(join(other, 'new'), 'x')
     expect(readdirSync(other)).toEqual(['new'])
   })
+
+  test('stays, where it cannot be removed, and is in the way of nothing', async () => {
+    // Folders, which are not removed as files are, in place of what other users have left in a folder that all share.
+    const names = [`.run.${markOf(999_999_999)}.lock`, `a.${markOf(999_999_999)}-0.tmp`]
+    for (const name of names) mkdirSync(at(name))
+    await nodeFiles.write(at('new'), 'x')
+    const release = await lock(at('run'), { waitMs: 0 })
+    if (typeof release !== 'function') throw new Error('it is free')
+    await release()
+    expect(readdirSync(folder)).toEqual([...names, 'new'])
+  })
 })
 
 describe('a lock', () => {

@@ -12,6 +12,7 @@ import { renameOver } from './files.ts'
 import { lock } from './lock.ts'
 import { makeFolder } from './make-folder.ts'
 import { MARK, ownMark, stateOf } from './process-mark.ts'
+import { removeLeft } from './remove-left.ts'
 
 /** Kinds of entries that are written; links and devices are not. */
 const UNPACKED: ReadonlySet<string> = new Set(['File', 'OldFile', 'Directory'])
@@ -161,6 +162,6 @@ async function removeAbandoned(folder: string): Promise<void> {
     const path = join(dirname(folder), name)
     if (!path.startsWith(partPrefix(folder))) continue
     const mark = PART.exec(path.slice(partPrefix(folder).length))?.[1]
-    if (mark !== undefined && stateOf(mark) === 'gone') await rm(path, { recursive: true, force: true })
+    if (mark !== undefined && stateOf(mark) === 'gone') await removeLeft(path, { recursive: true })
   }
 }

@@ -7,6 +7,7 @@ import type { FileEntry, FileGlance, Files, WriteOptions } from '../platform.ts'
 import { isCode } from './error-code.ts'
 import { makeFolder } from './make-folder.ts'
 import { MARK, ownMark, stateOf } from './process-mark.ts'
+import { removeLeft } from './remove-left.ts'
 
 const REASONS: Readonly<Record<string, string>> = {
   ENOENT: 'no such file or folder',
@@ -142,7 +143,7 @@ async function write(
 ): Promise<void> {
   const folder = dirname(path)
   await makeFolder(folder)
-  await removeLeft(folder)
+  await tidy(folder)
   // In the same folder, as a rename is at once only within one file system.
   const temporary = `${path}.${ownMark}-${written++}.tmp`
   try {
@@ -239,10 +240,11 @@ export async function syncFolder(folder: string): Promise<void> {
 }
 
 /** Removes temporary files of processes that were killed while they wrote; once for each folder. */
-async function removeLeft(folder: string): Promise<void> {
+async function tidy(folder: string): Promise<void> {
   if (tidied.has(folder)) return
   tidied.add(folder)
-  for (const name of await readdir(folder)) {
+  // Not every folder that can be written to can be listed.
+  for (const name of await readdir(folder).catch(() => [])) {
     const mark = LEFT.exec(name)?.[1]
     if (mark === undefined) continue
     const state = stateOf(mark)
@@ -255,6 +257,6 @@ async function removeLeft(folder: string): Promise<void> {
             () => Date.now(),
           ))
         : 0
-    if (state === 'gone' || age > ABANDONED_MS) await rm(file, { force: true })
+    if (state === 'gone' || age > ABANDONED_MS) await removeLeft(file)
   }
 }

@@ -4,6 +4,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { isCode } from './error-code.ts'
 import { makeFolder } from './make-folder.ts'
 import { isHere, MARK, ownMark, pidOf, stateOf } from './process-mark.ts'
+import { removeLeft } from './remove-left.ts'
 
 /** How often a held lock is touched, and for how long one counts without that, of a process that may be gone. */
 const TOUCH_MS = 10_000
@@ -72,7 +73,7 @@ async function otherHolder(path: string): Promise<string | undefined> {
     if (state === 'running' || (state === 'unknown' && Date.now() - (await touchedAt(file)) < FORGOTTEN_MS)) {
       return `process ${pidOf(mark)}${isHere(mark) ? '' : ' of another machine'}`
     }
-    await rm(file, { force: true })
+    await removeLeft(file)
   }
   return undefined
 }
