@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs'
-import { parseArgs, type ParseArgsConfig } from 'node:util'
+import { inspect, parseArgs, type ParseArgsConfig } from 'node:util'
 import { OptionError, WgradError } from '../base/errors.ts'
 import { nearest } from '../base/options.ts'
 import { fileError } from '../platform/node/files.ts'
+import { logToStderr } from '../platform/node/terminal.ts'
 
 /** Options of `parseCommand`. */
 export interface ParseOptions {
@@ -71,7 +72,7 @@ export async function runCommand(
   outliveTerminal()
   endWithNpm()
   await main(process.argv.slice(2)).catch((error: unknown) => {
-    console.error(error instanceof WgradError ? `${error.name}: ${error.message}` : error)
+    logToStderr(error instanceof WgradError ? `${error.name}: ${error.message}` : inspect(error))
     process.exitCode = exitCodeOf(error)
   })
 }

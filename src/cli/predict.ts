@@ -8,6 +8,7 @@ import { getImageFiles, nodePlatform, type Prediction } from '../node.ts'
 import { className } from './class-names.ts'
 import { numberIn, parseCommand, whole } from './command.ts'
 import { EXIT } from './exit-codes.ts'
+import { logToStderr } from '../platform/node/terminal.ts'
 import type { Platform } from '../platform/platform.ts'
 import { isFolder, loadModel } from './model.ts'
 import { invocation, Output } from './output.ts'
@@ -73,7 +74,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     for await (const { index, prediction, error } of predictor.predictEach(files, asked)) {
       const file = files[index]
       if (error) {
-        console.error(`${error.name}: ${error.message}`)
+        logToStderr(`${error.name}: ${error.message}`)
         errors.push({ file, message: error.message })
         process.exitCode = EXIT.data
         continue

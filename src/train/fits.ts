@@ -103,6 +103,8 @@ export async function fit(
     state.scaler = undefined
     scaler.close()
     losses.close()
+    // Also that of a fit or a search for kernels that failed, behind which its error would be printed.
+    state.platform.status?.('')
   }
 }
 

@@ -597,6 +597,7 @@ export class Learner implements FittingState {
           return await work()
         } finally {
           this.evaluating = false
+          this.platform.status?.('')
           if (this.occupancy.fitting) {
             Object.assign(this, { training, batchCount, iteration, completed })
             restoreModes()

@@ -1,11 +1,12 @@
 import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { expect, test } from 'vitest'
-import { OptionError } from '../../src/base/errors.ts'
-import { choice, numberIn, parseCommand, whole } from '../../src/cli/command.ts'
+import { expect, test, vi } from 'vitest'
+import { DataError, OptionError } from '../../src/base/errors.ts'
+import { choice, numberIn, parseCommand, runCommand, whole } from '../../src/cli/command.ts'
 import { decoderOf } from '../../src/cli/look.ts'
 import { ImageBlock } from '../../src/node.ts'
+import { terminalStatus } from '../../src/platform/node/terminal.ts'
 import type { Platform } from '../../src/platform/platform.ts'
 
 test('numbers are taken within their bounds, and an empty text is none', () => {
@@ -32,6 +33,29 @@ test('what a command does not know is refused', () => {
   expect(() => rate('-pictures')).toThrow('Fix: write ./ before the name of a file that begins with a dash; `')
   expect(rate('--lr=-1', './-pictures')).toMatchObject({ values: { lr: '-1' }, positionals: ['./-pictures'] })
   expect(parseCommand('bench', ['word'], {}, { positionals: true }).positionals).toEqual(['word'])
+})
+
+test('an error is printed in place of the status, and nothing in it is obeyed by a terminal', async () => {
+  const written: string[] = []
+  const put = (text: unknown) => (written.push(String(text)), true)
+  vi.spyOn(process.stderr, 'write').mockImplementation(put)
+  vi.spyOn(console, 'error').mockImplementation(put)
+  const tty = Object.getOwnPropertyDescriptor(process.stderr, 'isTTY')
+  Object.defineProperty(process.stderr, 'isTTY', { value: true, configurable: true })
+  const { exitCode } = process
+  try {
+    await runCommand(() => {
+      terminalStatus()?.('looking at the images: 3 of 9')
+      return Promise.reject(new DataError('a\x1b[2J.png', 'gone'))
+    })
+    expect(process.exitCode).toBe(1)
+  } finally {
+    process.exitCode = exitCode
+    if (tty) Object.defineProperty(process.stderr, 'isTTY', tty)
+    else Reflect.deleteProperty(process.stderr, 'isTTY')
+    vi.restoreAllMocks()
+  }
+  expect(written).toEqual(['\rlooking at the images: 3 of 9\x1b[K', '\r\x1b[K', 'DataError: a\\x1b[2J.png: gone'])
 })
 
 test('images are decoded by sharp where it is installed, otherwise as by a program', async () => {

@@ -642,7 +642,7 @@ describe('telling', () => {
           - afterCancelEpoch: ·
           - afterEpoch: recorder, progress
         - afterCancelFit: progress
-        - afterFit: progress"
+        - afterFit: ·"
     `)
   })
 

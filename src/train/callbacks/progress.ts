@@ -56,9 +56,8 @@ export class Progress implements Callback {
 
   afterBatch(state: FitState): void {
     const { platform, epoch, epochs, training, evaluating, iteration, completed, batchCount, recorder, loaders } = state
-    // No other event marks the beginning and the end of an evaluation.
+    // No other event marks the beginning of an evaluation.
     if (evaluating && iteration === 0) this.begin(state)
-    if (evaluating && iteration + 1 === batchCount) return platform.status?.('')
     const now = platform.now()
     const every = platform.status ? STATUS_EVERY_MS : LINE_EVERY_MS
     if (now - this.lastMs < every) return
@@ -90,10 +89,6 @@ export class Progress implements Callback {
     platform.log(
       `${interrupted ? 'interrupted' : 'ended early'} ${whole ? 'after' : 'in'} epoch ${epoch}: ${done} of ${epochs} epochs are done and kept`,
     )
-  }
-
-  afterFit({ platform }: FitState): void {
-    platform.status?.('')
   }
 
   private begin({ platform }: FitState): void {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { Cancel, type Callback } from '../../../src/train/fit/callback.ts'
 import { earlyStopping } from '../../../src/train/callbacks/early-stopping.ts'
+import type { Learner } from '../../../src/train/learner.ts'
 import { fakePlatform } from '../../helpers/fake-platform.ts'
 import { openTestGpu } from '../../helpers/gpu.ts'
 import { stripes, tinyLearner } from '../../helpers/tiny.ts'
@@ -29,6 +30,27 @@ describe('in a terminal', () => {
     expect(names()).toEqual(new Set(['valid', '']))
     await learner.tta({ n: 1 })
     expect(names()).toEqual(new Set(['valid', '']))
+  })
+})
+
+describe('in a terminal, the line of work that fails', () => {
+  const failing = (training: boolean): Callback => ({
+    name: 'failing',
+    order: 70,
+    afterBatch(_state, step) {
+      if (step.training === training) throw new Error('mine')
+    },
+  })
+
+  test.each<[string, boolean, (learner: Learner) => Promise<unknown>]>([
+    ['fit', true, (learner) => learner.fit(1)],
+    ['validate', false, (learner) => learner.validate()],
+  ])('goes before its error is printed: %s', async (_name, training, work) => {
+    const { platform, shown } = withTerminal()
+    const { learner } = await tinyLearner({ callbacks: [failing(training)] }, { platform, batchSize: 2 })
+    await expect(work(learner)).rejects.toThrow('mine')
+    expect(shown.length).toBeGreaterThan(1)
+    expect(shown.at(-1)).toBe('')
   })
 })
 
