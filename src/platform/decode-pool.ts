@@ -57,12 +57,15 @@ export class ThreadedDecodePool implements DecodePool {
   private readonly start: StartThread
   /** Decodes without threads, where none can be started; undefined makes that an error. */
   private readonly instead: Instead | undefined
+  /** Threads that can be started: fewer than `threads` where the system allows no more. */
+  private most: number
   private seats: Seat[] = []
   private queue: Task[] = []
   private withoutThreads = false
 
   constructor(threads: number, start: StartThread, instead?: Instead) {
     this.threads = threads
+    this.most = threads
     this.start = start
     this.instead = instead
   }
@@ -80,6 +83,7 @@ export class ThreadedDecodePool implements DecodePool {
   async close(): Promise<void> {
     const stopped = this.seats
     this.seats = []
+    this.most = this.threads
     const closed = (): WgradError =>
       new DeviceError('decode', 'the decoding threads were closed before this image was done')
     for (const task of [...stopped.flatMap((seat) => seat.jobs), ...this.queue.splice(0)]) task.reject(closed())
@@ -92,7 +96,7 @@ export class ThreadedDecodePool implements DecodePool {
         (best, other) => (best === undefined || other.jobs.length < best.jobs.length ? other : best),
         undefined,
       )
-      if ((seat === undefined || seat.jobs.length > 0) && this.seats.length < this.threads) seat = this.open()
+      if ((seat === undefined || seat.jobs.length > 0) && this.seats.length < this.most) seat = this.open()
       if (seat === undefined || seat.jobs.length >= JOBS_PER_THREAD) return
       const task = this.queue.shift()
       if (task === undefined) return
@@ -153,8 +157,14 @@ export class ThreadedDecodePool implements DecodePool {
     this.cannotStart(seat.jobs, reason)
   }
 
-  /** A worker that does not come up will not come up the next time either. */
+  /** A worker that does not come up will not come up the next time either: those that do take its jobs. */
   private cannotStart(jobs: readonly Task[], reason: string): void {
+    if (this.seats.length > 0) {
+      this.most = this.seats.length
+      this.queue.unshift(...jobs)
+      this.distribute()
+      return
+    }
     const waiting = [...jobs, ...this.queue.splice(0)]
     if (this.instead) {
       if (!this.withoutThreads) this.instead.say(reason)

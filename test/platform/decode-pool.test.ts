@@ -282,6 +282,25 @@ describe('the pool', () => {
     expect(workers[1].jobs).toEqual(['p9'])
   })
 
+  test('fewer threads than wanted, where the system allows no more, do the work of all', async () => {
+    const { all, start } = new Workers()
+    let asked = 0
+    const limited: StartThread = (events) => {
+      asked++
+      if (all.length === 3) throw new Error('EAGAIN')
+      return start(events)
+    }
+    const pool = new ThreadedDecodePool(9, limited)
+    const tasks = Array.from({ length: 9 }, (_, i) => pool.decode({ path: `p${i}` }))
+    const [a, b, late] = all
+    a.reply('ready')
+    late.ended('EAGAIN')
+    for (let i = 0; i < 9; i++) (a.jobs.length > 0 ? a : b).finish()
+    expect(await widths(tasks)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8])
+    expect([asked, all.length]).toEqual([4, 3])
+    await pool.close()
+  })
+
   test('that no thread starts is said once, and all images are decoded without', async () => {
     const { all, start } = new Workers()
     const said: string[] = []
