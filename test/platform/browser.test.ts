@@ -237,8 +237,8 @@ class Folder {
     yield* this.entries.values()
   }
   removeEntry(name: string): Promise<void> {
-    this.entries.delete(name)
-    return Promise.resolve()
+    const there = this.entries.delete(name)
+    return there ? Promise.resolve() : Promise.reject(new DOMException('none', 'NotFoundError'))
   }
 
   private get<T extends Folder | Leaf>(
@@ -396,6 +396,12 @@ test('a file of a folder handle that cannot be removed from its folder is not mo
   expect(await rejection(files.move!('cat/1.txt', 'dog/1.txt'))).toContain('cat/1.txt: the file is being written')
   expect(await files.list('dog')).toEqual([{ name: '2.txt', kind: 'file' }])
   expect(await files.readText('cat/1.txt')).toBe('a cat')
+})
+
+test('several may try at the same time whether a file of a folder handle can be written', async () => {
+  const files = folderFiles(new Folder('') as unknown as FileSystemDirectoryHandle)
+  await Promise.all(Array.from({ length: 3 }, () => files.requireWritable!('runs/model.st')))
+  expect(await files.list('runs')).toEqual([])
 })
 
 describe('a file that cannot be written', () => {

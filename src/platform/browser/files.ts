@@ -252,7 +252,8 @@ export function folderFiles(root: FileSystemDirectoryHandle): BlobFiles {
       named(path, async () => {
         const parts = names(path)
         const folder = await folderOf(parts.slice(0, -1), true)
-        const probe = `${parts.at(-1) ?? ''}.probe`
+        // A name of its own: another tab, or another fit, may try the same file at the same time.
+        const probe = `${parts.at(-1) ?? ''}.${crypto.randomUUID()}.probe`
         const handle = await folder.getFileHandle(probe, { create: true })
         try {
           // Asks for the permission to write, too.
