@@ -14,7 +14,7 @@ import { requireLabels } from './fit/evaluate.ts'
 import { requireDone, type RunningFit } from './fit/events.ts'
 import { LossReader } from './fit/loss-reader.ts'
 import { runFit } from './fit/loop.ts'
-import { tuneKernels } from './fit/tune-kernels.ts'
+import { withTunedKernels } from './fit/tune-kernels.ts'
 import type {
   FineTuneOptions,
   FitFlatCosOptions,
@@ -95,8 +95,7 @@ export async function fit(
       checkArgument(`callback ${callback.name}`, 'runsOn', callback.runsOn, RUNS_ON)
       requireDone(callback, 'preparing', callback.preparing?.(state))
     }
-    await tuneKernels(state, state.tune)
-    await runFit(state, scaler, losses)
+    await withTunedKernels(state, state.tune, () => runFit(state, scaler, losses))
   } finally {
     for (const callback of own) remembering.delete(callback)
     state.callbacks = before

@@ -1,11 +1,47 @@
 import type { TuneOptions } from '../../ops/convolution/tuner.ts'
 import { tunes } from '../../ops/convolution/tunes.ts'
+import { currentGpu, type Gpu } from '../../gpu/device.ts'
 import { backward } from '../../tensor/backward.ts'
 import { noGrad } from '../../tensor/op.ts'
 import { tensor } from '../../tensor/read-write.ts'
 import { keep, release, scope } from '../../tensor/scope.ts'
 import type { FitState } from './state.ts'
 import { modelOutputs, requireLoss } from './step.ts'
+
+/** Fits of a GPU that train, and the end of the last search for kernels that was asked for. */
+interface Going {
+  fits: number
+  searched: Promise<void>
+}
+
+const goings = new WeakMap<Gpu, Going>()
+
+/**
+ * Trains after a search for kernels (see `tuneKernels`). A search tries kernels that other fits of the GPU would launch as well,
+ * so that it waits for another one, fits wait for it, and there is none while another fit trains.
+ */
+export async function withTunedKernels(
+  state: FitState,
+  options: TuneOptions,
+  train: () => Promise<void>,
+): Promise<void> {
+  const gpu = currentGpu()
+  const going = goings.get(gpu) ?? { fits: 0, searched: Promise.resolve() }
+  goings.set(gpu, going)
+  const search = going.searched.then(async () => {
+    if (going.fits === 0) return tuneKernels(state, options)
+    if (!tunes(options)) return
+    state.platform.log('another fit on this GPU is going on: no kernels are searched for before this one')
+  })
+  going.searched = search.catch(() => undefined)
+  await search
+  going.fits++
+  try {
+    await train()
+  } finally {
+    going.fits--
+  }
+}
 
 /**
  * Times kernel variants for the model's convolutions, forward and both gradients, before a fit on a GPU. One forward
@@ -16,7 +52,7 @@ import { modelOutputs, requireLoss } from './step.ts'
  *
  * @throws ShapeError, OptionError  if outputs, targets and loss do not fit together, as the first step of the fit would
  */
-export async function tuneKernels(state: FitState, options: TuneOptions): Promise<void> {
+async function tuneKernels(state: FitState, options: TuneOptions): Promise<void> {
   const { loaders, loss, model } = state
   const stopped = (): boolean => state.interrupted
   if (stopped() || !tunes(options)) return

@@ -1,4 +1,4 @@
-import { afterAll, expect, test, vi } from 'vitest'
+import { afterAll, describe, expect, test, vi } from 'vitest'
 import { exportChoices, forgetChoices } from '../../../src/ops/convolution/choices.ts'
 import { registerShader } from '../../../src/gpu/register-shader.ts'
 import { candidateKernels, defaultKernel, kernelName, ownKernels } from '../../../src/ops/convolution/families.ts'
@@ -8,7 +8,10 @@ import { gpuStopwatch, type Stopwatch } from '../../../src/ops/convolution/trial
 import type { TuneOptions } from '../../../src/ops/convolution/tuner.ts'
 import { launch } from '../../../src/tensor/launch.ts'
 import { scope } from '../../../src/tensor/scope.ts'
+import type { Callback } from '../../../src/train/fit/callback.ts'
 import { Learner } from '../../../src/train/learner.ts'
+import type { LearnerOptions } from '../../../src/train/learner-options.ts'
+import type { FakePlatform } from '../../helpers/fake-platform.ts'
 import { openTestGpu } from '../../helpers/gpu.ts'
 import { tinyLoaders, tinyModel } from '../../helpers/tiny.ts'
 
@@ -85,6 +88,71 @@ test('steps that are compared leave weights, statistics and losses of the fit as
   forgetChoices()
   now.mockRestore()
   log.mockRestore()
+})
+
+describe('two fits at once', () => {
+  /** A search whose measurements favor other kernels than the default ones, and the most that went on at once. */
+  const searching = () => {
+    const real = gpuStopwatch(gpu)
+    const others = new Set<string>()
+    const inside = { now: 0, most: 0 }
+    const tune: TuneOptions = {
+      force: true,
+      candidates(_gpu, pass, sizes) {
+        const rule = kernelName(defaultKernel(gpu, pass, sizes))
+        const found = candidateKernels(gpu, pass, sizes).filter((kernel) => kernelName(kernel) !== rule)
+        for (const kernel of found) others.add(kernelName(kernel))
+        return found.slice(0, 1)
+      },
+      stopwatch: {
+        compile: (launches) => real.compile(launches),
+        async time(name, work) {
+          inside.most = Math.max(inside.most, ++inside.now)
+          await real.time(name, work).finally(() => inside.now--)
+          return others.has(name) ? 1 : 2
+        },
+      },
+    }
+    return { tune, inside }
+  }
+  // Sizes that no other test has tuned.
+  const make = async (batchSize: number, options: LearnerOptions) =>
+    new Learner(await tinyLoaders({ train: 80, batchSize }), tinyModel(), options)
+
+  test('search one after the other', async () => {
+    const log = vi.spyOn(gpu.platform, 'log').mockImplementation(() => {})
+    const { tune, inside } = searching()
+    const [a, b] = [await make(5, { tune }), await make(5, { tune })]
+    await Promise.all([a.fit(1), b.fit(1)])
+    expect(inside.most).toBe(1)
+    expect(log.mock.calls.filter(([line]) => line.startsWith('tuning '))).toHaveLength(1)
+    expect(b.recorder.losses).toEqual(a.recorder.losses)
+    forgetChoices()
+    log.mockRestore()
+  })
+
+  test('take no kernels from each other', async () => {
+    const log = vi.spyOn(gpu.platform, 'log').mockImplementation(() => {})
+    const { tune } = searching()
+    const late = await make(8, { tune })
+    let other: Promise<void> | undefined
+    const start: Callback = {
+      name: 'start',
+      order: 0,
+      beforeTrain() {
+        other ??= late.fit(1)
+      },
+    }
+    const learner = await make(8, { callbacks: [start] })
+    await learner.fit(40)
+    await other
+    expect(late.recorder.rows).toHaveLength(1)
+    expect((late.platform as FakePlatform).lines[0]).toBe(
+      'another fit on this GPU is going on: no kernels are searched for before this one',
+    )
+    forgetChoices()
+    log.mockRestore()
+  })
 })
 
 test('a kernel that is registered between two fits is tried at the second', async () => {
