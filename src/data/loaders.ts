@@ -5,6 +5,7 @@ import type { Platform } from '../platform/platform.ts'
 import type { Batch } from './batch.ts'
 import type { Loader } from './loader.ts'
 import { Pictures } from './pictures.ts'
+import { cacheBudget, PixelCache } from './pixel-cache.ts'
 import { encoded, outputsOf, type TargetCodec } from './targets.ts'
 
 /** Options of `Loaders.test`. */
@@ -46,6 +47,9 @@ export class Loaders {
    * Returns a loader of other image files, in their order, transformed, normalized and numbered as those of validation.
    * Any loader will do for `learner.getPredictions({ loader })`; for `learner.validate(loader)` it takes labels.
    *
+   * Files of the data set are remembered with it; any other is read anew by every such loader, as it may have become another
+   * image of the same name.
+   *
    * Up to 1% of undecodable files are skipped and missing from `items`; with fewer than a hundred files the first one is
    * refused, by name.
    *
@@ -59,6 +63,7 @@ export class Loaders {
     checkOptions('test loader', options, { labels: listOf(ANY) })
     const { labels } = options
     const { valid, target, platform } = this
+    const { items, cache, decoding } = valid.pictures
     if (paths.length === 0) throw new OptionError('test loader', 'there are no files')
     if (labels && labels.length !== paths.length) {
       throw new OptionError('test loader', 'there are not as many labels as files', {
@@ -66,12 +71,14 @@ export class Loaders {
         expected: 'one for each, in their order, or none at all',
       })
     }
+    const known = new Set(items)
+    const own = () => new PixelCache(Math.min(cache.limitBytes, cacheBudget(platform)), { gpuBytes: 0 })
     return valid.with({
       pictures: new Pictures({
         platform,
         items: paths,
-        cache: valid.pictures.cache,
-        decoding: valid.pictures.decoding,
+        cache: paths.every((path) => known.has(path)) ? cache : own(),
+        decoding,
         tolerated: Math.floor(paths.length / 100),
       }),
       labels: encoded(

@@ -19,10 +19,10 @@ import { stripes, tinyModel } from '../helpers/tiny.ts'
 await openTestGpu()
 
 /** Pictures wider than high, with transforms that draw at random in training, and statistics that are measured. */
-async function tinyLearner(broken?: (path: string) => never) {
+async function tinyLearner(broken?: (path: string) => never, contents: ReadonlyMap<string, string> = new Map()) {
   const picture = (path: string) => {
     if (path.includes('broken')) broken?.(path)
-    const { data } = stripes(path, 24)
+    const { data } = stripes(contents.get(path) ?? path, 24)
     return { width: 24, height: 16, data: data.slice(0, 24 * 16 * 4) }
   }
   const platform = fakePlatform({ picture })
@@ -114,6 +114,20 @@ describe('a loader of other files', () => {
     const { length } = platform.decoded
     await learner.getPredictions({ loader: loaders.test(paths) })
     expect(platform.decoded.length).toBe(length)
+  })
+
+  test('sees what a file has become since it was predicted last', async () => {
+    const [camera, other] = ['camera/now.png', 'x/upright/2.png']
+    const contents = new Map([[camera, 'x/across/1.png']])
+    const { learner, loaders } = await tinyLearner(undefined, contents)
+    const predict = async (path: string) =>
+      (await learner.getPredictions({ loader: loaders.test([path]) })).predictions.data
+    const first = await predict(camera)
+    expect(await predict(camera)).toEqual(first)
+    contents.set(camera, other)
+    const now = await predict(camera)
+    expect(now).not.toEqual(first)
+    expect(now).toEqual(await predict(other))
   })
 
   test('refuses a file that cannot be decoded by name, and leaves out one of a hundred', async () => {
