@@ -1,6 +1,7 @@
 import { crc32 } from '../../base/crc32.ts'
 import { DataError } from '../../base/errors.ts'
 import { formatBytes } from '../../base/format.ts'
+import { utf8Text } from '../../base/utf8.ts'
 import { bytesOf } from './blob-files.ts'
 
 /** Sizes and signatures. Source: PKWARE APPNOTE.TXT 6.3.10, sections 4.3.7, 4.3.12 and 4.3.16. */
@@ -9,6 +10,13 @@ const DIRECTORY = { signature: 0x02014b50, bytes: 46 }
 const LOCAL = { signature: 0x04034b50, bytes: 30 }
 const STORED = 0
 const DEFLATED = 8
+
+/**
+ * Letters of the bytes from 128 on in a name that is not UTF-8, as Windows packs folders in its menu. Source: APPNOTE.TXT, appendix D
+ * (code page 437); other Western ones have the letters of most languages in the same places.
+ */
+const LETTERS =
+  'ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜ¢£¥₧ƒáíóúñÑªº¿⌐¬½¼¡«»░▒▓│┤╡╢╖╕╣║╗╝╜╛┐└┴┬├─┼╞╟╚╔╩╦╠═╬╧╨╤╥╙╘╒╓╫╪┘┌█▄▌▐▀αßΓπΣσµτΦΘΩδ∞φε∩≡±≥≤⌠⌡÷≈°∙·√ⁿ²■\u00a0'
 
 /** Largest file that is unpacked: four times the largest photograph that is decoded. */
 const MOST_BYTES = 2 ** 30
@@ -73,8 +81,7 @@ function readEntry(path: string, directory: Uint8Array, at: number): Entry {
   const to = from + view.getUint16(at + 28, true)
   const [checksum, packed, size, local] = [16, 20, 24, 42].map((field) => view.getUint32(at + field, true))
   return {
-    // Names of old archives are in code page 437, whose letters beyond ASCII are read as if they were UTF-8.
-    name: new TextDecoder().decode(directory.subarray(from, to)),
+    name: nameOf(directory.subarray(from, to)),
     encrypted: (flags & 1) === 1,
     method: view.getUint16(at + 10, true),
     checksum,
@@ -82,6 +89,15 @@ function readEntry(path: string, directory: Uint8Array, at: number): Entry {
     size,
     local,
     next: to + view.getUint16(at + 30, true) + view.getUint16(at + 32, true),
+  }
+}
+
+/** A name is read as UTF-8 also where the archive does not say so, as many that have it do not. */
+function nameOf(bytes: Uint8Array): string {
+  try {
+    return utf8Text(bytes)
+  } catch {
+    return Array.from(bytes, (byte) => (byte < 128 ? String.fromCharCode(byte) : LETTERS[byte - 128])).join('')
   }
 }
 
