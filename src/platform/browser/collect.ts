@@ -97,10 +97,11 @@ function nameOf(blob: Blob): string {
 }
 
 function samplePath({ label }: Sample, number: number): string {
-  if (typeof label === 'string' && label !== '' && !label.includes('/')) return `${label}/${number}.png`
+  // `getImageFiles` leaves out folders whose names begin with a dot.
+  if (typeof label === 'string' && /^[^./][^/]*$/.test(label)) return `${label}/${number}.png`
   throw new OptionError('collectFiles', 'a sample has no label that can be a folder', {
     given: { sample: number, label },
-    expected: 'a text without /',
+    expected: 'a text without / that does not begin with a dot',
   })
 }
 
