@@ -66,6 +66,26 @@ test('classes may have any name, from the folders to the report', async () => {
   await expect(loadLearner('a.safetensors', { platform })).rejects.toThrow('a.safetensors')
 })
 
+test('figures of metrics stand under their names, also where those are whole numbers', async () => {
+  const files = memoryFiles()
+  const platform = fakePlatform({ files })
+  const loaders = await new DataBlock({
+    blocks: [ImageBlock(), CategoryBlock()],
+    getY: parentLabel,
+    splitter: () => ({ train: Uint32Array.of(0, 1), valid: Uint32Array.of(2) }),
+    getItems: () => ['a/1-16x16.png', 'b/2-16x16.png', 'a/3-16x16.png'],
+  }).loaders('', { batchSize: 2, platform })
+  const is = (value: number) => () => value
+  const learner = new Learner(loaders, tinyModel(), { metrics: [{ last: is(0.5) }, { 10: is(10), 2: is(2) }] })
+  await learner.fit(1, 1e-2, { callbacks: [csvLogger('a.csv')] })
+  const [names, values] = (await files.readText('a.csv')).split('\n').map((line) => line.split(','))
+  const [header, row] = platform.lines.slice(-2).map((line) => line.split(/\s+/))
+  for (const [name, value] of Object.entries({ last: 0.5, 2: 2, 10: 10 })) {
+    expect(Number(values[names.indexOf(name)])).toBe(value)
+    expect(Number(row[header.indexOf(name)])).toBe(value)
+  }
+})
+
 test.each(NAMES)('a figure, a suggestion and a model called %s are refused where there is none', async (name) => {
   const platform = fakePlatform({ files: memoryFiles() })
   expect(() => saveModel({ [name]: 1 })).toThrow(`there is no option '${name}'`)

@@ -35,7 +35,10 @@ export function checkedMetrics(given: readonly (Metric | NamedMetrics)[]): reado
       : Object.entries(one).map(([name, compute]) => metric(name, (...of) => compute(...of))),
   )
   const names = metrics.map(({ name }) => name)
-  if (names.every((name, i) => name !== '' && names.indexOf(name) === i)) return metrics
+  if (names.every((name, i) => name !== '' && names.indexOf(name) === i)) {
+    // In the order in which rows, which are objects, have them: those called by whole numbers come first.
+    return Object.values(Object.fromEntries(metrics.map((one) => [one.name, one])))
+  }
   throw new OptionError('metrics', 'every metric must have a distinct name', {
     given: { names },
     fix: 'pass each metric once, and write your own as a named function: function hits(predictions, targets) { … }, or, where a bundler changes names, as { hits }',
