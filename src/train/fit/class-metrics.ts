@@ -1,4 +1,4 @@
-import { requireNumber } from '../../base/check.ts'
+import { requireInteger, requireNumber } from '../../base/check.ts'
 import { OptionError } from '../../base/errors.ts'
 import { groupBy } from '../../base/group-by.ts'
 import { checkOptions, FLAG, NUMBER, oneOfTexts } from '../../base/options.ts'
@@ -17,9 +17,9 @@ export type Average = 'binary' | 'macro' | 'weighted' | 'micro'
 
 /** Options of `precision`, `recall` and `f1Score`. */
 export interface AverageOptions {
-  /** Default: 'binary' for a model of two outputs, otherwise 'macro' */
+  /** Default: 'binary' for a model of two outputs and with `positive`, otherwise 'macro' */
   readonly average?: Average
-  /** Number of the class that 'binary' rates. Default 1 */
+  /** Number of the class that 'binary' rates; no other average has one. Default 1 */
   readonly positive?: number
 }
 
@@ -212,10 +212,16 @@ interface ClassCounts extends Counts {
 
 function averaged(name: string, options: AverageOptions, score: Score): Metric {
   const { average, positive = 1 } = options
-  requireNumber(name, 'positive', positive, { from: 0 })
+  requireInteger(name, 'positive', positive, { from: 0 })
+  if (options.positive !== undefined && average !== undefined && average !== 'binary') {
+    throw new OptionError(name, `average '${average}' is that of all classes`, {
+      given: { average, positive },
+      fix: "leave positive out, or choose 'binary'",
+    })
+  }
   return metric(average === undefined ? name : `${name}_${average}`, (predictions, targets) => {
     const counts = countsOf(predictions, targets)
-    const kind = average ?? (predictions.columns === 2 ? 'binary' : 'macro')
+    const kind = average ?? (predictions.columns === 2 || options.positive !== undefined ? 'binary' : 'macro')
     const total = (of: (one: ClassCounts) => number) => sumOf(counts, of)
     switch (kind) {
       case 'binary': {

@@ -162,6 +162,19 @@ describe('averages', () => {
     `)
   })
 
+  test('a class of its own is rated, or refused, and never left out', () => {
+    // Of three classes the mean was given.
+    expect(() => f1Score({ positive: 2 })(three, [0, 1, 2])).toThrow("f1: average 'binary' is of two classes")
+    expect(() => recall({ average: 'macro', positive: 0 })).toThrowErrorMatchingInlineSnapshot(`
+      [OptionError: recall: average 'macro' is that of all classes
+        average   macro
+        positive  0
+        Fix: leave positive out, or choose 'binary']
+    `)
+    expect(() => precision({ positive: 0.5 })).toThrow('expected a whole number from 0 on')
+    expect(precision({ average: 'binary', positive: 0 })(two, [0, 1, 0])).toBe(1)
+  })
+
   test('have names of their own, so that several can be columns of one table', () => {
     const names = [
       precision(),
