@@ -77,8 +77,9 @@ export const EXPORT_KINDS: Kinds<ExportOptions> = { precision: WEIGHT_PRECISION,
 
 /**
  * Writes one file with everything that prediction needs, and returns its bytes: the weights, the architecture of the model,
- * the labels, and the transforms with the statistics used to normalize images. PyTorch can read its weights directly.
- * Transforms from outside the package are stored by name if predictions need them: `loadLearner` then takes their code.
+ * the labels, and the transforms of the validation loader with the statistics used to normalize images. PyTorch can read its
+ * weights directly. Transforms from outside the package are stored by name if predictions need them: `loadLearner` then takes
+ * their code.
  *
  * @param path  undefined writes nothing
  * @throws OptionError  if the model has no `architecture`, so that it could not be made again; with 'suggest' as
@@ -103,7 +104,7 @@ export async function exportLearner(
       },
     )
   }
-  const { train, vocab, target } = loaders
+  const { valid, vocab, target } = loaders
   if (threshold !== undefined && loss.activation === 'none') {
     throw new OptionError('export', 'numbers that are predicted have no threshold', { given: { threshold } })
   }
@@ -113,9 +114,9 @@ export async function exportLearner(
     version: VERSION,
     architecture: { ...architecture },
     vocab,
-    decoding: { ...train.pictures.decoding },
-    itemTransforms: transformRecords(forPrediction(train.itemTransforms)),
-    batchTransforms: transformRecords(forPrediction(train.batchTransforms)),
+    decoding: { ...valid.pictures.decoding },
+    itemTransforms: transformRecords(forPrediction(valid.itemTransforms)),
+    batchTransforms: transformRecords(forPrediction(valid.batchTransforms)),
     loss: loss.name,
     ...(target.kind === 'category' && target.options === undefined
       ? {}

@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { augTransforms } from '../../../src/data/augment/transforms.ts'
 import { normalize } from '../../../src/data/augment/normalize.ts'
+import { resize } from '../../../src/data/item-transforms.ts'
+import { Loaders } from '../../../src/data/loaders.ts'
 import { readSafetensors } from '../../../src/nn/safetensors.ts'
 import { readWeights, writeWeights } from '../../../src/nn/weights.ts'
 import { xresnet18 } from '../../../src/nn/xresnet.ts'
@@ -343,6 +345,20 @@ describe('export', () => {
       expect(mine.label).toBe(['across', 'slanted', 'upright'][mine.index] ?? 'output 3')
     }
     expect(predictor.vocab).toEqual(['across', 'slanted', 'upright'])
+  })
+
+  test('transforms in validation are those that go along, where they differ from those of training', async () => {
+    const { learner, platform } = await tinyLearner({}, memoryFiles(), tiny({}) as ReturnType<typeof tinyModel>)
+    const { loaders } = learner
+    const valid = loaders.valid.with({
+      itemTransforms: [resize(12)],
+      batchTransforms: [normalize({ mean: [0.5, 0.4, 0.3], std: [0.2, 0.3, 0.4] })],
+    })
+    learner.loaders = new Loaders({ ...loaders, valid, platform })
+    await learner.export('tiny.safetensors')
+    const predictor = await loadLearner('tiny.safetensors', { platform, models: { tiny } })
+    const item = loaders.valid.pictures.items[0]
+    expect(await predictor.predict(item)).toEqual(await learner.predict(item))
   })
 
   test('a threshold for "none of these" goes along, and files without one have none', async () => {
