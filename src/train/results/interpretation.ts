@@ -53,7 +53,10 @@ export interface ItemLoss {
 export class ClassificationInterpretation {
   readonly results: ItemPredictions
   readonly vocab: readonly string[]
-  /** Class with the largest probability in each row. It may be beyond the vocabulary if the model has more outputs. */
+  /**
+   * Class with the largest probability in each row. It may be beyond the vocabulary if the model has more outputs; of a row with
+   * NaN it is beyond these too, so that it is never right.
+   */
   readonly predicted: Uint32Array
 
   /**
@@ -72,7 +75,9 @@ export class ClassificationInterpretation {
     }
     this.results = results
     this.vocab = vocab
-    this.predicted = argmax(results.predictions)
+    const { columns, data } = results.predictions
+    const isNumber = (label: number, row: number) => !Number.isNaN(data[row * columns + label])
+    this.predicted = argmax(results.predictions).map((label, row) => (isNumber(label, row) ? label : columns))
   }
 
   /** Computes the accuracy with its interval: on few items it says little. */
@@ -143,14 +148,18 @@ export class ClassificationInterpretation {
     const { losses, targets, items, predictions } = this.results
     return rowsByLoss(losses, largest)
       .slice(0, k)
-      .map((row) => ({
-        item: items[row],
-        actual: outputName(this.vocab, targets[row]),
-        predicted: outputName(this.vocab, this.predicted[row]),
-        probability: predictions.data[row * predictions.columns + this.predicted[row]],
-        loss: losses[row],
-        ...(paths && { path: paths[items[row]] }),
-      }))
+      .map((row) => {
+        const label = this.predicted[row]
+        const isNumber = label < predictions.columns
+        return {
+          item: items[row],
+          actual: outputName(this.vocab, targets[row]),
+          predicted: isNumber ? outputName(this.vocab, label) : 'not a number',
+          probability: isNumber ? predictions.data[row * predictions.columns + label] : NaN,
+          loss: losses[row],
+          ...(paths && { path: paths[items[row]] }),
+        }
+      })
   }
 
   /**

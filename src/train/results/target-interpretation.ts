@@ -191,8 +191,12 @@ export class TargetInterpretation {
     return this.target.decode(data.subarray(row * columns, (row + 1) * columns), this.threshold)
   }
 
+  /** True if all labels of an item are right; a prediction of NaN never is. */
   private isRight(row: number): boolean {
+    const { data, columns } = this.results.predictions
     const targets = rowOf(this.results.targets, this.target, row)
-    return Array.from(this.decoded(row)).every((value, i) => value > 0.5 === targets[i] > 0.5)
+    return Array.from(this.decoded(row)).every(
+      (value, i) => !Number.isNaN(data[row * columns + i]) && value > 0.5 === targets[i] > 0.5,
+    )
   }
 }

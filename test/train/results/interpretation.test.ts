@@ -1,6 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import { OptionError } from '../../../src/base/errors.ts'
+import { multiCategoryTarget } from '../../../src/data/targets.ts'
+import { accuracy } from '../../../src/train/fit/metrics.ts'
 import { ClassificationInterpretation } from '../../../src/train/results/interpretation.ts'
+import { TargetInterpretation } from '../../../src/train/results/target-interpretation.ts'
 import { golden } from '../../helpers/golden.ts'
 import { hashUniform } from '../../../src/testing/hash-uniform.ts'
 
@@ -117,6 +120,41 @@ describe('top losses', () => {
     const broken = interpret([0, 1, 2], [0, 1, 2], vocab, [1, NaN, 2])
     expect(broken.topLosses().map(({ item }) => item)).toEqual([101, 102, 100])
     expect(broken.topLosses(1, { largest: false })[0].item).toBe(100)
+  })
+})
+
+test('predictions that are no numbers are of no class, and never right', () => {
+  const data = Float32Array.of(NaN, NaN, NaN, 0.1, 0.8, 0.1, NaN, 0.5, 0.5, 0.2, 0.2, 0.6)
+  const results = {
+    predictions: { rows: 4, columns: 3, data },
+    targets: Uint32Array.of(0, 1, 0, 0),
+    losses: Float32Array.of(NaN, 0.1, NaN, 0.5),
+    items: Uint32Array.of(0, 1, 2, 3),
+  }
+  const found = new ClassificationInterpretation(results, vocab)
+  expect(found.accuracy()).toMatchObject({ right: 1, accuracy: accuracy(results.predictions, results.targets) })
+  expect(found.confusionMatrix()).toEqual([
+    [0, 0, 1],
+    [0, 1, 0],
+    [0, 0, 0],
+  ])
+  expect(found.classScores()[0]).toMatchObject({ right: 0, predicted: 0, support: 3 })
+  expect(found.topLosses(2).map(({ item, predicted, probability }) => [item, predicted, probability])).toEqual([
+    [0, 'not a number', NaN],
+    [2, 'not a number', NaN],
+  ])
+})
+
+test('several labels that are no numbers are not all right, also where there should be none', () => {
+  const results = {
+    predictions: { rows: 2, columns: 2, data: Float32Array.of(NaN, NaN, 0.1, 0.1) },
+    targets: new Float32Array(4),
+    losses: Float32Array.of(NaN, 0.1),
+    items: Uint32Array.of(0, 1),
+  }
+  expect(new TargetInterpretation(results, multiCategoryTarget(['a', 'b'])).scores()).toMatchObject({
+    exact: 0.5,
+    accuracy: 0.5,
   })
 })
 
