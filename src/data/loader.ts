@@ -319,7 +319,9 @@ export class Loader {
     const all = [...works.keys()]
     const resident = all.map((place) => (images?.count ? images.get(nameOf(place) ?? '') : undefined))
     const first = resident.find((image) => image !== undefined)
-    if (!first) return load(all, N)
+    const isOther = resident.some((image) => image && (image.width !== first?.width || image.height !== first.height))
+    // Those of several sizes are refused there.
+    if (!first || isOther) return load(all, N)
     const missing = all.filter((place) => !resident[place])
     const parts = { index, N, items, labels, target, repeats } as const
     if (missing.length === 0) return assembleResident(parts, resident, { pixels: new Uint32Array(0) }, first)

@@ -103,6 +103,17 @@ describe('a data set in the memory of the GPU', () => {
     expect(made.images.count).toBe(0)
   })
 
+  test('images of two sizes are refused, also where both are there already', async () => {
+    const items = [...names(4, '6x6'), ...names(4, '4x4')]
+    const { loader, images } = make(items, { split: 'valid', transforms: [] })
+    const of = (...places: number[]) => ({ loader: loader.with({ items: Uint32Array.from(places) }), images })
+    for (const epoch of [0, 1, 2]) for (const some of [of(0, 1, 2, 3), of(4, 5, 6, 7)]) await all(some, { epoch })
+    expect(images.count).toBe(8)
+    await expect(all(of(0, 1, 4, 5), {})).rejects.toThrow(
+      'folder/0-4x4.png: another size than the first image of its batch',
+    )
+  })
+
   test('mirrored images are images of their own', async () => {
     const transforms = [resize(4), flipItem()]
     const [with_, without] = [make(names(8), { transforms }), make(names(8), { transforms, gpuBytes: 0 })]
