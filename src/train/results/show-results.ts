@@ -124,7 +124,8 @@ function withPrediction(
   outputs: Float32Array,
   note?: string,
 ): LabeledImage {
-  const predicted = target.text(target.decode(outputs, loss.threshold ?? 0.5))
+  const isDecided = !outputs.some(Number.isNaN)
+  const predicted = isDecided ? target.text(target.decode(outputs, loss.threshold ?? 0.5)) : 'not a number'
   const isNumber = target.columns !== 'class' && target.vocab.length === 0
   const lines = [...(isNumber ? [`predicted ${predicted}`] : []), ...(note === undefined ? [] : [note])]
   return {

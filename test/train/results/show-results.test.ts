@@ -60,6 +60,13 @@ test('validation pictures, unchanged, above their label and what the learner pre
   expect(names(await resultImages(learner, { shuffle: false, count: 4 }))).toEqual([...valid.items].slice(0, 4))
 })
 
+test('of a network that has diverged is never right', async () => {
+  const { learner } = await tinyLearner()
+  for (const parameter of learner.model.parameters()) parameter.write(new Float32Array(parameter.count).fill(NaN))
+  const shown = [...(await resultImages(learner)), ...(await topLossImages(learner))]
+  expect(new Set(shown.map(({ predicted }) => predicted))).toEqual(new Set(['not a number']))
+})
+
 test('is written as a PNG or an SVG', async () => {
   const { learner, files } = await tinyLearner()
   await showResults(learner, 'results.png', { count: 5 })
