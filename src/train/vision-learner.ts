@@ -1,4 +1,4 @@
-import { DataError } from '../base/errors.ts'
+import { DataError, OptionError } from '../base/errors.ts'
 import { checkArgument, checkOptions, FLAG, type Kind, type Kinds } from '../base/options.ts'
 import { imagenetStats, normalize, sameStats, statsText, type ChannelStats } from '../data/augment/normalize.ts'
 import { HUB_KINDS, type HubOptions } from '../data/hub.ts'
@@ -100,6 +100,13 @@ export async function visionLearner(
     revision,
     ...learning
   } = options
+  const unread = Object.entries({ sha256, revision }).find(([, value]) => value !== undefined)
+  if (unread && (pretrained === undefined || typeof pretrained === 'object')) {
+    throw new OptionError('visionLearner', `${unread[0]} is that of weights that are read, and none are`, {
+      given: { [unread[0]]: unread[1], pretrained: pretrained ? 'weights in memory' : 'none' },
+      fix: 'name them: { pretrained: … }, or leave it out',
+    })
+  }
   const { platform } = loaders
   const { channels } = loaders.train
   // fastai's n_in: the network reads the channels that the images have.

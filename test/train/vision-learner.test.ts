@@ -49,6 +49,18 @@ async function setting(data: TinyOptions = {}, config: object | null = CONFIG) {
 const OPTIONS: VisionLearnerOptions = { pretrained: FILE, hidden: 16, metrics: [accuracy] }
 
 describe('pretrained weights', () => {
+  test('are asked for where they are described', async () => {
+    const { loaders, platform } = await setting()
+    const sha256 = '0'.repeat(64)
+    // A learner that is made all the same is too large to be shown by a test that fails.
+    const refusal = (options: VisionLearnerOptions) =>
+      visionLearner(loaders, resnet18, options).then(() => 'it was accepted', String)
+    expect(await refusal({ sha256 })).toContain('visionLearner: sha256 is that of weights')
+    expect(await refusal({ ...OPTIONS, sha256 })).toContain(`${FILE}: these are not the weights that were asked for`)
+    const pretrained = await readPretrained(FILE, { platform })
+    expect(await refusal({ pretrained, revision: 'v2' })).toContain('visionLearner: revision is that of weights')
+  })
+
   test('fill the body, and lines say what was loaded and how images are normalized', async () => {
     const { loaders, lines } = await setting()
     const learner = await visionLearner(loaders, resnet18, OPTIONS)
@@ -227,6 +239,19 @@ describe('steps with dropout', () => {
 })
 
 describe('readPretrained', () => {
+  test('checks a file by the digest that is given, and refuses what only the hub has', async () => {
+    const { platform } = await setting()
+    const digest = await platform.sha256(original)
+    const { config } = await readPretrained(FILE, { platform, sha256: digest.toUpperCase() })
+    expect(config.architecture).toBe('resnet18')
+    const refusal = (options: object) =>
+      readPretrained(FILE, { platform, ...options }).then(() => 'it was accepted', String)
+    expect(await refusal({ sha256: '0'.repeat(64) })).toContain(
+      `${FILE}: these are not the weights that were asked for`,
+    )
+    expect(await refusal({ revision: 'v2' })).toContain('readPretrained: a file has no revisions')
+  })
+
   test('reads .pth files, which state nothing', async () => {
     const { files } = golden<{ readonly files: Readonly<Record<string, string>> }>('torch_files')
     const memory = memoryFiles()

@@ -1,3 +1,4 @@
+import { DataError, OptionError } from '../../base/errors.ts'
 import { isRecord, parseRecord, type Json } from '../../base/json.ts'
 import { checkOptions } from '../../base/options.ts'
 import { normalize, type ChannelStats } from '../../data/augment/normalize.ts'
@@ -43,7 +44,8 @@ const FILE = /\.(safetensors|pth|pt|pkl|bin)$/i
  * where there is one; or from the model hub, by name.
  *
  * @param source  path of a file, or name on the hub: `resnet18d.ra2_in1k` (see `hubModel`)
- * @throws DataError  that names the file, when it is missing, damaged or of another format
+ * @throws DataError    that names the file, when it is missing, damaged, of another format or not the one with the `sha256`
+ * @throws OptionError  when a file is asked for by a revision
  */
 export async function readPretrained(
   source: string,
@@ -53,6 +55,7 @@ export async function readPretrained(
   const { platform, ...hub } = options
   const { files } = platform
   const local = FILE.test(source) || (await files.exists(source))
+  if (local) await requireFile(source, options)
   const found = local
     ? { weights: source, config: source.replace(/[^/\\]*$/, 'config.json') }
     : await hubModel(source, { ...hub, platform })
@@ -66,6 +69,22 @@ export async function readPretrained(
     weights,
     config: { ...beside, ...networkOf(info.architecture), ...(own ? { stats: own } : {}) },
   }
+}
+
+/** @throws DataError, OptionError  if a file has not the digest that is given, or is asked for by a revision */
+async function requireFile(
+  path: string,
+  { platform, sha256, revision }: Parameters<typeof readPretrained>[1],
+): Promise<void> {
+  if (revision !== undefined) {
+    throw new OptionError('readPretrained', 'a file has no revisions', { given: { file: path, revision } })
+  }
+  const found = sha256 === undefined ? undefined : await platform.sha256(await platform.files.read(path))
+  if (found === sha256?.toLowerCase()) return
+  throw new DataError(path, 'these are not the weights that were asked for', {
+    given: { 'SHA-256': found },
+    expected: sha256,
+  })
 }
 
 /** Network of an exported learner; one for transfer learning names that of its body. */
