@@ -157,6 +157,15 @@ export function RegressionBlock(options: RegressionBlockOptions = {}): TargetBlo
   }
 }
 
+/** Targets that are numbers. @throws OptionError  if there is a vocabulary, which they do not have */
+export function numbersBlock(vocab: readonly string[] | undefined, options: RegressionBlockOptions = {}): TargetBlock {
+  if (!vocab) return RegressionBlock(options)
+  throw new OptionError('ImageLoaders', 'a vocabulary names classes or labels, and the targets are numbers', {
+    given: { vocab },
+    fix: 'give the name of its class to each image, vocab[number], or leave the vocabulary out',
+  })
+}
+
 /** Targets as their labels look: numbers, lists of labels, or one label each. Source: fastai vision/data.py, from_lists. */
 export function blockFor(vocab: readonly string[] | undefined): TargetBlock {
   const options = vocab && { vocab }
@@ -168,7 +177,7 @@ export function blockFor(vocab: readonly string[] | undefined): TargetBlock {
       const isNumber = (value: unknown) => typeof value === 'number'
       const block =
         isNumber(first) || (isList && first.length > 0 && first.every(isNumber))
-          ? RegressionBlock()
+          ? numbersBlock(vocab)
           : isList
             ? MultiCategoryBlock(options)
             : CategoryBlock(options)

@@ -19,7 +19,7 @@ import {
   CategoryBlock,
   ImageBlock,
   MultiCategoryBlock,
-  RegressionBlock,
+  numbersBlock,
   TARGET_BLOCK,
   type TargetBlock,
 } from './blocks.ts'
@@ -162,7 +162,7 @@ export const ImageLoaders = {
     const { vocab } = others
     const block =
       typeof labelColumn === 'object'
-        ? RegressionBlock({ names: labelColumn })
+        ? numbersBlock(vocab, { names: labelColumn })
         : labelDelim === undefined
           ? CategoryBlock(vocab && { vocab })
           : MultiCategoryBlock(vocab && { vocab })

@@ -126,6 +126,22 @@ describe('fromCsv', () => {
   })
 })
 
+test('a vocabulary of labels that are numbers is refused', async () => {
+  const files = named('train', 3).map(([name, label]) => `train/${label}/${name}`)
+  const vocab = ['cat', 'dog']
+  const numbers = files.map((_, i) => i % 2)
+  await expect(ImageLoaders.fromLists(folder, files, numbers, { ...options, vocab })).rejects
+    .toThrowErrorMatchingInlineSnapshot(`
+    [OptionError: ImageLoaders: a vocabulary names classes or labels, and the targets are numbers
+      vocab  [cat,dog]
+      Fix: give the name of its class to each image, vocab[number], or leave the vocabulary out]
+  `)
+  writeFileSync(join(folder, 'points.csv'), ['file,x,y', ...files.map((file, i) => `${file},${i},0`)].join('\n'))
+  const table = { ...options, file: 'points.csv', labelColumn: ['x', 'y'] }
+  await expect(ImageLoaders.fromCsv(folder, { ...table, vocab })).rejects.toThrow('names classes or labels')
+  expect((await ImageLoaders.fromCsv(folder, table)).vocab).toEqual([])
+})
+
 test('fromLists takes files and their labels', async () => {
   const files = named('train', 3).map(([name, label]) => `train/${label}/${name}`)
   const labels = files.map((_, i) => (i % 2 ? 'odd' : 'even'))
