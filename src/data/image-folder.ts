@@ -154,8 +154,7 @@ function byFolders(
   const depth = wrapping(found)
   const inFolders = found.filter(({ parts }) => parts.length > depth + 1)
   const outside = found.filter(({ parts }) => parts.length <= depth + 1)
-  const tops = [...new Set(inFolders.map(({ parts }) => parts[depth]))]
-  const sides = sidesOf(path, tops, valid)
+  const sides = sidesOf(path, foldersBelow(inFolders, depth), valid)
   const level = depth + (sides ? 1 : 0)
   const images: FolderImage[] = []
   const others: Found[] = []
@@ -198,8 +197,23 @@ function wrapping(found: readonly Found[]): number {
   }
 }
 
-/** Sides of the folders at the top, if that is what they are: every one of them must have such a name. */
-function sidesOf(path: string, tops: readonly string[], valid: string | undefined): Map<string, Side> | undefined {
+/** Returns the names of folders at a depth, with those of the folders in each. */
+function foldersBelow(inFolders: readonly Found[], depth: number): Map<string, Set<string>> {
+  const below = groupBy(inFolders, ({ parts }) => parts[depth])
+  const deeper = (files: readonly Found[]) => files.filter(({ parts }) => parts.length > depth + 2)
+  return new Map([...below].map(([name, files]) => [name, new Set(deeper(files).map(({ parts }) => parts[depth + 1]))]))
+}
+
+/**
+ * Sides of the folders at the top, if that is what they are: all of them have such a name, or those to train and to measure on
+ * hold folders of one name, which are classes.
+ */
+function sidesOf(
+  path: string,
+  folders: ReadonlyMap<string, ReadonlySet<string>>,
+  valid: string | undefined,
+): Map<string, Side> | undefined {
+  const tops = [...folders.keys()]
   const named = (names: readonly string[]) =>
     names.map((name) => tops.find((top) => top.toLowerCase() === name)).find((top) => top !== undefined)
   const train = named(TRAIN)
@@ -217,8 +231,10 @@ function sidesOf(path: string, tops: readonly string[], valid: string | undefine
     ])
   }
   const measured = named(VALID)
+  if (train === undefined || measured === undefined) return undefined
   const known = tops.every((top) => [...TRAIN, ...VALID].includes(top.toLowerCase()))
-  if (train === undefined || measured === undefined || !known) return undefined
+  const isShared = [...(folders.get(train) ?? [])].some((name) => folders.get(measured)?.has(name))
+  if (!known && !isShared) return undefined
   return new Map([
     [train, 'train'],
     [measured, 'valid'],

@@ -158,6 +158,16 @@ describe('folders to train and to measure on', () => {
     })
   })
 
+  test('may lie beside others, where both hold the same classes', async () => {
+    put(['train/cat/1.jpg', 'train/dog/2.jpg', 'val/cat/3.jpg', 'extra/cat/4.jpg', 'unknown/5.jpg'])
+    expect(await read()).toEqual({
+      layout: 'sides',
+      description: 'class folders below train/ and val/',
+      images: ['train/cat/1.jpg | cat | train', 'train/dog/2.jpg | dog | train', 'val/cat/3.jpg | cat | valid'],
+      apart: ['other-part: extra/cat/4.jpg', 'other-part: unknown/5.jpg'],
+    })
+  })
+
   test('leave test alone where there is another to measure on, unless it is named', async () => {
     put(['train/cat/1.jpg', 'train/dog/2.jpg', 'val/cat/3.jpg', 'test/dog/4.jpg'])
     const sides = await read()
