@@ -65,10 +65,13 @@ export async function resizeImages(
   if (files.join(dest, 'x') === files.join(path, 'x') || (id !== undefined && id === (await idOf(path)))) {
     throw new OptionError('resizeImages', 'dest is the folder of the images', { given: { dest } })
   }
-  const images = await getImageFiles(path, { platform })
+  const [top, made] = [path, dest].map((folder) => files.join(folder, 'x').slice(0, -1))
+  const found = await getImageFiles(path, { platform })
+  // Copies of an earlier call may lie among the images.
+  const images = made.startsWith(top) ? found.filter((image) => !image.startsWith(made)) : found
   const copyOf = new Map<string, string>()
   for (const image of images) {
-    const below = image.slice(files.join(path, 'x').length - 1)
+    const below = image.slice(top.length)
     const copy = files.join(dest, `${below.replace(/\.[^./\\]*$/, '')}.${format}`)
     const other = copyOf.get(copy)
     if (other !== undefined) {

@@ -52,6 +52,17 @@ test('png keeps every pixel, and resume keeps copies that are there', async () =
   expect([...data.subarray(0, 3)]).toEqual([200, 100, 50])
 })
 
+test('copies among the images are no images at the next call', async () => {
+  const again = () => resizeImages(at('in'), { size: 30, dest: at('in', 'small'), resume: true, platform })
+  const { copies } = await again()
+  expect((await again()).copies).toEqual(copies)
+  expect(copies).toContain(at('in', 'small', 'cat', 'wide.jpg'))
+  // Nor are images copies where they lie below those.
+  expect((await resizeImages(at('in', 'cat'), { size: 30, dest: at('in'), platform })).copies).toEqual(
+    ['small.jpg', 'wide.jpg'].map((name) => at('in', name)),
+  )
+})
+
 test('what would write over an image is refused', async () => {
   await expect(resizeImages(at('in'), { size: 30, dest: `${at('in')}/`, platform })).rejects.toThrow(OptionError)
   symlinkSync(at('in'), at('link'))
