@@ -1,4 +1,5 @@
 import { requireInteger, requireRange } from '../../base/check.ts'
+import { DataError, OptionError } from '../../base/errors.ts'
 import { ANY, checkOptions, FLAG, NUMBER, type Kinds } from '../../base/options.ts'
 import type { Loader, EpochOptions } from '../../data/loader.ts'
 import type { RunningFit } from '../fit/events.ts'
@@ -39,7 +40,8 @@ export interface TtaPair extends Omit<ItemPredictions, 'predictions'> {
  *   p = (1 − beta) · mean(p₁ … pₙ) + beta · p₀,   or with useMax the elementwise maximum of all
  *
  * @returns probabilities [items, K], rows in the order of the loader; with `beta: null` the pair mean(p₁ … pₙ), p₀
- * @throws OptionError  if n or beta is out of range
+ * @throws OptionError  if n or beta is out of range, or beta comes with useMax
+ * @throws DataError    if a file could be read in some passes only
  * Source: fastai learner.py, Learner.tta.
  */
 export async function testTimeAugmentation(
@@ -50,11 +52,28 @@ export async function testTimeAugmentation(
   const { n = 4, beta = 0.25, useMax = false, loader = state.loaders.valid } = options
   requireInteger('tta', 'n', n, { from: 1 })
   requireRange('tta', { beta }, beta === null || (beta >= 0 && beta <= 1), '0 to 1, or null for a pair')
+  if (useMax && options.beta !== undefined) {
+    throw new OptionError('tta', 'beta weighs a mean, and useMax takes none', {
+      given: { beta, useMax },
+      fix: 'leave one of them out',
+    })
+  }
   const predict = (pass: EpochOptions) =>
     predictItems(state, loader, pass, (outputs) => state.loss.probabilities(outputs))
-  const passes: Float32Array[] = []
-  for (let pass = 1; pass <= n; pass++) passes.push((await predict({ draws: 'train', pass })).predictions.data)
+  const drawn: ItemPredictions[] = []
+  for (let pass = 1; pass <= n; pass++) drawn.push(await predict({ draws: 'train', pass }))
   const plain = await predict({})
+  const passes = drawn.map(({ predictions }) => predictions.data)
+  // A file that cannot be read is tried again in the next pass, and rows have no other names than their items.
+  const isOther = (items: Uint32Array) =>
+    items.length !== plain.items.length || items.some((item, row) => item !== plain.items[row])
+  if (drawn.some(({ items }) => isOther(items))) {
+    throw new DataError('tta', 'some files could be read in some passes only', {
+      given: { items: [...drawn, plain].map(({ items }) => items.length) },
+      expected: 'the same items in every pass',
+      fix: 'try again, once the disk or the network that they are on is there',
+    })
+  }
   const combined = (how: 'max' | number) => ({
     ...plain.predictions,
     data: combinePasses(passes, plain.predictions.data, how),

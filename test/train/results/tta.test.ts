@@ -1,5 +1,13 @@
 import { expect, test } from 'vitest'
+import { DataError } from '../../../src/base/errors.ts'
+import { augTransforms } from '../../../src/data/augment/transforms.ts'
+import { Learner } from '../../../src/train/learner.ts'
 import { combinePasses } from '../../../src/train/results/tta.ts'
+import { fakePlatform } from '../../helpers/fake-platform.ts'
+import { openTestGpu } from '../../helpers/gpu.ts'
+import { stripes, tinyLoaders, tinyModel } from '../../helpers/tiny.ts'
+
+await openTestGpu()
 
 const f = (...values: number[]) => Float32Array.from(values)
 
@@ -18,4 +26,28 @@ test('beta is the weight of the plain pass', () => {
 
 test('or the largest of all', () => {
   expect([...combinePasses([f(0.25, 0), f(0.5, 1)], f(0.75, 0.5), 'max')]).toEqual([0.75, 1])
+})
+
+test('a file that can be read in some passes only is none of a mean', async () => {
+  let failures = 0
+  const picture = (path: string) => {
+    // Of the share that holds it, which is there again a moment later.
+    if (path.endsWith('/9.png') && failures++ < 1) throw new DataError(path, 'the network is down')
+    return stripes(path, 16)
+  }
+  const loaders = await tinyLoaders({ platform: fakePlatform({ picture }), batchTransforms: augTransforms() })
+  const learner = new Learner(loaders, tinyModel())
+  await expect(learner.tta()).rejects.toThrow('tta: some files could be read in some passes only')
+  expect((await learner.tta()).predictions.rows).toBe(6)
+})
+
+test('a weight of the plain pass is none of the largest of all passes', async () => {
+  const learner = new Learner(await tinyLoaders(), tinyModel())
+  const options: object = { beta: 0.5, useMax: true }
+  await expect(learner.tta(options)).rejects.toThrowErrorMatchingInlineSnapshot(`
+    [OptionError: tta: beta weighs a mean, and useMax takes none
+      beta    0.5
+      useMax  true
+      Fix: leave one of them out]
+  `)
 })
