@@ -1,3 +1,4 @@
+import { DataError } from '../../base/errors.ts'
 import { checkOptions, FLAG, NUMBER, type Kinds } from '../../base/options.ts'
 import type { Loader } from '../../data/loader.ts'
 import { sheetFormat, writeSheet, type LabeledImage } from '../../data/contact-sheet.ts'
@@ -90,6 +91,7 @@ export async function topLossImages(state: FitState, options: PlotTopLossesOptio
     batchSize: top.length,
   })
   const images = await batchImages(shown, { count: top.length })
+  requireAll('plotTopLosses', images, top.length)
   return images.map((image, i) => {
     const outputs = rowOfPredictions(predictions, top[i])
     const loss = losses[top[i]].toFixed(2)
@@ -110,7 +112,17 @@ export async function resultImages(state: FitState, options: ShowResultsOptions 
   // Both calls skip undecodable files, so their rows are the same items. `getPredictions` also frees the tensors of
   // `shown`.
   const { predictions } = await state.getPredictions({ loader: shown })
+  requireAll('showResults', images, predictions.rows)
   return images.map((image, row) => withPrediction(state, image, rowOfPredictions(predictions, row)))
+}
+
+/** @throws DataError  if there are not as many images as predictions: those of a file that is missing would be another's */
+function requireAll(where: string, images: readonly LabeledImage[], predictions: number): void {
+  if (images.length === predictions) return
+  throw new DataError(where, 'a file could not be read the second time, or only then', {
+    given: { images: images.length, predictions },
+    fix: 'try again, once the disk or the network that it is on is there',
+  })
 }
 
 function rowOfPredictions({ columns, data }: Predictions, row: number): Float32Array {

@@ -1,4 +1,8 @@
 import { expect, test } from 'vitest'
+import { DataError } from '../../../src/base/errors.ts'
+import { CategoryBlock, ImageBlock } from '../../../src/data/blocks.ts'
+import { DataBlock } from '../../../src/data/data-block.ts'
+import { parentLabel } from '../../../src/data/items.ts'
 import { normalize } from '../../../src/data/augment/normalize.ts'
 import { augTransforms } from '../../../src/data/augment/transforms.ts'
 import { sheetPixels } from '../../../src/data/contact-sheet.ts'
@@ -65,6 +69,29 @@ test('of a network that has diverged is never right', async () => {
   for (const parameter of learner.model.parameters()) parameter.write(new Float32Array(parameter.count).fill(NaN))
   const shown = [...(await resultImages(learner)), ...(await topLossImages(learner))]
   expect(new Set(shown.map(({ predicted }) => predicted))).toEqual(new Set(['not a number']))
+})
+
+test('no image is shown with what is said of another, where a file is gone meanwhile', async () => {
+  let decoded = 0
+  const picture = (path: string) => {
+    if (path === 'set/upright/11.png' && ++decoded === 2) throw new DataError(path, 'no such file')
+    return stripes(path, SIZE)
+  }
+  const items = Array.from({ length: 14 }, (_, i) => `set/${['across', 'slanted', 'upright'][i % 3]}/${i}.png`)
+  const platform = fakePlatform({ picture })
+  const loaders = await new DataBlock({
+    blocks: [ImageBlock(), CategoryBlock()],
+    getItems: () => items,
+    getY: parentLabel,
+    splitter: () => ({ train: Uint32Array.from({ length: 8 }, (_, i) => i), valid: [8, 9, 10, 11, 12, 13] }),
+  }).loaders('set', { batchSize: 8, platform, cacheBytes: 0 })
+  const learner = new Learner(loaders, tinyModel())
+  const gone = 'a file could not be read'
+  // First all are read, then one is not, as it is in the other order of reading.
+  await expect(topLossImages(learner)).rejects.toThrow(gone)
+  decoded = 1
+  await expect(resultImages(learner, { shuffle: false })).rejects.toThrow(gone)
+  expect((await topLossImages(learner)).length).toBe(6)
 })
 
 test('is written as a PNG or an SVG', async () => {
