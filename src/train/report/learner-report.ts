@@ -1,7 +1,7 @@
 import { requireExtension } from '../../base/file-name.ts'
 import { checkArgument, checkOptions, FLAG, objectWith, PATH, TEXT, type Kinds } from '../../base/options.ts'
 import { batchImages } from '../../data/show.ts'
-import { cleaningList } from '../results/cleaning-list.ts'
+import { cleaningList, requireOfValidation } from '../results/cleaning-list.ts'
 import { ClassificationInterpretation } from '../results/interpretation.ts'
 import { TargetInterpretation } from '../results/target-interpretation.ts'
 import type { Predictor } from '../results/predictor.ts'
@@ -62,6 +62,7 @@ export async function learnerReport(
   const { loaders, model, platform, precision, loss, recorder } = learner
   const { vocab, target, train } = loaders
   const { predictions = await learner.getPredictions() } = options
+  requireOfValidation('report', learner, predictions)
   const network = model.architecture?.name ?? 'network'
   const isClass = target.columns === 'class'
   const results = isClass ? await classes(learner, predictions, options) : await targets(learner, predictions)

@@ -40,7 +40,7 @@ export interface SplitPredictions {
  * A label is suggested by confident learning: of the labels whose probability reaches the mean that images so labeled
  * have, the likeliest, if it is another than the present one.
  *
- * @throws OptionError  if count is out of range, the given predictions are of another number of images, or during a step
+ * @throws OptionError  if count is out of range, the given predictions are of other images, or during a step
  *   of a fit
  * Source: fastai vision/widgets.py, ImageClassifierCleaner (the order); Northcutt et al. 2021, arXiv:1911.00068,
  * equations 1 and 2 (the suggestion).
@@ -50,18 +50,31 @@ export async function cleaningList(learner: FitState, given: LearnerCleaningOpti
   const { valid: known, ...options } = given
   const { train, valid, vocab, target } = learner.loaders
   requireOneClass('cleaningList', target)
-  if (known !== undefined && known.items.length !== valid.items.length) {
-    throw new OptionError('cleaningList', 'these are not predictions for the validation set of the learner', {
-      given: { predictions: known.items.length, images: valid.items.length },
-      fix: 'give what learner.getPredictions() returns, or leave `valid` out',
-    })
-  }
+  if (known !== undefined) requireOfValidation('cleaningList', learner, known)
   const splits: SplitPredictions[] = []
   for (const [split, loader, made] of [['train', train, undefined] as const, ['valid', valid, known] as const]) {
     const results = made ?? (await learner.getPredictions({ loader }))
     splits.push({ split, results, paths: loader.pictures.items })
   }
   return cleaningListOf(vocab, splits, options)
+}
+
+/**
+ * Requires predictions for images of the validation set, of which those that could not be read may be missing.
+ *
+ * @throws OptionError  if one is of another image
+ */
+export function requireOfValidation(
+  where: string,
+  { loaders: { valid } }: Pick<FitState, 'loaders'>,
+  { items }: ItemPredictions,
+): void {
+  const own = new Set(valid.items)
+  if (items.every((item) => own.has(item))) return
+  throw new OptionError(where, 'these are not predictions for the validation set of the learner', {
+    given: { predictions: items.length, images: valid.items.length },
+    fix: 'give what learner.getPredictions() returns, or leave them out',
+  })
 }
 
 /** Makes the cleaning list of predictions (see `cleaningList`). @throws OptionError  if count is out of range */

@@ -60,6 +60,10 @@ test('a report of any run: interval, metrics, all fits, confusion, and the most 
 
 test('without maps and before any training', async () => {
   const learner = await drawnLearner()
+  const others = await learner.getPredictions({ loader: learner.loaders.train })
+  await expect(learner.report(undefined, { predictions: others })).rejects.toThrow(
+    'report: these are not predictions for the validation set of the learner',
+  )
   const page = await learner.report(undefined, { maps: false, predictions: await learner.getPredictions() })
   expect(page).not.toContain('Grad-CAM')
   expect(page).toContain('network, 10 classes')

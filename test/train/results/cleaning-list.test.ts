@@ -118,3 +118,17 @@ test('of a learner with predictions for validation at hand: those are taken, and
     'cleaningList: these are not predictions for the validation set of the learner',
   )
 })
+
+test('predictions for as many other images are refused, and those without one that could not be read are taken', async () => {
+  const { learner, loaders } = await tinyLearner({}, { train: 6, valid: 6 })
+  const valid = await learner.getPredictions()
+  const others = await learner.getPredictions({ loader: loaders.train })
+  await expect(cleaningList(learner, { valid: others })).rejects.toThrow('not predictions for the validation set')
+  const some: ItemPredictions = {
+    predictions: { ...valid.predictions, rows: 5, data: valid.predictions.data.slice(0, 5 * 3) },
+    targets: valid.targets.slice(0, 5),
+    losses: valid.losses.slice(0, 5),
+    items: valid.items.slice(0, 5),
+  }
+  expect((await cleaningList(learner, { valid: some })).items.length).toBe(6 + 5)
+})
