@@ -5,7 +5,7 @@ import type { Tensor } from '../../tensor/tensor.ts'
 import { blockCount, blockGroups, lanesOf, mayBlock, rowsOf, slicesOf, turnsOf, type Block } from './block.ts'
 import { depthwiseLaunch } from './depthwise-walk.ts'
 import type { GroupedSizes } from './grouped.ts'
-import { hasFewRegisters } from '../../gpu/registers.ts'
+import { fitsRegisters } from '../../gpu/registers.ts'
 import type { ConvolutionPass } from './sizes.ts'
 import '../../gpu/wgsl/depthwise/index.ts'
 
@@ -25,38 +25,64 @@ const LARGE_IMAGE = 16 * 16
  * Returns true if the kernels that compute blocks of pixels compute a pass of a depthwise convolution; the gradient of the input
  * goes with the forward pass, which packs the filters for the others. With large filters they are not always faster (H200, f16,
  * 7×7): [64,32,32,96] takes 40 µs instead of 64, but 143 instead of 113 for the gradient of the weight; [64,8,8,384] 35 µs instead
- * of 28, but 58 instead of 79. With few registers they are, by a count of instructions: the others have a row of inputs there.
+ * of 28, but 58 instead of 79. Where their blocks are too large for the registers, they are, by a count of instructions, with
+ * smaller ones.
  */
 export function computesBlocks(sizes: GroupedSizes, pass: 'forward' | 'backward-weight'): boolean {
   const { P, Q, R, S } = sizes
   if (!mayBlock(sizes) || Math.max(R, S) > LARGEST) return false
-  return hasFewRegisters() || Math.max(R, S) <= SMALL || P * Q >= LARGE_IMAGE === (pass === 'forward')
+  if (Math.max(R, S) <= SMALL || P * Q >= LARGE_IMAGE === (pass === 'forward')) return true
+  return !fitsRegisters(numbersOf(pass, sizes, largeBlock(pass, sizes)))
 }
 
 /**
- * Returns the block of a thread of a pass. Measured for 3×3 at stride 1: 2×4 pixels of four channels were the fastest of 19 at two
- * shapes of MobileNetV2, a tenth faster than eight channels in a load of 16 bytes, and 0.65 of the time of 4×2 pixels (H200). By a
- * count of instructions and registers for the others: about 64 sums; for large filters wide blocks, as each weight that is loaded
- * from workgroup memory serves a row of pixels; smaller blocks for small images. With few registers, those with the fewest
- * instructions for a multiplication that Intel's compiler keeps there, or nearly so.
+ * Returns the block of a thread of a pass: the large one where registers hold what a thread keeps of it, otherwise the small one.
  */
 export function depthwiseBlock(pass: ConvolutionPass, sizes: GroupedSizes): Block {
-  const small = Math.max(sizes.R, sizes.S) <= SMALL
-  const block = hasFewRegisters() ? blockOfFew(pass, sizes, small) : blockOfMany(pass, sizes, small)
-  return { ...block, TURNS: small ? turnsOf(pass, sizes, block) : 1 }
+  const large = largeBlock(pass, sizes)
+  const block = fitsRegisters(numbersOf(pass, sizes, large)) ? large : smallBlock(pass, sizes)
+  return { ...block, TURNS: hasSmallFilters(sizes) ? turnsOf(pass, sizes, block) : 1 }
 }
 
-/** Returns the block of a thread with few registers, without its turns. */
-function blockOfFew(pass: ConvolutionPass, { C, STRIDE }: GroupedSizes, small: boolean): Omit<Block, 'TURNS'> {
+/** Returns how many numbers a thread keeps of a block: its sums, a row of inputs, and what these are multiplied with. */
+export function numbersOf(
+  pass: ConvolutionPass,
+  { S, STRIDE }: GroupedSizes,
+  { EACH, DOWN, ACROSS, TAPS }: Omit<Block, 'TURNS'>,
+): number {
+  const span = (ACROSS - 1) * STRIDE + S
+  if (pass === 'backward-weight') return 4 * EACH * (TAPS * S + span + Math.ceil(TAPS / STRIDE) * ACROSS)
+  if (pass === 'forward' || STRIDE === 1) return 4 * EACH * (DOWN * ACROSS + span + 1)
+  // Cells of the input have STRIDE · STRIDE pixels, and a row of inputs is one of dy.
+  return 4 * EACH * (DOWN * ACROSS * STRIDE ** 2 + ACROSS + Math.floor((S - 1) / STRIDE) + 1)
+}
+
+function hasSmallFilters({ R, S }: GroupedSizes): boolean {
+  return Math.max(R, S) <= SMALL
+}
+
+/**
+ * Returns the block, without its turns, that has the fewest instructions for a multiplication by Intel's compiler, of those that
+ * 64 registers hold, or nearly so.
+ */
+function smallBlock(pass: ConvolutionPass, sizes: GroupedSizes): Omit<Block, 'TURNS'> {
+  const { C, STRIDE } = sizes
+  const small = hasSmallFilters(sizes)
   const shared = { EACH: 1, TAPS: 1, LANES: lanesOf(padTo4(C) / 4), THREADS: 128 }
   if (pass === 'backward-weight') return { ...shared, DOWN: 8, ACROSS: small ? 4 : 2 }
   if (pass === 'backward-input' && STRIDE > 1) return { ...shared, DOWN: 1, ACROSS: small ? 2 : 1 }
   return small ? { ...shared, DOWN: 1, ACROSS: 4 / STRIDE } : { ...shared, DOWN: 2, ACROSS: 2 }
 }
 
-/** Returns the block of a thread with many registers, without its turns. */
-function blockOfMany(pass: ConvolutionPass, sizes: GroupedSizes, small: boolean): Omit<Block, 'TURNS'> {
+/**
+ * Returns the block, without its turns, for 255 registers. Measured for 3×3 at stride 1: 2×4 pixels of four channels were the fastest
+ * of 19 at two shapes of MobileNetV2, a tenth faster than eight channels in a load of 16 bytes, and 0.65 of the time of 4×2 pixels
+ * (H200). By a count of instructions and registers for the others: about 64 sums; for large filters wide blocks, as each weight that
+ * is loaded from workgroup memory serves a row of pixels; smaller blocks for small images.
+ */
+function largeBlock(pass: ConvolutionPass, sizes: GroupedSizes): Omit<Block, 'TURNS'> {
   const { N, H, W, P, Q, C, R, STRIDE, dtype } = sizes
+  const small = hasSmallFilters(sizes)
   const strided = pass === 'backward-input' && STRIDE > 1
   const EACH = small && strided && dtype === 'f16' && padTo4(C) % 8 === 0 ? 2 : 1
   const chunks = padTo4(C) / 4 / EACH

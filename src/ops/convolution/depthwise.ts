@@ -8,15 +8,13 @@ import type { Tensor } from '../../tensor/tensor.ts'
 import { blockBackwardWeight, computesBlocks } from './depthwise-block.ts'
 import { depthwiseLaunch, walkBackwardInput, walkBackwardWeight, walkForward, walks } from './depthwise-walk.ts'
 import type { GroupedSizes } from './grouped.ts'
-import { hasFewRegisters } from '../../gpu/registers.ts'
+import { fitsRegisters } from '../../gpu/registers.ts'
 import '../../gpu/wgsl/depthwise/index.ts'
 
 /** Widest filter, in pixels that it spans, of which a thread keeps a row of inputs in registers. */
 const WIDEST = 32
-/** Most pixels of a row that a thread keeps in registers, if it has many; the loops over them are written out, see shaders/README.md. */
+/** Most pixels of a row that a thread keeps in registers; the loops over them are written out, see shaders/README.md. */
 const MOST_INPUTS = 40
-/** The same if it has few: four numbers of each, and as many sums, are in 64 registers. */
-const FEW_INPUTS = 8
 
 /** Returns true if the depthwise kernels compute a convolution: each channel has one filter of its own, not too wide. */
 export function isDepthwise({ C, O, S, DILATION, GROUPS }: GroupedSizes): boolean {
@@ -148,6 +146,9 @@ function slide(
 function tileOf({ S, DILATION }: GroupedSizes, stride: number, columns: number): number {
   const onProcessor = currentGpu().family === 'broadcast'
   const tiles = [8, 4, 2, 1].filter((tile) => (onProcessor ? tile <= 4 : tile < 2 * columns))
-  const most = hasFewRegisters() ? FEW_INPUTS : MOST_INPUTS
-  return tiles.find((tile) => (tile - 1) * stride + (S - 1) * DILATION < most) ?? 1
+  const suits = (tile: number) => {
+    const inputs = (tile - 1) * stride + (S - 1) * DILATION + 1
+    return inputs <= MOST_INPUTS && (onProcessor || fitsRegisters(4 * (inputs + tile + 1)))
+  }
+  return tiles.find(suits) ?? 1
 }

@@ -95,8 +95,8 @@ const TILE_RULE: TileRule = { tiles: [TILES[0], TILES[4], TILES[1]], enough: 256
 /**
  * Rules by vendor, as the adapter reports it, from data sheets and not from measurements; the tuner replaces what they choose.
  *
- * - The sums of a thread must stay in registers, beside operands and indices: 4×4 where there are few (`hasFewRegisters`).
- * Qualcomm publishes no number; 8×4 sums are half of the usual.
+ * - The sums of a thread must stay in registers, beside operands and indices: 4×4 where these are few
+ * (src/gpu/registers.ts). Qualcomm publishes no number; 8×4 sums are half of the usual.
  * - `enough` is two workgroups for each core of the vendor's largest GPU, as on an H200: 80 cores of Apple (M3 Ultra), 32 of
  * Intel (Arc A770), 24 of Arm (Immortalis-G925), and not more for Qualcomm.
  */

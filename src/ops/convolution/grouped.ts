@@ -6,7 +6,7 @@ import { release } from '../../tensor/scope.ts'
 import { padTo4 } from '../../tensor/shape.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import { blockCount, blockGroups, lanesOf, mayBlock, rowsOf, slicesOf, type Block } from './block.ts'
-import { hasFewRegisters } from '../../gpu/registers.ts'
+import { fitsRegisters } from '../../gpu/registers.ts'
 import { describeSizes, type ConvolutionPass, type ConvolutionSizes } from './sizes.ts'
 import { sliceSum } from './slice-sum.ts'
 import { mayWalk, rowsEach, walkGrid } from './walk.ts'
@@ -151,23 +151,21 @@ function computesBlocks(sizes: GroupedSizes): boolean {
   return mayBlock(sizes) && GROUPS > 1 && isAligned(sizes) && Math.max(R, S) <= LARGEST_OF_BLOCKS
 }
 
+/** Numbers of a large block: 24 vectors of pixels, 8 of sums and 4 of weights at a time, or 36 of sums for four 3×3 filters. */
+const LARGE_BLOCK = 4 * 36
+
 /**
- * Returns the block of a thread of a pass, by a count of registers: 24 vectors of pixels, 8 of sums and 4 of weights at a time, or
- * 36 vectors of sums for the gradient of four 3×3 filters. With few registers, blocks that Intel's compiler keeps there, or nearly
- * so: a third of the instructions for a multiplication.
+ * Returns the block of a thread of a pass: a large one where registers hold it, otherwise one that 64 registers hold, or nearly so, by
+ * Intel's compiler, for a third of the instructions.
  */
 export function groupedBlock(pass: ConvolutionPass, { C, O, R, GROUPS, STRIDE }: GroupedSizes): Block {
-  const few = hasFewRegisters()
-  const common = { EACH: 1, TURNS: 1, TAPS: few ? 1 : R, THREADS: 128 }
+  const large = fitsRegisters(LARGE_BLOCK)
+  const common = { EACH: 1, TURNS: 1, TAPS: large ? R : 1, THREADS: 128 }
   if (pass === 'backward-weight') {
-    return { ...common, DOWN: 16, ACROSS: few ? 1 : 2, LANES: lanesOf((O * C) / GROUPS / 16) }
+    return { ...common, DOWN: 16, ACROSS: large ? 2 : 1, LANES: lanesOf((O * C) / GROUPS / 16) }
   }
-  return {
-    ...common,
-    DOWN: few ? 1 : STRIDE === 1 ? 4 : 2,
-    ACROSS: 2,
-    LANES: lanesOf((pass === 'forward' ? O : C) / 4),
-  }
+  const DOWN = large && STRIDE === 1 ? 4 : large ? 2 : 1
+  return { ...common, DOWN, ACROSS: 2, LANES: lanesOf((pass === 'forward' ? O : C) / 4) }
 }
 
 /** Launches grouped-conv/forward-block, which serves two passes. */
