@@ -186,7 +186,17 @@ function fitScheduled(
   groups: readonly GroupSchedules[],
   options: InnerFitOptions,
 ): Promise<void> {
-  return fit(state, epochs, lr, { ...options, callbacks: [scheduler(groups), ...(options.callbacks ?? [])] })
+  const { callbacks: own = [] } = options
+  if ([...state.callbacks, ...own].some(({ name }) => name === 'reduceLrOnPlateau')) {
+    throw new OptionError(
+      'reduceLrOnPlateau',
+      'a schedule sets the learning rates before every batch, so that no reduction lasts',
+      {
+        fix: 'train with fit, which has no schedule, or leave the callback out',
+      },
+    )
+  }
+  return fit(state, epochs, lr, { ...options, callbacks: [scheduler(groups), ...own] })
 }
 
 async function checkpointsOf(

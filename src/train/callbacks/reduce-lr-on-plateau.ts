@@ -17,7 +17,7 @@ const KINDS: Kinds<ReduceLrOnPlateauOptions> = { ...TRACKER_KINDS, patience: NUM
 
 /**
  * Makes a callback that divides the learning rates when a monitored figure has not improved for some epochs. It works
- * with `fit` only: a schedule sets the learning rate anew before every batch and overrides the reduction.
+ * with `fit` only and is refused elsewhere: a schedule sets the learning rate anew before every batch.
  *
  * @throws OptionError  if an option is out of range; at the beginning of a fit, if the table of epochs has no such
  *   figure

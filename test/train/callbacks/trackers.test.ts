@@ -180,6 +180,18 @@ describe('reduceLrOnPlateau', () => {
     expect(learner.optimizer!.hyperparameters.map(({ lr }) => lr)).toEqual([1e-5])
   })
 
+  test('is refused where a schedule would undo each reduction, with nothing trained', async () => {
+    const { learner } = await scripted([1, 1, 1], [reduceLrOnPlateau({ monitor: 'score' })])
+    await expect(learner.fitOneCycle(3, 1e-3)).rejects.toThrow('no reduction lasts')
+    await expect(learner.fineTune(1)).rejects.toThrow('no reduction lasts')
+    await expect(learner.fitFlatCos(3, 1e-3)).rejects.toThrow('no reduction lasts')
+    expect(epochsOf(learner)).toBe(0)
+    const plain = await scripted([1, 1, 1], [])
+    const callbacks = [reduceLrOnPlateau({ monitor: 'score' })]
+    await expect(plain.learner.fitSgdr(2, 1, { callbacks })).rejects.toThrow('no reduction lasts')
+    await learner.fit(1, 1e-3)
+  })
+
   test('waits from anew after each reduction', async () => {
     const { learner, lines } = await scripted([1, 1, 1, 1, 1], [reduceLrOnPlateau({ monitor: 'score', patience: 2 })])
     await learner.fit(5, 1e-3)
