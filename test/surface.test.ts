@@ -43,9 +43,9 @@ const TRAINING = [
  */
 const BUDGETS = [
   ['tensors and one operation', 'exports/tensor.js', 'conv2d, tensor', [], 15_150],
-  ["the README's page", 'browser.js', README_PAGE, [], 61_300],
+  ["the README's page", 'browser.js', README_PAGE, [], 61_400],
   ["the README's page that has trained", 'browser.js', README_PAGE, TRAINING, 138_000],
-  ['the whole root', 'browser.js', '* as all', [], 108_200],
+  ['the whole root', 'browser.js', '* as all', [], 110_200],
 ] as const
 
 describe('names', () => {

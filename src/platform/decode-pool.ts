@@ -83,7 +83,6 @@ export class ThreadedDecodePool implements DecodePool {
   async close(): Promise<void> {
     const stopped = this.seats
     this.seats = []
-    this.most = this.threads
     const closed = (): WgradError =>
       new DeviceError('decode', 'the decoding threads were closed before this image was done')
     for (const task of [...stopped.flatMap((seat) => seat.jobs), ...this.queue.splice(0)]) task.reject(closed())
@@ -162,8 +161,7 @@ export class ThreadedDecodePool implements DecodePool {
     if (this.seats.length > 0) {
       this.most = this.seats.length
       this.queue.unshift(...jobs)
-      this.distribute()
-      return
+      return this.distribute()
     }
     const waiting = [...jobs, ...this.queue.splice(0)]
     if (this.instead) {

@@ -109,10 +109,7 @@ export class Learner implements FittingState {
   private readonly groupsOf: Groups
   /** Loaders of the last fit, before the first those that the learner was made with. */
   private fitted: Loaders
-  private readonly interruption = new Interruption(() => {
-    this.requireParts()
-    return this.platform
-  })
+  private readonly interruption = new Interruption(() => this.requireParts())
 
   constructor(loaders: Loaders, model: Module, options: LearnerOptions = {}) {
     checkArgument('Learner', 'loaders', loaders, LOADERS)
@@ -575,11 +572,12 @@ export class Learner implements FittingState {
     )
   }
 
-  /** @throws OptionError  if a part that may be replaced between fits is something else */
-  private requireParts(): void {
+  /** Returns the platform. @throws OptionError  if a part that may be replaced between fits is something else */
+  private requireParts(): Platform {
     checkArgument('learner', 'loaders', this.loaders, LOADERS)
     checkArgument('learner', 'loss', this.loss, LEARNER_KINDS.loss)
     checkArgument('learner', 'callbacks', this.callbacks, LEARNER_KINDS.callbacks)
+    return this.platform
   }
 
   /**

@@ -253,7 +253,7 @@ export function folderFiles(root: FileSystemDirectoryHandle): BlobFiles {
         const parts = names(path)
         const folder = await folderOf(parts.slice(0, -1), true)
         // A name of its own: another tab, or another fit, may try the same file at the same time.
-        const probe = `${parts.at(-1) ?? ''}.${crypto.randomUUID()}.probe`
+        const probe = crypto.randomUUID()
         const handle = await folder.getFileHandle(probe, { create: true })
         try {
           // Asks for the permission to write, too.

@@ -28,9 +28,8 @@ export class Interruption {
 
   /** Runs work that Ctrl-C interrupts; nested calls share one listener. */
   async during<Result>(what: 'fit' | 'evaluation', work: () => Promise<Result>): Promise<Result> {
-    const isOutermost = this.depth++ === 0
     try {
-      if (isOutermost) {
+      if (this.depth++ === 0) {
         this.stopListening = this.platform().onInterrupt(() => this.request())
         this.requested = what === 'fit' && this.held
         if (what === 'fit') this.held = false

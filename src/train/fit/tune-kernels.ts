@@ -1,20 +1,11 @@
 import type { TuneOptions } from '../../ops/convolution/tuner.ts'
-import { tunes } from '../../ops/convolution/tunes.ts'
-import { currentGpu, type Gpu } from '../../gpu/device.ts'
+import { goingOn, tunes } from '../../ops/convolution/tunes.ts'
 import { backward } from '../../tensor/backward.ts'
 import { noGrad } from '../../tensor/op.ts'
 import { tensor } from '../../tensor/read-write.ts'
 import { keep, release, scope } from '../../tensor/scope.ts'
 import type { FitState } from './state.ts'
 import { modelOutputs, requireLoss } from './step.ts'
-
-/** Fits of a GPU that train, and the end of the last search for kernels that was asked for. */
-interface Going {
-  fits: number
-  searched: Promise<void>
-}
-
-const goings = new WeakMap<Gpu, Going>()
 
 /**
  * Trains after a search for kernels (see `tuneKernels`). A search tries kernels that other fits of the GPU would launch as well,
@@ -25,9 +16,7 @@ export async function withTunedKernels(
   options: TuneOptions,
   train: () => Promise<void>,
 ): Promise<void> {
-  const gpu = currentGpu()
-  const going = goings.get(gpu) ?? { fits: 0, searched: Promise.resolve() }
-  goings.set(gpu, going)
+  const going = goingOn()
   const search = going.searched.then(async () => {
     if (going.fits === 0) return tuneKernels(state, options)
     if (!tunes(options)) return
