@@ -138,7 +138,7 @@ export function MultiCategoryBlock(options: MultiCategoryBlockOptions = {}): Tar
  *
  * A `Learner` of such loaders trains with `mseLoss`; its predictions have `values`.
  *
- * @throws OptionError  if columns is not a positive integer, or there are more or fewer names
+ * @throws OptionError  if columns is not a positive integer, there are more or fewer names, or two alike
  * Source: fastai data/block.py, RegressionBlock.
  */
 export function RegressionBlock(options: RegressionBlockOptions = {}): TargetBlock {
@@ -148,6 +148,7 @@ export function RegressionBlock(options: RegressionBlockOptions = {}): TargetBlo
     throw new OptionError('RegressionBlock', 'there is not one name for each number', { given: { columns, names } })
   }
   if (columns !== undefined) requireInteger('RegressionBlock', 'columns', columns, { from: 1 })
+  requireDistinct('RegressionBlock', names, 'a number')
   return {
     kind: 'regression',
     target([first]) {
@@ -197,11 +198,11 @@ export function checkedTarget({ kind }: TargetBlock, target: TargetCodec): Targe
   return target
 }
 
-function requireDistinct(where: string, vocab: readonly string[] | undefined): void {
+function requireDistinct(where: string, vocab: readonly string[] | undefined, what = 'a class'): void {
   const seen = new Set<string>()
   const twice = vocab?.find((label) => seen.size === seen.add(sameSpelling(label)).size)
   if (twice === undefined) return
-  throw new OptionError(where, 'a class is there twice', { given: { vocab, twice } })
+  throw new OptionError(where, `${what} is there twice`, { given: { vocab, twice } })
 }
 
 function sorted(labels: readonly string[]): string[] {

@@ -150,6 +150,7 @@ describe('numbers', () => {
     expect([...(await read(batch.targets.a))]).toEqual([4, -2, 5, -2.5])
     batch.release()
     await expect(loadersOf(RegressionBlock({ columns: 3 }), points)).rejects.toThrow('expected a list of 3 numbers')
+    expect(() => RegressionBlock({ names: ['x', 'x'] })).toThrow('a number is there twice')
   })
 
   test.each([[undefined], ['ten'], [NaN], [[1, 2]], ['']])('%j is none', async (bad) => {
