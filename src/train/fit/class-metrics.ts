@@ -2,7 +2,7 @@ import { requireInteger, requireNumber } from '../../base/check.ts'
 import { OptionError } from '../../base/errors.ts'
 import { groupBy } from '../../base/group-by.ts'
 import { checkOptions, FLAG, NUMBER, oneOfTexts } from '../../base/options.ts'
-import { argmax, metric, requireOneTarget, type Metric, type Predictions } from './metrics.ts'
+import { metric, predictedClasses, requireOneTarget, type Metric, type Predictions } from './metrics.ts'
 import { fScore, part, precisionScore, recallScore, type Counts, type Score } from './scores.ts'
 
 /**
@@ -253,12 +253,13 @@ function averaged(name: string, options: AverageOptions, score: Score): Metric {
 
 /** Counts the items of each class that has items or is predicted, in the order of classes. */
 function countsOf(predictions: Predictions, targets: ArrayLike<number>): ClassCounts[] {
-  const predicted = predictedClasses(predictions, targets)
+  requireOneTarget(predictions, targets)
+  const predicted = predictedClasses(predictions)
   const size = Array.from(targets).reduce((most, label) => Math.max(most, label + 1), predictions.columns)
   const [right, chosen, support] = [0, 1, 2].map(() => new Float64Array(size))
   for (const [row, label] of predicted.entries()) {
     support[targets[row]]++
-    // The class of a NaN is beyond the array, which drops it.
+    // `NO_CLASS` is beyond the array, which drops it.
     chosen[label]++
     if (label === targets[row]) right[label]++
   }
@@ -270,20 +271,14 @@ function countsOf(predictions: Predictions, targets: ArrayLike<number>): ClassCo
   })).filter(({ predicted: count, support: items }) => count + items > 0)
 }
 
-/** Returns the predicted class of each row; for a row with a NaN, which is never right, Infinity. */
-function predictedClasses(predictions: Predictions, targets: ArrayLike<number>): number[] {
-  requireOneTarget(predictions, targets)
-  const { columns, data } = predictions
-  return Array.from(argmax(predictions), (label, row) => (Number.isNaN(data[row * columns + label]) ? Infinity : label))
-}
-
 /**
  * Sums of the rows and of the columns of the confusion matrix of the classes that occur, by the place of a class among them,
  * and the places of both classes of each item. The matrix itself would be too large for many classes.
  */
 function marginsOf(predictions: Predictions, targets: ArrayLike<number>) {
-  const chosen = predictedClasses(predictions, targets)
-  const labels = [...new Set([...Array.from(targets), ...chosen])].sort((a, b) => (a === b ? 0 : a - b))
+  requireOneTarget(predictions, targets)
+  const chosen = [...predictedClasses(predictions)]
+  const labels = [...new Set([...Array.from(targets), ...chosen])].sort((a, b) => a - b)
   const place = new Map(labels.map((label, i) => [label, i]))
   const places = chosen.map((label, row) => [place.get(targets[row])!, place.get(label)!] as const)
   const [actual, predicted] = [0, 1].map(() => new Float64Array(labels.length))

@@ -73,6 +73,15 @@ export function argmax({ rows, columns, data }: Predictions): Uint32Array {
   return Uint32Array.from({ length: rows }, (_, row) => placeOfLargest(data, row * columns, columns))
 }
 
+/** Predicted class of a row with NaN: no target names it, and typed arrays of counts have no place for it. */
+export const NO_CLASS = 2 ** 32 - 1
+
+/** Returns the predicted class of each row; for a row with a NaN, which is never right, `NO_CLASS`. In PyTorch it is class 0. */
+export function predictedClasses(predictions: Predictions): Uint32Array {
+  const { columns, data } = predictions
+  return argmax(predictions).map((label, row) => (Number.isNaN(data[row * columns + label]) ? NO_CLASS : label))
+}
+
 /**
  * Refuses predictions for targets that are not one class each.
  *

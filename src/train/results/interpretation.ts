@@ -8,7 +8,7 @@ import type { ConfusionPlotOptions } from './confusion-plot.ts'
 import { CLEANING_LIST_KINDS, cleaningListOf, type CleaningListOptions } from './cleaning-list.ts'
 import type { ItemPredictions } from '../fit/evaluation.ts'
 import { outputName } from '../../data/targets.ts'
-import { argmax, requireClassTargets } from '../fit/metrics.ts'
+import { NO_CLASS, predictedClasses, requireClassTargets } from '../fit/metrics.ts'
 import { scoresOf } from '../fit/scores.ts'
 
 const VOCAB = { ...listOf(TEXT), expected: 'the names of the classes: `loaders.vocab`' }
@@ -75,9 +75,7 @@ export class ClassificationInterpretation {
     }
     this.results = results
     this.vocab = vocab
-    const { columns, data } = results.predictions
-    const isNumber = (label: number, row: number) => !Number.isNaN(data[row * columns + label])
-    this.predicted = argmax(results.predictions).map((label, row) => (isNumber(label, row) ? label : columns))
+    this.predicted = predictedClasses(results.predictions)
   }
 
   /** Computes the accuracy with its interval: on few items it says little. */
@@ -150,7 +148,7 @@ export class ClassificationInterpretation {
       .slice(0, k)
       .map((row) => {
         const label = this.predicted[row]
-        const isNumber = label < predictions.columns
+        const isNumber = label !== NO_CLASS
         return {
           item: items[row],
           actual: outputName(this.vocab, targets[row]),

@@ -2,7 +2,7 @@ import { requireRange } from '../../base/check.ts'
 import { OptionError } from '../../base/errors.ts'
 import { checkOptions, NUMBER, type Kinds } from '../../base/options.ts'
 import type { ItemPredictions } from '../fit/evaluation.ts'
-import { argmax, requireClassTargets } from '../fit/metrics.ts'
+import { predictedClasses, requireClassTargets } from '../fit/metrics.ts'
 
 /** Options of `suggestThreshold`. */
 export interface ThresholdOptions {
@@ -64,11 +64,11 @@ export function suggestThreshold(results: ItemPredictions, options: ThresholdOpt
       fix: 'predict items that have labels: suggestThreshold(await learner.getPredictions())',
     })
   }
-  const predicted = argmax(predictions)
+  const predicted = predictedClasses(predictions)
   const largest = (row: number) => data[row * columns + predicted[row]]
   const all = Array.from(predicted.keys())
   const right = all
-    .filter((row) => predicted[row] === targets[row] && !Number.isNaN(largest(row)))
+    .filter((row) => predicted[row] === targets[row])
     .map(largest)
     .sort((a, b) => a - b)
   const wrong = all.filter((row) => predicted[row] !== targets[row]).map(largest)
