@@ -62,10 +62,10 @@ export async function resizeImages(
   const idOf = async (folder: string) =>
     files.identify && (await files.exists(folder)) ? files.identify(folder) : undefined
   const id = await idOf(dest)
-  if (files.join(dest, 'x') === files.join(path, 'x') || (id !== undefined && id === (await idOf(path)))) {
+  const [top, made] = [path, dest].map((folder) => files.join(folder, 'x').slice(0, -1))
+  if (made === top || (id !== undefined && id === (await idOf(path)))) {
     throw new OptionError('resizeImages', 'dest is the folder of the images', { given: { dest } })
   }
-  const [top, made] = [path, dest].map((folder) => files.join(folder, 'x').slice(0, -1))
   const found = await getImageFiles(path, { platform })
   // Copies of an earlier call may lie among the images.
   const images = made.startsWith(top) ? found.filter((image) => !image.startsWith(made)) : found

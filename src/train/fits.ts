@@ -102,7 +102,7 @@ export async function fit(
     state.scaler = undefined
     scaler.close()
     losses.close()
-    // Also that of a fit or a search for kernels that failed, behind which its error would be printed.
+    // A status line that a failed fit or search for kernels left would stand in front of the error.
     state.platform.status?.('')
   }
 }
@@ -188,13 +188,9 @@ function fitScheduled(
 ): Promise<void> {
   const { callbacks: own = [] } = options
   if ([...state.callbacks, ...own].some(({ name }) => name === 'reduceLrOnPlateau')) {
-    throw new OptionError(
-      'reduceLrOnPlateau',
-      'a schedule sets the learning rates before every batch, so that no reduction lasts',
-      {
-        fix: 'train with fit, which has no schedule, or leave the callback out',
-      },
-    )
+    const why = 'a schedule sets the learning rates before every batch, so that no reduction lasts'
+    const fix = 'train with fit, which has no schedule, or leave the callback out'
+    throw new OptionError('reduceLrOnPlateau', why, { fix })
   }
   return fit(state, epochs, lr, { ...options, callbacks: [scheduler(groups), ...own] })
 }

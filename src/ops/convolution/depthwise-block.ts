@@ -1,3 +1,4 @@
+import { fitsRegisters } from '../../gpu/registers.ts'
 import { empty, launch } from '../../tensor/launch.ts'
 import { release } from '../../tensor/scope.ts'
 import { padTo4 } from '../../tensor/shape.ts'
@@ -5,7 +6,6 @@ import type { Tensor } from '../../tensor/tensor.ts'
 import { blockCount, blockGroups, lanesOf, mayBlock, rowsOf, slicesOf, turnsOf, type Block } from './block.ts'
 import { depthwiseLaunch } from './depthwise-walk.ts'
 import type { GroupedSizes } from './grouped.ts'
-import { fitsRegisters } from '../../gpu/registers.ts'
 import type { ConvolutionPass } from './sizes.ts'
 import '../../gpu/wgsl/depthwise/index.ts'
 
@@ -31,7 +31,7 @@ const LARGE_IMAGE = 16 * 16
 export function computesBlocks(sizes: GroupedSizes, pass: 'forward' | 'backward-weight'): boolean {
   const { P, Q, R, S } = sizes
   if (!mayBlock(sizes) || Math.max(R, S) > LARGEST) return false
-  if (Math.max(R, S) <= SMALL || P * Q >= LARGE_IMAGE === (pass === 'forward')) return true
+  if (hasSmallFilters(sizes) || P * Q >= LARGE_IMAGE === (pass === 'forward')) return true
   return !fitsRegisters(numbersOf(pass, sizes, largeBlock(pass, sizes)))
 }
 

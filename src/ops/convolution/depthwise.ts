@@ -1,5 +1,6 @@
 import { currentGpu } from '../../gpu/device.ts'
 import { columnSums, imagePass, onGrid } from '../../gpu/grid.ts'
+import { fitsRegisters } from '../../gpu/registers.ts'
 import { empty, launch } from '../../tensor/launch.ts'
 import { parts } from '../../tensor/parts.ts'
 import { release } from '../../tensor/scope.ts'
@@ -8,7 +9,6 @@ import type { Tensor } from '../../tensor/tensor.ts'
 import { blockBackwardWeight, computesBlocks } from './depthwise-block.ts'
 import { depthwiseLaunch, walkBackwardInput, walkBackwardWeight, walkForward, walks } from './depthwise-walk.ts'
 import type { GroupedSizes } from './grouped.ts'
-import { fitsRegisters } from '../../gpu/registers.ts'
 import '../../gpu/wgsl/depthwise/index.ts'
 
 /** Widest filter, in pixels that it spans, of which a thread keeps a row of inputs in registers. */

@@ -1,12 +1,12 @@
 import { currentGpu } from '../../gpu/device.ts'
 import { GRID_LIMIT } from '../../gpu/flags.ts'
 import { columnSums, onGrid } from '../../gpu/grid.ts'
+import { fitsRegisters } from '../../gpu/registers.ts'
 import { empty, launch } from '../../tensor/launch.ts'
 import { release } from '../../tensor/scope.ts'
 import { padTo4 } from '../../tensor/shape.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import { blockCount, blockGroups, lanesOf, mayBlock, rowsOf, slicesOf, type Block } from './block.ts'
-import { fitsRegisters } from '../../gpu/registers.ts'
 import { describeSizes, type ConvolutionPass, type ConvolutionSizes } from './sizes.ts'
 import { sliceSum } from './slice-sum.ts'
 import { mayWalk, rowsEach, walkGrid } from './walk.ts'
@@ -164,7 +164,7 @@ export function groupedBlock(pass: ConvolutionPass, { C, O, R, GROUPS, STRIDE }:
   if (pass === 'backward-weight') {
     return { ...common, DOWN: 16, ACROSS: large ? 2 : 1, LANES: lanesOf((O * C) / GROUPS / 16) }
   }
-  const DOWN = large && STRIDE === 1 ? 4 : large ? 2 : 1
+  const DOWN = large ? (STRIDE === 1 ? 4 : 2) : 1
   return { ...common, DOWN, ACROSS: 2, LANES: lanesOf((pass === 'forward' ? O : C) / 4) }
 }
 

@@ -138,7 +138,7 @@ async function create(folder: string, fill: (temporary: string) => Promise<void>
     await removeFolder(folder)
     await renameOver(temporary, folder)
   } catch (error) {
-    // What stays is removed when this process is gone, or unpacks again.
+    // A folder that cannot be removed now is removed by the next unpacking of this process, or of any once this one is gone.
     await removeFolder(temporary).catch(() => undefined)
     throw storeError(folder, error)
   }

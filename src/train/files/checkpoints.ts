@@ -88,7 +88,7 @@ export async function checkpoints(state: RunningFit, options: CheckpointOptions)
   const optimizer = state.openOptimizer()
   const fit = await describeFit(state, optimizer, callbacks, options.fit)
   let saved = resume && (await files.exists(file)) ? await readCheckpoint(state, optimizer, fit, options) : undefined
-  // Also while it has not begun: a fit that is cancelled before this callback has restored nothing that is worth a file.
+  // A fit that is cancelled before this callback begins counts as over: its weights are not those of the checkpoint.
   let over = true
   const writeAfter = (epochsDone: number) =>
     tryToWrite(state.platform, 'checkpoint', () => write(state, file, fit, epochsDone))

@@ -163,7 +163,7 @@ describe('averages', () => {
   })
 
   test('a class of its own is rated, or refused, and never left out', () => {
-    // Of three classes the mean was given.
+    // The mean over three classes would say nothing of the class that is asked for.
     expect(() => f1Score({ positive: 2 })(three, [0, 1, 2])).toThrow("f1: average 'binary' is of two classes")
     expect(() => recall({ average: 'macro', positive: 0 })).toThrowErrorMatchingInlineSnapshot(`
       [OptionError: recall: average 'macro' is that of all classes

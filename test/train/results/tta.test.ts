@@ -31,7 +31,7 @@ test('or the largest of all', () => {
 test('a file that can be read in some passes only is none of a mean', async () => {
   let failures = 0
   const picture = (path: string) => {
-    // Of the share that holds it, which is there again a moment later.
+    // A network share that drops out for a moment: the next pass reads the file.
     if (path.endsWith('/9.png') && failures++ < 1) throw new DataError(path, 'the network is down')
     return stripes(path, 16)
   }
