@@ -33,6 +33,8 @@ export type { Stopwatch } from '../ops/convolution/trial.ts'
 export type { TunedPass } from '../ops/convolution/tuned-table.ts'
 export type {
   ArchiveCheck,
+  BuffersLayout,
+  CompileBeside,
   Datasets,
   DecodePool,
   DecodeRequest,
@@ -40,6 +42,7 @@ export type {
   ExtractOptions,
   FileEntry,
   FileGlance,
+  KernelText,
   OnBytes,
   WriteOptions,
 } from '../platform/platform.ts'

@@ -1,6 +1,6 @@
 import { DeviceError, OptionError } from '../base/errors.ts'
 import { checkOptions, FLAG, TEXT } from '../base/options.ts'
-import type { Platform } from '../platform/platform.ts'
+import type { CompileBeside, Platform } from '../platform/platform.ts'
 import { BufferPool } from './buffers.ts'
 import { chosenGrid } from './chosen-grids.ts'
 import { debugLevel, type DebugLevel } from './debug-level.ts'
@@ -129,6 +129,7 @@ export class Gpu {
     options: GpuOptions,
     debug: DebugLevel,
     instruments: Instruments | undefined,
+    compileBeside?: CompileBeside,
   ) {
     const { info } = adapter
     this.platform = platform
@@ -197,7 +198,7 @@ export class Gpu {
       report(lost(this.name, cause instanceof Error ? cause.message : 'for a reason that was not told', cause))
       this.check()
     }
-    this.queue = new Queue(device, platform, this.software ? 0.5 : 0, timer, raiseErrors, this.tracer)
+    this.queue = new Queue(device, platform, this.software ? 0.5 : 0, timer, raiseErrors, this.tracer, compileBeside)
     device.onuncapturederror = (event) => {
       const { error } = event
       // A consequence of a kernel that did not compile, whose own error arrives later and is more precise: nor is it printed.
@@ -338,7 +339,13 @@ export async function open(platform: Platform, options: GpuOptions): Promise<Gpu
     })
   }
   const instruments = debug >= 1 || profile ? await import('./instruments.ts') : undefined
-  const gpu = new Gpu(platform, instance, adapter, device, { ...options, profile }, debug, instruments)
+  const compileBeside = platform.compileBeside?.(nameOf(adapter.info), async () => {
+    // An adapter gives one device.
+    const again = await requestAdapter('core')
+    if (!again) throw new DeviceError(nameOf(adapter.info), 'there is no second adapter', { cause })
+    return requestDevice(again)
+  })
+  const gpu = new Gpu(platform, instance, adapter, device, { ...options, profile }, debug, instruments, compileBeside)
   await loadShaders(familiesOf(gpu))
   if (debug >= 1) {
     platform.log(

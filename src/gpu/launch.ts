@@ -1,3 +1,4 @@
+import type { KernelText } from '../platform/platform.ts'
 import type { BufferView } from './buffers.ts'
 
 /** Properties of a tensor that tracing needs. */
@@ -20,6 +21,7 @@ export interface Operand {
 export interface Kernel {
   /** Undefined until it is compiled. */
   pipeline: GPUComputePipeline | undefined
+  readonly text: KernelText
   /** Promise that is settled once there is a pipeline, which is invalid if the shader did not compile. */
   readonly ready: Promise<void>
 }

@@ -1,4 +1,5 @@
 import { ShaderError } from '../base/errors.ts'
+import type { BuffersLayout } from '../platform/platform.ts'
 import { ALIGNMENT, type BufferView } from './buffers.ts'
 import { inErrorScope } from './error-scope.ts'
 import { BUFFER_USAGE, GRID_LIMIT, SHADER_STAGE } from './flags.ts'
@@ -164,13 +165,13 @@ export class PipelineCache {
     try {
       const key = this.keyOf(name, options)
       if (this.pipelines.has(key)) return
-      const [{ compiling, layout, shapeLayout }] = inErrorScope(this.device, () => {
+      const [{ compiling, text, layout, shapeLayout }] = inErrorScope(this.device, () => {
         const { descriptor, ...layouts } = this.describe(name, options)
         return { ...layouts, compiling: this.device.createComputePipelineAsync(descriptor).catch(() => undefined) }
       })
       const pipeline = await compiling
       if (pipeline && !this.pipelines.has(key)) {
-        const kernel = { pipeline, ready: Promise.resolve() }
+        const kernel = { pipeline, text, ready: Promise.resolve() }
         this.pipelines.set(key, { kernel, layout, shapeLayout, groups: new Map() })
       }
     } catch (error) {
@@ -231,7 +232,7 @@ export class PipelineCache {
         compiling: made ?? device.createComputePipelineAsync(descriptor).catch(() => undefined),
       }
     })
-    const { code, lines, layout, shapeLayout, descriptor } = described
+    const { text, lines, layout, shapeLayout, descriptor } = described
     const finish = async (): Promise<void> => {
       let pipeline = await compiling
       let error = await scope
@@ -242,9 +243,9 @@ export class PipelineCache {
         error ??= await found
       }
       kernel.pipeline = pipeline
-      if (error) this.report(await compilationError(name, source, descriptor.compute.module, error, code, lines))
+      if (error) this.report(await compilationError(name, source, descriptor.compute.module, error, text.code, lines))
     }
-    const kernel: { -readonly [Key in keyof Kernel]: Kernel[Key] } = { pipeline: made, ready: Promise.resolve() }
+    const kernel: { -readonly [Key in keyof Kernel]: Kernel[Key] } = { pipeline: made, text, ready: Promise.resolve() }
     // A lost device may answer nothing here; `device.lost` reports it.
     kernel.ready = finish().catch(() => undefined)
     this.compiled = Promise.all([this.compiled, kernel.ready])
@@ -261,27 +262,28 @@ export class PipelineCache {
       shape: adapter.shapeAsUniform ? undefined : (options.shape ?? {}),
     })
     this.onCompile?.(name, options, code)
-    const layout = device.createBindGroupLayout({
-      label: name,
-      entries: source.bindings.map(({ index, access }) => ({
-        binding: index,
-        visibility: SHADER_STAGE.COMPUTE,
-        buffer: { type: BINDING_TYPES[access] },
-      })),
-    })
-    const shapeLayout =
-      adapter.shapeAsUniform && source.shape.length > 0
-        ? device.createBindGroupLayout({
-            label: `${name} shape`,
-            entries: [{ binding: 0, visibility: SHADER_STAGE.COMPUTE, buffer: { type: 'uniform' } }],
-          })
-        : undefined
+    const visibility = SHADER_STAGE.COMPUTE
+    const layouts: BuffersLayout[] = [
+      {
+        label: name,
+        entries: source.bindings.map(({ index, access }) => ({
+          binding: index,
+          visibility,
+          buffer: { type: BINDING_TYPES[access] },
+        })),
+      },
+    ]
+    if (adapter.shapeAsUniform && source.shape.length > 0) {
+      layouts.push({ label: `${name} shape`, entries: [{ binding: 0, visibility, buffer: { type: 'uniform' } }] })
+    }
+    const bindGroupLayouts = layouts.map((layout) => device.createBindGroupLayout(layout))
+    const [layout, shapeLayout] = bindGroupLayouts
     const descriptor = {
       label: name,
-      layout: device.createPipelineLayout({ bindGroupLayouts: shapeLayout ? [layout, shapeLayout] : [layout] }),
+      layout: device.createPipelineLayout({ bindGroupLayouts }),
       compute: { module: device.createShaderModule({ code, label: name }), entryPoint: 'main' },
     }
-    return { code, lines, layout, shapeLayout, descriptor }
+    return { text: { code, layouts }, lines, layout, shapeLayout, descriptor }
   }
 
   private bindGroup(

@@ -1,4 +1,4 @@
-import type { Platform } from '../platform/platform.ts'
+import type { CompileBeside, KernelText, Platform } from '../platform/platform.ts'
 import type { BufferView, PoolBuffer } from './buffers.ts'
 import { encodeLaunch, type Kernel, type Launch } from './launch.ts'
 import type { Profiler } from './profile.ts'
@@ -49,6 +49,7 @@ export class Queue {
   private readonly profiler: Profiler | undefined
   private readonly raiseErrors: RaiseErrors
   private readonly tracer: Tracer | undefined
+  private readonly compileBeside: CompileBeside | undefined
   private encoder: GPUCommandEncoder | undefined
   private pass: GPUComputePassEncoder | undefined
   private readonly readBack: ReadBack
@@ -69,6 +70,7 @@ export class Queue {
     profiler: Profiler | undefined,
     raiseErrors: RaiseErrors,
     tracer?: Tracer,
+    compileBeside?: CompileBeside,
   ) {
     this.device = device
     this.readBack = new ReadBack(device, 'read-back')
@@ -77,6 +79,7 @@ export class Queue {
     this.profiler = profiler
     this.raiseErrors = raiseErrors
     this.tracer = tracer
+    this.compileBeside = compileBeside
   }
 
   /** Starts a capture: later commands are encoded as usual and also kept, until `stopCapture`. */
@@ -178,14 +181,30 @@ export class Queue {
 
   /** Waits for all kernels, also those that are asked for meanwhile, and does what was held back. */
   private async release(): Promise<void> {
+    const compiled: KernelText[] = []
     while (this.compiling.size > 0) {
       const kernels = [...this.compiling]
       await this.platform.waitFor(Promise.all(kernels.map(({ ready }) => ready)), { sleepMs: this.sleepMs })
-      for (const kernel of kernels) this.compiling.delete(kernel)
+      for (const kernel of kernels) {
+        this.compiling.delete(kernel)
+        compiled.push(kernel.text)
+      }
     }
     const work = this.held ?? []
     this.held = undefined
     for (const one of work) one()
+    if (this.compileBeside) void this.watchFirstLaunches(compiled, this.compileBeside)
+  }
+
+  /** Lets a driver that compiles kernels as they are launched do it beside the launches just submitted. */
+  private async watchFirstLaunches(kernels: readonly KernelText[], compileBeside: CompileBeside): Promise<void> {
+    let over = false
+    const launched = this.platform.waitFor(this.device.queue.onSubmittedWorkDone(), { sleepMs: this.sleepMs })
+    // A kernel that is not compiled beside is compiled at its launch.
+    void compileBeside(kernels, () => over).catch(() => 0)
+    // A lost device is reported by the next check.
+    await launched.catch(() => undefined)
+    over = true
   }
 
   private submitEncoded(): void {

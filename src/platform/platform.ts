@@ -18,6 +18,14 @@ export interface Platform {
    * @throws DeviceError  when there is no WebGPU here, with the cause
    */
   gpu(software?: boolean): GPU | Promise<GPU>
+  /**
+   * Returns a function that compiles kernels beside the device that computes; absent, or undefined, where the driver gains
+   * nothing by it.
+   *
+   * @param adapter     name of the adapter
+   * @param openDevice  function that opens a further device of it
+   */
+  compileBeside?(adapter: string, openDevice: () => Promise<GPUDevice>): CompileBeside | undefined
   /** How to get an adapter of that kind where `requestAdapter` found none: the last line of an error. Default: of any kind */
   adapterAdvice(asked?: 'software' | 'discrete'): string
   readonly files: Files
@@ -62,6 +70,28 @@ export interface Platform {
   /** Calls back once when the user or the system asks to stop (Ctrl-C, SIGTERM, SIGHUP); returns how to unsubscribe. */
   onInterrupt(stop: () => void): () => void
 }
+
+/** Layout of a bind group of buffers. */
+export interface BuffersLayout {
+  readonly label: string
+  readonly entries: GPUBindGroupLayoutEntry[]
+}
+
+/** What a driver needs in order to compile a kernel. */
+export interface KernelText {
+  /** WGSL with the entry point `main`. */
+  readonly code: string
+  /** Layouts of its bind groups, in order. */
+  readonly layouts: readonly BuffersLayout[]
+}
+
+/**
+ * Function that compiles kernels for a device that will launch them in their order.
+ *
+ * @param isOver  true once the device has launched them, or is closed
+ * @returns  how many it compiled
+ */
+export type CompileBeside = (kernels: readonly KernelText[], isOver: () => boolean) => Promise<number>
 
 /** Entry of a folder. */
 export interface FileEntry {

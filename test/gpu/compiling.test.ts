@@ -144,6 +144,35 @@ fn main(@builtin(global_invocation_id) id: vec3u) { y[id.x] = missing(x[id.x]); 
   })
 })
 
+test('kernels that are launched for the first time are told to who compiles beside, until they have been launched', async () => {
+  const told: { readonly code: string[]; readonly layouts: number[]; readonly isOver: () => boolean }[] = []
+  const beside = await openGpuOn({
+    ...testPlatform(),
+    compileBeside: () => (kernels, isOver) => {
+      const layouts = kernels.map((kernel) => kernel.layouts.reduce((sum, { entries }) => sum + entries.length, 0))
+      told.push({ code: kernels.map(({ code }) => code), layouts, isOver })
+      expect(isOver()).toBe(false)
+      // A failure there is none of the launches.
+      return Promise.reject(new Error('no second device'))
+    },
+  })
+  const step = () =>
+    noGrad(() =>
+      scope(() => {
+        const x = tensor([1, -1], [2])
+        return keep(add(relu(x), x))
+      }),
+    )
+  expect([...(await read(step()))]).toEqual([2, -1])
+  await beside.queue.finished()
+  expect([...(await read(step()))]).toEqual([2, -1])
+  // Once: the second step finds them compiled.
+  expect(told.map(({ layouts }) => layouts)).toEqual([beside.software ? [3, 4] : [2, 3]])
+  expect(told[0].code.every((code) => code.includes('fn main'))).toBe(true)
+  expect(told[0].isOver()).toBe(true)
+  beside.close()
+})
+
 test('a step asks for all its kernels before it waits for the first', async () => {
   const network = tinyModel({ seed: 1 })
   const optimizer = adam()([network.parameters()])

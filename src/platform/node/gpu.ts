@@ -37,7 +37,7 @@ const AVX512 = ['avx512f', 'avx512bw', 'avx512dq', 'avx512vl']
 /**
  * Lets Mesa's software adapter compute 16 numbers at a time where the processor can; by itself it does 8 (MIN2(…, 256)
  * in gallivm/lp_bld_init.c). On two cores of an AMD EPYC (Zen 5) mixed-precision convolutions are 1.6 times as fast so,
- * training in mixed precision 1.3 times and in float32 1.2 times; the first step compiles 3 to 4 s longer
+ * training in mixed precision 1.3 times and in float32 1.2 times; the first step compiles 1.6 s longer
  * (bench/results/steps-lavapipe.md). It is read when the driver is loaded; other drivers do not know it.
  *
  * @param flags  what the processor can do. Default: what Linux says

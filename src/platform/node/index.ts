@@ -3,6 +3,7 @@ import { OptionError } from '../../base/errors.ts'
 import { checkOptions, NUMBER, TEXT } from '../../base/options.ts'
 import type { Platform } from '../platform.ts'
 import { adapterAdvice } from './adapter-advice.ts'
+import { compileBeside } from './compile-beside.ts'
 import { datasets } from './archive.ts'
 import { nodeDecodePool } from './decode-pool.ts'
 import { nodeFiles } from './files.ts'
@@ -35,6 +36,7 @@ export function createNodePlatform(options: { threads?: number; webgpu?: 'dawn' 
       gpus.set(software, made)
       return made
     },
+    compileBeside: (adapter, openDevice) => compileBeside(adapter, openDevice),
     adapterAdvice: (asked) => adapterAdvice(asked),
     files: nodeFiles,
     // Also what a container allows.
