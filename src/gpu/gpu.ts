@@ -92,6 +92,8 @@ export class Gpu {
   /** Name that the adapter reports, e.g. `llvmpipe: Mesa 25.0.7`. */
   readonly name: string
   readonly vendor: string
+  /** Generation of the vendor's GPUs, as the adapter reports it, e.g. `adreno-6xx`. */
+  readonly architecture: string
   /** Device and driver, which determine the fastest kernels. */
   readonly identity: { readonly device: string; readonly driver: string }
   /** True if the CPU does the arithmetic. */
@@ -138,6 +140,7 @@ export class Gpu {
     this.device = device
     this.name = nameOf(info)
     this.vendor = info.vendor
+    this.architecture = info.architecture
     this.identity = {
       device: [info.vendor, info.architecture, info.device].filter((part) => part !== '').join(' '),
       // With Vulkan, this is the name and version of the driver.

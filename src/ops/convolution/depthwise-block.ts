@@ -26,13 +26,16 @@ const LARGE_IMAGE = 16 * 16
  * goes with the forward pass, which packs the filters for the others. With large filters they are not always faster (H200, f16,
  * 7×7): [64,32,32,96] takes 40 µs instead of 64, but 143 instead of 113 for the gradient of the weight; [64,8,8,384] 35 µs instead
  * of 28, but 58 instead of 79. Where their blocks are too large for the registers, they are, by a count of instructions, with
- * smaller ones.
+ * smaller ones, except where depthwise/backward-weight has room for two rows of sums and four pixels: 2.4 to 3.6 instructions for a
+ * multiplication instead of 4.9 to 6 (Adreno 6xx, f16, 7×7; bench/results/qualcomm-compiler.md).
  */
 export function computesBlocks(sizes: GroupedSizes, pass: 'forward' | 'backward-weight'): boolean {
   const { P, Q, R, S } = sizes
   if (!mayBlock(sizes) || Math.max(R, S) > LARGEST) return false
-  if (hasSmallFilters(sizes) || P * Q >= LARGE_IMAGE === (pass === 'forward')) return true
-  return !fitsRegisters(numbersOf(pass, sizes, largeBlock(pass, sizes)))
+  if (hasSmallFilters(sizes)) return true
+  const holdsLarge = fitsRegisters(numbersOf(pass, sizes, largeBlock(pass, sizes)))
+  if (holdsLarge) return P * Q >= LARGE_IMAGE === (pass === 'forward')
+  return pass === 'forward' || !fitsRegisters(4 * (3 * S + 4))
 }
 
 /**

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest'
-import { depthwiseBlock, numbersOf } from '../../../src/ops/convolution/depthwise-block.ts'
+import { computesBlocks, depthwiseBlock, numbersOf } from '../../../src/ops/convolution/depthwise-block.ts'
 import { groupedBlock, type GroupedSizes } from '../../../src/ops/convolution/grouped.ts'
 import { conv2d } from '../../../src/ops/conv2d.ts'
 import { backward } from '../../../src/tensor/backward.ts'
@@ -12,11 +12,12 @@ import { uniform } from '../../../src/testing/gradcheck.ts'
 import { openTestGpu } from '../../helpers/gpu.ts'
 
 const gpu = await openTestGpu()
-const own = { vendor: gpu.vendor, family: gpu.family }
+const own = { vendor: gpu.vendor, architecture: gpu.architecture, family: gpu.family }
 
-/** Makes kernels take the GPU for one of a vendor whose threads have few registers (Intel) or many. */
-function pretend(vendor: string): void {
-  Object.assign(gpu, { vendor, family: 'tile' })
+/** Makes kernels take the GPU for one of a vendor, and maybe architecture, whose threads have few registers (Intel) or many. */
+function pretend(name: string): void {
+  const [vendor, architecture = ''] = name.split(' ')
+  Object.assign(gpu, { vendor, architecture, family: 'tile' })
 }
 
 afterEach(() => Object.assign(gpu, own))
@@ -69,8 +70,8 @@ async function expectSame(f: (inputs: readonly Tensor[]) => Tensor, shapes: read
 }
 
 describe('what a thread keeps of a block', () => {
-  /** Numbers at most beside addresses, by vendor. Of 52 to 72 Intel's compiler writes up to 16 to memory: there is no smaller block. */
-  const MOST = { intel: 72, arm: 72, apple: 108, nvidia: 235 }
+  /** Numbers at most beside addresses, by vendor and architecture. Of 52 to 72 Intel's compiler writes up to 16 to memory: there is no smaller block. */
+  const MOST = { intel: 72, arm: 72, apple: 108, 'qualcomm adreno-6xx': 108, 'qualcomm adreno-7xx': 235, nvidia: 235 }
 
   test.each([3, 5, 7].flatMap((R) => [1, 2].map((STRIDE) => [R, STRIDE] as const)))(
     'depthwise, filters of %i px, stride %i',
@@ -83,9 +84,21 @@ describe('what a thread keeps of a block', () => {
       })
       Object.values(MOST).forEach((most, i) => expect(kept[i]).toBeLessThanOrEqual(most))
       // Where there is room it is used.
-      expect(kept[3]).toBeGreaterThan(MOST.intel)
+      expect(kept.at(-1)).toBeGreaterThan(MOST.intel)
+      expect(kept.at(-2)).toBe(kept.at(-1))
     },
   )
+
+  test.each([
+    ['intel', true, true],
+    ['apple', false, false],
+    ['qualcomm adreno-6xx', false, false],
+    ['nvidia', true, false],
+  ] as const)('the gradient of 7×7 filters on %s, of small and large images, by blocks: %s, %s', (name, ...blocks) => {
+    pretend(name)
+    const sizes = depthwiseSizes(7, 1)
+    expect([{ ...sizes, P: 8, Q: 8 }, sizes].map((one) => computesBlocks(one, 'backward-weight'))).toEqual(blocks)
+  })
 
   test('grouped', () => {
     const sizes = { ...depthwiseSizes(3, 1), GROUPS: 24 }
@@ -94,8 +107,12 @@ describe('what a thread keeps of a block', () => {
       const [y, dw] = (['forward', 'backward-weight'] as const).map((pass) => groupedBlock(pass, sizes))
       return { pixels: y.DOWN * y.ACROSS, filters: dw.TAPS, across: dw.ACROSS }
     }
-    for (const vendor of ['intel', 'apple']) expect(shapes(vendor)).toEqual({ pixels: 2, filters: 1, across: 1 })
-    expect(shapes('nvidia')).toEqual({ pixels: 8, filters: 3, across: 2 })
+    for (const vendor of ['intel', 'apple', 'qualcomm adreno-6xx']) {
+      expect(shapes(vendor)).toEqual({ pixels: 2, filters: 1, across: 1 })
+    }
+    for (const vendor of ['nvidia', 'qualcomm adreno-7xx']) {
+      expect(shapes(vendor)).toEqual({ pixels: 8, filters: 3, across: 2 })
+    }
   })
 
   function depthwiseSizes(R: number, STRIDE: number): GroupedSizes {
