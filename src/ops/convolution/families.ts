@@ -93,10 +93,12 @@ interface TileRule {
 const TILE_RULE: TileRule = { tiles: [TILES[0], TILES[4], TILES[1]], enough: 256 }
 
 /**
- * Rules by vendor, as the adapter reports it, from data sheets and not from measurements; the tuner replaces what they choose.
+ * Rules by vendor, as the adapter reports it, from data sheets and compilers and not from measurements; the tuner replaces
+ * what they choose.
  *
  * - The sums of a thread must stay in registers, beside operands and indices: 4×4 where these are few
- * (src/gpu/registers.ts). Qualcomm publishes no number; 8×4 sums are half of the usual.
+ * (src/gpu/registers.ts). Qualcomm's hold 8×4, but with 4×4 two to three times as many threads, and fewer instructions for a
+ * multiplication in most kernels (bench/results/qualcomm-compiler.md).
  * - `enough` is two workgroups for each core of the vendor's largest GPU, as on an H200: 80 cores of Apple (M3 Ultra), 32 of
  * Intel (Arc A770), 24 of Arm (Immortalis-G925), and not more for Qualcomm.
  */
@@ -104,7 +106,7 @@ const TILE_RULES: Readonly<Record<string, TileRule>> = {
   apple: { ...TILE_RULE, enough: 160 },
   arm: { tiles: [TILES[3], TILES[1]], enough: 48 },
   intel: { tiles: [TILES[3], TILES[1]], enough: 64 },
-  qualcomm: { tiles: [TILES[4], TILES[1]], enough: 48 },
+  qualcomm: { tiles: [TILES[3], TILES[1]], enough: 48 },
 }
 
 /** TILE_M and TILE_N of a workgroup, and the number of subgroups along each. */
