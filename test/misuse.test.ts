@@ -266,6 +266,10 @@ describe.each<[string, readonly (readonly [text: string, call: () => unknown])[]
       ],
       ['a metric that gives nothing', () => learner({ metrics: [function nothing() {}] }).validate()],
       ['a loss that waits', () => learner({ loss: { ...wgrad.crossEntropy(), each: async () => 1 } }).validate()],
+      [
+        'a loss with a function of its own for predictions',
+        () => learner({ loss: { ...wgrad.crossEntropy(), probabilities: tensors.softmax } }).validate(),
+      ],
       ['a loss that is a number', () => learner({ loss: { ...wgrad.crossEntropy(), mean: () => 1 } }).fit(1)],
       [
         'a model that waits',

@@ -139,7 +139,7 @@ export const RATE: Kind = oneOf(NUMBER, {
 
 /** Checks of the options of a learner. */
 export const LEARNER_KINDS: Kinds<LearnerOptions> = {
-  loss: objectWith('a loss, such as crossEntropy()', 'mean', 'each', 'probabilities'),
+  loss: objectWith('a loss, such as crossEntropy()', 'mean', 'each'),
   metrics: listOf(METRIC),
   optimizer: { ...FUNCTION, expected: 'an optimizer factory, such as adam()' },
   lr: NUMBER,

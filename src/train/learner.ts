@@ -35,7 +35,7 @@ import {
   type LearningRate,
 } from './learner-options.ts'
 import { LOADER, LOADERS, MODULE, OPTIMIZER } from './fit/kinds.ts'
-import { lossFor, type Loss } from './fit/losses.ts'
+import { lossFor, requireNamedActivation, type Loss } from './fit/losses.ts'
 import type { Evaluation, ItemPredictions } from './fit/evaluation.ts'
 import { Interruption } from './fit/interruption.ts'
 import { checkedMetrics, type Metric } from './fit/metrics.ts'
@@ -306,7 +306,7 @@ export class Learner implements FittingState {
       const { predictItems } = await import('./running.ts')
       checkOptions('getPredictions', options, { loader: LOADER })
       const { loader = this.loaders.valid } = options
-      return predictItems(this, loader, {}, (outputs) => this.loss.probabilities(outputs))
+      return predictItems(this, loader, {}, this.loss)
     })
   }
 
@@ -576,6 +576,7 @@ export class Learner implements FittingState {
   private requireParts(): Platform {
     checkArgument('learner', 'loaders', this.loaders, LOADERS)
     checkArgument('learner', 'loss', this.loss, LEARNER_KINDS.loss)
+    requireNamedActivation(this.loss)
     checkArgument('learner', 'callbacks', this.callbacks, LEARNER_KINDS.callbacks)
     return this.platform
   }

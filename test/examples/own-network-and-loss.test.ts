@@ -14,7 +14,7 @@ import {
   Sequential,
   type LayerRow,
 } from 'wgrad/nn'
-import { add, defineOp, empty, item, launch, read, registerShader, relu, softmax, sum, tensor } from 'wgrad/tensor'
+import { add, defineOp, empty, item, launch, read, registerShader, relu, sum, tensor } from 'wgrad/tensor'
 import type { Shape, Tensor } from 'wgrad/tensor'
 import { expect, test } from 'vitest'
 import { drawnImages, openQuietGpu } from './drawn-images.ts'
@@ -134,7 +134,7 @@ const squaredError: Loss = {
   replayable: true,
   mean: (outputs, targets) => sum(squares([outputs, targets.a], { scale: 1 / outputs.shape[0] })),
   each: (outputs, targets) => squares([outputs, targets.a], { scale: 1 }),
-  probabilities: softmax,
+  activation: 'softmax',
 }
 
 test('the loss is the formula', async () => {

@@ -3,7 +3,7 @@
  * callbacks, mixed precision, replayed steps, files and figures.
  */
 import { adam, crossEntropy } from 'wgrad'
-import { backward, item, noGrad, read, release, scope } from 'wgrad/tensor'
+import { backward, item, noGrad, read, release, scope, softmax } from 'wgrad/tensor'
 import { LossScaler } from 'wgrad/train'
 import { expect, test } from 'vitest'
 import { drawnImages, openQuietGpu, smallNetwork } from './drawn-images.ts'
@@ -48,7 +48,7 @@ test('a loop written out trains the network', async () => {
   model.eval()
   let items = 0
   for await (const batch of loaders.valid.batches()) {
-    const probabilities = noGrad(() => scope(() => loss.probabilities(model.forward(batch.input('f32')))))
+    const probabilities = noGrad(() => scope(() => softmax(model.forward(batch.input('f32')))))
     const rows = await read(probabilities)
     release(probabilities)
     for (let n = 0; n < batch.count; n++) {

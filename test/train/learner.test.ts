@@ -4,6 +4,7 @@ import { imagenetStats, normalize } from '../../src/data/augment/normalize.ts'
 import { augTransforms } from '../../src/data/augment/transforms.ts'
 import type { EpochOptions } from '../../src/data/loader.ts'
 import type { Parameter } from '../../src/nn/parameter.ts'
+import { sigmoid } from '../../src/ops/activations.ts'
 import { read } from '../../src/tensor/read-write.ts'
 import {
   Cancel,
@@ -16,7 +17,7 @@ import {
 import { Learner } from '../../src/train/learner.ts'
 import { mixUp } from '../../src/train/callbacks/mixup.ts'
 import { predictItems } from '../../src/train/fit/evaluate.ts'
-import { labelSmoothing } from '../../src/train/fit/losses.ts'
+import { crossEntropy, labelSmoothing, type Loss } from '../../src/train/fit/losses.ts'
 import { accuracy, argmax } from '../../src/train/fit/metrics.ts'
 import { combinePasses } from '../../src/train/results/tta.ts'
 import { openTestGpu } from '../helpers/gpu.ts'
@@ -420,6 +421,24 @@ describe('measuring', () => {
     expect(argmax(predictions).length).toBe(6)
   })
 
+  test.each(['softmax', 'sigmoid'] as const)(
+    'are those of one image, by the %s of a loss of your own',
+    async (activation) => {
+      const { name, mean, each } = crossEntropy()
+      const { learner, loaders } = await tinyLearner({ loss: { name, mean, each, activation } })
+      const { predictions, items } = await learner.getPredictions()
+      const { probabilities } = await learner.predict(loaders.valid.pictures.items[items[0]])
+      probabilities.forEach((value, i) => expect(value).toBeCloseTo(predictions.data[i], 5))
+      expect((await learner.tta()).predictions.data[0]).toBeCloseTo(predictions.data[0], 5)
+    },
+  )
+
+  test('a function for predictions, which no exported model would have, is refused', async () => {
+    const { learner } = await tinyLearner({ loss: { ...crossEntropy(), probabilities: sigmoid } as Loss })
+    await expect(learner.getPredictions()).rejects.toThrow('predictions are made by its `activation`')
+    expect(() => learner.predictor()).toThrow('in place of `probabilities`')
+  })
+
   test('the items of training are measured like those of validation: each once, in order, nothing random', async () => {
     const data = { train: 10, batchSize: 4, batchTransforms: augTransforms() }
     const {
@@ -494,8 +513,7 @@ describe('measuring', () => {
     ])
     batches.mockRestore()
 
-    const predict = (pass: EpochOptions) =>
-      predictItems(learner, valid, pass, (outputs) => learner.loss.probabilities(outputs))
+    const predict = (pass: EpochOptions) => predictItems(learner, valid, pass, learner.loss)
     const drawn: Float32Array[] = []
     for (const pass of [1, 2, 3, 4]) drawn.push((await predict({ draws: 'train', pass })).predictions.data)
     expect(new Set(drawn.map((data) => data.join())).size).toBe(4)

@@ -130,7 +130,7 @@ export async function exportLearner(
 async function suggestedThreshold(state: RunningFit): Promise<number> {
   const { valid } = state.loaders
   const { threshold, right, wrong, rightKnown, wrongKnown } = suggestThreshold(
-    await predictItems(state, valid, {}, (outputs) => state.loss.probabilities(outputs)),
+    await predictItems(state, valid, {}, state.loss),
   )
   state.platform.log(
     `export: "none of these" below a probability of ${threshold.toFixed(3)}; of the validation items that leaves ` +

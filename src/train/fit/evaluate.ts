@@ -8,6 +8,7 @@ import { noGrad } from '../../tensor/op.ts'
 import { release, scope } from '../../tensor/scope.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import { read } from '../../tensor/read-write.ts'
+import { activated } from './activated.ts'
 import { Cancel } from './callback.ts'
 import type { Evaluation, ItemPredictions } from './evaluation.ts'
 import { announceBatch, withinStep, type RunningFit } from './events.ts'
@@ -62,13 +63,13 @@ export function requireLabels(where: string, { labelled, items }: Loader): void 
  *
  * @param pass        options of the pass over the loader that differ from this, such as random transforms (`draws:
  *   'train'`)
- * @param activation  function applied to the outputs, [N,K] f32, before they are read. Default: the outputs themselves
+ * @param predictor  its `activation` is applied to the outputs before they are read. Default: the outputs themselves
  */
 export async function predictItems(
   state: RunningFit,
   loader: Loader,
   pass: EpochOptions = {},
-  activation: (outputs: Tensor) => Tensor = (outputs) => outputs,
+  predictor: Pick<Loss, 'activation'> = { activation: 'none' },
 ): Promise<ItemPredictions> {
   const { valid } = state.loaders
   const used = normalizedAs(valid, loader)
@@ -88,7 +89,7 @@ export async function predictItems(
     state.iteration = batch.index
     announceBatch(state, batch, false)
     batch.write()
-    const { outputs, losses } = scope(() => noGrad(() => evaluationStep(state, batch, activation)))
+    const { outputs, losses } = scope(() => noGrad(() => evaluationStep(state, batch, predictor)))
     columns = outputs.shape[1]
     // The reads are already submitted, so the tensors can be released.
     const part = Promise.all([read(outputs), losses && read(losses)]).then(([rows, each]) => {
@@ -140,14 +141,14 @@ function joinedTargets({ columns }: TargetCodec, parts: readonly TargetNumbers[]
 
 type EvaluationStep = { readonly outputs: Tensor; readonly losses: Tensor | undefined }
 
-function evaluationStep(state: RunningFit, batch: Batch, activation: (outputs: Tensor) => Tensor): EvaluationStep {
+function evaluationStep(state: RunningFit, batch: Batch, predictor: Pick<Loss, 'activation'>): EvaluationStep {
   const step = beginStep(state, batch)
   let result: EvaluationStep | undefined
   withinStep(state, 'batch', step, () => {
     const outputs = forward(state, step)
     const labelled = batch.labels.length > 0
     const losses = labelled ? setLoss(state, step, state.loss.each(outputs, step.targets)) : undefined
-    result = { outputs: activation(outputs), losses }
+    result = { outputs: activated(predictor, outputs), losses }
   })
   if (!result) throw new Cancel('validate', 'a callback cancelled a batch, so the result would be incomplete')
   return result

@@ -6,9 +6,7 @@ import type { Targets } from '../../data/batch.ts'
 import { outputsOf, type TargetCodec } from '../../data/targets.ts'
 import { absoluteError, huberError, squaredError } from '../../ops/regression-errors.ts'
 import { mul } from '../../ops/mul.ts'
-import { sigmoid } from '../../ops/activations.ts'
 import { sigmoidCrossEntropy } from '../../ops/binary-cross-entropy.ts'
-import { softmax } from '../../ops/softmax.ts'
 import { softmaxCrossEntropy } from '../../ops/cross-entropy.ts'
 import { constant } from '../../tensor/constant.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
@@ -17,7 +15,7 @@ import { replayable } from './replayable.ts'
 /** Function from outputs to predictions. */
 export type Activation = 'softmax' | 'sigmoid' | 'none'
 
-/** Loss function: the scalar that training minimizes, and the conversion of outputs to probabilities. */
+/** Loss function: the scalar that training minimizes, and the name of what turns outputs into predictions. */
 export interface Loss {
   readonly name: string
   /**
@@ -41,8 +39,8 @@ export interface Loss {
    */
   readonly takes?: 'classes' | 'numbers'
   /**
-   * Function that `probabilities` computes, which exported models and ONNX files compute as well: 'softmax', 'sigmoid', or
-   * 'none' for outputs that are the prediction. Default 'softmax'
+   * Function from outputs to predictions, of a learner, of exported models and of ONNX files: 'softmax' for probabilities with
+   * the sum 1, 'sigmoid' for one probability per output, or 'none' for outputs that are the prediction. Default 'softmax'
    */
   readonly activation?: Activation
   /** Probability above which a label counts, where an image may have several. Default 0.5 */
@@ -54,8 +52,6 @@ export interface Loss {
    * multiplied by that of its label.
    */
   each(outputs: Tensor, targets: Targets): Tensor
-  /** Computes predictions, [N,K] f32, from outputs [N,K] f32: probabilities, of classes with the sum 1; or numbers. */
-  probabilities(outputs: Tensor): Tensor
 }
 
 /** Options of the losses of class labels. */
@@ -165,7 +161,6 @@ export function binaryCrossEntropy(options: BinaryCrossEntropyOptions = {}): Los
     options: { ...(weight && { weight: [...weight] }), ...(posWeight && { posWeight: [...posWeight] }) },
     mean: (outputs, targets) => loss(outputs, targets, 'mean'),
     each: (outputs, targets) => loss(outputs, targets, 'rows'),
-    probabilities: sigmoid,
   })
 }
 
@@ -249,7 +244,6 @@ function numberLoss(name: string, options: Readonly<Record<string, Json>>, error
     options,
     mean: (outputs, { a }) => error(outputs, a, { reduction: 'mean' }),
     each: (outputs, { a }) => error(outputs, a, { reduction: 'rows' }),
-    probabilities: (outputs) => outputs,
   })
 }
 
@@ -259,6 +253,17 @@ function numberLoss(name: string, options: Readonly<Record<string, Json>>, error
  */
 export function lossFor({ kind, columns }: TargetCodec): Loss {
   return columns === 'class' ? crossEntropy() : kind === 'multiCategory' ? binaryCrossEntropy() : mseLoss()
+}
+
+/**
+ * Refuses a loss with a function `probabilities`, which a loss had up to version 0.1.0: files of models hold the name of an
+ * `activation` and no function, so that they would predict something else.
+ */
+export function requireNamedActivation(loss: Loss): void {
+  if (!('probabilities' in loss)) return
+  throw new OptionError(`loss ${loss.name}`, 'predictions are made by its `activation`, and by no function', {
+    fix: "give activation: 'softmax', 'sigmoid' or 'none' in place of `probabilities`",
+  })
 }
 
 /**
@@ -313,7 +318,6 @@ function classLoss(
     ...(weight && { classWeights: [...weight] }),
     mean: (outputs, targets) => loss(outputs, targets, 'mean'),
     each: (outputs, targets) => loss(outputs, targets, 'none'),
-    probabilities: softmax,
   })
 }
 

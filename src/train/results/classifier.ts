@@ -20,7 +20,7 @@ import { noGrad } from '../../tensor/op.ts'
 import { read, tensor } from '../../tensor/read-write.ts'
 import { release, scope } from '../../tensor/scope.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
-import { activated } from './activated.ts'
+import { activated } from '../fit/activated.ts'
 import {
   checkedThreshold,
   type CompleteParts,

@@ -30,7 +30,7 @@ import { keep, release, scope } from '../../tensor/scope.ts'
 import type { Shape } from '../../tensor/shape.ts'
 import { Tensor } from '../../tensor/tensor.ts'
 import { outputName } from '../../data/targets.ts'
-import { activated } from './activated.ts'
+import { activated } from '../fit/activated.ts'
 import type { Predictor } from './predictor.ts'
 
 /** Options of `gradCam`. */

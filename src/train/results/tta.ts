@@ -58,8 +58,7 @@ export async function testTimeAugmentation(
       fix: 'leave one of them out',
     })
   }
-  const predict = (pass: EpochOptions) =>
-    predictItems(state, loader, pass, (outputs) => state.loss.probabilities(outputs))
+  const predict = (pass: EpochOptions) => predictItems(state, loader, pass, state.loss)
   const drawn: ItemPredictions[] = []
   for (let pass = 1; pass <= n; pass++) drawn.push(await predict({ draws: 'train', pass }))
   const plain = await predict({})
