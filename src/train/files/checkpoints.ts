@@ -274,8 +274,12 @@ async function restore(state: RunningFit, path: string, { model, saved, remember
   addGradients(state, model.gradients)
   const names = columnNames(state)
   for (const row of recorder.rows) platform.log(tableLine(names, cells(row)))
-  platform.log(`continued from ${path}, ${saved.epochsDone} of ${state.epochs} epochs done`)
-  return saved.epochsDone === state.epochs
+  const over = saved.epochsDone === state.epochs
+  // A fit that ended early counts as over, with fewer epochs than it was to have.
+  const done = over ? (recorder.rows.at(-1)?.epoch ?? -1) + 1 : saved.epochsDone
+  const early = done < saved.epochsDone ? ': it ended early' : ''
+  platform.log(`continued from ${path}, ${done} of ${state.epochs} epochs done${early}`)
+  return over
 }
 
 /** Restores the state of one callback. @throws DataError  naming the file, if the callback refuses the state */

@@ -192,6 +192,7 @@ describe('an interrupted fit that is continued ends with the same numbers, to th
     expect(ended.recorder.rows).toHaveLength(3)
     const again = await run({ ...setting, files }, { checkpoint: FILE, resume: true })
     expect(await outcome(again.learner)).toEqual(await outcome(ended))
+    expect(again.lines.at(-1)).toBe(`continued from ${FILE}, 3 of 4 epochs done: it ended early`)
   })
 
   test('a fit that a callback cancels before it began leaves the checkpoint as it was', async () => {
