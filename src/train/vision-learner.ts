@@ -16,17 +16,19 @@ export interface VisionLearnerOptions
   extends Omit<LearnerOptions, 'groups'>, Partial<VisionModelOptions>, Pick<HubOptions, 'sha256' | 'revision'> {
   /**
    * Weights of the body: the path of a file (`.safetensors`, `.pth`), the name of a model on the hub, what `readPretrained`
-   * returned, or `true` for the weights in `pretrainedNames`. The body is then frozen. Default none
+   * returned, or `true` for the weights in `pretrainedNames`. The body is then frozen. Default false: random ones
    */
-  readonly pretrained?: string | true | Pretrained
+  readonly pretrained?: string | boolean | Pretrained
   /** Normalize images as the pretrained weights expect, where the loaders do not normalize. Default true */
   readonly normalize?: boolean
 }
 
 const PRETRAINED: Kind = {
-  expected: 'a path, a name on the hub, true, or what readPretrained returned',
+  expected: 'a path, a name on the hub, true, false, or what readPretrained returned',
   is: (value) =>
-    value === true || (typeof value === 'string' && value !== '') || (value instanceof Object && 'weights' in value),
+    typeof value === 'boolean' ||
+    (typeof value === 'string' && value !== '') ||
+    (value instanceof Object && 'weights' in value),
 }
 const { groups: _groups, ...LEARNER } = LEARNER_KINDS
 const KINDS: Kinds<VisionLearnerOptions> = {
@@ -101,7 +103,7 @@ export async function visionLearner(
     ...learning
   } = options
   const unread = Object.entries({ sha256, revision }).find(([, value]) => value !== undefined)
-  if (unread && (pretrained === undefined || typeof pretrained === 'object')) {
+  if (unread && (!pretrained || typeof pretrained === 'object')) {
     throw new OptionError('visionLearner', `${unread[0]} is that of weights that are read, and none are`, {
       given: { [unread[0]]: unread[1], pretrained: pretrained ? 'weights in memory' : 'none' },
       fix: 'name them: { pretrained: … }, or leave it out',
@@ -115,7 +117,7 @@ export async function visionLearner(
   const model = visionModel(backbone, sizes)
   const { firstGroup } = backbone.body({ ...bodyOptions })
   const groups: LearnerOptions['groups'] = (whole) => visionGroups(whole, firstGroup)
-  if (pretrained === undefined) return new VisionLearner(loaders, model, { ...learning, groups })
+  if (!pretrained) return new VisionLearner(loaders, model, { ...learning, groups })
 
   const [{ readPretrained }, { loadWeights }] = await Promise.all([
     import('./files/pretrained.ts'),

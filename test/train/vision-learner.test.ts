@@ -183,9 +183,9 @@ describe('freezing', () => {
     expect(lines.join('\n')).not.toContain('nothing is frozen')
   })
 
-  test('without pretrained weights nothing is frozen', async () => {
+  test.each([{}, { pretrained: false }])('without pretrained weights nothing is frozen: %j', async (none) => {
     const { loaders, lines } = await setting()
-    const learner = await visionLearner(loaders, resnet18, { hidden: 16 })
+    const learner = await visionLearner(loaders, resnet18, { ...none, hidden: 16 })
     expect(learner.model.parameters().every(({ leaf }) => leaf.trainable)).toBe(true)
     expect(learner.pretrained).toBeUndefined()
     expect(learner.loaders).toBe(loaders)
