@@ -8,6 +8,7 @@ import { read } from '../../src/tensor/read-write.ts'
 import { loadLearner } from '../../src/train/files/export.ts'
 import { pretrainedConfig, readPretrained } from '../../src/train/files/pretrained.ts'
 import { partsThatDecide } from '../../src/train/fit/replay.ts'
+import { scheduler } from '../../src/train/callbacks/scheduler.ts'
 import { accuracy } from '../../src/train/fit/metrics.ts'
 import { visionLearner, type VisionLearnerOptions } from '../../src/train/vision-learner.ts'
 import { fakePlatform } from '../helpers/fake-platform.ts'
@@ -190,6 +191,18 @@ describe('freezing', () => {
     expect(learner.pretrained).toBeUndefined()
     expect(learner.loaders).toBe(loaders)
     expect(lines).toEqual([])
+  })
+
+  test('schedules for another number of groups are refused by the fit that they are given to', async () => {
+    const learner = await visionLearner(await tinyLoaders(), resnet18, { pretrained: false, hidden: 16 })
+    const lr = () => 1e-3
+    const fit = (count: number) =>
+      learner.fit(1, 1e-3, { callbacks: [scheduler(Array.from({ length: count }, () => ({ lr })))] })
+    await expect(fit(1)).rejects.toThrow(
+      /^scheduler: there must be schedules for every parameter group\n +schedules +1\n +groups +3/,
+    )
+    await fit(3)
+    expect(() => scheduler({ lr } as never)).toThrow('scheduler: groups is not of the right kind')
   })
 })
 
