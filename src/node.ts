@@ -18,7 +18,7 @@ import * as pretrained from './train/files/pretrained.ts'
 import type { Predictor } from './train/results/predictor.ts'
 
 export * from './index.ts'
-export { createNodePlatform, nodePlatform } from './platform/node/index.ts'
+export { createNodePlatform, nodePlatform, type NodePlatformOptions } from './platform/node/index.ts'
 
 /**
  * Opens the fastest GPU there is and makes it the one that operations run on. Where there is only a software adapter, which

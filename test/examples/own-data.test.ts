@@ -1,11 +1,11 @@
 /**
  * Data of your own: images that a table of one's own describes, with a rule that decides which are measured on. A
- * `DataBlock` takes a function for each: items, labels, split.
+ * `DataBlock` takes a function for each: items, labels, split. Images need not be files: the rows of a database will do.
  */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { CategoryBlock, DataBlock, ImageBlock, Learner, resize, sampleData } from 'wgrad'
+import { CategoryBlock, createNodePlatform, DataBlock, ImageBlock, Learner, resize, sampleData } from 'wgrad'
 import type { Splitter } from 'wgrad/data'
 import { expect, test } from 'vitest'
 import { openQuietGpu, smallNetwork } from './drawn-images.ts'
@@ -60,4 +60,32 @@ test('a ledger becomes loaders that a learner trains on', async () => {
   const learner = new Learner(loaders, smallNetwork())
   await learner.fit(1, 1e-3)
   expect(learner.recorder.losses.length).toBe(3)
+})
+
+test('images of a database are trained on and predicted without a file', async () => {
+  const folder = await sampleData({ images: 50, platform })
+  // A table with the columns key, shows and image, which holds the bytes of a JPEG; a query may be awaited as well.
+  const table = new Map<string, { readonly shows: string; readonly image: Uint8Array }>()
+  for (const shows of ['ring', 'star']) {
+    for (const file of readdirSync(join(folder, 'train', shows))) {
+      table.set(`${shows}-${file}`, { shows, image: readFileSync(join(folder, 'train', shows, file)) })
+    }
+  }
+
+  const database = createNodePlatform({ threads: 1, read: (key) => table.get(key)?.image })
+  const loaders = await new DataBlock({
+    blocks: [ImageBlock(), CategoryBlock()],
+    getItems: () => [...table.keys()],
+    getY: (key) => table.get(key)?.shows,
+    itemTransforms: [resize(24)],
+  }).loaders('', { batchSize: 2, seed: 1, platform: { ...database, log: () => {}, status: undefined } })
+
+  expect(loaders.train.items.length + loaders.valid.items.length).toBe(table.size)
+  const learner = new Learner(loaders, smallNetwork())
+  await learner.fit(1, 1e-3)
+  const [key] = table.keys()
+  const { probabilities } = await learner.predict(key)
+  expect([...probabilities]).toEqual([...(await learner.predict(table.get(key)!.image)).probabilities])
+  await expect(learner.predict('star-none.jpg')).rejects.toThrow('star-none.jpg: no such file or folder')
+  await database.decoder.close()
 })

@@ -9,6 +9,7 @@ import { DataError, DecodeError, OptionError } from '../../src/base/errors.ts'
 import { serveDecoding } from '../../src/platform/decode-jobs.ts'
 import { defaultThreads, ThreadedDecodePool } from '../../src/platform/decode-pool.ts'
 import type { DecodeJob, DecodeReply, DecodeThread, StartThread } from '../../src/platform/decode-pool.ts'
+import { createNodePlatform } from '../../src/platform/node/index.ts'
 import { nodeDecodePool } from '../../src/platform/node/decode-pool.ts'
 import { encodePng } from '../../src/platform/node/png.ts'
 import { absentDecoder } from '../../src/platform/node/sharp.ts'
@@ -54,6 +55,30 @@ describe('in place', () => {
     const crop = await pool.decode({ path: 'gone.png', from: whole, resize })
     expect(crop).toEqual(await pool.decode({ path, resize }))
     expect(crop.data.buffer).toBeInstanceOf(ArrayBuffer)
+  })
+
+  test('reads what is not a file by a function, once for each image, and the rest from the disk', async () => {
+    const path = join(folder, 'image.png')
+    const read = vi.fn<(name: string) => Uint8Array | undefined>((name) =>
+      name === 'row 7' ? readFileSync(path) : undefined,
+    )
+    const { decoder, files } = createNodePlatform({ threads: 0, read })
+    const whole = await nodeDecodePool(0).decode({ path })
+    expect(await decoder.decode({ path: 'row 7' })).toEqual(whole)
+    expect(await decoder.decode({ path })).toEqual(whole)
+    expect(String(await rejection(decoder.decode({ path: 'row 8' })))).toBe('DataError: row 8: no such file or folder')
+    expect(read.mock.calls).toEqual([['row 7'], [path], ['row 8']])
+    await decoder.decode({ path: 'row 7', bytes: readFileSync(path) })
+    await decoder.decode({
+      path: 'row 7',
+      from: whole,
+      resize: { width: 2, height: 2, method: 'crop', position: [0, 0] },
+    })
+    expect(read).toHaveBeenCalledTimes(3)
+    expect([await files.read('row 7'), files.glance]).toEqual([readFileSync(path), undefined])
+    expect(() => createNodePlatform({ read: new Map() as never })).toThrow(
+      'createNodePlatform: read is not of the right',
+    )
   })
 
   test('refuses with the path', async () => {

@@ -13,8 +13,15 @@ import { pngReader } from './png.ts'
 import { sharpDecoder } from './sharp.ts'
 import { turboDecoder } from './turbo.ts'
 
-/** Decodes image files on worker threads; threads = 0 decodes in place, the only way when run from the sources. */
-export function nodeDecodePool(threads = defaultThreads(availableParallelism())): DecodePool {
+/**
+ * Decodes image files on worker threads; threads = 0 decodes in place, the only way when run from the sources.
+ *
+ * @param read  function that reads files here. Default: the threads read them
+ */
+export function nodeDecodePool(
+  threads = defaultThreads(availableParallelism()),
+  read?: (path: string) => Promise<Uint8Array>,
+): DecodePool {
   checkThreads(threads)
   const pool = threads === 0 ? inPlaceDecodePool(decodeFile) : new ThreadedDecodePool(threads, startWorker)
   return {
@@ -23,7 +30,8 @@ export function nodeDecodePool(threads = defaultThreads(availableParallelism()))
     decode: async (request) => {
       // Its libraries must be loaded by the main thread before any other, where a worker uses them and then ends.
       await sharpDecoder()
-      return pool.decode(request)
+      const held = request.bytes ?? request.from
+      return pool.decode(held || !read ? request : { ...request, bytes: await read(request.path) })
     },
     formats: sharpDecoder,
     close: () => pool.close(),

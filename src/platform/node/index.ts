@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { OptionError } from '../../base/errors.ts'
-import { checkOptions, NUMBER, TEXT } from '../../base/options.ts'
-import type { Platform } from '../platform.ts'
+import { checkOptions, FUNCTION, NUMBER, TEXT } from '../../base/options.ts'
+import type { Files, Platform } from '../platform.ts'
 import { adapterAdvice } from './adapter-advice.ts'
 import { compileBeside } from './compile-beside.ts'
 import { datasets } from './archive.ts'
@@ -13,17 +13,33 @@ import { log, onInterrupt, terminalStatus } from './terminal.ts'
 import { drawText } from './text.ts'
 import { weigh } from './weigh.ts'
 
+/** Options of `createNodePlatform`. */
+export interface NodePlatformOptions {
+  /** Decoding threads; 0 decodes in place. Default: one fewer than processors, at most 16 */
+  readonly threads?: number
+  /**
+   * Implementation of WebGPU: `dawn`, the package webgpu, or `runtime`, that of the runtime itself, which Deno has. Default: the
+   * setting `WEBGPU`, otherwise `dawn`, and `runtime` where Dawn's binding does not load
+   */
+  readonly webgpu?: 'dawn' | 'runtime'
+  /**
+   * Function that returns the contents of an image that is not on the disk, such as one of a database: bytes of a JPEG or PNG
+   * by the name that `getItems` gave it, or undefined for a path on the disk. Default: all are on the disk
+   */
+  readonly read?: (path: string) => Uint8Array | undefined | Promise<Uint8Array | undefined>
+}
+
 /**
  * Node, Deno or Bun as a platform. Nothing starts before it is asked for: Dawn with the first `gpu()`, threads with the
  * first image.
  *
- * @param options.threads  decoding threads; 0 decodes in place. Default: one fewer than processors, at most 16
- * @param options.webgpu   implementation of WebGPU: `dawn`, the package webgpu, or `runtime`, that of the runtime itself,
- *                         which Deno has. Default: the setting `WEBGPU`, otherwise `dawn`, and `runtime` where Dawn's binding
- *                         does not load
+ *   const platform = createNodePlatform({ read: (name) => images.get(name) })
+ *   const loaders = await new DataBlock({ getItems: () => [...images.keys()], … }).loaders('', { platform })
  */
-export function createNodePlatform(options: { threads?: number; webgpu?: 'dawn' | 'runtime' } = {}): Platform {
-  checkOptions('createNodePlatform', options, { threads: NUMBER, webgpu: TEXT })
+export function createNodePlatform(options: NodePlatformOptions = {}): Platform {
+  checkOptions('createNodePlatform', options, { threads: NUMBER, webgpu: TEXT, read: FUNCTION })
+  const { threads, webgpu, read } = options
+  const files = read ? readBy(read) : nodeFiles
   const gpus = new Map<boolean, Promise<GPU>>()
   const runtime = 'navigator' in globalThis ? (navigator as { readonly gpu?: GPU }).gpu : undefined
   return {
@@ -31,18 +47,18 @@ export function createNodePlatform(options: { threads?: number; webgpu?: 'dawn' 
     gpu(software = false) {
       const known = gpus.get(software)
       if (known) return known
-      const choice = webGpuChoice(options.webgpu)
+      const choice = webGpuChoice(webgpu)
       const made = chooseGpu(choice, software, { dawn: createGpu, runtime, log })
       gpus.set(software, made)
       return made
     },
     compileBeside: (adapter, openDevice) => compileBeside(adapter, openDevice),
     adapterAdvice: (asked) => adapterAdvice(asked),
-    files: nodeFiles,
+    files,
     // Also what a container allows.
     availableBytes: () => process.availableMemory(),
     weigh,
-    decoder: nodeDecodePool(options.threads),
+    decoder: nodeDecodePool(threads, read && files.read),
     datasets,
     encodePng,
     drawText,
@@ -55,6 +71,12 @@ export function createNodePlatform(options: { threads?: number; webgpu?: 'dawn' 
     waitFor,
     onInterrupt,
   }
+}
+
+/** Files of the disk, and what a function reads, which has no first bytes that cost less than all of them. */
+function readBy(read: NonNullable<NodePlatformOptions['read']>): Files {
+  const { glance: _glance, ...disk } = nodeFiles
+  return { ...disk, read: async (path) => (await read(path)) ?? disk.read(path) }
 }
 
 function webGpuChoice(option: string | undefined): WebGpuChoice | undefined {
