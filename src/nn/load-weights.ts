@@ -148,7 +148,7 @@ function summedColors({ shape, data }: StateEntry): StateEntry {
 
 /** Returns a function that is true for names in the head: the last layer of a model that has weights. */
 function headOf(model: Module): (name: string) => boolean {
-  const head = model.children().findLast(([, child]) => child.states().length > 0)?.[0]
+  const head = model.children().findLast(([, child]) => child.parameters().length > 0)?.[0]
   return (name) => head !== undefined && name.startsWith(`${head}.`)
 }
 

@@ -125,12 +125,18 @@ export abstract class Module {
     return this.collect(({ ownBuffers }) => ownBuffers)
   }
 
-  /** Returns parameters and running statistics, in the order of a PyTorch checkpoint. @throws  as `parameters` */
+  /**
+   * Returns parameters and running statistics, in the order of a PyTorch checkpoint. Their paths then begin at this module, also
+   * where another that holds some of its layers, such as one for features of a trained model, named them last.
+   *
+   * @throws  as `parameters`
+   */
   states(): readonly StateTensor[] {
+    this.putUnder('')
     return this.collect(({ ownStates }) => ownStates)
   }
 
-  /** Reads all weights and running statistics by path, in PyTorch's layouts. */
+  /** Reads all weights and running statistics by their paths from this module on, in PyTorch's layouts. */
   stateDict(): Promise<StateDict> {
     return stateDict(this.states())
   }
@@ -174,7 +180,7 @@ export abstract class Module {
   protected addChild<Child extends Module>(name: string, child: Child): Child {
     this.claim(name)
     this.ownChildren.push([name, child])
-    child.putUnder(name)
+    child.putUnder(`${name}.`)
     return child
   }
 
@@ -182,10 +188,10 @@ export abstract class Module {
     return [...this.ownParameters, ...this.ownBuffers]
   }
 
-  /** Gives everything that this module holds its path, which begins with the path of this module. */
-  private putUnder(path: string): void {
-    for (const state of this.ownStates) state.putUnder(path)
-    for (const [name, child] of this.ownChildren) child.putUnder(`${path}.${name}`)
+  /** Gives everything that this module holds its path, which begins with a prefix such as `layer1.`. */
+  private putUnder(prefix: string): void {
+    for (const state of this.ownStates) state.putUnder(prefix)
+    for (const [name, child] of this.ownChildren) child.putUnder(`${prefix}${name}.`)
   }
 
   /** @throws OptionError  if something was declared under this name: a checkpoint would hold one of both */

@@ -51,9 +51,9 @@ export class StateTensor {
     return this.tensor
   }
 
-  /** Sets the path to that of its module and its own name. Modules call it when they are added to one another. */
-  putUnder(path: string): void {
-    this.location = `${path}.${this.ownName}`
+  /** Sets the path to a prefix, that of its module such as `layer1.`, and its own name. */
+  putUnder(prefix: string): void {
+    this.location = `${prefix}${this.ownName}`
     if (this.tensor) this.tensor.name = this.location
   }
 
@@ -141,8 +141,8 @@ export class Parameter extends StateTensor {
     return super.adopt(made)
   }
 
-  override putUnder(path: string): void {
-    super.putUnder(path)
+  override putUnder(prefix: string): void {
+    super.putUnder(prefix)
     if (this.copy) this.copy.name = this.path
   }
 }

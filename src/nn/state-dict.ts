@@ -26,7 +26,8 @@ export function isCounter(name: string): boolean {
 /** Reads the numbers of parameters and running statistics by path, in PyTorch's layouts. */
 export async function stateDict(states: readonly StateTensor[]): Promise<StateDict> {
   const dict = new Map<string, StateEntry>()
-  for (const { path, shape, value } of states) {
+  // Names as they are now: reading takes time, in which another module may name some of them.
+  for (const { path, shape, value } of states.map(({ path, shape, value }) => ({ path, shape, value }))) {
     const numbers = await read(value)
     const data = numbers instanceof Float32Array ? numbers : Float32Array.from(numbers)
     dict.set(path, { shape: torchShape(shape), data: toTorch(data, shape) })

@@ -278,6 +278,21 @@ describe('state dictionary', () => {
     expect(await run(other)).toEqual(await run(model))
   })
 
+  test('has the names of the model that is asked, whatever else its layers stand in', async () => {
+    const model = network()
+    const dict = await model.stateDict()
+    const last = new Sequential([model.layers[1]])
+    const whole = new Sequential([['inner', model]])
+    expect(await model.stateDict()).toEqual(dict)
+    // The second layer alone has the names of the first one in the model.
+    expect([...(await last.stateDict()).keys()][0]).toBe('0.0.0.weight')
+    expect([...(await whole.stateDict()).keys()]).toEqual([...dict.keys()].map((name) => `inner.${name}`))
+    model.loadStateDict(dict)
+    const reading = model.stateDict()
+    last.states()
+    expect([...(await reading).keys()]).toEqual([...dict.keys()])
+  })
+
   test('that does not fit is refused, and changes nothing', async () => {
     const model = network()
     const before = await model.stateDict()
