@@ -26,9 +26,9 @@ export interface CleaningItem {
   readonly split: 'train' | 'valid'
   /** Label that the image has. */
   readonly label: string
-  /** Label with the largest probability. */
+  /** Label with the largest probability; `not a number` where the model computed NaN. */
   readonly predicted: string
-  /** Probability of the predicted label. */
+  /** Probability of the predicted label; NaN where the model computed NaN. */
   readonly probability: number
   readonly loss: number
   /** Label that the predictions suggest in place of the present one; absent where they suggest none. */

@@ -2,6 +2,7 @@ import { requireInteger } from '../../base/check.ts'
 import { OptionError, ShapeError } from '../../base/errors.ts'
 import { exceeds, placeOfLargest } from '../../base/largest.ts'
 import { checkArgument } from '../../base/options.ts'
+import { outputName } from '../../data/targets.ts'
 import { PREDICTIONS } from './kinds.ts'
 
 /** Outputs or probabilities of a model for some items: `rows` items with `columns` numbers each, in row-major order. */
@@ -80,6 +81,17 @@ export const NO_CLASS = 2 ** 32 - 1
 export function predictedClasses(predictions: Predictions): Uint32Array {
   const { columns, data } = predictions
   return argmax(predictions).map((label, row) => (Number.isNaN(data[row * columns + label]) ? NO_CLASS : label))
+}
+
+/** Returns the name of the predicted class of a row and its probability: `not a number` and NaN for `NO_CLASS`. */
+export function namedPrediction(
+  vocab: readonly string[],
+  { columns, data }: Predictions,
+  row: number,
+  label: number,
+): { readonly predicted: string; readonly probability: number } {
+  if (label === NO_CLASS) return { predicted: 'not a number', probability: NaN }
+  return { predicted: outputName(vocab, label), probability: data[row * columns + label] }
 }
 
 /**

@@ -6,7 +6,7 @@ import { makeCleaningList, type CleaningItem, type CleaningList } from '../../da
 import { requireOneClass } from '../../data/targets.ts'
 import type { ItemPredictions } from '../fit/evaluation.ts'
 import { outputName } from '../../data/targets.ts'
-import { argmax } from '../fit/metrics.ts'
+import { namedPrediction, predictedClasses } from '../fit/metrics.ts'
 import type { FitState } from '../fit/state.ts'
 
 /** Options of `cleaningList`. */
@@ -102,7 +102,7 @@ export function byLoss(a: CleaningItem, b: CleaningItem): number {
 function itemsOf(vocab: readonly string[], { split, results, paths }: SplitPredictions): CleaningItem[] {
   const { predictions, targets, losses, items } = results
   const { columns, data } = predictions
-  const predicted = argmax(predictions)
+  const predicted = predictedClasses(predictions)
   const expected = selfConfidence(results, vocab.length)
   return Array.from(items, (item, row) => {
     const probabilities = data.subarray(row * columns, (row + 1) * columns)
@@ -111,8 +111,7 @@ function itemsOf(vocab: readonly string[], { split, results, paths }: SplitPredi
       path: paths[item],
       split,
       label: outputName(vocab, targets[row]),
-      predicted: outputName(vocab, predicted[row]),
-      probability: probabilities[predicted[row]],
+      ...namedPrediction(vocab, predictions, row, predicted[row]),
       loss: losses[row],
       ...(suggested === undefined || suggested === targets[row] ? {} : { suggested: vocab[suggested] }),
       action: 'keep' as const,
@@ -120,12 +119,17 @@ function itemsOf(vocab: readonly string[], { split, results, paths }: SplitPredi
   })
 }
 
-/** Computes for each label the mean probability of it among the images that have it; NaN where there are none. */
+/**
+ * Computes for each label the mean probability of it among the images that have it, except those predicted as NaN; NaN where
+ * there are none.
+ */
 function selfConfidence({ predictions, targets }: ItemPredictions, labels: number): Float64Array {
   const sums = new Float64Array(labels)
   const counts = new Float64Array(labels)
   targets.forEach((target, row) => {
-    sums[target] += predictions.data[row * predictions.columns + target]
+    const probability = predictions.data[row * predictions.columns + target]
+    if (Number.isNaN(probability)) return
+    sums[target] += probability
     counts[target]++
   })
   return sums.map((sum, label) => sum / counts[label])

@@ -8,7 +8,7 @@ import type { ConfusionPlotOptions } from './confusion-plot.ts'
 import { CLEANING_LIST_KINDS, cleaningListOf, type CleaningListOptions } from './cleaning-list.ts'
 import type { ItemPredictions } from '../fit/evaluation.ts'
 import { outputName } from '../../data/targets.ts'
-import { NO_CLASS, predictedClasses, requireClassTargets } from '../fit/metrics.ts'
+import { namedPrediction, predictedClasses, requireClassTargets } from '../fit/metrics.ts'
 import { scoresOf } from '../fit/scores.ts'
 
 const VOCAB = { ...listOf(TEXT), expected: 'the names of the classes: `loaders.vocab`' }
@@ -146,18 +146,13 @@ export class ClassificationInterpretation {
     const { losses, targets, items, predictions } = this.results
     return rowsByLoss(losses, largest)
       .slice(0, k)
-      .map((row) => {
-        const label = this.predicted[row]
-        const isNumber = label !== NO_CLASS
-        return {
-          item: items[row],
-          actual: outputName(this.vocab, targets[row]),
-          predicted: isNumber ? outputName(this.vocab, label) : 'not a number',
-          probability: isNumber ? predictions.data[row * predictions.columns + label] : NaN,
-          loss: losses[row],
-          ...(paths && { path: paths[items[row]] }),
-        }
-      })
+      .map((row) => ({
+        item: items[row],
+        actual: outputName(this.vocab, targets[row]),
+        ...namedPrediction(this.vocab, predictions, row, this.predicted[row]),
+        loss: losses[row],
+        ...(paths && { path: paths[items[row]] }),
+      }))
   }
 
   /**

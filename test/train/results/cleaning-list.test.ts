@@ -71,6 +71,22 @@ test('a label is expected as often as its images have it, not as they have the l
   expect(items.map(({ suggested }) => suggested)).toEqual(['dog', undefined, undefined, 'cat', undefined, undefined])
 })
 
+test('a row of NaN is predicted as no class, and takes no suggestion away from other images', () => {
+  const rows = [...ROWS, [0, NaN, NaN, NaN], [1, 0.7, 0.2, 0.1]]
+  const { items } = cleaningListOf(VOCAB, [{ split: 'valid', results: results(rows), paths }])
+  expect(items.map(({ label, predicted, suggested }) => [label, predicted, suggested])).toEqual([
+    ['cat', 'not a number', undefined],
+    ['cat', 'dog', 'dog'],
+    ['cat', 'cat', undefined],
+    ['cat', 'cat', undefined],
+    // 0.7 for cat reaches the 0.6 of the other cats.
+    ['dog', 'cat', 'cat'],
+    ['dog', 'dog', undefined],
+    ['dog', 'dog', undefined],
+  ])
+  expect(items[0].probability).toBeNaN()
+})
+
 test('the largest losses of each label and split, NaN first', () => {
   const broken = results([...ROWS.slice(0, 2), [0, NaN, NaN, NaN], ...ROWS.slice(2)])
   const list = cleaningListOf(
