@@ -75,11 +75,11 @@ export async function main(argv: readonly string[]): Promise<void> {
   const output = new Output(values.json ?? false)
   const { platform } = output
   // Errors of the folder come before those of the machine.
-  await readImageFolder(folder, { ...from, platform })
+  await output.quietly(() => readImageFolder(folder, { ...from, platform }))
   const gpu = await openGpuOn(platform)
   try {
     const predictor = await loadModel(platform, path)
-    const found = await folderFor(predictor, folder, { ...from, platform })
+    const found = await folderFor(predictor, folder, { ...from, platform }, output)
     const measured = found.images.filter(({ side }) => values.all || side !== 'train')
     const images = known(folder, measured, predictor, output)
     const { results, items, errors } = await predictAll(output, predictor, images)
@@ -122,8 +122,18 @@ const KIND_OF: ReadonlyMap<string, TargetKind> = new Map([
   ['regression', 'numbers'],
 ])
 
-/** Reads the labels of a folder as targets of the model. @throws DataError  if they cannot be that */
-async function folderFor({ target }: Predictor, folder: string, options: ImageFolderOptions): Promise<ImageFolder> {
+/**
+ * Reads the labels of a folder as targets of the model: numbers by the names of their columns, where the table has them, and
+ * otherwise in their order, which is printed.
+ *
+ * @throws DataError  if they cannot be that
+ */
+async function folderFor(
+  { target }: Predictor,
+  folder: string,
+  options: ImageFolderOptions,
+  output: Output,
+): Promise<ImageFolder> {
   const kind = KIND_OF.get(target.kind)
   if (kind === undefined) {
     throw new DataError('MODEL', 'its targets are made by a program, which has to measure it', {
@@ -131,21 +141,29 @@ async function folderFor({ target }: Predictor, folder: string, options: ImageFo
       fix: 'use learner.validate(loaders.test(paths, { labels })) there',
     })
   }
+  // Only the first reading prints what it finds in the folder.
+  const again = (other: ImageFolderOptions) => output.quietly(() => readImageFolder(folder, { ...options, ...other }))
   const first = await readImageFolder(folder, options)
   const isOther = first.targets.kind !== kind && first.layout === 'table' && options.targets === undefined
   // Columns that cannot be such targets are told below as what they are.
-  const found = isOther
-    ? await readImageFolder(folder, { ...options, targets: kind }).catch((error: unknown) => {
+  const all = isOther
+    ? await again({ targets: kind }).catch((error: unknown) => {
         if (error instanceof OptionError) return first
         throw error
       })
     : first
+  const { names = [] } = target
+  const isNamed = names.length > 0 && names.every((name) => all.targets.columns.includes(name))
+  const found = isNamed ? await again({ targets: kind, labelColumn: names }) : all
   const { columns } = found.targets
   if (found.targets.kind !== kind || (kind === 'numbers' && columns.length !== target.columns)) {
     throw new DataError(folder, 'its labels are not what the model predicts', {
       given: { labels: found.targets.description, model: kind, ...(kind === 'numbers' && { numbers: target.columns }) },
       fix: 'name the table and its columns: --csv, --label-column',
     })
+  }
+  if (names.join() !== columns.join() && names.length > 0) {
+    output.say(`the numbers ${names.join(', ')} are compared with ${columns.join(', ')}, in this order`)
   }
   return found
 }

@@ -234,6 +234,39 @@ describe('numbers', () => {
     expect(Math.abs((mae as number) - (json(text('shaded', 'results.json')).mae as number))).toBeLessThan(0.5)
   })
 
+  test('are compared by the names of their columns, in whatever order a table has them and beside others', async () => {
+    const parts = text('shaded', 'images.csv')
+      .trim()
+      .split('\n')
+      .map((line) => line.split(',').slice(0, 4))
+    const table = (name: string, columns: readonly string[]) => {
+      const lines = parts.map(([path, grey, dark, side], i) => [
+        path,
+        dark,
+        grey,
+        ...(columns.length > 2 ? [i] : []),
+        side,
+      ])
+      writeFileSync(
+        join(folder, name),
+        lines.map((cells, i) => (i === 0 ? ['path', ...columns, 'side'] : cells).join()).join('\n'),
+      )
+    }
+    table('turned.csv', ['dark', 'grey'])
+    table('more.csv', ['dark', 'grey', 'year'])
+    table('others.csv', ['a', 'b'])
+    const measured = async (csv: string) => {
+      const { stdout, stderr } = await wgrad('evaluate', 'shaded', 'pictures', '--csv', csv, '--json')
+      return [json(stdout).perNumber, stderr.includes('grey, dark are compared with a, b, in this order')] as const
+    }
+    const [known] = await measured(join('shaded', 'images.csv'))
+    expect(await measured('turned.csv')).toEqual([known, false])
+    expect(await measured('more.csv')).toEqual([known, false])
+    const [other, isSaid] = await measured('others.csv')
+    expect(other).not.toEqual(known)
+    expect(isSaid).toBe(true)
+  })
+
   test('may be called as a column of the table of a run', async () => {
     const columns = ['path', 'Side', 'reason']
     writeFileSync(
