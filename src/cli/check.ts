@@ -58,11 +58,8 @@ export async function main(argv: readonly string[]): Promise<void> {
   const seed = seedOption(values.seed)
   const options = folderOptions(values)
   try {
-    const survey = await look(output, path, {
-      ...options,
-      ...(valid.folder === undefined ? {} : { valid: valid.folder }),
-    })
-    requireShareFor(survey.folder, valid)
+    const given = { ...options, ...(valid.folder === undefined ? {} : { valid: valid.folder }) }
+    const survey = await look(output, path, given, { onFolder: (folder) => requireShareFor(folder, valid) })
     const fatal = survey.findings.find(({ severity }) => severity === 'error')
     const split = fatal ? undefined : splitOf(survey, { valid, seed })
     const counts = countsOf(survey, (image) => split?.sideOf(image))

@@ -9,6 +9,7 @@ import {
   type Decoding,
   type Finding,
   type FolderImage,
+  type ImageFolder,
   type ImageFolderOptions,
   type Side,
   type Survey,
@@ -65,20 +66,29 @@ export async function decoderOf({ decoder }: Platform, given?: DecoderName): Pro
 /** Name of a decoder, as of `ImageBlock`. */
 export type DecoderName = Decoding['decoder']
 
+/** Decoder and listeners of `look`. */
+export interface LookOptions {
+  readonly decoder?: DecoderName | undefined
+  readonly onFolder?: (folder: ImageFolder) => void
+  readonly onImage?: () => void
+}
+
 /**
  * Reads and decodes the images of a folder, with progress in a terminal.
  *
- * @param how.decoder  as of `decoderOf`
- * @param how.onImage  called after each image; its errors end the work
+ * @param how.decoder   as of `decoderOf`
+ * @param how.onFolder  called before the first image is decoded; its errors end the work
+ * @param how.onImage   called after each image; its errors end the work
  */
 export async function look(
   output: Output,
   path: string,
   options: ImageFolderOptions,
-  { decoder, onImage }: { readonly decoder?: DecoderName | undefined; readonly onImage?: () => void } = {},
+  { decoder, onFolder, onImage }: LookOptions = {},
 ): Promise<Survey> {
   const { platform } = output
   const folder = await readImageFolder(path, { ...options, platform })
+  onFolder?.(folder)
   const { decoding } = ImageBlock({ decoder: await decoderOf(platform, decoder) })
   const { status } = platform
   const survey = await surveyImages(folder, {

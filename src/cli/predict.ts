@@ -21,7 +21,7 @@ Says what is on images, with a model that \`wgrad train\`, the lesson or learner
 
   MODEL      model.safetensors, or the folder of a run
   FILE…      images, or folders of them
-  --top N    number of labels per image, the likeliest first (3)
+  --top N    number of labels per image, the likeliest first (3); not with --csv
   --threshold P  smallest probability with which an image is known; below it the answer is "none of these" (that of the
              model, which has none unless it was trained with --threshold); of several labels, above which each counts (0.5)
   --csv      a table with a line per image on stdout: file, label, probability; of a model of several labels file, labels and
@@ -58,6 +58,11 @@ export async function main(argv: readonly string[]): Promise<void> {
   }
   const { csv = false, json = false } = values
   if (csv && json) throw new OptionError('predict', '--csv and --json are both given', { fix: 'choose one' })
+  if (csv && values.top !== undefined) {
+    throw new OptionError('--top', 'a table of --csv has no list of the likeliest labels', {
+      fix: 'leave one of them out; --json lists as many labels of each image',
+    })
+  }
   const output = new Output(csv || json)
   const { platform } = output
   const files = (await Promise.all(given.map((one) => expand(platform, one)))).flat()

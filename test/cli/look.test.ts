@@ -1,7 +1,14 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { countsOf, lookJson, lookText } from '../../src/cli/look.ts'
+import { countsOf, look, lookJson, lookText } from '../../src/cli/look.ts'
+import type { Output } from '../../src/cli/output.ts'
+import { requireShareFor } from '../../src/cli/train/split.ts'
 import type { Side } from '../../src/data/image-folder.ts'
 import type { Survey } from '../../src/data/survey.ts'
+import { nodePlatform } from '../../src/platform/node/index.ts'
+import { fakePlatform } from '../helpers/fake-platform.ts'
 
 test('images of many classes are counted by looking at each of them once', () => {
   const classes = Array.from({ length: 1000 }, (_, i) => `class ${i}`)
@@ -106,4 +113,20 @@ test('numbers have their range by the names of their columns, in words and as a 
   const text = lookText(survey, [], '')
   expect(text).toMatch(/^column  lowest  mean  highest\nx            1     3        6\ny           20    30       40$/m)
   expect(text).toContain('3 images with numbers: labels of a.csv in set')
+})
+
+test('a share of images that are divided already is refused before any of them is decoded', async () => {
+  const path = mkdtempSync(join(tmpdir(), 'wgrad-look-'))
+  for (const kind of ['train/cat', 'train/dog', 'val/cat', 'val/dog']) {
+    mkdirSync(join(path, kind), { recursive: true })
+    writeFileSync(join(path, kind, '1.jpg'), '')
+  }
+  const platform = fakePlatform({ files: nodePlatform.files })
+  const output = { platform } as unknown as Output
+  const looking = look(output, path, {}, { onFolder: (folder) => requireShareFor(folder, { share: 0.3 }) })
+  await expect(looking).rejects.toThrow('say already what is measured on')
+  expect(platform.decoded).toEqual([])
+  await look(output, path, {})
+  expect(platform.decoded).toHaveLength(4)
+  rmSync(path, { recursive: true })
 })

@@ -97,6 +97,7 @@ describe('the command predict', () => {
       [['grey.jpg', 'grey.jpg'], 'DataError: grey.jpg: not a safetensors file'],
       [['without images', 'grey.jpg'], 'DataError: without images: there is no model.safetensors in this folder'],
       [['model.safetensors', 'grey.jpg', '--top', 'x'], "OptionError: --top: 'x' is out of range"],
+      [['model.safetensors', 'grey.jpg', '--top', '2', '--csv'], 'OptionError: --top: a table of --csv has no list'],
     ] as const) {
       const { stderr } = await predict(...args)
       expect(stderr).toContain(message)
@@ -112,7 +113,9 @@ describe('the command predict', () => {
         copyFileSync(join(folder, 'grey.jpg'), join(folder, 'fish-and-dogs', label, name))
       }
     }
+    mkdirSync(join(folder, 'fish-and-dogs', 'cats'))
     const said = await wgrad('evaluate', 'imagenette.safetensors', 'fish-and-dogs')
+    expect(said.stdout.split('no image in')).toHaveLength(2)
     expect(said.stdout).toMatch(/^English springer +\d/m)
     const json = await wgrad('evaluate', 'imagenette.safetensors', 'fish-and-dogs', '--json')
     const document = JSON.parse(json.stdout) as { mostWrong: { file: string; actual: string; predicted: string }[] }

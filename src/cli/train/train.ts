@@ -43,7 +43,8 @@ export async function main(argv: readonly string[]): Promise<void> {
       const { folder } = options.valid
       const given = { ...options.reading, ...(folder === undefined ? {} : { valid: folder }) }
       // Errors of the folder come before those of the machine, and both before the long work.
-      await requireFitting(platform.files, options, await readImageFolder(options.folder, { ...given, platform }))
+      const read = () => readImageFolder(options.folder, { ...given, platform })
+      await requireFitting(platform.files, options, await output.quietly(read))
       gpu = await openGpuOn(platform)
       const source = sourceOf(options)
       const pretrained = source === undefined ? undefined : await readPretrained(source, { platform })
