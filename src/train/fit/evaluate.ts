@@ -38,13 +38,14 @@ export async function evaluate(state: RunningFit, loader: Loader): Promise<Evalu
   return { loss: meanLoss(state.loss, losses, targets), metrics: Object.fromEntries(metrics) }
 }
 
-/** Computes the mean of the losses of items, weighted as the loss weights their labels. */
+/** Computes the mean of the losses of items, weighted as the loss weights their labels; NaN if all weights are 0. */
 function meanLoss({ classWeights }: Loss, losses: Float32Array, targets: TargetNumbers): number {
   const total = losses.reduce((sum, value) => sum + value, 0)
   if (!classWeights) return total / losses.length
   let weight = 0
   for (const label of targets) weight += classWeights[label]
-  return weight === 0 ? 0 : total / weight
+  // As in PyTorch. By 0, the loss of a perfect model, saveModel and its like would choose.
+  return weight === 0 ? NaN : total / weight
 }
 
 /** @throws OptionError  if the items of a loader have no labels */

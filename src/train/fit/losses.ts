@@ -30,7 +30,8 @@ export interface Loss {
   readonly replayable?: boolean
   /**
    * Weight of each class, if the mean is a weighted one: Σ each / Σ weight[label]. Validation, whose batches are not all
-   * of one size, divides the sum over all items by it. Default: every item counts the same
+   * of one size, divides the sum over all items by it; its loss is NaN if the weights of all are 0. Default: every item
+   * counts the same
    */
   readonly classWeights?: readonly number[]
   /**
@@ -88,6 +89,8 @@ const WEIGHT: Kinds<ClassLossOptions> = { weight: listOf(NUMBER) }
  * Makes the cross-entropy loss of softmax probabilities: −ln softmax(outputs)[label].
  *
  *   with weights:  mean = Σ weight[label]·loss / Σ weight[label], over the items of a batch, or of a validation
+ *
+ * If the weights of all items are 0, the mean of a batch is 0, a step without a gradient, and that of a validation NaN.
  *
  * With mixup and CutMix each label counts by its share. (fastai divides by the number of items there.)
  *

@@ -109,9 +109,11 @@ describe('weights of classes', () => {
       each.map((value, i) => weight[targets[i]] * value),
       'f32',
     )
-    // Where no item counts it is 0, as that of a batch in training.
-    const none = await tinyLearner({ loss: crossEntropy({ weight }) }, { valid: 1 })
-    expect((await none.learner.validate()).loss).toBe(0)
+    // Where no item counts nothing is measured; as in PyTorch it is NaN.
+    for (const loss of [crossEntropy({ weight }), labelSmoothing(0.1, { weight })]) {
+      const none = await tinyLearner({ loss }, { valid: 1 })
+      expect((await none.learner.validate()).loss).toBeNaN()
+    }
   })
 
   test('a fit replays its steps with them, also with mixed images', async () => {
