@@ -16,6 +16,7 @@ import {
 } from '../../src/train/fit/callback.ts'
 import { Learner } from '../../src/train/learner.ts'
 import { mixUp } from '../../src/train/callbacks/mixup.ts'
+import { columnNames } from '../../src/train/fit/epoch-table.ts'
 import { predictItems } from '../../src/train/fit/evaluate.ts'
 import { crossEntropy, labelSmoothing, type Loss } from '../../src/train/fit/losses.ts'
 import { accuracy, argmax } from '../../src/train/fit/metrics.ts'
@@ -395,6 +396,17 @@ describe('measuring', () => {
     )
     await expect(tinyLearner({ metrics: [() => 1] })).rejects.toThrow('metrics: every metric must have a distinct name')
   })
+
+  test.each(['epoch', 'train_loss', 'valid_loss', 'skipped', 'scale', 'time'])(
+    'a metric called as the column %s is refused',
+    async (name) => {
+      const { learner } = await tinyLearner()
+      expect(columnNames(learner.toFp16())).toContain(name)
+      await expect(tinyLearner({ metrics: [accuracy, { [name]: () => 1 }] })).rejects.toThrow(
+        `metrics: the table of epochs has a column '${name}' already`,
+      )
+    },
+  )
 
   test('the padded last batch counts only its items', async () => {
     // One batch of 6, or two of which the second is half padding.

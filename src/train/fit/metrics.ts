@@ -3,6 +3,7 @@ import { OptionError, ShapeError } from '../../base/errors.ts'
 import { exceeds, placeOfLargest } from '../../base/largest.ts'
 import { checkArgument } from '../../base/options.ts'
 import { outputName } from '../../data/targets.ts'
+import { OWN_COLUMNS } from './epoch-table.ts'
 import { PREDICTIONS } from './kinds.ts'
 
 /** Outputs or probabilities of a model for some items: `rows` items with `columns` numbers each, in row-major order. */
@@ -27,7 +28,7 @@ export type NamedMetrics = Readonly<Record<string, (predictions: Predictions, ta
 /**
  * Returns the metrics, each with its name.
  *
- * @throws OptionError  unless every metric has a distinct name, under which its value is reported
+ * @throws OptionError  unless every metric has a distinct name, under which its value is reported beside the losses
  */
 export function checkedMetrics(given: readonly (Metric | NamedMetrics)[]): readonly Metric[] {
   const metrics = given.flatMap((one) =>
@@ -36,6 +37,13 @@ export function checkedMetrics(given: readonly (Metric | NamedMetrics)[]): reado
       : Object.entries(one).map(([name, compute]) => metric(name, (...of) => compute(...of))),
   )
   const names = metrics.map(({ name }) => name)
+  const taken = names.find((name) => OWN_COLUMNS.includes(name))
+  if (taken !== undefined) {
+    throw new OptionError('metrics', `the table of epochs has a column '${taken}' already`, {
+      given: { names },
+      fix: `give the metric another name, such as { my_${taken}: … }`,
+    })
+  }
   if (names.every((name, i) => name !== '' && names.indexOf(name) === i)) {
     // In the order in which rows, which are objects, have them: those called by whole numbers come first.
     return Object.values(Object.fromEntries(metrics.map((one) => [one.name, one])))
