@@ -48,6 +48,13 @@ export function saveModel(options: SaveModelOptions = {}): Callback {
       expected: 'everyEpoch as a boolean or a non-negative integer, or atEnd, or neither for the best',
     })
   }
+  const unused = Object.keys(TRACKER_KINDS).filter((name) => options[name as keyof TrackerOptions] !== undefined)
+  if (every > 0 && unused.length > 0) {
+    throw new OptionError('saveModel', `${unused.join(' and ')} would choose the best, and everyEpoch saves all`, {
+      given: { everyEpoch },
+      fix: 'leave one of them out, or save the best by another saveModel, to a file of its own',
+    })
+  }
   const tracker = new Tracker('saveModel', options)
   // True once this fit has saved: the file of an earlier fit is never loaded.
   let saved = false

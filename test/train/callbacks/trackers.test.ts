@@ -251,6 +251,12 @@ describe('saveModel', () => {
     const each = await scripted([1, 2], [saveModel({ everyEpoch: true, file: 'net' })])
     await each.learner.fit(2, 1e-2)
     expect([...each.files.contents.keys()]).toEqual(['net_0', 'net_1'])
+    expect(() => saveModel({ everyEpoch: true, monitor: 'score', minDelta: 0.1 })).toThrow(
+      'saveModel: monitor and minDelta would choose the best, and everyEpoch saves all',
+    )
+    const both = await scripted([2, 1], [saveModel({ everyEpoch: true, file: 'net' }), saveModel({ monitor: 'score' })])
+    await both.learner.fit(2, 1e-2)
+    expect([...both.files.contents.keys()]).toEqual(['net_0', 'models/model.safetensors', 'net_1'])
   })
 
   test('at the end', async () => {
