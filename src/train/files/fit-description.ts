@@ -51,9 +51,18 @@ export async function describeFit(
     'training data': await dataDigest(train),
     'validation data': await dataDigest(valid),
     'item weights': train.itemWeights && (await platform.sha256(train.itemWeights.join())).slice(0, 16),
-    decoding: { ...train.pictures.decoding },
-    itemTransforms: transformRecords(train.itemTransforms),
-    batchTransforms: transformRecords(train.batchTransforms),
+    ...pixelsOf(train),
+    // Mostly one data block has made both loaders.
+    validation: jsonText(pixelsOf(valid)) === jsonText(pixelsOf(train)) ? undefined : pixelsOf(valid),
+  }
+}
+
+/** Describes how the files of a loader become the input of a network. */
+function pixelsOf({ pictures, itemTransforms, batchTransforms }: Loader): Info {
+  return {
+    decoding: { ...pictures.decoding },
+    itemTransforms: transformRecords(itemTransforms),
+    batchTransforms: transformRecords(batchTransforms),
   }
 }
 

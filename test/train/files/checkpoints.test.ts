@@ -2,6 +2,8 @@ import { ImageBlock } from '../../../src/data/blocks.ts'
 import { requireSameFit } from '../../../src/train/files/fit-description.ts'
 import { describe, expect, test } from 'vitest'
 import { augTransforms } from '../../../src/data/augment/transforms.ts'
+import { resize } from '../../../src/data/item-transforms.ts'
+import { Loaders } from '../../../src/data/loaders.ts'
 import { readWeights, writeWeights } from '../../../src/nn/weights.ts'
 import type { StateEntry } from '../../../src/nn/state-dict.ts'
 import { adam } from '../../../src/optim/adam.ts'
@@ -361,6 +363,23 @@ describe('what is refused', () => {
     await expect(frozen).rejects.toThrow('trainable parameters per group  [8] there, [7] now')
     const data = { item: (i: number) => `set/${['slanted', 'across', 'upright'][i % 3]}/${i}.png` }
     await expect(run({ ...setting, files, data }, { checkpoint: FILE, resume: true })).rejects.toThrow('training data')
+  })
+
+  test('another validation than that of the checkpoint', async () => {
+    const { files } = await run(setting, { checkpoint: FILE })
+    const train: Setting['train'] = async (learner, fit) => {
+      const { loaders } = learner
+      const valid = loaders.valid.with({ itemTransforms: [resize(24)] })
+      learner.loaders = new Loaders({ ...loaders, valid, platform: loaders.platform })
+      await learner.fitOneCycle(2, 1e-2, fit)
+    }
+    await expect(run({ ...setting, files, train }, { checkpoint: FILE, resume: true })).rejects.toThrow(
+      /validation\.itemTransforms +none there, .*"resize".* now/,
+    )
+    const own = memoryFiles()
+    await run({ ...setting, files: own, train }, { checkpoint: FILE })
+    const again = await run({ ...setting, files: own, train }, { checkpoint: FILE, resume: true })
+    expect(again.learner.recorder.rows).toHaveLength(2)
   })
 
   test('a refused checkpoint changes nothing, whatever is wrong with it and whenever it is noticed', async () => {
