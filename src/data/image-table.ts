@@ -50,7 +50,7 @@ export class ImageTable {
     return (item) => {
       const cell = cellOf(item)
       const given = { table: this.path }
-      const empty = `the column '${this.columns[index]}' is empty for this image`
+      const empty = `the column '${this.columns[index].trim()}' is empty for this image`
       if (cell === '') throw new DataError(item, empty, { given })
       return cell
     }
@@ -75,7 +75,8 @@ export class ImageTable {
     const index = columnIndex(this.path, this.columns, name)
     return (item) => {
       const cell = this.rows.get(item)?.[index]
-      if (cell !== undefined) return cell
+      // Spaces behind the commas of a table are not seen, and would make other classes of the same names.
+      if (cell !== undefined) return cell.trim()
       throw new DataError(item, 'the table does not list this image', { given: { table: this.path } })
     }
   }
@@ -91,7 +92,7 @@ function labelsOf(cell: string, delimiter: string): string[] {
 
 /** Returns the number of a column. @throws DataError  naming the table, if there is no such column */
 function columnIndex(path: string, columns: readonly string[], column: string | number): number {
-  const index = typeof column === 'number' ? column : columns.indexOf(column)
+  const index = typeof column === 'number' ? column : columns.findIndex((name) => name.trim() === column.trim())
   if (columns[index] !== undefined) return index
   throw new DataError(path, `there is no column ${typeof column === 'number' ? `number ${column}` : `'${column}'`}`, {
     given: { columns },

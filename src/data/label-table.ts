@@ -27,7 +27,7 @@ export interface LabelTableOptions {
   /** Column of the images. Default: one called path, file, image, id or the like */
   readonly imageColumn?: string | undefined
   /**
-   * Column of the labels, or several: of numbers, or of 0 and 1 for one label each. Default: one called label, class, tags or the
+   * Column of the labels, or several: of numbers, or of 0 and 1 (1.0, True) for one label each. Default: one called label, class, tags or the
    * like, otherwise all other columns if they hold numbers
    */
   readonly labelColumn?: string | readonly string[] | undefined
@@ -178,8 +178,9 @@ function columnsOf(
   if (label >= 0) return { path, side, labels: [label] }
   const used = [path, side, called(COLUMNS.remark)]
   const others = [...columns.keys()].filter((column) => !used.includes(column) && columns[column] !== '')
-  const areNumbers = rows.every(({ cells }) => others.every((i) => cells[i].trim() === '' || isNumber(table, cells[i])))
-  return anyNumbers && others.length > 0 && areNumbers ? { path, side, labels: others } : undefined
+  const isLabel = (cell: string) => cell === '' || isNumber(table, cell) || flagOf(table, cell) !== undefined
+  const areLabels = rows.every(({ cells }) => others.every((i) => isLabel(cells[i].trim())))
+  return anyNumbers && others.length > 0 && areLabels ? { path, side, labels: others } : undefined
 }
 
 /** Returns the number of a column; −1 if there is none. People write spaces behind the commas of a header. */
@@ -195,6 +196,13 @@ function numberOf({ separator }: Pick<CsvTable, 'separator'>, cell: string): num
 /** True if a cell has a number, and one that a network can be given: f32 ends at 3.4e38. */
 const isNumber = (table: Pick<CsvTable, 'separator'>, cell: string): boolean =>
   Number.isFinite(Math.fround(numberOf(table, cell)))
+
+/** Meaning of 1, 1.0 or True, and of 0, 0.0 or False, as programs write them; `undefined` of any other cell. */
+function flagOf(table: Pick<CsvTable, 'separator'>, cell: string): boolean | undefined {
+  const text = cell.toLowerCase()
+  if (text === 'true' || numberOf(table, text) === 1) return true
+  return text === 'false' || numberOf(table, text) === 0 ? false : undefined
+}
 
 /** Finds the columns of a table and what they mean. @throws DataError  if it is not a table of labels */
 function labelTable(file: string, table: CsvTable, options: LabelTableOptions, anyNumbers: boolean): LabelTable {
@@ -257,7 +265,8 @@ function targetsOf(
 }
 
 function kindOf(table: CsvTable, columns: readonly string[], cells: readonly string[]): TargetKind {
-  if (columns.length > 1) return cells.every((cell) => cell === '0' || cell === '1') ? 'labels' : 'numbers'
+  const areFlags = cells.every((cell) => flagOf(table, cell) !== undefined)
+  if (columns.length > 1) return areFlags ? 'labels' : 'numbers'
   const isSeveral = SEVERAL.test(columns[0])
   // 1,2 in a column called tags is two labels, and elsewhere the number that has a comma for its point.
   const areLists = isSeveral && cells.some((cell) => cell.includes(','))
@@ -272,7 +281,8 @@ function kindOf(table: CsvTable, columns: readonly string[], cells: readonly str
     const counts = new Map<string, number>()
     for (const cell of cells) counts.set(cell, (counts.get(cell) ?? 0) + 1)
     const once = [...counts.values()].filter((count) => count === 1).length
-    return isQuantity || once > cells.length / 2 || cells.some((cell) => !/^\+?\d+$/.test(cell)) ? 'numbers' : 'class'
+    const areWhole = areFlags || cells.every((cell) => /^\+?\d+$/.test(cell))
+    return isQuantity || once > cells.length / 2 || !areWhole ? 'numbers' : 'class'
   }
   const separator = SEPARATORS.find((one) => cells.some((cell) => cell.includes(one)))
   if (separator === undefined) return 'class'
@@ -302,8 +312,7 @@ function targetReader(
       )
     }
     if (separator === undefined) {
-      const holds = (cell: string) =>
-        cell === '1' ? true : cell === '0' || cell === '' ? false : refuse(where, cell, '0 or 1')
+      const holds = (cell: string) => cell !== '' && (flagOf(table, cell) ?? refuse(where, cell, '0 or 1'))
       return columns.filter((_, i) => holds(cells[i])).map(sameSpelling)
     }
     const labels = cells[0].split(separator).map((label) => sameSpelling(label.trim()))

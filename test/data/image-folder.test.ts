@@ -337,6 +337,10 @@ describe('targets of a table', () => {
     ['label', ['1', '2', '3'], 'numbers'],
     ['label', [' +1.5e-3 ', '.5', '2.'], 'numbers'],
     ['label', ['0x1f', '0b1', '0x1f'], 'class'],
+    ['label', ['1.0', '0.0', '1.0'], 'class'],
+    ['label', ['True', 'False', 'True'], 'class'],
+    ['label', ['2.0', '3.0', '2.0'], 'numbers'],
+    ['score', ['1.0', '0.0', '1.0'], 'numbers'],
     ['tags', ['clear road', 'clear', 'road'], 'labels'],
     ['tags', ['hot dog', 'fire truck', 'cat'], 'class'],
     ['tags', ['a b', 'a', 'b a'], 'labels'],
@@ -370,6 +374,18 @@ describe('targets of a table', () => {
       [1, 1],
     ])
     expect((await targets({ labelColumn: 'dog', targets: 'class' }))[1]).toEqual(['0', '0', '1'])
+  })
+
+  test.each([
+    ['as pandas writes numbers beside gaps', ['1.0,0.0', '0.0,', '1.0,1.0']],
+    ['as pandas writes truth', ['True,False', 'False,False', 'TRUE,true']],
+  ])('of columns of 0 and 1, %s', async (_, rows) => {
+    table('cat,dog', ...rows)
+    expect(await targets()).toEqual([{ kind: 'labels', columns: ['cat', 'dog'] }, [['cat'], [], ['cat', 'dog']]])
+    table('cat,dog', ...rows.slice(1), '1.5,0')
+    await expect(targets({ targets: 'labels', labelColumn: ['cat', 'dog'] })).rejects.toThrow(
+      /labels\.csv:4: the cell is not a target\n {2}cell {2}1\.5\n {2}expected 0 or 1/,
+    )
   })
 
   test('between semicolons, whose numbers have a comma for their point, except in lists of labels', async () => {

@@ -70,6 +70,13 @@ test('a data block of the table: wrong labels in training, right ones in validat
   expect([...valid.items].map((item) => valid.labels[item])).toEqual([1, 0])
 })
 
+test('spaces around cells and names of columns are no part of them', async () => {
+  const made = await table('path, label, is_valid\na, cat, False\nb,cat ,True\nc,hot dog, False\nd, ,True\n')
+  expect(made.items.slice(0, 3).map(made.column('label'))).toEqual(['cat', 'cat', 'hot dog'])
+  expect(columnSplitter(made)(made.items)).toEqual({ train: Uint32Array.of(0, 2), valid: Uint32Array.of(1, 3) })
+  expect(() => made.column(' label ')('set/d')).toThrow("set/d: the column 'label' is empty for this image")
+})
+
 test('tables that are not right are refused', async () => {
   await expect(table(noisy, { file: 'missing.csv' })).rejects.toThrow('set/missing.csv: no such file')
   await expect(table(noisy, { pathColumn: 'image' })).rejects.toThrow(
