@@ -25,7 +25,10 @@ import {
   randomResizedCrop,
   visionLearner,
 } from '../src/node.ts'
-import { RunFolder } from '../src/platform/node/run-folder.ts'
+import { requireNoRun, RunFolder } from '../src/platform/node/run-folder.ts'
+
+/** File of the weights that the new classes are learnt from. */
+const BODY_FILE = 'body.safetensors'
 
 const USAGE = `npm run transfer -- --data DIR [options]
 
@@ -39,7 +42,7 @@ const USAGE = `npm run transfer -- --data DIR [options]
   --then-lr X       on the new ones: fineTune's, and from scratch the highest (0.002)
   --model NAME      (resnet18)
   --seeds A,B       one choice of images, head and order each (0,1,2)
-  --out DIR         where body.safetensors and results.json go (runs/<time>)
+  --out DIR         where ${BODY_FILE} and results.json go (runs/<time>); not one with those of another run
   --help
 `
 
@@ -92,6 +95,7 @@ async function main(argv: readonly string[]): Promise<void> {
   const backbone = backbones[choice('--model', given.model ?? 'resnet18', Object.keys(backbones))]
   const seeds = (given.seeds ?? '0,1,2').split(',').map((seed) => whole('--seeds', seed, 0, 2 ** 31))
 
+  await requireNoRun(given.out, undefined, BODY_FILE)
   const gpu = await openGpu()
   const { log, decoder } = gpu.platform
   log(`${gpu.name}${gpu.software ? ': a software adapter' : ''}`)
@@ -131,7 +135,7 @@ async function main(argv: readonly string[]): Promise<void> {
     { metrics: [accuracy] },
   ).toFp16()
   await body.fitOneCycle(epochs, lr)
-  const pretrained = folder.file('body.safetensors')
+  const pretrained = folder.file(BODY_FILE)
   await body.export(pretrained)
 
   const rows: { seed: number; pretrained: number; scratch: number }[] = []

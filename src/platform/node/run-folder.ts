@@ -20,14 +20,15 @@ export const OPTIONS_FILE = 'options.json'
  * Requires the folder of a new run to have none.
  *
  * @param out     folder, as option --out names it
- * @param resume  command that continues the run that is there, before its folder
+ * @param resume  command that continues the run that is there, before its folder. Default: runs of this kind are not continued
+ * @param file    file that every run of this kind has. Default OPTIONS_FILE
  * @throws OptionError  if there is a run, whose results and checkpoints would be lost
  */
-export async function requireNoRun(out: string | undefined, resume: string): Promise<void> {
-  if (out === undefined || !(await nodeFiles.exists(join(out, OPTIONS_FILE)))) return
+export async function requireNoRun(out: string | undefined, resume?: string, file = OPTIONS_FILE): Promise<void> {
+  if (out === undefined || !(await nodeFiles.exists(join(out, file)))) return
   throw new OptionError('--out', 'there is a run in this folder already', {
     given: { out },
-    fix: `name another folder, or continue that run: ${resume} ${quoted(out)}`,
+    fix: `name another folder${resume === undefined ? '' : `, or continue that run: ${resume} ${quoted(out)}`}`,
   })
 }
 
