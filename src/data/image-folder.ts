@@ -161,7 +161,7 @@ function byFolders(
   for (const file of inFolders) {
     const { parts } = file
     const side = sides?.get(parts[depth])
-    if (sides && side === undefined) others.push(file)
+    if (sides && !sides.has(parts[depth])) others.push(file)
     else if (parts.length < level + 2) outside.push(file)
     else {
       const label = folderLabel(labelFrom === 'top' ? parts[level] : (parts.at(-2) ?? ''))
@@ -180,7 +180,7 @@ function byFolders(
   const named = sides && [...sides].map(([name]) => `${name}/`).join(' and ')
   return {
     path,
-    layout: sides ? 'sides' : 'classes',
+    layout: images.some(({ side }) => side !== undefined) ? 'sides' : 'classes',
     targets: FOLDER_CLASSES,
     description: named ? `class folders below ${named}${around}` : `class folders${around}`,
     images,
@@ -206,16 +206,20 @@ function foldersBelow(inFolders: readonly Found[], depth: number): Map<string, S
 
 /**
  * Sides of the folders at the top, if that is what they are: all of them have such a name, or those to train and to measure on
- * hold folders of one name, which are classes.
+ * hold folders of one name, which are classes. If only the one to train on has folders of classes, it is the only one, without a
+ * side: nothing can be measured on images without classes, such as those of a contest.
  */
 function sidesOf(
   path: string,
   folders: ReadonlyMap<string, ReadonlySet<string>>,
   valid: string | undefined,
-): Map<string, Side> | undefined {
+): Map<string, Side | undefined> | undefined {
   const tops = [...folders.keys()]
-  const named = (names: readonly string[]) =>
-    names.map((name) => tops.find((top) => top.toLowerCase() === name)).find((top) => top !== undefined)
+  const hasClasses = (top: string) => (folders.get(top)?.size ?? 0) > 0
+  const named = (names: readonly string[]) => {
+    const there = names.flatMap((name) => tops.find((top) => top.toLowerCase() === name) ?? [])
+    return there.find(hasClasses) ?? there.at(0)
+  }
   const train = named(TRAIN)
   if (valid !== undefined) {
     const measured = tops.find((top) => top === valid)
@@ -235,6 +239,7 @@ function sidesOf(
   const known = tops.every((top) => [...TRAIN, ...VALID].includes(top.toLowerCase()))
   const isShared = [...(folders.get(train) ?? [])].some((name) => folders.get(measured)?.has(name))
   if (!known && !isShared) return undefined
+  if (hasClasses(train) && !hasClasses(measured)) return new Map([[train, undefined]])
   return new Map([
     [train, 'train'],
     [measured, 'valid'],

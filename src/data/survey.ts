@@ -38,8 +38,8 @@ export interface LeftOutImage extends FolderImage {
 export interface Finding {
   /**
    * 'unreadable' files, classes with 'few-images', 'unequal-classes', 'small-images', a 'copy-across' both sides, a
-   * 'copy-with-two-labels', 'copies' on one side, 'similar-names' of classes, an 'unseen-class', 'one-class', 'one-number'
-   * where all targets are equal, and the kinds of `LeftApart`.
+   * 'copy-with-two-labels', 'copies' on one side, 'similar-names' of classes, an 'unseen-class', 'one-class', 'no-side' where a
+   * side has no image, 'one-number' where all targets are equal, and the kinds of `LeftApart`.
    */
   readonly kind: string
   /** 'error': training is not possible; 'warning': results suffer; 'note': something was done about it, or nothing is wrong. */
@@ -187,6 +187,11 @@ function findingsOf(folder: ImageFolder, { used, unreadable, unseen, classes, sp
   if (targetKind === 'labels' && classes.length === 0) add('error', 'one-class', 'no image has any label')
   if (targetKind === 'numbers' && new Set(used.map(({ label }) => label)).size < 2) {
     add('error', 'one-number', 'all images have the same numbers, so that there is nothing to learn')
+  }
+  for (const [side, aim] of [['train', 'train'] as const, ['valid', 'measure'] as const]) {
+    if (!split || used.some((image) => image.side === side)) continue
+    const where = folder.layout === 'table' ? 'part of the table' : 'folder'
+    add('error', 'no-side', `there is no image to ${aim} on: put images that can be read into its ${where}`)
   }
   const reasons = groupBy(unreadable, ({ reason }) => reason)
   for (const [reason, images] of reasons) {

@@ -239,10 +239,10 @@ describe('check', () => {
     mkdirSync(join(folder, 'half/val/across'), { recursive: true })
     writeFileSync(join(folder, 'half/val/across/2.jpg'), 'no image')
     const { code, stderr } = await wgrad('train', 'half')
-    expect(stderr).toContain(
-      'DataError: half: there is no image to measure on\n  Fix: put images that can be read into',
-    )
+    const text = 'there is no image to measure on: put images that can be read into its folder'
+    expect(stderr).toContain(`DataError: half: ${text}`)
     expect(code).toBe(3)
+    expect(await wgrad('check', 'half')).toMatchObject({ code: 3, stdout: expect.stringContaining(`✗ ${text}`) })
   })
 
   test.runIf(existsSync('/dev/full'))('output that cannot be written is told, and is no success', () => {

@@ -144,6 +144,22 @@ describe('class folders', () => {
 })
 
 describe('folders to train and to measure on', () => {
+  test('are those with classes; images without, as of a contest, leave the others to be divided', async () => {
+    put(['train/cat/1.jpg', 'train/dog/2.jpg', 'test/3.jpg', 'test/4.jpg'])
+    expect(await read()).toEqual({
+      layout: 'classes',
+      description: 'class folders below train/',
+      images: ['train/cat/1.jpg | cat', 'train/dog/2.jpg | dog'],
+      apart: ['other-part: test/3.jpg, test/4.jpg'],
+    })
+    put(['valid/5.jpg', 'test/cat/6.jpg'])
+    expect(await read()).toMatchObject({
+      layout: 'sides',
+      description: 'class folders below train/ and test/',
+      images: ['test/cat/6.jpg | cat | valid', 'train/cat/1.jpg | cat | train', 'train/dog/2.jpg | dog | train'],
+    })
+  })
+
   test.each(['valid', 'val', 'Validation', 'dev', 'test'])('train and %s', async (name) => {
     put([`train/cat/1.jpg`, `train/dog/2.jpg`, `${name}/cat/3.jpg`, `${name}/4.jpg`])
     expect(await read()).toEqual({

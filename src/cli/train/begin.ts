@@ -52,12 +52,6 @@ export async function begin(output: Output, gpu: Gpu, beginning: Beginning): Pro
   const lookedAt = lookJson(survey, counts)
   output.document({ event: 'look', ...lookedAt })
   const text = lookText(survey, counts, split.text)
-  for (const side of ['train', 'valid'] as const) {
-    if (survey.images.some(({ path }) => split.sideOf(path) === side)) continue
-    throw new DataError(options.folder, `there is no image to ${side === 'train' ? 'train' : 'measure'} on`, {
-      fix: 'put images that can be read into its folder, or into its part of the table',
-    })
-  }
   const settings = settingsOf(options, {
     survey,
     // Not those of the classes, as an image may have several labels, and numbers have none.
