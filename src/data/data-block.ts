@@ -48,7 +48,7 @@ export interface LoadersOptions {
   readonly batchSize?: number
   /** Seed of the split, the order and every random transform. Default: the setting `SEED`, or 42 without it */
   readonly seed?: number
-  /** Use that many items, chosen at random. Default: all */
+  /** Use that many items, chosen at random; classes that none of them has are not in the vocabulary. Default: all */
   readonly limit?: number
   /**
    * Draw training items by weight, with replacement, as fastai's WeightedDL does: 'balanced' for all classes equally often,

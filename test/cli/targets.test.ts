@@ -371,12 +371,15 @@ describe('a run on a table that was interrupted', () => {
     async (kind) => {
       const [run, whole] = [parts[kind], kind === 'labels' ? 'tagged' : 'shaded']
       const undo = kind === 'labels' ? change(/^2\.jpg,red green$/m, '2.jpg,red', 'tags.csv') : () => {}
+      if (kind === 'labels') draw('new.jpg', { red: true, green: true, grey: 10 })
       const { code, stdout, stderr } = await resume(run)
+      rmSync(join(folder, 'pictures', 'new.jpg'), { force: true })
       undo()
       expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
       expect(stdout).toContain('1 of 2 epochs done')
       const said = `${join(folder, 'tags.csv')} has changed since the run was begun, which goes on with the labels of then (images.csv)`
-      expect(stdout.includes(said)).toBe(kind === 'labels')
+      const added = 'new since the run was begun, which goes on without them: 1 (new.jpg)\n'
+      for (const one of [said, added]) expect(stdout.includes(one)).toBe(kind === 'labels')
       expect(stdout.includes('since the run was begun')).toBe(kind === 'labels')
       for (const name of ['model.safetensors', 'model.onnx', 'images.csv']) {
         expect(readFileSync(join(folder, run, name)).equals(readFileSync(join(folder, whole, name)))).toBe(true)

@@ -55,6 +55,13 @@ export async function loadersOf(output: Output, run: RunFolder, settings: Settin
       fix: 'put them back, or begin a new run with those that are left',
     })
   }
+  const added = apart.find(({ kind }) => kind === 'not-in-table')
+  if (added) {
+    const named = added.names.slice(0, NAMED).join(', ')
+    output.say(
+      `images that are new since the run was begun, which goes on without them: ${added.names.length} (${named})`,
+    )
+  }
   const byPath = new Map(images.map((image) => [image.path, image]))
   const indices = (wanted: Side) => Uint32Array.from(images.flatMap(({ side }, i) => (side === wanted ? [i] : [])))
   const varied = augment ? augTransforms({ size, doFlip: flip, minScale: 0.75 }) : []
