@@ -403,7 +403,7 @@ describe('measuring', () => {
       const { learner } = await tinyLearner()
       expect(columnNames(learner.toFp16())).toContain(name)
       await expect(tinyLearner({ metrics: [accuracy, { [name]: () => 1 }] })).rejects.toThrow(
-        `metrics: the table of epochs has a column '${name}' already`,
+        /metrics: every metric must have a distinct name\n {2}names .*\n {2}expected other names than epoch, train_loss/,
       )
     },
   )

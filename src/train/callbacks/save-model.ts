@@ -51,8 +51,7 @@ export function saveModel(options: SaveModelOptions = {}): Callback {
   const unused = Object.keys(TRACKER_KINDS).filter((name) => options[name as keyof TrackerOptions] !== undefined)
   if (every > 0 && unused.length > 0) {
     throw new OptionError('saveModel', `${unused.join(' and ')} would choose the best, and everyEpoch saves all`, {
-      given: { everyEpoch },
-      fix: 'leave one of them out, or save the best by another saveModel, to a file of its own',
+      fix: 'leave one of them out, or save the best by another saveModel',
     })
   }
   const tracker = new Tracker('saveModel', options)

@@ -37,19 +37,14 @@ export function checkedMetrics(given: readonly (Metric | NamedMetrics)[]): reado
       : Object.entries(one).map(([name, compute]) => metric(name, (...of) => compute(...of))),
   )
   const names = metrics.map(({ name }) => name)
-  const taken = names.find((name) => OWN_COLUMNS.includes(name))
-  if (taken !== undefined) {
-    throw new OptionError('metrics', `the table of epochs has a column '${taken}' already`, {
-      given: { names },
-      fix: `give the metric another name, such as { my_${taken}: … }`,
-    })
-  }
-  if (names.every((name, i) => name !== '' && names.indexOf(name) === i)) {
+  const columns = [...OWN_COLUMNS, ...names]
+  if (names.every((name, i) => name !== '' && columns.indexOf(name) === OWN_COLUMNS.length + i)) {
     // In the order in which rows, which are objects, have them: those called by whole numbers come first.
     return Object.values(Object.fromEntries(metrics.map((one) => [one.name, one])))
   }
   throw new OptionError('metrics', 'every metric must have a distinct name', {
     given: { names },
+    expected: `other names than ${OWN_COLUMNS.join(', ')}`,
     fix: 'pass each metric once, and write your own as a named function: function hits(predictions, targets) { … }, or, where a bundler changes names, as { hits }',
   })
 }
