@@ -24,7 +24,8 @@ const HEADERS = ['enable', 'use', 'const', 'shape', 'unroll', 'sample']
  * @param text  WGSL, with its header lines
  * @returns     the name, for `launch`
  * @throws OptionError  if the name is taken
- * @throws ShaderError  if a header line or a binding cannot be read, no binding is declared or a library file does not exist
+ * @throws ShaderError  if a header line or a binding cannot be read, no binding or entry point is declared, a size is read that
+ *   `@shape` does not declare, or a library file does not exist
  */
 export function registerShader(name: string, text: string): RegisteredShader {
   checkArgument('registerShader', 'text', text, TEXT)
@@ -43,7 +44,7 @@ export function registerShader(name: string, text: string): RegisteredShader {
  * Requires every declaration of a shader to be one that was read: another would be missing from the prelude or from the launch,
  * and the compiler's message would be about its consequences.
  */
-function requireReadable(name: string, { text, bindings, shape, constants }: ShaderSource): void {
+function requireReadable(name: string, { text, uses, bindings, shape, constants }: ShaderSource): void {
   for (const [line, word, next] of text.matchAll(/^[ \t]*\/\/[ \t]*@(\w+)(\S?).*$/gm)) {
     const near = nearest(word, HEADERS)
     if (near === undefined || (HEADERS.includes(word) && next === '')) continue
@@ -52,6 +53,10 @@ function requireReadable(name: string, { text, bindings, shape, constants }: Sha
       expected: HEADERS.map((known) => `@${known}`).join(', '),
       fix: `write @${near}`,
     })
+  }
+  const [unroll] = /^[ \t]*\/\/[ \t]*@unroll[ \t]+(?!everywhere[ \t]*$).+/m.exec(text) ?? []
+  if (unroll !== undefined) {
+    throw new ShaderError(shaderPlace(name), `'${unroll.trim()}' cannot be read`, { expected: '// @unroll everywhere' })
   }
   const field = shape.find((one, i) => !/^[A-Z][A-Z0-9_]*$/.test(one) || shape.indexOf(one) !== i)
   if (field !== undefined) {
@@ -72,6 +77,20 @@ function requireReadable(name: string, { text, bindings, shape, constants }: Sha
           ? `write the header line // @enable ${extension.trim()}`
           : 'leave it out; a diagnostic may be an attribute of a function, @diagnostic(…)',
     })
+  }
+  const all = [code, ...uses.map((use) => shaderTexts[use].replace(/\/\/.*/g, ''))].join('\n')
+  const sizes = Array.from(all.matchAll(/\bshape\.([A-Z][A-Z0-9_]*)/g), ([, size]) => size)
+  const missing = [...new Set(sizes)].filter((size) => !shape.includes(size))
+  // A shader may have a variable of this name.
+  if (missing.length > 0 && !/\b(?:let|const|var(?:<[^>]*>)?)\s+shape\b/.test(code)) {
+    throw new ShaderError(shaderPlace(name), `shape.${missing[0]} is read and not declared`, {
+      given: { '@shape': shape.join(' ') || 'none' },
+      fix: `write the header line // @shape ${[...shape, ...missing].join(' ')}`,
+    })
+  }
+  if (!/\bfn\s+main\b/.test(all)) {
+    const expected = '@compute @workgroup_size(64) fn main(…)'
+    throw new ShaderError(shaderPlace(name), 'has no entry point', { expected })
   }
   const declared = code.match(/@binding\b.*/g) ?? []
   const distinct = (of: (binding: ShaderBinding) => unknown) => new Set(bindings.map(of)).size === declared.length

@@ -172,6 +172,16 @@ describe('mistakes of a first shader', () => {
     ['a header line with a colon', '@shape VECTORS', '@shape: VECTORS', "there is no header line '@shape:'"],
     ['a constant named twice', 'COUNT:u32', 'COUNT:u32 COUNT:u32', "'@const COUNT' is declared twice"],
     ['a directive', '@group(0)', 'enable f16;\n@group(0)', 'Fix: write the header line // @enable f16'],
+    ['sizes without their header line', '@shape VECTORS', '', 'Fix: write the header line // @shape VECTORS'],
+    ['a size that is not declared', '// @shape VECTORS', '// @shape N', 'shape.VECTORS is read and not declared'],
+    [
+      'a size that a library file reads',
+      '@shape',
+      '@use lib/blocks\n// @shape',
+      'write the header line // @shape VECTORS TURNS',
+    ],
+    ['a kernel of another name', 'fn main(', 'fn swish(', 'has no entry point'],
+    ['another word for everywhere', '@shape', '@unroll all\n// @shape', "'// @unroll all' cannot be read"],
     ['another directive', '@group(0)', 'diagnostic(off, subgroup_uniformity);\n@group(0)', 'Fix: leave it out'],
   ])('%s is refused where it is registered', (_mistake, right, wrong, message) => {
     const register = () => registerShader('mine/refused', wgsl.replace(right, wrong))
