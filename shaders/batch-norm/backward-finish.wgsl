@@ -48,13 +48,15 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   if (thread < LANES && channel < shape.CHANNELS) {
     let inverse = channels[shape.CHANNELS + channel];
     let scale = channels[2u * shape.CHANNELS + channel];
+    let slope = product * inverse;
     dbias[channel] = sum;
-    dweight[channel] = product * inverse;
-    checkOverflow(isOverflow(vec4f(sum, product * inverse, 0.0, 0.0)));
+    dweight[channel] = slope;
+    checkOverflow(isOverflow(vec4f(sum, slope, 0.0, 0.0)));
     var b = 0.0;
     var d = 0.0;
     if (TRAINING) {
-      b = -scale * inverse * inverse * product / f32(shape.PIXELS);
+      // In this order, as inverse³ is no normal number of f32 from a deviation of 1e13 on.
+      b = -scale * inverse * slope / f32(shape.PIXELS);
       d = -scale * sum / f32(shape.PIXELS);
     }
     coefficients[channel] = b;

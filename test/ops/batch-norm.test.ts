@@ -136,6 +136,16 @@ describe.each(families)('numerics, family %s', (family) => {
     expectClose(await read(run(given, kind, 'f32').y), reference(given, kind).y, 'f32', { name: 'y', shape })
   })
 
+  test.each([1e-2, 1e15, 1e17])('a deviation of some %d costs no digits', async (size) => {
+    gpu.family = family
+    const shape = [3, 20, 31, 6]
+    const given = { ...operands(shape, false), x: { shape, data: hashUniform(elementCount(shape), 9, -size, size) } }
+    const kind = { training: true, relu: false }
+    const [got, want] = [run(given, kind, 'f32'), reference(given, kind)]
+    expectClose(await read(got.dx), want.dx, 'f32', { name: 'dx', shape, norm: normOf(want.terms) })
+    expectClose(await read(got.dweight), want.dweight, 'f32', { name: 'dweight' })
+  })
+
   test('a constant channel is its bias, and nothing flows to it', async () => {
     gpu.family = family
     const shape = [4, 5, 5, 3]
