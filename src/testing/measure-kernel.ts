@@ -1,13 +1,13 @@
 import { WgradError } from '../base/errors.ts'
 import { requireInteger } from '../base/check.ts'
-import { checkArgument, checkOptions, FUNCTION, NUMBER, type Kinds } from '../base/options.ts'
+import { checkArgument, checkOptions, FUNCTION, NUMBER, objectWith, type Kind, type Kinds } from '../base/options.ts'
 import { rng } from '../base/rng.ts'
 import { currentGpu, type Gpu } from '../gpu/device.ts'
 import { overNaN } from '../gpu/over-nan.ts'
 import { HELD_MS, warmUpOf } from '../gpu/warm-up.ts'
 import { scope } from '../tensor/scope.ts'
 import { elementCount } from '../tensor/shape.ts'
-import { RESULT, type Tensor } from '../tensor/tensor.ts'
+import { RESULT, TENSOR, type Tensor } from '../tensor/tensor.ts'
 import { KernelOperands, readElements } from './kernel-operands.ts'
 import { leastTime, requireProfiler, type Arithmetic, type Peaks } from './peaks.ts'
 
@@ -89,6 +89,12 @@ export interface KernelTiming {
 
 const TIMING_KINDS: Kinds<KernelTiming> = { rounds: NUMBER, patienceMs: NUMBER }
 
+const CASE = objectWith('{ name, prepare }, see `KernelCase`', 'prepare')
+const PREPARED = objectWith('{ flops, bytes, run, checks }, see `PreparedKernel`')
+const RESULTS: Kind = {
+  expected: 'tensors by the names of their checks, such as { y }',
+  is: (value) => value instanceof Object && !TENSOR.is(value),
+}
 const PREPARED_KINDS = {
   flops: NUMBER,
   bytes: NUMBER,
@@ -149,6 +155,7 @@ const HALF_ROUNDING = 2 ** -11
  * @throws OptionError  unless the GPU was opened with { profile: true } and is the one that operations run on
  */
 export async function measureKernel(gpu: Gpu, item: KernelCase, timing: KernelTiming = {}): Promise<KernelTime> {
+  checkArgument('measureKernel', 'item', item, CASE)
   checkOptions('measureKernel', timing, TIMING_KINDS)
   const { rounds = 9, patienceMs = 1000 } = timing
   requireInteger('measureKernel', 'rounds', rounds, { from: 1 })
@@ -189,11 +196,13 @@ const SPARE_BYTES = 2 ** 30
  * @throws OptionError  if nothing is checked, or a part of the case is not of its kind
  */
 export async function proveKernel(name: string, prepared: PreparedKernel, operands: KernelOperands): Promise<number> {
+  checkArgument(name, 'the result of prepare', prepared, PREPARED)
   for (const part of Object.keys(PREPARED_KINDS) as (keyof typeof PREPARED_KINDS)[]) {
     checkArgument(name, part, prepared[part], PREPARED_KINDS[part])
   }
   const { run, checks } = prepared
   const results = overNaN(currentGpu(), () => scope(run))
+  checkArgument(name, 'the result of run', results, RESULTS)
   for (const [what, result] of Object.entries(results)) {
     checkArgument(name, what, result, RESULT)
     operands.own(result)

@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest'
-import { openGpuOn, useGpu } from '../../src/gpu/device.ts'
+import { currentGpu, openGpuOn, useGpu } from '../../src/gpu/device.ts'
 import { registerShader } from '../../src/gpu/register-shader.ts'
 import { nodePlatform } from '../../src/platform/node/index.ts'
 import { elementwise, empty, launch } from '../../src/tensor/launch.ts'
+import { zeros } from '../../src/tensor/read-write.ts'
 import { KernelOperands } from '../../src/testing/kernel-operands.ts'
 import { measureKernel, proveKernel, rounding, type PreparedKernel } from '../../src/testing/measure-kernel.ts'
 import { measurePeaks } from '../../src/testing/peaks.ts'
@@ -75,9 +76,21 @@ describe('proveKernel', () => {
     ],
     ['a check of another result', { checks: { z: { at: () => 1, allowed: 1 } } }, 'copy: the kernel makes no z'],
     ['a result that is no tensor', { run: () => ({ y: 1 }) as never }, 'copy: y is not of the right kind'],
+    ['a result without a name', { run: () => zeros([4]) as never }, 'copy: the result of run is not of the right kind'],
+    ['no result', { run: () => undefined as never }, 'copy: the result of run is not of the right kind'],
     ['bytes that are no number', { bytes: '1' as never }, 'copy: bytes is not of the right kind'],
   ])('refuses %s', async (_what, changed, message) => {
     await expect(prove(0, changed)).rejects.toThrow(message)
+  })
+
+  test('refuses a case that prepares nothing', async () => {
+    await expect(measureKernel(currentGpu(), undefined as never)).rejects.toThrow(
+      'measureKernel: item is not of the right kind',
+    )
+    const operands = new KernelOperands()
+    await expect(proveKernel('copy', undefined as never, operands)).rejects.toThrow(
+      'copy: the result of prepare is not',
+    )
   })
 })
 
