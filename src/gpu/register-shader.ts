@@ -8,6 +8,7 @@ import {
   type ShaderSource,
 } from './shader-source.ts'
 import { shaderTexts } from './shader-table.ts'
+import { requireUnrollable } from './unroll.ts'
 // A shader may use every library file.
 import './wgsl/lib/index.ts'
 import { BUILT_IN_SHADERS } from './wgsl/names.ts'
@@ -92,6 +93,9 @@ function requireReadable(name: string, { text, uses, bindings, shape, constants 
     const expected = '@compute @workgroup_size(64) fn main(…)'
     throw new ShaderError(shaderPlace(name), 'has no entry point', { expected })
   }
+  const known = ['SUBGROUP', 'AT_ONCE', ...constants.map(([constant]) => constant)].map((one) => `const ${one} = 1u;`)
+  const libraries = ['lib/storage-f32', ...uses].map((use) => shaderTexts[use])
+  requireUnrollable(name, [...known, ...libraries, text].join('\n'))
   const declared = code.match(/@binding\b.*/g) ?? []
   const distinct = (of: (binding: ShaderBinding) => unknown) => new Set(bindings.map(of)).size === declared.length
   if (distinct(({ index }) => index) && distinct((binding) => binding.name)) return

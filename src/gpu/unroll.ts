@@ -1,4 +1,5 @@
 import { ShaderError } from '../base/errors.ts'
+import { shaderPlace } from './shader-source.ts'
 
 /**
  * Pattern of a counting loop that a shader marks for unrolling:
@@ -31,18 +32,12 @@ export function unroll(name: string, text: string): string {
   const value = constantsOf(name, text)
   // The last mark belongs to a loop without marked loops inside.
   for (let first = lastMark(lines); first >= 0; first = lastMark(lines)) {
-    const loop = lines[first].match(LOOP)
-    if (!loop) {
-      throw new ShaderError(`shaders/${name}.wgsl`, `cannot unroll '${lines[first].trim()}'`, {
-        expected: 'for (var i = 0u; i < BOUND; i++) { // @unroll',
-      })
-    }
-    const [, indent, counter, bound, step] = loop
+    const [, indent, counter, bound, step] = loopOf(name, lines[first])
     const last = closingLine(name, lines, first)
     const by = step === undefined ? 1 : value(step)
     const copies = Math.ceil(value(bound) / by)
     if (copies > MOST_COPIES) {
-      throw new ShaderError(`shaders/${name}.wgsl`, `cannot unroll a loop of ${copies} turns`, {
+      throw new ShaderError(shaderPlace(name), `cannot unroll a loop of ${copies} turns`, {
         expected: `at most ${MOST_COPIES}`,
       })
     }
@@ -62,6 +57,29 @@ export function unroll(name: string, text: string): string {
 }
 
 /**
+ * Requires the marked loops of a shader to be such as `unroll` can write out, whatever the values of its constants. Where sizes
+ * are a uniform, they stay loops, and a mistake would be found on a GPU only.
+ *
+ * @throws ShaderError  if a marked loop has another form, or its bound is not a constant
+ */
+export function requireUnrollable(name: string, text: string): void {
+  const value = constantsOf(name, text)
+  for (const line of text.split('\n').filter(isMarked)) {
+    const [, , , bound, step = '1u'] = loopOf(name, line)
+    value(bound)
+    value(step)
+  }
+}
+
+function loopOf(name: string, line: string): RegExpMatchArray {
+  const loop = line.match(LOOP)
+  if (loop) return loop
+  throw new ShaderError(shaderPlace(name), `cannot unroll '${line.trim()}'`, {
+    expected: 'for (var i = 0u; i < BOUND; i++) { // @unroll',
+  })
+}
+
+/**
  * Wraps the bounds of marked loops in a function `counted(bound)`, which returns the bound in a way that no compiler can
  * predict, so that none unrolls the loop. This makes a text compile fast. The function `compute` is left unchanged, and
  * marked loops outside of it must not contain barriers.
@@ -78,7 +96,11 @@ export function keepRolled(text: string): string {
 const BOUND = /(; \w+ < )([^;]+)(; [^;]+ \{ \/\/ @unroll)$/
 
 function lastMark(lines: readonly string[]): number {
-  return lines.findLastIndex((line) => line.endsWith('// @unroll'))
+  return lines.findLastIndex(isMarked)
+}
+
+function isMarked(line: string): boolean {
+  return line.endsWith('// @unroll')
 }
 
 /** Returns the line of the brace that closes the loop of line `first`. */
@@ -88,7 +110,7 @@ function closingLine(name: string, lines: readonly string[], first: number): num
     for (const sign of withoutComment(lines[i])) depth += sign === '{' ? 1 : sign === '}' ? -1 : 0
     if (depth === 0) return i
   }
-  throw new ShaderError(`shaders/${name}.wgsl`, `'${lines[first].trim()}' is never closed`)
+  throw new ShaderError(shaderPlace(name), `'${lines[first].trim()}' is never closed`)
 }
 
 function withoutComment(line: string): string {
@@ -98,7 +120,7 @@ function withoutComment(line: string): string {
 /** Returns a function that evaluates u32 expressions of the constants that a module declares. */
 function constantsOf(name: string, text: string): (expression: string) => number {
   const declared = new Map(
-    [...text.matchAll(/^\s*const (\w+)(?:: u32)? = ([^;]+);/gm)].map(([, constant, expression]) => [
+    [...text.matchAll(/^\s*const (?!shape\b)(\w+)(?:: u32)? = ([^;]+);/gm)].map(([, constant, expression]) => [
       constant,
       expression,
     ]),
@@ -107,7 +129,7 @@ function constantsOf(name: string, text: string): (expression: string) => number
   const valueOf = (constant: string): number => {
     const expression = declared.get(constant)
     if (expression === undefined) {
-      throw new ShaderError(`shaders/${name}.wgsl`, `'${constant}' is not a constant, so its loop cannot be unrolled`)
+      throw new ShaderError(shaderPlace(name), `'${constant}' is not a constant, so its loop cannot be unrolled`)
     }
     const found = known.get(constant) ?? evaluate(name, expression, valueOf)
     known.set(constant, found)
@@ -129,7 +151,7 @@ const OPERATORS: Readonly<Record<string, readonly [number, (a: number, b: number
 function evaluate(name: string, expression: string, valueOf: (constant: string) => number): number {
   const tokens = expression.match(/\w+|[^\s\w]/g) ?? []
   const wrong = () =>
-    new ShaderError(`shaders/${name}.wgsl`, `cannot evaluate '${expression}' to unroll a loop`, {
+    new ShaderError(shaderPlace(name), `cannot evaluate '${expression}' to unroll a loop`, {
       expected: 'u32 constants and + - * / %',
     })
   let at = 0

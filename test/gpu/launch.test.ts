@@ -152,6 +152,8 @@ describe('mistakes of a first shader', () => {
       let i = workgroupIndex(group) * 64u + thread;
       if (i < shape.VECTORS) { y[i] = store4(load4(x[i]) * FACTOR * f32(COUNT)); }
     }`
+  /** Puts a loop that is marked to be written out before the store of `wgsl`. */
+  const marked = (condition: string) => `{\nfor (var k = 0u; ${condition}; k++) { // @unroll\n}\ny[i]`
   let count = 0
   const register = (text: string) => registerShader(`mine/first-${++count}`, text)
   const shader = register(wgsl)
@@ -181,6 +183,9 @@ describe('mistakes of a first shader', () => {
       'write the header line // @shape VECTORS TURNS',
     ],
     ['a kernel of another name', 'fn main(', 'fn swish(', 'has no entry point'],
+    ['a marked loop of a size', '{ y[i]', marked('k < shape.VECTORS'), "'shape' is not a constant, so its loop"],
+    ['a marked loop of a variable', '{ y[i]', marked('k < i'), "'i' is not a constant, so its loop"],
+    ['a marked loop of another form', '{ y[i]', marked('k <= COUNT'), "cannot unroll 'for (var k = 0u; k <= COUNT"],
     ['another word for everywhere', '@shape', '@unroll all\n// @shape', "'// @unroll all' cannot be read"],
     ['another directive', '@group(0)', 'diagnostic(off, subgroup_uniformity);\n@group(0)', 'Fix: leave it out'],
   ])('%s is refused where it is registered', (_mistake, right, wrong, message) => {
@@ -224,6 +229,11 @@ fn main(@builtin(local_invocation_index) i: u32) { if (i < shape.VECTORS) { y[i]
         expected a tensor, such as tensor(data, shape)]
     `)
     expect(() => launch(shader, { x: y, y }, undefined as never)).toThrow('options must be given by name')
+  })
+
+  test('a marked loop may count to what the prelude and the shader declare', () => {
+    const bound = 'const HALF = COUNT / 2u;\n@group(0) @binding(0)'
+    register(wgsl.replace('@group(0) @binding(0)', bound).replace('{ y[i]', marked('k < HALF * (SUBGROUP + PAIRS)')))
   })
 
   test('a comment about other attributes is no header line', () => {

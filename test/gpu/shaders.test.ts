@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { specialise } from '../../src/gpu/prelude.ts'
+import { registerShader } from '../../src/gpu/register-shader.ts'
 import { shaderSource } from '../../src/gpu/shader-source.ts'
 import '../../src/gpu/wgsl/all.ts'
 import { BUILT_IN_SHADERS as names } from '../../src/gpu/wgsl/names.ts'
@@ -59,6 +60,10 @@ describe.each(names)('%s', (name) => {
   test('begins with what it computes', () => {
     expect(readFileSync(file, 'utf8')).toMatch(/^\/\/ \S/)
   })
+})
+
+test('a copy of any shader is registered as one of a program', () => {
+  for (const name of names) registerShader(`copy/${name}`, shaderSource(name).text)
 })
 
 test('every shader is launched by something', () => {
