@@ -1,6 +1,7 @@
+import { checkArgument } from '../base/options.ts'
 import { elementwise, empty, launch } from '../tensor/launch.ts'
 import { defineOp } from '../tensor/op.ts'
-import type { Tensor } from '../tensor/tensor.ts'
+import { TENSOR, type Tensor } from '../tensor/tensor.ts'
 import '../gpu/wgsl/cast/index.ts'
 
 /** Type of a tensor of floats. */
@@ -26,5 +27,6 @@ function converted(x: Tensor, y: Tensor): Tensor {
  * @returns   x itself if it has that type already
  */
 export function cast(x: Tensor, to: Float): Tensor {
+  checkArgument('cast', 'x', x, TENSOR)
   return x.dtype === to ? x : op([x], to)
 }

@@ -1,8 +1,9 @@
 import { ShapeError } from '../base/errors.ts'
 import { formatShape } from '../base/format.ts'
+import { checkArgument } from '../base/options.ts'
 import { defineOp } from '../tensor/op.ts'
 import { checkShape, elementCount, type Shape } from '../tensor/shape.ts'
-import type { Tensor } from '../tensor/tensor.ts'
+import { TENSOR, type Tensor } from '../tensor/tensor.ts'
 
 const op = defineOp<readonly [Tensor], Shape, { readonly shape: Shape }>({
   name: 'reshape',
@@ -50,6 +51,7 @@ export function reshape(x: Tensor, shape: Shape): Tensor {
 
 /** Flattens [N,…] to [N, product of the other axes]; see `reshape`. */
 export function flatten(x: Tensor): Tensor {
+  checkArgument('flatten', 'x', x, TENSOR)
   const [N, ...rest] = x.shape
   return reshape(x, [N, elementCount(rest)])
 }

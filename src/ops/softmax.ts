@@ -1,8 +1,9 @@
 import { DtypeError, ShapeError, OptionError } from '../base/errors.ts'
+import { checkArgument } from '../base/options.ts'
 import { empty, launch } from '../tensor/launch.ts'
 import { gradEnabled } from '../tensor/op.ts'
 import { padTo4 } from '../tensor/shape.ts'
-import type { Tensor } from '../tensor/tensor.ts'
+import { TENSOR, type Tensor } from '../tensor/tensor.ts'
 import { onGrid, rowPass } from '../gpu/grid.ts'
 import '../gpu/wgsl/softmax/index.ts'
 
@@ -14,9 +15,10 @@ import '../gpu/wgsl/softmax/index.ts'
  * @param x  [N,K] f16 | f32
  * @returns  [N,K] f32
  * @throws ShapeError, DtypeError  if x is not a matrix of floats
- * @throws OptionError  if a gradient would flow through it
+ * @throws OptionError  if x is no tensor, or a gradient would flow through it
  */
 export function softmax(x: Tensor): Tensor {
+  checkArgument('softmax', 'x', x, TENSOR)
   const given = { x }
   if (x.shape.length !== 2) {
     throw new ShapeError('softmax', 'x must be a matrix of logits', { given, expected: 'x as [N,K]' })

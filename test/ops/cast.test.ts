@@ -63,3 +63,7 @@ test('the gradient of an f32 input is f32, of the numbers that arrived', async (
   expect(x.leaf.gradient).toMatchObject({ dtype: 'f32' })
   expect([...(await read(x.leaf.gradient!))]).toEqual([0.5, 1000, -3])
 })
+
+test('says what it was given in place of a tensor', () => {
+  expect(() => cast(undefined as never, 'f16')).toThrow('cast: x is not of the right kind')
+})

@@ -45,6 +45,9 @@ test('gradient, finite differences', () =>
   gradcheck('reshape', ({ x }) => reshape(x, [6, 8]), { x: uniform([3, 4, 4], 1) }))
 
 test('refuses what does not fit, before any work', () => {
+  for (const x of [undefined, [1, 2]]) {
+    expect(() => flatten(x as never)).toThrow('flatten: x is not of the right kind')
+  }
   expect(() => reshape(zeros([2, 6]), [2, 5])).toThrowErrorMatchingInlineSnapshot(`
     [ShapeError: reshape: the numbers of elements differ
       from  [2,6] f32

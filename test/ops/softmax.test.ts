@@ -47,6 +47,9 @@ describe.each(families)('family %s', (family) => {
 })
 
 test('refuses what does not fit, before any work', () => {
+  for (const x of [undefined, [1, 2]]) {
+    expect(() => softmax(x as never)).toThrow('softmax: x is not of the right kind')
+  }
   const x = zeros([2, 3])
   x.leaf = { trainable: true, gradient: undefined, hasGradient: false }
   expect(() => softmax(zeros([2, 3, 4]))).toThrowErrorMatchingInlineSnapshot(`
