@@ -27,9 +27,13 @@ var<private> offset: vec4f;
 // g and g·(x - mean)
 alias Sum = mat2x4f;
 
-fn term(i: u32) -> Sum {
-  let distance = load4(x[i]) - mean;
-  var g = load4(dy[i]);
+struct Loaded { x: T4, dy: T4 }
+
+fn loaded(i: u32) -> Loaded { return Loaded(x[i], dy[i]); }
+
+fn term(kept: Loaded) -> Sum {
+  let distance = load4(kept.x) - mean;
+  var g = load4(kept.dy);
   if (shape.RELU == 1u) { g = select(vec4f(), g, isPositive(distance * scale + offset)); }
   return Sum(g, g * distance);
 }
@@ -43,7 +47,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   offset = bias[column];
   let first = group.y * shape.RUN + thread / LANES;
   let end = min((group.y + 1u) * shape.RUN, shape.PIXELS);
-  let own = longSum(first * shape.VECTORS + column, ROWS * shape.VECTORS, countOf(first, end, ROWS));
+  let most = countOf(0u, shape.RUN, ROWS);
+  let own = longSum(first * shape.VECTORS + column, ROWS * shape.VECTORS, countOf(first, end, ROWS), most);
   let sum = sumRows(own[0], thread);
   let product = sumRows(own[1], thread);
   if (thread < LANES && channel < shape.VECTORS) {

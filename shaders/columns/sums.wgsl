@@ -14,9 +14,16 @@
 
 alias Sum = vec4f;
 
-fn term(i: u32) -> Sum {
-  var value = load4(dy[i]);
-  if (PRODUCT) { value *= load4(x[i]); }
+struct Loaded { dy: T4, x: T4 }
+
+fn loaded(i: u32) -> Loaded {
+  if (PRODUCT) { return Loaded(dy[i], x[i]); }
+  return Loaded(dy[i], T4());
+}
+
+fn term(kept: Loaded) -> Sum {
+  var value = load4(kept.dy);
+  if (PRODUCT) { value *= load4(kept.x); }
   return value;
 }
 
@@ -27,6 +34,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   let column = min(channel, shape.VECTORS - 1u);
   let first = group.y * shape.RUN + thread / LANES;
   let end = min((group.y + 1u) * shape.RUN, shape.PIXELS);
-  let sum = sumRows(longSum(first * shape.VECTORS + column, ROWS * shape.VECTORS, countOf(first, end, ROWS)), thread);
+  let most = countOf(0u, shape.RUN, ROWS);
+  let own = longSum(first * shape.VECTORS + column, ROWS * shape.VECTORS, countOf(first, end, ROWS), most);
+  let sum = sumRows(own, thread);
   if (thread < LANES && channel < shape.VECTORS) { slices[group.y * shape.VECTORS + channel] = sum; }
 }

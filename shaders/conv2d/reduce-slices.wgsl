@@ -16,8 +16,11 @@
 var<workgroup> sums: array<vec4f, LANES * ROWS>;
 
 alias Sum = vec4f;
+alias Loaded = vec4f;
 
-fn term(i: u32) -> Sum { return slices[i]; }
+fn loaded(i: u32) -> Loaded { return slices[i]; }
+
+fn term(kept: Loaded) -> Sum { return kept; }
 
 @compute @workgroup_size(LANES * ROWS)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
@@ -25,7 +28,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   let row = thread / LANES;
   // No early return: every thread must reach the barrier.
   let first = row * shape.COUNT + min(i, shape.COUNT - 1u);
-  var sum = longSum(first, ROWS * shape.COUNT, countOf(row, shape.SLICES, ROWS));
+  var sum = longSum(first, ROWS * shape.COUNT, countOf(row, shape.SLICES, ROWS), countOf(0u, shape.SLICES, ROWS));
   if (ROWS > 1u) {
     sums[thread] = sum;
     workgroupBarrier();

@@ -29,11 +29,15 @@ var<private> largest: f32;
 // exp(z) and w·z, minus the largest
 alias Sum = mat2x4f;
 
-fn term(v: u32) -> Sum {
-  let z = load4(logits[first + v]) - largest;
+struct Loaded { v: u32, logits: T4 }
+
+fn loaded(v: u32) -> Loaded { return Loaded(v, logits[first + v]); }
+
+fn term(kept: Loaded) -> Sum {
+  let z = load4(kept.logits) - largest;
   var weighted = z;
-  if (WEIGHTED) { weighted *= weight[v]; }
-  return Sum(masked(expOrNan(z), v, shape.K, 0.0), masked(weighted, v, shape.K, 0.0));
+  if (WEIGHTED) { weighted *= weight[kept.v]; }
+  return Sum(masked(expOrNan(z), kept.v, shape.K, 0.0), masked(weighted, kept.v, shape.K, 0.0));
 }
 
 @compute @workgroup_size(LANES * ROWS)
@@ -49,7 +53,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   }
   top = maxRows(top, thread);
   largest = max(max(top.x, top.y), max(top.z, top.w));
-  let own = longSum(thread / LANES, ROWS, countOf(thread / LANES, shape.VECTORS, ROWS));
+  let most = countOf(0u, shape.VECTORS, ROWS);
+  let own = longSum(thread / LANES, ROWS, countOf(thread / LANES, shape.VECTORS, ROWS), most);
   let exponentials = dot(sumRows(own[0], thread), vec4f(1.0));
   let mean = dot(sumRows(own[1], thread), vec4f(1.0)) / f32(shape.K);
   var meanWeight = 1.0;

@@ -19,7 +19,8 @@
 
 @compute @workgroup_size(LANES * ROWS)
 fn main(@builtin(local_invocation_index) thread: u32) {
-  let sum = sumRows(longSum(thread, ROWS, countOf(thread, shape.N, ROWS)), thread);
+  let own = longSum(thread, ROWS, countOf(thread, shape.N, ROWS), countOf(0u, shape.N, ROWS));
+  let sum = sumRows(own, thread);
   if (thread == 0u) {
     // The padding of a scalar is zero like any other.
     loss = vec4f(select(sum.x / sum.y, 0.0, sum.y == 0.0), 0.0, 0.0, 0.0);
@@ -29,8 +30,11 @@ fn main(@builtin(local_invocation_index) thread: u32) {
 
 // A loss and its weight
 alias Sum = vec4f;
+alias Loaded = Sum;
 
-fn term(n: u32) -> Sum {
+fn term(kept: Loaded) -> Sum { return kept; }
+
+fn loaded(n: u32) -> Loaded {
   var w = weight[min(a[n], shape.K - 1u)];
   if (MIXED) { w = mix[n] * w + (1.0 - mix[n]) * weight[min(b[n], shape.K - 1u)]; }
   return vec4f(losses[n], w, 0.0, 0.0);

@@ -13,9 +13,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   let i = workgroupIndex(group) * 64u + thread;
   if (i >= shape.N * shape.VECTORS) { return; }
   let first = i / shape.VECTORS * shape.PIXELS * shape.VECTORS + i % shape.VECTORS;
-  y[i] = store4(longSum(first, shape.VECTORS, shape.PIXELS) / f32(shape.PIXELS));
+  y[i] = store4(longSum(first, shape.VECTORS, shape.PIXELS, shape.PIXELS) / f32(shape.PIXELS));
 }
 
 alias Sum = vec4f;
+alias Loaded = T4;
 
-fn term(i: u32) -> Sum { return load4(x[i]); }
+fn loaded(i: u32) -> Loaded { return x[i]; }
+
+fn term(kept: Loaded) -> Sum { return load4(kept); }

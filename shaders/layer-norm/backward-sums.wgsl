@@ -18,10 +18,16 @@
 // dy and dy·(x - mean)·inverse
 alias Sum = mat2x4f;
 
-fn term(i: u32) -> Sum {
+struct Loaded { x: T4, dy: T4, mean: f32, inverse: f32 }
+
+fn loaded(i: u32) -> Loaded {
   let row = i / shape.VECTORS;
-  let g = load4(dy[i]);
-  return Sum(g, g * (load4(x[i]) - means[row]) * inverses[row]);
+  return Loaded(x[i], dy[i], means[row], inverses[row]);
+}
+
+fn term(kept: Loaded) -> Sum {
+  let g = load4(kept.dy);
+  return Sum(g, g * (load4(kept.x) - kept.mean) * kept.inverse);
 }
 
 @compute @workgroup_size(LANES * ROWS)
@@ -31,7 +37,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   let column = min(channel, shape.VECTORS - 1u);
   let first = group.y * shape.RUN + thread / LANES;
   let end = min((group.y + 1u) * shape.RUN, shape.PIXELS);
-  let own = longSum(first * shape.VECTORS + column, ROWS * shape.VECTORS, countOf(first, end, ROWS));
+  let most = countOf(0u, shape.RUN, ROWS);
+  let own = longSum(first * shape.VECTORS + column, ROWS * shape.VECTORS, countOf(first, end, ROWS), most);
   let sum = sumRows(own[0], thread);
   let product = sumRows(own[1], thread);
   if (thread < LANES && channel < shape.VECTORS) {

@@ -13,12 +13,15 @@
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
   let column = workgroupIndex(group) * 64u + thread;
   if (column < shape.COLUMNS) {
-    let sum = longSum(column, shape.COLUMNS, shape.N);
+    let sum = longSum(column, shape.COLUMNS, shape.N, shape.N);
     dbias[column] = sum;
     checkOverflow(isOverflow(sum));
   }
 }
 
 alias Sum = vec4f;
+alias Loaded = T4;
 
-fn term(i: u32) -> Sum { return load4(dy[i]); }
+fn loaded(i: u32) -> Loaded { return dy[i]; }
+
+fn term(kept: Loaded) -> Sum { return load4(kept); }

@@ -11,13 +11,17 @@
 
 alias Sum = vec4f;
 
-fn term(i: u32) -> Sum { return load4(dy[i]) * load4(a[i]); }
+struct Loaded { dy: T4, a: T4 }
+
+fn loaded(i: u32) -> Loaded { return Loaded(dy[i], a[i]); }
+
+fn term(kept: Loaded) -> Sum { return load4(kept.dy) * load4(kept.a); }
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
   let i = workgroupIndex(group) * 64u + thread;
   if (i < shape.N * shape.VECTORS) {
     let first = i / shape.VECTORS * shape.PIXELS * shape.VECTORS + i % shape.VECTORS;
-    db[i] = store4(longSum(first, shape.VECTORS, shape.PIXELS));
+    db[i] = store4(longSum(first, shape.VECTORS, shape.PIXELS, shape.PIXELS));
   }
 }

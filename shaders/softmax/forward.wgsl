@@ -16,7 +16,11 @@ var<private> largest: f32;
 
 alias Sum = vec4f;
 
-fn term(v: u32) -> Sum { return masked(expOrNan(load4(x[first + v]) - largest), v, shape.K, 0.0); }
+struct Loaded { v: u32, x: T4 }
+
+fn loaded(v: u32) -> Loaded { return Loaded(v, x[first + v]); }
+
+fn term(kept: Loaded) -> Sum { return masked(expOrNan(load4(kept.x) - largest), kept.v, shape.K, 0.0); }
 
 @compute @workgroup_size(LANES * ROWS)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
@@ -30,11 +34,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   }
   top = maxRows(top, thread);
   largest = max(max(top.x, top.y), max(top.z, top.w));
-  let own = longSum(thread / LANES, ROWS, countOf(thread / LANES, shape.VECTORS, ROWS));
+  let most = countOf(0u, shape.VECTORS, ROWS);
+  let own = longSum(thread / LANES, ROWS, countOf(thread / LANES, shape.VECTORS, ROWS), most);
   let total = dot(sumRows(own, thread), vec4f(1.0));
   if (n >= shape.N) { return; }
   for (var v = thread / LANES; v < shape.VECTORS; v += ROWS) {
-    y[first + v] = masked(term(v) / total, v, shape.K, 0.0);
+    y[first + v] = masked(term(loaded(v)) / total, v, shape.K, 0.0);
   }
 }
 

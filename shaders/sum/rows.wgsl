@@ -11,8 +11,11 @@
 var<private> first: u32;
 
 alias Sum = vec4f;
+alias Loaded = vec4f;
 
-fn term(v: u32) -> Sum { return x[first + v]; }
+fn loaded(v: u32) -> Loaded { return x[first + v]; }
+
+fn term(kept: Loaded) -> Sum { return kept; }
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
@@ -20,6 +23,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   if (n >= (shape.N + 3u) / 4u * 4u) { return; }
   first = n * shape.COLUMNS;
   var sum = vec4f();
-  if (n < shape.N) { sum = longSum(0u, 1u, shape.COLUMNS); }
+  if (n < shape.N) { sum = longSum(0u, 1u, shape.COLUMNS, shape.COLUMNS); }
   y[n] = dot(sum, vec4f(1.0)) / f32(shape.K);
 }

@@ -14,11 +14,14 @@
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
   let first = group.x * shape.RUN * LANES;
   let end = min(first + shape.RUN * LANES, shape.VECTORS);
-  let own = longSum(first + thread, LANES * ROWS, countOf(first + thread, end, LANES * ROWS));
+  let own = longSum(first + thread, LANES * ROWS, countOf(first + thread, end, LANES * ROWS), countOf(0u, shape.RUN, ROWS));
   let sum = sumRows(own, thread);
   if (thread < LANES) { partial[group.x * LANES + thread] = sum; }
 }
 
 alias Sum = vec4f;
+alias Loaded = T4;
 
-fn term(i: u32) -> Sum { return load4(x[i]); }
+fn loaded(i: u32) -> Loaded { return x[i]; }
+
+fn term(kept: Loaded) -> Sum { return load4(kept); }

@@ -11,11 +11,15 @@
 
 @compute @workgroup_size(LANES * ROWS)
 fn main(@builtin(local_invocation_index) thread: u32) {
-  let sum = sumRows(longSum(thread, ROWS, countOf(thread, shape.COUNT, ROWS)), thread);
+  let own = longSum(thread, ROWS, countOf(thread, shape.COUNT, ROWS), countOf(0u, shape.COUNT, ROWS));
+  let sum = sumRows(own, thread);
   // The padding of a scalar is zero like any other.
   if (thread == 0u) { total = vec4f(dot(sum, vec4f(1.0)) / f32(shape.DIVISOR), 0.0, 0.0, 0.0); }
 }
 
 alias Sum = vec4f;
+alias Loaded = vec4f;
 
-fn term(i: u32) -> Sum { return partial[i]; }
+fn loaded(i: u32) -> Loaded { return partial[i]; }
+
+fn term(kept: Loaded) -> Sum { return kept; }
