@@ -28,16 +28,15 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   var slopes: array<vec4f, EACH>;
   var distances: array<vec4f, EACH>;
   for (var k = 0u; k < EACH; k++) { // @unroll
-    let v = min(part + k * PARTS, shape.VECTORS - 1u);
+    let v = vectorOf(k, part);
     slopes[k] = load4(dy[place + v]) * weight[v];
     distances[k] = load4(x[place + v]) - mean;
   }
   var sum = vec4f();
   var product = vec4f();
   for (var k = 0u; k < EACH; k++) { // @unroll
-    let v = part + k * PARTS;
-    sum += masked(slopes[k], v, shape.C, 0.0);
-    product += masked(slopes[k] * distances[k], v, shape.C, 0.0);
+    sum += inRow(slopes[k], k, part);
+    product += inRow(slopes[k] * distances[k], k, part);
   }
   let totals = sumParts(vec2f(dot(sum, vec4f(1.0)), dot(product, vec4f(1.0))), thread) / f32(shape.C);
   let meanOfG = totals.x;
@@ -45,9 +44,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   if (row >= shape.PIXELS) { return; }
   for (var k = 0u; k < EACH; k++) { // @unroll
     let v = part + k * PARTS;
-    if (v < shape.VECTORS) {
+    if (isWhole(k) || v < shape.VECTORS) {
       let normalized = distances[k] * inverse;
-      dx[place + v] = store4(masked(inverse * (slopes[k] - meanOfG - normalized * meanOfProduct), v, shape.C, 0.0));
+      dx[place + v] = store4(inRow(inverse * (slopes[k] - meanOfG - normalized * meanOfProduct), k, part));
     }
   }
 }

@@ -26,24 +26,24 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   // Distances to the first channel, then to the mean. All vectors beyond the row are masked.
   var kept: array<vec4f, EACH>;
   for (var k = 0u; k < EACH; k++) { // @unroll
-    kept[k] = load4(x[place + min(part + k * PARTS, shape.VECTORS - 1u)]) - origin;
+    kept[k] = load4(x[place + vectorOf(k, part)]) - origin;
   }
   var sum = vec4f();
   for (var k = 0u; k < EACH; k++) { // @unroll
-    sum += masked(kept[k], part + k * PARTS, shape.C, 0.0);
+    sum += inRow(kept[k], k, part);
   }
   let shift = sumParts(vec2f(dot(sum, vec4f(1.0)), 0.0), thread).x / f32(shape.C);
   var squares = vec4f();
   for (var k = 0u; k < EACH; k++) { // @unroll
-    kept[k] = masked(kept[k] - shift, part + k * PARTS, shape.C, 0.0);
+    kept[k] = inRow(kept[k] - shift, k, part);
     squares += kept[k] * kept[k];
   }
   let inverse = 1.0 / sqrt(sumParts(vec2f(dot(squares, vec4f(1.0)), 0.0), thread).x / f32(shape.C) + EPSILON);
   if (row >= shape.PIXELS) { return; }
   for (var k = 0u; k < EACH; k++) { // @unroll
     let v = part + k * PARTS;
-    if (v < shape.VECTORS) {
-      y[place + v] = store4(masked(kept[k] * inverse * weight[v] + bias[v], v, shape.C, 0.0));
+    if (isWhole(k) || v < shape.VECTORS) {
+      y[place + v] = store4(inRow(kept[k] * inverse * weight[v] + bias[v], k, part));
     }
   }
   if (part == 0u) {
