@@ -30,9 +30,9 @@ export function tunedFile(gpu: Gpu): string | undefined {
   return files.join(folder, `kernels-${fingerprint(`${device}|${driver}|${kernels}`)}.json`)
 }
 
-/** Reads a table; returns an empty one if there is no file, or, with one logged line, if it cannot be used. */
-export async function readTable(gpu: Gpu, file: string | undefined): Promise<TunedTable> {
-  const { files, log } = gpu.platform
+/** Reads a table; returns an empty one if there is no file, or, with one line for `log`, if it cannot be used. */
+export async function readTable(gpu: Gpu, file: string | undefined, log = gpu.platform.log): Promise<TunedTable> {
+  const { files } = gpu.platform
   if (file === undefined || !(await files.exists(file))) return emptyTable(gpu)
   try {
     return parseTable(await files.readText(file), file, emptyTable(gpu))
@@ -42,11 +42,17 @@ export async function readTable(gpu: Gpu, file: string | undefined): Promise<Tun
   }
 }
 
-/** Writes a table; a failure is logged in one line. */
+/**
+ * Writes a table, beside the passes that other processes have written while this one measured; a failure is logged in one
+ * line. No lock is taken, which a stopped process could hold for ever: of two writes within the same milliseconds one is
+ * lost, and its kernels are measured again.
+ */
 export async function writeTable(gpu: Gpu, file: string, table: TunedTable): Promise<void> {
   const { files, log } = gpu.platform
+  const there = await readTable(gpu, file, () => {})
+  const both: TunedTable = { ...there, ...table, passes: { ...there.passes, ...table.passes } }
   await files
-    .write(file, `${JSON.stringify(table, null, 1)}\n`)
+    .write(file, `${JSON.stringify(both, null, 1)}\n`)
     .catch((error: unknown) => log(`tune: ${oneLine(error)}; the next run measures again`))
 }
 

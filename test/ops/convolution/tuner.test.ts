@@ -173,6 +173,35 @@ describe('tune', () => {
     expect(kernelName(kernelFor('forward', SIZES))).toBe(SMALL)
   })
 
+  test('keeps what another process has found meanwhile', async () => {
+    const disk = new Map<string, string>()
+    const other = await openOn(disk)
+    const { gpu, file } = await openOn(disk)
+    const larger = { ...SIZES, N: 3 }
+    const tuneFor = (sizes: ConvolutionSizes, stopwatch: Stopwatch) =>
+      tune({ force: true, candidates, convolutions: [sizes], stopwatch })
+    const otherStopwatch = fakeStopwatch(other.gpu, { [SMALL]: 4 })
+    let during: Promise<unknown> | undefined
+    const stopwatch = fakeStopwatch(gpu, { [LARGE]: 4 })
+    await tuneFor(SIZES, {
+      ...stopwatch,
+      // Once this one has read the file, the other begins and ends.
+      async compile(launches) {
+        await stopwatch.compile(launches)
+        useGpu(other.gpu)
+        during ??= tuneFor(larger, otherStopwatch)
+        await during
+        useGpu(gpu)
+      },
+    })
+    const { passes } = JSON.parse(disk.get(file) ?? '') as TunedTable
+    const kernels = Object.fromEntries(Object.entries(passes).map(([pass, { kernel }]) => [pass, kernel]))
+    expect(kernels).toEqual({
+      ...Object.fromEntries(PASSES.map((pass) => [passKey(pass, SIZES), LARGE])),
+      ...Object.fromEntries(PASSES.map((pass) => [passKey(pass, larger), SMALL])),
+    })
+  })
+
   describe('keeps a choice only if a whole step gets faster', () => {
     /** Tunes the three passes of SIZES, where each kernel SMALL wins alone; a step takes what `stepMs` says of the kernels. */
     async function tuned(stepMs: (kernels: Readonly<Record<string, string>>) => number) {
