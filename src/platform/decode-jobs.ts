@@ -27,12 +27,12 @@ export async function doJob(job: DecodeJob, decode: (job: DecodeJob) => Promise<
 /**
  * The worker's side: decodes the jobs one after the other and sends the pixels without copying them.
  *
- * @returns what to call with each message
+ * @returns what to call with each message, and without one for a message that cannot be read
  */
 export function serveDecoding(
   decode: (job: DecodeJob) => Promise<Pixels>,
   send: (reply: DecodeReply, transfer: ArrayBuffer[]) => void,
-): (job: DecodeJob) => void {
+): (job?: DecodeJob) => void {
   let last = Promise.resolve()
   const serve = async (job: DecodeJob): Promise<void> => {
     try {
@@ -49,7 +49,7 @@ export function serveDecoding(
   }
   send('ready', [])
   return (job) => {
-    last = last.then(() => serve(job))
+    last = last.then(() => (job ? serve(job) : send('unread', [])))
   }
 }
 

@@ -13,8 +13,11 @@ export interface DecodeJob extends DecodeRequest {
   readonly blob?: unknown
 }
 
-/** Message from a worker: once that it runs, then for every job, in order, its pixels or the fault of the file. */
-export type DecodeReply = 'ready' | Pixels | { readonly error: string; readonly kind: string }
+/**
+ * Message from a worker: once that it runs, then for every job, in order, its pixels, the fault of the file, or `unread` where
+ * the message with the job or that with its pixels could not be read (the event `messageerror`), as without memory for it.
+ */
+export type DecodeReply = 'ready' | 'unread' | Pixels | { readonly error: string; readonly kind: string }
 
 /** A worker as the pool sees it. */
 export interface DecodeThread {
@@ -134,7 +137,8 @@ export class ThreadedDecodePool implements DecodePool {
     }
     const task = seat.jobs.shift()
     if (seat.jobs.length === 0) seat.thread.hold(false)
-    if ('error' in reply) task?.reject(rebuild(reply))
+    if (reply === 'unread') task?.reject(new DataError(task.job.path, UNREAD))
+    else if ('error' in reply) task?.reject(rebuild(reply))
     else task?.resolve(reply)
     this.distribute()
   }
@@ -187,6 +191,8 @@ function alone(bytes: Uint8Array | undefined): Uint8Array | undefined {
   // Not `slice`, which of Node's own byte arrays is the same memory.
   return bytes && bytes.byteLength < bytes.buffer.byteLength ? new Uint8Array(bytes) : bytes
 }
+
+const UNREAD = 'a message to or from its decoding thread could not be read; memory may be short'
 
 /** Errors by names of their own: those of classes differ between a page and a worker that are minified apart. */
 export const DECODE_ERRORS = [

@@ -4,8 +4,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { runInNewContext } from 'node:vm'
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { Worker } from 'node:worker_threads'
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import { DataError, DecodeError, OptionError } from '../../src/base/errors.ts'
+import type { BlobFiles } from '../../src/platform/browser/blob-files.ts'
+import { browserDecodePool } from '../../src/platform/browser/decode-pool.ts'
 import { serveDecoding } from '../../src/platform/decode-jobs.ts'
 import { defaultThreads, ThreadedDecodePool } from '../../src/platform/decode-pool.ts'
 import type { DecodeJob, DecodeReply, DecodeThread, StartThread } from '../../src/platform/decode-pool.ts'
@@ -133,15 +136,15 @@ test('only a sharp that is there and does not load is worth a line', () => {
 
 /** Workers played by the test: what they were sent, and their answers when the test says so. */
 class Workers {
-  readonly all: Worker[] = []
+  readonly all: FakeThread[] = []
   readonly start: StartThread = ({ reply, ended }) => {
-    const worker = new Worker(reply, ended)
+    const worker = new FakeThread(reply, ended)
     this.all.push(worker)
     return worker
   }
 }
 
-class Worker implements DecodeThread {
+class FakeThread implements DecodeThread {
   readonly jobs: string[] = []
   readonly bytes: (Uint8Array | undefined)[] = []
   held = false
@@ -297,6 +300,19 @@ describe('the pool', () => {
     expect(String(error)).toContain('p0: the decoding thread broke down on this image (out of memory)')
   })
 
+  test('a message that cannot be read, there or back, costs its image only', async () => {
+    const { workers, tasks } = begin(1, 3)
+    workers[0].reply('ready')
+    workers[0].jobs.shift()
+    workers[0].reply('unread')
+    workers[0].finish()
+    workers[0].finish()
+    const error = await rejection(tasks[0])
+    expect(error).toBeInstanceOf(DataError)
+    expect(String(error)).toContain('p0: a message to or from its decoding thread could not be read')
+    expect(await widths(tasks.slice(1))).toEqual([1, 2])
+  })
+
   test('a thread that never starts is not tried for ever', async () => {
     const { workers, pool, tasks } = begin(1, 4)
     workers[0].ended('no such module')
@@ -384,14 +400,63 @@ test('the worker answers in order, hands its pixels over, and survives a bad ima
       sent.push({ reply, transferred: transfer.length })
     },
   )
-  for (const path of ['slow', 'bad', 'odd', 'cut', 'fast']) serve({ path })
-  while (sent.length < 6) await new Promise((resolve) => setTimeout(resolve, 1))
+  for (const path of ['slow', 'bad', 'odd', undefined, 'cut', 'fast']) serve(path === undefined ? path : { path })
+  while (sent.length < 7) await new Promise((resolve) => setTimeout(resolve, 1))
   expect(sent).toEqual([
     { reply: 'ready', transferred: 0 },
     { reply: { width: 4, height: 1, data: new Uint8Array(16) }, transferred: 1 },
     { reply: { error: 'bad: the file is empty', kind: 'DataError' }, transferred: 0 },
     { reply: { error: 'odd: could not be decoded (RangeError: unexpected)', kind: 'DataError' }, transferred: 0 },
+    { reply: 'unread', transferred: 0 },
     { reply: { error: 'cut: a damaged JPEG', kind: 'DecodeError' }, transferred: 0 },
     { reply: { width: 4, height: 1, data: new Uint8Array(16) }, transferred: 1 },
   ])
+})
+
+describe('a message that cannot be read is heard', () => {
+  afterEach(() => {
+    vi.restoreAllMocks()
+    vi.unstubAllGlobals()
+  })
+
+  test('of a thread of Node, by the program', async () => {
+    vi.spyOn(Worker.prototype, 'postMessage').mockImplementation(function (this: Worker) {
+      queueMicrotask(() => this.emit('messageerror', new Error('no memory for it')))
+    })
+    const pool = nodeDecodePool(1)
+    expect(String(await rejection(pool.decode({ path: 'p' })))).toContain('p: a message to or from its decoding thread')
+    await pool.close()
+  })
+
+  test('of the program, by a thread of Node', async () => {
+    const file = new URL('../../dist/src/platform/node/decode-worker.js', import.meta.url)
+    const unread = "require('node:worker_threads').parentPort.emit('messageerror', new Error('no memory for it'))"
+    const worker = new Worker(`import(${JSON.stringify(file)}).then(() => ${unread})`, { eval: true })
+    const replies: unknown[] = []
+    worker.on('message', (reply) => replies.push(reply))
+    await vi.waitFor(() => expect(replies).toEqual(['ready', 'unread']), { timeout: 20_000 })
+    await worker.terminate()
+  })
+
+  test('of a Worker, by the page, and of the page, by a Worker', async () => {
+    class PageWorker extends EventTarget {
+      onmessageerror = () => {}
+      postMessage(): void {
+        queueMicrotask(() => this.onmessageerror())
+      }
+      terminate(): void {}
+    }
+    vi.stubGlobal('Worker', PageWorker)
+    const pool = browserDecodePool({ read: () => Promise.resolve(new Uint8Array(1)) } as unknown as BlobFiles, 1)
+    expect(String(await rejection(pool.decode({ path: 'p' })))).toContain('p: a message to or from its decoding thread')
+    await pool.close()
+
+    const replies: unknown[] = []
+    const heard = new EventTarget()
+    vi.stubGlobal('postMessage', (reply: unknown) => replies.push(reply))
+    vi.stubGlobal('addEventListener', heard.addEventListener.bind(heard))
+    await import('../../src/platform/browser/decode-worker.ts')
+    heard.dispatchEvent(new Event('messageerror'))
+    await vi.waitFor(() => expect(replies).toEqual(['ready', 'unread']))
+  })
 })

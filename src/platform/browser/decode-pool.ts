@@ -55,6 +55,7 @@ const startWorker: StartThread = ({ reply, ended }) => {
   // Written so that bundlers find the worker.
   const worker = new Worker(new URL('./decode-worker.js', import.meta.url), { type: 'module' })
   worker.onmessage = ({ data }: MessageEvent<DecodeReply>) => reply(data)
+  worker.onmessageerror = () => reply('unread')
   worker.onerror = (event) => {
     worker.terminate()
     ended(event.message || 'the worker file does not load')

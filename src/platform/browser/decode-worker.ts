@@ -4,3 +4,4 @@ import { decodeBytes } from './decode-bytes.ts'
 
 const serve = serveDecoding(decodeBytes, (reply, transfer) => postMessage(reply, { transfer }))
 addEventListener('message', ({ data }: MessageEvent<DecodeJob>) => serve(data))
+addEventListener('messageerror', () => serve())

@@ -72,6 +72,7 @@ const startWorker: StartThread = ({ reply, ended }) => {
   })
   let reason = ''
   worker.on('message', (message: DecodeReply) => reply(message))
+  worker.on('messageerror', () => reply('unread'))
   worker.on('error', (error: Error) => {
     reason = error.message
   })

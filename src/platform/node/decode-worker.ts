@@ -5,7 +5,6 @@ import { decodeFile } from './decode-pool.ts'
 
 const port = parentPort
 if (port === null) throw new DeviceError('decode-worker', 'runs as a worker thread only')
-port.on(
-  'message',
-  serveDecoding(decodeFile, (reply, transfer) => port.postMessage(reply, transfer)),
-)
+const serve = serveDecoding(decodeFile, (reply, transfer) => port.postMessage(reply, transfer))
+port.on('message', serve)
+port.on('messageerror', () => serve())
