@@ -333,33 +333,40 @@ export async function open(platform: Platform, options: GpuOptions): Promise<Gpu
     })
   }
   const device = await requestDevice(adapter)
-  const features = WANTED_FEATURES.filter((feature) => device.features.has(feature))
-  const profile = options.profile ?? platform.env('PROFILE') !== undefined
-  if (profile && !features.includes('timestamp-query')) {
-    throw new DeviceError('openGpu', 'this adapter has no timestamp queries, so nothing can be profiled', {
-      given: { adapter: nameOf(adapter.info) },
-      fix: 'open it without { profile: true } and the setting PROFILE',
+  try {
+    const features = WANTED_FEATURES.filter((feature) => device.features.has(feature))
+    const profile = options.profile ?? platform.env('PROFILE') !== undefined
+    if (profile && !features.includes('timestamp-query')) {
+      throw new DeviceError('openGpu', 'this adapter has no timestamp queries, so nothing can be profiled', {
+        given: { adapter: nameOf(adapter.info) },
+        fix: 'open it without { profile: true } and the setting PROFILE',
+      })
+    }
+    const instruments = debug >= 1 || profile ? await import('./instruments.ts') : undefined
+    const compileBeside = platform.compileBeside?.(nameOf(adapter.info), async () => {
+      // An adapter gives one device.
+      const again = await requestAdapter('core')
+      if (!again) throw new DeviceError(nameOf(adapter.info), 'there is no second adapter', { cause })
+      return requestDevice(again)
     })
+    const gpu = new Gpu(platform, instance, adapter, device, { ...options, profile }, debug, instruments, compileBeside)
+    await loadShaders(familiesOf(gpu))
+    if (debug >= 1) {
+      platform.log(
+        `${gpu.name}${gpu.software ? ' (software)' : ''}, subgroups of ${gpu.subgroupSize}, kernels: ${gpu.family}`,
+      )
+      const sizes = gpu.matrices.emulated ? [] : gpu.matrices.sizes.map(describeMatrix)
+      platform.log(`matrix units: ${sizes.join(' ') || 'none'}`)
+      platform.log(`features: ${features.join(' ') || 'none'}`)
+      for (const limit of WANTED_LIMITS) platform.log(`${limit}: ${device.limits[limit]}`)
+    }
+    return gpu
+  } catch (error) {
+    // The caller has nothing to close, and may open another at once.
+    device.destroy()
+    device.onuncapturederror = null
+    throw error
   }
-  const instruments = debug >= 1 || profile ? await import('./instruments.ts') : undefined
-  const compileBeside = platform.compileBeside?.(nameOf(adapter.info), async () => {
-    // An adapter gives one device.
-    const again = await requestAdapter('core')
-    if (!again) throw new DeviceError(nameOf(adapter.info), 'there is no second adapter', { cause })
-    return requestDevice(again)
-  })
-  const gpu = new Gpu(platform, instance, adapter, device, { ...options, profile }, debug, instruments, compileBeside)
-  await loadShaders(familiesOf(gpu))
-  if (debug >= 1) {
-    platform.log(
-      `${gpu.name}${gpu.software ? ' (software)' : ''}, subgroups of ${gpu.subgroupSize}, kernels: ${gpu.family}`,
-    )
-    const sizes = gpu.matrices.emulated ? [] : gpu.matrices.sizes.map(describeMatrix)
-    platform.log(`matrix units: ${sizes.join(' ') || 'none'}`)
-    platform.log(`features: ${features.join(' ') || 'none'}`)
-    for (const limit of WANTED_LIMITS) platform.log(`${limit}: ${device.limits[limit]}`)
-  }
-  return gpu
 }
 
 /** Returns the families that a GPU may use. Outside of a page loading costs nothing, and all of them can be tried out. */

@@ -310,6 +310,29 @@ describe('opening', () => {
     )
   })
 
+  test('destroys the device of a GPU that is refused after it was made', async () => {
+    const adapter = await (await nodePlatform.gpu()).requestAdapter()
+    const destroy = vi.fn<() => void>()
+    const requestDevice = async () => {
+      const device = await (await (await nodePlatform.gpu()).requestAdapter())!.requestDevice()
+      const destroyed = device.destroy.bind(device)
+      destroy.mockImplementation(() => destroyed())
+      return Object.assign(device, { destroy })
+    }
+    const { info, limits } = adapter!
+    const requestAdapter = async () => ({ info, limits, features: new Set(), requestDevice })
+    const platform: Platform = { ...nodePlatform, gpu: () => ({ requestAdapter }) as unknown as GPU }
+    await expect(openGpuOn(platform, { profile: true })).rejects.toThrow('no timestamp queries')
+    await expect(openGpuOn(platform, { family: 'broadcast' })).rejects.toThrow('subgroups')
+    const log = () => {
+      throw new Error('nothing can be printed')
+    }
+    const env = (name: string) => (name === 'DEBUG' ? '1' : undefined)
+    await expect(openGpuOn({ ...platform, env, log })).rejects.toThrow('nothing can be printed')
+    expect(destroy).toHaveBeenCalledTimes(3)
+    expect(currentGpu()).toBe(gpu)
+  })
+
   test('gives advice that fits system and adapter', () => {
     const advice = (['software', 'discrete', undefined] as const).map((kind) =>
       ['linux', 'darwin', 'win32', 'freebsd'].map((system) => adapterAdvice(kind, system)),
