@@ -193,7 +193,8 @@ export class Queue {
     const work = this.held ?? []
     this.held = undefined
     for (const one of work) one()
-    if (this.compileBeside) void this.watchFirstLaunches(compiled, this.compileBeside)
+    // Without work the GPU was closed meanwhile.
+    if (work.length > 0 && this.compileBeside) void this.watchFirstLaunches(compiled, this.compileBeside)
   }
 
   /** Lets a driver that compiles kernels as they are launched do it beside the launches just submitted. */

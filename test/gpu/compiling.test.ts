@@ -19,11 +19,14 @@ import { tinyModel } from '../helpers/tiny.ts'
 let gpu: Gpu
 let asked: string[]
 let open: () => void
+/** Number of times that kernels were to be compiled beside the launches. */
+let beside: number
 
 beforeEach(async () => {
-  gpu = await openGpuOn(testPlatform())
+  gpu = await openGpuOn({ ...testPlatform(), compileBeside: () => async () => ++beside })
   useGpu(gpu)
   asked = []
+  beside = 0
   const gate = new Promise<void>((resolve) => (open = resolve))
   const compile = gpu.device.createComputePipelineAsync.bind(gpu.device)
   gpu.device.createComputePipelineAsync = async (descriptor) => {
@@ -141,6 +144,10 @@ fn main(@builtin(global_invocation_id) id: vec3u) { y[id.x] = missing(x[id.x]); 
     gpu.close()
     await expect(result).rejects.toThrow('this GPU is closed')
     open()
+    await gpu.pipelines.compiled
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    // Nothing was launched.
+    expect(beside).toBe(0)
   })
 })
 

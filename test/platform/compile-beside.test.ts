@@ -94,10 +94,25 @@ describe('on devices that only write down what they are given', () => {
     expect(opened).not.toHaveBeenCalled()
   })
 
-  test('closes those it has if another cannot be opened', async () => {
+  test('goes on without one that cannot be opened, and closes one that is opened later', async () => {
     let asked = 0
-    const once = () => (++asked > 1 ? Promise.reject(new Error('no more')) : device())
-    await expect(compileBeside(LLVMPIPE, once, 2)?.(names, never)).rejects.toThrow('no more')
+    const second = async () => {
+      if (++asked === 2) throw new Error('no more')
+      if (asked === 3) await new Promise((resolve) => setTimeout(resolve, 20))
+      return device()
+    }
+    expect(await compileBeside(LLVMPIPE, second, 3)?.(names, never)).toBe(10)
+    expect(numbers().toSorted((a, b) => a - b)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
+    expect([asked, open]).toEqual([3, 0])
+  })
+
+  test('ends with the error of a device that is lost, and leaves none of its promises unheard', async () => {
+    const lost = async () => {
+      const one = await device()
+      const refuse = () => Promise.reject(new Error('lost'))
+      return Object.assign(one, { popErrorScope: refuse, queue: { ...one.queue, onSubmittedWorkDone: refuse } })
+    }
+    await expect(compileBeside(LLVMPIPE, lost, 1)?.(names, never)).rejects.toThrow('lost')
     expect(open).toBe(0)
   })
 

@@ -40,12 +40,6 @@ export function compileBeside(
   if (!LLVMPIPE.test(adapter) || most < 1 || cacheless) return undefined
   return async (kernels, isOver) => {
     if (kernels.length < FEWEST) return 0
-    const devices: GPUDevice[] = []
-    const open = async (): Promise<Compile> => {
-      const device = await openDevice()
-      devices.push(device)
-      return compilerOn(device)
-    }
     let compiled = 0
     const left = telling(kernels)
     const next = async (compile: Compile): Promise<boolean> => {
@@ -56,16 +50,22 @@ export function compileBeside(
     const rest = async (compile: Compile): Promise<void> => {
       while (await next(compile));
     }
-    try {
-      const first = await open()
-      const start = performance.now()
-      await next(first)
-      if (performance.now() - start < CACHED_MS) return compiled
-      const others = Array.from({ length: most - 1 }, async () => rest(await open()))
-      await Promise.all([rest(first), ...others])
-    } finally {
-      for (const device of devices) device.destroy()
+    const onDevice = async (work: (compile: Compile) => Promise<void>): Promise<void> => {
+      const device = await openDevice()
+      try {
+        await work(compilerOn(device))
+      } finally {
+        device.destroy()
+      }
     }
+    await onDevice(async (compile) => {
+      const start = performance.now()
+      await next(compile)
+      if (performance.now() - start < CACHED_MS) return
+      const others = Array.from({ length: most - 1 }, () => onDevice(rest))
+      // One that is refused or lost leaves the kernels to the others.
+      await Promise.allSettled([rest(compile), ...others])
+    })
     return compiled
   }
 }
@@ -114,7 +114,8 @@ function compilerOn(device: GPUDevice): Compile {
     pass.dispatchWorkgroupsIndirect(noWorkgroups, 0)
     pass.end()
     device.queue.submit([encoder.finish()])
-    const error = device.popErrorScope()
+    // A lost device may reject both, and only the first that is waited for would be heard.
+    const error = device.popErrorScope().catch(() => null)
     await waitFor(device.queue.onSubmittedWorkDone())
     return (await error) === null
   }
