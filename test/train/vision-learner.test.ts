@@ -257,6 +257,14 @@ describe('readPretrained', () => {
     const digest = await platform.sha256(original)
     const { config } = await readPretrained(FILE, { platform, sha256: digest.toUpperCase() })
     expect(config.architecture).toBe('resnet18')
+    // Read once: what was checked is what is used, whatever another program writes meanwhile.
+    const reads: string[] = []
+    const read = (path: string) => {
+      reads.push(path)
+      return platform.files.read(path)
+    }
+    await readPretrained(FILE, { platform: { ...platform, files: { ...platform.files, read } }, sha256: digest })
+    expect(reads).toEqual([FILE])
     const refusal = (options: object) =>
       readPretrained(FILE, { platform, ...options }).then(() => 'it was accepted', String)
     expect(await refusal({ sha256: '0'.repeat(64) })).toContain(

@@ -6,7 +6,7 @@ import { HUB_KINDS, hubModel, type HubOptions } from '../../data/hub.ts'
 import { batchTransformsFrom } from '../../data/transform-records.ts'
 import type { StateDict } from '../../nn/state-dict.ts'
 import type { Platform } from '../../platform/platform.ts'
-import { about, readModelFile } from './model-file.ts'
+import { about, parseModelFile } from './model-file.ts'
 
 /** Facts about weights that their file, or the `config.json` beside it, states. */
 export interface PretrainedConfig {
@@ -55,11 +55,17 @@ export async function readPretrained(
   const { platform, ...hub } = options
   const { files } = platform
   const local = FILE.test(source) || (await files.exists(source))
-  if (local) await requireFile(source, options)
+  if (local && hub.revision !== undefined) {
+    throw new OptionError('readPretrained', 'a file has no revisions', {
+      given: { file: source, revision: hub.revision },
+    })
+  }
   const found = local
     ? { weights: source, config: source.replace(/[^/\\]*$/, 'config.json') }
     : await hubModel(source, { ...hub, platform })
-  const { weights, info } = await readModelFile(platform, found.weights)
+  const bytes = await files.read(found.weights)
+  if (local && hub.sha256 !== undefined) await requireDigest(platform, source, bytes, hub.sha256)
+  const { weights, info } = await parseModelFile(platform, found.weights, bytes)
   const beside = (await files.exists(found.config))
     ? pretrainedConfig(found.config, await files.readText(found.config))
     : {}
@@ -71,20 +77,11 @@ export async function readPretrained(
   }
 }
 
-/** @throws DataError, OptionError  if a file has not the digest that is given, or is asked for by a revision */
-async function requireFile(
-  path: string,
-  { platform, sha256, revision }: Parameters<typeof readPretrained>[1],
-): Promise<void> {
-  if (revision !== undefined) {
-    throw new OptionError('readPretrained', 'a file has no revisions', { given: { file: path, revision } })
-  }
-  const found = sha256 === undefined ? undefined : await platform.sha256(await platform.files.read(path))
-  if (found === sha256?.toLowerCase()) return
-  throw new DataError(path, 'these are not the weights that were asked for', {
-    given: { 'SHA-256': found },
-    expected: sha256,
-  })
+/** @throws DataError  if the bytes of a file have not the SHA-256 that is given */
+async function requireDigest({ sha256 }: Platform, path: string, bytes: Uint8Array, expected: string): Promise<void> {
+  const found = await sha256(bytes)
+  if (found === expected.toLowerCase()) return
+  throw new DataError(path, 'these are not the weights that were asked for', { given: { 'SHA-256': found }, expected })
 }
 
 /** Network of an exported learner; one for transfer learning names that of its body. */
