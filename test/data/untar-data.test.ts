@@ -1,8 +1,10 @@
 import { spawn } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import promises from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import { syncBuiltinESMExports } from 'node:module'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -228,6 +230,45 @@ describe('a connection that is cut', () => {
     expect(requests.map(({ range }) => range)).toEqual(['bytes=500000-'])
     expect(readFileSync(kept()).equals(archive)).toBe(true)
     expect(readdirSync(join(home, 'archive'))).toEqual(['shapes.tgz'])
+  })
+
+  test('needs room for the rest only, and for all of it', async () => {
+    const rest = archive.length - 500_000
+    let freeBytes = archive.length - 1
+    const statfs = promises.statfs
+    const limited = vi.spyOn(promises, 'statfs').mockImplementation(async (path) => {
+      const there = await statfs(path)
+      // Where it is unpacked there is as much as there is.
+      return dirname(kept()) === path ? Object.assign(there, { blocks: 1e9, bsize: 1, bavail: freeBytes }) : there
+    })
+    syncBuiltinESMExports()
+    try {
+      await expect(untar()).rejects.toThrow('too little room on the disk')
+      expect(existsSync(part())).toBe(false)
+      freeBytes = archive.length
+      answer = serve({ cutAt: Array<number>(5).fill(500_000) })
+      await expect(untar()).rejects.toThrow('the next run goes on from there')
+      answer = serve()
+      freeBytes = rest - 1
+      await expect(untar()).rejects.toThrow('too little room on the disk')
+      freeBytes = rest
+      await untar()
+    } finally {
+      limited.mockRestore()
+      syncBuiltinESMExports()
+    }
+    expect(readFileSync(kept()).equals(archive)).toBe(true)
+  })
+
+  test('that is refused ends its connection, whatever the server still sends', async () => {
+    let closed = 0
+    answer = (_request, response) => {
+      response.on('close', () => closed++)
+      response.writeHead(404)
+      response.write('a page without end')
+    }
+    await expect(untar()).rejects.toThrow('the server answered 404')
+    await vi.waitFor(() => expect(closed).toBe(1))
   })
 
   test('begins anew when the file has changed meanwhile', async () => {

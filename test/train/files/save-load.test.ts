@@ -273,6 +273,10 @@ describe('the checksum', () => {
     const weights = [...tensors].map(
       ([name, { shape, data }]) => [name, { shape, data: data as Float32Array }] as const,
     )
+    // The numbers of a filter in another order.
+    const [name, { shape, data }] = weights.find(([, { shape: sizes }]) => new Set(sizes).size > 1)!
+    const turned = new Map(weights).set(name, { shape: shape.toReversed(), data })
+    await refused(writeWeights(turned, metadata))
     // In another order, as Python writes them, and without it, as files of before.
     const { 'wgrad.sha256': checksum, ...others } = metadata
     expect(checksum).toMatch(/^[0-9a-f]{64}$/)
