@@ -9,6 +9,8 @@ if (!existsSync('src/gpu/wgsl/names.ts')) (await import('../../shaders/embed.mjs
 
 const app = await Application.bootstrapWithPlugins({ options: 'bench/docs/typedoc.json' })
 const project = await app.convert()
+// Of which only the command of TypeDoc takes care by itself.
+if (project) app.validate(project)
 if (project) await app.generateOutputs(project)
 // A warning is a broken link or a parameter that does not exist.
 if (!project || app.logger.hasErrors() || app.logger.hasWarnings()) process.exitCode = 1
