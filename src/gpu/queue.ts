@@ -176,7 +176,9 @@ export class Queue {
     if (this.held) return
     this.held = []
     const dropped = new Promise<void>((resolve) => (this.drop = resolve))
-    this.released = Promise.race([this.release(), dropped])
+    this.released = Promise.race([this.release(), dropped]).catch(this.raise)
+    // An error of the GPU from now on, also where nothing waits for this work.
+    this.released.catch(() => {})
   }
 
   /** Waits for all kernels, also those that are asked for meanwhile, and does what was held back. */
@@ -262,12 +264,14 @@ export class Queue {
 
   /** Waits for work. @throws the first error that the GPU has reported, in place of what the work rejects with */
   private async checked<Result>(work: Promise<Result>): Promise<Result> {
-    const result = await work.catch(async (cause: unknown) => {
-      await this.raiseErrors(cause ?? 'it was given up')
-      throw cause
-    })
+    const result = await work.catch(this.raise)
     await this.raiseErrors()
     return result
+  }
+
+  private readonly raise = async (cause: unknown): Promise<never> => {
+    await this.raiseErrors(cause ?? 'it was given up')
+    throw cause
   }
 
   private launchTraced(launch: Launch, tracer: Tracer): void {

@@ -151,6 +151,29 @@ fn main(@builtin(global_invocation_id) id: vec3u) { y[id.x] = missing(x[id.x]); 
   })
 })
 
+describe('a kernel of which there is no pipeline at all, as on a lost device that throws', () => {
+  const rejected: unknown[] = []
+  const hear = (reason: unknown) => void rejected.push(reason)
+
+  test('is an error of the device for whoever waits, and of nobody where none does', async () => {
+    const lost = () => {
+      throw new Error('the device is gone')
+    }
+    Object.assign(gpu.device, { createComputePipelineAsync: async () => lost(), createComputePipeline: lost })
+    process.on('unhandledRejection', hear)
+    try {
+      const x = tensor([1, -1], [2])
+      const y = noGrad(() => keep(relu(x)))
+      // Longer than an unhandled rejection takes to be told.
+      await new Promise((resolve) => setTimeout(resolve, 20))
+      expect(rejected).toEqual([])
+      await expect(read(y)).rejects.toThrow('the device was lost: ')
+    } finally {
+      process.off('unhandledRejection', hear)
+    }
+  })
+})
+
 test('kernels that are launched for the first time are told to who compiles beside, until they have been launched', async () => {
   const told: { readonly code: string[]; readonly layouts: number[]; readonly isOver: () => boolean }[] = []
   const beside = await openGpuOn({
