@@ -1,6 +1,6 @@
 /** Parts of the page of `npm run page`, without its training: a GPU is not needed for what they say and do. */
 import { zipSync } from 'fflate'
-import { beforeEach, describe, expect, test, vi } from 'vitest'
+import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { page } from 'vitest/browser'
 import { AccuracyChart, LossChart } from '../../bench/page/chart.ts'
 import { Classes } from '../../bench/page/classes.ts'
@@ -16,7 +16,7 @@ import { requireModel } from '../../bench/page/model-facts.ts'
 import { ownPictures } from '../../bench/page/own.ts'
 import type { Guess, LayerFacts, Part, Saved, Suspect, Trainer, TrainingEvent } from '../../bench/page/protocol.ts'
 import { TrainingView } from '../../bench/page/training-view.ts'
-import { Try } from '../../bench/page/try.ts'
+import { ready, Try } from '../../bench/page/try.ts'
 
 const address = '/bench/page/index.html?raw'
 const { default: html } = (await import(/* @vite-ignore */ address)) as { readonly default: string }
@@ -61,6 +61,16 @@ async function classesOf(names: readonly string[], count = 2): Promise<Classes> 
 }
 
 const facts = { name: 'none', software: true, timestamps: false, features: [] }
+
+/** Loads the style of the page, until the end of the test. */
+async function useStyle(): Promise<void> {
+  const style = document.createElement('link')
+  Object.assign(style, { rel: 'stylesheet', href: '/bench/page/style.css' })
+  const loaded = new Promise((resolve) => (style.onload = resolve))
+  document.head.append(style)
+  onTestFinished(() => style.remove())
+  await loaded
+}
 
 beforeEach(() => {
   document.body.replaceChildren(...new DOMParser().parseFromString(html, 'text/html').body.children)
@@ -171,11 +181,7 @@ describe('what a training gets wrong', () => {
   })
 
   test('is no wider than a phone, however long the names are', async () => {
-    const style = document.createElement('link')
-    Object.assign(style, { rel: 'stylesheet', href: '/bench/page/style.css' })
-    const loaded = new Promise((resolve) => (style.onload = resolve))
-    document.head.append(style)
-    await loaded
+    await useStyle()
     const width = 360
     await page.viewport(width, 740)
     const long = 'Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft'
@@ -196,7 +202,24 @@ describe('what a training gets wrong', () => {
     await expect.poll(() => texts('#kept li')).toHaveLength(1)
     expect(document.documentElement.scrollWidth).toBeLessThanOrEqual(width)
     expect($('.confusion').offsetWidth).toBeLessThan(2 * width)
-    style.remove()
+  })
+
+  test('is read by whole words, and scrolls where they take more than a phone has', async () => {
+    await useStyle()
+    await page.viewport(360, 740)
+    const vocab = ['cassette player', 'English springer', 'French horn', 'garbage truck', 'parachute', 'chain saw']
+    await show(
+      vocab,
+      vocab.map((_, i) => vocab.map((__, j) => (i === j ? 5 : 0))),
+    )
+    for (const name of document.querySelectorAll<HTMLElement>('#confusion th')) {
+      const words = document.createRange()
+      words.selectNodeContents(name)
+      // A line for each word at most.
+      expect(words.getClientRects().length, name.textContent).toBeLessThanOrEqual(name.textContent.split(' ').length)
+    }
+    expect(document.documentElement.scrollWidth).toBeLessThanOrEqual(360)
+    expect($('#mistakes .scroll').scrollWidth).toBeGreaterThan($('#mistakes .scroll').clientWidth)
   })
 
   test('is marked apart from what is right, and beside a picture stands what can be done with it', async () => {
@@ -266,6 +289,19 @@ describe('trying a model', () => {
     expect(most).toBe(1)
     expect(texts('#bars li')).toEqual(['own label75%'])
     expect($('#bars .bar span').style.width).toBe('75%')
+  })
+
+  test('shows the picture in its shape, however many answers are beside it', async () => {
+    await useStyle()
+    await page.viewport(1000, 740)
+    const top = Array.from({ length: 8 }, (_, i) => ({ label: `class ${i}`, probability: 1 / 8 }))
+    new Try(trainerOf({ predict: async () => ({ label: 'class 0', top }) }).trainer)
+    ready('try')
+    await choose([new File([await picture('red')], 'a.png')])
+    await expect.poll(() => texts('#bars li')).toHaveLength(8)
+    const { width, height } = $('#try-canvas').getBoundingClientRect()
+    expect($('#bars').offsetHeight).toBeGreaterThan(width)
+    expect(height).toBeCloseTo(width)
   })
 
   test('says what cannot be read, and what to do', async () => {
