@@ -55,37 +55,46 @@ export class Classes {
     return undefined
   }
 
-  /** Adds what a visitor gives; files without a folder belong to `label`, or to a new class. */
-  async add(collect: () => Promise<readonly Given[]>, label?: string): Promise<void> {
+  /** Adds what a visitor gives, to a class or to those of its folders; files without a folder belong to a new class. */
+  async add(collect: () => Promise<readonly Given[]>, into?: Class): Promise<void> {
     say(this.status, 'Looking through the files …')
     try {
-      await this.addAll(await collect(), label)
+      await this.addAll(await collect(), into)
     } catch (error) {
       say(this.status, `That cannot be read: ${messageOf(error)}`, true)
     }
     this.onChange()
   }
 
-  private async addAll(given: readonly Given[], label?: string): Promise<void> {
+  private async addAll(given: readonly Given[], into?: Class): Promise<void> {
     if (given.length === 0) {
       say(this.status, 'There are no pictures in that. JPEG, PNG, WebP, GIF and AVIF are read.', true)
       return
     }
-    const loose = label ?? (given.some((one) => one.label === undefined) ? this.freeName() : '')
+    const loose = this.freeName()
+    /** Classes by their folders: a visitor may give one another name, or remove it, before all of it is read. */
+    const classes = new Map<string, Class>()
+    const problems: string[] = []
     const failed: string[] = []
     let done = 0
+    let added = 0
     const left = given.values()
     const reading = async () => {
-      for (const { name, label: folder, file } of left) {
-        const copy = await shrink(file)
-        if (copy) this.put(this.named(label ?? folder ?? loose), copy)
-        else failed.push(name)
+      for (const { name, label = loose, file } of left) {
+        const copy = file instanceof Error ? file : await shrink(file)
+        if (copy instanceof Error) problems.push(copy.message)
+        else if (copy) {
+          const one = into ?? classes.get(label) ?? this.named(label)
+          classes.set(label, one)
+          if (this.put(one, copy)) added++
+        } else failed.push(name)
         say(this.status, `Reading pictures: ${++done} of ${given.length}`)
       }
     }
     await Promise.all(Array.from({ length: READ_AT_ONCE }, reading))
-    const added = failed.length < given.length ? `${pictures(given.length - failed.length)} added.` : ''
-    say(this.status, failed.length > 0 ? `${added} ${unread(failed)}`.trim() : added, failed.length > 0)
+    if (failed.length > 0) problems.push(unread(failed))
+    const sentences = added > 0 ? [`${pictures(added)} added.`, ...problems] : problems
+    say(this.status, sentences.join(' '), problems.length > 0)
   }
 
   /** Adds an empty class, whose name waits to be typed. */
@@ -125,9 +134,12 @@ export class Classes {
     return `class ${number}`
   }
 
-  private put(one: Class, blob: Blob): void {
+  /** @returns false for a class that was removed meanwhile */
+  private put(one: Class, blob: Blob): boolean {
+    if (!this.all.includes(one)) return false
     one.pictures.push({ id: this.count++, blob, url: URL.createObjectURL(blob) })
     this.show(one)
+    return true
   }
 
   private named(given: string): Class {
@@ -163,7 +175,7 @@ export class Classes {
     })
     files.addEventListener('change', () => {
       const given = Array.from(files.files ?? [], (file) => ({ name: file.name, label: undefined, file }))
-      void this.add(() => Promise.resolve(given), made.name)
+      void this.add(() => Promise.resolve(given), made)
       files.value = ''
     })
     remove.addEventListener('click', () => {

@@ -5,15 +5,18 @@ import { isolated } from './dom.ts'
 export interface Given {
   readonly name: string
   readonly label: string | undefined
-  readonly file: Blob
+  /** Its contents, or the reason in words for the visitor why there are none. */
+  readonly file: Blob | Error
 }
 
 const IMAGE = /\.(avif|bmp|gif|heic|heif|jfif|jpe|jpeg|jpg|png|tiff?|webp)$/i
 const ZIP = /\.zip$/i
+/** Order of names as people count: class 9 before class 10. */
+const { compare } = new Intl.Collator('en', { numeric: true })
 
 /**
- * Images of what a visitor chose or dropped: files, folders, and zips among them. A drop has to be handed over while its
- * event is handled.
+ * Images of what a visitor chose or dropped: files, folders, and zips among them, in the order of their names, as a disk has
+ * them in any. A drop has to be handed over while its event is handled.
  */
 export async function imagesOf(source: PageSource): Promise<Given[]> {
   const files = await collectFiles(source).catch((error: unknown) => {
@@ -23,7 +26,7 @@ export async function imagesOf(source: PageSource): Promise<Given[]> {
   })
   const given: Given[] = []
   for (const [path, file] of files) given.push(...(await ofPath(path, file)))
-  return given
+  return given.sort((a, b) => compare(a.label ?? '', b.label ?? '') || compare(a.name, b.name))
 }
 
 async function ofPath(path: string, file: Blob): Promise<Given[]> {
@@ -35,20 +38,18 @@ async function ofPath(path: string, file: Blob): Promise<Given[]> {
   return IMAGE.test(name) ? [{ name, label: parts.at(-2), file }] : []
 }
 
-/** @throws Error  in words for the visitor */
+/** Images of a zip, or the zip itself with what is wrong with it. */
 async function ofZip(archive: string, zip: Blob): Promise<Given[]> {
   const { unzip } = await import('fflate')
   const bytes = new Uint8Array(await zip.arrayBuffer())
-  const entries = await new Promise<Record<string, Uint8Array>>((resolve, reject) =>
+  const entries = await new Promise<Record<string, Uint8Array> | undefined>((resolve) =>
     // Another thread unpacks.
-    unzip(bytes, { filter: ({ name }) => IMAGE.test(name) }, (error, files) =>
-      error
-        ? reject(
-            new Error(`${isolated(archive)} is damaged, or no zip. Unpack it, and drop its folder.`, { cause: error }),
-          )
-        : resolve(files),
-    ),
+    unzip(bytes, { filter: ({ name }) => IMAGE.test(name) }, (error, files) => resolve(error ? undefined : files)),
   )
+  if (!entries) {
+    const file = new Error(`${isolated(archive)} is damaged, or no zip. Unpack it, and drop its folder.`)
+    return [{ name: archive, label: undefined, file }]
+  }
   const given: Given[] = []
   for (const [path, content] of Object.entries(entries)) {
     given.push(...(await ofPath(path, new Blob([content as Uint8Array<ArrayBuffer>]))))

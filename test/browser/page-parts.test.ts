@@ -102,7 +102,14 @@ describe('classes', () => {
     expect(textOf('#pictures-status')).toMatch(/^There are no pictures in that\./)
     await classes.add(() => imagesOf([new File(['PK no zip'], 'all.zip')]))
     expect(textOf('#pictures-status')).toBe(
-      `That cannot be read: ${quoted('all.zip')} is damaged, or no zip. Unpack it, and drop its folder.`,
+      `${quoted('all.zip')} is damaged, or no zip. Unpack it, and drop its folder.`,
+    )
+    // Beside others it takes nothing away from them.
+    await classes.add(async () =>
+      imagesOf([new File(['PK no zip'], 'all.zip'), new File([await picture('red')], 'c.png')]),
+    )
+    expect(textOf('#pictures-status')).toBe(
+      `1 picture added. ${quoted('all.zip')} is damaged, or no zip. Unpack it, and drop its folder.`,
     )
     await classes.add(() => imagesOf([]))
     expect(textOf('#pictures-status')).toMatch(/^There are no pictures in that\./)
@@ -138,8 +145,43 @@ describe('classes', () => {
     const zip = zipSync(Object.fromEntries(names.map((name) => [name, file])))
     const found = await imagesOf([new File([zip], 'mine.ZIP')])
     expect(found.map(({ name, label }) => [name, label])).toEqual([
-      ['1.jpg', 'cat'],
       ['4.PNG', undefined],
+      ['1.jpg', 'cat'],
+    ])
+  })
+
+  test('keep the name that is typed while their pictures are read, and stay away once they are removed', async () => {
+    const classes = new Classes()
+    const file = await picture('red')
+    // As soon as there are both: the visitor does not wait for all pictures.
+    const act = new MutationObserver(() => {
+      const [name, remove] = ['Remove class 1', 'Remove unwanted'].map((label) =>
+        document.querySelector<HTMLElement>(`#classes [aria-label="${label}"]`),
+      )
+      if (!name || !remove) return
+      act.disconnect()
+      const field = name.closest('li')!.querySelector('input')!
+      field.value = 'mug'
+      field.dispatchEvent(new Event('input'))
+      remove.click()
+    })
+    act.observe($('#classes'), { childList: true })
+    await classes.add(async () => Array.from({ length: 20 }, (_, i) => given(i % 2 ? 'unwanted' : undefined, file)))
+    expect(classes.pictures.map(({ path }) => path.split('/')[0])).toEqual(Array.from({ length: 10 }, () => 'mug'))
+    expect(texts('#classes .count')).toEqual(['10 pictures'])
+    expect(parseInt(textOf('#pictures-status'), 10)).toBeLessThan(20)
+  })
+
+  test('are in the order of their names, whatever the order on the disk', async () => {
+    const file = (path: string) => {
+      const [folder, name] = path.split('/')
+      return [`all/${folder}/${name}`, new Blob(['x'])] as const
+    }
+    const found = await imagesOf(new Map(['class 10/1.jpg', 'class 9/10.jpg', 'class 9/9.jpg'].map(file)))
+    expect(found.map(({ label, name }) => `${label}/${name}`)).toEqual([
+      'class 9/9.jpg',
+      'class 9/10.jpg',
+      'class 10/1.jpg',
     ])
   })
 
