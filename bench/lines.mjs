@@ -18,7 +18,7 @@ const BUDGETS = {
   'bench/kernels': 1570,
   'bench/lesson': 1180,
   'bench/machine': 50,
-  'bench/page': 2170,
+  'bench/page': 2200,
   'bench/peers': 1030,
   'bench/recipe': 260,
   'bench/set-up': 480,

@@ -27,11 +27,12 @@ async function start(): Promise<void> {
   const own = new TrainingView(place('own'), 'own', trainer)
   const opened = trainer.call.open(document.baseURI)
   void first.start((saved) => trainer.call.first(saved))
+  // Pictures can be given while it opens.
+  ownPictures(trainer, own, opened)
   const facts = await opened.catch((error: unknown) => {
     showAdapter({ kind: 'none', text: `The graphics adapter does not open. ${messageOf(error)}` })
   })
   if (!facts) return
-  ownPictures(trainer, own, facts)
   lookInside(trainer, facts)
 }
 

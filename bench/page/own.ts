@@ -16,7 +16,7 @@ const SIDES = { gpu: 96, software: 48 }
 const BORROWED = { classes: 3, pictures: 20 }
 
 /** The part of the page that trains on the visitor's pictures. */
-export function ownPictures(trainer: TrainerClient, view: TrainingView, facts: AdapterFacts): void {
+export function ownPictures(trainer: TrainerClient, view: TrainingView, facts: Promise<AdapterFacts>): void {
   const classes = new Classes()
   const mistakes = new Mistakes(trainer, classes)
   const keep = new Keep(trainer)
@@ -24,7 +24,8 @@ export function ownPictures(trainer: TrainerClient, view: TrainingView, facts: A
   const status = byId('pictures-status')
   const train = byId<HTMLButtonElement>('train')
   const form = byId<HTMLFormElement>('train-form')
-  const shipped = trainer.call.pretrained()
+  // A worker that does not start has none either.
+  const shipped = trainer.call.pretrained().catch(() => false)
   let pretrained = false
 
   const refresh = () => {
@@ -115,7 +116,7 @@ export function ownPictures(trainer: TrainerClient, view: TrainingView, facts: A
       const request = (saved && begun) ?? {
         pictures: classes.pictures,
         epochs: Number(epochs),
-        size: facts.software ? SIDES.software : SIDES.gpu,
+        size: (await facts).software ? SIDES.software : SIDES.gpu,
         pretrained: start === 'pretrained' && (await shipped),
       }
       begun = request

@@ -110,6 +110,7 @@ const calls: {
   async own({ pictures, epochs, size, pretrained }, saved) {
     await calls.stop()
     const { signal } = halt
+    await opening
     removeFiles('own')
     await addFiles(new Map(pictures.map(({ path, picture }) => [path, picture])), { name: 'own' })
     tell({ kind: 'phase', part: 'own', phase: 'preparing', text: 'Reading your pictures' })

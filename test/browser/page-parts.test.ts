@@ -591,7 +591,7 @@ test('a comparison says how many times as long as wgrad the others take, and why
 describe("a training on the visitor's pictures", () => {
   const open = (call: Partial<Trainer>, shipped: Promise<boolean> = Promise.resolve(true)) => {
     const { trainer, tell } = trainerOf({ pretrained: () => shipped, ...call })
-    ownPictures(trainer, new TrainingView($('[data-training=own]'), 'own', trainer), facts)
+    ownPictures(trainer, new TrainingView($('[data-training=own]'), 'own', trainer), Promise.resolve(facts))
     return { trainer, tell }
   }
   const add = async (paths: readonly string[]) => {

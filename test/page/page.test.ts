@@ -128,6 +128,21 @@ describe.skipIf(executablePath === undefined)('the page', () => {
     expect(errors).toEqual([])
   })
 
+  test('takes pictures while the adapter still opens, and says where that fails', async () => {
+    const { page, errors, close } = await openTab(browser)
+    const waiting: (() => Promise<void>)[] = []
+    await page.route('**/trainer*.js', (route) => void waiting.push(() => route.abort()))
+    await page.goto(site.url)
+    // The page has an adapter; the worker, which opens it, has not even loaded.
+    await page.locator('#adapter.slow').waitFor()
+    await giveSomeOwn(page, site)
+    expect(waiting.length).toBeGreaterThan(0)
+    for (const refuse of waiting) await refuse()
+    await page.locator('#adapter.none').waitFor()
+    expect(errors).toEqual([])
+    await close()
+  })
+
   test('learns a zip of the visitor, shows its mistakes, and lets the model go as files', async () => {
     const { page, errors, close } = await openTab(browser)
     await page.goto(site.url)
