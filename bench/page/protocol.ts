@@ -110,8 +110,8 @@ export interface Calls {
   first(saved?: Saved): void
   /** Goes on with a fit that was stopped, or trains for some epochs more. */
   more(part: Part, epochs: number): void
-  /** Stops the fit that is going on within a step. */
-  stop(): void
+  /** Stops the training of a part, or of both: one that goes on ends within a step. */
+  stop(only?: Part): void
   /** True if the page ships pretrained weights. */
   pretrained(): boolean
   own(request: OwnRequest, saved?: Saved): void

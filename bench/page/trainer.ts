@@ -16,7 +16,7 @@ import { cleaningList, gradCam, type Predictor } from 'wgrad/train'
 import { fetched } from './fetched.ts'
 import { guess, NONE, shownOf } from './guesses.ts'
 import { bodyIn, requireModel, type Body } from './model-facts.ts'
-import type { AdapterFacts, Calls, Request } from './protocol.ts'
+import type { AdapterFacts, Calls, Part, Request } from './protocol.ts'
 import { firstLearner } from './recipes/first.ts'
 import { ownLearner } from './recipes/own.ts'
 import { reporter } from './reporter.ts'
@@ -52,8 +52,8 @@ const kept = storageFiles('models')
 let base = ''
 let opening: Promise<Gpu> | undefined
 let running: Session | undefined
-/** Ends the training that goes on, and one that still gets ready. */
-let halt = new AbortController()
+/** Ends the training of a part, also one that still gets ready or waits for the other. */
+const halt: Record<Part, AbortController> = { first: new AbortController(), own: new AbortController() }
 /** Model of the visitor, trained here or opened from a file: the last of those that were finished. */
 let model: { readonly predictor: Predictor; readonly bytes: Uint8Array } | undefined
 /** The visitor's pictures as the model of the last training finds them. */
@@ -71,7 +71,7 @@ const calls: {
   },
 
   async first(saved) {
-    const { signal } = halt
+    const { signal } = halt.first
     await opening
     tell({ kind: 'phase', part: 'first', phase: 'preparing', text: 'Reading the pictures' })
     await bundledPictures()
@@ -90,14 +90,16 @@ const calls: {
 
   async more(part, epochs) {
     const session = sessions.get(part) ?? missing()
-    session.signal = halt.signal
+    session.signal = halt[part].signal
     await goOn(session, session.epochsLeft || epochs)
   },
 
-  async stop() {
-    halt.abort()
-    halt = new AbortController()
-    running?.learner.interrupt()
+  async stop(only) {
+    for (const part of only ? [only] : (['first', 'own'] as const)) {
+      halt[part].abort()
+      halt[part] = new AbortController()
+      if (running?.part === part) running.learner.interrupt()
+    }
     await finished
   },
 
@@ -109,7 +111,7 @@ const calls: {
 
   async own({ pictures, epochs, size, pretrained }, saved) {
     await calls.stop()
-    const { signal } = halt
+    const { signal } = halt.own
     await opening
     removeFiles('own')
     await addFiles(new Map(pictures.map(({ path, picture }) => [path, picture])), { name: 'own' })
@@ -250,7 +252,11 @@ let finished: Promise<unknown> = Promise.resolve()
 async function fit(session: Session, work: () => Promise<void>): Promise<void> {
   const { part, learner, signal } = session
   // A training that was stopped while it got ready need not wait for the one before.
-  if (!signal.aborted) await finished
+  if (!signal.aborted) {
+    if (running) tell({ kind: 'phase', part, phase: 'preparing', text: 'Waiting for the other training to end' })
+    const stopped = new Promise((resolve) => signal.addEventListener('abort', resolve))
+    await Promise.race([finished, stopped])
+  }
   if (signal.aborted) return tell({ kind: 'phase', part, phase: 'stopped', text: 'Stopped' })
   running = session
   session.fresh = true

@@ -175,7 +175,7 @@ export class TrainingView {
   private press(): void {
     if (this.training) {
       say(this.status, 'Stopping after this step')
-      void this.trainer.call.stop()
+      void this.trainer.call.stop(this.part)
     } else if (this.anew) {
       this.anew.begin()
     } else {

@@ -155,6 +155,16 @@ describe.skipIf(executablePath === undefined)('the page', () => {
     await page.locator('input[value=nothing]').check()
     await page.locator('input[name=epochs]').fill('1')
     await page.locator('#train').click()
+    const own = '[data-training=own]'
+    await phase(page, own, 'compiling')
+    // The other training waits for its turn, and is stopped without this one.
+    const other = page.locator(`${first} .controls button`)
+    await other.click()
+    await page.getByText('Waiting for the other training to end').waitFor()
+    await other.click()
+    await phase(page, first, 'stopped')
+    expect(await page.locator(own).getAttribute('data-phase')).toMatch(/compiling|training/)
+    await phase(page, own, 'finished')
     await page.locator('#mistakes .ready').waitFor()
     expect(await textOf(page, '#mistakes-status')).toMatch(/^\d+% of 2 pictures/)
     const cells = await page.locator('#confusion td').allTextContents()
