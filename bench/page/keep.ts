@@ -41,7 +41,7 @@ export class Keep {
       const [file] = input.files ?? []
       input.value = ''
       if (!file) return
-      void this.attempt('Opening the file …', async () => {
+      this.replace('Opening the file …', async () => {
         await trainer.call.openModel(new Uint8Array(await file.arrayBuffer()))
         return `${isolated(file.name)} is open: try it above.`
       })
@@ -94,8 +94,14 @@ export class Keep {
     ;(buttons.find(({ textContent }) => textContent === pressed) ?? buttons[0] ?? byId('open-file')).focus()
   }
 
+  /** Opens another model, unless the visitor wants to save first the one that would be gone. */
+  private replace(before: string, work: () => Promise<string>): void {
+    const question = 'The model that was trained here is not saved. Open another one in its place?'
+    if (!this.unsaved || confirm(question)) void this.attempt(before, work)
+  }
+
   private openKept(name: string): void {
-    void this.attempt('Opening it …', async () => {
+    this.replace('Opening it …', async () => {
       await this.trainer.call.openKept(name)
       return `“${isolated(name)}” is open: try it above.`
     })

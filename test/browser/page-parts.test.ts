@@ -369,6 +369,27 @@ describe('keeping a model', () => {
     expect(keeping.unsaved).toBe(false)
   })
 
+  test('asks before another one takes the place of what was trained and is nowhere else', async () => {
+    const openKept = vi.fn<Trainer['openKept']>(() => Promise.resolve())
+    const keeping = new Keep(trainerOf({ openKept, kept: async () => ['a'] }).trainer)
+    await expect.poll(() => texts('#kept button')).toHaveLength(2)
+    const answers = [false, true]
+    const ask = vi.spyOn(globalThis, 'confirm').mockImplementation(() => answers.shift()!)
+    onTestFinished(() => ask.mockRestore())
+    keeping.open(true)
+    for (const opened of [0, 1]) {
+      $('#kept button').click()
+      await expect.poll(() => ask).toHaveBeenCalledTimes(opened + 1)
+      expect(openKept).toHaveBeenCalledTimes(opened)
+    }
+    await expect.poll(() => textOf('#keep-status')).toMatch(/is open: try it above\.$/)
+    // What was kept, or opened, can be opened again.
+    keeping.open(false)
+    $('#kept button').click()
+    await expect.poll(() => openKept).toHaveBeenCalledTimes(2)
+    expect(ask).toHaveBeenCalledTimes(2)
+  })
+
   test('leaves the keyboard in the list when one is forgotten, also one that another tab forgot', async () => {
     let names = ['a', 'b']
     const forget = async (name: string) => {
