@@ -1,6 +1,6 @@
 import { DataError, OptionError } from '../../base/errors.ts'
 import { isRecord } from '../../base/json.ts'
-import { ANY, checkOptions, type Kind as OptionKind, type Kinds } from '../../base/options.ts'
+import { ANY, checkArgument, checkOptions, type Kind as OptionKind, type Kinds } from '../../base/options.ts'
 import {
   batchTransformsFrom,
   decodingFrom,
@@ -20,6 +20,7 @@ import type { RunningFit } from '../fit/events.ts'
 import type { Activation } from '../fit/losses.ts'
 import {
   about,
+  MODEL_SOURCE,
   readModelFile,
   requireEntries,
   sourceName,
@@ -158,6 +159,7 @@ export interface LoadLearnerOptions {
  * Source: fastai learner.py, load_learner.
  */
 export async function loadLearner(source: ModelSource, options: LoadLearnerOptions): Promise<Predictor> {
+  checkArgument('loadLearner', 'source', source, MODEL_SOURCE)
   checkOptions('loadLearner', options, { platform: ANY, models: ANY, transforms: ANY, targets: ANY })
   const { platform, models = {}, transforms = {}, targets = {} } = options
   const path = sourceName(source)
