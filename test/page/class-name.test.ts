@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { className } from '../../bench/page/class-name.ts'
 import { getImageFiles, parentLabel } from '../../src/data/items.ts'
+import { sameSpelling } from '../../src/data/targets.ts'
 import { blobFiles } from '../../src/platform/browser/blob-files.ts'
 import { collectFiles } from '../../src/platform/browser/collect.ts'
 import type { Platform } from '../../src/platform/platform.ts'
@@ -18,3 +19,9 @@ test.each(['cat', 'and/or', '.hidden', '.', '..', '../x', '/', 'a\\b', 'قطة',
     expect(className(name)).toBe(name)
   },
 )
+
+test('letters of one name are one class, as its label is one, however a disk writes them', () => {
+  const name = className('cafe\u0301')
+  expect(name).toBe(className('caf\u00e9'))
+  expect(sameSpelling(name)).toBe(name)
+})
