@@ -136,6 +136,8 @@ const SIGNATURES: readonly (readonly [start: string, kind: string])[] = [
   ['\x1f\x8b', 'a gzip archive'],
   ['GGUF', 'a GGUF file'],
   ['{', 'a JSON file'],
+  ['<', 'a page of HTML, as some servers answer where they have no such file'],
+  ['version https://git-lfs', 'a pointer of Git LFS, as a clone has without `git lfs pull`'],
 ]
 
 function foreign(path: string, bytes: Uint8Array): DataError {

@@ -203,6 +203,8 @@ describe('a file that is not right is refused with its name', () => {
     expectRefused(text('PK\x03\x04 and the rest of a zip'), zip)
     expectRefused(text('\x80\x02}q\x00(X\x0e\x00\x00\x00'), 'a pickle')
     expectRefused(text('{"epoch": 1}'), 'a JSON file')
+    expectRefused(text('<!doctype html><title>home</title>'), 'a page of HTML')
+    expectRefused(text('version https://git-lfs.github.com/spec/v1\noid sha256:00'), 'a pointer of Git LFS')
     expectRefused(text('\xff\xd8\xff\xe0\0\x10JFIF'), 'not a safetensors file (starts ff d8 ff e0 00 10 4a 46)')
     expectRefused(golden.subarray(0, 7), 'not a safetensors file')
     expectRefused(new Uint8Array(100), 'not a safetensors file (starts 00 00')

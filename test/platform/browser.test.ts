@@ -189,6 +189,7 @@ describe('the manifest of a server', () => {
   test.each([
     [[], 'it lists no files'],
     ['"cat/1.jpg"', 'not a list of files'],
+    ['<!doctype html><title>home</title>', 'not a list of files\n  text  <!doctype html><title>home</title>'],
     [['cat/1.jpg', 7], 'not a list of files\n  entry 1  7'],
     [['cat\\1.jpg'], 'an entry holds a backslash; folders are separated by /\n  entry 0  cat\\1.jpg'],
     [['cat/'], 'an entry is a folder, not a file'],

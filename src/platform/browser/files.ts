@@ -137,8 +137,10 @@ function placeOf(path: string): string {
 function readManifest(bytes: Uint8Array, base: URL): Listing {
   const refuse = (what: string, given?: Readonly<Record<string, unknown>>): DataError =>
     new DataError(MANIFEST, what, { given, expected: 'a JSON array of paths, such as ["cat/1.jpg", "dog/2.jpg"]' })
-  const list = parsed(fileText(MANIFEST, bytes))
-  if (!Array.isArray(list)) throw refuse('not a list of files')
+  const text = fileText(MANIFEST, bytes)
+  const list = parsed(text)
+  // A server of one page answers every address with it.
+  if (!Array.isArray(list)) throw refuse('not a list of files', { text: text.slice(0, 100) })
   if (list.length === 0) throw refuse('it lists no files')
   const folders = new Map<string, Map<string, FileEntry>>()
   for (const [i, entry] of list.entries()) {
