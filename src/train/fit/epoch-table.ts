@@ -1,14 +1,7 @@
 import { formatClock } from '../../base/format.ts'
 import type { EpochRow } from './history.ts'
+import { BEFORE, SCALING, TIME } from './own-columns.ts'
 import type { FitState } from './state.ts'
-
-/** Columns of the table of epochs before and behind those of the metrics. */
-const BEFORE = ['epoch', 'train_loss', 'valid_loss'] as const
-const SCALING = ['skipped', 'scale'] as const
-const TIME = 'time'
-
-/** Names of columns of the table of epochs that are no metrics. */
-export const OWN_COLUMNS: readonly string[] = [...BEFORE, ...SCALING, TIME]
 
 /**
  * Returns the names of the columns of the table of epochs; in mixed precision also `skipped` and `scale`.

@@ -3,8 +3,8 @@ import { OptionError, ShapeError } from '../../base/errors.ts'
 import { exceeds, placeOfLargest } from '../../base/largest.ts'
 import { checkArgument } from '../../base/options.ts'
 import { outputName } from '../../data/targets.ts'
-import { OWN_COLUMNS } from './epoch-table.ts'
 import { PREDICTIONS } from './kinds.ts'
+import { OWN_COLUMNS } from './own-columns.ts'
 
 /** Outputs or probabilities of a model for some items: `rows` items with `columns` numbers each, in row-major order. */
 export interface Predictions {
