@@ -155,8 +155,8 @@ const HALF_ROUNDING = 2 ** -11
  * @throws OptionError  unless the GPU was opened with { profile: true } and is the one that operations run on
  */
 export async function measureKernel(gpu: Gpu, item: KernelCase, timing: KernelTiming = {}): Promise<KernelTime> {
-  checkArgument('measureKernel', 'item', item, CASE)
   checkOptions('measureKernel', timing, TIMING_KINDS)
+  checkArgument('measureKernel', 'item', item, CASE)
   const { rounds = 9, patienceMs = 1000 } = timing
   requireInteger('measureKernel', 'rounds', rounds, { from: 1 })
   requireProfiler('measureKernel', gpu)
