@@ -9,7 +9,7 @@ if (!existsSync('src/gpu/wgsl/names.ts')) (await import('../../shaders/embed.mjs
 
 const app = await Application.bootstrapWithPlugins({ options: 'bench/docs/typedoc.json' })
 const project = await app.convert()
-// Of which only the command of TypeDoc takes care by itself.
+// Broken links: `convert` does not look for them, as the command `typedoc` does.
 if (project) app.validate(project)
 if (project) await app.generateOutputs(project)
 // A warning is a broken link or a parameter that does not exist.

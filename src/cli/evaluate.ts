@@ -154,7 +154,8 @@ async function folderFor(
     : first
   const { names = [] } = target
   const isNamed = names.length > 0 && names.every((name) => all.targets.columns.includes(name))
-  const found = isNamed ? await again({ targets: kind, labelColumn: names }) : all
+  const isInOrder = all.targets.kind === kind && names.join() === all.targets.columns.join()
+  const found = isNamed && !isInOrder ? await again({ targets: kind, labelColumn: names }) : all
   const { columns } = found.targets
   if (found.targets.kind !== kind || (kind === 'numbers' && columns.length !== target.columns)) {
     throw new DataError(folder, 'its labels are not what the model predicts', {

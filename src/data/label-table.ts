@@ -27,8 +27,8 @@ export interface LabelTableOptions {
   /** Column of the images. Default: one called path, file, image, id or the like */
   readonly imageColumn?: string | undefined
   /**
-   * Column of the labels, or several: of numbers, or of 0 and 1 (1.0, True) for one label each. Default: one called label, class, tags or the
-   * like, otherwise all other columns if they hold numbers
+   * Column of the labels, or several: of numbers, or of 0 and 1 (1.0, True) for one label each. Default: one called label,
+   * class, tags or the like, otherwise all other columns if they hold numbers
    */
   readonly labelColumn?: string | readonly string[] | undefined
   /** Text between two labels of one image, such as ' '. Default: | or ; if a cell has it, in a column called labels or tags another */

@@ -77,7 +77,7 @@ export interface BuffersLayout {
   readonly entries: GPUBindGroupLayoutEntry[]
 }
 
-/** What a driver needs in order to compile a kernel. */
+/** Text and layouts of a kernel, from which a driver compiles it. */
 export interface KernelText {
   /** WGSL with the entry point `main`. */
   readonly code: string

@@ -383,7 +383,7 @@ describe('keeping a model', () => {
       expect(openKept).toHaveBeenCalledTimes(opened)
     }
     await expect.poll(() => textOf('#keep-status')).toMatch(/is open: try it above\.$/)
-    // What was kept, or opened, can be opened again.
+    // A model that is kept, or came from a file, can be opened again: nothing is asked.
     keeping.open(false)
     $('#kept button').click()
     await expect.poll(() => openKept).toHaveBeenCalledTimes(2)

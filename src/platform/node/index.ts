@@ -52,7 +52,7 @@ export function createNodePlatform(options: NodePlatformOptions = {}): Platform 
       gpus.set(software, made)
       return made
     },
-    compileBeside: (adapter, openDevice) => compileBeside(adapter, openDevice),
+    compileBeside,
     adapterAdvice: (asked) => adapterAdvice(asked),
     files,
     // Also what a container allows.
